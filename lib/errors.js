@@ -1,0 +1,49 @@
+/**
+ * One place for every error Sluice throws: stable codes, one class.
+ *
+ * Errors are made in JavaScript, never in the addon: a native `TypeError` is not
+ * `instanceof TypeError` in another realm (jest, vm, worker). Identity is carried by a registered
+ * symbol, so `err instanceof SluiceError` holds across realms and duplicate installs.
+ */
+
+const kSluiceError = Symbol.for('sluice.error');
+
+/**
+ * Base of every error with a stable `code`. Match on `code`, never on `message`.
+ */
+export class SluiceError extends Error {
+  /**
+   * @param {string} code stable, `ERR_...`
+   * @param {string} message for people; may change between versions
+   * @param {{cause?: unknown} & Record<string, unknown>} [details] `cause`, and fields to copy onto the error
+   */
+  constructor(code, message, details = {}) {
+    const { cause, ...rest } = details;
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'SluiceError';
+    /** @type {string} */
+    this.code = code;
+    Object.assign(this, rest);
+  }
+
+  get [kSluiceError]() {
+    return true;
+  }
+
+  /** @param {unknown} value */
+  static [Symbol.hasInstance](value) {
+    if (typeof value !== 'object' || value === null || !(kSluiceError in value)) return false;
+    // A subclass keeps the ordinary test: only the base is recognised across realms.
+    return this === SluiceError || Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+}
+
+/**
+ * The rejection reason for an aborted signal: the caller's own reason when it gave one (as the
+ * platform's own APIs do), else an `AbortError`.
+ * @param {AbortSignal} signal an aborted signal
+ * @returns {unknown}
+ */
+export function abortReason(signal) {
+  return signal.reason ?? new DOMException('This operation was aborted', 'AbortError');
+}

@@ -1,0 +1,111 @@
+/**
+ * Option checks for public constructors: each throws a `TypeError` (wrong kind) or `RangeError`
+ * (right kind, wrong value) that names the option and says what it takes.
+ */
+
+/** @param {unknown} value */
+function show(value) {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  if (typeof value === 'function') return 'a function';
+  return String(value);
+}
+
+/**
+ * An integer option within [min, max].
+ * @param {string} name as the caller wrote it, for example `batching.maxBatchSize`
+ * @param {unknown} value
+ * @param {{min?: number, max?: number, fallback?: number}} [range] `fallback` is used for undefined
+ * @returns {number}
+ */
+export function checkInteger(name, value, { min = 1, max = Number.MAX_SAFE_INTEGER, fallback } = {}) {
+  if (value === undefined && fallback !== undefined) return fallback;
+  const takes = `${name} takes an integer from ${min} to ${max}`;
+  if (typeof value !== 'number') throw new TypeError(`${takes}, not ${show(value)}`);
+  if (!Number.isInteger(value) || value < min || value > max) throw new RangeError(`${takes}, not ${show(value)}`);
+  return value;
+}
+
+/**
+ * A span in milliseconds (fractions allowed) within [min, max].
+ * @param {string} name
+ * @param {unknown} value
+ * @param {{min?: number, max?: number, fallback?: number, infinite?: boolean}} [range] `infinite` admits Infinity
+ * @returns {number}
+ */
+export function checkMs(name, value, { min = 0, max = 2 ** 31 - 1, fallback, infinite = false } = {}) {
+  if (value === undefined && fallback !== undefined) return fallback;
+  const takes = `${name} takes milliseconds from ${min} to ${max}${infinite ? ' or Infinity' : ''}`;
+  if (typeof value !== 'number') throw new TypeError(`${takes}, not ${show(value)}`);
+  if (infinite && value === Infinity) return value;
+  if (!(value >= min && value <= max)) throw new RangeError(`${takes}, not ${show(value)}`);
+  return value;
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {string}
+ */
+export function checkString(name, value) {
+  if (typeof value !== 'string') throw new TypeError(`${name} takes a string, not ${show(value)}`);
+  return value;
+}
+
+/**
+ * @template {Function} T
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {T}
+ */
+export function checkFunction(name, value) {
+  if (typeof value !== 'function') throw new TypeError(`${name} takes a function, not ${show(value)}`);
+  return /** @type {T} */ (/** @type {unknown} */ (value));
+}
+
+/**
+ * A plain options object; undefined is the empty one.
+ * @template {object} T
+ * @param {string} name
+ * @param {T | undefined} value
+ * @returns {T}
+ */
+export function checkOptions(name, value) {
+  if (value === undefined) return /** @type {T} */ ({});
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TypeError(`${name} takes an object, not ${show(value)}`);
+  }
+  return value;
+}
+
+/**
+ * One of a fixed set of strings.
+ * @template {string} T
+ * @param {string} name
+ * @param {unknown} value
+ * @param {readonly T[]} choices
+ * @param {T} [fallback]
+ * @returns {T}
+ */
+export function checkChoice(name, value, choices, fallback) {
+  if (value === undefined && fallback !== undefined) return fallback;
+  const takes = `${name} takes one of ${choices.map((c) => `"${c}"`).join(', ')}`;
+  if (typeof value !== 'string') throw new TypeError(`${takes}, not ${show(value)}`);
+  if (!choices.includes(/** @type {T} */ (value))) throw new RangeError(`${takes}, not ${show(value)}`);
+  return /** @type {T} */ (value);
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {AbortSignal | undefined}
+ */
+export function checkSignal(name, value) {
+  if (value === undefined) return undefined;
+  const signal = /** @type {AbortSignal} */ (value);
+  if (typeof value !== 'object' || value === null || typeof signal.aborted !== 'boolean' ||
+      typeof signal.addEventListener !== 'function') {
+    throw new TypeError(`${name} takes an AbortSignal, not ${show(value)}`);
+  }
+  return signal;
+}
