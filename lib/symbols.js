@@ -1,0 +1,7 @@
+/** Keys of what is shared inside the package and is no part of the public surface. */
+
+/** `clock[kSchedule](source)`: a ManualClock drives `source` from now on. */
+export const kSchedule = Symbol('sluice.schedule');
+
+/** `gateway[kInternals]`: what routes need of a gateway. */
+export const kInternals = Symbol('sluice.internals');

@@ -1,0 +1,23 @@
+// The addon: per-environment state in the instance of Napi::Addon, one class per binding file.
+//
+// Loads into any number of environments of one process (worker threads, repeated require): there
+// is no global state.
+#include <napi.h>
+
+#include "addon/reactor_wrap.h"
+
+namespace sluice {
+
+class Module final : public Napi::Addon<Module> {
+ public:
+  Module(Napi::Env env, Napi::Object exports) {
+    DefineAddon(exports, {
+                             InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),
+                         });
+  }
+};
+
+}  // namespace sluice
+
+using sluice::Module;
+NODE_API_ADDON(Module)
