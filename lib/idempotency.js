@@ -1,0 +1,122 @@
+/**
+ * Answers by idempotency key: the same key with the same body is the same job, for a day.
+ *
+ * The first request with a key runs; those that come while it runs share its outcome, those that
+ * come later get its answer. A failure frees the key, so that a retry is a new try. Main thread
+ * only, in memory; bounded: beyond `maxKeys` the oldest answer is forgotten.
+ */
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import { HttpError, badRequest } from './http-errors.js';
+
+const kKeyLengthMax = 255;
+
+/**
+ * @template T
+ * @typedef {object} Entry
+ * @property {string} fingerprint
+ * @property {Promise<T>} outcome
+ * @property {number} expiresAtMs Infinity while the first request runs
+ */
+
+/**
+ * @param {unknown} key
+ * @returns {string}
+ */
+export function checkIdempotencyKey(key) {
+  if (
+    typeof key !== 'string' ||
+    key === '' ||
+    key.length > kKeyLengthMax ||
+    !/^[\x21-\x7e]+$/.test(key)
+  ) {
+    throw badRequest(
+      'invalid_value',
+      'Idempotency-Key',
+      `Idempotency-Key takes 1 to ${kKeyLengthMax} visible ASCII characters.`,
+    );
+  }
+  return key;
+}
+
+/**
+ * See the head of this file.
+ * @template T what is answered
+ */
+export class IdempotencyCache {
+  /** @type {Map<string, Entry<T>>} in the order in which the keys were first used */
+  #entries = new Map();
+  #ttlMs;
+  #maxKeys;
+  #nowMs;
+
+  /**
+   * @param {object} options
+   * @param {number} options.ttlMs how long an answer is kept, from the moment it was given
+   * @param {number} options.maxKeys
+   * @param {() => number} options.nowMs
+   */
+  constructor({ ttlMs, maxKeys, nowMs }) {
+    this.#ttlMs = ttlMs;
+    this.#maxKeys = maxKeys;
+    this.#nowMs = nowMs;
+  }
+
+  /** Keys held, running ones included. */
+  get size() {
+    return this.#entries.size;
+  }
+
+  /**
+   * @param {string} principal
+   * @param {string} key
+   * @param {unknown} body compared as canonical JSON (RFC 8785)
+   * @param {() => Promise<T>} run makes the answer; called once per key
+   * @returns {Promise<{answer: T, replayed: boolean}>}
+   * @throws {HttpError} 422 when the key was used with another body; else what `run` throws
+   */
+  async answer(principal, key, body, run) {
+    this.#purge();
+    // Visible ASCII has no line feed: no two pairs make one name.
+    const name = `${key}\n${principal}`;
+    const fingerprint = createHash('sha256')
+      .update(canonicalize(body) ?? '')
+      .digest('base64');
+    const known = this.#entries.get(name);
+    if (known !== undefined) {
+      if (known.fingerprint !== fingerprint) {
+        throw new HttpError(422, {
+          code: 'idempotency_key_reused',
+          param: 'Idempotency-Key',
+          message: 'This Idempotency-Key was used with another body.',
+        });
+      }
+      return { answer: await known.outcome, replayed: true };
+    }
+    /** @type {Entry<T>} */
+    const entry = { fingerprint, outcome: run(), expiresAtMs: Infinity };
+    this.#entries.set(name, entry);
+    try {
+      const answer = await entry.outcome;
+      entry.expiresAtMs = this.#nowMs() + this.#ttlMs;
+      return { answer, replayed: false };
+    } catch (error) {
+      this.#entries.delete(name);
+      throw error;
+    }
+  }
+
+  /**
+   * Forgets what has expired, and the oldest answers beyond the bound. Entries are in the order
+   * of first use, which is that of expiry but for requests that waited for admission: the walk
+   * may stop at one that is still running, a moment later it goes on.
+   */
+  #purge() {
+    const nowMs = this.#nowMs();
+    for (const [name, entry] of this.#entries) {
+      if (entry.expiresAtMs > nowMs && this.#entries.size < this.#maxKeys) return;
+      if (entry.expiresAtMs === Infinity) return;
+      this.#entries.delete(name);
+    }
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The jobs a gateway knows: by id, by hub handle, newest first per principal. Main thread only.
+ *
+ * Text, timing and endings live in the hub; a record holds what the hub has no use for. Finished
+ * jobs leave when the hub's retention is over, or earlier, oldest ending first, when there are
+ * more than `maxRetainedJobs` of them.
+ */
+import { randomBytes } from 'node:crypto';
+
+/** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
+
+/** Every status, in the order a job may pass through them. */
+export const jobStatuses = Object.freeze(
+  /** @type {JobStatus[]} */ (['queued', 'running', 'completed', 'failed', 'cancelled']),
+);
+
+/** One job as the main thread sees it. */
+export class JobRecord {
+  /**
+   * @param {object} fields
+   * @param {string} fields.principal
+   * @param {string} fields.model
+   * @param {import('./schema.js').JobRequest} fields.request
+   * @param {number} fields.createdAtMs wall-clock time
+   */
+  constructor({ principal, model, request, createdAtMs }) {
+    // 144 random bits: unguessable, and never the same twice.
+    this.id = `job_${randomBytes(18).toString('base64url')}`;
+    this.principal = principal;
+    this.model = model;
+    /** @type {import('./schema.js').JobRequest | undefined} gone once the job has ended */
+    this.request = request;
+    this.metadata = request.metadata;
+    this.createdAtMs = createdAtMs;
+    /** The hub's number for the job; 0 until it is admitted. */
+    this.handle = 0;
+    /** Dispatches so far. */
+    this.attempts = 0;
+    /** When `max_wall_ms` is over, on the monotonic clock; set at admission. */
+    this.deadlineMs = Infinity;
+    /** @type {JobStatus} */
+    this.status = 'queued';
+    /** @type {any} the hub's last word on the job, without its text; set when it has ended */
+    this.final = undefined;
+    /** Aborted when the job has ended, whatever ended it: the provider and the queues let go. */
+    this.abort = new AbortController();
+  }
+
+  /** Whether the job has its terminal event. */
+  get ended() {
+    return this.final !== undefined;
+  }
+}
+
+/** See the head of this file. */
+export class JobTable {
+  /** @type {Map<string, JobRecord>} in the order of creation */
+  #byId = new Map();
+  /** @type {Map<number, JobRecord>} */
+  #byHandle = new Map();
+  /** @type {Set<JobRecord>} in the order of their endings */
+  #finished = new Set();
+  #maxRetainedJobs;
+  #onEvict;
+
+  /**
+   * @param {object} options
+   * @param {number} options.maxRetainedJobs
+   * @param {(record: JobRecord) => void} options.onEvict called for each job that the bound drops
+   */
+  constructor({ maxRetainedJobs, onEvict }) {
+    this.#maxRetainedJobs = maxRetainedJobs;
+    this.#onEvict = onEvict;
+  }
+
+  /** Jobs known, finished ones included. */
+  get size() {
+    return this.#byId.size;
+  }
+
+  /** @param {JobRecord} record with its handle set */
+  add(record) {
+    this.#byId.set(record.id, record);
+    this.#byHandle.set(record.handle, record);
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} principal
+   * @returns {JobRecord | undefined} undefined for somebody else's job too
+   */
+  get(id, principal) {
+    const record = this.#byId.get(id);
+    return record?.principal === principal ? record : undefined;
+  }
+
+  /**
+   * @param {number} handle
+   * @returns {JobRecord | undefined}
+   */
+  byHandle(handle) {
+    return this.#byHandle.get(handle);
+  }
+
+  /**
+   * Records a job's ending, and drops the oldest finished ones beyond the bound.
+   * @param {JobRecord} record
+   * @param {any} state the hub's snapshot, without text
+   */
+  finish(record, state) {
+    record.final = state;
+    record.status = state.status;
+    // The prompt may be large and nobody asks for it again.
+    record.request = undefined;
+    this.#finished.add(record);
+    for (const oldest of this.#finished) {
+      if (this.#finished.size <= this.#maxRetainedJobs) break;
+      this.delete(oldest);
+      this.#onEvict(oldest);
+    }
+  }
+
+  /** @param {JobRecord} record */
+  delete(record) {
+    this.#byId.delete(record.id);
+    this.#byHandle.delete(record.handle);
+    this.#finished.delete(record);
+  }
+
+  /** @returns {JobRecord[]} those without a terminal event */
+  active() {
+    return [...this.#byId.values()].filter((record) => !record.ended);
+  }
+
+  /**
+   * A page, newest first.
+   * @param {object} query
+   * @param {string} query.principal
+   * @param {number} query.limit
+   * @param {JobStatus} [query.status]
+   * @param {string} [query.after] id of the last job of the page before
+   * @returns {{page: JobRecord[], hasMore: boolean} | undefined} undefined: `after` is unknown
+   */
+  list({ principal, limit, status, after }) {
+    const newestFirst = [...this.#byId.values()].reverse();
+    let start = 0;
+    if (after !== undefined) {
+      start = newestFirst.findIndex((r) => r.id === after && r.principal === principal) + 1;
+      if (start === 0) return undefined;
+    }
+    const page = [];
+    for (let i = start; i < newestFirst.length; i += 1) {
+      const record = newestFirst[i];
+      if (record.principal !== principal) continue;
+      if (status !== undefined && record.status !== status) continue;
+      if (page.length === limit) return { page, hasMore: true };
+      page.push(record);
+    }
+    return { page, hasMore: false };
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * What a job's request may look like. One schema for `POST /v1/jobs` and `gateway.submit()`:
+ * the fields are the wire's, snake_case, in both.
+ */
+import { Ajv } from 'ajv';
+import { badRequest } from './http-errors.js';
+import { jobStatuses } from './job-table.js';
+
+/**
+ * @typedef {object} JobRequest
+ * @property {string} [prompt] either this or `messages`
+ * @property {{role: 'system' | 'developer' | 'user' | 'assistant', content: string}[]} [messages]
+ * @property {string} [model] default: the provider's first
+ * @property {number} [max_tokens] from 1
+ * @property {number} [temperature] from 0 to 2
+ * @property {string | string[]} [stop] up to 4 strings
+ * @property {Record<string, unknown>} [metadata] kept with the job; at most 16 KiB as JSON
+ * @property {'cancel' | 'continue'} [on_disconnect] default `cancel`
+ * @property {number} [disconnect_grace_ms] default 30000
+ * @property {number} [max_wall_ms] default 300000
+ */
+
+const kSpanMsMax = 2 ** 31 - 1;
+const kMetadataBytesMax = 16 * 1024;
+const kDepthMax = 32;
+
+const nonEmptyString = { type: 'string', minLength: 1 };
+
+const jobSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    prompt: nonEmptyString,
+    messages: {
+      type: 'array',
+      minItems: 1,
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['role', 'content'],
+        properties: {
+          role: { enum: ['system', 'developer', 'user', 'assistant'], type: 'string' },
+          content: { type: 'string' },
+        },
+      },
+    },
+    model: { type: 'string', minLength: 1, maxLength: 256 },
+    max_tokens: { type: 'integer', minimum: 1, maximum: kSpanMsMax },
+    temperature: { type: 'number', minimum: 0, maximum: 2 },
+    stop: {
+      type: ['string', 'array'],
+      minLength: 1,
+      minItems: 1,
+      maxItems: 4,
+      items: nonEmptyString,
+    },
+    metadata: { type: 'object' },
+    on_disconnect: { enum: ['cancel', 'continue'], type: 'string' },
+    disconnect_grace_ms: { type: 'integer', minimum: 0, maximum: kSpanMsMax },
+    max_wall_ms: { type: 'integer', minimum: 1, maximum: kSpanMsMax },
+  },
+};
+
+const validate = new Ajv({ allowUnionTypes: true, strictTypes: false }).compile(jobSchema);
+
+/**
+ * `/messages/0/role` as `messages[0].role`.
+ * @param {string} pointer
+ */
+function paramOf(pointer) {
+  return pointer
+    .slice(1)
+    .split('/')
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .reduce((path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : `${path}.${part}`));
+}
+
+/**
+ * @param {import('ajv').ErrorObject} error
+ * @returns {import('./http-errors.js').HttpError}
+ */
+function refusal({ keyword, instancePath, params }) {
+  const param = instancePath === '' ? null : paramOf(instancePath);
+  const at = param ?? 'the body';
+  const child = (/** @type {string} */ name) => (param === null ? name : `${param}.${name}`);
+  switch (keyword) {
+    case 'type': {
+      const types = [params.type].flat();
+      const article = /^[aeiou]/.test(types[0]) ? 'an' : 'a';
+      return badRequest('invalid_type', param, `${at} must be ${article} ${types.join(' or ')}.`);
+    }
+    case 'required': {
+      const name = child(params.missingProperty);
+      return badRequest('missing_field', name, `${name} is required.`);
+    }
+    case 'additionalProperties': {
+      // The name is the client's own; cut, lest an answer grow with it.
+      const name = child(String(params.additionalProperty).slice(0, 100));
+      return badRequest('unknown_field', name, `${name} is not a field of this request.`);
+    }
+    case 'enum':
+      return badRequest(
+        'invalid_value',
+        param,
+        `${at} must be one of ${params.allowedValues.join(', ')}.`,
+      );
+    case 'minLength':
+    case 'minItems':
+      return badRequest('invalid_value', param, `${at} must not be empty.`);
+    case 'maxLength':
+      return badRequest('invalid_value', param, `${at} has at most ${params.limit} characters.`);
+    case 'maxItems':
+      return badRequest('invalid_value', param, `${at} has at most ${params.limit} items.`);
+    case 'minimum':
+      return badRequest('invalid_value', param, `${at} must be at least ${params.limit}.`);
+    default:
+      return badRequest('invalid_value', param, `${at} must be at most ${params.limit}.`);
+  }
+}
+
+/**
+ * Refuses what JSON allows and UTF-8 or canonical JSON does not: half a surrogate pair, and
+ * nesting deep enough to exhaust a recursive reader's stack. Walks without recursion itself.
+ * @param {object} body
+ */
+function checkContents(body) {
+  /** @type {{value: unknown, path: string, depth: number}[]} */
+  const open = [{ value: body, path: '', depth: 0 }];
+  for (let item = open.pop(); item !== undefined; item = open.pop()) {
+    const { value, path, depth } = item;
+    if (typeof value === 'string' && !value.isWellFormed()) {
+      throw badRequest('invalid_value', path, `${path} holds half of a surrogate pair.`);
+    }
+    if (typeof value !== 'object' || value === null) continue;
+    if (depth > kDepthMax) {
+      throw badRequest('invalid_value', path, `${path} is nested deeper than ${kDepthMax} levels.`);
+    }
+    for (const [key, child] of Object.entries(value)) {
+      // The path stops at the field's first level: enough to find it, and bounded.
+      const childPath = depth === 0 ? key : path;
+      if (!key.isWellFormed()) {
+        throw badRequest('invalid_value', path, `${path} holds half of a surrogate pair.`);
+      }
+      open.push({ value: child, path: childPath, depth: depth + 1 });
+    }
+  }
+}
+
+/**
+ * @param {unknown} body parsed JSON
+ * @returns {JobRequest} the same object
+ * @throws {import('./http-errors.js').HttpError} 400, naming the field in `param`
+ */
+export function checkJobRequest(body) {
+  if (!validate(body)) throw refusal(/** @type {any} */ (validate.errors)[0]);
+  const request = /** @type {JobRequest} */ (body);
+  checkContents(request);
+  if (request.prompt === undefined && request.messages === undefined) {
+    throw badRequest('missing_field', 'prompt', 'Either prompt or messages is required.');
+  }
+  if (request.prompt !== undefined && request.messages !== undefined) {
+    throw badRequest('invalid_value', 'messages', 'prompt and messages exclude each other.');
+  }
+  if (
+    request.metadata !== undefined &&
+    Buffer.byteLength(JSON.stringify(request.metadata)) > kMetadataBytesMax
+  ) {
+    throw badRequest('invalid_value', 'metadata', 'metadata has at most 16 KiB as JSON.');
+  }
+  return request;
+}
+
+/**
+ * A copy of what a JS caller passed, as JSON would carry it: what the caller changes later does
+ * not matter, and what JSON cannot say is refused.
+ * @param {unknown} request
+ * @returns {unknown}
+ */
+export function asJson(request) {
+  try {
+    const text = JSON.stringify(request);
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch (cause) {
+    throw badRequest('invalid_value', null, `The request cannot be written as JSON: ${cause}`);
+  }
+}
+
+/**
+ * @param {Record<string, unknown>} query of `GET /v1/jobs`
+ * @returns {{limit: number, after?: string, status?: import('./job-table.js').JobStatus}}
+ */
+export function checkListQuery(query) {
+  const { limit = '20', after, status } = query;
+  if (typeof limit !== 'string' || !/^\d{1,3}$/.test(limit) || +limit < 1 || +limit > 100) {
+    throw badRequest('invalid_value', 'limit', 'limit must be an integer from 1 to 100.');
+  }
+  if (after !== undefined && (typeof after !== 'string' || after === '')) {
+    throw badRequest('invalid_value', 'after', 'after must be the id of a job.');
+  }
+  if (status !== undefined && !jobStatuses.includes(/** @type {any} */ (status))) {
+    throw badRequest('invalid_value', 'status', `status must be one of ${jobStatuses.join(', ')}.`);
+  }
+  return { limit: +limit, after, status: /** @type {any} */ (status) };
+}
