@@ -1,0 +1,28 @@
+import js from '@eslint/js';
+import globals from 'globals';
+
+export default [
+  { ignores: ['build/', 'build-*/', 'prebuilds/', 'types/', 'coverage/', '**/.cache/'] },
+  js.configs.recommended,
+  {
+    languageOptions: { ecmaVersion: 2024, sourceType: 'module' },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      curly: ['error', 'multi-line'],
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      'no-shadow': 'error',
+      'no-throw-literal': 'error',
+      'no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      'no-var': 'error',
+      'object-shorthand': 'error',
+      'prefer-const': 'error',
+    },
+  },
+  {
+    files: ['lib/**', 'scripts/**', 'bench/**', 'test/**', '*.js'],
+    languageOptions: { globals: globals.node },
+  },
+  { files: ['web/**'], languageOptions: { globals: globals.browser } },
+  { files: ['test/browser/**'], languageOptions: { globals: globals.browser } },
+  { files: ['test/**/*.test.js'], languageOptions: { globals: globals.jest } },
+];

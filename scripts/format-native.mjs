@@ -1,0 +1,21 @@
+/**
+ * Formats the C++ sources with clang-format, where there is one.
+ *
+ * Usage: node scripts/format-native.mjs [--check]
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { mustRun, root, which } from './lib/run.mjs';
+
+const files = ['native', 'test/native'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(cc|h)$/.test(file))
+    .map((file) => join(folder, file)),
+);
+const clangFormat = which('clang-format');
+if (clangFormat) {
+  const how = process.argv.includes('--check') ? ['--dry-run', '-Werror'] : ['-i'];
+  await mustRun(clangFormat, [...how, ...files]);
+} else {
+  console.error('sluice: clang-format is not installed; the C++ sources were left alone');
+}

@@ -1,0 +1,78 @@
+/**
+ * What a checkout needs from the operating system, and how to see whether it is there.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { which } from './run.mjs';
+
+/** @typedef {{what: string, package: string, found: () => boolean}} Need `package` is Debian's name */
+
+const includeFolders = ['/usr/include', '/usr/local/include', '/opt/homebrew/include'];
+const nodeInclude = resolve(process.execPath, '../../include/node');
+
+/**
+ * @param {string} header
+ * @param {string[]} [more] further folders to look in
+ */
+function hasHeader(header, more = []) {
+  const own = (process.env.CPATH ?? '').split(':').filter(Boolean);
+  return [...own, ...more, ...includeFolders].some((folder) => existsSync(join(folder, header)));
+}
+
+/** Whether some library folder of the system holds this file. @param {string} file */
+function hasLibrary(file) {
+  const folders = ['/usr/lib', '/usr/lib64', '/usr/local/lib', '/opt/homebrew/lib'];
+  // Debian keeps libraries one level down, in a folder named after the architecture.
+  const nested = existsSync('/usr/lib')
+    ? readdirSync('/usr/lib', { withFileTypes: true })
+        .filter((entry) => entry.isDirectory() && entry.name.includes('-linux-'))
+        .map((entry) => join('/usr/lib', entry.name))
+    : [];
+  return [...folders, ...nested].some((folder) => existsSync(join(folder, file)));
+}
+
+/** @type {Need[]} */
+export const buildNeeds = [
+  {
+    what: 'a C++20 compiler',
+    package: 'g++',
+    found: () => Boolean(process.env.CXX ?? which('c++', 'g++', 'clang++')),
+  },
+  { what: 'CMake', package: 'cmake', found: () => Boolean(which('cmake')) },
+  { what: 'Make or Ninja', package: 'make', found: () => Boolean(which('make', 'ninja')) },
+  {
+    what: 'the header uv.h',
+    package: 'libuv1-dev',
+    found: () => hasHeader('uv.h', [nodeInclude]),
+  },
+  {
+    what: 'the RapidJSON headers',
+    package: 'rapidjson-dev',
+    found: () => hasHeader('rapidjson/reader.h'),
+  },
+];
+
+/** The GoogleTest binary links the system's libuv, which needs more than Node's headers. */
+/** @type {Need[]} */
+export const nativeTestNeeds = [
+  {
+    what: 'libuv with its headers',
+    package: 'libuv1-dev',
+    found: () =>
+      hasHeader('uv.h') && ['libuv.so', 'libuv.a', 'libuv.dylib'].some((file) => hasLibrary(file)),
+  },
+  {
+    what: 'GoogleTest',
+    package: 'libgtest-dev',
+    found: () => hasHeader('gtest/gtest.h') && hasLibrary('libgtest.a'),
+  },
+];
+
+/** @type {Need[]} */
+export const browserTestNeeds = [
+  {
+    what: 'Chromium',
+    package: 'chromium',
+    found: () => Boolean(process.env.CHROMIUM_PATH ?? which('chromium', 'chromium-browser')),
+  },
+];
