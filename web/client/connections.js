@@ -1,0 +1,296 @@
+/**
+ * Which job is fed by which EventSource. Few jobs get one each; many share fan-in connections,
+ * because a browser opens six connections per origin over HTTP/1.1 and a POST needs one too.
+ *
+ * A native EventSource comes back by itself after a cut, with its last event id and after the delay
+ * the server set; that is left to it. It gives up for good on any answer but 200: then the jobs are
+ * looked up, the ended ones finished, the unknown ones failed, and the rest connected anew.
+ */
+
+import { SluiceClientError } from './errors.js';
+import { eventIdOf } from './event-id.js';
+import { backoffMs, sleep } from './http.js';
+import { isEnded, kConnection, kDeliver, kFail, kFinishFrom } from './job.js';
+
+/** @typedef {import('./job.js').Job} Job */
+/** @typedef {new (url: string) => EventSource} EventSourceClass */
+
+const kEventTypes = ['token', 'job_retry', 'gap', 'job_complete', 'job_error', 'job_cancelled'];
+const kClosed = 2; // EventSource.CLOSED, which an injected class need not carry
+/** The server's limit of jobs on one connection. */
+const kFanInMax = 64;
+/** More live jobs than this share connections, so that two of the browser's six stay free. */
+const kSinglesMax = 4;
+/** Jobs that come within this time join in one reopening. */
+const kGatherMs = 20;
+/** About four minutes of refused connections; a finished job is not kept much longer than that. */
+const kAttemptsMax = 20;
+
+/** All connections of one client. Ends with `close()`. */
+export class Connections {
+  /** @type {Set<Connection>} */
+  #open = new Set();
+  /** @type {Map<Job, Connection>} */
+  #of = new Map();
+  #http;
+  #EventSource;
+  #multiplex;
+
+  /**
+   * @param {import('./http.js').Http} http
+   * @param {EventSourceClass | undefined} EventSource
+   * @param {'auto' | boolean} multiplex
+   */
+  constructor(http, EventSource, multiplex) {
+    this.#http = http;
+    this.#EventSource = EventSource;
+    this.#multiplex = multiplex;
+  }
+
+  /** @param {Job} job */
+  add(job) {
+    if (this.#of.has(job)) return;
+    if (!this.#EventSource) {
+      const error = new SluiceClientError(
+        'eventsource_missing',
+        'there is no EventSource; pass one',
+      );
+      return job[kFail](error);
+    }
+    job[kConnection]('connecting');
+    if (!this.#shares()) return this.#assign(job, this.#create(false));
+    // From singles to shared: those already streaming move over, and go on where they were.
+    for (const connection of [...this.#open].filter((open) => !open.fanIn)) {
+      const moving = [...connection.jobs.values()];
+      this.#drop(connection);
+      for (const each of moving) this.#assign(each, this.#withRoom());
+    }
+    this.#assign(job, this.#withRoom());
+  }
+
+  /** @param {Job} job */
+  remove(job) {
+    const connection = this.#of.get(job);
+    if (!connection) return;
+    this.#of.delete(job);
+    connection.remove(job);
+    if (connection.jobs.size === 0) this.#drop(connection);
+  }
+
+  close() {
+    for (const connection of this.#open) this.#drop(connection);
+    this.#of.clear();
+  }
+
+  /** What is open now. */
+  stats() {
+    const fanIn = [...this.#open].some((connection) => connection.fanIn);
+    return { connections: this.#open.size, jobs: this.#of.size, fanIn };
+  }
+
+  #shares() {
+    if (this.#multiplex !== 'auto') return this.#multiplex;
+    return this.#of.size >= kSinglesMax || this.stats().fanIn;
+  }
+
+  #withRoom() {
+    for (const open of this.#open) if (open.fanIn && open.jobs.size < kFanInMax) return open;
+    return this.#create(true);
+  }
+
+  /** @param {boolean} fanIn */
+  #create(fanIn) {
+    const EventSource = /** @type {EventSourceClass} */ (this.#EventSource);
+    const connection = new Connection(this.#http, EventSource, fanIn);
+    this.#open.add(connection);
+    return connection;
+  }
+
+  /** @param {Job} job @param {Connection} connection */
+  #assign(job, connection) {
+    this.#of.set(job, connection);
+    connection.add(job);
+  }
+
+  /** @param {Connection} connection */
+  #drop(connection) {
+    this.#open.delete(connection);
+    connection.close();
+  }
+}
+
+/** One EventSource, for one job or for many. */
+class Connection {
+  /** @type {Map<string, Job>} by id */
+  jobs = new Map();
+  #http;
+  #EventSource;
+  /** @type {EventSource | null} */
+  #source = null;
+  /** @type {ReturnType<typeof setTimeout> | null} */
+  #reopening = null;
+  #closing = new AbortController();
+  #recovering = false;
+  #attempt = 0;
+
+  /**
+   * @param {import('./http.js').Http} http
+   * @param {EventSourceClass} EventSource
+   * @param {boolean} fanIn
+   */
+  constructor(http, EventSource, fanIn) {
+    this.#http = http;
+    this.#EventSource = EventSource;
+    this.fanIn = fanIn;
+  }
+
+  /** @param {Job} job */
+  add(job) {
+    this.jobs.set(job.id, job);
+    this.#reopenSoon();
+  }
+
+  /** @param {Job} job */
+  remove(job) {
+    this.jobs.delete(job.id);
+    // An ended job costs nothing where it is; one that still runs must stop being sent.
+    if (!job.ended && this.jobs.size > 0) this.#reopenSoon();
+  }
+
+  close() {
+    this.#closing.abort(new SluiceClientError('aborted', 'the connection was closed'));
+    this.jobs.clear();
+    if (this.#reopening) clearTimeout(this.#reopening);
+    this.#closeSource();
+  }
+
+  #reopenSoon() {
+    if (!this.fanIn) return this.#open();
+    if (this.#reopening || this.#recovering) return;
+    this.#reopening = setTimeout(() => {
+      this.#reopening = null;
+      this.#open();
+    }, kGatherMs);
+  }
+
+  #closeSource() {
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  #url() {
+    const jobs = [...this.jobs.values()];
+    const query = new URLSearchParams();
+    for (const job of jobs) query.append('job_id', job.id);
+    const seen = jobs.filter((job) => job.lastEventId !== null);
+    const cursor = this.fanIn
+      ? seen.map((job) => `${job.id}:${job.lastEventId}`).join(',')
+      : (seen[0]?.lastEventId ?? '');
+    if (cursor !== '') query.append('last_event_id', cursor);
+    return this.#http.url(`${this.fanIn ? '/v1/events' : '/v1/stream'}?${query}`);
+  }
+
+  #open() {
+    this.#closeSource();
+    if (this.jobs.size === 0) return;
+    const source = new this.#EventSource(this.#url());
+    this.#source = source;
+    source.addEventListener('open', () => {
+      if (source !== this.#source) return;
+      this.#attempt = 0;
+      for (const job of this.jobs.values())
+        job[kConnection]('open', { resumedFrom: job.lastEventId });
+    });
+    source.addEventListener('error', () => {
+      if (source !== this.#source) return;
+      const final = source.readyState === kClosed;
+      if (final) this.#closeSource();
+      this.#attempt += 1;
+      this.#sayReconnecting();
+      if (final) void this.#recover();
+    });
+    for (const type of kEventTypes) {
+      source.addEventListener(type, (event) => {
+        if (source === this.#source) this.#receive(type, /** @type {MessageEvent} */ (event));
+      });
+    }
+  }
+
+  #sayReconnecting() {
+    for (const job of this.jobs.values()) {
+      const detail = { attempt: this.#attempt, lastEventId: job.lastEventId };
+      job[kConnection]('reconnecting', detail);
+    }
+  }
+
+  /** @param {string} type @param {MessageEvent} event */
+  #receive(type, event) {
+    let data;
+    try {
+      data = JSON.parse(event.data);
+    } catch {
+      // Not what our server sends; whatever came between is asked for again.
+      this.#closeSource();
+      this.#attempt += 1;
+      this.#sayReconnecting();
+      return void this.#recover();
+    }
+    const cursor = event.lastEventId;
+    if (this.fanIn) {
+      this.jobs.get(data.job_id)?.[kDeliver](type, data, eventIdOf(cursor, data.job_id));
+    } else {
+      for (const job of this.jobs.values()) job[kDeliver](type, data, cursor);
+    }
+  }
+
+  /** After a final answer: finish what has ended, fail what is gone, connect the rest again. */
+  async #recover() {
+    if (this.#recovering) return;
+    this.#recovering = true;
+    if (this.#reopening) clearTimeout(this.#reopening);
+    this.#reopening = null;
+    const { signal } = this.#closing;
+    try {
+      const errors = await Promise.all(
+        [...this.jobs.values()].map((job) => this.#lookUp(job, signal)),
+      );
+      if (this.jobs.size === 0) return;
+      const refusal = errors.find((error) => error !== null) ?? null;
+      if (this.#attempt > kAttemptsMax) return this.#giveUp(refusal);
+      const delayMs = Math.max(backoffMs(this.#attempt - 1), refusal?.retryAfterMs ?? 0);
+      await sleep(delayMs, signal);
+      this.#open();
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      this.#recovering = false;
+    }
+  }
+
+  /**
+   * @param {Job} job
+   * @param {AbortSignal} signal
+   * @returns {Promise<SluiceClientError | null>} why the server could not say, if it could not
+   */
+  async #lookUp(job, signal) {
+    try {
+      const path = `/v1/jobs/${encodeURIComponent(job.id)}`;
+      const snapshot = await this.#http.call('GET', path, { signal, jobId: job.id });
+      if (isEnded(snapshot?.status)) job[kFinishFrom](snapshot);
+      return null;
+    } catch (error) {
+      if (signal.aborted || !(error instanceof SluiceClientError)) throw error;
+      if (error.status === 404) job[kFail](error, 'gone');
+      return error.status === 404 ? null : error;
+    }
+  }
+
+  /** @param {SluiceClientError | null} cause */
+  #giveUp(cause) {
+    const message = 'the stream could not be opened again; the job may still be running';
+    for (const job of [...this.jobs.values()]) {
+      const details = { status: cause?.status, jobId: job.id, cause: cause ?? undefined };
+      job[kFail](new SluiceClientError('connection_failed', message, details));
+    }
+  }
+}

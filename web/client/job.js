@@ -1,0 +1,391 @@
+/**
+ * One job as a page sees it: its text, its state, its events. It is fed by a connection and knows
+ * nothing of sockets. It ends at the first terminal event, or when it turns out to be gone; from
+ * then on it never changes again.
+ */
+
+import { SluiceClientError } from './errors.js';
+import { isAfter, parseEventId } from './event-id.js';
+
+/** Feeds one server event. Private to the client's modules. */
+export const kDeliver = Symbol('sluice.client.deliver');
+/** Tells of a change of the connection. Private to the client's modules. */
+export const kConnection = Symbol('sluice.client.connection');
+/** Ends the job from `GET /v1/jobs/{id}`. Private to the client's modules. */
+export const kFinishFrom = Symbol('sluice.client.finishFrom');
+/** Ends the job with an error that came by no event. Private to the client's modules. */
+export const kFail = Symbol('sluice.client.fail');
+
+/**
+ * @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'gone'} JobStatus
+ *   the server's states, and `gone`: it does not know the job (any more)
+ * @typedef {'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed'} ConnectionState
+ * @typedef {'token' | 'complete' | 'error' | 'cancelled' | 'retry' | 'gap' | 'reconnecting' |
+ *   'open' | 'status'} JobEventName
+ * @typedef {{queue_ms: number | null, ttft_ms: number | null, duration_ms: number | null,
+ *   tokens: number, tokens_per_second: number | null}} JobMetrics
+ * @typedef {{prompt_tokens: number, completion_tokens: number}} JobUsage
+ * @typedef {{status: JobStatus, text: string, reason?: string, usage?: JobUsage,
+ *   metrics?: JobMetrics, error?: SluiceClientError}} JobResult
+ * @typedef {{cancel(job: Job): Promise<any>, connect(job: Job): void,
+ *   release(job: Job): void}} JobHost
+ */
+
+/** @type {Record<string, JobStatus>} */
+const kTerminal = { job_complete: 'completed', job_error: 'failed', job_cancelled: 'cancelled' };
+const kEnded = new Set(['completed', 'failed', 'cancelled', 'gone']);
+/** @type {Record<string, JobEventName>} */
+const kEndEvent = {
+  completed: 'complete',
+  failed: 'error',
+  gone: 'error',
+  cancelled: 'cancelled',
+};
+
+/** Made by `client.submit()` and `client.attach()`. */
+export class Job {
+  #host;
+  /** @type {Map<string, Set<(...args: any[]) => void>>} */
+  #listeners = new Map();
+  /** @type {Set<TokenReader>} */
+  #readers = new Set();
+  /** @type {import('./event-id.js').Position | null} */
+  #position;
+  /** @type {JobStatus} */
+  #status = 'queued';
+  /** @type {ConnectionState} */
+  #connection = 'idle';
+  /** @type {string | null} */
+  #lastEventId;
+  #text = '';
+  #tokens = 0;
+  #settled = false;
+  /** @type {(result: JobResult) => void} */
+  #resolveDone = () => {};
+
+  /** @param {string} id @param {JobHost} host @param {string | null} [lastEventId] */
+  constructor(id, host, lastEventId = null) {
+    /** @readonly */
+    this.id = id;
+    this.#host = host;
+    this.#position = parseEventId(lastEventId);
+    this.#lastEventId = this.#position && lastEventId;
+    /** @type {JobMetrics | undefined} the server's figures, once the job has ended */
+    this.metrics = undefined;
+    /** @type {JobUsage | undefined} */
+    this.usage = undefined;
+    /** @type {string | undefined} why it ended: `stop`, `length`, `client_request`, ... */
+    this.reason = undefined;
+    /** @type {SluiceClientError | undefined} */
+    this.error = undefined;
+    /**
+     * Resolves when the job has ended or the client was closed; never rejects.
+     * @type {Promise<JobResult>}
+     */
+    this.done = new Promise((resolve) => {
+      this.#resolveDone = resolve;
+    });
+  }
+
+  /** All text received in the current attempt. Appending is cheap; reading it joins the pieces. */
+  get text() {
+    return this.#text;
+  }
+
+  get status() {
+    return this.#status;
+  }
+
+  /** How the job is fed right now; `closed` after `disconnect()` and after the end. */
+  get connection() {
+    return this.#connection;
+  }
+
+  /** The id of the newest event seen, `<attempt>-<seq>`, or null. */
+  get lastEventId() {
+    return this.#lastEventId;
+  }
+
+  /** How many token events `text` is made of. */
+  get tokens() {
+    return this.#tokens;
+  }
+
+  /** Whether nothing more will come. */
+  get ended() {
+    return this.#settled;
+  }
+
+  /**
+   * Calls `listener` on each event of that name:
+   * - `token` (text, {id})
+   * - `complete`, `cancelled` (result) and `error` (SluiceClientError): the end, once
+   * - `retry` ({attempt}): the text is forgotten, a new attempt follows
+   * - `gap` ({requested, earliest, latest}): the server could not replay all of it. The text starts
+   *   over with what it still has
+   * - `open` ({resumedFrom}): connected; `resumedFrom` is the id it went on after, or null
+   * - `reconnecting` ({attempt, lastEventId}): cut; trying again by itself
+   * - `status` (status): any change of `job.status`
+   * @param {JobEventName} name
+   * @param {(...args: any[]) => void} listener
+   * @returns {() => void} takes the listener away again
+   */
+  on(name, listener) {
+    const set = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, set);
+    set.add(listener);
+    return () => {
+      set.delete(listener);
+    };
+  }
+
+  /**
+   * Asks the server to stop the job. Resolves with its answer, the job as it then is; the job itself
+   * ends with the `cancelled` event. Harmless on a finished job.
+   * @returns {Promise<any>}
+   */
+  cancel() {
+    return this.#host.cancel(this);
+  }
+
+  /** Lets go of the connection and keeps the place; the job's `on_disconnect` policy decides on. */
+  disconnect() {
+    if (this.#settled) return;
+    this.#host.release(this);
+    this[kConnection]('closed');
+  }
+
+  /** Goes on from the last event seen. */
+  reconnect() {
+    if (this.#settled || this.#connection !== 'closed') return;
+    this.#host.connect(this);
+  }
+
+  /**
+   * The text, piece by piece: what is here already as one piece, then token by token. Ends with the
+   * job; throws a SluiceClientError if it failed, or was cancelled by anything but a request to
+   * cancel it. A `retry` or `gap` drops the pieces not yet taken; listen for these if the pieces
+   * taken before matter.
+   * @returns {AsyncIterableIterator<string>}
+   */
+  [Symbol.asyncIterator]() {
+    const reader = new TokenReader((closed) => this.#readers.delete(closed));
+    if (this.#text !== '') reader.push(this.#text);
+    if (this.#settled) reader.end(this.#iterationError());
+    else this.#readers.add(reader);
+    return reader;
+  }
+
+  /**
+   * @param {string} type the event's name on the wire
+   * @param {any} data
+   * @param {string | null} id this job's own event id
+   */
+  [kDeliver](type, data, id) {
+    if (this.#settled) return;
+    if (type === 'gap') return this.#startOver('gap', data, null);
+    const position = parseEventId(id);
+    if (position) {
+      // Seen already: a replay may overlap what came before, and must not double it.
+      if (!isAfter(position, this.#position)) return;
+      this.#position = position;
+      this.#lastEventId = id;
+    }
+    if (type === 'token') return this.#append(String(data.token), id);
+    if (type === 'job_retry') return this.#startOver('retry', data, this.#position);
+    const status = kTerminal[type];
+    if (status) this.#end(status, data);
+  }
+
+  /** @param {ConnectionState} state @param {Record<string, unknown>} [detail] for the listeners */
+  [kConnection](state, detail) {
+    if (this.#settled) return;
+    this.#connection = state;
+    if (state === 'open' || state === 'reconnecting') this.#emit(state, detail);
+  }
+
+  /** @param {any} snapshot an ended job's representation */
+  [kFinishFrom](snapshot) {
+    if (this.#settled) return;
+    const text = snapshot.text;
+    if (typeof text === 'string' && text !== this.#text) {
+      const missing = text.startsWith(this.#text) ? text.slice(this.#text.length) : null;
+      if (missing === null) {
+        const gap = { requested: this.#lastEventId, earliest: null, latest: null };
+        this.#startOver('gap', gap, this.#position);
+      }
+      this.#append(missing ?? text, this.#lastEventId);
+    }
+    this.#tokens = snapshot.metrics?.tokens ?? this.#tokens;
+    this.#end(snapshot.status, snapshot);
+  }
+
+  /** @param {SluiceClientError} error @param {JobStatus} [status] as it is when left out */
+  [kFail](error, status) {
+    if (this.#settled) return;
+    this.error = error;
+    this.#settle(status ?? this.#status);
+  }
+
+  /** @param {string} token @param {string | null} id */
+  #append(token, id) {
+    this.#setStatus('running');
+    this.#text += token;
+    this.#tokens += 1;
+    for (const reader of this.#readers) reader.push(token);
+    this.#emit('token', token, { id });
+  }
+
+  /**
+   * @param {'gap' | 'retry'} name
+   * @param {unknown} data
+   * @param {import('./event-id.js').Position | null} position
+   */
+  #startOver(name, data, position) {
+    this.#position = position;
+    if (position === null) this.#lastEventId = null;
+    this.#text = '';
+    this.#tokens = 0;
+    for (const reader of this.#readers) reader.drop();
+    this.#emit(name, data);
+  }
+
+  /** @param {JobStatus} status @param {any} data */
+  #end(status, data) {
+    this.metrics = data.metrics;
+    this.usage = data.usage;
+    this.reason = data.reason;
+    if (status === 'failed') {
+      const { code = 'job_failed', message = 'the job failed', type } = data.error ?? {};
+      this.error = new SluiceClientError(code, message, { type, jobId: this.id });
+    }
+    this.#settle(status);
+  }
+
+  /** @param {JobStatus} status */
+  #settle(status) {
+    this.#settled = true;
+    this.#connection = 'closed';
+    this.#setStatus(status);
+    this.#host.release(this);
+    for (const reader of this.#readers) reader.end(this.#iterationError());
+    this.#readers.clear();
+    const result = this.#result();
+    this.#resolveDone(result);
+    // Closing the client is no failure of the job: whoever closed it knows.
+    if (this.error?.code === 'client_closed') return;
+    if (this.error) this.#emit('error', this.error);
+    else this.#emit(kEndEvent[status], result);
+  }
+
+  /** @returns {JobResult} */
+  #result() {
+    const { text, status, reason, usage, metrics, error } = this;
+    return { status, text, reason, usage, metrics, error };
+  }
+
+  #iterationError() {
+    if (this.error) return this.error;
+    if (this.#status !== 'cancelled' || this.reason === 'client_request') return null;
+    return new SluiceClientError('job_cancelled', `the job was cancelled: ${this.reason}`, {
+      jobId: this.id,
+    });
+  }
+
+  /** @param {JobStatus} status */
+  #setStatus(status) {
+    if (status === this.#status) return;
+    this.#status = status;
+    this.#emit('status', status);
+  }
+
+  /** @param {JobEventName} name @param {...unknown} args */
+  #emit(name, ...args) {
+    for (const listener of this.#listeners.get(name) ?? []) {
+      try {
+        listener(...args);
+      } catch (error) {
+        // A listener's mistake is its owner's to see, and must not stop the stream.
+        if (typeof reportError === 'function') reportError(error);
+        else
+          queueMicrotask(() => {
+            throw error;
+          });
+      }
+    }
+  }
+}
+
+/** Whether a status of the server's is final. @param {string} status */
+export function isEnded(status) {
+  return kEnded.has(status);
+}
+
+/**
+ * One `for await` over a job. It holds the pieces not yet taken, at most what the server keeps of
+ * one job.
+ * @implements {AsyncIterableIterator<string>}
+ */
+class TokenReader {
+  #onClose;
+  /** @type {string[]} */
+  #pieces = [];
+  #next = 0;
+  #ended = false;
+  /** @type {SluiceClientError | null} */
+  #error = null;
+  /** @type {{resolve: (r: IteratorResult<string>) => void, reject: (e: unknown) => void}[]} */
+  #waiting = [];
+
+  /** @param {(reader: TokenReader) => void} onClose */
+  constructor(onClose) {
+    this.#onClose = onClose;
+  }
+
+  /** @param {string} piece */
+  push(piece) {
+    const waiter = this.#waiting.shift();
+    if (waiter) waiter.resolve({ value: piece, done: false });
+    else this.#pieces.push(piece);
+  }
+
+  drop() {
+    this.#pieces = [];
+    this.#next = 0;
+  }
+
+  /** @param {SluiceClientError | null} error */
+  end(error) {
+    this.#ended = true;
+    this.#error = error;
+    for (const waiter of this.#waiting.splice(0)) this.next().then(waiter.resolve, waiter.reject);
+  }
+
+  /** @returns {Promise<IteratorResult<string>>} */
+  next() {
+    if (this.#next < this.#pieces.length) {
+      const value = this.#pieces[this.#next];
+      this.#next += 1;
+      if (this.#next === this.#pieces.length) this.drop();
+      return Promise.resolve({ value, done: false });
+    }
+    if (!this.#ended) {
+      return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    }
+    const error = this.#error;
+    this.#error = null;
+    return error ? Promise.reject(error) : Promise.resolve({ value: undefined, done: true });
+  }
+
+  /** @returns {Promise<IteratorResult<string>>} */
+  return() {
+    this.#onClose(this);
+    this.drop();
+    this.end(null);
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+}
