@@ -83,7 +83,7 @@ export class IdempotencyCache {
       .update(canonicalize(body) ?? '')
       .digest('base64');
     const known = this.#entries.get(name);
-    if (known !== undefined) {
+    if (known !== undefined && known.expiresAtMs > this.#nowMs()) {
       if (known.fingerprint !== fingerprint) {
         throw new HttpError(422, {
           code: 'idempotency_key_reused',
@@ -95,6 +95,7 @@ export class IdempotencyCache {
     }
     /** @type {Entry<T>} */
     const entry = { fingerprint, outcome: run(), expiresAtMs: Infinity };
+    this.#entries.delete(name);
     this.#entries.set(name, entry);
     try {
       const answer = await entry.outcome;
@@ -109,7 +110,8 @@ export class IdempotencyCache {
   /**
    * Forgets what has expired, and the oldest answers beyond the bound. Entries are in the order
    * of first use, which is that of expiry but for requests that waited for admission: the walk
-   * may stop at one that is still running, a moment later it goes on.
+   * may stop early at one of those, and goes on a moment later. Whether an entry is alive is
+   * decided where it is looked up.
    */
   #purge() {
     const nowMs = this.#nowMs();

@@ -42,7 +42,9 @@ export class JobRecord {
     this.status = 'queued';
     /** @type {any} the hub's last word on the job, without its text; set when it has ended */
     this.final = undefined;
-    /** Aborted when the job has ended, whatever ended it: the provider and the queues let go. */
+    /** Whether the provider itself has come to an end: nothing is left to abort. */
+    this.settled = false;
+    /** Aborted when the job ends for any other reason: the queues and the provider let go. */
     this.abort = new AbortController();
   }
 

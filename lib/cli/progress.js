@@ -1,0 +1,28 @@
+/** A progress line on a terminal; nothing where there is none. */
+
+const kWidth = 30;
+const kRefreshMs = 100;
+
+/**
+ * @param {{isTTY?: boolean, write: (text: string) => unknown}} stream
+ * @returns {{update: (state: {done: number, started: number, failed: number}) => void,
+ *   end: () => void}}
+ */
+export function createProgress(stream) {
+  if (!stream.isTTY) return { update() {}, end() {} };
+  let drawnAtMs = -Infinity;
+  let line = '';
+  return {
+    update({ done, started, failed }) {
+      const filled = Math.floor((kWidth * done) / started);
+      const bar = '#'.repeat(filled).padEnd(kWidth, '.');
+      line = `\r[${bar}] ${done}/${started}${failed > 0 ? `, ${failed} failed` : ''}`;
+      if (Date.now() - drawnAtMs < kRefreshMs && done < started) return;
+      drawnAtMs = Date.now();
+      stream.write(line);
+    },
+    end() {
+      if (line !== '') stream.write(`${line}\n`);
+    },
+  };
+}

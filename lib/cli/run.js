@@ -1,0 +1,184 @@
+/** `sluice run`: a file of prompts through the gateway, results in the order of the input. */
+import { createReadStream, createWriteStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { finished } from 'node:stream/promises';
+import { once } from 'node:events';
+import { open } from 'node:fs/promises';
+import { UsageError, configFlag, describeFlags, parseFlags, providerFlags } from './flags.js';
+import { createProvider, gatewayOptions } from './provider.js';
+import { createGateway } from '../gateway.js';
+import { createProgress } from './progress.js';
+
+/** @type {import('./flags.js').Flags} */
+const flags = {
+  out: { type: 'string', value: 'FILE', help: 'where results go; default: standard output' },
+  ...providerFlags,
+  'max-wall-ms': {
+    type: 'integer',
+    min: 1,
+    fallback: 3_600_000,
+    help: 'time one prompt may take, waiting included',
+  },
+  ...configFlag,
+};
+
+export const summary = 'run a file of prompts and write their results';
+
+export const help = `Usage: sluice run FILE.jsonl [options]
+
+Each line of FILE (- is standard input) is a prompt: a JSON string, or an object with the fields
+of POST /v1/jobs and, if wanted, an id. Results are JSON lines in the order of the input:
+{"index", "id", "text", "reason", "usage", "metrics"}, or with "error" in place of "reason".
+The exit code is 1 if any prompt failed.
+
+${describeFlags(flags)}
+`;
+
+/**
+ * @param {string} line
+ * @returns {{id: unknown, request: any}}
+ */
+function parseLine(line) {
+  const value = JSON.parse(line);
+  if (typeof value === 'string') return { id: undefined, request: { prompt: value } };
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new SyntaxError('a line must be a string or an object');
+  }
+  const { id, ...request } = value;
+  return { id, request };
+}
+
+/**
+ * One prompt from its line to its result; never rejects.
+ * @param {import('../gateway.js').Gateway} gateway
+ * @param {number} index
+ * @param {string} line
+ * @param {AbortSignal} signal
+ */
+async function runLine(gateway, index, line, signal) {
+  let id;
+  try {
+    const parsed = parseLine(line);
+    ({ id } = parsed);
+    const job = await gateway.submit(parsed.request, { signal });
+    let text = '';
+    for await (const { type, data } of gateway.stream(job.id)) {
+      if (type === 'token') text += data.token;
+      else if (type === 'job_retry') text = '';
+      else if (type === 'job_complete') {
+        const { reason, usage, metrics } = data;
+        return { index, id, text, reason, usage, metrics };
+      } else if (type === 'job_error') {
+        return { index, id, text, error: data.error, metrics: data.metrics };
+      } else if (type === 'job_cancelled') {
+        const error = { code: 'cancelled', message: 'The run was interrupted.', type: 'cancelled' };
+        return { index, id, text, error, metrics: data.metrics };
+      }
+    }
+    throw new Error('the stream ended without a terminal event');
+  } catch (/** @type {any} */ error) {
+    const code =
+      error.wireCode ?? (error instanceof SyntaxError ? 'invalid_json' : 'internal_error');
+    return { index, id, text: '', error: { code, message: error.message, type: error.type } };
+  }
+}
+
+/** @param {string} path */
+async function openInput(path) {
+  if (path === '-') return process.stdin;
+  try {
+    const handle = await open(path);
+    return createReadStream('', { fd: handle });
+  } catch (/** @type {any} */ error) {
+    throw new UsageError(`${path} cannot be read (${error.code})`);
+  }
+}
+
+/** @param {string | undefined} path */
+async function openOutput(path) {
+  if (path === undefined) return process.stdout;
+  const out = createWriteStream(path);
+  try {
+    await once(out, 'open');
+  } catch (/** @type {any} */ error) {
+    throw new UsageError(`${path} cannot be written (${error.code})`);
+  }
+  return out;
+}
+
+/**
+ * @param {string[]} argv
+ * @returns {Promise<number>} exit code
+ */
+export async function run(argv) {
+  const { help: wantsHelp, positionals, values } = parseFlags(flags, argv, { positionals: true });
+  if (wantsHelp) {
+    process.stdout.write(help);
+    return 0;
+  }
+  if (positionals.length !== 1) throw new UsageError('run takes one FILE.jsonl');
+  const input = await openInput(positionals[0]);
+  const output = await openOutput(values.out);
+  const gateway = createGateway({
+    provider: await createProvider(values),
+    ...gatewayOptions(values),
+    maxWallMs: values.maxWallMs,
+    // The reader of a result is this process: it waits as long as it takes.
+    admissionWaitMs: 2 ** 31 - 1,
+    stallMs: 2 ** 31 - 1,
+    retentionMs: 0,
+    logger: false,
+  });
+  const interruption = new AbortController();
+  const onInterrupt = () => {
+    if (interruption.signal.aborted) process.exit(130);
+    interruption.abort();
+    void gateway.close({ drainMs: 0 });
+  };
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onInterrupt);
+  try {
+    const failed = await pump(gateway, { input, output, signal: interruption.signal, values });
+    if (output !== process.stdout) {
+      output.end();
+      await finished(output);
+    }
+    return interruption.signal.aborted ? 130 : failed > 0 ? 1 : 0;
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
+    await gateway.close({ drainMs: 0 });
+  }
+}
+
+/**
+ * Keeps enough prompts under way to fill every slot, and writes results in the input's order.
+ * @param {import('../gateway.js').Gateway} gateway
+ * @param {{input: NodeJS.ReadableStream, output: NodeJS.WritableStream, signal: AbortSignal,
+ *   values: Record<string, any>}} options
+ * @returns {Promise<number>} how many failed
+ */
+async function pump(gateway, { input, output, signal, values }) {
+  const windowMax = 2 * values.maxInFlightBatches * values.maxBatchSize;
+  const progress = createProgress(process.stderr);
+  /** @type {Promise<any>[]} in the input's order */
+  const underWay = [];
+  let index = 0;
+  let failed = 0;
+  const writeOldest = async () => {
+    const result = await underWay.shift();
+    if (result.error !== undefined) failed += 1;
+    progress.update({ done: result.index + 1, started: index, failed });
+    if (!output.write(`${JSON.stringify(result)}\n`)) await once(output, 'drain');
+  };
+  for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+    if (signal.aborted) break;
+    if (line.trim() === '') continue;
+    underWay.push(runLine(gateway, index, line, signal));
+    index += 1;
+    if (underWay.length >= windowMax) await writeOldest();
+  }
+  while (underWay.length > 0) await writeOldest();
+  progress.end();
+  return failed;
+}

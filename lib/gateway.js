@@ -1,0 +1,523 @@
+/**
+ * The gateway: takes prompts, makes jobs of them, and sees each to its one ending. Main thread.
+ *
+ * It only decides. Queues, batches and slots are the Pipeline's; text, ids, timers and readers the
+ * JobHub's; the way from a provider to the hub the JobRunner's. `close()` ends it.
+ */
+import { performance } from 'node:perf_hooks';
+import { checkGatewayOptions } from './gateway-options.js';
+import { GatewayMetrics } from './metrics.js';
+import { HttpError, badRequest, jobNotFound } from './http-errors.js';
+import { IdempotencyCache, checkIdempotencyKey } from './idempotency.js';
+import { JobHub } from './job-hub.js';
+import { JobRecord, JobTable } from './job-table.js';
+import { JobRunner } from './job-runner.js';
+import { Pipeline } from './pipeline.js';
+import { asJson, checkJobRequest, checkListQuery } from './schema.js';
+import { checkMs, checkOptions, checkSignal, checkString } from './validate.js';
+import { createRouter } from './router.js';
+import { kAnonymous } from './auth.js';
+import { kInternals } from './symbols.js';
+import { listen } from './server.js';
+import { manualReactor, sharedReactor } from './reactor.js';
+import { streamEvents } from './event-stream.js';
+
+/**
+ * @typedef {object} Answer what a submission is answered with, and answered again under its key
+ * @property {string} id
+ * @property {number} createdAt Unix seconds
+ */
+
+/**
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {import('./job-table.js').JobStatus} status
+ * @property {string} model
+ * @property {number} createdAt Unix seconds
+ * @property {string} [text] what has been produced so far; absent in lists
+ * @property {boolean} [textTruncated] true when the oldest text was dropped
+ * @property {{prompt_tokens: number, completion_tokens: number}} usage
+ * @property {object} metrics as in the terminal event
+ * @property {{code: string, message: string, type: string}} [error] of a failed job
+ * @property {string} [reason] why it completed or was cancelled
+ * @property {Record<string, unknown>} [metadata] as submitted
+ */
+
+/** @param {import('./schema.js').JobRequest} request */
+function estimatePromptTokens({ prompt, messages = [] }) {
+  const bytes = messages.reduce(
+    (sum, { content }) => sum + Buffer.byteLength(content),
+    Buffer.byteLength(prompt ?? ''),
+  );
+  return Math.ceil(bytes / 4);
+}
+
+function draining() {
+  return new HttpError(503, {
+    code: 'draining',
+    message: 'The server is shutting down and takes no new jobs.',
+    headers: { 'Retry-After': '1' },
+  });
+}
+
+function overloaded() {
+  return new HttpError(503, {
+    code: 'overloaded',
+    message: 'The queue is full; try again later.',
+    headers: { 'Retry-After': '1' },
+  });
+}
+
+/** Made by `createGateway`. */
+export class Gateway {
+  /** @type {import('./gateway-options.js').CheckedGatewayOptions} */
+  #options;
+  #hub;
+  #pipeline;
+  #runner;
+  #metrics;
+  #log;
+  #jobs;
+  /** @type {IdempotencyCache<Answer>} */
+  #answers;
+  /** @type {() => number} monotonic milliseconds */
+  #nowMs;
+  #draining = false;
+  /** @type {Promise<void> | undefined} */
+  #closed;
+  /** @type {Set<import('./server.js').GatewayServer>} */
+  #servers = new Set();
+
+  /** @param {import('./gateway-options.js').GatewayOptions} options */
+  constructor(options) {
+    this.#options = checkGatewayOptions(options);
+    const { clock, provider, logger, maxRetainedJobs, idempotency } = this.#options;
+    this.#log = logger;
+    this.#nowMs = clock === undefined ? () => performance.now() : () => clock.nowMs();
+    this.#hub = this.#createHub(clock === undefined ? sharedReactor() : manualReactor(clock));
+    this.#jobs = new JobTable({
+      maxRetainedJobs,
+      onEvict: (record) => this.#hub.purge(record.handle),
+    });
+    this.#answers = new IdempotencyCache({ ...idempotency, nowMs: this.#nowMs });
+    this.#runner = new JobRunner({
+      provider,
+      hub: this.#hub,
+      onAttempt: (record) => this.#onAttempt(record),
+      mayRetry: (record, error) => this.#mayRetry(record, error),
+    });
+    this.#pipeline = this.#createPipeline();
+    void this.#drainResults();
+    this.#metrics = new GatewayMetrics({
+      processDefaults: this.#options.metrics.processDefaults,
+      stats: () => this.#stats(),
+    });
+  }
+
+  /** @param {import('./reactor.js').Reactor} reactor */
+  #createHub(reactor) {
+    const { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, reconnectMs } =
+      this.#options;
+    return new JobHub({
+      reactor,
+      streamCapacity,
+      logBytesMax,
+      retentionMs,
+      heartbeatMs,
+      stallMs,
+      retryMs: reconnectMs,
+      onEnded: (/** @type {number} */ handle, /** @type {any} */ state) =>
+        this.#onEnded(handle, state),
+      onPurged: (/** @type {number} */ handle) => {
+        const record = this.#jobs.byHandle(handle);
+        if (record !== undefined) this.#jobs.delete(record);
+      },
+    });
+  }
+
+  // ---------------------------------------------------------------- the life of a job
+
+  /**
+   * Turns a prompt into a job. Resolves when the job is in the queue.
+   * @param {import('./schema.js').JobRequest} request the fields of `POST /v1/jobs`, as there in
+   *   snake_case
+   * @param {object} [options]
+   * @param {string} [options.idempotencyKey] the same key gives the same job for 24 h
+   * @param {string} [options.principal] whose job it is; default `anonymous`
+   * @param {AbortSignal} [options.signal] gives up waiting for admission; without effect on a
+   *   submission with an idempotency key, which others may have joined
+   * @returns {Promise<{id: string, status: 'queued', createdAt: number, streamUrl: string,
+   *   replayed: boolean}>} `createdAt` in Unix seconds; `streamUrl` relative to where the router is
+   *   mounted; `replayed` when the key was known
+   * @throws {HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
+   *   `ERR_IDEMPOTENCY_KEY_REUSED`
+   */
+  async submit(request, options) {
+    const { idempotencyKey, principal = kAnonymous, signal } = checkOptions('options', options);
+    checkString('principal', principal);
+    checkSignal('signal', signal);
+    const { answer, replayed } = await this.#submit(asJson(request), {
+      idempotencyKey,
+      principal,
+      signal,
+    });
+    const { id, createdAt } = answer;
+    const streamUrl = `/v1/stream?job_id=${id}`;
+    return { id, status: 'queued', createdAt, streamUrl, replayed };
+  }
+
+  /**
+   * @param {unknown} body
+   * @param {{idempotencyKey?: string, principal: string, signal?: AbortSignal}} options
+   * @returns {Promise<{answer: Answer, replayed: boolean}>}
+   */
+  async #submit(body, { idempotencyKey, principal, signal }) {
+    const request = checkJobRequest(body);
+    if (idempotencyKey === undefined) {
+      return { answer: await this.#admit(request, principal, signal), replayed: false };
+    }
+    const key = checkIdempotencyKey(idempotencyKey);
+    return this.#answers.answer(principal, key, body, () => this.#admit(request, principal));
+  }
+
+  /**
+   * @param {import('./schema.js').JobRequest} request
+   * @param {string} principal
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Answer>}
+   */
+  async #admit(request, principal, signal) {
+    const model = this.#modelOf(request);
+    if (this.#draining) throw this.#refuse(draining());
+    signal?.throwIfAborted();
+    const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
+    const { abort } = record;
+    const timer = setTimeout(() => abort.abort(overloaded()), this.#options.admissionWaitMs);
+    const leave = () => abort.abort(signal?.reason);
+    signal?.addEventListener('abort', leave, { once: true });
+    try {
+      await this.#pipeline.submit(record, { signal: abort.signal });
+      // Room came in the same moment as the end of patience: the latter was told first.
+      abort.signal.throwIfAborted();
+    } catch (/** @type {any} */ error) {
+      throw this.#refuse(error?.code === 'ERR_PIPELINE_CLOSED' ? draining() : error);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', leave);
+    }
+    this.#activate(record);
+    return { id: record.id, createdAt: Math.floor(record.createdAtMs / 1000) };
+  }
+
+  /**
+   * Counts a refusal.
+   * @template T
+   * @param {T} error
+   * @returns {T}
+   */
+  #refuse(error) {
+    if (error instanceof HttpError) this.#metrics.rejected.inc({ code: error.wireCode });
+    return error;
+  }
+
+  /** @param {import('./schema.js').JobRequest} request */
+  #modelOf({ model }) {
+    const { models } = this.#options.provider;
+    if (model === undefined) {
+      if (models.length > 0) return models[0].id;
+      throw badRequest('missing_field', 'model', 'model is required: this server has no default.');
+    }
+    if (models.length > 0 && !models.some(({ id }) => id === model)) {
+      throw new HttpError(404, {
+        code: 'model_not_found',
+        param: 'model',
+        message: 'No such model; GET /v1/models lists those there are.',
+      });
+    }
+    return model;
+  }
+
+  /**
+   * From here on the job exists for others. Runs when its submission is accepted or when it is
+   * dispatched, whichever the main thread hears of first.
+   * @param {JobRecord} record
+   */
+  #activate(record) {
+    if (record.handle !== 0) return;
+    const request = /** @type {import('./schema.js').JobRequest} */ (record.request);
+    const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
+    record.deadlineMs = this.#nowMs() + maxWallMs;
+    record.handle = this.#hub.create({
+      jobId: record.id,
+      onDisconnect: request.on_disconnect ?? this.#options.onDisconnect,
+      disconnectGraceMs: request.disconnect_grace_ms ?? this.#options.disconnectGraceMs,
+      maxWallMs,
+      promptTokens: estimatePromptTokens(request),
+    });
+    this.#jobs.add(record);
+  }
+
+  /** @param {JobRecord} record about to be given to the provider */
+  #onAttempt(record) {
+    this.#activate(record);
+    record.attempts += 1;
+    record.status = 'running';
+    if (record.attempts === 1) {
+      this.#hub.start(record.handle);
+    } else {
+      this.#metrics.retries.inc();
+      this.#hub.retry(record.handle);
+    }
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {any} error
+   */
+  #mayRetry(record, error) {
+    if (error?.retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
+    // Waiting for longer than the job may live would only hide the reason of its end.
+    return (error.retryAfterMs ?? 0) < record.deadlineMs - this.#nowMs();
+  }
+
+  /**
+   * The one ending of a job, whatever caused it.
+   * @param {number} handle
+   * @param {any} state
+   */
+  #onEnded(handle, state) {
+    const record = this.#jobs.byHandle(handle);
+    if (record === undefined) return;
+    const { id, principal, model, attempts } = record;
+    this.#jobs.finish(record, state);
+    if (!record.settled) record.abort.abort();
+    this.#metrics.observe(state);
+    const { status, reason, error, metrics } = state;
+    this.#log.info(
+      { job_id: id, principal, model, status, reason, error, attempts, ...metrics },
+      'job ended',
+    );
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {'client_request' | 'shutdown'} reason
+   */
+  #cancel(record, reason) {
+    if (record.ended) return;
+    this.#hub.finish(record.handle, { type: 'cancelled', reason });
+    if (!record.settled) record.abort.abort();
+  }
+
+  // ---------------------------------------------------------------- the pipeline
+
+  #createPipeline() {
+    const { batching, maxInFlightBatches, incomingCapacity, processingCapacity, retry, clock } =
+      this.#options;
+    return new Pipeline({
+      process: (/** @type {JobRecord[]} */ batch) => this.#process(batch),
+      ...batching,
+      maxConcurrency: maxInFlightBatches,
+      incomingCapacity,
+      processingCapacity,
+      retry,
+      clock,
+    });
+  }
+
+  /** @param {JobRecord[]} batch */
+  async #process(batch) {
+    const errors = await this.#runner.run(batch);
+    return errors.map((error) => error ?? '');
+  }
+
+  /** The endings are told to the hub; what is left to be read is what the pipeline gave up on. */
+  async #drainResults() {
+    for await (const result of this.#pipeline.results()) void result;
+  }
+
+  /** @returns {{queued: number, inFlightBatches: number}} */
+  #stats() {
+    const stats = this.#pipeline.stats();
+    return { queued: stats.incoming, inFlightBatches: stats.inFlight };
+  }
+
+  // ---------------------------------------------------------------- what is asked of it
+
+  /**
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @returns {Promise<Job | undefined>} undefined when unknown, purged, or somebody else's
+   */
+  async get(id, { principal = kAnonymous } = {}) {
+    const record = this.#jobs.get(id, principal);
+    return record === undefined ? undefined : this.#describe(record, { text: true });
+  }
+
+  /**
+   * A page of jobs, newest first, without their texts.
+   * @param {{limit?: number, after?: string, status?: import('./job-table.js').JobStatus,
+   *   principal?: string}} [options] `limit` 1 to 100, default 20; `after` the id of the last job
+   *   of the page before
+   * @returns {Promise<{data: Job[], hasMore: boolean}>}
+   */
+  async list({ limit, after, status, principal = kAnonymous } = {}) {
+    const query = checkListQuery({
+      limit: limit === undefined ? undefined : String(limit),
+      after,
+      status,
+    });
+    const found = this.#jobs.list({ ...query, principal });
+    if (found === undefined) {
+      throw badRequest('invalid_value', 'after', 'after must be the id of a job that is kept.');
+    }
+    const jobs = await Promise.all(
+      found.page.map((record) => this.#describe(record, { text: false })),
+    );
+    // A job may have moved on since the page was chosen.
+    const data = jobs.filter(
+      (job) => job !== undefined && (status === undefined || job.status === status),
+    );
+    return { data: /** @type {Job[]} */ (data), hasMore: found.hasMore };
+  }
+
+  /**
+   * Ends a job as `client_request`. A job that has ended stays as it is.
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @returns {Promise<Job>} as it is afterwards
+   * @throws {HttpError} `ERR_JOB_NOT_FOUND`
+   */
+  async cancel(id, { principal = kAnonymous } = {}) {
+    const record = this.#jobs.get(id, principal);
+    if (record === undefined) throw jobNotFound();
+    this.#cancel(record, 'client_request');
+    const job = await this.#describe(record, { text: true });
+    if (job === undefined) throw jobNotFound();
+    return job;
+  }
+
+  /**
+   * A job's events: everything after `lastEventId`, then live, up to the terminal event.
+   * @param {string} id
+   * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
+   * @returns {AsyncIterable<{id: string | null, type: string, data: any}>}
+   * @throws {HttpError} `ERR_JOB_NOT_FOUND`
+   */
+  stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
+    const record = this.#jobs.get(id, principal);
+    if (record === undefined) throw jobNotFound();
+    return streamEvents(this.#hub, record, { lastEventId, signal: checkSignal('signal', signal) });
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {{text: boolean}} options
+   * @returns {Promise<Job | undefined>} undefined when it was purged meanwhile
+   */
+  async #describe(record, { text }) {
+    const listed = !text && record.ended;
+    const state = listed ? record.final : await this.#hub.snapshot(record.handle, { text });
+    if (state === null) return undefined;
+    return {
+      id: record.id,
+      status: state.status,
+      model: record.model,
+      createdAt: Math.floor(record.createdAtMs / 1000),
+      ...(text && { text: state.text }),
+      ...(text && state.text_truncated && { textTruncated: true }),
+      usage: state.usage,
+      metrics: state.metrics,
+      ...(state.error && { error: state.error }),
+      ...(state.reason && { reason: state.reason }),
+      ...(record.metadata && { metadata: record.metadata }),
+    };
+  }
+
+  // ---------------------------------------------------------------- serving and closing
+
+  /**
+   * An Express 5 router with the whole HTTP contract but the page; it mounts under any prefix.
+   * Paths that are not its own it passes on.
+   * @returns {import('express').Router}
+   */
+  router() {
+    return createRouter(this);
+  }
+
+  /**
+   * Serves the router and the page of `web/`.
+   * @param {{port?: number, host?: string}} [options] defaults: a free port, `127.0.0.1`
+   * @returns {Promise<import('./server.js').GatewayServer>} a `http.Server` with `url` and `port`,
+   *   listening; `gateway.close()` closes it
+   */
+  async listen(options) {
+    if (this.#draining) throw draining();
+    const server = await listen(this, options);
+    this.#servers.add(server);
+    server.once('close', () => this.#servers.delete(server));
+    return server;
+  }
+
+  /** @returns {boolean} whether new jobs are taken */
+  ready() {
+    return !this.#draining;
+  }
+
+  /**
+   * Takes no new jobs, lets the others go on for `drainMs`, then ends them as `shutdown`; each
+   * stream gets its terminal event. Then servers, provider and hub are closed: nothing is left
+   * that would keep the process alive. A second call gets the first one's promise.
+   * @param {{drainMs?: number}} [options] default 10000
+   * @returns {Promise<void>}
+   */
+  close(options) {
+    const { drainMs: given } = checkOptions('options', options);
+    const drainMs = checkMs('drainMs', given, { fallback: 10_000 });
+    this.#closed ??= this.#close(drainMs);
+    return this.#closed;
+  }
+
+  /** @param {number} drainMs */
+  async #close(drainMs) {
+    this.#draining = true;
+    const cancelRest = () => {
+      for (const record of this.#jobs.active()) this.#cancel(record, 'shutdown');
+    };
+    const timer = setTimeout(cancelRest, drainMs);
+    await this.#pipeline.close();
+    clearTimeout(timer);
+    // Nobody is left to end what is still open; and each ending told so far has been heard.
+    const open = this.#jobs.active();
+    await Promise.all(open.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
+    cancelRest();
+    await Promise.all([...this.#servers].map((server) => server.drain()));
+    await this.#options.provider.close?.();
+    await this.#hub.close();
+  }
+
+  /** What the routes need. */
+  get [kInternals]() {
+    return {
+      hub: this.#hub,
+      jobs: this.#jobs,
+      options: this.#options,
+      metrics: this.#metrics,
+      log: this.#log,
+      /**
+       * @param {unknown} body
+       * @param {{idempotencyKey?: string, principal: string, signal?: AbortSignal}} options
+       */
+      submit: (body, options) => this.#submit(body, options),
+    };
+  }
+}
+
+/**
+ * @param {import('./gateway-options.js').GatewayOptions} options
+ * @returns {Gateway}
+ * @throws {TypeError | RangeError} naming the option at fault and what it takes
+ */
+export function createGateway(options) {
+  return new Gateway(options);
+}

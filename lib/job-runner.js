@@ -1,0 +1,387 @@
+/**
+ * Moves a provider's text into the jobs' logs: the `process` function of a gateway's pipeline.
+ * Main thread only.
+ *
+ * A run lasts one attempt and ends by the provider's end, its error, the token limit, or by the
+ * job's own ending (cancel, wall time, disconnect: the record's abort signal). In each case the
+ * iterator is told to stop, and the slot is free once it has, or soon after if it does not listen.
+ */
+import { SluiceError } from './errors.js';
+
+/**
+ * @typedef {object} ProviderRequest
+ * @property {string} id of the job
+ * @property {string} [prompt] either this or `messages`
+ * @property {{role: string, content: string}[]} [messages]
+ * @property {string} model
+ * @property {number} [maxTokens]
+ * @property {number} [temperature]
+ * @property {string[]} [stop]
+ * @property {object} [metadata]
+ * @property {AbortSignal} signal aborted when this one job has ended for another reason
+ */
+
+/**
+ * @typedef {{reason?: 'stop' | 'length',
+ *   usage?: {prompt_tokens: number, completion_tokens: number}}} ProviderEnd
+ */
+
+/**
+ * What turns requests into text. Text is pulled: a provider whose `next()` is not called must
+ * stop reading its upstream. `return()` means stop now and free everything.
+ * @typedef {object} Provider
+ * @property {string} name
+ * @property {{id: string}[]} models the first is the default; empty: any model is passed on
+ * @property {boolean} takesBatches
+ * @property {boolean} enforcesMaxTokens false: the gateway ends the job at the limit
+ * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>
+ *   AsyncIterable<string>} [generate] unless `takesBatches`; may return a ProviderEnd
+ * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
+ *   AsyncIterable<{index: number, text?: string, end?: ProviderEnd, error?: Error}>} [generateBatch]
+ *   if `takesBatches`; `signal` is aborted when no request of the batch is left
+ * @property {() => Promise<void>} [close]
+ */
+
+/** How long a provider that ignores its signal may keep its slot after the job has ended. */
+const kReleaseMs = 1000;
+
+/**
+ * @param {string} message
+ * @param {string} [wireCode]
+ */
+function providerError(message, wireCode = 'provider_error') {
+  return new SluiceError(`ERR_${wireCode.toUpperCase()}`, message, {
+    wireCode,
+    type: wireCode === 'provider_error' ? 'provider_error' : 'upstream_error',
+  });
+}
+
+/**
+ * What the terminal event says of an error. A provider's typed errors keep their code; what a
+ * user's generator threw is a `provider_error` with its message.
+ * @param {any} error
+ * @returns {{code: string, message: string, type: string}}
+ */
+export function wireError(error) {
+  const message = error instanceof Error || error?.message ? String(error.message) : String(error);
+  if (typeof error?.wireCode === 'string') {
+    return { code: error.wireCode, message, type: error.type ?? 'provider_error' };
+  }
+  return { code: 'provider_error', message, type: 'provider_error' };
+}
+
+/** Lets one waiter at a time wait for a promise or for the gate, whichever is first. */
+class Gate {
+  opened = false;
+  /** @type {(() => void) | undefined} */
+  #wake;
+
+  open() {
+    this.opened = true;
+    this.#wake?.();
+  }
+
+  /**
+   * @template T
+   * @param {T | PromiseLike<T>} promise
+   * @returns {Promise<T | undefined>} undefined when the gate opened first; the promise's later
+   *   rejection is then nobody's concern
+   */
+  race(promise) {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => resolve(undefined);
+      Promise.resolve(promise).then(resolve, reject);
+      if (this.opened) resolve(undefined);
+    });
+  }
+}
+
+/** One attempt of one job. */
+class Run {
+  /** True when this attempt has nothing more to add to the log. */
+  done = false;
+  /** @type {unknown} set when the attempt failed in a way that permits another */
+  retryError = undefined;
+  #hub;
+  #held = '';
+  #tokens = 0;
+  #tokensMax;
+  #mayRetry;
+  #onDone;
+
+  /**
+   * @param {object} options
+   * @param {import('./job-table.js').JobRecord} options.record
+   * @param {any} options.hub
+   * @param {boolean} options.limitTokens
+   * @param {(record: import('./job-table.js').JobRecord, error: unknown) => boolean} options.mayRetry
+   */
+  constructor({ record, hub, limitTokens, mayRetry }) {
+    this.record = record;
+    this.#hub = hub;
+    this.#tokensMax = (limitTokens ? record.request?.max_tokens : undefined) ?? Infinity;
+    this.#mayRetry = mayRetry;
+    this.#onDone = () => {};
+    if (record.abort.signal.aborted) this.done = true;
+    else record.abort.signal.addEventListener('abort', this.#stop, { once: true });
+  }
+
+  /** @param {() => void} onDone called once, when `done` becomes true; at once if it is */
+  whenDone(onDone) {
+    this.#onDone = onDone;
+    if (this.done) onDone();
+  }
+
+  #stop = () => {
+    if (this.done) return;
+    this.done = true;
+    this.record.abort.signal.removeEventListener('abort', this.#stop);
+    this.#onDone();
+  };
+
+  /**
+   * Appends one chunk.
+   * @param {unknown} chunk
+   * @returns {Promise<void> | undefined} to be awaited before the next chunk is asked for
+   */
+  push(chunk) {
+    if (typeof chunk !== 'string') {
+      const kind = chunk === null ? 'null' : typeof chunk;
+      throw providerError(`The provider yielded a value of type ${kind} where text belongs.`);
+    }
+    let text = this.#held + chunk;
+    this.#held = '';
+    // Half a character has no UTF-8: it waits for its other half.
+    const last = text.charCodeAt(text.length - 1);
+    if (last >= 0xd800 && last <= 0xdbff) {
+      this.#held = text.slice(-1);
+      text = text.slice(0, -1);
+    }
+    return text === '' ? undefined : this.#append(text);
+  }
+
+  /** @param {string} text */
+  #append(text) {
+    this.#tokens += 1;
+    const open = this.#hub.append(this.record.handle, text);
+    if (this.#tokens >= this.#tokensMax) {
+      this.#end({ type: 'complete', reason: 'length' });
+      return undefined;
+    }
+    return open ? undefined : this.#hub.writable(this.record.handle);
+  }
+
+  /** @param {ProviderEnd | undefined} end what the provider said at its end, if anything */
+  complete(end) {
+    if (this.done) return;
+    if (this.#held !== '') {
+      const text = this.#held;
+      this.#held = '';
+      this.#append(text);
+      if (this.done) return;
+    }
+    const reason = end?.reason === 'length' ? 'length' : 'stop';
+    this.#end({ type: 'complete', reason, usage: end?.usage });
+  }
+
+  /** @param {unknown} error */
+  fail(error) {
+    if (this.done) return;
+    if (this.#tokens === 0 && this.#mayRetry(this.record, error)) {
+      this.retryError = error;
+      this.#stop();
+      return;
+    }
+    this.#end({ type: 'error', error: wireError(error) });
+  }
+
+  /** @param {object} terminal */
+  #end(terminal) {
+    this.record.settled = true;
+    this.#hub.finish(this.record.handle, terminal);
+    this.#stop();
+  }
+}
+
+/**
+ * Tells an iterator to stop and waits until it has, but not for ever: a generator that hangs in
+ * an `await` cannot hear `return()`.
+ * @param {AsyncIterator<unknown>} iterator
+ */
+async function release(iterator) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const patience = new Promise((resolve) => {
+    timer = setTimeout(resolve, kReleaseMs);
+  });
+  try {
+    await Promise.race([iterator.return?.(), patience]);
+  } catch {
+    // The job has its ending already; what the clean-up throws has nowhere to go.
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** See the head of this file. */
+export class JobRunner {
+  #provider;
+  #hub;
+  #onAttempt;
+  #mayRetry;
+
+  /**
+   * @param {object} options
+   * @param {Provider} options.provider
+   * @param {any} options.hub
+   * @param {(record: import('./job-table.js').JobRecord) => void} options.onAttempt called at each
+   *   dispatch of a job that is still wanted, before anything else is done with it
+   * @param {(record: import('./job-table.js').JobRecord, error: unknown) => boolean}
+   *   options.mayRetry asked when an attempt failed before its first token
+   */
+  constructor({ provider, hub, onAttempt, mayRetry }) {
+    this.#provider = provider;
+    this.#hub = hub;
+    this.#onAttempt = onAttempt;
+    this.#mayRetry = mayRetry;
+  }
+
+  /**
+   * Runs one attempt of each job of a batch.
+   * @param {import('./job-table.js').JobRecord[]} records
+   * @returns {Promise<unknown[]>} per job: undefined, or the error after which it may be retried
+   */
+  async run(records) {
+    const wanted = records.filter((record) => !record.abort.signal.aborted);
+    const runs = wanted.map((record) => this.#begin(record));
+    if (runs.length > 0) {
+      await (this.#provider.takesBatches ? this.#pumpBatch(runs) : this.#pumpOne(runs[0]));
+    }
+    const errors = new Map(runs.map((run) => [run.record, run.retryError]));
+    return records.map((record) => errors.get(record));
+  }
+
+  /** @param {import('./job-table.js').JobRecord} record */
+  #begin(record) {
+    this.#onAttempt(record);
+    return new Run({
+      record,
+      hub: this.#hub,
+      limitTokens: !this.#provider.enforcesMaxTokens,
+      mayRetry: this.#mayRetry,
+    });
+  }
+
+  /** @param {Run} run */
+  async #pumpOne(run) {
+    const gate = new Gate();
+    run.whenDone(() => gate.open());
+    const { signal } = run.record.abort;
+    /** @type {AsyncIterator<string, ProviderEnd | undefined> | undefined} */
+    let iterator;
+    try {
+      iterator = /** @type {any} */ (this.#provider)
+        .generate(providerRequest(run.record), { signal })
+        [Symbol.asyncIterator]();
+      while (!run.done) {
+        const step = await gate.race(/** @type {any} */ (iterator).next());
+        if (step === undefined || run.done) break;
+        if (step.done) return run.complete(step.value);
+        const wait = run.push(step.value);
+        if (wait !== undefined) await wait;
+      }
+    } catch (error) {
+      run.fail(error);
+    }
+    if (iterator !== undefined) await release(iterator);
+  }
+
+  /** @param {Run[]} runs */
+  async #pumpBatch(runs) {
+    const gate = new Gate();
+    const controller = new AbortController();
+    let live = runs.length;
+    for (const run of runs) {
+      run.whenDone(() => {
+        live -= 1;
+        if (live > 0) return;
+        gate.open();
+        controller.abort();
+      });
+    }
+    /** @type {AsyncIterator<any> | undefined} */
+    let iterator;
+    try {
+      iterator = /** @type {any} */ (this.#provider)
+        .generateBatch(
+          runs.map((run) => providerRequest(run.record)),
+          { signal: controller.signal },
+        )
+        [Symbol.asyncIterator]();
+      while (live > 0) {
+        const step = await gate.race(/** @type {any} */ (iterator).next());
+        if (step === undefined || live === 0) break;
+        if (step.done) {
+          throw providerError('The provider ended before this request did.', 'upstream_incomplete');
+        }
+        const wait = deliver(runs, step.value);
+        if (wait !== undefined) await wait;
+      }
+    } catch (error) {
+      for (const run of runs) run.fail(error);
+    }
+    if (iterator !== undefined) await release(iterator);
+  }
+}
+
+/**
+ * @param {Run[]} runs
+ * @param {any} event one of generateBatch's
+ */
+function deliver(runs, event) {
+  const run = runs[event?.index];
+  if (run === undefined) {
+    throw providerError(`The provider answered a request ${event?.index} that it was not given.`);
+  }
+  if (run.done) return undefined;
+  if (event.error !== undefined) run.fail(event.error);
+  else if (event.end !== undefined) run.complete(event.end);
+  else return pushOrFail(run, event.text);
+  return undefined;
+}
+
+/**
+ * A bad chunk is its own request's fault, not the batch's.
+ * @param {Run} run
+ * @param {unknown} text
+ */
+function pushOrFail(run, text) {
+  try {
+    return run.push(text);
+  } catch (error) {
+    run.fail(error);
+    return undefined;
+  } finally {
+    // At its limit, or failed: the provider may drop this sequence while the others go on.
+    if (run.done) run.record.abort.abort();
+  }
+}
+
+/**
+ * @param {import('./job-table.js').JobRecord} record
+ * @returns {ProviderRequest}
+ */
+function providerRequest(record) {
+  const request = /** @type {import('./schema.js').JobRequest} */ (record.request);
+  return {
+    id: record.id,
+    prompt: request.prompt,
+    messages: request.messages,
+    model: record.model,
+    maxTokens: request.max_tokens,
+    temperature: request.temperature,
+    stop: request.stop === undefined ? undefined : [request.stop].flat(),
+    metadata: request.metadata,
+    signal: record.abort.signal,
+  };
+}

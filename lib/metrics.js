@@ -1,0 +1,98 @@
+/**
+ * What a gateway counts, in a Prometheus registry of its own: several gateways in one process do
+ * not mix.
+ */
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+const kLatencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const kDurationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+
+/** See the head of this file. */
+export class GatewayMetrics {
+  /**
+   * @param {object} options
+   * @param {boolean} options.processDefaults
+   * @param {() => {queued: number, inFlightBatches: number} |
+   *   Promise<{queued: number, inFlightBatches: number}>} options.stats
+   *   asked once per scrape
+   */
+  constructor({ processDefaults, stats }) {
+    const registry = new Registry();
+    const registers = [registry];
+    this.registry = registry;
+    this.jobs = new Counter({
+      name: 'sluice_jobs_total',
+      help: 'Jobs that have ended, by terminal status.',
+      labelNames: ['status'],
+      registers,
+    });
+    for (const status of ['completed', 'failed', 'cancelled']) this.jobs.inc({ status }, 0);
+    this.rejected = new Counter({
+      name: 'sluice_jobs_rejected_total',
+      help: 'Valid submissions that were not admitted, by error code.',
+      labelNames: ['code'],
+      registers,
+    });
+    for (const code of ['overloaded', 'draining']) this.rejected.inc({ code }, 0);
+    this.retries = new Counter({
+      name: 'sluice_job_retries_total',
+      help: 'Attempts beyond the first.',
+      registers,
+    });
+    this.tokens = new Counter({
+      name: 'sluice_tokens_total',
+      help: 'Tokens of jobs that have ended.',
+      registers,
+    });
+    this.queueSeconds = new Histogram({
+      name: 'sluice_job_queue_seconds',
+      help: 'From admission to the first dispatch.',
+      buckets: kLatencyBuckets,
+      registers,
+    });
+    this.ttftSeconds = new Histogram({
+      name: 'sluice_job_ttft_seconds',
+      help: 'From admission to the first token.',
+      buckets: kLatencyBuckets,
+      registers,
+    });
+    this.durationSeconds = new Histogram({
+      name: 'sluice_job_duration_seconds',
+      help: 'From admission to the terminal event.',
+      buckets: kDurationBuckets,
+      registers,
+    });
+    this.openStreams = new Gauge({
+      name: 'sluice_open_streams',
+      help: 'Event streams open over HTTP.',
+      registers,
+    });
+    const inFlight = new Gauge({
+      name: 'sluice_in_flight_batches',
+      help: 'Batches in the provider.',
+      registers,
+    });
+    // One gauge asks for both: gauges are collected in the order of registration.
+    new Gauge({
+      name: 'sluice_queued_requests',
+      help: 'Requests admitted and not yet dispatched.',
+      registers,
+      async collect() {
+        const { queued, inFlightBatches } = await stats();
+        this.set(queued);
+        inFlight.set(inFlightBatches);
+      },
+    });
+    if (processDefaults) collectDefaultMetrics({ register: registry });
+  }
+
+  /** @param {any} state the hub's snapshot of a job that has ended */
+  observe({ status, metrics }) {
+    this.jobs.inc({ status });
+    this.tokens.inc(metrics.tokens);
+    this.durationSeconds.observe(metrics.duration_ms / 1000);
+    // A job that ended in the queue, or before its first token, has no such span.
+    if (typeof metrics.queue_ms === 'number') this.queueSeconds.observe(metrics.queue_ms / 1000);
+    if (typeof metrics.ttft_ms === 'number') this.ttftSeconds.observe(metrics.ttft_ms / 1000);
+  }
+}
