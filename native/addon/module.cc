@@ -4,6 +4,7 @@
 // is no global state.
 #include <napi.h>
 
+#include "addon/job_hub_wrap.h"
 #include "addon/reactor_wrap.h"
 
 namespace sluice {
@@ -12,6 +13,7 @@ class Module final : public Napi::Addon<Module> {
  public:
   Module(Napi::Env env, Napi::Object exports) {
     DefineAddon(exports, {
+                             InstanceValue("JobHub", JobHubWrap::define(env), napi_enumerable),
                              InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),
                          });
   }

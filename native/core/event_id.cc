@@ -1,7 +1,8 @@
 #include "core/event_id.h"
 
-#include <array>
 #include <charconv>
+
+#include "core/json_text.h"
 
 namespace sluice {
 
@@ -19,13 +20,6 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   return value;
 }
 
-void append_number(std::string& out, std::uint64_t value) {
-  std::array<char, 20> digits{};
-  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), value);
-  (void)error;  // 20 digits hold every 64-bit number
-  out.append(digits.data(), end);
-}
-
 }  // namespace
 
 std::optional<EventId> parse_event_id(std::string_view text) {
@@ -38,9 +32,9 @@ std::optional<EventId> parse_event_id(std::string_view text) {
 }
 
 void append_event_id(std::string& out, EventId id) {
-  append_number(out, id.attempt);
+  append_json_number(out, id.attempt);
   out.push_back('-');
-  append_number(out, id.seq);
+  append_json_number(out, id.seq);
 }
 
 std::string to_string(EventId id) {

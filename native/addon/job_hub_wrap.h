@@ -1,0 +1,47 @@
+// The JavaScript class `JobHub`: commands go to the hub on its reactor, events come by the lane.
+//
+//   new JobHub(reactor, machineId, options)
+//
+// Used by lib/job-hub.js alone, which checks every argument. JavaScript's thread only. Ends with
+// `close()` or garbage collection; the hub itself dies on its executor.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "addon/reactor_wrap.h"
+#include "core/job_hub.h"
+
+namespace sluice {
+
+/// A hub and its observer, which turns what happens into lane events.
+class LaneHub;
+
+class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  explicit JobHubWrap(const Napi::CallbackInfo& info);
+  ~JobHubWrap() override;
+
+ private:
+  void create(const Napi::CallbackInfo& info);
+  void start(const Napi::CallbackInfo& info);
+  void retry(const Napi::CallbackInfo& info);
+  void append(const Napi::CallbackInfo& info);
+  void finish(const Napi::CallbackInfo& info);
+  void purge(const Napi::CallbackInfo& info);
+  void state(const Napi::CallbackInfo& info);
+  void attach(const Napi::CallbackInfo& info);
+  void acknowledge(const Napi::CallbackInfo& info);
+  void detach(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+
+  void shut();
+
+  std::shared_ptr<ReactorHandle> reactor_;
+  std::shared_ptr<LaneHub> hub_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,95 @@
+// A channel: one reader's connection to the log of one job (or of several: fan-in).
+//
+// It turns log events into batches for its reader, one batch under way at a time: what is appended
+// while the reader is busy leaves together in the next. Not thread-safe; owned by a JobHub.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/job.h"
+#include "core/time.h"
+
+namespace sluice {
+
+using ChannelHandle = std::uint64_t;
+
+class Channel {
+ public:
+  /// What the reader takes: SSE frames as bytes, or events as (id, type, JSON) strings.
+  enum class Mode : std::uint8_t { kFrames, kEvents };
+
+  struct Batch {
+    std::string frames;               // kFrames
+    std::vector<std::string> events;  // kEvents: id, type, data, id, type, ...
+    [[nodiscard]] bool empty() const { return frames.empty() && events.empty(); }
+  };
+
+  struct Limits {
+    std::size_t batch_bytes_max;   // a batch is closed once it is this long
+    std::size_t batch_events_max;  // kEvents only
+    Nanos heartbeat;
+    Nanos stall;
+  };
+
+  /// @param retry_ms announced in the first batch of a frames channel.
+  Channel(ChannelHandle handle, Mode mode, bool fan_in, std::uint64_t retry_ms, Limits limits,
+          Nanos now);
+
+  /// Adds a job, at the client's cursor. Before the first batch only.
+  void add(Job& job, std::string_view cursor);
+  void remove(const Job& job);
+
+  /// Takes the next batch: empty while one is under way, or while there is nothing to say.
+  [[nodiscard]] Batch take(Nanos now);
+
+  /// The reader has dealt with the batch under way (its bytes are in the socket).
+  void acknowledge(Nanos now);
+
+  /// Every job's terminal event has been taken. True of a channel that was just made: its cursors
+  /// were at the end already.
+  [[nodiscard]] bool finished() const;
+
+  /// When to look again: the heartbeat, or the end of the reader's patience allowance.
+  [[nodiscard]] Nanos next_deadline() const;
+  /// The reader has had a batch for longer than `stall`.
+  [[nodiscard]] bool stalled(Nanos now) const;
+
+  /// Tokens of `job`'s current attempt that this reader has dealt with.
+  [[nodiscard]] std::uint64_t acknowledged(const Job& job) const;
+
+  [[nodiscard]] ChannelHandle handle() const { return handle_; }
+  [[nodiscard]] Mode mode() const { return mode_; }
+  [[nodiscard]] std::vector<Job*> jobs() const;
+
+  bool dirty = false;  // the hub's: queued for a look
+
+ private:
+  struct Member {
+    Job* job;
+    JobLog::Position next;          // to be taken next
+    JobLog::Position acknowledged;  // dealt with up to here
+    std::string requested;          // the cursor as it came, until its gap is announced
+    bool gap_due = false;
+  };
+
+  void take_from(Member& member, Batch& batch);
+  void emit(Batch& batch, std::string_view id, std::string_view type);
+  [[nodiscard]] std::string composite_id() const;
+  [[nodiscard]] bool full(const Batch& batch) const;
+
+  ChannelHandle handle_;
+  Mode mode_;
+  bool fan_in_;
+  std::uint64_t retry_ms_;
+  Limits limits_;
+  std::vector<Member> members_;
+  std::size_t first_ = 0;  // whose turn it is to be served first
+  std::string data_;  // scratch: one event's JSON
+  bool opened_ = false;
+  bool under_way_ = false;
+  Nanos quiet_since_;  // of the last batch taken or acknowledged
+};
+
+}  // namespace sluice

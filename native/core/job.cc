@@ -1,0 +1,185 @@
+#include "core/job.h"
+
+#include <algorithm>
+
+#include "core/json_text.h"
+
+namespace sluice {
+
+namespace {
+
+void append_error(std::string& out, const Terminal& terminal) {
+  out.append("\"error\":{\"code\":");
+  append_json_string(out, terminal.error_code);
+  out.append(",\"message\":");
+  append_json_string(out, terminal.error_message);
+  out.append(",\"type\":");
+  append_json_string(out, terminal.error_type);
+  out.push_back('}');
+}
+
+void append_usage(std::string& out, const Usage& usage) {
+  out.append("\"usage\":{\"prompt_tokens\":");
+  append_json_number(out, usage.prompt_tokens);
+  out.append(",\"completion_tokens\":");
+  append_json_number(out, usage.completion_tokens);
+  out.push_back('}');
+}
+
+void append_ms(std::string& out, Nanos span) {
+  append_json_decimal(out, static_cast<double>(span) / static_cast<double>(kMillisecond));
+}
+
+std::string_view status_name(const Job& job) {
+  if (job.status == Job::Status::kQueued) return "queued";
+  if (job.status == Job::Status::kRunning) return "running";
+  switch (job.log.terminal().kind) {
+    case Terminal::Kind::kComplete:
+      return "completed";
+    case Terminal::Kind::kError:
+      return "failed";
+    case Terminal::Kind::kCancelled:
+      return "cancelled";
+  }
+  return "failed";
+}
+
+// A cursor is echoed in the gap; a client that sends kilobytes does not get them back.
+constexpr std::size_t kEchoedCursorMax = 128;
+
+}  // namespace
+
+Job::Job(JobHandle job_handle, JobOptions job_options, std::size_t log_bytes_max, Nanos now)
+    : handle(job_handle),
+      options(std::move(job_options)),
+      log(log_bytes_max),
+      created_at(now),
+      wall_deadline(deadline_after(now, options.wall_time_max)) {
+  data_prefix.append("{\"job_id\":");
+  append_json_string(data_prefix, options.job_id);
+}
+
+Usage Job::usage() const {
+  if (log.ended() && log.terminal().usage) return *log.terminal().usage;
+  return {options.prompt_tokens, log.token_count()};
+}
+
+Nanos Job::next_deadline() const {
+  return std::min({grace_deadline, wall_deadline, purge_deadline});
+}
+
+std::string_view event_type(const Job& job, JobLog::EventKind kind) {
+  if (kind == JobLog::EventKind::kToken) return "token";
+  if (kind == JobLog::EventKind::kRetry) return "job_retry";
+  switch (job.log.terminal().kind) {
+    case Terminal::Kind::kComplete:
+      return "job_complete";
+    case Terminal::Kind::kError:
+      return "job_error";
+    case Terminal::Kind::kCancelled:
+      return "job_cancelled";
+  }
+  return "job_error";
+}
+
+void Job::append_event_data(std::string& out, const JobLog::Event& event) const {
+  out.append(data_prefix);
+  switch (event.kind) {
+    case JobLog::EventKind::kToken:
+      out.append(",\"token\":");
+      append_json_string(out, event.text);
+      break;
+    case JobLog::EventKind::kRetry:
+      out.append(",\"attempt\":");
+      append_json_number(out, event.id.attempt);
+      break;
+    case JobLog::EventKind::kTerminal:
+      append_terminal_data(out);
+      break;
+    case JobLog::EventKind::kNone:
+      break;
+  }
+  out.push_back('}');
+}
+
+void Job::append_terminal_data(std::string& out) const {
+  const Terminal& terminal = log.terminal();
+  out.push_back(',');
+  if (terminal.kind == Terminal::Kind::kError) {
+    append_error(out, terminal);
+  } else {
+    out.append("\"reason\":");
+    append_json_string(out, terminal.reason);
+  }
+  if (terminal.kind == Terminal::Kind::kComplete) {
+    out.push_back(',');
+    append_usage(out, usage());
+  }
+  out.push_back(',');
+  append_metrics(out, ended_at);
+}
+
+void Job::append_metrics(std::string& out, Nanos now) const {
+  const Nanos until = ended_at == kNever ? now : ended_at;
+  const Nanos running_from = std::min(started_at, until);
+  out.append("\"metrics\":{\"queue_ms\":");
+  append_ms(out, running_from - created_at);
+  out.append(",\"ttft_ms\":");
+  if (first_token_at == kNever) {
+    out.append("null");
+  } else {
+    append_ms(out, first_token_at - created_at);
+  }
+  out.append(",\"duration_ms\":");
+  append_ms(out, until - created_at);
+  out.append(",\"tokens\":");
+  append_json_number(out, log.token_count());
+  out.append(",\"tokens_per_second\":");
+  // Over the time from dispatch to the end, the wait for the first token included.
+  const double seconds = static_cast<double>(until - running_from) / static_cast<double>(kSecond);
+  append_json_decimal(out, seconds > 0 ? static_cast<double>(log.token_count()) / seconds : 0.0);
+  out.push_back('}');
+}
+
+void Job::append_gap_data(std::string& out, std::string_view requested) const {
+  out.append(data_prefix).append(",\"requested\":");
+  if (requested.empty()) {
+    out.append("null");
+  } else {
+    append_json_string(out, requested.substr(0, kEchoedCursorMax));
+  }
+  out.append(",\"earliest\":\"");
+  append_event_id(out, log.earliest());
+  out.append("\",\"latest\":\"");
+  append_event_id(out, log.latest());
+  out.append("\"}");
+}
+
+void Job::append_state(std::string& out, bool with_text, Nanos now) const {
+  out.append("{\"status\":\"").append(status_name(*this));
+  out.append("\",\"attempt\":");
+  append_json_number(out, log.attempt());
+  out.append(",\"last_event_id\":\"");
+  append_event_id(out, log.latest());
+  out.append("\",");
+  append_usage(out, usage());
+  out.push_back(',');
+  append_metrics(out, now);
+  if (with_text) {
+    out.append(",\"text\":");
+    append_json_string(out, log.text());
+    if (log.trimmed() > 0) out.append(",\"text_truncated\":true");
+  }
+  if (log.ended()) {
+    out.push_back(',');
+    if (log.terminal().kind == Terminal::Kind::kError) {
+      append_error(out, log.terminal());
+    } else {
+      out.append("\"reason\":");
+      append_json_string(out, log.terminal().reason);
+    }
+  }
+  out.push_back('}');
+}
+
+}  // namespace sluice

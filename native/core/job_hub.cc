@@ -1,0 +1,262 @@
+#include "core/job_hub.h"
+
+#include <algorithm>
+
+namespace sluice {
+
+Job* JobHub::find(JobHandle handle) {
+  const auto found = jobs_.find(handle);
+  return found == jobs_.end() ? nullptr : found->second.get();
+}
+
+Channel* JobHub::find_channel(ChannelHandle handle) {
+  const auto found = channels_.find(handle);
+  return found == channels_.end() ? nullptr : found->second.get();
+}
+
+void JobHub::touch(Channel& channel) {
+  if (channel.dirty) return;
+  channel.dirty = true;
+  dirty_channels_.push_back(channel.handle());
+}
+
+void JobHub::touch(Job& job) {
+  for (Channel* channel : job.channels) touch(*channel);
+  touch_window(job);
+}
+
+void JobHub::touch_window(Job& job) {
+  if (job.window_dirty) return;
+  job.window_dirty = true;
+  dirty_jobs_.push_back(job.handle);
+}
+
+// --- jobs
+
+void JobHub::create(JobHandle handle, JobOptions options, Nanos now) {
+  auto job = std::make_unique<Job>(handle, std::move(options), options_.log_bytes_max, now);
+  job->window_granted = options_.stream_capacity;  // the producer assumes as much
+  arm(*job);
+  jobs_.emplace(handle, std::move(job));
+}
+
+void JobHub::start(JobHandle handle, Nanos now) {
+  Job* const job = find(handle);
+  if (job == nullptr || job->status != Job::Status::kQueued) return;
+  job->status = Job::Status::kRunning;
+  job->started_at = now;
+}
+
+void JobHub::retry(JobHandle handle, Nanos /*now*/) {
+  Job* const job = find(handle);
+  if (job == nullptr) return;
+  const std::uint64_t tokens = job->log.token_count();
+  if (!job->log.begin_attempt()) return;
+  job->appended_before += tokens;
+  job->first_token_at = kNever;
+  touch(*job);
+}
+
+void JobHub::append(JobHandle handle, std::string_view text, Nanos now) {
+  Job* const job = find(handle);
+  if (job == nullptr || !job->log.append(text)) return;
+  if (job->first_token_at == kNever) job->first_token_at = now;
+  touch(*job);
+}
+
+void JobHub::finish(JobHandle handle, Terminal terminal, Nanos now) {
+  Job* const job = find(handle);
+  if (job == nullptr || !job->log.end(std::move(terminal))) return;
+  job->status = Job::Status::kEnded;
+  job->ended_at = now;
+  job->wall_deadline = kNever;
+  job->grace_deadline = kNever;
+  job->purge_deadline = deadline_after(now, options_.retention);
+  arm(*job);
+  std::string state;
+  job->append_state(state, false, now);
+  observer_.on_ended(handle, std::move(state));
+  touch(*job);
+}
+
+void JobHub::purge(JobHandle handle, Nanos now) {
+  Job* const job = find(handle);
+  if (job == nullptr) return;
+  const std::vector<Channel*> readers = job->channels;
+  for (Channel* channel : readers) {
+    channel->remove(*job);
+    // A fan-in channel goes on with its other jobs.
+    if (channel->jobs().empty()) close(channel->handle(), "purged", now);
+  }
+  jobs_.erase(handle);
+  observer_.on_purged(handle);
+}
+
+std::string JobHub::state(JobHandle handle, bool with_text, Nanos now) const {
+  std::string out;
+  const auto found = jobs_.find(handle);
+  if (found != jobs_.end()) found->second->append_state(out, with_text, now);
+  return out;
+}
+
+void JobHub::run_job_timers(Job& job, Nanos now) {
+  const JobHandle handle = job.handle;
+  if (job.purge_deadline <= now) {
+    purge(handle, now);
+    return;
+  }
+  if (job.wall_deadline <= now) {
+    Terminal terminal;
+    terminal.kind = Terminal::Kind::kError;
+    terminal.error_code = "wall_time_exceeded";
+    terminal.error_message = "The job took longer than its max_wall_ms.";
+    terminal.error_type = "timeout_error";
+    finish(handle, std::move(terminal), now);
+  } else if (job.grace_deadline <= now) {
+    Terminal terminal;
+    terminal.kind = Terminal::Kind::kCancelled;
+    terminal.reason = "client_disconnected";
+    finish(handle, std::move(terminal), now);
+  } else {
+    arm(job);  // it fired early: the deadline had moved
+  }
+}
+
+// The window is what the slowest reader has dealt with, plus the capacity; without readers it moves
+// along with the producer, so that the mailbox between the two stays bounded all the same.
+void JobHub::update_window(Job& job) {
+  if (job.log.ended()) return;
+  std::uint64_t base = job.log.token_count();
+  for (const Channel* channel : job.channels) base = std::min(base, channel->acknowledged(job));
+  const std::uint64_t window = job.appended_before + base + options_.stream_capacity;
+  if (window == job.window_granted) return;
+  // Small steps are saved up, unless the producer is waiting for them.
+  const std::uint64_t step = std::max<std::uint64_t>(options_.stream_capacity / 4, 1);
+  const bool waiting = job.appended() >= job.window_granted;
+  if (window > job.window_granted && window - job.window_granted < step && !waiting) return;
+  job.window_granted = window;
+  observer_.on_window(job.handle, window);
+}
+
+// --- channels
+
+void JobHub::attach(ChannelHandle handle, Channel::Mode mode, bool fan_in,
+                    const std::vector<Cursor>& cursors, Nanos now) {
+  const Channel::Limits limits{
+      .batch_bytes_max = options_.batch_bytes_max,
+      .batch_events_max = static_cast<std::size_t>(std::max<std::uint64_t>(
+          options_.stream_capacity / 4, 1)),
+      .heartbeat = options_.heartbeat,
+      .stall = options_.stall,
+  };
+  auto channel =
+      std::make_unique<Channel>(handle, mode, fan_in, options_.retry_ms, limits, now);
+  for (const Cursor& cursor : cursors) {
+    if (Job* const job = find(cursor.job)) channel->add(*job, cursor.last_event_id);
+  }
+  if (channel->jobs().empty()) {
+    observer_.on_channel_end(handle, "purged");
+    return;
+  }
+  const bool finished = channel->finished();
+  observer_.on_channel_open(handle, finished);
+  if (finished) return;
+  for (Job* job : channel->jobs()) {
+    job->channels.push_back(channel.get());
+    job->grace_deadline = kNever;
+    touch(*job);
+  }
+  arm(*channel, now);
+  touch(*channel);
+  channels_.emplace(handle, std::move(channel));
+}
+
+void JobHub::acknowledge(ChannelHandle handle, Nanos now) {
+  Channel* const channel = find_channel(handle);
+  if (channel == nullptr) return;
+  channel->acknowledge(now);
+  for (Job* job : channel->jobs()) touch_window(*job);
+  touch(*channel);
+}
+
+void JobHub::detach(ChannelHandle handle, Nanos now) { forget(handle, now); }
+
+void JobHub::close(ChannelHandle handle, std::string_view reason, Nanos now) {
+  observer_.on_channel_end(handle, reason);
+  forget(handle, now);
+}
+
+void JobHub::forget(ChannelHandle handle, Nanos now) {
+  const auto found = channels_.find(handle);
+  if (found == channels_.end()) return;
+  const std::unique_ptr<Channel> channel = std::move(found->second);
+  channels_.erase(found);
+  for (Job* job : channel->jobs()) {
+    std::erase(job->channels, channel.get());
+    touch_window(*job);
+    if (!job->channels.empty() || job->log.ended() || !job->options.cancel_on_disconnect) continue;
+    job->grace_deadline = deadline_after(now, job->options.disconnect_grace);
+    arm(*job);
+  }
+}
+
+// A channel keeps one timer. A batch taken later may bring the deadline forward, but never to less
+// than `stall` from then: looking at least that often misses nothing.
+void JobHub::arm(const Channel& channel, Nanos now) {
+  const Nanos look_again = deadline_after(now, options_.stall);
+  timers_.arm(std::min(channel.next_deadline(), look_again),
+              {TimerKey::Of::kChannel, channel.handle()});
+}
+
+void JobHub::run_channel_timers(Channel& channel, Nanos now) {
+  if (channel.stalled(now)) {
+    close(channel.handle(), "stalled", now);
+    return;
+  }
+  const ChannelHandle handle = channel.handle();
+  if (channel.next_deadline() <= now) flush(channel, now);
+  if (find_channel(handle) != nullptr) arm(channel, now);
+}
+
+void JobHub::flush(Channel& channel, Nanos now) {
+  Channel::Batch batch = channel.take(now);
+  if (batch.empty()) return;
+  observer_.on_batch(channel.handle(), std::move(batch));
+  if (channel.finished()) close(channel.handle(), "finished", now);
+}
+
+// --- time
+
+Nanos JobHub::next_deadline() const {
+  if (!dirty_channels_.empty() || !dirty_jobs_.empty()) return 0;
+  return timers_.next_deadline();
+}
+
+void JobHub::advance(Nanos now) {
+  TimerKey key{};
+  while (timers_.pop_due(now, key)) {
+    if (key.of == TimerKey::Of::kJob) {
+      if (Job* const job = find(key.handle)) run_job_timers(*job, now);
+    } else if (Channel* const channel = find_channel(key.handle)) {
+      run_channel_timers(*channel, now);
+    }
+  }
+  // Everything that arrived since the last turn leaves in one batch per reader. Closing a channel
+  // may touch jobs, never channels, so one pass over each suffices.
+  for (std::size_t i = 0; i < dirty_channels_.size(); ++i) {
+    Channel* const channel = find_channel(dirty_channels_[i]);
+    if (channel == nullptr) continue;
+    channel->dirty = false;
+    flush(*channel, now);
+  }
+  dirty_channels_.clear();
+  for (std::size_t i = 0; i < dirty_jobs_.size(); ++i) {
+    Job* const job = find(dirty_jobs_[i]);
+    if (job == nullptr) continue;
+    job->window_dirty = false;
+    update_window(*job);
+  }
+  dirty_jobs_.clear();
+}
+
+}  // namespace sluice
