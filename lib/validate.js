@@ -6,7 +6,8 @@
 /** @param {unknown} value */
 function show(value) {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) ? 'an array' : 'an object';
   if (typeof value === 'function') return 'a function';
   return String(value);
 }
@@ -18,11 +19,16 @@ function show(value) {
  * @param {{min?: number, max?: number, fallback?: number}} [range] `fallback` is used for undefined
  * @returns {number}
  */
-export function checkInteger(name, value, { min = 1, max = Number.MAX_SAFE_INTEGER, fallback } = {}) {
+export function checkInteger(
+  name,
+  value,
+  { min = 1, max = Number.MAX_SAFE_INTEGER, fallback } = {},
+) {
   if (value === undefined && fallback !== undefined) return fallback;
   const takes = `${name} takes an integer from ${min} to ${max}`;
   if (typeof value !== 'number') throw new TypeError(`${takes}, not ${show(value)}`);
-  if (!Number.isInteger(value) || value < min || value > max) throw new RangeError(`${takes}, not ${show(value)}`);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new RangeError(`${takes}, not ${show(value)}`);
   return value;
 }
 
@@ -33,7 +39,11 @@ export function checkInteger(name, value, { min = 1, max = Number.MAX_SAFE_INTEG
  * @param {{min?: number, max?: number, fallback?: number, infinite?: boolean}} [range] `infinite` admits Infinity
  * @returns {number}
  */
-export function checkMs(name, value, { min = 0, max = 2 ** 31 - 1, fallback, infinite = false } = {}) {
+export function checkMs(
+  name,
+  value,
+  { min = 0, max = 2 ** 31 - 1, fallback, infinite = false } = {},
+) {
   if (value === undefined && fallback !== undefined) return fallback;
   const takes = `${name} takes milliseconds from ${min} to ${max}${infinite ? ' or Infinity' : ''}`;
   if (typeof value !== 'number') throw new TypeError(`${takes}, not ${show(value)}`);
@@ -59,7 +69,8 @@ export function checkString(name, value) {
  * @returns {T}
  */
 export function checkFunction(name, value) {
-  if (typeof value !== 'function') throw new TypeError(`${name} takes a function, not ${show(value)}`);
+  if (typeof value !== 'function')
+    throw new TypeError(`${name} takes a function, not ${show(value)}`);
   return /** @type {T} */ (/** @type {unknown} */ (value));
 }
 
@@ -91,7 +102,8 @@ export function checkChoice(name, value, choices, fallback) {
   if (value === undefined && fallback !== undefined) return fallback;
   const takes = `${name} takes one of ${choices.map((c) => `"${c}"`).join(', ')}`;
   if (typeof value !== 'string') throw new TypeError(`${takes}, not ${show(value)}`);
-  if (!choices.includes(/** @type {T} */ (value))) throw new RangeError(`${takes}, not ${show(value)}`);
+  if (!choices.includes(/** @type {T} */ (value)))
+    throw new RangeError(`${takes}, not ${show(value)}`);
   return /** @type {T} */ (value);
 }
 
@@ -103,8 +115,12 @@ export function checkChoice(name, value, choices, fallback) {
 export function checkSignal(name, value) {
   if (value === undefined) return undefined;
   const signal = /** @type {AbortSignal} */ (value);
-  if (typeof value !== 'object' || value === null || typeof signal.aborted !== 'boolean' ||
-      typeof signal.addEventListener !== 'function') {
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    typeof signal.aborted !== 'boolean' ||
+    typeof signal.addEventListener !== 'function'
+  ) {
     throw new TypeError(`${name} takes an AbortSignal, not ${show(value)}`);
   }
   return signal;

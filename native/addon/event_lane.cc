@@ -38,9 +38,8 @@ void EventLane::open(Napi::Env env, Napi::Function on_events) {
   napi_value name = nullptr;
   napi_create_string_utf8(env, "sluice:events", NAPI_AUTO_LENGTH, &name);
   // Queue size 0 is "unbounded", but at most one wake-up is ever queued.
-  const napi_status status =
-      napi_create_threadsafe_function(env, on_events, nullptr, name, 0, 1, nullptr, nullptr, this,
-                                      &EventLane::on_wake, &wake_);
+  const napi_status status = napi_create_threadsafe_function(
+      env, on_events, nullptr, name, 0, 1, nullptr, nullptr, this, &EventLane::on_wake, &wake_);
   if (status != napi_ok) {
     wake_ = nullptr;
     return;

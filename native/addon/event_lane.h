@@ -20,18 +20,18 @@ namespace sluice {
 
 /// What an event says. lib/reactor.js has the same numbers.
 enum class EventKind : std::uint8_t {
-  kPipelineAccepted = 1,   // a: item
-  kPipelineDispatch = 2,   // a: batch id, b: items
-  kPipelineRemoved = 3,    // a: item, b: 1 if it had been accepted, else 0
+  kPipelineAccepted = 1,  // a: item
+  kPipelineDispatch = 2,  // a: batch id, b: items
+  kPipelineRemoved = 3,   // a: item, b: 1 if it had been accepted, else 0
   kPipelineClosed = 4,
-  kJobWindow = 10,         // a: job, b: tokens that may have been appended in all
-  kJobEnded = 11,          // a: job, b: state as JSON
-  kJobPurged = 12,         // a: job
-  kChannelOpen = 13,       // a: channel, b: 1 if every cursor was at its end already, else 0
-  kChannelFrames = 14,     // a: channel, b: bytes
-  kChannelEvents = 15,     // a: channel, b: [id, type, JSON, ...]
-  kChannelEnd = 16,        // a: channel, b: reason
-  kReply = 20,             // a: request, b: value
+  kJobWindow = 10,      // a: job, b: tokens that may have been appended in all
+  kJobEnded = 11,       // a: job, b: state as JSON
+  kJobPurged = 12,      // a: job
+  kChannelOpen = 13,    // a: channel, b: 1 if every cursor was at its end already, else 0
+  kChannelFrames = 14,  // a: channel, b: bytes
+  kChannelEvents = 15,  // a: channel, b: [id, type, JSON, ...]
+  kChannelEnd = 16,     // a: channel, b: reason
+  kReply = 20,          // a: request, b: value
 };
 
 /// Raw bytes, which JavaScript sees as a Buffer (a `std::string` becomes a JavaScript string).

@@ -80,8 +80,8 @@ Terminal terminal_from(const Napi::Object& object) {
   }
   if (const Napi::Value usage = object.Get("usage"); usage.IsObject()) {
     const auto counts = usage.As<Napi::Object>();
-    terminal.usage = Usage{count_member(counts, "prompt_tokens"),
-                           count_member(counts, "completion_tokens")};
+    terminal.usage =
+        Usage{count_member(counts, "prompt_tokens"), count_member(counts, "completion_tokens")};
   }
   return terminal;
 }
@@ -121,14 +121,15 @@ JobHubWrap::JobHubWrap(const Napi::CallbackInfo& info)
       [executor = &reactor_->executor(), hub = hub_](Nanos) { executor->add(hub); });
 }
 
-JobHubWrap::~JobHubWrap() { shut(); }
+JobHubWrap::~JobHubWrap() {
+  shut();
+}
 
 void JobHubWrap::shut() {
   if (!hub_) return;
-  reactor_->executor().post(
-      [executor = &reactor_->executor(), hub = std::move(hub_)](Nanos) {
-        executor->remove(hub.get());
-      });
+  reactor_->executor().post([executor = &reactor_->executor(), hub = std::move(hub_)](Nanos) {
+    executor->remove(hub.get());
+  });
   hub_.reset();
 }
 
@@ -160,9 +161,10 @@ void JobHubWrap::retry(const Napi::CallbackInfo& info) {
 
 void JobHubWrap::append(const Napi::CallbackInfo& info) {
   if (!hub_) return;
-  reactor_->executor().post(
-      [hub = hub_, job = handle_arg(info[0]),
-       text = info[1].As<Napi::String>().Utf8Value()](Nanos now) { hub->hub.append(job, text, now); });
+  reactor_->executor().post([hub = hub_, job = handle_arg(info[0]),
+                             text = info[1].As<Napi::String>().Utf8Value()](Nanos now) {
+    hub->hub.append(job, text, now);
+  });
 }
 
 void JobHubWrap::finish(const Napi::CallbackInfo& info) {
@@ -190,8 +192,7 @@ void JobHubWrap::state(const Napi::CallbackInfo& info) {
 
 void JobHubWrap::attach(const Napi::CallbackInfo& info) {
   if (!hub_) return;
-  const auto mode =
-      info[1].ToBoolean() ? Channel::Mode::kEvents : Channel::Mode::kFrames;
+  const auto mode = info[1].ToBoolean() ? Channel::Mode::kEvents : Channel::Mode::kFrames;
   const auto jobs = info[3].As<Napi::Array>();
   const auto cursors = info[4].As<Napi::Array>();
   std::vector<JobHub::Cursor> members;
@@ -223,6 +224,8 @@ void JobHubWrap::detach(const Napi::CallbackInfo& info) {
       [hub = hub_, channel = handle_arg(info[0])](Nanos now) { hub->hub.detach(channel, now); });
 }
 
-void JobHubWrap::close(const Napi::CallbackInfo& /*info*/) { shut(); }
+void JobHubWrap::close(const Napi::CallbackInfo& /*info*/) {
+  shut();
+}
 
 }  // namespace sluice

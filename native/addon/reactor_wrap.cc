@@ -69,10 +69,16 @@ Napi::Value ReactorWrap::drain(const Napi::CallbackInfo& info) {
   return {info.Env(), handle_->lane->drain(info.Env())};
 }
 
-void ReactorWrap::ref(const Napi::CallbackInfo& info) { handle_->lane->ref(info.Env()); }
+void ReactorWrap::ref(const Napi::CallbackInfo& info) {
+  handle_->lane->ref(info.Env());
+}
 
-void ReactorWrap::unref(const Napi::CallbackInfo& info) { handle_->lane->unref(info.Env()); }
+void ReactorWrap::unref(const Napi::CallbackInfo& info) {
+  handle_->lane->unref(info.Env());
+}
 
-void ReactorWrap::close(const Napi::CallbackInfo& /*info*/) { handle_->close(); }
+void ReactorWrap::close(const Napi::CallbackInfo& /*info*/) {
+  handle_->close();
+}
 
 }  // namespace sluice

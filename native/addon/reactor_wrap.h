@@ -22,7 +22,7 @@ namespace sluice {
 /// What a wrapped machine needs of its reactor. Machines keep `lane` alive; wraps keep all of it.
 struct ReactorHandle {
   std::shared_ptr<EventLane> lane = std::make_shared<EventLane>();
-  std::unique_ptr<Reactor> reactor;        // one of these two
+  std::unique_ptr<Reactor> reactor;  // one of these two
   std::unique_ptr<ManualExecutor> manual;
 
   [[nodiscard]] Executor& executor() const {

@@ -86,7 +86,7 @@ class Channel {
   Limits limits_;
   std::vector<Member> members_;
   std::size_t first_ = 0;  // whose turn it is to be served first
-  std::string data_;  // scratch: one event's JSON
+  std::string data_;       // scratch: one event's JSON
   bool opened_ = false;
   bool under_way_ = false;
   Nanos quiet_since_;  // of the last batch taken or acknowledged

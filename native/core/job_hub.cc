@@ -144,13 +144,12 @@ void JobHub::attach(ChannelHandle handle, Channel::Mode mode, bool fan_in,
                     const std::vector<Cursor>& cursors, Nanos now) {
   const Channel::Limits limits{
       .batch_bytes_max = options_.batch_bytes_max,
-      .batch_events_max = static_cast<std::size_t>(std::max<std::uint64_t>(
-          options_.stream_capacity / 4, 1)),
+      .batch_events_max =
+          static_cast<std::size_t>(std::max<std::uint64_t>(options_.stream_capacity / 4, 1)),
       .heartbeat = options_.heartbeat,
       .stall = options_.stall,
   };
-  auto channel =
-      std::make_unique<Channel>(handle, mode, fan_in, options_.retry_ms, limits, now);
+  auto channel = std::make_unique<Channel>(handle, mode, fan_in, options_.retry_ms, limits, now);
   for (const Cursor& cursor : cursors) {
     if (Job* const job = find(cursor.job)) channel->add(*job, cursor.last_event_id);
   }
@@ -179,7 +178,9 @@ void JobHub::acknowledge(ChannelHandle handle, Nanos now) {
   touch(*channel);
 }
 
-void JobHub::detach(ChannelHandle handle, Nanos now) { forget(handle, now); }
+void JobHub::detach(ChannelHandle handle, Nanos now) {
+  forget(handle, now);
+}
 
 void JobHub::close(ChannelHandle handle, std::string_view reason, Nanos now) {
   observer_.on_channel_end(handle, reason);

@@ -15,7 +15,9 @@ void check(int status) {
 
 }  // namespace
 
-Nanos Reactor::now() { return static_cast<Nanos>(uv_hrtime()); }
+Nanos Reactor::now() {
+  return static_cast<Nanos>(uv_hrtime());
+}
 
 Reactor::Reactor() {
   check(uv_loop_init(&loop_));
@@ -45,9 +47,13 @@ bool Reactor::post(Command command) {
   return true;
 }
 
-void Reactor::add(std::shared_ptr<Machine> machine) { machines_.add(std::move(machine)); }
+void Reactor::add(std::shared_ptr<Machine> machine) {
+  machines_.add(std::move(machine));
+}
 
-void Reactor::remove(const Machine* machine) { machines_.remove(machine); }
+void Reactor::remove(const Machine* machine) {
+  machines_.remove(machine);
+}
 
 void Reactor::stop() {
   if (joined_) return;

@@ -1,0 +1,410 @@
+/**
+ * JavaScript's face of the native hub: jobs by number, their flow control, their readers.
+ *
+ * Main thread. Every call is a command that the reactor carries out in order; what happens comes
+ * back as events. `close()` ends it.
+ */
+import native from './native.js';
+import { EventKind } from './reactor.js';
+
+/**
+ * @typedef {object} TerminalInput how a job ends
+ * @property {'complete' | 'error' | 'cancelled'} type
+ * @property {string} [reason] of complete (`stop`, `length`) and cancelled
+ * @property {{code: string, message: string, type: string}} [error] of error
+ * @property {{prompt_tokens: number, completion_tokens: number}} [usage] default: counted here
+ */
+
+/**
+ * @typedef {object} JobState
+ * @property {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} status
+ * @property {number} attempt
+ * @property {string} last_event_id
+ * @property {{prompt_tokens: number, completion_tokens: number}} usage
+ * @property {{queue_ms: number, ttft_ms: number | null, duration_ms: number, tokens: number,
+ *   tokens_per_second: number}} metrics
+ * @property {string} [text] of this attempt, as far as it is retained
+ * @property {boolean} [text_truncated] the log's byte cap has dropped the beginning of `text`
+ * @property {{code: string, message: string, type: string}} [error]
+ * @property {string} [reason]
+ */
+
+/**
+ * Where a channel's batches go. One batch is under way at a time: the next comes after
+ * `channel.acknowledge()`.
+ * @typedef {object} Sink
+ * @property {(finished: boolean) => void} onOpen first; `finished`: every cursor was at the end of
+ *   its job, nothing else will come
+ * @property {(frames: Buffer) => void} [onFrames] SSE frames
+ * @property {(events: string[]) => void} [onEvents] id, type, JSON, id, type, JSON, ...; instead of
+ *   frames for a sink without `onFrames`
+ * @property {(reason: 'finished' | 'stalled' | 'purged' | 'closed') => void} onEnd last
+ */
+
+/**
+ * @typedef {object} Member
+ * @property {number} handle
+ * @property {string} cursor the last event id seen; empty for none
+ */
+
+/** A job's side of the flow control: counts of tokens over all attempts. */
+class Flow {
+  appended = 0;
+  /** @type {(() => void) | undefined} */
+  wake;
+  /** @type {Promise<void> | undefined} */
+  opened;
+
+  /** @param {number} window */
+  constructor(window) {
+    this.window = window;
+  }
+}
+
+/** A reader's connection; made by `JobHub.openStream`. */
+class HubChannel {
+  /** @type {(channel: number) => void} */
+  #acknowledge;
+  #detach;
+
+  /**
+   * @param {number} id
+   * @param {(channel: number) => void} acknowledge
+   * @param {(channel: number) => void} detach
+   */
+  constructor(id, acknowledge, detach) {
+    this.id = id;
+    this.#acknowledge = acknowledge;
+    this.#detach = detach;
+  }
+
+  /** The batch under way has been dealt with. */
+  acknowledge() {
+    this.#acknowledge(this.id);
+  }
+
+  /** The reader is gone; its sink hears nothing more. */
+  detach() {
+    this.#detach(this.id);
+  }
+}
+
+/** See the head of this file. */
+export class JobHub {
+  #reactor;
+  #native;
+  #machineId;
+  #streamCapacity;
+  #onEnded;
+  #onPurged;
+  /** @type {Map<number, Flow>} jobs that have not ended */
+  #flows = new Map();
+  /** @type {Map<number, Sink>} */
+  #sinks = new Map();
+  /** @type {Map<number, (state: JobState | null) => void>} */
+  #replies = new Map();
+  /** @type {number[]} channels to acknowledge in one go */
+  #acknowledged = [];
+  #nextJob = 1;
+  #nextChannel = 1;
+  #nextRequest = 1;
+  #closed = false;
+
+  /**
+   * @param {object} options
+   * @param {import('./reactor.js').Reactor} options.reactor
+   * @param {number} [options.streamCapacity] tokens the slowest reader may be behind
+   * @param {number} [options.logBytesMax] text and offsets kept per job
+   * @param {number} [options.retentionMs] from a job's ending to its purge
+   * @param {number} [options.heartbeatMs] silence before a keep-alive comment
+   * @param {number} [options.stallMs] without progress before a reader is cut
+   * @param {number} [options.retryMs] reconnection time told to EventSource
+   * @param {(handle: number, state: JobState) => void} options.onEnded once per job, before any
+   *   reader is given the terminal event
+   * @param {(handle: number) => void} options.onPurged
+   */
+  constructor({
+    reactor,
+    streamCapacity = 256,
+    logBytesMax = 4 << 20,
+    retentionMs = 300_000,
+    heartbeatMs = 15_000,
+    stallMs = 10_000,
+    retryMs = 2000,
+    onEnded,
+    onPurged,
+  }) {
+    this.#reactor = reactor;
+    this.#streamCapacity = streamCapacity;
+    this.#onEnded = onEnded;
+    this.#onPurged = onPurged;
+    this.#machineId = reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
+    this.#native = new native.JobHub(reactor.native, this.#machineId, {
+      streamCapacity,
+      logBytesMax,
+      retentionMs,
+      heartbeatMs,
+      stallMs,
+      retryMs,
+    });
+  }
+
+  /** Channels open now. */
+  get channelCount() {
+    return this.#sinks.size;
+  }
+
+  /**
+   * A new job; its wall time begins now.
+   * @param {object} options
+   * @param {string} options.jobId
+   * @param {'cancel' | 'continue'} options.onDisconnect
+   * @param {number} options.disconnectGraceMs
+   * @param {number} options.maxWallMs
+   * @param {number} [options.promptTokens] reported where the provider counts none
+   * @returns {number} its handle
+   */
+  create({ jobId, onDisconnect, disconnectGraceMs, maxWallMs, promptTokens = 0 }) {
+    const handle = this.#nextJob++;
+    this.#flows.set(handle, new Flow(this.#streamCapacity));
+    this.#reactor.ref();
+    this.#native.create(handle, {
+      jobId,
+      cancelOnDisconnect: onDisconnect === 'cancel',
+      disconnectGraceMs,
+      maxWallMs,
+      promptTokens,
+    });
+    this.#reactor.settle();
+    return handle;
+  }
+
+  /** @param {number} handle dispatched for the first time; later calls do nothing */
+  start(handle) {
+    this.#native.start(handle);
+    this.#reactor.settle();
+  }
+
+  /** @param {number} handle the next attempt: readers are told to forget the text */
+  retry(handle) {
+    this.#native.retry(handle);
+    this.#reactor.settle();
+  }
+
+  /**
+   * Appends a token; it is dropped when the job has ended.
+   * @param {number} handle
+   * @param {string} text
+   * @returns {boolean} false: the window is closed, wait for `writable` before the next one
+   */
+  append(handle, text) {
+    const flow = this.#flows.get(handle);
+    if (flow === undefined) return false;
+    flow.appended += 1;
+    this.#native.append(handle, text);
+    this.#reactor.settle();
+    return flow.appended < flow.window;
+  }
+
+  /**
+   * @param {number} handle
+   * @returns {Promise<void>} resolves when the window is open or the job has ended
+   */
+  writable(handle) {
+    const flow = this.#flows.get(handle);
+    if (flow === undefined || flow.appended < flow.window) return Promise.resolve();
+    flow.opened ??= new Promise((resolve) => {
+      flow.wake = resolve;
+    });
+    return flow.opened;
+  }
+
+  /**
+   * @param {number} handle
+   * @returns {boolean} whether the job is known here to have ended
+   */
+  ended(handle) {
+    return !this.#flows.has(handle);
+  }
+
+  /**
+   * Ends a job; the first ending counts, later ones do nothing.
+   * @param {number} handle
+   * @param {TerminalInput} terminal
+   */
+  finish(handle, terminal) {
+    this.#native.finish(handle, terminal);
+    this.#reactor.settle();
+  }
+
+  /** @param {number} handle forgotten at once, its readers cut */
+  purge(handle) {
+    this.#native.purge(handle);
+    this.#reactor.settle();
+  }
+
+  /**
+   * The job's state after every earlier call on this hub.
+   * @param {number} handle
+   * @param {{text?: boolean}} [options] `text: false` leaves the text out; default true
+   * @returns {Promise<JobState | null>} null for an unknown or purged job
+   */
+  snapshot(handle, { text = true } = {}) {
+    return new Promise((resolve) => {
+      if (this.#closed) {
+        resolve(null);
+        return;
+      }
+      const request = this.#nextRequest++;
+      this.#replies.set(request, resolve);
+      this.#reactor.ref();
+      this.#native.state(handle, text, request);
+      this.#reactor.settle();
+    });
+  }
+
+  /**
+   * Connects a reader to the logs of one job or of several. Replay from the cursors and what comes
+   * later are one sequence, with nothing lost or doubled in between.
+   * @param {Member[]} members
+   * @param {Sink} sink
+   * @param {{fanIn?: boolean}} [options] `fanIn`: ids are cursors over the set
+   * @returns {HubChannel}
+   */
+  openStream(members, sink, { fanIn = false } = {}) {
+    const id = this.#nextChannel++;
+    this.#sinks.set(id, sink);
+    this.#reactor.ref();
+    this.#native.attach(
+      id,
+      sink.onFrames === undefined,
+      fanIn,
+      members.map(({ handle }) => handle),
+      members.map(({ cursor }) => cursor),
+    );
+    this.#reactor.settle();
+    return new HubChannel(
+      id,
+      (channel) => this.#acknowledge(channel),
+      (channel) => {
+        if (!this.#dropSink(channel)) return;
+        this.#native.detach(channel);
+        this.#reactor.settle();
+      },
+    );
+  }
+
+  /** Forgets everything; readers are told `closed`, waiting producers and snapshots are released. */
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const [id, sink] of this.#sinks) {
+      this.#dropSink(id);
+      sink.onEnd('closed');
+    }
+    for (const handle of [...this.#flows.keys()]) this.#dropFlow(handle);
+    for (const resolve of this.#replies.values()) {
+      this.#reactor.unref();
+      resolve(null);
+    }
+    this.#replies.clear();
+    this.#reactor.unregister(this.#machineId);
+    this.#native.close();
+  }
+
+  /** @param {number} channel */
+  #acknowledge(channel) {
+    if (!this.#sinks.has(channel)) return;
+    // One command for all the channels of one wake-up.
+    if (this.#acknowledged.push(channel) > 1) return;
+    queueMicrotask(() => {
+      const channels = this.#acknowledged;
+      this.#acknowledged = [];
+      this.#native.acknowledge(channels);
+      this.#reactor.settle();
+    });
+  }
+
+  /** @param {number} channel */
+  #dropSink(channel) {
+    if (!this.#sinks.delete(channel)) return false;
+    this.#reactor.unref();
+    return true;
+  }
+
+  /** @param {number} handle */
+  #dropFlow(handle) {
+    const flow = this.#flows.get(handle);
+    if (flow === undefined) return;
+    this.#flows.delete(handle);
+    this.#reactor.unref();
+    flow.wake?.();
+  }
+
+  /**
+   * @param {number} kind
+   * @param {any} a
+   * @param {any} b
+   */
+  #onEvent(kind, a, b) {
+    switch (kind) {
+      case EventKind.JOB_WINDOW:
+        this.#onWindow(a, b);
+        break;
+      case EventKind.JOB_ENDED:
+        this.#dropFlow(a);
+        this.#onEnded(a, JSON.parse(b));
+        break;
+      case EventKind.JOB_PURGED:
+        this.#dropFlow(a);
+        this.#onPurged(a);
+        break;
+      case EventKind.CHANNEL_OPEN:
+        this.#onChannelOpen(a, b === 1);
+        break;
+      case EventKind.CHANNEL_FRAMES:
+        this.#sinks.get(a)?.onFrames?.(b);
+        break;
+      case EventKind.CHANNEL_EVENTS:
+        this.#sinks.get(a)?.onEvents?.(b);
+        break;
+      case EventKind.CHANNEL_END: {
+        const sink = this.#sinks.get(a);
+        if (this.#dropSink(a)) sink?.onEnd(b);
+        break;
+      }
+      case EventKind.REPLY: {
+        const resolve = this.#replies.get(a);
+        if (!this.#replies.delete(a)) break;
+        this.#reactor.unref();
+        resolve?.(b === '' ? null : JSON.parse(b));
+        break;
+      }
+    }
+  }
+
+  /**
+   * @param {number} handle
+   * @param {number} window
+   */
+  #onWindow(handle, window) {
+    const flow = this.#flows.get(handle);
+    if (flow === undefined) return;
+    flow.window = window;
+    if (flow.appended >= window || flow.wake === undefined) return;
+    const wake = flow.wake;
+    flow.wake = undefined;
+    flow.opened = undefined;
+    wake();
+  }
+
+  /**
+   * @param {number} channel
+   * @param {boolean} finished
+   */
+  #onChannelOpen(channel, finished) {
+    const sink = this.#sinks.get(channel);
+    if (finished) this.#dropSink(channel);
+    sink?.onOpen(finished);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * `GET /v1/stream?job_id=`: one job's events, resumable by `Last-Event-ID`.
+ */
+import { NodeEgress, writeStreamHead } from '../egress.js';
+import { badRequest, jobNotFound } from '../http-errors.js';
+import { kInternals } from '../symbols.js';
+import { principalOf } from '../auth.js';
+
+/** What a turned-away EventSource is told to wait: long enough for the load to pass. */
+const kOverloadRetryMs = 15_000;
+
+/**
+ * The client's cursor: the header, which EventSource sends by itself, before the query, by which a
+ * page resumes after a reload. Anything at all is let through: the log decides what it means.
+ * @param {import('express').Request} req
+ * @returns {string} empty for none
+ */
+export function cursorOf(req) {
+  const header = req.headers['last-event-id'];
+  if (typeof header === 'string' && header !== '') return header;
+  const { last_event_id: query } = req.query;
+  if (query === undefined) return '';
+  if (typeof query === 'string') return query;
+  throw badRequest('invalid_type', 'last_event_id', 'last_event_id takes one event id.');
+}
+
+/**
+ * Too many streams: 200 and a longer reconnection time, because an EventSource takes every other
+ * status for a final answer.
+ * @param {import('../gateway.js').Gateway} gateway
+ * @param {import('express').Response} res
+ * @returns {boolean} whether the request has been answered
+ */
+export function turnedAway(gateway, res) {
+  const { hub, options } = gateway[kInternals];
+  if (hub.channelCount < options.maxStreams) return false;
+  writeStreamHead(res);
+  res.end(`retry: ${kOverloadRetryMs}\n\n`);
+  return true;
+}
+
+/**
+ * Connects a response to the hub and counts it among the open streams.
+ * @param {import('../gateway.js').Gateway} gateway
+ * @param {import('express').Response} res
+ * @param {import('../job-hub.js').Member[]} members
+ * @param {{fanIn?: boolean}} [options]
+ */
+export function openStream(gateway, res, members, options) {
+  const { hub, metrics } = gateway[kInternals];
+  metrics.openStreams.inc();
+  res.once('close', () => metrics.openStreams.dec());
+  new NodeEgress(res).connect(hub, members, options);
+}
+
+/**
+ * @param {import('../gateway.js').Gateway} gateway
+ * @returns {import('express').RequestHandler}
+ */
+export function streamRoute(gateway) {
+  return (req, res) => {
+    const { job_id: id } = req.query;
+    if (id === undefined) throw badRequest('missing_field', 'job_id', 'job_id is required.');
+    if (typeof id !== 'string') {
+      throw badRequest('invalid_type', 'job_id', 'job_id takes one job id; see /v1/events.');
+    }
+    const cursor = cursorOf(req);
+    const record = gateway[kInternals].jobs.get(id, principalOf(req));
+    if (record === undefined) throw jobNotFound();
+    if (turnedAway(gateway, res)) return;
+    openStream(gateway, res, [{ handle: record.handle, cursor }]);
+  };
+}
