@@ -1,0 +1,31 @@
+// A fixed number of slots, each held under a name and given back once.
+//
+// Not thread-safe: one machine owns it. Plain state, ends with its owner.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <unordered_set>
+
+namespace sluice {
+
+class SlotLimiter {
+ public:
+  explicit SlotLimiter(std::size_t slots) : slots_(slots) {}
+
+  /// Takes a slot for `holder`, which holds none yet. False when none is free.
+  bool acquire(std::uint64_t holder) { return available() && holders_.insert(holder).second; }
+
+  /// Gives the holder's slot back. False, and no effect, when it holds none: a slot cannot be
+  /// given back twice.
+  bool release(std::uint64_t holder) { return holders_.erase(holder) > 0; }
+
+  [[nodiscard]] bool available() const { return holders_.size() < slots_; }
+  [[nodiscard]] std::size_t in_use() const { return holders_.size(); }
+
+ private:
+  std::size_t slots_;
+  std::unordered_set<std::uint64_t> holders_;
+};
+
+}  // namespace sluice
