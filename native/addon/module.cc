@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include "addon/job_hub_wrap.h"
+#include "addon/openai_decoder_wrap.h"
 #include "addon/reactor_wrap.h"
 
 namespace sluice {
@@ -12,10 +13,12 @@ namespace sluice {
 class Module final : public Napi::Addon<Module> {
  public:
   Module(Napi::Env env, Napi::Object exports) {
-    DefineAddon(exports, {
-                             InstanceValue("JobHub", JobHubWrap::define(env), napi_enumerable),
-                             InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),
-                         });
+    DefineAddon(exports,
+                {
+                    InstanceValue("JobHub", JobHubWrap::define(env), napi_enumerable),
+                    InstanceValue("OpenAiDecoder", OpenAiDecoderWrap::define(env), napi_enumerable),
+                    InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),
+                });
   }
 };
 
