@@ -1,0 +1,8 @@
+/**
+ * The providers that come with Sluice. A plain `async function*` is one too: see function.js.
+ */
+import { demo } from './demo.js';
+import { llama } from './llama.js';
+import { openai } from './openai.js';
+
+export const providers = Object.freeze({ demo, openai, llama });

@@ -1,0 +1,42 @@
+/**
+ * Spells a model's tokens out as text. One per request; main thread only.
+ */
+
+/** @typedef {import('node-llama-cpp').Token} Token */
+
+/** A character has at most four bytes, so at most four byte tokens wait for its end. */
+const kCharacterTokensMax = 4;
+
+/** Turns tokens into text, whole characters only. */
+export class Speller {
+  #model;
+  /** The last tokens that were spelled: they decide about a space. @type {Token[]} */
+  #before;
+  /** @type {Token[]} */
+  #held = [];
+
+  /** @param {{detokenize: import('node-llama-cpp').LlamaModel['detokenize']}} model @param {Token[]} before the prompt */
+  constructor(model, before) {
+    this.#model = model;
+    this.#before = before.slice(-kCharacterTokensMax);
+  }
+
+  /** @param {Token} token */
+  push(token) {
+    this.#held.push(token);
+    const text = this.#model.detokenize(this.#held, false, this.#before);
+    // Bytes that are not a character yet are spelled as the replacement character.
+    if (text.endsWith('\ufffd') && this.#held.length < kCharacterTokensMax) return '';
+    this.#before = [...this.#before, ...this.#held].slice(-kCharacterTokensMax);
+    this.#held = [];
+    return text;
+  }
+
+  /** What the text ended with although it is no whole character. */
+  flush() {
+    if (this.#held.length === 0) return '';
+    const text = this.#model.detokenize(this.#held, false, this.#before);
+    this.#held = [];
+    return text;
+  }
+}
