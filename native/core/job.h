@@ -19,7 +19,7 @@ using JobHandle = std::uint64_t;
 
 /// What a job is created with.
 struct JobOptions {
-  std::string job_id;
+  std::string job_id = {};
   bool cancel_on_disconnect = true;
   Nanos disconnect_grace = 30 * kSecond;
   Nanos wall_time_max = 300 * kSecond;
