@@ -113,6 +113,17 @@ export class Client {
     return job;
   }
 
+  /**
+   * The models the server offers, its default first; may be empty when it passes any name on.
+   * @returns {Promise<{id: string}[]>}
+   */
+  async models() {
+    this.#checkOpen();
+    const options = { signal: this.#closing.signal };
+    const answer = await this.#http.callWithRetries('GET', '/v1/models', options, 2);
+    return Array.isArray(answer?.data) ? answer.data : [];
+  }
+
   /** Live connections and the jobs on them. */
   stats() {
     return this.#connections.stats();

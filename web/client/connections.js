@@ -198,8 +198,9 @@ class Connection {
     source.addEventListener('open', () => {
       if (source !== this.#source) return;
       this.#attempt = 0;
-      for (const job of this.jobs.values())
+      for (const job of this.jobs.values()) {
         job[kConnection]('open', { resumedFrom: job.lastEventId });
+      }
     });
     source.addEventListener('error', () => {
       if (source !== this.#source) return;

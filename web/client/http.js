@@ -99,8 +99,9 @@ export class Http {
    * @returns {Promise<any>}
    */
   async call(method, path, { body, headers = {}, signal, jobId } = {}) {
-    if (!this.#fetch)
+    if (!this.#fetch) {
       throw new SluiceClientError('fetch_missing', 'there is no fetch here; pass one');
+    }
     let response;
     let text;
     try {

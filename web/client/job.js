@@ -307,10 +307,11 @@ export class Job {
       } catch (error) {
         // A listener's mistake is its owner's to see, and must not stop the stream.
         if (typeof reportError === 'function') reportError(error);
-        else
+        else {
           queueMicrotask(() => {
             throw error;
           });
+        }
       }
     }
   }

@@ -1,0 +1,124 @@
+/**
+ * The demo page: submits prompts, shows their jobs side by side, takes connections away and back,
+ * and finds its jobs again after a reload.
+ */
+
+import { Announcer } from './app/announcer.js';
+import { Composer } from './app/composer.js';
+import { plural } from './app/format.js';
+import { nextFrame } from './app/frame.js';
+import { JobCard } from './app/job-card.js';
+import { recall, remember } from './app/memory.js';
+import { createClient } from './client.js';
+
+/** @template {HTMLElement} T @param {string} name @returns {T} */
+const byTestId = (name) => /** @type {any} */ (document.querySelector(`[data-testid=${name}]`));
+
+const list = byTestId('cards');
+const link = byTestId('connection');
+const dropAll = /** @type {HTMLButtonElement} */ (byTestId('drop-all'));
+const clear = /** @type {HTMLButtonElement} */ (byTestId('clear'));
+const template = /** @type {HTMLTemplateElement} */ (document.querySelector('template#card'));
+const announcer = new Announcer(byTestId('announcer'));
+const client = createClient();
+
+/** @type {Set<JobCard>} oldest first, as the page's list is newest first */
+const cards = new Set();
+
+const isLive = (/** @type {JobCard} */ card) => !card.job.ended;
+
+function save() {
+  remember([...cards].reverse().map((card) => card.known));
+}
+
+/** @param {import('./client.js').Job} job @param {import('./app/memory.js').KnownJob} known */
+function addCard(job, known, /** @type {number | null} */ sentAtMs) {
+  const card = new JobCard(job, known, {
+    sentAtMs,
+    template,
+    say: (message) => announcer.say(message),
+    onChange: () => nextFrame(drawPage),
+    onRemove: (removed) => removeCards([removed]),
+  });
+  cards.add(card);
+  list.prepend(card.element);
+  nextFrame(drawPage);
+}
+
+/** @param {JobCard[]} removed */
+function removeCards(removed) {
+  const focused = removed.some((card) => card.element.contains(document.activeElement));
+  for (const card of removed) {
+    cards.delete(card);
+    card.element.remove();
+  }
+  // The focus would fall back to the top of the page.
+  if (focused) document.getElementById('jobs')?.focus();
+  save();
+  nextFrame(drawPage);
+}
+
+/** @param {import('./app/composer.js').PromptRequest[]} requests @returns {Promise<unknown[]>} */
+async function submitAll(requests) {
+  const results = await Promise.allSettled(
+    requests.map(async (request) => {
+      const sentAtMs = performance.now();
+      const job = await client.submit(request);
+      addCard(job, { id: job.id, prompt: request.prompt, model: request.model ?? '' }, sentAtMs);
+    }),
+  );
+  save();
+  return results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+}
+
+/** @returns {[state: string, text: string]} */
+function linkState() {
+  const live = [...cards].filter(isLive);
+  const states = live.map((card) => card.job.connection);
+  if (!navigator.onLine) return ['offline', 'This device is offline'];
+  if (live.length === 0) return ['idle', 'No open stream'];
+  if (states.includes('reconnecting')) return ['reconnecting', 'Connection lost, reconnecting'];
+  if (states.every((state) => state === 'closed')) {
+    return ['dropped', `${plural(live.length, 'stream')} dropped`];
+  }
+  const { jobs, connections } = client.stats();
+  return ['live', `${plural(jobs, 'stream')} on ${plural(connections, 'connection')}`];
+}
+
+function drawPage() {
+  const [state, text] = linkState();
+  link.dataset.state = state;
+  const part = /** @type {HTMLElement} */ (link.querySelector('[data-part=text]'));
+  if (part.textContent !== text) part.textContent = text;
+
+  const live = [...cards].filter(isLive);
+  const connected = live.some((card) => card.connected);
+  byTestId('empty').hidden = cards.size > 0;
+  byTestId('legend').hidden = cards.size === 0;
+  byTestId('count').textContent =
+    cards.size === 0 ? '' : `${cards.size} in all, ${live.length} running`;
+  dropAll.disabled = live.length === 0;
+  dropAll.textContent = live.length > 0 && !connected ? 'Reconnect all' : 'Drop all connections';
+  clear.disabled = live.length === cards.size;
+}
+
+dropAll.addEventListener('click', () => {
+  const live = [...cards].filter(isLive);
+  const connect = !live.some((card) => card.connected);
+  for (const card of live) card.setConnected(connect);
+});
+clear.addEventListener('click', () => {
+  removeCards([...cards].filter((card) => !isLive(card)));
+});
+addEventListener('online', () => nextFrame(drawPage));
+addEventListener('offline', () => nextFrame(drawPage));
+
+const composer = new Composer(/** @type {HTMLFormElement} */ (byTestId('composer')), submitAll);
+for (const known of recall().reverse()) addCard(client.attach(known.id), known, null);
+
+try {
+  composer.setModels(await client.models());
+} catch (error) {
+  composer.setModels([]);
+  composer.setProblem(`The server did not answer: ${/** @type {Error} */ (error).message}.`);
+}

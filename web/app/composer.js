@@ -1,0 +1,119 @@
+/**
+ * The form: what to ask, of which model, how long, how often. Hands requests over and says in place
+ * what was refused.
+ */
+
+import { plural } from './format.js';
+
+/** @typedef {import('../client.js').JobRequest & {prompt: string}} PromptRequest */
+
+/** One click should not flood a server. */
+const kJobsMax = 64;
+
+/** @type {Record<string, string>} */
+const kFieldOf = { prompt: '#prompt', model: '#model', max_tokens: '#length' };
+
+export class Composer {
+  #form;
+  #submit;
+  #prompt;
+  #model;
+  #modelName;
+  #length;
+  #button;
+  #problem;
+
+  /**
+   * @param {HTMLFormElement} form
+   * @param {(requests: PromptRequest[]) => Promise<unknown[]>} submit resolves with the errors, one
+   *   per refused request
+   */
+  constructor(form, submit) {
+    this.#form = form;
+    this.#submit = submit;
+    /** @type {<T extends HTMLElement>(selector: string) => T} */
+    const find = (selector) => /** @type {any} */ (form.querySelector(selector));
+    this.#prompt = /** @type {HTMLTextAreaElement} */ (find('#prompt'));
+    this.#model = /** @type {HTMLSelectElement} */ (find('#model'));
+    this.#modelName = /** @type {HTMLInputElement} */ (find('#model-name'));
+    this.#length = /** @type {HTMLInputElement} */ (find('#length'));
+    this.#button = /** @type {HTMLButtonElement} */ (find('button[type=submit]'));
+    this.#problem = find('[data-testid=problem]');
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      void this.#send();
+    });
+    form.addEventListener('input', () => this.#count());
+    this.#prompt.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      form.requestSubmit();
+    });
+    this.#count();
+  }
+
+  /** @param {{id: string}[]} models the default first; none means that any name may be given */
+  setModels(models) {
+    this.#model.replaceChildren(...models.map(({ id }) => new Option(id, id)));
+    this.#model.hidden = models.length === 0;
+    this.#modelName.hidden = models.length > 0;
+    const label = this.#form.querySelector('label[for^=model]');
+    label?.setAttribute('for', models.length > 0 ? 'model' : 'model-name');
+  }
+
+  /** @param {string} message empty for none */
+  setProblem(message) {
+    this.#problem.textContent = message;
+  }
+
+  #prompts() {
+    const text = this.#prompt.value.trim();
+    const copies = new FormData(this.#form).get('copies');
+    if (text === '') return [];
+    if (copies !== 'lines') return Array.from({ length: Number(copies) }, () => text);
+    const lines = text.split('\n').map((line) => line.trim());
+    return lines.filter((line) => line !== '').slice(0, kJobsMax);
+  }
+
+  #count() {
+    const { length } = this.#prompts();
+    this.#button.textContent = length > 1 ? `Stream ${plural(length, 'job')}` : 'Stream';
+  }
+
+  async #send() {
+    const prompts = this.#prompts();
+    if (prompts.length === 0) return this.#refuse('Write a prompt first.', this.#prompt);
+    const length = this.#length.value.trim() === '' ? undefined : Number(this.#length.value);
+    if (length !== undefined && !(Number.isInteger(length) && length >= 1)) {
+      return this.#refuse('Length is a whole number of tokens, 1 or more.', this.#length);
+    }
+    const model = this.#modelName.hidden ? this.#model.value : this.#modelName.value.trim();
+    const stays = new FormData(this.#form).has('continue');
+    this.#button.disabled = true;
+    this.setProblem('');
+    const errors = await this.#submit(
+      prompts.map((prompt) => ({
+        prompt,
+        ...(model === '' ? {} : { model }),
+        ...(length === undefined ? {} : { max_tokens: length }),
+        ...(stays ? { on_disconnect: 'continue' } : {}),
+      })),
+    );
+    this.#button.disabled = false;
+    if (errors.length === 0) {
+      this.#prompt.value = '';
+      this.#count();
+      return;
+    }
+    const [first] = /** @type {import('../client.js').SluiceClientError[]} */ (errors);
+    const many = prompts.length > 1 ? `${errors.length} of ${prompts.length} refused: ` : '';
+    const field = this.#form.querySelector(kFieldOf[first.param ?? ''] ?? '#prompt');
+    this.#refuse(`${many}${first.message}`, /** @type {HTMLElement} */ (field));
+  }
+
+  /** @param {string} message @param {HTMLElement} field */
+  #refuse(message, field) {
+    this.setProblem(message);
+    field.focus();
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * The small graph over each text: tokens per span of time, as a gauge in a river draws them. Shows
+ * what came live, what was replayed after a reconnect, and when nobody was connected. The number of
+ * bars is fixed: when the time no longer fits, neighbours are merged and each bar stands for twice
+ * as long.
+ */
+
+const kBars = 96;
+const kHeight = 20;
+const kFirstBarMs = 100;
+
+/** @typedef {{live: number, replayed: number, away: boolean}} Bar */
+
+/** @returns {Bar} */
+const emptyBar = () => ({ live: 0, replayed: 0, away: false });
+
+export class Flow {
+  /** @type {Bar[]} */
+  #bars = [];
+  #barMs = kFirstBarMs;
+  #startMs;
+  #svg;
+
+  /** @param {Element} svg @param {number} nowMs */
+  constructor(svg, nowMs) {
+    this.#svg = svg;
+    this.#startMs = nowMs;
+  }
+
+  /** @param {number} nowMs @param {boolean} replayed */
+  token(nowMs, replayed) {
+    this.#at(nowMs)[replayed ? 'replayed' : 'live'] += 1;
+  }
+
+  /** Time went by without a connection. @param {number} fromMs @param {number} toMs */
+  away(fromMs, toMs) {
+    this.#at(toMs); // merges first, so that the step below is right
+    for (let ms = fromMs; ms < toMs; ms += this.#barMs) this.#at(ms).away = true;
+    this.#at(toMs).away = true;
+  }
+
+  draw() {
+    const max = Math.max(2, ...this.#bars.map((bar) => bar.live + bar.replayed));
+    let live = '';
+    let replayed = '';
+    let away = '';
+    for (const [x, bar] of this.#bars.entries()) {
+      const floor = kHeight - 1;
+      const split = floor - (bar.live / max) * floor;
+      const top = split - (bar.replayed / max) * floor;
+      if (bar.live > 0) live += rect(x, split, floor);
+      if (bar.replayed > 0) replayed += rect(x, top, split);
+      if (bar.away) away += `M${x} ${floor}h1v1h-1z`;
+    }
+    const [awayPath, replayedPath, livePath] = this.#svg.children;
+    awayPath.setAttribute('d', away);
+    replayedPath.setAttribute('d', replayed);
+    livePath.setAttribute('d', live);
+  }
+
+  /** @param {number} nowMs */
+  #at(nowMs) {
+    const sinceMs = Math.max(0, nowMs - this.#startMs);
+    while (sinceMs / this.#barMs >= kBars) this.#merge();
+    const index = Math.floor(sinceMs / this.#barMs);
+    while (this.#bars.length <= index) this.#bars.push(emptyBar());
+    return this.#bars[index];
+  }
+
+  #merge() {
+    this.#barMs *= 2;
+    const merged = [];
+    for (let index = 0; index < this.#bars.length; index += 2) {
+      const first = this.#bars[index];
+      const second = this.#bars[index + 1] ?? emptyBar();
+      merged.push({
+        live: first.live + second.live,
+        replayed: first.replayed + second.replayed,
+        away: first.away || second.away,
+      });
+    }
+    this.#bars = merged;
+  }
+}
+
+/** @param {number} x @param {number} top @param {number} bottom */
+function rect(x, top, bottom) {
+  return `M${x + 0.12} ${bottom.toFixed(2)}V${top.toFixed(2)}h.76V${bottom.toFixed(2)}z`;
+}

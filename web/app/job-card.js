@@ -1,0 +1,296 @@
+/**
+ * One job on the page: listens to a client's Job and draws it, at most once per frame. Ends when it
+ * is removed; the job itself goes on or not as its policy says.
+ */
+
+import { Flow } from './flow.js';
+import { duration, excerpt, plural, rate } from './format.js';
+import { nextFrame } from './frame.js';
+import { Meter } from './meter.js';
+import { TextPane } from './text-pane.js';
+
+/** @typedef {import('../client.js').Job} Job */
+
+const kAwayTickMs = 250;
+
+/** @type {Record<string, string>} */
+const kStates = {
+  queued: 'Queued',
+  running: 'Streaming',
+  completed: 'Complete',
+  failed: 'Failed',
+  cancelled: 'Cancelled',
+  gone: 'Gone',
+};
+
+/** @type {Record<string, string>} */
+const kCancelled = {
+  client_request: 'Cancelled on request.',
+  client_disconnected: 'Cancelled by the server: its last reader had left.',
+  shutdown: 'Cancelled: the server was shut down.',
+};
+
+/** @type {Record<string, string>} */
+const kLine = {
+  idle: 'Connecting',
+  connecting: 'Connecting',
+  open: 'Connected',
+  reconnecting: 'Reconnecting',
+  closed: 'Dropped',
+};
+
+/** @param {string | null} id */
+function sequence(id) {
+  const [attempt, seq] = (id ?? '').split('-').map(Number);
+  return { attempt, seq };
+}
+
+export class JobCard {
+  #job;
+  #known;
+  #say;
+  #onChange;
+  #parts;
+  #pane;
+  #flow;
+  #meter;
+  #pending = '';
+  #cleared = false;
+  #note = '';
+  #replayed = 0;
+  #lost = 0;
+  /** @type {string | null} the event after which the newest resume went on; null before any */
+  #resumedFrom = null;
+  /** @type {string | null} */
+  #newestId = null;
+  /** @type {number | null} */
+  #awaySinceMs = null;
+  #ticking = 0;
+  #restored;
+  #render = () => this.#draw();
+
+  /**
+   * @param {Job} job
+   * @param {import('./memory.js').KnownJob} known
+   * @param {object} page
+   * @param {number | null} page.sentAtMs when it was submitted; null after a reload
+   * @param {HTMLTemplateElement} page.template
+   * @param {(message: string) => void} page.say
+   * @param {() => void} page.onChange
+   * @param {(card: JobCard) => void} page.onRemove
+   */
+  constructor(job, known, { sentAtMs, template, say, onChange, onRemove }) {
+    this.#job = job;
+    this.#known = known;
+    this.#say = say;
+    this.#onChange = onChange;
+    this.#restored = sentAtMs === null;
+    const fragment = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+    this.element = /** @type {HTMLElement} */ (fragment.firstElementChild);
+    this.element.dataset.jobId = job.id;
+    /** @type {Record<string, HTMLElement>} */
+    const parts = {};
+    for (const part of this.element.querySelectorAll('[data-part]')) {
+      const element = /** @type {HTMLElement} */ (part);
+      parts[String(element.dataset.part)] = element;
+    }
+    this.#parts = parts;
+    this.#pane = new TextPane(parts.text);
+    const now = performance.now();
+    this.#flow = new Flow(/** @type {Element} */ (this.element.querySelector('.flow')), now);
+    this.#meter = new Meter(sentAtMs);
+    if (this.#restored) this.#meter.opened(now);
+    this.#label();
+    parts.line.addEventListener('click', () => this.setConnected(!this.connected));
+    parts.cancel.addEventListener('click', () => void this.#cancel());
+    parts.remove.addEventListener('click', () => onRemove(this));
+    this.#listen();
+    nextFrame(this.#render);
+  }
+
+  get job() {
+    return this.#job;
+  }
+
+  get known() {
+    return this.#known;
+  }
+
+  get connected() {
+    return this.#job.connection !== 'closed';
+  }
+
+  /** The demo's switch: lets go of the stream, or takes it up where it was. @param {boolean} on */
+  setConnected(on) {
+    if (this.#job.ended || on === this.connected) return;
+    if (on) {
+      this.#note = 'Reconnecting.';
+      this.#job.reconnect();
+    } else {
+      this.#job.disconnect();
+      this.#wentAway();
+      const place = this.#job.lastEventId;
+      this.#note = place
+        ? `Dropped after event ${place}. The job goes on without us.`
+        : 'Dropped before the first token. The job goes on without us.';
+    }
+    this.#changed();
+  }
+
+  #label() {
+    const { prompt, model } = this.#known;
+    const { prompt: title, model: modelPart, scroller, line, cancel, remove } = this.#parts;
+    const name = excerpt(prompt);
+    title.textContent = prompt;
+    title.title = prompt;
+    modelPart.textContent = model;
+    scroller.setAttribute('aria-label', `Answer to ${name}`);
+    line.setAttribute('aria-label', `Connection of ${name}`);
+    cancel.setAttribute('aria-label', `Cancel ${name}`);
+    remove.setAttribute('aria-label', `Remove ${name}`);
+  }
+
+  #listen() {
+    const job = this.#job;
+    job.on('token', (text, { id }) => this.#token(text, id));
+    job.on('open', ({ resumedFrom }) => this.#opened(resumedFrom));
+    job.on('reconnecting', ({ attempt, lastEventId }) => {
+      if (this.#awaySinceMs === null) this.#say(`Connection lost: ${excerpt(this.#known.prompt)}`);
+      this.#wentAway();
+      const after = lastEventId ? ` after event ${lastEventId}` : '';
+      this.#note = `Connection lost${after}. Reconnecting by itself, try ${attempt}.`;
+      this.#changed();
+    });
+    job.on('retry', ({ attempt }) => {
+      this.#startOver(`The first try failed; this is attempt ${attempt}.`);
+    });
+    job.on('gap', ({ earliest }) => {
+      const from = earliest ? ` It has been kept from event ${earliest} on.` : '';
+      this.#startOver(`The server no longer has the whole text.${from}`);
+    });
+    job.on('status', () => this.#changed());
+    void job.done.then(() => this.#ended());
+  }
+
+  /** @param {string} text @param {string | null} id */
+  #token(text, id) {
+    const now = performance.now();
+    const replayed = this.#meter.token(now);
+    this.#flow.token(now, replayed);
+    if (replayed) this.#replayed += 1;
+    // Ids count up by one within an attempt, so that a loss cannot go unnoticed.
+    const [before, here] = [sequence(this.#newestId), sequence(id)];
+    if (before.attempt === here.attempt) this.#lost += Math.max(0, here.seq - before.seq - 1);
+    this.#newestId = id;
+    this.#pending += text;
+    nextFrame(this.#render);
+  }
+
+  /** @param {string | null} resumedFrom */
+  #opened(resumedFrom) {
+    const now = performance.now();
+    if (this.#awaySinceMs !== null) {
+      this.#flow.away(this.#awaySinceMs, now);
+      this.#awaySinceMs = null;
+      clearInterval(this.#ticking);
+      this.#meter.opened(now);
+      this.#replayed = 0;
+      this.#resumedFrom = resumedFrom ?? 'the start';
+      this.#note = '';
+      this.#say(`Resumed: ${excerpt(this.#known.prompt)}`);
+    }
+    this.#changed();
+  }
+
+  #wentAway() {
+    if (this.#awaySinceMs !== null) return;
+    this.#awaySinceMs = performance.now();
+    this.#ticking = window.setInterval(() => nextFrame(this.#render), kAwayTickMs);
+  }
+
+  /** @param {string} note */
+  #startOver(note) {
+    this.#pending = '';
+    this.#cleared = true;
+    this.#newestId = null;
+    this.#resumedFrom = null;
+    this.#restored = false;
+    this.#note = note;
+    this.#changed();
+  }
+
+  async #cancel() {
+    const button = /** @type {HTMLButtonElement} */ (this.#parts.cancel);
+    button.disabled = true;
+    try {
+      await this.#job.cancel();
+    } catch (error) {
+      if (!this.#job.ended) this.#note = `Not cancelled: ${/** @type {Error} */ (error).message}.`;
+    } finally {
+      button.disabled = false;
+      this.#changed();
+    }
+  }
+
+  #ended() {
+    const { status, reason, error } = this.#job;
+    clearInterval(this.#ticking);
+    if (error?.code === 'client_closed') return;
+    if (status === 'gone') {
+      this.#note = 'The server no longer has this job. Finished jobs are kept for a few minutes.';
+    } else if (error) {
+      this.#note = `${error.message} (${error.code})`;
+    } else if (status === 'cancelled') {
+      this.#note = kCancelled[reason ?? ''] ?? 'Cancelled.';
+    } else if (reason === 'length' && this.#resumedFrom === null && !this.#restored) {
+      this.#note = 'Stopped at the length you asked for.';
+    }
+    this.#say(`${kStates[status]}: ${excerpt(this.#known.prompt)}`);
+    this.#changed();
+  }
+
+  #changed() {
+    nextFrame(this.#render);
+    this.#onChange();
+  }
+
+  #noteText() {
+    if (this.#note !== '') return this.#note;
+    const lost = this.#lost === 0 ? 'nothing lost' : `${plural(this.#lost, 'token')} lost`;
+    const replayed = `${plural(this.#replayed, 'token')} replayed, ${lost}`;
+    if (this.#resumedFrom !== null) return `Resumed from ${this.#resumedFrom}: ${replayed}.`;
+    return this.#restored && this.#replayed > 0 ? `Restored after a reload: ${replayed}.` : '';
+  }
+
+  #draw() {
+    const job = this.#job;
+    const parts = this.#parts;
+    if (this.#cleared) this.#pane.clear();
+    this.#cleared = false;
+    if (this.#pending !== '') this.#pane.append(this.#pending);
+    this.#pending = '';
+    if (this.#awaySinceMs !== null && !job.ended) {
+      const now = performance.now();
+      this.#flow.away(this.#awaySinceMs, now);
+      this.#awaySinceMs = now;
+    }
+    this.#flow.draw();
+
+    const note = this.#noteText();
+    const live = !job.ended;
+    const flowing = job.connection === 'open' || job.connection === 'connecting';
+    const { dataset } = this.element;
+    dataset.state = job.status;
+    dataset.connection = live ? job.connection : 'ended';
+    parts.state.textContent = live && !flowing ? kLine[job.connection] : kStates[job.status];
+    parts.tokens.textContent = (job.metrics?.tokens ?? job.tokens).toLocaleString('en');
+    parts.rate.textContent = rate(job.metrics?.tokens_per_second ?? this.#meter.tokensPerSecond);
+    parts.first.textContent = duration(job.metrics?.ttft_ms ?? this.#meter.firstTokenMs);
+    parts.id.textContent = job.lastEventId ?? '–';
+    if (parts.note.textContent !== note) parts.note.textContent = note;
+    parts.line.hidden = parts.cancel.hidden = !live;
+    parts.remove.hidden = live;
+    parts.line.setAttribute('aria-checked', String(this.connected));
+    parts['line-text'].textContent = kLine[job.connection];
+  }
+}
