@@ -44,7 +44,7 @@ export class Composer {
       void this.#send();
     });
     form.addEventListener('input', () => this.#count());
-    this.#prompt.addEventListener('keydown', (event) => {
+    form.addEventListener('keydown', (event) => {
       if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();
       form.requestSubmit();
