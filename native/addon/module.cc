@@ -6,7 +6,9 @@
 
 #include "addon/job_hub_wrap.h"
 #include "addon/openai_decoder_wrap.h"
+#include "addon/pipeline_wrap.h"
 #include "addon/reactor_wrap.h"
+#include "addon/stream_buffer_wrap.h"
 
 namespace sluice {
 
@@ -17,7 +19,9 @@ class Module final : public Napi::Addon<Module> {
                 {
                     InstanceValue("JobHub", JobHubWrap::define(env), napi_enumerable),
                     InstanceValue("OpenAiDecoder", OpenAiDecoderWrap::define(env), napi_enumerable),
+                    InstanceValue("Pipeline", PipelineWrap::define(env), napi_enumerable),
                     InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),
+                    InstanceValue("StreamBuffer", StreamBufferWrap::define(env), napi_enumerable),
                 });
   }
 };
