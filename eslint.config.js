@@ -23,6 +23,9 @@ export default [
     languageOptions: { globals: globals.node },
   },
   { files: ['web/**'], languageOptions: { globals: globals.browser } },
-  { files: ['test/browser/**'], languageOptions: { globals: globals.browser } },
+  {
+    files: ['test/browser/**', 'test/integration/**'],
+    languageOptions: { globals: globals.browser },
+  },
   { files: ['test/**/*.test.js'], languageOptions: { globals: globals.jest } },
 ];
