@@ -40,17 +40,18 @@ export class Flow {
   }
 
   draw() {
-    const max = Math.max(2, ...this.#bars.map((bar) => bar.live + bar.replayed));
+    // The square root keeps single tokens visible beside a replay of hundreds.
+    const max = Math.sqrt(Math.max(4, ...this.#bars.map((bar) => bar.live + bar.replayed)));
     let live = '';
     let replayed = '';
     let away = '';
     for (const [x, bar] of this.#bars.entries()) {
-      const floor = kHeight - 1;
-      const split = floor - (bar.live / max) * floor;
-      const top = split - (bar.replayed / max) * floor;
-      if (bar.live > 0) live += rect(x, split, floor);
-      if (bar.replayed > 0) replayed += rect(x, top, split);
-      if (bar.away) away += `M${x} ${floor}h1v1h-1z`;
+      const count = bar.live + bar.replayed;
+      const height = (Math.sqrt(count) / max) * kHeight;
+      const split = kHeight - (count > 0 ? (bar.live / count) * height : 0);
+      if (bar.live > 0) live += rect(x, split, kHeight);
+      if (bar.replayed > 0) replayed += rect(x, kHeight - height, split);
+      if (bar.away) away += `M${x} 0h1v${kHeight}h-1z`;
     }
     const [awayPath, replayedPath, livePath] = this.#svg.children;
     awayPath.setAttribute('d', away);

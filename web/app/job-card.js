@@ -57,8 +57,11 @@ export class JobCard {
   #pending = '';
   #cleared = false;
   #note = '';
+  /** @type {'plain' | 'away' | 'bad'} */
+  #tone = 'plain';
   #replayed = 0;
   #lost = 0;
+  #opens = 0;
   /** @type {string | null} the event after which the newest resume went on; null before any */
   #resumedFrom = null;
   /** @type {string | null} */
@@ -99,7 +102,6 @@ export class JobCard {
     const now = performance.now();
     this.#flow = new Flow(/** @type {Element} */ (this.element.querySelector('.flow')), now);
     this.#meter = new Meter(sentAtMs);
-    if (this.#restored) this.#meter.opened(now);
     this.#label();
     parts.line.addEventListener('click', () => this.setConnected(!this.connected));
     parts.cancel.addEventListener('click', () => void this.#cancel());
@@ -124,15 +126,14 @@ export class JobCard {
   setConnected(on) {
     if (this.#job.ended || on === this.connected) return;
     if (on) {
-      this.#note = 'Reconnecting.';
+      this.#setNote('Reconnecting.', 'away');
       this.#job.reconnect();
     } else {
       this.#job.disconnect();
       this.#wentAway();
       const place = this.#job.lastEventId;
-      this.#note = place
-        ? `Dropped after event ${place}. The job goes on without us.`
-        : 'Dropped before the first token. The job goes on without us.';
+      const after = place ? `after event ${place}` : 'before the first token';
+      this.#setNote(`Dropped ${after}. The job goes on without us.`, 'away');
     }
     this.#changed();
   }
@@ -158,7 +159,7 @@ export class JobCard {
       if (this.#awaySinceMs === null) this.#say(`Connection lost: ${excerpt(this.#known.prompt)}`);
       this.#wentAway();
       const after = lastEventId ? ` after event ${lastEventId}` : '';
-      this.#note = `Connection lost${after}. Reconnecting by itself, try ${attempt}.`;
+      this.#setNote(`Connection lost${after}. Reconnecting by itself, try ${attempt}.`, 'away');
       this.#changed();
     });
     job.on('retry', ({ attempt }) => {
@@ -189,6 +190,8 @@ export class JobCard {
   /** @param {string | null} resumedFrom */
   #opened(resumedFrom) {
     const now = performance.now();
+    this.#opens += 1;
+    if (this.#restored && this.#opens === 1) this.#meter.opened(now);
     if (this.#awaySinceMs !== null) {
       this.#flow.away(this.#awaySinceMs, now);
       this.#awaySinceMs = null;
@@ -196,7 +199,7 @@ export class JobCard {
       this.#meter.opened(now);
       this.#replayed = 0;
       this.#resumedFrom = resumedFrom ?? 'the start';
-      this.#note = '';
+      this.#setNote('');
       this.#say(`Resumed: ${excerpt(this.#known.prompt)}`);
     }
     this.#changed();
@@ -215,7 +218,7 @@ export class JobCard {
     this.#newestId = null;
     this.#resumedFrom = null;
     this.#restored = false;
-    this.#note = note;
+    this.#setNote(note);
     this.#changed();
   }
 
@@ -225,7 +228,8 @@ export class JobCard {
     try {
       await this.#job.cancel();
     } catch (error) {
-      if (!this.#job.ended) this.#note = `Not cancelled: ${/** @type {Error} */ (error).message}.`;
+      const { message } = /** @type {Error} */ (error);
+      if (!this.#job.ended) this.#setNote(`Not cancelled: ${message}.`, 'bad');
     } finally {
       button.disabled = false;
       this.#changed();
@@ -237,13 +241,13 @@ export class JobCard {
     clearInterval(this.#ticking);
     if (error?.code === 'client_closed') return;
     if (status === 'gone') {
-      this.#note = 'The server no longer has this job. Finished jobs are kept for a few minutes.';
+      this.#setNote('The server no longer has this job: finished jobs are kept for a few minutes.');
     } else if (error) {
-      this.#note = `${error.message} (${error.code})`;
+      this.#setNote(`${error.message} (${error.code})`, 'bad');
     } else if (status === 'cancelled') {
-      this.#note = kCancelled[reason ?? ''] ?? 'Cancelled.';
+      this.#setNote(kCancelled[reason ?? ''] ?? 'Cancelled.');
     } else if (reason === 'length' && this.#resumedFrom === null && !this.#restored) {
-      this.#note = 'Stopped at the length you asked for.';
+      this.#setNote('Stopped at the length you asked for.');
     }
     this.#say(`${kStates[status]}: ${excerpt(this.#known.prompt)}`);
     this.#changed();
@@ -254,8 +258,22 @@ export class JobCard {
     this.#onChange();
   }
 
-  #noteText() {
-    if (this.#note !== '') return this.#note;
+  /** @param {string} note empty: what a resume brought @param {'plain' | 'away' | 'bad'} [tone] */
+  #setNote(note, tone = 'plain') {
+    this.#note = note;
+    this.#tone = tone;
+  }
+
+  #drawNote() {
+    const { note } = this.#parts;
+    const resumed = this.#note === '' ? this.#resumedNote() : '';
+    const text = this.#note || resumed;
+    if (note.textContent === text) return;
+    note.textContent = text;
+    note.dataset.tone = resumed === '' ? this.#tone : this.#lost > 0 ? 'bad' : 'good';
+  }
+
+  #resumedNote() {
     const lost = this.#lost === 0 ? 'nothing lost' : `${plural(this.#lost, 'token')} lost`;
     const replayed = `${plural(this.#replayed, 'token')} replayed, ${lost}`;
     if (this.#resumedFrom !== null) return `Resumed from ${this.#resumedFrom}: ${replayed}.`;
@@ -276,7 +294,6 @@ export class JobCard {
     }
     this.#flow.draw();
 
-    const note = this.#noteText();
     const live = !job.ended;
     const flowing = job.connection === 'open' || job.connection === 'connecting';
     const { dataset } = this.element;
@@ -287,7 +304,7 @@ export class JobCard {
     parts.rate.textContent = rate(job.metrics?.tokens_per_second ?? this.#meter.tokensPerSecond);
     parts.first.textContent = duration(job.metrics?.ttft_ms ?? this.#meter.firstTokenMs);
     parts.id.textContent = job.lastEventId ?? '–';
-    if (parts.note.textContent !== note) parts.note.textContent = note;
+    this.#drawNote();
     parts.line.hidden = parts.cancel.hidden = !live;
     parts.remove.hidden = live;
     parts.line.setAttribute('aria-checked', String(this.connected));
