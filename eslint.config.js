@@ -11,6 +11,8 @@ export default [
       curly: ['error', 'multi-line'],
       eqeqeq: ['error', 'always', { null: 'ignore' }],
       'no-shadow': 'error',
+      // Prettier breaks a chain before a computed member.
+      'no-unexpected-multiline': 'off',
       'no-throw-literal': 'error',
       'no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       'no-var': 'error',
