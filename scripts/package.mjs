@@ -4,17 +4,19 @@
  * `prepack`; `--clean` (`postpack`) takes both away again, for a prebuild left behind would hide
  * the local build from lib/native.js.
  *
- * The binary links libstdc++ and libgcc statically. What it then asks of the system is the C
- * library alone, so one build serves every distribution whose glibc is not older than the
- * builder's symbols (2.34 when built on Debian 12: Ubuntu 22.04, RHEL 9, Amazon Linux 2023 and
- * later), whatever compiler that distribution ships.
+ * The binary uses the system's libstdc++, which Node needs too. A static one would not make it run
+ * in more places but in fewer: Debian 12's asks for symbols of glibc 2.36, while the addon itself
+ * is content with an older one. What it asks for is checked here.
  */
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildAddon } from './build.mjs';
 import { buildNeeds } from './lib/needs.mjs';
 import { mustRun, root, which } from './lib/run.mjs';
 import { ensure } from './setup.mjs';
+
+/** The newest versions the binary may ask for: those of RHEL 9, Ubuntu 22.04 and later. */
+const symbolVersionsMax = { 'GLIBC_2.': 34, 'GLIBCXX_3.4.': 29 };
 
 const prebuilds = join(root, 'prebuilds');
 const types = join(root, 'types');
@@ -23,23 +25,30 @@ for (const folder of [prebuilds, types]) rmSync(folder, { recursive: true, force
 if (!process.argv.includes('--clean')) await assemble();
 
 async function assemble() {
-  const out = 'build-package';
-  const options = ['--out', out, '--config', 'Release'];
-  if (process.platform === 'linux') options.push('--CDSLUICE_STATIC_RUNTIME=ON');
-  if (!ensure(buildNeeds) || !(await buildAddon(options))) process.exit(1);
-
+  if (!ensure(buildNeeds) || !(await buildAddon())) process.exit(1);
   const folder = join(prebuilds, `${process.platform}-${process.arch}`);
   const binary = join(folder, 'sluice.node');
   mkdirSync(folder, { recursive: true });
-  copyFileSync(join(root, out, 'Release/sluice.node'), binary);
+  copyFileSync(join(root, 'build/Release/sluice.node'), binary);
   const strip = which('strip');
-  // macOS's strip takes -x for a loadable module; GNU's default would suit, but --strip-unneeded
-  // states that the dynamic symbols stay.
+  // The names by which Node finds the addon must stay; macOS and GNU spell that differently.
   const how = process.platform === 'darwin' ? '-x' : '--strip-unneeded';
   if (strip) await mustRun(strip, [how, binary]);
-
+  if (process.platform === 'linux') checkSymbolVersions(binary);
   await mustRun(process.execPath, [
     join(root, 'node_modules/typescript/bin/tsc'),
     ...['-p', join(root, 'tsconfig.types.json')],
   ]);
+}
+
+/** @param {string} binary */
+function checkSymbolVersions(binary) {
+  const names = readFileSync(binary, 'latin1');
+  for (const [prefix, max] of Object.entries(symbolVersionsMax)) {
+    const pattern = new RegExp(`${prefix.replaceAll('.', '\\.')}(\\d+)`, 'g');
+    const newest = Math.max(0, ...[...names.matchAll(pattern)].map((match) => Number(match[1])));
+    if (newest <= max) continue;
+    console.error(`sluice: the binary needs ${prefix}${newest}; ${prefix}${max} is the limit`);
+    process.exit(1);
+  }
 }

@@ -4,7 +4,7 @@
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { checkMs, checkOptions, checkString } from '../validate.js';
-import { mergeRuns } from './merge.js';
+import { mergeRuns } from './merge-runs.js';
 import { StopFilter } from './stop-filter.js';
 
 const cannedText =

@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { checkChoice, checkInteger, checkOptions, checkString } from '../validate.js';
 import { LlamaEngine } from './llama-engine.js';
-import { mergeRuns } from './merge.js';
+import { mergeRuns } from './merge-runs.js';
 
 const gpuTypes = /** @type {const} */ (['auto', 'cuda', 'vulkan', 'metal']);
 
