@@ -8,7 +8,7 @@ import { checkChoice, checkFunction, checkInteger, checkMs, checkOptions } from 
 
 /**
  * @typedef {object} GatewayOptions
- * @property {import('./job-runner.js').Provider | Function} provider
+ * @property {import('./providers/types.js').Provider | Function} provider
  *   one of `providers.*`, an object of that shape, or an `async function*(request, {signal})`
  *   that yields text. The gateway closes it when it closes.
  * @property {{maxBatchSize?: number, idleFlushMs?: number, maxWaitMs?: number}} [batching]
@@ -31,6 +31,8 @@ import { checkChoice, checkFunction, checkInteger, checkMs, checkOptions } from 
  * @property {number} [stallMs] a stream whose reader takes nothing for so long is cut; default 10000
  * @property {number} [reconnectMs] what streams tell the browser to wait before it comes back;
  *   default 2000
+ * @property {number} [maxStreams] event streams open over HTTP at once; further ones are told to
+ *   come back later; default 10000
  * @property {{ttlMs?: number, maxKeys?: number}} [idempotency] defaults 24 h and 100000
  * @property {{processDefaults?: boolean}} [metrics] `processDefaults` adds prom-client's own
  *   metrics of the process; default false
@@ -59,6 +61,7 @@ const known = new Set([
   'heartbeatMs',
   'stallMs',
   'reconnectMs',
+  'maxStreams',
   'idempotency',
   'metrics',
   'authenticate',
@@ -85,7 +88,7 @@ function checkKnown(name, value, names) {
 
 /**
  * @param {unknown} provider
- * @returns {import('./job-runner.js').Provider}
+ * @returns {import('./providers/types.js').Provider}
  */
 function checkProvider(provider) {
   if (typeof provider === 'function') return fromFunction(/** @type {any} */ (provider));
@@ -154,6 +157,7 @@ export function checkGatewayOptions(options) {
     heartbeatMs: span('heartbeatMs', 15_000, 1),
     stallMs: span('stallMs', 10_000, 1),
     reconnectMs: span('reconnectMs', 2000),
+    maxStreams: size('maxStreams', 10_000),
     idempotency: {
       ttlMs: checkMs('idempotency.ttlMs', idempotency.ttlMs, { fallback: 24 * 3600 * 1000 }),
       maxKeys: checkInteger('idempotency.maxKeys', idempotency.maxKeys, { fallback: 100_000 }),

@@ -13,11 +13,12 @@ import { JobHub } from './job-hub.js';
 import { JobRecord, JobTable } from './job-table.js';
 import { JobRunner } from './job-runner.js';
 import { Pipeline } from './pipeline.js';
+import { SluiceError } from './errors.js';
 import { asJson, checkJobRequest, checkListQuery } from './schema.js';
 import { checkMs, checkOptions, checkSignal, checkString } from './validate.js';
 import { createRouter } from './router.js';
 import { kAnonymous } from './auth.js';
-import { kInternals } from './symbols.js';
+import { kDiscardResults, kInternals } from './symbols.js';
 import { listen } from './server.js';
 import { manualReactor, sharedReactor } from './reactor.js';
 import { streamEvents } from './event-stream.js';
@@ -107,7 +108,6 @@ export class Gateway {
       mayRetry: (record, error) => this.#mayRetry(record, error),
     });
     this.#pipeline = this.#createPipeline();
-    void this.#drainResults();
     this.#metrics = new GatewayMetrics({
       processDefaults: this.#options.metrics.processDefaults,
       stats: () => this.#stats(),
@@ -314,7 +314,8 @@ export class Gateway {
   #createPipeline() {
     const { batching, maxInFlightBatches, incomingCapacity, processingCapacity, retry, clock } =
       this.#options;
-    return new Pipeline({
+    /** @type {any} an internal option among the public ones */
+    const pipelineOptions = {
       process: (/** @type {JobRecord[]} */ batch) => this.#process(batch),
       ...batching,
       maxConcurrency: maxInFlightBatches,
@@ -322,24 +323,27 @@ export class Gateway {
       processingCapacity,
       retry,
       clock,
-    });
+      // Endings are told to the hub.
+      [kDiscardResults]: true,
+    };
+    return new Pipeline(pipelineOptions);
   }
 
   /** @param {JobRecord[]} batch */
   async #process(batch) {
     const errors = await this.#runner.run(batch);
-    return errors.map((error) => error ?? '');
-  }
-
-  /** The endings are told to the hub; what is left to be read is what the pipeline gave up on. */
-  async #drainResults() {
-    for await (const result of this.#pipeline.results()) void result;
+    return errors.map((/** @type {any} */ cause) => {
+      if (cause === undefined) return '';
+      const { retryAfterMs } = cause;
+      const details = { cause, retryable: true, retryAfterMs };
+      return new SluiceError('ERR_ATTEMPT_FAILED', 'The attempt failed.', details);
+    });
   }
 
   /** @returns {{queued: number, inFlightBatches: number}} */
   #stats() {
-    const stats = this.#pipeline.stats();
-    return { queued: stats.incoming, inFlightBatches: stats.inFlight };
+    const { incoming, batching, processing, retrying, inFlight } = this.#pipeline.stats();
+    return { queued: incoming + batching + processing + retrying, inFlightBatches: inFlight };
   }
 
   // ---------------------------------------------------------------- what is asked of it
@@ -401,7 +405,7 @@ export class Gateway {
    * A job's events: everything after `lastEventId`, then live, up to the terminal event.
    * @param {string} id
    * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
-   * @returns {AsyncIterable<{id: string | null, type: string, data: any}>}
+   * @returns {AsyncIterable<import('./event-stream.js').StreamEvent>}
    * @throws {HttpError} `ERR_JOB_NOT_FOUND`
    */
   stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {

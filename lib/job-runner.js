@@ -8,39 +8,9 @@
  */
 import { SluiceError } from './errors.js';
 
-/**
- * @typedef {object} ProviderRequest
- * @property {string} id of the job
- * @property {string} [prompt] either this or `messages`
- * @property {{role: string, content: string}[]} [messages]
- * @property {string} model
- * @property {number} [maxTokens]
- * @property {number} [temperature]
- * @property {string[]} [stop]
- * @property {object} [metadata]
- * @property {AbortSignal} signal aborted when this one job has ended for another reason
- */
-
-/**
- * @typedef {{reason?: 'stop' | 'length',
- *   usage?: {prompt_tokens: number, completion_tokens: number}}} ProviderEnd
- */
-
-/**
- * What turns requests into text. Text is pulled: a provider whose `next()` is not called must
- * stop reading its upstream. `return()` means stop now and free everything.
- * @typedef {object} Provider
- * @property {string} name
- * @property {{id: string}[]} models the first is the default; empty: any model is passed on
- * @property {boolean} takesBatches
- * @property {boolean} enforcesMaxTokens false: the gateway ends the job at the limit
- * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>
- *   AsyncIterable<string>} [generate] unless `takesBatches`; may return a ProviderEnd
- * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
- *   AsyncIterable<{index: number, text?: string, end?: ProviderEnd, error?: Error}>} [generateBatch]
- *   if `takesBatches`; `signal` is aborted when no request of the batch is left
- * @property {() => Promise<void>} [close]
- */
+/** @typedef {import('./providers/types.js').Provider} Provider */
+/** @typedef {import('./providers/types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('./providers/types.js').ProviderRequest} ProviderRequest */
 
 /** How long a provider that ignores its signal may keep its slot after the job has ended. */
 const kReleaseMs = 1000;
@@ -100,6 +70,8 @@ class Gate {
 class Run {
   /** True when this attempt has nothing more to add to the log. */
   done = false;
+  /** Whether a batch's provider has said that this request is through. */
+  told = false;
   /** @type {unknown} set when the attempt failed in a way that permits another */
   retryError = undefined;
   #hub;
@@ -171,7 +143,7 @@ class Run {
     return open ? undefined : this.#hub.writable(this.record.handle);
   }
 
-  /** @param {ProviderEnd | undefined} end what the provider said at its end, if anything */
+  /** @param {ProviderEnd | undefined | void} end what the provider said at its end, if anything */
   complete(end) {
     if (this.done) return;
     if (this.#held !== '') {
@@ -180,8 +152,8 @@ class Run {
       this.#append(text);
       if (this.done) return;
     }
-    const reason = end?.reason === 'length' ? 'length' : 'stop';
-    this.#end({ type: 'complete', reason, usage: end?.usage });
+    const { reason, usage } = end || {};
+    this.#end({ type: 'complete', reason: reason === 'length' ? 'length' : 'stop', usage });
   }
 
   /** @param {unknown} error */
@@ -204,23 +176,44 @@ class Run {
 }
 
 /**
- * Tells an iterator to stop and waits until it has, but not for ever: a generator that hangs in
- * an `await` cannot hear `return()`.
- * @param {AsyncIterator<unknown>} iterator
+ * Waits for something, but not for ever.
+ * @param {unknown} promise
  */
-async function release(iterator) {
+async function withPatience(promise) {
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
   const patience = new Promise((resolve) => {
     timer = setTimeout(resolve, kReleaseMs);
   });
   try {
-    await Promise.race([iterator.return?.(), patience]);
-  } catch {
-    // The job has its ending already; what the clean-up throws has nowhere to go.
+    await Promise.race([promise, patience]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Tells an iterator to stop and waits until it has: but a generator that hangs in an `await`
+ * cannot hear `return()`.
+ * @param {AsyncIterator<unknown>} iterator
+ */
+async function release(iterator) {
+  try {
+    await withPatience(iterator.return?.());
+  } catch {
+    // The job has its ending already; what the clean-up throws has nowhere to go.
+  }
+}
+
+/**
+ * @template T, R
+ * @param {AsyncIterable<T, R> | undefined} iterable what a provider gave
+ * @returns {AsyncIterator<T, R>}
+ */
+function start(iterable) {
+  const iterator = iterable?.[Symbol.asyncIterator]?.();
+  if (iterator === undefined) throw providerError('The provider gave no async iterable.');
+  return iterator;
 }
 
 /** See the head of this file. */
@@ -277,14 +270,12 @@ export class JobRunner {
     const gate = new Gate();
     run.whenDone(() => gate.open());
     const { signal } = run.record.abort;
-    /** @type {AsyncIterator<string, ProviderEnd | undefined> | undefined} */
+    /** @type {AsyncIterator<string, ProviderEnd | undefined | void> | undefined} */
     let iterator;
     try {
-      iterator = /** @type {any} */ (this.#provider)
-        .generate(providerRequest(run.record), { signal })
-        [Symbol.asyncIterator]();
+      iterator = start(this.#provider.generate?.(providerRequest(run.record), { signal }));
       while (!run.done) {
-        const step = await gate.race(/** @type {any} */ (iterator).next());
+        const step = await gate.race(iterator.next());
         if (step === undefined || run.done) break;
         if (step.done) return run.complete(step.value);
         const wait = run.push(step.value);
@@ -304,7 +295,9 @@ export class JobRunner {
     for (const run of runs) {
       run.whenDone(() => {
         live -= 1;
-        if (live > 0) return;
+        // A provider that has told the last ending is about to return by itself, and may keep its
+        // connection for the next batch.
+        if (live > 0 || run.told) return;
         gate.open();
         controller.abort();
       });
@@ -312,14 +305,10 @@ export class JobRunner {
     /** @type {AsyncIterator<any> | undefined} */
     let iterator;
     try {
-      iterator = /** @type {any} */ (this.#provider)
-        .generateBatch(
-          runs.map((run) => providerRequest(run.record)),
-          { signal: controller.signal },
-        )
-        [Symbol.asyncIterator]();
+      const requests = runs.map((run) => providerRequest(run.record));
+      iterator = start(this.#provider.generateBatch?.(requests, { signal: controller.signal }));
       while (live > 0) {
-        const step = await gate.race(/** @type {any} */ (iterator).next());
+        const step = await gate.race(iterator.next());
         if (step === undefined || live === 0) break;
         if (step.done) {
           throw providerError('The provider ended before this request did.', 'upstream_incomplete');
@@ -327,6 +316,7 @@ export class JobRunner {
         const wait = deliver(runs, step.value);
         if (wait !== undefined) await wait;
       }
+      if (!gate.opened) await withPatience(iterator.next());
     } catch (error) {
       for (const run of runs) run.fail(error);
     }
@@ -344,9 +334,10 @@ function deliver(runs, event) {
     throw providerError(`The provider answered a request ${event?.index} that it was not given.`);
   }
   if (run.done) return undefined;
+  run.told = event.error !== undefined || event.end !== undefined;
+  if (!run.told) return pushOrFail(run, event.text);
   if (event.error !== undefined) run.fail(event.error);
-  else if (event.end !== undefined) run.complete(event.end);
-  else return pushOrFail(run, event.text);
+  else run.complete(event.end);
   return undefined;
 }
 

@@ -26,6 +26,8 @@ export class JobRecord {
   constructor({ principal, model, request, createdAtMs }) {
     // 144 random bits: unguessable, and never the same twice.
     this.id = `job_${randomBytes(18).toString('base64url')}`;
+    /** What a Pipeline calls its requests by. */
+    this.request_id = this.id;
     this.principal = principal;
     this.model = model;
     /** @type {import('./schema.js').JobRequest | undefined} gone once the job has ended */

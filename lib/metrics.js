@@ -12,9 +12,7 @@ export class GatewayMetrics {
   /**
    * @param {object} options
    * @param {boolean} options.processDefaults
-   * @param {() => {queued: number, inFlightBatches: number} |
-   *   Promise<{queued: number, inFlightBatches: number}>} options.stats
-   *   asked once per scrape
+   * @param {() => {queued: number, inFlightBatches: number}} options.stats asked at each scrape
    */
   constructor({ processDefaults, stats }) {
     const registry = new Registry();
@@ -67,20 +65,20 @@ export class GatewayMetrics {
       help: 'Event streams open over HTTP.',
       registers,
     });
-    const inFlight = new Gauge({
+    new Gauge({
       name: 'sluice_in_flight_batches',
       help: 'Batches in the provider.',
       registers,
+      collect() {
+        this.set(stats().inFlightBatches);
+      },
     });
-    // One gauge asks for both: gauges are collected in the order of registration.
     new Gauge({
       name: 'sluice_queued_requests',
       help: 'Requests admitted and not yet dispatched.',
       registers,
-      async collect() {
-        const { queued, inFlightBatches } = await stats();
-        this.set(queued);
-        inFlight.set(inFlightBatches);
+      collect() {
+        this.set(stats().queued);
       },
     });
     if (processDefaults) collectDefaultMetrics({ register: registry });

@@ -6,7 +6,11 @@ import { randomUUID } from 'node:crypto';
 // What may be repeated in a header and a log line without harm.
 const kSane = /^[\w.:/+=@-]{1,128}$/;
 
-/** @type {import('express').RequestHandler} */
+/**
+ * @param {import('express').Request} req
+ * @param {import('express').Response} res
+ * @param {import('express').NextFunction} next
+ */
 export function requestId(req, res, next) {
   if (!res.hasHeader('x-request-id')) {
     const inbound = req.get('x-request-id');

@@ -20,18 +20,13 @@ const kGet = 'GET, HEAD';
  * @returns {import('express').Router}
  */
 export function createRouter(gateway) {
-  const { log, options, metrics: gauges } = gateway[kInternals];
+  const { log, options } = gateway[kInternals];
   const router = Router({ caseSensitive: true });
   const authenticated = authentication(options.authenticate);
   const jobs = jobRoutes(gateway);
 
+  // Answers are about a moment: nobody may keep them.
   /** @type {import('express').RequestHandler} */
-  const countStream = (_req, res, next) => {
-    gauges.openStreams.inc();
-    res.once('close', () => gauges.openStreams.dec());
-    next();
-  };
-  /** Answers to API calls are about a moment: nobody may keep them. @type {import('express').RequestHandler} */
   const unstored = (_req, res, next) => {
     res.set('Cache-Control', 'no-store');
     next();
@@ -46,11 +41,13 @@ export function createRouter(gateway) {
   route('/v1/jobs/:id').get(authenticated, jobs.read).all(methodNotAllowed(kGet));
   route('/v1/jobs/:id/cancel').post(authenticated, jobs.cancel).all(methodNotAllowed('POST'));
   route('/v1/stream')
-    .get(authenticated, countStream, streamRoute(gateway))
-    .all(methodNotAllowed(kGet));
+    .head(methodNotAllowed('GET'))
+    .get(authenticated, streamRoute(gateway))
+    .all(methodNotAllowed('GET'));
   route('/v1/events')
-    .get(authenticated, countStream, eventsRoute(gateway))
-    .all(methodNotAllowed(kGet));
+    .head(methodNotAllowed('GET'))
+    .get(authenticated, eventsRoute(gateway))
+    .all(methodNotAllowed('GET'));
   route('/v1/models').get(authenticated, listModels(gateway)).all(methodNotAllowed(kGet));
   route('/healthz').get(health).all(methodNotAllowed(kGet));
   route('/readyz').get(readiness(gateway)).all(methodNotAllowed(kGet));

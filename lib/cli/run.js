@@ -5,8 +5,7 @@ import { finished } from 'node:stream/promises';
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { UsageError, configFlag, describeFlags, parseFlags, providerFlags } from './flags.js';
-import { createProvider, gatewayOptions } from './provider.js';
-import { createGateway } from '../gateway.js';
+import { createGateway } from './provider.js';
 import { createProgress } from './progress.js';
 
 /** @type {import('./flags.js').Flags} */
@@ -119,14 +118,11 @@ export async function run(argv) {
   if (positionals.length !== 1) throw new UsageError('run takes one FILE.jsonl');
   const input = await openInput(positionals[0]);
   const output = await openOutput(values.out);
-  const gateway = createGateway({
-    provider: await createProvider(values),
-    ...gatewayOptions(values),
+  const gateway = await createGateway(values, {
     maxWallMs: values.maxWallMs,
     // The reader of a result is this process: it waits as long as it takes.
     admissionWaitMs: 2 ** 31 - 1,
-    stallMs: 2 ** 31 - 1,
-    retentionMs: 0,
+    retentionMs: 10_000,
     logger: false,
   });
   const interruption = new AbortController();

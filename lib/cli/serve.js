@@ -1,7 +1,6 @@
 /** `sluice serve`: the HTTP server and its page, until a signal ends it. */
 import { configFlag, describeFlags, parseFlags, providerFlags } from './flags.js';
-import { createProvider, gatewayOptions } from './provider.js';
-import { createGateway } from '../gateway.js';
+import { createGateway } from './provider.js';
 
 /** @type {import('./flags.js').Flags} */
 const flags = {
@@ -63,10 +62,7 @@ export async function run(argv) {
     return 0;
   }
   const { values } = parsed;
-  const provider = await createProvider(values);
-  const gateway = createGateway({
-    provider,
-    ...gatewayOptions(values),
+  const gateway = await createGateway(values, {
     admissionWaitMs: values.admissionWaitMs,
     metrics: { processDefaults: true },
   });

@@ -3,7 +3,8 @@ import { kInternals } from '../symbols.js';
 
 /**
  * Liveness: the process answers.
- * @type {import('express').RequestHandler}
+ * @param {import('express').Request} _req
+ * @param {import('express').Response} res
  */
 export function health(_req, res) {
   res.json({ status: 'ok' });

@@ -22,7 +22,11 @@ function wireJob({ id, createdAt, textTruncated, status, model, ...rest }) {
   };
 }
 
-/** @type {import('express').RequestHandler} */
+/**
+ * @param {import('express').Request} req
+ * @param {import('express').Response} _res
+ * @param {import('express').NextFunction} next
+ */
 function requireJson(req, _res, next) {
   // `null`: no body at all, which the schema refuses in its own words.
   if (req.is(['application/json', '+json']) === false) {
@@ -54,11 +58,18 @@ function jobIdOf(req) {
   return id;
 }
 
-/** @param {import('../gateway.js').Gateway} gateway */
+/**
+ * @param {import('../gateway.js').Gateway} gateway
+ * @returns {{create: import('express').RequestHandler[], read: import('express').RequestHandler,
+ *   list: import('express').RequestHandler, cancel: import('express').RequestHandler}}
+ */
 export function jobRoutes(gateway) {
   const { submit } = gateway[kInternals];
 
-  /** @type {import('express').RequestHandler} */
+  /**
+   * @param {import('express').Request} req
+   * @param {import('express').Response} res
+   */
   async function create(req, res) {
     const signal = departure(res);
     const submission = { principal: principalOf(req), idempotencyKey: req.get('idempotency-key') };
@@ -83,21 +94,30 @@ export function jobRoutes(gateway) {
       });
   }
 
-  /** @type {import('express').RequestHandler} */
+  /**
+   * @param {import('express').Request} req
+   * @param {import('express').Response} res
+   */
   async function read(req, res) {
     const job = await gateway.get(jobIdOf(req), { principal: principalOf(req) });
     if (job === undefined) throw jobNotFound();
     res.json(wireJob(job));
   }
 
-  /** @type {import('express').RequestHandler} */
+  /**
+   * @param {import('express').Request} req
+   * @param {import('express').Response} res
+   */
   async function list(req, res) {
     const query = checkListQuery(req.query);
     const { data, hasMore } = await gateway.list({ ...query, principal: principalOf(req) });
     res.json({ data: data.map(wireJob), has_more: hasMore });
   }
 
-  /** @type {import('express').RequestHandler} */
+  /**
+   * @param {import('express').Request} req
+   * @param {import('express').Response} res
+   */
   async function cancel(req, res) {
     res.json(wireJob(await gateway.cancel(jobIdOf(req), { principal: principalOf(req) })));
   }

@@ -1,0 +1,104 @@
+/** close(): no new jobs, the running ones may finish, every stream gets its terminal event. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { echo, eventually, handProvider, start, stopAll } from './helpers.js';
+
+afterEach(stopAll);
+
+async function running(options) {
+  const { provider, calls, call } = handProvider();
+  const server = await start({ provider, ...options });
+  const { body } = await server.submit({ prompt: 'a' });
+  const open = await server.stream(body.stream_url);
+  const run = await call(0);
+  run.push('hello');
+  await eventually(() => open.events.length === 1);
+  return { ...server, id: body.job_id, open, run, calls };
+}
+
+test('while draining: no new jobs, not ready, the old ones go on and complete', async () => {
+  const { gateway, server, open, run, submit, get, job, id } = await running();
+  const closing = gateway.close({ drainMs: 60_000 });
+  expect(gateway.ready()).toBe(false);
+  const refused = await submit({ prompt: 'late' });
+  expect(refused.status).toBe(503);
+  expect(refused.body.error.code).toBe('draining');
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+  expect((await get('/readyz')).status).toBe(503);
+  expect((await get('/healthz')).status).toBe(200);
+  expect((await job(id)).status).toBe('running');
+  await expect(gateway.submit({ prompt: 'late' })).rejects.toMatchObject({ code: 'ERR_DRAINING' });
+
+  run.push(' world');
+  run.end();
+  await closing;
+  const events = await open.done;
+  expect(events.map(({ type }) => type)).toEqual(['token', 'token', 'job_complete']);
+  expect(server.listening).toBe(false);
+});
+
+test('what is not done in time is cancelled as shutdown, on the open stream too', async () => {
+  const { gateway, open, run, submit, calls } = await running({ maxInFlightBatches: 1 });
+  const queued = (await submit({ prompt: 'queued' })).body;
+  await gateway.close({ drainMs: 30 });
+  const events = await open.done;
+  expect(events.at(-1)).toMatchObject({ type: 'job_cancelled', data: { reason: 'shutdown' } });
+  expect(run.signal.aborted).toBe(true);
+  expect(run.returned).toBe(true);
+  expect(calls.map(({ request }) => request.prompt)).not.toContain('queued');
+  expect(queued.status).toBe('queued');
+});
+
+test('a submission that waits for room is told that the server drains', async () => {
+  const { gateway, submit } = await running({
+    maxInFlightBatches: 1,
+    processingCapacity: 1,
+    incomingCapacity: 1,
+    admissionWaitMs: 60_000,
+  });
+  const waiting = Array.from({ length: 6 }, () => submit({ prompt: 'b' }));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const closing = gateway.close({ drainMs: 100 });
+  const answers = await Promise.all(waiting);
+  await closing;
+  const codes = answers.map(({ status, body }) => (status === 201 ? 201 : body.error.code));
+  expect(codes).toContain('draining');
+  expect(codes.every((code) => code === 201 || code === 'draining')).toBe(true);
+});
+
+test('idle connections do not hold it up, and a second close is the same promise', async () => {
+  const { gateway, server } = await start({ provider: echo });
+  const idle = connect(server.port, '127.0.0.1');
+  await once(idle, 'connect');
+  idle.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+  await once(idle, 'data');
+  const first = gateway.close();
+  expect(gateway.close({ drainMs: 1 })).toBe(first);
+  await Promise.all([first, once(idle, 'close')]);
+  await expect(gateway.listen()).rejects.toMatchObject({ code: 'ERR_DRAINING' });
+});
+
+test('a gateway with nothing to do closes at once, and closes its provider', async () => {
+  let closed = 0;
+  const provider = {
+    name: 'own',
+    models: [{ id: 'own' }],
+    takesBatches: false,
+    enforcesMaxTokens: false,
+    generate: echo,
+    async close() {
+      closed += 1;
+    },
+  };
+  const { gateway } = await start({ provider });
+  await gateway.close();
+  expect(closed).toBe(1);
+});
+
+test('a listen that fails says why and leaves the gateway usable', async () => {
+  const { server } = await start({ provider: echo });
+  const { gateway } = await start({ provider: echo });
+  await expect(gateway.listen({ port: server.port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  await expect(gateway.listen({ port: -1 })).rejects.toThrow(/^port takes/);
+  await expect(gateway.submit({ prompt: 'a' })).resolves.toMatchObject({ status: 'queued' });
+});
