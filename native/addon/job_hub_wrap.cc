@@ -1,5 +1,7 @@
 #include "addon/job_hub_wrap.h"
 
+#include "addon/arguments.h"
+
 namespace sluice {
 
 class LaneHub final : public Machine, public HubObserver {
@@ -48,40 +50,22 @@ class LaneHub final : public Machine, public HubObserver {
 
 namespace {
 
-std::uint64_t handle_arg(const Napi::Value& value) {
-  return static_cast<std::uint64_t>(value.ToNumber().Int64Value());
-}
-
-std::string string_member(const Napi::Object& object, const char* key) {
-  const Napi::Value value = object.Get(key);
-  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
-}
-
-double number_member(const Napi::Object& object, const char* key) {
-  return object.Get(key).ToNumber().DoubleValue();
-}
-
-std::uint64_t count_member(const Napi::Object& object, const char* key) {
-  return static_cast<std::uint64_t>(number_member(object, key));
-}
-
-Terminal terminal_from(const Napi::Object& object) {
+Terminal terminal_from(napi_env env, napi_value given) {
   Terminal terminal;
-  const std::string type = string_member(object, "type");
+  const std::string type = text_from(env, member_of(env, given, "type"));
   if (type == "error") {
     terminal.kind = Terminal::Kind::kError;
-    const Napi::Object error = object.Get("error").ToObject();
-    terminal.error_code = string_member(error, "code");
-    terminal.error_message = string_member(error, "message");
-    terminal.error_type = string_member(error, "type");
+    napi_value error = member_of(env, given, "error");
+    terminal.error_code = text_from(env, member_of(env, error, "code"));
+    terminal.error_message = text_from(env, member_of(env, error, "message"));
+    terminal.error_type = text_from(env, member_of(env, error, "type"));
   } else {
     terminal.kind = type == "complete" ? Terminal::Kind::kComplete : Terminal::Kind::kCancelled;
-    terminal.reason = string_member(object, "reason");
+    terminal.reason = text_from(env, member_of(env, given, "reason"));
   }
-  if (const Napi::Value usage = object.Get("usage"); usage.IsObject()) {
-    const auto counts = usage.As<Napi::Object>();
-    terminal.usage =
-        Usage{count_member(counts, "prompt_tokens"), count_member(counts, "completion_tokens")};
+  if (napi_value usage = member_of(env, given, "usage"); is_object(env, usage)) {
+    terminal.usage = Usage{count_from(env, member_of(env, usage, "prompt_tokens")),
+                           count_from(env, member_of(env, usage, "completion_tokens"))};
   }
   return terminal;
 }
@@ -107,15 +91,18 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
 
 JobHubWrap::JobHubWrap(const Napi::CallbackInfo& info)
     : ObjectWrap(info), reactor_(ReactorWrap::handle_of(info[0])) {
-  const double machine_id = info[1].ToNumber().DoubleValue();
-  const Napi::Object given = info[2].ToObject();
+  const double machine_id = number_from(info.Env(), info[1]);
+  const auto given = [&info](const char* name) { return member_of(info.Env(), info[2], name); };
+  const auto span = [&](const char* name) {
+    return nanos_from_ms(number_from(info.Env(), given(name)));
+  };
   HubOptions options;
-  options.stream_capacity = count_member(given, "streamCapacity");
-  options.log_bytes_max = static_cast<std::size_t>(count_member(given, "logBytesMax"));
-  options.retention = nanos_from_ms(number_member(given, "retentionMs"));
-  options.heartbeat = nanos_from_ms(number_member(given, "heartbeatMs"));
-  options.stall = nanos_from_ms(number_member(given, "stallMs"));
-  options.retry_ms = count_member(given, "retryMs");
+  options.stream_capacity = count_from(info.Env(), given("streamCapacity"));
+  options.log_bytes_max = static_cast<std::size_t>(count_from(info.Env(), given("logBytesMax")));
+  options.retention = span("retentionMs");
+  options.heartbeat = span("heartbeatMs");
+  options.stall = span("stallMs");
+  options.retry_ms = count_from(info.Env(), given("retryMs"));
   hub_ = std::make_shared<LaneHub>(options, reactor_->lane, machine_id);
   reactor_->executor().post(
       [executor = &reactor_->executor(), hub = hub_](Nanos) { executor->add(hub); });
@@ -135,42 +122,43 @@ void JobHubWrap::shut() {
 
 void JobHubWrap::create(const Napi::CallbackInfo& info) {
   if (!hub_) return;
-  const Napi::Object given = info[1].ToObject();
+  const auto given = [&info](const char* name) { return member_of(info.Env(), info[1], name); };
+  const auto span = [&](const char* name) {
+    return nanos_from_ms(number_from(info.Env(), given(name)));
+  };
   JobOptions options;
-  options.job_id = string_member(given, "jobId");
-  options.cancel_on_disconnect = given.Get("cancelOnDisconnect").ToBoolean();
-  options.disconnect_grace = nanos_from_ms(number_member(given, "disconnectGraceMs"));
-  options.wall_time_max = nanos_from_ms(number_member(given, "maxWallMs"));
-  options.prompt_tokens = count_member(given, "promptTokens");
-  reactor_->executor().post([hub = hub_, job = handle_arg(info[0]), options](Nanos now) {
-    hub->hub.create(job, options, now);
-  });
+  options.job_id = text_from(info.Env(), given("jobId"));
+  options.cancel_on_disconnect = flag_from(info.Env(), given("cancelOnDisconnect"));
+  options.disconnect_grace = span("disconnectGraceMs");
+  options.wall_time_max = span("maxWallMs");
+  options.prompt_tokens = count_from(info.Env(), given("promptTokens"));
+  reactor_->executor().post([hub = hub_, job = count_from(info.Env(), info[0]),
+                             options](Nanos now) { hub->hub.create(job, options, now); });
 }
 
 void JobHubWrap::start(const Napi::CallbackInfo& info) {
   if (!hub_) return;
   reactor_->executor().post(
-      [hub = hub_, job = handle_arg(info[0])](Nanos now) { hub->hub.start(job, now); });
+      [hub = hub_, job = count_from(info.Env(), info[0])](Nanos now) { hub->hub.start(job, now); });
 }
 
 void JobHubWrap::retry(const Napi::CallbackInfo& info) {
   if (!hub_) return;
   reactor_->executor().post(
-      [hub = hub_, job = handle_arg(info[0])](Nanos now) { hub->hub.retry(job, now); });
+      [hub = hub_, job = count_from(info.Env(), info[0])](Nanos now) { hub->hub.retry(job, now); });
 }
 
 void JobHubWrap::append(const Napi::CallbackInfo& info) {
   if (!hub_) return;
-  reactor_->executor().post([hub = hub_, job = handle_arg(info[0]),
-                             text = info[1].As<Napi::String>().Utf8Value()](Nanos now) {
-    hub->hub.append(job, text, now);
-  });
+  reactor_->executor().post(
+      [hub = hub_, job = count_from(info.Env(), info[0]),
+       text = text_from(info.Env(), info[1])](Nanos now) { hub->hub.append(job, text, now); });
 }
 
 void JobHubWrap::finish(const Napi::CallbackInfo& info) {
   if (!hub_) return;
-  reactor_->executor().post([hub = hub_, job = handle_arg(info[0]),
-                             terminal = terminal_from(info[1].ToObject())](Nanos now) {
+  reactor_->executor().post([hub = hub_, job = count_from(info.Env(), info[0]),
+                             terminal = terminal_from(info.Env(), info[1])](Nanos now) {
     hub->hub.finish(job, terminal, now);
   });
 }
@@ -178,30 +166,31 @@ void JobHubWrap::finish(const Napi::CallbackInfo& info) {
 void JobHubWrap::purge(const Napi::CallbackInfo& info) {
   if (!hub_) return;
   reactor_->executor().post(
-      [hub = hub_, job = handle_arg(info[0])](Nanos now) { hub->hub.purge(job, now); });
+      [hub = hub_, job = count_from(info.Env(), info[0])](Nanos now) { hub->hub.purge(job, now); });
 }
 
 void JobHubWrap::state(const Napi::CallbackInfo& info) {
   if (!hub_) return;
-  reactor_->executor().post([hub = hub_, job = handle_arg(info[0]),
-                             with_text = info[1].ToBoolean().Value(),
-                             request = info[2].ToNumber().DoubleValue()](Nanos now) {
+  reactor_->executor().post([hub = hub_, job = count_from(info.Env(), info[0]),
+                             with_text = flag_from(info.Env(), info[1]),
+                             request = number_from(info.Env(), info[2])](Nanos now) {
     hub->reply(request, hub->hub.state(job, with_text, now));
   });
 }
 
 void JobHubWrap::attach(const Napi::CallbackInfo& info) {
   if (!hub_) return;
-  const auto mode = info[1].ToBoolean() ? Channel::Mode::kEvents : Channel::Mode::kFrames;
-  const auto jobs = info[3].As<Napi::Array>();
-  const auto cursors = info[4].As<Napi::Array>();
+  const auto mode =
+      flag_from(info.Env(), info[1]) ? Channel::Mode::kEvents : Channel::Mode::kFrames;
+  const std::vector<napi_value> jobs = elements_of(info.Env(), info[3]);
+  const std::vector<napi_value> cursors = elements_of(info.Env(), info[4]);
   std::vector<JobHub::Cursor> members;
-  members.reserve(jobs.Length());
-  for (std::uint32_t i = 0; i < jobs.Length(); ++i) {
-    members.push_back({handle_arg(jobs.Get(i)), cursors.Get(i).As<Napi::String>().Utf8Value()});
+  members.reserve(jobs.size());
+  for (std::size_t i = 0; i < jobs.size() && i < cursors.size(); ++i) {
+    members.push_back({count_from(info.Env(), jobs[i]), text_from(info.Env(), cursors[i])});
   }
-  reactor_->executor().post([hub = hub_, channel = handle_arg(info[0]), mode,
-                             fan_in = info[2].ToBoolean().Value(),
+  reactor_->executor().post([hub = hub_, channel = count_from(info.Env(), info[0]), mode,
+                             fan_in = flag_from(info.Env(), info[2]),
                              members = std::move(members)](Nanos now) {
     hub->hub.attach(channel, mode, fan_in, members, now);
   });
@@ -209,10 +198,10 @@ void JobHubWrap::attach(const Napi::CallbackInfo& info) {
 
 void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {
   if (!hub_) return;
-  const auto array = info[0].As<Napi::Array>();
   std::vector<ChannelHandle> channels;
-  channels.reserve(array.Length());
-  for (std::uint32_t i = 0; i < array.Length(); ++i) channels.push_back(handle_arg(array.Get(i)));
+  for (napi_value channel : elements_of(info.Env(), info[0])) {
+    channels.push_back(count_from(info.Env(), channel));
+  }
   reactor_->executor().post([hub = hub_, channels = std::move(channels)](Nanos now) {
     for (const ChannelHandle channel : channels) hub->hub.acknowledge(channel, now);
   });
@@ -220,8 +209,9 @@ void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {
 
 void JobHubWrap::detach(const Napi::CallbackInfo& info) {
   if (!hub_) return;
-  reactor_->executor().post(
-      [hub = hub_, channel = handle_arg(info[0])](Nanos now) { hub->hub.detach(channel, now); });
+  reactor_->executor().post([hub = hub_, channel = count_from(info.Env(), info[0])](Nanos now) {
+    hub->hub.detach(channel, now);
+  });
 }
 
 void JobHubWrap::close(const Napi::CallbackInfo& /*info*/) {

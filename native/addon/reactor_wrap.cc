@@ -1,5 +1,7 @@
 #include "addon/reactor_wrap.h"
 
+#include "addon/arguments.h"
+
 #include <cmath>
 #include <limits>
 
@@ -56,7 +58,7 @@ void ReactorWrap::on_environment_exit(void* self) {
 }
 
 Napi::Value ReactorWrap::advance_to(const Napi::CallbackInfo& info) {
-  if (handle_->manual) handle_->manual->advance_to(nanos_from_ms(info[0].ToNumber()));
+  if (handle_->manual) handle_->manual->advance_to(nanos_from_ms(number_from(info.Env(), info[0])));
   return info.Env().Undefined();
 }
 

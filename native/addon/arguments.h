@@ -1,0 +1,75 @@
+// Reading what JavaScript passed, in a way that survives the termination of its environment.
+//
+// While a worker is being terminated, any Node-API call that may run JavaScript (coercions and
+// property reads among them) fails; the node-addon-api wrappers then hand out values without an
+// environment, and the next use of one aborts the process. These helpers check each status and fall
+// back to nothing: the call is lost, as is everything else of that worker. They do not validate:
+// lib/ has done so. JavaScript's thread only.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sluice {
+
+/// A number; 0 for anything else.
+inline double number_from(napi_env env, napi_value value) {
+  double number = 0;
+  if (value != nullptr) napi_get_value_double(env, value, &number);
+  return number;
+}
+
+/// A handle or count, which JavaScript keeps below 2^53.
+inline std::uint64_t count_from(napi_env env, napi_value value) {
+  return static_cast<std::uint64_t>(number_from(env, value));
+}
+
+/// A boolean; false for anything else.
+inline bool flag_from(napi_env env, napi_value value) {
+  bool flag = false;
+  if (value != nullptr) napi_get_value_bool(env, value, &flag);
+  return flag;
+}
+
+/// A string as UTF-8, lone surrogates as U+FFFD; empty for anything else.
+inline std::string text_from(napi_env env, napi_value value) {
+  std::size_t length = 0;
+  if (value == nullptr || napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) {
+    return {};
+  }
+  std::string text(length, '\0');
+  // The call also writes a NUL, for which std::string has room behind its end.
+  napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);
+  return text;
+}
+
+/// A property, or nullptr.
+inline napi_value member_of(napi_env env, napi_value object, const char* name) {
+  napi_value value = nullptr;
+  if (object == nullptr || napi_get_named_property(env, object, name, &value) != napi_ok) {
+    return nullptr;
+  }
+  return value;
+}
+
+/// Whether a value is an object (and not null or missing).
+inline bool is_object(napi_env env, napi_value value) {
+  napi_valuetype type = napi_undefined;
+  return value != nullptr && napi_typeof(env, value, &type) == napi_ok && type == napi_object;
+}
+
+/// The elements of an array; none for anything else.
+inline std::vector<napi_value> elements_of(napi_env env, napi_value array) {
+  std::uint32_t length = 0;
+  if (array == nullptr || napi_get_array_length(env, array, &length) != napi_ok) return {};
+  std::vector<napi_value> elements(length);
+  for (std::uint32_t i = 0; i < length; ++i) {
+    if (napi_get_element(env, array, i, &elements[i]) != napi_ok) return {};
+  }
+  return elements;
+}
+
+}  // namespace sluice
