@@ -1,0 +1,303 @@
+/**
+ * The provider for OpenAI-compatible servers (OpenAI, vLLM, llama.cpp, Ollama, ...).
+ *
+ * Mode `chat` makes one `POST {base}/chat/completions` per request. Mode `completions` makes one
+ * `POST {base}/completions` per batch, with an array of prompts, whose interleaved choices are
+ * split back into requests; requests of one batch that differ in model, max_tokens, temperature or
+ * stop cannot share a call, so a batch makes one call for each distinct set of these.
+ *
+ * Token counts are asked for with `stream_options.include_usage`. A server that refuses the
+ * request because of that member is asked again without it, from then on for good. The counts of
+ * a call with several prompts are a sum, so they are not reported for its requests.
+ */
+import { checkChoice, checkMs, checkOptions, checkString } from '../validate.js';
+import { Answer, AnswerStream } from './openai-answers.js';
+import { merge } from './merge.js';
+import { UpstreamCall } from './upstream-call.js';
+import { UpstreamConnections } from './upstream-connections.js';
+
+/** @typedef {import('./openai-answers.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('./openai-answers.js').AnswerItem} AnswerItem */
+
+/**
+ * @typedef {object} ProviderRequest
+ * @property {string} id
+ * @property {string} [prompt] either this or `messages`
+ * @property {{role: string, content: string}[]} [messages]
+ * @property {string} model
+ * @property {number} [maxTokens]
+ * @property {number} [temperature]
+ * @property {string[]} [stop]
+ * @property {AbortSignal} [signal] aborted when nobody wants this one any more
+ */
+
+/**
+ * @typedef {object} OpenAiOptions
+ * @property {string} baseUrl where the API is: `http://host:port/v1`, or another path; without a
+ *   path `/v1` is added
+ * @property {string} [apiKey] sent as a bearer token
+ * @property {string} [model] for requests that name none, and the one that is listed
+ * @property {'chat' | 'completions'} [mode] default `chat`
+ * @property {number} [idleMs] longest silence of the upstream, from the request on, while somebody
+ *   waits for it; default 60000
+ * @property {Record<string, string>} [headers] sent along with every call
+ */
+
+const kIdleMsDefault = 60_000;
+
+/**
+ * Where calls go.
+ * @param {unknown} value
+ * @returns {{origin: URL, path: string}} `path` without a slash at its end
+ */
+function parseBaseUrl(value) {
+  const takes = 'baseUrl takes an http or https URL without credentials, query or fragment';
+  const text = checkString('baseUrl', value);
+  if (!URL.canParse(text)) throw new RangeError(takes);
+  const url = new URL(text);
+  if (!/^https?:$/.test(url.protocol)) throw new RangeError(takes);
+  if (url.username || url.password || url.search || url.hash) throw new RangeError(takes);
+  const path = url.pathname.replace(/\/+$/, '');
+  return { origin: url, path: path || '/v1' };
+}
+
+/**
+ * @param {string} name
+ * @param {string} value not shown: it may be a secret
+ */
+function checkHeader(name, value) {
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
+    throw new RangeError(`headers takes valid names, not ${JSON.stringify(name)}`);
+  }
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+    throw new RangeError(`headers["${name}"] takes a valid header value`);
+  }
+}
+
+/**
+ * @param {string | undefined} apiKey
+ * @param {Record<string, string>} extra
+ */
+function makeHeaders(apiKey, extra) {
+  /** @type {Record<string, string>} */
+  const headers = { 'content-type': 'application/json', accept: 'text/event-stream' };
+  if (apiKey !== undefined) headers.authorization = `Bearer ${apiKey}`;
+  for (const [name, value] of Object.entries(extra)) {
+    checkHeader(name, checkString(`headers["${name}"]`, value));
+    headers[name.toLowerCase()] = value;
+  }
+  return headers;
+}
+
+/** @param {string | undefined} apiKey */
+function checkApiKey(apiKey) {
+  if (apiKey === undefined) return;
+  // The message must not show it.
+  if (typeof apiKey !== 'string') throw new TypeError('apiKey takes a string');
+  if (!/^[\x21-\x7e]+$/.test(apiKey)) {
+    throw new RangeError('apiKey takes visible ASCII characters, without spaces');
+  }
+}
+
+/**
+ * Chat messages for a model that only continues text: one `role: content` paragraph each, and the
+ * start of the assistant's.
+ * @param {ProviderRequest} request
+ */
+function promptOf({ prompt, messages }) {
+  if (messages === undefined) return prompt ?? '';
+  return `${messages.map(({ role, content }) => `${role}: ${content}\n\n`).join('')}assistant:`;
+}
+
+/**
+ * The members that requests must agree in to share a call.
+ * @param {ProviderRequest} request
+ */
+function sharedMembers({ model, maxTokens, temperature, stop }) {
+  return {
+    ...(model ? { model } : {}),
+    ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(stop === undefined || stop.length === 0 ? {} : { stop }),
+  };
+}
+
+/**
+ * The indices of requests that can share a call, in order of appearance.
+ * @param {readonly ProviderRequest[]} requests
+ * @returns {number[][]}
+ */
+function groupBySharedMembers(requests) {
+  /** @type {Map<string, number[]>} */
+  const groups = new Map();
+  requests.forEach((request, index) => {
+    const key = JSON.stringify(sharedMembers(request));
+    const group = groups.get(key);
+    if (group) group.push(index);
+    else groups.set(key, [index]);
+  });
+  return [...groups.values()];
+}
+
+export class OpenAiProvider {
+  name = 'openai';
+  enforcesMaxTokens = true;
+  #connections;
+  #path;
+  #headers;
+  /** @type {string[]} */
+  #secrets;
+  #mode;
+  #idleMs;
+  #asksForUsage = true;
+
+  /** @param {OpenAiOptions} options */
+  constructor(options) {
+    const given = checkOptions('options', options);
+    const { origin, path } = parseBaseUrl(given.baseUrl);
+    checkApiKey(given.apiKey);
+    this.#mode = checkChoice(
+      'mode',
+      given.mode,
+      /** @type {const} */ (['chat', 'completions']),
+      'chat',
+    );
+    this.#idleMs = checkMs('idleMs', given.idleMs, { min: 1, fallback: kIdleMsDefault });
+    this.#path = path;
+    this.#headers = makeHeaders(given.apiKey, checkOptions('headers', given.headers));
+    this.#secrets = given.apiKey === undefined ? [] : [given.apiKey];
+    this.#connections = new UpstreamConnections(origin);
+    /** @type {{id: string}[]} */
+    this.models = given.model === undefined ? [] : [{ id: checkString('model', given.model) }];
+    this.takesBatches = this.#mode === 'completions';
+  }
+
+  /**
+   * One request's text, piece by piece; returns how it ended. Rejects with a ProviderError, or
+   * with the reason of the signal that was aborted.
+   * @param {ProviderRequest} request
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {AsyncIterableIterator<string, ProviderEnd | undefined>}
+   */
+  generate(request, { signal } = {}) {
+    const items = this.#run([{ ...request, signal: undefined }], [signal, request.signal]);
+    /**
+     * @param {IteratorResult<AnswerItem, void>} result
+     * @returns {IteratorResult<string, ProviderEnd | undefined>}
+     */
+    const unwrap = ({ done, value }) => {
+      if (done) return { done: true, value: undefined };
+      if ('error' in value) throw value.error;
+      if ('end' in value) return { done: true, value: value.end };
+      return { done: false, value: value.text };
+    };
+    return {
+      next: () => items.next().then(unwrap),
+      return: () => items.return().then(unwrap),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  /**
+   * The items of all requests as they come, each request ending with an `end` or an `error`
+   * (except those whose own signal was aborted). Rejects with the reason of `signal` only.
+   * @param {readonly ProviderRequest[]} requests
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {AsyncIterableIterator<AnswerItem, void>}
+   */
+  generateBatch(requests, { signal } = {}) {
+    return this.#run(requests, [signal]);
+  }
+
+  /** Closes every connection; calls under way fail. Idempotent. */
+  async close() {
+    this.#connections.close();
+  }
+
+  /**
+   * The items of `requests`, over as few calls as the mode needs.
+   * @param {readonly ProviderRequest[]} requests
+   * @param {(AbortSignal | undefined)[]} signals one aborted ends all
+   */
+  #run(requests, signals) {
+    const groups =
+      this.#mode === 'chat' ? requests.map((_, i) => [i]) : groupBySharedMembers(requests);
+    const streams = groups.map((group) => this.#stream(requests, group, signals));
+    const items = streams.length === 1 ? streams[0].items() : merge(streams.map((s) => s.items()));
+    return {
+      next: () => items.next(),
+      // A generator takes no notice before the read it waits for is over: stopping ends that.
+      return: () => {
+        for (const stream of streams) stream.stop();
+        return items.return();
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  /**
+   * One call.
+   * @param {readonly ProviderRequest[]} requests
+   * @param {readonly number[]} group the indices of those that share the call
+   * @param {(AbortSignal | undefined)[]} signals
+   */
+  #stream(requests, group, signals) {
+    const members = group.map((index) => requests[index]);
+    return new AnswerStream({
+      createCall: () =>
+        new UpstreamCall(this.#connections, { idleMs: this.#idleMs, secrets: this.#secrets }),
+      open: (call) => this.#open(call, members),
+      answers: group.map((index) => new Answer(index, requests[index].maxTokens)),
+      signals,
+      answerSignals: members.map(({ signal }) => signal),
+      secrets: this.#secrets,
+    });
+  }
+
+  /**
+   * @param {UpstreamCall} call
+   * @param {readonly ProviderRequest[]} members they agree in what they share
+   */
+  async #open(call, members) {
+    const asksForUsage = this.#asksForUsage;
+    try {
+      return await this.#post(call, members, asksForUsage);
+    } catch (error) {
+      if (!asksForUsage || !/stream_options|include_usage/.test(call.refusal)) throw error;
+      this.#asksForUsage = false;
+      return this.#post(call, members, false);
+    }
+  }
+
+  /**
+   * @param {UpstreamCall} call
+   * @param {readonly ProviderRequest[]} members
+   * @param {boolean} asksForUsage
+   */
+  #post(call, members, asksForUsage) {
+    const isChat = this.#mode === 'chat';
+    const [{ messages, prompt }] = members;
+    const body = JSON.stringify({
+      ...sharedMembers(members[0]),
+      ...(isChat
+        ? { messages: messages ?? [{ role: 'user', content: prompt ?? '' }] }
+        : { prompt: members.map(promptOf) }),
+      stream: true,
+      ...(asksForUsage ? { stream_options: { include_usage: true } } : {}),
+    });
+    const path = `${this.#path}${isChat ? '/chat/completions' : '/completions'}`;
+    return call.open(path, this.#headers, body);
+  }
+}
+
+/**
+ * @param {OpenAiOptions} options
+ * @returns {OpenAiProvider}
+ */
+export function openai(options) {
+  return new OpenAiProvider(options);
+}
