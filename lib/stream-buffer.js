@@ -6,6 +6,7 @@
  * lost with an aborted reader and none is left behind by an aborted writer.
  */
 import native from './native.js';
+import { whenAborted } from './abort-listeners.js';
 import { SluiceError, abortReason } from './errors.js';
 import { checkInteger, checkOptions, checkSignal, checkString } from './validate.js';
 
@@ -209,12 +210,8 @@ export class StreamBuffer {
   #wait(ticket, signal, claim, onWait) {
     return new Promise((resolve, reject) => {
       const reason = () => abortReason(/** @type {AbortSignal} */ (signal));
-      const onAbort = () => this.#leave(ticket, () => reject(reason()));
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#waiters.set(ticket, {
-        claim: () => claim(resolve, reject),
-        release: () => signal?.removeEventListener('abort', onAbort),
-      });
+      const release = whenAborted(signal, () => this.#leave(ticket, () => reject(reason())));
+      this.#waiters.set(ticket, { claim: () => claim(resolve, reject), release });
       onWait?.(resolve);
     });
   }

@@ -5,3 +5,6 @@ export const kSchedule = Symbol('sluice.schedule');
 
 /** `gateway[kInternals]`: what routes need of a gateway. */
 export const kInternals = Symbol('sluice.internals');
+
+/** A Pipeline option: `true` when nobody reads `results()`, so that none are kept. */
+export const kDiscardResults = Symbol('sluice.discardResults');

@@ -1,0 +1,77 @@
+/**
+ * When a failed request is tried again, and after how long: full-jitter exponential backoff.
+ */
+import { SluiceError } from './errors.js';
+import { checkFunction, checkInteger, checkMs, checkOptions } from './validate.js';
+
+/**
+ * @typedef {object} RetryOptions
+ * @property {number} [attempts] in all, the first included; default 1: no retry
+ * @property {number} [baseMs] default 500
+ * @property {number} [capMs] default 30000
+ * @property {(error: any) => boolean} [isRetryable] default: `error.retryable` where that is a
+ *   boolean; else any error but Sluice's own
+ * @property {(request: any, next: {attempt: number, delayMs: number, error: unknown}) => void}
+ *   [onRetry] called when a retry is decided; `attempt` is the one to come, 2 for the first retry
+ * @property {() => number} [random] uniform in [0, 1); default Math.random
+ */
+
+/** @param {any} error */
+function retryableByDefault(error) {
+  if (typeof error?.retryable === 'boolean') return error.retryable;
+  return !(error instanceof SluiceError);
+}
+
+export class RetryPolicy {
+  #attempts;
+  #baseMs;
+  #capMs;
+  #isRetryable;
+  #onRetry;
+  #random;
+
+  /** @param {RetryOptions} [options] */
+  constructor(options) {
+    const given = checkOptions('retry', options);
+    this.#attempts = checkInteger('retry.attempts', given.attempts, { fallback: 1 });
+    this.#baseMs = checkMs('retry.baseMs', given.baseMs, { fallback: 500 });
+    this.#capMs = checkMs('retry.capMs', given.capMs, { fallback: 30000 });
+    this.#isRetryable = checkFunction('retry.isRetryable', given.isRetryable ?? retryableByDefault);
+    this.#onRetry = checkFunction('retry.onRetry', given.onRetry ?? (() => {}));
+    this.#random = checkFunction('retry.random', given.random ?? Math.random);
+  }
+
+  /**
+   * @param {number} attempt the one that failed, from 1
+   * @param {unknown} error
+   * @returns {boolean}
+   */
+  allows(attempt, error) {
+    return attempt < this.#attempts && Boolean(this.#isRetryable(error));
+  }
+
+  /**
+   * One delay for all that failed together: uniform in [0, min(cap, base * 2^n)) for the n-th
+   * retry from 0, but never less than any error's `retryAfterMs`.
+   * @param {number} attempt the one that failed, from 1
+   * @param {any[]} errors
+   * @returns {number} milliseconds
+   */
+  delayMs(attempt, errors) {
+    const ceilingMs = Math.min(this.#capMs, this.#baseMs * 2 ** (attempt - 1));
+    let delayMs = this.#random() * ceilingMs;
+    for (const error of errors) {
+      const retryAfterMs = error?.retryAfterMs;
+      if (Number.isFinite(retryAfterMs)) delayMs = Math.max(delayMs, retryAfterMs);
+    }
+    return delayMs;
+  }
+
+  /**
+   * @param {any} request
+   * @param {{attempt: number, delayMs: number, error: unknown}} next
+   */
+  announce(request, next) {
+    this.#onRetry(request, next);
+  }
+}
