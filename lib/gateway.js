@@ -84,6 +84,9 @@ export class Gateway {
   /** @type {() => number} monotonic milliseconds */
   #nowMs;
   #draining = false;
+  /** The drain is over: what comes to light now ends at once. */
+  #drained = false;
+  #hubClosed = false;
   /** @type {Promise<void> | undefined} */
   #closed;
   /** @type {Set<import('./server.js').GatewayServer>} */
@@ -255,6 +258,7 @@ export class Gateway {
       promptTokens: estimatePromptTokens(request),
     });
     this.#jobs.add(record);
+    if (this.#drained) this.#cancel(record, 'shutdown');
   }
 
   /** @param {JobRecord} record about to be given to the provider */
@@ -411,6 +415,7 @@ export class Gateway {
   stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
     const record = this.#jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
+    if (this.#hubClosed) throw draining();
     return streamEvents(this.#hub, record, { lastEventId, signal: checkSignal('signal', signal) });
   }
 
@@ -460,10 +465,12 @@ export class Gateway {
     const server = await listen(this, options);
     this.#servers.add(server);
     server.once('close', () => this.#servers.delete(server));
+    // close() was called meanwhile and may not have seen this one.
+    if (this.#draining) await server.drain();
     return server;
   }
 
-  /** @returns {boolean} whether new jobs are taken */
+  /** @returns {boolean} whether new jobs are taken: false from the call of `close()` on */
   ready() {
     return !this.#draining;
   }
@@ -485,19 +492,26 @@ export class Gateway {
   /** @param {number} drainMs */
   async #close(drainMs) {
     this.#draining = true;
-    const cancelRest = () => {
-      for (const record of this.#jobs.active()) this.#cancel(record, 'shutdown');
-    };
-    const timer = setTimeout(cancelRest, drainMs);
+    const timer = setTimeout(() => this.#cancelRest(), drainMs);
+    if (drainMs === 0) this.#cancelRest();
     await this.#pipeline.close();
     clearTimeout(timer);
-    // Nobody is left to end what is still open; and each ending told so far has been heard.
+    // Once more, should an ending have been missed; a snapshot comes after all that was told.
+    this.#cancelRest();
     const open = this.#jobs.active();
     await Promise.all(open.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
-    cancelRest();
     await Promise.all([...this.#servers].map((server) => server.drain()));
-    await this.#options.provider.close?.();
-    await this.#hub.close();
+    try {
+      await this.#options.provider.close?.();
+    } finally {
+      this.#hubClosed = true;
+      this.#hub.close();
+    }
+  }
+
+  #cancelRest() {
+    this.#drained = true;
+    for (const record of this.#jobs.active()) this.#cancel(record, 'shutdown');
   }
 
   /** What the routes need. */
@@ -508,6 +522,10 @@ export class Gateway {
       options: this.#options,
       metrics: this.#metrics,
       log: this.#log,
+      /** Refuses what a closed gateway can no longer answer. */
+      checkOpen: () => {
+        if (this.#hubClosed) throw draining();
+      },
       /**
        * @param {unknown} body
        * @param {{idempotencyKey?: string, principal: string, signal?: AbortSignal}} options

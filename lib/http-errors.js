@@ -7,10 +7,15 @@ import { SluiceError } from './errors.js';
 
 /** @type {Record<number, string>} */
 const typeOfStatus = {
+  401: 'authentication_error',
+  403: 'permission_error',
   404: 'not_found_error',
   500: 'server_error',
   503: 'overloaded_error',
 };
+
+/** What an `authenticate` hook may throw, as any error with a `status`. @type {Record<number, string>} */
+const codeOfStatus = { 401: 'unauthorized', 403: 'forbidden' };
 
 /**
  * A request that is refused. `wireCode` is the code on the wire, `code` the same as `ERR_...`.
@@ -114,9 +119,10 @@ export function toHttpError(error) {
   // Express and its parsers mark what is the client's fault (a bad %-escape, a body cut short).
   const status = error?.status ?? error?.statusCode;
   if (Number.isInteger(status) && status >= 400 && status < 500) {
-    return new HttpError(400, {
-      code: 'invalid_value',
-      message: 'The request could not be read.',
+    const code = codeOfStatus[status];
+    return new HttpError(code === undefined ? 400 : status, {
+      code: code ?? 'invalid_value',
+      message: code === undefined ? 'The request could not be read.' : 'Access is denied.',
       cause: error,
     });
   }

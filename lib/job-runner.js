@@ -84,7 +84,7 @@ class Run {
   /**
    * @param {object} options
    * @param {import('./job-table.js').JobRecord} options.record
-   * @param {any} options.hub
+   * @param {import('./job-hub.js').JobHub} options.hub
    * @param {boolean} options.limitTokens
    * @param {(record: import('./job-table.js').JobRecord, error: unknown) => boolean} options.mayRetry
    */
@@ -167,7 +167,7 @@ class Run {
     this.#end({ type: 'error', error: wireError(error) });
   }
 
-  /** @param {object} terminal */
+  /** @param {import('./job-hub.js').TerminalInput} terminal */
   #end(terminal) {
     this.record.settled = true;
     this.#hub.finish(this.record.handle, terminal);
@@ -226,7 +226,7 @@ export class JobRunner {
   /**
    * @param {object} options
    * @param {Provider} options.provider
-   * @param {any} options.hub
+   * @param {import('./job-hub.js').JobHub} options.hub
    * @param {(record: import('./job-table.js').JobRecord) => void} options.onAttempt called at each
    *   dispatch of a job that is still wanted, before anything else is done with it
    * @param {(record: import('./job-table.js').JobRecord, error: unknown) => boolean}

@@ -20,9 +20,8 @@ const kGet = 'GET, HEAD';
  * @returns {import('express').Router}
  */
 export function createRouter(gateway) {
-  const { log, options } = gateway[kInternals];
+  const { log, options, checkOpen } = gateway[kInternals];
   const router = Router({ caseSensitive: true });
-  const authenticated = authentication(options.authenticate);
   const jobs = jobRoutes(gateway);
 
   // Answers are about a moment: nobody may keep them.
@@ -31,6 +30,13 @@ export function createRouter(gateway) {
     res.set('Cache-Control', 'no-store');
     next();
   };
+  // An app of somebody else's may outlive the gateway.
+  /** @type {import('express').RequestHandler} */
+  const open = (_req, _res, next) => {
+    checkOpen();
+    next();
+  };
+  const authenticated = [open, authentication(options.authenticate)];
   /** @param {string} path */
   const route = (path) => router.route(path).all(requestId, unstored);
 

@@ -77,9 +77,9 @@ function urlOf(host, port) {
 
 /** @param {import('node:http').Server} server */
 async function drain(server) {
-  if (!server.listening) return;
   const closed = once(server, 'close');
-  server.close();
+  // Not listening: its user has closed it, and open connections are what it waits for.
+  if (server.listening) server.close();
   // Connections become idle one by one, as their responses end.
   const sweep = setInterval(() => server.closeIdleConnections(), kIdleSweepMs);
   const cut = setTimeout(() => server.closeAllConnections(), kDrainGraceMs);

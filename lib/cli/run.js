@@ -157,6 +157,11 @@ export async function run(argv) {
 async function pump(gateway, { input, output, signal, values }) {
   const windowMax = 2 * values.maxInFlightBatches * values.maxBatchSize;
   const progress = createProgress(process.stderr);
+  // A reader that leaves (`| head`) is an error of the output, whenever it comes.
+  const broken = new Promise((_, reject) => {
+    output.once('error', reject);
+  });
+  broken.catch(() => {});
   /** @type {Promise<any>[]} in the input's order */
   const underWay = [];
   let index = 0;
@@ -165,7 +170,8 @@ async function pump(gateway, { input, output, signal, values }) {
     const result = await underWay.shift();
     if (result.error !== undefined) failed += 1;
     progress.update({ done: result.index + 1, started: index, failed });
-    if (!output.write(`${JSON.stringify(result)}\n`)) await once(output, 'drain');
+    const written = output.write(`${JSON.stringify(result)}\n`);
+    await Promise.race([broken, written || once(output, 'drain')]);
   };
   for await (const line of createInterface({ input, crlfDelay: Infinity })) {
     if (signal.aborted) break;

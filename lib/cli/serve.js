@@ -69,6 +69,8 @@ export async function run(argv) {
   const stop = signalled();
   try {
     const server = await gateway.listen({ port: values.port, host: values.host });
+    // Whoever started us may read this one line and close the pipe.
+    process.stdout.on('error', () => {});
     process.stdout.write(`listening on ${server.url}\n`);
   } catch (error) {
     await gateway.close({ drainMs: 0 });
