@@ -201,10 +201,11 @@ void JobHub::forget(ChannelHandle handle, Nanos now) {
   }
 }
 
-// A channel keeps one timer. A batch taken later may bring the deadline forward, but never to less
-// than `stall` from then: looking at least that often misses nothing.
+// A channel keeps one timer. What happens to it later (a batch taken, a batch acknowledged) may
+// bring its deadline forward, but never to less than `stall` or `heartbeat` from then: looking at
+// least that often misses nothing.
 void JobHub::arm(const Channel& channel, Nanos now) {
-  const Nanos look_again = deadline_after(now, options_.stall);
+  const Nanos look_again = deadline_after(now, std::min(options_.stall, options_.heartbeat));
   timers_.arm(std::min(channel.next_deadline(), look_again),
               {TimerKey::Of::kChannel, channel.handle()});
 }

@@ -244,6 +244,21 @@ TEST_F(JobHubTest, SilenceIsBrokenByAComment) {
   EXPECT_EQ(rec_.frames[9], "retry: 2000\n\n: keep-alive\n: keep-alive\n");
 }
 
+TEST_F(JobHubTest, HeartbeatsMayBeMoreFrequentThanTheStallLimit) {
+  Recorder recorder;
+  HubOptions options;
+  options.heartbeat = 30 * kMillisecond;
+  JobHub hub(options, recorder);
+  hub.create(1, {.job_id = "job_1"}, 0);
+  hub.attach(9, Channel::Mode::kFrames, false, {{1, ""}}, 0);
+  hub.advance(0);
+  for (Nanos now = 0; now <= 90 * kMillisecond; now += kMillisecond) {
+    hub.acknowledge(9, now);
+    while (hub.next_deadline() <= now) hub.advance(now);
+  }
+  EXPECT_EQ(recorder.frames[9], "retry: 2000\n\n: keep-alive\n: keep-alive\n");
+}
+
 TEST_F(JobHubTest, AHeartbeatObeysTheWriteTimeoutToo) {
   create(1, {.wall_time_max = kNever});
   attach(9, 1);
