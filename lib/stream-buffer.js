@@ -87,8 +87,10 @@ export class StreamBuffer {
     const signal = signalOf(options);
     if (signal?.aborted) throw abortReason(signal);
     const answer = /** @type {number} */ (this.#native.write(text));
-    this.#collectTurns();
-    if (answer === STORED) return;
+    if (answer === STORED) {
+      this.#collectTurns();
+      return;
+    }
     if (answer === REFUSED) throw closedError();
     await this.#wait(answer, signal, (resolve, reject) => {
       const outcome = this.#native.claimWrite(answer);
@@ -185,8 +187,10 @@ export class StreamBuffer {
    */
   #take(signal, onWait) {
     const taken = /** @type {string | null | number} */ (this.#native.read());
-    this.#collectTurns();
-    if (typeof taken !== 'number') return Promise.resolve(taken);
+    if (typeof taken !== 'number') {
+      this.#collectTurns();
+      return Promise.resolve(taken);
+    }
     return this.#wait(
       taken,
       signal,
@@ -212,6 +216,8 @@ export class StreamBuffer {
       const reason = () => abortReason(/** @type {AbortSignal} */ (signal));
       const release = whenAborted(signal, () => this.#leave(ticket, () => reject(reason())));
       this.#waiters.set(ticket, { claim: () => claim(resolve, reject), release });
+      // Its own turn may have come at once, behind others that have yet to claim theirs.
+      this.#collectTurns();
       onWait?.(resolve);
     });
   }
@@ -232,6 +238,7 @@ export class StreamBuffer {
 
   /** Has whoever's turn has just come claim it, in order. */
   #collectTurns() {
+    if (this.#waiters.size === 0) return;
     const turns = /** @type {number[] | undefined} */ (this.#native.takeTurns());
     if (turns === undefined) return;
     queueMicrotask(() => {
