@@ -7,11 +7,8 @@ import native from '../native.js';
 import { ProviderError, quoteUpstream } from './errors.js';
 
 /** @typedef {import('./upstream-call.js').UpstreamCall} UpstreamCall */
-/** @typedef {{reason?: 'stop' | 'length', usage?: {prompt_tokens: number, completion_tokens: number}}} ProviderEnd */
-/**
- * @typedef {{index: number, text: string} | {index: number, end: ProviderEnd}
- *   | {index: number, error: Error}} AnswerItem
- */
+/** @typedef {import('./types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('./types.js').BatchEvent} BatchEvent */
 
 /** What the decoder's events say; native/addon/openai_decoder_wrap.h has the same numbers. */
 const DecodedKind = Object.freeze({
@@ -86,13 +83,13 @@ export class AnswerStream {
    * Makes the call and yields its items until every answer is settled. Reads only when asked for
    * an item it does not have. A failure of the upstream becomes one error item for each answer it
    * concerns; only the reason of an aborted signal is thrown.
-   * @returns {AsyncGenerator<AnswerItem, void, undefined>}
+   * @returns {AsyncGenerator<BatchEvent, void, undefined>}
    */
   async *items() {
     const call = this.#options.createCall();
     this.#call = call;
     const forget = this.#heedSignals(call);
-    /** @type {AnswerItem | undefined} */
+    /** @type {BatchEvent | undefined} */
     let last;
     /** @type {unknown} */
     let failure;
@@ -190,7 +187,7 @@ export class AnswerStream {
    * @param {number} kind
    * @param {number} index the upstream's
    * @param {any} value
-   * @returns {AnswerItem | undefined}
+   * @returns {BatchEvent | undefined}
    */
   #take(kind, index, value) {
     switch (kind) {
@@ -217,7 +214,7 @@ export class AnswerStream {
   /**
    * @param {Answer} answer
    * @param {string} text
-   * @returns {AnswerItem | undefined}
+   * @returns {BatchEvent | undefined}
    */
   #takeText(answer, text) {
     if (answer.settled) return undefined;
@@ -232,7 +229,7 @@ export class AnswerStream {
 
   /**
    * @param {Answer} answer
-   * @returns {AnswerItem | undefined}
+   * @returns {BatchEvent | undefined}
    */
   #end(answer) {
     if (answer.settled) return undefined;
@@ -246,7 +243,7 @@ export class AnswerStream {
   /**
    * Whatever is not settled when the call is over.
    * @param {ProviderError | undefined} failure
-   * @returns {Generator<AnswerItem, void, undefined>}
+   * @returns {Generator<BatchEvent, void, undefined>}
    */
   *#ends(failure) {
     for (const answer of this.#answers) {

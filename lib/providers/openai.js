@@ -16,19 +16,13 @@ import { merge } from './merge.js';
 import { UpstreamCall } from './upstream-call.js';
 import { UpstreamConnections } from './upstream-connections.js';
 
-/** @typedef {import('./openai-answers.js').ProviderEnd} ProviderEnd */
-/** @typedef {import('./openai-answers.js').AnswerItem} AnswerItem */
+/** @typedef {import('./types.js').BatchEvent} BatchEvent */
+/** @typedef {import('./types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('./types.js').ProviderRequest} ProviderRequest */
 
 /**
- * @typedef {object} ProviderRequest
- * @property {string} id
- * @property {string} [prompt] either this or `messages`
- * @property {{role: string, content: string}[]} [messages]
- * @property {string} model
- * @property {number} [maxTokens]
- * @property {number} [temperature]
- * @property {string[]} [stop]
- * @property {AbortSignal} [signal] aborted when nobody wants this one any more
+ * A request; one that cannot be cancelled by itself needs no signal.
+ * @typedef {Omit<ProviderRequest, 'signal'> & {signal?: AbortSignal}} OpenAiRequest
  */
 
 /**
@@ -102,7 +96,7 @@ function checkApiKey(apiKey) {
 /**
  * Chat messages for a model that only continues text: one `role: content` paragraph each, and the
  * start of the assistant's.
- * @param {ProviderRequest} request
+ * @param {OpenAiRequest} request
  */
 function promptOf({ prompt, messages }) {
   if (messages === undefined) return prompt ?? '';
@@ -111,7 +105,7 @@ function promptOf({ prompt, messages }) {
 
 /**
  * The members that requests must agree in to share a call.
- * @param {ProviderRequest} request
+ * @param {OpenAiRequest} request
  */
 function sharedMembers({ model, maxTokens, temperature, stop }) {
   return {
@@ -124,7 +118,7 @@ function sharedMembers({ model, maxTokens, temperature, stop }) {
 
 /**
  * The indices of requests that can share a call, in order of appearance.
- * @param {readonly ProviderRequest[]} requests
+ * @param {readonly OpenAiRequest[]} requests
  * @returns {number[][]}
  */
 function groupBySharedMembers(requests) {
@@ -175,21 +169,21 @@ export class OpenAiProvider {
   /**
    * One request's text, piece by piece; returns how it ended. Rejects with a ProviderError, or
    * with the reason of the signal that was aborted.
-   * @param {ProviderRequest} request
+   * @param {OpenAiRequest} request
    * @param {{signal?: AbortSignal}} [options]
    * @returns {AsyncIterableIterator<string, ProviderEnd | undefined>}
    */
   generate(request, { signal } = {}) {
     const items = this.#run([{ ...request, signal: undefined }], [signal, request.signal]);
     /**
-     * @param {IteratorResult<AnswerItem, void>} result
+     * @param {IteratorResult<BatchEvent, void>} result
      * @returns {IteratorResult<string, ProviderEnd | undefined>}
      */
     const unwrap = ({ done, value }) => {
       if (done) return { done: true, value: undefined };
-      if ('error' in value) throw value.error;
-      if ('end' in value) return { done: true, value: value.end };
-      return { done: false, value: value.text };
+      if (value.text !== undefined) return { done: false, value: value.text };
+      if (value.error !== undefined) throw value.error;
+      return { done: true, value: value.end };
     };
     return {
       next: () => items.next().then(unwrap),
@@ -203,9 +197,9 @@ export class OpenAiProvider {
   /**
    * The items of all requests as they come, each request ending with an `end` or an `error`
    * (except those whose own signal was aborted). Rejects with the reason of `signal` only.
-   * @param {readonly ProviderRequest[]} requests
+   * @param {readonly OpenAiRequest[]} requests
    * @param {{signal?: AbortSignal}} [options]
-   * @returns {AsyncIterableIterator<AnswerItem, void>}
+   * @returns {AsyncIterableIterator<BatchEvent, void>}
    */
   generateBatch(requests, { signal } = {}) {
     return this.#run(requests, [signal]);
@@ -218,7 +212,7 @@ export class OpenAiProvider {
 
   /**
    * The items of `requests`, over as few calls as the mode needs.
-   * @param {readonly ProviderRequest[]} requests
+   * @param {readonly OpenAiRequest[]} requests
    * @param {(AbortSignal | undefined)[]} signals one aborted ends all
    */
   #run(requests, signals) {
@@ -241,7 +235,7 @@ export class OpenAiProvider {
 
   /**
    * One call.
-   * @param {readonly ProviderRequest[]} requests
+   * @param {readonly OpenAiRequest[]} requests
    * @param {readonly number[]} group the indices of those that share the call
    * @param {(AbortSignal | undefined)[]} signals
    */
@@ -260,7 +254,7 @@ export class OpenAiProvider {
 
   /**
    * @param {UpstreamCall} call
-   * @param {readonly ProviderRequest[]} members they agree in what they share
+   * @param {readonly OpenAiRequest[]} members they agree in what they share
    */
   async #open(call, members) {
     const asksForUsage = this.#asksForUsage;
@@ -275,7 +269,7 @@ export class OpenAiProvider {
 
   /**
    * @param {UpstreamCall} call
-   * @param {readonly ProviderRequest[]} members
+   * @param {readonly OpenAiRequest[]} members
    * @param {boolean} asksForUsage
    */
   #post(call, members, asksForUsage) {

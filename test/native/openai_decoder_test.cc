@@ -305,7 +305,7 @@ TEST(OpenAiDecoder, EveryCutOfAStreamGivesTheSameEvents) {
                          "finish 0 stop stop",
                          "usage 3+4",
                          "done"};
-  std::mt19937 random(42);  // NOLINT: a fixed seed, so that a failure repeats.
+  std::mt19937 random(42);  // A fixed seed, so that a failure repeats.
   for (const std::string_view line_end : {"\n", "\r", "\r\n"}) {
     const std::string stream = representative_stream(line_end);
     for (std::size_t cut = 0; cut <= stream.size(); ++cut) {

@@ -106,7 +106,7 @@ TEST(SseParser, ParsesTheTableHoweverItIsCut) {
 }
 
 TEST(SseParser, RandomStreamsParseAlikeHoweverTheyAreCut) {
-  std::mt19937 random(7);  // NOLINT: a fixed seed, so that a failure repeats.
+  std::mt19937 random(7);  // A fixed seed, so that a failure repeats.
   const std::vector<std::string> words = {"data",         ":",     " ", "\n",   "\r",    "\r\n",
                                           "id",           "event", "x", "\n\n", "retry", "5",
                                           "\xEF\xBB\xBF", "\0"s};

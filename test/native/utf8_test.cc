@@ -117,7 +117,7 @@ TEST(Utf8Decoder, JoinsSurrogateHalvesOnRequest) {
 }
 
 TEST(Utf8Decoder, RandomBytesDecodeAlikeHoweverTheyAreCut) {
-  std::mt19937 random(20260101);  // NOLINT: a fixed seed, so that a failure repeats.
+  std::mt19937 random(20260101);  // A fixed seed, so that a failure repeats.
   // Bytes at the edges of the decoder's table, so that many sequences come close to valid.
   const std::string alphabet =
       "a\x7F\x80\x8F\x90\x9F\xA0\xBF\xC1\xC2\xDF\xE0\xED\xEF\xF0\xF4\xF5\xFF"s;
