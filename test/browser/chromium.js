@@ -1,0 +1,55 @@
+/** What the browser tests share: a headless Chromium, and where pictures go. */
+
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const pictures = fileURLToPath(new URL('../../.cache/screenshots', import.meta.url));
+
+/** The system's Chromium; `CHROMIUM_PATH` names another. Nothing is downloaded. */
+export function launchChromium() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+}
+
+/**
+ * A page that notes what it must never do: errors, broken policies, requests to elsewhere.
+ * @param {import('playwright-core').Browser} browser
+ * @param {string} url the demo page
+ * @param {import('playwright-core').BrowserContextOptions} [options]
+ */
+export async function openPage(browser, url, options) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const faults = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('console', (message) => {
+    // Chromium itself reports refused and broken requests; those are part of some tests.
+    const expected = message.text().startsWith('Failed to load resource');
+    if (message.type() === 'error' && !expected) faults.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (!request.url().startsWith(url)) faults.push(`request to ${request.url()}`);
+  });
+  await page.goto(url);
+  await page.waitForFunction(() => document.querySelector('#model')?.childElementCount);
+  return { page, faults, close: () => context.close() };
+}
+
+/** @param {import('playwright-core').Page} page @param {string} name */
+export async function takePicture(page, name) {
+  mkdirSync(pictures, { recursive: true });
+  await page.screenshot({ path: `${pictures}/${name}.png` });
+}

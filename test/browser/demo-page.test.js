@@ -1,0 +1,349 @@
+/** The demo page in Chromium against a real gateway: what a visitor can do with it. */
+
+import { jest } from '@jest/globals';
+import { createGateway, providers } from '../../lib/index.js';
+import { launchChromium, openPage, takePicture } from './chromium.js';
+
+jest.setTimeout(60_000);
+
+const answer =
+  'Water waits above the gate.\n\nWhen it opens by a hand’s breadth, "only so much" may pass: ' +
+  'the field below is <b>not</b> flooded, the mill does not stand still 🌊 and every drop is ' +
+  'counted on its way down the hill, past the miller and the baker, to the sea that keeps no ' +
+  'record of who sent what, or when.\n  1. wait\n  2. open\n  3. count\nThat is all there is to it.';
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {ReturnType<typeof createGateway>} */
+let gateway;
+/** @type {Awaited<ReturnType<typeof gateway.listen>>} */
+let server;
+/** @type {Awaited<ReturnType<typeof openPage>>} */
+let visit;
+/** @type {import('playwright-core').Page} */
+let page;
+
+beforeAll(async () => {
+  browser = await launchChromium();
+  const provider = providers.demo({ tokenIntervalMs: 40, text: answer });
+  gateway = createGateway({ provider, logger: false });
+  server = await gateway.listen({ port: 0 });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await gateway?.close({ drainMs: 0 });
+});
+
+beforeEach(async () => {
+  visit = await openPage(browser, server.url);
+  page = visit.page;
+});
+
+afterEach(async () => {
+  expect(visit.faults).toEqual([]);
+  await visit.close();
+});
+
+/** @param {string} jobId */
+async function jobAtServer(jobId) {
+  const response = await fetch(`${server.url}/v1/jobs/${jobId}`);
+  return response.json();
+}
+
+/** @param {string} prompt @param {'1' | '4' | '8' | 'lines'} [copies] */
+async function send(prompt, copies = '1') {
+  await page.locator(`input[name=copies][value="${copies}"]`).check({ force: true });
+  await page.getByLabel('Prompt').fill(prompt);
+  await page.keyboard.press('Control+Enter');
+}
+
+const cards = () => page.getByTestId('job');
+
+/** The newest card. */
+async function firstCard() {
+  const card = cards().first();
+  await card.waitFor();
+  const id = String(await card.getAttribute('data-job-id'));
+  // By id from here on: a newer job would take its place.
+  return { id, card: page.locator(`[data-job-id="${id}"]`) };
+}
+
+/** @param {string} selector @param {number} [count] */
+async function waitForCards(selector, count = 1) {
+  await page.waitForFunction(
+    ([match, wanted]) => document.querySelectorAll(match).length >= wanted,
+    /** @type {[string, number]} */ ([`[data-testid=job]${selector}`, count]),
+  );
+}
+
+/** @param {string} id @param {number} count */
+async function waitForTokens(id, count) {
+  await page.waitForFunction(
+    ([job, wanted]) =>
+      Number(document.querySelector(`[data-job-id="${job}"] [data-part=tokens]`)?.textContent) >=
+      wanted,
+    /** @type {[string, number]} */ ([id, count]),
+  );
+}
+
+const textOf = (card) => card.getByTestId('text').evaluate((text) => text.textContent);
+
+test('type, stream, complete: the text and the figures are the server’s', async () => {
+  await send('What does a sluice do?');
+  const { id, card } = await firstCard();
+  await waitForCards('[data-state=running]');
+  await waitForTokens(id, 5);
+  expect(answer.startsWith(String(await textOf(card)))).toBe(true);
+  expect(await page.getByTestId('connection').innerText()).toBe('1 stream on 1 connection');
+  await waitForCards('[data-state=completed]');
+  const job = await jobAtServer(id);
+  expect(await textOf(card)).toBe(job.text);
+  expect(job.text).toBe(answer);
+  const figure = (name) => card.locator(`[data-part=${name}]`).innerText();
+  expect(await figure('tokens')).toBe(String(job.metrics.tokens));
+  expect(await figure('rate')).toBe(job.metrics.tokens_per_second.toFixed(1));
+  expect(await figure('first')).toBe(`${Math.round(job.metrics.ttft_ms)} ms`);
+  expect(await page.getByTestId('connection').getAttribute('data-state')).toBe('idle');
+});
+
+test('the length asked for ends the text', async () => {
+  await page.getByLabel('Length, tokens').fill('3');
+  await send('Short, please');
+  const { id, card } = await firstCard();
+  await waitForCards('[data-state=completed]');
+  expect(await textOf(card)).toBe('Water waits above');
+  expect(await card.getByTestId('note').innerText()).toBe('Stopped at the length you asked for.');
+  expect(await jobAtServer(id)).toMatchObject({ reason: 'length', text: 'Water waits above' });
+});
+
+test('a dropped connection is taken up where it was, and nothing is lost', async () => {
+  await send('Drop me');
+  const { id, card } = await firstCard();
+  await waitForTokens(id, 5);
+  await card.getByTestId('drop').click();
+  await waitForCards('[data-connection=closed]');
+  const place = await card.locator('[data-part=id]').innerText();
+  const before = await textOf(card);
+  expect(await card.getByTestId('note').innerText()).toContain(`Dropped after event ${place}`);
+  // The job goes on at the server; here nothing arrives.
+  const missed = await page.waitForFunction(
+    async ([job, length]) =>
+      (await (await fetch(`/v1/jobs/${job}`)).json()).text.length > Number(length) + 20,
+    [id, before?.length ?? 0],
+    { polling: 50 },
+  );
+  expect(await missed.jsonValue()).toBe(true);
+  expect(await textOf(card)).toBe(before);
+  await card.getByTestId('drop').click();
+  await waitForCards('[data-state=completed]');
+  expect(await card.getByTestId('note').innerText()).toMatch(
+    new RegExp(`^Resumed from ${place}: [1-9]\\d* tokens? replayed, nothing lost\\.$`),
+  );
+  expect(await textOf(card)).toBe((await jobAtServer(id)).text);
+});
+
+test('when the server cuts the socket, the browser comes back by itself', async () => {
+  await send('Cut me');
+  const { id, card } = await firstCard();
+  await waitForTokens(id, 3);
+  server.closeAllConnections();
+  await waitForCards('[data-connection=reconnecting]');
+  expect(await card.getByTestId('note').innerText()).toContain('Reconnecting by itself');
+  await waitForCards('[data-state=completed]');
+  expect(await card.getByTestId('note').innerText()).toMatch(/^Resumed from 1-\d+: .*nothing lost/);
+  expect(await textOf(card)).toBe((await jobAtServer(id)).text);
+});
+
+test('a reload in the middle finds the job again, from the first token on', async () => {
+  await send('Reload me');
+  const { id, card } = await firstCard();
+  await waitForTokens(id, 5);
+  await page.reload();
+  await waitForTokens(id, 8);
+  expect(await card.locator('[data-part=prompt]').innerText()).toBe('Reload me');
+  await waitForCards('[data-state=completed]');
+  expect(await card.getByTestId('note').innerText()).toMatch(/^Restored after a reload: .*nothing/);
+  expect(await textOf(card)).toBe((await jobAtServer(id)).text);
+  await page.reload();
+  await waitForCards('[data-state=completed]');
+  expect(await textOf(card)).toBe(answer);
+});
+
+test('cancel stops the job, here and at the server', async () => {
+  await send('Cancel me');
+  const { id, card } = await firstCard();
+  await waitForTokens(id, 3);
+  await card.getByTestId('cancel').click();
+  await waitForCards('[data-state=cancelled]');
+  expect(await card.getByTestId('note').innerText()).toBe('Cancelled on request.');
+  const job = await jobAtServer(id);
+  expect(job).toMatchObject({ status: 'cancelled', reason: 'client_request' });
+  expect(await textOf(card)).toBe(job.text);
+  expect(answer.startsWith(job.text) && job.text.length < answer.length).toBe(true);
+  await card.getByTestId('remove').click();
+  expect(await cards().count()).toBe(0);
+  await page.reload();
+  await page.getByTestId('empty').waitFor();
+});
+
+test('eight jobs stream side by side on one connection, dropped and resumed together', async () => {
+  await send('Eight of us', '8');
+  await waitForCards('[data-state=running][data-connection=open]', 8);
+  await page.waitForFunction(
+    () =>
+      document.querySelector('[data-testid=connection]')?.textContent?.trim() ===
+      '8 streams on 1 connection',
+  );
+  await page.getByTestId('drop-all').click();
+  await waitForCards('[data-connection=closed]', 8);
+  await page.getByTestId('drop-all').click();
+  await waitForCards('[data-state=completed]', 8);
+  const ids = await cards().evaluateAll((all) => all.map((card) => card.dataset.jobId));
+  expect(new Set(ids).size).toBe(8);
+  for (const id of ids) {
+    const card = page.locator(`[data-job-id="${id}"]`);
+    expect(await textOf(card)).toBe((await jobAtServer(String(id))).text);
+    expect(await card.getByTestId('note').innerText()).toContain('nothing lost');
+  }
+  await page.reload();
+  await waitForCards('[data-state=completed]', 8);
+  expect(await cards().evaluateAll((all) => all.map((card) => card.dataset.jobId))).toEqual(ids);
+  await page.getByTestId('clear').click();
+  expect(await cards().count()).toBe(0);
+});
+
+test('one prompt per line', async () => {
+  await send('one\n\n  two \nthree', 'lines');
+  await waitForCards('', 3);
+  const prompts = await page.locator('[data-part=prompt]').allInnerTexts();
+  expect(prompts.sort()).toEqual(['one', 'three', 'two']);
+  await waitForCards('[data-state=completed]', 3);
+});
+
+test('a job the server no longer has is shown as gone', async () => {
+  await page.evaluate(() => {
+    const known = [{ id: 'job_of_yesterday', prompt: 'Long ago', model: 'demo' }];
+    localStorage.setItem('sluice.jobs', JSON.stringify(known));
+  });
+  await page.reload();
+  await waitForCards('[data-state=gone]');
+  const { card } = await firstCard();
+  expect(await card.getByTestId('note').innerText()).toContain('no longer has this job');
+  await card.getByTestId('remove').click();
+  await page.getByTestId('empty').waitFor();
+});
+
+test('an empty prompt is refused in place', async () => {
+  await page.getByTestId('send').click();
+  expect(await page.getByTestId('problem').innerText()).toBe('Write a prompt first.');
+  expect(await page.evaluate(() => document.activeElement?.id)).toBe('prompt');
+});
+
+test('resumed at every event: by the client, and by Chromium’s own EventSource', async () => {
+  const results = await page.evaluate(async () => {
+    const { createClient } = await import(new URL('/client.js', location.href).href);
+    const client = createClient();
+    const job = await client.submit({ prompt: 'x', max_tokens: 12 });
+    let pieces = '';
+    let cuts = 0;
+    job.on('token', (text) => {
+      pieces += text;
+      cuts += 1;
+      job.disconnect();
+      job.reconnect();
+    });
+    const { text, status } = await job.done;
+    const tails = [];
+    for (let seq = 0; seq <= 12; seq += 1) {
+      const query = new URLSearchParams({ job_id: job.id, last_event_id: `1-${seq}` });
+      tails.push(
+        await new Promise((resolve) => {
+          const source = new EventSource(`/v1/stream?${seq === 0 ? `job_id=${job.id}` : query}`);
+          let tail = '';
+          source.addEventListener('token', (event) => (tail += JSON.parse(event.data).token));
+          source.addEventListener('job_complete', () => resolve((source.close(), tail)));
+        }),
+      );
+    }
+    client.close();
+    return {
+      text,
+      status,
+      pieces,
+      cuts,
+      tails,
+      snapshot: await (await fetch(`/v1/jobs/${job.id}`)).json(),
+    };
+  });
+  const { text, snapshot, tails } = results;
+  expect(results).toMatchObject({ status: 'completed', cuts: 12, pieces: text });
+  expect(text).toBe(snapshot.text);
+  const words = /** @type {string[]} */ (text.match(/\s*\S+/g));
+  expect(words).toHaveLength(12);
+  expect(tails).toEqual([...words.keys(), 12].map((seen) => words.slice(seen).join('')));
+});
+
+describe.each([
+  ['wide-light', { viewport: { width: 1360, height: 900 }, colorScheme: 'light' }],
+  ['wide-dark', { viewport: { width: 1360, height: 900 }, colorScheme: 'dark' }],
+  ['phone-light', { viewport: { width: 360, height: 780 }, colorScheme: 'light', isMobile: true }],
+  ['phone-dark', { viewport: { width: 360, height: 780 }, colorScheme: 'dark', isMobile: true }],
+])('%s', (name, options) => {
+  beforeEach(async () => {
+    await visit.close();
+    visit = await openPage(browser, server.url, /** @type {any} */ (options));
+    page = visit.page;
+  });
+
+  test('is readable, fits, and has its picture taken', async () => {
+    await send('A somewhat longer prompt, to see how a title of two lines or more behaves', '4');
+    await waitForCards('[data-state=running][data-connection=open]', 4);
+    const { id } = await firstCard();
+    await waitForTokens(id, 12);
+    await cards().first().getByTestId('drop').click();
+    await waitForCards('[data-connection=closed]');
+    await page.evaluate(() => scrollTo(0, 0));
+    await takePicture(page, name);
+    await cards().first().scrollIntoViewIfNeeded();
+    await takePicture(page, `${name}-jobs`);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(overflow).toBeLessThanOrEqual(0);
+    const ratios = await page.evaluate(contrasts);
+    expect(Object.entries(ratios).filter(([, ratio]) => ratio < 4.5)).toEqual([]);
+  });
+});
+
+/** Runs in the page: the contrast of every kind of text with what is behind it, as WCAG counts. */
+function contrasts() {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  if (!canvas) throw new Error('no canvas');
+  const luminance = (/** @type {string} */ colour) => {
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((byte) => {
+      const part = byte / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const backdrop = (/** @type {Element | null} */ element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (colour !== 'rgba(0, 0, 0, 0)') return colour;
+    }
+    return 'white';
+  };
+  /** @type {Record<string, number>} */
+  const ratios = {};
+  const kinds =
+    '.brand, .tagline, .link, .field-label, .check small, .hint, .count, .state, .model, ' +
+    '.prompt, .text, .note, dt, dd, button:not(:disabled), textarea, .segments span, .legend';
+  for (const element of document.querySelectorAll(kinds)) {
+    const [a, b] = [getComputedStyle(element).color, backdrop(element)].map(luminance);
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const key = `${element.tagName}.${element.className}.${element.textContent?.slice(0, 12)}`;
+    ratios[key] = Math.min(ratio, ratios[key] ?? Infinity);
+  }
+  return ratios;
+}
