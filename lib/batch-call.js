@@ -49,6 +49,15 @@ function toOutcome(value) {
   };
 }
 
+/** @param {any} value a result for another request than is its turn, or for none that is left */
+function unexpected(value) {
+  const id = String(value?.request_id).slice(0, 100);
+  return new SluiceError(
+    'ERR_RESULT_UNEXPECTED',
+    `process gave a result for ${id}, which is not the request that is due or still open`,
+  );
+}
+
 /** The requests of one call that have no outcome yet. */
 class Unsettled {
   #call;
@@ -98,7 +107,12 @@ function settleArray(call, left, results) {
     return;
   }
   // Not forEach, which skips the holes of a sparse array: they are wrong results like others.
-  for (let index = 0; index < expected; index++) left.settle(index, toOutcome(results[index]));
+  for (let index = 0; index < expected; index++) {
+    const value = results[index];
+    const isOther = value?.request_id !== undefined && value.request_id !== call.ids[index];
+    // Results in another order must not reach the wrong requester.
+    left.settle(index, isOther ? { error: unexpected(value) } : toOutcome(value));
+  }
 }
 
 /**
@@ -110,13 +124,7 @@ async function settleStream(call, left, results) {
   await call.room();
   for await (const value of results) {
     const index = left.indexOf(value?.request_id);
-    if (index < 0) {
-      const id = String(value?.request_id).slice(0, 100);
-      throw new SluiceError(
-        'ERR_RESULT_UNEXPECTED',
-        `process gave a result for ${id}, which is not a request of its batch that is still open`,
-      );
-    }
+    if (index < 0) throw unexpected(value);
     left.settle(index, toOutcome(value));
     await call.room();
   }
