@@ -19,6 +19,7 @@ import { checkMs, checkOptions, checkSignal, checkString } from './validate.js';
 import { createRouter } from './router.js';
 import { kAnonymous } from './auth.js';
 import { kDiscardResults, kInternals } from './symbols.js';
+import { kUnnamedModel } from './providers/unnamed-model.js';
 import { listen } from './server.js';
 import { manualReactor, sharedReactor } from './reactor.js';
 import { streamEvents } from './event-stream.js';
@@ -227,8 +228,7 @@ export class Gateway {
   #modelOf({ model }) {
     const { models } = this.#options.provider;
     if (model === undefined) {
-      if (models.length > 0) return models[0].id;
-      throw badRequest('missing_field', 'model', 'model is required: this server has no default.');
+      return models.length > 0 ? models[0].id : kUnnamedModel;
     }
     if (models.length > 0 && !models.some(({ id }) => id === model)) {
       throw new HttpError(404, {

@@ -15,6 +15,7 @@ import { Answer, AnswerStream } from './openai-answers.js';
 import { merge } from './merge.js';
 import { UpstreamCall } from './upstream-call.js';
 import { UpstreamConnections } from './upstream-connections.js';
+import { kUnnamedModel } from './unnamed-model.js';
 
 /** @typedef {import('./types.js').BatchEvent} BatchEvent */
 /** @typedef {import('./types.js').ProviderEnd} ProviderEnd */
@@ -30,7 +31,8 @@ import { UpstreamConnections } from './upstream-connections.js';
  * @property {string} baseUrl where the API is: `http://host:port/v1`, or another path; without a
  *   path `/v1` is added
  * @property {string} [apiKey] sent as a bearer token
- * @property {string} [model] for requests that name none, and the one that is listed
+ * @property {string} [model] the one model that requests may name, and the default; without it any
+ *   may be named, and a request that names none leaves the choice to the server
  * @property {'chat' | 'completions'} [mode] default `chat`
  * @property {number} [idleMs] longest silence of the upstream, from the request on, while somebody
  *   waits for it; default 60000
@@ -109,7 +111,7 @@ function promptOf({ prompt, messages }) {
  */
 function sharedMembers({ model, maxTokens, temperature, stop }) {
   return {
-    ...(model ? { model } : {}),
+    ...(model && model !== kUnnamedModel ? { model } : {}),
     ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
     ...(temperature === undefined ? {} : { temperature }),
     ...(stop === undefined || stop.length === 0 ? {} : { stop }),

@@ -69,10 +69,7 @@ function statusError(status, headers, message) {
     return new ProviderError(
       'upstream_rate_limited',
       `The upstream limits the rate of requests (429)${said}`,
-      {
-        retryable: true,
-        retryAfterMs,
-      },
+      { retryable: true, retryAfterMs },
     );
   }
   if (status >= 500) {
@@ -200,7 +197,7 @@ export class UpstreamCall {
    * @param {unknown} reason
    */
   destroy(reason) {
-    clearTimeout(this.#timer);
+    this.#stopWatch();
     if (this.over) return;
     this.over = true;
     this.#reason = reason;
@@ -218,7 +215,7 @@ export class UpstreamCall {
    * Never waits and never fails.
    */
   finish() {
-    clearTimeout(this.#timer);
+    this.#stopWatch();
     const end = () => this.destroy(new Error('the answer is complete'));
     if (this.over || this.#bodyEnded) end();
     else this.#readRest().then(end, end);
@@ -272,6 +269,11 @@ export class UpstreamCall {
     }
   }
 
+  #stopWatch() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
   /** @param {number} idleMs */
   #watch(idleMs) {
     this.#waits += 1;
@@ -280,7 +282,7 @@ export class UpstreamCall {
       this.#timer.refresh();
       return;
     }
-    clearTimeout(this.#timer);
+    this.#stopWatch();
     this.#timerMs = idleMs;
     this.#timer = setTimeout(() => {
       if (this.#waits % 2 === 0) return;

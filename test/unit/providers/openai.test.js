@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProviderError, parseRetryAfterMs, quoteUpstream } from '../../../lib/providers/errors.js';
+import { createGateway } from '../../../lib/index.js';
 import { openai } from '../../../lib/providers/openai.js';
 import { SluiceError } from '../../../lib/errors.js';
 import { startMockUpstream, streamTokens } from '../../fixtures/mock-upstream.js';
@@ -108,6 +109,20 @@ describe('chat', () => {
     ]);
     expect(upstream.exchanges[0].body.messages).toEqual(messages);
     expect(provider.models).toEqual([]);
+  });
+
+  test('a job that names no model leaves the choice to a server without a configured one', async () => {
+    const { upstream, provider } = await setUp(streamTokens({ tokens: ['x'] }));
+    const gateway = createGateway({ provider, logger: false });
+    cleanups.push(() => gateway.close());
+    for (const fields of [{}, { model: 'named' }]) {
+      const job = await gateway.submit({ prompt: 'hi', ...fields });
+      const types = [];
+      for await (const { type } of gateway.stream(job.id)) types.push(type);
+      expect(types).toEqual(['token', 'job_complete']);
+      expect((await gateway.get(job.id)).model).toBe(fields.model ?? 'default');
+    }
+    expect(upstream.exchanges.map(({ body }) => body.model)).toEqual([undefined, 'named']);
   });
 
   test.each([
