@@ -11,7 +11,7 @@ function createProvider(values, { demo, openai, llama }) {
     return openai({
       baseUrl: upstream,
       // Not a flag: arguments are visible to every user of the machine.
-      apiKey: process.env.OPENAI_API_KEY,
+      apiKey: process.env.OPENAI_API_KEY || undefined,
       model,
       mode,
       idleMs: upstreamIdleMs,
