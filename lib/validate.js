@@ -6,8 +6,9 @@
 /** @param {unknown} value */
 function show(value) {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));
-  if (typeof value === 'object' && value !== null)
+  if (typeof value === 'object' && value !== null) {
     return Array.isArray(value) ? 'an array' : 'an object';
+  }
   if (typeof value === 'function') return 'a function';
   return String(value);
 }
@@ -27,8 +28,9 @@ export function checkInteger(
   if (value === undefined && fallback !== undefined) return fallback;
   const takes = `${name} takes an integer from ${min} to ${max}`;
   if (typeof value !== 'number') throw new TypeError(`${takes}, not ${show(value)}`);
-  if (!Number.isInteger(value) || value < min || value > max)
+  if (!Number.isInteger(value) || value < min || value > max) {
     throw new RangeError(`${takes}, not ${show(value)}`);
+  }
   return value;
 }
 
@@ -69,8 +71,9 @@ export function checkString(name, value) {
  * @returns {T}
  */
 export function checkFunction(name, value) {
-  if (typeof value !== 'function')
+  if (typeof value !== 'function') {
     throw new TypeError(`${name} takes a function, not ${show(value)}`);
+  }
   return /** @type {T} */ (/** @type {unknown} */ (value));
 }
 
@@ -102,8 +105,9 @@ export function checkChoice(name, value, choices, fallback) {
   if (value === undefined && fallback !== undefined) return fallback;
   const takes = `${name} takes one of ${choices.map((c) => `"${c}"`).join(', ')}`;
   if (typeof value !== 'string') throw new TypeError(`${takes}, not ${show(value)}`);
-  if (!choices.includes(/** @type {T} */ (value)))
+  if (!choices.includes(/** @type {T} */ (value))) {
     throw new RangeError(`${takes}, not ${show(value)}`);
+  }
   return /** @type {T} */ (value);
 }
 

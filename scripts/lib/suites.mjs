@@ -23,7 +23,15 @@ export async function nativeSuite({ folder = 'build-tests', cmakeOptions = [], e
     const { status } = await run('cmake', args);
     if (status !== 0) return notRun;
   }
-  const ctest = ['--test-dir', folder, '--output-on-failure', '--no-tests=error', '-j', jobs];
+  const ctest = [
+    '--test-dir',
+    folder,
+    '--output-on-failure',
+    '--no-tests=error',
+    '--progress',
+    '-j',
+    jobs,
+  ];
   const { status, stdout } = await run('ctest', ctest, {
     capture: true,
     env: { ...process.env, ...env },

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
+import { launchChromium } from '../browser/chromium.js';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 // Inside the package, so that `sluice` resolves to it.
@@ -57,8 +57,7 @@ test('the Express example streams a job to a browser', async () => {
   const url = `http://127.0.0.1:${port}/`;
   expect((await firstAnswer(url, child)).status).toBe(200);
 
-  const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  const browser = await launchChromium();
   try {
     const page = await browser.newPage();
     await page.goto(url);
