@@ -9,11 +9,13 @@
 // it moves up, exactly as if it had never been there. So an aborted reader loses no chunk and an
 // aborted writer leaves none behind.
 //
-// Two lines, both strictly first come, first served:
+// Two lines, both first come, first served:
 //
-//   entries_  [ stored ... | chunks of waiting writers ... ]    at most `capacity` stored
-//   readers_  [ ready  ... | waiting ...                   ]    the k-th reader takes the k-th
-//   entry
+//   entries_  [ stored ... | chunks of waiting writers ... ]   at most `capacity` stored
+//   readers_  [ ready  ... | waiting ...                   ]   as many ready as chunks stored
+//
+// Turns are told in the order of the line, and chunks leave strictly oldest first in the order of
+// the claims; so each reader sees each writer's chunks in order, whoever aborts meanwhile.
 #pragma once
 
 #include <algorithm>
@@ -61,7 +63,8 @@ class StreamBuffer {
   StreamBuffer(const StreamBuffer&) = delete;
   StreamBuffer& operator=(const StreamBuffer&) = delete;
 
-  /// Stores `chunk`, or joins the line when the buffer is full. kClosed after close().
+  /// Stores `chunk`, or joins the line when the buffer is full: a chunk takes up room until it is
+  /// read or claimed. kClosed after close(). `on_turn` runs after this has returned.
   WriteResult write(Chunk chunk, OnTurn on_turn) {
     Turns turns;
     std::unique_lock lock(mutex_);
