@@ -3,6 +3,7 @@
  * wrote it and says what it takes.
  */
 import { fromFunction } from './providers/function.js';
+import { ManualClock } from './clock.js';
 import { createLogger } from './log.js';
 import { checkChoice, checkFunction, checkInteger, checkMs, checkOptions } from './validate.js';
 
@@ -100,7 +101,15 @@ function checkProvider(provider) {
         'or an async function*(request, {signal})',
     );
   }
+  if (!Array.isArray(shape.models) || !shape.models.every(isModel)) {
+    throw new TypeError('provider.models takes an array of {id}; empty: any model is passed on');
+  }
   return shape;
+}
+
+/** @param {any} model */
+function isModel(model) {
+  return typeof model?.id === 'string' && model.id !== '';
 }
 
 /**
@@ -117,6 +126,9 @@ export function checkGatewayOptions(options) {
   const idempotency = checkKnown('idempotency', given.idempotency, ['ttlMs', 'maxKeys']);
   const metrics = checkKnown('metrics', given.metrics, ['processDefaults']);
   if (given.authenticate !== undefined) checkFunction('authenticate', given.authenticate);
+  if (given.clock !== undefined && !(given.clock instanceof ManualClock)) {
+    throw new TypeError('clock takes a ManualClock');
+  }
   const provider = checkProvider(given.provider);
   const size = (/** @type {string} */ name, /** @type {number} */ fallback, max = 1_000_000) =>
     checkInteger(name, /** @type {any} */ (given)[name], { max, fallback });

@@ -5,30 +5,26 @@
  * JobHub's; the way from a provider to the hub the JobRunner's. `close()` ends it.
  */
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Admission, draining } from './admission.js';
 import { checkGatewayOptions } from './gateway-options.js';
 import { GatewayMetrics } from './metrics.js';
-import { HttpError, badRequest, jobNotFound } from './http-errors.js';
-import { IdempotencyCache, checkIdempotencyKey } from './idempotency.js';
+import { badRequest, jobNotFound } from './http-errors.js';
 import { JobHub } from './job-hub.js';
-import { JobRecord, JobTable } from './job-table.js';
+import { JobTable } from './job-table.js';
 import { JobRunner } from './job-runner.js';
 import { Pipeline } from './pipeline.js';
 import { SluiceError } from './errors.js';
-import { asJson, checkJobRequest, checkListQuery } from './schema.js';
+import { asJson, checkListQuery } from './schema.js';
 import { checkMs, checkOptions, checkSignal, checkString } from './validate.js';
 import { createRouter } from './router.js';
 import { kAnonymous } from './auth.js';
 import { kDiscardResults, kInternals } from './symbols.js';
-import { kUnnamedModel } from './providers/unnamed-model.js';
 import { listen } from './server.js';
 import { manualReactor, sharedReactor } from './reactor.js';
 import { streamEvents } from './event-stream.js';
 
-/**
- * @typedef {object} Answer what a submission is answered with, and answered again under its key
- * @property {string} id
- * @property {number} createdAt Unix seconds
- */
+/** @typedef {import('./job-table.js').JobRecord} JobRecord */
 
 /**
  * @typedef {object} Job
@@ -54,21 +50,9 @@ function estimatePromptTokens({ prompt, messages = [] }) {
   return Math.ceil(bytes / 4);
 }
 
-function draining() {
-  return new HttpError(503, {
-    code: 'draining',
-    message: 'The server is shutting down and takes no new jobs.',
-    headers: { 'Retry-After': '1' },
-  });
-}
-
-function overloaded() {
-  return new HttpError(503, {
-    code: 'overloaded',
-    message: 'The queue is full; try again later.',
-    headers: { 'Retry-After': '1' },
-  });
-}
+/** How long readers may take to get their terminal events when the gateway closes. */
+const kReadersGraceMs = 2000;
+const kReadersPollMs = 10;
 
 /** Made by `createGateway`. */
 export class Gateway {
@@ -80,8 +64,7 @@ export class Gateway {
   #metrics;
   #log;
   #jobs;
-  /** @type {IdempotencyCache<Answer>} */
-  #answers;
+  #admission;
   /** @type {() => number} monotonic milliseconds */
   #nowMs;
   #draining = false;
@@ -96,7 +79,7 @@ export class Gateway {
   /** @param {import('./gateway-options.js').GatewayOptions} options */
   constructor(options) {
     this.#options = checkGatewayOptions(options);
-    const { clock, provider, logger, maxRetainedJobs, idempotency } = this.#options;
+    const { clock, provider, logger, maxRetainedJobs } = this.#options;
     this.#log = logger;
     this.#nowMs = clock === undefined ? () => performance.now() : () => clock.nowMs();
     this.#hub = this.#createHub(clock === undefined ? sharedReactor() : manualReactor(clock));
@@ -104,7 +87,6 @@ export class Gateway {
       maxRetainedJobs,
       onEvict: (record) => this.#hub.purge(record.handle),
     });
-    this.#answers = new IdempotencyCache({ ...idempotency, nowMs: this.#nowMs });
     this.#runner = new JobRunner({
       provider,
       hub: this.#hub,
@@ -115,6 +97,13 @@ export class Gateway {
     this.#metrics = new GatewayMetrics({
       processDefaults: this.#options.metrics.processDefaults,
       stats: () => this.#stats(),
+    });
+    this.#admission = new Admission({
+      options: this.#options,
+      nowMs: this.#nowMs,
+      pipeline: this.#pipeline,
+      activate: (record) => this.#activate(record),
+      onRefused: (code) => this.#metrics.rejected.inc({ code }),
     });
   }
 
@@ -153,14 +142,14 @@ export class Gateway {
    * @returns {Promise<{id: string, status: 'queued', createdAt: number, streamUrl: string,
    *   replayed: boolean}>} `createdAt` in Unix seconds; `streamUrl` relative to where the router is
    *   mounted; `replayed` when the key was known
-   * @throws {HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
+   * @throws {import('./http-errors.js').HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
    *   `ERR_IDEMPOTENCY_KEY_REUSED`
    */
   async submit(request, options) {
     const { idempotencyKey, principal = kAnonymous, signal } = checkOptions('options', options);
     checkString('principal', principal);
     checkSignal('signal', signal);
-    const { answer, replayed } = await this.#submit(asJson(request), {
+    const { answer, replayed } = await this.#admission.submit(asJson(request), {
       idempotencyKey,
       principal,
       signal,
@@ -168,76 +157,6 @@ export class Gateway {
     const { id, createdAt } = answer;
     const streamUrl = `/v1/stream?job_id=${id}`;
     return { id, status: 'queued', createdAt, streamUrl, replayed };
-  }
-
-  /**
-   * @param {unknown} body
-   * @param {{idempotencyKey?: string, principal: string, signal?: AbortSignal}} options
-   * @returns {Promise<{answer: Answer, replayed: boolean}>}
-   */
-  async #submit(body, { idempotencyKey, principal, signal }) {
-    const request = checkJobRequest(body);
-    if (idempotencyKey === undefined) {
-      return { answer: await this.#admit(request, principal, signal), replayed: false };
-    }
-    const key = checkIdempotencyKey(idempotencyKey);
-    return this.#answers.answer(principal, key, body, () => this.#admit(request, principal));
-  }
-
-  /**
-   * @param {import('./schema.js').JobRequest} request
-   * @param {string} principal
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<Answer>}
-   */
-  async #admit(request, principal, signal) {
-    const model = this.#modelOf(request);
-    if (this.#draining) throw this.#refuse(draining());
-    signal?.throwIfAborted();
-    const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
-    const { abort } = record;
-    const timer = setTimeout(() => abort.abort(overloaded()), this.#options.admissionWaitMs);
-    const leave = () => abort.abort(signal?.reason);
-    signal?.addEventListener('abort', leave, { once: true });
-    try {
-      await this.#pipeline.submit(record, { signal: abort.signal });
-      // Room came in the same moment as the end of patience: the latter was told first.
-      abort.signal.throwIfAborted();
-    } catch (/** @type {any} */ error) {
-      throw this.#refuse(error?.code === 'ERR_PIPELINE_CLOSED' ? draining() : error);
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', leave);
-    }
-    this.#activate(record);
-    return { id: record.id, createdAt: Math.floor(record.createdAtMs / 1000) };
-  }
-
-  /**
-   * Counts a refusal.
-   * @template T
-   * @param {T} error
-   * @returns {T}
-   */
-  #refuse(error) {
-    if (error instanceof HttpError) this.#metrics.rejected.inc({ code: error.wireCode });
-    return error;
-  }
-
-  /** @param {import('./schema.js').JobRequest} request */
-  #modelOf({ model }) {
-    const { models } = this.#options.provider;
-    if (model === undefined) {
-      return models.length > 0 ? models[0].id : kUnnamedModel;
-    }
-    if (models.length > 0 && !models.some(({ id }) => id === model)) {
-      throw new HttpError(404, {
-        code: 'model_not_found',
-        param: 'model',
-        message: 'No such model; GET /v1/models lists those there are.',
-      });
-    }
-    return model;
   }
 
   /**
@@ -394,7 +313,7 @@ export class Gateway {
    * @param {string} id
    * @param {{principal?: string}} [options]
    * @returns {Promise<Job>} as it is afterwards
-   * @throws {HttpError} `ERR_JOB_NOT_FOUND`
+   * @throws {import('./http-errors.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
   async cancel(id, { principal = kAnonymous } = {}) {
     const record = this.#jobs.get(id, principal);
@@ -410,7 +329,7 @@ export class Gateway {
    * @param {string} id
    * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
    * @returns {AsyncIterable<import('./event-stream.js').StreamEvent>}
-   * @throws {HttpError} `ERR_JOB_NOT_FOUND`
+   * @throws {import('./http-errors.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
   stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
     const record = this.#jobs.get(id, principal);
@@ -492,6 +411,7 @@ export class Gateway {
   /** @param {number} drainMs */
   async #close(drainMs) {
     this.#draining = true;
+    this.#admission.close();
     const timer = setTimeout(() => this.#cancelRest(), drainMs);
     if (drainMs === 0) this.#cancelRest();
     await this.#pipeline.close();
@@ -500,12 +420,21 @@ export class Gateway {
     this.#cancelRest();
     const open = this.#jobs.active();
     await Promise.all(open.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
+    await this.#readersServed();
     await Promise.all([...this.#servers].map((server) => server.drain()));
     try {
       await this.#options.provider.close?.();
     } finally {
       this.#hubClosed = true;
       this.#hub.close();
+    }
+  }
+
+  /** Every reader has its terminal event, whichever server it came by, or takes too long. */
+  async #readersServed() {
+    const deadlineMs = performance.now() + kReadersGraceMs;
+    while (this.#hub.channelCount > 0 && performance.now() < deadlineMs) {
+      await sleep(kReadersPollMs);
     }
   }
 
@@ -526,11 +455,7 @@ export class Gateway {
       checkOpen: () => {
         if (this.#hubClosed) throw draining();
       },
-      /**
-       * @param {unknown} body
-       * @param {{idempotencyKey?: string, principal: string, signal?: AbortSignal}} options
-       */
-      submit: (body, options) => this.#submit(body, options),
+      admission: this.#admission,
     };
   }
 }

@@ -64,7 +64,7 @@ function jobIdOf(req) {
  *   list: import('express').RequestHandler, cancel: import('express').RequestHandler}}
  */
 export function jobRoutes(gateway) {
-  const { submit } = gateway[kInternals];
+  const { admission } = gateway[kInternals];
 
   /**
    * @param {import('express').Request} req
@@ -75,7 +75,7 @@ export function jobRoutes(gateway) {
     const submission = { principal: principalOf(req), idempotencyKey: req.get('idempotency-key') };
     let outcome;
     try {
-      outcome = await submit(req.body, { ...submission, signal });
+      outcome = await admission.submit(req.body, { ...submission, signal });
     } catch (error) {
       // Nobody is left to be told.
       if (signal.aborted) return;

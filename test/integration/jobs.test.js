@@ -439,6 +439,8 @@ test.each([
   [{ provider: echo, retry: { attempts: 0 } }, RangeError, /^retry\.attempts takes/],
   [{ provider: echo, onDisconnect: 'wait' }, RangeError, /^onDisconnect takes/],
   [{ provider: echo, logger: 'x' }, TypeError, /^logger takes/],
+  [{ provider: echo, clock: Date }, TypeError, /^clock takes/],
+  [{ provider: { generate: echo } }, TypeError, /^provider\.models takes/],
 ])('bad options %# are refused by name', (options, type, message) => {
   let error;
   try {

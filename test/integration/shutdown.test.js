@@ -1,7 +1,9 @@
 /** close(): no new jobs, the running ones may finish, every stream gets its terminal event. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { echo, eventually, handProvider, start, stopAll } from './helpers.js';
+import express from 'express';
+import { createGateway } from '../../lib/index.js';
+import { client, echo, eventually, handProvider, start, stopAll } from './helpers.js';
 
 afterEach(stopAll);
 
@@ -47,6 +49,32 @@ test('what is not done in time is cancelled as shutdown, on the open stream too'
   expect(run.returned).toBe(true);
   expect(calls.map(({ request }) => request.prompt)).not.toContain('queued');
   expect(queued.status).toBe('queued');
+});
+
+test("streams of somebody else's server get their terminal event too", async () => {
+  const { provider, call } = handProvider();
+  const gateway = createGateway({ provider, logger: false });
+  const server = express().use(gateway.router()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const { submit, stream, get } = client(`http://127.0.0.1:${server.address().port}`);
+    const { body } = await submit({ prompt: 'a' });
+    const open = await stream(body.stream_url);
+    (await call(0)).push('hello');
+    await gateway.close({ drainMs: 0 });
+    expect((await open.done).at(-1)).toMatchObject({
+      type: 'job_cancelled',
+      data: { reason: 'shutdown' },
+    });
+    expect(server.listening).toBe(true);
+    for (const path of ['/v1/jobs', `/v1/jobs/${body.job_id}`, body.stream_url]) {
+      expect(await get(path)).toMatchObject({ status: 503, body: { error: { code: 'draining' } } });
+    }
+    expect((await get('/healthz')).status).toBe(200);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
 });
 
 test('a submission that waits for room is told that the server drains', async () => {
