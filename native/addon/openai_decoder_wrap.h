@@ -11,7 +11,7 @@
 //   4 error      0, [message, type, code], '' where the upstream left one out
 //   5 done       0, undefined
 //   6 malformed  0, what is wrong
-// lib/providers/openai-events.js has the same numbers. JavaScript's thread only; ends with garbage
+// lib/providers/openai-answers.js has the same numbers. JavaScript's thread only; ends with garbage
 // collection.
 #pragma once
 

@@ -28,7 +28,7 @@ struct OpenAiError {
 
 /// One entry of `choices`.
 struct OpenAiChoice {
-  double index = 0;  ///< As sent: any finite number, so check it.
+  double index = 0;  ///< As sent: any number at all, so check it.
   std::string_view text;
   std::string_view finish_reason;  ///< Empty while the choice goes on.
 };
