@@ -64,7 +64,8 @@ class StreamBuffer {
   StreamBuffer& operator=(const StreamBuffer&) = delete;
 
   /// Stores `chunk`, or joins the line when the buffer is full: a chunk takes up room until it is
-  /// read or claimed. kClosed after close(). `on_turn` runs after this has returned.
+  /// read or claimed. kClosed after close(). On other threads `on_turn` may run before this
+  /// returns.
   WriteResult write(Chunk chunk, OnTurn on_turn) {
     Turns turns;
     std::unique_lock lock(mutex_);
