@@ -8,7 +8,7 @@ import { Composer } from './app/composer.js';
 import { plural } from './app/format.js';
 import { nextFrame } from './app/frame.js';
 import { JobCard } from './app/job-card.js';
-import { recall, remember } from './app/memory.js';
+import { forget, recall, remember } from './app/memory.js';
 import { createClient } from './client.js';
 
 /** @template {HTMLElement} T @param {string} name @returns {T} */
@@ -20,16 +20,13 @@ const dropAll = /** @type {HTMLButtonElement} */ (byTestId('drop-all'));
 const clear = /** @type {HTMLButtonElement} */ (byTestId('clear'));
 const template = /** @type {HTMLTemplateElement} */ (document.querySelector('template#card'));
 const announcer = new Announcer(byTestId('announcer'));
-const client = createClient();
+// Every tab finds the same jobs, and all tabs have six connections together: one each will do.
+const client = createClient({ multiplex: true });
 
 /** @type {Set<JobCard>} oldest first, as the page's list is newest first */
 const cards = new Set();
 
 const isLive = (/** @type {JobCard} */ card) => !card.job.ended;
-
-function save() {
-  remember([...cards].reverse().map((card) => card.known));
-}
 
 /** @param {import('./client.js').Job} job @param {import('./app/memory.js').KnownJob} known */
 function addCard(job, known, /** @type {number | null} */ sentAtMs) {
@@ -54,7 +51,7 @@ function removeCards(removed) {
   }
   // The focus would fall back to the top of the page.
   if (focused) document.getElementById('jobs')?.focus();
-  save();
+  forget(removed.map((card) => card.known.id));
   nextFrame(drawPage);
 }
 
@@ -64,10 +61,11 @@ async function submitAll(requests) {
     requests.map(async (request) => {
       const sentAtMs = performance.now();
       const job = await client.submit(request);
-      addCard(job, { id: job.id, prompt: request.prompt, model: request.model ?? '' }, sentAtMs);
+      const known = { id: job.id, prompt: request.prompt, model: request.model ?? '' };
+      remember(known);
+      addCard(job, known, sentAtMs);
     }),
   );
-  save();
   return results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
 }
 

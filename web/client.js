@@ -20,7 +20,8 @@ export { SluiceClientError, Job };
  * @property {typeof globalThis.fetch} [fetch] default: the global one
  * @property {new (url: string) => EventSource} [EventSource] default: the global one
  * @property {'auto' | boolean} [multiplex] true: all jobs share connections; false: one connection
- *   each; default 'auto': they share when more than four are live
+ *   each; default 'auto': they share when more than four are live. Six connections are all that the
+ *   tabs of one origin have together over HTTP/1.1: true where a page is open in several
  * @property {number} [submitRetriesMax] how often a POST is repeated after a passing failure, always
  *   with the same idempotency key; default 2
  */

@@ -323,6 +323,17 @@ describe('many jobs', () => {
     await until(() => gateway.streams === 0);
   });
 
+  test('one purged job among many is no outage for the others', async () => {
+    client = open({ multiplex: true });
+    const live = client.attach(gateway.addJob('job_0'));
+    const gone = client.attach('job_never');
+    const reconnecting = jest.fn();
+    live.on('reconnecting', reconnecting);
+    expect(await gone.done).toMatchObject({ status: 'gone' });
+    await until(() => live.connection === 'open');
+    expect(reconnecting).not.toHaveBeenCalled();
+  });
+
   test('one of many can be dropped and taken up again', async () => {
     client = open({ multiplex: true });
     const [first, second] = ids(2).map((id) => client.attach(gateway.addJob(id)));

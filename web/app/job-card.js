@@ -240,6 +240,7 @@ export class JobCard {
     const { status, reason, error } = this.#job;
     clearInterval(this.#ticking);
     if (error?.code === 'client_closed') return;
+    if (this.#tone === 'away') this.#setNote(''); // it ended without coming back first
     if (status === 'gone') {
       this.#setNote('The server no longer has this job: finished jobs are kept for a few minutes.');
     } else if (error) {

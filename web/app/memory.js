@@ -21,13 +21,22 @@ export function recall() {
   }
 }
 
+/** @param {KnownJob} job */
+export function remember({ id, prompt, model }) {
+  const known = { id, prompt: prompt.slice(0, kPromptMax), model };
+  // Read anew each time: another tab may have written since.
+  store([known, ...recall().filter((other) => other.id !== id)]);
+}
+
+/** @param {string[]} ids */
+export function forget(ids) {
+  store(recall().filter((job) => !ids.includes(job.id)));
+}
+
 /** @param {KnownJob[]} jobs newest first */
-export function remember(jobs) {
-  const kept = jobs
-    .slice(0, kJobsMax)
-    .map(({ id, prompt, model }) => ({ id, prompt: prompt.slice(0, kPromptMax), model }));
+function store(jobs) {
   try {
-    localStorage.setItem(kKey, JSON.stringify(kept));
+    localStorage.setItem(kKey, JSON.stringify(jobs.slice(0, kJobsMax)));
   } catch {
     // Without storage everything works but the reload.
   }

@@ -204,11 +204,9 @@ class Connection {
     });
     source.addEventListener('error', () => {
       if (source !== this.#source) return;
-      const final = source.readyState === kClosed;
-      if (final) this.#closeSource();
       this.#attempt += 1;
-      this.#sayReconnecting();
-      if (final) void this.#recover();
+      if (source.readyState === kClosed) void this.#recover();
+      else this.#sayReconnecting();
     });
     for (const type of kEventTypes) {
       source.addEventListener(type, (event) => {
@@ -231,9 +229,7 @@ class Connection {
       data = JSON.parse(event.data);
     } catch {
       // Not what our server sends; whatever came between is asked for again.
-      this.#closeSource();
       this.#attempt += 1;
-      this.#sayReconnecting();
       return void this.#recover();
     }
     const cursor = event.lastEventId;
@@ -246,17 +242,21 @@ class Connection {
 
   /** After a final answer: finish what has ended, fail what is gone, connect the rest again. */
   async #recover() {
-    if (this.#recovering) return;
     this.#recovering = true;
+    this.#closeSource();
     if (this.#reopening) clearTimeout(this.#reopening);
     this.#reopening = null;
     const { signal } = this.#closing;
     try {
+      const before = this.jobs.size;
       const errors = await Promise.all(
         [...this.jobs.values()].map((job) => this.#lookUp(job, signal)),
       );
       if (this.jobs.size === 0) return;
       const refusal = errors.find((error) => error !== null) ?? null;
+      // One purged job refuses a whole shared connection. Without it the rest can be had at once.
+      if (this.jobs.size < before && refusal === null) return this.#open();
+      this.#sayReconnecting();
       if (this.#attempt > kAttemptsMax) return this.#giveUp(refusal);
       const delayMs = Math.max(backoffMs(this.#attempt - 1), refusal?.retryAfterMs ?? 0);
       await sleep(delayMs, signal);
