@@ -8,6 +8,7 @@ import { HttpError } from './http-errors.js';
 import { IdempotencyCache, checkIdempotencyKey } from './idempotency.js';
 import { JobRecord } from './job-table.js';
 import { checkJobRequest } from './schema.js';
+import { whenAborted } from './abort-listeners.js';
 import { kUnnamedModel } from './providers/unnamed-model.js';
 
 /**
@@ -118,15 +119,14 @@ export class Admission {
   async #wait(record, signal) {
     const { abort } = record;
     const timer = setTimeout(() => abort.abort(overloaded()), this.#waitMs);
-    const leave = () => abort.abort(signal?.reason);
-    signal?.addEventListener('abort', leave, { once: true });
+    const release = whenAborted(signal, () => abort.abort(signal?.reason));
     try {
       await this.#pipeline.submit(record, { signal: abort.signal });
     } catch (/** @type {any} */ error) {
       throw error?.code === 'ERR_PIPELINE_CLOSED' ? draining() : error;
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', leave);
+      release();
     }
     // Room came in the same moment as the end of patience, and that was told first. A job that has
     // been dispatched meanwhile exists, whatever has become of it.

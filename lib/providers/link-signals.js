@@ -3,6 +3,8 @@
  * with a signal that lives as long as its provider, request after request.
  */
 
+import { whenAborted } from '../abort-listeners.js';
+
 /**
  * @param {AbortSignal[]} sources
  * @returns {{signal: AbortSignal, abort: (reason?: unknown) => void, unlink: () => void}} `signal`
@@ -10,16 +12,17 @@
  */
 export function linkSignals(sources) {
   const controller = new AbortController();
-  const unlink = () => {
-    for (const source of sources) source.removeEventListener('abort', onAbort);
-  };
   /** @param {unknown} [reason] */
   const abort = (reason) => {
     unlink();
     controller.abort(reason);
   };
   const onAbort = () => abort(sources.find((source) => source.aborted)?.reason);
-  for (const source of sources) source.addEventListener('abort', onAbort);
+  // A provider's own signal is a source of each of its requests: any number of them at once.
+  const releases = sources.map((source) => whenAborted(source, onAbort));
+  const unlink = () => {
+    for (const release of releases) release();
+  };
   if (sources.some((source) => source.aborted)) onAbort();
   return { signal: controller.signal, abort, unlink };
 }

@@ -236,7 +236,8 @@ describe('sluice run', () => {
         JSON.stringify({ prompt: 'p', id: i, max_tokens: 1 }),
       ).join('\n'),
     );
-    const { code, stdout } = await exited;
+    const { code, stdout, stderr } = await exited;
+    expect(stderr).toBe('');
     expect(code).toBe(0);
     expect(lines(stdout).map(({ id }) => id)).toEqual(Array.from({ length: 150 }, (_, i) => i));
   });

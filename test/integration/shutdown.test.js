@@ -1,4 +1,5 @@
 /** close(): no new jobs, the running ones may finish, every stream gets its terminal event. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import express from 'express';
@@ -129,4 +130,20 @@ test('a listen that fails says why and leaves the gateway usable', async () => {
   await expect(gateway.listen({ port: server.port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
   await expect(gateway.listen({ port: -1 })).rejects.toThrow(/^port takes/);
   await expect(gateway.submit({ prompt: 'a' })).resolves.toMatchObject({ status: 'queued' });
+});
+
+test('a script whose jobs have ended ends by itself, with nothing closed', async () => {
+  const script = `
+    import { createGateway } from ${JSON.stringify(new URL('../../lib/index.js', import.meta.url))};
+    async function* provider() { yield 'a'; }
+    const gateway = createGateway({ provider, logger: false, metrics: { processDefaults: true } });
+    const { id } = await gateway.submit({ prompt: 'p' });
+    for await (const { type } of gateway.stream(id)) console.log(type);
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script]);
+  let output = '';
+  child.stdout.on('data', (text) => (output += text));
+  const [code] = await once(child, 'close');
+  expect(output).toBe('token\njob_complete\n');
+  expect(code).toBe(0);
 });
