@@ -1,4 +1,5 @@
 /** The command line as a user runs it: a process, its output, its exit code. */
+import { jest } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
@@ -7,6 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { client, eventually } from './helpers.js';
+
+// Processes and sockets on a busy machine take their time.
+jest.setTimeout(30_000);
 
 const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const running = new Set();

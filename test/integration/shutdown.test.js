@@ -1,10 +1,14 @@
 /** close(): no new jobs, the running ones may finish, every stream gets its terminal event. */
+import { jest } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import express from 'express';
 import { createGateway } from '../../lib/index.js';
 import { client, echo, eventually, handProvider, start, stopAll } from './helpers.js';
+
+// Processes and sockets on a busy machine take their time.
+jest.setTimeout(30_000);
 
 afterEach(stopAll);
 

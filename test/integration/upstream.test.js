@@ -2,9 +2,13 @@
  * The whole way, from a POST to an OpenAI-style server and back: what ends a job closes its
  * upstream socket, in every phase, and what goes wrong upstream is a typed ending.
  */
+import { jest } from '@jest/globals';
 import { providers } from '../../lib/index.js';
 import { startMockUpstream, streamTokens } from '../fixtures/mock-upstream.js';
 import { eventually, start, stopAll } from './helpers.js';
+
+// Processes and sockets on a busy machine take their time.
+jest.setTimeout(30_000);
 
 let upstream;
 afterEach(async () => {
