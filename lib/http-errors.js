@@ -14,7 +14,10 @@ const typeOfStatus = {
   503: 'overloaded_error',
 };
 
-/** What an `authenticate` hook may throw, as any error with a `status`. @type {Record<number, string>} */
+/**
+ * What an `authenticate` hook may throw, as any error with a `status`.
+ * @type {Record<number, string>}
+ */
 const codeOfStatus = { 401: 'unauthorized', 403: 'forbidden' };
 
 /**

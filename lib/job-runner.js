@@ -40,6 +40,16 @@ export function wireError(error) {
   return { code: 'provider_error', message, type: 'provider_error' };
 }
 
+/**
+ * @param {any} usage
+ * @returns {ProviderEnd['usage']} undefined, for the hub to count, unless it is what it should be
+ */
+function checkedUsage(usage) {
+  const { prompt_tokens: prompt, completion_tokens: completion } = usage ?? {};
+  const counts = [prompt, completion].every((count) => Number.isSafeInteger(count) && count >= 0);
+  return counts ? { prompt_tokens: prompt, completion_tokens: completion } : undefined;
+}
+
 /** Lets one waiter at a time wait for a promise or for the gate, whichever is first. */
 class Gate {
   opened = false;
@@ -143,7 +153,7 @@ class Run {
     return open ? undefined : this.#hub.writable(this.record.handle);
   }
 
-  /** @param {ProviderEnd | undefined | void} end what the provider said at its end, if anything */
+  /** @param {ProviderEnd | undefined} end what the provider said at its end, if anything */
   complete(end) {
     if (this.done) return;
     if (this.#held !== '') {
@@ -152,8 +162,8 @@ class Run {
       this.#append(text);
       if (this.done) return;
     }
-    const { reason, usage } = end || {};
-    this.#end({ type: 'complete', reason: reason === 'length' ? 'length' : 'stop', usage });
+    const reason = end?.reason === 'length' ? 'length' : 'stop';
+    this.#end({ type: 'complete', reason, usage: checkedUsage(end?.usage) });
   }
 
   /** @param {unknown} error */
@@ -277,7 +287,7 @@ export class JobRunner {
       while (!run.done) {
         const step = await gate.race(iterator.next());
         if (step === undefined || run.done) break;
-        if (step.done) return run.complete(step.value);
+        if (step.done) return run.complete(step.value || undefined);
         const wait = run.push(step.value);
         if (wait !== undefined) await wait;
       }

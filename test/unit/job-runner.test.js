@@ -75,6 +75,27 @@ test('text goes to the log and the end to the terminal', async () => {
   expect(job.abort.signal.aborted).toBe(false);
 });
 
+test.each([
+  [{ usage: { completion_tokens: 3 } }],
+  [{ usage: { prompt_tokens: '1', completion_tokens: 2 } }],
+  [{ usage: { prompt_tokens: -1, completion_tokens: 2 } }],
+  [{ usage: 'many' }],
+  ['done'],
+  [null],
+])('of an odd return value %j nothing is taken over', async (value) => {
+  // eslint-disable-next-line require-yield -- only its return value matters
+  const { hub, runner } = single(async function* odd() {
+    return value;
+  });
+  const job = record();
+  await runner.run([job]);
+  expect(hub.job(job.handle).terminal).toEqual({
+    type: 'complete',
+    reason: 'stop',
+    usage: undefined,
+  });
+});
+
 test('nothing is asked of the provider while the window is closed', async () => {
   let asked = 0;
   const { hub, runner } = single(
