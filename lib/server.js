@@ -100,6 +100,9 @@ export async function listen(gateway, options) {
   const server = createServer(createApp(gateway));
   server.listen({ port, host });
   await once(server, 'listening');
+  // A connection that cannot be accepted (no descriptors left) must not end the others.
+  const { log } = gateway[kInternals];
+  server.on('error', (err) => log.error({ err }, 'server error'));
   const bound = /** @type {import('node:net').AddressInfo} */ (server.address());
   return Object.assign(server, {
     url: urlOf(host, bound.port),
