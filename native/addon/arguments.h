@@ -1,16 +1,18 @@
-// Reading what JavaScript passed, in a way that survives the termination of its environment.
+// Reading what JavaScript passed, and answering it, in a way that survives the termination of its
+// environment.
 //
-// While a worker is being terminated, any Node-API call that may run JavaScript (coercions and
-// property reads among them) fails; the node-addon-api wrappers then hand out values without an
-// environment, and the next use of one aborts the process. These helpers check each status and fall
-// back to nothing: the call is lost, as is everything else of that worker. They do not validate:
-// lib/ has done so. JavaScript's thread only.
+// While a worker is being terminated, any Node-API call that may run JavaScript (coercions, reading
+// and setting properties among them) fails; the node-addon-api wrappers then hand out values that
+// have no environment, and the next use of one aborts the process. These helpers check each status
+// and fall back to nothing: the call is lost, as is everything else of that worker. They do not
+// validate: lib/ has done so. JavaScript's thread only.
 #pragma once
 
 #include <napi.h>
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sluice {
@@ -46,6 +48,30 @@ inline std::string text_from(napi_env env, napi_value value) {
   return text;
 }
 
+/// A string as UTF-16, as it is; empty for anything else.
+inline std::u16string text16_from(napi_env env, napi_value value) {
+  std::size_t length = 0;
+  if (value == nullptr || napi_get_value_string_utf16(env, value, nullptr, 0, &length) != napi_ok) {
+    return {};
+  }
+  std::u16string text(length, u'\0');
+  napi_get_value_string_utf16(env, value, text.data(), length + 1, &length);
+  return text;
+}
+
+/// The bytes of a Uint8Array, valid while it lives; none for anything else.
+inline std::string_view bytes_from(napi_env env, napi_value value) {
+  napi_typedarray_type type = napi_int8_array;
+  std::size_t length = 0;
+  void* data = nullptr;
+  if (value == nullptr ||
+      napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) {
+    return {};
+  }
+  if (type != napi_uint8_array || data == nullptr) return {};
+  return {static_cast<const char*>(data), length};
+}
+
 /// A property, or nullptr.
 inline napi_value member_of(napi_env env, napi_value object, const char* name) {
   napi_value value = nullptr;
@@ -70,6 +96,20 @@ inline std::vector<napi_value> elements_of(napi_env env, napi_value array) {
     if (napi_get_element(env, array, i, &elements[i]) != napi_ok) return {};
   }
   return elements;
+}
+
+/// An array of numbers (any range of integers) for JavaScript; undefined when there can be none.
+template <typename Numbers>
+Napi::Value array_of(napi_env env, const Numbers& numbers) {
+  napi_value array = nullptr;
+  if (napi_create_array_with_length(env, numbers.size(), &array) != napi_ok) return {};
+  std::uint32_t index = 0;
+  for (const auto number : numbers) {
+    napi_value element = nullptr;
+    if (napi_create_double(env, static_cast<double>(number), &element) != napi_ok) return {};
+    if (napi_set_element(env, array, index++, element) != napi_ok) return {};
+  }
+  return {env, array};
 }
 
 }  // namespace sluice

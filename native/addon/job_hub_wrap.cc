@@ -90,7 +90,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
 }
 
 JobHubWrap::JobHubWrap(const Napi::CallbackInfo& info)
-    : ObjectWrap(info), reactor_(ReactorWrap::handle_of(info[0])) {
+    : ObjectWrap(info), reactor_(ReactorWrap::handle_of(info, 0)) {
   const double machine_id = number_from(info.Env(), info[1]);
   const auto given = [&info](const char* name) { return member_of(info.Env(), info[2], name); };
   const auto span = [&](const char* name) {

@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "addon/arguments.h"
+
 namespace sluice {
 namespace {
 
@@ -100,13 +102,12 @@ Napi::Function OpenAiDecoderWrap::define(Napi::Env env) {
 
 OpenAiDecoderWrap::OpenAiDecoderWrap(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
-      decoder_({.choices = info[0].ToNumber().Uint32Value(),
-                .event_bytes = info[1].ToNumber().Uint32Value()}) {}
+      decoder_({.choices = static_cast<std::uint32_t>(count_from(info.Env(), info[0])),
+                .event_bytes = static_cast<std::size_t>(count_from(info.Env(), info[1]))}) {}
 
 Napi::Value OpenAiDecoderWrap::push(const Napi::CallbackInfo& info) {
   ArraySink sink(info.Env());
-  const auto bytes = info[0].As<Napi::Uint8Array>();
-  decoder_.push({reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength()}, sink);
+  decoder_.push(bytes_from(info.Env(), info[0]), sink);
   return sink.array();
 }
 

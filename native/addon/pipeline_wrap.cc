@@ -4,30 +4,26 @@
 #include <utility>
 #include <vector>
 
+#include "addon/arguments.h"
+
 namespace sluice {
 namespace {
 
-std::size_t size_option(const Napi::Object& options, const char* name) {
-  return static_cast<std::size_t>(options.Get(name).ToNumber().Int64Value());
-}
-
-Nanos span_option(const Napi::Object& options, const char* name) {
-  return nanos_from_ms(options.Get(name).ToNumber().DoubleValue());
-}
-
-PipelineOptions options_from(const Napi::Object& options) {
+PipelineOptions options_from(napi_env env, napi_value given) {
+  const auto size = [env, given](const char* name) {
+    return static_cast<std::size_t>(count_from(env, member_of(env, given, name)));
+  };
+  const auto span = [env, given](const char* name) {
+    return nanos_from_ms(number_from(env, member_of(env, given, name)));
+  };
   PipelineOptions out;
-  out.batching.max_batch_size = size_option(options, "maxBatchSize");
-  out.batching.idle_flush = span_option(options, "idleFlushMs");
-  out.batching.max_wait = span_option(options, "maxWaitMs");
-  out.max_concurrency = size_option(options, "maxConcurrency");
-  out.incoming_capacity = size_option(options, "incomingCapacity");
-  out.processing_capacity = size_option(options, "processingCapacity");
+  out.batching.max_batch_size = size("maxBatchSize");
+  out.batching.idle_flush = span("idleFlushMs");
+  out.batching.max_wait = span("maxWaitMs");
+  out.max_concurrency = size("maxConcurrency");
+  out.incoming_capacity = size("incomingCapacity");
+  out.processing_capacity = size("processingCapacity");
   return out;
-}
-
-std::uint64_t id_from(const Napi::Value& value) {
-  return static_cast<std::uint64_t>(value.ToNumber().Int64Value());
 }
 
 }  // namespace
@@ -65,9 +61,9 @@ Napi::Function PipelineWrap::define(Napi::Env env) {
 
 PipelineWrap::PipelineWrap(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
-      reactor_(ReactorWrap::handle_of(info[0])),
-      pipeline_(std::make_shared<LanePipeline>(options_from(info[2].As<Napi::Object>()),
-                                               reactor_->lane, info[1].ToNumber().DoubleValue())) {
+      reactor_(ReactorWrap::handle_of(info, 0)),
+      pipeline_(std::make_shared<LanePipeline>(options_from(info.Env(), info[2]), reactor_->lane,
+                                               number_from(info.Env(), info[1]))) {
   reactor_->executor().post(
       [executor = &reactor_->executor(), pipeline = pipeline_](Nanos) { executor->add(pipeline); });
 }
@@ -94,23 +90,29 @@ void PipelineWrap::forget() {
 }
 
 void PipelineWrap::submit(const Napi::CallbackInfo& info) {
-  post([item = id_from(info[0])](PipelineCore& core, Nanos now) { core.submit(item, now); });
+  post([item = count_from(info.Env(), info[0])](PipelineCore& core, Nanos now) {
+    core.submit(item, now);
+  });
 }
 
 void PipelineWrap::abort(const Napi::CallbackInfo& info) {
-  post([item = id_from(info[0])](PipelineCore& core, Nanos now) { core.abort(item, now); });
+  post([item = count_from(info.Env(), info[0])](PipelineCore& core, Nanos now) {
+    core.abort(item, now);
+  });
 }
 
 void PipelineWrap::batch_done(const Napi::CallbackInfo& info) {
-  post([batch = id_from(info[0])](PipelineCore& core, Nanos now) { core.batch_done(batch, now); });
+  post([batch = count_from(info.Env(), info[0])](PipelineCore& core, Nanos now) {
+    core.batch_done(batch, now);
+  });
 }
 
 void PipelineWrap::retry(const Napi::CallbackInfo& info) {
-  const auto array = info[0].As<Napi::Array>();
   std::vector<ItemId> items;
-  items.reserve(array.Length());
-  for (std::uint32_t i = 0; i < array.Length(); ++i) items.push_back(id_from(array[i]));
-  const Nanos delay = nanos_from_ms(info[1].ToNumber().DoubleValue());
+  for (napi_value item : elements_of(info.Env(), info[0])) {
+    items.push_back(count_from(info.Env(), item));
+  }
+  const Nanos delay = nanos_from_ms(number_from(info.Env(), info[1]));
   post([items = std::move(items), delay](PipelineCore& core, Nanos now) {
     core.retry(items, delay, now);
   });
@@ -126,11 +128,7 @@ Napi::Value PipelineWrap::counts(const Napi::CallbackInfo& info) {
       counts.waiting,       counts.incoming,           counts.batching,
       counts.processing,    counts.processing_batches, counts.retrying,
       counts.active_batches};
-  const auto out = Napi::Array::New(info.Env(), values.size());
-  for (std::uint32_t i = 0; i < values.size(); ++i) {
-    out.Set(i, Napi::Number::New(info.Env(), static_cast<double>(values[i])));
-  }
-  return out;
+  return array_of(info.Env(), values);
 }
 
 void PipelineWrap::dispose(const Napi::CallbackInfo& /*info*/) {

@@ -4,7 +4,7 @@
 //                                  incomingCapacity, processingCapacity})
 //   submit(item), abort(item), batchDone(batch), retry([item...], delayMs), close()
 //   counts()     [waiting, incoming, batching, processing, processingBatches, retrying,
-//                 activeBatches] as the reactor last left them
+//                 activeBatches], every event delivered so far included
 //   dispose()    the reactor forgets the pipeline
 //
 // JavaScript's thread only: each call is a command for the reactor, whose thread alone runs the
@@ -31,21 +31,22 @@ class LanePipeline final : public Machine, private PipelineObserver {
 
   [[nodiscard]] Nanos next_deadline() const override { return core_.next_deadline(); }
   void advance(Nanos now) override {
+    const std::lock_guard lock(mutex_);
     core_.advance(now);
-    publish();
   }
 
-  /// Runs `command(core)` and publishes what became of the counts.
+  /// Runs `command(core)`.
   template <typename Command>
   void run(const Command& command) {
+    const std::lock_guard lock(mutex_);
     command(core_);
-    publish();
   }
 
-  /// As last published. Any thread.
+  /// Right now, between two commands: whoever was told of an event sees counts that include it.
+  /// Any thread.
   [[nodiscard]] PipelineCounts counts() const {
     const std::lock_guard lock(mutex_);
-    return published_;
+    return core_.counts();
   }
 
  private:
@@ -54,16 +55,10 @@ class LanePipeline final : public Machine, private PipelineObserver {
   void removed(ItemId item, bool was_accepted) override;
   void closed() override;
 
-  void publish() {
-    const std::lock_guard lock(mutex_);
-    published_ = core_.counts();
-  }
-
   std::shared_ptr<EventLane> lane_;
   const double target_;
+  mutable std::mutex mutex_;  // guards core_ against `counts`; all else is on one thread
   PipelineCore core_;
-  mutable std::mutex mutex_;
-  PipelineCounts published_{};
 };
 
 class PipelineWrap final : public Napi::ObjectWrap<PipelineWrap> {

@@ -53,6 +53,18 @@ ReactorWrap::~ReactorWrap() {
   handle_->close();
 }
 
+std::shared_ptr<ReactorHandle> ReactorWrap::handle_of(const Napi::CallbackInfo& info,
+                                                      std::size_t index) {
+  void* wrap = nullptr;
+  if (napi_unwrap(info.Env(), info[index], &wrap) == napi_ok) {
+    return static_cast<ReactorWrap*>(wrap)->handle_;
+  }
+  auto stopped = std::make_shared<ReactorHandle>();
+  stopped->manual = std::make_unique<ManualExecutor>();
+  stopped->close();
+  return stopped;
+}
+
 void ReactorWrap::on_environment_exit(void* self) {
   static_cast<ReactorWrap*>(self)->handle_->close();
 }

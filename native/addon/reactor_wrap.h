@@ -40,10 +40,10 @@ class ReactorWrap final : public Napi::ObjectWrap<ReactorWrap> {
   explicit ReactorWrap(const Napi::CallbackInfo& info);
   ~ReactorWrap() override;
 
-  /// The handle of the `Reactor` that JavaScript passed to another class's constructor.
-  static std::shared_ptr<ReactorHandle> handle_of(const Napi::Value& value) {
-    return Unwrap(value.As<Napi::Object>())->handle_;
-  }
+  /// The handle of the `Reactor` that JavaScript passed to another class's constructor. While the
+  /// environment is being terminated: one that has stopped.
+  static std::shared_ptr<ReactorHandle> handle_of(const Napi::CallbackInfo& info,
+                                                  std::size_t index);
 
  private:
   Napi::Value advance_to(const Napi::CallbackInfo& info);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "addon/arguments.h"
+
 namespace sluice {
 namespace {
 
@@ -9,7 +11,7 @@ constexpr double kStored = 0;
 constexpr double kRefused = -1;
 
 Ticket ticket_of(const Napi::CallbackInfo& info) {
-  return static_cast<Ticket>(info[0].ToNumber().Int64Value());
+  return count_from(info.Env(), info[0]);
 }
 
 }  // namespace
@@ -30,7 +32,7 @@ Napi::Function StreamBufferWrap::define(Napi::Env env) {
 }
 
 StreamBufferWrap::StreamBufferWrap(const Napi::CallbackInfo& info)
-    : ObjectWrap(info), buffer_(static_cast<std::size_t>(info[0].ToNumber().Int64Value())) {}
+    : ObjectWrap(info), buffer_(static_cast<std::size_t>(count_from(info.Env(), info[0]))) {}
 
 // Turns are only noted: JavaScript collects them once the call that caused them is over.
 StreamBufferWrap::Buffer::OnTurn StreamBufferWrap::note_turn() {
@@ -38,7 +40,7 @@ StreamBufferWrap::Buffer::OnTurn StreamBufferWrap::note_turn() {
 }
 
 Napi::Value StreamBufferWrap::write(const Napi::CallbackInfo& info) {
-  const auto [status, ticket] = buffer_.write(info[0].ToString().Utf16Value(), note_turn());
+  const auto [status, ticket] = buffer_.write(text16_from(info.Env(), info[0]), note_turn());
   const double answer = status == BufferStatus::kDone     ? kStored
                         : status == BufferStatus::kClosed ? kRefused
                                                           : static_cast<double>(ticket);
@@ -71,10 +73,7 @@ Napi::Value StreamBufferWrap::abort(const Napi::CallbackInfo& info) {
 
 Napi::Value StreamBufferWrap::take_turns(const Napi::CallbackInfo& info) {
   if (turns_.empty()) return info.Env().Undefined();
-  const auto tickets = Napi::Array::New(info.Env(), turns_.size());
-  for (std::uint32_t i = 0; i < turns_.size(); ++i) {
-    tickets.Set(i, Napi::Number::New(info.Env(), static_cast<double>(turns_[i])));
-  }
+  const Napi::Value tickets = array_of(info.Env(), turns_);
   turns_.clear();
   return tickets;
 }

@@ -48,14 +48,67 @@ test('a process may exit in the middle of everything', async () => {
   expect(stdout).toBe('leaving\n');
 });
 
-test('a worker may be terminated in the middle of everything', async () => {
+/** What a worker is busy with when it is terminated: each ends in a function `work`. */
+const busy = {
+  'a hub': `
+    ${busyHub}
+    const work = () => hub.append(handle, 'token');
+  `,
+  buffers: `
+    const { StreamBuffer } = await import('${lib}stream-buffer.js');
+    const settle = (...promises) => Promise.allSettled(promises);
+    const work = () => {
+      const buffer = new StreamBuffer({ capacity: 1 });
+      const controller = new AbortController();
+      settle(buffer.write('a'), buffer.write('b'), buffer.write('c', controller));
+      settle(buffer.read(), buffer.read(controller), buffer.read(), buffer.read());
+      controller.abort();
+      buffer.close();
+    };
+  `,
+  pipelines: `
+    const { ManualClock } = await import('${lib}clock.js');
+    const { Pipeline } = await import('${lib}pipeline.js');
+    const process = () => { throw new Error('again'); };
+    const retry = { attempts: 2, baseMs: 0 };
+    const running = new Pipeline({ process, retry, idleFlushMs: 0 });
+    const results = running.results();
+    const settle = (...promises) => Promise.allSettled(promises);
+    const work = () => {
+      const controller = new AbortController();
+      settle(running.submit({}), running.submit({}, controller), results.next(), results.next());
+      controller.abort();
+      running.stats();
+      const clock = new ManualClock();
+      const other = new Pipeline({ process, retry, clock });
+      settle(other.submit({}));
+      clock.advanceMs(100);
+      settle(other.close());
+    };
+  `,
+  decoders: `
+    const { default: native } = await import('${lib}native.js');
+    const bytes = new TextEncoder().encode(
+      'data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{}}\\n\\n');
+    const work = () => {
+      const decoder = new native.OpenAiDecoder(1, 1024);
+      decoder.push(bytes);
+      decoder.end();
+    };
+  `,
+};
+
+test.each(Object.keys(busy))('a worker busy with %s may be terminated', async (what) => {
   for (let round = 0; round < 10; round += 1) {
     const worker = new Worker(
       `(async () => {
-        ${busyHub}
+        ${busy[what]}
         const { parentPort } = await import('node:worker_threads');
         parentPort.postMessage('ready');
-        for (;;) { hub.append(handle, 'token'); await new Promise(setImmediate); }
+        for (;;) {
+          for (let i = 0; i < 20; i += 1) work();
+          await new Promise(setImmediate);
+        }
       })();`,
       { eval: true },
     );
