@@ -13,7 +13,7 @@ import { SluiceError } from './errors.js';
 /**
  * @typedef {object} BatchCall
  * @property {(batch: any[], options: {signal: AbortSignal}) => any} process
- * @property {any[]} requests
+ * @property {any[]} requests given away: `process` may do with the array what it likes
  * @property {unknown[]} ids of the requests, in the same order
  * @property {AbortSignal} signal
  * @property {(index: number, outcome: Outcome) => void} settle called once for each request
@@ -33,12 +33,12 @@ function kindOf(value) {
 
 /**
  * @param {any} value what `process` gave for one request
- * @returns {Outcome}
+ * @returns {Outcome} with a result that is ours: reading it cannot throw later
  */
 function toOutcome(value) {
   if (typeof value === 'string') return { result: { text: value } };
   if (isError(value)) return { error: value };
-  if (typeof value?.text === 'string') return { result: value };
+  if (typeof value?.text === 'string') return { result: { ...value } };
   if (value?.error !== undefined && value.text === undefined) return { error: value.error };
   const got = value?.text === undefined ? kindOf(value) : `text of type ${kindOf(value.text)}`;
   return {
@@ -66,7 +66,7 @@ class Unsettled {
   /** @param {BatchCall} call */
   constructor(call) {
     this.#call = call;
-    this.#settled = call.requests.map(() => false);
+    this.#settled = call.ids.map(() => false);
   }
 
   /**
@@ -100,7 +100,7 @@ class Unsettled {
  * @param {any[]} results
  */
 function settleArray(call, left, results) {
-  const expected = call.requests.length;
+  const expected = call.ids.length;
   if (results.length !== expected) {
     const message = `process gave ${results.length} results for a batch of ${expected}`;
     left.fail(new SluiceError('ERR_RESULT_COUNT', message));
@@ -139,7 +139,8 @@ async function settleStream(call, left, results) {
 export async function callProcess(call) {
   const left = new Unsettled(call);
   try {
-    const returned = await call.process(call.requests, { signal: call.signal });
+    const { process } = call;
+    const returned = await process(call.requests, { signal: call.signal });
     if (Array.isArray(returned)) {
       settleArray(call, left, returned);
     } else if (typeof returned?.[Symbol.asyncIterator] === 'function') {

@@ -385,7 +385,7 @@ export class Pipeline {
     this.#results.push(
       'error' in outcome
         ? { request_id: entry.id, error: outcome.error }
-        : { ...outcome.result, request_id: entry.id },
+        : Object.assign(outcome.result, { request_id: entry.id }),
     );
   }
 
