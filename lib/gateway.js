@@ -374,12 +374,14 @@ export class Gateway {
   }
 
   /**
-   * Serves the router and the page of `web/`.
+   * Serves the router and the page of `web/`, when the provider is ready.
    * @param {{port?: number, host?: string}} [options] defaults: a free port, `127.0.0.1`
    * @returns {Promise<import('./server.js').GatewayServer>} a `http.Server` with `url` and `port`,
    *   listening; `gateway.close()` closes it
    */
   async listen(options) {
+    // A model that does not load must be heard of now, and not by the first to ask.
+    if (!this.#draining) await this.#options.provider.ready?.();
     if (this.#draining) throw draining();
     const server = await listen(this, options);
     this.#servers.add(server);

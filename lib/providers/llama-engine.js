@@ -51,7 +51,7 @@ async function importEngine() {
  * @property {number} sequences how many texts are generated at the same time
  * @property {number} [contextSize] tokens per sequence; by default what fits, 4096 at most
  * @property {false | 'auto' | 'cuda' | 'vulkan' | 'metal'} gpu
- * @property {number} [threads] by default as many as the machine has cores for arithmetic
+ * @property {number} [threads] default: one fewer than the machine has cores for arithmetic
  */
 
 /** A loaded model with its context. Made by LlamaEngine.load(). */
@@ -94,7 +94,9 @@ export class LlamaEngine {
       const context = await model.createContext({
         sequences,
         contextSize: contextSize ?? { max: Math.min(4096, model.trainContextSize) },
-        ...(threads === undefined ? {} : { threads }),
+        // The threads of an evaluation wait for one another in a busy loop. With as many as there
+        // are cores, every moment that Node needs one costs all of them.
+        threads: threads ?? Math.max(1, llama.cpuMathCores - 1),
       });
       return new LlamaEngine(module, llama, model, context);
     } catch (cause) {

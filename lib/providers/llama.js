@@ -7,6 +7,7 @@
  */
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { SluiceError } from '../errors.js';
 import { checkChoice, checkInteger, checkOptions, checkString } from '../validate.js';
 import { LlamaEngine } from './llama-engine.js';
 import { mergeRuns } from './merge-runs.js';
@@ -20,10 +21,10 @@ const gpuTypes = /** @type {const} */ (['auto', 'cuda', 'vulkan', 'metal']);
  * @param {number} [options.contextSize] tokens per sequence, prompt and answer together; by default
  *   what the model was trained on and memory allows, 4096 at most
  * @param {false | 'auto' | 'cuda' | 'vulkan' | 'metal'} [options.gpu] default false: the CPU
- * @param {number} [options.threads] default: one per core that is good for arithmetic
+ * @param {number} [options.threads] default: one fewer than there are cores good for arithmetic
  * @param {string} [options.model] the name in /v1/models; by default the file's, without .gguf
  * @returns {import('./types.js').Provider & {ready: () => Promise<void>}} ready() loads the model,
- *   as the first request otherwise does
+ *   as the first request does otherwise
  */
 export function llama(options) {
   const given = checkOptions('options', options);
@@ -44,7 +45,10 @@ export function llama(options) {
   const closing = new AbortController();
   /** @type {Promise<LlamaEngine> | undefined} */
   let engine;
-  const load = () => {
+  const load = async () => {
+    if (closing.signal.aborted) {
+      throw new SluiceError('ERR_PROVIDER_CLOSED', 'The provider is closed.');
+    }
     engine ??= LlamaEngine.load({ modelPath, sequences, contextSize, gpu, threads }).catch(
       (error) => {
         // What failed may work when it is tried again: a package installed since, memory freed.

@@ -49,6 +49,8 @@
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal is aborted
  *   when no request of the batch is wanted any more
+ * @property {() => Promise<void>} [ready] does beforehand what the first request would have to wait
+ *   for; gateway.listen() awaits it, and fails as it does
  * @property {() => Promise<void>} close ends what still runs and frees everything
  */
 

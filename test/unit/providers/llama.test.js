@@ -147,6 +147,7 @@ test('close ends what runs, and what comes later', async () => {
   expect(await other.generateBatch([request()], { signal: never }).next()).toMatchObject({
     done: true,
   });
+  await expect(other.ready()).rejects.toMatchObject({ code: 'ERR_PROVIDER_CLOSED' });
 }, 60_000);
 
 test('a file that is no model is named in the error, and may be tried again', async () => {
