@@ -1,0 +1,176 @@
+/**
+ * What can be measured: Sluice, its peers, and the floors. A setup says how to start its server,
+ * how the load client asks it for a stream, and whether this machine has what it takes.
+ */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { output, which } from '../../scripts/lib/run.mjs';
+import { freePort, startServer } from './processes.mjs';
+import { pace } from './token.mjs';
+
+/**
+ * @typedef {object} Started
+ * @property {import('./processes.mjs').ServerProcess} server
+ * @property {string[]} load further arguments of the load client
+ * @property {() => void} [stop] what else has to end
+ */
+/**
+ * @typedef {object} Setup
+ * @property {string} label
+ * @property {boolean} [needsUpstream]
+ * @property {() => string | undefined} [missing] why it cannot run here
+ * @property {(env: Record<string, string>) => Promise<Started>} start
+ */
+
+const here = (/** @type {string} */ path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+/** The folder of the C++ programs. */
+export const binaries = fileURLToPath(new URL('../../build-bench/', import.meta.url));
+
+const systemPython = '/usr/bin/python3';
+const nchanModule = '/usr/lib/nginx/modules/ngx_nchan_module.so';
+
+/** Debian's packages of the peers that do not come from npm. */
+export const systemPackages = [
+  'libnginx-mod-nchan',
+  'python3-fastapi',
+  'python3-uvicorn',
+  'python3-uvloop',
+  'python3-httptools',
+];
+
+/**
+ * A server that announces its port and streams at GET /stream.
+ * @param {(env: Record<string, string>) => string[]} command
+ * @returns {Setup['start']}
+ */
+const simple = (command) => async (env) => ({
+  server: await startServer(command(env), { env }),
+  load: [],
+});
+
+/** @param {string} peer */
+const nodePeer = (peer) => simple(() => [process.execPath, here(`peers/${peer}.mjs`)]);
+
+/** @param {string} mode @returns {Setup['start']} */
+const sluice = (mode) => async (env) => ({
+  server: await startServer([process.execPath, here('servers/sluice.mjs'), mode], { env }),
+  load: ['--post', '/v1/jobs'],
+});
+
+/** @param {Record<string, string>} env */
+const intervalUs = (env) => String(Number(env.BENCH_INTERVAL_MS) * 1000);
+
+/** One job that every reader follows. @type {Setup['start']} */
+async function startSluiceFanOut(env) {
+  const { server } = await sluice('generator')(env);
+  const answer = await fetch(`${server.url}/v1/jobs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ prompt: 'bench' }),
+  });
+  const { stream_url: path } = /** @type {{stream_url: string}} */ (await answer.json());
+  return { server, load: ['--path', path, '--from-one', '0'] };
+}
+
+/** @param {number} port @param {string} folder */
+const nginxConfig = (port, folder) => `
+load_module ${nchanModule};
+daemon off;
+master_process off;
+pid ${folder}/pid;
+error_log stderr crit;
+events { worker_connections 19000; }
+http {
+  access_log off;
+  client_body_temp_path ${folder}/body;
+  proxy_temp_path ${folder}/proxy;
+  fastcgi_temp_path ${folder}/fastcgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  scgi_temp_path ${folder}/scgi;
+  keepalive_requests 1000000;
+  server {
+    listen 127.0.0.1:${port};
+    location = /publish { nchan_publisher; nchan_channel_id bench; }
+    location = /stream {
+      nchan_subscriber eventsource;
+      nchan_subscriber_first_message newest;
+      nchan_channel_id bench;
+    }
+  }
+}
+`;
+
+/** nginx with nchan, and this process as the publisher. @type {Setup['start']} */
+async function startNchan(env) {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-nginx-'));
+  const port = await freePort();
+  const config = join(folder, 'nginx.conf');
+  writeFileSync(config, nginxConfig(port, folder));
+  const nginx = which('nginx') ?? '/usr/sbin/nginx';
+  const server = await startServer([nginx, '-p', folder, '-c', config], { port });
+  // One connection keeps the messages in order.
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const stopPacing = pace(Number(env.BENCH_INTERVAL_MS), (text) => {
+    const request = http.request({ port, agent, method: 'POST', path: '/publish' });
+    request.on('response', (response) => response.resume()).on('error', () => {});
+    request.end(text);
+  });
+  const stop = () => {
+    stopPacing();
+    agent.destroy();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { server, load: ['--from-one', '0'], stop };
+}
+
+/** @type {Record<string, Setup>} */
+export const setups = {
+  'sluice-generator': { label: 'Sluice, async generator', start: sluice('generator') },
+  'sluice-relay': {
+    label: 'Sluice, openai provider',
+    needsUpstream: true,
+    start: sluice('relay'),
+  },
+  'sluice-fan-out': { label: 'Sluice, one job', start: startSluiceFanOut },
+  'sluice-burst': { label: 'Sluice', start: sluice('burst') },
+  'floor-generator': {
+    label: 'floor: C++ epoll, one write a token',
+    start: simple((env) => [join(binaries, 'floor_generator'), '--interval-us', intervalUs(env)]),
+  },
+  'floor-relay': {
+    label: 'floor: C++ epoll, one read and one write a token',
+    needsUpstream: true,
+    start: simple((env) => [join(binaries, 'floor_relay'), '--upstream', env.BENCH_UPSTREAM_PORT]),
+  },
+  'node-http': { label: 'node:http, res.write', start: nodePeer('node-http-generator') },
+  'better-sse': { label: 'better-sse on Express', start: nodePeer('better-sse-generator') },
+  undici: {
+    label: 'undici + eventsource-parser + res.write',
+    needsUpstream: true,
+    start: nodePeer('undici-relay'),
+  },
+  'openai-better-sse': {
+    label: 'openai + better-sse on Express',
+    needsUpstream: true,
+    start: nodePeer('openai-better-sse-relay'),
+  },
+  fastapi: {
+    label: 'FastAPI, StreamingResponse on uvicorn',
+    missing: () =>
+      output(systemPython, ['-c', 'import fastapi, uvicorn; print(1)']) === '1'
+        ? undefined
+        : `${systemPython} has no fastapi and uvicorn`,
+    start: simple(() => [systemPython, here('peers/fastapi_generator.py')]),
+  },
+  'node-http-fan-out': { label: 'node:http, res.write', start: nodePeer('node-http-fan-out') },
+  nchan: {
+    label: 'nginx with nchan',
+    missing: () =>
+      existsSync(nchanModule) ? undefined : `nginx has no nchan module at ${nchanModule}`,
+    start: startNchan,
+  },
+};

@@ -1,0 +1,46 @@
+/** What was measured, and on what. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import { output, which } from '../../scripts/lib/run.mjs';
+
+const fromRoot = createRequire(new URL('../../package.json', import.meta.url));
+const packages = ['express', 'better-sse', 'undici', 'eventsource-parser', 'openai'];
+
+/** @param {string} name of a package, whose exports may not include its package.json */
+function packageVersion(name) {
+  for (const folder of fromRoot.resolve.paths(name) ?? []) {
+    try {
+      return JSON.parse(readFileSync(`${folder}/${name}/package.json`, 'utf8')).version;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return 'missing';
+}
+
+/** @returns {Record<string, string>} */
+export function versions() {
+  const python = 'import fastapi, uvicorn; print(fastapi.__version__, uvicorn.__version__)';
+  const [fastapi, uvicorn] = output('/usr/bin/python3', ['-c', python]).split(' ');
+  const dpkg = (/** @type {string} */ name) =>
+    which('dpkg-query') ? output('dpkg-query', ['-W', '-f', '${Version}', name]) : '';
+  const commit = output('git', ['rev-parse', '--short', 'HEAD']) || 'no git';
+  return {
+    sluice: `${packageVersionOfRoot()} (${commit})`,
+    node: process.version,
+    ...Object.fromEntries(packages.map((name) => [name, packageVersion(name)])),
+    nginx: dpkg('nginx') || 'missing',
+    nchan: dpkg('libnginx-mod-nchan') || 'missing',
+    fastapi: fastapi || 'missing',
+    uvicorn: uvicorn || 'missing',
+    compiler: output('c++', ['--version']).split('\n')[0],
+    kernel: `${os.type()} ${os.release()}`,
+    cpu: `${os.availableParallelism()} x ${os.cpus()[0]?.model ?? 'unknown'}`,
+    memory: `${Math.round(os.totalmem() / 2 ** 30)} GiB`,
+  };
+}
+
+function packageVersionOfRoot() {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+}

@@ -1,0 +1,195 @@
+/**
+ * Builds the benchmark's programs, runs every row on 127.0.0.1, and prints one table. What is
+ * measured, and how, is in bench/README.md.
+ *
+ * Usage: npm run bench -- [--quick] [--only ROW]... [--runs N]
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { buildAddon } from '../scripts/build.mjs';
+import { mustRun } from '../scripts/lib/run.mjs';
+import { measure, streamsThatFit } from './lib/load.mjs';
+import { median, medians } from './lib/median.mjs';
+import { plot } from './lib/plot.mjs';
+import { measureResume } from './lib/resume.mjs';
+import { rows } from './lib/rows.mjs';
+import { binaries, setups, systemPackages } from './lib/setups.mjs';
+import { resumeTable, table, verdictTable } from './lib/table.mjs';
+import { resumeVerdicts, verdictsOf } from './lib/verdicts.mjs';
+import { versions } from './lib/versions.mjs';
+
+const results = fileURLToPath(new URL('results/', import.meta.url));
+const rowIds = [...rows.map(({ id }) => id), 'resume'];
+
+const kNotMeasured = `Not measured: other machines, a network between client and server (all is
+loopback), TLS, HTTP/2, several processes of one server, prompts and answers of real size, the
+uneven pace of a real model, start-up, and the time to the first token.`;
+
+function parseOptions() {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true, default: [] },
+      runs: { type: 'string' },
+    },
+  });
+  const unknown = values.only.filter((id) => !rowIds.includes(id));
+  if (unknown.length > 0) {
+    throw new RangeError(`--only takes ${rowIds.join(', ')}, not ${unknown.join(', ')}`);
+  }
+  const runs = Number(values.runs ?? (values.quick ? 1 : 3));
+  if (!Number.isInteger(runs) || runs < 1) throw new RangeError('--runs takes a number from 1');
+  return { quick: values.quick, only: values.only, runs };
+}
+
+/**
+ * @param {import('./lib/rows.mjs').Row} row
+ * @param {{quick: boolean, runs: number}} options
+ * @param {(notice: string) => void} notify
+ * @returns {Promise<import('./lib/verdicts.mjs').RowResult>}
+ */
+async function runRow(row, { quick, runs }, notify) {
+  const streams = (quick && row.quick.streams) || row.streams;
+  const cases = ((quick && row.quick.cases) || row.cases).map((each) => {
+    const { label, missing } = setups[each.setup];
+    return {
+      setup: each.setup,
+      label: each.note === undefined ? label : `${label}, ${each.note}`,
+      streams: each.streams ?? streams,
+      intervalMs: each.intervalMs ?? row.intervalMs,
+      skipped: missing?.(),
+      /** @type {import('./lib/load.mjs').Sample[]} */
+      samples: [],
+    };
+  });
+  let descriptorsPerStream = 1;
+  // Interleaved, so that a disturbance of the machine does not hit one server alone.
+  for (let run = 1; run <= runs; run += 1) {
+    for (const each of cases) {
+      if (each.skipped !== undefined) continue;
+      const { streams: most, notice } = streamsThatFit(each.streams, descriptorsPerStream);
+      if (notice !== undefined) notify(notice);
+      each.streams = most;
+      const sample = await measure({
+        ...each,
+        blockMs: row.blockMs,
+        rampMs: quick ? 300 : (row.rampMs ?? 1000),
+        settleMs: 1000,
+        measureMs: quick ? 1500 : (row.measureMs ?? 4000),
+      });
+      descriptorsPerStream = Math.max(descriptorsPerStream, sample.descriptors_per_stream);
+      each.samples.push(sample);
+      const us = sample.cpu_us_per_token.toFixed(1);
+      const p99 = (sample.p99_us / 1000).toFixed(1);
+      const what = `${row.id} ${run}/${runs}  ${each.label}`;
+      console.error(`${what}: ${sample.open} streams, ${us} us/token, p99 ${p99} ms`);
+    }
+  }
+  return {
+    ...{ id: row.id, title: row.title, shows: row.shows, ours: row.ours },
+    ...{ bars: row.bars ?? [], delayMsMax: row.delayMsMax },
+    cases: cases.map(({ samples, ...rest }) => ({
+      ...rest,
+      runs: samples.length,
+      sample: samples.length > 0 ? medians(/** @type {any} */ (samples)) : undefined,
+    })),
+  };
+}
+
+/** @param {{quick: boolean, runs: number}} options */
+async function runResume({ quick, runs }) {
+  const plan = quick
+    ? { logLengths: [1000, 20_000], missed: [100, 1000, 5000], tokensPerCase: 50_000 }
+    : { logLengths: [1000, 10_000, 100_000], missed: [100, 1000, 10_000], tokensPerCase: 500_000 };
+  /** @type {import('./lib/resume.mjs').ResumeSample[][]} */
+  const all = [];
+  for (let run = 1; run <= runs; run += 1) {
+    console.error(`resume ${run}/${runs}`);
+    all.push(await measureResume(plan));
+  }
+  return all[0].map((sample, i) => ({
+    ...sample,
+    cpuUs: median(all.map((samples) => samples[i].cpuUs)),
+  }));
+}
+
+/** Builds the addon of the sources at hand, and the benchmark's own programs. */
+async function build() {
+  if (!(await buildAddon())) process.exit(1);
+  await mustRun('cmake', ['-S', 'bench', '-B', binaries, '-DCMAKE_BUILD_TYPE=Release'], {
+    capture: true,
+  });
+  await mustRun('cmake', ['--build', binaries, '-j', '2']);
+}
+
+async function main() {
+  const options = parseOptions();
+  if (process.platform !== 'linux') throw new Error('the benchmark needs Linux (epoll and /proc)');
+  await build();
+  const wanted = (/** @type {string} */ id) =>
+    options.only.length === 0 || options.only.includes(id);
+  /** @type {Set<string>} */
+  const notices = new Set();
+  const done = [];
+  for (const row of rows) {
+    if (wanted(row.id)) done.push(await runRow(row, options, (notice) => notices.add(notice)));
+  }
+  const resume = wanted('resume') ? await runResume(options) : [];
+  report(options, done, resume, [...notices]);
+}
+
+/**
+ * @param {ReturnType<typeof parseOptions>} options
+ * @param {import('./lib/verdicts.mjs').RowResult[]} done
+ * @param {import('./lib/resume.mjs').ResumeSample[]} resume
+ * @param {string[]} notices
+ */
+function report(options, done, resume, notices) {
+  const verdicts = [
+    ...done.flatMap(verdictsOf),
+    ...(resume.length > 0 ? resumeVerdicts(resume) : []),
+  ];
+  const measured = versions();
+  const skipped = done.some(({ cases }) => cases.some((each) => each.skipped !== undefined));
+  const text = [
+    `${Object.entries(measured)
+      .map((pair) => pair.join(' '))
+      .join(' | ')}`,
+    done.length > 0 ? table(done) : '',
+    resume.length > 0 ? resumeTable(resume) : '',
+    `bars\n${verdictTable(verdicts)}`,
+    ...notices,
+    skipped ? `skipped peers on Debian: apt-get install ${systemPackages.join(' ')}` : '',
+    options.quick ? 'One short run of each; the full benchmark takes the median of three.' : '',
+    kNotMeasured,
+  ].filter((part) => part !== '');
+  console.log(`\n${text.join('\n\n')}`);
+  mkdirSync(results, { recursive: true });
+  // Only a full run may stand for this version.
+  const name = options.quick || options.only.length > 0 ? 'partial' : 'latest';
+  const date = new Date().toISOString();
+  const json = {
+    date,
+    runs: options.runs,
+    versions: measured,
+    rows: done,
+    resume,
+    verdicts,
+    notices,
+  };
+  writeFileSync(join(results, `${name}.json`), `${JSON.stringify(json, null, 2)}\n`);
+  const { sluice, node, cpu } = measured;
+  const caption = `Sluice ${sluice}, node ${node}, ${cpu}, ${date.slice(0, 10)}`;
+  writeFileSync(join(results, `${name}.svg`), plot(done, caption));
+  console.log(`\nbench/results/${name}.json and .svg written`);
+}
+
+try {
+  await main();
+} catch (/** @type {any} */ error) {
+  console.error(`bench: ${error.message}`);
+  process.exitCode = 1;
+}
+process.exit();

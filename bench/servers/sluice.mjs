@@ -1,0 +1,39 @@
+/**
+ * Sluice as the runner measures it. The mode is the first argument:
+ *   generator  an `async function*` that makes a token per interval
+ *   relay      the openai provider in front of the mock upstream
+ *   burst      as many tokens as the prompt says, as fast as they are taken
+ * Limits are raised to what the rows need; everything else is as it comes.
+ */
+import { createGateway, providers } from '../../lib/index.js';
+import { intervalMs, upstreamUrl } from '../lib/server-settings.mjs';
+import { tokens, tokenText } from '../lib/token.mjs';
+
+/**
+ * @param {import('../../lib/providers/types.js').ProviderRequest} request
+ * @param {{signal: AbortSignal}} options
+ */
+async function* generator(request, { signal }) {
+  yield* tokens(intervalMs, signal);
+}
+
+/** @param {import('../../lib/providers/types.js').ProviderRequest} request */
+async function* burst({ prompt }) {
+  for (let seq = 1; seq <= Number(prompt); seq += 1) yield tokenText(seq);
+}
+
+const modes = {
+  generator: () => generator,
+  relay: () => providers.openai({ baseUrl: `${upstreamUrl}/v1`, model: 'mock' }),
+  burst: () => burst,
+};
+const mode = /** @type {keyof typeof modes} */ (process.argv[2]);
+const gateway = createGateway({
+  provider: modes[mode](),
+  maxInFlightBatches: 20_000,
+  incomingCapacity: 20_000,
+  maxStreams: 20_000,
+  logger: false,
+});
+const server = await gateway.listen({ port: 0 });
+console.log(`listening on ${server.url}`);
