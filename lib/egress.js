@@ -1,10 +1,14 @@
 /**
  * From a hub's channel to a browser's socket.
  *
- * An egress is a hub sink (`onOpen`, `onFrames`, `onEnd`) that owns a response. This one goes
- * through Node: frames leave by `res.write`, and the next batch is asked for when Node has taken
- * this one, so a socket that fills up holds back its job's provider. Main thread.
+ * Where the response is a plain HTTP/1.1 one on a plain socket, the reactor writes the frames to
+ * it by itself: Node sends the head, goes on reading, and ends the response when the log has ended.
+ * Everything else (TLS, HTTP/2, a wrapped response, platforms without descriptors) goes through
+ * Node: frames leave by `res.write`, and the next batch is asked for when Node has taken this one.
+ * Either way a socket that fills up holds back its job's provider. Main thread.
  */
+import http from 'node:http';
+import net from 'node:net';
 
 /** Status, headers and TCP options of every stream: ready for browsers, proxies and nginx. */
 const kStreamHeaders = Object.freeze({
@@ -16,7 +20,7 @@ const kStreamHeaders = Object.freeze({
 
 /**
  * Sends the head of an event stream.
- * @param {import('node:http').ServerResponse} res
+ * @param {http.ServerResponse} res
  */
 export function writeStreamHead(res) {
   // HTTP/2 has no Connection header, and Node refuses it there.
@@ -27,16 +31,38 @@ export function writeStreamHead(res) {
   res.socket?.setNoDelay?.(true);
 }
 
+/**
+ * The descriptor that the reactor may write the body of `res` to.
+ * @param {http.ServerResponse} res with its head written
+ * @returns {number} -1 when the body has to go through Node
+ */
+function plainDescriptor(res) {
+  const { socket } = res;
+  const { write, end } = http.ServerResponse.prototype;
+  // A middleware that wraps the response wants to see the body.
+  if (res.write !== write || res.end !== end || !res.chunkedEncoding) return -1;
+  // Subclasses (TLS) have bytes of their own between us and the wire.
+  if (socket === null || Object.getPrototypeOf(socket) !== net.Socket.prototype) return -1;
+  if (process.platform === 'win32' || socket.destroyed) return -1;
+  const handle = /** @type {any} */ (socket)._handle;
+  return typeof handle?.fd === 'number' ? handle.fd : -1;
+}
+
 /** Streams one channel into one response; the channel ends with whichever ends first. */
-export class NodeEgress {
+export class ResponseEgress {
   #res;
-  /** @type {{acknowledge(): void, detach(): void} | undefined} */
+  #native;
+  /** @type {ReturnType<import('./job-hub.js').JobHub['openStream']> | undefined} */
   #channel;
   #gone = false;
 
-  /** @param {import('node:http').ServerResponse} res with nothing written yet */
-  constructor(res) {
+  /**
+   * @param {http.ServerResponse} res with nothing written yet
+   * @param {{native?: boolean}} [options] `native: false` sends everything through Node
+   */
+  constructor(res, { native = true } = {}) {
     this.#res = res;
+    this.#native = native;
     // 'close' comes after every ending: finished, client gone, socket destroyed.
     res.once('close', () => {
       this.#gone = true;
@@ -56,12 +82,28 @@ export class NodeEgress {
 
   /** @param {boolean} finished */
   onOpen(finished) {
-    if (!finished) {
-      writeStreamHead(this.#res);
+    if (this.#gone) return;
+    if (finished) {
+      // 204 tells an EventSource to stop reconnecting: it has had everything.
+      this.#res.writeHead(204, { 'Cache-Control': 'no-cache' }).end();
       return;
     }
-    // 204 tells an EventSource to stop reconnecting: it has had everything.
-    this.#res.writeHead(204, { 'Cache-Control': 'no-cache' }).end();
+    writeStreamHead(this.#res);
+    // Under a manual clock the channel opens before `openStream` has returned.
+    if (this.#channel === undefined) queueMicrotask(() => this.#begin());
+    else this.#begin();
+  }
+
+  /** The head is with Node; the body follows as soon as it is with the kernel. */
+  #begin() {
+    const { socket } = this.#res;
+    if (this.#native && socket !== null && socket.writableLength > 0) {
+      socket.once('drain', () => this.#begin());
+      return;
+    }
+    if (this.#gone) return;
+    const fd = this.#native ? plainDescriptor(this.#res) : -1;
+    if (fd < 0 || !this.#channel?.adopt(fd)) this.#channel?.acknowledge();
   }
 
   /** @param {Buffer} frames */
@@ -72,7 +114,7 @@ export class NodeEgress {
     else this.#res.once('drain', taken);
   }
 
-  /** @param {'finished' | 'stalled' | 'purged' | 'closed'} reason */
+  /** @param {import('./job-hub.js').EndReason} reason */
   onEnd(reason) {
     if (this.#gone) return;
     // Anything but a terminal event must not look like a proper end: cut, so that the client comes

@@ -28,6 +28,8 @@ import { checkChoice, checkFunction, checkInteger, checkMs, checkOptions } from 
  * @property {number} [retentionMs] how long a finished job is kept; default 300000
  * @property {number} [maxRetainedJobs] how many finished jobs are kept at most; default 10000
  * @property {number} [logBytesMax] text kept per job; default 4 MiB
+ * @property {'auto' | 'node'} [egress] who writes streams to their sockets: `auto` (default) the
+ *   native reactor where the response is plain HTTP/1.1 on a plain socket, `node` always Node
  * @property {number} [heartbeatMs] silence on a stream before a comment is sent; default 15000
  * @property {number} [stallMs] a stream whose reader takes nothing for so long is cut; default 10000
  * @property {number} [reconnectMs] what streams tell the browser to wait before it comes back;
@@ -63,6 +65,7 @@ const known = new Set([
   'stallMs',
   'reconnectMs',
   'maxStreams',
+  'egress',
   'idempotency',
   'metrics',
   'authenticate',
@@ -170,6 +173,7 @@ export function checkGatewayOptions(options) {
     stallMs: span('stallMs', 10_000, 1),
     reconnectMs: span('reconnectMs', 2000),
     maxStreams: size('maxStreams', 10_000),
+    egress: checkChoice('egress', given.egress, ['auto', 'node'], 'auto'),
     idempotency: {
       ttlMs: checkMs('idempotency.ttlMs', idempotency.ttlMs, { fallback: 24 * 3600 * 1000 }),
       maxKeys: checkInteger('idempotency.maxKeys', idempotency.maxKeys, { fallback: 100_000 }),

@@ -35,10 +35,17 @@ import { EventKind } from './reactor.js';
  * @typedef {object} Sink
  * @property {(finished: boolean) => void} onOpen first; `finished`: every cursor was at the end of
  *   its job, nothing else will come
- * @property {(frames: Buffer) => void} [onFrames] SSE frames
+ * @property {(frames: Buffer) => void} [onFrames] SSE frames; the first come after a first
+ *   `acknowledge()`, and none at all after a successful `adopt()`
  * @property {(events: string[]) => void} [onEvents] id, type, JSON, id, type, JSON, ...; instead of
  *   frames for a sink without `onFrames`
- * @property {(reason: 'finished' | 'stalled' | 'purged' | 'closed') => void} onEnd last
+ * @property {(reason: EndReason) => void} onEnd last
+ */
+
+/**
+ * `finished`: every terminal event has been taken. `stalled`: no progress for the stall limit.
+ * `purged`: the jobs are gone. `gone`: the socket died. `closed`: the hub was closed.
+ * @typedef {'finished' | 'stalled' | 'purged' | 'gone' | 'closed'} EndReason
  */
 
 /**
@@ -65,22 +72,36 @@ class Flow {
 class HubChannel {
   /** @type {(channel: number) => void} */
   #acknowledge;
+  #adopt;
   #detach;
 
   /**
    * @param {number} id
-   * @param {(channel: number) => void} acknowledge
-   * @param {(channel: number) => void} detach
+   * @param {object} calls
+   * @param {(channel: number) => void} calls.acknowledge
+   * @param {(channel: number, fd: number) => boolean} calls.adopt
+   * @param {(channel: number) => void} calls.detach
    */
-  constructor(id, acknowledge, detach) {
+  constructor(id, { acknowledge, adopt, detach }) {
     this.id = id;
     this.#acknowledge = acknowledge;
+    this.#adopt = adopt;
     this.#detach = detach;
   }
 
   /** The batch under way has been dealt with. */
   acknowledge() {
     this.#acknowledge(this.id);
+  }
+
+  /**
+   * Lets the reactor write the frames to a socket by itself, as HTTP/1.1 chunks. In place of the
+   * first `acknowledge()`, when the head of the response has left.
+   * @param {number} fd the socket's descriptor; the reactor writes to a duplicate of its own
+   * @returns {boolean} false where that cannot be had: frames then come to the sink
+   */
+  adopt(fd) {
+    return this.#adopt(this.id, fd);
   }
 
   /** The reader is gone; its sink hears nothing more. */
@@ -283,15 +304,7 @@ export class JobHub {
       members.map(({ cursor }) => cursor),
     );
     this.#reactor.settle();
-    return new HubChannel(
-      id,
-      (channel) => this.#acknowledge(channel),
-      (channel) => {
-        if (!this.#dropSink(channel)) return;
-        this.#native.detach(channel);
-        this.#reactor.settle();
-      },
-    );
+    return new HubChannel(id, this.#channelCalls);
   }
 
   /** Forgets everything; readers are told `closed`, waiting producers and snapshots are released. */
@@ -311,6 +324,18 @@ export class JobHub {
     this.#reactor.unregister(this.#machineId);
     this.#native.close();
   }
+
+  /** What channels call back; one set for all. */
+  #channelCalls = {
+    acknowledge: (/** @type {number} */ channel) => this.#acknowledge(channel),
+    adopt: (/** @type {number} */ channel, /** @type {number} */ fd) =>
+      this.#sinks.has(channel) && this.#native.adopt(channel, fd),
+    detach: (/** @type {number} */ channel) => {
+      if (!this.#dropSink(channel)) return;
+      this.#native.detach(channel);
+      this.#reactor.settle();
+    },
+  };
 
   /** @param {number} channel */
   #acknowledge(channel) {

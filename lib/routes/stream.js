@@ -1,7 +1,7 @@
 /**
  * `GET /v1/stream?job_id=`: one job's events, resumable by `Last-Event-ID`.
  */
-import { NodeEgress, writeStreamHead } from '../egress.js';
+import { ResponseEgress, writeStreamHead } from '../egress.js';
 import { badRequest, jobNotFound } from '../http-errors.js';
 import { kInternals } from '../symbols.js';
 import { principalOf } from '../auth.js';
@@ -47,10 +47,10 @@ export function turnedAway(gateway, res) {
  * @param {{fanIn?: boolean}} [options]
  */
 export function openStream(gateway, res, members, options) {
-  const { hub, metrics } = gateway[kInternals];
+  const { hub, metrics, options: { egress } } = gateway[kInternals];
   metrics.openStreams.inc();
   res.once('close', () => metrics.openStreams.dec());
-  new NodeEgress(res).connect(hub, members, options);
+  new ResponseEgress(res, { native: egress === 'auto' }).connect(hub, members, options);
 }
 
 /**

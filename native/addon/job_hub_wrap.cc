@@ -1,52 +1,9 @@
 #include "addon/job_hub_wrap.h"
 
 #include "addon/arguments.h"
+#include "addon/lane_hub.h"
 
 namespace sluice {
-
-class LaneHub final : public Machine, public HubObserver {
- public:
-  LaneHub(HubOptions options, std::shared_ptr<EventLane> lane, double machine_id)
-      : hub(options, *this), lane_(std::move(lane)), machine_id_(machine_id) {}
-
-  JobHub hub;
-
-  [[nodiscard]] Nanos next_deadline() const override { return hub.next_deadline(); }
-  void advance(Nanos now) override { hub.advance(now); }
-
-  void on_window(JobHandle job, std::uint64_t tokens) override {
-    push(EventKind::kJobWindow, job, static_cast<double>(tokens));
-  }
-  void on_ended(JobHandle job, std::string state) override {
-    push(EventKind::kJobEnded, job, std::move(state));
-  }
-  void on_purged(JobHandle job) override { push(EventKind::kJobPurged, job, {}); }
-  void on_channel_open(ChannelHandle channel, bool finished) override {
-    push(EventKind::kChannelOpen, channel, finished ? 1.0 : 0.0);
-  }
-  void on_batch(ChannelHandle channel, Channel::Batch batch) override {
-    if (batch.events.empty()) {
-      push(EventKind::kChannelFrames, channel, LaneBytes{std::move(batch.frames)});
-    } else {
-      push(EventKind::kChannelEvents, channel, std::move(batch.events));
-    }
-  }
-  void on_channel_end(ChannelHandle channel, std::string_view reason) override {
-    push(EventKind::kChannelEnd, channel, std::string(reason));
-  }
-
-  void reply(double request, std::string state) {
-    lane_->push(EventKind::kReply, machine_id_, request, std::move(state));
-  }
-
- private:
-  void push(EventKind kind, std::uint64_t handle, LaneValue value) {
-    lane_->push(kind, machine_id_, static_cast<double>(handle), std::move(value));
-  }
-
-  std::shared_ptr<EventLane> lane_;
-  double machine_id_;
-};
 
 namespace {
 
@@ -83,6 +40,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          InstanceMethod<&JobHubWrap::purge>("purge"),
                          InstanceMethod<&JobHubWrap::state>("state"),
                          InstanceMethod<&JobHubWrap::attach>("attach"),
+                         InstanceMethod<&JobHubWrap::adopt>("adopt"),
                          InstanceMethod<&JobHubWrap::acknowledge>("acknowledge"),
                          InstanceMethod<&JobHubWrap::detach>("detach"),
                          InstanceMethod<&JobHubWrap::close>("close"),
@@ -103,7 +61,7 @@ JobHubWrap::JobHubWrap(const Napi::CallbackInfo& info)
   options.heartbeat = span("heartbeatMs");
   options.stall = span("stallMs");
   options.retry_ms = count_from(info.Env(), given("retryMs"));
-  hub_ = std::make_shared<LaneHub>(options, reactor_->lane, machine_id);
+  hub_ = std::make_shared<LaneHub>(options, reactor_->lane, machine_id, reactor_->reactor.get());
   reactor_->executor().post(
       [executor = &reactor_->executor(), hub = hub_](Nanos) { executor->add(hub); });
 }
@@ -196,6 +154,19 @@ void JobHubWrap::attach(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value JobHubWrap::adopt(const Napi::CallbackInfo& info) {
+  const int fd = static_cast<int>(number_from(info.Env(), info[1]));
+  UniqueFd copy = hub_ && reactor_->reactor ? UniqueFd::duplicate_of(fd) : UniqueFd();
+  const bool adopted = copy.valid();
+  if (adopted) {
+    // Commands are copyable, descriptors are not.
+    auto owned = std::make_shared<UniqueFd>(std::move(copy));
+    reactor_->executor().post([hub = hub_, channel = count_from(info.Env(), info[0]),
+                               owned](Nanos now) { hub->adopt(channel, std::move(*owned), now); });
+  }
+  return Napi::Boolean::New(info.Env(), adopted);
+}
+
 void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {
   if (!hub_) return;
   std::vector<ChannelHandle> channels;
@@ -210,7 +181,7 @@ void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {
 void JobHubWrap::detach(const Napi::CallbackInfo& info) {
   if (!hub_) return;
   reactor_->executor().post([hub = hub_, channel = count_from(info.Env(), info[0])](Nanos now) {
-    hub->hub.detach(channel, now);
+    hub->detach(channel, now);
   });
 }
 

@@ -15,7 +15,6 @@
 
 namespace sluice {
 
-/// A hub and its observer, which turns what happens into lane events.
 class LaneHub;
 
 class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap> {
@@ -34,6 +33,7 @@ class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap> {
   void purge(const Napi::CallbackInfo& info);
   void state(const Napi::CallbackInfo& info);
   void attach(const Napi::CallbackInfo& info);
+  Napi::Value adopt(const Napi::CallbackInfo& info);
   void acknowledge(const Napi::CallbackInfo& info);
   void detach(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);

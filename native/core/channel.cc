@@ -22,6 +22,7 @@ Channel::Channel(ChannelHandle handle, Mode mode, bool fan_in, std::uint64_t ret
       fan_in_(fan_in),
       retry_ms_(retry_ms),
       limits_(limits),
+      under_way_(mode == Mode::kFrames),
       quiet_since_(now) {}
 
 void Channel::add(Job& job, std::string_view cursor) {
@@ -36,7 +37,14 @@ void Channel::remove(const Job& job) {
 
 bool Channel::finished() const {
   return std::all_of(members_.begin(), members_.end(), [](const Member& member) {
-    return !member.gap_due && member.job->log.at_end(member.next);
+    return !member.gap_due && member.job->log.at_end(member.acknowledged);
+  });
+}
+
+bool Channel::has_news() const {
+  if (!opened_ && mode_ == Mode::kFrames) return true;
+  return std::any_of(members_.begin(), members_.end(), [](const Member& member) {
+    return member.gap_due || !member.job->log.is_latest(member.next);
   });
 }
 

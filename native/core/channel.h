@@ -33,6 +33,8 @@ class Channel {
     Nanos stall;
   };
 
+  /// A frames channel is held until its first `acknowledge`: the reader says when the head of its
+  /// response has left.
   /// @param retry_ms announced in the first batch of a frames channel.
   Channel(ChannelHandle handle, Mode mode, bool fan_in, std::uint64_t retry_ms, Limits limits,
           Nanos now);
@@ -47,9 +49,15 @@ class Channel {
   /// The reader has dealt with the batch under way (its bytes are in the socket).
   void acknowledge(Nanos now);
 
-  /// Every job's terminal event has been taken. True of a channel that was just made: its cursors
-  /// were at the end already.
+  /// The reader has dealt with a part of it.
+  void progress(Nanos now) { quiet_since_ = now; }
+
+  /// Every job's terminal event has been taken and dealt with. True of a channel that was just made
+  /// when its cursors were at the end already.
   [[nodiscard]] bool finished() const;
+
+  /// Whether there is something to take.
+  [[nodiscard]] bool has_news() const;
 
   /// When to look again: the heartbeat, or the end of the reader's patience allowance.
   [[nodiscard]] Nanos next_deadline() const;
@@ -88,7 +96,7 @@ class Channel {
   std::size_t first_ = 0;  // whose turn it is to be served first
   std::string data_;       // scratch: one event's JSON
   bool opened_ = false;
-  bool under_way_ = false;
+  bool under_way_;
   Nanos quiet_since_;  // of the last batch taken or acknowledged
 };
 

@@ -174,8 +174,16 @@ void JobHub::acknowledge(ChannelHandle handle, Nanos now) {
   Channel* const channel = find_channel(handle);
   if (channel == nullptr) return;
   channel->acknowledge(now);
+  if (channel->finished()) {
+    close(handle, "finished", now);
+    return;
+  }
   for (Job* job : channel->jobs()) touch_window(*job);
-  touch(*channel);
+  if (channel->has_news()) touch(*channel);
+}
+
+void JobHub::progress(ChannelHandle handle, Nanos now) {
+  if (Channel* const channel = find_channel(handle)) channel->progress(now);
 }
 
 void JobHub::detach(ChannelHandle handle, Nanos now) {
@@ -222,9 +230,7 @@ void JobHub::run_channel_timers(Channel& channel, Nanos now) {
 
 void JobHub::flush(Channel& channel, Nanos now) {
   Channel::Batch batch = channel.take(now);
-  if (batch.empty()) return;
-  observer_.on_batch(channel.handle(), std::move(batch));
-  if (channel.finished()) close(channel.handle(), "finished", now);
+  if (!batch.empty()) observer_.on_batch(channel.handle(), std::move(batch));
 }
 
 // --- time

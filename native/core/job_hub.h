@@ -80,14 +80,18 @@ class JobHub final : public Machine {
   /// "purged".
   void attach(ChannelHandle handle, Channel::Mode mode, bool fan_in,
               const std::vector<Cursor>& cursors, Nanos now);
-  /// The reader has dealt with the batch it was given.
+  /// The reader has dealt with the batch it was given. A frames channel is given its first one
+  /// after a first such call.
   void acknowledge(ChannelHandle handle, Nanos now);
+  /// The reader has dealt with a part of it: it is not stalled.
+  void progress(ChannelHandle handle, Nanos now);
   /// The reader is gone.
   void detach(ChannelHandle handle, Nanos now);
 
   [[nodiscard]] Nanos next_deadline() const override;
   void advance(Nanos now) override;
 
+  [[nodiscard]] bool has_channel(ChannelHandle handle) const { return channels_.contains(handle); }
   [[nodiscard]] std::size_t job_count() const { return jobs_.size(); }
   [[nodiscard]] std::size_t channel_count() const { return channels_.size(); }
 

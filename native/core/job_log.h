@@ -99,6 +99,11 @@ class JobLog {
   /// The event at a position that `resolve` or `catch_up` gave; kNone when there is none yet.
   [[nodiscard]] Event read(Position position) const;
 
+  /// Whether there is nothing to read at `position`, for now or for ever.
+  [[nodiscard]] bool is_latest(Position position) const {
+    return position.attempt == attempt_ && position.next_seq > latest().seq;
+  }
+
   /// Whether a reader at `position` has had the terminal event.
   [[nodiscard]] bool at_end(Position position) const;
 

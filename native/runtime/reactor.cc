@@ -64,9 +64,7 @@ void Reactor::stop() {
 
 void Reactor::run() {
   uv_run(&loop_, UV_RUN_DEFAULT);
-  // The machines die on the thread that they lived on; what was posted too late dies with them.
-  machines_ = MachineSet{};
-  std::vector<Command> dropped;
+  std::vector<Command> dropped;  // what was posted too late
   const std::lock_guard lock(mutex_);
   dropped.swap(incoming_);
 }
@@ -84,6 +82,9 @@ void Reactor::drain() {
   }
   running_.clear();
   if (stop_requested_) {
+    // The machines die on the thread that they lived on, while the loop still turns: it has to
+    // let go of their handles.
+    machines_ = MachineSet{};
     const std::lock_guard lock(mutex_);
     stopped_ = true;
     wake_.reset();
@@ -91,6 +92,11 @@ void Reactor::drain() {
     return;
   }
   machines_.advance(time);
+  arm();
+}
+
+void Reactor::turn() {
+  machines_.advance(now());
   arm();
 }
 
@@ -106,12 +112,7 @@ void Reactor::arm() {
   const Nanos wait = deadline - now();
   const Nanos wait_ms = wait <= 0 ? 0 : (wait + kMillisecond - 1) / kMillisecond;
   uv_timer_start(
-      timer_.get(),
-      [](uv_timer_t* handle) {
-        auto* self = static_cast<Reactor*>(handle->data);
-        self->machines_.advance(now());
-        self->arm();
-      },
+      timer_.get(), [](uv_timer_t* handle) { static_cast<Reactor*>(handle->data)->turn(); },
       static_cast<std::uint64_t>(wait_ms), 0);
 }
 

@@ -30,6 +30,13 @@ class Reactor final : public Executor {
   void add(std::shared_ptr<Machine> machine) override;
   void remove(const Machine* machine) override;
 
+  /// The loop, for handles of machines that live here. Reactor's thread only.
+  [[nodiscard]] uv_loop_t* loop() { return &loop_; }
+
+  /// Advances the machines and sets the timer anew: for a machine whose handle has fired. Reactor's
+  /// thread only, from a libuv callback.
+  void turn();
+
   /// Stops and joins. Idempotent; must not be called from the reactor's own thread.
   void stop();
 

@@ -50,6 +50,8 @@ class JobHubTest : public testing::Test {
   void attach(ChannelHandle channel, JobHandle job, const std::string& cursor = "",
               Channel::Mode mode = Channel::Mode::kFrames) {
     hub_.attach(channel, mode, false, {{job, cursor}}, now_);
+    // The head of the response has left.
+    if (mode == Channel::Mode::kFrames) hub_.acknowledge(channel, now_);
     settle();
   }
 
@@ -114,6 +116,44 @@ TEST_F(JobHubTest, FramesAreThoseOfTheContract) {
             "\"tokens\":2,\"tokens_per_second\":1.000}}\n\n");
   EXPECT_EQ(rec_.closed[9], "finished");
   EXPECT_EQ(hub_.channel_count(), 0u);
+}
+
+TEST_F(JobHubTest, AFramesChannelIsHeldUntilTheHeadOfItsResponseHasLeft) {
+  create(1);
+  append(1, 1);
+  hub_.attach(9, Channel::Mode::kFrames, false, {{1, ""}}, now_);
+  settle();
+  EXPECT_EQ(rec_.opened.count(9), 1u);
+  EXPECT_EQ(rec_.frames[9], "");
+  hub_.acknowledge(9, now_);
+  settle();
+  EXPECT_TRUE(rec_.frames[9].starts_with("retry: 2000\n\nid: 1-1\n"));
+}
+
+TEST_F(JobHubTest, AChannelIsFinishedWhenItsTerminalEventHasBeenTaken) {
+  create(1);
+  attach(9, 1);
+  hub_.finish(1, complete(), now_);
+  settle();
+  hub_.acknowledge(9, now_);
+  settle();
+  EXPECT_NE(rec_.frames[9].find("job_complete"), std::string::npos);
+  EXPECT_EQ(rec_.closed.count(9), 0u);
+  hub_.acknowledge(9, now_);
+  settle();
+  EXPECT_EQ(rec_.closed[9], "finished");
+}
+
+TEST_F(JobHubTest, AReaderThatIsSlowButAliveIsNotCut) {
+  create(1);
+  attach(9, 1);
+  for (int i = 0; i < 6; ++i) {
+    pass(9 * kSecond);
+    hub_.progress(9, now_);
+  }
+  EXPECT_EQ(rec_.closed.count(9), 0u);
+  pass(10 * kSecond);
+  EXPECT_EQ(rec_.closed[9], "stalled");
 }
 
 TEST_F(JobHubTest, TokensThatArriveWhileTheReaderIsBusyLeaveTogether) {
@@ -251,6 +291,7 @@ TEST_F(JobHubTest, HeartbeatsMayBeMoreFrequentThanTheStallLimit) {
   JobHub hub(options, recorder);
   hub.create(1, {.job_id = "job_1"}, 0);
   hub.attach(9, Channel::Mode::kFrames, false, {{1, ""}}, 0);
+  hub.acknowledge(9, 0);
   hub.advance(0);
   for (Nanos now = 0; now <= 90 * kMillisecond; now += kMillisecond) {
     hub.acknowledge(9, now);

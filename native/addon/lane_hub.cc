@@ -1,0 +1,110 @@
+#include "addon/lane_hub.h"
+
+#include <utility>
+
+namespace sluice {
+
+LaneHub::LaneHub(HubOptions options, std::shared_ptr<EventLane> lane, double machine_id,
+                 Reactor* reactor)
+    : hub(options, *this), lane_(std::move(lane)), machine_id_(machine_id), reactor_(reactor) {}
+
+void LaneHub::adopt(ChannelHandle channel, UniqueFd fd, Nanos now) {
+  if (reactor_ == nullptr || !hub.has_channel(channel)) return;  // it ended in the meantime
+  sockets_.insert_or_assign(
+      channel, std::make_unique<SocketEgress>(reactor_->loop(), std::move(fd), channel, *this));
+  hub.acknowledge(channel, now);
+}
+
+void LaneHub::detach(ChannelHandle channel, Nanos now) {
+  sockets_.erase(channel);
+  hub.detach(channel, now);
+}
+
+void LaneHub::reply(double request, std::string state) {
+  lane_->push(EventKind::kReply, machine_id_, request, std::move(state));
+}
+
+Nanos LaneHub::next_deadline() const {
+  return taken_.empty() && gone_.empty() ? hub.next_deadline() : 0;
+}
+
+void LaneHub::advance(Nanos now) {
+  // A batch that its socket took at once makes room for the next one in the same turn: a reader
+  // that catches up is served until its socket is full, with no wait in between.
+  do {
+    for (const ChannelHandle channel : std::exchange(gone_, {})) {
+      if (sockets_.erase(channel) == 0) continue;
+      hub.detach(channel, now);
+      push(EventKind::kChannelEnd, channel, std::string("gone"));
+    }
+    for (const ChannelHandle channel : std::exchange(taken_, {})) hub.acknowledge(channel, now);
+    if (hub.next_deadline() <= now) hub.advance(now);
+  } while (!taken_.empty() || !gone_.empty());
+}
+
+// --- what the hub says
+
+void LaneHub::on_window(JobHandle job, std::uint64_t tokens) {
+  push(EventKind::kJobWindow, job, static_cast<double>(tokens));
+}
+
+void LaneHub::on_ended(JobHandle job, std::string state) {
+  push(EventKind::kJobEnded, job, std::move(state));
+}
+
+void LaneHub::on_purged(JobHandle job) {
+  push(EventKind::kJobPurged, job, {});
+}
+
+void LaneHub::on_channel_open(ChannelHandle channel, bool finished) {
+  push(EventKind::kChannelOpen, channel, finished ? 1.0 : 0.0);
+}
+
+void LaneHub::on_batch(ChannelHandle channel, Channel::Batch batch) {
+  const auto socket = sockets_.find(channel);
+  if (socket == sockets_.end()) {
+    if (batch.events.empty()) {
+      push(EventKind::kChannelFrames, channel, LaneBytes{std::move(batch.frames)});
+    } else {
+      push(EventKind::kChannelEvents, channel, std::move(batch.events));
+    }
+    return;
+  }
+  switch (socket->second->send(batch.frames)) {
+    case SocketEgress::Sent::kAll:
+      taken_.push_back(channel);
+      break;
+    case SocketEgress::Sent::kPending:
+      break;
+    case SocketEgress::Sent::kGone:
+      gone_.push_back(channel);
+      break;
+  }
+}
+
+void LaneHub::on_channel_end(ChannelHandle channel, std::string_view reason) {
+  sockets_.erase(channel);
+  push(EventKind::kChannelEnd, channel, std::string(reason));
+}
+
+// --- what the sockets say
+
+void LaneHub::on_drained(SocketEgress& egress) {
+  taken_.push_back(egress.id());
+  reactor_->turn();
+}
+
+void LaneHub::on_progress(SocketEgress& egress) {
+  hub.progress(egress.id(), Reactor::now());
+}
+
+void LaneHub::on_gone(SocketEgress& egress) {
+  gone_.push_back(egress.id());
+  reactor_->turn();
+}
+
+void LaneHub::push(EventKind kind, std::uint64_t handle, LaneValue value) {
+  lane_->push(kind, machine_id_, static_cast<double>(handle), std::move(value));
+}
+
+}  // namespace sluice

@@ -1,0 +1,62 @@
+// A hub with its two ways out: the event lane to JavaScript, and sockets that the reactor writes.
+//
+// A Machine of its executor; that thread alone calls it. Ends with its executor, or when it is
+// removed from it: sockets are let go of on the thread that wrote to them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "addon/event_lane.h"
+#include "core/job_hub.h"
+#include "runtime/reactor.h"
+#include "runtime/socket_egress.h"
+
+namespace sluice {
+
+class LaneHub final : public Machine, public HubObserver, public SocketEgress::Owner {
+ public:
+  /// @param reactor nullptr under a manual clock: then there are no sockets.
+  LaneHub(HubOptions options, std::shared_ptr<EventLane> lane, double machine_id, Reactor* reactor);
+
+  JobHub hub;
+
+  /// From now on the channel's frames go to `fd`, a duplicate of the response's descriptor. Lets
+  /// the channel begin.
+  void adopt(ChannelHandle channel, UniqueFd fd, Nanos now);
+
+  /// The reader is gone; its descriptor is closed.
+  void detach(ChannelHandle channel, Nanos now);
+
+  /// Sends a state to whoever asked for it.
+  void reply(double request, std::string state);
+
+  [[nodiscard]] Nanos next_deadline() const override;
+  void advance(Nanos now) override;
+
+ private:
+  void on_window(JobHandle job, std::uint64_t tokens) override;
+  void on_ended(JobHandle job, std::string state) override;
+  void on_purged(JobHandle job) override;
+  void on_channel_open(ChannelHandle channel, bool finished) override;
+  void on_batch(ChannelHandle channel, Channel::Batch batch) override;
+  void on_channel_end(ChannelHandle channel, std::string_view reason) override;
+
+  void on_drained(SocketEgress& egress) override;
+  void on_progress(SocketEgress& egress) override;
+  void on_gone(SocketEgress& egress) override;
+
+  void push(EventKind kind, std::uint64_t handle, LaneValue value);
+
+  std::shared_ptr<EventLane> lane_;
+  double machine_id_;
+  Reactor* reactor_;
+  std::unordered_map<ChannelHandle, std::unique_ptr<SocketEgress>> sockets_;
+  // The hub is not called from within its own callbacks; these wait for `advance`.
+  std::vector<ChannelHandle> taken_;  // batches that are in their sockets
+  std::vector<ChannelHandle> gone_;   // sockets that are dead
+};
+
+}  // namespace sluice
