@@ -94,15 +94,16 @@ export class ResponseEgress {
     else this.#begin();
   }
 
-  /** The head is with Node; the body follows as soon as it is with the kernel. */
+  /** The head is with Node; the body follows as soon as that is with the kernel. */
   #begin() {
+    if (this.#gone) return;
     const { socket } = this.#res;
-    if (this.#native && socket !== null && socket.writableLength > 0) {
-      socket.once('drain', () => this.#begin());
+    const fd = this.#native ? plainDescriptor(this.#res) : -1;
+    if (fd >= 0 && socket !== null && socket.writableLength > 0) {
+      // 'drain' comes only after a write that was refused; an empty write ends after all others.
+      socket.write('', () => this.#begin());
       return;
     }
-    if (this.#gone) return;
-    const fd = this.#native ? plainDescriptor(this.#res) : -1;
     if (fd < 0 || !this.#channel?.adopt(fd)) this.#channel?.acknowledge();
   }
 

@@ -2,6 +2,7 @@
  * A job's stream as an async iterable: what `gateway.stream()` gives. Main thread.
  */
 import { SluiceError, abortReason } from './errors.js';
+import { whenAborted } from './abort-listeners.js';
 
 /**
  * @typedef {object} StreamEvent
@@ -98,8 +99,7 @@ export async function* streamEvents(hub, { handle }, { lastEventId = '', signal 
   if (signal?.aborted) throw abortReason(signal);
   let cursor = lastEventId;
   let reader = new EventReader(hub, { handle, cursor });
-  const onAbort = () => reader.wake();
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const forget = whenAborted(signal, () => reader.wake());
   try {
     for (;;) {
       if (signal?.aborted) throw abortReason(signal);
@@ -120,7 +120,7 @@ export async function* streamEvents(hub, { handle }, { lastEventId = '', signal 
       }
     }
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    forget();
     reader.detach();
   }
 }

@@ -47,7 +47,11 @@ export function turnedAway(gateway, res) {
  * @param {{fanIn?: boolean}} [options]
  */
 export function openStream(gateway, res, members, options) {
-  const { hub, metrics, options: { egress } } = gateway[kInternals];
+  const {
+    hub,
+    metrics,
+    options: { egress },
+  } = gateway[kInternals];
   metrics.openStreams.inc();
   res.once('close', () => metrics.openStreams.dec());
   new ResponseEgress(res, { native: egress === 'auto' }).connect(hub, members, options);

@@ -1,0 +1,181 @@
+/**
+ * Who writes to the socket: the reactor where it can, Node where it must.
+ */
+import { afterEach, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import express from 'express';
+import { createGateway } from '../../lib/index.js';
+import { listProvider, until } from '../fixtures/script-provider.js';
+import { openStream, postJob, readStream } from '../fixtures/sse-client.js';
+
+const cleanups = [];
+afterEach(async () => {
+  while (cleanups.length > 0) await cleanups.pop()();
+});
+
+const words = Array.from({ length: 200 }, (_, i) => `word-${i} `);
+
+/** An app around a gateway, which tells how much Node itself wrote to each stream's socket. */
+async function startApp(options, { middleware, create = (app) => http.createServer(app) } = {}) {
+  const gateway = createGateway({ provider: listProvider(words), logger: false, ...options });
+  const written = [];
+  const app = express();
+  if (middleware) app.use(middleware);
+  app.use((req, res, next) => {
+    if (req.path === '/v1/stream') {
+      const before = req.socket.bytesWritten;
+      res.on('finish', () => written.push(req.socket.bytesWritten - before));
+    }
+    next();
+  });
+  app.use(gateway.router());
+  const server = create(app);
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(async () => {
+    await gateway.close({ drainMs: 0 });
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return { base: `http://127.0.0.1:${server.address().port}`, written, gateway };
+}
+
+async function streamed(app) {
+  const { body: job } = await postJob(app.base, { prompt: 'hi' });
+  const stream = await readStream(app.base + job.stream_url);
+  expect(stream.text).toBe(words.join(''));
+  await until(() => app.written.length === 1, 'the response to finish');
+  return { body: Buffer.byteLength(stream.raw), byNode: app.written[0] };
+}
+
+test('on a plain socket the reactor writes the body, Node only head and end', async () => {
+  const { body, byNode } = await streamed(await startApp({}));
+  expect(body).toBeGreaterThan(10_000);
+  expect(byNode).toBeLessThan(1000);
+});
+
+test('egress: "node" sends everything through Node', async () => {
+  const { body, byNode } = await streamed(await startApp({ egress: 'node' }));
+  expect(byNode).toBeGreaterThan(body);
+});
+
+test('a middleware that wraps the response sees the body', async () => {
+  const seen = [];
+  const app = await startApp(
+    {},
+    {
+      middleware: (_req, res, next) => {
+        const write = res.write;
+        res.write = (chunk, ...rest) => {
+          seen.push(Buffer.from(chunk).toString());
+          return write.call(res, chunk, ...rest);
+        };
+        next();
+      },
+    },
+  );
+  await streamed(app);
+  expect(seen.join('')).toContain('word-199');
+});
+
+test('TLS goes through Node, encrypted', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-tls-'));
+  cleanups.push(() => rmSync(folder, { recursive: true }));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const request = `req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout ${key}`;
+  execFileSync('openssl', [...request.split(' '), '-out', cert], { stdio: 'ignore' });
+  const tls = { key: readFileSync(key), cert: readFileSync(cert) };
+  const { base, gateway } = await startApp({}, { create: (app) => https.createServer(tls, app) });
+  const job = await gateway.submit({ prompt: 'hi' });
+  const text = await new Promise((resolve, reject) => {
+    const url = `${base.replace('http:', 'https:')}${job.streamUrl}`;
+    https
+      .get(url, { ca: tls.cert, servername: 'localhost' }, (response) => {
+        let raw = '';
+        response.setEncoding('utf8').on('data', (chunk) => (raw += chunk));
+        response.on('end', () => resolve(raw));
+      })
+      .on('error', reject);
+  });
+  expect(text).toContain('word-199');
+  expect(text).toContain('job_complete');
+});
+
+test('an HTTP/1.0 client, which knows no chunks, gets plain frames and the end of the connection', async () => {
+  const { base, gateway } = await startApp({});
+  const job = await gateway.submit({ prompt: 'hi' });
+  const raw = await new Promise((resolve, reject) => {
+    const socket = net.connect(Number(new URL(base).port), '127.0.0.1');
+    let text = '';
+    socket.setEncoding('utf8').on('data', (chunk) => (text += chunk));
+    socket.on('end', () => resolve(text)).on('error', reject);
+    socket.write(`GET ${job.streamUrl} HTTP/1.0\r\n\r\n`);
+  });
+  expect(raw).toContain('\r\n\r\nretry: 2000\n\nid: 1-1\n');
+  expect(raw).toContain('job_complete');
+});
+
+test('a pipelined request waits its turn', async () => {
+  const { base, gateway } = await startApp({});
+  const job = await gateway.submit({ prompt: 'hi' });
+  const raw = await new Promise((resolve, reject) => {
+    const socket = net.connect(Number(new URL(base).port), '127.0.0.1');
+    let text = '';
+    socket.setEncoding('utf8').on('data', (chunk) => {
+      text += chunk;
+      if (text.split('job_complete').length === 3 && text.endsWith('0\r\n\r\n')) {
+        socket.destroy();
+        resolve(text);
+      }
+    });
+    socket.on('error', reject);
+    const get = `GET ${job.streamUrl} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    socket.write(get + get);
+  });
+  const [, first, second] = raw.split('HTTP/1.1 200 OK');
+  expect(first.split('id: 1-').length).toBe(202);
+  expect(second.split('id: 1-').length).toBe(202);
+});
+
+/** How many sockets this process has open. */
+function openSockets() {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
+    } catch {
+      return false; // closed since it was listed
+    }
+  }).length;
+}
+
+test('every descriptor is closed, however its stream ended', async () => {
+  const { base, gateway } = await startApp({
+    provider: async function* tokens(_request, { signal }) {
+      for (let i = 0; i < 50 && !signal.aborted; i += 1) {
+        yield 'token ';
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+    },
+    maxInFlightBatches: 100,
+    incomingCapacity: 1000,
+  });
+  const before = openSockets();
+  const one = async (i) => {
+    const job = await gateway.submit({ prompt: 'hi' });
+    const stream = openStream(base + job.streamUrl, { agent: false });
+    await stream.opened;
+    if (i % 4 === 0) stream.close();
+    else if (i % 4 === 1) await gateway.cancel(job.id);
+    else if (i % 4 === 2) stream.response.socket.resetAndDestroy();
+    await stream.done;
+  };
+  for (let round = 0; round < 10; round += 1) {
+    await Promise.all(Array.from({ length: 40 }, (_, i) => one(i)));
+  }
+  await until(() => openSockets() <= before, 'descriptors to be closed');
+});

@@ -1,0 +1,129 @@
+// SocketEgress over real socket pairs on a real loop: chunk framing, a full kernel, a dead peer,
+// and descriptors that are closed exactly once.
+#include "runtime/socket_egress.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+#include <string>
+
+namespace sluice {
+namespace {
+
+class SocketEgressTest : public testing::Test, public SocketEgress::Owner {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(uv_loop_init(&loop_), 0);
+    std::array<int, 2> pair{};
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair.data()), 0);
+    ours_ = UniqueFd(pair[0]);
+    theirs_ = UniqueFd(pair[1]);
+    const int small = 4096;
+    setsockopt(ours_.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    raw_ = ours_.get();
+    egress_ = std::make_unique<SocketEgress>(&loop_, std::move(ours_), 7, *this);
+  }
+
+  void TearDown() override {
+    egress_.reset();
+    uv_run(&loop_, UV_RUN_DEFAULT);
+    EXPECT_EQ(uv_loop_close(&loop_), 0) << "a handle was left on the loop";
+    EXPECT_EQ(fcntl(raw_, F_GETFD), -1) << "the descriptor was left open";
+  }
+
+  // What the peer can read right now.
+  std::string received() {
+    std::string all;
+    std::array<char, 4096> buffer{};
+    for (ssize_t n = 0; (n = read(theirs_.get(), buffer.data(), buffer.size())) > 0;) {
+      all.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+    return all;
+  }
+
+  void on_drained(SocketEgress& egress) override {
+    EXPECT_EQ(egress.id(), 7u);
+    ++drained_;
+  }
+  void on_progress(SocketEgress& /*egress*/) override { ++progress_; }
+  void on_gone(SocketEgress& /*egress*/) override {
+    ++gone_;
+    egress_.reset();  // what an owner does
+  }
+
+  uv_loop_t loop_{};
+  UniqueFd ours_;
+  UniqueFd theirs_;
+  int raw_ = -1;
+  std::unique_ptr<SocketEgress> egress_;
+  int drained_ = 0;
+  int progress_ = 0;
+  int gone_ = 0;
+};
+
+TEST_F(SocketEgressTest, SendsEachBatchAsOneChunk) {
+  EXPECT_EQ(egress_->send("hello"), SocketEgress::Sent::kAll);
+  EXPECT_EQ(egress_->send(std::string(26, 'x')), SocketEgress::Sent::kAll);
+  EXPECT_EQ(received(), "5\r\nhello\r\n1a\r\n" + std::string(26, 'x') + "\r\n");
+}
+
+TEST_F(SocketEgressTest, KeepsWhatAFullKernelDoesNotTakeAndSendsItLater) {
+  std::string body;
+  for (int i = 0; body.size() < 200'000; ++i) body += std::to_string(i) + ",";
+  ASSERT_EQ(egress_->send(body), SocketEgress::Sent::kPending);
+  std::string all;
+  while (drained_ == 0) {
+    all += received();
+    uv_run(&loop_, UV_RUN_NOWAIT);
+  }
+  all += received();
+  EXPECT_GT(progress_, 0) << "a slow reader is seen to be alive";
+  const std::string size = all.substr(0, all.find('\r'));
+  EXPECT_EQ(std::stoul(size, nullptr, 16), body.size());
+  EXPECT_EQ(all, size + "\r\n" + body + "\r\n");
+  EXPECT_EQ(egress_->send("next"), SocketEgress::Sent::kAll);
+  EXPECT_EQ(received(), "4\r\nnext\r\n");
+}
+
+TEST_F(SocketEgressTest, ADeadPeerIsAnAnswerNotASignal) {
+  theirs_ = UniqueFd();
+  EXPECT_EQ(egress_->send("hello"), SocketEgress::Sent::kGone);
+}
+
+TEST_F(SocketEgressTest, APeerThatDiesWhileAWriteIsPendingIsReported) {
+  ASSERT_EQ(egress_->send(std::string(200'000, 'x')), SocketEgress::Sent::kPending);
+  theirs_ = UniqueFd();
+  while (gone_ == 0) uv_run(&loop_, UV_RUN_ONCE);
+  EXPECT_EQ(drained_, 0);
+}
+
+TEST_F(SocketEgressTest, MayBeDestroyedWhileAWriteIsPending) {
+  ASSERT_EQ(egress_->send(std::string(200'000, 'x')), SocketEgress::Sent::kPending);
+  egress_.reset();
+  received();
+  uv_run(&loop_, UV_RUN_NOWAIT);
+  EXPECT_EQ(drained_ + gone_, 0);
+}
+
+TEST(UniqueFd, ClosesOnceAndMoves) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe(ends.data()), 0);
+  UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  UniqueFd copy = UniqueFd::duplicate_of(write_end.get());
+  EXPECT_TRUE(copy.valid());
+  EXPECT_NE(copy.get(), write_end.get());
+  EXPECT_NE(fcntl(copy.get(), F_GETFD) & FD_CLOEXEC, 0);
+  const int number = copy.get();
+  write_end = std::move(copy);
+  EXPECT_EQ(write_end.get(), number);
+  EXPECT_EQ(fcntl(ends[1], F_GETFD), -1) << "what was there is closed";
+  EXPECT_FALSE(UniqueFd::duplicate_of(-1).valid());
+}
+
+}  // namespace
+}  // namespace sluice
