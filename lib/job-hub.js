@@ -303,7 +303,8 @@ export class JobHub {
       members.map(({ handle }) => handle),
       members.map(({ cursor }) => cursor),
     );
-    this.#reactor.settle();
+    // Not before the caller has its channel: a sink acknowledges by it.
+    queueMicrotask(() => this.#reactor.settle());
     return new HubChannel(id, this.#channelCalls);
   }
 

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { setImmediate as turn } from 'node:timers/promises';
 import { ManualClock } from '../../lib/clock.js';
 import { JobHub } from '../../lib/job-hub.js';
 import { manualReactor, sharedReactor } from '../../lib/reactor.js';
@@ -176,6 +177,34 @@ describe('under a manual clock', () => {
       tokens: 2,
       tokens_per_second: 5,
     });
+  });
+
+  test('a sink has its channel before its first batch, and gets every batch it acknowledges', async () => {
+    const { hub } = createHub({ reactor: manualReactor(new ManualClock()) });
+    const handle = hub.create(job);
+    const frames = [];
+    const ended = new Promise((resolve) => {
+      const channel = hub.openStream([{ handle, cursor: '' }], {
+        onOpen: () => channel.acknowledge(),
+        onFrames(batch) {
+          frames.push(String(batch));
+          channel.acknowledge();
+        },
+        onEnd: resolve,
+      });
+    });
+    await turn();
+    for (const text of ['a', 'b', 'c']) {
+      hub.append(handle, text);
+      await turn();
+    }
+    hub.finish(handle, stop);
+    expect(await ended).toBe('finished');
+    expect(frames.join('').match(/"token":"."/g)).toEqual([
+      '"token":"a"',
+      '"token":"b"',
+      '"token":"c"',
+    ]);
   });
 
   test('a consumer slower than the stall limit resumes by itself and loses nothing', async () => {
