@@ -83,25 +83,20 @@ class EventReader {
 }
 
 /**
- * Replays a job from `lastEventId` and goes on live until its terminal event. A consumer that is
- * slower than the stall limit lets the job go on without it and resumes where it was: it loses
- * nothing, it is told of a `gap` only if the log had to drop what it had not read.
- *
  * @param {import('./job-hub.js').JobHub} hub
  * @param {{handle: number}} record
- * @param {{lastEventId?: string, signal?: AbortSignal}} [options] `signal` ends the iteration by
- *   throwing its reason
+ * @param {{lastEventId?: string, signal?: AbortSignal} | undefined} options
+ * @param {{requested: boolean, wake: () => void}} leaving set and called when the consumer leaves
  * @returns {AsyncGenerator<StreamEvent, void, void>}
- * @throws {SluiceError} `ERR_STREAM_CLOSED` when the gateway closed, `ERR_JOB_NOT_FOUND` when the
- *   job was purged before its terminal event was read
  */
-export async function* streamEvents(hub, { handle }, { lastEventId = '', signal } = {}) {
+async function* readEvents(hub, { handle }, { lastEventId = '', signal } = {}, leaving) {
   if (signal?.aborted) throw abortReason(signal);
   let cursor = lastEventId;
   let reader = new EventReader(hub, { handle, cursor });
   const forget = whenAborted(signal, () => reader.wake());
   try {
     for (;;) {
+      if (leaving.requested) return;
       if (signal?.aborted) throw abortReason(signal);
       const event = reader.take();
       if (event !== undefined) {
@@ -123,4 +118,34 @@ export async function* streamEvents(hub, { handle }, { lastEventId = '', signal 
     forget();
     reader.detach();
   }
+}
+
+/**
+ * Replays a job from `lastEventId` and goes on live until its terminal event. A consumer that is
+ * slower than the stall limit lets the job go on without it and resumes where it was: it loses
+ * nothing, it is told of a `gap` only if the log had to drop what it had not read.
+ *
+ * @param {import('./job-hub.js').JobHub} hub
+ * @param {{handle: number}} record
+ * @param {{lastEventId?: string, signal?: AbortSignal}} [options] `signal` ends the iteration by
+ *   throwing its reason
+ * @returns {AsyncIterableIterator<StreamEvent>}
+ * @throws {SluiceError} `ERR_STREAM_CLOSED` when the gateway closed, `ERR_JOB_NOT_FOUND` when the
+ *   job was purged before its terminal event was read
+ */
+export function streamEvents(hub, record, options) {
+  const leaving = { requested: false, wake: () => {} };
+  const events = readEvents(hub, record, options, leaving);
+  return {
+    next: () => events.next(),
+    return: () => {
+      // A generator alone would first wait for the event that a pending next() waits for.
+      leaving.requested = true;
+      leaving.wake();
+      return events.return();
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }

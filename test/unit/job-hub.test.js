@@ -103,6 +103,16 @@ describe('in real time', () => {
     expect(hub.channelCount).toBe(0);
   });
 
+  test('return() ends a pending next(), and lets go of the job', async () => {
+    const { hub } = createHub();
+    const handle = hub.create(job);
+    const reader = streamEvents(hub, { handle });
+    const pending = reader.next();
+    expect(await reader.return()).toEqual({ done: true, value: undefined });
+    expect(await pending).toEqual({ done: true, value: undefined });
+    expect(hub.channelCount).toBe(0);
+  });
+
   test('closing releases readers, producers and snapshots', async () => {
     const { hub } = createHub({ streamCapacity: 1 });
     const handle = hub.create(job);
