@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ManualClock } from '../../lib/clock.js';
 import { JobHub } from '../../lib/job-hub.js';
 import { manualReactor, sharedReactor } from '../../lib/reactor.js';
@@ -203,10 +203,10 @@ describe('under a manual clock', () => {
         onEnd: resolve,
       });
     });
-    await turn();
+    await nextTurn();
     for (const text of ['a', 'b', 'c']) {
       hub.append(handle, text);
-      await turn();
+      await nextTurn();
     }
     hub.finish(handle, stop);
     expect(await ended).toBe('finished');
