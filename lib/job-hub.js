@@ -126,6 +126,10 @@ export class JobHub {
   #replies = new Map();
   /** @type {number[]} channels to acknowledge in one go */
   #acknowledged = [];
+  /** @type {number[]} jobs of the tokens on their way to the reactor */
+  #tokenJobs = [];
+  /** @type {string[]} those tokens */
+  #tokenTexts = [];
   #nextJob = 1;
   #nextChannel = 1;
   #nextRequest = 1;
@@ -208,6 +212,7 @@ export class JobHub {
 
   /** @param {number} handle the next attempt: readers are told to forget the text */
   retry(handle) {
+    this.#sendTokens();
     this.#native.retry(handle);
     this.#reactor.settle();
   }
@@ -222,8 +227,13 @@ export class JobHub {
     const flow = this.#flows.get(handle);
     if (flow === undefined) return false;
     flow.appended += 1;
-    this.#native.append(handle, text);
-    this.#reactor.settle();
+    this.#tokenTexts.push(text);
+    // One crossing and one wake-up for the tokens of all jobs in this turn of the event loop.
+    // Nothing overtakes them: every other command sends them first.
+    if (this.#tokenJobs.push(handle) === 1) {
+      if (this.#reactor.manual) this.#sendTokens();
+      else setImmediate(() => this.#sendTokens());
+    }
     return flow.appended < flow.window;
   }
 
@@ -254,12 +264,14 @@ export class JobHub {
    * @param {TerminalInput} terminal
    */
   finish(handle, terminal) {
+    this.#sendTokens();
     this.#native.finish(handle, terminal);
     this.#reactor.settle();
   }
 
   /** @param {number} handle forgotten at once, its readers cut */
   purge(handle) {
+    this.#sendTokens();
     this.#native.purge(handle);
     this.#reactor.settle();
   }
@@ -279,7 +291,8 @@ export class JobHub {
       const request = this.#nextRequest++;
       this.#replies.set(request, resolve);
       this.#reactor.ref();
-      this.#native.state(handle, text, request);
+      this.#sendTokens();
+    this.#native.state(handle, text, request);
       this.#reactor.settle();
     });
   }
@@ -296,6 +309,7 @@ export class JobHub {
     const id = this.#nextChannel++;
     this.#sinks.set(id, sink);
     this.#reactor.ref();
+    this.#sendTokens();
     this.#native.attach(
       id,
       sink.onFrames === undefined,
@@ -324,6 +338,16 @@ export class JobHub {
     this.#replies.clear();
     this.#reactor.unregister(this.#machineId);
     this.#native.close();
+  }
+
+  #sendTokens() {
+    if (this.#tokenJobs.length === 0 || this.#closed) return;
+    const jobs = this.#tokenJobs;
+    const texts = this.#tokenTexts;
+    this.#tokenJobs = [];
+    this.#tokenTexts = [];
+    this.#native.append(jobs, texts);
+    this.#reactor.settle();
   }
 
   /** What channels call back; one set for all. */

@@ -38,14 +38,14 @@ export class Reactor {
   /** @type {Map<number, MachineHandler>} */
   #machines = new Map();
   #refs = 0;
-  #manual;
   #settling = false;
 
   /** @param {import('./clock.js').ManualClock} [clock] absent: real time */
   constructor(clock) {
-    this.#manual = clock !== undefined;
+    /** Whether time is moved by hand; then everything happens within the call that causes it. */
+    this.manual = clock !== undefined;
     /** The native object, to be passed to the native classes' constructors. */
-    this.native = this.#manual
+    this.native = this.manual
       ? new native.Reactor()
       : new native.Reactor((/** @type {any[]} */ events) => this.#dispatch(events));
     clock?.[kSchedule]({
@@ -77,7 +77,7 @@ export class Reactor {
    * Real time: nothing, the lane wakes us by itself. To be called after every native call.
    */
   settle() {
-    if (!this.#manual || this.#settling) return;
+    if (!this.manual || this.#settling) return;
     this.#settling = true;
     try {
       for (;;) {

@@ -7,6 +7,11 @@ namespace sluice {
 
 namespace {
 
+struct Token {
+  JobHandle job;
+  std::string text;
+};
+
 Terminal terminal_from(napi_env env, napi_value given) {
   Terminal terminal;
   const std::string type = text_from(env, member_of(env, given, "type"));
@@ -108,9 +113,16 @@ void JobHubWrap::retry(const Napi::CallbackInfo& info) {
 
 void JobHubWrap::append(const Napi::CallbackInfo& info) {
   if (!hub_) return;
-  reactor_->executor().post(
-      [hub = hub_, job = count_from(info.Env(), info[0]),
-       text = text_from(info.Env(), info[1])](Nanos now) { hub->hub.append(job, text, now); });
+  const std::vector<napi_value> jobs = elements_of(info.Env(), info[0]);
+  const std::vector<napi_value> texts = elements_of(info.Env(), info[1]);
+  std::vector<Token> tokens;
+  tokens.reserve(jobs.size());
+  for (std::size_t i = 0; i < jobs.size() && i < texts.size(); ++i) {
+    tokens.push_back({count_from(info.Env(), jobs[i]), text_from(info.Env(), texts[i])});
+  }
+  reactor_->executor().post([hub = hub_, tokens = std::move(tokens)](Nanos now) {
+    for (const Token& token : tokens) hub->hub.append(token.job, token.text, now);
+  });
 }
 
 void JobHubWrap::finish(const Napi::CallbackInfo& info) {

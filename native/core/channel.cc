@@ -97,6 +97,10 @@ void Channel::take_from(Member& member, Batch& batch) {
     const JobLog::Event event = log.read(member.next);
     if (event.kind == JobLog::EventKind::kNone) return;
     ++member.next.next_seq;
+    if (mode_ == Mode::kFrames && !fan_in_) {
+      batch.frames.append(member.job->frame(event));
+      continue;
+    }
     data_.clear();
     member.job->append_event_data(data_, event);
     const std::string id = fan_in_ ? composite_id() : to_string(event.id);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/json_text.h"
+#include "core/sse_encoder.h"
 
 namespace sluice {
 
@@ -100,6 +101,19 @@ void Job::append_event_data(std::string& out, const JobLog::Event& event) const 
       break;
   }
   out.push_back('}');
+}
+
+std::string_view Job::frame(const JobLog::Event& event) {
+  // An id names one event for ever, so what was encoded under it stays true.
+  if (frame_id_ == event.id && !frame_.empty()) return frame_;
+  frame_id_ = event.id;
+  frame_.clear();
+  data_.clear();
+  append_event_data(data_, event);
+  const bool appended =
+      append_sse_event(frame_, to_string(event.id), event_type(*this, event.kind), data_);
+  (void)appended;  // ids and types are our own and are one line each
+  return frame_;
 }
 
 void Job::append_terminal_data(std::string& out) const {

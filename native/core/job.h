@@ -60,6 +60,10 @@ struct Job {
   /// Appends the data of an event of the log (`kToken`, `kRetry`, `kTerminal`) as JSON.
   void append_event_data(std::string& out, const JobLog::Event& event) const;
 
+  /// An event of the log as a whole SSE frame. The last one is kept: of many readers at the head of
+  /// the log only the first has it encoded. Valid until the next call.
+  [[nodiscard]] std::string_view frame(const JobLog::Event& event);
+
   /// Appends the data of a `gap`; `requested` is the client's cursor as it came, empty for none.
   void append_gap_data(std::string& out, std::string_view requested) const;
 
@@ -68,6 +72,10 @@ struct Job {
   void append_state(std::string& out, bool with_text, Nanos now) const;
 
  private:
+  std::string frame_;  // of frame_id_; empty before the first
+  std::string data_;   // scratch
+  EventId frame_id_;
+
   void append_terminal_data(std::string& out) const;
   void append_metrics(std::string& out, Nanos now) const;
 };
