@@ -275,26 +275,52 @@ export class JobRunner {
     });
   }
 
-  /** @param {Run} run */
-  async #pumpOne(run) {
-    const gate = new Gate();
-    run.whenDone(() => gate.open());
-    const { signal } = run.record.abort;
-    /** @type {AsyncIterator<string, ProviderEnd | undefined | void> | undefined} */
-    let iterator;
-    try {
-      iterator = start(this.#provider.generate?.(providerRequest(run.record), { signal }));
-      while (!run.done) {
-        const step = await gate.race(iterator.next());
-        if (step === undefined || run.done) break;
-        if (step.done) return run.complete(step.value || undefined);
-        const wait = run.push(step.value);
-        if (wait !== undefined) await wait;
+  /**
+   * Pulls one job's text. In plain callbacks: this runs once per token, and `await` would take
+   * several promises where one does.
+   * @param {Run} run
+   * @returns {Promise<void>} resolves when the provider has let go
+   */
+  #pumpOne(run) {
+    return new Promise((resolve) => {
+      /** @type {AsyncIterator<string, ProviderEnd | undefined | void> | undefined} */
+      let iterator;
+      const fail = (/** @type {unknown} */ error) => run.fail(error);
+      const take = (/** @type {IteratorResult<string, ProviderEnd | undefined | void>} */ step) => {
+        if (run.done) return;
+        try {
+          if (step.done) {
+            run.complete(step.value || undefined);
+            return;
+          }
+          const wait = run.push(step.value);
+          if (wait === undefined) pull();
+          else wait.then(pull);
+        } catch (error) {
+          run.fail(error);
+        }
+      };
+      const pull = () => {
+        if (run.done || iterator === undefined) return;
+        try {
+          // `resolve` leaves a promise as it is, and admits iterators that answer at once.
+          Promise.resolve(iterator.next()).then(take, fail);
+        } catch (error) {
+          run.fail(error);
+        }
+      };
+      run.whenDone(() => resolve(iterator && release(iterator)));
+      if (run.done) return;
+      try {
+        const { signal } = run.record.abort;
+        iterator = start(this.#provider.generate?.(providerRequest(run.record), { signal }));
+      } catch (error) {
+        run.fail(error);
       }
-    } catch (error) {
-      run.fail(error);
-    }
-    if (iterator !== undefined) await release(iterator);
+      // The provider may have ended the job by itself while it was being started.
+      if (run.done && iterator !== undefined) void release(iterator);
+      pull();
+    });
   }
 
   /** @param {Run[]} runs */

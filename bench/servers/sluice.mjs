@@ -13,9 +13,7 @@ import { tokens, tokenText } from '../lib/token.mjs';
  * @param {import('../../lib/providers/types.js').ProviderRequest} request
  * @param {{signal: AbortSignal}} options
  */
-async function* generator(request, { signal }) {
-  yield* tokens(intervalMs, signal);
-}
+const generator = (request, { signal }) => tokens(intervalMs, signal);
 
 /** @param {import('../../lib/providers/types.js').ProviderRequest} request */
 async function* burst({ prompt }) {
