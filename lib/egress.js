@@ -52,7 +52,7 @@ function plainDescriptor(res) {
 export class ResponseEgress {
   #res;
   #native;
-  /** @type {ReturnType<import('./job-hub.js').JobHub['openStream']> | undefined} */
+  /** @type {import('./hub-channel.js').HubChannel | undefined} */
   #channel;
   #gone = false;
 
@@ -72,7 +72,7 @@ export class ResponseEgress {
 
   /**
    * @param {import('./job-hub.js').JobHub} hub
-   * @param {import('./job-hub.js').Member[]} members
+   * @param {import('./hub-channel.js').Member[]} members
    * @param {{fanIn?: boolean}} [options]
    */
   connect(hub, members, options) {
@@ -115,7 +115,7 @@ export class ResponseEgress {
     else this.#res.once('drain', taken);
   }
 
-  /** @param {import('./job-hub.js').EndReason} reason */
+  /** @param {import('./hub-channel.js').EndReason} reason */
   onEnd(reason) {
     if (this.#gone) return;
     // Anything but a terminal event must not look like a proper end: cut, so that the client comes

@@ -26,7 +26,7 @@ class EventReader {
 
   /**
    * @param {import('./job-hub.js').JobHub} hub
-   * @param {import('./job-hub.js').Member} member
+   * @param {import('./hub-channel.js').Member} member
    */
   constructor(hub, member) {
     const arrive = () => {

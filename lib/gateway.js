@@ -23,23 +23,9 @@ import { kDiscardResults, kInternals } from './symbols.js';
 import { listen } from './server.js';
 import { manualReactor, sharedReactor } from './reactor.js';
 import { streamEvents } from './event-stream.js';
+import { describeJob } from './job-view.js';
 
 /** @typedef {import('./job-table.js').JobRecord} JobRecord */
-
-/**
- * @typedef {object} Job
- * @property {string} id
- * @property {import('./job-table.js').JobStatus} status
- * @property {string} model
- * @property {number} createdAt Unix seconds
- * @property {string} [text] what has been produced so far; absent in lists
- * @property {boolean} [textTruncated] true when the oldest text was dropped
- * @property {{prompt_tokens: number, completion_tokens: number}} usage
- * @property {object} metrics as in the terminal event
- * @property {{code: string, message: string, type: string}} [error] of a failed job
- * @property {string} [reason] why it completed or was cancelled
- * @property {Record<string, unknown>} [metadata] as submitted
- */
 
 /** @param {import('./schema.js').JobRequest} request */
 function estimatePromptTokens({ prompt, messages = [] }) {
@@ -274,11 +260,11 @@ export class Gateway {
   /**
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Promise<Job | undefined>} undefined when unknown, purged, or somebody else's
+   * @returns {Promise<import('./job-view.js').Job | undefined>} undefined when unknown, purged, or somebody else's
    */
   async get(id, { principal = kAnonymous } = {}) {
     const record = this.#jobs.get(id, principal);
-    return record === undefined ? undefined : this.#describe(record, { text: true });
+    return record === undefined ? undefined : describeJob(this.#hub, record, { text: true });
   }
 
   /**
@@ -286,7 +272,7 @@ export class Gateway {
    * @param {{limit?: number, after?: string, status?: import('./job-table.js').JobStatus,
    *   principal?: string}} [options] `limit` 1 to 100, default 20; `after` the id of the last job
    *   of the page before
-   * @returns {Promise<{data: Job[], hasMore: boolean}>}
+   * @returns {Promise<{data: import('./job-view.js').Job[], hasMore: boolean}>}
    */
   async list({ limit, after, status, principal = kAnonymous } = {}) {
     const query = checkListQuery({
@@ -299,27 +285,27 @@ export class Gateway {
       throw badRequest('invalid_value', 'after', 'after must be the id of a job that is kept.');
     }
     const jobs = await Promise.all(
-      found.page.map((record) => this.#describe(record, { text: false })),
+      found.page.map((record) => describeJob(this.#hub, record, { text: false })),
     );
     // A job may have moved on since the page was chosen.
     const data = jobs.filter(
       (job) => job !== undefined && (status === undefined || job.status === status),
     );
-    return { data: /** @type {Job[]} */ (data), hasMore: found.hasMore };
+    return { data: /** @type {import('./job-view.js').Job[]} */ (data), hasMore: found.hasMore };
   }
 
   /**
    * Ends a job as `client_request`. A job that has ended stays as it is.
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Promise<Job>} as it is afterwards
+   * @returns {Promise<import('./job-view.js').Job>} as it is afterwards
    * @throws {import('./http-errors.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
   async cancel(id, { principal = kAnonymous } = {}) {
     const record = this.#jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
     this.#cancel(record, 'client_request');
-    const job = await this.#describe(record, { text: true });
+    const job = await describeJob(this.#hub, record, { text: true });
     if (job === undefined) throw jobNotFound();
     return job;
   }
@@ -336,30 +322,6 @@ export class Gateway {
     if (record === undefined) throw jobNotFound();
     if (this.#hubClosed) throw draining();
     return streamEvents(this.#hub, record, { lastEventId, signal: checkSignal('signal', signal) });
-  }
-
-  /**
-   * @param {JobRecord} record
-   * @param {{text: boolean}} options
-   * @returns {Promise<Job | undefined>} undefined when it was purged meanwhile
-   */
-  async #describe(record, { text }) {
-    const listed = !text && record.ended;
-    const state = listed ? record.final : await this.#hub.snapshot(record.handle, { text });
-    if (state === null) return undefined;
-    return {
-      id: record.id,
-      status: state.status,
-      model: record.model,
-      createdAt: Math.floor(record.createdAtMs / 1000),
-      ...(text && { text: state.text }),
-      ...(text && state.text_truncated && { textTruncated: true }),
-      usage: state.usage,
-      metrics: state.metrics,
-      ...(state.error && { error: state.error }),
-      ...(state.reason && { reason: state.reason }),
-      ...(record.metadata && { metadata: record.metadata }),
-    };
   }
 
   // ---------------------------------------------------------------- serving and closing

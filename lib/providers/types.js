@@ -45,13 +45,13 @@
  * @property {boolean} takesBatches whether it has generateBatch() (true) or generate() (false)
  * @property {boolean} enforcesMaxTokens false: the gateway ends the job at the maxTokens-th chunk
  * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>
- *   AsyncIterator<string, ProviderEnd | undefined | void> & AsyncIterable<string>} [generate]
+ *   AsyncIterable<string, ProviderEnd | undefined | void>} [generate]
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal is aborted
  *   when no request of the batch is wanted any more
  * @property {() => Promise<void>} [ready] does beforehand what the first request would have to wait
  *   for; gateway.listen() awaits it, and fails as it does
- * @property {() => Promise<void>} close ends what still runs and frees everything
+ * @property {() => Promise<void>} [close] ends what still runs and frees everything
  */
 
 export {};

@@ -8,7 +8,7 @@ import { principalOf } from '../auth.js';
 const kBodyBytesMax = 1024 * 1024;
 
 /**
- * @param {import('../gateway.js').Job} job
+ * @param {import('../job-view.js').Job} job
  * @returns {object} as on the wire
  */
 function wireJob({ id, createdAt, textTruncated, status, model, ...rest }) {

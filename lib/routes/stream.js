@@ -43,7 +43,7 @@ export function turnedAway(gateway, res) {
  * Connects a response to the hub and counts it among the open streams.
  * @param {import('../gateway.js').Gateway} gateway
  * @param {import('express').Response} res
- * @param {import('../job-hub.js').Member[]} members
+ * @param {import('../hub-channel.js').Member[]} members
  * @param {{fanIn?: boolean}} [options]
  */
 export function openStream(gateway, res, members, options) {

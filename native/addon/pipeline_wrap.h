@@ -8,8 +8,8 @@
 //   dispose()    the reactor forgets the pipeline
 //
 // JavaScript's thread only: each call is a command for the reactor, whose thread alone runs the
-// pipeline; what comes of it arrives as PIPELINE_* events for `target`. Ends with dispose() or
-// garbage collection.
+// pipeline; what comes of it arrives as PIPELINE_* events for `target`. Ends with dispose():
+// one that is never closed stays with its reactor until the environment ends.
 #pragma once
 
 #include <napi.h>
