@@ -67,6 +67,7 @@ export const rows = [
     cases: [
       { setup: 'sluice-generator' },
       { setup: 'node-http' },
+      { setup: 'node-http-iterate' },
       { setup: 'better-sse' },
       { setup: 'fastapi', streams: 200 },
       { setup: 'floor-generator' },

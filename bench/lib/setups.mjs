@@ -52,8 +52,9 @@ const simple = (command) => async (env) => ({
   load: [],
 });
 
-/** @param {string} peer */
-const nodePeer = (peer) => simple(() => [process.execPath, here(`peers/${peer}.mjs`)]);
+/** @param {string} peer @param {string[]} args */
+const nodePeer = (peer, ...args) =>
+  simple(() => [process.execPath, here(`peers/${peer}.mjs`), ...args]);
 
 /** @param {string} mode @returns {Setup['start']} */
 const sluice = (mode) => async (env) => ({
@@ -146,7 +147,14 @@ export const setups = {
     needsUpstream: true,
     start: simple((env) => [join(binaries, 'floor_relay'), '--upstream', env.BENCH_UPSTREAM_PORT]),
   },
-  'node-http': { label: 'node:http, res.write', start: nodePeer('node-http-generator') },
+  'node-http': {
+    label: 'node:http, res.write from a timer',
+    start: nodePeer('node-http-generator', 'timer'),
+  },
+  'node-http-iterate': {
+    label: 'node:http, res.write in for await',
+    start: nodePeer('node-http-generator', 'iterate'),
+  },
   'better-sse': { label: 'better-sse on Express', start: nodePeer('better-sse-generator') },
   undici: {
     label: 'undici + eventsource-parser + res.write',

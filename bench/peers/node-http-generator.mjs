@@ -1,13 +1,33 @@
-/** A generator as one writes it by hand: a timer and `res.write` on node:http. */
+/**
+ * A generator as one writes it by hand on node:http. The argument says how: `timer` writes from the
+ * timer's callback, `iterate` loops over the async generator that Sluice is given too.
+ */
 import { createServer } from 'node:http';
 import { frameOf, intervalMs, serve, streamHeaders } from '../lib/server-settings.mjs';
-import { pace } from '../lib/token.mjs';
+import { pace, tokens } from '../lib/token.mjs';
 
+/** @param {import('node:http').ServerResponse} res */
+function timer(res) {
+  const stop = pace(intervalMs, (text, seq) => res.write(frameOf(text, seq)));
+  res.on('close', stop);
+}
+
+/** @param {import('node:http').ServerResponse} res */
+async function iterate(res) {
+  const left = new AbortController();
+  res.on('close', () => left.abort());
+  let seq = 0;
+  for await (const text of tokens(intervalMs, left.signal)) {
+    seq += 1;
+    if (!left.signal.aborted) res.write(frameOf(text, seq));
+  }
+}
+
+const stream = process.argv[2] === 'iterate' ? iterate : timer;
 serve(
   createServer((_req, res) => {
     res.writeHead(200, streamHeaders);
     res.flushHeaders();
-    const stop = pace(intervalMs, (text, seq) => res.write(frameOf(text, seq)));
-    res.on('close', stop);
+    void stream(res);
   }),
 );
