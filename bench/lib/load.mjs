@@ -9,6 +9,7 @@ import { binaries, setups } from './setups.mjs';
  * @typedef {object} Sample what the load client reports
  * @property {number} streams how many were asked for
  * @property {number} open how many were open at the end
+ * @property {number} open_seconds how long the ramp took
  * @property {number} failed
  * @property {number} silent streams without a token in the steady interval
  * @property {number} lost

@@ -72,6 +72,7 @@ class LoadClient {
   void run() {
     const ServerState before = observe();
     open_all();
+    opened_us_ = now_us() - before.at_us;
     turn_until(now_us() + options_.settle_us);
     const int64_t own_cpu_ns = cpu_ns(getpid());
     for (Stream& stream : streams_) stream.tokens_at_start = stream.reader.tokens();
@@ -250,6 +251,7 @@ class LoadClient {
     const double per_token = tokens == 0 ? 0 : 1.0 / static_cast<double>(tokens);
     std::printf("{\"streams\":%zu,\"open\":%zu,\"failed\":%zu,\"silent\":%zu,", options_.streams,
                 open_, failed_, silent);
+    std::printf("\"open_seconds\":%.1f,", static_cast<double>(opened_us_) / 1e6);
     std::printf("\"lost\":%" PRIu64 ",\"doubled\":%" PRIu64 ",\"wrong_ids\":%" PRIu64
                 ",\"endings\":%" PRIu64 ",",
                 totals_.lost, totals_.doubled, totals_.wrong_ids, totals_.endings);
@@ -274,6 +276,7 @@ class LoadClient {
   StreamTotals totals_;
   std::vector<uint32_t> delays_us_;
   bool is_measuring_ = false;
+  int64_t opened_us_ = 0;  // how long it took to open all of them
   size_t open_ = 0;
   size_t failed_ = 0;
   char buffer_[64 * 1024];
