@@ -153,29 +153,37 @@ function openSockets() {
   }).length;
 }
 
+/** `SLUICE_STRESS_STREAMS=20000` for the long run. */
+const stressStreams = Number(process.env.SLUICE_STRESS_STREAMS ?? 2000);
+
 test('every descriptor is closed, however its stream ended', async () => {
   const { base, gateway } = await startApp({
     provider: async function* tokens(_request, { signal }) {
-      for (let i = 0; i < 50 && !signal.aborted; i += 1) {
+      for (let i = 0; i < 20 && !signal.aborted; i += 1) {
         yield 'token ';
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
     },
-    maxInFlightBatches: 100,
+    maxInFlightBatches: 1000,
     incomingCapacity: 1000,
   });
   const before = openSockets();
   const one = async (i) => {
-    const job = await gateway.submit({ prompt: 'hi' });
+    const job = await gateway.submit({ prompt: 'hi', disconnect_grace_ms: 0 });
     const stream = openStream(base + job.streamUrl, { agent: false });
     await stream.opened;
     if (i % 4 === 0) stream.close();
     else if (i % 4 === 1) await gateway.cancel(job.id);
     else if (i % 4 === 2) stream.response.socket.resetAndDestroy();
     await stream.done;
+    return stream;
   };
-  for (let round = 0; round < 10; round += 1) {
-    await Promise.all(Array.from({ length: 40 }, (_, i) => one(i)));
+  let terminals = 0;
+  for (let done = 0; done < stressStreams; done += 200) {
+    const streams = await Promise.all(Array.from({ length: 200 }, (_, i) => one(i)));
+    // Those that were left alone, or cancelled, have had their ending, and it was whole.
+    terminals += streams.filter(({ ended }) => ended).length;
   }
+  expect(terminals).toBeGreaterThanOrEqual(stressStreams / 2);
   await until(() => openSockets() <= before, 'descriptors to be closed');
-});
+}, 300_000);
