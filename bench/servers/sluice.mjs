@@ -10,10 +10,10 @@ import { intervalMs, upstreamUrl } from '../lib/server-settings.mjs';
 import { tokens, tokenText } from '../lib/token.mjs';
 
 /**
- * @param {import('../../lib/providers/types.js').ProviderRequest} request
+ * @param {import('../../lib/providers/types.js').ProviderRequest} _request
  * @param {{signal: AbortSignal}} options
  */
-const generator = (request, { signal }) => tokens(intervalMs, signal);
+const generator = (_request, { signal }) => tokens(intervalMs, signal);
 
 /** @param {import('../../lib/providers/types.js').ProviderRequest} request */
 async function* burst({ prompt }) {
