@@ -27,6 +27,9 @@ const kNotMeasured = `Not measured: other machines, a network between client and
 loopback), TLS, HTTP/2, several processes of one server, prompts and answers of real size, the
 uneven pace of a real model, start-up, and the time to the first token.`;
 
+/** Cores that the rest of the machine may use before a run counts as disturbed. */
+const kOthersShareMax = 0.25;
+
 function parseOptions() {
   const { values } = parseArgs({
     options: {
@@ -65,6 +68,7 @@ async function runRow(row, { quick, runs }, notify) {
     };
   });
   let descriptorsPerStream = 1;
+  let [taken, disturbed] = [0, 0];
   // Interleaved, so that a disturbance of the machine does not hit one server alone.
   for (let run = 1; run <= runs; run += 1) {
     for (const each of cases) {
@@ -81,11 +85,17 @@ async function runRow(row, { quick, runs }, notify) {
       });
       descriptorsPerStream = Math.max(descriptorsPerStream, sample.descriptors_per_stream);
       each.samples.push(sample);
+      if (sample.others_cpu_share > kOthersShareMax) disturbed += 1;
+      taken += 1;
       const us = sample.cpu_us_per_token.toFixed(1);
       const p99 = (sample.p99_us / 1000).toFixed(1);
       const what = `${row.id} ${run}/${runs}  ${each.label}`;
       console.error(`${what}: ${sample.open} streams, ${us} us/token, p99 ${p99} ms`);
     }
+  }
+  if (disturbed > 0) {
+    const share = `more than ${kOthersShareMax} of a core`;
+    notify(`${row.id}: during ${disturbed} of ${taken} runs other processes used ${share}`);
   }
   return {
     ...{ id: row.id, title: row.title, shows: row.shows, ours: row.ours },
@@ -160,7 +170,7 @@ function report(options, done, resume, notices) {
     done.length > 0 ? table(done) : '',
     resume.length > 0 ? resumeTable(resume) : '',
     `bars\n${verdictTable(verdicts)}`,
-    ...notices,
+    notices.join('\n'),
     skipped ? `skipped peers on Debian: apt-get install ${systemPackages.join(' ')}` : '',
     options.quick ? 'One short run of each; the full benchmark takes the median of three.' : '',
     kNotMeasured,

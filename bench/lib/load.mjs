@@ -21,6 +21,7 @@ import { binaries, setups } from './setups.mjs';
  * @property {number} cpu_us_per_token
  * @property {number} server_cpu_share
  * @property {number} client_cpu_share
+ * @property {number} others_cpu_share cores that processes outside the benchmark used meanwhile
  * @property {number} rss_bytes_per_stream
  * @property {number} descriptors_per_stream
  * @property {number} p50_us
@@ -65,6 +66,7 @@ export async function measure(load) {
     const said = await collect([
       ...[join(binaries, 'load_client'), '--port', String(server.port)],
       ...['--pid', String(server.pid), '--streams', String(load.streams)],
+      ...(upstream === undefined ? [] : ['--upstream-pid', String(upstream.pid)]),
       ...['--ramp-ms', String(load.rampMs), '--settle-ms', String(load.settleMs)],
       ...['--measure-ms', String(load.measureMs), ...started.load],
     ]);

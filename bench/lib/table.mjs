@@ -29,8 +29,12 @@ const kHeader = [
   'faults',
 ];
 
+/** With fewer streams, memory is mostly the server itself, warming up. */
+const kManyStreams = 1000;
+
 /** @param {import('./verdicts.mjs').RowResult} row */
 export function rowTable(row) {
+  const isDelay = row.shows === 'delay';
   const ours = oursIn(row)?.sample?.cpu_us_per_token ?? NaN;
   const lines = row.cases
     .filter(({ sample }) => sample !== undefined)
@@ -41,11 +45,12 @@ export function rowTable(row) {
         `  ${label}`,
         String(s.open),
         s.tokens_per_second.toFixed(0),
-        s.cpu_us_per_token.toFixed(1),
-        (s.cpu_us_per_token / ours).toFixed(2),
+        // With a main thread that spins, CPU time says nothing.
+        isDelay ? '-' : s.cpu_us_per_token.toFixed(1),
+        isDelay ? '-' : (s.cpu_us_per_token / ours).toFixed(2),
         (s.p50_us / 1000).toFixed(1),
         (s.p99_us / 1000).toFixed(1),
-        (s.rss_bytes_per_stream / 1024).toFixed(1),
+        s.open < kManyStreams ? '-' : (s.rss_bytes_per_stream / 1024).toFixed(1),
         s.server_cpu_share.toFixed(2),
         String(faults),
       ];

@@ -162,6 +162,17 @@ int64_t resident_bytes(int pid) {
   return resident_pages * sysconf(_SC_PAGESIZE);
 }
 
+int64_t machine_cpu_ns() {
+  std::ifstream stat("/proc/stat");
+  std::string label;
+  // user, nice, system, idle, iowait, irq, softirq, steal
+  int64_t ticks[8] = {};
+  stat >> label;
+  for (int64_t& each : ticks) stat >> each;
+  const int64_t busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6];
+  return busy * (1'000'000'000 / sysconf(_SC_CLK_TCK));
+}
+
 int64_t open_descriptors(int pid) {
   DIR* const folder = opendir(("/proc/" + std::to_string(pid) + "/fd").c_str());
   if (folder == nullptr) return 0;

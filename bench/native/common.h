@@ -55,6 +55,9 @@ void watch(int epoll, int fd, uint32_t events, uint64_t key, bool is_new);
 // /proc/PID/stat shows in hundredths of a second, read from the process's own clock.
 int64_t cpu_ns(int pid);
 int64_t resident_bytes(int pid);
+
+// CPU time that all processes of the machine have used since it started, in nanoseconds.
+int64_t machine_cpu_ns();
 int64_t open_descriptors(int pid);
 
 // The value of a header in a block of them, lower-case name; empty when absent.

@@ -6,7 +6,8 @@
 // the time written in its text to the return of the read that brought it.
 //
 // Usage: load_client --port P --streams N [--path /stream] [--post /v1/jobs] [--from-one 1]
-//                    [--pid SERVER] [--ramp-ms 1000] [--settle-ms 1000] [--measure-ms 4000]
+//                    [--pid SERVER] [--upstream-pid UPSTREAM] [--ramp-ms 1000] [--settle-ms 1000]
+//                    [--measure-ms 4000]
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ constexpr int64_t kOpenTimeoutUs = 90'000'000;
 struct Options {
   int port;
   int pid;
+  int upstream_pid;
   size_t streams;
   std::string path;
   std::string post;
@@ -57,6 +59,8 @@ struct Stream {
 struct ServerState {
   int64_t at_us = 0;
   int64_t cpu_ns = 0;
+  int64_t own_cpu_ns = 0;     // of this process
+  int64_t others_cpu_ns = 0;  // of everything that is no part of the benchmark
   int64_t resident_bytes = 0;
   int64_t descriptors = 0;
   uint64_t tokens = 0;
@@ -74,14 +78,13 @@ class LoadClient {
     open_all();
     opened_us_ = now_us() - before.at_us;
     turn_until(now_us() + options_.settle_us);
-    const int64_t own_cpu_ns = cpu_ns(getpid());
     for (Stream& stream : streams_) stream.tokens_at_start = stream.reader.tokens();
     is_measuring_ = true;
     const ServerState start = observe();
     turn_until(start.at_us + options_.measure_us);
     const ServerState end = observe();
     is_measuring_ = false;
-    report(before, start, end, cpu_ns(getpid()) - own_cpu_ns);
+    report(before, start, end);
     reset_all();
   }
 
@@ -90,10 +93,13 @@ class LoadClient {
     ServerState state;
     state.at_us = now_us();
     state.tokens = totals_.tokens;
+    state.own_cpu_ns = cpu_ns(getpid());
     if (options_.pid == 0) return state;
     state.cpu_ns = cpu_ns(options_.pid);
     state.resident_bytes = resident_bytes(options_.pid);
     state.descriptors = open_descriptors(options_.pid);
+    state.others_cpu_ns = machine_cpu_ns() - state.cpu_ns - state.own_cpu_ns;
+    if (options_.upstream_pid != 0) state.others_cpu_ns -= cpu_ns(options_.upstream_pid);
     return state;
   }
 
@@ -241,8 +247,7 @@ class LoadClient {
     return *nth;
   }
 
-  void report(const ServerState& before, const ServerState& start, const ServerState& end,
-              int64_t own_cpu_ns) {
+  void report(const ServerState& before, const ServerState& start, const ServerState& end) {
     const uint64_t tokens = end.tokens - start.tokens;
     const size_t silent = static_cast<size_t>(std::count_if(
         streams_.begin(), streams_.end(),
@@ -260,7 +265,9 @@ class LoadClient {
     std::printf("\"server_cpu_share\":%.4f,\"cpu_us_per_token\":%.3f,",
                 static_cast<double>(end.cpu_ns - start.cpu_ns) / 1e9 / seconds,
                 static_cast<double>(end.cpu_ns - start.cpu_ns) / 1e3 * per_token);
-    std::printf("\"client_cpu_share\":%.4f,", static_cast<double>(own_cpu_ns) / 1e9 / seconds);
+    std::printf("\"client_cpu_share\":%.4f,\"others_cpu_share\":%.4f,",
+                static_cast<double>(end.own_cpu_ns - start.own_cpu_ns) / 1e9 / seconds,
+                static_cast<double>(end.others_cpu_ns - start.others_cpu_ns) / 1e9 / seconds);
     const double per_stream = 1.0 / static_cast<double>(options_.streams);
     std::printf("\"rss_before\":%" PRId64 ",\"rss_bytes_per_stream\":%.0f,", before.resident_bytes,
                 static_cast<double>(end.resident_bytes - before.resident_bytes) * per_stream);
@@ -290,6 +297,7 @@ int main(int argc, char** argv) {
   const sluice::bench::Options options{
       .port = static_cast<int>(given.number("port", 0)),
       .pid = static_cast<int>(given.number("pid", 0)),
+      .upstream_pid = static_cast<int>(given.number("upstream-pid", 0)),
       .streams = static_cast<size_t>(given.number("streams", 100)),
       .path = given.text("path", "/stream"),
       .post = given.text("post", ""),
