@@ -28,6 +28,8 @@ import { checkChoice, checkFunction, checkInteger, checkMs, checkOptions } from 
  * @property {number} [retentionMs] how long a finished job is kept; default 300000
  * @property {number} [maxRetainedJobs] how many finished jobs are kept at most; default 10000
  * @property {number} [logBytesMax] text kept per job; default 4 MiB
+ * @property {number} [reactors] threads that jobs are spread over; default 1, which carries tens of
+ *   thousands of tokens a second
  * @property {'auto' | 'node'} [egress] who writes streams to their sockets: `auto` (default) the
  *   native reactor where the response is plain HTTP/1.1 on a plain socket, `node` always Node
  * @property {number} [heartbeatMs] silence on a stream before a comment is sent; default 15000
@@ -66,6 +68,7 @@ const known = new Set([
   'reconnectMs',
   'maxStreams',
   'egress',
+  'reactors',
   'idempotency',
   'metrics',
   'authenticate',
@@ -173,6 +176,7 @@ export function checkGatewayOptions(options) {
     stallMs: span('stallMs', 10_000, 1),
     reconnectMs: span('reconnectMs', 2000),
     maxStreams: size('maxStreams', 10_000),
+    reactors: checkInteger('reactors', given.reactors, { max: 64, fallback: 1 }),
     egress: checkChoice('egress', given.egress, ['auto', 'node'], 'auto'),
     idempotency: {
       ttlMs: checkMs('idempotency.ttlMs', idempotency.ttlMs, { fallback: 24 * 3600 * 1000 }),

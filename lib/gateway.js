@@ -10,7 +10,6 @@ import { Admission, draining } from './admission.js';
 import { checkGatewayOptions } from './gateway-options.js';
 import { GatewayMetrics } from './metrics.js';
 import { badRequest, jobNotFound } from './http-errors.js';
-import { JobHub } from './job-hub.js';
 import { JobTable } from './job-table.js';
 import { JobRunner } from './job-runner.js';
 import { Pipeline } from './pipeline.js';
@@ -21,7 +20,8 @@ import { createRouter } from './router.js';
 import { kAnonymous } from './auth.js';
 import { kDiscardResults, kInternals } from './symbols.js';
 import { listen } from './server.js';
-import { manualReactor, sharedReactor } from './reactor.js';
+import { createHub } from './hub-set.js';
+import { manualReactor, sharedReactors } from './reactor.js';
 import { streamEvents } from './event-stream.js';
 import { describeJob } from './job-view.js';
 
@@ -65,10 +65,12 @@ export class Gateway {
   /** @param {import('./gateway-options.js').GatewayOptions} options */
   constructor(options) {
     this.#options = checkGatewayOptions(options);
-    const { clock, provider, logger, maxRetainedJobs } = this.#options;
+    const { clock, provider, logger, maxRetainedJobs, reactors } = this.#options;
     this.#log = logger;
     this.#nowMs = clock === undefined ? () => performance.now() : () => clock.nowMs();
-    this.#hub = this.#createHub(clock === undefined ? sharedReactor() : manualReactor(clock));
+    this.#hub = this.#createHub(
+      clock === undefined ? sharedReactors(reactors) : [manualReactor(clock)],
+    );
     this.#jobs = new JobTable({
       maxRetainedJobs,
       onEvict: (record) => this.#hub.purge(record.handle),
@@ -93,12 +95,11 @@ export class Gateway {
     });
   }
 
-  /** @param {import('./reactor.js').Reactor} reactor */
-  #createHub(reactor) {
+  /** @param {import('./reactor.js').Reactor[]} reactors */
+  #createHub(reactors) {
     const { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, reconnectMs } =
       this.#options;
-    return new JobHub({
-      reactor,
+    return createHub(reactors, {
       streamCapacity,
       logBytesMax,
       retentionMs,

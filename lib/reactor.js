@@ -117,17 +117,26 @@ export class Reactor {
   }
 }
 
-/** @type {Reactor | undefined} */
-let shared;
+/** @type {Reactor[]} */
+const shared = [];
 
 /**
- * The real-time reactor of this environment, started on first use. It keeps the process alive only
- * while somebody holds a `ref()`.
+ * The first `count` real-time reactors of this environment, each started on first use. They keep
+ * the process alive only while somebody holds a `ref()`.
+ * @param {number} count
+ * @returns {Reactor[]}
+ */
+export function sharedReactors(count) {
+  while (shared.length < count) shared.push(new Reactor());
+  return shared.slice(0, count);
+}
+
+/**
+ * The first of them.
  * @returns {Reactor}
  */
 export function sharedReactor() {
-  shared ??= new Reactor();
-  return shared;
+  return sharedReactors(1)[0];
 }
 
 /** @type {WeakMap<object, Reactor>} */

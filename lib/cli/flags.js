@@ -71,6 +71,13 @@ export const providerFlags = {
     fallback: 100,
     help: 'quiet time after which a batch goes out although it is not full',
   },
+  reactors: {
+    type: 'integer',
+    min: 1,
+    max: 64,
+    fallback: 1,
+    help: 'threads that jobs are spread over',
+  },
   'incoming-capacity': {
     type: 'integer',
     min: 1,

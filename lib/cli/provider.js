@@ -46,5 +46,6 @@ export async function createGateway(values, options) {
     batching: { maxBatchSize: values.maxBatchSize, idleFlushMs: values.idleFlushMs },
     maxInFlightBatches: values.maxInFlightBatches,
     incomingCapacity: values.incomingCapacity,
+    reactors: values.reactors,
   });
 }

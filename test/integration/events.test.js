@@ -7,14 +7,18 @@ import { listProvider, scriptedProvider, until } from '../fixtures/script-provid
 import { getJson, openStream, postJob, readStream } from '../fixtures/sse-client.js';
 
 // Native egress and the way through Node must be the same to a client.
-describe.each(['auto', 'node'])('egress %s', (egress) => {
+describe.each([
+  ['auto', 1],
+  ['node', 1],
+  ['auto', 3],
+])('egress %s, reactors: %d', (egress, reactors) => {
   const cleanups = [];
   afterEach(async () => {
     while (cleanups.length > 0) await cleanups.pop()();
   });
 
   async function start(provider, options = {}) {
-    const gateway = createGateway({ provider, logger: false, egress, ...options });
+    const gateway = createGateway({ provider, logger: false, egress, reactors, ...options });
     cleanups.push(() => gateway.close({ drainMs: 0 }));
     return (await gateway.listen({ port: 0 })).url;
   }
@@ -109,6 +113,16 @@ describe.each(['auto', 'node'])('egress %s', (egress) => {
     expect(byJob(stream)[b].text).toBe('a');
     const rubbish = await readStream(`${url}&last_event_id=rubbish`);
     expect(rubbish.events.filter(({ event }) => event === 'gap')).toHaveLength(2);
+  });
+
+  test('lets no line break of a cursor into an id', async () => {
+    const base = await start(listProvider(['a']));
+    const [a, b] = await submit(base, 2);
+    const cursor = encodeURIComponent(`${a}:1-1\nevent: forged,${b}:x\ndata: forged`);
+    const stream = await readStream(`${base}/v1/events?${query([a, b])}&last_event_id=${cursor}`);
+    expect(stream.events.map(({ event }) => event)).not.toContain('forged');
+    expect(stream.raw).not.toMatch(/^(event|data): forged/m);
+    expect(byJob(stream)[a].text + byJob(stream)[b].text).toBe('aa');
   });
 
   test('takes 64 jobs and no more, each once', async () => {

@@ -11,7 +11,11 @@ import { listProvider, scriptedProvider, until } from '../fixtures/script-provid
 import { getJson, openStream, postJob, readStream } from '../fixtures/sse-client.js';
 
 // Native egress and the way through Node must be the same to a client.
-describe.each(['auto', 'node'])('egress %s', (egress) => {
+describe.each([
+  ['auto', 1],
+  ['node', 1],
+  ['auto', 3],
+])('egress %s, reactors: %d', (egress, reactors) => {
   const cleanups = [];
   afterEach(async () => {
     while (cleanups.length > 0) await cleanups.pop()();
@@ -19,7 +23,7 @@ describe.each(['auto', 'node'])('egress %s', (egress) => {
 
   /** @returns {Promise<{gateway: any, base: string}>} */
   async function start(provider, options = {}) {
-    const gateway = createGateway({ provider, logger: false, egress, ...options });
+    const gateway = createGateway({ provider, logger: false, egress, reactors, ...options });
     cleanups.push(() => gateway.close({ drainMs: 0 }));
     const server = await gateway.listen({ port: 0 });
     return { gateway, base: server.url };
