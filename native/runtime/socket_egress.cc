@@ -1,6 +1,8 @@
 #include "runtime/socket_egress.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -15,6 +17,19 @@ namespace sluice {
 namespace {
 
 constexpr std::string_view kCrlf = "\r\n";
+
+// What the kernel may hold that has not gone out yet. It grows to megabytes by itself, and a model
+// would be that far ahead of a reader who stands still; a socket that is kept busy needs no more.
+constexpr int kUnsentBytesMax = 128 * 1024;
+
+void limit_unsent_bytes(int fd) {
+#ifdef TCP_NOTSENT_LOWAT
+  // Best effort: other sockets than TCP have no such option, and hold little.
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytesMax, sizeof kUnsentBytesMax);
+#else
+  (void)fd;
+#endif
+}
 
 // One sendmsg with its interruptions retried. MSG_NOSIGNAL: a dead peer is an error, not a signal.
 ssize_t send_parts(int fd, iovec* parts, std::size_t count) {
@@ -59,7 +74,9 @@ int UniqueFd::release() {
 }
 
 SocketEgress::SocketEgress(uv_loop_t* loop, UniqueFd fd, std::uint64_t id, Owner& owner)
-    : loop_(loop), fd_(std::move(fd)), id_(id), owner_(owner) {}
+    : loop_(loop), fd_(std::move(fd)), id_(id), owner_(owner) {
+  limit_unsent_bytes(fd_.get());
+}
 
 SocketEgress::~SocketEgress() {
   // The watcher goes before the descriptor: its number may be somebody else's right after.

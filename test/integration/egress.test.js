@@ -153,6 +153,31 @@ function openSockets() {
   }).length;
 }
 
+// The kernel's own buffers grow to 4 MB on Linux; other kernels are theirs to tune.
+const onLinux = process.platform === 'linux' ? test : test.skip;
+
+onLinux('a reader that stands still leaves little with the kernel', async () => {
+  let yielded = 0;
+  const provider = async function* () {
+    for (;;) yield `${'x'.repeat(1000)}${yielded++}`;
+  };
+  const { base } = await startApp({ provider });
+  const { body: job } = await postJob(base, { prompt: 'hi' });
+  const socket = net.connect(new URL(base).port, '127.0.0.1');
+  cleanups.push(() => socket.destroy());
+  socket.pause();
+  socket.write(`GET ${job.stream_url} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  let before = -1;
+  await until(async () => {
+    if (yielded > 0 && yielded === before) return true;
+    before = yielded;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return false;
+  }, 'the provider to stand still');
+  expect(yielded).toBeGreaterThanOrEqual(256);
+  expect(yielded).toBeLessThan(2000);
+});
+
 /** `SLUICE_STRESS_STREAMS=20000` for the long run. */
 const stressStreams = Number(process.env.SLUICE_STRESS_STREAMS ?? 2000);
 
