@@ -46,7 +46,7 @@ function overloaded() {
 export class Admission {
   /** @type {IdempotencyCache<Answer>} */
   #answers;
-  #models;
+  #provider;
   #waitMs;
   #pipeline;
   #activate;
@@ -63,7 +63,7 @@ export class Admission {
    */
   constructor({ options, nowMs, pipeline, activate, onRefused }) {
     this.#answers = new IdempotencyCache({ ...options.idempotency, nowMs });
-    this.#models = options.provider.models;
+    this.#provider = options.provider;
     this.#waitMs = options.admissionWaitMs;
     this.#pipeline = pipeline;
     this.#activate = activate;
@@ -135,8 +135,9 @@ export class Admission {
 
   /** @param {import('./schema.js').JobRequest} request */
   #modelOf({ model }) {
-    if (model === undefined) return this.#models[0]?.id ?? kUnnamedModel;
-    if (this.#models.length > 0 && !this.#models.some(({ id }) => id === model)) {
+    const { models, takesAnyModel } = this.#provider;
+    if (model === undefined) return models[0]?.id ?? kUnnamedModel;
+    if (!takesAnyModel && models.length > 0 && !models.some(({ id }) => id === model)) {
       throw new HttpError(404, {
         code: 'model_not_found',
         param: 'model',

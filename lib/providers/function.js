@@ -25,6 +25,8 @@ export function fromFunction(generate, options) {
   return {
     name,
     models: [{ id: model }],
+    // What a model's name means is the function's business.
+    takesAnyModel: true,
     takesBatches: false,
     enforcesMaxTokens: false,
     generate(request, { signal }) {

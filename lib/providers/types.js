@@ -42,6 +42,7 @@
  * @typedef {object} Provider
  * @property {string} name
  * @property {{id: string}[]} models the first is the default; empty: any model is passed on
+ * @property {boolean} [takesAnyModel] true: a job may name a model that is not listed, too
  * @property {boolean} takesBatches whether it has generateBatch() (true) or generate() (false)
  * @property {boolean} enforcesMaxTokens false: the gateway ends the job at the maxTokens-th chunk
  * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>

@@ -1,4 +1,5 @@
 /** `/v1/jobs`: submit, read, list, cancel. */
+import { isUtf8 } from 'node:buffer';
 import express from 'express';
 import { HttpError, jobNotFound } from '../http-errors.js';
 import { checkListQuery } from '../schema.js';
@@ -36,6 +37,18 @@ function requireJson(req, _res, next) {
     });
   }
   next();
+}
+
+/**
+ * Node would put a replacement character where bytes are no UTF-8: another prompt than was meant.
+ * @param {unknown} _req
+ * @param {unknown} _res
+ * @param {Buffer} body
+ * @param {string} encoding
+ */
+function requireUtf8(_req, _res, body, encoding) {
+  if (encoding !== 'utf-8' || isUtf8(body)) return;
+  throw Object.assign(new Error('not UTF-8'), { type: 'entity.parse.failed' });
 }
 
 /**
@@ -122,6 +135,11 @@ export function jobRoutes(gateway) {
     res.json(wireJob(await gateway.cancel(jobIdOf(req), { principal: principalOf(req) })));
   }
 
-  const readBody = express.json({ limit: kBodyBytesMax, strict: false, type: () => true });
+  const readBody = express.json({
+    limit: kBodyBytesMax,
+    strict: false,
+    type: () => true,
+    verify: requireUtf8,
+  });
   return { create: [requireJson, readBody, create], read, list, cancel };
 }

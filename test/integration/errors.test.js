@@ -1,6 +1,6 @@
 /** Every refusal of the HTTP contract: status, code, param, and nothing of the server's insides. */
 import { request as httpRequest } from 'node:http';
-import { HttpError, createGateway } from '../../lib/index.js';
+import { HttpError, createGateway, providers } from '../../lib/index.js';
 import express from 'express';
 import { client, echo, handProvider, start, stopAll } from './helpers.js';
 
@@ -88,6 +88,15 @@ describe('a body', () => {
     expect(status).toBe(201);
   });
 
+  test('bytes that are no UTF-8 are no JSON', async () => {
+    const { status, body } = await server.call('POST', '/v1/jobs', {
+      raw: Buffer.from('{"prompt":"\xff"}', 'latin1'),
+      headers: { 'content-type': 'application/json' },
+    });
+    expect(status).toBe(400);
+    expect(body.error.code).toBe('invalid_json');
+  });
+
   test('over 1 MiB is 413, just below is taken', async () => {
     const big = await server.submit({ prompt: 'x'.repeat(1024 * 1024) });
     expect(big.status).toBe(413);
@@ -121,7 +130,8 @@ describe('a body', () => {
 });
 
 test('a model that is not listed is 404 model_not_found', async () => {
-  const { status, body } = await server.submit({ prompt: 'a', model: 'nope' });
+  const { submit } = await start({ provider: providers.demo() });
+  const { status, body } = await submit({ prompt: 'a', model: 'nope' });
   expect(status).toBe(404);
   expect(body.error).toMatchObject({ code: 'model_not_found', param: 'model' });
 });
