@@ -41,6 +41,9 @@ function onAbort({ target }) {
   const signal = /** @type {AbortSignal} */ (target);
   const callbacks = watched.get(signal);
   watched.delete(signal);
-  // A callback may release others that have not been called yet; a Set leaves those out.
-  callbacks?.forEach((callback) => callback());
+  // The last to come goes first: where they stand in a line, nobody moves up into a place that is
+  // given up a moment before his own turn. A callback may release others; those are left out.
+  for (const callback of [...(callbacks ?? [])].reverse()) {
+    if (callbacks?.has(callback)) callback();
+  }
 }

@@ -85,6 +85,11 @@ class Unsettled {
     });
   }
 
+  /** @returns {number} the first request that is left, or -1 */
+  first() {
+    return this.#settled.indexOf(false);
+  }
+
   /**
    * @param {unknown} id
    * @returns {number} the first request of that id that is left, or -1
@@ -123,7 +128,8 @@ function settleArray(call, left, results) {
 async function settleStream(call, left, results) {
   await call.room();
   for await (const value of results) {
-    const index = left.indexOf(value?.request_id);
+    // As in an array, what names no request is for the first that is due.
+    const index = value?.request_id === undefined ? left.first() : left.indexOf(value.request_id);
     if (index < 0) throw unexpected(value);
     left.settle(index, toOutcome(value));
     await call.room();

@@ -10,7 +10,7 @@ import { randomUUID } from 'node:crypto';
 import native from './native.js';
 import { whenAborted } from './abort-listeners.js';
 import { callProcess } from './batch-call.js';
-import { SluiceError, abortReason } from './errors.js';
+import { SluiceError, abortReason, typeError } from './errors.js';
 import { EventKind, manualReactor, sharedReactor } from './reactor.js';
 import { ResultQueue } from './result-queue.js';
 import { RetryPolicy } from './retry-policy.js';
@@ -21,9 +21,10 @@ import { checkFunction, checkInteger, checkMs, checkOptions, checkSignal } from 
  * @typedef {object} PipelineOptions
  * @property {(batch: any[], options: {signal: AbortSignal}) => any} process takes a batch; returns
  *   (a promise of) an array with one result per request in the same order, or an async iterable of
- *   `{request_id, text}` and `{request_id, error}`. A result in an array is a string, an object
- *   with `text`, or an Error, which fails that request alone. `signal` is aborted when the signals
- *   of all requests of the batch are
+ *   results: `{request_id, text}` and `{request_id, error}` in any order; one without an id is for
+ *   the first request that has no result yet. In place of an object, a result may be a string or
+ *   an Error, which fails that request alone. `signal` is aborted when the signals of all requests
+ *   of the batch are
  * @property {number} [maxBatchSize] default 8
  * @property {number} [idleFlushMs] a batch leaves when no new request came for this long; default
  *   100
@@ -81,8 +82,9 @@ import { checkFunction, checkInteger, checkMs, checkOptions, checkSignal } from 
  * @returns {{request: any, id: any}}
  */
 function identify(request) {
+  if (typeof request === 'string') return { request, id: randomUUID() };
   if (typeof request !== 'object' || request === null || Array.isArray(request)) {
-    throw new TypeError('request takes an object');
+    throw typeError('request takes an object or a string');
   }
   const own = /** @type {any} */ (request);
   if (own.request_id !== undefined) return { request: own, id: own.request_id };
@@ -139,7 +141,7 @@ export class Pipeline {
       }),
     };
     if (clock !== undefined && typeof clock?.[kSchedule] !== 'function') {
-      throw new TypeError('clock takes a ManualClock');
+      throw typeError('clock takes a ManualClock');
     }
     this.#reactor = clock === undefined ? sharedReactor() : manualReactor(clock);
     this.#machine = this.#reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
@@ -149,8 +151,8 @@ export class Pipeline {
   /**
    * Hands in a request. The signal also works later: until the request is in a call of `process`
    * an abort takes it out, and its result is `{request_id, error}` with the signal's reason.
-   * @param {object} request `request_id` names its result; without one a unique one is made up,
-   *   and `process` sees it in a copy of a plain object (other objects are passed on as they are)
+   * @param {object | string} request `request_id` names its result; without one a unique one is
+   *   made up, and `process` sees it in a copy of a plain object (others are passed on as they are)
    * @param {{signal?: AbortSignal}} [options]
    * @returns {Promise<{request_id: any}>} resolves when the request is in the incoming queue
    * @throws {SluiceError} ERR_PIPELINE_CLOSED

@@ -17,19 +17,20 @@ describe('whenAborted', () => {
     expect(listeners(signal)).toBe(1);
   });
 
-  test('an abort calls each once, in order, but for those released meanwhile', () => {
+  test('an abort calls each once, the last first, but for those released meanwhile', () => {
     const controller = new AbortController();
     const called = [];
     const same = () => called.push('same');
-    whenAborted(controller.signal, same);
+    const again = whenAborted(controller.signal, same);
+    const release = whenAborted(controller.signal, () => called.push('released'));
     whenAborted(controller.signal, () => {
       called.push('releasing');
       release();
     });
-    const release = whenAborted(controller.signal, () => called.push('released'));
-    const again = whenAborted(controller.signal, same);
+    whenAborted(controller.signal, same);
+    whenAborted(controller.signal, () => called.push('last'));
     controller.abort();
-    expect(called).toEqual(['same', 'releasing', 'same']);
+    expect(called).toEqual(['last', 'same', 'releasing', 'same']);
     again();
     expect(listeners(controller.signal)).toBe(0);
   });

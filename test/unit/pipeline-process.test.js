@@ -70,6 +70,32 @@ describe('Pipeline results', () => {
     ]);
   });
 
+  test('an async iterable may yield texts and errors in the order of the batch', async () => {
+    const { pipeline } = manual({
+      async *process() {
+        yield 'first';
+        yield { text: 'second' };
+        yield new Error('third');
+      },
+      maxBatchSize: 3,
+    });
+    for (const request of ids(1, 3)) pipeline.submit(request);
+    await pipeline.close();
+    expect(await collect(pipeline)).toMatchObject([
+      { request_id: 'r1', text: 'first' },
+      { request_id: 'r2', text: 'second' },
+      { request_id: 'r3', error: { message: 'third' } },
+    ]);
+  });
+
+  test('a request may be a string', async () => {
+    const { pipeline } = manual({ process: (batch) => batch.map((text) => text.toUpperCase()) });
+    const accepted = pipeline.submit('a prompt');
+    await pipeline.close();
+    const { request_id } = await accepted;
+    expect(await collect(pipeline)).toEqual([{ request_id, text: 'A PROMPT' }]);
+  });
+
   test('with nobody to read them no results are kept', async () => {
     const { calls, pipeline } = manual({
       maxBatchSize: 1,

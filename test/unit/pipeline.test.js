@@ -124,6 +124,28 @@ describe('Pipeline limits and aborts', () => {
     expect(pipeline.stats().waiting).toBe(5);
   });
 
+  test('one signal for all: the abort accepts nobody who was still waiting', async () => {
+    const { pipeline } = manual({
+      maxBatchSize: 1,
+      maxConcurrency: 1,
+      processingCapacity: 1,
+      incomingCapacity: 2,
+      process: () => new Promise(() => {}),
+    });
+    const leaving = new AbortController();
+    const submissions = ids(1, 20).map((request) =>
+      pipeline.submit(request, { signal: leaving.signal }),
+    );
+    const outcomes = Promise.allSettled(submissions);
+    const { accepted, waiting } = pipeline.stats();
+    expect(accepted + waiting).toBe(20);
+    expect(waiting).toBeGreaterThan(10);
+    leaving.abort(new Error('enough'));
+    const statuses = (await outcomes).map(({ status }) => status);
+    expect(statuses.indexOf('rejected')).toBe(accepted);
+    expect(statuses.lastIndexOf('fulfilled')).toBe(accepted - 1);
+  });
+
   test('a request aborted in the queue is never sent; its 7 neighbours are', async () => {
     const gate = deferred();
     const { calls, pipeline } = manual({
@@ -331,7 +353,7 @@ describe('Pipeline options', () => {
 
   test('requests and signals are checked', async () => {
     const { pipeline } = manual();
-    await expect(pipeline.submit('text')).rejects.toThrow(/request/);
+    await expect(pipeline.submit(7)).rejects.toThrow(/request/);
     await expect(pipeline.submit({}, { signal: 1 })).rejects.toThrow(/signal/);
     await pipeline.close();
   });
