@@ -39,6 +39,36 @@ export class SluiceError extends Error {
 }
 
 /**
+ * Gives one of the language's own errors a code, and makes it `instanceof SluiceError` too.
+ * @template {Error} T
+ * @param {T} error
+ * @param {string} code
+ * @returns {T & {code: string}}
+ */
+function coded(error, code) {
+  Object.defineProperty(error, kSluiceError, { value: true });
+  return Object.assign(error, { code });
+}
+
+/**
+ * For an argument or option of the wrong kind.
+ * @param {string} message names it and says what it takes
+ * @returns {TypeError & {code: string}} with the code ERR_INVALID_TYPE
+ */
+export function typeError(message) {
+  return coded(new TypeError(message), 'ERR_INVALID_TYPE');
+}
+
+/**
+ * For an argument or option of the right kind and the wrong value.
+ * @param {string} message names it and says what it takes
+ * @returns {RangeError & {code: string}} with the code ERR_INVALID_VALUE
+ */
+export function rangeError(message) {
+  return coded(new RangeError(message), 'ERR_INVALID_VALUE');
+}
+
+/**
  * The rejection reason for an aborted signal: the caller's own reason when it gave one (as the
  * platform's own APIs do), else an `AbortError`.
  * @param {AbortSignal} signal an aborted signal

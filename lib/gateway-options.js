@@ -2,6 +2,7 @@
  * The options of `createGateway`, checked and filled in. An error names the option as the caller
  * wrote it and says what it takes.
  */
+import { typeError } from './errors.js';
 import { fromFunction } from './providers/function.js';
 import { ManualClock } from './clock.js';
 import { createLogger } from './log.js';
@@ -88,7 +89,7 @@ function checkKnown(name, value, names) {
   const allowed = new Set(names);
   for (const key of Object.keys(options)) {
     if (allowed.has(key)) continue;
-    throw new TypeError(`${name} has no option ${key}; it takes ${[...allowed].join(', ')}`);
+    throw typeError(`${name} has no option ${key}; it takes ${[...allowed].join(', ')}`);
   }
   return options;
 }
@@ -102,13 +103,13 @@ function checkProvider(provider) {
   const shape = /** @type {any} */ (provider);
   const method = shape?.takesBatches ? 'generateBatch' : 'generate';
   if (typeof shape !== 'object' || shape === null || typeof shape[method] !== 'function') {
-    throw new TypeError(
+    throw typeError(
       'provider takes one of providers.demo(), providers.openai(), providers.llama(), ' +
         'or an async function*(request, {signal})',
     );
   }
   if (!Array.isArray(shape.models) || !shape.models.every(isModel)) {
-    throw new TypeError('provider.models takes an array of {id}; empty: any model is passed on');
+    throw typeError('provider.models takes an array of {id}; empty: any model is passed on');
   }
   return shape;
 }
@@ -133,7 +134,7 @@ export function checkGatewayOptions(options) {
   const metrics = checkKnown('metrics', given.metrics, ['processDefaults']);
   if (given.authenticate !== undefined) checkFunction('authenticate', given.authenticate);
   if (given.clock !== undefined && !(given.clock instanceof ManualClock)) {
-    throw new TypeError('clock takes a ManualClock');
+    throw typeError('clock takes a ManualClock');
   }
   const provider = checkProvider(given.provider);
   const size = (/** @type {string} */ name, /** @type {number} */ fallback, max = 1_000_000) =>

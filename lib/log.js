@@ -2,6 +2,7 @@
  * Where log lines go: pino on stderr (stdout belongs to the command line's one line), a logger of
  * the caller's own, or nowhere.
  */
+import { typeError } from './errors.js';
 import pino from 'pino';
 
 /**
@@ -26,9 +27,7 @@ export function createLogger(option) {
   const logger = /** @type {any} */ (option);
   for (const level of ['info', 'warn', 'error']) {
     if (typeof logger?.[level] !== 'function') {
-      throw new TypeError(
-        'logger takes false or an object with info, warn and error (a pino logger)',
-      );
+      throw typeError('logger takes false or an object with info, warn and error (a pino logger)');
     }
   }
   return logger;

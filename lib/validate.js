@@ -2,6 +2,7 @@
  * Option checks for public constructors: each throws a `TypeError` (wrong kind) or `RangeError`
  * (right kind, wrong value) that names the option and says what it takes.
  */
+import { rangeError, typeError } from './errors.js';
 
 /** @param {unknown} value */
 function show(value) {
@@ -27,9 +28,9 @@ export function checkInteger(
 ) {
   if (value === undefined && fallback !== undefined) return fallback;
   const takes = `${name} takes an integer from ${min} to ${max}`;
-  if (typeof value !== 'number') throw new TypeError(`${takes}, not ${show(value)}`);
+  if (typeof value !== 'number') throw typeError(`${takes}, not ${show(value)}`);
   if (!Number.isInteger(value) || value < min || value > max) {
-    throw new RangeError(`${takes}, not ${show(value)}`);
+    throw rangeError(`${takes}, not ${show(value)}`);
   }
   return value;
 }
@@ -48,9 +49,9 @@ export function checkMs(
 ) {
   if (value === undefined && fallback !== undefined) return fallback;
   const takes = `${name} takes milliseconds from ${min} to ${max}${infinite ? ' or Infinity' : ''}`;
-  if (typeof value !== 'number') throw new TypeError(`${takes}, not ${show(value)}`);
+  if (typeof value !== 'number') throw typeError(`${takes}, not ${show(value)}`);
   if (infinite && value === Infinity) return value;
-  if (!(value >= min && value <= max)) throw new RangeError(`${takes}, not ${show(value)}`);
+  if (!(value >= min && value <= max)) throw rangeError(`${takes}, not ${show(value)}`);
   return value;
 }
 
@@ -60,7 +61,7 @@ export function checkMs(
  * @returns {string}
  */
 export function checkString(name, value) {
-  if (typeof value !== 'string') throw new TypeError(`${name} takes a string, not ${show(value)}`);
+  if (typeof value !== 'string') throw typeError(`${name} takes a string, not ${show(value)}`);
   return value;
 }
 
@@ -72,7 +73,7 @@ export function checkString(name, value) {
  */
 export function checkFunction(name, value) {
   if (typeof value !== 'function') {
-    throw new TypeError(`${name} takes a function, not ${show(value)}`);
+    throw typeError(`${name} takes a function, not ${show(value)}`);
   }
   return /** @type {T} */ (/** @type {unknown} */ (value));
 }
@@ -87,7 +88,7 @@ export function checkFunction(name, value) {
 export function checkOptions(name, value) {
   if (value === undefined) return /** @type {T} */ ({});
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new TypeError(`${name} takes an object, not ${show(value)}`);
+    throw typeError(`${name} takes an object, not ${show(value)}`);
   }
   return value;
 }
@@ -104,9 +105,9 @@ export function checkOptions(name, value) {
 export function checkChoice(name, value, choices, fallback) {
   if (value === undefined && fallback !== undefined) return fallback;
   const takes = `${name} takes one of ${choices.map((c) => `"${c}"`).join(', ')}`;
-  if (typeof value !== 'string') throw new TypeError(`${takes}, not ${show(value)}`);
+  if (typeof value !== 'string') throw typeError(`${takes}, not ${show(value)}`);
   if (!choices.includes(/** @type {T} */ (value))) {
-    throw new RangeError(`${takes}, not ${show(value)}`);
+    throw rangeError(`${takes}, not ${show(value)}`);
   }
   return /** @type {T} */ (value);
 }
@@ -125,7 +126,7 @@ export function checkSignal(name, value) {
     typeof signal.aborted !== 'boolean' ||
     typeof signal.addEventListener !== 'function'
   ) {
-    throw new TypeError(`${name} takes an AbortSignal, not ${show(value)}`);
+    throw typeError(`${name} takes an AbortSignal, not ${show(value)}`);
   }
   return signal;
 }

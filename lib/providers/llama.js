@@ -7,7 +7,7 @@
  */
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { SluiceError } from '../errors.js';
+import { SluiceError, rangeError } from '../errors.js';
 import { checkChoice, checkInteger, checkOptions, checkString } from '../validate.js';
 import { LlamaEngine } from './llama-engine.js';
 import { mergeRuns } from './merge-runs.js';
@@ -30,7 +30,7 @@ export function llama(options) {
   const given = checkOptions('options', options);
   const modelPath = resolve(checkString('modelPath', given.modelPath));
   if (!existsSync(modelPath)) {
-    throw new RangeError(`modelPath takes the path of a GGUF file; ${modelPath} does not exist`);
+    throw rangeError(`modelPath takes the path of a GGUF file; ${modelPath} does not exist`);
   }
   const sequences = checkInteger('sequences', given.sequences, { max: 256, fallback: 8 });
   const { contextSize, threads } = given;

@@ -10,6 +10,7 @@
  * request because of that member is asked again without it, from then on for good. The counts of
  * a call with several prompts are a sum, so they are not reported for its requests.
  */
+import { rangeError, typeError } from '../errors.js';
 import { checkChoice, checkMs, checkOptions, checkString } from '../validate.js';
 import { Answer, AnswerStream } from './openai-answers.js';
 import { merge } from './merge.js';
@@ -49,10 +50,10 @@ const kIdleMsDefault = 60_000;
 function parseBaseUrl(value) {
   const takes = 'baseUrl takes an http or https URL without credentials, query or fragment';
   const text = checkString('baseUrl', value);
-  if (!URL.canParse(text)) throw new RangeError(takes);
+  if (!URL.canParse(text)) throw rangeError(takes);
   const url = new URL(text);
-  if (!/^https?:$/.test(url.protocol)) throw new RangeError(takes);
-  if (url.username || url.password || url.search || url.hash) throw new RangeError(takes);
+  if (!/^https?:$/.test(url.protocol)) throw rangeError(takes);
+  if (url.username || url.password || url.search || url.hash) throw rangeError(takes);
   const path = url.pathname.replace(/\/+$/, '');
   return { origin: url, path: path || '/v1' };
 }
@@ -63,10 +64,10 @@ function parseBaseUrl(value) {
  */
 function checkHeader(name, value) {
   if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
-    throw new RangeError(`headers takes valid names, not ${JSON.stringify(name)}`);
+    throw rangeError(`headers takes valid names, not ${JSON.stringify(name)}`);
   }
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-    throw new RangeError(`headers["${name}"] takes a valid header value`);
+    throw rangeError(`headers["${name}"] takes a valid header value`);
   }
 }
 
@@ -89,9 +90,9 @@ function makeHeaders(apiKey, extra) {
 function checkApiKey(apiKey) {
   if (apiKey === undefined) return;
   // The message must not show it.
-  if (typeof apiKey !== 'string') throw new TypeError('apiKey takes a string');
+  if (typeof apiKey !== 'string') throw typeError('apiKey takes a string');
   if (!/^[\x21-\x7e]+$/.test(apiKey)) {
-    throw new RangeError('apiKey takes visible ASCII characters, without spaces');
+    throw rangeError('apiKey takes visible ASCII characters, without spaces');
   }
 }
 

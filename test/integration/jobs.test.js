@@ -1,7 +1,7 @@
 /** The life of a job over HTTP: submit, read, list, cancel in every phase, limits. */
 import express from 'express';
 import { once } from 'node:events';
-import { createGateway } from '../../lib/index.js';
+import { createGateway, SluiceError } from '../../lib/index.js';
 import { client, echo, eventually, handProvider, start, stopAll } from './helpers.js';
 
 afterEach(stopAll);
@@ -43,6 +43,20 @@ test('a prompt becomes a job, streams, completes and can be read', async () => {
     reason: 'stop',
     metadata: { tab: 7 },
   });
+});
+
+test('a function is asked for whatever model the job names', async () => {
+  const { submit, ended } = await start({
+    provider: async function* own({ model }) {
+      yield model;
+    },
+  });
+  for (const model of [undefined, 'another']) {
+    const { status, body } = await submit({ prompt: 'x', model });
+    expect(status).toBe(201);
+    const name = model ?? 'own';
+    expect(await ended(body.job_id)).toMatchObject({ model: name, text: name });
+  }
 });
 
 test('the provider gets what was asked for', async () => {
@@ -449,5 +463,7 @@ test.each([
     error = thrown;
   }
   expect(error?.name).toBe(type.name);
+  expect(error).toBeInstanceOf(SluiceError);
+  expect(error.code).toBe(type === TypeError ? 'ERR_INVALID_TYPE' : 'ERR_INVALID_VALUE');
   expect(error.message).toMatch(message);
 });
