@@ -7,7 +7,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { client, eventually } from './helpers.js';
+import { client } from '../fixtures/gateway.js';
+import { until } from '../fixtures/until.js';
 
 // Processes and sockets on a busy machine take their time.
 jest.setTimeout(30_000);
@@ -44,7 +45,7 @@ function sluice(...args) {
 async function serve(...args) {
   const { child, output, exited } = sluice('serve', '--port', '0', ...args);
   await Promise.race([
-    eventually(() => output.stdout.endsWith('\n'), { timeoutMs: 20_000 }),
+    until(() => output.stdout.endsWith('\n'), 'the server to listen', 20_000),
     exited.then(({ code, stderr }) => {
       throw new Error(`exit ${code}: ${stderr}`);
     }),
@@ -69,7 +70,7 @@ describe('sluice serve', () => {
     );
     const { body } = await submit({ prompt: 'a' });
     const open = await stream(body.stream_url);
-    await eventually(() => open.events.length > 1);
+    await until(() => open.events.length > 1, 'two tokens');
     child.kill('SIGTERM');
     const events = await open.done;
     expect(events.at(-1)).toMatchObject({ type: 'job_cancelled', data: { reason: 'shutdown' } });
@@ -89,7 +90,7 @@ describe('sluice serve', () => {
     const { child, exited, submit, stream } = await serve('--token-interval-ms', '20');
     const { body } = await submit({ prompt: 'a', max_tokens: 20 });
     const open = await stream(body.stream_url);
-    await eventually(() => open.events.length > 1);
+    await until(() => open.events.length > 1, 'two tokens');
     child.kill('SIGINT');
     expect((await open.done).at(-1)).toMatchObject({ type: 'job_complete' });
     expect((await exited).code).toBe(0);
@@ -99,7 +100,7 @@ describe('sluice serve', () => {
     const { child, exited, submit, get } = await serve('--token-interval-ms', '60000');
     await submit({ prompt: 'a' });
     child.kill('SIGTERM');
-    await eventually(async () => (await get('/readyz')).status === 503);
+    await until(async () => (await get('/readyz')).status === 503, 'the drain to begin');
     child.kill('SIGTERM');
     expect((await exited).code).toBe(143);
   });

@@ -1,6 +1,6 @@
 /** A gateway under a clock that is moved by hand: deadlines to the millisecond, without waiting. */
 import { ManualClock, createGateway } from '../../lib/index.js';
-import { handProvider } from './helpers.js';
+import { handProvider } from '../fixtures/providers.js';
 
 const kDayMs = 24 * 3600 * 1000;
 

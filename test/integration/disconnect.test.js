@@ -1,5 +1,7 @@
 /** The client left, or the user cancelled: different things, with a policy each. */
-import { eventually, handProvider, start, stopAll } from './helpers.js';
+import { start, stopAll } from '../fixtures/gateway.js';
+import { handProvider } from '../fixtures/providers.js';
+import { until } from '../fixtures/until.js';
 
 afterEach(stopAll);
 
@@ -10,7 +12,7 @@ async function openJob(body) {
   const open = await server.stream(created.stream_url);
   const run = await call(0);
   run.push('hello');
-  await eventually(() => open.events.length === 1);
+  await until(() => open.events.length === 1, 'the first token');
   return { ...server, id: created.job_id, streamUrl: created.stream_url, open, run };
 }
 
@@ -18,7 +20,7 @@ test('the last reader gone for the grace ends the job, and the provider hears of
   const { open, run, ended, id } = await openJob({ disconnect_grace_ms: 20 });
   open.close();
   await run.aborted;
-  await eventually(() => run.returned);
+  await until(() => run.returned, 'the provider to return');
   expect(await ended(id)).toMatchObject({
     status: 'cancelled',
     reason: 'client_disconnected',

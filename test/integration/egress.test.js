@@ -11,13 +11,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
 import { createGateway } from '../../lib/index.js';
-import { listProvider, until } from '../fixtures/script-provider.js';
-import { openStream, postJob, readStream } from '../fixtures/sse-client.js';
+import { cleanUp, client, stopAll } from '../fixtures/gateway.js';
+import { listProvider } from '../fixtures/providers.js';
+import { until, untilStill } from '../fixtures/until.js';
 
-const cleanups = [];
-afterEach(async () => {
-  while (cleanups.length > 0) await cleanups.pop()();
-});
+afterEach(stopAll);
 
 const words = Array.from({ length: 200 }, (_, i) => `word-${i} `);
 
@@ -37,17 +35,18 @@ async function startApp(options, { middleware, create = (app) => http.createServ
   app.use(gateway.router());
   const server = create(app);
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(async () => {
+  cleanUp(async () => {
     await gateway.close({ drainMs: 0 });
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });
-  return { base: `http://127.0.0.1:${server.address().port}`, written, gateway };
+  const base = `http://127.0.0.1:${server.address().port}`;
+  return { base, written, gateway, ...client(base) };
 }
 
 async function streamed(app) {
-  const { body: job } = await postJob(app.base, { prompt: 'hi' });
-  const stream = await readStream(app.base + job.stream_url);
+  const { body: job } = await app.submit({ prompt: 'hi' });
+  const stream = await app.read(job.stream_url);
   expect(stream.text).toBe(words.join(''));
   await until(() => app.written.length === 1, 'the response to finish');
   return { body: Buffer.byteLength(stream.raw), byNode: app.written[0] };
@@ -85,7 +84,7 @@ test('a middleware that wraps the response sees the body', async () => {
 
 test('TLS goes through Node, encrypted', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-tls-'));
-  cleanups.push(() => rmSync(folder, { recursive: true }));
+  cleanUp(() => rmSync(folder, { recursive: true }));
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const request = `req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout ${key}`;
   execFileSync('openssl', [...request.split(' '), '-out', cert], { stdio: 'ignore' });
@@ -161,19 +160,13 @@ onLinux('a reader that stands still leaves little with the kernel', async () => 
   const provider = async function* () {
     for (;;) yield `${'x'.repeat(1000)}${yielded++}`;
   };
-  const { base } = await startApp({ provider });
-  const { body: job } = await postJob(base, { prompt: 'hi' });
+  const { base, submit } = await startApp({ provider });
+  const { body: job } = await submit({ prompt: 'hi' });
   const socket = net.connect(new URL(base).port, '127.0.0.1');
-  cleanups.push(() => socket.destroy());
+  cleanUp(() => socket.destroy());
   socket.pause();
   socket.write(`GET ${job.stream_url} HTTP/1.1\r\nhost: x\r\n\r\n`);
-  let before = -1;
-  await until(async () => {
-    if (yielded > 0 && yielded === before) return true;
-    before = yielded;
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    return false;
-  }, 'the provider to stand still');
+  await untilStill(() => yielded, 'the provider to stand still');
   expect(yielded).toBeGreaterThanOrEqual(256);
   expect(yielded).toBeLessThan(2000);
 });
@@ -182,7 +175,7 @@ onLinux('a reader that stands still leaves little with the kernel', async () => 
 const stressStreams = Number(process.env.SLUICE_STRESS_STREAMS ?? 2000);
 
 test('every descriptor is closed, however its stream ended', async () => {
-  const { base, gateway } = await startApp({
+  const { gateway, stream: open } = await startApp({
     provider: async function* tokens(_request, { signal }) {
       for (let i = 0; i < 20 && !signal.aborted; i += 1) {
         yield 'token ';
@@ -195,12 +188,11 @@ test('every descriptor is closed, however its stream ended', async () => {
   const before = openSockets();
   const one = async (i) => {
     const job = await gateway.submit({ prompt: 'hi', disconnect_grace_ms: 0 });
-    const stream = openStream(base + job.streamUrl, { agent: false });
-    await stream.opened;
+    const stream = await open(job.streamUrl, { agent: false });
     if (i % 4 === 0) stream.close();
     else if (i % 4 === 1) await gateway.cancel(job.id);
     else if (i % 4 === 2) stream.response.socket.resetAndDestroy();
-    await stream.done;
+    await stream.closed;
     return stream;
   };
   let terminals = 0;

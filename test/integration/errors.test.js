@@ -2,7 +2,8 @@
 import { request as httpRequest } from 'node:http';
 import { HttpError, createGateway, providers } from '../../lib/index.js';
 import express from 'express';
-import { client, echo, handProvider, start, stopAll } from './helpers.js';
+import { client, start, stopAll } from '../fixtures/gateway.js';
+import { echo, handProvider } from '../fixtures/providers.js';
 
 let server;
 beforeAll(async () => {

@@ -2,31 +2,19 @@
  * `GET /v1/events`: many jobs on one connection, with a cursor over the set.
  */
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { createGateway } from '../../lib/index.js';
-import { listProvider, scriptedProvider, until } from '../fixtures/script-provider.js';
-import { getJson, openStream, postJob, readStream } from '../fixtures/sse-client.js';
+import { everyEgress, start as startGateway, stopAll } from '../fixtures/gateway.js';
+import { handProvider, listProvider } from '../fixtures/providers.js';
+import { until } from '../fixtures/until.js';
 
-// Native egress and the way through Node must be the same to a client.
-describe.each([
-  ['auto', 1],
-  ['node', 1],
-  ['auto', 3],
-])('egress %s, reactors: %d', (egress, reactors) => {
-  const cleanups = [];
-  afterEach(async () => {
-    while (cleanups.length > 0) await cleanups.pop()();
-  });
+describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
+  afterEach(stopAll);
 
-  async function start(provider, options = {}) {
-    const gateway = createGateway({ provider, logger: false, egress, reactors, ...options });
-    cleanups.push(() => gateway.close({ drainMs: 0 }));
-    return (await gateway.listen({ port: 0 })).url;
-  }
+  const start = (provider) => startGateway({ provider, egress, reactors });
 
-  async function submit(base, count) {
+  async function submit(server, count) {
     const ids = [];
     for (let i = 0; i < count; i += 1) {
-      ids.push((await postJob(base, { prompt: `prompt ${i}` })).body.job_id);
+      ids.push((await server.submit({ prompt: `prompt ${i}` })).body.job_id);
     }
     return ids;
   }
@@ -36,19 +24,19 @@ describe.each([
   /** What each job of a stream said, by job. */
   function byJob(stream) {
     const jobs = {};
-    for (const { event, data } of stream.events) {
-      const { job_id: id, token } = JSON.parse(data);
+    for (const { type, data } of stream.events) {
+      const { job_id: id, token } = data;
       jobs[id] ??= { text: '', endings: [] };
-      if (event === 'token') jobs[id].text += token;
-      else jobs[id].endings.push(event);
+      if (type === 'token') jobs[id].text += token;
+      else jobs[id].endings.push(type);
     }
     return jobs;
   }
 
   test('carries every job to its end, then ends itself', async () => {
-    const base = await start(listProvider(['a', 'b', 'c']));
-    const ids = await submit(base, 12);
-    const stream = await readStream(`${base}/v1/events?${query(ids)}`);
+    const server = await start(listProvider(['a', 'b', 'c']));
+    const ids = await submit(server, 12);
+    const stream = await server.read(`/v1/events?${query(ids)}`);
     expect(stream.ended).toBe(true);
     expect(stream.raw.startsWith('retry: 2000\n\n')).toBe(true);
     expect(byJob(stream)).toEqual(
@@ -57,12 +45,12 @@ describe.each([
   });
 
   test('gives ids that are cursors over the set, in the form job_a:1-5,job_b:1-2', async () => {
-    const base = await start(listProvider(['a', 'b']));
-    const [a, b] = await submit(base, 2);
-    const stream = await readStream(`${base}/v1/events?${query([a, b])}`);
+    const server = await start(listProvider(['a', 'b']));
+    const [a, b] = await submit(server, 2);
+    const stream = await server.read(`/v1/events?${query([a, b])}`);
     const position = new Map();
     for (const { id, data } of stream.events) {
-      const { job_id: job } = JSON.parse(data);
+      const { job_id: job } = data;
       const [attempt, seq] = (position.get(job) ?? '1-0').split('-').map(Number);
       position.set(job, `${attempt}-${seq + 1}`);
       const parts = Object.fromEntries(id.split(',').map((part) => part.split(':')));
@@ -71,76 +59,77 @@ describe.each([
   });
 
   test('resumes from each of its ids with nothing lost or doubled', async () => {
-    const base = await start(listProvider(['a', 'b', 'c']));
-    const ids = await submit(base, 3);
-    const url = `${base}/v1/events?${query(ids)}`;
-    const whole = await readStream(url);
+    const server = await start(listProvider(['a', 'b', 'c']));
+    const ids = await submit(server, 3);
+    const path = `/v1/events?${query(ids)}`;
+    const whole = await server.read(path);
     for (let cut = 0; cut < whole.events.length - 1; cut += 1) {
-      const rest = await readStream(url, { headers: { 'Last-Event-ID': whole.events[cut].id } });
-      const before = whole.events.slice(0, cut + 1).map(({ data }) => data);
-      const all = [...before, ...rest.events.map(({ data }) => data)];
-      expect(all.sort()).toEqual(whole.events.map(({ data }) => data).sort());
+      const rest = await server.read(path, { headers: { 'Last-Event-ID': whole.events[cut].id } });
+      const before = whole.events.slice(0, cut + 1).map(({ json }) => json);
+      const all = [...before, ...rest.events.map(({ json }) => json)];
+      expect(all.sort()).toEqual(whole.events.map(({ json }) => json).sort());
     }
-    const end = await readStream(`${url}&last_event_id=${whole.events.at(-1).id}`);
+    const end = await server.read(`${path}&last_event_id=${whole.events.at(-1).id}`);
     expect(end.status).toBe(204);
   });
 
   test('streams live what several jobs say at the same time', async () => {
-    const script = scriptedProvider();
-    const base = await start(script.provider);
-    const [id] = await submit(base, 1);
-    const stream = openStream(`${base}/v1/events?${query([id])}`);
+    const hand = handProvider();
+    const server = await start(hand.provider);
+    const [id] = await submit(server, 1);
+    const stream = await server.stream(`/v1/events?${query([id])}`);
+    const run = await hand.call(0);
     for (const token of ['x', 'y', 'z']) {
-      script.say(token);
+      run.push(token);
       await until(() => stream.text.endsWith(token), token);
     }
-    script.end();
+    run.end();
     await stream.done;
     expect(stream.ids).toEqual([1, 2, 3, 4].map((seq) => `${id}:1-${seq}`));
   });
 
   test('announces a gap for each job whose cursor it does not know', async () => {
-    const base = await start(listProvider(['a']));
-    const [a, b] = await submit(base, 2);
-    const url = `${base}/v1/events?${query([a, b])}`;
-    await readStream(url);
-    const stream = await readStream(`${url}&last_event_id=${a}:1-1,${b}:9-9`);
-    const gaps = stream.events.filter(({ event }) => event === 'gap');
-    expect(gaps.map(({ data }) => JSON.parse(data))).toEqual([
+    const server = await start(listProvider(['a']));
+    const [a, b] = await submit(server, 2);
+    const path = `/v1/events?${query([a, b])}`;
+    await server.read(path);
+    const stream = await server.read(`${path}&last_event_id=${a}:1-1,${b}:9-9`);
+    const gaps = stream.events.filter(({ type }) => type === 'gap');
+    expect(gaps.map(({ data }) => data)).toEqual([
       { job_id: b, requested: '9-9', earliest: '1-1', latest: '1-2' },
     ]);
     expect(byJob(stream)[a].text).toBe('');
     expect(byJob(stream)[b].text).toBe('a');
-    const rubbish = await readStream(`${url}&last_event_id=rubbish`);
-    expect(rubbish.events.filter(({ event }) => event === 'gap')).toHaveLength(2);
+    const rubbish = await server.read(`${path}&last_event_id=rubbish`);
+    expect(rubbish.events.filter(({ type }) => type === 'gap')).toHaveLength(2);
   });
 
   test('lets no line break of a cursor into an id', async () => {
-    const base = await start(listProvider(['a']));
-    const [a, b] = await submit(base, 2);
+    const server = await start(listProvider(['a']));
+    const [a, b] = await submit(server, 2);
     const cursor = encodeURIComponent(`${a}:1-1\nevent: forged,${b}:x\ndata: forged`);
-    const stream = await readStream(`${base}/v1/events?${query([a, b])}&last_event_id=${cursor}`);
-    expect(stream.events.map(({ event }) => event)).not.toContain('forged');
+    const stream = await server.read(`/v1/events?${query([a, b])}&last_event_id=${cursor}`);
+    expect(stream.events.map(({ type }) => type)).not.toContain('forged');
     expect(stream.raw).not.toMatch(/^(event|data): forged/m);
     expect(byJob(stream)[a].text + byJob(stream)[b].text).toBe('aa');
   });
 
   test('takes 64 jobs and no more, each once', async () => {
-    const base = await start(listProvider(['a']));
-    const ids = await submit(base, 65);
-    const { status, body } = await getJson(`${base}/v1/events?${query(ids)}`);
+    const server = await start(listProvider(['a']));
+    const ids = await submit(server, 65);
+    const { status, body } = await server.get(`/v1/events?${query(ids)}`);
     expect(status).toBe(400);
     expect(body.error).toMatchObject({ code: 'invalid_value', param: 'job_id' });
     const set = ids.slice(0, 64);
-    const stream = await readStream(`${base}/v1/events?${query([...set, ...set])}`);
+    const stream = await server.read(`/v1/events?${query([...set, ...set])}`);
     expect(Object.keys(byJob(stream)).sort()).toEqual([...set].sort());
     expect(stream.events).toHaveLength(128);
   });
 
   test('is 404 when one of the jobs is not there', async () => {
-    const base = await start(listProvider(['a']));
-    const [id] = await submit(base, 1);
-    const { status, body } = await getJson(`${base}/v1/events?job_id=${id}&job_id=job_nothere`);
+    const server = await start(listProvider(['a']));
+    const [id] = await submit(server, 1);
+    const { status, body } = await server.get(`/v1/events?job_id=${id}&job_id=job_nothere`);
     expect(status).toBe(404);
     expect(body.error.code).toBe('job_not_found');
   });

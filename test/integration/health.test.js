@@ -1,5 +1,7 @@
 /** What those who run the server look at: health, models, metrics, the log line of a job. */
-import { echo, eventually, handProvider, start, stopAll } from './helpers.js';
+import { start, stopAll } from '../fixtures/gateway.js';
+import { echo, handProvider } from '../fixtures/providers.js';
+import { until } from '../fixtures/until.js';
 
 afterEach(stopAll);
 
@@ -38,7 +40,7 @@ test('metrics count endings, tokens, streams and what is in the queue', async ()
   run.push('two');
   run.end();
   await open.done;
-  await eventually(async () => (await value('sluice_open_streams')) === 0);
+  await until(async () => (await value('sluice_open_streams')) === 0, 'the stream to be closed');
   await cancel(second.job_id);
   await ended(first.job_id);
   expect(await value('sluice_jobs_total{status="completed"}')).toBe(1);

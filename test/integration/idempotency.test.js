@@ -1,5 +1,6 @@
 /** Idempotency keys over HTTP: one key, one job, one answer. */
-import { handProvider, start, stopAll } from './helpers.js';
+import { start, stopAll } from '../fixtures/gateway.js';
+import { handProvider } from '../fixtures/providers.js';
 
 afterEach(stopAll);
 

@@ -2,7 +2,9 @@
 import express from 'express';
 import { once } from 'node:events';
 import { createGateway, SluiceError } from '../../lib/index.js';
-import { client, echo, eventually, handProvider, start, stopAll } from './helpers.js';
+import { client, start, stopAll } from '../fixtures/gateway.js';
+import { echo, handProvider } from '../fixtures/providers.js';
+import { until, untilStill } from '../fixtures/until.js';
 
 afterEach(stopAll);
 
@@ -94,7 +96,7 @@ test('a job is queued, then running, and its text grows', async () => {
   const run = await call(0);
   run.push('so ');
   run.push('far');
-  await eventually(async () => (await job(first)).text === 'so far');
+  await until(async () => (await job(first)).text === 'so far', 'both tokens');
   expect((await job(first)).status).toBe('running');
   expect(await job(second)).toMatchObject({ status: 'queued', text: '' });
 });
@@ -174,7 +176,7 @@ describe('cancel', () => {
     const run = await call(0);
     expect((await cancel(id)).body.status).toBe('cancelled');
     await run.aborted;
-    await eventually(() => run.returned);
+    await until(() => run.returned, 'the provider to return');
     const next = (await submit({ prompt: 'b' })).body.job_id;
     (await call(1)).end();
     expect((await ended(next)).status).toBe('completed');
@@ -187,7 +189,7 @@ describe('cancel', () => {
     const open = await stream(created.stream_url);
     const run = await call(0);
     run.push('half');
-    await eventually(() => open.events.length === 1);
+    await until(() => open.events.length === 1, 'the first token');
     const { body } = await cancel(created.job_id);
     expect(body).toMatchObject({ status: 'cancelled', reason: 'client_request', text: 'half' });
     await run.aborted;
@@ -209,7 +211,7 @@ describe('cancel', () => {
     }
     const { submit, cancel, ended } = await start({ provider: deaf, maxInFlightBatches: 1 });
     const id = (await submit({ prompt: 'hang' })).body.job_id;
-    await eventually(() => calls === 1);
+    await until(() => calls === 1, 'the first call');
     await cancel(id);
     const next = (await submit({ prompt: 'go' })).body.job_id;
     expect(await ended(next)).toMatchObject({ status: 'completed', text: 'ok' });
@@ -261,7 +263,7 @@ describe('limits and failures', () => {
       text: 'xxx',
       usage: { completion_tokens: 3 },
     });
-    await eventually(() => cleaned);
+    await until(() => cleaned, 'the iterator to be returned');
   });
 
   test('max_wall_ms ends the job and reaches the provider', async () => {
@@ -348,13 +350,7 @@ describe('limits and failures', () => {
     const { id } = await gateway.submit({ prompt: 'a' });
     const events = gateway.stream(id)[Symbol.asyncIterator]();
     await events.next();
-    let before = -1;
-    await eventually(async () => {
-      const settled = made === before;
-      before = made;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return settled;
-    });
+    await untilStill(() => made, 'the provider to wait', { pauseMs: 50 });
     // The window, and what a batch or two on the way to the reader may hold.
     expect(made).toBeLessThan(1000);
     await gateway.cancel(id);

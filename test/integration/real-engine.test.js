@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { getJson, postJob, readStream } from '../fixtures/sse-client.js';
+import { client } from '../fixtures/gateway.js';
 import { tinyLlama } from '../fixtures/tiny-llama.js';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
@@ -45,15 +45,14 @@ test.each(['chat', 'completions'])(
     const engine = await start('../fixtures/llama-openai-server.mjs', tinyLlama());
     const flags = ['--provider', 'openai', '--upstream', engine, '--model', 'tiny', '--mode', mode];
     const limits = ['--max-in-flight-batches', '8', '--port', '0'];
-    const base = await start('../../lib/cli/main.js', 'serve', ...flags, ...limits);
+    const { submit, read, job } = client(
+      await start('../../lib/cli/main.js', 'serve', ...flags, ...limits),
+    );
     const words = ['water', 'river', 'gate', 'stream', 'mill', 'sea', 'rain', 'field'];
     const texts = await Promise.all(
       words.map(async (word) => {
-        const { body: job } = await postJob(base, {
-          prompt: `Tell of the ${word}`,
-          max_tokens: 24,
-        });
-        const stream = await readStream(base + job.stream_url);
+        const { body } = await submit({ prompt: `Tell of the ${word}`, max_tokens: 24 });
+        const stream = await read(body.stream_url);
         expect(stream.last()).toMatchObject({
           type: 'job_complete',
           data: { reason: 'length', usage: { completion_tokens: 24 } },
@@ -61,8 +60,11 @@ test.each(['chat', 'completions'])(
         expect(stream.ids).toEqual(
           Array.from({ length: stream.ids.length }, (_, i) => `1-${i + 1}`),
         );
-        const { body } = await getJson(`${base}/v1/jobs/${job.job_id}`);
-        expect(body).toMatchObject({ status: 'completed', text: stream.text, model: 'tiny' });
+        expect(await job(body.job_id)).toMatchObject({
+          status: 'completed',
+          text: stream.text,
+          model: 'tiny',
+        });
         return stream.text;
       }),
     );

@@ -5,19 +5,15 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { EventSource as NpmEventSource } from 'eventsource';
 import { EventSource as UndiciEventSource } from 'undici';
-import { createGateway } from '../../lib/index.js';
 import { cuttingProxy } from '../fixtures/cutting-proxy.js';
-import { listProvider } from '../fixtures/script-provider.js';
-import { postJob } from '../fixtures/sse-client.js';
+import { cleanUp, start, stopAll } from '../fixtures/gateway.js';
+import { listProvider } from '../fixtures/providers.js';
 
 const tokens = ['a', 'b\n', 'c\r', 'd"', 'é', '😀', 'g', 'h'];
 
 // Native egress and the way through Node must be the same to a client.
 describe.each(['auto', 'node'])('egress %s', (egress) => {
-  const cleanups = [];
-  afterEach(async () => {
-    while (cleanups.length > 0) await cleanups.pop()();
-  });
+  afterEach(stopAll);
 
   /**
    * Reads a stream as an application would: ids and tokens as they come, closed at the terminal event.
@@ -56,17 +52,14 @@ describe.each(['auto', 'node'])('egress %s', (egress) => {
       ['in the middle of each event', { eventsPerConnection: 1, half: true }],
       ['after every third event', { eventsPerConnection: 3 }],
     ])('cut %s: nothing lost, nothing doubled', async (_when, cut) => {
-      const gateway = createGateway({
+      const { server, submit } = await start({
         provider: listProvider(tokens),
-        logger: false,
         egress,
         reconnectMs: 10,
       });
-      cleanups.push(() => gateway.close({ drainMs: 0 }));
-      const server = await gateway.listen({ port: 0 });
       const proxy = await cuttingProxy(server.port, cut);
-      cleanups.push(proxy.close);
-      const { body: job } = await postJob(server.url, { prompt: 'hi' });
+      cleanUp(proxy.close);
+      const { body: job } = await submit({ prompt: 'hi' });
       const seen = await readWith(Source, `http://127.0.0.1:${proxy.port}${job.stream_url}`);
       expect(seen.ids).toEqual(Array.from({ length: tokens.length + 1 }, (_, i) => `1-${i + 1}`));
       expect(seen.text).toBe(tokens.join(''));
@@ -77,17 +70,11 @@ describe.each(['auto', 'node'])('egress %s', (egress) => {
   });
 
   test.each(clients)('%s stops for good at 204', async (_name, Source) => {
-    const gateway = createGateway({
-      provider: listProvider(['a']),
-      logger: false,
-      egress,
-      reconnectMs: 10,
-    });
-    cleanups.push(() => gateway.close({ drainMs: 0 }));
-    const server = await gateway.listen({ port: 0 });
-    const { body: job } = await postJob(server.url, { prompt: 'hi' });
-    await readWith(Source, server.url + job.stream_url);
-    const source = new Source(`${server.url}${job.stream_url}&last_event_id=1-2`);
+    const provider = listProvider(['a']);
+    const { url, submit } = await start({ provider, egress, reconnectMs: 10 });
+    const { body: job } = await submit({ prompt: 'hi' });
+    await readWith(Source, url + job.stream_url);
+    const source = new Source(`${url}${job.stream_url}&last_event_id=1-2`);
     await new Promise((resolve) => source.addEventListener('error', resolve));
     expect(source.readyState).toBe(Source.CLOSED);
   });

@@ -1,6 +1,7 @@
 /** Passing failures of a provider: retried while nothing was said, told as they are otherwise. */
 import { SluiceError } from '../../lib/index.js';
-import { start, stopAll } from './helpers.js';
+import { start, stopAll } from '../fixtures/gateway.js';
+import { until } from '../fixtures/until.js';
 
 afterEach(stopAll);
 
@@ -130,10 +131,7 @@ test('a job can be cancelled while it waits for its next attempt', async () => {
     retry: { attempts: 3, baseMs: 60_000, capMs: 60_000 },
   });
   const { body } = await submit({ prompt: 'a' });
-  const deadline = Date.now() + 5000;
-  while (script.calls === 0 && Date.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until(() => script.calls > 0, 'the first attempt');
   expect((await cancel(body.job_id)).body).toMatchObject({ status: 'cancelled' });
   await gateway.close({ drainMs: 60_000 });
   expect(script.calls).toBe(1);

@@ -5,7 +5,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import express from 'express';
 import { createGateway } from '../../lib/index.js';
-import { client, echo, eventually, handProvider, start, stopAll } from './helpers.js';
+import { client, start, stopAll } from '../fixtures/gateway.js';
+import { echo, handProvider } from '../fixtures/providers.js';
+import { until } from '../fixtures/until.js';
 
 // Processes and sockets on a busy machine take their time.
 jest.setTimeout(30_000);
@@ -19,7 +21,7 @@ async function running(options) {
   const open = await server.stream(body.stream_url);
   const run = await call(0);
   run.push('hello');
-  await eventually(() => open.events.length === 1);
+  await until(() => open.events.length === 1, 'the first token');
   return { ...server, id: body.job_id, open, run, calls };
 }
 

@@ -7,43 +7,35 @@ import net from 'node:net';
 import compression from 'compression';
 import express from 'express';
 import { createGateway } from '../../lib/index.js';
-import { listProvider, scriptedProvider, until } from '../fixtures/script-provider.js';
-import { getJson, openStream, postJob, readStream } from '../fixtures/sse-client.js';
+import {
+  cleanUp,
+  client,
+  everyEgress,
+  start as startGateway,
+  stopAll,
+} from '../fixtures/gateway.js';
+import { handProvider, listProvider } from '../fixtures/providers.js';
+import { openStream } from '../fixtures/sse-client.js';
+import { until, untilStill } from '../fixtures/until.js';
 
-// Native egress and the way through Node must be the same to a client.
-describe.each([
-  ['auto', 1],
-  ['node', 1],
-  ['auto', 3],
-])('egress %s, reactors: %d', (egress, reactors) => {
-  const cleanups = [];
-  afterEach(async () => {
-    while (cleanups.length > 0) await cleanups.pop()();
-  });
+describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
+  afterEach(stopAll);
 
-  /** @returns {Promise<{gateway: any, base: string}>} */
-  async function start(provider, options = {}) {
-    const gateway = createGateway({ provider, logger: false, egress, reactors, ...options });
-    cleanups.push(() => gateway.close({ drainMs: 0 }));
-    const server = await gateway.listen({ port: 0 });
-    return { gateway, base: server.url };
-  }
+  const start = (provider, options) => startGateway({ provider, egress, reactors, ...options });
 
-  async function finishedJob(base, body = { prompt: 'hi' }) {
-    const { body: job } = await postJob(base, body);
-    const stream = await readStream(base + job.stream_url);
-    return { job, stream, url: base + job.stream_url };
+  async function finishedJob(server) {
+    const { body: job } = await server.submit({ prompt: 'hi' });
+    return { job, path: job.stream_url, stream: await server.read(job.stream_url) };
   }
 
   describe('the head', () => {
     test('has the status, headers and first line of the contract', async () => {
-      const script = scriptedProvider();
-      const { base } = await start(script.provider);
-      const { body: job } = await postJob(base, { prompt: 'hi' });
-      const stream = openStream(base + job.stream_url, {
+      const hand = handProvider();
+      const server = await start(hand.provider);
+      const { body: job } = await server.submit({ prompt: 'hi' });
+      const stream = await server.stream(job.stream_url, {
         headers: { 'Accept-Encoding': 'gzip, br', Accept: 'text/event-stream' },
       });
-      await stream.opened;
       expect(stream.status).toBe(200);
       expect(stream.headers['content-type']).toBe('text/event-stream');
       expect(stream.headers['cache-control']).toBe('no-cache, no-transform');
@@ -58,8 +50,8 @@ describe.each([
     });
 
     test('is 404 for a job that is not there, as JSON', async () => {
-      const { base } = await start(listProvider(['a']));
-      const { status, body } = await getJson(`${base}/v1/stream?job_id=job_nothere`);
+      const server = await start(listProvider(['a']));
+      const { status, body } = await server.get('/v1/stream?job_id=job_nothere');
       expect(status).toBe(404);
       expect(body.error).toMatchObject({ code: 'job_not_found', param: 'job_id' });
     });
@@ -70,8 +62,8 @@ describe.each([
       ['/v1/stream?job_id=a&last_event_id=1-1&last_event_id=1-2', 'invalid_type', 'last_event_id'],
       ['/v1/events', 'missing_field', 'job_id'],
     ])('%s is refused: %s %s', async (path, code, param) => {
-      const { base } = await start(listProvider(['a']));
-      const { status, body } = await getJson(base + path);
+      const server = await start(listProvider(['a']));
+      const { status, body } = await server.get(path);
       expect(status).toBe(400);
       expect(body.error).toMatchObject({ code, param });
     });
@@ -79,8 +71,8 @@ describe.each([
 
   describe('the events', () => {
     test('are the bytes of the contract, and the response ends after the terminal one', async () => {
-      const { base } = await start(listProvider(['Hello', ' world']));
-      const { job, stream } = await finishedJob(base);
+      const server = await start(listProvider(['Hello', ' world']));
+      const { job, stream } = await finishedJob(server);
       const blocks = stream.raw.split('\n\n');
       expect(blocks[0]).toBe('retry: 2000');
       const id = job.job_id;
@@ -117,36 +109,38 @@ describe.each([
         '\u2028é😀',
         '',
       ];
-      const { base } = await start(listProvider(tokens));
-      const { job, stream } = await finishedJob(base);
+      const server = await start(listProvider(tokens));
+      const { job, stream } = await finishedJob(server);
       expect(stream.text).toBe(tokens.join(''));
       // eslint-disable-next-line no-control-regex
       expect(stream.raw).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
-      const { body } = await getJson(`${base}/v1/jobs/${job.job_id}`);
+      const { body } = await server.get(`/v1/jobs/${job.job_id}`);
       expect(body.text).toBe(tokens.join(''));
     });
 
     test('leave one by one, as the provider gives them', async () => {
-      const script = scriptedProvider();
-      const { base } = await start(script.provider);
-      const { body: job } = await postJob(base, { prompt: 'hi' });
-      const stream = openStream(base + job.stream_url);
+      const hand = handProvider();
+      const server = await start(hand.provider);
+      const { body: job } = await server.submit({ prompt: 'hi' });
+      const stream = await server.stream(job.stream_url);
+      const run = await hand.call(0);
       for (const token of ['one', 'two', 'three']) {
-        script.say(token);
+        run.push(token);
         await until(() => stream.text.endsWith(token), token);
       }
-      script.end();
+      run.end();
       await stream.done;
       expect(stream.text).toBe('onetwothree');
     });
 
     test('say how the job failed, in one terminal event', async () => {
-      const script = scriptedProvider();
-      const { base } = await start(script.provider);
-      const { body: job } = await postJob(base, { prompt: 'hi' });
-      script.say('a');
-      script.fail(new Error('the model fell over'));
-      const stream = await readStream(base + job.stream_url);
+      const hand = handProvider();
+      const server = await start(hand.provider);
+      const { body: job } = await server.submit({ prompt: 'hi' });
+      const run = await hand.call(0);
+      run.push('a');
+      run.fail(new Error('the model fell over'));
+      const stream = await server.read(job.stream_url);
       expect(stream.ids).toEqual(['1-1', '1-2']);
       expect(stream.last()).toMatchObject({
         type: 'job_error',
@@ -159,25 +153,27 @@ describe.each([
     });
 
     test('say that the job was cancelled', async () => {
-      const script = scriptedProvider();
-      const { base } = await start(script.provider);
-      const { body: job } = await postJob(base, { prompt: 'hi' });
-      const stream = openStream(base + job.stream_url);
-      script.say('a');
+      const hand = handProvider();
+      const server = await start(hand.provider);
+      const { body: job } = await server.submit({ prompt: 'hi' });
+      const stream = await server.stream(job.stream_url);
+      const run = await hand.call(0);
+      run.push('a');
       await until(() => stream.events.length === 1, 'a token');
-      await fetch(`${base}/v1/jobs/${job.job_id}/cancel`, { method: 'POST' });
+      await server.cancel(job.job_id);
       await stream.done;
       expect(stream.ended).toBe(true);
       expect(stream.last()).toMatchObject({
         type: 'job_cancelled',
         data: { job_id: job.job_id, reason: 'client_request', metrics: { tokens: 1 } },
       });
-      await until(() => script.aborted === 1 && script.returned === 1, 'the provider to stop');
+      await until(() => run.signal.aborted && run.returned, 'the provider to stop');
+      expect(hand.calls).toHaveLength(1);
     });
 
     test('announce a new attempt before its tokens', async () => {
       let calls = 0;
-      const { base } = await start(
+      const server = await start(
         async function* flaky() {
           calls += 1;
           if (calls === 1) throw Object.assign(new Error('busy'), { retryable: true });
@@ -185,19 +181,19 @@ describe.each([
         },
         { retry: { attempts: 2, baseMs: 0, capMs: 0 } },
       );
-      const { job, stream } = await finishedJob(base);
+      const { job, stream } = await finishedJob(server);
       expect(stream.events.slice(0, 2)).toMatchObject([
-        { id: '2-0', event: 'job_retry', data: `{"job_id":"${job.job_id}","attempt":2}` },
-        { id: '2-1', event: 'token' },
+        { id: '2-0', type: 'job_retry', json: `{"job_id":"${job.job_id}","attempt":2}` },
+        { id: '2-1', type: 'token' },
       ]);
       expect(stream.last().type).toBe('job_complete');
     });
 
     test('are broken by a comment after silence, ended by a single newline', async () => {
-      const script = scriptedProvider();
-      const { base } = await start(script.provider, { heartbeatMs: 30 });
-      const { body: job } = await postJob(base, { prompt: 'hi' });
-      const stream = openStream(base + job.stream_url);
+      const hand = handProvider();
+      const server = await start(hand.provider, { heartbeatMs: 30 });
+      const { body: job } = await server.submit({ prompt: 'hi' });
+      const stream = await server.stream(job.stream_url);
       await until(() => stream.raw.split(': keep-alive').length > 3, 'three comments');
       expect(stream.raw).toMatch(/^retry: 2000\n\n(: keep-alive\n){3,}$/);
       expect(stream.events).toEqual([]);
@@ -207,30 +203,30 @@ describe.each([
 
   describe('the cursor', () => {
     test('replays everything after it: header first, then query', async () => {
-      const { base } = await start(listProvider(['a', 'b', 'c']));
-      const { url } = await finishedJob(base);
+      const server = await start(listProvider(['a', 'b', 'c']));
+      const { path } = await finishedJob(server);
       const all = ['1-1', '1-2', '1-3', '1-4'];
       for (let seen = 0; seen < 4; seen += 1) {
         const cursor = `1-${seen}`;
-        const byHeader = await readStream(url, { headers: { 'Last-Event-ID': cursor } });
+        const byHeader = await server.read(path, { headers: { 'Last-Event-ID': cursor } });
         expect(byHeader.ids).toEqual(all.slice(seen));
-        const byQuery = await readStream(`${url}&last_event_id=${cursor}`);
+        const byQuery = await server.read(`${path}&last_event_id=${cursor}`);
         expect(byQuery.ids).toEqual(all.slice(seen));
       }
-      const both = await readStream(`${url}&last_event_id=1-1`, {
+      const both = await server.read(`${path}&last_event_id=1-1`, {
         headers: { 'Last-Event-ID': '1-3' },
       });
       expect(both.ids).toEqual(['1-4']);
-      const empty = await readStream(`${url}&last_event_id=1-3`, {
+      const empty = await server.read(`${path}&last_event_id=1-3`, {
         headers: { 'Last-Event-ID': '' },
       });
       expect(empty.ids).toEqual(['1-4']);
     });
 
     test('at the terminal event is answered 204', async () => {
-      const { base } = await start(listProvider(['a']));
-      const { url } = await finishedJob(base);
-      const stream = await readStream(url, { headers: { 'Last-Event-ID': '1-2' } });
+      const server = await start(listProvider(['a']));
+      const { path } = await finishedJob(server);
+      const stream = await server.read(path, { headers: { 'Last-Event-ID': '1-2' } });
       expect(stream.status).toBe(204);
       expect(stream.raw).toBe('');
     });
@@ -238,12 +234,12 @@ describe.each([
     test.each(['1-9', '2-1', 'rubbish', '1', '-1', '1-1-1', '01-1', '1-1,1-2', '%00'])(
       '%s gets a gap and everything',
       async (cursor) => {
-        const { base } = await start(listProvider(['a', 'b']));
-        const { job, url } = await finishedJob(base);
-        const stream = await readStream(`${url}&last_event_id=${cursor}`);
-        expect(stream.events[0]).toMatchObject({ event: 'gap' });
+        const server = await start(listProvider(['a', 'b']));
+        const { job, path } = await finishedJob(server);
+        const stream = await server.read(`${path}&last_event_id=${cursor}`);
+        expect(stream.events[0]).toMatchObject({ type: 'gap' });
         expect(stream.events[0].id).toBeUndefined();
-        expect(JSON.parse(stream.events[0].data)).toEqual({
+        expect(stream.events[0].data).toEqual({
           job_id: job.job_id,
           requested: decodeURIComponent(cursor),
           earliest: '1-1',
@@ -254,42 +250,45 @@ describe.each([
     );
 
     test('is honoured in the middle of a running job, with nothing lost at the seam', async () => {
-      const script = scriptedProvider();
-      const { base } = await start(script.provider);
-      const { body: job } = await postJob(base, { prompt: 'hi' });
-      const url = base + job.stream_url;
+      const hand = handProvider();
+      const server = await start(hand.provider);
+      const { body: job } = await server.submit({ prompt: 'hi' });
+      const run = await hand.call(0);
       let cursor = '';
       const seen = [];
       for (let round = 0; round < 20; round += 1) {
-        const stream = openStream(url, { headers: { 'Last-Event-ID': cursor } });
-        script.say(`${2 * round} `, `${2 * round + 1} `);
+        // Not awaited: the tokens come while it opens.
+        const stream = openStream(server.url + job.stream_url, {
+          headers: { 'Last-Event-ID': cursor },
+        });
+        run.push(`${2 * round} `, `${2 * round + 1} `);
         await until(() => stream.events.length >= 1, 'a token');
         stream.close();
         seen.push(...stream.ids);
         cursor = seen.at(-1);
       }
-      script.end();
-      const rest = await readStream(url, { headers: { 'Last-Event-ID': cursor } });
+      run.end();
+      const rest = await server.read(job.stream_url, { headers: { 'Last-Event-ID': cursor } });
       seen.push(...rest.ids);
       expect(seen).toEqual(Array.from({ length: 41 }, (_, i) => `1-${i + 1}`));
     });
 
     test('that points at trimmed text gets a gap, then what is left', async () => {
       const tokens = Array.from({ length: 50 }, (_, i) => `token-${1000 + i} `);
-      const { base } = await start(listProvider(tokens), { logBytesMax: 200 });
-      const { body: job } = await postJob(base, { prompt: 'hi' });
+      const server = await start(listProvider(tokens), { logBytesMax: 200 });
+      const { body: job } = await server.submit({ prompt: 'hi' });
       await until(
-        async () => (await getJson(`${base}/v1/jobs/${job.job_id}`)).body.status === 'completed',
+        async () => (await server.get(`/v1/jobs/${job.job_id}`)).body.status === 'completed',
         'the end',
       );
-      const stream = await readStream(base + job.stream_url, {
+      const stream = await server.read(job.stream_url, {
         headers: { 'Last-Event-ID': '1-2' },
       });
-      expect(stream.events[0].event).toBe('gap');
-      const gap = JSON.parse(stream.events[0].data);
+      expect(stream.events[0].type).toBe('gap');
+      const gap = stream.events[0].data;
       expect(stream.ids[1]).toBe(gap.earliest);
       expect(gap).toMatchObject({ requested: '1-2', latest: '1-51' });
-      const { body } = await getJson(`${base}/v1/jobs/${job.job_id}`);
+      const { body } = await server.get(`/v1/jobs/${job.job_id}`);
       expect(body.text).toBe(stream.text);
       expect(body.text_truncated).toBe(true);
     });
@@ -297,49 +296,49 @@ describe.each([
 
   describe('the connection', () => {
     test('is kept and reused after the stream has ended', async () => {
-      const { base } = await start(listProvider(['a', 'b']));
+      const server = await start(listProvider(['a', 'b']));
       const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-      cleanups.push(() => agent.destroy());
-      const { body: job } = await postJob(base, { prompt: 'hi' });
-      const first = await readStream(base + job.stream_url, { agent });
+      cleanUp(() => agent.destroy());
+      const { body: job } = await server.submit({ prompt: 'hi' });
+      const first = await server.read(job.stream_url, { agent });
       const port = first.response.socket?.localPort ?? agent.freeSockets;
       await new Promise(setImmediate);
-      const second = openStream(base + job.stream_url, { agent });
-      await second.done;
+      const second = await server.read(job.stream_url, { agent });
       expect(second.text).toBe('ab');
       expect(second.response.req.reusedSocket).toBe(true);
       expect(port).toBeDefined();
     });
 
     test('passes a compression middleware untouched and unheld', async () => {
-      const script = scriptedProvider();
-      const gateway = createGateway({ provider: script.provider, logger: false, egress });
-      cleanups.push(() => gateway.close({ drainMs: 0 }));
+      const hand = handProvider();
+      const gateway = createGateway({ provider: hand.provider, logger: false, egress });
+      cleanUp(() => gateway.close({ drainMs: 0 }));
       const app = express()
         .use(compression({ threshold: 0 }))
         .use('/ai', gateway.router());
       const server = await new Promise((resolve) => {
         const listening = app.listen(0, '127.0.0.1', () => resolve(listening));
       });
-      cleanups.push(() => new Promise((resolve) => server.close(resolve)));
-      cleanups.push(() => server.closeAllConnections());
+      cleanUp(() => new Promise((resolve) => server.close(resolve)));
+      cleanUp(() => server.closeAllConnections());
       const base = `http://127.0.0.1:${server.address().port}`;
-      const { body: job } = await postJob(`${base}/ai`, { prompt: 'hi' });
+      const { body: job } = await client(`${base}/ai`).submit({ prompt: 'hi' });
       expect(job.stream_url).toBe(`/ai/v1/stream?job_id=${job.job_id}`);
-      const stream = openStream(base + job.stream_url, { headers: { 'Accept-Encoding': 'gzip' } });
-      script.say('now');
+      const stream = await client(base).stream(job.stream_url, {
+        headers: { 'Accept-Encoding': 'gzip' },
+      });
+      (await hand.call(0)).push('now');
       await until(() => stream.text === 'now', 'the token');
       expect(stream.headers['content-encoding']).toBeUndefined();
       stream.close();
     });
 
     test('beyond maxStreams is answered 200 with a longer retry, and closed', async () => {
-      const script = scriptedProvider();
-      const { base } = await start(script.provider, { maxStreams: 1 });
-      const { body: job } = await postJob(base, { prompt: 'hi' });
-      const first = openStream(base + job.stream_url);
-      await first.opened;
-      const second = await readStream(base + job.stream_url);
+      const hand = handProvider();
+      const server = await start(hand.provider, { maxStreams: 1 });
+      const { body: job } = await server.submit({ prompt: 'hi' });
+      const first = await server.stream(job.stream_url);
+      const second = await server.read(job.stream_url);
       expect(second.status).toBe(200);
       expect(second.raw).toBe('retry: 15000\n\n');
       first.close();
@@ -348,12 +347,11 @@ describe.each([
 
   describe('a reader that does not read', () => {
     /** A raw connection that sends the request and then takes nothing. */
-    function sleeper(base, path) {
-      const { port } = new URL(base);
-      const socket = net.connect(Number(port), '127.0.0.1');
+    function sleeper({ server: { port } }, path) {
+      const socket = net.connect(port, '127.0.0.1');
       socket.pause();
       socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
-      cleanups.push(() => socket.destroy());
+      cleanUp(() => socket.destroy());
       return socket;
     }
 
@@ -372,40 +370,30 @@ describe.each([
 
     test('stops the provider: bounded by the window and the socket buffers', async () => {
       const hose = firehose();
-      const { base } = await start(hose.provider, { streamCapacity: 32, stallMs: 60_000 });
+      const server = await start(hose.provider, { streamCapacity: 32, stallMs: 60_000 });
       // The stream is requested before a token can have been produced for nobody.
-      const gate = await postJob(base, { prompt: 'hi' });
-      sleeper(base, gate.body.stream_url);
-      let before = -1;
-      await until(
-        async () => {
-          const settled = hose.pulled === before;
-          before = hose.pulled;
-          await new Promise((resolve) => setTimeout(resolve, 300));
-          return settled && hose.pulled === before;
-        },
-        'the provider to stop',
-        20_000,
-      );
-      const stoppedAt = hose.pulled;
+      const gate = await server.submit({ prompt: 'hi' });
+      sleeper(server, gate.body.stream_url);
+      const stoppedAt = await untilStill(() => hose.pulled, 'the provider to stop', {
+        timeoutMs: 20_000,
+      });
       await new Promise((resolve) => setTimeout(resolve, 300));
       expect(hose.pulled).toBe(stoppedAt);
     });
 
     test('is cut, and the others and the provider go on', async () => {
       const hose = firehose();
-      const { base } = await start(hose.provider, { streamCapacity: 32, stallMs: 300 });
-      const { body: job } = await postJob(base, { prompt: 'hi' });
-      const lazy = sleeper(base, job.stream_url);
-      const other = openStream(base + job.stream_url);
-      await other.opened;
+      const server = await start(hose.provider, { streamCapacity: 32, stallMs: 300 });
+      const { body: job } = await server.submit({ prompt: 'hi' });
+      const lazy = sleeper(server, job.stream_url);
+      const other = await server.stream(job.stream_url);
       await until(
         () => lazy.destroyed || other.events.length > 2000,
         'the others to go on',
         20_000,
       );
       expect(other.events.length).toBeGreaterThan(32);
-      await fetch(`${base}/v1/jobs/${job.job_id}/cancel`, { method: 'POST' });
+      await server.cancel(job.job_id);
       await other.done;
       expect(other.last().type).toBe('job_cancelled');
     });

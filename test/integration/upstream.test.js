@@ -5,7 +5,8 @@
 import { jest } from '@jest/globals';
 import { providers } from '../../lib/index.js';
 import { startMockUpstream, streamTokens } from '../fixtures/mock-upstream.js';
-import { eventually, start, stopAll } from './helpers.js';
+import { start, stopAll } from '../fixtures/gateway.js';
+import { until as eventually } from '../fixtures/until.js';
 
 // Processes and sockets on a busy machine take their time.
 jest.setTimeout(30_000);

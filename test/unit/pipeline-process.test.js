@@ -1,5 +1,5 @@
 import { kDiscardResults } from '../../lib/symbols.js';
-import { deferred, collect, echo, ids, manual, settled } from './pipeline-helpers.js';
+import { deferred, collect, echo, ids, manual, settled } from '../fixtures/pipeline.js';
 
 describe('Pipeline results', () => {
   test('strings and objects, in the batch order, with the request ids', async () => {

@@ -1,5 +1,5 @@
 /** Failed requests that are tried again. */
-import { deferred, collect, echo, ids, manual, settled } from './pipeline-helpers.js';
+import { deferred, collect, echo, ids, manual, settled } from '../fixtures/pipeline.js';
 
 describe('Pipeline retry', () => {
   const flaky = (failures) => {

@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Pipeline } from '../../lib/pipeline.js';
-import { collect, deferred, echo, ids, manual, settled } from './pipeline-helpers.js';
+import { collect, deferred, echo, ids, manual, settled } from '../fixtures/pipeline.js';
 
 describe('Pipeline batching, by a clock moved by hand', () => {
   test('arrivals at 0, 90, 180 and 270 ms make one batch of 4 at 370 ms', async () => {
