@@ -77,6 +77,12 @@ async function startSluiceFanOut(env) {
   return { server, load: ['--path', path, '--from-one', '0'] };
 }
 
+/** Its readers come in the middle of the stream. @type {Setup['start']} */
+async function startNodeFanOut(env) {
+  const { server } = await nodePeer('node-http-fan-out')(env);
+  return { server, load: ['--from-one', '0'] };
+}
+
 /** @param {number} port @param {string} folder */
 const nginxConfig = (port, folder) => `
 load_module ${nchanModule};
@@ -174,7 +180,7 @@ export const setups = {
         : `${systemPython} has no fastapi and uvicorn`,
     start: simple(() => [systemPython, here('peers/fastapi_generator.py')]),
   },
-  'node-http-fan-out': { label: 'node:http, res.write', start: nodePeer('node-http-fan-out') },
+  'node-http-fan-out': { label: 'node:http, res.write', start: startNodeFanOut },
   nchan: {
     label: 'nginx with nchan',
     missing: () =>
