@@ -58,6 +58,8 @@ export class JobHub {
   #sinks = new Map();
   /** @type {Map<number, (state: JobState | null) => void>} */
   #replies = new Map();
+  /** @type {Map<number, (outcome: import('./relay-types.js').RelayOutcome | null) => void>} */
+  #relays = new Map();
   /** @type {number[]} channels to acknowledge in one go */
   #acknowledged = [];
   /** @type {number[]} jobs of the tokens on their way to the reactor */
@@ -67,6 +69,7 @@ export class JobHub {
   #nextJob = 1;
   #nextChannel = 1;
   #nextRequest = 1;
+  #nextRelay = 1;
   #closed = false;
 
   /**
@@ -106,6 +109,11 @@ export class JobHub {
       stallMs,
       retryMs,
     });
+  }
+
+  /** Whether `relay` works here: it needs real time, and a libcurl. */
+  get relays() {
+    return !this.#reactor.manual && native.upstreamClient() !== '';
   }
 
   /** Channels open now. */
@@ -211,6 +219,28 @@ export class JobHub {
   }
 
   /**
+   * Makes an upstream call whose text goes to the jobs' logs on the hub's own thread. An answer
+   * that comes to its end ends its job; a job that ends otherwise ends its answer, and the last
+   * one the call.
+   * @param {import('./relay-types.js').RelayRequest} request
+   * @returns {{done: Promise<import('./relay-types.js').RelayOutcome | null>, abort: () => void}} `done` when nothing more will
+   *   be said of any of the jobs; null when the hub was closed before. `abort` closes the
+   *   connection: answers that have not ended fail
+   */
+  relay(request) {
+    if (this.#closed) return { done: Promise.resolve(null), abort: () => {} };
+    const id = this.#nextRelay++;
+    this.#reactor.ref();
+    /** @type {Promise<import('./relay-types.js').RelayOutcome | null>} */
+    const done = new Promise((resolve) => {
+      this.#relays.set(id, resolve);
+    });
+    this.#sendTokens();
+    this.#native.relay(id, request);
+    return { done, abort: () => this.#native.abortRelay(id) };
+  }
+
+  /**
    * The job's state after every earlier call on this hub.
    * @param {number} handle
    * @param {{text?: boolean}} [options] `text: false` leaves the text out; default true
@@ -270,6 +300,7 @@ export class JobHub {
       resolve(null);
     }
     this.#replies.clear();
+    for (const id of [...this.#relays.keys()]) this.#onRelayEnd(id, null);
     this.#reactor.unregister(this.#machineId);
     this.#native.close();
   }
@@ -357,6 +388,9 @@ export class JobHub {
         if (this.#dropSink(a)) sink?.onEnd(b);
         break;
       }
+      case EventKind.RELAY_END:
+        this.#onRelayEnd(a, JSON.parse(b));
+        break;
       case EventKind.REPLY: {
         const resolve = this.#replies.get(a);
         if (!this.#replies.delete(a)) break;
@@ -365,6 +399,17 @@ export class JobHub {
         break;
       }
     }
+  }
+
+  /**
+   * @param {number} id
+   * @param {import('./relay-types.js').RelayOutcome | null} outcome
+   */
+  #onRelayEnd(id, outcome) {
+    const resolve = this.#relays.get(id);
+    if (!this.#relays.delete(id)) return;
+    this.#reactor.unref();
+    resolve?.(outcome);
   }
 
   /**

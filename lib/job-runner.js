@@ -257,9 +257,7 @@ export class JobRunner {
   async run(records) {
     const wanted = records.filter((record) => !record.abort.signal.aborted);
     const runs = wanted.map((record) => this.#begin(record));
-    if (runs.length > 0) {
-      await (this.#provider.takesBatches ? this.#pumpBatch(runs) : this.#pumpOne(runs[0]));
-    }
+    if (runs.length > 0) await this.#pump(runs);
     const errors = new Map(runs.map((run) => [run.record, run.retryError]));
     return records.map((record) => errors.get(record));
   }
@@ -273,6 +271,32 @@ export class JobRunner {
       limitTokens: !this.#provider.enforcesMaxTokens,
       mayRetry: this.#mayRetry,
     });
+  }
+
+  /** @param {Run[]} runs */
+  #pump(runs) {
+    if (this.#provider.relays?.(this.#hub)) return this.#relay(runs);
+    return this.#provider.takesBatches ? this.#pumpBatch(runs) : this.#pumpOne(runs[0]);
+  }
+
+  /**
+   * The hub fetches the text by itself, and stops when a job has ended. What is left to do here is
+   * to end, or to try again, what failed.
+   * @param {Run[]} runs
+   */
+  async #relay(runs) {
+    const hub = this.#hub;
+    const handles = runs.map(({ record }) => record.handle);
+    const requests = runs.map(({ record }) => providerRequest(record));
+    try {
+      await this.#provider.relay?.(requests, {
+        hub,
+        handles,
+        onError: (index, error) => runs[index].fail(error),
+      });
+    } catch (error) {
+      for (const run of runs) run.fail(error);
+    }
   }
 
   /**

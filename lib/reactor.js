@@ -21,6 +21,7 @@ export const EventKind = Object.freeze({
   CHANNEL_FRAMES: 14,
   CHANNEL_EVENTS: 15,
   CHANNEL_END: 16,
+  RELAY_END: 17,
   REPLY: 20,
 });
 

@@ -4,7 +4,14 @@
  */
 import { abortReason } from '../errors.js';
 import native from '../native.js';
-import { ProviderError, quoteUpstream } from './errors.js';
+import { ProviderError } from './errors.js';
+import {
+  contentTypeError,
+  errorForAnswer,
+  incompleteError,
+  invalidResponse,
+  reportedError,
+} from './upstream-errors.js';
 
 /** @typedef {import('./upstream-call.js').UpstreamCall} UpstreamCall */
 /** @typedef {import('./types.js').ProviderEnd} ProviderEnd */
@@ -161,8 +168,7 @@ export class AnswerStream {
     }
     // A missing type is forgiven: the decoder will tell.
     if (contentType !== '' && contentType !== 'text/event-stream') {
-      const type = quoteUpstream(contentType, this.#secrets);
-      throw invalidResponse(`${type} in place of an event stream`);
+      throw contentTypeError(contentType, this.#secrets);
     }
     let usageDeadlineMs = Infinity;
     return async () => {
@@ -202,7 +208,7 @@ export class AnswerStream {
         this.#usage = { prompt_tokens: value[0], completion_tokens: value[1] };
         return undefined;
       case DecodedKind.ERROR:
-        throw this.#streamError(value);
+        throw reportedError(value[0], value[2], this.#secrets);
       case DecodedKind.MALFORMED:
         throw invalidResponse(`malformed data: ${value}`);
       default:
@@ -255,42 +261,10 @@ export class AnswerStream {
         continue;
       }
       this.#settle(answer);
-      yield { index: answer.index, error: errorFor(answer, failure) };
+      const error = errorForAnswer(failure ?? incompleteError(), answer.delivered);
+      yield { index: answer.index, error };
     }
   }
-
-  /** @param {[message: string, type: string, code: string]} fields */
-  #streamError([message, , code]) {
-    const said = quoteUpstream(message, this.#secrets) || quoteUpstream(code, this.#secrets);
-    return new ProviderError(
-      'upstream_error',
-      said ? `The upstream reported: ${said}` : 'The upstream reported an error',
-    );
-  }
-}
-
-/** @param {string} what */
-function invalidResponse(what) {
-  return new ProviderError('upstream_invalid_response', `The upstream sent ${what}`);
-}
-
-/**
- * The failure of a call as one answer's own: once text has gone out, another attempt would repeat it.
- * @param {Answer} answer
- * @param {ProviderError | undefined} failure
- */
-function errorFor(answer, failure) {
-  if (failure === undefined) {
-    return new ProviderError(
-      'upstream_incomplete',
-      'The upstream ended its answer without a finish reason',
-    );
-  }
-  return new ProviderError(failure.wireCode, failure.message, {
-    retryable: failure.retryable && answer.delivered === 0,
-    retryAfterMs: failure.retryAfterMs,
-    cause: failure.cause,
-  });
 }
 
 /**

@@ -9,13 +9,18 @@
  * Token counts are asked for with `stream_options.include_usage`. A server that refuses the
  * request because of that member is asked again without it, from then on for good. The counts of
  * a call with several prompts are a sum, so they are not reported for its requests.
+ *
+ * A gateway in real time has its hub make the calls (`relay`), where the addon finds a libcurl: then
+ * no token passes through JavaScript. Otherwise they go by undici (`generate`, `generateBatch`).
  */
 import { rangeError, typeError } from '../errors.js';
 import { checkChoice, checkMs, checkOptions, checkString } from '../validate.js';
 import { Answer, AnswerStream } from './openai-answers.js';
+import { choosesRelay, refusalOf, relayErrors } from './openai-relay.js';
 import { merge } from './merge.js';
 import { UpstreamCall } from './upstream-call.js';
 import { UpstreamConnections } from './upstream-connections.js';
+import { refusesUsage } from './upstream-errors.js';
 import { kUnnamedModel } from './unnamed-model.js';
 
 /** @typedef {import('./types.js').BatchEvent} BatchEvent */
@@ -38,6 +43,9 @@ import { kUnnamedModel } from './unnamed-model.js';
  * @property {number} [idleMs] longest silence of the upstream, from the request on, while somebody
  *   waits for it; default 60000
  * @property {Record<string, string>} [headers] sent along with every call
+ * @property {'auto' | 'native' | 'undici'} [client] what makes a gateway's calls: libcurl on the
+ *   reactor's thread, which heeds the proxy variables of the environment as curl does, or undici;
+ *   `auto`, the default, is libcurl where there is one
  */
 
 const kIdleMsDefault = 60_000;
@@ -140,6 +148,10 @@ export class OpenAiProvider {
   name = 'openai';
   enforcesMaxTokens = true;
   #connections;
+  #relays;
+  /** @type {Set<{abort: () => void}>} */
+  #relayed = new Set();
+  #origin;
   #path;
   #headers;
   /** @type {string[]} */
@@ -160,6 +172,9 @@ export class OpenAiProvider {
       'chat',
     );
     this.#idleMs = checkMs('idleMs', given.idleMs, { min: 1, fallback: kIdleMsDefault });
+    const clients = /** @type {const} */ (['auto', 'native', 'undici']);
+    this.#relays = choosesRelay(checkChoice('client', given.client, clients, 'auto'), origin);
+    this.#origin = origin.origin;
     this.#path = path;
     this.#headers = makeHeaders(given.apiKey, checkOptions('headers', given.headers));
     this.#secrets = given.apiKey === undefined ? [] : [given.apiKey];
@@ -208,9 +223,71 @@ export class OpenAiProvider {
     return this.#run(requests, [signal]);
   }
 
+  /**
+   * Whether `relay` is to be used for the jobs of this hub.
+   * @param {{relays?: boolean}} hub
+   */
+  relays(hub) {
+    return this.#relays && hub.relays === true;
+  }
+
+  /**
+   * As `generateBatch`, with text and ends going straight to the jobs' logs. Resolves when nothing
+   * more will be said of any of them.
+   * @param {readonly OpenAiRequest[]} requests
+   * @param {object} to
+   * @param {import('../job-hub.js').JobHub} to.hub
+   * @param {readonly number[]} to.handles the requests' jobs; one that ends closes its answer
+   * @param {(index: number, error: import('./errors.js').ProviderError) => void} to.onError called
+   *   for each request that failed; its job has not ended
+   */
+  async relay(requests, to) {
+    await Promise.all(this.#groups(requests).map((group) => this.#relayGroup(requests, group, to)));
+  }
+
   /** Closes every connection; calls under way fail. Idempotent. */
   async close() {
     this.#connections.close();
+    for (const call of this.#relayed) call.abort();
+  }
+
+  /**
+   * The indices of the requests of each call.
+   * @param {readonly OpenAiRequest[]} requests
+   */
+  #groups(requests) {
+    return this.#mode === 'chat' ? requests.map((_, i) => [i]) : groupBySharedMembers(requests);
+  }
+
+  /**
+   * @param {readonly OpenAiRequest[]} requests
+   * @param {readonly number[]} group
+   * @param {Parameters<OpenAiProvider['relay']>[1]} to
+   */
+  async #relayGroup(requests, group, { hub, handles, onError }) {
+    const members = group.map((index) => requests[index]);
+    const request = {
+      url: `${this.#origin}${this.#callPath}`,
+      headers: Object.entries(this.#headers).map(([name, value]) => `${name}: ${value}`),
+      idleMs: this.#idleMs,
+      jobs: group.map((index) => handles[index]),
+      deltasMax: members.map(({ maxTokens = Infinity }) => maxTokens),
+    };
+    for (;;) {
+      const asksForUsage = this.#asksForUsage;
+      const call = hub.relay({ ...request, body: this.#body(members, asksForUsage) });
+      this.#relayed.add(call);
+      const outcome = await call.done;
+      this.#relayed.delete(call);
+      if (outcome === null) return;
+      if (asksForUsage && refusesUsage(refusalOf(outcome))) {
+        this.#asksForUsage = false;
+        continue;
+      }
+      const errors = relayErrors(outcome, { idleMs: this.#idleMs, secrets: this.#secrets });
+      errors.forEach((error, i) => error && onError(group[i], error));
+      return;
+    }
   }
 
   /**
@@ -219,9 +296,7 @@ export class OpenAiProvider {
    * @param {(AbortSignal | undefined)[]} signals one aborted ends all
    */
   #run(requests, signals) {
-    const groups =
-      this.#mode === 'chat' ? requests.map((_, i) => [i]) : groupBySharedMembers(requests);
-    const streams = groups.map((group) => this.#stream(requests, group, signals));
+    const streams = this.#groups(requests).map((group) => this.#stream(requests, group, signals));
     const items = streams.length === 1 ? streams[0].items() : merge(streams.map((s) => s.items()));
     return {
       next: () => items.next(),
@@ -264,7 +339,7 @@ export class OpenAiProvider {
     try {
       return await this.#post(call, members, asksForUsage);
     } catch (error) {
-      if (!asksForUsage || !/stream_options|include_usage/.test(call.refusal)) throw error;
+      if (!asksForUsage || !refusesUsage(call.refusal)) throw error;
       this.#asksForUsage = false;
       return this.#post(call, members, false);
     }
@@ -276,9 +351,21 @@ export class OpenAiProvider {
    * @param {boolean} asksForUsage
    */
   #post(call, members, asksForUsage) {
+    return call.open(this.#callPath, this.#headers, this.#body(members, asksForUsage));
+  }
+
+  get #callPath() {
+    return `${this.#path}${this.#mode === 'chat' ? '/chat/completions' : '/completions'}`;
+  }
+
+  /**
+   * @param {readonly OpenAiRequest[]} members
+   * @param {boolean} asksForUsage
+   */
+  #body(members, asksForUsage) {
     const isChat = this.#mode === 'chat';
     const [{ messages, prompt }] = members;
-    const body = JSON.stringify({
+    return JSON.stringify({
       ...sharedMembers(members[0]),
       ...(isChat
         ? { messages: messages ?? [{ role: 'user', content: prompt ?? '' }] }
@@ -286,8 +373,6 @@ export class OpenAiProvider {
       stream: true,
       ...(asksForUsage ? { stream_options: { include_usage: true } } : {}),
     });
-    const path = `${this.#path}${isChat ? '/chat/completions' : '/completions'}`;
-    return call.open(path, this.#headers, body);
   }
 }
 

@@ -50,6 +50,12 @@
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal is aborted
  *   when no request of the batch is wanted any more
+ * @property {(hub: import('../job-hub.js').JobHub) => boolean} [relays] whether `relay` is to be
+ *   used with this hub in place of the other two
+ * @property {(requests: ProviderRequest[], to: {hub: import('../job-hub.js').JobHub,
+ *   handles: number[], onError: (index: number, error: Error) => void}) => Promise<void>} [relay]
+ *   lets the hub fetch the text by itself; the hub knows of each job's end, `onError` is called for
+ *   those that failed. Resolves when nothing more will be said of any of them
  * @property {() => Promise<void>} [ready] does beforehand what the first request would have to wait
  *   for; gateway.listen() awaits it, and fails as it does
  * @property {() => Promise<void>} [close] ends what still runs and frees everything

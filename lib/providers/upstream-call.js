@@ -4,10 +4,16 @@
  *
  * Ends with `finish()` or `destroy()`; a call that is neither keeps its connection.
  */
-import { ProviderError, parseRetryAfterMs, quoteUpstream } from './errors.js';
+import { ProviderError } from './errors.js';
+import {
+  disconnectedError,
+  protocolError,
+  stalledError,
+  statusError,
+  unreachableError,
+} from './upstream-errors.js';
 
 /** @typedef {import('./upstream-connections.js').UpstreamConnections} UpstreamConnections */
-/** @typedef {Record<string, string | string[] | undefined>} Headers */
 
 const kErrorBodyBytesMax = 64 * 1024;
 
@@ -34,80 +40,8 @@ function isProtocolError(error) {
  * @param {boolean} hasHeaders
  */
 function connectionError(cause, hasHeaders) {
-  if (isProtocolError(cause)) {
-    return new ProviderError(
-      'upstream_invalid_response',
-      'The upstream does not speak HTTP properly',
-      { cause },
-    );
-  }
-  if (hasHeaders) {
-    // Whether any text has come by then is for the caller to know.
-    return new ProviderError('upstream_disconnected', 'The upstream broke off its answer', {
-      cause,
-      retryable: true,
-    });
-  }
-  const code = codeOf(cause);
-  return new ProviderError(
-    'upstream_unavailable',
-    `The upstream cannot be reached${code ? ` (${code})` : ''}`,
-    { cause, retryable: true },
-  );
-}
-
-/**
- * The error for a status that is no success.
- * @param {number} status
- * @param {Headers} headers
- * @param {string} message the upstream's own, fit to be quoted
- */
-function statusError(status, headers, message) {
-  const retryAfterMs = parseRetryAfterMs(headers);
-  const said = message ? `: ${message}` : '';
-  if (status === 429) {
-    return new ProviderError(
-      'upstream_rate_limited',
-      `The upstream limits the rate of requests (429)${said}`,
-      { retryable: true, retryAfterMs },
-    );
-  }
-  if (status >= 500) {
-    return new ProviderError('upstream_unavailable', `The upstream failed with status ${status}`, {
-      retryable: true,
-      retryAfterMs,
-    });
-  }
-  if (status === 401 || status === 403) {
-    // Its message may well repeat the key.
-    return new ProviderError(
-      'upstream_bad_request',
-      `The upstream refused the credentials (${status})`,
-    );
-  }
-  if (status >= 400) {
-    return new ProviderError(
-      'upstream_bad_request',
-      `The upstream refused the request (${status})${said}`,
-    );
-  }
-  return new ProviderError(
-    'upstream_invalid_response',
-    `The upstream answered with status ${status}`,
-  );
-}
-
-/**
- * The message of an error body: `{"error": {"message"}}`, `{"error": "..."}` or `{"message"}`.
- * @param {string} body
- */
-function messageOf(body) {
-  try {
-    const json = JSON.parse(body);
-    return json?.error?.message ?? json?.error ?? json?.message ?? json?.detail;
-  } catch {
-    return undefined;
-  }
+  if (isProtocolError(cause)) return protocolError(cause);
+  return hasHeaders ? disconnectedError(cause) : unreachableError(codeOf(cause), cause);
 }
 
 export class UpstreamCall {
@@ -166,11 +100,7 @@ export class UpstreamCall {
       const { statusCode } = response;
       const text = await this.#readErrorBody();
       if (this.#bodyEnded && (statusCode === 400 || statusCode === 422)) this.refusal = text;
-      throw statusError(
-        statusCode,
-        response.headers,
-        quoteUpstream(messageOf(text), this.#secrets),
-      );
+      throw statusError(statusCode, response.headers, text, this.#secrets);
     }
     const contentType = String(response.headers['content-type'] ?? '');
     return { contentType: contentType.split(';', 1)[0].trim().toLowerCase() };
@@ -290,11 +220,7 @@ export class UpstreamCall {
       // A busy event loop runs its timers before it reads its sockets: look once more after that.
       setImmediate(() => {
         if (this.#waits !== waits) return;
-        this.destroy(
-          new ProviderError('upstream_stalled', `The upstream was silent for ${idleMs} ms`, {
-            retryable: true,
-          }),
-        );
+        this.destroy(stalledError(idleMs));
       });
     }, idleMs);
   }

@@ -72,6 +72,19 @@ inline std::string_view bytes_from(napi_env env, napi_value value) {
   return {static_cast<const char*>(data), length};
 }
 
+/// A string of characters up to U+00FF, one byte each, as HTTP headers carry them; empty for
+/// anything else.
+inline std::string latin1_from(napi_env env, napi_value value) {
+  std::size_t length = 0;
+  if (value == nullptr ||
+      napi_get_value_string_latin1(env, value, nullptr, 0, &length) != napi_ok) {
+    return {};
+  }
+  std::string text(length, '\0');
+  napi_get_value_string_latin1(env, value, text.data(), length + 1, &length);
+  return text;
+}
+
 /// A property, or nullptr.
 inline napi_value member_of(napi_env env, napi_value object, const char* name) {
   napi_value value = nullptr;

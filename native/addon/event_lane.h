@@ -31,6 +31,7 @@ enum class EventKind : std::uint8_t {
   kChannelFrames = 14,  // a: channel, b: bytes
   kChannelEvents = 15,  // a: channel, b: [id, type, JSON, ...]
   kChannelEnd = 16,     // a: channel, b: reason
+  kRelayEnd = 17,       // a: call, b: its outcome as JSON
   kReply = 20,          // a: request, b: value
 };
 

@@ -1,5 +1,7 @@
 #include "addon/job_hub_wrap.h"
 
+#include <limits>
+
 #include "addon/arguments.h"
 #include "addon/lane_hub.h"
 
@@ -32,6 +34,14 @@ Terminal terminal_from(napi_env env, napi_value given) {
   return terminal;
 }
 
+// Infinity, and what does not fit: no limit.
+std::uint64_t limit_from(napi_env env, napi_value value) {
+  constexpr double kLargest = 9007199254740992.0;  // 2^53
+  const double limit = number_from(env, value);
+  return limit < kLargest ? static_cast<std::uint64_t>(limit)
+                          : std::numeric_limits<std::uint64_t>::max();
+}
+
 }  // namespace
 
 Napi::Function JobHubWrap::define(Napi::Env env) {
@@ -48,6 +58,8 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          InstanceMethod<&JobHubWrap::adopt>("adopt"),
                          InstanceMethod<&JobHubWrap::acknowledge>("acknowledge"),
                          InstanceMethod<&JobHubWrap::detach>("detach"),
+                         InstanceMethod<&JobHubWrap::relay>("relay"),
+                         InstanceMethod<&JobHubWrap::abort_relay>("abortRelay"),
                          InstanceMethod<&JobHubWrap::close>("close"),
                      });
 }
@@ -194,6 +206,34 @@ void JobHubWrap::detach(const Napi::CallbackInfo& info) {
   if (!hub_) return;
   reactor_->executor().post([hub = hub_, channel = count_from(info.Env(), info[0])](Nanos now) {
     hub->detach(channel, now);
+  });
+}
+
+void JobHubWrap::relay(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  const auto given = [&info](const char* name) { return member_of(info.Env(), info[1], name); };
+  UpstreamRequest request;
+  request.url = text_from(info.Env(), given("url"));
+  request.body = text_from(info.Env(), given("body"));
+  for (napi_value header : elements_of(info.Env(), given("headers"))) {
+    request.headers.push_back(latin1_from(info.Env(), header));
+  }
+  Relay::Options options{.idle = nanos_from_ms(number_from(info.Env(), given("idleMs"))),
+                         .answers = {}};
+  const std::vector<napi_value> jobs = elements_of(info.Env(), given("jobs"));
+  const std::vector<napi_value> limits = elements_of(info.Env(), given("deltasMax"));
+  for (std::size_t i = 0; i < jobs.size() && i < limits.size(); ++i) {
+    options.answers.push_back({count_from(info.Env(), jobs[i]), limit_from(info.Env(), limits[i])});
+  }
+  reactor_->executor().post(
+      [hub = hub_, call = count_from(info.Env(), info[0]), request = std::move(request),
+       options = std::move(options)](Nanos now) { hub->relay(call, request, options, now); });
+}
+
+void JobHubWrap::abort_relay(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  reactor_->executor().post([hub = hub_, call = count_from(info.Env(), info[0])](Nanos now) {
+    hub->abort_relay(call, now);
   });
 }
 

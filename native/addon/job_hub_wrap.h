@@ -36,6 +36,8 @@ class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap> {
   Napi::Value adopt(const Napi::CallbackInfo& info);
   void acknowledge(const Napi::CallbackInfo& info);
   void detach(const Napi::CallbackInfo& info);
+  void relay(const Napi::CallbackInfo& info);
+  void abort_relay(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   void shut();

@@ -1,5 +1,6 @@
 #include "addon/lane_hub.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace sluice {
@@ -20,12 +21,27 @@ void LaneHub::detach(ChannelHandle channel, Nanos now) {
   hub.detach(channel, now);
 }
 
+void LaneHub::relay(CallId call, UpstreamRequest request, Relay::Options options, Nanos now) {
+  if (reactor_ == nullptr) return;
+  if (!relays_) relays_ = std::make_unique<RelayHub>(*reactor_, hub, *this);
+  relays_->start(call, std::move(request), std::move(options), now);
+}
+
+void LaneHub::abort_relay(CallId call, Nanos now) {
+  if (relays_) relays_->abort(call, now);
+}
+
 void LaneHub::reply(double request, std::string state) {
   lane_->push(EventKind::kReply, machine_id_, request, std::move(state));
 }
 
 Nanos LaneHub::next_deadline() const {
-  return taken_.empty() && gone_.empty() ? hub.next_deadline() : 0;
+  if (has_work()) return 0;
+  return relays_ ? std::min(hub.next_deadline(), relays_->next_deadline()) : hub.next_deadline();
+}
+
+bool LaneHub::has_work() const {
+  return !taken_.empty() || !gone_.empty() || (relays_ && relays_->has_work());
 }
 
 void LaneHub::advance(Nanos now) {
@@ -38,18 +54,27 @@ void LaneHub::advance(Nanos now) {
       push(EventKind::kChannelEnd, channel, std::string("gone"));
     }
     for (const ChannelHandle channel : std::exchange(taken_, {})) hub.acknowledge(channel, now);
+    if (relays_ && relays_->next_deadline() <= now) relays_->advance(now);
     if (hub.next_deadline() <= now) hub.advance(now);
-  } while (!taken_.empty() || !gone_.empty());
+  } while (has_work());
+}
+
+void LaneHub::retire() {
+  reactor_ = nullptr;  // no more sockets, no more calls
+  sockets_.clear();
+  relays_.reset();
 }
 
 // --- what the hub says
 
 void LaneHub::on_window(JobHandle job, std::uint64_t tokens) {
+  if (relays_ && relays_->window_moved(job)) return;
   push(EventKind::kJobWindow, job, static_cast<double>(tokens));
 }
 
 void LaneHub::on_ended(JobHandle job, std::string state) {
   push(EventKind::kJobEnded, job, std::move(state));
+  if (relays_) relays_->job_ended(job, Reactor::now());
 }
 
 void LaneHub::on_purged(JobHandle job) {
@@ -101,6 +126,12 @@ void LaneHub::on_progress(SocketEgress& egress) {
 void LaneHub::on_gone(SocketEgress& egress) {
   gone_.push_back(egress.id());
   reactor_->turn();
+}
+
+// --- what the calls say
+
+void LaneHub::on_relay_end(CallId call, const RelayOutcome& outcome) {
+  push(EventKind::kRelayEnd, call, outcome.to_json());
 }
 
 void LaneHub::push(EventKind kind, std::uint64_t handle, LaneValue value) {

@@ -1,7 +1,8 @@
-// A hub with its two ways out: the event lane to JavaScript, and sockets that the reactor writes.
+// A hub with its two ways out, the event lane to JavaScript and sockets that the reactor writes,
+// and with its calls to models' servers.
 //
 // A Machine of its executor; that thread alone calls it. Ends with its executor, or when it is
-// removed from it: sockets are let go of on the thread that wrote to them.
+// removed from it: sockets and calls are let go of on the thread that they lived on.
 #pragma once
 
 #include <memory>
@@ -12,11 +13,15 @@
 #include "addon/event_lane.h"
 #include "core/job_hub.h"
 #include "runtime/reactor.h"
+#include "runtime/relay_hub.h"
 #include "runtime/socket_egress.h"
 
 namespace sluice {
 
-class LaneHub final : public Machine, public HubObserver, public SocketEgress::Owner {
+class LaneHub final : public Machine,
+                      public HubObserver,
+                      public SocketEgress::Owner,
+                      public RelayHub::Observer {
  public:
   /// @param reactor nullptr under a manual clock: then there are no sockets.
   LaneHub(HubOptions options, std::shared_ptr<EventLane> lane, double machine_id, Reactor* reactor);
@@ -30,11 +35,19 @@ class LaneHub final : public Machine, public HubObserver, public SocketEgress::O
   /// The reader is gone; its descriptor is closed.
   void detach(ChannelHandle channel, Nanos now);
 
+  /// Makes an upstream call that writes to its jobs' logs by itself; JavaScript is told how it
+  /// ended. From then on their windows are no longer its concern.
+  void relay(CallId call, UpstreamRequest request, Relay::Options options, Nanos now);
+
+  /// Breaks such a call off: its jobs' answers fail. Calls that are over are ignored.
+  void abort_relay(CallId call, Nanos now);
+
   /// Sends a state to whoever asked for it.
   void reply(double request, std::string state);
 
   [[nodiscard]] Nanos next_deadline() const override;
   void advance(Nanos now) override;
+  void retire() override;
 
  private:
   void on_window(JobHandle job, std::uint64_t tokens) override;
@@ -48,12 +61,16 @@ class LaneHub final : public Machine, public HubObserver, public SocketEgress::O
   void on_progress(SocketEgress& egress) override;
   void on_gone(SocketEgress& egress) override;
 
+  void on_relay_end(CallId call, const RelayOutcome& outcome) override;
+
+  [[nodiscard]] bool has_work() const;
   void push(EventKind kind, std::uint64_t handle, LaneValue value);
 
   std::shared_ptr<EventLane> lane_;
   double machine_id_;
   Reactor* reactor_;
   std::unordered_map<ChannelHandle, std::unique_ptr<SocketEgress>> sockets_;
+  std::unique_ptr<RelayHub> relays_;  // made for the first call
   // The hub is not called from within its own callbacks; these wait for `advance`.
   std::vector<ChannelHandle> taken_;  // batches that are in their sockets
   std::vector<ChannelHandle> gone_;   // sockets that are dead

@@ -9,6 +9,7 @@
 #include "addon/pipeline_wrap.h"
 #include "addon/reactor_wrap.h"
 #include "addon/stream_buffer_wrap.h"
+#include "runtime/curl_api.h"
 
 namespace sluice {
 
@@ -22,7 +23,16 @@ class Module final : public Napi::Addon<Module> {
                     InstanceValue("Pipeline", PipelineWrap::define(env), napi_enumerable),
                     InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),
                     InstanceValue("StreamBuffer", StreamBufferWrap::define(env), napi_enumerable),
+                    InstanceMethod("upstreamClient", &Module::upstream_client, napi_enumerable),
                 });
+  }
+
+ private:
+  // What makes upstream calls on the reactor, `libcurl 7.88.1`; empty where there is nothing.
+  Napi::Value upstream_client(const Napi::CallbackInfo& info) {
+    const CurlApi* const curl = CurlApi::get();
+    return Napi::String::New(info.Env(),
+                             curl == nullptr ? "" : std::string("libcurl ") + curl->version());
   }
 };
 

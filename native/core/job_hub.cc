@@ -92,6 +92,17 @@ void JobHub::purge(JobHandle handle, Nanos now) {
   observer_.on_purged(handle);
 }
 
+bool JobHub::is_open(JobHandle handle) const {
+  const auto found = jobs_.find(handle);
+  return found != jobs_.end() && !found->second->log.ended();
+}
+
+bool JobHub::writable(JobHandle handle) const {
+  const auto found = jobs_.find(handle);
+  if (found == jobs_.end() || found->second->log.ended()) return false;
+  return found->second->appended() < found->second->window_granted;
+}
+
 std::string JobHub::state(JobHandle handle, bool with_text, Nanos now) const {
   std::string out;
   const auto found = jobs_.find(handle);

@@ -73,6 +73,10 @@ class JobHub final : public Machine {
   void finish(JobHandle handle, Terminal terminal, Nanos now);
   /// Forgets the job at once; its readers are cut.
   void purge(JobHandle handle, Nanos now);
+  /// Whether the job is known and has not ended.
+  [[nodiscard]] bool is_open(JobHandle handle) const;
+  /// Whether it is open and its window has room for another token.
+  [[nodiscard]] bool writable(JobHandle handle) const;
   /// The job's state as JSON; empty when there is no such job.
   [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now) const;
 

@@ -26,6 +26,11 @@ class Machine {
 
   /// Does everything that is due at or before `now`. `now` never goes back.
   virtual void advance(Nanos now) = 0;
+
+  /// Lets go of whatever belongs to the executor (sockets, timers of its loop): the machine has
+  /// been removed, or the executor is about to end, while others may still hold the object. It is
+  /// not advanced again.
+  virtual void retire() {}
 };
 
 /// Runs commands one after the other on one thread, and advances its machines when they fall due.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/machine.h"
@@ -15,8 +16,20 @@ class MachineSet {
  public:
   void add(std::shared_ptr<Machine> machine) { machines_.push_back(std::move(machine)); }
 
+  /// Retires the machine; unknown ones are ignored.
   void remove(const Machine* machine) {
-    std::erase_if(machines_, [machine](const auto& m) { return m.get() == machine; });
+    const auto found = std::find_if(machines_.begin(), machines_.end(),
+                                    [machine](const auto& m) { return m.get() == machine; });
+    if (found == machines_.end()) return;
+    const std::shared_ptr<Machine> keep_alive = *found;
+    machines_.erase(found);
+    keep_alive->retire();
+  }
+
+  /// Retires all of them.
+  void clear() {
+    const std::vector<std::shared_ptr<Machine>> retired = std::exchange(machines_, {});
+    for (const auto& machine : retired) machine->retire();
   }
 
   /// The earliest deadline of all, or kNever.

@@ -42,7 +42,7 @@ class ManualExecutor final : public Executor {
   void stop() {
     stopped_ = true;
     queue_.clear();
-    if (!settling_) machines_ = MachineSet{};
+    if (!settling_) machines_.clear();
   }
 
  private:

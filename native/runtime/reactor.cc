@@ -82,9 +82,9 @@ void Reactor::drain() {
   }
   running_.clear();
   if (stop_requested_) {
-    // The machines die on the thread that they lived on, while the loop still turns: it has to
-    // let go of their handles.
-    machines_ = MachineSet{};
+    // The machines let go of their handles on the thread that they lived on, while the loop still
+    // turns.
+    machines_.clear();
     const std::lock_guard lock(mutex_);
     stopped_ = true;
     wake_.reset();

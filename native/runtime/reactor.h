@@ -1,7 +1,7 @@
 // The executor of real time: one libuv loop on one thread.
 //
 // Any thread may `post`; everything posted, and every machine, runs on the reactor's own thread.
-// `stop` (or the destructor) drops what is still queued, destroys the machines on their own
+// `stop` (or the destructor) drops what is still queued, retires the machines on their own
 // thread, and joins. After that `post` answers false.
 //
 // The mailbox is a mutex and two vectors that are swapped, so the posting side never waits for

@@ -16,18 +16,27 @@ const nodeInclude = resolve(process.execPath, '../../include/node');
  */
 function hasHeader(header, more = []) {
   const own = (process.env.CPATH ?? '').split(':').filter(Boolean);
-  return [...own, ...more, ...includeFolders].some((folder) => existsSync(join(folder, header)));
+  const folders = [...own, ...more, ...includeFolders];
+  return [...folders, ...nestedFolders('/usr/include')].some((folder) =>
+    existsSync(join(folder, header)),
+  );
+}
+
+/**
+ * Debian keeps some files one level down, in a folder named after the architecture.
+ * @param {string} folder
+ */
+function nestedFolders(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name.includes('-linux-'))
+    .map((entry) => join(folder, entry.name));
 }
 
 /** Whether some library folder of the system holds this file. @param {string} file */
 function hasLibrary(file) {
   const folders = ['/usr/lib', '/usr/lib64', '/usr/local/lib', '/opt/homebrew/lib'];
-  // Debian keeps libraries one level down, in a folder named after the architecture.
-  const nested = existsSync('/usr/lib')
-    ? readdirSync('/usr/lib', { withFileTypes: true })
-        .filter((entry) => entry.isDirectory() && entry.name.includes('-linux-'))
-        .map((entry) => join('/usr/lib', entry.name))
-    : [];
+  const nested = nestedFolders('/usr/lib');
   return [...folders, ...nested].some((folder) => existsSync(join(folder, file)));
 }
 
@@ -49,6 +58,12 @@ export const buildNeeds = [
     what: 'the RapidJSON headers',
     package: 'rapidjson-dev',
     found: () => hasHeader('rapidjson/reader.h'),
+  },
+  {
+    // The headers alone: the library itself is looked for at run time.
+    what: 'the header curl/curl.h',
+    package: 'libcurl4-openssl-dev',
+    found: () => hasHeader('curl/curl.h'),
   },
 ];
 

@@ -1,0 +1,143 @@
+// HTTP calls to models' servers from a reactor: libcurl's multi interface on a libuv loop.
+//
+// libcurl says which sockets to watch and when to be called; this file has one uv_poll per socket
+// and one uv_timer for all. Each call has a connection of its own for as long as it lasts, so that
+// one that is paused holds back nobody else, and one that is dropped closes its socket; what ended
+// in good order is kept for the next call. Reactor's thread only. Ends with its destruction, after
+// that of its transfers.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/curl_api.h"
+#include "runtime/uv_handle.h"
+
+namespace sluice {
+
+struct UpstreamRequest {
+  std::string url;
+  std::vector<std::string> headers;  ///< `name: value`
+  std::string body;
+};
+
+/// The head of an answer.
+struct UpstreamHead {
+  int status = 0;
+  std::string content_type;    ///< As sent; empty where there is none.
+  std::string retry_after;     ///< Likewise.
+  std::string retry_after_ms;  ///< Likewise.
+};
+
+/// How a transfer ended.
+struct UpstreamEnd {
+  enum class Kind : std::uint8_t {
+    kWhole,     ///< The whole answer has come.
+    kBroken,    ///< No connection, or it broke.
+    kProtocol,  ///< What came is not proper HTTP.
+  };
+  Kind kind = Kind::kWhole;
+  std::string name;    ///< Of the error, `ECONNREFUSED`; empty where it has none.
+  std::string detail;  ///< For logs.
+};
+
+/// Told what comes back. Must not destroy the transfer nor call it.
+class UpstreamReceiver {
+ public:
+  virtual ~UpstreamReceiver() = default;
+  virtual void on_head(const UpstreamHead& head) = 0;
+  /// Bytes of the body. False: not now; the same bytes come again after `resume`, and the socket is
+  /// not read before that.
+  virtual bool on_bytes(std::string_view bytes) = 0;
+  /// Last.
+  virtual void on_end(const UpstreamEnd& end) = 0;
+};
+
+class UpstreamClient {
+ public:
+  class Owner {
+   public:
+    virtual ~Owner() = default;
+    /// Receivers have been told something: once for all that came in one go.
+    virtual void on_activity() = 0;
+  };
+
+  class Transfer;
+
+  /// A client on `loop`; nullptr where there is no libcurl.
+  static std::unique_ptr<UpstreamClient> create(uv_loop_t* loop, Owner& owner);
+  UpstreamClient(const UpstreamClient&) = delete;
+  UpstreamClient& operator=(const UpstreamClient&) = delete;
+  ~UpstreamClient();
+
+  /// Starts a POST. Its receiver is called later, never from within this call. nullptr when libcurl
+  /// has no memory left, or does not take the URL.
+  std::unique_ptr<Transfer> post(UpstreamRequest request, UpstreamReceiver& receiver);
+
+ private:
+  struct Watcher;
+
+  UpstreamClient(const CurlApi& api, uv_loop_t* loop, Owner& owner);
+  bool set_up();
+  void watch(curl_socket_t socket, int what);
+  void set_timer(long timeout_ms);
+  void on_socket(curl_socket_t socket, int status, int events);
+  void on_timer();
+  void read_ends();
+
+  const CurlApi& api_;
+  uv_loop_t* loop_;
+  Owner& owner_;
+  CURLM* multi_ = nullptr;
+  UvHandle<uv_timer_t> timer_;
+  UvHandle<uv_check_t> check_;  // after the sockets of one turn of the loop
+  bool active_ = false;         // since the last look of `check_`
+  std::unordered_map<curl_socket_t, UvHandle<uv_poll_t>> watched_;
+};
+
+/// One call. Its destruction drops it: a connection whose answer has not ended is closed.
+class UpstreamClient::Transfer {
+ public:
+  ~Transfer();
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  /// Whether the receiver has refused bytes that it has not been given again yet.
+  [[nodiscard]] bool paused() const { return paused_; }
+
+  /// Goes on after a pause; may call the receiver.
+  void resume();
+
+  /// Whether bytes are waiting in the kernel that nobody has looked at yet.
+  [[nodiscard]] bool has_input() const;
+
+ private:
+  friend class UpstreamClient;
+
+  Transfer(UpstreamClient& client, UpstreamRequest request, UpstreamReceiver& receiver);
+  bool set_up();
+  void take_header_line(std::string_view line);
+  std::size_t take_bytes(std::string_view bytes);
+  [[nodiscard]] UpstreamEnd end_for(CURLcode code) const;
+
+  UpstreamClient& client_;
+  UpstreamRequest request_;
+  UpstreamReceiver& receiver_;
+  CURL* easy_ = nullptr;
+  curl_slist* headers_ = nullptr;
+  UpstreamHead head_;
+  std::size_t head_bytes_ = 0;
+  bool has_head_ = false;
+  bool head_too_large_ = false;
+  bool added_ = false;
+  bool paused_ = false;
+  std::vector<char> problem_;  // libcurl's own words
+};
+
+}  // namespace sluice
