@@ -103,6 +103,19 @@ class HubSet {
     this.#hub(handle).purge(this.#local(handle));
   }
 
+  /** @param {readonly number[]} handles one call's jobs: they have to share a reactor */
+  relays(handles) {
+    const hub = this.#hub(handles[0]);
+    return handles.every((handle) => this.#hub(handle) === hub) && hub.relays(handles);
+  }
+
+  /** @param {import('./relay-types.js').RelayRequest} request */
+  relay(request) {
+    const { jobs } = request;
+    const local = jobs.map((handle) => this.#local(handle));
+    return this.#hub(jobs[0]).relay({ ...request, jobs: local });
+  }
+
   /**
    * @param {number} handle
    * @param {{text?: boolean}} [options]

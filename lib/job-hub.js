@@ -111,8 +111,12 @@ export class JobHub {
     });
   }
 
-  /** Whether `relay` works here: it needs real time, and a libcurl. */
-  get relays() {
+  /**
+   * Whether `relay` works for these jobs: it needs real time, and a libcurl.
+   * @param {readonly number[]} _handles
+   * @returns {boolean}
+   */
+  relays(_handles) {
     return !this.#reactor.manual && native.upstreamClient() !== '';
   }
 

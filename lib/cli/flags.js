@@ -36,6 +36,12 @@ export const providerFlags = {
     fallback: 60_000,
     help: 'openai: silence after which a response counts as stalled',
   },
+  'upstream-client': {
+    type: 'choice',
+    choices: ['auto', 'native', 'undici'],
+    fallback: 'auto',
+    help: 'openai: what makes the calls; auto is libcurl where there is one, else undici',
+  },
   mode: {
     type: 'choice',
     choices: ['chat', 'completions'],

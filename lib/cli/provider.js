@@ -15,6 +15,7 @@ function createProvider(values, { demo, openai, llama }) {
       model,
       mode,
       idleMs: upstreamIdleMs,
+      client: values.upstreamClient,
     });
   }
   if (provider === 'llama') return llama({ modelPath: model, sequences: maxBatchSize });

@@ -224,11 +224,12 @@ export class OpenAiProvider {
   }
 
   /**
-   * Whether `relay` is to be used for the jobs of this hub.
-   * @param {{relays?: boolean}} hub
+   * Whether `relay` is to be used for these jobs.
+   * @param {Pick<import('../job-hub.js').JobHub, 'relays'>} hub
+   * @param {readonly number[]} handles
    */
-  relays(hub) {
-    return this.#relays && hub.relays === true;
+  relays(hub, handles) {
+    return this.#relays && hub.relays(handles);
   }
 
   /**

@@ -50,8 +50,8 @@
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal is aborted
  *   when no request of the batch is wanted any more
- * @property {(hub: import('../job-hub.js').JobHub) => boolean} [relays] whether `relay` is to be
- *   used with this hub in place of the other two
+ * @property {(hub: import('../job-hub.js').JobHub, handles: number[]) => boolean} [relays] whether
+ *   `relay` is to be used for these jobs in place of the other two
  * @property {(requests: ProviderRequest[], to: {hub: import('../job-hub.js').JobHub,
  *   handles: number[], onError: (index: number, error: Error) => void}) => Promise<void>} [relay]
  *   lets the hub fetch the text by itself; the hub knows of each job's end, `onError` is called for

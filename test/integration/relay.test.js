@@ -10,6 +10,7 @@ import https from 'node:https';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { createGateway, providers } from '../../lib/index.js';
 import { startMockUpstream, streamTokens } from '../fixtures/mock-upstream.js';
 import { certificate, certificatePath, key } from '../fixtures/localhost-certificate.js';
 import { eventually, openStream } from './helpers.js';
@@ -98,6 +99,21 @@ test('a thread that is terminated closes the sockets of its calls', async () => 
   await gateway.worker.terminate();
   await Promise.all(upstream.exchanges.map(({ closed }) => closed));
 });
+
+test.each(['chat', 'completions'])(
+  'jobs on several reactors all get their text, by %s',
+  async (mode) => {
+    const upstream = await mock(streamTokens({ tokens: ['a', 'b'] }));
+    const provider = providers.openai({ baseUrl: upstream.url, mode, client: 'native' });
+    const gateway = createGateway({ provider, reactors: 2, logger: false });
+    cleanups.push(() => gateway.close({ drainMs: 0 }));
+    const jobs = await Promise.all(['p', 'q', 'r'].map((prompt) => gateway.submit({ prompt })));
+    for (const { id } of jobs) {
+      await eventually(async () => (await gateway.get(id)).status === 'completed');
+      expect((await gateway.get(id)).text).toBe('ab');
+    }
+  },
+);
 
 /** One job in a process with this environment. */
 async function oneJob(baseUrl, client, env = {}) {

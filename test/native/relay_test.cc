@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -378,6 +378,8 @@ struct Bad {
   const char* type;
   std::string body;
   Failure failure;
+
+  friend void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.name; }
 };
 
 class RelayFailures : public RelayTest, public testing::WithParamInterface<Bad> {};
