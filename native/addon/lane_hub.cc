@@ -53,7 +53,9 @@ void LaneHub::advance(Nanos now) {
       hub.detach(channel, now);
       push(EventKind::kChannelEnd, channel, std::string("gone"));
     }
-    for (const ChannelHandle channel : std::exchange(taken_, {})) hub.acknowledge(channel, now);
+    acknowledging_.swap(taken_);
+    for (const ChannelHandle channel : acknowledging_) hub.acknowledge(channel, now);
+    acknowledging_.clear();
     if (relays_ && relays_->next_deadline() <= now) relays_->advance(now);
     if (hub.next_deadline() <= now) hub.advance(now);
   } while (has_work());
@@ -85,7 +87,7 @@ void LaneHub::on_channel_open(ChannelHandle channel, bool finished) {
   push(EventKind::kChannelOpen, channel, finished ? 1.0 : 0.0);
 }
 
-void LaneHub::on_batch(ChannelHandle channel, Channel::Batch batch) {
+void LaneHub::on_batch(ChannelHandle channel, Channel::Batch& batch) {
   const auto socket = sockets_.find(channel);
   if (socket == sockets_.end()) {
     if (batch.events.empty()) {

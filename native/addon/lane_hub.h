@@ -54,7 +54,7 @@ class LaneHub final : public Machine,
   void on_ended(JobHandle job, std::string state) override;
   void on_purged(JobHandle job) override;
   void on_channel_open(ChannelHandle channel, bool finished) override;
-  void on_batch(ChannelHandle channel, Channel::Batch batch) override;
+  void on_batch(ChannelHandle channel, Channel::Batch& batch) override;
   void on_channel_end(ChannelHandle channel, std::string_view reason) override;
 
   void on_drained(SocketEgress& egress) override;
@@ -72,8 +72,9 @@ class LaneHub final : public Machine,
   std::unordered_map<ChannelHandle, std::unique_ptr<SocketEgress>> sockets_;
   std::unique_ptr<RelayHub> relays_;  // made for the first call
   // The hub is not called from within its own callbacks; these wait for `advance`.
-  std::vector<ChannelHandle> taken_;  // batches that are in their sockets
-  std::vector<ChannelHandle> gone_;   // sockets that are dead
+  std::vector<ChannelHandle> taken_;          // batches that are in their sockets
+  std::vector<ChannelHandle> gone_;           // sockets that are dead
+  std::vector<ChannelHandle> acknowledging_;  // scratch
 };
 
 }  // namespace sluice

@@ -48,21 +48,13 @@ bool Channel::has_news() const {
   });
 }
 
-std::vector<Job*> Channel::jobs() const {
-  std::vector<Job*> jobs;
-  jobs.reserve(members_.size());
-  for (const Member& member : members_) jobs.push_back(member.job);
-  return jobs;
-}
-
 bool Channel::full(const Batch& batch) const {
   return batch.frames.size() >= limits_.batch_bytes_max ||
          batch.events.size() / 3 >= limits_.batch_events_max;
 }
 
-Channel::Batch Channel::take(Nanos now) {
-  Batch batch;
-  if (under_way_) return batch;
+void Channel::take(Batch& batch, Nanos now) {
+  if (under_way_) return;
   if (!opened_ && mode_ == Mode::kFrames) append_sse_retry(batch.frames, retry_ms_);
   for (std::size_t i = 0; i < members_.size() && !full(batch); ++i) {
     take_from(members_[(first_ + i) % members_.size()], batch);
@@ -71,11 +63,10 @@ Channel::Batch Channel::take(Nanos now) {
   if (full(batch)) first_ = (first_ + 1) % members_.size();
   const bool silent = deadline_after(quiet_since_, limits_.heartbeat) <= now;
   if (batch.empty() && mode_ == Mode::kFrames && silent) batch.frames.append(kSseKeepAlive);
-  if (batch.empty()) return batch;
+  if (batch.empty()) return;
   opened_ = true;
   under_way_ = true;
   quiet_since_ = now;
-  return batch;
 }
 
 void Channel::take_from(Member& member, Batch& batch) {

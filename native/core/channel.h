@@ -24,6 +24,10 @@ class Channel {
     std::string frames;               // kFrames
     std::vector<std::string> events;  // kEvents: id, type, data, id, type, ...
     [[nodiscard]] bool empty() const { return frames.empty() && events.empty(); }
+    void clear() {
+      frames.clear();
+      events.clear();
+    }
   };
 
   struct Limits {
@@ -43,8 +47,9 @@ class Channel {
   void add(Job& job, std::string_view cursor);
   void remove(const Job& job);
 
-  /// Takes the next batch: empty while one is under way, or while there is nothing to say.
-  [[nodiscard]] Batch take(Nanos now);
+  /// Puts the next batch into `batch`, which is empty: left so while one is under way, or while
+  /// there is nothing to say.
+  void take(Batch& batch, Nanos now);
 
   /// The reader has dealt with the batch under way (its bytes are in the socket).
   void acknowledge(Nanos now);
@@ -69,7 +74,12 @@ class Channel {
 
   [[nodiscard]] ChannelHandle handle() const { return handle_; }
   [[nodiscard]] Mode mode() const { return mode_; }
-  [[nodiscard]] std::vector<Job*> jobs() const;
+  [[nodiscard]] bool has_jobs() const { return !members_.empty(); }
+
+  template <typename Visit>
+  void for_each_job(Visit visit) const {
+    for (const Member& member : members_) visit(*member.job);
+  }
 
   bool dirty = false;  // the hub's: queued for a look
 

@@ -86,7 +86,7 @@ void JobHub::purge(JobHandle handle, Nanos now) {
   for (Channel* channel : readers) {
     channel->remove(*job);
     // A fan-in channel goes on with its other jobs.
-    if (channel->jobs().empty()) close(channel->handle(), "purged", now);
+    if (!channel->has_jobs()) close(channel->handle(), "purged", now);
   }
   jobs_.erase(handle);
   observer_.on_purged(handle);
@@ -164,18 +164,18 @@ void JobHub::attach(ChannelHandle handle, Channel::Mode mode, bool fan_in,
   for (const Cursor& cursor : cursors) {
     if (Job* const job = find(cursor.job)) channel->add(*job, cursor.last_event_id);
   }
-  if (channel->jobs().empty()) {
+  if (!channel->has_jobs()) {
     observer_.on_channel_end(handle, "purged");
     return;
   }
   const bool finished = channel->finished();
   observer_.on_channel_open(handle, finished);
   if (finished) return;
-  for (Job* job : channel->jobs()) {
-    job->channels.push_back(channel.get());
-    job->grace_deadline = kNever;
-    touch(*job);
-  }
+  channel->for_each_job([&](Job& job) {
+    job.channels.push_back(channel.get());
+    job.grace_deadline = kNever;
+    touch(job);
+  });
   arm(*channel, now);
   touch(*channel);
   channels_.emplace(handle, std::move(channel));
@@ -189,7 +189,7 @@ void JobHub::acknowledge(ChannelHandle handle, Nanos now) {
     close(handle, "finished", now);
     return;
   }
-  for (Job* job : channel->jobs()) touch_window(*job);
+  channel->for_each_job([this](Job& job) { touch_window(job); });
   if (channel->has_news()) touch(*channel);
 }
 
@@ -211,13 +211,13 @@ void JobHub::forget(ChannelHandle handle, Nanos now) {
   if (found == channels_.end()) return;
   const std::unique_ptr<Channel> channel = std::move(found->second);
   channels_.erase(found);
-  for (Job* job : channel->jobs()) {
-    std::erase(job->channels, channel.get());
-    touch_window(*job);
-    if (!job->channels.empty() || job->log.ended() || !job->options.cancel_on_disconnect) continue;
-    job->grace_deadline = deadline_after(now, job->options.disconnect_grace);
-    arm(*job);
-  }
+  channel->for_each_job([&](Job& job) {
+    std::erase(job.channels, channel.get());
+    touch_window(job);
+    if (!job.channels.empty() || job.log.ended() || !job.options.cancel_on_disconnect) return;
+    job.grace_deadline = deadline_after(now, job.options.disconnect_grace);
+    arm(job);
+  });
 }
 
 // A channel keeps one timer. What happens to it later (a batch taken, a batch acknowledged) may
@@ -240,8 +240,9 @@ void JobHub::run_channel_timers(Channel& channel, Nanos now) {
 }
 
 void JobHub::flush(Channel& channel, Nanos now) {
-  Channel::Batch batch = channel.take(now);
-  if (!batch.empty()) observer_.on_batch(channel.handle(), std::move(batch));
+  batch_.clear();
+  channel.take(batch_, now);
+  if (!batch_.empty()) observer_.on_batch(channel.handle(), batch_);
 }
 
 // --- time

@@ -46,7 +46,8 @@ class HubObserver {
   virtual void on_purged(JobHandle job) = 0;
   /// First word to a channel. `finished`: nothing will follow, its cursors were at the end.
   virtual void on_channel_open(ChannelHandle channel, bool finished) = 0;
-  virtual void on_batch(ChannelHandle channel, Channel::Batch batch) = 0;
+  /// `batch` may be moved from; it is the hub's to use again afterwards.
+  virtual void on_batch(ChannelHandle channel, Channel::Batch& batch) = 0;
   /// Last word to a channel: "finished", "stalled", "purged".
   virtual void on_channel_end(ChannelHandle channel, std::string_view reason) = 0;
 };
@@ -124,6 +125,7 @@ class JobHub final : public Machine {
   std::unordered_map<JobHandle, std::unique_ptr<Job>> jobs_;
   std::unordered_map<ChannelHandle, std::unique_ptr<Channel>> channels_;
   TimerQueue<TimerKey> timers_;
+  Channel::Batch batch_;  // scratch: a token costs no allocation
   std::vector<ChannelHandle> dirty_channels_;
   std::vector<JobHandle> dirty_jobs_;  // whose window may have moved
 };

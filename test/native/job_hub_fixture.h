@@ -32,7 +32,7 @@ struct Recorder final : HubObserver {
   void on_channel_open(ChannelHandle channel, bool finished) override {
     opened[channel] = finished;
   }
-  void on_batch(ChannelHandle channel, Channel::Batch batch) override {
+  void on_batch(ChannelHandle channel, Channel::Batch& batch) override {
     order.push_back("batch " + std::to_string(channel));
     frames[channel] += batch.frames;
     auto& all = events[channel];

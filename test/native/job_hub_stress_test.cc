@@ -72,7 +72,7 @@ class SharedHub final : public Machine, public HubObserver {
   void on_channel_open(ChannelHandle channel, bool finished) override {
     if (finished) inbox(channel)->end();
   }
-  void on_batch(ChannelHandle channel, Channel::Batch batch) override {
+  void on_batch(ChannelHandle channel, Channel::Batch& batch) override {
     inbox(channel)->put(std::move(batch));
   }
   void on_channel_end(ChannelHandle channel, std::string_view /*reason*/) override {

@@ -113,7 +113,7 @@ class RelayTest : public testing::Test, public HubObserver {
   }
   void on_purged(JobHandle) override {}
   void on_channel_open(ChannelHandle, bool) override {}
-  void on_batch(ChannelHandle, Channel::Batch) override {}
+  void on_batch(ChannelHandle, Channel::Batch&) override {}
   void on_channel_end(ChannelHandle, std::string_view) override {}
 };
 
