@@ -2,15 +2,13 @@
  * Who writes to the socket: the reactor where it can, Node where it must.
  */
 import { afterEach, expect, test } from '@jest/globals';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import express from 'express';
 import { createGateway } from '../../lib/index.js';
+import { certificate, key } from '../fixtures/localhost-certificate.js';
 import { cleanUp, client, stopAll } from '../fixtures/gateway.js';
 import { listProvider } from '../fixtures/providers.js';
 import { until, untilStill } from '../fixtures/until.js';
@@ -83,18 +81,15 @@ test('a middleware that wraps the response sees the body', async () => {
 });
 
 test('TLS goes through Node, encrypted', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-tls-'));
-  cleanUp(() => rmSync(folder, { recursive: true }));
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const request = `req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout ${key}`;
-  execFileSync('openssl', [...request.split(' '), '-out', cert], { stdio: 'ignore' });
-  const tls = { key: readFileSync(key), cert: readFileSync(cert) };
-  const { base, gateway } = await startApp({}, { create: (app) => https.createServer(tls, app) });
+  const { base, gateway } = await startApp(
+    {},
+    { create: (app) => https.createServer({ key, cert: certificate }, app) },
+  );
   const job = await gateway.submit({ prompt: 'hi' });
   const text = await new Promise((resolve, reject) => {
     const url = `${base.replace('http:', 'https:')}${job.streamUrl}`;
     https
-      .get(url, { ca: tls.cert, servername: 'localhost' }, (response) => {
+      .get(url, { ca: certificate, servername: 'localhost' }, (response) => {
         let raw = '';
         response.setEncoding('utf8').on('data', (chunk) => (raw += chunk));
         response.on('end', () => resolve(raw));

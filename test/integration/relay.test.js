@@ -13,7 +13,8 @@ import { Worker } from 'node:worker_threads';
 import { createGateway, providers } from '../../lib/index.js';
 import { startMockUpstream, streamTokens } from '../fixtures/mock-upstream.js';
 import { certificate, certificatePath, key } from '../fixtures/localhost-certificate.js';
-import { eventually, openStream } from './helpers.js';
+import { openStream } from '../fixtures/sse-client.js';
+import { until as eventually } from '../fixtures/until.js';
 
 // Processes and sockets on a busy machine take their time.
 jest.setTimeout(30_000);
