@@ -52,6 +52,9 @@ export function openStream(gateway, res, members, options) {
     metrics,
     options: { egress },
   } = gateway[kInternals];
+  // Express's way on from here: a response that lasts for minutes has no use for it, and it holds
+  // a tenth of all that a stream costs in JavaScript.
+  res.req.next = undefined;
   metrics.openStreams.inc();
   res.once('close', () => metrics.openStreams.dec());
   new ResponseEgress(res, { native: egress === 'auto' }).connect(hub, members, options);
