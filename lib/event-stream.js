@@ -29,23 +29,19 @@ class EventReader {
    * @param {import('./hub-channel.js').Member} member
    */
   constructor(hub, member) {
-    const arrive = () => {
-      this.#wake?.();
-      this.#wake = undefined;
-    };
     this.#channel = hub.openStream([member], {
       onOpen: (finished) => {
         if (finished) this.#end = 'finished';
-        arrive();
+        this.wake();
       },
       onEvents: (events) => {
         this.#batch = events;
         this.#next = 0;
-        arrive();
+        this.wake();
       },
       onEnd: (reason) => {
         this.#end = reason;
-        arrive();
+        this.wake();
       },
     });
   }
@@ -72,6 +68,7 @@ class EventReader {
     });
   }
 
+  /** Ends a pending `arrival()`. */
   wake() {
     this.#wake?.();
     this.#wake = undefined;

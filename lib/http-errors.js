@@ -112,7 +112,7 @@ const bodyErrors = new Map([
  * @param {any} error
  * @returns {HttpError}
  */
-export function toHttpError(error) {
+function toHttpError(error) {
   if (error instanceof HttpError) return error;
   const body = bodyErrors.get(error?.type);
   if (body !== undefined) {

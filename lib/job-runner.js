@@ -32,7 +32,7 @@ function providerError(message, wireCode = 'provider_error') {
  * @param {any} error
  * @returns {{code: string, message: string, type: string}}
  */
-export function wireError(error) {
+function wireError(error) {
   const message = error instanceof Error || error?.message ? String(error.message) : String(error);
   if (typeof error?.wireCode === 'string') {
     return { code: error.wireCode, message, type: error.type ?? 'provider_error' };

@@ -19,7 +19,7 @@ const kJobsMax = 64;
  * @param {string} cursor
  * @returns {(id: string) => string}
  */
-export function parseSetCursor(cursor) {
+function parseSetCursor(cursor) {
   /** @type {Map<string, string>} */
   const cursors = new Map();
   let malformed = '';

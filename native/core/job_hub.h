@@ -97,7 +97,6 @@ class JobHub final : public Machine {
   void advance(Nanos now) override;
 
   [[nodiscard]] bool has_channel(ChannelHandle handle) const { return channels_.contains(handle); }
-  [[nodiscard]] std::size_t job_count() const { return jobs_.size(); }
   [[nodiscard]] std::size_t channel_count() const { return channels_.size(); }
 
  private:

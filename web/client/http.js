@@ -40,7 +40,7 @@ export function sleep(delayMs, signal) {
 }
 
 /** Whether the same request may succeed a little later. @param {unknown} error */
-export function isPassing(error) {
+function isPassing(error) {
   if (!(error instanceof SluiceClientError)) return false;
   return error.code === 'network_error' || kRetriableStatus.has(error.status ?? 0);
 }
