@@ -1,0 +1,23 @@
+// Kinds of ASCII characters, whatever the locale. Any thread; plain functions.
+#pragma once
+
+namespace sluice {
+
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+constexpr bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+constexpr bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+/// White space, line ends among it.
+constexpr bool is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+constexpr bool is_letter(char c) {
+  return is_upper(c) || is_lower(c);
+}
+
+}  // namespace sluice
