@@ -1,0 +1,42 @@
+/** `sluice key`: a new key, and what the configuration says of it. Nothing is stored. */
+import { createHash, randomBytes } from 'node:crypto';
+import { UsageError, describeFlags, parseFlags } from './flags.js';
+import { findAccessProblem } from '../access-config.js';
+
+/** @type {import('./flags.js').Flags} */
+const flags = {
+  id: { type: 'string', value: 'NAME', help: 'what the key is called; default: a random name' },
+};
+
+export const summary = 'make a key for the configuration of serve';
+
+export const help = `Usage: sluice key [options]
+
+Prints two lines: a new key, which is for its user and is kept nowhere, and its entry for the "keys"
+of the file that serve takes by --config.
+
+${describeFlags(flags)}
+`;
+
+/** Bytes of chance in a key. */
+const kKeyBytes = 32;
+
+/**
+ * @param {string[]} argv
+ * @returns {Promise<number>} exit code
+ */
+export async function run(argv) {
+  const { help: wantsHelp, values } = parseFlags(flags, argv);
+  if (wantsHelp) {
+    process.stdout.write(help);
+    return 0;
+  }
+  // The prefix lets scanners for leaked secrets, and people, know one.
+  const key = `sluice_${randomBytes(kKeyBytes).toString('base64url')}`;
+  const id = values.id ?? `key_${randomBytes(4).toString('hex')}`;
+  const entry = { id, sha256: createHash('sha256').update(key).digest('hex') };
+  const problem = findAccessProblem({ keys: [entry] });
+  if (problem !== undefined) throw new UsageError(`--id ${problem.says}`);
+  process.stdout.write(`${key}\n${JSON.stringify(entry)}\n`);
+  return 0;
+}

@@ -1,0 +1,78 @@
+/**
+ * The field for a key: shown when the server asks for one, and again when it takes the key no more.
+ * A key lives as long as its tab: it is kept in the session's storage, and nowhere else.
+ */
+
+const kKey = 'sluice.key';
+
+/** @returns {string | null} the key of this tab */
+export function recallKey() {
+  try {
+    return sessionStorage.getItem(kKey);
+  } catch {
+    return null; // storage switched off
+  }
+}
+
+/** @param {string | null} key null: forget it */
+function keepKey(key) {
+  try {
+    if (key === null) sessionStorage.removeItem(kKey);
+    else sessionStorage.setItem(kKey, key);
+  } catch {
+    // Without storage the key is asked for after a reload.
+  }
+}
+
+export class KeyForm {
+  #form;
+  #field;
+  #button;
+  #problem;
+  #tryKey;
+
+  /**
+   * @param {HTMLFormElement} form hidden
+   * @param {(key: string) => Promise<string>} tryKey resolves with what is wrong with the key; empty
+   *   when it was taken
+   */
+  constructor(form, tryKey) {
+    this.#form = form;
+    this.#tryKey = tryKey;
+    /** @type {<T extends HTMLElement>(selector: string) => T} */
+    const find = (selector) => /** @type {any} */ (form.querySelector(selector));
+    this.#field = /** @type {HTMLInputElement} */ (find('input'));
+    this.#button = /** @type {HTMLButtonElement} */ (find('button'));
+    this.#problem = find('[role=alert]');
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      void this.#send();
+    });
+  }
+
+  /** @param {string} problem why it is asked for; empty for none */
+  ask(problem) {
+    this.#form.hidden = false;
+    this.#setProblem(problem);
+    this.#field.focus();
+  }
+
+  /** @param {string} problem */
+  #setProblem(problem) {
+    this.#problem.textContent = problem;
+    this.#field.setAttribute('aria-invalid', String(problem !== ''));
+  }
+
+  async #send() {
+    const key = this.#field.value.trim();
+    if (!/^[\x21-\x7e]+$/.test(key)) return this.ask('A key is letters, digits and signs.');
+    this.#button.disabled = true;
+    this.#setProblem('');
+    const problem = await this.#tryKey(key);
+    this.#button.disabled = false;
+    keepKey(problem === '' ? key : null);
+    if (problem !== '') return this.ask(problem);
+    this.#field.value = '';
+    this.#form.hidden = true;
+  }
+}
