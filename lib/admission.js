@@ -1,29 +1,44 @@
 /**
  * Admission: from a request to a job in the queue, all or nothing. Main thread.
  *
- * Validates, answers known idempotency keys, resolves the model, and waits for room. What is
- * refused leaves nothing behind: no job, and its key is free again.
+ * Validates, answers known idempotency keys, resolves the model, reserves what the limits ask for, has
+ * the cache answer what may be shared, and waits for room for the rest. What is refused leaves nothing
+ * behind: no job, nothing reserved, and its key is free again.
  */
 import { HttpError } from './http-errors.js';
+import { endpoints } from './access-config.js';
 import { IdempotencyCache, checkIdempotencyKey } from './idempotency.js';
 import { JobRecord } from './job-table.js';
 import { checkJobRequest } from './schema.js';
+import { chooseModel } from './models.js';
+import { planOf } from './cache-policy.js';
 import { whenAborted } from './abort-listeners.js';
-import { kUnnamedModel } from './providers/unnamed-model.js';
 
 /**
  * @typedef {object} Answer what a submission is answered with, and answered again under its key
  * @property {string} id
  * @property {number} createdAt Unix seconds
+ * @property {import('./answer-cache.js').CacheResult} [cache] absent when its answer is not shared
  */
 
 /**
  * @typedef {object} Submission
- * @property {string} principal whose job it is
+ * @property {Readonly<import('./access-config.js').Access>} access whose job it is, and what they may
  * @property {string} [idempotencyKey]
+ * @property {string} [cacheControl] a `Cache-Control` header
+ * @property {string} [endpoint] by which it came; default that of jobs
  * @property {AbortSignal} [signal] gives up waiting for room; ignored with a key, whose outcome
  *   others may be waiting for
  */
+
+/**
+ * @typedef {object} PartSubmission
+ * @property {Submission['access']} access
+ * @property {import('./job-table.js').Part} part
+ * @property {AbortSignal} signal not aborted yet
+ */
+
+/** @typedef {import('./quota.js').QuotaEntry} QuotaEntry */
 
 /** @returns {HttpError} for whoever comes while, or after, the gateway closes */
 export function draining() {
@@ -34,7 +49,8 @@ export function draining() {
   });
 }
 
-function overloaded() {
+/** @returns {HttpError} for whom there is no room */
+export function overloaded() {
   return new HttpError(503, {
     code: 'overloaded',
     message: 'The queue is full; try again later.',
@@ -42,32 +58,67 @@ function overloaded() {
   });
 }
 
+/** @param {JobRecord} record @returns {Answer} */
+function answerFor({ id, createdAtMs, cache }) {
+  return { id, createdAt: Math.floor(createdAtMs / 1000), cache };
+}
+
 /** See the head of this file. */
 export class Admission {
   /** @type {IdempotencyCache<Answer>} */
   #answers;
+  #cache;
+  #cacheOptions;
+  #reservations;
+  #told;
   #provider;
   #waitMs;
   #pipeline;
   #activate;
+  #onAdmitted;
   #onRefused;
+  #store;
+  #discard;
   #closed = false;
+  #pending = 0;
 
   /**
    * @param {object} parts
    * @param {import('./gateway-options.js').CheckedGatewayOptions} parts.options
    * @param {() => number} parts.nowMs
    * @param {import('./pipeline.js').Pipeline} parts.pipeline
-   * @param {(record: JobRecord) => void} parts.activate called when a job has been admitted
-   * @param {(wireCode: string) => void} parts.onRefused called for a valid request without a place
+   * @param {import('./answer-cache.js').AnswerCache} parts.cache
+   * @param {import('./reservations.js').Reservations} parts.reservations
+   * @param {() => Promise<unknown>} parts.told resolves when all endings so far have been heard of
+   * @param {(record: JobRecord) => void} parts.activate called when a job is in the queue
+   * @param {(record: JobRecord) => void} parts.onAdmitted called when a job exists
+   * @param {(error: HttpError, record: JobRecord) => void} parts.onRefused called for a valid
+   *   request without a place
+   * @param {import('./stores/job-store.js').JobStore} [parts.store] where jobs are written down
+   * @param {(record: JobRecord, error: HttpError) => void} parts.discard undoes a job that could
+   *   not be
    */
-  constructor({ options, nowMs, pipeline, activate, onRefused }) {
-    this.#answers = new IdempotencyCache({ ...options.idempotency, nowMs });
+  constructor(parts) {
+    const { options, nowMs, pipeline, cache, reservations, told } = parts;
+    const { activate, onAdmitted, onRefused, store, discard } = parts;
+    this.#answers = new IdempotencyCache({ ...options.idempotency, nowMs, file: store });
+    this.#store = store;
+    this.#discard = discard;
+    this.#cache = cache;
+    this.#cacheOptions = options.cache;
+    this.#reservations = reservations;
+    this.#told = told;
     this.#provider = options.provider;
     this.#waitMs = options.admissionWaitMs;
     this.#pipeline = pipeline;
     this.#activate = activate;
+    this.#onAdmitted = onAdmitted;
     this.#onRefused = onRefused;
+  }
+
+  /** Requests that are neither jobs yet nor refused. */
+  get pending() {
+    return this.#pending;
   }
 
   /** From now on nothing is admitted; known keys are answered still. */
@@ -78,37 +129,126 @@ export class Admission {
   /**
    * @param {unknown} body parsed JSON
    * @param {Submission} submission
-   * @returns {Promise<{answer: Answer, replayed: boolean}>} `replayed`: the key was known
+   * @returns {Promise<{answer: Answer, replayed: boolean, entries: QuotaEntry[]}>} `replayed`: the
+   *   key was known; `entries`: what was reserved now, and what is left
    * @throws {HttpError}
    */
-  async submit(body, { idempotencyKey, principal, signal }) {
+  async submit(body, submission) {
     const request = checkJobRequest(body);
+    const { idempotencyKey, access } = submission;
+    /** @type {QuotaEntry[]} */
+    const entries = [];
     if (idempotencyKey === undefined) {
-      return { answer: await this.#admit(request, principal, signal), replayed: false };
+      const record = await this.#admit(request, submission, entries);
+      return { answer: answerFor(record), replayed: false, entries };
     }
     const key = checkIdempotencyKey(idempotencyKey);
-    return this.#answers.answer(principal, key, body, () => this.#admit(request, principal));
+    const admit = async (/** @type {import('./idempotency.js').UsedKey} */ used) =>
+      answerFor(await this.#admit(request, { ...submission, signal: undefined, used }, entries));
+    const outcome = await this.#answers.answer(access.principal, key, body, admit);
+    return { ...outcome, entries };
+  }
+
+  /**
+   * A job that is part of a work, which was admitted itself: it waits for room until its signal is
+   * aborted, comes in while the gateway drains, and has an answer of its own.
+   * @param {unknown} body
+   * @param {PartSubmission} submission
+   * @returns {Promise<JobRecord>}
+   * @throws {HttpError}
+   */
+  submitPart(body, submission) {
+    const endpoint = endpoints.workflows;
+    return this.#admit(checkJobRequest(body), { ...submission, endpoint }, []);
   }
 
   /**
    * @param {import('./schema.js').JobRequest} request
-   * @param {string} principal
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<Answer>}
+   * @param {Submission & {part?: import('./job-table.js').Part,
+   *   used?: import('./idempotency.js').UsedKey}} submission
+   * @param {QuotaEntry[]} entries filled with what was reserved
+   * @returns {Promise<JobRecord>}
    */
-  async #admit(request, principal, signal) {
-    const model = this.#modelOf(request);
+  async #admit(request, submission, entries) {
+    const { access, part, used } = submission;
+    const { principal } = access;
+    const model = chooseModel(this.#provider, access, request.model);
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
+    record.part = part;
+    if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
+    const place = () => this.#place(record, request, submission, entries);
+    this.#pending += 1;
     try {
-      if (this.#closed) throw draining();
-      signal?.throwIfAborted();
-      await this.#wait(record, signal);
+      await place().catch(async (error) => {
+        if (error?.status !== 429) throw error;
+        // A client may hear of its job's end, from the reactor, before this thread does: what that
+        // one held is free again.
+        await this.#told();
+        await place();
+      });
+      await this.#written(record);
     } catch (error) {
-      if (error instanceof HttpError) this.#onRefused(error.wireCode);
+      if (error instanceof HttpError) this.#onRefused(error, record);
+      throw error;
+    } finally {
+      this.#pending -= 1;
+    }
+    this.#onAdmitted(record);
+    return record;
+  }
+
+  /**
+   * What is acknowledged is on the disk.
+   * @param {JobRecord} record
+   */
+  async #written(record) {
+    try {
+      await record.written;
+    } catch (/** @type {any} */ error) {
+      this.#discard(record, error);
       throw error;
     }
-    this.#activate(record);
-    return { id: record.id, createdAt: Math.floor(record.createdAtMs / 1000) };
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {import('./schema.js').JobRequest} request its own
+   * @param {Submission} submission
+   * @param {QuotaEntry[]} entries
+   * @returns {Promise<void>} resolves when the job exists
+   */
+  async #place(record, request, { access, cacheControl, signal, endpoint }, entries) {
+    const { model, part } = record;
+    const ofPart = part !== undefined;
+    if (this.#closed && !ofPart) throw draining();
+    if (!ofPart) this.#store?.checkRoom();
+    signal?.throwIfAborted();
+    const plan = ofPart
+      ? undefined
+      : planOf(request, { model, access, cacheControl }, this.#cacheOptions);
+    const whose = { access, model, endpoint: endpoint ?? endpoints.jobs };
+    const how = { shared: plan !== undefined, patient: ofPart };
+    record.reservation = this.#reservations.forJob(request, whose, how);
+    entries.push(...(record.reservation?.entries ?? []));
+    try {
+      if (plan === undefined) {
+        await this.#wait(record, signal);
+        this.#activate(record);
+        return;
+      }
+      await this.#cache.serve(record, plan, {
+        signal,
+        reserve: (answer) => {
+          answer.reservation = this.#reservations.forAnswer(request, whose, record.reservation);
+          entries.push(...(answer.reservation?.entries ?? []));
+        },
+        enqueue: (answer) => this.#wait(answer),
+      });
+    } catch (error) {
+      record.reservation?.release();
+      entries.length = 0;
+      throw error;
+    }
   }
 
   /**
@@ -117,9 +257,14 @@ export class Admission {
    * @param {AbortSignal} [signal]
    */
   async #wait(record, signal) {
-    const { abort } = record;
-    const timer = setTimeout(() => abort.abort(overloaded()), this.#waitMs);
-    const release = whenAborted(signal, () => abort.abort(signal?.reason));
+    const { abort, part } = record;
+    // A job that has been dispatched exists, and ends as all do: it is not to be stopped from here.
+    const giveUp = (/** @type {unknown} */ reason) => {
+      if (record.handle === 0) abort.abort(reason);
+    };
+    const timer =
+      part === undefined ? setTimeout(() => giveUp(overloaded()), this.#waitMs) : undefined;
+    const release = whenAborted(signal, () => giveUp(signal?.reason));
     try {
       await this.#pipeline.submit(record, { signal: abort.signal });
     } catch (/** @type {any} */ error) {
@@ -128,22 +273,7 @@ export class Admission {
       clearTimeout(timer);
       release();
     }
-    // Room came in the same moment as the end of patience, and that was told first. A job that has
-    // been dispatched meanwhile exists, whatever has become of it.
+    // Room came in the same moment as the end of patience, and that was told first.
     if (record.handle === 0) abort.signal.throwIfAborted();
-  }
-
-  /** @param {import('./schema.js').JobRequest} request */
-  #modelOf({ model }) {
-    const { models, takesAnyModel } = this.#provider;
-    if (model === undefined) return models[0]?.id ?? kUnnamedModel;
-    if (!takesAnyModel && models.length > 0 && !models.some(({ id }) => id === model)) {
-      throw new HttpError(404, {
-        code: 'model_not_found',
-        param: 'model',
-        message: 'No such model; GET /v1/models lists those there are.',
-      });
-    }
-    return model;
   }
 }

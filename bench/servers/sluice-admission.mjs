@@ -1,0 +1,50 @@
+/**
+ * Sluice as the admission row measures it: its jobs say one word and end. The mode is the first
+ * argument: `open` has neither keys nor limits nor a cache; the others have what their name says, each
+ * with what the one before has.
+ */
+import { createHash } from 'node:crypto';
+import { createGateway } from '../../lib/index.js';
+
+/** Nobody is refused: what is measured is what it costs to be let in. */
+const kPlenty = 2 ** 31 - 1;
+const limits = {
+  requests_per_minute: kPlenty,
+  tokens_per_minute: kPlenty,
+  concurrent_jobs: kPlenty,
+};
+
+const keys = Array.from({ length: 1000 }, (_, i) => ({
+  id: `key-${i}`,
+  sha256: createHash('sha256').update(`secret-${i}`).digest('hex'),
+  organisation: 'bench',
+}));
+
+async function* word() {
+  yield 'word';
+}
+
+const mode = process.argv[2];
+const access = {
+  open: undefined,
+  keys: { keys },
+  limits: { keys, limits },
+  shared: {
+    keys,
+    limits,
+    organisations: { bench: { limits } },
+    models: { word: { limits } },
+    endpoints: { '/v1/jobs': { limits } },
+  },
+};
+const gateway = createGateway({
+  provider: word,
+  maxInFlightBatches: 1000,
+  incomingCapacity: 10_000,
+  maxRetainedJobs: 1000,
+  access: access[/** @type {'open'} */ (mode === 'cache' ? 'shared' : mode)],
+  cache: { mode: mode === 'cache' ? 'auto' : 'off', scope: 'global' },
+  logger: false,
+});
+const server = await gateway.listen({ port: 0 });
+console.log(`listening on ${server.url}`);
