@@ -1,0 +1,251 @@
+/** `sluice logs`: what went wrong most often, from log files of any format and size. */
+import { open } from 'node:fs/promises';
+import { UsageError, configFlag, describeFlags, parseFlags } from './flags.js';
+import { watchInterrupts } from './output.js';
+
+/** @type {import('./flags.js').Flags} */
+const flags = {
+  top: { type: 'integer', min: 1, max: 10_000, fallback: 10, help: 'rows of the table' },
+  window: {
+    type: 'string',
+    value: 'SPAN',
+    help: 'only the last so long before the newest line, as in 90s, 5m, 2h, 1d; default: all',
+  },
+  follow: {
+    type: 'boolean',
+    fallback: false,
+    help: 'go on reading as the files grow, and print errors as they come, until interrupted',
+  },
+  json: { type: 'boolean', fallback: false, help: 'JSON instead of text' },
+  ...configFlag,
+};
+
+export const summary = 'find the most frequent errors of log files';
+
+export const help = `Usage: sluice logs FILE... [options]
+
+Reads log files, plain or gzip (- is standard input), and prints a table of the errors in them,
+grouped by what they have in common, the most frequent first. Stack traces belong to the line that
+they explain. Known are JSON lines, dated lines with levels, nginx, access logs, Redis, syslog, and
+the traces of Java, Python, Go and Node.
+With --follow it starts with what is there, survives rotation and truncation, and prints the table
+when it is interrupted. Plain files only.
+The exit code is 1 if a file could not be read.
+
+${describeFlags(flags)}
+`;
+
+const kUnitsMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const kDayMs = kUnitsMs.d;
+const kPlainColumns = 200;
+
+/**
+ * @param {string | undefined} span
+ * @returns {number | undefined} milliseconds
+ */
+function parseSpan(span) {
+  if (span === undefined) return undefined;
+  const [, number, unit = 's'] = /^(\d{1,9})(ms|s|m|h|d)?$/.exec(span) ?? [];
+  const ms = Number(number) * kUnitsMs[/** @type {keyof typeof kUnitsMs} */ (unit)];
+  if (ms >= 1 && ms <= 3650 * kDayMs) return ms;
+  throw new UsageError(
+    `--window takes a number with ms, s, m, h or d, up to 3650d, not ${JSON.stringify(span)}`,
+  );
+}
+
+/**
+ * Text of a log on one line of a terminal, which must not obey it.
+ * @param {string} text
+ */
+function printable(text) {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, ' ');
+}
+
+/** @param {number} ms */
+function timeText(ms) {
+  return new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+/** @param {number} bytes */
+function sizeText(bytes) {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  let [size, unit] = [bytes, 0];
+  for (; size >= 1000 && unit < units.length - 1; unit += 1) size /= 1000;
+  return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;
+}
+
+/**
+ * @param {import('../log-parser.js').TopError[]} top
+ * @returns {string}
+ */
+function table(top) {
+  if (top.length === 0) return 'no errors\n';
+  const rows = top.map(({ template, count, firstMs, lastMs }) => [
+    String(count),
+    timeText(firstMs),
+    timeText(lastMs),
+    printable(template),
+  ]);
+  const lines = [['COUNT', 'FIRST (UTC)', 'LAST (UTC)', 'ERROR'], ...rows];
+  const width = Math.max(...lines.map(([count]) => count.length));
+  const columns = process.stdout.columns ?? kPlainColumns;
+  return lines
+    .map(([count, first, last, error]) =>
+      `${count.padStart(width)}  ${first.padEnd(19)}  ${last.padEnd(19)}  ${error}`.slice(
+        0,
+        columns,
+      ),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** A run of the command: what is read, and how it is told. */
+class Report {
+  #files;
+  #values;
+  #windowMs;
+  #startMs = performance.now();
+
+  /**
+   * @param {typeof import('../log-parser.js').LogParser} LogParser
+   * @param {typeof import('../logs/view.js')} view
+   * @param {string[]} files
+   * @param {Record<string, any>} values of the flags
+   */
+  constructor(LogParser, view, files, values) {
+    this.#files = files;
+    this.#values = values;
+    this.#windowMs = parseSpan(values.window);
+    this.view = view;
+    this.parser = new LogParser({
+      // What comes in slowly must not be grouped otherwise than what comes in fast.
+      flushMs: values.follow ? 1000 : Infinity,
+      maxWindowMs: Math.max(this.#windowMs ?? 0, kDayMs),
+      maxSources: files.length + 1,
+    });
+  }
+
+  /** @param {import('../log-parser.js').LogEvent[]} events */
+  live(events) {
+    for (const event of events) {
+      if (event.level !== 'error' && event.level !== 'fatal') continue;
+      const { timestamp, level, source, message } = event;
+      const time = timestamp === null ? '-' : new Date(timestamp).toISOString();
+      process.stdout.write(
+        this.#values.json
+          ? `${JSON.stringify(event)}\n`
+          : `${time} ${level} ${source}: ${printable(message.split('\n', 1)[0])}\n`,
+      );
+    }
+  }
+
+  /** The end of the output. */
+  print() {
+    const top = this.parser.topErrors({ k: this.#values.top, windowMs: this.#windowMs });
+    const stats = this.parser.stats();
+    if (this.#values.json) {
+      const files = this.#files;
+      const data = top.map(this.view.wireTopError);
+      process.stdout.write(`${JSON.stringify({ files, ...stats, top: data })}\n`);
+      return;
+    }
+    const { bytes, lines, events, errors, malformed, truncated } = stats;
+    const seconds = ((performance.now() - this.#startMs) / 1000).toFixed(1);
+    process.stdout.write(
+      `${sizeText(bytes)} in ${seconds} s: ${lines} lines, ${events} events, ${errors} errors, ` +
+        `${malformed} malformed lines, ${truncated} events cut\n${table(top)}`,
+    );
+  }
+}
+
+/**
+ * @param {string} file
+ * @param {any} error
+ */
+function complain(file, error) {
+  const why = String(error.code).startsWith('Z_') ? `broken gzip, ${error.message}` : error.code;
+  process.stderr.write(`sluice: ${file} cannot be read (${why ?? error.message})\n`);
+}
+
+/**
+ * @param {Report} report
+ * @param {string} file
+ * @param {AbortSignal} signal
+ */
+async function readFile({ parser }, file, signal) {
+  const { fileChunks, plainChunks } = await import('../logs/read.js');
+  const handle = file === '-' ? undefined : await open(file, 'r');
+  try {
+    const raw = handle === undefined ? process.stdin : fileChunks(handle);
+    const source = { source: file };
+    for await (const chunk of plainChunks(raw)) {
+      if (signal.aborted) break;
+      parser.count(chunk, source);
+    }
+  } finally {
+    parser.end({ source: file });
+    await handle?.close();
+  }
+}
+
+/**
+ * @param {Report} report
+ * @param {string} file
+ * @param {AbortSignal} signal
+ */
+async function follow(report, file, signal) {
+  const { followFile } = await import('../logs/follow.js');
+  const { parser } = report;
+  const source = { source: file };
+  await followFile(file, {
+    signal,
+    onChunk: (chunk) => report.live(parser.errors(chunk, source)),
+    onRestart: () => report.live(parser.end(source)),
+    onIdle: () => report.live(parser.flush()),
+  });
+  report.live(parser.end(source));
+}
+
+/**
+ * @param {string[]} argv
+ * @returns {Promise<number>} exit code
+ */
+export async function run(argv) {
+  const { help: wantsHelp, positionals, values } = parseFlags(flags, argv, { positionals: true });
+  if (wantsHelp) {
+    process.stdout.write(help);
+    return 0;
+  }
+  const files = [...new Set(positionals)];
+  if (files.length === 0) {
+    throw new UsageError('logs takes one file or more, or - for standard input');
+  }
+  if (values.follow && files.includes('-')) {
+    throw new UsageError('--follow takes files, not standard input');
+  }
+  parseSpan(values.window);
+  const [{ LogParser }, view] = await Promise.all([
+    import('../log-parser.js'),
+    import('../logs/view.js'),
+  ]);
+  const report = new Report(LogParser, view, files, values);
+  const { signal, release } = watchInterrupts();
+  // Whoever reads may have had enough (`| head`).
+  process.stdout.on('error', () => process.exit(0));
+  let failed = false;
+  const attempt = async (/** @type {typeof follow} */ read, /** @type {string} */ file) => {
+    try {
+      await read(report, file, signal);
+    } catch (error) {
+      complain(file, error);
+      failed = true;
+    }
+  };
+  if (values.follow) await Promise.all(files.map((file) => attempt(follow, file)));
+  else for (const file of files) if (!signal.aborted) await attempt(readFile, file);
+  release();
+  report.print();
+  return failed ? 1 : 0;
+}

@@ -1,0 +1,67 @@
+// Counts what happened within a span of time, by the time of the events themselves.
+//
+// Used by one thread at a time; time is an argument. Memory is bounded.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace sluice {
+
+/// Events may come out of order. An event at `t` is in the window of `now` when
+/// `now - window < t <= now`: one that is exactly a window old is out, one of this moment is in.
+///
+/// Kept is what lies in the window of the newest event; what is older than that when it comes is
+/// not taken. Counts are exact to the millisecond while the window holds at most `entries_max`
+/// different milliseconds. Beyond that, neighbours are put together in steps of a power of two
+/// milliseconds, which count as of their last event.
+class RollingWindow {
+ public:
+  struct Totals {
+    std::uint64_t count = 0;
+    double sum = 0;
+    std::int64_t first_ms = 0;  ///< Of the events counted; meaningless when there is none.
+    std::int64_t last_ms = 0;
+  };
+
+  RollingWindow(std::int64_t window_ms, std::size_t entries_max)
+      : window_ms_(window_ms), entries_max_(entries_max) {}
+
+  /// False for an event that is too old to be taken. Amortised O(log n).
+  bool add(std::int64_t time_ms, double value);
+
+  /// What lies in (now - window, now]; O(n).
+  [[nodiscard]] Totals totals(std::int64_t now_ms) { return totals(now_ms, window_ms_); }
+  /// The same for a window that is not longer than the one kept.
+  [[nodiscard]] Totals totals(std::int64_t now_ms, std::int64_t window_ms);
+
+  /// Forgets what lies outside of the window of `now_ms`.
+  void expire(std::int64_t now_ms);
+  /// Puts together what lies in the same `step_ms` milliseconds.
+  void coarsen(std::int64_t step_ms);
+
+  [[nodiscard]] std::size_t entries() const { return entries_.size(); }
+  [[nodiscard]] bool empty() const { return entries_.empty(); }
+  [[nodiscard]] std::int64_t newest_ms() const { return newest_ms_; }
+
+ private:
+  struct Entry {
+    std::int64_t first_ms;
+    std::int64_t last_ms;
+    std::uint64_t count;
+    double sum;
+  };
+
+  void sort();
+  void shrink();
+
+  std::int64_t window_ms_;
+  std::size_t entries_max_;
+  std::int64_t newest_ms_ = 0;
+  bool any_ = false;
+  bool sorted_ = true;
+  std::vector<Entry> entries_;  // By time, when sorted_.
+};
+
+}  // namespace sluice
