@@ -1,0 +1,158 @@
+/**
+ * The graph in the document: a button for each node, a line for each wait. Arrow keys go from node to
+ * node: left and right along the lines, up and down within a column.
+ */
+
+import { layOut } from './workflow-layout.js';
+
+/** @typedef {import('./workflow-nodes.js').NodeModel} NodeModel */
+
+const kWidth = 168;
+const kHeight = 60;
+const kColumn = 236;
+const kRow = 80;
+const kMargin = 16;
+const kSvg = 'http://www.w3.org/2000/svg';
+
+/** @type {Record<string, [column: number, row: number]>} */
+const kSteps = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
+export class WorkflowGraph {
+  #root;
+  #svg;
+  #onSelect;
+  /** @type {Map<string, {node: NodeModel, button: HTMLButtonElement, state: HTMLElement}>} */
+  #boxes = new Map();
+  /** @type {{from: NodeModel, to: NodeModel, line: SVGElement}[]} */
+  #lines = [];
+  /** @type {Map<string, import('./workflow-layout.js').Place>} */
+  #places = new Map();
+
+  /**
+   * @param {HTMLElement} root
+   * @param {(id: string) => void} onSelect
+   */
+  constructor(root, onSelect) {
+    this.#root = root;
+    this.#svg = /** @type {SVGElement} */ (root.querySelector('svg'));
+    this.#onSelect = onSelect;
+    root.addEventListener('keydown', (event) => this.#onKey(event));
+  }
+
+  /** @param {Map<string, NodeModel>} nodes */
+  show(nodes) {
+    for (const { button } of this.#boxes.values()) button.remove();
+    this.#boxes.clear();
+    const { places, columns, rows } = layOut([...nodes.values()]);
+    this.#places = places;
+    this.#svg.setAttribute('width', String(columns * kColumn + kMargin));
+    this.#svg.setAttribute('height', String(rows * kRow + kMargin));
+    this.#root.style.height = `${rows * kRow + 2 * kMargin}px`;
+    // In reading order, which is that of the tab key.
+    const inOrder = [...nodes.values()].sort((a, b) => {
+      const [left, right] = [this.#place(a.id), this.#place(b.id)];
+      return left.column - right.column || left.row - right.row;
+    });
+    for (const node of inOrder) this.#addBox(node);
+    this.#addLines(nodes);
+    this.draw();
+  }
+
+  /** @param {string} id */
+  #place(id) {
+    return this.#places.get(id) ?? { column: 0, row: 0 };
+  }
+
+  /** @param {NodeModel} node */
+  #addBox(node) {
+    const { column, row } = this.#place(node.id);
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'node';
+    button.dataset.node = node.id;
+    button.style.left = `${column * kColumn + kMargin}px`;
+    button.style.top = `${row * kRow + kMargin}px`;
+    const name = document.createElement('span');
+    name.className = 'node-name';
+    name.textContent = node.id;
+    const state = document.createElement('span');
+    state.className = 'node-state';
+    button.append(name, state);
+    button.addEventListener('click', () => this.#onSelect(node.id));
+    this.#root.append(button);
+    this.#boxes.set(node.id, { node, button, state });
+  }
+
+  /** @param {Map<string, NodeModel>} nodes */
+  #addLines(nodes) {
+    this.#lines = [];
+    for (const to of nodes.values()) {
+      for (const id of new Set(to.after)) {
+        const from = /** @type {NodeModel} */ (nodes.get(id));
+        const line = document.createElementNS(kSvg, 'path');
+        line.setAttribute('d', this.#path(from.id, to.id));
+        this.#lines.push({ from, to, line });
+      }
+    }
+    this.#svg.replaceChildren(...this.#lines.map(({ line }) => line));
+  }
+
+  /** @param {string} from @param {string} to */
+  #path(from, to) {
+    const start = this.#place(from);
+    const end = this.#place(to);
+    const x1 = start.column * kColumn + kMargin + kWidth;
+    const y1 = start.row * kRow + kMargin + kHeight / 2;
+    const x2 = end.column * kColumn + kMargin;
+    const y2 = end.row * kRow + kMargin + kHeight / 2;
+    const bend = (kColumn - kWidth) * 0.75;
+    return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+  }
+
+  /** Brings every box and line up to date. */
+  draw() {
+    for (const { node, button, state } of this.#boxes.values()) {
+      if (state.textContent !== node.words) state.textContent = node.words;
+      if (button.dataset.state === node.state) continue;
+      button.dataset.state = node.state;
+      const after = node.after.length === 0 ? '' : `, after ${node.after.join(', ')}`;
+      button.setAttribute('aria-label', `${node.id}, ${node.state}${after}`);
+    }
+    for (const { from, to, line } of this.#lines) {
+      line.dataset.state =
+        to.state === 'skipped' ? 'shut' : from.state === 'completed' ? 'open' : 'waiting';
+    }
+  }
+
+  /** @param {string | null} id */
+  mark(id) {
+    for (const [each, { button }] of this.#boxes) {
+      button.setAttribute('aria-pressed', String(each === id));
+    }
+  }
+
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    const step = kSteps[event.key];
+    const from = /** @type {HTMLElement} */ (event.target).dataset?.node;
+    if (step === undefined || from === undefined) return;
+    event.preventDefault();
+    const here = this.#place(from);
+    const [columns, rows] = step;
+    // The nearest in that direction: a column holds each row once.
+    let best;
+    for (const [id, place] of this.#places) {
+      const along = (place.column - here.column) * columns + (place.row - here.row) * rows;
+      const across = columns === 0 ? place.column - here.column : place.row - here.row;
+      if (along <= 0 || (columns === 0 && across !== 0)) continue;
+      const distance = along * 100 + Math.abs(across);
+      if (best === undefined || distance < best.distance) best = { id, distance };
+    }
+    if (best !== undefined) this.#boxes.get(best.id)?.button.focus();
+  }
+}

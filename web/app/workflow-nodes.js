@@ -1,0 +1,128 @@
+/**
+ * What the page knows of a workflow's nodes: their states and texts, from the server's view of them
+ * and from the events that follow. No document in here.
+ */
+
+import { duration, plural } from './format.js';
+
+/** @typedef {'pending' | 'running' | 'retrying' | 'completed' | 'failed' | 'skipped' | 'cancelled'} State */
+
+/** Texts of a map's items stand apart from each other by this. */
+const kBetweenItems = '\n\n';
+
+/** One node. */
+export class NodeModel {
+  /** @type {State} */
+  state = 'pending';
+  attempts = 0;
+  tokens = 0;
+  /** What went wrong, or how far it is. */
+  note = '';
+  /** @type {string[]} of a map by item; else one text */
+  #texts = [''];
+  #pages = 0;
+
+  /** @param {{id: string, type?: string, after?: string[]}} node */
+  constructor({ id, type = 'prompt', after = [] }) {
+    this.id = id;
+    this.type = type;
+    this.after = after;
+  }
+
+  get text() {
+    // Items come in any order: those that have said nothing yet are holes.
+    return Array.from(this.#texts, (text) => text ?? '')
+      .filter((text, i) => i === 0 || text !== '')
+      .join(kBetweenItems);
+  }
+
+  /** Its state in a few words. */
+  get words() {
+    if (this.state === 'running' && this.tokens > 0) return plural(this.tokens, 'token');
+    if (this.state === 'running' && this.#pages > 0) return plural(this.#pages, 'page');
+    if (this.state === 'completed' && this.tokens > 0) {
+      return `done, ${plural(this.tokens, 'token')}`;
+    }
+    if (this.state === 'completed' && this.#pages > 0) {
+      return `done, ${plural(this.#pages, 'page')}`;
+    }
+    return this.state;
+  }
+
+  /** @param {any} view of `GET /v1/workflows/{id}` */
+  show({ status, attempts, text, error, reason, items, usage }) {
+    this.state = status;
+    this.attempts = attempts;
+    this.#texts = [text ?? ''];
+    this.tokens = usage?.completion_tokens ?? 0;
+    this.#pages = this.type === 'crawl' ? (items?.length ?? 0) : 0;
+    this.note = error ? `${error.code}: ${error.message}` : reasonNote(reason);
+  }
+
+  /**
+   * @param {string} type of an event of this node
+   * @param {any} data
+   * @returns {boolean} whether more than its text has changed
+   */
+  apply(type, data) {
+    switch (type) {
+      case 'token':
+        this.tokens += 1;
+        this.#texts[data.item ?? 0] = (this.#texts[data.item ?? 0] ?? '') + data.token;
+        return false;
+      case 'node_started':
+        this.state = 'running';
+        this.attempts = data.attempt;
+        this.note = '';
+        if (data.attempt === 1) this.#forget();
+        return true;
+      case 'node_progress':
+        this.note = `${data.done} of ${plural(data.total, 'item')}`;
+        return true;
+      case 'page':
+        this.#pages += 1;
+        this.#texts[0] += `${data.title || data.url}\n`;
+        return true;
+      case 'page_error':
+        this.note = `${data.url}: ${data.error.message}`;
+        return true;
+      case 'node_retry':
+        this.state = 'retrying';
+        this.note = `${data.error.code}; attempt ${data.attempt} in ${duration(data.delay_ms)}`;
+        if (data.items === undefined) this.#forget();
+        else for (const item of data.items) this.#texts[item] = '';
+        return true;
+      case 'node_complete':
+        this.state = 'completed';
+        this.note = '';
+        if (typeof data.text === 'string' && this.type !== 'crawl') this.#texts = [data.text];
+        return true;
+      case 'node_failed':
+        this.state = 'failed';
+        this.note = `${data.error.code}: ${data.error.message}`;
+        return true;
+      case 'node_skipped':
+        this.state = 'skipped';
+        this.note = reasonNote(data.reason);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #forget() {
+    this.#texts = [''];
+    this.tokens = 0;
+    this.#pages = 0;
+  }
+
+  /** The workflow has ended: what was under way is not any more. */
+  stop() {
+    if (['pending', 'running', 'retrying'].includes(this.state)) this.state = 'cancelled';
+  }
+}
+
+/** @param {string | undefined} reason the node that failed */
+function reasonNote(reason) {
+  return reason === undefined ? '' : `skipped, because ${reason} failed`;
+}

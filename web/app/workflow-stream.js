@@ -1,0 +1,100 @@
+/**
+ * A workflow's events in the browser: one EventSource, which comes back by itself after a cut, and
+ * with a newly signed address where it is refused. Ends with the terminal event or `close()`.
+ */
+
+import { backoffMs } from '../client/http.js';
+
+const kTypes = [
+  'token',
+  'node_started',
+  'node_progress',
+  'node_retry',
+  'node_complete',
+  'node_failed',
+  'node_skipped',
+  'page',
+  'page_skipped',
+  'page_error',
+  'workflow_retry',
+  'gap',
+];
+const kTerminal = ['workflow_complete', 'workflow_failed', 'workflow_cancelled'];
+const kAttemptsMax = 20;
+
+export class WorkflowStream {
+  #http;
+  #id;
+  #on;
+  /** @type {EventSource | undefined} */
+  #source;
+  #lastEventId = '';
+  #attempts = 0;
+  #closed = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /**
+   * @param {import('../client/http.js').Http} http
+   * @param {string} id
+   * @param {{event: (type: string, data: any) => void, end: () => void,
+   *   lost: (error: unknown) => void}} on `end`: nothing more will come; `lost`: it cannot be had
+   */
+  constructor(http, id, on) {
+    this.#http = http;
+    this.#id = id;
+    this.#on = on;
+    void this.#open();
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#source?.close();
+  }
+
+  async #open() {
+    let url;
+    try {
+      const answer = await this.#http.call('POST', `/v1/workflows/${this.#id}/stream_url`);
+      url = new URL(answer.stream_url, location.href);
+    } catch (error) {
+      this.#again(error);
+      return;
+    }
+    if (this.#closed) return;
+    if (this.#lastEventId !== '') url.searchParams.set('last_event_id', this.#lastEventId);
+    const source = new EventSource(url);
+    this.#source = source;
+    for (const type of [...kTypes, ...kTerminal]) {
+      source.addEventListener(type, (event) => this.#hear(type, /** @type {any} */ (event)));
+    }
+    source.addEventListener('open', () => (this.#attempts = 0));
+    source.addEventListener('error', () => {
+      // While it is open or connecting it comes back by itself.
+      if (source.readyState === EventSource.CLOSED) this.#again(new Error('refused'));
+    });
+  }
+
+  /** @param {unknown} error */
+  #again(error) {
+    if (this.#closed) return;
+    this.#attempts += 1;
+    if (this.#attempts > kAttemptsMax) {
+      this.close();
+      this.#on.lost(error);
+      return;
+    }
+    this.#timer = setTimeout(() => void this.#open(), backoffMs(this.#attempts - 1));
+  }
+
+  /** @param {string} type @param {MessageEvent} event */
+  #hear(type, event) {
+    if (this.#closed) return;
+    if (event.lastEventId !== '') this.#lastEventId = event.lastEventId;
+    this.#on.event(type, JSON.parse(event.data));
+    if (!kTerminal.includes(type)) return;
+    this.close();
+    this.#on.end();
+  }
+}
