@@ -1,0 +1,105 @@
+/** `sluice crawl`: a site's pages as JSON lines, as they are read. */
+import { UsageError, configFlag, describeFlags, parseFlags } from './flags.js';
+import { createProgress } from './progress.js';
+import { kInterrupted, openOutput, watchInterrupts } from './output.js';
+
+/** @type {import('./flags.js').Flags} */
+const flags = {
+  limit: { type: 'integer', min: 1, max: 10_000, fallback: 100, help: 'pages at most' },
+  depth: {
+    type: 'integer',
+    max: 1000,
+    fallback: 10,
+    help: 'links between the first page and the last',
+  },
+  concurrency: { type: 'integer', min: 1, max: 64, fallback: 4, help: 'requests at once' },
+  'per-host-per-second': {
+    type: 'number',
+    min: 0.01,
+    max: 1000,
+    fallback: 5,
+    help: 'requests a second, evenly spaced; fewer where the site wants it',
+  },
+  'timeout-ms': {
+    type: 'integer',
+    min: 1,
+    max: 600_000,
+    fallback: 10_000,
+    help: 'time for one page, from the connection to the last byte',
+  },
+  'user-agent': {
+    type: 'string',
+    value: 'NAME',
+    help: 'what the crawl calls itself; default: sluice and its version',
+  },
+  'allow-private-addresses': {
+    type: 'boolean',
+    fallback: false,
+    help: 'connect to private, loopback and link-local addresses, too',
+  },
+  output: { type: 'string', value: 'FILE', help: 'where results go; default: standard output' },
+  ...configFlag,
+};
+
+export const summary = 'crawl a site and write its pages';
+
+export const help = `Usage: sluice crawl URL [options]
+
+Follows the links from URL, breadth first, on the same scheme, host and port, as far as robots.txt
+allows. Each URL gives a JSON line: {"url", "status", "title", "text", "depth"} for a page, or one
+with "skipped" (why it was not read) or "error" ({"code", "message"}).
+The exit code is 1 if any URL failed; skipped ones have not.
+
+${describeFlags(flags)}
+`;
+
+/**
+ * @param {string[]} argv
+ * @returns {Promise<number>} exit code
+ */
+export async function run(argv) {
+  const { help: wantsHelp, positionals, values } = parseFlags(flags, argv, { positionals: true });
+  if (wantsHelp) {
+    process.stdout.write(help);
+    return 0;
+  }
+  if (positionals.length !== 1) throw new UsageError('crawl takes one URL');
+  // Loaded now that the flags are known to be good: help and mistakes are answered at once.
+  const { crawl } = await import('../crawl/crawl.js');
+  const interrupts = watchInterrupts();
+  const crawling = start(crawl, positionals[0], values, interrupts.signal);
+  const output = await openOutput(values.output);
+  const progress = createProgress(process.stderr);
+  try {
+    for await (const item of crawling) {
+      const { pages, skipped, errors, waiting } = crawling.stats();
+      const done = pages + skipped + errors;
+      progress.update({ done, started: done + waiting, failed: errors });
+      await output.writeLine(item);
+    }
+  } catch (error) {
+    if (!interrupts.signal.aborted) throw error;
+  } finally {
+    interrupts.release();
+    progress.end();
+    await output.close();
+  }
+  if (interrupts.signal.aborted) return kInterrupted;
+  return crawling.stats().errors > 0 ? 1 : 0;
+}
+
+/**
+ * @param {typeof import('../crawl/crawl.js').crawl} crawl
+ * @param {string} startUrl
+ * @param {Record<string, any>} values of the flags
+ * @param {AbortSignal} signal
+ */
+function start(crawl, startUrl, { output: _, config: __, ...options }, signal) {
+  try {
+    return crawl({ startUrl, ...options, signal });
+  } catch (/** @type {any} */ error) {
+    // Of what the flags do not check by themselves: the URL, and the user agent.
+    const message = error.message.replace(/^startUrl/, 'URL').replace(/^userAgent/, '--user-agent');
+    throw new UsageError(message);
+  }
+}
