@@ -1,0 +1,54 @@
+/**
+ * Frees what has expired in a native store, when it has, a bounded number at a time. It keeps
+ * neither the process nor the store alive, and ends with the store.
+ */
+
+/** Entries that are freed in one go: well below a millisecond. */
+const PER_CALL = 1000;
+/** setTimeout takes no more. Coming too early costs a look. */
+const WAIT_MS_MAX = 2 ** 31 - 1;
+
+export class Reclaimer {
+  #store;
+  #nowMs;
+  #deadlines;
+  /** When it comes next. */
+  #atMs = Infinity;
+  /** Calls that off. */
+  #cancel = () => {};
+
+  /**
+   * @param {object} store the native one
+   * @param {() => number} nowMs
+   * @param {import('../deadlines.js').Deadlines} deadlines
+   */
+  constructor(store, nowMs, deadlines) {
+    this.#store = new WeakRef(store);
+    this.#nowMs = nowMs;
+    this.#deadlines = deadlines;
+  }
+
+  /** @param {number} ttlMs of something that has come to the store; Infinity: it stays */
+  expect(ttlMs) {
+    if (ttlMs !== Infinity && this.#nowMs() + ttlMs < this.#atMs) {
+      this.#schedule(this.#nowMs() + ttlMs);
+    }
+  }
+
+  /** @param {number} atMs Infinity: never */
+  #schedule(atMs) {
+    this.#cancel();
+    this.#atMs = atMs;
+    const waitMs = Math.max(0, atMs - this.#nowMs());
+    this.#cancel = this.#deadlines.start(
+      atMs === Infinity ? Infinity : Math.min(waitMs, WAIT_MS_MAX),
+      () => this.#reclaim(),
+      { background: true },
+    );
+  }
+
+  #reclaim() {
+    const store = /** @type {any} */ (this.#store.deref());
+    if (store !== undefined) this.#schedule(store.reclaim(PER_CALL, this.#nowMs()));
+  }
+}
