@@ -1,0 +1,121 @@
+/**
+ * The row of durability: records a second that are on the disk, of Sluice's store, of lmdb and of a
+ * bare SQLite loop in C++, and what a data file adds to the time to the first token. Each figure
+ * comes from a process of its own and a file of its own, in the folder for temporary files.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { output } from '../../scripts/lib/run.mjs';
+import { median } from './median.mjs';
+import { columns } from './table.mjs';
+
+const kProgram = fileURLToPath(new URL('durable-case.mjs', import.meta.url));
+
+/** Records that are waited for at once, or that the bare loop puts into a transaction. */
+export const kTogether = 64;
+
+const kKinds = /** @type {const} */ ([
+  ['sluice', 'Sluice'],
+  ['lmdb', 'lmdb'],
+  ['bare', 'bare SQLite loop'],
+]);
+const kCases = /** @type {const} */ (['one', 'many']);
+
+/** Of the bare loop's, with as many records a transaction. */
+const kShareMin = 0.2;
+
+/**
+ * @typedef {object} DurableResult
+ * @property {{label: string, kind: string, rates: Record<string, number>}[]} stores records a second
+ * @property {{memory: number, file: number}} firstMs milliseconds to the first token
+ */
+
+/**
+ * @param {string} program
+ * @param {(folder: string) => string[]} args
+ * @returns {any}
+ */
+function runCase(program, args) {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
+  try {
+    const text = output(program, args(folder));
+    if (text === '') throw new Error(`a case of durability failed: ${args('').join(' ')}`);
+    return JSON.parse(text);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {{quick: boolean, runs: number}} options
+ * @param {string} binaries folder of the C++ programs
+ * @returns {DurableResult}
+ */
+export function measureDurable({ quick, runs }, binaries) {
+  const ms = quick ? '300' : '2000';
+  /** @type {Map<string, number[]>} */
+  const figures = new Map();
+  const note = (/** @type {string} */ name, /** @type {number} */ figure) => {
+    figures.set(name, [...(figures.get(name) ?? []), figure]);
+  };
+  const inNode = (/** @type {string} */ kind, /** @type {string} */ each) =>
+    runCase(process.execPath, (folder) => [kProgram, kind, each, ms, folder]);
+  const bare = (/** @type {string} */ each) =>
+    runCase(join(binaries, 'sqlite_commits'), (folder) => [
+      join(folder, 'bare.db'),
+      ms,
+      each === 'one' ? '1' : String(kTogether),
+    ]);
+  for (let run = 1; run <= runs; run += 1) {
+    console.error(`durable ${run}/${runs}`);
+    for (const [kind] of kKinds) {
+      for (const each of kCases) {
+        const { perSecond } = kind === 'bare' ? bare(each) : inNode(kind, each);
+        note(`${kind} ${each}`, perSecond);
+      }
+    }
+    for (const kind of ['memory', 'file']) note(kind, inNode(kind, 'first').ms);
+  }
+  const figure = (/** @type {string} */ name) => median(figures.get(name) ?? [NaN]);
+  return {
+    stores: kKinds.map(([kind, label]) => ({
+      kind,
+      label,
+      rates: Object.fromEntries(kCases.map((each) => [each, figure(`${kind} ${each}`)])),
+    })),
+    firstMs: { memory: figure('memory'), file: figure('file') },
+  };
+}
+
+/** @param {DurableResult} result */
+export function durableTable({ stores, firstMs }) {
+  return columns([
+    ['records on disk/s', 'one at a time', `${kTogether} at once`],
+    ...stores.map(({ label, rates }) => [
+      `  ${label}`,
+      ...kCases.map((each) => rates[each].toFixed(0)),
+    ]),
+    ['ms to the first token', 'in memory', 'with a file'],
+    ['  Sluice', firstMs.memory.toFixed(2), firstMs.file.toFixed(2)],
+  ]);
+}
+
+/**
+ * @param {DurableResult} result
+ * @returns {import('./verdicts.mjs').Verdict[]}
+ */
+export function durableVerdicts({ stores }) {
+  const many = (/** @type {string} */ kind) =>
+    stores.find((each) => each.kind === kind)?.rates.many ?? NaN;
+  const share = many('sluice') / many('bare');
+  return [
+    {
+      what: `durable: records on disk/s, ${kTogether} at once, Sluice / bare SQLite loop`,
+      figure: share.toFixed(2),
+      bar: `at least ${kShareMin.toFixed(2)}`,
+      met: share >= kShareMin,
+    },
+  ];
+}

@@ -1,0 +1,40 @@
+/** `sluice export`: what a data file holds, as JSON lines. */
+import { UsageError, describeFlags, parseFlags } from './flags.js';
+import { openOutput } from './output.js';
+
+/** @type {import('./flags.js').Flags} */
+const flags = {
+  output: { type: 'string', value: 'FILE', help: 'write there; default: standard output' },
+};
+
+export const summary = 'write what a data file holds as JSON lines';
+
+export const help = `Usage: sluice export FILE [options]
+
+Writes what a data file of "sluice serve --data FILE" holds, a JSON object per line: jobs with their
+texts, oldest first, then idempotency keys. Changes nothing, and works while a server has the file:
+what is written is the state of one moment.
+
+${describeFlags(flags)}
+`;
+
+/**
+ * @param {string[]} argv
+ * @returns {Promise<number>} exit code
+ */
+export async function run(argv) {
+  const { help: wantsHelp, positionals, values } = parseFlags(flags, argv, { positionals: true });
+  if (wantsHelp) {
+    process.stdout.write(help);
+    return 0;
+  }
+  if (positionals.length !== 1) throw new UsageError('export takes one FILE');
+  const { exported } = await import('../stores/export.js');
+  const lines = exported(positionals[0]);
+  // A file that cannot be read must not cost one that is there.
+  let next = lines.next();
+  const output = await openOutput(values.output);
+  for (; !next.done; next = lines.next()) await output.writeLine(next.value);
+  await output.close();
+  return 0;
+}

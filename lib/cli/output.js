@@ -1,0 +1,66 @@
+/** Where a command's results go, a JSON line each; and the signals that interrupt it. */
+import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import { finished } from 'node:stream/promises';
+import { UsageError } from './flags.js';
+
+/**
+ * @typedef {object} Output
+ * @property {(value: unknown) => Promise<void>} writeLine resolves when there is room for more
+ * @property {() => Promise<void>} close
+ */
+
+/**
+ * @param {string | undefined} path undefined: standard output
+ * @returns {Promise<Output>}
+ */
+export async function openOutput(path) {
+  const stream = path === undefined ? process.stdout : createWriteStream(path);
+  try {
+    if (stream !== process.stdout) await once(stream, 'open');
+  } catch (/** @type {any} */ error) {
+    throw new UsageError(`${path} cannot be written (${error.code})`);
+  }
+  // A reader that leaves (`| head`) is an error of the output, whenever it comes.
+  const broken = new Promise((_, reject) => {
+    stream.once('error', reject);
+  });
+  broken.catch(() => {});
+  return {
+    async writeLine(value) {
+      const written = stream.write(`${JSON.stringify(value)}\n`);
+      await Promise.race([broken, written || once(stream, 'drain')]);
+    },
+    async close() {
+      if (stream === process.stdout) return;
+      stream.end();
+      await finished(stream);
+    },
+  };
+}
+
+/**
+ * The first SIGINT or SIGTERM asks the command to end, a second one ends the process.
+ * @param {() => void} [onInterrupt]
+ * @returns {{signal: AbortSignal, release: () => void}} `signal` is aborted by the first one
+ */
+export function watchInterrupts(onInterrupt = () => {}) {
+  const controller = new AbortController();
+  const listener = () => {
+    if (controller.signal.aborted) process.exit(kInterrupted);
+    controller.abort();
+    onInterrupt();
+  };
+  process.on('SIGINT', listener);
+  process.on('SIGTERM', listener);
+  return {
+    signal: controller.signal,
+    release() {
+      process.off('SIGINT', listener);
+      process.off('SIGTERM', listener);
+    },
+  };
+}
+
+/** The exit code of a command that was interrupted. */
+export const kInterrupted = 130;

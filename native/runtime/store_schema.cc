@@ -1,0 +1,99 @@
+#include "runtime/store_schema.h"
+
+namespace sluice {
+
+namespace {
+
+// Times ending in _ms are Unix milliseconds; those in _ns are spans since the job was created.
+// Tokens lie in chunks: `text` of `count` tokens from `seq` on, `ends` their ends in it as 32-bit
+// little-endian numbers. The prompt is not kept: nobody asks for it again.
+constexpr const char* kMigrations[] = {
+    R"sql(
+CREATE TABLE jobs (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  principal TEXT NOT NULL,
+  model TEXT NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  metadata TEXT,
+  cache TEXT,
+  prompt_tokens INTEGER NOT NULL,
+  attempt INTEGER NOT NULL DEFAULT 1,
+  started_ns INTEGER,
+  first_token_ns INTEGER,
+  ended_ns INTEGER,
+  ended_at_ms INTEGER,
+  status TEXT,
+  reason TEXT,
+  error_code TEXT,
+  error_message TEXT,
+  error_type TEXT,
+  usage_prompt_tokens INTEGER,
+  usage_completion_tokens INTEGER,
+  details TEXT,
+  skipped_ids INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE tokens (
+  job INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  text BLOB NOT NULL,
+  ends BLOB NOT NULL,
+  PRIMARY KEY (job, attempt, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE idempotency (
+  name TEXT PRIMARY KEY,
+  fingerprint TEXT NOT NULL,
+  answer TEXT NOT NULL,
+  expires_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
+)sql",
+};
+
+constexpr StoreSql kStatements[] = {
+    {"add_job",
+     "INSERT OR REPLACE INTO jobs (number, id, principal, model, created_at_ms, metadata, cache,"
+     " prompt_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
+    {"mark_job",
+     "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4"
+     " WHERE number = ?1"},
+    {"end_job",
+     "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4, ended_ns = ?5,"
+     " ended_at_ms = ?6, status = ?7, reason = ?8, error_code = ?9, error_message = ?10,"
+     " error_type = ?11, usage_prompt_tokens = ?12, usage_completion_tokens = ?13, details = ?14,"
+     " skipped_ids = ?15"
+     " WHERE number = ?1"},
+    {"drop_job", "DELETE FROM jobs WHERE number = ?"},
+    {"jobs", "SELECT * FROM jobs ORDER BY number"},
+    // Nothing may be left of a job that was purged before its tokens came.
+    {"add_tokens",
+     "INSERT OR REPLACE INTO tokens (job, attempt, seq, count, text, ends)"
+     " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM jobs WHERE number = ?1)"},
+    {"trim_tokens", "DELETE FROM tokens WHERE job = ?1 AND (attempt < ?2 OR seq + count <= ?3)"},
+    {"drop_tokens", "DELETE FROM tokens WHERE job = ?"},
+    {"tokens",
+     "SELECT seq, count, text, ends FROM tokens WHERE job = ? AND attempt = ?"
+     " ORDER BY seq"},
+    {"add_key",
+     "INSERT OR REPLACE INTO idempotency (name, fingerprint, answer, expires_at_ms)"
+     " VALUES (?, ?, ?, ?)"},
+    {"drop_key", "DELETE FROM idempotency WHERE name = ?"},
+    {"keys",
+     "SELECT name, fingerprint, answer, expires_at_ms FROM idempotency ORDER BY expires_at_ms"},
+    {"probe", "INSERT OR REPLACE INTO probe (id, filler) VALUES (1, zeroblob(65536))"},
+    {"unprobe", "DELETE FROM probe"},
+};
+
+constexpr std::int32_t kApplicationId = 0x736c6369;  // "slci"
+
+constexpr StoreSchema kSchema{kApplicationId, kMigrations, kStatements};
+
+}  // namespace
+
+const StoreSchema& store_schema() {
+  return kSchema;
+}
+
+}  // namespace sluice

@@ -1,0 +1,92 @@
+/** `sluice export`, and `sluice serve --data` as processes. */
+import fs from 'node:fs';
+import { killAll, serve, sluice } from '../fixtures/cli.js';
+import { dataFile } from '../fixtures/data-file.js';
+import { stopAll } from '../fixtures/gateway.js';
+
+afterEach(async () => {
+  killAll();
+  await stopAll();
+});
+
+const fast = ['--token-interval-ms', '1'];
+
+async function exportOf(...args) {
+  const { code, stdout, stderr } = await sluice('export', ...args).exited;
+  expect([code, stderr]).toEqual([0, '']);
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
+test('what a running server has committed is written, a line each', async () => {
+  const data = dataFile();
+  const server = await serve('--data', data, ...fast);
+  const first = await server.submit(
+    { prompt: 'a', metadata: { n: 1 }, max_tokens: 2 },
+    { 'idempotency-key': 'k-1' },
+  );
+  const second = await server.submit({ prompt: 'b' });
+  const jobs = [await server.ended(first.body.job_id), await server.ended(second.body.job_id)];
+  const lines = await exportOf(data);
+  expect(lines).toEqual([
+    {
+      type: 'job',
+      job_id: jobs[0].job_id,
+      principal: 'anonymous',
+      model: 'demo',
+      status: 'completed',
+      created_at_ms: expect.any(Number),
+      ended_at_ms: expect.any(Number),
+      attempt: 1,
+      tokens: 2,
+      text: jobs[0].text,
+      usage: jobs[0].usage,
+      reason: 'length',
+      metadata: { n: 1 },
+    },
+    expect.objectContaining({ job_id: jobs[1].job_id, text: jobs[1].text, reason: 'stop' }),
+    {
+      type: 'idempotency_key',
+      key: 'k-1',
+      principal: 'anonymous',
+      fingerprint: expect.any(String),
+      job_id: jobs[0].job_id,
+      expires_at_ms: expect.any(Number),
+    },
+  ]);
+  const [{ created_at_ms: made, ended_at_ms: ended }] = lines;
+  expect(Math.floor(made / 1000)).toBe(jobs[0].created_at);
+  expect(ended).toBeGreaterThanOrEqual(made);
+
+  // The same of a server that is gone, and into a file.
+  server.child.kill('SIGKILL');
+  await server.exited;
+  const output = `${data}.jsonl`;
+  expect(await exportOf(data, '--output', output)).toEqual([]);
+  expect(fs.readFileSync(output, 'utf8').trim().split('\n').map(JSON.parse)).toEqual(lines);
+});
+
+test.each([
+  ['no file', [], 2, /export takes one FILE/],
+  ['one that is not there', ['/nowhere/data.db'], 1, /\/nowhere\/data\.db cannot be opened/],
+])('%s is one line of error', async (_what, args, code, message) => {
+  const result = await sluice('export', ...args).exited;
+  expect(result.code).toBe(code);
+  expect(result.stderr).toMatch(message);
+  expect(result.stderr.trim().split('\n')).toHaveLength(1);
+});
+
+test('a second server is told that the file is in use, and the first goes on', async () => {
+  const data = dataFile();
+  const server = await serve('--data', data, ...fast);
+  const { code, stdout, stderr } = await sluice('serve', '--port', '0', '--data', data).exited;
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toContain(`${data} is in use: one server at a time may have a data file`);
+  expect((await server.submit({ prompt: 'a' })).status).toBe(201);
+  server.child.kill('SIGTERM');
+  expect((await server.exited).code).toBe(0);
+  // A clean end leaves one file, and the one that the lock is on.
+  expect(fs.existsSync(`${data}-wal`)).toBe(false);
+});
