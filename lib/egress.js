@@ -2,13 +2,22 @@
  * From a hub's channel to a browser's socket.
  *
  * Where the response is a plain HTTP/1.1 one on a plain socket, the reactor writes the frames to
- * it by itself: Node sends the head, goes on reading, and ends the response when the log has ended.
- * Everything else (TLS, HTTP/2, a wrapped response, platforms without descriptors) goes through
- * Node: frames leave by `res.write`, and the next batch is asked for when Node has taken this one.
- * Either way a socket that fills up holds back its job's provider. Main thread.
+ * it by itself. In the gateway's own server it takes the whole connection over once Node has sent
+ * the head, and gives it back after the end (stream-connections.js). In somebody else's, whose
+ * middleware may wait for the end of the response, Node goes on reading, and ends it when the log
+ * has ended. Everything else (TLS, HTTP/2, a wrapped response, platforms without descriptors) goes
+ * through Node: frames leave by `res.write`, and the next batch is asked for when Node has taken
+ * this one. Every way a socket that fills up holds back its job's provider. Main thread.
  */
 import http from 'node:http';
 import net from 'node:net';
+import { StreamConnections } from './stream-connections.js';
+
+/**
+ * Who writes a stream: `auto` the best there is, `shared` the same with the connection left to
+ * Node, `node` Node.
+ * @typedef {'auto' | 'shared' | 'node'} EgressMode
+ */
 
 /** Status, headers and TCP options of every stream: ready for browsers, proxies and nginx. */
 const kStreamHeaders = Object.freeze({
@@ -51,24 +60,31 @@ function plainDescriptor(res) {
 /** Streams one channel into one response; the channel ends with whichever ends first. */
 export class ResponseEgress {
   #res;
-  #native;
+  #mode;
+  #onClosed;
   /** @type {import('./hub-channel.js').HubChannel | undefined} */
   #channel;
   #gone = false;
 
   /**
    * @param {http.ServerResponse} res with nothing written yet
-   * @param {{native?: boolean}} [options] `native: false` sends everything through Node
+   * @param {object} options
+   * @param {EgressMode} options.mode
+   * @param {() => void} options.onClosed called once, when the stream is over
    */
-  constructor(res, { native = true } = {}) {
+  constructor(res, { mode, onClosed }) {
     this.#res = res;
-    this.#native = native;
-    // 'close' comes after every ending: finished, client gone, socket destroyed.
-    res.once('close', () => {
-      this.#gone = true;
-      this.#channel?.detach();
-    });
+    this.#mode = mode;
+    this.#onClosed = onClosed;
+    res.once('close', this.#onClose);
   }
+
+  /** It comes after every ending: finished, client gone, socket destroyed. */
+  #onClose = () => {
+    this.#gone = true;
+    this.#channel?.detach();
+    this.#onClosed();
+  };
 
   /**
    * @param {import('./job-hub.js').JobHub} hub
@@ -98,13 +114,24 @@ export class ResponseEgress {
   #begin() {
     if (this.#gone) return;
     const { socket } = this.#res;
-    const fd = this.#native ? plainDescriptor(this.#res) : -1;
+    const fd = this.#mode === 'node' ? -1 : plainDescriptor(this.#res);
     if (fd >= 0 && socket !== null && socket.writableLength > 0) {
       // 'drain' comes only after a write that was refused; an empty write ends after all others.
       socket.write('', () => this.#begin());
       return;
     }
+    if (this.#handOver(fd)) return;
     if (fd < 0 || !this.#channel?.adopt(fd)) this.#channel?.acknowledge();
+  }
+
+  /** @param {number} fd */
+  #handOver(fd) {
+    if (fd < 0 || this.#mode !== 'auto' || this.#channel === undefined) return false;
+    const res = this.#res;
+    res.off('close', this.#onClose);
+    if (StreamConnections.takeOver(res, fd, this.#channel, this.#onClosed)) return true;
+    res.once('close', this.#onClose);
+    return false;
   }
 
   /** @param {Buffer} frames */

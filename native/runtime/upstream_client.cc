@@ -47,9 +47,14 @@ UpstreamClient::~UpstreamClient() {
 bool UpstreamClient::set_up() {
   multi_ = api_.multi_init();
   if (multi_ == nullptr) return false;
-  const curl_socket_callback on_watch = [](CURL*, curl_socket_t socket, int what, void* self,
+  const curl_socket_callback on_watch = [](CURL* easy, curl_socket_t socket, int what, void* self,
                                            void*) {
-    static_cast<UpstreamClient*>(self)->watch(socket, what);
+    auto* const client = static_cast<UpstreamClient*>(self);
+    client->watch(socket, what);
+    // libcurl has handles of its own too, for connections that nobody uses.
+    char* of = nullptr;
+    client->api_.easy_getinfo(easy, CURLINFO_PRIVATE, &of);
+    if (of != nullptr) reinterpret_cast<Transfer*>(of)->watched(socket, what);
     return 0;
   };
   const curl_multi_timer_callback on_timeout = [](CURLM*, long timeout_ms, void* self) {
@@ -115,6 +120,7 @@ void UpstreamClient::on_socket(curl_socket_t socket, int status, int events) {
   if ((events & UV_WRITABLE) != 0) happened |= CURL_CSELECT_OUT;
   int running = 0;
   api_.multi_socket_action(multi_, socket, happened, &running);
+  take_over_leaving();
   read_ends();
   active_ = true;
 }
@@ -122,8 +128,13 @@ void UpstreamClient::on_socket(curl_socket_t socket, int status, int events) {
 void UpstreamClient::on_timer() {
   int running = 0;
   api_.multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
+  take_over_leaving();
   read_ends();
   owner_.on_activity();
+}
+
+void UpstreamClient::take_over_leaving() {
+  for (Transfer* const transfer : std::exchange(leaving_, {})) transfer->take_over();
 }
 
 void UpstreamClient::read_ends() {
@@ -134,7 +145,7 @@ void UpstreamClient::read_ends() {
     char* self = nullptr;
     api_.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
     auto* const transfer = reinterpret_cast<Transfer*>(self);
-    transfer->receiver_.on_end(transfer->end_for(code));
+    transfer->end(transfer->end_for(code));
   }
 }
 

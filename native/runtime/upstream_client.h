@@ -3,20 +3,28 @@
 // libcurl says which sockets to watch and when to be called; this file has one uv_poll per socket
 // and one uv_timer for all. Each call has a connection of its own for as long as it lasts, so that
 // one that is paused holds back nobody else, and one that is dropped closes its socket; what ended
-// in good order is kept for the next call. Reactor's thread only. Ends with its destruction, after
-// that of its transfers.
+// in good order is kept for the next call.
+//
+// libcurl polls a socket again after each read, and looks at all that a transfer could be doing. An
+// answer that comes in many pieces, in chunks over plain TCP, is therefore taken over in the midst
+// of it: libcurl's descriptor is closed, and a duplicate read here. What that costs is the
+// connection, which is not kept; short answers stay with libcurl. Reactor's thread only. Ends with
+// its destruction, after that of its transfers.
 #pragma once
 
 #include <uv.h>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "core/chunk_decoder.h"
 #include "runtime/curl_api.h"
+#include "runtime/socket_egress.h"
 #include "runtime/uv_handle.h"
 
 namespace sluice {
@@ -90,6 +98,7 @@ class UpstreamClient {
   void on_socket(curl_socket_t socket, int status, int events);
   void on_timer();
   void read_ends();
+  void take_over_leaving();
 
   const CurlApi& api_;
   uv_loop_t* loop_;
@@ -99,6 +108,8 @@ class UpstreamClient {
   UvHandle<uv_check_t> check_;  // after the sockets of one turn of the loop
   bool active_ = false;         // since the last look of `check_`
   std::unordered_map<curl_socket_t, UvHandle<uv_poll_t>> watched_;
+  std::vector<Transfer*> leaving_;  // libcurl, when it is not in the midst of calling them
+  std::vector<char> input_;         // scratch: of sockets that were taken over
 };
 
 /// One call. Its destruction drops it: a connection whose answer has not ended is closed.
@@ -124,7 +135,18 @@ class UpstreamClient::Transfer {
   bool set_up();
   void take_header_line(std::string_view line);
   std::size_t take_bytes(std::string_view bytes);
+  std::size_t take_chunks(std::string_view bytes);
   [[nodiscard]] UpstreamEnd end_for(CURLcode code) const;
+  void watched(curl_socket_t socket, int what);
+  void leave_later();
+  void end(UpstreamEnd end);
+  void let_go_of_library();
+
+  // upstream_own_socket.cc
+  void take_over();
+  void read_socket(int status);
+  void give_held();
+  bool watch_socket();
 
   UpstreamClient& client_;
   UpstreamRequest request_;
@@ -138,6 +160,20 @@ class UpstreamClient::Transfer {
   bool added_ = false;
   bool paused_ = false;
   std::vector<char> problem_;  // libcurl's own words
+
+  // Of a body that may be taken over: it comes with its chunk framing, whoever reads it.
+  bool plain_ = false;             // over TCP itself
+  std::string transfer_encoding_;  // as sent, in this head
+  bool chunked_ = false;
+  bool leaving_ = false;
+  curl_socket_t library_socket_ = CURL_SOCKET_BAD;  // while libcurl has it watched for this call
+  std::uint32_t reads_ = 0;
+  ChunkDecoder chunks_;
+  std::string body_;                  // scratch: without framing
+  std::string held_;                  // of it, what the receiver has refused
+  std::optional<UpstreamEnd> ended_;  // while something is held
+  UniqueFd socket_;                   // once it was taken over
+  UvHandle<uv_poll_t> poll_;
 };
 
 }  // namespace sluice

@@ -14,6 +14,9 @@ namespace {
 constexpr std::size_t kHeadBytesMax = 64 * 1024;
 constexpr long kReadBytes = 8 * 1024;  // at once: deltas are small, and every call has a buffer
 
+// Answers of fewer reads are left to libcurl, which keeps their connections.
+constexpr std::uint32_t kReadsWithLibrary = 32;
+
 bool equals_ignoring_case(std::string_view text, std::string_view lower) {
   if (text.size() != lower.size()) return false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -76,10 +79,18 @@ UpstreamClient::Transfer::Transfer(UpstreamClient& client, UpstreamRequest reque
       problem_(CURL_ERROR_SIZE, '\0') {}
 
 UpstreamClient::Transfer::~Transfer() {
+  if (leaving_) std::erase(client_.leaving_, this);
+  // The watcher goes before the descriptor: its number may be somebody else's right after.
+  if (poll_) uv_poll_stop(poll_.get());
+  poll_.reset();
+  let_go_of_library();
+}
+
+void UpstreamClient::Transfer::let_go_of_library() {
   const CurlApi& api = client_.api_;
-  if (added_) api.multi_remove_handle(client_.multi_, easy_);
-  if (easy_ != nullptr) api.easy_cleanup(easy_);
-  api.slist_free_all(headers_);
+  if (std::exchange(added_, false)) api.multi_remove_handle(client_.multi_, easy_);
+  if (CURL* const easy = std::exchange(easy_, nullptr)) api.easy_cleanup(easy);
+  api.slist_free_all(std::exchange(headers_, nullptr));
 }
 
 bool UpstreamClient::Transfer::set_up() {
@@ -123,6 +134,10 @@ bool UpstreamClient::Transfer::set_up() {
   // A call that is dropped while its name is looked up must not wait for the resolver.
   set(CURLOPT_QUICK_EXIT, 1L);
 #endif
+  constexpr std::string_view kPlainScheme = "http://";
+  plain_ = equals_ignoring_case(std::string_view(request_.url).substr(0, kPlainScheme.size()),
+                                kPlainScheme);
+  if (plain_) set(CURLOPT_HTTP_TRANSFER_DECODING, 0L);
   // Certificates are verified in any case: that is libcurl's default.
   if (!api.authorities.empty()) set(CURLOPT_CAINFO, api.authorities.c_str());
   added_ = api.multi_add_handle(client_.multi_, easy_) == CURLM_OK;
@@ -138,6 +153,7 @@ void UpstreamClient::Transfer::take_header_line(std::string_view line) {
   }
   if (line.starts_with("HTTP/")) {
     head_ = {};  // what came before was a provisional answer
+    transfer_encoding_.clear();
     return;
   }
   const std::string_view text = trim(line);
@@ -147,35 +163,77 @@ void UpstreamClient::Transfer::take_header_line(std::string_view line) {
     if (status < 200) return;
     head_.status = static_cast<int>(status);
     has_head_ = true;
+    chunked_ = plain_ && equals_ignoring_case(transfer_encoding_, "chunked");
     receiver_.on_head(head_);
     return;
   }
   const std::size_t colon = text.find(':');
   if (colon == std::string_view::npos) return;
   const std::string_view name = text.substr(0, colon);
-  const std::array<std::pair<std::string_view, std::string*>, 3> wanted{
+  const std::array<std::pair<std::string_view, std::string*>, 4> wanted{
       {{"content-type", &head_.content_type},
        {"retry-after", &head_.retry_after},
-       {"retry-after-ms", &head_.retry_after_ms}}};
+       {"retry-after-ms", &head_.retry_after_ms},
+       {"transfer-encoding", &transfer_encoding_}}};
   for (const auto& [lower, value] : wanted) {
     if (equals_ignoring_case(name, lower)) *value = trim(text.substr(colon + 1));
   }
 }
 
 std::size_t UpstreamClient::Transfer::take_bytes(std::string_view bytes) {
+  if (chunked_) return take_chunks(bytes);
   paused_ = !receiver_.on_bytes(bytes);
   return paused_ ? CURL_WRITEFUNC_PAUSE : bytes.size();
+}
+
+// Taken in any case: what the receiver refuses is kept here, and libcurl is left before it comes
+// with more.
+std::size_t UpstreamClient::Transfer::take_chunks(std::string_view bytes) {
+  if (held_.empty()) body_.clear();
+  std::string& body = held_.empty() ? body_ : held_;
+  chunks_.push(bytes, body);
+  if (held_.empty() && !body_.empty() && !receiver_.on_bytes(body_)) {
+    paused_ = true;
+    held_.swap(body_);
+  }
+  ++reads_;
+  if (paused_ || reads_ >= kReadsWithLibrary) leave_later();
+  return bytes.size();
+}
+
+void UpstreamClient::Transfer::watched(curl_socket_t socket, int what) {
+  if (what != CURL_POLL_REMOVE) {
+    library_socket_ = socket;
+  } else if (socket == library_socket_) {
+    library_socket_ = CURL_SOCKET_BAD;
+  }
+}
+
+void UpstreamClient::Transfer::leave_later() {
+  if (std::exchange(leaving_, true)) return;
+  client_.leaving_.push_back(this);
+}
+
+void UpstreamClient::Transfer::end(UpstreamEnd end) {
+  if (held_.empty()) {
+    receiver_.on_end(end);
+  } else {
+    ended_ = std::move(end);
+  }
 }
 
 void UpstreamClient::Transfer::resume() {
   if (!paused_) return;
   paused_ = false;
-  client_.api_.easy_pause(easy_, CURLPAUSE_CONT);
+  if (!held_.empty()) {
+    give_held();
+  } else {
+    client_.api_.easy_pause(easy_, CURLPAUSE_CONT);
+  }
 }
 
 bool UpstreamClient::Transfer::has_input() const {
-  curl_socket_t socket = CURL_SOCKET_BAD;
-  client_.api_.easy_getinfo(easy_, CURLINFO_ACTIVESOCKET, &socket);
+  const curl_socket_t socket = easy_ == nullptr ? socket_.get() : library_socket_;
   if (socket == CURL_SOCKET_BAD) return false;
   pollfd look{.fd = socket, .events = POLLIN, .revents = 0};
   return poll(&look, 1, 0) > 0;

@@ -2,13 +2,13 @@
  * Who writes to the socket: the reactor where it can, Node where it must.
  */
 import { afterEach, expect, test } from '@jest/globals';
-import { readdirSync, readlinkSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import express from 'express';
 import { createGateway } from '../../lib/index.js';
 import { certificate, key } from '../fixtures/localhost-certificate.js';
+import { openSockets } from '../fixtures/descriptors.js';
 import { cleanUp, client, stopAll } from '../fixtures/gateway.js';
 import { listProvider } from '../fixtures/providers.js';
 import { until, untilStill } from '../fixtures/until.js';
@@ -135,17 +135,6 @@ test('a pipelined request waits its turn', async () => {
   expect(first.split('id: 1-').length).toBe(202);
   expect(second.split('id: 1-').length).toBe(202);
 });
-
-/** How many sockets this process has open. */
-function openSockets() {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
-    } catch {
-      return false; // closed since it was listed
-    }
-  }).length;
-}
 
 // The kernel's own buffers grow to 4 MB on Linux; other kernels are theirs to tune.
 const onLinux = process.platform === 'linux' ? test : test.skip;

@@ -109,6 +109,83 @@ TEST_F(SocketEgressTest, MayBeDestroyedWhileAWriteIsPending) {
   EXPECT_EQ(drained_ + gone_, 0);
 }
 
+TEST_F(SocketEgressTest, OnlyOneThatWasTakenOverEndsTheBody) {
+  EXPECT_EQ(egress_->send("hello", true), SocketEgress::Sent::kAll);
+  EXPECT_EQ(received(), "5\r\nhello\r\n");
+  egress_->take_over();
+  EXPECT_EQ(egress_->send("bye", true), SocketEgress::Sent::kAll);
+  EXPECT_EQ(received(), "3\r\nbye\r\n0\r\n\r\n");
+}
+
+TEST_F(SocketEgressTest, TheEndOfTheBodyWaitsForAFullKernelToo) {
+  egress_->take_over();
+  ASSERT_EQ(egress_->send(std::string(200'000, 'x'), true), SocketEgress::Sent::kPending);
+  std::string all;
+  while (drained_ == 0) {
+    all += received();
+    uv_run(&loop_, UV_RUN_NOWAIT);
+  }
+  all += received();
+  EXPECT_EQ(all, "30d40\r\n" + std::string(200'000, 'x') + "\r\n0\r\n\r\n");
+  EXPECT_EQ(gone_, 0);
+}
+
+TEST_F(SocketEgressTest, OneThatWasTakenOverNoticesThatItsPeerHasLeft) {
+  egress_->take_over();
+  uv_run(&loop_, UV_RUN_NOWAIT);
+  EXPECT_EQ(gone_, 0);
+  theirs_ = UniqueFd();
+  while (gone_ == 0) uv_run(&loop_, UV_RUN_ONCE);
+}
+
+TEST_F(SocketEgressTest, AFinCountsAsLeavingWhateverIsPending) {
+  egress_->take_over();
+  ASSERT_EQ(egress_->send(std::string(200'000, 'x')), SocketEgress::Sent::kPending);
+  ASSERT_EQ(shutdown(theirs_.get(), SHUT_WR), 0);
+  while (gone_ == 0) uv_run(&loop_, UV_RUN_ONCE);
+  EXPECT_EQ(drained_, 0);
+}
+
+TEST_F(SocketEgressTest, WhatThePeerSaysIsLeftToWhoeverIsNext) {
+  egress_->take_over();
+  ASSERT_EQ(write(theirs_.get(), "next", 4), 4);
+  for (int i = 0; i < 5; ++i) uv_run(&loop_, UV_RUN_NOWAIT);
+  EXPECT_EQ(gone_, 0);
+  EXPECT_EQ(egress_->send("bye", true), SocketEgress::Sent::kAll);
+  const UniqueFd given_back = egress_->release();
+  ASSERT_EQ(given_back.get(), raw_);
+  std::array<char, 16> buffer{};
+  EXPECT_EQ(read(given_back.get(), buffer.data(), buffer.size()), 4);
+  EXPECT_EQ(std::string(buffer.data(), 4), "next");
+  theirs_ = UniqueFd();
+  for (int i = 0; i < 5; ++i) uv_run(&loop_, UV_RUN_NOWAIT);
+  EXPECT_EQ(gone_, 0) << "it is not watched any more";
+}
+
+TEST_F(SocketEgressTest, APeerThatLeavesBehindUnreadBytesIsNoticed) {
+  egress_->take_over();
+  ASSERT_EQ(write(theirs_.get(), "next", 4), 4);
+  for (int i = 0; i < 5; ++i) uv_run(&loop_, UV_RUN_NOWAIT);
+  ASSERT_EQ(gone_, 0);
+  theirs_ = UniqueFd();
+  while (gone_ == 0) uv_run(&loop_, UV_RUN_ONCE);
+}
+
+TEST_F(SocketEgressTest, ABodyThatNoBatchHasEndedIsEndedWhenTheSocketIsGivenBack) {
+  egress_->take_over();
+  EXPECT_EQ(egress_->send("hello"), SocketEgress::Sent::kAll);
+  const UniqueFd given_back = egress_->release();
+  EXPECT_TRUE(given_back.valid());
+  EXPECT_EQ(received(), "5\r\nhello\r\n0\r\n\r\n");
+}
+
+TEST_F(SocketEgressTest, ASocketThatDoesNotTakeTheEndOfTheBodyIsNotGivenBack) {
+  egress_->take_over();
+  EXPECT_EQ(egress_->send("hello"), SocketEgress::Sent::kAll);
+  theirs_ = UniqueFd();
+  EXPECT_FALSE(egress_->release().valid());
+}
+
 TEST(UniqueFd, ClosesOnceAndMoves) {
   std::array<int, 2> ends{};
   ASSERT_EQ(pipe(ends.data()), 0);
