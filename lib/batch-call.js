@@ -15,7 +15,8 @@ import { SluiceError } from './errors.js';
  * @property {(batch: any[], options: {signal: AbortSignal}) => any} process
  * @property {any[]} requests given away: `process` may do with the array what it likes
  * @property {unknown[]} ids of the requests, in the same order
- * @property {AbortSignal} signal
+ * @property {() => AbortSignal} signal asked for when `process` first looks at it, if ever: one
+ *   costs a kilobyte for as long as the call lasts
  * @property {(index: number, outcome: Outcome) => void} settle called once for each request
  * @property {() => Promise<void> | undefined} room awaited before a next result is asked for
  */
@@ -146,7 +147,12 @@ export async function callProcess(call) {
   const left = new Unsettled(call);
   try {
     const { process } = call;
-    const returned = await process(call.requests, { signal: call.signal });
+    const options = {
+      get signal() {
+        return call.signal();
+      },
+    };
+    const returned = await process(call.requests, options);
     if (Array.isArray(returned)) {
       settleArray(call, left, returned);
     } else if (typeof returned?.[Symbol.asyncIterator] === 'function') {

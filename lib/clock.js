@@ -81,3 +81,13 @@ export class ManualClock {
     this.#sources.push(source);
   }
 }
+
+/**
+ * @param {ManualClock} [clock]
+ * @returns {() => number} Unix time in milliseconds, which goes on as the clock does if there is one
+ */
+export function wallClock(clock) {
+  if (clock === undefined) return Date.now;
+  const offsetMs = Date.now() - clock.nowMs();
+  return () => offsetMs + clock.nowMs();
+}

@@ -91,6 +91,7 @@ async function* readEvents(hub, { handle }, { lastEventId = '', signal } = {}, l
   let cursor = lastEventId;
   let reader = new EventReader(hub, { handle, cursor });
   const forget = whenAborted(signal, () => reader.wake());
+  leaving.wake = () => reader.wake();
   try {
     for (;;) {
       if (leaving.requested) return;

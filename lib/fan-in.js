@@ -96,6 +96,14 @@ export class FanIn {
     return false;
   }
 
+  handOver() {
+    return false;
+  }
+
+  reclaim() {
+    return -1;
+  }
+
   detach() {
     this.#over = true;
     clearTimeout(this.#heartbeat);

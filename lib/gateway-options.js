@@ -2,11 +2,21 @@
  * The options of `createGateway`, checked and filled in. An error names the option as the caller
  * wrote it and says what it takes.
  */
-import { typeError } from './errors.js';
+import { rangeError, typeError } from './errors.js';
 import { fromFunction } from './providers/function.js';
 import { ManualClock } from './clock.js';
 import { createLogger } from './log.js';
-import { checkChoice, checkFunction, checkInteger, checkMs, checkOptions } from './validate.js';
+import { checkSpaceLimits } from './kv/options.js';
+import { checkOrigins, compileAccess } from './access-config.js';
+import {
+  checkBoolean,
+  checkChoice,
+  checkFunction,
+  checkInteger,
+  checkMs,
+  checkOptions,
+  checkString,
+} from './validate.js';
 
 /**
  * @typedef {object} GatewayOptions
@@ -31,8 +41,10 @@ import { checkChoice, checkFunction, checkInteger, checkMs, checkOptions } from 
  * @property {number} [logBytesMax] text kept per job; default 4 MiB
  * @property {number} [reactors] threads that jobs are spread over; default 1, which carries tens of
  *   thousands of tokens a second
- * @property {'auto' | 'node'} [egress] who writes streams to their sockets: `auto` (default) the
- *   native reactor where the response is plain HTTP/1.1 on a plain socket, `node` always Node
+ * @property {import('./egress.js').EgressMode} [egress] who writes streams to their sockets: `auto`
+ *   (default) the native reactor where the response is plain HTTP/1.1 on a plain socket, and in
+ *   the server of `listen()` it has the connection to itself meanwhile; `shared` the same, but
+ *   every connection stays with Node; `node` always Node
  * @property {number} [heartbeatMs] silence on a stream before a comment is sent; default 15000
  * @property {number} [stallMs] a stream whose reader takes nothing for so long is cut; default 10000
  * @property {number} [reconnectMs] what streams tell the browser to wait before it comes back;
@@ -40,10 +52,34 @@ import { checkChoice, checkFunction, checkInteger, checkMs, checkOptions } from 
  * @property {number} [maxStreams] event streams open over HTTP at once; further ones are told to
  *   come back later; default 10000
  * @property {{ttlMs?: number, maxKeys?: number}} [idempotency] defaults 24 h and 100000
+ * @property {object} [cache] of answers that jobs with the same question share
+ * @property {'off' | 'auto'} [cache.mode] `auto` (default): those of jobs with temperature 0, and
+ *   of those that ask for it
+ * @property {import('./cache-policy.js').CacheScope} [cache.scope] who shares them; default
+ *   `principal`
+ * @property {number} [cache.maxEntries] finished answers kept; default 10000
+ * @property {number} [cache.maxBytes] of those; default 64 MiB
+ * @property {number} [cache.ttlMs] how long they are kept; default 300000
+ * @property {number} [cache.maxJoined] jobs that share a running answer which another one started,
+ *   at once; further ones are refused as overloaded; default 10000
+ * @property {{allowPrivateAddresses?: boolean}} [crawl] `allowPrivateAddresses` lets crawls connect
+ *   to private, loopback and link-local addresses; default false
+ * @property {Partial<import('./kv/options.js').KvSpaceLimits>} [kv] limits of `/v1/kv`, those of a
+ *   KvStore: `maxKeys` (1,000,000) and `maxBytes` (256 MiB) of all principals together;
+ *   `maxKeysPerPrincipal` (100,000), `maxBytesPerPrincipal` (64 MiB) of keys and values,
+ *   `maxKeyBytes` (1024), `maxValueBytes` (1 MiB, which is also what a body may have)
+ * @property {string} [data] a file in which jobs and idempotency keys outlive the process; default:
+ *   none, they are in memory
  * @property {{processDefaults?: boolean}} [metrics] `processDefaults` adds prom-client's own
  *   metrics of the process; default false
- * @property {import('./auth.js').Authenticate} [authenticate] who is asking; default: everybody
- *   is `anonymous`
+ * @property {import('./access-config.js').AccessConfig} [access] keys, limits and allowed models, by
+ *   the names that the configuration file has; default: everybody is `anonymous`
+ * @property {string[]} [corsOrigins] origins whose pages may call, or `*`, where `access` names none;
+ *   default none
+ * @property {import('./auth.js').Authenticate} [authenticate] who is asking, in place of the keys'
+ *   check
+ * @property {{files?: string[]}} [logs] `files`: log files, of an engine for one, that are followed for
+ *   `/v1/logs`, next to the gateway's own errors; default none
  * @property {false | import('./log.js').Logger} [logger] default: pino on stderr
  * @property {import('./clock.js').ManualClock} [clock] for tests; default: real time. Waiting for
  *   admission and for the drain is always in real time.
@@ -71,9 +107,16 @@ const known = new Set([
   'egress',
   'reactors',
   'idempotency',
+  'data',
   'metrics',
+  'cache',
+  'crawl',
+  'access',
+  'corsOrigins',
   'authenticate',
+  'kv',
   'logger',
+  'logs',
   'clock',
 ]);
 
@@ -92,6 +135,18 @@ function checkKnown(name, value, names) {
     throw typeError(`${name} has no option ${key}; it takes ${[...allowed].join(', ')}`);
   }
   return options;
+}
+
+/**
+ * @param {GatewayOptions['logs']} logs
+ * @returns {string[]}
+ */
+function checkLogFiles(logs) {
+  const { files = [] } = checkKnown('logs', logs, ['files']);
+  if (Array.isArray(files) && files.every((file) => typeof file === 'string' && file !== '')) {
+    return files;
+  }
+  throw typeError('logs.files takes an array of paths');
 }
 
 /**
@@ -114,6 +169,13 @@ function checkProvider(provider) {
   return shape;
 }
 
+/** @param {unknown} data */
+function checkData(data) {
+  if (data === undefined) return undefined;
+  if (checkString('data', data) === '') throw rangeError('data takes the path of a file');
+  return /** @type {string} */ (data);
+}
+
 /** @param {any} model */
 function isModel(model) {
   return typeof model?.id === 'string' && model.id !== '';
@@ -131,6 +193,24 @@ export function checkGatewayOptions(options) {
   ]);
   const retry = checkKnown('retry', given.retry, ['attempts', 'baseMs', 'capMs']);
   const idempotency = checkKnown('idempotency', given.idempotency, ['ttlMs', 'maxKeys']);
+  const cache = checkKnown('cache', given.cache, [
+    'mode',
+    'scope',
+    'maxEntries',
+    'maxBytes',
+    'ttlMs',
+    'maxJoined',
+  ]);
+  const crawl = checkKnown('crawl', given.crawl, ['allowPrivateAddresses']);
+  const kv = checkKnown('kv', given.kv, [
+    'maxKeys',
+    'maxKeyBytes',
+    'maxValueBytes',
+    'maxBytes',
+    'maxPinnedBytes',
+    'maxKeysPerPrincipal',
+    'maxBytesPerPrincipal',
+  ]);
   const metrics = checkKnown('metrics', given.metrics, ['processDefaults']);
   if (given.authenticate !== undefined) checkFunction('authenticate', given.authenticate);
   if (given.clock !== undefined && !(given.clock instanceof ManualClock)) {
@@ -178,14 +258,42 @@ export function checkGatewayOptions(options) {
     reconnectMs: span('reconnectMs', 2000),
     maxStreams: size('maxStreams', 10_000),
     reactors: checkInteger('reactors', given.reactors, { max: 64, fallback: 1 }),
-    egress: checkChoice('egress', given.egress, ['auto', 'node'], 'auto'),
+    egress: checkChoice('egress', given.egress, ['auto', 'shared', 'node'], 'auto'),
     idempotency: {
       ttlMs: checkMs('idempotency.ttlMs', idempotency.ttlMs, { fallback: 24 * 3600 * 1000 }),
       maxKeys: checkInteger('idempotency.maxKeys', idempotency.maxKeys, { fallback: 100_000 }),
     },
+    cache: {
+      mode: checkChoice('cache.mode', cache.mode, ['off', 'auto'], 'auto'),
+      scope: checkChoice(
+        'cache.scope',
+        cache.scope,
+        ['principal', 'organisation', 'global'],
+        'principal',
+      ),
+      maxEntries: checkInteger('cache.maxEntries', cache.maxEntries, {
+        max: 1_000_000,
+        fallback: 10_000,
+      }),
+      maxBytes: checkInteger('cache.maxBytes', cache.maxBytes, { fallback: 64 << 20 }),
+      ttlMs: checkMs('cache.ttlMs', cache.ttlMs, { fallback: 300_000, infinite: true }),
+      maxJoined: checkInteger('cache.maxJoined', cache.maxJoined, { fallback: 10_000 }),
+    },
+    crawl: {
+      allowPrivateAddresses: checkBoolean(
+        'crawl.allowPrivateAddresses',
+        crawl.allowPrivateAddresses,
+        false,
+      ),
+    },
+    kv: checkSpaceLimits(kv, 'kv.'),
+    data: checkData(given.data),
     metrics: { processDefaults: metrics.processDefaults === true },
+    policy: compileAccess('access', given.access),
+    corsOrigins: checkOrigins('corsOrigins', given.corsOrigins),
     authenticate: given.authenticate,
     logger: createLogger(given.logger),
+    logFiles: checkLogFiles(given.logs),
     clock: given.clock,
   };
 }

@@ -1,61 +1,55 @@
 /**
- * The gateway: takes prompts, makes jobs of them, and sees each to its one ending. Main thread.
- *
- * It only decides. Queues, batches and slots are the Pipeline's; text, ids, timers and readers the
- * JobHub's; the way from a provider to the hub the JobRunner's. `close()` ends it.
+ * The gateway: what the package's users see. Takes prompts, lets in those that may, and answers for
+ * the jobs that they become, whose lives are JobLife's. Main thread; `close()` ends it.
  */
 import { performance } from 'node:perf_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { AccessControl, checkReloadOptions } from './access.js';
 import { Admission, draining } from './admission.js';
+import { windUp } from './closing.js';
 import { checkGatewayOptions } from './gateway-options.js';
 import { GatewayMetrics } from './metrics.js';
-import { badRequest, jobNotFound } from './http-errors.js';
-import { JobTable } from './job-table.js';
-import { JobRunner } from './job-runner.js';
-import { Pipeline } from './pipeline.js';
-import { SluiceError } from './errors.js';
+import { jobNotFound } from './http-errors.js';
+import { LogService } from './logs/service.js';
+import { JobLife } from './job-life.js';
+import { loadOf } from './job-pipeline.js';
+import { KvSpaces } from './kv/spaces.js';
 import { asJson, checkListQuery } from './schema.js';
 import { checkMs, checkOptions, checkSignal, checkString } from './validate.js';
+import { Reservations } from './reservations.js';
 import { createRouter } from './router.js';
-import { kAnonymous } from './auth.js';
-import { kDiscardResults, kInternals } from './symbols.js';
+import { kAnonymous } from './access-config.js';
+import { kInternals } from './symbols.js';
 import { listen } from './server.js';
-import { createHub } from './hub-set.js';
-import { manualReactor, sharedReactors } from './reactor.js';
+import { StreamUrls } from './stream-urls.js';
+import { createWorks } from './gateway-works.js';
+import { wallClock } from './clock.js';
 import { streamEvents } from './event-stream.js';
-import { describeJob } from './job-view.js';
+import { describeJob, describeJobs } from './job-view.js';
 
+/** @typedef {import('./http-errors.js').HttpError} HttpError */
 /** @typedef {import('./job-table.js').JobRecord} JobRecord */
-
-/** @param {import('./schema.js').JobRequest} request */
-function estimatePromptTokens({ prompt, messages = [] }) {
-  const bytes = messages.reduce(
-    (sum, { content }) => sum + Buffer.byteLength(content),
-    Buffer.byteLength(prompt ?? ''),
-  );
-  return Math.ceil(bytes / 4);
-}
-
-/** How long readers may take to get their terminal events when the gateway closes. */
-const kReadersGraceMs = 2000;
-const kReadersPollMs = 10;
 
 /** Made by `createGateway`. */
 export class Gateway {
   /** @type {import('./gateway-options.js').CheckedGatewayOptions} */
   #options;
+  #access;
+  #streamUrls;
+  #life;
   #hub;
-  #pipeline;
-  #runner;
   #metrics;
   #log;
+  #logs;
   #jobs;
+  #reservations;
   #admission;
+  #kv;
+  #works;
+  #workflows;
+  #crawls;
   /** @type {() => number} monotonic milliseconds */
   #nowMs;
   #draining = false;
-  /** The drain is over: what comes to light now ends at once. */
-  #drained = false;
   #hubClosed = false;
   /** @type {Promise<void> | undefined} */
   #closed;
@@ -64,58 +58,63 @@ export class Gateway {
 
   /** @param {import('./gateway-options.js').GatewayOptions} options */
   constructor(options) {
-    this.#options = checkGatewayOptions(options);
-    const { clock, provider, logger, maxRetainedJobs, reactors } = this.#options;
-    this.#log = logger;
+    const checked = checkGatewayOptions(options);
+    this.#logs = new LogService({ ...checked, files: checked.logFiles });
+    this.#options = { ...checked, logger: this.#logs.logger };
+    const { clock, policy, corsOrigins } = this.#options;
+    this.#access = new AccessControl(policy, corsOrigins);
+    this.#streamUrls = new StreamUrls(this.#access, wallClock(clock));
+    this.#log = this.#options.logger;
     this.#nowMs = clock === undefined ? () => performance.now() : () => clock.nowMs();
-    this.#hub = this.#createHub(
-      clock === undefined ? sharedReactors(reactors) : [manualReactor(clock)],
-    );
-    this.#jobs = new JobTable({
-      maxRetainedJobs,
-      onEvict: (record) => this.#hub.purge(record.handle),
-    });
-    this.#runner = new JobRunner({
-      provider,
-      hub: this.#hub,
-      onAttempt: (record) => this.#onAttempt(record),
-      mayRetry: (record, error) => this.#mayRetry(record, error),
-    });
-    this.#pipeline = this.#createPipeline();
+    this.#reservations = new Reservations({ access: this.#access, options: this.#options });
     this.#metrics = new GatewayMetrics({
       processDefaults: this.#options.metrics.processDefaults,
-      stats: () => this.#stats(),
+      stats: () => ({
+        ...loadOf(this.#life.pipeline),
+        cached: this.#life.cache.stats,
+        leases: this.#reservations.open,
+      }),
     });
+    this.#life = new JobLife({
+      options: this.#options,
+      nowMs: this.#nowMs,
+      metrics: this.#metrics,
+      works: () => this.#works,
+    });
+    this.#hub = this.#life.hub;
+    this.#jobs = this.#life.jobs;
     this.#admission = new Admission({
       options: this.#options,
       nowMs: this.#nowMs,
-      pipeline: this.#pipeline,
-      activate: (record) => this.#activate(record),
-      onRefused: (code) => this.#metrics.rejected.inc({ code }),
+      pipeline: this.#life.pipeline,
+      cache: this.#life.cache,
+      store: this.#life.store,
+      reservations: this.#reservations,
+      told: () => this.#life.told(),
+      discard: (record, error) => this.#life.discard(record, error),
+      activate: (record) => this.#life.activate(record),
+      onAdmitted: ({ cache }) => cache && this.#metrics.cacheLookups.inc({ result: cache }),
+      onRefused: (error, record) => this.#onRefused(error, record),
     });
+    this.#kv = new KvSpaces(this.#options.kv, clock);
+    const { works, workflows, crawls } = createWorks({
+      hub: this.#hub,
+      jobs: this.#jobs,
+      admission: this.#admission,
+      options: this.#options,
+      access: this.#access,
+      streamUrls: this.#streamUrls,
+      metrics: this.#metrics,
+      nowMs: this.#nowMs,
+      ready: () => this.ready(),
+      cancel: (record) => this.#life.cancel(record, 'client_request'),
+    });
+    this.#works = works;
+    this.#workflows = workflows;
+    this.#crawls = crawls;
   }
 
-  /** @param {import('./reactor.js').Reactor[]} reactors */
-  #createHub(reactors) {
-    const { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, reconnectMs } =
-      this.#options;
-    return createHub(reactors, {
-      streamCapacity,
-      logBytesMax,
-      retentionMs,
-      heartbeatMs,
-      stallMs,
-      retryMs: reconnectMs,
-      onEnded: (/** @type {number} */ handle, /** @type {any} */ state) =>
-        this.#onEnded(handle, state),
-      onPurged: (/** @type {number} */ handle) => {
-        const record = this.#jobs.byHandle(handle);
-        if (record !== undefined) this.#jobs.delete(record);
-      },
-    });
-  }
-
-  // ---------------------------------------------------------------- the life of a job
+  // ---------------------------------------------------------------- what is asked of it
 
   /**
    * Turns a prompt into a job. Resolves when the job is in the queue.
@@ -123,14 +122,17 @@ export class Gateway {
    *   snake_case
    * @param {object} [options]
    * @param {string} [options.idempotencyKey] the same key gives the same job for 24 h
-   * @param {string} [options.principal] whose job it is; default `anonymous`
+   * @param {string} [options.principal] whose job it is; default `anonymous`. The id of a key brings
+   *   what is configured for that key
    * @param {AbortSignal} [options.signal] gives up waiting for admission; without effect on a
    *   submission with an idempotency key, which others may have joined
    * @returns {Promise<{id: string, status: 'queued', createdAt: number, streamUrl: string,
-   *   replayed: boolean}>} `createdAt` in Unix seconds; `streamUrl` relative to where the router is
-   *   mounted; `replayed` when the key was known
+   *   replayed: boolean, cache?: import('./answer-cache.js').CacheResult}>} `createdAt` in Unix
+   *   seconds; `streamUrl` relative to where the router is mounted; `replayed` when the key was
+   *   known; `cache` when the answer may be shared
    * @throws {import('./http-errors.js').HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
-   *   `ERR_IDEMPOTENCY_KEY_REUSED`
+   *   `ERR_IDEMPOTENCY_KEY_REUSED`; `ERR_RATE_LIMIT_EXCEEDED` with `retryAfterMs`, and
+   *   `ERR_REQUEST_EXCEEDS_LIMIT`, where no wait helps
    */
   async submit(request, options) {
     const { idempotencyKey, principal = kAnonymous, signal } = checkOptions('options', options);
@@ -138,125 +140,23 @@ export class Gateway {
     checkSignal('signal', signal);
     const { answer, replayed } = await this.#admission.submit(asJson(request), {
       idempotencyKey,
-      principal,
+      access: this.#access.of(principal),
       signal,
     });
-    const { id, createdAt } = answer;
-    const streamUrl = `/v1/stream?job_id=${id}`;
-    return { id, status: 'queued', createdAt, streamUrl, replayed };
+    const { id, createdAt, cache } = answer;
+    const streamUrl = this.#streamUrls.make(principal, [id]).path;
+    return { id, status: 'queued', createdAt, streamUrl, replayed, ...(cache && { cache }) };
   }
 
   /**
-   * From here on the job exists for others. Runs when its submission is accepted or when it is
-   * dispatched, whichever the main thread hears of first.
-   * @param {JobRecord} record
+   * @param {HttpError & {refusedBy?: {scope: string, limit: string}[]}} error
+   * @param {JobRecord} record that did not become a job
    */
-  #activate(record) {
-    if (record.handle !== 0) return;
-    const request = /** @type {import('./schema.js').JobRequest} */ (record.request);
-    const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
-    record.deadlineMs = this.#nowMs() + maxWallMs;
-    record.handle = this.#hub.create({
-      jobId: record.id,
-      onDisconnect: request.on_disconnect ?? this.#options.onDisconnect,
-      disconnectGraceMs: request.disconnect_grace_ms ?? this.#options.disconnectGraceMs,
-      maxWallMs,
-      promptTokens: estimatePromptTokens(request),
-    });
-    this.#jobs.add(record);
-    if (this.#drained) this.#cancel(record, 'shutdown');
+  #onRefused({ wireCode: code, refusedBy = [] }, { principal, model }) {
+    this.#metrics.rejected.inc({ code });
+    for (const labels of refusedBy) this.#metrics.rateLimited.inc(labels);
+    this.#log.debug?.({ principal, model, code, refused_by: refusedBy }, 'job refused');
   }
-
-  /** @param {JobRecord} record about to be given to the provider */
-  #onAttempt(record) {
-    this.#activate(record);
-    record.attempts += 1;
-    record.status = 'running';
-    if (record.attempts === 1) {
-      this.#hub.start(record.handle);
-    } else {
-      this.#metrics.retries.inc();
-      this.#hub.retry(record.handle);
-    }
-  }
-
-  /**
-   * @param {JobRecord} record
-   * @param {any} error
-   */
-  #mayRetry(record, error) {
-    if (error?.retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
-    // Waiting for longer than the job may live would only hide the reason of its end.
-    return (error.retryAfterMs ?? 0) < record.deadlineMs - this.#nowMs();
-  }
-
-  /**
-   * The one ending of a job, whatever caused it.
-   * @param {number} handle
-   * @param {any} state
-   */
-  #onEnded(handle, state) {
-    const record = this.#jobs.byHandle(handle);
-    if (record === undefined) return;
-    const { id, principal, model, attempts } = record;
-    this.#jobs.finish(record, state);
-    if (!record.settled) record.abort.abort();
-    this.#metrics.observe(state);
-    const { status, reason, error, metrics } = state;
-    this.#log.info(
-      { job_id: id, principal, model, status, reason, error, attempts, ...metrics },
-      'job ended',
-    );
-  }
-
-  /**
-   * @param {JobRecord} record
-   * @param {'client_request' | 'shutdown'} reason
-   */
-  #cancel(record, reason) {
-    if (record.ended) return;
-    this.#hub.finish(record.handle, { type: 'cancelled', reason });
-    if (!record.settled) record.abort.abort();
-  }
-
-  // ---------------------------------------------------------------- the pipeline
-
-  #createPipeline() {
-    const { batching, maxInFlightBatches, incomingCapacity, processingCapacity, retry, clock } =
-      this.#options;
-    /** @type {any} an internal option among the public ones */
-    const pipelineOptions = {
-      process: (/** @type {JobRecord[]} */ batch) => this.#process(batch),
-      ...batching,
-      maxConcurrency: maxInFlightBatches,
-      incomingCapacity,
-      processingCapacity,
-      retry,
-      clock,
-      // Endings are told to the hub.
-      [kDiscardResults]: true,
-    };
-    return new Pipeline(pipelineOptions);
-  }
-
-  /** @param {JobRecord[]} batch */
-  async #process(batch) {
-    const errors = await this.#runner.run(batch);
-    return errors.map((/** @type {any} */ cause) => {
-      if (cause === undefined) return '';
-      const { retryAfterMs } = cause;
-      const details = { cause, retryable: true, retryAfterMs };
-      return new SluiceError('ERR_ATTEMPT_FAILED', 'The attempt failed.', details);
-    });
-  }
-
-  /** @returns {{queued: number, inFlightBatches: number}} */
-  #stats() {
-    const { incoming, batching, processing, retrying, inFlight } = this.#pipeline.stats();
-    return { queued: incoming + batching + processing + retrying, inFlightBatches: inFlight };
-  }
-
-  // ---------------------------------------------------------------- what is asked of it
 
   /**
    * @param {string} id
@@ -281,18 +181,7 @@ export class Gateway {
       after,
       status,
     });
-    const found = this.#jobs.list({ ...query, principal });
-    if (found === undefined) {
-      throw badRequest('invalid_value', 'after', 'after must be the id of a job that is kept.');
-    }
-    const jobs = await Promise.all(
-      found.page.map((record) => describeJob(this.#hub, record, { text: false })),
-    );
-    // A job may have moved on since the page was chosen.
-    const data = jobs.filter(
-      (job) => job !== undefined && (status === undefined || job.status === status),
-    );
-    return { data: /** @type {import('./job-view.js').Job[]} */ (data), hasMore: found.hasMore };
+    return describeJobs(this.#hub, this.#jobs, { ...query, principal });
   }
 
   /**
@@ -305,21 +194,44 @@ export class Gateway {
   async cancel(id, { principal = kAnonymous } = {}) {
     const record = this.#jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
-    this.#cancel(record, 'client_request');
+    this.#life.cancel(record, 'client_request');
     const job = await describeJob(this.#hub, record, { text: true });
     if (job === undefined) throw jobNotFound();
     return job;
   }
 
+  /** Workflows: see `lib/workflows/workflows.js`. */
+  get workflows() {
+    return this.#workflows;
+  }
+
+  /** @type {import('./workflows/workflows.js').Workflows['submit']} `gateway.workflows.submit` */
+  submitWorkflow(request, options) {
+    return this.#workflows.submit(request, options);
+  }
+
+  /** @type {import('./workflows/workflows.js').Workflows['get']} `gateway.workflows.get` */
+  workflow(id, options) {
+    return this.#workflows.get(id, options);
+  }
+
+  /** Crawls: see `lib/crawl/crawls.js`. */
+  get crawls() {
+    return this.#crawls;
+  }
+
   /**
    * A job's events: everything after `lastEventId`, then live, up to the terminal event.
-   * @param {string} id
+   * @param {string} id of a job, a workflow or a crawl
    * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
    * @returns {AsyncIterable<import('./event-stream.js').StreamEvent>}
    * @throws {import('./http-errors.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
   stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
-    const record = this.#jobs.get(id, principal);
+    const record =
+      this.#jobs.get(id, principal) ??
+      this.#works.find('workflow', id, principal) ??
+      this.#works.find('crawl', id, principal);
     if (record === undefined) throw jobNotFound();
     if (this.#hubClosed) throw draining();
     return streamEvents(this.#hub, record, { lastEventId, signal: checkSignal('signal', signal) });
@@ -338,13 +250,15 @@ export class Gateway {
 
   /**
    * Serves the router and the page of `web/`, when the provider is ready.
-   * @param {{port?: number, host?: string}} [options] defaults: a free port, `127.0.0.1`
+   * @param {{port?: number, host?: string, open?: boolean}} [options] defaults: a free port,
+   *   `127.0.0.1`; without keys another host than this machine's own needs `open: true`
    * @returns {Promise<import('./server.js').GatewayServer>} a `http.Server` with `url` and `port`,
    *   listening; `gateway.close()` closes it
    */
   async listen(options) {
     // A model that does not load must be heard of now, and not by the first to ask.
     if (!this.#draining) await this.#options.provider.ready?.();
+    await this.#life.store?.restored;
     if (this.#draining) throw draining();
     const server = await listen(this, options);
     this.#servers.add(server);
@@ -352,6 +266,17 @@ export class Gateway {
     // close() was called meanwhile and may not have seen this one.
     if (this.#draining) await server.drain();
     return server;
+  }
+
+  /**
+   * Puts another configuration of keys and limits in force. Streams that run go on, also those of a
+   * key that is gone; of what was taken, a larger limit has as much taken, too.
+   * @param {{access: import('./access-config.js').AccessConfig}} options
+   * @throws {TypeError | RangeError} naming what is wrong with it; nothing has changed then
+   */
+  reload(options) {
+    this.#access.reload(checkReloadOptions(options));
+    this.#reservations.reload();
   }
 
   /** @returns {boolean} whether new jobs are taken: false from the call of `close()` on */
@@ -377,50 +302,54 @@ export class Gateway {
   async #close(drainMs) {
     this.#draining = true;
     this.#admission.close();
-    const timer = setTimeout(() => this.#cancelRest(), drainMs);
-    if (drainMs === 0) this.#cancelRest();
-    await this.#pipeline.close();
-    clearTimeout(timer);
-    // Once more, should an ending have been missed; a snapshot comes after all that was told.
-    this.#cancelRest();
-    const open = this.#jobs.active();
-    await Promise.all(open.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
-    await this.#readersServed();
-    await Promise.all([...this.#servers].map((server) => server.drain()));
+    if (this.#life.store !== undefined) await this.#life.store.restored;
+    const parts = {
+      works: this.#works,
+      pipeline: this.#life.pipeline,
+      hub: this.#hub,
+      servers: this.#servers,
+      logs: this.#logs,
+      provider: this.#options.provider,
+      cancelRest: () => this.#cancelRest(),
+      told: () => this.#life.settled(),
+      busy: () =>
+        this.#admission.pending > 0 ||
+        this.#reservations.open > 0 ||
+        this.#jobs.active().length > 0,
+    };
     try {
-      await this.#options.provider.close?.();
+      await windUp(parts, drainMs);
     } finally {
       this.#hubClosed = true;
-      this.#hub.close();
-    }
-  }
-
-  /** Every reader has its terminal event, whichever server it came by, or takes too long. */
-  async #readersServed() {
-    const deadlineMs = performance.now() + kReadersGraceMs;
-    while (this.#hub.channelCount > 0 && performance.now() < deadlineMs) {
-      await sleep(kReadersPollMs);
+      await this.#life.close();
     }
   }
 
   #cancelRest() {
-    this.#drained = true;
-    for (const record of this.#jobs.active()) this.#cancel(record, 'shutdown');
+    this.#works.cancelAll('shutdown');
+    this.#life.cancelAll();
   }
 
   /** What the routes need. */
   get [kInternals]() {
     return {
+      access: this.#access,
+      streamUrls: this.#streamUrls,
       hub: this.#hub,
       jobs: this.#jobs,
       options: this.#options,
       metrics: this.#metrics,
       log: this.#log,
+      logs: this.#logs,
       /** Refuses what a closed gateway can no longer answer. */
       checkOpen: () => {
         if (this.#hubClosed) throw draining();
       },
       admission: this.#admission,
+      reservations: this.#reservations,
+      kv: this.#kv,
+      works: this.#works,
+      cache: this.#life.cache,
     };
   }
 }

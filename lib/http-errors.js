@@ -10,6 +10,7 @@ const typeOfStatus = {
   401: 'authentication_error',
   403: 'permission_error',
   404: 'not_found_error',
+  429: 'rate_limit_error',
   500: 'server_error',
   503: 'overloaded_error',
 };
@@ -55,10 +56,10 @@ export function badRequest(code, param, message) {
 }
 
 /** The same answer for an unknown, a purged and somebody else's job. */
-export function jobNotFound() {
+export function jobNotFound(param = 'job_id') {
   return new HttpError(404, {
     code: 'job_not_found',
-    param: 'job_id',
+    param,
     message: 'No such job: it never existed, or its retention is over.',
   });
 }
@@ -89,10 +90,7 @@ export function methodNotAllowed(allow) {
 /** The errors of Express's own body reader, by their `type`. */
 const bodyErrors = new Map([
   ['entity.parse.failed', { status: 400, code: 'invalid_json', message: 'The body is not JSON.' }],
-  [
-    'entity.too.large',
-    { status: 413, code: 'body_too_large', message: 'The body is larger than 1 MiB.' },
-  ],
+  ['entity.too.large', { status: 413, code: 'body_too_large', message: 'The body is too large.' }],
   [
     'charset.unsupported',
     { status: 415, code: 'unsupported_media_type', message: 'The body must be UTF-8.' },
@@ -117,6 +115,7 @@ function toHttpError(error) {
   const body = bodyErrors.get(error?.type);
   if (body !== undefined) {
     const { status, ...fields } = body;
+    if (Number.isInteger(error.limit)) fields.message = `The body is over ${error.limit} bytes.`;
     return new HttpError(status, { ...fields, cause: error });
   }
   // Express and its parsers mark what is the client's fault (a bad %-escape, a body cut short).

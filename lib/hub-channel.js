@@ -29,28 +29,24 @@
 
 /** A reader's connection; made by `JobHub.openStream`. */
 export class HubChannel {
-  /** @type {(channel: number) => void} */
-  #acknowledge;
-  #adopt;
-  #detach;
+  #calls;
 
   /**
    * @param {number} id
-   * @param {object} calls
+   * @param {object} calls one set for all channels
    * @param {(channel: number) => void} calls.acknowledge
-   * @param {(channel: number, fd: number) => boolean} calls.adopt
+   * @param {(channel: number, fd: number, heir?: Sink) => boolean} calls.adopt
+   * @param {(channel: number) => number} calls.reclaim
    * @param {(channel: number) => void} calls.detach
    */
-  constructor(id, { acknowledge, adopt, detach }) {
+  constructor(id, calls) {
     this.id = id;
-    this.#acknowledge = acknowledge;
-    this.#adopt = adopt;
-    this.#detach = detach;
+    this.#calls = calls;
   }
 
   /** The batch under way has been dealt with. */
   acknowledge() {
-    this.#acknowledge(this.id);
+    this.#calls.acknowledge(this.id);
   }
 
   /**
@@ -60,11 +56,32 @@ export class HubChannel {
    * @returns {boolean} false where that cannot be had: frames then come to the sink
    */
   adopt(fd) {
-    return this.#adopt(this.id, fd);
+    return this.#calls.adopt(this.id, fd);
+  }
+
+  /**
+   * The same, and the caller closes `fd`: the reactor ends the response, and notices by itself when
+   * the client leaves. Its channel then ends as `gone`; after one that ended as `finished` the
+   * connection is there for the next request, to be had by `reclaim()`.
+   * @param {number} fd
+   * @param {Sink} heir is told from now on, in place of the sink
+   * @returns {boolean} as `adopt`
+   */
+  handOver(fd, heir) {
+    return this.#calls.adopt(this.id, fd, heir);
+  }
+
+  /**
+   * The descriptor of a connection that was handed over, when its channel has finished. It is the
+   * caller's to close.
+   * @returns {number} -1 when there is none
+   */
+  reclaim() {
+    return this.#calls.reclaim(this.id);
   }
 
   /** The reader is gone; its sink hears nothing more. */
   detach() {
-    this.#detach(this.id);
+    this.#calls.detach(this.id);
   }
 }

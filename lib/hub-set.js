@@ -1,6 +1,7 @@
 /**
  * Several hubs, each on a reactor of its own, behind the face of one. A job lives on one of them
- * from its making to its purge; jobs are dealt out in turn. Main thread only.
+ * from its making to its purge; jobs are dealt out in turn, but for those that are to be `near`
+ * another. Main thread only.
  *
  * A handle says where its job is: `local * N + index of the hub`.
  */
@@ -55,11 +56,32 @@ class HubSet {
 
   /** @param {Parameters<JobHub['create']>[0]} options */
   create(options) {
-    const i = this.#next;
-    this.#next = (i + 1) % this.#hubs.length;
-    const handle = this.#global(this.#hubs[i].create(options), i);
+    const { near } = options;
+    const i = near === undefined ? this.#next : near % this.#hubs.length;
+    if (near === undefined) this.#next = (i + 1) % this.#hubs.length;
+    const { feed } = options;
+    const local = feed && { ...feed, into: this.#local(feed.into) };
+    const handle = this.#global(this.#hubs[i].create({ ...options, feed: local }), i);
     this.#ids.set(handle, options.jobId);
     return handle;
+  }
+
+  /** @param {Parameters<JobHub['restore']>[0]} job */
+  restore(job) {
+    const i = this.#next;
+    this.#next = (i + 1) % this.#hubs.length;
+    const handle = this.#global(this.#hubs[i].restore(job), i);
+    this.#ids.set(handle, job.jobId);
+    return handle;
+  }
+
+  flush() {
+    return Promise.all(this.#hubs.map((hub) => hub.flush()));
+  }
+
+  /** @param {number} handle */
+  unrecord(handle) {
+    this.#hub(handle).unrecord(this.#local(handle));
   }
 
   /** @param {number} handle */
@@ -80,6 +102,20 @@ class HubSet {
     return this.#hub(handle).append(this.#local(handle), text);
   }
 
+  /**
+   * @param {number} handle
+   * @param {string} type
+   * @param {object} data
+   */
+  appendEvent(handle, type, data) {
+    return this.#hub(handle).appendEvent(this.#local(handle), type, data);
+  }
+
+  /** @param {number} handle */
+  reopen(handle) {
+    this.#hub(handle).reopen(this.#local(handle));
+  }
+
   /** @param {number} handle */
   writable(handle) {
     return this.#hub(handle).writable(this.#local(handle));
@@ -92,10 +128,19 @@ class HubSet {
 
   /**
    * @param {number} handle
-   * @param {import('./job-hub.js').TerminalInput} terminal
+   * @param {import('./hub-types.js').TerminalInput} terminal
    */
   finish(handle, terminal) {
     this.#hub(handle).finish(this.#local(handle), terminal);
+  }
+
+  /**
+   * @param {number} handle
+   * @param {number} leader refused when it lives on another reactor
+   */
+  follow(handle, leader) {
+    if (this.#hub(handle) !== this.#hub(leader)) return Promise.resolve(false);
+    return this.#hub(handle).follow(this.#local(handle), this.#local(leader));
   }
 
   /** @param {number} handle */

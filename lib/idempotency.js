@@ -3,7 +3,9 @@
  *
  * The first request with a key runs; those that come while it runs share its outcome, those that
  * come later get its answer. A failure frees the key, so that a retry is a new try. Main thread
- * only, in memory; bounded: beyond `maxKeys` the oldest answer is forgotten.
+ * only, in memory; bounded: beyond `maxKeys` the oldest answer is forgotten. With a data file the
+ * answers outlive the process: whoever makes one writes it down, and what is forgotten here leaves
+ * the file, too.
  */
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
@@ -17,6 +19,19 @@ const kKeyLengthMax = 255;
  * @property {string} fingerprint
  * @property {Promise<T>} outcome
  * @property {number} expiresAtMs Infinity while the first request runs
+ */
+
+/**
+ * @typedef {object} UsedKey
+ * @property {string} name of key and principal
+ * @property {string} fingerprint of the body
+ */
+
+/**
+ * @template T
+ * @typedef {object} KeyFile where answers of earlier are, and are to be forgotten
+ * @property {() => (UsedKey & {answer: T, leftMs: number})[]} takeKeys oldest first
+ * @property {(name: string) => void} dropKey
  */
 
 /**
@@ -49,17 +64,25 @@ export class IdempotencyCache {
   #ttlMs;
   #maxKeys;
   #nowMs;
+  /** @type {KeyFile<T> | undefined} */
+  #file;
 
   /**
    * @param {object} options
    * @param {number} options.ttlMs how long an answer is kept, from the moment it was given
    * @param {number} options.maxKeys
    * @param {() => number} options.nowMs
+   * @param {KeyFile<T>} [options.file]
    */
-  constructor({ ttlMs, maxKeys, nowMs }) {
+  constructor({ ttlMs, maxKeys, nowMs, file }) {
     this.#ttlMs = ttlMs;
     this.#maxKeys = maxKeys;
     this.#nowMs = nowMs;
+    this.#file = file;
+    for (const { name, fingerprint, answer, leftMs } of file?.takeKeys() ?? []) {
+      const expiresAtMs = nowMs() + leftMs;
+      this.#entries.set(name, { fingerprint, outcome: Promise.resolve(answer), expiresAtMs });
+    }
   }
 
   /** Keys held, running ones included. */
@@ -71,7 +94,7 @@ export class IdempotencyCache {
    * @param {string} principal
    * @param {string} key
    * @param {unknown} body compared as canonical JSON (RFC 8785)
-   * @param {() => Promise<T>} run makes the answer; called once per key
+   * @param {(key: UsedKey) => Promise<T>} run makes the answer; called once per key
    * @returns {Promise<{answer: T, replayed: boolean}>}
    * @throws {HttpError} 422 when the key was used with another body; else what `run` throws
    */
@@ -94,7 +117,7 @@ export class IdempotencyCache {
       return { answer: await known.outcome, replayed: true };
     }
     /** @type {Entry<T>} */
-    const entry = { fingerprint, outcome: run(), expiresAtMs: Infinity };
+    const entry = { fingerprint, outcome: run({ name, fingerprint }), expiresAtMs: Infinity };
     this.#entries.delete(name);
     this.#entries.set(name, entry);
     try {
@@ -102,7 +125,7 @@ export class IdempotencyCache {
       entry.expiresAtMs = this.#nowMs() + this.#ttlMs;
       return { answer, replayed: false };
     } catch (error) {
-      this.#entries.delete(name);
+      this.#forget(name);
       throw error;
     }
   }
@@ -118,7 +141,13 @@ export class IdempotencyCache {
     for (const [name, entry] of this.#entries) {
       if (entry.expiresAtMs > nowMs && this.#entries.size < this.#maxKeys) return;
       if (entry.expiresAtMs === Infinity) return;
-      this.#entries.delete(name);
+      this.#forget(name);
     }
+  }
+
+  /** @param {string} name */
+  #forget(name) {
+    this.#entries.delete(name);
+    this.#file?.dropKey(name);
   }
 }

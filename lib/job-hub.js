@@ -5,58 +5,25 @@
  * back as events. `close()` ends it.
  */
 import native from './native.js';
+import { FlowControl } from './flow-control.js';
 import { HubChannel } from './hub-channel.js';
 import { EventKind } from './reactor.js';
 
-/**
- * @typedef {object} TerminalInput how a job ends
- * @property {'complete' | 'error' | 'cancelled'} type
- * @property {string} [reason] of complete (`stop`, `length`) and cancelled
- * @property {{code: string, message: string, type: string}} [error] of error
- * @property {{prompt_tokens: number, completion_tokens: number}} [usage] default: counted here
- */
-
-/**
- * @typedef {object} JobState
- * @property {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} status
- * @property {number} attempt
- * @property {string} last_event_id
- * @property {{prompt_tokens: number, completion_tokens: number}} usage
- * @property {{queue_ms: number, ttft_ms: number | null, duration_ms: number, tokens: number,
- *   tokens_per_second: number}} metrics
- * @property {string} [text] of this attempt, as far as it is retained
- * @property {boolean} [text_truncated] the log's byte cap has dropped the beginning of `text`
- * @property {{code: string, message: string, type: string}} [error]
- * @property {string} [reason]
- */
-
-/** A job's side of the flow control: counts of tokens over all attempts. */
-class Flow {
-  appended = 0;
-  /** @type {(() => void) | undefined} */
-  wake;
-  /** @type {Promise<void> | undefined} */
-  opened;
-
-  /** @param {number} window */
-  constructor(window) {
-    this.window = window;
-  }
-}
+/** @typedef {import('./hub-types.js').JobState} JobState */
+/** @typedef {import('./hub-types.js').TerminalInput} TerminalInput */
 
 /** See the head of this file. */
 export class JobHub {
   #reactor;
   #native;
   #machineId;
-  #streamCapacity;
   #onEnded;
   #onPurged;
-  /** @type {Map<number, Flow>} jobs that have not ended */
-  #flows = new Map();
+  /** Of the jobs that have not ended. */
+  #flows;
   /** @type {Map<number, import('./hub-channel.js').Sink>} */
   #sinks = new Map();
-  /** @type {Map<number, (state: JobState | null) => void>} */
+  /** @type {Map<number, (reply: any) => void>} */
   #replies = new Map();
   /** @type {Map<number, (outcome: import('./relay-types.js').RelayOutcome | null) => void>} */
   #relays = new Map();
@@ -81,6 +48,7 @@ export class JobHub {
    * @param {number} [options.heartbeatMs] silence before a keep-alive comment
    * @param {number} [options.stallMs] without progress before a reader is cut
    * @param {number} [options.retryMs] reconnection time told to EventSource
+   * @param {object} [options.store] the native store that jobs with a record are written to
    * @param {(handle: number, state: JobState) => void} options.onEnded once per job, before any
    *   reader is given the terminal event
    * @param {(handle: number) => void} options.onPurged
@@ -93,22 +61,17 @@ export class JobHub {
     heartbeatMs = 15_000,
     stallMs = 10_000,
     retryMs = 2000,
+    store,
     onEnded,
     onPurged,
   }) {
     this.#reactor = reactor;
-    this.#streamCapacity = streamCapacity;
+    this.#flows = new FlowControl(streamCapacity);
     this.#onEnded = onEnded;
     this.#onPurged = onPurged;
     this.#machineId = reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
-    this.#native = new native.JobHub(reactor.native, this.#machineId, {
-      streamCapacity,
-      logBytesMax,
-      retentionMs,
-      heartbeatMs,
-      stallMs,
-      retryMs,
-    });
+    const options = { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs };
+    this.#native = new native.JobHub(reactor.native, this.#machineId, options, store);
   }
 
   /**
@@ -133,21 +96,76 @@ export class JobHub {
    * @param {number} options.disconnectGraceMs
    * @param {number} options.maxWallMs
    * @param {number} [options.promptTokens] reported where the provider counts none
+   * @param {number} [options.retentionMs] from its ending to its purge; default: the hub's
+   * @param {number} [options.near] a job with which it is to share a thread, so that one may
+   *   `follow` the other; here all jobs do
+   * @param {import('./hub-types.js').JobKind} [options.kind] default `job`
+   * @param {import('./hub-types.js').Feed} [options.feed]
+   * @param {number} [options.record] its number in the store; default 0: it is not written there
    * @returns {number} its handle
    */
-  create({ jobId, onDisconnect, disconnectGraceMs, maxWallMs, promptTokens = 0 }) {
-    const handle = this.#nextJob++;
-    this.#flows.set(handle, new Flow(this.#streamCapacity));
-    this.#reactor.ref();
+  create({
+    jobId,
+    onDisconnect,
+    disconnectGraceMs,
+    maxWallMs,
+    promptTokens = 0,
+    retentionMs = -1,
+    kind = 'job',
+    feed,
+    record = 0,
+  }) {
+    const handle = this.#begin();
     this.#native.create(handle, {
       jobId,
       cancelOnDisconnect: onDisconnect === 'cancel',
       disconnectGraceMs,
       maxWallMs,
       promptTokens,
+      retentionMs,
+      kind,
+      record,
+      feeds: feed?.into ?? 0,
+      // Without its braces: the token joins them.
+      feedMembers: feed === undefined ? '' : JSON.stringify(feed.members).slice(1, -1),
     });
     this.#reactor.settle();
     return handle;
+  }
+
+  /** @returns {number} the handle of a new job, which has not ended */
+  #begin() {
+    const handle = this.#nextJob++;
+    this.#flows.add(handle);
+    this.#reactor.ref();
+    return handle;
+  }
+
+  /**
+   * A job of an earlier process. One without a `terminal` is open, and is to be finished.
+   * @param {import('./stores/job-rows.js').RestoredJob} job
+   * @returns {number} its handle
+   */
+  restore(job) {
+    const handle = this.#begin();
+    if (job.terminal !== undefined) this.#dropFlow(handle);
+    this.#native.restore(handle, job);
+    this.#reactor.settle();
+    return handle;
+  }
+
+  /** @param {number} handle of a job that is to be written to the store no more */
+  unrecord(handle) {
+    this.#native.unrecord(handle);
+    this.#reactor.settle();
+  }
+
+  /**
+   * Resolves when all that has happened is in the store, or the store has failed.
+   * @returns {Promise<unknown>}
+   */
+  flush() {
+    return this.#ask((request) => this.#native.flush(request));
   }
 
   /** @param {number} handle dispatched for the first time; later calls do nothing */
@@ -170,9 +188,8 @@ export class JobHub {
    * @returns {boolean} false: the window is closed, wait for `writable` before the next one
    */
   append(handle, text) {
-    const flow = this.#flows.get(handle);
-    if (flow === undefined) return false;
-    flow.appended += 1;
+    if (!this.#flows.has(handle)) return false;
+    const open = this.#flows.count(handle);
     this.#tokenTexts.push(text);
     // One crossing and one wake-up for the tokens of all jobs in this turn of the event loop.
     // Nothing overtakes them: every other command sends them first.
@@ -180,7 +197,37 @@ export class JobHub {
       if (this.#reactor.manual) this.#sendTokens();
       else setImmediate(() => this.#sendTokens());
     }
-    return flow.appended < flow.window;
+    return open;
+  }
+
+  /**
+   * Appends an event of a type of its own; it counts as a token and is dropped like one. The order
+   * of tokens and such events of one job is that of the calls.
+   * @param {number} handle
+   * @param {string} type one line
+   * @param {object} data what it says beside the job's id
+   * @returns {boolean} as `append`
+   */
+  appendEvent(handle, type, data) {
+    if (!this.#flows.has(handle)) return false;
+    const open = this.#flows.count(handle);
+    this.#sendTokens();
+    this.#native.appendTyped(handle, type, JSON.stringify(data));
+    this.#reactor.settle();
+    return open;
+  }
+
+  /**
+   * Begins the next attempt of a job that has ended and is not purged: it is open again, with a
+   * wall time that begins anew.
+   * @param {number} handle
+   */
+  reopen(handle) {
+    if (this.#flows.has(handle) || this.#closed) return;
+    this.#flows.add(handle);
+    this.#reactor.ref();
+    this.#native.reopen(handle);
+    this.#reactor.settle();
   }
 
   /**
@@ -188,12 +235,7 @@ export class JobHub {
    * @returns {Promise<void>} resolves when the window is open or the job has ended
    */
   writable(handle) {
-    const flow = this.#flows.get(handle);
-    if (flow === undefined || flow.appended < flow.window) return Promise.resolve();
-    flow.opened ??= new Promise((resolve) => {
-      flow.wake = resolve;
-    });
-    return flow.opened;
+    return this.#flows.room(handle);
   }
 
   /**
@@ -211,8 +253,21 @@ export class JobHub {
    */
   finish(handle, terminal) {
     this.#sendTokens();
-    this.#native.finish(handle, terminal);
+    const details = JSON.stringify(terminal.details ?? {});
+    this.#native.finish(handle, { ...terminal, details });
     this.#reactor.settle();
+  }
+
+  /**
+   * Feeds a new job from another one's log: all of the other's current attempt, then what comes,
+   * its ending included. The follower has no producer; its own ending ends nothing but itself.
+   * @param {number} handle the follower, made `near` the leader
+   * @param {number} leader running or ended
+   * @returns {Promise<boolean | null>} false when the leader is gone or is no longer whole; null
+   *   when the hub was closed before
+   */
+  follow(handle, leader) {
+    return this.#ask((request) => this.#native.follow(handle, leader, request));
   }
 
   /** @param {number} handle forgotten at once, its readers cut */
@@ -251,6 +306,14 @@ export class JobHub {
    * @returns {Promise<JobState | null>} null for an unknown or purged job
    */
   snapshot(handle, { text = true } = {}) {
+    return this.#ask((request) => this.#native.state(handle, text, request));
+  }
+
+  /**
+   * @param {(request: number) => void} send a command that is answered by a reply
+   * @returns {Promise<any>} the reply; null when there is none
+   */
+  #ask(send) {
     return new Promise((resolve) => {
       if (this.#closed) {
         resolve(null);
@@ -260,7 +323,7 @@ export class JobHub {
       this.#replies.set(request, resolve);
       this.#reactor.ref();
       this.#sendTokens();
-      this.#native.state(handle, text, request);
+      send(request);
       this.#reactor.settle();
     });
   }
@@ -298,7 +361,7 @@ export class JobHub {
       this.#dropSink(id);
       sink.onEnd('closed');
     }
-    for (const handle of [...this.#flows.keys()]) this.#dropFlow(handle);
+    for (const handle of this.#flows.handles()) this.#dropFlow(handle);
     for (const resolve of this.#replies.values()) {
       this.#reactor.unref();
       resolve(null);
@@ -322,8 +385,18 @@ export class JobHub {
   /** What channels call back; one set for all. */
   #channelCalls = {
     acknowledge: (/** @type {number} */ channel) => this.#acknowledge(channel),
-    adopt: (/** @type {number} */ channel, /** @type {number} */ fd) =>
-      this.#sinks.has(channel) && this.#native.adopt(channel, fd),
+    adopt: (
+      /** @type {number} */ channel,
+      /** @type {number} */ fd,
+      /** @type {import('./hub-channel.js').Sink | undefined} */ heir,
+    ) => {
+      if (!this.#sinks.has(channel) || !this.#native.adopt(channel, fd, heir !== undefined)) {
+        return false;
+      }
+      if (heir !== undefined) this.#sinks.set(channel, heir);
+      return true;
+    },
+    reclaim: (/** @type {number} */ channel) => this.#native.reclaim(channel),
     detach: (/** @type {number} */ channel) => {
       if (!this.#dropSink(channel)) return;
       this.#native.detach(channel);
@@ -353,11 +426,7 @@ export class JobHub {
 
   /** @param {number} handle */
   #dropFlow(handle) {
-    const flow = this.#flows.get(handle);
-    if (flow === undefined) return;
-    this.#flows.delete(handle);
-    this.#reactor.unref();
-    flow.wake?.();
+    if (this.#flows.drop(handle)) this.#reactor.unref();
   }
 
   /**
@@ -368,7 +437,7 @@ export class JobHub {
   #onEvent(kind, a, b) {
     switch (kind) {
       case EventKind.JOB_WINDOW:
-        this.#onWindow(a, b);
+        this.#flows.move(a, b);
         break;
       case EventKind.JOB_ENDED:
         this.#dropFlow(a);
@@ -414,21 +483,6 @@ export class JobHub {
     if (!this.#relays.delete(id)) return;
     this.#reactor.unref();
     resolve?.(outcome);
-  }
-
-  /**
-   * @param {number} handle
-   * @param {number} window
-   */
-  #onWindow(handle, window) {
-    const flow = this.#flows.get(handle);
-    if (flow === undefined) return;
-    flow.window = window;
-    if (flow.appended >= window || flow.wake === undefined) return;
-    const wake = flow.wake;
-    flow.wake = undefined;
-    flow.opened = undefined;
-    wake();
   }
 
   /**

@@ -174,10 +174,11 @@ class Run {
       this.#stop();
       return;
     }
+    this.record.failure = error;
     this.#end({ type: 'error', error: wireError(error) });
   }
 
-  /** @param {import('./job-hub.js').TerminalInput} terminal */
+  /** @param {import('./hub-types.js').TerminalInput} terminal */
   #end(terminal) {
     this.record.settled = true;
     this.#hub.finish(this.record.handle, terminal);

@@ -14,6 +14,27 @@ export const jobStatuses = Object.freeze(
   /** @type {JobStatus[]} */ (['queued', 'running', 'completed', 'failed', 'cancelled']),
 );
 
+/**
+ * What makes a job a part of a larger work: nobody else finds it, and whoever runs the work sees to
+ * its retries, its end and its purge.
+ * @typedef {object} Part
+ * @property {import('./hub-types.js').Feed} feed
+ * @property {(state: any) => void} onEnded
+ */
+
+/**
+ * What a table keeps: a job, or a work.
+ * @typedef {object} Kept
+ * @property {string} id
+ * @property {string} principal
+ * @property {number} handle
+ * @property {JobStatus} status
+ * @property {any} final
+ * @property {boolean} ended
+ * @property {any} request
+ * @property {Part} [part]
+ */
+
 /** One job as the main thread sees it. */
 export class JobRecord {
   /**
@@ -44,10 +65,53 @@ export class JobRecord {
     this.status = 'queued';
     /** @type {any} the hub's last word on the job, without its text; set when it has ended */
     this.final = undefined;
+    /** Why its provider failed, when it did. @type {unknown} */
+    this.failure = undefined;
+    /** The larger work that it belongs to, if any. @type {Part | undefined} */
+    this.part = undefined;
     /** Whether the provider itself has come to an end: nothing is left to abort. */
     this.settled = false;
+    /**
+     * Where its answer comes from when it may be shared: a cached one, one of its own, or one that
+     * another job started.
+     * @type {import('./answer-cache.js').CacheResult | undefined}
+     */
+    this.cache = undefined;
+    /** @type {import('./shared-answer.js').SharedAnswer | undefined} that answer */
+    this.answer = undefined;
+    /** @type {Promise<boolean | null> | undefined} whether it is fed by that answer */
+    this.following = undefined;
+    /**
+     * What it has reserved of the limits that it counts against; undefined: none.
+     * @type {import('./reservations.js').Reservation | undefined}
+     */
+    this.reservation = undefined;
+    /**
+     * The idempotency key of its submission, by the names that it is kept under.
+     * @type {import('./idempotency.js').UsedKey & {answer: () => object} | undefined}
+     */
+    this.usedKey = undefined;
+    /** Settles when it is in the data file, where there is one. @type {Promise<void> | undefined} */
+    this.written = undefined;
     /** Aborted when the job ends for any other reason: the queues and the provider let go. */
     this.abort = new AbortController();
+  }
+
+  /** It is dispatched, for the first time or once more. */
+  beginAttempt() {
+    this.attempts += 1;
+    this.status = 'running';
+  }
+
+  /**
+   * It has ended: it costs what it used. What was never dispatched used nothing, and the tokens of a
+   * shared answer are the answer's.
+   */
+  settleReservation() {
+    const { prompt_tokens: prompt = 0, completion_tokens: completion = 0 } =
+      this.final?.usage ?? {};
+    const used = this.attempts === 0 || this.answer !== undefined ? 0 : prompt + completion;
+    this.reservation?.settle(used);
   }
 
   /** Whether the job has its terminal event. */
@@ -56,13 +120,16 @@ export class JobRecord {
   }
 }
 
-/** See the head of this file. */
+/**
+ * See the head of this file.
+ * @template {Kept} [T=JobRecord]
+ */
 export class JobTable {
-  /** @type {Map<string, JobRecord>} in the order of creation */
+  /** @type {Map<string, T>} in the order of creation */
   #byId = new Map();
-  /** @type {Map<number, JobRecord>} */
+  /** @type {Map<number, T>} */
   #byHandle = new Map();
-  /** @type {Set<JobRecord>} in the order of their endings */
+  /** @type {Set<T>} in the order of their endings */
   #finished = new Set();
   #maxRetainedJobs;
   #onEvict;
@@ -70,7 +137,7 @@ export class JobTable {
   /**
    * @param {object} options
    * @param {number} options.maxRetainedJobs
-   * @param {(record: JobRecord) => void} options.onEvict called for each job that the bound drops
+   * @param {(record: T) => void} options.onEvict called for each job that the bound drops
    */
   constructor({ maxRetainedJobs, onEvict }) {
     this.#maxRetainedJobs = maxRetainedJobs;
@@ -82,7 +149,7 @@ export class JobTable {
     return this.#byId.size;
   }
 
-  /** @param {JobRecord} record with its handle set */
+  /** @param {T} record with its handle set */
   add(record) {
     this.#byId.set(record.id, record);
     this.#byHandle.set(record.handle, record);
@@ -91,16 +158,16 @@ export class JobTable {
   /**
    * @param {string} id
    * @param {string} principal
-   * @returns {JobRecord | undefined} undefined for somebody else's job too
+   * @returns {T | undefined} undefined for somebody else's job and for a part of a work, too
    */
   get(id, principal) {
     const record = this.#byId.get(id);
-    return record?.principal === principal ? record : undefined;
+    return record?.principal === principal && record.part === undefined ? record : undefined;
   }
 
   /**
    * @param {number} handle
-   * @returns {JobRecord | undefined}
+   * @returns {T | undefined}
    */
   byHandle(handle) {
     return this.#byHandle.get(handle);
@@ -108,7 +175,7 @@ export class JobTable {
 
   /**
    * Records a job's ending, and drops the oldest finished ones beyond the bound.
-   * @param {JobRecord} record
+   * @param {T} record
    * @param {any} state the hub's snapshot, without text
    */
   finish(record, state) {
@@ -124,14 +191,20 @@ export class JobTable {
     }
   }
 
-  /** @param {JobRecord} record */
+  /** @param {T} record that has ended and goes on */
+  revive(record) {
+    record.final = undefined;
+    this.#finished.delete(record);
+  }
+
+  /** @param {T} record */
   delete(record) {
     this.#byId.delete(record.id);
     this.#byHandle.delete(record.handle);
     this.#finished.delete(record);
   }
 
-  /** @returns {JobRecord[]} those without a terminal event */
+  /** @returns {T[]} those without a terminal event */
   active() {
     return [...this.#byId.values()].filter((record) => !record.ended);
   }
@@ -143,7 +216,7 @@ export class JobTable {
    * @param {number} query.limit
    * @param {JobStatus} [query.status]
    * @param {string} [query.after] id of the last job of the page before
-   * @returns {{page: JobRecord[], hasMore: boolean} | undefined} undefined: `after` is unknown
+   * @returns {{page: T[], hasMore: boolean} | undefined} undefined: `after` is unknown
    */
   list({ principal, limit, status, after }) {
     const newestFirst = [...this.#byId.values()].reverse();
@@ -155,7 +228,7 @@ export class JobTable {
     const page = [];
     for (let i = start; i < newestFirst.length; i += 1) {
       const record = newestFirst[i];
-      if (record.principal !== principal) continue;
+      if (record.principal !== principal || record.part !== undefined) continue;
       if (status !== undefined && record.status !== status) continue;
       if (page.length === limit) return { page, hasMore: true };
       page.push(record);

@@ -1,6 +1,7 @@
 /**
  * A job as the JavaScript API shows it: what the main thread knows of it and what the hub knows.
  */
+import { badRequest } from './http-errors.js';
 
 /**
  * @typedef {object} Job
@@ -14,8 +15,34 @@
  * @property {object} metrics as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of a failed job
  * @property {string} [reason] why it completed or was cancelled
+ * @property {import('./answer-cache.js').CacheResult} [cache] where its answer came from, when it
+ *   may be shared
  * @property {Record<string, unknown>} [metadata] as submitted
  */
+
+/**
+ * A page of jobs, newest first, without their texts.
+ * @param {import('./job-hub.js').JobHub} hub
+ * @param {import('./job-table.js').JobTable} jobs
+ * @param {Parameters<import('./job-table.js').JobTable['list']>[0]} query checked
+ * @returns {Promise<{data: Job[], hasMore: boolean}>}
+ * @throws {import('./http-errors.js').HttpError} 400 when `after` is unknown
+ */
+export async function describeJobs(hub, jobs, query) {
+  const found = jobs.list(query);
+  if (found === undefined) {
+    throw badRequest('invalid_value', 'after', 'after must be the id of a job that is kept.');
+  }
+  const described = await Promise.all(
+    found.page.map((record) => describeJob(hub, record, { text: false })),
+  );
+  // A job may have moved on since the page was chosen.
+  const { status } = query;
+  const data = described.filter(
+    (job) => job !== undefined && (status === undefined || job.status === status),
+  );
+  return { data: /** @type {Job[]} */ (data), hasMore: found.hasMore };
+}
 
 /**
  * @param {import('./job-hub.js').JobHub} hub
@@ -38,6 +65,7 @@ export async function describeJob(hub, record, { text }) {
     metrics: state.metrics,
     ...(state.error && { error: state.error }),
     ...(state.reason && { reason: state.reason }),
+    ...(record.cache && { cache: record.cache }),
     ...(record.metadata && { metadata: record.metadata }),
   };
 }

@@ -8,6 +8,7 @@ import pino from 'pino';
 /**
  * What Sluice needs of a logger; a pino instance is one.
  * @typedef {object} Logger
+ * @property {(fields: object, message?: string) => void} [debug]
  * @property {(fields: object, message?: string) => void} info
  * @property {(fields: object, message?: string) => void} warn
  * @property {(fields: object, message?: string) => void} error
@@ -16,7 +17,7 @@ import pino from 'pino';
 const silent = Object.freeze({ info() {}, warn() {}, error() {} });
 
 /**
- * @param {unknown} option `undefined`: pino on stderr; `false`: silent; else a logger
+ * @param {unknown} [option] `undefined`: pino on stderr; `false`: silent; else a logger
  * @returns {Logger}
  */
 export function createLogger(option) {

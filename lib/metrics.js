@@ -7,12 +7,15 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 const kLatencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const kDurationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
+const kRefusals = ['overloaded', 'draining', 'rate_limit_exceeded', 'request_exceeds_limit'];
+
 /** See the head of this file. */
 export class GatewayMetrics {
   /**
    * @param {object} options
    * @param {boolean} options.processDefaults
-   * @param {() => {queued: number, inFlightBatches: number}} options.stats asked at each scrape
+   * @param {() => {queued: number, inFlightBatches: number,
+   *   cached: {entries: number, bytes: number}, leases: number}} options.stats asked at each scrape
    */
   constructor({ processDefaults, stats }) {
     const registry = new Registry();
@@ -31,10 +34,30 @@ export class GatewayMetrics {
       labelNames: ['code'],
       registers,
     });
-    for (const code of ['overloaded', 'draining']) this.rejected.inc({ code }, 0);
+    for (const code of kRefusals) this.rejected.inc({ code }, 0);
+    this.rateLimited = new Counter({
+      name: 'sluice_rate_limited_total',
+      help: 'Refusals by what refused: one that several limits refused counts for each.',
+      labelNames: ['scope', 'limit'],
+      registers,
+    });
+    new Gauge({
+      name: 'sluice_quota_leases',
+      help: 'Reservations of jobs and shared answers that have not ended.',
+      registers,
+      collect() {
+        this.set(stats().leases);
+      },
+    });
     this.retries = new Counter({
       name: 'sluice_job_retries_total',
       help: 'Attempts beyond the first.',
+      registers,
+    });
+    this.works = new Counter({
+      name: 'sluice_works_total',
+      help: 'Attempts of workflows and crawls that have ended, by kind and terminal status.',
+      labelNames: ['kind', 'status'],
       registers,
     });
     this.tokens = new Counter({
@@ -60,11 +83,36 @@ export class GatewayMetrics {
       buckets: kDurationBuckets,
       registers,
     });
+    this.cacheLookups = new Counter({
+      name: 'sluice_cache_lookups_total',
+      help: 'Jobs whose answer may be shared, by where it came from.',
+      labelNames: ['result'],
+      registers,
+    });
+    for (const result of ['hit', 'join', 'miss']) this.cacheLookups.inc({ result }, 0);
+    new Gauge({
+      name: 'sluice_cache_entries',
+      help: 'Finished answers kept.',
+      registers,
+      collect() {
+        this.set(stats().cached.entries);
+      },
+    });
+    new Gauge({
+      name: 'sluice_cache_bytes',
+      help: 'What they hold.',
+      registers,
+      collect() {
+        this.set(stats().cached.bytes);
+      },
+    });
     this.openStreams = new Gauge({
       name: 'sluice_open_streams',
       help: 'Event streams open over HTTP.',
       registers,
     });
+    /** Counts the end of one of them; one function for all. */
+    this.onStreamClosed = () => this.openStreams.dec();
     new Gauge({
       name: 'sluice_in_flight_batches',
       help: 'Batches in the provider.',

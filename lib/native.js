@@ -39,7 +39,7 @@ function load() {
     'ERR_ADDON_NOT_FOUND',
     `Sluice has no native addon for ${target} (Node ${process.version}). Tried: ${tried.join(', ')}.${reason}` +
       ' To build it, run "npm install" in a clone of the repository' +
-      ' (needs a C++20 compiler, cmake, uv.h, RapidJSON and curl.h).',
+      ' (needs a C++20 compiler, cmake, uv.h, RapidJSON, curl.h and libsqlite3.a).',
     { cause },
   );
 }

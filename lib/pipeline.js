@@ -14,8 +14,15 @@ import { SluiceError, abortReason, typeError } from './errors.js';
 import { EventKind, manualReactor, sharedReactor } from './reactor.js';
 import { ResultQueue } from './result-queue.js';
 import { RetryPolicy } from './retry-policy.js';
-import { kDiscardResults, kSchedule } from './symbols.js';
-import { checkFunction, checkInteger, checkMs, checkOptions, checkSignal } from './validate.js';
+import { kDiscardResults } from './symbols.js';
+import {
+  checkClock,
+  checkFunction,
+  checkInteger,
+  checkMs,
+  checkOptions,
+  checkSignal,
+} from './validate.js';
 
 /**
  * @typedef {object} PipelineOptions
@@ -122,7 +129,7 @@ export class Pipeline {
   /** @param {PipelineOptions} options */
   constructor(options) {
     const given = checkOptions('options', options);
-    const { clock } = given;
+    const clock = checkClock('clock', given.clock);
     /** @type {PipelineOptions['process']} */
     this.#process = checkFunction('process', given.process);
     this.#retry = new RetryPolicy(given.retry);
@@ -140,9 +147,6 @@ export class Pipeline {
         fallback: 10,
       }),
     };
-    if (clock !== undefined && typeof clock?.[kSchedule] !== 'function') {
-      throw typeError('clock takes a ManualClock');
-    }
     this.#reactor = clock === undefined ? sharedReactor() : manualReactor(clock);
     this.#machine = this.#reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
     this.#native = new native.Pipeline(this.#reactor.native, this.#machine, limits);
@@ -306,9 +310,10 @@ export class Pipeline {
 
   /** @param {Entry[]} entries */
   async #callProcess(entries) {
-    const controller = new AbortController();
+    /** @type {AbortController | undefined} */
+    let controller;
     const onAbortRunning = () => {
-      if (entries.every((entry) => entry.signal?.aborted)) controller.abort();
+      if (entries.every((entry) => entry.signal?.aborted)) controller?.abort();
     };
     for (const entry of entries) entry.onAbortRunning = onAbortRunning;
     this.#running += entries.length;
@@ -318,7 +323,13 @@ export class Pipeline {
       process: this.#process,
       requests: entries.map((entry) => entry.request),
       ids: entries.map((entry) => entry.id),
-      signal: controller.signal,
+      signal: () => {
+        if (controller === undefined) {
+          controller = new AbortController();
+          onAbortRunning();
+        }
+        return controller.signal;
+      },
       settle: (index, outcome) => {
         const entry = entries[index];
         this.#running -= 1;

@@ -23,6 +23,13 @@ export const EventKind = Object.freeze({
   CHANNEL_END: 16,
   RELAY_END: 17,
   REPLY: 20,
+  STORE_WRITTEN: 21,
+  GRAPH_STARTED: 30,
+  GRAPH_RETRYING: 31,
+  GRAPH_COMPLETED: 32,
+  GRAPH_FAILED: 33,
+  GRAPH_SKIPPED: 34,
+  GRAPH_ENDED: 35,
 });
 
 /** Values to an event in the flat array: kind, target, a, b. */

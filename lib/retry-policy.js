@@ -1,6 +1,7 @@
 /**
  * When a failed request is tried again, and after how long: full-jitter exponential backoff.
  */
+import native from './native.js';
 import { SluiceError } from './errors.js';
 import { checkFunction, checkInteger, checkMs, checkOptions } from './validate.js';
 
@@ -22,10 +23,16 @@ function retryableByDefault(error) {
   return !(error instanceof SluiceError);
 }
 
+/**
+ * @param {any} error
+ * @returns {number} how long it asks to wait before another attempt; 0 when it does not
+ */
+export function retryAfterMs(error) {
+  const asked = error?.retryAfterMs;
+  return Number.isFinite(asked) ? asked : 0;
+}
+
 export class RetryPolicy {
-  #attempts;
-  #baseMs;
-  #capMs;
   #isRetryable;
   #onRetry;
   #random;
@@ -33,9 +40,9 @@ export class RetryPolicy {
   /** @param {RetryOptions} [options] */
   constructor(options) {
     const given = checkOptions('retry', options);
-    this.#attempts = checkInteger('retry.attempts', given.attempts, { fallback: 1 });
-    this.#baseMs = checkMs('retry.baseMs', given.baseMs, { fallback: 500 });
-    this.#capMs = checkMs('retry.capMs', given.capMs, { fallback: 30000 });
+    this.attempts = checkInteger('retry.attempts', given.attempts, { fallback: 1 });
+    this.baseMs = checkMs('retry.baseMs', given.baseMs, { fallback: 500 });
+    this.capMs = checkMs('retry.capMs', given.capMs, { fallback: 30000 });
     this.#isRetryable = checkFunction('retry.isRetryable', given.isRetryable ?? retryableByDefault);
     this.#onRetry = checkFunction('retry.onRetry', given.onRetry ?? (() => {}));
     this.#random = checkFunction('retry.random', given.random ?? Math.random);
@@ -47,7 +54,20 @@ export class RetryPolicy {
    * @returns {boolean}
    */
   allows(attempt, error) {
-    return attempt < this.#attempts && Boolean(this.#isRetryable(error));
+    return attempt < this.attempts && this.isRetryable(error);
+  }
+
+  /**
+   * @param {unknown} error
+   * @returns {boolean} whether another attempt may help, however many there were
+   */
+  isRetryable(error) {
+    return Boolean(this.#isRetryable(error));
+  }
+
+  /** @returns {number} uniform in [0, 1) */
+  random() {
+    return this.#random();
   }
 
   /**
@@ -58,13 +78,8 @@ export class RetryPolicy {
    * @returns {number} milliseconds
    */
   delayMs(attempt, errors) {
-    const ceilingMs = Math.min(this.#capMs, this.#baseMs * 2 ** (attempt - 1));
-    let delayMs = this.#random() * ceilingMs;
-    for (const error of errors) {
-      const retryAfterMs = error?.retryAfterMs;
-      if (Number.isFinite(retryAfterMs)) delayMs = Math.max(delayMs, retryAfterMs);
-    }
-    return delayMs;
+    const jitterMs = native.fullJitterMs(this.baseMs, this.capMs, attempt - 1, this.random());
+    return Math.max(jitterMs, ...errors.map(retryAfterMs));
   }
 
   /**

@@ -3,15 +3,21 @@
  * that it can be mounted at the root of somebody else's app.
  */
 import { Router } from 'express';
-import { authentication } from './auth.js';
+import { administration, authentication } from './auth.js';
 import { errorMiddleware, methodNotAllowed } from './http-errors.js';
+import { cors } from './cors.js';
 import { eventsRoute } from './routes/events.js';
 import { health, metrics, readiness } from './routes/health.js';
+import { crawlRoutes } from './routes/crawls.js';
 import { jobRoutes } from './routes/jobs.js';
 import { listModels } from './routes/models.js';
+import { logAccess, logRoutes } from './routes/logs.js';
 import { kInternals } from './symbols.js';
+import { kvRoutes } from './routes/kv.js';
 import { requestId } from './request-id.js';
 import { streamRoute } from './routes/stream.js';
+import { streamUrlRoutes } from './routes/stream-url.js';
+import { workflowRoutes } from './routes/workflows.js';
 
 const kGet = 'GET, HEAD';
 
@@ -20,14 +26,20 @@ const kGet = 'GET, HEAD';
  * @returns {import('express').Router}
  */
 export function createRouter(gateway) {
-  const { log, options, checkOpen } = gateway[kInternals];
+  const { access, log, options, streamUrls, checkOpen } = gateway[kInternals];
   const router = Router({ caseSensitive: true });
   const jobs = jobRoutes(gateway);
+  const streamUrl = streamUrlRoutes(gateway);
+  const workflows = workflowRoutes(gateway);
+  const crawls = crawlRoutes(gateway);
+  const logs = logRoutes(gateway);
+  const kv = kvRoutes(gateway);
 
-  // Answers are about a moment: nobody may keep them.
+  // Answers are about a moment: nobody may keep them. Addresses of streams hold tokens: no link
+  // may hand them on.
   /** @type {import('express').RequestHandler} */
   const unstored = (_req, res, next) => {
-    res.set('Cache-Control', 'no-store');
+    res.set({ 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' });
     next();
   };
   // An app of somebody else's may outlive the gateway.
@@ -36,9 +48,12 @@ export function createRouter(gateway) {
     checkOpen();
     next();
   };
-  const authenticated = [open, authentication(options.authenticate)];
+  const authenticate = authentication(access, options.authenticate);
+  const authenticated = [open, authenticate];
+  const streaming = [open, authentication(access, options.authenticate, streamUrls)];
+  const crossOrigin = cors(() => access.corsOrigins);
   /** @param {string} path */
-  const route = (path) => router.route(path).all(requestId, unstored);
+  const route = (path) => router.route(path).all(requestId, crossOrigin, unstored);
 
   route('/v1/jobs')
     .get(authenticated, jobs.list)
@@ -46,18 +61,59 @@ export function createRouter(gateway) {
     .all(methodNotAllowed('GET, HEAD, POST'));
   route('/v1/jobs/:id').get(authenticated, jobs.read).all(methodNotAllowed(kGet));
   route('/v1/jobs/:id/cancel').post(authenticated, jobs.cancel).all(methodNotAllowed('POST'));
+  route('/v1/jobs/:id/stream_url').post(authenticated, streamUrl.one).all(methodNotAllowed('POST'));
+  route('/v1/stream_url')
+    .post(authenticated, ...streamUrl.many)
+    .all(methodNotAllowed('POST'));
+  route('/v1/workflows')
+    .get(authenticated, workflows.list)
+    .post(authenticated, ...workflows.create)
+    .all(methodNotAllowed('GET, HEAD, POST'));
+  route('/v1/workflows/:id').get(authenticated, workflows.read).all(methodNotAllowed(kGet));
+  for (const action of /** @type {const} */ (['cancel', 'retry', 'stream_url'])) {
+    route(`/v1/workflows/:id/${action}`)
+      .post(authenticated, workflows[action])
+      .all(methodNotAllowed('POST'));
+  }
+  route('/v1/crawls')
+    .get(authenticated, crawls.list)
+    .post(authenticated, ...crawls.create)
+    .all(methodNotAllowed('GET, HEAD, POST'));
+  route('/v1/crawls/:id').get(authenticated, crawls.read).all(methodNotAllowed(kGet));
+  for (const action of /** @type {const} */ (['cancel', 'stream_url'])) {
+    route(`/v1/crawls/:id/${action}`)
+      .post(authenticated, crawls[action])
+      .all(methodNotAllowed('POST'));
+  }
+  route('/v1/kv').get(authenticated, kv.list).all(methodNotAllowed(kGet));
+  // Of the methods that a key takes, POST is none: so `txn` may be a key, too.
+  route('/v1/kv/txn').post(authenticated, ...kv.txn);
+  route('/v1/kv/*key')
+    .get(authenticated, kv.read)
+    .put(authenticated, ...kv.write)
+    .delete(authenticated, kv.remove)
+    .all(methodNotAllowed('GET, HEAD, PUT, DELETE'));
   route('/v1/stream')
     .head(methodNotAllowed('GET'))
-    .get(authenticated, streamRoute(gateway))
+    .get(streaming, streamRoute(gateway))
     .all(methodNotAllowed('GET'));
   route('/v1/events')
     .head(methodNotAllowed('GET'))
-    .get(authenticated, eventsRoute(gateway))
+    .get(streaming, eventsRoute(gateway))
+    .all(methodNotAllowed('GET'));
+  const administrated = [...authenticated, logAccess(gateway)];
+  route('/v1/logs').post(administrated, logs.send).all(methodNotAllowed('POST'));
+  route('/v1/logs/top-errors').get(administrated, logs.topErrors).all(methodNotAllowed(kGet));
+  route('/v1/logs/errors')
+    .head(methodNotAllowed('GET'))
+    .get(administrated, logs.errors)
     .all(methodNotAllowed('GET'));
   route('/v1/models').get(authenticated, listModels(gateway)).all(methodNotAllowed(kGet));
   route('/healthz').get(health).all(methodNotAllowed(kGet));
   route('/readyz').get(readiness(gateway)).all(methodNotAllowed(kGet));
-  route('/metrics').get(metrics(gateway)).all(methodNotAllowed(kGet));
+  route('/metrics')
+    .get(administration(access, authenticate), metrics(gateway))
+    .all(methodNotAllowed(kGet));
   router.use(errorMiddleware(log));
   return router;
 }

@@ -4,6 +4,7 @@
  */
 import { Ajv } from 'ajv';
 import { badRequest } from './http-errors.js';
+import { dotted, problemOf } from './schema-problem.js';
 import { jobStatuses } from './job-table.js';
 
 /**
@@ -18,15 +19,20 @@ import { jobStatuses } from './job-table.js';
  * @property {'cancel' | 'continue'} [on_disconnect] default `cancel`
  * @property {number} [disconnect_grace_ms] default 30000
  * @property {number} [max_wall_ms] default 300000
+ * @property {{mode?: 'off' | 'on' | 'refresh', ttl_s?: number}} [cache] of answers to the same
+ *   question: `off` neither reads nor stores, `on` does so at temperatures other than 0 too,
+ *   `refresh` stores a new one; `ttl_s`: how long the answer to this job may be kept
  */
 
 const kSpanMsMax = 2 ** 31 - 1;
+/** A year. */
+const kCacheTtlSMax = 365 * 24 * 3600;
 const kMetadataBytesMax = 16 * 1024;
 const kDepthMax = 32;
 
-const nonEmptyString = { type: 'string', minLength: 1 };
+export const nonEmptyString = { type: 'string', minLength: 1 };
 
-const jobSchema = {
+export const jobSchema = {
   type: 'object',
   additionalProperties: false,
   properties: {
@@ -58,64 +64,50 @@ const jobSchema = {
     on_disconnect: { enum: ['cancel', 'continue'], type: 'string' },
     disconnect_grace_ms: { type: 'integer', minimum: 0, maximum: kSpanMsMax },
     max_wall_ms: { type: 'integer', minimum: 1, maximum: kSpanMsMax },
+    cache: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        mode: { enum: ['off', 'on', 'refresh'], type: 'string' },
+        ttl_s: { type: 'number', minimum: 0, maximum: kCacheTtlSMax },
+      },
+    },
   },
 };
 
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false }).compile(jobSchema);
+/** Jobs that one address, or one connection, may be for. */
+export const kJobsPerStreamMax = 64;
 
-/**
- * `/messages/0/role` as `messages[0].role`.
- * @param {string} pointer
- */
-function paramOf(pointer) {
-  return pointer
-    .slice(1)
-    .split('/')
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    .reduce((path, part) => (/^\d+$/.test(part) ? `${path}[${part}]` : `${path}.${part}`));
-}
+const streamUrlSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['job_ids'],
+  properties: {
+    job_ids: { type: 'array', minItems: 1, maxItems: kJobsPerStreamMax, items: nonEmptyString },
+  },
+};
+
+const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false });
+const validate = ajv.compile(jobSchema);
+const validateStreamUrl = ajv.compile(streamUrlSchema);
+
+/** @type {Record<import('./schema-problem.js').SchemaProblem['kind'], string>} */
+const codeOfKind = {
+  type: 'invalid_type',
+  missing: 'missing_field',
+  unknown: 'unknown_field',
+  value: 'invalid_value',
+};
 
 /**
  * @param {import('ajv').ErrorObject} error
  * @returns {import('./http-errors.js').HttpError}
  */
-function refusal({ keyword, instancePath, params }) {
-  const param = instancePath === '' ? null : paramOf(instancePath);
-  const at = param ?? 'the body';
-  const child = (/** @type {string} */ name) => (param === null ? name : `${param}.${name}`);
-  switch (keyword) {
-    case 'type': {
-      const types = [params.type].flat();
-      const article = /^[aeiou]/.test(types[0]) ? 'an' : 'a';
-      return badRequest('invalid_type', param, `${at} must be ${article} ${types.join(' or ')}.`);
-    }
-    case 'required': {
-      const name = child(params.missingProperty);
-      return badRequest('missing_field', name, `${name} is required.`);
-    }
-    case 'additionalProperties': {
-      // The name is the client's own; cut, lest an answer grow with it.
-      const name = child(String(params.additionalProperty).slice(0, 100));
-      return badRequest('unknown_field', name, `${name} is not a field of this request.`);
-    }
-    case 'enum':
-      return badRequest(
-        'invalid_value',
-        param,
-        `${at} must be one of ${params.allowedValues.join(', ')}.`,
-      );
-    case 'minLength':
-    case 'minItems':
-      return badRequest('invalid_value', param, `${at} must not be empty.`);
-    case 'maxLength':
-      return badRequest('invalid_value', param, `${at} has at most ${params.limit} characters.`);
-    case 'maxItems':
-      return badRequest('invalid_value', param, `${at} has at most ${params.limit} items.`);
-    case 'minimum':
-      return badRequest('invalid_value', param, `${at} must be at least ${params.limit}.`);
-    default:
-      return badRequest('invalid_value', param, `${at} must be at most ${params.limit}.`);
-  }
+export function schemaRefusal(error) {
+  const { path, kind, says } = problemOf(error);
+  const param = path.length === 0 ? null : dotted(path);
+  const what = kind === 'unknown' ? 'is not a field of this request' : says;
+  return badRequest(codeOfKind[kind], param, `${param ?? 'the body'} ${what}.`);
 }
 
 /**
@@ -123,7 +115,7 @@ function refusal({ keyword, instancePath, params }) {
  * nesting deep enough to exhaust a recursive reader's stack. Walks without recursion itself.
  * @param {object} body
  */
-function checkContents(body) {
+export function checkContents(body) {
   /** @type {{value: unknown, path: string, depth: number}[]} */
   const open = [{ value: body, path: '', depth: 0 }];
   for (let item = open.pop(); item !== undefined; item = open.pop()) {
@@ -152,7 +144,7 @@ function checkContents(body) {
  * @throws {import('./http-errors.js').HttpError} 400, naming the field in `param`
  */
 export function checkJobRequest(body) {
-  if (!validate(body)) throw refusal(/** @type {any} */ (validate.errors)[0]);
+  if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
   const request = /** @type {JobRequest} */ (body);
   checkContents(request);
   if (request.prompt === undefined && request.messages === undefined) {
@@ -168,6 +160,18 @@ export function checkJobRequest(body) {
     throw badRequest('invalid_value', 'metadata', 'metadata has at most 16 KiB as JSON.');
   }
   return request;
+}
+
+/**
+ * @param {unknown} body of `POST /v1/stream_url`
+ * @returns {string[]} distinct job ids
+ * @throws {import('./http-errors.js').HttpError} 400
+ */
+export function checkStreamUrlRequest(body) {
+  if (!validateStreamUrl(body)) {
+    throw schemaRefusal(/** @type {any} */ (validateStreamUrl.errors)[0]);
+  }
+  return [...new Set(/** @type {{job_ids: string[]}} */ (body).job_ids)];
 }
 
 /**

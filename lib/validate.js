@@ -3,6 +3,7 @@
  * (right kind, wrong value) that names the option and says what it takes.
  */
 import { rangeError, typeError } from './errors.js';
+import { kSchedule } from './symbols.js';
 
 /** @param {unknown} value */
 function show(value) {
@@ -56,12 +57,71 @@ export function checkMs(
 }
 
 /**
+ * A number of something, fractions allowed, within [min, max].
+ * @param {string} name
+ * @param {unknown} value
+ * @param {{min: number, max: number, unit: string}} range
+ * @returns {number}
+ */
+export function checkNumber(name, value, { min, max, unit }) {
+  const takes = `${name} takes ${unit} from ${min} to ${max}`;
+  if (typeof value !== 'number') throw typeError(`${takes}, not ${show(value)}`);
+  if (!(value >= min && value <= max)) throw rangeError(`${takes}, not ${show(value)}`);
+  return value;
+}
+
+/**
+ * A BigInt within [min, max].
+ * @param {string} name
+ * @param {unknown} value
+ * @param {{min: bigint, max: bigint}} range
+ * @returns {bigint}
+ */
+export function checkBigInt(name, value, { min, max }) {
+  const takes = `${name} takes a BigInt from ${min}n to ${max}n`;
+  if (typeof value !== 'bigint') throw typeError(`${takes}, not ${show(value)}`);
+  if (value < min || value > max) throw rangeError(`${takes}, not ${value}n`);
+  return value;
+}
+
+/**
  * @param {string} name
  * @param {unknown} value
  * @returns {string}
  */
 export function checkString(name, value) {
   if (typeof value !== 'string') throw typeError(`${name} takes a string, not ${show(value)}`);
+  return value;
+}
+
+/**
+ * A name that somebody chose: not empty, and the same in UTF-8.
+ * @param {string} name of the argument
+ * @param {unknown} id
+ * @param {{max?: number}} [range] `max`: of its length
+ * @returns {string}
+ */
+export function checkId(name, id, { max = Infinity } = {}) {
+  const checked = checkString(name, id);
+  if (checked === '') throw rangeError(`${name} takes a string that is not empty`);
+  if (checked.length > max) {
+    throw rangeError(`${name} takes a string of up to ${max} characters, not ${checked.length}`);
+  }
+  if (!checked.isWellFormed()) throw rangeError(`${name} holds half of a surrogate pair`);
+  return checked;
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @param {boolean} fallback used for undefined
+ * @returns {boolean}
+ */
+export function checkBoolean(name, value, fallback) {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'boolean') {
+    throw typeError(`${name} takes true or false, not ${show(value)}`);
+  }
   return value;
 }
 
@@ -129,4 +189,19 @@ export function checkSignal(name, value) {
     throw typeError(`${name} takes an AbortSignal, not ${show(value)}`);
   }
   return signal;
+}
+
+/**
+ * Injected time.
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {import('./clock.js').ManualClock | undefined}
+ */
+export function checkClock(name, value) {
+  if (value === undefined) return undefined;
+  const clock = /** @type {import('./clock.js').ManualClock} */ (value);
+  if (typeof clock?.[kSchedule] !== 'function') {
+    throw typeError(`${name} takes a ManualClock, not ${show(value)}`);
+  }
+  return clock;
 }

@@ -1,6 +1,6 @@
 /**
  * The demo page: submits prompts, shows their jobs side by side, takes connections away and back,
- * and finds its jobs again after a reload.
+ * finds its jobs again after a reload, and asks for a key where the server does.
  */
 
 import { Announcer } from './app/announcer.js';
@@ -8,6 +8,7 @@ import { Composer } from './app/composer.js';
 import { plural } from './app/format.js';
 import { nextFrame } from './app/frame.js';
 import { JobCard } from './app/job-card.js';
+import { KeyForm, recallKey } from './app/key-form.js';
 import { forget, recall, remember } from './app/memory.js';
 import { createClient } from './client.js';
 
@@ -21,10 +22,15 @@ const clear = /** @type {HTMLButtonElement} */ (byTestId('clear'));
 const template = /** @type {HTMLTemplateElement} */ (document.querySelector('template#card'));
 const announcer = new Announcer(byTestId('announcer'));
 // Every tab finds the same jobs, and all tabs have six connections together: one each will do.
-const client = createClient({ multiplex: true });
+const client = createClient({ multiplex: true, apiKey: recallKey() ?? undefined });
 
 /** @type {Set<JobCard>} oldest first, as the page's list is newest first */
 const cards = new Set();
+
+const kKeyRefused = 'The server does not accept this key.';
+
+/** @param {any} error */
+const wantsKey = (error) => error?.status === 401;
 
 const isLive = (/** @type {JobCard} */ card) => !card.job.ended;
 
@@ -36,6 +42,9 @@ function addCard(job, known, /** @type {number | null} */ sentAtMs) {
     say: (message) => announcer.say(message),
     onChange: () => nextFrame(drawPage),
     onRemove: (removed) => removeCards([removed]),
+  });
+  void job.done.then(({ error }) => {
+    if (wantsKey(error)) keyForm.ask(kKeyRefused);
   });
   cards.add(card);
   list.prepend(card.element);
@@ -66,7 +75,9 @@ async function submitAll(requests) {
       addCard(job, known, sentAtMs);
     }),
   );
-  return results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  if (errors.some(wantsKey)) keyForm.ask(kKeyRefused);
+  return errors;
 }
 
 /** @returns {[state: string, text: string]} */
@@ -112,11 +123,32 @@ addEventListener('online', () => nextFrame(drawPage));
 addEventListener('offline', () => nextFrame(drawPage));
 
 const composer = new Composer(/** @type {HTMLFormElement} */ (byTestId('composer')), submitAll);
-for (const known of recall().reverse()) addCard(client.attach(known.id), known, null);
+const keyForm = new KeyForm(/** @type {HTMLFormElement} */ (byTestId('key-form')), async (key) => {
+  client.setApiKey(key);
+  if (!(await enter())) return kKeyRefused;
+  byTestId('prompt').focus();
+  return '';
+});
 
-try {
-  composer.setModels(await client.models());
-} catch (error) {
-  composer.setModels([]);
-  composer.setProblem(`The server did not answer: ${/** @type {Error} */ (error).message}.`);
+/** Takes up what is known of the server; false when it wants a key, or another one. */
+async function enter() {
+  try {
+    composer.setModels(await client.models());
+    composer.setProblem('');
+  } catch (error) {
+    if (wantsKey(error)) return false;
+    composer.setModels([]);
+    composer.setProblem(`The server did not answer: ${/** @type {Error} */ (error).message}.`);
+  }
+  // Streams that ended for want of a good key begin anew.
+  for (const card of [...cards].filter(({ job }) => wantsKey(job.error))) {
+    cards.delete(card);
+    card.element.remove();
+  }
+  const shown = new Set([...cards].map((card) => card.known.id));
+  const known = recall().filter(({ id }) => !shown.has(id));
+  for (const each of known.reverse()) addCard(client.attach(each.id), each, null);
+  return true;
 }
+
+if (!(await enter())) keyForm.ask(recallKey() === null ? '' : kKeyRefused);

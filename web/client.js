@@ -9,7 +9,7 @@
 
 import { Connections } from './client/connections.js';
 import { SluiceClientError } from './client/errors.js';
-import { Http, randomKey } from './client/http.js';
+import { Http, randomKey, tokenOf } from './client/http.js';
 import { isEnded, Job, kFail, kFinishFrom } from './client/job.js';
 
 export { SluiceClientError, Job };
@@ -17,6 +17,11 @@ export { SluiceClientError, Job };
 /**
  * @typedef {object} ClientOptions
  * @property {string} [baseUrl] where the gateway is mounted; default '', this page's own origin
+ * @property {string} [apiKey] sent as `Authorization: Bearer`. An EventSource sends no headers: the
+ *   client has the addresses of streams signed, and signed anew when they have expired. Whoever uses
+ *   the page can read the key: give each its own, with limits
+ * @property {Record<string, string>} [headers] sent with every call, for a gateway with its own way
+ *   to authenticate
  * @property {typeof globalThis.fetch} [fetch] default: the global one
  * @property {new (url: string) => EventSource} [EventSource] default: the global one
  * @property {'auto' | boolean} [multiplex] true: all jobs share connections; false: one connection
@@ -33,11 +38,13 @@ export { SluiceClientError, Job };
  * @property {string} [model]
  * @property {number} [max_tokens]
  * @property {number} [temperature]
- * @property {string[]} [stop]
+ * @property {string | string[]} [stop]
  * @property {Record<string, unknown>} [metadata]
  * @property {'cancel' | 'continue'} [on_disconnect]
  * @property {number} [disconnect_grace_ms]
  * @property {number} [max_wall_ms]
+ * @property {{mode?: 'off' | 'on' | 'refresh', ttl_s?: number}} [cache] whether its answer may be
+ *   another job's; default: at temperature 0
  */
 
 /** One gateway, any number of jobs. Made by `createClient()`; ends with `close()`. */
@@ -51,7 +58,7 @@ export class Client {
 
   /** @param {ClientOptions} [options] */
   constructor(options = {}) {
-    const { baseUrl = '', multiplex = 'auto', submitRetriesMax = 2 } = options;
+    const { baseUrl = '', headers, multiplex = 'auto', submitRetriesMax = 2 } = options;
     if (multiplex !== 'auto' && typeof multiplex !== 'boolean') {
       throw new TypeError("multiplex must be 'auto', true or false");
     }
@@ -61,9 +68,21 @@ export class Client {
     // The global fetch insists on being called with the global as its `this`.
     const fetch = options.fetch ?? globalThis.fetch?.bind(globalThis);
     const EventSource = options.EventSource ?? globalThis.EventSource;
-    this.#http = new Http(String(baseUrl).replace(/\/+$/, ''), fetch);
+    this.#http = new Http(String(baseUrl).replace(/\/+$/, ''), fetch, headers);
+    this.setApiKey(options.apiKey ?? null);
     this.#connections = new Connections(this.#http, EventSource, multiplex);
     this.#submitRetriesMax = submitRetriesMax;
+  }
+
+  /**
+   * Another key for every call from now on; streams that are open stay so.
+   * @param {string | null} key null for none
+   */
+  setApiKey(key) {
+    if (key !== null && (typeof key !== 'string' || !/^[\x21-\x7e]+$/.test(key))) {
+      throw new TypeError('apiKey must be visible ASCII characters');
+    }
+    this.#http.setApiKey(key);
   }
 
   /**
@@ -76,25 +95,18 @@ export class Client {
    */
   async submit(request, { idempotencyKey = randomKey(), signal } = {}) {
     this.#checkOpen();
-    const aborting = new AbortController();
-    const abort = () =>
-      aborting.abort(signal?.aborted ? signal.reason : this.#closing.signal.reason);
+    // Not a listener for each submission: beyond ten on a signal, Node warns of a leak.
     const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
-    for (const each of signals) each.addEventListener('abort', abort);
-    if (signal?.aborted) abort();
     const headers = { 'idempotency-key': idempotencyKey };
-    const options = { body: request, headers, signal: aborting.signal };
-    let answer;
-    try {
-      const retriesMax = this.#submitRetriesMax;
-      answer = await this.#http.callWithRetries('POST', '/v1/jobs', options, retriesMax);
-    } finally {
-      for (const each of signals) each.removeEventListener('abort', abort);
-    }
+    const options = { body: request, headers, signal: AbortSignal.any(signals) };
+    const retriesMax = this.#submitRetriesMax;
+    const answer = await this.#http.callWithRetries('POST', '/v1/jobs', options, retriesMax);
     if (typeof answer?.job_id !== 'string') {
       throw new SluiceClientError('invalid_response', 'the server answered without a job_id');
     }
-    return this.attach(answer.job_id);
+    const token = tokenOf(answer.stream_url);
+    if (token !== null) this.#http.signs = true;
+    return this.#attach(answer.job_id, null, token);
   }
 
   /**
@@ -106,11 +118,16 @@ export class Client {
    */
   attach(jobId, { lastEventId = null } = {}) {
     this.#checkOpen();
+    return this.#attach(jobId, lastEventId, null);
+  }
+
+  /** @param {string} jobId @param {string | null} lastEventId @param {string | null} token */
+  #attach(jobId, lastEventId, token) {
     const live = this.#jobs.get(jobId);
     if (live) return live;
     const job = new Job(jobId, this.#host, lastEventId);
     this.#jobs.set(jobId, job);
-    this.#connections.add(job);
+    this.#connections.add(job, token);
     return job;
   }
 

@@ -4,18 +4,20 @@
  */
 import { parseArgs } from 'node:util';
 import { readFileSync } from 'node:fs';
+import { pointerTo } from '../schema-problem.js';
 
 /** A mistake in how the command was called. */
 export class UsageError extends Error {}
 
 /**
  * @typedef {object} Flag
- * @property {'integer' | 'string' | 'choice' | 'url'} type
+ * @property {'integer' | 'number' | 'string' | 'choice' | 'url' | 'boolean'} type a boolean one
+ *   takes no value
  * @property {string} help
  * @property {string} [value] how the help calls its value
- * @property {number | string} [fallback]
- * @property {number} [min] of an integer; default 0
- * @property {number} [max] of an integer
+ * @property {number | string | boolean} [fallback]
+ * @property {number} [min] of an integer or number; default 0
+ * @property {number} [max] of an integer or number
  * @property {string[]} [choices]
  */
 
@@ -104,17 +106,27 @@ const kIntegerMax = 2 ** 31 - 1;
  * @param {string} at how the option is called where it was given
  * @param {Flag} flag
  * @param {unknown} value
- * @returns {string | number}
+ * @returns {string | number | boolean}
  */
 function check(at, flag, value) {
   const { type, min = 0, max = kIntegerMax, choices = [] } = flag;
   const shown = JSON.stringify(value);
+  if (type === 'boolean') {
+    if (typeof value === 'boolean') return value;
+    throw new UsageError(`${at} takes true or false, not ${shown}`);
+  }
   if (type === 'integer') {
     const number = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
     if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) {
       return number;
     }
     throw new UsageError(`${at} takes an integer from ${min} to ${max}, not ${shown}`);
+  }
+  if (type === 'number') {
+    const number =
+      typeof value === 'string' && /^\d{1,9}(\.\d{1,9})?$/.test(value) ? +value : value;
+    if (typeof number === 'number' && number >= min && number <= max) return number;
+    throw new UsageError(`${at} takes a number from ${min} to ${max}, not ${shown}`);
   }
   if (typeof value !== 'string' || value === '') {
     throw new UsageError(`${at} takes a non-empty string, not ${shown}`);
@@ -134,11 +146,20 @@ function camelCase(name) {
 }
 
 /**
+ * Members of a configuration file that are no flags.
+ * @typedef {object} Members
+ * @property {readonly string[]} names
+ * @property {(members: Record<string, unknown>) => {path: string[], says: string} | undefined
+ *   } findProblem
+ */
+
+/**
  * @param {string} path
  * @param {Flags} flags
- * @returns {Record<string, string | number>}
+ * @param {Members} extra
+ * @returns {{values: Record<string, string | number | boolean>, members: Record<string, unknown>}}
  */
-function readConfig(path, flags) {
+function readConfig(path, flags, extra) {
   let config;
   try {
     config = JSON.parse(readFileSync(path, 'utf8'));
@@ -157,30 +178,47 @@ function readConfig(path, flags) {
         [camelCase(name), name],
       ]),
   );
-  /** @type {Record<string, string | number>} */
+  /** @type {Record<string, string | number | boolean>} */
   const values = {};
+  /** @type {Record<string, unknown>} */
+  const members = {};
   for (const [key, value] of Object.entries(config)) {
+    if (extra.names.includes(key)) {
+      members[key] = value;
+      continue;
+    }
     const name = names.get(key);
     if (name === undefined) throw new UsageError(`${path}: /${key} is not an option`);
     values[camelCase(name)] = check(`${path}: /${key}`, flags[name], value);
   }
-  return values;
+  const problem = extra.findProblem(members);
+  if (problem !== undefined) {
+    throw new UsageError(`${path}: ${pointerTo(problem.path)} ${problem.says}`);
+  }
+  return { values, members };
 }
+
+/** @type {Members} */
+const noMembers = { names: [], findProblem: () => undefined };
 
 /**
  * @param {Flags} flags
  * @param {string[]} argv
- * @param {{positionals?: boolean}} [options]
- * @returns {{help: boolean, positionals: string[], values: Record<string, any>}} `values` by
- *   camelCase name, defaults filled in
+ * @param {{positionals?: boolean, members?: Members}} [options]
+ * @returns {{help: boolean, positionals: string[], values: Record<string, any>,
+ *   members: Record<string, unknown>}} `values` by camelCase name, defaults filled in; `members`
+ *   those of the configuration file that are no flags
  */
-export function parseFlags(flags, argv, { positionals: allowPositionals = false } = {}) {
+export function parseFlags(flags, argv, options = {}) {
+  const { positionals: allowPositionals = false, members: extra = noMembers } = options;
   /** @type {Record<string, {type: 'string' | 'boolean', short?: string}>} */
-  const options = { help: { type: 'boolean', short: 'h' } };
-  for (const name of Object.keys(flags)) options[name] = { type: 'string' };
+  const known = { help: { type: 'boolean', short: 'h' } };
+  for (const [name, { type }] of Object.entries(flags)) {
+    known[name] = { type: type === 'boolean' ? 'boolean' : 'string' };
+  }
   let parsed;
   try {
-    parsed = parseArgs({ args: argv, options, allowPositionals, strict: true });
+    parsed = parseArgs({ args: argv, options: known, allowPositionals, strict: true });
   } catch (/** @type {any} */ error) {
     // Node's own messages are clear, but some run over several sentences of advice.
     throw new UsageError(error.message.split(/[.\n]( |$)/)[0]);
@@ -189,11 +227,16 @@ export function parseFlags(flags, argv, { positionals: allowPositionals = false 
   /** @type {Record<string, any>} */
   const values = {};
   for (const [name, { fallback }] of Object.entries(flags)) values[camelCase(name)] = fallback;
-  if (typeof given.config === 'string') Object.assign(values, readConfig(given.config, flags));
+  let members = {};
+  if (typeof given.config === 'string') {
+    const config = readConfig(given.config, flags, extra);
+    Object.assign(values, config.values);
+    ({ members } = config);
+  }
   for (const [name, flag] of Object.entries(flags)) {
     if (given[name] !== undefined) values[camelCase(name)] = check(`--${name}`, flag, given[name]);
   }
-  return { help: given.help === true, positionals: parsed.positionals, values };
+  return { help: given.help === true, positionals: parsed.positionals, values, members };
 }
 
 /**
@@ -202,7 +245,8 @@ export function parseFlags(flags, argv, { positionals: allowPositionals = false 
  */
 export function describeFlags(flags) {
   const rows = Object.entries(flags).map(([name, { type, value, choices, help, fallback }]) => {
-    const takes = value ?? choices?.join('|') ?? (type === 'integer' ? 'N' : 'VALUE');
+    const takes = value ?? choices?.join('|') ?? (/^(integer|number)$/.test(type) ? 'N' : 'VALUE');
+    if (type === 'boolean') return [`  --${name}`, help];
     const suffix = fallback === undefined ? '' : ` (default ${fallback})`;
     return [`  --${name} ${takes}`, help + suffix];
   });

@@ -6,6 +6,10 @@ import { UsageError } from './flags.js';
 const kCommands = /** @type {const} */ ({
   serve: () => import('./serve.js'),
   run: () => import('./run.js'),
+  crawl: () => import('./crawl.js'),
+  logs: () => import('./logs.js'),
+  key: () => import('./key.js'),
+  export: () => import('./export.js'),
 });
 
 async function overview() {

@@ -1,12 +1,11 @@
 /** `sluice run`: a file of prompts through the gateway, results in the order of the input. */
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { finished } from 'node:stream/promises';
-import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { UsageError, configFlag, describeFlags, parseFlags, providerFlags } from './flags.js';
 import { createGateway } from './provider.js';
 import { createProgress } from './progress.js';
+import { kInterrupted, openOutput, watchInterrupts } from './output.js';
 
 /** @type {import('./flags.js').Flags} */
 const flags = {
@@ -93,18 +92,6 @@ async function openInput(path) {
   }
 }
 
-/** @param {string | undefined} path */
-async function openOutput(path) {
-  if (path === undefined) return process.stdout;
-  const out = createWriteStream(path);
-  try {
-    await once(out, 'open');
-  } catch (/** @type {any} */ error) {
-    throw new UsageError(`${path} cannot be written (${error.code})`);
-  }
-  return out;
-}
-
 /**
  * @param {string[]} argv
  * @returns {Promise<number>} exit code
@@ -125,24 +112,13 @@ export async function run(argv) {
     retentionMs: 10_000,
     logger: false,
   });
-  const interruption = new AbortController();
-  const onInterrupt = () => {
-    if (interruption.signal.aborted) process.exit(130);
-    interruption.abort();
-    void gateway.close({ drainMs: 0 });
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
+  const { signal, release } = watchInterrupts(() => void gateway.close({ drainMs: 0 }));
   try {
-    const failed = await pump(gateway, { input, output, signal: interruption.signal, values });
-    if (output !== process.stdout) {
-      output.end();
-      await finished(output);
-    }
-    return interruption.signal.aborted ? 130 : failed > 0 ? 1 : 0;
+    const failed = await pump(gateway, { input, output, signal, values });
+    await output.close();
+    return signal.aborted ? kInterrupted : failed > 0 ? 1 : 0;
   } finally {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
+    release();
     await gateway.close({ drainMs: 0 });
   }
 }
@@ -150,18 +126,13 @@ export async function run(argv) {
 /**
  * Keeps enough prompts under way to fill every slot, and writes results in the input's order.
  * @param {import('../gateway.js').Gateway} gateway
- * @param {{input: NodeJS.ReadableStream, output: NodeJS.WritableStream, signal: AbortSignal,
- *   values: Record<string, any>}} options
+ * @param {{input: NodeJS.ReadableStream, output: import('./output.js').Output,
+ *   signal: AbortSignal, values: Record<string, any>}} options
  * @returns {Promise<number>} how many failed
  */
 async function pump(gateway, { input, output, signal, values }) {
   const windowMax = 2 * values.maxInFlightBatches * values.maxBatchSize;
   const progress = createProgress(process.stderr);
-  // A reader that leaves (`| head`) is an error of the output, whenever it comes.
-  const broken = new Promise((_, reject) => {
-    output.once('error', reject);
-  });
-  broken.catch(() => {});
   /** @type {Promise<any>[]} in the input's order */
   const underWay = [];
   let index = 0;
@@ -170,8 +141,7 @@ async function pump(gateway, { input, output, signal, values }) {
     const result = await underWay.shift();
     if (result.error !== undefined) failed += 1;
     progress.update({ done: result.index + 1, started: index, failed });
-    const written = output.write(`${JSON.stringify(result)}\n`);
-    await Promise.race([broken, written || once(output, 'drain')]);
+    await output.writeLine(result);
   };
   for await (const line of createInterface({ input, crlfDelay: Infinity })) {
     if (signal.aborted) break;

@@ -1,16 +1,57 @@
 /** `sluice serve`: the HTTP server and its page, until a signal ends it. */
-import { configFlag, describeFlags, parseFlags, providerFlags } from './flags.js';
+import { UsageError, configFlag, describeFlags, parseFlags, providerFlags } from './flags.js';
+import { accessMembers, findAccessProblem } from '../access-config.js';
 import { createGateway } from './provider.js';
+import { createLogger } from '../log.js';
+import { isLoopback } from '../hosts.js';
+import { reloadOnHangup } from './reload.js';
 
 /** @type {import('./flags.js').Flags} */
 const flags = {
   port: { type: 'integer', max: 65_535, fallback: 8080, help: '0 picks a free one' },
   host: { type: 'string', value: 'NAME', fallback: '127.0.0.1', help: 'address to listen on' },
+  open: {
+    type: 'boolean',
+    fallback: false,
+    help: 'without keys, let everybody in who reaches an address that others reach',
+  },
   ...providerFlags,
   'admission-wait-ms': {
     type: 'integer',
     fallback: 1000,
     help: 'how long a prompt waits for room before it is refused with 503',
+  },
+  cache: {
+    type: 'choice',
+    choices: ['auto', 'off'],
+    fallback: 'auto',
+    help: 'share the answers of identical prompts at temperature 0, and where a job asks for it',
+  },
+  'cache-ttl-ms': {
+    type: 'integer',
+    fallback: 300_000,
+    help: 'how long a finished answer may be shared',
+  },
+  'cache-scope': {
+    type: 'choice',
+    choices: ['principal', 'organisation', 'global'],
+    fallback: 'principal',
+    help: 'who shares answers: one key, those of its organisation, or everybody',
+  },
+  'allow-private-addresses': {
+    type: 'boolean',
+    fallback: false,
+    help: 'let crawls connect to private, loopback and link-local addresses, too',
+  },
+  'log-file': {
+    type: 'string',
+    value: 'FILE',
+    help: "a log to follow for /v1/logs, next to the server's own; of the model's engine, for one",
+  },
+  data: {
+    type: 'string',
+    value: 'FILE',
+    help: 'keep jobs and idempotency keys in this file, so that they survive a restart',
   },
   'drain-ms': {
     type: 'integer',
@@ -26,6 +67,8 @@ export const help = `Usage: sluice serve [options]
 
 Serves the HTTP API and the demo page. Prints "listening on URL" when ready; logs go to stderr.
 SIGTERM or SIGINT drains and exits with 0, a second one exits at once.
+FILE may also hold keys, organisations, models, limits, cors_origins, stream_url_ttl_s and
+stream_url_secret (see docs/access.md); SIGHUP reads those again. "sluice key" makes a key.
 An API key for --provider openai is read from OPENAI_API_KEY.
 
 ${describeFlags(flags)}
@@ -51,24 +94,48 @@ function signalled() {
   });
 }
 
+/** @param {string[]} argv */
+function parse(argv) {
+  const members = { names: accessMembers, findProblem: findAccessProblem };
+  return parseFlags(flags, argv, { members });
+}
+
 /**
  * @param {string[]} argv
  * @returns {Promise<number>} exit code
  */
 export async function run(argv) {
-  const parsed = parseFlags(flags, argv);
+  const read = () => parse(argv);
+  const parsed = read();
   if (parsed.help) {
     process.stdout.write(help);
     return 0;
   }
-  const { values } = parsed;
+  const { values, members: access } = parsed;
+  if (access.keys === undefined && !values.open && !isLoopback(values.host)) {
+    const others = `--host ${values.host} lets others in`;
+    throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
+  }
+  const logger = createLogger();
   const gateway = await createGateway(values, {
+    access,
+    logger,
     admissionWaitMs: values.admissionWaitMs,
+    cache: { mode: values.cache, ttlMs: values.cacheTtlMs, scope: values.cacheScope },
+    crawl: { allowPrivateAddresses: values.allowPrivateAddresses },
+    data: values.data,
     metrics: { processDefaults: true },
+    logs: values.logFile === undefined ? undefined : { files: [values.logFile] },
   });
   const stop = signalled();
+  // Without a file there is nothing to read again, and SIGHUP means what it always does.
+  if (values.config !== undefined) reloadOnHangup({ gateway, logger, values, read });
   try {
-    const server = await gateway.listen({ port: values.port, host: values.host });
+    const server = await gateway.listen({
+      port: values.port,
+      host: values.host,
+      open: values.open,
+    });
     // Whoever started us may read this one line and close the pipe.
     process.stdout.on('error', () => {});
     process.stdout.write(`listening on ${server.url}\n`);

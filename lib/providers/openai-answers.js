@@ -4,6 +4,7 @@
  */
 import { abortReason } from '../errors.js';
 import native from '../native.js';
+import { whenAborted } from '../abort-listeners.js';
 import { ProviderError } from './errors.js';
 import {
   contentTypeError,
@@ -297,7 +298,7 @@ async function readWholeAsEvent(call) {
 function onAbort(signal, listener) {
   if (signal === undefined) return () => {};
   const listen = () => listener(abortReason(signal));
-  if (signal.aborted) listen();
-  else signal.addEventListener('abort', listen, { once: true });
-  return () => signal.removeEventListener('abort', listen);
+  if (!signal.aborted) return whenAborted(signal, listen);
+  listen();
+  return () => {};
 }

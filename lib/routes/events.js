@@ -8,10 +8,8 @@
 import { cursorOf, openStream, turnedAway } from './stream.js';
 import { badRequest, jobNotFound } from '../http-errors.js';
 import { kInternals } from '../symbols.js';
+import { kJobsPerStreamMax } from '../schema.js';
 import { principalOf } from '../auth.js';
-
-/** Jobs on one connection at the most. */
-const kJobsMax = 64;
 
 /**
  * Splits a cursor over a set into the cursors of its jobs. What does not have the form counts as a
@@ -42,8 +40,9 @@ function jobIds(query) {
   }
   const distinct = [...new Set(/** @type {string[]} */ (ids))];
   if (distinct.length === 0) throw badRequest('missing_field', 'job_id', 'job_id is required.');
-  if (distinct.length > kJobsMax) {
-    throw badRequest('invalid_value', 'job_id', `job_id may be given ${kJobsMax} times at most.`);
+  if (distinct.length > kJobsPerStreamMax) {
+    const message = `job_id may be given ${kJobsPerStreamMax} times at most.`;
+    throw badRequest('invalid_value', 'job_id', message);
   }
   return distinct;
 }

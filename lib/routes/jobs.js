@@ -1,12 +1,10 @@
 /** `/v1/jobs`: submit, read, list, cancel. */
-import { isUtf8 } from 'node:buffer';
-import express from 'express';
-import { HttpError, jobNotFound } from '../http-errors.js';
+import { jobNotFound } from '../http-errors.js';
 import { checkListQuery } from '../schema.js';
 import { kInternals } from '../symbols.js';
-import { principalOf } from '../auth.js';
-
-const kBodyBytesMax = 1024 * 1024;
+import { accessOf, principalOf } from '../auth.js';
+import { jsonBody } from './json-body.js';
+import { rateLimitHeaders } from '../rate-limit-headers.js';
 
 /**
  * @param {import('../job-view.js').Job} job
@@ -24,34 +22,6 @@ function wireJob({ id, createdAt, textTruncated, status, model, ...rest }) {
 }
 
 /**
- * @param {import('express').Request} req
- * @param {import('express').Response} _res
- * @param {import('express').NextFunction} next
- */
-function requireJson(req, _res, next) {
-  // `null`: no body at all, which the schema refuses in its own words.
-  if (req.is(['application/json', '+json']) === false) {
-    throw new HttpError(415, {
-      code: 'unsupported_media_type',
-      message: 'The body must be application/json.',
-    });
-  }
-  next();
-}
-
-/**
- * Node would put a replacement character where bytes are no UTF-8: another prompt than was meant.
- * @param {unknown} _req
- * @param {unknown} _res
- * @param {Buffer} body
- * @param {string} encoding
- */
-function requireUtf8(_req, _res, body, encoding) {
-  if (encoding !== 'utf-8' || isUtf8(body)) return;
-  throw Object.assign(new Error('not UTF-8'), { type: 'entity.parse.failed' });
-}
-
-/**
  * Aborted when the client leaves before it was answered.
  * @param {import('express').Response} res
  * @returns {AbortSignal}
@@ -64,8 +34,11 @@ function departure(res) {
   return controller.signal;
 }
 
-/** @param {import('express').Request} req */
-function jobIdOf(req) {
+/**
+ * @param {import('express').Request} req
+ * @returns {string} the `:id` of its path
+ */
+export function jobIdOf(req) {
   const { id } = req.params;
   if (typeof id !== 'string') throw jobNotFound();
   return id;
@@ -77,7 +50,7 @@ function jobIdOf(req) {
  *   list: import('express').RequestHandler, cancel: import('express').RequestHandler}}
  */
 export function jobRoutes(gateway) {
-  const { admission } = gateway[kInternals];
+  const { admission, streamUrls } = gateway[kInternals];
 
   /**
    * @param {import('express').Request} req
@@ -85,7 +58,11 @@ export function jobRoutes(gateway) {
    */
   async function create(req, res) {
     const signal = departure(res);
-    const submission = { principal: principalOf(req), idempotencyKey: req.get('idempotency-key') };
+    const submission = {
+      access: accessOf(req),
+      idempotencyKey: req.get('idempotency-key'),
+      cacheControl: req.get('cache-control'),
+    };
     let outcome;
     try {
       outcome = await admission.submit(req.body, { ...submission, signal });
@@ -94,15 +71,18 @@ export function jobRoutes(gateway) {
       if (signal.aborted) return;
       throw error;
     }
-    const { answer, replayed } = outcome;
+    const { answer, replayed, entries } = outcome;
+    const { path } = streamUrls.make(submission.access.principal, [answer.id]);
+    res.set(rateLimitHeaders(entries));
     if (replayed) res.set('Idempotency-Replayed', 'true');
+    else if (answer.cache) res.set('X-Cache', answer.cache.toUpperCase());
     res
       .status(replayed ? 200 : 201)
       .location(`${req.baseUrl}/v1/jobs/${answer.id}`)
       .json({
         job_id: answer.id,
         status: 'queued',
-        stream_url: `${req.baseUrl}/v1/stream?job_id=${answer.id}`,
+        stream_url: req.baseUrl + path,
         created_at: answer.createdAt,
       });
   }
@@ -135,11 +115,5 @@ export function jobRoutes(gateway) {
     res.json(wireJob(await gateway.cancel(jobIdOf(req), { principal: principalOf(req) })));
   }
 
-  const readBody = express.json({
-    limit: kBodyBytesMax,
-    strict: false,
-    type: () => true,
-    verify: requireUtf8,
-  });
-  return { create: [requireJson, readBody, create], read, list, cancel };
+  return { create: [...jsonBody, create], read, list, cancel };
 }

@@ -1,5 +1,7 @@
-/** `GET /v1/models`, in the shape that OpenAI's clients read. */
+/** `GET /v1/models`, in the shape that OpenAI's clients read: those that the caller may use. */
+import { accessOf } from '../auth.js';
 import { kInternals } from '../symbols.js';
+import { modelsFor } from '../models.js';
 
 /**
  * @param {import('../gateway.js').Gateway} gateway
@@ -7,13 +9,13 @@ import { kInternals } from '../symbols.js';
  */
 export function listModels(gateway) {
   const { provider } = gateway[kInternals].options;
-  const data = provider.models.map(({ id }) => ({
-    id,
-    object: 'model',
-    created: 0,
-    owned_by: provider.name,
-  }));
-  return (_req, res) => {
+  return (req, res) => {
+    const data = modelsFor(provider, accessOf(req)).map(({ id }) => ({
+      id,
+      object: 'model',
+      created: 0,
+      owned_by: provider.name,
+    }));
     res.json({ object: 'list', data });
   };
 }

@@ -1,8 +1,10 @@
 /**
- * `GET /v1/stream?job_id=`: one job's events, resumable by `Last-Event-ID`.
+ * `GET /v1/stream?job_id=`: one job's events, resumable by `Last-Event-ID`. With `workflow_id=` or
+ * `crawl_id=`: those of a work.
  */
 import { ResponseEgress, writeStreamHead } from '../egress.js';
 import { badRequest, jobNotFound } from '../http-errors.js';
+import { workKinds, workNotFound } from '../works.js';
 import { kInternals } from '../symbols.js';
 import { principalOf } from '../auth.js';
 
@@ -34,9 +36,14 @@ export function cursorOf(req) {
 export function turnedAway(gateway, res) {
   const { hub, options } = gateway[kInternals];
   if (hub.channelCount < options.maxStreams) return false;
+  turnAway(res);
+  return true;
+}
+
+/** @param {import('express').Response} res */
+export function turnAway(res) {
   writeStreamHead(res);
   res.end(`retry: ${kOverloadRetryMs}\n\n`);
-  return true;
 }
 
 /**
@@ -56,8 +63,8 @@ export function openStream(gateway, res, members, options) {
   // a tenth of all that a stream costs in JavaScript.
   res.req.next = undefined;
   metrics.openStreams.inc();
-  res.once('close', () => metrics.openStreams.dec());
-  new ResponseEgress(res, { native: egress === 'auto' }).connect(hub, members, options);
+  const { onStreamClosed: onClosed } = metrics;
+  new ResponseEgress(res, { mode: egress, onClosed }).connect(hub, members, options);
 }
 
 /**
@@ -66,15 +73,37 @@ export function openStream(gateway, res, members, options) {
  */
 export function streamRoute(gateway) {
   return (req, res) => {
+    const cursor = cursorOf(req);
+    const kind = workKinds.find((each) => req.query[`${each}_id`] !== undefined);
+    const handle = kind === undefined ? jobOf(req) : workOf(req, kind);
+    if (turnedAway(gateway, res)) return;
+    openStream(gateway, res, [{ handle, cursor }]);
+  };
+
+  /** @param {import('express').Request} req */
+  function jobOf(req) {
     const { job_id: id } = req.query;
     if (id === undefined) throw badRequest('missing_field', 'job_id', 'job_id is required.');
     if (typeof id !== 'string') {
       throw badRequest('invalid_type', 'job_id', 'job_id takes one job id; see /v1/events.');
     }
-    const cursor = cursorOf(req);
     const record = gateway[kInternals].jobs.get(id, principalOf(req));
     if (record === undefined) throw jobNotFound();
-    if (turnedAway(gateway, res)) return;
-    openStream(gateway, res, [{ handle: record.handle, cursor }]);
-  };
+    return record.handle;
+  }
+
+  /**
+   * @param {import('express').Request} req
+   * @param {import('../works.js').WorkKind} kind
+   */
+  function workOf(req, kind) {
+    const name = `${kind}_id`;
+    const id = req.query[name];
+    if (typeof id !== 'string' || req.query.job_id !== undefined) {
+      throw badRequest('invalid_value', name, `${name} takes one id, and nothing beside it.`);
+    }
+    const work = gateway[kInternals].works.find(kind, id, principalOf(req));
+    if (work === undefined) throw workNotFound(kind);
+    return work.handle;
+  }
 }

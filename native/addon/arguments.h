@@ -11,6 +11,7 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,14 @@ inline double number_from(napi_env env, napi_value value) {
 /// A handle or count, which JavaScript keeps below 2^53.
 inline std::uint64_t count_from(napi_env env, napi_value value) {
   return static_cast<std::uint64_t>(number_from(env, value));
+}
+
+/// A BigInt, which JavaScript keeps within 64 bits; 0 for anything else.
+inline std::int64_t bigint64_from(napi_env env, napi_value value) {
+  std::int64_t number = 0;
+  bool lossless = false;
+  if (value != nullptr) napi_get_value_bigint_int64(env, value, &number, &lossless);
+  return number;
 }
 
 /// A boolean; false for anything else.
@@ -59,8 +68,10 @@ inline std::u16string text16_from(napi_env env, napi_value value) {
   return text;
 }
 
-/// The bytes of a Uint8Array, valid while it lives; none for anything else.
-inline std::string_view bytes_from(napi_env env, napi_value value) {
+/// The elements of a typed array of exactly that type, valid while it lives; none for anything
+/// else.
+template <typename Element>
+std::span<Element> span_from(napi_env env, napi_value value, napi_typedarray_type wanted) {
   napi_typedarray_type type = napi_int8_array;
   std::size_t length = 0;
   void* data = nullptr;
@@ -68,8 +79,14 @@ inline std::string_view bytes_from(napi_env env, napi_value value) {
       napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) {
     return {};
   }
-  if (type != napi_uint8_array || data == nullptr) return {};
-  return {static_cast<const char*>(data), length};
+  if (type != wanted || data == nullptr) return {};
+  return {static_cast<Element*>(data), length};
+}
+
+/// The bytes of a Uint8Array, valid while it lives; none for anything else.
+inline std::string_view bytes_from(napi_env env, napi_value value) {
+  const auto bytes = span_from<const char>(env, value, napi_uint8_array);
+  return {bytes.data(), bytes.size()};
 }
 
 /// A string of characters up to U+00FF, one byte each, as HTTP headers carry them; empty for

@@ -5,7 +5,8 @@
 // for any number of events. Ends with `close`: what is pushed later is dropped.
 //
 // The queue is bounded by its sources: a channel has at most one batch of frames under way, a job
-// one window update and one ending, a pipeline what its stages hold.
+// one window update and one ending, a pipeline what its stages hold, a task graph one ending a task
+// and one event for each attempt that runs.
 #pragma once
 
 #include <napi.h>
@@ -24,15 +25,22 @@ enum class EventKind : std::uint8_t {
   kPipelineDispatch = 2,  // a: batch id, b: items
   kPipelineRemoved = 3,   // a: item, b: 1 if it had been accepted, else 0
   kPipelineClosed = 4,
-  kJobWindow = 10,      // a: job, b: tokens that may have been appended in all
-  kJobEnded = 11,       // a: job, b: state as JSON
-  kJobPurged = 12,      // a: job
-  kChannelOpen = 13,    // a: channel, b: 1 if every cursor was at its end already, else 0
-  kChannelFrames = 14,  // a: channel, b: bytes
-  kChannelEvents = 15,  // a: channel, b: [id, type, JSON, ...]
-  kChannelEnd = 16,     // a: channel, b: reason
-  kRelayEnd = 17,       // a: call, b: its outcome as JSON
-  kReply = 20,          // a: request, b: value
+  kJobWindow = 10,       // a: job, b: tokens that may have been appended in all
+  kJobEnded = 11,        // a: job, b: state as JSON
+  kJobPurged = 12,       // a: job
+  kChannelOpen = 13,     // a: channel, b: 1 if every cursor was at its end already, else 0
+  kChannelFrames = 14,   // a: channel, b: bytes
+  kChannelEvents = 15,   // a: channel, b: [id, type, JSON, ...]
+  kChannelEnd = 16,      // a: channel, b: reason
+  kRelayEnd = 17,        // a: call, b: its outcome as JSON
+  kReply = 20,           // a: request, b: value
+  kStoreWritten = 21,    // a: request, b: status
+  kGraphStarted = 30,    // a: task, b: attempt, from 1
+  kGraphRetrying = 31,   // a: task, b: [the attempt to come, milliseconds until then]
+  kGraphCompleted = 32,  // a: task
+  kGraphFailed = 33,     // a: task
+  kGraphSkipped = 34,    // a: task, b: the task that failed
+  kGraphEnded = 35,
 };
 
 /// Raw bytes, which JavaScript sees as a Buffer (a `std::string` becomes a JavaScript string).

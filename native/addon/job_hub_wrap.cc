@@ -4,6 +4,9 @@
 
 #include "addon/arguments.h"
 #include "addon/lane_hub.h"
+#include "addon/store_journal.h"
+#include "addon/store_wrap.h"
+#include "runtime/job_journal.h"
 
 namespace sluice {
 
@@ -27,11 +30,39 @@ Terminal terminal_from(napi_env env, napi_value given) {
     terminal.kind = type == "complete" ? Terminal::Kind::kComplete : Terminal::Kind::kCancelled;
     terminal.reason = text_from(env, member_of(env, given, "reason"));
   }
+  terminal.details = text_from(env, member_of(env, given, "details"));
   if (napi_value usage = member_of(env, given, "usage"); is_object(env, usage)) {
     terminal.usage = Usage{count_from(env, member_of(env, usage, "prompt_tokens")),
                            count_from(env, member_of(env, usage, "completion_tokens"))};
   }
   return terminal;
+}
+
+// Nanoseconds of a row, NULL for not yet.
+Nanos span_from(napi_env env, napi_value value) {
+  napi_valuetype type = napi_undefined;
+  if (value == nullptr || napi_typeof(env, value, &type) != napi_ok || type != napi_number) {
+    return kNever;
+  }
+  return static_cast<Nanos>(number_from(env, value));
+}
+
+// The rows of its tokens: seq, count, text, ends.
+TokenRun tokens_from(napi_env env, napi_value rows) {
+  TokenRun run;
+  for (napi_value row : elements_of(env, rows)) {
+    const std::vector<napi_value> columns = elements_of(env, row);
+    if (columns.size() != 4) break;
+    const auto seq = static_cast<std::int64_t>(number_from(env, columns[0]));
+    // What follows a row that does not fit cannot be read in its place.
+    if (!append_run(run, seq, bytes_from(env, columns[2]), bytes_from(env, columns[3]))) break;
+  }
+  return run;
+}
+
+JobKind kind_from(std::string_view name) {
+  if (name == "workflow") return JobKind::kWorkflow;
+  return name == "crawl" ? JobKind::kCrawl : JobKind::kJob;
 }
 
 // Infinity, and what does not fit: no limit.
@@ -51,11 +82,18 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          InstanceMethod<&JobHubWrap::start>("start"),
                          InstanceMethod<&JobHubWrap::retry>("retry"),
                          InstanceMethod<&JobHubWrap::append>("append"),
+                         InstanceMethod<&JobHubWrap::append_typed>("appendTyped"),
+                         InstanceMethod<&JobHubWrap::reopen>("reopen"),
                          InstanceMethod<&JobHubWrap::finish>("finish"),
+                         InstanceMethod<&JobHubWrap::restore>("restore"),
+                         InstanceMethod<&JobHubWrap::unrecord>("unrecord"),
+                         InstanceMethod<&JobHubWrap::flush>("flush"),
+                         InstanceMethod<&JobHubWrap::follow>("follow"),
                          InstanceMethod<&JobHubWrap::purge>("purge"),
                          InstanceMethod<&JobHubWrap::state>("state"),
                          InstanceMethod<&JobHubWrap::attach>("attach"),
                          InstanceMethod<&JobHubWrap::adopt>("adopt"),
+                         InstanceMethod<&JobHubWrap::reclaim>("reclaim"),
                          InstanceMethod<&JobHubWrap::acknowledge>("acknowledge"),
                          InstanceMethod<&JobHubWrap::detach>("detach"),
                          InstanceMethod<&JobHubWrap::relay>("relay"),
@@ -79,8 +117,11 @@ JobHubWrap::JobHubWrap(const Napi::CallbackInfo& info)
   options.stall = span("stallMs");
   options.retry_ms = count_from(info.Env(), given("retryMs"));
   hub_ = std::make_shared<LaneHub>(options, reactor_->lane, machine_id, reactor_->reactor.get());
-  reactor_->executor().post(
-      [executor = &reactor_->executor(), hub = hub_](Nanos) { executor->add(hub); });
+  reactor_->executor().post([executor = &reactor_->executor(), hub = hub_, reactor = reactor_,
+                             store = StoreWrap::store_of(info, 3)](Nanos) {
+    if (store) hub->record_to(std::make_unique<StoreJournal>(store, reactor, hub));
+    executor->add(hub);
+  });
 }
 
 JobHubWrap::~JobHubWrap() {
@@ -107,6 +148,15 @@ void JobHubWrap::create(const Napi::CallbackInfo& info) {
   options.disconnect_grace = span("disconnectGraceMs");
   options.wall_time_max = span("maxWallMs");
   options.prompt_tokens = count_from(info.Env(), given("promptTokens"));
+  options.kind = kind_from(text_from(info.Env(), given("kind")));
+  options.record = count_from(info.Env(), given("record"));
+  options.feeds = count_from(info.Env(), given("feeds"));
+  options.feed_members = text_from(info.Env(), given("feedMembers"));
+  // Negative: the hub's own.
+  if (const double retention_ms = number_from(info.Env(), given("retentionMs"));
+      retention_ms >= 0) {
+    options.retention = nanos_from_ms(retention_ms);
+  }
   reactor_->executor().post([hub = hub_, job = count_from(info.Env(), info[0]),
                              options](Nanos now) { hub->hub.create(job, options, now); });
 }
@@ -137,11 +187,76 @@ void JobHubWrap::append(const Napi::CallbackInfo& info) {
   });
 }
 
+void JobHubWrap::append_typed(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  reactor_->executor().post(
+      [hub = hub_, job = count_from(info.Env(), info[0]), type = text_from(info.Env(), info[1]),
+       data = text_from(info.Env(), info[2])](Nanos) { hub->hub.append_typed(job, type, data); });
+}
+
+void JobHubWrap::reopen(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  reactor_->executor().post([hub = hub_, job = count_from(info.Env(), info[0])](Nanos now) {
+    hub->hub.reopen(job, now);
+  });
+}
+
 void JobHubWrap::finish(const Napi::CallbackInfo& info) {
   if (!hub_) return;
   reactor_->executor().post([hub = hub_, job = count_from(info.Env(), info[0]),
                              terminal = terminal_from(info.Env(), info[1])](Nanos now) {
     hub->hub.finish(job, terminal, now);
+  });
+}
+
+void JobHubWrap::restore(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  const auto given = [&info](const char* name) { return member_of(info.Env(), info[1], name); };
+  const auto ms = [&](const char* name) {
+    return nanos_from_ms(number_from(info.Env(), given(name)));
+  };
+  JobOptions options;
+  options.job_id = text_from(info.Env(), given("jobId"));
+  options.record = count_from(info.Env(), given("record"));
+  options.prompt_tokens = count_from(info.Env(), given("promptTokens"));
+  options.cancel_on_disconnect = false;
+  options.wall_time_max = kNever;
+  RestoredJob restored;
+  restored.attempt = count_from(info.Env(), given("attempt"));
+  restored.skipped_ids = count_from(info.Env(), given("skippedIds"));
+  restored.age = ms("ageMs");
+  restored.retention_left = ms("retentionLeftMs");
+  restored.spans = {.started = span_from(info.Env(), given("startedNs")),
+                    .first_token = span_from(info.Env(), given("firstTokenNs")),
+                    .ended = span_from(info.Env(), given("endedNs"))};
+  restored.tokens = tokens_from(info.Env(), given("tokens"));
+  if (napi_value terminal = given("terminal"); is_object(info.Env(), terminal)) {
+    restored.terminal = terminal_from(info.Env(), terminal);
+  }
+  reactor_->executor().post([hub = hub_, job = count_from(info.Env(), info[0]),
+                             options = std::move(options), restored = std::move(restored)](
+                                Nanos now) { hub->hub.restore(job, options, restored, now); });
+}
+
+void JobHubWrap::unrecord(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  reactor_->executor().post([hub = hub_, job = count_from(info.Env(), info[0])](Nanos now) {
+    hub->hub.unrecord(job, now);
+  });
+}
+
+void JobHubWrap::flush(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  reactor_->executor().post(
+      [hub = hub_, request = number_from(info.Env(), info[0])](Nanos) { hub->flush(request); });
+}
+
+void JobHubWrap::follow(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  reactor_->executor().post([hub = hub_, job = count_from(info.Env(), info[0]),
+                             leader = count_from(info.Env(), info[1]),
+                             request = number_from(info.Env(), info[2])](Nanos now) {
+    hub->reply(request, hub->hub.follow(job, leader, now) ? "true" : "false");
   });
 }
 
@@ -156,7 +271,7 @@ void JobHubWrap::state(const Napi::CallbackInfo& info) {
   reactor_->executor().post([hub = hub_, job = count_from(info.Env(), info[0]),
                              with_text = flag_from(info.Env(), info[1]),
                              request = number_from(info.Env(), info[2])](Nanos now) {
-    hub->reply(request, hub->hub.state(job, with_text, now));
+    hub->state(job, with_text, request, now);
   });
 }
 
@@ -185,10 +300,17 @@ Napi::Value JobHubWrap::adopt(const Napi::CallbackInfo& info) {
   if (adopted) {
     // Commands are copyable, descriptors are not.
     auto owned = std::make_shared<UniqueFd>(std::move(copy));
-    reactor_->executor().post([hub = hub_, channel = count_from(info.Env(), info[0]),
-                               owned](Nanos now) { hub->adopt(channel, std::move(*owned), now); });
+    reactor_->executor().post([hub = hub_, channel = count_from(info.Env(), info[0]), owned,
+                               sole = flag_from(info.Env(), info[2])](Nanos now) {
+      hub->adopt(channel, std::move(*owned), sole, now);
+    });
   }
   return Napi::Boolean::New(info.Env(), adopted);
+}
+
+Napi::Value JobHubWrap::reclaim(const Napi::CallbackInfo& info) {
+  UniqueFd fd = hub_ ? hub_->reclaim(count_from(info.Env(), info[0])) : UniqueFd();
+  return Napi::Number::New(info.Env(), fd.release());
 }
 
 void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {

@@ -9,16 +9,28 @@ LaneHub::LaneHub(HubOptions options, std::shared_ptr<EventLane> lane, double mac
                  Reactor* reactor)
     : hub(options, *this), lane_(std::move(lane)), machine_id_(machine_id), reactor_(reactor) {}
 
-void LaneHub::adopt(ChannelHandle channel, UniqueFd fd, Nanos now) {
+void LaneHub::adopt(ChannelHandle channel, UniqueFd fd, bool sole, Nanos now) {
   if (reactor_ == nullptr || !hub.has_channel(channel)) return;  // it ended in the meantime
-  sockets_.insert_or_assign(
-      channel, std::make_unique<SocketEgress>(reactor_->loop(), std::move(fd), channel, *this));
+  auto socket = std::make_unique<SocketEgress>(reactor_->loop(), std::move(fd), channel, *this);
+  if (sole) socket->take_over();
+  sockets_.insert_or_assign(channel, std::move(socket));
   hub.acknowledge(channel, now);
 }
 
 void LaneHub::detach(ChannelHandle channel, Nanos now) {
   sockets_.erase(channel);
+  // It may have come to its end, and nobody has heard of that yet.
+  (void)reclaim(channel);
   hub.detach(channel, now);
+}
+
+UniqueFd LaneHub::reclaim(ChannelHandle channel) {
+  const std::lock_guard lock(mutex_);
+  const auto found = finished_.find(channel);
+  if (found == finished_.end()) return {};
+  UniqueFd fd = std::move(found->second);
+  finished_.erase(found);
+  return fd;
 }
 
 void LaneHub::relay(CallId call, UpstreamRequest request, Relay::Options options, Nanos now) {
@@ -31,8 +43,26 @@ void LaneHub::abort_relay(CallId call, Nanos now) {
   if (relays_) relays_->abort(call, now);
 }
 
-void LaneHub::reply(double request, std::string state) {
-  lane_->push(EventKind::kReply, machine_id_, request, std::move(state));
+void LaneHub::record_to(std::unique_ptr<JobJournal> journal) {
+  journal_ = std::move(journal);
+  hub.record_to(journal_.get());
+}
+
+void LaneHub::state(JobHandle job, bool with_text, double request, Nanos now) {
+  if (hub.holds(job)) {
+    waiting_[job].push_back({job, with_text, request});
+  } else {
+    reply(request, hub.state(job, with_text, now));
+  }
+}
+
+void LaneHub::flush(double request) {
+  flushing_.push_back(request);
+  hub.hasten_records();
+}
+
+void LaneHub::reply(double request, std::string answer) {
+  lane_->push(EventKind::kReply, machine_id_, request, std::move(answer));
 }
 
 Nanos LaneHub::next_deadline() const {
@@ -41,7 +71,9 @@ Nanos LaneHub::next_deadline() const {
 }
 
 bool LaneHub::has_work() const {
-  return !taken_.empty() || !gone_.empty() || (relays_ && relays_->has_work());
+  if (!flushing_.empty() && hub.records_rest()) return true;
+  return !taken_.empty() || !gone_.empty() || !answerable_.empty() ||
+         (relays_ && relays_->has_work());
 }
 
 void LaneHub::advance(Nanos now) {
@@ -58,6 +90,12 @@ void LaneHub::advance(Nanos now) {
     acknowledging_.clear();
     if (relays_ && relays_->next_deadline() <= now) relays_->advance(now);
     if (hub.next_deadline() <= now) hub.advance(now);
+    if (hub.records_rest()) {
+      for (const double request : std::exchange(flushing_, {})) reply(request, "true");
+    }
+    for (const Asked& asked : std::exchange(answerable_, {})) {
+      reply(asked.request, hub.state(asked.job, asked.with_text, now));
+    }
   } while (has_work());
 }
 
@@ -65,6 +103,7 @@ void LaneHub::retire() {
   reactor_ = nullptr;  // no more sockets, no more calls
   sockets_.clear();
   relays_.reset();
+  record_to(nullptr);
 }
 
 // --- what the hub says
@@ -76,11 +115,23 @@ void LaneHub::on_window(JobHandle job, std::uint64_t tokens) {
 
 void LaneHub::on_ended(JobHandle job, std::string state) {
   push(EventKind::kJobEnded, job, std::move(state));
+  answer(job);
+}
+
+void LaneHub::on_sealed(JobHandle job) {
   if (relays_) relays_->job_ended(job, Reactor::now());
 }
 
 void LaneHub::on_purged(JobHandle job) {
   push(EventKind::kJobPurged, job, {});
+  answer(job);
+}
+
+void LaneHub::answer(JobHandle job) {
+  const auto found = waiting_.find(job);
+  if (found == waiting_.end()) return;
+  answerable_.insert(answerable_.end(), found->second.begin(), found->second.end());
+  waiting_.erase(found);
 }
 
 void LaneHub::on_channel_open(ChannelHandle channel, bool finished) {
@@ -97,7 +148,7 @@ void LaneHub::on_batch(ChannelHandle channel, Channel::Batch& batch) {
     }
     return;
   }
-  switch (socket->second->send(batch.frames)) {
+  switch (socket->second->send(batch.frames, batch.last)) {
     case SocketEgress::Sent::kAll:
       taken_.push_back(channel);
       break;
@@ -110,7 +161,15 @@ void LaneHub::on_batch(ChannelHandle channel, Channel::Batch& batch) {
 }
 
 void LaneHub::on_channel_end(ChannelHandle channel, std::string_view reason) {
-  sockets_.erase(channel);
+  const auto socket = sockets_.find(channel);
+  if (socket != sockets_.end()) {
+    if (reason == "finished" && socket->second->sole()) {
+      UniqueFd fd = socket->second->release();
+      const std::lock_guard lock(mutex_);
+      if (fd.valid()) finished_.emplace(channel, std::move(fd));
+    }
+    sockets_.erase(socket);
+  }
   push(EventKind::kChannelEnd, channel, std::string(reason));
 }
 

@@ -4,11 +4,25 @@
 // is no global state.
 #include <napi.h>
 
+#include "addon/arguments.h"
+#include "addon/crawl_frontier_wrap.h"
 #include "addon/job_hub_wrap.h"
+#include "addon/kv_snapshot_wrap.h"
+#include "addon/kv_store_wrap.h"
+#include "addon/kv_transaction_wrap.h"
+#include "addon/ledger_wrap.h"
+#include "addon/limiter_wrap.h"
+#include "addon/log_parser_wrap.h"
+#include "addon/lru_ttl_table_wrap.h"
 #include "addon/openai_decoder_wrap.h"
 #include "addon/pipeline_wrap.h"
+#include "addon/quota_wrap.h"
 #include "addon/reactor_wrap.h"
+#include "addon/rolling_window_wrap.h"
+#include "addon/store_wrap.h"
 #include "addon/stream_buffer_wrap.h"
+#include "addon/task_graph_wrap.h"
+#include "core/backoff.h"
 #include "runtime/curl_api.h"
 
 namespace sluice {
@@ -16,18 +30,43 @@ namespace sluice {
 class Module final : public Napi::Addon<Module> {
  public:
   Module(Napi::Env env, Napi::Object exports) {
-    DefineAddon(exports,
-                {
-                    InstanceValue("JobHub", JobHubWrap::define(env), napi_enumerable),
-                    InstanceValue("OpenAiDecoder", OpenAiDecoderWrap::define(env), napi_enumerable),
-                    InstanceValue("Pipeline", PipelineWrap::define(env), napi_enumerable),
-                    InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),
-                    InstanceValue("StreamBuffer", StreamBufferWrap::define(env), napi_enumerable),
-                    InstanceMethod("upstreamClient", &Module::upstream_client, napi_enumerable),
-                });
+    DefineAddon(
+        exports,
+        {
+            InstanceValue("CrawlFrontier", CrawlFrontierWrap::define(env), napi_enumerable),
+            InstanceValue("FixedWindow", FixedWindowWrap::define(env), napi_enumerable),
+            InstanceValue("JobHub", JobHubWrap::define(env), napi_enumerable),
+            InstanceValue("KvSnapshot", KvSnapshotWrap::define(env), napi_enumerable),
+            InstanceValue("KvStore", KvStoreWrap::define(env), napi_enumerable),
+            InstanceValue("KvTransaction", KvTransactionWrap::define(env), napi_enumerable),
+            InstanceValue("Ledger", LedgerWrap::define(env), napi_enumerable),
+            InstanceValue("LogParser", LogParserWrap::define(env), napi_enumerable),
+            InstanceValue("LruTtlTable", LruTtlTableWrap::define(env), napi_enumerable),
+            InstanceValue("OpenAiDecoder", OpenAiDecoderWrap::define(env), napi_enumerable),
+            InstanceValue("Pipeline", PipelineWrap::define(env), napi_enumerable),
+            InstanceValue("Quota", QuotaWrap::define(env), napi_enumerable),
+            InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),
+            InstanceValue("RollingWindow", RollingWindowWrap::define(env), napi_enumerable),
+            InstanceValue("SlidingCounter", SlidingCounterWrap::define(env), napi_enumerable),
+            InstanceValue("SlidingLog", SlidingLogWrap::define(env), napi_enumerable),
+            InstanceValue("Store", StoreWrap::define(env), napi_enumerable),
+            InstanceValue("StreamBuffer", StreamBufferWrap::define(env), napi_enumerable),
+            InstanceValue("TaskGraph", TaskGraphWrap::define(env), napi_enumerable),
+            InstanceValue("TokenBucket", TokenBucketWrap::define(env), napi_enumerable),
+            InstanceMethod("fullJitterMs", &Module::full_jitter_ms, napi_enumerable),
+            InstanceMethod("upstreamClient", &Module::upstream_client, napi_enumerable),
+        });
   }
 
  private:
+  // fullJitterMs(baseMs, capMs, retry, random): the delay before the n-th retry from 0.
+  Napi::Value full_jitter_ms(const Napi::CallbackInfo& info) {
+    const auto number = [&info](std::size_t i) { return number_from(info.Env(), info[i]); };
+    const Nanos delay = full_jitter(nanos_from_ms(number(0)), nanos_from_ms(number(1)),
+                                    count_from(info.Env(), info[2]), number(3));
+    return Napi::Number::New(info.Env(), ms_from_nanos(delay));
+  }
+
   // What makes upstream calls on the reactor, `libcurl 7.88.1`; empty where there is nothing.
   Napi::Value upstream_client(const Napi::CallbackInfo& info) {
     const CurlApi* const curl = CurlApi::get();

@@ -7,15 +7,29 @@
 
 namespace sluice {
 
+// Up to here (26 days) a product of milliseconds is exact to the nanosecond; later times, such as
+// those since 1970, are taken apart.
+constexpr double kProductMsMax = 2'251'799'813;
+
 Nanos nanos_from_ms(double ms) {
   constexpr double kLargestMs = 9.0e12;  // 285 years; within 63 bits of nanoseconds
   if (!(ms < kLargestMs)) return kNever;
-  return static_cast<Nanos>(std::llround(std::max(ms, 0.0) * static_cast<double>(kMillisecond)));
+  if (ms < kProductMsMax) {
+    return static_cast<Nanos>(std::llround(std::max(ms, 0.0) * static_cast<double>(kMillisecond)));
+  }
+  const double whole = std::trunc(ms);
+  return static_cast<Nanos>(whole) * kMillisecond +
+         static_cast<Nanos>(std::llround((ms - whole) * static_cast<double>(kMillisecond)));
 }
 
 double ms_from_nanos(Nanos nanos) {
   if (nanos == kNever) return std::numeric_limits<double>::infinity();
-  return static_cast<double>(nanos) / static_cast<double>(kMillisecond);
+  const auto span = static_cast<double>(kMillisecond);
+  if (nanos < static_cast<Nanos>(kProductMsMax) * kMillisecond) {
+    return static_cast<double>(nanos) / span;
+  }
+  return static_cast<double>(nanos / kMillisecond) +
+         static_cast<double>(nanos % kMillisecond) / span;
 }
 
 void ReactorHandle::close() {

@@ -64,6 +64,9 @@ void Channel::take(Batch& batch, Nanos now) {
   const bool silent = deadline_after(quiet_since_, limits_.heartbeat) <= now;
   if (batch.empty() && mode_ == Mode::kFrames && silent) batch.frames.append(kSseKeepAlive);
   if (batch.empty()) return;
+  batch.last = std::all_of(members_.begin(), members_.end(), [](const Member& member) {
+    return !member.gap_due && member.job->log.at_end(member.next);
+  });
   opened_ = true;
   under_way_ = true;
   quiet_since_ = now;
@@ -87,7 +90,7 @@ void Channel::take_from(Member& member, Batch& batch) {
   while (!full(batch)) {
     const JobLog::Event event = log.read(member.next);
     if (event.kind == JobLog::EventKind::kNone) return;
-    ++member.next.next_seq;
+    member.next.next_seq = event.id.seq + 1;
     if (mode_ == Mode::kFrames && !fan_in_) {
       batch.frames.append(member.job->frame(event));
       continue;
@@ -95,7 +98,7 @@ void Channel::take_from(Member& member, Batch& batch) {
     data_.clear();
     member.job->append_event_data(data_, event);
     const std::string id = fan_in_ ? composite_id() : to_string(event.id);
-    emit(batch, id, event_type(*member.job, event.kind));
+    emit(batch, id, event_type(*member.job, event));
   }
 }
 

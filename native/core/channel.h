@@ -23,10 +23,12 @@ class Channel {
   struct Batch {
     std::string frames;               // kFrames
     std::vector<std::string> events;  // kEvents: id, type, data, id, type, ...
+    bool last = false;                // the channel has nothing more to say after it
     [[nodiscard]] bool empty() const { return frames.empty() && events.empty(); }
     void clear() {
       frames.clear();
       events.clear();
+      last = false;
     }
   };
 

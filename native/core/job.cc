@@ -19,6 +19,17 @@ void append_error(std::string& out, const Terminal& terminal) {
   out.push_back('}');
 }
 
+// The error or the reason of an ending, after a comma; nothing where there is none to tell.
+void append_cause(std::string& out, const Terminal& terminal) {
+  if (terminal.kind == Terminal::Kind::kError) {
+    out.push_back(',');
+    append_error(out, terminal);
+  } else if (!terminal.reason.empty()) {
+    out.append(",\"reason\":");
+    append_json_string(out, terminal.reason);
+  }
+}
+
 void append_usage(std::string& out, const Usage& usage) {
   out.append("\"usage\":{\"prompt_tokens\":");
   append_json_number(out, usage.prompt_tokens);
@@ -45,6 +56,41 @@ std::string_view status_name(const Job& job) {
   return "failed";
 }
 
+// How a kind of job speaks of itself.
+struct Names {
+  std::string_view data_prefix;
+  std::string_view retry;
+  std::string_view complete;
+  std::string_view error;
+  std::string_view cancelled;
+};
+
+const Names& names_of(const Job& job) {
+  static constexpr Names kJob{"{\"job_id\":", "job_retry", "job_complete", "job_error",
+                              "job_cancelled"};
+  static constexpr Names kWorkflow{"{\"workflow_id\":", "workflow_retry", "workflow_complete",
+                                   "workflow_failed", "workflow_cancelled"};
+  static constexpr Names kCrawl{"{\"crawl_id\":", "crawl_retry", "crawl_complete", "crawl_failed",
+                                "crawl_cancelled"};
+  switch (job.options.kind) {
+    case JobKind::kJob:
+      return kJob;
+    case JobKind::kWorkflow:
+      return kWorkflow;
+    case JobKind::kCrawl:
+      return kCrawl;
+  }
+  return kJob;
+}
+
+// Appends the members of a JSON object, each after a comma.
+void append_members(std::string& out, std::string_view object) {
+  constexpr std::string_view kEmpty = "{}";
+  if (object.size() <= kEmpty.size()) return;
+  out.push_back(',');
+  out.append(object.substr(1, object.size() - kEmpty.size()));
+}
+
 // A cursor is echoed in the gap; a client that sends kilobytes does not get them back.
 constexpr std::size_t kEchoedCursorMax = 128;
 
@@ -56,7 +102,7 @@ Job::Job(JobHandle job_handle, JobOptions job_options, std::size_t log_bytes_max
       log(log_bytes_max),
       created_at(now),
       wall_deadline(deadline_after(now, options.wall_time_max)) {
-  data_prefix.append("{\"job_id\":");
+  data_prefix.append(names_of(*this).data_prefix);
   append_json_string(data_prefix, options.job_id);
 }
 
@@ -66,21 +112,23 @@ Usage Job::usage() const {
 }
 
 Nanos Job::next_deadline() const {
-  return std::min({grace_deadline, wall_deadline, purge_deadline});
+  return std::min({grace_deadline, wall_deadline, purge_deadline, hold_deadline});
 }
 
-std::string_view event_type(const Job& job, JobLog::EventKind kind) {
-  if (kind == JobLog::EventKind::kToken) return "token";
-  if (kind == JobLog::EventKind::kRetry) return "job_retry";
+std::string_view event_type(const Job& job, const JobLog::Event& event) {
+  if (event.kind == JobLog::EventKind::kToken) return "token";
+  if (event.kind == JobLog::EventKind::kTyped) return event.type;
+  const Names& names = names_of(job);
+  if (event.kind == JobLog::EventKind::kRetry) return names.retry;
   switch (job.log.terminal().kind) {
     case Terminal::Kind::kComplete:
-      return "job_complete";
+      return names.complete;
     case Terminal::Kind::kError:
-      return "job_error";
+      return names.error;
     case Terminal::Kind::kCancelled:
-      return "job_cancelled";
+      return names.cancelled;
   }
-  return "job_error";
+  return names.error;
 }
 
 void Job::append_event_data(std::string& out, const JobLog::Event& event) const {
@@ -89,6 +137,9 @@ void Job::append_event_data(std::string& out, const JobLog::Event& event) const 
     case JobLog::EventKind::kToken:
       out.append(",\"token\":");
       append_json_string(out, event.text);
+      break;
+    case JobLog::EventKind::kTyped:
+      append_members(out, event.text);
       break;
     case JobLog::EventKind::kRetry:
       out.append(",\"attempt\":");
@@ -111,24 +162,20 @@ std::string_view Job::frame(const JobLog::Event& event) {
   data_.clear();
   append_event_data(data_, event);
   const bool appended =
-      append_sse_event(frame_, to_string(event.id), event_type(*this, event.kind), data_);
+      append_sse_event(frame_, to_string(event.id), event_type(*this, event), data_);
   (void)appended;  // ids and types are our own and are one line each
   return frame_;
 }
 
 void Job::append_terminal_data(std::string& out) const {
   const Terminal& terminal = log.terminal();
-  out.push_back(',');
-  if (terminal.kind == Terminal::Kind::kError) {
-    append_error(out, terminal);
-  } else {
-    out.append("\"reason\":");
-    append_json_string(out, terminal.reason);
-  }
-  if (terminal.kind == Terminal::Kind::kComplete) {
+  append_cause(out, terminal);
+  // A crawl uses no model.
+  if (terminal.kind == Terminal::Kind::kComplete && options.kind != JobKind::kCrawl) {
     out.push_back(',');
     append_usage(out, usage());
   }
+  append_members(out, terminal.details);
   out.push_back(',');
   append_metrics(out, ended_at);
 }
@@ -136,6 +183,14 @@ void Job::append_terminal_data(std::string& out) const {
 void Job::append_metrics(std::string& out, Nanos now) const {
   const Nanos until = ended_at == kNever ? now : ended_at;
   const Nanos running_from = std::min(started_at, until);
+  if (options.kind != JobKind::kJob) {
+    out.append("\"metrics\":{\"duration_ms\":");
+    append_ms(out, until - running_from);
+    out.append(",\"events\":");
+    append_json_number(out, log.token_count());
+    out.push_back('}');
+    return;
+  }
   out.append("\"metrics\":{\"queue_ms\":");
   append_ms(out, running_from - created_at);
   out.append(",\"ttft_ms\":");
@@ -179,19 +234,16 @@ void Job::append_state(std::string& out, bool with_text, Nanos now) const {
   append_usage(out, usage());
   out.push_back(',');
   append_metrics(out, now);
+  out.append(",\"text_bytes\":");
+  append_json_number(out, log.text().size());
+  if (log.trimmed() > 0) out.append(",\"text_truncated\":true");
   if (with_text) {
     out.append(",\"text\":");
     append_json_string(out, log.text());
-    if (log.trimmed() > 0) out.append(",\"text_truncated\":true");
   }
   if (log.ended()) {
-    out.push_back(',');
-    if (log.terminal().kind == Terminal::Kind::kError) {
-      append_error(out, log.terminal());
-    } else {
-      out.append("\"reason\":");
-      append_json_string(out, log.terminal().reason);
-    }
+    append_cause(out, log.terminal());
+    append_members(out, log.terminal().details);
   }
   out.push_back('}');
 }

@@ -26,9 +26,11 @@ void JobHub::touch(Job& job) {
 }
 
 void JobHub::touch_window(Job& job) {
-  if (job.window_dirty) return;
-  job.window_dirty = true;
-  dirty_jobs_.push_back(job.handle);
+  Job& producer = job.leader == nullptr ? job : *job.leader;
+  if (producer.window_dirty) return;
+  producer.window_dirty = true;
+  dirty_jobs_.push_back(producer.handle);
+  for (Job* part : producer.fed_by) touch_window(*part);
 }
 
 // --- jobs
@@ -37,51 +39,118 @@ void JobHub::create(JobHandle handle, JobOptions options, Nanos now) {
   auto job = std::make_unique<Job>(handle, std::move(options), options_.log_bytes_max, now);
   job->window_granted = options_.stream_capacity;  // the producer assumes as much
   arm(*job);
+  link_feed(*job);
   jobs_.emplace(handle, std::move(job));
 }
 
 void JobHub::start(JobHandle handle, Nanos now) {
-  Job* const job = find(handle);
-  if (job == nullptr || job->status != Job::Status::kQueued) return;
-  job->status = Job::Status::kRunning;
-  job->started_at = now;
+  if (Job* const job = find(handle)) start(*job, now);
 }
 
-void JobHub::retry(JobHandle handle, Nanos /*now*/) {
-  Job* const job = find(handle);
-  if (job == nullptr) return;
-  const std::uint64_t tokens = job->log.token_count();
-  if (!job->log.begin_attempt()) return;
-  job->appended_before += tokens;
-  job->first_token_at = kNever;
-  touch(*job);
+void JobHub::start(Job& job, Nanos now) {
+  if (job.status != Job::Status::kQueued) return;
+  job.status = Job::Status::kRunning;
+  job.started_at = now;
+  for (Job* follower : job.followers) start(*follower, now);
+}
+
+void JobHub::retry(JobHandle handle, Nanos now) {
+  if (Job* const job = find(handle)) retry(*job, now);
+}
+
+void JobHub::retry(Job& job, Nanos now) {
+  const std::uint64_t tokens = job.log.token_count();
+  if (!job.log.begin_attempt()) return;
+  job.appended_before += tokens;
+  job.first_token_at = kNever;
+  touch(job);
+  note(job, now);
+  for (Job* follower : job.followers) retry(*follower, now);
 }
 
 void JobHub::append(JobHandle handle, std::string_view text, Nanos now) {
+  if (Job* const job = find(handle)) append(*job, text, now);
+}
+
+void JobHub::append(Job& job, std::string_view text, Nanos now) {
+  if (!job.log.append(text)) return;
+  if (job.first_token_at == kNever) job.first_token_at = now;
+  touch(job);
+  if (needs_record(job)) note(job, now + options_.record_interval);
+  if (job.feeds != nullptr) feed(job, text);
+  for (Job* follower : job.followers) append(*follower, text, now);
+}
+
+void JobHub::append_typed(JobHandle handle, std::string_view type, std::string_view data) {
   Job* const job = find(handle);
-  if (job == nullptr || !job->log.append(text)) return;
-  if (job->first_token_at == kNever) job->first_token_at = now;
+  if (job != nullptr && job->log.append_typed(type, data)) touch(*job);
+}
+
+void JobHub::reopen(JobHandle handle, Nanos now) {
+  Job* const job = find(handle);
+  if (job == nullptr || !job->log.reopen()) return;
+  job->status = Job::Status::kRunning;
+  job->started_at = now;
+  job->first_token_at = kNever;
+  job->ended_at = kNever;
+  job->purge_deadline = kNever;
+  job->wall_deadline = deadline_after(now, job->options.wall_time_max);
+  // The producer begins anew, too.
+  job->appended_before = 0;
+  job->fed = 0;
+  job->window_granted = options_.stream_capacity;
+  arm(*job);
   touch(*job);
 }
 
 void JobHub::finish(JobHandle handle, Terminal terminal, Nanos now) {
-  Job* const job = find(handle);
-  if (job == nullptr || !job->log.end(std::move(terminal))) return;
-  job->status = Job::Status::kEnded;
-  job->ended_at = now;
-  job->wall_deadline = kNever;
-  job->grace_deadline = kNever;
-  job->purge_deadline = deadline_after(now, options_.retention);
-  arm(*job);
+  if (Job* const job = find(handle)) finish(*job, std::move(terminal), now);
+}
+
+void JobHub::finish(Job& job, Terminal terminal, Nanos now) {
+  const bool held = needs_record(job);
+  if (!job.log.end(std::move(terminal), held)) return;
+  job.ended_at = now;
+  job.wall_deadline = kNever;
+  job.grace_deadline = kNever;
+  observer_.on_sealed(job.handle);
+  if (held) {
+    job.hold_deadline = deadline_after(now, options_.hold_max);
+    arm(job);
+    note(job, now);
+  } else {
+    settle(job, now);
+  }
+  unlink_feeds(job);
+  if (job.leader != nullptr) leave_leader(job);
+  finish_followers(job, job.log.terminal(), now);
+}
+
+// Its ending becomes everybody's.
+void JobHub::settle(Job& job, Nanos now) {
+  job.status = Job::Status::kEnded;
+  job.purge_deadline = deadline_after(now, job.options.retention.value_or(options_.retention));
+  arm(job);
   std::string state;
-  job->append_state(state, false, now);
-  observer_.on_ended(handle, std::move(state));
-  touch(*job);
+  job.append_state(state, false, now);
+  observer_.on_ended(job.handle, std::move(state));
+  touch(job);
 }
 
 void JobHub::purge(JobHandle handle, Nanos now) {
   Job* const job = find(handle);
   if (job == nullptr) return;
+  note_dropped(*job, now);
+  unlink_feeds(*job);
+  if (job->leader != nullptr) leave_leader(*job);
+  if (!job->followers.empty()) {
+    Terminal terminal;
+    terminal.kind = Terminal::Kind::kError;
+    terminal.error_code = "answer_dropped";
+    terminal.error_message = "The answer that this job shared was dropped before its end.";
+    terminal.error_type = "server_error";
+    finish_followers(*job, terminal, now);
+  }
   const std::vector<Channel*> readers = job->channels;
   for (Channel* channel : readers) {
     channel->remove(*job);
@@ -116,7 +185,9 @@ void JobHub::run_job_timers(Job& job, Nanos now) {
     purge(handle, now);
     return;
   }
-  if (job.wall_deadline <= now) {
+  if (job.hold_deadline <= now) {
+    release(job, now);
+  } else if (job.wall_deadline <= now) {
     Terminal terminal;
     terminal.kind = Terminal::Kind::kError;
     terminal.error_code = "wall_time_exceeded";
@@ -134,12 +205,14 @@ void JobHub::run_job_timers(Job& job, Nanos now) {
 }
 
 // The window is what the slowest reader has dealt with, plus the capacity; without readers it moves
-// along with the producer, so that the mailbox between the two stays bounded all the same.
+// along with the producer, so that the mailbox between the two stays bounded all the same. Readers
+// of followers count, and those of the work that the job is a part of.
 void JobHub::update_window(Job& job) {
-  if (job.log.ended()) return;
-  std::uint64_t base = job.log.token_count();
-  for (const Channel* channel : job.channels) base = std::min(base, channel->acknowledged(job));
-  const std::uint64_t window = job.appended_before + base + options_.stream_capacity;
+  if (job.log.ended() || job.leader != nullptr) return;
+  std::uint64_t lag = lag_of(job);
+  for (const Job* follower : job.followers) lag = std::max(lag, lag_of(*follower));
+  const std::uint64_t reach = job.appended() + options_.stream_capacity;
+  const std::uint64_t window = reach - std::min(reach, lag);
   if (window == job.window_granted) return;
   // Small steps are saved up, unless the producer is waiting for them.
   const std::uint64_t step = std::max<std::uint64_t>(options_.stream_capacity / 4, 1);
@@ -249,7 +322,7 @@ void JobHub::flush(Channel& channel, Nanos now) {
 
 Nanos JobHub::next_deadline() const {
   if (!dirty_channels_.empty() || !dirty_jobs_.empty()) return 0;
-  return timers_.next_deadline();
+  return std::min(timers_.next_deadline(), record_deadline());
 }
 
 void JobHub::advance(Nanos now) {
@@ -261,6 +334,7 @@ void JobHub::advance(Nanos now) {
       run_channel_timers(*channel, now);
     }
   }
+  if (record_deadline() <= now) write_records(now);
   // Everything that arrived since the last turn leaves in one batch per reader. Closing a channel
   // may touch jobs, never channels, so one pass over each suffices.
   for (std::size_t i = 0; i < dirty_channels_.size(); ++i) {

@@ -6,6 +6,15 @@
 // - When the last reader of a job has been gone for its grace, the job's policy decides.
 // - A reader without progress for `stall` is cut, so that it cannot hold the others.
 // - An ended job is purged after `retention`.
+// - A job may follow another, its leader: it has no producer, its log is fed from the leader's. The
+//   leader's producer minds the readers of both.
+// - A job may be a part of a larger work: that one's log has its tokens, too, and its producer
+// minds
+//   the readers of both.
+//
+// - What happens to a job that has a record is written by a journal, tokens in groups; its ending
+// is
+//   nobody's before it has been written.
 //
 // Not thread-safe: a Machine, called by its executor alone. It never calls back into its caller:
 // what happens is told to the HubObserver. Calls that name an unknown job or channel do nothing.
@@ -20,6 +29,7 @@
 
 #include "core/channel.h"
 #include "core/job.h"
+#include "core/job_record.h"
 #include "core/machine.h"
 #include "core/timer_queue.h"
 
@@ -33,6 +43,10 @@ struct HubOptions {
   Nanos stall = 10 * kSecond;               // without progress, before a reader is cut
   std::uint64_t retry_ms = 2000;            // reconnection time told to EventSource
   std::size_t batch_bytes_max = 16u << 10;  // of frames handed to a reader at once
+  Nanos record_interval =
+      50 * kMillisecond;                    // how long a token waits for others to be written with
+  Nanos record_retry = 250 * kMillisecond;  // after the journal has failed
+  Nanos hold_max = 5 * kSecond;             // an ending that cannot be written is told after all
 };
 
 /// Told what happened, on the executor's thread. Must not call the hub.
@@ -43,6 +57,8 @@ class HubObserver {
   virtual void on_window(JobHandle job, std::uint64_t tokens) = 0;
   /// The job ended; `state` is its JSON without text. Before any reader is given the event.
   virtual void on_ended(JobHandle job, std::string state) = 0;
+  /// Nothing more will come from its producer. Before `on_ended`, which may wait for the journal.
+  virtual void on_sealed(JobHandle /*job*/) {}
   virtual void on_purged(JobHandle job) = 0;
   /// First word to a channel. `finished`: nothing will follow, its cursors were at the end.
   virtual void on_channel_open(ChannelHandle channel, bool finished) = 0;
@@ -70,9 +86,42 @@ class JobHub final : public Machine {
   void retry(JobHandle handle, Nanos now);
   /// A token. Dropped once the job has ended.
   void append(JobHandle handle, std::string_view text, Nanos now);
+  /// An event of a type of its own; `data` is a JSON object. It counts as a token does, and is
+  /// dropped like one.
+  void append_typed(JobHandle handle, std::string_view type, std::string_view data);
+  /// Begins the next attempt of a job that has ended: it is running again, its wall time begins
+  /// anew, and readers are told to forget what they had. Does nothing while the job has not ended.
+  void reopen(JobHandle handle, Nanos now);
   /// Ends the job; only the first ending counts.
   void finish(JobHandle handle, Terminal terminal, Nanos now);
-  /// Forgets the job at once; its readers are cut.
+  /// Feeds `follower`, a new job without a token, from the log of `leader`: all of the leader's
+  /// current attempt, then each token, retry and the ending as it comes. The follower keeps its own
+  /// ids, times, limits and readers; its own ending (cancel, wall time, disconnect) leaves the
+  /// leader and the other followers as they are. Several may follow one leader, running or ended.
+  /// @returns false, and nothing is done, when that cannot be whole: the leader is unknown, has
+  /// lost
+  ///   its beginning to the byte cap, or is a follower that has not ended. True of a follower that
+  ///   is gone or has ended: there is nothing left to do.
+  [[nodiscard]] bool follow(JobHandle follower, JobHandle leader, Nanos now);
+  /// From now on jobs with a record are written there; nullptr: they are not.
+  void record_to(JobJournal* journal) { journal_ = journal; }
+  /// What the journal was given last is on the disk, or has failed and will be given again.
+  void recorded(std::uint64_t batch, bool written, Nanos now);
+  /// Has what there is written in the next turn, and what is gone removed.
+  void hasten_records() { record_due_ = 0; }
+  /// Whether everything is written, or the journal has just failed.
+  [[nodiscard]] bool records_rest() const {
+    return recording_ == 0 && (record_failed_ || (unrecorded_.empty() && drops_.empty()));
+  }
+  /// The job is written no more: its ending waits for nothing.
+  void unrecord(JobHandle handle, Nanos now);
+  /// A job of an earlier process, as its journal has it. One that had ended is kept for the rest of
+  /// its retention; one that had not is open, has no producer, and is to be finished.
+  void restore(JobHandle handle, JobOptions options, RestoredJob restored, Nanos now);
+  /// Whether the job has ended, and nobody knows yet.
+  [[nodiscard]] bool holds(JobHandle handle) const;
+
+  /// Forgets the job at once; its readers are cut. Followers that it has still end with an error.
   void purge(JobHandle handle, Nanos now);
   /// Whether the job is known and has not ended.
   [[nodiscard]] bool is_open(JobHandle handle) const;
@@ -105,6 +154,35 @@ class JobHub final : public Machine {
     std::uint64_t handle;
   };
 
+  // On jobs that are known.
+  void start(Job& job, Nanos now);
+  void retry(Job& job, Nanos now);
+  void append(Job& job, std::string_view text, Nanos now);
+  void finish(Job& job, Terminal terminal, Nanos now);
+
+  void settle(Job& job, Nanos now);
+
+  // job_hub_record.cc
+  void note(Job& job, Nanos due);
+  void note_dropped(const Job& job, Nanos now);
+  void release(Job& job, Nanos now);
+  void write_records(Nanos now);
+  [[nodiscard]] bool needs_record(const Job& job) const {
+    return journal_ != nullptr && job.options.record != 0;
+  }
+  [[nodiscard]] Nanos record_deadline() const { return recording_ == 0 ? record_due_ : kNever; }
+
+  // job_hub_feed.cc
+  void link_feed(Job& part);
+  void feed(const Job& part, std::string_view token);
+  void feed_all(const Job& part);
+  void unlink_feeds(Job& job);
+  [[nodiscard]] std::uint64_t lag_of(const Job& job) const;
+
+  // job_hub_follow.cc
+  void finish_followers(Job& leader, const Terminal& terminal, Nanos now);
+  void leave_leader(Job& follower);
+
   Job* find(JobHandle handle);
   Channel* find_channel(ChannelHandle handle);
   void touch(Job& job);
@@ -124,9 +202,27 @@ class JobHub final : public Machine {
   std::unordered_map<JobHandle, std::unique_ptr<Job>> jobs_;
   std::unordered_map<ChannelHandle, std::unique_ptr<Channel>> channels_;
   TimerQueue<TimerKey> timers_;
-  Channel::Batch batch_;  // scratch: a token costs no allocation
+  Channel::Batch batch_;   // scratch: a token costs no allocation
+  std::string feed_data_;  // scratch
   std::vector<ChannelHandle> dirty_channels_;
   std::vector<JobHandle> dirty_jobs_;  // whose window may have moved
+
+  /// What of a job is on its way to the disk.
+  struct Recording {
+    JobHandle job;
+    JobLog::Position next;
+    std::uint64_t trimmed;
+    bool ended;
+  };
+  JobJournal* journal_ = nullptr;
+  std::vector<JobHandle> unrecorded_;  // jobs of which there is something to be written
+  std::vector<std::uint64_t> drops_;   // records of jobs that are gone
+  std::vector<Recording> in_flight_;   // one batch at a time
+  std::size_t drops_in_flight_ = 0;    // of the first of drops_
+  std::uint64_t recording_ = 0;        // that batch's number; 0: none
+  std::uint64_t batches_ = 0;
+  bool record_failed_ = false;  // the last batch
+  Nanos record_due_ = kNever;
 };
 
 }  // namespace sluice

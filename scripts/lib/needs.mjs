@@ -65,6 +65,11 @@ export const buildNeeds = [
     package: 'libcurl4-openssl-dev',
     found: () => hasHeader('curl/curl.h'),
   },
+  {
+    what: 'SQLite as a static library, with its header',
+    package: 'libsqlite3-dev',
+    found: () => hasHeader('sqlite3.h') && hasLibrary('libsqlite3.a'),
+  },
 ];
 
 /** The GoogleTest binary links the system's libuv, which needs more than Node's headers. */

@@ -44,8 +44,59 @@ export async function openPage(browser, url, options) {
     if (!request.url().startsWith(url)) faults.push(`request to ${request.url()}`);
   });
   await page.goto(url);
-  await page.waitForFunction(() => document.querySelector('#model')?.childElementCount);
+  await page.waitForFunction(
+    () =>
+      document.querySelector('#model')?.childElementCount ||
+      document.querySelector('[data-testid=key-form]:not([hidden])'),
+  );
   return { page, faults, close: () => context.close() };
+}
+
+/**
+ * What a visitor does with the demo page, and looks at.
+ * @param {import('playwright-core').Page} page
+ */
+export function driver(page) {
+  const cards = () => page.getByTestId('job');
+
+  /** @param {string} prompt @param {'1' | '4' | '8' | 'lines'} [copies] */
+  async function send(prompt, copies = '1') {
+    await page.locator(`input[name=copies][value="${copies}"]`).check({ force: true });
+    await page.getByLabel('Prompt').fill(prompt);
+    await page.keyboard.press('Control+Enter');
+  }
+
+  /** The newest card. */
+  async function firstCard() {
+    const card = cards().first();
+    await card.waitFor();
+    const id = String(await card.getAttribute('data-job-id'));
+    // By id from here on: a newer job would take its place.
+    return { id, card: page.locator(`[data-job-id="${id}"]`) };
+  }
+
+  /** @param {string} selector @param {number} [count] */
+  async function waitForCards(selector, count = 1) {
+    await page.waitForFunction(
+      ([match, wanted]) => document.querySelectorAll(match).length >= wanted,
+      /** @type {[string, number]} */ ([`[data-testid=job]${selector}`, count]),
+    );
+  }
+
+  /** @param {string} id @param {number} count */
+  async function waitForTokens(id, count) {
+    await page.waitForFunction(
+      ([job, wanted]) =>
+        Number(document.querySelector(`[data-job-id="${job}"] [data-part=tokens]`)?.textContent) >=
+        wanted,
+      /** @type {[string, number]} */ ([id, count]),
+    );
+  }
+
+  /** @param {import('playwright-core').Locator} card */
+  const textOf = (card) => card.getByTestId('text').evaluate((text) => text.textContent);
+
+  return { cards, send, firstCard, waitForCards, waitForTokens, textOf };
 }
 
 /** @param {import('playwright-core').Page} page @param {string} name */

@@ -2,7 +2,7 @@
 
 import { jest } from '@jest/globals';
 import { createGateway, providers } from '../../lib/index.js';
-import { launchChromium, openPage, takePicture } from './chromium.js';
+import { driver, launchChromium, openPage, takePicture } from './chromium.js';
 
 jest.setTimeout(60_000);
 
@@ -22,6 +22,8 @@ let server;
 let visit;
 /** @type {import('playwright-core').Page} */
 let page;
+/** @type {ReturnType<typeof driver>} */
+let drive;
 
 beforeAll(async () => {
   browser = await launchChromium();
@@ -35,10 +37,14 @@ afterAll(async () => {
   await gateway?.close({ drainMs: 0 });
 });
 
-beforeEach(async () => {
-  visit = await openPage(browser, server.url);
+/** @param {import('playwright-core').BrowserContextOptions} [options] */
+async function open(options) {
+  visit = await openPage(browser, server.url, options);
   page = visit.page;
-});
+  drive = driver(page);
+}
+
+beforeEach(() => open());
 
 afterEach(async () => {
   expect(visit.faults).toEqual([]);
@@ -51,54 +57,16 @@ async function jobAtServer(jobId) {
   return response.json();
 }
 
-/** @param {string} prompt @param {'1' | '4' | '8' | 'lines'} [copies] */
-async function send(prompt, copies = '1') {
-  await page.locator(`input[name=copies][value="${copies}"]`).check({ force: true });
-  await page.getByLabel('Prompt').fill(prompt);
-  await page.keyboard.press('Control+Enter');
-}
-
-const cards = () => page.getByTestId('job');
-
-/** The newest card. */
-async function firstCard() {
-  const card = cards().first();
-  await card.waitFor();
-  const id = String(await card.getAttribute('data-job-id'));
-  // By id from here on: a newer job would take its place.
-  return { id, card: page.locator(`[data-job-id="${id}"]`) };
-}
-
-/** @param {string} selector @param {number} [count] */
-async function waitForCards(selector, count = 1) {
-  await page.waitForFunction(
-    ([match, wanted]) => document.querySelectorAll(match).length >= wanted,
-    /** @type {[string, number]} */ ([`[data-testid=job]${selector}`, count]),
-  );
-}
-
-/** @param {string} id @param {number} count */
-async function waitForTokens(id, count) {
-  await page.waitForFunction(
-    ([job, wanted]) =>
-      Number(document.querySelector(`[data-job-id="${job}"] [data-part=tokens]`)?.textContent) >=
-      wanted,
-    /** @type {[string, number]} */ ([id, count]),
-  );
-}
-
-const textOf = (card) => card.getByTestId('text').evaluate((text) => text.textContent);
-
 test('type, stream, complete: the text and the figures are the server’s', async () => {
-  await send('What does a sluice do?');
-  const { id, card } = await firstCard();
-  await waitForCards('[data-state=running]');
-  await waitForTokens(id, 5);
-  expect(answer.startsWith(String(await textOf(card)))).toBe(true);
+  await drive.send('What does a sluice do?');
+  const { id, card } = await drive.firstCard();
+  await drive.waitForCards('[data-state=running]');
+  await drive.waitForTokens(id, 5);
+  expect(answer.startsWith(String(await drive.textOf(card)))).toBe(true);
   expect(await page.getByTestId('connection').innerText()).toBe('1 stream on 1 connection');
-  await waitForCards('[data-state=completed]');
+  await drive.waitForCards('[data-state=completed]');
   const job = await jobAtServer(id);
-  expect(await textOf(card)).toBe(job.text);
+  expect(await drive.textOf(card)).toBe(job.text);
   expect(job.text).toBe(answer);
   const figure = (name) => card.locator(`[data-part=${name}]`).innerText();
   expect(await figure('tokens')).toBe(String(job.metrics.tokens));
@@ -109,111 +77,113 @@ test('type, stream, complete: the text and the figures are the server’s', asyn
 
 test('the length asked for ends the text', async () => {
   await page.getByLabel('Length, tokens').fill('3');
-  await send('Short, please');
-  const { id, card } = await firstCard();
-  await waitForCards('[data-state=completed]');
-  expect(await textOf(card)).toBe('Water waits above');
+  await drive.send('Short, please');
+  const { id, card } = await drive.firstCard();
+  await drive.waitForCards('[data-state=completed]');
+  expect(await drive.textOf(card)).toBe('Water waits above');
   expect(await card.getByTestId('note').innerText()).toBe('Stopped at the length you asked for.');
   expect(await jobAtServer(id)).toMatchObject({ reason: 'length', text: 'Water waits above' });
 });
 
 test('a dropped connection is taken up where it was, and nothing is lost', async () => {
-  await send('Drop me');
-  const { id, card } = await firstCard();
-  await waitForTokens(id, 5);
+  await drive.send('Drop me');
+  const { id, card } = await drive.firstCard();
+  await drive.waitForTokens(id, 5);
   await card.getByTestId('drop').click();
-  await waitForCards('[data-connection=closed]');
+  await drive.waitForCards('[data-connection=closed]');
   const place = await card.locator('[data-part=id]').innerText();
-  const before = await textOf(card);
+  const before = await drive.textOf(card);
   expect(await card.getByTestId('note').innerText()).toContain(`Dropped after event ${place}`);
   // The job goes on at the server; here nothing arrives.
   const length = String(before).length;
   while ((await jobAtServer(id)).text.length < length + 20) await page.waitForTimeout(20);
-  expect(await textOf(card)).toBe(before);
+  expect(await drive.textOf(card)).toBe(before);
   await card.getByTestId('drop').click();
-  await waitForCards('[data-state=completed]');
+  await drive.waitForCards('[data-state=completed]');
   expect(await card.getByTestId('note').innerText()).toMatch(
     new RegExp(`^Resumed from ${place}: [1-9]\\d* tokens? replayed, nothing lost\\.$`),
   );
-  expect(await textOf(card)).toBe((await jobAtServer(id)).text);
+  expect(await drive.textOf(card)).toBe((await jobAtServer(id)).text);
 });
 
 test('when the server cuts the socket, the browser comes back by itself', async () => {
-  await send('Cut me');
-  const { id, card } = await firstCard();
-  await waitForTokens(id, 3);
+  await drive.send('Cut me');
+  const { id, card } = await drive.firstCard();
+  await drive.waitForTokens(id, 3);
   server.closeAllConnections();
-  await waitForCards('[data-connection=reconnecting]');
+  await drive.waitForCards('[data-connection=reconnecting]');
   expect(await card.getByTestId('note').innerText()).toContain('Reconnecting by itself');
-  await waitForCards('[data-state=completed]');
+  await drive.waitForCards('[data-state=completed]');
   expect(await card.getByTestId('note').innerText()).toMatch(/^Resumed from 1-\d+: .*nothing lost/);
-  expect(await textOf(card)).toBe((await jobAtServer(id)).text);
+  expect(await drive.textOf(card)).toBe((await jobAtServer(id)).text);
 });
 
 test('a reload in the middle finds the job again, from the first token on', async () => {
-  await send('Reload me');
-  const { id, card } = await firstCard();
-  await waitForTokens(id, 5);
+  await drive.send('Reload me');
+  const { id, card } = await drive.firstCard();
+  await drive.waitForTokens(id, 5);
   await page.reload();
-  await waitForTokens(id, 8);
+  await drive.waitForTokens(id, 8);
   expect(await card.locator('[data-part=prompt]').innerText()).toBe('Reload me');
-  await waitForCards('[data-state=completed]');
+  await drive.waitForCards('[data-state=completed]');
   expect(await card.getByTestId('note').innerText()).toMatch(/^Restored after a reload: .*nothing/);
-  expect(await textOf(card)).toBe((await jobAtServer(id)).text);
+  expect(await drive.textOf(card)).toBe((await jobAtServer(id)).text);
   await page.reload();
-  await waitForCards('[data-state=completed]');
-  expect(await textOf(card)).toBe(answer);
+  await drive.waitForCards('[data-state=completed]');
+  expect(await drive.textOf(card)).toBe(answer);
 });
 
 test('cancel stops the job, here and at the server', async () => {
-  await send('Cancel me');
-  const { id, card } = await firstCard();
-  await waitForTokens(id, 3);
+  await drive.send('Cancel me');
+  const { id, card } = await drive.firstCard();
+  await drive.waitForTokens(id, 3);
   await card.getByTestId('cancel').click();
-  await waitForCards('[data-state=cancelled]');
+  await drive.waitForCards('[data-state=cancelled]');
   expect(await card.getByTestId('note').innerText()).toBe('Cancelled on request.');
   const job = await jobAtServer(id);
   expect(job).toMatchObject({ status: 'cancelled', reason: 'client_request' });
-  expect(await textOf(card)).toBe(job.text);
+  expect(await drive.textOf(card)).toBe(job.text);
   expect(answer.startsWith(job.text) && job.text.length < answer.length).toBe(true);
   await card.getByTestId('remove').click();
-  expect(await cards().count()).toBe(0);
+  expect(await drive.cards().count()).toBe(0);
   await page.reload();
   await page.getByTestId('empty').waitFor();
 });
 
 test('eight jobs stream side by side on one connection, dropped and resumed together', async () => {
-  await send('Eight of us', '8');
-  await waitForCards('[data-state=running][data-connection=open]', 8);
+  await drive.send('Eight of us', '8');
+  await drive.waitForCards('[data-state=running][data-connection=open]', 8);
   await page.waitForFunction(
     () =>
       document.querySelector('[data-testid=connection]')?.textContent?.trim() ===
       '8 streams on 1 connection',
   );
   await page.getByTestId('drop-all').click();
-  await waitForCards('[data-connection=closed]', 8);
+  await drive.waitForCards('[data-connection=closed]', 8);
   await page.getByTestId('drop-all').click();
-  await waitForCards('[data-state=completed]', 8);
-  const ids = await cards().evaluateAll((all) => all.map((card) => card.dataset.jobId));
+  await drive.waitForCards('[data-state=completed]', 8);
+  const ids = await drive.cards().evaluateAll((all) => all.map((card) => card.dataset.jobId));
   expect(new Set(ids).size).toBe(8);
   for (const id of ids) {
     const card = page.locator(`[data-job-id="${id}"]`);
-    expect(await textOf(card)).toBe((await jobAtServer(String(id))).text);
+    expect(await drive.textOf(card)).toBe((await jobAtServer(String(id))).text);
     expect(await card.getByTestId('note').innerText()).toContain('nothing lost');
   }
   await page.reload();
-  await waitForCards('[data-state=completed]', 8);
-  expect(await cards().evaluateAll((all) => all.map((card) => card.dataset.jobId))).toEqual(ids);
+  await drive.waitForCards('[data-state=completed]', 8);
+  expect(await drive.cards().evaluateAll((all) => all.map((card) => card.dataset.jobId))).toEqual(
+    ids,
+  );
   await page.getByTestId('clear').click();
-  expect(await cards().count()).toBe(0);
+  expect(await drive.cards().count()).toBe(0);
 });
 
 test('one prompt per line', async () => {
-  await send('one\n\n  two \nthree', 'lines');
-  await waitForCards('', 3);
+  await drive.send('one\n\n  two \nthree', 'lines');
+  await drive.waitForCards('', 3);
   const prompts = await page.locator('[data-part=prompt]').allInnerTexts();
   expect(prompts.sort()).toEqual(['one', 'three', 'two']);
-  await waitForCards('[data-state=completed]', 3);
+  await drive.waitForCards('[data-state=completed]', 3);
 });
 
 test('a job the server no longer has is shown as gone', async () => {
@@ -222,8 +192,8 @@ test('a job the server no longer has is shown as gone', async () => {
     localStorage.setItem('sluice.jobs', JSON.stringify(known));
   });
   await page.reload();
-  await waitForCards('[data-state=gone]');
-  const { card } = await firstCard();
+  await drive.waitForCards('[data-state=gone]');
+  const { card } = await drive.firstCard();
   expect(await card.getByTestId('note').innerText()).toContain('no longer has this job');
   await card.getByTestId('remove').click();
   await page.getByTestId('empty').waitFor();
@@ -287,20 +257,22 @@ describe.each([
 ])('%s', (name, options) => {
   beforeEach(async () => {
     await visit.close();
-    visit = await openPage(browser, server.url, /** @type {any} */ (options));
-    page = visit.page;
+    await open(/** @type {any} */ (options));
   });
 
   test('is readable, fits, and has its picture taken', async () => {
-    await send('A somewhat longer prompt, to see how a title of two lines or more behaves', '4');
-    await waitForCards('[data-state=running][data-connection=open]', 4);
-    const { id } = await firstCard();
-    await waitForTokens(id, 12);
-    await cards().first().getByTestId('drop').click();
-    await waitForCards('[data-connection=closed]');
+    await drive.send(
+      'A somewhat longer prompt, to see how a title of two lines or more behaves',
+      '4',
+    );
+    await drive.waitForCards('[data-state=running][data-connection=open]', 4);
+    const { id } = await drive.firstCard();
+    await drive.waitForTokens(id, 12);
+    await drive.cards().first().getByTestId('drop').click();
+    await drive.waitForCards('[data-connection=closed]');
     await page.evaluate(() => scrollTo(0, 0));
     await takePicture(page, name);
-    await cards().first().scrollIntoViewIfNeeded();
+    await drive.cards().first().scrollIntoViewIfNeeded();
     await takePicture(page, `${name}-jobs`);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     expect(overflow).toBeLessThanOrEqual(0);

@@ -1,64 +1,15 @@
 /** The command line as a user runs it: a process, its output, its exit code. */
 import { jest } from '@jest/globals';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { client } from '../fixtures/gateway.js';
+import { readFile } from 'node:fs/promises';
+import { file, killAll, main, removeFiles, serve, sluice } from '../fixtures/cli.js';
 import { until } from '../fixtures/until.js';
 
 // Processes and sockets on a busy machine take their time.
 jest.setTimeout(30_000);
 
-const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
-const running = new Set();
-let folder;
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'sluice-cli-'));
-});
-afterEach(() => {
-  for (const child of running) child.kill('SIGKILL');
-  running.clear();
-});
-afterAll(() => rm(folder, { recursive: true }));
-
-function sluice(...args) {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
-  running.add(child);
-  const output = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr']) {
-    child[name].setEncoding('utf8').on('data', (text) => {
-      output[name] += text;
-    });
-  }
-  const exited = once(child, 'close').then(([code]) => {
-    running.delete(child);
-    return { code, ...output };
-  });
-  return { child, output, exited };
-}
-
-async function serve(...args) {
-  const { child, output, exited } = sluice('serve', '--port', '0', ...args);
-  await Promise.race([
-    until(() => output.stdout.endsWith('\n'), 'the server to listen', 20_000),
-    exited.then(({ code, stderr }) => {
-      throw new Error(`exit ${code}: ${stderr}`);
-    }),
-  ]);
-  const [, url] = output.stdout.match(/^listening on (http:\/\/127\.0\.0\.1:\d+)\n$/);
-  return { child, exited, output, url, ...client(url) };
-}
-
-async function file(name, content) {
-  const path = join(folder, name);
-  await writeFile(path, content);
-  return path;
-}
+afterEach(killAll);
+afterAll(removeFiles);
 
 describe('sluice serve', () => {
   test('serves, logs to stderr, and SIGTERM ends streams and the process in order', async () => {
@@ -135,7 +86,7 @@ describe('mistakes are one line on stderr and exit code 2', () => {
   test.each([
     [[], /a command is needed/],
     [['server'], /unknown command 'server'/],
-    [['crawl'], /unknown command 'crawl'/],
+    [['fetch'], /unknown command 'fetch'/],
     [['--verbose'], /unknown option '--verbose'/],
     [['serve', '--prot', '1'], /--prot/],
     [['serve', 'extra'], /extra/],
@@ -171,7 +122,7 @@ describe('mistakes are one line on stderr and exit code 2', () => {
   });
 });
 
-test.each([[['--help']], [['serve', '--help']], [['run', '--help']]])(
+test.each([[['--help']], [['serve', '--help']], [['run', '--help']], [['key', '--help']]])(
   '%j is help',
   async (args) => {
     const { code, stdout, stderr } = await sluice(...args).exited;
@@ -205,7 +156,7 @@ describe('sluice run', () => {
       'in.jsonl',
       '"first"\n\n{"id":"b","prompt":"second","max_tokens":2}\n{"messages":[{"role":"user","content":"c"}]}\n',
     );
-    const out = join(folder, 'out.jsonl');
+    const out = await file('out.jsonl', '');
     const { code, stdout, stderr } = await sluice(
       'run',
       input,

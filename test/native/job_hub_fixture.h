@@ -19,6 +19,7 @@ struct Recorder final : HubObserver {
   std::vector<JobHandle> purged;
   std::map<ChannelHandle, std::string> frames;
   std::map<ChannelHandle, std::vector<std::string>> events;
+  std::map<ChannelHandle, bool> last;  // what its latest batch said
   std::map<ChannelHandle, std::string> closed;
   std::map<ChannelHandle, bool> opened;
   std::vector<std::string> order;
@@ -35,6 +36,7 @@ struct Recorder final : HubObserver {
   void on_batch(ChannelHandle channel, Channel::Batch& batch) override {
     order.push_back("batch " + std::to_string(channel));
     frames[channel] += batch.frames;
+    last[channel] = batch.last;
     auto& all = events[channel];
     all.insert(all.end(), batch.events.begin(), batch.events.end());
   }

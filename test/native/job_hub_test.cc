@@ -55,6 +55,21 @@ TEST_F(JobHubTest, AChannelIsFinishedWhenItsTerminalEventHasBeenTaken) {
   EXPECT_EQ(rec_.closed[9], "finished");
 }
 
+TEST_F(JobHubTest, TheBatchWithTheLastTerminalEventOfAllSaysSo) {
+  create(1);
+  create(2);
+  hub_.attach(7, Channel::Mode::kFrames, true, {{1, ""}, {2, ""}}, now_);
+  hub_.acknowledge(7, now_);
+  append(1, 1);
+  EXPECT_FALSE(rec_.last[7]);
+  hub_.finish(1, complete(), now_);
+  read_all(7);
+  EXPECT_FALSE(rec_.last[7]) << "the other job goes on";
+  hub_.finish(2, complete(), now_);
+  settle();
+  EXPECT_TRUE(rec_.last[7]);
+}
+
 TEST_F(JobHubTest, TokensThatArriveWhileTheReaderIsBusyLeaveTogether) {
   create(1);
   attach(9, 1, "", Channel::Mode::kEvents);
@@ -203,7 +218,7 @@ TEST_F(JobHubTest, StateTellsTextUsageAndMetrics) {
             "{\"status\":\"running\",\"attempt\":1,\"last_event_id\":\"1-2\","
             "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2},"
             "\"metrics\":{\"queue_ms\":100.000,\"ttft_ms\":500.000,\"duration_ms\":1100.000,"
-            "\"tokens\":2,\"tokens_per_second\":2.000},\"text\":\"ab\"}");
+            "\"tokens\":2,\"tokens_per_second\":2.000},\"text_bytes\":2,\"text\":\"ab\"}");
 }
 
 }  // namespace

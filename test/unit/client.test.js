@@ -74,6 +74,15 @@ describe('submit', () => {
     expect(gateway.requests).toHaveLength(1);
   });
 
+  test('what is larger than a whole limit is not asked for again', async () => {
+    const error = { code: 'request_exceeds_limit', message: 'too large', param: 'max_tokens' };
+    const headers = { 'x-should-retry': 'false' };
+    gateway.refusals.push({ path: '/v1/jobs', status: 429, body: { error }, headers });
+    const refused = client.submit({ prompt: 'hi', max_tokens: 1e9 });
+    await expect(refused).rejects.toMatchObject({ status: 429, ...error });
+    expect(gateway.requests).toHaveLength(1);
+  });
+
   test('an answer that is not JSON keeps its status', async () => {
     gateway.refusals.push({ path: '/v1/jobs', status: 418, body: '<h1>teapot' });
     await expect(client.submit({ prompt: 'x' })).rejects.toMatchObject({ code: 'http_418' });

@@ -127,3 +127,19 @@ test('silence is broken by a comment across reactors too', async () => {
   heard.channel.detach();
   expect(hub.channelCount).toBe(0);
 });
+
+test('a job that is made near another may follow it', async () => {
+  const { hub } = makeHub(3);
+  hub.create(job('job_other'));
+  const leader = hub.create(job('job_leader'));
+  hub.append(leader, 'text');
+  for (let i = 0; i < 5; i += 1) {
+    const handle = hub.create({ ...job(`job_${i}`), near: leader });
+    expect(handle % 3).toBe(leader % 3);
+    expect(await hub.follow(handle, leader)).toBe(true);
+    expect((await hub.snapshot(handle)).text).toBe('text');
+  }
+  const elsewhere = hub.create(job('job_elsewhere'));
+  expect(elsewhere % 3).not.toBe(leader % 3);
+  expect(await hub.follow(elsewhere, leader)).toBe(false);
+});

@@ -51,6 +51,38 @@ describe('in real time', () => {
     expect(hub.ended(handle)).toBe(true);
   });
 
+  test('a job that follows another has all of its text and its ending, and its own life', async () => {
+    const { hub, ended } = createHub();
+    const leader = hub.create({ ...job, jobId: 'job_leader', maxWallMs: Infinity });
+    hub.start(leader);
+    hub.append(leader, 'a');
+    const [early, cancelled] = [hub.create(job), hub.create({ ...job, near: leader })];
+    expect(await hub.follow(early, leader)).toBe(true);
+    expect(await hub.follow(cancelled, leader)).toBe(true);
+    hub.append(leader, 'b');
+    hub.finish(cancelled, { type: 'cancelled', reason: 'client_request' });
+    hub.append(leader, 'c');
+    hub.finish(leader, { ...stop, usage: { prompt_tokens: 5, completion_tokens: 3 } });
+    const late = hub.create(job);
+    expect(await hub.follow(late, leader)).toBe(true);
+    for (const handle of [early, late]) {
+      expect(await hub.snapshot(handle)).toMatchObject({
+        status: 'completed',
+        text: 'abc',
+        text_bytes: 3,
+        usage: { prompt_tokens: 5, completion_tokens: 3 },
+      });
+    }
+    expect(await hub.snapshot(cancelled)).toMatchObject({ status: 'cancelled', text: 'ab' });
+    expect(ended.map(({ handle }) => handle)).toEqual([cancelled, leader, early, late]);
+    hub.purge(leader);
+    const refused = hub.create(job);
+    expect(await hub.follow(refused, leader)).toBe(false);
+    expect((await hub.snapshot(refused)).status).toBe('queued');
+    hub.close();
+    expect(await hub.follow(refused, leader)).toBe(null);
+  });
+
   test('keeps a producer within the window of a reader that does not read', async () => {
     const { hub } = createHub({ streamCapacity: 64 });
     const handle = hub.create(job);
@@ -108,6 +140,9 @@ describe('in real time', () => {
     const handle = hub.create(job);
     const reader = streamEvents(hub, { handle });
     const pending = reader.next();
+    // It is open, and waits for an event that never comes.
+    await hub.snapshot(handle);
+    await new Promise(setImmediate);
     expect(await reader.return()).toEqual({ done: true, value: undefined });
     expect(await pending).toEqual({ done: true, value: undefined });
     expect(hub.channelCount).toBe(0);

@@ -86,6 +86,80 @@ const busy = {
       settle(other.close());
     };
   `,
+  caches: `
+    const { LruTtlCache } = await import('${lib}lru-ttl-cache.js');
+    const cache = new LruTtlCache({ maxEntries: 100, ttlMs: 1, onEvict() {} });
+    const settle = (...promises) => Promise.allSettled(promises);
+    let n = 0;
+    const work = () => {
+      const controller = new AbortController();
+      for (let i = 0; i < 50; i += 1) cache.set(n++, 'value', { size: i });
+      settle(cache.fetch('a', () => 1), cache.fetch(n, () => new Promise(() => {}), controller));
+      controller.abort();
+      cache.get(n - 1);
+      cache.delete(n - 1);
+      cache.purgeStale();
+      cache.stats();
+      new LruTtlCache({ maxEntries: 1 }).set('a', [...cache]).clear();
+    };
+  `,
+  limiters: `
+    const { Quota } = await import('${lib}quota.js');
+    const { TokenBucketLimiter } = await import('${lib}token-bucket-limiter.js');
+    const limits = { tokens: { limit: 1e6, windowMs: 1000 }, jobs: { concurrent: 1e6 } };
+    const quota = new Quota({ limits });
+    let n = 0;
+    const work = () => {
+      const limiter = new TokenBucketLimiter({ capacity: 1, refillPerSecond: 1, maxKeys: 10 });
+      for (let i = 0; i < 50; i += 1) limiter.allow('key' + i);
+      const key = 'key' + (n++ % 100);
+      quota.setLimit('tokens', { limit: 1e6 + n }, { key });
+      const lease = quota.reserve({ tokens: 5, jobs: 1 }, { key });
+      lease.renew();
+      lease.settle({ tokens: 1 });
+      quota.reserve({ jobs: 1 }).release();
+      quota.openLeases;
+    };
+  `,
+  ledgers: `
+    const { Ledger } = await import('${lib}ledger.js');
+    const ledger = new Ledger();
+    for (const account of ['a', 'b']) ledger.open({ account, overdraft: true });
+    let n = 0;
+    const key = () => 'key' + n++;
+    const work = () => {
+      const amount = 2n ** 60n;
+      ledger.transfer({ key: key(), from: 'a', to: 'b', amount });
+      const { event } = ledger.transfer({ key: key(), from: 'b', to: 'a', amount });
+      const { hold } = ledger.hold({ key: key(), account: 'a', amount: 5n, timeoutMs: 1 });
+      try {
+        ledger.settle({ key: key(), hold, amount: 6n });
+      } catch {}
+      ledger.schedule({ key: key(), atMs: event.atMs + 1, from: 'a', to: 'b', amount: 1n });
+      Ledger.replay(ledger.events({ limit: 50 }));
+      ledger.balance('a');
+    };
+  `,
+  'key-value stores': `
+    const { KvStore } = await import('${lib}kv/kv-store.js');
+    const store = new KvStore();
+    const settle = (...promises) => Promise.allSettled(promises);
+    let n = 0;
+    const work = () => {
+      for (let i = 0; i < 50; i += 1) store.set('key' + (n++ % 500), { n }, { ttlMs: i });
+      const snapshot = store.snapshot();
+      settle(store.transaction((tx) => {
+        tx.set('a', tx.scan({ limit: 10 }).items.length);
+        tx.get('b');
+        tx.delete('key1');
+      }));
+      store.compareAndSet('c', 0, Buffer.from('bytes'));
+      store.delete('c');
+      snapshot.scan();
+      if (n % 3 === 0) snapshot.release();
+      store.stats();
+    };
+  `,
   decoders: `
     const { default: native } = await import('${lib}native.js');
     const bytes = new TextEncoder().encode(
@@ -119,6 +193,75 @@ test.each(Object.keys(busy))('a worker busy with %s may be terminated', async (w
     await new Promise((resolve) => setTimeout(resolve, round));
     expect(await worker.terminate()).toBe(1);
   }
+});
+
+test('what a forgotten cache held is collected, while loads of it are under way', async () => {
+  const { stdout } = await node(`
+    const { setFlagsFromString } = await import('node:v8');
+    const { runInNewContext } = await import('node:vm');
+    const { LruTtlCache } = await import('${lib}lru-ttl-cache.js');
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc');
+    let collected = 0;
+    const registry = new FinalizationRegistry(() => { collected += 1; });
+    for (let i = 0; i < 100; i += 1) {
+      const cache = new LruTtlCache({ maxEntries: 10, loadTimeoutMs: Infinity, onEvict() {} });
+      for (let k = 0; k < 20; k += 1) cache.set(k, new Array(1000));
+      cache.get(15);
+      cache.fetch('x', () => new Promise(() => {}));
+      registry.register(cache, i);
+    }
+    for (let i = 0; i < 50 && collected < 100; i += 1) {
+      gc();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    console.log(collected);
+  `);
+  // The last one may still lie on the stack.
+  expect(Number(stdout)).toBeGreaterThanOrEqual(99);
+});
+
+test('a forgotten snapshot lets go of its memory, a forgotten store of its timer', async () => {
+  const { stdout } = await node(`
+    const { setFlagsFromString } = await import('node:v8');
+    const { runInNewContext } = await import('node:vm');
+    const { KvStore } = await import('${lib}kv/kv-store.js');
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc');
+    const store = new KvStore();
+    for (let i = 0; i < 100; i += 1) {
+      store.set('k', 'x'.repeat(999));
+      store.snapshot().get('k');
+      await store.transaction((tx) => { tx.get('k'); });
+    }
+    const before = store.stats();
+    let stores = 0;
+    const registry = new FinalizationRegistry(() => { stores += 1; });
+    for (let i = 0; i < 100; i += 1) {
+      const other = new KvStore();
+      other.set('k', i, { ttlMs: 3_600_000 });
+      registry.register(other, i);
+    }
+    for (let i = 0; i < 50 && (store.stats().snapshots > 1 || stores < 99); i += 1) {
+      gc();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    console.log(before.pinnedBytes, before.snapshots, store.stats().snapshots < 2, stores >= 99);
+  `);
+  // Nothing waits for the hour that the others' keys have left to live.
+  expect(stdout).toBe('99000 100 true true\n');
+});
+
+test('what an owner of a cache throws when told is an uncaught exception, and harms no call', async () => {
+  const { stdout } = await node(`
+    const { LruTtlCache } = await import('${lib}lru-ttl-cache.js');
+    process.on('uncaughtException', (error) => console.log('uncaught', error.message));
+    const cache = new LruTtlCache({ maxEntries: 2, onEvict(key) { throw new Error(key); } });
+    cache.set('a', 1).set('b', 2).set('c', 3).clear();
+    console.log('size', cache.size);
+    console.log('fetched', await cache.fetch('d', () => 4));
+  `);
+  expect(stdout).toBe('size 0\nuncaught a\nuncaught b\nuncaught c\nfetched 4\n');
 });
 
 test('a missing addon is an error that says what was tried and what to do', async () => {

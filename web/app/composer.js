@@ -107,6 +107,8 @@ export class Composer {
     }
     const [first] = /** @type {import('../client.js').SluiceClientError[]} */ (errors);
     const many = prompts.length > 1 ? `${errors.length} of ${prompts.length} refused: ` : '';
+    // The field for the key takes the focus by itself.
+    if (first.status === 401) return this.setProblem(`${many}${first.message}`);
     const field = this.#form.querySelector(kFieldOf[first.param ?? ''] ?? '#prompt');
     this.#refuse(`${many}${first.message}`, /** @type {HTMLElement} */ (field));
   }

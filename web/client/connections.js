@@ -5,11 +5,15 @@
  * A native EventSource comes back by itself after a cut, with its last event id and after the delay
  * the server set; that is left to it. It gives up for good on any answer but 200: then the jobs are
  * looked up, the ended ones finished, the unknown ones failed, and the rest connected anew.
+ *
+ * It sends no headers either. Where callers have keys, the address of a stream carries a token that
+ * the server signs for the jobs on it, each time it is opened here. A token that has expired by the
+ * time the browser comes back is one of those final answers.
  */
 
 import { SluiceClientError } from './errors.js';
 import { eventIdOf } from './event-id.js';
-import { backoffMs, sleep } from './http.js';
+import { backoffMs, sleep, tokenOf } from './http.js';
 import { isEnded, kConnection, kDeliver, kFail, kFinishFrom } from './job.js';
 
 /** @typedef {import('./job.js').Job} Job */
@@ -25,6 +29,9 @@ const kSinglesMax = 4;
 const kGatherMs = 20;
 /** About four minutes of refused connections; a finished job is not kept much longer than that. */
 const kAttemptsMax = 20;
+
+/** What no later try will change. @param {SluiceClientError | null} error */
+const isDenied = (error) => error?.status === 401 || error?.status === 403;
 
 /** All connections of one client. Ends with `close()`. */
 export class Connections {
@@ -47,8 +54,8 @@ export class Connections {
     this.#multiplex = multiplex;
   }
 
-  /** @param {Job} job */
-  add(job) {
+  /** @param {Job} job @param {string | null} [token] opens its stream once; default: none is known */
+  add(job, token = null) {
     if (this.#of.has(job)) return;
     if (!this.#EventSource) {
       const error = new SluiceClientError(
@@ -58,7 +65,7 @@ export class Connections {
       return job[kFail](error);
     }
     job[kConnection]('connecting');
-    if (!this.#shares()) return this.#assign(job, this.#create(false));
+    if (!this.#shares()) return this.#assign(job, this.#create(false, token));
     // From singles to shared: those already streaming move over, and go on where they were.
     for (const connection of [...this.#open].filter((open) => !open.fanIn)) {
       const moving = [...connection.jobs.values()];
@@ -98,10 +105,10 @@ export class Connections {
     return this.#create(true);
   }
 
-  /** @param {boolean} fanIn */
-  #create(fanIn) {
+  /** @param {boolean} fanIn @param {string | null} [token] */
+  #create(fanIn, token = null) {
     const EventSource = /** @type {EventSourceClass} */ (this.#EventSource);
-    const connection = new Connection(this.#http, EventSource, fanIn);
+    const connection = new Connection(this.#http, EventSource, { fanIn, token });
     this.#open.add(connection);
     return connection;
   }
@@ -132,16 +139,21 @@ class Connection {
   #closing = new AbortController();
   #recovering = false;
   #attempt = 0;
+  /** Opens the stream, once. @type {string | null} */
+  #token;
+  /** The opening that waits for its token; another one, or a close, takes its place. */
+  #signing = {};
 
   /**
    * @param {import('./http.js').Http} http
    * @param {EventSourceClass} EventSource
-   * @param {boolean} fanIn
+   * @param {{fanIn: boolean, token: string | null}} options
    */
-  constructor(http, EventSource, fanIn) {
+  constructor(http, EventSource, { fanIn, token }) {
     this.#http = http;
     this.#EventSource = EventSource;
     this.fanIn = fanIn;
+    this.#token = token;
   }
 
   /** @param {Job} job */
@@ -174,14 +186,16 @@ class Connection {
   }
 
   #closeSource() {
+    this.#signing = {};
     this.#source?.close();
     this.#source = null;
   }
 
-  #url() {
-    const jobs = [...this.jobs.values()];
+  /** @param {Job[]} jobs @param {string | null} token */
+  #url(jobs, token) {
     const query = new URLSearchParams();
     for (const job of jobs) query.append('job_id', job.id);
+    if (token !== null) query.append('token', token);
     const seen = jobs.filter((job) => job.lastEventId !== null);
     const cursor = this.fanIn
       ? seen.map((job) => `${job.id}:${job.lastEventId}`).join(',')
@@ -193,7 +207,32 @@ class Connection {
   #open() {
     this.#closeSource();
     if (this.jobs.size === 0) return;
-    const source = new this.#EventSource(this.#url());
+    const token = this.#token;
+    this.#token = null;
+    const jobs = [...this.jobs.values()];
+    if (token !== null || !this.#http.signs) this.#listen(jobs, token);
+    else void this.#openSigned(jobs);
+  }
+
+  /** @param {Job[]} jobs */
+  async #openSigned(jobs) {
+    const signing = this.#signing;
+    const { signal } = this.#closing;
+    try {
+      const body = { job_ids: jobs.map(({ id }) => id) };
+      const answer = await this.#http.call('POST', '/v1/stream_url', { body, signal });
+      if (signing === this.#signing) this.#listen(jobs, tokenOf(answer?.stream_url));
+    } catch (error) {
+      if (signing !== this.#signing) return;
+      if (!(error instanceof SluiceClientError)) throw error;
+      this.#attempt += 1;
+      await this.#recover(error);
+    }
+  }
+
+  /** @param {Job[]} jobs those that the token is for @param {string | null} token */
+  #listen(jobs, token) {
+    const source = new this.#EventSource(this.#url(jobs, token));
     this.#source = source;
     source.addEventListener('open', () => {
       if (source !== this.#source) return;
@@ -240,8 +279,11 @@ class Connection {
     }
   }
 
-  /** After a final answer: finish what has ended, fail what is gone, connect the rest again. */
-  async #recover() {
+  /**
+   * After a final answer: finish what has ended, fail what is gone, connect the rest again.
+   * @param {SluiceClientError | null} [cause] why the stream could not be opened, where that is known
+   */
+  async #recover(cause = null) {
     this.#recovering = true;
     this.#closeSource();
     if (this.#reopening) clearTimeout(this.#reopening);
@@ -254,10 +296,12 @@ class Connection {
       );
       if (this.jobs.size === 0) return;
       const refusal = errors.find((error) => error !== null) ?? null;
+      const denied = [refusal, cause].find(isDenied);
+      if (denied) return this.#fail(() => denied);
       // One purged job refuses a whole shared connection. Without it the rest can be had at once.
       if (this.jobs.size < before && refusal === null) return this.#open();
       this.#sayReconnecting();
-      if (this.#attempt > kAttemptsMax) return this.#giveUp(refusal);
+      if (this.#attempt > kAttemptsMax) return this.#giveUp(refusal ?? cause);
       const delayMs = Math.max(backoffMs(this.#attempt - 1), refusal?.retryAfterMs ?? 0);
       await sleep(delayMs, signal);
       this.#open();
@@ -289,9 +333,14 @@ class Connection {
   /** @param {SluiceClientError | null} cause */
   #giveUp(cause) {
     const message = 'the stream could not be opened again; the job may still be running';
-    for (const job of [...this.jobs.values()]) {
-      const details = { status: cause?.status, jobId: job.id, cause: cause ?? undefined };
-      job[kFail](new SluiceClientError('connection_failed', message, details));
-    }
+    this.#fail((jobId) => {
+      const details = { status: cause?.status, jobId, cause: cause ?? undefined };
+      return new SluiceClientError('connection_failed', message, details);
+    });
+  }
+
+  /** @param {(jobId: string) => SluiceClientError} errorOf */
+  #fail(errorOf) {
+    for (const job of [...this.jobs.values()]) job[kFail](errorOf(job.id));
   }
 }
