@@ -10,18 +10,27 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildAddon } from '../scripts/build.mjs';
 import { mustRun } from '../scripts/lib/run.mjs';
+import { admissionTable, admissionVerdicts, measureAdmission } from './lib/admission.mjs';
+import { cacheTable, cacheVerdicts, measureCache } from './lib/cache.mjs';
+import { limiterTable, limiterVerdicts, measureLimiters } from './lib/limiter.mjs';
 import { measure, streamsThatFit } from './lib/load.mjs';
+import { logsTable, logsVerdicts, measureLogs } from './lib/logs.mjs';
 import { median, medians } from './lib/median.mjs';
+import { measureMemory } from './lib/memory.mjs';
+import { durableTable, durableVerdicts, measureDurable } from './lib/durable.mjs';
 import { plot } from './lib/plot.mjs';
 import { measureResume } from './lib/resume.mjs';
 import { rows } from './lib/rows.mjs';
 import { binaries, setups, systemPackages } from './lib/setups.mjs';
-import { resumeTable, table, verdictTable } from './lib/table.mjs';
+import { memoryTable, resumeTable, table, verdictTable } from './lib/table.mjs';
 import { resumeVerdicts, verdictsOf } from './lib/verdicts.mjs';
 import { versions } from './lib/versions.mjs';
 
-const results = fileURLToPath(new URL('results/', import.meta.url));
-const rowIds = [...rows.map(({ id }) => id), 'resume'];
+const kResults = fileURLToPath(new URL('results/', import.meta.url));
+const rowIds = [
+  ...rows.map(({ id }) => id),
+  ...['resume', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs'],
+];
 
 const kNotMeasured = `Not measured: other machines, a network between client and server (all is
 loopback), TLS, HTTP/2, several processes of one server, prompts and answers of real size, the
@@ -147,19 +156,46 @@ async function main() {
     if (wanted(row.id)) done.push(await runRow(row, options, (notice) => notices.add(notice)));
   }
   const resume = wanted('resume') ? await runResume(options) : [];
-  report(options, done, resume, [...notices]);
+  const memory = wanted('memory') ? await runMemory(options) : undefined;
+  const admission = wanted('admission') ? await measureAdmission(options) : undefined;
+  const cache = wanted('cache') ? measureCache(options) : undefined;
+  const limiters = wanted('limiter') ? measureLimiters(options) : undefined;
+  const durable = wanted('durable') ? measureDurable(options, binaries) : undefined;
+  const logs = wanted('logs') ? measureLogs(options) : undefined;
+  const own = { admission, cache, limiters, durable, logs };
+  report(options, { done, resume, memory, ...own, notices: [...notices] });
+}
+
+/** @param {{quick: boolean}} options */
+function runMemory({ quick }) {
+  console.error('memory');
+  const { streams } = streamsThatFit(quick ? 2000 : 9000, 1);
+  return measureMemory({ few: Math.min(1000, streams / 2), many: streams });
 }
 
 /**
  * @param {ReturnType<typeof parseOptions>} options
- * @param {import('./lib/verdicts.mjs').RowResult[]} done
- * @param {import('./lib/resume.mjs').ResumeSample[]} resume
- * @param {string[]} notices
+ * @param {object} results
+ * @param {import('./lib/verdicts.mjs').RowResult[]} results.done
+ * @param {import('./lib/resume.mjs').ResumeSample[]} results.resume
+ * @param {import('./lib/memory.mjs').MemoryBudget} [results.memory]
+ * @param {import('./lib/admission.mjs').AdmissionSample[]} [results.admission]
+ * @param {import('./lib/cache.mjs').CacheResult} [results.cache]
+ * @param {import('./lib/limiter.mjs').LimiterSample[]} [results.limiters]
+ * @param {import('./lib/durable.mjs').DurableResult} [results.durable]
+ * @param {import('./lib/logs.mjs').LogSample[]} [results.logs]
+ * @param {string[]} results.notices
  */
-function report(options, done, resume, notices) {
+function report(options, results) {
+  const { done, resume, memory, admission, cache, limiters, durable, logs, notices } = results;
   const verdicts = [
     ...done.flatMap(verdictsOf),
     ...(resume.length > 0 ? resumeVerdicts(resume) : []),
+    ...(admission === undefined ? [] : admissionVerdicts(admission)),
+    ...(cache === undefined ? [] : cacheVerdicts(cache)),
+    ...(limiters === undefined ? [] : limiterVerdicts(limiters)),
+    ...(durable === undefined ? [] : durableVerdicts(durable)),
+    ...(logs === undefined ? [] : logsVerdicts(logs)),
   ];
   const measured = versions();
   const skipped = done.some(({ cases }) => cases.some((each) => each.skipped !== undefined));
@@ -169,14 +205,20 @@ function report(options, done, resume, notices) {
       .join(' | ')}`,
     done.length > 0 ? table(done) : '',
     resume.length > 0 ? resumeTable(resume) : '',
-    `bars\n${verdictTable(verdicts)}`,
+    memory === undefined ? '' : memoryTable(memory),
+    admission === undefined ? '' : admissionTable(admission),
+    cache === undefined ? '' : cacheTable(cache),
+    limiters === undefined ? '' : limiterTable(limiters),
+    durable === undefined ? '' : durableTable(durable),
+    logs === undefined ? '' : logsTable(logs),
+    verdicts.length > 0 ? `bars\n${verdictTable(verdicts)}` : '',
     notices.join('\n'),
     skipped ? `skipped peers on Debian: apt-get install ${systemPackages.join(' ')}` : '',
     options.quick ? 'One short run of each; the full benchmark takes the median of three.' : '',
     kNotMeasured,
   ].filter((part) => part !== '');
   console.log(`\n${text.join('\n\n')}`);
-  mkdirSync(results, { recursive: true });
+  mkdirSync(kResults, { recursive: true });
   // Only a full run may stand for this version.
   const name = options.quick || options.only.length > 0 ? 'partial' : 'latest';
   const date = new Date().toISOString();
@@ -186,13 +228,19 @@ function report(options, done, resume, notices) {
     versions: measured,
     rows: done,
     resume,
+    memory,
+    admission,
+    cache,
+    limiters,
+    durable,
+    logs,
     verdicts,
     notices,
   };
-  writeFileSync(join(results, `${name}.json`), `${JSON.stringify(json, null, 2)}\n`);
+  writeFileSync(join(kResults, `${name}.json`), `${JSON.stringify(json, null, 2)}\n`);
   const { sluice, node, cpu } = measured;
   const caption = `Sluice ${sluice}, node ${node}, ${cpu}, ${date.slice(0, 10)}`;
-  writeFileSync(join(results, `${name}.svg`), plot(done, caption));
+  writeFileSync(join(kResults, `${name}.svg`), plot(done, caption));
   console.log(`\nbench/results/${name}.json and .svg written`);
 }
 

@@ -90,6 +90,22 @@ export function resumeTable(samples) {
   ]);
 }
 
+/** @param {import('./memory.mjs').MemoryBudget} budget */
+export function memoryTable({ streams, live, garbage, room, native, resident }) {
+  const line = (/** @type {string} */ what, /** @type {number} */ bytes) => [
+    `  ${what}`,
+    (bytes / 1024).toFixed(1),
+  ];
+  return columns([
+    [`where the memory of a stream goes, ${streams} streams`, 'KiB'],
+    line('JavaScript: live objects', live),
+    line('JavaScript: garbage not yet collected', garbage),
+    line("JavaScript: V8's room beside both", room),
+    line('native: job, log, reader, socket; malloc; everything else', native),
+    line('resident', resident),
+  ]);
+}
+
 /** @param {import('./verdicts.mjs').Verdict[]} verdicts */
 export function verdictTable(verdicts) {
   return columns(

@@ -5,7 +5,16 @@ import os from 'node:os';
 import { output, which } from '../../scripts/lib/run.mjs';
 
 const fromRoot = createRequire(new URL('../../package.json', import.meta.url));
-const packages = ['express', 'better-sse', 'undici', 'eventsource-parser', 'openai'];
+const packages = [
+  'express',
+  'better-sse',
+  'undici',
+  'eventsource-parser',
+  'openai',
+  'lru-cache',
+  'rate-limiter-flexible',
+  'limiter',
+];
 
 /** @param {string} name of a package, whose exports may not include its package.json */
 function packageVersion(name) {

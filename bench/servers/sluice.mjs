@@ -35,3 +35,14 @@ const gateway = createGateway({
 });
 const server = await gateway.listen({ port: 0 });
 console.log(`listening on ${server.url}`);
+
+// For the table of where memory goes; needs --expose-gc.
+process.on('SIGUSR2', () => {
+  const { rss, heapTotal, heapUsed } = process.memoryUsage();
+  globalThis.gc?.();
+  globalThis.gc?.(); // what the first one let go of
+  const { heapUsed: live } = process.memoryUsage();
+  server.getConnections((_error, streams) => {
+    console.log(`memory ${JSON.stringify({ streams, rss, heapTotal, heapUsed, live })}`);
+  });
+});

@@ -1,0 +1,87 @@
+/**
+ * Where the memory of an open stream goes. Two loads of different size on servers of their own: the
+ * difference between them leaves out what a server takes by itself.
+ */
+import { join } from 'node:path';
+import { collect } from './processes.mjs';
+import { binaries, setups } from './setups.mjs';
+
+const kIntervalMs = 200;
+const kPollMs = 100;
+
+/**
+ * @typedef {object} MemoryState bytes of a server, as it told by itself
+ * @property {number} streams
+ * @property {number} rss
+ * @property {number} heapTotal
+ * @property {number} heapUsed
+ * @property {number} live of the heap, after a collection
+ */
+/**
+ * @typedef {object} MemoryBudget bytes a stream
+ * @property {number} streams at which it was taken
+ * @property {number} live objects in JavaScript's heap
+ * @property {number} garbage in that heap, that no collection has been worth yet
+ * @property {number} room that V8 holds beside both
+ * @property {number} native everything outside JavaScript's heap
+ * @property {number} resident the sum
+ */
+
+/**
+ * @param {number} streams
+ * @returns {Promise<MemoryState>}
+ */
+async function stateAt(streams) {
+  const env = {
+    NODE_ENV: 'production',
+    NODE_OPTIONS: '--expose-gc',
+    BENCH_INTERVAL_MS: String(kIntervalMs),
+  };
+  const { server, load } = await setups['sluice-generator'].start(env);
+  let said = '';
+  server.child.stdout?.setEncoding('utf8').on('data', (text) => (said += text));
+  const ask = async () => {
+    said = '';
+    server.child.kill('SIGUSR2');
+    while (!said.includes('\n')) await new Promise((resolve) => setTimeout(resolve, kPollMs));
+    return /** @type {MemoryState} */ (JSON.parse(said.replace(/^memory /, '')));
+  };
+  const loading = collect([
+    ...[join(binaries, 'load_client'), '--port', String(server.port), '--pid', String(server.pid)],
+    ...['--streams', String(streams), '--ramp-ms', String(streams), '--settle-ms', '1000'],
+    ...['--measure-ms', '5000', ...load],
+  ]);
+  loading.catch(() => {});
+  try {
+    // Not asked before: a collection, which each answer takes, would hide what the opening leaves.
+    const opened = streams + 4000;
+    await new Promise((resolve) => setTimeout(resolve, opened));
+    const state = await ask();
+    if (state.streams !== streams) {
+      throw new Error(`${state.streams} of ${streams} streams were open after ${opened} ms`);
+    }
+    return state;
+  } finally {
+    await loading.catch(() => {});
+    await server.stop();
+  }
+}
+
+/**
+ * @param {{few: number, many: number}} plan
+ * @returns {Promise<MemoryBudget>}
+ */
+export async function measureMemory({ few, many }) {
+  const base = await stateAt(few);
+  const full = await stateAt(many);
+  const each = (/** @type {(state: MemoryState) => number} */ part) =>
+    Math.round((part(full) - part(base)) / (many - few));
+  return {
+    streams: many,
+    live: each(({ live }) => live),
+    garbage: each(({ heapUsed, live }) => heapUsed - live),
+    room: each(({ heapTotal, heapUsed }) => heapTotal - heapUsed),
+    native: each(({ rss, heapTotal }) => rss - heapTotal),
+    resident: each(({ rss }) => rss),
+  };
+}
