@@ -80,6 +80,7 @@ export class Gateway {
       nowMs: this.#nowMs,
       metrics: this.#metrics,
       works: () => this.#works,
+      onEnded: (record) => this.#onEnded(record),
     });
     this.#hub = this.#life.hub;
     this.#jobs = this.#life.jobs;
@@ -157,6 +158,11 @@ export class Gateway {
     for (const labels of refusedBy) this.#metrics.rateLimited.inc(labels);
     this.#log.debug?.({ principal, model, code, refused_by: refusedBy }, 'job refused');
   }
+
+  /**
+   * @param {JobRecord} _record whose `final` and `extra` say what is to be done
+   */
+  #onEnded(_record) {}
 
   /**
    * @param {string} id

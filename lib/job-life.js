@@ -24,6 +24,7 @@ export class JobLife {
   #metrics;
   #log;
   #works;
+  #onJobEnded;
   #store;
   #hub;
   #jobs;
@@ -38,8 +39,11 @@ export class JobLife {
    * @param {() => number} parts.nowMs monotonic
    * @param {import('./metrics.js').GatewayMetrics} parts.metrics
    * @param {() => import('./works.js').Works} parts.works whose logs are in the same hub
+   * @param {(record: JobRecord) => void} parts.onEnded called once for each job that has ended, also
+   *   for those that had before a restart
    */
-  constructor({ options, nowMs, metrics, works }) {
+  constructor({ options, nowMs, metrics, works, onEnded }) {
+    this.#onJobEnded = onEnded;
     this.#options = options;
     this.#nowMs = nowMs;
     this.#metrics = metrics;
@@ -72,7 +76,7 @@ export class JobLife {
         record.handle = 0;
       },
     });
-    this.#store?.restore({ hub: this.#hub, jobs: this.#jobs });
+    this.#store?.restore({ hub: this.#hub, jobs: this.#jobs, onRestored: onEnded });
   }
 
   get hub() {
@@ -187,6 +191,7 @@ export class JobLife {
     const { id, principal, model, attempts, cache } = record;
     this.#jobs.finish(record, state);
     record.settleReservation();
+    this.#onJobEnded(record);
     if (!record.settled) record.abort.abort();
     this.#cache.leave(record);
     this.#metrics.observe(state);

@@ -91,6 +91,11 @@ export class JobRecord {
      * @type {import('./idempotency.js').UsedKey & {answer: () => object} | undefined}
      */
     this.usedKey = undefined;
+    /**
+     * What others need to know of it at its end, also after a restart. Set before it is written.
+     * @type {import('./stores/job-rows.js').JobExtra | undefined}
+     */
+    this.extra = undefined;
     /** Settles when it is in the data file, where there is one. @type {Promise<void> | undefined} */
     this.written = undefined;
     /** Aborted when the job ends for any other reason: the queues and the provider let go. */

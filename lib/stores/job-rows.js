@@ -23,6 +23,11 @@
  * @property {any[][]} tokens rows of its tokens
  */
 
+/**
+ * What the parts of a gateway keep with a job: a member each, plain JSON.
+ * @typedef {Record<string, unknown>} JobExtra
+ */
+
 /** The columns of a job, in their order in the file. */
 const kColumns = /** @type {const} */ ([
   'number',
@@ -47,6 +52,7 @@ const kColumns = /** @type {const} */ ([
   'usage_completion_tokens',
   'details',
   'skipped_ids',
+  'extra',
 ]);
 
 /**
@@ -109,7 +115,11 @@ export function restoredJob(row, tokens, { nowMs, retentionMs }) {
  * @returns {import('./sqlite.js').Column[]} the values of `add_job`
  */
 export function jobValues(number, record, promptTokens) {
-  const { id, principal, model, createdAtMs, metadata, cache } = record;
-  const json = metadata === undefined ? null : JSON.stringify(metadata);
-  return [number, id, principal, model, createdAtMs, json, cache ?? null, promptTokens];
+  const { id, principal, model, createdAtMs, metadata, cache, extra } = record;
+  const json = (/** @type {unknown} */ value) =>
+    value === undefined ? null : JSON.stringify(value);
+  return [
+    ...[number, id, principal, model, createdAtMs],
+    ...[json(metadata), cache ?? null, promptTokens, json(extra)],
+  ];
 }

@@ -58,6 +58,7 @@ function recordOf(job) {
   record.id = record.request_id = job.id;
   record.request = undefined;
   record.cache = job.cache ?? undefined;
+  record.extra = JSON.parse(job.extra ?? 'null') ?? undefined;
   record.attempts = job.attempt;
   record.settled = true;
   record.status = job.status ?? (job.started_ns === null ? 'queued' : 'running');
@@ -130,8 +131,9 @@ export class JobStore {
    * @param {object} gateway's own
    * @param {import('../job-hub.js').JobHub} gateway.hub
    * @param {import('../job-table.js').JobTable} gateway.jobs
+   * @param {(record: JobRecord) => void} gateway.onRestored called for each that had ended
    */
-  restore({ hub, jobs }) {
+  restore({ hub, jobs, onRestored }) {
     const times = { nowMs: Date.now(), retentionMs: this.#retentionMs };
     /** @type {{record: JobRecord, endedAtMs: number}[]} */
     const ended = [];
@@ -154,24 +156,35 @@ export class JobStore {
     // The table keeps so many finished jobs, by the order of their endings.
     ended.sort((a, b) => a.endedAtMs - b.endedAtMs);
     const order = ended.map(({ record }) => record);
-    this.restored = this.#settle(hub, jobs, order, cutOff);
+    this.restored = this.#settle({ hub, jobs, onRestored }, order, cutOff);
   }
 
   /**
-   * @param {import('../job-hub.js').JobHub} hub
-   * @param {import('../job-table.js').JobTable} jobs
+   * @param {Parameters<JobStore['restore']>[0]} gateway
    * @param {JobRecord[]} ended before this process: nobody else will hear of it
    * @param {JobRecord[]} cutOff
    */
-  async #settle(hub, jobs, ended, cutOff) {
+  async #settle({ hub, jobs, onRestored }, ended, cutOff) {
     const snapshot = (/** @type {JobRecord} */ { handle }) => hub.snapshot(handle, { text: false });
     const states = await Promise.all(ended.map(snapshot));
     ended.forEach((record, i) => {
       const known = jobs.byHandle(record.handle) === record;
-      if (known && states[i] !== null) jobs.finish(record, states[i]);
+      if (!known || states[i] === null) return;
+      jobs.finish(record, states[i]);
+      onRestored(record);
     });
     for (const { handle } of cutOff) hub.finish(handle, { type: 'error', error: kRestarted });
     await Promise.all(cutOff.map(snapshot));
+  }
+
+  /**
+   * Resolves when every change that was made so far is on the disk.
+   * @throws {HttpError} 507 or 503: it may not be there yet
+   */
+  async synced() {
+    await this.#store.commit([]).catch((error) => {
+      throw refusal(error);
+    });
   }
 
   /** @throws {HttpError} 507 while the disk is full */

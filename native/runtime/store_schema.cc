@@ -31,7 +31,8 @@ CREATE TABLE jobs (
   usage_prompt_tokens INTEGER,
   usage_completion_tokens INTEGER,
   details TEXT,
-  skipped_ids INTEGER NOT NULL DEFAULT 0
+  skipped_ids INTEGER NOT NULL DEFAULT 0,
+  extra TEXT
 ) STRICT;
 CREATE TABLE tokens (
   job INTEGER NOT NULL,
@@ -55,7 +56,7 @@ CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
 constexpr StoreSql kStatements[] = {
     {"add_job",
      "INSERT OR REPLACE INTO jobs (number, id, principal, model, created_at_ms, metadata, cache,"
-     " prompt_tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
+     " prompt_tokens, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
     {"mark_job",
      "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4"
      " WHERE number = ?1"},

@@ -18,7 +18,7 @@ class JobJournalTest : public testing::Test {
     file_ = StoreFile::open((folder_ / "data.db").string(), StoreFile::Mode::kWrite).file;
     write({{file_->statement("add_job"),
             {std::int64_t{1}, "job_1", "me", "demo", std::int64_t{0}, std::monostate{},
-             std::monostate{}, std::int64_t{3}}}});
+             std::monostate{}, std::int64_t{3}, std::monostate{}}}});
   }
   ~JobJournalTest() override {
     file_.reset();
