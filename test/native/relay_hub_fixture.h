@@ -253,9 +253,14 @@ class RelayHubTest : public testing::Test {
     return ends_[count - 1].second;
   }
 
+  // Polls. A minute is an upper bound for a loaded machine, and not what is measured.
   template <typename Check>
   void eventually(Check check) {
-    while (!check()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (!check()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), patience);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
   }
 
   std::mutex mutex_;

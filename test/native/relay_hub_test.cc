@@ -58,10 +58,12 @@ TEST_F(RelayHubTest, AJobThatEndsClosesItsSocketInEveryPhase) {
   std::atomic<int> phase = 0;
   Server server([&](Peer& peer) {
     const int mine = phase;
-    if (!peer.request()) return;
-    if (mine >= 1) peer.send_all(kHead);
-    if (mine >= 2) peer.send_all(chunk(delta("some")));
-    peer.wait_for_close();
+    // In the first phase the client may go before its request has come whole.
+    if (peer.request()) {
+      if (mine >= 1) peer.send_all(kHead);
+      if (mine >= 2) peer.send_all(chunk(delta("some")));
+      peer.wait_for_close();
+    }
     closed += 1;
   });
   const Lease hub = make_hub();
