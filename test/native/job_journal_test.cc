@@ -121,7 +121,8 @@ TEST_F(JobJournalTest, WritesAnEnding) {
                                std::int64_t{1},
                                std::int64_t{2},
                                null,
-                               std::int64_t{0}}));
+                               std::int64_t{0},
+                               null}));
 }
 
 TEST_F(JobJournalTest, LeavesNothingOfAJobThatIsDropped) {
