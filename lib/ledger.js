@@ -12,6 +12,7 @@
 import native from './native.js';
 import { SluiceError, rangeError, typeError } from './errors.js';
 import { deadlinesOf } from './deadlines.js';
+import { kKeep, kLoad } from './symbols.js';
 import {
   AMOUNT_MAX,
   TIME_MS_MAX,
@@ -147,13 +148,42 @@ export class Ledger {
       lastMs = event.atMs;
       count += 1;
     }
-    if (options?.clock === undefined && lastMs < UNIX_MS_MIN) {
-      const unixMs = ledger.#nowMs;
-      const offsetMs = lastMs - unixMs();
-      ledger.#nowMs = () => unixMs() + offsetMs;
-    }
+    if (options?.clock === undefined && lastMs < UNIX_MS_MIN) ledger.#goOnFrom(lastMs);
     ledger.#arm();
     return ledger;
+  }
+
+  /**
+   * The ledger of a data file. It is as it was left, and nothing happens to it before `kKeep`. Its
+   * time goes on from that of its last event where the clock is behind that: a hold is not held for
+   * longer because the clock of the machine was put back.
+   * @param {import('./stores/sqlite.js').SqliteStore} store not started yet
+   * @param {{clock?: import('./clock.js').ManualClock}} options as for the constructor
+   * @throws {SluiceError} ERR_DATA_CORRUPT
+   */
+  static [kLoad](store, options) {
+    const ledger = new Ledger(options);
+    store.load(ledger.#native);
+    const lastMs = ledger.#native.lastAtMs();
+    const anotherClocks = options.clock === undefined && lastMs > 0 && lastMs < UNIX_MS_MIN;
+    if (lastMs > ledger.#nowMs() || anotherClocks) ledger.#goOnFrom(lastMs);
+    return ledger;
+  }
+
+  /**
+   * Writes every event to a data file from now on, and does what has fallen due.
+   * @param {import('./stores/sqlite.js').SqliteStore} store started
+   */
+  [kKeep](store) {
+    this.#native.keep(store.native);
+    this.#arm();
+  }
+
+  /** @param {number} lastMs what its time is now */
+  #goOnFrom(lastMs) {
+    const clockMs = this.#nowMs;
+    const offsetMs = lastMs - clockMs();
+    this.#nowMs = () => clockMs() + offsetMs;
   }
 
   /**

@@ -14,3 +14,9 @@ export const kOnEvent = Symbol('sluice.onEvent');
 
 /** A Pipeline option: `true` when nobody reads `results()`, so that none are kept. */
 export const kDiscardResults = Symbol('sluice.discardResults');
+
+/** `Ledger[kLoad](store, options)`, `KvStore[kLoad](store, options)`: what a data file has of one. */
+export const kLoad = Symbol('sluice.load');
+
+/** `ledger[kKeep](store)`, `kvStore[kKeep](store)`: changes are written to a data file from now on. */
+export const kKeep = Symbol('sluice.keep');

@@ -8,6 +8,7 @@
  */
 import { HttpError } from '../http-errors.js';
 import { JobRecord } from '../job-table.js';
+import { KeptState } from './kept-state.js';
 import { SqliteStore } from './sqlite.js';
 import { jobValues, namedJob, restoredJob } from './job-rows.js';
 
@@ -31,7 +32,7 @@ function refusal(error) {
     return new HttpError(507, {
       code: 'insufficient_storage',
       type: 'server_error',
-      message: 'The disk of the server is full; no new jobs are taken until it has room.',
+      message: 'The disk of the server is full; nothing new is taken until it has room.',
       headers: { 'Retry-After': '10' },
       cause: error,
     });
@@ -72,6 +73,7 @@ export class JobStore {
   #retentionMs;
   #nextNumber = 1;
   #closed = false;
+  #state;
   /** Resolves when the jobs of earlier are as they will stay. @type {Promise<unknown>} */
   restored = Promise.resolve();
 
@@ -81,13 +83,21 @@ export class JobStore {
    * @param {import('../reactor.js').Reactor} options.reactor
    * @param {number} options.keyTtlMs how long a key is kept
    * @param {number} options.retentionMs how long a finished job is
+   * @param {import('../clock.js').ManualClock} [options.clock]
    * @throws {import('../errors.js').SluiceError} `ERR_DATA_...`
    */
-  constructor(path, { reactor, keyTtlMs, retentionMs }) {
+  constructor(path, { reactor, keyTtlMs, retentionMs, clock }) {
     this.#retentionMs = retentionMs;
     this.#store = new SqliteStore(path);
     this.#keyTtlMs = keyTtlMs;
-    this.#rows = this.#read();
+    try {
+      // All of it before anything is written: a file that is damaged stays as it is.
+      this.#rows = this.#read();
+      this.#state = new KeptState(this.#store, { clock });
+    } catch (error) {
+      this.#store.release();
+      throw error;
+    }
     this.#store.start(reactor);
   }
 
@@ -187,10 +197,20 @@ export class JobStore {
     });
   }
 
-  /** @throws {HttpError} 507 while the disk is full */
+  /** @throws {HttpError} 507 while the disk is full, 503 while too much waits for it */
   checkRoom() {
-    const { state } = this.#store;
-    if (state !== 'ok') throw refusal({ status: state });
+    const { room } = this.#store;
+    if (room !== 'ok') throw refusal({ status: room });
+  }
+
+  /** How the file is, for metrics. */
+  get figures() {
+    return { ...this.#store.stats, state: this.#store.state };
+  }
+
+  /** See `openLedger` in ledger-store.js. Once. */
+  openLedger() {
+    return this.#state.openLedger();
   }
 
   /**
@@ -246,7 +266,7 @@ export class JobStore {
  * @param {import('../reactor.js').Reactor} reactor
  * @returns {JobStore | undefined} undefined: everything is in memory
  */
-export function openJobStore({ data, idempotency, retentionMs }, reactor) {
+export function openJobStore({ data, idempotency, retentionMs, clock }, reactor) {
   if (data === undefined) return undefined;
-  return new JobStore(data, { reactor, keyTtlMs: idempotency.ttlMs, retentionMs });
+  return new JobStore(data, { reactor, keyTtlMs: idempotency.ttlMs, retentionMs, clock });
 }

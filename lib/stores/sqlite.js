@@ -78,10 +78,15 @@ export class SqliteStore {
     return this.#native.state();
   }
 
-  /** Transactions so far, and the changes that were committed with them. */
+  /** @returns {StoreStatus} whether something new may begin that will have to be written */
+  get room() {
+    return this.#native.room();
+  }
+
+  /** Transactions so far, the changes that were committed with them, and those that wait. */
   get stats() {
-    const [commits, batches] = this.#native.stats();
-    return { commits, batches };
+    const [commits, batches, queued] = this.#native.stats();
+    return { commits, batches, queued };
   }
 
   /**
@@ -94,8 +99,24 @@ export class SqliteStore {
   select(name, values = []) {
     const rows = this.#native.select(name, values);
     if (rows !== undefined) return rows;
+    throw this.#corrupt();
+  }
+
+  /**
+   * Fills a native state machine with what the file has of it; before `start()` only.
+   * @param {any} machine whose `load` takes the native store and says what is wrong
+   * @throws {SluiceError} `ERR_DATA_CORRUPT`
+   */
+  load(machine) {
+    const problem = machine.load(this.#native);
+    if (problem !== '') throw this.#corrupt(problem);
+  }
+
+  /** @param {string} [detail] */
+  #corrupt(detail) {
     const { code, why } = kRefusals.corrupt;
-    throw new SluiceError(code, `${this.#path} ${why}.`, { path: this.#path });
+    const more = detail === undefined ? '' : ` (${detail})`;
+    return new SluiceError(code, `${this.#path} ${why}${more}.`, { path: this.#path });
   }
 
   /** @param {import('../reactor.js').Reactor} reactor by which the store tells how it went */

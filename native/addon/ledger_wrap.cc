@@ -6,6 +6,8 @@
 
 #include "addon/arguments.h"
 #include "addon/reactor_wrap.h"
+#include "addon/store_wrap.h"
+#include "runtime/ledger_rows.h"
 
 namespace sluice {
 namespace {
@@ -59,6 +61,12 @@ class ArrayFiller {
 
 Napi::Value handed_out(napi_env env, napi_value value) {
   return value == nullptr ? Napi::Value() : Napi::Value(env, value);
+}
+
+Napi::Value text_for_js(napi_env env, std::string_view text) {
+  napi_value value = nullptr;
+  if (napi_create_string_utf8(env, text.data(), text.size(), &value) != napi_ok) value = nullptr;
+  return handed_out(env, value);
 }
 
 napi_value array_of_event(napi_env env, const LedgerEvent& event) {
@@ -170,6 +178,9 @@ Napi::Function LedgerWrap::define(Napi::Env env) {
                          InstanceMethod<&LedgerWrap::journal>("journal"),
                          InstanceMethod<&LedgerWrap::accounts>("accounts"),
                          InstanceMethod<&LedgerWrap::replay>("replay"),
+                         InstanceMethod<&LedgerWrap::load>("load"),
+                         InstanceMethod<&LedgerWrap::keep>("keep"),
+                         InstanceMethod<&LedgerWrap::last_at_ms>("lastAtMs"),
                      });
 }
 
@@ -222,10 +233,23 @@ Napi::Value LedgerWrap::accounts(const Napi::CallbackInfo& info) {
 
 Napi::Value LedgerWrap::replay(const Napi::CallbackInfo& info) {
   const napi_env env = info.Env();
-  const std::string_view reason = ledger_.replay(event_from(env, info[0]));
-  napi_value text = nullptr;
-  if (napi_create_string_utf8(env, reason.data(), reason.size(), &text) != napi_ok) text = nullptr;
-  return handed_out(env, text);
+  return text_for_js(env, ledger_.replay(event_from(env, info[0])));
+}
+
+Napi::Value LedgerWrap::load(const Napi::CallbackInfo& info) {
+  StoreFile* const file = StoreWrap::file_of(info, 0);
+  return text_for_js(info.Env(), file == nullptr ? "it is not open" : load_ledger(*file, ledger_));
+}
+
+void LedgerWrap::keep(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<SqliteStore> store = StoreWrap::store_of(info, 0);
+  if (!store) return;
+  ledger_.observe(
+      [store](const LedgerEvent& event) { store->commit_until_written(batch_of(event), nullptr); });
+}
+
+Napi::Value LedgerWrap::last_at_ms(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), ms_from_nanos(ledger_.last_at()));
 }
 
 }  // namespace sluice

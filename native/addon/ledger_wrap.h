@@ -10,6 +10,9 @@
 //   journal(nowMs, after, limit) -> [event...]
 //   accounts() -> [name...]
 //   replay(event) -> why it cannot be one; '' when it was taken in
+//   load(store) -> what is wrong with the events in an opened `Store`; '' when all were taken in
+//   keep(store)    every event from now on is written to a started `Store`
+//   lastAtMs() -> of the last event
 //
 // `one` and `other` are the account, or who pays and who is paid. An answer is `[code, posted,
 // held, event]`, without an event where there is none; an event an array of its fields, in the
@@ -40,6 +43,9 @@ class LedgerWrap final : public Napi::ObjectWrap<LedgerWrap> {
   Napi::Value journal(const Napi::CallbackInfo& info);
   Napi::Value accounts(const Napi::CallbackInfo& info);
   Napi::Value replay(const Napi::CallbackInfo& info);
+  Napi::Value load(const Napi::CallbackInfo& info);
+  void keep(const Napi::CallbackInfo& info);
+  Napi::Value last_at_ms(const Napi::CallbackInfo& info);
 
   Ledger ledger_;
 };

@@ -87,6 +87,7 @@ Napi::Function StoreWrap::define(Napi::Env env) {
                          InstanceMethod<&StoreWrap::start>("start"),
                          InstanceMethod<&StoreWrap::commit>("commit"),
                          InstanceMethod<&StoreWrap::state>("state"),
+                         InstanceMethod<&StoreWrap::room>("room"),
                          InstanceMethod<&StoreWrap::stats>("stats"),
                          InstanceMethod<&StoreWrap::close>("close"),
                      });
@@ -112,14 +113,24 @@ void StoreWrap::shut() {
   store_.reset();
 }
 
-std::shared_ptr<SqliteStore> StoreWrap::store_of(const Napi::CallbackInfo& info,
-                                                 std::size_t index) {
+StoreWrap* StoreWrap::wrap_of(const Napi::CallbackInfo& info, std::size_t index) {
   void* wrap = nullptr;
   if (!is_object(info.Env(), info[index]) ||
       napi_unwrap(info.Env(), info[index], &wrap) != napi_ok) {
     return nullptr;
   }
-  return static_cast<StoreWrap*>(wrap)->store_;
+  return static_cast<StoreWrap*>(wrap);
+}
+
+std::shared_ptr<SqliteStore> StoreWrap::store_of(const Napi::CallbackInfo& info,
+                                                 std::size_t index) {
+  const StoreWrap* const wrap = wrap_of(info, index);
+  return wrap == nullptr ? nullptr : wrap->store_;
+}
+
+StoreFile* StoreWrap::file_of(const Napi::CallbackInfo& info, std::size_t index) {
+  const StoreWrap* const wrap = wrap_of(info, index);
+  return wrap == nullptr ? nullptr : wrap->file_.get();
 }
 
 Napi::Value StoreWrap::open(const Napi::CallbackInfo& info) {
@@ -183,9 +194,15 @@ Napi::Value StoreWrap::state(const Napi::CallbackInfo& info) {
   return {info.Env(), text_to_js(info.Env(), name_of(status))};
 }
 
+Napi::Value StoreWrap::room(const Napi::CallbackInfo& info) {
+  const StoreStatus status = store_ ? store_->room() : StoreStatus::kClosed;
+  return {info.Env(), text_to_js(info.Env(), name_of(status))};
+}
+
 Napi::Value StoreWrap::stats(const Napi::CallbackInfo& info) {
   const SqliteStore::Stats stats = store_ ? store_->stats() : SqliteStore::Stats{};
-  return array_of(info.Env(), std::array<std::uint64_t, 2>{stats.commits, stats.batches});
+  return array_of(info.Env(),
+                  std::array<std::uint64_t, 3>{stats.commits, stats.batches, stats.queued});
 }
 
 void StoreWrap::close(const Napi::CallbackInfo& /*info*/) {

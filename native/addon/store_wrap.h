@@ -6,7 +6,8 @@
 //                           Until `start` only.
 //   start(reactor, machineId)      answers come as events to that machine
 //   commit(request, [name, values, name, values, ...]) -> status; "ok": an answer will come
-//   state() -> status of the last transaction; stats() -> [transactions, batches]
+//   state() -> status of the last transaction; room() -> whether something new may begin, as a
+//                           status; stats() -> [transactions, batches, queued]
 //   close()                        writes what is queued, and lets the file go
 //
 // Columns: null, number (bigint beyond 2^53), string, Buffer. Used by lib/stores/sqlite.js alone.
@@ -32,15 +33,20 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   /// The store of a `Store` that JavaScript passed and has started; nullptr for anything else.
   static std::shared_ptr<SqliteStore> store_of(const Napi::CallbackInfo& info, std::size_t index);
 
+  /// The file of a `Store` that was opened and is not started; nullptr for anything else.
+  static StoreFile* file_of(const Napi::CallbackInfo& info, std::size_t index);
+
  private:
   Napi::Value open(const Napi::CallbackInfo& info);
   Napi::Value select(const Napi::CallbackInfo& info);
   void start(const Napi::CallbackInfo& info);
   Napi::Value commit(const Napi::CallbackInfo& info);
   Napi::Value state(const Napi::CallbackInfo& info);
+  Napi::Value room(const Napi::CallbackInfo& info);
   Napi::Value stats(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
+  static StoreWrap* wrap_of(const Napi::CallbackInfo& info, std::size_t index);
   void shut();
   static void on_environment_exit(void* self);
 

@@ -34,6 +34,7 @@ constexpr bool is_own_account(std::string_view name) {
   return name.starts_with('@');
 }
 
+/// Data files have the numbers of codes and types: new ones come at the end.
 enum class LedgerCode : std::uint8_t {
   kOk = 0,
   kInsufficientFunds,
@@ -54,7 +55,7 @@ enum class LedgerCode : std::uint8_t {
   kIdempotencyConflict,  ///< the key was used for something else; alone leaves no event
 };
 
-/// Up to kCancelScheduled what callers ask for; the others come about.
+/// As above. Up to kCancelScheduled what callers ask for; the others come about.
 enum class LedgerEventType : std::uint8_t {
   kOpen = 0,
   kDeposit,

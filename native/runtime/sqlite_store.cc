@@ -1,5 +1,7 @@
 #include "runtime/sqlite_store.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace sluice {
@@ -37,18 +39,53 @@ StoreStatus SqliteStore::commit(StoreBatch batch, Done done) {
     const std::lock_guard lock(mutex_);
     if (closing_) return StoreStatus::kClosed;
     if (state() == StoreStatus::kCorrupt) return StoreStatus::kCorrupt;
-    if (queue_.size() >= options_.batches_max) return StoreStatus::kBusy;
-    // One that is larger than the bound goes alone.
-    if (!queue_.empty() && queued_bytes_ + bytes > options_.bytes_max) return StoreStatus::kBusy;
+    if (is_full(bytes)) return StoreStatus::kBusy;
     queued_bytes_ += bytes;
-    queue_.push_back({std::move(batch), std::move(done)});
+    queue_.push_back({std::move(batch), std::move(done), bytes, false});
   }
   wake_.notify_one();
   return StoreStatus::kOk;
 }
 
+void SqliteStore::commit_until_written(StoreBatch batch, Done done) {
+  Entry entry{std::move(batch), std::move(done), 0, true};
+  entry.bytes = bytes_of(entry.batch);
+  StoreStatus refused = StoreStatus::kOk;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) {
+      refused = StoreStatus::kClosed;
+    } else if (state() == StoreStatus::kCorrupt) {
+      refused = StoreStatus::kCorrupt;
+    } else {
+      queued_bytes_ += entry.bytes;
+      queue_.push_back(std::move(entry));
+    }
+  }
+  if (refused == StoreStatus::kOk) {
+    wake_.notify_one();
+  } else {
+    entry.tell(refused);
+  }
+}
+
+// The mutex is held. A batch that is larger than the bound goes alone.
+bool SqliteStore::is_full(std::size_t bytes) const {
+  if (queue_.size() >= options_.batches_max) return true;
+  return !queue_.empty() && queued_bytes_ + bytes > options_.bytes_max;
+}
+
+StoreStatus SqliteStore::room() const {
+  const std::lock_guard lock(mutex_);
+  if (closing_) return StoreStatus::kClosed;
+  if (state() != StoreStatus::kOk) return state();
+  return is_full(0) ? StoreStatus::kBusy : StoreStatus::kOk;
+}
+
 SqliteStore::Stats SqliteStore::stats() const {
-  return {commits_.load(std::memory_order_relaxed), batches_.load(std::memory_order_relaxed)};
+  const std::lock_guard lock(mutex_);
+  return {commits_.load(std::memory_order_relaxed), batches_.load(std::memory_order_relaxed),
+          queue_.size()};
 }
 
 void SqliteStore::close() {
@@ -62,45 +99,89 @@ void SqliteStore::close() {
 
 void SqliteStore::run() {
   std::vector<Entry> group;
-  for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      const auto called = [this] { return !queue_.empty() || closing_; };
-      const StoreStatus now = state();
-      if (now == StoreStatus::kOk || now == StoreStatus::kCorrupt) {
-        wake_.wait(lock, called);
-      } else {
-        wake_.wait_for(lock, options_.retry_interval, called);
-      }
-      if (queue_.empty() && closing_) break;
-      group.swap(queue_);
-      queued_bytes_ = 0;
-    }
-    if (group.empty()) {
-      probe();
-    } else {
+  for (bool last = false; !last;) {
+    last = take(group);
+    if (!group.empty()) {
       write(group);
+    } else if (!last) {
+      probe();
+    }
+    if (last) {
+      for (const Entry& entry : group) entry.tell(StoreStatus::kClosed);
+    } else {
+      put_back(group);
     }
     group.clear();
   }
   file_.reset();
 }
 
-void SqliteStore::write(const std::vector<Entry>& group) {
+// Waits for something to do and takes all that is queued. True: nothing more will come.
+bool SqliteStore::take(std::vector<Entry>& group) {
+  std::unique_lock lock(mutex_);
+  // What was tried before is not tried again with each change that comes.
+  const auto called = [this] { return queue_.size() > kept_ || closing_; };
+  const auto closing = [this] { return closing_; };
+  const StoreStatus now = state();
+  if (now == StoreStatus::kOk || now == StoreStatus::kCorrupt) {
+    wake_.wait(lock, called);
+  } else if (kept_ == 0) {
+    wake_.wait_for(lock, options_.retry_interval, called);
+  } else {
+    wake_.wait_for(lock, options_.retry_interval, closing);
+  }
+  group.swap(queue_);
+  queued_bytes_ = 0;
+  kept_ = 0;
+  return closing_;
+}
+
+// What is left in the group afterwards is to be tried again.
+void SqliteStore::write(std::vector<Entry>& group) {
   std::vector<const StoreBatch*> batches;
   batches.reserve(group.size());
   for (const Entry& entry : group) batches.push_back(&entry.batch);
   const StoreStatus status = transact(batches);
-  if (status == StoreStatus::kRefused && group.size() > 1) {
+  if (status == StoreStatus::kRefused) {
     write_each(group);
     return;
   }
-  for (const Entry& entry : group) entry.done(status);
+  const bool again = status == StoreStatus::kFull || status == StoreStatus::kFailed;
+  std::erase_if(group, [&](const Entry& entry) {
+    if (again && entry.until_written) return false;
+    entry.tell(status);
+    return true;
+  });
 }
 
-// One of them breaks a rule; that must not be the others' fault.
-void SqliteStore::write_each(const std::vector<Entry>& group) {
-  for (const Entry& entry : group) entry.done(transact({&entry.batch}));
+// One of them breaks a rule; that must not be the others' fault. But nothing goes ahead of what has
+// to be written: should that be what breaks it, the file and the memory have parted, and nobody is
+// told any more that anything is written.
+void SqliteStore::write_each(std::vector<Entry>& group) {
+  std::vector<Entry> kept;
+  StoreStatus status = StoreStatus::kOk;
+  for (Entry& entry : group) {
+    if (kept.empty()) status = transact({&entry.batch});
+    if (entry.until_written && status == StoreStatus::kRefused) {
+      status = StoreStatus::kFailed;
+      state_.store(status, std::memory_order_relaxed);
+    }
+    if (entry.until_written && (status == StoreStatus::kFull || status == StoreStatus::kFailed)) {
+      kept.push_back(std::move(entry));
+    } else {
+      entry.tell(status);
+    }
+  }
+  group = std::move(kept);
+}
+
+void SqliteStore::put_back(std::vector<Entry>& kept) {
+  if (kept.empty()) return;
+  const std::lock_guard lock(mutex_);
+  kept_ = kept.size();
+  for (const Entry& entry : kept) queued_bytes_ += entry.bytes;
+  std::move(queue_.begin(), queue_.end(), std::back_inserter(kept));
+  queue_.swap(kept);
 }
 
 StoreStatus SqliteStore::transact(const std::vector<const StoreBatch*>& batches) {

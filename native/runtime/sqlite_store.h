@@ -8,8 +8,14 @@
 // disk fails what is queued, and the store goes on trying: `state` says when there is room again. A
 // damaged file is not written to any more.
 //
-// `commit` and `state` from any thread. `close`, or the destructor, writes what is queued, moves
-// the log into the file, and joins; after that `commit` answers kClosed.
+// What is decided in memory first, and written down from there (the ledger, keys and values), can
+// be neither refused nor failed: `commit_until_written` keeps it at the head of the queue, in
+// order, until it is on the disk. Its callers keep that bounded: they ask `room` before they change
+// anything that nobody has asked for yet.
+//
+// All but `close` from any thread. `close`, or the destructor, writes what is queued, moves the log
+// into the file, and joins; after that `commit` answers kClosed. What a full disk has kept from
+// being written until then is lost; nobody was told that it is there.
 #pragma once
 
 #include <atomic>
@@ -37,6 +43,7 @@ class SqliteStore {
   struct Stats {
     std::uint64_t commits = 0;  // transactions
     std::uint64_t batches = 0;  // in those
+    std::uint64_t queued = 0;   // batches that wait for the next one
   };
 
   /// Told once, on the store's thread, when the changes are on the disk or have failed. Must not
@@ -52,6 +59,15 @@ class SqliteStore {
   /// Queues changes. kOk: `done` will be called; anything else: it will not.
   StoreStatus commit(StoreBatch batch, Done done);
 
+  /// Queues changes that stay queued, ahead of all that came later, until they are on the disk,
+  /// whatever that takes. `done` may be empty; it is told kOk then, or why that will never be:
+  /// kClosed or kCorrupt. It may be told so within the call.
+  void commit_until_written(StoreBatch batch, Done done);
+
+  /// Whether something new should be begun that will have to be written: kOk, what `state` says, or
+  /// kBusy while the queue is full.
+  [[nodiscard]] StoreStatus room() const;
+
   /// How the last transaction went: kOk, kFull, kFailed or kCorrupt (which stays).
   [[nodiscard]] StoreStatus state() const { return state_.load(std::memory_order_relaxed); }
 
@@ -64,11 +80,20 @@ class SqliteStore {
   struct Entry {
     StoreBatch batch;
     Done done;
+    std::size_t bytes = 0;
+    bool until_written = false;
+
+    void tell(StoreStatus status) const {
+      if (done) done(status);
+    }
   };
 
   void run();
-  void write(const std::vector<Entry>& group);
-  void write_each(const std::vector<Entry>& group);
+  bool take(std::vector<Entry>& group);
+  void write(std::vector<Entry>& group);
+  void write_each(std::vector<Entry>& group);
+  void put_back(std::vector<Entry>& kept);
+  [[nodiscard]] bool is_full(std::size_t bytes) const;
   StoreStatus transact(const std::vector<const StoreBatch*>& batches);
   void probe();
 
@@ -80,10 +105,11 @@ class SqliteStore {
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> batches_{0};
 
-  std::mutex mutex_;  // guards the four below
+  mutable std::mutex mutex_;  // guards the five below
   std::condition_variable wake_;
   std::vector<Entry> queue_;
   std::size_t queued_bytes_ = 0;
+  std::size_t kept_ = 0;  // at its head: that have been tried
   bool closing_ = false;
 
   std::thread thread_;  // last: it uses all of the above

@@ -4,9 +4,14 @@ namespace sluice {
 
 namespace {
 
-// Times ending in _ms are Unix milliseconds; those in _ns are spans since the job was created.
-// Tokens lie in chunks: `text` of `count` tokens from `seq` on, `ends` their ends in it as 32-bit
-// little-endian numbers. The prompt is not kept: nobody asks for it again.
+// Times ending in _ms are Unix milliseconds; those of jobs in _ns are spans since the job was
+// created. Tokens lie in chunks: `text` of `count` tokens from `seq` on, `ends` their ends in it as
+// 32-bit little-endian numbers. The prompt is not kept: nobody asks for it again.
+//
+// `ledger` has the events of core/ledger_event.h, a row each, ids from 1 without a hole, in the
+// ledger's time, types and codes as the numbers that they are there. `kv` has what is in the store,
+// each at its version; `expires_ns` in Unix time, NULL: it stays. The one row of `kv_state` has a
+// version that is not below that of any deletion.
 constexpr const char* kMigrations[] = {
     R"sql(
 CREATE TABLE jobs (
@@ -49,6 +54,30 @@ CREATE TABLE idempotency (
   answer TEXT NOT NULL,
   expires_at_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE ledger (
+  id INTEGER PRIMARY KEY,
+  type INTEGER NOT NULL,
+  at_ns INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  payer TEXT NOT NULL,
+  payee TEXT NOT NULL,
+  amount INTEGER NOT NULL,
+  target INTEGER NOT NULL,
+  time_ns INTEGER NOT NULL,
+  force INTEGER NOT NULL,
+  due_ns INTEGER NOT NULL,
+  code INTEGER NOT NULL,
+  refused INTEGER NOT NULL
+) STRICT;
+CREATE TABLE kv (
+  version INTEGER PRIMARY KEY,
+  key BLOB NOT NULL UNIQUE,
+  kind INTEGER NOT NULL,
+  value BLOB NOT NULL,
+  expires_ns INTEGER
+) STRICT;
+CREATE TABLE kv_state (id INTEGER PRIMARY KEY, version INTEGER NOT NULL) STRICT;
+INSERT INTO kv_state (id, version) VALUES (1, 0);
 CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
 )sql",
 };
@@ -83,6 +112,18 @@ constexpr StoreSql kStatements[] = {
     {"drop_key", "DELETE FROM idempotency WHERE name = ?"},
     {"keys",
      "SELECT name, fingerprint, answer, expires_at_ms FROM idempotency ORDER BY expires_at_ms"},
+    // Not OR REPLACE: an event is written once and never changed.
+    {"add_event",
+     "INSERT INTO ledger (id, type, at_ns, key, payer, payee, amount, target, time_ns, force,"
+     " due_ns, code, refused) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+    {"events", "SELECT * FROM ledger WHERE id > ?1 ORDER BY id LIMIT ?2"},
+    {"set_entry",
+     "INSERT OR REPLACE INTO kv (version, key, kind, value, expires_ns) VALUES (?, ?, ?, ?, ?)"},
+    {"drop_entry", "DELETE FROM kv WHERE key = ?"},
+    {"drop_version", "DELETE FROM kv WHERE version = ?"},
+    {"raise_version", "UPDATE kv_state SET version = max(version, ?)"},
+    {"entries", "SELECT * FROM kv WHERE version > ?1 ORDER BY version LIMIT ?2"},
+    {"version", "SELECT version FROM kv_state"},
     {"probe", "INSERT OR REPLACE INTO probe (id, filler) VALUES (1, zeroblob(65536))"},
     {"unprobe", "DELETE FROM probe"},
 };

@@ -359,6 +359,94 @@ TEST_F(SqliteStoreTest, FailsWhatTheFileHasNoRoomForAndGoesOn) {
   EXPECT_EQ(numbers(), (std::vector<std::int64_t>{1, 3}));
 }
 
+class UntilWrittenTest : public SqliteStoreTest {
+ protected:
+  // Has room for a few small entries alone.
+  [[nodiscard]] std::unique_ptr<StoreFile> small_file(std::int64_t pages = 8) const {
+    StoreFile::Opened opened = open();
+    opened.file->limit_pages(pages);
+    return std::move(opened.file);
+  }
+
+  // `n` such that the file's rows tell in which order they were written.
+  static StoreBatch append(std::int64_t n, std::size_t size = 10) {
+    return entry(n, std::string(size, 'x'));
+  }
+};
+
+TEST_F(UntilWrittenTest, IsWrittenInOrderWithAllElse) {
+  std::atomic<int> told = 0;
+  {
+    SqliteStore store(open().file);
+    store.commit_until_written(append(1), [&](StoreStatus status) {
+      EXPECT_EQ(status, StoreStatus::kOk);
+      ++told;
+    });
+    store.commit_until_written(append(2), nullptr);
+    EXPECT_EQ(commit(store, {}), StoreStatus::kOk) << "a barrier";
+    EXPECT_EQ(told, 1);
+  }
+  EXPECT_EQ(numbers(), (std::vector<std::int64_t>{1, 2}));
+}
+
+TEST_F(UntilWrittenTest, WaitsForRoomWhileAllElseIsTold) {
+  {
+    SqliteStore store(small_file(), {.retry_interval = 1ms});
+    std::promise<StoreStatus> written;
+    store.commit_until_written(append(1, 100'000),
+                               [&](StoreStatus status) { written.set_value(status); });
+    store.commit_until_written(append(2), nullptr);
+    EXPECT_EQ(commit(store, entry(3)), StoreStatus::kFull) << "not ahead of the others";
+    EXPECT_EQ(commit(store, {}), StoreStatus::kFull) << "a barrier is behind what is not written";
+    EXPECT_EQ(store.state(), StoreStatus::kFull);
+    EXPECT_EQ(store.room(), StoreStatus::kFull);
+    EXPECT_GE(store.stats().queued, 0u);
+    store.commit_until_written(append(4), nullptr);
+    std::future<StoreStatus> told = written.get_future();
+    EXPECT_EQ(told.wait_for(20ms), std::future_status::timeout);
+    store.close();
+    EXPECT_EQ(told.get(), StoreStatus::kClosed) << "there never was room";
+  }
+  EXPECT_EQ(numbers(), (std::vector<std::int64_t>{}));
+}
+
+TEST_F(UntilWrittenTest, AsksForRoomByTheLengthOfTheQueue) {
+  SqliteStore store(open().file, {.batches_max = 2});
+  std::promise<void> held;
+  std::promise<void> release;
+  store.commit(entry(1), [&](StoreStatus) {
+    held.set_value();
+    release.get_future().wait();
+  });
+  held.get_future().wait();
+  EXPECT_EQ(store.room(), StoreStatus::kOk);
+  for (std::int64_t n = 2; n <= 4; ++n) store.commit_until_written(append(n), nullptr);
+  EXPECT_EQ(store.stats().queued, 3u);
+  EXPECT_EQ(store.room(), StoreStatus::kBusy);
+  EXPECT_EQ(store.commit(entry(5), [](StoreStatus) {}), StoreStatus::kBusy);
+  release.set_value();
+  store.close();
+  EXPECT_EQ(store.room(), StoreStatus::kClosed);
+  StoreStatus after = StoreStatus::kOk;
+  store.commit_until_written(append(6), [&](StoreStatus status) { after = status; });
+  EXPECT_EQ(after, StoreStatus::kClosed);
+  EXPECT_EQ(numbers(), (std::vector<std::int64_t>{1, 2, 3, 4}));
+}
+
+// What cannot be written at all must not be skipped: the file would differ from the memory, and
+// nobody would know.
+TEST_F(UntilWrittenTest, NothingGoesAheadOfWhatBreaksARule) {
+  {
+    SqliteStore store(open().file, {.retry_interval = 1ms});
+    EXPECT_EQ(commit(store, entry(1)), StoreStatus::kOk);
+    store.commit_until_written(append(1), nullptr);
+    store.commit_until_written(append(2), nullptr);
+    EXPECT_EQ(commit(store, entry(3)), StoreStatus::kFailed);
+    EXPECT_EQ(store.room(), StoreStatus::kFailed);
+  }
+  EXPECT_EQ(numbers(), (std::vector<std::int64_t>{1}));
+}
+
 // A disk that is full, and has room again later.
 TEST_F(SqliteStoreTest, LivesThroughAFullDisk) {
   const fs::path disk = folder_ / "disk";
@@ -387,6 +475,14 @@ TEST_F(SqliteStoreTest, LivesThroughAFullDisk) {
     }
     EXPECT_EQ(status, StoreStatus::kFull);
     EXPECT_EQ(store.state(), StoreStatus::kFull);
+    // What was decided meanwhile is not lost, nor put in another order.
+    const std::size_t change = statement_at(store_schema().statements, "set_entry");
+    for (std::int64_t n = 1; n <= 200; ++n) {
+      const StoreBlob value{std::string(1000, 'v')};
+      store.commit_until_written({{change, {n, StoreBlob{"key"}, std::int64_t{0}, value, {}}}},
+                                 nullptr);
+    }
+    EXPECT_EQ(commit(store, {}), StoreStatus::kFull);
     fs::remove(ballast);
     // It notices by itself.
     while (store.state() != StoreStatus::kOk) std::this_thread::yield();
@@ -397,6 +493,11 @@ TEST_F(SqliteStoreTest, LivesThroughAFullDisk) {
     std::vector<StoreRow> rows;
     opened.file->select(opened.file->statement("keys"), {}, rows);
     EXPECT_EQ(rows.size(), static_cast<std::size_t>(acknowledged) + 1);
+    rows.clear();
+    opened.file->select(opened.file->statement("entries"), {std::int64_t{0}, std::int64_t{10}},
+                        rows);
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_EQ(rows[0][0], StoreValue(std::int64_t{200})) << "the last one";
   }
   ASSERT_EQ(::umount(disk.c_str()), 0);
 }
