@@ -4,6 +4,7 @@ import { HttpError, createGateway, providers } from '../../lib/index.js';
 import express from 'express';
 import { client, start, stopAll } from '../fixtures/gateway.js';
 import { echo, handProvider } from '../fixtures/providers.js';
+import { until } from '../fixtures/until.js';
 
 let server;
 beforeAll(async () => {
@@ -283,11 +284,17 @@ describe('a full queue', () => {
 
   test('a client that leaves while it waits leaves the queue', async () => {
     const { provider, calls, call } = handProvider();
-    const { submit, get, url } = await start({ provider, ...narrow, admissionWaitMs: 60_000 });
+    const options = { provider, ...narrow, admissionWaitMs: 60_000 };
+    const { server, submit, get, url } = await start(options);
     const held = [];
     for (let i = 0; i < 3; i += 1) held.push(await submit({ prompt: `p${i}` }));
     await call(0);
     // Whether the third or a fourth is the last with room, these two wait.
+    let [came, left] = [0, 0];
+    server.on('request', (_req, res) => {
+      came += 1;
+      res.once('close', () => (left += 1));
+    });
     const leaving = [4, 5].map(
       (i) =>
         new Promise((resolve) => {
@@ -297,11 +304,14 @@ describe('a full queue', () => {
           });
           req.on('error', resolve).on('close', resolve);
           req.end(JSON.stringify({ prompt: `leaving ${i}` }));
-          setTimeout(() => req.destroy(), 100);
+          until(() => came === 2, 'both to be there')
+            .then(() => setTimeout(() => req.destroy(), 100))
+            .catch(resolve);
         }),
     );
     await Promise.all(leaving);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(() => left === 2, 'both to have left');
+    await new Promise(setImmediate);
     const { data } = (await get('/v1/jobs')).body;
     for (let i = 0; i < data.length; i += 1) (await call(i)).end();
     const again = await submit({ prompt: 'stays' });

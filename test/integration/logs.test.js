@@ -117,12 +117,19 @@ describe('POST /v1/logs', () => {
   });
 
   test('a client that leaves in the middle leaves its whole lines', async () => {
-    const { url, get } = await start({ provider: fails });
+    const { server, url, get } = await start({ provider: fails });
+    let received;
+    server.once('request', (req) => (received = req));
     const request = http.request(`${url}/v1/logs`, { method: 'POST' });
     request.on('error', () => {});
-    request.write('ERROR one\nERROR two');
+    await new Promise((resolve) => request.write('ERROR one\nERROR two', resolve));
     const count = async () => (await get('/v1/logs/top-errors')).body.data.length;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // What has come and nobody has read yet goes with the connection.
+    await until(
+      () => received?.readableDidRead && received.socket.bytesRead === request.socket.bytesWritten,
+      'the lines to be read',
+    );
+    await new Promise(setImmediate);
     request.destroy();
     await until(async () => (await count()) === 2, 'both lines');
   });

@@ -85,13 +85,16 @@ test("streams of somebody else's server get their terminal event too", async () 
 });
 
 test('a submission that waits for room is told that the server drains', async () => {
-  const { gateway, submit } = await running({
+  const { gateway, server, submit } = await running({
     maxInFlightBatches: 1,
     processingCapacity: 1,
     incomingCapacity: 1,
     admissionWaitMs: 60_000,
   });
+  let arrived = 0;
+  server.on('request', () => (arrived += 1));
   const waiting = Array.from({ length: 6 }, () => submit({ prompt: 'b' }));
+  await until(() => arrived === 6, 'six requests');
   await new Promise((resolve) => setTimeout(resolve, 100));
   const closing = gateway.close({ drainMs: 100 });
   const answers = await Promise.all(waiting);

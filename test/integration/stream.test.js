@@ -377,8 +377,8 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       const stoppedAt = await untilStill(() => hose.pulled, 'the provider to stop', {
         timeoutMs: 20_000,
       });
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      expect(hose.pulled).toBe(stoppedAt);
+      // The window, and no more than 32 MiB with the kernel.
+      expect(stoppedAt).toBeLessThan(32 + 2048);
     });
 
     test('is cut, and the others and the provider go on', async () => {

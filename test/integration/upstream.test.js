@@ -230,7 +230,8 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
         exchange.open();
         for (const index of exchange.body.prompt.keys()) await exchange.delta('x', index);
       },
-      { mode: 'completions' },
+      // However long the three take to come, they are one batch.
+      { mode: 'completions', batching: { maxBatchSize: 3, idleFlushMs: 60_000 } },
     );
     const ids = [];
     for (const prompt of ['a', 'b', 'c']) ids.push((await submit({ prompt })).body.job_id);

@@ -110,7 +110,7 @@ describe('events', () => {
         expect(parse(strings)).toEqual(expected);
         expect(parse(bytes)).toEqual(expected);
       }),
-      { seed: 3 },
+      { numRuns: 200 },
     );
   });
 

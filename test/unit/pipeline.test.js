@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Pipeline } from '../../lib/pipeline.js';
 import { collect, deferred, echo, ids, manual, settled } from '../fixtures/pipeline.js';
+import { until } from '../fixtures/until.js';
 
 describe('Pipeline batching, by a clock moved by hand', () => {
   test('arrivals at 0, 90, 180 and 270 ms make one batch of 4 at 370 ms', async () => {
@@ -271,6 +272,7 @@ describe('Pipeline in real time', () => {
     const pipeline = new Pipeline({
       process: async (batch) => {
         most = Math.max(most, ++running);
+        await until(() => most >= 5, 'five calls at once');
         await sleep(5);
         running -= 1;
         return echo(batch);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createGateway } from '../../../lib/index.js';
 import { openai } from '../../../lib/providers/openai.js';
 import { startMockUpstream, streamTokens } from '../../fixtures/mock-upstream.js';
+import { until } from '../../fixtures/until.js';
 import { cleanups, collect, request, by, clients } from '../../fixtures/openai-provider.js';
 
 describe.each(clients)('by %s', (client) => {
@@ -90,13 +91,24 @@ describe.each(clients)('by %s', (client) => {
       expect(upstream.exchanges[0].path).toBe(path);
     });
 
-    test('uses one connection for calls in a row', async () => {
-      const { upstream, provider } = await setUp(streamTokens({ tokens: ['x'] }));
-      for (let i = 0; i < 3; i += 1) {
+    test('a connection whose answer ends after [DONE] is used again', async () => {
+      let onCollected;
+      const { upstream, provider } = await setUp(async (exchange) => {
+        exchange.open();
+        await exchange.delta('x');
+        await exchange.finish();
+        const collected = new Promise((resolve) => (onCollected = resolve));
+        await exchange.done();
+        await collected;
+        exchange.end();
+      });
+      // When its end has come is known to the client alone.
+      await until(async () => {
+        const before = upstream.connections;
         expect((await collect(provider.generate(request()))).text).toBe('x');
-        await sleep(20); // The end of the body may come after [DONE].
-      }
-      expect(upstream.connections).toBe(1);
+        onCollected();
+        return upstream.connections === before;
+      }, 'a call on a connection that there was');
     });
 
     test('calls at the same time do not wait for each other', async () => {
