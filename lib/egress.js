@@ -32,8 +32,9 @@ const kStreamHeaders = Object.freeze({
  * @param {http.ServerResponse} res
  */
 export function writeStreamHead(res) {
-  // HTTP/2 has no Connection header, and Node refuses it there.
-  if (res.req.httpVersionMajor < 2) res.setHeader('Connection', 'keep-alive');
+  // HTTP/2 has no Connection header, and Node refuses it there. Where the client wants the connection
+  // closed after the response, Node says so, and does it.
+  if (res.req.httpVersionMajor < 2 && res.shouldKeepAlive) res.setHeader('Connection', 'keep-alive');
   res.writeHead(200, kStreamHeaders);
   res.flushHeaders();
   // Tokens are small and must not wait for each other (Nagle).
@@ -65,6 +66,8 @@ export class ResponseEgress {
   /** @type {import('./hub-channel.js').HubChannel | undefined} */
   #channel;
   #gone = false;
+  /** @type {number | undefined} the socket's time-out, while it is put off */
+  #timeoutMs;
 
   /**
    * @param {http.ServerResponse} res with nothing written yet
@@ -121,7 +124,16 @@ export class ResponseEgress {
       return;
     }
     if (this.#handOver(fd)) return;
-    if (fd < 0 || !this.#channel?.adopt(fd)) this.#channel?.acknowledge();
+    if (fd >= 0 && this.#channel?.adopt(fd)) this.#putOffTimeout();
+    else this.#channel?.acknowledge();
+  }
+
+  /** To Node, which does not see what the reactor writes, the socket stands still. */
+  #putOffTimeout() {
+    const { socket } = this.#res;
+    if (!socket?.timeout) return;
+    this.#timeoutMs = socket.timeout;
+    socket.setTimeout(0);
   }
 
   /** @param {number} fd */
@@ -147,7 +159,11 @@ export class ResponseEgress {
     if (this.#gone) return;
     // Anything but a terminal event must not look like a proper end: cut, so that the client comes
     // back and resumes or learns that the job is gone.
-    if (reason === 'finished') this.#res.end();
-    else this.#res.destroy();
+    if (reason !== 'finished') {
+      this.#res.destroy();
+      return;
+    }
+    if (this.#timeoutMs !== undefined) this.#res.socket?.setTimeout(this.#timeoutMs);
+    this.#res.end();
   }
 }

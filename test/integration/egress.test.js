@@ -10,7 +10,7 @@ import { createGateway } from '../../lib/index.js';
 import { certificate, key } from '../fixtures/localhost-certificate.js';
 import { openSockets } from '../fixtures/descriptors.js';
 import { cleanUp, client, stopAll } from '../fixtures/gateway.js';
-import { listProvider } from '../fixtures/providers.js';
+import { handProvider, listProvider } from '../fixtures/providers.js';
 import { until, untilStill } from '../fixtures/until.js';
 
 afterEach(stopAll);
@@ -135,6 +135,36 @@ test('a pipelined request waits its turn', async () => {
   expect(first.split('id: 1-').length).toBe(202);
   expect(second.split('id: 1-').length).toBe(202);
 });
+
+test.each(['auto', 'shared'])(
+  'a time-out of the server, which sees no writes of the reactor, does not cut a stream: %s',
+  async (egress) => {
+    const hand = handProvider();
+    let server;
+    const app = await startApp(
+      { provider: hand.provider, egress },
+      { create: (handler) => (server = http.createServer(handler)) },
+    );
+    server.timeout = 1000;
+    server.keepAliveTimeout = 0;
+    const job = await app.gateway.submit({ prompt: 'hi' });
+    const agent = new http.Agent({ keepAlive: true });
+    cleanUp(() => agent.destroy());
+    const stream = await app.stream(job.streamUrl, { agent });
+    const { socket } = stream.response;
+    const run = await hand.call(0);
+    for (let i = 1; i <= 30; i += 1) {
+      run.push(`${i} `);
+      await until(() => stream.events.length === i, `token ${i}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    run.end();
+    await stream.done;
+    expect(stream.ended).toBe(true);
+    // It goes for the connection as before once the stream is over.
+    await until(() => socket.destroyed, 'the idle connection to be closed');
+  },
+);
 
 // The kernel's own buffers grow to 4 MB on Linux; other kernels are theirs to tune.
 const onLinux = process.platform === 'linux' ? test : test.skip;

@@ -211,6 +211,46 @@ test('its idle time counts no longer once it has a request', async () => {
   expect(raw.ended).toBe(false);
 });
 
+/** Has Node look every 20 ms for heads that take longer than `ms`. */
+function limitHeads(server, ms) {
+  server.headersTimeout = ms;
+  server.connectionsCheckingInterval = 20;
+  server.emit('listening'); // it sets that interval then
+}
+
+test('a connection that is given back is idle: it is not late with a head', async () => {
+  const { server, raw, run } = await streaming();
+  server.keepAliveTimeout = 60_000;
+  limitHeads(server, 50);
+  run.end();
+  await until(() => endings(raw) === 1, 'the end');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  raw.socket.write(get('/healthz'));
+  await until(() => raw.text.includes('"status":"ok"'), 'the answer');
+  expect(raw.text).not.toContain('408');
+});
+
+test('the head of its next request has to come in time, as any', async () => {
+  const { server, raw, run } = await streaming();
+  server.keepAliveTimeout = 60_000;
+  limitHeads(server, 50);
+  run.end();
+  await until(() => endings(raw) === 1, 'the end');
+  raw.socket.write('GET /heal');
+  await until(() => raw.closed, 'the connection to be closed');
+  expect(raw.text).toContain('408');
+});
+
+test('server.closeAllConnections() closes idle ones that were given back', async () => {
+  const { server, raw, run } = await streaming();
+  server.keepAliveTimeout = 60_000;
+  run.end();
+  await until(() => endings(raw) === 1, 'the end');
+  server.closeAllConnections();
+  await until(() => raw.closed, 'the connection to be closed');
+  await until(async () => (await connectionsOf(server)) === 0, 'it to be forgotten');
+});
+
 test('gateway.close() closes idle connections that were given back', async () => {
   const { gateway, raw, run } = await streaming();
   run.end();

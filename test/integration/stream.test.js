@@ -4,6 +4,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import http from 'node:http';
 import net from 'node:net';
+import { once } from 'node:events';
 import compression from 'compression';
 import express from 'express';
 import { createGateway } from '../../lib/index.js';
@@ -307,6 +308,20 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       expect(second.text).toBe('ab');
       expect(second.response.req.reusedSocket).toBe(true);
       expect(port).toBeDefined();
+    });
+
+    test('is closed after the stream, and said to be, when the client asks for that', async () => {
+      const server = await start(listProvider(['a']));
+      const { body: job } = await server.submit({ prompt: 'hi' });
+      const socket = net.connect(new URL(server.url).port, '127.0.0.1');
+      cleanUp(() => socket.destroy());
+      let raw = '';
+      socket.setEncoding('utf8').on('data', (chunk) => (raw += chunk));
+      socket.write(`GET ${job.stream_url} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+      await once(socket, 'end');
+      expect(raw).toMatch(/^connection: close\r$/im);
+      expect(raw).toContain('job_complete');
+      expect(raw.endsWith('\r\n0\r\n\r\n')).toBe(true);
     });
 
     test('passes a compression middleware untouched and unheld', async () => {
