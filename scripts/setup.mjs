@@ -1,28 +1,57 @@
 /**
  * Sees to it that the operating system has what a checkout needs. Does nothing, at once, when
  * nothing is missing. On Debian (and its kin) as root it installs what is missing with apt-get;
- * anywhere else it names everything in one message, with the command to type, and fails.
+ * anywhere else it names everything in one message, with the command to type, and fails. A server
+ * is installed as a program alone: it is neither started nor left to be started at the next boot.
  *
  * Usage: node scripts/setup.mjs [build|test]...   (default: build)
  */
 import { spawnSync } from 'node:child_process';
-import { browserTestNeeds, buildNeeds, nativeTestNeeds } from './lib/needs.mjs';
+import { browserTestNeeds, buildNeeds, logTestNeeds, nativeTestNeeds } from './lib/needs.mjs';
 import { isMain, which } from './lib/run.mjs';
 
 const aptEnv = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+const aptOptions = ['-qq', '-o', 'Dpkg::Use-Pty=0'];
+
+/**
+ * Runs a command under Debian's switch against the start of services (policy-rc.d), which is set for
+ * so long, unless whoever runs this machine has set it already. A shell, because it takes the switch
+ * away even when this process is interrupted.
+ */
+const kWithoutServices = `
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' INT TERM HUP
+    printf '#!/bin/sh\\nexit 101\\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  "$@"
+`;
+
+/** What `ensure(logTestNeeds)` says when they stay missing. */
+export const kLogTestsSkipped = ', and the tests that read such logs are skipped';
+
+/** @param {string} command @param {string[]} args */
+function quietly(command, args) {
+  return spawnSync(command, args, { env: aptEnv, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
+}
 
 /** @param {string[]} args */
 function aptGet(...args) {
-  return spawnSync('apt-get', ['-qq', '-o', 'Dpkg::Use-Pty=0', ...args], {
-    env: aptEnv,
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
-  });
+  return quietly('apt-get', [...aptOptions, ...args]);
 }
 
-/** @param {string[]} packages */
-function aptInstall(packages) {
-  const install = () => aptGet('install', '-y', '--no-install-recommends', ...packages);
+/**
+ * @param {string[]} packages
+ * @param {string[]} services that come with them
+ */
+function aptInstall(packages, services) {
+  const args = [...aptOptions, 'install', '-y', '--no-install-recommends', ...packages];
+  const install = () =>
+    services.length === 0
+      ? quietly('apt-get', args)
+      : quietly('sh', ['-c', kWithoutServices, 'sh', 'apt-get', ...args]);
   // A first try with the lists as they are saves the update on a machine that has them. A bare
   // image has none, and old lists name files that the mirror no longer keeps.
   let result = install();
@@ -31,28 +60,31 @@ function aptInstall(packages) {
     result = install();
   }
   if (result.status !== 0) console.error(`${result.stdout}${result.stderr}`.trim());
+  for (const service of services) quietly('update-rc.d', [service, 'disable']);
   return result.status === 0;
 }
 
 /**
  * Makes sure of every need, or says what is missing.
  * @param {import('./lib/needs.mjs').Need[]} needs
+ * @param {string} [otherwise] what becomes of it when something stays missing, for the message
  * @returns {boolean} whether all of them are there now
  */
-export function ensure(needs) {
+export function ensure(needs, otherwise = '') {
   const missing = needs.filter((need) => !need.found());
   if (missing.length === 0) return true;
   const packages = [...new Set(missing.map((need) => need.package))];
   const apt = which('apt-get') !== undefined;
   if (apt && process.getuid?.() === 0) {
     console.log(`sluice: installing ${packages.join(' ')} with apt-get`);
-    if (aptInstall(packages)) return true;
+    const services = missing.flatMap(({ service }) => service ?? []);
+    if (aptInstall(packages, services)) return true;
   }
   const whats = [...new Set(missing.map((need) => need.what))].join(', ');
   const fix = apt
     ? `Install it with:\n\n    sudo apt-get install -y --no-install-recommends ${packages.join(' ')}\n`
     : `Install it with your system's package manager (Debian calls it ${packages.join(', ')}).`;
-  console.error(`sluice: this machine lacks ${whats}. ${fix}`);
+  console.error(`sluice: this machine lacks ${whats}${otherwise}. ${fix}`);
   return false;
 }
 
@@ -61,4 +93,5 @@ if (isMain(import.meta.url)) {
   const needs = [...buildNeeds];
   if (groups.includes('test')) needs.push(...nativeTestNeeds, ...browserTestNeeds);
   process.exitCode = ensure(needs) ? 0 : 1;
+  if (groups.includes('test')) ensure(logTestNeeds, kLogTestsSkipped);
 }

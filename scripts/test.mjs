@@ -7,9 +7,9 @@
  */
 import { parseArgs } from 'node:util';
 import { buildAddon } from './build.mjs';
-import { browserTestNeeds, buildNeeds, nativeTestNeeds } from './lib/needs.mjs';
+import { browserTestNeeds, buildNeeds, logTestNeeds, nativeTestNeeds } from './lib/needs.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
-import { ensure } from './setup.mjs';
+import { ensure, kLogTestsSkipped } from './setup.mjs';
 
 const all = ['native', 'unit', 'integration', 'browser'];
 const separator = process.argv.indexOf('--');
@@ -31,6 +31,8 @@ const needsOf = (name) =>
 const addonReady =
   ensure([...buildNeeds, ...wanted.flatMap(needsOf)]) &&
   (wanted.every((name) => name === 'native') || (await buildAddon()));
+
+if (wanted.includes('integration')) ensure(logTestNeeds, kLogTestsSkipped);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 for (const name of wanted) {

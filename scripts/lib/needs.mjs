@@ -5,7 +5,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { which } from './run.mjs';
 
-/** @typedef {{what: string, package: string, found: () => boolean}} Need `package` is Debian's name */
+/**
+ * @typedef {object} Need
+ * @property {string} what
+ * @property {string} package Debian's name of it
+ * @property {() => boolean} found
+ * @property {string} [service] what the package would start, now and at each boot
+ */
 
 const includeFolders = ['/usr/include', '/usr/local/include', '/opt/homebrew/include'];
 const nodeInclude = resolve(process.execPath, '../../include/node');
@@ -95,5 +101,17 @@ export const browserTestNeeds = [
     package: 'chromium',
     // Where the tests look for it: test/browser/chromium.js.
     found: () => existsSync(process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'),
+  },
+];
+
+/** Real programs whose logs the integration tests read; without them those tests are skipped. */
+/** @type {Need[]} */
+export const logTestNeeds = [
+  { what: 'nginx', package: 'nginx', found: () => Boolean(which('nginx')), service: 'nginx' },
+  {
+    what: 'redis-server',
+    package: 'redis-server',
+    found: () => Boolean(which('redis-server')),
+    service: 'redis-server',
   },
 ];

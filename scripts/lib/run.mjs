@@ -93,14 +93,17 @@ export function output(command, args) {
   return result.status === 0 ? result.stdout.trim() : '';
 }
 
+/** Where Debian keeps servers, which an ordinary user's PATH leaves out. */
+const kServerFolders = ['/usr/local/sbin', '/usr/sbin'];
+
 /**
- * The first of these commands that is on the PATH.
+ * The first of these commands that is on the PATH, or where servers are.
  * @param {string[]} names
  * @returns {string | undefined} its full path
  */
 export function which(...names) {
   for (const name of names) {
-    for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    for (const folder of [...(process.env.PATH ?? '').split(delimiter), ...kServerFolders]) {
       const path = join(folder, name);
       try {
         accessSync(path, constants.X_OK);

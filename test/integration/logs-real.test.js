@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LogParser } from '../../lib/index.js';
 import { until } from '../fixtures/until.js';
+import { which } from '../../scripts/lib/run.mjs';
 
 jest.setTimeout(60_000);
 
@@ -21,8 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const hasProgram = (name) => spawnSync('which', [name]).status === 0;
-const testWith = (name) => (hasProgram(name) ? test : test.skip);
+const testWith = (name) => (which(name) ? test : test.skip);
 
 /** What a program that ends by itself has written to stderr or stdout. */
 function outputOf(program, args) {
@@ -135,7 +135,9 @@ testWith('nginx')(
        }
      }`,
     );
-    const nginx = spawn('nginx', ['-p', at, '-c', join(at, 'nginx.conf')], { stdio: 'ignore' });
+    const nginx = spawn(which('nginx'), ['-p', at, '-c', join(at, 'nginx.conf')], {
+      stdio: 'ignore',
+    });
     const status = (path) =>
       new Promise((resolve) => {
         const request = http.get({ port, path, host: '127.0.0.1' }, (response) => {
