@@ -79,6 +79,7 @@ export class Admission {
   #onRefused;
   #store;
   #discard;
+  #conversations;
   #closed = false;
   #pending = 0;
 
@@ -97,13 +98,15 @@ export class Admission {
    * @param {import('./stores/job-store.js').JobStore} [parts.store] where jobs are written down
    * @param {(record: JobRecord, error: HttpError) => void} parts.discard undoes a job that could
    *   not be
+   * @param {import('./conversations/conversations.js').Conversations} parts.conversations
    */
   constructor(parts) {
     const { options, nowMs, pipeline, cache, reservations, told } = parts;
-    const { activate, onAdmitted, onRefused, store, discard } = parts;
+    const { activate, onAdmitted, onRefused, store, discard, conversations } = parts;
     this.#answers = new IdempotencyCache({ ...options.idempotency, nowMs, file: store });
     this.#store = store;
     this.#discard = discard;
+    this.#conversations = conversations;
     this.#cache = cache;
     this.#cacheOptions = options.cache;
     this.#reservations = reservations;
@@ -124,6 +127,7 @@ export class Admission {
   /** From now on nothing is admitted; known keys are answered still. */
   close() {
     this.#closed = true;
+    this.#conversations.close();
   }
 
   /**
@@ -176,9 +180,10 @@ export class Admission {
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
     record.part = part;
     if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
-    const place = () => this.#place(record, request, submission, entries);
     this.#pending += 1;
     try {
+      const whole = await this.#conversations.begin(record, submission.signal);
+      const place = () => this.#place(record, whole, submission, entries);
       await place().catch(async (error) => {
         if (error?.status !== 429) throw error;
         // A client may hear of its job's end, from the reactor, before this thread does: what that
@@ -188,6 +193,7 @@ export class Admission {
       });
       await this.#written(record);
     } catch (error) {
+      this.#conversations.release(record);
       if (error instanceof HttpError) this.#onRefused(error, record);
       throw error;
     } finally {

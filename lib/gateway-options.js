@@ -6,6 +6,7 @@ import { rangeError, typeError } from './errors.js';
 import { fromFunction } from './providers/function.js';
 import { ManualClock } from './clock.js';
 import { createLogger } from './log.js';
+import { checkConversationLimits, conversationOptions } from './conversations/options.js';
 import { checkSpaceLimits } from './kv/options.js';
 import { checkOrigins, compileAccess } from './access-config.js';
 import {
@@ -68,6 +69,10 @@ import {
  *   KvStore: `maxKeys` (1,000,000) and `maxBytes` (256 MiB) of all principals together;
  *   `maxKeysPerPrincipal` (100,000), `maxBytesPerPrincipal` (64 MiB) of keys and values,
  *   `maxKeyBytes` (1024), `maxValueBytes` (1 MiB, which is also what a body may have)
+ * @property {Partial<import('./conversations/options.js').ConversationLimits>} [conversations]
+ *   `maxPerPrincipal` (1000); `maxBytesEach` (1 MiB), `maxBytesPerPrincipal` (64 MiB) and `maxBytes`
+ *   (256 MiB, of all principals); `ttlMs` (Infinity) after the last turn; `maxQueued` (100) turns that
+ *   wait for one conversation, and `queueWaitMs` (120000) for how long
  * @property {string} [data] a file in which jobs and idempotency keys outlive the process; default:
  *   none, they are in memory
  * @property {{processDefaults?: boolean}} [metrics] `processDefaults` adds prom-client's own
@@ -115,6 +120,7 @@ const known = new Set([
   'corsOrigins',
   'authenticate',
   'kv',
+  'conversations',
   'logger',
   'logs',
   'clock',
@@ -211,6 +217,7 @@ export function checkGatewayOptions(options) {
     'maxKeysPerPrincipal',
     'maxBytesPerPrincipal',
   ]);
+  const conversations = checkKnown('conversations', given.conversations, conversationOptions);
   const metrics = checkKnown('metrics', given.metrics, ['processDefaults']);
   if (given.authenticate !== undefined) checkFunction('authenticate', given.authenticate);
   if (given.clock !== undefined && !(given.clock instanceof ManualClock)) {
@@ -287,6 +294,7 @@ export function checkGatewayOptions(options) {
       ),
     },
     kv: checkSpaceLimits(kv, 'kv.'),
+    conversations: checkConversationLimits(conversations),
     data: checkData(given.data),
     metrics: { processDefaults: metrics.processDefaults === true },
     policy: compileAccess('access', given.access),

@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { AccessControl, checkReloadOptions } from './access.js';
 import { Admission, draining } from './admission.js';
+import { Conversations } from './conversations/conversations.js';
 import { windUp } from './closing.js';
 import { checkGatewayOptions } from './gateway-options.js';
 import { GatewayMetrics } from './metrics.js';
@@ -22,6 +23,7 @@ import { kInternals } from './symbols.js';
 import { listen } from './server.js';
 import { StreamUrls } from './stream-urls.js';
 import { createWorks } from './gateway-works.js';
+import { areaLimits } from './conversations/options.js';
 import { wallClock } from './clock.js';
 import { streamEvents } from './event-stream.js';
 import { describeJob, describeJobs } from './job-view.js';
@@ -44,6 +46,7 @@ export class Gateway {
   #reservations;
   #admission;
   #kv;
+  #conversations;
   #works;
   #workflows;
   #crawls;
@@ -84,6 +87,20 @@ export class Gateway {
     });
     this.#hub = this.#life.hub;
     this.#jobs = this.#life.jobs;
+    const unixMs = wallClock(clock);
+    const { conversations: limits } = this.#options;
+    const spaces = new KvSpaces(clock);
+    this.#conversations = new Conversations({
+      area: spaces.area('conversations', areaLimits(limits)),
+      limits,
+      unixMs,
+      hub: this.#hub,
+      jobs: this.#jobs,
+      store: this.#life.store,
+      told: () => this.#life.told(),
+      cancel: (record) => this.#life.cancel(record, 'client_request'),
+      log: this.#log,
+    });
     this.#admission = new Admission({
       options: this.#options,
       nowMs: this.#nowMs,
@@ -91,13 +108,14 @@ export class Gateway {
       cache: this.#life.cache,
       store: this.#life.store,
       reservations: this.#reservations,
+      conversations: this.#conversations,
       told: () => this.#life.told(),
       discard: (record, error) => this.#life.discard(record, error),
       activate: (record) => this.#life.activate(record),
       onAdmitted: ({ cache }) => cache && this.#metrics.cacheLookups.inc({ result: cache }),
       onRefused: (error, record) => this.#onRefused(error, record),
     });
-    this.#kv = new KvSpaces(this.#options.kv, clock);
+    this.#kv = { spaces, area: spaces.area('kv', this.#options.kv) };
     const { works, workflows, crawls } = createWorks({
       hub: this.#hub,
       jobs: this.#jobs,
@@ -160,9 +178,11 @@ export class Gateway {
   }
 
   /**
-   * @param {JobRecord} _record whose `final` and `extra` say what is to be done
+   * @param {JobRecord} record whose `final` and `extra` say what is to be done
    */
-  #onEnded(_record) {}
+  #onEnded(record) {
+    this.#conversations.onEnded(record);
+  }
 
   /**
    * @param {string} id
@@ -204,6 +224,11 @@ export class Gateway {
     const job = await describeJob(this.#hub, record, { text: true });
     if (job === undefined) throw jobNotFound();
     return job;
+  }
+
+  /** Conversations: see `lib/conversations/conversations.js`. */
+  get conversations() {
+    return this.#conversations;
   }
 
   /** Workflows: see `lib/workflows/workflows.js`. */
@@ -325,6 +350,7 @@ export class Gateway {
     };
     try {
       await windUp(parts, drainMs);
+      await this.#conversations.idle();
     } finally {
       this.#hubClosed = true;
       await this.#life.close();

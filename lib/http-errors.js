@@ -33,9 +33,10 @@ export class HttpError extends SluiceError {
    * @param {string} [fields.type] default: by the status
    * @param {string | null} [fields.param] the field at fault, as in `messages[0].role`
    * @param {Record<string, string>} [fields.headers] sent with the answer
+   * @param {string} [fields.jobId] a job that is in the way
    * @param {unknown} [fields.cause]
    */
-  constructor(status, { message, code, type, param = null, headers, cause }) {
+  constructor(status, { message, code, type, param = null, headers, jobId, cause }) {
     super(`ERR_${code.toUpperCase()}`, message, { cause });
     this.name = 'HttpError';
     this.status = status;
@@ -43,6 +44,7 @@ export class HttpError extends SluiceError {
     this.type = type ?? typeOfStatus[status] ?? 'invalid_request_error';
     this.param = param;
     this.headers = headers;
+    this.jobId = jobId;
   }
 }
 
@@ -137,11 +139,12 @@ function toHttpError(error) {
 
 /**
  * @param {HttpError} error
- * @returns {{error: {message: string, type: string, code: string, param: string | null}}}
+ * @returns {{error: {message: string, type: string, code: string, param: string | null,
+ *   job_id?: string}}}
  */
 export function errorBody(error) {
-  const { message, type, wireCode: code, param } = error;
-  return { error: { message, type, code, param } };
+  const { message, type, wireCode: code, param, jobId } = error;
+  return { error: { message, type, code, param, ...(jobId && { job_id: jobId }) } };
 }
 
 /**

@@ -17,6 +17,9 @@ import { openJobStore } from './stores/job-store.js';
 
 /** @typedef {import('./job-table.js').JobRecord} JobRecord */
 
+/** How long the text of a turn is kept at least, for its conversation to have it. */
+const kTurnRetentionMs = 60_000;
+
 /** See the head of this file. Whoever owns it closes it. */
 export class JobLife {
   #options;
@@ -144,6 +147,9 @@ export class JobLife {
       maxWallMs,
       promptTokens,
       record: this.#store?.accept(record, promptTokens),
+      ...(record.extra?.conversation_id !== undefined && {
+        retentionMs: Math.max(this.#options.retentionMs, kTurnRetentionMs),
+      }),
       near: record.answer?.handle ?? feed?.into,
     });
     this.#jobs.add(record);

@@ -18,6 +18,7 @@ import { badRequest } from './http-errors.js';
  * @property {import('./answer-cache.js').CacheResult} [cache] where its answer came from, when it
  *   may be shared
  * @property {Record<string, unknown>} [metadata] as submitted
+ * @property {string} [conversationId] whose turn it is
  */
 
 /**
@@ -54,6 +55,7 @@ export async function describeJob(hub, record, { text }) {
   const listed = !text && record.ended;
   const state = listed ? record.final : await hub.snapshot(record.handle, { text });
   if (state === null) return undefined;
+  const conversationId = record.extra?.conversation_id;
   return {
     id: record.id,
     status: state.status,
@@ -67,5 +69,6 @@ export async function describeJob(hub, record, { text }) {
     ...(state.reason && { reason: state.reason }),
     ...(record.cache && { cache: record.cache }),
     ...(record.metadata && { metadata: record.metadata }),
+    ...(typeof conversationId === 'string' && { conversationId }),
   };
 }

@@ -8,6 +8,7 @@ import { errorMiddleware, methodNotAllowed } from './http-errors.js';
 import { cors } from './cors.js';
 import { eventsRoute } from './routes/events.js';
 import { health, metrics, readiness } from './routes/health.js';
+import { conversationRoutes } from './routes/conversations.js';
 import { crawlRoutes } from './routes/crawls.js';
 import { jobRoutes } from './routes/jobs.js';
 import { listModels } from './routes/models.js';
@@ -34,6 +35,7 @@ export function createRouter(gateway) {
   const crawls = crawlRoutes(gateway);
   const logs = logRoutes(gateway);
   const kv = kvRoutes(gateway);
+  const conversations = conversationRoutes(gateway);
 
   // Answers are about a moment: nobody may keep them. Addresses of streams hold tokens: no link
   // may hand them on.
@@ -64,6 +66,17 @@ export function createRouter(gateway) {
   route('/v1/jobs/:id/stream_url').post(authenticated, streamUrl.one).all(methodNotAllowed('POST'));
   route('/v1/stream_url')
     .post(authenticated, ...streamUrl.many)
+    .all(methodNotAllowed('POST'));
+  route('/v1/conversations')
+    .get(authenticated, conversations.list)
+    .post(authenticated, ...conversations.create)
+    .all(methodNotAllowed('GET, HEAD, POST'));
+  route('/v1/conversations/:id')
+    .get(authenticated, conversations.read)
+    .delete(authenticated, conversations.remove)
+    .all(methodNotAllowed('GET, HEAD, DELETE'));
+  route('/v1/conversations/:id/fork')
+    .post(authenticated, ...conversations.fork)
     .all(methodNotAllowed('POST'));
   route('/v1/workflows')
     .get(authenticated, workflows.list)

@@ -22,6 +22,10 @@ import { jobStatuses } from './job-table.js';
  * @property {{mode?: 'off' | 'on' | 'refresh', ttl_s?: number}} [cache] of answers to the same
  *   question: `off` neither reads nor stores, `on` does so at temperatures other than 0 too,
  *   `refresh` stores a new one; `ttl_s`: how long the answer to this job may be kept
+ * @property {string} [conversation_id] the prompt is its next turn: its messages go before, and this
+ *   one and the answer are added
+ * @property {'reject' | 'queue'} [on_busy] while another turn of the conversation is under way;
+ *   default `reject`
  */
 
 const kSpanMsMax = 2 ** 31 - 1;
@@ -29,6 +33,9 @@ const kSpanMsMax = 2 ** 31 - 1;
 const kCacheTtlSMax = 365 * 24 * 3600;
 const kMetadataBytesMax = 16 * 1024;
 const kDepthMax = 32;
+
+/** A century. */
+export const kTtlSMax = 100 * 365 * 24 * 3600;
 
 export const nonEmptyString = { type: 'string', minLength: 1 };
 
@@ -72,6 +79,8 @@ export const jobSchema = {
         ttl_s: { type: 'number', minimum: 0, maximum: kCacheTtlSMax },
       },
     },
+    conversation_id: nonEmptyString,
+    on_busy: { enum: ['reject', 'queue'], type: 'string' },
   },
 };
 
@@ -153,13 +162,22 @@ export function checkJobRequest(body) {
   if (request.prompt !== undefined && request.messages !== undefined) {
     throw badRequest('invalid_value', 'messages', 'prompt and messages exclude each other.');
   }
-  if (
-    request.metadata !== undefined &&
-    Buffer.byteLength(JSON.stringify(request.metadata)) > kMetadataBytesMax
-  ) {
+  if (request.on_busy !== undefined && request.conversation_id === undefined) {
+    throw badRequest('invalid_value', 'on_busy', 'on_busy goes with a conversation_id.');
+  }
+  checkMetadataSize(request.metadata);
+  return request;
+}
+
+/**
+ * @param {object | undefined} metadata
+ * @throws {import('./http-errors.js').HttpError} 400
+ */
+export function checkMetadataSize(metadata) {
+  if (metadata === undefined) return;
+  if (Buffer.byteLength(JSON.stringify(metadata)) > kMetadataBytesMax) {
     throw badRequest('invalid_value', 'metadata', 'metadata has at most 16 KiB as JSON.');
   }
-  return request;
 }
 
 /**

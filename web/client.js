@@ -45,6 +45,8 @@ export { SluiceClientError, Job };
  * @property {number} [max_wall_ms]
  * @property {{mode?: 'off' | 'on' | 'refresh', ttl_s?: number}} [cache] whether its answer may be
  *   another job's; default: at temperature 0
+ * @property {string} [conversation_id] the prompt is the next turn of this conversation
+ * @property {'reject' | 'queue'} [on_busy] while another turn of it is under way; default `reject`
  */
 
 /** One gateway, any number of jobs. Made by `createClient()`; ends with `close()`. */

@@ -25,6 +25,8 @@ const SHARE_KEYS_FULL = -8;
  * @property {string} prefix
  * @property {number} maxKeys
  * @property {number} maxBytes
+ * @property {{prefix: string, maxKeys: number, maxBytes: number}} area that it is a part of, with
+ *   limits of its own
  */
 
 /** @param {number} answer */
@@ -66,15 +68,16 @@ function full(limit, value, what) {
  * @param {KvShare} [share]
  */
 export function failureOf(answer, limits, share) {
+  const { maxKeys, maxBytes } = share?.area ?? limits;
   switch (answer) {
     case KEY_TOO_LONG:
       return rangeError(`key takes up to ${limits.maxKeyBytes} bytes of UTF-8 (maxKeyBytes)`);
     case VALUE_TOO_LONG:
       return rangeError(`value takes up to ${limits.maxValueBytes} bytes (maxValueBytes)`);
     case KEYS_FULL:
-      return full('maxKeys', limits.maxKeys, 'the store has no room for another key');
+      return full('maxKeys', maxKeys, 'the store has no room for another key');
     case BYTES_FULL:
-      return full('maxBytes', limits.maxBytes, 'the store has no room for so many bytes');
+      return full('maxBytes', maxBytes, 'the store has no room for so many bytes');
     case PINNED_FULL:
       return full(
         'maxPinnedBytes',

@@ -1,6 +1,7 @@
 /**
- * The key-value store of a gateway: one for all principals, each of whom has the keys below a prefix
- * of its own, and never sees it. Main thread only; ends with garbage collection.
+ * The key-value store of a gateway: one for all uses and all principals. Each use has an area of it,
+ * with limits of its own, and in that each principal the keys below a prefix of its own, which it
+ * never sees. Main thread only; ends with garbage collection.
  */
 import { createHash } from 'node:crypto';
 import { KvStore } from './kv-store.js';
@@ -10,8 +11,18 @@ import { rangeError } from '../errors.js';
 import { wallClock } from '../clock.js';
 
 const NAME_MAX = 128;
-/** The name, `#` or nothing before it, `/` behind it. */
-const PREFIX_MAX = NAME_MAX + 2;
+/** The area, the name, `#` or nothing before it, and a `/` behind each. */
+const PREFIX_MAX = NAME_MAX + 32;
+/** Each area sees to its limits; none of them is to be in the way of another. */
+const STORE_LIMITS = Object.freeze({
+  maxKeys: 2 ** 31,
+  maxBytes: Number.MAX_SAFE_INTEGER,
+  maxPinnedBytes: Number.MAX_SAFE_INTEGER,
+  maxValueBytes: 256 * 2 ** 20,
+  maxKeyBytes: 2 ** 20,
+});
+/** Comes behind every key. */
+const LAST = '\u{10ffff}';
 /** Of one page: an answer of many large values is cut, and goes on behind its cursor. */
 const PAGE_BYTES = 4 * 2 ** 20;
 const PART = 16;
@@ -28,34 +39,30 @@ function prefixOf(principal) {
 
 /** @param {any} value of an item */
 function sizeOf(value) {
-  return value instanceof Uint8Array ? value.length : JSON.stringify(value).length;
+  if (value instanceof Uint8Array) return value.length;
+  return Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
 }
 
 /** See the head of this file. */
 export class KvSpaces {
   #store;
-  #limits;
   #unixMs;
 
-  /**
-   * @param {import('./options.js').KvSpaceLimits} limits
-   * @param {import('../clock.js').ManualClock} [clock]
-   */
-  constructor(limits, clock) {
-    const maxKeyBytes = limits.maxKeyBytes + PREFIX_MAX;
-    this.#store = new KvStore({ ...limits, maxKeyBytes, clock });
-    this.#limits = limits;
+  /** @param {import('../clock.js').ManualClock} [clock] */
+  constructor(clock) {
+    this.#store = new KvStore({ ...STORE_LIMITS, clock });
     const wall = wallClock(clock);
     this.#unixMs = (/** @type {number} */ ms) =>
       clock === undefined ? ms : ms - clock.nowMs() + wall();
   }
 
   /**
-   * @param {string} principal
-   * @returns {KvSpace}
+   * @param {string} name letters; each of another use
+   * @param {import('./options.js').KvSpaceLimits} limits
+   * @returns {KvArea}
    */
-  of(principal) {
-    return new KvSpace(this.#store, prefixOf(principal), this.#limits);
+  area(name, limits) {
+    return new KvArea(this.#store, `${name}/`, limits);
   }
 
   /**
@@ -67,12 +74,11 @@ export class KvSpaces {
   }
 }
 
-/** The keys of one principal. Methods and errors are those of a KvStore and of its transactions. */
-export class KvSpace {
+/** The keys of one use. */
+export class KvArea {
   #store;
   #prefix;
-  #maxKeyBytes;
-  #share;
+  #limits;
 
   /**
    * @param {KvStore} store
@@ -82,9 +88,64 @@ export class KvSpace {
   constructor(store, prefix, limits) {
     this.#store = store;
     this.#prefix = prefix;
-    this.#maxKeyBytes = limits.maxKeyBytes;
-    const { maxKeysPerPrincipal: maxKeys, maxBytesPerPrincipal: maxBytes } = limits;
-    this.#share = { prefix, maxKeys, maxBytes };
+    this.#limits = limits;
+  }
+
+  /**
+   * @param {string} principal
+   * @returns {KvSpace}
+   */
+  of(principal) {
+    return this.#space(this.#prefix + prefixOf(principal));
+  }
+
+  /**
+   * Those that hold a key.
+   * @returns {Generator<KvSpace>}
+   */
+  *used() {
+    for (let start = this.#prefix; ;) {
+      const [found] = this.#store.scan({ prefix: this.#prefix, start, limit: 1 }).items;
+      if (found === undefined) return;
+      const prefix = found.key.slice(0, found.key.indexOf('/', this.#prefix.length) + 1);
+      yield this.#space(prefix);
+      start = prefix + LAST;
+    }
+  }
+
+  /** @param {string} prefix */
+  #space(prefix) {
+    return new KvSpace(this.#store, prefix, this.#limits, this.#prefix);
+  }
+}
+
+/** The keys of one principal. Methods and errors are those of a KvStore and of its transactions. */
+export class KvSpace {
+  #store;
+  #prefix;
+  #maxKeyBytes;
+  #maxValueBytes;
+  #share;
+
+  /**
+   * @param {KvStore} store
+   * @param {string} prefix
+   * @param {import('./options.js').KvSpaceLimits} limits
+   * @param {string} areaPrefix what its own begins with
+   */
+  constructor(store, prefix, limits, areaPrefix) {
+    this.#store = store;
+    this.#prefix = prefix;
+    this.#maxKeyBytes = Math.min(limits.maxKeyBytes, STORE_LIMITS.maxKeyBytes - PREFIX_MAX);
+    this.#maxValueBytes = limits.maxValueBytes;
+    const { maxKeys, maxBytes, maxKeysPerPrincipal, maxBytesPerPrincipal } = limits;
+    const area = { prefix: areaPrefix, maxKeys, maxBytes };
+    this.#share = { prefix, maxKeys: maxKeysPerPrincipal, maxBytes: maxBytesPerPrincipal, area };
+  }
+
+  /** What its keys begin with in the store: no other principal's do. */
+  get prefix() {
+    return this.#prefix;
   }
 
   /** @param {string} key */
@@ -142,9 +203,10 @@ export class KvSpace {
    * @template T
    * @param {(tx: SpaceTransaction) => T} work
    * @param {(result: T, tx: SpaceTransaction) => void} [done]
+   * @param {{limited?: boolean}} [options] `limited: false`: whatever room there is
    * @returns {T}
    */
-  transactNow(work, done) {
+  transactNow(work, done, { limited = true } = {}) {
     const full = (/** @type {string} */ key) => this.#full(key);
     /** @type {SpaceTransaction} */
     let space;
@@ -152,14 +214,23 @@ export class KvSpace {
       (tx) => {
         space = {
           get: (key) => tx.get(full(key)),
-          set: (key, value, options) => tx.set(full(key), value, options),
+          set: (key, value, options) => {
+            tx.set(full(key), value, options);
+            this.#checkValue(value);
+          },
           delete: (key) => tx.delete(full(key)),
           versionOf: (key) => tx[kVersionOf](full(key)),
         };
         return work(space);
       },
-      { done: (result) => done?.(result, space), share: this.#share },
+      { done: (result) => done?.(result, space), share: limited ? this.#share : undefined },
     );
+  }
+
+  /** @param {import('./values.js').KvValue} value */
+  #checkValue(value) {
+    if (sizeOf(value) <= this.#maxValueBytes) return;
+    throw rangeError(`value takes up to ${this.#maxValueBytes} bytes (maxValueBytes)`);
   }
 
   /** @param {string} key */

@@ -106,7 +106,9 @@ export class KvTransaction {
    */
   [kCommit](share) {
     const nowMs = this.#nowMs();
-    const answer = this.#open().commit(nowMs, share?.prefix, share?.maxKeys, share?.maxBytes);
+    const { prefix, maxKeys, maxBytes, area } = share ?? {};
+    const [of, all] = [area?.prefix, [area?.maxKeys, area?.maxBytes]];
+    const answer = this.#open().commit(nowMs, prefix, maxKeys, maxBytes, of, ...all);
     if (isConflict(answer)) {
       this.#conflict ??= conflictOfReads();
       throw this.#conflict;

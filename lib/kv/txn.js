@@ -5,12 +5,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Ajv } from 'ajv';
 import { badRequest } from '../http-errors.js';
-import { schemaRefusal } from '../schema.js';
+import { kTtlSMax, schemaRefusal } from '../schema.js';
 
 /** As etcd has it. */
 const kOperationsMax = 128;
-/** A century. */
-export const kTtlSMax = 100 * 365 * 24 * 3600;
 
 const key = { type: 'string', minLength: 1 };
 const operations = {

@@ -10,7 +10,7 @@ import { rateLimitHeaders } from '../rate-limit-headers.js';
  * @param {import('../job-view.js').Job} job
  * @returns {object} as on the wire
  */
-function wireJob({ id, createdAt, textTruncated, status, model, ...rest }) {
+function wireJob({ id, createdAt, textTruncated, conversationId, status, model, ...rest }) {
   return {
     job_id: id,
     status,
@@ -18,6 +18,7 @@ function wireJob({ id, createdAt, textTruncated, status, model, ...rest }) {
     created_at: createdAt,
     ...rest,
     ...(textTruncated && { text_truncated: true }),
+    ...(conversationId && { conversation_id: conversationId }),
   };
 }
 

@@ -41,3 +41,19 @@ export const jsonBody = Object.freeze([
   requireJson,
   express.json({ limit: kBodyBytesMax, strict: false, type: () => true, verify: requireUtf8 }),
 ]);
+
+/** @param {import('express').Request} req */
+const isEmpty = ({ headers }) =>
+  headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+
+/**
+ * The same where there may be none: `req.body` is undefined then, of whatever type nothing is.
+ * @type {readonly import('express').RequestHandler[]}
+ */
+export const optionalJsonBody = Object.freeze(
+  jsonBody.map(
+    (handle) =>
+      /** @type {import('express').RequestHandler} */
+      (req, res, next) => (isEmpty(req) ? next() : handle(req, res, next)),
+  ),
+);

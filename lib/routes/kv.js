@@ -2,10 +2,11 @@
 import { isUtf8 } from 'node:buffer';
 import express from 'express';
 import { HttpError, badRequest } from '../http-errors.js';
-import { checkTxn, kTtlSMax, runTxn } from '../kv/txn.js';
+import { checkTxn, runTxn } from '../kv/txn.js';
 import { isConditional, precondition, tagOf } from '../kv/preconditions.js';
 import { jsonBody } from './json-body.js';
 import { kInternals } from '../symbols.js';
+import { kTtlSMax } from '../schema.js';
 import { principalOf } from '../auth.js';
 
 /** @typedef {import('express').RequestHandler} RequestHandler */
@@ -166,7 +167,7 @@ export function kvRoutes(gateway) {
   const { kv, options } = gateway[kInternals];
   const limit = options.kv.maxValueBytes;
   /** @param {Request} req */
-  const spaceOf = (req) => kv.of(principalOf(req));
+  const spaceOf = (req) => kv.area.of(principalOf(req));
 
   const write = route((req, res) => {
     const key = keyOf(req);
@@ -192,7 +193,7 @@ export function kvRoutes(gateway) {
       if (met === 'failed') throw preconditionFailed(entry?.version ?? 0);
       if (entry === undefined) throw keyNotFound();
       res.set('ETag', tagOf(entry.version));
-      const expiresAt = kv.expiryOf(entry);
+      const expiresAt = kv.spaces.expiryOf(entry);
       if (expiresAt !== null) res.set('X-Expires-At', String(expiresAt));
       if (met === 'not_modified') res.status(304).end();
       else sendValue(res, entry.value);
@@ -228,7 +229,7 @@ export function kvRoutes(gateway) {
         const answer = runTxn(spaceOf(req), checkTxn(req.body), (entry) => ({
           ...wireValue(entry.value),
           version: entry.version,
-          expires_at: kv.expiryOf(entry),
+          expires_at: kv.spaces.expiryOf(entry),
         }));
         res.json(answer);
       }),

@@ -15,6 +15,9 @@ import { jobValues, namedJob, restoredJob } from './job-rows.js';
 /** How long the removal of a key waits for another try. */
 const kRetryMs = 1000;
 
+/** How long a job whose conversation may not have heard of its end is put back at least. */
+const kTurnRetentionMs = 60_000;
+
 const kRestarted = Object.freeze({
   code: 'server_restarted',
   message:
@@ -65,6 +68,9 @@ function recordOf(job) {
   record.status = job.status ?? (job.started_ns === null ? 'queued' : 'running');
   return record;
 }
+
+/** @param {ReturnType<typeof namedJob>} job */
+const isTurn = ({ extra }) => JSON.parse(extra ?? '{}').conversation_id !== undefined;
 
 /** See the head of this file. */
 export class JobStore {
@@ -152,6 +158,9 @@ export class JobStore {
     for (const { job, tokens } of this.#rows.jobs) {
       const restored = restoredJob(job, tokens, times);
       const over = restored.terminal !== undefined;
+      if (over && isTurn(job)) {
+        restored.retentionLeftMs = Math.max(restored.retentionLeftMs, kTurnRetentionMs);
+      }
       if (over && restored.retentionLeftMs === 0) {
         this.#drop(job.number);
         continue;

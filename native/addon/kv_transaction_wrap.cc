@@ -59,7 +59,10 @@ Napi::Value KvTransactionWrap::commit(const Napi::CallbackInfo& info) {
   const KvShare share{.range = kv_range(prefix, {}, {}, {}),
                       .max_keys = count_from(env, info[2]),
                       .max_bytes = count_from(env, info[3])};
-  return kv_result_for_js(env, transaction_.commit(nanos_at(info, 0), &share));
+  const KvShare area{.range = kv_range(text_from(env, info[4]), {}, {}, {}),
+                     .max_keys = count_from(env, info[5]),
+                     .max_bytes = count_from(env, info[6])};
+  return kv_result_for_js(env, transaction_.commit(nanos_at(info, 0), &share, &area));
 }
 
 }  // namespace sluice

@@ -7,8 +7,9 @@
 //   erase(key)
 //   doomed()
 //   versionOf(key) -> what the commit gave to it; 0 where it changed nothing there
-//   commit(nowMs, prefix, maxKeys, maxBytes) -> the store's version, 0 where nothing changed, or
-//     -1 - status. The keys with a prefix, where all that is written lies, are a KvShare
+//   commit(nowMs, prefix, maxKeys, maxBytes, areaPrefix, areaMaxKeys, areaMaxBytes) -> the store's
+//     version, 0 where nothing changed, or -1 - status. The keys with a prefix, where all that is
+//     written lies, are a KvShare; so are those of its area. Without a prefix there is neither
 //
 // JavaScript's thread only; ends with garbage collection.
 #pragma once

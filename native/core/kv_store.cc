@@ -22,7 +22,7 @@ KvResult KvStore::set(std::string key, KvValue value, Nanos ttl, KvVersion expec
   if (fit != KvStatus::kDone) return {fit};
   reclaim_due(kReclaimPerChange);
   KvWrite write{std::move(value), ttl};
-  const KvStatus room = make_room([&] { return growth_by(key, write); }, nullptr);
+  const KvStatus room = make_room([&] { return growth_by(key, write); }, nullptr, nullptr);
   if (room != KvStatus::kDone) return {room};
   const KvChange change = put(std::move(key), write);
   tell({&change, 1});
@@ -57,7 +57,8 @@ KvSnapshot KvStore::snapshot(Nanos now) {
   return {tree_, version_, now_, open_};
 }
 
-KvResult KvStore::commit(const KvReads& reads, KvWrites& writes, Nanos now, const KvShare* share) {
+KvResult KvStore::commit(const KvReads& reads, KvWrites& writes, Nanos now, const KvShare* share,
+                         const KvShare* area) {
   const std::lock_guard lock(mutex_);
   now_ = latest(now);
   if (!still(reads)) return {KvStatus::kConflict};
@@ -72,7 +73,7 @@ KvResult KvStore::commit(const KvReads& reads, KvWrites& writes, Nanos now, cons
     }
     return sum;
   };
-  const KvStatus room = make_room(growth_of_all, share);
+  const KvStatus room = make_room(growth_of_all, share, area);
   if (room != KvStatus::kDone) return {room};
   std::vector<KvChange> changes;
   changes.reserve(writes.size());
@@ -197,20 +198,27 @@ KvStore::Growth KvStore::growth_by(std::string_view key, const KvWrite& write) c
 }
 
 // What does not grow is never refused, also where more was loaded than the limits allow.
-KvStatus KvStore::room_for(const Growth& growth, const KvShare* share) const {
+KvStatus KvStore::room_for(const Growth& growth, const KvShare* share, const KvShare* area) const {
   const auto over = [](std::uint64_t now, std::int64_t more, std::uint64_t limit) {
     return more > 0 && now + static_cast<std::uint64_t>(more) > limit;
   };
   const KvUsage all = tree_.usage();
   if (over(all.keys, growth.keys, limits_.max_keys)) return KvStatus::kKeysFull;
   if (over(all.bytes, growth.bytes, limits_.max_bytes)) return KvStatus::kBytesFull;
+  const auto usage_of = [&](const KvRange& range) {
+    const KvUsage from = tree_.usage_before(range.from);
+    const KvUsage to = range.to ? tree_.usage_before(*range.to) : all;
+    return KvUsage{.keys = to.keys - from.keys, .bytes = to.bytes - from.bytes};
+  };
+  if (area != nullptr) {
+    const KvUsage used = usage_of(area->range);
+    if (over(used.keys, growth.keys, area->max_keys)) return KvStatus::kKeysFull;
+    if (over(used.bytes, growth.bytes, area->max_bytes)) return KvStatus::kBytesFull;
+  }
   if (share != nullptr) {
-    const KvUsage from = tree_.usage_before(share->range.from);
-    const KvUsage to = share->range.to ? tree_.usage_before(*share->range.to) : all;
-    if (over(to.keys - from.keys, growth.keys, share->max_keys)) return KvStatus::kShareKeysFull;
-    if (over(to.bytes - from.bytes, growth.bytes, share->max_bytes)) {
-      return KvStatus::kShareBytesFull;
-    }
+    const KvUsage used = usage_of(share->range);
+    if (over(used.keys, growth.keys, share->max_keys)) return KvStatus::kShareKeysFull;
+    if (over(used.bytes, growth.bytes, share->max_bytes)) return KvStatus::kShareBytesFull;
   }
   const bool pins = growth.sets && held_->bytes - all.bytes > limits_.max_pinned_bytes;
   return pins ? KvStatus::kPinnedFull : KvStatus::kDone;
@@ -218,11 +226,11 @@ KvStatus KvStore::room_for(const Growth& growth, const KvShare* share) const {
 
 // Asks for the growth again each time: what was freed may be what was to be replaced.
 template <typename GrowthOf>
-KvStatus KvStore::make_room(const GrowthOf& growth_of, const KvShare* share) {
-  KvStatus room = room_for(growth_of(), share);
+KvStatus KvStore::make_room(const GrowthOf& growth_of, const KvShare* share, const KvShare* area) {
+  KvStatus room = room_for(growth_of(), share, area);
   while (room != KvStatus::kDone && room != KvStatus::kPinnedFull) {
     if (reclaim_due(kReclaimPerTry) == 0) break;
-    room = room_for(growth_of(), share);
+    room = room_for(growth_of(), share, area);
   }
   return room;
 }

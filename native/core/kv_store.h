@@ -131,9 +131,9 @@ class KvStore {
   /// Does all `writes`, in the order of keys, or none: if what was read is no longer so (a key
   /// changed, came, went or expired; one that was not there because it had expired is still that).
   /// Takes the values out of `writes`, and leaves the versions there. With a `share`, all that is
-  /// written lies in it.
-  KvResult commit(const KvReads& reads, KvWrites& writes, Nanos now,
-                  const KvShare* share = nullptr);
+  /// written lies in it, and it in the `area`, if there is one, which is full as the store is.
+  KvResult commit(const KvReads& reads, KvWrites& writes, Nanos now, const KvShare* share = nullptr,
+                  const KvShare* area = nullptr);
 
   /// Whether all that was read is still so.
   bool holds(const KvReads& reads, Nanos now);
@@ -182,9 +182,10 @@ class KvStore {
   [[nodiscard]] KvVersion version_of(std::string_view key) const;
   [[nodiscard]] bool still(const KvReads& reads) const;
   [[nodiscard]] Growth growth_by(std::string_view key, const KvWrite& write) const;
-  [[nodiscard]] KvStatus room_for(const Growth& growth, const KvShare* share) const;
+  [[nodiscard]] KvStatus room_for(const Growth& growth, const KvShare* share,
+                                  const KvShare* area) const;
   template <typename GrowthOf>
-  KvStatus make_room(const GrowthOf& growth_of, const KvShare* share);
+  KvStatus make_room(const GrowthOf& growth_of, const KvShare* share, const KvShare* area);
   std::size_t reclaim_due(std::size_t most);
   KvChange put(std::string key, KvWrite& write);
   KvChange insert(std::string key, KvValue value, Nanos last_alive, KvVersion version);

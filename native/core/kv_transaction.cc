@@ -80,10 +80,10 @@ KvStatus KvTransaction::put(std::string_view key, KvWrite write, std::uint64_t m
   return KvStatus::kDone;
 }
 
-KvResult KvTransaction::commit(Nanos now, const KvShare* share) {
+KvResult KvTransaction::commit(Nanos now, const KvShare* share, const KvShare* area) {
   const KvReads reads = std::exchange(reads_, {});
   if (std::exchange(doomed_, true)) return {KvStatus::kConflict};
-  return store_->commit(reads, writes_, now, share);
+  return store_->commit(reads, writes_, now, share, area);
 }
 
 KvVersion KvTransaction::version_of(std::string_view key) const {

@@ -38,9 +38,9 @@ class KvTransaction {
 
   [[nodiscard]] bool doomed() const { return doomed_; }
 
-  /// Ends the transaction, whatever the answer. kConflict when doomed. `share` as for
-  /// KvStore::commit.
-  KvResult commit(Nanos now, const KvShare* share = nullptr);
+  /// Ends the transaction, whatever the answer. kConflict when doomed. `share` and
+  /// `area` as for KvStore::commit.
+  KvResult commit(Nanos now, const KvShare* share = nullptr, const KvShare* area = nullptr);
 
   /// The version that the commit gave to a key; kAbsent where it changed nothing there.
   [[nodiscard]] KvVersion version_of(std::string_view key) const;

@@ -307,6 +307,27 @@ TEST_F(KvTransactionTest, AShareHasLimitsOfItsOwn) {
   EXPECT_EQ(try_to({{"a/4", "12345"}}), KvStatus::kDone);
 }
 
+TEST_F(KvTransactionTest, AnAreaOfManySharesHasLimitsOfItsOwn) {
+  const KvShare share{kv_range("x/a/", {}, {}, {}), 2, 100};
+  const KvShare area{kv_range("x/", {}, {}, {}), 3, 16};
+  const auto try_to = [&](const char* key, const char* value) {
+    KvTransaction tx(store_);
+    write(tx, key, value);
+    return tx.commit(now_, &share, &area).status;
+  };
+  put("w", "of no area, as the one below");
+  put("y", "");
+  put("x/b/1", "12345");
+  EXPECT_EQ(try_to("x/a/1", "1234567"), KvStatus::kBytesFull);
+  EXPECT_EQ(try_to("x/a/1", ""), KvStatus::kDone);
+  put("x/b/2", "");
+  EXPECT_EQ(try_to("x/a/2", ""), KvStatus::kKeysFull) << "the share would have room";
+  store_->erase("x/b/1", kAnyVersion, now_);
+  store_->erase("x/b/2", kAnyVersion, now_);
+  EXPECT_EQ(try_to("x/a/2", ""), KvStatus::kDone);
+  EXPECT_EQ(try_to("x/a/3", ""), KvStatus::kShareKeysFull) << "the area would have room";
+}
+
 TEST_F(KvTransactionLimitsTest, WhatHasExpiredMakesRoom) {
   put("a", "1234", 10);
   put("b", "1234", 10);
