@@ -285,13 +285,13 @@ describe('a full queue', () => {
   test('a client that leaves while it waits leaves the queue', async () => {
     const { provider, calls, call } = handProvider();
     const options = { provider, ...narrow, admissionWaitMs: 60_000 };
-    const { server, submit, get, url } = await start(options);
+    const { server: own, submit, get, url } = await start(options);
     const held = [];
     for (let i = 0; i < 3; i += 1) held.push(await submit({ prompt: `p${i}` }));
     await call(0);
     // Whether the third or a fourth is the last with room, these two wait.
     let [came, left] = [0, 0];
-    server.on('request', (_req, res) => {
+    own.on('request', (_req, res) => {
       came += 1;
       res.once('close', () => (left += 1));
     });
