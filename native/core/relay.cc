@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/ascii.h"
+
 namespace sluice {
 
 namespace {
@@ -22,9 +24,7 @@ constexpr Nanos kRestWait = kSecond;
 // `text/event-stream; charset=utf-8` without its parameters, in lower case.
 std::string media_type(std::string_view header) {
   std::string type(header.substr(0, header.find(';')));
-  for (char& c : type) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
+  for (char& c : type) c = to_lower(c);
   constexpr std::string_view kBlank = " \t";
   const std::size_t from = type.find_first_not_of(kBlank);
   if (from == std::string::npos) return {};

@@ -4,8 +4,12 @@
 #include <dlfcn.h>
 #endif
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <string_view>
+
+#include "core/ascii.h"
 
 namespace sluice {
 
@@ -89,6 +93,17 @@ bool will_do(const CurlApi& api) {
   return about->version_num >= kOldest && (about->features & kNeeded) == kNeeded;
 }
 
+// Of these libcurl heeds the first that is set.
+bool names_proxy_by_tls() {
+  constexpr std::string_view kScheme = "https:";
+  constexpr std::array<const char*, 3> kVariables{"http_proxy", "all_proxy", "ALL_PROXY"};
+  return std::any_of(kVariables.begin(), kVariables.end(), [&](const char* name) {
+    const char* const value = std::getenv(name);
+    if (value == nullptr) return false;
+    return equals_ignoring_case(std::string_view(value).substr(0, kScheme.size()), kScheme);
+  });
+}
+
 }  // namespace
 
 const CurlApi* CurlApi::get() {
@@ -100,6 +115,7 @@ const CurlApi* CurlApi::get() {
                api.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
       const char* const file = std::getenv("SSL_CERT_FILE");
       if (file != nullptr) api.authorities = file;
+      api.proxied_by_tls = names_proxy_by_tls();
     }
     CurlApi api;
     bool usable = false;

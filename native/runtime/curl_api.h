@@ -34,6 +34,9 @@ struct CurlApi {
   /// those that libcurl was built with.
   std::string authorities;
 
+  /// Calls to plain servers may go to their proxy by TLS, as the environment's variables have it.
+  bool proxied_by_tls = false;
+
   /// The table, the library opened on first use; nullptr where there is none that will do: one that
   /// can do TLS, and resolves names without blocking its caller. SLUICE_LIBCURL_PATH names another
   /// library than the system's.

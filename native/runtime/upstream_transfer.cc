@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "core/ascii.h"
 #include "runtime/upstream_client.h"
 
 namespace sluice {
@@ -16,15 +17,6 @@ constexpr long kReadBytes = 8 * 1024;  // at once: deltas are small, and every c
 
 // Answers of fewer reads are left to libcurl, which keeps their connections.
 constexpr std::uint32_t kReadsWithLibrary = 32;
-
-bool equals_ignoring_case(std::string_view text, std::string_view lower) {
-  if (text.size() != lower.size()) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c) != lower[i]) return false;
-  }
-  return true;
-}
 
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kBlank = " \t\r\n";
@@ -135,11 +127,15 @@ bool UpstreamClient::Transfer::set_up() {
   set(CURLOPT_QUICK_EXIT, 1L);
 #endif
   constexpr std::string_view kPlainScheme = "http://";
-  plain_ = equals_ignoring_case(std::string_view(request_.url).substr(0, kPlainScheme.size()),
+  plain_ = !api.proxied_by_tls &&
+           equals_ignoring_case(std::string_view(request_.url).substr(0, kPlainScheme.size()),
                                 kPlainScheme);
   if (plain_) set(CURLOPT_HTTP_TRANSFER_DECODING, 0L);
   // Certificates are verified in any case: that is libcurl's default.
-  if (!api.authorities.empty()) set(CURLOPT_CAINFO, api.authorities.c_str());
+  if (!api.authorities.empty()) {
+    set(CURLOPT_CAINFO, api.authorities.c_str());
+    set(CURLOPT_PROXY_CAINFO, api.authorities.c_str());
+  }
   added_ = api.multi_add_handle(client_.multi_, easy_) == CURLM_OK;
   return added_;
 }

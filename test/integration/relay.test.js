@@ -88,7 +88,7 @@ test('tokens and the end go on while JavaScript stands still', async () => {
   await stream.done;
 });
 
-test('a thread that is terminated closes the sockets of its calls', async () => {
+test('a thread that is terminated closes the sockets of its calls and of its streams', async () => {
   const upstream = await mock(async (exchange) => {
     exchange.open();
     await exchange.delta('first');
@@ -99,6 +99,8 @@ test('a thread that is terminated closes the sockets of its calls', async () => 
   expect(upstream.openSockets).toBe(5);
   await gateway.worker.terminate();
   await Promise.all(upstream.exchanges.map(({ closed }) => closed));
+  await Promise.all(streams.map(({ closed }) => closed));
+  expect(streams.map(({ ended }) => ended)).toEqual(Array(5).fill(false));
 });
 
 test.each(['chat', 'completions'])(
@@ -184,6 +186,31 @@ describe('over TLS', () => {
     const env = { SSL_CERT_FILE: certificatePath };
     expect(await oneJob(url, 'native', env)).toMatchObject({ type: 'job_complete', text: 'safe' });
     expect(versions).toEqual([version]);
+  });
+
+  test('a long answer of a plain server comes whole through a proxy that is spoken to by TLS', async () => {
+    const proxy = https.createServer({ key, cert: certificate }, async (req, res) => {
+      for await (const chunk of req) void chunk;
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      for (let i = 0; i < 100; i += 1) {
+        res.write(`data: ${JSON.stringify({ choices: [{ delta: { content: 'x' } }] })}\n\n`);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      res.write(`data: ${JSON.stringify({ choices: [{ finish_reason: 'stop' }] })}\n\n`);
+      res.end('data: [DONE]\n\n');
+    });
+    await new Promise((resolve) => proxy.listen(0, '127.0.0.1', () => resolve(undefined)));
+    cleanups.push(() => new Promise((resolve) => proxy.close(resolve)));
+    const env = {
+      http_proxy: `https://localhost:${proxy.address().port}`,
+      no_proxy: '',
+      NO_PROXY: '',
+      SSL_CERT_FILE: certificatePath,
+    };
+    expect(await oneJob('http://model.invalid/v1', 'native', env)).toMatchObject({
+      type: 'job_complete',
+      text: 'x'.repeat(100),
+    });
   });
 
   test('certificates that Node was told to trust are heeded: "auto" then goes by undici', async () => {
