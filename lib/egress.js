@@ -34,8 +34,8 @@ const kStreamHeaders = Object.freeze({
 export function writeStreamHead(res) {
   // HTTP/2 has no Connection header, and Node refuses it there. Where the client wants the connection
   // closed after the response, Node says so, and does it.
-  if (res.req.httpVersionMajor < 2 && res.shouldKeepAlive)
-    res.setHeader('Connection', 'keep-alive');
+  const kept = res.req.httpVersionMajor < 2 && res.shouldKeepAlive;
+  if (kept) res.setHeader('Connection', 'keep-alive');
   res.writeHead(200, kStreamHeaders);
   res.flushHeaders();
   // Tokens are small and must not wait for each other (Nagle).
