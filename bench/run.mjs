@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { buildAddon } from '../scripts/build.mjs';
 import { mustRun } from '../scripts/lib/run.mjs';
 import { admissionTable, admissionVerdicts, measureAdmission } from './lib/admission.mjs';
+import { cancelTable, cancelVerdicts, measureCancel } from './lib/cancel.mjs';
 import { cacheTable, cacheVerdicts, measureCache } from './lib/cache.mjs';
 import { limiterTable, limiterVerdicts, measureLimiters } from './lib/limiter.mjs';
 import { measure, streamsThatFit } from './lib/load.mjs';
@@ -29,7 +30,7 @@ import { versions } from './lib/versions.mjs';
 const kResults = fileURLToPath(new URL('results/', import.meta.url));
 const rowIds = [
   ...rows.map(({ id }) => id),
-  ...['resume', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs'],
+  ...['resume', 'cancel', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs'],
 ];
 
 const kNotMeasured = `Not measured: other machines, a network between client and server (all is
@@ -156,13 +157,14 @@ async function main() {
     if (wanted(row.id)) done.push(await runRow(row, options, (notice) => notices.add(notice)));
   }
   const resume = wanted('resume') ? await runResume(options) : [];
+  const cancel = wanted('cancel') ? await measureCancel(options) : undefined;
   const memory = wanted('memory') ? await runMemory(options) : undefined;
   const admission = wanted('admission') ? await measureAdmission(options) : undefined;
   const cache = wanted('cache') ? measureCache(options) : undefined;
   const limiters = wanted('limiter') ? measureLimiters(options) : undefined;
   const durable = wanted('durable') ? measureDurable(options, binaries) : undefined;
   const logs = wanted('logs') ? measureLogs(options) : undefined;
-  const own = { admission, cache, limiters, durable, logs };
+  const own = { cancel, admission, cache, limiters, durable, logs };
   report(options, { done, resume, memory, ...own, notices: [...notices] });
 }
 
@@ -178,6 +180,7 @@ function runMemory({ quick }) {
  * @param {object} results
  * @param {import('./lib/verdicts.mjs').RowResult[]} results.done
  * @param {import('./lib/resume.mjs').ResumeSample[]} results.resume
+ * @param {import('./lib/cancel.mjs').CancelSample[]} [results.cancel]
  * @param {import('./lib/memory.mjs').MemoryBudget} [results.memory]
  * @param {import('./lib/admission.mjs').AdmissionSample[]} [results.admission]
  * @param {import('./lib/cache.mjs').CacheResult} [results.cache]
@@ -187,10 +190,12 @@ function runMemory({ quick }) {
  * @param {string[]} results.notices
  */
 function report(options, results) {
-  const { done, resume, memory, admission, cache, limiters, durable, logs, notices } = results;
+  const { done, resume, cancel, memory, admission, cache, limiters, durable, logs, notices } =
+    results;
   const verdicts = [
     ...done.flatMap(verdictsOf),
     ...(resume.length > 0 ? resumeVerdicts(resume) : []),
+    ...(cancel === undefined ? [] : cancelVerdicts(cancel)),
     ...(admission === undefined ? [] : admissionVerdicts(admission)),
     ...(cache === undefined ? [] : cacheVerdicts(cache)),
     ...(limiters === undefined ? [] : limiterVerdicts(limiters)),
@@ -205,6 +210,7 @@ function report(options, results) {
       .join(' | ')}`,
     done.length > 0 ? table(done) : '',
     resume.length > 0 ? resumeTable(resume) : '',
+    cancel === undefined ? '' : cancelTable(cancel),
     memory === undefined ? '' : memoryTable(memory),
     admission === undefined ? '' : admissionTable(admission),
     cache === undefined ? '' : cacheTable(cache),
@@ -228,6 +234,7 @@ function report(options, results) {
     versions: measured,
     rows: done,
     resume,
+    cancel,
     memory,
     admission,
     cache,
