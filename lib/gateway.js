@@ -281,8 +281,8 @@ export class Gateway {
 
   /**
    * Serves the router and the page of `web/`, when the provider is ready.
-   * @param {{port?: number, host?: string, open?: boolean}} [options] defaults: a free port,
-   *   `127.0.0.1`; without keys another host than this machine's own needs `open: true`
+   * @param {import('./server.js').ListenOptions} [options] defaults: a free port, `127.0.0.1`;
+   *   without keys another host than this machine's own needs `open: true`
    * @returns {Promise<import('./server.js').GatewayServer>} a `http.Server` with `url` and `port`,
    *   listening; `gateway.close()` closes it
    */

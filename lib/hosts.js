@@ -1,4 +1,4 @@
-/** Which hosts only this machine reaches. Pure. */
+/** Which hosts only this machine reaches, and which names it may be called by. Pure. */
 import { BlockList, isIP } from 'node:net';
 
 const loopback = new BlockList();
@@ -14,4 +14,32 @@ export function isLoopback(host) {
   if (host.toLowerCase() === 'localhost') return true;
   const family = isIP(host);
   return family !== 0 && loopback.check(host, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** @param {string} name @returns {boolean} whether it can be a host: neither a URL nor with a port */
+export function isHostName(name) {
+  return /^[^\s:/?#@\\[\]]+$/.test(name);
+}
+
+/** A name or an address, in brackets if it is of IPv6, and perhaps a port. */
+const hostHeader = /^(\[[\da-f:.]+\]|[^\s:/?#@\\[\]]+)(?::\d*)?$/i;
+
+/**
+ * Whether a request's `Host` may be that of somebody who means this machine. A page of elsewhere
+ * cannot send a request to a loopback address in its own name, but it can have its own name resolve
+ * to one (DNS rebinding): to the browser the two are then one site, of which it may read everything.
+ * What gives that away is the name.
+ * @param {string | undefined} header
+ * @param {readonly string[]} allowed further names, in lower case
+ * @returns {boolean} true for addresses, which no name server stands behind; for `localhost` and names
+ *   under it; for names of one label, which belong to nobody on the internet; and without a header,
+ *   as no browser asks
+ */
+export function isOwnHost(header, allowed) {
+  if (header === undefined) return true;
+  const host = hostHeader.exec(header)?.[1].toLowerCase();
+  if (host === undefined) return false;
+  const name = host.replace(/^\[|\]$|\.$/g, '');
+  if (isIP(name) !== 0 || allowed.includes(name)) return true;
+  return !name.includes('.') || name.endsWith('.localhost');
 }

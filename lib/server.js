@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url';
 import express from 'express';
 import { cors } from './cors.js';
 import { checkBoolean, checkInteger, checkOptions, checkString } from './validate.js';
-import { errorMiddleware, routeNotFound } from './http-errors.js';
-import { isLoopback } from './hosts.js';
+import { HttpError, errorMiddleware, routeNotFound } from './http-errors.js';
+import { isHostName, isLoopback, isOwnHost } from './hosts.js';
 import { kInternals } from './symbols.js';
-import { rangeError } from './errors.js';
+import { rangeError, typeError } from './errors.js';
 import { requestId } from './request-id.js';
 import { StreamConnections } from './stream-connections.js';
 
@@ -19,6 +19,14 @@ import { StreamConnections } from './stream-connections.js';
  *   drain: () => Promise<void>}} GatewayServer
  * `drain` stops accepting, lets open responses end, closes idle connections, and cuts what is
  * still open after a grace.
+ *
+ * @typedef {object} ListenOptions
+ * @property {number} [port] default: a free one
+ * @property {string} [host] default `127.0.0.1`; without keys another than this machine's own needs
+ *   `open`
+ * @property {boolean} [open] lets everybody in who reaches the port, under whatever name
+ * @property {string[]} [allowedHosts] names, without a port, that callers may use for this machine
+ *   next to `localhost`, names of one label and addresses; looked at without keys alone
  */
 
 const kWebRoot = fileURLToPath(new URL('../web', import.meta.url));
@@ -50,8 +58,38 @@ function pageHeaders(res) {
   });
 }
 
-/** @param {import('./gateway.js').Gateway} gateway */
-function createApp(gateway) {
+/** For those who look after the server, and may call it by any name. */
+const kHealthPaths = ['/healthz', '/readyz'];
+
+/**
+ * Without keys it is the address alone that keeps others out, which a page gets round when its own
+ * name resolves to that address: see isOwnHost.
+ * @param {import('./gateway.js').Gateway} gateway
+ * @param {readonly string[]} allowed
+ * @returns {import('express').RequestHandler}
+ */
+function checkHost(gateway, allowed) {
+  const { access, options } = gateway[kInternals];
+  return (req, _res, next) => {
+    const { host } = req.headers;
+    // Keys may come with a reload.
+    const guarded = !access.keyed && options.authenticate === undefined;
+    if (!guarded || isOwnHost(host, allowed) || kHealthPaths.includes(req.path)) return next();
+    throw new HttpError(403, {
+      code: 'host_not_allowed',
+      message:
+        `Without keys this server does not answer to the host ${JSON.stringify(host)}, which may be ` +
+        'a page of elsewhere: call it localhost, list the name in allowedHosts (--allowed-hosts), ' +
+        'set keys up, or let everybody in with open (--open).',
+    });
+  };
+}
+
+/**
+ * @param {import('./gateway.js').Gateway} gateway
+ * @param {readonly string[] | undefined} allowedHosts undefined for all there are
+ */
+function createApp(gateway, allowedHosts) {
   const { access, log } = gateway[kInternals];
   const app = express();
   app.disable('x-powered-by');
@@ -60,6 +98,7 @@ function createApp(gateway) {
     requestId,
     cors(() => access.corsOrigins),
   );
+  if (allowedHosts !== undefined) app.use(checkHost(gateway, allowedHosts));
   app.use(gateway.router());
   app.use(
     express.static(kWebRoot, {
@@ -121,6 +160,19 @@ function checkReach(gateway, host, open) {
   );
 }
 
+/** @param {unknown} value */
+function checkNames(value = []) {
+  const takes = 'allowedHosts takes an array of names';
+  if (!Array.isArray(value)) throw typeError(takes);
+  for (const name of value) {
+    if (typeof name !== 'string') throw typeError(takes);
+    if (!isHostName(name)) {
+      throw rangeError(`${takes}, without scheme or port, not ${JSON.stringify(name)}`);
+    }
+  }
+  return value.map((name) => name.toLowerCase());
+}
+
 /** @param {import('node:http').Server} server */
 async function drain(server) {
   const closed = once(server, 'close');
@@ -136,15 +188,17 @@ async function drain(server) {
 
 /**
  * @param {import('./gateway.js').Gateway} gateway
- * @param {{port?: number, host?: string, open?: boolean}} [options]
+ * @param {ListenOptions} [options]
  * @returns {Promise<GatewayServer>} listening
  */
 export async function listen(gateway, options) {
-  const { port: wanted, host = '127.0.0.1', open } = checkOptions('options', options);
+  const { port: wanted, host = '127.0.0.1', ...more } = checkOptions('options', options);
   const port = checkInteger('port', wanted, { min: 0, max: 65535, fallback: 0 });
   checkString('host', host);
-  checkReach(gateway, host, checkBoolean('open', open, false));
-  const app = createApp(gateway);
+  const open = checkBoolean('open', more.open, false);
+  const names = checkNames(more.allowedHosts);
+  checkReach(gateway, host, open);
+  const app = createApp(gateway, open ? undefined : [host.toLowerCase(), ...names]);
   const server = http.createServer(messagesOf(app), app);
   const streams = new StreamConnections(server);
   server.listen({ port, host });

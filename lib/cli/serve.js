@@ -3,7 +3,7 @@ import { UsageError, configFlag, describeFlags, parseFlags, providerFlags } from
 import { accessMembers, findAccessProblem } from '../access-config.js';
 import { createGateway } from './provider.js';
 import { createLogger } from '../log.js';
-import { isLoopback } from '../hosts.js';
+import { isHostName, isLoopback } from '../hosts.js';
 import { reloadOnHangup } from './reload.js';
 
 /** @type {import('./flags.js').Flags} */
@@ -14,6 +14,11 @@ const flags = {
     type: 'boolean',
     fallback: false,
     help: 'without keys, let everybody in who reaches an address that others reach',
+  },
+  'allowed-hosts': {
+    type: 'string',
+    value: 'NAMES',
+    help: 'without keys, further names that callers may use for this machine, with commas between',
   },
   ...providerFlags,
   'admission-wait-ms': {
@@ -100,6 +105,16 @@ function parse(argv) {
   return parseFlags(flags, argv, { members });
 }
 
+/** @param {string} list names with commas between */
+function namesIn(list) {
+  const names = list === '' ? [] : list.split(',').map((name) => name.trim());
+  const wrong = names.find((name) => !isHostName(name));
+  if (wrong === undefined) return names;
+  throw new UsageError(
+    `--allowed-hosts takes names with commas between, not ${JSON.stringify(wrong)}`,
+  );
+}
+
 /**
  * @param {string[]} argv
  * @returns {Promise<number>} exit code
@@ -116,6 +131,7 @@ export async function run(argv) {
     const others = `--host ${values.host} lets others in`;
     throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
   }
+  const allowedHosts = namesIn(values.allowedHosts ?? '');
   const logger = createLogger();
   const gateway = await createGateway(values, {
     access,
@@ -135,6 +151,7 @@ export async function run(argv) {
       port: values.port,
       host: values.host,
       open: values.open,
+      allowedHosts,
     });
     // Whoever started us may read this one line and close the pipe.
     process.stdout.on('error', () => {});

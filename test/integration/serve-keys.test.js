@@ -1,5 +1,6 @@
 /** `sluice serve` with keys: the file, SIGHUP, who may listen where; and `sluice key`. */
 import { jest } from '@jest/globals';
+import http from 'node:http';
 import { createHash } from 'node:crypto';
 import { file, killAll, removeFiles, serve, sluice } from '../fixtures/cli.js';
 import { bearer, entry, sha256 } from '../fixtures/keys.js';
@@ -84,6 +85,31 @@ describe('where others may come', () => {
     );
     expect([await statusFor(server, {}), await statusFor(server, ann)]).toEqual([401, 200]);
   });
+
+  test('--allowed-hosts names what this machine is called', async () => {
+    const server = await serve('--allowed-hosts', 'app.example, other.example');
+    const statusAs = (host) =>
+      new Promise((resolve, reject) => {
+        http
+          .get(`${server.url}/v1/jobs`, { headers: { host } }, (response) => {
+            response.resume();
+            resolve(response.statusCode);
+          })
+          .once('error', reject);
+      });
+    expect(await statusAs('app.example')).toBe(200);
+    expect(await statusAs('other.example:80')).toBe(200);
+    expect(await statusAs('evil.example')).toBe(403);
+  });
+
+  test.each(['http://app.example', 'app.example,', 'app.example:80'])(
+    '--allowed-hosts %s is refused in one line',
+    async (names) => {
+      const { code, stderr } = await sluice('serve', '--allowed-hosts', names).exited;
+      expect(stderr).toMatch(/^sluice: --allowed-hosts takes names .*\n$/);
+      expect(code).toBe(2);
+    },
+  );
 
   test('127.0.0.0/8 is this machine alone', async () => {
     const server = await serve('--host', '127.0.0.2');
