@@ -7,6 +7,15 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Ajv } from 'ajv';
 import { checkString } from './validate.js';
 import { dotted, problemOf } from './schema-problem.js';
+import {
+  accountOf,
+  accountSchema,
+  compileOverdrafts,
+  compilePrices,
+  creditMembers,
+  findCreditProblem,
+  kAll,
+} from './credits/prices.js';
 import { rangeError, typeError } from './errors.js';
 
 /** The ways by which jobs come in, as limits name them. */
@@ -31,7 +40,9 @@ export const kAnonymous = 'anonymous';
  * @property {string} [organisation]
  * @property {Limits} [limits] each one given replaces the default of that name
  * @property {string[]} [models] those it may use; default all
- * @property {boolean} [admin] may read `/metrics` and use `/v1/logs`; default false
+ * @property {boolean} [admin] may read `/metrics`, use `/v1/logs`, see all accounts and move credits;
+ *   default false
+ * @property {string} [account] that it pays from; default its organisation's, else its own
  */
 
 /**
@@ -45,7 +56,12 @@ export const kAnonymous = 'anonymous';
  *   it
  * @property {Limits} [limits] defaults for every key
  * @property {number} [default_max_tokens] what is reserved of a limit of tokens for the answer to a
- *   job without `max_tokens`, if the limit is as large; default 1024
+ *   job without `max_tokens`, if the limit is as large, and where an answer that is paid for is cut;
+ *   default 1024
+ * @property {Record<string, import('./credits/prices.js').PriceConfig>} [prices] by model; `*`: of all
+ *   others. Without a price a job costs nothing
+ * @property {Record<string, import('./credits/prices.js').AccountConfig>} [accounts] by name; `*`: all
+ *   others
  * @property {string[]} [cors_origins] pages of these origins may call; `*` is any
  * @property {number} [stream_url_ttl_s] how long a signed `stream_url` opens streams; default 300
  * @property {string} [stream_url_secret] signs them; default: random, made by the process
@@ -57,6 +73,7 @@ export const kAnonymous = 'anonymous';
  * @property {string} principal
  * @property {string} [organisation]
  * @property {boolean} admin
+ * @property {string} [account] that it pays from, where that is not its organisation's or its own
  * @property {readonly string[]} [models] those that may be used; absent: all
  * @property {Readonly<Limits>} limits of this principal alone, defaults filled in
  */
@@ -73,6 +90,9 @@ export const kAnonymous = 'anonymous';
  * @property {Map<string, {limits: Readonly<Limits>, models?: string[]}>} organisations
  * @property {Map<string, {limits: Readonly<Limits>}>} models
  * @property {Map<string, {limits: Readonly<Limits>}>} endpoints
+ * @property {Map<string, import('./credits/prices.js').Price>} prices by model, and `*`
+ * @property {Map<string, bigint | boolean>} overdrafts by account, and `*`
+ * @property {Set<string>} accounts that keys pay from, or that are configured
  * @property {number} defaultMaxTokens
  * @property {readonly string[]} [corsOrigins]
  * @property {{ttlS: number, secret?: string}} streamUrls
@@ -126,6 +146,7 @@ const properties = {
         limits: limitsSchema,
         models: modelNames,
         admin: { type: 'boolean' },
+        account: accountSchema,
       },
     },
   },
@@ -145,6 +166,7 @@ const properties = {
   },
   limits: limitsSchema,
   default_max_tokens: limit,
+  ...creditMembers,
   cors_origins: { type: 'array', items: { type: 'string' } },
   stream_url_ttl_s: { type: 'integer', minimum: 1, maximum: kStreamUrlTtlMaxS },
   stream_url_secret: {
@@ -228,7 +250,8 @@ export function checkOrigins(option, value = []) {
  */
 export function findAccessProblem(config) {
   if (!validate(config)) return firstProblem(validate);
-  return findInconsistency(/** @type {AccessConfig} */ (config));
+  const checked = /** @type {AccessConfig} */ (config);
+  return findInconsistency(checked) ?? findCreditProblem(checked);
 }
 
 /**
@@ -256,7 +279,8 @@ export function checkLimits(option, value = {}) {
  * @param {Partial<Access> & {principal: string}} fields
  * @returns {Readonly<Access>} with what the policy adds to it
  */
-export function completeAccess(policy, { principal, organisation, admin = false, models, limits }) {
+export function completeAccess(policy, fields) {
+  const { principal, organisation, admin = false, account, models, limits } = fields;
   const shared = organisation === undefined ? undefined : policy.organisations.get(organisation);
   const may = [models, shared?.models].filter((list) => list !== undefined);
   const both = may[0]?.filter((model) => may.every((list) => list.includes(model)));
@@ -265,6 +289,7 @@ export function completeAccess(policy, { principal, organisation, admin = false,
     admin,
     limits: Object.freeze({ ...policy.limits, ...limits }),
     ...(organisation !== undefined && { organisation }),
+    ...(account !== undefined && { account }),
     ...(both !== undefined && { models: Object.freeze(both) }),
   });
 }
@@ -323,11 +348,18 @@ export function compileAccess(option, given = {}) {
       entries.push({ digest: Buffer.from(digits, 'hex'), access });
     }
   }
+  const anonymous = completeAccess({ limits: defaults, organisations }, { principal: kAnonymous });
+  const overdrafts = compileOverdrafts(config.accounts);
+  const payers = config.keys === undefined ? [anonymous] : [...principals.values()];
+  const names = [...payers.map(accountOf), ...overdrafts.keys()];
   return Object.freeze({
     keyed: config.keys !== undefined,
     principals,
     limits: defaults,
-    anonymous: completeAccess({ limits: defaults, organisations }, { principal: kAnonymous }),
+    anonymous,
+    prices: compilePrices(config.prices),
+    overdrafts,
+    accounts: new Set(names.filter((account) => account !== kAll)),
     organisations,
     models: withLimits(config.models),
     endpoints: withLimits(config.endpoints),

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { checkLimits, compileAccess, completeAccess, kAnonymous } from './access-config.js';
 import { checkBoolean, checkOptions, checkString } from './validate.js';
+import { kAll } from './credits/prices.js';
 import { rangeError, typeError } from './errors.js';
 
 /** @typedef {import('./access-config.js').Access} Access */
@@ -28,6 +29,7 @@ import { rangeError, typeError } from './errors.js';
  * @property {string} principal
  * @property {string} [organisation] one that is configured brings its limits and models
  * @property {boolean} [admin] default false
+ * @property {string} [account] that it pays from; default its organisation's, else its own
  * @property {string[]} [models] those that may be used; default all
  * @property {Limits} [limits] each one given replaces the default of that name
  */
@@ -118,19 +120,21 @@ export class AccessControl {
     if (typeof given !== 'object' || given === null) {
       return this.of(checkString('the principal', given));
     }
-    const { principal, organisation, admin, models, limits } = /** @type {GivenAccess} */ (given);
+    const fields = /** @type {GivenAccess} */ (given);
+    const { principal, organisation, admin, account, models, limits } = fields;
     checkString('the principal', principal);
     if (organisation !== undefined) checkString('the organisation', organisation);
+    if (account !== undefined) checkString('the account', account);
     checkBoolean('admin', admin, false);
     if (models !== undefined && !isStrings(models)) throw typeError('models takes names of models');
-    const fields = {
+    const access = completeAccess(this.#policy, {
       principal,
       organisation,
       admin,
+      account,
       models,
       limits: checkLimits('limits', limits),
-    };
-    const access = completeAccess(this.#policy, fields);
+    });
     this.#given.add(access);
     return access;
   }
@@ -146,6 +150,30 @@ export class AccessControl {
   /** Limits of principals that have none of their own. */
   get defaults() {
     return this.#policy.limits;
+  }
+
+  /**
+   * @param {string} model
+   * @returns {import('./credits/prices.js').Price | undefined} undefined: it costs nothing
+   */
+  priceOf(model) {
+    return this.#policy.prices.get(model) ?? this.#policy.prices.get(kAll);
+  }
+
+  /**
+   * @param {string} account
+   * @returns {bigint | boolean} how far below zero a new account of this name may go; true: without limit
+   */
+  overdraftOf(account) {
+    return this.#policy.overdrafts.get(account) ?? this.#policy.overdrafts.get(kAll) ?? false;
+  }
+
+  /**
+   * @param {string} account
+   * @returns {boolean} whether it is configured, by its own name or as what a key pays from
+   */
+  namesAccount(account) {
+    return this.#policy.accounts.has(account);
   }
 
   /** What is reserved for the answer to a job that does not say. */

@@ -70,6 +70,7 @@ export class Admission {
   #cache;
   #cacheOptions;
   #reservations;
+  #credits;
   #told;
   #provider;
   #waitMs;
@@ -90,6 +91,7 @@ export class Admission {
    * @param {import('./pipeline.js').Pipeline} parts.pipeline
    * @param {import('./answer-cache.js').AnswerCache} parts.cache
    * @param {import('./reservations.js').Reservations} parts.reservations
+   * @param {import('./credits/job-credits.js').JobCredits} parts.credits
    * @param {() => Promise<unknown>} parts.told resolves when all endings so far have been heard of
    * @param {(record: JobRecord) => void} parts.activate called when a job is in the queue
    * @param {(record: JobRecord) => void} parts.onAdmitted called when a job exists
@@ -101,7 +103,7 @@ export class Admission {
    * @param {import('./conversations/conversations.js').Conversations} parts.conversations
    */
   constructor(parts) {
-    const { options, nowMs, pipeline, cache, reservations, told } = parts;
+    const { options, nowMs, pipeline, cache, reservations, credits, told } = parts;
     const { activate, onAdmitted, onRefused, store, discard, conversations } = parts;
     this.#answers = new IdempotencyCache({ ...options.idempotency, nowMs, file: store });
     this.#store = store;
@@ -110,6 +112,7 @@ export class Admission {
     this.#cache = cache;
     this.#cacheOptions = options.cache;
     this.#reservations = reservations;
+    this.#credits = credits;
     this.#told = told;
     this.#provider = options.provider;
     this.#waitMs = options.admissionWaitMs;
@@ -185,7 +188,7 @@ export class Admission {
       const whole = await this.#conversations.begin(record, submission.signal);
       const place = () => this.#place(record, whole, submission, entries);
       await place().catch(async (error) => {
-        if (error?.status !== 429) throw error;
+        if (error?.status !== 429 && error?.status !== 402) throw error;
         // A client may hear of its job's end, from the reactor, before this thread does: what that
         // one held is free again.
         await this.#told();
@@ -211,6 +214,7 @@ export class Admission {
     try {
       await record.written;
     } catch (/** @type {any} */ error) {
+      this.#credits.release(record);
       this.#discard(record, error);
       throw error;
     }
@@ -236,8 +240,11 @@ export class Admission {
     const how = { shared: plan !== undefined, patient: ofPart };
     record.reservation = this.#reservations.forJob(request, whose, how);
     entries.push(...(record.reservation?.entries ?? []));
+    // The provider is asked for no more than is held; limits and the cache go by what was asked.
+    record.request = this.#credits.bounded(request, model);
     try {
       if (plan === undefined) {
+        this.#credits.hold(record, request, access);
         await this.#wait(record, signal);
         this.#activate(record);
         return;
@@ -247,11 +254,14 @@ export class Admission {
         reserve: (answer) => {
           answer.reservation = this.#reservations.forAnswer(request, whose, record.reservation);
           entries.push(...(answer.reservation?.entries ?? []));
+          this.#credits.hold(record, request, access, { answer });
         },
+        share: () => this.#credits.hold(record, request, access, { cached: true }),
         enqueue: (answer) => this.#wait(answer),
       });
     } catch (error) {
       record.reservation?.release();
+      this.#credits.retract(record);
       entries.length = 0;
       throw error;
     }

@@ -30,6 +30,7 @@ export class AnswerCache {
   #activate;
   #cancel;
   #forget;
+  #onAnswerEnded;
   /** @type {Map<string, SharedAnswer>} those that run and may be joined */
   #running = new Map();
   /** @type {LruTtlCache<string, SharedAnswer>} those that may be replayed */
@@ -47,13 +48,16 @@ export class AnswerCache {
    * @param {(record: JobRecord) => void} parts.activate makes a member's own job, near its answer
    * @param {(answer: SharedAnswer) => void} parts.cancel ends an answer that nobody waits for
    * @param {(record: JobRecord) => void} parts.forget undoes `activate`
+   * @param {(answer: SharedAnswer) => void} parts.onEnded called once for each answer: it has ended, or
+   *   was not admitted
    */
-  constructor({ hub, options, clock, activate, cancel, forget }) {
+  constructor({ hub, options, clock, activate, cancel, forget, onEnded }) {
     this.#hub = hub;
     this.#maxJoined = options.maxJoined;
     this.#activate = activate;
     this.#cancel = cancel;
     this.#forget = forget;
+    this.#onAnswerEnded = onEnded;
     const { maxEntries, maxBytes, ttlMs } = options;
     this.#kept = new LruTtlCache({
       maxEntries,
@@ -86,14 +90,16 @@ export class AnswerCache {
    * @param {AbortSignal} [how.signal] gives up waiting; not aborted yet
    * @param {(answer: SharedAnswer) => void} how.reserve what a new answer costs; throws when it is not
    *   to be had
+   * @param {() => void} how.share what it costs to have another one's; throws as `reserve`
    * @param {(answer: SharedAnswer) => Promise<void>} how.enqueue resolves when a new answer is in
    *   the queue
    * @throws {import('./http-errors.js').HttpError} for want of room; then there is no job
    */
-  async serve(record, plan, { signal, reserve, enqueue }) {
+  async serve(record, plan, { signal, reserve, share, enqueue }) {
     try {
       let known = plan.refresh ? undefined : this.#find(plan.key);
       while (known !== undefined) {
+        share();
         if (await this.#share(record, known, known.kept ? 'hit' : 'join', signal)) return;
         signal?.throwIfAborted();
         // It had lost its beginning, or was just being dropped; somebody may have begun another.
@@ -103,7 +109,12 @@ export class AnswerCache {
       }
       const answer = new SharedAnswer(record, plan);
       // Before others may join it: what this one's limits do not permit is not refused to them.
-      reserve(answer);
+      try {
+        reserve(answer);
+      } catch (error) {
+        answer.reservation?.release();
+        throw error;
+      }
       this.#running.set(plan.key, answer);
       const begin = () => this.#admit(answer, enqueue);
       if (!(await this.#share(record, answer, 'miss', signal, begin))) throw overloaded();
@@ -128,7 +139,7 @@ export class AnswerCache {
       // All may have left in the moment in which there was room: then the queue drops it.
       if (answer.handle === 0) answer.abort.signal.throwIfAborted();
     } catch (error) {
-      if (answer.handle === 0) answer.end(null);
+      if (answer.handle === 0) this.#end(answer, null);
       this.#unlist(answer);
       throw error;
     }
@@ -248,6 +259,15 @@ export class AnswerCache {
     else this.#cancel(answer);
   }
 
+  /**
+   * @param {SharedAnswer} answer
+   * @param {import('./hub-types.js').JobState | null} state null: it was not admitted
+   */
+  #end(answer, state) {
+    answer.end(state);
+    this.#onAnswerEnded(answer);
+  }
+
   /** @param {SharedAnswer} answer that nobody is to join any more */
   #unlist(answer) {
     if (this.#running.get(answer.key) === answer) this.#running.delete(answer.key);
@@ -261,7 +281,7 @@ export class AnswerCache {
   onEnded(handle, state) {
     const answer = this.#byHandle.get(handle);
     if (answer === undefined) return;
-    answer.end(state);
+    this.#end(answer, state);
     if (!answer.settled) answer.abort.abort();
     // Only what is wanted still: a refresh that began meanwhile has taken its place.
     const current = this.#running.get(answer.key) === answer;

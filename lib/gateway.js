@@ -6,10 +6,12 @@ import { performance } from 'node:perf_hooks';
 import { AccessControl, checkReloadOptions } from './access.js';
 import { Admission, draining } from './admission.js';
 import { Conversations } from './conversations/conversations.js';
+import { Credits } from './credits/credits.js';
 import { windUp } from './closing.js';
 import { checkGatewayOptions } from './gateway-options.js';
 import { GatewayMetrics } from './metrics.js';
 import { jobNotFound } from './http-errors.js';
+import { Ledger } from './ledger.js';
 import { LogService } from './logs/service.js';
 import { JobLife } from './job-life.js';
 import { loadOf } from './job-pipeline.js';
@@ -44,6 +46,8 @@ export class Gateway {
   #logs;
   #jobs;
   #reservations;
+  #ledger;
+  #credits;
   #admission;
   #kv;
   #conversations;
@@ -76,6 +80,7 @@ export class Gateway {
         ...loadOf(this.#life.pipeline),
         cached: this.#life.cache.stats,
         leases: this.#reservations.open,
+        held: this.#credits.jobs.open,
       }),
     });
     this.#life = new JobLife({
@@ -84,6 +89,17 @@ export class Gateway {
       metrics: this.#metrics,
       works: () => this.#works,
       onEnded: (record) => this.#onEnded(record),
+      onAnswerEnded: (answer) => this.#credits.onEnded(answer),
+    });
+    this.#ledger = new Ledger({ clock });
+    this.#credits = new Credits({
+      ledger: this.#ledger,
+      access: this.#access,
+      options: this.#options,
+      metrics: this.#metrics,
+      nowMs: wallClock(clock),
+      store: this.#life.store,
+      told: () => this.#life.told(),
     });
     this.#hub = this.#life.hub;
     this.#jobs = this.#life.jobs;
@@ -109,6 +125,7 @@ export class Gateway {
       store: this.#life.store,
       reservations: this.#reservations,
       conversations: this.#conversations,
+      credits: this.#credits.jobs,
       told: () => this.#life.told(),
       discard: (record, error) => this.#life.discard(record, error),
       activate: (record) => this.#life.activate(record),
@@ -182,6 +199,7 @@ export class Gateway {
    */
   #onEnded(record) {
     this.#conversations.onEnded(record);
+    this.#credits.onEnded(record);
   }
 
   /**
@@ -244,6 +262,11 @@ export class Gateway {
   /** @type {import('./workflows/workflows.js').Workflows['get']} `gateway.workflows.get` */
   workflow(id, options) {
     return this.#workflows.get(id, options);
+  }
+
+  /** Accounts, transfers and usage: see `lib/credits/credits.js`. */
+  get credits() {
+    return this.#credits;
   }
 
   /** Crawls: see `lib/crawl/crawls.js`. */
@@ -346,6 +369,7 @@ export class Gateway {
       busy: () =>
         this.#admission.pending > 0 ||
         this.#reservations.open > 0 ||
+        this.#credits.jobs.open > 0 ||
         this.#jobs.active().length > 0,
     };
     try {
@@ -379,6 +403,7 @@ export class Gateway {
       },
       admission: this.#admission,
       reservations: this.#reservations,
+      ledger: this.#ledger,
       kv: this.#kv,
       works: this.#works,
       cache: this.#life.cache,

@@ -44,8 +44,9 @@ export class JobLife {
    * @param {() => import('./works.js').Works} parts.works whose logs are in the same hub
    * @param {(record: JobRecord) => void} parts.onEnded called once for each job that has ended, also
    *   for those that had before a restart
+   * @param {(answer: SharedAnswer) => void} parts.onAnswerEnded the same for answers that jobs share
    */
-  constructor({ options, nowMs, metrics, works, onEnded }) {
+  constructor({ options, nowMs, metrics, works, onEnded, onAnswerEnded }) {
     this.#onJobEnded = onEnded;
     this.#options = options;
     this.#nowMs = nowMs;
@@ -78,6 +79,7 @@ export class JobLife {
         this.#hub.purge(record.handle);
         record.handle = 0;
       },
+      onEnded: onAnswerEnded,
     });
     this.#store?.restore({ hub: this.#hub, jobs: this.#jobs, onRestored: onEnded });
   }

@@ -7,7 +7,13 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 const kLatencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const kDurationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
-const kRefusals = ['overloaded', 'draining', 'rate_limit_exceeded', 'request_exceeds_limit'];
+const kRefusals = [
+  'overloaded',
+  'draining',
+  'rate_limit_exceeded',
+  'request_exceeds_limit',
+  'insufficient_credit',
+];
 
 /** See the head of this file. */
 export class GatewayMetrics {
@@ -15,7 +21,7 @@ export class GatewayMetrics {
    * @param {object} options
    * @param {boolean} options.processDefaults
    * @param {() => {queued: number, inFlightBatches: number,
-   *   cached: {entries: number, bytes: number}, leases: number}} options.stats asked at each scrape
+   *   cached: {entries: number, bytes: number}, leases: number, held: number}} options.stats asked at each scrape
    */
   constructor({ processDefaults, stats }) {
     const registry = new Registry();
@@ -48,6 +54,24 @@ export class GatewayMetrics {
       collect() {
         this.set(stats().leases);
       },
+    });
+    new Gauge({
+      name: 'sluice_credit_holds',
+      help: 'Jobs and shared answers that hold credit and have not ended.',
+      registers,
+      collect() {
+        this.set(stats().held);
+      },
+    });
+    this.creditsCharged = new Counter({
+      name: 'sluice_credits_charged_total',
+      help: 'What jobs have paid, in micro-credits.',
+      registers,
+    });
+    this.creditsUncollected = new Counter({
+      name: 'sluice_credits_uncollected_total',
+      help: 'What jobs cost beyond what they held and their accounts had, in micro-credits.',
+      registers,
     });
     this.retries = new Counter({
       name: 'sluice_job_retries_total',

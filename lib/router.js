@@ -3,7 +3,9 @@
  * that it can be mounted at the root of somebody else's app.
  */
 import { Router } from 'express';
+import { accountRoutes } from './routes/accounts.js';
 import { administration, authentication } from './auth.js';
+import { administrators } from './administrators.js';
 import { errorMiddleware, methodNotAllowed } from './http-errors.js';
 import { cors } from './cors.js';
 import { eventsRoute } from './routes/events.js';
@@ -12,12 +14,14 @@ import { conversationRoutes } from './routes/conversations.js';
 import { crawlRoutes } from './routes/crawls.js';
 import { jobRoutes } from './routes/jobs.js';
 import { listModels } from './routes/models.js';
-import { logAccess, logRoutes } from './routes/logs.js';
+import { logRoutes } from './routes/logs.js';
 import { kInternals } from './symbols.js';
 import { kvRoutes } from './routes/kv.js';
 import { requestId } from './request-id.js';
 import { streamRoute } from './routes/stream.js';
 import { streamUrlRoutes } from './routes/stream-url.js';
+import { transferRoutes } from './routes/transfers.js';
+import { usageRoute } from './routes/usage.js';
 import { workflowRoutes } from './routes/workflows.js';
 
 const kGet = 'GET, HEAD';
@@ -36,6 +40,8 @@ export function createRouter(gateway) {
   const logs = logRoutes(gateway);
   const kv = kvRoutes(gateway);
   const conversations = conversationRoutes(gateway);
+  const accounts = accountRoutes(gateway);
+  const transfers = transferRoutes(gateway);
 
   // Answers are about a moment: nobody may keep them. Addresses of streams hold tokens: no link
   // may hand them on.
@@ -114,7 +120,16 @@ export function createRouter(gateway) {
     .head(methodNotAllowed('GET'))
     .get(streaming, eventsRoute(gateway))
     .all(methodNotAllowed('GET'));
-  const administrated = [...authenticated, logAccess(gateway)];
+  const administrated = [...authenticated, administrators(gateway[kInternals]).only];
+  route('/v1/accounts/:id').get(authenticated, accounts.read).all(methodNotAllowed(kGet));
+  route('/v1/accounts/:id/events').get(authenticated, accounts.events).all(methodNotAllowed(kGet));
+  route('/v1/transfers')
+    .post(administrated, ...transfers.create)
+    .all(methodNotAllowed('POST'));
+  route('/v1/transfers/:id/reverse')
+    .post(administrated, ...transfers.reverse)
+    .all(methodNotAllowed('POST'));
+  route('/v1/usage').get(authenticated, usageRoute(gateway)).all(methodNotAllowed(kGet));
   route('/v1/logs').post(administrated, logs.send).all(methodNotAllowed('POST'));
   route('/v1/logs/top-errors').get(administrated, logs.topErrors).all(methodNotAllowed(kGet));
   route('/v1/logs/errors')

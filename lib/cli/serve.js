@@ -72,8 +72,9 @@ export const help = `Usage: sluice serve [options]
 
 Serves the HTTP API and the demo page. Prints "listening on URL" when ready; logs go to stderr.
 SIGTERM or SIGINT drains and exits with 0, a second one exits at once.
-FILE may also hold keys, organisations, models, limits, cors_origins, stream_url_ttl_s and
-stream_url_secret (see docs/access.md); SIGHUP reads those again. "sluice key" makes a key.
+FILE may also hold keys, organisations, models, limits, prices, accounts, cors_origins,
+stream_url_ttl_s and stream_url_secret (see docs/access.md, docs/credits.md); SIGHUP reads those
+again. "sluice key" makes a key.
 An API key for --provider openai is read from OPENAI_API_KEY.
 
 ${describeFlags(flags)}

@@ -3,52 +3,13 @@
  * administrators; where nobody is told apart, for this machine alone.
  */
 import { HttpError, badRequest } from '../http-errors.js';
-import { accessOf } from '../auth.js';
 import { cursorOf, turnAway, turnedAway } from './stream.js';
-import { isLoopback } from '../hosts.js';
 import { kInternals } from '../symbols.js';
 import { wireTopError } from '../logs/view.js';
 
 const kTopMax = 1000;
 const kWindowSecondsMax = 86_400;
 const kSourceMax = 200;
-
-/**
- * Whether a page of elsewhere has its browser, which may well be on this machine, send this: logs
- * are a body that takes no preflight.
- * @param {import('express').Request} req
- * @param {readonly string[]} allowed origins whose pages may call
- * @returns {boolean}
- */
-function isForeign({ headers: { origin, host } }, allowed) {
-  if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return false;
-  return !URL.canParse(origin) || new URL(origin).host !== host;
-}
-
-/**
- * Lets administrators pass: with keys those whose key says so, with an `authenticate` hook those
- * whom it says so of. Without either, callers on this machine that neither a proxy nor a page of
- * elsewhere has sent.
- * @param {import('../gateway.js').Gateway} gateway
- * @returns {import('express').RequestHandler} to run behind the authentication
- */
-export function logAccess(gateway) {
-  const { access, options } = gateway[kInternals];
-  return (req, _res, next) => {
-    const told = access.keyed || options.authenticate !== undefined;
-    const address = (req.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-    const forwarded =
-      req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined;
-    const sent = forwarded || isForeign(req, access.corsOrigins);
-    if (told ? accessOf(req).admin : isLoopback(address) && !sent) return next();
-    throw new HttpError(403, {
-      code: 'admin_key_required',
-      message: told
-        ? 'This is for keys with "admin": true.'
-        : 'Without keys, this is for callers on the machine itself, and not for pages of elsewhere.',
-    });
-  };
-}
 
 /**
  * @param {import('express').Request} req

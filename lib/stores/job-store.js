@@ -63,7 +63,7 @@ function recordOf(job) {
   record.request = undefined;
   record.cache = job.cache ?? undefined;
   record.extra = JSON.parse(job.extra ?? 'null') ?? undefined;
-  record.attempts = job.attempt;
+  record.attempts = job.started_ns === null ? 0 : job.attempt;
   record.settled = true;
   record.status = job.status ?? (job.started_ns === null ? 'queued' : 'running');
   return record;
