@@ -185,7 +185,9 @@ export class Admission {
     if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
     this.#pending += 1;
     try {
-      const whole = await this.#conversations.begin(record, submission.signal);
+      const alone = request.conversation_id === undefined;
+      // What is no turn is placed before its submitter goes on.
+      const whole = alone ? request : await this.#conversations.begin(record, submission.signal);
       const place = () => this.#place(record, whole, submission, entries);
       await place().catch(async (error) => {
         if (error?.status !== 429 && error?.status !== 402) throw error;
