@@ -1,15 +1,18 @@
 /**
  * The demo page: submits prompts, shows their jobs side by side, takes connections away and back,
- * finds its jobs again after a reload, and asks for a key where the server does.
+ * finds its jobs again after a reload, and asks for a key where the server does. The address says
+ * what is open: the jobs, a conversation (`#conv_...`), or a new one (`#new`).
  */
 
 import { Announcer } from './app/announcer.js';
+import { Chat } from './app/chat.js';
 import { Composer } from './app/composer.js';
 import { plural } from './app/format.js';
 import { nextFrame } from './app/frame.js';
 import { JobCard } from './app/job-card.js';
 import { KeyForm, recallKey } from './app/key-form.js';
 import { forget, recall, remember } from './app/memory.js';
+import { Places } from './app/places.js';
 import { createClient } from './client.js';
 
 /** @template {HTMLElement} T @param {string} name @returns {T} */
@@ -80,10 +83,16 @@ async function submitAll(requests) {
   return errors;
 }
 
+/** @returns {import('./client.js').Job[]} */
+function liveJobs() {
+  const live = [...cards].filter(isLive).map((card) => card.job);
+  return chat.job === null ? live : [...live, chat.job];
+}
+
 /** @returns {[state: string, text: string]} */
 function linkState() {
-  const live = [...cards].filter(isLive);
-  const states = live.map((card) => card.job.connection);
+  const live = liveJobs();
+  const states = live.map((job) => job.connection);
   if (!navigator.onLine) return ['offline', 'This device is offline'];
   if (live.length === 0) return ['idle', 'No open stream'];
   if (states.includes('reconnecting')) return ['reconnecting', 'Connection lost, reconnecting'];
@@ -122,7 +131,50 @@ clear.addEventListener('click', () => {
 addEventListener('online', () => nextFrame(drawPage));
 addEventListener('offline', () => nextFrame(drawPage));
 
-const composer = new Composer(/** @type {HTMLFormElement} */ (byTestId('composer')), submitAll);
+const places = new Places(/** @type {HTMLElement} */ (document.querySelector('.places')), client);
+const chat = new Chat(/** @type {HTMLElement} */ (document.querySelector('#chat')), {
+  client,
+  template: /** @type {HTMLTemplateElement} */ (document.querySelector('template#message')),
+  say: (message) => announcer.say(message),
+  onOpened: (id) => {
+    location.hash = id === null ? '#new' : `#${id}`;
+    void places.refresh();
+  },
+  onChange: () => {
+    void places.refresh();
+    nextFrame(drawPage);
+  },
+});
+
+/** Shows what the address names. */
+function showPlace() {
+  const [, id] = /^#(conv_[\w-]+)$/.exec(location.hash) ?? [];
+  const chats = id !== undefined || location.hash === '#new';
+  byTestId('page').dataset.view = chats ? 'chat' : 'jobs';
+  chat.section.hidden = !chats;
+  /** @type {HTMLElement} */ (document.querySelector('#jobs')).hidden = chats;
+  composer.setSingle(chats);
+  places.setCurrent(id === undefined ? location.hash || '#jobs' : `#${id}`);
+  if (!chats) chat.close();
+  else if (id === undefined || id !== chat.id) void chat.open(id ?? null);
+  nextFrame(drawPage);
+}
+
+const composer = new Composer(
+  /** @type {HTMLFormElement} */ (byTestId('composer')),
+  async (requests) => {
+    if (byTestId('page').dataset.view === 'jobs') return submitAll(requests);
+    const errors = await chat.send(requests[0]);
+    if (errors.some(wantsKey)) keyForm.ask(kKeyRefused);
+    return errors;
+  },
+);
+addEventListener('hashchange', showPlace);
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState !== 'visible') return;
+  void places.refresh();
+  void chat.refresh();
+});
 const keyForm = new KeyForm(/** @type {HTMLFormElement} */ (byTestId('key-form')), async (key) => {
   client.setApiKey(key);
   if (!(await enter())) return kKeyRefused;
@@ -140,6 +192,8 @@ async function enter() {
     composer.setModels([]);
     composer.setProblem(`The server did not answer: ${/** @type {Error} */ (error).message}.`);
   }
+  void places.refresh();
+  showPlace();
   // Streams that ended for want of a good key begin anew.
   for (const card of [...cards].filter(({ job }) => wantsKey(job.error))) {
     cards.delete(card);

@@ -8,6 +8,7 @@
  */
 
 import { Connections } from './client/connections.js';
+import { Conversations } from './client/conversations.js';
 import { SluiceClientError } from './client/errors.js';
 import { Http, randomKey, tokenOf } from './client/http.js';
 import { isEnded, Job, kFail, kFinishFrom } from './client/job.js';
@@ -57,6 +58,7 @@ export class Client {
   #http;
   #connections;
   #submitRetriesMax;
+  #conversations;
 
   /** @param {ClientOptions} [options] */
   constructor(options = {}) {
@@ -74,6 +76,11 @@ export class Client {
     this.setApiKey(options.apiKey ?? null);
     this.#connections = new Connections(this.#http, EventSource, multiplex);
     this.#submitRetriesMax = submitRetriesMax;
+    this.#conversations = new Conversations((method, path, body) => {
+      this.#checkOpen();
+      const call = { body, signal: this.#closing.signal };
+      return this.#http.callWithRetries(method, path, call, method === 'POST' ? 0 : 2);
+    });
   }
 
   /**
@@ -142,6 +149,11 @@ export class Client {
     const options = { signal: this.#closing.signal };
     const answer = await this.#http.callWithRetries('GET', '/v1/models', options, 2);
     return Array.isArray(answer?.data) ? answer.data : [];
+  }
+
+  /** Histories that jobs are sent with: see `conversation_id` of `submit`. */
+  get conversations() {
+    return this.#conversations;
   }
 
   /** Live connections and the jobs on them. */

@@ -96,13 +96,17 @@ export class ConversationBook {
   /**
    * @param {KvSpace} space
    * @param {string} id
-   * @returns {{head: Head, messages: Message[]} | undefined}
+   * @returns {{head: Head, messages: Message[], asked?: Message[]} | undefined} `asked`: those of
+   *   the turn that is under way
    */
   read(space, id) {
     if (!ID.test(id)) return undefined;
     return space.transactNow((tx) => {
+      /** @type {Head | undefined} */
       const head = tx.get(headOf(id))?.value;
-      return head === undefined ? undefined : { head, messages: messagesIn(tx, id) };
+      if (head === undefined) return undefined;
+      const messages = messagesIn(tx, id);
+      return { head, messages, ...(head.jobId !== undefined && { asked: askedIn(tx, id) }) };
     });
   }
 
@@ -204,7 +208,7 @@ export class ConversationBook {
       if (head === undefined) throw conversationNotFound();
       if (head.jobId !== undefined) return { busy: head.jobId };
       checkPlace(messages, head.count);
-      const turn = JSON.stringify({ jobId, atMs: this.#nowMs(), messages });
+      const turn = JSON.stringify({ jobId, createdAt: seconds(this.#nowMs()), messages });
       this.#checkLength(head.bytes + Buffer.byteLength(turn));
       const history = messagesIn(tx, id);
       // With a time to live, its messages are written again to be there as long as the head.
@@ -231,7 +235,7 @@ export class ConversationBook {
       const found = tx.get(headOf(id))?.value;
       if (found?.jobId !== jobId) return false;
       const { jobId: _over, ...head } = found;
-      const turn = JSON.parse(tx.get(turnOf(id))?.value ?? '{"messages":[]}');
+      const asked = askedIn(tx, id);
       const messages = messagesIn(tx, id);
       tx.delete(turnOf(id));
       if (answer === undefined) {
@@ -239,10 +243,9 @@ export class ConversationBook {
         return true;
       }
       const nowMs = this.#nowMs();
-      const asked = { createdAt: seconds(turn.atMs ?? nowMs), jobId };
-      for (const { role, content } of turn.messages) messages.push({ role, content, ...asked });
       const { content, ...how } = answer;
-      messages.push({ role: 'assistant', content, createdAt: seconds(nowMs), jobId, ...how });
+      const createdAt = seconds(nowMs);
+      messages.push(...asked, { role: 'assistant', content, createdAt, jobId, ...how });
       this.#write(tx, { ...head, updatedMs: nowMs }, messages);
       return true;
     };
@@ -334,4 +337,18 @@ export class ConversationBook {
  */
 function messagesIn(tx, id) {
   return JSON.parse(tx.get(messagesOf(id))?.value ?? '[]');
+}
+
+/**
+ * @param {SpaceTransaction} tx
+ * @param {string} id
+ * @returns {Message[]} of the turn that is under way
+ */
+function askedIn(tx, id) {
+  const { messages, ...when } = JSON.parse(tx.get(turnOf(id))?.value ?? '{"messages":[]}');
+  return messages.map((/** @type {Messages[number]} */ { role, content }) => ({
+    role,
+    content,
+    ...when,
+  }));
 }

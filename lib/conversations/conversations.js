@@ -34,6 +34,7 @@ import { kAnonymous } from '../access-config.js';
  * @property {number} messageCount
  * @property {Message[]} [messages] absent in lists
  * @property {string} [busyJobId] the job whose turn is under way
+ * @property {Message[]} [busyMessages] what it is asked, no part of the conversation yet; absent in lists
  * @property {{id: string, messageCount: number}} [forkedFrom]
  */
 
@@ -43,9 +44,10 @@ const seconds = (ms) => Math.floor(ms / 1000);
 /**
  * @param {Head} head
  * @param {Message[]} [messages]
+ * @param {Message[]} [asked]
  * @returns {Conversation}
  */
-function describe(head, messages) {
+function describe(head, messages, asked) {
   const { id, title, metadata, createdMs, updatedMs, expiresMs, count, jobId, forkedFrom } = head;
   return {
     id,
@@ -57,6 +59,7 @@ function describe(head, messages) {
     messageCount: count,
     ...(messages !== undefined && { messages }),
     ...(jobId !== undefined && { busyJobId: jobId }),
+    ...(asked && { busyMessages: asked }),
     ...(forkedFrom && { forkedFrom: { id: forkedFrom.id, messageCount: forkedFrom.count } }),
   };
 }
@@ -165,7 +168,7 @@ export class Conversations {
     const space = this.#book.of(principal);
     await this.#heard(space, id);
     const found = this.#book.read(space, id);
-    return found && describe(found.head, found.messages);
+    return found && describe(found.head, found.messages, found.asked);
   }
 
   /**

@@ -36,6 +36,7 @@ function wireConversation({ id, title, metadata, messages, busyJobId, forkedFrom
     expires_at: rest.expiresAt,
     message_count: rest.messageCount,
     ...(busyJobId && { busy_job_id: busyJobId }),
+    ...(rest.busyMessages && { busy_messages: rest.busyMessages.map(wireMessage) }),
     ...(forkedFrom && {
       forked_from: { conversation_id: forkedFrom.id, message_count: forkedFrom.messageCount },
     }),

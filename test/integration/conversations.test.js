@@ -1,6 +1,8 @@
 /** `/v1/conversations`, and jobs that are turns of them. */
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { EventSource } from 'eventsource';
 import { ManualClock, providers } from '../../lib/index.js';
+import { createClient } from '../../web/client.js';
 import { bearer, entry } from '../fixtures/keys.js';
 import { handProvider } from '../fixtures/providers.js';
 import { notingProvider, startConversations } from '../fixtures/conversations.js';
@@ -235,7 +237,11 @@ describe('turns', () => {
     const failing = (await say(id, 'x')).body;
     const hand = await call(0);
     hand.push('some text');
-    expect((await find(id)).body).toMatchObject({ busy_job_id: failing.job_id, message_count: 0 });
+    expect((await find(id)).body).toMatchObject({
+      busy_job_id: failing.job_id,
+      busy_messages: [{ ...user('x'), job_id: failing.job_id, created_at: expect.any(Number) }],
+      message_count: 0,
+    });
     hand.fail(new Error('no'));
     await ended(failing.job_id);
     expect(await contents(id)).toEqual([]);
@@ -605,6 +611,34 @@ describe('limits', () => {
     );
     expect(await say(id, 'y'.repeat(10))).toMatchObject({ status: 201 });
   });
+});
+
+test('the browser client has them all', async () => {
+  const { provider, call } = handProvider();
+  const { url } = await startConversations({ provider });
+  const client = createClient({ baseUrl: url, EventSource });
+  const { conversations } = client;
+  const { conversation_id: id } = await conversations.create({ title: 'T' });
+  const job = await client.submit({ conversation_id: id, prompt: 'a' });
+  (await call(0)).push('b');
+  await expect(client.submit({ conversation_id: id, prompt: 'x' })).rejects.toMatchObject({
+    code: 'conversation_busy',
+    status: 409,
+    jobId: job.id,
+  });
+  (await call(0)).end();
+  await job.done;
+  const whole = await conversations.get(id);
+  expect(whole.messages).toMatchObject([user('a'), assistant('b')]);
+  const fork = await conversations.fork(id, { at: 1 });
+  expect(fork.message_count).toBe(1);
+  const page = await conversations.list({ limit: 1 });
+  expect(page).toMatchObject({ has_more: true, data: [{ message_count: expect.any(Number) }] });
+  const rest = await conversations.list({ after: page.data[0].conversation_id });
+  expect(rest.data).toHaveLength(1);
+  await conversations.delete(id);
+  await expect(conversations.get(id)).rejects.toMatchObject({ code: 'conversation_not_found' });
+  client.close();
 });
 
 test('a gateway that closes keeps what was said', async () => {

@@ -22,6 +22,7 @@ export class Composer {
   #length;
   #button;
   #problem;
+  #copies;
 
   /**
    * @param {HTMLFormElement} form
@@ -39,6 +40,7 @@ export class Composer {
     this.#length = /** @type {HTMLInputElement} */ (find('#length'));
     this.#button = /** @type {HTMLButtonElement} */ (find('button[type=submit]'));
     this.#problem = find('[data-testid=problem]');
+    this.#copies = /** @type {HTMLFieldSetElement} */ (find('[data-part=copies]'));
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       void this.#send();
@@ -61,6 +63,16 @@ export class Composer {
     label?.setAttribute('for', models.length > 0 ? 'model' : 'model-name');
   }
 
+  /** @param {boolean} single whether a prompt is sent once: it is a turn of a conversation */
+  setSingle(single) {
+    this.#copies.hidden = this.#copies.disabled = single;
+    this.#count();
+  }
+
+  focus() {
+    this.#prompt.focus();
+  }
+
   /** @param {string} message empty for none */
   setProblem(message) {
     this.#problem.textContent = message;
@@ -68,8 +80,9 @@ export class Composer {
 
   #prompts() {
     const text = this.#prompt.value.trim();
-    const copies = new FormData(this.#form).get('copies');
     if (text === '') return [];
+    if (this.#copies.disabled) return [text];
+    const copies = new FormData(this.#form).get('copies');
     if (copies !== 'lines') return Array.from({ length: Number(copies) }, () => text);
     const lines = text.split('\n').map((line) => line.trim());
     return lines.filter((line) => line !== '').slice(0, kJobsMax);
@@ -77,7 +90,8 @@ export class Composer {
 
   #count() {
     const { length } = this.#prompts();
-    this.#button.textContent = length > 1 ? `Stream ${plural(length, 'job')}` : 'Stream';
+    if (this.#copies.disabled) this.#button.textContent = 'Send';
+    else this.#button.textContent = length > 1 ? `Stream ${plural(length, 'job')}` : 'Stream';
   }
 
   async #send() {

@@ -68,7 +68,7 @@ function errorFrom(response, body, jobId) {
       type: typeof error?.type === 'string' ? error.type : undefined,
       param: typeof error?.param === 'string' ? error.param : undefined,
       retryAfterMs: Number.isFinite(seconds) ? seconds * 1000 : undefined,
-      jobId,
+      jobId: jobId ?? (typeof error?.job_id === 'string' ? error.job_id : undefined),
     },
   );
 }
@@ -118,7 +118,7 @@ export class Http {
 
   /**
    * One request; resolves with the decoded JSON of a 2xx answer.
-   * @param {'GET' | 'POST'} method
+   * @param {'GET' | 'POST' | 'DELETE'} method
    * @param {string} path
    * @param {{body?: unknown, headers?: Record<string, string>, signal?: AbortSignal,
    *   jobId?: string}} [options]
@@ -169,7 +169,7 @@ export class Http {
 
   /**
    * A call tried again after a passing failure. Only for requests that are safe to repeat.
-   * @param {'GET' | 'POST'} method
+   * @param {'GET' | 'POST' | 'DELETE'} method
    * @param {string} path
    * @param {Parameters<Http['call']>[2]} options
    * @param {number} retriesMax

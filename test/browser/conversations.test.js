@@ -1,0 +1,228 @@
+/** The demo page's conversations in Chromium, against a real gateway. */
+
+import { jest } from '@jest/globals';
+import { createGateway } from '../../lib/index.js';
+import { driver, launchChromium, openPage, takePicture } from './chromium.js';
+
+jest.setTimeout(60_000);
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {ReturnType<typeof createGateway>} */
+let gateway;
+/** @type {Awaited<ReturnType<typeof gateway.listen>>} */
+let server;
+/** @type {Awaited<ReturnType<typeof openPage>>} */
+let visit;
+/** @type {import('playwright-core').Page} */
+let page;
+/** @type {ReturnType<typeof driver>} */
+let drive;
+
+/** Lets the answers that wait go on to their ends. */
+let open = () => {};
+
+/** Says how many messages it was sent, half of it, and the rest when it is let. */
+async function* counting({ messages = [] }, { signal }) {
+  const { content } = messages.at(-1) ?? {};
+  for (const word of `You said “${content}”, and that is message ${messages.length}.`.split(
+    /(?= )/,
+  )) {
+    yield word;
+  }
+  if (content?.startsWith('Wait')) {
+    await new Promise((resolve) => {
+      open = () => resolve(undefined);
+      signal.addEventListener('abort', open);
+    });
+  }
+  if (content?.startsWith('Fail')) throw new Error('It was told to fail.');
+  yield '\nThat is all.';
+}
+
+beforeAll(async () => {
+  browser = await launchChromium();
+});
+
+afterAll(() => browser?.close());
+
+/** @param {import('playwright-core').BrowserContextOptions} [options] */
+async function start(options) {
+  visit = await openPage(browser, server.url, options);
+  page = visit.page;
+  drive = driver(page);
+}
+
+beforeEach(async () => {
+  gateway = createGateway({ provider: counting, logger: false });
+  server = await gateway.listen({ port: 0 });
+  await start();
+});
+
+afterEach(async () => {
+  expect(visit.faults).toEqual([]);
+  await visit.close();
+  await gateway.close({ drainMs: 0 });
+});
+
+/** @param {string} prompt */
+async function say(prompt, on = page) {
+  await on.getByLabel('Prompt').fill(prompt);
+  await on.keyboard.press('Control+Enter');
+}
+
+/** What each message says, once there are so many and none is under way. */
+async function said(count, on = page) {
+  await on.waitForFunction(
+    (wanted) =>
+      document.querySelectorAll('[data-testid=message]').length === wanted &&
+      !document.querySelector('[data-testid=message][data-state=running]') &&
+      document.querySelectorAll('[data-testid=fork-here]:not([hidden])').length === wanted / 2,
+    count,
+  );
+  return on.getByTestId('said').evaluateAll((all) => all.map((each) => each.textContent));
+}
+
+const answer = (prompt, n) => `You said “${prompt}”, and that is message ${n}.\nThat is all.`;
+const idOf = (on = page) => new URL(on.url()).hash.slice(1);
+const atServer = async (id) => (await fetch(`${server.url}/v1/conversations/${id}`)).json();
+const places = (on = page) => on.getByTestId('place').allInnerTexts();
+
+test('a conversation is made by its first turn, and goes on with the next', async () => {
+  await page.getByTestId('new-conversation').click();
+  await page.getByTestId('chat-empty').waitFor();
+  expect(await page.getByText('4 times').isVisible()).toBe(false);
+  await say('Hello');
+  expect(await said(2)).toEqual(['Hello', answer('Hello', 1)]);
+  expect(await page.getByTestId('chat-title').innerText()).toBe('Hello');
+  await say('And again');
+  const all = ['Hello', answer('Hello', 1), 'And again', answer('And again', 3)];
+  expect(await said(4)).toEqual(all);
+  expect(await places()).toEqual(['Hello']);
+  const { messages } = await atServer(idOf());
+  expect(messages.map(({ content }) => content)).toEqual(all);
+  // The jobs are where they were, and the conversation is found again.
+  await page.getByTestId('place-jobs').click();
+  await page.getByTestId('empty').waitFor();
+  await drive.send('A job');
+  await drive.waitForCards('[data-state=completed]');
+  await page.goBack();
+  expect(await said(4)).toEqual(all);
+});
+
+test('tokens stream into the answer; a reload in the middle goes on', async () => {
+  await page.getByTestId('new-conversation').click();
+  await say('Wait for me');
+  const running = page.locator('[data-testid=message][data-state=running]');
+  await running.getByText('and that is message 1.').waitFor();
+  expect(await page.getByTestId('connection').innerText()).toBe('1 stream on 1 connection');
+  const busy = await atServer(idOf());
+  expect(busy).toMatchObject({ message_count: 0, busy_messages: [{ content: 'Wait for me' }] });
+  await page.reload();
+  await running.getByText('and that is message 1.').waitFor();
+  expect(await page.getByTestId('said').first().innerText()).toBe('Wait for me');
+  // Away and back: the same answer, taken up where it was.
+  await page.getByTestId('place-jobs').click();
+  await page.getByTestId('empty').waitFor();
+  await page.getByTestId('place').first().click();
+  await running.getByText('and that is message 1.').waitFor();
+  open();
+  expect(await said(2)).toEqual(['Wait for me', answer('Wait for me', 1)]);
+});
+
+test('cancel keeps what was said; what fails leaves nothing', async () => {
+  await page.getByTestId('new-conversation').click();
+  await say('Wait, or not');
+  await page.getByText('and that is message 1.').waitFor();
+  await page.getByTestId('stop').last().click();
+  const cut = 'You said “Wait, or not”, and that is message 1.';
+  expect(await said(2)).toEqual(['Wait, or not', cut]);
+  expect(await page.getByTestId('message').last().innerText()).toContain('Cancelled');
+  await say('Fail');
+  await page.getByText('It was told to fail. Nothing of this turn is kept').waitFor();
+  expect((await atServer(idOf())).message_count).toBe(2);
+  await say('Go on');
+  await page.getByText(answer('Go on', 3).split('\n')[0]).waitFor();
+  expect(await said(4)).toEqual(['Wait, or not', cut, 'Go on', answer('Go on', 3)]);
+});
+
+test('a fork goes its own way; a conversation is deleted', async () => {
+  await page.getByTestId('new-conversation').click();
+  await say('One');
+  await said(2);
+  await say('Two');
+  await said(4);
+  const id = idOf();
+  await page.locator('[data-testid=fork-here]:not([hidden])').first().click();
+  await page.getByText('Fork of One').first().waitFor();
+  expect(await said(2)).toEqual(['One', answer('One', 1)]);
+  expect(idOf()).not.toBe(id);
+  await say('Else');
+  expect(await said(4)).toEqual(['One', answer('One', 1), 'Else', answer('Else', 3)]);
+  expect(await places()).toEqual(['Fork of One', 'One']);
+  await page.getByTestId('place').last().click();
+  expect((await said(4))[2]).toBe('Two');
+  await page.getByTestId('delete').click();
+  await page.getByTestId('chat-empty').waitFor();
+  await page.waitForFunction(() => document.querySelectorAll('[data-testid=place]').length === 1);
+  expect((await fetch(`${server.url}/v1/conversations/${id}`)).status).toBe(404);
+  expect(await places()).toEqual(['Fork of One']);
+});
+
+test('two tabs: the second one is told that the first is talking, and shows it', async () => {
+  await page.getByTestId('new-conversation').click();
+  await say('Hello');
+  await said(2);
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  expect(await said(2, other)).toHaveLength(2);
+  await say('Wait a moment');
+  await page.getByText('and that is message 3.').waitFor();
+  await say('Me, too', other);
+  await other.getByText('A turn of this conversation is under way').waitFor();
+  await other.getByText('and that is message 3.').waitFor();
+  expect(await other.getByLabel('Prompt').inputValue()).toBe('Me, too');
+  open();
+  await said(4, other);
+  await other.keyboard.press('Control+Enter');
+  expect((await said(6, other)).slice(4)).toEqual(['Me, too', answer('Me, too', 5)]);
+  await other.close();
+});
+
+test('a conversation that is gone says so', async () => {
+  await page.goto(`${server.url}/#conv_${'A'.repeat(24)}`);
+  await page.reload();
+  await page.getByText('The server does not have this conversation.').waitFor();
+});
+
+describe.each([
+  ['chat-wide-light', { viewport: { width: 1360, height: 900 }, colorScheme: 'light' }],
+  ['chat-wide-dark', { viewport: { width: 1360, height: 900 }, colorScheme: 'dark' }],
+  [
+    'chat-phone-light',
+    { viewport: { width: 360, height: 780 }, colorScheme: 'light', isMobile: true },
+  ],
+])('%s', (name, options) => {
+  test('fits, and has its picture taken', async () => {
+    await visit.close();
+    await start(/** @type {any} */ (options));
+    for (const title of [
+      'What is a sluice?',
+      'A much longer title that cannot fit in the list',
+      'Rain',
+    ]) {
+      await page.getByTestId('new-conversation').click();
+      await say(title);
+      await said(2);
+    }
+    await say('Why does water flow downhill, and what becomes of it when it arrives at the sea?');
+    await said(4);
+    await say('Wait a moment');
+    await page.getByText('and that is message 5.').waitFor();
+    await takePicture(page, name);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(overflow).toBeLessThanOrEqual(0);
+    open();
+    await said(6);
+  });
+});

@@ -1,0 +1,108 @@
+/**
+ * One message of a conversation on the page; that of a running job grows as its tokens come, drawn at
+ * most once per frame.
+ */
+
+import { nextFrame } from './frame.js';
+import { TextPane } from './text-pane.js';
+
+/** @type {Record<string, string>} */
+const kNotes = {
+  cancelled: 'Cancelled: what had been said stays.',
+  length: 'Stopped at the length that was asked for.',
+};
+/** @type {Record<string, string>} */
+const kWho = {
+  user: 'You',
+  assistant: 'Answer',
+  system: 'Instructions',
+  developer: 'Instructions',
+};
+
+export class ChatMessage {
+  #parts;
+  #pane;
+  #pending = '';
+  #cleared = false;
+  #onDrawn;
+  #render = () => this.#draw();
+
+  /**
+   * @param {{role: string, content: string, finish_reason?: string}} message
+   * @param {object} page
+   * @param {HTMLTemplateElement} page.template
+   * @param {() => void} [page.onFork] what its button does; left out: it has none
+   * @param {() => void} [page.onDrawn] called after its text has grown
+   */
+  constructor({ role, content, finish_reason: reason }, { template, onFork, onDrawn }) {
+    const fragment = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+    this.element = /** @type {HTMLElement} */ (fragment.firstElementChild);
+    this.element.dataset.role = role;
+    /** @type {Record<string, HTMLElement>} */
+    const parts = {};
+    for (const part of this.element.querySelectorAll('[data-part]')) {
+      const element = /** @type {HTMLElement} */ (part);
+      parts[String(element.dataset.part)] = element;
+    }
+    this.#parts = parts;
+    this.#pane = new TextPane(parts.said);
+    this.#pane.append(content);
+    this.#onDrawn = onDrawn ?? (() => {});
+    parts.who.textContent = kWho[role] ?? role;
+    this.setNote(kNotes[reason ?? ''] ?? '');
+    if (onFork) {
+      parts.fork.hidden = false;
+      parts.fork.addEventListener('click', onFork);
+    }
+  }
+
+  /** @param {string} note @param {'plain' | 'away' | 'bad'} [tone] */
+  setNote(note, tone = 'plain') {
+    this.#parts.note.textContent = note;
+    this.#parts.note.dataset.tone = tone;
+  }
+
+  /**
+   * Shows a job as it streams, up to its end.
+   * @param {import('../client.js').Job} job
+   */
+  follow(job) {
+    const { element } = this;
+    const stop = /** @type {HTMLButtonElement} */ (this.#parts.stop);
+    element.dataset.jobId = job.id;
+    element.dataset.state = 'running';
+    stop.hidden = false;
+    stop.addEventListener('click', () => {
+      stop.disabled = true;
+      job.cancel().catch((/** @type {Error} */ { message }) => {
+        stop.disabled = false;
+        if (!job.ended) this.setNote(`Not cancelled: ${message}.`, 'bad');
+      });
+    });
+    job.on('token', (text) => {
+      this.#pending += text;
+      nextFrame(this.#render);
+    });
+    const startOver = () => {
+      this.#pending = '';
+      this.#cleared = true;
+      nextFrame(this.#render);
+    };
+    job.on('retry', startOver);
+    job.on('gap', startOver);
+    job.on('reconnecting', () => this.setNote('Connection lost, reconnecting by itself.', 'away'));
+    job.on('open', () => this.setNote(''));
+    void job.done.then(() => {
+      stop.hidden = true;
+      element.dataset.state = job.status;
+    });
+  }
+
+  #draw() {
+    if (this.#cleared) this.#pane.clear();
+    this.#cleared = false;
+    if (this.#pending !== '') this.#pane.append(this.#pending);
+    this.#pending = '';
+    this.#onDrawn();
+  }
+}
