@@ -2,17 +2,23 @@
  * Runs the tests under the sanitizers:
  *   thread     the GoogleTest binary; covers core and runtime, as Node is not instrumented
  *   undefined  the GoogleTest binary
- *   address    the addon, loaded by Node under jest's unit tests with libasan preloaded; leaks are
- *              not looked for, since Node frees little on its way out
+ *   address    the addon, loaded by Node under jest's unit and integration tests with libasan
+ *              preloaded; leaks are not looked for, since Node frees little on its way out
  *
- * Usage: node scripts/sanitize.mjs [thread|undefined|address]...
+ * Usage: node scripts/sanitize.mjs [thread|undefined|address]... [-- files of tests, for address]
  */
 import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { buildAddon } from './build.mjs';
 import { buildNeeds, nativeTestNeeds } from './lib/needs.mjs';
 import { output, root } from './lib/run.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
 import { ensure } from './setup.mjs';
+
+const separator = process.argv.indexOf('--');
+const own = process.argv.slice(2, separator === -1 ? undefined : separator);
+const files = separator === -1 ? [] : process.argv.slice(separator + 1);
 
 /** @param {string} sanitizer @param {NodeJS.ProcessEnv} env */
 const gtestUnder = (sanitizer, env) => () =>
@@ -21,6 +27,16 @@ const gtestUnder = (sanitizer, env) => () =>
     cmakeOptions: [`-DSLUICE_SANITIZE=${sanitizer}`],
     env,
   });
+
+/** What drives other programs, which libasan does not suit: Chromium, nginx, redis-server. */
+const kNotUnderAddress = ['integration/readme', 'integration/logs-real', 'integration/real-engine'];
+
+/** The reports of a run's processes, servers that tests started among them. @param {string} folder */
+function printReports(folder) {
+  const reports = readdirSync(folder);
+  for (const name of reports) console.error(readFileSync(join(folder, name), 'utf8'));
+  return reports.length;
+}
 
 async function addonUnderAddress() {
   // A folder of its own, so that the ordinary build stays as it is.
@@ -31,15 +47,22 @@ async function addonUnderAddress() {
     console.error('sluice: the compiler has no libasan.so to preload');
     return notRun;
   }
-  return jestSuite(['test/unit'], {
-    // One process and no workers: a report must reach the terminal and the exit status.
-    jestArgs: ['--runInBand'],
-    env: {
-      LD_PRELOAD: libasan,
-      ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=0:exitcode=99',
-      SLUICE_ADDON_PATH: join(root, folder, 'Release/sluice.node'),
-    },
-  });
+  const reports = mkdtempSync(join(tmpdir(), 'sluice-asan-'));
+  try {
+    const counts = await jestSuite(files.length > 0 ? files : ['test/unit', 'test/integration'], {
+      // One process and no workers, which take their time to load so large an addon.
+      jestArgs: ['--runInBand', `--testPathIgnorePatterns=${kNotUnderAddress.join('|')}`],
+      env: {
+        LD_PRELOAD: libasan,
+        // In files, because a test may read what a server of its own says and keep it to itself.
+        ASAN_OPTIONS: `detect_leaks=0:exitcode=99:log_path=${reports}/report`,
+        SLUICE_ADDON_PATH: join(root, folder, 'Release/sluice.node'),
+      },
+    });
+    return { ...counts, failed: counts.failed + printReports(reports) };
+  } finally {
+    rmSync(reports, { recursive: true, force: true });
+  }
 }
 
 /** @type {Record<string, () => Promise<import('./lib/suites.mjs').Counts>>} */
@@ -49,7 +72,7 @@ const runs = {
   address: addonUnderAddress,
 };
 
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(runs);
+const wanted = own.length > 0 ? own : Object.keys(runs);
 const unknown = wanted.filter((name) => !(name in runs));
 if (unknown.length > 0) {
   console.error(

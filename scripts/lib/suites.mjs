@@ -1,7 +1,7 @@
 /**
  * The test suites: each runs to its end, prints as it goes, and returns how many tests did what.
  */
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, run } from './run.mjs';
@@ -44,8 +44,9 @@ export async function nativeSuite({ folder = 'build-tests', cmakeOptions = [], e
   return { passed, failed: status !== 0 && failed === 0 ? 1 : failed, skipped };
 }
 
-/** Whether this folder of tests has any. @param {string} folder */
+/** Whether this is a test, or a folder of tests that has any. @param {string} folder */
 function hasTests(folder) {
+  if (folder.endsWith('.test.js')) return existsSync(join(root, folder));
   try {
     const files = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
     return files.some((file) => file.endsWith('.test.js'));
@@ -55,7 +56,7 @@ function hasTests(folder) {
 }
 
 /**
- * Runs jest over folders of tests.
+ * Runs jest over folders of tests, or single ones.
  * @param {string[]} folders for example `test/unit`
  * @param {{env?: NodeJS.ProcessEnv, jestArgs?: string[]}} [options]
  * @returns {Promise<Counts>}
