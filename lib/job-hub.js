@@ -6,7 +6,7 @@
  */
 import native from './native.js';
 import { FlowControl } from './flow-control.js';
-import { HubChannel } from './hub-channel.js';
+import { HubChannels } from './hub-channels.js';
 import { EventKind } from './reactor.js';
 
 /** @typedef {import('./hub-types.js').JobState} JobState */
@@ -21,20 +21,17 @@ export class JobHub {
   #onPurged;
   /** Of the jobs that have not ended. */
   #flows;
-  /** @type {Map<number, import('./hub-channel.js').Sink>} */
-  #sinks = new Map();
+  /** Of the readers. */
+  #channels;
   /** @type {Map<number, (reply: any) => void>} */
   #replies = new Map();
   /** @type {Map<number, (outcome: import('./relay-types.js').RelayOutcome | null) => void>} */
   #relays = new Map();
-  /** @type {number[]} channels to acknowledge in one go */
-  #acknowledged = [];
   /** @type {number[]} jobs of the tokens on their way to the reactor */
   #tokenJobs = [];
   /** @type {string[]} those tokens */
   #tokenTexts = [];
   #nextJob = 1;
-  #nextChannel = 1;
   #nextRequest = 1;
   #nextRelay = 1;
   #closed = false;
@@ -72,6 +69,7 @@ export class JobHub {
     this.#machineId = reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
     const options = { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs };
     this.#native = new native.JobHub(reactor.native, this.#machineId, options, store);
+    this.#channels = new HubChannels(this.#native, reactor);
   }
 
   /**
@@ -85,7 +83,7 @@ export class JobHub {
 
   /** Channels open now. */
   get channelCount() {
-    return this.#sinks.size;
+    return this.#channels.size;
   }
 
   /**
@@ -334,33 +332,18 @@ export class JobHub {
    * @param {import('./hub-channel.js').Member[]} members
    * @param {import('./hub-channel.js').Sink} sink
    * @param {{fanIn?: boolean}} [options] `fanIn`: ids are cursors over the set
-   * @returns {HubChannel}
+   * @returns {import('./hub-channel.js').HubChannel}
    */
   openStream(members, sink, { fanIn = false } = {}) {
-    const id = this.#nextChannel++;
-    this.#sinks.set(id, sink);
-    this.#reactor.ref();
     this.#sendTokens();
-    this.#native.attach(
-      id,
-      sink.onFrames === undefined,
-      fanIn,
-      members.map(({ handle }) => handle),
-      members.map(({ cursor }) => cursor),
-    );
-    // Not before the caller has its channel: a sink acknowledges by it.
-    queueMicrotask(() => this.#reactor.settle());
-    return new HubChannel(id, this.#channelCalls);
+    return this.#channels.open(members, sink, fanIn);
   }
 
   /** Forgets everything; readers are told `closed`, waiting producers and snapshots are released. */
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    for (const [id, sink] of this.#sinks) {
-      this.#dropSink(id);
-      sink.onEnd('closed');
-    }
+    this.#channels.close();
     for (const handle of this.#flows.handles()) this.#dropFlow(handle);
     for (const resolve of this.#replies.values()) {
       this.#reactor.unref();
@@ -380,48 +363,6 @@ export class JobHub {
     this.#tokenTexts = [];
     this.#native.append(jobs, texts);
     this.#reactor.settle();
-  }
-
-  /** What channels call back; one set for all. */
-  #channelCalls = {
-    acknowledge: (/** @type {number} */ channel) => this.#acknowledge(channel),
-    adopt: (
-      /** @type {number} */ channel,
-      /** @type {number} */ fd,
-      /** @type {import('./hub-channel.js').Sink | undefined} */ heir,
-    ) => {
-      if (!this.#sinks.has(channel) || !this.#native.adopt(channel, fd, heir !== undefined)) {
-        return false;
-      }
-      if (heir !== undefined) this.#sinks.set(channel, heir);
-      return true;
-    },
-    reclaim: (/** @type {number} */ channel) => this.#native.reclaim(channel),
-    detach: (/** @type {number} */ channel) => {
-      if (!this.#dropSink(channel)) return;
-      this.#native.detach(channel);
-      this.#reactor.settle();
-    },
-  };
-
-  /** @param {number} channel */
-  #acknowledge(channel) {
-    if (!this.#sinks.has(channel)) return;
-    // One command for all the channels of one wake-up.
-    if (this.#acknowledged.push(channel) > 1) return;
-    queueMicrotask(() => {
-      const channels = this.#acknowledged;
-      this.#acknowledged = [];
-      this.#native.acknowledge(channels);
-      this.#reactor.settle();
-    });
-  }
-
-  /** @param {number} channel */
-  #dropSink(channel) {
-    if (!this.#sinks.delete(channel)) return false;
-    this.#reactor.unref();
-    return true;
   }
 
   /** @param {number} handle */
@@ -448,19 +389,17 @@ export class JobHub {
         this.#onPurged(a);
         break;
       case EventKind.CHANNEL_OPEN:
-        this.#onChannelOpen(a, b === 1);
+        this.#channels.onOpen(a, b === 1);
         break;
       case EventKind.CHANNEL_FRAMES:
-        this.#sinks.get(a)?.onFrames?.(b);
+        this.#channels.onFrames(a, b);
         break;
       case EventKind.CHANNEL_EVENTS:
-        this.#sinks.get(a)?.onEvents?.(b);
+        this.#channels.onEvents(a, b);
         break;
-      case EventKind.CHANNEL_END: {
-        const sink = this.#sinks.get(a);
-        if (this.#dropSink(a)) sink?.onEnd(b);
+      case EventKind.CHANNEL_END:
+        this.#channels.onEnd(a, b);
         break;
-      }
       case EventKind.RELAY_END:
         this.#onRelayEnd(a, JSON.parse(b));
         break;
@@ -483,15 +422,5 @@ export class JobHub {
     if (!this.#relays.delete(id)) return;
     this.#reactor.unref();
     resolve?.(outcome);
-  }
-
-  /**
-   * @param {number} channel
-   * @param {boolean} finished
-   */
-  #onChannelOpen(channel, finished) {
-    const sink = this.#sinks.get(channel);
-    if (finished) this.#dropSink(channel);
-    sink?.onOpen(finished);
   }
 }
