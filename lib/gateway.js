@@ -11,7 +11,6 @@ import { windUp } from './closing.js';
 import { checkGatewayOptions } from './gateway-options.js';
 import { GatewayMetrics } from './metrics.js';
 import { jobNotFound } from './http-errors.js';
-import { Ledger } from './ledger.js';
 import { LogService } from './logs/service.js';
 import { JobLife } from './job-life.js';
 import { loadOf } from './job-pipeline.js';
@@ -23,6 +22,7 @@ import { createRouter } from './router.js';
 import { kAnonymous } from './access-config.js';
 import { kInternals } from './symbols.js';
 import { listen } from './server.js';
+import { openLedger } from './stores/ledger-store.js';
 import { StreamUrls } from './stream-urls.js';
 import { createWorks } from './gateway-works.js';
 import { areaLimits } from './conversations/options.js';
@@ -91,7 +91,7 @@ export class Gateway {
       onEnded: (record) => this.#onEnded(record),
       onAnswerEnded: (answer) => this.#credits.onEnded(answer),
     });
-    this.#ledger = new Ledger({ clock });
+    this.#ledger = openLedger({ store: this.#life.store, clock });
     this.#credits = new Credits({
       ledger: this.#ledger,
       access: this.#access,

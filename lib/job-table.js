@@ -96,6 +96,8 @@ export class JobRecord {
      * @type {import('./stores/job-rows.js').JobExtra | undefined}
      */
     this.extra = undefined;
+    /** Whether what it used was counted in an earlier process. */
+    this.counted = false;
     /** Settles when it is in the data file, where there is one. @type {Promise<void> | undefined} */
     this.written = undefined;
     /** Aborted when the job ends for any other reason: the queues and the provider let go. */

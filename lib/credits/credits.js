@@ -65,7 +65,7 @@ export class Credits {
   constructor({ ledger, access, options, metrics, nowMs, store, told }) {
     this.#accounts = new Accounts({ ledger, access });
     this.jobs = new JobCredits({ accounts: this.#accounts, access, options, metrics });
-    this.#usage = new UsageBook({ nowMs });
+    this.#usage = new UsageBook({ nowMs, file: store });
     this.#store = store;
     this.#told = told;
     this.#nowMs = nowMs;
@@ -74,7 +74,7 @@ export class Credits {
   /** @param {import('../job-table.js').JobRecord} record a job that has ended, or a shared answer */
   onEnded(record) {
     const settlement = this.jobs.settle(record);
-    if (settlement !== undefined) this.#usage.count(settlement);
+    if (settlement !== undefined && !record.counted) this.#usage.count(settlement);
   }
 
   /**

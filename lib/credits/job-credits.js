@@ -10,6 +10,7 @@
  * An answer that several jobs share is paid for in full by the job that began it, when the answer
  * ends, whoever it went on for. Those that join or repeat it pay the cached price of what they got.
  */
+import { AMOUNT_MAX } from '../ledger-events.js';
 import { HttpError } from '../http-errors.js';
 import { accountOf, costOf, isFree } from './prices.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
@@ -223,7 +224,7 @@ export class JobCredits {
     this.#open.delete(record);
     const { prompt, completion } = bill.rates;
     const rates = { prompt: BigInt(prompt), completion: BigInt(completion) };
-    const cost = costOf(rates, usage);
+    const cost = least(costOf(rates, usage), AMOUNT_MAX);
     this.#safely(() => this.#charge(record.id, bill, cost));
     return { record, cached, usage, cost };
   }

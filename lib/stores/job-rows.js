@@ -53,6 +53,7 @@ const kColumns = /** @type {const} */ ([
   'details',
   'skipped_ids',
   'extra',
+  'counted',
 ]);
 
 /**

@@ -11,6 +11,7 @@ import { JobRecord } from '../job-table.js';
 import { KeptState } from './kept-state.js';
 import { SqliteStore } from './sqlite.js';
 import { jobValues, namedJob, restoredJob } from './job-rows.js';
+import { namedUsage, usageValues } from './usage-rows.js';
 
 /** How long the removal of a key waits for another try. */
 const kRetryMs = 1000;
@@ -64,6 +65,7 @@ function recordOf(job) {
   record.cache = job.cache ?? undefined;
   record.extra = JSON.parse(job.extra ?? 'null') ?? undefined;
   record.attempts = job.started_ns === null ? 0 : job.attempt;
+  record.counted = job.counted === 1;
   record.settled = true;
   record.status = job.status ?? (job.started_ns === null ? 'queued' : 'running');
   return record;
@@ -116,7 +118,8 @@ export class JobStore {
       return { job, tokens: this.#store.select('tokens', [job.number, job.attempt]) };
     });
     this.#nextNumber = (jobs.at(-1)?.job.number ?? 0) + 1;
-    return { jobs, keys: this.#store.select('keys') };
+    const usage = this.#store.select('usage').map(namedUsage);
+    return { jobs, keys: this.#store.select('keys'), usage };
   }
 
   /** For the native hubs. */
@@ -158,7 +161,8 @@ export class JobStore {
     for (const { job, tokens } of this.#rows.jobs) {
       const restored = restoredJob(job, tokens, times);
       const over = restored.terminal !== undefined;
-      if (over && isTurn(job)) {
+      // Somebody has to hear of it first.
+      if (over && (isTurn(job) || job.counted === 0)) {
         restored.retentionLeftMs = Math.max(restored.retentionLeftMs, kTurnRetentionMs);
       }
       if (over && restored.retentionLeftMs === 0) {
@@ -244,6 +248,28 @@ export class JobStore {
     written.catch(() => {});
     record.written = written;
     return number;
+  }
+
+  /**
+   * What was used, of earlier, oldest first. Once.
+   * @returns {import('../credits/usage.js').UsageRow[]}
+   */
+  takeUsage() {
+    return this.#rows.usage.splice(0);
+  }
+
+  /**
+   * Adds what a job has used, unless that was done before.
+   * @param {import('../credits/usage.js').UsageRow} row
+   * @param {string} jobId
+   */
+  addUsage(row, jobId) {
+    this.#write(['add_usage', usageValues(row, jobId), 'count_job', [jobId]]);
+  }
+
+  /** @param {number} hour whose usage, and all before, is forgotten */
+  dropUsage(hour) {
+    this.#write(['drop_usage', [hour]]);
   }
 
   /** @param {string} name of a key that is free again */

@@ -12,6 +12,9 @@ namespace {
 // ledger's time, types and codes as the numbers that they are there. `kv` has what is in the store,
 // each at its version; `expires_ns` in Unix time, NULL: it stays. The one row of `kv_state` has a
 // version that is not below that of any deletion.
+//
+// `usage` sums what ended jobs have used, by hours since 1970; a job that is in one of the sums is
+// `counted`, in the same transaction.
 constexpr const char* kMigrations[] = {
     R"sql(
 CREATE TABLE jobs (
@@ -37,7 +40,8 @@ CREATE TABLE jobs (
   usage_completion_tokens INTEGER,
   details TEXT,
   skipped_ids INTEGER NOT NULL DEFAULT 0,
-  extra TEXT
+  extra TEXT,
+  counted INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE tokens (
   job INTEGER NOT NULL,
@@ -78,6 +82,19 @@ CREATE TABLE kv (
 ) STRICT;
 CREATE TABLE kv_state (id INTEGER PRIMARY KEY, version INTEGER NOT NULL) STRICT;
 INSERT INTO kv_state (id, version) VALUES (1, 0);
+CREATE TABLE usage (
+  hour INTEGER NOT NULL,
+  principal TEXT NOT NULL,
+  model TEXT NOT NULL,
+  requests INTEGER NOT NULL,
+  prompt_tokens INTEGER NOT NULL,
+  completion_tokens INTEGER NOT NULL,
+  cached_requests INTEGER NOT NULL,
+  cached_prompt_tokens INTEGER NOT NULL,
+  cached_completion_tokens INTEGER NOT NULL,
+  cost INTEGER NOT NULL,
+  PRIMARY KEY (hour, principal, model)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
 )sql",
 };
@@ -124,6 +141,23 @@ constexpr StoreSql kStatements[] = {
     {"raise_version", "UPDATE kv_state SET version = max(version, ?)"},
     {"entries", "SELECT * FROM kv WHERE version > ?1 ORDER BY version LIMIT ?2"},
     {"version", "SELECT version FROM kv_state"},
+    // A sum that leaves its range stays at the end of it: the row must go in. JavaScript counts up
+    // to 2^53 - 1.
+    {"add_usage",
+     "INSERT INTO usage SELECT ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
+     " WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND counted = 1)"
+     " ON CONFLICT (hour, principal, model) DO UPDATE SET requests = requests + excluded.requests,"
+     " prompt_tokens = min(prompt_tokens + excluded.prompt_tokens, 9007199254740991),"
+     " completion_tokens = min(completion_tokens + excluded.completion_tokens, 9007199254740991),"
+     " cached_requests = cached_requests + excluded.cached_requests,"
+     " cached_prompt_tokens ="
+     " min(cached_prompt_tokens + excluded.cached_prompt_tokens, 9007199254740991),"
+     " cached_completion_tokens ="
+     " min(cached_completion_tokens + excluded.cached_completion_tokens, 9007199254740991),"
+     " cost = min(cost, 9223372036854775807 - excluded.cost) + excluded.cost"},
+    {"count_job", "UPDATE jobs SET counted = 1 WHERE id = ?"},
+    {"drop_usage", "DELETE FROM usage WHERE hour <= ?"},
+    {"usage", "SELECT * FROM usage ORDER BY hour, principal, model"},
     {"probe", "INSERT OR REPLACE INTO probe (id, filler) VALUES (1, zeroblob(65536))"},
     {"unprobe", "DELETE FROM probe"},
 };
