@@ -7,11 +7,16 @@ namespace sluice {
 
 LaneHub::LaneHub(HubOptions options, std::shared_ptr<EventLane> lane, double machine_id,
                  Reactor* reactor)
-    : hub(options, *this), lane_(std::move(lane)), machine_id_(machine_id), reactor_(reactor) {}
+    : hub(options, *this),
+      lane_(std::move(lane)),
+      machine_id_(machine_id),
+      reactor_(reactor),
+      silence_max_(std::max(options.stall, SocketEgress::kSilenceMax)) {}
 
 void LaneHub::adopt(ChannelHandle channel, UniqueFd fd, bool sole, Nanos now) {
   if (reactor_ == nullptr || !hub.has_channel(channel)) return;  // it ended in the meantime
-  auto socket = std::make_unique<SocketEgress>(reactor_->loop(), std::move(fd), channel, *this);
+  auto socket =
+      std::make_unique<SocketEgress>(reactor_->loop(), std::move(fd), channel, *this, silence_max_);
   if (sole) socket->take_over();
   sockets_.insert_or_assign(channel, std::move(socket));
   hub.acknowledge(channel, now);

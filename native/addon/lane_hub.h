@@ -93,6 +93,7 @@ class LaneHub final : public Machine,
   std::shared_ptr<EventLane> lane_;
   double machine_id_;
   Reactor* reactor_;
+  Nanos silence_max_;
   std::unordered_map<ChannelHandle, std::unique_ptr<SocketEgress>> sockets_;
   std::unique_ptr<RelayHub> relays_;  // made for the first call
   std::unique_ptr<JobJournal> journal_;

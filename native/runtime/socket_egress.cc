@@ -7,9 +7,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <utility>
 
 namespace sluice {
@@ -35,6 +37,16 @@ void limit_unsent_bytes(int fd) {
 #endif
 }
 
+// 0: as long as the kernel has it, a quarter of an hour.
+void limit_silence(int fd, Nanos limit) {
+#ifdef TCP_USER_TIMEOUT
+  const auto limit_ms = static_cast<int>(std::min<Nanos>(limit / kMillisecond, INT_MAX));
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
+#else
+  (void)fd, (void)limit;
+#endif
+}
+
 // One sendmsg with its interruptions retried. MSG_NOSIGNAL: a dead peer is an error, not a signal.
 ssize_t send_parts(int fd, iovec* parts, std::size_t count) {
   msghdr message{};
@@ -57,15 +69,19 @@ bool would_block() {
 
 }  // namespace
 
-SocketEgress::SocketEgress(uv_loop_t* loop, UniqueFd fd, std::uint64_t id, Owner& owner)
+SocketEgress::SocketEgress(uv_loop_t* loop, UniqueFd fd, std::uint64_t id, Owner& owner,
+                           Nanos silence_max)
     : loop_(loop), fd_(std::move(fd)), id_(id), owner_(owner) {
   limit_unsent_bytes(fd_.get());
+  limit_silence(fd_.get(), silence_max);
 }
 
 SocketEgress::~SocketEgress() {
   // The watcher goes before the descriptor: its number may be somebody else's right after.
   if (poll_) uv_poll_stop(poll_.get());
   poll_.reset();
+  // Node may go on with the connection.
+  if (fd_.valid()) limit_silence(fd_.get(), 0);
 }
 
 void SocketEgress::take_over() {
@@ -83,6 +99,7 @@ UniqueFd SocketEgress::release() {
     iovec end = part_of(kLastChunk);
     if (send_parts(fd.get(), &end, 1) != static_cast<ssize_t>(kLastChunk.size())) return {};
   }
+  limit_silence(fd.get(), 0);
   return fd;
 }
 

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/time.h"
 #include "runtime/unique_fd.h"
 #include "runtime/uv_handle.h"
 
@@ -36,10 +37,16 @@ class SocketEgress {
     virtual void on_gone(SocketEgress& egress) = 0;
   };
 
+  /// A client whose machine or network is gone says so by no packet, and heartbeats are too small
+  /// to fill the kernel: it is dead when nothing has been acknowledged for so long. Long enough for
+  /// a network that comes back, and for a reader who takes little at a time. Linux only.
+  static constexpr Nanos kSilenceMax = 60 * kSecond;
+
   enum class Sent : std::uint8_t { kAll, kPending, kGone };
 
   /// @param id the owner's name for it.
-  SocketEgress(uv_loop_t* loop, UniqueFd fd, std::uint64_t id, Owner& owner);
+  SocketEgress(uv_loop_t* loop, UniqueFd fd, std::uint64_t id, Owner& owner,
+               Nanos silence_max = kSilenceMax);
   SocketEgress(const SocketEgress&) = delete;
   SocketEgress& operator=(const SocketEgress&) = delete;
   ~SocketEgress();

@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -185,6 +187,62 @@ TEST_F(SocketEgressTest, ASocketThatDoesNotTakeTheEndOfTheBodyIsNotGivenBack) {
   theirs_ = UniqueFd();
   EXPECT_FALSE(egress_->release().valid());
 }
+
+#ifdef TCP_USER_TIMEOUT
+// A TCP connection whose client takes a few kilobytes and no more. What it does not take the kernel
+// holds, so no write is refused.
+class SilentPeerTest : public SocketEgressTest {
+ protected:
+  void SetUp() override {
+    SocketEgressTest::SetUp();
+    egress_.reset();
+    uv_run(&loop_, UV_RUN_DEFAULT);
+    const UniqueFd listener(socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* const name = reinterpret_cast<sockaddr*>(&address);
+    ASSERT_EQ(bind(listener.get(), name, size), 0);
+    ASSERT_EQ(listen(listener.get(), 1), 0);
+    ASSERT_EQ(getsockname(listener.get(), name, &size), 0);
+    theirs_ = UniqueFd(socket(AF_INET, SOCK_STREAM, 0));
+    const int small = 4096;
+    setsockopt(theirs_.get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    ASSERT_EQ(connect(theirs_.get(), name, size), 0);
+    UniqueFd ours(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK));
+    ASSERT_TRUE(ours.valid());
+    raw_ = ours.get();
+    egress_ = std::make_unique<SocketEgress>(&loop_, std::move(ours), 7, *this, kSecond / 2);
+  }
+
+  static int silence_ms(int fd) {
+    int limit_ms = -1;
+    socklen_t size = sizeof limit_ms;
+    getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, &size);
+    return limit_ms;
+  }
+};
+
+TEST_F(SilentPeerTest, OneThatAcknowledgesNothingIsGoneAlthoughEveryWriteWasTaken) {
+  egress_->take_over();
+  ASSERT_EQ(egress_->send(std::string(30'000, 'x')), SocketEgress::Sent::kAll);
+  while (gone_ == 0) uv_run(&loop_, UV_RUN_ONCE);
+}
+
+TEST_F(SilentPeerTest, WhoeverIsNextHasTheConnectionWithoutThatLimit) {
+  egress_->take_over();
+  EXPECT_EQ(silence_ms(raw_), 500);
+  const UniqueFd given_back = egress_->release();
+  EXPECT_EQ(silence_ms(given_back.get()), 0);
+}
+
+TEST_F(SilentPeerTest, SoHasNodeWhereItHasKeptTheConnection) {
+  const UniqueFd nodes = UniqueFd::duplicate_of(raw_);
+  egress_.reset();
+  EXPECT_EQ(silence_ms(nodes.get()), 0);
+}
+#endif
 
 TEST(UniqueFd, ClosesOnceAndMoves) {
   std::array<int, 2> ends{};
