@@ -73,8 +73,8 @@ import {
  *   `maxPerPrincipal` (1000); `maxBytesEach` (1 MiB), `maxBytesPerPrincipal` (64 MiB) and `maxBytes`
  *   (256 MiB, of all principals); `ttlMs` (Infinity) after the last turn; `maxQueued` (100) turns that
  *   wait for one conversation, and `queueWaitMs` (120000) for how long
- * @property {string} [data] a file in which jobs and idempotency keys outlive the process; default:
- *   none, they are in memory
+ * @property {string} [data] a file in which jobs, idempotency keys, what is at `/v1/kv` and the
+ *   ledger outlive the process; default: none, they are in memory
  * @property {{processDefaults?: boolean}} [metrics] `processDefaults` adds prom-client's own
  *   metrics of the process; default false
  * @property {import('./access-config.js').AccessConfig} [access] keys, limits and allowed models, by

@@ -18,10 +18,12 @@ import { Works } from './works.js';
  * @param {import('./metrics.js').GatewayMetrics} gateway.metrics
  * @param {() => number} gateway.nowMs monotonic
  * @param {() => boolean} gateway.ready whether new works are taken
+ * @param {() => void} gateway.checkRoom throws while the disk is full
  * @param {(record: import('./job-table.js').JobRecord) => void} gateway.cancel ends a part
  */
 export function createWorks(gateway) {
   const { hub, jobs, admission, options, access, streamUrls, metrics, nowMs, ready } = gateway;
+  const { checkRoom } = gateway;
   const works = new Works({
     hub,
     maxRetained: options.maxRetainedJobs,
@@ -33,7 +35,7 @@ export function createWorks(gateway) {
     },
   });
   const parts = new Parts({ admission, hub, jobs, cancel: gateway.cancel });
-  const service = { works, options, access, streamUrls, hub, nowMs, ready };
+  const service = { works, options, access, streamUrls, hub, nowMs, ready, checkRoom };
   return {
     works,
     workflows: new Workflows({ ...service, parts }),

@@ -81,7 +81,9 @@ export class Gateway {
         cached: this.#life.cache.stats,
         leases: this.#reservations.open,
         held: this.#credits.jobs.open,
+        store: this.#life.store?.figures,
       }),
+      durable: this.#options.data !== undefined,
     });
     this.#life = new JobLife({
       options: this.#options,
@@ -105,7 +107,7 @@ export class Gateway {
     this.#jobs = this.#life.jobs;
     const unixMs = wallClock(clock);
     const { conversations: limits } = this.#options;
-    const spaces = new KvSpaces(clock);
+    const spaces = new KvSpaces(clock, this.#life.store);
     this.#conversations = new Conversations({
       area: spaces.area('conversations', areaLimits(limits)),
       limits,
@@ -143,6 +145,7 @@ export class Gateway {
       metrics: this.#metrics,
       nowMs: this.#nowMs,
       ready: () => this.ready(),
+      checkRoom: () => this.#life.store?.checkRoom(),
       cancel: (record) => this.#life.cancel(record, 'client_request'),
     });
     this.#works = works;

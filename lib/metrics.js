@@ -21,9 +21,11 @@ export class GatewayMetrics {
    * @param {object} options
    * @param {boolean} options.processDefaults
    * @param {() => {queued: number, inFlightBatches: number,
-   *   cached: {entries: number, bytes: number}, leases: number, held: number}} options.stats asked at each scrape
+   *   cached: {entries: number, bytes: number}, leases: number, held: number,
+   *   store?: StoreFigures}} options.stats asked at each scrape
+   * @param {boolean} options.durable whether there is a `store`
    */
-  constructor({ processDefaults, stats }) {
+  constructor({ processDefaults, stats, durable }) {
     const registry = new Registry();
     const registers = [registry];
     this.registry = registry;
@@ -153,6 +155,7 @@ export class GatewayMetrics {
         this.set(stats().queued);
       },
     });
+    if (durable) addStoreMetrics(registers, () => /** @type {StoreFigures} */ (stats().store));
     if (processDefaults) collectDefaultMetrics({ register: registry });
   }
 
@@ -165,4 +168,56 @@ export class GatewayMetrics {
     if (typeof metrics.queue_ms === 'number') this.queueSeconds.observe(metrics.queue_ms / 1000);
     if (typeof metrics.ttft_ms === 'number') this.ttftSeconds.observe(metrics.ttft_ms / 1000);
   }
+}
+
+/**
+ * @typedef {{commits: number, batches: number, queued: number,
+ *   state: import('./stores/sqlite.js').StoreStatus}} StoreFigures
+ */
+
+/** How a data file may be. */
+const kStoreStates = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'closed']);
+
+/**
+ * What there is only with a data file.
+ * @param {Registry[]} registers
+ * @param {() => StoreFigures} figures
+ */
+function addStoreMetrics(registers, figures) {
+  new Counter({
+    name: 'sluice_store_commits_total',
+    help: 'Transactions of the data file.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(figures().commits);
+    },
+  });
+  new Counter({
+    name: 'sluice_store_batches_total',
+    help: 'Changes that were committed together, each of them whole, in those transactions.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(figures().batches);
+    },
+  });
+  new Gauge({
+    name: 'sluice_store_queued',
+    help: 'Changes that wait for the next transaction.',
+    registers,
+    collect() {
+      this.set(figures().queued);
+    },
+  });
+  new Gauge({
+    name: 'sluice_store_state',
+    help: 'How the last transaction went: 1 for the state that the data file is in.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { state: now } = figures();
+      for (const state of kStoreStates) this.set({ state }, state === now ? 1 : 0);
+    },
+  });
 }

@@ -24,6 +24,7 @@ import { workNotFound } from './works.js';
  * @property {import('./job-hub.js').JobHub} hub
  * @property {() => number} nowMs
  * @property {() => boolean} ready
+ * @property {() => void} checkRoom throws an HttpError while the disk is full
  */
 
 /**
@@ -62,6 +63,7 @@ export class WorkService {
   #streamUrls;
   #hub;
   #ready;
+  #checkRoom;
   /** @type {IdempotencyCache<{id: string, createdAt: number}>} */
   #answers;
 
@@ -69,7 +71,8 @@ export class WorkService {
    * @param {ServiceParts} parts
    * @param {Kind<Request, View>} kind
    */
-  constructor({ works, options, access, streamUrls, hub, nowMs, ready }, kind) {
+  constructor({ works, options, access, streamUrls, hub, nowMs, ready, checkRoom }, kind) {
+    this.#checkRoom = checkRoom;
     this.#kind = kind;
     this.#works = works;
     this.#options = options;
@@ -130,9 +133,10 @@ export class WorkService {
     return { id: work.id, createdAt: Math.floor(work.createdAtMs / 1000) };
   }
 
-  /** @throws {HttpError} 503 when the gateway takes nothing new */
+  /** @throws {HttpError} 503 when the gateway takes nothing new, 507 while its disk is full */
   checkReady() {
     if (!this.#ready()) throw draining();
+    this.#checkRoom();
   }
 
   /**

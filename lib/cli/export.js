@@ -12,8 +12,10 @@ export const summary = 'write what a data file holds as JSON lines';
 export const help = `Usage: sluice export FILE [options]
 
 Writes what a data file of "sluice serve --data FILE" holds, a JSON object per line: jobs with their
-texts, oldest first, then idempotency keys. Changes nothing, and works while a server has the file:
-what is written is the state of one moment.
+texts, oldest first, idempotency keys, the ledger's events, then what is at /v1/kv and
+conversations. Changes nothing, and works while a server has the file: what is written is the state of
+one moment. Amounts, which may
+be beyond 2^53, are strings.
 
 ${describeFlags(flags)}
 `;

@@ -56,7 +56,7 @@ const flags = {
   data: {
     type: 'string',
     value: 'FILE',
-    help: 'keep jobs and idempotency keys in this file, so that they survive a restart',
+    help: 'keep jobs, idempotency keys, /v1/kv and the ledger in this file over restarts',
   },
   'drain-ms': {
     type: 'integer',

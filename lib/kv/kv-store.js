@@ -8,13 +8,14 @@
 import { performance } from 'node:perf_hooks';
 import native from '../native.js';
 import { deadlinesOf } from '../deadlines.js';
-import { kTransactNow } from '../symbols.js';
+import { kKeep, kLoad, kTransactNow } from '../symbols.js';
 import { checkClock, checkFunction, checkInteger, checkOptions } from '../validate.js';
 import { conflictAt, failureOf, isConflict } from './failures.js';
 import { checkDelete, checkLimits, checkSet, checkTtl } from './options.js';
 import { Reclaimer } from './reclaimer.js';
 import { checkScan, decodePage } from './scan.js';
 import { KvSnapshot } from './snapshot.js';
+import { wallClock } from '../clock.js';
 import { KvTransaction, kCommit, kEnd, kIsConflict } from './transaction.js';
 import { checkKey, decodeEntry, encodeValue } from './values.js';
 
@@ -38,6 +39,8 @@ export class KvStore {
   #native;
   #limits;
   #nowMs;
+  /** What makes Unix time of the store's. */
+  #toUnixMs;
   #reclaimer;
 
   /** @param {KvStoreOptions} [options] */
@@ -48,6 +51,7 @@ export class KvStore {
     this.#limits = limits;
     this.#nowMs =
       clock === undefined ? () => performance.timeOrigin + performance.now() : () => clock.nowMs();
+    this.#toUnixMs = clock === undefined ? 0 : wallClock(clock)() - clock.nowMs();
     this.#native = new native.KvStore(
       limits.maxKeys,
       limits.maxKeyBytes,
@@ -56,6 +60,34 @@ export class KvStore {
       limits.maxPinnedBytes,
     );
     this.#reclaimer = new Reclaimer(this.#native, this.#nowMs, deadlinesOf(clock));
+  }
+
+  /**
+   * The store of a data file, as it was left; what has expired meanwhile, by Unix time, is not in it.
+   * Its versions go on behind the last one that was written. Not to be changed before `kKeep`.
+   * @param {import('../stores/sqlite.js').SqliteStore} file not started yet
+   * @param {KvStoreOptions} options
+   * @returns {KvStore}
+   * @throws {import('../errors.js').SluiceError} ERR_DATA_CORRUPT
+   */
+  static [kLoad](file, options) {
+    const store = new KvStore(options);
+    file.load(store.#native, store.#toUnixMs, store.#nowMs());
+    return store;
+  }
+
+  /**
+   * Writes every change to a data file from now on.
+   * @param {import('../stores/sqlite.js').SqliteStore} file started
+   */
+  [kKeep](file) {
+    this.#native.keep(file.native, this.#toUnixMs);
+    this.#reclaimer.look();
+  }
+
+  /** The last version that is in the data file, with all before it; 0 where there is none. */
+  get writtenVersion() {
+    return /** @type {number} */ (this.#native.writtenVersion());
   }
 
   /** Keys in memory, those that have expired and are yet to be freed included. */

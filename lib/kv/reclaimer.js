@@ -35,6 +35,11 @@ export class Reclaimer {
     }
   }
 
+  /** Something may have come to the store that was not told of. */
+  look() {
+    this.#reclaim();
+  }
+
   /** @param {number} atMs Infinity: never */
   #schedule(atMs) {
     this.#cancel();

@@ -1,7 +1,8 @@
 /**
  * The key-value store of a gateway: one for all uses and all principals. Each use has an area of it,
  * with limits of its own, and in that each principal the keys below a prefix of its own, which it
- * never sees. Main thread only; ends with garbage collection.
+ * never sees. With a data file it is there as it was left, and every change goes there in the order
+ * in which it was made. Main thread only; ends with garbage collection.
  */
 import { createHash } from 'node:crypto';
 import { KvStore } from './kv-store.js';
@@ -14,7 +15,7 @@ const NAME_MAX = 128;
 /** The area, the name, `#` or nothing before it, and a `/` behind each. */
 const PREFIX_MAX = NAME_MAX + 32;
 /** Each area sees to its limits; none of them is to be in the way of another. */
-const STORE_LIMITS = Object.freeze({
+export const STORE_LIMITS = Object.freeze({
   maxKeys: 2 ** 31,
   maxBytes: Number.MAX_SAFE_INTEGER,
   maxPinnedBytes: Number.MAX_SAFE_INTEGER,
@@ -47,10 +48,15 @@ function sizeOf(value) {
 export class KvSpaces {
   #store;
   #unixMs;
+  #file;
 
-  /** @param {import('../clock.js').ManualClock} [clock] */
-  constructor(clock) {
-    this.#store = new KvStore({ ...STORE_LIMITS, clock });
+  /**
+   * @param {import('../clock.js').ManualClock} [clock]
+   * @param {import('../stores/job-store.js').JobStore} [file] undefined: everything is in memory
+   */
+  constructor(clock, file) {
+    this.#file = file;
+    this.#store = file === undefined ? new KvStore({ ...STORE_LIMITS, clock }) : file.openKv();
     const wall = wallClock(clock);
     this.#unixMs = (/** @type {number} */ ms) =>
       clock === undefined ? ms : ms - clock.nowMs() + wall();
@@ -63,6 +69,26 @@ export class KvSpaces {
    */
   area(name, limits) {
     return new KvArea(this.#store, `${name}/`, limits);
+  }
+
+  /**
+   * To be called before anything is changed that is new.
+   * @throws {import('../http-errors.js').HttpError} 507 while the disk is full, 503
+   */
+  checkRoom() {
+    this.#file?.checkRoom();
+  }
+
+  /**
+   * Resolves when what the caller is about to tell somebody is on the disk, so that no crash can
+   * take it back; at once where all of it is there already, or there is no data file.
+   * @param {number} [version] of the only entry that it is about; default: everything so far
+   * @throws {import('../http-errors.js').HttpError} 507 or 503: it may not be there yet. It stays in
+   *   force, and is written as soon as that is possible
+   */
+  async synced(version = this.#store.version) {
+    if (this.#file === undefined || version <= this.#store.writtenVersion) return;
+    await this.#file.synced();
   }
 
   /**

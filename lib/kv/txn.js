@@ -100,6 +100,11 @@ function checkOperations(branch, list) {
   }
 }
 
+/** @param {TxnRequest} request checked */
+export function mayWrite({ success = [], failure = [] }) {
+  return [...success, ...failure].some(({ op }) => op !== 'get');
+}
+
 /**
  * @param {import('./spaces.js').KvSpace} space
  * @param {TxnRequest} request checked

@@ -102,6 +102,14 @@ export function encodeValue(value) {
 }
 
 /**
+ * @param {number} kind
+ * @returns {boolean} whether the bytes of such a value are text
+ */
+export function isText(kind) {
+  return kind < BYTES;
+}
+
+/**
  * @param {any} data a string or a Buffer, nobody else's
  * @param {number} kind
  * @returns {any} a value equal to the one that was stored

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import express from 'express';
 import { HttpError, badRequest } from '../http-errors.js';
-import { checkTxn, runTxn } from '../kv/txn.js';
+import { checkTxn, mayWrite, runTxn } from '../kv/txn.js';
 import { isConditional, precondition, tagOf } from '../kv/preconditions.js';
 import { jsonBody } from './json-body.js';
 import { kInternals } from '../symbols.js';
@@ -33,12 +33,19 @@ function preconditionFailed(version) {
 }
 
 /**
- * @param {() => void} handle
+ * An answer that was decided: how it is told, and what it tells of (see KvSpaces.synced).
+ * @typedef {{version?: number, tell: () => void}} Decided
+ */
+
+/**
+ * @template T
+ * @param {() => T} decide
+ * @returns {T}
  * @throws {HttpError} what the store refuses, as it is told on the wire
  */
-function translated(handle) {
+function translated(decide) {
   try {
-    handle();
+    return decide();
   } catch (error) {
     const { code, message, version } = /** @type {any} */ (error);
     if (error instanceof HttpError) throw error;
@@ -52,14 +59,6 @@ function translated(handle) {
     }
     throw error;
   }
-}
-
-/**
- * @param {(req: Request, res: Response) => void} handle
- * @returns {RequestHandler}
- */
-function route(handle) {
-  return (req, res) => translated(() => handle(req, res));
 }
 
 /** @param {Request} req */
@@ -169,6 +168,26 @@ export function kvRoutes(gateway) {
   /** @param {Request} req */
   const spaceOf = (req) => kv.area.of(principalOf(req));
 
+  /**
+   * What anybody is told is on the disk, also that a key is not there or has another version: a crash
+   * takes nothing back, and no version that was seen comes again for something else.
+   * @param {(req: Request, res: Response) => Decided} decide
+   * @returns {RequestHandler}
+   */
+  const route = (decide) => async (req, res) => {
+    /** @type {Decided} */
+    let decided;
+    try {
+      decided = translated(() => decide(req, res));
+    } catch (error) {
+      const { status } = /** @type {any} */ (error);
+      if (status === 404 || status === 412) await kv.spaces.synced();
+      throw error;
+    }
+    await kv.spaces.synced(decided.version);
+    decided.tell();
+  };
+
   const write = route((req, res) => {
     const key = keyOf(req);
     const space = spaceOf(req);
@@ -176,12 +195,15 @@ export function kvRoutes(gateway) {
     const ttlMs = ttlMsOf(req);
     const version = space.get(key)?.version ?? 0;
     if (precondition(req, version) !== 'met') throw preconditionFailed(version);
+    kv.spaces.checkRoom();
     const ifVersion = isConditional(req) ? version : undefined;
     const set = space.set(key, value, { ttlMs, ifVersion });
-    res
-      .status(version === 0 ? 201 : 200)
-      .set('ETag', tagOf(set))
-      .json({ key, version: set });
+    const tell = () =>
+      res
+        .status(version === 0 ? 201 : 200)
+        .set('ETag', tagOf(set))
+        .json({ key, version: set });
+    return { version: set, tell };
   });
 
   return {
@@ -192,11 +214,15 @@ export function kvRoutes(gateway) {
       const met = precondition(req, entry?.version ?? 0);
       if (met === 'failed') throw preconditionFailed(entry?.version ?? 0);
       if (entry === undefined) throw keyNotFound();
-      res.set('ETag', tagOf(entry.version));
+      const { version, value } = entry;
       const expiresAt = kv.spaces.expiryOf(entry);
-      if (expiresAt !== null) res.set('X-Expires-At', String(expiresAt));
-      if (met === 'not_modified') res.status(304).end();
-      else sendValue(res, entry.value);
+      const tell = () => {
+        res.set('ETag', tagOf(version));
+        if (expiresAt !== null) res.set('X-Expires-At', String(expiresAt));
+        if (met === 'not_modified') res.status(304).end();
+        else sendValue(res, value);
+      };
+      return { version, tell };
     }),
 
     remove: route((req, res) => {
@@ -204,34 +230,36 @@ export function kvRoutes(gateway) {
       const space = spaceOf(req);
       const version = space.get(key)?.version ?? 0;
       if (precondition(req, version) !== 'met') throw preconditionFailed(version);
+      if (version === 0) throw keyNotFound();
+      kv.spaces.checkRoom();
       const ifVersion = isConditional(req) ? version : undefined;
       if (!space.delete(key, { ifVersion })) throw keyNotFound();
-      res.status(204).end();
+      return { tell: () => res.status(204).end() };
     }),
 
     list: route((req, res) => {
       const prefix = queryOf(req, 'prefix') ?? '';
       const cursor = queryOf(req, 'cursor');
       const page = spaceOf(req).scan({ prefix, cursor, limit: limitOf(req) });
-      res.json({
-        items: page.items.map(({ key, value, version }) => ({
-          key,
-          ...wireValue(value),
-          version,
-        })),
-        cursor: page.cursor ?? null,
-      });
+      const items = page.items.map(({ key, value, version }) => ({
+        key,
+        ...wireValue(value),
+        version,
+      }));
+      return { tell: () => res.json({ items, cursor: page.cursor ?? null }) };
     }),
 
     txn: [
       ...jsonBody,
       route((req, res) => {
-        const answer = runTxn(spaceOf(req), checkTxn(req.body), (entry) => ({
+        const request = checkTxn(req.body);
+        if (mayWrite(request)) kv.spaces.checkRoom();
+        const answer = runTxn(spaceOf(req), request, (entry) => ({
           ...wireValue(entry.value),
           version: entry.version,
           expires_at: kv.spaces.expiryOf(entry),
         }));
-        res.json(answer);
+        return { tell: () => res.json(answer) };
       }),
     ],
   };

@@ -1,9 +1,18 @@
 /**
- * What a data file holds, as plain objects: jobs by age, then keys. Works beside a server that has
+ * What a data file holds, as plain objects: jobs by age, idempotency keys, the ledger's events, and
+ * keys with their values (at /v1/kv, and conversations) by version. Works beside a server that has
  * the file, and sees the state of one moment.
  */
 import { SqliteStore } from './sqlite.js';
+import { decodeValue, isText } from '../kv/values.js';
+import { eventOf } from '../ledger-events.js';
 import { namedJob, restoredJob } from './job-rows.js';
+
+/** Rows that are read at a time. */
+const kPage = 1000;
+const kNsPerMs = 1e6;
+/** "Never", in nanoseconds. */
+const kNever = 2n ** 63n - 1n;
 
 /**
  * @param {SqliteStore} store
@@ -36,6 +45,58 @@ function exportedJob(store, row) {
 }
 
 /**
+ * The rows of a query that takes the place behind which it begins, and how many there may be.
+ * @param {SqliteStore} store
+ * @param {string} name
+ * @returns {Generator<any[]>} whose first columns are their places
+ */
+function* paged(store, name) {
+  for (let after = 0; ;) {
+    const rows = store.select(name, [after, kPage]);
+    yield* rows;
+    if (rows.length === 0) return;
+    after = rows.at(-1)?.[0];
+  }
+}
+
+/** @param {number | bigint} ns */
+const msOf = (ns) => (ns === kNever ? Infinity : Number(ns) / kNsPerMs);
+
+/** @param {any[]} row */
+function exportedEvent(row) {
+  const [id, type, atNs, key, from, to, amount, target, timeNs, force, dueNs, code, refused] = row;
+  const event = eventOf([
+    ...[id, type, msOf(atNs), key, from, to, BigInt(amount), target, msOf(timeNs), force !== 0],
+    ...[msOf(dueNs), code, refused],
+  ]);
+  // Amounts are beyond what a number in JSON is exact for.
+  const wire = Object.entries(event).map(([name, value]) => [
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    typeof value === 'bigint' || value === Infinity ? String(value) : value,
+  ]);
+  const { type: what, ...rest } = Object.fromEntries(wire);
+  return { type: 'ledger_event', event_type: what, ...rest };
+}
+
+/** @param {any[]} row */
+function exportedEntry([version, fullKey, kind, data, expiresNs]) {
+  // What is a text there is bytes in the file.
+  const value = decodeValue(isText(kind) ? data.toString() : data, kind);
+  const bytes = value instanceof Uint8Array;
+  // Neither an area nor a principal's name has a `/` there.
+  const [area, principal, ...key] = fullKey.toString().split('/');
+  return {
+    type: 'kv',
+    area,
+    key: key.join('/'),
+    principal: principal.startsWith('#') ? principal : decodeURIComponent(principal),
+    ...(bytes ? { value: Buffer.from(value).toString('base64'), encoding: 'base64' } : { value }),
+    version,
+    ...(expiresNs !== null && { expires_at_ms: msOf(expiresNs) }),
+  };
+}
+
+/**
  * @param {string} file
  * @returns {Generator<object>}
  * @throws {import('../errors.js').SluiceError} `ERR_DATA_...`
@@ -56,6 +117,8 @@ export function* exported(file) {
         expires_at_ms: expiresAtMs,
       };
     }
+    for (const row of paged(store, 'events')) yield exportedEvent(row);
+    for (const row of paged(store, 'entries')) yield exportedEntry(row);
   } finally {
     store.release();
   }

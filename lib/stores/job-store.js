@@ -221,6 +221,11 @@ export class JobStore {
     return { ...this.#store.stats, state: this.#store.state };
   }
 
+  /** The gateway's keys and values, for KvSpaces. Once. */
+  openKv() {
+    return this.#state.openKv();
+  }
+
   /** See `openLedger` in ledger-store.js. Once. */
   openLedger() {
     return this.#state.openLedger();

@@ -1,9 +1,12 @@
 /**
- * What a data file holds of state that lives in memory and is written down from there: the ledger.
+ * What a data file holds of state that lives in memory and is written down from there: the ledger,
+ * and keys with their values.
  * Read before the file's thread starts; from when it is opened on, every change goes to the file in
  * the order in which it was made. Main thread. Ends with the file.
  */
+import { KvStore } from '../kv/kv-store.js';
 import { Ledger } from '../ledger.js';
+import { STORE_LIMITS } from '../kv/spaces.js';
 import { kKeep, kLoad } from '../symbols.js';
 
 /** See the head of this file. */
@@ -11,6 +14,8 @@ export class KeptState {
   #store;
   /** @type {Ledger | undefined} until it is opened */
   #ledger;
+  /** @type {KvStore | undefined} as above */
+  #kv;
 
   /**
    * @param {import('./sqlite.js').SqliteStore} store not started yet
@@ -20,6 +25,15 @@ export class KeptState {
   constructor(store, { clock }) {
     this.#store = store;
     this.#ledger = Ledger[kLoad](store, { clock });
+    this.#kv = KvStore[kLoad](store, { ...STORE_LIMITS, clock });
+  }
+
+  /** @returns {KvStore} once, after the start of the store */
+  openKv() {
+    const kv = /** @type {KvStore} */ (this.#kv);
+    this.#kv = undefined;
+    kv[kKeep](this.#store);
+    return kv;
   }
 
   /** @returns {Ledger} once, after the start of the store */

@@ -104,11 +104,12 @@ export class SqliteStore {
 
   /**
    * Fills a native state machine with what the file has of it; before `start()` only.
-   * @param {any} machine whose `load` takes the native store and says what is wrong
+   * @param {any} machine whose `load` takes the native store, and says what is wrong
+   * @param {unknown[]} more that it takes
    * @throws {SluiceError} `ERR_DATA_CORRUPT`
    */
-  load(machine) {
-    const problem = machine.load(this.#native);
+  load(machine, ...more) {
+    const problem = machine.load(this.#native, ...more);
     if (problem !== '') throw this.#corrupt(problem);
   }
 

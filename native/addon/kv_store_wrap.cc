@@ -1,7 +1,12 @@
 #include "addon/kv_store_wrap.h"
 
+#include <span>
+#include <string>
+#include <utility>
+
 #include "addon/arguments.h"
 #include "addon/kv_arguments.h"
+#include "addon/store_wrap.h"
 
 namespace sluice {
 namespace {
@@ -34,6 +39,9 @@ Napi::Function KvStoreWrap::define(Napi::Env env) {
                          InstanceMethod<&KvStoreWrap::pinned_bytes>("pinnedBytes"),
                          InstanceMethod<&KvStoreWrap::snapshots>("snapshots"),
                          InstanceMethod<&KvStoreWrap::version>("version"),
+                         InstanceMethod<&KvStoreWrap::load>("load"),
+                         InstanceMethod<&KvStoreWrap::keep>("keep"),
+                         InstanceMethod<&KvStoreWrap::written_version>("writtenVersion"),
                      });
 }
 
@@ -95,6 +103,32 @@ Napi::Value KvStoreWrap::snapshots(const Napi::CallbackInfo& info) {
 
 Napi::Value KvStoreWrap::version(const Napi::CallbackInfo& info) {
   return number(info, store_->version());
+}
+
+Napi::Value KvStoreWrap::load(const Napi::CallbackInfo& info) {
+  const napi_env env = info.Env();
+  StoreFile* const file = StoreWrap::file_of(info, 0);
+  KvLoaded loaded{"it is not open", {}};
+  if (file != nullptr) loaded = load_kv(*file, *store_, nanos_at(info, 1), nanos_at(info, 2));
+  expired_ = std::move(loaded.expired);
+  napi_value text = nullptr;
+  const std::string& problem = loaded.problem;
+  if (napi_create_string_utf8(env, problem.data(), problem.size(), &text) != napi_ok) return {};
+  return {env, text};
+}
+
+void KvStoreWrap::keep(const Napi::CallbackInfo& info) {
+  std::shared_ptr<SqliteStore> file = StoreWrap::store_of(info, 0);
+  if (!file || keeper_) return;
+  keeper_ = std::make_shared<KvKeeper>(std::move(file), nanos_at(info, 1), store_->version());
+  store_->observe(
+      [keeper = keeper_](std::span<const KvChange> changes) { keeper->on_changes(changes); });
+  keeper_->drop(expired_);
+  expired_ = {};
+}
+
+Napi::Value KvStoreWrap::written_version(const Napi::CallbackInfo& info) {
+  return number(info, keeper_ ? keeper_->written() : kAbsent);
 }
 
 }  // namespace sluice

@@ -7,6 +7,11 @@
 //   scan(limit, nowMs, prefix, start, end, after) -> [more, key, value, kind, version, ...]
 //   reclaim(most, nowMs) -> when it has something to do next
 //   size(), bytes(), pinnedBytes(), snapshots(), version()
+//   load(store, toUnixMs, nowMs) -> what is wrong with the entries in an opened `Store`, '' when
+//   all
+//     were taken in; `toUnixMs` makes Unix time of the store's own
+//   keep(store, toUnixMs)   every change from now on is written to a started `Store`
+//   writtenVersion() -> the last one that is on the disk, with all before it
 //
 // What fails gives -1 - status (core/kv_store.h) in place of a version. JavaScript's thread only;
 // ends with garbage collection. Snapshots and transactions hold on to what they need.
@@ -16,8 +21,10 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "core/kv_store.h"
+#include "runtime/kv_rows.h"
 
 namespace sluice {
 
@@ -40,8 +47,13 @@ class KvStoreWrap final : public Napi::ObjectWrap<KvStoreWrap> {
   Napi::Value pinned_bytes(const Napi::CallbackInfo& info);
   Napi::Value snapshots(const Napi::CallbackInfo& info);
   Napi::Value version(const Napi::CallbackInfo& info);
+  Napi::Value load(const Napi::CallbackInfo& info);
+  void keep(const Napi::CallbackInfo& info);
+  Napi::Value written_version(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<KvStore> store_;
+  std::vector<KvVersion> expired_;    // in the file, and nowhere else
+  std::shared_ptr<KvKeeper> keeper_;  // the store's observer holds it, too
 };
 
 }  // namespace sluice

@@ -1,5 +1,8 @@
 /** `sluice export`, and `sluice serve --data` as processes. */
 import fs from 'node:fs';
+import { sharedReactor } from '../../lib/reactor.js';
+import { JobStore } from '../../lib/stores/job-store.js';
+import { openLedger } from '../../lib/stores/ledger-store.js';
 import { killAll, serve, sluice } from '../fixtures/cli.js';
 import { dataFile } from '../fixtures/data-file.js';
 import { stopAll } from '../fixtures/gateway.js';
@@ -66,6 +69,72 @@ test('what a running server has committed is written, a line each', async () => 
   const output = `${data}.jsonl`;
   expect(await exportOf(data, '--output', output)).toEqual([]);
   expect(fs.readFileSync(output, 'utf8').trim().split('\n').map(JSON.parse)).toEqual(lines);
+});
+
+test('keys and values, and the events of the ledger, with exact amounts', async () => {
+  const data = dataFile();
+  const store = new JobStore(data, { reactor: sharedReactor(), keyTtlMs: 1000, retentionMs: 1000 });
+  const ledger = openLedger({ store });
+  ledger.open({ account: 'a', overdraft: Infinity });
+  const { event } = ledger.deposit({ key: 'k', account: 'a', amount: 2n ** 62n + 1n });
+  ledger.hold({ key: 'h', account: 'a', amount: 5n, timeoutMs: 60_000 });
+  ledger.reverse({ key: 'r', event, force: true });
+  expect(() => ledger.settle({ key: 's', hold: 7, amount: 1n })).toThrow();
+  await store.close();
+  const server = await serve('--data', data);
+  const put = (key, raw, type) =>
+    server.call('PUT', `/v1/kv/${key}`, { raw, headers: { 'content-type': type } });
+  await put('a/b', 'text', 'text/plain');
+  await put('json?ttl_s=60', '{"n":[1]}', 'application/json');
+  await put('bytes', Buffer.from([1, 2]), 'application/octet-stream');
+  const at = expect.any(Number);
+  expect(await exportOf(data)).toEqual([
+    {
+      type: 'ledger_event',
+      event_type: 'open',
+      id: 1,
+      at_ms: at,
+      account: 'a',
+      overdraft: 'Infinity',
+    },
+    {
+      ...{ type: 'ledger_event', event_type: 'deposit', id: 2, at_ms: event.atMs, key: 'k' },
+      ...{ from: '@external', to: 'a', amount: '4611686018427387905' },
+    },
+    {
+      ...{ type: 'ledger_event', event_type: 'hold', id: 3, at_ms: at, key: 'h' },
+      ...{ from: 'a', to: '@usage', amount: '5', timeout_ms: 60_000, expires_at_ms: at },
+    },
+    {
+      ...{ type: 'ledger_event', event_type: 'reverse', id: 4, at_ms: at, key: 'r', event: 2 },
+      ...{ from: 'a', to: '@external', amount: '4611686018427387905', force: true },
+    },
+    {
+      ...{ type: 'ledger_event', event_type: 'refused', id: 5, at_ms: at, key: 's', hold: 7 },
+      ...{ operation: 'settle', code: 'ERR_NO_SUCH_HOLD', amount: '1' },
+    },
+    { type: 'kv', area: 'kv', key: 'a/b', principal: 'anonymous', value: 'text', version: 1 },
+    {
+      ...{
+        type: 'kv',
+        area: 'kv',
+        key: 'json',
+        principal: 'anonymous',
+        value: { n: [1] },
+        version: 2,
+      },
+      expires_at_ms: at,
+    },
+    {
+      type: 'kv',
+      area: 'kv',
+      key: 'bytes',
+      principal: 'anonymous',
+      value: 'AQI=',
+      encoding: 'base64',
+      version: 3,
+    },
+  ]);
 });
 
 test.each([

@@ -1,11 +1,10 @@
 /** A gateway with a data file: what was acknowledged is there after a restart or a crash. */
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ManualClock, createGateway } from '../../lib/index.js';
 import { SqliteStore } from '../../lib/stores/sqlite.js';
 import { afterCrash, dataFile } from '../fixtures/data-file.js';
-import { cleanUp, start, stopAll } from '../fixtures/gateway.js';
+import { start, stopAll } from '../fixtures/gateway.js';
 import { handProvider } from '../fixtures/providers.js';
 import { until } from '../fixtures/until.js';
 
@@ -304,69 +303,4 @@ describe('a file that will not do is refused and left as it is', () => {
     expect(() => open('')).toThrow(/^data takes the path of a file/);
     expect(() => open(7)).toThrow(/^data takes a string/);
   });
-});
-
-/** A disk of one megabyte; undefined where none can be mounted. */
-function smallDisk() {
-  const folder = join(dirname(dataFile()), 'disk');
-  fs.mkdirSync(folder);
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'pipe' });
-  } catch {
-    return undefined;
-  }
-  cleanUp(() => execFileSync('umount', [folder]));
-  return folder;
-}
-
-test('a full disk refuses new work, lets streams go on, and loses nothing', async () => {
-  const disk = smallDisk();
-  if (disk === undefined) {
-    console.warn('skipped: a small tmpfs cannot be mounted here (that needs root)');
-    return;
-  }
-  const data = join(disk, 'data.db');
-  const { provider, call } = handProvider();
-  const first = await start({ provider, data });
-  const running = (await first.submit({ prompt: 'a' }, key('before'))).body;
-  const stream = await first.stream(running.stream_url);
-  const feed = await call(0);
-  feed.push('before ');
-  await until(() => stream.text === 'before ');
-
-  const ballast = join(disk, 'ballast');
-  for (let size = 1 << 16; size >= 1; size >>= 1) {
-    try {
-      for (;;) fs.appendFileSync(ballast, Buffer.alloc(size));
-    } catch {
-      // So much does not fit any more.
-    }
-  }
-  feed.push('x'.repeat(300_000), ' during ');
-  await until(() => stream.text.endsWith(' during '));
-  const refused = await until(async () => {
-    const answer = await first.submit({ prompt: 'b' }, key('refused'));
-    return answer.status !== 201 && answer;
-  }, 'a refusal');
-  expect(refused.status).toBe(507);
-  expect(refused.body.error).toMatchObject({ code: 'insufficient_storage', type: 'server_error' });
-  expect(refused.headers.get('retry-after')).toBe('10');
-  // What was acknowledged before is answered still.
-  expect((await first.submit({ prompt: 'a' }, key('before'))).status).toBe(200);
-
-  fs.rmSync(ballast);
-  const taken = await until(async () => {
-    const answer = await first.submit({ prompt: 'b' }, key('refused'));
-    return answer.status === 201 && answer;
-  }, 'room again');
-  feed.push('after');
-  feed.end();
-  await stream.done;
-  expect(stream.last().type).toBe('job_complete');
-  const job = await first.ended(running.job_id);
-
-  const second = await start({ provider, data: afterCrash(data) });
-  expect(await second.job(running.job_id)).toEqual(job);
-  expect(job.text).toMatch(/^before x{300000} during after$/);
-  expect((await second.job(taken.body.job_id)).error.code).toBe('server_restarted');
 });
