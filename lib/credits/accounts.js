@@ -49,7 +49,8 @@ export class Accounts {
       if (error.code === 'ERR_NO_SUCH_ACCOUNT') return undefined;
       throw error;
     }
-    const { overdraft = 0n } = first ?? {};
+    // The ledger's own, which have no first event of that kind, have no limit.
+    const overdraft = first?.overdraft ?? (account.startsWith('@') ? Infinity : 0n);
     const whole = overdraft === Infinity ? AMOUNT_MAX : BigInt(overdraft);
     this.#overdrafts.set(account, whole);
     return whole;

@@ -58,7 +58,13 @@ describe('accounts', () => {
   test('of the ledger itself are an administrator’s to read', async () => {
     const { read, move } = await startKeyed();
     await move({ to: 'bob', amount: 5, key: 'k' });
-    expect((await read('/v1/accounts/@external', 'o')).body.posted).toBe(-5);
+    expect((await read('/v1/accounts/@external', 'o')).body).toEqual({
+      account_id: '@external',
+      available: -5,
+      held: 0,
+      posted: -5,
+      overdraft: null,
+    });
     expect((await read('/v1/accounts/@external', 'b')).status).toBe(404);
   });
 

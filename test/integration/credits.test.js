@@ -377,6 +377,19 @@ test('parts of a workflow pay as jobs do', async () => {
   expect(await balance()).toEqual([1000 - 2 * (promptCost + 20), 0]);
 });
 
+test('a part of a workflow without credit fails its node', async () => {
+  const { post, get, balance } = await startWith(30, { provider: echo });
+  const nodes = [{ id: 'a', prompt, max_tokens: 5, retry: { attempts: 3 } }];
+  const { body } = await post('/v1/workflows', { nodes });
+  const workflow = await until(async () => {
+    const found = (await get(`/v1/workflows/${body.workflow_id}`)).body;
+    return found.status === 'failed' && found;
+  }, 'the workflow to end');
+  const [node] = Object.values(workflow.nodes);
+  expect([node.error.code, node.attempts ?? node.attempt]).toEqual(['insufficient_credit', 1]);
+  expect(await balance()).toEqual([30, 0]);
+});
+
 test('a job pays from its key’s account', async () => {
   const { submit, gateway, ended, get } = await startWith(0, {
     provider: echo,
