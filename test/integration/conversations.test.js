@@ -1,4 +1,5 @@
 /** `/v1/conversations`, and jobs that are turns of them. */
+import { once } from 'node:events';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { EventSource } from 'eventsource';
 import { ManualClock, providers } from '../../lib/index.js';
@@ -9,11 +10,17 @@ import { notingProvider, startConversations } from '../fixtures/conversations.js
 import { startMockUpstream, streamTokens } from '../fixtures/mock-upstream.js';
 import { stopAll } from '../fixtures/gateway.js';
 import { until } from '../fixtures/until.js';
+import { upstreamThread } from '../fixtures/upstream-thread.js';
 
 afterEach(stopAll);
 
 const user = (content) => ({ role: 'user', content });
 const assistant = (content) => ({ role: 'assistant', content });
+const turnOf = (id) => ({
+  method: 'POST',
+  path: '/v1/jobs',
+  body: { prompt: 'x', conversation_id: id },
+});
 const idPattern = /^conv_[A-Za-z0-9_-]{24}$/;
 
 describe('create, read, list, delete', () => {
@@ -216,6 +223,34 @@ describe('turns', () => {
       if (i % 2 === 0) expect((await read(id)).message_count).toBe(2 * i + 2);
     }
     expect(seen.at(-1)).toHaveLength(119);
+  });
+
+  test.each([
+    ['reads it', (id) => ({ method: 'GET', path: `/v1/conversations/${id}` }), 200],
+    ['goes on', (id) => turnOf(id), 201],
+  ])('nor does it matter that JavaScript has not heard of it: who %s', async (_, then, status) => {
+    const { worker, provider } = await upstreamThread();
+    const { begin, say, url } = await startConversations({ provider });
+    const id = await begin();
+    const asked = once(worker, 'message');
+    const { body } = await say(id, 'q');
+    await asked;
+    const woken = new Int32Array(new SharedArrayBuffer(4));
+    const reading = once(worker, 'message');
+    const read = { base: url, stream: body.stream_url, then: then(id), woken };
+    worker.postMessage({ read });
+    await reading;
+    const answered = new Promise((resolve) => {
+      worker.on('message', (message) => message.status && resolve(message));
+    });
+    worker.postMessage({ finish: true });
+    // Reactor, upstream and client go on; here nothing is heard of before the request is there.
+    expect(Atomics.wait(woken, 0, 0, 10_000)).not.toBe('timed-out');
+    const answer = await answered;
+    expect(answer.status).toBe(status);
+    if (status === 200) {
+      expect(answer.body.messages).toMatchObject([user('q'), assistant('half and whole')]);
+    }
   });
 
   test('a limit on tokens is told', async () => {
