@@ -8,6 +8,8 @@ import { binaries, setups } from './setups.mjs';
 
 const kIntervalMs = 200;
 const kPollMs = 100;
+/** From the last stream's opening to the question, within the load's interval. */
+const kAskAfterMs = 3000;
 
 /**
  * @typedef {object} MemoryState bytes of a server, as it told by itself
@@ -46,19 +48,36 @@ async function stateAt(streams) {
     while (!said.includes('\n')) await new Promise((resolve) => setTimeout(resolve, kPollMs));
     return /** @type {MemoryState} */ (JSON.parse(said.replace(/^memory /, '')));
   };
-  const loading = collect([
-    ...[join(binaries, 'load_client'), '--port', String(server.port), '--pid', String(server.pid)],
-    ...['--streams', String(streams), '--ramp-ms', String(streams), '--settle-ms', '1000'],
-    ...['--measure-ms', '5000', ...load],
-  ]);
+  let onOpen = (/** @type {number} */ _open) => {};
+  /** @type {Promise<number>} */
+  const opening = new Promise((resolve) => (onOpen = resolve));
+  const loading = collect(
+    [
+      ...[
+        join(binaries, 'load_client'),
+        '--port',
+        String(server.port),
+        '--pid',
+        String(server.pid),
+      ],
+      ...['--streams', String(streams), '--ramp-ms', String(streams), '--settle-ms', '1000'],
+      ...['--measure-ms', '5000', '--announce', '1', ...load],
+    ],
+    (text) => {
+      const open = /^open (\d+)\n/.exec(text);
+      if (open !== null) onOpen(Number(open[1]));
+    },
+  );
   loading.catch(() => {});
   try {
     // Not asked before: a collection, which each answer takes, would hide what the opening leaves.
-    const opened = streams + 4000;
-    await new Promise((resolve) => setTimeout(resolve, opened));
+    // How long the opening takes is the machine's business: the load client says when it is over.
+    const opened = await Promise.race([opening, loading.then(() => 0)]);
+    if (opened !== streams) throw new Error(`${opened} of ${streams} streams could be opened`);
+    await new Promise((resolve) => setTimeout(resolve, kAskAfterMs));
     const state = await ask();
     if (state.streams !== streams) {
-      throw new Error(`${state.streams} of ${streams} streams were open after ${opened} ms`);
+      throw new Error(`${state.streams} of ${streams} streams were still open when asked`);
     }
     return state;
   } finally {

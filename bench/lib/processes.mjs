@@ -100,13 +100,17 @@ export async function freePort() {
 /**
  * Runs a command to its end and returns what it printed.
  * @param {string[]} command
+ * @param {(said: string) => void} [onOutput] told all that it has printed so far, when that grows
  * @returns {Promise<string>}
  */
-export async function collect([file, ...args]) {
+export async function collect([file, ...args], onOutput = () => {}) {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   running.add(child);
   let said = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => (said += text));
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    said += text;
+    onOutput(said);
+  });
   const [code] = await once(child, 'close');
   running.delete(child);
   if (code !== 0) throw new Error(`${file} ended with status ${code}`);

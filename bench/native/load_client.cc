@@ -7,7 +7,9 @@
 //
 // Usage: load_client --port P --streams N [--path /stream] [--post /v1/jobs] [--from-one 1]
 //                    [--pid SERVER] [--upstream-pid UPSTREAM] [--ramp-ms 1000] [--settle-ms 1000]
-//                    [--measure-ms 4000]
+//                    [--measure-ms 4000] [--announce 0]
+//
+// --announce 1 prints a line `open N` before that, when N streams are open.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -28,7 +30,9 @@ namespace {
 
 // Requests without an answer at one time; the server's backlog is not what is measured.
 constexpr size_t kUnansweredMax = 64;
+// When opening is given up: so long, and for each stream, on a machine that has other work too.
 constexpr int64_t kOpenTimeoutUs = 60'000'000;
+constexpr int64_t kOpenTimeoutPerStreamUs = 20'000;
 
 struct Options {
   int port;
@@ -41,6 +45,7 @@ struct Options {
   int64_t ramp_us;
   int64_t settle_us;
   int64_t measure_us;
+  bool announce;
 };
 
 enum class Phase { kConnecting, kPosting, kStreaming, kClosed };
@@ -77,6 +82,10 @@ class LoadClient {
     const ServerState before = observe();
     open_all();
     opened_us_ = now_us() - before.at_us;
+    if (options_.announce) {
+      std::printf("open %zu\n", open_);
+      std::fflush(stdout);
+    }
     turn_until(now_us() + options_.settle_us);
     for (Stream& stream : streams_) stream.tokens_at_start = stream.reader.tokens();
     is_measuring_ = true;
@@ -105,9 +114,11 @@ class LoadClient {
 
   void open_all() {
     const int64_t start = now_us();
+    const int64_t timeout_us =
+        kOpenTimeoutUs + kOpenTimeoutPerStreamUs * static_cast<int64_t>(options_.streams);
     while (open_ + failed_ < options_.streams) {
       const int64_t elapsed = now_us() - start;
-      if (elapsed > kOpenTimeoutUs) return;
+      if (elapsed > timeout_us) return;
       size_t due = options_.streams;
       if (elapsed < options_.ramp_us) {
         due = static_cast<size_t>(elapsed * static_cast<int64_t>(options_.streams) /
@@ -306,6 +317,7 @@ int main(int argc, char** argv) {
       .ramp_us = given.number("ramp-ms", 1000) * 1000,
       .settle_us = given.number("settle-ms", 1000) * 1000,
       .measure_us = given.number("measure-ms", 4000) * 1000,
+      .announce = given.number("announce", 0) != 0,
   };
   static sluice::bench::LoadClient client(options);
   client.run();

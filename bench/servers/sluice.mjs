@@ -31,6 +31,8 @@ const gateway = createGateway({
   maxInFlightBatches: 20_000,
   incomingCapacity: 20_000,
   maxStreams: 20_000,
+  // On a machine that has other work too, it takes long to open ten thousand.
+  admissionWaitMs: 60_000,
   logger: false,
 });
 const server = await gateway.listen({ port: 0 });

@@ -35,6 +35,25 @@ async function firstAnswer(url, server) {
 }
 
 let child;
+
+/** Runs the example: its address. Somebody may have taken the port meanwhile: then with another. */
+async function running(path) {
+  for (let triesLeft = 3; ; triesLeft -= 1) {
+    const port = await freePort();
+    child = spawn(process.execPath, [path], {
+      env: { ...process.env, PORT: String(port) },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const url = `http://127.0.0.1:${port}/`;
+    try {
+      expect((await firstAnswer(url, child)).status).toBe(200);
+      return url;
+    } catch (error) {
+      if (child.exitCode === null || triesLeft === 1) throw error;
+    }
+  }
+}
+
 afterEach(async () => {
   if (child?.exitCode === null) {
     const exit = once(child, 'exit');
@@ -49,13 +68,7 @@ test('the Express example streams a job to a browser', async () => {
   const [, code] = /```js\n(.*?)```/s.exec(section);
   mkdirSync(folder, { recursive: true });
   writeFileSync(file, code);
-  const port = await freePort();
-  child = spawn(process.execPath, [file], {
-    env: { ...process.env, PORT: String(port) },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const url = `http://127.0.0.1:${port}/`;
-  expect((await firstAnswer(url, child)).status).toBe(200);
+  const url = await running(file);
 
   const browser = await launchChromium();
   try {
