@@ -91,6 +91,7 @@ export class Credits {
     await this.#told();
     const found = this.#accounts.balance(id, { unopened });
     if (found === undefined) throw accountNotFound();
+    await this.#written();
     const { available, held, posted, overdraft } = found;
     const limit = overdraft === AMOUNT_MAX ? Infinity : overdraft;
     return { id, available, held, posted, overdraft: limit };
@@ -110,7 +111,16 @@ export class Credits {
     const count = checkInteger('limit', limit, { max: kEventsMax, fallback: 100 });
     await this.account(id, { unopened });
     const found = this.#accounts.events(id, { after: from, limit: count + 1 });
+    await this.#written();
     return { data: found.slice(0, count), hasMore: found.length > count };
+  }
+
+  /**
+   * Resolves when what was read is on the disk: no crash makes it untrue. While the disk is full, what is
+   * told is what is in force.
+   */
+  async #written() {
+    await this.#store?.synced().catch(() => {});
   }
 
   /**

@@ -1,16 +1,18 @@
 /**
- * What a data file holds, as plain objects: jobs by age, idempotency keys, the ledger's events, and
- * keys with their values (at /v1/kv, and conversations) by version. Works beside a server that has
+ * What a data file holds, as plain objects: jobs by age, idempotency keys, the ledger's events,
+ * keys with their values (at /v1/kv, and conversations) by version, and usage by hours. Works beside a server that has
  * the file, and sees the state of one moment.
  */
 import { SqliteStore } from './sqlite.js';
 import { decodeValue, isText } from '../kv/values.js';
 import { eventOf } from '../ledger-events.js';
 import { namedJob, restoredJob } from './job-rows.js';
+import { namedUsage } from './usage-rows.js';
 
 /** Rows that are read at a time. */
 const kPage = 1000;
 const kNsPerMs = 1e6;
+const kHourMs = 3_600_000;
 /** "Never", in nanoseconds. */
 const kNever = 2n ** 63n - 1n;
 
@@ -96,6 +98,12 @@ function exportedEntry([version, fullKey, kind, data, expiresNs]) {
   };
 }
 
+/** @param {any[]} row */
+function exportedUsage(row) {
+  const { hour, cost, ...counts } = namedUsage(row);
+  return { type: 'usage', from_ms: hour * kHourMs, ...counts, cost: String(cost) };
+}
+
 /**
  * @param {string} file
  * @returns {Generator<object>}
@@ -119,6 +127,7 @@ export function* exported(file) {
     }
     for (const row of paged(store, 'events')) yield exportedEvent(row);
     for (const row of paged(store, 'entries')) yield exportedEntry(row);
+    for (const row of store.select('usage')) yield exportedUsage(row);
   } finally {
     store.release();
   }

@@ -6,6 +6,7 @@ import { openLedger } from '../../lib/stores/ledger-store.js';
 import { killAll, serve, sluice } from '../fixtures/cli.js';
 import { dataFile } from '../fixtures/data-file.js';
 import { stopAll } from '../fixtures/gateway.js';
+import { until } from '../fixtures/until.js';
 
 afterEach(async () => {
   killAll();
@@ -32,8 +33,22 @@ test('what a running server has committed is written, a line each', async () => 
   );
   const second = await server.submit({ prompt: 'b' });
   const jobs = [await server.ended(first.body.job_id), await server.ended(second.body.job_id)];
-  const lines = await exportOf(data);
-  expect(lines).toEqual([
+  // Usage is counted when a job has ended, by the hour.
+  const isUsage = ({ type }) => type === 'usage';
+  const counted = (lines, name) =>
+    lines.filter(isUsage).reduce((sum, { [name]: count }) => sum + count, 0);
+  const lines = await until(async () => {
+    const found = await exportOf(data);
+    return counted(found, 'requests') === 2 && found;
+  }, 'both jobs to be counted');
+  const { completion_tokens: tokens, ...rest } = lines.find(isUsage);
+  expect(counted(lines, 'completion_tokens')).toBe(
+    jobs.reduce((sum, { usage }) => sum + usage.completion_tokens, 0),
+  );
+  expect(tokens).toBeGreaterThan(0);
+  expect(rest).toMatchObject({ principal: 'anonymous', model: 'demo', cost: '0' });
+  expect(rest.from_ms % 3_600_000).toBe(0);
+  expect(lines.filter((line) => !isUsage(line))).toEqual([
     {
       type: 'job',
       job_id: jobs[0].job_id,
