@@ -80,7 +80,7 @@ export class Admission {
   #onRefused;
   #store;
   #discard;
-  #conversations;
+  #turns;
   #closed = false;
   #pending = 0;
 
@@ -100,15 +100,15 @@ export class Admission {
    * @param {import('./stores/job-store.js').JobStore} [parts.store] where jobs are written down
    * @param {(record: JobRecord, error: HttpError) => void} parts.discard undoes a job that could
    *   not be
-   * @param {import('./conversations/conversations.js').Conversations} parts.conversations
+   * @param {import('./conversations/turns.js').Turns} parts.turns
    */
   constructor(parts) {
     const { options, nowMs, pipeline, cache, reservations, credits, told } = parts;
-    const { activate, onAdmitted, onRefused, store, discard, conversations } = parts;
+    const { activate, onAdmitted, onRefused, store, discard, turns } = parts;
     this.#answers = new IdempotencyCache({ ...options.idempotency, nowMs, file: store });
     this.#store = store;
     this.#discard = discard;
-    this.#conversations = conversations;
+    this.#turns = turns;
     this.#cache = cache;
     this.#cacheOptions = options.cache;
     this.#reservations = reservations;
@@ -130,7 +130,7 @@ export class Admission {
   /** From now on nothing is admitted; known keys are answered still. */
   close() {
     this.#closed = true;
-    this.#conversations.close();
+    this.#turns.close();
   }
 
   /**
@@ -187,7 +187,7 @@ export class Admission {
     try {
       const alone = request.conversation_id === undefined;
       // What is no turn is placed before its submitter goes on.
-      const whole = alone ? request : await this.#conversations.begin(record, submission.signal);
+      const whole = alone ? request : await this.#turns.begin(record, submission.signal);
       const place = () => this.#place(record, whole, submission, entries);
       await place().catch(async (error) => {
         if (error?.status !== 429 && error?.status !== 402) throw error;
@@ -198,7 +198,7 @@ export class Admission {
       });
       await this.#written(record);
     } catch (error) {
-      this.#conversations.release(record);
+      this.#turns.release(record);
       if (error instanceof HttpError) this.#onRefused(error, record);
       throw error;
     } finally {

@@ -5,7 +5,6 @@
 import { performance } from 'node:perf_hooks';
 import { AccessControl, checkReloadOptions } from './access.js';
 import { Admission, draining } from './admission.js';
-import { Conversations } from './conversations/conversations.js';
 import { Credits } from './credits/credits.js';
 import { windUp } from './closing.js';
 import { checkGatewayOptions } from './gateway-options.js';
@@ -25,7 +24,7 @@ import { listen } from './server.js';
 import { openLedger } from './stores/ledger-store.js';
 import { StreamUrls } from './stream-urls.js';
 import { createWorks } from './gateway-works.js';
-import { areaLimits } from './conversations/options.js';
+import { createConversations } from './conversations/create.js';
 import { wallClock } from './clock.js';
 import { streamEvents } from './event-stream.js';
 import { describeJob, describeJobs } from './job-view.js';
@@ -50,6 +49,7 @@ export class Gateway {
   #credits;
   #admission;
   #kv;
+  #turns;
   #conversations;
   #works;
   #workflows;
@@ -105,20 +105,16 @@ export class Gateway {
     });
     this.#hub = this.#life.hub;
     this.#jobs = this.#life.jobs;
-    const unixMs = wallClock(clock);
-    const { conversations: limits } = this.#options;
     const spaces = new KvSpaces(clock, this.#life.store);
-    this.#conversations = new Conversations({
-      area: spaces.area('conversations', areaLimits(limits)),
-      limits,
-      unixMs,
-      hub: this.#hub,
-      jobs: this.#jobs,
-      store: this.#life.store,
-      told: () => this.#life.told(),
-      cancel: (record) => this.#life.cancel(record, 'client_request'),
+    const { turns, conversations } = createConversations({
+      spaces,
+      limits: this.#options.conversations,
+      unixMs: wallClock(clock),
+      life: this.#life,
       log: this.#log,
     });
+    this.#turns = turns;
+    this.#conversations = conversations;
     this.#admission = new Admission({
       options: this.#options,
       nowMs: this.#nowMs,
@@ -126,7 +122,7 @@ export class Gateway {
       cache: this.#life.cache,
       store: this.#life.store,
       reservations: this.#reservations,
-      conversations: this.#conversations,
+      turns: this.#turns,
       credits: this.#credits.jobs,
       told: () => this.#life.told(),
       discard: (record, error) => this.#life.discard(record, error),
@@ -201,7 +197,7 @@ export class Gateway {
    * @param {JobRecord} record whose `final` and `extra` say what is to be done
    */
   #onEnded(record) {
-    this.#conversations.onEnded(record);
+    this.#turns.onEnded(record);
     this.#credits.onEnded(record);
   }
 
@@ -377,7 +373,7 @@ export class Gateway {
     };
     try {
       await windUp(parts, drainMs);
-      await this.#conversations.idle();
+      await this.#turns.idle();
     } finally {
       this.#hubClosed = true;
       await this.#life.close();

@@ -144,6 +144,7 @@ const chat = new Chat(/** @type {HTMLElement} */ (document.querySelector('#chat'
     void places.refresh();
     nextFrame(drawPage);
   },
+  onConnection: () => nextFrame(drawPage),
 });
 
 /** Shows what the address names. */

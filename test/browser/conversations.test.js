@@ -115,7 +115,7 @@ test('tokens stream into the answer; a reload in the middle goes on', async () =
   await say('Wait for me');
   const running = page.locator('[data-testid=message][data-state=running]');
   await running.getByText('and that is message 1.').waitFor();
-  expect(await page.getByTestId('connection').innerText()).toBe('1 stream on 1 connection');
+  await page.getByTestId('connection').getByText('1 stream on 1 connection').waitFor();
   const busy = await atServer(idOf());
   expect(busy).toMatchObject({ message_count: 0, busy_messages: [{ content: 'Wait for me' }] });
   await page.reload();

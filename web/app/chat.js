@@ -29,6 +29,7 @@ export class Chat {
   #say;
   #onOpened;
   #onChange;
+  #onConnection;
 
   /**
    * @param {HTMLElement} section
@@ -39,14 +40,16 @@ export class Chat {
    * @param {(id: string | null) => void} page.onOpened another conversation is to be shown: one that
    *   was just made, or none
    * @param {() => void} page.onChange its turns or its title have changed
+   * @param {() => void} page.onConnection the connection of the turn that is under way has
    */
-  constructor(section, { client, template, say, onOpened, onChange }) {
+  constructor(section, { client, template, say, onOpened, onChange, onConnection }) {
     this.section = section;
     this.#client = client;
     this.#template = template;
     this.#say = say;
     this.#onOpened = onOpened;
     this.#onChange = onChange;
+    this.#onConnection = onConnection;
     /** @type {<T extends HTMLElement>(name: string) => T} */
     this.#find = (name) => /** @type {any} */ (section.querySelector(`[data-testid=${name}]`));
     this.#find('fork').addEventListener('click', () => void this.#fork());
@@ -137,6 +140,8 @@ export class Chat {
     // It may have been let go of before, and has what came until then.
     this.#answer = this.#add({ role: 'assistant', content: job.text }, () => this.#scroll(false));
     this.#answer.follow(job);
+    job.on('open', this.#onConnection);
+    job.on('reconnecting', this.#onConnection);
     job.reconnect();
     this.#drawActions();
     this.#onChange();
