@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { AccessControl, checkReloadOptions } from './access.js';
 import { Admission, draining } from './admission.js';
-import { Credits } from './credits/credits.js';
+import { createCredits } from './credits/credits.js';
 import { windUp } from './closing.js';
 import { checkGatewayOptions } from './gateway-options.js';
 import { GatewayMetrics } from './metrics.js';
@@ -94,7 +94,7 @@ export class Gateway {
       onAnswerEnded: (answer) => this.#credits.onEnded(answer),
     });
     this.#ledger = openLedger({ store: this.#life.store, clock });
-    this.#credits = new Credits({
+    this.#credits = createCredits({
       ledger: this.#ledger,
       access: this.#access,
       options: this.#options,
@@ -197,8 +197,8 @@ export class Gateway {
    * @param {JobRecord} record whose `final` and `extra` say what is to be done
    */
   #onEnded(record) {
-    this.#turns.onEnded(record);
     this.#credits.onEnded(record);
+    this.#turns.onEnded(record);
   }
 
   /**
@@ -265,7 +265,7 @@ export class Gateway {
 
   /** Accounts, transfers and usage: see `lib/credits/credits.js`. */
   get credits() {
-    return this.#credits;
+    return this.#credits.credits;
   }
 
   /** Crawls: see `lib/crawl/crawls.js`. */
@@ -403,6 +403,7 @@ export class Gateway {
       admission: this.#admission,
       reservations: this.#reservations,
       ledger: this.#ledger,
+      jobCredits: this.#credits.jobs,
       kv: this.#kv,
       works: this.#works,
       cache: this.#life.cache,

@@ -49,32 +49,21 @@ export class Credits {
   #store;
   #told;
   #nowMs;
-  /** Of jobs: what they hold and what they pay. */
-  jobs;
 
   /**
    * @param {object} parts
-   * @param {import('../ledger.js').Ledger} parts.ledger
-   * @param {import('../access.js').AccessControl} parts.access
-   * @param {import('../gateway-options.js').CheckedGatewayOptions} parts.options
-   * @param {import('../metrics.js').GatewayMetrics} parts.metrics
+   * @param {Accounts} parts.accounts
+   * @param {UsageBook} parts.usage
    * @param {() => number} parts.nowMs Unix time
    * @param {import('../stores/job-store.js').JobStore} [parts.store] where it all outlives the process
    * @param {() => Promise<unknown>} parts.told resolves when all endings so far have been heard of
    */
-  constructor({ ledger, access, options, metrics, nowMs, store, told }) {
-    this.#accounts = new Accounts({ ledger, access });
-    this.jobs = new JobCredits({ accounts: this.#accounts, access, options, metrics });
-    this.#usage = new UsageBook({ nowMs, file: store });
+  constructor({ accounts, usage, nowMs, store, told }) {
+    this.#accounts = accounts;
+    this.#usage = usage;
+    this.#nowMs = nowMs;
     this.#store = store;
     this.#told = told;
-    this.#nowMs = nowMs;
-  }
-
-  /** @param {import('../job-table.js').JobRecord} record a job that has ended, or a shared answer */
-  onEnded(record) {
-    const settlement = this.jobs.settle(record);
-    if (settlement !== undefined && !record.counted) this.#usage.count(settlement);
   }
 
   /**
@@ -222,4 +211,32 @@ export class Credits {
       principal: principal === undefined ? undefined : checkId('principal', principal),
     });
   }
+}
+
+/**
+ * The credits of a gateway, put together.
+ * @param {object} gateway's own
+ * @param {import('../ledger.js').Ledger} gateway.ledger
+ * @param {import('../access.js').AccessControl} gateway.access
+ * @param {import('../gateway-options.js').CheckedGatewayOptions} gateway.options
+ * @param {import('../metrics.js').GatewayMetrics} gateway.metrics
+ * @param {() => number} gateway.nowMs Unix time
+ * @param {import('../stores/job-store.js').JobStore} [gateway.store]
+ * @param {() => Promise<unknown>} gateway.told resolves when all endings so far have been heard of
+ * @returns {{credits: Credits, jobs: JobCredits,
+ *   onEnded: (record: import('../job-table.js').JobRecord) => void}} `onEnded` is to be told of each job
+ *   and of each shared answer that has ended
+ */
+export function createCredits({ ledger, access, options, metrics, nowMs, store, told }) {
+  const accounts = new Accounts({ ledger, access });
+  const usage = new UsageBook({ nowMs, file: store });
+  const jobs = new JobCredits({ accounts, access, options, metrics });
+  return {
+    credits: new Credits({ accounts, usage, nowMs, store, told }),
+    jobs,
+    onEnded(record) {
+      const settlement = jobs.settle(record);
+      if (settlement !== undefined && !record.counted) usage.count(settlement);
+    },
+  };
 }

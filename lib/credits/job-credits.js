@@ -49,15 +49,16 @@ const least = (a, b) => (a < b ? a : b);
 
 /**
  * What counts of what a job used: nothing of one that never reached the model, or that failed before
- * its first token.
+ * its first token; nothing of one that shared an answer and got no token of it.
  * @param {JobRecord} record that has ended
+ * @param {boolean} cached it has had another job's answer
  * @returns {Usage}
  */
-function usageOf({ attempts, final }) {
+function usageOf({ attempts, final }, cached) {
   const { status, usage } = final;
   const { prompt_tokens, completion_tokens } = usage;
   const came = completion_tokens > 0 || status === 'completed';
-  const asked = came || (attempts > 0 && status !== 'failed');
+  const asked = came || (!cached && attempts > 0 && status !== 'failed');
   return asked ? { prompt_tokens, completion_tokens } : { prompt_tokens: 0, completion_tokens: 0 };
 }
 
@@ -218,14 +219,17 @@ export class JobCredits {
     // Its answer is paid for when that ends.
     if (shared && record.cache === 'miss') return undefined;
     const bill = /** @type {Bill | undefined} */ (record.extra?.credit);
-    const usage = usageOf(record);
     const cached = record.cache === 'hit' || record.cache === 'join';
+    const usage = usageOf(record, cached);
     if (bill === undefined) return { record, cached, usage, cost: 0n };
     this.#open.delete(record);
-    const { prompt, completion } = bill.rates;
-    const rates = { prompt: BigInt(prompt), completion: BigInt(completion) };
-    const cost = least(costOf(rates, usage), AMOUNT_MAX);
-    this.#safely(() => this.#charge(record.id, bill, cost));
+    let cost = 0n;
+    this.#safely(() => {
+      const { prompt, completion } = bill.rates;
+      const rates = { prompt: BigInt(prompt), completion: BigInt(completion) };
+      cost = least(costOf(rates, usage), AMOUNT_MAX);
+      this.#charge(record.id, bill, cost);
+    });
     return { record, cached, usage, cost };
   }
 

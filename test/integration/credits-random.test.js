@@ -35,7 +35,7 @@ class PricedTrial extends Trial {
       /^ERR_INSUFFICIENT_CREDIT$/,
     );
     this.#given = given;
-    const { jobs } = this.gateway.credits;
+    const { jobCredits: jobs } = this.gateway[kInternals];
     const { hold } = jobs;
     jobs.hold = (record, request, access, more) => {
       this.#owners.set(record.id, access.principal);
@@ -55,7 +55,7 @@ class PricedTrial extends Trial {
   }
 
   settled() {
-    return this.gateway.credits.jobs.open === 0;
+    return this.gateway[kInternals].jobCredits.open === 0;
   }
 
   /** What each account has to have paid. */
@@ -67,9 +67,9 @@ class PricedTrial extends Trial {
       // Who began an answer pays for the answer.
       if (leader !== undefined && ids.get(leader) === id) continue;
       const { usage, status } = state;
-      const source = leader === undefined ? id : ids.get(leader);
       const came = usage.completion_tokens > 0 || status === 'completed';
-      if (!came && (status === 'failed' || !this.asked.has(source))) continue;
+      const asked = leader === undefined && this.asked.has(id) && status !== 'failed';
+      if (!came && !asked) continue;
       const { prompt, completion } = leader === undefined ? full : cached;
       due[this.#owners.get(id)] +=
         prompt * BigInt(usage.prompt_tokens) + completion * BigInt(usage.completion_tokens);

@@ -4,6 +4,7 @@ import { bearer, entry } from '../fixtures/keys.js';
 import { echo, handProvider } from '../fixtures/providers.js';
 import { start, stopAll } from '../fixtures/gateway.js';
 import { passing } from '../fixtures/workflows.js';
+import { kInternals } from '../../lib/symbols.js';
 import { until } from '../fixtures/until.js';
 
 afterEach(stopAll);
@@ -39,7 +40,7 @@ describe('a job', () => {
     made.end();
     await ended(body.job_id);
     expect(await balance()).toEqual([1000 - promptCost - 30, 0]);
-    expect(gateway.credits.jobs.open).toBe(0);
+    expect(gateway[kInternals].jobCredits.open).toBe(0);
   });
 
   test('pays by the usage that the provider counts, and more than it held if need be', async () => {
@@ -103,7 +104,7 @@ describe('a job', () => {
     expect(await ended(body.job_id)).toMatchObject({ reason: 'stop', text: prompt });
     const { total } = await gateway.credits.usage();
     expect(total).toMatchObject({ requests: 1, completion_tokens: 2, cost: 0n });
-    expect(gateway.credits.jobs.open).toBe(0);
+    expect(gateway[kInternals].jobCredits.open).toBe(0);
   });
 });
 
@@ -241,7 +242,7 @@ describe('a refusal', () => {
     }
     expect(answer.body.error.code).toBe('overloaded');
     expect(await balance()).toEqual([10_000 - 16 * placed, 16 * placed]);
-    expect(gateway.credits.jobs.open).toBe(placed);
+    expect(gateway[kInternals].jobCredits.open).toBe(placed);
   });
 
   test('does not come for what the job before is about to give back', async () => {
