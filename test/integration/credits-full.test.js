@@ -36,20 +36,17 @@ testWithDisk('a full disk holds no credit for what it refuses, and loses none', 
   expect(await balance(first)).toEqual([1000 - 206 - 16 * taken, 206 + 16 * taken]);
   let moved = 0;
   await until(async () => {
-    const { status } = await move(1, `during ${moved}`.replace(' ', '-'));
+    const { status } = await move(1, `during-${moved}`);
     if (status === 201) moved += 1;
     return status === 507;
   }, 'no transfer');
   feed.end();
   makeRoom();
   await first.ended(running);
+  // The one that was refused may have been on its way: asked again, it happens once.
+  await until(async () => (await move(1, `during-${moved}`)).status < 300, 'room again');
+  moved += 1;
   expect(await balance(first)).toEqual([1000 - 16 - 16 * taken + moved, 16 * taken]);
-  const late = await until(async () => {
-    const answer = await move(7, 'after');
-    return answer.status === 201 && answer;
-  }, 'room again');
-  expect(late.body.balance.available).toBe(1000 - 16 - 16 * taken + moved + 7);
-
   const second = await start({ provider, data: afterCrash(data), access });
   // Those that were taken and did not run were cut off before their first token.
   const [available, held] = await balance(second);
@@ -58,6 +55,6 @@ testWithDisk('a full disk holds no credit for what it refuses, and loses none', 
   const due = jobs
     .filter(({ job_id: id, usage }) => id !== running && usage.completion_tokens > 0)
     .reduce((sum, { usage }) => sum + 6 + 10 * usage.completion_tokens, 16);
-  expect(available).toBe(1000 - due + moved + 7);
+  expect(available).toBe(1000 - due + moved);
   expect((await second.job(running)).status).toBe('completed');
 });
