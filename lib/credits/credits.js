@@ -3,6 +3,7 @@
  * what was used. `gateway.credits`, and the routes' way to all of it. Main thread; lives as long as
  * its gateway.
  */
+import { randomUUID } from 'node:crypto';
 import { AMOUNT_MAX } from '../ledger-events.js';
 import { Accounts } from './accounts.js';
 import { JobCredits } from './job-credits.js';
@@ -40,6 +41,14 @@ function checkForeign(name, value) {
   const id = checkId(name, value, { max: kKeyMax });
   if (id.startsWith('@')) throw rangeError(`${name} takes a string without "@" in front`);
   return id;
+}
+
+/**
+ * @param {unknown} value
+ * @returns {string} without one: that of this request alone, which nobody else can give
+ */
+function checkKey(value) {
+  return value === undefined ? `@once:${randomUUID()}` : checkForeign('key', value);
 }
 
 /** See the head of this file. */
@@ -116,7 +125,8 @@ export class Credits {
    * Moves credits between accounts; without `from` it is a deposit, which opens the account if need
    * be, without `to` a withdrawal. Resolves when it is in the data file, where there is one.
    * @param {object} options
-   * @param {string} options.key the same key again gets the first answer again, refusals included
+   * @param {string} [options.key] the same key again gets the first answer again, refusals included;
+   *   without one each call is a new transfer
    * @param {string} [options.from]
    * @param {string} [options.to]
    * @param {bigint} options.amount in micro-credits, from 1n
@@ -126,7 +136,7 @@ export class Credits {
    */
   transfer(options) {
     const given = checkOptions('options', options);
-    const key = checkForeign('key', given.key);
+    const key = checkKey(given.key);
     const amount = checkBigInt('amount', given.amount, { min: 1n, max: AMOUNT_MAX });
     const from = given.from === undefined ? undefined : checkForeign('from', given.from);
     const to = given.to === undefined ? undefined : checkForeign('to', given.to);
@@ -146,7 +156,7 @@ export class Credits {
   /**
    * Moves back what a transfer, or the settlement of a job, has moved; once.
    * @param {object} options
-   * @param {string} options.key
+   * @param {string} [options.key] as above; without one a repetition is told `ERR_ALREADY_REVERSED`
    * @param {number} options.event its id
    * @param {boolean} [options.force] also if the funds are spent: the account then goes below its limit;
    *   default false
@@ -156,7 +166,7 @@ export class Credits {
    */
   reverse(options) {
     const given = checkOptions('options', options);
-    const key = checkForeign('key', given.key);
+    const key = checkKey(given.key);
     const event = checkInteger('event', given.event, { min: 1 });
     const force = checkBoolean('force', given.force, false);
     return this.#move((ledger) => {

@@ -72,20 +72,14 @@ function keyOf(header, member) {
 /**
  * @param {unknown} body
  * @param {string} [header] the `Idempotency-Key`
- * @returns {{from?: string, to?: string, amount: bigint, key: string}}
+ * @returns {{from?: string, to?: string, amount: bigint, key?: string}}
  */
 export function checkTransfer(body, header) {
   const { from, to, amount: given, key: member } = checked(validateTransfer, body);
   if (from === undefined && to === undefined) {
     throw badRequest('missing_field', 'to', 'Either from or to is required, or both.');
   }
-  const chosen = keyOf(header, member);
-  if (chosen === undefined) {
-    const message =
-      'A key is required, so that a repetition moves nothing: key or Idempotency-Key.';
-    throw badRequest('missing_field', 'key', message);
-  }
-  return { from, to, amount: amountFrom(given), key: chosen };
+  return { from, to, amount: amountFrom(given), key: keyOf(header, member) };
 }
 
 /**

@@ -1,5 +1,4 @@
 /** `/v1/transfers`: moving credits, and moving them back. For administrators. */
-import { randomUUID } from 'node:crypto';
 import { checkReversal, checkTransfer } from '../credits/requests.js';
 import { jsonBody, optionalJsonBody } from './json-body.js';
 import { transferNotFound } from '../credits/refusals.js';
@@ -41,8 +40,7 @@ export function transferRoutes({ credits }) {
     const event = typeof id === 'string' && /^[1-9]\d{0,14}$/.test(id) ? Number(id) : undefined;
     const { force, key } = checkReversal(req.body ?? {}, req.get('idempotency-key'));
     if (event === undefined) throw transferNotFound();
-    // It happens once anyway: a repetition without a key is told so.
-    send(res, await credits.reverse({ key: key ?? randomUUID(), event, force }));
+    send(res, await credits.reverse({ key, event, force }));
   }
 
   return { create: [...jsonBody, create], reverse: [...optionalJsonBody, reverse] };

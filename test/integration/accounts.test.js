@@ -113,6 +113,20 @@ describe('transfers', () => {
     expect((await read('/v1/accounts/acme', 'a')).body.available).toBe(30);
   });
 
+  test('without a key each is a new one', async () => {
+    const { move, reverse, read } = await startKeyed();
+    const answers = [await move({ to: 'bob', amount: 7 }), await move({ to: 'bob', amount: 7 })];
+    expect(answers.map(({ status }) => status)).toEqual([201, 201]);
+    expect(answers.map(({ headers }) => headers.get('idempotency-replayed'))).toEqual([null, null]);
+    const [one, other] = answers.map(({ body }) => body);
+    expect(one.transfer_id).not.toBe(other.transfer_id);
+    expect(one.event).not.toHaveProperty('key');
+    expect((await reverse(one.transfer_id)).status).toBe(201);
+    expect(codeOf(await reverse(one.transfer_id))).toEqual([409, 'already_reversed', null]);
+    expect((await move({ from: 'bob', amount: 8 })).status).toBe(402);
+    expect((await read('/v1/accounts/bob', 'b')).body.available).toBe(7);
+  });
+
   test('fifty at once with one key are one', async () => {
     const { move, read } = await startKeyed();
     const sent = Array.from({ length: 50 }, () => move({ to: 'bob', amount: 7, key: 'k' }));
@@ -141,7 +155,6 @@ describe('transfers', () => {
   });
 
   test.each([
-    [{ to: 'bob', amount: 5 }, 400, 'missing_field', 'key'],
     [{ to: 'bob', key: 'k' }, 400, 'missing_field', 'amount'],
     [{ amount: 5, key: 'k' }, 400, 'missing_field', 'to'],
     [{ to: 'bob', amount: 0, key: 'k' }, 400, 'invalid_value', 'amount'],
