@@ -97,8 +97,12 @@ TEST_F(JobJournalTest, WritesAnEnding) {
   change.terminal->error_type = "provider_error";
   change.terminal->usage = Usage{1, 2};
   write(std::move(change));
-  const std::vector<StoreRow> jobs = rows("jobs");
+  std::vector<StoreRow> jobs = rows("jobs");
   ASSERT_EQ(jobs.size(), 1u);
+  // Up to `skipped_ids`: later columns are no part of an ending.
+  constexpr std::size_t kColumns = 22;
+  ASSERT_GE(jobs[0].size(), kColumns);
+  jobs[0].resize(kColumns);
   const std::monostate null;
   EXPECT_EQ(jobs[0], (StoreRow{std::int64_t{1},
                                std::string("job_1"),
@@ -121,8 +125,7 @@ TEST_F(JobJournalTest, WritesAnEnding) {
                                std::int64_t{1},
                                std::int64_t{2},
                                null,
-                               std::int64_t{0},
-                               null}));
+                               std::int64_t{0}}));
 }
 
 TEST_F(JobJournalTest, LeavesNothingOfAJobThatIsDropped) {
