@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
+#include <functional>
+#include <thread>
 
 #include "ledger_fixture.h"
 #include "runtime/sqlite_store.h"
@@ -133,6 +136,36 @@ TEST_F(LedgerRowsTest, SaysWhichEventCannotBe) {
             "event 3 of its ledger cannot be: it is none");
   EXPECT_EQ(problem_with(of(4, [](LedgerEvent& event) { event.at = -1; })),
             "event 4 of its ledger cannot be: it is none");
+}
+
+// The end of the store comes in the middle of the events: those that are written are the first ones.
+TEST_F(LedgerRowsTest, IsClosedWhileThreadsWrite) {
+  auto store = std::make_shared<SqliteStore>(open_file());
+  ledger.observe([store](const LedgerEvent& event) {
+    store->commit_until_written(batch_of(event), nullptr);
+  });
+  for (const char* account : {"a", "b", "c", "d"}) ledger.open(account, kUnlimited, now);
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([this, &stop, t] {
+      const std::string from(1, static_cast<char>('a' + t));
+      const std::string to(1, static_cast<char>('a' + (t + 1) % 4));
+      for (int i = 0; !stop; ++i) {
+        ledger.execute(transfer_request(from + std::to_string(i), from, to, 1), now);
+      }
+    });
+  }
+  while (store->stats().batches < 500) std::this_thread::yield();
+  store->close();
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  const std::unique_ptr<StoreFile> file = open_file();
+  Ledger loaded;
+  EXPECT_EQ(load_ledger(*file, loaded), "");
+  EXPECT_GE(loaded.last_event(), 500u);
+  EXPECT_LE(loaded.last_event(), ledger.last_event());
+  EXPECT_EQ(sum_of(loaded, now), 0);
 }
 
 }  // namespace
