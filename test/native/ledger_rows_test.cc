@@ -138,12 +138,12 @@ TEST_F(LedgerRowsTest, SaysWhichEventCannotBe) {
             "event 4 of its ledger cannot be: it is none");
 }
 
-// The end of the store comes in the middle of the events: those that are written are the first ones.
+// The end of the store comes in the middle of the events: those that are written are the first
+// ones.
 TEST_F(LedgerRowsTest, IsClosedWhileThreadsWrite) {
   auto store = std::make_shared<SqliteStore>(open_file());
-  ledger.observe([store](const LedgerEvent& event) {
-    store->commit_until_written(batch_of(event), nullptr);
-  });
+  ledger.observe(
+      [store](const LedgerEvent& event) { store->commit_until_written(batch_of(event), nullptr); });
   for (const char* account : {"a", "b", "c", "d"}) ledger.open(account, kUnlimited, now);
   std::atomic<bool> stop = false;
   std::vector<std::thread> threads;
