@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <random>
 #include <thread>
 
 #include "kv_fixture.h"
@@ -147,6 +148,61 @@ TEST_F(KvRowsTest, SaysWhatCannotBe) {
   EXPECT_EQ(problem_after("set_entry", entry(3, 0, std::int64_t{-5})),
             "an entry behind version 0 cannot be");
   EXPECT_EQ(problem_after("set_entry", entry(4, 3, std::int64_t{5})), "");
+}
+
+// Whatever has happened, and however often it was left and opened again.
+TEST_F(KvRowsTest, AnyHistoryComesAboutAgain) {
+  for (unsigned seed = 1; seed <= 8; ++seed) {
+    fs::remove(folder_ / "data.db");
+    std::mt19937 random(seed);
+    const auto any = [&random](int below) {
+      return std::uniform_int_distribution<int>(0, below - 1)(random);
+    };
+    const auto key = [&any] { return "k" + std::to_string(any(12)); };
+    const auto ttl = [&any] { return any(2) == 0 ? kNever : Nanos{any(40)}; };
+    now_ = 1000;
+    auto file = reopen();
+    for (int step = 0; step < 300; ++step) {
+      now_ += any(4);
+      switch (any(8)) {
+        case 0:
+          store_->erase(key(), kAnyVersion, now_);
+          break;
+        case 1:
+          store_->reclaim(static_cast<std::size_t>(any(3)), now_);
+          break;
+        case 2: {
+          KvWrites writes;
+          for (int i = any(5); i >= 0; --i) {
+            writes[key()] = any(3) == 0 ? KvWrite{} : KvWrite{KvValue{"c"}, ttl()};
+          }
+          store_->commit({}, writes, now_);
+          break;
+        }
+        default:
+          put(key(), std::to_string(step), ttl());
+      }
+      if (any(40) != 0) continue;
+      const KvPage before = store_->scan({}, 1000, now_);
+      const KvVersion version = store_->version();
+      file->close();
+      now_ += any(2) * any(30);
+      file = reopen();
+      EXPECT_EQ(store_->version(), version) << "seed " << seed << " step " << step;
+      std::size_t alive = 0;
+      for (const KvEntryRef& entry : before.entries) {
+        const KvEntryRef found = store_->get(entry->key, now_);
+        ASSERT_EQ(static_cast<bool>(found), entry->alive(now_)) << entry->key;
+        if (!found) continue;
+        alive += 1;
+        EXPECT_EQ(found->value, entry->value);
+        EXPECT_EQ(found->version, entry->version);
+        EXPECT_EQ(found->last_alive, entry->last_alive);
+      }
+      EXPECT_EQ(store_->size(), alive) << "nothing else";
+    }
+    file->close();
+  }
 }
 
 // The end of the store comes in the middle of the changes: none is written in part, and those that
