@@ -187,8 +187,8 @@ void SqliteStore::put_back(std::vector<Entry>& kept) {
 StoreStatus SqliteStore::transact(const std::vector<const StoreBatch*>& batches) {
   if (state() == StoreStatus::kCorrupt) return StoreStatus::kCorrupt;
   const StoreStatus status = file_->write(batches);
-  state_.store(status == StoreStatus::kRefused ? StoreStatus::kOk : status,
-               std::memory_order_relaxed);
+  // A change that breaks a rule says nothing of the disk.
+  if (status != StoreStatus::kRefused) state_.store(status, std::memory_order_relaxed);
   if (status == StoreStatus::kOk) {
     commits_.fetch_add(1, std::memory_order_relaxed);
     batches_.fetch_add(batches.size(), std::memory_order_relaxed);
