@@ -10,11 +10,11 @@
  * Main thread only; what is due happens by itself, and keeps no process alive.
  */
 import native from './native.js';
-import { SluiceError, rangeError, typeError } from './errors.js';
+import { SluiceError, typeError } from './errors.js';
 import { deadlinesOf } from './deadlines.js';
 import { kKeep, kLoad } from './symbols.js';
+import { NAME_MAX, checkAccount, checkAmount, checkEventId, checkKey } from './ledger-checks.js';
 import {
-  AMOUNT_MAX,
   TIME_MS_MAX,
   codeOf,
   eventOf,
@@ -24,7 +24,6 @@ import {
   refusal,
 } from './ledger-events.js';
 import {
-  checkBigInt,
   checkBoolean,
   checkClock,
   checkId,
@@ -46,54 +45,12 @@ import {
  * @typedef {{event: LedgerEvent, balance: LedgerBalance}} LedgerAnswer
  */
 
-/** Of names and keys, in UTF-16. */
-const NAME_MAX = 256;
 const EVENTS_MAX = 10_000;
 const YEAR_MS = 366 * 24 * 3600 * 1000;
 /** What setTimeout takes. What is due later is looked at again then. */
 const WAIT_MS_MAX = 2 ** 31 - 1;
 /** Times before (2001) are those of a ManualClock, which begins at 0. */
 const UNIX_MS_MIN = 1e12;
-
-/**
- * @param {string} name
- * @param {unknown} value
- * @returns {string}
- */
-function checkAccount(name, value) {
-  const account = checkId(name, value, { max: NAME_MAX });
-  if (account.startsWith('@')) {
-    throw rangeError(`${name} takes a name without "@" in front: those are the ledger's own`);
-  }
-  return account;
-}
-
-/**
- * @param {unknown} value
- * @returns {string}
- */
-function checkKey(value) {
-  return checkId('key', value, { max: NAME_MAX });
-}
-
-/**
- * @param {unknown} value
- * @param {bigint} [min]
- */
-function checkAmount(value, min = 1n) {
-  return checkBigInt('amount', value, { min, max: AMOUNT_MAX });
-}
-
-/**
- * @param {string} name
- * @param {unknown} value an event, or its id
- * @returns {number}
- */
-function checkEventId(name, value) {
-  const id = typeof value === 'object' && value !== null ? /** @type {any} */ (value).id : value;
-  if (typeof id !== 'number') throw typeError(`${name} takes an event of the ledger, or its id`);
-  return checkInteger(name, id, { min: 0 });
-}
 
 /**
  * @param {bigint} posted
