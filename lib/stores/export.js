@@ -42,7 +42,7 @@ function exportedJob(store, row) {
     ...(error && { error }),
     ...(reason && { reason }),
     ...(job.cache && { cache: job.cache }),
-    ...(job.metadata && { metadata: JSON.parse(job.metadata) }),
+    ...(job.metadata && { metadata: store.parse(job.metadata) }),
   };
 }
 
@@ -121,7 +121,7 @@ export function* exported(file) {
         key,
         principal: name.slice(key.length + 1),
         fingerprint,
-        job_id: JSON.parse(answer).id,
+        job_id: store.parse(answer).id,
         expires_at_ms: expiresAtMs,
       };
     }

@@ -57,13 +57,13 @@ function recordOf(job) {
   const record = new JobRecord({
     principal: job.principal,
     model: job.model,
-    request: /** @type {any} */ ({ metadata: JSON.parse(job.metadata ?? 'null') ?? undefined }),
+    request: /** @type {any} */ ({ metadata: job.metadata }),
     createdAtMs: job.created_at_ms,
   });
   record.id = record.request_id = job.id;
   record.request = undefined;
   record.cache = job.cache ?? undefined;
-  record.extra = JSON.parse(job.extra ?? 'null') ?? undefined;
+  record.extra = job.extra;
   record.attempts = job.started_ns === null ? 0 : job.attempt;
   record.counted = job.counted === 1;
   record.settled = true;
@@ -72,7 +72,7 @@ function recordOf(job) {
 }
 
 /** @param {ReturnType<typeof namedJob>} job */
-const isTurn = ({ extra }) => JSON.parse(extra ?? '{}').conversation_id !== undefined;
+const isTurn = ({ extra }) => extra?.conversation_id !== undefined;
 
 /** See the head of this file. */
 export class JobStore {
@@ -113,13 +113,20 @@ export class JobStore {
   #rows;
 
   #read() {
-    const jobs = this.#store.select('jobs').map((row) => {
-      const job = namedJob(row);
-      return { job, tokens: this.#store.select('tokens', [job.number, job.attempt]) };
+    const store = this.#store;
+    const jobs = store.select('jobs').map((row) => {
+      const named = namedJob(row);
+      store.parse(named.details);
+      const [metadata, extra] = [store.parse(named.metadata), store.parse(named.extra)];
+      const job = { ...named, metadata, extra };
+      return { job, tokens: store.select('tokens', [job.number, job.attempt]) };
     });
     this.#nextNumber = (jobs.at(-1)?.job.number ?? 0) + 1;
-    const usage = this.#store.select('usage').map(namedUsage);
-    return { jobs, keys: this.#store.select('keys'), usage };
+    const usage = store.select('usage').map(namedUsage);
+    const keys = store.select('keys').map(([name, fingerprint, answer, expiresAtMs]) => {
+      return { name, fingerprint, answer: store.parse(answer), expiresAtMs };
+    });
+    return { jobs, keys, usage };
   }
 
   /** For the native hubs. */
@@ -134,11 +141,11 @@ export class JobStore {
   takeKeys() {
     const nowMs = Date.now();
     const alive = [];
-    for (const [name, fingerprint, answer, expiresAtMs] of this.#rows.keys) {
+    for (const { name, fingerprint, answer, expiresAtMs } of this.#rows.keys) {
       if (expiresAtMs <= nowMs) this.dropKey(name);
       else {
         const leftMs = Math.min(expiresAtMs - nowMs, this.#keyTtlMs);
-        alive.push({ name, fingerprint, answer: JSON.parse(answer), leftMs });
+        alive.push({ name, fingerprint, answer, leftMs });
       }
     }
     this.#rows.keys = [];

@@ -113,6 +113,20 @@ export class SqliteStore {
     if (problem !== '') throw this.#corrupt(problem);
   }
 
+  /**
+   * @param {string | null} text a column that holds JSON
+   * @returns {any} undefined: there is none
+   * @throws {SluiceError} `ERR_DATA_CORRUPT`
+   */
+  parse(text) {
+    if (text === null) return undefined;
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw this.#corrupt('a text in it is no JSON');
+    }
+  }
+
   /** @param {string} [detail] */
   #corrupt(detail) {
     const { code, why } = kRefusals.corrupt;

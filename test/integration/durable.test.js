@@ -268,6 +268,11 @@ describe('a file that will not do is refused and left as it is', () => {
     ['another program’s', 'ERR_DATA_NOT_OURS', (bytes) => bytes.writeUInt32BE(1, 68)],
     ['a newer version’s', 'ERR_DATA_NEWER', (bytes) => bytes.writeUInt32BE(99, 60)],
     ['a damaged one', 'ERR_DATA_CORRUPT', (bytes) => bytes.fill(0x5a, 4 * 4096, 6 * 4096)],
+    [
+      'a text that is no JSON',
+      'ERR_DATA_CORRUPT',
+      (bytes) => bytes.write('"', bytes.indexOf('{"pad":')),
+    ],
     ['no database at all', 'ERR_DATA_NOT_OURS', (bytes) => bytes.fill(0x5a)],
   ])('%s: %s', async (_what, code, change) => {
     const data = await filled();
