@@ -164,6 +164,8 @@ export function errorMiddleware(log) {
     // Headers are out: the only honest thing left is to cut the connection, which Express does.
     if (res.headersSent) return next(thrown);
     res.set(error.headers ?? {});
-    res.status(error.status).json(errorBody(error));
+    const body = Buffer.from(JSON.stringify(errorBody(error)));
+    // Not by `res.json`, which adds an entity tag: that of a refusal is nothing to come back with.
+    res.status(error.status).type('json').set('Content-Length', String(body.length)).end(body);
   };
 }

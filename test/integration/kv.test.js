@@ -23,7 +23,10 @@ async function startKv(options = {}) {
 describe('one key', () => {
   test('is put, read and deleted, with its version as entity tag', async () => {
     const { put, read, remove } = await startKv();
-    expect((await read('a')).status).toBe(404);
+    const missing = await read('a');
+    expect([missing.status, missing.headers.get('etag')]).toEqual([404, null]);
+    const refused = await put('a', 'one', { headers: { 'if-match': '*' } });
+    expect([refused.status, refused.headers.get('etag')]).toEqual([412, null]);
     const made = await put('a', 'one');
     expect(made.status).toBe(201);
     expect(made.body).toEqual({ key: 'a', version: 1 });
