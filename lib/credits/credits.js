@@ -171,8 +171,10 @@ export class Credits {
     const force = checkBoolean('force', given.force, false);
     return this.#move((ledger) => {
       const [about] = ledger.events({ after: event - 1, limit: 1 });
-      // A refusal is in the journal alone: nothing was moved.
-      if (about === undefined || about.type === 'refused') throw transferNotFound();
+      // A refusal is in the journal alone: nothing was moved. Where a key is given, the ledger keeps
+      // the answer under it, in case that there will be such an event.
+      const missing = about === undefined && given.key === undefined;
+      if (missing || about?.type === 'refused') throw transferNotFound();
       return ledger.reverse({ key, event, force });
     });
   }

@@ -36,6 +36,10 @@ const kRefusals = {
     404,
     { code: 'account_not_found', message: 'There is no such account.' },
   ],
+  ERR_NO_SUCH_EVENT: () => [
+    404,
+    { code: 'transfer_not_found', param: 'transfer_id', message: 'There is no such transfer.' },
+  ],
   ERR_ALREADY_REVERSED: () => [
     409,
     { code: 'already_reversed', message: 'It was reversed before.' },

@@ -121,6 +121,16 @@ const kTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\
 const kDayMs = 24 * 3_600_000;
 
 /**
+ * @param {string} text
+ * @returns {boolean} false also of February 30th, which Date takes for one of March
+ */
+function isDay(text) {
+  if (!kDay.test(text)) return false;
+  const day = new Date(`${text}T00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
+}
+
+/**
  * @param {string} name
  * @param {unknown} text Unix seconds, a time in ISO 8601 with its zone, or a day in UTC
  * @param {number} dayMs of a day: what is added to its beginning
@@ -131,8 +141,10 @@ function timeOf(name, text, dayMs) {
   let ms = NaN;
   if (typeof text === 'string') {
     if (/^\d{1,11}(\.\d{1,9})?$/.test(text)) ms = Math.floor(Number(text) * 1000);
-    else if (kDay.test(text)) ms = Date.parse(text) + dayMs;
-    else if (kTime.test(text)) ms = Date.parse(text);
+    else if (isDay(text.slice(0, 10))) {
+      if (text.length === 10) ms = Date.parse(text) + dayMs;
+      else if (kTime.test(text)) ms = Date.parse(text);
+    }
   }
   if (ms >= 0 && ms <= 253_402_300_800_000) return ms;
   throw badRequest(

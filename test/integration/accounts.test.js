@@ -242,6 +242,19 @@ describe('a reversal', () => {
     expect((await read('/v1/accounts/bob', 'b')).body.posted).toBe(0);
   });
 
+  test('of what is not there is refused, and stays so under its key', async () => {
+    const { move, reverse } = await startKeyed();
+    await move({ to: 'bob', amount: 1 });
+    const later = 6;
+    const refused = [404, 'transfer_not_found', 'transfer_id'];
+    const send = () => reverse(later, { key: 'r' });
+    expect(codeOf(await send())).toEqual(refused);
+    let last = 0;
+    while (last < later) last = (await move({ to: 'bob', amount: 1 })).body.transfer_id;
+    expect(codeOf(await send())).toEqual(refused);
+    expect((await reverse(later, { key: 's' })).status).toBe(201);
+  });
+
   test('is refused when the funds are spent, unless it is forced', async () => {
     const { move, reverse } = await startKeyed();
     const { transfer_id: id } = (await move({ to: 'bob', amount: 100, key: 'k' })).body;
@@ -324,6 +337,8 @@ describe('usage', () => {
   test.each([
     ['from=yesterday', 'from'],
     ['from=2026-13-01', 'from'],
+    ['from=2026-02-30', 'from'],
+    ['to=2026-02-30T12:00:00Z', 'to'],
     ['to=2026-01-31T12:00:00', 'to'],
     ['from=1&from=2', 'from'],
     ['from=2026-02-01&to=2026-01-01', 'to'],
