@@ -1,5 +1,6 @@
 /** `sluice export`: what a data file holds, as JSON lines. */
 import { UsageError, describeFlags, parseFlags } from './flags.js';
+import { isPartOf } from '../stores/data-paths.js';
 import { openOutput } from './output.js';
 
 /** @type {import('./flags.js').Flags} */
@@ -33,9 +34,13 @@ export async function run(argv) {
   if (positionals.length !== 1) throw new UsageError('export takes one FILE');
   const { exported } = await import('../stores/export.js');
   const lines = exported(positionals[0]);
+  const { output: path } = values;
+  if (path !== undefined && isPartOf(positionals[0], path)) {
+    throw new UsageError(`--output ${path} is part of the data file, which it would overwrite`);
+  }
   // A file that cannot be read must not cost one that is there.
   let next = lines.next();
-  const output = await openOutput(values.output);
+  const output = await openOutput(path);
   for (; !next.done; next = lines.next()) await output.writeLine(next.value);
   await output.close();
   return 0;

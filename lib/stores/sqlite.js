@@ -9,6 +9,7 @@ import path from 'node:path';
 import native from '../native.js';
 import { EventKind } from '../reactor.js';
 import { SluiceError } from '../errors.js';
+import { realPathOf } from './data-paths.js';
 
 /**
  * How a transaction went: `full` no space is left, `failed` the disk is in the way, `corrupt` the
@@ -62,7 +63,7 @@ export class SqliteStore {
    */
   constructor(file, { readOnly = false } = {}) {
     this.#path = path.resolve(file);
-    const [status, detail] = this.#native.open(this.#path, readOnly);
+    const [status, detail] = this.#native.open(realPathOf(file), readOnly);
     if (status === 'ok') return;
     const { code, why } = kRefusals[status] ?? kOther;
     throw new SluiceError(code, `${this.#path} ${why} (${detail}).`, { path: this.#path });

@@ -86,6 +86,20 @@ test('what a running server has committed is written, a line each', async () => 
   expect(fs.readFileSync(output, 'utf8').trim().split('\n').map(JSON.parse)).toEqual(lines);
 });
 
+test('nothing is written over the data file', async () => {
+  const data = dataFile();
+  const server = await serve('--data', data, ...fast);
+  const { body } = await server.submit({ prompt: 'a', max_tokens: 2 });
+  await server.ended(body.job_id);
+  fs.symlinkSync(data, `${data}-link`);
+  for (const output of [data, `${data}-wal`, `${data}-lock`, `${data}-link`]) {
+    const { code, stderr } = await sluice('export', data, '--output', output).exited;
+    expect([code, stderr]).toEqual([2, expect.stringContaining('is part of the data file')]);
+  }
+  expect((await server.submit({ prompt: 'b' })).status).toBe(201);
+  expect((await exportOf(data)).map(({ type }) => type)).toContain('job');
+});
+
 test('keys and values, and the events of the ledger, with exact amounts', async () => {
   const data = dataFile();
   const store = new JobStore(data, { reactor: sharedReactor(), keyTtlMs: 1000, retentionMs: 1000 });

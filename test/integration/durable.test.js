@@ -298,6 +298,19 @@ describe('a file that will not do is refused and left as it is', () => {
     await next.close();
   });
 
+  test('one that another gateway has by another name', async () => {
+    const data = dataFile();
+    const link = `${data}-link`;
+    // Before there is a file, and then to one that is there.
+    fs.symlinkSync(data, link);
+    const gateway = open(link);
+    expect(refusal(data).code).toBe('ERR_DATA_LOCKED');
+    fs.symlinkSync(link, `${link}-link`);
+    expect(refusal(`${link}-link`).code).toBe('ERR_DATA_LOCKED');
+    await gateway.close();
+    await open(`${link}-link`).close();
+  });
+
   test('one in a folder that is not there', () => {
     const error = refusal(join(dirname(dataFile()), 'nowhere', 'data.db'));
     expect(error.code).toBe('ERR_DATA_UNAVAILABLE');

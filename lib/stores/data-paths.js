@@ -1,0 +1,45 @@
+/** Where a data file is, and what lies beside it. Synchronous; any thread. */
+import fs from 'node:fs';
+import path from 'node:path';
+
+const kLinksMax = 40;
+
+/**
+ * One name for a file, whatever links lead to it: what is beside it (its lock, its log) goes by that.
+ * @param {string} file need not be there
+ * @returns {string}
+ */
+export function realPathOf(file) {
+  let full = path.resolve(file);
+  for (let links = 0; links < kLinksMax; links += 1) {
+    const folder = path.dirname(full);
+    try {
+      return fs.realpathSync(full);
+    } catch {
+      // It is not there, or a link to what is not.
+    }
+    try {
+      full = path.resolve(folder, fs.readlinkSync(full));
+    } catch {
+      const parent = fs.existsSync(folder) ? fs.realpathSync(folder) : folder;
+      return path.join(parent, path.basename(full));
+    }
+  }
+  return full;
+}
+
+/**
+ * @param {string} file a data file
+ * @param {string} other a path
+ * @returns {boolean} whether writing there would be writing into the data file, or what belongs to it
+ */
+export function isPartOf(file, other) {
+  const real = realPathOf(file);
+  const wanted = realPathOf(other);
+  const found = fs.statSync(wanted, { throwIfNoEntry: false, bigint: true });
+  return ['', '-wal', '-shm', '-lock'].some((suffix) => {
+    const own = fs.statSync(real + suffix, { throwIfNoEntry: false, bigint: true });
+    const same = own !== undefined && own.dev === found?.dev && own.ino === found.ino;
+    return same || wanted === real + suffix;
+  });
+}
