@@ -41,6 +41,17 @@ const hasLimits = ({ limits }) => Object.keys(limits).length > 0;
 const isStrings = (value) =>
   Array.isArray(value) && value.every((each) => typeof each === 'string');
 
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {string} that is no other's once it is UTF-8, as in the data file
+ */
+function checkName(name, value) {
+  const checked = checkString(name, value);
+  if (!checked.isWellFormed()) throw rangeError(`${name} holds half of a surrogate pair`);
+  return checked;
+}
+
 /** See the head of this file. Lives as long as its gateway. */
 export class AccessControl {
   #policy;
@@ -118,13 +129,13 @@ export class AccessControl {
    */
   from(given) {
     if (typeof given !== 'object' || given === null) {
-      return this.of(checkString('the principal', given));
+      return this.of(checkName('the principal', given));
     }
     const fields = /** @type {GivenAccess} */ (given);
     const { principal, organisation, admin, account, models, limits } = fields;
-    checkString('the principal', principal);
-    if (organisation !== undefined) checkString('the organisation', organisation);
-    if (account !== undefined) checkString('the account', account);
+    checkName('the principal', principal);
+    if (organisation !== undefined) checkName('the organisation', organisation);
+    if (account !== undefined) checkName('the account', account);
     checkBoolean('admin', admin, false);
     if (models !== undefined && !isStrings(models)) throw typeError('models takes names of models');
     const access = completeAccess(this.#policy, {

@@ -33,9 +33,12 @@ const PART = 16;
  * @returns {string} no other principal's, and no other's beginning: there is one `/` in it
  */
 function prefixOf(principal) {
+  const whole = principal.isWellFormed();
   const name = encodeURIComponent(principal.toWellFormed());
-  if (name.length <= NAME_MAX) return `${name}/`;
-  return `#${createHash('sha256').update(principal).digest('base64url')}/`;
+  if (whole && name.length <= NAME_MAX) return `${name}/`;
+  // Half of a surrogate pair has no UTF-8: all of them would be one.
+  const bytes = Buffer.from(principal, whole ? 'utf8' : 'utf16le');
+  return `#${createHash('sha256').update(bytes).digest('base64url')}/`;
 }
 
 /** @param {any} value of an item */

@@ -364,3 +364,36 @@ describe('who and how much', () => {
     await expect(startKv({ kv: { maxKey: 1 } })).rejects.toThrow(/^kv has no option maxKey/);
   });
 });
+
+test('nobody has the keys of somebody whose name is alike', async () => {
+  const names = [
+    'a',
+    'a/b',
+    'a%2Fb',
+    '#',
+    '\ufffd',
+    '\u00e9',
+    'e\u0301',
+    '__proto__',
+    'x'.repeat(200),
+  ];
+  const broken = ['\ud800', { principal: '\ud801' }, { principal: 'a', account: '\ud800' }];
+  const given = [...names, ...broken];
+  const { put, read, gateway } = await start({
+    provider: providers.demo(),
+    authenticate: ({ headers }) => given[Number(headers['x-who'])],
+  }).then((made) => ({
+    ...made,
+    put: (i) =>
+      made.call('PUT', '/v1/kv/k', {
+        raw: `of ${i}`,
+        headers: { 'content-type': 'text/plain', 'x-who': i },
+      }),
+    read: (i) => made.call('GET', '/v1/kv/k', { headers: { 'x-who': i } }),
+  }));
+  for (const i of names.keys()) expect((await put(`${i}`)).status).toBe(201);
+  for (const i of names.keys()) expect((await read(`${i}`)).body).toBe(`of ${i}`);
+  for (const i of broken.keys()) expect((await put(`${names.length + i}`)).status).toBe(500);
+  const { id } = await gateway.conversations.create({}, { principal: '\ud800' });
+  expect(await gateway.conversations.get(id, { principal: '\ud801' })).toBeUndefined();
+});
