@@ -169,6 +169,8 @@ export class Conversations {
     if (head === undefined) throw conversationNotFound();
     const job = head.jobId === undefined ? undefined : this.#jobs.get(head.jobId, principal);
     if (head.jobId !== undefined && job === undefined) throw conversationBusy(head.jobId);
+    // What cannot be written is still there after a crash.
+    this.#store?.checkRoom();
     this.#book.remove(space, id);
     if (job !== undefined) this.#cancel(job);
     // Those who wait for it hear that it is gone.
