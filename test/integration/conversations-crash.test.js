@@ -9,6 +9,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { dataFile } from '../fixtures/data-file.js';
 import { killAll, serve } from '../fixtures/cli.js';
 import { openStream } from '../fixtures/sse-client.js';
+import { randomFrom } from '../fixtures/random.js';
 import { stopAll } from '../fixtures/gateway.js';
 
 const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 6);
@@ -21,16 +22,6 @@ afterEach(async () => {
   killAll();
   await stopAll();
 });
-
-/** Numbers from 0 to 1 (mulberry32). @param {number} state */
-function randomFrom(state) {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** What a client knows of one turn: its key, and how it ended, if it was told. */
 function turnOf(name) {

@@ -21,6 +21,8 @@ const kSubmitters = 2;
 const kKept = 100;
 /** How old a token that was seen has to be to be on the disk: 100 ms, and patience for this machine. */
 const kFlushedMs = 2000;
+/** Every so many rounds are long, and their jobs too, so that there are such tokens. */
+const kLongEach = 8;
 
 afterEach(async () => {
   killAll();
@@ -78,7 +80,7 @@ async function load(server, { submissions, next, stopped }) {
 }
 
 /** What the server that came after knows must be what this client was told. */
-async function check(server, mine, { killedAt, whole }) {
+async function check(server, mine, { killedAt, whole, counts }) {
   const again = await server.submit(mine.body, { 'idempotency-key': mine.key });
   expect([again.status, again.body]).toEqual([200, mine.answer]);
   const job = await server.job(mine.answer.job_id);
@@ -92,6 +94,7 @@ async function check(server, mine, { killedAt, whole }) {
     const flushed = mine.times.filter((time) => time < killedAt - kFlushedMs).length;
     const tokens = replay.slice(0, -1);
     expect(tokens.length).toBeGreaterThanOrEqual(flushed);
+    counts.flushed += flushed;
     const common = Math.min(tokens.length, mine.events.length);
     expect(tokens.slice(0, common)).toEqual(mine.events.slice(0, common));
     // It may have ended, and been killed before that was told.
@@ -122,19 +125,20 @@ test(`${rounds} crashes lose nothing and double nothing`, async () => {
   const random = randomFrom(seed);
   const data = dataFile();
   const room = ['--max-in-flight-batches', '50', '--incoming-capacity', '10000'];
-  const options = ['--data', data, '--token-interval-ms', '5', ...room];
   const whole = { text: undefined };
   /** Of the last rounds, whose jobs are kept still: [submission, its last event]. */
   let settled = [];
   let number = 0;
-  const counts = { acknowledged: 0, ended: 0, cut: 0, unanswered: 0 };
+  const counts = { acknowledged: 0, ended: 0, cut: 0, unanswered: 0, flushed: 0 };
   let before = [];
   let killedAt = 0;
   for (let round = 0; round <= rounds; round += 1) {
-    const server = await serve(...options);
+    const long = round % kLongEach === 1;
+    const interval = ['--token-interval-ms', long ? '60' : '5'];
+    const server = await serve('--data', data, ...interval, ...room);
     try {
       for (const mine of before.filter(({ answer }) => answer !== undefined)) {
-        const last = await check(server, mine, { killedAt, whole });
+        const last = await check(server, mine, { killedAt, whole, counts });
         settled.push([mine, last]);
         counts.acknowledged += 1;
         counts[mine.terminal === undefined ? 'cut' : 'ended'] += 1;
@@ -168,7 +172,7 @@ test(`${rounds} crashes lose nothing and double nothing`, async () => {
     const next = () => number++;
     const clients = load(server, { submissions: before, next, stopped: () => stopped });
     clients.catch(() => {});
-    await sleep(50 + random() * 700);
+    await sleep(long ? 2 * kFlushedMs : 50 + random() * 700);
     stopped = true;
     killedAt = Date.now();
     server.child.kill('SIGKILL');
@@ -177,4 +181,5 @@ test(`${rounds} crashes lose nothing and double nothing`, async () => {
   }
   console.info(`seed ${seed}: ${JSON.stringify(counts)}`);
   expect(counts.acknowledged).toBeGreaterThan(rounds);
+  if (rounds > 1) expect(counts.flushed).toBeGreaterThan(0);
 }, 3_600_000);
