@@ -528,8 +528,17 @@ describe('shared answers', () => {
 });
 
 test('under load: as many as there are limits for, and everything comes back', async () => {
+  // The first jobs do not end before somebody was refused.
+  let open = () => {};
+  const opened = new Promise((resolve) => {
+    open = () => resolve(undefined);
+  });
+  async function* gated(request) {
+    await opened;
+    yield* echo(request);
+  }
   const { submit, gateway, cancel, read } = await start({
-    provider: echo,
+    provider: gated,
     maxInFlightBatches: 20,
     access: { limits: { concurrent_jobs: 8, tokens_per_minute: 100_000 } },
   });
@@ -540,8 +549,10 @@ test('under load: as many as there are limits for, and everything comes back', a
       const { status, body } = await submit({ prompt: `words of ${n} and ${i}`, max_tokens: 20 });
       most = Math.max(most, 8 - left(gateway).concurrent_jobs);
       expect([201, 429]).toContain(status);
-      if (status === 429) refused += 1;
-      else {
+      if (status === 429) {
+        refused += 1;
+        open();
+      } else {
         admitted += 1;
         if ((n + i) % 3 === 0) await cancel(body.job_id);
         else await read(body.stream_url);

@@ -468,6 +468,8 @@ describe('a slow reader', () => {
         while (!exchange.res.destroyed && produced < 5e6) {
           produced += 1;
           await exchange.delta('word '.repeat(200));
+          // A server in this very thread: while nobody reads, it must let others have their turn.
+          if (produced % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
         }
       });
       cleanUp(() => upstream.close());
