@@ -6,7 +6,6 @@ import http from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { cpuNs, startServer } from './processes.mjs';
 import { median } from './median.mjs';
-import { node } from './setups.mjs';
 import { columns } from './table.mjs';
 
 const kServer = fileURLToPath(new URL('../servers/sluice-admission.mjs', import.meta.url));
@@ -70,7 +69,7 @@ async function load(url, prompts, count) {
  * @returns {Promise<number>} microseconds of the server's CPU per request
  */
 async function measureOne(mode, prompts, count) {
-  const server = await startServer([...node, kServer, mode], {
+  const server = await startServer([process.execPath, kServer, mode], {
     env: { NODE_ENV: 'production' },
   });
   try {

@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { output, which } from '../../scripts/lib/run.mjs';
 import { freePort, startServer } from './processes.mjs';
-import { heapFlag } from '../../lib/cli/heap.js';
 import { pace } from './token.mjs';
 
 /**
@@ -34,9 +33,6 @@ export const binaries = fileURLToPath(new URL('../../build-bench/', import.meta.
 const systemPython = '/usr/bin/python3';
 const nchanModule = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 
-/** Node as `sluice serve` has it, for all alike. */
-export const node = [process.execPath, heapFlag];
-
 /** Debian's packages of the peers that do not come from npm. */
 export const systemPackages = [
   'libnginx-mod-nchan',
@@ -57,11 +53,12 @@ const simple = (command) => async (env) => ({
 });
 
 /** @param {string} peer @param {string[]} args */
-const nodePeer = (peer, ...args) => simple(() => [...node, here(`peers/${peer}.mjs`), ...args]);
+const nodePeer = (peer, ...args) =>
+  simple(() => [process.execPath, here(`peers/${peer}.mjs`), ...args]);
 
 /** @param {string} mode @returns {Setup['start']} */
 const sluice = (mode) => async (env) => ({
-  server: await startServer([...node, here('servers/sluice.mjs'), mode], { env }),
+  server: await startServer([process.execPath, here('servers/sluice.mjs'), mode], { env }),
   load: ['--post', '/v1/jobs'],
 });
 

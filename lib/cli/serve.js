@@ -4,7 +4,6 @@ import { accessMembers, findAccessProblem } from '../access-config.js';
 import { createGateway } from './provider.js';
 import { createLogger } from '../log.js';
 import { isHostName, isLoopback } from '../hosts.js';
-import { keepHeapSmall } from './heap.js';
 import { reloadOnHangup } from './reload.js';
 
 /** @type {import('./flags.js').Flags} */
@@ -134,7 +133,6 @@ export async function run(argv) {
     throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
   }
   const allowedHosts = namesIn(values.allowedHosts ?? '');
-  keepHeapSmall();
   const logger = createLogger();
   const gateway = await createGateway(values, {
     access,
