@@ -91,3 +91,21 @@ export function wallClock(clock) {
   const offsetMs = Date.now() - clock.nowMs();
   return () => offsetMs + clock.nowMs();
 }
+
+/**
+ * @param {ManualClock} [clock]
+ * @returns {() => number} milliseconds of the monotonic clock, or of the one given
+ */
+export function monotonicClock(clock) {
+  return clock === undefined ? () => performance.now() : () => clock.nowMs();
+}
+
+/**
+ * @param {ManualClock} [clock]
+ * @returns {() => number} Unix time in milliseconds, taken when the process began and going on with
+ *   the monotonic clock; or the time of the clock given
+ */
+export function steadyUnixClock(clock) {
+  if (clock !== undefined) return () => clock.nowMs();
+  return () => performance.timeOrigin + performance.now();
+}

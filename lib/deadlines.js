@@ -7,9 +7,12 @@
 import { kSchedule } from './symbols.js';
 
 const NS_PER_MS = 1e6;
+/** What setTimeout takes, some 25 days. */
+const WAIT_MS_MAX = 2 ** 31 - 1;
 
 /**
- * `callback` must not throw; the function returned calls it off; Infinity is never.
+ * `callback` must not throw; the function returned calls it off; Infinity is never. A wait beyond
+ * 2^31 - 1 ms may come early: who waits for longer looks again then.
  * @typedef {{start: (ms: number, callback: () => void, options?: {background?: boolean}) =>
  *   () => void}} Deadlines
  */
@@ -18,7 +21,7 @@ const NS_PER_MS = 1e6;
 const realTime = {
   start(ms, callback, { background = false } = {}) {
     if (ms === Infinity) return () => {};
-    const timer = setTimeout(callback, ms);
+    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), WAIT_MS_MAX));
     if (background) timer.unref();
     return () => clearTimeout(timer);
   },
@@ -41,7 +44,8 @@ class ManualDeadlines {
 
   /** @type {Deadlines['start']} */
   start(ms, callback) {
-    const entry = { dueNs: Math.round((this.#clock.nowMs() + ms) * NS_PER_MS), callback };
+    const dueMs = this.#clock.nowMs() + Math.max(ms, 0);
+    const entry = { dueNs: Math.round(dueMs * NS_PER_MS), callback };
     this.#pending.add(entry);
     return () => this.#pending.delete(entry);
   }

@@ -2,7 +2,6 @@
  * The gateway: what the package's users see. Takes prompts, lets in those that may, and answers for
  * the jobs that they become, whose lives are JobLife's. Main thread; `close()` ends it.
  */
-import { performance } from 'node:perf_hooks';
 import { AccessControl, checkReloadOptions } from './access.js';
 import { Admission, draining } from './admission.js';
 import { createCredits } from './credits/credits.js';
@@ -25,7 +24,7 @@ import { openLedger } from './stores/ledger-store.js';
 import { StreamUrls } from './stream-urls.js';
 import { createWorks } from './gateway-works.js';
 import { createConversations } from './conversations/create.js';
-import { wallClock } from './clock.js';
+import { monotonicClock, wallClock } from './clock.js';
 import { streamEvents } from './event-stream.js';
 import { describeJob, describeJobs } from './job-view.js';
 
@@ -72,7 +71,7 @@ export class Gateway {
     this.#access = new AccessControl(policy, corsOrigins);
     this.#streamUrls = new StreamUrls(this.#access, wallClock(clock));
     this.#log = this.#options.logger;
-    this.#nowMs = clock === undefined ? () => performance.now() : () => clock.nowMs();
+    this.#nowMs = monotonicClock(clock);
     this.#reservations = new Reservations({ access: this.#access, options: this.#options });
     this.#metrics = new GatewayMetrics({
       processDefaults: this.#options.metrics.processDefaults,

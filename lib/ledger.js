@@ -12,6 +12,7 @@
 import native from './native.js';
 import { SluiceError, typeError } from './errors.js';
 import { deadlinesOf } from './deadlines.js';
+import { steadyUnixClock } from './clock.js';
 import { kKeep, kLoad } from './symbols.js';
 import { NAME_MAX, checkAccount, checkAmount, checkEventId, checkKey } from './ledger-checks.js';
 import {
@@ -47,8 +48,6 @@ import {
 
 const EVENTS_MAX = 10_000;
 const YEAR_MS = 366 * 24 * 3600 * 1000;
-/** What setTimeout takes. What is due later is looked at again then. */
-const WAIT_MS_MAX = 2 ** 31 - 1;
 /** Times before (2001) are those of a ManualClock, which begins at 0. */
 const UNIX_MS_MIN = 1e12;
 
@@ -76,8 +75,7 @@ export class Ledger {
   constructor(options) {
     const clock = checkClock('clock', checkOptions('options', options).clock);
     this.#deadlines = deadlinesOf(clock);
-    this.#nowMs =
-      clock === undefined ? () => performance.timeOrigin + performance.now() : () => clock.nowMs();
+    this.#nowMs = steadyUnixClock(clock);
   }
 
   /**
@@ -423,7 +421,7 @@ export class Ledger {
     if (dueMs >= this.#armedMs) return;
     this.#disarm();
     this.#armedMs = dueMs;
-    const waitMs = Math.min(Math.max(0, dueMs - this.#nowMs()), WAIT_MS_MAX);
+    const waitMs = dueMs - this.#nowMs();
     // A ledger that nobody else holds on to is not held by its timer: nothing can be seen of it.
     const ledger = new WeakRef(this);
     const fire = () => {

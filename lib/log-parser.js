@@ -4,10 +4,10 @@
  * Lines, grouping, formats and templates are native; every call is synchronous, and a call takes
  * as many bytes as there are. `end()` ends it, after which it may go on with new input.
  */
-import { performance } from 'node:perf_hooks';
 import native from './native.js';
 import { checkInteger, checkOptions, checkString } from './validate.js';
 import { checkParserOptions } from './logs/parser-options.js';
+import { monotonicClock } from './clock.js';
 import { rangeError, typeError } from './errors.js';
 
 /** @typedef {'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'} LogLevel */
@@ -110,7 +110,7 @@ export class LogParser {
     const { clock } = checked;
     this.#maxSources = checked.maxSources;
     this.#maxWindowMs = checked.maxWindowMs;
-    this.#nowMs = clock === undefined ? () => performance.now() : () => clock.nowMs();
+    this.#nowMs = monotonicClock(clock);
     this.#native = new native.LogParser(checked);
     const problem = this.#native.problem();
     if (problem !== '') {

@@ -10,13 +10,14 @@ import { createRequire } from 'node:module';
 import { setImmediate as turn } from 'node:timers/promises';
 import native from '../native.js';
 import { abortReason } from '../errors.js';
+import { deadlinesOf } from '../deadlines.js';
+import { monotonicClock } from '../clock.js';
 import { whenAborted } from '../abort-listeners.js';
 import { ResultQueue } from '../result-queue.js';
 import { CrawlConnections } from './connections.js';
 import { Failure, Fetcher } from './fetch.js';
 import { checkCrawlOptions } from './options.js';
 import { fetchRobots, kAllowAll, robotsUrlOf } from './robots.js';
-import { timersOf } from './timers.js';
 import { resolveLink } from './url.js';
 
 /** @typedef {import('./items.js').CrawlPage} CrawlPage */
@@ -45,7 +46,8 @@ class Crawl {
   #origin;
   #robotsUrl;
   #frontier;
-  #timers;
+  #nowMs;
+  #deadlines;
   #connections;
   #fetcher;
   #robots = kAllowAll;
@@ -71,7 +73,8 @@ class Crawl {
     const { startUrl, clock, timeoutMs, concurrency, userAgent } = options;
     this.#origin = new URL(startUrl).origin;
     this.#robotsUrl = robotsUrlOf(this.#origin);
-    this.#timers = timersOf(clock);
+    this.#nowMs = monotonicClock(clock);
+    this.#deadlines = deadlinesOf(clock);
     this.#frontier = new native.CrawlFrontier({
       pages: options.limit,
       urls: kUrlsPerPage * options.limit + kUrlsMore,
@@ -82,7 +85,7 @@ class Crawl {
     this.#connections = new CrawlConnections({ ...options, connections: concurrency });
     this.#fetcher = new Fetcher({
       connections: this.#connections,
-      timers: this.#timers,
+      deadlines: this.#deadlines,
       timeoutMs,
       bodyBytesMax: options.maxBodyBytes,
       userAgent,
@@ -167,7 +170,7 @@ class Crawl {
     this.#stopTimer();
     // What nobody has read yet holds its place: a reader that stops stops the crawl.
     while (this.#inFlight + this.#results.size < this.#options.concurrency) {
-      const dispatch = this.#frontier.next(this.#timers.nowMs());
+      const dispatch = this.#frontier.next(this.#nowMs());
       if (dispatch === undefined) break;
       void this.#run(dispatch);
     }
@@ -177,9 +180,9 @@ class Crawl {
       return;
     }
     if (this.#inFlight + this.#results.size >= this.#options.concurrency) return;
-    const nowMs = this.#timers.nowMs();
+    const nowMs = this.#nowMs();
     const delayMs = this.#frontier.nextDeadlineMs(nowMs) - nowMs;
-    this.#stopTimer = this.#timers.after(delayMs, () => this.#pump());
+    this.#stopTimer = this.#deadlines.start(delayMs, () => this.#pump());
   }
 
   /** @param {[id: number, depth: number, attempt: number, url: string]} dispatch */
@@ -273,7 +276,7 @@ class Crawl {
    * @returns {boolean} whether it is tried again
    */
   #fail(id, { failure, error, retryAfterMs }, { url, depth }) {
-    const again = this.#frontier.fail(id, failure, retryAfterMs, this.#timers.nowMs());
+    const again = this.#frontier.fail(id, failure, retryAfterMs, this.#nowMs());
     if (!again) {
       this.#journeys.delete(id);
       this.#give({ url, error, depth });
@@ -330,7 +333,7 @@ class Crawl {
     const refuse = () => this.#give({ url: startUrl, skipped: 'robots', depth: 0 });
     if ('type' in outcome) {
       const { failure, error, retryAfterMs } = outcome;
-      if (this.#frontier.fail(id, failure, retryAfterMs, this.#timers.nowMs())) return;
+      if (this.#frontier.fail(id, failure, retryAfterMs, this.#nowMs())) return;
       if (error.code === 'http_status') refuse();
       else this.#give({ url: startUrl, error, depth: 0 });
       return;

@@ -99,7 +99,7 @@ function statusOutcome({ statusCode: status, headers }) {
 
 export class Fetcher {
   #connections;
-  #timers;
+  #deadlines;
   #timeoutMs;
   #bodyBytesMax;
   #headers;
@@ -107,14 +107,14 @@ export class Fetcher {
   /**
    * @param {object} options
    * @param {import('./connections.js').CrawlConnections} options.connections
-   * @param {import('./timers.js').Timers} options.timers
+   * @param {import('../deadlines.js').Deadlines} options.deadlines
    * @param {number} options.timeoutMs
    * @param {number} options.bodyBytesMax
    * @param {string} options.userAgent
    */
-  constructor({ connections, timers, timeoutMs, bodyBytesMax, userAgent }) {
+  constructor({ connections, deadlines, timeoutMs, bodyBytesMax, userAgent }) {
     this.#connections = connections;
-    this.#timers = timers;
+    this.#deadlines = deadlines;
     this.#timeoutMs = timeoutMs;
     this.#bodyBytesMax = bodyBytesMax;
     this.#headers = { 'user-agent': userAgent };
@@ -158,7 +158,7 @@ export class Fetcher {
    */
   async #get(url, headers, read) {
     const abort = new AbortController();
-    const stopTimer = this.#timers.after(this.#timeoutMs, () => abort.abort(kTimeout));
+    const stopTimer = this.#deadlines.start(this.#timeoutMs, () => abort.abort(kTimeout));
     try {
       const response = await this.#connections.get(
         new URL(url),

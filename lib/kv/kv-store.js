@@ -5,7 +5,6 @@
  * All methods but `transaction` answer at once, and may be awaited as well. Main thread only; ends
  * with garbage collection.
  */
-import { performance } from 'node:perf_hooks';
 import native from '../native.js';
 import { deadlinesOf } from '../deadlines.js';
 import { kKeep, kLoad, kTransactNow } from '../symbols.js';
@@ -15,7 +14,7 @@ import { checkDelete, checkLimits, checkSet, checkTtl } from './options.js';
 import { Reclaimer } from './reclaimer.js';
 import { checkScan, decodePage } from './scan.js';
 import { KvSnapshot } from './snapshot.js';
-import { wallClock } from '../clock.js';
+import { steadyUnixClock, wallClock } from '../clock.js';
 import { KvTransaction, kCommit, kEnd, kIsConflict } from './transaction.js';
 import { checkKey, decodeEntry, encodeValue } from './values.js';
 
@@ -49,8 +48,7 @@ export class KvStore {
     const limits = checkLimits(given);
     const clock = checkClock('clock', given.clock);
     this.#limits = limits;
-    this.#nowMs =
-      clock === undefined ? () => performance.timeOrigin + performance.now() : () => clock.nowMs();
+    this.#nowMs = steadyUnixClock(clock);
     this.#toUnixMs = clock === undefined ? 0 : wallClock(clock)() - clock.nowMs();
     this.#native = new native.KvStore(
       limits.maxKeys,

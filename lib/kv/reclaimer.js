@@ -5,8 +5,6 @@
 
 /** Entries that are freed in one go: well below a millisecond. */
 const PER_CALL = 1000;
-/** setTimeout takes no more. Coming too early costs a look. */
-const WAIT_MS_MAX = 2 ** 31 - 1;
 
 export class Reclaimer {
   #store;
@@ -44,12 +42,8 @@ export class Reclaimer {
   #schedule(atMs) {
     this.#cancel();
     this.#atMs = atMs;
-    const waitMs = Math.max(0, atMs - this.#nowMs());
-    this.#cancel = this.#deadlines.start(
-      atMs === Infinity ? Infinity : Math.min(waitMs, WAIT_MS_MAX),
-      () => this.#reclaim(),
-      { background: true },
-    );
+    const waitMs = atMs - this.#nowMs();
+    this.#cancel = this.#deadlines.start(waitMs, () => this.#reclaim(), { background: true });
   }
 
   #reclaim() {
