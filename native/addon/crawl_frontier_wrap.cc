@@ -4,6 +4,7 @@
 #include <array>
 
 #include "addon/arguments.h"
+#include "addon/flat_array.h"
 #include "addon/reactor_wrap.h"
 
 namespace sluice {
@@ -31,36 +32,6 @@ Napi::Value number(napi_env env, Claim claim) {
 Nanos time_at(const Napi::CallbackInfo& info, std::size_t argument) {
   return nanos_from_ms(number_from(info.Env(), info[argument]));
 }
-
-// Appends to an array; a call that fails (the environment is going away) leaves a hole that nobody
-// will look at.
-class ArrayBuilder {
- public:
-  explicit ArrayBuilder(napi_env env) : env_(env) { napi_create_array(env_, &array_); }
-
-  void add(double number) {
-    napi_value value = nullptr;
-    napi_create_double(env_, number, &value);
-    append(value);
-  }
-
-  void add(const std::string& text) {
-    napi_value value = nullptr;
-    napi_create_string_utf8(env_, text.data(), text.size(), &value);
-    append(value);
-  }
-
-  [[nodiscard]] Napi::Value array() const { return {env_, array_}; }
-
- private:
-  void append(napi_value value) {
-    if (array_ != nullptr && value != nullptr) napi_set_element(env_, array_, length_++, value);
-  }
-
-  napi_env env_;
-  napi_value array_ = nullptr;
-  std::uint32_t length_ = 0;
-};
 
 }  // namespace
 
@@ -114,12 +85,12 @@ Napi::Value CrawlFrontierWrap::redirect(const Napi::CallbackInfo& info) {
 Napi::Value CrawlFrontierWrap::next(const Napi::CallbackInfo& info) {
   const auto dispatch = frontier_.next(time_at(info, 0));
   if (!dispatch) return info.Env().Undefined();
-  ArrayBuilder fields(info.Env());
-  fields.add(static_cast<double>(dispatch->id));
-  fields.add(dispatch->depth);
-  fields.add(dispatch->attempt);
-  fields.add(dispatch->url);
-  return fields.array();
+  FlatArray fields(info.Env());
+  fields.append(static_cast<double>(dispatch->id));
+  fields.append(static_cast<double>(dispatch->depth));
+  fields.append(static_cast<double>(dispatch->attempt));
+  fields.append(dispatch->url);
+  return fields.value();
 }
 
 Napi::Value CrawlFrontierWrap::next_deadline_ms(const Napi::CallbackInfo& info) {
@@ -143,13 +114,13 @@ void CrawlFrontierWrap::slow_down(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CrawlFrontierWrap::take_abandoned(const Napi::CallbackInfo& info) {
-  ArrayBuilder fields(info.Env());
+  FlatArray fields(info.Env());
   for (const CrawlAbandoned& abandoned : frontier_.take_abandoned()) {
-    fields.add(static_cast<double>(abandoned.id));
-    fields.add(abandoned.depth);
-    fields.add(abandoned.url);
+    fields.append(static_cast<double>(abandoned.id));
+    fields.append(static_cast<double>(abandoned.depth));
+    fields.append(abandoned.url);
   }
-  return fields.array();
+  return fields.value();
 }
 
 Napi::Value CrawlFrontierWrap::finished(const Napi::CallbackInfo& info) {

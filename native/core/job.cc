@@ -45,15 +45,7 @@ void append_ms(std::string& out, Nanos span) {
 std::string_view status_name(const Job& job) {
   if (job.status == Job::Status::kQueued) return "queued";
   if (job.status == Job::Status::kRunning) return "running";
-  switch (job.log.terminal().kind) {
-    case Terminal::Kind::kComplete:
-      return "completed";
-    case Terminal::Kind::kError:
-      return "failed";
-    case Terminal::Kind::kCancelled:
-      return "cancelled";
-  }
-  return "failed";
+  return status_of(job.log.terminal().kind);
 }
 
 // How a kind of job speaks of itself.

@@ -4,6 +4,18 @@
 
 namespace sluice {
 
+std::string_view status_of(Terminal::Kind kind) {
+  switch (kind) {
+    case Terminal::Kind::kComplete:
+      return "completed";
+    case Terminal::Kind::kError:
+      return "failed";
+    case Terminal::Kind::kCancelled:
+      return "cancelled";
+  }
+  return "failed";
+}
+
 bool JobLog::append(std::string_view text) {
   if (ended()) return false;
   own_arena();

@@ -45,6 +45,9 @@ struct Terminal {
   std::string details;  // a JSON object whose members the terminal event and the state have too
 };
 
+/// The status of a job that ended so.
+std::string_view status_of(Terminal::Kind kind);
+
 class JobLog {
  public:
   /// Where a reader is: the event it reads next.

@@ -26,18 +26,6 @@ StoreValue text(std::string value) {
   return value;
 }
 
-const char* status_of(Terminal::Kind kind) {
-  switch (kind) {
-    case Terminal::Kind::kComplete:
-      return "completed";
-    case Terminal::Kind::kError:
-      return "failed";
-    case Terminal::Kind::kCancelled:
-      return "cancelled";
-  }
-  return "failed";
-}
-
 StoreBlob encode(const std::vector<std::uint32_t>& ends) {
   StoreBlob blob;
   blob.bytes.reserve(ends.size() * kOffsetBytes);
