@@ -4,9 +4,9 @@
  * a frozen `Policy` that is swapped as a whole. Pure functions.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { Ajv } from 'ajv';
 import { checkString } from './validate.js';
 import { dotted, problemOf } from './schema-problem.js';
+import { schemaCheck } from './json-schema.js';
 import {
   accountOf,
   accountSchema,
@@ -179,9 +179,8 @@ const properties = {
 /** The members of a configuration file that are about access. */
 export const accessMembers = Object.freeze(Object.keys(properties));
 
-const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true });
-const validate = ajv.compile({ type: 'object', additionalProperties: false, properties });
-const validateLimits = ajv.compile(limitsSchema);
+const validate = schemaCheck({ type: 'object', additionalProperties: false, properties });
+const validateLimits = schemaCheck(limitsSchema);
 
 /** @typedef {import('./schema-problem.js').SchemaProblem} SchemaProblem */
 

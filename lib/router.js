@@ -2,12 +2,12 @@
  * The HTTP contract as an Express 5 router. It owns its paths and passes every other one on, so
  * that it can be mounted at the root of somebody else's app.
  */
-import { Router } from 'express';
 import { accountRoutes } from './routes/accounts.js';
 import { administration, authentication } from './auth.js';
 import { administrators } from './administrators.js';
 import { errorMiddleware, methodNotAllowed } from './http-errors.js';
 import { cors } from './cors.js';
+import { express } from './packages.js';
 import { eventsRoute } from './routes/events.js';
 import { health, metrics, readiness } from './routes/health.js';
 import { conversationRoutes } from './routes/conversations.js';
@@ -32,7 +32,7 @@ const kGet = 'GET, HEAD';
  */
 export function createRouter(gateway) {
   const { access, log, options, streamUrls, checkOpen } = gateway[kInternals];
-  const router = Router({ caseSensitive: true });
+  const router = express().Router({ caseSensitive: true });
   const jobs = jobRoutes(gateway);
   const streamUrl = streamUrlRoutes(gateway);
   const workflows = workflowRoutes(gateway);

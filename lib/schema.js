@@ -2,9 +2,9 @@
  * What a job's request may look like. One schema for `POST /v1/jobs` and `gateway.submit()`:
  * the fields are the wire's, snake_case, in both.
  */
-import { Ajv } from 'ajv';
 import { badRequest } from './http-errors.js';
 import { dotted, problemOf } from './schema-problem.js';
+import { schemaCheck } from './json-schema.js';
 import { jobStatuses } from './job-table.js';
 
 /**
@@ -96,9 +96,8 @@ const streamUrlSchema = {
   },
 };
 
-const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false });
-const validate = ajv.compile(jobSchema);
-const validateStreamUrl = ajv.compile(streamUrlSchema);
+const validate = schemaCheck(jobSchema);
+const validateStreamUrl = schemaCheck(streamUrlSchema);
 
 /** @type {Record<import('./schema-problem.js').SchemaProblem['kind'], string>} */
 const codeOfKind = {

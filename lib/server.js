@@ -4,11 +4,11 @@
 import http from 'node:http';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import express from 'express';
 import { cors } from './cors.js';
 import { checkBoolean, checkInteger, checkOptions, checkString } from './validate.js';
 import { HttpError, errorMiddleware, routeNotFound } from './http-errors.js';
 import { isHostName, isLoopback, isOwnHost } from './hosts.js';
+import { express } from './packages.js';
 import { kInternals } from './symbols.js';
 import { rangeError, typeError } from './errors.js';
 import { requestId } from './request-id.js';
@@ -91,7 +91,7 @@ function checkHost(gateway, allowed) {
  */
 function createApp(gateway, allowedHosts) {
   const { access, log } = gateway[kInternals];
-  const app = express();
+  const app = express()();
   app.disable('x-powered-by');
   // The client may be loaded from here by a page of elsewhere.
   app.use(
@@ -101,7 +101,7 @@ function createApp(gateway, allowedHosts) {
   if (allowedHosts !== undefined) app.use(checkHost(gateway, allowedHosts));
   app.use(gateway.router());
   app.use(
-    express.static(kWebRoot, {
+    express().static(kWebRoot, {
       extensions: ['html'],
       cacheControl: false,
       setHeaders: pageHeaders,

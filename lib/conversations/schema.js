@@ -1,7 +1,7 @@
 /** What requests about conversations may look like. Pure functions. */
-import { Ajv } from 'ajv';
 import { badRequest } from '../http-errors.js';
 import { checkContents, checkMetadataSize, jobSchema, kTtlSMax, schemaRefusal } from '../schema.js';
+import { schemaCheck } from '../json-schema.js';
 
 /** @typedef {NonNullable<import('../schema.js').JobRequest['messages']>} Messages */
 
@@ -28,13 +28,12 @@ const shared = {
   metadata: { type: 'object' },
   ttl_s: { type: 'number', minimum: kTtlSMin, maximum: kTtlSMax },
 };
-const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false });
-const validateCreate = ajv.compile({
+const validateCreate = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: { ...shared, messages: { ...jobSchema.properties.messages, minItems: 0 } },
 });
-const validateFork = ajv.compile({
+const validateFork = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: { ...shared, at: { type: 'integer', minimum: 0 } },
@@ -42,7 +41,7 @@ const validateFork = ajv.compile({
 
 /**
  * @template T
- * @param {import('ajv').ValidateFunction} validate
+ * @param {ReturnType<typeof schemaCheck>} validate
  * @param {unknown} given undefined: no fields
  * @returns {T}
  */

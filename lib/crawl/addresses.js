@@ -6,8 +6,8 @@
  * checked, or nowhere.
  */
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import { SluiceError } from '../errors.js';
+import { ipaddr, lazy } from '../packages.js';
 
 /**
  * @typedef {(hostname: string, options: object,
@@ -16,7 +16,7 @@ import { SluiceError } from '../errors.js';
  */
 
 /** The block that IANA gives out to the public internet; the rest of IPv6 has other uses. */
-const publicIpv6 = ipaddr.IPv6.parseCIDR('2000::/3');
+const publicIpv6 = lazy(() => ipaddr().IPv6.parseCIDR('2000::/3'));
 
 /**
  * Whether an address is on the public internet: not private, loopback, link-local, unique-local,
@@ -28,9 +28,9 @@ const publicIpv6 = ipaddr.IPv6.parseCIDR('2000::/3');
  */
 export function isPublicAddress(address) {
   if (isIP(address) === 0) return false;
-  const parsed = ipaddr.parse(address);
+  const parsed = ipaddr().parse(address);
   if (parsed.range() !== 'unicast') return false;
-  return parsed.kind() === 'ipv4' || parsed.match(publicIpv6);
+  return parsed.kind() === 'ipv4' || parsed.match(publicIpv6());
 }
 
 /** @param {string} host */

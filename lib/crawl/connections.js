@@ -3,7 +3,7 @@
  * leaves no socket open. Ends with `close()`.
  */
 import { isIP } from 'node:net';
-import { Agent, buildConnector } from 'undici';
+import { undici } from '../packages.js';
 import { addressError, isPublicAddress, publicLookup } from './addresses.js';
 
 /** Marks an error as one of connecting: nothing was sent. */
@@ -22,6 +22,7 @@ export class CrawlConnections {
    * @param {number} options.timeoutMs to connect
    */
   constructor({ lookup, allowPrivateAddresses, connections, timeoutMs }) {
+    const { Agent, buildConnector } = undici();
     const connector = buildConnector({
       lookup: /** @type {any} */ (allowPrivateAddresses ? lookup : publicLookup(lookup)),
       timeout: timeoutMs,

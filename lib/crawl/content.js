@@ -2,8 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { MIMEType, promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
-// @ts-expect-error It has no types.
-import sniffEncoding from 'html-encoding-sniffer';
+import { htmlEncodingSniffer } from '../packages.js';
 
 /** More layers than anybody has a use for. */
 const kCodingsMax = 3;
@@ -101,7 +100,10 @@ export function textOf(bytes, charset) {
   const defaultEncoding = isUtf8(bytes) ? 'UTF-8' : 'windows-1252';
   let encoding = defaultEncoding;
   try {
-    encoding = sniffEncoding(bytes, { transportLayerEncodingLabel: charset, defaultEncoding });
+    encoding = htmlEncodingSniffer()(bytes, {
+      transportLayerEncodingLabel: charset,
+      defaultEncoding,
+    });
   } catch {
     // It trips over a half-finished declaration; then there is none.
   }

@@ -4,11 +4,11 @@
  * A crawl is a work whose events are what came of each URL. The slowest reader of its stream sets
  * its pace, as that of a job does; one that nobody reads runs to its end.
  */
-import { Ajv } from 'ajv';
 import { WorkService } from '../work-service.js';
 import { checkContents, jobSchema, schemaRefusal } from '../schema.js';
 import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
 import { crawl } from './crawl.js';
+import { schemaCheck } from '../json-schema.js';
 
 /** Default of `max_wall_ms`: an hour. */
 const kMaxWallMs = 3_600_000;
@@ -35,7 +35,7 @@ const kMaxWallMs = 3_600_000;
 
 const { properties: ofJob } = jobSchema;
 
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile({
+const validate = schemaCheck({
   type: 'object',
   additionalProperties: false,
   required: ['start_url'],

@@ -6,7 +6,7 @@
  * style sheets hide is not known here.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import { Tokenizer, TokenizerMode } from 'parse5';
+import { parse5 } from '../packages.js';
 
 /**
  * @typedef {object} Extract
@@ -39,18 +39,18 @@ const kCells = new Set('audio canvas iframe img input svg td textarea th video'.
 
 /**
  * How the tokenizer has to read the content of an element, which the tree builder would tell it.
- * @type {Record<string, number>}
+ * @type {Record<string, keyof typeof import('parse5').TokenizerMode>}
  */
 const kModes = {
-  title: TokenizerMode.RCDATA,
-  textarea: TokenizerMode.RCDATA,
-  style: TokenizerMode.RAWTEXT,
-  xmp: TokenizerMode.RAWTEXT,
-  iframe: TokenizerMode.RAWTEXT,
-  noembed: TokenizerMode.RAWTEXT,
-  noframes: TokenizerMode.RAWTEXT,
-  script: TokenizerMode.SCRIPT_DATA,
-  plaintext: TokenizerMode.PLAINTEXT,
+  title: 'RCDATA',
+  textarea: 'RCDATA',
+  style: 'RAWTEXT',
+  xmp: 'RAWTEXT',
+  iframe: 'RAWTEXT',
+  noembed: 'RAWTEXT',
+  noframes: 'RAWTEXT',
+  script: 'SCRIPT_DATA',
+  plaintext: 'PLAINTEXT',
 };
 
 /** @typedef {import('parse5').Token.TagToken} TagToken */
@@ -91,7 +91,7 @@ class TextCollector {
 
 /** What parse5's tokenizer calls. */
 class Extractor {
-  /** @type {Tokenizer | undefined} */
+  /** @type {import('parse5').Tokenizer | undefined} */
   tokenizer;
   text = new TextCollector();
   /** @type {Set<string>} */
@@ -99,6 +99,7 @@ class Extractor {
   /** @type {string | undefined} */
   base;
   follow = true;
+  #modes;
   #xml;
   #title = new TextCollector();
   #titles = 0;
@@ -107,8 +108,12 @@ class Extractor {
   #hidden = '';
   #hiddenDepth = 0;
 
-  /** @param {boolean} xml XHTML: `<script/>` is an empty element */
-  constructor(xml) {
+  /**
+   * @param {typeof import('parse5').TokenizerMode} modes
+   * @param {boolean} xml XHTML: `<script/>` is an empty element
+   */
+  constructor(modes, xml) {
+    this.#modes = modes;
     this.#xml = xml;
   }
 
@@ -122,7 +127,7 @@ class Extractor {
     // In XML, and inside of SVG, a slash ends an element; in HTML it means nothing.
     const empty = token.selfClosing && (this.#xml || this.#hidden === 'svg' || name === 'svg');
     if (!empty && Object.hasOwn(kModes, name) && this.#hidden !== 'svg') {
-      /** @type {any} */ (this.tokenizer).state = kModes[name];
+      /** @type {any} */ (this.tokenizer).state = this.#modes[kModes[name]];
     }
     if (this.#hidden !== '') {
       if (name === this.#hidden && !empty) this.#hiddenDepth += 1;
@@ -215,7 +220,8 @@ export function asksNotToFollow(directives) {
  * @returns {Promise<Extract>}
  */
 export async function extract(html, { xml = false } = {}) {
-  const extractor = new Extractor(xml);
+  const { Tokenizer, TokenizerMode } = await parse5();
+  const extractor = new Extractor(TokenizerMode, xml);
   const tokenizer = new Tokenizer({}, extractor);
   extractor.tokenizer = tokenizer;
   for (let at = 0; at < html.length; at += kSliceLength) {

@@ -1,5 +1,5 @@
 /** What a site's robots.txt allows (RFC 9309), and how to come by it. */
-import robotsParser from 'robots-parser';
+import { robotsParser } from '../packages.js';
 import { resolveLink } from './url.js';
 
 /** RFC 9309 asks for 500 KiB at least; what lies beyond is not read. */
@@ -33,8 +33,7 @@ export function parseRobots(url, text, userAgent) {
   const wild = text.match(/\*[^\r\n#]*/g) ?? [];
   const wildChars = wild.reduce((sum, part) => sum + part.length - 1, 0);
   const product = /^[a-z_-]*/i.exec(userAgent)?.[0] || '*';
-  // Its type declarations do not say that it is the module itself.
-  const robots = /** @type {any} */ (robotsParser)(url, text);
+  const robots = robotsParser()(url, text);
   const delayS = Number(robots.getCrawlDelay(product) ?? 0);
   return {
     allows: (target) =>

@@ -1,8 +1,8 @@
 /** What the requests about credits may look like. Pure functions; what is wrong is a 400. */
-import { Ajv } from 'ajv';
 import { amountFrom } from './wire.js';
 import { badRequest } from '../http-errors.js';
 import { checkContents, schemaRefusal } from '../schema.js';
+import { schemaCheck } from '../json-schema.js';
 import { checkIdempotencyKey } from '../idempotency.js';
 import { groupings } from './usage.js';
 
@@ -26,22 +26,21 @@ const amount = {
   description: 'micro-credits, as an integer or a string of digits',
 };
 
-const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true });
-const validateTransfer = ajv.compile({
+const validateTransfer = schemaCheck({
   type: 'object',
   additionalProperties: false,
   required: ['amount'],
   properties: { from: account, to: account, amount, key },
 });
-const validateReversal = ajv.compile({
+const validateReversal = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: { force: { type: 'boolean' }, key },
 });
-const validateKey = ajv.compile(key);
+const validateKey = schemaCheck(key);
 
 /**
- * @param {import('ajv').ValidateFunction} validate
+ * @param {ReturnType<typeof schemaCheck>} validate
  * @param {unknown} body
  * @returns {any} the same
  */

@@ -2,11 +2,11 @@
  * The gateway's logs: its own, those of engines that it follows, and those that are sent to it, all
  * through one parser; and who reads the errors of them. Main thread. `close()` ends it.
  */
-import pino from 'pino';
 import { ErrorRing } from './error-ring.js';
 import { ErrorStream } from './error-stream.js';
 import { LogParser } from '../log-parser.js';
 import { followFile } from './follow.js';
+import { lazy, pino } from '../packages.js';
 import { plainChunks } from './read.js';
 
 /** Of an event: enough for a stack trace; a thousand of them are kept. */
@@ -43,9 +43,11 @@ export class LogService {
   constructor(options) {
     this.#options = options;
     this.#given = options.logger;
-    this.#own = pino(
-      { base: { name: 'sluice' } },
-      { write: (/** @type {string} */ line) => this.#take(this.#errorsOf(line, 'sluice')) },
+    this.#own = lazy(() =>
+      pino()(
+        { base: { name: 'sluice' } },
+        { write: (/** @type {string} */ line) => this.#take(this.#errorsOf(line, 'sluice')) },
+      ),
     );
     for (const file of options.files) this.#follow(file);
   }
@@ -65,7 +67,7 @@ export class LogService {
       warn: (...line) => given.warn(...line),
       error: (...line) => {
         given.error(...line);
-        this.#own.error(...line);
+        this.#own().error(...line);
       },
     };
   }

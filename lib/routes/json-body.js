@@ -1,7 +1,7 @@
 /** The body of a POST: JSON, UTF-8, and of finite size. */
 import { isUtf8 } from 'node:buffer';
-import express from 'express';
 import { HttpError } from '../http-errors.js';
+import { express, lazy } from '../packages.js';
 
 const kBodyBytesMax = 1024 * 1024;
 
@@ -33,13 +33,22 @@ function requireUtf8(_req, _res, body, encoding) {
   throw Object.assign(new Error('not UTF-8'), { type: 'entity.parse.failed' });
 }
 
+const parseJson = lazy(() =>
+  express().json({
+    limit: kBodyBytesMax,
+    strict: false,
+    type: () => true,
+    verify: requireUtf8,
+  }),
+);
+
 /**
  * To run before a handler that reads `req.body`. No body at all is left to its schema.
  * @type {readonly import('express').RequestHandler[]}
  */
 export const jsonBody = Object.freeze([
   requireJson,
-  express.json({ limit: kBodyBytesMax, strict: false, type: () => true, verify: requireUtf8 }),
+  (req, res, next) => parseJson()(req, res, next),
 ]);
 
 /** @param {import('express').Request} req */

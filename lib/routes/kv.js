@@ -1,6 +1,6 @@
 /** `/v1/kv`: the caller's keys and values, one by one, page by page, and several at once. */
 import { isUtf8 } from 'node:buffer';
-import express from 'express';
+import { express } from '../packages.js';
 import { HttpError, badRequest } from '../http-errors.js';
 import { checkTxn, mayWrite, runTxn } from '../kv/txn.js';
 import { isConditional, precondition, tagOf } from '../kv/preconditions.js';
@@ -207,7 +207,7 @@ export function kvRoutes(gateway) {
   });
 
   return {
-    write: [express.raw({ limit, type: () => true }), write],
+    write: [express().raw({ limit, type: () => true }), write],
 
     read: route((req, res) => {
       const entry = spaceOf(req).get(keyOf(req));

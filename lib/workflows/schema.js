@@ -2,12 +2,12 @@
  * What a workflow's request may look like: one schema for `POST /v1/workflows` and
  * `gateway.submitWorkflow()`, and what no schema can say: the graph, and the names in its prompts.
  */
-import { Ajv } from 'ajv';
 import { TaskGraph } from '../task-graph.js';
 import { badRequest } from '../http-errors.js';
 import { checkCrawlRequest, crawlProperties } from '../crawl/request.js';
 import { checkContents, jobSchema, nonEmptyString, schemaRefusal } from '../schema.js';
 import { pathsOf } from './template.js';
+import { schemaCheck } from '../json-schema.js';
 
 /**
  * @typedef {object} NodeRequest
@@ -102,9 +102,7 @@ const workflowSchema = {
   },
 };
 
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile(
-  workflowSchema,
-);
+const validate = schemaCheck(workflowSchema);
 
 /** What a node does; a node has exactly one of these. */
 const kActions = /** @type {const} */ (['prompt', 'messages', 'map', 'crawl']);
