@@ -80,4 +80,4 @@ test('the Express example streams a job to a browser', async () => {
   } finally {
     await browser.close();
   }
-}, 60_000);
+});

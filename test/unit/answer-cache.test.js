@@ -1,13 +1,11 @@
 /** What must hold of shared answers whatever is done, in whatever order. */
-import { expect, jest, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ManualClock } from '../../lib/clock.js';
 import { createGateway } from '../../lib/gateway.js';
 import { handProvider } from '../fixtures/providers.js';
 import { kInternals } from '../../lib/symbols.js';
 import { until } from '../fixtures/until.js';
-
-jest.setTimeout(120_000);
 
 const kTtlMs = 1000;
 
