@@ -4,7 +4,6 @@
 // is no global state.
 #include <napi.h>
 
-#include "addon/napi/arguments.h"
 #include "addon/bindings/crawl_frontier_wrap.h"
 #include "addon/bindings/hub_wrap.h"
 #include "addon/bindings/kv_snapshot_wrap.h"
@@ -17,11 +16,12 @@
 #include "addon/bindings/openai_decoder_wrap.h"
 #include "addon/bindings/pipeline_wrap.h"
 #include "addon/bindings/quota_wrap.h"
-#include "addon/napi/reactor_wrap.h"
 #include "addon/bindings/rolling_window_wrap.h"
 #include "addon/bindings/store_wrap.h"
 #include "addon/bindings/stream_buffer_wrap.h"
 #include "addon/bindings/task_graph_wrap.h"
+#include "addon/napi/arguments.h"
+#include "addon/napi/reactor_wrap.h"
 #include "core/base/backoff.h"
 #include "runtime/upstream/curl_api.h"
 

@@ -14,8 +14,8 @@
 #include "addon/napi/event_queue.h"
 #include "core/streams/hub.h"
 #include "runtime/loop/reactor.h"
-#include "runtime/upstream/relays.h"
 #include "runtime/net/sse_socket.h"
+#include "runtime/upstream/relays.h"
 
 namespace sluice {
 

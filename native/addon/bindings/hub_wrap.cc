@@ -2,10 +2,10 @@
 
 #include <limits>
 
-#include "addon/napi/arguments.h"
 #include "addon/bindings/hub_bridge.h"
 #include "addon/bindings/store_journal.h"
 #include "addon/bindings/store_wrap.h"
+#include "addon/napi/arguments.h"
 #include "runtime/storage/job_journal.h"
 
 namespace sluice {

@@ -2,8 +2,8 @@
 //
 //   new JobHub(reactor, machineId, options, store)   store: a Store that was started, or undefined
 //
-// Used by lib/streams/hub.js alone, which checks every argument. JavaScript's thread only. Ends with
-// `close()` or garbage collection; the hub itself dies on its executor.
+// Used by lib/streams/hub.js alone, which checks every argument. JavaScript's thread only. Ends
+// with `close()` or garbage collection; the hub itself dies on its executor.
 #pragma once
 
 #include <napi.h>

@@ -1,8 +1,8 @@
 // Values and pages of the key-value store, as they cross from and to JavaScript. JavaScript's
 // thread only.
 //
-// A value's kind, which lib/primitives/kv/values.js gives it, says whether its bytes are text (below
-// kFirstBinaryKind) or a Buffer's.
+// A value's kind, which lib/primitives/kv/values.js gives it, says whether its bytes are text
+// (below kFirstBinaryKind) or a Buffer's.
 #pragma once
 
 #include <napi.h>

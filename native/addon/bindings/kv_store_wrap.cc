@@ -4,9 +4,9 @@
 #include <string>
 #include <utility>
 
-#include "addon/napi/arguments.h"
 #include "addon/bindings/kv_arguments.h"
 #include "addon/bindings/store_wrap.h"
+#include "addon/napi/arguments.h"
 
 namespace sluice {
 namespace {

@@ -1,8 +1,8 @@
 #include "addon/bindings/kv_transaction_wrap.h"
 
-#include "addon/napi/arguments.h"
 #include "addon/bindings/kv_arguments.h"
 #include "addon/bindings/kv_store_wrap.h"
+#include "addon/napi/arguments.h"
 
 namespace sluice {
 Napi::Function KvTransactionWrap::define(Napi::Env env) {

@@ -1,4 +1,5 @@
-// The JavaScript class `KvTransaction`, private to lib/primitives/kv/transaction.js: core/kv_transaction.h.
+// The JavaScript class `KvTransaction`, private to lib/primitives/kv/transaction.js:
+// core/kv_transaction.h.
 //
 //   new KvTransaction(store)
 //   get(key, nowMs) -> [value, kind, version, expiresAtMs] | undefined     version 0: its own

@@ -4,9 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "addon/bindings/store_wrap.h"
 #include "addon/napi/arguments.h"
 #include "addon/napi/reactor_wrap.h"
-#include "addon/bindings/store_wrap.h"
 #include "runtime/storage/ledger_rows.h"
 
 namespace sluice {

@@ -1,4 +1,5 @@
-// The JavaScript class `Ledger`, private to lib/primitives/ledger/ledger.js: core/ledger.h, synchronous.
+// The JavaScript class `Ledger`, private to lib/primitives/ledger/ledger.js: core/ledger.h,
+// synchronous.
 //
 //   new Ledger()
 //   open(nowMs, account, overdraft) -> answer

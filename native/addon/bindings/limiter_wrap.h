@@ -1,4 +1,5 @@
-// The JavaScript classes of the limiters with keys, private to lib/primitives/limiters/keyed-limiter.js:
+// The JavaScript classes of the limiters with keys, private to
+// lib/primitives/limiters/keyed-limiter.js:
 //
 //   new TokenBucket(answer, maxKeys, capacity, refillPerSecond)
 //   new FixedWindow(answer, maxKeys, limit, windowNs)

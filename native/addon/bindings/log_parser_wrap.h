@@ -1,4 +1,5 @@
-// The JavaScript class `LogParser`, private to lib/primitives/logs/log-parser.js: core/log_parser.h, synchronous.
+// The JavaScript class `LogParser`, private to lib/primitives/logs/log-parser.js:
+// core/log_parser.h, synchronous.
 //
 //   new LogParser({formats, utcOffsetMinutes, referenceMs, maxLines, maxBytes, flushMs,
 //                  maxTemplates, maxWindowMs, start, continuation})   all are given; flushMs

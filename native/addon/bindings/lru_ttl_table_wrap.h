@@ -26,8 +26,8 @@
 //   11...     slot and reason (core/lru_ttl_table.h) of each of them
 //   then      the log: a slot a lookup, kNoSlot for a miss, kNoSlot - 1 for a join
 //
-// lib/primitives/cache/lru-ttl-table.js has the same numbers. JavaScript's thread only; ends with garbage
-// collection, until which its maker holds on to the object, not to bound functions alone.
+// lib/primitives/cache/lru-ttl-table.js has the same numbers. JavaScript's thread only; ends with
+// garbage collection, until which its maker holds on to the object, not to bound functions alone.
 #pragma once
 
 #include <napi.h>

@@ -1,4 +1,5 @@
-// The JavaScript class `Quota`, private to lib/primitives/limiters/quota.js: core/quota.h, synchronous.
+// The JavaScript class `Quota`, private to lib/primitives/limiters/quota.js: core/quota.h,
+// synchronous.
 //
 //   new Quota(numbers, maxKeys, maxLeases)
 //   addWindowed(amount, windowNs) -> dimension     addHeld(amount) -> dimension

@@ -10,8 +10,8 @@
 //                           status; stats() -> [transactions, batches, queued]
 //   close()                        writes what is queued, and lets the file go
 //
-// Columns: null, number (bigint beyond 2^53), string, Buffer. Used by lib/jobs/storage/sqlite.js alone.
-// JavaScript's thread only. Ends with `close()`, garbage collection, or the environment.
+// Columns: null, number (bigint beyond 2^53), string, Buffer. Used by lib/jobs/storage/sqlite.js
+// alone. JavaScript's thread only. Ends with `close()`, garbage collection, or the environment.
 #pragma once
 
 #include <napi.h>

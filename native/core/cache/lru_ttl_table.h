@@ -11,9 +11,9 @@
 #include <span>
 #include <vector>
 
+#include "core/base/time.h"
 #include "core/containers/radix_expiry_queue.h"
 #include "core/containers/slot_list.h"
-#include "core/base/time.h"
 
 namespace sluice {
 

@@ -12,8 +12,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/containers/slot_list.h"
 #include "core/base/time.h"
+#include "core/containers/slot_list.h"
 
 namespace sluice {
 

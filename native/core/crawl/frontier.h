@@ -32,8 +32,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/crawl/host_queue.h"
 #include "core/base/time.h"
+#include "core/crawl/host_queue.h"
 
 namespace sluice {
 

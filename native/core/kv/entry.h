@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "core/base/ref_counted.h"
-#include "core/containers/slot_list.h"
 #include "core/base/time.h"
+#include "core/containers/slot_list.h"
 
 namespace sluice {
 

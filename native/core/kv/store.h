@@ -23,11 +23,11 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/time.h"
 #include "core/containers/radix_expiry_queue.h"
 #include "core/kv/entry.h"
-#include "core/kv/snapshot.h"
 #include "core/kv/persistent_tree.h"
-#include "core/base/time.h"
+#include "core/kv/snapshot.h"
 
 namespace sluice {
 

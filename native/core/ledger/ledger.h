@@ -22,9 +22,9 @@
 #include <vector>
 
 #include "core/ledger/accounts.h"
-#include "core/ledger/schedule.h"
 #include "core/ledger/event.h"
 #include "core/ledger/journal.h"
+#include "core/ledger/schedule.h"
 
 namespace sluice {
 

@@ -24,8 +24,8 @@
 #include <string_view>
 #include <utility>
 
-#include "core/containers/hash_table.h"
 #include "core/base/time.h"
+#include "core/containers/hash_table.h"
 
 namespace sluice {
 

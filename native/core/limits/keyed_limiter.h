@@ -13,9 +13,9 @@
 #include <string_view>
 #include <utility>
 
+#include "core/base/time.h"
 #include "core/limits/bounded_key_states.h"
 #include "core/limits/limit_decision.h"
-#include "core/base/time.h"
 #include "core/limits/token_bucket.h"
 
 namespace sluice {

@@ -21,9 +21,9 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/time.h"
 #include "core/limits/limit_decision.h"
 #include "core/limits/quota_accounts.h"
-#include "core/base/time.h"
 
 namespace sluice {
 

@@ -17,10 +17,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/limits/bounded_key_states.h"
-#include "core/containers/hash_table.h"
-#include "core/limits/limit_decision.h"
 #include "core/base/time.h"
+#include "core/containers/hash_table.h"
+#include "core/limits/bounded_key_states.h"
+#include "core/limits/limit_decision.h"
 #include "core/limits/token_bucket.h"
 
 namespace sluice {

@@ -7,9 +7,9 @@
 
 #include <cstdint>
 
+#include "core/base/time.h"
 #include "core/limits/limit_decision.h"
 #include "core/limits/rate.h"
-#include "core/base/time.h"
 
 namespace sluice {
 

@@ -15,9 +15,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/time.h"
 #include "core/limits/keyed_limiter.h"
 #include "core/limits/limit_decision.h"
-#include "core/base/time.h"
 
 namespace sluice {
 

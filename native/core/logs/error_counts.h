@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/logs/template_miner.h"
 #include "core/containers/rolling_window.h"
+#include "core/logs/template_miner.h"
 
 namespace sluice {
 

@@ -9,7 +9,8 @@
 
 namespace sluice {
 
-/// How bad it is. The order is that of badness; lib/primitives/logs/log-parser.js has the same numbers.
+/// How bad it is. The order is that of badness; lib/primitives/logs/log-parser.js has the same
+/// numbers.
 enum class LogLevel : std::uint8_t { kNone, kTrace, kDebug, kInfo, kWarn, kError, kFatal };
 
 /// "No such time": the line carries none, or only a part of one.

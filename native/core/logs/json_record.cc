@@ -6,9 +6,9 @@
 #include <array>
 #include <charconv>
 
-#include "core/logs/level.h"
 #include "core/base/surrogate_escapes.h"
 #include "core/base/utf8.h"
+#include "core/logs/level.h"
 
 namespace sluice {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/logs/stack_trace.h"
 #include "core/base/utf8.h"
+#include "core/logs/stack_trace.h"
 
 namespace sluice {
 namespace {

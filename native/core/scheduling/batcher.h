@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "core/containers/bounded_queue.h"
 #include "core/base/time.h"
+#include "core/containers/bounded_queue.h"
 
 namespace sluice {
 

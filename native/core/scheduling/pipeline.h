@@ -20,11 +20,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/scheduling/batcher.h"
-#include "core/containers/bounded_queue.h"
 #include "core/base/executor.h"
-#include "core/scheduling/slot_limiter.h"
 #include "core/base/time.h"
+#include "core/containers/bounded_queue.h"
+#include "core/scheduling/batcher.h"
+#include "core/scheduling/slot_limiter.h"
 
 namespace sluice {
 

@@ -25,9 +25,9 @@
 #include <vector>
 
 #include "core/base/executor.h"
-#include "core/scheduling/task_plan.h"
 #include "core/base/time.h"
 #include "core/containers/timer_queue.h"
+#include "core/scheduling/task_plan.h"
 
 namespace sluice {
 

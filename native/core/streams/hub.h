@@ -27,11 +27,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/streams/subscriber.h"
-#include "core/streams/job.h"
-#include "core/streams/journal.h"
 #include "core/base/executor.h"
 #include "core/containers/timer_queue.h"
+#include "core/streams/job.h"
+#include "core/streams/journal.h"
+#include "core/streams/subscriber.h"
 
 namespace sluice {
 

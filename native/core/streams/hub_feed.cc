@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/streams/hub.h"
 #include "core/base/json_writer.h"
+#include "core/streams/hub.h"
 
 namespace sluice {
 

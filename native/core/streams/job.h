@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "core/streams/event_log.h"
 #include "core/base/time.h"
+#include "core/streams/event_log.h"
 
 namespace sluice {
 

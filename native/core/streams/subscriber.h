@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/streams/job.h"
 #include "core/base/time.h"
+#include "core/streams/job.h"
 
 namespace sluice {
 

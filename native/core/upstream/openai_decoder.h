@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/upstream/openai_payload.h"
-#include "core/sse/parser.h"
 #include "core/base/utf8.h"
+#include "core/sse/parser.h"
+#include "core/upstream/openai_payload.h"
 
 namespace sluice {
 

@@ -14,10 +14,10 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/time.h"
 #include "core/streams/hub.h"
 #include "core/upstream/openai_decoder.h"
 #include "core/upstream/relay_outcome.h"
-#include "core/base/time.h"
 
 namespace sluice {
 

@@ -17,8 +17,8 @@
 #include <string_view>
 
 #include "core/base/time.h"
-#include "runtime/net/unique_fd.h"
 #include "runtime/loop/uv_handle.h"
+#include "runtime/net/unique_fd.h"
 
 namespace sluice {
 

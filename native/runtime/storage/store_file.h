@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
+#include "runtime/net/unique_fd.h"
 #include "runtime/storage/sqlite_handle.h"
 #include "runtime/storage/store_schema.h"
-#include "runtime/net/unique_fd.h"
 
 namespace sluice {
 

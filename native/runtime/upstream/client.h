@@ -23,9 +23,9 @@
 #include <vector>
 
 #include "core/upstream/chunked_body.h"
-#include "runtime/upstream/curl_api.h"
-#include "runtime/net/sse_socket.h"
 #include "runtime/loop/uv_handle.h"
+#include "runtime/net/sse_socket.h"
+#include "runtime/upstream/curl_api.h"
 
 namespace sluice {
 

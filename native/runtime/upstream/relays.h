@@ -12,9 +12,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/containers/timer_queue.h"
 #include "core/streams/hub.h"
 #include "core/upstream/relay.h"
-#include "core/containers/timer_queue.h"
 #include "runtime/loop/reactor.h"
 #include "runtime/upstream/client.h"
 

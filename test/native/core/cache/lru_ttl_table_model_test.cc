@@ -7,8 +7,8 @@
 #include <map>
 #include <random>
 
-#include "core/containers/radix_expiry_queue.h"
 #include "core/cache/lru_ttl_table.h"
+#include "core/containers/radix_expiry_queue.h"
 
 namespace sluice {
 namespace {

@@ -11,8 +11,8 @@
 #include <unordered_map>
 
 #include "core/base/siphash.h"
-#include "core/limits/keyed_limiter.h"
 #include "core/containers/hash_table.h"
+#include "core/limits/keyed_limiter.h"
 
 namespace sluice {
 namespace {

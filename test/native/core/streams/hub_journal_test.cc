@@ -1,6 +1,6 @@
 // The hub's journal: what is written when, endings that wait for it, failures, and jobs put back.
-#include "core/streams/journal.h"
 #include "core/streams/hub_fixture.h"
+#include "core/streams/journal.h"
 
 namespace sluice {
 namespace {
