@@ -10,8 +10,9 @@ import { kAnonymous } from './access-config.js';
 /** @typedef {import('./access.js').AccessControl} AccessControl */
 
 /**
- * @typedef {(req: import('express').Request) => string | import('./access.js').GivenAccess |
- *   Promise<string | import('./access.js').GivenAccess>} Authenticate
+ * @typedef {(req: import('node:http').IncomingMessage) => string
+ *   | import('./access.js').GivenAccess
+ *   | Promise<string | import('./access.js').GivenAccess>} Authenticate
  * Gives the principal, by its name or with what it may do, or throws an `HttpError` (401, 403). The
  * name of a key's id brings what is configured for that key.
  */
@@ -75,6 +76,7 @@ function principalByToken(streamUrls, req) {
  * @param {import('./stream-urls.js').StreamUrls} [streamUrls] where signed addresses are good, too;
  *   an `Authorization` header goes before them
  * @returns {import('express').RequestHandler} to run before each route that touches jobs
+ * @internal
  */
 export function authentication(access, authenticate, streamUrls) {
   return async (req, _res, next) => {
@@ -97,6 +99,7 @@ export function authentication(access, authenticate, streamUrls) {
  * @param {AccessControl} access
  * @param {import('express').RequestHandler} authenticated
  * @returns {import('express').RequestHandler[]}
+ * @internal
  */
 export function administration(access, authenticated) {
   return [
@@ -117,6 +120,7 @@ export function administration(access, authenticated) {
  * Who sent a request that passed `authentication`, and what they may do.
  * @param {import('express').Request} req
  * @returns {Readonly<Access>}
+ * @internal
  */
 export function accessOf(req) {
   const access = accesses.get(req);
@@ -128,6 +132,7 @@ export function accessOf(req) {
  * The principal of a request that passed `authentication`.
  * @param {import('express').Request} req
  * @returns {string}
+ * @internal
  */
 export function principalOf(req) {
   return accessOf(req).principal;

@@ -31,6 +31,11 @@ import { describeJob, describeJobs } from './job-view.js';
 /** @typedef {import('./http-errors.js').HttpError} HttpError */
 /** @typedef {import('./job-table.js').JobRecord} JobRecord */
 
+/**
+ * @typedef {(req: import('node:http').IncomingMessage, res: import('node:http').ServerResponse,
+ *   next: (error?: any) => void) => void} RequestHandler what `app.use()` of Express takes
+ */
+
 /** Made by `createGateway`. */
 export class Gateway {
   /** @type {import('./gateway-options.js').CheckedGatewayOptions} */
@@ -294,10 +299,10 @@ export class Gateway {
   /**
    * An Express 5 router with the whole HTTP contract but the page; it mounts under any prefix.
    * Paths that are not its own it passes on.
-   * @returns {import('express').Router}
+   * @returns {RequestHandler}
    */
   router() {
-    return createRouter(this);
+    return /** @type {any} */ (createRouter(this));
   }
 
   /**
@@ -384,7 +389,7 @@ export class Gateway {
     this.#life.cancelAll();
   }
 
-  /** What the routes need. */
+  /** What the routes need. @internal */
   get [kInternals]() {
     return {
       access: this.#access,

@@ -66,7 +66,7 @@ export function jobNotFound(param = 'job_id') {
   });
 }
 
-/** @param {import('express').Request} req */
+/** @param {import('express').Request} req @internal */
 export function routeNotFound(req) {
   return new HttpError(404, {
     code: 'not_found',
@@ -78,6 +78,7 @@ export function routeNotFound(req) {
  * A handler for the methods that a path does not take.
  * @param {string} allow value of the `Allow` header
  * @returns {import('express').RequestHandler}
+ * @internal
  */
 export function methodNotAllowed(allow) {
   return (req) => {
@@ -151,6 +152,7 @@ export function errorBody(error) {
  * The one error handler of the router and the stand-alone server.
  * @param {import('./log.js').Logger} log
  * @returns {import('express').ErrorRequestHandler}
+ * @internal
  */
 export function errorMiddleware(log) {
   return (thrown, req, res, next) => {

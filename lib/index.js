@@ -1,4 +1,14 @@
 /** What the package exports. */
+
+/** @typedef {import('./crawl/items.js').CrawlItem} CrawlItem */
+/** @typedef {import('./event-stream.js').StreamEvent} StreamEvent */
+/** @typedef {import('./gateway-options.js').GatewayOptions} GatewayOptions */
+/** @typedef {import('./job-view.js').Job} Job */
+/** @typedef {import('./providers/types.js').Provider} Provider */
+/** @typedef {import('./providers/types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('./providers/types.js').ProviderRequest} ProviderRequest */
+/** @typedef {import('./schema.js').JobRequest} JobRequest */
+
 export { Gateway, createGateway } from './gateway.js';
 export { FixedWindowLimiter, SlidingWindowLimiter } from './window-limiter.js';
 export { HttpError } from './http-errors.js';

@@ -4,11 +4,9 @@
 import { SluiceError } from '../errors.js';
 import { checkFunction, checkOptions, checkString } from '../validate.js';
 
-/** @typedef {import('./types.js').ProviderEnd} ProviderEnd */
-
 /**
  * @typedef {(request: import('./types.js').ProviderRequest, options: {signal: AbortSignal}) =>
- *   AsyncIterable<string>} Generator
+ *   AsyncIterable<string, import('./types.js').ProviderEnd | undefined | void>} Generator
  */
 
 /**
