@@ -9,7 +9,7 @@
  */
 import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { nativeTarget } from '../lib/native-target.js';
+import { nativeTarget } from '../lib/internal/native/target.js';
 import { buildAddon } from './build.mjs';
 import { buildNeeds } from './lib/needs.mjs';
 import { mustRun, root, run, which } from './lib/run.mjs';
