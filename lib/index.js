@@ -1,6 +1,7 @@
 /** What the package exports. */
 
 /** @typedef {import('./gateway/options.js').GatewayOptions} GatewayOptions */
+/** @typedef {import('./gateway/job-events.js').JobEvent} JobEvent */
 /** @typedef {import('./jobs/request.js').JobRequest} JobRequest */
 /** @typedef {import('./jobs/view.js').Job} Job */
 /** @typedef {import('./primitives/crawler/items.js').CrawlItem} CrawlItem */

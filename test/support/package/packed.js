@@ -23,9 +23,14 @@ const npm = process.env.npm_execpath ?? realpathSync(which('npm'));
  * @param {string[]} args
  * @param {{cwd: string, env?: NodeJS.ProcessEnv}} options
  */
-function runNpm(args, { cwd, env = process.env }) {
+async function runNpm(args, { cwd, env = process.env }) {
   const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
-  return execute(process.execPath, [npm, ...args, ...quiet], { cwd, env, maxBuffer: 1e8 });
+  const options = { cwd, env, maxBuffer: 1e8 };
+  try {
+    await execute(process.execPath, [npm, ...args, ...quiet], options);
+  } catch (error) {
+    throw new Error(`${error.message}\n${error.stdout}`, { cause: error });
+  }
 }
 
 /** Packs the working tree. @param {string} folder @returns {Promise<string>} the tarball's path */

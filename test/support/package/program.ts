@@ -8,6 +8,7 @@ import type {
   CrawlItem,
   GatewayOptions,
   Job as ServerJob,
+  JobEvent,
   JobRequest,
   Provider,
   ProviderEnd,
@@ -47,6 +48,7 @@ const gateway = createGateway({
     return String(req.headers['x-user']);
   },
 });
+gateway.on('job', (event) => holds<Equal<typeof event, JobEvent>>());
 createServer((req, res) => gateway.router()(req, res, () => res.end()));
 
 const provider: Provider = providers.openai({ baseUrl: 'http://127.0.0.1:1', model: 'm' });
