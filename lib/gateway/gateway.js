@@ -33,7 +33,10 @@ export class Gateway extends EventEmitter {
   /** @type {Set<import('../http/server.js').GatewayServer>} */
   #servers = new Set();
 
-  /** @param {import('./assembly.js').GatewayParts} parts */
+  /**
+   * @param {import('./assembly.js').GatewayParts} parts
+   * @internal
+   */
   constructor(parts) {
     super();
     this.#parts = parts;

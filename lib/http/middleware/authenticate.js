@@ -16,8 +16,9 @@ import { kAnonymous } from '../../jobs/policy/config.js';
  */
 
 /**
- * @typedef {(req: HookRequest) => string | import('../../jobs/policy/access-control.js').GivenAccess |
- *   Promise<string | import('../../jobs/policy/access-control.js').GivenAccess>} Authenticate
+ * @typedef {(req: HookRequest) => string
+ *   | import('../../jobs/policy/access-control.js').GivenAccess
+ *   | Promise<string | import('../../jobs/policy/access-control.js').GivenAccess>} Authenticate
  * Gives the principal, by its name or with what it may do, or throws an `HttpError` (401, 403). The
  * name of a key's id brings what is configured for that key.
  */
