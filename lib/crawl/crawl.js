@@ -17,7 +17,7 @@ import { ResultQueue } from '../result-queue.js';
 import { CrawlConnections } from './connections.js';
 import { Failure, Fetcher } from './fetch.js';
 import { checkCrawlOptions } from './options.js';
-import { fetchRobots, kAllowAll, robotsUrlOf } from './robots.js';
+import { fetchRobots, ALLOW_ALL, robotsUrlOf } from './robots.js';
 import { resolveLink } from './url.js';
 
 /** @typedef {import('./items.js').CrawlPage} CrawlPage */
@@ -50,7 +50,7 @@ class Crawl {
   #deadlines;
   #connections;
   #fetcher;
-  #robots = kAllowAll;
+  #robots = ALLOW_ALL;
   /** @type {ResultQueue<CrawlItem>} */
   #results = new ResultQueue(Infinity);
   #reader = this.#results.iterate();

@@ -2,6 +2,7 @@
  * One request of a crawl, from the connection to the text: every way in which it can come out is a
  * value, and none throws. Redirects are reported, not followed.
  */
+import { isUtf8 } from 'node:buffer';
 import { SluiceError } from '../errors.js';
 import { parseRetryAfterMs } from '../providers/errors.js';
 import { kConnecting } from './connections.js';
@@ -133,19 +134,20 @@ export class Fetcher {
   }
 
   /**
-   * A small text file of any type.
+   * A file of any type.
    * @param {string} url
    * @param {number} bytesMax what is longer is cut
-   * @returns {Promise<Outcome | {type: 'text', text: string}>}
+   * @returns {Promise<Outcome | {type: 'file', bytes: Buffer, cut: boolean}>}
    */
-  text(url, bytesMax) {
+  file(url, bytesMax) {
     const headers = { accept: 'text/plain, */*;q=0.1', 'accept-encoding': 'identity' };
     return this.#get(url, headers, async ({ headers: answered, body }) => {
       const codings = codingsOf(answered['content-encoding']);
-      const { bytes } = await this.#read(body, bytesMax);
+      const { bytes, whole } = await this.#read(body, bytesMax);
       const content = codings && (await decoded(bytes, codings, 2 * bytesMax).catch(() => {}));
       if (!content) return { type: 'error', error: encodingError('cannot be read') };
-      return { type: 'text', text: new TextDecoder().decode(content.subarray(0, bytesMax)) };
+      const cut = !whole || content.length > bytesMax;
+      return { type: 'file', bytes: content.subarray(0, bytesMax), cut };
     });
   }
 
@@ -172,7 +174,7 @@ export class Fetcher {
       await response.body.dump({ limit: kRestBytesMax }).catch(() => {});
       const location = response.headers.location;
       if (kRedirects.has(status) && typeof location === 'string') {
-        return { type: 'redirect', location };
+        return { type: 'redirect', location: textOfHeader(location) };
       }
       return statusOutcome(response);
     } catch (error) {
@@ -246,6 +248,15 @@ export class Fetcher {
     }
     return { bytes: Buffer.concat(pieces).subarray(0, bytesMax), whole: length <= bytesMax };
   }
+}
+
+/**
+ * The text of a header's octets: of UTF-8 where they are, else of latin1.
+ * @param {string} value one character per octet
+ */
+function textOfHeader(value) {
+  const octets = Buffer.from(value, 'latin1');
+  return isUtf8(octets) ? octets.toString() : value;
 }
 
 /** @param {string} what */

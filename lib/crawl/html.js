@@ -7,6 +7,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { Tokenizer, TokenizerMode } from 'parse5';
+import { kUrlLengthMax } from './url.js';
 
 /**
  * @typedef {object} Extract
@@ -20,6 +21,11 @@ import { Tokenizer, TokenizerMode } from 'parse5';
 /** Characters handed to the tokenizer before others get a turn: some milliseconds' work. */
 const kSliceLength = 64 * 1024;
 const kLinksMax = 5000;
+/**
+ * Longer references are no page's address, whatever they are resolved against, and a base so long
+ * makes all of a page's relative links too long.
+ */
+const HREF_LENGTH_MAX = 2 * kUrlLengthMax;
 
 /** Their content is no text of the page. */
 const kHidden = new Set(
@@ -194,6 +200,9 @@ class Extractor {
       return;
     } else if (name === 'base') {
       this.base ??= href;
+      if (this.base.length > HREF_LENGTH_MAX) this.follow = false;
+    } else if (href.length > HREF_LENGTH_MAX) {
+      return;
     } else if (this.links.size < kLinksMax && !/(^|\s)nofollow(\s|$)/i.test(value('rel') ?? '')) {
       this.links.add(href);
     }
