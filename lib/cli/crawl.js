@@ -27,10 +27,33 @@ const flags = {
     fallback: 10_000,
     help: 'time for one page, from the connection to the last byte',
   },
+  sitemaps: {
+    type: 'boolean',
+    fallback: false,
+    help: 'also fetch the pages that the sitemaps of the site name',
+  },
+  include: {
+    type: 'string',
+    value: 'PATTERN',
+    multiple: true,
+    help: 'only pages whose path begins so, as in robots.txt (/blog/*, *.html$); repeatable',
+  },
+  exclude: {
+    type: 'string',
+    value: 'PATTERN',
+    multiple: true,
+    help: 'no pages whose path begins so; repeatable',
+  },
+  header: {
+    type: 'string',
+    value: '"NAME: VALUE"',
+    multiple: true,
+    help: 'a header of each request; repeatable',
+  },
   'user-agent': {
     type: 'string',
     value: 'NAME',
-    help: 'what the crawl calls itself; default: sluice and its version',
+    help: 'value of the User-Agent header; default: sluice and its version',
   },
   'allow-private-addresses': {
     type: 'boolean',
@@ -89,17 +112,40 @@ export async function run(argv) {
 }
 
 /**
+ * @param {string[]} lines `Name: value`
+ * @returns {Record<string, string>}
+ */
+function headersOf(lines) {
+  /** @type {Map<string, string>} */
+  const headers = new Map();
+  for (const line of lines) {
+    const [, name, value] = /^([^:\s]+):[ \t]*(.*)$/s.exec(line) ?? [];
+    if (name === undefined) {
+      throw new UsageError(`--header takes "NAME: VALUE", not ${JSON.stringify(line)}`);
+    }
+    if (headers.has(name)) throw new UsageError(`--header ${name} is given twice`);
+    headers.set(name, value);
+  }
+  return Object.fromEntries(headers);
+}
+
+/**
  * @param {typeof import('../crawl/crawl.js').crawl} crawl
  * @param {string} startUrl
  * @param {Record<string, any>} values of the flags
  * @param {AbortSignal} signal
  */
-function start(crawl, startUrl, { output: _, config: __, ...options }, signal) {
+function start(crawl, startUrl, { output: _, config: __, header = [], ...options }, signal) {
+  const headers = headersOf(header);
   try {
-    return crawl({ startUrl, ...options, signal });
+    return crawl({ startUrl, ...options, headers, signal });
   } catch (/** @type {any} */ error) {
-    // Of what the flags do not check by themselves: the URL, and the user agent.
-    const message = error.message.replace(/^startUrl/, 'URL').replace(/^userAgent/, '--user-agent');
+    // The flags check numbers themselves; the other options are named as flags here.
+    const message = error.message
+      .replace(/^startUrl/, 'URL')
+      .replace(/^userAgent/, '--user-agent')
+      .replace(/^(include|exclude)\[\d+\]/, '--$1')
+      .replace(/^headers\.?/, '--header ');
     throw new UsageError(message);
   }
 }

@@ -2,7 +2,7 @@
  * A crawl as a request says it: the fields of `crawl()`'s options, snake_case. Pure functions.
  */
 import { badRequest } from '../http-errors.js';
-import { checkCrawlOptions, kLimits } from './options.js';
+import { checkCrawlOptions, LIMITS } from './options.js';
 
 /**
  * @typedef {object} CrawlRequest
@@ -12,6 +12,10 @@ import { checkCrawlOptions, kLimits } from './options.js';
  * @property {number} [concurrency]
  * @property {number} [per_host_per_second]
  * @property {number} [timeout_ms]
+ * @property {boolean} [sitemaps]
+ * @property {string[]} [include]
+ * @property {string[]} [exclude]
+ * @property {Record<string, string>} [headers]
  */
 
 const within = (/** @type {{min: number, max: number}} */ { min, max }, type = 'integer') => ({
@@ -20,14 +24,20 @@ const within = (/** @type {{min: number, max: number}} */ { min, max }, type = '
   maximum: max,
 });
 
+const patterns = { type: 'array', items: { type: 'string' } };
+
 /** JSON schemas of the fields. */
 export const crawlProperties = Object.freeze({
   start_url: { type: 'string', minLength: 1, maxLength: 4096 },
-  limit: within(kLimits.limit),
-  depth: within(kLimits.depth),
-  concurrency: within(kLimits.concurrency),
-  per_host_per_second: within(kLimits.perHostPerSecond, 'number'),
-  timeout_ms: within(kLimits.timeoutMs),
+  limit: within(LIMITS.limit),
+  depth: within(LIMITS.depth),
+  concurrency: within(LIMITS.concurrency),
+  per_host_per_second: within(LIMITS.perHostPerSecond, 'number'),
+  timeout_ms: within(LIMITS.timeoutMs),
+  sitemaps: { type: 'boolean' },
+  include: patterns,
+  exclude: patterns,
+  headers: { type: 'object', additionalProperties: { type: 'string' } },
 });
 
 /**
@@ -35,15 +45,20 @@ export const crawlProperties = Object.freeze({
  * @returns {import('./options.js').CrawlOptions}
  */
 export function crawlOptions(request) {
-  const {
-    start_url: startUrl,
+  const { start_url, per_host_per_second, timeout_ms, ...same } = request;
+  const { limit, depth, concurrency, sitemaps, include, exclude, headers } = same;
+  return {
+    startUrl: start_url,
     limit,
     depth,
     concurrency,
-    per_host_per_second: perHostPerSecond,
-    timeout_ms: timeoutMs,
-  } = request;
-  return { startUrl, limit, depth, concurrency, perHostPerSecond, timeoutMs };
+    perHostPerSecond: per_host_per_second,
+    timeoutMs: timeout_ms,
+    sitemaps,
+    include,
+    exclude,
+    headers,
+  };
 }
 
 /**
@@ -53,8 +68,8 @@ export function crawlOptions(request) {
  * @returns {{type: 'page' | 'page_skipped' | 'page_error', data: object}}
  */
 export function crawlEvent(found, { text: whole = false } = {}) {
-  if ('error' in found) return { type: 'page_error', data: found };
-  if ('skipped' in found) {
+  if (found.error) return { type: 'page_error', data: found };
+  if (found.skipped) {
     const { skipped: reason, contentType: content_type, ...data } = found;
     return { type: 'page_skipped', data: { ...data, reason, content_type } };
   }
@@ -73,7 +88,11 @@ export function checkCrawlRequest(request, at = '') {
   try {
     checkCrawlOptions(crawlOptions(request), 'sluice');
   } catch (/** @type {any} */ error) {
-    const says = String(error.message).replace(/^startUrl takes/, 'must be');
-    throw badRequest('invalid_value', `${at}start_url`, `${at}start_url ${says}.`);
+    // The message names the option first: `include[0] takes ...`.
+    const [, option, rest] = /^(\w+)(.*)$/s.exec(error.message) ?? ['', 'start_url', ''];
+    const name = option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const field = at + name + (/^[[.]\S+/.exec(rest)?.[0] ?? '');
+    const says = `${at}${name}${rest.replace(/ takes (?=an? )/, ' must be ')}`;
+    throw badRequest('invalid_value', field, `${says}.`);
   }
 }

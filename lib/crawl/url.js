@@ -2,8 +2,10 @@
  * URLs as a crawl knows them: one spelling for each page, and which links belong to the site. Pure.
  */
 
-/** Longer ones are not followed: they are no page's address, but a trap that grows. */
-export const kUrlLengthMax = 2048;
+/** Longer URLs are not followed: they are a trap that grows. */
+export const URL_LENGTH_MAX = 2048;
+/** Longer references are not resolved: what few of them come to a shorter URL are a trap, too. */
+export const HREF_LENGTH_MAX = 2 * URL_LENGTH_MAX;
 
 /**
  * One spelling for what is one page: as the URL standard writes it, without a fragment or an empty
@@ -35,5 +37,5 @@ export function resolveLink(href, base, origin) {
     return { refused: 'off_site' };
   }
   const spelled = canonical(url);
-  return spelled.length > kUrlLengthMax ? { refused: 'too_long' } : { url: spelled };
+  return spelled.length > URL_LENGTH_MAX ? { refused: 'too_long' } : { url: spelled };
 }

@@ -73,8 +73,9 @@ Napi::Value CrawlFrontierWrap::claimed(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CrawlFrontierWrap::refuse(const Napi::CallbackInfo& info) {
-  const std::string url = text_from(info.Env(), info[1]);
-  return number(info.Env(), frontier_.refuse(count_from(info.Env(), info[0]), url));
+  const std::string url = text_from(info.Env(), info[0]);
+  const auto depth = static_cast<std::uint32_t>(count_from(info.Env(), info[1]));
+  return number(info.Env(), frontier_.refuse(url, depth));
 }
 
 Napi::Value CrawlFrontierWrap::redirect(const Napi::CallbackInfo& info) {

@@ -1,7 +1,7 @@
 // The JavaScript class `CrawlFrontier`: core/crawl_frontier.h, synchronous, private to lib/crawl/.
 //
 //   new CrawlFrontier({pages, urls, depth, concurrency, perSecond})   positive; depth from 0
-//   seed(url, host), link(parent, url, host), refuse(parent, url), redirect(id, url)
+//   seed(url, host), link(parent, url, host), refuse(url, depth), redirect(id, url)
 //                -> 0 new, 1 known, 2 too deep, 3 full
 //   claimed(url) -> boolean
 //   next(nowMs)  -> [id, depth, attempt, url] or undefined

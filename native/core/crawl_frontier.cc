@@ -8,7 +8,10 @@ Claim CrawlFrontier::claim(std::string_view url, std::uint32_t depth) {
   std::string key(url);
   if (claimed_.contains(key)) return Claim::kKnown;
   if (depth > limits_.depth) return Claim::kTooDeep;
-  if (claimed_.size() >= limits_.urls) return Claim::kFull;
+  if (claimed_.size() >= limits_.urls || key.size() > limits_.url_bytes - url_bytes_) {
+    return Claim::kFull;
+  }
+  url_bytes_ += key.size();
   claimed_.insert(std::move(key));
   return Claim::kNew;
 }
@@ -44,11 +47,6 @@ Claim CrawlFrontier::link(UrlId parent, std::string_view url, std::string_view h
   const Claim result = claim(url, depth);
   if (result == Claim::kNew) queue(url, host, depth);
   return result;
-}
-
-Claim CrawlFrontier::refuse(UrlId parent, std::string_view url) {
-  const auto found = entries_.find(parent);
-  return found == entries_.end() ? Claim::kTooDeep : claim(url, found->second.depth + 1);
 }
 
 Claim CrawlFrontier::redirect(UrlId id, std::string_view url) {

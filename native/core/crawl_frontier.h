@@ -42,6 +42,7 @@ using UrlId = std::uint64_t;
 struct CrawlLimits {
   std::size_t pages = 100;      ///< successes after which nothing more is handed out
   std::size_t urls = 1'000;     ///< claimed at most; further links are dropped
+  std::size_t url_bytes = 16 * 1024 * 1024;  ///< likewise, of all claimed URLs together
   std::uint32_t depth = 10;     ///< links deeper than this are not taken
   std::size_t concurrency = 4;  ///< URLs handed out and not ended
   std::uint32_t url_attempts = 3;
@@ -52,7 +53,7 @@ enum class Claim {
   kNew,      ///< nobody had it before
   kKnown,    ///< claimed already
   kTooDeep,  ///< beyond `depth`; not claimed
-  kFull,     ///< beyond `urls`; not claimed
+  kFull,     ///< beyond `urls` or `url_bytes`; not claimed
 };
 
 /// A URL to be requested now.
@@ -91,8 +92,8 @@ class CrawlFrontier {
 
   [[nodiscard]] bool claimed(const std::string& url) const { return claimed_.contains(url); }
 
-  /// Claims a link found on `parent` that is not going to be fetched.
-  Claim refuse(UrlId parent, std::string_view url);
+  /// Claims a URL of that depth without queueing it: it is never requested.
+  Claim refuse(std::string_view url, std::uint32_t depth) { return claim(url, depth); }
 
   /// `id`, in flight, is redirected: claims the target. When that is new, the target takes the
   /// place of the URL at the front of the queue, and `id` is in flight no more. Otherwise nothing
@@ -146,6 +147,7 @@ class CrawlFrontier {
 
   const CrawlLimits limits_;
   std::unordered_set<std::string> claimed_;
+  std::size_t url_bytes_ = 0;  // of all claimed URLs
   std::unordered_map<UrlId, Entry> entries_;
   // By name, so that turns among hosts do not depend on a hash.
   std::map<std::string, CrawlHost, std::less<>> hosts_;

@@ -402,7 +402,7 @@ test('options are checked, by name', () => {
     [
       { startUrl, allowPrivateAddresses: 'yes' },
       TypeError,
-      /allowPrivateAddresses takes a boolean/,
+      /allowPrivateAddresses takes true or false/,
     ],
     [{ startUrl, userAgent: 'a\r\nb' }, RangeError, /userAgent takes/],
     [{ startUrl, lookup: 'dns' }, TypeError, /lookup takes a function/],

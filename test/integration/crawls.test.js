@@ -219,6 +219,13 @@ test.each([
   [{ per_host_per_second: 0 }, 'invalid_value', 'per_host_per_second'],
   [{ per_host_per_second: 1001 }, 'invalid_value', 'per_host_per_second'],
   [{ timeout_ms: 0 }, 'invalid_value', 'timeout_ms'],
+  [{ sitemaps: 'yes' }, 'invalid_type', 'sitemaps'],
+  [{ include: '/a' }, 'invalid_type', 'include'],
+  [{ include: ['/a', 'b'] }, 'invalid_value', 'include[1]'],
+  [{ exclude: [1] }, 'invalid_type', 'exclude[0]'],
+  [{ headers: { a: 1 } }, 'invalid_type', 'headers.a'],
+  [{ headers: { 'user-agent': 'x' } }, 'invalid_value', 'headers.user-agent'],
+  [{ headers: { a: 'b\nc' } }, 'invalid_value', 'headers.a'],
   [{ allow_private_addresses: true }, 'unknown_field', 'allow_private_addresses'],
   [{ on_disconnect: 'wait' }, 'invalid_value', 'on_disconnect'],
 ])('%j is refused', async (fields, code, param) => {
