@@ -1,4 +1,14 @@
 /** What the package exports. */
+
+/** @typedef {import('./primitives/crawler/items.js').CrawlError} CrawlError */
+/** @typedef {import('./primitives/crawler/items.js').CrawlFailed} CrawlFailed */
+/** @typedef {import('./primitives/crawler/items.js').CrawlItem} CrawlItem */
+/** @typedef {import('./primitives/crawler/items.js').CrawlPage} CrawlPage */
+/** @typedef {import('./primitives/crawler/items.js').CrawlSkipped} CrawlSkipped */
+/** @typedef {import('./primitives/crawler/items.js').CrawlStats} CrawlStats */
+/** @typedef {import('./primitives/crawler/items.js').Crawling} Crawling */
+/** @typedef {import('./primitives/crawler/options.js').CrawlOptions} CrawlOptions */
+
 export { Gateway, createGateway } from './gateway/gateway.js';
 export { FixedWindowLimiter, SlidingWindowLimiter } from './primitives/limiters/window-limiter.js';
 export { HttpError } from './internal/util/http-error.js';
