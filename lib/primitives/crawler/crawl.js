@@ -21,7 +21,7 @@ import { nextTurn } from './turns.js';
 
 /** @typedef {import('./redirects.js').Journey} Journey */
 
-/** What the native frontier says of a URL. */
+/** Results of the native frontier's claims. */
 const Claim = Object.freeze({ NEW: 0, KNOWN: 1, TOO_DEEP: 2, FULL: 3 });
 
 /** URLs that may be claimed: a number for each page of the limit, and some more. */
@@ -62,11 +62,12 @@ class Crawl {
   /** @type {SitemapList | undefined} */
   #sitemaps;
   #inFlight = 0;
+  #waiting = 0; // URLs, when the crawl ended.
   #stopTimer = () => {};
   #release = () => {};
   /** @type {CrawlStats['ended']} */
   #ended;
-  /** @type {{reason: unknown} | undefined} the signal's, until it is thrown */
+  /** The signal's reason, until it is thrown. @type {{reason: unknown} | undefined} */
   #thrown;
   #counts = { pages: 0, skipped: 0, errors: 0, requests: 0 };
 
@@ -109,7 +110,7 @@ class Crawl {
     this.#throwReason();
     if (this.#ended === 'cancelled') return { done: true, value: undefined };
     const pending = this.#reader.next();
-    // What was taken has made room.
+    // The outcome taken makes room for another request.
     this.#pump();
     const step = await pending;
     if (step.done) this.#throwReason();
@@ -128,7 +129,7 @@ class Crawl {
 
   /** @returns {CrawlStats} */
   stats() {
-    const [, waiting] = this.#frontier.counts();
+    const waiting = this.#ended === undefined ? this.#frontier.counts()[1] : this.#waiting;
     return { ...this.#counts, waiting, ended: this.#ended };
   }
 
@@ -166,6 +167,12 @@ class Crawl {
   /** @param {NonNullable<CrawlStats['ended']>} how */
   #end(how) {
     this.#ended = how;
+    // A crawl that has ended may be kept for its counts: what else it holds is released.
+    this.#waiting = this.#frontier.counts()[1];
+    this.#frontier.clear();
+    this.#robots = ALLOW_ALL;
+    this.#journeys.clear();
+    this.#sitemaps = undefined;
     this.#stopTimer();
     this.#release();
     this.#connections.close();
@@ -282,7 +289,7 @@ class Crawl {
   /**
    * @param {number} id
    * @param {Extract<import('./fetch.js').Outcome, {type: 'failed'}>} outcome
-   * @param {{url: string, depth: number}} about
+   * @param {{url: string, depth: number}} subject
    * @returns {boolean} whether it is tried again
    */
   #fail(id, { failure, error, retryAfterMs }, { url, depth }) {
@@ -413,12 +420,13 @@ class Crawl {
 }
 
 /**
- * Crawls a site, breadth first, from one page on: same scheme, host and port, every URL once.
+ * Crawls a site, breadth first, from one page on: same scheme, host and port, each URL once.
  *
- * Gives each URL's outcome as it comes. Links to elsewhere, `mailto:` and the like, links with
- * credentials, with `rel="nofollow"`, on a page that asks for `nofollow`, deeper than `depth` or
- * longer than 2048 characters are passed over in silence. Leaving the loop ends the crawl; aborting
- * the signal ends it by throwing the signal's reason. Either closes its sockets at once.
+ * Yields the outcome of each URL as soon as it is known. Links to other sites or schemes, links with
+ * credentials or `rel="nofollow"`, links of a page that asks for `nofollow`, and links deeper than
+ * `depth`, longer than 2048 characters or left out by `include` and `exclude` yield nothing. Leaving
+ * the loop ends the crawl; aborting the signal ends it and throws the signal's reason. Either closes
+ * its sockets at once.
  * @param {import('./options.js').CrawlOptions} options
  * @returns {import('./items.js').Crawling}
  * @throws {TypeError | RangeError} for bad options

@@ -1,7 +1,4 @@
-/**
- * One request of a crawl, from the connection to the text: every way in which it can come out is a
- * value, and none throws. Redirects are reported, not followed.
- */
+/** One request of a crawl, from the connection to the text. */
 import { isUtf8 } from 'node:buffer';
 import { SluiceError } from '../../internal/util/errors.js';
 import { parseRetryAfterMs } from '../../providers/shared/errors.js';
@@ -23,7 +20,7 @@ export const Failure = Object.freeze({
 /** @typedef {import('./items.js').CrawlError} CrawlError */
 
 /**
- * `failed` may be tried again, `error` not.
+ * The outcome of a request: `failed` may be tried again, `error` may not.
  * @typedef {{type: 'page', status: number, page: import('./page.js').Page}
  *   | {type: 'redirect', location: string}
  *   | {type: 'skipped', reason: string, contentType?: string}
@@ -37,10 +34,10 @@ export const Failure = Object.freeze({
 const FILE_REDIRECTS_MAX = 5;
 const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
 const HTML_TYPES = new Set(['text/html', 'application/xhtml+xml']);
-/** The body of an answer that is not read; longer ones cost their connection. */
+/** Bytes of an unused body that are discarded to keep the connection; a longer one closes it. */
 const REST_BYTES_MAX = 16 * 1024;
 
-const TIMEOUT = new SluiceError('ERR_CRAWL_TIMEOUT', 'the time for one fetch is over');
+const TIMEOUT = new SluiceError('ERR_CRAWL_TIMEOUT', 'the fetch timed out');
 
 /**
  * @param {number} failure
@@ -76,13 +73,13 @@ function outcomeOf(error, timeoutMs) {
     return failed(Failure.UNREACHABLE, 'connect_failed', `The host cannot be reached${named}`);
   }
   if (error?.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
-    return failed(Failure.BROKEN, 'protocol_error', 'The server does not speak HTTP properly');
+    return failed(Failure.BROKEN, 'protocol_error', 'The response is not valid HTTP');
   }
-  return failed(Failure.BROKEN, 'disconnected', `The server broke off${named}`);
+  return failed(Failure.BROKEN, 'disconnected', `The connection closed early${named}`);
 }
 
 /**
- * @param {Response} response whose status is neither a success nor a redirect
+ * @param {Response} response with a status that is neither a success nor a redirect
  * @returns {Outcome}
  */
 function statusOutcome({ statusCode: status, headers }) {
@@ -96,6 +93,10 @@ function statusOutcome({ statusCode: status, headers }) {
   return { type: 'error', error };
 }
 
+/**
+ * Makes the requests of a crawl. Each outcome is a value: no method rejects. `page()` reports redirects
+ * and does not follow them.
+ */
 export class Fetcher {
   #connections;
   #deadlines;
@@ -161,7 +162,7 @@ export class Fetcher {
    * @template {{type: string}} T
    * @param {string} url
    * @param {Record<string, string>} headers
-   * @param {(response: Response) => Promise<T>} read takes an answer with a status of success
+   * @param {(response: Response) => Promise<T>} read gets a response with a 2xx status
    * @returns {Promise<T | Outcome>}
    */
   async #get(url, headers, read) {
@@ -173,7 +174,7 @@ export class Fetcher {
         { ...headers, ...this.#headers },
         abort.signal,
       );
-      // Whoever reads hears of it; an answer that nobody reads may break off as it likes.
+      // The reader of a body gets its errors; those of an unread body do not matter.
       response.body.on('error', () => {});
       const { statusCode: status } = response;
       if (status >= 200 && status < 300) return await read(response);
@@ -204,7 +205,7 @@ export class Fetcher {
     }
     if (codings === undefined) {
       body.destroy();
-      return { type: 'error', error: encodingError('is of a kind that was not asked for') };
+      return { type: 'error', error: encodingError('was not requested and is unknown') };
     }
     const bytes = await this.#readWhole(body, headers, codings);
     if (bytes === 'too_large') return { type: 'skipped', reason: 'too_large' };
@@ -235,7 +236,7 @@ export class Fetcher {
         return { type: 'file', bytes: content.subarray(0, bytesMax), cut };
       }
     } catch {
-      // As for an unknown coding.
+      // The bytes are not in that coding: the same error as for an unknown one.
     }
     return { type: 'error', error: encodingError('cannot be read') };
   }
@@ -261,7 +262,7 @@ export class Fetcher {
   }
 
   /**
-   * At most `bytesMax` of a body; the connection of a longer one is closed.
+   * Reads at most `bytesMax` of a body; a longer body closes its connection.
    * @param {Response['body']} body
    * @param {number} bytesMax
    */

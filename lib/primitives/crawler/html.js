@@ -1,9 +1,8 @@
 /**
  * Title, visible text and links of an HTML page.
  *
- * Works on parse5's tokens and builds no tree: time and memory grow with the length of the page
- * alone, however it is nested, and a page made to be hostile costs no more than a long one. What
- * style sheets hide is not known here.
+ * Reads parse5's tokens and builds no tree: time and memory grow with the length of the page alone,
+ * however it is nested. Style sheets are ignored: text that they hide is part of the result.
  */
 import { Tokenizer, TokenizerMode } from 'parse5';
 import { forbidsFollowing } from './robots-rules.js';
@@ -16,17 +15,17 @@ import { HREF_LENGTH_MAX } from './url.js';
  * @property {string} text a line per block, white space collapsed
  * @property {string[]} links as written, each once; at most 5000
  * @property {string | undefined} base `<base href>` as written
- * @property {boolean} follow false: the page asks that its links be left alone
+ * @property {boolean} follow false: the page asks that its links not be followed
  */
 
 /** Characters handed to the tokenizer before other events get a turn. */
 const SLICE_LENGTH = 64 * 1024;
 const LINKS_MAX = 5000;
-/** Their content is no text of the page. */
+/** Elements without text of the page. */
 const HIDDEN = new Set(
   'audio canvas iframe noembed noframes noscript script style svg template video'.split(' '),
 );
-/** They begin and end a line. */
+/** Elements that begin and end a line. */
 const BLOCKS = new Set(
   (
     'address article aside blockquote body br button caption center dd details dialog dir div dl ' +
@@ -35,11 +34,11 @@ const BLOCKS = new Set(
     'summary table tbody tfoot thead tr ul xmp'
   ).split(' '),
 );
-/** They stand apart within a line. */
+/** Elements that are separated by a space from the text around them. */
 const CELLS = new Set('audio canvas iframe img input svg td textarea th video'.split(' '));
 
 /**
- * How the tokenizer has to read the content of an element, which the tree builder would tell it.
+ * The tokenizer state for the content of an element. parse5's tree builder would set it.
  * @type {Record<string, number>}
  */
 const MODES = {
@@ -57,11 +56,11 @@ const MODES = {
 /** @typedef {import('parse5').Token.TagToken} TagToken */
 /** @typedef {import('parse5').Token.CharacterToken} CharacterToken */
 
-/** Collects text with its white space collapsed, in one pass. */
+/** Collects text and collapses its white space, in one pass. */
 class TextCollector {
   /** @type {string[]} */
   #pieces = [];
-  #gap = ''; // What separates the next piece from the one before.
+  #gap = ''; // Separates the next piece from the one before.
 
   /** @param {string} chars */
   add(chars) {
@@ -90,7 +89,7 @@ class TextCollector {
   }
 }
 
-/** What parse5's tokenizer calls. */
+/** Handler of parse5's tokens. */
 class Extractor {
   /** @type {Tokenizer | undefined} */
   tokenizer;
@@ -104,7 +103,7 @@ class Extractor {
   #title = new TextCollector();
   #titles = 0;
   #inTitle = false;
-  /** The hidden element we are in, and how many of its name. */
+  /** The outermost hidden element that is open, and the open elements of its name. */
   #hidden = '';
   #hiddenDepth = 0;
 

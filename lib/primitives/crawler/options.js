@@ -1,4 +1,4 @@
-/** The options of `crawl`, checked and filled in. */
+/** Checks of the options of `crawl`, and their defaults. */
 import dns from 'node:dns';
 import { ManualClock } from '../../internal/time/clock.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
@@ -148,7 +148,7 @@ function checkPatterns(name, value) {
 function checkSelection(include, exclude) {
   const included = checkPatterns('include', include);
   const excluded = checkPatterns('exclude', exclude);
-  // A URL that cannot be decided on in time is false of both, and not fetched.
+  // A URL whose check would cost too many comparisons is false in both, so it is not fetched.
   return (url) =>
     (included === undefined || included.decide(url) === true) &&
     (excluded === undefined || excluded.decide(url) === undefined);
@@ -170,7 +170,7 @@ function checkHeaders(value) {
   let chars = 0;
   for (const [name, given] of entries) {
     const lower = name.toLowerCase();
-    // A name that is no token does not say where in the message it would end.
+    // Such a name is quoted: it may hold any character.
     if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
       throw rangeError(
         `headers takes names of HTTP headers, not ${JSON.stringify(name.slice(0, 80))}`,
@@ -194,7 +194,7 @@ function checkHeaders(value) {
 
 /**
  * @param {CrawlOptions} options
- * @param {string} userAgent the default one
+ * @param {string} userAgent default of `userAgent`
  */
 export function checkCrawlOptions(options, userAgent) {
   const given = checkOptions('options', options);

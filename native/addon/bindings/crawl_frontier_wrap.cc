@@ -51,6 +51,7 @@ Napi::Function CrawlFrontierWrap::define(Napi::Env env) {
                          InstanceMethod<&CrawlFrontierWrap::take_abandoned>("takeAbandoned"),
                          InstanceMethod<&CrawlFrontierWrap::finished>("finished"),
                          InstanceMethod<&CrawlFrontierWrap::counts>("counts"),
+                         InstanceMethod<&CrawlFrontierWrap::clear>("clear"),
                      });
 }
 
@@ -133,6 +134,10 @@ Napi::Value CrawlFrontierWrap::counts(const Napi::CallbackInfo& info) {
   const std::array<std::size_t, 4> values{counts.claimed, counts.waiting, counts.in_flight,
                                           counts.pages};
   return array_of(info.Env(), values);
+}
+
+void CrawlFrontierWrap::clear(const Napi::CallbackInfo& /*info*/) {
+  frontier_.clear();
 }
 
 }  // namespace sluice

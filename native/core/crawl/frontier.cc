@@ -63,13 +63,13 @@ Claim CrawlFrontier::redirect(UrlId id, std::string_view url) {
 }
 
 bool CrawlFrontier::open_for_more() const {
-  // What is in flight may turn out to be a page: it holds a place under the limit.
+  // A request in flight may turn out to be a page: it takes a place under the limit.
   return in_flight_ < limits_.concurrency && pages_ + in_flight_ < limits_.pages;
 }
 
 std::optional<CrawlDispatch> CrawlFrontier::next(Nanos now) {
   if (!open_for_more()) return std::nullopt;
-  // Hosts take turns: the first one behind the last that had one.
+  // Hosts take turns: the search starts behind the host of the last turn.
   auto host = hosts_.upper_bound(last_host_);
   for (std::size_t looked_at = 0; looked_at < hosts_.size(); ++looked_at, ++host) {
     if (host == hosts_.end()) host = hosts_.begin();
@@ -124,7 +124,7 @@ bool CrawlFrontier::fail(UrlId id, CrawlFailure failure, Nanos retry_after, Nano
     forget(id);
     return false;
   }
-  // While the host rests, so does the URL; only one that failed alone waits on its own account.
+  // The rest of the host holds back its URLs; only a URL that failed alone waits by itself.
   const bool alone = failure == CrawlFailure::kBroken;
   host.push_retry(id, alone ? deadline_after(now, host.backoff(entry.failures)) : now);
   return true;
@@ -150,6 +150,16 @@ void CrawlFrontier::forget(UrlId id) {
   ++level_;
   level_open_ = entries_.size();
   for (auto& [name, host] : hosts_) host.promote();
+}
+
+void CrawlFrontier::clear() {
+  claimed_ = decltype(claimed_)();
+  url_bytes_ = 0;
+  entries_ = decltype(entries_)();
+  hosts_.clear();
+  abandoned_ = decltype(abandoned_)();
+  level_open_ = 0;
+  in_flight_ = 0;
 }
 
 bool CrawlFrontier::finished() const {

@@ -96,6 +96,24 @@ TEST(CrawlClaim, UrlsBeyondTheBytesAreNotTaken) {
   EXPECT_EQ(rig.frontier.seed("/", "h"), Claim::kFull);
 }
 
+TEST(CrawlClaim, ClearEndsEveryUrlAndFreesTheClaims) {
+  Rig rig(fast({.url_bytes = 10}));
+  rig.frontier.seed("/", "h");
+  rig.frontier.seed("/23456789", "h");
+  const CrawlDispatch root = rig.one();
+  rig.frontier.clear();
+  EXPECT_TRUE(rig.frontier.finished());
+  EXPECT_EQ(rig.frontier.counts().claimed, 0u);
+  EXPECT_EQ(rig.frontier.counts().waiting, 0u);
+  EXPECT_EQ(rig.frontier.next_deadline(rig.now), kNever);
+  EXPECT_FALSE(rig.frontier.next(rig.now).has_value());
+  // The end of a request that was in flight changes nothing.
+  rig.frontier.finish(root.id, true);
+  EXPECT_FALSE(rig.fail(root.id, CrawlFailure::kBroken));
+  EXPECT_EQ(rig.frontier.counts().pages, 0u);
+  EXPECT_EQ(rig.frontier.seed("/23456789", "h"), Claim::kNew);
+}
+
 TEST(CrawlClaim, LinksBeyondTheDepthAndTheNumberOfUrlsAreNotTaken) {
   Rig rig(fast({.urls = 3, .depth = 1}));
   rig.frontier.seed("/", "h");
