@@ -1,10 +1,9 @@
-/**
- * A crawl as a request says it: the fields of `crawl()`'s options, snake_case. Pure functions.
- */
+/** Crawls in requests and events: `crawl()`'s options and items in snake_case. Pure functions. */
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkCrawlOptions, LIMITS } from '../../primitives/crawler/options.js';
 
 /**
+ * Fields of a crawl; see CrawlOptions for their ranges and defaults.
  * @typedef {object} CrawlRequest
  * @property {string} start_url
  * @property {number} [limit] pages
@@ -41,7 +40,7 @@ export const crawlProperties = Object.freeze({
 });
 
 /**
- * @param {CrawlRequest} request that the schema has passed
+ * @param {CrawlRequest} request that has passed the schema
  * @returns {import('../../primitives/crawler/options.js').CrawlOptions}
  */
 export function crawlOptions(request) {
@@ -62,9 +61,9 @@ export function crawlOptions(request) {
 }
 
 /**
- * What came of a URL, as an event of a stream.
+ * The outcome of a URL as an event of a stream.
  * @param {import('../../primitives/crawler/crawl.js').CrawlItem} found
- * @param {{text?: boolean}} [options] `text`: with the text of a page; default its length alone
+ * @param {{text?: boolean}} [options] `text`: with the text of a page; default: with its length
  * @returns {{type: 'page' | 'page_skipped' | 'page_error', data: object}}
  */
 export function crawlEvent(found, { text: whole = false } = {}) {
@@ -79,9 +78,9 @@ export function crawlEvent(found, { text: whole = false } = {}) {
 }
 
 /**
- * What no schema can say of a request.
- * @param {CrawlRequest} request that the schema has passed
- * @param {string} [at] where it is in the body, `nodes[0].crawl.`
+ * Checks beyond the schema.
+ * @param {CrawlRequest} request that has passed the schema
+ * @param {string} [at] prefix of its fields in the body, `nodes[0].crawl.`
  * @throws {import('../../internal/util/http-error.js').HttpError} 400, naming the field
  */
 export function checkCrawlRequest(request, at = '') {
