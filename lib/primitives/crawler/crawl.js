@@ -393,19 +393,15 @@ class Crawl {
       await this.#claim(found.pages, 0, (page) => this.#frontier.seed(page, this.#origin));
       if (this.#ended !== undefined) return;
     }
-    // The next one is queued before this one ends: depth 0 ends with its last sitemap.
-    if (attempt === 1) this.#queueSitemap();
+    // The next one is queued before this one ends: depth 0 ends with its last sitemap. A retry that
+    // fails has queued it before.
+    if (attempt === 1 || outcome.type !== 'failed') this.#queueSitemap();
     if (outcome.type === 'failed') {
       this.#fail(id, outcome, { url, depth: 0 });
       return;
     }
-    if (outcome.type === 'file' && outcome.cut) {
-      this.#give({ url, skipped: 'too_large', depth: 0 });
-    } else if (outcome.type === 'redirect') {
-      this.#give({ url, skipped: 'off_site', depth: 0, location: outcome.location });
-    } else if (outcome.type === 'error' && !this.#sitemaps?.isGuess(url)) {
-      this.#give({ url, error: outcome.error, depth: 0 });
-    }
+    const item = this.#sitemaps?.problemOf(url, outcome);
+    if (item !== undefined) this.#give(item);
     this.#frontier.finish(id, false);
   }
 

@@ -53,9 +53,17 @@ export class SitemapList {
     return this.#known.has(url);
   }
 
-  /** @returns {boolean} whether no file names this one: it need not exist */
-  isGuess(/** @type {string} */ url) {
-    return url === this.#guess;
+  /**
+   * @param {string} url of a file that has been requested
+   * @param {{type: string, cut?: boolean, location?: string, error?: import('./items.js').CrawlError}}
+   *   outcome
+   * @returns {import('./items.js').CrawlItem | undefined} undefined: the file was read, or need not exist
+   */
+  problemOf(url, { type, cut, location, error }) {
+    if (type === 'redirect') return { url, skipped: 'off_site', depth: 0, location };
+    if (cut) return { url, skipped: 'too_large', depth: 0 };
+    if (error === undefined || url === this.#guess) return undefined;
+    return { url, error, depth: 0 };
   }
 
   /** Whether files have not been read. */

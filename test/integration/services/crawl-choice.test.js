@@ -144,6 +144,24 @@ describe('sitemaps', () => {
     });
   });
 
+  test('a file that fails for a while is read with the further ones that it names', async () => {
+    const clock = new ManualClock();
+    let asked = 0;
+    const { crawl: start, counts } = await site({
+      '/robots.txt': { body: 'Sitemap: /late.xml' },
+      '/late.xml': (_req, res) => {
+        asked += 1;
+        res.writeHead(asked === 1 ? 500 : 200).end(index('/next.xml'));
+      },
+      '/next.xml': xml(urlset('/a')),
+      '/': 'home',
+      '/a': 'a',
+    });
+    const all = await hurried(clock, items(start({ sitemaps: true, clock })));
+    expect(outcomes(all)).toEqual({ '/': 200, '/a': 200 });
+    expect(counts()).toMatchObject({ '/late.xml': 2, '/next.xml': 1 });
+  });
+
   test('their pages are under robots.txt, the limit and the patterns', async () => {
     const pages = Array.from({ length: 3000 }, (_, i) => `/page/${i}`);
     const { crawl: start } = await site((path) => {
@@ -274,7 +292,7 @@ test.each([
   [{ headers: { 'User-Agent': 'x' } }, RangeError, /headers\.User-Agent cannot be set/],
   [{ headers: { a: 'x'.repeat(8192) } }, RangeError, /headers takes at most 8192 characters/],
   [{ headers: Object.fromEntries(many(65, (i) => [`h${i}`, ''])) }, RangeError, /at most 64/],
-])('bad options are named: %j', (options, kind, message) => {
+])('bad options are named: case %#', (options, kind, message) => {
   const start = () => crawl({ startUrl: 'http://site.test/', ...options });
   expect(start).toThrow(kind);
   expect(start).toThrow(message);
