@@ -1,7 +1,7 @@
 /** One request of a crawl, from the connection to the text. */
 import { isUtf8 } from 'node:buffer';
 import { SluiceError } from '../../internal/util/errors.js';
-import { parseRetryAfterMs } from '../../providers/shared/errors.js';
+import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
 import { CONNECTING } from './connections.js';
 import { codingsOf, decoded, mediaTypeOf } from './content.js';
 import { readPage } from './page-reader.js';
