@@ -179,10 +179,10 @@ export class PathRules {
    */
   decide(url) {
     const path = pathOf(url);
-    this.#sorted ??= this.#sort();
+    const sorted = this.sort();
     const exact = this.#exact.get(path);
     const best =
-      exact === undefined ? this.#sorted.longest(path) : { length: path.length + 1, allow: exact };
+      exact === undefined ? sorted.longest(path) : { length: path.length + 1, allow: exact };
     let left = COMPARISONS_MAX;
     for (const rule of this.#wildcards) {
       if (best && (rule.length < best.length || (rule.length === best.length && best.allow))) break;
@@ -194,8 +194,12 @@ export class PathRules {
     return best?.allow;
   }
 
-  #sort() {
-    this.#wildcards.sort((a, b) => b.length - a.length || Number(b.allow) - Number(a.allow));
-    return new PrefixRules(this.#prefixes);
+  /** Sorts the patterns. `decide()` does so, too, when patterns were added. */
+  sort() {
+    if (this.#sorted === undefined) {
+      this.#wildcards.sort((a, b) => b.length - a.length || Number(b.allow) - Number(a.allow));
+      this.#sorted = new PrefixRules(this.#prefixes);
+    }
+    return this.#sorted;
   }
 }

@@ -122,6 +122,8 @@ class RobotsParser {
  * @returns {Promise<RobotsRules>}
  */
 export async function parseRobots(content, userAgent) {
+  const pause = () => (content.length > SLICE_LENGTH ? nextTurn() : undefined);
+  await pause();
   // One character per octet: paths are compared octet by octet, whatever their encoding.
   const text = Buffer.from(/** @type {any} */ (content))
     .toString('latin1')
@@ -135,7 +137,9 @@ export async function parseRobots(content, userAgent) {
     left = SLICE_LENGTH;
     await nextTurn();
   }
+  await pause();
   const { rules, delayS } = parser.group();
+  rules.sort();
   return {
     allows: (url) => rules.decide(url) ?? true,
     delayMs: Math.min(delayS, CRAWL_DELAY_S_MAX) * 1000,
