@@ -58,7 +58,7 @@ const flags = {
   'allow-private-addresses': {
     type: 'boolean',
     fallback: false,
-    help: 'connect to private, loopback and link-local addresses, too',
+    help: 'also connect to private, loopback and link-local addresses',
   },
   output: { type: 'string', value: 'FILE', help: 'where results go; default: standard output' },
   ...configFlag,
@@ -70,8 +70,8 @@ export const help = `Usage: sluice crawl URL [options]
 
 Follows the links from URL, breadth first, on the same scheme, host and port, as far as robots.txt
 allows. Each URL gives a JSON line: {"url", "status", "title", "text", "depth"} for a page, or one
-with "skipped" (why it was not read) or "error" ({"code", "message"}).
-The exit code is 1 if any URL failed; skipped ones have not.
+with "skipped" (the reason) or "error" ({"code", "message"}).
+The exit code is 1 if any URL failed; a skipped URL is no failure.
 
 ${describeFlags(flags)}
 `;
@@ -87,7 +87,7 @@ export async function run(argv) {
     return 0;
   }
   if (positionals.length !== 1) throw new UsageError('crawl takes one URL');
-  // Loaded now that the flags are known to be good: help and mistakes are answered at once.
+  // Loaded after the flags are checked: help and usage errors come without delay.
   const { crawl } = await import('../primitives/crawler/crawl.js');
   const interrupts = watchInterrupts();
   const crawling = start(crawl, positionals[0], values, interrupts.signal);

@@ -206,14 +206,14 @@ class Crawl {
     this.#inFlight += 1;
     const journey = this.#journeys.get(id) ?? { url, hops: new Set([url]) };
     try {
-      if (journey.url === this.#robotsUrl) await this.#enter(id);
+      if (journey.url === this.#robotsUrl) await this.#readRobots(id);
       else if (this.#sitemaps?.has(journey.url)) await this.#readSitemap(id, url, attempt);
       else await this.#fetchPage(id, { url, depth, journey });
     } catch {
       // A page that cannot be processed ends alone; the crawl goes on.
       /** @type {import('./items.js').CrawlError} */
       const error = { code: 'internal_error', message: 'The page could not be processed' };
-      this.#give({ url: journey.url, error, depth });
+      this.#emit({ url: journey.url, error, depth });
       this.#frontier.finish(id, false);
     }
     this.#inFlight -= 1;
@@ -240,7 +240,7 @@ class Crawl {
     if (outcome.type === 'page') {
       const { title, text } = outcome.page;
       const redirectedFrom = url === journey.url ? {} : { redirectedFrom: journey.url };
-      this.#give({ url, status: outcome.status, title, text, depth, ...redirectedFrom });
+      this.#emit({ url, status: outcome.status, title, text, depth, ...redirectedFrom });
       if (depth < this.#options.depth) {
         const link = (/** @type {string} */ target) =>
           this.#frontier.link(id, target, this.#origin);
@@ -249,9 +249,9 @@ class Crawl {
       if (this.#ended !== undefined) return;
     } else if (outcome.type === 'skipped') {
       const { type: _, reason, ...more } = outcome;
-      this.#give({ url: journey.url, skipped: /** @type {any} */ (reason), depth, ...more });
+      this.#emit({ url: journey.url, skipped: /** @type {any} */ (reason), depth, ...more });
     } else {
-      this.#give({ url: journey.url, error: outcome.error, depth });
+      this.#emit({ url: journey.url, error: outcome.error, depth });
     }
     this.#frontier.finish(id, outcome.type === 'page');
   }
@@ -282,7 +282,7 @@ class Crawl {
       outcome = found.outcome;
     }
     this.#journeys.delete(id);
-    this.#give({ url: journey.url, ...outcome, depth });
+    this.#emit({ url: journey.url, ...outcome, depth });
     this.#frontier.finish(id, false);
   }
 
@@ -296,14 +296,14 @@ class Crawl {
     const again = this.#frontier.fail(id, failure, retryAfterMs, this.#nowMs());
     if (!again) {
       this.#journeys.delete(id);
-      this.#give({ url, error, depth });
+      this.#emit({ url, error, depth });
     }
     const abandoned = this.#frontier.takeAbandoned();
     for (let i = 0; i < abandoned.length; i += 3) {
       const code = failure === Failure.FORBIDDEN ? error.code : 'host_unavailable';
       const message = `The host was given up: ${error.message}`;
       const from = this.#journeys.get(abandoned[i])?.url ?? abandoned[i + 2];
-      this.#give({ url: from, error: { code, message }, depth: abandoned[i + 1] });
+      this.#emit({ url: from, error: { code, message }, depth: abandoned[i + 1] });
     }
     return again;
   }
@@ -329,7 +329,7 @@ class Crawl {
         this.#dropped = true;
         return;
       }
-      if (!allowed && claimed === Claim.NEW) this.#give({ url, skipped: 'robots', depth });
+      if (!allowed && claimed === Claim.NEW) this.#emit({ url, skipped: 'robots', depth });
     }
   }
 
@@ -337,19 +337,19 @@ class Crawl {
    * Reads robots.txt, and queues the first page and sitemap if it allows them.
    * @param {number} id
    */
-  async #enter(id) {
+  async #readRobots(id) {
     const { startUrl, userAgent } = this.#options;
     const outcome = await fetchRobots(this.#fetcher, this.#origin, {
       userAgent,
       onRequest: this.#onRequest,
     });
     if (this.#ended !== undefined) return;
-    const refuse = () => this.#give({ url: startUrl, skipped: 'robots', depth: 0 });
+    const refuse = () => this.#emit({ url: startUrl, skipped: 'robots', depth: 0 });
     if ('type' in outcome) {
       const { failure, error, retryAfterMs } = outcome;
       if (this.#frontier.fail(id, failure, retryAfterMs, this.#nowMs())) return;
       if (error.code === 'http_status') refuse();
-      else this.#give({ url: startUrl, error, depth: 0 });
+      else this.#emit({ url: startUrl, error, depth: 0 });
       return;
     }
     const { robots } = outcome;
@@ -360,11 +360,11 @@ class Crawl {
     if (!robots?.allows(startUrl)) {
       refuse();
     } else if (this.#frontier.seed(startUrl, this.#origin) !== Claim.NEW) {
-      this.#give({ url: startUrl, skipped: 'duplicate', depth: 0 });
+      this.#emit({ url: startUrl, skipped: 'duplicate', depth: 0 });
     }
     if (robots !== undefined && this.#options.sitemaps) {
       this.#sitemaps = new SitemapList(this.#origin, this.#robotsUrl, robots);
-      for (const url of this.#sitemaps.offSite) this.#give({ url, skipped: 'off_site', depth: 0 });
+      for (const url of this.#sitemaps.offSite) this.#emit({ url, skipped: 'off_site', depth: 0 });
       this.#queueSitemap();
     }
     this.#frontier.finish(id, false);
@@ -401,12 +401,12 @@ class Crawl {
       return;
     }
     const item = this.#sitemaps?.problemOf(url, outcome);
-    if (item !== undefined) this.#give(item);
+    if (item !== undefined) this.#emit(item);
     this.#frontier.finish(id, false);
   }
 
   /** @param {CrawlItem} item */
-  #give(item) {
+  #emit(item) {
     if (this.#ended !== undefined) return;
     if (item.error) this.#counts.errors += 1;
     else if (item.skipped) this.#counts.skipped += 1;

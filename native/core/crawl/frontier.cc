@@ -16,14 +16,14 @@ Claim CrawlFrontier::claim(std::string_view url, std::uint32_t depth) {
   return Claim::kNew;
 }
 
-CrawlHost& CrawlFrontier::host_of(std::string_view name) {
+HostQueue& CrawlFrontier::host_of(std::string_view name) {
   const auto found = hosts_.find(name);
   if (found != hosts_.end()) return found->second;
   return hosts_.try_emplace(std::string(name), limits_.host).first->second;
 }
 
 void CrawlFrontier::queue(std::string_view url, std::string_view host_name, std::uint32_t depth) {
-  CrawlHost& host = host_of(host_name);
+  HostQueue& host = host_of(host_name);
   const UrlId id = ++last_id_;
   if (host.given_up()) {
     abandoned_.push_back({id, depth, std::string(url)});
@@ -55,7 +55,7 @@ Claim CrawlFrontier::redirect(UrlId id, std::string_view url) {
   Entry& entry = found->second;
   const Claim result = claim(url, entry.depth);
   if (result != Claim::kNew) return result;
-  land(entry);
+  request_ended(entry);
   entry.host->succeeded(entry.epoch);
   entry.url = url;
   entry.host->push_front(id);
@@ -93,9 +93,9 @@ Nanos CrawlFrontier::next_deadline(Nanos now) const {
   return earliest;
 }
 
-void CrawlFrontier::land(Entry& entry) {
+void CrawlFrontier::request_ended(Entry& entry) {
   entry.in_flight = false;
-  entry.host->land();
+  entry.host->request_ended();
   --in_flight_;
 }
 
@@ -103,25 +103,25 @@ void CrawlFrontier::finish(UrlId id, bool page) {
   const auto found = entries_.find(id);
   if (found == entries_.end() || !found->second.in_flight) return;
   Entry& entry = found->second;
-  land(entry);
+  request_ended(entry);
   entry.host->succeeded(entry.epoch);
   if (page) ++pages_;
-  forget(id);
+  erase(id);
 }
 
 bool CrawlFrontier::fail(UrlId id, CrawlFailure failure, Nanos retry_after, Nanos now) {
   const auto found = entries_.find(id);
   if (found == entries_.end() || !found->second.in_flight) return false;
   Entry& entry = found->second;
-  CrawlHost& host = *entry.host;
-  land(entry);
+  HostQueue& host = *entry.host;
+  request_ended(entry);
   const bool first = entry.failures++ == 0;
   const bool was_given_up = host.given_up();
   host.failed(failure, entry.epoch, first, retry_after, now);
   if (host.given_up() && !was_given_up) give_up(host);
   const bool passing = failure != CrawlFailure::kTimedOut && failure != CrawlFailure::kForbidden;
   if (!passing || host.given_up() || entry.failures >= limits_.url_attempts) {
-    forget(id);
+    erase(id);
     return false;
   }
   // The rest of the host holds back its URLs; only a URL that failed alone waits by itself.
@@ -134,15 +134,15 @@ void CrawlFrontier::slow_down(std::string_view host, Nanos interval) {
   host_of(host).slow_down(interval);
 }
 
-void CrawlFrontier::give_up(CrawlHost& host) {
+void CrawlFrontier::give_up(HostQueue& host) {
   for (const UrlId id : host.take_all()) {
     const auto found = entries_.find(id);
     abandoned_.push_back({id, found->second.depth, std::move(found->second.url)});
-    forget(id);
+    erase(id);
   }
 }
 
-void CrawlFrontier::forget(UrlId id) {
+void CrawlFrontier::erase(UrlId id) {
   const auto found = entries_.find(id);
   if (found->second.depth == level_) --level_open_;
   entries_.erase(found);

@@ -26,7 +26,7 @@ struct CrawlLimits {
   std::uint32_t depth = 10;                  ///< deeper links are dropped
   std::size_t concurrency = 4;               ///< requests in flight
   std::uint32_t url_attempts = 3;
-  CrawlHostLimits host{};
+  HostQueueLimits host{};
 };
 
 enum class Claim {
@@ -133,7 +133,7 @@ class CrawlFrontier {
  private:
   struct Entry {
     std::string url;
-    CrawlHost* host;
+    HostQueue* host;
     std::uint32_t depth;
     std::uint32_t failures = 0;
     bool in_flight = false;
@@ -142,18 +142,18 @@ class CrawlFrontier {
 
   Claim claim(std::string_view url, std::uint32_t depth);
   void queue(std::string_view url, std::string_view host, std::uint32_t depth);
-  CrawlHost& host_of(std::string_view name);
+  HostQueue& host_of(std::string_view name);
   [[nodiscard]] bool open_for_more() const;
-  void land(Entry& entry);
-  void forget(UrlId id);
-  void give_up(CrawlHost& host);
+  void request_ended(Entry& entry);
+  void erase(UrlId id);
+  void give_up(HostQueue& host);
 
   const CrawlLimits limits_;
   std::unordered_set<std::string> claimed_;
   std::size_t url_bytes_ = 0;  // of all claimed URLs
   std::unordered_map<UrlId, Entry> entries_;
   // Sorted by name, so that the turns of hosts do not depend on a hash.
-  std::map<std::string, CrawlHost, std::less<>> hosts_;
+  std::map<std::string, HostQueue, std::less<>> hosts_;
   std::string last_host_;
   std::vector<CrawlAbandoned> abandoned_;
   UrlId last_id_ = 0;

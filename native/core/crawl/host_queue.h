@@ -20,7 +20,7 @@ enum class CrawlFailure {
   kForbidden,    ///< connecting to the host is not allowed
 };
 
-struct CrawlHostLimits {
+struct HostQueueLimits {
   double per_second = 5;  ///< requests, above 0
   Nanos backoff_base = kSecond / 2;
   Nanos backoff_cap = 30 * kSecond;
@@ -31,11 +31,11 @@ struct CrawlHostLimits {
 
 /// The pace, health and queue of one host. CrawlFrontier has the rules and owns hosts and URLs. One
 /// thread.
-class CrawlHost {
+class HostQueue {
  public:
   using Id = std::uint64_t;
 
-  explicit CrawlHost(const CrawlHostLimits& limits);
+  explicit HostQueue(const HostQueueLimits& limits);
 
   // The queue: new URLs of the current depth, its retries, and URLs of the next depth.
   void push_back(Id id, bool next_level) { (next_level ? next_ : ready_).push_back(id); }
@@ -51,7 +51,7 @@ class CrawlHost {
   Id take(Nanos now);
 
   /// A request has ended, successful or not.
-  void land() { --in_flight_; }
+  void request_ended() { --in_flight_; }
 
   /// A request of `epoch` was answered.
   void succeeded(std::uint64_t epoch);
@@ -75,7 +75,7 @@ class CrawlHost {
   void strike(CrawlFailure failure, Nanos retry_after, Nanos now);
   void set_pace();
 
-  CrawlHostLimits limits_;
+  HostQueueLimits limits_;
   std::deque<Id> ready_;
   std::multimap<Nanos, Id> retries_;
   std::deque<Id> next_;
