@@ -237,6 +237,33 @@ test.each([
   });
 });
 
+test('a request chooses pages, sitemaps and headers; no answer and no event shows the headers', async () => {
+  const { origin, requests } = await site({
+    '/robots.txt': { body: 'Sitemap: /map.xml' },
+    '/map.xml': {
+      body: '<urlset><url><loc>/docs/2</loc></url><url><loc>/blog</loc></url></urlset>',
+    },
+    '/': linking('/docs/1', '/docs/draft', '/blog'),
+    '/docs/1': 'one',
+    '/docs/2': 'two',
+  });
+  const { begin, get, read } = await gateway();
+  const { crawl_id: id, stream_url: url } = await begin(`${origin}/`, {
+    include: ['/docs/'],
+    exclude: ['*draft'],
+    sitemaps: true,
+    headers: { authorization: 'Bearer s3cret' },
+  });
+  const { events } = await read(url);
+  const pages = events.filter(({ type }) => type === 'page').map(({ data }) => pathOf(data.url));
+  expect(pages.sort()).toEqual(['/', '/docs/1', '/docs/2']);
+  expect(requests.map(({ headers }) => headers.authorization)).toEqual(
+    requests.map(() => 'Bearer s3cret'),
+  );
+  const shown = [events, await get(`/v1/crawls/${id}`), await get('/v1/crawls')];
+  expect(JSON.stringify(shown)).not.toContain('s3cret');
+});
+
 test('unknown crawls and those of others are not there; the list is each one’s own', async () => {
   const { origin } = await site({ '/': 'home' });
   const authenticate = (req) => req.get('x-user') ?? 'anonymous';
