@@ -1,20 +1,38 @@
 /** What the package exports. */
-export { Gateway, createGateway } from './gateway.js';
-export { FixedWindowLimiter, SlidingWindowLimiter } from './window-limiter.js';
-export { HttpError } from './http-errors.js';
-export { KvStore } from './kv/kv-store.js';
-export { Ledger } from './ledger.js';
-export { LogParser } from './log-parser.js';
-export { LruTtlCache } from './lru-ttl-cache.js';
-export { ManualClock } from './clock.js';
-export { Pipeline } from './pipeline.js';
-export { ProviderError } from './providers/errors.js';
-export { Quota } from './quota.js';
-export { QuotaLease } from './quota-lease.js';
-export { RollingWindow } from './rolling-window.js';
-export { SluiceError } from './errors.js';
-export { StreamBuffer } from './stream-buffer.js';
-export { TaskGraph } from './task-graph.js';
-export { TokenBucketLimiter } from './token-bucket-limiter.js';
+
+/** @typedef {import('./gateway/job-events.js').JobEvent} JobEvent */
+/** @typedef {import('./gateway/options.js').GatewayOptions} GatewayOptions */
+/** @typedef {import('./jobs/request.js').JobRequest} JobRequest */
+/** @typedef {import('./jobs/view.js').Job} Job */
+/** @typedef {import('./primitives/crawler/items.js').CrawlError} CrawlError */
+/** @typedef {import('./primitives/crawler/items.js').CrawlFailed} CrawlFailed */
+/** @typedef {import('./primitives/crawler/items.js').CrawlItem} CrawlItem */
+/** @typedef {import('./primitives/crawler/items.js').CrawlPage} CrawlPage */
+/** @typedef {import('./primitives/crawler/items.js').CrawlSkipped} CrawlSkipped */
+/** @typedef {import('./primitives/crawler/items.js').CrawlStats} CrawlStats */
+/** @typedef {import('./primitives/crawler/items.js').Crawling} Crawling */
+/** @typedef {import('./primitives/crawler/options.js').CrawlOptions} CrawlOptions */
+/** @typedef {import('./providers/shared/types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('./providers/shared/types.js').ProviderRequest} ProviderRequest */
+/** @typedef {import('./providers/shared/types.js').Provider} Provider */
+/** @typedef {import('./streams/event-iterator.js').StreamEvent} StreamEvent */
+
+export { Gateway, createGateway } from './gateway/gateway.js';
+export { FixedWindowLimiter, SlidingWindowLimiter } from './primitives/limiters/window-limiter.js';
+export { HttpError } from './internal/util/http-error.js';
+export { KvStore } from './primitives/kv/kv-store.js';
+export { Ledger } from './primitives/ledger/ledger.js';
+export { LogParser } from './primitives/logs/log-parser.js';
+export { LruTtlCache } from './primitives/cache/lru-ttl-cache.js';
+export { ManualClock } from './internal/time/clock.js';
+export { Pipeline } from './primitives/scheduling/pipeline.js';
+export { ProviderError } from './providers/shared/errors.js';
+export { Quota } from './primitives/limiters/quota.js';
+export { QuotaLease } from './primitives/limiters/quota-lease.js';
+export { RollingWindow } from './primitives/limiters/rolling-window.js';
+export { SluiceError } from './internal/util/errors.js';
+export { StreamBuffer } from './primitives/scheduling/stream-buffer.js';
+export { TaskGraph } from './primitives/scheduling/task-graph.js';
+export { TokenBucketLimiter } from './primitives/limiters/token-bucket-limiter.js';
 export { providers } from './providers/index.js';
-export { crawl } from './crawl/crawl.js';
+export { crawl } from './primitives/crawler/crawl.js';

@@ -14,6 +14,8 @@ import { ensure } from './setup.mjs';
 
 const CRASH_ROUNDS_DEFAULT = '100';
 const STRESS_STREAMS_DEFAULT = '10000';
+/** Patterns of the files whose length those variables set, and of the tests that only run here. */
+const LONG_TESTS = ['crash', 'egress', 'stream-connections', 'test/soak/'];
 /** How often each native stress test runs. */
 const STRESS_REPEATS = 20;
 
@@ -30,9 +32,9 @@ const native = (await buildNativeTests())
     })
   : notRun;
 const jest = (await buildAddon())
-  ? await jestSuite(['test/integration'], {
+  ? await jestSuite(['test/integration', 'test/soak'], {
       env,
-      jestArgs: ['crash', 'egress', 'stream-connections', '--testTimeout=3600000'],
+      jestArgs: [...LONG_TESTS, '--testTimeout=3600000'],
     })
   : notRun;
 console.log(`\n${native.passed + jest.passed} passed, ${native.failed + jest.failed} failed`);

@@ -23,6 +23,7 @@ export function isMain(url) {
  * @property {NodeJS.ProcessEnv} [env] default: this process's
  * @property {string} [cwd] default: the repository's root
  * @property {boolean} [capture] also returns what the child wrote to its standard output
+ * @property {boolean} [quiet] prints nothing of its standard output
  * @property {(text: string) => void} [print] takes both outputs as they come, in place of this
  *   process's own
  */
@@ -45,19 +46,19 @@ function onSignal() {
  * @param {RunOptions} [options]
  * @returns {Promise<{status: number, stdout: string}>} status is 128 + n after signal n
  */
-export function run(command, args, { env = process.env, cwd = root, capture, print } = {}) {
+export function run(command, args, { env = process.env, cwd = root, capture, quiet, print } = {}) {
   const piped = print !== undefined;
   const child = spawn(command, args, {
     cwd,
     env,
     detached: process.platform !== 'win32',
-    stdio: ['ignore', capture || piped ? 'pipe' : 'inherit', piped ? 'pipe' : 'inherit'],
+    stdio: ['ignore', capture || quiet || piped ? 'pipe' : 'inherit', piped ? 'pipe' : 'inherit'],
   });
   let stdout = '';
   child.stdout?.setEncoding('utf8').on('data', (text) => {
     if (capture) stdout += text;
     if (piped) print(text);
-    else process.stdout.write(text);
+    else if (!quiet) process.stdout.write(text);
   });
   child.stderr?.setEncoding('utf8').on('data', (text) => print?.(text));
   const stopGroup = () => {

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createGateway, providers } from '../../lib/index.js';
-import { bearer, entry } from '../fixtures/keys.js';
+import { bearer, entry } from '../support/gateway/keys.js';
 import { driver, launchChromium, openPage, takePicture } from './chromium.js';
 
 const key = 'key-of-ann';

@@ -1,8 +1,8 @@
 /** A real engine end to end: crawl a site, sum up every page, combine; watched in Chromium. */
 
 import { createGateway, providers } from '../../lib/index.js';
-import { startSite } from '../fixtures/site.js';
-import { tinyLlama } from '../fixtures/tiny-llama.js';
+import { startSite } from '../support/upstream/site.js';
+import { tinyLlama } from '../support/providers/tiny-llama.js';
 import { launchChromium, openPage, takePicture } from './chromium.js';
 
 const page = (title, text, ...hrefs) =>

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { tinyLlama } from '../fixtures/tiny-llama.js';
+import { tinyLlama } from '../support/providers/tiny-llama.js';
 import { launchChromium, openPage, takePicture } from './chromium.js';
 
 const cli = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));

@@ -1,0 +1,90 @@
+/** Turns anything that a route throws into `{"error": {...}}`, without details of the server. */
+import { HttpError } from '../internal/util/http-error.js';
+import { sendJson, setHeaders } from './respond.js';
+
+/**
+ * Codes for errors of an `authenticate` hook that have a `status`.
+ * @type {Record<number, string>}
+ */
+const CODE_OF_STATUS = { 401: 'unauthorized', 403: 'forbidden' };
+
+/** Message of a request whose path, head or body cannot be parsed. */
+export const UNREADABLE = 'The request could not be read.';
+
+/**
+ * @param {string | undefined} method
+ * @returns {HttpError}
+ */
+export function routeNotFound(method) {
+  return new HttpError(404, {
+    code: 'not_found',
+    message: `Nothing answers ${method} at this path.`,
+  });
+}
+
+/**
+ * @param {string | undefined} method
+ * @param {string} allow value of the `Allow` header
+ * @returns {HttpError}
+ */
+export function methodNotAllowed(method, allow) {
+  return new HttpError(405, {
+    code: 'method_not_allowed',
+    message: `This path takes ${allow}, not ${method}.`,
+    headers: { Allow: allow },
+  });
+}
+
+/**
+ * @param {any} error
+ * @returns {HttpError} the refusal to send for it
+ */
+export function toHttpError(error) {
+  if (error instanceof HttpError) return error;
+  const status = error?.status ?? error?.statusCode;
+  if (Number.isInteger(status) && status >= 400 && status < 500) {
+    const code = CODE_OF_STATUS[status];
+    return new HttpError(code === undefined ? 400 : status, {
+      code: code ?? 'invalid_value',
+      message: code === undefined ? UNREADABLE : 'Access is denied.',
+      cause: error,
+    });
+  }
+  return new HttpError(500, {
+    code: 'internal_error',
+    message: 'Something went wrong on our side; the request id finds it in the log.',
+    cause: error,
+  });
+}
+
+/**
+ * @param {HttpError} error
+ * @returns {{error: {message: string, type: string, code: string, param: string | null,
+ *   job_id?: string}}}
+ */
+export function errorBody(error) {
+  const { message, type, wireCode: code, param, jobId } = error;
+  return { error: { message, type, code, param, ...(jobId && { job_id: jobId }) } };
+}
+
+/**
+ * Answers a request that failed.
+ * @param {unknown} thrown
+ * @param {import('node:http').IncomingMessage} req
+ * @param {import('node:http').ServerResponse} res
+ * @param {import('../internal/util/logger.js').Logger} log gets what is not the caller's fault
+ */
+export function sendError(thrown, req, res, log) {
+  const error = toHttpError(thrown);
+  if (error.wireCode === 'internal_error') {
+    const fields = { err: thrown, request_id: res.getHeader('x-request-id'), method: req.method };
+    log.error(fields, 'request failed');
+  }
+  if (res.headersSent) {
+    // A proper end would make a truncated body look whole.
+    res.destroy();
+    return;
+  }
+  setHeaders(res, error.headers ?? {});
+  sendJson(res, error.status, errorBody(error));
+}

@@ -1,0 +1,123 @@
+/**
+ * Finds the principal that a request belongs to: from the key in `Authorization`, from the user's
+ * `authenticate` hook, or from a signed stream URL. Without keys and hook all callers are one.
+ */
+import { HttpError } from '../../internal/util/http-error.js';
+import { kAnonymous } from '../../jobs/policy/config.js';
+
+/** @typedef {import('../../jobs/policy/config.js').Access} Access */
+/** @typedef {import('../../jobs/policy/access-control.js').AccessControl} AccessControl */
+
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+
+/**
+ * The request as an `authenticate` hook sees it: Node's, with Express's `get(name)` for a header.
+ * @typedef {IncomingMessage & {get: (name: string) => any}} HookRequest
+ */
+
+/**
+ * @typedef {(req: HookRequest) => string
+ *   | import('../../jobs/policy/access-control.js').GivenAccess
+ *   | Promise<string | import('../../jobs/policy/access-control.js').GivenAccess>} Authenticate
+ * Gives the principal, by its name or with what it may do, or throws an `HttpError` (401, 403). The
+ * name of a key's id brings what is configured for that key.
+ */
+
+/**
+ * @this {IncomingMessage}
+ * @param {string} name
+ */
+function headerOf(name) {
+  return this.headers[name.toLowerCase()];
+}
+
+/**
+ * @param {'missing_api_key' | 'invalid_api_key' | 'stream_url_invalid' | 'stream_url_expired'} code
+ * @param {string} message
+ */
+function unauthorized(code, message) {
+  return new HttpError(401, { code, message, headers: { 'WWW-Authenticate': 'Bearer' } });
+}
+
+/**
+ * @param {AccessControl} access
+ * @param {IncomingMessage} req
+ * @returns {Readonly<Access>}
+ * @throws {HttpError} 401
+ */
+function accessByKey(access, req) {
+  const header = req.headers.authorization;
+  if (header === undefined || header === '') {
+    const message = 'A key is needed: send it as "Authorization: Bearer KEY".';
+    throw unauthorized('missing_api_key', message);
+  }
+  const key = /^Bearer +([^ \t]+) *$/i.exec(header)?.[1];
+  const found = key === undefined ? undefined : access.byKey(key);
+  if (found === undefined) throw unauthorized('invalid_api_key', 'This is no valid key.');
+  return found;
+}
+
+/**
+ * The principal that a signed address names.
+ * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
+ * @param {import('node:querystring').ParsedUrlQuery} query
+ * @returns {string}
+ * @throws {HttpError} 401
+ */
+function principalByToken(streamUrls, query) {
+  const { token, job_id: jobIds, workflow_id: workflowIds, crawl_id: crawlIds } = query;
+  const ids = [jobIds, workflowIds, crawlIds].flat().filter((id) => typeof id === 'string');
+  const opened = streamUrls.open(token, ids);
+  if (opened === undefined) {
+    throw unauthorized('stream_url_invalid', 'This stream_url is not signed for these jobs.');
+  }
+  if (opened.state === 'revoked') {
+    throw unauthorized('stream_url_invalid', 'The key that this stream_url is for is gone.');
+  }
+  if (opened.state === 'expired') {
+    const message = 'This stream_url has expired; POST /v1/jobs/{id}/stream_url gives a new one.';
+    throw unauthorized('stream_url_expired', message);
+  }
+  return opened.principal;
+}
+
+/**
+ * @param {object} deps
+ * @param {AccessControl} deps.access
+ * @param {Authenticate} [deps.authenticate] the user's hook, in place of keys
+ * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
+ */
+export function createAuthenticator({ access, authenticate, streamUrls }) {
+  /**
+   * @param {IncomingMessage} req
+   * @returns {Readonly<Access> | Promise<Readonly<Access>>} what the caller may do
+   * @throws {HttpError} 401, 403
+   */
+  function byRequest(req) {
+    if (authenticate !== undefined) return fromHook(req, authenticate);
+    return access.keyed ? accessByKey(access, req) : access.of(kAnonymous);
+  }
+
+  /**
+   * @param {IncomingMessage} req
+   * @param {Authenticate} hook
+   */
+  async function fromHook(req, hook) {
+    const given = /** @type {HookRequest} */ (req);
+    given.get ??= headerOf;
+    return access.from(await hook(given));
+  }
+
+  /**
+   * The same where a signed stream URL is accepted too; an `Authorization` header takes precedence.
+   * @param {IncomingMessage} req
+   * @param {import('node:querystring').ParsedUrlQuery} query
+   */
+  function byRequestOrUrl(req, query) {
+    const signed =
+      streamUrls.signed && query.token !== undefined && req.headers.authorization === undefined;
+    return signed ? access.of(principalByToken(streamUrls, query)) : byRequest(req);
+  }
+
+  return { byRequest, byRequestOrUrl };
+}

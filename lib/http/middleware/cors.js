@@ -1,0 +1,66 @@
+/**
+ * Cross-origin requests. Without allowed origins no CORS header is sent. Credentials are never
+ * allowed: a page authenticates by a key or a signed URL, not by cookies.
+ */
+import { sendNoContent, setHeaders } from '../respond.js';
+
+const METHODS = 'GET, HEAD, POST, PUT, DELETE';
+const REQUEST_HEADERS =
+  'authorization, content-type, idempotency-key, last-event-id, cache-control, x-request-id, ' +
+  'if-match, if-none-match';
+const RESPONSE_HEADERS = [
+  'x-request-id',
+  'location',
+  'etag',
+  'x-expires-at',
+  'retry-after',
+  'idempotency-replayed',
+  'x-cache',
+  'ratelimit',
+  'ratelimit-policy',
+  ...['limit', 'remaining', 'reset'].flatMap((what) =>
+    ['requests', 'tokens'].map((unit) => `x-ratelimit-${what}-${unit}`),
+  ),
+].join(', ');
+
+/** How long a browser may remember a preflight's answer: Chromium's own limit. */
+const MAX_AGE_S = 7200;
+
+/**
+ * Sets the CORS headers, before anything can fail, so that a page can read errors too; answers
+ * preflights.
+ * @param {import('node:http').IncomingMessage} req
+ * @param {import('node:http').ServerResponse} res
+ * @param {readonly string[]} allowed origins; `*` is any
+ * @returns {boolean} whether the request was a preflight and has been answered
+ */
+export function handleCors(req, res, allowed) {
+  if (allowed.length === 0) return false;
+  const any = allowed.includes('*');
+  // A cache must not serve the answer for one origin to another.
+  if (!any) vary(res, 'Origin');
+  const { origin } = req.headers;
+  if (origin === undefined || !(any || allowed.includes(origin))) return false;
+  res.setHeader('Access-Control-Allow-Origin', any ? '*' : origin);
+  res.setHeader('Access-Control-Expose-Headers', RESPONSE_HEADERS);
+  const preflight = req.headers['access-control-request-method'] !== undefined;
+  if (req.method !== 'OPTIONS' || !preflight) return false;
+  setHeaders(res, {
+    'Access-Control-Allow-Methods': METHODS,
+    'Access-Control-Allow-Headers': REQUEST_HEADERS,
+    'Access-Control-Max-Age': String(MAX_AGE_S),
+  });
+  sendNoContent(res);
+  return true;
+}
+
+/**
+ * @param {import('node:http').ServerResponse} res
+ * @param {string} field added to the `Vary` header
+ */
+function vary(res, field) {
+  const before = [res.getHeader('Vary') ?? []].flat().join(', ');
+  const fields = before.split(',').map((each) => each.trim().toLowerCase());
+  if (fields.includes('*') || fields.includes(field.toLowerCase())) return;
+  res.setHeader('Vary', before === '' ? field : `${before}, ${field}`);
+}

@@ -1,0 +1,16 @@
+import { randomUUID } from 'node:crypto';
+
+/** What is safe to repeat in a header and a log line. */
+const SAFE = /^[\w.:/+=@-]{1,128}$/;
+
+/**
+ * Sets `x-request-id` on a response: the caller's own where it is safe, else a new one.
+ * @param {import('node:http').IncomingMessage} req
+ * @param {import('node:http').ServerResponse} res
+ */
+export function setRequestId(req, res) {
+  if (res.hasHeader('x-request-id')) return;
+  const inbound = req.headers['x-request-id'];
+  const usable = typeof inbound === 'string' && SAFE.test(inbound);
+  res.setHeader('x-request-id', usable ? inbound : randomUUID());
+}

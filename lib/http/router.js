@@ -1,0 +1,84 @@
+/** Finds the route of a request: paths by find-my-way, methods by a table per path. */
+import createFinder from 'find-my-way';
+
+/**
+ * What a route gets beside Node's request and response.
+ * @typedef {object} Context
+ * @property {Record<string, string | undefined>} params of the path, decoded
+ * @property {import('node:querystring').ParsedUrlQuery} query
+ * @property {string} baseUrl the prefix that the handler is mounted under; empty at the root
+ * @property {Readonly<import('../jobs/policy/config.js').Access>} access what the caller may do
+ * @property {any} body as the endpoint's `body` says
+ */
+
+/**
+ * @typedef {(req: import('node:http').IncomingMessage, res: import('node:http').ServerResponse,
+ *   context: Context) => void | Promise<void>} Handle an error that it throws becomes the answer
+ */
+
+/**
+ * One method of one path.
+ * @typedef {object} Endpoint
+ * @property {Handle} handle
+ * @property {'caller' | 'stream' | 'admin' | 'metrics' | 'none'} [auth] `caller` (default): a key, where
+ *   there are keys; `stream`: or a signed URL; `admin`: an administrator; `metrics`: an administrator,
+ *   where there are keys; `none`: anyone, also after the gateway has closed
+ * @property {'none' | 'json' | 'optional-json' | 'bytes'} [body] how the body is read before `handle`;
+ *   default `none`
+ * @property {number} [bodyBytesMax] default: the handler's
+ * @property {boolean} [head] whether a GET also answers HEAD; default true
+ */
+
+/** @typedef {{[method: string]: Endpoint}} Methods */
+/** @typedef {{[path: string]: Methods}} Routes paths in the syntax of find-my-way */
+
+/** Longer than any path that Node's parser lets through. */
+const PARAM_LENGTH_MAX = 1 << 20;
+
+/** @typedef {{methods: Methods, allow: string, params: Record<string, string | undefined>}} Found */
+
+/** The routes of one handler. Stateless after construction. */
+export class Router {
+  #finder;
+
+  /** @param {Routes} routes */
+  constructor(routes) {
+    this.#finder = createFinder({
+      maxParamLength: PARAM_LENGTH_MAX,
+      // With a handler here, `find` returns a result without a store for a malformed path.
+      onBadUrl: () => {},
+    });
+    for (const [path, methods] of Object.entries(routes)) {
+      const store = { methods, allow: allowOf(methods) };
+      this.#finder.on('GET', path, () => {}, store);
+    }
+  }
+
+  /**
+   * @param {string} path without the query
+   * @returns {Found | 'malformed' | undefined} `malformed`: an escape in it is not UTF-8
+   */
+  find(path) {
+    const found = this.#finder.find('GET', path);
+    if (found?.store === null) return 'malformed';
+    if (found) return { ...found.store, params: found.params };
+    return path.length > 1 && path.endsWith('/') ? this.find(path.slice(0, -1)) : undefined;
+  }
+}
+
+/** @param {Methods} methods @returns {string} value of the `Allow` header */
+function allowOf(methods) {
+  return Object.entries(methods)
+    .flatMap(([method, { head = true }]) => (method === 'GET' && head ? ['GET', 'HEAD'] : [method]))
+    .join(', ');
+}
+
+/**
+ * @param {Methods} methods
+ * @param {string | undefined} method
+ * @returns {Endpoint | undefined}
+ */
+export function endpointOf(methods, method) {
+  if (method === 'HEAD') return methods.GET?.head === false ? undefined : methods.GET;
+  return method !== undefined && Object.hasOwn(methods, method) ? methods[method] : undefined;
+}

@@ -1,0 +1,32 @@
+/** `/healthz`, `/readyz` and `/metrics`. */
+import { send, sendJson } from '../respond.js';
+
+/** @typedef {import('../router.js').Handle} Handle */
+
+/**
+ * @param {object} deps
+ * @param {() => boolean} deps.ready whether new jobs are taken
+ * @param {import('prom-client').Registry} deps.registry
+ * @returns {import('../router.js').Routes}
+ */
+export function healthRoutes({ ready, registry }) {
+  /** @type {Handle} */
+  const live = (_req, res) => sendJson(res, 200, { status: 'ok' });
+
+  /** @type {Handle} */
+  const readiness = (_req, res) => {
+    if (ready()) sendJson(res, 200, { status: 'ready' });
+    else sendJson(res, 503, { status: 'draining' });
+  };
+
+  /** @type {Handle} */
+  const metrics = async (_req, res) => {
+    send(res, 200, await registry.metrics(), registry.contentType);
+  };
+
+  return {
+    '/healthz': { GET: { handle: live, auth: 'none' } },
+    '/readyz': { GET: { handle: readiness, auth: 'none' } },
+    '/metrics': { GET: { handle: metrics, auth: 'metrics' } },
+  };
+}

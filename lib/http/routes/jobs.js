@@ -1,0 +1,124 @@
+/** `/v1/jobs`: submit, read, list, cancel. */
+import { jobNotFound } from '../../jobs/errors.js';
+import { checkListQuery } from '../../jobs/request.js';
+import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
+import { sendJson, setHeaders } from '../respond.js';
+
+/**
+ * @param {import('../../jobs/view.js').Job} job
+ * @returns {object} the body of an answer
+ */
+export function jobToJson({
+  id,
+  createdAt,
+  textTruncated,
+  conversationId,
+  status,
+  model,
+  ...rest
+}) {
+  return {
+    job_id: id,
+    status,
+    model,
+    created_at: createdAt,
+    ...rest,
+    ...(textTruncated && { text_truncated: true }),
+    ...(conversationId && { conversation_id: conversationId }),
+  };
+}
+
+/**
+ * @param {import('node:http').IncomingMessage} req
+ * @returns {string | undefined}
+ */
+export function idempotencyKeyOf({ headers }) {
+  // Node joins repeated headers of this name with a comma: such a key is refused by its characters.
+  return /** @type {string | undefined} */ (headers['idempotency-key']);
+}
+
+/**
+ * @param {import('node:http').ServerResponse} res
+ * @returns {AbortSignal} aborted when the client leaves before it has the answer
+ */
+function departureOf(res) {
+  const controller = new AbortController();
+  res.once('close', () => {
+    if (!res.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}
+
+/**
+ * Reading, listing and cancelling jobs, as `Gateway` does it.
+ * @typedef {object} JobsPort
+ * @property {(id: string, options: {principal: string}) =>
+ *   Promise<import('../../jobs/view.js').Job | undefined>} get
+ * @property {(query: any) => Promise<{data: import('../../jobs/view.js').Job[], hasMore: boolean}>} list
+ * @property {(id: string, options: {principal: string}) =>
+ *   Promise<import('../../jobs/view.js').Job>} cancel
+ */
+
+/**
+ * @param {object} deps
+ * @param {JobsPort} deps.jobs
+ * @param {import('../../jobs/admission/admission.js').Admission} deps.admission
+ * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
+ * @returns {import('../router.js').Routes}
+ */
+export function jobRoutes({ jobs, admission, streamUrls }) {
+  /** @type {import('../router.js').Handle} */
+  async function create(req, res, { access, baseUrl, body }) {
+    const signal = departureOf(res);
+    const submission = {
+      access,
+      idempotencyKey: idempotencyKeyOf(req),
+      cacheControl: req.headers['cache-control'],
+      signal,
+    };
+    let outcome;
+    try {
+      outcome = await admission.submit(body, submission);
+    } catch (error) {
+      // The client has left: there is no answer to send.
+      if (signal.aborted) return;
+      throw error;
+    }
+    const { answer, replayed, entries } = outcome;
+    const { path } = streamUrls.make(access.principal, [answer.id]);
+    setHeaders(res, rateLimitHeaders(entries));
+    if (replayed) res.setHeader('Idempotency-Replayed', 'true');
+    else if (answer.cache) res.setHeader('X-Cache', answer.cache.toUpperCase());
+    res.setHeader('Location', `${baseUrl}/v1/jobs/${answer.id}`);
+    sendJson(res, replayed ? 200 : 201, {
+      job_id: answer.id,
+      status: 'queued',
+      stream_url: baseUrl + path,
+      created_at: answer.createdAt,
+    });
+  }
+
+  /** @type {import('../router.js').Handle} */
+  async function read(_req, res, { params: { id = '' }, access: { principal } }) {
+    const job = await jobs.get(id, { principal });
+    if (job === undefined) throw jobNotFound();
+    sendJson(res, 200, jobToJson(job));
+  }
+
+  /** @type {import('../router.js').Handle} */
+  async function list(_req, res, { query, access: { principal } }) {
+    const { data, hasMore } = await jobs.list({ ...checkListQuery(query), principal });
+    sendJson(res, 200, { data: data.map(jobToJson), has_more: hasMore });
+  }
+
+  /** @type {import('../router.js').Handle} */
+  async function cancel(_req, res, { params: { id = '' }, access: { principal } }) {
+    sendJson(res, 200, jobToJson(await jobs.cancel(id, { principal })));
+  }
+
+  return {
+    '/v1/jobs': { GET: { handle: list }, POST: { handle: create, body: 'json' } },
+    '/v1/jobs/:id': { GET: { handle: read } },
+    '/v1/jobs/:id/cancel': { POST: { handle: cancel } },
+  };
+}

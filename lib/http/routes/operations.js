@@ -1,0 +1,126 @@
+/** `/v1/workflows` and `/v1/crawls`. */
+import { idempotencyKeyOf } from './jobs.js';
+import { sendJson } from '../respond.js';
+import { workNotFound } from '../../services/operations/operations.js';
+
+/** @typedef {import('../router.js').Context} Context */
+/** @typedef {import('../router.js').Handle} Handle */
+
+/**
+ * @param {import('../../services/workflows/service.js').WorkflowView} view
+ * @returns {object} the body of an answer
+ */
+function workflowToJson({ id, createdAt, status, attempt, ...rest }) {
+  return { workflow_id: id, status, attempt, created_at: createdAt, ...rest };
+}
+
+/**
+ * @param {import('../../services/crawls/service.js').CrawlView} view
+ * @returns {object} the body of an answer
+ */
+function crawlToJson({ id, status, startUrl, createdAt, counts, ...rest }) {
+  return {
+    crawl_id: id,
+    status,
+    start_url: startUrl,
+    created_at: createdAt,
+    ...counts,
+    ...rest,
+  };
+}
+
+/**
+ * The routes that operations of every kind have.
+ * @template V
+ * @param {import('../../services/operations/service.js').WorkService<any, V>} service
+ * @param {import('../../services/operations/operations.js').WorkKind} kind
+ * @param {(view: V) => object} toJson
+ * @returns {{routes: import('../router.js').Routes,
+ *   streamUrlOf: (context: Context, id: string) => {stream_url: string, expires_at: number | null}}}
+ */
+function operationRoutes(service, kind, toJson) {
+  /** @param {Context} context @param {string} id */
+  const streamUrlOf = ({ baseUrl, access: { principal } }, id) => {
+    const { path, expiresAt } = service.streamUrl(principal, id);
+    return { stream_url: baseUrl + path, expires_at: expiresAt };
+  };
+
+  /** @type {Handle} */
+  const create = async (req, res, context) => {
+    const { access, baseUrl, body } = context;
+    const idempotencyKey = idempotencyKeyOf(req);
+    const { answer, replayed } = await service.admit(body, { access, idempotencyKey });
+    if (replayed) res.setHeader('Idempotency-Replayed', 'true');
+    res.setHeader('Location', `${baseUrl}/v1/${kind}s/${answer.id}`);
+    sendJson(res, replayed ? 200 : 201, {
+      [`${kind}_id`]: answer.id,
+      status: 'running',
+      stream_url: streamUrlOf(context, answer.id).stream_url,
+      created_at: answer.createdAt,
+    });
+  };
+
+  /** @type {Handle} */
+  const read = (_req, res, { params: { id = '' }, access: { principal } }) => {
+    const view = service.get(id, { principal });
+    if (view === undefined) throw workNotFound(kind);
+    sendJson(res, 200, toJson(view));
+  };
+
+  /** @type {Handle} */
+  const list = (_req, res, { query, access: { principal } }) => {
+    const { limit, after, status } = /** @type {Record<string, any>} */ (query);
+    const { data, hasMore } = service.list({ limit, after, status, principal });
+    sendJson(res, 200, { data: data.map(toJson), has_more: hasMore });
+  };
+
+  /** @type {Handle} */
+  const cancel = async (_req, res, { params: { id = '' }, access: { principal } }) => {
+    sendJson(res, 200, toJson(await service.cancel(id, { principal })));
+  };
+
+  /** @type {Handle} */
+  const signUrl = (_req, res, context) => {
+    const { id = '' } = context.params;
+    const { principal } = context.access;
+    if (service.get(id, { principal }) === undefined) throw workNotFound(kind);
+    sendJson(res, 200, streamUrlOf(context, id));
+  };
+
+  const base = `/v1/${kind}s`;
+  return {
+    streamUrlOf,
+    routes: {
+      [base]: { GET: { handle: list }, POST: { handle: create, body: 'json' } },
+      [`${base}/:id`]: { GET: { handle: read } },
+      [`${base}/:id/cancel`]: { POST: { handle: cancel } },
+      [`${base}/:id/stream_url`]: { POST: { handle: signUrl } },
+    },
+  };
+}
+
+/**
+ * @param {{workflows: import('../../services/workflows/service.js').Workflows}} deps
+ * @returns {import('../router.js').Routes}
+ */
+export function workflowRoutes({ workflows }) {
+  const { routes, streamUrlOf } = operationRoutes(workflows, 'workflow', workflowToJson);
+
+  /** @type {Handle} */
+  function retry(_req, res, context) {
+    const { params, access } = context;
+    const view = workflows.retry(params.id ?? '', { principal: access.principal });
+    const { stream_url } = streamUrlOf(context, view.id);
+    sendJson(res, 200, { ...workflowToJson(view), stream_url });
+  }
+
+  return { ...routes, '/v1/workflows/:id/retry': { POST: { handle: retry } } };
+}
+
+/**
+ * @param {{crawls: import('../../services/crawls/service.js').Crawls}} deps
+ * @returns {import('../router.js').Routes}
+ */
+export function crawlRoutes({ crawls }) {
+  return operationRoutes(crawls, 'crawl', crawlToJson).routes;
+}

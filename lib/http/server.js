@@ -1,0 +1,209 @@
+/**
+ * The stand-alone server of `gateway.listen()`: the router, the page, and an end in finite time.
+ */
+import http from 'node:http';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import sirv from 'sirv';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOptions,
+  checkString,
+} from '../internal/util/validate.js';
+import { HttpError } from '../internal/util/http-error.js';
+import { handleCors } from './middleware/cors.js';
+import { isHostName, isLoopback, isOwnHost } from '../internal/util/hosts.js';
+import { rangeError, typeError } from '../internal/util/errors.js';
+import { routeNotFound, sendError } from './error-handler.js';
+import { setHeaders } from './respond.js';
+import { setRequestId } from './middleware/request-id.js';
+import { StreamConnections } from './sse/socket-handoff.js';
+
+/**
+ * @typedef {import('node:http').Server & {url: string, port: number,
+ *   drain: () => Promise<void>}} GatewayServer
+ * `drain` stops accepting, lets open responses end, closes idle connections, and cuts what is
+ * still open after a grace.
+ *
+ * @typedef {object} ListenOptions
+ * @property {number} [port] default: a free one
+ * @property {string} [host] default `127.0.0.1`; without keys another than this machine's own needs
+ *   `open`
+ * @property {boolean} [open] lets everybody in who reaches the port, under whatever name
+ * @property {string[]} [allowedHosts] names, without a port, that callers may use for this machine
+ *   next to `localhost`, names of one label and addresses; looked at without keys alone
+ */
+
+const WEB_ROOT = fileURLToPath(new URL('../../web', import.meta.url));
+
+/** How long open responses may take to end after the last job has ended. */
+const DRAIN_GRACE_MS = 2000;
+const IDLE_SWEEP_MS = 25;
+
+/** The page loads nothing from elsewhere and runs no inline script. */
+const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "form-action 'none'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+const PAGE_HEADERS = Object.freeze({
+  'Content-Security-Policy': PAGE_POLICY,
+  // File names carry no fingerprint: the browser asks each time, and mostly gets a 304.
+  'Cache-Control': 'no-cache',
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+});
+
+/** Health checks may call the server by any name. */
+const HEALTH_PATHS = new Set(['/healthz', '/readyz']);
+
+/**
+ * What the server needs of a gateway.
+ * @typedef {object} ServerDeps
+ * @property {import('./handler.js').Handler} handler
+ * @property {import('../jobs/policy/access-control.js').AccessControl} access
+ * @property {Function} [authenticate]
+ * @property {import('../internal/util/logger.js').Logger} log
+ */
+
+/**
+ * Without keys only the address keeps strangers out, and a page of another origin gets round it when
+ * its own name resolves to this machine (DNS rebinding): see isOwnHost.
+ * @param {ServerDeps} deps
+ * @param {readonly string[]} allowed
+ * @param {http.IncomingMessage} req
+ * @throws {HttpError} 403
+ */
+function checkHost({ access, authenticate }, allowed, { headers: { host }, url = '' }) {
+  // A reload may bring keys.
+  if (access.keyed || authenticate !== undefined) return;
+  if (isOwnHost(host, allowed) || HEALTH_PATHS.has(url.split('?', 1)[0])) return;
+  throw new HttpError(403, {
+    code: 'host_not_allowed',
+    message:
+      `Without keys this server does not answer to the host ${JSON.stringify(host)}, which may be ` +
+      'a page of elsewhere: call it localhost, list the name in allowedHosts (--allowed-hosts), ' +
+      'set keys up, or let everybody in with open (--open).',
+  });
+}
+
+/**
+ * The gateway's handler, then the files of the page.
+ * @param {ServerDeps} deps
+ * @param {readonly string[] | undefined} allowedHosts undefined: any
+ * @returns {http.RequestListener}
+ */
+function createListener(deps, allowedHosts) {
+  const { access, handler, log } = deps;
+  const files = sirv(WEB_ROOT, {
+    etag: true,
+    dev: false,
+    extensions: ['html'],
+    setHeaders: (res) => setHeaders(res, PAGE_HEADERS),
+  });
+  return (req, res) => {
+    setRequestId(req, res);
+    // A page of another origin may load the client from here.
+    if (handleCors(req, res, access.corsOrigins)) return;
+    const notFound = () => sendError(routeNotFound(req.method), req, res, log);
+    try {
+      if (allowedHosts !== undefined) checkHost(deps, allowedHosts, req);
+      handler(req, res, () => {
+        if (req.method === 'GET' || req.method === 'HEAD') files(req, res, notFound);
+        else notFound();
+      });
+    } catch (error) {
+      sendError(error, req, res, log);
+    }
+  };
+}
+
+/**
+ * @param {string} host
+ * @param {number} port
+ */
+function urlOf(host, port) {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/**
+ * A gateway without keys on a reachable address must be a decision.
+ * @param {ServerDeps} deps
+ * @param {string} host
+ * @param {boolean} open
+ */
+function checkReach({ access, authenticate }, host, open) {
+  if (open || access.keyed || authenticate !== undefined || isLoopback(host)) return;
+  throw rangeError(
+    `host takes a loopback address, not ${JSON.stringify(host)}, unless there are keys (access.keys) ` +
+      'or authenticate, or open: true says that everybody may use the gateway',
+  );
+}
+
+/** @param {unknown} value */
+function checkNames(value = []) {
+  const takes = 'allowedHosts takes an array of names';
+  if (!Array.isArray(value)) throw typeError(takes);
+  for (const name of value) {
+    if (typeof name !== 'string') throw typeError(takes);
+    if (!isHostName(name)) {
+      throw rangeError(`${takes}, without scheme or port, not ${JSON.stringify(name)}`);
+    }
+  }
+  return value.map((name) => name.toLowerCase());
+}
+
+/** @param {import('node:http').Server} server */
+async function drain(server) {
+  const closed = once(server, 'close');
+  // Not listening: its user has closed it, and open connections are what it waits for.
+  if (server.listening) server.close();
+  // Connections become idle one by one, as their responses end.
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
+  const cut = setTimeout(() => server.closeAllConnections(), DRAIN_GRACE_MS);
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(cut);
+}
+
+/**
+ * @param {ServerDeps} deps
+ * @param {ListenOptions} [options]
+ * @returns {Promise<GatewayServer>} listening
+ */
+export async function listen(deps, options) {
+  const { port: wanted, host = '127.0.0.1', ...more } = checkOptions('options', options);
+  const port = checkInteger('port', wanted, { min: 0, max: 65535, fallback: 0 });
+  checkString('host', host);
+  const open = checkBoolean('open', more.open, false);
+  const names = checkNames(more.allowedHosts);
+  checkReach(deps, host, open);
+  const allowed = open ? undefined : [host.toLowerCase(), ...names];
+  const server = http.createServer(createListener(deps, allowed));
+  const streams = new StreamConnections(server);
+  server.listen({ port, host });
+  await once(server, 'listening');
+  // A connection that cannot be accepted (no descriptors left) must not end the others.
+  server.on('error', (err) => deps.log.error({ err }, 'server error'));
+  const bound = /** @type {import('node:net').AddressInfo} */ (server.address());
+  return Object.assign(server, {
+    url: urlOf(host, bound.port),
+    port: bound.port,
+    drain: () => drain(server),
+    closeAllConnections() {
+      http.Server.prototype.closeAllConnections.call(server);
+      streams.closeAll();
+    },
+    closeIdleConnections() {
+      http.Server.prototype.closeIdleConnections.call(server);
+      streams.closeIdle();
+    },
+  });
+}

@@ -1,0 +1,49 @@
+/**
+ * Loads the addon: $SLUICE_ADDON_PATH, else a local build, else the packaged prebuild. A local
+ * build goes first because a prebuild that an interrupted `npm pack` left in a clone is older.
+ *
+ * No install script runs (npm 12 blocks them): the tarball carries the binaries, a clone builds
+ * its own. The error names the platform, the paths tried and the fix.
+ */
+import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { SluiceError } from '../util/errors.js';
+import { nativeTarget } from './target.js';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** @param {string} target @returns {string[]} where the addon may be, in the order tried */
+function candidates(target) {
+  const override = process.env.SLUICE_ADDON_PATH;
+  if (override) return [override];
+  return [`${root}build/Release/sluice.node`, `${root}prebuilds/${target}/sluice.node`];
+}
+
+function load() {
+  const require = createRequire(import.meta.url);
+  const target = nativeTarget();
+  const tried = candidates(target);
+  /** @type {unknown} */
+  let cause;
+  for (const path of tried) {
+    if (!existsSync(path)) continue;
+    try {
+      return require(path);
+    } catch (error) {
+      // A binary that is there but does not load (another libc, a broken build) must not hide
+      // behind "not found"; the next candidate may still do.
+      cause ??= error;
+    }
+  }
+  const reason = cause instanceof Error ? ` The first that exists failed: ${cause.message}.` : '';
+  throw new SluiceError(
+    'ERR_ADDON_NOT_FOUND',
+    `Sluice has no native addon for ${target} (Node ${process.version}). Tried: ${tried.join(', ')}.${reason}` +
+      ' To build it, run "npm install" in a clone of the repository' +
+      ' (needs a C++20 compiler, cmake, uv.h, RapidJSON, curl.h and libsqlite3.a).',
+    { cause },
+  );
+}
+
+export default load();

@@ -1,0 +1,127 @@
+/** The gateway's crawls: `gateway.crawls` and `/v1/crawls`. Main thread. */
+import { WorkService } from '../operations/service.js';
+import { checkContents, jobSchema, schemaRefusal } from '../../jobs/request.js';
+import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
+import { crawl } from '../../primitives/crawler/crawl.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
+
+/** Default of `max_wall_ms`: an hour. */
+const MAX_WALL_MS = 3_600_000;
+
+/**
+ * @typedef {import('./request.js').CrawlRequest & import('../operations/service.js').PolicyFields &
+ *   {metadata?: Record<string, unknown>}} CrawlsRequest
+ */
+
+/**
+ * The state of a crawl, as `gateway.crawls` shows it.
+ * @typedef {object} CrawlView
+ * @property {string} id
+ * @property {'running' | 'completed' | 'failed' | 'cancelled'} status
+ * @property {number} createdAt Unix seconds
+ * @property {string} startUrl
+ * @property {{pages: number, skipped: number, errors: number, requests: number, waiting: number}}
+ *   counts so far; see CrawlStats
+ * @property {{duration_ms: number, events: number}} [metrics] once it has ended
+ * @property {{code: string, message: string, type: string}} [error]
+ * @property {string} [reason] of a completed crawl `complete`, or `limit` if there was more to fetch;
+ *   of a cancelled one the cause
+ * @property {Record<string, unknown>} [metadata]
+ */
+
+const { properties: ofJob } = jobSchema;
+
+const validate = schemaCheck({
+  type: 'object',
+  additionalProperties: false,
+  required: ['start_url'],
+  properties: {
+    ...crawlProperties,
+    metadata: ofJob.metadata,
+    on_disconnect: ofJob.on_disconnect,
+    disconnect_grace_ms: ofJob.disconnect_grace_ms,
+    max_wall_ms: ofJob.max_wall_ms,
+  },
+});
+
+/**
+ * @param {unknown} body parsed JSON
+ * @returns {CrawlsRequest} the same object
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400, naming the field in `param`
+ */
+function check(body) {
+  if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
+  const request = /** @type {CrawlsRequest} */ (body);
+  checkContents(request);
+  checkCrawlRequest(request);
+  return request;
+}
+
+/** @typedef {{request: CrawlsRequest, crawling: ReturnType<typeof crawl>}} Data of a crawl's work */
+
+/**
+ * @param {import('../operations/operations.js').Work} work
+ * @returns {CrawlView}
+ */
+function describe({ id, status, createdAtMs, final, data }) {
+  const { request, crawling } = /** @type {Data} */ (data);
+  const { ended: _, ...counts } = crawling.stats();
+  return {
+    id,
+    status: /** @type {CrawlView['status']} */ (status),
+    createdAt: Math.floor(createdAtMs / 1000),
+    startUrl: request.start_url,
+    counts,
+    ...(final && { metrics: final.metrics }),
+    ...(final?.error && { error: final.error }),
+    ...(final?.reason && { reason: final.reason }),
+    ...(request.metadata && { metadata: request.metadata }),
+  };
+}
+
+/**
+ * Writes the outcome of each URL to the crawl's log, then its terminal event.
+ * @param {import('../operations/operations.js').Work} work
+ * @param {import('../../internal/util/logger.js').Logger} log
+ */
+async function run(work, log) {
+  const { crawling } = /** @type {Data} */ (work.data);
+  try {
+    for await (const found of crawling) {
+      const { type, data } = crawlEvent(found, { text: true });
+      if (!work.emit(type, data)) await work.room();
+    }
+    const { ended, waiting: _, ...details } = crawling.stats();
+    work.finish({ type: 'complete', reason: ended, details });
+  } catch (error) {
+    if (work.signal.aborted) return;
+    log.error({ err: error, crawl_id: work.id }, 'crawl failed');
+    const wire = { code: 'internal_error', message: 'Something went wrong.', type: 'server_error' };
+    work.finish({ type: 'error', error: wire });
+  }
+}
+
+/**
+ * Crawls as operations: the outcome of each URL is an event of the crawl's stream. The slowest reader
+ * of the stream sets the pace; without readers a crawl runs to its end. The gateway makes the one
+ * instance.
+ * @extends {WorkService<CrawlsRequest, CrawlView>}
+ */
+export class Crawls extends WorkService {
+  /** @param {import('../operations/service.js').ServiceParts} service */
+  constructor(service) {
+    const { crawl: settings, clock, logger } = service.options;
+    super(service, {
+      name: 'crawl',
+      maxWallMs: MAX_WALL_MS,
+      check,
+      begin(work, request) {
+        const { signal } = work;
+        const options = { ...crawlOptions(request), ...settings, clock, signal };
+        work.data = { request, crawling: crawl(options) };
+        void run(work, logger);
+      },
+      describe,
+    });
+  }
+}

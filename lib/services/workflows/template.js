@@ -1,0 +1,25 @@
+/**
+ * Placeholders in prompts: `{{node.text}}`, and `{{item}}` in the prompts of a map. Pure functions.
+ *
+ * Double braces around anything but a path of names stay as they are. Texts that are filled in are
+ * not searched for placeholders.
+ */
+
+const kPlaceholder = /\{\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}\}/g;
+
+/**
+ * @param {string} template
+ * @returns {string[]} the paths it names, `node.text`
+ */
+export function pathsOf(template) {
+  return [...template.matchAll(kPlaceholder)].map(([, path]) => path);
+}
+
+/**
+ * @param {string} template
+ * @param {(path: string) => string} textOf
+ * @returns {string}
+ */
+export function fill(template, textOf) {
+  return template.replace(kPlaceholder, (_whole, path) => textOf(path));
+}
