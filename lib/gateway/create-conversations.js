@@ -6,7 +6,7 @@ import { areaLimits } from '../services/conversations/options.js';
 
 /**
  * @param {object} gateway's own
- * @param {import('../primitives/kv/namespaces.js').KvSpaces} gateway.spaces
+ * @param {import('../primitives/kv/namespaces.js').KvNamespaces} gateway.spaces
  * @param {import('../services/conversations/options.js').ConversationLimits} gateway.limits
  * @param {() => number} gateway.unixMs
  * @param {import('../jobs/execution/lifecycle.js').JobLife} gateway.life
@@ -16,7 +16,7 @@ import { areaLimits } from '../services/conversations/options.js';
 export function createConversations({ spaces, limits, unixMs, life, log }) {
   const { hub, jobs, store } = life;
   const book = new ConversationBook(
-    spaces.area('conversations', areaLimits(limits)),
+    spaces.partition('conversations', areaLimits(limits)),
     limits,
     unixMs,
   );

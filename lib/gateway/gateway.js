@@ -13,7 +13,7 @@ import { jobNotFound } from '../jobs/errors.js';
 import { LogService } from '../services/error-logs/service.js';
 import { JobLife } from '../jobs/execution/lifecycle.js';
 import { loadOf } from '../jobs/execution/job-pipeline.js';
-import { KvSpaces } from '../primitives/kv/namespaces.js';
+import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { asJson, checkListQuery } from '../jobs/request.js';
 import { checkMs, checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
@@ -21,7 +21,7 @@ import { createRouter } from '../http/router.js';
 import { kAnonymous } from '../jobs/policy/config.js';
 import { kInternals } from '../internal/util/symbols.js';
 import { listen } from '../http/server.js';
-import { openLedger } from '../jobs/storage/ledger-store.js';
+import { Ledger } from '../primitives/ledger/ledger.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { createWorks } from './assembly.js';
 import { createConversations } from './create-conversations.js';
@@ -81,7 +81,7 @@ export class Gateway {
         cached: this.#life.cache.stats,
         leases: this.#reservations.open,
         held: this.#credits.jobs.open,
-        store: this.#life.store?.figures,
+        store: this.#life.file?.figures,
       }),
       durable: this.#options.data !== undefined,
     });
@@ -93,7 +93,7 @@ export class Gateway {
       onEnded: (record) => this.#onEnded(record),
       onAnswerEnded: (answer) => this.#credits.onEnded(answer),
     });
-    this.#ledger = openLedger({ store: this.#life.store, clock });
+    this.#ledger = this.#life.file?.ledger ?? new Ledger({ clock });
     this.#credits = createCredits({
       ledger: this.#ledger,
       access: this.#access,
@@ -105,7 +105,7 @@ export class Gateway {
     });
     this.#hub = this.#life.hub;
     this.#jobs = this.#life.jobs;
-    const spaces = new KvSpaces(clock, this.#life.store);
+    const spaces = new KvNamespaces(clock, this.#life.file);
     const { turns, conversations } = createConversations({
       spaces,
       limits: this.#options.conversations,
@@ -130,7 +130,7 @@ export class Gateway {
       onAdmitted: ({ cache }) => cache && this.#metrics.cacheLookups.inc({ result: cache }),
       onRefused: (error, record) => this.#onRefused(error, record),
     });
-    this.#kv = { spaces, area: spaces.area('kv', this.#options.kv) };
+    this.#kv = { spaces, area: spaces.partition('kv', this.#options.kv) };
     const { works, workflows, crawls } = createWorks({
       hub: this.#hub,
       jobs: this.#jobs,
@@ -141,7 +141,7 @@ export class Gateway {
       metrics: this.#metrics,
       nowMs: this.#nowMs,
       ready: () => this.ready(),
-      checkRoom: () => this.#life.store?.checkRoom(),
+      checkRoom: () => this.#life.file?.checkRoom(),
       cancel: (record) => this.#life.cancel(record, 'client_request'),
     });
     this.#works = works;

@@ -114,7 +114,7 @@ export function mayWrite({ success = [], failure = [] }) {
 }
 
 /**
- * @param {import('../../primitives/kv/namespaces.js').KvSpace} space
+ * @param {import('../../primitives/kv/namespaces.js').KvNamespace} space
  * @param {TxnRequest} request checked
  * @param {(entry: import('../../primitives/kv/values.js').KvEntry) => Record<string, unknown>} wire the fields of an
  *   entry
@@ -122,7 +122,7 @@ export function mayWrite({ success = [], failure = [] }) {
  *   whose value was left out for want of room
  */
 export function runTxn(space, { compare = [], success = [], failure = [], cursor = 0 }, wire) {
-  /** @param {import('../../primitives/kv/namespaces.js').SpaceTransaction} tx */
+  /** @param {import('../../primitives/kv/namespaces.js').NamespaceTransaction} tx */
   const work = (tx) => {
     const succeeded = compare.every(({ key: of, version, value }) => {
       const entry = tx.get(of);
@@ -163,7 +163,7 @@ function fits({ value }, room) {
 }
 
 /**
- * @param {import('../../primitives/kv/namespaces.js').SpaceTransaction} tx
+ * @param {import('../../primitives/kv/namespaces.js').NamespaceTransaction} tx
  * @param {TxnOperation} operation
  * @param {(entry: import('../../primitives/kv/values.js').KvEntry) => Record<string, unknown>} wire
  * @returns {TxnResponse}

@@ -216,7 +216,7 @@ export class Admission {
     const { model, part } = record;
     const ofPart = part !== undefined;
     if (this.#closed && !ofPart) throw draining();
-    if (!ofPart) this.#store?.checkRoom();
+    if (!ofPart) this.#store?.file.checkRoom();
     signal?.throwIfAborted();
     const plan = ofPart
       ? undefined

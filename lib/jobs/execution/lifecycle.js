@@ -105,6 +105,11 @@ export class JobLife {
     return this.#store;
   }
 
+  /** The file that they are written to, with the ledger and the keys; undefined: there is none. */
+  get file() {
+    return this.#store?.file;
+  }
+
   /** @param {import('../../internal/native/reactor.js').Reactor[]} reactors */
   #createHub(reactors) {
     const { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, reconnectMs } =
@@ -116,7 +121,7 @@ export class JobLife {
       heartbeatMs,
       stallMs,
       retryMs: reconnectMs,
-      store: this.#store?.native,
+      store: this.#store?.file.native,
       onEnded: (/** @type {number} */ handle, /** @type {any} */ state) =>
         this.#onEnded(handle, state),
       onPurged: (/** @type {number} */ handle) => {

@@ -123,7 +123,7 @@ export class Credits {
    * told is what is in force.
    */
   async #written() {
-    await this.#store?.synced().catch(() => {});
+    await this.#store?.file.synced().catch(() => {});
   }
 
   /**
@@ -189,7 +189,7 @@ export class Credits {
    * @returns {Promise<Transfer>}
    */
   async #move(ask) {
-    this.#store?.checkRoom();
+    this.#store?.file.checkRoom();
     await this.#told();
     let answer;
     try {
@@ -197,10 +197,10 @@ export class Credits {
     } catch (error) {
       const refused = refusalOf(error);
       // A refusal is kept under its key, too.
-      await this.#store?.synced();
+      await this.#store?.file.synced();
       throw refused;
     }
-    await this.#store?.synced();
+    await this.#store?.file.synced();
     return answer;
   }
 

@@ -15,7 +15,7 @@ import { messagesOfTurn } from './requests.js';
 /** @typedef {import('./repository.js').Message} Message */
 /** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
-/** @typedef {import('../../primitives/kv/namespaces.js').KvSpace} KvSpace */
+/** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
 /**
  * What is kept of an ended job.
@@ -83,7 +83,7 @@ export class Turns {
     if (id === undefined) return request;
     this.checkOpen();
     // Before anything is written of what cannot be.
-    this.#store?.checkRoom();
+    this.#store?.file.checkRoom();
     const added = messagesOfTurn(request);
     const history = await this.#claim(record, id, added, { queues: onBusy === 'queue', signal });
     const before = history.map(({ role, content }) => ({ role, content }));
@@ -158,7 +158,7 @@ export class Turns {
 
   /**
    * @param {JobRecord} record
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    */
   async #end(record, space, id) {
@@ -173,12 +173,12 @@ export class Turns {
     if (state === null) this.#log.error({ job_id: record.id }, 'the text of a turn is gone');
     const answer = accepted && state !== null ? answerOf(state) : undefined;
     if (this.#book.end(space, id, record.id, answer)) this.#lines.advance(space.prefix + id);
-    await this.#store?.synced();
+    await this.#store?.file.synced();
   }
 
   /**
    * Resolves when a turn whose job a client may know to have ended has ended too.
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    */
   async heard(space, id) {
@@ -191,7 +191,7 @@ export class Turns {
 
   /**
    * The same of all conversations of one principal.
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    */
   async heardAll(space) {
     if (this.#book.list(space).some(({ jobId }) => jobId !== undefined)) {
@@ -203,7 +203,7 @@ export class Turns {
 
   /**
    * A conversation is gone: those who wait for it are told.
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    */
   removed(space, id) {

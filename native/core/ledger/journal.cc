@@ -12,16 +12,38 @@ void LedgerJournal::observe(Observer observer) {
 
 JournalEntry& LedgerJournal::append(LedgerEvent event, const LedgerBalance& balance) {
   const std::lock_guard lock(mutex_);
-  event.id = entries_.size() + 1;
-  event.at = last_at_ = std::max(event.at, last_at_);
-  JournalEntry& entry = entries_.emplace_back(JournalEntry{std::move(event), balance, 0});
-  if (observer_) observer_(entry.event);
+  JournalEntry& entry = add(std::move(event), balance);
+  const LedgerEvent* const added = &entry.event;
+  if (observer_) observer_({&added, 1});
   return entry;
 }
 
-JournalEntry* LedgerJournal::find(LedgerId id) {
+std::vector<JournalEntry*> LedgerJournal::append_linked(
+    std::vector<LedgerEvent> events, const std::vector<LedgerBalance>& balances) {
   const std::lock_guard lock(mutex_);
-  return id == 0 || id > entries_.size() ? nullptr : &entries_[id - 1];
+  std::vector<JournalEntry*> entries;
+  std::vector<const LedgerEvent*> added;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    entries.push_back(&add(std::move(events[i]), balances[i]));
+    added.push_back(&entries.back()->event);
+  }
+  if (observer_) observer_(added);
+  return entries;
+}
+
+void LedgerJournal::change(std::string_view account,
+                           const std::function<void(LedgerEvent&)>& change) {
+  const std::lock_guard lock(mutex_);
+  for (JournalEntry& entry : entries_) {
+    if (entry.event.from == account || entry.event.to == account) change(entry.event);
+  }
+}
+
+// The mutex is held.
+JournalEntry& LedgerJournal::add(LedgerEvent event, const LedgerBalance& balance) {
+  event.id = entries_.size() + 1;
+  event.at = last_at_ = std::max(event.at, last_at_);
+  return entries_.emplace_back(JournalEntry{std::move(event), balance, 0});
 }
 
 std::vector<LedgerEvent> LedgerJournal::after(LedgerId after, std::size_t limit) const {
