@@ -33,7 +33,7 @@ function preconditionFailed(version) {
 }
 
 /**
- * An answer that was decided: how it is told, and what it tells of (see KvSpaces.synced).
+ * An answer that was decided: how it is told, and what it tells of (see KvNamespaces.synced).
  * @typedef {{version?: number, tell: () => void}} Decided
  */
 
@@ -166,7 +166,7 @@ export function kvRoutes(gateway) {
   const { kv, options } = gateway[kInternals];
   const limit = options.kv.maxValueBytes;
   /** @param {Request} req */
-  const spaceOf = (req) => kv.area.of(principalOf(req));
+  const namespaceOf = (req) => kv.partition.of(principalOf(req));
 
   /**
    * What anybody is told is on the disk, also that a key is not there or has another version: a crash
@@ -181,23 +181,23 @@ export function kvRoutes(gateway) {
       decided = translated(() => decide(req, res));
     } catch (error) {
       const { status } = /** @type {any} */ (error);
-      if (status === 404 || status === 412) await kv.spaces.synced();
+      if (status === 404 || status === 412) await kv.namespaces.synced();
       throw error;
     }
-    await kv.spaces.synced(decided.version);
+    await kv.namespaces.synced(decided.version);
     decided.tell();
   };
 
   const write = route((req, res) => {
     const key = keyOf(req);
-    const space = spaceOf(req);
+    const namespace = namespaceOf(req);
     const value = valueOf(req);
     const ttlMs = ttlMsOf(req);
-    const version = space.get(key)?.version ?? 0;
+    const version = namespace.get(key)?.version ?? 0;
     if (precondition(req, version) !== 'met') throw preconditionFailed(version);
-    kv.spaces.checkRoom();
+    kv.namespaces.checkRoom();
     const ifVersion = isConditional(req) ? version : undefined;
-    const set = space.set(key, value, { ttlMs, ifVersion });
+    const set = namespace.set(key, value, { ttlMs, ifVersion });
     const tell = () =>
       res
         .status(version === 0 ? 201 : 200)
@@ -210,12 +210,12 @@ export function kvRoutes(gateway) {
     write: [express.raw({ limit, type: () => true }), write],
 
     read: route((req, res) => {
-      const entry = spaceOf(req).get(keyOf(req));
+      const entry = namespaceOf(req).get(keyOf(req));
       const met = precondition(req, entry?.version ?? 0);
       if (met === 'failed') throw preconditionFailed(entry?.version ?? 0);
       if (entry === undefined) throw keyNotFound();
       const { version, value } = entry;
-      const expiresAt = kv.spaces.expiryOf(entry);
+      const expiresAt = kv.namespaces.expiryOf(entry);
       const tell = () => {
         res.set('ETag', tagOf(version));
         if (expiresAt !== null) res.set('X-Expires-At', String(expiresAt));
@@ -227,20 +227,20 @@ export function kvRoutes(gateway) {
 
     remove: route((req, res) => {
       const key = keyOf(req);
-      const space = spaceOf(req);
-      const version = space.get(key)?.version ?? 0;
+      const namespace = namespaceOf(req);
+      const version = namespace.get(key)?.version ?? 0;
       if (precondition(req, version) !== 'met') throw preconditionFailed(version);
       if (version === 0) throw keyNotFound();
-      kv.spaces.checkRoom();
+      kv.namespaces.checkRoom();
       const ifVersion = isConditional(req) ? version : undefined;
-      if (!space.delete(key, { ifVersion })) throw keyNotFound();
+      if (!namespace.delete(key, { ifVersion })) throw keyNotFound();
       return { tell: () => res.status(204).end() };
     }),
 
     list: route((req, res) => {
       const prefix = queryOf(req, 'prefix') ?? '';
       const cursor = queryOf(req, 'cursor');
-      const page = spaceOf(req).scan({ prefix, cursor, limit: limitOf(req) });
+      const page = namespaceOf(req).scan({ prefix, cursor, limit: limitOf(req) });
       const items = page.items.map(({ key, value, version }) => ({
         key,
         ...wireValue(value),
@@ -253,11 +253,11 @@ export function kvRoutes(gateway) {
       ...jsonBody,
       route((req, res) => {
         const request = checkTxn(req.body);
-        if (mayWrite(request)) kv.spaces.checkRoom();
-        const answer = runTxn(spaceOf(req), request, (entry) => ({
+        if (mayWrite(request)) kv.namespaces.checkRoom();
+        const answer = runTxn(namespaceOf(req), request, (entry) => ({
           ...wireValue(entry.value),
           version: entry.version,
-          expires_at: kv.spaces.expiryOf(entry),
+          expires_at: kv.namespaces.expiryOf(entry),
         }));
         return { tell: () => res.json(answer) };
       }),

@@ -46,6 +46,11 @@ JournalEntry& LedgerJournal::add(LedgerEvent event, const LedgerBalance& balance
   return entries_.emplace_back(JournalEntry{std::move(event), balance, 0});
 }
 
+JournalEntry* LedgerJournal::find(LedgerId id) {
+  const std::lock_guard lock(mutex_);
+  return id == 0 || id > entries_.size() ? nullptr : &entries_[id - 1];
+}
+
 std::vector<LedgerEvent> LedgerJournal::after(LedgerId after, std::size_t limit) const {
   const std::lock_guard lock(mutex_);
   std::vector<LedgerEvent> events;
