@@ -110,8 +110,9 @@ export function createRouter(gateway) {
   route('/v1/kv/*key')
     .get(authenticated, kv.read)
     .put(authenticated, ...kv.write)
+    .patch(authenticated, ...kv.change)
     .delete(authenticated, kv.remove)
-    .all(methodNotAllowed('GET, HEAD, PUT, DELETE'));
+    .all(methodNotAllowed('GET, HEAD, PUT, PATCH, DELETE'));
   route('/v1/stream')
     .head(methodNotAllowed('GET'))
     .get(streaming, streamRoute(gateway))

@@ -4,7 +4,7 @@
  * or by a signed address, not by cookies.
  */
 
-const kMethods = 'GET, HEAD, POST, PUT, DELETE';
+const kMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 const kRequestHeaders =
   'authorization, content-type, idempotency-key, last-event-id, cache-control, x-request-id, ' +
   'if-match, if-none-match';

@@ -20,14 +20,25 @@ const operations = {
     additionalProperties: false,
     required: ['op', 'key'],
     properties: {
-      op: { type: 'string', enum: ['get', 'put', 'delete'] },
+      op: { type: 'string', enum: ['get', 'put', 'delete', 'increment', 'touch'] },
       key,
       value: {},
+      by: { type: 'number' },
       ttl_s: { type: 'number', minimum: 0.001, maximum: kTtlSMax },
     },
   },
 };
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile({
+const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true });
+const validatePatch = ajv.compile({
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  properties: {
+    increment: { type: 'number' },
+    ttl_s: { type: ['number', 'null'], minimum: 0.001, maximum: kTtlSMax },
+  },
+});
+const validate = ajv.compile({
   type: 'object',
   additionalProperties: false,
   properties: {
@@ -56,7 +67,23 @@ const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: t
  * @property {number} [cursor] values of gets before this operation are left out; for transactions
  *   that only read
  */
-/** @typedef {{op: 'get' | 'put' | 'delete', key: string, value?: unknown, ttl_s?: number}} TxnOperation */
+/**
+ * @typedef {object} TxnOperation
+ * @property {'get' | 'put' | 'delete' | 'increment' | 'touch'} op
+ * @property {string} key
+ * @property {unknown} [value] of `put`
+ * @property {number} [by] of `increment`; default 1
+ * @property {number} [ttl_s] of `put`, `touch`, and of an `increment` of a key that is not there;
+ *   default: it stays
+ */
+/** The fields that an operation may have besides `op` and `key`. */
+const FIELDS = /** @type {Record<TxnOperation['op'], string[]>} */ ({
+  get: [],
+  put: ['value', 'ttl_s'],
+  delete: [],
+  increment: ['by', 'ttl_s'],
+  touch: ['ttl_s'],
+});
 /** @typedef {{op: TxnOperation['op'], key: string} & Record<string, unknown>} TxnResponse */
 
 /**
@@ -95,10 +122,10 @@ function checkOperations(branch, list) {
     if (puts && operation.value === undefined) {
       throw badRequest('missing_field', `${name}.value`, `${name}.value is required to put.`);
     }
-    for (const field of /** @type {const} */ (['value', 'ttl_s'])) {
-      if (!puts && operation[field] !== undefined) {
-        throw badRequest('unknown_field', `${name}.${field}`, `${name}.${field} is for put alone.`);
-      }
+    for (const field of /** @type {const} */ (['value', 'by', 'ttl_s'])) {
+      if (operation[field] === undefined || FIELDS[operation.op].includes(field)) continue;
+      const message = `${name}.${field} is no field of ${operation.op}.`;
+      throw badRequest('unknown_field', `${name}.${field}`, message);
     }
     if (operation.op === 'get') continue;
     if (written.has(operation.key)) {
@@ -106,6 +133,17 @@ function checkOperations(branch, list) {
     }
     written.add(operation.key);
   }
+}
+
+/**
+ * The body of `PATCH /v1/kv/{key}`.
+ * @param {unknown} body
+ * @returns {{increment?: number, ttl_s?: number | null}} at least one of them
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function checkPatch(body) {
+  if (!validatePatch(body)) throw schemaRefusal(/** @type {any} */ (validatePatch.errors)[0]);
+  return /** @type {any} */ (body);
 }
 
 /** @param {TxnRequest} request checked */
@@ -134,7 +172,7 @@ export function runTxn(space, { compare = [], success = [], failure = [], cursor
     let next;
     const responses = (succeeded ? success : failure).map((each, i) => {
       const response = run(tx, each, wire);
-      if (!response.found) return response;
+      if (response.op !== 'get' || !response.found) return response;
       if (i >= cursor && next === undefined && fits(response, room)) return response;
       if (i >= cursor) next ??= i;
       const { value: _value, encoding: _encoding, ...rest } = response;
@@ -168,10 +206,18 @@ function fits({ value }, room) {
  * @param {(entry: import('../../primitives/kv/values.js').KvEntry) => Record<string, unknown>} wire
  * @returns {TxnResponse}
  */
-function run(tx, { op, key: of, value, ttl_s: ttlS }, wire) {
+function run(tx, { op, key: of, value, by = 1, ttl_s: ttlS }, wire) {
+  const ttlMs = ttlS === undefined ? undefined : ttlS * 1000;
   if (op === 'put') {
-    tx.set(of, value, { ttlMs: ttlS === undefined ? undefined : ttlS * 1000 });
+    tx.set(of, value, { ttlMs });
     return { op, key: of, version: undefined };
+  }
+  if (op === 'increment') {
+    return { op, key: of, value: tx.increment(of, by, { ttlMs }), version: undefined };
+  }
+  if (op === 'touch') {
+    const found = tx.touch(of, { ttlMs });
+    return { op, key: of, found, ...(found && { version: undefined }) };
   }
   const entry = tx.get(of);
   if (op === 'get') {

@@ -2,12 +2,15 @@
 import { isUtf8 } from 'node:buffer';
 import express from 'express';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
-import { checkTxn, mayWrite, runTxn } from './kv-txn.js';
+import { checkPatch, checkTxn, mayWrite, runTxn } from './kv-txn.js';
 import { isConditional, precondition, tagOf } from './kv-preconditions.js';
 import { jsonBody } from '../middleware/json-body.js';
+import { jsonOf } from '../../primitives/kv/values.js';
 import { kInternals } from '../../internal/util/symbols.js';
 import { kTtlSMax } from '../../jobs/request.js';
 import { principalOf } from '../middleware/authenticate.js';
+import { streamChanges } from '../sse/kv-changes.js';
+import { turnAway } from './stream.js';
 
 /** @typedef {import('express').RequestHandler} RequestHandler */
 /** @typedef {import('express').Request} Request */
@@ -88,12 +91,31 @@ function ttlMsOf(req) {
   throw badRequest('invalid_value', 'ttl_s', message);
 }
 
+/**
+ * @param {Request} req
+ * @param {string} name
+ * @returns {boolean}
+ */
+function flagOf(req, name) {
+  const text = queryOf(req, name) ?? 'false';
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw badRequest('invalid_value', name, `${name} must be true or false.`);
+}
+
 /** @param {Request} req */
 function limitOf(req) {
   const text = queryOf(req, 'limit') ?? String(LIMIT_DEFAULT);
   const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (limit >= 1 && limit <= LIMIT_MAX) return limit;
   throw badRequest('invalid_value', 'limit', `limit must be an integer from 1 to ${LIMIT_MAX}.`);
+}
+
+/**
+ * @param {Response} res
+ * @param {object} answer which may hold values: -0 stays -0
+ */
+function sendJson(res, answer) {
+  res.type(JSON_TYPE).send(jsonOf(answer, 'answer'));
 }
 
 /**
@@ -145,7 +167,7 @@ function sendValue(res, value) {
   } else if (typeof value === 'string') {
     res.type(TEXT_TYPE).send(value);
   } else {
-    res.json(value);
+    sendJson(res, /** @type {object} */ (value));
   }
 }
 
@@ -160,7 +182,8 @@ function wireValue(value) {
 
 /**
  * @param {import('../../gateway/gateway.js').Gateway} gateway
- * @returns {Record<'read' | 'remove' | 'list', RequestHandler> & Record<'write' | 'txn', RequestHandler[]>}
+ * @returns {Record<'read' | 'remove' | 'list', RequestHandler> &
+ *   Record<'write' | 'change' | 'txn', RequestHandler[]>}
  */
 export function kvRoutes(gateway) {
   const { kv, options } = gateway[kInternals];
@@ -206,7 +229,70 @@ export function kvRoutes(gateway) {
     return { version: set, tell };
   });
 
+  const change = route((req, res) => {
+    const key = keyOf(req);
+    const namespace = namespaceOf(req);
+    const { increment, ttl_s: ttlS } = checkPatch(req.body);
+    const version = namespace.get(key)?.version ?? 0;
+    if (precondition(req, version) !== 'met') throw preconditionFailed(version);
+    if (increment === undefined && version === 0) throw keyNotFound();
+    kv.namespaces.checkRoom();
+    const ttlMs = ttlS == null ? undefined : ttlS * 1000;
+    const set = namespace.change(key, { increment, ttlMs });
+    const entry = /** @type {import('../../primitives/kv/values.js').KvEntry<any>} */ (
+      namespace.get(key)
+    );
+    const expiresAt = entry === undefined ? null : kv.namespaces.expiryOf(entry);
+    const { value } = set;
+    const tell = () => {
+      res.status(version === 0 ? 201 : 200).set('ETag', tagOf(set.version));
+      const shown = value === undefined ? {} : { value };
+      res.json({ key, ...shown, version: set.version, expires_at: expiresAt });
+    };
+    return { version: set.version, tell };
+  });
+
+  const list = route((req, res) => {
+    const prefix = queryOf(req, 'prefix') ?? '';
+    const cursor = queryOf(req, 'cursor');
+    const [reverse, keysOnly] = [flagOf(req, 'reverse'), flagOf(req, 'keys_only')];
+    const asked = { prefix, cursor, limit: limitOf(req), reverse, keysOnly };
+    const page = namespaceOf(req).scan(asked);
+    const items = page.items.map(({ key, value, version }) => ({
+      key,
+      ...(!keysOnly && wireValue(value)),
+      version,
+    }));
+    return { tell: () => sendJson(res, { items, cursor: page.cursor ?? null }) };
+  });
+
+  /** @type {RequestHandler} */
+  const watch = async (req, res) => {
+    const prefix = queryOf(req, 'prefix') ?? '';
+    if (!kv.namespaces.canWatch) return turnAway(res);
+    const namespace = namespaceOf(req);
+    /** @param {AbortSignal} signal */
+    const changes = async function* (signal) {
+      for await (const { type, ...rest } of kv.namespaces.watch(namespace, { prefix, signal })) {
+        const data =
+          'value' in rest
+            ? {
+                key: rest.key,
+                ...wireValue(rest.value),
+                version: rest.version,
+                expires_at: kv.namespaces.expiryOf(rest),
+              }
+            : rest;
+        yield { event: type, data };
+      }
+    };
+    const { heartbeatMs, stallMs, reconnectMs } = options;
+    await streamChanges(res, { changes, heartbeatMs, stallMs, reconnectMs });
+  };
+
   return {
+    change: [...jsonBody, change],
+
     write: [express.raw({ limit, type: () => true }), write],
 
     read: route((req, res) => {
@@ -237,17 +323,7 @@ export function kvRoutes(gateway) {
       return { tell: () => res.status(204).end() };
     }),
 
-    list: route((req, res) => {
-      const prefix = queryOf(req, 'prefix') ?? '';
-      const cursor = queryOf(req, 'cursor');
-      const page = namespaceOf(req).scan({ prefix, cursor, limit: limitOf(req) });
-      const items = page.items.map(({ key, value, version }) => ({
-        key,
-        ...wireValue(value),
-        version,
-      }));
-      return { tell: () => res.json({ items, cursor: page.cursor ?? null }) };
-    }),
+    list: (req, res, next) => (flagOf(req, 'watch') ? watch : list)(req, res, next),
 
     txn: [
       ...jsonBody,
@@ -259,7 +335,7 @@ export function kvRoutes(gateway) {
           version: entry.version,
           expires_at: kv.namespaces.expiryOf(entry),
         }));
-        return { tell: () => res.json(answer) };
+        return { tell: () => sendJson(res, answer) };
       }),
     ],
   };

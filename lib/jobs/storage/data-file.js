@@ -19,7 +19,8 @@ function toHttpError(error) {
       cause: error,
     });
   }
-  const moved = 'The data file of the server was renamed, removed or replaced; it has to be restarted.';
+  const moved =
+    'The data file of the server was renamed, removed or replaced; it has to be restarted.';
   return new HttpError(503, {
     code: status === 'busy' ? 'overloaded' : 'storage_unavailable',
     message:

@@ -1,7 +1,7 @@
 import { DataFile } from './data-file.js';
 import { JobRecord } from '../job-table.js';
 import { jobValues, namedJob, restoredJob } from './rows.js';
-import { namedUsage, usageValues } from './usage-rows.js';
+import { namedUsage, usageChanges } from './usage-rows.js';
 
 /** How long the removal of a key waits for another try. */
 const kRetryMs = 1000;
@@ -210,9 +210,7 @@ export class JobStore {
    * @param {string} jobId
    */
   addUsage(row, jobId) {
-    const { hour, principal, model } = row;
-    const seal = ['seal_usage', [hour, principal, model]];
-    this.#write(['add_usage', usageValues(row, jobId), ...seal, 'count_job', [jobId]]);
+    this.#write(usageChanges(row, jobId));
   }
 
   /** @param {number} hour whose usage, and all before, is forgotten */

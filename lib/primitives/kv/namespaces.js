@@ -25,6 +25,8 @@ export const ANSWER_BYTES_MAX = 4 * 2 ** 20;
 const PART = 16;
 /** Keys that are deleted in one transaction. */
 const CLEARED_AT_ONCE = 1000;
+/** Of all principals together. */
+const WATCHES_MAX = 1000;
 
 /**
  * @param {string} principal
@@ -64,6 +66,8 @@ export class KvNamespaces {
   #store;
   #unixMs;
   #file;
+  #watches = 0;
+  #closing = new AbortController();
 
   /**
    * @param {import('../../internal/time/clock.js').ManualClock} [clock]
@@ -85,6 +89,40 @@ export class KvNamespaces {
    */
   partition(name, limits) {
     return new KvPartition(this.#store, `${name}/`, limits);
+  }
+
+  /** @returns {boolean} whether there is room for another watch */
+  get canWatch() {
+    return !this.#closing.signal.aborted && this.#watches < WATCHES_MAX;
+  }
+
+  /**
+   * Changes of a principal's keys, from now on; ends when the gateway closes.
+   * @param {KvNamespace} namespace
+   * @param {{prefix: string, signal: AbortSignal}} options `signal` ends it, too
+   * @returns {AsyncGenerator<import('./watch.js').KvChange<any>>} each is on the disk, where there is a
+   *   data file
+   */
+  async *watch(namespace, { prefix, signal }) {
+    const full = namespace.prefix + prefix;
+    const ends = AbortSignal.any([signal, this.#closing.signal]);
+    const changes = this.#store.watch({ prefix: full, signal: ends });
+    this.#watches += 1;
+    try {
+      for await (const change of changes) {
+        await this.synced();
+        yield { ...change, key: change.key.slice(namespace.prefix.length) };
+      }
+    } catch (error) {
+      if (!this.#closing.signal.aborted) throw error;
+    } finally {
+      this.#watches -= 1;
+    }
+  }
+
+  /** Ends every watch. */
+  close() {
+    this.#closing.abort();
   }
 
   /**
@@ -222,6 +260,25 @@ export class KvNamespace {
     return this.#store.delete(this.#full(key), options);
   }
 
+  /**
+   * Adds to a number, or gives a key that is there another time to live, or both.
+   * @param {string} key
+   * @param {{increment?: number, ttlMs?: number}} change `ttlMs` with `increment`: of a new key alone
+   * @returns {{value?: number, version: number}} `value`: the sum
+   */
+  change(key, { increment, ttlMs }) {
+    let version = 0;
+    const value = this.transactNow(
+      (tx) => {
+        if (increment !== undefined) return tx.increment(key, increment, { ttlMs });
+        tx.touch(key, { ttlMs });
+        return undefined;
+      },
+      (_result, tx) => (version = tx.versionOf(key)),
+    );
+    return { value, version };
+  }
+
   /** Deletes all keys. */
   clear() {
     for (;;) {
@@ -259,17 +316,6 @@ export class KvNamespace {
       cursor = page.cursor;
     } while (cursor !== undefined && items.length < limit);
     return { items, cursor };
-  }
-
-  /**
-   * Changes of keys that begin with `prefix`, from now on.
-   * @param {{prefix: string, signal: AbortSignal}} options
-   * @returns {AsyncGenerator<import('./watch.js').KvChange<any>>}
-   */
-  async *watch({ prefix, signal }) {
-    for await (const change of this.#store.watch({ prefix: this.#prefix + prefix, signal })) {
-      yield { ...change, key: change.key.slice(this.#prefix.length) };
-    }
   }
 
   /**

@@ -76,11 +76,11 @@ export class Watches {
         // A value for each: it is the reader's own.
         if (name !== 'set') watch.push({ type: name, key, version });
         else
-          watch.push({
+          {watch.push({
             type: name,
             key,
             .../** @type {object} */ (decodeEntry([data, kind, version, expiresAtMs])),
-          });
+          });}
       }
     }
   }
@@ -131,12 +131,12 @@ export class KvWatch {
     if (reader !== undefined) reader.resolve({ done: false, value: change });
     else if (this.#queue.length < this.#capacity) this.#queue.push(change);
     else
-      this.#end(
+      {this.#end(
         new SluiceError(
           'ERR_WATCH_OVERFLOW',
           `more than ${this.#capacity} changes wait to be read: read the keys again, and watch from there`,
         ),
-      );
+      );}
   }
 
   /** @returns {Promise<IteratorResult<KvChange<V>, undefined>>} */
@@ -144,7 +144,7 @@ export class KvWatch {
     const change = this.#queue.shift();
     if (change !== undefined) return Promise.resolve({ done: false, value: change });
     if (!this.#ended)
-      return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
+      {return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));}
     const error = this.#error;
     this.#error = undefined;
     return error === undefined

@@ -39,7 +39,7 @@ LedgerEvent event_of(const LedgerRequest& request, Nanos now) {
 // transfer is not.
 bool needs_open_accounts(Type type) {
   return type != Type::kSettle && type != Type::kVoid && type != Type::kHoldExpired &&
-         type != Type::kCancelScheduled;
+         type != Type::kCancelScheduled && type != Type::kScheduleFailed;
 }
 
 // Fills in what an event takes from the one that it is about.
