@@ -5,6 +5,7 @@ import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { ConversationBook } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
+import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
@@ -66,7 +67,11 @@ function createConversations({ hub, lifecycle, store }, namespaces, options) {
   const partition = namespaces.partition('conversations', areaLimits(limits));
   const book = new ConversationBook(partition, limits, wallClock(clock));
   const turns = new Turns({ book, limits, hub, store, log });
-  return { turns, conversations: new Conversations({ book, turns, limits, lifecycle, store }) };
+  return {
+    turns,
+    partition,
+    conversations: new Conversations({ book, turns, limits, lifecycle, store }),
+  };
 }
 
 /**
@@ -96,7 +101,7 @@ export function createParts(checked) {
   const ledger = store?.file.ledger ?? new Ledger({ clock });
   const billing = createCredits({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
   const namespaces = new KvNamespaces(clock, store?.file);
-  const { turns, conversations } = createConversations(jobs, namespaces, options);
+  const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const admission = new Admission({
     ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
@@ -111,10 +116,15 @@ export function createParts(checked) {
     checkRoom: () => store?.file.checkRoom(),
   };
   const parts = new Parts({ admission, hub, lifecycle });
+  const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
+  const erasure = new Erasure({
+    ...{ hub, lifecycle, cache, admission, turns, works, billing, ledger, store },
+    partitions: [kv.partition, partition],
+  });
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, works, logs, gate },
-    kv: { namespaces, partition: namespaces.partition('kv', options.kv) },
+    ...{ kv, erasure },
     workflows: new Workflows({ ...service, parts }),
     crawls: new Crawls(service),
   };

@@ -67,7 +67,10 @@ export function createRouter(gateway) {
     .get(authenticated, jobs.list)
     .post(authenticated, ...jobs.create)
     .all(methodNotAllowed('GET, HEAD, POST'));
-  route('/v1/jobs/:id').get(authenticated, jobs.read).all(methodNotAllowed(kGet));
+  route('/v1/jobs/:id')
+    .get(authenticated, jobs.read)
+    .delete(authenticated, jobs.remove)
+    .all(methodNotAllowed('GET, HEAD, DELETE'));
   route('/v1/jobs/:id/cancel').post(authenticated, jobs.cancel).all(methodNotAllowed('POST'));
   route('/v1/jobs/:id/stream_url').post(authenticated, streamUrl.one).all(methodNotAllowed('POST'));
   route('/v1/stream_url')
@@ -122,6 +125,9 @@ export function createRouter(gateway) {
     .get(streaming, eventsRoute(gateway))
     .all(methodNotAllowed('GET'));
   const administrated = [...authenticated, administrators(gateway[kInternals]).only];
+  route('/v1/principals/:id')
+    .delete(administrated, jobs.removePrincipal)
+    .all(methodNotAllowed('DELETE'));
   route('/v1/accounts/:id').get(authenticated, accounts.read).all(methodNotAllowed(kGet));
   route('/v1/accounts/:id/events').get(authenticated, accounts.events).all(methodNotAllowed(kGet));
   route('/v1/transfers')

@@ -11,14 +11,15 @@ export function health(_req, res) {
 }
 
 /**
- * Readiness: new jobs are taken.
+ * Readiness: new jobs are taken, and what they acknowledge can be written.
  * @param {import('../../gateway/gateway.js').Gateway} gateway
  * @returns {import('express').RequestHandler}
  */
 export function readiness(gateway) {
   return (_req, res) => {
-    if (gateway.ready()) res.json({ status: 'ready' });
-    else res.status(503).json({ status: 'draining' });
+    const writable = gateway[kInternals].store?.file.usable !== false;
+    if (gateway.ready() && writable) res.json({ status: 'ready' });
+    else res.status(503).json({ status: writable ? 'draining' : 'storage_unavailable' });
   };
 }
 

@@ -48,7 +48,8 @@ export function jobIdOf(req) {
 /**
  * @param {import('../../gateway/gateway.js').Gateway} gateway
  * @returns {{create: import('express').RequestHandler[], read: import('express').RequestHandler,
- *   list: import('express').RequestHandler, cancel: import('express').RequestHandler}}
+ *   list: import('express').RequestHandler, cancel: import('express').RequestHandler,
+ *   remove: import('express').RequestHandler, removePrincipal: import('express').RequestHandler}}
  */
 export function jobRoutes(gateway) {
   const { admission, streamUrls } = gateway[kInternals];
@@ -116,5 +117,23 @@ export function jobRoutes(gateway) {
     res.json(wireJob(await gateway.cancel(jobIdOf(req), { principal: principalOf(req) })));
   }
 
-  return { create: [...jsonBody, create], read, list, cancel };
+  /**
+   * @param {import('express').Request} req
+   * @param {import('express').Response} res
+   */
+  async function remove(req, res) {
+    await gateway.delete(jobIdOf(req), { principal: principalOf(req) });
+    res.status(204).end();
+  }
+
+  /**
+   * @param {import('express').Request} req
+   * @param {import('express').Response} res
+   */
+  async function removePrincipal(req, res) {
+    await gateway.erasePrincipal(String(req.params.id));
+    res.status(204).end();
+  }
+
+  return { create: [...jsonBody, create], read, list, cancel, remove, removePrincipal };
 }

@@ -53,6 +53,9 @@ function translated(decide) {
     const { code, message, version } = /** @type {any} */ (error);
     if (error instanceof HttpError) throw error;
     if (code === 'ERR_CONFLICT') throw preconditionFailed(version ?? 0);
+    if (code === 'ERR_NOT_A_NUMBER') {
+      throw new HttpError(409, { code: 'not_a_number', param: 'key', message: `${message}.` });
+    }
     if (code === 'ERR_KV_FULL') {
       throw new HttpError(507, { code: 'kv_full', type: 'server_error', message, cause: error });
     }

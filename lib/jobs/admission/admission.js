@@ -143,6 +143,15 @@ export class Admission extends EventEmitter {
   }
 
   /**
+   * Erases the answers of idempotency keys.
+   * @param {(key: {principal: string, jobId: string}) => boolean} matches
+   * @returns {string[]} the names of the keys in the data file
+   */
+  forgetKeys(matches) {
+    return this.#answers.erase(({ principal, answer }) => matches({ principal, jobId: answer.id }));
+  }
+
+  /**
    * @param {unknown} body parsed JSON
    * @param {Submission} submission
    * @returns {Promise<{answer: Answer, replayed: boolean, entries: QuotaEntry[]}>} `replayed`: the

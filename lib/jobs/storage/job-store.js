@@ -218,6 +218,34 @@ export class JobStore {
     this.#write(['drop_usage', [hour]]);
   }
 
+  /**
+   * Deletes jobs, and the keys of their submissions, so that nothing of them is left on the disk.
+   * @param {{jobs: string[], keys: string[]}} rows
+   * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
+   */
+  async erase({ jobs, keys }) {
+    const changes = [
+      ...jobs.flatMap((id) => ['erase_tokens', [id], 'erase_job', [id]]),
+      ...keys.flatMap((name) => ['drop_key', [name]]),
+    ];
+    await this.#file.commit(changes, { scrub: true });
+  }
+
+  /**
+   * Deletes all rows of a principal, and whatever was deleted before, from the disk.
+   * @param {string} principal
+   * @param {import('../../services/billing/usage.js').UsageRow[]} usage its sums, by another name
+   * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
+   */
+  async erasePrincipal(principal, usage) {
+    const changes = [
+      ...['erase_tokens_of', [principal], 'erase_jobs_of', [principal]],
+      ...['erase_keys_of', [principal], 'drop_usage_of', [principal]],
+      ...usage.flatMap((row) => usageChanges(row)),
+    ];
+    await this.#file.commit(changes, { scrub: true });
+  }
+
   /** @param {string} name of a key that is free again */
   dropKey(name) {
     this.#write(['drop_key', [name]]);

@@ -75,12 +75,13 @@ export class Watches {
         if (!watch.matches(key)) continue;
         // A value for each: it is the reader's own.
         if (name !== 'set') watch.push({ type: name, key, version });
-        else
-          {watch.push({
+        else {
+          watch.push({
             type: name,
             key,
             .../** @type {object} */ (decodeEntry([data, kind, version, expiresAtMs])),
-          });}
+          });
+        }
       }
     }
   }
@@ -130,21 +131,23 @@ export class KvWatch {
     const reader = this.#readers.shift();
     if (reader !== undefined) reader.resolve({ done: false, value: change });
     else if (this.#queue.length < this.#capacity) this.#queue.push(change);
-    else
-      {this.#end(
+    else {
+      this.#end(
         new SluiceError(
           'ERR_WATCH_OVERFLOW',
           `more than ${this.#capacity} changes wait to be read: read the keys again, and watch from there`,
         ),
-      );}
+      );
+    }
   }
 
   /** @returns {Promise<IteratorResult<KvChange<V>, undefined>>} */
   next() {
     const change = this.#queue.shift();
     if (change !== undefined) return Promise.resolve({ done: false, value: change });
-    if (!this.#ended)
-      {return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));}
+    if (!this.#ended) {
+      return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
+    }
     const error = this.#error;
     this.#error = undefined;
     return error === undefined

@@ -241,7 +241,8 @@ export class Credits {
  * @param {import('../../jobs/storage/job-store.js').JobStore} [gateway.store]
  * @param {import('../../streams/hub.js').JobHub} gateway.hub
  * @returns {{credits: Credits, jobs: JobCredits,
- *   settle: (record: import('../../jobs/job-table.js').JobRecord) => void}} `settle` charges an ended
+ *   settle: (record: import('../../jobs/job-table.js').JobRecord) => void,
+ *   forgetAccount: Accounts['forget'], renameUsage: UsageBook['rename']}} `settle` charges an ended
  *   job, or an ended shared answer, and counts its usage
  */
 export function createCredits({ ledger, access, options, metrics, nowMs, store, hub }) {
@@ -255,5 +256,7 @@ export function createCredits({ ledger, access, options, metrics, nowMs, store, 
       const settlement = jobs.settle(record);
       if (settlement !== undefined && !record.counted) usage.count(settlement);
     },
+    forgetAccount: (account) => accounts.forget(account),
+    renameUsage: (principal, name) => usage.rename(principal, name),
   };
 }

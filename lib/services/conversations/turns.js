@@ -185,6 +185,15 @@ export class Turns {
   }
 
   /**
+   * Resolves when the turn of an ended job, if it is one, is written.
+   * @param {import('../../jobs/job-table.js').JobRecord} record
+   */
+  async jobSettled({ principal, extra }) {
+    const id = /** @type {string | undefined} */ (extra?.conversation_id);
+    if (id !== undefined) await this.turnSettled(this.#book.of(principal), id);
+  }
+
+  /**
    * The same of all conversations of one principal.
    * @param {KvNamespace} space
    */

@@ -180,6 +180,14 @@ constexpr StoreSql kStatements[] = {
      " error_type = ?11, usage_prompt_tokens = ?12, usage_completion_tokens = ?13, details = ?14,"
      " skipped_ids = ?15, checksum = row_sum(" JOB_BEFORE ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
      " ?11, ?12, ?13, ?14, ?15, extra, counted) WHERE number = ?1"},
+    {"erase_job", "DELETE FROM jobs WHERE id = ?"},
+    {"erase_tokens", "DELETE FROM tokens WHERE job IN (SELECT number FROM jobs WHERE id = ?)"},
+    {"erase_jobs_of", "DELETE FROM jobs WHERE principal = ?"},
+    {"erase_tokens_of",
+     "DELETE FROM tokens WHERE job IN (SELECT number FROM jobs WHERE principal = ?)"},
+    // The name of a key is the key, a line feed, and the principal.
+    {"erase_keys_of",
+     "DELETE FROM idempotency WHERE substr(name, instr(name, char(10)) + 1) = ?"},
     {"drop_job", "DELETE FROM jobs WHERE number = ?"},
     {"jobs", "SELECT " JOB_COLUMNS ", counted FROM jobs ORDER BY number"},
     // Nothing may be left of a job that was purged before its tokens came.

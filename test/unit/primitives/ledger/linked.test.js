@@ -118,7 +118,13 @@ describe('close', () => {
     const full = thrown(() => ledger.close({ key: 'early', account: 'a' }));
     expect(full).toMatchObject({ code: 'ERR_ACCOUNT_NOT_EMPTY' });
     ledger.transfer({ key: 't', from: 'a', to: 'b', amount: 100n });
-    const { scheduled } = ledger.schedule({ key: 'later', atMs: 50, from: 'b', to: 'a', amount: 1n });
+    const { scheduled } = ledger.schedule({
+      key: 'later',
+      atMs: 50,
+      from: 'b',
+      to: 'a',
+      amount: 1n,
+    });
     const { event, balance } = ledger.close({ key: 'c', account: 'a', metadata: { why: 'left' } });
     expect(event).toEqual({
       id: event.id,
