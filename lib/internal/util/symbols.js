@@ -3,9 +3,6 @@
 /** `clock[kSchedule](source)`: a ManualClock drives `source` from now on. */
 export const kSchedule = Symbol('sluice.schedule');
 
-/** `gateway[kInternals]`: what routes need of a gateway. */
-export const kInternals = Symbol('sluice.internals');
-
 /** An option of `TaskGraph.run`: called with each event at the moment it comes about. */
 export const kOnEvent = Symbol('sluice.onEvent');
 
