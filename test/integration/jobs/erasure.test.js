@@ -81,7 +81,7 @@ describe('DELETE /v1/jobs/{id}', () => {
   });
 
   test('a job of somebody else is not there', async () => {
-    const access = { keys: [entry('ann'), entry('bob')] };
+    const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
     const gateway = await start({ provider: echo, access });
     const { body } = await gateway.submit({ prompt: 'x' }, bearer('ann'));
     const remove = (who) =>
@@ -103,7 +103,7 @@ describe('DELETE /v1/jobs/{id}', () => {
 
 describe('DELETE /v1/principals/{id}', () => {
   const access = {
-    keys: [entry('ann'), entry('bob'), entry('ops', { admin: true })],
+    keys: [entry('ann', 'ann'), entry('bob', 'bob'), entry('ops', 'ops', { admin: true })],
     prices: { '*': { prompt: 1, completion: 10 } },
     accounts: { '*': { overdraft: true } },
   };

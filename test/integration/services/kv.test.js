@@ -391,7 +391,7 @@ describe('who and how much', () => {
     expect((await put('a', 'y')).status).toBe(200);
     const post = await call('POST', '/v1/kv/a', { body: {} });
     expect(post.status).toBe(405);
-    expect(post.headers.get('allow')).toBe('GET, HEAD, PUT, DELETE');
+    expect(post.headers.get('allow')).toBe('GET, HEAD, PUT, PATCH, DELETE');
   });
 
   test('nobody takes the room of others', async () => {
@@ -552,7 +552,7 @@ describe('lists', () => {
 
 describe('watch', () => {
   test('streams the changes of the caller’s keys', async () => {
-    const access = { keys: [entry('ann'), entry('bob')] };
+    const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
     const { stream, put, remove, gateway } = await startKv({ access });
     const headers = bearer('ann');
     const watching = await stream('/v1/kv?watch=true&prefix=a', { headers });
