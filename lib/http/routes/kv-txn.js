@@ -3,9 +3,9 @@
  * and nobody in between.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { Ajv } from 'ajv';
 import { badRequest } from '../../internal/util/http-error.js';
 import { kTtlSMax, schemaRefusal } from '../../jobs/request.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** As etcd has it. */
 const kOperationsMax = 128;
@@ -26,7 +26,7 @@ const operations = {
     },
   },
 };
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile({
+const validate = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: {

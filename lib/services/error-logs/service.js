@@ -2,10 +2,10 @@
  * The gateway's logs: its own, those of engines that it follows, and those that are sent to it, all
  * through one parser; and who reads the errors of them. Main thread. `close()` ends it.
  */
-import pino from 'pino';
 import { ErrorRing } from './ring-buffer.js';
 import { LogParser } from '../../primitives/logs/log-parser.js';
 import { followFile } from '../../primitives/logs/tail.js';
+import { lazy, pino } from '../../internal/util/packages.js';
 import { plainChunks } from '../../primitives/logs/decompress.js';
 
 /** Of an event: enough for a stack trace; a thousand of them are kept. */
@@ -42,9 +42,11 @@ export class LogService {
    */
   constructor(options) {
     this.#given = options.logger;
-    this.#own = pino(
-      { base: { name: 'sluice' } },
-      { write: (/** @type {string} */ line) => this.#take(this.#errorsOf(line, 'sluice')) },
+    this.#own = lazy(() =>
+      pino()(
+        { base: { name: 'sluice' } },
+        { write: (/** @type {string} */ line) => this.#take(this.#errorsOf(line, 'sluice')) },
+      ),
     );
     for (const file of options.files) this.#follow(file);
   }
@@ -64,7 +66,7 @@ export class LogService {
       warn: (...line) => given.warn(...line),
       error: (...line) => {
         given.error(...line);
-        this.#own.error(...line);
+        this.#own().error(...line);
       },
     };
   }
