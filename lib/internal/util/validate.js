@@ -143,12 +143,20 @@ export function checkFunction(name, value) {
  * @template {object} T
  * @param {string} name
  * @param {T | undefined} value
+ * @param {readonly string[]} [known] the options that there are; any other one is refused by name
  * @returns {T}
  */
-export function checkOptions(name, value) {
+export function checkOptions(name, value, known) {
   if (value === undefined) return /** @type {T} */ ({});
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw typeError(`${name} takes an object, not ${show(value)}`);
+  }
+  if (known !== undefined) {
+    // Not Object.keys, which makes an array: some callers check a million times a second.
+    for (const option in value) {
+      if (known.includes(option)) continue;
+      throw typeError(`${name} has no option ${show(option)}; it takes ${known.join(', ')}`);
+    }
   }
   return value;
 }

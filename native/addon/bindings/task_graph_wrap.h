@@ -2,8 +2,9 @@
 //
 //   new TaskGraph(reactor, target)
 //   add(name, [name...], attemptsMax, baseMs, capMs, continueOnFailure)
-//   check()                undefined, or what is wrong: [1, task] a name given twice,
-//                          [2, task, place] an unknown dependency, [3, task...] a cycle
+//   check()                undefined, or a number of TaskGraph.Fault and its details:
+//                          [DUPLICATE, task], [UNKNOWN, task, place of the dependency],
+//                          [CYCLE, task...]
 //   start(concurrency)     once, after a check() that found nothing
 //   complete(task), fail(task, retryable, retryAfterMs, random), cancel()
 //   dispose()              the reactor forgets the run

@@ -132,7 +132,7 @@ StoredEntry LruTtlTable::place(Slot slot, std::uint64_t size, Nanos ttl, Nanos n
   bytes_ += size;
   recency_.push_front(kAll, slot);
   expiry_.add(slot, deadline_after(entry.last_alive, 1));
-  return {id_of(slot), entry.last_alive};
+  return {id_of(slot), now, entry.last_alive};
 }
 
 void LruTtlTable::displace(Slot slot) {

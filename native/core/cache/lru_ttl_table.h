@@ -55,7 +55,8 @@ struct CacheCounts {
 
 /// Answer to `insert` and `update`.
 struct StoredEntry {
-  EntryId id;            ///< kNoEntry: larger than the limit, so not stored
+  EntryId id;  ///< kNoEntry: larger than the limit, so not stored
+  Nanos stored_at = 0;
   Nanos last_alive = 0;  ///< the last moment at which it is alive; kNever: for ever
 };
 

@@ -58,6 +58,20 @@ class KeyedStates {
     return table_.insert(key, hash, std::move(state));
   }
 
+  /// Forgets what a key has taken. True when any of it still counted. The key is as good as new
+  /// until its state is forgotten in turn; from then on the floor applies to it.
+  bool reset(std::string_view key, std::uint32_t hash, Nanos now) {
+    const State* const known = table_.find(key, hash);
+    const bool counted = known != nullptr && rule_.reset_after(*known, now) > 0;
+    table_.erase(key, hash);
+    // A key without an entry is taken to lack what the floor says.
+    if (rule_.reset_after(rule_.unknown(floor_, now), now) > 0) {
+      typename Rule::Floor none{};
+      insert(key, hash, rule_.unknown(none, now), now);
+    }
+    return counted;
+  }
+
   /// To be called with every request, before find: forgets idle keys when nothing is inserted.
   void tick(Nanos now) {
     if (++ticks_ % kTicksPerSweep == 0) sweep(kLookedAtPerSweep, now);

@@ -47,6 +47,13 @@ class KeyedLimiter {
     return decision;
   }
 
+  /// Forgets what `key` has taken, so that it is as good as new. True when any of it still counted.
+  bool reset(std::string_view key, Nanos now) {
+    const std::uint32_t hash = KeyedStates<Rule>::hash_of(key);
+    const std::lock_guard lock(mutex_);
+    return states_.reset(key, hash, now);
+  }
+
   /// Keys held: those that are not as good as new, and some that are and not yet forgotten.
   [[nodiscard]] std::size_t size() const {
     const std::lock_guard lock(mutex_);

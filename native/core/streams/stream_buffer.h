@@ -69,21 +69,27 @@ class StreamBuffer {
   WriteResult write(Chunk chunk, OnTurn on_turn) {
     Turns turns;
     std::unique_lock lock(mutex_);
-    if (closed_) return {BufferStatus::kClosed, 0};
-    const bool fits = entries_.size() < capacity_;
-    const Ticket ticket = fits ? 0 : ++last_ticket_;
-    entries_.push_back(Entry{std::move(chunk), ticket, fits});
-    if (fits) {
-      ++stored_;
-      rebalance(turns);
-    } else {
+    WriteResult result{store(chunk, turns), 0};
+    if (result.status == BufferStatus::kWaiting) {
+      result.ticket = ++last_ticket_;
+      entries_.push_back(Entry{std::move(chunk), result.ticket, false});
       const auto entry = std::prev(entries_.end());
       if (first_unstored_ == entries_.end()) first_unstored_ = entry;
-      waiters_.emplace(ticket, Waiter{std::move(on_turn), Place::kWriterInLine, entry, {}});
+      waiters_.emplace(result.ticket, Waiter{std::move(on_turn), Place::kWriterInLine, entry, {}});
     }
     lock.unlock();
     call(turns);
-    return {fits ? BufferStatus::kDone : BufferStatus::kWaiting, ticket};
+    return result;
+  }
+
+  /// Stores `chunk` if there is room for it now. kWaiting: there is none, and the chunk is dropped.
+  BufferStatus try_write(Chunk chunk) {
+    Turns turns;
+    std::unique_lock lock(mutex_);
+    const BufferStatus status = store(chunk, turns);
+    lock.unlock();
+    call(turns);
+    return status;
   }
 
   /// Takes the oldest chunk, or joins the line when there is none to take or others came first.
@@ -91,14 +97,8 @@ class StreamBuffer {
   ReadResult read(OnTurn on_turn) {
     Turns turns;
     std::unique_lock lock(mutex_);
-    ReadResult result{BufferStatus::kWaiting, 0, Chunk{}};
-    if (readers_.empty() && stored_ > 0) {
-      result.status = BufferStatus::kDone;
-      result.chunk = take_oldest();
-      rebalance(turns);
-    } else if (readers_.empty() && closed_) {
-      result.status = BufferStatus::kClosed;
-    } else {
+    ReadResult result = take(turns);
+    if (result.status == BufferStatus::kWaiting) {
       result.ticket = ++last_ticket_;
       readers_.push_back(Reader{result.ticket, false});
       const auto reader = std::prev(readers_.end());
@@ -106,6 +106,17 @@ class StreamBuffer {
       waiters_.emplace(result.ticket, Waiter{std::move(on_turn), Place::kReader, {}, reader});
       rebalance(turns);
     }
+    lock.unlock();
+    call(turns);
+    return result;
+  }
+
+  /// Takes the oldest chunk if a read would not have to wait for it; kWaiting, without a ticket, if
+  /// it would.
+  ReadResult try_read() {
+    Turns turns;
+    std::unique_lock lock(mutex_);
+    ReadResult result = take(turns);
     lock.unlock();
     call(turns);
     return result;
@@ -225,6 +236,26 @@ class StreamBuffer {
     typename Readers::iterator reader;
   };
   using Turns = std::vector<std::pair<OnTurn, Ticket>>;
+
+  // Moves the chunk into the buffer where there is room; kWaiting leaves it as it is.
+  BufferStatus store(Chunk& chunk, Turns& turns) {
+    if (closed_) return BufferStatus::kClosed;
+    if (entries_.size() >= capacity_) return BufferStatus::kWaiting;
+    entries_.push_back(Entry{std::move(chunk), 0, true});
+    ++stored_;
+    rebalance(turns);
+    return BufferStatus::kDone;
+  }
+
+  ReadResult take(Turns& turns) {
+    if (!readers_.empty()) return {BufferStatus::kWaiting, 0, Chunk{}};
+    if (stored_ == 0) {
+      return {closed_ ? BufferStatus::kClosed : BufferStatus::kWaiting, 0, Chunk{}};
+    }
+    ReadResult result{BufferStatus::kDone, 0, take_oldest()};
+    rebalance(turns);
+    return result;
+  }
 
   void tell(Ticket ticket, Turns& turns) {
     turns.emplace_back(waiters_.at(ticket).on_turn, ticket);

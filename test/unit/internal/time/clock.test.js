@@ -1,13 +1,15 @@
-import { ManualClock } from '../../../../lib/internal/time/clock.js';
+import { ManualClock, nsFromMs } from '../../../../lib/internal/time/clock.js';
 import { kSchedule } from '../../../../lib/internal/util/symbols.js';
 
 /** A source that fires at fixed times and writes down what the clock said then. */
 function sourceAt(clock, name, times, fired) {
   const due = [...times];
   const source = {
-    nextDeadlineMs: () => due[0] ?? Infinity,
-    advanceTo(ms) {
-      while (due.length > 0 && due[0] <= ms) fired.push([name, due.shift(), clock.nowMs()]);
+    nextDeadlineNs: () => (due.length > 0 ? nsFromMs(due[0]) : undefined),
+    advanceTo(ns) {
+      while (due.length > 0 && nsFromMs(due[0]) <= ns) {
+        fired.push([name, due.shift(), clock.nowMs()]);
+      }
     },
   };
   clock[kSchedule](source);
@@ -46,7 +48,7 @@ describe('ManualClock', () => {
     expect(() => clock.advanceMs('1')).toThrow(TypeError);
     let nested;
     clock[kSchedule]({
-      nextDeadlineMs: () => Infinity,
+      nextDeadlineNs: () => undefined,
       advanceTo() {
         try {
           clock.advanceMs(1);
