@@ -39,7 +39,7 @@ const kUrlsMore = 100;
 /** How long the links of one page may keep others waiting. */
 const kTurnMs = 10;
 
-const { version } = createRequire(import.meta.url)('../../package.json');
+const { version } = createRequire(import.meta.url)('../../../package.json');
 
 class Crawl {
   #options;

@@ -18,7 +18,7 @@ import { workNotFound } from './operations.js';
  * What a service has of its gateway.
  * @typedef {object} ServiceParts
  * @property {import('./operations.js').Works} works
- * @property {import('../../gateway/options.js').CheckedGatewayOptions} options
+ * @property {import('../../jobs/settings.js').Settings} options
  * @property {import('../../jobs/policy/access-control.js').AccessControl} access
  * @property {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
  * @property {import('../../streams/hub.js').JobHub} hub

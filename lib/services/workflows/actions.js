@@ -35,7 +35,7 @@ const kCrawlFinal = new Set([
  * @property {import('../operations/operations.js').Work} work
  * @property {import('../../jobs/admission/admission.js').Submission['access']} access
  * @property {import('../operations/child-jobs.js').Parts} parts
- * @property {import('../../gateway/options.js').CheckedGatewayOptions['crawl']} crawl
+ * @property {import('../../jobs/settings.js').Settings['crawl']} crawl
  * @property {(id: string) => NodeOutput | undefined} outputOf what another node has given; undefined
  *   for one that failed
  * @property {AbortSignal} signal

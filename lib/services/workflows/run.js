@@ -51,7 +51,7 @@ export class Workflow {
    * @param {import('./schema.js').WorkflowRequest} fields.request
    * @param {import('../../jobs/admission/admission.js').Submission['access']} fields.access
    * @param {import('../operations/child-jobs.js').Parts} fields.parts
-   * @param {import('../../gateway/options.js').CheckedGatewayOptions} fields.options
+   * @param {import('../../jobs/settings.js').Settings} fields.options
    * @param {() => number} fields.wallMs Unix time
    */
   constructor({ work, request, access, parts, options, wallMs }) {
