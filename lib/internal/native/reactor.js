@@ -42,6 +42,8 @@ export class Reactor {
     this.native = this.manual
       ? new native.Reactor()
       : new native.Reactor((/** @type {any[]} */ events) => this.#dispatch(events));
+    // The clock may have been moved before.
+    if (clock !== undefined) this.native.advanceTo(clock.nowNs());
     clock?.[kSchedule]({
       nextDeadlineNs: () => this.native.nextDeadline(),
       advanceTo: (/** @type {bigint} */ ns) => {

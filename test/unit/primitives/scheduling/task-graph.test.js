@@ -463,8 +463,8 @@ describe('TaskGraph time-outs', () => {
     const waits = (ms) => ({
       timeoutMs: 60,
       run: async ({ signal }) => {
-        const until = clock.nowMs() + ms;
-        while (clock.nowMs() < until && !signal.aborted) await settled();
+        const endMs = clock.nowMs() + ms;
+        while (clock.nowMs() < endMs && !signal.aborted) await settled();
         return ms;
       },
     });
