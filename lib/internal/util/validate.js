@@ -154,7 +154,8 @@ export function checkOptions(name, value, known) {
   if (known !== undefined) {
     // Not Object.keys, which makes an array: some callers check a million times a second.
     for (const option in value) {
-      if (known.includes(option)) continue;
+      // Inherited ones do not count: an AbortController may be passed as `{signal}`.
+      if (known.includes(option) || !Object.hasOwn(value, option)) continue;
       throw typeError(`${name} has no option ${show(option)}; it takes ${known.join(', ')}`);
     }
   }
