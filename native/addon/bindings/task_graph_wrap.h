@@ -10,8 +10,8 @@
 //   dispose()              the reactor forgets the run
 //
 // Tasks are numbered from 0 in the order of adding. JavaScript's thread only: from start() on each
-// call is a command for the reactor, whose thread alone runs the graph; what comes of it arrives as
-// GRAPH_* events for `target`. Ends with dispose() or garbage collection.
+// call is a command for the reactor, whose thread alone runs the graph and answers with GRAPH_*
+// events for `target`. Ends with dispose() or garbage collection.
 #pragma once
 
 #include <napi.h>

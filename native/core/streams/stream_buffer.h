@@ -1,21 +1,21 @@
-// A bounded buffer of chunks between writers and readers who wait for one another.
+// A bounded buffer of chunks between writers and readers.
 //
-// Any thread may call anything: one mutex guards all of it, and no callback runs while it is held.
-// It ends with its last reference; close() first, so that nobody is left waiting.
+// Thread-safe: one mutex guards all state, and no callback runs while it is held. It ends with its
+// last reference, after close(), which ends every wait.
 //
-// A caller that has to wait gets a Ticket and a place in a line. When its turn comes its `on_turn`
-// runs, on the thread whose call made the turn come; it then claims the ticket. Nothing changes
-// hands before the claim: until then abort() takes the waiter out of the line and everyone behind
-// it moves up, exactly as if it had never been there. So an aborted reader loses no chunk and an
-// aborted writer leaves none behind.
+// A caller that has to wait gets a Ticket and a place in a line. When its turn comes, its `on_turn`
+// runs on the thread whose call caused that, and the caller then claims the ticket. No chunk moves
+// before the claim: until then abort() takes the waiter out of the line and those behind it move
+// up, as if it had never been there. So an aborted reader loses no chunk, and an aborted writer
+// leaves none behind.
 //
 // Two lines, both first come, first served:
 //
 //   entries_  [ stored ... | chunks of waiting writers ... ]   at most `capacity` stored
 //   readers_  [ ready  ... | waiting ...                   ]   as many ready as chunks stored
 //
-// Turns are told in the order of the line, and chunks leave strictly oldest first in the order of
-// the claims; so each reader sees each writer's chunks in order, whoever aborts meanwhile.
+// Turns come in the order of the line, and chunks leave oldest first in the order of the claims. So
+// each reader sees each writer's chunks in order, despite aborts.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@
 
 namespace sluice {
 
-/// Names one waiting write or read; 0 names none. Tickets of one buffer are never reused.
+/// Identifies a waiting write or read; 0: none. Tickets of one buffer are never reused.
 using Ticket = std::uint64_t;
 
 enum class BufferStatus {
@@ -44,8 +44,8 @@ enum class BufferStatus {
 template <typename Chunk>
 class StreamBuffer {
  public:
-  /// Told that the ticket's turn may have come. It may be called more than once, and once more
-  /// after an abort on another thread, so what it captures must outlive the waiter; claim decides.
+  /// Called when the ticket's turn may have come; claim decides. It may be called more than once,
+  /// and once more after an abort on another thread, so its captures must outlive the waiter.
   using OnTurn = std::function<void(Ticket)>;
 
   struct WriteResult {
@@ -186,8 +186,8 @@ class StreamBuffer {
     return true;
   }
 
-  /// Refuses further and waiting writes; wakes every reader: first come take what is stored, the
-  /// others learn that it is over. A second close does nothing.
+  /// Refuses waiting and later writes, and wakes every reader: the first in line take what is
+  /// stored, the others see the end. A second close does nothing.
   void close() {
     Turns turns;
     std::unique_lock lock(mutex_);
@@ -203,7 +203,7 @@ class StreamBuffer {
     call(turns);
   }
 
-  /// Chunks stored that no reader in line is about to take.
+  /// Chunks stored, without those that readers in line are about to take.
   [[nodiscard]] std::size_t size() const {
     const std::lock_guard lock(mutex_);
     return stored_ - std::min(stored_, readers_.size());
@@ -265,7 +265,7 @@ class StreamBuffer {
     for (const auto& [on_turn, ticket] : turns) on_turn(ticket);
   }
 
-  // Moves both boundaries to where they belong and notes whose turn has come.
+  // Moves both boundaries to where they belong, and collects the tickets whose turn has come.
   void rebalance(Turns& turns) {
     while (stored_ < capacity_ && first_unstored_ != entries_.end()) {
       first_unstored_->stored = true;
@@ -278,7 +278,7 @@ class StreamBuffer {
       first_unready_->ready = true;
       tell(first_unready_->ticket, turns);
     }
-    // An aborted writer took its chunk back: the last reader told of one waits again.
+    // An aborted writer took its chunk back: the last reader that was called waits again.
     for (; ready_ > ready; --ready_) {
       --first_unready_;
       first_unready_->ready = false;
