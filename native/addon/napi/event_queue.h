@@ -19,7 +19,7 @@
 
 namespace sluice {
 
-/// What an event says. lib/internal/native/reactor.js has the same numbers.
+/// What an event says. `event_kinds` exports the numbers to JavaScript.
 enum class EventKind : std::uint8_t {
   kPipelineAccepted = 1,  // a: item
   kPipelineDispatch = 2,  // a: batch id, b: items
@@ -42,6 +42,9 @@ enum class EventKind : std::uint8_t {
   kGraphSkipped = 34,    // a: task, b: the task that failed
   kGraphEnded = 35,
 };
+
+/// The kinds under the names that lib/internal/native/reactor.js uses.
+Napi::Object event_kinds(Napi::Env env);
 
 /// Raw bytes, which JavaScript sees as a Buffer (a `std::string` becomes a JavaScript string).
 struct LaneBytes {
