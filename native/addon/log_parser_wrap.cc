@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint32_t kMalformedFlag = 1;
 constexpr std::uint32_t kTruncatedFlag = 2;
+constexpr std::uint32_t kContainerFlag = 4;
 
 /// Milliseconds of any size as nanoseconds.
 Nanos nanos_from(double ms) {
@@ -23,7 +24,7 @@ Nanos nanos_from(double ms) {
   return nanos < static_cast<double>(kNever) ? static_cast<Nanos>(nanos) : kNever;
 }
 
-/// Puts the events of a level into a FlatArray.
+/// Appends the events of a least level to a FlatArray.
 class ArraySink final : public LogSink {
  public:
   ArraySink(napi_env env, double least) : array_(env), least_(least) {}
@@ -40,11 +41,13 @@ class ArraySink final : public LogSink {
     array_.append(event.text);
     append_message(event);
     array_.append(static_cast<double>((event.malformed ? kMalformedFlag : 0) |
-                                      (event.truncated ? kTruncatedFlag : 0)));
+                                      (event.truncated ? kTruncatedFlag : 0) |
+                                      (event.container.empty() ? 0 : kContainerFlag)));
+    if (!event.container.empty()) array_.append(event.container);
   }
 
  private:
-  /// Headers are mostly ASCII: then the message is a part of the text, at the same place in UTF-16.
+  /// A message behind an ASCII header has the same offset in UTF-16 as in UTF-8.
   void append_message(const LogEvent& event) {
     const char* const begin = event.message.data();
     const char* const text = event.text.data();
@@ -66,7 +69,7 @@ class ArraySink final : public LogSink {
   double least_;
 };
 
-/// Reads [source, ignoreCase, ...]; `problem` names the first pattern that is refused.
+/// Reads [source, ignoreCase, ...]; `problem` names the first pattern refused.
 std::vector<LogPattern> patterns_from(napi_env env, napi_value array, std::string& problem) {
   std::vector<LogPattern> patterns;
   const std::vector<napi_value> elements = elements_of(env, array);

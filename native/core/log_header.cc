@@ -176,7 +176,8 @@ LogHeader LogHeaderReader::read_glog(std::string_view line) const {
     default:
       return {};
   }
-  const LogTime time = match_month_day_time(line.substr(1), context_);
+  LogTime time = match_month_day_time(line.substr(1), context_);
+  if (time.end == 0) time = match_iso_time(line.substr(1), context_);  // glog from 0.6 on
   if (time.end == 0) return {};
   header.format = kLogGlog;
   header.time_ms = time.ms;
@@ -229,6 +230,15 @@ LogHeader LogHeaderReader::read_levelled(std::string_view line) const {
   const char after = end < line.size() ? line[end] : ' ';
   header.level = level_of_word(line.substr(word, end - word));
   if (header.level == LogLevel::kNone) return {};
+  if (bracket && after == ' ') {
+    // `[ERROR 2026-11-21 03:56:14 main] ...`
+    const LogTime time = match_iso_time(line.substr(end + 1), context_);
+    const std::size_t close = line.substr(0, kHeaderBytesMax).find(']', end);
+    if (time.end == 0 || close == std::string_view::npos) return {};
+    header.time_ms = time.ms;
+    header.message_at = skip_spaces(line, close + 1);
+    return header;
+  }
   if (bracket) {
     if (after != ']') return {};
   } else {
@@ -241,6 +251,8 @@ LogHeader LogHeaderReader::read_levelled(std::string_view line) const {
     }
   }
   header.message_at = skip_separators(line, end + (bracket ? 1 : 0));
+  // Its report is a trace.
+  if (line.substr(header.message_at).starts_with("ThreadSanitizer: ")) return {};
   header.awaits_message = is_dotnet_category(line.substr(header.message_at));
   // Some write the date after the level: `ERROR 2026-11-21 ...`, `INFO  [2026-11-21 ...] ...`.
   const std::size_t date = header.message_at + (line.substr(header.message_at).starts_with('['));

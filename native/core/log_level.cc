@@ -130,7 +130,7 @@ LogLevelMatch find_letter_level(std::string_view text) {
   const bool slash = text[end] == '/';
   const std::size_t next = slash ? end + 1 : text.find_first_not_of(' ', end);
   if (next == std::string_view::npos || (!slash && next == end)) return {};
-  const bool android = numbers == 2 || slash;
+  const bool android = numbers >= 2 || slash;
   return android || is_mongo_component(text.substr(next)) ? LogLevelMatch{level, next}
                                                           : LogLevelMatch();
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/ascii.h"
+#include "core/log_scan.h"
 
 namespace sluice {
 namespace {
@@ -84,10 +85,11 @@ class TimeReader {
     return digits(1, 2, value);
   }
 
-  /// `.` or `,` and digits, as whole milliseconds; zero without them.
+  /// `.` or `,` and digits, or `:` and three digits, as whole milliseconds; zero without them.
   std::int32_t fraction_ms() {
     const std::size_t before = at_;
-    if (!any_of(".,") || !is_digit(peek())) {
+    const bool colon = peek() == ':' && digits_end(text_, at_ + 1) == at_ + 4;
+    if (!any_of(colon ? ":" : ".,") || !is_digit(peek())) {
       at_ = before;
       return 0;
     }
@@ -295,7 +297,7 @@ LogTime match_day_month_time(std::string_view text, const LogTimeContext& contex
   if (!reader.day(date.day)) return {};
   const char separator = reader.peek();
   if (!reader.any_of("/- ") || !reader.month(date.month) || !reader.one(separator) ||
-      !reader.digits(4, date.year) || !reader.one(separator == '/' ? ':' : ' ') ||
+      !reader.digits(4, date.year) || !reader.any_of(separator == '/' ? ": " : " ") ||
       !reader.time_of_day(day_ms)) {
     return {};
   }

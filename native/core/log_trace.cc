@@ -70,7 +70,8 @@ void TraceState::begin_plain(TraceLine kind, std::string_view line) {
     case TraceLine::kPythonTraceback:
       return begin(Place::kPythonFrames, LogLevel::kError, true);
     case TraceLine::kPythonGroup:
-      return begin(Place::kPythonGroup, LogLevel::kError, true);
+      named_ = line.find('+') == std::string_view::npos;
+      return begin(Place::kPythonGroup, LogLevel::kError, !named_);
     case TraceLine::kGoPanic:
       return begin(Place::kGoHead, LogLevel::kFatal);
     case TraceLine::kGoroutine:
@@ -123,6 +124,7 @@ TraceVerdict TraceState::next(TraceLine kind, std::string_view line, std::uint32
     case Place::kNodeError:
       return next_in_node(kind, blanks);
     case Place::kRule:
+      if (kind == TraceLine::kRule && blanks == 0) return TraceVerdict::kJoin;
       if (kind != TraceLine::kSanitizerHead || blanks > 0) break;
       announces_ = true;
       thread_sanitizer_ = line.find("ThreadSanitizer") != std::string_view::npos;
@@ -149,7 +151,7 @@ TraceVerdict TraceState::next_in_none(TraceLine kind, std::uint32_t blanks) {
       if (!adjoins) break;
       return enter(Place::kPythonFrames, LogLevel::kError, TraceVerdict::kJoin);
     case TraceLine::kPythonGroup:
-      if (blanks > 0) break;
+      if (!reported) break;
       return enter(Place::kPythonGroup, LogLevel::kError, TraceVerdict::kJoin);
     case TraceLine::kIndented:
     case TraceLine::kCaret:

@@ -24,6 +24,7 @@ constexpr std::array kPrefixes = {
     Prefix{"=>0x", TraceLine::kSanitizerLine},
     Prefix{"Address 0x", TraceLine::kSanitizerLine},
     Prefix{"AddressSanitizer can not ", TraceLine::kSanitizerLine},
+    Prefix{"AddressSanitizer:DEADLYSIGNAL", TraceLine::kRule},
     Prefix{"Caused by:", TraceLine::kCausedBy},
     Prefix{"Direct leak of ", TraceLine::kSanitizerLine},
     Prefix{"During handling of the above exception", TraceLine::kPythonChain},
@@ -174,7 +175,11 @@ TraceLine classify_indented(std::string_view line) {
       }
       return text.starts_with("+-") ? TraceLine::kPythonGroupLine : TraceLine::kIndented;
     case '|':
-      return TraceLine::kPythonGroupLine;
+      // Without frames a group has no announcement.
+      return text.find(" sub-exception") != std::string_view::npos &&
+                     is_python_exception(text.substr(std::min<std::size_t>(2, text.size())))
+                 ? TraceLine::kPythonGroup
+                 : TraceLine::kPythonGroupLine;
     case '#':
       return text.size() > 1 && is_digit(text[1]) ? TraceLine::kFrame : TraceLine::kIndented;
     case 'F':
