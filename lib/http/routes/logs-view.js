@@ -1,4 +1,4 @@
-/** What is told of logs outside of JavaScript: on the wire, and by the command line. */
+/** The JSON form of the most frequent errors, over HTTP and in `sluice logs --json`. */
 
 /** @param {number} ms */
 function seconds(ms) {

@@ -1,15 +1,12 @@
-/**
- * `/v1/logs`: the most frequent errors, the errors as they come, and logs that are sent in. For
- * administrators; where nobody is told apart, for this machine alone.
- */
+/** `/v1/logs`, for administrators: the most frequent errors, a stream of errors, and uploads. */
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { cursorOf, turnAway, turnedAway } from './stream.js';
 import { kInternals } from '../../internal/util/symbols.js';
 import { wireTopError } from './logs-view.js';
 
-const kTopMax = 1000;
-const kWindowSecondsMax = 86_400;
-const kSourceMax = 200;
+const TOP_MAX = 1000;
+const WINDOW_SECONDS_MAX = 86_400;
+const SOURCE_MAX = 200;
 
 /**
  * @param {import('express').Request} req
@@ -30,8 +27,8 @@ function integerOf(req, name, max, fallback) {
 /** @param {import('express').Request} req */
 function sourceOf(req) {
   const { source = 'upload' } = req.query;
-  if (typeof source === 'string' && source !== '' && source.length <= kSourceMax) return source;
-  throw badRequest('invalid_value', 'source', `source must be 1 to ${kSourceMax} characters.`);
+  if (typeof source === 'string' && source !== '' && source.length <= SOURCE_MAX) return source;
+  throw badRequest('invalid_value', 'source', `source must be 1 to ${SOURCE_MAX} characters.`);
 }
 
 /**
@@ -42,8 +39,8 @@ export function logRoutes(gateway) {
   const { logs } = gateway[kInternals];
   return {
     topErrors(req, res) {
-      const windowSeconds = integerOf(req, 'window_s', kWindowSecondsMax);
-      const k = integerOf(req, 'k', kTopMax, 10) ?? 10;
+      const windowSeconds = integerOf(req, 'window_s', WINDOW_SECONDS_MAX);
+      const k = integerOf(req, 'k', TOP_MAX, 10) ?? 10;
       const windowMs = windowSeconds === undefined ? undefined : windowSeconds * 1000;
       res.json({ data: logs.topErrors({ k, windowMs }).map(wireTopError) });
     },
@@ -61,10 +58,11 @@ export function logRoutes(gateway) {
       try {
         stats = await logs.read(req, source);
       } catch (/** @type {any} */ error) {
-        // Nobody is left to be told.
+        // The client is gone.
         if (req.destroyed && !req.complete) return;
         if (!String(error.code).startsWith('Z_')) throw error;
-        const message = 'The body begins like gzip and is not; what came before the fault counts.';
+        const message =
+          'The body begins like gzip and is broken; the lines before the fault count.';
         throw new HttpError(400, { code: 'invalid_gzip', message, cause: error });
       }
       res.json(stats);

@@ -102,11 +102,9 @@ Napi::Function LogParserWrap::define(Napi::Env env) {
                          InstanceMethod<&LogParserWrap::push>("push"),
                          InstanceMethod<&LogParserWrap::flush>("flush"),
                          InstanceMethod<&LogParserWrap::end_source>("endSource"),
-                         InstanceMethod<&LogParserWrap::end>("end"),
                          InstanceMethod<&LogParserWrap::forget>("forget"),
                          InstanceMethod<&LogParserWrap::next_deadline_ms>("nextDeadlineMs"),
                          InstanceMethod<&LogParserWrap::stats>("stats"),
-                         InstanceMethod<&LogParserWrap::error_stats>("errorStats"),
                          InstanceMethod<&LogParserWrap::newest_ms>("newestMs"),
                          InstanceMethod<&LogParserWrap::top_errors>("topErrors"),
                      });
@@ -156,12 +154,6 @@ Napi::Value LogParserWrap::end_source(const Napi::CallbackInfo& info) {
   return sink.array();
 }
 
-Napi::Value LogParserWrap::end(const Napi::CallbackInfo& info) {
-  ArraySink sink(info.Env(), number_from(info.Env(), info[1]));
-  parser_->end(ms_from(info, 0), sink);
-  return sink.array();
-}
-
 void LogParserWrap::forget(const Napi::CallbackInfo& info) {
   parser_->forget(source_from(info));
 }
@@ -179,11 +171,6 @@ Napi::Value LogParserWrap::stats(const Napi::CallbackInfo& info) {
       source < 0 ? parser_->stats() : parser_->source_stats(source_from(info));
   return array_of(info.Env(), std::array{stats.bytes, stats.lines, stats.events, stats.errors,
                                          stats.malformed, stats.truncated});
-}
-
-Napi::Value LogParserWrap::error_stats(const Napi::CallbackInfo& info) {
-  const LogErrors& errors = parser_->errors();
-  return array_of(info.Env(), std::array<std::uint64_t, 2>{errors.templates(), errors.forgotten()});
 }
 
 Napi::Value LogParserWrap::newest_ms(const Napi::CallbackInfo& info) {

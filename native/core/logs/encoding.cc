@@ -66,7 +66,10 @@ void LogDecoder::take_unit(std::uint32_t unit, std::string& out) {
 
 std::string_view LogDecoder::finish(std::string& scratch) {
   scratch.clear();
-  if (holding_ || high_surrogate_ != 0) scratch.push_back(kNoUtf8);
+  if (holding_ && encoding_ == Encoding::kUnknown)
+    scratch.push_back(static_cast<char>(held_));
+  else if (holding_ || high_surrogate_ != 0)
+    scratch.push_back(kNoUtf8);
   *this = LogDecoder();
   return scratch;
 }

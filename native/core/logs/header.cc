@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "core/base/ascii.h"
-#include "core/logs/scan.h"
 #include "core/logs/level.h"
+#include "core/logs/scan.h"
 
 namespace sluice {
 namespace {

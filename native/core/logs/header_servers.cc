@@ -3,9 +3,9 @@
 #include <charconv>
 
 #include "core/base/ascii.h"
-#include "core/logs/scan.h"
 #include "core/logs/header.h"
 #include "core/logs/level.h"
+#include "core/logs/scan.h"
 
 namespace sluice {
 namespace {

@@ -7,9 +7,9 @@
 #include <charconv>
 
 #include "core/base/ascii.h"
-#include "core/logs/level.h"
 #include "core/base/surrogate_escapes.h"
 #include "core/base/utf8.h"
+#include "core/logs/level.h"
 
 namespace sluice {
 namespace {

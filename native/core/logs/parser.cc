@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/utf8.h"
 #include "core/logs/encoding.h"
 #include "core/logs/level.h"
 #include "core/logs/scan.h"
 #include "core/logs/stack_trace.h"
-#include "core/base/utf8.h"
 
 namespace sluice {
 namespace {

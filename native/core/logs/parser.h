@@ -10,13 +10,13 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/time.h"
 #include "core/logs/envelope.h"
 #include "core/logs/error_counts.h"
 #include "core/logs/event.h"
 #include "core/logs/grouper.h"
 #include "core/logs/header.h"
 #include "core/logs/line_splitter.h"
-#include "core/base/time.h"
 
 namespace sluice {
 

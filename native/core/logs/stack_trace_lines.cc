@@ -60,6 +60,7 @@ constexpr std::array kPrefixes = {
     Prefix{"note: ", TraceLine::kTrailer},
     Prefix{"panic: ", TraceLine::kGoPanic},
     Prefix{"previously allocated by ", TraceLine::kSanitizerLine},
+    Prefix{"runtime stack:", TraceLine::kGoroutine},
     Prefix{"stack backtrace:", TraceLine::kStackTitle},
 };
 
