@@ -48,13 +48,13 @@ std::string_view without_line_end(std::string_view text) {
 }  // namespace
 
 LogEnvelope LogEnvelopeReader::read(std::string_view line) {
-  if (line.size() < 3) return {};
+  if (line.size() < 5) return {};
   const char first = line.front();
   if (first == '{') return read_json(line);
   if ((formats_ & kLogContainer) == 0) return {};
   if (is_digit(first)) {
     const LogEnvelope cri = read_cri(line);
-    if (cri.found) return cri;
+    if (cri.found || line[4] == '-') return cri;
   }
   LogEnvelope envelope;
   envelope.text = first == '[' ? kubectl_text(line, envelope.container)
@@ -66,9 +66,12 @@ LogEnvelope LogEnvelopeReader::read(std::string_view line) {
 
 LogEnvelope LogEnvelopeReader::read_cri(std::string_view line) const {
   constexpr std::size_t kStreamBytes = 8;  // " stdout "
+  if (line.size() < 30 || line[10] != 'T') return {};
+  const std::size_t space = line.find(' ');
+  if (space == std::string_view::npos || !line.substr(space).starts_with(" std")) return {};
   const LogTime time = match_iso_time(line, context_);
   const std::size_t tag = time.end + kStreamBytes;
-  if (time.end == 0 || line[10] != 'T' || tag >= line.size()) return {};
+  if (time.end != space || tag >= line.size()) return {};
   const std::string_view stream = line.substr(time.end, kStreamBytes);
   if (stream != " stdout " && stream != " stderr ") return {};
   if (line[tag] != 'P' && line[tag] != 'F') return {};

@@ -84,7 +84,11 @@ LogHeader LogHeaderReader::read_json(std::string_view line) {
   if (!record.well_formed) return header;
   header.error = record.error;
   header.message = record.message.empty() ? record.error : record.message;
-  if (header.message.empty()) header.message = record.content;
+  // Content may be bytes of any kind.
+  const std::string_view content = record.content;
+  if (header.message.empty() && valid_utf8_prefix(content) == content.size()) {
+    header.message = content;
+  }
   return header;
 }
 

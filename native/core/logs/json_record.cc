@@ -3,6 +3,7 @@
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -94,9 +95,31 @@ constexpr std::array kMemberNames = {
     MemberName{"_PID", Member::kProcess},
 };
 
+constexpr std::size_t kNameBytesMax = 20;
+
+/// Sorted by the length of the name: see kFirstOfLength.
+constexpr auto kMembersByLength = [] {
+  auto names = kMemberNames;
+  std::sort(names.begin(), names.end(),
+            [](const MemberName& a, const MemberName& b) { return a.name.size() < b.name.size(); });
+  return names;
+}();
+constexpr auto kFirstOfLength = [] {
+  std::array<std::uint8_t, kNameBytesMax + 2> first{};
+  std::size_t at = 0;
+  for (std::size_t length = 0; length < first.size(); ++length) {
+    while (at < kMembersByLength.size() && kMembersByLength[at].name.size() < length) ++at;
+    first[length] = static_cast<std::uint8_t>(at);
+  }
+  return first;
+}();
+static_assert(kMembersByLength.back().name.size() <= kNameBytesMax);
+
 Member find_member(std::string_view name) {
-  for (const MemberName& known : kMemberNames) {
-    if (known.name == name) return known.member;
+  if (name.empty() || name.size() > kNameBytesMax) return Member::kNone;
+  for (std::size_t i = kFirstOfLength[name.size()]; i < kFirstOfLength[name.size() + 1]; ++i) {
+    const MemberName& known = kMembersByLength[i];
+    if (known.name.front() == name.front() && known.name == name) return known.member;
   }
   return Member::kNone;
 }
@@ -179,8 +202,7 @@ class LogRecordReader::Handler {
       // journald writes bytes that are no UTF-8 as an array of numbers.
       std::uint8_t byte = 0;
       std::from_chars(chars, chars + length, byte);
-      content_.found = true;
-      content_.value.push_back(static_cast<char>(byte));
+      if (!content_.found) content_.value.push_back(static_cast<char>(byte));
       return true;
     }
     if (depth_ != 1 || (member_ != Member::kLevel && member_ != Member::kTime)) return depth_ > 0;
@@ -196,7 +218,10 @@ class LogRecordReader::Handler {
   bool StartObject() { return enter(false); }
   bool EndObject(rapidjson::SizeType) { return leave(); }
   bool StartArray() { return depth_ > 0 && enter(true); }
-  bool EndArray(rapidjson::SizeType) { return leave(); }
+  bool EndArray(rapidjson::SizeType count) {
+    if (depth_ == 2 && member_ == Member::kContent && count > 0) content_.found = true;
+    return leave();
+  }
 
  private:
   struct Text {

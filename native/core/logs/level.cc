@@ -137,6 +137,7 @@ LogLevelMatch find_letter_level(std::string_view text) {
 
 LogLevelMatch match_php_level(std::string_view text) {
   constexpr std::string_view kPhp = "PHP ";
+  if (text.empty() || (text.front() != 'P' && text.front() != 'F')) return {};
   const std::size_t begin = text.starts_with(kPhp) ? kPhp.size() : 0;
   for (const PhpLevel& known : kPhpLevels) {
     if (!text.substr(begin).starts_with(known.name)) continue;
@@ -157,7 +158,8 @@ LogLevel level_of_word(std::string_view word) {
   // PostgreSQL has DEBUG1 to DEBUG5.
   if (name.size() == 6 && is_digit(name.back()) && name.starts_with("debug")) name.remove_suffix(1);
   for (const LevelName& known : kLevelNames) {
-    if (known.name == name) return known.upper_only && name == word ? LogLevel::kNone : known.level;
+    if (known.name.front() == name.front() && known.name == name)
+      return known.upper_only && name == word ? LogLevel::kNone : known.level;
   }
   return LogLevel::kNone;
 }

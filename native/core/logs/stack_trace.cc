@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/ascii.h"
+
 namespace sluice {
 namespace {
 
@@ -203,11 +205,12 @@ TraceVerdict TraceState::next_in_head(TraceLine kind, std::uint32_t blanks) {
   if (kind == TraceLine::kStackTitle && blanks <= 1) {
     return enter(Place::kTitled, LogLevel::kError, TraceVerdict::kTentative);
   }
-  // Dart leaves two blank lines below the source of a type error.
+  // Dart leaves two blank lines between the source of a type error and the frames.
   if (kind == TraceLine::kNumberedFrame && blanks <= 2) {
     return enter(Place::kStack, LogLevel::kError, TraceVerdict::kJoin);
   }
-  if ((kind == TraceLine::kFrame || kind == TraceLine::kRubyFrame) && blanks == 0) {
+  // Rails and javax.mail leave one.
+  if ((kind == TraceLine::kFrame || kind == TraceLine::kRubyFrame) && blanks <= 1) {
     return enter(Place::kStack, LogLevel::kError, TraceVerdict::kJoin);
   }
   if (kind == TraceLine::kTrailer && blanks <= 1) {
@@ -273,8 +276,11 @@ TraceVerdict TraceState::next_in_python(TraceLine kind, std::string_view line,
 TraceVerdict TraceState::next_in_group(TraceLine kind, std::string_view line,
                                        std::uint32_t blanks) {
   if (kind == TraceLine::kPythonGroupLine || kind == TraceLine::kPythonGroup) {
-    if (blanks > 0) return TraceVerdict::kStart;
     const std::size_t bar = line.find_first_not_of(" \t");
+    const bool announcement = kind == TraceLine::kPythonGroup && line[bar] == '+';
+    const bool ended = kind == TraceLine::kPythonGroup && group_closed_;
+    if (blanks > 0 || announcement || ended) return TraceVerdict::kStart;
+    group_closed_ = line[bar] == '+' && std::none_of(line.begin(), line.end(), is_digit);
     // Frames and source lines are indented further.
     const std::string_view text = line.substr(std::min(bar + 2, line.size()));
     if (named_ || line[bar] != '|' || !is_python_exception(text)) return TraceVerdict::kJoin;

@@ -125,8 +125,9 @@ class TraceState {
   LogLevel level_ = LogLevel::kNone;
   bool headed_ = false;
   bool announces_ = false;
-  bool named_ = false;    // A line of an exception group has named the error.
-  bool serious_ = false;  // The header's level is warn or worse.
+  bool named_ = false;         // A line of an exception group has named the error.
+  bool group_closed_ = false;  // The last line of an exception group closes a sub-exception.
+  bool serious_ = false;       // The header's level is warn or worse.
   bool thread_sanitizer_ = false;
   std::uint8_t lines_left_ = 0;  // Of a message: how many more may be tentative. Of Redis: to come.
 };

@@ -1,6 +1,7 @@
 // Classifies the lines of stack traces by shape.
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 #include "core/base/ascii.h"
 #include "core/logs/scan.h"
@@ -14,7 +15,7 @@ struct Prefix {
   TraceLine kind;
 };
 
-/// Lines that their beginning identifies, sorted by first byte for the reader's sake.
+/// Lines that their beginning identifies, sorted by first byte: see kFirstPrefix.
 constexpr std::array kPrefixes = {
     Prefix{"(Use `node --trace", TraceLine::kTrailer},
     Prefix{"*** FATAL CONFIG FILE ERROR", TraceLine::kRedisFatal},
@@ -64,6 +65,19 @@ constexpr std::array kPrefixes = {
     Prefix{"stack backtrace:", TraceLine::kStackTitle},
 };
 
+/// By byte: the first prefix that begins with it, or with a greater one.
+constexpr auto kFirstPrefix = [] {
+  std::array<std::uint8_t, 129> first{};
+  std::size_t at = 0;
+  for (std::size_t byte = 0; byte < first.size(); ++byte) {
+    while (at < kPrefixes.size() && static_cast<std::size_t>(kPrefixes[at].text.front()) < byte) {
+      ++at;
+    }
+    first[byte] = static_cast<std::uint8_t>(at);
+  }
+  return first;
+}();
+
 constexpr bool is_name(char c) {
   return is_letter(c) || is_digit(c) || c == '_' || c == '$' || c == '.' || c == ':' || c == '\\';
 }
@@ -92,9 +106,7 @@ bool is_exception_name(std::string_view name) {
 /// `java.lang.IllegalStateException: text`, `TypeError [ERR_X]: text`, `KeyError`,
 /// `Net::ReadError (text):`, `Uncaught ...`.
 bool is_exception_head(std::string_view line) {
-  for (const std::string_view before : {"Uncaught ", "Next "}) {
-    if (line.starts_with(before)) line.remove_prefix(before.size());
-  }
+  if (line.starts_with("Uncaught ")) line.remove_prefix(std::string_view("Uncaught ").size());
   if (line.starts_with("Exception in thread ")) return true;
   const auto name_end = std::find_if_not(line.begin(), line.end(), is_name);
   std::string_view name = line.substr(0, static_cast<std::size_t>(name_end - line.begin()));
@@ -103,6 +115,15 @@ bool is_exception_head(std::string_view line) {
   if (!is_exception_name(name)) return false;
   return rest.empty() || rest.starts_with(':') || rest.starts_with(" [") || rest == " {" ||
          (rest.starts_with(" (") && rest.ends_with("):"));
+}
+
+/// `Next App\Failure: text in /app.php:5` of PHP.
+bool is_next_exception(std::string_view line) {
+  constexpr std::string_view kNext = "Next ";
+  if (!line.starts_with(kNext)) return false;
+  const auto name_end = std::find_if_not(line.begin() + kNext.size(), line.end(), is_name);
+  return name_end != line.end() && *name_end == ' ' && *(name_end - 1) == ':' &&
+         line.find(" in ") != std::string_view::npos && is_digit(line.back());
 }
 
 /// `/srv/app.js:12`, `file:///srv/app.mjs:3`, `node:internal/x:1`, `[eval]:1`, `C:\app.js:2`.
@@ -205,9 +226,11 @@ TraceLine classify_indented(std::string_view line) {
 }
 
 TraceLine classify_text(std::string_view line) {
-  const char first = line.front();
-  for (const Prefix& prefix : kPrefixes) {
-    if (prefix.text.front() == first && line.starts_with(prefix.text)) return prefix.kind;
+  const auto first = static_cast<unsigned char>(line.front());
+  if (first < 128) {
+    for (std::size_t i = kFirstPrefix[first]; i < kFirstPrefix[first + 1U]; ++i) {
+      if (line.starts_with(kPrefixes[i].text)) return kPrefixes[i].kind;
+    }
   }
   if (line.starts_with("goroutine ") && line.size() > 10 && is_digit(line[10])) {
     return TraceLine::kGoroutine;
@@ -219,15 +242,17 @@ TraceLine classify_text(std::string_view line) {
   if (line.starts_with("0x") && line.find(" is located ") != std::string_view::npos) {
     return TraceLine::kSanitizerLine;
   }
-  if (line.find(": runtime error: ") != std::string_view::npos) return TraceLine::kSanitizerHead;
-  const std::size_t ruby = find_ruby_frame(line);
+  const bool colon = line.find(':') != std::string_view::npos;
+  if (colon && line.find(": runtime error: ") != std::string_view::npos) {
+    return TraceLine::kSanitizerHead;
+  }
+  const std::size_t ruby = colon ? find_ruby_frame(line) : std::string_view::npos;
   if (ruby != std::string_view::npos) {
     return line.find("': ", ruby) == std::string_view::npos ? TraceLine::kRubyFrame
                                                             : TraceLine::kRubyHead;
   }
-  if (is_exception_head(line)) {
-    return line.starts_with("Next ") ? TraceLine::kCausedBy : TraceLine::kExceptionHead;
-  }
+  if (is_exception_head(line)) return TraceLine::kExceptionHead;
+  if (is_next_exception(line)) return TraceLine::kCausedBy;
   if (is_node_location(line)) return TraceLine::kNodeLocation;
   if (is_go_call(line)) return TraceLine::kGoCall;
   return is_register(line) ? TraceLine::kRegister : TraceLine::kPlain;

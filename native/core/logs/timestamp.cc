@@ -167,13 +167,16 @@ class TimeReader {
   }
 
   bool zone_name(std::int32_t& minutes) {
-    const std::size_t before = at_;
+    std::size_t end = at_;
+    while (end < text_.size() && is_upper(text_[end])) ++end;
+    const std::string_view name = text_.substr(at_, end - at_);
+    // No name begins with I, the commonest letter here: INFO.
+    if (name.size() < 2 || name.size() > 4 || name.front() == 'I') return false;
     for (const ZoneName& zone : kZoneNames) {
-      if (word(zone.name) && ends_zone()) {
-        minutes = zone.minutes;
-        return true;
-      }
-      at_ = before;
+      if (zone.name != name) continue;
+      at_ = end;
+      minutes = zone.minutes;
+      return ends_zone();
     }
     return false;
   }
