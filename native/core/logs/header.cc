@@ -234,7 +234,7 @@ LogHeader LogHeaderReader::read_levelled(std::string_view line) const {
   const char after = end < line.size() ? line[end] : ' ';
   header.level = level_of_word(line.substr(word, end - word));
   if (header.level == LogLevel::kNone) return {};
-  if (bracket && after == ' ') {
+  if (bracket && after == ' ' && end < line.size()) {
     // `[ERROR 2026-11-21 03:56:14 main] ...`
     const LogTime time = match_iso_time(line.substr(end + 1), context_);
     const std::size_t close = line.substr(0, kHeaderBytesMax).find(']', end);
