@@ -1,6 +1,5 @@
 import pino from 'pino';
 import { ErrorRing } from './ring-buffer.js';
-import { ErrorStream } from '../../http/sse/error-stream.js';
 import { LogParser } from '../../primitives/logs/log-parser.js';
 import { followFile } from '../../primitives/logs/tail.js';
 import { plainChunks } from '../../primitives/logs/decompress.js';
@@ -8,9 +7,14 @@ import { plainChunks } from '../../primitives/logs/decompress.js';
 /** Limits of an event: enough for a stack trace, since a thousand events are kept. */
 const LINES_MAX = 200;
 const BYTES_MAX = 16 * 1024;
-/** Read of a followed file that exists already. */
+/** Bytes read from the end of a followed file that exists already. */
 const TAIL_BYTES = 16 * 1024 * 1024;
-const STREAMS_MAX = 100;
+const READERS_MAX = 100;
+
+/**
+ * A reader of the errors. `pump` announces new ones, `end` the end of the service.
+ * @typedef {{pump: () => void, end: () => void}} ErrorReader
+ */
 
 /**
  * The error logs of a gateway: parses its own log, the log files that it follows and uploaded logs
@@ -19,9 +23,8 @@ const STREAMS_MAX = 100;
 export class LogService {
   #parser = new LogParser({ maxLines: LINES_MAX, maxBytes: BYTES_MAX });
   #ring = new ErrorRing();
-  /** @type {Set<ErrorStream>} */
-  #streams = new Set();
-  #options;
+  /** @type {Set<ErrorReader>} */
+  #readers = new Set();
   #closing = new AbortController();
   /** @type {NodeJS.Timeout | undefined} */
   #flushTimer;
@@ -35,12 +38,8 @@ export class LogService {
    * @param {object} options
    * @param {import('../../internal/util/logger.js').Logger} options.logger still gets every line
    * @param {string[]} options.files to follow
-   * @param {number} options.heartbeatMs
-   * @param {number} options.stallMs
-   * @param {number} options.reconnectMs
    */
   constructor(options) {
-    this.#options = options;
     this.#given = options.logger;
     this.#own = pino(
       { base: { name: 'sluice' } },
@@ -86,7 +85,7 @@ export class LogService {
       this.#ring.add(label === undefined ? event : { ...event, source: label });
       any = true;
     }
-    if (any) for (const stream of this.#streams) stream.pump();
+    if (any) for (const reader of this.#readers) reader.pump();
     this.#scheduleFlush();
   }
 
@@ -152,30 +151,28 @@ export class LogService {
 
   /** Whether another reader is admitted. */
   get hasRoom() {
-    return this.#streams.size < STREAMS_MAX;
+    return this.#readers.size < READERS_MAX;
   }
 
-  /**
-   * @param {import('node:http').ServerResponse} res without anything written
-   * @param {string} cursor
-   */
-  stream(res, cursor) {
-    const { heartbeatMs, stallMs, reconnectMs } = this.#options;
-    const stream = new ErrorStream(res, {
-      ring: this.#ring,
-      cursor,
-      heartbeatMs,
-      stallMs,
-      reconnectMs,
-      onClosed: (closed) => this.#streams.delete(closed),
-    });
-    this.#streams.add(stream);
+  /** The latest errors, for readers. */
+  get ring() {
+    return this.#ring;
   }
 
-  /** Stops following files and ends all streams. */
+  /** @param {ErrorReader} reader until `removeReader` */
+  addReader(reader) {
+    this.#readers.add(reader);
+  }
+
+  /** @param {ErrorReader} reader */
+  removeReader(reader) {
+    this.#readers.delete(reader);
+  }
+
+  /** Stops following files and ends all readers. */
   close() {
     this.#closing.abort();
     clearTimeout(this.#flushTimer);
-    for (const stream of this.#streams) stream.end();
+    for (const reader of this.#readers) reader.end();
   }
 }
