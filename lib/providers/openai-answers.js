@@ -127,9 +127,12 @@ export class AnswerStream {
     yield* this.#ends(failure);
   }
 
-  /** Closes the call at once, whatever `items` waits for; `items` then ends quietly. */
+  /**
+   * Closes the call at once, whatever `items` waits for; `items` then ends quietly. A call whose
+   * answers have all ended is left to read the rest of its body, and keeps its connection.
+   */
   stop() {
-    this.#call?.destroy(kNotWanted);
+    if (this.#unsettled > 0) this.#call?.destroy(kNotWanted);
   }
 
   /**

@@ -44,7 +44,13 @@ function connectionError(cause, hasHeaders) {
   return hasHeaders ? disconnectedError(cause) : unreachableError(codeOf(cause), cause);
 }
 
+/** @typedef {Awaited<ReturnType<UpstreamConnections['borrow']>>} Connection */
+
+const kRequestTimeout = 408;
+
 export class UpstreamCall {
+  #connections;
+  /** @type {Connection | undefined} */
   #connection;
   #idleMs;
   #secrets;
@@ -72,14 +78,17 @@ export class UpstreamCall {
    * @param {readonly string[]} options.secrets never quoted
    */
   constructor(connections, { idleMs, secrets }) {
-    this.#connection = connections.borrow();
+    this.#connections = connections;
     this.#idleMs = idleMs;
     this.#secrets = secrets;
   }
 
   /**
-   * Sends the request and waits for a 200. After a ProviderError with a `refusal` it may be called
-   * again: the connection is still there.
+   * Sends the request and waits for a 200. May be called again after a ProviderError with a
+   * `refusal`.
+   *
+   * A call that fails on a kept connection before the head of its answer, or is answered 408 there
+   * (RFC 9110, 15.5.9), is made once more on a new connection.
    * @param {string} path
    * @param {Record<string, string>} headers
    * @param {string} body JSON
@@ -89,21 +98,44 @@ export class UpstreamCall {
     this.#body = undefined;
     this.#bodyEnded = false;
     this.refusal = '';
-    const response = await this.#wait(
-      () => this.#connection.post(path, headers, body),
-      this.#idleMs,
-    );
+    const response = await this.#post(path, headers, body);
     this.#body = response.body;
     this.#body.on('error', () => {}); // Whoever reads hears of it.
     this.#pieces = this.#body[Symbol.asyncIterator]();
     if (response.statusCode !== 200) {
       const { statusCode } = response;
       const text = await this.#readErrorBody();
-      if (this.#bodyEnded && (statusCode === 400 || statusCode === 422)) this.refusal = text;
+      if (this.#bodyEnded && (statusCode === 400 || statusCode === 422)) {
+        this.refusal = text;
+        this.#connection?.release();
+        this.#connection = undefined;
+      }
       throw statusError(statusCode, response.headers, text, this.#secrets);
     }
     const contentType = String(response.headers['content-type'] ?? '');
     return { contentType: contentType.split(';', 1)[0].trim().toLowerCase() };
+  }
+
+  /**
+   * @param {string} path
+   * @param {Record<string, string>} headers
+   * @param {string} body
+   */
+  async #post(path, headers, body) {
+    let connection = await this.#wait(async () => this.#connections.borrow(), this.#idleMs);
+    for (;;) {
+      this.#connection = connection;
+      this.throwIfDestroyed();
+      try {
+        const response = await this.#wait(() => connection.post(path, headers, body), this.#idleMs);
+        if (response.statusCode !== kRequestTimeout || !connection.isKept) return response;
+        response.body.on('error', () => {});
+      } catch (error) {
+        if (this.over || !connection.isKept) throw error;
+      }
+      connection.destroy(new Error('the kept connection was stale'));
+      connection = this.#connections.create();
+    }
   }
 
   /**
@@ -131,8 +163,8 @@ export class UpstreamCall {
     if (this.over) return;
     this.over = true;
     this.#reason = reason;
-    if (this.#bodyEnded) this.#connection.release();
-    else this.#connection.destroy(reason instanceof Error ? reason : new Error('destroyed'));
+    if (this.#bodyEnded) this.#connection?.release();
+    else this.#connection?.destroy(reason instanceof Error ? reason : new Error('destroyed'));
   }
 
   /** Throws the reason that `destroy` was given, if it was called. */
