@@ -1,0 +1,270 @@
+import { EventEmitter } from 'node:events';
+import { asJson, checkListQuery } from '../jobs/request.js';
+import { checkGatewayOptions } from './options.js';
+import { checkMs, checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
+import { checkReloadOptions } from '../jobs/policy/access-control.js';
+import { createParts } from './assembly.js';
+import { createRouter } from '../http/router.js';
+import { describeJob, describeJobs } from '../jobs/view.js';
+import { draining, jobNotFound } from '../jobs/errors.js';
+import { forwardJobEvents } from './job-events.js';
+import { kAnonymous } from '../jobs/policy/config.js';
+import { kInternals } from '../internal/util/symbols.js';
+import { listen } from '../http/server.js';
+import { shutDown } from './shutdown.js';
+import { streamEvents } from '../streams/event-iterator.js';
+
+/** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
+/** @typedef {import('../jobs/job-table.js').JobRecord} JobRecord */
+
+/**
+ * Turns prompts into jobs, streams their tokens, and serves both over HTTP. Created by
+ * `createGateway`; `close()` ends it. Main thread.
+ *
+ * `gateway.on('job', (event) => ...)` reports each change in the life of each job: see `JobEvent`. A
+ * listener that throws is logged.
+ * @extends {EventEmitter<{job: [event: import('./job-events.js').JobEvent]}>}
+ */
+export class Gateway extends EventEmitter {
+  #parts;
+  #hubClosed = false;
+  /** @type {Promise<void> | undefined} */
+  #closed;
+  /** @type {Set<import('../http/server.js').GatewayServer>} */
+  #servers = new Set();
+
+  /** @param {import('./options.js').GatewayOptions} options */
+  constructor(options) {
+    super();
+    this.#parts = createParts(checkGatewayOptions(options));
+    forwardJobEvents(this.#parts, this);
+  }
+
+  // ---------------------------------------------------------------- what is asked of it
+
+  /**
+   * Turns a prompt into a job. Resolves when the job is in the queue.
+   * @param {import('../jobs/request.js').JobRequest} request the fields of `POST /v1/jobs`, as there in
+   *   snake_case
+   * @param {object} [options]
+   * @param {string} [options.idempotencyKey] the same key gives the same job for 24 h
+   * @param {string} [options.principal] whose job it is; default `anonymous`. The id of a key brings
+   *   what is configured for that key
+   * @param {AbortSignal} [options.signal] gives up waiting for admission; without effect on a
+   *   submission with an idempotency key, which others may have joined
+   * @returns {Promise<{id: string, status: 'queued', createdAt: number, streamUrl: string,
+   *   replayed: boolean, cache?: import('../jobs/execution/answer-cache.js').CacheResult}>} `createdAt` in Unix
+   *   seconds; `streamUrl` relative to where the router is mounted; `replayed` when the key was
+   *   known; `cache` when the answer may be shared
+   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
+   *   `ERR_IDEMPOTENCY_KEY_REUSED`; `ERR_RATE_LIMIT_EXCEEDED` with `retryAfterMs`, and
+   *   `ERR_REQUEST_EXCEEDS_LIMIT`, where no wait helps
+   */
+  async submit(request, options) {
+    const { idempotencyKey, principal = kAnonymous, signal } = checkOptions('options', options);
+    checkString('principal', principal);
+    checkSignal('signal', signal);
+    const { answer, replayed } = await this.#parts.admission.submit(asJson(request), {
+      idempotencyKey,
+      access: this.#parts.access.of(principal),
+      signal,
+    });
+    const { id, createdAt, cache } = answer;
+    const streamUrl = this.#parts.streamUrls.make(principal, [id]).path;
+    return { id, status: 'queued', createdAt, streamUrl, replayed, ...(cache && { cache }) };
+  }
+
+  /**
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined when unknown, purged, or somebody else's
+   */
+  async get(id, { principal = kAnonymous } = {}) {
+    const record = this.#parts.lifecycle.jobs.get(id, principal);
+    return record === undefined ? undefined : describeJob(this.#parts.hub, record, { text: true });
+  }
+
+  /**
+   * A page of jobs, newest first, without their texts.
+   * @param {{limit?: number, after?: string, status?: import('../jobs/job-table.js').JobStatus,
+   *   principal?: string}} [options] `limit` 1 to 100, default 20; `after` the id of the last job
+   *   of the page before
+   * @returns {Promise<{data: import('../jobs/view.js').Job[], hasMore: boolean}>}
+   */
+  async list({ limit, after, status, principal = kAnonymous } = {}) {
+    const query = checkListQuery({
+      limit: limit === undefined ? undefined : String(limit),
+      after,
+      status,
+    });
+    return describeJobs(this.#parts.hub, this.#parts.lifecycle.jobs, { ...query, principal });
+  }
+
+  /**
+   * Ends a job as `client_request`. A job that has ended stays as it is.
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @returns {Promise<import('../jobs/view.js').Job>} as it is afterwards
+   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
+   */
+  async cancel(id, { principal = kAnonymous } = {}) {
+    const record = this.#parts.lifecycle.jobs.get(id, principal);
+    if (record === undefined) throw jobNotFound();
+    this.#parts.lifecycle.cancel(record, 'client_request');
+    const job = await describeJob(this.#parts.hub, record, { text: true });
+    if (job === undefined) throw jobNotFound();
+    return job;
+  }
+
+  /** Conversations: see `lib/services/conversations/service.js`. */
+  get conversations() {
+    return this.#parts.conversations;
+  }
+
+  /** Workflows: see `lib/services/workflows/service.js`. */
+  get workflows() {
+    return this.#parts.workflows;
+  }
+
+  /** @type {import('../services/workflows/service.js').Workflows['submit']} `gateway.workflows.submit` */
+  submitWorkflow(request, options) {
+    return this.#parts.workflows.submit(request, options);
+  }
+
+  /** @type {import('../services/workflows/service.js').Workflows['get']} `gateway.workflows.get` */
+  workflow(id, options) {
+    return this.#parts.workflows.get(id, options);
+  }
+
+  /** Accounts, transfers and usage: see `lib/services/billing/service.js`. */
+  get credits() {
+    return this.#parts.billing.credits;
+  }
+
+  /** Crawls: see `lib/services/crawls/service.js`. */
+  get crawls() {
+    return this.#parts.crawls;
+  }
+
+  /**
+   * A job's events: everything after `lastEventId`, then live, up to the terminal event.
+   * @param {string} id of a job, a workflow or a crawl
+   * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
+   * @returns {AsyncIterable<import('../streams/event-iterator.js').StreamEvent>}
+   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
+   */
+  stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
+    const record =
+      this.#parts.lifecycle.jobs.get(id, principal) ??
+      this.#parts.works.find('workflow', id, principal) ??
+      this.#parts.works.find('crawl', id, principal);
+    if (record === undefined) throw jobNotFound();
+    if (this.#hubClosed) throw draining();
+    return streamEvents(this.#parts.hub, record, {
+      lastEventId,
+      signal: checkSignal('signal', signal),
+    });
+  }
+
+  // ---------------------------------------------------------------- serving and closing
+
+  /**
+   * An Express 5 router with the whole HTTP contract but the page; it mounts under any prefix.
+   * Paths that are not its own it passes on.
+   * @returns {import('express').Router}
+   */
+  router() {
+    return createRouter(this);
+  }
+
+  /**
+   * Serves the router and the page of `web/`, when the provider is ready.
+   * @param {import('../http/server.js').ListenOptions} [options] defaults: a free port, `127.0.0.1`;
+   *   without keys another host than this machine's own needs `open: true`
+   * @returns {Promise<import('../http/server.js').GatewayServer>} a `http.Server` with `url` and `port`,
+   *   listening; `gateway.close()` closes it
+   */
+  async listen(options) {
+    const { gate, options: own, store } = this.#parts;
+    // A model that does not load fails the start, and not the first request.
+    if (!gate.draining) await own.provider.ready?.();
+    await store?.restored;
+    if (gate.draining) throw draining();
+    const server = await listen(this, options);
+    this.#servers.add(server);
+    server.once('close', () => this.#servers.delete(server));
+    // close() may have run while the server was being opened.
+    if (gate.draining) await server.drain();
+    return server;
+  }
+
+  /**
+   * Puts another configuration of keys and limits in force. Streams that run go on, also those of a
+   * key that is gone; of what was taken, a larger limit has as much taken, too.
+   * @param {{access: import('../jobs/policy/config.js').AccessConfig}} options
+   * @throws {TypeError | RangeError} naming what is wrong with it; nothing has changed then
+   */
+  reload(options) {
+    this.#parts.access.reload(checkReloadOptions(options));
+    this.#parts.reservations.reload();
+  }
+
+  /** @returns {boolean} whether new jobs are taken: false from the call of `close()` on */
+  ready() {
+    return !this.#parts.gate.draining;
+  }
+
+  /**
+   * Takes no new jobs, lets the others go on for `drainMs`, then ends them as `shutdown`; each
+   * stream gets its terminal event. Then servers, provider and hub are closed: nothing is left
+   * that would keep the process alive. A second call gets the first one's promise.
+   * @param {{drainMs?: number}} [options] default 10000
+   * @returns {Promise<void>}
+   */
+  close(options) {
+    const { drainMs: given } = checkOptions('options', options);
+    const drainMs = checkMs('drainMs', given, { fallback: 10_000 });
+    this.#closed ??= this.#close(drainMs);
+    return this.#closed;
+  }
+
+  /** @param {number} drainMs */
+  async #close(drainMs) {
+    try {
+      await shutDown(this.#parts, { drainMs, servers: this.#servers });
+    } finally {
+      this.#hubClosed = true;
+      const { cache, hub, store } = this.#parts;
+      cache.close();
+      if (store !== undefined) await hub.flush();
+      hub.close();
+      await store?.close();
+    }
+  }
+
+  /** The parts, for the routes. */
+  get [kInternals]() {
+    const { options, lifecycle, metrics, billing, ...parts } = this.#parts;
+    return {
+      ...parts,
+      options,
+      metrics,
+      jobs: lifecycle.jobs,
+      log: options.logger,
+      jobCredits: billing.jobs,
+      /** @throws {HttpError} 503 once the gateway is closed */
+      checkOpen: () => {
+        if (this.#hubClosed) throw draining();
+      },
+    };
+  }
+}
+
+/**
+ * @param {import('./options.js').GatewayOptions} options
+ * @returns {Gateway}
+ * @throws {TypeError | RangeError} naming the option at fault and what it takes
+ */
+export function createGateway(options) {
+  return new Gateway(options);
+}

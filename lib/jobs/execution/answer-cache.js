@@ -1,0 +1,323 @@
+import { EventEmitter } from 'node:events';
+import { LruTtlCache } from '../../primitives/cache/lru-ttl-cache.js';
+import { SharedAnswer } from './shared-answer.js';
+import { draining, overloaded } from '../errors.js';
+import { estimatePromptTokens } from '../prompt-tokens.js';
+import { whenAborted } from '../../internal/util/abort.js';
+
+/** @typedef {import('../job-table.js').JobRecord} JobRecord */
+/** @typedef {'hit' | 'miss' | 'join'} CacheResult */
+
+/**
+ * Puts a new answer into the queue. `onAccepted` is called when it is in, before it is dispatched.
+ * @typedef {(answer: SharedAnswer, onAccepted: () => void) => Promise<void>} Enqueue
+ */
+
+/** How much longer than the cache entry the hub keeps the log: the entry must expire first. */
+const HUB_GRACE_MS = 1;
+
+/**
+ * @typedef {object} AnswerCacheOptions
+ * @property {number} maxEntries finished answers
+ * @property {number} maxBytes of finished answers
+ * @property {number} ttlMs
+ * @property {number} maxJoined jobs at once that share a running answer which another job began
+ */
+
+/**
+ * Answers that jobs with the same question share: a running answer, which they join from its first
+ * token, or a finished one, which is replayed. Main thread; `close()` ends it.
+ *
+ * A hidden job, the SharedAnswer, produces each answer; every job that shares it, the first one
+ * included, follows its log in the hub. So each job can be cancelled, time out or lose its readers by
+ * itself; when the last one has ended, the answer is cancelled. The LruTtlCache decides how long a
+ * finished answer stays in the hub.
+ *
+ * Emits `ended` once per answer: it has ended, or was not admitted (`answer.final` is undefined).
+ * @extends {EventEmitter<{ended: [answer: SharedAnswer]}>}
+ */
+export class AnswerCache extends EventEmitter {
+  #hub;
+  #lifecycle;
+  #maxJoined;
+  /** @type {Map<string, SharedAnswer>} those that run and may be joined */
+  #running = new Map();
+  /** @type {LruTtlCache<string, SharedAnswer>} those that may be replayed */
+  #kept;
+  /** @type {Map<number, SharedAnswer>} all that the hub has */
+  #byHandle = new Map();
+  /** Jobs that share a running answer which they did not start. */
+  #joined = 0;
+
+  /**
+   * @param {object} deps
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('./lifecycle.js').JobLifecycle} deps.lifecycle of the jobs that share answers
+   * @param {AnswerCacheOptions} deps.options
+   * @param {import('../../internal/time/clock.js').ManualClock} [deps.clock]
+   */
+  constructor({ hub, lifecycle, options, clock }) {
+    super();
+    this.#hub = hub;
+    this.#lifecycle = lifecycle;
+    this.#maxJoined = options.maxJoined;
+    hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
+    hub.events.on('purged', (handle) => this.#onPurged(handle));
+    lifecycle.on('ended', (record) => this.leave(record));
+    const { maxEntries, maxBytes, ttlMs } = options;
+    this.#kept = new LruTtlCache({
+      maxEntries,
+      maxBytes,
+      ttlMs,
+      clock,
+      onEvict: (_key, answer) => {
+        answer.kept = false;
+        this.#evict(answer);
+      },
+    });
+  }
+
+  /**
+   * `entries` may be replayed, `running` joined; `answers` are all that the hub has, those of
+   * neither kind included; `joined` counts jobs.
+   */
+  get stats() {
+    const { size: entries, bytes } = this.#kept;
+    const [running, answers] = [this.#running.size, this.#byHandle.size];
+    return { entries, bytes, running, answers, joined: this.#joined };
+  }
+
+  /**
+   * Gives a job an answer: one that is there, one that runs, or a new one. Resolves when the job
+   * exists; `record.cache` says which it was.
+   * @param {JobRecord} record
+   * @param {import('./cache-policy.js').CachePlan} plan
+   * @param {object} how
+   * @param {AbortSignal} [how.signal] gives up waiting; not aborted yet
+   * @param {(answer: SharedAnswer) => void} how.reserve what a new answer costs; throws when it is not
+   *   to be had
+   * @param {() => void} how.share what it costs to have another one's; throws as `reserve`
+   * @param {Enqueue} how.enqueue
+   * @throws {import('../../internal/util/http-error.js').HttpError} for want of room; then there is no job
+   */
+  async serve(record, plan, { signal, reserve, share, enqueue }) {
+    try {
+      let known = plan.refresh ? undefined : this.#find(plan.key);
+      while (known !== undefined) {
+        share();
+        if (await this.#share(record, known, known.kept ? 'hit' : 'join', signal)) return;
+        signal?.throwIfAborted();
+        // It had lost its beginning, or was just being dropped; somebody may have begun another.
+        const now = this.#find(plan.key);
+        if (now === known) break;
+        known = now;
+      }
+      const answer = new SharedAnswer(record, plan);
+      // Before others may join it: what this one's limits do not permit is not refused to them.
+      try {
+        reserve(answer);
+      } catch (error) {
+        answer.reservation?.release();
+        throw error;
+      }
+      this.#running.set(plan.key, answer);
+      const begin = () => this.#admit(answer, enqueue);
+      if (!(await this.#share(record, answer, 'miss', signal, begin))) throw overloaded();
+    } catch (error) {
+      if (record.accepted) this.#lifecycle.forget(record);
+      throw error;
+    }
+  }
+
+  /** @param {string} key */
+  #find(key) {
+    return this.#running.get(key) ?? this.#kept.get(key);
+  }
+
+  /**
+   * @param {SharedAnswer} answer
+   * @param {Enqueue} enqueue
+   */
+  async #admit(answer, enqueue) {
+    try {
+      await enqueue(answer, () => this.#accept(answer));
+      // When every job left just before there was room, the queue drops the answer.
+      if (!answer.accepted) answer.abort.signal.throwIfAborted();
+    } catch (error) {
+      if (!answer.accepted) this.#end(answer, null);
+      this.#removeFromIndex(answer);
+      throw error;
+    }
+    // Whatever was kept, this one is wanted in its place; it was not refused, so the old one goes.
+    if (this.#running.get(answer.key) === answer) this.#kept.delete(answer.key);
+  }
+
+  /**
+   * Creates the log of an answer that is in the queue, and the logs of the jobs that wait for it.
+   * @param {SharedAnswer} answer
+   */
+  #accept(answer) {
+    if (answer.abort.signal.aborted) return;
+    const first = [...answer.members].find((record) => record.accepted);
+    answer.handle = this.#hub.create({
+      jobId: answer.id,
+      // It has no readers, and no time limit, but those of its members.
+      onDisconnect: 'continue',
+      disconnectGraceMs: 0,
+      maxWallMs: Infinity,
+      promptTokens: estimatePromptTokens(answer.request ?? {}),
+      retentionMs: answer.ttlMs + HUB_GRACE_MS,
+      near: first?.handle,
+    });
+    this.#byHandle.set(answer.handle, answer);
+    for (const record of answer.members) this.#follow(record, answer);
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {SharedAnswer} answer in the hub
+   * @returns {Promise<boolean | null>} as `JobHub.follow`
+   */
+  #follow(record, answer) {
+    if (record.following === undefined) {
+      if (!record.accepted) this.#lifecycle.accept(record);
+      answer.deadlineMs = Math.max(answer.deadlineMs, record.deadlineMs);
+      if (answer.attempts > 0 && !answer.ended && !record.ended) {
+        this.#lifecycle.joinAttempt(record);
+      }
+      record.following = this.#hub.follow(record.handle, answer.handle);
+    }
+    return record.following;
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {SharedAnswer} answer
+   * @param {CacheResult} cache
+   * @param {AbortSignal} [signal] not aborted yet
+   * @param {() => Promise<void>} [begin] of a new answer: has it admitted
+   * @returns {Promise<boolean>} false: it cannot be had from this answer
+   */
+  async #share(record, answer, cache, signal, begin) {
+    if (cache === 'join' && this.#joined >= this.#maxJoined) throw overloaded();
+    record.cache = cache;
+    record.answer = answer;
+    record.following = undefined;
+    answer.members.add(record);
+    if (cache === 'join') this.#joined += 1;
+    answer.joining += 1;
+    if (begin !== undefined) {
+      answer.admitted = begin();
+      // Those who wait hear of a failure; there may be none left.
+      answer.admitted.catch(() => {});
+    }
+    try {
+      await this.#admission(record, answer, signal);
+      const followed = await this.#follow(record, answer);
+      if (followed === null) throw draining();
+      if (!followed) this.leave(record);
+      return followed;
+    } catch (error) {
+      this.leave(record);
+      throw error;
+    } finally {
+      answer.joining -= 1;
+      this.#evict(answer);
+    }
+  }
+
+  /**
+   * Resolves when the answer has been admitted. Who gives up before that leaves in the same moment:
+   * a job that is in the hub exists, whoever is left to be told of it.
+   * @param {JobRecord} record
+   * @param {SharedAnswer} answer
+   * @param {AbortSignal} [signal]
+   */
+  async #admission(record, answer, signal) {
+    let release = () => {};
+    const givenUp = new Promise((_resolve, reject) => {
+      release = whenAborted(signal, () => {
+        if (record.following !== undefined) return;
+        this.leave(record);
+        reject(signal?.reason);
+      });
+    });
+    try {
+      await Promise.race([answer.admitted, givenUp]);
+    } finally {
+      release();
+    }
+    if (record.following === undefined) signal?.throwIfAborted();
+  }
+
+  /**
+   * A job has ended, or does without its answer. When it was the last, the answer is cancelled.
+   * @param {JobRecord} record
+   */
+  leave(record) {
+    const { answer } = record;
+    if (answer === undefined || !answer.members.delete(record)) return;
+    if (record.cache === 'join') this.#joined -= 1;
+    if (answer.members.size > 0 || answer.ended) return;
+    this.#removeFromIndex(answer);
+    if (answer.accepted) this.#lifecycle.cancel(answer, 'client_request');
+    else answer.abort.abort();
+  }
+
+  /**
+   * @param {SharedAnswer} answer
+   * @param {import('../../streams/types.js').JobState | null} state null: it was not admitted
+   */
+  #end(answer, state) {
+    answer.end(state);
+    this.emit('ended', answer);
+  }
+
+  /** @param {SharedAnswer} answer that no further job may join */
+  #removeFromIndex(answer) {
+    if (this.#running.get(answer.key) === answer) this.#running.delete(answer.key);
+  }
+
+  /**
+   * @param {number} handle of any log
+   * @param {import('../../streams/types.js').JobState} state
+   */
+  #onEnded(handle, state) {
+    const answer = this.#byHandle.get(handle);
+    if (answer === undefined) return;
+    this.#end(answer, state);
+    if (!answer.providerDone) answer.abort.abort();
+    // Only what is wanted still: a refresh that began meanwhile has taken its place.
+    const current = this.#running.get(answer.key) === answer;
+    this.#removeFromIndex(answer);
+    if (current && answer.whole && answer.ttlMs > 0) {
+      answer.kept = true;
+      const { bytes: size, ttlMs } = answer;
+      this.#kept.set(answer.key, answer, { size, ttlMs });
+    }
+    this.#evict(answer);
+  }
+
+  /** @param {number} handle of any log */
+  #onPurged(handle) {
+    const answer = this.#byHandle.get(handle);
+    if (answer === undefined) return;
+    this.#byHandle.delete(handle);
+    if (this.#kept.peek(answer.key) === answer) this.#kept.delete(answer.key);
+    else this.#kept.purgeStale();
+  }
+
+  /**
+   * An answer that has ended leaves the hub when it is neither kept nor about to be replayed.
+   * @param {SharedAnswer} answer
+   */
+  #evict(answer) {
+    if (!answer.ended || answer.kept || answer.joining > 0) return;
+    if (this.#byHandle.delete(answer.handle)) this.#hub.purge(answer.handle);
+  }
+
+  /** Forgets what is kept. */
+  close() {
+    this.#kept.clear();
+  }
+}

@@ -1,0 +1,200 @@
+import { EventEmitter } from 'node:events';
+import { JobTable } from '../job-table.js';
+import { estimatePromptTokens } from '../prompt-tokens.js';
+
+/** @typedef {import('../job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../../streams/types.js').JobState} JobState */
+
+/**
+ * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt that
+ * reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a finished
+ * answer never starts. `attempt` is about calls of the provider: for jobs that share one answer it
+ * comes once, with the answer's record. `restored` is about a job that ended in an earlier process.
+ * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
+ *   attempt: [record: JobRecord], restored: [record: JobRecord], ended: [record: JobRecord, state: JobState],
+ *   purged: [record: JobRecord]}} LifecycleEvents
+ */
+
+/**
+ * @typedef {object} LifecycleOptions defaults of a job's own fields, and limits
+ * @property {'cancel' | 'continue'} onDisconnect
+ * @property {number} disconnectGraceMs
+ * @property {number} maxWallMs
+ * @property {number} retentionMs
+ * @property {number} maxRetainedJobs
+ * @property {{attempts: number}} retry
+ */
+
+/** The least retention of a conversation's turn: its text is read after the job has ended. */
+const TURN_RETENTION_MS = 60_000;
+
+/**
+ * The states of a gateway's jobs, from the queue to the purge, as events. It decides about attempts
+ * and endings; queues and slots belong to the Pipeline, text, ids, timers and readers to the JobHub,
+ * shared answers to the AnswerCache. Main thread. Lives as long as its hub.
+ * @extends {EventEmitter<LifecycleEvents>}
+ */
+export class JobLifecycle extends EventEmitter {
+  #options;
+  #nowMs;
+  #store;
+  #hub;
+  #jobs;
+  #drained = false;
+
+  /**
+   * @param {object} deps
+   * @param {LifecycleOptions} deps.options
+   * @param {() => number} deps.nowMs monotonic milliseconds
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
+   */
+  constructor({ options, nowMs, hub, store }) {
+    super();
+    this.#options = options;
+    this.#nowMs = nowMs;
+    this.#store = store;
+    this.#hub = hub;
+    this.#jobs = new JobTable({
+      maxRetainedJobs: options.maxRetainedJobs,
+      onEvict: (record) => {
+        hub.purge(record.handle);
+        this.emit('purged', record);
+      },
+    });
+    hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
+    hub.events.on('purged', (handle) => this.#onPurged(handle));
+  }
+
+  get jobs() {
+    return this.#jobs;
+  }
+
+  /**
+   * Creates the job's log and journal row: from now on the job exists for its caller. Called once, when
+   * the job enters the queue or joins an answer.
+   * @param {JobRecord} record
+   */
+  accept(record) {
+    const request = /** @type {import('../request.js').JobRequest} */ (record.request);
+    const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
+    record.deadlineMs = this.#nowMs() + maxWallMs;
+    const feed = record.part?.feed;
+    const promptTokens = estimatePromptTokens(request);
+    record.handle = this.#hub.create({
+      jobId: record.id,
+      feed,
+      onDisconnect: request.on_disconnect ?? this.#options.onDisconnect,
+      disconnectGraceMs: request.disconnect_grace_ms ?? this.#options.disconnectGraceMs,
+      maxWallMs,
+      promptTokens,
+      record: this.#store?.accept(record, promptTokens),
+      ...(record.extra?.conversation_id !== undefined && {
+        retentionMs: Math.max(this.#options.retentionMs, TURN_RETENTION_MS),
+      }),
+      near: record.answer?.handle ?? feed?.into,
+    });
+    this.#jobs.add(record);
+    this.emit('queued', record);
+    if (this.#drained) this.cancel(record, 'shutdown');
+  }
+
+  /**
+   * Records a dispatch to the provider: the first attempt, or a retry.
+   * @param {JobRecord} record a job, or the answer that several jobs share
+   * @returns {boolean} false: the job has ended, and the provider must not be called
+   */
+  beginAttempt(record) {
+    if (record.abort.signal.aborted) return false;
+    record.beginAttempt();
+    if (record.attempts === 1) this.#hub.start(record.handle);
+    else this.#hub.retry(record.handle);
+    this.emit('attempt', record);
+    for (const job of record.jobs) this.emit(job.attempts === 1 ? 'started' : 'retry', job);
+    return true;
+  }
+
+  /** @param {JobRecord} record that joins an answer whose attempt is under way */
+  joinAttempt(record) {
+    record.beginAttempt();
+    this.emit('started', record);
+  }
+
+  /**
+   * @param {JobRecord} record whose attempt failed before its first token
+   * @param {any} error
+   * @returns {boolean} whether another attempt follows
+   */
+  mayRetry(record, error) {
+    // The workflow that a child job belongs to has a retry policy of its own.
+    if (record.part !== undefined) return false;
+    if (error?.retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
+    // A wait beyond the deadline would end the job as `wall_time_exceeded` and hide the cause.
+    return (error.retryAfterMs ?? 0) < record.deadlineMs - this.#nowMs();
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {'client_request' | 'shutdown'} reason
+   */
+  cancel(record, reason) {
+    if (record.ended) return;
+    this.#hub.finish(record.handle, { type: 'cancelled', reason });
+    if (!record.providerDone) record.abort.abort();
+  }
+
+  /** Ends all jobs as `shutdown`, and every job accepted later. */
+  cancelAll() {
+    this.#drained = true;
+    for (const record of this.#jobs.active()) this.cancel(record, 'shutdown');
+  }
+
+  /**
+   * Ends and purges an accepted job whose submission is refused after all.
+   * @param {JobRecord} record
+   * @param {import('../../internal/util/http-error.js').HttpError} error the refusal
+   */
+  rollbackJob(record, { wireCode: code, message, type }) {
+    this.#hub.unrecord(record.handle);
+    this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
+    if (!record.providerDone) record.abort.abort();
+    this.#hub.purge(record.handle);
+  }
+
+  /** @param {JobRecord} record whose caller gave up before it heard of the job */
+  forget(record) {
+    this.#jobs.delete(record);
+    this.#hub.purge(record.handle);
+    record.handle = 0;
+  }
+
+  /** Resolves once every job ended so far has been dispatched as `ended`, and is in the journal. */
+  async settled() {
+    await this.#hub.barrier();
+    if (this.#store === undefined) return;
+    // The hub answers about an ended job after the journal has committed its ending.
+    const active = this.#jobs.active();
+    await Promise.all(active.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
+  }
+
+  /**
+   * @param {number} handle
+   * @param {JobState} state
+   */
+  #onEnded(handle, state) {
+    const record = this.#jobs.byHandle(handle);
+    if (record === undefined) return;
+    this.#jobs.finish(record, state);
+    record.settleReservation();
+    this.emit('ended', record, state);
+    if (!record.providerDone) record.abort.abort();
+  }
+
+  /** @param {number} handle */
+  #onPurged(handle) {
+    const record = this.#jobs.byHandle(handle);
+    if (record === undefined) return;
+    this.#jobs.delete(record);
+    this.emit('purged', record);
+  }
+}

@@ -1,0 +1,161 @@
+import { HttpError } from '../../internal/util/http-error.js';
+import { SluiceError, abortReason } from '../../internal/util/errors.js';
+import { whenAborted } from '../../internal/util/abort.js';
+
+/** @typedef {import('../../jobs/job-table.js').Part} Part */
+/** @typedef {import('../../streams/types.js').JobState} JobState */
+
+/**
+ * What one part has given.
+ * @typedef {object} PartResult
+ * @property {string} text
+ * @property {'stop' | 'length'} reason
+ * @property {{prompt_tokens: number, completion_tokens: number}} usage
+ */
+
+/** Refusals that may pass. */
+const kPassing = new Set([429, 503]);
+
+/** Why a part gave nothing, as it is told on the wire, and whether another attempt may help. */
+export class PartError extends SluiceError {
+  /**
+   * @param {{code: string, message: string, type: string}} wire
+   * @param {object} [details]
+   * @param {boolean} [details.passing] known to be passing: worth another attempt unasked
+   * @param {boolean} [details.retryable] default true: nothing speaks against another attempt
+   * @param {number} [details.retryAfterMs]
+   * @param {unknown} [details.cause]
+   */
+  constructor(wire, { passing = false, retryable = true, retryAfterMs, cause } = {}) {
+    super(`ERR_${wire.code.toUpperCase()}`, wire.message, { cause });
+    this.wire = { code: wire.code, message: wire.message, type: wire.type };
+    this.passing = passing;
+    this.retryable = retryable;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/**
+ * @param {unknown} error that admission threw
+ * @returns {unknown}
+ */
+function refusal(error) {
+  if (!(error instanceof HttpError)) return error;
+  const { wireCode: code, message, type, status, headers } = error;
+  const seconds = Number(headers?.['Retry-After']);
+  // Without it no wait helps: what was asked for is more than there ever is.
+  const passing = kPassing.has(status) && code !== 'draining' && seconds > 0;
+  return new PartError(
+    { code, message, type },
+    { passing, retryable: passing, retryAfterMs: seconds * 1000 || undefined, cause: error },
+  );
+}
+
+/**
+ * @param {{error?: {code: string, message: string, type: string}}} state of a job that failed
+ * @param {any} failure what its provider threw; undefined when it was something else
+ */
+function failureOf({ error }, failure) {
+  const wire = error ?? { code: 'cancelled', message: 'It was cancelled.', type: 'server_error' };
+  return new PartError(wire, {
+    passing: failure?.retryable === true,
+    retryable: failure?.retryable !== false,
+    retryAfterMs: failure?.retryAfterMs,
+    cause: failure,
+  });
+}
+
+/**
+ * Runs the jobs of workflows. A child job goes through admission, queue and batches as any other job;
+ * its tokens also go to the workflow's log, and no list or GET shows it. It is purged once its result
+ * was taken. Main thread.
+ */
+export class Parts {
+  #admission;
+  #hub;
+  #lifecycle;
+  /** @type {Map<Part, (state: JobState) => void>} child jobs that have not ended */
+  #running = new Map();
+
+  /**
+   * @param {object} deps
+   * @param {import('../../jobs/admission/admission.js').Admission} deps.admission
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   */
+  constructor({ admission, hub, lifecycle }) {
+    this.#admission = admission;
+    this.#hub = hub;
+    this.#lifecycle = lifecycle;
+    lifecycle.on('ended', ({ part }, state) => {
+      if (part !== undefined) this.#running.get(part)?.(state);
+    });
+  }
+
+  /**
+   * @param {object} request the fields of `POST /v1/jobs`
+   * @param {object} options
+   * @param {import('../../jobs/admission/admission.js').Submission['access']} options.access
+   * @param {import('../../streams/types.js').Feed} options.feed
+   * @param {AbortSignal} options.signal
+   * @returns {Promise<PartResult>}
+   * @throws {PartError} it was refused, or failed
+   * @throws the signal's reason, once its job has been ended
+   */
+  async run(request, { access, feed, signal }) {
+    if (signal.aborted) throw abortReason(signal);
+    /** @type {Part} */
+    const part = { feed };
+    /** @type {Promise<JobState>} */
+    const ending = new Promise((resolve) => this.#running.set(part, resolve));
+    try {
+      const record = await this.#submit(request, { access, signal, part });
+      const cancel = () => this.#lifecycle.cancel(record, 'client_request');
+      if (signal.aborted) cancel();
+      const release = signal.aborted ? undefined : whenAborted(signal, cancel);
+      const state = await ending;
+      release?.();
+      try {
+        if (signal.aborted) throw abortReason(signal);
+        return await this.#result(record, state);
+      } finally {
+        this.#lifecycle.forget(record);
+      }
+    } finally {
+      this.#running.delete(part);
+    }
+  }
+
+  /**
+   * @param {object} request
+   * @param {import('../../jobs/admission/admission.js').PartSubmission} submission
+   */
+  async #submit(request, submission) {
+    try {
+      return await this.#admission.submitPart(request, submission);
+    } catch (error) {
+      throw refusal(error);
+    }
+  }
+
+  /**
+   * @param {import('../../jobs/job-table.js').JobRecord} record
+   * @param {any} state
+   * @returns {Promise<PartResult>}
+   */
+  async #result(record, state) {
+    if (state.status !== 'completed') throw failureOf(state, record.failure);
+    const whole = await this.#hub.snapshot(record.handle);
+    if (whole === null || whole.text_truncated) {
+      throw new PartError(
+        {
+          code: 'text_too_long',
+          message: 'The text is longer than the gateway keeps of one job.',
+          type: 'server_error',
+        },
+        { retryable: false },
+      );
+    }
+    return { text: whole.text ?? '', reason: state.reason, usage: state.usage };
+  }
+}
