@@ -22,6 +22,8 @@ export const EventKind = Object.freeze({
   CHANNEL_EVENTS: 15,
   CHANNEL_END: 16,
   RELAY_END: 17,
+  RELAY_TAKEN: 18,
+  RELAY_OVER: 19,
   REPLY: 20,
   STORE_WRITTEN: 21,
   GRAPH_STARTED: 30,

@@ -56,6 +56,7 @@ struct UpstreamEnd {
     kWhole,     ///< The whole answer has come.
     kBroken,    ///< No connection, or it broke.
     kProtocol,  ///< What came is not proper HTTP.
+    kSilent,    ///< Nothing came for too long. Said by a feeder only, see `RelayHub::start_fed`.
   };
   Kind kind = Kind::kWhole;
   std::string name;    ///< Of the error, `ECONNREFUSED`; empty where it has none.

@@ -17,7 +17,9 @@ describe.each(['native', 'undici'])('by %s', (client) => {
     /** @type {import('node:child_process').ChildProcess} */
     let child;
     beforeAll(async () => {
-      const script = fileURLToPath(new URL('../../support/gateway/jobs-process.js', import.meta.url));
+      const script = fileURLToPath(
+        new URL('../../support/gateway/jobs-process.js', import.meta.url),
+      );
       const trust = { SSL_CERT_FILE: certificatePath, NODE_EXTRA_CA_CERTS: certificatePath };
       child = fork(script, [client], { env: { ...process.env, ...trust } });
       await once(child, 'message');

@@ -164,7 +164,7 @@ TEST_F(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
     hub_->jobs.attach(1, Channel::Mode::kEvents, false, {{1, ""}}, now);
     hub_->jobs.start(1, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
-                        {.idle = kNever, .answers = {{1, UINT64_MAX}}}, now);
+                        {.idle = kNever, .jobs = {1}}, now);
   });
   std::size_t plateau = 1;
   eventually([&] {
@@ -200,7 +200,7 @@ TEST_F(RelayHubTest, NothingIsLeftBehindByHowever) {
       for (CallId id = 1; id <= 8; ++id) {
         hub->jobs.create(id, {.job_id = "j", .wall_time_max = kNever}, now);
         hub->relays->start(id, {.url = server.url(), .headers = {}, .body = "{}"},
-                           {.idle = kNever, .answers = {{id, UINT64_MAX}}}, now);
+                           {.idle = kNever, .jobs = {id}}, now);
       }
       made.set_value(hub);
     });
