@@ -3,10 +3,10 @@
  * and nobody in between.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { Ajv } from 'ajv';
 import { badRequest } from '../../internal/util/http-error.js';
 import { kTtlSMax, schemaRefusal } from '../../jobs/request.js';
 import { ANSWER_BYTES_MAX, jsonBytesOf } from '../../primitives/kv/namespaces.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** As etcd has it. */
 const kOperationsMax = 128;
@@ -28,8 +28,7 @@ const operations = {
     },
   },
 };
-const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true });
-const validatePatch = ajv.compile({
+const validatePatch = schemaCheck({
   type: 'object',
   additionalProperties: false,
   minProperties: 1,
@@ -38,7 +37,7 @@ const validatePatch = ajv.compile({
     ttl_s: { type: ['number', 'null'], minimum: 0.001, maximum: kTtlSMax },
   },
 });
-const validate = ajv.compile({
+const validate = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: {

@@ -103,7 +103,7 @@ export class Admission extends EventEmitter {
    * @param {AdmissionOptions} deps.options
    * @param {() => number} deps.nowMs monotonic milliseconds
    * @param {import('../../streams/hub.js').JobHub} deps.hub
-   * @param {import('../../primitives/scheduling/pipeline.js').Pipeline} deps.pipeline
+   * @param {import('../../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
    * @param {import('../execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('../execution/answer-cache.js').AnswerCache} deps.cache
    * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations

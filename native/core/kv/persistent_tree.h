@@ -84,7 +84,8 @@ class KvTree {
   template <typename Visit>
   static bool walk_in(const Node* node, std::string_view from, Visit& visit) {
     if (node == nullptr) return true;
-    if (node->entry->key >= from) {
+    // compare(), since clang 14 does not compile `>=` here.
+    if (node->entry->key.compare(from) >= 0) {
       if (!walk_in(node->left.get(), from, visit) || !visit(node->entry)) return false;
     }
     return walk_in(node->right.get(), from, visit);
