@@ -8,29 +8,15 @@
 import native from './addon.js';
 import { kSchedule } from '../util/symbols.js';
 
-/** The numbers of native/addon/napi/event_queue.h. */
-export const EventKind = Object.freeze({
-  PIPELINE_ACCEPTED: 1,
-  PIPELINE_DISPATCH: 2,
-  PIPELINE_REMOVED: 3,
-  PIPELINE_CLOSED: 4,
-  JOB_WINDOW: 10,
-  JOB_ENDED: 11,
-  JOB_PURGED: 12,
-  CHANNEL_OPEN: 13,
-  CHANNEL_FRAMES: 14,
-  CHANNEL_EVENTS: 15,
-  CHANNEL_END: 16,
-  RELAY_END: 17,
-  REPLY: 20,
-  STORE_WRITTEN: 21,
-  GRAPH_STARTED: 30,
-  GRAPH_RETRYING: 31,
-  GRAPH_COMPLETED: 32,
-  GRAPH_FAILED: 33,
-  GRAPH_SKIPPED: 34,
-  GRAPH_ENDED: 35,
-});
+/**
+ * The kinds of events, numbered by native/addon/napi/event_queue.h.
+ * @type {Readonly<Record<'PIPELINE_ACCEPTED' | 'PIPELINE_DISPATCH' | 'PIPELINE_REMOVED'
+ *   | 'PIPELINE_CLOSED' | 'JOB_WINDOW' | 'JOB_ENDED' | 'JOB_PURGED' | 'CHANNEL_OPEN'
+ *   | 'CHANNEL_FRAMES' | 'CHANNEL_EVENTS' | 'CHANNEL_END' | 'RELAY_END' | 'RELAY_TAKEN' | 'RELAY_OVER' | 'REPLY'
+ *   | 'STORE_WRITTEN' | 'GRAPH_STARTED' | 'GRAPH_RETRYING' | 'GRAPH_COMPLETED' | 'GRAPH_FAILED'
+ *   | 'GRAPH_SKIPPED' | 'GRAPH_ENDED', number>>}
+ */
+export const EventKind = Object.freeze(native.eventKinds);
 
 /** Values to an event in the flat array: kind, target, a, b. */
 const STRIDE = 4;
@@ -56,10 +42,12 @@ export class Reactor {
     this.native = this.manual
       ? new native.Reactor()
       : new native.Reactor((/** @type {any[]} */ events) => this.#dispatch(events));
+    // The clock may have been moved before.
+    if (clock !== undefined) this.native.advanceTo(clock.nowNs());
     clock?.[kSchedule]({
-      nextDeadlineMs: () => this.native.nextDeadlineMs(),
-      advanceTo: (/** @type {number} */ ms) => {
-        this.native.advanceTo(ms);
+      nextDeadlineNs: () => this.native.nextDeadline(),
+      advanceTo: (/** @type {bigint} */ ns) => {
+        this.native.advanceTo(ns);
         this.settle();
       },
     });

@@ -1,7 +1,7 @@
-import pino from 'pino';
 import { ErrorRing } from './ring-buffer.js';
 import { LogParser } from '../../primitives/logs/log-parser.js';
 import { followFile } from '../../primitives/logs/tail.js';
+import { lazy, pino } from '../../internal/util/packages.js';
 import { plainChunks } from '../../primitives/logs/decompress.js';
 
 /** Limits of an event: enough for a stack trace, since a thousand events are kept. */
@@ -41,9 +41,11 @@ export class LogService {
    */
   constructor(options) {
     this.#given = options.logger;
-    this.#own = pino(
-      { base: { name: 'sluice' } },
-      { write: (/** @type {string} */ line) => this.#take(this.#errorsOf(line, 'sluice')) },
+    this.#own = lazy(() =>
+      pino()(
+        { base: { name: 'sluice' } },
+        { write: (/** @type {string} */ line) => this.#take(this.#errorsOf(line, 'sluice')) },
+      ),
     );
     for (const file of options.files) this.#follow(file);
   }
@@ -63,7 +65,7 @@ export class LogService {
       warn: (...line) => given.warn(...line),
       error: (...line) => {
         given.error(...line);
-        this.#own.error(...line);
+        this.#own().error(...line);
       },
     };
   }
