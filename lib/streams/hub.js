@@ -3,6 +3,7 @@ import native from '../internal/native/addon.js';
 import { FlowControl } from './flow-control.js';
 import { HubChannels } from './subscriptions.js';
 import { EventKind } from '../internal/native/reactor.js';
+import { FedCall } from './fed-call.js';
 
 /** @typedef {import('./types.js').JobState} JobState */
 /** @typedef {import('./types.js').TerminalInput} TerminalInput */
@@ -35,6 +36,8 @@ export class JobHub {
   #replies = new Map();
   /** @type {Map<number, (outcome: import('./relay-types.js').RelayOutcome | null) => void>} */
   #relays = new Map();
+  /** @type {Map<number, FedCall>} */
+  #fedCalls = new Map();
   /** @type {number[]} jobs of the tokens on their way to the reactor */
   #tokenJobs = [];
   /** @type {string[]} those tokens */
@@ -73,13 +76,17 @@ export class JobHub {
     this.#channels = new HubChannels(this.#native, reactor);
   }
 
-  /**
-   * Whether `relay` works for these jobs: it needs real time, and a libcurl.
-   * @param {readonly number[]} _handles
-   * @returns {boolean}
-   */
-  relays(_handles) {
+  /** Whether the hub makes calls by itself (`relay`): that takes real time and a libcurl. */
+  get makesCalls() {
     return !this.#reactor.manual && native.upstreamClient() !== '';
+  }
+
+  /**
+   * The thread of a job; the jobs of one upstream call share it.
+   * @param {number} _handle
+   */
+  shardOf(_handle) {
+    return 0;
   }
 
   /** Channels open now. */
@@ -290,12 +297,33 @@ export class JobHub {
    * that comes to its end ends its job; a job that ends otherwise ends its answer, and the last
    * one the call.
    * @param {import('./relay-types.js').RelayRequest} request
-   * @returns {{done: Promise<import('./relay-types.js').RelayOutcome | null>, abort: () => void}} `done` when nothing more will
-   *   be said of any of the jobs; null when the hub was closed before. `abort` closes the
-   *   connection: answers that have not ended fail
+   * @returns {import('./relay-types.js').RelayedCall}
    */
   relay(request) {
     if (this.#closed) return { done: Promise.resolve(null), abort: () => {} };
+    const { id, done, abort } = this.#beginRelay();
+    this.#native.relay(id, request);
+    return { done, abort };
+  }
+
+  /**
+   * As `relay`, for a call that an HTTP client in JavaScript makes.
+   * @param {import('./relay-types.js').RelayTarget} target
+   * @param {(fed: FedCall) => void} feed is given what takes the answer; must not throw
+   * @returns {import('./relay-types.js').RelayedCall}
+   */
+  relayFed(target, feed) {
+    if (this.#closed) return { done: Promise.resolve(null), abort: () => {} };
+    const { id, done, abort } = this.#beginRelay();
+    const fed = new FedCall(this.#native, id, () => this.#reactor.settle());
+    this.#fedCalls.set(id, fed);
+    this.#native.relayFed(id, target);
+    feed(fed);
+    this.#reactor.settle();
+    return { done, abort };
+  }
+
+  #beginRelay() {
     const id = this.#nextRelay++;
     this.#reactor.ref();
     /** @type {Promise<import('./relay-types.js').RelayOutcome | null>} */
@@ -303,8 +331,11 @@ export class JobHub {
       this.#relays.set(id, resolve);
     });
     this.#sendTokens();
-    this.#native.relay(id, request);
-    return { done, abort: () => this.#native.abortRelay(id) };
+    const abort = () => {
+      this.#native.abortRelay(id);
+      this.#reactor.settle();
+    };
+    return { id, done, abort };
   }
 
   /**
@@ -361,6 +392,7 @@ export class JobHub {
     }
     this.#replies.clear();
     for (const id of [...this.#relays.keys()]) this.#onRelayEnd(id, null);
+    for (const id of [...this.#fedCalls.keys()]) this.#onRelayOver(id);
     this.#reactor.unregister(this.#machineId);
     this.#native.close();
   }
@@ -413,6 +445,12 @@ export class JobHub {
       case EventKind.RELAY_END:
         this.#onRelayEnd(a, JSON.parse(b));
         break;
+      case EventKind.RELAY_TAKEN:
+        this.#fedCalls.get(a)?.onTaken(b);
+        break;
+      case EventKind.RELAY_OVER:
+        this.#onRelayOver(a);
+        break;
       case EventKind.REPLY: {
         const resolve = this.#replies.get(a);
         if (!this.#replies.delete(a)) break;
@@ -432,5 +470,12 @@ export class JobHub {
     if (!this.#relays.delete(id)) return;
     this.#reactor.unref();
     resolve?.(outcome);
+  }
+
+  /** @param {number} id */
+  #onRelayOver(id) {
+    const fed = this.#fedCalls.get(id);
+    this.#fedCalls.delete(id);
+    fed?.onOver();
   }
 }

@@ -1,15 +1,27 @@
 /**
- * Upstream calls that a hub makes by itself, as types. This file has no code.
+ * Upstream calls whose text goes to the jobs' logs by itself, as types. This file has no code.
  */
 
 /**
- * @typedef {object} RelayRequest
+ * @typedef {object} RelayTarget
+ * @property {number} idleMs longest silence of the upstream while there is room for its text
+ * @property {number[]} jobs their handles, by the upstream's index of the answer
+ */
+
+/**
+ * @typedef {object} RelayPost
  * @property {string} url
  * @property {string[]} headers `name: value`
  * @property {string} body
- * @property {number} idleMs longest silence of the upstream while there is room for its text
- * @property {number[]} jobs their handles, by the upstream's index of the answer
- * @property {number[]} deltasMax likewise: the pieces after which a job ends by its length
+ */
+
+/** @typedef {RelayTarget & RelayPost} RelayRequest */
+
+/**
+ * @typedef {object} RelayedCall
+ * @property {Promise<RelayOutcome | null>} done when nothing more will be said of any of the jobs;
+ *   null when the hub was closed before
+ * @property {() => void} abort closes the connection: answers that have not ended fail
  */
 
 /**

@@ -153,17 +153,33 @@ class HubSet {
     this.#hub(handle).purge(this.#local(handle));
   }
 
-  /** @param {readonly number[]} handles one call's jobs: they have to share a reactor */
-  relays(handles) {
-    const hub = this.#hub(handles[0]);
-    return handles.every((handle) => this.#hub(handle) === hub) && hub.relays(handles);
+  get makesCalls() {
+    return this.#hubs[0].makesCalls;
   }
 
-  /** @param {import('./relay-types.js').RelayRequest} request */
+  /** @param {number} handle */
+  shardOf(handle) {
+    return handle % this.#hubs.length;
+  }
+
+  /** @param {import('./relay-types.js').RelayRequest} request whose jobs share a reactor */
   relay(request) {
     const { jobs } = request;
-    const local = jobs.map((handle) => this.#local(handle));
-    return this.#hub(jobs[0]).relay({ ...request, jobs: local });
+    return this.#hub(jobs[0]).relay({ ...request, jobs: this.#locals(jobs) });
+  }
+
+  /**
+   * @param {import('./relay-types.js').RelayTarget} target whose jobs share a reactor
+   * @param {(fed: import('./fed-call.js').FedCall) => void} feed
+   */
+  relayFed(target, feed) {
+    const { jobs } = target;
+    return this.#hub(jobs[0]).relayFed({ ...target, jobs: this.#locals(jobs) }, feed);
+  }
+
+  /** @param {readonly number[]} handles */
+  #locals(handles) {
+    return handles.map((handle) => this.#local(handle));
   }
 
   /**

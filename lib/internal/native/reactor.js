@@ -12,7 +12,7 @@ import { kSchedule } from '../util/symbols.js';
  * The kinds of events, numbered by native/addon/napi/event_queue.h.
  * @type {Readonly<Record<'PIPELINE_ACCEPTED' | 'PIPELINE_DISPATCH' | 'PIPELINE_REMOVED'
  *   | 'PIPELINE_CLOSED' | 'JOB_WINDOW' | 'JOB_ENDED' | 'JOB_PURGED' | 'CHANNEL_OPEN'
- *   | 'CHANNEL_FRAMES' | 'CHANNEL_EVENTS' | 'CHANNEL_END' | 'RELAY_END' | 'REPLY'
+ *   | 'CHANNEL_FRAMES' | 'CHANNEL_EVENTS' | 'CHANNEL_END' | 'RELAY_END' | 'RELAY_TAKEN' | 'RELAY_OVER' | 'REPLY'
  *   | 'STORE_WRITTEN' | 'GRAPH_STARTED' | 'GRAPH_RETRYING' | 'GRAPH_COMPLETED' | 'GRAPH_FAILED'
  *   | 'GRAPH_SKIPPED' | 'GRAPH_ENDED', number>>}
  */

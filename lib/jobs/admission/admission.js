@@ -143,6 +143,15 @@ export class Admission extends EventEmitter {
   }
 
   /**
+   * Erases the answers of idempotency keys.
+   * @param {(key: {principal: string, jobId: string}) => boolean} matches
+   * @returns {string[]} the names of the keys in the data file
+   */
+  forgetKeys(matches) {
+    return this.#answers.erase(({ principal, answer }) => matches({ principal, jobId: answer.id }));
+  }
+
+  /**
    * @param {unknown} body parsed JSON
    * @param {Submission} submission
    * @returns {Promise<{answer: Answer, replayed: boolean, entries: QuotaEntry[]}>} `replayed`: the
@@ -242,7 +251,7 @@ export class Admission extends EventEmitter {
     const { model, part } = record;
     const ofPart = part !== undefined;
     if (this.#closed && !ofPart) throw draining();
-    if (!ofPart) this.#store?.checkRoom();
+    if (!ofPart) this.#store?.file.checkRoom();
     signal?.throwIfAborted();
     const plan = ofPart
       ? undefined

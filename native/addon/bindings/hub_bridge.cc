@@ -40,8 +40,28 @@ UniqueFd LaneHub::reclaim(ChannelHandle channel) {
 
 void LaneHub::relay(CallId call, UpstreamRequest request, Relay::Options options, Nanos now) {
   if (reactor_ == nullptr) return;
-  if (!relays_) relays_ = std::make_unique<RelayHub>(*reactor_, hub, *this);
-  relays_->start(call, std::move(request), std::move(options), now);
+  relays().start(call, std::move(request), std::move(options), now);
+}
+
+RelayHub& LaneHub::relays() {
+  if (!relays_) relays_ = std::make_unique<RelayHub>(reactor_, hub, *this);
+  return *relays_;
+}
+
+void LaneHub::relay_fed(CallId call, Relay::Options options, Nanos now) {
+  if (!retired_) relays().start_fed(call, std::move(options), now);
+}
+
+void LaneHub::feed_head(CallId call, const UpstreamHead& head, Nanos now) {
+  if (relays_) relays_->feed_head(call, head, now);
+}
+
+void LaneHub::feed_bytes(CallId call, std::string bytes, Nanos now) {
+  if (relays_) relays_->feed_bytes(call, std::move(bytes), now);
+}
+
+void LaneHub::feed_end(CallId call, const UpstreamEnd& end, Nanos now) {
+  if (relays_) relays_->feed_end(call, end, now);
 }
 
 void LaneHub::abort_relay(CallId call, Nanos now) {
@@ -106,6 +126,7 @@ void LaneHub::advance(Nanos now) {
 
 void LaneHub::retire() {
   reactor_ = nullptr;  // no more sockets, no more calls
+  retired_ = true;
   sockets_.clear();
   relays_.reset();
   record_to(nullptr);
@@ -124,7 +145,7 @@ void LaneHub::on_ended(JobHandle job, std::string state) {
 }
 
 void LaneHub::on_sealed(JobHandle job) {
-  if (relays_) relays_->job_ended(job, Reactor::now());
+  if (relays_) relays_->job_ended(job);
 }
 
 void LaneHub::on_purged(JobHandle job) {
@@ -198,6 +219,14 @@ void LaneHub::on_gone(SocketEgress& egress) {
 
 void LaneHub::on_relay_end(CallId call, const RelayOutcome& outcome) {
   push(EventKind::kRelayEnd, call, outcome.to_json());
+}
+
+void LaneHub::on_relay_taken(CallId call, std::uint64_t bytes) {
+  push(EventKind::kRelayTaken, call, static_cast<double>(bytes));
+}
+
+void LaneHub::on_relay_over(CallId call) {
+  push(EventKind::kRelayOver, call, {});
 }
 
 void LaneHub::push(EventKind kind, std::uint64_t handle, LaneValue value) {

@@ -45,6 +45,12 @@ class LaneHub final : public Machine,
   /// ended. From then on their windows are no longer its concern.
   void relay(CallId call, UpstreamRequest request, Relay::Options options, Nanos now);
 
+  /// A call that JavaScript makes; see RelayHub::start_fed and what follows it there.
+  void relay_fed(CallId call, Relay::Options options, Nanos now);
+  void feed_head(CallId call, const UpstreamHead& head, Nanos now);
+  void feed_bytes(CallId call, std::string bytes, Nanos now);
+  void feed_end(CallId call, const UpstreamEnd& end, Nanos now);
+
   /// Breaks such a call off: its jobs' answers fail. Calls that are over are ignored.
   void abort_relay(CallId call, Nanos now);
 
@@ -78,6 +84,8 @@ class LaneHub final : public Machine,
   void on_gone(SocketEgress& egress) override;
 
   void on_relay_end(CallId call, const RelayOutcome& outcome) override;
+  void on_relay_taken(CallId call, std::uint64_t bytes) override;
+  void on_relay_over(CallId call) override;
 
   /// Who has asked for the state of a job.
   struct Asked {
@@ -87,12 +95,14 @@ class LaneHub final : public Machine,
   };
 
   [[nodiscard]] bool has_work() const;
+  RelayHub& relays();
   void answer(JobHandle job);
   void push(EventKind kind, std::uint64_t handle, LaneValue value);
 
   std::shared_ptr<EventLane> lane_;
   double machine_id_;
   Reactor* reactor_;
+  bool retired_ = false;
   Nanos silence_max_;
   std::unordered_map<ChannelHandle, std::unique_ptr<SocketEgress>> sockets_;
   std::unique_ptr<RelayHub> relays_;  // made for the first call

@@ -65,12 +65,15 @@ JobKind kind_from(std::string_view name) {
   return name == "crawl" ? JobKind::kCrawl : JobKind::kJob;
 }
 
-// Infinity, and what does not fit: no limit.
-std::uint64_t limit_from(napi_env env, napi_value value) {
-  constexpr double kLargest = 9007199254740992.0;  // 2^53
-  const double limit = number_from(env, value);
-  return limit < kLargest ? static_cast<std::uint64_t>(limit)
-                          : std::numeric_limits<std::uint64_t>::max();
+/// Of a call's second argument.
+Relay::Options relay_options(const Napi::CallbackInfo& info) {
+  const auto given = [&info](const char* name) { return member_of(info.Env(), info[1], name); };
+  Relay::Options options{.idle = nanos_from_ms(number_from(info.Env(), given("idleMs"))),
+                         .jobs = {}};
+  for (napi_value job : elements_of(info.Env(), given("jobs"))) {
+    options.jobs.push_back(count_from(info.Env(), job));
+  }
+  return options;
 }
 
 }  // namespace
@@ -97,6 +100,10 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          InstanceMethod<&JobHubWrap::acknowledge>("acknowledge"),
                          InstanceMethod<&JobHubWrap::detach>("detach"),
                          InstanceMethod<&JobHubWrap::relay>("relay"),
+                         InstanceMethod<&JobHubWrap::relay_fed>("relayFed"),
+                         InstanceMethod<&JobHubWrap::feed_head>("feedHead"),
+                         InstanceMethod<&JobHubWrap::feed_bytes>("feedBytes"),
+                         InstanceMethod<&JobHubWrap::feed_end>("feedEnd"),
                          InstanceMethod<&JobHubWrap::abort_relay>("abortRelay"),
                          InstanceMethod<&JobHubWrap::close>("close"),
                      });
@@ -340,16 +347,46 @@ void JobHubWrap::relay(const Napi::CallbackInfo& info) {
   for (napi_value header : elements_of(info.Env(), given("headers"))) {
     request.headers.push_back(latin1_from(info.Env(), header));
   }
-  Relay::Options options{.idle = nanos_from_ms(number_from(info.Env(), given("idleMs"))),
-                         .answers = {}};
-  const std::vector<napi_value> jobs = elements_of(info.Env(), given("jobs"));
-  const std::vector<napi_value> limits = elements_of(info.Env(), given("deltasMax"));
-  for (std::size_t i = 0; i < jobs.size() && i < limits.size(); ++i) {
-    options.answers.push_back({count_from(info.Env(), jobs[i]), limit_from(info.Env(), limits[i])});
-  }
   reactor_->executor().post(
       [hub = hub_, call = count_from(info.Env(), info[0]), request = std::move(request),
-       options = std::move(options)](Nanos now) { hub->relay(call, request, options, now); });
+       options = relay_options(info)](Nanos now) { hub->relay(call, request, options, now); });
+}
+
+void JobHubWrap::relay_fed(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  reactor_->executor().post(
+      [hub = hub_, call = count_from(info.Env(), info[0]),
+       options = relay_options(info)](Nanos now) { hub->relay_fed(call, options, now); });
+}
+
+void JobHubWrap::feed_head(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  const auto text = [&info](std::size_t at) { return text_from(info.Env(), info[at]); };
+  UpstreamHead head{.status = static_cast<int>(number_from(info.Env(), info[1])),
+                    .content_type = text(2),
+                    .retry_after = text(3),
+                    .retry_after_ms = text(4)};
+  reactor_->executor().post(
+      [hub = hub_, call = count_from(info.Env(), info[0]), head = std::move(head)](Nanos now) {
+        hub->feed_head(call, head, now);
+      });
+}
+
+void JobHubWrap::feed_bytes(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  reactor_->executor().post([hub = hub_, call = count_from(info.Env(), info[0]),
+                             bytes = std::string(bytes_from(info.Env(), info[1]))](Nanos now) {
+    hub->feed_bytes(call, bytes, now);
+  });
+}
+
+void JobHubWrap::feed_end(const Napi::CallbackInfo& info) {
+  if (!hub_) return;
+  UpstreamEnd end;
+  end.kind = static_cast<UpstreamEnd::Kind>(number_from(info.Env(), info[1]));
+  end.name = text_from(info.Env(), info[2]);
+  reactor_->executor().post([hub = hub_, call = count_from(info.Env(), info[0]),
+                             end = std::move(end)](Nanos now) { hub->feed_end(call, end, now); });
 }
 
 void JobHubWrap::abort_relay(const Napi::CallbackInfo& info) {

@@ -44,6 +44,10 @@ class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap> {
   void acknowledge(const Napi::CallbackInfo& info);
   void detach(const Napi::CallbackInfo& info);
   void relay(const Napi::CallbackInfo& info);
+  void relay_fed(const Napi::CallbackInfo& info);
+  void feed_head(const Napi::CallbackInfo& info);
+  void feed_bytes(const Napi::CallbackInfo& info);
+  void feed_end(const Napi::CallbackInfo& info);
   void abort_relay(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 

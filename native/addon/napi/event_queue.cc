@@ -51,6 +51,8 @@ Napi::Object event_kinds(Napi::Env env) {
                                 {"CHANNEL_EVENTS", at(EventKind::kChannelEvents)},
                                 {"CHANNEL_END", at(EventKind::kChannelEnd)},
                                 {"RELAY_END", at(EventKind::kRelayEnd)},
+                                {"RELAY_TAKEN", at(EventKind::kRelayTaken)},
+                                {"RELAY_OVER", at(EventKind::kRelayOver)},
                                 {"REPLY", at(EventKind::kReply)},
                                 {"STORE_WRITTEN", at(EventKind::kStoreWritten)},
                                 {"GRAPH_STARTED", at(EventKind::kGraphStarted)},

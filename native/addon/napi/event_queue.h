@@ -5,8 +5,8 @@
 // for any number of events. Ends with `close`: what is pushed later is dropped.
 //
 // The queue is bounded by its sources: a channel has at most one batch of frames under way, a job
-// one window update and one ending, a pipeline what its stages hold, a task graph one ending a task
-// and one event for each attempt that runs.
+// one window update and one ending, a call one word on each piece fed to it, a pipeline what its
+// stages hold, a task graph one ending a task and one event for each attempt that runs.
 #pragma once
 
 #include <napi.h>
@@ -33,6 +33,8 @@ enum class EventKind : std::uint8_t {
   kChannelEvents = 15,   // a: channel, b: [id, type, JSON, ...]
   kChannelEnd = 16,      // a: channel, b: reason
   kRelayEnd = 17,        // a: call, b: its outcome as JSON
+  kRelayTaken = 18,      // a: call, b: bytes of its body that were dealt with, in all
+  kRelayOver = 19,       // a: call
   kReply = 20,           // a: request, b: value
   kStoreWritten = 21,    // a: request, b: status
   kGraphStarted = 30,    // a: task, b: attempt, from 1
