@@ -177,7 +177,7 @@ export class GatewayMetrics {
  */
 
 /** How a data file may be. */
-const kStoreStates = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'closed']);
+const kStoreStates = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'moved', 'closed']);
 
 /**
  * What there is only with a data file.

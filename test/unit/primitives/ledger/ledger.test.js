@@ -314,7 +314,7 @@ describe('Ledger', () => {
         /^timeoutMs takes/,
       ],
       [() => ledger.settle({ key: 'k', hold: 'x', amount: 1n }), TypeError, /^hold takes/],
-      [() => ledger.settle({ key: 'k', hold: 1 }), TypeError, /^amount takes/],
+      [() => ledger.settle({ key: 'k', hold: 1, amount: 1 }), TypeError, /^amount takes/],
       [() => ledger.reverse({ key: 'k', event: 1, force: 1 }), TypeError, /^force takes/],
       [
         () => ledger.schedule({ key: 'k', atMs: NaN, from: 'alice', to: 'b', amount: 1n }),

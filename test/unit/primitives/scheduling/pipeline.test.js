@@ -107,6 +107,8 @@ describe('Pipeline limits and aborts', () => {
     expect(accepted).toBe(held);
     expect(calls).toHaveLength(5);
     expect(pipeline.stats()).toEqual({
+      blocked: 0,
+      resultsCapacity: 16384,
       waiting: 6,
       incoming: 100,
       batching: 8,
