@@ -6,7 +6,7 @@
 
 /** @typedef {import('./connections.js').UpstreamConnections} UpstreamConnections */
 /** @typedef {Awaited<ReturnType<UpstreamConnections['borrow']>>} Connection */
-/** @typedef {import('../../streams/fed-call.js').FedCall} FedCall */
+/** @typedef {import('../../internal/native/relay-types.js').AnswerFeed} AnswerFeed */
 
 /**
  * @typedef {object} UpstreamPost
@@ -41,7 +41,7 @@ function single(header) {
 /**
  * @param {UpstreamConnections} connections
  * @param {UpstreamPost} request
- * @param {FedCall} fed
+ * @param {AnswerFeed} fed
  */
 export async function feedAnswer(connections, request, fed) {
   await new Call(connections, request, fed).run();
@@ -62,7 +62,7 @@ class Call {
   /**
    * @param {UpstreamConnections} connections
    * @param {UpstreamPost} request
-   * @param {FedCall} fed
+   * @param {AnswerFeed} fed
    */
   constructor(connections, request, fed) {
     this.#connections = connections;
