@@ -90,7 +90,7 @@ import {
  *   admission and for the drain is always in real time.
  */
 
-const known = new Set([
+const known = Object.freeze([
   'provider',
   'batching',
   'maxInFlightBatches',

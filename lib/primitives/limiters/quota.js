@@ -7,6 +7,7 @@ import {
   checkClock,
   checkInteger,
   checkMs,
+  checkKnown,
   checkOptions,
   checkString,
 } from '../../internal/util/validate.js';
@@ -68,11 +69,7 @@ const OPTIONS = Object.freeze(['limits', 'leaseMs', 'maxKeys', 'maxLeases', 'clo
  */
 function checkLimit(name, value) {
   const given = /** @type {Partial<WindowedLimit & ConcurrentLimit>} */ (
-    checkOptions(name, /** @type {object | undefined} */ (value), [
-      'limit',
-      'windowMs',
-      'concurrent',
-    ])
+    checkKnown(name, /** @type {object | undefined} */ (value), ['limit', 'windowMs', 'concurrent'])
   );
   if (given.concurrent !== undefined) {
     if (given.limit !== undefined || given.windowMs !== undefined) {
@@ -106,7 +103,7 @@ export class Quota {
 
   /** @param {QuotaOptions} options */
   constructor(options) {
-    const given = checkOptions('options', options, OPTIONS);
+    const given = checkKnown('options', options, OPTIONS);
     this.#clock = checkClock('clock', given.clock);
     this.#leaseMs = checkMs('leaseMs', given.leaseMs, { min: 1, max: YEAR_MS, fallback: 600_000 });
     const maxLeases = checkInteger('maxLeases', given.maxLeases, {
@@ -131,7 +128,7 @@ export class Quota {
    * @returns {QuotaLease} a denied one holds nothing
    */
   reserve(costs, options) {
-    const given = checkOptions('options', options, ['key', 'leaseMs', 'now']);
+    const given = checkKnown('options', options, ['key', 'leaseMs', 'now']);
     const asks = this.#asksOf(costs, given.key === undefined ? '' : checkString('key', given.key));
     const leaseMs = checkMs('leaseMs', given.leaseMs, {
       min: 1,
@@ -172,7 +169,7 @@ export class Quota {
    *   over the dimension's window, until it is restored
    */
   setLimit(name, limit, options) {
-    const { key, now } = checkOptions('options', options, ['key', 'now']);
+    const { key, now } = checkKnown('options', options, ['key', 'now']);
     const dimension = this.#dimensionOf('name', name);
     writeTime(this.#numbers, now, this.#clock);
     if (key !== undefined) checkString('key', key);
@@ -267,7 +264,7 @@ export class Quota {
    */
   #askOf(ask, name, key) {
     const given = /** @type {Partial<QuotaAsk>} */ (
-      checkOptions(name, /** @type {object | undefined} */ (ask), ['dimension', 'key', 'cost'])
+      checkKnown(name, /** @type {object | undefined} */ (ask), ['dimension', 'key', 'cost'])
     );
     return {
       dimension: this.#dimensionOf(`${name}.dimension`, given.dimension),
