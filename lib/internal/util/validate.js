@@ -143,32 +143,23 @@ export function checkFunction(name, value) {
  * @template {object} T
  * @param {string} name
  * @param {T | undefined} value
+ * @param {readonly string[]} [known] the options that there are; any other one is refused by name
  * @returns {T}
  */
-export function checkOptions(name, value) {
+export function checkOptions(name, value, known) {
   if (value === undefined) return /** @type {T} */ ({});
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw typeError(`${name} takes an object, not ${show(value)}`);
   }
-  return value;
-}
-
-/**
- * As `checkOptions`, of an object that has no other members of its own than these.
- * @template {object} T
- * @param {string} name
- * @param {T | undefined} value
- * @param {readonly string[]} names
- * @returns {T}
- */
-export function checkKnown(name, value, names) {
-  const options = checkOptions(name, value);
-  // Not Object.keys, which makes an array: some callers check a million times a second.
-  for (const key in options) {
-    if (names.includes(key) || !Object.hasOwn(options, key)) continue;
-    throw typeError(`${name} has no option ${key}; it takes ${names.join(', ')}`);
+  if (known !== undefined) {
+    // Not Object.keys, which makes an array: some callers check a million times a second.
+    for (const option in value) {
+      // Inherited ones do not count: an AbortController may be passed as `{signal}`.
+      if (known.includes(option) || !Object.hasOwn(value, option)) continue;
+      throw typeError(`${name} has no option ${option}; it takes ${known.join(', ')}`);
+    }
   }
-  return options;
+  return value;
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   checkFunction,
   checkInteger,
   checkMs,
-  checkKnown,
+  checkOptions,
 } from '../../internal/util/validate.js';
 
 /** A Map holds 2^24 keys at the most, deleted ones that it has not yet cleared away included. */
@@ -115,7 +115,7 @@ export const FETCH_OPTIONS = Object.freeze([...ENTRY_OPTIONS, 'timeoutMs', 'sign
  * @param {LruTtlCacheOptions<K, V>} options
  */
 export function checkCacheOptions(options) {
-  const given = checkKnown('options', options, OPTIONS);
+  const given = checkOptions('options', options, OPTIONS);
   if (given.maxEntries === undefined && given.maxBytes === undefined) {
     throw typeError('options takes maxEntries, maxBytes or both: a cache needs a bound');
   }

@@ -1,6 +1,6 @@
 import { deadlinesOf } from '../../internal/time/timers.js';
 import { abortReason } from '../../internal/util/errors.js';
-import { checkFunction, checkMs, checkKnown, checkSignal } from '../../internal/util/validate.js';
+import { checkFunction, checkMs, checkOptions, checkSignal } from '../../internal/util/validate.js';
 import {
   ENTRY_OPTIONS,
   FETCH_OPTIONS,
@@ -127,7 +127,7 @@ export class LruTtlCache {
    * @returns {this}
    */
   set(key, value, options) {
-    const given = checkKnown('options', options, ENTRY_OPTIONS);
+    const given = checkOptions('options', options, ENTRY_OPTIONS);
     const size = sizeOf(value, given.size, this.#sized);
     const spans = spansOf(given, this.#spans);
     this.#flights.delete(key);
@@ -213,7 +213,7 @@ export class LruTtlCache {
    */
   async fetch(key, loader, options) {
     checkFunction('loader', loader);
-    const given = checkKnown('options', options, FETCH_OPTIONS);
+    const given = checkOptions('options', options, FETCH_OPTIONS);
     const spans = spansOf(given, this.#spans);
     const { staleWhileRevalidateMs, staleOnErrorMs } = spans;
     const timeoutMs = checkMs('timeoutMs', given.timeoutMs, {

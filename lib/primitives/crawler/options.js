@@ -8,7 +8,6 @@ import {
   checkInteger,
   checkMs,
   checkNumber,
-  checkKnown,
   checkOptions,
   checkSignal,
   checkString,
@@ -198,7 +197,7 @@ function checkHeaders(value) {
  * @param {string} userAgent default of `userAgent`
  */
 export function checkCrawlOptions(options, userAgent) {
-  const given = checkKnown('crawl', options, KNOWN);
+  const given = checkOptions('crawl', options, KNOWN);
   const { clock } = given;
   if (clock !== undefined && !(clock instanceof ManualClock)) {
     throw typeError('clock takes a ManualClock');

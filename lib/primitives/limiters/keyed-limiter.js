@@ -6,7 +6,7 @@ import { rangeError } from '../../internal/util/errors.js';
 import {
   checkClock,
   checkInteger,
-  checkKnown,
+  checkOptions,
   checkSignal,
   checkString,
 } from '../../internal/util/validate.js';
@@ -111,7 +111,7 @@ export class KeyedLimiter {
   allow(key, options) {
     checkString('key', key);
     if (options === undefined) return this.#allow(key, 1, undefined);
-    const { cost, now } = checkKnown('options', options, ALLOW_OPTIONS);
+    const { cost, now } = checkOptions('options', options, ALLOW_OPTIONS);
     return this.#allow(key, checkInteger('cost', cost, { min: 0, fallback: 1 }), now);
   }
 
@@ -127,7 +127,7 @@ export class KeyedLimiter {
    */
   async acquire(key, options) {
     checkString('key', key);
-    const given = checkKnown('options', options, ACQUIRE_OPTIONS);
+    const given = checkOptions('options', options, ACQUIRE_OPTIONS);
     const cost = checkInteger('cost', given.cost, { min: 0, fallback: 1 });
     const signal = checkSignal('signal', given.signal);
     if (cost > this.#limit) {
@@ -144,7 +144,7 @@ export class KeyedLimiter {
    */
   reset(key, options) {
     checkString('key', key);
-    const { now } = checkKnown('options', options, ['now']);
+    const { now } = checkOptions('options', options, ['now']);
     writeTime(this.#numbers, now, this.#clock);
     const counted = this.#native.reset(key);
     this.#queue.wake(key);

@@ -1,10 +1,5 @@
 import { rangeError, typeError } from '../../internal/util/errors.js';
-import {
-  checkInteger,
-  checkKnown,
-  checkOptions,
-  checkString,
-} from '../../internal/util/validate.js';
+import { checkInteger, checkOptions, checkString } from '../../internal/util/validate.js';
 
 /**
  * The outcome for one dimension and key; times in seconds.
@@ -104,7 +99,7 @@ export class QuotaLease {
    *   expired) or was denied
    */
   settle(actual, options) {
-    const { now } = checkKnown('options', options, ['now']);
+    const { now } = checkOptions('options', options, ['now']);
     const used = this.#usedOf(actual);
     return this.id !== null && this.#end.settle(used, now);
   }
@@ -115,7 +110,7 @@ export class QuotaLease {
    * @returns {boolean} as `settle`
    */
   release(options) {
-    const { now } = checkKnown('options', options, ['now']);
+    const { now } = checkOptions('options', options, ['now']);
     return this.id !== null && this.#end.release(now);
   }
 
@@ -125,7 +120,7 @@ export class QuotaLease {
    * @returns {boolean} as `settle`
    */
   renew(options) {
-    const { leaseMs, now } = checkKnown('options', options, ['leaseMs', 'now']);
+    const { leaseMs, now } = checkOptions('options', options, ['leaseMs', 'now']);
     return this.id !== null && this.#end.renew(leaseMs, now);
   }
 
@@ -139,7 +134,7 @@ export class QuotaLease {
     const list = Array.isArray(actual)
       ? actual.map((each, i) => {
           const name = `actual[${i}]`;
-          const given = checkKnown(name, each, ['dimension', 'key', 'cost']);
+          const given = checkOptions(name, each, ['dimension', 'key', 'cost']);
           checkString(`${name}.dimension`, given.dimension);
           return { ...given, name, amount: `${name}.cost` };
         })

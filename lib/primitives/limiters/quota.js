@@ -7,7 +7,6 @@ import {
   checkClock,
   checkInteger,
   checkMs,
-  checkKnown,
   checkOptions,
   checkString,
 } from '../../internal/util/validate.js';
@@ -69,7 +68,11 @@ const OPTIONS = Object.freeze(['limits', 'leaseMs', 'maxKeys', 'maxLeases', 'clo
  */
 function checkLimit(name, value) {
   const given = /** @type {Partial<WindowedLimit & ConcurrentLimit>} */ (
-    checkKnown(name, /** @type {object | undefined} */ (value), ['limit', 'windowMs', 'concurrent'])
+    checkOptions(name, /** @type {object | undefined} */ (value), [
+      'limit',
+      'windowMs',
+      'concurrent',
+    ])
   );
   if (given.concurrent !== undefined) {
     if (given.limit !== undefined || given.windowMs !== undefined) {
@@ -103,7 +106,7 @@ export class Quota {
 
   /** @param {QuotaOptions} options */
   constructor(options) {
-    const given = checkKnown('options', options, OPTIONS);
+    const given = checkOptions('options', options, OPTIONS);
     this.#clock = checkClock('clock', given.clock);
     this.#leaseMs = checkMs('leaseMs', given.leaseMs, { min: 1, max: YEAR_MS, fallback: 600_000 });
     const maxLeases = checkInteger('maxLeases', given.maxLeases, {
@@ -128,7 +131,7 @@ export class Quota {
    * @returns {QuotaLease} a denied one holds nothing
    */
   reserve(costs, options) {
-    const given = checkKnown('options', options, ['key', 'leaseMs', 'now']);
+    const given = checkOptions('options', options, ['key', 'leaseMs', 'now']);
     const asks = this.#asksOf(costs, given.key === undefined ? '' : checkString('key', given.key));
     const leaseMs = checkMs('leaseMs', given.leaseMs, {
       min: 1,
@@ -169,7 +172,7 @@ export class Quota {
    *   over the dimension's window, until it is restored
    */
   setLimit(name, limit, options) {
-    const { key, now } = checkKnown('options', options, ['key', 'now']);
+    const { key, now } = checkOptions('options', options, ['key', 'now']);
     const dimension = this.#dimensionOf('name', name);
     writeTime(this.#numbers, now, this.#clock);
     if (key !== undefined) checkString('key', key);
@@ -264,7 +267,7 @@ export class Quota {
    */
   #askOf(ask, name, key) {
     const given = /** @type {Partial<QuotaAsk>} */ (
-      checkKnown(name, /** @type {object | undefined} */ (ask), ['dimension', 'key', 'cost'])
+      checkOptions(name, /** @type {object | undefined} */ (ask), ['dimension', 'key', 'cost'])
     );
     return {
       dimension: this.#dimensionOf(`${name}.dimension`, given.dimension),

@@ -1,5 +1,5 @@
 import native from '../../internal/native/addon.js';
-import { checkInteger, checkNumber, checkKnown } from '../../internal/util/validate.js';
+import { checkInteger, checkNumber, checkOptions } from '../../internal/util/validate.js';
 
 /** The most that a Date takes, in either direction. */
 const TIME_MS_MAX = 8.64e15;
@@ -32,7 +32,7 @@ export class RollingWindow {
    * @param {number} [options.maxEntries] default 100000; at most 32 bytes of memory each
    */
   constructor(options) {
-    const { windowMs, maxEntries } = checkKnown('options', options, ['windowMs', 'maxEntries']);
+    const { windowMs, maxEntries } = checkOptions('options', options, ['windowMs', 'maxEntries']);
     this.#native = new native.RollingWindow(
       checkInteger('windowMs', windowMs, { max: TIME_MS_MAX }),
       checkInteger('maxEntries', maxEntries, { min: 2, max: 1e7, fallback: 100_000 }),

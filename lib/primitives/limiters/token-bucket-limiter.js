@@ -1,5 +1,5 @@
 import native from '../../internal/native/addon.js';
-import { checkInteger, checkNumber, checkKnown } from '../../internal/util/validate.js';
+import { checkInteger, checkNumber, checkOptions } from '../../internal/util/validate.js';
 import { KeyedLimiter, LIMITER_OPTIONS } from './keyed-limiter.js';
 
 /** The native side's bounds for a rate. */
@@ -29,7 +29,7 @@ const OPTIONS = Object.freeze(['capacity', 'refillPerSecond', ...LIMITER_OPTIONS
 export class TokenBucketLimiter extends KeyedLimiter {
   /** @param {TokenBucketOptions} options */
   constructor(options) {
-    const given = checkKnown('options', options, OPTIONS);
+    const given = checkOptions('options', options, OPTIONS);
     const capacity = checkInteger('capacity', given.capacity);
     const rate = checkNumber('refillPerSecond', given.refillPerSecond, {
       min: RATE_MIN,

@@ -1,5 +1,5 @@
 import native from '../../internal/native/addon.js';
-import { checkChoice, checkInteger, checkMs, checkKnown } from '../../internal/util/validate.js';
+import { checkChoice, checkInteger, checkMs, checkOptions } from '../../internal/util/validate.js';
 import { KeyedLimiter, LIMITER_OPTIONS } from './keyed-limiter.js';
 
 const NS_PER_MS = 1e6;
@@ -42,7 +42,7 @@ function windowOf(given, max) {
 export class FixedWindowLimiter extends KeyedLimiter {
   /** @param {FixedWindowOptions} options */
   constructor(options) {
-    const given = checkKnown('options', options, FIXED_OPTIONS);
+    const given = checkOptions('options', options, FIXED_OPTIONS);
     const { limit, windowNs } = windowOf(given);
     super(native.FixedWindow, given, limit, [limit, windowNs]);
   }
@@ -54,7 +54,7 @@ export class FixedWindowLimiter extends KeyedLimiter {
 export class SlidingWindowLimiter extends KeyedLimiter {
   /** @param {SlidingWindowOptions} options */
   constructor(options) {
-    const given = checkKnown('options', options, SLIDING_OPTIONS);
+    const given = checkOptions('options', options, SLIDING_OPTIONS);
     const variant = checkChoice('variant', given.variant, ['log', 'counter'], 'log');
     const isLog = variant === 'log';
     const { limit, windowNs } = windowOf(given, isLog ? LOG_LIMIT_MAX : undefined);

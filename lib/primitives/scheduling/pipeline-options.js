@@ -9,7 +9,7 @@ import {
   checkFunction,
   checkInteger,
   checkMs,
-  checkKnown,
+  checkOptions,
 } from '../../internal/util/validate.js';
 import { RetryPolicy } from './retry-policy.js';
 
@@ -143,7 +143,7 @@ const OPTIONS = Object.freeze([
  * @param {PipelineOptions<Request, Result>} options
  */
 export function checkPipelineOptions(options) {
-  const given = checkKnown('options', options, OPTIONS);
+  const given = checkOptions('options', options, OPTIONS);
   /** @type {PipelineOptions<Request, Result>['process']} */
   const process = checkFunction('process', given.process);
   /** @type {RetryPolicy<Request>} */

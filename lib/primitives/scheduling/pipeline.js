@@ -2,7 +2,7 @@ import native from '../../internal/native/addon.js';
 import { EventKind, manualReactor, sharedReactor } from '../../internal/native/reactor.js';
 import { whenAborted } from '../../internal/util/abort.js';
 import { SluiceError, abortReason } from '../../internal/util/errors.js';
-import { checkFunction, checkKnown, checkSignal } from '../../internal/util/validate.js';
+import { checkFunction, checkOptions, checkSignal } from '../../internal/util/validate.js';
 import { checkPipelineOptions, identify } from './pipeline-options.js';
 import { callProcess } from './process-call.js';
 import { ResultQueue } from './result-queue.js';
@@ -75,7 +75,7 @@ export class Pipeline {
    * @throws the signal's reason, on an abort before the request is in the incoming queue
    */
   async submit(request, options) {
-    const { onAccepted, ...given } = checkKnown('options', options, ['signal', 'onAccepted']);
+    const { onAccepted, ...given } = checkOptions('options', options, ['signal', 'onAccepted']);
     const signal = checkSignal('signal', given.signal);
     if (onAccepted !== undefined) checkFunction('onAccepted', onAccepted);
     return new Promise((resolve, reject) => {
@@ -103,7 +103,7 @@ export class Pipeline {
    * @throws the request's error
    */
   async run(request, options) {
-    const signal = checkSignal('signal', checkKnown('options', options, ['signal']).signal);
+    const signal = checkSignal('signal', checkOptions('options', options, ['signal']).signal);
     return new Promise((resolve, reject) => {
       this.#enter(request, signal, {
         onAccepted: () => {},

@@ -3,7 +3,12 @@
  */
 import native from '../../internal/native/addon.js';
 import { SluiceError } from '../../internal/util/errors.js';
-import { checkFunction, checkInteger, checkMs, checkKnown } from '../../internal/util/validate.js';
+import {
+  checkFunction,
+  checkInteger,
+  checkMs,
+  checkOptions,
+} from '../../internal/util/validate.js';
 
 const OPTIONS = Object.freeze(['attempts', 'baseMs', 'capMs', 'isRetryable', 'onRetry', 'random']);
 
@@ -47,7 +52,7 @@ export class RetryPolicy {
 
   /** @param {RetryOptions<Request>} [options] */
   constructor(options) {
-    const given = checkKnown('retry', options, OPTIONS);
+    const given = checkOptions('retry', options, OPTIONS);
     this.attempts = checkInteger('retry.attempts', given.attempts, { fallback: 1 });
     this.baseMs = checkMs('retry.baseMs', given.baseMs, { fallback: 500 });
     this.capMs = checkMs('retry.capMs', given.capMs, { fallback: 30000 });

@@ -4,7 +4,7 @@ import { whenAborted } from '../../internal/util/abort.js';
 import { SluiceError, abortReason } from '../../internal/util/errors.js';
 import {
   checkInteger,
-  checkKnown,
+  checkOptions,
   checkSignal,
   checkString,
 } from '../../internal/util/validate.js';
@@ -37,7 +37,7 @@ function textOf(chunk) {
  * @returns {AbortSignal | undefined}
  */
 function signalOf(options) {
-  return checkSignal('signal', checkKnown('options', options, ['signal']).signal);
+  return checkSignal('signal', checkOptions('options', options, ['signal']).signal);
 }
 
 /**
@@ -60,7 +60,7 @@ export class StreamBuffer {
    * @param {{capacity: number}} options capacity in chunks, from 1
    */
   constructor(options) {
-    const { capacity } = checkKnown('options', options, ['capacity']);
+    const { capacity } = checkOptions('options', options, ['capacity']);
     this.#capacity = checkInteger('capacity', capacity);
     this.#native = new native.StreamBuffer(this.#capacity);
   }

@@ -11,7 +11,7 @@ import {
   checkId,
   checkInteger,
   checkMs,
-  checkKnown,
+  checkOptions,
   checkSignal,
 } from '../../internal/util/validate.js';
 import { GraphRun } from './graph-run.js';
@@ -121,7 +121,7 @@ export class TaskGraph {
    *   monotonic clock
    */
   constructor(options) {
-    const clock = checkClock('clock', checkKnown('options', options, ['clock']).clock);
+    const clock = checkClock('clock', checkOptions('options', options, ['clock']).clock);
     this.#reactor = clock === undefined ? sharedReactor() : manualReactor(clock);
     this.#timers = deadlinesOf(clock);
   }
@@ -136,7 +136,7 @@ export class TaskGraph {
    * @returns {this}
    */
   add(id, options) {
-    const given = checkKnown('options', options, TASK_OPTIONS);
+    const given = checkOptions('options', options, TASK_OPTIONS);
     const { after = [], run, retry, onFailure } = given;
     if (!Array.isArray(after)) throw typeError('after takes an array of ids');
     this.#tasks.push({
@@ -175,7 +175,7 @@ export class TaskGraph {
    *   last before the first)
    */
   run(options) {
-    const given = checkKnown('options', options, RUN_OPTIONS);
+    const given = checkOptions('options', options, RUN_OPTIONS);
     const tasks = [...this.#tasks];
     const run = new GraphRun({
       tasks,
