@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
-import { checkGatewayOptions } from './options.js';
-import { checkMs, checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
+import { checkCloseOptions, checkGatewayOptions } from './options.js';
+import { checkKnown, checkSignal, checkString } from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
@@ -67,7 +67,8 @@ export class Gateway extends EventEmitter {
    *   `ERR_REQUEST_EXCEEDS_LIMIT`, where no wait helps
    */
   async submit(request, options) {
-    const { idempotencyKey, principal = kAnonymous, signal } = checkOptions('options', options);
+    const known = ['idempotencyKey', 'principal', 'signal'];
+    const { idempotencyKey, principal = kAnonymous, signal } = checkKnown('submit', options, known);
     checkString('principal', principal);
     checkSignal('signal', signal);
     const { answer, replayed } = await this.#parts.admission.submit(asJson(request), {
@@ -85,7 +86,8 @@ export class Gateway extends EventEmitter {
    * @param {{principal?: string}} [options]
    * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined when unknown, purged, or somebody else's
    */
-  async get(id, { principal = kAnonymous } = {}) {
+  async get(id, options) {
+    const { principal = kAnonymous } = checkKnown('get', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     return record === undefined ? undefined : describeJob(this.#parts.hub, record, { text: true });
   }
@@ -97,7 +99,9 @@ export class Gateway extends EventEmitter {
    *   of the page before
    * @returns {Promise<{data: import('../jobs/view.js').Job[], hasMore: boolean}>}
    */
-  async list({ limit, after, status, principal = kAnonymous } = {}) {
+  async list(options) {
+    const known = ['limit', 'after', 'status', 'principal'];
+    const { limit, after, status, principal = kAnonymous } = checkKnown('list', options, known);
     const query = checkListQuery({
       limit: limit === undefined ? undefined : String(limit),
       after,
@@ -113,7 +117,8 @@ export class Gateway extends EventEmitter {
    * @returns {Promise<import('../jobs/view.js').Job>} as it is afterwards
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
-  async cancel(id, { principal = kAnonymous } = {}) {
+  async cancel(id, options) {
+    const { principal = kAnonymous } = checkKnown('cancel', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
     this.#parts.lifecycle.cancel(record, 'client_request');
@@ -159,7 +164,9 @@ export class Gateway extends EventEmitter {
    * @returns {AsyncIterable<import('../streams/event-iterator.js').StreamEvent>}
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
-  stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
+  stream(id, options) {
+    const known = ['lastEventId', 'signal', 'principal'];
+    const { lastEventId, signal, principal = kAnonymous } = checkKnown('stream', options, known);
     const record =
       this.#parts.lifecycle.jobs.get(id, principal) ??
       this.#parts.works.find('workflow', id, principal) ??
@@ -238,8 +245,7 @@ export class Gateway extends EventEmitter {
    * @returns {Promise<void>}
    */
   close(options) {
-    const { drainMs: given } = checkOptions('options', options);
-    const drainMs = checkMs('drainMs', given, { fallback: 10_000 });
+    const { drainMs } = checkCloseOptions(options);
     this.#closed ??= this.#close(drainMs);
     return this.#closed;
   }

@@ -2,7 +2,7 @@
  * Makes a provider of a plain `async function*(request, {signal})` that yields text.
  */
 import { SluiceError } from '../internal/util/errors.js';
-import { checkFunction, checkOptions, checkString } from '../internal/util/validate.js';
+import { checkFunction, checkKnown, checkString } from '../internal/util/validate.js';
 
 /**
  * @typedef {(request: import('./shared/types.js').ProviderRequest, options: {signal: AbortSignal}) =>
@@ -17,7 +17,7 @@ import { checkFunction, checkOptions, checkString } from '../internal/util/valid
  */
 export function fromFunction(generate, options) {
   checkFunction('provider', generate);
-  const given = checkOptions('options', options);
+  const given = checkKnown('options', options, ['name', 'model']);
   const name = checkString('name', given.name ?? 'function');
   const model = checkString('model', given.model ?? (generate.name || 'function'));
   return {

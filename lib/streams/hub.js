@@ -47,22 +47,22 @@ export class JobHub {
   /**
    * @param {object} options
    * @param {import('../internal/native/reactor.js').Reactor} options.reactor
-   * @param {number} [options.streamCapacity] tokens the slowest reader may be behind
-   * @param {number} [options.logBytesMax] text and offsets kept per job
-   * @param {number} [options.retentionMs] from a job's ending to its purge
-   * @param {number} [options.heartbeatMs] silence before a keep-alive comment
-   * @param {number} [options.stallMs] without progress before a reader is cut
-   * @param {number} [options.retryMs] reconnection time told to EventSource
+   * @param {number} options.streamCapacity tokens the slowest reader may be behind
+   * @param {number} options.logBytesMax text and offsets kept per job
+   * @param {number} options.retentionMs from a job's ending to its purge
+   * @param {number} options.heartbeatMs silence before a keep-alive comment
+   * @param {number} options.stallMs without progress before a reader is cut
+   * @param {number} options.retryMs reconnection time told to EventSource
    * @param {object} [options.store] the native store that jobs with a record are written to
    */
   constructor({
     reactor,
-    streamCapacity = 256,
-    logBytesMax = 4 << 20,
-    retentionMs = 300_000,
-    heartbeatMs = 15_000,
-    stallMs = 10_000,
-    retryMs = 2000,
+    streamCapacity,
+    logBytesMax,
+    retentionMs,
+    heartbeatMs,
+    stallMs,
+    retryMs,
     store,
   }) {
     this.#reactor = reactor;

@@ -37,7 +37,7 @@ class HubSet {
    * @param {Omit<JobHubOptions, 'reactor'>} options
    */
   constructor(reactors, options) {
-    this.#options = { heartbeatMs: 15_000, retryMs: 2000, ...options };
+    this.#options = options;
     this.#hubs = reactors.map((reactor) => new JobHub({ ...options, reactor }));
     this.#hubs.forEach((hub, i) => {
       hub.events.on('ended', (handle, state) => {

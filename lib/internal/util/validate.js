@@ -154,6 +154,25 @@ export function checkOptions(name, value) {
 }
 
 /**
+ * As `checkOptions`, of an object that has no other members than these.
+ * @template {object} T
+ * @param {string} name
+ * @param {T | undefined} value
+ * @param {Iterable<string>} names
+ * @param {readonly string[]} [deprecated] allowed as well, and not offered by the error
+ * @returns {T}
+ */
+export function checkKnown(name, value, names, deprecated = []) {
+  const options = checkOptions(name, value);
+  const allowed = new Set(names);
+  for (const key of Object.keys(options)) {
+    if (allowed.has(key) || deprecated.includes(key)) continue;
+    throw typeError(`${name} has no option ${key}; it takes ${[...allowed].join(', ')}`);
+  }
+  return options;
+}
+
+/**
  * One of a fixed set of strings.
  * @template {string} T
  * @param {string} name

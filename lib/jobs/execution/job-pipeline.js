@@ -29,13 +29,12 @@ async function attempt(runner, batch) {
  * @returns {Pipeline}
  */
 export function createJobPipeline(options, runner) {
-  const { batching, maxInFlightBatches, incomingCapacity, processingCapacity, retry, clock } =
-    options;
+  const { batching, maxConcurrency, incomingCapacity, processingCapacity, retry, clock } = options;
   /** @type {any} an internal option among the public ones */
   const pipelineOptions = {
     process: (/** @type {JobRecord[]} */ batch) => attempt(runner, batch),
     ...batching,
-    maxConcurrency: maxInFlightBatches,
+    maxConcurrency,
     incomingCapacity,
     processingCapacity,
     retry,

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { checkLimits, compileAccess, completeAccess, kAnonymous } from './config.js';
-import { checkBoolean, checkOptions, checkString } from '../../internal/util/validate.js';
+import { checkBoolean, checkKnown, checkString } from '../../internal/util/validate.js';
 import { kAll } from './prices.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
 
@@ -242,8 +242,5 @@ export class AccessControl {
  * @returns {unknown} its `access`
  */
 export function checkReloadOptions(options) {
-  const { access, ...rest } = checkOptions('options', /** @type {any} */ (options));
-  const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) throw typeError(`reload has no option ${unknown}; it takes access`);
-  return access;
+  return checkKnown('reload', /** @type {any} */ (options), ['access']).access;
 }

@@ -136,7 +136,7 @@ test('the help of serve names every flag of the contract', async () => {
   const { stdout } = await sluice('serve', '--help').exited;
   const flags =
     'port host provider upstream upstream-idle-ms mode model token-interval-ms ' +
-    'max-in-flight-batches max-batch-size idle-flush-ms incoming-capacity config';
+    'max-concurrency max-batch-size idle-flush-ms incoming-capacity config';
   for (const flag of flags.split(' ')) expect(stdout).toContain(`--${flag} `);
 });
 

@@ -5,6 +5,7 @@
  */
 import { JobHub } from '../../../lib/streams/hub.js';
 import { openai } from '../../../lib/providers/openai/provider.js';
+import { hubOptions } from '../streams/hub-options.js';
 import { sharedReactor } from '../../../lib/internal/native/reactor.js';
 
 // What the hub reports where the upstream counts nothing.
@@ -152,6 +153,7 @@ export function relayedProvider(options) {
   const provider = openai({ ...options, client: 'native' });
   // The hub never has more than one token ahead of its reader: as if it was pulled.
   const hub = new JobHub({
+    ...hubOptions,
     reactor: sharedReactor(),
     streamCapacity: 1,
     stallMs: 1e9,

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { createHub } from '../../../lib/streams/sharded-hub.js';
 import { JobHub } from '../../../lib/streams/hub.js';
+import { hubOptions } from '../../support/streams/hub-options.js';
 import { sharedReactors } from '../../../lib/internal/native/reactor.js';
 import { streamEvents } from '../../../lib/streams/event-iterator.js';
 
@@ -10,7 +11,7 @@ afterEach(() => hubs.splice(0).forEach((hub) => hub.close()));
 function makeHub(count, options = {}) {
   const ended = [];
   const purged = [];
-  const hub = createHub(sharedReactors(count), options);
+  const hub = createHub(sharedReactors(count), { ...hubOptions, ...options });
   hub.events.on('ended', (handle, state) => ended.push([handle, state.status]));
   hub.events.on('purged', (handle) => purged.push(handle));
   hubs.push(hub);

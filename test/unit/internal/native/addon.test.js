@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const lib = new URL('../../../../lib/', import.meta.url);
+const support = new URL('../../../support/', import.meta.url);
 
 /** Runs an ES module in a process of its own. */
 function node(source, env = {}) {
@@ -22,7 +23,8 @@ const busyHub = `
   const { JobHub } = await import('${lib}streams/hub.js');
   const { sharedReactor } = await import('${lib}internal/native/reactor.js');
   const { streamEvents } = await import('${lib}streams/event-iterator.js');
-  const hub = new JobHub({ reactor: sharedReactor() });
+  const { hubOptions } = await import('${support}streams/hub-options.js');
+  const hub = new JobHub({ ...hubOptions, reactor: sharedReactor() });
   const handle = hub.create({ jobId: 'job_a', onDisconnect: 'continue', disconnectGraceMs: 0,
     maxWallMs: 1e9 });
   (async () => { for await (const event of streamEvents(hub, { handle })); })().catch(() => {});

@@ -1,0 +1,129 @@
+/**
+ * Tables of options. A row says everything about one option once: checks, flags of the command line,
+ * types and documentation are made from it.
+ */
+import { rangeError, typeError } from './errors.js';
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkKnown,
+  checkMs,
+  checkString,
+} from './validate.js';
+
+/**
+ * @typedef {object} OptionRow
+ * @property {string} path as callers write it, for example `batching.maxBatchSize`
+ * @property {'integer' | 'milliseconds' | 'choice' | 'boolean' | 'string' | 'strings' | 'other'} type
+ *   `other`: checked by the code that uses it
+ * @property {string} help one line
+ * @property {string} [more] for the documentation only, in Markdown
+ * @property {string} [unit] of an integer: `bytes`, `jobs`, ...
+ * @property {number | string | boolean} [default] undefined: none
+ * @property {string} [defaultText] the default in words, where it depends on something
+ * @property {number} [min] default 1 for an integer, 0 for milliseconds
+ * @property {number} [max]
+ * @property {boolean} [infinite] admits Infinity
+ * @property {readonly string[]} [choices]
+ * @property {string} [takes] value of a string or strings, as errors call it: `the path of a file`
+ * @property {string} [jsType] TypeScript type, for `other`
+ * @property {boolean} [required]
+ * @property {string} [flag] name on the command line, without `--`
+ * @property {string} [flagValue] placeholder of its value in the help
+ * @property {string} [formerly] deprecated name of the option; the flag of that name is deprecated too
+ */
+
+/** The largest span that a timer can wait. */
+export const SPAN_MS_MAX = 2 ** 31 - 1;
+
+/** Options whose deprecated names have been warned of in this process. */
+const warned = new Set();
+
+/**
+ * @param {string} formerly
+ * @param {string} name
+ */
+function warnOnce(formerly, name) {
+  if (warned.has(formerly)) return;
+  warned.add(formerly);
+  process.emitWarning(
+    `The option ${formerly} is now ${name}; the next version drops the old name.`,
+    { type: 'DeprecationWarning', code: 'SLUICE_DEPRECATED_OPTION' },
+  );
+}
+
+/**
+ * @param {OptionRow} row
+ * @param {string} path as the caller wrote it
+ * @param {unknown} value not undefined
+ */
+function checkValue({ type, min, max, infinite, choices, takes }, path, value) {
+  switch (type) {
+    case 'integer':
+      return checkInteger(path, value, { min, max });
+    case 'milliseconds':
+      return checkMs(path, value, { min, max, infinite });
+    case 'choice':
+      return checkChoice(path, value, /** @type {readonly string[]} */ (choices));
+    case 'boolean':
+      return checkBoolean(path, value, false);
+    case 'string':
+      if (checkString(path, value) !== '') return value;
+      throw rangeError(`${path} takes ${takes ?? 'a string that is not empty'}`);
+    case 'strings':
+      if (Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')) {
+        return value;
+      }
+      throw typeError(`${path} takes an array of ${takes}`);
+    default:
+      return value;
+  }
+}
+
+/**
+ * Checks options by their table.
+ * @param {string} subject what takes them, as errors call it
+ * @param {readonly OptionRow[]} rows
+ * @param {object | undefined} given undefined: no options
+ * @param {Record<string, unknown>} [defaults] by path; they replace those of the table
+ * @returns {Record<string, any>} the values, nested as in `given`, with defaults filled in
+ * @throws {TypeError | RangeError} naming the option and what it takes, or an unknown option
+ */
+export function checkTable(subject, rows, given, defaults = {}) {
+  /** @type {Map<string, OptionRow[]>} rows by the object that they stand in; '' is the outermost */
+  const groups = new Map([['', []]]);
+  for (const row of rows) {
+    const group = row.path.slice(0, Math.max(0, row.path.lastIndexOf('.')));
+    groups.set(group, [...(groups.get(group) ?? []), row]);
+  }
+  const leaf = (/** @type {string} */ path) => path.slice(path.lastIndexOf('.') + 1);
+  const names = [...groups].map(([group, members]) => {
+    const nested = group === '' ? [...groups.keys()].filter((name) => name !== '') : [];
+    const old = members.flatMap(({ formerly }) => formerly ?? []);
+    return { group, members, known: [...members.map(({ path }) => leaf(path)), ...nested], old };
+  });
+  /** @type {Record<string, any>} */
+  const checked = {};
+  const outer = /** @type {Record<string, any>} */ (given ?? {});
+  for (const { group, members, known, old } of names) {
+    const values = group === '' ? given : outer[group];
+    /** @type {Record<string, any>} */
+    const own = checkKnown(group === '' ? subject : group, values, known, old);
+    const target = group === '' ? checked : (checked[group] = {});
+    for (const row of members) {
+      const name = leaf(row.path);
+      let [path, value] = [row.path, own[name]];
+      if (row.formerly !== undefined && own[row.formerly] !== undefined) {
+        if (value !== undefined) {
+          throw typeError(`${subject} takes ${name} or its old name ${row.formerly}, not both`);
+        }
+        [path, value] = [row.formerly, own[row.formerly]];
+        warnOnce(row.formerly, name);
+      }
+      const fallback = row.path in defaults ? defaults[row.path] : row.default;
+      target[name] = value === undefined ? fallback : checkValue(row, path, value);
+    }
+  }
+  return checked;
+}
