@@ -184,14 +184,15 @@ export function optionsFrom(rows, values) {
 const warned = new Set();
 
 /**
- * The value of a flag among its names.
+ * The checked value of a flag, by any of its names.
  * @param {Map<string, unknown>} given values by the names that were used
  * @param {string} name
  * @param {Flag} flag
  * @param {(name: string) => string} show a name as the caller wrote it
- * @returns {{at: string, value: unknown} | undefined}
+ * @returns {string | number | boolean | (string | number | boolean)[] | undefined} undefined: not given
  */
-function pick(given, name, { alias, formerly }, show) {
+function take(given, name, flag, show) {
+  const { alias, formerly } = flag;
   const names = [name, camelCase(name), alias, formerly, formerly && camelCase(formerly)];
   const used = [...new Set(names)].filter((one) => one !== undefined && given.has(one));
   if (used.length > 1) {
@@ -201,6 +202,7 @@ function pick(given, name, { alias, formerly }, show) {
   const [one] = used;
   if (one === undefined) return undefined;
   const at = show(one);
+  const value = checkEach(at, flag, given.get(one));
   if (formerly !== undefined && (one === formerly || one === camelCase(formerly))) {
     const now = show(one === formerly ? name : camelCase(name));
     if (!warned.has(at)) {
@@ -208,7 +210,7 @@ function pick(given, name, { alias, formerly }, show) {
     }
     warned.add(at);
   }
-  return { at, value: given.get(one) };
+  return value;
 }
 
 /** @param {string} path */
@@ -254,8 +256,8 @@ function readConfig(path, flags, extra) {
   /** @type {Record<string, string | number | boolean | unknown[]>} */
   const values = {};
   for (const [name, flag] of Object.entries(own)) {
-    const found = pick(given, name, flag, (one) => `${path}: /${one}`);
-    if (found !== undefined) values[camelCase(name)] = checkEach(found.at, flag, found.value);
+    const value = take(given, name, flag, (one) => `${path}: /${one}`);
+    if (value !== undefined) values[camelCase(name)] = value;
   }
   const problem = extra.findProblem(members);
   if (problem !== undefined) {
@@ -317,8 +319,8 @@ export function parseFlags(flags, argv, options = {}) {
   }
   const given = new Map(Object.entries(parsed));
   for (const [name, flag] of Object.entries(flags)) {
-    const found = pick(given, name, flag, (one) => `--${one}`);
-    if (found !== undefined) values[camelCase(name)] = checkEach(found.at, flag, found.value);
+    const value = take(given, name, flag, (one) => `--${one}`);
+    if (value !== undefined) values[camelCase(name)] = value;
   }
   return { help: parsed.help === true, positionals, values, members };
 }

@@ -37,12 +37,9 @@ function promptWords({ prompt, messages }) {
  * @returns {import('./shared/types.js').Provider}
  */
 export function demo(options) {
-  const { tokenIntervalMs, text = CANNED_TEXT } = checkTable(
-    'providers.demo',
-    DEMO_OPTIONS,
-    options,
-  );
-  const words = wordsOf(checkString('text', text));
+  const given = checkTable('providers.demo', DEMO_OPTIONS, options);
+  const { tokenIntervalMs } = given;
+  const words = wordsOf(checkString('text', given.text ?? CANNED_TEXT));
   const closing = new AbortController();
 
   /** @param {import('./shared/types.js').ProviderRequest} request @param {AbortSignal} signal */

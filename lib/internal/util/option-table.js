@@ -9,6 +9,7 @@ import {
   checkInteger,
   checkKnown,
   checkMs,
+  checkOptions,
   checkString,
 } from './validate.js';
 
@@ -105,9 +106,9 @@ export function checkTable(subject, rows, given, defaults = {}) {
   });
   /** @type {Record<string, any>} */
   const checked = {};
-  const outer = /** @type {Record<string, any>} */ (given ?? {});
+  const outer = /** @type {Record<string, any>} */ (checkOptions(`${subject}: options`, given));
   for (const { group, members, known, old } of names) {
-    const values = group === '' ? given : outer[group];
+    const values = group === '' ? outer : outer[group];
     /** @type {Record<string, any>} */
     const own = checkKnown(group === '' ? subject : group, values, known, old);
     const target = group === '' ? checked : (checked[group] = {});

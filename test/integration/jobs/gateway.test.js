@@ -1,8 +1,9 @@
 /** The gateway from JavaScript: its methods, and the options it refuses. */
+import { jest } from '@jest/globals';
 import { createGateway, providers, SluiceError } from '../../../lib/index.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
-import { until } from '../../support/until.js';
+import { untilStill } from '../../support/until.js';
 
 afterEach(stopAll);
 
@@ -114,13 +115,7 @@ describe('maxConcurrency', () => {
     const { provider, calls } = handProvider();
     const { gateway } = await start({ provider, ...options });
     for (let i = 0; i < 70; i += 1) await gateway.submit({ prompt: String(i) });
-    let last = -1;
-    await until(() => {
-      const settled = calls.length === last;
-      last = calls.length;
-      return settled && last > 0;
-    }, 'no further call');
-    return calls.length;
+    return untilStill(() => calls.length, 'calls in the provider');
   }
 
   test('is 64 by default for a provider that takes one prompt per call', async () => {
@@ -128,15 +123,14 @@ describe('maxConcurrency', () => {
   });
 
   test('goes by its old name, too, with a warning', async () => {
-    const warnings = [];
-    const listener = (warning) => warnings.push(warning);
-    process.on('warning', listener);
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     expect(await callsOf({ maxInFlightBatches: 3 })).toBe(3);
     expect(await callsOf({ maxInFlightBatches: 2 })).toBe(2);
-    process.off('warning', listener);
-    const told = warnings.filter(({ code }) => code === 'SLUICE_DEPRECATED_OPTION');
-    expect(told).toHaveLength(1);
-    expect(told[0].message).toMatch(/maxInFlightBatches is now maxConcurrency/);
+    const told = warn.mock.calls.map(([message]) => message);
+    warn.mockRestore();
+    expect(
+      told.filter((message) => /maxInFlightBatches is now maxConcurrency/.test(message)),
+    ).toHaveLength(1);
   });
 });
 

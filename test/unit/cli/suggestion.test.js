@@ -19,7 +19,7 @@ test.each([
   ['max-batchsize', 'max-batch-size'],
   ['max-batch', 'max-batch-size'],
   ['max-concurency', 'max-concurrency'],
-  ['modle', 'model'],
+  ['modell', 'model'],
   ['max', undefined],
   ['verbose', undefined],
   ['x', undefined],

@@ -38,8 +38,8 @@ test('takes values within their ranges', () => {
 });
 
 test.each([
-  [5, 'TypeError', /^make takes an object, not 5/],
-  [[], 'TypeError', /^make takes an object, not an array/],
+  [5, 'TypeError', /^make: options takes an object, not 5/],
+  [[], 'TypeError', /^make: options takes an object, not an array/],
   [{ sizes: 1 }, 'TypeError', /^make has no option sizes; it takes size, waitMs, .*any, retry$/],
   [{ retry: 3 }, 'TypeError', /^retry takes an object, not 3/],
   [
