@@ -48,7 +48,7 @@ export function topErrorToJson({ template, count, firstMs, lastMs, sample }) {
 /**
  * @param {object} deps
  * @param {import('../../services/error-logs/service.js').LogService} deps.logs
- * @param {{channelCount: number}} deps.hub
+ * @param {{subscriberCount: number}} deps.hub
  * @param {{maxStreams: number, heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options
  * @returns {import('../router.js').Routes}
  */
@@ -64,7 +64,7 @@ export function logRoutes({ logs, hub, options }) {
   /** @type {import('../router.js').Handle} */
   function errors(req, res, { query }) {
     const cursor = cursorOf(req, query);
-    if (!logs.hasRoom || hub.channelCount >= options.maxStreams) {
+    if (!logs.hasRoom || hub.subscriberCount >= options.maxStreams) {
       turnAway(res);
       return;
     }
@@ -85,7 +85,7 @@ export function logRoutes({ logs, hub, options }) {
       // The client has left: there is no answer to send.
       if (req.destroyed && !req.complete) return;
       if (!String(error.code).startsWith('Z_')) throw error;
-      const message = 'The body begins like gzip and is not; what came before the fault counts.';
+      const message = 'The body begins like gzip and is broken; the lines before the fault count.';
       throw new HttpError(400, { code: 'invalid_gzip', message, cause: error });
     }
     sendJson(res, 200, stats);

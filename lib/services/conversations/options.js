@@ -7,7 +7,7 @@
 
 /**
  * @param {ConversationLimits} limits
- * @returns {import('../../primitives/kv/options.js').KvSpaceLimits}
+ * @returns {import('../../primitives/kv/options.js').KvPartitionLimits}
  */
 export function areaLimits({ maxBytes, maxBytesPerPrincipal }) {
   const any = Number.MAX_SAFE_INTEGER;

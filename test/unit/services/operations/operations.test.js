@@ -10,7 +10,7 @@ const policy = { onDisconnect: 'continue', disconnectGraceMs: 0, maxWallMs: 1000
 function setUp({ maxRetained = 10, retentionMs = 500 } = {}) {
   const clock = new ManualClock();
   const endings = [];
-  const hub = new JobHub({ ...hubOptions, reactor: manualReactor(clock), retentionMs });
+  const hub = new JobHub({ ...hubOptions, reactors: [manualReactor(clock)], retentionMs });
   const works = new Works({ hub, maxRetained });
   works.on('ended', (work, state) => endings.push([work.id, state.status]));
   const create = (kind = 'workflow', principal = 'ann') => works.create(kind, principal, policy);
