@@ -62,7 +62,7 @@ function createProvider(values, { demo, openai, llama }) {
  * @param {Partial<import('../gateway/options.js').GatewayOptions>} options of the gateway, beyond those
  *   that the flags give
  * @returns {Promise<{gateway: import('../gateway/gateway.js').Gateway,
- *   options: import('../gateway/options.js').GatewayOptions}>} `options`: those that made it
+ *   options: import('../gateway/options.js').GatewayOptions}>} `options`: those of the gateway
  */
 export async function createGateway(values, options) {
   const { upstream, model } = values;

@@ -1,4 +1,4 @@
-/** `sluice run`: a file of prompts through the gateway, results in the order of the input. */
+/** `sluice run`: sends a file of prompts through the gateway; results keep the order of the input. */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { open } from 'node:fs/promises';
@@ -14,7 +14,7 @@ const GATEWAY_FLAGS = [
   'max-wall-ms',
 ];
 
-/** Default of --max-wall-ms: nobody waits in front of a page. */
+/** Default of --max-wall-ms: a batch run may take longer than a request of a page. */
 const WALL_MS_DEFAULT = 3_600_000;
 
 /** @type {import('./flags.js').Flags} */

@@ -46,7 +46,7 @@ export class Gateway extends EventEmitter {
     });
   }
 
-  // ---------------------------------------------------------------- what is asked of it
+  // ---------------------------------------------------------------- jobs
 
   /**
    * Turns a prompt into a job. Resolves when the job is in the queue.
@@ -54,8 +54,8 @@ export class Gateway extends EventEmitter {
    *   snake_case
    * @param {object} [options]
    * @param {string} [options.idempotencyKey] the same key gives the same job for 24 h
-   * @param {string} [options.principal] whose job it is; default `anonymous`. The id of a key brings
-   *   what is configured for that key
+   * @param {string} [options.principal] owner of the job; default `anonymous`. The id of a key brings
+   *   the configuration of that key
    * @param {AbortSignal} [options.signal] gives up waiting for admission; without effect on a
    *   submission with an idempotency key, which others may have joined
    * @returns {Promise<{id: string, status: 'queued', createdAt: number, streamUrl: string,
@@ -84,7 +84,7 @@ export class Gateway extends EventEmitter {
   /**
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined when unknown, purged, or somebody else's
+   * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined for an unknown or purged job, or one of another principal
    */
   async get(id, options) {
     const { principal = kAnonymous } = checkKnown('get', options, ['principal']);
@@ -211,8 +211,8 @@ export class Gateway extends EventEmitter {
 
   /**
    * The HTTP contract, without the page, as a function of node:http's request and response. It works as
-   * the listener of a server and as a middleware: paths of others go on to `next`, or get a 404
-   * without one.
+   * the listener of a server and as a middleware: unknown paths go on to `next`, or get a 404 if there
+   * is none.
    * @returns {import('../http/handler.js').Handler}
    */
   handler() {
@@ -250,10 +250,10 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Puts another configuration of keys and limits in force. Streams that run go on, also those of a
-   * key that is gone; of what was taken, a larger limit has as much taken, too.
+   * Puts another configuration of keys and limits in force. Open streams continue, also those of a
+   * removed key. A limit that grows keeps the amount in use.
    * @param {{access: import('../jobs/policy/config.js').AccessConfig}} options
-   * @throws {TypeError | RangeError} naming what is wrong with it; nothing has changed then
+   * @throws {TypeError | RangeError} naming the member at fault; the configuration in force stays
    */
   reload(options) {
     this.#parts.access.reload(checkReloadOptions(options));
@@ -266,9 +266,9 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Takes no new jobs, lets the others go on for `drainMs`, then ends them as `shutdown`; each
-   * stream gets its terminal event. Then servers, provider and hub are closed: nothing is left
-   * that would keep the process alive. A second call gets the first one's promise.
+   * Refuses new jobs, lets running ones go on for `drainMs`, then ends them as `shutdown`; each
+   * stream gets its terminal event. Then closes servers, provider and hub, so that nothing keeps the
+   * process alive. A second call returns the promise of the first.
    * @param {{drainMs?: number}} [options] default 10000
    * @returns {Promise<void>}
    */

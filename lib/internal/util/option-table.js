@@ -82,6 +82,54 @@ function checkValue({ type, min, max, infinite, choices, takes }, path, value) {
   }
 }
 
+/** @param {string} path @returns {[group: string, name: string]} group: '' for the outermost object */
+function splitPath(path) {
+  const dot = path.lastIndexOf('.');
+  return [path.slice(0, Math.max(0, dot)), path.slice(dot + 1)];
+}
+
+/**
+ * @param {readonly OptionRow[]} rows
+ * @returns {Map<string, OptionRow[]>} by the object that they stand in
+ */
+function groupRows(rows) {
+  /** @type {Map<string, OptionRow[]>} */
+  const groups = new Map([['', []]]);
+  for (const row of rows) {
+    const [group] = splitPath(row.path);
+    const members = groups.get(group);
+    if (members === undefined) groups.set(group, [row]);
+    else members.push(row);
+  }
+  return groups;
+}
+
+/**
+ * Moves values from deprecated names to the names of today.
+ * @param {string} subject
+ * @param {readonly OptionRow[]} rows of one object
+ * @param {Record<string, any>} given
+ * @returns {{values: Record<string, any>, renamed: Map<string, string>}} `renamed`: paths by old names
+ */
+function renameOld(subject, rows, given) {
+  const values = { ...given };
+  /** @type {Map<string, string>} */
+  const renamed = new Map();
+  for (const { path, formerly } of rows) {
+    if (formerly === undefined || !Object.hasOwn(values, formerly)) continue;
+    const value = values[formerly];
+    delete values[formerly];
+    if (value === undefined) continue;
+    const [, name] = splitPath(path);
+    if (values[name] !== undefined) {
+      throw typeError(`${subject} takes ${name} or its old name ${formerly}, not both`);
+    }
+    values[name] = value;
+    renamed.set(path, formerly);
+  }
+  return { values, renamed };
+}
+
 /**
  * Checks options by their table.
  * @param {string} subject what takes them, as errors call it
@@ -92,38 +140,25 @@ function checkValue({ type, min, max, infinite, choices, takes }, path, value) {
  * @throws {TypeError | RangeError} naming the option and what it takes, or an unknown option
  */
 export function checkTable(subject, rows, given, defaults = {}) {
-  /** @type {Map<string, OptionRow[]>} rows by the object that they stand in; '' is the outermost */
-  const groups = new Map([['', []]]);
-  for (const row of rows) {
-    const group = row.path.slice(0, Math.max(0, row.path.lastIndexOf('.')));
-    groups.set(group, [...(groups.get(group) ?? []), row]);
-  }
-  const leaf = (/** @type {string} */ path) => path.slice(path.lastIndexOf('.') + 1);
-  const names = [...groups].map(([group, members]) => {
-    const nested = group === '' ? [...groups.keys()].filter((name) => name !== '') : [];
-    const old = members.flatMap(({ formerly }) => formerly ?? []);
-    return { group, members, known: [...members.map(({ path }) => leaf(path)), ...nested], old };
-  });
+  const groups = groupRows(rows);
+  const outer = /** @type {Record<string, any>} */ (checkOptions(`${subject}: options`, given));
   /** @type {Record<string, any>} */
   const checked = {};
-  const outer = /** @type {Record<string, any>} */ (checkOptions(`${subject}: options`, given));
-  for (const { group, members, known, old } of names) {
-    const values = group === '' ? outer : outer[group];
-    /** @type {Record<string, any>} */
-    const own = checkKnown(group === '' ? subject : group, values, known, old);
+  for (const [group, members] of groups) {
+    const at = group === '' ? subject : group;
+    const own = checkOptions(at, group === '' ? outer : outer[group]);
+    const { values, renamed } = renameOld(subject, members, own);
+    const nested = group === '' ? [...groups.keys()].filter((name) => name !== '') : [];
+    checkKnown(at, values, [...members.map(({ path }) => splitPath(path)[1]), ...nested]);
     const target = group === '' ? checked : (checked[group] = {});
     for (const row of members) {
-      const name = leaf(row.path);
-      let [path, value] = [row.path, own[name]];
-      if (row.formerly !== undefined && own[row.formerly] !== undefined) {
-        if (value !== undefined) {
-          throw typeError(`${subject} takes ${name} or its old name ${row.formerly}, not both`);
-        }
-        [path, value] = [row.formerly, own[row.formerly]];
-        warnOnce(row.formerly, name);
-      }
-      const fallback = row.path in defaults ? defaults[row.path] : row.default;
-      target[name] = value === undefined ? fallback : checkValue(row, path, value);
+      const { path } = row;
+      const [, name] = splitPath(path);
+      const old = renamed.get(path);
+      const fallback = path in defaults ? defaults[path] : row.default;
+      const value = values[name];
+      target[name] = value === undefined ? fallback : checkValue(row, old ?? path, value);
+      if (old !== undefined) warnOnce(old, name);
     }
   }
   return checked;

@@ -168,14 +168,13 @@ export function checkOptions(name, value, known) {
  * @param {string} name
  * @param {T | undefined} value
  * @param {Iterable<string>} names
- * @param {readonly string[]} [deprecated] allowed as well, and not offered by the error
  * @returns {T}
  */
-export function checkKnown(name, value, names, deprecated = []) {
+export function checkKnown(name, value, names) {
   const options = checkOptions(name, value);
   const allowed = new Set(names);
   for (const key of Object.keys(options)) {
-    if (allowed.has(key) || deprecated.includes(key)) continue;
+    if (allowed.has(key)) continue;
     throw typeError(`${name} has no option ${key}; it takes ${[...allowed].join(', ')}`);
   }
   return options;

@@ -24,7 +24,7 @@ test('fills defaults in, also of objects that are not there', () => {
   expect(check(undefined)).toEqual(defaults);
   expect(check({})).toEqual(defaults);
   expect(check({ retry: { baseMs: 0 } }).retry).toEqual({ attempts: 3, baseMs: 0 });
-  expect(check({ retry: undefined, size: undefined })).toEqual(defaults);
+  expect(check({ retry: undefined, size: undefined, length: undefined })).toEqual(defaults);
 });
 
 test('takes defaults of its caller', () => {
