@@ -1,6 +1,7 @@
 /** Options of a KvStore and of its calls, checked. Unknown ones are refused by name. */
 import { rangeError, typeError } from '../../internal/util/errors.js';
 import { checkBoolean, checkInteger, checkOptions, checkMs } from '../../internal/util/validate.js';
+import { checkTable } from '../../internal/util/option-table.js';
 
 /** For the native side: whatever version there is, or none. */
 export const ANY_VERSION = -1;
@@ -47,12 +48,50 @@ const TTL_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
  * @property {number} [ifVersion] only if the key has this version
  */
 
-const LIMITS = /** @type {const} */ ([
-  'maxKeys',
-  'maxKeyBytes',
-  'maxValueBytes',
-  'maxBytes',
-  'maxPinnedBytes',
+/**
+ * The limits of a store.
+ * @type {readonly import('../../internal/util/option-table.js').OptionRow[]}
+ */
+export const KV_LIMIT_ROWS = Object.freeze([
+  {
+    path: 'maxKeys',
+    type: 'integer',
+    unit: 'keys',
+    max: 2 ** 31,
+    default: 1_000_000,
+    help: 'keys of the store; expired keys do not count',
+  },
+  {
+    path: 'maxKeyBytes',
+    type: 'integer',
+    unit: 'bytes',
+    max: MIB,
+    default: 1024,
+    help: 'size of one key as UTF-8',
+  },
+  {
+    path: 'maxValueBytes',
+    type: 'integer',
+    unit: 'bytes',
+    max: 256 * MIB,
+    default: MIB,
+    help: 'size of one value, as UTF-8 or JSON where it is no buffer',
+  },
+  {
+    path: 'maxBytes',
+    type: 'integer',
+    unit: 'bytes',
+    default: 256 * MIB,
+    help: 'size of all keys and values of the store',
+  },
+  {
+    path: 'maxPinnedBytes',
+    type: 'integer',
+    unit: 'bytes',
+    min: 0,
+    defaultText: 'as `maxBytes`',
+    help: 'replaced values that open snapshots still show; beyond it nothing is set',
+  },
 ]);
 
 /**
@@ -60,52 +99,23 @@ const LIMITS = /** @type {const} */ ([
  * @returns {KvStoreOptions}
  */
 export function checkStoreOptions(options) {
-  return checkOptions('options', options, [...LIMITS, 'clock']);
+  return checkOptions('options', options, [...KV_LIMIT_ROWS.map(({ path }) => path), 'clock']);
 }
 
 /**
  * @param {KvStoreOptions} given
- * @param {string} [prefix] of the names in errors
  * @returns {import('./errors.js').KvLimits}
  */
-export function checkLimits(given, prefix = '') {
-  /**
-   * @param {typeof LIMITS[number]} name
-   * @param {{min?: number, max?: number, fallback: number}} range
-   */
-  const limit = (name, range) => checkInteger(prefix + name, given[name], range);
-  const maxBytes = limit('maxBytes', { fallback: 256 * MIB });
-  return {
-    maxKeys: limit('maxKeys', { max: 2 ** 31, fallback: 1_000_000 }),
-    maxKeyBytes: limit('maxKeyBytes', { max: MIB, fallback: 1024 }),
-    maxValueBytes: limit('maxValueBytes', { max: 256 * MIB, fallback: MIB }),
-    maxBytes,
-    maxPinnedBytes: limit('maxPinnedBytes', { min: 0, fallback: maxBytes }),
-  };
+export function checkLimits({ clock: _, ...given }) {
+  const limits = checkTable('KvStore', KV_LIMIT_ROWS, given);
+  const { maxPinnedBytes = limits.maxBytes } = limits;
+  return /** @type {import('./errors.js').KvLimits} */ ({ ...limits, maxPinnedBytes });
 }
 
 /**
  * @typedef {import('./errors.js').KvLimits & {maxKeysPerPrincipal: number,
  *   maxBytesPerPrincipal: number}} KvPartitionLimits
  */
-
-/**
- * @param {Partial<KvPartitionLimits>} given
- * @param {string} prefix of the names in errors
- * @returns {KvPartitionLimits}
- */
-export function checkPartitionLimits(given, prefix) {
-  /**
-   * @param {'maxKeysPerPrincipal' | 'maxBytesPerPrincipal'} name
-   * @param {number} fallback
-   */
-  const share = (name, fallback) => checkInteger(prefix + name, given[name], { fallback });
-  return {
-    ...checkLimits(given, prefix),
-    maxKeysPerPrincipal: share('maxKeysPerPrincipal', 100_000),
-    maxBytesPerPrincipal: share('maxBytesPerPrincipal', 64 * MIB),
-  };
-}
 
 /**
  * @param {unknown} value
