@@ -1,13 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
 import { checkGatewayOptions } from './options.js';
-import {
-  checkKnown,
-  checkMs,
-  checkOptions,
-  checkSignal,
-  checkString,
-} from '../internal/util/validate.js';
+import { checkOptions, checkMs, checkSignal, checkString } from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
@@ -138,7 +132,7 @@ export class Gateway extends EventEmitter {
    *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: it is in the data file still
    */
   async delete(id, options) {
-    const { principal = kAnonymous } = checkKnown('options', options, ['principal']);
+    const { principal = kAnonymous } = checkOptions('options', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
     await this.#parts.erasure.job(record);

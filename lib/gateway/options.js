@@ -15,7 +15,7 @@ import {
   checkFunction,
   checkInteger,
   checkMs,
-  checkKnown,
+  checkOptions,
   checkString,
 } from '../internal/util/validate.js';
 
@@ -90,7 +90,7 @@ import {
  *   admission and for the drain is always in real time.
  */
 
-const known = new Set([
+const known = Object.freeze([
   'provider',
   'batching',
   'maxInFlightBatches',
@@ -131,7 +131,7 @@ const known = new Set([
  * @returns {string[]}
  */
 function checkLogFiles(logs) {
-  const { files = [] } = checkKnown('logs', logs, ['files']);
+  const { files = [] } = checkOptions('logs', logs, ['files']);
   if (Array.isArray(files) && files.every((file) => typeof file === 'string' && file !== '')) {
     return files;
   }
@@ -175,15 +175,15 @@ function isModel(model) {
  * @param {GatewayOptions} options
  */
 export function checkGatewayOptions(options) {
-  const given = checkKnown('createGateway', options, known);
-  const batching = checkKnown('batching', given.batching, [
+  const given = checkOptions('createGateway', options, [...known]);
+  const batching = checkOptions('batching', given.batching, [
     'maxBatchSize',
     'idleFlushMs',
     'maxWaitMs',
   ]);
-  const retry = checkKnown('retry', given.retry, ['attempts', 'baseMs', 'capMs']);
-  const idempotency = checkKnown('idempotency', given.idempotency, ['ttlMs', 'maxKeys']);
-  const cache = checkKnown('cache', given.cache, [
+  const retry = checkOptions('retry', given.retry, ['attempts', 'baseMs', 'capMs']);
+  const idempotency = checkOptions('idempotency', given.idempotency, ['ttlMs', 'maxKeys']);
+  const cache = checkOptions('cache', given.cache, [
     'mode',
     'scope',
     'maxEntries',
@@ -191,8 +191,8 @@ export function checkGatewayOptions(options) {
     'ttlMs',
     'maxJoined',
   ]);
-  const crawl = checkKnown('crawl', given.crawl, ['allowPrivateAddresses']);
-  const kv = checkKnown('kv', given.kv, [
+  const crawl = checkOptions('crawl', given.crawl, ['allowPrivateAddresses']);
+  const kv = checkOptions('kv', given.kv, [
     'maxKeys',
     'maxKeyBytes',
     'maxValueBytes',
@@ -201,8 +201,8 @@ export function checkGatewayOptions(options) {
     'maxKeysPerPrincipal',
     'maxBytesPerPrincipal',
   ]);
-  const conversations = checkKnown('conversations', given.conversations, conversationOptions);
-  const metrics = checkKnown('metrics', given.metrics, ['processDefaults']);
+  const conversations = checkOptions('conversations', given.conversations, conversationOptions);
+  const metrics = checkOptions('metrics', given.metrics, ['processDefaults']);
   if (given.authenticate !== undefined) checkFunction('authenticate', given.authenticate);
   if (given.clock !== undefined && !(given.clock instanceof ManualClock)) {
     throw typeError('clock takes a ManualClock');

@@ -1,6 +1,6 @@
 /** Options of a KvStore and of its calls, checked. Unknown ones are refused by name. */
 import { rangeError, typeError } from '../../internal/util/errors.js';
-import { checkBoolean, checkInteger, checkKnown, checkMs } from '../../internal/util/validate.js';
+import { checkBoolean, checkInteger, checkOptions, checkMs } from '../../internal/util/validate.js';
 
 /** For the native side: whatever version there is, or none. */
 export const ANY_VERSION = -1;
@@ -60,7 +60,7 @@ const LIMITS = /** @type {const} */ ([
  * @returns {KvStoreOptions}
  */
 export function checkStoreOptions(options) {
-  return checkKnown('options', options, [...LIMITS, 'clock']);
+  return checkOptions('options', options, [...LIMITS, 'clock']);
 }
 
 /**
@@ -131,7 +131,7 @@ function checkEnd({ ttlMs, keepTtl }) {
  * @returns {{ttlMs: number, expected: number}} for the native side
  */
 export function checkSet(options) {
-  const given = checkKnown('options', options, ['ttlMs', 'keepTtl', 'ifVersion', 'ifAbsent']);
+  const given = checkOptions('options', options, ['ttlMs', 'keepTtl', 'ifVersion', 'ifAbsent']);
   const ttlMs = checkEnd(given);
   const isAbsent = checkBoolean('ifAbsent', given.ifAbsent, false);
   if (isAbsent && given.ifVersion !== undefined) {
@@ -147,7 +147,7 @@ export function checkSet(options) {
  */
 export function checkCompareAndSet(expectedVersion, options) {
   const expected = checkInteger('expectedVersion', expectedVersion, { min: 0 });
-  return { ttlMs: checkEnd(checkKnown('options', options, ['ttlMs', 'keepTtl'])), expected };
+  return { ttlMs: checkEnd(checkOptions('options', options, ['ttlMs', 'keepTtl'])), expected };
 }
 
 /**
@@ -155,7 +155,7 @@ export function checkCompareAndSet(expectedVersion, options) {
  * @returns {{ttlMs: number, expected: number}} for the native side
  */
 export function checkTouch(options) {
-  const { ttlMs, ifVersion } = checkKnown('options', options, ['ttlMs', 'ifVersion']);
+  const { ttlMs, ifVersion } = checkOptions('options', options, ['ttlMs', 'ifVersion']);
   return { ttlMs: checkTtl(ttlMs), expected: checkVersion(ifVersion) };
 }
 
@@ -165,7 +165,7 @@ export function checkTouch(options) {
  * @returns {{by: number, ttlMs: number}}
  */
 export function checkIncrement(by, options) {
-  const { ttlMs } = checkKnown('options', options, ['ttlMs']);
+  const { ttlMs } = checkOptions('options', options, ['ttlMs']);
   if (typeof by !== 'number') throw typeError(`by takes a finite number, not a ${typeof by}`);
   if (!Number.isFinite(by)) throw rangeError(`by takes a finite number, not ${by}`);
   return { by, ttlMs: checkTtl(ttlMs) };
@@ -176,7 +176,7 @@ export function checkIncrement(by, options) {
  * @returns {number} the expected version, for the native side
  */
 export function checkDelete(options) {
-  return checkVersion(checkKnown('options', options, ['ifVersion']).ifVersion);
+  return checkVersion(checkOptions('options', options, ['ifVersion']).ifVersion);
 }
 
 /**
@@ -184,7 +184,7 @@ export function checkDelete(options) {
  * @returns {number}
  */
 export function checkRetries(options) {
-  const { retries } = checkKnown('options', options, ['retries']);
+  const { retries } = checkOptions('options', options, ['retries']);
   return checkInteger('retries', retries, { min: 0, fallback: 0 });
 }
 
