@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
 import { checkCloseOptions, checkGatewayOptions } from './options.js';
-import { checkKnown, checkSignal, checkString } from '../internal/util/validate.js';
+import { checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
@@ -68,7 +68,11 @@ export class Gateway extends EventEmitter {
    */
   async submit(request, options) {
     const known = ['idempotencyKey', 'principal', 'signal'];
-    const { idempotencyKey, principal = kAnonymous, signal } = checkKnown('submit', options, known);
+    const {
+      idempotencyKey,
+      principal = kAnonymous,
+      signal,
+    } = checkOptions('submit', options, known);
     checkString('principal', principal);
     checkSignal('signal', signal);
     const { answer, replayed } = await this.#parts.admission.submit(asJson(request), {
@@ -87,7 +91,7 @@ export class Gateway extends EventEmitter {
    * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined for an unknown or purged job, or one of another principal
    */
   async get(id, options) {
-    const { principal = kAnonymous } = checkKnown('get', options, ['principal']);
+    const { principal = kAnonymous } = checkOptions('get', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     return record === undefined ? undefined : describeJob(this.#parts.hub, record, { text: true });
   }
@@ -101,7 +105,7 @@ export class Gateway extends EventEmitter {
    */
   async list(options) {
     const known = ['limit', 'after', 'status', 'principal'];
-    const { limit, after, status, principal = kAnonymous } = checkKnown('list', options, known);
+    const { limit, after, status, principal = kAnonymous } = checkOptions('list', options, known);
     const query = checkListQuery({
       limit: limit === undefined ? undefined : String(limit),
       after,
@@ -118,7 +122,7 @@ export class Gateway extends EventEmitter {
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
   async cancel(id, options) {
-    const { principal = kAnonymous } = checkKnown('cancel', options, ['principal']);
+    const { principal = kAnonymous } = checkOptions('cancel', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
     this.#parts.lifecycle.cancel(record, 'client_request');
@@ -137,7 +141,7 @@ export class Gateway extends EventEmitter {
    *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: it is in the data file still
    */
   async delete(id, options) {
-    const { principal = kAnonymous } = checkKnown('options', options, ['principal']);
+    const { principal = kAnonymous } = checkOptions('options', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
     await this.#parts.erasure.job(record);
@@ -194,7 +198,7 @@ export class Gateway extends EventEmitter {
    */
   stream(id, options) {
     const known = ['lastEventId', 'signal', 'principal'];
-    const { lastEventId, signal, principal = kAnonymous } = checkKnown('stream', options, known);
+    const { lastEventId, signal, principal = kAnonymous } = checkOptions('stream', options, known);
     const record =
       this.#parts.lifecycle.jobs.get(id, principal) ??
       this.#parts.works.find('workflow', id, principal) ??

@@ -2,7 +2,7 @@
  * Makes a provider of a plain `async function*(request, {signal})` that yields text.
  */
 import { SluiceError } from '../internal/util/errors.js';
-import { checkFunction, checkKnown, checkString } from '../internal/util/validate.js';
+import { checkFunction, checkOptions, checkString } from '../internal/util/validate.js';
 
 /**
  * @typedef {(request: import('./shared/types.js').ProviderRequest, options: {signal: AbortSignal}) =>
@@ -17,7 +17,7 @@ import { checkFunction, checkKnown, checkString } from '../internal/util/validat
  */
 export function fromFunction(generate, options) {
   checkFunction('provider', generate);
-  const given = checkKnown('options', options, ['name', 'model']);
+  const given = checkOptions('options', options, ['name', 'model']);
   const name = checkString('name', given.name ?? 'function');
   const model = checkString('model', given.model ?? (generate.name || 'function'));
   return {

@@ -7,7 +7,6 @@ import {
   checkBoolean,
   checkChoice,
   checkInteger,
-  checkKnown,
   checkMs,
   checkOptions,
   checkString,
@@ -149,7 +148,7 @@ export function checkTable(subject, rows, given, defaults = {}) {
     const own = checkOptions(at, group === '' ? outer : outer[group]);
     const { values, renamed } = renameOld(subject, members, own);
     const nested = group === '' ? [...groups.keys()].filter((name) => name !== '') : [];
-    checkKnown(at, values, [...members.map(({ path }) => splitPath(path)[1]), ...nested]);
+    checkOptions(at, values, [...members.map(({ path }) => splitPath(path)[1]), ...nested]);
     const target = group === '' ? checked : (checked[group] = {});
     for (const row of members) {
       const { path } = row;

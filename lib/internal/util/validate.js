@@ -163,24 +163,6 @@ export function checkOptions(name, value, known) {
 }
 
 /**
- * As `checkOptions`, of an object that has no other members than these.
- * @template {object} T
- * @param {string} name
- * @param {T | undefined} value
- * @param {Iterable<string>} names
- * @returns {T}
- */
-export function checkKnown(name, value, names) {
-  const options = checkOptions(name, value);
-  const allowed = new Set(names);
-  for (const key of Object.keys(options)) {
-    if (allowed.has(key)) continue;
-    throw typeError(`${name} has no option ${key}; it takes ${[...allowed].join(', ')}`);
-  }
-  return options;
-}
-
-/**
  * One of a fixed set of strings.
  * @template {string} T
  * @param {string} name

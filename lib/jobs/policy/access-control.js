@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { checkLimits, compileAccess, completeAccess, kAnonymous } from './config.js';
-import { checkBoolean, checkKnown, checkString } from '../../internal/util/validate.js';
+import { checkBoolean, checkOptions, checkString } from '../../internal/util/validate.js';
 import { kAll } from './prices.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
 
@@ -242,5 +242,5 @@ export class AccessControl {
  * @returns {unknown} its `access`
  */
 export function checkReloadOptions(options) {
-  return checkKnown('reload', /** @type {any} */ (options), ['access']).access;
+  return checkOptions('reload', /** @type {any} */ (options), ['access']).access;
 }

@@ -102,7 +102,8 @@ export class JobStore {
   }
 
   /**
-   * The keys of earlier that are alive; the others leave the file. Once.
+   * The idempotency keys that are still valid; expired ones are deleted from the file. To be called
+   * once.
    * @returns {{name: string, fingerprint: string, answer: any, leftMs: number}[]}
    */
   takeKeys() {
@@ -135,7 +136,7 @@ export class JobStore {
     for (const { job, tokens } of this.#rows.jobs) {
       const restored = restoredJob(job, tokens, times);
       const over = restored.terminal !== undefined;
-      // Somebody has to hear of it first.
+      // Its conversation, or its usage, is settled first.
       if (over && (isTurn(job) || job.counted === 0)) {
         restored.retentionLeftMs = Math.max(restored.retentionLeftMs, kTurnRetentionMs);
       }
@@ -158,7 +159,7 @@ export class JobStore {
 
   /**
    * @param {Parameters<JobStore['restore']>[0]} gateway
-   * @param {JobRecord[]} ended before this process: nobody else will hear of it
+   * @param {JobRecord[]} ended before this process: the hub emits nothing for them
    * @param {JobRecord[]} cutOff
    */
   async #settle({ hub, jobs, onRestored }, ended, cutOff) {
@@ -190,7 +191,7 @@ export class JobStore {
       changes.push('add_key', [name, fingerprint, JSON.stringify(answer()), expiresAtMs]);
     }
     const written = this.#file.commit(changes);
-    // A job without a submission has nobody who waits for it.
+    // No submission may be waiting for it.
     written.catch(() => {});
     record.written = written;
     return number;
@@ -263,7 +264,7 @@ export class JobStore {
     });
   }
 
-  /** Writes what is left and lets the file go. */
+  /** Writes queued changes and closes the file. */
   async close() {
     this.#closed = true;
     await this.#file.close();

@@ -1,6 +1,6 @@
 /** Options of a KvStore and of its calls, checked. Unknown ones are refused by name. */
 import { rangeError, typeError } from '../../internal/util/errors.js';
-import { checkBoolean, checkInteger, checkKnown, checkMs } from '../../internal/util/validate.js';
+import { checkBoolean, checkInteger, checkMs, checkOptions } from '../../internal/util/validate.js';
 import { checkTable } from '../../internal/util/option-table.js';
 
 /** For the native side: whatever version there is, or none. */
@@ -99,7 +99,7 @@ export const KV_LIMIT_ROWS = Object.freeze([
  * @returns {KvStoreOptions}
  */
 export function checkStoreOptions(options) {
-  return checkKnown('options', options, [...KV_LIMIT_ROWS.map(({ path }) => path), 'clock']);
+  return checkOptions('options', options, [...KV_LIMIT_ROWS.map(({ path }) => path), 'clock']);
 }
 
 /**
@@ -141,7 +141,7 @@ function checkEnd({ ttlMs, keepTtl }) {
  * @returns {{ttlMs: number, expected: number}} for the native side
  */
 export function checkSet(options) {
-  const given = checkKnown('options', options, ['ttlMs', 'keepTtl', 'ifVersion', 'ifAbsent']);
+  const given = checkOptions('options', options, ['ttlMs', 'keepTtl', 'ifVersion', 'ifAbsent']);
   const ttlMs = checkEnd(given);
   const isAbsent = checkBoolean('ifAbsent', given.ifAbsent, false);
   if (isAbsent && given.ifVersion !== undefined) {
@@ -157,7 +157,7 @@ export function checkSet(options) {
  */
 export function checkCompareAndSet(expectedVersion, options) {
   const expected = checkInteger('expectedVersion', expectedVersion, { min: 0 });
-  return { ttlMs: checkEnd(checkKnown('options', options, ['ttlMs', 'keepTtl'])), expected };
+  return { ttlMs: checkEnd(checkOptions('options', options, ['ttlMs', 'keepTtl'])), expected };
 }
 
 /**
@@ -165,7 +165,7 @@ export function checkCompareAndSet(expectedVersion, options) {
  * @returns {{ttlMs: number, expected: number}} for the native side
  */
 export function checkTouch(options) {
-  const { ttlMs, ifVersion } = checkKnown('options', options, ['ttlMs', 'ifVersion']);
+  const { ttlMs, ifVersion } = checkOptions('options', options, ['ttlMs', 'ifVersion']);
   return { ttlMs: checkTtl(ttlMs), expected: checkVersion(ifVersion) };
 }
 
@@ -175,7 +175,7 @@ export function checkTouch(options) {
  * @returns {{by: number, ttlMs: number}}
  */
 export function checkIncrement(by, options) {
-  const { ttlMs } = checkKnown('options', options, ['ttlMs']);
+  const { ttlMs } = checkOptions('options', options, ['ttlMs']);
   if (typeof by !== 'number') throw typeError(`by takes a finite number, not a ${typeof by}`);
   if (!Number.isFinite(by)) throw rangeError(`by takes a finite number, not ${by}`);
   return { by, ttlMs: checkTtl(ttlMs) };
@@ -186,7 +186,7 @@ export function checkIncrement(by, options) {
  * @returns {number} the expected version, for the native side
  */
 export function checkDelete(options) {
-  return checkVersion(checkKnown('options', options, ['ifVersion']).ifVersion);
+  return checkVersion(checkOptions('options', options, ['ifVersion']).ifVersion);
 }
 
 /**
@@ -194,7 +194,7 @@ export function checkDelete(options) {
  * @returns {number}
  */
 export function checkRetries(options) {
-  const { retries } = checkKnown('options', options, ['retries']);
+  const { retries } = checkOptions('options', options, ['retries']);
   return checkInteger('retries', retries, { min: 0, fallback: 0 });
 }
 

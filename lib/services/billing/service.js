@@ -15,7 +15,7 @@ import {
   checkChoice,
   checkId,
   checkInteger,
-  checkKnown,
+  checkOptions,
 } from '../../internal/util/validate.js';
 import { rangeError } from '../../internal/util/errors.js';
 
@@ -90,7 +90,7 @@ export class Credits {
    */
   async account(id, options) {
     checkId('id', id);
-    const given = checkKnown('account', options, ['unopened']);
+    const given = checkOptions('account', options, ['unopened']);
     const unopened = checkBoolean('unopened', given.unopened, false);
     // Whoever has seen a job's end must find it settled.
     await this.#hub.barrier();
@@ -111,7 +111,7 @@ export class Credits {
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_ACCOUNT_NOT_FOUND`
    */
   async events(id, options) {
-    const { after, limit, unopened } = checkKnown('events', options, [
+    const { after, limit, unopened } = checkOptions('events', options, [
       'after',
       'limit',
       'unopened',
@@ -146,7 +146,7 @@ export class Credits {
    *   `ERR_IDEMPOTENCY_KEY_REUSED`, `ERR_SAME_ACCOUNT`, `ERR_AMOUNT_TOO_LARGE`
    */
   transfer(options) {
-    const given = checkKnown('transfer', options, ['key', 'from', 'to', 'amount']);
+    const given = checkOptions('transfer', options, ['key', 'from', 'to', 'amount']);
     const key = checkKey(given.key);
     const amount = checkBigInt('amount', given.amount, { min: 1n, max: AMOUNT_MAX });
     const from = given.from === undefined ? undefined : checkForeign('from', given.from);
@@ -176,7 +176,7 @@ export class Credits {
    *   `ERR_NOT_REVERSIBLE`, `ERR_INSUFFICIENT_CREDIT`, `ERR_IDEMPOTENCY_KEY_REUSED`
    */
   reverse(options) {
-    const given = checkKnown('reverse', options, ['key', 'event', 'force']);
+    const given = checkOptions('reverse', options, ['key', 'event', 'force']);
     const key = checkKey(given.key);
     const event = checkInteger('event', given.event, { min: 1 });
     const force = checkBoolean('force', given.force, false);
@@ -223,7 +223,7 @@ export class Credits {
    */
   async usage(options) {
     const known = ['fromMs', 'toMs', 'groupBy', 'principal'];
-    const { fromMs, toMs, groupBy, principal } = checkKnown('usage', options, known);
+    const { fromMs, toMs, groupBy, principal } = checkOptions('usage', options, known);
     await this.#hub.barrier();
     const time = (/** @type {string} */ name, /** @type {unknown} */ value, fallback = 0) =>
       checkInteger(name, value, { min: 0, max: kTimeMsMax, fallback });

@@ -6,7 +6,7 @@
  */
 import { IdempotencyCache, checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
 import { asJson, checkListQuery } from '../../jobs/request.js';
-import { checkKnown, checkSignal, checkString } from '../../internal/util/validate.js';
+import { checkOptions, checkSignal, checkString } from '../../internal/util/validate.js';
 import { draining } from '../../jobs/errors.js';
 import { kAnonymous } from '../../jobs/policy/config.js';
 import { streamEvents } from '../../streams/event-iterator.js';
@@ -94,7 +94,7 @@ export class WorkService {
    */
   async submit(request, options) {
     const known = ['principal', 'idempotencyKey'];
-    const { principal = kAnonymous, idempotencyKey } = checkKnown('submit', options, known);
+    const { principal = kAnonymous, idempotencyKey } = checkOptions('submit', options, known);
     const access = this.#access.of(checkString('principal', principal));
     const { answer, replayed } = await this.admit(asJson(request), { access, idempotencyKey });
     const streamUrl = this.streamUrl(principal, answer.id).path;
@@ -158,7 +158,7 @@ export class WorkService {
    * @returns {View | undefined} undefined when unknown, purged, or somebody else's
    */
   get(id, options) {
-    const { principal = kAnonymous } = checkKnown('get', options, ['principal']);
+    const { principal = kAnonymous } = checkOptions('get', options, ['principal']);
     const work = this.#works.find(this.#kind.name, id, principal);
     return work === undefined ? undefined : this.#kind.describe(work, { whole: true });
   }
@@ -171,7 +171,7 @@ export class WorkService {
    */
   list(options) {
     const known = ['limit', 'after', 'status', 'principal'];
-    const { limit, after, status, principal = kAnonymous } = checkKnown('list', options, known);
+    const { limit, after, status, principal = kAnonymous } = checkOptions('list', options, known);
     const asked = { limit: limit === undefined ? undefined : String(limit), after, status };
     const query = checkListQuery(asked);
     const { page, hasMore } = this.#works.list(this.#kind.name, { ...query, principal });
@@ -186,7 +186,7 @@ export class WorkService {
    * @throws {HttpError} 404
    */
   async cancel(id, options) {
-    const { principal = kAnonymous } = checkKnown('cancel', options, ['principal']);
+    const { principal = kAnonymous } = checkOptions('cancel', options, ['principal']);
     const work = this.find(id, principal);
     work.cancel('client_request');
     // The answer comes after the ending.
@@ -203,7 +203,7 @@ export class WorkService {
    */
   stream(id, options) {
     const known = ['lastEventId', 'signal', 'principal'];
-    const { lastEventId, signal, principal = kAnonymous } = checkKnown('stream', options, known);
+    const { lastEventId, signal, principal = kAnonymous } = checkOptions('stream', options, known);
     const work = this.find(id, principal);
     return streamEvents(this.#hub, work, { lastEventId, signal: checkSignal('signal', signal) });
   }

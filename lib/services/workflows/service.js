@@ -4,7 +4,7 @@ import { WorkService } from '../operations/service.js';
 import { Workflow } from './run.js';
 import { checkWorkflowRequest } from './schema.js';
 import { chooseModel } from '../../jobs/admission/model-selection.js';
-import { checkKnown } from '../../internal/util/validate.js';
+import { checkOptions } from '../../internal/util/validate.js';
 import { kAnonymous } from '../../jobs/policy/config.js';
 import { wallClock } from '../../internal/time/clock.js';
 
@@ -115,7 +115,7 @@ export class Workflows extends WorkService {
    * @throws {HttpError} `ERR_WORKFLOW_NOT_FOUND`, `ERR_WORKFLOW_RUNNING`, `ERR_NOTHING_TO_RETRY`
    */
   retry(id, options) {
-    const { principal = kAnonymous } = checkKnown('retry', options, ['principal']);
+    const { principal = kAnonymous } = checkOptions('retry', options, ['principal']);
     /** @type {Workflow} */
     const workflow = this.find(id, principal).data;
     this.checkReady();
