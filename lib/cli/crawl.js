@@ -108,12 +108,7 @@ export async function run(argv) {
     await output.close();
   }
   if (interrupts.signal.aborted) return INTERRUPTED;
-  const { pages, skipped, errors } = crawling.stats();
-  if (errors === 0) return 0;
-  process.stderr.write(
-    `sluice: ${errors} of ${pages + skipped + errors} URLs failed; see "error" in the results\n`,
-  );
-  return 1;
+  return crawling.stats().errors > 0 ? 1 : 0;
 }
 
 /**

@@ -117,7 +117,7 @@ export const GATEWAY_OPTIONS = Object.freeze([
     max: 100,
     default: 3,
     flag: 'retry-attempts',
-    help: 'attempts of a job whose provider fails for a passing reason before the first token',
+    help: 'attempts of a job; only transient failures before the first token are retried',
   },
   {
     path: 'retry.baseMs',
@@ -212,7 +212,7 @@ export const GATEWAY_OPTIONS = Object.freeze([
     max: MANY,
     default: 10_000,
     flag: 'max-streams',
-    help: 'event streams open over HTTP at once; further ones are told to come back later',
+    help: 'event streams open over HTTP at once; further ones end at once, with a longer `retry:`',
   },
   {
     path: 'egress',

@@ -19,8 +19,8 @@
  *   provider has to wait; default 256
  * @property {number} stallMs time without progress after which a reader is cut off; default 10000
  * @property {object} retry
- * @property {number} retry.attempts attempts of a job whose provider fails for a passing reason before the
- *   first token; default 3
+ * @property {number} retry.attempts attempts of a job; only transient failures before the first token are
+ *   retried; default 3
  * @property {number} retry.baseMs largest wait before the second attempt; it doubles for each further one,
  *   with full jitter; default 250
  * @property {number} retry.capMs largest wait before any attempt; default 10000
@@ -39,8 +39,8 @@
  * @property {number} heartbeatMs silence on a stream before a comment line is sent; default 15000
  * @property {number} reconnectMs the `retry:` of streams: how long a browser waits before it reconnects;
  *   default 2000
- * @property {number} maxStreams event streams open over HTTP at once; further ones are told to come back
- *   later; default 10000
+ * @property {number} maxStreams event streams open over HTTP at once; further ones end at once, with a
+ *   longer `retry:`; default 10000
  * @property {'auto' | 'shared' | 'node'} egress writer of streams to their sockets: `auto` and `shared` the
  *   native thread, `node` Node; default `auto`
  * @property {number} reactors native threads that jobs are spread over; one carries tens of thousands of

@@ -7,8 +7,8 @@ import {
   checkBoolean,
   checkChoice,
   checkInteger,
-  checkOptions,
   checkMs,
+  checkOptions,
   checkString,
 } from './validate.js';
 

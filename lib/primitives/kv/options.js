@@ -1,6 +1,6 @@
 /** Options of a KvStore and of its calls, checked. Unknown ones are refused by name. */
 import { rangeError, typeError } from '../../internal/util/errors.js';
-import { checkBoolean, checkInteger, checkOptions, checkMs } from '../../internal/util/validate.js';
+import { checkBoolean, checkInteger, checkMs, checkOptions } from '../../internal/util/validate.js';
 import { checkTable } from '../../internal/util/option-table.js';
 
 /** For the native side: whatever version there is, or none. */
