@@ -199,7 +199,7 @@ export class JobStore {
 
   /**
    * What was used, of earlier, oldest first. Once.
-   * @returns {import('../../services/billing/usage.js').UsageRow[]}
+   * @returns {import('./usage-rows.js').UsageRow[]}
    */
   takeUsage() {
     return this.#rows.usage.splice(0);
@@ -207,7 +207,7 @@ export class JobStore {
 
   /**
    * Adds what a job has used, unless that was done before.
-   * @param {import('../../services/billing/usage.js').UsageRow} row
+   * @param {import('./usage-rows.js').UsageRow} row
    * @param {string} jobId
    */
   addUsage(row, jobId) {
@@ -235,7 +235,7 @@ export class JobStore {
   /**
    * Deletes all rows of a principal, and whatever was deleted before, from the disk.
    * @param {string} principal
-   * @param {import('../../services/billing/usage.js').UsageRow[]} usage its sums, by another name
+   * @param {import('./usage-rows.js').UsageRow[]} usage its sums, by another name
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
    */
   async erasePrincipal(principal, usage) {
