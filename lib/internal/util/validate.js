@@ -143,10 +143,11 @@ export function checkFunction(name, value) {
  * @template {object} T
  * @param {string} name
  * @param {T | undefined} value
- * @param {readonly string[]} [known] the options that there are; any other one is refused by name
+ * @param {readonly string[]} [known] its options; any other one is refused by name
+ * @param {readonly string[]} [deprecated] further options, which the error does not list
  * @returns {T}
  */
-export function checkOptions(name, value, known) {
+export function checkOptions(name, value, known, deprecated = []) {
   if (value === undefined) return /** @type {T} */ ({});
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw typeError(`${name} takes an object, not ${show(value)}`);
@@ -156,6 +157,7 @@ export function checkOptions(name, value, known) {
     for (const option in value) {
       // Inherited ones do not count: an AbortController may be passed as `{signal}`.
       if (known.includes(option) || !Object.hasOwn(value, option)) continue;
+      if (deprecated.includes(option)) continue;
       throw typeError(`${name} has no option ${option}; it takes ${known.join(', ')}`);
     }
   }
