@@ -192,6 +192,19 @@ describe('sluice run', () => {
     },
   );
 
+  test('--upstream implies the provider openai', async () => {
+    const input = await file('upstream.jsonl', '"a"\n');
+    const { code, stdout, stderr } = await sluice(
+      ...['run', input, '--upstream', 'http://127.0.0.1:1', '--retry-attempts', '1'],
+    ).exited;
+    // The demo provider would have answered.
+    expect(lines(stdout)).toMatchObject([
+      { index: 0, text: '', error: { type: 'upstream_error' } },
+    ]);
+    expect(stderr).toBe('sluice: 1 of 1 prompt failed; see "error" in the results\n');
+    expect(code).toBe(1);
+  });
+
   test('the old name of --max-concurrency works, with one line on stderr', async () => {
     const input = await file('one.jsonl', '"a"\n');
     const { code, stdout, stderr } = await sluice(
