@@ -51,6 +51,8 @@ export class NodeState {
   endedAtMs;
   /** Of a map: what its items have given so far. @type {(import('../parts.js').PartResult | undefined)[]} */
   results = [];
+  /** Characters of `output` and `results`. */
+  keptChars = 0;
 
   /** @param {import('./schema.js').NodeRequest} request */
   constructor(request) {
@@ -80,6 +82,7 @@ export class NodeState {
     this.startedAtMs = undefined;
     this.endedAtMs = undefined;
     this.results = [];
+    this.keptChars = 0;
   }
 
   /**

@@ -40,6 +40,9 @@ export class Workflow {
   #concurrency;
   #parts;
   #crawl;
+  #prompts;
+  /** Sum of the nodes' `keptChars`. */
+  #keptChars = 0;
   #retry;
   #clock;
   #wallMs;
@@ -51,16 +54,18 @@ export class Workflow {
    * @param {import('./schema.js').WorkflowRequest} fields.request
    * @param {import('../admission.js').Submission['access']} fields.access
    * @param {import('../parts.js').Parts} fields.parts
+   * @param {import('../keyed-semaphore.js').KeyedSemaphore} fields.prompts see `ActionContext`
    * @param {import('../gateway-options.js').CheckedGatewayOptions} fields.options
    * @param {() => number} fields.wallMs Unix time
    */
-  constructor({ work, request, access, parts, options, wallMs }) {
+  constructor({ work, request, access, parts, prompts, options, wallMs }) {
     this.work = work;
     this.metadata = request.metadata;
     this.#nodes = new Map(request.nodes.map((node) => [node.id, new NodeState(node)]));
     this.#access = access;
     this.#concurrency = request.concurrency ?? 5;
     this.#parts = parts;
+    this.#prompts = prompts;
     this.#crawl = { ...options.crawl, clock: options.clock };
     this.#retry = options.retry;
     this.#clock = options.clock;
@@ -99,6 +104,7 @@ export class Workflow {
     const { work } = this;
     const { signal } = work;
     const running = new Set(nodes.map(({ id }) => id));
+    this.#keptChars = this.nodes.reduce((sum, { keptChars }) => sum + keptChars, 0);
     const graph = new TaskGraph({ clock: this.#clock });
     for (const node of nodes) {
       graph.add(node.id, {
@@ -151,6 +157,12 @@ export class Workflow {
       access: this.#access,
       parts: this.#parts,
       crawl: this.#crawl,
+      prompts: this.#prompts,
+      keeps: (kept, chars) => {
+        this.#keptChars += chars - kept.keptChars;
+        kept.keptChars = chars;
+        return this.#keptChars;
+      },
       outputOf: (id) => this.#nodes.get(id)?.output,
       signal,
     });

@@ -5,11 +5,14 @@
  * `schema.js` for a request's fields.
  */
 import { HttpError } from '../http-errors.js';
+import { KeyedSemaphore } from '../keyed-semaphore.js';
 import { WorkService } from '../work-service.js';
 import { Workflow } from './workflow.js';
+import { nodeView, pageOfNodes } from './page.js';
 import { checkWorkflowRequest } from './schema.js';
 import { chooseModel } from '../models.js';
 import { kAnonymous } from '../access-config.js';
+import { kPromptCharsHeldMax } from './actions.js';
 import { wallClock } from '../clock.js';
 
 /** Default of `max_wall_ms`: an hour, for each attempt of a whole workflow. */
@@ -92,13 +95,14 @@ export class Workflows extends WorkService {
   constructor({ parts, ...service }) {
     const { options } = service;
     const wallMs = wallClock(options.clock);
+    const prompts = new KeyedSemaphore(kPromptCharsHeldMax);
     super(service, {
       name: 'workflow',
       maxWallMs: kMaxWallMs,
       check: checkWorkflowRequest,
       admit: (request, access) => checkModels(options.provider, request, access),
       begin(work, request, access) {
-        const workflow = new Workflow({ work, request, access, parts, options, wallMs });
+        const workflow = new Workflow({ work, request, access, parts, prompts, options, wallMs });
         work.data = workflow;
         void workflow.run(workflow.nodes);
       },
