@@ -89,6 +89,12 @@ export function createRouter(gateway) {
     .post(authenticated, ...workflows.create)
     .all(methodNotAllowed('GET, HEAD, POST'));
   route('/v1/workflows/:id').get(authenticated, workflows.read).all(methodNotAllowed(kGet));
+  route('/v1/workflows/:id/nodes/:node')
+    .get(authenticated, workflows.node)
+    .all(methodNotAllowed(kGet));
+  route('/v1/workflows/:id/nodes/:node/text')
+    .get(authenticated, workflows.text)
+    .all(methodNotAllowed(kGet));
   for (const action of /** @type {const} */ (['cancel', 'retry', 'stream_url'])) {
     route(`/v1/workflows/:id/${action}`)
       .post(authenticated, workflows[action])

@@ -6,7 +6,7 @@
  */
 import { Ajv } from 'ajv';
 import { WorkService } from '../work-service.js';
-import { checkContents, jobSchema, schemaRefusal } from '../schema.js';
+import { checkContents, checkMetadataSize, jobSchema, schemaRefusal } from '../schema.js';
 import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
 import { crawl } from './crawl.js';
 
@@ -57,6 +57,7 @@ function check(body) {
   if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
   const request = /** @type {CrawlsRequest} */ (body);
   checkContents(request);
+  checkMetadataSize(request.metadata);
   checkCrawlRequest(request);
   return request;
 }

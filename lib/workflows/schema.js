@@ -6,7 +6,13 @@ import { Ajv } from 'ajv';
 import { TaskGraph } from '../task-graph.js';
 import { badRequest } from '../http-errors.js';
 import { checkCrawlRequest, crawlProperties } from '../crawl/request.js';
-import { checkContents, jobSchema, nonEmptyString, schemaRefusal } from '../schema.js';
+import {
+  checkContents,
+  checkMetadataSize,
+  jobSchema,
+  nonEmptyString,
+  schemaRefusal,
+} from '../schema.js';
 import { pathsOf } from './template.js';
 
 /**
@@ -197,6 +203,7 @@ export function checkWorkflowRequest(body) {
   if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
   const request = /** @type {WorkflowRequest} */ (body);
   checkContents(request);
+  checkMetadataSize(request.metadata);
   request.nodes.forEach((node, i) => checkAction(node, `nodes[${i}]`));
   checkGraph(request.nodes);
   request.nodes.forEach((node, i) => checkTemplates(node, `nodes[${i}]`));

@@ -112,6 +112,46 @@ export class Workflows extends WorkService {
   }
 
   /**
+   * What `get` gives, with the nodes as a page of bounded size.
+   * @param {string} id
+   * @param {{principal: string, after?: string, limit?: number}} query
+   * @returns {WorkflowView & {hasMore: boolean}}
+   * @throws {HttpError} 404, and 400 for an unknown `after`
+   */
+  page(id, { principal, ...query }) {
+    /** @type {Workflow} */
+    const workflow = this.find(id, principal).data;
+    return { ...describe(workflow, { nodes: false }), ...pageOfNodes(workflow.nodes, query) };
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} nodeId
+   * @param {string} principal
+   * @returns {import('./node-state.js').NodeState}
+   * @throws {HttpError} 404
+   */
+  node(id, nodeId, principal) {
+    /** @type {Workflow} */
+    const workflow = this.find(id, principal).data;
+    const node = workflow.nodes.find((each) => each.id === nodeId);
+    if (node !== undefined) return node;
+    const message = 'The workflow has no node of this id.';
+    throw new HttpError(404, { code: 'node_not_found', param: 'node', message });
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} nodeId
+   * @param {string} principal
+   * @returns {object} the node, with its text and items where they fit in one answer
+   * @throws {HttpError} 404
+   */
+  nodeView(id, nodeId, principal) {
+    return nodeView(this.node(id, nodeId, principal));
+  }
+
+  /**
    * Begins the next attempt of a workflow that has ended: what did not complete and what hangs on
    * that runs again, what completed stays.
    * @param {string} id
