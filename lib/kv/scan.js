@@ -25,7 +25,7 @@ const CURSOR_FORM = '1';
  */
 
 /** @param {string} key the last one of a page */
-function cursorBehind(key) {
+export function cursorBehind(key) {
   return CURSOR_FORM + Buffer.from(key).toString('base64url');
 }
 

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { KvStore } from './kv-store.js';
 import { kTransactNow } from '../symbols.js';
+import { cursorBehind } from './scan.js';
 import { kVersionOf } from './transaction.js';
 import { rangeError } from '../errors.js';
 import { wallClock } from '../clock.js';
@@ -24,8 +25,8 @@ export const STORE_LIMITS = Object.freeze({
 });
 /** Comes behind every key. */
 const LAST = '\u{10ffff}';
-/** Of one page: an answer of many large values is cut, and goes on behind its cursor. */
-const PAGE_BYTES = 4 * 2 ** 20;
+/** JSON of the values in one answer; a page that would have more is cut, and goes on behind its cursor. */
+export const ANSWER_BYTES_MAX = 4 * 2 ** 20;
 const PART = 16;
 
 /**
@@ -45,6 +46,15 @@ function prefixOf(principal) {
 function sizeOf(value) {
   if (value instanceof Uint8Array) return value.length;
   return Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
+}
+
+/**
+ * @param {any} value
+ * @returns {number} bytes of it in a JSON answer
+ */
+export function jsonBytesOf(value) {
+  if (value instanceof Uint8Array) return Math.ceil(value.length / 3) * 4;
+  return Buffer.byteLength(JSON.stringify(value));
 }
 
 /** See the head of this file. */
@@ -206,7 +216,7 @@ export class KvSpace {
   }
 
   /**
-   * A page as it is now, of up to `limit` items and about 4 MiB.
+   * A page as it is now, of up to `limit` items and, but for a single larger one, 4 MiB of JSON.
    * @param {{prefix: string, limit: number, cursor?: string}} options
    * @returns {import('./scan.js').KvPage}
    */
@@ -220,11 +230,13 @@ export class KvSpace {
         cursor,
       });
       for (const { key, ...rest } of page.items) {
+        bytes += jsonBytesOf(rest.value);
+        if (bytes > ANSWER_BYTES_MAX && items.length > 0) return { items, cursor };
         items.push({ key: key.slice(this.#prefix.length), ...rest });
-        bytes += sizeOf(rest.value);
+        cursor = cursorBehind(key);
       }
       cursor = page.cursor;
-    } while (cursor !== undefined && items.length < limit && bytes < PAGE_BYTES);
+    } while (cursor !== undefined && items.length < limit);
     return { items, cursor };
   }
 

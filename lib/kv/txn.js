@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Ajv } from 'ajv';
 import { badRequest } from '../http-errors.js';
 import { kTtlSMax, schemaRefusal } from '../schema.js';
+import { ANSWER_BYTES_MAX, jsonBytesOf } from './spaces.js';
 
 /** As etcd has it. */
 const kOperationsMax = 128;
@@ -42,6 +43,7 @@ const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: t
     },
     success: operations,
     failure: operations,
+    cursor: { type: 'integer', minimum: 0, maximum: kOperationsMax },
   },
 });
 
@@ -51,6 +53,8 @@ const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: t
  *   there
  * @property {TxnOperation[]} [success]
  * @property {TxnOperation[]} [failure]
+ * @property {number} [cursor] values of gets before this operation are left out; for transactions
+ *   that only read
  */
 /** @typedef {{op: 'get' | 'put' | 'delete', key: string, value?: unknown, ttl_s?: number}} TxnOperation */
 /** @typedef {{op: TxnOperation['op'], key: string} & Record<string, unknown>} TxnResponse */
@@ -71,6 +75,10 @@ export function checkTxn(body) {
   }
   for (const branch of /** @type {const} */ (['success', 'failure'])) {
     checkOperations(branch, request[branch] ?? []);
+  }
+  if (request.cursor !== undefined && mayWrite(request)) {
+    const message = 'cursor is for transactions that only get: nothing is to be written twice.';
+    throw badRequest('invalid_value', 'cursor', message);
   }
   return request;
 }
@@ -110,9 +118,10 @@ export function mayWrite({ success = [], failure = [] }) {
  * @param {TxnRequest} request checked
  * @param {(entry: import('./values.js').KvEntry) => Record<string, unknown>} wire the fields of an
  *   entry
- * @returns {{succeeded: boolean, responses: TxnResponse[]}}
+ * @returns {{succeeded: boolean, responses: TxnResponse[], cursor?: number}} `cursor`: the first get
+ *   whose value was left out for want of room
  */
-export function runTxn(space, { compare = [], success = [], failure = [] }, wire) {
+export function runTxn(space, { compare = [], success = [], failure = [], cursor = 0 }, wire) {
   /** @param {import('./spaces.js').SpaceTransaction} tx */
   const work = (tx) => {
     const succeeded = compare.every(({ key: of, version, value }) => {
@@ -120,8 +129,18 @@ export function runTxn(space, { compare = [], success = [], failure = [] }, wire
       if (version !== undefined && version !== (entry?.version ?? 0)) return false;
       return value === undefined || (entry !== undefined && isDeepStrictEqual(entry.value, value));
     });
-    const responses = (succeeded ? success : failure).map((each) => run(tx, each, wire));
-    return { succeeded, responses };
+    const room = { left: ANSWER_BYTES_MAX };
+    /** @type {number | undefined} */
+    let next;
+    const responses = (succeeded ? success : failure).map((each, i) => {
+      const response = run(tx, each, wire);
+      if (!response.found) return response;
+      if (i >= cursor && next === undefined && fits(response, room)) return response;
+      if (i >= cursor) next ??= i;
+      const { value: _value, encoding: _encoding, ...rest } = response;
+      return { ...rest, value_omitted: true };
+    });
+    return { succeeded, responses, ...(next !== undefined && { cursor: next }) };
   };
   return space.transactNow(work, ({ responses }, tx) => {
     for (const response of responses) {
@@ -129,6 +148,18 @@ export function runTxn(space, { compare = [], success = [], failure = [] }, wire
       if ('version' in response) response.version ??= tx.versionOf(response.key);
     }
   });
+}
+
+/**
+ * Whether a value has room in the answer; the first one always has.
+ * @param {TxnResponse} response
+ * @param {{left: number}} room made smaller
+ */
+function fits({ value }, room) {
+  const bytes = jsonBytesOf(value);
+  if (bytes > room.left && room.left < ANSWER_BYTES_MAX) return false;
+  room.left -= bytes;
+  return true;
 }
 
 /**

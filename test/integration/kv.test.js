@@ -209,6 +209,30 @@ describe('pages', () => {
   });
 });
 
+describe('large pages', () => {
+  test('a page has up to 4 MiB of JSON, and the next one begins behind it', async () => {
+    const { put, url } = await startKv();
+    for (let i = 0; i < 12; i += 1) {
+      await put(`k${10 + i}`, Buffer.alloc(2 ** 20), { type: 'application/octet-stream' });
+    }
+    // A control character takes six bytes of JSON.
+    await put('k30', '\u0001'.repeat(2 ** 20));
+    await put('k31', 'last');
+    const keys = [];
+    let cursor = '';
+    do {
+      const response = await fetch(`${url}/v1/kv?limit=1000${cursor && `&cursor=${cursor}`}`);
+      const text = await response.text();
+      const page = JSON.parse(text);
+      if (page.items.length > 1) expect(text.length).toBeLessThan(4 * 2 ** 20 + 4096);
+      keys.push(...page.items.map(({ key }) => key));
+      ({ cursor } = page);
+    } while (cursor);
+    const all = Array.from({ length: 12 }, (_, i) => `k${10 + i}`);
+    expect(keys).toEqual([...all, 'k30', 'k31']);
+  });
+});
+
 describe('several at once', () => {
   test('success or failure, as the comparisons are', async () => {
     const { put, read, txn } = await startKv();
@@ -263,7 +287,39 @@ describe('several at once', () => {
     expect((await get('/v1/kv')).body.items).toEqual([]);
   });
 
+  test('values beyond 4 MiB of an answer are left out, and are read on from its cursor', async () => {
+    const { put, txn, url } = await startKv();
+    await put('a', 'x'.repeat(2 ** 20));
+    const request = { success: Array(128).fill({ op: 'get', key: 'a' }) };
+    const response = await fetch(`${url}/v1/kv/txn`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+    });
+    const text = await response.text();
+    expect(text.length).toBeLessThan(4 * 2 ** 20 + 128 * 128);
+    const { responses, cursor } = JSON.parse(text);
+    expect(responses).toHaveLength(128);
+    // A text of 1 MiB has two quotes besides: three of them fit.
+    expect(cursor).toBe(3);
+    expect(responses[2].value).toHaveLength(2 ** 20);
+    expect(responses[3]).toEqual({
+      op: 'get',
+      key: 'a',
+      found: true,
+      version: 1,
+      expires_at: null,
+      value_omitted: true,
+    });
+    const rest = (await txn({ ...request, cursor: 126 })).body;
+    expect(rest.cursor).toBeUndefined();
+    expect(rest.responses.map(({ value_omitted: is }) => is === true).lastIndexOf(true)).toBe(125);
+    expect(rest.responses[127].value).toHaveLength(2 ** 20);
+  });
+
   test.each([
+    [{ success: [{ op: 'delete', key: 'a' }], cursor: 0 }, 'cursor'],
+    [{ success: [{ op: 'get', key: 'a' }], cursor: -1 }, 'cursor'],
     [{ success: [{ op: 'put', key: 'a' }] }, 'success[0].value'],
     [{ success: [{ op: 'move', key: 'a' }] }, 'success[0].op'],
     [{ failure: [{ op: 'get', key: 'a', value: 1 }] }, 'failure[0].value'],
