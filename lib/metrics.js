@@ -3,6 +3,7 @@
  * not mix.
  */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { droppedLogLines } from './log.js';
 
 const kLatencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const kDurationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
@@ -153,6 +154,15 @@ export class GatewayMetrics {
       registers,
       collect() {
         this.set(stats().queued);
+      },
+    });
+    new Counter({
+      name: 'sluice_log_lines_dropped_total',
+      help: 'Log lines of the process that were dropped because the reader of stderr fell behind.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(droppedLogLines());
       },
     });
     if (durable) addStoreMetrics(registers, () => /** @type {StoreFigures} */ (stats().store));
