@@ -36,6 +36,7 @@ import { whenAborted } from './abort-listeners.js';
  * @property {Submission['access']} access
  * @property {import('./job-table.js').Part} part
  * @property {AbortSignal} signal not aborted yet
+ * @property {import('./reservations.js').Covered} covered what its work has reserved
  */
 
 /** @typedef {import('./quota.js').QuotaEntry} QuotaEntry */
@@ -172,6 +173,7 @@ export class Admission {
   /**
    * @param {import('./schema.js').JobRequest} request
    * @param {Submission & {part?: import('./job-table.js').Part,
+   *   covered?: import('./reservations.js').Covered,
    *   used?: import('./idempotency.js').UsedKey}} submission
    * @param {QuotaEntry[]} entries filled with what was reserved
    * @returns {Promise<JobRecord>}
@@ -225,11 +227,11 @@ export class Admission {
   /**
    * @param {JobRecord} record
    * @param {import('./schema.js').JobRequest} request its own
-   * @param {Submission} submission
+   * @param {Submission & {covered?: import('./reservations.js').Covered}} submission
    * @param {QuotaEntry[]} entries
    * @returns {Promise<void>} resolves when the job exists
    */
-  async #place(record, request, { access, cacheControl, signal, endpoint }, entries) {
+  async #place(record, request, { access, cacheControl, signal, endpoint, covered }, entries) {
     const { model, part } = record;
     const ofPart = part !== undefined;
     if (this.#closed && !ofPart) throw draining();
@@ -239,7 +241,7 @@ export class Admission {
       ? undefined
       : planOf(request, { model, access, cacheControl }, this.#cacheOptions);
     const whose = { access, model, endpoint: endpoint ?? endpoints.jobs };
-    const how = { shared: plan !== undefined, patient: ofPart };
+    const how = { shared: plan !== undefined, patient: ofPart, covered };
     record.reservation = this.#reservations.forJob(request, whose, how);
     entries.push(...(record.reservation?.entries ?? []));
     // The provider is asked for no more than is held; limits and the cache go by what was asked.

@@ -20,13 +20,16 @@ import { Works } from './works.js';
  * @param {() => boolean} gateway.ready whether new works are taken
  * @param {() => void} gateway.checkRoom throws while the disk is full
  * @param {(record: import('./job-table.js').JobRecord) => void} gateway.cancel ends a part
+ * @param {import('./reservations.js').Reservations} gateway.reservations
+ * @param {() => Promise<unknown>} gateway.told resolves when all endings so far have been heard of
  */
 export function createWorks(gateway) {
   const { hub, jobs, admission, options, access, streamUrls, metrics, nowMs, ready } = gateway;
-  const { checkRoom } = gateway;
+  const { checkRoom, reservations, told } = gateway;
   const works = new Works({
     hub,
     maxRetained: options.maxRetainedJobs,
+    hasPrincipals: () => access.keyed || options.authenticate !== undefined,
     onEnded: ({ kind, id, principal, attempt }, { status, reason, error, metrics: figures }) => {
       metrics.works.inc({ kind, status });
       const fields = { principal, status, reason, error, attempt, ...figures };
@@ -35,7 +38,8 @@ export function createWorks(gateway) {
     },
   });
   const parts = new Parts({ admission, hub, jobs, cancel: gateway.cancel });
-  const service = { works, options, access, streamUrls, hub, nowMs, ready, checkRoom };
+  const own = { works, options, access, streamUrls, hub, nowMs, ready };
+  const service = { ...own, checkRoom, reservations, told };
   return {
     works,
     workflows: new Workflows({ ...service, parts }),

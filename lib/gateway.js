@@ -142,6 +142,8 @@ export class Gateway {
       ready: () => this.ready(),
       checkRoom: () => this.#life.store?.checkRoom(),
       cancel: (record) => this.#life.cancel(record, 'client_request'),
+      reservations: this.#reservations,
+      told: () => this.#life.told(),
     });
     this.#works = works;
     this.#workflows = workflows;

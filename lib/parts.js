@@ -42,7 +42,7 @@ export class PartError extends SluiceError {
  * @param {unknown} error that admission threw
  * @returns {unknown}
  */
-function refusal(error) {
+export function refusal(error) {
   if (!(error instanceof HttpError)) return error;
   const { wireCode: code, message, type, status, headers } = error;
   const seconds = Number(headers?.['Retry-After']);
@@ -95,12 +95,33 @@ export class Parts {
    * @param {import('./admission.js').Submission['access']} options.access
    * @param {import('./hub-types.js').Feed} options.feed
    * @param {AbortSignal} options.signal
+   * @param {import('./reservations.js').WorkReservation} options.reservation of its work
    * @returns {Promise<PartResult>}
    * @throws {PartError} it was refused, or failed
    * @throws the signal's reason, once its job has been ended
    */
-  async run(request, { access, feed, signal }) {
+  async run(request, { access, feed, signal, reservation }) {
     if (signal.aborted) throw abortReason(signal);
+    const covered = reservation.lend();
+    let admitted = false;
+    try {
+      return await this.#run(request, { access, feed, signal, covered }, () => (admitted = true));
+    } finally {
+      covered.giveBack(admitted);
+    }
+  }
+
+  /**
+   * @param {object} request
+   * @param {object} options
+   * @param {import('./admission.js').Submission['access']} options.access
+   * @param {import('./hub-types.js').Feed} options.feed
+   * @param {AbortSignal} options.signal
+   * @param {import('./reservations.js').Covered} options.covered
+   * @param {() => void} onAdmitted
+   * @returns {Promise<PartResult>}
+   */
+  async #run(request, { access, feed, signal, covered }, onAdmitted) {
     /** @type {(state: any) => void} */
     let onEnded = () => {};
     /** @type {Promise<any>} */
@@ -110,11 +131,13 @@ export class Parts {
       record = await this.#admission.submitPart(request, {
         access,
         signal,
+        covered,
         part: { feed, onEnded },
       });
     } catch (error) {
       throw refusal(error);
     }
+    onAdmitted();
     const cancel = () => this.#cancel(record);
     let release = () => {};
     if (signal.aborted) cancel();

@@ -21,6 +21,13 @@ export const workKinds = Object.freeze(/** @type {WorkKind[]} */ (Object.keys(kP
 /** Works under way at once, of one kind. */
 const kActiveMax = 1000;
 
+/** Schema of a work's `max_wall_ms`: a day at most. */
+export const workWallMs = Object.freeze({
+  type: 'integer',
+  minimum: 1,
+  maximum: 24 * 3600 * 1000,
+});
+
 /**
  * @typedef {object} WorkPolicy what happens without readers, and how long it may take
  * @property {'cancel' | 'continue'} onDisconnect
@@ -57,6 +64,11 @@ export class Work {
     this.settled = false;
     /** What its maker keeps with it. @type {any} */
     this.data = undefined;
+    /**
+     * What it has reserved of its caller's limits, for this attempt.
+     * @type {import('./reservations.js').WorkReservation | undefined}
+     */
+    this.reservation = undefined;
   }
 
   /** Whether it has its terminal event. */
@@ -111,6 +123,7 @@ export class Work {
 
   /** It has ended, whatever caused it. */
   stop() {
+    this.reservation?.settle();
     if (!this.settled) this.#abort.abort();
   }
 }
@@ -121,6 +134,7 @@ export class Works {
   /** @type {Record<WorkKind, JobTable<Work>>} */
   #tables;
   #onEnded;
+  #hasPrincipals;
   /** @type {(() => void)[]} */
   #idle = [];
 
@@ -129,8 +143,11 @@ export class Works {
    * @param {import('./job-hub.js').JobHub} parts.hub
    * @param {number} parts.maxRetained ended works that are kept at most, of each kind
    * @param {(work: Work, state: any) => void} parts.onEnded once per attempt
+   * @param {() => boolean} [parts.hasPrincipals] whether callers are told apart: then each has up to half
+   *   of the places
    */
-  constructor({ hub, maxRetained, onEnded }) {
+  constructor({ hub, maxRetained, onEnded, hasPrincipals = () => false }) {
+    this.#hasPrincipals = hasPrincipals;
     this.#hub = hub;
     this.#onEnded = onEnded;
     const table = () =>
@@ -152,7 +169,7 @@ export class Works {
    * @throws {HttpError} 503 when too many are under way
    */
   create(kind, principal, policy) {
-    this.#checkRoom(kind);
+    this.#checkRoom(kind, principal);
     const work = new Work(this.#hub, { kind, principal, policy });
     work.begin();
     this.#tables[kind].add(work);
@@ -165,17 +182,24 @@ export class Works {
    * @throws {HttpError} 503 when too many are under way
    */
   reopen(work) {
-    this.#checkRoom(work.kind);
+    this.#checkRoom(work.kind, work.principal);
     this.#tables[work.kind].revive(work);
     work.reopen();
   }
 
-  /** @param {WorkKind} kind */
-  #checkRoom(kind) {
-    if (this.#tables[kind].active().length < kActiveMax) return;
+  /**
+   * @param {WorkKind} kind
+   * @param {string} principal
+   */
+  #checkRoom(kind, principal) {
+    const active = this.#tables[kind].active();
+    const own = active.filter((work) => work.principal === principal).length;
+    const ownMax = this.#hasPrincipals() ? kActiveMax / 2 : kActiveMax;
+    if (active.length < kActiveMax && own < ownMax) return;
+    const many = own < ownMax ? `${active.length} ${kind}s` : `${own} ${kind}s of this caller`;
     throw new HttpError(503, {
       code: 'overloaded',
-      message: `${kActiveMax} works of this kind are under way; try again later.`,
+      message: `${many} are under way; try again later.`,
       headers: { 'Retry-After': '5' },
     });
   }

@@ -9,6 +9,7 @@ import { WorkService } from '../work-service.js';
 import { checkContents, checkMetadataSize, jobSchema, schemaRefusal } from '../schema.js';
 import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
 import { crawl } from './crawl.js';
+import { workWallMs } from '../works.js';
 
 /** Default of `max_wall_ms`: an hour. */
 const kMaxWallMs = 3_600_000;
@@ -44,7 +45,7 @@ const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: t
     metadata: ofJob.metadata,
     on_disconnect: ofJob.on_disconnect,
     disconnect_grace_ms: ofJob.disconnect_grace_ms,
-    max_wall_ms: ofJob.max_wall_ms,
+    max_wall_ms: workWallMs,
   },
 });
 

@@ -1,6 +1,7 @@
 /** `/v1/workflows` and `/v1/crawls`: what is the same for works of every kind. */
 import { accessOf, principalOf } from '../auth.js';
 import { jsonBody } from './json-body.js';
+import { rateLimitHeaders } from '../rate-limit-headers.js';
 import { workNotFound } from '../works.js';
 
 /** @typedef {import('express').RequestHandler} RequestHandler */
@@ -43,8 +44,10 @@ export function workRoutes(service, kind, wire) {
   const create = async (req, res) => {
     const access = accessOf(req);
     const idempotencyKey = req.get('idempotency-key');
-    const { answer, replayed } = await service.admit(req.body, { access, idempotencyKey });
+    const outcome = await service.admit(req.body, { access, idempotencyKey });
+    const { answer, replayed, entries } = outcome;
     if (replayed) res.set('Idempotency-Replayed', 'true');
+    res.set(rateLimitHeaders(entries));
     res
       .status(replayed ? 200 : 201)
       .location(`${req.baseUrl}/v1/${kind}s/${answer.id}`)

@@ -4,10 +4,11 @@
  * Each prompt is a job of the workflow's principal and goes the way of every job; its tokens reach
  * the workflow's log on the reactor. An action ends with what the node gives, or throws.
  */
-import { PartError } from '../parts.js';
+import { PartError, refusal } from '../parts.js';
 import { abortReason } from '../errors.js';
 import { crawl } from '../crawl/crawl.js';
 import { crawlEvent, crawlOptions } from '../crawl/request.js';
+import { endpoints } from '../access-config.js';
 import { fill, filledLength } from './template.js';
 import { itemText, itemsOf } from './items.js';
 import { totalUsage } from './node-state.js';
@@ -39,6 +40,7 @@ const kCrawlFinal = new Set([
  * @property {import('../works.js').Work} work
  * @property {import('../admission.js').Submission['access']} access
  * @property {import('../parts.js').Parts} parts
+ * @property {import('../reservations.js').Reservations} reservations
  * @property {import('../gateway-options.js').CheckedGatewayOptions['crawl']} crawl
  * @property {(id: string) => NodeOutput | undefined} outputOf what another node has given; undefined
  *   for one that failed
@@ -131,7 +133,12 @@ function ask({ id, request }, { work, access, parts, signal: whole }, what, opti
   return parts.run(
     // What is undefined is left out.
     JSON.parse(JSON.stringify({ ...what, model, max_tokens, temperature, stop, max_wall_ms })),
-    { access, signal, feed: { into: work.handle, members: { node: id, item } } },
+    {
+      access,
+      signal,
+      feed: { into: work.handle, members: { node: id, item } },
+      reservation: /** @type {import('../reservations.js').WorkReservation} */ (work.reservation),
+    },
   );
 }
 
@@ -216,12 +223,35 @@ async function runMap(node, context) {
 }
 
 /**
- * The reader of the workflow's stream sets the pace here, too.
+ * A crawl counts against the limits as a prompt does, but for tokens.
  * @param {NodeState} node
  * @param {ActionContext} context
  * @returns {Promise<NodeOutput>}
  */
 async function runCrawl(node, context) {
+  const covered = context.work.reservation?.lend();
+  let reservation;
+  try {
+    reservation = context.reservations.forWork(context.access, endpoints.workflows, covered);
+  } catch (error) {
+    covered?.giveBack(false);
+    throw refusal(error);
+  }
+  try {
+    return await crawled(node, context);
+  } finally {
+    reservation?.settle(0);
+    covered?.giveBack(true);
+  }
+}
+
+/**
+ * The reader of the workflow's stream sets the pace here, too.
+ * @param {NodeState} node
+ * @param {ActionContext} context
+ * @returns {Promise<NodeOutput>}
+ */
+async function crawled(node, context) {
   const { id, request } = node;
   const { work, crawl: settings, signal } = context;
   const options = crawlOptions(/** @type {any} */ (request.crawl));

@@ -14,6 +14,7 @@ import {
   schemaRefusal,
 } from '../schema.js';
 import { pathsOf } from './template.js';
+import { workWallMs } from '../works.js';
 
 /**
  * @typedef {object} NodeRequest
@@ -41,7 +42,7 @@ import { pathsOf } from './template.js';
  * @property {Record<string, unknown>} [metadata]
  * @property {'cancel' | 'continue'} [on_disconnect]
  * @property {number} [disconnect_grace_ms]
- * @property {number} [max_wall_ms] of each attempt of the whole; default 3600000
+ * @property {number} [max_wall_ms] of each attempt of the whole; default 3600000, at most a day
  */
 
 export const kNodesMax = 1000;
@@ -104,7 +105,7 @@ const workflowSchema = {
     metadata: ofJob.metadata,
     on_disconnect: ofJob.on_disconnect,
     disconnect_grace_ms: ofJob.disconnect_grace_ms,
-    max_wall_ms: ofJob.max_wall_ms,
+    max_wall_ms: workWallMs,
   },
 };
 

@@ -39,6 +39,7 @@ export class Workflow {
   #access;
   #concurrency;
   #parts;
+  #reservations;
   #crawl;
   #prompts;
   /** Sum of the nodes' `keptChars`. */
@@ -54,23 +55,29 @@ export class Workflow {
    * @param {import('./schema.js').WorkflowRequest} fields.request
    * @param {import('../admission.js').Submission['access']} fields.access
    * @param {import('../parts.js').Parts} fields.parts
+   * @param {import('../reservations.js').Reservations} fields.reservations
    * @param {import('../keyed-semaphore.js').KeyedSemaphore} fields.prompts see `ActionContext`
    * @param {import('../gateway-options.js').CheckedGatewayOptions} fields.options
    * @param {() => number} fields.wallMs Unix time
    */
-  constructor({ work, request, access, parts, prompts, options, wallMs }) {
+  constructor({ work, request, access, parts, reservations, prompts, options, wallMs }) {
     this.work = work;
     this.metadata = request.metadata;
     this.#nodes = new Map(request.nodes.map((node) => [node.id, new NodeState(node)]));
     this.#access = access;
     this.#concurrency = request.concurrency ?? 5;
     this.#parts = parts;
+    this.#reservations = reservations;
     this.#prompts = prompts;
     this.#crawl = { ...options.crawl, clock: options.clock };
     this.#retry = options.retry;
     this.#clock = options.clock;
     this.#log = options.logger;
     this.#wallMs = wallMs;
+  }
+
+  get access() {
+    return this.#access;
   }
 
   /** @returns {NodeState[]} in the order in which they were given */
@@ -156,6 +163,7 @@ export class Workflow {
       work: this.work,
       access: this.#access,
       parts: this.#parts,
+      reservations: this.#reservations,
       crawl: this.#crawl,
       prompts: this.#prompts,
       keeps: (kept, chars) => {

@@ -102,7 +102,9 @@ export class Workflows extends WorkService {
       check: checkWorkflowRequest,
       admit: (request, access) => checkModels(options.provider, request, access),
       begin(work, request, access) {
-        const workflow = new Workflow({ work, request, access, parts, prompts, options, wallMs });
+        const { reservations } = service;
+        const fields = { work, request, access, parts, reservations, prompts, options, wallMs };
+        const workflow = new Workflow(fields);
         work.data = workflow;
         void workflow.run(workflow.nodes);
       },
@@ -157,7 +159,8 @@ export class Workflows extends WorkService {
    * @param {string} id
    * @param {{principal?: string}} [options]
    * @returns {WorkflowView}
-   * @throws {HttpError} `ERR_WORKFLOW_NOT_FOUND`, `ERR_WORKFLOW_RUNNING`, `ERR_NOTHING_TO_RETRY`
+   * @throws {HttpError} `ERR_WORKFLOW_NOT_FOUND`, `ERR_WORKFLOW_RUNNING`, `ERR_NOTHING_TO_RETRY`,
+   *   `ERR_RATE_LIMIT_EXCEEDED`
    */
   retry(id, { principal = kAnonymous } = {}) {
     /** @type {Workflow} */
@@ -166,7 +169,14 @@ export class Workflows extends WorkService {
     if (!workflow.work.ended) throw conflict('workflow_running', 'The workflow is running.');
     const nodes = workflow.unfinished();
     if (nodes.length === 0) throw conflict('nothing_to_retry', 'Every node has completed.');
-    this.#works.reopen(workflow.work);
+    const reservation = this.reserve(workflow.access);
+    try {
+      this.#works.reopen(workflow.work);
+    } catch (error) {
+      reservation.release();
+      throw error;
+    }
+    workflow.work.reservation = reservation;
     for (const node of nodes) node.reset();
     void workflow.run(nodes);
     return describe(workflow, { nodes: true });
