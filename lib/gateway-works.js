@@ -21,11 +21,12 @@ import { Works } from './works.js';
  * @param {() => void} gateway.checkRoom throws while the disk is full
  * @param {(record: import('./job-table.js').JobRecord) => void} gateway.cancel ends a part
  * @param {import('./reservations.js').Reservations} gateway.reservations
+ * @param {import('./retry-budget.js').RetryBudget} gateway.retryBudget
  * @param {() => Promise<unknown>} gateway.told resolves when all endings so far have been heard of
  */
 export function createWorks(gateway) {
   const { hub, jobs, admission, options, access, streamUrls, metrics, nowMs, ready } = gateway;
-  const { checkRoom, reservations, told } = gateway;
+  const { checkRoom, reservations, told, retryBudget } = gateway;
   const works = new Works({
     hub,
     maxRetained: options.maxRetainedJobs,
@@ -42,7 +43,7 @@ export function createWorks(gateway) {
   const service = { ...own, checkRoom, reservations, told };
   return {
     works,
-    workflows: new Workflows({ ...service, parts }),
+    workflows: new Workflows({ ...service, parts, retryBudget }),
     crawls: new Crawls(service),
   };
 }

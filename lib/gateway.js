@@ -80,6 +80,7 @@ export class Gateway {
         cached: this.#life.cache.stats,
         leases: this.#reservations.open,
         held: this.#credits.jobs.open,
+        retriesRefused: this.#life.retryBudget.refused,
         store: this.#life.store?.figures,
       }),
       durable: this.#options.data !== undefined,
@@ -144,6 +145,7 @@ export class Gateway {
       cancel: (record) => this.#life.cancel(record, 'client_request'),
       reservations: this.#reservations,
       told: () => this.#life.told(),
+      retryBudget: this.#life.retryBudget,
     });
     this.#works = works;
     this.#workflows = workflows;

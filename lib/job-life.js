@@ -8,6 +8,7 @@
 import { AnswerCache } from './answer-cache.js';
 import { JobRunner } from './job-runner.js';
 import { JobTable } from './job-table.js';
+import { RetryBudget } from './retry-budget.js';
 import { SharedAnswer } from './shared-answer.js';
 import { createHub } from './hub-set.js';
 import { createJobPipeline } from './job-pipeline.js';
@@ -33,6 +34,7 @@ export class JobLife {
   #jobs;
   #pipeline;
   #cache;
+  #retryBudget;
   /** The drain is over: what comes to light now ends at once. */
   #drained = false;
 
@@ -53,6 +55,7 @@ export class JobLife {
     this.#metrics = metrics;
     this.#log = options.logger;
     this.#works = works;
+    this.#retryBudget = new RetryBudget(nowMs);
     const { clock, provider, maxRetainedJobs, reactors } = options;
     const threads = clock === undefined ? sharedReactors(reactors) : [manualReactor(clock)];
     this.#store = openJobStore(options, threads[0]);
@@ -79,7 +82,10 @@ export class JobLife {
         this.#hub.purge(record.handle);
         record.handle = 0;
       },
-      onEnded: onAnswerEnded,
+      onEnded: (answer) => {
+        if (answer.final?.status === 'completed') this.#retryBudget.onSuccess();
+        onAnswerEnded(answer);
+      },
     });
     this.#store?.restore({ hub: this.#hub, jobs: this.#jobs, onRestored: onEnded });
   }
@@ -98,6 +104,11 @@ export class JobLife {
 
   get cache() {
     return this.#cache;
+  }
+
+  /** What calls to the provider may be made again. */
+  get retryBudget() {
+    return this.#retryBudget;
   }
 
   /** Where jobs are written down; undefined: nowhere. */
@@ -181,7 +192,8 @@ export class JobLife {
     if (record.part !== undefined) return false;
     if (error?.retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
     // Waiting for longer than the job may live would only hide the reason of its end.
-    return (error.retryAfterMs ?? 0) < record.deadlineMs - this.#nowMs();
+    if ((error.retryAfterMs ?? 0) >= record.deadlineMs - this.#nowMs()) return false;
+    return this.#retryBudget.take();
   }
 
   /**
@@ -199,6 +211,8 @@ export class JobLife {
     const { id, principal, model, attempts, cache } = record;
     this.#jobs.finish(record, state);
     record.settleReservation();
+    // An answer that is shared counts by itself.
+    if (state.status === 'completed' && record.answer === undefined) this.#retryBudget.onSuccess();
     this.#onJobEnded(record);
     if (!record.settled) record.abort.abort();
     this.#cache.leave(record);

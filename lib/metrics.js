@@ -23,6 +23,7 @@ export class GatewayMetrics {
    * @param {boolean} options.processDefaults
    * @param {() => {queued: number, inFlightBatches: number,
    *   cached: {entries: number, bytes: number}, leases: number, held: number,
+   *   retriesRefused: number,
    *   store?: StoreFigures}} options.stats asked at each scrape
    * @param {boolean} options.durable whether there is a `store`
    */
@@ -80,6 +81,15 @@ export class GatewayMetrics {
       name: 'sluice_job_retries_total',
       help: 'Attempts beyond the first.',
       registers,
+    });
+    new Counter({
+      name: 'sluice_retries_refused_total',
+      help: 'Attempts that were not made because the retry budget of the upstream was used up.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(stats().retriesRefused);
+      },
     });
     this.works = new Counter({
       name: 'sluice_works_total',

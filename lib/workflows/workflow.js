@@ -14,6 +14,10 @@ import { whenAborted } from '../abort-listeners.js';
 /** @typedef {import('../task-graph.js').TaskEvent} TaskEvent */
 
 const kNamesMax = 10;
+/** Attempts of a node, whatever it asks for. */
+const kAttemptsMax = 100;
+/** The wait before a node's n-th retry is at least 2^(n-1) ms, up to this. */
+const kRetryFloorMaxMs = 1000;
 
 /**
  * What the wire says of an error: a PartError says it itself, anything else is a fault of ours.
@@ -42,6 +46,7 @@ export class Workflow {
   #reservations;
   #crawl;
   #prompts;
+  #retryBudget;
   /** Sum of the nodes' `keptChars`. */
   #keptChars = 0;
   #retry;
@@ -57,10 +62,12 @@ export class Workflow {
    * @param {import('../parts.js').Parts} fields.parts
    * @param {import('../reservations.js').Reservations} fields.reservations
    * @param {import('../keyed-semaphore.js').KeyedSemaphore} fields.prompts see `ActionContext`
+   * @param {import('../retry-budget.js').RetryBudget} fields.retryBudget
    * @param {import('../gateway-options.js').CheckedGatewayOptions} fields.options
    * @param {() => number} fields.wallMs Unix time
    */
-  constructor({ work, request, access, parts, reservations, prompts, options, wallMs }) {
+  constructor({ work, request, access, options, wallMs, ...shared }) {
+    const { parts, reservations, prompts, retryBudget } = shared;
     this.work = work;
     this.metadata = request.metadata;
     this.#nodes = new Map(request.nodes.map((node) => [node.id, new NodeState(node)]));
@@ -69,6 +76,7 @@ export class Workflow {
     this.#parts = parts;
     this.#reservations = reservations;
     this.#prompts = prompts;
+    this.#retryBudget = retryBudget;
     this.#crawl = { ...options.crawl, clock: options.clock };
     this.#retry = options.retry;
     this.#clock = options.clock;
@@ -145,20 +153,45 @@ export class Workflow {
    * @param {NodeState} node
    * @returns {import('../retry-policy.js').RetryOptions}
    */
-  #retryOf({ request: { retry } }) {
-    if (retry === undefined) {
-      const isRetryable = (/** @type {any} */ error) => error?.passing === true;
-      return { ...this.#retry, isRetryable };
-    }
-    const { attempts, base_ms: baseMs, cap_ms: capMs } = retry;
-    return { attempts, baseMs, capMs, isRetryable: (error) => error?.retryable === true };
+  #retryOf(node) {
+    const { retry } = node.request;
+    const { attempts: asked = 1, base_ms: baseMs, cap_ms: capMs } = retry ?? {};
+    const options =
+      retry === undefined
+        ? this.#retry
+        : { attempts: Math.min(asked, kAttemptsMax), baseMs, capMs };
+    const sign = retry === undefined ? 'passing' : 'retryable';
+    return {
+      ...options,
+      isRetryable: (error) =>
+        error?.[sign] === true &&
+        node.attempts < options.attempts &&
+        // A crawl asks no upstream of the gateway.
+        (node.type === 'crawl' || this.#retryBudget.take()),
+    };
   }
 
   /**
    * @param {NodeState} node
    * @param {AbortSignal} signal
    */
-  #act(node, signal) {
+  async #act(node, signal) {
+    try {
+      return await this.#run(node, signal);
+    } catch (error) {
+      if (error instanceof PartError) {
+        const floorMs = Math.min(2 ** (node.attempts - 1), kRetryFloorMaxMs);
+        error.retryAfterMs = Math.max(error.retryAfterMs ?? 0, floorMs);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * @param {NodeState} node
+   * @param {AbortSignal} signal
+   */
+  #run(node, signal) {
     return runAction(node, {
       work: this.work,
       access: this.#access,

@@ -91,8 +91,11 @@ function checkModels(provider, { nodes }, access) {
 export class Workflows extends WorkService {
   #works;
 
-  /** @param {import('../work-service.js').ServiceParts & {parts: import('../parts.js').Parts}} own */
-  constructor({ parts, ...service }) {
+  /**
+   * @param {import('../work-service.js').ServiceParts & {parts: import('../parts.js').Parts,
+   *   retryBudget: import('../retry-budget.js').RetryBudget}} own
+   */
+  constructor({ parts, retryBudget, ...service }) {
     const { options } = service;
     const wallMs = wallClock(options.clock);
     const prompts = new KeyedSemaphore(kPromptCharsHeldMax);
@@ -103,8 +106,9 @@ export class Workflows extends WorkService {
       admit: (request, access) => checkModels(options.provider, request, access),
       begin(work, request, access) {
         const { reservations } = service;
-        const fields = { work, request, access, parts, reservations, prompts, options, wallMs };
-        const workflow = new Workflow(fields);
+        const fields = { work, request, access, options, wallMs };
+        const shared = { parts, reservations, prompts, retryBudget };
+        const workflow = new Workflow({ ...fields, ...shared });
         work.data = workflow;
         void workflow.run(workflow.nodes);
       },

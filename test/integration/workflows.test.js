@@ -1,6 +1,7 @@
 /** Workflows over HTTP: from the request to the last event, on every way out. */
 import { answering, byId, passing, tokensOf, words } from '../fixtures/workflows.js';
 import { everyEgress, start, stopAll } from '../fixtures/gateway.js';
+import { until } from '../fixtures/until.js';
 
 afterEach(stopAll);
 
@@ -258,6 +259,33 @@ test('no more nodes at once than `concurrency`, each with its own model and limi
   await read(body.stream_url);
   expect(most).toBe(2);
   expect(seen[0]).toEqual({ model: 'm0', maxTokens: 3, temperature: 0.5, stop: ['z'] });
+});
+
+test('retries have a ceiling, a floor and a budget, whatever a node asks for', async () => {
+  let calls = 0;
+  // eslint-disable-next-line require-yield -- that is the point of it
+  async function* provider() {
+    calls += 1;
+    throw passing();
+  }
+  const { post, get } = await start({ provider, maxInFlightBatches: 64 });
+  const retry = { attempts: 10_000, base_ms: 0, cap_ms: 0 };
+  const nodes = Array.from({ length: 40 }, (_, i) => ({ id: `n${i}`, prompt: 'x', retry }));
+  const startMs = performance.now();
+  const { body } = await post('/v1/workflows', { nodes, concurrency: 40 });
+  const found = await until(async () => {
+    const { body: view } = await get(`/v1/workflows/${body.workflow_id}`);
+    return view.status === 'failed' && view;
+  }, 'the end of the workflow');
+  const seconds = (performance.now() - startMs) / 1000;
+  expect(calls).toBeGreaterThanOrEqual(40 + 100);
+  expect(calls).toBeLessThanOrEqual(40 + 100 + 10 * seconds + 1);
+  for (const { error, attempts } of found.nodes) {
+    expect(error.code).toBe('upstream_unavailable');
+    expect(attempts).toBeLessThan(15);
+  }
+  const { body: metrics } = await get('/metrics');
+  expect(metrics).toMatch(/^sluice_retries_refused_total 40$/m);
 });
 
 describe('retries', () => {
