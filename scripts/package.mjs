@@ -2,7 +2,7 @@
  * Puts into the tree what the published package carries besides its sources: the addon's binary
  * for this platform under prebuilds/, and the type declarations under types/. npm runs it as
  * `prepack`; `--clean` (`postpack`) takes both away again, for a prebuild left behind would hide
- * the local build from lib/native.js.
+ * the local build from lib/internal/native/addon.js.
  *
  * The binary uses the system's libstdc++, which Node needs too. A static one would not make it run
  * in more places but in fewer: Debian 12's asks for symbols of glibc 2.36, while the addon itself

@@ -8,8 +8,8 @@
  */
 import { join } from 'node:path';
 import { createGateway } from '../../lib/index.js';
-import { sharedReactor } from '../../lib/reactor.js';
-import { SqliteStore } from '../../lib/stores/sqlite.js';
+import { sharedReactor } from '../../lib/internal/native/reactor.js';
+import { SqliteStore } from '../../lib/jobs/storage/sqlite.js';
 import { kTogether } from './durable.mjs';
 import { median } from './median.mjs';
 

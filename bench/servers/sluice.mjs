@@ -10,12 +10,12 @@ import { intervalMs, upstreamUrl } from '../lib/server-settings.mjs';
 import { tokens, tokenText } from '../lib/token.mjs';
 
 /**
- * @param {import('../../lib/providers/types.js').ProviderRequest} _request
+ * @param {import('../../lib/providers/shared/types.js').ProviderRequest} _request
  * @param {{signal: AbortSignal}} options
  */
 const generator = (_request, { signal }) => tokens(intervalMs, signal);
 
-/** @param {import('../../lib/providers/types.js').ProviderRequest} request */
+/** @param {import('../../lib/providers/shared/types.js').ProviderRequest} request */
 async function* burst({ prompt }) {
   for (let seq = 1; seq <= Number(prompt); seq += 1) yield tokenText(seq);
 }

@@ -1,6 +1,6 @@
 /** `sluice crawl`: a site's pages as JSON lines, as they are read. */
 import { UsageError, configFlag, describeFlags, parseFlags } from './flags.js';
-import { createProgress } from './progress.js';
+import { createProgress } from './progress-bar.js';
 import { kInterrupted, openOutput, watchInterrupts } from './output.js';
 
 /** @type {import('./flags.js').Flags} */
@@ -65,7 +65,7 @@ export async function run(argv) {
   }
   if (positionals.length !== 1) throw new UsageError('crawl takes one URL');
   // Loaded now that the flags are known to be good: help and mistakes are answered at once.
-  const { crawl } = await import('../crawl/crawl.js');
+  const { crawl } = await import('../primitives/crawler/crawl.js');
   const interrupts = watchInterrupts();
   const crawling = start(crawl, positionals[0], values, interrupts.signal);
   const output = await openOutput(values.output);
@@ -89,7 +89,7 @@ export async function run(argv) {
 }
 
 /**
- * @param {typeof import('../crawl/crawl.js').crawl} crawl
+ * @param {typeof import('../primitives/crawler/crawl.js').crawl} crawl
  * @param {string} startUrl
  * @param {Record<string, any>} values of the flags
  * @param {AbortSignal} signal

@@ -1,6 +1,6 @@
 /** `sluice export`: what a data file holds, as JSON lines. */
 import { UsageError, describeFlags, parseFlags } from './flags.js';
-import { isPartOf } from '../stores/data-paths.js';
+import { isPartOf } from '../jobs/storage/paths.js';
 import { openOutput } from './output.js';
 
 /** @type {import('./flags.js').Flags} */
@@ -32,7 +32,7 @@ export async function run(argv) {
     return 0;
   }
   if (positionals.length !== 1) throw new UsageError('export takes one FILE');
-  const { exported } = await import('../stores/export.js');
+  const { exported } = await import('../jobs/storage/export.js');
   const lines = exported(positionals[0]);
   const { output: path } = values;
   if (path !== undefined && isPartOf(positionals[0], path)) {

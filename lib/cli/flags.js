@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { readFileSync } from 'node:fs';
-import { pointerTo } from '../schema-problem.js';
+import { pointerTo } from '../internal/util/schema-problem.js';
 
 /** A mistake in how the command was called. */
 export class UsageError extends Error {}

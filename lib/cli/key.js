@@ -1,7 +1,7 @@
 /** `sluice key`: a new key, and what the configuration says of it. Nothing is stored. */
 import { createHash, randomBytes } from 'node:crypto';
 import { UsageError, describeFlags, parseFlags } from './flags.js';
-import { findAccessProblem } from '../access-config.js';
+import { findAccessProblem } from '../jobs/policy/config.js';
 
 /** @type {import('./flags.js').Flags} */
 const flags = {

@@ -76,7 +76,7 @@ function sizeText(bytes) {
 }
 
 /**
- * @param {import('../log-parser.js').TopError[]} top
+ * @param {import('../primitives/logs/log-parser.js').TopError[]} top
  * @returns {string}
  */
 function table(top) {
@@ -109,8 +109,8 @@ class Report {
   #startMs = performance.now();
 
   /**
-   * @param {typeof import('../log-parser.js').LogParser} LogParser
-   * @param {typeof import('../logs/view.js')} view
+   * @param {typeof import('../primitives/logs/log-parser.js').LogParser} LogParser
+   * @param {typeof import('../http/routes/logs-view.js')} view
    * @param {string[]} files
    * @param {Record<string, any>} values of the flags
    */
@@ -127,7 +127,7 @@ class Report {
     });
   }
 
-  /** @param {import('../log-parser.js').LogEvent[]} events */
+  /** @param {import('../primitives/logs/log-parser.js').LogEvent[]} events */
   live(events) {
     for (const event of events) {
       if (event.level !== 'error' && event.level !== 'fatal') continue;
@@ -175,7 +175,7 @@ function complain(file, error) {
  * @param {AbortSignal} signal
  */
 async function readFile({ parser }, file, signal) {
-  const { fileChunks, plainChunks } = await import('../logs/read.js');
+  const { fileChunks, plainChunks } = await import('../primitives/logs/decompress.js');
   const handle = file === '-' ? undefined : await open(file, 'r');
   try {
     const raw = handle === undefined ? process.stdin : fileChunks(handle);
@@ -196,7 +196,7 @@ async function readFile({ parser }, file, signal) {
  * @param {AbortSignal} signal
  */
 async function follow(report, file, signal) {
-  const { followFile } = await import('../logs/follow.js');
+  const { followFile } = await import('../primitives/logs/tail.js');
   const { parser } = report;
   const source = { source: file };
   await followFile(file, {
@@ -227,8 +227,8 @@ export async function run(argv) {
   }
   parseSpan(values.window);
   const [{ LogParser }, view] = await Promise.all([
-    import('../log-parser.js'),
-    import('../logs/view.js'),
+    import('../primitives/logs/log-parser.js'),
+    import('../http/routes/logs-view.js'),
   ]);
   const report = new Report(LogParser, view, files, values);
   const { signal, release } = watchInterrupts();

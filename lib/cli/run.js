@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { open } from 'node:fs/promises';
 import { UsageError, configFlag, describeFlags, parseFlags, providerFlags } from './flags.js';
-import { createGateway } from './provider.js';
-import { createProgress } from './progress.js';
+import { createGateway } from './create-gateway.js';
+import { createProgress } from './progress-bar.js';
 import { kInterrupted, openOutput, watchInterrupts } from './output.js';
 
 /** @type {import('./flags.js').Flags} */
@@ -48,7 +48,7 @@ function parseLine(line) {
 
 /**
  * One prompt from its line to its result; never rejects.
- * @param {import('../gateway.js').Gateway} gateway
+ * @param {import('../gateway/gateway.js').Gateway} gateway
  * @param {number} index
  * @param {string} line
  * @param {AbortSignal} signal
@@ -125,7 +125,7 @@ export async function run(argv) {
 
 /**
  * Keeps enough prompts under way to fill every slot, and writes results in the input's order.
- * @param {import('../gateway.js').Gateway} gateway
+ * @param {import('../gateway/gateway.js').Gateway} gateway
  * @param {{input: NodeJS.ReadableStream, output: import('./output.js').Output,
  *   signal: AbortSignal, values: Record<string, any>}} options
  * @returns {Promise<number>} how many failed

@@ -1,10 +1,10 @@
 /** `sluice serve`: the HTTP server and its page, until a signal ends it. */
 import { UsageError, configFlag, describeFlags, parseFlags, providerFlags } from './flags.js';
-import { accessMembers, findAccessProblem } from '../access-config.js';
-import { createGateway } from './provider.js';
-import { createLogger } from '../log.js';
-import { isHostName, isLoopback } from '../hosts.js';
-import { reloadOnHangup } from './reload.js';
+import { accessMembers, findAccessProblem } from '../jobs/policy/config.js';
+import { createGateway } from './create-gateway.js';
+import { createLogger } from '../internal/util/logger.js';
+import { isHostName, isLoopback } from '../internal/util/hosts.js';
+import { reloadOnHangup } from './sighup.js';
 
 /** @type {import('./flags.js').Flags} */
 const flags = {

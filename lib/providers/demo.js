@@ -3,9 +3,9 @@
  * interval. No model, no network. It takes batches, to show the batcher at work.
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import { checkMs, checkOptions, checkString } from '../validate.js';
-import { mergeRuns } from './merge-runs.js';
-import { StopFilter } from './stop-filter.js';
+import { checkMs, checkOptions, checkString } from '../internal/util/validate.js';
+import { mergeRuns } from './llama/merge-runs.js';
+import { StopFilter } from './llama/stop-filter.js';
 
 const cannedText =
   'A sluice is a gate that lets water through at the rate the channel below can carry. ' +
@@ -23,7 +23,7 @@ function wordsOf(text) {
   return text.match(/\s*\S+(?:\s+$)?/g) ?? (text === '' ? [] : [text]);
 }
 
-/** @param {import('./types.js').ProviderRequest} request */
+/** @param {import('./shared/types.js').ProviderRequest} request */
 function promptWords({ prompt, messages }) {
   const texts = prompt === undefined ? (messages ?? []).map(({ content }) => content) : [prompt];
   return texts.reduce((sum, text) => sum + (text.match(/\S+/g)?.length ?? 0), 0);
@@ -34,7 +34,7 @@ function promptWords({ prompt, messages }) {
  * @param {object} [options]
  * @param {number} [options.tokenIntervalMs] between two words of a job (default 200); 0: no wait
  * @param {string} [options.text] what every job is answered
- * @returns {import('./types.js').Provider}
+ * @returns {import('./shared/types.js').Provider}
  */
 export function demo(options) {
   const given = checkOptions('options', options);
@@ -42,7 +42,7 @@ export function demo(options) {
   const words = wordsOf(checkString('text', given.text ?? cannedText));
   const closing = new AbortController();
 
-  /** @param {import('./types.js').ProviderRequest} request @param {AbortSignal} signal */
+  /** @param {import('./shared/types.js').ProviderRequest} request @param {AbortSignal} signal */
   async function* answer(request, signal) {
     const wanted = words.slice(0, request.maxTokens ?? words.length);
     const filter = new StopFilter(request.stop);

@@ -1,13 +1,13 @@
 /**
  * Makes a provider of a plain `async function*(request, {signal})` that yields text.
  */
-import { SluiceError } from '../errors.js';
-import { checkFunction, checkOptions, checkString } from '../validate.js';
+import { SluiceError } from '../internal/util/errors.js';
+import { checkFunction, checkOptions, checkString } from '../internal/util/validate.js';
 
-/** @typedef {import('./types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('./shared/types.js').ProviderEnd} ProviderEnd */
 
 /**
- * @typedef {(request: import('./types.js').ProviderRequest, options: {signal: AbortSignal}) =>
+ * @typedef {(request: import('./shared/types.js').ProviderRequest, options: {signal: AbortSignal}) =>
  *   AsyncIterable<string>} Generator
  */
 
@@ -15,7 +15,7 @@ import { checkFunction, checkOptions, checkString } from '../validate.js';
  * @param {Generator} generate yields text; what it returns may say how it ended ({reason, usage})
  * @param {{name?: string, model?: string}} [options] `model` is what /v1/models lists and jobs
  *   carry; by default the function's own name
- * @returns {import('./types.js').Provider}
+ * @returns {import('./shared/types.js').Provider}
  */
 export function fromFunction(generate, options) {
   checkFunction('provider', generate);

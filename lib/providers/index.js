@@ -2,7 +2,7 @@
  * The providers that come with Sluice. A plain `async function*` is one too: see function.js.
  */
 import { demo } from './demo.js';
-import { llama } from './llama.js';
-import { openai } from './openai.js';
+import { llama } from './llama/provider.js';
+import { openai } from './openai/provider.js';
 
 export const providers = Object.freeze({ demo, openai, llama });

@@ -4,7 +4,7 @@ import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createGateway, providers } from '../../lib/index.js';
-import { bearer, entry } from '../fixtures/keys.js';
+import { bearer, entry } from '../support/gateway/keys.js';
 import { driver, launchChromium, openPage, takePicture } from './chromium.js';
 
 jest.setTimeout(60_000);

@@ -2,8 +2,8 @@
 
 import { jest } from '@jest/globals';
 import { createGateway, providers } from '../../lib/index.js';
-import { startSite } from '../fixtures/site.js';
-import { tinyLlama } from '../fixtures/tiny-llama.js';
+import { startSite } from '../support/upstream/site.js';
+import { tinyLlama } from '../support/providers/tiny-llama.js';
 import { launchChromium, openPage, takePicture } from './chromium.js';
 
 jest.setTimeout(120_000);

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { jest } from '@jest/globals';
-import { tinyLlama } from '../fixtures/tiny-llama.js';
+import { tinyLlama } from '../support/providers/tiny-llama.js';
 import { launchChromium, openPage, takePicture } from './chromium.js';
 
 jest.setTimeout(120_000);

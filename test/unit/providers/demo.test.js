@@ -1,5 +1,5 @@
 import { demo } from '../../../lib/providers/demo.js';
-import { collect, request } from '../../fixtures/batch.js';
+import { collect, request } from '../../support/providers/batch.js';
 
 const never = new AbortController().signal;
 

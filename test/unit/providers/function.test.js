@@ -1,6 +1,6 @@
-import { SluiceError } from '../../../lib/errors.js';
+import { SluiceError } from '../../../lib/internal/util/errors.js';
 import { fromFunction } from '../../../lib/providers/function.js';
-import { request } from '../../fixtures/batch.js';
+import { request } from '../../support/providers/batch.js';
 
 const never = new AbortController().signal;
 

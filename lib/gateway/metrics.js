@@ -1,0 +1,243 @@
+/**
+ * What a gateway counts, in a Prometheus registry of its own: several gateways in one process do
+ * not mix.
+ */
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { droppedLogLines } from '../internal/util/logger.js';
+
+const kLatencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const kDurationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+
+const kRefusals = [
+  'overloaded',
+  'draining',
+  'rate_limit_exceeded',
+  'request_exceeds_limit',
+  'insufficient_credit',
+];
+
+/** See the head of this file. */
+export class GatewayMetrics {
+  /**
+   * @param {object} options
+   * @param {boolean} options.processDefaults
+   * @param {() => {queued: number, inFlightBatches: number,
+   *   cached: {entries: number, bytes: number}, leases: number, held: number,
+   *   retriesRefused: number,
+   *   store?: StoreFigures}} options.stats asked at each scrape
+   * @param {boolean} options.durable whether there is a `store`
+   */
+  constructor({ processDefaults, stats, durable }) {
+    const registry = new Registry();
+    const registers = [registry];
+    this.registry = registry;
+    this.jobs = new Counter({
+      name: 'sluice_jobs_total',
+      help: 'Jobs that have ended, by terminal status.',
+      labelNames: ['status'],
+      registers,
+    });
+    for (const status of ['completed', 'failed', 'cancelled']) this.jobs.inc({ status }, 0);
+    this.rejected = new Counter({
+      name: 'sluice_jobs_rejected_total',
+      help: 'Valid submissions that were not admitted, by error code.',
+      labelNames: ['code'],
+      registers,
+    });
+    for (const code of kRefusals) this.rejected.inc({ code }, 0);
+    this.rateLimited = new Counter({
+      name: 'sluice_rate_limited_total',
+      help: 'Refusals by what refused: one that several limits refused counts for each.',
+      labelNames: ['scope', 'limit'],
+      registers,
+    });
+    new Gauge({
+      name: 'sluice_quota_leases',
+      help: 'Reservations of jobs and shared answers that have not ended.',
+      registers,
+      collect() {
+        this.set(stats().leases);
+      },
+    });
+    new Gauge({
+      name: 'sluice_credit_holds',
+      help: 'Jobs and shared answers that hold credit and have not ended.',
+      registers,
+      collect() {
+        this.set(stats().held);
+      },
+    });
+    this.creditsCharged = new Counter({
+      name: 'sluice_credits_charged_total',
+      help: 'What jobs have paid, in micro-credits.',
+      registers,
+    });
+    this.creditsUncollected = new Counter({
+      name: 'sluice_credits_uncollected_total',
+      help: 'What jobs cost beyond what they held and their accounts had, in micro-credits.',
+      registers,
+    });
+    this.retries = new Counter({
+      name: 'sluice_job_retries_total',
+      help: 'Attempts beyond the first.',
+      registers,
+    });
+    new Counter({
+      name: 'sluice_retries_refused_total',
+      help: 'Attempts that were not made because the retry budget of the upstream was used up.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(stats().retriesRefused);
+      },
+    });
+    this.works = new Counter({
+      name: 'sluice_works_total',
+      help: 'Attempts of workflows and crawls that have ended, by kind and terminal status.',
+      labelNames: ['kind', 'status'],
+      registers,
+    });
+    this.tokens = new Counter({
+      name: 'sluice_tokens_total',
+      help: 'Tokens of jobs that have ended.',
+      registers,
+    });
+    this.queueSeconds = new Histogram({
+      name: 'sluice_job_queue_seconds',
+      help: 'From admission to the first dispatch.',
+      buckets: kLatencyBuckets,
+      registers,
+    });
+    this.ttftSeconds = new Histogram({
+      name: 'sluice_job_ttft_seconds',
+      help: 'From admission to the first token.',
+      buckets: kLatencyBuckets,
+      registers,
+    });
+    this.durationSeconds = new Histogram({
+      name: 'sluice_job_duration_seconds',
+      help: 'From admission to the terminal event.',
+      buckets: kDurationBuckets,
+      registers,
+    });
+    this.cacheLookups = new Counter({
+      name: 'sluice_cache_lookups_total',
+      help: 'Jobs whose answer may be shared, by where it came from.',
+      labelNames: ['result'],
+      registers,
+    });
+    for (const result of ['hit', 'join', 'miss']) this.cacheLookups.inc({ result }, 0);
+    new Gauge({
+      name: 'sluice_cache_entries',
+      help: 'Finished answers kept.',
+      registers,
+      collect() {
+        this.set(stats().cached.entries);
+      },
+    });
+    new Gauge({
+      name: 'sluice_cache_bytes',
+      help: 'What they hold.',
+      registers,
+      collect() {
+        this.set(stats().cached.bytes);
+      },
+    });
+    this.openStreams = new Gauge({
+      name: 'sluice_open_streams',
+      help: 'Event streams open over HTTP.',
+      registers,
+    });
+    /** Counts the end of one of them; one function for all. */
+    this.onStreamClosed = () => this.openStreams.dec();
+    new Gauge({
+      name: 'sluice_in_flight_batches',
+      help: 'Batches in the provider.',
+      registers,
+      collect() {
+        this.set(stats().inFlightBatches);
+      },
+    });
+    new Gauge({
+      name: 'sluice_queued_requests',
+      help: 'Requests admitted and not yet dispatched.',
+      registers,
+      collect() {
+        this.set(stats().queued);
+      },
+    });
+    new Counter({
+      name: 'sluice_log_lines_dropped_total',
+      help: 'Log lines of the process that were dropped because the reader of stderr fell behind.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(droppedLogLines());
+      },
+    });
+    if (durable) addStoreMetrics(registers, () => /** @type {StoreFigures} */ (stats().store));
+    if (processDefaults) collectDefaultMetrics({ register: registry });
+  }
+
+  /** @param {any} state the hub's snapshot of a job that has ended */
+  observe({ status, metrics }) {
+    this.jobs.inc({ status });
+    this.tokens.inc(metrics.tokens);
+    this.durationSeconds.observe(metrics.duration_ms / 1000);
+    // A job that ended in the queue, or before its first token, has no such span.
+    if (typeof metrics.queue_ms === 'number') this.queueSeconds.observe(metrics.queue_ms / 1000);
+    if (typeof metrics.ttft_ms === 'number') this.ttftSeconds.observe(metrics.ttft_ms / 1000);
+  }
+}
+
+/**
+ * @typedef {{commits: number, batches: number, queued: number,
+ *   state: import('../jobs/storage/sqlite.js').StoreStatus}} StoreFigures
+ */
+
+/** How a data file may be. */
+const kStoreStates = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'closed']);
+
+/**
+ * What there is only with a data file.
+ * @param {Registry[]} registers
+ * @param {() => StoreFigures} figures
+ */
+function addStoreMetrics(registers, figures) {
+  new Counter({
+    name: 'sluice_store_commits_total',
+    help: 'Transactions of the data file.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(figures().commits);
+    },
+  });
+  new Counter({
+    name: 'sluice_store_batches_total',
+    help: 'Changes that were committed together, each of them whole, in those transactions.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(figures().batches);
+    },
+  });
+  new Gauge({
+    name: 'sluice_store_queued',
+    help: 'Changes that wait for the next transaction.',
+    registers,
+    collect() {
+      this.set(figures().queued);
+    },
+  });
+  new Gauge({
+    name: 'sluice_store_state',
+    help: 'How the last transaction went: 1 for the state that the data file is in.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { state: now } = figures();
+      for (const state of kStoreStates) this.set({ state }, state === now ? 1 : 0);
+    },
+  });
+}

@@ -1,0 +1,182 @@
+/**
+ * `POST /v1/kv/txn`: if all comparisons hold, the operations of `success`, else those of `failure`,
+ * and nobody in between.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { Ajv } from 'ajv';
+import { badRequest } from '../../internal/util/http-error.js';
+import { kTtlSMax, schemaRefusal } from '../../jobs/request.js';
+import { ANSWER_BYTES_MAX, jsonBytesOf } from '../../primitives/kv/namespaces.js';
+
+/** As etcd has it. */
+const kOperationsMax = 128;
+
+const key = { type: 'string', minLength: 1 };
+const operations = {
+  type: 'array',
+  maxItems: kOperationsMax,
+  items: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['op', 'key'],
+    properties: {
+      op: { type: 'string', enum: ['get', 'put', 'delete'] },
+      key,
+      value: {},
+      ttl_s: { type: 'number', minimum: 0.001, maximum: kTtlSMax },
+    },
+  },
+};
+const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile({
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    compare: {
+      type: 'array',
+      maxItems: kOperationsMax,
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['key'],
+        properties: { key, version: { type: 'integer', minimum: 0 }, value: {} },
+      },
+    },
+    success: operations,
+    failure: operations,
+    cursor: { type: 'integer', minimum: 0, maximum: kOperationsMax },
+  },
+});
+
+/**
+ * @typedef {object} TxnRequest
+ * @property {{key: string, version?: number, value?: unknown}[]} [compare] `version` 0: it is not
+ *   there
+ * @property {TxnOperation[]} [success]
+ * @property {TxnOperation[]} [failure]
+ * @property {number} [cursor] values of gets before this operation are left out; for transactions
+ *   that only read
+ */
+/** @typedef {{op: 'get' | 'put' | 'delete', key: string, value?: unknown, ttl_s?: number}} TxnOperation */
+/** @typedef {{op: TxnOperation['op'], key: string} & Record<string, unknown>} TxnResponse */
+
+/**
+ * @param {unknown} body
+ * @returns {TxnRequest}
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function checkTxn(body) {
+  if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
+  const request = /** @type {TxnRequest} */ (body);
+  for (const [i, { version, value }] of (request.compare ?? []).entries()) {
+    if (version === undefined && value === undefined) {
+      const param = `compare[${i}].version`;
+      throw badRequest('missing_field', param, 'A comparison needs a version or a value.');
+    }
+  }
+  for (const branch of /** @type {const} */ (['success', 'failure'])) {
+    checkOperations(branch, request[branch] ?? []);
+  }
+  if (request.cursor !== undefined && mayWrite(request)) {
+    const message = 'cursor is for transactions that only get: nothing is to be written twice.';
+    throw badRequest('invalid_value', 'cursor', message);
+  }
+  return request;
+}
+
+/**
+ * @param {string} branch
+ * @param {TxnOperation[]} list
+ */
+function checkOperations(branch, list) {
+  const written = new Set();
+  for (const [i, operation] of list.entries()) {
+    const name = `${branch}[${i}]`;
+    const puts = operation.op === 'put';
+    if (puts && operation.value === undefined) {
+      throw badRequest('missing_field', `${name}.value`, `${name}.value is required to put.`);
+    }
+    for (const field of /** @type {const} */ (['value', 'ttl_s'])) {
+      if (!puts && operation[field] !== undefined) {
+        throw badRequest('unknown_field', `${name}.${field}`, `${name}.${field} is for put alone.`);
+      }
+    }
+    if (operation.op === 'get') continue;
+    if (written.has(operation.key)) {
+      throw badRequest('invalid_value', `${name}.key`, `${name}.key is written once already.`);
+    }
+    written.add(operation.key);
+  }
+}
+
+/** @param {TxnRequest} request checked */
+export function mayWrite({ success = [], failure = [] }) {
+  return [...success, ...failure].some(({ op }) => op !== 'get');
+}
+
+/**
+ * @param {import('../../primitives/kv/namespaces.js').KvSpace} space
+ * @param {TxnRequest} request checked
+ * @param {(entry: import('../../primitives/kv/values.js').KvEntry) => Record<string, unknown>} wire the fields of an
+ *   entry
+ * @returns {{succeeded: boolean, responses: TxnResponse[], cursor?: number}} `cursor`: the first get
+ *   whose value was left out for want of room
+ */
+export function runTxn(space, { compare = [], success = [], failure = [], cursor = 0 }, wire) {
+  /** @param {import('../../primitives/kv/namespaces.js').SpaceTransaction} tx */
+  const work = (tx) => {
+    const succeeded = compare.every(({ key: of, version, value }) => {
+      const entry = tx.get(of);
+      if (version !== undefined && version !== (entry?.version ?? 0)) return false;
+      return value === undefined || (entry !== undefined && isDeepStrictEqual(entry.value, value));
+    });
+    const room = { left: ANSWER_BYTES_MAX };
+    /** @type {number | undefined} */
+    let next;
+    const responses = (succeeded ? success : failure).map((each, i) => {
+      const response = run(tx, each, wire);
+      if (!response.found) return response;
+      if (i >= cursor && next === undefined && fits(response, room)) return response;
+      if (i >= cursor) next ??= i;
+      const { value: _value, encoding: _encoding, ...rest } = response;
+      return { ...rest, value_omitted: true };
+    });
+    return { succeeded, responses, ...(next !== undefined && { cursor: next }) };
+  };
+  return space.transactNow(work, ({ responses }, tx) => {
+    for (const response of responses) {
+      // What was put has its version only now, also where it was read again.
+      if ('version' in response) response.version ??= tx.versionOf(response.key);
+    }
+  });
+}
+
+/**
+ * Whether a value has room in the answer; the first one always has.
+ * @param {TxnResponse} response
+ * @param {{left: number}} room made smaller
+ */
+function fits({ value }, room) {
+  const bytes = jsonBytesOf(value);
+  if (bytes > room.left && room.left < ANSWER_BYTES_MAX) return false;
+  room.left -= bytes;
+  return true;
+}
+
+/**
+ * @param {import('../../primitives/kv/namespaces.js').SpaceTransaction} tx
+ * @param {TxnOperation} operation
+ * @param {(entry: import('../../primitives/kv/values.js').KvEntry) => Record<string, unknown>} wire
+ * @returns {TxnResponse}
+ */
+function run(tx, { op, key: of, value, ttl_s: ttlS }, wire) {
+  if (op === 'put') {
+    tx.set(of, value, { ttlMs: ttlS === undefined ? undefined : ttlS * 1000 });
+    return { op, key: of, version: undefined };
+  }
+  const entry = tx.get(of);
+  if (op === 'get') {
+    return { op, key: of, found: entry !== undefined, ...(entry && wire(entry)) };
+  }
+  tx.delete(of);
+  return { op, key: of, deleted: entry !== undefined };
+}

@@ -1,0 +1,165 @@
+/**
+ * JavaScript's side of the reactors: who gets which event, and what keeps the process alive.
+ *
+ * `sharedReactor()` runs in real time on a thread of its own, `manualReactor(clock)` inline under
+ * a ManualClock. Machines (pipelines, hubs) register under a number of their own and are called
+ * with each of their events. One per environment: worker threads have theirs.
+ */
+import native from './addon.js';
+import { kSchedule } from '../util/symbols.js';
+
+/** The numbers of native/addon/napi/event_queue.h. */
+export const EventKind = Object.freeze({
+  PIPELINE_ACCEPTED: 1,
+  PIPELINE_DISPATCH: 2,
+  PIPELINE_REMOVED: 3,
+  PIPELINE_CLOSED: 4,
+  JOB_WINDOW: 10,
+  JOB_ENDED: 11,
+  JOB_PURGED: 12,
+  CHANNEL_OPEN: 13,
+  CHANNEL_FRAMES: 14,
+  CHANNEL_EVENTS: 15,
+  CHANNEL_END: 16,
+  RELAY_END: 17,
+  REPLY: 20,
+  STORE_WRITTEN: 21,
+  GRAPH_STARTED: 30,
+  GRAPH_RETRYING: 31,
+  GRAPH_COMPLETED: 32,
+  GRAPH_FAILED: 33,
+  GRAPH_SKIPPED: 34,
+  GRAPH_ENDED: 35,
+});
+
+/** Values to an event in the flat array: kind, target, a, b. */
+const STRIDE = 4;
+
+let nextMachineId = 1;
+
+/**
+ * @typedef {(kind: number, a: any, b: any) => void} MachineHandler
+ */
+
+/** One native reactor and the machines that live on it. */
+export class Reactor {
+  /** @type {Map<number, MachineHandler>} */
+  #machines = new Map();
+  #refs = 0;
+  #settling = false;
+
+  /** @param {import('../time/clock.js').ManualClock} [clock] absent: real time */
+  constructor(clock) {
+    /** Whether time is moved by hand; then everything happens within the call that causes it. */
+    this.manual = clock !== undefined;
+    /** The native object, to be passed to the native classes' constructors. */
+    this.native = this.manual
+      ? new native.Reactor()
+      : new native.Reactor((/** @type {any[]} */ events) => this.#dispatch(events));
+    clock?.[kSchedule]({
+      nextDeadlineMs: () => this.native.nextDeadlineMs(),
+      advanceTo: (/** @type {number} */ ms) => {
+        this.native.advanceTo(ms);
+        this.settle();
+      },
+    });
+  }
+
+  /**
+   * @param {MachineHandler} handler called on the main thread for each event of this machine
+   * @returns {number} the id that the native machine gives as the events' target
+   */
+  register(handler) {
+    const id = nextMachineId++;
+    this.#machines.set(id, handler);
+    return id;
+  }
+
+  /** @param {number} id */
+  unregister(id) {
+    this.#machines.delete(id);
+  }
+
+  /**
+   * Manual time: delivers what the last native call caused, before that call's caller goes on.
+   * Real time: nothing, the lane wakes us by itself. To be called after every native call.
+   */
+  settle() {
+    if (!this.manual || this.#settling) return;
+    this.#settling = true;
+    try {
+      for (;;) {
+        const events = this.native.drain();
+        if (events.length === 0) return;
+        this.#dispatch(events);
+      }
+    } finally {
+      this.#settling = false;
+    }
+  }
+
+  /** Counts one more piece of work that must keep the process alive. */
+  ref() {
+    if (this.#refs++ === 0) this.native.ref();
+  }
+
+  /** The end of such a piece of work. */
+  unref() {
+    if (--this.#refs === 0) this.native.unref();
+  }
+
+  /** @param {any[]} events */
+  #dispatch(events) {
+    for (let i = 0; i < events.length; i += STRIDE) {
+      const handler = this.#machines.get(events[i + 1]);
+      if (handler === undefined) continue;
+      try {
+        handler(events[i], events[i + 2], events[i + 3]);
+      } catch (error) {
+        // One machine's fault must not swallow the events of the others behind it.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+/** @type {Reactor[]} */
+const shared = [];
+
+/**
+ * The first `count` real-time reactors of this environment, each started on first use. They keep
+ * the process alive only while somebody holds a `ref()`.
+ * @param {number} count
+ * @returns {Reactor[]}
+ */
+export function sharedReactors(count) {
+  while (shared.length < count) shared.push(new Reactor());
+  return shared.slice(0, count);
+}
+
+/**
+ * The first of them.
+ * @returns {Reactor}
+ */
+export function sharedReactor() {
+  return sharedReactors(1)[0];
+}
+
+/** @type {WeakMap<object, Reactor>} */
+const manual = new WeakMap();
+
+/**
+ * The reactor of a ManualClock: everything made with one clock shares its order of events.
+ * @param {import('../time/clock.js').ManualClock} clock
+ * @returns {Reactor}
+ */
+export function manualReactor(clock) {
+  let reactor = manual.get(clock);
+  if (reactor === undefined) {
+    reactor = new Reactor(clock);
+    manual.set(clock, reactor);
+  }
+  return reactor;
+}

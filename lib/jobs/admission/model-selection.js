@@ -1,0 +1,54 @@
+/**
+ * Which model a job is for, and which models there are, for those who may not use all. Pure.
+ */
+import { HttpError } from '../../internal/util/http-error.js';
+import { kUnnamedModel } from '../../providers/shared/unnamed-model.js';
+
+/** @typedef {import('../policy/config.js').Access} Access */
+/** @typedef {import('../../providers/shared/types.js').Provider} Provider */
+
+/**
+ * @param {Readonly<Access>} access
+ * @param {string} model
+ */
+function mayUse({ models }, model) {
+  return models === undefined || models.includes(model);
+}
+
+/**
+ * @param {Provider} provider
+ * @param {Readonly<Access>} access
+ * @returns {{id: string}[]} the default first
+ */
+export function modelsFor({ models }, access) {
+  return models.filter(({ id }) => mayUse(access, id));
+}
+
+/**
+ * @param {Provider} provider
+ * @param {Readonly<Access>} access
+ * @param {string} [wanted] default: the first that may be used
+ * @returns {string}
+ * @throws {HttpError} 403 or 404
+ */
+export function chooseModel(provider, access, wanted) {
+  const { models, takesAnyModel } = provider;
+  const open = takesAnyModel || models.length === 0;
+  const fallback = open ? (access.models?.[0] ?? kUnnamedModel) : (models[0]?.id ?? '');
+  const model = wanted ?? modelsFor(provider, access)[0]?.id ?? fallback;
+  if (!mayUse(access, model)) {
+    throw new HttpError(403, {
+      code: 'model_not_allowed',
+      param: 'model',
+      message: 'This key may not use this model.',
+    });
+  }
+  if (!open && !models.some(({ id }) => id === model)) {
+    throw new HttpError(404, {
+      code: 'model_not_found',
+      param: 'model',
+      message: 'No such model; GET /v1/models lists those there are.',
+    });
+  }
+  return model;
+}

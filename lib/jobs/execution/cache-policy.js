@@ -1,0 +1,73 @@
+/**
+ * Which requests may share an answer, and which of them are the same. Pure functions.
+ */
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+
+/** @typedef {import('../request.js').JobRequest} JobRequest */
+
+/**
+ * Who shares answers: the jobs of one principal, those of its organisation, or all jobs. A
+ * principal without an organisation shares with itself alone in the second case, too.
+ * @typedef {'principal' | 'organisation' | 'global'} CacheScope
+ */
+
+/**
+ * @typedef {object} CachePlan what is to be done for one request
+ * @property {string} key the same for the same question
+ * @property {boolean} refresh a new answer is wanted, which takes the place of the old one
+ * @property {number} ttlMs how long the answer may be kept; 0: shared only while it runs
+ */
+
+/**
+ * @param {string | undefined} header a `Cache-Control` header
+ * @returns {string[]} its directives, without their values
+ */
+function directivesOf(header = '') {
+  return header.split(',').map((part) => part.split('=', 1)[0].trim().toLowerCase());
+}
+
+/**
+ * What makes two questions the same. What a job is told about itself (metadata, its time limits,
+ * what happens on a disconnect) is not part of it.
+ * @param {JobRequest} request
+ * @param {string} model resolved
+ * @param {readonly string[]} scope
+ * @returns {string}
+ */
+function keyOf({ prompt, messages, max_tokens, temperature, stop }, model, scope) {
+  const parts = { prompt, messages, max_tokens, temperature, stop: stop && [stop].flat() };
+  const question = JSON.parse(JSON.stringify({ scope, model, ...parts }));
+  return createHash('sha256')
+    .update(canonicalize(question) ?? '')
+    .digest('base64url');
+}
+
+/**
+ * @param {JobRequest} request
+ * @param {object} of
+ * @param {string} of.model resolved
+ * @param {Readonly<import('../policy/config.js').Access>} of.access who asks
+ * @param {string} [of.cacheControl] the request's `Cache-Control` header
+ * @param {{mode: 'off' | 'auto', scope: CacheScope, ttlMs: number}} options the gateway's
+ * @returns {CachePlan | undefined} undefined: neither read nor stored
+ */
+export function planOf(request, { model, access, cacheControl }, options) {
+  const { mode = 'auto', ttl_s: ttlS } = request.cache ?? {};
+  if (options.mode === 'off' || mode === 'off') return undefined;
+  // Elsewhere the same question is asked again for the sake of another answer.
+  if (mode === 'auto' && request.temperature !== 0) return undefined;
+  const directives = directivesOf(cacheControl);
+  if (directives.includes('no-store')) return undefined;
+  const { principal, organisation } = access;
+  let scope = ['principal', principal];
+  if (options.scope === 'global') scope = ['global'];
+  else if (options.scope === 'organisation' && organisation !== undefined) {
+    scope = ['organisation', organisation];
+  }
+  return {
+    key: keyOf(request, model, scope),
+    refresh: mode === 'refresh' || directives.includes('no-cache'),
+    ttlMs: ttlS === undefined ? options.ttlMs : ttlS * 1000,
+  };
+}

@@ -1,0 +1,56 @@
+/**
+ * The pipeline of a gateway's jobs: from the queue, in batches, to the runner. Main thread only.
+ */
+import { Pipeline } from '../../primitives/scheduling/pipeline.js';
+import { SluiceError } from '../../internal/util/errors.js';
+import { kDiscardResults } from '../../internal/util/symbols.js';
+
+/** @typedef {import('../job-table.js').JobRecord} JobRecord */
+
+/**
+ * One attempt of each job of a batch. What may be retried is an error here; every other ending is
+ * told to the hub.
+ * @param {import('./runner.js').JobRunner} runner
+ * @param {JobRecord[]} batch
+ */
+async function attempt(runner, batch) {
+  const errors = await runner.run(batch);
+  return errors.map((/** @type {any} */ cause) => {
+    if (cause === undefined) return '';
+    const { retryAfterMs } = cause;
+    const details = { cause, retryable: true, retryAfterMs };
+    return new SluiceError('ERR_ATTEMPT_FAILED', 'The attempt failed.', details);
+  });
+}
+
+/**
+ * @param {import('../../gateway/options.js').CheckedGatewayOptions} options
+ * @param {import('./runner.js').JobRunner} runner
+ * @returns {Pipeline}
+ */
+export function createJobPipeline(options, runner) {
+  const { batching, maxInFlightBatches, incomingCapacity, processingCapacity, retry, clock } =
+    options;
+  /** @type {any} an internal option among the public ones */
+  const pipelineOptions = {
+    process: (/** @type {JobRecord[]} */ batch) => attempt(runner, batch),
+    ...batching,
+    maxConcurrency: maxInFlightBatches,
+    incomingCapacity,
+    processingCapacity,
+    retry,
+    clock,
+    [kDiscardResults]: true,
+  };
+  return new Pipeline(pipelineOptions);
+}
+
+/**
+ * What waits in it, and what is under way.
+ * @param {Pipeline} pipeline
+ * @returns {{queued: number, inFlightBatches: number}}
+ */
+export function loadOf(pipeline) {
+  const { incoming, batching, processing, retrying, inFlight } = pipeline.stats();
+  return { queued: incoming + batching + processing + retrying, inFlightBatches: inFlight };
+}

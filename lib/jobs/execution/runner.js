@@ -1,0 +1,295 @@
+/**
+ * Moves a provider's text into the jobs' logs: the `process` function of a gateway's pipeline.
+ * Main thread only.
+ *
+ * A run lasts one attempt and ends by the provider's end, its error, the token limit, or by the
+ * job's own ending (cancel, wall time, disconnect: the record's abort signal). In each case the
+ * iterator is told to stop, and the slot is free once it has, or soon after if it does not listen.
+ */
+import { Run, providerError } from './attempt.js';
+
+/** @typedef {import('../../providers/shared/types.js').Provider} Provider */
+/** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('../../providers/shared/types.js').ProviderRequest} ProviderRequest */
+
+/** How long a provider that ignores its signal may keep its slot after the job has ended. */
+const kReleaseMs = 1000;
+
+/** Lets one waiter at a time wait for a promise or for the gate, whichever is first. */
+class Gate {
+  opened = false;
+  /** @type {(() => void) | undefined} */
+  #wake;
+
+  open() {
+    this.opened = true;
+    this.#wake?.();
+  }
+
+  /**
+   * @template T
+   * @param {T | PromiseLike<T>} promise
+   * @returns {Promise<T | undefined>} undefined when the gate opened first; the promise's later
+   *   rejection is then nobody's concern
+   */
+  race(promise) {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => resolve(undefined);
+      Promise.resolve(promise).then(resolve, reject);
+      if (this.opened) resolve(undefined);
+    });
+  }
+}
+
+/**
+ * Waits for something, but not for ever.
+ * @param {unknown} promise
+ */
+async function withPatience(promise) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const patience = new Promise((resolve) => {
+    timer = setTimeout(resolve, kReleaseMs);
+  });
+  try {
+    await Promise.race([promise, patience]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Tells an iterator to stop and waits until it has: but a generator that hangs in an `await`
+ * cannot hear `return()`.
+ * @param {AsyncIterator<unknown>} iterator
+ */
+async function release(iterator) {
+  try {
+    await withPatience(iterator.return?.());
+  } catch {
+    // The job has its ending already; what the clean-up throws has nowhere to go.
+  }
+}
+
+/**
+ * @template T, R
+ * @param {AsyncIterable<T, R> | undefined} iterable what a provider gave
+ * @returns {AsyncIterator<T, R>}
+ */
+function start(iterable) {
+  const iterator = iterable?.[Symbol.asyncIterator]?.();
+  if (iterator === undefined) throw providerError('The provider gave no async iterable.');
+  return iterator;
+}
+
+/** See the head of this file. */
+export class JobRunner {
+  #provider;
+  #hub;
+  #onAttempt;
+  #mayRetry;
+
+  /**
+   * @param {object} options
+   * @param {Provider} options.provider
+   * @param {import('../../streams/hub.js').JobHub} options.hub
+   * @param {(record: import('../job-table.js').JobRecord) => void} options.onAttempt called at each
+   *   dispatch of a job that is still wanted, before anything else is done with it
+   * @param {(record: import('../job-table.js').JobRecord, error: unknown) => boolean}
+   *   options.mayRetry asked when an attempt failed before its first token
+   */
+  constructor({ provider, hub, onAttempt, mayRetry }) {
+    this.#provider = provider;
+    this.#hub = hub;
+    this.#onAttempt = onAttempt;
+    this.#mayRetry = mayRetry;
+  }
+
+  /**
+   * Runs one attempt of each job of a batch.
+   * @param {import('../job-table.js').JobRecord[]} records
+   * @returns {Promise<unknown[]>} per job: undefined, or the error after which it may be retried
+   */
+  async run(records) {
+    const wanted = records.filter((record) => !record.abort.signal.aborted);
+    const runs = wanted.map((record) => this.#begin(record));
+    if (runs.length > 0) await this.#pump(runs);
+    const errors = new Map(runs.map((run) => [run.record, run.retryError]));
+    return records.map((record) => errors.get(record));
+  }
+
+  /** @param {import('../job-table.js').JobRecord} record */
+  #begin(record) {
+    this.#onAttempt(record);
+    return new Run({
+      record,
+      hub: this.#hub,
+      limitTokens: !this.#provider.enforcesMaxTokens,
+      mayRetry: this.#mayRetry,
+    });
+  }
+
+  /** @param {Run[]} runs */
+  #pump(runs) {
+    const handles = runs.map(({ record }) => record.handle);
+    if (this.#provider.relays?.(this.#hub, handles)) return this.#relay(runs, handles);
+    return this.#provider.takesBatches ? this.#pumpBatch(runs) : this.#pumpOne(runs[0]);
+  }
+
+  /**
+   * The hub fetches the text by itself, and stops when a job has ended. What is left to do here is
+   * to end, or to try again, what failed.
+   * @param {Run[]} runs
+   * @param {number[]} handles
+   */
+  async #relay(runs, handles) {
+    const hub = this.#hub;
+    const requests = runs.map(({ record }) => providerRequest(record));
+    try {
+      await this.#provider.relay?.(requests, {
+        hub,
+        handles,
+        onError: (index, error) => runs[index].fail(error),
+      });
+    } catch (error) {
+      for (const run of runs) run.fail(error);
+    }
+  }
+
+  /**
+   * Pulls one job's text. In plain callbacks: this runs once per token, and `await` would take
+   * several promises where one does.
+   * @param {Run} run
+   * @returns {Promise<void>} resolves when the provider has let go
+   */
+  #pumpOne(run) {
+    return new Promise((resolve) => {
+      /** @type {AsyncIterator<string, ProviderEnd | undefined | void> | undefined} */
+      let iterator;
+      const fail = (/** @type {unknown} */ error) => run.fail(error);
+      const take = (/** @type {IteratorResult<string, ProviderEnd | undefined | void>} */ step) => {
+        if (run.done) return;
+        try {
+          if (step.done) {
+            run.complete(step.value || undefined);
+            return;
+          }
+          const wait = run.push(step.value);
+          if (wait === undefined) pull();
+          else wait.then(pull);
+        } catch (error) {
+          run.fail(error);
+        }
+      };
+      const pull = () => {
+        if (run.done || iterator === undefined) return;
+        try {
+          // `resolve` leaves a promise as it is, and admits iterators that answer at once.
+          Promise.resolve(iterator.next()).then(take, fail);
+        } catch (error) {
+          run.fail(error);
+        }
+      };
+      run.whenDone(() => resolve(iterator && release(iterator)));
+      if (run.done) return;
+      try {
+        const { signal } = run.record.abort;
+        iterator = start(this.#provider.generate?.(providerRequest(run.record), { signal }));
+      } catch (error) {
+        run.fail(error);
+      }
+      // The provider may have ended the job by itself while it was being started.
+      if (run.done && iterator !== undefined) void release(iterator);
+      pull();
+    });
+  }
+
+  /** @param {Run[]} runs */
+  async #pumpBatch(runs) {
+    const gate = new Gate();
+    const controller = new AbortController();
+    let live = runs.length;
+    for (const run of runs) {
+      run.whenDone(() => {
+        live -= 1;
+        // A provider that has told the last ending is about to return by itself, and may keep its
+        // connection for the next batch.
+        if (live > 0 || run.told) return;
+        gate.open();
+        controller.abort();
+      });
+    }
+    /** @type {AsyncIterator<any> | undefined} */
+    let iterator;
+    try {
+      const requests = runs.map((run) => providerRequest(run.record));
+      iterator = start(this.#provider.generateBatch?.(requests, { signal: controller.signal }));
+      while (live > 0) {
+        const step = await gate.race(iterator.next());
+        if (step === undefined || live === 0) break;
+        if (step.done) {
+          throw providerError('The provider ended before this request did.', 'upstream_incomplete');
+        }
+        const wait = deliver(runs, step.value);
+        if (wait !== undefined) await wait;
+      }
+      if (!gate.opened) await withPatience(iterator.next());
+    } catch (error) {
+      for (const run of runs) run.fail(error);
+    }
+    if (iterator !== undefined) await release(iterator);
+  }
+}
+
+/**
+ * @param {Run[]} runs
+ * @param {any} event one of generateBatch's
+ */
+function deliver(runs, event) {
+  const run = runs[event?.index];
+  if (run === undefined) {
+    throw providerError(`The provider answered a request ${event?.index} that it was not given.`);
+  }
+  if (run.done) return undefined;
+  run.told = event.error !== undefined || event.end !== undefined;
+  if (!run.told) return pushOrFail(run, event.text);
+  if (event.error !== undefined) run.fail(event.error);
+  else run.complete(event.end);
+  return undefined;
+}
+
+/**
+ * A bad chunk is its own request's fault, not the batch's.
+ * @param {Run} run
+ * @param {unknown} text
+ */
+function pushOrFail(run, text) {
+  try {
+    return run.push(text);
+  } catch (error) {
+    run.fail(error);
+    return undefined;
+  } finally {
+    // At its limit, or failed: the provider may drop this sequence while the others go on.
+    if (run.done) run.record.abort.abort();
+  }
+}
+
+/**
+ * @param {import('../job-table.js').JobRecord} record
+ * @returns {ProviderRequest}
+ */
+function providerRequest(record) {
+  const request = /** @type {import('../request.js').JobRequest} */ (record.request);
+  return {
+    id: record.id,
+    prompt: request.prompt,
+    messages: request.messages,
+    model: record.model,
+    maxTokens: request.max_tokens,
+    temperature: request.temperature,
+    stop: request.stop === undefined ? undefined : [request.stop].flat(),
+    metadata: request.metadata,
+    signal: record.abort.signal,
+  };
+}

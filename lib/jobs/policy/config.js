@@ -1,0 +1,378 @@
+/**
+ * Who may use the gateway, and how much, as it is configured: the `access` option of
+ * `createGateway` and the same members of the file of `--config`. Checks it, and compiles it into
+ * a frozen `Policy` that is swapped as a whole. Pure functions.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { Ajv } from 'ajv';
+import { checkString } from '../../internal/util/validate.js';
+import { dotted, problemOf } from '../../internal/util/schema-problem.js';
+import {
+  accountOf,
+  accountSchema,
+  compileOverdrafts,
+  compilePrices,
+  creditMembers,
+  findCreditProblem,
+  kAll,
+} from './prices.js';
+import { rangeError, typeError } from '../../internal/util/errors.js';
+
+/** The ways by which jobs come in, as limits name them. */
+export const endpoints = Object.freeze({
+  jobs: '/v1/jobs',
+  workflows: '/v1/workflows',
+  crawls: '/v1/crawls',
+});
+
+/** The principal of a gateway that authenticates nobody. */
+export const kAnonymous = 'anonymous';
+
+/**
+ * What may be used; a limit that is absent is none.
+ * @typedef {object} Limits
+ * @property {number} [requests_per_minute]
+ * @property {number} [tokens_per_minute] prompt and completion
+ * @property {number} [concurrent_jobs]
+ */
+
+/**
+ * @typedef {object} KeyConfig
+ * @property {string} id the principal: what its jobs belong to, and what logs call it
+ * @property {string | string[]} sha256 of the key, 64 hexadecimal digits; several while a key is
+ *   being replaced
+ * @property {string} [organisation]
+ * @property {Limits} [limits] each one given replaces the default of that name
+ * @property {string[]} [models] those it may use; default all
+ * @property {boolean} [admin] may read `/metrics`, use `/v1/logs`, see all accounts and move credits;
+ *   default false
+ * @property {string} [account] that it pays from; default its organisation's, else its own
+ */
+
+/**
+ * The names are those of the file.
+ * @typedef {object} AccessConfig
+ * @property {KeyConfig[]} [keys] absent: everybody is `anonymous`; an empty list lets nobody in
+ * @property {Record<string, {limits?: Limits, models?: string[]}>} [organisations] limits are shared
+ *   by all keys of one
+ * @property {Record<string, {limits?: Limits}>} [models] limits are shared by all who use it
+ * @property {Record<string, {limits?: Limits}>} [endpoints] by path; limits are shared by all who use
+ *   it
+ * @property {Limits} [limits] defaults for every key
+ * @property {number} [default_max_tokens] what is reserved of a limit of tokens for the answer to a
+ *   job without `max_tokens`, if the limit is as large, and where an answer that is paid for is cut;
+ *   default 1024
+ * @property {Record<string, import('./prices.js').PriceConfig>} [prices] by model; `*`: of all
+ *   others. Without a price a job costs nothing
+ * @property {Record<string, import('./prices.js').AccountConfig>} [accounts] by name; `*`: all
+ *   others
+ * @property {string[]} [cors_origins] pages of these origins may call; `*` is any
+ * @property {number} [stream_url_ttl_s] how long a signed `stream_url` opens streams; default 300
+ * @property {string} [stream_url_secret] signs them; default: random, made by the process
+ */
+
+/**
+ * Who is asking, and what they may do. Frozen.
+ * @typedef {object} Access
+ * @property {string} principal
+ * @property {string} [organisation]
+ * @property {boolean} admin
+ * @property {string} [account] that it pays from, where that is not its organisation's or its own
+ * @property {readonly string[]} [models] those that may be used; absent: all
+ * @property {Readonly<Limits>} limits of this principal alone, defaults filled in
+ */
+
+/** @typedef {{digest: Buffer, access: Readonly<Access>}} KeyEntry */
+
+/**
+ * A configuration in the form in which it is asked. Frozen.
+ * @typedef {object} Policy
+ * @property {boolean} keyed whether keys are configured
+ * @property {Map<string, Readonly<Access>>} principals by id of their key
+ * @property {Readonly<Limits>} limits defaults
+ * @property {Readonly<Access>} anonymous of those who are not asked who they are
+ * @property {Map<string, {limits: Readonly<Limits>, models?: string[]}>} organisations
+ * @property {Map<string, {limits: Readonly<Limits>}>} models
+ * @property {Map<string, {limits: Readonly<Limits>}>} endpoints
+ * @property {Map<string, import('./prices.js').Price>} prices by model, and `*`
+ * @property {Map<string, bigint | boolean>} overdrafts by account, and `*`
+ * @property {Set<string>} accounts that keys pay from, or that are configured
+ * @property {number} defaultMaxTokens
+ * @property {readonly string[]} [corsOrigins]
+ * @property {{ttlS: number, secret?: string}} streamUrls
+ * @property {(digest: Buffer) => Readonly<Access> | undefined} find by the SHA-256 of a key
+ */
+
+const kLimitMax = 2 ** 31 - 1;
+const kDefaultMaxTokens = 1024;
+const kStreamUrlTtlS = 300;
+const kStreamUrlTtlMaxS = 24 * 3600;
+
+const limit = { type: 'integer', minimum: 1, maximum: kLimitMax };
+const limitsSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { requests_per_minute: limit, tokens_per_minute: limit, concurrent_jobs: limit },
+};
+const limited = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { limits: limitsSchema },
+};
+const modelNames = { type: 'array', items: { type: 'string', minLength: 1, maxLength: 256 } };
+const name = {
+  type: 'string',
+  pattern: '^[\\w.:@/+-]{1,128}$',
+  description: '1 to 128 letters, digits or any of _ . : @ / + -',
+};
+const hash = {
+  pattern: '^[0-9a-fA-F]{64}$',
+  description: 'the SHA-256 of the key as 64 hexadecimal digits',
+};
+
+/** @type {Record<keyof AccessConfig, object>} */
+const properties = {
+  keys: {
+    type: 'array',
+    items: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['id', 'sha256'],
+      properties: {
+        id: name,
+        sha256: {
+          type: ['string', 'array'],
+          ...hash,
+          minItems: 1,
+          items: { type: 'string', ...hash },
+        },
+        organisation: name,
+        limits: limitsSchema,
+        models: modelNames,
+        admin: { type: 'boolean' },
+        account: accountSchema,
+      },
+    },
+  },
+  organisations: {
+    type: 'object',
+    additionalProperties: {
+      type: 'object',
+      additionalProperties: false,
+      properties: { limits: limitsSchema, models: modelNames },
+    },
+  },
+  models: { type: 'object', additionalProperties: limited },
+  endpoints: {
+    type: 'object',
+    additionalProperties: false,
+    properties: Object.fromEntries(Object.values(endpoints).map((path) => [path, limited])),
+  },
+  limits: limitsSchema,
+  default_max_tokens: limit,
+  ...creditMembers,
+  cors_origins: { type: 'array', items: { type: 'string' } },
+  stream_url_ttl_s: { type: 'integer', minimum: 1, maximum: kStreamUrlTtlMaxS },
+  stream_url_secret: {
+    type: 'string',
+    pattern: '^[^]{16,}$',
+    description: 'a string of 16 characters or more',
+  },
+};
+
+/** The members of a configuration file that are about access. */
+export const accessMembers = Object.freeze(Object.keys(properties));
+
+const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true });
+const validate = ajv.compile({ type: 'object', additionalProperties: false, properties });
+const validateLimits = ajv.compile(limitsSchema);
+
+/** @typedef {import('../../internal/util/schema-problem.js').SchemaProblem} SchemaProblem */
+
+/** @param {any} validator @returns {SchemaProblem} */
+const firstProblem = (validator) => problemOf(validator.errors[0]);
+
+/**
+ * What a schema cannot say: nothing twice, and no name that leads nowhere.
+ * @param {AccessConfig} config
+ * @returns {SchemaProblem | undefined}
+ */
+function findInconsistency({ keys = [], organisations, cors_origins: origins = [] }) {
+  /** @type {Map<string, string>} */
+  const seen = new Map();
+  for (const [i, { id, sha256, organisation }] of keys.entries()) {
+    const at = ['keys', String(i)];
+    /** @type {(path: string[], says: string) => SchemaProblem} */
+    const bad = (path, says) => ({ path: [...at, ...path], kind: 'value', says });
+    // A caller without a key, and the jobs of gateway.submit(), must not be this key's.
+    if (id === kAnonymous) return bad(['id'], `must not be ${kAnonymous}`);
+    const owner = seen.get(`id ${id}`);
+    if (owner !== undefined) return bad(['id'], `must not repeat ${owner}`);
+    seen.set(`id ${id}`, `/${at.join('/')}/id`);
+    for (const [j, digits] of [sha256].flat().entries()) {
+      const path = Array.isArray(sha256) ? ['sha256', String(j)] : ['sha256'];
+      const first = seen.get(digits.toLowerCase());
+      if (first !== undefined) return bad(path, `must not repeat ${first}`);
+      seen.set(digits.toLowerCase(), `/${[...at, ...path].join('/')}`);
+    }
+    if (organisation !== undefined && organisations !== undefined) {
+      if (!Object.hasOwn(organisations, organisation)) {
+        return bad(['organisation'], 'must be one of the organisations');
+      }
+    }
+  }
+  const i = origins.findIndex((origin) => !isOrigin(origin));
+  if (i < 0) return undefined;
+  return { path: ['cors_origins', String(i)], kind: 'value', says: `must be ${kOriginIs}` };
+}
+
+const kOriginIs = '"*" or an origin without a path, such as "https://app.example"';
+
+/** @param {string} text @returns {boolean} whether a browser would send it as `Origin` */
+function isOrigin(text) {
+  return text === '*' || (URL.canParse(text) && new URL(text).origin === text);
+}
+
+/**
+ * @param {string} option as the caller wrote it
+ * @param {unknown} [value]
+ * @returns {readonly string[]} origins, a copy
+ */
+export function checkOrigins(option, value = []) {
+  if (!Array.isArray(value)) throw typeError(`${option} takes an array of origins`);
+  for (const [i, origin] of value.entries()) {
+    if (!isOrigin(checkString(`${option}[${i}]`, origin))) {
+      throw rangeError(`${option}[${i}] must be ${kOriginIs}`);
+    }
+  }
+  return Object.freeze([...value]);
+}
+
+/**
+ * @param {unknown} config
+ * @returns {SchemaProblem | undefined} the first thing wrong with it
+ */
+export function findAccessProblem(config) {
+  if (!validate(config)) return firstProblem(validate);
+  const checked = /** @type {AccessConfig} */ (config);
+  return findInconsistency(checked) ?? findCreditProblem(checked);
+}
+
+/**
+ * @param {string} option
+ * @param {SchemaProblem} problem
+ * @returns {TypeError | RangeError}
+ */
+function optionError(option, { path, kind, says }) {
+  const at = dotted([option, ...path]);
+  return kind === 'value' ? rangeError(`${at} ${says}`) : typeError(`${at} ${says}`);
+}
+
+/**
+ * @param {string} option as the caller wrote it
+ * @param {unknown} value
+ * @returns {Readonly<Limits>} a copy
+ */
+export function checkLimits(option, value = {}) {
+  if (!validateLimits(value)) throw optionError(option, firstProblem(validateLimits));
+  return Object.freeze({ .../** @type {Limits} */ (value) });
+}
+
+/**
+ * @param {Pick<Policy, 'limits' | 'organisations'>} policy
+ * @param {Partial<Access> & {principal: string}} fields
+ * @returns {Readonly<Access>} with what the policy adds to it
+ */
+export function completeAccess(policy, fields) {
+  const { principal, organisation, admin = false, account, models, limits } = fields;
+  const shared = organisation === undefined ? undefined : policy.organisations.get(organisation);
+  const may = [models, shared?.models].filter((list) => list !== undefined);
+  const both = may[0]?.filter((model) => may.every((list) => list.includes(model)));
+  return Object.freeze({
+    principal,
+    admin,
+    limits: Object.freeze({ ...policy.limits, ...limits }),
+    ...(organisation !== undefined && { organisation }),
+    ...(account !== undefined && { account }),
+    ...(both !== undefined && { models: Object.freeze(both) }),
+  });
+}
+
+/**
+ * A look-up by the SHA-256 of a key. What is compared byte by byte with early exit (a Map compares
+ * strings so) is a keyed hash whose key nobody outside knows: however long it takes, it says
+ * nothing of how near a guess came. The digest itself is compared in constant time.
+ * @param {KeyEntry[]} entries
+ * @returns {(digest: Buffer) => Readonly<Access> | undefined}
+ */
+function lookup(entries) {
+  const secret = randomBytes(32);
+  const slot = (/** @type {Buffer} */ digest) =>
+    createHmac('sha256', secret).update(digest).digest('base64');
+  const slots = new Map(entries.map((entry) => [slot(entry.digest), entry]));
+  return (digest) => {
+    const entry = slots.get(slot(digest));
+    return entry !== undefined && timingSafeEqual(entry.digest, digest) ? entry.access : undefined;
+  };
+}
+
+/**
+ * @template {{limits?: Limits}} T
+ * @param {Record<string, T>} [named]
+ * @returns {Map<string, T & {limits: Readonly<Limits>}>}
+ */
+function withLimits(named = {}) {
+  const entries = Object.entries(structuredClone(named));
+  return new Map(entries.map(([key, rest]) => [key, { ...rest, limits: { ...rest.limits } }]));
+}
+
+/**
+ * @param {string} option how the configuration is called where it was given
+ * @param {unknown} given an `AccessConfig`, or undefined for none
+ * @returns {Readonly<Policy>} which shares nothing with it
+ * @throws {TypeError | RangeError} naming what is wrong
+ */
+export function compileAccess(option, given = {}) {
+  const problem = findAccessProblem(given);
+  if (problem !== undefined) throw optionError(option, problem);
+  const config = /** @type {AccessConfig} */ (given);
+  const defaults = checkLimits(`${option}.limits`, config.limits);
+  const organisations = withLimits(config.organisations);
+  /** @type {KeyEntry[]} */
+  const entries = [];
+  /** @type {Map<string, Readonly<Access>>} */
+  const principals = new Map();
+  for (const key of config.keys ?? []) {
+    const access = completeAccess(
+      { limits: defaults, organisations },
+      { ...key, principal: key.id },
+    );
+    principals.set(key.id, access);
+    for (const digits of [key.sha256].flat()) {
+      entries.push({ digest: Buffer.from(digits, 'hex'), access });
+    }
+  }
+  const anonymous = completeAccess({ limits: defaults, organisations }, { principal: kAnonymous });
+  const overdrafts = compileOverdrafts(config.accounts);
+  const payers = config.keys === undefined ? [anonymous] : [...principals.values()];
+  const names = [...payers.map(accountOf), ...overdrafts.keys()];
+  return Object.freeze({
+    keyed: config.keys !== undefined,
+    principals,
+    limits: defaults,
+    anonymous,
+    prices: compilePrices(config.prices),
+    overdrafts,
+    accounts: new Set(names.filter((account) => account !== kAll)),
+    organisations,
+    models: withLimits(config.models),
+    endpoints: withLimits(config.endpoints),
+    defaultMaxTokens: config.default_max_tokens ?? kDefaultMaxTokens,
+    corsOrigins: config.cors_origins && Object.freeze([...config.cors_origins]),
+    streamUrls: Object.freeze({
+      ttlS: config.stream_url_ttl_s ?? kStreamUrlTtlS,
+      secret: config.stream_url_secret,
+    }),
+    find: lookup(entries),
+  });
+}

@@ -1,0 +1,199 @@
+/**
+ * What tokens cost, and which account pays, as it is configured: the members `prices` and `accounts`
+ * of the access configuration. Pure functions.
+ *
+ * A price is per token, in micro-credits, and may have a fraction; an amount is a whole number of
+ * micro-credits, rounded up once per job.
+ */
+import { createHash } from 'node:crypto';
+
+/**
+ * In micro-credits per token: an integer, a number with a fraction, or either as a string.
+ * @typedef {number | string} Rate
+ */
+/**
+ * What a model's tokens cost. Names are those of the configuration file.
+ * @typedef {object} PriceConfig
+ * @property {Rate} prompt
+ * @property {Rate} completion
+ * @property {Rate} [cached_prompt] of a job that shares the answer of another one; default 0
+ * @property {Rate} [cached_completion] the same; default 0
+ */
+/**
+ * @typedef {object} AccountConfig
+ * @property {number | string | boolean} [overdraft] how far below zero it may go, in micro-credits; true:
+ *   without limit; default 0. Taken when the account is opened
+ */
+
+/**
+ * What one job pays per token, in units of 1e-9 micro-credits.
+ * @typedef {{prompt: bigint, completion: bigint}} Rates
+ */
+/** @typedef {{full: Rates, cached: Rates}} Price */
+/** @typedef {{prompt_tokens: number, completion_tokens: number}} Usage */
+
+/** What is meant for all that have none of their own. */
+export const kAll = '*';
+
+const kFractionDigits = 9;
+const kScale = 10n ** BigInt(kFractionDigits);
+/** A thousand credits a token. What 2^31 tokens cost is still an amount. */
+const kRateMax = 1e9;
+/** What the ledger can name. */
+const kAccountLengthMax = 256;
+
+const rate = {
+  type: ['number', 'string'],
+  minimum: 0,
+  maximum: kRateMax,
+  pattern: `^\\d{1,9}(\\.\\d{1,${kFractionDigits}})?$`,
+  description: `micro-credits per token, below ${kRateMax}, with up to ${kFractionDigits} decimals`,
+};
+
+/** An account's name, as a configuration may give it. */
+export const accountSchema = {
+  type: 'string',
+  pattern: '^[\\w.:/+-][\\w.:@/+-]{0,127}$',
+  description: '1 to 128 letters, digits or any of _ . : @ / + -, without @ in front',
+};
+
+/** What the members of a configuration must look like. */
+export const creditMembers = {
+  prices: {
+    type: 'object',
+    additionalProperties: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['prompt', 'completion'],
+      properties: {
+        prompt: rate,
+        completion: rate,
+        cached_prompt: rate,
+        cached_completion: rate,
+      },
+    },
+  },
+  accounts: {
+    type: 'object',
+    additionalProperties: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        overdraft: {
+          type: ['integer', 'string', 'boolean'],
+          minimum: 0,
+          maximum: Number.MAX_SAFE_INTEGER,
+          pattern: '^\\d{1,18}$',
+          description: 'micro-credits, up to 18 digits',
+        },
+      },
+    },
+  },
+};
+
+/**
+ * @param {Rate} given that passed the schema
+ * @returns {bigint | undefined} undefined: it has more decimals than are counted
+ */
+function scaled(given) {
+  const text = String(given);
+  // A number in exponent notation is below what is counted.
+  if (!/^\d+(\.\d{1,9})?$/.test(text)) return undefined;
+  const [whole, fraction = ''] = text.split('.');
+  return BigInt(whole) * kScale + BigInt(fraction.padEnd(kFractionDigits, '0'));
+}
+
+/**
+ * What a schema cannot say of prices and accounts.
+ * @param {import('./config.js').AccessConfig} config
+ * @returns {import('../../internal/util/schema-problem.js').SchemaProblem | undefined}
+ */
+export function findCreditProblem({ keys = [], prices, accounts = {} }) {
+  for (const [model, price] of Object.entries(prices ?? {})) {
+    for (const [name, given] of Object.entries(price)) {
+      if (scaled(given) !== undefined) continue;
+      return { path: ['prices', model, name], kind: 'value', says: `must be ${rate.description}` };
+    }
+  }
+  const pattern = new RegExp(accountSchema.pattern);
+  for (const name of Object.keys(accounts)) {
+    if (name === kAll || pattern.test(name)) continue;
+    return { path: ['accounts', name], kind: 'value', says: 'must have the name of an account' };
+  }
+  if (prices === undefined) return undefined;
+  // By default both would pay from one account, of which neither would know.
+  const organisations = new Set(keys.map(({ organisation }) => organisation));
+  const i = keys.findIndex(
+    ({ id, organisation, account }) =>
+      account === undefined && organisation === undefined && organisations.has(id),
+  );
+  if (i < 0) return undefined;
+  const says = 'is required: an organisation has the same name';
+  return { path: ['keys', String(i), 'account'], kind: 'missing', says };
+}
+
+/**
+ * @param {Rate} [prompt]
+ * @param {Rate} [completion]
+ * @returns {Rates}
+ */
+function ratesOf(prompt = 0, completion = 0) {
+  return Object.freeze({ prompt: scaled(prompt) ?? 0n, completion: scaled(completion) ?? 0n });
+}
+
+/**
+ * @param {Record<string, PriceConfig>} [prices]
+ * @returns {Map<string, Price>} by model
+ */
+export function compilePrices(prices = {}) {
+  return new Map(
+    Object.entries(prices).map(([model, price]) => [
+      model,
+      Object.freeze({
+        full: ratesOf(price.prompt, price.completion),
+        cached: ratesOf(price.cached_prompt, price.cached_completion),
+      }),
+    ]),
+  );
+}
+
+/**
+ * @param {Record<string, AccountConfig>} [accounts]
+ * @returns {Map<string, bigint | boolean>} how far below zero each may go; true: without limit
+ */
+export function compileOverdrafts(accounts = {}) {
+  return new Map(
+    Object.entries(accounts).map(([name, { overdraft = 0 }]) => [
+      name,
+      typeof overdraft === 'boolean' ? overdraft : BigInt(overdraft),
+    ]),
+  );
+}
+
+/**
+ * The account that a caller pays from: its own, else its organisation's, else one of its name. A
+ * name that no account can have stands for its hash.
+ * @param {Pick<import('./config.js').Access, 'account' | 'organisation' | 'principal'>} access
+ * @returns {string}
+ */
+export function accountOf({ account, organisation, principal }) {
+  const name = account ?? organisation ?? principal;
+  const fits = name !== '' && name.length <= kAccountLengthMax && name.isWellFormed();
+  if (fits && !name.startsWith('@')) return name;
+  return `sha256:${createHash('sha256').update(name, 'utf16le').digest('hex')}`;
+}
+
+/** @param {Rates} rates */
+export function isFree({ prompt, completion }) {
+  return prompt === 0n && completion === 0n;
+}
+
+/**
+ * @param {Rates} rates
+ * @param {Usage} usage
+ * @returns {bigint} in micro-credits, rounded up
+ */
+export function costOf({ prompt, completion }, { prompt_tokens, completion_tokens }) {
+  const sum = prompt * BigInt(prompt_tokens) + completion * BigInt(completion_tokens);
+  return (sum + kScale - 1n) / kScale;
+}

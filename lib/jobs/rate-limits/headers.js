@@ -1,0 +1,105 @@
+/**
+ * What a caller is told of its limits: `RateLimit` and `RateLimit-Policy` as in
+ * draft-ietf-httpapi-ratelimit-headers-11, and the `x-ratelimit-*` that OpenAI's clients read. Pure
+ * functions.
+ *
+ * Where several budgets limit the same thing (a key, its organisation, a model), the tightest is
+ * told: the one of which the least is left.
+ */
+
+/** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
+
+const kMsPerS = 1000;
+
+/**
+ * @param {QuotaEntry} a
+ * @param {QuotaEntry} b
+ */
+function isTighter(a, b) {
+  if (a.remaining !== b.remaining) return a.remaining < b.remaining;
+  return a.limit < b.limit || (a.limit === b.limit && a.resetAfter > b.resetAfter);
+}
+
+/**
+ * @param {readonly QuotaEntry[]} entries
+ * @returns {Map<string, QuotaEntry>} one for each dimension
+ */
+function tightest(entries) {
+  /** @type {Map<string, QuotaEntry>} */
+  const found = new Map();
+  for (const entry of entries) {
+    const other = found.get(entry.dimension);
+    if (other === undefined || isTighter(entry, other)) found.set(entry.dimension, entry);
+  }
+  return found;
+}
+
+/** What may be taken now: whole, and nothing of a debt. @param {QuotaEntry} entry */
+const left = ({ remaining }) => Math.max(0, Math.floor(remaining));
+
+/**
+ * An sf-string of RFC 9651. The names of dimensions are plain ASCII.
+ * @param {string} text
+ */
+const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&')}"`;
+
+/** @param {QuotaEntry} entry */
+function policyItem({ dimension, limit, windowMs }) {
+  const name = quoted(dimension.replaceAll('_', '-'));
+  // No unit is registered for tokens, and that of the others is "requests" unless it is said.
+  if (windowMs === undefined) return `${name};q=${limit};qu=${quoted('concurrent-requests')}`;
+  return `${name};q=${limit};w=${Math.round(windowMs / kMsPerS)}`;
+}
+
+/**
+ * `t` is how long no more than `r` may be taken: until the bucket has gained a whole one. `Retry-
+ * After` is never earlier, as the draft wants it. Of jobs at a time nobody knows.
+ * @param {QuotaEntry} entry
+ */
+function limitItem(entry) {
+  const { dimension, limit, windowMs, resetAfter } = entry;
+  const item = `${quoted(dimension.replaceAll('_', '-'))};r=${left(entry)}`;
+  if (windowMs === undefined) return item;
+  const missing = limit - left(entry);
+  const untilNext = resetAfter - (Math.max(0, missing - 1) * windowMs) / kMsPerS / limit;
+  return `${item};t=${Math.max(0, Math.ceil(untilNext))}`;
+}
+
+/**
+ * A span as OpenAI writes it, and Go: `0s`, `12ms`, `1.5s`, `6m0s`, `1h0m0.25s`.
+ * @param {number} seconds
+ * @returns {string} rounded up to milliseconds
+ */
+export function formatSpan(seconds) {
+  const ms = Math.ceil(seconds * kMsPerS);
+  if (ms === 0) return '0s';
+  if (ms < kMsPerS) return `${ms}ms`;
+  const hours = Math.floor(ms / 3_600_000);
+  const minutes = Math.floor(ms / 60_000) % 60;
+  const rest = `${(ms % 60_000) / kMsPerS}s`;
+  if (hours > 0) return `${hours}h${minutes}m${rest}`;
+  return minutes > 0 ? `${minutes}m${rest}` : rest;
+}
+
+/**
+ * @param {readonly QuotaEntry[]} entries what a reservation was answered
+ * @returns {Record<string, string>} none when nothing is limited
+ */
+export function rateLimitHeaders(entries) {
+  const found = tightest(entries);
+  if (found.size === 0) return {};
+  const all = [...found.values()];
+  /** @type {Record<string, string>} */
+  const headers = {
+    'RateLimit-Policy': all.map(policyItem).join(', '),
+    RateLimit: all.map(limitItem).join(', '),
+  };
+  for (const name of ['requests', 'tokens']) {
+    const entry = found.get(name);
+    if (entry === undefined) continue;
+    headers[`x-ratelimit-limit-${name}`] = String(entry.limit);
+    headers[`x-ratelimit-remaining-${name}`] = String(left(entry));
+    headers[`x-ratelimit-reset-${name}`] = formatSpan(entry.resetAfter);
+  }
+  return headers;
+}

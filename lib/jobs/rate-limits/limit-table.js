@@ -1,0 +1,130 @@
+/**
+ * The dimensions of a gateway's quota, and which limit each key of them has: the common one, one
+ * that is configured, or one that an `authenticate` hook gave. Main thread; lives with its quota.
+ */
+
+/** @typedef {import('../policy/config.js').Limits} Limits */
+/** @typedef {import('../policy/access-control.js').Budget} Budget */
+/** @typedef {'requests' | 'tokens' | 'concurrent_jobs'} DimensionName */
+
+const kMinuteMs = 60_000;
+
+/** Where there is no common limit: nobody asks for it, and every key has its own. */
+const kUnlimited = 2 ** 31 - 1;
+
+/** Principals whose limits come from a hook: beyond them the longest unseen is forgotten. */
+const kGivenMax = 100_000;
+
+/**
+ * A dimension's name by the limit that it has in a configuration.
+ * @type {Readonly<Record<keyof Limits, DimensionName>>}
+ */
+export const dimensionOf = Object.freeze({
+  requests_per_minute: 'requests',
+  tokens_per_minute: 'tokens',
+  concurrent_jobs: 'concurrent_jobs',
+});
+
+/** The same as pairs, in the order in which they are asked and told. */
+export const dimensions = Object.freeze(
+  /** @type {[keyof Limits, DimensionName][]} */ (Object.entries(dimensionOf)),
+);
+
+/**
+ * What is counted for a budget is counted under this key.
+ * @param {Pick<Budget, 'scope' | 'name'>} budget
+ * @returns {string}
+ */
+export function keyOf({ scope, name }) {
+  return `${scope}:${name}`;
+}
+
+/** @returns {import('../../primitives/limiters/quota.js').QuotaOptions['limits']} of a gateway's quota, before any is set */
+export function initialLimits() {
+  return {
+    requests: { limit: kUnlimited, windowMs: kMinuteMs },
+    tokens: { limit: kUnlimited, windowMs: kMinuteMs },
+    concurrent_jobs: { concurrent: kUnlimited },
+  };
+}
+
+/** See the head of this file. */
+export class LimitBook {
+  #quota;
+  /** @type {Limits} */
+  #common = {};
+  /** @type {Map<string, Readonly<Limits>>} in force, by key; those without have the common ones */
+  #own = new Map();
+  /** @type {Map<string, Readonly<Limits>>} by key */
+  #configured = new Map();
+  /** @type {Set<string>} keys whose limits a hook gave, the longest unseen first */
+  #given = new Set();
+
+  /** @param {import('../../primitives/limiters/quota.js').Quota} quota made with `initialLimits()` */
+  constructor(quota) {
+    this.#quota = quota;
+  }
+
+  /**
+   * Puts a configuration in force in place of the one before. What was taken stays taken.
+   * @param {Readonly<Limits>} common of principals without limits of their own
+   * @param {Iterable<Budget>} budgets those that have limits
+   */
+  configure(common, budgets) {
+    for (const [limit, name] of dimensions) {
+      if (this.#common[limit] === common[limit]) continue;
+      this.#quota.setLimit(name, amountOf(name, common[limit] ?? kUnlimited));
+    }
+    this.#common = { ...common };
+    const before = this.#configured;
+    this.#configured = new Map();
+    for (const budget of budgets) this.#configured.set(keyOf(budget), budget.limits);
+    for (const [key, limits] of this.#configured) {
+      this.#given.delete(key);
+      this.#change(key, limits);
+    }
+    for (const key of before.keys()) {
+      if (!this.#configured.has(key) && !this.#given.has(key)) this.#change(key, undefined);
+    }
+  }
+
+  /**
+   * A hook says what the limits of a principal are.
+   * @param {Budget} budget
+   */
+  give(budget) {
+    const key = keyOf(budget);
+    this.#change(key, budget.limits);
+    this.#given.delete(key);
+    this.#given.add(key);
+    if (this.#given.size <= kGivenMax) return;
+    const [oldest] = this.#given;
+    this.#given.delete(oldest);
+    this.#change(oldest, this.#configured.get(oldest));
+  }
+
+  /**
+   * @param {string} key
+   * @param {Readonly<Limits> | undefined} after undefined: the common ones
+   */
+  #change(key, after) {
+    const before = this.#own.get(key);
+    if (before === after) return;
+    if (after === undefined) this.#own.delete(key);
+    else this.#own.set(key, after);
+    for (const [limit, name] of dimensions) {
+      const [old, wanted] = [before?.[limit], after?.[limit]];
+      if (old === wanted) continue;
+      this.#quota.setLimit(name, wanted === undefined ? null : amountOf(name, wanted), { key });
+    }
+  }
+}
+
+/**
+ * @param {DimensionName} name
+ * @param {number} amount
+ * @returns {{concurrent: number} | {limit: number}}
+ */
+function amountOf(name, amount) {
+  return name === 'concurrent_jobs' ? { concurrent: amount } : { limit: amount };
+}

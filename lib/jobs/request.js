@@ -1,0 +1,226 @@
+/**
+ * What a job's request may look like. One schema for `POST /v1/jobs` and `gateway.submit()`:
+ * the fields are the wire's, snake_case, in both.
+ */
+import { Ajv } from 'ajv';
+import { badRequest } from '../internal/util/http-error.js';
+import { dotted, problemOf } from '../internal/util/schema-problem.js';
+import { jobStatuses } from './job-table.js';
+
+/**
+ * @typedef {object} JobRequest
+ * @property {string} [prompt] either this or `messages`
+ * @property {{role: 'system' | 'developer' | 'user' | 'assistant', content: string}[]} [messages]
+ * @property {string} [model] default: the provider's first
+ * @property {number} [max_tokens] from 1
+ * @property {number} [temperature] from 0 to 2
+ * @property {string | string[]} [stop] up to 4 strings
+ * @property {Record<string, unknown>} [metadata] kept with the job; at most 16 KiB as JSON
+ * @property {'cancel' | 'continue'} [on_disconnect] default `cancel`
+ * @property {number} [disconnect_grace_ms] default 30000
+ * @property {number} [max_wall_ms] default 300000
+ * @property {{mode?: 'off' | 'on' | 'refresh', ttl_s?: number}} [cache] of answers to the same
+ *   question: `off` neither reads nor stores, `on` does so at temperatures other than 0 too,
+ *   `refresh` stores a new one; `ttl_s`: how long the answer to this job may be kept
+ * @property {string} [conversation_id] the prompt is its next turn: its messages go before, and this
+ *   one and the answer are added
+ * @property {'reject' | 'queue'} [on_busy] while another turn of the conversation is under way;
+ *   default `reject`
+ */
+
+const kSpanMsMax = 2 ** 31 - 1;
+/** A year. */
+const kCacheTtlSMax = 365 * 24 * 3600;
+const kMetadataBytesMax = 16 * 1024;
+const kDepthMax = 32;
+
+/** A century. */
+export const kTtlSMax = 100 * 365 * 24 * 3600;
+
+export const nonEmptyString = { type: 'string', minLength: 1 };
+
+export const jobSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    prompt: nonEmptyString,
+    messages: {
+      type: 'array',
+      minItems: 1,
+      items: {
+        type: 'object',
+        additionalProperties: false,
+        required: ['role', 'content'],
+        properties: {
+          role: { enum: ['system', 'developer', 'user', 'assistant'], type: 'string' },
+          content: { type: 'string' },
+        },
+      },
+    },
+    model: { type: 'string', minLength: 1, maxLength: 256 },
+    max_tokens: { type: 'integer', minimum: 1, maximum: kSpanMsMax },
+    temperature: { type: 'number', minimum: 0, maximum: 2 },
+    stop: {
+      type: ['string', 'array'],
+      minLength: 1,
+      minItems: 1,
+      maxItems: 4,
+      items: nonEmptyString,
+    },
+    metadata: { type: 'object' },
+    on_disconnect: { enum: ['cancel', 'continue'], type: 'string' },
+    disconnect_grace_ms: { type: 'integer', minimum: 0, maximum: kSpanMsMax },
+    max_wall_ms: { type: 'integer', minimum: 1, maximum: kSpanMsMax },
+    cache: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        mode: { enum: ['off', 'on', 'refresh'], type: 'string' },
+        ttl_s: { type: 'number', minimum: 0, maximum: kCacheTtlSMax },
+      },
+    },
+    conversation_id: nonEmptyString,
+    on_busy: { enum: ['reject', 'queue'], type: 'string' },
+  },
+};
+
+/** Jobs that one address, or one connection, may be for. */
+export const kJobsPerStreamMax = 64;
+
+const streamUrlSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['job_ids'],
+  properties: {
+    job_ids: { type: 'array', minItems: 1, maxItems: kJobsPerStreamMax, items: nonEmptyString },
+  },
+};
+
+const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false });
+const validate = ajv.compile(jobSchema);
+const validateStreamUrl = ajv.compile(streamUrlSchema);
+
+/** @type {Record<import('../internal/util/schema-problem.js').SchemaProblem['kind'], string>} */
+const codeOfKind = {
+  type: 'invalid_type',
+  missing: 'missing_field',
+  unknown: 'unknown_field',
+  value: 'invalid_value',
+};
+
+/**
+ * @param {import('ajv').ErrorObject} error
+ * @returns {import('../internal/util/http-error.js').HttpError}
+ */
+export function schemaRefusal(error) {
+  const { path, kind, says } = problemOf(error);
+  const param = path.length === 0 ? null : dotted(path);
+  const what = kind === 'unknown' ? 'is not a field of this request' : says;
+  return badRequest(codeOfKind[kind], param, `${param ?? 'the body'} ${what}.`);
+}
+
+/**
+ * Refuses what JSON allows and UTF-8 or canonical JSON does not: half a surrogate pair, and
+ * nesting deep enough to exhaust a recursive reader's stack. Walks without recursion itself.
+ * @param {object} body
+ */
+export function checkContents(body) {
+  /** @type {{value: unknown, path: string, depth: number}[]} */
+  const open = [{ value: body, path: '', depth: 0 }];
+  for (let item = open.pop(); item !== undefined; item = open.pop()) {
+    const { value, path, depth } = item;
+    if (typeof value === 'string' && !value.isWellFormed()) {
+      throw badRequest('invalid_value', path, `${path} holds half of a surrogate pair.`);
+    }
+    if (typeof value !== 'object' || value === null) continue;
+    if (depth > kDepthMax) {
+      throw badRequest('invalid_value', path, `${path} is nested deeper than ${kDepthMax} levels.`);
+    }
+    for (const [key, child] of Object.entries(value)) {
+      // The path stops at the field's first level: enough to find it, and bounded.
+      const childPath = depth === 0 ? key : path;
+      if (!key.isWellFormed()) {
+        throw badRequest('invalid_value', path, `${path} holds half of a surrogate pair.`);
+      }
+      open.push({ value: child, path: childPath, depth: depth + 1 });
+    }
+  }
+}
+
+/**
+ * @param {unknown} body parsed JSON
+ * @returns {JobRequest} the same object
+ * @throws {import('../internal/util/http-error.js').HttpError} 400, naming the field in `param`
+ */
+export function checkJobRequest(body) {
+  if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
+  const request = /** @type {JobRequest} */ (body);
+  checkContents(request);
+  if (request.prompt === undefined && request.messages === undefined) {
+    throw badRequest('missing_field', 'prompt', 'Either prompt or messages is required.');
+  }
+  if (request.prompt !== undefined && request.messages !== undefined) {
+    throw badRequest('invalid_value', 'messages', 'prompt and messages exclude each other.');
+  }
+  if (request.on_busy !== undefined && request.conversation_id === undefined) {
+    throw badRequest('invalid_value', 'on_busy', 'on_busy goes with a conversation_id.');
+  }
+  checkMetadataSize(request.metadata);
+  return request;
+}
+
+/**
+ * @param {object | undefined} metadata
+ * @throws {import('../internal/util/http-error.js').HttpError} 400
+ */
+export function checkMetadataSize(metadata) {
+  if (metadata === undefined) return;
+  if (Buffer.byteLength(JSON.stringify(metadata)) > kMetadataBytesMax) {
+    throw badRequest('invalid_value', 'metadata', 'metadata has at most 16 KiB as JSON.');
+  }
+}
+
+/**
+ * @param {unknown} body of `POST /v1/stream_url`
+ * @returns {string[]} distinct job ids
+ * @throws {import('../internal/util/http-error.js').HttpError} 400
+ */
+export function checkStreamUrlRequest(body) {
+  if (!validateStreamUrl(body)) {
+    throw schemaRefusal(/** @type {any} */ (validateStreamUrl.errors)[0]);
+  }
+  return [...new Set(/** @type {{job_ids: string[]}} */ (body).job_ids)];
+}
+
+/**
+ * A copy of what a JS caller passed, as JSON would carry it: what the caller changes later does
+ * not matter, and what JSON cannot say is refused.
+ * @param {unknown} request
+ * @returns {unknown}
+ */
+export function asJson(request) {
+  try {
+    const text = JSON.stringify(request);
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch (cause) {
+    throw badRequest('invalid_value', null, `The request cannot be written as JSON: ${cause}`);
+  }
+}
+
+/**
+ * @param {Record<string, unknown>} query of `GET /v1/jobs`
+ * @returns {{limit: number, after?: string, status?: import('./job-table.js').JobStatus}}
+ */
+export function checkListQuery(query) {
+  const { limit = '20', after, status } = query;
+  if (typeof limit !== 'string' || !/^\d{1,3}$/.test(limit) || +limit < 1 || +limit > 100) {
+    throw badRequest('invalid_value', 'limit', 'limit must be an integer from 1 to 100.');
+  }
+  if (after !== undefined && (typeof after !== 'string' || after === '')) {
+    throw badRequest('invalid_value', 'after', 'after must be the id of a job.');
+  }
+  if (status !== undefined && !jobStatuses.includes(/** @type {any} */ (status))) {
+    throw badRequest('invalid_value', 'status', `status must be one of ${jobStatuses.join(', ')}.`);
+  }
+  return { limit: +limit, after, status: /** @type {any} */ (status) };
+}

@@ -1,0 +1,126 @@
+/**
+ * Jobs as rows of the data file, and back. Pure functions.
+ *
+ * A row holds what a finished job can still be asked for: its text, model, metadata and times, but
+ * not its prompt.
+ */
+
+/**
+ * A job of an earlier process, as the hub takes it.
+ * @typedef {object} RestoredJob
+ * @property {string} jobId
+ * @property {number} record its number in the store
+ * @property {number} promptTokens
+ * @property {number} attempt
+ * @property {number | null} startedNs since it was made, as the two below; null: it did not
+ * @property {number | null} firstTokenNs
+ * @property {number | null} endedNs
+ * @property {number} skippedIds before its terminal event's
+ * @property {number} ageMs since it was made
+ * @property {number} retentionLeftMs of a finished one
+ * @property {import('../../streams/hub.js').TerminalInput & {details?: string}} [terminal] of a finished
+ *   one; `details` as JSON
+ * @property {any[][]} tokens rows of its tokens
+ */
+
+/**
+ * What the parts of a gateway keep with a job: a member each, plain JSON.
+ * @typedef {Record<string, unknown>} JobExtra
+ */
+
+/** The columns of a job, in their order in the file. */
+const kColumns = /** @type {const} */ ([
+  'number',
+  'id',
+  'principal',
+  'model',
+  'created_at_ms',
+  'metadata',
+  'cache',
+  'prompt_tokens',
+  'attempt',
+  'started_ns',
+  'first_token_ns',
+  'ended_ns',
+  'ended_at_ms',
+  'status',
+  'reason',
+  'error_code',
+  'error_message',
+  'error_type',
+  'usage_prompt_tokens',
+  'usage_completion_tokens',
+  'details',
+  'skipped_ids',
+  'extra',
+  'counted',
+]);
+
+/**
+ * @param {any[]} row
+ * @returns {Record<(typeof kColumns)[number], any>}
+ */
+export function namedJob(row) {
+  return /** @type {any} */ (Object.fromEntries(kColumns.map((name, i) => [name, row[i]])));
+}
+
+/**
+ * @param {ReturnType<typeof namedJob>} row of a job that has ended
+ * @returns {NonNullable<RestoredJob['terminal']>}
+ */
+function terminalOf(row) {
+  const usage = row.usage_prompt_tokens !== null && {
+    usage: {
+      prompt_tokens: row.usage_prompt_tokens,
+      completion_tokens: row.usage_completion_tokens,
+    },
+  };
+  const rest = { ...usage, details: row.details ?? '{}' };
+  if (row.status === 'failed') {
+    const error = { code: row.error_code, message: row.error_message, type: row.error_type };
+    return { type: 'error', error, ...rest };
+  }
+  const type = row.status === 'completed' ? 'complete' : 'cancelled';
+  return { type, reason: row.reason ?? '', ...rest };
+}
+
+/**
+ * @param {ReturnType<typeof namedJob>} row
+ * @param {any[][]} tokens
+ * @param {{nowMs: number, retentionMs: number}} times Unix time
+ * @returns {RestoredJob}
+ */
+export function restoredJob(row, tokens, { nowMs, retentionMs }) {
+  const ended = row.ended_at_ms !== null;
+  return {
+    jobId: row.id,
+    record: row.number,
+    promptTokens: row.prompt_tokens,
+    attempt: row.attempt,
+    startedNs: row.started_ns,
+    firstTokenNs: row.first_token_ns,
+    endedNs: row.ended_ns,
+    skippedIds: row.skipped_ids,
+    // A clock that was put back must not make it younger than nothing.
+    ageMs: Math.max(0, nowMs - row.created_at_ms),
+    retentionLeftMs: ended ? Math.max(0, row.ended_at_ms + retentionMs - nowMs) : 0,
+    terminal: ended ? terminalOf(row) : undefined,
+    tokens,
+  };
+}
+
+/**
+ * @param {number} number
+ * @param {import('../job-table.js').JobRecord} record
+ * @param {number} promptTokens
+ * @returns {import('./sqlite.js').Column[]} the values of `add_job`
+ */
+export function jobValues(number, record, promptTokens) {
+  const { id, principal, model, createdAtMs, metadata, cache, extra } = record;
+  const json = (/** @type {unknown} */ value) =>
+    value === undefined ? null : JSON.stringify(value);
+  return [
+    ...[number, id, principal, model, createdAtMs],
+    ...[json(metadata), cache ?? null, promptTokens, json(extra)],
+  ];
+}

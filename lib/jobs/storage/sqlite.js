@@ -1,0 +1,192 @@
+/**
+ * JavaScript's face of the native store: a data file and the thread that writes it.
+ *
+ * Opened, and read, in the caller's thread; from `start()` on changes go to the store's own thread,
+ * and what queued up while the last transaction went to the disk goes into the next one. Main
+ * thread. `close()` ends it.
+ */
+import path from 'node:path';
+import native from '../../internal/native/addon.js';
+import { EventKind } from '../../internal/native/reactor.js';
+import { SluiceError } from '../../internal/util/errors.js';
+import { realPathOf } from './paths.js';
+
+/**
+ * How a transaction went: `full` no space is left, `failed` the disk is in the way, `corrupt` the
+ * file is damaged, `busy` too much is waiting, `closed` the store is.
+ * @typedef {'ok' | 'full' | 'failed' | 'corrupt' | 'refused' | 'busy' | 'closed'} StoreStatus
+ */
+
+/** @typedef {null | undefined | number | bigint | string | Uint8Array} Column */
+
+/** Why a file cannot be opened. @type {Record<string, {code: string, why: string}>} */
+const kRefusals = {
+  locked: {
+    code: 'ERR_DATA_LOCKED',
+    why: 'is in use: one server at a time may have a data file',
+  },
+  not_ours: { code: 'ERR_DATA_NOT_OURS', why: 'is no data file of sluice; it was left as it is' },
+  newer: {
+    code: 'ERR_DATA_NEWER',
+    why: 'was written by a newer version of sluice; it was left as it is',
+  },
+  corrupt: { code: 'ERR_DATA_CORRUPT', why: 'is damaged; it was left as it is' },
+  full: { code: 'ERR_DATA_FULL', why: 'cannot be opened: no space is left on its disk' },
+};
+const kOther = { code: 'ERR_DATA_UNAVAILABLE', why: 'cannot be opened' };
+
+/** Changes that were not made. */
+export class StoreError extends SluiceError {
+  /** @param {StoreStatus} status */
+  constructor(status) {
+    super('ERR_DATA_NOT_WRITTEN', `The data file was not written: ${status}.`);
+    this.status = status;
+  }
+}
+
+/** See the head of this file. */
+export class SqliteStore {
+  #native = new native.Store();
+  #path;
+  /** @type {import('../../internal/native/reactor.js').Reactor | undefined} */
+  #reactor;
+  #machineId = 0;
+  /** @type {Map<number, {resolve: () => void, reject: (error: StoreError) => void}>} */
+  #waiting = new Map();
+  #nextRequest = 1;
+
+  /**
+   * Opens the file; makes it unless it is only to be read.
+   * @param {string} file
+   * @param {{readOnly?: boolean}} [options]
+   * @throws {SluiceError} `ERR_DATA_...`, naming the file
+   */
+  constructor(file, { readOnly = false } = {}) {
+    this.#path = path.resolve(file);
+    const [status, detail] = this.#native.open(realPathOf(file), readOnly);
+    if (status === 'ok') return;
+    const { code, why } = kRefusals[status] ?? kOther;
+    throw new SluiceError(code, `${this.#path} ${why} (${detail}).`, { path: this.#path });
+  }
+
+  /** To be passed to the native hub, once it is started. */
+  get native() {
+    return this.#native;
+  }
+
+  /** @returns {StoreStatus} how the last transaction went */
+  get state() {
+    return this.#native.state();
+  }
+
+  /** @returns {StoreStatus} whether something new may begin that will have to be written */
+  get room() {
+    return this.#native.room();
+  }
+
+  /** Transactions so far, the changes that were committed with them, and those that wait. */
+  get stats() {
+    const [commits, batches, queued] = this.#native.stats();
+    return { commits, batches, queued };
+  }
+
+  /**
+   * The rows of a query; before `start()` only.
+   * @param {string} name
+   * @param {Column[]} [values]
+   * @returns {any[][]}
+   * @throws {SluiceError} `ERR_DATA_CORRUPT`
+   */
+  select(name, values = []) {
+    const rows = this.#native.select(name, values);
+    if (rows !== undefined) return rows;
+    throw this.#corrupt();
+  }
+
+  /**
+   * Fills a native state machine with what the file has of it; before `start()` only.
+   * @param {any} machine whose `load` takes the native store, and says what is wrong
+   * @param {unknown[]} more that it takes
+   * @throws {SluiceError} `ERR_DATA_CORRUPT`
+   */
+  load(machine, ...more) {
+    const problem = machine.load(this.#native, ...more);
+    if (problem !== '') throw this.#corrupt(problem);
+  }
+
+  /**
+   * @param {string | null} text a column that holds JSON
+   * @returns {any} undefined: there is none
+   * @throws {SluiceError} `ERR_DATA_CORRUPT`
+   */
+  parse(text) {
+    if (text === null) return undefined;
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw this.#corrupt('a text in it is no JSON');
+    }
+  }
+
+  /** @param {string} [detail] */
+  #corrupt(detail) {
+    const { code, why } = kRefusals.corrupt;
+    const more = detail === undefined ? '' : ` (${detail})`;
+    return new SluiceError(code, `${this.#path} ${why}${more}.`, { path: this.#path });
+  }
+
+  /** @param {import('../../internal/native/reactor.js').Reactor} reactor by which the store tells how it went */
+  start(reactor) {
+    this.#reactor = reactor;
+    this.#machineId = reactor.register((kind, request, status) => {
+      if (kind === EventKind.STORE_WRITTEN) this.#onWritten(request, status);
+    });
+    this.#native.start(reactor.native, this.#machineId);
+  }
+
+  /**
+   * Makes changes, all of them or none.
+   * @param {(string | Column[])[]} changes statement, values, statement, values, ...
+   * @returns {Promise<void>} resolves when they are on the disk
+   * @throws {StoreError}
+   */
+  commit(changes) {
+    return new Promise((resolve, reject) => {
+      const request = this.#nextRequest++;
+      this.#waiting.set(request, { resolve, reject });
+      this.#reactor?.ref();
+      const taken = this.#native.commit(request, changes);
+      if (taken !== 'ok') this.#onWritten(request, taken);
+      else this.#reactor?.settle();
+    });
+  }
+
+  /**
+   * @param {number} request
+   * @param {StoreStatus} status
+   */
+  #onWritten(request, status) {
+    const waiting = this.#waiting.get(request);
+    if (waiting === undefined) return;
+    this.#waiting.delete(request);
+    this.#reactor?.unref();
+    if (status === 'ok') waiting.resolve();
+    else waiting.reject(new StoreError(status));
+  }
+
+  /** Lets go of a file that was not started. */
+  release() {
+    this.#native.close();
+  }
+
+  /**
+   * Writes what is queued and lets the file go.
+   * @returns {Promise<void>}
+   */
+  async close() {
+    // What is waited for comes before the barrier; the rest of closing does not take long.
+    await this.commit([]).catch(() => {});
+    this.#native.close();
+    this.#reactor?.unregister(this.#machineId);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * A job as the JavaScript API shows it: what the main thread knows of it and what the hub knows.
+ */
+import { badRequest } from '../internal/util/http-error.js';
+
+/**
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {import('./job-table.js').JobStatus} status
+ * @property {string} model
+ * @property {number} createdAt Unix seconds
+ * @property {string} [text] what has been produced so far; absent in lists
+ * @property {boolean} [textTruncated] true when the oldest text was dropped
+ * @property {{prompt_tokens: number, completion_tokens: number}} usage
+ * @property {object} metrics as in the terminal event
+ * @property {{code: string, message: string, type: string}} [error] of a failed job
+ * @property {string} [reason] why it completed or was cancelled
+ * @property {import('./execution/answer-cache.js').CacheResult} [cache] where its answer came from, when it
+ *   may be shared
+ * @property {Record<string, unknown>} [metadata] as submitted
+ * @property {string} [conversationId] whose turn it is
+ */
+
+/**
+ * A page of jobs, newest first, without their texts.
+ * @param {import('../streams/hub.js').JobHub} hub
+ * @param {import('./job-table.js').JobTable} jobs
+ * @param {Parameters<import('./job-table.js').JobTable['list']>[0]} query checked
+ * @returns {Promise<{data: Job[], hasMore: boolean}>}
+ * @throws {import('../internal/util/http-error.js').HttpError} 400 when `after` is unknown
+ */
+export async function describeJobs(hub, jobs, query) {
+  const found = jobs.list(query);
+  if (found === undefined) {
+    throw badRequest('invalid_value', 'after', 'after must be the id of a job that is kept.');
+  }
+  const described = await Promise.all(
+    found.page.map((record) => describeJob(hub, record, { text: false })),
+  );
+  // A job may have moved on since the page was chosen.
+  const { status } = query;
+  const data = described.filter(
+    (job) => job !== undefined && (status === undefined || job.status === status),
+  );
+  return { data: /** @type {Job[]} */ (data), hasMore: found.hasMore };
+}
+
+/**
+ * @param {import('../streams/hub.js').JobHub} hub
+ * @param {import('./job-table.js').JobRecord} record
+ * @param {{text: boolean}} options
+ * @returns {Promise<Job | undefined>} undefined when it was purged meanwhile
+ */
+export async function describeJob(hub, record, { text }) {
+  const listed = !text && record.ended;
+  const state = listed ? record.final : await hub.snapshot(record.handle, { text });
+  if (state === null) return undefined;
+  const conversationId = record.extra?.conversation_id;
+  return {
+    id: record.id,
+    status: state.status,
+    model: record.model,
+    createdAt: Math.floor(record.createdAtMs / 1000),
+    ...(text && { text: state.text }),
+    ...(text && state.text_truncated && { textTruncated: true }),
+    usage: state.usage,
+    metrics: state.metrics,
+    ...(state.error && { error: state.error }),
+    ...(state.reason && { reason: state.reason }),
+    ...(record.cache && { cache: record.cache }),
+    ...(record.metadata && { metadata: record.metadata }),
+    ...(typeof conversationId === 'string' && { conversationId }),
+  };
+}

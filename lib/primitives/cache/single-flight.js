@@ -1,0 +1,115 @@
+/**
+ * One load that any number of callers wait for: single flight.
+ *
+ * A caller who aborts leaves alone; with the last one the load is aborted. A load that takes too
+ * long fails for all of them. Whatever the loader does after the end, nobody hears of it. Ends
+ * exactly once: loaded, failed, timed out or left.
+ */
+import { whenAborted } from '../../internal/util/abort.js';
+import { SluiceError, abortReason } from '../../internal/util/errors.js';
+
+/**
+ * @template T
+ * @typedef {object} FlightOptions
+ * @property {(signal: AbortSignal) => T | PromiseLike<T>} load
+ * @property {(value: T) => void} onLoaded called before the callers get the value; what it throws
+ *   they get instead
+ * @property {() => void} onEnd called first at any end
+ * @property {number} timeoutMs Infinity for none
+ * @property {import('../../internal/time/timers.js').Deadlines} deadlines
+ */
+
+/**
+ * See the head of this file. `join` the first caller, then `begin`.
+ * @template T
+ */
+export class Flight {
+  #options;
+  #controller = new AbortController();
+  /** @type {Set<{resolve: (value: T) => void, reject: (error: unknown) => void, release: () => void}>} */
+  #callers = new Set();
+  #ended = false;
+  #stopTimer = () => {};
+
+  /** @param {FlightOptions<T>} options */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /**
+   * One more caller.
+   * @param {AbortSignal} [signal] not aborted yet
+   * @returns {Promise<T>} rejects with the signal's reason, or with what the load failed with
+   */
+  join(signal) {
+    return new Promise((resolve, reject) => {
+      const caller = { resolve, reject, release: whenAborted(signal, () => leave()) };
+      this.#callers.add(caller);
+      const leave = () => {
+        const reason = abortReason(/** @type {AbortSignal} */ (signal));
+        this.#callers.delete(caller);
+        reject(reason);
+        if (this.#callers.size === 0) this.#abandon(reason);
+      };
+    });
+  }
+
+  /** Calls the loader. Not before the first caller has joined: a loader may make that one leave. */
+  begin() {
+    const { load, timeoutMs, deadlines } = this.#options;
+    this.#stopTimer = deadlines.start(timeoutMs, () => this.#timeOut());
+    /** @type {Promise<T>} */
+    const loaded = new Promise((resolve) => resolve(load(this.#controller.signal)));
+    loaded.then(
+      (value) => this.#land(value),
+      (error) => {
+        if (this.#end()) this.#settle(({ reject }) => reject(error));
+      },
+    );
+  }
+
+  /** @param {T} value */
+  #land(value) {
+    const { onLoaded } = this.#options;
+    if (!this.#end()) return;
+    try {
+      onLoaded(value);
+    } catch (error) {
+      this.#settle(({ reject }) => reject(error));
+      return;
+    }
+    this.#settle(({ resolve }) => resolve(value));
+  }
+
+  #timeOut() {
+    const { timeoutMs } = this.#options;
+    const message = `The loader did not finish within ${timeoutMs} ms`;
+    const error = new SluiceError('ERR_LOAD_TIMEOUT', message);
+    if (!this.#end()) return;
+    this.#settle(({ reject }) => reject(error));
+    this.#controller.abort(error);
+  }
+
+  /** @param {unknown} reason of the last caller */
+  #abandon(reason) {
+    if (this.#end()) this.#controller.abort(reason);
+  }
+
+  /** @returns {boolean} false: it has ended before */
+  #end() {
+    if (this.#ended) return false;
+    this.#ended = true;
+    this.#stopTimer();
+    this.#options.onEnd();
+    return true;
+  }
+
+  /** @param {(caller: {resolve: (value: T) => void, reject: (error: unknown) => void}) => void} how */
+  #settle(how) {
+    for (const caller of this.#callers) {
+      caller.release();
+      how(caller);
+    }
+    this.#callers.clear();
+  }
+}

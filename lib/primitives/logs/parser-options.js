@@ -1,0 +1,143 @@
+/**
+ * The options of LogParser: what they are, and their checks.
+ */
+import { ManualClock } from '../../internal/time/clock.js';
+import { checkInteger, checkMs } from '../../internal/util/validate.js';
+import { rangeError, typeError } from '../../internal/util/errors.js';
+
+/**
+ * @typedef {RegExp | string} LogPattern a string is the source of a RegExp
+ */
+
+/**
+ * @typedef {object} LogParserOptions
+ * @property {LogFormat[]} [formats] those looked for; default: all
+ * @property {LogPattern | LogPattern[]} [start] lines that match begin an event
+ * @property {LogPattern | LogPattern[]} [continuation] lines that match belong to the event before
+ *   them. What matches neither begins an event if there are such patterns, else it belongs to the
+ *   one before. With either, the built-in grouping of stack traces is off; dates and levels are
+ *   still looked for
+ * @property {number} [flushMs] a source that gives nothing for so long has its event under way
+ *   handed on, by the next `push` or `flush`; default 1000, may be Infinity
+ * @property {number} [maxLines] kept of an event; default 1000
+ * @property {number} [maxBytes] kept of an event; default 262144
+ * @property {number} [maxSources] known at once; beyond it the one silent for longest is ended;
+ *   default 1024
+ * @property {number} [maxTemplates] kept by `topErrors`; beyond it the one with the fewest errors is
+ *   forgotten; default 1000
+ * @property {number} [maxWindowMs] the longest window that `topErrors` may be asked for; default
+ *   86400000, a day
+ * @property {number} [utcOffsetMinutes] of times that name no zone, minutes east of UTC; default 0
+ * @property {number} [referenceMs] of times that name no year: the latest such time that is not
+ *   more than a day after this; default: the present
+ * @property {ManualClock} [clock] for `flushMs`; default: real time
+ */
+
+/** @typedef {keyof typeof kFormats} LogFormat */
+
+/** The bits of core/log_header.h. */
+const kFormats = Object.freeze({
+  json: 1,
+  timestamped: 2,
+  levelled: 4,
+  'nginx-error': 8,
+  access: 16,
+  redis: 32,
+  syslog: 64,
+  glog: 128,
+  logfmt: 256,
+});
+
+const kDayMs = 24 * 3600 * 1000;
+
+const known = new Set([
+  'formats',
+  'start',
+  'continuation',
+  'flushMs',
+  'maxLines',
+  'maxBytes',
+  'maxSources',
+  'maxTemplates',
+  'maxWindowMs',
+  'utcOffsetMinutes',
+  'referenceMs',
+  'clock',
+]);
+
+/** @param {unknown} formats */
+function checkFormats(formats = Object.keys(kFormats)) {
+  const takes = `formats takes an array of ${Object.keys(kFormats).join(', ')}`;
+  if (!Array.isArray(formats)) throw typeError(takes);
+  let set = 0;
+  for (const format of formats) {
+    if (typeof format !== 'string') throw typeError(takes);
+    if (!Object.hasOwn(kFormats, format)) throw rangeError(`${takes}, not ${format}`);
+    set |= kFormats[/** @type {LogFormat} */ (format)];
+  }
+  return set;
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {(string | boolean)[]} source, ignoreCase, source, ...
+ */
+function checkPatterns(name, value) {
+  const patterns = value === undefined ? [] : [value].flat();
+  return patterns.flatMap((pattern) => {
+    if (typeof pattern === 'string') return [pattern, false];
+    // Not instanceof: the RegExp may be of another realm.
+    if (Object.prototype.toString.call(pattern) !== '[object RegExp]') {
+      throw typeError(`${name} takes a RegExp, the source of one, or an array of them`);
+    }
+    const { source, flags } = /** @type {RegExp} */ (pattern);
+    if (/[yv]/.test(flags)) throw rangeError(`${name} takes no RegExp with the flag y or v`);
+    return [source, flags.includes('i')];
+  });
+}
+
+/**
+ * @param {LogParserOptions} options
+ * @throws {TypeError | RangeError} naming the option at fault and what it takes
+ */
+export function checkParserOptions(options) {
+  for (const key of Object.keys(options)) {
+    if (!known.has(key)) {
+      throw typeError(`LogParser has no option ${key}; it takes ${[...known].join(', ')}`);
+    }
+  }
+  const { clock } = options;
+  if (clock !== undefined && !(clock instanceof ManualClock)) {
+    throw typeError('clock takes a ManualClock');
+  }
+  return {
+    formats: checkFormats(options.formats),
+    start: checkPatterns('start', options.start),
+    continuation: checkPatterns('continuation', options.continuation),
+    flushMs: checkMs('flushMs', options.flushMs, { fallback: 1000, infinite: true }),
+    maxLines: checkInteger('maxLines', options.maxLines, { max: 1e7, fallback: 1000 }),
+    maxBytes: checkInteger('maxBytes', options.maxBytes, {
+      min: 64,
+      max: 1 << 28,
+      fallback: 1 << 18,
+    }),
+    maxSources: checkInteger('maxSources', options.maxSources, { max: 1e5, fallback: 1024 }),
+    maxTemplates: checkInteger('maxTemplates', options.maxTemplates, { max: 1e5, fallback: 1000 }),
+    maxWindowMs: checkInteger('maxWindowMs', options.maxWindowMs, {
+      max: 1e13,
+      fallback: kDayMs,
+    }),
+    utcOffsetMinutes: checkInteger('utcOffsetMinutes', options.utcOffsetMinutes, {
+      min: -1439,
+      max: 1439,
+      fallback: 0,
+    }),
+    referenceMs: checkInteger('referenceMs', options.referenceMs, {
+      min: 0,
+      max: 8.64e15,
+      fallback: Date.now(),
+    }),
+    clock,
+  };
+}

@@ -1,0 +1,220 @@
+/**
+ * A GGUF model in this process, through node-llama-cpp: loading it, and generating on the sequences
+ * of one context, which llama.cpp decodes together. Main thread only; dispose() ends it.
+ */
+import { SluiceError } from '../../internal/util/errors.js';
+import { SequencePool } from './sequence-pool.js';
+import { Speller } from './detokenizer.js';
+import { StopFilter } from './stop-filter.js';
+
+/** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
+/** @typedef {import('../shared/types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('node-llama-cpp').Token} Token */
+/** @typedef {import('node-llama-cpp').LlamaContextSequence} Sequence */
+
+/** llama.cpp's own defaults; a temperature of 0 takes the likeliest token always. */
+const kSampling = Object.freeze({ temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05 });
+
+/** A long prompt is evaluated in parts of this many tokens: an abort is heard between two. */
+const kPromptPart = 256;
+
+/**
+ * @param {string} code
+ * @param {string} message
+ * @param {{cause?: unknown, wireCode?: string, type?: string}} [details]
+ */
+function engineError(code, message, details) {
+  const wire = { wireCode: 'provider_error', type: 'provider_error' };
+  return new SluiceError(code, message, { ...wire, ...details });
+}
+
+async function importEngine() {
+  try {
+    return await import('node-llama-cpp');
+  } catch (cause) {
+    const absent = /** @type {{code?: string}} */ (cause).code === 'ERR_MODULE_NOT_FOUND';
+    throw absent
+      ? engineError(
+          'ERR_LLAMA_NOT_INSTALLED',
+          'The llama provider needs the package node-llama-cpp: npm install node-llama-cpp',
+          { cause },
+        )
+      : engineError('ERR_LLAMA_FAILED', 'node-llama-cpp is installed but does not load.', {
+          cause,
+        });
+  }
+}
+
+/**
+ * @typedef {object} EngineOptions
+ * @property {string} modelPath
+ * @property {number} sequences how many texts are generated at the same time
+ * @property {number} [contextSize] tokens per sequence; by default what fits, 4096 at most
+ * @property {false | 'auto' | 'cuda' | 'vulkan' | 'metal'} gpu
+ * @property {number} [threads] default: one fewer than the machine has cores for arithmetic
+ */
+
+/** A loaded model with its context. Made by LlamaEngine.load(). */
+export class LlamaEngine {
+  #llama;
+  #model;
+  #context;
+  #pool;
+  #chat;
+
+  /**
+   * @param {typeof import('node-llama-cpp')} module
+   * @param {import('node-llama-cpp').Llama} llama
+   * @param {import('node-llama-cpp').LlamaModel} model
+   * @param {import('node-llama-cpp').LlamaContext} context
+   */
+  constructor(module, llama, model, context) {
+    this.#llama = llama;
+    this.#model = model;
+    this.#context = context;
+    this.#pool = new SequencePool(() => context.getSequence(), context.totalSequences);
+    this.#chat = module.resolveChatWrapper(model, { warningLogs: false });
+  }
+
+  /** @param {EngineOptions} options */
+  static async load({ modelPath, sequences, contextSize, gpu, threads }) {
+    const module = await importEngine();
+    /** @type {import('node-llama-cpp').Llama | undefined} */
+    let llama;
+    try {
+      // A server must not begin to compile llama.cpp, which is what the default would do where no
+      // prebuilt binary suits.
+      llama = await module.getLlama({
+        gpu,
+        build: 'never',
+        progressLogs: false,
+        logLevel: module.LlamaLogLevel.error,
+      });
+      const model = await llama.loadModel({ modelPath });
+      const context = await model.createContext({
+        sequences,
+        contextSize: contextSize ?? { max: Math.min(4096, model.trainContextSize) },
+        // The threads of an evaluation wait for one another in a busy loop. With as many as there
+        // are cores, every moment that Node needs one costs all of them.
+        threads: threads ?? Math.max(1, llama.cpuMathCores - 1),
+      });
+      return new LlamaEngine(module, llama, model, context);
+    } catch (cause) {
+      await llama?.dispose();
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw engineError('ERR_LLAMA_FAILED', `The model ${modelPath} did not load: ${why}`, {
+        cause,
+      });
+    }
+  }
+
+  /**
+   * Answers one request on a sequence of its own, when one is free.
+   * @param {ProviderRequest} request
+   * @param {AbortSignal} signal heard between two tokens and while waiting for a sequence
+   * @returns {AsyncGenerator<string, ProviderEnd | undefined, void>}
+   */
+  async *generate(request, signal) {
+    const { tokens, stops } = this.#tokenize(request);
+    const room = this.#context.contextSize - tokens.length;
+    if (room < 1) {
+      throw engineError(
+        'ERR_UPSTREAM_BAD_REQUEST',
+        `The prompt has ${tokens.length} tokens; the model's context holds ${this.#context.contextSize}.`,
+        { wireCode: 'upstream_bad_request', type: 'upstream_error' },
+      );
+    }
+    const tokensMax = Math.min(request.maxTokens ?? Infinity, room);
+    const sequence = await this.#pool.acquire(signal);
+    try {
+      return yield* this.#run(sequence, { tokens, stops, tokensMax, request, signal });
+    } finally {
+      await this.#pool.release(sequence);
+    }
+  }
+
+  /**
+   * @param {Sequence} sequence
+   * @param {{tokens: Token[], stops: string[], tokensMax: number, request: ProviderRequest,
+   *   signal: AbortSignal}} work
+   * @returns {AsyncGenerator<string, ProviderEnd | undefined, void>}
+   */
+  async *#run(sequence, { tokens, stops, tokensMax, request, signal }) {
+    const rest = await evaluateAllButLast(sequence, tokens, signal);
+    if (signal.aborted) return undefined;
+    const filter = new StopFilter(stops);
+    const speller = new Speller(this.#model, tokens);
+    const temperature = request.temperature ?? kSampling.temperature;
+    let generated = 0;
+    for await (const token of sequence.evaluate(rest, { ...kSampling, temperature })) {
+      if (signal.aborted) return undefined;
+      generated += 1;
+      const text = filter.push(speller.push(token));
+      if (text !== '') yield text;
+      if (filter.stopped || generated >= tokensMax) break;
+    }
+    const tail = filter.push(speller.flush()) + filter.flush();
+    if (tail !== '') yield tail;
+    return {
+      reason: !filter.stopped && generated >= tokensMax ? 'length' : 'stop',
+      usage: { prompt_tokens: tokens.length, completion_tokens: generated },
+    };
+  }
+
+  /**
+   * A prompt is continued as it is; messages go through the model's own chat template.
+   * @param {ProviderRequest} request
+   * @returns {{tokens: Token[], stops: string[]}}
+   */
+  #tokenize({ prompt, messages, stop = [] }) {
+    const { bos, shouldPrependBosToken } = this.#model.tokens;
+    if (messages === undefined) {
+      const tokens = this.#model.tokenize(prompt ?? '');
+      if (bos !== null && (shouldPrependBosToken || tokens.length === 0)) tokens.unshift(bos);
+      return { tokens, stops: stop };
+    }
+    const chatHistory = messages.map(historyItem);
+    chatHistory.push({ type: 'model', response: [] });
+    const state = this.#chat.generateContextState({ chatHistory });
+    const tokens = state.contextText.tokenize(this.#model.tokenizer);
+    // The end-of-text token is heard by the engine itself; what a template spells out is not.
+    const spelled = state.stopGenerationTriggers
+      .map((trigger) => trigger.values)
+      .filter((values) => values.length > 0 && values.every((part) => typeof part === 'string'))
+      .map((values) => values.join(''));
+    return { tokens, stops: [...stop, ...spelled] };
+  }
+
+  /** Ends all generation and frees the model. The signals of all requests must be aborted by now. */
+  async dispose() {
+    await this.#pool.close();
+    await this.#context.dispose();
+    await this.#model.dispose();
+    await this.#llama.dispose();
+  }
+}
+
+/**
+ * @param {{role: string, content: string}} message
+ * @returns {import('node-llama-cpp').ChatHistoryItem}
+ */
+function historyItem({ role, content }) {
+  if (role === 'assistant') return { type: 'model', response: [content] };
+  if (role === 'system' || role === 'developer') return { type: 'system', text: content };
+  return { type: 'user', text: content };
+}
+
+/**
+ * Evaluates a long prompt part by part.
+ * @param {Sequence} sequence
+ * @param {Token[]} tokens
+ * @param {AbortSignal} signal
+ * @returns {Promise<Token[]>} what is left to evaluate: at least one token, from which to generate
+ */
+async function evaluateAllButLast(sequence, tokens, signal) {
+  let at = 0;
+  for (; tokens.length - at > kPromptPart && !signal.aborted; at += kPromptPart) {
+    await sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + kPromptPart));
+  }
+  return tokens.slice(at);
+}

@@ -1,0 +1,142 @@
+/**
+ * One iterator over many runs: what a provider that takes batches returns. Main thread only; over
+ * when every run has ended, or at once on return() or an abort.
+ *
+ * Each run is one request's own async generator. A run is asked for its next text only after the
+ * consumer took the last, so a consumer that stops asking stops all of them, one text ahead.
+ */
+
+import { linkSignals } from '../../internal/util/link-signals.js';
+
+/** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
+/** @typedef {import('../shared/types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('../shared/types.js').BatchEvent} BatchEvent */
+/** @typedef {AsyncGenerator<string, ProviderEnd | undefined, void>} Generation */
+
+/** @param {unknown} error */
+const asError = (error) => (error instanceof Error ? error : new Error(String(error)));
+
+/**
+ * @param {ProviderRequest[]} requests
+ * @param {AbortSignal[]} signals each aborts the whole batch
+ * @param {(request: ProviderRequest, signal: AbortSignal) => Generation} start makes one run; its
+ *   signal is aborted when its request, the batch or the iteration is over, and the run must then
+ *   settle whatever it waits for
+ * @returns {AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>}
+ */
+export function mergeRuns(requests, signals, start) {
+  return new MergedRuns(requests, signals, start);
+}
+
+/** @implements {AsyncIterator<BatchEvent>} */
+class MergedRuns {
+  /** @type {({generation: Generation, link: ReturnType<typeof linkSignals>} | undefined)[]} */
+  #runs;
+  /** Events that nobody has asked for yet: one per run at most. @type {BatchEvent[]} */
+  #ready = [];
+  /** Runs whose text has been taken, to be pulled when the consumer comes back. @type {number[]} */
+  #taken;
+  /** Calls of next() that wait. @type {((result: IteratorResult<BatchEvent>) => void)[]} */
+  #waiters = [];
+  #live;
+
+  /**
+   * @param {ProviderRequest[]} requests
+   * @param {AbortSignal[]} signals
+   * @param {(request: ProviderRequest, signal: AbortSignal) => Generation} start
+   */
+  constructor(requests, signals, start) {
+    this.#live = requests.length;
+    this.#runs = requests.map((request) => {
+      const link = linkSignals([request.signal, ...signals]);
+      return { generation: start(request, link.signal), link };
+    });
+    this.#taken = requests.map((_request, index) => index);
+    this.#runs.forEach((run, index) => {
+      const drop = () => this.#drop(index);
+      if (run?.link.signal.aborted) drop();
+      else run?.link.signal.addEventListener('abort', drop, { once: true });
+    });
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  /** @returns {Promise<IteratorResult<BatchEvent>>} */
+  next() {
+    const taken = this.#taken;
+    this.#taken = [];
+    for (const index of taken) this.#pull(index);
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve);
+      this.#hand();
+    });
+  }
+
+  /**
+   * Resolves when every run has freed what it held.
+   * @returns {Promise<IteratorResult<BatchEvent>>}
+   */
+  async return() {
+    const ends = this.#runs.map((run) => run?.generation.return(undefined));
+    for (const run of this.#runs) run?.link.abort();
+    await Promise.allSettled(ends);
+    return { done: true, value: undefined };
+  }
+
+  /** @param {number} index */
+  #pull(index) {
+    const run = this.#runs[index];
+    if (run === undefined) return;
+    run.generation.next().then(
+      ({ done, value }) => {
+        if (this.#runs[index] === undefined) return;
+        if (done) this.#finish({ index, end: value ?? {} });
+        else this.#put({ index, text: value });
+      },
+      (error) => {
+        if (this.#runs[index] !== undefined) this.#finish({ index, error: asError(error) });
+      },
+    );
+  }
+
+  /** @param {BatchEvent} event */
+  #put(event) {
+    this.#ready.push(event);
+    this.#hand();
+  }
+
+  /** @param {BatchEvent} event the last of its run */
+  #finish(event) {
+    this.#runs[event.index]?.link.unlink();
+    this.#runs[event.index] = undefined;
+    this.#live -= 1;
+    this.#put(event);
+  }
+
+  /**
+   * Ends a run that is no longer wanted: what it had ready is forgotten, nothing more is said.
+   * @param {number} index
+   */
+  #drop(index) {
+    const run = this.#runs[index];
+    if (run === undefined) return;
+    this.#runs[index] = undefined;
+    this.#live -= 1;
+    this.#ready = this.#ready.filter((event) => event.index !== index);
+    // Its clean-up has no reader left to tell of an error.
+    run.generation.return(undefined).catch(() => {});
+    this.#hand();
+  }
+
+  #hand() {
+    while (this.#waiters.length > 0) {
+      const event = this.#ready.shift();
+      if (event === undefined && this.#live > 0) return;
+      const waiter = this.#waiters.shift();
+      if (event?.text !== undefined) this.#taken.push(event.index);
+      waiter?.(event ? { done: false, value: event } : { done: true, value: undefined });
+    }
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Calls of the OpenAI provider that the hub makes by itself: which clients there are, and what the
+ * outcome of such a call means.
+ */
+import { SluiceError } from '../../internal/util/errors.js';
+import native from '../../internal/native/addon.js';
+import {
+  contentTypeError,
+  disconnectedError,
+  errorForAnswer,
+  incompleteError,
+  invalidResponse,
+  protocolError,
+  reportedError,
+  stalledError,
+  statusError,
+  unreachableError,
+} from './errors.js';
+
+/** @typedef {import('../../streams/relay-types.js').RelayOutcome} RelayOutcome */
+/** @typedef {import('../shared/errors.js').ProviderError} ProviderError */
+
+/**
+ * Whether calls are left to the hub where it can make them.
+ * @param {'auto' | 'native' | 'undici'} client
+ * @param {URL} origin of the upstream
+ */
+export function choosesRelay(client, origin) {
+  if (client === 'undici') return false;
+  const available = native.upstreamClient() !== '';
+  if (client === 'native') {
+    if (available) return true;
+    throw new SluiceError(
+      'ERR_NO_NATIVE_CLIENT',
+      'client "native" needs libcurl 7.62 or later on this machine (on Debian: libcurl4);' +
+        ' "auto" goes by Node where there is none',
+    );
+  }
+  // Whoever has told Node which certificates to trust means these calls too.
+  const { NODE_EXTRA_CA_CERTS, NODE_TLS_REJECT_UNAUTHORIZED } = process.env;
+  const trustsByNode = NODE_EXTRA_CA_CERTS || NODE_TLS_REJECT_UNAUTHORIZED === '0';
+  return available && !(origin.protocol === 'https:' && trustsByNode);
+}
+
+/**
+ * @param {RelayOutcome} outcome
+ * @param {{idleMs: number, secrets: readonly string[]}} call
+ * @returns {ProviderError}
+ */
+function failureOf(outcome, { idleMs, secrets }) {
+  const { failure, status, text, code } = outcome;
+  const cause = code === '' ? undefined : Object.assign(new Error(code), { code });
+  switch (failure) {
+    case 'status': {
+      const { retry_after: after, retry_after_ms: afterMs } = outcome;
+      const headers = { 'retry-after': after || undefined, 'retry-after-ms': afterMs || undefined };
+      return statusError(status, headers, text, secrets);
+    }
+    case 'content_type':
+      return contentTypeError(text, secrets);
+    case 'invalid':
+      return invalidResponse(text);
+    case 'reported':
+      return reportedError(text, code, secrets);
+    case 'stalled':
+      return stalledError(idleMs);
+    case 'unreachable':
+      return unreachableError(code, cause);
+    case 'disconnected':
+      return disconnectedError(cause);
+    case 'protocol':
+      return protocolError(cause);
+    default:
+      return incompleteError();
+  }
+}
+
+/**
+ * What a relayed call's answers failed by.
+ * @param {RelayOutcome} outcome
+ * @param {{idleMs: number, secrets: readonly string[]}} call
+ * @returns {(ProviderError | undefined)[]} by index; undefined for one that did not fail
+ */
+export function relayErrors(outcome, call) {
+  if (outcome.failure === 'none') return [];
+  const failure = failureOf(outcome, call);
+  return outcome.failed.map((delivered) =>
+    delivered === null ? undefined : errorForAnswer(failure, delivered),
+  );
+}
+
+/**
+ * What the upstream said of a request that it refused as malformed; empty if it did not.
+ * @param {RelayOutcome} outcome
+ */
+export function refusalOf({ failure, status, body_whole: isWhole, text }) {
+  return failure === 'status' && isWhole && (status === 400 || status === 422) ? text : '';
+}

@@ -1,0 +1,87 @@
+/**
+ * What can go wrong between Sluice and a model, in the codes that jobs report on the wire.
+ *
+ * A message is short and safe to show to an end user: no address, no key, nothing of a body but
+ * the upstream's own error message, cut short. The cause, for logs, hangs on `cause`.
+ */
+import { SluiceError } from '../../internal/util/errors.js';
+
+/**
+ * The wire codes, `error.code` of a failed job. `ProviderError.code` is `ERR_` and the same in
+ * upper case.
+ * @typedef {'upstream_rate_limited' | 'upstream_bad_request' | 'upstream_unavailable'
+ *   | 'upstream_disconnected' | 'upstream_invalid_response' | 'upstream_stalled'
+ *   | 'upstream_error' | 'upstream_incomplete' | 'wall_time_exceeded' | 'provider_error'
+ *   | 'overloaded'} WireCode
+ */
+
+/** @type {Partial<Record<WireCode, string>>} */
+const typesOfOthers = {
+  wall_time_exceeded: 'timeout_error',
+  provider_error: 'provider_error',
+  overloaded: 'overloaded_error',
+};
+
+/** A provider's failure. */
+export class ProviderError extends SluiceError {
+  /**
+   * @param {WireCode} wireCode
+   * @param {string} message
+   * @param {object} [details]
+   * @param {boolean} [details.retryable] whether another attempt may help; default false
+   * @param {number} [details.retryAfterMs] how long the upstream asks to wait before it
+   * @param {unknown} [details.cause]
+   */
+  constructor(wireCode, message, { retryable = false, retryAfterMs, cause } = {}) {
+    super(`ERR_${wireCode.toUpperCase()}`, message, { cause });
+    this.name = 'ProviderError';
+    /** @type {WireCode} */
+    this.wireCode = wireCode;
+    /** @type {string} the wire's `error.type` */
+    this.type = typesOfOthers[wireCode] ?? 'upstream_error';
+    /** @type {boolean} */
+    this.retryable = retryable;
+    /** @type {number | undefined} */
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+const kQuotedCharsMax = 200;
+
+/**
+ * An upstream's own message, fit to be passed on: one line, short, without what looks like a key.
+ * @param {unknown} text
+ * @param {readonly string[]} secrets
+ * @returns {string} empty if there is nothing to quote
+ */
+export function quoteUpstream(text, secrets) {
+  if (typeof text !== 'string') return '';
+  let line = text.slice(0, 8 * kQuotedCharsMax);
+  for (const secret of secrets) line = line.replaceAll(secret, '[redacted]');
+  line = line
+    .replace(/\bsk-[\w*-]+|\bbearer\s+\S+/gi, '[redacted]')
+    // eslint-disable-next-line no-control-regex -- control characters are what is to be removed
+    .replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ')
+    .trim();
+  if (line.length <= kQuotedCharsMax) return line;
+  return `${line.slice(0, kQuotedCharsMax).replace(/[\ud800-\udbff]$/, '')}...`;
+}
+
+/**
+ * How long a response asks to wait: `Retry-After` in seconds or as an HTTP date, or the
+ * `Retry-After-Ms` that some model servers send.
+ * @param {Record<string, string | string[] | undefined>} headers names in lower case
+ * @param {number} [nowMs] Unix time
+ * @returns {number | undefined} milliseconds, not negative
+ */
+export function parseRetryAfterMs(headers, nowMs = Date.now()) {
+  const ms = headers['retry-after-ms'];
+  if (typeof ms === 'string' && /^\d+(\.\d+)?$/.test(ms)) return Number(ms);
+  const value = headers['retry-after'];
+  if (typeof value !== 'string') return undefined;
+  if (/^\d+(\.\d+)?$/.test(value)) return Number(value) * 1000;
+  if (!/^[a-z]{3,9},? /i.test(value)) return undefined;
+  // The obsolete asctime form carries no zone; every HTTP date is GMT.
+  const date = Date.parse(/GMT$/.test(value) ? value : `${value} GMT`);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
+}

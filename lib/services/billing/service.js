@@ -1,0 +1,259 @@
+/**
+ * The credits of a gateway, as its users see them: accounts, what has happened to them, transfers, and
+ * what was used. `gateway.credits`, and the routes' way to all of it. Main thread; lives as long as
+ * its gateway.
+ */
+import { randomUUID } from 'node:crypto';
+import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
+import { Accounts } from './accounts.js';
+import { JobCredits } from './job-billing.js';
+import { UsageBook, groupings, kUsageDefaultMs } from './usage.js';
+import { accountNotFound, refusalOf, transferNotFound } from './errors.js';
+import {
+  checkBigInt,
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+} from '../../internal/util/validate.js';
+import { checkId, checkOptions } from '../../internal/util/validate.js';
+import { rangeError } from '../../internal/util/errors.js';
+
+/** @typedef {import('../../primitives/ledger/events.js').LedgerEvent} LedgerEvent */
+/** @typedef {import('../../primitives/ledger/ledger.js').LedgerBalance} LedgerBalance */
+
+/**
+ * In micro-credits. `overdraft`: how far `available` may go below zero; Infinity: no limit.
+ * @typedef {{id: string, overdraft: bigint | number} & LedgerBalance} Account
+ */
+/**
+ * @typedef {object} Transfer
+ * @property {LedgerEvent} event
+ * @property {LedgerBalance} balance right after it, of who pays, or of who is paid by a deposit
+ * @property {boolean} replayed the key was known: this is its first answer
+ */
+
+const kKeyMax = 256;
+const kEventsMax = 1000;
+/** Unix times up to the year 9999. */
+const kTimeMsMax = 253_402_300_800_000;
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {string} a name that is not one of our own
+ */
+function checkForeign(name, value) {
+  const id = checkId(name, value, { max: kKeyMax });
+  if (id.startsWith('@')) throw rangeError(`${name} takes a string without "@" in front`);
+  return id;
+}
+
+/**
+ * @param {unknown} value
+ * @returns {string} without one: that of this request alone, which nobody else can give
+ */
+function checkKey(value) {
+  return value === undefined ? `@once:${randomUUID()}` : checkForeign('key', value);
+}
+
+/** See the head of this file. */
+export class Credits {
+  #accounts;
+  #usage;
+  #store;
+  #told;
+  #nowMs;
+
+  /**
+   * @param {object} parts
+   * @param {Accounts} parts.accounts
+   * @param {UsageBook} parts.usage
+   * @param {() => number} parts.nowMs Unix time
+   * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store] where it all outlives the process
+   * @param {() => Promise<unknown>} parts.told resolves when all endings so far have been heard of
+   */
+  constructor({ accounts, usage, nowMs, store, told }) {
+    this.#accounts = accounts;
+    this.#usage = usage;
+    this.#nowMs = nowMs;
+    this.#store = store;
+    this.#told = told;
+  }
+
+  /**
+   * @param {string} id
+   * @param {{unopened?: boolean}} [options] `unopened`: it is there though nobody has used it yet, also
+   *   when the configuration does not name it; default false
+   * @returns {Promise<Account>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_ACCOUNT_NOT_FOUND`
+   */
+  async account(id, options) {
+    checkId('id', id);
+    const unopened = checkBoolean('unopened', checkOptions('options', options).unopened, false);
+    // Whoever has seen a job's end must find it settled.
+    await this.#told();
+    const found = this.#accounts.balance(id, { unopened });
+    if (found === undefined) throw accountNotFound();
+    await this.#written();
+    const { available, held, posted, overdraft } = found;
+    const limit = overdraft === AMOUNT_MAX ? Infinity : overdraft;
+    return { id, available, held, posted, overdraft: limit };
+  }
+
+  /**
+   * What has happened to an account, oldest first.
+   * @param {string} id
+   * @param {{after?: number, limit?: number, unopened?: boolean}} [options] `after` the id of an event;
+   *   `limit` 1 to 1000, default 100; `unopened` as above
+   * @returns {Promise<{data: LedgerEvent[], hasMore: boolean}>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_ACCOUNT_NOT_FOUND`
+   */
+  async events(id, options) {
+    const { after, limit, unopened } = checkOptions('options', options);
+    const from = checkInteger('after', after, { min: 0, fallback: 0 });
+    const count = checkInteger('limit', limit, { max: kEventsMax, fallback: 100 });
+    await this.account(id, { unopened });
+    const found = this.#accounts.events(id, { after: from, limit: count + 1 });
+    await this.#written();
+    return { data: found.slice(0, count), hasMore: found.length > count };
+  }
+
+  /**
+   * Resolves when what was read is on the disk: no crash makes it untrue. While the disk is full, what is
+   * told is what is in force.
+   */
+  async #written() {
+    await this.#store?.synced().catch(() => {});
+  }
+
+  /**
+   * Moves credits between accounts; without `from` it is a deposit, which opens the account if need
+   * be, without `to` a withdrawal. Resolves when it is in the data file, where there is one.
+   * @param {object} options
+   * @param {string} [options.key] the same key again gets the first answer again, refusals included;
+   *   without one each call is a new transfer
+   * @param {string} [options.from]
+   * @param {string} [options.to]
+   * @param {bigint} options.amount in micro-credits, from 1n
+   * @returns {Promise<Transfer>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_INSUFFICIENT_CREDIT`, `ERR_ACCOUNT_NOT_FOUND`,
+   *   `ERR_IDEMPOTENCY_KEY_REUSED`, `ERR_SAME_ACCOUNT`, `ERR_AMOUNT_TOO_LARGE`
+   */
+  transfer(options) {
+    const given = checkOptions('options', options);
+    const key = checkKey(given.key);
+    const amount = checkBigInt('amount', given.amount, { min: 1n, max: AMOUNT_MAX });
+    const from = given.from === undefined ? undefined : checkForeign('from', given.from);
+    const to = given.to === undefined ? undefined : checkForeign('to', given.to);
+    if (from === undefined && to === undefined) throw rangeError('to takes the name of an account');
+    return this.#move((ledger) => {
+      if (from === undefined) {
+        const account = /** @type {string} */ (to);
+        this.#accounts.open(account);
+        return ledger.deposit({ key, account, amount });
+      }
+      for (const account of [from, to]) account && this.#accounts.openConfigured(account);
+      if (to === undefined) return ledger.withdraw({ key, account: from, amount });
+      return ledger.transfer({ key, from, to, amount });
+    });
+  }
+
+  /**
+   * Moves back what a transfer, or the settlement of a job, has moved; once.
+   * @param {object} options
+   * @param {string} [options.key] as above; without one a repetition is told `ERR_ALREADY_REVERSED`
+   * @param {number} options.event its id
+   * @param {boolean} [options.force] also if the funds are spent: the account then goes below its limit;
+   *   default false
+   * @returns {Promise<Transfer>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_TRANSFER_NOT_FOUND`, `ERR_ALREADY_REVERSED`,
+   *   `ERR_NOT_REVERSIBLE`, `ERR_INSUFFICIENT_CREDIT`, `ERR_IDEMPOTENCY_KEY_REUSED`
+   */
+  reverse(options) {
+    const given = checkOptions('options', options);
+    const key = checkKey(given.key);
+    const event = checkInteger('event', given.event, { min: 1 });
+    const force = checkBoolean('force', given.force, false);
+    return this.#move((ledger) => {
+      const [about] = ledger.events({ after: event - 1, limit: 1 });
+      // A refusal is in the journal alone: nothing was moved. Where a key is given, the ledger keeps
+      // the answer under it, in case that there will be such an event.
+      const missing = about === undefined && given.key === undefined;
+      if (missing || about?.type === 'refused') throw transferNotFound();
+      return ledger.reverse({ key, event, force });
+    });
+  }
+
+  /**
+   * @param {(ledger: import('../../primitives/ledger/ledger.js').Ledger) => import('../../primitives/ledger/ledger.js').LedgerAnswer} ask
+   * @returns {Promise<Transfer>}
+   */
+  async #move(ask) {
+    this.#store?.checkRoom();
+    await this.#told();
+    let answer;
+    try {
+      answer = this.#accounts.answer(() => ask(this.#accounts.ledger));
+    } catch (error) {
+      const refused = refusalOf(error);
+      // A refusal is kept under its key, too.
+      await this.#store?.synced();
+      throw refused;
+    }
+    await this.#store?.synced();
+    return answer;
+  }
+
+  /**
+   * What ended jobs have used, by hours in UTC.
+   * @param {object} [options]
+   * @param {number} [options.fromMs] Unix time; default 30 days before `toMs`. Its hour counts as a whole
+   * @param {number} [options.toMs] Unix time; default now. The rest of its hour is included
+   * @param {import('./usage.js').Grouping} [options.groupBy] `model`, `key` (a principal) or `day`;
+   *   default `day`
+   * @param {string} [options.principal] default: all
+   * @returns {Promise<{data: ({group: string} & import('./usage.js').Counts)[],
+   *   total: import('./usage.js').Counts}>}
+   */
+  async usage(options) {
+    const { fromMs, toMs, groupBy, principal } = checkOptions('options', options);
+    await this.#told();
+    const time = (/** @type {string} */ name, /** @type {unknown} */ value, fallback = 0) =>
+      checkInteger(name, value, { min: 0, max: kTimeMsMax, fallback });
+    const to = time('toMs', toMs, Math.floor(this.#nowMs()) + 1);
+    return this.#usage.query({
+      toMs: to,
+      fromMs: time('fromMs', fromMs, Math.max(0, to - kUsageDefaultMs)),
+      groupBy: checkChoice('groupBy', groupBy, groupings, 'day'),
+      principal: principal === undefined ? undefined : checkId('principal', principal),
+    });
+  }
+}
+
+/**
+ * The credits of a gateway, put together.
+ * @param {object} gateway's own
+ * @param {import('../../primitives/ledger/ledger.js').Ledger} gateway.ledger
+ * @param {import('../../jobs/policy/access-control.js').AccessControl} gateway.access
+ * @param {import('../../gateway/options.js').CheckedGatewayOptions} gateway.options
+ * @param {import('../../gateway/metrics.js').GatewayMetrics} gateway.metrics
+ * @param {() => number} gateway.nowMs Unix time
+ * @param {import('../../jobs/storage/job-store.js').JobStore} [gateway.store]
+ * @param {() => Promise<unknown>} gateway.told resolves when all endings so far have been heard of
+ * @returns {{credits: Credits, jobs: JobCredits,
+ *   onEnded: (record: import('../../jobs/job-table.js').JobRecord) => void}} `onEnded` is to be told of each job
+ *   and of each shared answer that has ended
+ */
+export function createCredits({ ledger, access, options, metrics, nowMs, store, told }) {
+  const accounts = new Accounts({ ledger, access });
+  const usage = new UsageBook({ nowMs, file: store });
+  const jobs = new JobCredits({ accounts, access, options, metrics });
+  return {
+    credits: new Credits({ accounts, usage, nowMs, store, told }),
+    jobs,
+    onEnded(record) {
+      const settlement = jobs.settle(record);
+      if (settlement !== undefined && !record.counted) usage.count(settlement);
+    },
+  };
+}

@@ -1,0 +1,168 @@
+/**
+ * What was used and what it came to: counted once per ended job, by hour, principal and model. Main
+ * thread. Bounded: beyond so many counts the oldest go. With a data file it outlives the process.
+ */
+
+/**
+ * What one or more jobs have used.
+ * @typedef {object} Counts
+ * @property {number} requests all of them
+ * @property {number} prompt_tokens of those with an answer of their own
+ * @property {number} completion_tokens
+ * @property {number} cached_requests those that shared another job's answer
+ * @property {number} cached_prompt_tokens
+ * @property {number} cached_completion_tokens
+ * @property {bigint} cost in micro-credits
+ */
+/** @typedef {Counts & {hour: number, principal: string, model: string}} UsageRow */
+
+/**
+ * Where counts outlive the process.
+ * @typedef {object} UsageFile
+ * @property {() => UsageRow[]} takeUsage those of earlier, oldest first; once
+ * @property {(row: UsageRow, jobId: string) => void} addUsage adds one job's, unless that was counted
+ * @property {(hour: number) => void} dropUsage of this hour and before
+ */
+
+const kHourMs = 3_600_000;
+const kHoursPerDay = 24;
+const kRowsMax = 200_000;
+
+/** What usage may be grouped by. */
+export const groupings = Object.freeze(/** @type {const} */ (['model', 'key', 'day']));
+
+/** @typedef {typeof groupings[number]} Grouping */
+
+/** @returns {Counts} */
+function nothing() {
+  return {
+    requests: 0,
+    prompt_tokens: 0,
+    completion_tokens: 0,
+    cached_requests: 0,
+    cached_prompt_tokens: 0,
+    cached_completion_tokens: 0,
+    cost: 0n,
+  };
+}
+
+/**
+ * @param {Counts} sum added to
+ * @param {Counts} counts
+ */
+function add(sum, counts) {
+  sum.requests += counts.requests;
+  sum.prompt_tokens += counts.prompt_tokens;
+  sum.completion_tokens += counts.completion_tokens;
+  sum.cached_requests += counts.cached_requests;
+  sum.cached_prompt_tokens += counts.cached_prompt_tokens;
+  sum.cached_completion_tokens += counts.cached_completion_tokens;
+  sum.cost += counts.cost;
+}
+
+/**
+ * @param {import('./job-billing.js').Settlement} settlement
+ * @returns {Counts}
+ */
+function countsOf({ cached, usage: { prompt_tokens, completion_tokens }, cost }) {
+  const counts = { ...nothing(), requests: 1, cost };
+  if (!cached) return { ...counts, prompt_tokens, completion_tokens };
+  return {
+    ...counts,
+    cached_requests: 1,
+    cached_prompt_tokens: prompt_tokens,
+    cached_completion_tokens: completion_tokens,
+  };
+}
+
+/** @type {Record<Grouping, (row: UsageRow) => string>} */
+const groupOf = {
+  model: ({ model }) => model,
+  key: ({ principal }) => principal,
+  day: ({ hour }) => new Date(hour * kHourMs).toISOString().slice(0, 10),
+};
+
+/** @param {UsageRow} row */
+const nameOf = ({ hour, principal, model }) => JSON.stringify([hour, principal, model]);
+
+/** See the head of this file. Lives as long as its gateway. */
+export class UsageBook {
+  /** @type {Map<string, UsageRow>} about in the order of time */
+  #rows = new Map();
+  #nowMs;
+  #rowsMax;
+  #file;
+
+  /**
+   * @param {object} parts
+   * @param {() => number} parts.nowMs Unix time
+   * @param {UsageFile} [parts.file]
+   * @param {number} [parts.rowsMax]
+   */
+  constructor({ nowMs, file, rowsMax = kRowsMax }) {
+    this.#nowMs = nowMs;
+    this.#rowsMax = rowsMax;
+    this.#file = file;
+    for (const row of file?.takeUsage() ?? []) this.#add(row);
+  }
+
+  /** @param {import('./job-billing.js').Settlement} settlement of a job that was not counted yet */
+  count(settlement) {
+    const { id, principal, model } = settlement.record;
+    const hour = Math.floor(this.#nowMs() / kHourMs);
+    const row = { hour, principal, model, ...countsOf(settlement) };
+    this.#add(row);
+    this.#file?.addUsage(row, id);
+  }
+
+  /** @param {UsageRow} row */
+  #add(row) {
+    const name = nameOf(row);
+    const known = this.#rows.get(name);
+    if (known !== undefined) {
+      add(known, row);
+      return;
+    }
+    this.#rows.set(name, { ...row });
+    if (this.#rows.size > this.#rowsMax) this.#dropOldest();
+  }
+
+  /** An hour as a whole, so that what is left is true. */
+  #dropOldest() {
+    const [{ hour }] = this.#rows.values();
+    for (const [name, row] of this.#rows) {
+      if (row.hour > hour) break;
+      this.#rows.delete(name);
+    }
+    this.#file?.dropUsage(hour);
+  }
+
+  /**
+   * @param {object} query
+   * @param {number} query.fromMs Unix time; the hour that it is in counts as a whole
+   * @param {number} query.toMs Unix time, not included, except for the rest of its hour
+   * @param {Grouping} query.groupBy
+   * @param {string} [query.principal] default: all
+   * @returns {{data: ({group: string} & Counts)[], total: Counts}} `data` in the order of the groups
+   */
+  query({ fromMs, toMs, groupBy, principal }) {
+    const [from, to] = [Math.floor(fromMs / kHourMs), Math.ceil(toMs / kHourMs)];
+    /** @type {Map<string, {group: string} & Counts>} */
+    const groups = new Map();
+    const total = nothing();
+    for (const row of this.#rows.values()) {
+      if (row.hour < from || row.hour >= to) continue;
+      if (principal !== undefined && row.principal !== principal) continue;
+      const group = groupOf[groupBy](row);
+      let sum = groups.get(group);
+      if (sum === undefined) groups.set(group, (sum = { group, ...nothing() }));
+      add(sum, row);
+      add(total, row);
+    }
+    const data = [...groups.values()].sort((a, b) => (a.group < b.group ? -1 : 1));
+    return { data, total };
+  }
+}
+
+/** Of what is counted by hours: the span that is asked for when nothing is said. */
+export const kUsageDefaultMs = 30 * kHoursPerDay * kHourMs;

@@ -1,0 +1,83 @@
+/**
+ * Credits as JSON, both ways. Pure functions.
+ *
+ * An amount is an integer where every reader has it exactly, up to 2^53 - 1, and a string of digits
+ * beyond; both are taken.
+ */
+import { badRequest } from '../../internal/util/http-error.js';
+
+/** @typedef {import('../../primitives/ledger/events.js').LedgerEvent} LedgerEvent */
+
+/**
+ * @param {bigint | number} amount Infinity: none
+ * @returns {number | string | null}
+ */
+export function wireAmount(amount) {
+  if (typeof amount === 'number') return null;
+  const number = Number(amount);
+  return Number.isSafeInteger(number) ? number : String(amount);
+}
+
+/**
+ * @param {unknown} value of a request, checked by its schema
+ * @returns {bigint}
+ */
+export function amountFrom(value) {
+  const text = String(value);
+  const amount = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
+  if (amount >= 1n && amount < 2n ** 63n) return amount;
+  throw badRequest('invalid_value', 'amount', 'amount must be from 1 to 2^63 - 1 micro-credits.');
+}
+
+/** @param {import('../../primitives/ledger/ledger.js').LedgerBalance} balance */
+export function wireBalance({ available, held, posted }) {
+  return {
+    available: wireAmount(available),
+    held: wireAmount(held),
+    posted: wireAmount(posted),
+  };
+}
+
+/** Whose keys the gateway makes itself: `@settle:job_...`. */
+const kOwnKey = /^@(?:hold|settle|void):(job_[^:]+)/;
+
+/**
+ * @param {LedgerEvent} event
+ * @returns {object} snake_case; absent is what it has not
+ */
+export function wireEvent(event) {
+  const { id, type, atMs, key, account, from, to, amount, overdraft, timeoutMs } = event;
+  const { expiresAtMs, dueAtMs, hold, event: reversed, force, scheduled, operation, code } = event;
+  const own = key?.startsWith('@') === true;
+  const jobId = kOwnKey.exec(key ?? '')?.[1];
+  return {
+    id,
+    type,
+    at_ms: Math.floor(atMs),
+    ...(!own && key !== undefined && { key }),
+    ...(jobId !== undefined && { job_id: jobId }),
+    ...(account !== undefined && { account }),
+    ...(overdraft !== undefined && { overdraft: wireAmount(overdraft) }),
+    ...(from !== undefined && { from, to }),
+    ...(amount !== undefined && { amount: wireAmount(amount) }),
+    ...(timeoutMs !== undefined && { timeout_ms: finite(timeoutMs) }),
+    ...(expiresAtMs !== undefined && { expires_at_ms: finite(Math.floor(expiresAtMs)) }),
+    ...(dueAtMs !== undefined && { due_at_ms: Math.floor(dueAtMs) }),
+    ...(hold !== undefined && { hold }),
+    ...(reversed !== undefined && { event: reversed }),
+    ...(force !== undefined && { force }),
+    ...(scheduled !== undefined && { scheduled }),
+    ...(operation !== undefined && { operation }),
+    ...(code !== undefined && { code }),
+  };
+}
+
+/** @param {number} ms Infinity: never, which JSON has no number for */
+function finite(ms) {
+  return Number.isFinite(ms) ? ms : null;
+}
+
+/** @param {import('./usage.js').Counts} counts */
+export function wireCounts(counts) {
+  return { ...counts, cost: wireAmount(counts.cost) };
+}

@@ -1,0 +1,354 @@
+/**
+ * Conversations as keys and values, each change one transaction. Main thread; nothing here waits.
+ *
+ * Of each there is a head (`c/ID`), its messages as JSON (`m/ID`) and, while a turn is under way, that
+ * turn (`p/ID`), whose messages are no part of the conversation yet. The head names the turn's job:
+ * that is what makes a conversation busy, and what makes sure that a turn ends once.
+ */
+import { randomBytes } from 'node:crypto';
+import { checkPlace } from './requests.js';
+import { conversationNotFound, conversationTooLong, conversationsFull } from './errors.js';
+
+/** @typedef {import('../../primitives/kv/namespaces.js').KvSpace} KvSpace */
+/** @typedef {import('../../primitives/kv/namespaces.js').SpaceTransaction} SpaceTransaction */
+/** @typedef {import('./requests.js').Messages} Messages */
+
+/**
+ * @typedef {object} Message
+ * @property {'system' | 'developer' | 'user' | 'assistant'} role
+ * @property {string} content
+ * @property {number} createdAt Unix seconds
+ * @property {string} [jobId] whose turn it is of; absent where the conversation began with it
+ * @property {'stop' | 'length' | 'cancelled'} [finishReason] of an answer
+ * @property {boolean} [textTruncated] true when the beginning of the answer was dropped
+ */
+
+/**
+ * @typedef {object} Head
+ * @property {string} id
+ * @property {string} [title]
+ * @property {Record<string, unknown>} [metadata]
+ * @property {number} createdMs Unix time, as the others
+ * @property {number} updatedMs when its messages changed
+ * @property {number | null} ttlMs null: it stays
+ * @property {number | null} expiresMs null: not for now
+ * @property {number} count of its messages
+ * @property {number} bytes of those, as JSON
+ * @property {string} [jobId] of the turn that is under way
+ * @property {{id: string, count: number}} [forkedFrom]
+ */
+
+/**
+ * @typedef {object} Settings of a new conversation
+ * @property {string} [title]
+ * @property {Record<string, unknown>} [metadata]
+ * @property {number | null} ttlMs
+ */
+
+/**
+ * What an ended job has said.
+ * @typedef {{content: string, finishReason: Message['finishReason'], textTruncated?: boolean}} Answer
+ */
+
+const PAGE = 1000;
+const ID = /^conv_[A-Za-z0-9_-]{24}$/;
+const headOf = (/** @type {string} */ id) => `c/${id}`;
+const messagesOf = (/** @type {string} */ id) => `m/${id}`;
+const turnOf = (/** @type {string} */ id) => `p/${id}`;
+
+/** @param {number} ms */
+const seconds = (ms) => Math.floor(ms / 1000);
+
+/** See the head of this file. */
+export class ConversationBook {
+  #area;
+  #limits;
+  #nowMs;
+
+  /**
+   * @param {import('../../primitives/kv/namespaces.js').KvArea} area for nothing else
+   * @param {import('./options.js').ConversationLimits} limits
+   * @param {() => number} nowMs Unix time
+   */
+  constructor(area, limits, nowMs) {
+    this.#area = area;
+    this.#limits = limits;
+    this.#nowMs = nowMs;
+  }
+
+  /**
+   * @param {string} principal
+   * @returns {KvSpace}
+   */
+  of(principal) {
+    return this.#area.of(principal);
+  }
+
+  /**
+   * @param {KvSpace} space
+   * @param {string} id
+   * @returns {Head | undefined}
+   */
+  head(space, id) {
+    return ID.test(id) ? space.get(headOf(id))?.value : undefined;
+  }
+
+  /**
+   * @param {KvSpace} space
+   * @param {string} id
+   * @returns {{head: Head, messages: Message[], asked?: Message[]} | undefined} `asked`: those of
+   *   the turn that is under way
+   */
+  read(space, id) {
+    if (!ID.test(id)) return undefined;
+    return space.transactNow((tx) => {
+      /** @type {Head | undefined} */
+      const head = tx.get(headOf(id))?.value;
+      if (head === undefined) return undefined;
+      const messages = messagesIn(tx, id);
+      return { head, messages, ...(head.jobId !== undefined && { asked: askedIn(tx, id) }) };
+    });
+  }
+
+  /**
+   * @param {KvSpace} space
+   * @returns {Head[]} the newest activity first
+   */
+  list(space) {
+    const heads = [];
+    /** @type {string | undefined} */
+    let cursor;
+    do {
+      const page = space.scan({ prefix: headOf(''), limit: PAGE, cursor });
+      for (const { value } of page.items) heads.push(/** @type {Head} */ (value));
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    return heads.sort((a, b) => b.updatedMs - a.updatedMs || (a.id < b.id ? -1 : 1));
+  }
+
+  /**
+   * @param {KvSpace} space
+   * @param {Settings & {messages: Messages}} what
+   * @returns {Head}
+   * @throws {import('../../internal/util/http-error.js').HttpError}
+   */
+  create(space, { messages, ...settings }) {
+    const createdAt = seconds(this.#nowMs());
+    const kept = messages.map(({ role, content }) => ({ role, content, createdAt }));
+    return this.#add(space, settings, () => ({ messages: kept }));
+  }
+
+  /**
+   * A conversation of its own that begins as another one is now, whole turns only.
+   * @param {KvSpace} space
+   * @param {string} id
+   * @param {Partial<Settings>} settings
+   * @param {(count: number) => number} takes how many of its messages; may throw
+   * @returns {Head}
+   * @throws {import('../../internal/util/http-error.js').HttpError}
+   */
+  fork(space, id, settings, takes) {
+    const source = this.read(space, id);
+    if (source === undefined) throw conversationNotFound();
+    const { title, metadata, ttlMs } = source.head;
+    const count = takes(source.messages.length);
+    return this.#add(space, { title, metadata, ttlMs, ...settings }, () => ({
+      messages: source.messages.slice(0, count),
+      forkedFrom: { id, count },
+    }));
+  }
+
+  /**
+   * @param {KvSpace} space
+   * @param {Settings} settings
+   * @param {() => {messages: Message[], forkedFrom?: Head['forkedFrom']}} content
+   * @returns {Head}
+   */
+  #add(space, { title, metadata, ttlMs }, content) {
+    const { maxPerPrincipal } = this.#limits;
+    if (this.list(space).length >= maxPerPrincipal) {
+      throw conversationsFull(
+        `There are as many conversations as there may be: ${maxPerPrincipal}.`,
+      );
+    }
+    const { messages, forkedFrom } = content();
+    const nowMs = this.#nowMs();
+    /** @type {Head} */
+    const head = {
+      // 144 random bits: unguessable, and never the same twice.
+      id: `conv_${randomBytes(18).toString('base64url')}`,
+      ...(title !== undefined && { title }),
+      ...(metadata !== undefined && { metadata }),
+      ...{ createdMs: nowMs, updatedMs: nowMs, ttlMs, expiresMs: null, count: 0, bytes: 0 },
+      ...(forkedFrom && { forkedFrom }),
+    };
+    return this.#limited(space, (tx) => {
+      const made = this.#write(tx, head, messages);
+      // A fork may be as long as what it is of.
+      if (forkedFrom === undefined) this.#checkLength(made.bytes);
+      return made;
+    });
+  }
+
+  /**
+   * Begins a turn. While it is under way, the conversation does not expire.
+   * @param {KvSpace} space
+   * @param {string} id
+   * @param {string} jobId
+   * @param {Messages} messages
+   * @returns {{history: Message[]} | {busy: string}} the messages before; or the job whose turn is
+   *   under way, and nothing has changed
+   * @throws {import('../../internal/util/http-error.js').HttpError}
+   */
+  begin(space, id, jobId, messages) {
+    if (!ID.test(id)) throw conversationNotFound();
+    return this.#limited(space, (tx) => {
+      /** @type {Head | undefined} */
+      const head = tx.get(headOf(id))?.value;
+      if (head === undefined) throw conversationNotFound();
+      if (head.jobId !== undefined) return { busy: head.jobId };
+      checkPlace(messages, head.count);
+      const turn = JSON.stringify({ jobId, createdAt: seconds(this.#nowMs()), messages });
+      this.#checkLength(head.bytes + Buffer.byteLength(turn));
+      const history = messagesIn(tx, id);
+      // With a time to live, its messages are written again to be there as long as the head.
+      const held = { ...head, jobId, expiresMs: null };
+      tx.set(headOf(id), held, {});
+      if (head.ttlMs !== null) tx.set(messagesOf(id), JSON.stringify(history), {});
+      tx.set(turnOf(id), turn, {});
+      return { history };
+    });
+  }
+
+  /**
+   * Ends a turn: its messages and the answer are added, or without an answer nothing is. Once: when
+   * it is not this job's turn any more, nothing happens.
+   * @param {KvSpace} space
+   * @param {string} id
+   * @param {string} jobId
+   * @param {Answer} [answer]
+   * @returns {boolean} whether it was this job's turn
+   */
+  end(space, id, jobId, answer) {
+    const work = (/** @type {SpaceTransaction} */ tx) => {
+      /** @type {Head | undefined} */
+      const found = tx.get(headOf(id))?.value;
+      if (found?.jobId !== jobId) return false;
+      const { jobId: _over, ...head } = found;
+      const asked = askedIn(tx, id);
+      const messages = messagesIn(tx, id);
+      tx.delete(turnOf(id));
+      if (answer === undefined) {
+        this.#write(tx, head, messages);
+        return true;
+      }
+      const nowMs = this.#nowMs();
+      const { content, ...how } = answer;
+      const createdAt = seconds(nowMs);
+      messages.push(...asked, { role: 'assistant', content, createdAt, jobId, ...how });
+      this.#write(tx, { ...head, updatedMs: nowMs }, messages);
+      return true;
+    };
+    // What somebody has seen has room, whatever the limits say: they count for the next turn.
+    return space.transactNow(work, undefined, { limited: false });
+  }
+
+  /**
+   * @param {KvSpace} space
+   * @param {string} id
+   */
+  remove(space, id) {
+    space.transactNow((tx) => {
+      for (const key of [headOf(id), messagesOf(id), turnOf(id)]) tx.delete(key);
+    });
+  }
+
+  /**
+   * The turns that are under way.
+   * @returns {{space: KvSpace, id: string, jobId: string}[]}
+   */
+  turns() {
+    const turns = [];
+    for (const space of this.#area.used()) {
+      /** @type {string | undefined} */
+      let cursor;
+      do {
+        const page = space.scan({ prefix: turnOf(''), limit: PAGE, cursor });
+        for (const { key, value } of page.items) {
+          const id = key.slice(turnOf('').length);
+          turns.push({ space, id, jobId: JSON.parse(value).jobId });
+        }
+        cursor = page.cursor;
+      } while (cursor !== undefined);
+    }
+    return turns;
+  }
+
+  /**
+   * @param {SpaceTransaction} tx
+   * @param {Head} head of a conversation without a turn
+   * @param {Message[]} messages all of them
+   * @returns {Head} as it is now
+   */
+  #write(tx, head, messages) {
+    const json = JSON.stringify(messages);
+    const { id, ttlMs } = head;
+    const expiresMs = ttlMs === null ? null : this.#nowMs() + ttlMs;
+    const bytes = messages.length === 0 ? 0 : Buffer.byteLength(json);
+    const written = { ...head, expiresMs, count: messages.length, bytes };
+    const options = ttlMs === null ? {} : { ttlMs };
+    tx.set(headOf(id), written, options);
+    tx.set(messagesOf(id), json, options);
+    return written;
+  }
+
+  /** @param {number} bytes */
+  #checkLength(bytes) {
+    const { maxBytesEach } = this.#limits;
+    if (bytes > maxBytesEach) throw conversationTooLong(maxBytesEach);
+  }
+
+  /**
+   * @template T
+   * @param {KvSpace} space
+   * @param {(tx: SpaceTransaction) => T} work that takes room
+   * @returns {T}
+   * @throws {import('../../internal/util/http-error.js').HttpError} 507
+   */
+  #limited(space, work) {
+    try {
+      return space.transactNow(work);
+    } catch (/** @type {any} */ error) {
+      if (error?.code !== 'ERR_KV_FULL') throw error;
+      const { maxBytesPerPrincipal: max } = this.#limits;
+      const message =
+        error.limit === 'maxBytesPerPrincipal'
+          ? `Conversations have at most ${max} bytes together; delete some.`
+          : 'The server has no room for more conversations.';
+      throw conversationsFull(message, error);
+    }
+  }
+}
+
+/**
+ * @param {SpaceTransaction} tx
+ * @param {string} id
+ * @returns {Message[]}
+ */
+function messagesIn(tx, id) {
+  return JSON.parse(tx.get(messagesOf(id))?.value ?? '[]');
+}
+
+/**
+ * @param {SpaceTransaction} tx
+ * @param {string} id
+ * @returns {Message[]} of the turn that is under way
+ */
+function askedIn(tx, id) {
+  const { messages, ...when } = JSON.parse(tx.get(turnOf(id))?.value ?? '{"messages":[]}');
+  return messages.map((/** @type {Messages[number]} */ { role, content }) => ({
+    role,
+    content,
+    ...when,
+  }));
+}

@@ -1,0 +1,140 @@
+/** What requests about conversations may look like. Pure functions. */
+import { Ajv } from 'ajv';
+import { badRequest } from '../../internal/util/http-error.js';
+import {
+  checkContents,
+  checkMetadataSize,
+  jobSchema,
+  kTtlSMax,
+  schemaRefusal,
+} from '../../jobs/request.js';
+
+/** @typedef {NonNullable<import('../../jobs/request.js').JobRequest['messages']>} Messages */
+
+/**
+ * @typedef {object} CreateRequest
+ * @property {string} [title] up to 256 characters
+ * @property {Record<string, unknown>} [metadata] at most 16 KiB as JSON
+ * @property {number} [ttl_s] how long it is kept after its last turn; default: the gateway's
+ * @property {Messages} [messages] what it begins with
+ */
+
+/**
+ * @typedef {object} ForkRequest fields that are left out are those of the conversation
+ * @property {number} [at] how many of its messages are taken; default all
+ * @property {string} [title]
+ * @property {Record<string, unknown>} [metadata]
+ * @property {number} [ttl_s]
+ */
+
+const kTtlSMin = 0.001;
+
+const shared = {
+  title: { type: 'string', maxLength: 256 },
+  metadata: { type: 'object' },
+  ttl_s: { type: 'number', minimum: kTtlSMin, maximum: kTtlSMax },
+};
+const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false });
+const validateCreate = ajv.compile({
+  type: 'object',
+  additionalProperties: false,
+  properties: { ...shared, messages: { ...jobSchema.properties.messages, minItems: 0 } },
+});
+const validateFork = ajv.compile({
+  type: 'object',
+  additionalProperties: false,
+  properties: { ...shared, at: { type: 'integer', minimum: 0 } },
+});
+
+/**
+ * @template T
+ * @param {import('ajv').ValidateFunction} validate
+ * @param {unknown} given undefined: no fields
+ * @returns {T}
+ */
+function checked(validate, given) {
+  const body = given === undefined ? {} : given;
+  if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
+  const request = /** @type {any} */ (body);
+  checkContents(request);
+  checkMetadataSize(request.metadata);
+  return request;
+}
+
+/** @param {string} role */
+const instructs = (role) => role === 'system' || role === 'developer';
+
+/**
+ * Instructions stand at the beginning of a conversation, as models want it.
+ * @param {Messages} messages
+ * @param {boolean} first whether they are the first of their conversation
+ */
+function checkRoles(messages, first) {
+  let beginning = first;
+  for (const [i, { role }] of messages.entries()) {
+    if (!instructs(role)) beginning = false;
+    else if (!beginning) {
+      const message = `messages[${i}].role may be ${role} only at the beginning of a conversation.`;
+      throw badRequest('invalid_value', `messages[${i}].role`, message);
+    }
+  }
+}
+
+/**
+ * @param {unknown} body
+ * @returns {CreateRequest}
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function checkCreate(body) {
+  const request = /** @type {CreateRequest} */ (checked(validateCreate, body));
+  checkRoles(request.messages ?? [], true);
+  return request;
+}
+
+/**
+ * @param {unknown} body
+ * @returns {ForkRequest}
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function checkFork(body) {
+  return checked(validateFork, body);
+}
+
+/**
+ * @param {import('../../jobs/request.js').JobRequest} request
+ * @returns {Messages} what its turn adds before the answer
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function messagesOfTurn({ prompt, messages }) {
+  if (messages === undefined) return [{ role: 'user', content: prompt ?? '' }];
+  const last = messages.length - 1;
+  if (messages[last].role !== 'user') {
+    const param = `messages[${last}].role`;
+    throw badRequest('invalid_value', param, `${param} must be user: it is what is answered.`);
+  }
+  return messages;
+}
+
+/**
+ * @param {Messages} messages of a turn
+ * @param {number} before how many the conversation has
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function checkPlace(messages, before) {
+  checkRoles(messages, before === 0);
+}
+
+/**
+ * @param {Record<string, unknown>} query of `GET /v1/conversations`
+ * @returns {{limit: number, after?: string}}
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function checkConversationsQuery({ limit = '20', after }) {
+  if (typeof limit !== 'string' || !/^\d{1,3}$/.test(limit) || +limit < 1 || +limit > 100) {
+    throw badRequest('invalid_value', 'limit', 'limit must be an integer from 1 to 100.');
+  }
+  if (after !== undefined && (typeof after !== 'string' || after === '')) {
+    throw badRequest('invalid_value', 'after', 'after must be the id of a conversation.');
+  }
+  return { limit: +limit, after };
+}

@@ -1,0 +1,214 @@
+/**
+ * What callers do with conversations: create, read, list, fork, delete. Turns are the business of
+ * `turns.js`. Main thread.
+ */
+import { asJson } from '../../jobs/request.js';
+import { badRequest } from '../../internal/util/http-error.js';
+import { checkConversationsQuery, checkCreate, checkFork } from './requests.js';
+import { conversationBusy, conversationNotFound } from './errors.js';
+import { kAnonymous } from '../../jobs/policy/config.js';
+
+/** @typedef {import('./repository.js').Head} Head */
+/** @typedef {import('./repository.js').Message} Message */
+/** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../../primitives/kv/namespaces.js').KvSpace} KvSpace */
+
+/**
+ * A conversation as the JavaScript API shows it.
+ * @typedef {object} Conversation
+ * @property {string} id
+ * @property {string} [title]
+ * @property {Record<string, unknown>} [metadata]
+ * @property {number} createdAt Unix seconds, as the two below
+ * @property {number} updatedAt when its messages changed
+ * @property {number | null} expiresAt null: it stays, or a turn is under way
+ * @property {number} messageCount
+ * @property {Message[]} [messages] absent in lists
+ * @property {string} [busyJobId] the job whose turn is under way
+ * @property {Message[]} [busyMessages] what it is asked, no part of the conversation yet; absent in lists
+ * @property {{id: string, messageCount: number}} [forkedFrom]
+ */
+
+/** @param {number} ms */
+const seconds = (ms) => Math.floor(ms / 1000);
+
+/**
+ * @param {Head} head
+ * @param {Message[]} [messages]
+ * @param {Message[]} [asked]
+ * @returns {Conversation}
+ */
+function describe(head, messages, asked) {
+  const { id, title, metadata, createdMs, updatedMs, expiresMs, count, jobId, forkedFrom } = head;
+  return {
+    id,
+    ...(title !== undefined && { title }),
+    ...(metadata !== undefined && { metadata }),
+    createdAt: seconds(createdMs),
+    updatedAt: seconds(updatedMs),
+    expiresAt: expiresMs === null ? null : seconds(expiresMs),
+    messageCount: count,
+    ...(messages !== undefined && { messages }),
+    ...(jobId !== undefined && { busyJobId: jobId }),
+    ...(asked && { busyMessages: asked }),
+    ...(forkedFrom && { forkedFrom: { id: forkedFrom.id, messageCount: forkedFrom.count } }),
+  };
+}
+
+/** See the head of this file. `gateway.conversations`. */
+export class Conversations {
+  #book;
+  #turns;
+  #limits;
+  #jobs;
+  #store;
+  #cancel;
+
+  /**
+   * @param {object} parts
+   * @param {import('./repository.js').ConversationBook} parts.book
+   * @param {import('./turns.js').Turns} parts.turns
+   * @param {import('./options.js').ConversationLimits} parts.limits
+   * @param {import('../../jobs/job-table.js').JobTable} parts.jobs
+   * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
+   * @param {(record: JobRecord) => void} parts.cancel ends a job
+   */
+  constructor({ book, turns, limits, jobs, store, cancel }) {
+    this.#book = book;
+    this.#turns = turns;
+    this.#limits = limits;
+    this.#jobs = jobs;
+    this.#store = store;
+    this.#cancel = cancel;
+  }
+
+  /**
+   * @param {import('./requests.js').CreateRequest} [request] the fields of `POST /v1/conversations`
+   * @param {{principal?: string}} [options]
+   * @returns {Promise<Conversation>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_INVALID_VALUE` and the like,
+   *   `ERR_CONVERSATION_TOO_LONG`, `ERR_CONVERSATIONS_FULL`
+   */
+  async create(request = {}, { principal = kAnonymous } = {}) {
+    const { messages = [], ...rest } = checkCreate(asJson(request));
+    const { ttlMs = this.#defaultTtlMs, ...settings } = settingsOf(rest);
+    return this.#add(principal, (space) =>
+      this.#book.create(space, { ...settings, ttlMs, messages }),
+    );
+  }
+
+  /**
+   * A new conversation that begins as this one is now; a turn that is under way is not in it.
+   * @param {string} id
+   * @param {import('./requests.js').ForkRequest} [request]
+   * @param {{principal?: string}} [options]
+   * @returns {Promise<Conversation>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`, and as `create`
+   */
+  async fork(id, request = {}, { principal = kAnonymous } = {}) {
+    const { at, ...rest } = checkFork(asJson(request));
+    const settings = settingsOf(rest);
+    const space = this.#book.of(principal);
+    await this.#turns.heard(space, id);
+    return this.#add(principal, () =>
+      this.#book.fork(space, id, settings, (count) => {
+        if (at === undefined || at <= count) return at ?? count;
+        throw badRequest('invalid_value', 'at', `at must be at most ${count}, its messages.`);
+      }),
+    );
+  }
+
+  /**
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @returns {Promise<Conversation | undefined>} undefined when unknown, expired, or somebody else's
+   */
+  async get(id, { principal = kAnonymous } = {}) {
+    const space = this.#book.of(principal);
+    await this.#turns.heard(space, id);
+    const found = this.#book.read(space, id);
+    return found && describe(found.head, found.messages, found.asked);
+  }
+
+  /**
+   * A page, the newest activity first, without messages.
+   * @param {{limit?: number, after?: string, principal?: string}} [options] `limit` 1 to 100, default
+   *   20; `after` the id of the last conversation of the page before
+   * @returns {Promise<{data: Conversation[], hasMore: boolean}>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} 400
+   */
+  async list({ limit, after, principal = kAnonymous } = {}) {
+    const asked = { limit: limit === undefined ? undefined : String(limit), after };
+    const query = checkConversationsQuery(asked);
+    const space = this.#book.of(principal);
+    await this.#turns.heardAll(space);
+    const heads = this.#book.list(space);
+    const start = after === undefined ? 0 : heads.findIndex(({ id }) => id === after) + 1;
+    if (after !== undefined && start === 0) {
+      const message = 'after must be the id of a conversation that is kept.';
+      throw badRequest('invalid_value', 'after', message);
+    }
+    const page = heads.slice(start, start + query.limit);
+    return {
+      data: page.map((head) => describe(head)),
+      hasMore: start + page.length < heads.length,
+    };
+  }
+
+  /**
+   * A turn that is under way ends: its job is cancelled.
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`;
+   *   `ERR_CONVERSATION_BUSY` while the job of a turn waits for its admission
+   */
+  async delete(id, { principal = kAnonymous } = {}) {
+    const space = this.#book.of(principal);
+    await this.#turns.heard(space, id);
+    const head = this.#book.head(space, id);
+    if (head === undefined) throw conversationNotFound();
+    const job = head.jobId === undefined ? undefined : this.#jobs.get(head.jobId, principal);
+    if (head.jobId !== undefined && job === undefined) throw conversationBusy(head.jobId);
+    // What cannot be written is still there after a crash.
+    this.#store?.checkRoom();
+    this.#book.remove(space, id);
+    if (job !== undefined) this.#cancel(job);
+    // Those who wait for it hear that it is gone.
+    this.#turns.removed(space, id);
+    await this.#store?.synced();
+  }
+
+  get #defaultTtlMs() {
+    const { ttlMs } = this.#limits;
+    return ttlMs === Infinity ? null : ttlMs;
+  }
+
+  /**
+   * @param {string} principal
+   * @param {(space: KvSpace) => Head} add
+   */
+  async #add(principal, add) {
+    this.#turns.checkOpen();
+    this.#store?.checkRoom();
+    const space = this.#book.of(principal);
+    const { id } = add(space);
+    const made = this.#book.read(space, id);
+    try {
+      await this.#store?.synced();
+    } catch (error) {
+      this.#book.remove(space, id);
+      throw error;
+    }
+    // A time to live of next to nothing may be over.
+    if (made === undefined) throw conversationNotFound();
+    return describe(made.head, made.messages);
+  }
+}
+
+/**
+ * @param {{title?: string, metadata?: Record<string, unknown>, ttl_s?: number}} request
+ * @returns {Partial<import('./repository.js').Settings>}
+ */
+function settingsOf({ ttl_s: ttlS, ...rest }) {
+  return { ...rest, ...(ttlS !== undefined && { ttlMs: ttlS * 1000 }) };
+}

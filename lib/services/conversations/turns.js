@@ -1,0 +1,246 @@
+/**
+ * Turns of conversations: each begins before its job exists, and ends with the job. Main thread;
+ * `close()` ends it.
+ *
+ * One turn of a conversation is under way at a time. It is written down before its job is, and it ends
+ * in one transaction, and once, also when the process dies in between. Whoever has heard of the job's
+ * end finds the turn ended too: reads and the next turn wait until all that the reactors have done has
+ * been heard of here.
+ */
+import { Lines } from './turn-queue.js';
+import { conversationBusy } from './errors.js';
+import { draining } from '../../jobs/errors.js';
+import { messagesOfTurn } from './requests.js';
+
+/** @typedef {import('./repository.js').Message} Message */
+/** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
+/** @typedef {import('../../primitives/kv/namespaces.js').KvSpace} KvSpace */
+
+/**
+ * What is kept of an ended job.
+ * @param {any} state the hub's last word, with the text
+ * @returns {import('./repository.js').Answer | undefined} undefined: its turn has not been
+ */
+function answerOf({ status, reason, text = '', text_truncated: textTruncated }) {
+  const truncated = textTruncated === true && { textTruncated };
+  if (status === 'completed') {
+    return { content: text, finishReason: reason === 'length' ? 'length' : 'stop', ...truncated };
+  }
+  // What was said before somebody stopped it was read; where nothing was, there is no turn.
+  if (status !== 'cancelled' || text === '') return undefined;
+  return { content: text, finishReason: 'cancelled', ...truncated };
+}
+
+/** See the head of this file. */
+export class Turns {
+  #book;
+  #lines;
+  #hub;
+  #store;
+  #told;
+  #log;
+  /** @type {Map<string, Promise<void>>} those whose jobs have ended, until they are on the disk */
+  #ending = new Map();
+  /** Settles when the turns of an earlier process have ended. @type {Promise<void>} */
+  #recovered;
+  #closed = false;
+
+  /**
+   * @param {object} parts
+   * @param {import('./repository.js').ConversationBook} parts.book
+   * @param {import('./options.js').ConversationLimits} parts.limits
+   * @param {import('../../streams/hub.js').JobHub} parts.hub
+   * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
+   * @param {() => Promise<unknown>} parts.told resolves when all endings so far have been heard of
+   * @param {import('../../internal/util/logger.js').Logger} parts.log
+   */
+  constructor({ book, limits, hub, store, told, log }) {
+    this.#book = book;
+    this.#lines = new Lines(limits);
+    this.#hub = hub;
+    this.#store = store;
+    this.#told = told;
+    this.#log = log;
+    this.#recovered = this.#recover().catch((/** @type {unknown} */ err) => {
+      this.#log.error({ err }, 'turns of earlier not ended');
+    });
+  }
+
+  /**
+   * Begins the turn that a job is, if it is one. Whoever calls this calls `release` where the job
+   * does not come to be.
+   * @param {JobRecord} record given its whole request, and the conversation's id as `extra`
+   * @param {AbortSignal} [signal] gives up waiting
+   * @returns {Promise<JobRequest>} what the provider is asked
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`,
+   *   `ERR_CONVERSATION_BUSY` with the `jobId`, `ERR_CONVERSATION_TOO_LONG`,
+   *   `ERR_CONVERSATIONS_FULL`, `ERR_INVALID_VALUE`, `ERR_DRAINING`
+   */
+  async begin(record, signal) {
+    const request = /** @type {JobRequest} */ (record.request);
+    const { conversation_id: id, on_busy: onBusy, prompt: _prompt, ...rest } = request;
+    if (id === undefined) return request;
+    this.checkOpen();
+    // Before anything is written of what cannot be.
+    this.#store?.checkRoom();
+    const added = messagesOfTurn(request);
+    const history = await this.#claim(record, id, added, { queues: onBusy === 'queue', signal });
+    const before = history.map(({ role, content }) => ({ role, content }));
+    record.request = { ...rest, messages: [...before, ...added] };
+    record.extra = { ...record.extra, conversation_id: id };
+    return record.request;
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {string} id
+   * @param {import('./requests.js').Messages} messages
+   * @param {{queues: boolean, signal?: AbortSignal}} how
+   * @returns {Promise<Message[]>} those before
+   */
+  async #claim(record, id, messages, { queues, signal }) {
+    const space = this.#book.of(record.principal);
+    const name = space.prefix + id;
+    const take = () => this.#book.begin(space, id, record.id, messages);
+    let outcome = take();
+    if ('history' in outcome) return outcome.history;
+    if (!queues) {
+      await this.heard(space, id);
+      signal?.throwIfAborted();
+      this.checkOpen();
+      outcome = take();
+      if ('history' in outcome) return outcome.history;
+      throw conversationBusy(outcome.busy);
+    }
+    const busy = () => conversationBusy(this.#book.head(space, id)?.jobId);
+    signal?.throwIfAborted();
+    if (this.#lines.full(name)) {
+      throw conversationBusy(outcome.busy, 'Too many turns wait for this conversation.');
+    }
+    const claim = () => {
+      const taken = take();
+      if ('history' in taken) return taken.history;
+      throw conversationBusy(taken.busy);
+    };
+    return this.#lines.wait(name, claim, { signal, late: busy });
+  }
+
+  /**
+   * Undoes `begin`. May be called for any job, also where its turn has ended.
+   * @param {JobRecord} record that does not come to be
+   */
+  release(record) {
+    const id = record.extra?.conversation_id;
+    if (typeof id !== 'string') return;
+    const space = this.#book.of(record.principal);
+    if (this.#book.end(space, id, record.id)) this.#lines.advance(space.prefix + id);
+  }
+
+  /**
+   * A job has ended, now or in an earlier process; may be told twice.
+   * @param {JobRecord} record
+   */
+  onEnded(record) {
+    const id = record.extra?.conversation_id;
+    if (typeof id !== 'string') return;
+    const space = this.#book.of(record.principal);
+    if (this.#book.head(space, id)?.jobId !== record.id) return;
+    const name = space.prefix + id;
+    const ending = this.#end(record, space, id).catch((/** @type {unknown} */ err) => {
+      this.#log.error({ err, job_id: record.id, conversation_id: id }, 'turn not written');
+    });
+    this.#ending.set(name, ending);
+    void ending.then(() => {
+      if (this.#ending.get(name) === ending) this.#ending.delete(name);
+    });
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {KvSpace} space
+   * @param {string} id
+   */
+  async #end(record, space, id) {
+    // Asked for before anything is purged to make room.
+    const asked = this.#hub.snapshot(record.handle);
+    // One whose submission is refused after all has not been, whatever came of it.
+    const accepted = await (record.written ?? Promise.resolve()).then(
+      () => true,
+      () => false,
+    );
+    const state = await asked;
+    if (state === null) this.#log.error({ job_id: record.id }, 'the text of a turn is gone');
+    const answer = accepted && state !== null ? answerOf(state) : undefined;
+    if (this.#book.end(space, id, record.id, answer)) this.#lines.advance(space.prefix + id);
+    await this.#store?.synced();
+  }
+
+  /**
+   * Resolves when a turn whose job a client may know to have ended has ended too.
+   * @param {KvSpace} space
+   * @param {string} id
+   */
+  async heard(space, id) {
+    if (this.#book.head(space, id)?.jobId !== undefined) {
+      await this.#told();
+      await this.#recovered;
+    }
+    await this.#ending.get(space.prefix + id);
+  }
+
+  /**
+   * The same of all conversations of one principal.
+   * @param {KvSpace} space
+   */
+  async heardAll(space) {
+    if (this.#book.list(space).some(({ jobId }) => jobId !== undefined)) {
+      await this.#told();
+      await this.#recovered;
+    }
+    await this.#endings(space.prefix);
+  }
+
+  /**
+   * A conversation is gone: those who wait for it are told.
+   * @param {KvSpace} space
+   * @param {string} id
+   */
+  removed(space, id) {
+    const name = space.prefix + id;
+    while (this.#lines.has(name)) this.#lines.advance(name);
+  }
+
+  /** @param {string} prefix of the names of those to wait for */
+  async #endings(prefix) {
+    const names = [...this.#ending.keys()].filter((name) => name.startsWith(prefix));
+    await Promise.all(names.map((name) => this.#ending.get(name)));
+  }
+
+  /** Ends the turns of an earlier process: by their jobs, or where there is none without an answer. */
+  async #recover() {
+    const turns = this.#book.turns();
+    await this.#store?.restored;
+    await this.#endings('');
+    for (const { space, id, jobId } of turns) {
+      if (this.#book.end(space, id, jobId)) this.#lines.advance(space.prefix + id);
+    }
+  }
+
+  /** @throws {import('../../internal/util/http-error.js').HttpError} 503 once it is closed */
+  checkOpen() {
+    if (this.#closed) throw draining();
+  }
+
+  /** From now on no turn begins; those who wait for theirs are refused. */
+  close() {
+    this.#closed = true;
+    this.#lines.close(draining);
+  }
+
+  /** Resolves when the turns of all jobs that have ended are written. */
+  async idle() {
+    await this.#recovered;
+    while (this.#ending.size > 0) await this.#endings('');
+  }
+}

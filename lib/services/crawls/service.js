@@ -1,0 +1,131 @@
+/**
+ * The gateway's crawls: `gateway.crawls`, and what is behind `/v1/crawls`. Main thread.
+ *
+ * A crawl is a work whose events are what came of each URL. The slowest reader of its stream sets
+ * its pace, as that of a job does; one that nobody reads runs to its end.
+ */
+import { Ajv } from 'ajv';
+import { WorkService } from '../operations/service.js';
+import { checkContents, checkMetadataSize, jobSchema, schemaRefusal } from '../../jobs/request.js';
+import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
+import { crawl } from '../../primitives/crawler/crawl.js';
+import { workWallMs } from '../operations/operations.js';
+
+/** Default of `max_wall_ms`: an hour. */
+const kMaxWallMs = 3_600_000;
+
+/**
+ * @typedef {import('./request.js').CrawlRequest & import('../operations/service.js').PolicyFields &
+ *   {metadata?: Record<string, unknown>}} CrawlsRequest
+ */
+
+/**
+ * @typedef {object} CrawlView
+ * @property {string} id
+ * @property {'running' | 'completed' | 'failed' | 'cancelled'} status
+ * @property {number} createdAt Unix seconds
+ * @property {string} startUrl
+ * @property {{pages: number, skipped: number, errors: number, requests: number, waiting: number}}
+ *   counts as far as it is
+ * @property {{duration_ms: number, events: number}} [metrics] once it has ended
+ * @property {{code: string, message: string, type: string}} [error]
+ * @property {string} [reason] `complete`, or `limit` when there was more to fetch; of one that was
+ *   cancelled, why
+ * @property {Record<string, unknown>} [metadata]
+ */
+
+const { properties: ofJob } = jobSchema;
+
+const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile({
+  type: 'object',
+  additionalProperties: false,
+  required: ['start_url'],
+  properties: {
+    ...crawlProperties,
+    metadata: ofJob.metadata,
+    on_disconnect: ofJob.on_disconnect,
+    disconnect_grace_ms: ofJob.disconnect_grace_ms,
+    max_wall_ms: workWallMs,
+  },
+});
+
+/**
+ * @param {unknown} body parsed JSON
+ * @returns {CrawlsRequest} the same object
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400, naming the field in `param`
+ */
+function check(body) {
+  if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
+  const request = /** @type {CrawlsRequest} */ (body);
+  checkContents(request);
+  checkMetadataSize(request.metadata);
+  checkCrawlRequest(request);
+  return request;
+}
+
+/** @typedef {{request: CrawlsRequest, crawling: ReturnType<typeof crawl>}} Data of a crawl's work */
+
+/**
+ * @param {import('../operations/operations.js').Work} work
+ * @returns {CrawlView}
+ */
+function describe({ id, status, createdAtMs, final, data }) {
+  const { request, crawling } = /** @type {Data} */ (data);
+  const { ended: _, ...counts } = crawling.stats();
+  return {
+    id,
+    status: /** @type {CrawlView['status']} */ (status),
+    createdAt: Math.floor(createdAtMs / 1000),
+    startUrl: request.start_url,
+    counts,
+    ...(final && { metrics: final.metrics }),
+    ...(final?.error && { error: final.error }),
+    ...(final?.reason && { reason: final.reason }),
+    ...(request.metadata && { metadata: request.metadata }),
+  };
+}
+
+/**
+ * Runs a crawl to its end and says so in its log.
+ * @param {import('../operations/operations.js').Work} work
+ * @param {import('../../internal/util/logger.js').Logger} log
+ */
+async function run(work, log) {
+  const { crawling } = /** @type {Data} */ (work.data);
+  try {
+    for await (const found of crawling) {
+      const { type, data } = crawlEvent(found, { text: true });
+      if (!work.emit(type, data)) await work.room();
+    }
+    const { ended, waiting: _, ...details } = crawling.stats();
+    work.finish({ type: 'complete', reason: ended, details });
+  } catch (error) {
+    if (work.signal.aborted) return;
+    log.error({ err: error, crawl_id: work.id }, 'crawl failed');
+    const wire = { code: 'internal_error', message: 'Something went wrong.', type: 'server_error' };
+    work.finish({ type: 'error', error: wire });
+  }
+}
+
+/**
+ * See the head of this file. Made by the gateway.
+ * @extends {WorkService<CrawlsRequest, CrawlView>}
+ */
+export class Crawls extends WorkService {
+  /** @param {import('../operations/service.js').ServiceParts} service */
+  constructor(service) {
+    const { crawl: settings, clock, logger } = service.options;
+    super(service, {
+      name: 'crawl',
+      maxWallMs: kMaxWallMs,
+      check,
+      begin(work, request) {
+        const { signal } = work;
+        const options = { ...crawlOptions(request), ...settings, clock, signal };
+        work.data = { request, crawling: crawl(options) };
+        void run(work, logger);
+      },
+      describe,
+    });
+  }
+}

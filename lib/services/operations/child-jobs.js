@@ -1,0 +1,176 @@
+/**
+ * Jobs that are parts of a larger work: each goes through admission, queue and batches as every
+ * other, its tokens go to the work's log as well, and nobody else finds it. Main thread.
+ *
+ * A part is forgotten when it has been dealt with: its text is its caller's from then on.
+ */
+import { HttpError } from '../../internal/util/http-error.js';
+import { SluiceError, abortReason } from '../../internal/util/errors.js';
+import { whenAborted } from '../../internal/util/abort.js';
+
+/**
+ * What one part has given.
+ * @typedef {object} PartResult
+ * @property {string} text
+ * @property {'stop' | 'length'} reason
+ * @property {{prompt_tokens: number, completion_tokens: number}} usage
+ */
+
+/** Refusals that may pass. */
+const kPassing = new Set([429, 503]);
+
+/** Why a part gave nothing, as it is told on the wire, and whether another attempt may help. */
+export class PartError extends SluiceError {
+  /**
+   * @param {{code: string, message: string, type: string}} wire
+   * @param {object} [details]
+   * @param {boolean} [details.passing] known to be passing: worth another attempt unasked
+   * @param {boolean} [details.retryable] default true: nothing speaks against another attempt
+   * @param {number} [details.retryAfterMs]
+   * @param {unknown} [details.cause]
+   */
+  constructor(wire, { passing = false, retryable = true, retryAfterMs, cause } = {}) {
+    super(`ERR_${wire.code.toUpperCase()}`, wire.message, { cause });
+    this.wire = { code: wire.code, message: wire.message, type: wire.type };
+    this.passing = passing;
+    this.retryable = retryable;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/**
+ * @param {unknown} error that admission threw
+ * @returns {unknown}
+ */
+export function refusal(error) {
+  if (!(error instanceof HttpError)) return error;
+  const { wireCode: code, message, type, status, headers } = error;
+  const seconds = Number(headers?.['Retry-After']);
+  // Without it no wait helps: what was asked for is more than there ever is.
+  const passing = kPassing.has(status) && code !== 'draining' && seconds > 0;
+  return new PartError(
+    { code, message, type },
+    { passing, retryable: passing, retryAfterMs: seconds * 1000 || undefined, cause: error },
+  );
+}
+
+/**
+ * @param {{error?: {code: string, message: string, type: string}}} state of a job that failed
+ * @param {any} failure what its provider threw; undefined when it was something else
+ */
+function failureOf({ error }, failure) {
+  const wire = error ?? { code: 'cancelled', message: 'It was cancelled.', type: 'server_error' };
+  return new PartError(wire, {
+    passing: failure?.retryable === true,
+    retryable: failure?.retryable !== false,
+    retryAfterMs: failure?.retryAfterMs,
+    cause: failure,
+  });
+}
+
+/** See the head of this file. */
+export class Parts {
+  #admission;
+  #hub;
+  #jobs;
+  #cancel;
+
+  /**
+   * @param {object} gateway's own
+   * @param {import('../../jobs/admission/admission.js').Admission} gateway.admission
+   * @param {import('../../streams/hub.js').JobHub} gateway.hub
+   * @param {import('../../jobs/job-table.js').JobTable} gateway.jobs
+   * @param {(record: import('../../jobs/job-table.js').JobRecord) => void} gateway.cancel
+   */
+  constructor({ admission, hub, jobs, cancel }) {
+    this.#admission = admission;
+    this.#hub = hub;
+    this.#jobs = jobs;
+    this.#cancel = cancel;
+  }
+
+  /**
+   * @param {object} request the fields of `POST /v1/jobs`
+   * @param {object} options
+   * @param {import('../../jobs/admission/admission.js').Submission['access']} options.access
+   * @param {import('../../streams/types.js').Feed} options.feed
+   * @param {AbortSignal} options.signal
+   * @param {import('../../jobs/rate-limits/reservations.js').WorkReservation} options.reservation of its work
+   * @returns {Promise<PartResult>}
+   * @throws {PartError} it was refused, or failed
+   * @throws the signal's reason, once its job has been ended
+   */
+  async run(request, { access, feed, signal, reservation }) {
+    if (signal.aborted) throw abortReason(signal);
+    const covered = reservation.lend();
+    let admitted = false;
+    try {
+      return await this.#run(request, { access, feed, signal, covered }, () => (admitted = true));
+    } finally {
+      covered.giveBack(admitted);
+    }
+  }
+
+  /**
+   * @param {object} request
+   * @param {object} options
+   * @param {import('../../jobs/admission/admission.js').Submission['access']} options.access
+   * @param {import('../../streams/types.js').Feed} options.feed
+   * @param {AbortSignal} options.signal
+   * @param {import('../../jobs/rate-limits/reservations.js').Covered} options.covered
+   * @param {() => void} onAdmitted
+   * @returns {Promise<PartResult>}
+   */
+  async #run(request, { access, feed, signal, covered }, onAdmitted) {
+    /** @type {(state: any) => void} */
+    let onEnded = () => {};
+    /** @type {Promise<any>} */
+    const ending = new Promise((resolve) => (onEnded = resolve));
+    let record;
+    try {
+      record = await this.#admission.submitPart(request, {
+        access,
+        signal,
+        covered,
+        part: { feed, onEnded },
+      });
+    } catch (error) {
+      throw refusal(error);
+    }
+    onAdmitted();
+    const cancel = () => this.#cancel(record);
+    let release = () => {};
+    if (signal.aborted) cancel();
+    else release = whenAborted(signal, cancel);
+    const state = await ending;
+    release();
+    try {
+      if (signal.aborted) throw abortReason(signal);
+      return await this.#result(record, state);
+    } finally {
+      this.#jobs.delete(record);
+      this.#hub.purge(record.handle);
+    }
+  }
+
+  /**
+   * @param {import('../../jobs/job-table.js').JobRecord} record
+   * @param {any} state
+   * @returns {Promise<PartResult>}
+   */
+  async #result(record, state) {
+    if (state.status !== 'completed') throw failureOf(state, record.failure);
+    const whole = await this.#hub.snapshot(record.handle);
+    if (whole === null || whole.text_truncated) {
+      throw new PartError(
+        {
+          code: 'text_too_long',
+          message: 'The text is longer than the gateway keeps of one job.',
+          type: 'server_error',
+        },
+        { retryable: false },
+      );
+    }
+    return { text: whole.text ?? '', reason: state.reason, usage: state.usage };
+  }
+}

@@ -1,0 +1,293 @@
+/**
+ * Works: what is made of many jobs or many fetches, and streamed over one log of typed events. A
+ * workflow is one, a crawl another. Main thread only.
+ *
+ * A work is a job in the hub, with the hub's rules for readers, disconnects, wall time, endings and
+ * retention, but it is in no queue: whoever makes it sees that it is done. Ends with its terminal
+ * event; `signal` tells when that was somebody else's doing.
+ */
+import { randomBytes } from 'node:crypto';
+import { HttpError, badRequest } from '../../internal/util/http-error.js';
+import { JobTable } from '../../jobs/job-table.js';
+
+/** Kinds of works, and what their ids begin with. */
+const kPrefixes = Object.freeze({ workflow: 'wf', crawl: 'crawl' });
+
+/** @typedef {keyof typeof kPrefixes} WorkKind */
+
+/** Every kind of work. */
+export const workKinds = Object.freeze(/** @type {WorkKind[]} */ (Object.keys(kPrefixes)));
+
+/** Works under way at once, of one kind. */
+const kActiveMax = 1000;
+
+/** Schema of a work's `max_wall_ms`: a day at most. */
+export const workWallMs = Object.freeze({
+  type: 'integer',
+  minimum: 1,
+  maximum: 24 * 3600 * 1000,
+});
+
+/**
+ * @typedef {object} WorkPolicy what happens without readers, and how long it may take
+ * @property {'cancel' | 'continue'} onDisconnect
+ * @property {number} disconnectGraceMs
+ * @property {number} maxWallMs of each attempt
+ */
+
+/** One work. Made by `Works.create`. */
+export class Work {
+  #hub;
+  #policy;
+  #abort = new AbortController();
+
+  /**
+   * @param {import('../../streams/hub.js').JobHub} hub
+   * @param {{kind: WorkKind, principal: string, policy: WorkPolicy}} fields
+   */
+  constructor(hub, { kind, principal, policy }) {
+    this.#hub = hub;
+    this.#policy = policy;
+    this.kind = kind;
+    this.principal = principal;
+    // 144 random bits: unguessable, and never the same twice.
+    this.id = `${kPrefixes[kind]}_${randomBytes(18).toString('base64url')}`;
+    this.createdAtMs = Date.now();
+    this.handle = 0;
+    this.attempt = 1;
+    /** @type {import('../../jobs/job-table.js').JobStatus} */
+    this.status = 'running';
+    /** @type {any} the hub's last word; set when it has ended */
+    this.final = undefined;
+    /** Works keep their request where they please. @type {any} */
+    this.request = undefined;
+    this.settled = false;
+    /** What its maker keeps with it. @type {any} */
+    this.data = undefined;
+    /**
+     * What it has reserved of its caller's limits, for this attempt.
+     * @type {import('../../jobs/rate-limits/reservations.js').WorkReservation | undefined}
+     */
+    this.reservation = undefined;
+  }
+
+  /** Whether it has its terminal event. */
+  get ended() {
+    return this.final !== undefined;
+  }
+
+  /** Aborted when this attempt was ended by anything but `finish`: a cancel, a deadline, ... */
+  get signal() {
+    return this.#abort.signal;
+  }
+
+  begin() {
+    this.handle = this.#hub.create({ jobId: this.id, kind: this.kind, ...this.#policy });
+    this.#hub.start(this.handle);
+  }
+
+  /** The next attempt of a work that has ended. */
+  reopen() {
+    this.attempt += 1;
+    this.status = 'running';
+    this.settled = false;
+    this.#abort = new AbortController();
+    this.#hub.reopen(this.handle);
+  }
+
+  /**
+   * Appends an event; it is dropped when the work has ended.
+   * @param {string} type
+   * @param {object} data what it says beside the work's id
+   * @returns {boolean} false: wait for `room` before the next one, unless there are few of them
+   */
+  emit(type, data) {
+    return this.#hub.appendEvent(this.handle, type, data);
+  }
+
+  /** @returns {Promise<void>} resolves when the slowest reader has caught up, or it has ended */
+  room() {
+    return this.#hub.writable(this.handle);
+  }
+
+  /** @param {import('../../streams/types.js').TerminalInput} terminal the first ending counts */
+  finish(terminal) {
+    this.settled = true;
+    this.#hub.finish(this.handle, terminal);
+  }
+
+  /** @param {'client_request' | 'shutdown'} reason */
+  cancel(reason) {
+    if (!this.ended) this.#hub.finish(this.handle, { type: 'cancelled', reason });
+  }
+
+  /** It has ended, whatever caused it. */
+  stop() {
+    this.reservation?.settle();
+    if (!this.settled) this.#abort.abort();
+  }
+}
+
+/** See the head of this file. */
+export class Works {
+  #hub;
+  /** @type {Record<WorkKind, JobTable<Work>>} */
+  #tables;
+  #onEnded;
+  #hasPrincipals;
+  /** @type {(() => void)[]} */
+  #idle = [];
+
+  /**
+   * @param {object} parts
+   * @param {import('../../streams/hub.js').JobHub} parts.hub
+   * @param {number} parts.maxRetained ended works that are kept at most, of each kind
+   * @param {(work: Work, state: any) => void} parts.onEnded once per attempt
+   * @param {() => boolean} [parts.hasPrincipals] whether callers are told apart: then each has up to half
+   *   of the places
+   */
+  constructor({ hub, maxRetained, onEnded, hasPrincipals = () => false }) {
+    this.#hasPrincipals = hasPrincipals;
+    this.#hub = hub;
+    this.#onEnded = onEnded;
+    const table = () =>
+      /** @type {JobTable<Work>} */ (
+        new JobTable({
+          maxRetainedJobs: maxRetained,
+          onEvict: ({ handle }) => this.#hub.purge(handle),
+        })
+      );
+    this.#tables = { workflow: table(), crawl: table() };
+  }
+
+  /**
+   * Begins a work. Its maker sees that it is finished.
+   * @param {WorkKind} kind
+   * @param {string} principal
+   * @param {WorkPolicy} policy
+   * @returns {Work}
+   * @throws {HttpError} 503 when too many are under way
+   */
+  create(kind, principal, policy) {
+    this.#checkRoom(kind, principal);
+    const work = new Work(this.#hub, { kind, principal, policy });
+    work.begin();
+    this.#tables[kind].add(work);
+    return work;
+  }
+
+  /**
+   * Begins the next attempt of a work that has ended.
+   * @param {Work} work
+   * @throws {HttpError} 503 when too many are under way
+   */
+  reopen(work) {
+    this.#checkRoom(work.kind, work.principal);
+    this.#tables[work.kind].revive(work);
+    work.reopen();
+  }
+
+  /**
+   * @param {WorkKind} kind
+   * @param {string} principal
+   */
+  #checkRoom(kind, principal) {
+    const active = this.#tables[kind].active();
+    const own = active.filter((work) => work.principal === principal).length;
+    const ownMax = this.#hasPrincipals() ? kActiveMax / 2 : kActiveMax;
+    if (active.length < kActiveMax && own < ownMax) return;
+    const many = own < ownMax ? `${active.length} ${kind}s` : `${own} ${kind}s of this caller`;
+    throw new HttpError(503, {
+      code: 'overloaded',
+      message: `${many} are under way; try again later.`,
+      headers: { 'Retry-After': '5' },
+    });
+  }
+
+  /**
+   * @param {WorkKind} kind
+   * @param {string} id
+   * @param {string} principal
+   * @returns {Work | undefined} undefined: unknown, purged, or somebody else's
+   */
+  find(kind, id, principal) {
+    return this.#tables[kind].get(id, principal);
+  }
+
+  /**
+   * A page, newest first.
+   * @param {WorkKind} kind
+   * @param {{principal: string, limit: number, status?: import('../../jobs/job-table.js').JobStatus,
+   *   after?: string}} query
+   * @throws {HttpError} 400 when `after` is unknown
+   */
+  list(kind, query) {
+    const found = this.#tables[kind].list(query);
+    if (found !== undefined) return found;
+    throw badRequest('invalid_value', 'after', `after must be the id of a ${kind} that is kept.`);
+  }
+
+  /** @param {'client_request' | 'shutdown'} reason of all that are under way */
+  cancelAll(reason) {
+    for (const work of this.#active()) work.cancel(reason);
+  }
+
+  /** @returns {Promise<void>} resolves when none is under way */
+  idle() {
+    if (this.#active().length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /**
+   * What the hub says; handles that are none of a work are ignored.
+   * @param {number} handle
+   * @param {any} state
+   */
+  onEnded(handle, state) {
+    const work = this.#byHandle(handle);
+    if (work === undefined) return;
+    this.#tables[work.kind].finish(work, state);
+    work.stop();
+    this.#onEnded(work, state);
+    this.#tellIdle();
+  }
+
+  /** @param {number} handle */
+  onPurged(handle) {
+    const work = this.#byHandle(handle);
+    if (work === undefined) return;
+    this.#tables[work.kind].delete(work);
+    // Its retention was over in the moment in which it was to begin anew.
+    if (!work.ended) work.stop();
+    this.#tellIdle();
+  }
+
+  #tellIdle() {
+    if (this.#active().length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #active() {
+    return workKinds.flatMap((kind) => this.#tables[kind].active());
+  }
+
+  /** @param {number} handle */
+  #byHandle(handle) {
+    for (const kind of workKinds) {
+      const work = this.#tables[kind].byHandle(handle);
+      if (work !== undefined) return work;
+    }
+    return undefined;
+  }
+}
+
+/**
+ * The same answer for an unknown, a purged and somebody else's work.
+ * @param {WorkKind} kind
+ */
+export function workNotFound(kind) {
+  return new HttpError(404, {
+    code: `${kind}_not_found`,
+    param: `${kind}_id`,
+    message: `No such ${kind}: it never existed, or its retention is over.`,
+  });
+}

@@ -1,0 +1,261 @@
+/**
+ * What callers do with works of one kind: submit, read, list, cancel, follow. Main thread.
+ *
+ * Workflows and crawls are two of these; each says what a request may be, begins it, and describes
+ * how far it is.
+ */
+import { IdempotencyCache, checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
+import { asJson, checkListQuery } from '../../jobs/request.js';
+import { checkOptions, checkSignal, checkString } from '../../internal/util/validate.js';
+import { draining } from '../../jobs/errors.js';
+import { WorkReservation } from '../../jobs/rate-limits/reservations.js';
+import { endpoints, kAnonymous } from '../../jobs/policy/config.js';
+import { streamEvents } from '../../streams/event-iterator.js';
+import { workNotFound } from './operations.js';
+
+/** @typedef {import('../../jobs/admission/admission.js').Submission['access']} Access */
+
+/**
+ * What a service has of its gateway.
+ * @typedef {object} ServiceParts
+ * @property {import('./operations.js').Works} works
+ * @property {import('../../gateway/options.js').CheckedGatewayOptions} options
+ * @property {import('../../jobs/policy/access-control.js').AccessControl} access
+ * @property {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
+ * @property {import('../../streams/hub.js').JobHub} hub
+ * @property {() => number} nowMs
+ * @property {() => boolean} ready
+ * @property {() => void} checkRoom throws an HttpError while the disk is full
+ * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
+ * @property {() => Promise<unknown>} told resolves when all endings so far have been heard of
+ */
+
+/**
+ * Fields of a request that are about the work as a whole.
+ * @typedef {object} PolicyFields
+ * @property {'cancel' | 'continue'} [on_disconnect]
+ * @property {number} [disconnect_grace_ms]
+ * @property {number} [max_wall_ms]
+ */
+
+/**
+ * The hooks that a kind fills in. They are called with a checked request only.
+ * @template {PolicyFields} Request
+ * @template View
+ * @typedef {object} Kind
+ * @property {import('./operations.js').WorkKind} name
+ * @property {number} maxWallMs default of `max_wall_ms`
+ * @property {(body: unknown) => Request} check throws an HttpError
+ * @property {(request: Request, access: Access) => void} [admit] throws an HttpError: this caller
+ *   may not, for now
+ * @property {(work: import('./operations.js').Work, request: Request, access: Access) => void} begin
+ * @property {(work: import('./operations.js').Work, options: {whole: boolean}) => View} describe `whole`:
+ *   with what a list leaves out
+ */
+
+/**
+ * See the head of this file.
+ * @template {PolicyFields} Request
+ * @template View
+ */
+export class WorkService {
+  #kind;
+  #works;
+  #options;
+  #access;
+  #streamUrls;
+  #hub;
+  #ready;
+  #checkRoom;
+  #reservations;
+  #told;
+  /** @type {IdempotencyCache<{id: string, createdAt: number}>} */
+  #answers;
+
+  /**
+   * @param {ServiceParts} parts
+   * @param {Kind<Request, View>} kind
+   */
+  constructor(parts, kind) {
+    const { works, options, access, streamUrls, hub, nowMs, ready, checkRoom } = parts;
+    this.#checkRoom = checkRoom;
+    this.#reservations = parts.reservations;
+    this.#told = parts.told;
+    this.#kind = kind;
+    this.#works = works;
+    this.#options = options;
+    this.#access = access;
+    this.#streamUrls = streamUrls;
+    this.#hub = hub;
+    this.#ready = ready;
+    this.#answers = new IdempotencyCache({ ...options.idempotency, nowMs });
+  }
+
+  /**
+   * Begins a work.
+   * @param {Request} request the fields of the POST
+   * @param {{principal?: string, idempotencyKey?: string}} [options] as of `gateway.submit`
+   * @returns {Promise<{id: string, status: 'running', createdAt: number, streamUrl: string,
+   *   replayed: boolean}>}
+   * @throws {HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
+   *   `ERR_IDEMPOTENCY_KEY_REUSED`, `ERR_RATE_LIMIT_EXCEEDED`, and what the kind adds
+   */
+  async submit(request, options) {
+    const { principal = kAnonymous, idempotencyKey } = checkOptions('options', options);
+    const access = this.#access.of(checkString('principal', principal));
+    const { answer, replayed } = await this.admit(asJson(request), { access, idempotencyKey });
+    const streamUrl = this.streamUrl(principal, answer.id).path;
+    return { ...answer, status: 'running', streamUrl, replayed };
+  }
+
+  /**
+   * @param {unknown} body parsed JSON
+   * @param {{access: Access, idempotencyKey?: string}} submission
+   * @returns {Promise<{answer: {id: string, createdAt: number}, replayed: boolean,
+   *   entries: import('../../primitives/limiters/quota.js').QuotaEntry[]}>} `entries`: what was reserved now, and what is left
+   */
+  async admit(body, { access, idempotencyKey }) {
+    const request = this.#kind.check(body);
+    /** @type {import('../../primitives/limiters/quota.js').QuotaEntry[]} */
+    const entries = [];
+    const begin = () => this.#begin(request, access, entries);
+    if (idempotencyKey === undefined) return { answer: await begin(), replayed: false, entries };
+    const key = checkIdempotencyKey(idempotencyKey);
+    return { ...(await this.#answers.answer(access.principal, key, body, begin)), entries };
+  }
+
+  /**
+   * Reserves what a work counts as against its caller's limits.
+   * @param {Access} access
+   * @returns {WorkReservation}
+   * @throws {HttpError} 429
+   */
+  reserve(access) {
+    const endpoint = endpoints[/** @type {'crawls' | 'workflows'} */ (`${this.#kind.name}s`)];
+    return new WorkReservation(this.#reservations.forWork(access, endpoint));
+  }
+
+  /**
+   * @param {Request} request
+   * @param {Access} access
+   * @param {import('../../primitives/limiters/quota.js').QuotaEntry[]} entries filled with what was reserved
+   */
+  async #begin(request, access, entries) {
+    const check = () => {
+      this.checkReady();
+      this.#kind.admit?.(request, access);
+    };
+    check();
+    let reservation;
+    try {
+      reservation = this.reserve(access);
+    } catch (/** @type {any} */ error) {
+      if (error?.status !== 429) throw error;
+      // A client may hear of an ending, from the reactor, before this thread does.
+      await this.#told();
+      check();
+      reservation = this.reserve(access);
+    }
+    entries.push(...reservation.entries);
+    try {
+      return this.#start(request, access, reservation);
+    } catch (error) {
+      reservation.release();
+      entries.length = 0;
+      throw error;
+    }
+  }
+
+  /**
+   * @param {Request} request
+   * @param {Access} access
+   * @param {WorkReservation} reservation
+   */
+  #start(request, access, reservation) {
+    const { onDisconnect, disconnectGraceMs } = this.#options;
+    const work = this.#works.create(this.#kind.name, access.principal, {
+      onDisconnect: request.on_disconnect ?? onDisconnect,
+      disconnectGraceMs: request.disconnect_grace_ms ?? disconnectGraceMs,
+      maxWallMs: request.max_wall_ms ?? this.#kind.maxWallMs,
+    });
+    work.reservation = reservation;
+    this.#kind.begin(work, request, access);
+    return { id: work.id, createdAt: Math.floor(work.createdAtMs / 1000) };
+  }
+
+  /** @throws {HttpError} 503 when the gateway takes nothing new, 507 while its disk is full */
+  checkReady() {
+    if (!this.#ready()) throw draining();
+    this.#checkRoom();
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} principal
+   * @returns {import('./operations.js').Work}
+   * @throws {HttpError} 404
+   */
+  find(id, principal) {
+    const work = this.#works.find(this.#kind.name, id, principal);
+    if (work === undefined) throw workNotFound(this.#kind.name);
+    return work;
+  }
+
+  /**
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @returns {View | undefined} undefined when unknown, purged, or somebody else's
+   */
+  get(id, { principal = kAnonymous } = {}) {
+    const work = this.#works.find(this.#kind.name, id, principal);
+    return work === undefined ? undefined : this.#kind.describe(work, { whole: true });
+  }
+
+  /**
+   * A page, newest first.
+   * @param {{limit?: number, after?: string, status?: import('../../jobs/job-table.js').JobStatus,
+   *   principal?: string}} [options] as of `gateway.list`
+   * @returns {{data: View[], hasMore: boolean}}
+   */
+  list({ limit, after, status, principal = kAnonymous } = {}) {
+    const asked = { limit: limit === undefined ? undefined : String(limit), after, status };
+    const query = checkListQuery(asked);
+    const { page, hasMore } = this.#works.list(this.#kind.name, { ...query, principal });
+    return { data: page.map((work) => this.#kind.describe(work, { whole: false })), hasMore };
+  }
+
+  /**
+   * Ends a work as `client_request`, with all that belongs to it. One that has ended stays as it is.
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @returns {Promise<View>} as it is afterwards
+   * @throws {HttpError} 404
+   */
+  async cancel(id, { principal = kAnonymous } = {}) {
+    const work = this.find(id, principal);
+    work.cancel('client_request');
+    // The answer comes after the ending.
+    await this.#hub.snapshot(work.handle, { text: false });
+    return this.#kind.describe(work, { whole: true });
+  }
+
+  /**
+   * A work's events, as of `gateway.stream`.
+   * @param {string} id
+   * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
+   * @returns {AsyncIterable<import('../../streams/event-iterator.js').StreamEvent>}
+   * @throws {HttpError} 404
+   */
+  stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
+    const work = this.find(id, principal);
+    return streamEvents(this.#hub, work, { lastEventId, signal: checkSignal('signal', signal) });
+  }
+
+  /**
+   * @param {string} principal
+   * @param {string} id
+   */
+  streamUrl(principal, id) {
+    return this.#streamUrls.make(principal, [id], { parameter: `${this.#kind.name}_id` });
+  }
+}

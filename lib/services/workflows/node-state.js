@@ -1,0 +1,148 @@
+/**
+ * One node of a workflow as it stands: what it was asked for, how far it is, and what it gave. Main
+ * thread; lives as long as its workflow is kept.
+ */
+
+/** @typedef {'pending' | 'running' | 'retrying' | 'completed' | 'failed' | 'skipped' | 'cancelled'} NodeStatus */
+
+/** @typedef {{prompt_tokens: number, completion_tokens: number}} Usage */
+
+/**
+ * What a node gave.
+ * @typedef {object} NodeOutput
+ * @property {string} text
+ * @property {unknown[]} [items] of a map: the texts; of a crawl: the pages
+ * @property {Usage} usage
+ */
+
+/** Longer texts are left out of `node_complete`: they are in the tokens, and in the node's state. */
+const kEventTextMax = 64 * 1024;
+
+/** @param {import('./schema.js').NodeRequest} request */
+function typeOf({ map, crawl }) {
+  if (map !== undefined) return 'map';
+  return crawl === undefined ? 'prompt' : 'crawl';
+}
+
+/**
+ * A page's text is in the node's own already.
+ * @param {any} item
+ */
+function withoutText(item) {
+  if (typeof item === 'string') return item;
+  const { text: _, ...page } = item;
+  return page;
+}
+
+/** See the head of this file. */
+export class NodeState {
+  /** @type {NodeStatus} */
+  status = 'pending';
+  attempts = 0;
+  /** @type {NodeOutput | undefined} */
+  output;
+  /** @type {{code: string, message: string, type: string} | undefined} */
+  error;
+  /** Of a node that was skipped: the one that failed. @type {string | undefined} */
+  reason;
+  /** Unix milliseconds. @type {number | undefined} */
+  startedAtMs;
+  /** @type {number | undefined} */
+  endedAtMs;
+  /** Of a map: what its items have given so far. @type {(import('../operations/child-jobs.js').PartResult | undefined)[]} */
+  results = [];
+  /** Characters of `output` and `results`. */
+  keptChars = 0;
+
+  /** @param {import('./schema.js').NodeRequest} request */
+  constructor(request) {
+    this.request = request;
+    this.id = request.id;
+    this.type = typeOf(request);
+    this.after = request.after ?? [];
+  }
+
+  /** Whether its failure leaves the workflow as it is. */
+  get continued() {
+    return this.request.on_failure === 'continue';
+  }
+
+  /** @returns {number[]} of a map: the items that have given nothing yet */
+  openItems() {
+    return [...this.results.keys()].filter((item) => this.results[item] === undefined);
+  }
+
+  /** Forgets what it did, for another attempt of the workflow. */
+  reset() {
+    this.status = 'pending';
+    this.attempts = 0;
+    this.output = undefined;
+    this.error = undefined;
+    this.reason = undefined;
+    this.startedAtMs = undefined;
+    this.endedAtMs = undefined;
+    this.results = [];
+    this.keptChars = 0;
+  }
+
+  /**
+   * @param {NodeStatus} status it has come to
+   * @param {number} nowMs Unix time
+   */
+  end(status, nowMs) {
+    this.status = status;
+    if (this.startedAtMs !== undefined) this.endedAtMs = nowMs;
+  }
+
+  /** @returns {object} what `node_complete` says */
+  completion() {
+    const { id, attempts, output } = this;
+    const { text = '', items, usage } = output ?? {};
+    return {
+      node: id,
+      attempts,
+      ...(text.length <= kEventTextMax ? { text } : { text_omitted: true }),
+      ...(items !== undefined && { items: items.length }),
+      usage,
+    };
+  }
+
+  /**
+   * @param {{text: boolean}} options
+   * @returns {object} as the wire and the JavaScript API show it
+   */
+  describe({ text }) {
+    const { id, type, status, after, attempts, output, error, reason } = this;
+    const { startedAtMs, endedAtMs } = this;
+    return {
+      id,
+      type,
+      status,
+      after,
+      attempts,
+      ...(text && output !== undefined && { text: output.text }),
+      ...(text && output?.items !== undefined && { items: output.items.map(withoutText) }),
+      ...(output !== undefined && { usage: output.usage }),
+      ...(error !== undefined && { error }),
+      ...(reason !== undefined && { reason }),
+      ...(startedAtMs !== undefined && { started_at: startedAtMs / 1000 }),
+      ...(endedAtMs !== undefined && {
+        ended_at: endedAtMs / 1000,
+        duration_ms: endedAtMs - /** @type {number} */ (startedAtMs),
+      }),
+    };
+  }
+}
+
+/**
+ * @param {(Usage | undefined)[]} usages
+ * @returns {Usage} their sum
+ */
+export function totalUsage(usages) {
+  const total = { prompt_tokens: 0, completion_tokens: 0 };
+  for (const usage of usages) {
+    total.prompt_tokens += usage?.prompt_tokens ?? 0;
+    total.completion_tokens += usage?.completion_tokens ?? 0;
+  }
+  return total;
+}

@@ -1,0 +1,305 @@
+/**
+ * One workflow: a work whose parts are the nodes of a graph. Main thread.
+ *
+ * The native TaskGraph decides which node runs when, and which is tried again; this file says so in
+ * the work's log and keeps what the nodes give. Each attempt ends with the work's terminal event.
+ */
+import { NodeState, totalUsage } from './node-state.js';
+import { PartError } from '../operations/child-jobs.js';
+import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
+import { kOnEvent } from '../../internal/util/symbols.js';
+import { runAction } from './actions.js';
+import { whenAborted } from '../../internal/util/abort.js';
+
+/** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent} TaskEvent */
+
+const kNamesMax = 10;
+/** Attempts of a node, whatever it asks for. */
+const kAttemptsMax = 100;
+/** The wait before a node's n-th retry is at least 2^(n-1) ms, up to this. */
+const kRetryFloorMaxMs = 1000;
+
+/**
+ * What the wire says of an error: a PartError says it itself, anything else is a fault of ours.
+ * @param {unknown} error
+ */
+function wireError(error) {
+  if (error instanceof PartError) return error.wire;
+  return { code: 'internal_error', message: 'Something went wrong.', type: 'server_error' };
+}
+
+/**
+ * @param {string[]} names
+ */
+function listed(names) {
+  const shown = names.slice(0, kNamesMax).join(', ');
+  return names.length > kNamesMax ? `${shown} and ${names.length - kNamesMax} more` : shown;
+}
+
+/** See the head of this file. */
+export class Workflow {
+  /** @type {Map<string, NodeState>} */
+  #nodes;
+  #access;
+  #concurrency;
+  #parts;
+  #reservations;
+  #crawl;
+  #prompts;
+  #retryBudget;
+  /** Sum of the nodes' `keptChars`. */
+  #keptChars = 0;
+  #retry;
+  #clock;
+  #wallMs;
+  #log;
+
+  /**
+   * @param {object} fields
+   * @param {import('../operations/operations.js').Work} fields.work
+   * @param {import('./schema.js').WorkflowRequest} fields.request
+   * @param {import('../../jobs/admission/admission.js').Submission['access']} fields.access
+   * @param {import('../operations/child-jobs.js').Parts} fields.parts
+   * @param {import('../../jobs/rate-limits/reservations.js').Reservations} fields.reservations
+   * @param {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} fields.prompts see `ActionContext`
+   * @param {import('../../jobs/execution/retry-budget.js').RetryBudget} fields.retryBudget
+   * @param {import('../../gateway/options.js').CheckedGatewayOptions} fields.options
+   * @param {() => number} fields.wallMs Unix time
+   */
+  constructor({ work, request, access, options, wallMs, ...shared }) {
+    const { parts, reservations, prompts, retryBudget } = shared;
+    this.work = work;
+    this.metadata = request.metadata;
+    this.#nodes = new Map(request.nodes.map((node) => [node.id, new NodeState(node)]));
+    this.#access = access;
+    this.#concurrency = request.concurrency ?? 5;
+    this.#parts = parts;
+    this.#reservations = reservations;
+    this.#prompts = prompts;
+    this.#retryBudget = retryBudget;
+    this.#crawl = { ...options.crawl, clock: options.clock };
+    this.#retry = options.retry;
+    this.#clock = options.clock;
+    this.#log = options.logger;
+    this.#wallMs = wallMs;
+  }
+
+  get access() {
+    return this.#access;
+  }
+
+  /** @returns {NodeState[]} in the order in which they were given */
+  get nodes() {
+    return [...this.#nodes.values()];
+  }
+
+  /**
+   * The nodes of a work that has ended which another attempt would run: those that did not complete,
+   * and what hangs on them.
+   * @returns {NodeState[]}
+   */
+  unfinished() {
+    const again = new Set(this.nodes.filter(({ status }) => status !== 'completed'));
+    /** @type {Map<string, NodeState[]>} */
+    const dependants = new Map(this.nodes.map(({ id }) => [id, []]));
+    for (const node of this.nodes) {
+      for (const id of node.after) dependants.get(id)?.push(node);
+    }
+    // A set hands out what is added while it is walked, too.
+    for (const { id } of again) for (const node of dependants.get(id) ?? []) again.add(node);
+    return this.nodes.filter((node) => again.has(node));
+  }
+
+  /**
+   * Runs these nodes; what they depend on besides has run before. The work is open, and has ended
+   * when this resolves, or soon after.
+   * @param {NodeState[]} nodes
+   */
+  async run(nodes) {
+    const { work } = this;
+    const { signal } = work;
+    const running = new Set(nodes.map(({ id }) => id));
+    this.#keptChars = this.nodes.reduce((sum, { keptChars }) => sum + keptChars, 0);
+    const graph = new TaskGraph({ clock: this.#clock });
+    for (const node of nodes) {
+      graph.add(node.id, {
+        after: node.after.filter((id) => running.has(id)),
+        run: (call) => this.#act(node, call.signal),
+        retry: this.#retryOf(node),
+        onFailure: node.request.on_failure,
+      });
+    }
+    const release = whenAborted(signal, () => this.#onCancelled(nodes));
+    try {
+      /** @type {any} an internal option among the public ones */
+      const options = {
+        concurrency: this.#concurrency,
+        signal,
+        [kOnEvent]: (/** @type {TaskEvent} */ event) => this.#onEvent(event),
+      };
+      const events = graph.run(options);
+      while (!(await events.next()).done);
+      this.#finish();
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#log.error({ err: error, workflow_id: work.id }, 'workflow failed');
+      work.finish({ type: 'error', error: wireError(error) });
+    } finally {
+      release();
+    }
+  }
+
+  /**
+   * @param {NodeState} node
+   * @returns {import('../../primitives/scheduling/retry-policy.js').RetryOptions}
+   */
+  #retryOf(node) {
+    const { retry } = node.request;
+    const { attempts: asked = 1, base_ms: baseMs, cap_ms: capMs } = retry ?? {};
+    const options =
+      retry === undefined
+        ? this.#retry
+        : { attempts: Math.min(asked, kAttemptsMax), baseMs, capMs };
+    const sign = retry === undefined ? 'passing' : 'retryable';
+    return {
+      ...options,
+      isRetryable: (error) =>
+        error?.[sign] === true &&
+        node.attempts < options.attempts &&
+        // A crawl asks no upstream of the gateway.
+        (node.type === 'crawl' || this.#retryBudget.take()),
+    };
+  }
+
+  /**
+   * @param {NodeState} node
+   * @param {AbortSignal} signal
+   */
+  async #act(node, signal) {
+    try {
+      return await this.#run(node, signal);
+    } catch (error) {
+      if (error instanceof PartError) {
+        const floorMs = Math.min(2 ** (node.attempts - 1), kRetryFloorMaxMs);
+        error.retryAfterMs = Math.max(error.retryAfterMs ?? 0, floorMs);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * @param {NodeState} node
+   * @param {AbortSignal} signal
+   */
+  #run(node, signal) {
+    return runAction(node, {
+      work: this.work,
+      access: this.#access,
+      parts: this.#parts,
+      reservations: this.#reservations,
+      crawl: this.#crawl,
+      prompts: this.#prompts,
+      keeps: (kept, chars) => {
+        this.#keptChars += chars - kept.keptChars;
+        kept.keptChars = chars;
+        return this.#keptChars;
+      },
+      outputOf: (id) => this.#nodes.get(id)?.output,
+      signal,
+    });
+  }
+
+  /** @param {TaskEvent} event told before anything comes of it: the log is in order */
+  #onEvent(event) {
+    const { work } = this;
+    const node = /** @type {NodeState} */ (this.#nodes.get(event.id));
+    switch (event.type) {
+      case 'started':
+        node.status = 'running';
+        node.attempts = event.attempt;
+        node.startedAtMs ??= this.#wallMs();
+        work.emit('node_started', { node: node.id, attempt: event.attempt });
+        break;
+      case 'retry': {
+        node.status = 'retrying';
+        node.error = wireError(event.error);
+        const { attempt, delayMs } = event;
+        const { id, error } = node;
+        work.emit('node_retry', {
+          node: id,
+          attempt,
+          delay_ms: Math.round(delayMs),
+          error,
+          ...(node.type === 'map' && { items: node.openItems() }),
+        });
+        break;
+      }
+      case 'complete':
+        node.output = event.value;
+        node.error = undefined;
+        node.end('completed', this.#wallMs());
+        work.emit('node_complete', node.completion());
+        break;
+      case 'failed':
+        this.#onFailed(node, event.error);
+        break;
+      case 'skipped':
+        node.reason = event.reason;
+        node.end('skipped', this.#wallMs());
+        work.emit('node_skipped', { node: node.id, reason: event.reason });
+        break;
+    }
+  }
+
+  /**
+   * @param {NodeState} node
+   * @param {unknown} error
+   */
+  #onFailed(node, error) {
+    node.error = wireError(error);
+    node.end('failed', this.#wallMs());
+    if (!(error instanceof PartError)) {
+      this.#log.error({ err: error, workflow_id: this.work.id, node: node.id }, 'node failed');
+    }
+    const { id, attempts } = node;
+    this.work.emit('node_failed', { node: id, attempts, error: node.error });
+  }
+
+  /** @param {NodeState[]} nodes */
+  #onCancelled(nodes) {
+    for (const node of nodes) {
+      if (['pending', 'running', 'retrying'].includes(node.status)) {
+        node.end('cancelled', this.#wallMs());
+      }
+    }
+  }
+
+  #finish() {
+    const failed = this.nodes.filter(({ status, continued }) => status === 'failed' && !continued);
+    const details = { nodes: this.counts() };
+    const usage = this.usage();
+    if (failed.length === 0) {
+      this.work.finish({ type: 'complete', usage, details });
+      return;
+    }
+    const names = failed.map(({ id }) => id);
+    const error = {
+      code: 'node_failed',
+      message: `${names.length === 1 ? 'A node' : `${names.length} nodes`} failed: ${listed(names)}.`,
+      type: 'workflow_error',
+    };
+    this.work.finish({ type: 'error', error, details: { ...details, failed: names, usage } });
+  }
+
+  /** @returns {Record<string, number>} how many nodes there are of each status that occurs */
+  counts() {
+    /** @type {Record<string, number>} */
+    const counts = {};
+    for (const { status } of this.#nodes.values()) counts[status] = (counts[status] ?? 0) + 1;
+    return counts;
+  }
+
+  usage() {
+    return totalUsage(this.nodes.map(({ output }) => output?.usage));
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * The gateway's workflows: `gateway.workflows`, and what is behind `/v1/workflows`. Main thread.
+ *
+ * A workflow is a graph of nodes, each a prompt, a prompt per item of a list, or a crawl; see
+ * `schema.js` for a request's fields.
+ */
+import { HttpError } from '../../internal/util/http-error.js';
+import { KeyedSemaphore } from '../../internal/util/keyed-semaphore.js';
+import { WorkService } from '../operations/service.js';
+import { Workflow } from './run.js';
+import { nodeView, pageOfNodes } from './page.js';
+import { checkWorkflowRequest } from './schema.js';
+import { chooseModel } from '../../jobs/admission/model-selection.js';
+import { kAnonymous } from '../../jobs/policy/config.js';
+import { kPromptCharsHeldMax } from './actions.js';
+import { wallClock } from '../../internal/time/clock.js';
+
+/** Default of `max_wall_ms`: an hour, for each attempt of a whole workflow. */
+const kMaxWallMs = 3_600_000;
+
+/**
+ * @typedef {object} WorkflowView
+ * @property {string} id
+ * @property {'running' | 'completed' | 'failed' | 'cancelled'} status
+ * @property {number} attempt from 1; each retry of the workflow begins the next
+ * @property {number} createdAt Unix seconds
+ * @property {Record<string, number>} counts nodes by status
+ * @property {any[]} [nodes] each `{id, type, status, after, attempts, text?, items?, usage?, error?,
+ *   reason?, started_at?, ended_at?, duration_ms?}`; absent in lists
+ * @property {{prompt_tokens: number, completion_tokens: number}} usage
+ * @property {{duration_ms: number, events: number}} [metrics] once it has ended
+ * @property {{code: string, message: string, type: string}} [error]
+ * @property {string} [reason]
+ * @property {Record<string, unknown>} [metadata]
+ */
+
+/**
+ * @param {Workflow} workflow
+ * @param {{nodes: boolean}} options
+ * @returns {WorkflowView}
+ */
+function describe(workflow, { nodes }) {
+  const { work, metadata } = workflow;
+  const { id, status, attempt, createdAtMs, final } = work;
+  return {
+    id,
+    status: /** @type {WorkflowView['status']} */ (status),
+    attempt,
+    createdAt: Math.floor(createdAtMs / 1000),
+    counts: workflow.counts(),
+    ...(nodes && { nodes: workflow.nodes.map((node) => node.describe({ text: true })) }),
+    usage: workflow.usage(),
+    ...(final && { metrics: final.metrics }),
+    ...(final?.error && { error: final.error }),
+    ...(final?.reason && { reason: final.reason }),
+    ...(metadata && { metadata }),
+  };
+}
+
+/**
+ * @param {'workflow_running' | 'nothing_to_retry'} code
+ * @param {string} message
+ */
+function conflict(code, message) {
+  return new HttpError(409, { code, message });
+}
+
+/**
+ * @param {import('../../gateway/options.js').CheckedGatewayOptions['provider']} provider
+ * @param {import('./schema.js').WorkflowRequest} request
+ * @param {import('../operations/service.js').Access} access
+ * @throws {HttpError} naming the node whose model it may not use
+ */
+function checkModels(provider, { nodes }, access) {
+  nodes.forEach(({ model, crawl }, i) => {
+    if (crawl !== undefined) return;
+    try {
+      chooseModel(provider, access, model);
+    } catch (error) {
+      if (error instanceof HttpError) error.param = `nodes[${i}].model`;
+      throw error;
+    }
+  });
+}
+
+/**
+ * See the head of this file. Made by the gateway. `submit` throws also `ERR_GRAPH_CYCLE` (with the
+ * `path`), `ERR_GRAPH_DUPLICATE`, `ERR_GRAPH_UNKNOWN` and `ERR_MODEL_NOT_FOUND`.
+ * @extends {WorkService<import('./schema.js').WorkflowRequest, WorkflowView>}
+ */
+export class Workflows extends WorkService {
+  #works;
+
+  /**
+   * @param {import('../operations/service.js').ServiceParts & {parts: import('../operations/child-jobs.js').Parts,
+   *   retryBudget: import('../../jobs/execution/retry-budget.js').RetryBudget}} own
+   */
+  constructor({ parts, retryBudget, ...service }) {
+    const { options } = service;
+    const wallMs = wallClock(options.clock);
+    const prompts = new KeyedSemaphore(kPromptCharsHeldMax);
+    super(service, {
+      name: 'workflow',
+      maxWallMs: kMaxWallMs,
+      check: checkWorkflowRequest,
+      admit: (request, access) => checkModels(options.provider, request, access),
+      begin(work, request, access) {
+        const { reservations } = service;
+        const fields = { work, request, access, options, wallMs };
+        const shared = { parts, reservations, prompts, retryBudget };
+        const workflow = new Workflow({ ...fields, ...shared });
+        work.data = workflow;
+        void workflow.run(workflow.nodes);
+      },
+      describe: ({ data }, { whole }) => describe(data, { nodes: whole }),
+    });
+    this.#works = service.works;
+  }
+
+  /**
+   * What `get` gives, with the nodes as a page of bounded size.
+   * @param {string} id
+   * @param {{principal: string, after?: string, limit?: number}} query
+   * @returns {WorkflowView & {hasMore: boolean}}
+   * @throws {HttpError} 404, and 400 for an unknown `after`
+   */
+  page(id, { principal, ...query }) {
+    /** @type {Workflow} */
+    const workflow = this.find(id, principal).data;
+    return { ...describe(workflow, { nodes: false }), ...pageOfNodes(workflow.nodes, query) };
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} nodeId
+   * @param {string} principal
+   * @returns {import('./node-state.js').NodeState}
+   * @throws {HttpError} 404
+   */
+  node(id, nodeId, principal) {
+    /** @type {Workflow} */
+    const workflow = this.find(id, principal).data;
+    const node = workflow.nodes.find((each) => each.id === nodeId);
+    if (node !== undefined) return node;
+    const message = 'The workflow has no node of this id.';
+    throw new HttpError(404, { code: 'node_not_found', param: 'node', message });
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} nodeId
+   * @param {string} principal
+   * @returns {object} the node, with its text and items where they fit in one answer
+   * @throws {HttpError} 404
+   */
+  nodeView(id, nodeId, principal) {
+    return nodeView(this.node(id, nodeId, principal));
+  }
+
+  /**
+   * Begins the next attempt of a workflow that has ended: what did not complete and what hangs on
+   * that runs again, what completed stays.
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @returns {WorkflowView}
+   * @throws {HttpError} `ERR_WORKFLOW_NOT_FOUND`, `ERR_WORKFLOW_RUNNING`, `ERR_NOTHING_TO_RETRY`,
+   *   `ERR_RATE_LIMIT_EXCEEDED`
+   */
+  retry(id, { principal = kAnonymous } = {}) {
+    /** @type {Workflow} */
+    const workflow = this.find(id, principal).data;
+    this.checkReady();
+    if (!workflow.work.ended) throw conflict('workflow_running', 'The workflow is running.');
+    const nodes = workflow.unfinished();
+    if (nodes.length === 0) throw conflict('nothing_to_retry', 'Every node has completed.');
+    const reservation = this.reserve(workflow.access);
+    try {
+      this.#works.reopen(workflow.work);
+    } catch (error) {
+      reservation.release();
+      throw error;
+    }
+    workflow.work.reservation = reservation;
+    for (const node of nodes) node.reset();
+    void workflow.run(nodes);
+    return describe(workflow, { nodes: true });
+  }
+}

@@ -1,0 +1,48 @@
+// The JavaScript class `CrawlFrontier`: core/crawl_frontier.h, synchronous, private to lib/crawl/.
+//
+//   new CrawlFrontier({pages, urls, depth, concurrency, perSecond})   positive; depth from 0
+//   seed(url, host), link(parent, url, host), refuse(parent, url), redirect(id, url)
+//                -> 0 new, 1 known, 2 too deep, 3 full
+//   claimed(url) -> boolean
+//   next(nowMs)  -> [id, depth, attempt, url] or undefined
+//   nextDeadlineMs(nowMs) -> milliseconds; Infinity: time alone changes nothing
+//   finish(id, isPage)
+//   fail(id, failure, retryAfterMs, nowMs) -> whether it will be handed out again
+//                failure: 0 throttled, 1 unreachable, 2 broken, 3 timed out, 4 forbidden
+//   slowDown(host, intervalMs)
+//   takeAbandoned() -> [id, depth, url, id, depth, url, ...]
+//   finished(), counts() -> [claimed, waiting, in flight, pages]
+//
+// JavaScript's thread only; ends with garbage collection.
+#pragma once
+
+#include <napi.h>
+
+#include "core/crawl/frontier.h"
+
+namespace sluice {
+
+class CrawlFrontierWrap final : public Napi::ObjectWrap<CrawlFrontierWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit CrawlFrontierWrap(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value seed(const Napi::CallbackInfo& info);
+  Napi::Value link(const Napi::CallbackInfo& info);
+  Napi::Value claimed(const Napi::CallbackInfo& info);
+  Napi::Value refuse(const Napi::CallbackInfo& info);
+  Napi::Value redirect(const Napi::CallbackInfo& info);
+  Napi::Value next(const Napi::CallbackInfo& info);
+  Napi::Value next_deadline_ms(const Napi::CallbackInfo& info);
+  void finish(const Napi::CallbackInfo& info);
+  Napi::Value fail(const Napi::CallbackInfo& info);
+  void slow_down(const Napi::CallbackInfo& info);
+  Napi::Value take_abandoned(const Napi::CallbackInfo& info);
+  Napi::Value finished(const Napi::CallbackInfo& info);
+  Napi::Value counts(const Napi::CallbackInfo& info);
+
+  CrawlFrontier frontier_;
+};
+
+}  // namespace sluice

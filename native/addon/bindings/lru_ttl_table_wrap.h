@@ -1,0 +1,85 @@
+// The JavaScript class `LruTtlTable`, private to lib/primitives/cache/lru-ttl-table.js.
+//
+//   new LruTtlTable(maxEntries, maxBytes, memory)   memory: a Uint32Array, see below
+//   store()                 inserts or updates an entry; asks and answers in `memory`
+//   readClock()             puts the monotonic clock's time, since the table was made, there
+//   erase(slot)             drops an entry
+//   expire(slot, nowMs)     whether it had expired, and was dropped
+//   purge(nowMs), clear()
+//   takeRemoved()           how many of the removed are in `memory` now; 0: that was all
+//   note(logged)            takes in the log, of so many lookups
+//   order()                 the slots, the most recent entry first
+//   counts()                [hits, misses, joins, evictions, expirations]
+//   size(), bytes()
+//
+// Finding a wrapped object and reading a few arguments costs many times what a bare call costs. So
+// what every `set` calls are functions bound to their table, which find their arguments in memory
+// that both sides see; and a lookup that changes nothing but recency and counts does not cross at
+// all: it is logged there, and the log is handed in with whatever depends on it, or when it is
+// full. In that memory, by 32-bit words (doubles take two):
+//
+//   0, 2, 4   of `store`: size, ttlMs and nowMs; `readClock` puts nowMs there
+//   6         its answer: the last millisecond at which the entry is alive; -1: too large
+//   8         the slot to update, kNoSlot to insert; and the slot in which the entry is now
+//   9         lookups in the log, taken in first
+//   10        how many of the removed follow; kRemovedMax: there may be more to take
+//   11...     slot and reason (core/lru_ttl_table.h) of each of them
+//   then      the log: a slot a lookup, kNoSlot for a miss, kNoSlot - 1 for a join
+//
+// lib/primitives/cache/lru-ttl-table.js has the same numbers. JavaScript's thread only; ends with
+// garbage collection, until which its maker holds on to the object, not to bound functions alone.
+#pragma once
+
+#include <napi.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/cache/lru_ttl_table.h"
+
+namespace sluice {
+
+class LruTtlTableWrap final : public Napi::ObjectWrap<LruTtlTableWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit LruTtlTableWrap(const Napi::CallbackInfo& info);
+
+ private:
+  using Bound = void (LruTtlTableWrap::*)();
+  template <Bound kMethod>
+  static napi_value call_bound(napi_env env, napi_callback_info info);
+  template <Bound kMethod>
+  void bind(const Napi::CallbackInfo& info, const char* name);
+
+  void erase(const Napi::CallbackInfo& info);
+  Napi::Value expire(const Napi::CallbackInfo& info);
+  void purge(const Napi::CallbackInfo& info);
+  void clear(const Napi::CallbackInfo& info);
+  Napi::Value take_removed(const Napi::CallbackInfo& info);
+  void note(const Napi::CallbackInfo& info);
+  Napi::Value order(const Napi::CallbackInfo& info);
+  Napi::Value counts(const Napi::CallbackInfo& info);
+  Napi::Value size(const Napi::CallbackInfo& info);
+  Napi::Value bytes(const Napi::CallbackInfo& info);
+
+  void store();
+  void read_clock();
+  void note_log(std::size_t logged);
+  std::uint32_t hand_out_removed();
+  [[nodiscard]] EntryId id_at(std::uint32_t slot) const;
+  [[nodiscard]] double number_at(std::size_t word) const;
+  void put_number(std::size_t word, double number);
+
+  LruTtlTable table_;
+  const std::chrono::steady_clock::time_point made_ = std::chrono::steady_clock::now();
+  std::vector<EntryId> ids_;      // of the entry last put in each slot
+  std::vector<EntryId> lookups_;  // the log while it is taken in
+  LruTtlTable::Removed removed_;  // the last ones first: they are handed out from the end
+  std::span<std::uint32_t> words_;
+  Napi::Reference<Napi::Value> words_owner_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,88 @@
+// The JavaScript class `Pipeline`, private to lib/primitives/scheduling/pipeline.js.
+//
+//   new Pipeline(reactor, target, {maxBatchSize, idleFlushMs, maxWaitMs, maxConcurrency,
+//                                  incomingCapacity, processingCapacity})
+//   submit(item), abort(item), batchDone(batch), retry([item...], delayMs), close()
+//   counts()     [waiting, incoming, batching, processing, processingBatches, retrying,
+//                 activeBatches], every event delivered so far included
+//   dispose()    the reactor forgets the pipeline
+//
+// JavaScript's thread only: each call is a command for the reactor, whose thread alone runs the
+// pipeline; what comes of it arrives as PIPELINE_* events for `target`. Ends with dispose():
+// one that is never closed stays with its reactor until the environment ends.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <mutex>
+
+#include "addon/napi/event_queue.h"
+#include "addon/napi/reactor_wrap.h"
+#include "core/scheduling/pipeline.h"
+
+namespace sluice {
+
+/// A pipeline that reports to an event lane. Executor's thread, but for `counts`.
+class LanePipeline final : public Machine, private PipelineObserver {
+ public:
+  LanePipeline(const PipelineOptions& options, std::shared_ptr<EventLane> lane, double target)
+      : lane_(std::move(lane)), target_(target), core_(options, *this) {}
+
+  [[nodiscard]] Nanos next_deadline() const override { return core_.next_deadline(); }
+  void advance(Nanos now) override {
+    const std::lock_guard lock(mutex_);
+    core_.advance(now);
+  }
+
+  /// Runs `command(core)`.
+  template <typename Command>
+  void run(const Command& command) {
+    const std::lock_guard lock(mutex_);
+    command(core_);
+  }
+
+  /// Right now, between two commands: whoever was told of an event sees counts that include it.
+  /// Any thread.
+  [[nodiscard]] PipelineCounts counts() const {
+    const std::lock_guard lock(mutex_);
+    return core_.counts();
+  }
+
+ private:
+  void accepted(ItemId item) override;
+  void dispatch(BatchId batch, const std::vector<ItemId>& items) override;
+  void removed(ItemId item, bool was_accepted) override;
+  void closed() override;
+
+  std::shared_ptr<EventLane> lane_;
+  const double target_;
+  mutable std::mutex mutex_;  // guards core_ against `counts`; all else is on one thread
+  PipelineCore core_;
+};
+
+class PipelineWrap final : public Napi::ObjectWrap<PipelineWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit PipelineWrap(const Napi::CallbackInfo& info);
+  ~PipelineWrap() override;
+
+ private:
+  void submit(const Napi::CallbackInfo& info);
+  void abort(const Napi::CallbackInfo& info);
+  void batch_done(const Napi::CallbackInfo& info);
+  void retry(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+  Napi::Value counts(const Napi::CallbackInfo& info);
+  void dispose(const Napi::CallbackInfo& info);
+
+  template <typename Command>
+  void post(Command command);
+  void forget();
+
+  std::shared_ptr<ReactorHandle> reactor_;
+  std::shared_ptr<LanePipeline> pipeline_;
+  bool disposed_ = false;
+};
+
+}  // namespace sluice

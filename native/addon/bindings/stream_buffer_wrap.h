@@ -1,0 +1,49 @@
+// The JavaScript class `StreamBuffer`, private to lib/primitives/scheduling/stream-buffer.js.
+//
+//   new StreamBuffer(capacity)
+//   write(text)          0: stored; -1: closed; else the ticket to wait with
+//   read()               a string; null: closed and drained; else the ticket to wait with
+//   claimWrite(ticket)   0: stored; -1: closed; undefined: not its turn
+//   claimRead(ticket)    a string; null: closed and drained; undefined: not its turn
+//   abort(ticket)        true: out of the line
+//   takeTurns()          tickets told since the last call, in order; undefined: none
+//   close(), size(), closed()
+//
+// JavaScript's thread only; ends with garbage collection. Text is kept as UTF-16, so that a lone
+// surrogate comes out as it went in.
+#pragma once
+
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "core/streams/stream_buffer.h"
+
+namespace sluice {
+
+class StreamBufferWrap final : public Napi::ObjectWrap<StreamBufferWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit StreamBufferWrap(const Napi::CallbackInfo& info);
+
+ private:
+  using Buffer = StreamBuffer<std::u16string>;
+
+  Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value claim_write(const Napi::CallbackInfo& info);
+  Napi::Value claim_read(const Napi::CallbackInfo& info);
+  Napi::Value abort(const Napi::CallbackInfo& info);
+  Napi::Value take_turns(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+  Napi::Value size(const Napi::CallbackInfo& info);
+  Napi::Value closed(const Napi::CallbackInfo& info);
+
+  Buffer::OnTurn note_turn();
+
+  Buffer buffer_;
+  std::vector<Ticket> turns_;
+};
+
+}  // namespace sluice

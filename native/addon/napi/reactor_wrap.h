@@ -1,0 +1,67 @@
+// The JavaScript class `Reactor`: an executor and its event lane.
+//
+//   new Reactor(onEvents)     real time: a libuv loop on a thread of its own; `onEvents(array)` is
+//                             called with everything that queued up since the last call
+//   new Reactor(undefined)    manual time: commands run inline, JavaScript moves the clock with
+//                             `advanceTo(ms)` and collects events with `drain()`
+//
+// JavaScript's thread only. Ends with `close()`, with garbage collection, or with the environment:
+// a clean-up hook joins the thread, so that a worker can be terminated at any moment.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "addon/napi/event_queue.h"
+#include "runtime/loop/manual_executor.h"
+#include "runtime/loop/reactor.h"
+
+namespace sluice {
+
+/// What a wrapped machine needs of its reactor. Machines keep `lane` alive; wraps keep all of it.
+struct ReactorHandle {
+  std::shared_ptr<EventLane> lane = std::make_shared<EventLane>();
+  std::unique_ptr<Reactor> reactor;  // one of these two
+  std::unique_ptr<ManualExecutor> manual;
+
+  [[nodiscard]] Executor& executor() const {
+    return reactor ? static_cast<Executor&>(*reactor) : *manual;
+  }
+
+  /// Stops the executor, then the lane; machines are gone afterwards. Idempotent.
+  void close();
+};
+
+class ReactorWrap final : public Napi::ObjectWrap<ReactorWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  explicit ReactorWrap(const Napi::CallbackInfo& info);
+  ~ReactorWrap() override;
+
+  /// The handle of the `Reactor` that JavaScript passed to another class's constructor. While the
+  /// environment is being terminated: one that has stopped.
+  static std::shared_ptr<ReactorHandle> handle_of(const Napi::CallbackInfo& info,
+                                                  std::size_t index);
+
+ private:
+  Napi::Value advance_to(const Napi::CallbackInfo& info);
+  Napi::Value next_deadline_ms(const Napi::CallbackInfo& info);
+  Napi::Value drain(const Napi::CallbackInfo& info);
+  void ref(const Napi::CallbackInfo& info);
+  void unref(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+
+  static void on_environment_exit(void* self);
+
+  std::shared_ptr<ReactorHandle> handle_ = std::make_shared<ReactorHandle>();
+};
+
+/// Milliseconds as JavaScript gives them, in nanoseconds. Infinity and what does not fit: kNever.
+Nanos nanos_from_ms(double ms);
+
+/// Nanoseconds as JavaScript takes them. kNever: Infinity.
+double ms_from_nanos(Nanos nanos);
+
+}  // namespace sluice

@@ -1,0 +1,136 @@
+// Which entries of a cache stay: recency, time to live, and limits by number and by size.
+//
+// The table knows its entries by id; keys and values are kept by whoever owns it (values are
+// JavaScript's and cannot leave its heap, and a key is looked up there without copying it).
+// Thread-safe: each call is one step under a mutex. Ends with its owner.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "core/base/time.h"
+#include "core/containers/radix_expiry_queue.h"
+#include "core/containers/slot_list.h"
+
+namespace sluice {
+
+/// Names an entry for ever: a slot is used again, the pair is not (short of 2^32 times).
+struct EntryId {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;  ///< from 1; 0 is no entry's
+
+  friend bool operator==(const EntryId&, const EntryId&) = default;
+};
+
+/// No entry's id. As a lookup: nothing was found.
+inline constexpr EntryId kNoEntry{0, 0};
+/// As a lookup: nothing was found, but somebody is about to provide it.
+inline constexpr EntryId kJoined{1, 0};
+
+struct LruTtlLimits {
+  std::size_t max_entries = 1;  ///< at least 1
+  std::uint64_t max_bytes = 0;  ///< of the sizes of all entries; at most 2^53
+};
+
+enum class RemovalReason : std::uint8_t { kEvicted = 0, kExpired = 1 };
+
+struct RemovedEntry {
+  EntryId id;
+  RemovalReason reason = RemovalReason::kEvicted;
+
+  friend bool operator==(const RemovedEntry&, const RemovedEntry&) = default;
+};
+
+/// What has happened so far. Every lookup is a hit, a miss or a join.
+struct CacheCounts {
+  std::uint64_t hits = 0;
+  std::uint64_t misses = 0;
+  std::uint64_t joins = 0;
+  std::uint64_t evictions = 0;    ///< entries dropped, or not taken, for want of room
+  std::uint64_t expirations = 0;  ///< entries dropped because their time was over
+};
+
+/// Answer to `insert` and `update`.
+struct StoredEntry {
+  EntryId id;            ///< kNoEntry: larger than the limit, so not stored
+  Nanos last_alive = 0;  ///< the last moment at which it is alive; kNever: for ever
+};
+
+class LruTtlTable {
+ public:
+  using Removed = std::vector<RemovedEntry>;
+
+  explicit LruTtlTable(const LruTtlLimits& limits) : limits_(limits) {}
+
+  /// Adds an entry, the most recent one, that is alive while its age is at most `ttl` (0 is a
+  /// time to live too; kNever: for ever). Whoever has to go for it is appended to `removed`:
+  /// first those that have expired, then the least recent.
+  StoredEntry insert(std::uint64_t size, Nanos ttl, Nanos now, Removed& removed);
+
+  /// As if the entry were removed and inserted again under its id. One that is too large now is
+  /// dropped, which counts as an eviction but is not reported. kNoEntry for an unknown id as well.
+  StoredEntry update(EntryId id, std::uint64_t size, Nanos ttl, Nanos now, Removed& removed);
+
+  /// Takes note of lookups, in order: the ids of entries that were found, which become the most
+  /// recent one after the other; kNoEntry; kJoined. Ids of entries that are gone count only.
+  void note(std::span<const EntryId> lookups);
+
+  /// Drops an entry. False when there is no such entry.
+  bool erase(EntryId id);
+
+  /// Drops an entry if it has expired. False when it is alive, or there is no such entry.
+  bool expire(EntryId id, Nanos now);
+
+  /// Drops all that have expired.
+  void purge(Nanos now, Removed& removed);
+
+  /// Drops all. Counts stay.
+  void clear();
+
+  /// The ids of all entries, the most recent first, expired ones included.
+  [[nodiscard]] std::vector<EntryId> by_recency() const;
+
+  /// Entries, expired ones that nothing has removed yet included; and the sum of their sizes.
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::uint64_t bytes() const;
+
+  [[nodiscard]] CacheCounts counts() const;
+
+ private:
+  using Slot = SlotLists::Slot;
+
+  struct Entry {
+    std::uint64_t size = 0;
+    Nanos last_alive = kNever;
+    std::uint32_t generation = 1;
+    bool used = false;
+  };
+
+  static constexpr std::uint32_t kAll = 0;
+
+  [[nodiscard]] bool holds(EntryId id) const;
+  [[nodiscard]] EntryId id_of(Slot slot) const { return {slot, entries_[slot].generation}; }
+  Nanos latest(Nanos now);
+  Slot free_slot();
+  StoredEntry place(Slot slot, std::uint64_t size, Nanos ttl, Nanos now);
+  void displace(Slot slot);
+  void make_room(std::uint64_t size, Nanos now, Removed& removed);
+  void drop(Slot slot);
+  void drop_expired(Slot slot, Removed& removed);
+
+  mutable std::mutex mutex_;
+  const LruTtlLimits limits_;
+  std::vector<Entry> entries_;
+  std::vector<Slot> free_;
+  SlotLists recency_{1};
+  ExpiryQueue expiry_;
+  std::size_t size_ = 0;
+  std::uint64_t bytes_ = 0;
+  Nanos latest_ = 0;
+  CacheCounts counts_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,66 @@
+// What a key-value store holds of one key at one version: immutable, shared by the store and by
+// whoever still reads that version (snapshots, transactions, a scan's answer).
+//
+// Any thread. An entry goes with the last who holds it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "core/base/ref_counted.h"
+#include "core/base/time.h"
+#include "core/containers/slot_list.h"
+
+namespace sluice {
+
+/// The state of a key changes from version to version; versions of one store never repeat.
+using KvVersion = std::uint64_t;
+
+/// The version of a key that is not there.
+inline constexpr KvVersion kAbsent = 0;
+
+struct KvValue {
+  std::string bytes;
+  std::uint8_t kind = 0;  ///< what the bytes are: the caller's, kept with them
+
+  friend bool operator==(const KvValue&, const KvValue&) = default;
+};
+
+/// The bytes of all entries of one store that anybody still holds.
+struct KvHeld : Counted {
+  std::atomic<std::uint64_t> bytes{0};
+};
+
+struct KvEntry : Counted {
+  KvEntry(std::string of, KvValue with, KvVersion at, Nanos until, SlotLists::Slot in_queue,
+          Ref<KvHeld> counted)
+      : key(std::move(of)),
+        value(std::move(with)),
+        version(at),
+        last_alive(until),
+        slot(in_queue),
+        held(std::move(counted)) {
+    held->bytes += size();
+  }
+  KvEntry(const KvEntry&) = delete;
+  KvEntry& operator=(const KvEntry&) = delete;
+  ~KvEntry() { held->bytes -= size(); }
+
+  /// What counts against a store's limit.
+  [[nodiscard]] std::uint64_t size() const { return key.size() + value.bytes.size(); }
+  [[nodiscard]] bool alive(Nanos now) const { return now <= last_alive; }
+
+  const std::string key;
+  const KvValue value;
+  const KvVersion version;
+  const Nanos last_alive;      ///< the last moment at which it is there; kNever: for ever
+  const SlotLists::Slot slot;  ///< in the store's expiry queue; kNone without an end
+  const Ref<KvHeld> held;
+};
+
+using KvEntryRef = Ref<const KvEntry>;
+
+}  // namespace sluice

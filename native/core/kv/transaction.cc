@@ -1,0 +1,114 @@
+#include "core/kv/transaction.h"
+
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+namespace sluice {
+namespace {
+
+std::uint64_t size_of(std::string_view key, const KvWrite& write) {
+  return key.size() + (write.value ? write.value->bytes.size() : 0);
+}
+
+}  // namespace
+
+KvEntryRef KvTransaction::get(std::string_view key, Nanos now) {
+  if (doomed_) return {};
+  if (const auto own = writes_.find(key); own != writes_.end()) {
+    return pending(own->first, own->second, now);
+  }
+  if (const auto known = reads_.keys.find(key); known != reads_.keys.end()) return known->second;
+  KvEntryRef entry = store_->get(key, now);
+  reads_.keys.emplace(key, entry);
+  check(now);
+  return doomed_ ? KvEntryRef() : entry;
+}
+
+// Own writes and the store's entries are two ordered lists; where both have a key, the own one
+// counts. The range that was read ends at the key at which the page was full.
+KvPage KvTransaction::scan(const KvRange& range, std::size_t limit, Nanos now) {
+  if (doomed_) return {};
+  KvPage page;
+  KvReads::Walked walked{range};
+  auto own = writes_.lower_bound(range.from);
+  const auto add_own = [&](const auto& written) {
+    if (!written.second.value) return true;
+    if (page.add(pending(written.first, written.second, now), limit)) return true;
+    walked.range.to = written.first + '\0';
+    return false;
+  };
+  bool room = true;
+  store_->snapshot(now).walk(range, [&](const KvEntryRef& entry) {
+    for (; room && own != writes_.end() && own->first < entry->key; ++own) room = add_own(*own);
+    if (!room) return false;
+    walked.count += 1;
+    remember(entry->key, entry);
+    if (own != writes_.end() && own->first == entry->key) {
+      room = add_own(*own++);
+    } else {
+      room = page.add(entry, limit);
+    }
+    if (!room) walked.range.to = entry->key + '\0';
+    return room;
+  });
+  for (; room && own != writes_.end() && !range.ends_before(own->first); ++own) {
+    room = add_own(*own);
+  }
+  reads_.ranges.push_back(std::move(walked));
+  check(now);
+  return doomed_ ? KvPage() : page;
+}
+
+KvStatus KvTransaction::set(std::string_view key, KvValue value, Nanos ttl) {
+  const KvStatus fit = store_->fits(key.size(), value.bytes.size());
+  if (fit != KvStatus::kDone) return fit;
+  return put(key, {std::move(value), ttl}, store_->limits().max_bytes);
+}
+
+void KvTransaction::erase(std::string_view key) {
+  put(key, {}, std::numeric_limits<std::uint64_t>::max());
+}
+
+KvStatus KvTransaction::put(std::string_view key, KvWrite write, std::uint64_t max_bytes) {
+  const auto former = writes_.find(key);
+  const std::uint64_t replaced = former == writes_.end() ? 0 : size_of(key, former->second);
+  const std::uint64_t bytes = written_bytes_ - replaced + size_of(key, write);
+  if (bytes > max_bytes) return KvStatus::kBytesFull;
+  written_bytes_ = bytes;
+  writes_.insert_or_assign(std::string(key), std::move(write));
+  return KvStatus::kDone;
+}
+
+KvResult KvTransaction::commit(Nanos now, const KvShare* share, const KvShare* area) {
+  const KvReads reads = std::exchange(reads_, {});
+  if (std::exchange(doomed_, true)) return {KvStatus::kConflict};
+  return store_->commit(reads, writes_, now, share, area);
+}
+
+KvVersion KvTransaction::version_of(std::string_view key) const {
+  const auto written = writes_.find(key);
+  return written == writes_.end() ? kAbsent : written->second.version;
+}
+
+// Of a version read before, so that a change that comes in between is looked for once more.
+void KvTransaction::check(Nanos now) {
+  const KvVersion version = store_->version();
+  if (version == checked_at_) return;
+  checked_at_ = version;
+  if (!store_->holds(reads_, now)) doomed_ = true;
+}
+
+void KvTransaction::remember(const std::string& key, const KvEntryRef& entry) {
+  const auto [known, is_new] = reads_.keys.emplace(key, entry);
+  if (is_new) return;
+  if (!known->second || known->second->version != entry->version) doomed_ = true;
+}
+
+KvEntryRef KvTransaction::pending(const std::string& key, const KvWrite& write, Nanos now) const {
+  if (!write.value) return {};
+  return KvEntryRef(new KvEntry(key, *write.value, kAbsent, deadline_after(now, write.ttl),
+                                SlotLists::kNone, held_));
+}
+
+}  // namespace sluice

@@ -1,0 +1,71 @@
+// The accounts of a ledger, and the rules for what may be taken from and put into one.
+//
+// Any thread may find and open accounts, which stay where they are for as long as the ledger lives.
+// Each has a mutex for its balance and its list of events; whoever needs two takes them in the
+// order of their names (AccountLocks), so that nobody waits for somebody who waits for him.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/ledger/event.h"
+
+namespace sluice {
+
+struct LedgerAccount {
+  LedgerAccount(std::string_view its_name, Amount its_overdraft)
+      : name(its_name), overdraft(its_overdraft) {}
+
+  const std::string name;
+  const Amount overdraft;  ///< how far `available` may go below 0; kUnlimited
+  std::mutex mutex;        ///< guards what follows
+  LedgerBalance balance;
+  std::vector<LedgerId> events;  ///< that concern it, in order
+};
+
+/// Whether `amount` can leave an account, or be held of it. `force`: whatever its limit is.
+LedgerCode may_take(const LedgerAccount& account, Amount amount, bool force);
+/// Whether `amount` can be held: may_take, and the sum of what is held stays in range.
+LedgerCode may_hold(const LedgerAccount& account, Amount amount);
+/// Whether `amount` can be put into an account.
+LedgerCode may_put(const LedgerAccount& account, Amount amount);
+
+class LedgerAccounts {
+ public:
+  /// With the ledger's own accounts.
+  LedgerAccounts();
+  LedgerAccounts(const LedgerAccounts&) = delete;
+  LedgerAccounts& operator=(const LedgerAccounts&) = delete;
+
+  /// nullptr when there is none.
+  [[nodiscard]] LedgerAccount* find(std::string_view name) const;
+
+  /// Adds an account, whose mutex is handed out locked: nobody else has seen it yet. nullptr when
+  /// there is one of that name.
+  LedgerAccount* open(std::string_view name, Amount overdraft, std::unique_lock<std::mutex>& lock);
+
+  /// In order.
+  [[nodiscard]] std::vector<std::string> names() const;
+
+ private:
+  mutable std::shared_mutex mutex_;  // guards the map, not what is in it
+  mutable std::map<std::string, LedgerAccount, std::less<>> accounts_;
+};
+
+/// Holds the mutexes of two accounts, or of one that is given twice.
+class AccountLocks {
+ public:
+  AccountLocks(LedgerAccount& one, LedgerAccount& other);
+
+ private:
+  std::unique_lock<std::mutex> first_;
+  std::unique_lock<std::mutex> second_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,281 @@
+#include "core/ledger/ledger.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice {
+namespace {
+
+using Type = LedgerEventType;
+
+bool is_reversible(Type type) {
+  return type == Type::kDeposit || type == Type::kWithdraw || type == Type::kTransfer ||
+         type == Type::kSettle;
+}
+
+// Whether the event leaves the account alone that it would pay.
+bool concerns_holder_alone(Type type) {
+  return type == Type::kHold || type == Type::kVoid || type == Type::kHoldExpired;
+}
+
+LedgerEvent event_of(const LedgerRequest& request, Nanos now) {
+  LedgerEvent event;
+  event.type = request.operation;
+  event.at = now;
+  event.key = request.key;
+  event.from = request.from;
+  event.to = request.to;
+  event.amount = request.amount;
+  event.target = request.target;
+  event.time = request.time;
+  event.force = request.force;
+  if (request.operation == Type::kHold) event.due = deadline_after(now, request.time);
+  if (request.operation == Type::kSchedule) event.due = request.time;
+  return event;
+}
+
+// Fills in what an event takes from the one that it is about.
+void take_over(LedgerEvent& event, const LedgerEvent& target) {
+  event.from = target.from;
+  event.to = target.to;
+  event.target = target.id;
+  if (event.type == Type::kReverse) std::swap(event.from, event.to);
+  if (event.type != Type::kSettle) event.amount = target.amount;
+}
+
+LedgerBalance shown_balance(const LedgerAccount& from, const LedgerAccount& to) {
+  return is_own_account(from.name) ? to.balance : from.balance;
+}
+
+// Both accounts' mutexes are held, and all of it was found to be possible.
+void move(const LedgerEvent& event, LedgerAccount& from, LedgerAccount& to,
+          const JournalEntry* target) {
+  switch (event.type) {
+    case Type::kHold:
+      from.balance.held += event.amount;
+      break;
+    case Type::kVoid:
+    case Type::kHoldExpired:
+      from.balance.held -= target->event.amount;
+      break;
+    case Type::kSettle:
+      from.balance.held -= target->event.amount;
+      [[fallthrough]];
+    case Type::kDeposit:
+    case Type::kWithdraw:
+    case Type::kTransfer:
+    case Type::kReverse:
+      from.balance.posted -= event.amount;
+      to.balance.posted += event.amount;
+      break;
+    default:
+      break;
+  }
+}
+
+LedgerResult result_of(const JournalEntry& entry) {
+  return {entry.event.type == Type::kRefused ? entry.event.code : LedgerCode::kOk, entry.event,
+          entry.balance};
+}
+
+}  // namespace
+
+LedgerResult Ledger::open(std::string_view account, Amount overdraft, Nanos now) {
+  advance(now);
+  std::unique_lock<std::mutex> lock;
+  LedgerAccount* const opened = accounts_.open(account, overdraft, lock);
+  if (opened == nullptr) return {LedgerCode::kAccountExists, {}, {}};
+  LedgerEvent event;
+  event.type = Type::kOpen;
+  event.at = now;
+  event.from = account;
+  event.amount = overdraft;
+  return result_of(commit(std::move(event), {opened, opened, nullptr}));
+}
+
+LedgerResult Ledger::execute(const LedgerRequest& request, Nanos now) {
+  advance(now);
+  LedgerResult result;
+  {
+    LedgerKeys::Use use = keys_.use(request.key);
+    if (const LedgerId known = use.answer(); known != 0) {
+      const JournalEntry& entry = *journal_.find(known);
+      if (same_request(request, entry.event)) return result_of(entry);
+      result.code = LedgerCode::kIdempotencyConflict;
+      return result;
+    }
+    const JournalEntry& entry = perform(request, now);
+    use.answer_with(entry.event.key, entry.event.id);
+    result = result_of(entry);
+  }
+  // What was scheduled may be due already.
+  advance(now);
+  return result;
+}
+
+void Ledger::advance(Nanos now) {
+  if (agenda_.next() > now) return;
+  const std::lock_guard lock(runner_mutex_);
+  for (LedgerId id = agenda_.first_due(now); id != 0; id = agenda_.first_due(now)) {
+    carry_out(id, now);
+  }
+}
+
+const JournalEntry& Ledger::perform(const LedgerRequest& request, Nanos now) {
+  Parties parties;
+  LedgerEvent event = event_of(request, now);
+  const LedgerCode located = locate(request, event, parties);
+  if (located != LedgerCode::kOk) return refuse(request, located, {}, now);
+  const AccountLocks locks(*parties.from, *parties.to);
+  const LedgerCode code = judge(event, parties);
+  if (code != LedgerCode::kOk) return refuse(request, code, parties, now);
+  return commit(std::move(event), parties);
+}
+
+LedgerCode Ledger::locate(const LedgerRequest& request, LedgerEvent& event, Parties& parties) {
+  const Type operation = request.operation;
+  if (operation == Type::kSettle || operation == Type::kVoid || operation == Type::kReverse ||
+      operation == Type::kCancelScheduled) {
+    const LedgerCode code = locate_target(request, event, parties);
+    if (code != LedgerCode::kOk) return code;
+    take_over(event, parties.target->event);
+  } else if (request.from == request.to) {
+    return LedgerCode::kSameAccount;
+  }
+  parties.from = accounts_.find(event.from);
+  parties.to = accounts_.find(event.to);
+  const bool both = parties.from != nullptr && parties.to != nullptr;
+  return both ? LedgerCode::kOk : LedgerCode::kNoSuchAccount;
+}
+
+LedgerCode Ledger::locate_target(const LedgerRequest& request, LedgerEvent& event,
+                                 Parties& parties) {
+  parties.target = journal_.find(request.target);
+  const LedgerEvent* const target = parties.target == nullptr ? nullptr : &parties.target->event;
+  switch (event.type) {
+    case Type::kReverse:
+      if (target == nullptr) return LedgerCode::kNoSuchEvent;
+      return is_reversible(target->type) ? LedgerCode::kOk : LedgerCode::kNotReversible;
+    case Type::kCancelScheduled:
+      return target != nullptr && target->type == Type::kSchedule ? LedgerCode::kOk
+                                                                  : LedgerCode::kNoSuchScheduled;
+    default:
+      return target != nullptr && target->type == Type::kHold ? LedgerCode::kOk
+                                                              : LedgerCode::kNoSuchHold;
+  }
+}
+
+LedgerCode Ledger::code_of_closed(const JournalEntry& target) {
+  switch (journal_.find(target.closed_by)->event.type) {
+    case Type::kSettle:
+    case Type::kVoid:
+      return LedgerCode::kHoldClosed;
+    case Type::kHoldExpired:
+      return LedgerCode::kHoldExpired;
+    case Type::kCancelScheduled:
+      return LedgerCode::kAlreadyCancelled;
+    case Type::kReverse:
+      return LedgerCode::kAlreadyReversed;
+    default:
+      return LedgerCode::kAlreadyExecuted;
+  }
+}
+
+// Both accounts' mutexes are held.
+LedgerCode Ledger::judge(const LedgerEvent& event, const Parties& parties) {
+  const JournalEntry* const target = parties.target;
+  if (target != nullptr && target->closed_by != 0) return code_of_closed(*target);
+  switch (event.type) {
+    case Type::kHold:
+      return may_hold(*parties.from, event.amount);
+    case Type::kSettle:
+      if (event.amount > target->event.amount) return LedgerCode::kExceedsHold;
+      return may_put(*parties.to, event.amount);
+    case Type::kDeposit:
+    case Type::kWithdraw:
+    case Type::kTransfer:
+    case Type::kReverse: {
+      const LedgerCode taken = may_take(*parties.from, event.amount, event.force);
+      return taken == LedgerCode::kOk ? may_put(*parties.to, event.amount) : taken;
+    }
+    default:
+      return LedgerCode::kOk;
+  }
+}
+
+// Both accounts' mutexes are held.
+const JournalEntry& Ledger::commit(LedgerEvent event, const Parties& parties) {
+  auto& [from, to, target] = parties;
+  move(event, *from, *to, target);
+  const JournalEntry& entry = journal_.append(std::move(event), shown_balance(*from, *to));
+  const LedgerEvent& done = entry.event;
+  from->events.push_back(done.id);
+  if (to != from && !concerns_holder_alone(done.type)) to->events.push_back(done.id);
+  if (target != nullptr) {
+    target->closed_by = done.id;
+    agenda_.remove(target->event.due, target->event.id);
+  }
+  agenda_.add(done.due, done.id);
+  return entry;
+}
+
+const JournalEntry& Ledger::refuse(const LedgerRequest& request, LedgerCode code,
+                                   const Parties& parties, Nanos now) {
+  LedgerEvent event = event_of(request, now);
+  event.type = Type::kRefused;
+  event.refused = request.operation;
+  event.code = code;
+  event.due = kNever;
+  const LedgerBalance balance =
+      parties.from == nullptr ? LedgerBalance{} : shown_balance(*parties.from, *parties.to);
+  return journal_.append(std::move(event), balance);
+}
+
+// The event that comes about when the entry, a hold or a scheduled transfer, is due.
+Ledger::Parties Ledger::draft_due(JournalEntry& entry, LedgerEvent& event) {
+  event.type = entry.event.type == Type::kHold ? Type::kHoldExpired : Type::kTransfer;
+  take_over(event, entry.event);
+  return {accounts_.find(event.from), accounts_.find(event.to), &entry};
+}
+
+void Ledger::carry_out(LedgerId id, Nanos now) {
+  LedgerEvent event;
+  event.at = now;
+  JournalEntry& entry = *journal_.find(id);
+  const Parties parties = draft_due(entry, event);
+  const AccountLocks locks(*parties.from, *parties.to);
+  if (entry.closed_by != 0) return;  // by another thread, just now
+  event.code = judge(event, parties);
+  if (event.code != LedgerCode::kOk) event.type = Type::kScheduleFailed;
+  commit(std::move(event), parties);
+}
+
+std::optional<LedgerBalance> Ledger::balance(std::string_view account, Nanos now) {
+  advance(now);
+  LedgerAccount* const found = accounts_.find(account);
+  if (found == nullptr) return std::nullopt;
+  const std::lock_guard lock(found->mutex);
+  return found->balance;
+}
+
+std::optional<std::vector<LedgerEvent>> Ledger::events(std::string_view account, LedgerId after,
+                                                       std::size_t limit, Nanos now) {
+  advance(now);
+  LedgerAccount* const found = accounts_.find(account);
+  if (found == nullptr) return std::nullopt;
+  std::vector<LedgerId> ids;
+  {
+    const std::lock_guard lock(found->mutex);
+    const auto first = std::upper_bound(found->events.begin(), found->events.end(), after);
+    const auto left = static_cast<std::size_t>(found->events.end() - first);
+    ids.assign(first, first + static_cast<std::ptrdiff_t>(std::min(limit, left)));
+  }
+  return journal_.copy(ids);
+}
+
+std::vector<LedgerEvent> Ledger::journal(LedgerId after, std::size_t limit, Nanos now) {
+  advance(now);
+  return journal_.after(after, limit);
+}
+
+}  // namespace sluice

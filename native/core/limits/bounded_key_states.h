@@ -1,0 +1,129 @@
+// The states of a limiter's keys, of which those that say nothing are forgotten, by time, and no
+// more than `max_keys` are held.
+//
+// Forgetting never grants anything. A state that is as good as new (a full bucket, a window that is
+// over) may go at any time: a few entries are looked at with every insertion, and some now and then
+// besides. When the table is full and none of those looked at is as good as new, the one closest
+// to it goes, and the *floor* takes note of what it had used: from then on every key without an
+// entry is taken to have used as much. So a key never has more than it would have had in a table
+// without end; and in a flood of new keys, these are granted about as much together as `max_keys`
+// keys are.
+//
+// `Rule` has `State`, `Floor` (default-constructible: nothing was forgotten) and
+//   State unknown(Floor&, now, ...)              of a key without an entry
+//   Nanos reset_after(State, now)                0: as good as new
+//   void forget(Floor&, const State&, now)       takes note of a state that goes
+// where State may be given as a const reference.
+//
+// Not thread-safe: KeyedLimiter and Quota lock. Plain state, ends with its owner.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "core/base/time.h"
+#include "core/containers/hash_table.h"
+
+namespace sluice {
+
+template <typename Rule>
+class KeyedStates {
+ public:
+  using State = typename Rule::State;
+  using Table = KeyedTable<State>;
+
+  /// `max_keys` from 1 to Table::kEntriesMax.
+  KeyedStates(Rule rule, std::size_t max_keys) : rule_(std::move(rule)), max_keys_(max_keys) {}
+
+  [[nodiscard]] static std::uint32_t hash_of(std::string_view key) { return Table::hash_of(key); }
+
+  /// The state of a key; nullptr when it has none. Valid until the next insert or tick.
+  [[nodiscard]] State* find(std::string_view key, std::uint32_t hash) {
+    return table_.find(key, hash);
+  }
+
+  /// The state that a key without one starts with. What else the rule needs to know follows `now`.
+  template <typename... Context>
+  [[nodiscard]] State unknown(Nanos now, Context... context) {
+    return rule_.unknown(floor_, now, context...);
+  }
+
+  /// Adds a key that has no state. Other states may go.
+  State& insert(std::string_view key, std::uint32_t hash, State state, Nanos now) {
+    sweep(kLookedAtPerInsert, now);
+    if (table_.size() >= max_keys_) make_room(now);
+    return table_.insert(key, hash, std::move(state));
+  }
+
+  /// To be called with every request, before find: forgets idle keys when nothing is inserted.
+  void tick(Nanos now) {
+    if (++ticks_ % kTicksPerSweep == 0) sweep(kLookedAtPerSweep, now);
+  }
+
+  /// Calls `change(key, state)` for all.
+  template <typename Change>
+  void for_each(const Change& change) {
+    for (EntryId id = 0; id < table_.extent(); ++id) {
+      if (State* const state = table_.at(id)) change(table_.key_at(id), *state);
+    }
+  }
+
+  [[nodiscard]] const Rule& rule() const { return rule_; }
+  /// For a rule that changes.
+  [[nodiscard]] typename Rule::Floor& floor() { return floor_; }
+  [[nodiscard]] std::size_t size() const { return table_.size(); }
+  [[nodiscard]] std::size_t max_keys() const { return max_keys_; }
+
+ private:
+  using EntryId = typename Table::EntryId;
+
+  // Two per insertion visit every entry before the table has grown by half.
+  static constexpr int kLookedAtPerInsert = 2;
+  static constexpr std::uint32_t kTicksPerSweep = 256;
+  static constexpr int kLookedAtPerSweep = 64;
+  static constexpr int kCandidates = 16;
+
+  // The next entry in the round; nullptr where there is none.
+  State* next() {
+    ++cursor_;
+    if (cursor_ >= table_.extent()) cursor_ = 0;
+    return table_.at(cursor_);
+  }
+
+  void sweep(int count, Nanos now) {
+    for (; count > 0 && table_.size() > 0; --count) {
+      State* const state = next();
+      if (state != nullptr && rule_.reset_after(*state, now) == 0) table_.erase(cursor_);
+    }
+  }
+
+  void make_room(Nanos now) {
+    EntryId victim = 0;
+    Nanos least = kNever;
+    bool found = false;
+    for (int looked_at = 0; looked_at < kCandidates || !found; ++looked_at) {
+      const State* const state = next();
+      if (state == nullptr) continue;
+      const Nanos wait = rule_.reset_after(*state, now);
+      if (found && wait >= least) continue;
+      found = true;
+      least = wait;
+      victim = cursor_;
+      if (wait == 0) break;
+    }
+    if (least > 0) rule_.forget(floor_, *table_.at(victim), now);
+    table_.erase(victim);
+  }
+
+  Rule rule_;
+  std::size_t max_keys_;
+  Table table_;
+  typename Rule::Floor floor_{};
+  EntryId cursor_ = 0;
+  std::uint32_t ticks_ = 0;
+};
+
+}  // namespace sluice

@@ -1,0 +1,146 @@
+// One dimension of a quota: who has taken how much of it.
+//
+// A windowed dimension (requests, tokens) is a token bucket for each key, whose balance may become
+// negative: a debt. A held one (concurrent jobs) counts what leases hold until they end. Either has
+// a limit, and may have another one for some keys.
+//
+// Not thread-safe: Quota locks. Plain state, ends with its owner.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "core/base/time.h"
+#include "core/containers/hash_table.h"
+#include "core/limits/bounded_key_states.h"
+#include "core/limits/limit_decision.h"
+#include "core/limits/token_bucket.h"
+
+namespace sluice {
+
+/// Names a lease; 0 names none. Never reused.
+using LeaseId = std::uint64_t;
+
+/// A key and its hash, which is taken once.
+struct HashedKey {
+  explicit HashedKey(std::string_view key) : text(key), hash(KeyedTable<int>::hash_of(key)) {}
+
+  std::string_view text;
+  std::uint32_t hash;
+};
+
+/// Lets a map of strings be asked for a string_view.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>()(text);
+  }
+};
+template <typename Value>
+using MapByText = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
+
+/// A bucket with the number of its limit.
+struct WindowedAccount {
+  Bucket bucket;
+  std::uint32_t limit = 0;
+};
+
+/// The rule of KeyedStates for buckets of several limits.
+class WindowedRule {
+ public:
+  using State = WindowedAccount;
+  using Floor = BucketFloor;
+
+  /// `limits` outlives this.
+  explicit WindowedRule(const std::vector<BucketLimit>& limits) : limits_(&limits) {}
+
+  [[nodiscard]] const BucketLimit& limit_of(const State& account) const {
+    return (*limits_)[account.limit];
+  }
+  [[nodiscard]] State unknown(Floor& floor, Nanos now, std::uint32_t limit) const;
+  [[nodiscard]] Nanos reset_after(State account, Nanos now) const;
+  void forget(Floor& floor, const State& account, Nanos now) const {
+    floor.include(reset_after(account, now), now);
+  }
+
+ private:
+  const std::vector<BucketLimit>* limits_;
+};
+
+/// A windowed dimension: `amount` at once, and as much again in every `window`, continuously. An
+/// amount of 0 grants nothing.
+class WindowedAccounts {
+ public:
+  WindowedAccounts(std::int64_t amount, Nanos window, std::size_t max_keys);
+  WindowedAccounts(const WindowedAccounts&) = delete;
+  WindowedAccounts& operator=(const WindowedAccounts&) = delete;
+
+  /// What taking `cost` would come to; takes nothing.
+  [[nodiscard]] LimitDecision weigh(const HashedKey& key, std::int64_t cost, Nanos now);
+
+  /// Takes `cost`, whether or not it is there, and returns how things stand. A negative cost gives
+  /// some back; to a key that was forgotten there is nothing to give back, or no record of it.
+  LimitDecision charge(const HashedKey& key, std::int64_t cost, Nanos now);
+
+  /// Another limit for all keys without one of their own, and another window for all. What was
+  /// taken stays taken (change_limit).
+  void set_limit(std::int64_t amount, Nanos window, Nanos now);
+  /// A limit of its own for a key, per the same window.
+  void set_limit_of(std::string_view key, std::int64_t amount, Nanos now);
+  /// The common limit again for a key.
+  void clear_limit_of(std::string_view key, Nanos now);
+
+  [[nodiscard]] std::size_t size() const { return accounts_.size(); }
+
+ private:
+  static constexpr std::uint32_t kCommon = 0;
+
+  [[nodiscard]] BucketLimit limit_for(std::int64_t amount) const;
+  [[nodiscard]] std::uint32_t limit_number(std::string_view key) const;
+  void move_to(const HashedKey& key, std::uint32_t limit, Nanos now);
+
+  Nanos window_;
+  std::vector<BucketLimit> limits_;  // by number; kCommon is that of keys without their own
+  std::vector<std::uint32_t> free_numbers_;
+  MapByText<std::uint32_t> own_;
+  KeyedStates<WindowedRule> accounts_;
+};
+
+/// A held dimension: at most `amount` at a time.
+class HeldAccounts {
+ public:
+  explicit HeldAccounts(std::int64_t amount) : amount_(amount) {}
+
+  /// What holding `cost` more would come to. When it would be granted nobody knows: retry_after is
+  /// when enough leases will have expired, and less if they end before; reset_after likewise.
+  [[nodiscard]] LimitDecision weigh(const HashedKey& key, std::int64_t cost, Nanos now);
+
+  void hold(const HashedKey& key, std::int64_t cost, LeaseId lease, Nanos expires_at);
+  /// Ends what hold began, with the same arguments.
+  void end(const HashedKey& key, std::int64_t cost, LeaseId lease, Nanos expires_at);
+
+  void set_limit(std::int64_t amount) { amount_ = amount; }
+  void set_limit_of(std::string_view key, std::int64_t amount);
+  void clear_limit_of(std::string_view key);
+
+  [[nodiscard]] std::size_t size() const { return held_.size(); }
+
+ private:
+  struct Held {
+    std::int64_t in_use = 0;
+    std::map<std::pair<Nanos, LeaseId>, std::int64_t> by_expiry;
+  };
+
+  std::int64_t amount_;
+  MapByText<std::int64_t> own_;
+  KeyedTable<Held> held_;
+};
+
+}  // namespace sluice

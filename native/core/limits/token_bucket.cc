@@ -1,0 +1,149 @@
+#include "core/limits/token_bucket.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace sluice {
+namespace {
+
+// Products of a span and a rate need up to 116 bits.
+__extension__ using Wide = unsigned __int128;
+
+// A debt ends here, far beyond anything that can be paid off.
+constexpr std::int64_t kDebtMax = std::int64_t{1} << 62;
+
+struct Units {
+  std::uint64_t whole;  // tokens, at most 2^63 - 1
+  std::uint64_t part;
+};
+
+std::uint64_t saturated(Wide value) {
+  constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  return value > kMax ? kMax : static_cast<std::uint64_t>(value);
+}
+
+// What `elapsed` brings on top of `part`. Most of it fits 64 bits, whose division is far cheaper.
+Units gain(const Rate& rate, Nanos elapsed, std::uint64_t part) {
+  std::uint64_t units = 0;
+  if (!__builtin_mul_overflow(static_cast<std::uint64_t>(elapsed), rate.tokens, &units) &&
+      !__builtin_add_overflow(units, part, &units)) {
+    return {units / rate.span, units % rate.span};
+  }
+  const Wide wide = static_cast<Wide>(elapsed) * rate.tokens + part;
+  return {saturated(wide / rate.span), static_cast<std::uint64_t>(wide % rate.span)};
+}
+
+// ceil((missing * span - part) / tokens), for a positive number of missing tokens.
+Nanos time_for(const Rate& rate, std::uint64_t missing, std::uint64_t part) {
+  std::uint64_t units = 0;
+  if (!__builtin_mul_overflow(missing, rate.span, &units)) {
+    units -= part;
+    const std::uint64_t nanos = units / rate.tokens + (units % rate.tokens != 0);
+    return static_cast<Nanos>(saturated(nanos));
+  }
+  const Wide wide = static_cast<Wide>(missing) * rate.span - part;
+  return static_cast<Nanos>(saturated((wide + rate.tokens - 1) / rate.tokens));
+}
+
+}  // namespace
+
+Bucket full_bucket(const BucketLimit& limit, Nanos now) {
+  return {limit.capacity, 0, now};
+}
+
+Bucket bucket_full_in(const BucketLimit& limit, Nanos wait, Nanos now) {
+  // A nanosecond's share too many is missing at most, for wait_for has rounded up.
+  const Units missing = gain(limit.rate, wait, 0);
+  const auto lacking = static_cast<std::int64_t>(
+      std::min(missing.whole, static_cast<std::uint64_t>(kDebtMax - limit.capacity)));
+  Bucket bucket{limit.capacity - lacking, 0, now};
+  if (missing.part > 0) {
+    bucket.tokens -= 1;
+    bucket.part = limit.rate.span - missing.part;
+  }
+  return bucket;
+}
+
+void refill(Bucket& bucket, const BucketLimit& limit, Nanos now) {
+  const Nanos elapsed = advance_time(bucket.at, now);
+  if (elapsed == 0 || bucket.tokens >= limit.capacity) return;
+  const Units gained = gain(limit.rate, elapsed, bucket.part);
+  if (gained.whole >= static_cast<std::uint64_t>(limit.capacity - bucket.tokens)) {
+    bucket.tokens = limit.capacity;
+    bucket.part = 0;
+    return;
+  }
+  bucket.tokens += static_cast<std::int64_t>(gained.whole);
+  bucket.part = gained.part;
+}
+
+Nanos wait_for(const Bucket& bucket, const BucketLimit& limit, std::int64_t tokens, Nanos now) {
+  if (tokens <= bucket.tokens) return 0;
+  const auto missing = static_cast<std::uint64_t>(tokens - bucket.tokens);
+  // The bucket is ahead of `now` after a small step back.
+  return deadline_after(bucket.at - now, time_for(limit.rate, missing, bucket.part));
+}
+
+LimitDecision weigh(const Bucket& bucket, const BucketLimit& limit, std::int64_t cost, Nanos now) {
+  LimitDecision decision;
+  decision.limit = limit.capacity;
+  decision.allowed = cost == 0 || cost <= bucket.tokens;
+  if (!decision.allowed) {
+    decision.retry_after = cost > limit.capacity ? kNever : wait_for(bucket, limit, cost, now);
+  }
+  decision.remaining = std::max<std::int64_t>(bucket.tokens, 0);
+  decision.reset_after = wait_for(bucket, limit, limit.capacity, now);
+  return decision;
+}
+
+void charge(Bucket& bucket, const BucketLimit& limit, std::int64_t cost) {
+  if (cost >= 0) {
+    bucket.tokens = std::max(bucket.tokens, cost - kDebtMax) - cost;
+  } else if (limit.capacity - bucket.tokens <= -cost) {
+    bucket.tokens = limit.capacity;
+    bucket.part = 0;
+  } else {
+    bucket.tokens -= cost;
+  }
+}
+
+void change_limit(Bucket& bucket, const BucketLimit& from, const BucketLimit& to) {
+  const std::int64_t tokens = bucket.tokens - from.capacity + to.capacity;
+  const bool in_debt_by_this = tokens < 0 && tokens < bucket.tokens;
+  bucket.tokens = in_debt_by_this ? std::min<std::int64_t>(bucket.tokens, 0) : tokens;
+  const Wide scaled = static_cast<Wide>(bucket.part) * to.rate.span / from.rate.span;
+  bucket.part = in_debt_by_this ? 0 : static_cast<std::uint64_t>(scaled);
+}
+
+Nanos BucketFloor::wait_at(Nanos now) {
+  wait = std::max<Nanos>(wait - advance_time(at, now), 0);
+  return wait == 0 ? 0 : deadline_after(at - now, wait);
+}
+
+void BucketFloor::include(Nanos its_wait, Nanos now) {
+  const Nanos mine = wait_at(now);
+  if (its_wait <= mine) return;
+  wait = its_wait;
+  at = now;
+}
+
+void BucketFloor::change_rate(const Rate& from, const Rate& to, Nanos now) {
+  wait = wait_at(now);
+  at = now;
+  if (wait == 0 || from == to) return;
+  // wait * (from.tokens / from.span) / (to.tokens / to.span), in steps that fit.
+  const std::uint64_t tokens =
+      static_cast<std::uint64_t>(saturated(static_cast<Wide>(wait) * from.tokens / from.span + 1));
+  wait = std::max(wait, time_for(to, tokens, 0));
+}
+
+LimitDecision TokenBucketRule::decide(State& bucket, std::int64_t cost, Nanos now) const {
+  refill(bucket, limit_, now);
+  if (cost > 0 && cost <= bucket.tokens) {
+    charge(bucket, limit_, cost);
+    return weigh(bucket, limit_, 0, now);
+  }
+  return weigh(bucket, limit_, cost, now);
+}
+
+}  // namespace sluice

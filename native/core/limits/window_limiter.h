@@ -1,0 +1,137 @@
+// Limits per window of time: fixed windows, and two kinds of sliding ones.
+//
+//   fixed            `limit` in each window that starts at a multiple of its length: one number a
+//                    key, but up to twice the limit around a boundary
+//   sliding log      `limit` in any window: exact, and each request of the window is kept
+//   sliding counter  as if the requests of the window before were spread evenly over it: two
+//                    numbers a key, close to the log
+//
+// Rules of KeyedLimiter; plain state, not thread-safe by themselves. Times lie less than 2^62 ns
+// from 0, windows are 1 ns to 2^55 ns (a year), limits 1 to 2^53. Steps back in time:
+// limit_decision.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/base/time.h"
+#include "core/limits/keyed_limiter.h"
+#include "core/limits/limit_decision.h"
+
+namespace sluice {
+
+struct WindowLimit {
+  std::int64_t limit = 1;
+  Nanos window = kSecond;
+};
+
+class FixedWindowRule {
+ public:
+  struct State {
+    std::int64_t window = 0;  ///< which, from that which starts at 0
+    std::int64_t used = 0;
+  };
+  using Floor = State;
+
+  explicit FixedWindowRule(const WindowLimit& limit) : limit_(limit) {}
+
+  [[nodiscard]] State unknown(Floor& floor, Nanos now) const;
+  LimitDecision decide(State& state, std::int64_t cost, Nanos now) const;
+  [[nodiscard]] LimitDecision peek(State state, Nanos now) const { return decide(state, 0, now); }
+  [[nodiscard]] Nanos reset_after(State state, Nanos now) const;
+  void forget(Floor& floor, State state, Nanos now) const;
+
+ private:
+  // Moves the state to the window of `now`, and returns the time that it then is: not earlier than
+  // the start of that window.
+  Nanos move_to(State& state, Nanos now) const;
+
+  WindowLimit limit_;
+};
+
+class SlidingCounterRule {
+ public:
+  struct State {
+    std::int64_t window = 0;
+    std::int64_t used = 0;         ///< in that window
+    std::int64_t used_before = 0;  ///< in the one before
+  };
+  using Floor = State;
+
+  explicit SlidingCounterRule(const WindowLimit& limit) : limit_(limit) {}
+
+  [[nodiscard]] State unknown(Floor& floor, Nanos now) const;
+  LimitDecision decide(State& state, std::int64_t cost, Nanos now) const;
+  [[nodiscard]] LimitDecision peek(State state, Nanos now) const { return decide(state, 0, now); }
+  [[nodiscard]] Nanos reset_after(State state, Nanos now) const;
+  void forget(Floor& floor, State state, Nanos now) const;
+
+ private:
+  Nanos move_to(State& state, Nanos now) const;
+  [[nodiscard]] Nanos reset_of(const State& state, Nanos into_window) const;
+  [[nodiscard]] Nanos retry_of(const State& state, std::int64_t cost, Nanos into_window) const;
+
+  WindowLimit limit_;
+};
+
+/// The requests of one key that count, oldest first: as many as the limit at most, since each took
+/// at least 1 of it, in room for less than twice as many.
+class HitLog {
+ public:
+  struct Hit {
+    Nanos at = 0;
+    std::int64_t cost = 0;
+  };
+
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::int64_t total() const { return total_; }
+  [[nodiscard]] const Hit& operator[](std::size_t i) const {
+    return ring_[(first_ + i) % ring_.size()];
+  }
+  [[nodiscard]] const Hit& newest() const { return (*this)[size_ - 1]; }
+
+  /// Adds a hit, which is no older than the newest.
+  void add(Nanos at, std::int64_t cost);
+  void drop_oldest();
+  /// Makes all of them older by `span`.
+  void set_back(Nanos span);
+
+ private:
+  void grow();
+
+  std::vector<Hit> ring_;
+  std::size_t first_ = 0;
+  std::size_t size_ = 0;
+  std::int64_t total_ = 0;
+};
+
+class SlidingLogRule {
+ public:
+  using State = HitLog;
+  /// The newest time and the largest use of the keys that were forgotten.
+  struct Floor {
+    Nanos at = 0;
+    std::int64_t used = 0;
+  };
+
+  explicit SlidingLogRule(const WindowLimit& limit) : limit_(limit) {}
+
+  [[nodiscard]] State unknown(Floor& floor, Nanos now) const;
+  LimitDecision decide(State& log, std::int64_t cost, Nanos now) const;
+  [[nodiscard]] LimitDecision peek(const State& log, Nanos now) const { return weigh(log, 0, now); }
+  [[nodiscard]] Nanos reset_after(const State& log, Nanos now) const;
+  void forget(Floor& floor, const State& log, Nanos now) const;
+
+ private:
+  [[nodiscard]] LimitDecision weigh(const State& log, std::int64_t cost, Nanos now) const;
+
+  WindowLimit limit_;
+};
+
+using FixedWindowLimiter = KeyedLimiter<FixedWindowRule>;
+using SlidingCounterLimiter = KeyedLimiter<SlidingCounterRule>;
+using SlidingLogLimiter = KeyedLimiter<SlidingLogRule>;
+
+}  // namespace sluice

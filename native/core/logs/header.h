@@ -1,0 +1,80 @@
+// Recognises how a line of a log begins: its format, its time and its level.
+//
+// One reader per parser, used by one thread at a time. Matchers are written by hand: std::regex is
+// slow, and recurses once per character.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/logs/event.h"
+#include "core/logs/json_record.h"
+#include "core/logs/timestamp.h"
+
+namespace sluice {
+
+/// The formats that are told apart; bits of a set. lib/primitives/logs/log-parser.js has the same
+/// numbers.
+enum LogFormat : std::uint32_t {
+  kLogNone = 0,
+  kLogJson = 1,         ///< A JSON object per line.
+  kLogTimestamped = 2,  ///< A date and time, most often a level: log4j, logging, tracing, Go, ...
+  kLogLevelled = 4,     ///< A level and no date: `ERROR: ...`, `[warn] ...`, `ERROR:root:...`.
+  kLogNginxError = 8,   ///< `2026/11/21 03:56:14 [error] 12#12: *3 ...`
+  kLogAccess = 16,      ///< The common and combined formats of nginx and Apache.
+  kLogRedis = 32,       ///< `14:M 21 Nov 2026 03:56:14.123 * ...`
+  kLogSyslog = 64,      ///< RFC 3164 and RFC 5424.
+  kLogGlog = 128,       ///< `E1121 03:56:14.123456 12 file.go:3] ...`
+  kLogLogfmt = 256,     ///< `time=... level=error msg="..."`
+  kLogAllFormats = 511,
+};
+
+/// How a line begins. Views are valid until the next `read`.
+struct LogHeader {
+  LogFormat format = kLogNone;  ///< kLogNone: not with anything that is known.
+  std::int64_t time_ms = kNoTime;
+  LogLevel level = LogLevel::kNone;
+  std::size_t message_at = 0;     ///< Where its message begins.
+  bool malformed = false;         ///< No JSON, though it had to be.
+  std::string_view message = {};  ///< Of a structured line: its message. Else null.
+  std::string_view error = {};    ///< Of a structured line: what an error inside it says.
+
+  [[nodiscard]] bool found() const { return format != kLogNone; }
+  /// Nothing that follows such a line belongs to it.
+  [[nodiscard]] bool closed() const {
+    return (format & (kLogJson | kLogAccess | kLogNginxError | kLogRedis)) != 0;
+  }
+};
+
+class LogHeaderReader {
+ public:
+  /// @param formats a set of LogFormat: which to look for
+  LogHeaderReader(std::uint32_t formats, LogTimeContext context)
+      : formats_(formats), context_(context) {}
+
+  /// @param line valid UTF-8
+  LogHeader read(std::string_view line);
+
+ private:
+  [[nodiscard]] bool wants(LogFormat format) const { return (formats_ & format) != 0; }
+  LogHeader read_json(std::string_view line);
+  LogHeader read_digit(std::string_view line);
+  LogHeader read_bracket(std::string_view line);
+  LogHeader read_letter(std::string_view line);
+  [[nodiscard]] LogHeader read_timestamped(std::string_view line, LogTime time) const;
+  [[nodiscard]] LogHeader read_nginx_error(std::string_view line, LogTime time) const;
+  [[nodiscard]] LogHeader read_redis(std::string_view line) const;
+  [[nodiscard]] LogHeader read_access(std::string_view line) const;
+  [[nodiscard]] LogHeader read_priority(std::string_view line) const;
+  [[nodiscard]] LogHeader read_syslog(std::string_view line, std::size_t at) const;
+  [[nodiscard]] LogHeader read_glog(std::string_view line) const;
+  [[nodiscard]] LogHeader read_logfmt(std::string_view line) const;
+  [[nodiscard]] LogHeader read_levelled(std::string_view line) const;
+
+  std::uint32_t formats_;
+  LogTimeContext context_;
+  LogRecordReader records_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,52 @@
+// The debounce batcher: one open batch, and the rule that says when it is due.
+//
+// Not thread-safe: one machine owns it. Plain state, ends with its owner.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "core/base/time.h"
+#include "core/containers/bounded_queue.h"
+
+namespace sluice {
+
+struct BatcherOptions {
+  std::size_t max_batch_size = 8;         ///< items; at least 1
+  Nanos idle_flush = 100 * kMillisecond;  ///< a batch is due this long after its newest item
+  Nanos max_wait = kNever;                ///< and at the latest this long after its oldest one
+};
+
+/// Collects items into a batch that is due when it is full, when `idle_flush` has passed with no
+/// new item, or when its oldest item has waited for `max_wait`. A batch that is due stays open
+/// until it is taken: while the next stage has no room, it goes on filling up.
+class Batcher {
+ public:
+  explicit Batcher(const BatcherOptions& options) : options_(options) {}
+
+  /// Adds an item that arrived at `item.arrived`; the batch must not be full.
+  void add(const QueuedItem& item);
+
+  /// Takes an item out of the open batch. False when it is not there. The others stay, and so does
+  /// the time of the newest arrival: the item did arrive.
+  bool remove(ItemId item);
+
+  [[nodiscard]] bool due(Nanos now) const { return full() || next_deadline() <= now; }
+
+  /// When the open batch falls due by time; kNever when it is empty.
+  [[nodiscard]] Nanos next_deadline() const;
+
+  /// Closes the batch and returns its items in order of arrival.
+  std::vector<ItemId> take();
+
+  [[nodiscard]] bool full() const { return items_.size() >= options_.max_batch_size; }
+  [[nodiscard]] bool empty() const { return items_.empty(); }
+  [[nodiscard]] std::size_t size() const { return items_.size(); }
+
+ private:
+  BatcherOptions options_;
+  std::vector<QueuedItem> items_;
+  Nanos newest_ = 0;
+};
+
+}  // namespace sluice

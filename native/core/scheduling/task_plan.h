@@ -1,0 +1,70 @@
+// What a task graph is made of: tasks, what each waits for, and whether that can work at all.
+//
+// Tasks are added under their names in any order, dependencies may be named before they are added;
+// `check` tells what is wrong, and resolves names to numbers when nothing is. Everything is
+// iterative and takes steps in proportion to tasks plus dependencies. Not thread-safe; plain state.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/time.h"
+
+namespace sluice {
+
+/// A task's place in the order of adding, from 0.
+using TaskId = std::uint32_t;
+
+struct TaskOptions {
+  std::uint64_t attempts_max = 1;  ///< the first included
+  Nanos backoff_base = 0;
+  Nanos backoff_cap = 0;
+  bool continue_on_failure = false;  ///< dependants run although this task failed
+};
+
+/// Why a plan cannot be run.
+struct PlanFault {
+  enum class Kind : std::uint8_t { kNone, kDuplicate, kUnknown, kCycle };
+  Kind kind = Kind::kNone;
+  TaskId task = 0;             ///< kDuplicate: the later one; kUnknown: the one that depends
+  std::size_t dependency = 0;  ///< kUnknown: its place among the task's dependencies, from 0
+  /// kCycle: each task of one cycle once, every one before a task that waits for it, and the last
+  /// before the first; begins with the one that was added first.
+  std::vector<TaskId> cycle;
+};
+
+class TaskPlan {
+ public:
+  /// Adds a task; `after` names what it waits for.
+  void add(std::string name, std::vector<std::string> after, TaskOptions options);
+
+  /// The first fault there is: duplicates before unknown names before cycles, each in the order of
+  /// adding. A task that waits for itself is a cycle of one.
+  [[nodiscard]] PlanFault check();
+
+  [[nodiscard]] std::size_t size() const { return tasks_.size(); }
+  [[nodiscard]] const TaskOptions& options(TaskId task) const { return tasks_[task].options; }
+
+  /// What the task waits for; only after a `check` without fault.
+  [[nodiscard]] const std::vector<TaskId>& dependencies(TaskId task) const {
+    return tasks_[task].dependencies;
+  }
+
+ private:
+  struct Task {
+    std::string name;
+    std::vector<std::string> after;
+    TaskOptions options;
+    std::vector<TaskId> dependencies;
+  };
+
+  PlanFault resolve();
+  [[nodiscard]] PlanFault find_cycle() const;
+
+  std::vector<Task> tasks_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,243 @@
+#include "core/streams/job.h"
+
+#include <algorithm>
+
+#include "core/base/json_writer.h"
+#include "core/sse/encoder.h"
+
+namespace sluice {
+
+namespace {
+
+void append_error(std::string& out, const Terminal& terminal) {
+  out.append("\"error\":{\"code\":");
+  append_json_string(out, terminal.error_code);
+  out.append(",\"message\":");
+  append_json_string(out, terminal.error_message);
+  out.append(",\"type\":");
+  append_json_string(out, terminal.error_type);
+  out.push_back('}');
+}
+
+// The error or the reason of an ending, after a comma; nothing where there is none to tell.
+void append_cause(std::string& out, const Terminal& terminal) {
+  if (terminal.kind == Terminal::Kind::kError) {
+    out.push_back(',');
+    append_error(out, terminal);
+  } else if (!terminal.reason.empty()) {
+    out.append(",\"reason\":");
+    append_json_string(out, terminal.reason);
+  }
+}
+
+void append_usage(std::string& out, const Usage& usage) {
+  out.append("\"usage\":{\"prompt_tokens\":");
+  append_json_number(out, usage.prompt_tokens);
+  out.append(",\"completion_tokens\":");
+  append_json_number(out, usage.completion_tokens);
+  out.push_back('}');
+}
+
+void append_ms(std::string& out, Nanos span) {
+  append_json_decimal(out, static_cast<double>(span) / static_cast<double>(kMillisecond));
+}
+
+std::string_view status_name(const Job& job) {
+  if (job.status == Job::Status::kQueued) return "queued";
+  if (job.status == Job::Status::kRunning) return "running";
+  return status_of(job.log.terminal().kind);
+}
+
+// How a kind of job speaks of itself.
+struct Names {
+  std::string_view data_prefix;
+  std::string_view retry;
+  std::string_view complete;
+  std::string_view error;
+  std::string_view cancelled;
+};
+
+const Names& names_of(const Job& job) {
+  static constexpr Names kJob{"{\"job_id\":", "job_retry", "job_complete", "job_error",
+                              "job_cancelled"};
+  static constexpr Names kWorkflow{"{\"workflow_id\":", "workflow_retry", "workflow_complete",
+                                   "workflow_failed", "workflow_cancelled"};
+  static constexpr Names kCrawl{"{\"crawl_id\":", "crawl_retry", "crawl_complete", "crawl_failed",
+                                "crawl_cancelled"};
+  switch (job.options.kind) {
+    case JobKind::kJob:
+      return kJob;
+    case JobKind::kWorkflow:
+      return kWorkflow;
+    case JobKind::kCrawl:
+      return kCrawl;
+  }
+  return kJob;
+}
+
+// Appends the members of a JSON object, each after a comma.
+void append_members(std::string& out, std::string_view object) {
+  constexpr std::string_view kEmpty = "{}";
+  if (object.size() <= kEmpty.size()) return;
+  out.push_back(',');
+  out.append(object.substr(1, object.size() - kEmpty.size()));
+}
+
+// A cursor is echoed in the gap; a client that sends kilobytes does not get them back.
+constexpr std::size_t kEchoedCursorMax = 128;
+
+}  // namespace
+
+Job::Job(JobHandle job_handle, JobOptions job_options, std::size_t log_bytes_max, Nanos now)
+    : handle(job_handle),
+      options(std::move(job_options)),
+      log(log_bytes_max),
+      created_at(now),
+      wall_deadline(deadline_after(now, options.wall_time_max)) {
+  data_prefix.append(names_of(*this).data_prefix);
+  append_json_string(data_prefix, options.job_id);
+}
+
+Usage Job::usage() const {
+  if (log.ended() && log.terminal().usage) return *log.terminal().usage;
+  return {options.prompt_tokens, log.token_count()};
+}
+
+Nanos Job::next_deadline() const {
+  return std::min({grace_deadline, wall_deadline, purge_deadline, hold_deadline});
+}
+
+std::string_view event_type(const Job& job, const JobLog::Event& event) {
+  if (event.kind == JobLog::EventKind::kToken) return "token";
+  if (event.kind == JobLog::EventKind::kTyped) return event.type;
+  const Names& names = names_of(job);
+  if (event.kind == JobLog::EventKind::kRetry) return names.retry;
+  switch (job.log.terminal().kind) {
+    case Terminal::Kind::kComplete:
+      return names.complete;
+    case Terminal::Kind::kError:
+      return names.error;
+    case Terminal::Kind::kCancelled:
+      return names.cancelled;
+  }
+  return names.error;
+}
+
+void Job::append_event_data(std::string& out, const JobLog::Event& event) const {
+  out.append(data_prefix);
+  switch (event.kind) {
+    case JobLog::EventKind::kToken:
+      out.append(",\"token\":");
+      append_json_string(out, event.text);
+      break;
+    case JobLog::EventKind::kTyped:
+      append_members(out, event.text);
+      break;
+    case JobLog::EventKind::kRetry:
+      out.append(",\"attempt\":");
+      append_json_number(out, event.id.attempt);
+      break;
+    case JobLog::EventKind::kTerminal:
+      append_terminal_data(out);
+      break;
+    case JobLog::EventKind::kNone:
+      break;
+  }
+  out.push_back('}');
+}
+
+std::string_view Job::frame(const JobLog::Event& event) {
+  // An id names one event for ever, so what was encoded under it stays true.
+  if (frame_id_ == event.id && !frame_.empty()) return frame_;
+  frame_id_ = event.id;
+  frame_.clear();
+  data_.clear();
+  append_event_data(data_, event);
+  const bool appended =
+      append_sse_event(frame_, to_string(event.id), event_type(*this, event), data_);
+  (void)appended;  // ids and types are our own and are one line each
+  return frame_;
+}
+
+void Job::append_terminal_data(std::string& out) const {
+  const Terminal& terminal = log.terminal();
+  append_cause(out, terminal);
+  // A crawl uses no model.
+  if (terminal.kind == Terminal::Kind::kComplete && options.kind != JobKind::kCrawl) {
+    out.push_back(',');
+    append_usage(out, usage());
+  }
+  append_members(out, terminal.details);
+  out.push_back(',');
+  append_metrics(out, ended_at);
+}
+
+void Job::append_metrics(std::string& out, Nanos now) const {
+  const Nanos until = ended_at == kNever ? now : ended_at;
+  const Nanos running_from = std::min(started_at, until);
+  if (options.kind != JobKind::kJob) {
+    out.append("\"metrics\":{\"duration_ms\":");
+    append_ms(out, until - running_from);
+    out.append(",\"events\":");
+    append_json_number(out, log.token_count());
+    out.push_back('}');
+    return;
+  }
+  out.append("\"metrics\":{\"queue_ms\":");
+  append_ms(out, running_from - created_at);
+  out.append(",\"ttft_ms\":");
+  if (first_token_at == kNever) {
+    out.append("null");
+  } else {
+    append_ms(out, first_token_at - created_at);
+  }
+  out.append(",\"duration_ms\":");
+  append_ms(out, until - created_at);
+  out.append(",\"tokens\":");
+  append_json_number(out, log.token_count());
+  out.append(",\"tokens_per_second\":");
+  // Over the time from dispatch to the end, the wait for the first token included.
+  const double seconds = static_cast<double>(until - running_from) / static_cast<double>(kSecond);
+  append_json_decimal(out, seconds > 0 ? static_cast<double>(log.token_count()) / seconds : 0.0);
+  out.push_back('}');
+}
+
+void Job::append_gap_data(std::string& out, std::string_view requested) const {
+  out.append(data_prefix).append(",\"requested\":");
+  if (requested.empty()) {
+    out.append("null");
+  } else {
+    append_json_string(out, requested.substr(0, kEchoedCursorMax));
+  }
+  out.append(",\"earliest\":\"");
+  append_event_id(out, log.earliest());
+  out.append("\",\"latest\":\"");
+  append_event_id(out, log.latest());
+  out.append("\"}");
+}
+
+void Job::append_state(std::string& out, bool with_text, Nanos now) const {
+  out.append("{\"status\":\"").append(status_name(*this));
+  out.append("\",\"attempt\":");
+  append_json_number(out, log.attempt());
+  out.append(",\"last_event_id\":\"");
+  append_event_id(out, log.latest());
+  out.append("\",");
+  append_usage(out, usage());
+  out.push_back(',');
+  append_metrics(out, now);
+  out.append(",\"text_bytes\":");
+  append_json_number(out, log.text().size());
+  if (log.trimmed() > 0) out.append(",\"text_truncated\":true");
+  if (with_text) {
+    out.append(",\"text\":");
+    append_json_string(out, log.text());
+  }
+  if (log.ended()) {
+    append_cause(out, log.terminal());
+    append_members(out, log.terminal().details);
+  }
+  out.push_back('}');
+}
+
+}  // namespace sluice

@@ -1,0 +1,119 @@
+// The reactor's loop: drain the mailbox, advance what is due, sleep until the next deadline.
+#include "runtime/loop/reactor.h"
+
+#include <cstdlib>
+
+namespace sluice {
+
+namespace {
+
+// A loop that cannot be set up means that the process is out of descriptors or memory at start-up;
+// there is no smaller unit that could fail.
+void check(int status) {
+  if (status != 0) std::abort();
+}
+
+}  // namespace
+
+Nanos Reactor::now() {
+  return static_cast<Nanos>(uv_hrtime());
+}
+
+Reactor::Reactor() {
+  check(uv_loop_init(&loop_));
+  wake_.reset(new uv_async_t{});
+  check(uv_async_init(&loop_, wake_.get(),
+                      [](uv_async_t* handle) { static_cast<Reactor*>(handle->data)->drain(); }));
+  wake_->data = this;
+  timer_.reset(new uv_timer_t{});
+  check(uv_timer_init(&loop_, timer_.get()));
+  timer_->data = this;
+  check(uv_thread_create(
+      &thread_, [](void* self) { static_cast<Reactor*>(self)->run(); }, this));
+}
+
+Reactor::~Reactor() {
+  stop();
+  check(uv_loop_close(&loop_));
+}
+
+bool Reactor::post(Command command) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return false;
+  incoming_.push_back(std::move(command));
+  // Sent under the lock: the loop closes the handle under it too, so it cannot be gone here.
+  if (!wake_pending_) uv_async_send(wake_.get());
+  wake_pending_ = true;
+  return true;
+}
+
+void Reactor::add(std::shared_ptr<Machine> machine) {
+  machines_.add(std::move(machine));
+}
+
+void Reactor::remove(const Machine* machine) {
+  machines_.remove(machine);
+}
+
+void Reactor::stop() {
+  if (joined_) return;
+  post([this](Nanos) { stop_requested_ = true; });
+  uv_thread_join(&thread_);
+  joined_ = true;
+}
+
+void Reactor::run() {
+  uv_run(&loop_, UV_RUN_DEFAULT);
+  std::vector<Command> dropped;  // what was posted too late
+  const std::lock_guard lock(mutex_);
+  dropped.swap(incoming_);
+}
+
+void Reactor::drain() {
+  {
+    const std::lock_guard lock(mutex_);
+    running_.swap(incoming_);
+    wake_pending_ = false;
+  }
+  const Nanos time = now();
+  for (Command& command : running_) {
+    command(time);
+    if (stop_requested_) break;
+  }
+  running_.clear();
+  if (stop_requested_) {
+    // The machines let go of their handles on the thread that they lived on, while the loop still
+    // turns.
+    machines_.clear();
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    wake_.reset();
+    timer_.reset();
+    return;
+  }
+  machines_.advance(time);
+  arm();
+}
+
+void Reactor::turn() {
+  machines_.advance(now());
+  arm();
+}
+
+void Reactor::arm() {
+  const Nanos deadline = machines_.next_deadline();
+  if (deadline == kNever) {
+    uv_timer_stop(timer_.get());
+    return;
+  }
+  // libuv counts whole milliseconds from its cached time: refresh it and round up, so that the
+  // timer never fires before the deadline and spins.
+  uv_update_time(&loop_);
+  const Nanos wait = deadline - now();
+  const Nanos wait_ms = wait <= 0 ? 0 : (wait + kMillisecond - 1) / kMillisecond;
+  uv_timer_start(
+      timer_.get(), [](uv_timer_t* handle) { static_cast<Reactor*>(handle->data)->turn(); },
+      static_cast<std::uint64_t>(wait_ms), 0);
+}
+
+}  // namespace sluice

@@ -1,0 +1,195 @@
+#include "runtime/net/sse_socket.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <climits>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+// RFC 9112 section 7.1: the size in hexadecimal, CRLF, the data, CRLF; a size of 0 ends the body.
+constexpr std::string_view kCrlf = "\r\n";
+constexpr std::string_view kChunkEnd = "\r\n";
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+constexpr std::string_view kChunkEndAndLast = "\r\n0\r\n\r\n";
+
+// What the kernel may hold that has not gone out yet. It grows to megabytes by itself, and a model
+// would be that far ahead of a reader who stands still; a socket that is kept busy needs no more.
+constexpr int kUnsentBytesMax = 128 * 1024;
+
+void limit_unsent_bytes(int fd) {
+#ifdef TCP_NOTSENT_LOWAT
+  // Best effort: other sockets than TCP have no such option, and hold little.
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytesMax, sizeof kUnsentBytesMax);
+#else
+  (void)fd;
+#endif
+}
+
+// 0: as long as the kernel has it, a quarter of an hour.
+void limit_silence(int fd, Nanos limit) {
+#ifdef TCP_USER_TIMEOUT
+  const auto limit_ms = static_cast<int>(std::min<Nanos>(limit / kMillisecond, INT_MAX));
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
+#else
+  (void)fd, (void)limit;
+#endif
+}
+
+// One sendmsg with its interruptions retried. MSG_NOSIGNAL: a dead peer is an error, not a signal.
+ssize_t send_parts(int fd, iovec* parts, std::size_t count) {
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = count;
+  ssize_t sent = 0;
+  do {
+    sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+iovec part_of(std::string_view text) {
+  return {const_cast<char*>(text.data()), text.size()};
+}
+
+bool would_block() {
+  return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+}  // namespace
+
+SocketEgress::SocketEgress(uv_loop_t* loop, UniqueFd fd, std::uint64_t id, Owner& owner,
+                           Nanos silence_max)
+    : loop_(loop), fd_(std::move(fd)), id_(id), owner_(owner) {
+  limit_unsent_bytes(fd_.get());
+  limit_silence(fd_.get(), silence_max);
+}
+
+SocketEgress::~SocketEgress() {
+  // The watcher goes before the descriptor: its number may be somebody else's right after.
+  if (poll_) uv_poll_stop(poll_.get());
+  poll_.reset();
+  // Node may go on with the connection.
+  if (fd_.valid()) limit_silence(fd_.get(), 0);
+}
+
+void SocketEgress::take_over() {
+  sole_ = true;
+  idle_events_ = UV_READABLE | UV_DISCONNECT;
+  // One that cannot be watched shows by its writes, or their time-out, that nobody is there.
+  (void)watch(idle_events_);
+}
+
+UniqueFd SocketEgress::release() {
+  if (poll_) uv_poll_stop(poll_.get());
+  poll_.reset();
+  UniqueFd fd = std::move(fd_);
+  if (!body_ended_) {
+    iovec end = part_of(kLastChunk);
+    if (send_parts(fd.get(), &end, 1) != static_cast<ssize_t>(kLastChunk.size())) return {};
+  }
+  limit_silence(fd.get(), 0);
+  return fd;
+}
+
+SocketEgress::Sent SocketEgress::send(std::string_view frames, bool last) {
+  std::array<char, 18> digits{};
+  const auto [digits_end, error] =
+      std::to_chars(digits.data(), digits.data() + digits.size(), frames.size(), 16);
+  (void)error;  // 16 digits hold every size
+  const std::string_view size(digits.data(), static_cast<std::size_t>(digits_end - digits.data()));
+  body_ended_ = sole_ && last;
+  const std::string_view end = body_ended_ ? kChunkEndAndLast : kChunkEnd;
+  const std::array<std::string_view, 4> texts{size, kCrlf, frames, end};
+  std::array<iovec, 4> parts{part_of(texts[0]), part_of(texts[1]), part_of(texts[2]),
+                             part_of(texts[3])};
+  const ssize_t sent = send_parts(fd_.get(), parts.data(), parts.size());
+  if (sent < 0 && !would_block()) return Sent::kGone;
+  auto taken = static_cast<std::size_t>(sent < 0 ? 0 : sent);
+  if (taken == size.size() + kCrlf.size() + frames.size() + end.size()) return Sent::kAll;
+  pending_.clear();
+  pending_from_ = 0;
+  for (const std::string_view text : texts) {
+    const std::size_t skip = std::min(taken, text.size());
+    taken -= skip;
+    pending_.append(text.substr(skip));
+  }
+  // One that cannot be watched is ended by the write time-out.
+  (void)watch(idle_events_ | UV_WRITABLE);
+  return Sent::kPending;
+}
+
+bool SocketEgress::watch(int events) {
+  if (!poll_) {
+    poll_.reset(new uv_poll_t{});
+    if (uv_poll_init(loop_, poll_.get(), fd_.get()) != 0) {
+      delete poll_.release();
+      return false;
+    }
+    poll_->data = this;
+  }
+  return uv_poll_start(poll_.get(), events, [](uv_poll_t* handle, int status, int happened) {
+           static_cast<SocketEgress*>(handle->data)->on_event(status, happened);
+         }) == 0;
+}
+
+void SocketEgress::on_event(int status, int events) {
+  const bool left =
+      (events & UV_DISCONNECT) != 0 || ((events & UV_READABLE) != 0 && at_end_of_input());
+  if (status < 0 || left) {
+    on_dead();
+  } else if ((events & UV_WRITABLE) != 0) {
+    on_writable();
+  }
+}
+
+bool SocketEgress::at_end_of_input() {
+  char byte = 0;
+  const ssize_t size = recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (size <= 0) return size == 0 || !(would_block() || errno == EINTR);
+  // The next request. It is left where it is; the socket stays readable, so look no more for that.
+  idle_events_ = UV_DISCONNECT;
+  (void)watch(idle_events_ | (pending_.empty() ? 0 : UV_WRITABLE));
+  return false;
+}
+
+void SocketEgress::on_dead() {
+  uv_poll_stop(poll_.get());
+  owner_.on_gone(*this);
+}
+
+void SocketEgress::on_writable() {
+  iovec rest = part_of(std::string_view(pending_).substr(pending_from_));
+  const ssize_t sent = send_parts(fd_.get(), &rest, 1);
+  if (sent < 0) {
+    if (!would_block()) on_dead();
+    return;
+  }
+  pending_from_ += static_cast<std::size_t>(sent);
+  if (pending_from_ < pending_.size()) {
+    owner_.on_progress(*this);
+    return;
+  }
+  if (idle_events_ == 0) {
+    uv_poll_stop(poll_.get());
+  } else {
+    (void)watch(idle_events_);
+  }
+  // A socket that filled up once may never again: its memory is not kept.
+  pending_ = {};
+  pending_from_ = 0;
+  owner_.on_drained(*this);
+}
+
+}  // namespace sluice

@@ -1,0 +1,87 @@
+#include "runtime/storage/ledger_rows.h"
+
+#include <optional>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+constexpr std::int64_t kPageRows = 1000;
+constexpr std::size_t kColumns = 13;
+
+StoreValue number(std::uint64_t value) {
+  return static_cast<std::int64_t>(value);
+}
+
+// The value of an enumeration whose last one is given.
+template <typename Enum>
+bool take_enum(std::int64_t value, Enum last, Enum& into) {
+  if (value < 0 || value > static_cast<std::int64_t>(last)) return false;
+  into = static_cast<Enum>(value);
+  return true;
+}
+
+// Nothing for a row that no event can have made. Its columns are in the order of the table.
+std::optional<LedgerEvent> event_of(StoreRow& row) {
+  const auto integer = [&row](std::size_t i) {
+    const auto* const value = std::get_if<std::int64_t>(&row[i]);
+    return value == nullptr ? -1 : *value;
+  };
+  const auto text = [&row](std::size_t i) {
+    auto* const value = std::get_if<std::string>(&row[i]);
+    return value == nullptr ? std::string() : std::move(*value);
+  };
+  if (row.size() != kColumns) return std::nullopt;
+  LedgerEvent event;
+  event.id = static_cast<LedgerId>(integer(0));
+  event.at = integer(2);
+  event.key = text(3);
+  event.from = text(4);
+  event.to = text(5);
+  event.amount = integer(6);
+  event.target = static_cast<LedgerId>(integer(7));
+  event.time = integer(8);
+  event.force = integer(9) != 0;
+  event.due = integer(10);
+  const bool known = take_enum(integer(1), LedgerEventType::kRefused, event.type) &&
+                     take_enum(integer(11), LedgerCode::kIdempotencyConflict, event.code) &&
+                     take_enum(integer(12), LedgerEventType::kRefused, event.refused);
+  const bool timely = event.at >= 0 && event.time >= 0 && event.due >= 0;
+  return known && timely ? std::optional(std::move(event)) : std::nullopt;
+}
+
+std::string at_event(LedgerId id, std::string_view what) {
+  return "event " + std::to_string(id) + " of its ledger cannot be: " + std::string(what);
+}
+
+}  // namespace
+
+StoreBatch batch_of(const LedgerEvent& event) {
+  static const std::size_t kAdd = statement_at(store_schema().statements, "add_event");
+  return {{kAdd,
+           {number(event.id), number(static_cast<std::uint64_t>(event.type)), event.at, event.key,
+            event.from, event.to, event.amount, number(event.target), event.time,
+            number(event.force ? 1 : 0), event.due, number(static_cast<std::uint64_t>(event.code)),
+            number(static_cast<std::uint64_t>(event.refused))}}};
+}
+
+std::string load_ledger(StoreFile& file, Ledger& ledger) {
+  const std::size_t events = file.statement("events");
+  std::vector<StoreRow> rows;
+  do {
+    rows.clear();
+    const StoreStatus status = file.select(events, {number(ledger.last_event()), kPageRows}, rows);
+    if (status != StoreStatus::kOk) return "its ledger cannot be read";
+    for (StoreRow& row : rows) {
+      const LedgerId next = ledger.last_event() + 1;
+      const std::optional<LedgerEvent> event = event_of(row);
+      if (!event) return at_event(next, "it is none");
+      const std::string_view reason = ledger.replay(*event);
+      if (!reason.empty()) return at_event(event->id, reason);
+    }
+  } while (!rows.empty());
+  return {};
+}
+
+}  // namespace sluice

@@ -1,0 +1,20 @@
+// A ledger in the store's tables: its events as rows, and back.
+//
+// Plain functions; the thread that has the file, or the ledger.
+#pragma once
+
+#include <string>
+
+#include "core/ledger/ledger.h"
+#include "runtime/storage/store_file.h"
+
+namespace sluice {
+
+/// The row of an event.
+StoreBatch batch_of(const LedgerEvent& event);
+
+/// Has a new ledger take in all events of a file. An answer that is not empty says what is wrong
+/// with them, in words that go on behind the file's name; the ledger is of no use then.
+std::string load_ledger(StoreFile& file, Ledger& ledger);
+
+}  // namespace sluice

@@ -1,0 +1,205 @@
+#include "runtime/storage/sqlite_store.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+std::size_t bytes_of(const StoreBatch& batch) {
+  std::size_t bytes = 0;
+  for (const StoreWrite& change : batch) {
+    for (const StoreValue& value : change.values) {
+      bytes += sizeof(value);
+      if (const auto* text = std::get_if<std::string>(&value)) bytes += text->size();
+      if (const auto* blob = std::get_if<StoreBlob>(&value)) bytes += blob->bytes.size();
+    }
+  }
+  return bytes;
+}
+
+}  // namespace
+
+SqliteStore::SqliteStore(std::unique_ptr<StoreFile> file, Options options)
+    : file_(std::move(file)),
+      options_(options),
+      probe_batch_{{file_->statement("probe"), {}}},
+      unprobe_batch_{{file_->statement("unprobe"), {}}},
+      thread_([this] { run(); }) {}
+
+SqliteStore::~SqliteStore() {
+  close();
+}
+
+StoreStatus SqliteStore::commit(StoreBatch batch, Done done) {
+  const std::size_t bytes = bytes_of(batch);
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) return StoreStatus::kClosed;
+    if (state() == StoreStatus::kCorrupt) return StoreStatus::kCorrupt;
+    if (is_full(bytes)) return StoreStatus::kBusy;
+    queued_bytes_ += bytes;
+    queue_.push_back({std::move(batch), std::move(done), bytes, false});
+  }
+  wake_.notify_one();
+  return StoreStatus::kOk;
+}
+
+void SqliteStore::commit_until_written(StoreBatch batch, Done done) {
+  Entry entry{std::move(batch), std::move(done), 0, true};
+  entry.bytes = bytes_of(entry.batch);
+  StoreStatus refused = StoreStatus::kOk;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) {
+      refused = StoreStatus::kClosed;
+    } else if (state() == StoreStatus::kCorrupt) {
+      refused = StoreStatus::kCorrupt;
+    } else {
+      queued_bytes_ += entry.bytes;
+      queue_.push_back(std::move(entry));
+    }
+  }
+  if (refused == StoreStatus::kOk) {
+    wake_.notify_one();
+  } else {
+    entry.tell(refused);
+  }
+}
+
+// The mutex is held. A batch that is larger than the bound goes alone.
+bool SqliteStore::is_full(std::size_t bytes) const {
+  if (queue_.size() >= options_.batches_max) return true;
+  return !queue_.empty() && queued_bytes_ + bytes > options_.bytes_max;
+}
+
+StoreStatus SqliteStore::room() const {
+  const std::lock_guard lock(mutex_);
+  if (closing_) return StoreStatus::kClosed;
+  if (state() != StoreStatus::kOk) return state();
+  return is_full(0) ? StoreStatus::kBusy : StoreStatus::kOk;
+}
+
+SqliteStore::Stats SqliteStore::stats() const {
+  const std::lock_guard lock(mutex_);
+  return {commits_.load(std::memory_order_relaxed), batches_.load(std::memory_order_relaxed),
+          queue_.size()};
+}
+
+void SqliteStore::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void SqliteStore::run() {
+  std::vector<Entry> group;
+  for (bool last = false; !last;) {
+    last = take(group);
+    if (!group.empty()) {
+      write(group);
+    } else if (!last) {
+      probe();
+    }
+    if (last) {
+      for (const Entry& entry : group) entry.tell(StoreStatus::kClosed);
+    } else {
+      put_back(group);
+    }
+    group.clear();
+  }
+  file_.reset();
+}
+
+// Waits for something to do and takes all that is queued. True: nothing more will come.
+bool SqliteStore::take(std::vector<Entry>& group) {
+  std::unique_lock lock(mutex_);
+  // What was tried before is not tried again with each change that comes.
+  const auto called = [this] { return queue_.size() > kept_ || closing_; };
+  const auto closing = [this] { return closing_; };
+  const StoreStatus now = state();
+  if (now == StoreStatus::kOk || now == StoreStatus::kCorrupt) {
+    wake_.wait(lock, called);
+  } else if (kept_ == 0) {
+    wake_.wait_for(lock, options_.retry_interval, called);
+  } else {
+    wake_.wait_for(lock, options_.retry_interval, closing);
+  }
+  group.swap(queue_);
+  queued_bytes_ = 0;
+  kept_ = 0;
+  return closing_;
+}
+
+// What is left in the group afterwards is to be tried again.
+void SqliteStore::write(std::vector<Entry>& group) {
+  std::vector<const StoreBatch*> batches;
+  batches.reserve(group.size());
+  for (const Entry& entry : group) batches.push_back(&entry.batch);
+  const StoreStatus status = transact(batches);
+  if (status == StoreStatus::kRefused) {
+    write_each(group);
+    return;
+  }
+  const bool again = status == StoreStatus::kFull || status == StoreStatus::kFailed;
+  std::erase_if(group, [&](const Entry& entry) {
+    if (again && entry.until_written) return false;
+    entry.tell(status);
+    return true;
+  });
+}
+
+// One of them breaks a rule; that must not be the others' fault. But nothing goes ahead of what has
+// to be written: should that be what breaks it, the file and the memory have parted, and nobody is
+// told any more that anything is written.
+void SqliteStore::write_each(std::vector<Entry>& group) {
+  std::vector<Entry> kept;
+  StoreStatus status = StoreStatus::kOk;
+  for (Entry& entry : group) {
+    if (kept.empty()) status = transact({&entry.batch});
+    if (entry.until_written && status == StoreStatus::kRefused) {
+      status = StoreStatus::kFailed;
+      state_.store(status, std::memory_order_relaxed);
+    }
+    if (entry.until_written && (status == StoreStatus::kFull || status == StoreStatus::kFailed)) {
+      kept.push_back(std::move(entry));
+    } else {
+      entry.tell(status);
+    }
+  }
+  group = std::move(kept);
+}
+
+void SqliteStore::put_back(std::vector<Entry>& kept) {
+  if (kept.empty()) return;
+  const std::lock_guard lock(mutex_);
+  kept_ = kept.size();
+  for (const Entry& entry : kept) queued_bytes_ += entry.bytes;
+  std::move(queue_.begin(), queue_.end(), std::back_inserter(kept));
+  queue_.swap(kept);
+}
+
+StoreStatus SqliteStore::transact(const std::vector<const StoreBatch*>& batches) {
+  if (state() == StoreStatus::kCorrupt) return StoreStatus::kCorrupt;
+  const StoreStatus status = file_->write(batches);
+  // A change that breaks a rule says nothing of the disk.
+  if (status != StoreStatus::kRefused) state_.store(status, std::memory_order_relaxed);
+  if (status == StoreStatus::kOk) {
+    commits_.fetch_add(1, std::memory_order_relaxed);
+    batches_.fetch_add(batches.size(), std::memory_order_relaxed);
+  }
+  return status;
+}
+
+// Whether there is room again: for about as much as a few jobs write at a time, and not for one
+// page alone, which would only be taken back in the next moment.
+void SqliteStore::probe() {
+  if (transact({&probe_batch_}) == StoreStatus::kOk) transact({&unprobe_batch_});
+}
+
+}  // namespace sluice

@@ -1,0 +1,188 @@
+#include "runtime/storage/store_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace sluice {
+
+namespace {
+
+// How long somebody who looks into the file with another program may hold a commit up.
+constexpr int kOthersMsMax = 5000;
+
+// Says what the system has against a file.
+StoreStatus refused(const std::string& path, int error, std::string& detail) {
+  detail = path + ": " + std::strerror(error);
+  if (error == EWOULDBLOCK) return StoreStatus::kLocked;
+  return error == ENOSPC || error == EDQUOT ? StoreStatus::kFull : StoreStatus::kNoAccess;
+}
+
+// Only for us: the file holds what users were told. SQLite gives its companions the same mode.
+UniqueFd make_private(const std::string& path) {
+  return UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+}
+
+StoreStatus lock(const std::string& path, UniqueFd& fd, std::string& detail) {
+  fd = make_private(path);
+  const bool locked = fd.valid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
+  return locked ? StoreStatus::kOk : refused(path, errno, detail);
+}
+
+}  // namespace
+
+StoreFile::Opened StoreFile::open(const std::string& path, Mode mode, const StoreSchema& schema) {
+  Opened opened;
+  UniqueFd held;
+  const bool writes = mode == Mode::kWrite;
+  if (writes) {
+    opened.status = lock(path + "-lock", held, opened.detail);
+    if (opened.status != StoreStatus::kOk) return opened;
+    if (!make_private(path).valid()) {
+      opened.status = refused(path, errno, opened.detail);
+      return opened;
+    }
+  }
+  sqlite3* raw = nullptr;
+  const int flags = (writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX |
+                    SQLITE_OPEN_EXRESCODE;
+  const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+  SqliteConnection connection(raw);
+  if (code != SQLITE_OK) {
+    opened.status = StoreStatus::kNoAccess;
+    opened.detail = raw == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(raw);
+    return opened;
+  }
+  // Until it is known to be ours and sound, closing it writes nothing to it.
+  sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  sqlite3_busy_timeout(raw, kOthersMsMax);
+  std::unique_ptr<StoreFile> file(new StoreFile(schema, std::move(held), std::move(connection)));
+  opened.status = file->check(mode, opened.detail);
+  if (opened.status != StoreStatus::kOk) return opened;
+  if (writes) sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+  opened.file = std::move(file);
+  return opened;
+}
+
+StoreFile::~StoreFile() {
+  statements_.clear();  // before their connection
+}
+
+StoreStatus StoreFile::check(Mode mode, std::string& detail) {
+  sqlite3* const db = connection_.get();
+  const auto failed = [&](StoreStatus status) {
+    if (detail.empty()) detail = sqlite3_errmsg(db);
+    return status;
+  };
+  constexpr std::int64_t kUnread = -1;
+  const std::int64_t tables = integer_of(db, "SELECT count(*) FROM sqlite_schema", kUnread);
+  if (tables == kUnread) {
+    const int code = sqlite3_errcode(db) & 0xff;
+    return failed(code == SQLITE_NOTADB ? StoreStatus::kNotOurs : status_of(db, code));
+  }
+  const std::int64_t application = integer_of(db, "PRAGMA application_id", kUnread);
+  const std::int64_t version = integer_of(db, "PRAGMA user_version", kUnread);
+  const bool fresh = tables == 0 && application == 0 && version == 0;
+  const auto latest = static_cast<std::int64_t>(schema_.migrations.size());
+  if (!fresh && application != schema_.application_id) {
+    detail = "it is another program's database";
+    return StoreStatus::kNotOurs;
+  }
+  if (version > latest) {
+    detail = "it has version " + std::to_string(version) + ", this program knows up to " +
+             std::to_string(latest);
+    return StoreStatus::kNewer;
+  }
+  if (mode == Mode::kRead) {
+    if (version == latest) {
+      // What is read is the state of one moment, whatever is written meanwhile.
+      execute(db, "BEGIN");
+      return prepare_all();
+    }
+    detail = "it has version " + std::to_string(version) + "; a server brings it up to date";
+    return StoreStatus::kFailed;
+  }
+  // A start reads the whole file anyway, so looking at all of it first costs no more than that.
+  std::vector<StoreRow> found;
+  const SqliteStatement look = prepare(db, "PRAGMA quick_check(1)");
+  if (!look || run(look.get(), {}, &found) != SQLITE_DONE || found.empty() ||
+      found.front() != StoreRow{std::string("ok")}) {
+    if (!found.empty() && !found.front().empty()) {
+      if (const auto* text = std::get_if<std::string>(&found.front().front())) detail = *text;
+    }
+    return failed(StoreStatus::kCorrupt);
+  }
+  // FULL: a commit is on the disk when it returns, also when the power goes; NORMAL would leave
+  // that to the next checkpoint. Deleted rows are overwritten: what was purged is not to be found.
+  const int code = execute(db,
+                           "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                           "PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 16777216;");
+  if (code != SQLITE_OK) return failed(status_of(db, code));
+  const StoreStatus migrated = migrate(version);
+  return migrated == StoreStatus::kOk ? prepare_all() : failed(migrated);
+}
+
+StoreStatus StoreFile::migrate(std::int64_t version) {
+  sqlite3* const db = connection_.get();
+  for (auto at = static_cast<std::size_t>(version); at < schema_.migrations.size(); ++at) {
+    const std::string sql = std::string("BEGIN IMMEDIATE;") + schema_.migrations[at] +
+                            ";PRAGMA application_id = " + std::to_string(schema_.application_id) +
+                            ";PRAGMA user_version = " + std::to_string(at + 1) + ";COMMIT;";
+    if (const int code = execute(db, sql.c_str()); code != SQLITE_OK) {
+      const StoreStatus status = status_of(db, code);
+      execute(db, "ROLLBACK");
+      return status;
+    }
+  }
+  return StoreStatus::kOk;
+}
+
+StoreStatus StoreFile::prepare_all() {
+  for (const StoreSql& each : schema_.statements) {
+    statements_.push_back(prepare(connection_.get(), each.sql));
+    // The tables are not what this version makes them.
+    if (!statements_.back()) return StoreStatus::kCorrupt;
+  }
+  return StoreStatus::kOk;
+}
+
+StoreStatus StoreFile::write(const std::vector<const StoreBatch*>& batches) {
+  sqlite3* const db = connection_.get();
+  int code = execute(db, "BEGIN IMMEDIATE");
+  for (const StoreBatch* batch : batches) {
+    for (const StoreWrite& change : *batch) {
+      if (code != SQLITE_OK) break;
+      if (change.statement >= statements_.size()) {
+        code = SQLITE_RANGE;
+        break;
+      }
+      code = run(statements_[change.statement].get(), change.values, nullptr);
+      if (code == SQLITE_DONE) code = SQLITE_OK;
+    }
+  }
+  if (code == SQLITE_OK) code = execute(db, "COMMIT");
+  if (code == SQLITE_OK) return StoreStatus::kOk;
+  const StoreStatus status = status_of(db, code);
+  // A full disk may have rolled it back already.
+  if (sqlite3_get_autocommit(db) == 0) execute(db, "ROLLBACK");
+  if (status == StoreStatus::kCorrupt) {
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  }
+  return status;
+}
+
+StoreStatus StoreFile::select(std::size_t statement, const StoreRow& values,
+                              std::vector<StoreRow>& rows) {
+  if (statement >= statements_.size()) return StoreStatus::kRefused;
+  const int code = run(statements_[statement].get(), values, &rows);
+  return status_of(connection_.get(), code);
+}
+
+void StoreFile::limit_pages(std::int64_t pages) {
+  execute(connection_.get(), ("PRAGMA max_page_count = " + std::to_string(pages)).c_str());
+}
+
+}  // namespace sluice

@@ -1,0 +1,175 @@
+#include "runtime/storage/store_schema.h"
+
+namespace sluice {
+
+namespace {
+
+// Times ending in _ms are Unix milliseconds; those of jobs in _ns are spans since the job was
+// created. Tokens lie in chunks: `text` of `count` tokens from `seq` on, `ends` their ends in it as
+// 32-bit little-endian numbers. The prompt is not kept: nobody asks for it again.
+//
+// `ledger` has the events of core/ledger_event.h, a row each, ids from 1 without a hole, in the
+// ledger's time, types and codes as the numbers that they are there. `kv` has what is in the store,
+// each at its version; `expires_ns` in Unix time, NULL: it stays. The one row of `kv_state` has a
+// version that is not below that of any deletion.
+//
+// `usage` sums what ended jobs have used, by hours since 1970; a job that is in one of the sums is
+// `counted`, in the same transaction.
+constexpr const char* kMigrations[] = {
+    R"sql(
+CREATE TABLE jobs (
+  number INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  principal TEXT NOT NULL,
+  model TEXT NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  metadata TEXT,
+  cache TEXT,
+  prompt_tokens INTEGER NOT NULL,
+  attempt INTEGER NOT NULL DEFAULT 1,
+  started_ns INTEGER,
+  first_token_ns INTEGER,
+  ended_ns INTEGER,
+  ended_at_ms INTEGER,
+  status TEXT,
+  reason TEXT,
+  error_code TEXT,
+  error_message TEXT,
+  error_type TEXT,
+  usage_prompt_tokens INTEGER,
+  usage_completion_tokens INTEGER,
+  details TEXT,
+  skipped_ids INTEGER NOT NULL DEFAULT 0,
+  extra TEXT,
+  counted INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE tokens (
+  job INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  text BLOB NOT NULL,
+  ends BLOB NOT NULL,
+  PRIMARY KEY (job, attempt, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE idempotency (
+  name TEXT PRIMARY KEY,
+  fingerprint TEXT NOT NULL,
+  answer TEXT NOT NULL,
+  expires_at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE ledger (
+  id INTEGER PRIMARY KEY,
+  type INTEGER NOT NULL,
+  at_ns INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  payer TEXT NOT NULL,
+  payee TEXT NOT NULL,
+  amount INTEGER NOT NULL,
+  target INTEGER NOT NULL,
+  time_ns INTEGER NOT NULL,
+  force INTEGER NOT NULL,
+  due_ns INTEGER NOT NULL,
+  code INTEGER NOT NULL,
+  refused INTEGER NOT NULL
+) STRICT;
+CREATE TABLE kv (
+  version INTEGER PRIMARY KEY,
+  key BLOB NOT NULL UNIQUE,
+  kind INTEGER NOT NULL,
+  value BLOB NOT NULL,
+  expires_ns INTEGER
+) STRICT;
+CREATE TABLE kv_state (id INTEGER PRIMARY KEY, version INTEGER NOT NULL) STRICT;
+INSERT INTO kv_state (id, version) VALUES (1, 0);
+CREATE TABLE usage (
+  hour INTEGER NOT NULL,
+  principal TEXT NOT NULL,
+  model TEXT NOT NULL,
+  requests INTEGER NOT NULL,
+  prompt_tokens INTEGER NOT NULL,
+  completion_tokens INTEGER NOT NULL,
+  cached_requests INTEGER NOT NULL,
+  cached_prompt_tokens INTEGER NOT NULL,
+  cached_completion_tokens INTEGER NOT NULL,
+  cost INTEGER NOT NULL,
+  PRIMARY KEY (hour, principal, model)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
+)sql",
+};
+
+constexpr StoreSql kStatements[] = {
+    {"add_job",
+     "INSERT OR REPLACE INTO jobs (number, id, principal, model, created_at_ms, metadata, cache,"
+     " prompt_tokens, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+    {"mark_job",
+     "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4"
+     " WHERE number = ?1"},
+    {"end_job",
+     "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4, ended_ns = ?5,"
+     " ended_at_ms = ?6, status = ?7, reason = ?8, error_code = ?9, error_message = ?10,"
+     " error_type = ?11, usage_prompt_tokens = ?12, usage_completion_tokens = ?13, details = ?14,"
+     " skipped_ids = ?15"
+     " WHERE number = ?1"},
+    {"drop_job", "DELETE FROM jobs WHERE number = ?"},
+    {"jobs", "SELECT * FROM jobs ORDER BY number"},
+    // Nothing may be left of a job that was purged before its tokens came.
+    {"add_tokens",
+     "INSERT OR REPLACE INTO tokens (job, attempt, seq, count, text, ends)"
+     " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM jobs WHERE number = ?1)"},
+    {"trim_tokens", "DELETE FROM tokens WHERE job = ?1 AND (attempt < ?2 OR seq + count <= ?3)"},
+    {"drop_tokens", "DELETE FROM tokens WHERE job = ?"},
+    {"tokens",
+     "SELECT seq, count, text, ends FROM tokens WHERE job = ? AND attempt = ?"
+     " ORDER BY seq"},
+    {"add_key",
+     "INSERT OR REPLACE INTO idempotency (name, fingerprint, answer, expires_at_ms)"
+     " VALUES (?, ?, ?, ?)"},
+    {"drop_key", "DELETE FROM idempotency WHERE name = ?"},
+    {"keys",
+     "SELECT name, fingerprint, answer, expires_at_ms FROM idempotency ORDER BY expires_at_ms"},
+    // Not OR REPLACE: an event is written once and never changed.
+    {"add_event",
+     "INSERT INTO ledger (id, type, at_ns, key, payer, payee, amount, target, time_ns, force,"
+     " due_ns, code, refused) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+    {"events", "SELECT * FROM ledger WHERE id > ?1 ORDER BY id LIMIT ?2"},
+    {"set_entry",
+     "INSERT OR REPLACE INTO kv (version, key, kind, value, expires_ns) VALUES (?, ?, ?, ?, ?)"},
+    {"drop_entry", "DELETE FROM kv WHERE key = ?"},
+    {"drop_version", "DELETE FROM kv WHERE version = ?"},
+    {"raise_version", "UPDATE kv_state SET version = max(version, ?)"},
+    {"entries", "SELECT * FROM kv WHERE version > ?1 ORDER BY version LIMIT ?2"},
+    {"version", "SELECT version FROM kv_state"},
+    // A sum that leaves its range stays at the end of it: the row must go in. JavaScript counts up
+    // to 2^53 - 1.
+    {"add_usage",
+     "INSERT INTO usage SELECT ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
+     " WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND counted = 1)"
+     " ON CONFLICT (hour, principal, model) DO UPDATE SET requests = requests + excluded.requests,"
+     " prompt_tokens = min(prompt_tokens + excluded.prompt_tokens, 9007199254740991),"
+     " completion_tokens = min(completion_tokens + excluded.completion_tokens, 9007199254740991),"
+     " cached_requests = cached_requests + excluded.cached_requests,"
+     " cached_prompt_tokens ="
+     " min(cached_prompt_tokens + excluded.cached_prompt_tokens, 9007199254740991),"
+     " cached_completion_tokens ="
+     " min(cached_completion_tokens + excluded.cached_completion_tokens, 9007199254740991),"
+     " cost = min(cost, 9223372036854775807 - excluded.cost) + excluded.cost"},
+    {"count_job", "UPDATE jobs SET counted = 1 WHERE id = ?"},
+    {"drop_usage", "DELETE FROM usage WHERE hour <= ?"},
+    {"usage", "SELECT * FROM usage ORDER BY hour, principal, model"},
+    {"probe", "INSERT OR REPLACE INTO probe (id, filler) VALUES (1, zeroblob(65536))"},
+    {"unprobe", "DELETE FROM probe"},
+};
+
+constexpr std::int32_t kApplicationId = 0x736c6369;  // "slci"
+
+constexpr StoreSchema kSchema{kApplicationId, kMigrations, kStatements};
+
+}  // namespace
+
+const StoreSchema& store_schema() {
+  return kSchema;
+}
+
+}  // namespace sluice

@@ -1,0 +1,130 @@
+#include "runtime/upstream/curl_api.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <dlfcn.h>
+#endif
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string_view>
+
+#include "core/base/ascii.h"
+
+namespace sluice {
+
+namespace {
+
+#if defined(__unix__) || defined(__APPLE__)
+
+// Node exports the OpenSSL, zlib and nghttp2 that are linked into it. A libcurl that is opened
+// plainly would be bound to some of those and to its own for the rest; with RTLD_DEEPBIND it sees
+// its own first. The sanitizers' runtimes cannot be loaded with that flag, nor are their test
+// binaries Node.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kMayBind = true;
+constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL;
+#elif defined(RTLD_DEEPBIND)
+constexpr bool kMayBind = true;
+constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
+#elif defined(__APPLE__)
+constexpr bool kMayBind = true;  // every library names where its symbols come from
+constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL;
+#else
+constexpr bool kMayBind = false;
+constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL;
+#endif
+
+void* open_library() {
+  if constexpr (!kMayBind) return nullptr;
+  if (const char* const path = std::getenv("SLUICE_LIBCURL_PATH")) return dlopen(path, kOpenFlags);
+  constexpr std::array<const char*, 3> kNames{"libcurl.so.4", "libcurl-gnutls.so.4",
+                                              "libcurl.4.dylib"};
+  for (const char* name : kNames) {
+    if (void* library = dlopen(name, kOpenFlags)) return library;
+  }
+  return nullptr;
+}
+
+template <typename Function>
+bool find(void* library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(dlsym(library, name));
+  return function != nullptr;
+}
+
+#else
+
+void* open_library() {
+  return nullptr;
+}
+
+template <typename Function>
+bool find(void* /*library*/, const char* /*name*/, Function& /*function*/) {
+  return false;
+}
+
+#endif
+
+bool fill(void* library, CurlApi& api) {
+  return find(library, "curl_easy_init", api.easy_init) &&
+         find(library, "curl_easy_setopt", api.easy_setopt) &&
+         find(library, "curl_easy_getinfo", api.easy_getinfo) &&
+         find(library, "curl_easy_pause", api.easy_pause) &&
+         find(library, "curl_easy_strerror", api.easy_strerror) &&
+         find(library, "curl_easy_cleanup", api.easy_cleanup) &&
+         find(library, "curl_multi_init", api.multi_init) &&
+         find(library, "curl_multi_setopt", api.multi_setopt) &&
+         find(library, "curl_multi_add_handle", api.multi_add_handle) &&
+         find(library, "curl_multi_remove_handle", api.multi_remove_handle) &&
+         find(library, "curl_multi_socket_action", api.multi_socket_action) &&
+         find(library, "curl_multi_info_read", api.multi_info_read) &&
+         find(library, "curl_multi_cleanup", api.multi_cleanup) &&
+         find(library, "curl_slist_append", api.slist_append) &&
+         find(library, "curl_slist_free_all", api.slist_free_all) &&
+         find(library, "curl_version_info", api.version_info) &&
+         find(library, "curl_global_init", api.global_init);
+}
+
+// A resolver that blocks would stop every stream of its reactor for as long.
+bool will_do(const CurlApi& api) {
+  constexpr unsigned kOldest = 0x073E00;  // 7.62, of 2018
+  constexpr int kNeeded = CURL_VERSION_ASYNCHDNS | CURL_VERSION_SSL;
+  const curl_version_info_data* const about = api.version_info(CURLVERSION_NOW);
+  return about->version_num >= kOldest && (about->features & kNeeded) == kNeeded;
+}
+
+// Of these libcurl heeds the first that is set.
+bool names_proxy_by_tls() {
+  constexpr std::string_view kScheme = "https:";
+  constexpr std::array<const char*, 3> kVariables{"http_proxy", "all_proxy", "ALL_PROXY"};
+  return std::any_of(kVariables.begin(), kVariables.end(), [&](const char* name) {
+    const char* const value = std::getenv(name);
+    if (value == nullptr) return false;
+    return equals_ignoring_case(std::string_view(value).substr(0, kScheme.size()), kScheme);
+  });
+}
+
+}  // namespace
+
+const CurlApi* CurlApi::get() {
+  // Initialised once for all threads and never torn down: other code of the process may share it.
+  static const struct Opened {
+    Opened() {
+      void* const library = open_library();
+      usable = library != nullptr && fill(library, api) && will_do(api) &&
+               api.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+      const char* const file = std::getenv("SSL_CERT_FILE");
+      if (file != nullptr) api.authorities = file;
+      api.proxied_by_tls = names_proxy_by_tls();
+    }
+    CurlApi api;
+    bool usable = false;
+  } opened;
+  return opened.usable ? &opened.api : nullptr;
+}
+
+const char* CurlApi::version() const {
+  return version_info(CURLVERSION_NOW)->version;
+}
+
+}  // namespace sluice

@@ -1,0 +1,251 @@
+// One call of an UpstreamClient: its options, its head, its body, its end.
+#include <fcntl.h>
+#include <poll.h>
+
+#include <array>
+#include <utility>
+
+#include "core/base/ascii.h"
+#include "runtime/upstream/client.h"
+
+namespace sluice {
+
+namespace {
+
+constexpr std::size_t kHeadBytesMax = 64 * 1024;
+constexpr long kReadBytes = 8 * 1024;  // at once: deltas are small, and every call has a buffer
+
+// Answers of fewer reads are left to libcurl, which keeps their connections.
+constexpr std::uint32_t kReadsWithLibrary = 32;
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const std::size_t from = text.find_first_not_of(kBlank);
+  if (from == std::string_view::npos) return {};
+  return text.substr(from, text.find_last_not_of(kBlank) - from + 1);
+}
+
+// A header without a value has to be written with a semicolon; with a colon libcurl leaves it out.
+std::string header_for(const std::string& header) {
+  const std::size_t colon = header.find(':');
+  if (colon == std::string::npos || !trim(header.substr(colon + 1)).empty()) return header;
+  return header.substr(0, colon) + ";";
+}
+
+bool is_protocol_error(CURLcode code, std::string_view problem) {
+  switch (code) {
+    case CURLE_UNSUPPORTED_PROTOCOL:  // HTTP/0.9, that is: no HTTP at all
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_HTTP2:
+    case CURLE_WRITE_ERROR:
+      return true;
+    case CURLE_RECV_ERROR:
+      return problem.find("chunk") != std::string_view::npos ||
+             problem.find("header") != std::string_view::npos;
+    default:
+      return false;
+  }
+}
+
+std::string name_of(CURLcode code, long system_error) {
+  if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) return "ENOTFOUND";
+  if (code == CURLE_PEER_FAILED_VERIFICATION) return "CERT_NOT_TRUSTED";
+  if (code == CURLE_SSL_CONNECT_ERROR) return "ERR_SSL";
+  return system_error == 0 ? std::string() : uv_err_name(-static_cast<int>(system_error));
+}
+
+// Children of this process must not hold a call's connection open.
+int close_on_exec(void* /*self*/, curl_socket_t socket, curlsocktype /*purpose*/) {
+  fcntl(socket, F_SETFD, FD_CLOEXEC);
+  return CURL_SOCKOPT_OK;
+}
+
+}  // namespace
+
+UpstreamClient::Transfer::Transfer(UpstreamClient& client, UpstreamRequest request,
+                                   UpstreamReceiver& receiver)
+    : client_(client),
+      request_(std::move(request)),
+      receiver_(receiver),
+      problem_(CURL_ERROR_SIZE, '\0') {}
+
+UpstreamClient::Transfer::~Transfer() {
+  if (leaving_) std::erase(client_.leaving_, this);
+  // The watcher goes before the descriptor: its number may be somebody else's right after.
+  if (poll_) uv_poll_stop(poll_.get());
+  poll_.reset();
+  let_go_of_library();
+}
+
+void UpstreamClient::Transfer::let_go_of_library() {
+  const CurlApi& api = client_.api_;
+  if (std::exchange(added_, false)) api.multi_remove_handle(client_.multi_, easy_);
+  if (CURL* const easy = std::exchange(easy_, nullptr)) api.easy_cleanup(easy);
+  api.slist_free_all(std::exchange(headers_, nullptr));
+}
+
+bool UpstreamClient::Transfer::set_up() {
+  const CurlApi& api = client_.api_;
+  easy_ = api.easy_init();
+  if (easy_ == nullptr) return false;
+  std::vector<std::string> lines{"Expect:"};  // one round trip less for a long prompt
+  for (const std::string& header : request_.headers) lines.push_back(header_for(header));
+  for (const std::string& line : lines) {
+    curl_slist* const longer = api.slist_append(headers_, line.c_str());
+    if (longer == nullptr) return false;
+    headers_ = longer;
+  }
+  const curl_write_callback on_header = [](char* data, std::size_t size, std::size_t count,
+                                           void* self) {
+    auto& transfer = *static_cast<Transfer*>(self);
+    transfer.take_header_line({data, size * count});
+    return transfer.head_too_large_ ? std::size_t{0} : size * count;
+  };
+  const curl_write_callback on_body = [](char* data, std::size_t size, std::size_t count,
+                                         void* self) {
+    return static_cast<Transfer*>(self)->take_bytes({data, size * count});
+  };
+  const auto set = [&](CURLoption option, auto value) { api.easy_setopt(easy_, option, value); };
+  set(CURLOPT_URL, request_.url.c_str());
+  set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
+  set(CURLOPT_POSTFIELDS, request_.body.data());
+  set(CURLOPT_HTTPHEADER, headers_);
+  set(CURLOPT_HEADERFUNCTION, on_header);
+  set(CURLOPT_HEADERDATA, this);
+  set(CURLOPT_WRITEFUNCTION, on_body);
+  set(CURLOPT_WRITEDATA, this);
+  set(CURLOPT_PRIVATE, this);
+  set(CURLOPT_ERRORBUFFER, problem_.data());
+  set(CURLOPT_SOCKOPTFUNCTION, &close_on_exec);
+  set(CURLOPT_BUFFERSIZE, kReadBytes);
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  set(CURLOPT_TCP_KEEPALIVE, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  // A call that is dropped while its name is looked up must not wait for the resolver.
+  set(CURLOPT_QUICK_EXIT, 1L);
+#endif
+  constexpr std::string_view kPlainScheme = "http://";
+  plain_ = !api.proxied_by_tls &&
+           equals_ignoring_case(std::string_view(request_.url).substr(0, kPlainScheme.size()),
+                                kPlainScheme);
+  if (plain_) set(CURLOPT_HTTP_TRANSFER_DECODING, 0L);
+  // Certificates are verified in any case: that is libcurl's default.
+  if (!api.authorities.empty()) {
+    set(CURLOPT_CAINFO, api.authorities.c_str());
+    set(CURLOPT_PROXY_CAINFO, api.authorities.c_str());
+  }
+  added_ = api.multi_add_handle(client_.multi_, easy_) == CURLM_OK;
+  return added_;
+}
+
+void UpstreamClient::Transfer::take_header_line(std::string_view line) {
+  if (has_head_) return;  // a trailer
+  head_bytes_ += line.size();
+  if (head_bytes_ > kHeadBytesMax) {
+    head_too_large_ = true;
+    return;
+  }
+  if (line.starts_with("HTTP/")) {
+    head_ = {};  // what came before was a provisional answer
+    transfer_encoding_.clear();
+    return;
+  }
+  const std::string_view text = trim(line);
+  if (text.empty()) {
+    long status = 0;
+    client_.api_.easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200) return;
+    head_.status = static_cast<int>(status);
+    has_head_ = true;
+    chunked_ = plain_ && equals_ignoring_case(transfer_encoding_, "chunked");
+    receiver_.on_head(head_);
+    return;
+  }
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return;
+  const std::string_view name = text.substr(0, colon);
+  const std::array<std::pair<std::string_view, std::string*>, 4> wanted{
+      {{"content-type", &head_.content_type},
+       {"retry-after", &head_.retry_after},
+       {"retry-after-ms", &head_.retry_after_ms},
+       {"transfer-encoding", &transfer_encoding_}}};
+  for (const auto& [lower, value] : wanted) {
+    if (equals_ignoring_case(name, lower)) *value = trim(text.substr(colon + 1));
+  }
+}
+
+std::size_t UpstreamClient::Transfer::take_bytes(std::string_view bytes) {
+  if (chunked_) return take_chunks(bytes);
+  paused_ = !receiver_.on_bytes(bytes);
+  return paused_ ? CURL_WRITEFUNC_PAUSE : bytes.size();
+}
+
+// Taken in any case: what the receiver refuses is kept here, and libcurl is left before it comes
+// with more.
+std::size_t UpstreamClient::Transfer::take_chunks(std::string_view bytes) {
+  if (held_.empty()) body_.clear();
+  std::string& body = held_.empty() ? body_ : held_;
+  chunks_.push(bytes, body);
+  if (held_.empty() && !body_.empty() && !receiver_.on_bytes(body_)) {
+    paused_ = true;
+    held_.swap(body_);
+  }
+  ++reads_;
+  if (paused_ || reads_ >= kReadsWithLibrary) leave_later();
+  return bytes.size();
+}
+
+void UpstreamClient::Transfer::watched(curl_socket_t socket, int what) {
+  if (what != CURL_POLL_REMOVE) {
+    library_socket_ = socket;
+  } else if (socket == library_socket_) {
+    library_socket_ = CURL_SOCKET_BAD;
+  }
+}
+
+void UpstreamClient::Transfer::leave_later() {
+  if (std::exchange(leaving_, true)) return;
+  client_.leaving_.push_back(this);
+}
+
+void UpstreamClient::Transfer::end(UpstreamEnd end) {
+  if (held_.empty()) {
+    receiver_.on_end(end);
+  } else {
+    ended_ = std::move(end);
+  }
+}
+
+void UpstreamClient::Transfer::resume() {
+  if (!paused_) return;
+  paused_ = false;
+  if (!held_.empty()) {
+    give_held();
+  } else {
+    client_.api_.easy_pause(easy_, CURLPAUSE_CONT);
+  }
+}
+
+bool UpstreamClient::Transfer::has_input() const {
+  const curl_socket_t socket = easy_ == nullptr ? socket_.get() : library_socket_;
+  if (socket == CURL_SOCKET_BAD) return false;
+  pollfd look{.fd = socket, .events = POLLIN, .revents = 0};
+  return poll(&look, 1, 0) > 0;
+}
+
+UpstreamEnd UpstreamClient::Transfer::end_for(CURLcode code) const {
+  UpstreamEnd end;
+  if (code == CURLE_OK) return end;
+  const std::string_view problem(problem_.data());
+  long system_error = 0;
+  client_.api_.easy_getinfo(easy_, CURLINFO_OS_ERRNO, &system_error);
+  end.kind =
+      is_protocol_error(code, problem) ? UpstreamEnd::Kind::kProtocol : UpstreamEnd::Kind::kBroken;
+  end.name = name_of(code, system_error);
+  end.detail = problem.empty() ? client_.api_.easy_strerror(code) : problem;
+  return end;
+}
+
+}  // namespace sluice

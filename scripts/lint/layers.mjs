@@ -1,0 +1,47 @@
+/**
+ * The direction of dependencies, as docs/architecture.md explains it. Each list goes from the bottom
+ * up; a folder imports from folders of lower layers, and from no sibling in its own layer.
+ */
+
+/** Folders of lib/. */
+export const LIB_LAYERS = [
+  ['internal'],
+  ['streams', 'providers', 'primitives', 'cluster'],
+  ['jobs'],
+  ['services'],
+  ['http'],
+  ['gateway'],
+  ['cli'],
+];
+
+/** Folders of native/. `core/crawl` paces its requests with the token bucket of `core/limits`. */
+export const NATIVE_LAYERS = [
+  ['core/base'],
+  ['core/containers', 'core/sse'],
+  ['core/limits'],
+  ['core/cache', 'core/crawl', 'core/kv', 'core/ledger', 'core/logs', 'core/scheduling'],
+  ['core/streams'],
+  ['core/upstream'],
+  ['runtime/loop'],
+  ['runtime/net'],
+  ['runtime/upstream', 'runtime/storage', 'runtime/redis'],
+  ['addon/napi'],
+  ['addon/bindings'],
+  ['addon'],
+];
+
+/**
+ * @param {string[][]} layers
+ * @param {string} from a folder
+ * @param {string} to a folder
+ * @returns {string | undefined} what is wrong with an import of `to` by `from`, if anything
+ */
+export function problemOf(layers, from, to) {
+  const rank = (/** @type {string} */ folder) =>
+    layers.findIndex((layer) => layer.includes(folder));
+  if (from === to) return undefined;
+  if (rank(from) === -1) return `${from} is in no layer of scripts/lint/layers.mjs`;
+  if (rank(to) === -1) return `${to} is in no layer of scripts/lint/layers.mjs`;
+  if (rank(from) > rank(to)) return undefined;
+  return `${from} must not depend on ${to}`;
+}

@@ -1,0 +1,88 @@
+/**
+ * Random jobs with random endings: whatever happens in whatever order, nothing that was reserved is
+ * held for ever, and what was charged is what the jobs and the shared answers have used, exactly.
+ *
+ * What they have used is read from the hub's last states, of which the limits know nothing but what
+ * they were told at the endings. The clock is moved by hand, so that what has come back since is known
+ * to the token.
+ */
+import fc from 'fast-check';
+import { Trial, plan } from '../../support/gateway/random-jobs.js';
+import { endpoints } from '../../../lib/jobs/policy/config.js';
+import { kInternals } from '../../../lib/internal/util/symbols.js';
+
+const kTokensPerMs = 1000;
+const kTokensPerMinute = 60_000 * kTokensPerMs;
+const kJobsAtATime = 12;
+
+/** A gateway with limits. */
+class LimitedTrial extends Trial {
+  #charged = 0;
+
+  constructor(how) {
+    super(how, {
+      access: {
+        limits: {
+          requests_per_minute: 1_000_000,
+          tokens_per_minute: kTokensPerMinute,
+          concurrent_jobs: kJobsAtATime,
+        },
+      },
+    });
+    const { access, reservations } = this.gateway[kInternals];
+    this.reservations = reservations;
+    this.whose = { access: access.of('anonymous'), model: 'provider', endpoint: endpoints.jobs };
+    // Half of the tokens are gone: nothing comes back in vain.
+    this.charge(kTokensPerMinute / 2);
+  }
+
+  charge(tokens) {
+    this.reservations.forJob({ prompt: '' }, this.whose, { shared: false }).settle(tokens);
+    this.#charged += tokens;
+  }
+
+  left() {
+    const entries = this.reservations.peek(this.whose);
+    return Object.fromEntries(entries.map(({ dimension, remaining }) => [dimension, remaining]));
+  }
+
+  /** What the jobs and the answers have used that the provider was asked for. */
+  async used() {
+    let sum = 0;
+    for (const { id, leader, state } of await this.ended()) {
+      if (leader !== undefined || !this.asked.has(id)) continue;
+      sum += state.usage.prompt_tokens + state.usage.completion_tokens;
+    }
+    return sum;
+  }
+
+  /** Of the tokens, what has to be left after so many were used. */
+  expected(used) {
+    return kTokensPerMinute - this.#charged - used + kTokensPerMs * this.elapsedMs;
+  }
+}
+
+test('nothing leaks, nothing is charged twice, nothing comes for free', async () => {
+  let admitted = 0;
+  const check = fc.asyncProperty(plan, async ({ actions, ...how }) => {
+    const trial = new LimitedTrial(how);
+    for (const each of actions) await trial.perform(each);
+    await trial.end(how, { settled: () => trial.reservations.open === 0 });
+    const used = await trial.used();
+    admitted += used > 0 ? 1 : 0;
+    expect(trial.unexpected).toEqual([]);
+    expect(trial.reservations.open).toBe(0);
+    expect(trial.left()).toMatchObject({
+      concurrent_jobs: kJobsAtATime,
+      tokens: trial.expected(used),
+    });
+    trial.advance(2 * 60_000);
+    expect(trial.left()).toEqual({
+      requests: 1_000_000,
+      tokens: kTokensPerMinute,
+      concurrent_jobs: kJobsAtATime,
+    });
+  });
+  await fc.assert(check, { numRuns: 300, interruptAfterTimeLimit: 40_000 });
+  expect(admitted).toBeGreaterThan(10);
+});

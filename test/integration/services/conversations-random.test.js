@@ -1,0 +1,179 @@
+/** Random histories of conversations, against a plain model of what they are to be. */
+import { afterEach, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { ManualClock, createGateway } from '../../../lib/index.js';
+import { cleanUp, stopAll } from '../../support/gateway/gateway.js';
+import { until } from '../../support/until.js';
+
+afterEach(stopAll);
+
+const kRuns = 60;
+
+const plain = (messages) => messages.map(({ role, content }) => ({ role, content }));
+
+/** What a prompt wants of its answer stands in it. */
+async function* obedient({ messages }, { signal }) {
+  const { say, ending } = JSON.parse(messages.at(-1).content);
+  yield say;
+  if (ending === 'fails') throw new Error('as it was told');
+  if (ending === 'cancelled') {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  }
+}
+
+const text = fc.string({ unit: 'grapheme', maxLength: 12 });
+const index = fc.nat({ max: 5 });
+const seconds = fc.option(fc.integer({ min: 1, max: 40 }), { nil: undefined });
+const turn = fc.record({ say: text, ending: fc.constantFrom('completed', 'fails', 'cancelled') });
+const operation = fc.oneof(
+  fc.record({
+    op: fc.constant('create'),
+    title: text,
+    ttl: seconds,
+    messages: fc.array(text, { maxLength: 3 }),
+  }),
+  fc.record({ op: fc.constant('turn'), which: index, turn }),
+  fc.record({
+    op: fc.constant('turns'),
+    which: index,
+    turns: fc.array(turn, { minLength: 2, maxLength: 4 }),
+  }),
+  fc.record({
+    op: fc.constant('fork'),
+    which: index,
+    at: fc.option(fc.nat({ max: 6 })),
+    ttl: seconds,
+  }),
+  fc.record({ op: fc.constant('delete'), which: index }),
+  fc.record({ op: fc.constant('wait'), seconds: fc.integer({ min: 1, max: 30 }) }),
+);
+
+/** What one principal has, as it should be. */
+class Model {
+  /** @type {{id: string, messages: object[], ttlMs?: number, changedMs: number}[]} */
+  all = [];
+  #nowMs;
+
+  constructor(nowMs) {
+    this.#nowMs = nowMs;
+  }
+
+  alive() {
+    const nowMs = this.#nowMs();
+    this.all = this.all.filter(
+      ({ ttlMs, renewedMs }) => ttlMs === undefined || nowMs <= renewedMs + ttlMs,
+    );
+    return this.all;
+  }
+
+  /** One of those that there are; undefined: there is none. */
+  at(which) {
+    const alive = this.alive();
+    return alive[which % Math.max(1, alive.length)];
+  }
+
+  add(id, messages, ttl) {
+    const ttlMs = ttl === undefined ? undefined : ttl * 1000;
+    this.all.push({ id, messages, ttlMs, renewedMs: this.#nowMs() });
+  }
+
+  turn(conversation, prompt, { say, ending }) {
+    conversation.renewedMs = this.#nowMs();
+    if (ending === 'fails' || (ending === 'cancelled' && say === '')) return;
+    conversation.messages = [
+      ...conversation.messages,
+      { role: 'user', content: prompt },
+      { role: 'assistant', content: say },
+    ];
+  }
+}
+
+test('whatever is done, they are what was said', async () => {
+  const clock = new ManualClock();
+  const sent = [];
+  async function* provider(request, options) {
+    sent.push(request.messages);
+    yield* obedient(request, options);
+  }
+  const gateway = createGateway({ provider, clock, logger: false, maxInFlightBatches: 50 });
+  cleanUp(() => gateway.close({ drainMs: 0 }));
+  const { conversations } = gateway;
+
+  /** Submits a turn and sees to its end: the prompt. */
+  async function run(id, each, principal, more = {}) {
+    const prompt = JSON.stringify(each);
+    const job = await gateway.submit({ conversation_id: id, prompt, ...more }, { principal });
+    if (each.ending === 'cancelled') {
+      await until(async () => {
+        const { status, text: so } = await gateway.get(job.id, { principal });
+        return status === 'running' && so === each.say;
+      });
+      await gateway.cancel(job.id, { principal });
+    }
+    for await (const _ of gateway.stream(job.id, { principal }));
+    return prompt;
+  }
+
+  let runs = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(operation, { maxLength: 14 }), async (operations) => {
+      const principal = `run-${runs++}`;
+      const who = { principal };
+      const model = new Model(() => clock.nowMs());
+      for (const { op, ...how } of operations) {
+        const chosen = model.at(how.which ?? 0);
+        if (op === 'create') {
+          const messages = how.messages.map((content) => ({ role: 'user', content }));
+          const ttl_s = how.ttl;
+          const { id } = await conversations.create({ title: how.title, ttl_s, messages }, who);
+          model.add(id, messages, how.ttl);
+        } else if (op === 'wait') {
+          clock.advanceMs(how.seconds * 1000);
+        } else if (chosen === undefined) {
+          continue;
+        } else if (op === 'turn') {
+          sent.length = 0;
+          const before = chosen.messages;
+          const prompt = await run(chosen.id, how.turn, principal);
+          expect(sent).toEqual([[...before, { role: 'user', content: prompt }]]);
+          model.turn(chosen, prompt, how.turn);
+        } else if (op === 'turns') {
+          const queue = { on_busy: 'queue' };
+          const prompts = await Promise.all(
+            how.turns.map((each) => run(chosen.id, each, principal, queue)),
+          );
+          // First come, first served.
+          prompts.forEach((prompt, i) => model.turn(chosen, prompt, how.turns[i]));
+        } else if (op === 'fork') {
+          const ttl_s = how.ttl;
+          const forking = conversations.fork(chosen.id, { at: how.at ?? undefined, ttl_s }, who);
+          if (how.at !== null && how.at > chosen.messages.length) {
+            await expect(forking).rejects.toMatchObject({ code: 'ERR_INVALID_VALUE', param: 'at' });
+          } else {
+            const ttl = how.ttl ?? (chosen.ttlMs && chosen.ttlMs / 1000);
+            const at = how.at ?? chosen.messages.length;
+            model.add((await forking).id, chosen.messages.slice(0, at), ttl);
+          }
+        } else {
+          await conversations.delete(chosen.id, who);
+          model.all = model.all.filter((each) => each !== chosen);
+          expect(await conversations.get(chosen.id, who)).toBeUndefined();
+        }
+        for (const { id, messages } of model.alive()) {
+          const found = await conversations.get(id, who);
+          expect(plain(found.messages)).toEqual(messages);
+          expect(found.messageCount).toBe(messages.length);
+          expect(found.busyJobId).toBeUndefined();
+        }
+        const { data } = await conversations.list({ ...who, limit: 100 });
+        expect(data.map(({ id }) => id).sort()).toEqual(
+          model
+            .alive()
+            .map(({ id }) => id)
+            .sort(),
+        );
+      }
+    }),
+    { numRuns: kRuns },
+  );
+});

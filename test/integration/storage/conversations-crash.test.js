@@ -1,0 +1,146 @@
+/**
+ * Conversations and crashes: a server is killed at random moments under load, over and over with one
+ * data file. Each turn that a client saw the end of is there once, in its place, and nothing else is.
+ *
+ * SLUICE_CRASH_ROUNDS says how often (default 6), SLUICE_CRASH_SEED which moments.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from '@jest/globals';
+import { dataFile } from '../../support/files/data-file.js';
+import { killAll, serve } from '../../support/crash/cli.js';
+import { openStream } from '../../support/sse/sse-client.js';
+import { randomFrom } from '../../support/random.js';
+import { stopAll } from '../../support/gateway/gateway.js';
+
+const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 6);
+const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
+const kClients = 8;
+/** Clients that share the last conversation, and queue for it. */
+const kSharing = 4;
+
+afterEach(async () => {
+  killAll();
+  await stopAll();
+});
+
+/** What a client knows of one turn: its key, and how it ended, if it was told. */
+function turnOf(name) {
+  return { name, ending: undefined, text: '' };
+}
+
+/** Whether a turn that has ended is in its conversation. */
+const isKept = ({ ending, text }) =>
+  ending === 'job_complete' || (ending === 'job_cancelled' && text !== '');
+
+/** One client's turns, one after the other, until the server is gone. */
+async function talk(server, mine, { random, stopped }) {
+  while (!stopped()) {
+    const turn = turnOf(`${mine.name}-${mine.turns.length}`);
+    mine.turns.push(turn);
+    try {
+      const body = {
+        prompt: turn.name,
+        conversation_id: mine.id,
+        max_tokens: 1 + Math.floor(random() * 20),
+        on_busy: 'queue',
+        on_disconnect: 'continue',
+      };
+      const answer = await server.submit(body, { 'idempotency-key': turn.name });
+      // Another one of this conversation may take long.
+      if (answer.status === 409) continue;
+      if (answer.status !== 201) throw new Error(`answered ${JSON.stringify(answer.body)}`);
+      const stream = openStream(server.url + answer.body.stream_url);
+      if (random() < 0.1) void server.cancel(answer.body.job_id).catch(() => {});
+      await stream.done;
+      turn.text = stream.text;
+      turn.ending = stream.last().type;
+      if (random() < 0.3 && isKept(turn)) {
+        expect(await turnsIn(server, mine.id)).toContain(turn.name);
+      }
+    } catch (error) {
+      if (!stopped()) throw error;
+      return;
+    }
+  }
+}
+
+/** The prompts of a conversation, in order. */
+async function turnsIn(server, id) {
+  const { messages } = (await server.get(`/v1/conversations/${id}`)).body;
+  return messages.filter(({ role }) => role === 'user').map(({ content }) => content);
+}
+
+/** What the server that came after knows must be what these clients were told. */
+async function check(server, id, clients) {
+  const { status, body } = await server.get(`/v1/conversations/${id}`);
+  expect(status).toBe(200);
+  const { messages, busy_job_id: busy } = body;
+  expect(busy).toBeUndefined();
+  expect(messages.map(({ role }) => role)).toEqual(
+    messages.map((_, i) => (i % 2 === 0 ? 'user' : 'assistant')),
+  );
+  const kept = messages.filter((_, i) => i % 2 === 0).map(({ content }) => content);
+  expect(new Set(kept).size).toBe(kept.length);
+  const turns = new Map(clients.flatMap((each) => each.turns.map((turn) => [turn.name, turn])));
+  for (const [i, name] of kept.entries()) {
+    const turn = turns.get(name);
+    const [asked, said] = messages.slice(2 * i, 2 * i + 2);
+    expect(said.job_id).toBe(asked.job_id);
+    if (turn.ending !== undefined) expect(said.content).toBe(turn.text);
+  }
+  for (const each of clients) {
+    // In the order in which they were sent.
+    const own = each.turns.map(({ name }) => name).filter((name) => kept.includes(name));
+    expect(kept.filter((name) => own.includes(name))).toEqual(own);
+    for (const turn of each.turns) {
+      if (isKept(turn)) expect(kept).toContain(turn.name);
+      else if (turn.ending !== undefined) expect(kept).not.toContain(turn.name);
+    }
+  }
+  return kept.length;
+}
+
+test(`${rounds} crashes lose no turn and double none`, async () => {
+  const random = randomFrom(seed);
+  const options = ['--data', dataFile(), '--token-interval-ms', '3', '--idle-flush-ms', '1'];
+  const room = ['--max-in-flight-batches', '50'];
+  const names = Array.from({ length: kClients }, (_, i) => `c${i}`);
+  /** @type {{name: string, id: string, turns: ReturnType<typeof turnOf>[]}[]} */
+  const clients = names.map((name) => ({ name, id: '', turns: [] }));
+  let kept = 0;
+  for (let round = 0; round <= rounds; round += 1) {
+    const server = await serve(...options, ...room);
+    if (round === 0) {
+      for (const [i, mine] of clients.entries()) {
+        const own = i < kClients - kSharing || i === kClients - 1;
+        if (own) mine.id = (await server.post('/v1/conversations', {})).body.conversation_id;
+      }
+      for (const mine of clients) mine.id ||= clients.at(-1).id;
+    }
+    try {
+      kept = 0;
+      for (const id of new Set(clients.map((mine) => mine.id))) {
+        const sharing = clients.filter((mine) => mine.id === id);
+        kept += await check(server, id, sharing);
+      }
+    } catch (error) {
+      throw new Error(`in round ${round} of seed ${seed}`, { cause: error });
+    }
+    if (round === rounds) {
+      server.child.kill('SIGTERM');
+      expect((await server.exited).code).toBe(0);
+      continue;
+    }
+    let stopped = false;
+    const talking = clients.map((mine) => talk(server, mine, { random, stopped: () => stopped }));
+    const all = Promise.all(talking);
+    all.catch(() => {});
+    await sleep(50 + random() * 700);
+    stopped = true;
+    server.child.kill('SIGKILL');
+    await server.exited;
+    await all;
+  }
+  console.info(`seed ${seed}: ${kept} turns kept`);
+  expect(kept).toBeGreaterThan(rounds);
+}, 3_600_000);

@@ -1,0 +1,151 @@
+/**
+ * Crashes under load with prices: a server is killed at random moments, over and over with one data
+ * file. Whatever had been acknowledged, the accounts of the next one agree with the jobs that it
+ * knows, to the micro-credit.
+ *
+ * SLUICE_CRASH_ROUNDS says how often (default 5), SLUICE_CRASH_SEED which moments.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { dataFile } from '../../support/files/data-file.js';
+import { file, killAll, removeFiles, serve } from '../../support/crash/cli.js';
+import { randomFrom } from '../../support/random.js';
+import { stopAll } from '../../support/gateway/gateway.js';
+import { until } from '../../support/until.js';
+
+const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 5);
+const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
+
+const prices = { '*': { prompt: 3, completion: 10 } };
+const kSubmitters = 6;
+const kDepositors = 2;
+
+afterEach(async () => {
+  killAll();
+  await stopAll();
+});
+afterAll(removeFiles);
+
+/** Submits, and deposits, until the server is gone. */
+async function load(server, { asked, next, stopped }) {
+  const client = async (path, bodyOf) => {
+    while (!stopped()) {
+      const mine = { path, key: `key-${next()}`, answer: undefined };
+      mine.body = bodyOf(mine.key);
+      asked.push(mine);
+      try {
+        const { status, body } = await send(server, mine);
+        if (status !== 201) throw new Error(`answered ${status}`);
+        mine.answer = body;
+      } catch (error) {
+        if (!stopped()) throw error;
+      }
+    }
+  };
+  // Every other job has ended before the server is killed, as a rule.
+  const submission = (key) => ({ prompt: 'one two ', max_tokens: key.length % 2 ? 100 : 3 });
+  const deposit = (key) => ({ to: 'anonymous', amount: 1000 + key.length });
+  await Promise.all([
+    ...Array.from({ length: kSubmitters }, () => client('/v1/jobs', submission)),
+    ...Array.from({ length: kDepositors }, () => client('/v1/transfers', deposit)),
+  ]);
+}
+
+const send = (server, { path, body, key }) => server.post(path, body, { 'idempotency-key': key });
+
+/** All items of a list that comes page by page. */
+async function all(server, path, idOf) {
+  const items = [];
+  for (let after = ''; ; after = `&after=${idOf(items.at(-1))}`) {
+    const { data, has_more: more } = (await server.get(`${path}?limit=100${after}`)).body;
+    items.push(...data);
+    if (!more) return items;
+  }
+}
+
+const costOf = ({ status, usage: { prompt_tokens: prompt, completion_tokens: completion } }) =>
+  status === 'failed' && completion === 0 ? 0 : 3 * prompt + 10 * completion;
+
+/** The books of a server on which nothing runs. */
+async function audit(server) {
+  const jobs = await all(server, '/v1/jobs', (job) => job.job_id);
+  const events = await all(server, '/v1/accounts/anonymous/events', (event) => event.id);
+  const { posted, held } = (await server.get('/v1/accounts/anonymous')).body;
+  const { total } = (await server.get('/v1/usage')).body;
+  expect(jobs.every(({ status }) => status === 'completed' || status === 'failed')).toBe(true);
+
+  const sum = (type) =>
+    events.filter((event) => event.type === type).reduce((whole, { amount }) => whole + amount, 0);
+  const due = jobs.reduce((whole, job) => whole + costOf(job), 0);
+  expect(sum('settle')).toBe(due);
+  expect(posted).toBe(sum('deposit') - due);
+  expect(total).toMatchObject({ requests: jobs.length, cost: due });
+  // What is held still is for jobs that nobody was told of, and that are nowhere.
+  const closed = new Set(events.map(({ hold }) => hold));
+  const open = events.filter(({ type, id }) => type === 'hold' && !closed.has(id));
+  expect(held).toBe(open.reduce((whole, { amount }) => whole + amount, 0));
+  const ids = new Set(jobs.map((job) => job.job_id));
+  expect(open.filter((event) => ids.has(event.job_id))).toEqual([]);
+  return { jobs: jobs.length, cut: jobs.filter(({ status }) => status === 'failed').length, due };
+}
+
+/** So often at most with one file: jobs are looked at while they are kept, for five minutes. */
+const kRoundsPerFile = 5;
+
+/**
+ * One data file, and a number of crashes.
+ * @returns what the last server knew
+ */
+async function series({ crashes, random, options }) {
+  let number = 0;
+  let before = [];
+  let found;
+  for (let round = 0; round <= crashes; round += 1) {
+    const server = await serve(...options);
+    found = await audit(server);
+    for (const mine of before) {
+      const { status, body } = await send(server, mine);
+      // Who was not answered asks again, and gets what there is or something new.
+      if (mine.answer === undefined) expect([200, 201]).toContain(status);
+      else expect([status, body]).toEqual([200, mine.answer]);
+    }
+    const given = { to: 'anonymous', amount: 10_000_000 };
+    const filled = { path: '/v1/transfers', body: given, key: 'start' };
+    expect((await send(server, filled)).status).toBe(round === 0 ? 201 : 200);
+    if (round === crashes) {
+      server.child.kill('SIGTERM');
+      expect((await server.exited).code).toBe(0);
+      return found;
+    }
+    let stopped = false;
+    const asked = [];
+    const clients = load(server, { asked, next: () => number++, stopped: () => stopped });
+    clients.catch(() => {});
+    const taken = () => asked.filter(({ answer }) => answer?.job_id !== undefined);
+    await until(() => taken().length >= 3, 'some jobs to be taken');
+    await sleep(random() * 700);
+    stopped = true;
+    server.child.kill('SIGKILL');
+    await server.exited;
+    await clients;
+    before = asked;
+  }
+  return found;
+}
+
+test(`after each of ${rounds} crashes the accounts agree with the jobs`, async () => {
+  const random = randomFrom(seed);
+  const config = await file('crash-prices.json', JSON.stringify({ prices }));
+  const room = ['--max-in-flight-batches', '50', '--incoming-capacity', '10000'];
+  const common = ['--config', config, '--token-interval-ms', '5', ...room];
+  for (let left = rounds; left > 0; left -= kRoundsPerFile) {
+    const crashes = Math.min(left, kRoundsPerFile);
+    try {
+      const options = ['--data', dataFile(), ...common];
+      const found = await series({ crashes, random, options });
+      console.info(`seed ${seed}: ${JSON.stringify(found)}`);
+      expect(found.jobs).toBeGreaterThanOrEqual(3 * crashes);
+    } catch (error) {
+      throw new Error(`with ${left} rounds left of seed ${seed}`, { cause: error });
+    }
+  }
+}, 3_600_000);

@@ -1,0 +1,347 @@
+// Jobs that share one answer: what a follower is fed, whose ending ends what, and who holds back
+// the producer.
+#include "core/streams/hub_fixture.h"
+
+namespace sluice {
+namespace {
+
+class JobHubFollowTest : public JobHubTest {
+ protected:
+  static constexpr JobHandle kLeader = 1;
+  static constexpr JobHandle kFollower = 2;
+
+  // A new job, queued, that follows the leader.
+  bool follow(JobHandle job, JobOptions options = {}) {
+    options.job_id = "job_" + std::to_string(job);
+    hub_.create(job, options, now_);
+    const bool followed = hub_.follow(job, kLeader, now_);
+    settle();
+    return followed;
+  }
+
+  void append_text(const std::string& text) {
+    hub_.append(kLeader, text, now_);
+    settle();
+  }
+
+  void finish(JobHandle job, Terminal terminal = complete()) {
+    hub_.finish(job, std::move(terminal), now_);
+    settle();
+  }
+
+  static Terminal cancelled(const std::string& reason) {
+    Terminal terminal;
+    terminal.kind = Terminal::Kind::kCancelled;
+    terminal.reason = reason;
+    return terminal;
+  }
+
+  // Ids and types of the events that a new reader gets, and the texts of its tokens.
+  std::pair<std::string, std::string> read(JobHandle job) {
+    const ChannelHandle channel = next_channel_++;
+    attach(channel, job, "", Channel::Mode::kEvents);
+    read_all(channel);
+    hub_.detach(channel, now_);
+    return told(channel);
+  }
+
+  std::pair<std::string, std::string> told(ChannelHandle channel) {
+    std::string ids;
+    std::string text;
+    const auto& events = rec_.events[channel];
+    for (std::size_t i = 0; i < events.size(); i += 3) {
+      ids += events[i] + (events[i + 1] == "token" ? " " : ":" + events[i + 1] + " ");
+      if (events[i + 1] != "token") continue;
+      const std::string key = "\"token\":\"";
+      const std::size_t from = events[i + 2].find(key) + key.size();
+      text += events[i + 2].substr(from, events[i + 2].size() - from - 2);
+    }
+    return {ids, text};
+  }
+
+  [[nodiscard]] std::string state(JobHandle job) const { return hub_.state(job, true, now_); }
+  [[nodiscard]] bool says(JobHandle job, const std::string& part) const {
+    return state(job).find(part) != std::string::npos;
+  }
+
+  ChannelHandle next_channel_ = 100;
+};
+
+using Events = std::pair<std::string, std::string>;
+
+TEST_F(JobHubFollowTest, OneThatFollowsBeforeTheFirstTokenIsFedEachAsItComes) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  attach(9, kFollower, "", Channel::Mode::kEvents);
+  append_text("a");
+  EXPECT_EQ(told(9), Events("1-1 ", "a"));
+  append_text("b");
+  finish(kLeader);
+  read_all(9);
+  EXPECT_EQ(told(9), Events("1-1 1-2 1-3:job_complete ", "ab"));
+  EXPECT_EQ(rec_.closed[9], "finished");
+}
+
+TEST_F(JobHubFollowTest, OneThatComesLaterGetsAllFromTheFirstToken) {
+  create(kLeader);
+  append_text("a");
+  append_text("b");
+  ASSERT_TRUE(follow(kFollower));
+  append_text("c");
+  EXPECT_EQ(read(kFollower), Events("1-1 1-2 1-3 ", "abc"));
+  EXPECT_EQ(read(kLeader), Events("1-1 1-2 1-3 ", "abc"));
+  finish(kLeader);
+  EXPECT_EQ(read(kFollower), Events("1-1 1-2 1-3 1-4:job_complete ", "abc"));
+}
+
+TEST_F(JobHubFollowTest, OneThatComesAfterTheEndGetsAllAndTheEndAtOnce) {
+  create(kLeader);
+  append_text("a");
+  Terminal terminal = complete();
+  terminal.usage = Usage{11, 22};
+  finish(kLeader, terminal);
+  pass(kSecond);
+  ASSERT_TRUE(follow(kFollower));
+  EXPECT_FALSE(hub_.is_open(kFollower));
+  EXPECT_EQ(read(kFollower), Events("1-1 1-2:job_complete ", "a"));
+  EXPECT_TRUE(says(kFollower, "\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":22}"));
+  EXPECT_EQ(rec_.ended.size(), 2u);
+}
+
+TEST_F(JobHubFollowTest, TimesAreTheFollowersOwn) {
+  hub_.create(kLeader, {.job_id = "job_1"}, now_);
+  pass(kSecond);
+  ASSERT_TRUE(follow(kFollower));
+  EXPECT_TRUE(says(kFollower, "\"status\":\"queued\""));
+  pass(kSecond);
+  hub_.start(kLeader, now_);
+  EXPECT_TRUE(says(kFollower, "\"status\":\"running\""));
+  pass(kSecond);
+  append_text("a");
+  pass(kSecond);
+  ASSERT_TRUE(follow(3));
+  pass(kSecond);
+  finish(kLeader);
+  EXPECT_TRUE(
+      says(kLeader, "{\"queue_ms\":2000.000,\"ttft_ms\":3000.000,\"duration_ms\":5000.000,"));
+  EXPECT_TRUE(
+      says(kFollower, "{\"queue_ms\":1000.000,\"ttft_ms\":2000.000,\"duration_ms\":4000.000,"));
+  EXPECT_TRUE(says(3, "{\"queue_ms\":0.000,\"ttft_ms\":0.000,\"duration_ms\":1000.000,"))
+      << "the text was there when it was submitted";
+}
+
+TEST_F(JobHubFollowTest, ARetryIsToldToThoseWhoWereThere) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  append_text("x");
+  hub_.retry(kLeader, now_);
+  append_text("a");
+  ASSERT_TRUE(follow(3));
+  finish(kLeader);
+  EXPECT_EQ(read(kFollower), Events("2-0:job_retry 2-1 2-2:job_complete ", "a"));
+  EXPECT_EQ(read(3), Events("1-1 1-2:job_complete ", "a")) << "its own first attempt";
+  EXPECT_EQ(read(kLeader), Events("2-0:job_retry 2-1 2-2:job_complete ", "a"));
+}
+
+TEST_F(JobHubFollowTest, EveryKindOfEndingIsShared) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  Terminal failed;
+  failed.kind = Terminal::Kind::kError;
+  failed.error_code = "upstream_error";
+  finish(kLeader, failed);
+  EXPECT_TRUE(says(kFollower, "\"status\":\"failed\""));
+  EXPECT_TRUE(says(kFollower, "\"code\":\"upstream_error\""));
+
+  hub_.create(11, {.job_id = "job_11"}, now_);
+  hub_.create(12, {.job_id = "job_12"}, now_);
+  ASSERT_TRUE(hub_.follow(12, 11, now_));
+  finish(11, cancelled("shutdown"));
+  EXPECT_TRUE(says(12, "\"reason\":\"shutdown\""));
+}
+
+TEST_F(JobHubFollowTest, TheLeadersEndingIsToldFirst) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  ASSERT_TRUE(follow(3));
+  finish(kLeader);
+  EXPECT_EQ(rec_.order, (std::vector<std::string>{"ended 1", "ended 2", "ended 3"}));
+}
+
+TEST_F(JobHubFollowTest, AFollowersEndingEndsNothingButItself) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  ASSERT_TRUE(follow(3, {.wall_time_max = 2 * kSecond}));
+  ASSERT_TRUE(follow(4, {.disconnect_grace = kSecond}));
+  ASSERT_TRUE(follow(5));
+  append_text("a");
+  finish(kFollower, cancelled("client_request"));
+  attach(9, 4);
+  hub_.detach(9, now_);
+  pass(3 * kSecond);
+  append_text("b");
+  finish(kLeader);
+  EXPECT_EQ(read(kFollower), Events("1-1 1-2:job_cancelled ", "a"));
+  EXPECT_TRUE(says(3, "\"code\":\"wall_time_exceeded\""));
+  EXPECT_TRUE(says(4, "\"reason\":\"client_disconnected\""));
+  EXPECT_EQ(read(5), Events("1-1 1-2 1-3:job_complete ", "ab"));
+  EXPECT_EQ(read(kLeader), Events("1-1 1-2 1-3:job_complete ", "ab"));
+  EXPECT_EQ(rec_.ended.size(), 5u) << "each once";
+}
+
+TEST_F(JobHubFollowTest, TheSlowestReaderOfAllFollowersHoldsTheProducerBack) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  ASSERT_TRUE(follow(3));
+  attach(9, kFollower, "", Channel::Mode::kEvents);
+  attach(10, 3, "", Channel::Mode::kEvents);
+  append(kLeader, 256);
+  read_all(10);
+  EXPECT_FALSE(hub_.writable(kLeader));
+  read_all(9);
+  EXPECT_TRUE(hub_.writable(kLeader));
+  EXPECT_EQ(rec_.window[kLeader], 512u);
+  EXPECT_EQ(rec_.window.count(kFollower), 0u) << "it has no producer to be told";
+}
+
+TEST_F(JobHubFollowTest, AReaderThatStandsStillIsCutAndTheProducerGoesOn) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  attach(9, kFollower, "", Channel::Mode::kEvents);
+  append(kLeader, 256);
+  pass(10 * kSecond - 1);
+  EXPECT_FALSE(hub_.writable(kLeader));
+  pass(1);
+  EXPECT_EQ(rec_.closed[9], "stalled");
+  EXPECT_TRUE(hub_.writable(kLeader));
+}
+
+TEST_F(JobHubFollowTest, AFollowerThatEndsTakesItsReadersOffTheProducer) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  attach(9, kFollower, "", Channel::Mode::kEvents);
+  append(kLeader, 256);
+  ASSERT_FALSE(hub_.writable(kLeader));
+  finish(kFollower, cancelled("client_request"));
+  EXPECT_TRUE(hub_.writable(kLeader));
+
+  ASSERT_TRUE(follow(3));
+  attach(10, 3, "", Channel::Mode::kEvents);
+  EXPECT_FALSE(hub_.writable(kLeader)) << "a reader from the start has 256 to catch up";
+  hub_.purge(3, now_);
+  settle();
+  EXPECT_TRUE(hub_.writable(kLeader));
+}
+
+TEST_F(JobHubFollowTest, APurgeOfTheLeaderLeavesWhatHasEndedAndFailsWhatHasNot) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  append_text("a");
+  hub_.purge(kLeader, now_);
+  settle();
+  EXPECT_TRUE(says(kFollower, "\"code\":\"answer_dropped\""));
+  EXPECT_EQ(read(kFollower).second, "a");
+
+  create(kLeader);
+  append_text("b");
+  ASSERT_TRUE(follow(3));
+  finish(kLeader);
+  hub_.purge(kLeader, now_);
+  settle();
+  EXPECT_EQ(read(3), Events("1-1 1-2:job_complete ", "b"));
+  EXPECT_FALSE(follow(4)) << "there is nothing left to follow";
+}
+
+TEST_F(JobHubFollowTest, APurgedFollowerIsFedNoMore) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  append_text("a");
+  hub_.purge(kFollower, now_);
+  append_text("b");
+  hub_.retry(kLeader, now_);
+  finish(kLeader);
+  EXPECT_EQ(state(kFollower), "");
+  EXPECT_EQ(rec_.ended.size(), 1u);
+}
+
+TEST_F(JobHubFollowTest, RetentionMayBeAJobsOwn) {
+  create(kLeader, {.retention = 7 * kSecond});
+  create(3, {.retention = kNever});
+  ASSERT_TRUE(follow(kFollower));
+  finish(kLeader);
+  finish(3);
+  pass(7 * kSecond - 1);
+  EXPECT_TRUE(rec_.purged.empty());
+  pass(1);
+  EXPECT_EQ(rec_.purged, std::vector<JobHandle>{kLeader});
+  pass(300 * kSecond);
+  EXPECT_EQ(rec_.purged, (std::vector<JobHandle>{kLeader, kFollower}));
+  pass(100'000 * kSecond);
+  EXPECT_NE(state(3), "");
+  hub_.purge(3, now_);
+  EXPECT_EQ(state(3), "");
+}
+
+TEST_F(JobHubFollowTest, WhatWouldNotBeWholeIsRefused) {
+  HubOptions options;
+  options.log_bytes_max = 64;
+  JobHub hub(options, rec_);
+  hub.create(kLeader, {.job_id = "job_1"}, now_);
+  hub.create(kFollower, {.job_id = "job_2"}, now_);
+  ASSERT_TRUE(hub.follow(kFollower, kLeader, now_));
+  for (int i = 0; i < 100; ++i) hub.append(kLeader, "token", now_);
+  hub.create(3, {.job_id = "job_3"}, now_);
+  EXPECT_FALSE(hub.follow(3, kLeader, now_)) << "the beginning is gone";
+  EXPECT_TRUE(hub.is_open(3)) << "and it may follow another";
+  EXPECT_FALSE(hub.follow(3, 99, now_)) << "no such leader";
+  EXPECT_FALSE(hub.follow(3, 3, now_)) << "itself";
+  EXPECT_FALSE(hub.follow(3, kFollower, now_)) << "a follower that has not ended";
+  hub.append(3, "x", now_);
+  hub.create(4, {.job_id = "job_4"}, now_);
+  EXPECT_FALSE(hub.follow(3, 4, now_)) << "it has a token of its own";
+  EXPECT_FALSE(hub.follow(kLeader, 4, now_)) << "it is followed itself";
+  hub.finish(3, cancelled("client_request"), now_);
+  EXPECT_TRUE(hub.follow(3, 99, now_)) << "there is nothing left to do for it";
+  EXPECT_TRUE(hub.follow(77, kLeader, now_));
+  // Those who were there from the start have what the leader has.
+  hub.finish(kLeader, complete(), now_);
+  const auto text = [&](JobHandle job) {
+    const std::string json = hub.state(job, true, now_);
+    return json.substr(json.find("\"text_bytes\""));
+  };
+  EXPECT_EQ(text(kFollower), text(kLeader));
+  EXPECT_NE(text(kFollower).find("\"text_truncated\":true"), std::string::npos);
+}
+
+TEST_F(JobHubFollowTest, AnEndedFollowerMayLead) {
+  create(kLeader);
+  ASSERT_TRUE(follow(kFollower));
+  append_text("a");
+  finish(kLeader);
+  hub_.purge(kLeader, now_);
+  hub_.create(3, {.job_id = "job_3"}, now_);
+  EXPECT_TRUE(hub_.follow(3, kFollower, now_));
+  EXPECT_EQ(read(3), Events("1-1 1-2:job_complete ", "a"));
+}
+
+TEST(JobLogShared, ALogThatGoesOnLeavesTheOtherAsItWas) {
+  JobLog one(1 << 20);
+  one.append("a");
+  JobLog other(1 << 20);
+  other.take_tokens(one);
+  one.append("b");
+  EXPECT_EQ(one.text(), "ab");
+  EXPECT_EQ(other.text(), "a");
+  EXPECT_EQ(other.latest(), (EventId{1, 1}));
+  other.append("c");
+  EXPECT_EQ(one.text(), "ab");
+  EXPECT_EQ(other.text(), "ac");
+  other.take_tokens(one);
+  one.begin_attempt();
+  EXPECT_EQ(one.text(), "");
+  EXPECT_EQ(other.text(), "ab");
+  EXPECT_EQ(other.attempt(), 1u);
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,73 @@
+// Chunked bodies, in every split: RFC 9112 section 7.1.
+#include "core/upstream/chunked_body.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+namespace sluice {
+namespace {
+
+using Status = ChunkDecoder::Status;
+
+struct Outcome {
+  Status status;
+  std::string body;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome decode(std::string_view bytes, std::size_t split) {
+  ChunkDecoder decoder;
+  std::string body;
+  decoder.push(bytes.substr(0, split), body);
+  const Status status = decoder.push(bytes.substr(split), body);
+  return {status, body};
+}
+
+void expect_in_every_split(std::string_view bytes, const Outcome& expected) {
+  for (std::size_t split = 0; split <= bytes.size(); ++split) {
+    EXPECT_EQ(decode(bytes, split), expected) << "split at " << split;
+  }
+}
+
+TEST(ChunkDecoder, GivesTheBodyAndKnowsItsEnd) {
+  expect_in_every_split("5\r\nhello\r\nA\r\n, chunked \r\n5\r\nworld\r\n0\r\n\r\n",
+                        {Status::kEnd, "hello, chunked world"});
+}
+
+TEST(ChunkDecoder, ABodyWithoutItsEndGoesOn) {
+  expect_in_every_split("5\r\nhello\r\n", {Status::kMore, "hello"});
+  expect_in_every_split("5\r\nhel", {Status::kMore, "hel"});
+  expect_in_every_split("5\r\nhello\r\n0\r\n", {Status::kMore, "hello"});
+}
+
+TEST(ChunkDecoder, SkipsExtensionsAndTrailers) {
+  expect_in_every_split("5;a=b;c=\"d\"\r\nhello\r\n0;x\r\nExpires: never\r\nA: b\r\n\r\n",
+                        {Status::kEnd, "hello"});
+}
+
+TEST(ChunkDecoder, TakesLeadingZerosAndBothCases) {
+  expect_in_every_split("00000b\r\nhello world\r\n0B\r\nhello world\r\n000\r\n\r\n",
+                        {Status::kEnd, "hello worldhello world"});
+}
+
+TEST(ChunkDecoder, LeavesLineEndsWithinTheDataAlone) {
+  expect_in_every_split("6\r\n\r\n0\r\n\r\r\n0\r\n\r\n", {Status::kEnd, "\r\n0\r\n\r"});
+}
+
+TEST(ChunkDecoder, LooksAtNothingBehindTheEnd) {
+  expect_in_every_split("0\r\n\r\nHTTP/1.1 200 OK\r\n", {Status::kEnd, ""});
+}
+
+TEST(ChunkDecoder, RefusesWhatIsNoChunk) {
+  expect_in_every_split("hello", {Status::kBad, ""});
+  expect_in_every_split("\r\n", {Status::kBad, ""});
+  expect_in_every_split("data: 1\r\n", {Status::kBad, ""});
+  expect_in_every_split("-1\r\n", {Status::kBad, ""});
+  expect_in_every_split("1\r\nab", {Status::kBad, "a"});
+  expect_in_every_split("1000000000000000\r\na", {Status::kBad, ""});
+}
+
+}  // namespace
+}  // namespace sluice

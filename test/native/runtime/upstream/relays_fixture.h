@@ -1,0 +1,273 @@
+// A model's server on a real socket, and a hub that calls it from a reactor.
+#pragma once
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "runtime/upstream/relays.h"
+
+namespace sluice {
+
+constexpr char kHead[] =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+inline std::string chunk(const std::string& data) {
+  char size[20];
+  snprintf(size, sizeof size, "%zx\r\n", data.size());
+  return size + data + "\r\n";
+}
+
+inline std::string delta(const std::string& text) {
+  return "data: {\"choices\":[{\"delta\":{\"content\":\"" + text + "\"}}]}\n\n";
+}
+
+inline const std::string kEnding =
+    chunk("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n") +
+    chunk("data: [DONE]\n\n") + "0\r\n\r\n";
+
+// One connection of the server, blocking.
+class Peer {
+ public:
+  explicit Peer(int fd) : fd_(fd) {}
+  ~Peer() { close(fd_); }
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+
+  // Reads one request; false when the client has gone instead.
+  bool request() {
+    std::string text;
+    char buffer[4096];
+    while (text.find("}") == std::string::npos) {
+      const ssize_t got = recv(fd_, buffer, sizeof buffer, 0);
+      if (got <= 0) return false;
+      text.append(buffer, static_cast<std::size_t>(got));
+    }
+    return true;
+  }
+
+  // What the kernel takes, all of it unless the client goes.
+  bool send_all(const std::string& data) {
+    std::size_t sent = 0;
+    while (sent < data.size()) {
+      const ssize_t taken = send(fd_, data.data() + sent, data.size() - sent, MSG_NOSIGNAL);
+      if (taken <= 0) return false;
+      sent += static_cast<std::size_t>(taken);
+    }
+    return true;
+  }
+
+  // Waits until the client has gone.
+  void wait_for_close() {
+    char byte = 0;
+    while (recv(fd_, &byte, 1, 0) > 0) {
+    }
+  }
+
+ private:
+  int fd_;
+};
+
+// Serves every connection on a thread of its own.
+class Server {
+ public:
+  explicit Server(std::function<void(Peer&)> serve) : serve_(std::move(serve)) {
+    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    socklen_t length = sizeof address;
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length);
+    port_ = ntohs(address.sin_port);
+    listen(listener_, 128);
+    acceptor_ = std::thread([this] { accept_all(); });
+  }
+
+  ~Server() {
+    shutdown(listener_, SHUT_RDWR);
+    acceptor_.join();
+    close(listener_);
+    for (std::thread& peer : peers_) peer.join();
+  }
+
+  [[nodiscard]] std::string url() const {
+    return "http://127.0.0.1:" + std::to_string(port_) + "/v1/chat/completions";
+  }
+  [[nodiscard]] int connections() const { return connections_; }
+
+ private:
+  void accept_all() {
+    for (;;) {
+      const int fd = accept(listener_, nullptr, nullptr);
+      if (fd < 0) return;
+      // What is sent in pieces comes in pieces.
+      const int on = 1;
+      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      connections_ += 1;
+      peers_.emplace_back([this, fd] {
+        Peer peer(fd);
+        serve_(peer);
+      });
+    }
+  }
+
+  std::function<void(Peer&)> serve_;
+  int listener_ = -1;
+  int port_ = 0;
+  std::atomic<int> connections_ = 0;
+  std::thread acceptor_;
+  std::vector<std::thread> peers_;
+};
+
+// A hub with its calls, as a machine of a reactor.
+class Hub final : public Machine, public HubObserver, public RelayHub::Observer {
+ public:
+  Hub(Reactor& reactor, std::uint64_t capacity)
+      : jobs(options(capacity), *this), relays(std::make_unique<RelayHub>(reactor, jobs, *this)) {}
+
+  JobHub jobs;
+  std::unique_ptr<RelayHub> relays;
+  std::function<void(CallId, const RelayOutcome&)> on_end = [](CallId, const RelayOutcome&) {};
+
+  [[nodiscard]] Nanos next_deadline() const override {
+    return std::min(jobs.next_deadline(), relays->next_deadline());
+  }
+  void advance(Nanos now) override {
+    do {
+      relays->advance(now);
+      jobs.advance(now);
+    } while (relays->has_work());
+  }
+  void retire() override { relays.reset(); }
+
+ private:
+  static HubOptions options(std::uint64_t capacity) {
+    HubOptions options;
+    options.stream_capacity = capacity;
+    options.stall = kNever;
+    return options;
+  }
+  void on_window(JobHandle job, std::uint64_t) override { relays->window_moved(job); }
+  void on_ended(JobHandle job, std::string) override { relays->job_ended(job, Reactor::now()); }
+  void on_purged(JobHandle) override {}
+  void on_channel_open(ChannelHandle, bool) override {}
+  void on_batch(ChannelHandle, Channel::Batch&) override {}
+  void on_channel_end(ChannelHandle, std::string_view) override {}
+  void on_relay_end(CallId call, const RelayOutcome& outcome) override { on_end(call, outcome); }
+};
+
+// Runs hubs on a reactor and waits for what they say.
+class RelayHubTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (CurlApi::get() == nullptr) GTEST_SKIP() << "no libcurl on this machine";
+  }
+
+  // Takes the hub off its reactor before the servers, declared earlier, wait for their clients.
+  class Lease {
+   public:
+    explicit Lease(RelayHubTest& test) : test_(test) {}
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    ~Lease() {
+      test_.run([this](Nanos) {
+        test_.reactor_.remove(test_.hub_.get());
+        test_.hub_.reset();
+      });
+    }
+
+   private:
+    RelayHubTest& test_;
+  };
+
+  [[nodiscard]] Lease make_hub(std::uint64_t capacity = 256) {
+    run([&](Nanos) {
+      hub_ = std::make_shared<Hub>(reactor_, capacity);
+      hub_->on_end = [this](CallId call, const RelayOutcome& outcome) {
+        const std::lock_guard lock(mutex_);
+        ends_.emplace_back(call, outcome.failure);
+        changed_.notify_all();
+      };
+      reactor_.add(hub_);
+    });
+    return Lease(*this);
+  }
+
+  // On the reactor's thread, to its end.
+  void run(const std::function<void(Nanos)>& command) {
+    std::promise<void> done;
+    reactor_.post([&](Nanos now) {
+      command(now);
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+
+  void call(CallId id, const std::string& url) {
+    run([&](Nanos now) {
+      hub_->jobs.create(id, {.job_id = "j", .wall_time_max = kNever}, now);
+      hub_->jobs.start(id, now);
+      hub_->relays->start(id,
+                          {.url = url, .headers = {"content-type: application/json"}, .body = "{}"},
+                          {.idle = 60 * kSecond, .answers = {{id, UINT64_MAX}}}, now);
+    });
+  }
+
+  void cancel(JobHandle job) {
+    run([&](Nanos now) {
+      Terminal terminal;
+      terminal.kind = Terminal::Kind::kCancelled;
+      hub_->jobs.finish(job, std::move(terminal), now);
+    });
+  }
+
+  std::string state(JobHandle job) {
+    std::string state;
+    run([&](Nanos now) { state = hub_->jobs.state(job, true, now); });
+    return state;
+  }
+
+  std::size_t calls() {
+    std::size_t count = 0;
+    run([&](Nanos) { count = hub_->relays->call_count(); });
+    return count;
+  }
+
+  RelayOutcome::Failure wait_for_end(std::size_t count = 1) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return ends_.size() >= count; });
+    return ends_[count - 1].second;
+  }
+
+  // Polls. A minute is an upper bound for a loaded machine, and not what is measured.
+  template <typename Check>
+  void eventually(Check check) {
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (!check()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), patience);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::pair<CallId, RelayOutcome::Failure>> ends_;
+  Reactor reactor_;
+  std::shared_ptr<Hub> hub_;
+};
+
+}  // namespace sluice

@@ -1,0 +1,177 @@
+// RelayHub on a reactor, against a server on loopback: sockets, pauses, drops, and what is left.
+#include <dirent.h>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "runtime/upstream/relays_fixture.h"
+
+namespace sluice {
+namespace {
+
+int open_descriptors() {
+  int count = 0;
+  DIR* const folder = opendir("/proc/self/fd");
+  while (readdir(folder) != nullptr) ++count;
+  closedir(folder);
+  return count;
+}
+
+TEST_F(RelayHubTest, TextGoesFromTheSocketToTheLogAndTheConnectionIsKept) {
+  Server server([](Peer& peer) {
+    while (peer.request()) peer.send_all(kHead + chunk(delta("Hel") + delta("lo")) + kEnding);
+  });
+  const Lease hub = make_hub();
+  for (CallId id = 1; id <= 3; ++id) {
+    call(id, server.url());
+    EXPECT_EQ(wait_for_end(id), RelayOutcome::Failure::kNone);
+    EXPECT_NE(state(id).find("\"text\":\"Hello\""), std::string::npos);
+    EXPECT_NE(state(id).find("\"status\":\"completed\""), std::string::npos);
+    eventually([this] { return calls() == 0; });
+  }
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST_F(RelayHubTest, ARefusedConnectionHasItsName) {
+  std::string url;
+  {
+    Server gone([](Peer&) {});
+    url = gone.url();
+  }
+  const Lease hub = make_hub();
+  std::string code;
+  run([&](Nanos) {
+    hub_->on_end = [&, tell = hub_->on_end](CallId id, const RelayOutcome& outcome) {
+      code = outcome.code;
+      tell(id, outcome);
+    };
+  });
+  call(1, url);
+  EXPECT_EQ(wait_for_end(), RelayOutcome::Failure::kUnreachable);
+  EXPECT_EQ(code, "ECONNREFUSED");
+}
+
+TEST_F(RelayHubTest, AJobThatEndsClosesItsSocketInEveryPhase) {
+  std::atomic<int> closed = 0;
+  std::atomic<int> phase = 0;
+  Server server([&](Peer& peer) {
+    const int mine = phase;
+    // In the first phase the client may go before its request has come whole.
+    if (peer.request()) {
+      if (mine >= 1) peer.send_all(kHead);
+      if (mine >= 2) peer.send_all(chunk(delta("some")));
+      peer.wait_for_close();
+    }
+    closed += 1;
+  });
+  const Lease hub = make_hub();
+  for (int i = 0; i < 3; ++i) {
+    phase = i;
+    const auto id = static_cast<CallId>(i + 1);
+    call(id, server.url());
+    eventually([&] { return server.connections() == i + 1; });
+    if (i == 2) eventually([&] { return state(id).find("some") != std::string::npos; });
+    cancel(id);
+    eventually([&] { return closed == i + 1; });
+    EXPECT_EQ(wait_for_end(id), RelayOutcome::Failure::kNone);
+    EXPECT_EQ(calls(), 0u);
+  }
+}
+
+TEST_F(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
+  std::atomic<std::size_t> sent = 0;
+  constexpr std::size_t kTotal = std::size_t{256} << 20;
+  const std::string piece = chunk(delta(std::string(8000, 'x')));
+  Server server([&](Peer& peer) {
+    if (!peer.request() || !peer.send_all(kHead)) return;
+    while (sent < kTotal && peer.send_all(piece)) sent += piece.size();
+  });
+  const Lease hub = make_hub(16);
+  run([&](Nanos now) {
+    hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
+    hub_->jobs.attach(1, Channel::Mode::kEvents, false, {{1, ""}}, now);
+    hub_->jobs.start(1, now);
+    hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
+                        {.idle = kNever, .answers = {{1, UINT64_MAX}}}, now);
+  });
+  std::size_t plateau = 1;
+  eventually([&] {
+    const std::size_t before = plateau;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    plateau = sent;
+    return plateau > 0 && plateau == before;
+  });
+  EXPECT_LT(plateau, kTotal / 4);
+  EXPECT_NE(state(1).find("\"tokens\":16,"), std::string::npos) << "the window, to the token";
+  // The reader wakes up: so does the transfer.
+  eventually([&] {
+    run([&](Nanos now) { hub_->jobs.acknowledge(1, now); });
+    return sent > plateau + (plateau / 2);
+  });
+  cancel(1);
+  wait_for_end();
+}
+
+TEST_F(RelayHubTest, NothingIsLeftBehindByHowever) {
+  Server server([](Peer& peer) {
+    if (!peer.request()) return;
+    peer.send_all(kHead + chunk(delta("some")));
+    peer.wait_for_close();
+  });
+  const int before = open_descriptors();
+  for (int round = 0; round < 8; ++round) {
+    Reactor reactor;
+    std::promise<std::shared_ptr<Hub>> made;
+    reactor.post([&](Nanos now) {
+      auto hub = std::make_shared<Hub>(reactor, 256);
+      reactor.add(hub);
+      for (CallId id = 1; id <= 8; ++id) {
+        hub->jobs.create(id, {.job_id = "j", .wall_time_max = kNever}, now);
+        hub->relays->start(id, {.url = server.url(), .headers = {}, .body = "{}"},
+                           {.idle = kNever, .answers = {{id, UINT64_MAX}}}, now);
+      }
+      made.set_value(hub);
+    });
+    // Held from outside for longer than its reactor runs.
+    const std::shared_ptr<Hub> hub = made.get_future().get();
+    // At once, while connecting, while waiting, while streaming.
+    std::this_thread::sleep_for(std::chrono::milliseconds(round));
+    // By the removal of the hub, or by the end of its reactor.
+    if (round % 2 == 0) reactor.post([&](Nanos) { reactor.remove(hub.get()); });
+    reactor.stop();
+  }
+  // The server's ends close a moment after ours.
+  eventually([&] { return open_descriptors() <= before; });
+}
+
+TEST_F(RelayHubTest, CancelsAgainstAnswersLoseNothing) {
+  Server server([](Peer& peer) {
+    while (peer.request()) {
+      if (!peer.send_all(kHead)) return;
+      for (int i = 0; i < 5; ++i) {
+        if (!peer.send_all(chunk(delta("t")))) return;
+      }
+      if (!peer.send_all(kEnding)) return;
+    }
+  });
+  const Lease hub = make_hub(2);
+  constexpr CallId kCalls = 200;
+  for (CallId id = 1; id <= kCalls; ++id) {
+    call(id, server.url());
+    if (id % 3 == 0) cancel(id);
+    if (id > 4 && id % 5 == 0) cancel(id - 4);
+  }
+  wait_for_end(kCalls);
+  eventually([this] { return calls() == 0; });
+  for (CallId id = 1; id <= kCalls; ++id) {
+    const std::string ended = state(id);
+    const bool whole = ended.find("\"text\":\"ttttt\"") != std::string::npos;
+    const bool cancelled = ended.find("\"status\":\"cancelled\"") != std::string::npos;
+    EXPECT_TRUE(whole || cancelled) << ended;
+  }
+}
+
+}  // namespace
+}  // namespace sluice

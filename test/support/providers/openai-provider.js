@@ -1,0 +1,71 @@
+/**
+ * What the tests of the OpenAI provider share: a mock upstream with a provider that talks to it,
+ * and ways to collect what it gives. Importing it registers the clean-up after each test.
+ */
+import { afterEach } from '@jest/globals';
+import { openai } from '../../../lib/providers/openai/provider.js';
+import { startMockUpstream } from '../upstream/mock-upstream.js';
+import { relayedProvider } from './relayed-provider.js';
+
+/** The ways in which calls are made: each has to pass the same tests. */
+export const clients = /** @type {const} */ (['undici', 'native']);
+
+/** @type {(() => Promise<unknown>)[]} */
+export const cleanups = [];
+afterEach(async () => {
+  while (cleanups.length > 0) await cleanups.pop()?.();
+});
+
+/** How to make providers by one of the `clients`; what is made is closed after the test. */
+export function by(client) {
+  function provide(options) {
+    if (client === 'undici') {
+      const provider = openai({ ...options, client });
+      cleanups.push(() => provider.close());
+      return provider;
+    }
+    const provider = relayedProvider(options);
+    cleanups.push(() => provider.dispose());
+    cleanups.push(() => provider.close());
+    return provider;
+  }
+  /** A mock upstream and a provider that talks to it. */
+  async function setUp(respond, options = {}) {
+    const upstream = await startMockUpstream(respond);
+    cleanups.push(() => upstream.close());
+    return { upstream, provider: provide({ baseUrl: upstream.url, ...options }) };
+  }
+  return { provide, setUp };
+}
+
+let nextId = 0;
+export const request = (fields = {}) => ({
+  id: `job_${(nextId += 1)}`,
+  prompt: 'hi',
+  model: 'm',
+  ...fields,
+});
+
+/** Everything a request gives: its pieces, and its end or error. */
+export async function collect(iterator) {
+  const texts = [];
+  try {
+    for (;;) {
+      const { done, value } = await iterator.next();
+      if (done) return { texts, text: texts.join(''), end: value };
+      texts.push(value);
+    }
+  } catch (error) {
+    return { texts, text: texts.join(''), error };
+  }
+}
+
+/** What each request of a batch gets. */
+export async function collectBatch(iterator, size) {
+  const answers = Array.from({ length: size }, () => ({ text: '', endings: 0 }));
+  for await (const { index, ...item } of iterator) {
+    if ('text' in item) answers[index].text += item.text;
+    else Object.assign(answers[index], item, { endings: answers[index].endings + 1 });
+  }
+  return answers;
+}

@@ -1,0 +1,100 @@
+/** Answers by key, with the time moved by hand. */
+import {
+  IdempotencyCache,
+  checkIdempotencyKey,
+} from '../../../../lib/jobs/admission/idempotency.js';
+
+const kDayMs = 24 * 3600 * 1000;
+
+function setUp({ maxKeys = 100 } = {}) {
+  const time = { nowMs: 0 };
+  const cache = new IdempotencyCache({ ttlMs: kDayMs, maxKeys, nowMs: () => time.nowMs });
+  let made = 0;
+  const ask = (key, body = {}, run = async () => (made += 1)) =>
+    cache.answer('ann', key, body, run);
+  return { cache, time, ask };
+}
+
+test('an answer is given for a day and then forgotten', async () => {
+  const { time, ask } = setUp();
+  expect(await ask('k')).toEqual({ answer: 1, replayed: false });
+  time.nowMs = kDayMs - 1;
+  expect(await ask('k')).toEqual({ answer: 1, replayed: true });
+  time.nowMs = kDayMs;
+  expect(await ask('k')).toEqual({ answer: 2, replayed: false });
+});
+
+test('a day counts from the answer, however long the request took', async () => {
+  const { time, ask } = setUp();
+  let finish;
+  const first = ask('slow', {}, () => new Promise((resolve) => (finish = resolve)));
+  time.nowMs = kDayMs * 2;
+  const second = ask('slow');
+  finish('late');
+  expect(await first).toEqual({ answer: 'late', replayed: false });
+  expect(await second).toEqual({ answer: 'late', replayed: true });
+  time.nowMs = kDayMs * 3 - 1;
+  expect((await ask('slow')).replayed).toBe(true);
+});
+
+test('what has expired is alive behind nothing that is not', async () => {
+  const { time, ask } = setUp();
+  let finish;
+  const running = ask('first', {}, () => new Promise((resolve) => (finish = resolve)));
+  await ask('second');
+  time.nowMs = kDayMs;
+  expect((await ask('second')).replayed).toBe(false);
+  finish();
+  await running;
+});
+
+test('expired keys leave memory without being asked for', async () => {
+  const { cache, time, ask } = setUp();
+  for (let i = 0; i < 50; i += 1) await ask(`k${i}`);
+  time.nowMs = kDayMs;
+  await ask('one more');
+  expect(cache.size).toBe(1);
+});
+
+test('beyond the bound the oldest answer is forgotten', async () => {
+  const { cache, ask } = setUp({ maxKeys: 2 });
+  await ask('a');
+  await ask('b');
+  await ask('c');
+  expect(cache.size).toBe(2);
+  expect((await ask('c')).replayed).toBe(true);
+  expect((await ask('a')).replayed).toBe(false);
+});
+
+test('a failure is shared by those who wait and then forgotten', async () => {
+  const { cache, ask } = setUp();
+  const fails = async () => {
+    throw new Error('full');
+  };
+  const outcomes = await Promise.allSettled([ask('k', {}, fails), ask('k')]);
+  expect(outcomes.map(({ reason }) => reason?.message)).toEqual(['full', 'full']);
+  expect(cache.size).toBe(0);
+  expect(await ask('k')).toEqual({ answer: 1, replayed: false });
+});
+
+test('another body is refused while the first runs and afterwards', async () => {
+  const { ask } = setUp();
+  const first = ask('k', { prompt: 'a', n: 1 });
+  await expect(ask('k', { prompt: 'b', n: 1 })).rejects.toMatchObject({ status: 422 });
+  await first;
+  await expect(ask('k', { prompt: 'a' })).rejects.toMatchObject({ status: 422 });
+  expect((await ask('k', { n: 1, prompt: 'a' })).replayed).toBe(true);
+});
+
+test('no key and principal run together', async () => {
+  const { cache } = setUp();
+  await cache.answer('b', 'a', {}, async () => 1);
+  expect(await cache.answer('', 'ab', {}, async () => 2)).toEqual({ answer: 2, replayed: false });
+});
+
+test('keys are visible ASCII, up to 255 of it', () => {
+  expect(checkIdempotencyKey('x'.repeat(255))).toHaveLength(255);
+  for (const bad of ['', 'x'.repeat(256), 'a b', 'a\n', 'é', 7, undefined]) {
+    expect(() => checkIdempotencyKey(bad)).toThrow(expect.objectContaining({ status: 400 }));
+  }
+});

@@ -1,0 +1,355 @@
+/** From a provider's iterator into the log, with a hub that only writes down what it is told. */
+import { JobRecord } from '../../../../lib/jobs/job-table.js';
+import { JobRunner } from '../../../../lib/jobs/execution/runner.js';
+
+/** A hub whose window closes after every `window` tokens until `open(handle)` is called. */
+function fakeHub({ window = Infinity } = {}) {
+  const jobs = new Map();
+  const job = (handle) => {
+    if (!jobs.has(handle)) jobs.set(handle, { tokens: [], terminal: undefined, room: window });
+    return jobs.get(handle);
+  };
+  return {
+    jobs,
+    job,
+    append(handle, text) {
+      job(handle).tokens.push(text);
+      return job(handle).tokens.length < job(handle).room;
+    },
+    writable(handle) {
+      return new Promise((resolve) => {
+        job(handle).wake = resolve;
+      });
+    },
+    finish(handle, terminal) {
+      job(handle).terminal ??= terminal;
+      job(handle).wake?.();
+    },
+    open(handle) {
+      job(handle).room += window;
+      job(handle).wake();
+    },
+  };
+}
+
+let handles = 0;
+function record(request = {}) {
+  const made = new JobRecord({
+    principal: 'ann',
+    model: 'm',
+    request: { prompt: 'p', ...request },
+    createdAtMs: 0,
+  });
+  made.handle = handles += 1;
+  return made;
+}
+
+function single(generate, { hub = fakeHub(), mayRetry = () => false, ...fields } = {}) {
+  const provider = { name: 'p', models: [], takesBatches: false, generate, ...fields };
+  const attempts = [];
+  const onAttempt = (attempted) => attempts.push(attempted);
+  return { hub, attempts, runner: new JobRunner({ provider, hub, onAttempt, mayRetry }) };
+}
+
+function batched(generateBatch, options) {
+  return single(undefined, { takesBatches: true, generateBatch, ...options });
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('text goes to the log and the end to the terminal', async () => {
+  const usage = { prompt_tokens: 1, completion_tokens: 2 };
+  const { hub, runner, attempts } = single(async function* two() {
+    yield 'a';
+    yield '';
+    yield 'b';
+    return { usage };
+  });
+  const job = record();
+  expect(await runner.run([job])).toEqual([undefined]);
+  expect(hub.job(job.handle)).toMatchObject({
+    tokens: ['a', 'b'],
+    terminal: { type: 'complete', reason: 'stop', usage },
+  });
+  expect(attempts).toEqual([job]);
+  expect(job.abort.signal.aborted).toBe(false);
+});
+
+test.each([
+  [{ usage: { completion_tokens: 3 } }],
+  [{ usage: { prompt_tokens: '1', completion_tokens: 2 } }],
+  [{ usage: { prompt_tokens: -1, completion_tokens: 2 } }],
+  [{ usage: 'many' }],
+  ['done'],
+  [null],
+])('of an odd return value %j nothing is taken over', async (value) => {
+  // eslint-disable-next-line require-yield -- only its return value matters
+  const { hub, runner } = single(async function* odd() {
+    return value;
+  });
+  const job = record();
+  await runner.run([job]);
+  expect(hub.job(job.handle).terminal).toEqual({
+    type: 'complete',
+    reason: 'stop',
+    usage: undefined,
+  });
+});
+
+test('nothing is asked of the provider while the window is closed', async () => {
+  let asked = 0;
+  const { hub, runner } = single(
+    async function* count() {
+      while (asked < 4) {
+        asked += 1;
+        yield 'x';
+      }
+    },
+    { hub: fakeHub({ window: 2 }) },
+  );
+  const job = record();
+  const run = runner.run([job]);
+  await turn();
+  expect(asked).toBe(2);
+  hub.open(job.handle);
+  await turn();
+  expect(asked).toBe(4);
+  hub.open(job.handle);
+  await run;
+  expect(hub.job(job.handle).tokens).toHaveLength(4);
+});
+
+test('a job that has ended already is not begun', async () => {
+  const { hub, runner, attempts } = single(async function* never() {
+    yield 'x';
+  });
+  const job = record();
+  job.abort.abort();
+  expect(await runner.run([job])).toEqual([undefined]);
+  expect(attempts).toEqual([]);
+  expect(hub.jobs.size).toBe(0);
+});
+
+test('an abort while the provider is asked stops it, and its late failure harms nobody', async () => {
+  let returned = false;
+  let failLate;
+  const iterator = {
+    [Symbol.asyncIterator]: () => iterator,
+    next: () => new Promise((_, reject) => (failLate = reject)),
+    async return() {
+      returned = true;
+      return { done: true, value: undefined };
+    },
+  };
+  const { hub, runner } = single(() => iterator);
+  const job = record();
+  const run = runner.run([job]);
+  await turn();
+  job.abort.abort();
+  await run;
+  expect(returned).toBe(true);
+  failLate(new Error('too late'));
+  await turn();
+  expect(hub.jobs.size).toBe(0);
+});
+
+test('halves of a character wait for each other across chunks', async () => {
+  const { hub, runner } = single(async function* halves() {
+    yield '\ud83d';
+    yield '';
+    yield '\ude00a\ud83d';
+    yield 'b';
+    yield '\ud83d';
+  });
+  const job = record();
+  await runner.run([job]);
+  expect(hub.job(job.handle).tokens).toEqual(['😀a', '\ud83db', '\ud83d']);
+});
+
+test("the limit counts tokens, and is the provider's own if it says so", async () => {
+  async function* three() {
+    yield '1';
+    yield '2';
+    yield '3';
+  }
+  const ours = single(three);
+  const job = record({ max_tokens: 2 });
+  await ours.runner.run([job]);
+  expect(ours.hub.job(job.handle)).toMatchObject({
+    tokens: ['1', '2'],
+    terminal: { type: 'complete', reason: 'length' },
+  });
+  const theirs = single(three, { enforcesMaxTokens: true });
+  const other = record({ max_tokens: 2 });
+  await theirs.runner.run([other]);
+  expect(theirs.hub.job(other.handle)).toMatchObject({
+    tokens: ['1', '2', '3'],
+    terminal: { reason: 'stop' },
+  });
+});
+
+test('a failure may be retried only before the first token', async () => {
+  const error = new Error('busy');
+  const asked = [];
+  const mayRetry = (...args) => asked.push(args);
+  const early = single(
+    // eslint-disable-next-line require-yield -- it fails before it says anything
+    async function* fails() {
+      throw error;
+    },
+    { mayRetry },
+  );
+  const job = record();
+  expect(await early.runner.run([job])).toEqual([error]);
+  expect(asked).toEqual([[job, error]]);
+  expect(early.hub.job(job.handle).terminal).toBeUndefined();
+  const late = single(
+    async function* fails() {
+      yield 'x';
+      throw error;
+    },
+    { mayRetry },
+  );
+  const other = record();
+  expect(await late.runner.run([other])).toEqual([undefined]);
+  expect(asked).toHaveLength(1);
+  expect(late.hub.job(other.handle).terminal).toEqual({
+    type: 'error',
+    error: { code: 'provider_error', type: 'provider_error', message: 'busy' },
+  });
+});
+
+test.each([
+  ['nothing', () => undefined],
+  ['a plain object', () => ({})],
+])('a provider that gives %s fails its job', async (_, generate) => {
+  const { hub, runner } = single(generate);
+  const job = record();
+  await runner.run([job]);
+  expect(hub.job(job.handle).terminal).toMatchObject({
+    type: 'error',
+    error: { code: 'provider_error' },
+  });
+});
+
+describe('a batch', () => {
+  test('is divided by index, each request with its own ending', async () => {
+    const busy = Object.assign(new Error('busy'), { wireCode: 'upstream_error', type: 't' });
+    const seen = [];
+    const { hub, runner } = batched(async function* mixed(requests) {
+      seen.push(...requests.map(({ prompt }) => prompt));
+      yield { index: 1, text: 'b1' };
+      yield { index: 0, text: 'a1' };
+      yield { index: 2, error: busy };
+      yield { index: 1, end: { reason: 'length' } };
+      yield { index: 1, text: 'after its end' };
+      yield { index: 0, end: {} };
+    });
+    const jobs = ['a', 'b', 'c'].map((prompt) => record({ prompt }));
+    await runner.run(jobs);
+    expect(seen).toEqual(['a', 'b', 'c']);
+    const [a, b, c] = jobs.map(({ handle }) => hub.job(handle));
+    expect(a).toMatchObject({ tokens: ['a1'], terminal: { type: 'complete', reason: 'stop' } });
+    expect(b).toMatchObject({ tokens: ['b1'], terminal: { type: 'complete', reason: 'length' } });
+    expect(c.terminal).toEqual({
+      type: 'error',
+      error: { code: 'upstream_error', type: 't', message: 'busy' },
+    });
+  });
+
+  test('whose requests have all ended may return by itself, unaborted', async () => {
+    let returned = false;
+    let batchSignal;
+    const { runner } = batched(async function* tidy(_, { signal }) {
+      batchSignal = signal;
+      yield { index: 0, end: {} };
+      returned = true;
+    });
+    await runner.run([record()]);
+    expect(returned).toBe(true);
+    expect(batchSignal.aborted).toBe(false);
+  });
+
+  test('goes on for the others when one is cancelled or at its limit', async () => {
+    const signals = [];
+    let batchSignal;
+    let step;
+    const { hub, runner } = batched(async function* endless(requests, { signal }) {
+      batchSignal = signal;
+      signals.push(...requests.map((request) => request.signal));
+      for (;;) {
+        for (const index of requests.keys()) yield { index, text: 'x' };
+        await new Promise((resolve) => {
+          step = resolve;
+          signal.addEventListener('abort', resolve);
+        });
+      }
+    });
+    const [limited, cancelled, last] = [record({ max_tokens: 1 }), record(), record()];
+    const run = runner.run([limited, cancelled, last]);
+    await turn();
+    expect(hub.job(limited.handle).terminal).toMatchObject({ reason: 'length' });
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false, false]);
+    cancelled.abort.abort();
+    step();
+    await turn();
+    expect(hub.job(cancelled.handle).tokens).toEqual(['x']);
+    expect(hub.job(last.handle).tokens).toEqual(['x', 'x']);
+    expect(batchSignal.aborted).toBe(false);
+    last.abort.abort();
+    await run;
+    expect(batchSignal.aborted).toBe(true);
+  });
+
+  test('that stops early fails those it has not ended', async () => {
+    const { hub, runner } = batched(async function* short() {
+      yield { index: 0, end: {} };
+    });
+    const jobs = [record(), record()];
+    await runner.run(jobs);
+    expect(hub.job(jobs[0].handle).terminal.type).toBe('complete');
+    expect(hub.job(jobs[1].handle).terminal).toMatchObject({
+      type: 'error',
+      error: { code: 'upstream_incomplete', type: 'upstream_error' },
+    });
+  });
+
+  test('that throws fails those it has not ended, retried where nothing was said', async () => {
+    const error = new Error('gone');
+    const { hub, runner } = batched(
+      async function* breaks() {
+        yield { index: 0, text: 'x' };
+        yield { index: 1, end: {} };
+        throw error;
+      },
+      { mayRetry: () => true },
+    );
+    const jobs = [record(), record(), record()];
+    expect(await runner.run(jobs)).toEqual([undefined, undefined, error]);
+    expect(hub.job(jobs[0].handle).terminal).toMatchObject({ type: 'error' });
+    expect(hub.job(jobs[1].handle).terminal).toMatchObject({ type: 'complete' });
+    expect(hub.job(jobs[2].handle).terminal).toBeUndefined();
+  });
+
+  test('with a bad chunk fails the request it belongs to; with a bad index all', async () => {
+    const chunk = batched(async function* odd() {
+      yield { index: 0, text: 7 };
+      yield { index: 1, text: 'fine' };
+      yield { index: 1, end: {} };
+    });
+    const jobs = [record(), record()];
+    await chunk.runner.run(jobs);
+    expect(chunk.hub.job(jobs[0].handle).terminal).toMatchObject({
+      error: { code: 'provider_error' },
+    });
+    expect(chunk.hub.job(jobs[1].handle).terminal.type).toBe('complete');
+
+    const index = batched(async function* lost() {
+      yield { index: 2, text: 'whose?' };
+    });
+    await index.runner.run(jobs.map(() => record()).map((job, i) => (jobs[i] = job)));
+    for (const { handle } of jobs) {
+      expect(index.hub.job(handle).terminal).toMatchObject({ error: { code: 'provider_error' } });
+    }
+  });
+});

@@ -1,0 +1,435 @@
+/** TaskGraph: the class around the native run. The run's own rules are in the native tests. */
+import { ManualClock, SluiceError, TaskGraph } from '../../../../lib/index.js';
+import { deferred, settled } from '../../../support/pipeline.js';
+import { until } from '../../../support/until.js';
+
+async function collect(events) {
+  const all = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+/** Events as short words: `started a`, `skipped b (a)`. */
+const words = (events) =>
+  events.map(
+    ({ type, id, reason }) => `${type} ${id}${reason === undefined ? '' : ` (${reason})`}`,
+  );
+
+const value = (given) => ({ run: async () => given });
+
+const failing = (message = 'broken', details = {}) => ({
+  run: async () => {
+    throw Object.assign(new Error(message), details);
+  },
+});
+
+/** Reads all of a run under a manual clock, which is moved on by `stepMs` whenever nothing stirs. */
+async function play(clock, events, stepMs = 1, turns = 2000) {
+  let done = false;
+  const all = collect(events).finally(() => (done = true));
+  all.catch(() => {});
+  for (let i = 0; i < turns && !done; i++) {
+    await settled();
+    clock.advanceMs(stepMs);
+  }
+  return all;
+}
+
+describe('TaskGraph runs', () => {
+  test('each task with the values of what it waits for', async () => {
+    const graph = new TaskGraph()
+      .add('sum', {
+        after: ['one', 'two'],
+        run: ({ inputs, attempt }) => ({ total: inputs.one + inputs.two, inputs, attempt }),
+      })
+      .add('one', value(1))
+      .add('two', value(2));
+    const events = await collect(graph.run());
+    expect(words(events).slice(0, 2)).toEqual(['started one', 'started two']);
+    expect(words(events).slice(-2)).toEqual(['started sum', 'complete sum']);
+    expect(events.at(-1).value).toEqual({ total: 3, inputs: { one: 1, two: 2 }, attempt: 1 });
+  });
+
+  test('the empty graph, which is over at once', async () => {
+    expect(await collect(new TaskGraph().run())).toEqual([]);
+  });
+
+  test('no more at once than `concurrency`', async () => {
+    let running = 0;
+    let most = 0;
+    const graph = new TaskGraph();
+    for (let i = 0; i < 40; i++) {
+      graph.add(`t${i}`, {
+        run: async () => {
+          most = Math.max(most, ++running);
+          await settled();
+          running -= 1;
+        },
+      });
+    }
+    const events = await collect(graph.run({ concurrency: 3 }));
+    expect(events.filter(({ type }) => type === 'complete')).toHaveLength(40);
+    expect(most).toBe(3);
+  });
+
+  test('again and anew, each time it is asked', async () => {
+    let calls = 0;
+    const graph = new TaskGraph().add('a', { run: () => ++calls });
+    const first = await collect(graph.run());
+    graph.add('b', { after: ['a'], run: ({ inputs }) => inputs.a });
+    const [second, third] = await Promise.all([collect(graph.run()), collect(graph.run())]);
+    expect(words(first)).toEqual(['started a', 'complete a']);
+    for (const events of [second, third]) {
+      expect(words(events)).toEqual(['started a', 'complete a', 'started b', 'complete b']);
+    }
+    expect(second.at(-1).value + third.at(-1).value).toBe(5);
+  });
+
+  test('ids that are names of properties of every object', async () => {
+    const graph = new TaskGraph()
+      .add('__proto__', value('p'))
+      .add('constructor', value('c'))
+      .add('last', {
+        after: ['__proto__', 'constructor'],
+        run: ({ inputs }) => Object.entries(inputs),
+      });
+    const events = await collect(graph.run());
+    expect(events.at(-1).value).toEqual([
+      ['__proto__', 'p'],
+      ['constructor', 'c'],
+    ]);
+  });
+
+  test('a chain of 20,000 and fans of 10,000', async () => {
+    const chain = new TaskGraph();
+    for (let i = 0; i < 20_000; i++) {
+      const after = i === 0 ? [] : [`${i - 1}`];
+      chain.add(`${i}`, { after, run: ({ inputs }) => (inputs[after[0]] ?? 0) + 1 });
+    }
+    let last;
+    for await (const event of chain.run()) last = event;
+    expect(last).toEqual({ type: 'complete', id: '19999', value: 20_000 });
+
+    const fan = new TaskGraph().add('first', value(1));
+    const middle = Array.from({ length: 10_000 }, (_, i) => `m${i}`);
+    for (const id of middle) fan.add(id, { after: ['first'], run: ({ inputs }) => inputs.first });
+    fan.add('last', {
+      after: middle,
+      run: ({ inputs }) => Object.values(inputs).reduce((sum, one) => sum + one, 0),
+    });
+    for await (const event of fan.run({ concurrency: 100 })) last = event;
+    expect(last).toEqual({ type: 'complete', id: 'last', value: 10_000 });
+  });
+});
+
+describe('TaskGraph refuses before the first event', () => {
+  const refusal = async (graph) => {
+    const seen = [];
+    try {
+      for await (const event of graph.run()) seen.push(event);
+    } catch (error) {
+      expect(seen).toEqual([]);
+      expect(error).toBeInstanceOf(SluiceError);
+      return error;
+    }
+    throw new Error('it was not refused');
+  };
+  const untouched = () => {
+    throw new Error('must not run');
+  };
+
+  test('a cycle, and tells it in the order of running', async () => {
+    const graph = new TaskGraph()
+      .add('start', { run: untouched })
+      .add('a', { after: ['start', 'c'], run: untouched })
+      .add('b', { after: ['a'], run: untouched })
+      .add('c', { after: ['b'], run: untouched });
+    expect(await refusal(graph)).toMatchObject({
+      code: 'ERR_GRAPH_CYCLE',
+      path: ['a', 'b', 'c'],
+      message: expect.stringContaining('"a" -> "b" -> "c" -> "a"'),
+    });
+  });
+
+  test('a task that waits for itself', async () => {
+    const graph = new TaskGraph().add('me', { after: ['me'], run: untouched });
+    expect(await refusal(graph)).toMatchObject({ code: 'ERR_GRAPH_CYCLE', path: ['me'] });
+  });
+
+  test('a long cycle with a message of one line', async () => {
+    const graph = new TaskGraph();
+    for (let i = 0; i < 5000; i++) {
+      graph.add(`${i}`, { after: [`${(i + 4999) % 5000}`], run: untouched });
+    }
+    const error = await refusal(graph);
+    expect(error.path).toEqual(Array.from({ length: 5000 }, (_, i) => `${i}`));
+    expect(error.message.length).toBeLessThan(300);
+  });
+
+  test('a task that was added twice', async () => {
+    const graph = new TaskGraph().add('a', { run: untouched }).add('a', { run: untouched });
+    expect(await refusal(graph)).toMatchObject({ code: 'ERR_GRAPH_DUPLICATE', node: 'a' });
+  });
+
+  test('a dependency that nobody added', async () => {
+    const graph = new TaskGraph().add('a', { after: ['ghost'], run: untouched });
+    const error = await refusal(graph);
+    expect(error).toMatchObject({ code: 'ERR_GRAPH_UNKNOWN', node: 'a', dependency: 'ghost' });
+    expect(error.message).toMatch(/"a".*"ghost"/);
+  });
+});
+
+describe('TaskGraph failures', () => {
+  test('skip what hangs on them, name their cause, and leave the rest alone', async () => {
+    const graph = new TaskGraph()
+      .add('bad', failing('no luck'))
+      .add('next', { after: ['bad'], ...value(1) })
+      .add('far', { after: ['next'], ...value(1) })
+      .add('apart', value(2))
+      .add('alone', { after: ['apart'], run: ({ inputs }) => inputs.apart });
+    const events = await collect(graph.run());
+    expect(words(events).sort()).toEqual([
+      'complete alone',
+      'complete apart',
+      'failed bad',
+      'skipped far (bad)',
+      'skipped next (bad)',
+      'started alone',
+      'started apart',
+      'started bad',
+    ]);
+    expect(events.find(({ type }) => type === 'failed').error.message).toBe('no luck');
+  });
+
+  test('never reach a dependant as if they were output', async () => {
+    const graph = new TaskGraph()
+      .add('bad', { ...failing('secret words'), onFailure: 'continue' })
+      .add('good', value('text'))
+      .add('last', { after: ['bad', 'good'], run: ({ inputs }) => inputs });
+    const events = await collect(graph.run());
+    const { value: inputs } = events.at(-1);
+    expect(Object.keys(inputs)).toEqual(['bad', 'good']);
+    expect(inputs).toEqual({ bad: undefined, good: 'text' });
+  });
+
+  test('thrown at once are failures like others', async () => {
+    const graph = new TaskGraph().add('a', {
+      run: () => {
+        throw new Error('at once');
+      },
+    });
+    expect(words(await collect(graph.run()))).toEqual(['started a', 'failed a']);
+  });
+});
+
+describe('TaskGraph retries', () => {
+  const flaky = (failures, details) => {
+    let calls = 0;
+    return async ({ attempt }) => {
+      calls += 1;
+      expect(attempt).toBe(calls);
+      if (calls <= failures) throw Object.assign(new Error(`attempt ${attempt}`), details);
+      return `after ${attempt}`;
+    };
+  };
+
+  test('with full jitter, doubled and capped', async () => {
+    const clock = new ManualClock();
+    const graph = new TaskGraph({ clock }).add('a', {
+      run: flaky(4),
+      retry: { attempts: 5, baseMs: 100, capMs: 300, random: () => 0.5 },
+    });
+    const events = await play(clock, graph.run());
+    expect(words(events)).toEqual([
+      'started a',
+      ...Array(4).fill(['retry a', 'started a']).flat(),
+      'complete a',
+    ]);
+    const retries = events.filter(({ type }) => type === 'retry');
+    // Half of 100, 200, min(300, 400), min(300, 800).
+    expect(retries.map(({ delayMs }) => delayMs)).toEqual([50, 100, 150, 150]);
+    expect(retries.map(({ attempt }) => attempt)).toEqual([2, 3, 4, 5]);
+    expect(retries[1].error.message).toBe('attempt 2');
+    expect(events.at(-1).value).toBe('after 5');
+  });
+
+  test('1,100 times, and no delay is longer than the cap', async () => {
+    const clock = new ManualClock();
+    const graph = new TaskGraph({ clock }).add('a', {
+      run: flaky(1100),
+      retry: { attempts: 1101, baseMs: 5, capMs: 40 },
+    });
+    const events = await play(clock, graph.run(), 50, 5000);
+    const delays = events.filter(({ type }) => type === 'retry').map(({ delayMs }) => delayMs);
+    expect(delays).toHaveLength(1100);
+    expect(Math.max(...delays)).toBeLessThanOrEqual(40);
+    expect(Math.min(...delays)).toBeGreaterThanOrEqual(0);
+    expect(events.at(-1)).toEqual({ type: 'complete', id: 'a', value: 'after 1101' });
+  });
+
+  test('no sooner than the server asks', async () => {
+    const clock = new ManualClock();
+    const graph = new TaskGraph({ clock }).add('a', {
+      run: flaky(1, { retryAfterMs: 700 }),
+      retry: { attempts: 2, baseMs: 10 },
+    });
+    const events = await play(clock, graph.run(), 100);
+    expect(events[1]).toMatchObject({ type: 'retry', delayMs: 700 });
+    expect(events.at(-1)).toMatchObject({ type: 'complete' });
+  });
+
+  test('not for an error that forbids it', async () => {
+    const graph = new TaskGraph().add('a', {
+      run: flaky(1, { retryable: false }),
+      retry: { attempts: 5, baseMs: 1 },
+    });
+    expect(words(await collect(graph.run()))).toEqual(['started a', 'failed a']);
+  });
+
+  test('and hold no place while they wait', async () => {
+    const clock = new ManualClock();
+    const graph = new TaskGraph({ clock })
+      .add('flaky', { run: flaky(1), retry: { attempts: 2, baseMs: 100, random: () => 0.5 } })
+      .add('other', value(1));
+    const events = await play(clock, graph.run({ concurrency: 1 }));
+    expect(words(events)).toEqual([
+      'started flaky',
+      'retry flaky',
+      'started other',
+      'complete other',
+      'started flaky',
+      'complete flaky',
+    ]);
+  });
+
+  test('stop when `isRetryable` itself throws', async () => {
+    const graph = new TaskGraph().add('a', {
+      run: flaky(1),
+      retry: {
+        attempts: 3,
+        isRetryable: () => {
+          throw new Error('cannot tell');
+        },
+      },
+    });
+    const events = await collect(graph.run());
+    expect(events.at(-1)).toMatchObject({ type: 'failed', error: { message: 'cannot tell' } });
+  });
+});
+
+describe('TaskGraph cancelled', () => {
+  /** A task that ends only with its signal. */
+  const hanging = (signals) => ({
+    run: ({ signal }) => {
+      signals.push(signal);
+      return new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    },
+  });
+
+  test('by leaving the loop: what runs is aborted, nothing else starts', async () => {
+    const signals = [];
+    let later = 0;
+    const graph = new TaskGraph()
+      .add('a', hanging(signals))
+      .add('b', value(1))
+      .add('c', { after: ['a'], run: () => (later += 1) });
+    for await (const { type } of graph.run()) if (type === 'complete') break;
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    await settled();
+    expect(later).toBe(0);
+  });
+
+  test('by the signal: a pending next() throws its reason at once', async () => {
+    const signals = [];
+    const controller = new AbortController();
+    const events = new TaskGraph()
+      .add('a', hanging(signals))
+      // Deaf to its signal.
+      .add('b', { run: () => new Promise(() => {}) })
+      .run({ signal: controller.signal });
+    await events.next();
+    await events.next();
+    const pending = events.next();
+    const reason = new Error('enough');
+    controller.abort(reason);
+    await expect(pending).rejects.toBe(reason);
+    expect(signals[0].reason).toBe(reason);
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+  });
+
+  test('while a task waits for its next attempt', async () => {
+    const clock = new ManualClock();
+    const controller = new AbortController();
+    const events = new TaskGraph({ clock })
+      .add('a', { ...failing(), retry: { attempts: 2, baseMs: 60_000, capMs: 60_000 } })
+      .run({ signal: controller.signal });
+    await events.next();
+    expect((await events.next()).value.type).toBe('retry');
+    const pending = events.next();
+    controller.abort();
+    await expect(pending).rejects.toMatchObject({ name: 'AbortError' });
+    clock.advanceMs(120_000);
+  });
+
+  test('before it began: nothing is called', async () => {
+    let calls = 0;
+    const graph = new TaskGraph().add('a', { run: () => (calls += 1) });
+    const events = graph.run({ signal: AbortSignal.abort() });
+    await expect(events.next()).rejects.toMatchObject({ name: 'AbortError' });
+    const unread = graph.run();
+    await unread.return();
+    expect(await unread.next()).toEqual({ done: true, value: undefined });
+    expect(calls).toBe(0);
+  });
+
+  test('what a task says afterwards is not heard', async () => {
+    const late = deferred();
+    const events = new TaskGraph().add('a', { run: () => late.promise }).run();
+    await events.next();
+    await events.return();
+    late.reject(new Error('too late'));
+    await settled();
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+  });
+});
+
+describe('TaskGraph and a slow consumer', () => {
+  test('starts nothing while too much is unread, and loses nothing', async () => {
+    let calls = 0;
+    const graph = new TaskGraph();
+    for (let i = 0; i < 3000; i++) graph.add(`${i}`, { run: () => (calls += 1) });
+    const events = graph.run({ concurrency: 4 });
+    let read = 0;
+    await events.next();
+    read += 1;
+    await until(() => calls > 400, 'the tasks for which there is room');
+    for (let i = 0; i < 100; i++) await new Promise((resolve) => setTimeout(resolve, 1));
+    // Two events a task, 1024 of them unread, four tasks at once.
+    expect(calls).toBeLessThanOrEqual(520);
+    for await (const event of events) read += event === undefined ? 0 : 1;
+    expect(calls).toBe(3000);
+    expect(read).toBe(6000);
+  });
+});
+
+describe('TaskGraph arguments', () => {
+  const { run } = value(1);
+  test.each([
+    ['id takes a string', () => new TaskGraph().add(7, { run })],
+    ['id takes a string that is not empty', () => new TaskGraph().add('', { run })],
+    ['id holds half of a surrogate pair', () => new TaskGraph().add('\ud800', { run })],
+    ['run takes a function', () => new TaskGraph().add('a', {})],
+    ['after takes an array', () => new TaskGraph().add('a', { run, after: 'b' })],
+    ['after[1] takes a string', () => new TaskGraph().add('a', { run, after: ['b', 1] })],
+    ['retry.attempts takes', () => new TaskGraph().add('a', { run, retry: { attempts: 0 } })],
+    ['onFailure takes one of', () => new TaskGraph().add('a', { run, onFailure: 'stop' })],
+    ['clock takes a ManualClock', () => new TaskGraph({ clock: {} })],
+    ['concurrency takes an integer', () => new TaskGraph().run({ concurrency: 0 })],
+    ['signal takes an AbortSignal', () => new TaskGraph().run({ signal: true })],
+  ])('%s', (message, call) => {
+    expect(call).toThrow(message);
+    expect(call).toThrow(SluiceError);
+  });
+});

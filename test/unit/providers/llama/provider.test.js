@@ -1,0 +1,189 @@
+import { jest } from '@jest/globals';
+import { llama } from '../../../../lib/providers/llama/provider.js';
+import { collect, request } from '../../../support/providers/batch.js';
+import { tinyLlama } from '../../../support/providers/tiny-llama.js';
+
+const never = new AbortController().signal;
+const modelPath = tinyLlama();
+
+/** @type {ReturnType<typeof llama>} */
+let provider;
+beforeAll(async () => {
+  provider = llama({ modelPath, sequences: 4, contextSize: 256, threads: 1 });
+  await provider.ready();
+}, 60_000);
+afterAll(() => provider.close());
+
+const batch = (...requests) => provider.generateBatch(requests, { signal: never });
+
+/** The engine's own answer, straight from node-llama-cpp, to compare with. */
+async function reference(prompt, count) {
+  const { getLlama, LlamaLogLevel } = await import('node-llama-cpp');
+  const engine = await getLlama({ gpu: false, build: 'never', logLevel: LlamaLogLevel.error });
+  const model = await engine.loadModel({ modelPath });
+  const context = await model.createContext({ contextSize: 256, threads: 1 });
+  const tokens = [model.tokens.bos, ...model.tokenize(prompt)];
+  const generated = [];
+  for await (const token of context.getSequence().evaluate(tokens, { temperature: 0 })) {
+    generated.push(token);
+    if (generated.length === count) break;
+  }
+  const text = model.detokenize(generated, false, tokens);
+  await engine.dispose();
+  return { text, promptTokens: tokens.length };
+}
+
+test('is named after its file, and takes batches', () => {
+  expect(provider).toMatchObject({
+    name: 'llama',
+    models: [{ id: 'tiny-llama' }],
+    takesBatches: true,
+    enforcesMaxTokens: true,
+  });
+});
+
+test('at temperature 0 gives the engine’s own text, and counts exactly', async () => {
+  const expected = await reference('the river', 12);
+  const [result] = await collect(
+    batch(request({ prompt: 'the river', maxTokens: 12, temperature: 0 })),
+    1,
+  );
+  expect(result.text).toBe(expected.text);
+  expect(result.end).toEqual({
+    reason: 'length',
+    usage: { prompt_tokens: expected.promptTokens, completion_tokens: 12 },
+  });
+});
+
+test('a batch larger than its sequences is answered whole, and interleaved', async () => {
+  const requests = Array.from({ length: 10 }, (_, n) =>
+    request({ prompt: `water ${n}`, maxTokens: 8, temperature: 0 }),
+  );
+  const order = [];
+  const ends = [];
+  for await (const event of batch(...requests)) {
+    if (event.text !== undefined) order.push(event.index);
+    else ends.push([event.index, event.end.reason, event.end.usage.completion_tokens]);
+  }
+  expect(ends.sort(([a], [b]) => a - b)).toEqual(requests.map((_, n) => [n, 'length', 8]));
+  // The second request's first text comes before the first one's last: they run side by side.
+  expect(order.indexOf(1)).toBeLessThan(order.lastIndexOf(0));
+});
+
+test('the same prompt gives the same text alone and in company', async () => {
+  const one = request({ prompt: 'good day', maxTokens: 10, temperature: 0 });
+  const [alone] = await collect(batch(one), 1);
+  const results = await collect(batch(one, one, request({ maxTokens: 10 }), one), 4);
+  expect([results[0].text, results[1].text, results[3].text]).toEqual(Array(3).fill(alone.text));
+});
+
+test('messages go through the model’s own template', async () => {
+  const messages = [
+    { role: 'system', content: 'be kind' },
+    { role: 'user', content: 'good day' },
+    { role: 'assistant', content: 'hello' },
+    { role: 'user', content: 'and you' },
+  ];
+  const asked = { prompt: undefined, messages, maxTokens: 6, temperature: 0 };
+  const [result] = await collect(batch(request(asked)), 1);
+  expect(result.error).toBeUndefined();
+  expect(result.end.usage.completion_tokens).toBe(6);
+  // The template writes each role before its content, so there are more words than in the contents.
+  expect(result.end.usage.prompt_tokens).toBeGreaterThan(7);
+});
+
+test('ends before a stop string, which is not part of the text', async () => {
+  const asked = { prompt: 'the river', maxTokens: 20, temperature: 0 };
+  const [whole] = await collect(batch(request(asked)), 1);
+  const words = whole.text.trim().split(' ');
+  const stop = `${words[3]} ${words[4]}`;
+  const [result] = await collect(batch(request({ ...asked, stop: [stop] })), 1);
+  expect(result.text).toBe(whole.text.slice(0, whole.text.indexOf(stop)));
+  expect(result.end.reason).toBe('stop');
+});
+
+test('an abort ends one text and frees its sequence for who waits', async () => {
+  const controllers = Array.from({ length: 4 }, () => new AbortController());
+  const endless = controllers.map((controller) => request({ prompt: 'a' }, controller));
+  const events = batch(...endless);
+  const first = await events.next();
+  expect(first.done).toBe(false);
+  const waiting = collect(batch(request({ maxTokens: 2 })), 1);
+  controllers[0].abort();
+  expect((await waiting)[0].end.usage.completion_tokens).toBe(2);
+  for (const controller of controllers) controller.abort();
+  expect(await events.next()).toEqual({ done: true, value: undefined });
+});
+
+test('return frees everything: as many texts again can run', async () => {
+  const events = batch(...Array.from({ length: 4 }, () => request()));
+  await events.next();
+  await events.return();
+  const again = Array.from({ length: 4 }, () => request({ maxTokens: 1 }));
+  const results = await collect(batch(...again), 4);
+  expect(results.every((result) => result.end.reason === 'length')).toBe(true);
+});
+
+test('stops at the end of the context, and refuses a prompt that does not fit', async () => {
+  const long = 'the '.repeat(400);
+  const results = await collect(
+    batch(request({ prompt: 'the', temperature: 0 }), request({ prompt: long })),
+    2,
+  );
+  const { usage, reason } = results[0].end;
+  expect(reason).toBe('length');
+  expect(usage.prompt_tokens + usage.completion_tokens).toBe(256);
+  expect(results[1].error).toMatchObject({ wireCode: 'upstream_bad_request' });
+  expect(results[1].error.message).toContain('256');
+}, 60_000);
+
+test('close ends what runs, and what comes later', async () => {
+  const other = llama({ modelPath, sequences: 1, contextSize: 256, threads: 1 });
+  const events = other.generateBatch([request()], { signal: never });
+  await events.next();
+  const pending = events.next();
+  await other.close();
+  expect(await pending).toEqual({ done: true, value: undefined });
+  expect(await other.generateBatch([request()], { signal: never }).next()).toMatchObject({
+    done: true,
+  });
+  await expect(other.ready()).rejects.toMatchObject({ code: 'ERR_PROVIDER_CLOSED' });
+}, 60_000);
+
+test('a file that is no model is named in the error, and may be tried again', async () => {
+  const notModel = llama({ modelPath: new URL(import.meta.url).pathname });
+  for (let attempt = 0; attempt < 2; attempt++) {
+    await expect(notModel.ready()).rejects.toMatchObject({
+      code: 'ERR_LLAMA_FAILED',
+      message: expect.stringContaining('llama.test.js'),
+    });
+  }
+  await notModel.close();
+}, 60_000);
+
+test.each([
+  [{}, TypeError, 'modelPath'],
+  [{ modelPath: '/nowhere.gguf' }, RangeError, 'modelPath'],
+  [{ modelPath, sequences: 0 }, RangeError, 'sequences'],
+  [{ modelPath, contextSize: 1 }, RangeError, 'contextSize'],
+  [{ modelPath, gpu: 'yes' }, RangeError, 'gpu'],
+])('refuses the options %j', (options, type, name) => {
+  expect(() => llama(options)).toThrow(type);
+  expect(() => llama(options)).toThrow(name);
+});
+
+test('without node-llama-cpp the error says what to install', async () => {
+  jest.resetModules();
+  jest.unstable_mockModule('node-llama-cpp', () => {
+    throw Object.assign(new Error('absent'), { code: 'ERR_MODULE_NOT_FOUND' });
+  });
+  const fresh = await import('../../../../lib/providers/llama/provider.js');
+  const [result] = await collect(
+    fresh.llama({ modelPath }).generateBatch([request()], { signal: never }),
+    1,
+  );
+  expect(result.error).toMatchObject({
+    code: 'ERR_LLAMA_NOT_INSTALLED',
+    message: expect.stringContaining('npm install node-llama-cpp'),
+  });
+});

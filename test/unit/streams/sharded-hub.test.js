@@ -1,0 +1,145 @@
+import { afterEach, expect, test } from '@jest/globals';
+import { createHub } from '../../../lib/streams/sharded-hub.js';
+import { JobHub } from '../../../lib/streams/hub.js';
+import { sharedReactors } from '../../../lib/internal/native/reactor.js';
+import { streamEvents } from '../../../lib/streams/event-iterator.js';
+
+const hubs = [];
+afterEach(() => hubs.splice(0).forEach((hub) => hub.close()));
+
+function makeHub(count, options = {}) {
+  const ended = [];
+  const purged = [];
+  const hub = createHub(sharedReactors(count), {
+    onEnded: (handle, state) => ended.push([handle, state.status]),
+    onPurged: (handle) => purged.push(handle),
+    ...options,
+  });
+  hubs.push(hub);
+  return { hub, ended, purged };
+}
+
+const job = (jobId) => ({
+  jobId,
+  onDisconnect: 'continue',
+  disconnectGraceMs: 0,
+  maxWallMs: 60_000,
+});
+
+/** A frames sink that acknowledges at once, and what it heard. */
+function reader() {
+  const heard = { text: '', finished: undefined };
+  heard.closed = new Promise((resolve) => {
+    heard.sink = {
+      onOpen: (finished) => {
+        heard.finished = finished;
+        if (finished) resolve('at the end');
+        else queueMicrotask(() => heard.channel.acknowledge());
+      },
+      onFrames: (frames) => {
+        heard.text += frames.toString();
+        heard.channel.acknowledge();
+      },
+      onEnd: resolve,
+    };
+  });
+  return heard;
+}
+
+test('one reactor needs no set', () => {
+  expect(makeHub(1).hub).toBeInstanceOf(JobHub);
+});
+
+test('jobs are dealt out in turn, and handles lead back to them', async () => {
+  const { hub, ended } = makeHub(3, { retentionMs: 60_000 });
+  const handles = Array.from({ length: 7 }, (_, i) => hub.create(job(`job_${i}`)));
+  expect(new Set(handles).size).toBe(7);
+  expect(new Set(handles.map((handle) => handle % 3)).size).toBe(3);
+  handles.forEach((handle, i) => hub.append(handle, `text ${i}`));
+  for (const [i, handle] of handles.entries()) {
+    expect((await hub.snapshot(handle)).text).toBe(`text ${i}`);
+    hub.finish(handle, { type: 'complete', reason: 'stop' });
+  }
+  for (const handle of handles) {
+    const types = [];
+    for await (const { type } of streamEvents(hub, { handle })) types.push(type);
+    expect(types).toEqual(['token', 'job_complete']);
+    expect(hub.ended(handle)).toBe(true);
+  }
+  expect(ended).toHaveLength(7);
+  expect(ended.map(([handle]) => handle).sort()).toEqual([...handles].sort());
+});
+
+test('a set that spans reactors goes on without a job that is purged', async () => {
+  const { hub, purged } = makeHub(2);
+  const [a, b] = [hub.create(job('job_a')), hub.create(job('job_b'))];
+  const heard = reader();
+  const members = [a, b].map((handle) => ({ handle, cursor: '' }));
+  heard.channel = hub.openStream(members, heard.sink, { fanIn: true });
+  hub.append(a, 'x');
+  await hub.snapshot(a);
+  hub.purge(a);
+  await hub.snapshot(a);
+  hub.append(b, 'y');
+  hub.finish(b, { type: 'complete', reason: 'stop' });
+  expect(await heard.closed).toBe('finished');
+  expect(purged).toEqual([a]);
+  expect(heard.text).toContain('"token":"y"');
+  expect(heard.text).toContain('event: job_complete');
+});
+
+test('a set of purged jobs ends as purged, one at its end has nothing to say', async () => {
+  const { hub } = makeHub(2);
+  const handles = [hub.create(job('job_a')), hub.create(job('job_b'))];
+  for (const handle of handles) hub.finish(handle, { type: 'complete', reason: 'stop' });
+  const atEnd = reader();
+  const end = handles.map((handle) => ({ handle, cursor: '1-1' }));
+  atEnd.channel = hub.openStream(end, atEnd.sink, { fanIn: true });
+  expect(await atEnd.closed).toBe('at the end');
+  for (const handle of handles) hub.purge(handle);
+  const gone = reader();
+  gone.channel = hub.openStream(end, gone.sink, { fanIn: true });
+  expect(await gone.closed).toBe('purged');
+});
+
+test('a reader that takes nothing is cut, and holds nobody any longer', async () => {
+  const { hub } = makeHub(2, { stallMs: 50, streamCapacity: 4 });
+  const [a, b] = [hub.create(job('job_a')), hub.create(job('job_b'))];
+  const heard = reader();
+  heard.sink.onFrames = () => {};
+  const members = [a, b].map((handle) => ({ handle, cursor: '' }));
+  heard.channel = hub.openStream(members, heard.sink, { fanIn: true });
+  for (let i = 0; i < 20; i += 1) {
+    hub.append(a, 't');
+    if (i % 4 === 3) await hub.snapshot(a);
+  }
+  expect(await heard.closed).toBe('stalled');
+  await hub.writable(a);
+});
+
+test('silence is broken by a comment across reactors too', async () => {
+  const { hub } = makeHub(2, { heartbeatMs: 20 });
+  const members = ['job_a', 'job_b'].map((id) => ({ handle: hub.create(job(id)), cursor: '' }));
+  const heard = reader();
+  heard.channel = hub.openStream(members, heard.sink, { fanIn: true });
+  while (heard.text.split(': keep-alive').length < 3) await hub.snapshot(members[0].handle);
+  expect(heard.text).toMatch(/^retry: 2000\n\n(: keep-alive\n){2,}$/);
+  heard.channel.detach();
+  expect(hub.channelCount).toBe(0);
+});
+
+test('a job that is made near another may follow it', async () => {
+  const { hub } = makeHub(3);
+  hub.create(job('job_other'));
+  const leader = hub.create(job('job_leader'));
+  hub.append(leader, 'text');
+  for (let i = 0; i < 5; i += 1) {
+    const handle = hub.create({ ...job(`job_${i}`), near: leader });
+    expect(handle % 3).toBe(leader % 3);
+    expect(await hub.follow(handle, leader)).toBe(true);
+    expect((await hub.snapshot(handle)).text).toBe('text');
+  }
+  const elsewhere = hub.create(job('job_elsewhere'));
+  expect(elsewhere % 3).not.toBe(leader % 3);
+  expect(await hub.follow(elsewhere, leader)).toBe(false);
+});

@@ -1,0 +1,99 @@
+/** What the page of workflows works out without a document: places, states, texts. */
+import { NodeModel } from '../../../web/app/workflow-nodes.js';
+import { layOut } from '../../../web/app/workflow-layout.js';
+
+describe('layOut', () => {
+  const places = (nodes) => Object.fromEntries(layOut(nodes).places);
+
+  test('columns go by the longest way, short columns stand in the middle', () => {
+    const nodes = [
+      { id: 'd', after: ['b', 'c', 'a'] },
+      { id: 'a' },
+      { id: 'b', after: ['a'] },
+      { id: 'c', after: ['a'] },
+    ];
+    expect(places(nodes)).toEqual({
+      a: { column: 0, row: 0.5 },
+      b: { column: 1, row: 0 },
+      c: { column: 1, row: 1 },
+      d: { column: 2, row: 0.5 },
+    });
+    expect(layOut(nodes)).toMatchObject({ columns: 3, rows: 2 });
+  });
+
+  test('lines cross no more than they must: a node stands by what it waits for', () => {
+    const { x, y } = places([
+      { id: 'top' },
+      { id: 'bottom' },
+      { id: 'y', after: ['bottom'] },
+      { id: 'x', after: ['top'] },
+    ]);
+    expect([x.row, y.row]).toEqual([0, 1]);
+  });
+
+  test('a thousand nodes in a chain, and none', () => {
+    const chain = Array.from({ length: 1000 }, (_, i) => ({
+      id: `${i}`,
+      after: i === 0 ? [] : [`${i - 1}`],
+    }));
+    expect(layOut(chain)).toMatchObject({ columns: 1000, rows: 1 });
+    expect(layOut([])).toMatchObject({ columns: 0, rows: 0 });
+  });
+});
+
+describe('NodeModel', () => {
+  const play = (node, ...events) => {
+    for (const [type, data] of events) node.apply(type, data);
+    return { state: node.state, text: node.text, words: node.words, note: node.note };
+  };
+  const error = { code: 'c', message: 'm' };
+
+  test('a prompt that is tried again forgets what it said', () => {
+    const node = new NodeModel({ id: 'a' });
+    expect(play(node, ['node_started', { attempt: 1 }], ['token', { token: 'half' }])).toEqual({
+      state: 'running',
+      text: 'half',
+      words: '1 token',
+      note: '',
+    });
+    expect(play(node, ['node_retry', { attempt: 2, delay_ms: 1500, error }])).toEqual({
+      state: 'retrying',
+      text: '',
+      words: 'retrying',
+      note: 'c; attempt 2 in 1.50 s',
+    });
+    const end = play(
+      node,
+      ['node_started', { attempt: 2 }],
+      ['token', { token: 'whole' }],
+      ['node_complete', { text: 'whole' }],
+    );
+    expect(end).toEqual({ state: 'completed', text: 'whole', words: 'done, 1 token', note: '' });
+  });
+
+  test('items of a map come in any order, and only those that are missing are forgotten', () => {
+    const node = new NodeModel({ id: 'm', type: 'map' });
+    const state = play(
+      node,
+      ['node_started', { attempt: 1 }],
+      ['token', { item: 2, token: 'two' }],
+      ['token', { item: 0, token: 'nil' }],
+      ['node_progress', { done: 1, total: 3 }],
+    );
+    expect(state).toMatchObject({ text: 'nil\n\ntwo', note: '1 of 3 items' });
+    const retried = play(node, ['node_retry', { attempt: 2, delay_ms: 0, error, items: [1, 2] }]);
+    expect(retried.text).toBe('nil');
+  });
+
+  test('what was under way when the workflow ended is cancelled, what is over stays', () => {
+    const [a, b] = [new NodeModel({ id: 'a' }), new NodeModel({ id: 'b' })];
+    b.apply('node_skipped', { reason: 'x' });
+    a.stop();
+    b.stop();
+    expect([a.state, b.state, b.note]).toEqual([
+      'cancelled',
+      'skipped',
+      'skipped, because x failed',
+    ]);
+  });
+});
