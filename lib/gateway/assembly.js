@@ -1,49 +1,183 @@
-/**
- * A gateway's works, put together: workflows and crawls, the jobs that are parts of them, and what is
- * counted and logged at their ends. Main thread.
- */
+/** Builds the parts of a gateway and connects them. Main thread. */
+import { AccessControl } from '../jobs/policy/access-control.js';
+import { Admission } from '../jobs/admission/admission.js';
+import { AnswerCache } from '../jobs/execution/answer-cache.js';
+import { ConversationBook } from '../services/conversations/repository.js';
+import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
+import { GatewayMetrics } from './metrics.js';
+import { JobLifecycle } from '../jobs/execution/lifecycle.js';
+import { JobRunner } from '../jobs/execution/runner.js';
+import { KvSpaces } from '../primitives/kv/namespaces.js';
+import { LogService } from '../services/error-logs/service.js';
 import { Parts } from '../services/operations/child-jobs.js';
+import { Reservations } from '../jobs/rate-limits/reservations.js';
+import { StreamUrls } from '../jobs/policy/signed-urls.js';
+import { Turns } from '../services/conversations/turns.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Works } from '../services/operations/operations.js';
+import { areaLimits } from '../services/conversations/options.js';
+import { createCredits } from '../services/billing/service.js';
+import { createHub } from '../streams/sharded-hub.js';
+import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
+import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
+import { monotonicClock, wallClock } from '../internal/time/clock.js';
+import { openJobStore } from '../jobs/storage/job-store.js';
+import { openLedger } from '../jobs/storage/ledger-store.js';
+
+/** @typedef {ReturnType<typeof createParts>} GatewayParts */
 
 /**
- * @param {object} gateway's own
- * @param {import('../streams/hub.js').JobHub} gateway.hub
- * @param {import('../jobs/job-table.js').JobTable} gateway.jobs
- * @param {import('../jobs/admission/admission.js').Admission} gateway.admission
- * @param {import('./options.js').CheckedGatewayOptions} gateway.options
- * @param {import('../jobs/policy/access-control.js').AccessControl} gateway.access
- * @param {import('../jobs/policy/signed-urls.js').StreamUrls} gateway.streamUrls
- * @param {import('./metrics.js').GatewayMetrics} gateway.metrics
- * @param {() => number} gateway.nowMs monotonic
- * @param {() => boolean} gateway.ready whether new works are taken
- * @param {() => void} gateway.checkRoom throws while the disk is full
- * @param {(record: import('../jobs/job-table.js').JobRecord) => void} gateway.cancel ends a part
- * @param {import('../jobs/rate-limits/reservations.js').Reservations} gateway.reservations
- * @param {import('../jobs/execution/retry-budget.js').RetryBudget} gateway.retryBudget
- * @param {() => Promise<unknown>} gateway.told resolves when all endings so far have been heard of
+ * The logs of jobs, and their way from the queue to the provider and back.
+ * @param {import('./options.js').CheckedGatewayOptions} options
  */
-export function createWorks(gateway) {
-  const { hub, jobs, admission, options, access, streamUrls, metrics, nowMs, ready } = gateway;
-  const { checkRoom, reservations, told, retryBudget } = gateway;
+function createJobs(options) {
+  const { clock, reactors: count, reconnectMs: retryMs } = options;
+  const reactors = clock === undefined ? sharedReactors(count) : [manualReactor(clock)];
+  const store = openJobStore(options, reactors[0]);
+  const { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs } = options;
+  const hub = createHub(reactors, {
+    ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
+    store: store?.native,
+  });
+  const lifecycle = new JobLifecycle({ options, nowMs: monotonicClock(clock), hub, store });
+  store?.restore({
+    hub,
+    jobs: lifecycle.jobs,
+    onRestored: (record) => lifecycle.emit('restored', record),
+  });
+  const runner = new JobRunner({ provider: options.provider, hub, lifecycle });
+  return {
+    store,
+    hub,
+    lifecycle,
+    pipeline: createJobPipeline(options, runner),
+    cache: new AnswerCache({ hub, lifecycle, options: options.cache, clock }),
+  };
+}
+
+/**
+ * @param {ReturnType<typeof createJobs>} jobs
+ * @param {KvSpaces} spaces
+ * @param {import('./options.js').CheckedGatewayOptions} options
+ */
+function createConversations({ hub, lifecycle, store }, spaces, options) {
+  const { conversations: limits, logger: log, clock } = options;
+  const area = spaces.area('conversations', areaLimits(limits));
+  const book = new ConversationBook(area, limits, wallClock(clock));
+  const turns = new Turns({ book, limits, hub, store, log });
+  return { turns, conversations: new Conversations({ book, turns, limits, lifecycle, store }) };
+}
+
+/**
+ * @param {import('./options.js').CheckedGatewayOptions} checked
+ */
+export function createParts(checked) {
+  const logs = new LogService({ ...checked, files: checked.logFiles });
+  const options = { ...checked, logger: logs.logger };
+  const { clock } = options;
+  const unixMs = wallClock(clock);
+  const access = new AccessControl(options.policy, options.corsOrigins);
+  const streamUrls = new StreamUrls(access, unixMs);
+  const jobs = createJobs(options);
+  const { hub, lifecycle, pipeline, cache, store } = jobs;
+  const reservations = new Reservations({ access, options });
+  const metrics = new GatewayMetrics({
+    processDefaults: options.metrics.processDefaults,
+    durable: options.data !== undefined,
+    stats: () => ({
+      ...loadOf(pipeline),
+      cached: cache.stats,
+      leases: reservations.open,
+      held: billing.jobs.open,
+      retriesRefused: lifecycle.retryBudget.refused,
+      store: store?.figures,
+    }),
+  });
+  const ledger = openLedger({ store, clock });
+  const billing = createCredits({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
+  const spaces = new KvSpaces(clock, store);
+  const { turns, conversations } = createConversations(jobs, spaces, options);
+  const nowMs = monotonicClock(clock);
+  const admission = new Admission({
+    ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
+    billing: billing.jobs,
+  });
   const works = new Works({
     hub,
     maxRetained: options.maxRetainedJobs,
     hasPrincipals: () => access.keyed || options.authenticate !== undefined,
-    onEnded: ({ kind, id, principal, attempt }, { status, reason, error, metrics: figures }) => {
-      metrics.works.inc({ kind, status });
-      const fields = { principal, status, reason, error, attempt, ...figures };
-      const level = status === 'failed' ? 'error' : 'info';
-      options.logger[level]({ [`${kind}_id`]: id, ...fields }, `${kind} ended`);
-    },
   });
-  const parts = new Parts({ admission, hub, jobs, cancel: gateway.cancel });
-  const own = { works, options, access, streamUrls, hub, nowMs, ready };
-  const service = { ...own, checkRoom, reservations, told };
-  return {
-    works,
-    workflows: new Workflows({ ...service, parts, retryBudget }),
+  /** New work is taken until this is set. */
+  const gate = { draining: false };
+  const service = {
+    ...{ works, options, access, streamUrls, hub, nowMs, reservations },
+    ready: () => !gate.draining,
+    checkRoom: () => store?.checkRoom(),
+  };
+  const parts = new Parts({ admission, hub, lifecycle });
+  const all = {
+    ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
+    ...{ conversations, admission, works, logs, gate },
+    kv: { spaces, area: spaces.area('kv', options.kv) },
+    workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudget }),
     crawls: new Crawls(service),
   };
+  subscribe(all);
+  return all;
 }
+
+/**
+ * Connects what ends to what has to be settled, counted and logged. The order counts: credit and
+ * turns are settled before the end of a job is logged.
+ * @param {Omit<GatewayParts, never>} parts
+ */
+function subscribe({ lifecycle, cache, admission, works, billing, turns, metrics, ...rest }) {
+  const log = rest.options.logger;
+  /** @param {import('../jobs/job-table.js').JobRecord} record */
+  const settle = (record) => {
+    billing.settle(record);
+    turns.end(record);
+  };
+  lifecycle.on('ended', settle);
+  lifecycle.on('restored', settle);
+  lifecycle.on('ended', (record, state) => {
+    metrics.observe(state);
+    const { id, principal, model, attempts, cache: shared } = record;
+    const { status, reason, error, metrics: figures } = state;
+    log[status === 'failed' ? 'error' : 'info'](
+      {
+        ...{ job_id: id, principal, model, status, reason, error },
+        ...{ cache: shared, attempts, ...figures },
+      },
+      'job ended',
+    );
+  });
+  lifecycle.on('attempt', ({ attempts }) => {
+    if (attempts > 1) metrics.retries.inc();
+  });
+  cache.on('ended', (answer) => {
+    if (answer.final?.status === 'completed') lifecycle.retryBudget.onSuccess();
+    billing.settle(answer);
+  });
+  admission.on('admitted', ({ cache: result }) => {
+    if (result !== undefined) metrics.cacheLookups.inc({ result });
+  });
+  admission.on('refused', (/** @type {Refusal} */ { wireCode: code, refusedBy = [] }, record) => {
+    metrics.rejected.inc({ code });
+    for (const labels of refusedBy) metrics.rateLimited.inc(labels);
+    const { principal, model } = record;
+    log.debug?.({ principal, model, code, refused_by: refusedBy }, 'job refused');
+  });
+  works.on('ended', ({ kind, id, principal, attempt }, state) => {
+    const { status, reason, error, metrics: figures } = state;
+    metrics.works.inc({ kind, status });
+    const fields = { principal, status, reason, error, attempt, ...figures };
+    log[status === 'failed' ? 'error' : 'info']({ [`${kind}_id`]: id, ...fields }, `${kind} ended`);
+  });
+}
+
+/**
+ * @typedef {import('../internal/util/http-error.js').HttpError &
+ *   {refusedBy?: {scope: string, limit: string}[]}} Refusal
+ */

@@ -1,62 +1,32 @@
-/**
- * The gateway: what the package's users see. Takes prompts, lets in those that may, and answers for
- * the jobs that they become, whose lives are JobLife's. Main thread; `close()` ends it.
- */
-import { AccessControl, checkReloadOptions } from '../jobs/policy/access-control.js';
-import { Admission } from '../jobs/admission/admission.js';
-import { draining } from '../jobs/errors.js';
-import { createCredits } from '../services/billing/service.js';
-import { windUp } from './shutdown.js';
-import { checkGatewayOptions } from './options.js';
-import { GatewayMetrics } from './metrics.js';
-import { jobNotFound } from '../jobs/errors.js';
-import { LogService } from '../services/error-logs/service.js';
-import { JobLife } from '../jobs/execution/lifecycle.js';
-import { loadOf } from '../jobs/execution/job-pipeline.js';
-import { KvSpaces } from '../primitives/kv/namespaces.js';
+import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
+import { checkGatewayOptions } from './options.js';
 import { checkMs, checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
-import { Reservations } from '../jobs/rate-limits/reservations.js';
+import { checkReloadOptions } from '../jobs/policy/access-control.js';
+import { createParts } from './assembly.js';
 import { createRouter } from '../http/router.js';
+import { describeJob, describeJobs } from '../jobs/view.js';
+import { draining, jobNotFound } from '../jobs/errors.js';
+import { forwardJobEvents } from './job-events.js';
 import { kAnonymous } from '../jobs/policy/config.js';
 import { kInternals } from '../internal/util/symbols.js';
 import { listen } from '../http/server.js';
-import { openLedger } from '../jobs/storage/ledger-store.js';
-import { StreamUrls } from '../jobs/policy/signed-urls.js';
-import { createWorks } from './assembly.js';
-import { createConversations } from './create-conversations.js';
-import { monotonicClock, wallClock } from '../internal/time/clock.js';
+import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
-import { describeJob, describeJobs } from '../jobs/view.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job-table.js').JobRecord} JobRecord */
 
-/** Made by `createGateway`. */
-export class Gateway {
-  /** @type {import('./options.js').CheckedGatewayOptions} */
-  #options;
-  #access;
-  #streamUrls;
-  #life;
-  #hub;
-  #metrics;
-  #log;
-  #logs;
-  #jobs;
-  #reservations;
-  #ledger;
-  #credits;
-  #admission;
-  #kv;
-  #turns;
-  #conversations;
-  #works;
-  #workflows;
-  #crawls;
-  /** @type {() => number} monotonic milliseconds */
-  #nowMs;
-  #draining = false;
+/**
+ * Turns prompts into jobs, streams their tokens, and serves both over HTTP. Created by
+ * `createGateway`; `close()` ends it. Main thread.
+ *
+ * `gateway.on('job', (event) => ...)` reports each change in the life of each job: see `JobEvent`. A
+ * listener that throws is logged.
+ * @extends {EventEmitter<{job: [event: import('./job-events.js').JobEvent]}>}
+ */
+export class Gateway extends EventEmitter {
+  #parts;
   #hubClosed = false;
   /** @type {Promise<void> | undefined} */
   #closed;
@@ -65,92 +35,9 @@ export class Gateway {
 
   /** @param {import('./options.js').GatewayOptions} options */
   constructor(options) {
-    const checked = checkGatewayOptions(options);
-    this.#logs = new LogService({ ...checked, files: checked.logFiles });
-    this.#options = { ...checked, logger: this.#logs.logger };
-    const { clock, policy, corsOrigins } = this.#options;
-    this.#access = new AccessControl(policy, corsOrigins);
-    this.#streamUrls = new StreamUrls(this.#access, wallClock(clock));
-    this.#log = this.#options.logger;
-    this.#nowMs = monotonicClock(clock);
-    this.#reservations = new Reservations({ access: this.#access, options: this.#options });
-    this.#metrics = new GatewayMetrics({
-      processDefaults: this.#options.metrics.processDefaults,
-      stats: () => ({
-        ...loadOf(this.#life.pipeline),
-        cached: this.#life.cache.stats,
-        leases: this.#reservations.open,
-        held: this.#credits.jobs.open,
-        retriesRefused: this.#life.retryBudget.refused,
-        store: this.#life.store?.figures,
-      }),
-      durable: this.#options.data !== undefined,
-    });
-    this.#life = new JobLife({
-      options: this.#options,
-      nowMs: this.#nowMs,
-      metrics: this.#metrics,
-      works: () => this.#works,
-      onEnded: (record) => this.#onEnded(record),
-      onAnswerEnded: (answer) => this.#credits.onEnded(answer),
-    });
-    this.#ledger = openLedger({ store: this.#life.store, clock });
-    this.#credits = createCredits({
-      ledger: this.#ledger,
-      access: this.#access,
-      options: this.#options,
-      metrics: this.#metrics,
-      nowMs: wallClock(clock),
-      store: this.#life.store,
-      told: () => this.#life.told(),
-    });
-    this.#hub = this.#life.hub;
-    this.#jobs = this.#life.jobs;
-    const spaces = new KvSpaces(clock, this.#life.store);
-    const { turns, conversations } = createConversations({
-      spaces,
-      limits: this.#options.conversations,
-      unixMs: wallClock(clock),
-      life: this.#life,
-      log: this.#log,
-    });
-    this.#turns = turns;
-    this.#conversations = conversations;
-    this.#admission = new Admission({
-      options: this.#options,
-      nowMs: this.#nowMs,
-      pipeline: this.#life.pipeline,
-      cache: this.#life.cache,
-      store: this.#life.store,
-      reservations: this.#reservations,
-      turns: this.#turns,
-      credits: this.#credits.jobs,
-      told: () => this.#life.told(),
-      discard: (record, error) => this.#life.discard(record, error),
-      activate: (record) => this.#life.activate(record),
-      onAdmitted: ({ cache }) => cache && this.#metrics.cacheLookups.inc({ result: cache }),
-      onRefused: (error, record) => this.#onRefused(error, record),
-    });
-    this.#kv = { spaces, area: spaces.area('kv', this.#options.kv) };
-    const { works, workflows, crawls } = createWorks({
-      hub: this.#hub,
-      jobs: this.#jobs,
-      admission: this.#admission,
-      options: this.#options,
-      access: this.#access,
-      streamUrls: this.#streamUrls,
-      metrics: this.#metrics,
-      nowMs: this.#nowMs,
-      ready: () => this.ready(),
-      checkRoom: () => this.#life.store?.checkRoom(),
-      cancel: (record) => this.#life.cancel(record, 'client_request'),
-      reservations: this.#reservations,
-      told: () => this.#life.told(),
-      retryBudget: this.#life.retryBudget,
-    });
-    this.#works = works;
-    this.#workflows = workflows;
-    this.#crawls = crawls;
+    super();
+    this.#parts = createParts(checkGatewayOptions(options));
+    forwardJobEvents(this.#parts, this);
   }
 
   // ---------------------------------------------------------------- what is asked of it
@@ -177,32 +64,14 @@ export class Gateway {
     const { idempotencyKey, principal = kAnonymous, signal } = checkOptions('options', options);
     checkString('principal', principal);
     checkSignal('signal', signal);
-    const { answer, replayed } = await this.#admission.submit(asJson(request), {
+    const { answer, replayed } = await this.#parts.admission.submit(asJson(request), {
       idempotencyKey,
-      access: this.#access.of(principal),
+      access: this.#parts.access.of(principal),
       signal,
     });
     const { id, createdAt, cache } = answer;
-    const streamUrl = this.#streamUrls.make(principal, [id]).path;
+    const streamUrl = this.#parts.streamUrls.make(principal, [id]).path;
     return { id, status: 'queued', createdAt, streamUrl, replayed, ...(cache && { cache }) };
-  }
-
-  /**
-   * @param {HttpError & {refusedBy?: {scope: string, limit: string}[]}} error
-   * @param {JobRecord} record that did not become a job
-   */
-  #onRefused({ wireCode: code, refusedBy = [] }, { principal, model }) {
-    this.#metrics.rejected.inc({ code });
-    for (const labels of refusedBy) this.#metrics.rateLimited.inc(labels);
-    this.#log.debug?.({ principal, model, code, refused_by: refusedBy }, 'job refused');
-  }
-
-  /**
-   * @param {JobRecord} record whose `final` and `extra` say what is to be done
-   */
-  #onEnded(record) {
-    this.#credits.onEnded(record);
-    this.#turns.onEnded(record);
   }
 
   /**
@@ -211,8 +80,8 @@ export class Gateway {
    * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined when unknown, purged, or somebody else's
    */
   async get(id, { principal = kAnonymous } = {}) {
-    const record = this.#jobs.get(id, principal);
-    return record === undefined ? undefined : describeJob(this.#hub, record, { text: true });
+    const record = this.#parts.lifecycle.jobs.get(id, principal);
+    return record === undefined ? undefined : describeJob(this.#parts.hub, record, { text: true });
   }
 
   /**
@@ -228,7 +97,7 @@ export class Gateway {
       after,
       status,
     });
-    return describeJobs(this.#hub, this.#jobs, { ...query, principal });
+    return describeJobs(this.#parts.hub, this.#parts.lifecycle.jobs, { ...query, principal });
   }
 
   /**
@@ -239,42 +108,42 @@ export class Gateway {
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
   async cancel(id, { principal = kAnonymous } = {}) {
-    const record = this.#jobs.get(id, principal);
+    const record = this.#parts.lifecycle.jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
-    this.#life.cancel(record, 'client_request');
-    const job = await describeJob(this.#hub, record, { text: true });
+    this.#parts.lifecycle.cancel(record, 'client_request');
+    const job = await describeJob(this.#parts.hub, record, { text: true });
     if (job === undefined) throw jobNotFound();
     return job;
   }
 
   /** Conversations: see `lib/services/conversations/service.js`. */
   get conversations() {
-    return this.#conversations;
+    return this.#parts.conversations;
   }
 
   /** Workflows: see `lib/services/workflows/service.js`. */
   get workflows() {
-    return this.#workflows;
+    return this.#parts.workflows;
   }
 
   /** @type {import('../services/workflows/service.js').Workflows['submit']} `gateway.workflows.submit` */
   submitWorkflow(request, options) {
-    return this.#workflows.submit(request, options);
+    return this.#parts.workflows.submit(request, options);
   }
 
   /** @type {import('../services/workflows/service.js').Workflows['get']} `gateway.workflows.get` */
   workflow(id, options) {
-    return this.#workflows.get(id, options);
+    return this.#parts.workflows.get(id, options);
   }
 
   /** Accounts, transfers and usage: see `lib/services/billing/service.js`. */
   get credits() {
-    return this.#credits.credits;
+    return this.#parts.billing.credits;
   }
 
   /** Crawls: see `lib/services/crawls/service.js`. */
   get crawls() {
-    return this.#crawls;
+    return this.#parts.crawls;
   }
 
   /**
@@ -286,12 +155,15 @@ export class Gateway {
    */
   stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
     const record =
-      this.#jobs.get(id, principal) ??
-      this.#works.find('workflow', id, principal) ??
-      this.#works.find('crawl', id, principal);
+      this.#parts.lifecycle.jobs.get(id, principal) ??
+      this.#parts.works.find('workflow', id, principal) ??
+      this.#parts.works.find('crawl', id, principal);
     if (record === undefined) throw jobNotFound();
     if (this.#hubClosed) throw draining();
-    return streamEvents(this.#hub, record, { lastEventId, signal: checkSignal('signal', signal) });
+    return streamEvents(this.#parts.hub, record, {
+      lastEventId,
+      signal: checkSignal('signal', signal),
+    });
   }
 
   // ---------------------------------------------------------------- serving and closing
@@ -313,15 +185,16 @@ export class Gateway {
    *   listening; `gateway.close()` closes it
    */
   async listen(options) {
-    // A model that does not load must be heard of now, and not by the first to ask.
-    if (!this.#draining) await this.#options.provider.ready?.();
-    await this.#life.store?.restored;
-    if (this.#draining) throw draining();
+    const { gate, options: own, store } = this.#parts;
+    // A model that does not load fails the start, and not the first request.
+    if (!gate.draining) await own.provider.ready?.();
+    await store?.restored;
+    if (gate.draining) throw draining();
     const server = await listen(this, options);
     this.#servers.add(server);
     server.once('close', () => this.#servers.delete(server));
-    // close() was called meanwhile and may not have seen this one.
-    if (this.#draining) await server.drain();
+    // close() may have run while the server was being opened.
+    if (gate.draining) await server.drain();
     return server;
   }
 
@@ -332,13 +205,13 @@ export class Gateway {
    * @throws {TypeError | RangeError} naming what is wrong with it; nothing has changed then
    */
   reload(options) {
-    this.#access.reload(checkReloadOptions(options));
-    this.#reservations.reload();
+    this.#parts.access.reload(checkReloadOptions(options));
+    this.#parts.reservations.reload();
   }
 
   /** @returns {boolean} whether new jobs are taken: false from the call of `close()` on */
   ready() {
-    return !this.#draining;
+    return !this.#parts.gate.draining;
   }
 
   /**
@@ -357,60 +230,32 @@ export class Gateway {
 
   /** @param {number} drainMs */
   async #close(drainMs) {
-    this.#draining = true;
-    this.#admission.close();
-    if (this.#life.store !== undefined) await this.#life.store.restored;
-    const parts = {
-      works: this.#works,
-      pipeline: this.#life.pipeline,
-      hub: this.#hub,
-      servers: this.#servers,
-      logs: this.#logs,
-      provider: this.#options.provider,
-      cancelRest: () => this.#cancelRest(),
-      told: () => this.#life.settled(),
-      busy: () =>
-        this.#admission.pending > 0 ||
-        this.#reservations.open > 0 ||
-        this.#credits.jobs.open > 0 ||
-        this.#jobs.active().length > 0,
-    };
     try {
-      await windUp(parts, drainMs);
-      await this.#turns.idle();
+      await shutDown(this.#parts, { drainMs, servers: this.#servers });
     } finally {
       this.#hubClosed = true;
-      await this.#life.close();
+      const { cache, hub, store } = this.#parts;
+      cache.close();
+      if (store !== undefined) await hub.flush();
+      hub.close();
+      await store?.close();
     }
   }
 
-  #cancelRest() {
-    this.#works.cancelAll('shutdown');
-    this.#life.cancelAll();
-  }
-
-  /** What the routes need. */
+  /** The parts, for the routes. */
   get [kInternals]() {
+    const { options, lifecycle, metrics, billing, ...parts } = this.#parts;
     return {
-      access: this.#access,
-      streamUrls: this.#streamUrls,
-      hub: this.#hub,
-      jobs: this.#jobs,
-      options: this.#options,
-      metrics: this.#metrics,
-      log: this.#log,
-      logs: this.#logs,
-      /** Refuses what a closed gateway can no longer answer. */
+      ...parts,
+      options,
+      metrics,
+      jobs: lifecycle.jobs,
+      log: options.logger,
+      jobCredits: billing.jobs,
+      /** @throws {HttpError} 503 once the gateway is closed */
       checkOpen: () => {
         if (this.#hubClosed) throw draining();
       },
-      admission: this.#admission,
-      reservations: this.#reservations,
-      ledger: this.#ledger,
-      jobCredits: this.#credits.jobs,
-      kv: this.#kv,
-      works: this.#works,
-      cache: this.#life.cache,
     };
   }
 }

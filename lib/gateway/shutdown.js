@@ -1,55 +1,59 @@
-/**
- * The end of a gateway, step by step: what runs may go on for a while, then it is ended; every reader
- * gets its terminal event; then servers and provider are closed. Main thread.
- */
+/** The ordered shutdown of a gateway. Main thread. */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Each is a way to the reactors and back; two or three are enough. */
-const kRoundsMax = 100;
+/** Each round is one barrier; two or three are enough. */
+const ROUNDS_MAX = 100;
 
-/** How long readers may take to get their terminal events. */
-const kReadersGraceMs = 2000;
-const kReadersPollMs = 10;
+/** How long readers may take to receive their terminal events. */
+const READERS_GRACE_MS = 2000;
+const READERS_POLL_MS = 10;
 
 /**
- * Every reader has its terminal event, whichever server it came by, or takes too long.
+ * Resolves once every reader has its terminal event, at the latest after READERS_GRACE_MS.
  * @param {import('../streams/hub.js').JobHub} hub
  */
 async function readersServed(hub) {
-  const deadlineMs = performance.now() + kReadersGraceMs;
-  while (hub.channelCount > 0 && performance.now() < deadlineMs) await sleep(kReadersPollMs);
+  const deadlineMs = performance.now() + READERS_GRACE_MS;
+  while (hub.channelCount > 0 && performance.now() < deadlineMs) await sleep(READERS_POLL_MS);
 }
 
 /**
- * Nothing comes in any more. When this resolves nothing is left but the hub.
- * @param {object} gateway
- * @param {import('../services/operations/operations.js').Works} gateway.works
- * @param {import('../primitives/scheduling/pipeline.js').Pipeline} gateway.pipeline
- * @param {import('../streams/hub.js').JobHub} gateway.hub
- * @param {Set<import('../http/server.js').GatewayServer>} gateway.servers
- * @param {import('../services/error-logs/service.js').LogService} gateway.logs
- * @param {import('../providers/shared/types.js').Provider} gateway.provider
- * @param {() => void} gateway.cancelRest ends all that is under way, once and for all
- * @param {() => Promise<unknown>} gateway.told resolves when all endings so far have been heard of
- * @param {() => boolean} gateway.busy whether there is something that has not ended
- * @param {number} drainMs until `cancelRest`
+ * Refuses new work, lets the rest run for `drainMs`, then ends it as `shutdown`. When this resolves,
+ * every reader has its terminal event, and servers and provider are closed; the hub is still open.
+ * @param {import('./assembly.js').GatewayParts} parts
+ * @param {{drainMs: number, servers: Set<import('../http/server.js').GatewayServer>}} options
  */
-export async function windUp(gateway, drainMs) {
-  const { works, pipeline, hub, servers, logs, provider, cancelRest, told, busy } = gateway;
+export async function shutDown(parts, { drainMs, servers }) {
+  const { gate, admission, turns, store, works, pipeline, hub, logs, lifecycle } = parts;
+  const { reservations, billing } = parts;
+  gate.draining = true;
+  admission.close();
+  turns.close();
+  await store?.restored;
+  const cancelRest = () => {
+    works.cancelAll('shutdown');
+    lifecycle.cancelAll();
+  };
+  const busy = () =>
+    admission.pending > 0 ||
+    reservations.open > 0 ||
+    billing.jobs.open > 0 ||
+    lifecycle.jobs.active().length > 0;
   const timer = setTimeout(cancelRest, drainMs);
   if (drainMs === 0) cancelRest();
   await works.idle();
   await pipeline.close();
   clearTimeout(timer);
-  // What was on its way in may come to light still, and a shared answer is ended when the last job
-  // that had it is heard to have.
-  for (let round = 0; round === 0 || (busy() && round < kRoundsMax); round += 1) {
+  // A request in admission may still become a job, and a shared answer ends one barrier later than
+  // the last job that used it.
+  for (let round = 0; round === 0 || (busy() && round < ROUNDS_MAX); round += 1) {
     cancelRest();
-    await told();
+    await lifecycle.settled();
   }
   await readersServed(hub);
   logs.close();
   await Promise.all([...servers].map((server) => server.drain()));
-  await provider.close?.();
+  await parts.options.provider.close?.();
+  await turns.idle();
 }

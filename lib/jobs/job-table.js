@@ -19,7 +19,6 @@ export const jobStatuses = Object.freeze(
  * its retries, its end and its purge.
  * @typedef {object} Part
  * @property {import('../streams/types.js').Feed} feed
- * @property {(state: any) => void} onEnded
  */
 
 /**
@@ -69,8 +68,8 @@ export class JobRecord {
     this.failure = undefined;
     /** The larger work that it belongs to, if any. @type {Part | undefined} */
     this.part = undefined;
-    /** Whether the provider itself has come to an end: nothing is left to abort. */
-    this.settled = false;
+    /** Whether the provider has finished by itself, so that there is no call to abort. */
+    this.providerDone = false;
     /**
      * Where its answer comes from when it may be shared: a cached one, one of its own, or one that
      * another job started.
@@ -102,6 +101,16 @@ export class JobRecord {
     this.written = undefined;
     /** Aborted when the job ends for any other reason: the queues and the provider let go. */
     this.abort = new AbortController();
+  }
+
+  /** The jobs that a call of the provider is for. @returns {Iterable<JobRecord>} */
+  get jobs() {
+    return [this];
+  }
+
+  /** Whether the queue, or the answer that it joins, has accepted it: it has a log. */
+  get accepted() {
+    return this.handle !== 0;
   }
 
   /** It is dispatched, for the first time or once more. */

@@ -1,9 +1,4 @@
-/**
- * JavaScript's face of the native hub: jobs by number, their flow control, their readers.
- *
- * Main thread. Every call is a command that the reactor carries out in order; what happens comes
- * back as events. `close()` ends it.
- */
+import { EventEmitter } from 'node:events';
 import native from '../internal/native/addon.js';
 import { FlowControl } from './flow-control.js';
 import { HubChannels } from './subscriptions.js';
@@ -12,13 +7,26 @@ import { EventKind } from '../internal/native/reactor.js';
 /** @typedef {import('./types.js').JobState} JobState */
 /** @typedef {import('./types.js').TerminalInput} TerminalInput */
 
-/** See the head of this file. */
+/**
+ * Events of a hub. `ended` comes once per attempt, before any reader gets the terminal event;
+ * `purged` when the log is gone.
+ * @typedef {{ended: [handle: number, state: JobState], purged: [handle: number]}} HubEventMap
+ */
+
+/** @typedef {EventEmitter<HubEventMap>} HubEvents */
+
+/**
+ * The JavaScript side of the native hub: logs by handle, their flow control, their readers.
+ *
+ * Main thread. Every call is a command that the reactor carries out in order; its results arrive as
+ * events. `close()` ends it.
+ */
 export class JobHub {
+  /** @type {HubEvents} */
+  events = new EventEmitter();
   #reactor;
   #native;
   #machineId;
-  #onEnded;
-  #onPurged;
   /** Of the jobs that have not ended. */
   #flows;
   /** Of the readers. */
@@ -46,9 +54,6 @@ export class JobHub {
    * @param {number} [options.stallMs] without progress before a reader is cut
    * @param {number} [options.retryMs] reconnection time told to EventSource
    * @param {object} [options.store] the native store that jobs with a record are written to
-   * @param {(handle: number, state: JobState) => void} options.onEnded once per job, before any
-   *   reader is given the terminal event
-   * @param {(handle: number) => void} options.onPurged
    */
   constructor({
     reactor,
@@ -59,13 +64,9 @@ export class JobHub {
     stallMs = 10_000,
     retryMs = 2000,
     store,
-    onEnded,
-    onPurged,
   }) {
     this.#reactor = reactor;
     this.#flows = new FlowControl(streamCapacity);
-    this.#onEnded = onEnded;
-    this.#onPurged = onPurged;
     this.#machineId = reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
     const options = { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs };
     this.#native = new native.JobHub(reactor.native, this.#machineId, options, store);
@@ -164,6 +165,15 @@ export class JobHub {
    */
   flush() {
     return this.#ask((request) => this.#native.flush(request));
+  }
+
+  /**
+   * Resolves once every event that the reactor emitted before this call has been dispatched.
+   * @returns {Promise<unknown>}
+   */
+  barrier() {
+    // The reply to a question about any log, known or not, comes after every earlier event.
+    return this.snapshot(0, { text: false });
   }
 
   /** @param {number} handle dispatched for the first time; later calls do nothing */
@@ -382,11 +392,11 @@ export class JobHub {
         break;
       case EventKind.JOB_ENDED:
         this.#dropFlow(a);
-        this.#onEnded(a, JSON.parse(b));
+        this.events.emit('ended', a, JSON.parse(b));
         break;
       case EventKind.JOB_PURGED:
         this.#dropFlow(a);
-        this.#onPurged(a);
+        this.events.emit('purged', a);
         break;
       case EventKind.CHANNEL_OPEN:
         this.#channels.onOpen(a, b === 1);

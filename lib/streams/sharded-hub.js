@@ -5,6 +5,7 @@
  *
  * A handle says where its job is: `local * N + index of the hub`.
  */
+import { EventEmitter } from 'node:events';
 import { FanIn } from './fan-in.js';
 import { JobHub } from './hub.js';
 
@@ -23,6 +24,8 @@ export function createHub(reactors, options) {
 
 /** Has the methods of a `JobHub`; see there. */
 class HubSet {
+  /** @type {import('./hub.js').HubEvents} */
+  events = new EventEmitter();
   #hubs;
   #next = 0;
   #options;
@@ -35,19 +38,21 @@ class HubSet {
    */
   constructor(reactors, options) {
     this.#options = { heartbeatMs: 15_000, retryMs: 2000, ...options };
-    this.#hubs = reactors.map(
-      (reactor, i) =>
-        new JobHub({
-          ...options,
-          reactor,
-          onEnded: (handle, state) => options.onEnded(this.#global(handle, i), state),
-          onPurged: (handle) => {
-            const global = this.#global(handle, i);
-            this.#ids.delete(global);
-            options.onPurged(global);
-          },
-        }),
-    );
+    this.#hubs = reactors.map((reactor) => new JobHub({ ...options, reactor }));
+    this.#hubs.forEach((hub, i) => {
+      hub.events.on('ended', (handle, state) => {
+        this.events.emit('ended', this.#global(handle, i), state);
+      });
+      hub.events.on('purged', (handle) => {
+        const global = this.#global(handle, i);
+        this.#ids.delete(global);
+        this.events.emit('purged', global);
+      });
+    });
+  }
+
+  barrier() {
+    return Promise.all(this.#hubs.map((hub) => hub.barrier()));
   }
 
   get channelCount() {

@@ -1,10 +1,4 @@
-/**
- * Admission: from a request to a job in the queue, all or nothing. Main thread.
- *
- * Validates, answers known idempotency keys, resolves the model, reserves what the limits ask for, has
- * the cache answer what may be shared, and waits for room for the rest. What is refused leaves nothing
- * behind: no job, nothing reserved, and its key is free again.
- */
+import { EventEmitter } from 'node:events';
 import { HttpError } from '../../internal/util/http-error.js';
 import { endpoints } from '../policy/config.js';
 import { IdempotencyCache, checkIdempotencyKey } from './idempotency.js';
@@ -42,68 +36,101 @@ import { whenAborted } from '../../internal/util/abort.js';
 
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
 
+/**
+ * Turns of conversations, as admission needs them.
+ * @typedef {object} TurnsPort
+ * @property {(record: JobRecord, signal?: AbortSignal) => Promise<import('../request.js').JobRequest>}
+ *   begin resolves with the request for the provider, the history included
+ * @property {(record: JobRecord) => void} rollback undoes `begin`
+ */
+
+/**
+ * Credits of jobs, as admission needs them.
+ * @typedef {object} BillingPort
+ * @property {(request: import('../request.js').JobRequest, model: string) =>
+ *   import('../request.js').JobRequest} bounded the request with a limit of tokens where it is priced
+ * @property {(record: JobRecord, request: import('../request.js').JobRequest,
+ *   access: Readonly<import('../policy/config.js').Access>,
+ *   how?: {answer?: JobRecord, cached?: boolean}) => void} hold throws an HttpError 402
+ * @property {(record: JobRecord) => void} releaseHold of a job that was not placed
+ * @property {(record: JobRecord) => void} voidJob of a job that was placed and is refused after all
+ */
+
+/**
+ * Events of admission: `admitted` for each job, `refused` for each valid request without a place.
+ * @typedef {{admitted: [record: JobRecord], refused: [error: HttpError, record: JobRecord]}} Events
+ */
+
+/**
+ * @typedef {object} AdmissionOptions
+ * @property {import('../../providers/shared/types.js').Provider} provider
+ * @property {number} admissionWaitMs how long a job waits for room in the queue
+ * @property {{ttlMs: number, maxKeys: number}} idempotency
+ * @property {import('../execution/cache-policy.js').CachePolicyOptions} cache
+ */
+
 /** @param {JobRecord} record @returns {Answer} */
 function answerFor({ id, createdAtMs, cache }) {
   return { id, createdAt: Math.floor(createdAtMs / 1000), cache };
 }
 
-/** See the head of this file. */
-export class Admission {
+/**
+ * From a request to a job in the queue, all or nothing. Main thread. `close()` ends it.
+ *
+ * Validates the request, answers known idempotency keys, resolves the model, reserves limits and
+ * credit, takes a shared answer from the cache where the request permits one, and waits for room in
+ * the queue otherwise. A refused request leaves no job and no reservation, and its key is free again.
+ * @extends {EventEmitter<Events>}
+ */
+export class Admission extends EventEmitter {
   /** @type {IdempotencyCache<Answer>} */
   #answers;
   #cache;
   #cacheOptions;
   #reservations;
-  #credits;
-  #told;
+  #billing;
+  #hub;
   #provider;
   #waitMs;
   #pipeline;
-  #activate;
-  #onAdmitted;
-  #onRefused;
+  #lifecycle;
   #store;
-  #discard;
   #turns;
   #closed = false;
   #pending = 0;
 
   /**
-   * @param {object} parts
-   * @param {import('../../gateway/options.js').CheckedGatewayOptions} parts.options
-   * @param {() => number} parts.nowMs
-   * @param {import('../../primitives/scheduling/pipeline.js').Pipeline} parts.pipeline
-   * @param {import('../execution/answer-cache.js').AnswerCache} parts.cache
-   * @param {import('../rate-limits/reservations.js').Reservations} parts.reservations
-   * @param {import('../../services/billing/job-billing.js').JobCredits} parts.credits
-   * @param {() => Promise<unknown>} parts.told resolves when all endings so far have been heard of
-   * @param {(record: JobRecord) => void} parts.activate called when a job is in the queue
-   * @param {(record: JobRecord) => void} parts.onAdmitted called when a job exists
-   * @param {(error: HttpError, record: JobRecord) => void} parts.onRefused called for a valid
-   *   request without a place
-   * @param {import('../storage/job-store.js').JobStore} [parts.store] where jobs are written down
-   * @param {(record: JobRecord, error: HttpError) => void} parts.discard undoes a job that could
-   *   not be
-   * @param {import('../../services/conversations/turns.js').Turns} parts.turns
+   * @param {object} deps
+   * @param {AdmissionOptions} deps.options
+   * @param {() => number} deps.nowMs monotonic milliseconds
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../../primitives/scheduling/pipeline.js').Pipeline} deps.pipeline
+   * @param {import('../execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../execution/answer-cache.js').AnswerCache} deps.cache
+   * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations
+   * @param {BillingPort} deps.billing
+   * @param {TurnsPort} deps.turns
+   * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
    */
-  constructor(parts) {
-    const { options, nowMs, pipeline, cache, reservations, credits, told } = parts;
-    const { activate, onAdmitted, onRefused, store, discard, turns } = parts;
-    this.#answers = new IdempotencyCache({ ...options.idempotency, nowMs, file: store });
+  constructor(deps) {
+    super();
+    const { options, store } = deps;
+    this.#answers = new IdempotencyCache({
+      ...options.idempotency,
+      nowMs: deps.nowMs,
+      file: store,
+    });
     this.#store = store;
-    this.#discard = discard;
-    this.#turns = turns;
-    this.#cache = cache;
+    this.#turns = deps.turns;
+    this.#lifecycle = deps.lifecycle;
+    this.#cache = deps.cache;
     this.#cacheOptions = options.cache;
-    this.#reservations = reservations;
-    this.#credits = credits;
-    this.#told = told;
+    this.#reservations = deps.reservations;
+    this.#billing = deps.billing;
+    this.#hub = deps.hub;
     this.#provider = options.provider;
     this.#waitMs = options.admissionWaitMs;
-    this.#pipeline = pipeline;
-    this.#activate = activate;
-    this.#onAdmitted = onAdmitted;
-    this.#onRefused = onRefused;
+    this.#pipeline = deps.pipeline;
   }
 
   /** Requests that are neither jobs yet nor refused. */
@@ -111,10 +138,9 @@ export class Admission {
     return this.#pending;
   }
 
-  /** From now on nothing is admitted; known keys are answered still. */
+  /** Refuses new jobs from now on; known keys are still answered. */
   close() {
     this.#closed = true;
-    this.#turns.close();
   }
 
   /**
@@ -176,20 +202,20 @@ export class Admission {
       const place = () => this.#place(record, whole, submission, entries);
       await place().catch(async (error) => {
         if (error?.status !== 429 && error?.status !== 402) throw error;
-        // A client may hear of its job's end, from the reactor, before this thread does: what that
-        // one held is free again.
-        await this.#told();
+        // A client may read its job's ending, written by the reactor, before this thread has
+        // released the reservation of that job.
+        await this.#hub.barrier();
         await place();
       });
       await this.#written(record);
     } catch (error) {
-      this.#turns.release(record);
-      if (error instanceof HttpError) this.#onRefused(error, record);
+      this.#turns.rollback(record);
+      if (error instanceof HttpError) this.emit('refused', error, record);
       throw error;
     } finally {
       this.#pending -= 1;
     }
-    this.#onAdmitted(record);
+    this.emit('admitted', record);
     return record;
   }
 
@@ -201,8 +227,8 @@ export class Admission {
     try {
       await record.written;
     } catch (/** @type {any} */ error) {
-      this.#credits.release(record);
-      this.#discard(record, error);
+      this.#billing.voidJob(record);
+      this.#lifecycle.rollbackJob(record, error);
       throw error;
     }
   }
@@ -228,12 +254,11 @@ export class Admission {
     record.reservation = this.#reservations.forJob(request, whose, how);
     entries.push(...(record.reservation?.entries ?? []));
     // The provider is asked for no more than is held; limits and the cache go by what was asked.
-    record.request = this.#credits.bounded(request, model);
+    record.request = this.#billing.bounded(request, model);
     try {
       if (plan === undefined) {
-        this.#credits.hold(record, request, access);
-        await this.#wait(record, signal);
-        this.#activate(record);
+        this.#billing.hold(record, request, access);
+        await this.#enqueue(record, signal, () => this.#lifecycle.accept(record));
         return;
       }
       await this.#cache.serve(record, plan, {
@@ -241,14 +266,14 @@ export class Admission {
         reserve: (answer) => {
           answer.reservation = this.#reservations.forAnswer(request, whose, record.reservation);
           entries.push(...(answer.reservation?.entries ?? []));
-          this.#credits.hold(record, request, access, { answer });
+          this.#billing.hold(record, request, access, { answer });
         },
-        share: () => this.#credits.hold(record, request, access, { cached: true }),
-        enqueue: (answer) => this.#wait(answer),
+        share: () => this.#billing.hold(record, request, access, { cached: true }),
+        enqueue: (answer, onAccepted) => this.#enqueue(answer, undefined, onAccepted),
       });
     } catch (error) {
       record.reservation?.release();
-      this.#credits.retract(record);
+      this.#billing.releaseHold(record);
       entries.length = 0;
       throw error;
     }
@@ -257,26 +282,31 @@ export class Admission {
   /**
    * Resolves when the record is in the queue.
    * @param {JobRecord} record
-   * @param {AbortSignal} [signal]
+   * @param {AbortSignal | undefined} signal
+   * @param {() => void} onAccepted called when it is in, before it is dispatched; not after the wait
+   *   was given up
    */
-  async #wait(record, signal) {
+  async #enqueue(record, signal, onAccepted) {
     const { abort, part } = record;
-    // A job that has been dispatched exists, and ends as all do: it is not to be stopped from here.
+    // An accepted job is no longer stopped from here: it ends by its lifecycle.
     const giveUp = (/** @type {unknown} */ reason) => {
-      if (record.handle === 0) abort.abort(reason);
+      if (!record.accepted) abort.abort(reason);
     };
     const timer =
       part === undefined ? setTimeout(() => giveUp(overloaded()), this.#waitMs) : undefined;
     const release = whenAborted(signal, () => giveUp(signal?.reason));
     try {
-      await this.#pipeline.submit(record, { signal: abort.signal });
+      await this.#pipeline.submit(record, {
+        signal: abort.signal,
+        // Room may have come after the wait was given up: the queue then drops the record.
+        onAccepted: () => !abort.signal.aborted && onAccepted(),
+      });
     } catch (/** @type {any} */ error) {
       throw error?.code === 'ERR_PIPELINE_CLOSED' ? draining() : error;
     } finally {
       clearTimeout(timer);
       release();
     }
-    // Room came in the same moment as the end of patience, and that was told first.
-    if (record.handle === 0) abort.signal.throwIfAborted();
+    if (!record.accepted) abort.signal.throwIfAborted();
   }
 }

@@ -1,13 +1,4 @@
-/**
- * Answers that jobs with the same question share: the running one, which they join from its first
- * token, and the finished one, which is replayed. Main thread only; `close()` ends it.
- *
- * Every answer is produced by a job of its own that nobody sees (a SharedAnswer), and every job
- * that shares it, the first included, is a follower of that one in the hub. So any of them may be
- * cancelled, may run out of its time or lose its readers, and the others do not notice; when the
- * last has ended, the answer is cancelled. An answer that came to its own end is kept in the hub
- * for as long as the LruTtlCache says.
- */
+import { EventEmitter } from 'node:events';
 import { LruTtlCache } from '../../primitives/cache/lru-ttl-cache.js';
 import { SharedAnswer } from './shared-answer.js';
 import { draining, overloaded } from '../errors.js';
@@ -18,19 +9,37 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {'hit' | 'miss' | 'join'} CacheResult */
 
 /**
- * What the hub is told to outlive an answer's time in the cache by: which of the two is first in
- * the same moment must not matter.
+ * Puts a new answer into the queue. `onAccepted` is called when it is in, before it is dispatched.
+ * @typedef {(answer: SharedAnswer, onAccepted: () => void) => Promise<void>} Enqueue
  */
-const kHubGraceMs = 1;
 
-/** See the head of this file. */
-export class AnswerCache {
+/** How much longer than the cache entry the hub keeps the log: the entry must expire first. */
+const HUB_GRACE_MS = 1;
+
+/**
+ * @typedef {object} AnswerCacheOptions
+ * @property {number} maxEntries finished answers
+ * @property {number} maxBytes of finished answers
+ * @property {number} ttlMs
+ * @property {number} maxJoined jobs at once that share a running answer which another job began
+ */
+
+/**
+ * Answers that jobs with the same question share: a running answer, which they join from its first
+ * token, or a finished one, which is replayed. Main thread; `close()` ends it.
+ *
+ * A hidden job, the SharedAnswer, produces each answer; every job that shares it, the first one
+ * included, follows its log in the hub. So each job can be cancelled, time out or lose its readers by
+ * itself; when the last one has ended, the answer is cancelled. The LruTtlCache decides how long a
+ * finished answer stays in the hub.
+ *
+ * Emits `ended` once per answer: it has ended, or was not admitted (`answer.final` is undefined).
+ * @extends {EventEmitter<{ended: [answer: SharedAnswer]}>}
+ */
+export class AnswerCache extends EventEmitter {
   #hub;
+  #lifecycle;
   #maxJoined;
-  #activate;
-  #cancel;
-  #forget;
-  #onAnswerEnded;
   /** @type {Map<string, SharedAnswer>} those that run and may be joined */
   #running = new Map();
   /** @type {LruTtlCache<string, SharedAnswer>} those that may be replayed */
@@ -41,23 +50,20 @@ export class AnswerCache {
   #joined = 0;
 
   /**
-   * @param {object} parts
-   * @param {import('../../streams/hub.js').JobHub} parts.hub
-   * @param {import('../../gateway/options.js').CheckedGatewayOptions['cache']} parts.options
-   * @param {import('../../internal/time/clock.js').ManualClock} [parts.clock]
-   * @param {(record: JobRecord) => void} parts.activate makes a member's own job, near its answer
-   * @param {(answer: SharedAnswer) => void} parts.cancel ends an answer that nobody waits for
-   * @param {(record: JobRecord) => void} parts.forget undoes `activate`
-   * @param {(answer: SharedAnswer) => void} parts.onEnded called once for each answer: it has ended, or
-   *   was not admitted
+   * @param {object} deps
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('./lifecycle.js').JobLifecycle} deps.lifecycle of the jobs that share answers
+   * @param {AnswerCacheOptions} deps.options
+   * @param {import('../../internal/time/clock.js').ManualClock} [deps.clock]
    */
-  constructor({ hub, options, clock, activate, cancel, forget, onEnded }) {
+  constructor({ hub, lifecycle, options, clock }) {
+    super();
     this.#hub = hub;
+    this.#lifecycle = lifecycle;
     this.#maxJoined = options.maxJoined;
-    this.#activate = activate;
-    this.#cancel = cancel;
-    this.#forget = forget;
-    this.#onAnswerEnded = onEnded;
+    hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
+    hub.events.on('purged', (handle) => this.#onPurged(handle));
+    lifecycle.on('ended', (record) => this.leave(record));
     const { maxEntries, maxBytes, ttlMs } = options;
     this.#kept = new LruTtlCache({
       maxEntries,
@@ -66,7 +72,7 @@ export class AnswerCache {
       clock,
       onEvict: (_key, answer) => {
         answer.kept = false;
-        this.#letGo(answer);
+        this.#evict(answer);
       },
     });
   }
@@ -91,8 +97,7 @@ export class AnswerCache {
    * @param {(answer: SharedAnswer) => void} how.reserve what a new answer costs; throws when it is not
    *   to be had
    * @param {() => void} how.share what it costs to have another one's; throws as `reserve`
-   * @param {(answer: SharedAnswer) => Promise<void>} how.enqueue resolves when a new answer is in
-   *   the queue
+   * @param {Enqueue} how.enqueue
    * @throws {import('../../internal/util/http-error.js').HttpError} for want of room; then there is no job
    */
   async serve(record, plan, { signal, reserve, share, enqueue }) {
@@ -119,7 +124,7 @@ export class AnswerCache {
       const begin = () => this.#admit(answer, enqueue);
       if (!(await this.#share(record, answer, 'miss', signal, begin))) throw overloaded();
     } catch (error) {
-      if (record.handle !== 0) this.#forget(record);
+      if (record.accepted) this.#lifecycle.forget(record);
       throw error;
     }
   }
@@ -131,31 +136,29 @@ export class AnswerCache {
 
   /**
    * @param {SharedAnswer} answer
-   * @param {(answer: SharedAnswer) => Promise<void>} enqueue
+   * @param {Enqueue} enqueue
    */
   async #admit(answer, enqueue) {
     try {
-      await enqueue(answer);
-      // All may have left in the moment in which there was room: then the queue drops it.
-      if (answer.handle === 0) answer.abort.signal.throwIfAborted();
+      await enqueue(answer, () => this.#accept(answer));
+      // When every job left just before there was room, the queue drops the answer.
+      if (!answer.accepted) answer.abort.signal.throwIfAborted();
     } catch (error) {
-      if (answer.handle === 0) this.#end(answer, null);
-      this.#unlist(answer);
+      if (!answer.accepted) this.#end(answer, null);
+      this.#removeFromIndex(answer);
       throw error;
     }
-    this.activate(answer);
     // Whatever was kept, this one is wanted in its place; it was not refused, so the old one goes.
     if (this.#running.get(answer.key) === answer) this.#kept.delete(answer.key);
   }
 
   /**
-   * From here on the answer is in the hub, and so are the jobs that wait for it: they are fed from
-   * its first token. When it has been accepted or dispatched, whichever is heard of first.
+   * Creates the log of an answer that is in the queue, and the logs of the jobs that wait for it.
    * @param {SharedAnswer} answer
    */
-  activate(answer) {
-    if (answer.handle !== 0) return;
-    const first = [...answer.members].find((record) => record.handle !== 0);
+  #accept(answer) {
+    if (answer.abort.signal.aborted) return;
+    const first = [...answer.members].find((record) => record.accepted);
     answer.handle = this.#hub.create({
       jobId: answer.id,
       // It has no readers, and no time limit, but those of its members.
@@ -163,7 +166,7 @@ export class AnswerCache {
       disconnectGraceMs: 0,
       maxWallMs: Infinity,
       promptTokens: estimatePromptTokens(answer.request ?? {}),
-      retentionMs: answer.ttlMs + kHubGraceMs,
+      retentionMs: answer.ttlMs + HUB_GRACE_MS,
       near: first?.handle,
     });
     this.#byHandle.set(answer.handle, answer);
@@ -177,9 +180,11 @@ export class AnswerCache {
    */
   #follow(record, answer) {
     if (record.following === undefined) {
-      this.#activate(record);
+      if (!record.accepted) this.#lifecycle.accept(record);
       answer.deadlineMs = Math.max(answer.deadlineMs, record.deadlineMs);
-      if (answer.attempts > 0 && !answer.ended && !record.ended) record.beginAttempt();
+      if (answer.attempts > 0 && !answer.ended && !record.ended) {
+        this.#lifecycle.joinAttempt(record);
+      }
       record.following = this.#hub.follow(record.handle, answer.handle);
     }
     return record.following;
@@ -217,7 +222,7 @@ export class AnswerCache {
       throw error;
     } finally {
       answer.joining -= 1;
-      this.#letGo(answer);
+      this.#evict(answer);
     }
   }
 
@@ -254,9 +259,9 @@ export class AnswerCache {
     if (answer === undefined || !answer.members.delete(record)) return;
     if (record.cache === 'join') this.#joined -= 1;
     if (answer.members.size > 0 || answer.ended) return;
-    this.#unlist(answer);
-    if (answer.handle === 0) answer.abort.abort();
-    else this.#cancel(answer);
+    this.#removeFromIndex(answer);
+    if (answer.accepted) this.#lifecycle.cancel(answer, 'client_request');
+    else answer.abort.abort();
   }
 
   /**
@@ -265,40 +270,36 @@ export class AnswerCache {
    */
   #end(answer, state) {
     answer.end(state);
-    this.#onAnswerEnded(answer);
+    this.emit('ended', answer);
   }
 
-  /** @param {SharedAnswer} answer that nobody is to join any more */
-  #unlist(answer) {
+  /** @param {SharedAnswer} answer that no further job may join */
+  #removeFromIndex(answer) {
     if (this.#running.get(answer.key) === answer) this.#running.delete(answer.key);
   }
 
   /**
-   * A job that the gateway does not know has ended: an answer, if it is one of these.
-   * @param {number} handle
+   * @param {number} handle of any log
    * @param {import('../../streams/types.js').JobState} state
    */
-  onEnded(handle, state) {
+  #onEnded(handle, state) {
     const answer = this.#byHandle.get(handle);
     if (answer === undefined) return;
     this.#end(answer, state);
-    if (!answer.settled) answer.abort.abort();
+    if (!answer.providerDone) answer.abort.abort();
     // Only what is wanted still: a refresh that began meanwhile has taken its place.
     const current = this.#running.get(answer.key) === answer;
-    this.#unlist(answer);
+    this.#removeFromIndex(answer);
     if (current && answer.whole && answer.ttlMs > 0) {
       answer.kept = true;
       const { bytes: size, ttlMs } = answer;
       this.#kept.set(answer.key, answer, { size, ttlMs });
     }
-    this.#letGo(answer);
+    this.#evict(answer);
   }
 
-  /**
-   * The hub has dropped a job that the gateway does not know: the answer's time is over.
-   * @param {number} handle
-   */
-  onPurged(handle) {
+  /** @param {number} handle of any log */
+  #onPurged(handle) {
     const answer = this.#byHandle.get(handle);
     if (answer === undefined) return;
     this.#byHandle.delete(handle);
@@ -310,7 +311,7 @@ export class AnswerCache {
    * An answer that has ended leaves the hub when it is neither kept nor about to be replayed.
    * @param {SharedAnswer} answer
    */
-  #letGo(answer) {
+  #evict(answer) {
     if (!answer.ended || answer.kept || answer.joining > 0) return;
     if (this.#byHandle.delete(answer.handle)) this.#hub.purge(answer.handle);
   }

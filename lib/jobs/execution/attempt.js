@@ -65,7 +65,8 @@ export class Run {
    * @param {import('../job-table.js').JobRecord} options.record
    * @param {import('../../streams/hub.js').JobHub} options.hub
    * @param {boolean} options.limitTokens
-   * @param {(record: import('../job-table.js').JobRecord, error: unknown) => boolean} options.mayRetry
+   * @param {(error: unknown) => boolean} options.mayRetry asked when the attempt failed before its
+   *   first token
    */
   constructor({ record, hub, limitTokens, mayRetry }) {
     this.record = record;
@@ -138,7 +139,7 @@ export class Run {
   /** @param {unknown} error */
   fail(error) {
     if (this.done) return;
-    if (this.#tokens === 0 && this.#mayRetry(this.record, error)) {
+    if (this.#tokens === 0 && this.#mayRetry(error)) {
       this.retryError = error;
       this.#stop();
       return;
@@ -149,7 +150,7 @@ export class Run {
 
   /** @param {import('../../streams/types.js').TerminalInput} terminal */
   #end(terminal) {
-    this.record.settled = true;
+    this.record.providerDone = true;
     this.#hub.finish(this.record.handle, terminal);
     this.#stop();
   }

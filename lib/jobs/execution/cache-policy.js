@@ -13,6 +13,13 @@ import canonicalize from 'canonicalize';
  */
 
 /**
+ * @typedef {object} CachePolicyOptions
+ * @property {'off' | 'auto'} mode
+ * @property {CacheScope} scope
+ * @property {number} ttlMs
+ */
+
+/**
  * @typedef {object} CachePlan what is to be done for one request
  * @property {string} key the same for the same question
  * @property {boolean} refresh a new answer is wanted, which takes the place of the old one
@@ -49,7 +56,7 @@ function keyOf({ prompt, messages, max_tokens, temperature, stop }, model, scope
  * @param {string} of.model resolved
  * @param {Readonly<import('../policy/config.js').Access>} of.access who asks
  * @param {string} [of.cacheControl] the request's `Cache-Control` header
- * @param {{mode: 'off' | 'auto', scope: CacheScope, ttlMs: number}} options the gateway's
+ * @param {CachePolicyOptions} options the gateway's
  * @returns {CachePlan | undefined} undefined: neither read nor stored
  */
 export function planOf(request, { model, access, cacheControl }, options) {

@@ -24,7 +24,7 @@ async function attempt(runner, batch) {
 }
 
 /**
- * @param {import('../../gateway/options.js').CheckedGatewayOptions} options
+ * @param {import('../settings.js').Settings} options
  * @param {import('./runner.js').JobRunner} runner
  * @returns {Pipeline}
  */

@@ -1,152 +1,89 @@
-/**
- * The lives of a gateway's jobs: each is made, given to the provider, tried again where that may help,
- * and seen to its one ending. Main thread.
- *
- * It only decides. Queues, batches and slots are the Pipeline's; text, ids, timers and readers the
- * JobHub's; the way from a provider to the hub the JobRunner's; what jobs share the AnswerCache's.
- */
-import { AnswerCache } from './answer-cache.js';
-import { JobRunner } from './runner.js';
+import { EventEmitter } from 'node:events';
 import { JobTable } from '../job-table.js';
 import { RetryBudget } from './retry-budget.js';
-import { SharedAnswer } from './shared-answer.js';
-import { createHub } from '../../streams/sharded-hub.js';
-import { createJobPipeline } from './job-pipeline.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
-import { manualReactor, sharedReactors } from '../../internal/native/reactor.js';
-import { openJobStore } from '../storage/job-store.js';
 
 /** @typedef {import('../job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../../streams/types.js').JobState} JobState */
 
-/** How long the text of a turn is kept at least, for its conversation to have it. */
-const kTurnRetentionMs = 60_000;
+/**
+ * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt that
+ * reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a finished
+ * answer never starts. `attempt` is about calls of the provider: for jobs that share one answer it
+ * comes once, with the answer's record. `restored` is about a job that ended in an earlier process.
+ * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
+ *   attempt: [record: JobRecord], restored: [record: JobRecord], ended: [record: JobRecord, state: JobState],
+ *   purged: [record: JobRecord]}} LifecycleEvents
+ */
 
-/** See the head of this file. Whoever owns it closes it. */
-export class JobLife {
+/**
+ * @typedef {object} LifecycleOptions defaults of a job's own fields, and limits
+ * @property {'cancel' | 'continue'} onDisconnect
+ * @property {number} disconnectGraceMs
+ * @property {number} maxWallMs
+ * @property {number} retentionMs
+ * @property {number} maxRetainedJobs
+ * @property {{attempts: number}} retry
+ */
+
+/** The least retention of a conversation's turn: its text is read after the job has ended. */
+const TURN_RETENTION_MS = 60_000;
+
+/**
+ * The states of a gateway's jobs, from the queue to the purge, as events. It decides about attempts
+ * and endings; queues and slots belong to the Pipeline, text, ids, timers and readers to the JobHub,
+ * shared answers to the AnswerCache. Main thread. Lives as long as its hub.
+ * @extends {EventEmitter<LifecycleEvents>}
+ */
+export class JobLifecycle extends EventEmitter {
   #options;
   #nowMs;
-  #metrics;
-  #log;
-  #works;
-  #onJobEnded;
   #store;
   #hub;
   #jobs;
-  #pipeline;
-  #cache;
   #retryBudget;
-  /** The drain is over: what comes to light now ends at once. */
   #drained = false;
 
   /**
-   * @param {object} parts
-   * @param {import('../../gateway/options.js').CheckedGatewayOptions} parts.options
-   * @param {() => number} parts.nowMs monotonic
-   * @param {import('../../gateway/metrics.js').GatewayMetrics} parts.metrics
-   * @param {() => import('../../services/operations/operations.js').Works} parts.works whose logs are in the same hub
-   * @param {(record: JobRecord) => void} parts.onEnded called once for each job that has ended, also
-   *   for those that had before a restart
-   * @param {(answer: SharedAnswer) => void} parts.onAnswerEnded the same for answers that jobs share
+   * @param {object} deps
+   * @param {LifecycleOptions} deps.options
+   * @param {() => number} deps.nowMs monotonic milliseconds
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
    */
-  constructor({ options, nowMs, metrics, works, onEnded, onAnswerEnded }) {
-    this.#onJobEnded = onEnded;
+  constructor({ options, nowMs, hub, store }) {
+    super();
     this.#options = options;
     this.#nowMs = nowMs;
-    this.#metrics = metrics;
-    this.#log = options.logger;
-    this.#works = works;
+    this.#store = store;
     this.#retryBudget = new RetryBudget(nowMs);
-    const { clock, provider, maxRetainedJobs, reactors } = options;
-    const threads = clock === undefined ? sharedReactors(reactors) : [manualReactor(clock)];
-    this.#store = openJobStore(options, threads[0]);
-    this.#hub = this.#createHub(threads);
+    this.#hub = hub;
     this.#jobs = new JobTable({
-      maxRetainedJobs,
-      onEvict: (record) => this.#hub.purge(record.handle),
-    });
-    const runner = new JobRunner({
-      provider,
-      hub: this.#hub,
-      onAttempt: (record) => this.#onAttempt(record),
-      mayRetry: (record, error) => this.#mayRetry(record, error),
-    });
-    this.#pipeline = createJobPipeline(options, runner);
-    this.#cache = new AnswerCache({
-      hub: this.#hub,
-      options: options.cache,
-      clock,
-      activate: (record) => this.activate(record),
-      cancel: (answer) => this.cancel(answer, 'client_request'),
-      forget: (record) => {
-        this.#jobs.delete(record);
-        this.#hub.purge(record.handle);
-        record.handle = 0;
-      },
-      onEnded: (answer) => {
-        if (answer.final?.status === 'completed') this.#retryBudget.onSuccess();
-        onAnswerEnded(answer);
+      maxRetainedJobs: options.maxRetainedJobs,
+      onEvict: (record) => {
+        hub.purge(record.handle);
+        this.emit('purged', record);
       },
     });
-    this.#store?.restore({ hub: this.#hub, jobs: this.#jobs, onRestored: onEnded });
-  }
-
-  get hub() {
-    return this.#hub;
+    hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
+    hub.events.on('purged', (handle) => this.#onPurged(handle));
   }
 
   get jobs() {
     return this.#jobs;
   }
 
-  get pipeline() {
-    return this.#pipeline;
-  }
-
-  get cache() {
-    return this.#cache;
-  }
-
-  /** What calls to the provider may be made again. */
+  /** How many calls to the provider may be made again. */
   get retryBudget() {
     return this.#retryBudget;
   }
 
-  /** Where jobs are written down; undefined: nowhere. */
-  get store() {
-    return this.#store;
-  }
-
-  /** @param {import('../../internal/native/reactor.js').Reactor[]} reactors */
-  #createHub(reactors) {
-    const { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, reconnectMs } =
-      this.#options;
-    return createHub(reactors, {
-      streamCapacity,
-      logBytesMax,
-      retentionMs,
-      heartbeatMs,
-      stallMs,
-      retryMs: reconnectMs,
-      store: this.#store?.native,
-      onEnded: (/** @type {number} */ handle, /** @type {any} */ state) =>
-        this.#onEnded(handle, state),
-      onPurged: (/** @type {number} */ handle) => {
-        const record = this.#jobs.byHandle(handle);
-        if (record !== undefined) this.#jobs.delete(record);
-        this.#cache.onPurged(handle);
-        this.#works().onPurged(handle);
-      },
-    });
-  }
-
   /**
-   * From here on the job exists for others. Runs when its submission is accepted or when it is
-   * dispatched, whichever the main thread hears of first.
+   * Creates the job's log and journal row: from now on the job exists for its caller. Called once, when
+   * the job enters the queue or joins an answer.
    * @param {JobRecord} record
    */
-  activate(record) {
-    if (record instanceof SharedAnswer) this.#cache.activate(record);
-    if (record.handle !== 0) return;
+  accept(record) {
     const request = /** @type {import('../request.js').JobRequest} */ (record.request);
     const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
     record.deadlineMs = this.#nowMs() + maxWallMs;
@@ -161,96 +98,48 @@ export class JobLife {
       promptTokens,
       record: this.#store?.accept(record, promptTokens),
       ...(record.extra?.conversation_id !== undefined && {
-        retentionMs: Math.max(this.#options.retentionMs, kTurnRetentionMs),
+        retentionMs: Math.max(this.#options.retentionMs, TURN_RETENTION_MS),
       }),
       near: record.answer?.handle ?? feed?.into,
     });
     this.#jobs.add(record);
+    this.emit('queued', record);
     if (this.#drained) this.cancel(record, 'shutdown');
   }
 
-  /** @param {JobRecord} record about to be given to the provider */
-  #onAttempt(record) {
-    this.activate(record);
-    // It came to light as the drain was over: it has ended, and the provider is not asked.
-    if (record.abort.signal.aborted) return;
+  /**
+   * Records a dispatch to the provider: the first attempt, or a retry.
+   * @param {JobRecord} record a job, or the answer that several jobs share
+   * @returns {boolean} false: the job has ended, and the provider must not be called
+   */
+  beginAttempt(record) {
+    if (record.abort.signal.aborted) return false;
     record.beginAttempt();
-    if (record.attempts === 1) {
-      this.#hub.start(record.handle);
-    } else {
-      this.#metrics.retries.inc();
-      this.#hub.retry(record.handle);
-    }
+    if (record.attempts === 1) this.#hub.start(record.handle);
+    else this.#hub.retry(record.handle);
+    this.emit('attempt', record);
+    for (const job of record.jobs) this.emit(job.attempts === 1 ? 'started' : 'retry', job);
+    return true;
+  }
+
+  /** @param {JobRecord} record that joins an answer whose attempt is under way */
+  joinAttempt(record) {
+    record.beginAttempt();
+    this.emit('started', record);
   }
 
   /**
-   * @param {JobRecord} record
+   * @param {JobRecord} record whose attempt failed before its first token
    * @param {any} error
+   * @returns {boolean} whether another attempt follows
    */
-  #mayRetry(record, error) {
-    // Of a part of a work, that work decides.
+  mayRetry(record, error) {
+    // The workflow that a child job belongs to has a retry policy of its own.
     if (record.part !== undefined) return false;
     if (error?.retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
-    // Waiting for longer than the job may live would only hide the reason of its end.
+    // A wait beyond the deadline would end the job as `wall_time_exceeded` and hide the cause.
     if ((error.retryAfterMs ?? 0) >= record.deadlineMs - this.#nowMs()) return false;
     return this.#retryBudget.take();
-  }
-
-  /**
-   * The one ending of a job, whatever caused it.
-   * @param {number} handle
-   * @param {any} state
-   */
-  #onEnded(handle, state) {
-    const record = this.#jobs.byHandle(handle);
-    if (record === undefined) {
-      this.#cache.onEnded(handle, state);
-      this.#works().onEnded(handle, state);
-      return;
-    }
-    const { id, principal, model, attempts, cache } = record;
-    this.#jobs.finish(record, state);
-    record.settleReservation();
-    // An answer that is shared counts by itself.
-    if (state.status === 'completed' && record.answer === undefined) this.#retryBudget.onSuccess();
-    this.#onJobEnded(record);
-    if (!record.settled) record.abort.abort();
-    this.#cache.leave(record);
-    this.#metrics.observe(state);
-    const { status, reason, error, metrics } = state;
-    this.#log[status === 'failed' ? 'error' : 'info'](
-      { job_id: id, principal, model, status, reason, error, cache, attempts, ...metrics },
-      'job ended',
-    );
-    record.part?.onEnded(state);
-  }
-
-  /** Resolves when all that the reactors have done so far has been heard of. */
-  told() {
-    // A reply comes after what happened before it; where a job is, it is on one of these.
-    const each = Array.from({ length: this.#options.reactors }, (_, i) => i);
-    return Promise.all(each.map((handle) => this.#hub.snapshot(handle, { text: false })));
-  }
-
-  /** Resolves when all that was ended so far has been heard of, and is written where it is to be. */
-  async settled() {
-    await this.told();
-    if (this.#store === undefined) return;
-    // The answer about a job that has ended comes when its ending is everybody's.
-    const active = this.#jobs.active();
-    await Promise.all(active.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
-  }
-
-  /**
-   * Undoes a job of which nobody has been told.
-   * @param {JobRecord} record
-   * @param {import('../../internal/util/http-error.js').HttpError} error that its submission is refused with
-   */
-  discard(record, { wireCode: code, message, type }) {
-    this.#hub.unrecord(record.handle);
-    this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
-    if (!record.settled) record.abort.abort();
-    this.#hub.purge(record.handle);
   }
 
   /**
@@ -260,19 +149,63 @@ export class JobLife {
   cancel(record, reason) {
     if (record.ended) return;
     this.#hub.finish(record.handle, { type: 'cancelled', reason });
-    if (!record.settled) record.abort.abort();
+    if (!record.providerDone) record.abort.abort();
   }
 
-  /** Ends all jobs as `shutdown`, and from now on those that come to light. */
+  /** Ends all jobs as `shutdown`, and every job accepted later. */
   cancelAll() {
     this.#drained = true;
     for (const record of this.#jobs.active()) this.cancel(record, 'shutdown');
   }
-  /** Lets go of the hub and of the data file; everything has ended. */
-  async close() {
-    this.#cache.close();
-    if (this.#store !== undefined) await this.#hub.flush();
-    this.#hub.close();
-    await this.#store?.close();
+
+  /**
+   * Ends and purges an accepted job whose submission is refused after all.
+   * @param {JobRecord} record
+   * @param {import('../../internal/util/http-error.js').HttpError} error the refusal
+   */
+  rollbackJob(record, { wireCode: code, message, type }) {
+    this.#hub.unrecord(record.handle);
+    this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
+    if (!record.providerDone) record.abort.abort();
+    this.#hub.purge(record.handle);
+  }
+
+  /** @param {JobRecord} record whose caller gave up before it heard of the job */
+  forget(record) {
+    this.#jobs.delete(record);
+    this.#hub.purge(record.handle);
+    record.handle = 0;
+  }
+
+  /** Resolves once every job ended so far has been dispatched as `ended`, and is in the journal. */
+  async settled() {
+    await this.#hub.barrier();
+    if (this.#store === undefined) return;
+    // The hub answers about an ended job after the journal has committed its ending.
+    const active = this.#jobs.active();
+    await Promise.all(active.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
+  }
+
+  /**
+   * @param {number} handle
+   * @param {JobState} state
+   */
+  #onEnded(handle, state) {
+    const record = this.#jobs.byHandle(handle);
+    if (record === undefined) return;
+    this.#jobs.finish(record, state);
+    record.settleReservation();
+    // A shared answer counts by itself.
+    if (state.status === 'completed' && record.answer === undefined) this.#retryBudget.onSuccess();
+    this.emit('ended', record, state);
+    if (!record.providerDone) record.abort.abort();
+  }
+
+  /** @param {number} handle */
+  #onPurged(handle) {
+    const record = this.#jobs.byHandle(handle);
+    if (record === undefined) return;
+    this.#jobs.delete(record);
+    this.emit('purged', record);
   }
 }

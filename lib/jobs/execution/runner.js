@@ -86,23 +86,18 @@ function start(iterable) {
 export class JobRunner {
   #provider;
   #hub;
-  #onAttempt;
-  #mayRetry;
+  #lifecycle;
 
   /**
    * @param {object} options
    * @param {Provider} options.provider
    * @param {import('../../streams/hub.js').JobHub} options.hub
-   * @param {(record: import('../job-table.js').JobRecord) => void} options.onAttempt called at each
-   *   dispatch of a job that is still wanted, before anything else is done with it
-   * @param {(record: import('../job-table.js').JobRecord, error: unknown) => boolean}
-   *   options.mayRetry asked when an attempt failed before its first token
+   * @param {import('./lifecycle.js').JobLifecycle} options.lifecycle
    */
-  constructor({ provider, hub, onAttempt, mayRetry }) {
+  constructor({ provider, hub, lifecycle }) {
     this.#provider = provider;
     this.#hub = hub;
-    this.#onAttempt = onAttempt;
-    this.#mayRetry = mayRetry;
+    this.#lifecycle = lifecycle;
   }
 
   /**
@@ -111,7 +106,7 @@ export class JobRunner {
    * @returns {Promise<unknown[]>} per job: undefined, or the error after which it may be retried
    */
   async run(records) {
-    const wanted = records.filter((record) => !record.abort.signal.aborted);
+    const wanted = records.filter((record) => this.#lifecycle.beginAttempt(record));
     const runs = wanted.map((record) => this.#begin(record));
     if (runs.length > 0) await this.#pump(runs);
     const errors = new Map(runs.map((run) => [run.record, run.retryError]));
@@ -120,12 +115,11 @@ export class JobRunner {
 
   /** @param {import('../job-table.js').JobRecord} record */
   #begin(record) {
-    this.#onAttempt(record);
     return new Run({
       record,
       hub: this.#hub,
       limitTokens: !this.#provider.enforcesMaxTokens,
-      mayRetry: this.#mayRetry,
+      mayRetry: (error) => this.#lifecycle.mayRetry(record, error),
     });
   }
 

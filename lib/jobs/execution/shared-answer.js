@@ -15,7 +15,6 @@ export class SharedAnswer extends JobRecord {
   kept = false;
   /** Jobs that are about to be fed by it: so long it stays in the hub. */
   joining = 0;
-  /**
 
   /**
    * @param {JobRecord} first the job that asks for it. The provider is told its id
@@ -31,6 +30,10 @@ export class SharedAnswer extends JobRecord {
     this.ttlMs = ttlMs;
     // It lives as long as the last of its members.
     this.deadlineMs = 0;
+  }
+
+  get jobs() {
+    return this.members;
   }
 
   beginAttempt() {

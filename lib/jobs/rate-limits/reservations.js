@@ -168,7 +168,7 @@ export class Reservations {
   /**
    * @param {object} parts
    * @param {import('../policy/access-control.js').AccessControl} parts.access
-   * @param {import('../../gateway/options.js').CheckedGatewayOptions} parts.options
+   * @param {import('../settings.js').Settings} parts.options
    */
   constructor({ access, options: { clock, admissionWaitMs, maxWallMs } }) {
     this.#access = access;

@@ -66,7 +66,7 @@ function recordOf(job) {
   record.extra = job.extra;
   record.attempts = job.started_ns === null ? 0 : job.attempt;
   record.counted = job.counted === 1;
-  record.settled = true;
+  record.providerDone = true;
   record.status = job.status ?? (job.started_ns === null ? 'queued' : 'running');
   return record;
 }
@@ -309,7 +309,7 @@ export class JobStore {
 }
 
 /**
- * @param {import('../../gateway/options.js').CheckedGatewayOptions} options
+ * @param {import('../settings.js').Settings} options
  * @param {import('../../internal/native/reactor.js').Reactor} reactor
  * @returns {JobStore | undefined} undefined: everything is in memory
  */

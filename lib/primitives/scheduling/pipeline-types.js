@@ -55,6 +55,7 @@
  * @property {number} attempt the current or next one, from 1
  * @property {AbortSignal | undefined} signal
  * @property {() => void} release takes it off the signal
+ * @property {(() => void) | undefined} onAccepted
  * @property {(() => void) | undefined} onAbortRunning while in a call of `process`
  * @property {(value: {request_id: any}) => void} resolve of submit
  * @property {(error: unknown) => void} reject of submit

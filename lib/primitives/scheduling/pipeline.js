@@ -106,14 +106,17 @@ export class Pipeline {
    * an abort takes it out, and its result is `{request_id, error}` with the signal's reason.
    * @param {object | string} request `request_id` names its result; without one a unique one is
    *   made up, and `process` sees it in a copy of a plain object (others are passed on as they are)
-   * @param {{signal?: AbortSignal}} [options]
+   * @param {{signal?: AbortSignal, onAccepted?: () => void}} [options] `onAccepted` is called when
+   *   the request is in the incoming queue, always before `process` gets it
    * @returns {Promise<{request_id: any}>} resolves when the request is in the incoming queue
    * @throws {SluiceError} ERR_PIPELINE_CLOSED
    * @throws the signal's reason, when it is aborted before the request is in the incoming queue
    */
   async submit(request, options) {
     const identified = identify(request);
-    const signal = checkSignal('signal', checkOptions('options', options).signal);
+    const { onAccepted, ...given } = checkOptions('options', options);
+    const signal = checkSignal('signal', given.signal);
+    if (onAccepted !== undefined) checkFunction('onAccepted', onAccepted);
     if (this.#closing !== undefined) throw closedError();
     if (signal?.aborted) throw abortReason(signal);
     const item = ++this.#lastItem;
@@ -125,6 +128,7 @@ export class Pipeline {
         signal,
         release: whenAborted(signal, () => this.#onAbort(item)),
         onAbortRunning: undefined,
+        onAccepted,
         resolve,
         reject,
       });
@@ -189,7 +193,7 @@ export class Pipeline {
     switch (kind) {
       case EventKind.PIPELINE_ACCEPTED:
         this.#accepted += 1;
-        this.#entryOf(a).resolve({ request_id: this.#entryOf(a).id });
+        this.#onAccepted(this.#entryOf(a));
         break;
       case EventKind.PIPELINE_DISPATCH:
         void this.#run(
@@ -213,6 +217,16 @@ export class Pipeline {
   /** @param {number} item */
   #entryOf(item) {
     return /** @type {Entry} */ (this.#entries.get(item));
+  }
+
+  /** @param {Entry} entry */
+  #onAccepted(entry) {
+    try {
+      entry.onAccepted?.();
+      entry.resolve({ request_id: entry.id });
+    } catch (error) {
+      entry.reject(error);
+    }
   }
 
   /** @param {number} item */

@@ -37,6 +37,12 @@ import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
  * @property {bigint} cost what that comes to
  */
 
+/**
+ * In micro-credits: amounts charged, and costs beyond what an account had.
+ * @typedef {{creditsCharged: {inc: (amount: number) => void},
+ *   creditsUncollected: {inc: (amount: number) => void}}} BillingCounters
+ */
+
 /** Beyond a job's own time: what its ending may take to be heard of. */
 const kHoldGraceMs = 60_000;
 /** A part of a work waits for room for as long as it likes; beyond this it is charged without a hold. */
@@ -97,8 +103,8 @@ export class JobCredits {
    * @param {object} parts
    * @param {import('./accounts.js').Accounts} parts.accounts
    * @param {import('../../jobs/policy/access-control.js').AccessControl} parts.access
-   * @param {import('../../gateway/options.js').CheckedGatewayOptions} parts.options
-   * @param {import('../../gateway/metrics.js').GatewayMetrics} parts.metrics
+   * @param {import('../../jobs/settings.js').Settings} parts.options
+   * @param {BillingCounters} parts.metrics
    */
   constructor({ accounts, access, options, metrics }) {
     this.#accounts = accounts;
@@ -134,7 +140,7 @@ export class JobCredits {
    * @throws {HttpError} 402
    */
   hold(record, request, access, { answer, cached = false } = {}) {
-    this.retract(record);
+    this.releaseHold(record);
     const price = this.#access.priceOf(record.model);
     const rates = cached ? price?.cached : price?.full;
     if (rates === undefined || isFree(rates)) return;
@@ -184,7 +190,7 @@ export class JobCredits {
    * answer goes by that.
    * @param {JobRecord} record
    */
-  retract(record) {
+  releaseHold(record) {
     const bill = this.#open.get(record);
     this.#open.delete(record);
     if (record.extra?.credit !== undefined) record.extra = { ...record.extra, credit: undefined };
@@ -199,12 +205,12 @@ export class JobCredits {
    * nothing. An answer that others have joined goes on, and is paid for.
    * @param {JobRecord} record
    */
-  release(record) {
+  voidJob(record) {
     this.#undone.add(record);
-    this.retract(record);
+    this.releaseHold(record);
     const { answer, cache } = record;
     if (answer === undefined || cache !== 'miss') return;
-    if ([...answer.members].every((member) => member === record)) this.release(answer);
+    if ([...answer.members].every((member) => member === record)) this.voidJob(answer);
   }
 
   /**
@@ -213,7 +219,7 @@ export class JobCredits {
    * @returns {Settlement | undefined} undefined: there is nothing to be said of it
    */
   settle(record) {
-    if (record.final === undefined) this.release(record);
+    if (record.final === undefined) this.voidJob(record);
     if (this.#undone.has(record)) return undefined;
     const shared = record.answer !== undefined;
     // Its answer is paid for when that ends.

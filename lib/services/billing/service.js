@@ -61,7 +61,7 @@ export class Credits {
   #accounts;
   #usage;
   #store;
-  #told;
+  #hub;
   #nowMs;
 
   /**
@@ -70,14 +70,14 @@ export class Credits {
    * @param {UsageBook} parts.usage
    * @param {() => number} parts.nowMs Unix time
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store] where it all outlives the process
-   * @param {() => Promise<unknown>} parts.told resolves when all endings so far have been heard of
+   * @param {import('../../streams/hub.js').JobHub} parts.hub
    */
-  constructor({ accounts, usage, nowMs, store, told }) {
+  constructor({ accounts, usage, nowMs, store, hub }) {
     this.#accounts = accounts;
     this.#usage = usage;
     this.#nowMs = nowMs;
     this.#store = store;
-    this.#told = told;
+    this.#hub = hub;
   }
 
   /**
@@ -91,7 +91,7 @@ export class Credits {
     checkId('id', id);
     const unopened = checkBoolean('unopened', checkOptions('options', options).unopened, false);
     // Whoever has seen a job's end must find it settled.
-    await this.#told();
+    await this.#hub.barrier();
     const found = this.#accounts.balance(id, { unopened });
     if (found === undefined) throw accountNotFound();
     await this.#written();
@@ -190,7 +190,7 @@ export class Credits {
    */
   async #move(ask) {
     this.#store?.checkRoom();
-    await this.#told();
+    await this.#hub.barrier();
     let answer;
     try {
       answer = this.#accounts.answer(() => ask(this.#accounts.ledger));
@@ -217,7 +217,7 @@ export class Credits {
    */
   async usage(options) {
     const { fromMs, toMs, groupBy, principal } = checkOptions('options', options);
-    await this.#told();
+    await this.#hub.barrier();
     const time = (/** @type {string} */ name, /** @type {unknown} */ value, fallback = 0) =>
       checkInteger(name, value, { min: 0, max: kTimeMsMax, fallback });
     const to = time('toMs', toMs, Math.floor(this.#nowMs()) + 1);
@@ -235,23 +235,23 @@ export class Credits {
  * @param {object} gateway's own
  * @param {import('../../primitives/ledger/ledger.js').Ledger} gateway.ledger
  * @param {import('../../jobs/policy/access-control.js').AccessControl} gateway.access
- * @param {import('../../gateway/options.js').CheckedGatewayOptions} gateway.options
- * @param {import('../../gateway/metrics.js').GatewayMetrics} gateway.metrics
+ * @param {import('../../jobs/settings.js').Settings} gateway.options
+ * @param {import('./job-billing.js').BillingCounters} gateway.metrics
  * @param {() => number} gateway.nowMs Unix time
  * @param {import('../../jobs/storage/job-store.js').JobStore} [gateway.store]
- * @param {() => Promise<unknown>} gateway.told resolves when all endings so far have been heard of
+ * @param {import('../../streams/hub.js').JobHub} gateway.hub
  * @returns {{credits: Credits, jobs: JobCredits,
- *   onEnded: (record: import('../../jobs/job-table.js').JobRecord) => void}} `onEnded` is to be told of each job
- *   and of each shared answer that has ended
+ *   settle: (record: import('../../jobs/job-table.js').JobRecord) => void}} `settle` charges an ended
+ *   job, or an ended shared answer, and counts its usage
  */
-export function createCredits({ ledger, access, options, metrics, nowMs, store, told }) {
+export function createCredits({ ledger, access, options, metrics, nowMs, store, hub }) {
   const accounts = new Accounts({ ledger, access });
   const usage = new UsageBook({ nowMs, file: store });
   const jobs = new JobCredits({ accounts, access, options, metrics });
   return {
-    credits: new Credits({ accounts, usage, nowMs, store, told }),
+    credits: new Credits({ accounts, usage, nowMs, store, hub }),
     jobs,
-    onEnded(record) {
+    settle(record) {
       const settlement = jobs.settle(record);
       if (settlement !== undefined && !record.counted) usage.count(settlement);
     },

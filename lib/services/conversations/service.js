@@ -60,26 +60,23 @@ export class Conversations {
   #book;
   #turns;
   #limits;
-  #jobs;
   #store;
-  #cancel;
+  #lifecycle;
 
   /**
    * @param {object} parts
    * @param {import('./repository.js').ConversationBook} parts.book
    * @param {import('./turns.js').Turns} parts.turns
    * @param {import('./options.js').ConversationLimits} parts.limits
-   * @param {import('../../jobs/job-table.js').JobTable} parts.jobs
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} parts.lifecycle
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
-   * @param {(record: JobRecord) => void} parts.cancel ends a job
    */
-  constructor({ book, turns, limits, jobs, store, cancel }) {
+  constructor({ book, turns, limits, lifecycle, store }) {
     this.#book = book;
     this.#turns = turns;
     this.#limits = limits;
-    this.#jobs = jobs;
     this.#store = store;
-    this.#cancel = cancel;
+    this.#lifecycle = lifecycle;
   }
 
   /**
@@ -109,7 +106,7 @@ export class Conversations {
     const { at, ...rest } = checkFork(asJson(request));
     const settings = settingsOf(rest);
     const space = this.#book.of(principal);
-    await this.#turns.heard(space, id);
+    await this.#turns.turnSettled(space, id);
     return this.#add(principal, () =>
       this.#book.fork(space, id, settings, (count) => {
         if (at === undefined || at <= count) return at ?? count;
@@ -125,7 +122,7 @@ export class Conversations {
    */
   async get(id, { principal = kAnonymous } = {}) {
     const space = this.#book.of(principal);
-    await this.#turns.heard(space, id);
+    await this.#turns.turnSettled(space, id);
     const found = this.#book.read(space, id);
     return found && describe(found.head, found.messages, found.asked);
   }
@@ -141,7 +138,7 @@ export class Conversations {
     const asked = { limit: limit === undefined ? undefined : String(limit), after };
     const query = checkConversationsQuery(asked);
     const space = this.#book.of(principal);
-    await this.#turns.heardAll(space);
+    await this.#turns.allSettled(space);
     const heads = this.#book.list(space);
     const start = after === undefined ? 0 : heads.findIndex(({ id }) => id === after) + 1;
     if (after !== undefined && start === 0) {
@@ -164,15 +161,16 @@ export class Conversations {
    */
   async delete(id, { principal = kAnonymous } = {}) {
     const space = this.#book.of(principal);
-    await this.#turns.heard(space, id);
+    await this.#turns.turnSettled(space, id);
     const head = this.#book.head(space, id);
     if (head === undefined) throw conversationNotFound();
-    const job = head.jobId === undefined ? undefined : this.#jobs.get(head.jobId, principal);
+    const job =
+      head.jobId === undefined ? undefined : this.#lifecycle.jobs.get(head.jobId, principal);
     if (head.jobId !== undefined && job === undefined) throw conversationBusy(head.jobId);
     // What cannot be written is still there after a crash.
     this.#store?.checkRoom();
     this.#book.remove(space, id);
-    if (job !== undefined) this.#cancel(job);
+    if (job !== undefined) this.#lifecycle.cancel(job, 'client_request');
     // Those who wait for it hear that it is gone.
     this.#turns.removed(space, id);
     await this.#store?.synced();

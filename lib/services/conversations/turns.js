@@ -1,12 +1,3 @@
-/**
- * Turns of conversations: each begins before its job exists, and ends with the job. Main thread;
- * `close()` ends it.
- *
- * One turn of a conversation is under way at a time. It is written down before its job is, and it ends
- * in one transaction, and once, also when the process dies in between. Whoever has heard of the job's
- * end finds the turn ended too: reads and the next turn wait until all that the reactors have done has
- * been heard of here.
- */
 import { Lines } from './turn-queue.js';
 import { conversationBusy } from './errors.js';
 import { draining } from '../../jobs/errors.js';
@@ -32,13 +23,19 @@ function answerOf({ status, reason, text = '', text_truncated: textTruncated }) 
   return { content: text, finishReason: 'cancelled', ...truncated };
 }
 
-/** See the head of this file. */
+/**
+ * Turns of conversations: a turn begins before its job exists, and ends with the job. Main thread;
+ * `close()` ends it.
+ *
+ * A conversation has one turn under way at a time. The turn is stored before its job, and ends in one
+ * transaction, exactly once, also when the process dies in between. A client that has read the job's
+ * terminal event finds the turn ended: reads and the next turn wait for the hub's barrier.
+ */
 export class Turns {
   #book;
   #lines;
   #hub;
   #store;
-  #told;
   #log;
   /** @type {Map<string, Promise<void>>} those whose jobs have ended, until they are on the disk */
   #ending = new Map();
@@ -52,15 +49,13 @@ export class Turns {
    * @param {import('./options.js').ConversationLimits} parts.limits
    * @param {import('../../streams/hub.js').JobHub} parts.hub
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
-   * @param {() => Promise<unknown>} parts.told resolves when all endings so far have been heard of
    * @param {import('../../internal/util/logger.js').Logger} parts.log
    */
-  constructor({ book, limits, hub, store, told, log }) {
+  constructor({ book, limits, hub, store, log }) {
     this.#book = book;
     this.#lines = new Lines(limits);
     this.#hub = hub;
     this.#store = store;
-    this.#told = told;
     this.#log = log;
     this.#recovered = this.#recover().catch((/** @type {unknown} */ err) => {
       this.#log.error({ err }, 'turns of earlier not ended');
@@ -68,8 +63,8 @@ export class Turns {
   }
 
   /**
-   * Begins the turn that a job is, if it is one. Whoever calls this calls `release` where the job
-   * does not come to be.
+   * Begins the turn that a job is, if it is one. The caller calls `rollback` when the
+   * job is refused.
    * @param {JobRecord} record given its whole request, and the conversation's id as `extra`
    * @param {AbortSignal} [signal] gives up waiting
    * @returns {Promise<JobRequest>} what the provider is asked
@@ -106,7 +101,7 @@ export class Turns {
     let outcome = take();
     if ('history' in outcome) return outcome.history;
     if (!queues) {
-      await this.heard(space, id);
+      await this.turnSettled(space, id);
       signal?.throwIfAborted();
       this.checkOpen();
       outcome = take();
@@ -127,10 +122,10 @@ export class Turns {
   }
 
   /**
-   * Undoes `begin`. May be called for any job, also where its turn has ended.
-   * @param {JobRecord} record that does not come to be
+   * Undoes `begin`. Does nothing for a job without a turn, or whose turn has ended.
+   * @param {JobRecord} record of a refused submission
    */
-  release(record) {
+  rollback(record) {
     const id = record.extra?.conversation_id;
     if (typeof id !== 'string') return;
     const space = this.#book.of(record.principal);
@@ -138,10 +133,10 @@ export class Turns {
   }
 
   /**
-   * A job has ended, now or in an earlier process; may be told twice.
-   * @param {JobRecord} record
+   * Ends the turn of an ended job. A second call does nothing.
+   * @param {JobRecord} record ended in this process or an earlier one
    */
-  onEnded(record) {
+  end(record) {
     const id = record.extra?.conversation_id;
     if (typeof id !== 'string') return;
     const space = this.#book.of(record.principal);
@@ -181,9 +176,9 @@ export class Turns {
    * @param {KvSpace} space
    * @param {string} id
    */
-  async heard(space, id) {
+  async turnSettled(space, id) {
     if (this.#book.head(space, id)?.jobId !== undefined) {
-      await this.#told();
+      await this.#hub.barrier();
       await this.#recovered;
     }
     await this.#ending.get(space.prefix + id);
@@ -193,9 +188,9 @@ export class Turns {
    * The same of all conversations of one principal.
    * @param {KvSpace} space
    */
-  async heardAll(space) {
+  async allSettled(space) {
     if (this.#book.list(space).some(({ jobId }) => jobId !== undefined)) {
-      await this.#told();
+      await this.#hub.barrier();
       await this.#recovered;
     }
     await this.#endings(space.prefix);

@@ -1,12 +1,9 @@
-/**
- * Jobs that are parts of a larger work: each goes through admission, queue and batches as every
- * other, its tokens go to the work's log as well, and nobody else finds it. Main thread.
- *
- * A part is forgotten when it has been dealt with: its text is its caller's from then on.
- */
 import { HttpError } from '../../internal/util/http-error.js';
 import { SluiceError, abortReason } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
+
+/** @typedef {import('../../jobs/job-table.js').Part} Part */
+/** @typedef {import('../../streams/types.js').JobState} JobState */
 
 /**
  * What one part has given.
@@ -68,25 +65,31 @@ function failureOf({ error }, failure) {
   });
 }
 
-/** See the head of this file. */
+/**
+ * Runs the jobs of workflows. A child job goes through admission, queue and batches as any other job;
+ * its tokens also go to the workflow's log, and no list or GET shows it. It is purged once its result
+ * was taken. Main thread.
+ */
 export class Parts {
   #admission;
   #hub;
-  #jobs;
-  #cancel;
+  #lifecycle;
+  /** @type {Map<Part, (state: JobState) => void>} child jobs that have not ended */
+  #running = new Map();
 
   /**
-   * @param {object} gateway's own
-   * @param {import('../../jobs/admission/admission.js').Admission} gateway.admission
-   * @param {import('../../streams/hub.js').JobHub} gateway.hub
-   * @param {import('../../jobs/job-table.js').JobTable} gateway.jobs
-   * @param {(record: import('../../jobs/job-table.js').JobRecord) => void} gateway.cancel
+   * @param {object} deps
+   * @param {import('../../jobs/admission/admission.js').Admission} deps.admission
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
    */
-  constructor({ admission, hub, jobs, cancel }) {
+  constructor({ admission, hub, lifecycle }) {
     this.#admission = admission;
     this.#hub = hub;
-    this.#jobs = jobs;
-    this.#cancel = cancel;
+    this.#lifecycle = lifecycle;
+    lifecycle.on('ended', ({ part }, state) => {
+      if (part !== undefined) this.#running.get(part)?.(state);
+    });
   }
 
   /**
@@ -104,52 +107,39 @@ export class Parts {
     if (signal.aborted) throw abortReason(signal);
     const covered = reservation.lend();
     let admitted = false;
+    /** @type {Part} */
+    const part = { feed };
+    /** @type {Promise<JobState>} */
+    const ending = new Promise((resolve) => this.#running.set(part, resolve));
     try {
-      return await this.#run(request, { access, feed, signal, covered }, () => (admitted = true));
+      const record = await this.#submit(request, { access, signal, part, covered });
+      admitted = true;
+      const cancel = () => this.#lifecycle.cancel(record, 'client_request');
+      if (signal.aborted) cancel();
+      const release = signal.aborted ? undefined : whenAborted(signal, cancel);
+      const state = await ending;
+      release?.();
+      try {
+        if (signal.aborted) throw abortReason(signal);
+        return await this.#result(record, state);
+      } finally {
+        this.#lifecycle.forget(record);
+      }
     } finally {
+      this.#running.delete(part);
       covered.giveBack(admitted);
     }
   }
 
   /**
    * @param {object} request
-   * @param {object} options
-   * @param {import('../../jobs/admission/admission.js').Submission['access']} options.access
-   * @param {import('../../streams/types.js').Feed} options.feed
-   * @param {AbortSignal} options.signal
-   * @param {import('../../jobs/rate-limits/reservations.js').Covered} options.covered
-   * @param {() => void} onAdmitted
-   * @returns {Promise<PartResult>}
+   * @param {import('../../jobs/admission/admission.js').PartSubmission} submission
    */
-  async #run(request, { access, feed, signal, covered }, onAdmitted) {
-    /** @type {(state: any) => void} */
-    let onEnded = () => {};
-    /** @type {Promise<any>} */
-    const ending = new Promise((resolve) => (onEnded = resolve));
-    let record;
+  async #submit(request, submission) {
     try {
-      record = await this.#admission.submitPart(request, {
-        access,
-        signal,
-        covered,
-        part: { feed, onEnded },
-      });
+      return await this.#admission.submitPart(request, submission);
     } catch (error) {
       throw refusal(error);
-    }
-    onAdmitted();
-    const cancel = () => this.#cancel(record);
-    let release = () => {};
-    if (signal.aborted) cancel();
-    else release = whenAborted(signal, cancel);
-    const state = await ending;
-    release();
-    try {
-      if (signal.aborted) throw abortReason(signal);
-      return await this.#result(record, state);
-    } finally {
-      this.#jobs.delete(record);
-      this.#hub.purge(record.handle);
     }
   }
 

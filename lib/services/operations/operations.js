@@ -1,11 +1,4 @@
-/**
- * Works: what is made of many jobs or many fetches, and streamed over one log of typed events. A
- * workflow is one, a crawl another. Main thread only.
- *
- * A work is a job in the hub, with the hub's rules for readers, disconnects, wall time, endings and
- * retention, but it is in no queue: whoever makes it sees that it is done. Ends with its terminal
- * event; `signal` tells when that was somebody else's doing.
- */
+import { EventEmitter } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { JobTable } from '../../jobs/job-table.js';
@@ -35,7 +28,14 @@ export const workWallMs = Object.freeze({
  * @property {number} maxWallMs of each attempt
  */
 
-/** One work. Made by `Works.create`. */
+/**
+ * A long-running operation: a workflow or a crawl, made of many jobs or fetches, with one log of typed
+ * events. Created by `Works.create`. Main thread.
+ *
+ * Its log lives in the hub under the hub's rules for readers, disconnects, wall time, endings and
+ * retention; it is in no queue, and its service calls `finish`. `signal` is aborted when anything else
+ * ended it.
+ */
 export class Work {
   #hub;
   #policy;
@@ -128,12 +128,15 @@ export class Work {
   }
 }
 
-/** See the head of this file. */
-export class Works {
+/**
+ * The operations of a gateway, by kind. Main thread; lives as long as its hub. Emits `ended` once per
+ * attempt.
+ * @extends {EventEmitter<{ended: [work: Work, state: import('../../streams/types.js').JobState]}>}
+ */
+export class Works extends EventEmitter {
   #hub;
   /** @type {Record<WorkKind, JobTable<Work>>} */
   #tables;
-  #onEnded;
   #hasPrincipals;
   /** @type {(() => void)[]} */
   #idle = [];
@@ -142,19 +145,20 @@ export class Works {
    * @param {object} parts
    * @param {import('../../streams/hub.js').JobHub} parts.hub
    * @param {number} parts.maxRetained ended works that are kept at most, of each kind
-   * @param {(work: Work, state: any) => void} parts.onEnded once per attempt
    * @param {() => boolean} [parts.hasPrincipals] whether callers are told apart: then each has up to half
    *   of the places
    */
-  constructor({ hub, maxRetained, onEnded, hasPrincipals = () => false }) {
+  constructor({ hub, maxRetained, hasPrincipals = () => false }) {
+    super();
     this.#hasPrincipals = hasPrincipals;
     this.#hub = hub;
-    this.#onEnded = onEnded;
+    hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
+    hub.events.on('purged', (handle) => this.#onPurged(handle));
     const table = () =>
       /** @type {JobTable<Work>} */ (
         new JobTable({
           maxRetainedJobs: maxRetained,
-          onEvict: ({ handle }) => this.#hub.purge(handle),
+          onEvict: ({ handle }) => hub.purge(handle),
         })
       );
     this.#tables = { workflow: table(), crawl: table() };
@@ -239,21 +243,20 @@ export class Works {
   }
 
   /**
-   * What the hub says; handles that are none of a work are ignored.
-   * @param {number} handle
-   * @param {any} state
+   * @param {number} handle of any log
+   * @param {import('../../streams/types.js').JobState} state
    */
-  onEnded(handle, state) {
+  #onEnded(handle, state) {
     const work = this.#byHandle(handle);
     if (work === undefined) return;
     this.#tables[work.kind].finish(work, state);
     work.stop();
-    this.#onEnded(work, state);
+    this.emit('ended', work, state);
     this.#tellIdle();
   }
 
-  /** @param {number} handle */
-  onPurged(handle) {
+  /** @param {number} handle of any log */
+  #onPurged(handle) {
     const work = this.#byHandle(handle);
     if (work === undefined) return;
     this.#tables[work.kind].delete(work);

@@ -19,7 +19,7 @@ import { workNotFound } from './operations.js';
  * What a service has of its gateway.
  * @typedef {object} ServiceParts
  * @property {import('./operations.js').Works} works
- * @property {import('../../gateway/options.js').CheckedGatewayOptions} options
+ * @property {import('../../jobs/settings.js').Settings} options
  * @property {import('../../jobs/policy/access-control.js').AccessControl} access
  * @property {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
  * @property {import('../../streams/hub.js').JobHub} hub
@@ -27,7 +27,6 @@ import { workNotFound } from './operations.js';
  * @property {() => boolean} ready
  * @property {() => void} checkRoom throws an HttpError while the disk is full
  * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
- * @property {() => Promise<unknown>} told resolves when all endings so far have been heard of
  */
 
 /**
@@ -68,7 +67,6 @@ export class WorkService {
   #ready;
   #checkRoom;
   #reservations;
-  #told;
   /** @type {IdempotencyCache<{id: string, createdAt: number}>} */
   #answers;
 
@@ -80,7 +78,6 @@ export class WorkService {
     const { works, options, access, streamUrls, hub, nowMs, ready, checkRoom } = parts;
     this.#checkRoom = checkRoom;
     this.#reservations = parts.reservations;
-    this.#told = parts.told;
     this.#kind = kind;
     this.#works = works;
     this.#options = options;
@@ -152,7 +149,7 @@ export class WorkService {
     } catch (/** @type {any} */ error) {
       if (error?.status !== 429) throw error;
       // A client may hear of an ending, from the reactor, before this thread does.
-      await this.#told();
+      await this.#hub.barrier();
       check();
       reservation = this.reserve(access);
     }

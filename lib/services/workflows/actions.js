@@ -41,7 +41,7 @@ const kCrawlFinal = new Set([
  * @property {import('../../jobs/admission/admission.js').Submission['access']} access
  * @property {import('../operations/child-jobs.js').Parts} parts
  * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
- * @property {import('../../gateway/options.js').CheckedGatewayOptions['crawl']} crawl
+ * @property {import('../../jobs/settings.js').Settings['crawl']} crawl
  * @property {(id: string) => NodeOutput | undefined} outputOf what another node has given; undefined
  *   for one that failed
  * @property {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} prompts characters of filled prompts that a

@@ -63,7 +63,7 @@ export class Workflow {
    * @param {import('../../jobs/rate-limits/reservations.js').Reservations} fields.reservations
    * @param {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} fields.prompts see `ActionContext`
    * @param {import('../../jobs/execution/retry-budget.js').RetryBudget} fields.retryBudget
-   * @param {import('../../gateway/options.js').CheckedGatewayOptions} fields.options
+   * @param {import('../../jobs/settings.js').Settings} fields.options
    * @param {() => number} fields.wallMs Unix time
    */
   constructor({ work, request, access, options, wallMs, ...shared }) {

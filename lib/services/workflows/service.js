@@ -66,7 +66,7 @@ function conflict(code, message) {
 }
 
 /**
- * @param {import('../../gateway/options.js').CheckedGatewayOptions['provider']} provider
+ * @param {import('../../jobs/settings.js').Settings['provider']} provider
  * @param {import('./schema.js').WorkflowRequest} request
  * @param {import('../operations/service.js').Access} access
  * @throws {HttpError} naming the node whose model it may not use

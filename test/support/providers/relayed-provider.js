@@ -155,8 +155,6 @@ export function relayedProvider(options) {
     reactor: sharedReactor(),
     streamCapacity: 1,
     stallMs: 1e9,
-    onEnded() {},
-    onPurged() {},
   });
   const { name, models, takesBatches, enforcesMaxTokens } = provider;
   return {

@@ -16,10 +16,8 @@ describe.each([1, 3])('on %i reactors', (reactors) => {
   const endings = [];
   beforeEach(() => {
     endings.length = 0;
-    hub = createHub(sharedReactors(reactors), {
-      onEnded: (handle, state) => endings.push({ handle, ...state }),
-      onPurged: () => {},
-    });
+    hub = createHub(sharedReactors(reactors), {});
+    hub.events.on('ended', (handle, state) => endings.push({ handle, ...state }));
   });
   afterEach(() => hub.close());
 

@@ -15,12 +15,9 @@ afterEach(() => hubs.splice(0).forEach((hub) => hub.close()));
 function createHub({ reactor = sharedReactor(), ...options } = {}) {
   const ended = [];
   const purged = [];
-  const hub = new JobHub({
-    reactor,
-    onEnded: (handle, state) => ended.push({ handle, ...state }),
-    onPurged: (handle) => purged.push(handle),
-    ...options,
-  });
+  const hub = new JobHub({ reactor, ...options });
+  hub.events.on('ended', (handle, state) => ended.push({ handle, ...state }));
+  hub.events.on('purged', (handle) => purged.push(handle));
   hubs.push(hub);
   return { hub, ended, purged };
 }

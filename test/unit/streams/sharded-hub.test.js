@@ -10,11 +10,9 @@ afterEach(() => hubs.splice(0).forEach((hub) => hub.close()));
 function makeHub(count, options = {}) {
   const ended = [];
   const purged = [];
-  const hub = createHub(sharedReactors(count), {
-    onEnded: (handle, state) => ended.push([handle, state.status]),
-    onPurged: (handle) => purged.push(handle),
-    ...options,
-  });
+  const hub = createHub(sharedReactors(count), options);
+  hub.events.on('ended', (handle, state) => ended.push([handle, state.status]));
+  hub.events.on('purged', (handle) => purged.push(handle));
   hubs.push(hub);
   return { hub, ended, purged };
 }

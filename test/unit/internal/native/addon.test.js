@@ -22,7 +22,7 @@ const busyHub = `
   const { JobHub } = await import('${lib}streams/hub.js');
   const { sharedReactor } = await import('${lib}internal/native/reactor.js');
   const { streamEvents } = await import('${lib}streams/event-iterator.js');
-  const hub = new JobHub({ reactor: sharedReactor(), onEnded() {}, onPurged() {} });
+  const hub = new JobHub({ reactor: sharedReactor() });
   const handle = hub.create({ jobId: 'job_a', onDisconnect: 'continue', disconnectGraceMs: 0,
     maxWallMs: 1e9 });
   (async () => { for await (const event of streamEvents(hub, { handle })); })().catch(() => {});

@@ -47,8 +47,15 @@ function record(request = {}) {
 function single(generate, { hub = fakeHub(), mayRetry = () => false, ...fields } = {}) {
   const provider = { name: 'p', models: [], takesBatches: false, generate, ...fields };
   const attempts = [];
-  const onAttempt = (attempted) => attempts.push(attempted);
-  return { hub, attempts, runner: new JobRunner({ provider, hub, onAttempt, mayRetry }) };
+  const lifecycle = {
+    beginAttempt(attempted) {
+      if (attempted.abort.signal.aborted) return false;
+      attempts.push(attempted);
+      return true;
+    },
+    mayRetry,
+  };
+  return { hub, attempts, runner: new JobRunner({ provider, hub, lifecycle }) };
 }
 
 function batched(generateBatch, options) {

@@ -12,14 +12,9 @@ function setUp({ maxRetained = 10, retentionMs = 500 } = {}) {
   const hub = new JobHub({
     reactor: manualReactor(clock),
     retentionMs,
-    onEnded: (handle, state) => works.onEnded(handle, state),
-    onPurged: (handle) => works.onPurged(handle),
   });
-  const works = new Works({
-    hub,
-    maxRetained,
-    onEnded: (work, state) => endings.push([work.id, state.status]),
-  });
+  const works = new Works({ hub, maxRetained });
+  works.on('ended', (work, state) => endings.push([work.id, state.status]));
   const create = (kind = 'workflow', principal = 'ann') => works.create(kind, principal, policy);
   return { clock, hub, works, endings, create };
 }
@@ -114,12 +109,12 @@ test('one whose retention is over as it begins anew is told so', () => {
   const { works, hub, create } = setUp();
   const work = create();
   work.finish({ type: 'complete' });
-  // On its way when the next attempt is asked for.
-  const { onPurged } = works;
-  works.onPurged = () => {};
+  // The purge is on its way when the next attempt is asked for.
+  const [listener] = hub.events.listeners('purged');
+  hub.events.removeAllListeners('purged');
   hub.purge(work.handle);
   works.reopen(work);
-  onPurged.call(works, work.handle);
+  listener(work.handle);
   expect(work.signal.aborted).toBe(true);
   expect(works.find('workflow', work.id, 'ann')).toBeUndefined();
 });
