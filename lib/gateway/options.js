@@ -38,7 +38,8 @@ import {
  * @property {number} [disconnectGraceMs] default of `disconnect_grace_ms`: 30000
  * @property {number} [maxWallMs] default of `max_wall_ms`: 300000
  * @property {number} [retentionMs] how long a finished job is kept; default 300000
- * @property {number} [maxRetainedJobs] how many finished jobs are kept at most; default 10000
+ * @property {number} [maxRetainedJobs] how many finished jobs are kept at most; default 10000. Beyond it
+ *   the oldest of the principal that has most go first
  * @property {number} [logBytesMax] text kept per job; default 4 MiB
  * @property {number} [reactors] threads that jobs are spread over; default 1, which carries tens of
  *   thousands of tokens a second

@@ -2,9 +2,10 @@
  * The jobs a gateway knows: by id, by hub handle, newest first per principal. Main thread only.
  *
  * Text, timing and endings live in the hub; a record holds what the hub has no use for. Finished
- * jobs leave when the hub's retention is over, or earlier, oldest ending first, when there are
- * more than `maxRetainedJobs` of them.
+ * jobs leave when the hub's retention is over, or earlier when there are more than `maxRetainedJobs`
+ * of them: then the oldest ending of the principal that has most.
  */
+import { Retained } from './retained.js';
 import { randomBytes } from 'node:crypto';
 
 /** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
@@ -145,8 +146,8 @@ export class JobTable {
   #byId = new Map();
   /** @type {Map<number, T>} */
   #byHandle = new Map();
-  /** @type {Set<T>} in the order of their endings */
-  #finished = new Set();
+  /** @type {Retained<T>} */
+  #finished = new Retained();
   #maxRetainedJobs;
   #onEvict;
 
@@ -190,7 +191,8 @@ export class JobTable {
   }
 
   /**
-   * Records a job's ending, and drops the oldest finished ones beyond the bound.
+   * Records a job's ending. Beyond the bound the oldest finished one of the principal that has most goes:
+   * nobody's jobs go for those of a busier one.
    * @param {T} record
    * @param {any} state the hub's snapshot, without text
    */
@@ -200,11 +202,15 @@ export class JobTable {
     // The prompt may be large and nobody asks for it again.
     record.request = undefined;
     this.#finished.add(record);
-    for (const oldest of this.#finished) {
-      if (this.#finished.size <= this.#maxRetainedJobs) break;
-      this.delete(oldest);
-      this.#onEvict(oldest);
+    while (this.#finished.size > this.#maxRetainedJobs) {
+      this.#evict(/** @type {T} */ (this.#finished.oldestOfMost()));
     }
+  }
+
+  /** @param {T} record that has ended */
+  #evict(record) {
+    this.delete(record);
+    this.#onEvict(record);
   }
 
   /** @param {T} record that has ended and goes on */
