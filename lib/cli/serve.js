@@ -58,6 +58,12 @@ const flags = {
     value: 'FILE',
     help: 'keep jobs, idempotency keys, /v1/kv and the ledger in this file over restarts',
   },
+  'memory-budget-bytes': {
+    type: 'integer',
+    min: 1 << 20,
+    max: Number.MAX_SAFE_INTEGER,
+    help: 'content held in memory; default a quarter of the memory, at most 2 GiB',
+  },
   'drain-ms': {
     type: 'integer',
     fallback: 10_000,
@@ -141,6 +147,7 @@ export async function run(argv) {
     cache: { mode: values.cache, ttlMs: values.cacheTtlMs, scope: values.cacheScope },
     crawl: { allowPrivateAddresses: values.allowPrivateAddresses },
     data: values.data,
+    memoryBudgetBytes: values.memoryBudgetBytes,
     metrics: { processDefaults: true },
     logs: values.logFile === undefined ? undefined : { files: [values.logFile] },
   });

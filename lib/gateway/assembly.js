@@ -10,6 +10,7 @@ import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
 import { KvSpaces } from '../primitives/kv/namespaces.js';
 import { LogService } from '../services/error-logs/service.js';
+import { MemoryBudget } from '../internal/util/memory-budget.js';
 import { Parts } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -40,7 +41,13 @@ function createJobs(options) {
     ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
     store: store?.native,
   });
-  const lifecycle = new JobLifecycle({ options, nowMs: monotonicClock(clock), hub, store });
+  const memory = new MemoryBudget({
+    limitBytes: options.memoryBudgetBytes,
+    settled: () => hub.barrier(),
+  });
+  memory.gauge('logs', () => hub.logBytes);
+  const nowMs = monotonicClock(clock);
+  const lifecycle = new JobLifecycle({ options, nowMs, hub, store, memory });
   store?.restore({
     hub,
     jobs: lifecycle.jobs,
@@ -50,9 +57,10 @@ function createJobs(options) {
   return {
     store,
     hub,
+    memory,
     lifecycle,
     pipeline: createJobPipeline(options, runner),
-    cache: new AnswerCache({ hub, lifecycle, options: options.cache, clock }),
+    cache: new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock }),
   };
 }
 
@@ -61,12 +69,13 @@ function createJobs(options) {
  * @param {KvSpaces} spaces
  * @param {import('./options.js').CheckedGatewayOptions} options
  */
-function createConversations({ hub, lifecycle, store }, spaces, options) {
+function createConversations({ hub, lifecycle, store, memory }, spaces, options) {
   const { conversations: limits, logger: log, clock } = options;
   const area = spaces.area('conversations', areaLimits(limits));
   const book = new ConversationBook(area, limits, wallClock(clock));
-  const turns = new Turns({ book, limits, hub, store, log });
-  return { turns, conversations: new Conversations({ book, turns, limits, lifecycle, store }) };
+  const turns = new Turns({ book, limits, hub, store, memory, log });
+  const conversations = new Conversations({ book, turns, limits, lifecycle, store, memory });
+  return { turns, conversations };
 }
 
 /**
@@ -80,7 +89,7 @@ export function createParts(checked) {
   const access = new AccessControl(options.policy, options.corsOrigins);
   const streamUrls = new StreamUrls(access, unixMs);
   const jobs = createJobs(options);
-  const { hub, lifecycle, pipeline, cache, store } = jobs;
+  const { hub, lifecycle, pipeline, cache, store, memory } = jobs;
   const reservations = new Reservations({ access, options });
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
@@ -92,26 +101,30 @@ export function createParts(checked) {
       held: billing.jobs.open,
       retriesRefused: lifecycle.retryBudget.refused,
       store: store?.figures,
+      memory,
     }),
   });
   const ledger = openLedger({ store, clock });
   const billing = createCredits({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
   const spaces = new KvSpaces(clock, store);
+  memory.gauge('kv', () => spaces.bytes);
   const { turns, conversations } = createConversations(jobs, spaces, options);
   const nowMs = monotonicClock(clock);
   const admission = new Admission({
     ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
     billing: billing.jobs,
+    memory,
   });
   const works = new Works({
     hub,
     maxRetained: options.maxRetainedJobs,
+    memory,
     hasPrincipals: () => access.keyed || options.authenticate !== undefined,
   });
   /** New work is taken until this is set. */
   const gate = { draining: false };
   const service = {
-    ...{ works, options, access, streamUrls, hub, nowMs, reservations },
+    ...{ works, options, access, streamUrls, hub, nowMs, reservations, memory },
     ready: () => !gate.draining,
     checkRoom: () => store?.checkRoom(),
   };

@@ -234,7 +234,8 @@ export class Gateway extends EventEmitter {
       await shutDown(this.#parts, { drainMs, servers: this.#servers });
     } finally {
       this.#hubClosed = true;
-      const { cache, hub, store } = this.#parts;
+      const { cache, hub, store, memory } = this.#parts;
+      memory.close();
       cache.close();
       if (store !== undefined) await hub.flush();
       hub.close();

@@ -14,6 +14,7 @@ const kRefusals = [
   'rate_limit_exceeded',
   'request_exceeds_limit',
   'insufficient_credit',
+  'memory_full',
 ];
 
 /** See the head of this file. */
@@ -23,7 +24,7 @@ export class GatewayMetrics {
    * @param {boolean} options.processDefaults
    * @param {() => {queued: number, inFlightBatches: number,
    *   cached: {entries: number, bytes: number}, leases: number, held: number,
-   *   retriesRefused: number,
+   *   retriesRefused: number, memory: import('../internal/util/memory-budget.js').MemoryBudget,
    *   store?: StoreFigures}} options.stats asked at each scrape
    * @param {boolean} options.durable whether there is a `store`
    */
@@ -175,6 +176,7 @@ export class GatewayMetrics {
         this.inc(droppedLogLines());
       },
     });
+    addMemoryMetrics(registers, () => stats().memory);
     if (durable) addStoreMetrics(registers, () => /** @type {StoreFigures} */ (stats().store));
     if (processDefaults) collectDefaultMetrics({ register: registry });
   }
@@ -188,6 +190,49 @@ export class GatewayMetrics {
     if (typeof metrics.queue_ms === 'number') this.queueSeconds.observe(metrics.queue_ms / 1000);
     if (typeof metrics.ttft_ms === 'number') this.ttftSeconds.observe(metrics.ttft_ms / 1000);
   }
+}
+
+/**
+ * @param {Registry[]} registers
+ * @param {() => import('../internal/util/memory-budget.js').MemoryBudget} memory
+ */
+function addMemoryMetrics(registers, memory) {
+  new Gauge({
+    name: 'sluice_memory_budget_bytes',
+    help: 'Content that may be held in memory (memoryBudgetBytes).',
+    registers,
+    collect() {
+      this.set(memory().limitBytes);
+    },
+  });
+  new Gauge({
+    name: 'sluice_memory_bytes',
+    help: 'Content that is held in memory, by kind.',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      for (const [kind, bytes] of Object.entries(memory().byKind())) this.set({ kind }, bytes);
+    },
+  });
+  new Counter({
+    name: 'sluice_memory_refusals_total',
+    help: 'Requests refused because the memory budget was used up, by what they asked for.',
+    labelNames: ['resource'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [resource, n] of Object.entries(memory().refusals)) this.inc({ resource }, n);
+    },
+  });
+  new Counter({
+    name: 'sluice_memory_evictions_total',
+    help: 'Finished jobs, workflows, crawls and cached answers dropped above 80 % of the budget.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(memory().evictions);
+    },
+  });
 }
 
 /**

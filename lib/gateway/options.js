@@ -9,6 +9,7 @@ import { createLogger } from '../internal/util/logger.js';
 import { checkConversationLimits, conversationOptions } from '../services/conversations/options.js';
 import { checkSpaceLimits } from '../primitives/kv/options.js';
 import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
+import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
 import {
   checkBoolean,
   checkChoice,
@@ -78,6 +79,9 @@ import {
  *   ledger outlive the process; default: none, they are in memory
  * @property {{processDefaults?: boolean}} [metrics] `processDefaults` adds prom-client's own
  *   metrics of the process; default false
+ * @property {number} [memoryBudgetBytes] content that is held in memory: logs of jobs, prompts, bodies of
+ *   requests, what workflows keep, keys and values. Default a quarter of the memory of the machine or of
+ *   its control group, at most 2 GiB. Above 80 % finished work is dropped, above 95 % new work refused
  * @property {import('../jobs/policy/config.js').AccessConfig} [access] keys, limits and allowed models, by
  *   the names that the configuration file has; default: everybody is `anonymous`
  * @property {string[]} [corsOrigins] origins whose pages may call, or `*`, where `access` names none;
@@ -112,6 +116,7 @@ const known = new Set([
   'maxStreams',
   'egress',
   'reactors',
+  'memoryBudgetBytes',
   'idempotency',
   'data',
   'metrics',
@@ -265,6 +270,10 @@ export function checkGatewayOptions(options) {
     stallMs: span('stallMs', 10_000, 1),
     reconnectMs: span('reconnectMs', 2000),
     maxStreams: size('maxStreams', 10_000),
+    memoryBudgetBytes: checkInteger('memoryBudgetBytes', given.memoryBudgetBytes, {
+      min: 1 << 20,
+      fallback: defaultMemoryBudget(),
+    }),
     reactors: checkInteger('reactors', given.reactors, { max: 64, fallback: 1 }),
     egress: checkChoice('egress', given.egress, ['auto', 'shared', 'node'], 'auto'),
     idempotency: {

@@ -33,7 +33,24 @@ export const jobStatuses = Object.freeze(
  * @property {boolean} ended
  * @property {any} request
  * @property {Part} [part]
+ * @property {number} [contentBytes] that it holds beside its log, once it has ended
  */
+
+/** A finished job beside its text, in the hub and here. */
+const RECORD_BYTES = 2048;
+/** An offset in the log. */
+const TOKEN_BYTES = 4;
+
+/**
+ * What a request holds while its job waits and runs: its text, and the body of the call to the upstream.
+ * @param {import('./request.js').JobRequest | undefined} request
+ * @returns {number}
+ */
+function requestBytes({ prompt = '', messages = [] } = {}) {
+  let chars = prompt.length;
+  for (const { content } of messages) chars += content.length;
+  return 2 * chars;
+}
 
 /** One job as the main thread sees it. */
 export class JobRecord {
@@ -150,15 +167,28 @@ export class JobTable {
   #finished = new Retained();
   #maxRetainedJobs;
   #onEvict;
+  #memory;
+  /** @type {Map<T, {requestBytes: number, retainedBytes: number, endedAt: number}>} as it was counted */
+  #counts = new Map();
 
   /**
    * @param {object} options
    * @param {number} options.maxRetainedJobs
-   * @param {(record: T) => void} options.onEvict called for each job that the bound drops
+   * @param {(record: T) => void} options.onEvict called for each job that the bound, or the budget of
+   *   memory, drops
+   * @param {import('../internal/util/memory-budget.js').MemoryBudget} [options.memory] default: none
    */
-  constructor({ maxRetainedJobs, onEvict }) {
+  constructor({ maxRetainedJobs, onEvict, memory }) {
     this.#maxRetainedJobs = maxRetainedJobs;
     this.#onEvict = onEvict;
+    this.#memory = memory;
+    memory?.addHolder({
+      oldest: (principal) => {
+        const record = this.#finished.oldestOf(principal);
+        return record && this.#counts.get(record)?.endedAt;
+      },
+      evict: (principal) => this.#evict(/** @type {T} */ (this.#finished.oldestOf(principal))),
+    });
   }
 
   /** Jobs known, finished ones included. */
@@ -170,6 +200,9 @@ export class JobTable {
   add(record) {
     this.#byId.set(record.id, record);
     this.#byHandle.set(record.handle, record);
+    const counts = { requestBytes: requestBytes(record.request), retainedBytes: 0, endedAt: 0 };
+    this.#counts.set(record, counts);
+    this.#memory?.count('prompts', record.principal, counts.requestBytes);
   }
 
   /**
@@ -201,10 +234,43 @@ export class JobTable {
     record.status = state.status;
     // The prompt may be large and nobody asks for it again.
     record.request = undefined;
+    this.#dropRequest(record);
+    // A part's text is read by its work, which forgets the part then.
+    if (record.part !== undefined) return;
+    this.#retain(record, state);
     this.#finished.add(record);
     while (this.#finished.size > this.#maxRetainedJobs) {
       this.#evict(/** @type {T} */ (this.#finished.oldestOfMost()));
     }
+  }
+
+  /** @param {T} record without a request from now on */
+  #dropRequest(record) {
+    const counts = this.#counts.get(record);
+    if (counts === undefined) return;
+    this.#memory?.count('prompts', record.principal, -counts.requestBytes);
+    counts.requestBytes = 0;
+  }
+
+  /**
+   * @param {T} record
+   * @param {any} state
+   */
+  #retain(record, state) {
+    const counts = this.#counts.get(record);
+    if (counts === undefined || this.#memory === undefined) return;
+    const { text_bytes: text = 0, metrics: { tokens = 0 } = {} } = state;
+    counts.retainedBytes = RECORD_BYTES + text + TOKEN_BYTES * tokens + (record.contentBytes ?? 0);
+    counts.endedAt = performance.now();
+    this.#memory.retain(record.principal, counts.retainedBytes);
+  }
+
+  /** @param {T} record that does not hold anything retained any more */
+  #release(record) {
+    const counts = this.#counts.get(record);
+    if (counts === undefined) return;
+    this.#memory?.retain(record.principal, -counts.retainedBytes);
+    counts.retainedBytes = 0;
   }
 
   /** @param {T} record that has ended */
@@ -216,6 +282,7 @@ export class JobTable {
   /** @param {T} record that has ended and goes on */
   revive(record) {
     record.final = undefined;
+    this.#release(record);
     this.#finished.delete(record);
   }
 
@@ -224,6 +291,9 @@ export class JobTable {
     this.#byId.delete(record.id);
     this.#byHandle.delete(record.handle);
     this.#finished.delete(record);
+    this.#release(record);
+    this.#dropRequest(record);
+    this.#counts.delete(record);
   }
 
   /** @returns {T[]} those without a terminal event */

@@ -20,6 +20,7 @@
  * @property {number} maxWallMs
  * @property {number} retentionMs
  * @property {number} maxRetainedJobs
+ * @property {number} memoryBudgetBytes
  * @property {{ttlMs: number, maxKeys: number}} idempotency
  * @property {import('./execution/cache-policy.js').CachePolicyOptions &
  *   import('./execution/answer-cache.js').AnswerCacheOptions} cache

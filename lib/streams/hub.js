@@ -82,6 +82,11 @@ export class JobHub {
     return !this.#reactor.manual && native.upstreamClient() !== '';
   }
 
+  /** Bytes that the logs of all jobs hold; logs that several jobs share count once. */
+  get logBytes() {
+    return this.#native.logBytes();
+  }
+
   /** Channels open now. */
   get channelCount() {
     return this.#channels.size;

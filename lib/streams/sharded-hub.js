@@ -55,6 +55,10 @@ class HubSet {
     return Promise.all(this.#hubs.map((hub) => hub.barrier()));
   }
 
+  get logBytes() {
+    return this.#hubs.reduce((sum, hub) => sum + hub.logBytes, 0);
+  }
+
   get channelCount() {
     return this.#hubs.reduce((sum, hub) => sum + hub.channelCount, 0);
   }

@@ -163,10 +163,16 @@ function wireValue(value) {
  * @returns {Record<'read' | 'remove' | 'list', RequestHandler> & Record<'write' | 'txn', RequestHandler[]>}
  */
 export function kvRoutes(gateway) {
-  const { kv, options } = gateway[kInternals];
+  const { kv, options, memory } = gateway[kInternals];
   const limit = options.kv.maxValueBytes;
   /** @param {Request} req */
   const spaceOf = (req) => kv.area.of(principalOf(req));
+
+  /** @param {Request} req that writes */
+  const checkRoom = (req) => {
+    kv.spaces.checkRoom();
+    memory.check('kv', principalOf(req));
+  };
 
   /**
    * What anybody is told is on the disk, also that a key is not there or has another version: a crash
@@ -195,7 +201,7 @@ export function kvRoutes(gateway) {
     const ttlMs = ttlMsOf(req);
     const version = space.get(key)?.version ?? 0;
     if (precondition(req, version) !== 'met') throw preconditionFailed(version);
-    kv.spaces.checkRoom();
+    checkRoom(req);
     const ifVersion = isConditional(req) ? version : undefined;
     const set = space.set(key, value, { ttlMs, ifVersion });
     const tell = () =>
@@ -253,7 +259,7 @@ export function kvRoutes(gateway) {
       ...jsonBody,
       route((req, res) => {
         const request = checkTxn(req.body);
-        if (mayWrite(request)) kv.spaces.checkRoom();
+        if (mayWrite(request)) checkRoom(req);
         const answer = runTxn(spaceOf(req), request, (entry) => ({
           ...wireValue(entry.value),
           version: entry.version,

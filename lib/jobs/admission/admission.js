@@ -95,6 +95,7 @@ export class Admission extends EventEmitter {
   #pipeline;
   #lifecycle;
   #store;
+  #memory;
   #turns;
   #closed = false;
   #pending = 0;
@@ -111,6 +112,7 @@ export class Admission extends EventEmitter {
    * @param {BillingPort} deps.billing
    * @param {TurnsPort} deps.turns
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default: none
    */
   constructor(deps) {
     super();
@@ -121,6 +123,7 @@ export class Admission extends EventEmitter {
       file: store,
     });
     this.#store = store;
+    this.#memory = deps.memory;
     this.#turns = deps.turns;
     this.#lifecycle = deps.lifecycle;
     this.#cache = deps.cache;
@@ -245,6 +248,7 @@ export class Admission extends EventEmitter {
     const ofPart = part !== undefined;
     if (this.#closed && !ofPart) throw draining();
     if (!ofPart) this.#store?.checkRoom();
+    this.#memory?.check('jobs', access.principal);
     signal?.throwIfAborted();
     const plan = ofPart
       ? undefined

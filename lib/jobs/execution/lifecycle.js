@@ -50,8 +50,9 @@ export class JobLifecycle extends EventEmitter {
    * @param {() => number} deps.nowMs monotonic milliseconds
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default: none
    */
-  constructor({ options, nowMs, hub, store }) {
+  constructor({ options, nowMs, hub, store, memory }) {
     super();
     this.#options = options;
     this.#nowMs = nowMs;
@@ -60,6 +61,7 @@ export class JobLifecycle extends EventEmitter {
     this.#hub = hub;
     this.#jobs = new JobTable({
       maxRetainedJobs: options.maxRetainedJobs,
+      memory,
       onEvict: (record) => {
         hub.purge(record.handle);
         this.emit('purged', record);

@@ -84,6 +84,12 @@ export class KvSpaces {
     return new KvArea(this.#store, `${name}/`, limits);
   }
 
+  /** Bytes of all keys and values, those that open snapshots and transactions keep included. */
+  get bytes() {
+    const { bytes, pinnedBytes } = this.#store.stats();
+    return bytes + pinnedBytes;
+  }
+
   /**
    * To be called before anything is changed that is new.
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 while the disk is full, 503

@@ -69,6 +69,8 @@ export class Work {
      * @type {import('../../jobs/rate-limits/reservations.js').WorkReservation | undefined}
      */
     this.reservation = undefined;
+    /** Bytes of what it holds beside its log. */
+    this.contentBytes = 0;
   }
 
   /** Whether it has its terminal event. */
@@ -138,6 +140,7 @@ export class Works extends EventEmitter {
   /** @type {Record<WorkKind, JobTable<Work>>} */
   #tables;
   #hasPrincipals;
+  #memory;
   /** @type {(() => void)[]} */
   #idle = [];
 
@@ -145,11 +148,13 @@ export class Works extends EventEmitter {
    * @param {object} parts
    * @param {import('../../streams/hub.js').JobHub} parts.hub
    * @param {number} parts.maxRetained ended works that are kept at most, of each kind
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory] default: none
    * @param {() => boolean} [parts.hasPrincipals] whether callers are told apart: then each has up to half
    *   of the places
    */
-  constructor({ hub, maxRetained, hasPrincipals = () => false }) {
+  constructor({ hub, maxRetained, memory, hasPrincipals = () => false }) {
     super();
+    this.#memory = memory;
     this.#hasPrincipals = hasPrincipals;
     this.#hub = hub;
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
@@ -158,7 +163,11 @@ export class Works extends EventEmitter {
       /** @type {JobTable<Work>} */ (
         new JobTable({
           maxRetainedJobs: maxRetained,
-          onEvict: ({ handle }) => hub.purge(handle),
+          memory,
+          onEvict: (work) => {
+            hub.purge(work.handle);
+            this.holds(work, 0);
+          },
         })
       );
     this.#tables = { workflow: table(), crawl: table() };
@@ -206,6 +215,15 @@ export class Works extends EventEmitter {
       message: `${many} are under way; try again later.`,
       headers: { 'Retry-After': '5' },
     });
+  }
+
+  /**
+   * @param {Work} work
+   * @param {number} bytes that it holds beside its log from now on
+   */
+  holds(work, bytes) {
+    this.#memory?.count('workflows', work.principal, bytes - work.contentBytes);
+    work.contentBytes = bytes;
   }
 
   /**
@@ -260,6 +278,7 @@ export class Works extends EventEmitter {
     const work = this.#byHandle(handle);
     if (work === undefined) return;
     this.#tables[work.kind].delete(work);
+    this.holds(work, 0);
     // Its retention was over in the moment in which it was to begin anew.
     if (!work.ended) work.stop();
     this.#tellIdle();

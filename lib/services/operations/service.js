@@ -27,6 +27,7 @@ import { workNotFound } from './operations.js';
  * @property {() => boolean} ready
  * @property {() => void} checkRoom throws an HttpError while the disk is full
  * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
+ * @property {import('../../internal/util/memory-budget.js').MemoryBudget} [memory]
  */
 
 /**
@@ -67,6 +68,7 @@ export class WorkService {
   #ready;
   #checkRoom;
   #reservations;
+  #memory;
   /** @type {IdempotencyCache<{id: string, createdAt: number}>} */
   #answers;
 
@@ -78,6 +80,7 @@ export class WorkService {
     const { works, options, access, streamUrls, hub, nowMs, ready, checkRoom } = parts;
     this.#checkRoom = checkRoom;
     this.#reservations = parts.reservations;
+    this.#memory = parts.memory;
     this.#kind = kind;
     this.#works = works;
     this.#options = options;
@@ -140,6 +143,7 @@ export class WorkService {
   async #begin(request, access, entries) {
     const check = () => {
       this.checkReady();
+      this.#memory?.check(`${this.#kind.name}s`, access.principal);
       this.#kind.admit?.(request, access);
     };
     check();

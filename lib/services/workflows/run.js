@@ -14,6 +14,8 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent} TaskEvent */
 
 const kNamesMax = 10;
+/** Of a string with characters beyond Latin-1. */
+const CHAR_BYTES = 2;
 /** Attempts of a node, whatever it asks for. */
 const kAttemptsMax = 100;
 /** The wait before a node's n-th retry is at least 2^(n-1) ms, up to this. */
@@ -49,6 +51,7 @@ export class Workflow {
   #retryBudget;
   /** Sum of the nodes' `keptChars`. */
   #keptChars = 0;
+  #works;
   #retry;
   #clock;
   #wallMs;
@@ -59,6 +62,7 @@ export class Workflow {
    * @param {import('../operations/operations.js').Work} fields.work
    * @param {import('./schema.js').WorkflowRequest} fields.request
    * @param {import('../../jobs/admission/admission.js').Submission['access']} fields.access
+   * @param {import('../operations/operations.js').Works} fields.works
    * @param {import('../operations/child-jobs.js').Parts} fields.parts
    * @param {import('../../jobs/rate-limits/reservations.js').Reservations} fields.reservations
    * @param {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} fields.prompts see `ActionContext`
@@ -67,7 +71,8 @@ export class Workflow {
    * @param {() => number} fields.wallMs Unix time
    */
   constructor({ work, request, access, options, wallMs, ...shared }) {
-    const { parts, reservations, prompts, retryBudget } = shared;
+    const { works, parts, reservations, prompts, retryBudget } = shared;
+    this.#works = works;
     this.work = work;
     this.metadata = request.metadata;
     this.#nodes = new Map(request.nodes.map((node) => [node.id, new NodeState(node)]));
@@ -120,6 +125,7 @@ export class Workflow {
     const { signal } = work;
     const running = new Set(nodes.map(({ id }) => id));
     this.#keptChars = this.nodes.reduce((sum, { keptChars }) => sum + keptChars, 0);
+    this.#works.holds(work, CHAR_BYTES * this.#keptChars);
     const graph = new TaskGraph({ clock: this.#clock });
     for (const node of nodes) {
       graph.add(node.id, {
@@ -202,6 +208,7 @@ export class Workflow {
       keeps: (kept, chars) => {
         this.#keptChars += chars - kept.keptChars;
         kept.keptChars = chars;
+        this.#works.holds(this.work, CHAR_BYTES * this.#keptChars);
         return this.#keptChars;
       },
       outputOf: (id) => this.#nodes.get(id)?.output,

@@ -107,7 +107,7 @@ export class Workflows extends WorkService {
       begin(work, request, access) {
         const { reservations } = service;
         const fields = { work, request, access, options, wallMs };
-        const shared = { parts, reservations, prompts, retryBudget };
+        const shared = { works: service.works, parts, reservations, prompts, retryBudget };
         const workflow = new Workflow({ ...fields, ...shared });
         work.data = workflow;
         void workflow.run(workflow.nodes);

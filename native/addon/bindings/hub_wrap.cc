@@ -98,6 +98,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          InstanceMethod<&JobHubWrap::detach>("detach"),
                          InstanceMethod<&JobHubWrap::relay>("relay"),
                          InstanceMethod<&JobHubWrap::abort_relay>("abortRelay"),
+                         InstanceMethod<&JobHubWrap::log_bytes>("logBytes"),
                          InstanceMethod<&JobHubWrap::close>("close"),
                      });
 }
@@ -311,6 +312,10 @@ Napi::Value JobHubWrap::adopt(const Napi::CallbackInfo& info) {
 Napi::Value JobHubWrap::reclaim(const Napi::CallbackInfo& info) {
   UniqueFd fd = hub_ ? hub_->reclaim(count_from(info.Env(), info[0])) : UniqueFd();
   return Napi::Number::New(info.Env(), fd.release());
+}
+
+Napi::Value JobHubWrap::log_bytes(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), hub_ ? static_cast<double>(hub_->hub.log_bytes()) : 0);
 }
 
 void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {

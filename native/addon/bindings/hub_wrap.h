@@ -45,6 +45,7 @@ class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap> {
   void detach(const Napi::CallbackInfo& info);
   void relay(const Napi::CallbackInfo& info);
   void abort_relay(const Napi::CallbackInfo& info);
+  Napi::Value log_bytes(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   void shut();

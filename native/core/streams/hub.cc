@@ -36,7 +36,7 @@ void JobHub::touch_window(Job& job) {
 // --- jobs
 
 void JobHub::create(JobHandle handle, JobOptions options, Nanos now) {
-  auto job = std::make_unique<Job>(handle, std::move(options), options_.log_bytes_max, now);
+  auto job = std::make_unique<Job>(handle, std::move(options), new_log(), now);
   job->window_granted = options_.stream_capacity;  // the producer assumes as much
   arm(*job);
   link_feed(*job);

@@ -147,6 +147,10 @@ class JobHub final : public Machine {
 
   [[nodiscard]] bool has_channel(ChannelHandle handle) const { return channels_.contains(handle); }
   [[nodiscard]] std::size_t channel_count() const { return channels_.size(); }
+  /// Bytes that the logs of all jobs hold, shared ones once. Any thread.
+  [[nodiscard]] std::int64_t log_bytes() const {
+    return log_bytes_.load(std::memory_order_relaxed);
+  }
 
  private:
   struct TimerKey {
@@ -197,8 +201,11 @@ class JobHub final : public Machine {
   void close(ChannelHandle handle, std::string_view reason, Nanos now);
   void forget(ChannelHandle handle, Nanos now);
 
+  [[nodiscard]] JobLog new_log() { return JobLog(options_.log_bytes_max, &log_bytes_); }
+
   HubOptions options_;
   HubObserver& observer_;
+  LogBytes log_bytes_ = 0;  // before the jobs, whose logs count in it
   std::unordered_map<JobHandle, std::unique_ptr<Job>> jobs_;
   std::unordered_map<ChannelHandle, std::unique_ptr<Channel>> channels_;
   TimerQueue<TimerKey> timers_;

@@ -132,7 +132,7 @@ void JobHub::recorded(std::uint64_t batch, bool written, Nanos now) {
 }
 
 void JobHub::restore(JobHandle handle, JobOptions options, RestoredJob restored, Nanos now) {
-  auto made = std::make_unique<Job>(handle, std::move(options), options_.log_bytes_max, now);
+  auto made = std::make_unique<Job>(handle, std::move(options), new_log(), now);
   Job& job = *made;
   const auto at = [&job](Nanos span) { return span == kNever ? kNever : job.created_at + span; };
   job.created_at = now - restored.age;

@@ -43,7 +43,7 @@ struct JobOptions {
 struct Job {
   enum class Status : std::uint8_t { kQueued, kRunning, kEnded };
 
-  Job(JobHandle job_handle, JobOptions job_options, std::size_t log_bytes_max, Nanos now);
+  Job(JobHandle job_handle, JobOptions job_options, JobLog empty_log, Nanos now);
 
   // --- what has happened
   JobHandle handle;
