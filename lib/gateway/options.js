@@ -79,6 +79,8 @@ import {
  *   ledger outlive the process; default: none, they are in memory
  * @property {{processDefaults?: boolean}} [metrics] `processDefaults` adds prom-client's own
  *   metrics of the process; default false
+ * @property {number} [maxBodyBytes] of a request's JSON body; default 32 MiB
+ * @property {number} [bodyIdleMs] how long a client may send no byte of a body; default 30000
  * @property {number} [memoryBudgetBytes] content that is held in memory: logs of jobs, prompts, bodies of
  *   requests, what workflows keep, keys and values. Default a quarter of the memory of the machine or of
  *   its control group, at most 2 GiB. Above 80 % finished work is dropped, above 95 % new work refused
@@ -117,6 +119,8 @@ const known = new Set([
   'egress',
   'reactors',
   'memoryBudgetBytes',
+  'maxBodyBytes',
+  'bodyIdleMs',
   'idempotency',
   'data',
   'metrics',
@@ -270,6 +274,11 @@ export function checkGatewayOptions(options) {
     stallMs: span('stallMs', 10_000, 1),
     reconnectMs: span('reconnectMs', 2000),
     maxStreams: size('maxStreams', 10_000),
+    maxBodyBytes: checkInteger('maxBodyBytes', given.maxBodyBytes, {
+      max: 1 << 30,
+      fallback: 32 << 20,
+    }),
+    bodyIdleMs: span('bodyIdleMs', 30_000, 1),
     memoryBudgetBytes: checkInteger('memoryBudgetBytes', given.memoryBudgetBytes, {
       min: 1 << 20,
       fallback: defaultMemoryBudget(),

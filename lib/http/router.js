@@ -7,6 +7,7 @@ import { accountRoutes } from './routes/accounts.js';
 import { administration, authentication } from './middleware/authenticate.js';
 import { administrators } from './middleware/require-admin.js';
 import { errorMiddleware, methodNotAllowed } from './error-handler.js';
+import { bodyRules } from './middleware/request-body.js';
 import { cors } from './middleware/cors.js';
 import { eventsRoute } from './routes/events.js';
 import { health, metrics, readiness } from './routes/health.js';
@@ -31,7 +32,7 @@ const kGet = 'GET, HEAD';
  * @returns {import('express').Router}
  */
 export function createRouter(gateway) {
-  const { access, log, options, streamUrls, checkOpen } = gateway[kInternals];
+  const { access, log, options, memory, streamUrls, checkOpen } = gateway[kInternals];
   const router = Router({ caseSensitive: true });
   const jobs = jobRoutes(gateway);
   const streamUrl = streamUrlRoutes(gateway);
@@ -60,8 +61,10 @@ export function createRouter(gateway) {
   const authenticated = [open, authenticate];
   const streaming = [open, authentication(access, options.authenticate, streamUrls)];
   const crossOrigin = cors(() => access.corsOrigins);
+  const { maxBodyBytes: maxBytes, bodyIdleMs: idleMs } = options;
+  const bodies = bodyRules({ maxBytes, idleMs, memory });
   /** @param {string} path */
-  const route = (path) => router.route(path).all(requestId, crossOrigin, unstored);
+  const route = (path) => router.route(path).all(requestId, crossOrigin, unstored, bodies);
 
   route('/v1/jobs')
     .get(authenticated, jobs.list)

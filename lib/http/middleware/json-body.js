@@ -2,8 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import express from 'express';
 import { HttpError } from '../../internal/util/http-error.js';
-
-const kBodyBytesMax = 1024 * 1024;
+import { isEmptyBody, readBody, rulesOf } from './request-body.js';
 
 /**
  * @param {import('express').Request} req
@@ -33,18 +32,36 @@ function requireUtf8(_req, _res, body, encoding) {
   throw Object.assign(new Error('not UTF-8'), { type: 'entity.parse.failed' });
 }
 
+/** @type {Map<number, import('express').RequestHandler>} by their limit: a gateway has one */
+const parsers = new Map();
+
+/**
+ * @param {number} limit
+ * @returns {import('express').RequestHandler}
+ */
+function parserOf(limit) {
+  const parser =
+    parsers.get(limit) ??
+    express.json({ limit, strict: false, type: () => true, verify: requireUtf8 });
+  parsers.set(limit, parser);
+  return parser;
+}
+
+/**
+ * @param {import('express').Request} req
+ * @param {import('express').Response} res
+ * @param {import('express').NextFunction} next
+ */
+function readJson(req, res, next) {
+  const { maxBytes } = rulesOf(req);
+  readBody(req, res, next, maxBytes, (done) => parserOf(maxBytes)(req, res, done));
+}
+
 /**
  * To run before a handler that reads `req.body`. No body at all is left to its schema.
  * @type {readonly import('express').RequestHandler[]}
  */
-export const jsonBody = Object.freeze([
-  requireJson,
-  express.json({ limit: kBodyBytesMax, strict: false, type: () => true, verify: requireUtf8 }),
-]);
-
-/** @param {import('express').Request} req */
-const isEmpty = ({ headers }) =>
-  headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+export const jsonBody = Object.freeze([requireJson, readJson]);
 
 /**
  * The same where there may be none: `req.body` is undefined then, of whatever type nothing is.
@@ -54,6 +71,16 @@ export const optionalJsonBody = Object.freeze(
   jsonBody.map(
     (handle) =>
       /** @type {import('express').RequestHandler} */
-      (req, res, next) => (isEmpty(req) ? next() : handle(req, res, next)),
+      (req, res, next) => (isEmptyBody(req) ? next() : handle(req, res, next)),
   ),
 );
+
+/**
+ * To run before a handler that reads `req.body` as bytes, of whatever type.
+ * @param {number} limit of bytes
+ * @returns {import('express').RequestHandler}
+ */
+export function rawBody(limit) {
+  const parser = express.raw({ limit, type: () => true });
+  return (req, res, next) => readBody(req, res, next, limit, (done) => parser(req, res, done));
+}

@@ -1,10 +1,9 @@
 /** `/v1/kv`: the caller's keys and values, one by one, page by page, and several at once. */
 import { isUtf8 } from 'node:buffer';
-import express from 'express';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { checkTxn, mayWrite, runTxn } from './kv-txn.js';
 import { isConditional, precondition, tagOf } from './kv-preconditions.js';
-import { jsonBody } from '../middleware/json-body.js';
+import { jsonBody, rawBody } from '../middleware/json-body.js';
 import { kInternals } from '../../internal/util/symbols.js';
 import { kTtlSMax } from '../../jobs/request.js';
 import { principalOf } from '../middleware/authenticate.js';
@@ -213,7 +212,7 @@ export function kvRoutes(gateway) {
   });
 
   return {
-    write: [express.raw({ limit, type: () => true }), write],
+    write: [rawBody(limit), write],
 
     read: route((req, res) => {
       const entry = spaceOf(req).get(keyOf(req));

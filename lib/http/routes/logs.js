@@ -4,6 +4,7 @@
  */
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { cursorOf, turnAway, turnedAway } from './stream.js';
+import { endWhenIdle } from '../middleware/request-body.js';
 import { kInternals } from '../../internal/util/symbols.js';
 import { wireTopError } from './logs-view.js';
 
@@ -58,6 +59,7 @@ export function logRoutes(gateway) {
     async send(req, res) {
       const source = sourceOf(req);
       let stats;
+      endWhenIdle(req);
       try {
         stats = await logs.read(req, source);
       } catch (/** @type {any} */ error) {
