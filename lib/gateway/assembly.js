@@ -110,21 +110,21 @@ export function createParts(checked) {
   memory.gauge('kv', () => spaces.bytes);
   const { turns, conversations } = createConversations(jobs, spaces, options);
   const nowMs = monotonicClock(clock);
+  const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const admission = new Admission({
     ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
-    billing: billing.jobs,
-    memory,
+    ...{ billing: billing.jobs, memory, hasPrincipals },
   });
   const works = new Works({
     hub,
     maxRetained: options.maxRetainedJobs,
     memory,
-    hasPrincipals: () => access.keyed || options.authenticate !== undefined,
+    hasPrincipals,
   });
   /** New work is taken until this is set. */
   const gate = { draining: false };
   const service = {
-    ...{ works, options, access, streamUrls, hub, nowMs, reservations, memory },
+    ...{ works, options, access, streamUrls, hub, nowMs, reservations, memory, hasPrincipals },
     ready: () => !gate.draining,
     checkRoom: () => store?.checkRoom(),
   };
@@ -132,10 +132,14 @@ export function createParts(checked) {
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, works, logs, gate },
+    hasPrincipals,
     kv: { spaces, area: spaces.area('kv', options.kv) },
     workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudget }),
     crawls: new Crawls(service),
   };
+  memory.gauge('idempotency_keys', () =>
+    [admission, all.workflows, all.crawls].reduce((sum, { keyBytes }) => sum + keyBytes, 0),
+  );
   subscribe(all);
   return all;
 }

@@ -54,7 +54,8 @@ import {
  *   default 2000
  * @property {number} [maxStreams] event streams open over HTTP at once; further ones are told to
  *   come back later; default 10000
- * @property {{ttlMs?: number, maxKeys?: number}} [idempotency] defaults 24 h and 100000
+ * @property {{ttlMs?: number, maxKeys?: number}} [idempotency] defaults 24 h and 1000000; further keys are
+ *   refused. Where callers have keys, one of them may use half of it
  * @property {object} [cache] of answers that jobs with the same question share
  * @property {'off' | 'auto'} [cache.mode] `auto` (default): those of jobs with temperature 0, and
  *   of those that ask for it
@@ -287,7 +288,7 @@ export function checkGatewayOptions(options) {
     egress: checkChoice('egress', given.egress, ['auto', 'shared', 'node'], 'auto'),
     idempotency: {
       ttlMs: checkMs('idempotency.ttlMs', idempotency.ttlMs, { fallback: 24 * 3600 * 1000 }),
-      maxKeys: checkInteger('idempotency.maxKeys', idempotency.maxKeys, { fallback: 100_000 }),
+      maxKeys: checkInteger('idempotency.maxKeys', idempotency.maxKeys, { fallback: 1_000_000 }),
     },
     cache: {
       mode: checkChoice('cache.mode', cache.mode, ['off', 'auto'], 'auto'),

@@ -113,12 +113,15 @@ export class Admission extends EventEmitter {
    * @param {TurnsPort} deps.turns
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default: none
+   * @param {() => boolean} [deps.hasPrincipals] whether callers are told apart; default no
    */
   constructor(deps) {
     super();
     const { options, store } = deps;
     this.#answers = new IdempotencyCache({
       ...options.idempotency,
+      hasPrincipals: deps.hasPrincipals,
+      memory: deps.memory,
       nowMs: deps.nowMs,
       file: store,
     });
@@ -134,6 +137,11 @@ export class Admission extends EventEmitter {
     this.#provider = options.provider;
     this.#waitMs = options.admissionWaitMs;
     this.#pipeline = deps.pipeline;
+  }
+
+  /** Bytes that the idempotency keys take. */
+  get keyBytes() {
+    return this.#answers.bytes;
   }
 
   /** Requests that are neither jobs yet nor refused. */

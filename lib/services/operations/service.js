@@ -28,6 +28,7 @@ import { workNotFound } from './operations.js';
  * @property {() => void} checkRoom throws an HttpError while the disk is full
  * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
  * @property {import('../../internal/util/memory-budget.js').MemoryBudget} [memory]
+ * @property {() => boolean} [hasPrincipals] whether callers are told apart; default no
  */
 
 /**
@@ -88,7 +89,15 @@ export class WorkService {
     this.#streamUrls = streamUrls;
     this.#hub = hub;
     this.#ready = ready;
-    this.#answers = new IdempotencyCache({ ...options.idempotency, nowMs });
+    this.#answers = new IdempotencyCache({
+      ...{ ...options.idempotency, nowMs },
+      ...{ hasPrincipals: parts.hasPrincipals, memory: parts.memory },
+    });
+  }
+
+  /** Bytes that the idempotency keys take. */
+  get keyBytes() {
+    return this.#answers.bytes;
   }
 
   /**
