@@ -58,6 +58,16 @@ const flags = {
     value: 'FILE',
     help: 'keep jobs, idempotency keys, /v1/kv and the ledger in this file over restarts',
   },
+  'max-connections': {
+    type: 'integer',
+    min: 1,
+    help: 'connections at once; default what the limit of open files leaves after a reserve',
+  },
+  'max-connections-per-address': {
+    type: 'integer',
+    min: 1,
+    help: 'connections of one client address; default no limit, for proxies share one',
+  },
   'memory-budget-bytes': {
     type: 'integer',
     min: 1 << 20,
@@ -160,6 +170,8 @@ export async function run(argv) {
       host: values.host,
       open: values.open,
       allowedHosts,
+      maxConnections: values.maxConnections,
+      maxConnectionsPerAddress: values.maxConnectionsPerAddress,
     });
     // Whoever started us may read this one line and close the pipe.
     process.stdout.on('error', () => {});

@@ -11,6 +11,7 @@ import { JobRunner } from '../jobs/execution/runner.js';
 import { KvSpaces } from '../primitives/kv/namespaces.js';
 import { LogService } from '../services/error-logs/service.js';
 import { MemoryBudget } from '../internal/util/memory-budget.js';
+import { OpenStreams } from '../http/sse/open-streams.js';
 import { Parts } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -132,7 +133,12 @@ export function createParts(checked) {
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, works, logs, gate },
-    hasPrincipals,
+    streams: new OpenStreams({
+      max: options.maxStreams,
+      hasPrincipals,
+      onOpen: () => metrics.openStreams.inc(),
+      onClosed: () => metrics.openStreams.dec(),
+    }),
     kv: { spaces, area: spaces.area('kv', options.kv) },
     workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudget }),
     crawls: new Crawls(service),

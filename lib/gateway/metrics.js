@@ -149,8 +149,13 @@ export class GatewayMetrics {
       help: 'Event streams open over HTTP.',
       registers,
     });
-    /** Counts the end of one of them; one function for all. */
-    this.onStreamClosed = () => this.openStreams.dec();
+    this.refusedConnections = new Counter({
+      name: 'sluice_connections_refused_total',
+      help: 'Connections closed at once, by the limit that they were beyond.',
+      labelNames: ['limit'],
+      registers,
+    });
+    for (const limit of ['all', 'address']) this.refusedConnections.inc({ limit }, 0);
     new Gauge({
       name: 'sluice_in_flight_batches',
       help: 'Batches in the provider.',

@@ -53,7 +53,7 @@ import {
  * @property {number} [reconnectMs] what streams tell the browser to wait before it comes back;
  *   default 2000
  * @property {number} [maxStreams] event streams open over HTTP at once; further ones are told to
- *   come back later; default 10000
+ *   come back later; default 10000, half of it for one of several callers
  * @property {{ttlMs?: number, maxKeys?: number}} [idempotency] defaults 24 h and 1000000; further keys are
  *   refused. Where callers have keys, one of them may use half of it
  * @property {object} [cache] of answers that jobs with the same question share

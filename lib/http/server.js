@@ -18,6 +18,7 @@ import { isHostName, isLoopback, isOwnHost } from '../internal/util/hosts.js';
 import { kInternals } from '../internal/util/symbols.js';
 import { rangeError, typeError } from '../internal/util/errors.js';
 import { requestId } from './middleware/request-id.js';
+import { AddressLimit, defaultMaxConnections, descriptorLimit } from './connection-limits.js';
 import { StreamConnections } from './sse/socket-handoff.js';
 
 /**
@@ -31,6 +32,10 @@ import { StreamConnections } from './sse/socket-handoff.js';
  * @property {string} [host] default `127.0.0.1`; without keys another than this machine's own needs
  *   `open`
  * @property {boolean} [open] lets everybody in who reaches the port, under whatever name
+ * @property {number} [maxConnections] connections at once; default: what the limit of open files leaves
+ *   after a reserve. Further ones are closed at once
+ * @property {number} [maxConnectionsPerAddress] of one client address; default no limit, for proxies
+ *   share one
  * @property {string[]} [allowedHosts] names, without a port, that callers may use for this machine
  *   next to `localhost`, names of one label and addresses; looked at without keys alone
  */
@@ -193,6 +198,27 @@ async function drain(server) {
 }
 
 /**
+ * @param {import('node:http').Server} server
+ * @param {import('../gateway/gateway.js').Gateway} gateway
+ * @param {ListenOptions} options
+ * @returns {AddressLimit | undefined} undefined: addresses have no limit
+ */
+function limitConnections(server, gateway, { maxConnections, maxConnectionsPerAddress }) {
+  const { options, metrics } = gateway[kInternals];
+  const refuse = (/** @type {'all' | 'address'} */ limit) => () =>
+    metrics.refusedConnections.inc({ limit });
+  // A stream that shares its connection with Node takes a second descriptor.
+  const perConnection = options.egress === 'shared' ? 2 : 1;
+  server.maxConnections = checkInteger('maxConnections', maxConnections, {
+    fallback: defaultMaxConnections(descriptorLimit(), perConnection),
+  });
+  server.on('drop', refuse('all'));
+  if (maxConnectionsPerAddress === undefined) return undefined;
+  const max = checkInteger('maxConnectionsPerAddress', maxConnectionsPerAddress, { fallback: 1 });
+  return new AddressLimit(server, max, refuse('address'));
+}
+
+/**
  * @param {import('../gateway/gateway.js').Gateway} gateway
  * @param {ListenOptions} [options]
  * @returns {Promise<GatewayServer>} listening
@@ -206,11 +232,16 @@ export async function listen(gateway, options) {
   checkReach(gateway, host, open);
   const app = createApp(gateway, open ? undefined : [host.toLowerCase(), ...names]);
   const server = http.createServer(messagesOf(app), app);
-  const streams = new StreamConnections(server);
+  const addresses = limitConnections(server, gateway, more);
+  const streams = new StreamConnections(server, addresses);
   server.listen({ port, host });
   await once(server, 'listening');
   // A connection that cannot be accepted (no descriptors left) must not end the others.
   const { log } = gateway[kInternals];
+  log.info(
+    { max_connections: server.maxConnections, descriptor_limit: descriptorLimit() },
+    'listening',
+  );
   server.on('error', (err) => log.error({ err }, 'server error'));
   const bound = /** @type {import('node:net').AddressInfo} */ (server.address());
   return Object.assign(server, {

@@ -35,8 +35,7 @@ export function cursorOf(req) {
  * @returns {boolean} whether the request has been answered
  */
 export function turnedAway(gateway, res) {
-  const { hub, options } = gateway[kInternals];
-  if (hub.channelCount < options.maxStreams) return false;
+  if (gateway[kInternals].streams.hasRoom(principalOf(res.req))) return false;
   turnAway(res);
   return true;
 }
@@ -57,14 +56,13 @@ export function turnAway(res) {
 export function openStream(gateway, res, members, options) {
   const {
     hub,
-    metrics,
+    streams,
     options: { egress },
   } = gateway[kInternals];
   // Express's way on from here: a response that lasts for minutes has no use for it, and it holds
   // a tenth of all that a stream costs in JavaScript.
   res.req.next = undefined;
-  metrics.openStreams.inc();
-  const { onStreamClosed: onClosed } = metrics;
+  const onClosed = streams.open(principalOf(res.req));
   new ResponseEgress(res, { mode: egress, onClosed }).connect(hub, members, options);
 }
 
