@@ -1,4 +1,15 @@
 /** What the package exports. */
+
+/** @typedef {import('./gateway/options.js').GatewayOptions} GatewayOptions */
+/** @typedef {import('./gateway/job-events.js').JobEvent} JobEvent */
+/** @typedef {import('./jobs/request.js').JobRequest} JobRequest */
+/** @typedef {import('./jobs/view.js').Job} Job */
+/** @typedef {import('./primitives/crawler/items.js').CrawlItem} CrawlItem */
+/** @typedef {import('./providers/shared/types.js').Provider} Provider */
+/** @typedef {import('./providers/shared/types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('./providers/shared/types.js').ProviderRequest} ProviderRequest */
+/** @typedef {import('./streams/event-iterator.js').StreamEvent} StreamEvent */
+
 export { Gateway, createGateway } from './gateway/gateway.js';
 export { FixedWindowLimiter, SlidingWindowLimiter } from './primitives/limiters/window-limiter.js';
 export { HttpError } from './internal/util/http-error.js';

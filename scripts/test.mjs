@@ -1,9 +1,9 @@
 /**
  * Runs the tests: GoogleTest under CTest, then jest's unit, integration and browser tests. Every
  * suite runs even when an earlier one failed. The last line sums them up, and the exit status is 1
- * when anything failed.
+ * when anything failed. The soak tests run only when named.
  *
- * Usage: node scripts/test.mjs [native|unit|integration|browser]... [-- jest options]
+ * Usage: node scripts/test.mjs [native|unit|integration|browser|soak]... [-- jest options]
  */
 import { parseArgs } from 'node:util';
 import { buildAddon } from './build.mjs';
@@ -12,16 +12,19 @@ import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
 import { ensure, kLogTestsSkipped } from './setup.mjs';
 
 const all = ['native', 'unit', 'integration', 'browser'];
+/** Suites that run only when they are named: too long for each change. */
+const onRequest = ['soak'];
+const known = [...all, ...onRequest];
 const separator = process.argv.indexOf('--');
 const own = process.argv.slice(2, separator === -1 ? undefined : separator);
 const jestArgs = separator === -1 ? [] : process.argv.slice(separator + 1);
 const { positionals } = parseArgs({ args: own, allowPositionals: true });
-const unknown = positionals.filter((name) => !all.includes(name));
+const unknown = positionals.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
-  console.error(`sluice: unknown suite ${unknown.join(', ')}; there are ${all.join(', ')}`);
+  console.error(`sluice: unknown suite ${unknown.join(', ')}; there are ${known.join(', ')}`);
   process.exit(2);
 }
-const wanted = all.filter((name) => positionals.length === 0 || positionals.includes(name));
+const wanted = positionals.length === 0 ? all : known.filter((name) => positionals.includes(name));
 
 /** The integration tests drive Chromium too, as one of the real clients. @param {string} name */
 const needsOf = (name) =>

@@ -110,7 +110,7 @@ class Report {
 
   /**
    * @param {typeof import('../primitives/logs/log-parser.js').LogParser} LogParser
-   * @param {typeof import('../http/routes/logs-view.js')} view
+   * @param {typeof import('../http/routes/logs.js')} view
    * @param {string[]} files
    * @param {Record<string, any>} values of the flags
    */
@@ -147,7 +147,7 @@ class Report {
     const stats = this.parser.stats();
     if (this.#values.json) {
       const files = this.#files;
-      const data = top.map(this.view.wireTopError);
+      const data = top.map(this.view.topErrorToJson);
       process.stdout.write(`${JSON.stringify({ files, ...stats, top: data })}\n`);
       return;
     }
@@ -228,7 +228,7 @@ export async function run(argv) {
   parseSpan(values.window);
   const [{ LogParser }, view] = await Promise.all([
     import('../primitives/logs/log-parser.js'),
-    import('../http/routes/logs-view.js'),
+    import('../http/routes/logs.js'),
   ]);
   const report = new Report(LogParser, view, files, values);
   const { signal, release } = watchInterrupts();

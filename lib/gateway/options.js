@@ -22,7 +22,7 @@ import {
 
 /**
  * @typedef {object} GatewayOptions
- * @property {import('../providers/shared/types.js').Provider | Function} provider
+ * @property {import('../providers/shared/types.js').Provider | import('../providers/function.js').Generator} provider
  *   one of `providers.*`, an object of that shape, or an `async function*(request, {signal})`
  *   that yields text. The gateway closes it when it closes.
  * @property {{maxBatchSize?: number, idleFlushMs?: number, maxWaitMs?: number}} [batching]

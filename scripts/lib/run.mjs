@@ -24,11 +24,15 @@ export function isMain(url) {
  * that a test that forgot a server cannot leave it behind.
  * @param {string} command
  * @param {string[]} args
- * @param {{env?: NodeJS.ProcessEnv, cwd?: string, capture?: boolean}} [options] `capture` also
- *   returns what the child wrote to its standard output
+ * @param {{env?: NodeJS.ProcessEnv, cwd?: string, capture?: boolean, quiet?: boolean}} [options]
+ *   `capture` also returns what the child wrote to its standard output, `quiet` then prints none of it
  * @returns {Promise<{status: number, stdout: string}>} status is 128 + n after signal n
  */
-export function run(command, args, { env = process.env, cwd = root, capture = false } = {}) {
+export function run(
+  command,
+  args,
+  { env = process.env, cwd = root, capture = false, quiet = false } = {},
+) {
   const child = spawn(command, args, {
     cwd,
     env,
@@ -39,7 +43,7 @@ export function run(command, args, { env = process.env, cwd = root, capture = fa
   child.stdout?.setEncoding('utf8');
   child.stdout?.on('data', (text) => {
     stdout += text;
-    process.stdout.write(text);
+    if (!quiet) process.stdout.write(text);
   });
   const stopGroup = () => {
     try {

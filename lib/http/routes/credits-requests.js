@@ -1,4 +1,4 @@
-/** What the requests about credits may look like. Pure functions; what is wrong is a 400. */
+/** Checks of requests about credits. Pure functions; a bad request is a 400 that names the field. */
 import { Ajv } from 'ajv';
 import { amountFrom } from '../../services/billing/wire.js';
 import { badRequest } from '../../internal/util/http-error.js';

@@ -1,27 +1,29 @@
 /**
- * Loads the addon: $SLUICE_ADDON_PATH, then the packaged prebuild, then a local build.
+ * Loads the addon: $SLUICE_ADDON_PATH, else a local build, else the packaged prebuild. A local
+ * build goes first because a prebuild that an interrupted `npm pack` left in a clone is older.
  *
  * No install script runs (npm 12 blocks them): the tarball carries the binaries, a clone builds
- * its own. The error says what was looked for, where, and what to do.
+ * its own. The error names the platform, the paths tried and the fix.
  */
 import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { SluiceError } from '../util/errors.js';
+import { nativeTarget } from './target.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const target = `${process.platform}-${process.arch}`;
 
-/** @returns {string[]} where the addon may be, in the order tried */
-function candidates() {
+/** @param {string} target @returns {string[]} where the addon may be, in the order tried */
+function candidates(target) {
   const override = process.env.SLUICE_ADDON_PATH;
   if (override) return [override];
-  return [`${root}prebuilds/${target}/sluice.node`, `${root}build/Release/sluice.node`];
+  return [`${root}build/Release/sluice.node`, `${root}prebuilds/${target}/sluice.node`];
 }
 
 function load() {
   const require = createRequire(import.meta.url);
-  const tried = candidates();
+  const target = nativeTarget();
+  const tried = candidates(target);
   /** @type {unknown} */
   let cause;
   for (const path of tried) {

@@ -3,9 +3,6 @@
 /** `clock[kSchedule](source)`: a ManualClock drives `source` from now on. */
 export const kSchedule = Symbol('sluice.schedule');
 
-/** `gateway[kInternals]`: what routes need of a gateway. */
-export const kInternals = Symbol('sluice.internals');
-
 /** A KvStore's method: a transaction within one turn of the event loop, by the gateway's routes. */
 export const kTransactNow = Symbol('sluice.transactNow');
 

@@ -4,7 +4,6 @@
  */
 import pino from 'pino';
 import { ErrorRing } from './ring-buffer.js';
-import { ErrorStream } from '../../http/sse/error-stream.js';
 import { LogParser } from '../../primitives/logs/log-parser.js';
 import { followFile } from '../../primitives/logs/tail.js';
 import { plainChunks } from '../../primitives/logs/decompress.js';
@@ -16,13 +15,17 @@ const kBytesMax = 16 * 1024;
 const kTailBytes = 16 * 1024 * 1024;
 const kStreamsMax = 100;
 
+/**
+ * A reader of the errors: `pump` when there is a new one, `end` when the service closes.
+ * @typedef {{pump: () => void, end: () => void}} ErrorReader
+ */
+
 /** See the head of this file. */
 export class LogService {
   #parser = new LogParser({ maxLines: kLinesMax, maxBytes: kBytesMax });
   #ring = new ErrorRing();
-  /** @type {Set<ErrorStream>} */
-  #streams = new Set();
-  #options;
+  /** @type {Set<ErrorReader>} */
+  #readers = new Set();
   #closing = new AbortController();
   /** @type {NodeJS.Timeout | undefined} */
   #flushTimer;
@@ -36,12 +39,8 @@ export class LogService {
    * @param {object} options
    * @param {import('../../internal/util/logger.js').Logger} options.logger which goes on getting everything
    * @param {string[]} options.files to follow
-   * @param {number} options.heartbeatMs
-   * @param {number} options.stallMs
-   * @param {number} options.reconnectMs
    */
   constructor(options) {
-    this.#options = options;
     this.#given = options.logger;
     this.#own = pino(
       { base: { name: 'sluice' } },
@@ -87,7 +86,7 @@ export class LogService {
       this.#ring.add(label === undefined ? event : { ...event, source: label });
       any = true;
     }
-    if (any) for (const stream of this.#streams) stream.pump();
+    if (any) for (const stream of this.#readers) stream.pump();
     this.#scheduleFlush();
   }
 
@@ -153,30 +152,28 @@ export class LogService {
 
   /** Whether another reader may come. */
   get hasRoom() {
-    return this.#streams.size < kStreamsMax;
+    return this.#readers.size < kStreamsMax;
   }
 
-  /**
-   * @param {import('node:http').ServerResponse} res with nothing written yet
-   * @param {string} cursor
-   */
-  stream(res, cursor) {
-    const { heartbeatMs, stallMs, reconnectMs } = this.#options;
-    const stream = new ErrorStream(res, {
-      ring: this.#ring,
-      cursor,
-      heartbeatMs,
-      stallMs,
-      reconnectMs,
-      onClosed: (closed) => this.#streams.delete(closed),
-    });
-    this.#streams.add(stream);
+  /** The latest errors, for readers. */
+  get ring() {
+    return this.#ring;
+  }
+
+  /** @param {ErrorReader} reader which `removeReader` takes off again */
+  addReader(reader) {
+    this.#readers.add(reader);
+  }
+
+  /** @param {ErrorReader} reader */
+  removeReader(reader) {
+    this.#readers.delete(reader);
   }
 
   /** Follows nothing any more, and ends every stream. */
   close() {
     this.#closing.abort();
     clearTimeout(this.#flushTimer);
-    for (const stream of this.#streams) stream.end();
+    for (const stream of this.#readers) stream.end();
   }
 }

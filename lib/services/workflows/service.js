@@ -8,7 +8,7 @@ import { HttpError } from '../../internal/util/http-error.js';
 import { KeyedSemaphore } from '../../internal/util/keyed-semaphore.js';
 import { WorkService } from '../operations/service.js';
 import { Workflow } from './run.js';
-import { nodeView, pageOfNodes } from './page.js';
+import { pageOfNodes } from './page.js';
 import { checkWorkflowRequest } from './schema.js';
 import { chooseModel } from '../../jobs/admission/model-selection.js';
 import { kAnonymous } from '../../jobs/policy/config.js';
@@ -144,17 +144,6 @@ export class Workflows extends WorkService {
     if (node !== undefined) return node;
     const message = 'The workflow has no node of this id.';
     throw new HttpError(404, { code: 'node_not_found', param: 'node', message });
-  }
-
-  /**
-   * @param {string} id
-   * @param {string} nodeId
-   * @param {string} principal
-   * @returns {object} the node, with its text and items where they fit in one answer
-   * @throws {HttpError} 404
-   */
-  nodeView(id, nodeId, principal) {
-    return nodeView(this.node(id, nodeId, principal));
   }
 
   /**

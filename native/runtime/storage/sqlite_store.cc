@@ -124,7 +124,9 @@ bool SqliteStore::take(std::vector<Entry>& group) {
   const auto closing = [this] { return closing_; };
   const StoreStatus now = state();
   if (now == StoreStatus::kOk || now == StoreStatus::kCorrupt) {
-    wake_.wait(lock, called);
+    // Not wait(lock, ...): libstdc++ 12 gave it a new symbol version, GLIBCXX_3.4.30, and a binary
+    // built there would not load on Ubuntu 22.04 or RHEL 9. The timed forms are inline.
+    wake_.wait_until(lock, std::chrono::steady_clock::time_point::max(), called);
   } else if (kept_ == 0) {
     wake_.wait_for(lock, options_.retry_interval, called);
   } else {

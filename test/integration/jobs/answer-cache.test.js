@@ -1,11 +1,11 @@
 /** Jobs that share an answer: joined while it runs, replayed when it is there. */
 import { jest } from '@jest/globals';
-import { ManualClock, SluiceError, createGateway, providers } from '../../../lib/index.js';
+import { ManualClock, SluiceError, providers } from '../../../lib/index.js';
 import { cleanUp, client, start, stopAll } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
-import { kInternals } from '../../../lib/internal/util/symbols.js';
 import { startMockUpstream } from '../../support/upstream/mock-upstream.js';
 import { until } from '../../support/until.js';
+import { createGateway, partsOf } from '../../support/gateway/parts.js';
 
 // A hundred streams on a busy machine take their time.
 jest.setTimeout(30_000);
@@ -42,7 +42,10 @@ async function counting(options) {
 
 /** The hub's word on the job behind a job's answer; null when it is gone. */
 function hidden(gateway, id) {
-  const { hub, jobs } = gateway[kInternals];
+  const {
+    hub,
+    lifecycle: { jobs },
+  } = partsOf(gateway);
   return hub.snapshot(jobs.get(id, 'anonymous').answer.handle);
 }
 

@@ -1,16 +1,16 @@
 /** Workflows and crawls count against the limits of keys as jobs do. */
 import { ManualClock } from '../../../lib/index.js';
-import { kInternals } from '../../../lib/internal/util/symbols.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { closeSites, linking, site } from '../../support/upstream/site.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
+import { partsOf } from '../../support/gateway/parts.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 
 afterEach(stopAll);
 afterEach(closeSites);
 
-const leases = (gateway) => gateway[kInternals].reservations.open;
+const leases = (gateway) => partsOf(gateway).reservations.open;
 
 /** A gateway with these limits, whose clock stands still: nothing refills. */
 const limited = (limits, options) =>

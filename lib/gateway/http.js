@@ -1,0 +1,36 @@
+/** The HTTP handler of a gateway. */
+import { contractRoutes } from '../http/contract.js';
+import { createAdminCheck } from '../http/middleware/require-admin.js';
+import { createHandler } from '../http/handler.js';
+
+/**
+ * @param {import('./assembly.js').GatewayParts} parts
+ * @param {import('../http/routes/jobs.js').JobsPort} jobs
+ * @param {() => void} checkOpen throws an HttpError once the gateway is closed
+ * @returns {import('../http/handler.js').Handler}
+ */
+export function createGatewayHandler(parts, jobs, checkOpen) {
+  const { access, options, streamUrls, hub, admission, lifecycle, works, metrics, logs, memory } =
+    parts;
+  const { authenticate } = options;
+  const admins = createAdminCheck({ access, authenticate });
+  const { workflows, crawls, conversations } = parts;
+  const routes = contractRoutes({
+    jobs: { jobs, admission, streamUrls },
+    streams: { hub, jobs: lifecycle.jobs, works, streamUrls, open: parts.streams, options },
+    conversations: { conversations },
+    operations: { workflows, crawls },
+    kv: { kv: parts.kv, memory, valueBytesMax: options.kv.maxValueBytes },
+    credits: { credits: parts.billing.credits, admins },
+    logs: { logs, open: parts.streams, options },
+    models: { provider: options.provider },
+    health: { ready: () => !parts.gate.draining, registry: metrics.registry },
+  });
+  return createHandler({
+    ...{ routes, access, authenticate, streamUrls, admins, checkOpen },
+    bodyBytesMax: options.maxBodyBytes,
+    bodyIdleMs: options.bodyIdleMs,
+    memory,
+    log: options.logger,
+  });
+}
