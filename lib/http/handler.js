@@ -85,9 +85,10 @@ export function createHandler(deps) {
    * @param {string} principal
    * @returns {Promise<unknown> | undefined}
    */
-  function readBody({ body = 'none', bodyBytesMax = deps.bodyBytesMax }, req, res, principal) {
+  function readBody(endpoint, req, res, principal) {
+    const { body = 'none', bodyBytesMax = deps.bodyBytesMax, resource } = endpoint;
     if (body === 'none') return undefined;
-    const watch = { memory, principal, idleMs: deps.bodyIdleMs, bytesMax: bodyBytesMax };
+    const watch = { memory, principal, resource, idleMs: deps.bodyIdleMs, bytesMax: bodyBytesMax };
     return guardBody(req, res, watch, () =>
       body === 'bytes'
         ? readBytes(req, bodyBytesMax)

@@ -10,6 +10,8 @@ import { isEmptyBody } from './body.js';
 
 /** A body that is read is held twice: as bytes, and as what they say. */
 const COPIES = 2;
+/** Bodies of up to so many bytes count, and are not refused: what they ask for is. */
+const SMALL_BYTES = 64 * 1024;
 
 /**
  * Ends a request whose client sends nothing: its connection is of no use any more.
@@ -33,13 +35,15 @@ function timedOut(req, res, idleMs) {
  * @param {object} options
  * @param {import('../../internal/util/memory-budget.js').MemoryBudget} options.memory
  * @param {string} options.principal whose request it is
+ * @param {string} [options.resource] what is short when there is no room; default `bodies`
  * @param {number} options.idleMs how long no byte may come
  * @param {number} options.bytesMax of the body, decoded
  * @param {() => Promise<T>} read has to attach its listeners at once
  * @returns {Promise<T>}
  * @throws {HttpError} 408, 503, and what `read` throws
  */
-export async function guardBody(req, res, { memory, principal, idleMs, bytesMax }, read) {
+export async function guardBody(req, res, options, read) {
+  const { memory, principal, resource = 'bodies', idleMs, bytesMax } = options;
   if (isEmptyBody(req)) return read();
   const declared = Number(req.headers['content-length'] ?? 0);
   // It is refused as it is; nothing of it is kept.
@@ -47,7 +51,7 @@ export async function guardBody(req, res, { memory, principal, idleMs, bytesMax 
   let held = 0;
   const hold = (/** @type {number} */ bytes) => {
     if (bytes <= held) return;
-    memory.check('bodies', principal, COPIES * (bytes - held));
+    if (bytes > SMALL_BYTES) memory.check(resource, principal, COPIES * (bytes - held));
     memory.count('bodies', principal, COPIES * (bytes - held));
     held = bytes;
   };
@@ -68,9 +72,8 @@ export async function guardBody(req, res, { memory, principal, idleMs, bytesMax 
       try {
         if (plain && came <= bytesMax) hold(came);
       } catch (error) {
-        // What is still to come is not read.
-        res.setHeader('Connection', 'close');
-        res.once('finish', () => req.destroy());
+        // What is still to come is thrown away.
+        req.removeAllListeners('data').resume();
         reject(error);
       }
     };

@@ -249,7 +249,12 @@ export function kvRoutes({ kv, memory, valueBytesMax }) {
 
   const ofKey = {
     GET: { handle: read },
-    PUT: { handle: write, body: /** @type {const} */ ('bytes'), bodyBytesMax: valueBytesMax },
+    PUT: {
+      handle: write,
+      body: /** @type {const} */ ('bytes'),
+      bodyBytesMax: valueBytesMax,
+      resource: 'kv',
+    },
     DELETE: { handle: remove },
   };
   /** @param {Handle} handle @returns {Handle} for the key that is named like its path */
@@ -264,7 +269,7 @@ export function kvRoutes({ kv, memory, valueBytesMax }) {
       GET: { handle: ofTxn(read) },
       PUT: { ...ofKey.PUT, handle: ofTxn(write) },
       DELETE: { handle: ofTxn(remove) },
-      POST: { handle: txn, body: 'json' },
+      POST: { handle: txn, body: 'json', resource: 'kv' },
     },
   };
 }

@@ -1,6 +1,5 @@
 /** Workflows and crawls count against the limits of keys as jobs do. */
 import { ManualClock } from '../../../lib/index.js';
-import { bearer, entry } from '../../support/gateway/keys.js';
 import { closeSites, linking, site } from '../../support/upstream/site.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { partsOf } from '../../support/gateway/parts.js';
@@ -141,27 +140,6 @@ describe('a workflow', () => {
     }
     expect(states).toEqual(['completed', 'failed']);
   });
-});
-
-test('no principal has more than half of the places of all works of a kind', async () => {
-  const { origin } = await hanging();
-  const { call } = await start({
-    provider: echo,
-    access: { keys: [entry('ann', 'key-of-ann'), entry('bob', 'key-of-bob')] },
-    crawl: { allowPrivateAddresses: true },
-  });
-  const crawl = (key) =>
-    call('POST', '/v1/crawls', {
-      body: { start_url: `${origin}/`, concurrency: 1 },
-      headers: bearer(key),
-    });
-  const all = await Promise.all(Array.from({ length: 510 }, () => crawl('key-of-ann')));
-  const statuses = all.map(({ status }) => status);
-  expect(statuses.filter((status) => status === 201)).toHaveLength(500);
-  const refused = all.find(({ status }) => status === 503);
-  expect(refused.body.error.code).toBe('overloaded');
-  expect(refused.headers.get('retry-after')).toBe('5');
-  expect((await crawl('key-of-bob')).status).toBe(201);
 });
 
 test.each(['/v1/crawls', '/v1/workflows'])('%s: no longer than a day', async (path) => {
