@@ -72,6 +72,20 @@ test('options may come from a file', async () => {
   expect(parse(stdout)).toHaveLength(1);
 });
 
+test('sitemaps, patterns and headers', async () => {
+  const choose = ['--include', '/a', '--include', '/wide', '--exclude', '/w*e$'];
+  const headers = ['--header', 'X-One: 1', '--header', 'x-two:two: 2'];
+  const { code, stdout } = await run('/good', '--sitemaps', ...choose, ...headers).exited;
+  expect(code).toBe(0);
+  const paths = parse(stdout).map(({ url }) => url.slice(site.origin.length));
+  expect(paths).toEqual(['/good', '/a']);
+  const { path, headers: sent } = site.requests.at(-1);
+  expect([path, sent['x-one'], sent['x-two']]).toEqual(['/a', '1', 'two: 2']);
+  expect(site.paths()).toContain('/sitemap.xml');
+  const config = await file('choice.json', '{"exclude": ["/a"]}');
+  expect(parse((await run('/good', '--config', config).exited).stdout)).toHaveLength(1);
+});
+
 test('without leave, this machine is not crawled', async () => {
   const { code, stdout } = await sluice('crawl', `${site.origin}/`).exited;
   expect(parse(stdout)[0].error.code).toBe('address_not_allowed');
@@ -116,6 +130,11 @@ test.each([
   [['ftp://site.test/'], /URL takes an http or https URL/],
   [['http://me:pw@site.test/'], /without a user name/],
   [['http://a.test/', 'http://b.test/'], /crawl takes one URL/],
+  [['http://a.test/', '--include', 'a'], /--include takes a pattern/],
+  [['http://a.test/', '--exclude', ''], /--exclude takes a non-empty string/],
+  [['http://a.test/', '--header', 'none'], /--header takes "NAME: VALUE"/],
+  [['http://a.test/', '--header', 'host: x'], /--header host cannot be set/],
+  [['http://a.test/', '--header', 'a: 1', '--header', 'a: 2'], /--header a is given twice/],
   [['http://a.test/', '--limit', '0'], /--limit takes an integer from 1 to 10000/],
   [['http://a.test/', '--per-host-per-second', '0'], /--per-host-per-second takes a number from/],
   [['http://a.test/', '--per-host-per-second', '1e3'], /--per-host-per-second takes a number from/],
