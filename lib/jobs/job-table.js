@@ -237,8 +237,8 @@ export class JobTable {
     this.#dropRequest(record);
     // A part's text is read by its work, which forgets the part then.
     if (record.part !== undefined) return;
-    this.#retain(record, state);
     this.#finished.add(record);
+    this.#retain(record, state);
     while (this.#finished.size > this.#maxRetainedJobs) {
       this.#evict(/** @type {T} */ (this.#finished.oldestOfMost()));
     }

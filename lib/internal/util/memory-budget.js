@@ -82,6 +82,7 @@ export class MemoryBudget {
   #holders = [];
   /** Dropped, and perhaps still in the gauges. */
   #freeing = 0;
+  #scheduled = false;
   #timer;
   /** Things that were dropped for want of memory. */
   evictions = 0;
@@ -145,7 +146,13 @@ export class MemoryBudget {
    */
   retain(principal, bytes) {
     add(this.#retained, principal, bytes);
-    if (bytes > 0) this.relieve();
+    if (bytes <= 0 || this.#scheduled) return;
+    // Not now: what has just ended has not been told yet.
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.relieve();
+    });
   }
 
   /**
@@ -188,7 +195,8 @@ export class MemoryBudget {
     let excess = used - RELIEVE_TO * this.#limitBytes;
     let freed = 0;
     while (excess > 0 && this.#retained.size > 0) {
-      const most = Math.max(...this.#retained.values());
+      let most = 0;
+      for (const held of this.#retained.values()) most = Math.max(most, held);
       // All that hold about as much as the one that holds most, so that one pass drops enough.
       const floor = most * 0.9;
       for (const [principal, held] of [...this.#retained]) {
@@ -223,7 +231,9 @@ export class MemoryBudget {
     }
     first.holder.evict(principal);
     this.evictions += 1;
-    return before - (this.#retained.get(principal) ?? 0);
+    const freed = before - (this.#retained.get(principal) ?? 0);
+    if (freed <= 0) this.#retained.delete(principal);
+    return freed;
   }
 
   /** @param {number} bytes dropped on the main thread, and on their way out of the gauges */

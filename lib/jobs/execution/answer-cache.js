@@ -86,7 +86,8 @@ export class AnswerCache extends EventEmitter {
       onEvict: (_key, answer) => {
         answer.kept = false;
         this.#retained.delete(answer);
-        this.#memory?.retain(answer.principal, -answer.bytes);
+        this.#memory?.retain(answer.principal, -answer.retainedBytes);
+        answer.retainedBytes = 0;
         this.#evict(answer);
       },
     });
@@ -294,6 +295,18 @@ export class AnswerCache extends EventEmitter {
   }
 
   /**
+   * @param {SharedAnswer} answer in the cache, unless there was no room for it
+   * @param {number} bytes
+   */
+  #retain(answer, bytes) {
+    if (!answer.kept) return;
+    answer.endedAt = performance.now();
+    answer.retainedBytes = bytes;
+    this.#retained.add(answer);
+    this.#memory?.retain(answer.principal, bytes);
+  }
+
+  /**
    * @param {number} handle of any log
    * @param {import('../../streams/types.js').JobState} state
    */
@@ -308,10 +321,8 @@ export class AnswerCache extends EventEmitter {
     if (current && answer.whole && answer.ttlMs > 0) {
       answer.kept = true;
       const { bytes: size, ttlMs } = answer;
-      answer.endedAt = performance.now();
-      this.#retained.add(answer);
-      this.#memory?.retain(answer.principal, size);
       this.#kept.set(answer.key, answer, { size, ttlMs });
+      this.#retain(answer, size);
     }
     this.#evict(answer);
   }

@@ -30,6 +30,7 @@ function setUp() {
     logs += bytes;
     things.push({ principal, bytes, name, endedAt: (endedAt += 1) });
     budget.retain(principal, bytes);
+    budget.relieve();
   };
   /** What was dropped leaves the gauges. */
   const freed = async (bytes) => {
@@ -117,6 +118,23 @@ test('many principals with as much each are dropped from in turn', () => {
   expect(evicted).toHaveLength(10);
   expect(new Set(evicted.map((i) => i % 40)).size).toBe(10);
   expect(Math.max(...evicted)).toBeLessThan(40);
+});
+
+test('what has just ended goes in a turn of its own', async () => {
+  const { budget, setLogs } = setUp();
+  const evicted = [];
+  budget.addHolder({
+    oldest: (principal) => (principal === 'new' && evicted.length === 0 ? 1 : undefined),
+    evict: (principal) => {
+      evicted.push(principal);
+      budget.retain(principal, -300);
+    },
+  });
+  setLogs(900);
+  budget.retain('new', 300);
+  expect(evicted).toEqual([]);
+  await null;
+  expect(evicted).toEqual(['new']);
 });
 
 test('the default is a quarter of the memory, at most 2 GiB', () => {
