@@ -239,11 +239,14 @@ export function kvRoutes({ kv, memory, valueBytesMax }) {
   const txn = route((_req, res, context) => {
     const request = checkTxn(context.body);
     if (mayWrite(request)) checkRoom(context);
-    const answer = runTxn(spaceOf(context), request, (entry) => ({
+    const expiryOf = (/** @type {{expiresAt: number | undefined}} */ entry) =>
+      kv.spaces.expiryOf(entry);
+    const toJson = (/** @type {import('../../primitives/kv/values.js').KvEntry} */ entry) => ({
       ...valueToJson(entry.value),
       version: entry.version,
-      expires_at: kv.spaces.expiryOf(entry),
-    }));
+      expires_at: expiryOf(entry),
+    });
+    const answer = runTxn(spaceOf(context), request, toJson, expiryOf);
     return { tell: () => sendJson(res, 200, answer) };
   });
 

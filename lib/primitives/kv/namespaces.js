@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { KvStore } from './kv-store.js';
 import { kTransactNow } from '../../internal/util/symbols.js';
 import { cursorBehind } from './scan.js';
-import { kVersionOf } from './transaction.js';
+import { kHead, kVersionOf } from './transaction.js';
 import { rangeError } from '../../internal/util/errors.js';
 import { wallClock } from '../../internal/time/clock.js';
 
@@ -261,6 +261,7 @@ export class KvSpace {
       (tx) => {
         space = {
           get: (key) => tx.get(full(key)),
+          head: (key) => tx[kHead](full(key)),
           set: (key, value, options) => {
             tx.set(full(key), value, options);
             this.#checkValue(value);
@@ -292,6 +293,8 @@ export class KvSpace {
 /**
  * @typedef {object} SpaceTransaction
  * @property {(key: string) => import('./values.js').KvEntry | undefined} get
+ * @property {(key: string) => {bytes: number, version: number, expiresAt: number | undefined} |
+ *   undefined} head as `get`, without the value
  * @property {(key: string, value: any, options: import('./options.js').KvSetOptions) => void} set
  * @property {(key: string) => void} delete
  * @property {(key: string) => number} versionOf

@@ -7,8 +7,10 @@ import { SluiceError } from '../../internal/util/errors.js';
 import { conflictAt, conflictOfReads, failureOf, isConflict } from './errors.js';
 import { ANY_VERSION, checkDelete, checkSet } from './options.js';
 import { checkScan, decodePage } from './scan.js';
-import { checkKey, decodeEntry, encodeValue } from './values.js';
+import { checkKey, decodeEntry, encodeValue, versionOf } from './values.js';
 
+/** `tx[kHead](key)`: what there is of a key, without reading its value. */
+export const kHead = Symbol('sluice.kv.head');
 /** Methods for the store alone. */
 export const kIsConflict = Symbol('sluice.kv.isConflict');
 export const kCommit = Symbol('sluice.kv.commit');
@@ -47,6 +49,21 @@ export class KvTransaction {
   get(key) {
     checkKey('key', key);
     return decodeEntry(this.#read((tx) => tx.get(key, this.#nowMs())));
+  }
+
+  /**
+   * As `get`, without the value.
+   * @param {string} key
+   * @returns {{bytes: number, version: number, expiresAt: number | undefined} | undefined} `bytes` of
+   *   the value, as text or as they are
+   */
+  [kHead](key) {
+    checkKey('key', key);
+    const head = this.#read((tx) => tx.head(key, this.#nowMs()));
+    if (head === undefined) return undefined;
+    const [bytes, version, expiresAtMs] = head;
+    const expiresAt = expiresAtMs === Infinity ? undefined : expiresAtMs;
+    return { bytes, version: versionOf(version), expiresAt };
   }
 
   /**

@@ -33,6 +33,8 @@ KvRange kv_range_from(const Napi::CallbackInfo& info, std::size_t first);
 
 /// [value, kind, version, expiresAtMs], or undefined when there is no entry. Infinity: no end.
 Napi::Value kv_entry_for_js(napi_env env, const KvEntryRef& entry);
+/// [bytes of the value, version, last alive in ms], without the value; undefined for no entry.
+Napi::Value kv_head_for_js(napi_env env, const KvEntryRef& entry);
 
 /// [more, key, value, kind, version, key, value, ...].
 Napi::Value kv_page_for_js(napi_env env, const KvPage& page);

@@ -9,6 +9,7 @@ Napi::Function KvTransactionWrap::define(Napi::Env env) {
   return DefineClass(env, "KvTransaction",
                      {
                          InstanceMethod<&KvTransactionWrap::get>("get"),
+                         InstanceMethod<&KvTransactionWrap::head>("head"),
                          InstanceMethod<&KvTransactionWrap::scan>("scan"),
                          InstanceMethod<&KvTransactionWrap::set>("set"),
                          InstanceMethod<&KvTransactionWrap::erase>("erase"),
@@ -24,6 +25,11 @@ KvTransactionWrap::KvTransactionWrap(const Napi::CallbackInfo& info)
 Napi::Value KvTransactionWrap::get(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return kv_entry_for_js(env, transaction_.get(text_from(env, info[0]), nanos_at(info, 1)));
+}
+
+Napi::Value KvTransactionWrap::head(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return kv_head_for_js(env, transaction_.get(text_from(env, info[0]), nanos_at(info, 1)));
 }
 
 Napi::Value KvTransactionWrap::scan(const Napi::CallbackInfo& info) {

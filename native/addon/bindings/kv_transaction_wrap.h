@@ -28,6 +28,7 @@ class KvTransactionWrap final : public Napi::ObjectWrap<KvTransactionWrap> {
 
  private:
   Napi::Value get(const Napi::CallbackInfo& info);
+  Napi::Value head(const Napi::CallbackInfo& info);
   Napi::Value scan(const Napi::CallbackInfo& info);
   Napi::Value set(const Napi::CallbackInfo& info);
   void erase(const Napi::CallbackInfo& info);
