@@ -20,11 +20,15 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     streams: { hub, jobs: lifecycle.jobs, works, streamUrls, open: parts.streams, options },
     conversations: { conversations },
     operations: { workflows, crawls },
-    kv: { kv: parts.kv, memory, valueBytesMax: options.kv.maxValueBytes },
+    kv: { kv: parts.kv, memory, valueBytesMax: options.kv.maxValueBytes, options },
     credits: { credits: parts.billing.credits, admins },
     logs: { logs, open: parts.streams, options },
     models: { provider: options.provider },
-    health: { ready: () => !parts.gate.draining, registry: metrics.registry },
+    health: {
+      ready: () => !parts.gate.draining,
+      writable: () => parts.store?.file.usable !== false,
+      registry: metrics.registry,
+    },
   });
   return createHandler({
     ...{ routes, access, authenticate, streamUrls, admins, checkOpen },

@@ -2,8 +2,8 @@
  * What a gateway counts, in a Prometheus registry of its own: several gateways in one process do
  * not mix.
  */
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { droppedLogLines } from '../internal/util/logger.js';
+import { promClient } from '../internal/util/packages.js';
 
 const kLatencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const kDurationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
@@ -29,6 +29,7 @@ export class GatewayMetrics {
    * @param {boolean} options.durable whether there is a `store`
    */
   constructor({ processDefaults, stats, durable }) {
+    const { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } = promClient();
     const registry = new Registry();
     const registers = [registry];
     this.registry = registry;
@@ -198,10 +199,11 @@ export class GatewayMetrics {
 }
 
 /**
- * @param {Registry[]} registers
+ * @param {import('prom-client').Registry[]} registers
  * @param {() => import('../internal/util/memory-budget.js').MemoryBudget} memory
  */
 function addMemoryMetrics(registers, memory) {
+  const { Counter, Gauge } = promClient();
   new Gauge({
     name: 'sluice_memory_budget_bytes',
     help: 'Content that may be held in memory (memoryBudgetBytes).',
@@ -246,14 +248,15 @@ function addMemoryMetrics(registers, memory) {
  */
 
 /** How a data file may be. */
-const kStoreStates = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'closed']);
+const kStoreStates = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'moved', 'closed']);
 
 /**
  * What there is only with a data file.
- * @param {Registry[]} registers
+ * @param {import('prom-client').Registry[]} registers
  * @param {() => StoreFigures} figures
  */
 function addStoreMetrics(registers, figures) {
+  const { Counter, Gauge } = promClient();
   new Counter({
     name: 'sluice_store_commits_total',
     help: 'Transactions of the data file.',

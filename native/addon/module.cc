@@ -13,13 +13,13 @@
 #include "addon/bindings/limiter_wrap.h"
 #include "addon/bindings/log_parser_wrap.h"
 #include "addon/bindings/lru_ttl_table_wrap.h"
-#include "addon/bindings/openai_decoder_wrap.h"
 #include "addon/bindings/pipeline_wrap.h"
 #include "addon/bindings/quota_wrap.h"
 #include "addon/bindings/rolling_window_wrap.h"
 #include "addon/bindings/store_wrap.h"
 #include "addon/bindings/stream_buffer_wrap.h"
 #include "addon/bindings/task_graph_wrap.h"
+#include "addon/enums.h"
 #include "addon/napi/arguments.h"
 #include "addon/napi/reactor_wrap.h"
 #include "core/base/backoff.h"
@@ -42,7 +42,6 @@ class Module final : public Napi::Addon<Module> {
             InstanceValue("Ledger", LedgerWrap::define(env), napi_enumerable),
             InstanceValue("LogParser", LogParserWrap::define(env), napi_enumerable),
             InstanceValue("LruTtlTable", LruTtlTableWrap::define(env), napi_enumerable),
-            InstanceValue("OpenAiDecoder", OpenAiDecoderWrap::define(env), napi_enumerable),
             InstanceValue("Pipeline", PipelineWrap::define(env), napi_enumerable),
             InstanceValue("Quota", QuotaWrap::define(env), napi_enumerable),
             InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),
@@ -53,6 +52,7 @@ class Module final : public Napi::Addon<Module> {
             InstanceValue("StreamBuffer", StreamBufferWrap::define(env), napi_enumerable),
             InstanceValue("TaskGraph", TaskGraphWrap::define(env), napi_enumerable),
             InstanceValue("TokenBucket", TokenBucketWrap::define(env), napi_enumerable),
+            InstanceValue("enums", native_enums(env), napi_enumerable),
             InstanceMethod("fullJitterMs", &Module::full_jitter_ms, napi_enumerable),
             InstanceMethod("upstreamClient", &Module::upstream_client, napi_enumerable),
         });

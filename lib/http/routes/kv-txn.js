@@ -3,10 +3,10 @@
  * and nobody in between.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { Ajv } from 'ajv';
 import { badRequest } from '../../internal/util/http-error.js';
 import { kTtlSMax, schemaRefusal } from '../../jobs/request.js';
 import { ANSWER_BYTES_MAX, jsonBytesOf } from '../../primitives/kv/namespaces.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** As etcd has it. */
 const kOperationsMax = 128;
@@ -20,14 +20,24 @@ const operations = {
     additionalProperties: false,
     required: ['op', 'key'],
     properties: {
-      op: { type: 'string', enum: ['get', 'put', 'delete'] },
+      op: { type: 'string', enum: ['get', 'put', 'delete', 'increment', 'touch'] },
       key,
       value: {},
+      by: { type: 'number' },
       ttl_s: { type: 'number', minimum: 0.001, maximum: kTtlSMax },
     },
   },
 };
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile({
+const validatePatch = schemaCheck({
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  properties: {
+    increment: { type: 'number' },
+    ttl_s: { type: ['number', 'null'], minimum: 0.001, maximum: kTtlSMax },
+  },
+});
+const validate = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: {
@@ -56,8 +66,24 @@ const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: t
  * @property {number} [cursor] values of gets before this operation are left out; for transactions
  *   that only read
  */
-/** @typedef {{op: 'get' | 'put' | 'delete', key: string, value?: unknown, ttl_s?: number}} TxnOperation */
 /** @typedef {import('../../primitives/kv/values.js').KvEntry} KvEntry */
+/**
+ * @typedef {object} TxnOperation
+ * @property {'get' | 'put' | 'delete' | 'increment' | 'touch'} op
+ * @property {string} key
+ * @property {unknown} [value] of `put`
+ * @property {number} [by] of `increment`; default 1
+ * @property {number} [ttl_s] of `put`, `touch`, and of an `increment` of a key that is not there;
+ *   default: it stays
+ */
+/** The fields that an operation may have besides `op` and `key`. */
+const FIELDS = /** @type {Record<TxnOperation['op'], string[]>} */ ({
+  get: [],
+  put: ['value', 'ttl_s'],
+  delete: [],
+  increment: ['by', 'ttl_s'],
+  touch: ['ttl_s'],
+});
 /** @typedef {{op: TxnOperation['op'], key: string} & Record<string, unknown>} TxnResponse */
 
 /**
@@ -96,10 +122,10 @@ function checkOperations(branch, list) {
     if (puts && operation.value === undefined) {
       throw badRequest('missing_field', `${name}.value`, `${name}.value is required to put.`);
     }
-    for (const field of /** @type {const} */ (['value', 'ttl_s'])) {
-      if (!puts && operation[field] !== undefined) {
-        throw badRequest('unknown_field', `${name}.${field}`, `${name}.${field} is for put alone.`);
-      }
+    for (const field of /** @type {const} */ (['value', 'by', 'ttl_s'])) {
+      if (operation[field] === undefined || FIELDS[operation.op].includes(field)) continue;
+      const message = `${name}.${field} is no field of ${operation.op}.`;
+      throw badRequest('unknown_field', `${name}.${field}`, message);
     }
     if (operation.op === 'get') continue;
     if (written.has(operation.key)) {
@@ -109,13 +135,24 @@ function checkOperations(branch, list) {
   }
 }
 
+/**
+ * The body of `PATCH /v1/kv/{key}`.
+ * @param {unknown} body
+ * @returns {{increment?: number, ttl_s?: number | null}} at least one of them
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function checkPatch(body) {
+  if (!validatePatch(body)) throw schemaRefusal(/** @type {any} */ (validatePatch.errors)[0]);
+  return /** @type {any} */ (body);
+}
+
 /** @param {TxnRequest} request checked */
 export function mayWrite({ success = [], failure = [] }) {
   return [...success, ...failure].some(({ op }) => op !== 'get');
 }
 
 /**
- * @param {import('../../primitives/kv/namespaces.js').KvSpace} space
+ * @param {import('../../primitives/kv/namespaces.js').KvNamespace} space
  * @param {TxnRequest} request checked
  * @param {(entry: KvEntry) => Record<string, unknown>} toJson the fields of an entry
  * @param {(entry: {expiresAt: number | undefined}) => number | null} expiryOf Unix seconds
@@ -124,7 +161,7 @@ export function mayWrite({ success = [], failure = [] }) {
  */
 export function runTxn(space, request, toJson, expiryOf) {
   const { compare = [], success = [], failure = [], cursor = 0 } = request;
-  /** @param {import('../../primitives/kv/namespaces.js').SpaceTransaction} tx */
+  /** @param {import('../../primitives/kv/namespaces.js').NamespaceTransaction} tx */
   const work = (tx) => {
     const succeeded = compare.every(({ key: of, version, value }) => {
       if (version !== undefined && version !== (tx.head(of)?.version ?? 0)) return false;
@@ -175,14 +212,22 @@ function fits({ value }, room) {
 }
 
 /**
- * @param {import('../../primitives/kv/namespaces.js').SpaceTransaction} tx
+ * @param {import('../../primitives/kv/namespaces.js').NamespaceTransaction} tx
  * @param {TxnOperation} operation
  * @returns {TxnResponse}
  */
-function write(tx, { op, key: of, value, ttl_s: ttlS }) {
+function write(tx, { op, key: of, value, by = 1, ttl_s: ttlS }) {
+  const ttlMs = ttlS === undefined ? undefined : ttlS * 1000;
   if (op === 'put') {
-    tx.set(of, value, { ttlMs: ttlS === undefined ? undefined : ttlS * 1000 });
+    tx.set(of, value, { ttlMs });
     return { op, key: of, version: undefined };
+  }
+  if (op === 'increment') {
+    return { op, key: of, value: tx.increment(of, by, { ttlMs }), version: undefined };
+  }
+  if (op === 'touch') {
+    const found = tx.touch(of, { ttlMs });
+    return { op, key: of, found, ...(found && { version: undefined }) };
   }
   const deleted = tx.head(of) !== undefined;
   tx.delete(of);

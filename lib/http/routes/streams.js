@@ -135,7 +135,7 @@ export function streamRoutes({ hub, jobs, works, streamUrls, open, options }) {
    * Connects a response to the hub and counts it among the open streams.
    * @param {ServerResponse} res
    * @param {string} principal
-   * @param {import('../../streams/hub-channel.js').Member[]} members
+   * @param {import('../../streams/types.js').Member[]} members
    * @param {{fanIn?: boolean}} [how]
    */
   function connect(res, principal, members, how) {
@@ -157,7 +157,7 @@ export function streamRoutes({ hub, jobs, works, streamUrls, open, options }) {
   function events(req, res, { query, access: { principal } }) {
     const cursors = parseSetCursor(cursorOf(req, query));
     const members = jobIds(query.job_id).map((id) => {
-      return { handle: jobOf(id, principal).handle, cursor: cursors(id) };
+      return { handle: jobOf(id, principal).handle, jobId: id, cursor: cursors(id) };
     });
     connect(res, principal, members, { fanIn: true });
   }

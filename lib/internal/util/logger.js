@@ -7,7 +7,7 @@
  * terminals at once. The process has one stderr, so the state of this file is shared.
  */
 import { typeError } from './errors.js';
-import pino from 'pino';
+import { pino } from './packages.js';
 
 /**
  * What Sluice needs of a logger; a pino instance is one.
@@ -53,8 +53,8 @@ let logger;
 
 /** @returns {Logger} */
 function stderrLogger() {
-  logger ??= pino({ base: { name: 'sluice' } }, stderr);
-  return logger;
+  logger ??= pino()({ base: { name: 'sluice' } }, stderr);
+  return /** @type {Logger} */ (logger);
 }
 
 /** @returns {number} lines of this process that stderr had no room for */

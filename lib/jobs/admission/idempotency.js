@@ -24,6 +24,7 @@ const principalOf = (name) => name.slice(name.indexOf('\n') + 1);
  * @typedef {object} Entry
  * @property {string} fingerprint
  * @property {Promise<T>} outcome
+ * @property {T} [answer] the outcome, once it is there
  * @property {number} expiresAtMs Infinity while the first request runs
  */
 
@@ -95,7 +96,8 @@ export class IdempotencyCache {
     this.#file = file;
     for (const { name, fingerprint, answer, leftMs } of file?.takeKeys() ?? []) {
       const expiresAtMs = nowMs() + leftMs;
-      this.#entries.set(name, { fingerprint, outcome: Promise.resolve(answer), expiresAtMs });
+      const outcome = Promise.resolve(answer);
+      this.#entries.set(name, { fingerprint, outcome, answer, expiresAtMs });
       this.#count(principalOf(name), 1);
     }
   }
@@ -145,6 +147,7 @@ export class IdempotencyCache {
     this.#count(principal, 1);
     try {
       const answer = await entry.outcome;
+      entry.answer = answer;
       entry.expiresAtMs = this.#nowMs() + this.#ttlMs;
       return { answer, replayed: false };
     } catch (error) {
@@ -193,6 +196,23 @@ export class IdempotencyCache {
       if (entry.expiresAtMs > nowMs) return;
       this.#forget(name);
     }
+  }
+
+  /**
+   * Erases answers, so that their keys are free.
+   * @param {(entry: {principal: string, answer: T}) => boolean} matches
+   * @returns {string[]} the names of the keys, in the data file too
+   */
+  erase(matches) {
+    const names = [];
+    for (const [name, { answer }] of this.#entries) {
+      const principal = principalOf(name);
+      if (answer === undefined || !matches({ principal, answer })) continue;
+      this.#entries.delete(name);
+      this.#count(principal, -1);
+      names.push(name);
+    }
+    return names;
   }
 
   /** @param {string} name */

@@ -96,19 +96,19 @@ export class Parts {
    * @param {object} request the fields of `POST /v1/jobs`
    * @param {object} options
    * @param {import('../../jobs/admission/admission.js').Submission['access']} options.access
-   * @param {import('../../streams/types.js').Feed} options.feed
+   * @param {import('../../streams/types.js').CopyTarget} options.copyTo
    * @param {AbortSignal} options.signal
    * @param {import('../../jobs/rate-limits/reservations.js').WorkReservation} options.reservation of its work
    * @returns {Promise<PartResult>}
    * @throws {PartError} it was refused, or failed
    * @throws the signal's reason, once its job has been ended
    */
-  async run(request, { access, feed, signal, reservation }) {
+  async run(request, { access, copyTo, signal, reservation }) {
     if (signal.aborted) throw abortReason(signal);
     const covered = reservation.lend();
     let admitted = false;
     /** @type {Part} */
-    const part = { feed };
+    const part = { copyTo };
     /** @type {Promise<JobState>} */
     const ending = new Promise((resolve) => this.#running.set(part, resolve));
     try {

@@ -136,7 +136,7 @@ function ask({ id, request }, { work, access, parts, signal: whole }, what, opti
     {
       access,
       signal,
-      feed: { into: work.handle, members: { node: id, item } },
+      copyTo: { handle: work.handle, members: { node: id, item } },
       reservation: /** @type {import('../../jobs/rate-limits/reservations.js').WorkReservation} */ (
         work.reservation
       ),

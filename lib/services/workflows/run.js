@@ -2,11 +2,11 @@
 import { NodeState, totalUsage } from './node-state.js';
 import { PartError } from '../operations/child-jobs.js';
 import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
-import { kOnEvent } from '../../internal/util/symbols.js';
 import { runAction } from './actions.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
-/** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent} TaskEvent */
+/** @typedef {import('./node-state.js').NodeOutput} NodeOutput */
+/** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent<Record<string, NodeOutput>>} TaskEvent */
 
 const kNamesMax = 10;
 /** Of a string with characters beyond Latin-1. */
@@ -127,6 +127,7 @@ export class Workflow {
     const running = new Set(nodes.map(({ id }) => id));
     this.#keptChars = this.nodes.reduce((sum, { keptChars }) => sum + keptChars, 0);
     this.#works.holds(work, CHAR_BYTES * this.#keptChars);
+    /** @type {TaskGraph<Record<string, NodeOutput>>} */
     const graph = new TaskGraph({ clock: this.#clock });
     for (const node of nodes) {
       graph.add(node.id, {
@@ -138,13 +139,11 @@ export class Workflow {
     }
     const release = whenAborted(signal, () => this.#onCancelled(nodes));
     try {
-      /** @type {any} an internal option among the public ones */
-      const options = {
+      const events = graph.run({
         concurrency: this.#concurrency,
         signal,
-        [kOnEvent]: (/** @type {TaskEvent} */ event) => this.#onEvent(event),
-      };
-      const events = graph.run(options);
+        onEvent: (event) => this.#onEvent(event),
+      });
       while (!(await events.next()).done);
       this.#finish();
     } catch (error) {
@@ -170,7 +169,7 @@ export class Workflow {
     const sign = retry === undefined ? 'passing' : 'retryable';
     return {
       ...options,
-      isRetryable: (error) =>
+      isRetryable: (/** @type {any} */ error) =>
         error?.[sign] === true &&
         node.attempts < options.attempts &&
         // A crawl asks no upstream of the gateway.

@@ -2,7 +2,6 @@
  * Checks of a workflow's request, for `POST /v1/workflows` and `gateway.workflows.submit()`: its
  * schema, its graph, and the names in its prompts.
  */
-import { Ajv } from 'ajv';
 import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkCrawlRequest, crawlProperties } from '../crawls/request.js';
@@ -14,6 +13,7 @@ import {
   schemaRefusal,
 } from '../../jobs/request.js';
 import { pathsOf } from './template.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 import { workWallMs } from '../operations/operations.js';
 
 /**
@@ -110,9 +110,7 @@ const workflowSchema = {
   },
 };
 
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile(
-  workflowSchema,
-);
+const validate = schemaCheck(workflowSchema);
 
 /** The actions of a node, which has exactly one of them. */
 const ACTIONS = /** @type {const} */ (['prompt', 'messages', 'map', 'crawl']);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/streams/stream_buffer.h"
-#include "stream_buffer_blocking.h"
+#include "core/streams/stream_buffer_blocking.h"
 
 namespace sluice {
 namespace {

@@ -100,10 +100,10 @@ TEST_F(RelayOwnSocketTest, AnEndThatComesWhileTheReaderSleepsWaitsForIt) {
   const Lease hub = make_hub(4);
   run([&](Nanos now) {
     hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
-    hub_->jobs.attach(1, Channel::Mode::kEvents, false, {{1, ""}}, now);
+    hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
     hub_->jobs.start(1, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
-                        {.idle = kNever, .answers = {{1, UINT64_MAX}}}, now);
+                        {.idle = kNever, .jobs = {1}}, now);
   });
   eventually([this] { return state(1).find("\"tokens\":4,") != std::string::npos; });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -126,10 +126,10 @@ TEST_F(RelayOwnSocketTest, AReaderThatFallsAsleepLaterHoldsTheSocketBack) {
   const Lease hub = make_hub(kPieces + 16);
   run([&](Nanos now) {
     hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
-    hub_->jobs.attach(1, Channel::Mode::kEvents, false, {{1, ""}}, now);
+    hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
     hub_->jobs.start(1, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
-                        {.idle = kNever, .answers = {{1, UINT64_MAX}}}, now);
+                        {.idle = kNever, .jobs = {1}}, now);
   });
   std::size_t plateau = 1;
   eventually([&] {
