@@ -146,8 +146,20 @@ function onEvent(nodes, type, data) {
   nextFrame(draw);
 }
 
+/**
+ * @param {any} view a workflow with the first page of its nodes
+ * @returns {Promise<any>} with all of them
+ */
+async function whole(view) {
+  for (let page = view; page.has_more; view.nodes.push(...page.nodes)) {
+    const after = encodeURIComponent(page.nodes.at(-1).id);
+    page = await http.call('GET', `/v1/workflows/${view.workflow_id}?after=${after}`);
+  }
+  return view;
+}
+
 /** @param {string} id */
-const read = (id) => http.call('GET', `/v1/workflows/${id}`);
+const read = async (id) => whole(await http.call('GET', `/v1/workflows/${id}`));
 
 async function submit() {
   byTestId('problem').textContent = '';
@@ -185,7 +197,7 @@ cancel.addEventListener('click', () => {
   http.call('POST', `/v1/workflows/${shown.id}/cancel`).catch(fail);
 });
 retry.addEventListener('click', () => {
-  http.call('POST', `/v1/workflows/${shown.id}/retry`).then(show, fail);
+  http.call('POST', `/v1/workflows/${shown.id}/retry`).then(whole).then(show, fail);
 });
 
 const keyForm = new KeyForm(/** @type {HTMLFormElement} */ (byTestId('key-form')), async (key) => {

@@ -239,13 +239,16 @@ export class Gateway extends EventEmitter {
    *   listening; `gateway.close()` closes it
    */
   async listen(options) {
-    const { gate, options: own, store, access } = this.#parts;
+    const { gate, options: own, store, access, metrics } = this.#parts;
     // A model that does not load fails the start, and not the first request.
     if (!gate.draining) await own.provider.ready?.();
     await store?.restored;
     if (gate.draining) throw draining();
-    const { authenticate, logger: log } = own;
-    const server = await listen({ handler: this.#handler, access, authenticate, log }, options);
+    const { authenticate, egress, logger: log } = own;
+    const onRefused = (/** @type {'all' | 'address'} */ limit) =>
+      metrics.refusedConnections.inc({ limit });
+    const deps = { handler: this.#handler, access, authenticate, egress, onRefused, log };
+    const server = await listen(deps, options);
     this.#servers.add(server);
     server.once('close', () => this.#servers.delete(server));
     // close() may have run while the server was being opened.
@@ -288,7 +291,8 @@ export class Gateway extends EventEmitter {
       await shutDown(this.#parts, { drainMs, servers: this.#servers });
     } finally {
       this.#hubClosed = true;
-      const { cache, hub, store } = this.#parts;
+      const { cache, hub, store, memory } = this.#parts;
+      memory.close();
       cache.close();
       if (store !== undefined) await hub.flush();
       hub.close();

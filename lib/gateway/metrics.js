@@ -2,6 +2,7 @@
  * What a gateway counts, in a Prometheus registry of its own: several gateways in one process do
  * not mix.
  */
+import { droppedLogLines } from '../internal/util/logger.js';
 import { promClient } from '../internal/util/packages.js';
 
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -13,6 +14,7 @@ const REFUSALS = [
   'rate_limit_exceeded',
   'request_exceeds_limit',
   'insufficient_credit',
+  'memory_full',
 ];
 
 /** See the head of this file. */
@@ -22,6 +24,7 @@ export class GatewayMetrics {
    * @param {boolean} options.processDefaults
    * @param {() => {queued: number, inFlightBatches: number,
    *   cached: {entries: number, bytes: number}, leases: number, held: number,
+   *   retriesRefused: number, memory: import('../internal/util/memory-budget.js').MemoryBudget,
    *   store?: StoreFigures}} options.stats asked at each scrape
    * @param {boolean} options.durable whether there is a `store`
    */
@@ -81,6 +84,15 @@ export class GatewayMetrics {
       help: 'Attempts beyond the first.',
       registers,
     });
+    new Counter({
+      name: 'sluice_retries_refused_total',
+      help: 'Attempts that were not made because the retry budget of the upstream was used up.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(stats().retriesRefused);
+      },
+    });
     this.works = new Counter({
       name: 'sluice_works_total',
       help: 'Attempts of workflows and crawls that have ended, by kind and terminal status.',
@@ -138,8 +150,13 @@ export class GatewayMetrics {
       help: 'Event streams open over HTTP.',
       registers,
     });
-    /** Counts the end of one of them; one function for all. */
-    this.onStreamClosed = () => this.openStreams.dec();
+    this.refusedConnections = new Counter({
+      name: 'sluice_connections_refused_total',
+      help: 'Connections closed at once, by the limit that they were beyond.',
+      labelNames: ['limit'],
+      registers,
+    });
+    for (const limit of ['all', 'address']) this.refusedConnections.inc({ limit }, 0);
     new Gauge({
       name: 'sluice_in_flight_batches',
       help: 'Batches in the provider.',
@@ -156,6 +173,16 @@ export class GatewayMetrics {
         this.set(stats().queued);
       },
     });
+    new Counter({
+      name: 'sluice_log_lines_dropped_total',
+      help: 'Log lines of the process that were dropped because the reader of stderr fell behind.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(droppedLogLines());
+      },
+    });
+    addMemoryMetrics(registers, () => stats().memory);
     if (durable) addStoreMetrics(registers, () => /** @type {StoreFigures} */ (stats().store));
     if (processDefaults) collectDefaultMetrics({ register: registry });
   }
@@ -169,6 +196,50 @@ export class GatewayMetrics {
     if (typeof metrics.queue_ms === 'number') this.queueSeconds.observe(metrics.queue_ms / 1000);
     if (typeof metrics.ttft_ms === 'number') this.ttftSeconds.observe(metrics.ttft_ms / 1000);
   }
+}
+
+/**
+ * @param {import('prom-client').Registry[]} registers
+ * @param {() => import('../internal/util/memory-budget.js').MemoryBudget} memory
+ */
+function addMemoryMetrics(registers, memory) {
+  const { Counter, Gauge } = promClient();
+  new Gauge({
+    name: 'sluice_memory_budget_bytes',
+    help: 'Content that may be held in memory (memoryBudgetBytes).',
+    registers,
+    collect() {
+      this.set(memory().limitBytes);
+    },
+  });
+  new Gauge({
+    name: 'sluice_memory_bytes',
+    help: 'Content that is held in memory, by kind.',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      for (const [kind, bytes] of Object.entries(memory().byKind())) this.set({ kind }, bytes);
+    },
+  });
+  new Counter({
+    name: 'sluice_memory_refusals_total',
+    help: 'Requests refused because the memory budget was used up, by what they asked for.',
+    labelNames: ['resource'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [resource, n] of Object.entries(memory().refusals)) this.inc({ resource }, n);
+    },
+  });
+  new Counter({
+    name: 'sluice_memory_evictions_total',
+    help: 'Finished jobs, workflows, crawls and cached answers dropped above 80 % of the budget.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(memory().evictions);
+    },
+  });
 }
 
 /**

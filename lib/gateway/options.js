@@ -8,6 +8,7 @@ import { checkFunction } from '../internal/util/validate.js';
 import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
 import { checkTable } from '../internal/util/option-table.js';
 import { createLogger } from '../internal/util/logger.js';
+import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
 import { fromFunction } from '../providers/function.js';
 import { typeError } from '../internal/util/errors.js';
 
@@ -61,9 +62,15 @@ import { typeError } from '../internal/util/errors.js';
  *   the native thread, `node` Node; default `auto`
  * @property {number} [reactors] native threads that jobs are spread over; one carries tens of thousands of
  *   tokens a second; default 1
+ * @property {number} [memoryBudgetBytes] content held in memory: logs of jobs, prompts, bodies, workflows,
+ *   keys and values; default: a quarter of the memory, at most 2 GiB
+ * @property {number} [maxBodyBytes] size of the JSON body of a request; default 33554432 bytes
+ * @property {number} [bodyIdleMs] silence of a client within a body after which the request ends with 408;
+ *   default 30000
  * @property {object} [idempotency]
  * @property {number} [idempotency.ttlMs] how long an idempotency key is known; default 86400000
- * @property {number} [idempotency.maxKeys] idempotency keys that are known at most; default 100000
+ * @property {number} [idempotency.maxKeys] idempotency keys that are known at most; further ones are
+ *   refused with 507; default 1000000
  * @property {object} [cache]
  * @property {'off' | 'auto'} [cache.mode] share the answers of identical prompts: `auto` at temperature 0,
  *   and where a job asks for it; default `auto`
@@ -154,7 +161,8 @@ export function checkGatewayOptions(options) {
   // The provider decides on a default, so an options object that is none must fail in the table.
   const { takesBatches } = Object(Object(options).provider);
   const maxConcurrency = takesBatches ? MAX_CONCURRENCY.batched : MAX_CONCURRENCY.unbatched;
-  const given = checkTable('createGateway', GATEWAY_OPTIONS, options, { maxConcurrency });
+  const defaults = { maxConcurrency, memoryBudgetBytes: defaultMemoryBudget() };
+  const given = checkTable('createGateway', GATEWAY_OPTIONS, options, defaults);
   const { access, authenticate, clock, corsOrigins, kv, logger, logs, ...rest } = given;
   if (authenticate !== undefined) checkFunction('authenticate', authenticate);
   if (clock !== undefined && !(clock instanceof ManualClock)) {

@@ -35,6 +35,22 @@ export const LISTEN_OPTIONS = Object.freeze([
     help: 'without keys, further names that callers may use for this machine, without a port',
     more: 'Next to its [own names](access.md#keys).',
   },
+  {
+    path: 'maxConnections',
+    type: 'integer',
+    unit: 'connections',
+    flag: 'max-connections',
+    defaultText: 'what the limit of open files leaves after a reserve',
+    help: 'connections at once; further ones are closed at once',
+  },
+  {
+    path: 'maxConnectionsPerAddress',
+    type: 'integer',
+    unit: 'connections',
+    flag: 'max-connections-per-address',
+    defaultText: 'no limit',
+    help: 'connections of one client address; proxies share one',
+  },
 ]);
 
 // types: ListenOptions
@@ -47,5 +63,9 @@ export const LISTEN_OPTIONS = Object.freeze([
  *   name; default false
  * @property {string[]} [allowedHosts] without keys, further names that callers may use for this machine,
  *   without a port
+ * @property {number} [maxConnections] connections at once; further ones are closed at once; default: what
+ *   the limit of open files leaves after a reserve
+ * @property {number} [maxConnectionsPerAddress] connections of one client address; proxies share one;
+ *   default: no limit
  */
 // end of types

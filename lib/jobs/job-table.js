@@ -2,9 +2,10 @@
  * The jobs a gateway knows: by id, by hub handle, newest first per principal. Main thread only.
  *
  * Text, timing and endings live in the hub; a record holds what the hub has no use for. Finished
- * jobs leave when the hub's retention is over, or earlier, oldest ending first, when there are
- * more than `maxRetainedJobs` of them.
+ * jobs leave when the hub's retention is over, or earlier when there are more than `maxRetainedJobs`
+ * of them: then the oldest ending of the principal that has most.
  */
+import { Retained } from './retained.js';
 import { randomBytes } from 'node:crypto';
 
 /** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
@@ -32,7 +33,24 @@ export const jobStatuses = Object.freeze(
  * @property {boolean} ended
  * @property {any} request
  * @property {Part} [part]
+ * @property {number} [contentBytes] that it holds beside its log, once it has ended
  */
+
+/** A finished job beside its text, in the hub and here. */
+const RECORD_BYTES = 2048;
+/** An offset in the log. */
+const TOKEN_BYTES = 4;
+
+/**
+ * What a request holds while its job waits and runs: its text, and the body of the call to the upstream.
+ * @param {import('./request.js').JobRequest | undefined} request
+ * @returns {number}
+ */
+function requestBytes({ prompt = '', messages = [] } = {}) {
+  let chars = prompt.length;
+  for (const { content } of messages) chars += content.length;
+  return 2 * chars;
+}
 
 /** One job as the main thread sees it. */
 export class JobRecord {
@@ -145,19 +163,32 @@ export class JobTable {
   #byId = new Map();
   /** @type {Map<number, T>} */
   #byHandle = new Map();
-  /** @type {Set<T>} in the order of their endings */
-  #finished = new Set();
+  /** @type {Retained<T>} */
+  #finished = new Retained();
   #maxRetainedJobs;
   #onEvict;
+  #memory;
+  /** @type {Map<T, {requestBytes: number, retainedBytes: number, endedAt: number}>} as it was counted */
+  #counts = new Map();
 
   /**
    * @param {object} options
    * @param {number} options.maxRetainedJobs
-   * @param {(record: T) => void} options.onEvict called for each job that the bound drops
+   * @param {(record: T) => void} options.onEvict called for each job that the bound, or the budget of
+   *   memory, drops
+   * @param {import('../internal/util/memory-budget.js').MemoryBudget} [options.memory] default: none
    */
-  constructor({ maxRetainedJobs, onEvict }) {
+  constructor({ maxRetainedJobs, onEvict, memory }) {
     this.#maxRetainedJobs = maxRetainedJobs;
     this.#onEvict = onEvict;
+    this.#memory = memory;
+    memory?.addHolder({
+      oldest: (principal) => {
+        const record = this.#finished.oldestOf(principal);
+        return record && this.#counts.get(record)?.endedAt;
+      },
+      evict: (principal) => this.#evict(/** @type {T} */ (this.#finished.oldestOf(principal))),
+    });
   }
 
   /** Jobs known, finished ones included. */
@@ -169,6 +200,9 @@ export class JobTable {
   add(record) {
     this.#byId.set(record.id, record);
     this.#byHandle.set(record.handle, record);
+    const counts = { requestBytes: requestBytes(record.request), retainedBytes: 0, endedAt: 0 };
+    this.#counts.set(record, counts);
+    this.#memory?.count('prompts', record.principal, counts.requestBytes);
   }
 
   /**
@@ -190,7 +224,8 @@ export class JobTable {
   }
 
   /**
-   * Records a job's ending, and drops the oldest finished ones beyond the bound.
+   * Records a job's ending. Beyond the bound the oldest finished one of the principal that has most goes:
+   * nobody's jobs go for those of a busier one.
    * @param {T} record
    * @param {any} state the hub's snapshot, without text
    */
@@ -199,17 +234,55 @@ export class JobTable {
     record.status = state.status;
     // The prompt may be large and nobody asks for it again.
     record.request = undefined;
+    this.#dropRequest(record);
+    // A part's text is read by its work, which forgets the part then.
+    if (record.part !== undefined) return;
     this.#finished.add(record);
-    for (const oldest of this.#finished) {
-      if (this.#finished.size <= this.#maxRetainedJobs) break;
-      this.delete(oldest);
-      this.#onEvict(oldest);
+    this.#retain(record, state);
+    while (this.#finished.size > this.#maxRetainedJobs) {
+      this.#evict(/** @type {T} */ (this.#finished.oldestOfMost()));
     }
+  }
+
+  /** @param {T} record without a request from now on */
+  #dropRequest(record) {
+    const counts = this.#counts.get(record);
+    if (counts === undefined) return;
+    this.#memory?.count('prompts', record.principal, -counts.requestBytes);
+    counts.requestBytes = 0;
+  }
+
+  /**
+   * @param {T} record
+   * @param {any} state
+   */
+  #retain(record, state) {
+    const counts = this.#counts.get(record);
+    if (counts === undefined || this.#memory === undefined) return;
+    const { text_bytes: text = 0, metrics: { tokens = 0 } = {} } = state;
+    counts.retainedBytes = RECORD_BYTES + text + TOKEN_BYTES * tokens + (record.contentBytes ?? 0);
+    counts.endedAt = performance.now();
+    this.#memory.retain(record.principal, counts.retainedBytes);
+  }
+
+  /** @param {T} record that does not hold anything retained any more */
+  #release(record) {
+    const counts = this.#counts.get(record);
+    if (counts === undefined) return;
+    this.#memory?.retain(record.principal, -counts.retainedBytes);
+    counts.retainedBytes = 0;
+  }
+
+  /** @param {T} record that has ended */
+  #evict(record) {
+    this.delete(record);
+    this.#onEvict(record);
   }
 
   /** @param {T} record that has ended and goes on */
   revive(record) {
     record.final = undefined;
+    this.#release(record);
     this.#finished.delete(record);
   }
 
@@ -218,6 +291,9 @@ export class JobTable {
     this.#byId.delete(record.id);
     this.#byHandle.delete(record.handle);
     this.#finished.delete(record);
+    this.#release(record);
+    this.#dropRequest(record);
+    this.#counts.delete(record);
   }
 
   /**

@@ -45,9 +45,15 @@
  *   native thread, `node` Node; default `auto`
  * @property {number} reactors native threads that jobs are spread over; one carries tens of thousands of
  *   tokens a second; default 1
+ * @property {number} memoryBudgetBytes content held in memory: logs of jobs, prompts, bodies, workflows,
+ *   keys and values; default: a quarter of the memory, at most 2 GiB
+ * @property {number} maxBodyBytes size of the JSON body of a request; default 33554432 bytes
+ * @property {number} bodyIdleMs silence of a client within a body after which the request ends with 408;
+ *   default 30000
  * @property {object} idempotency
  * @property {number} idempotency.ttlMs how long an idempotency key is known; default 86400000
- * @property {number} idempotency.maxKeys idempotency keys that are known at most; default 100000
+ * @property {number} idempotency.maxKeys idempotency keys that are known at most; further ones are refused
+ *   with 507; default 1000000
  * @property {object} cache
  * @property {'off' | 'auto'} cache.mode share the answers of identical prompts: `auto` at temperature 0,
  *   and where a job asks for it; default `auto`

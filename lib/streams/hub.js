@@ -112,6 +112,11 @@ export class JobHub {
     return this.#shards.of(handle);
   }
 
+  /** Bytes that the logs of all jobs hold; logs that several jobs share count once. */
+  get logBytes() {
+    return this.#native.logBytes();
+  }
+
   /** Open subscribers; a fan-in over several shards counts once for each job. */
   get subscriberCount() {
     return this.#subscriptions.size;

@@ -50,10 +50,10 @@ export class NodeModel {
   }
 
   /** @param {any} view of `GET /v1/workflows/{id}` */
-  show({ status, attempts, text, error, reason, items, usage }) {
+  show({ status, attempts, text, text_omitted: omitted, error, reason, items, usage }) {
     this.state = status;
     this.attempts = attempts;
-    this.#texts = [text ?? ''];
+    this.#texts = [omitted ? '(The text is too long to be shown here.)' : (text ?? '')];
     this.tokens = usage?.completion_tokens ?? 0;
     this.#pages = this.type === 'crawl' ? (items?.length ?? 0) : 0;
     this.note = error ? `${error.code}: ${error.message}` : reasonNote(reason);

@@ -13,6 +13,10 @@ export class SharedAnswer extends JobRecord {
   admitted = Promise.resolve();
   /** Whether it is in the cache. */
   kept = false;
+  /** When it came into the cache, on the clock of `performance.now()`. */
+  endedAt = 0;
+  /** What the budget of memory has of it. */
+  retainedBytes = 0;
   /** Jobs that are about to be fed by it: so long it stays in the hub. */
   joining = 0;
 

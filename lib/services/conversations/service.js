@@ -62,6 +62,7 @@ export class Conversations {
   #turns;
   #limits;
   #store;
+  #memory;
   #lifecycle;
 
   /**
@@ -71,12 +72,14 @@ export class Conversations {
    * @param {import('./options.js').ConversationLimits} parts.limits
    * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} parts.lifecycle
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory]
    */
-  constructor({ book, turns, limits, lifecycle, store }) {
+  constructor({ book, turns, limits, lifecycle, store, memory }) {
     this.#book = book;
     this.#turns = turns;
     this.#limits = limits;
     this.#store = store;
+    this.#memory = memory;
     this.#lifecycle = lifecycle;
   }
 
@@ -195,6 +198,7 @@ export class Conversations {
   async #add(principal, add) {
     this.#turns.checkOpen();
     this.#store?.file.checkRoom();
+    this.#memory?.check('conversations', principal);
     const space = this.#book.of(principal);
     const { id } = add(space);
     const made = this.#book.read(space, id);

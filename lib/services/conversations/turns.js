@@ -36,6 +36,7 @@ export class Turns {
   #lines;
   #hub;
   #store;
+  #memory;
   #log;
   /** @type {Map<string, Promise<void>>} those whose jobs have ended, until they are on the disk */
   #ending = new Map();
@@ -49,13 +50,15 @@ export class Turns {
    * @param {import('./options.js').ConversationLimits} parts.limits
    * @param {import('../../streams/hub.js').JobHub} parts.hub
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory]
    * @param {import('../../internal/util/logger.js').Logger} parts.log
    */
-  constructor({ book, limits, hub, store, log }) {
+  constructor({ book, limits, hub, store, memory, log }) {
     this.#book = book;
     this.#lines = new Lines(limits);
     this.#hub = hub;
     this.#store = store;
+    this.#memory = memory;
     this.#log = log;
     this.#recovered = this.#recover().catch((/** @type {unknown} */ err) => {
       this.#log.error({ err }, 'turns of earlier not ended');
@@ -79,6 +82,7 @@ export class Turns {
     this.checkOpen();
     // Before anything is written of what cannot be.
     this.#store?.file.checkRoom();
+    this.#memory?.check('conversations', record.principal);
     const added = messagesOfTurn(request);
     const history = await this.#claim(record, id, added, { queues: onBusy === 'queue', signal });
     const before = history.map(({ role, content }) => ({ role, content }));
