@@ -65,7 +65,7 @@ TEST(LogDecoder, OtherInputIsUnchanged) {
 }
 
 TEST(LogDecoder, AParserReadsAFileOfWindows) {
-  const Recorder recorder =
+  const LogRecorder recorder =
       record(utf16(u"\xFEFF"
                    u"2026-11-21 03:56:14 ERROR b\u00F6se\r\n  more\r\nERROR \xD800 half\r\n",
                    true));

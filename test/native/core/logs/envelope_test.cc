@@ -14,14 +14,14 @@ namespace {
 // 2026-11-21 03:56:14 UTC.
 constexpr std::int64_t kThen = 1'795'233'374'000;
 
-std::vector<std::int64_t> times_of(const Recorder& recorder) {
+std::vector<std::int64_t> times_of(const LogRecorder& recorder) {
   std::vector<std::int64_t> times;
   for (const LogEvent& event : recorder.events) times.push_back(event.time_ms);
   return times;
 }
 
 TEST(LogEnvelope, CriLinesAreJoinedFromTheirPartsForEachStream) {
-  const Recorder recorder = record(
+  const LogRecorder recorder = record(
       "2026-11-21T03:56:14.000000001+00:00 stdout P 1a. some \n"
       "2026-11-21T03:56:15.000000001+00:00 stderr P 1b. \n"
       "2026-11-21T03:56:15.000000001+00:00 stdout P multiline \n"
@@ -37,7 +37,7 @@ TEST(LogEnvelope, CriLinesAreJoinedFromTheirPartsForEachStream) {
 }
 
 TEST(LogEnvelope, TracesOfContainersThatInterleaveAreGroupedByWriter) {
-  const Recorder compose = record(
+  const LogRecorder compose = record(
       "web-1  | java.lang.IllegalStateException: boom\n"
       "db-1   | 2026-11-21 03:56:14.123 UTC [1] LOG:  ready\n"
       "web-1  | \tat x.Y.z(Y.java:1)\n"
@@ -55,7 +55,7 @@ TEST(LogEnvelope, TracesOfContainersThatInterleaveAreGroupedByWriter) {
                   "e3 Traceback (most recent call last):|  File \"a.py\", line 1|ValueError: no",
                   "?1 plain"}));
   EXPECT_EQ(compose.events[0].time_ms, kThen + 123);
-  const Recorder kubectl = record(
+  const LogRecorder kubectl = record(
       "[pod/web-0/nginx] panic: boom\n"
       "[pod/web-1/nginx] plain\n"
       "[pod/web-0/nginx] \n"
@@ -86,7 +86,7 @@ TEST(LogEnvelope, NamesTheContainer) {
 }
 
 TEST(LogEnvelope, DockersFilesAreDecoded) {
-  const Recorder recorder = record(
+  const LogRecorder recorder = record(
       R"({"log":"ERROR \u001b[31mb\u00f6se\u001b[0m\r\n","stream":"stdout","time":"2026-11-21T03:56:14.5Z"})"
       "\n"
       R"({"log": "Traceback (most recent call last):\n", "stream": "stderr", "time": "2026-11-21T03:56:15z"})"
@@ -118,7 +118,7 @@ TEST(LogEnvelope, JournaldsEntriesAreGroupedByUnitAndProcess) {
            R"(","__REALTIME_TIMESTAMP":"1795233374123456","MESSAGE":)" + std::string(message) +
            "}\n";
   };
-  const Recorder recorder =
+  const LogRecorder recorder =
       record(entry("\"java.lang.Error: a\"", "7", "6") + entry("\"plain\"", "8", "6") +
              entry("\"\\tat x.y(Z.java:1)\"", "7", "6") + entry("[98,246,115,101]", "9", "3") +
              entry("\"two\\nlines\"", "8", "4"));
@@ -128,7 +128,7 @@ TEST(LogEnvelope, JournaldsEntriesAreGroupedByUnitAndProcess) {
 }
 
 TEST(LogEnvelope, TimestampsOfTheRuntimeDoNotBreakTraces) {
-  const Recorder recorder = record(
+  const LogRecorder recorder = record(
       "2026-11-21T03:56:14.123456789Z Traceback (most recent call last):\n"
       "2026-11-21T03:56:14.223456789Z   File \"a.py\", line 1, in f\n"
       "2026-11-21T03:56:14.323456789Z ValueError: no\n"
@@ -144,7 +144,7 @@ TEST(LogEnvelope, TimestampsOfTheRuntimeDoNotBreakTraces) {
 
 TEST(LogEnvelope, WritersOfOneSourceAreBounded) {
   LogParser parser({}, {});
-  Recorder recorder;
+  LogRecorder recorder;
   for (int i = 0; i < 1000; ++i) {
     parser.push(1, "app-" + std::to_string(i) + "  | Error: x\n", i, 0, recorder);
   }
@@ -155,7 +155,7 @@ TEST(LogEnvelope, WritersOfOneSourceAreBounded) {
 
 TEST(LogEnvelope, AQuietWriterEndsAlthoughAnotherGoesOn) {
   LogParser parser({}, {});
-  Recorder recorder;
+  LogRecorder recorder;
   parser.push(1, "web-1  | Error: x\n", 0, 0, recorder);
   parser.push(1, "db-1  | one\n", kSecond / 2, 0, recorder);
   EXPECT_EQ(parser.next_deadline(), kSecond);

@@ -16,7 +16,7 @@ namespace {
 
 Seen parse(const Pieces& pieces, LogParser::Options options = {}, LogPatterns patterns = {}) {
   LogParser parser(options, std::move(patterns));
-  Recorder recorder;
+  LogRecorder recorder;
   for (const std::string_view piece : pieces) parser.push(1, piece, 0, 0, recorder);
   parser.end(0, recorder);
   return recorder.seen;
@@ -253,7 +253,7 @@ TEST(LogParser, WhereJsonAloneIsLookedForOtherLinesAreMalformedUnlessTheyAreOfAT
 
 TEST(LogParser, SourcesDoNotMix) {
   LogParser parser({}, {});
-  Recorder recorder;
+  LogRecorder recorder;
   parser.push(1, "Error: one\n    at a\nx", 0, 0, recorder);
   parser.push(2, "Error: two\n", 0, 0, recorder);
   parser.push(1, "y\n", 0, 0, recorder);
@@ -273,7 +273,7 @@ TEST(LogParser, SilenceEndsAnEventButNotALine) {
   LogParser::Options options;
   options.flush = 10 * kSecond;
   LogParser parser(options, {});
-  Recorder recorder;
+  LogRecorder recorder;
   EXPECT_EQ(parser.next_deadline(), kNever);
   parser.push(1, "Error: boom\nhalf a li", 0, 0, recorder);
   parser.push(1, "ne", 3 * kSecond, 0, recorder);
@@ -293,7 +293,7 @@ TEST(LogParser, AnEventOf100000LinesIsBounded) {
   LogParser::Options options;
   options.event = {.lines = 50, .bytes = 10'000};
   LogParser parser(options, {});
-  Recorder recorder;
+  LogRecorder recorder;
   parser.push(1, "java.lang.StackOverflowError: deep\n", 0, 0, recorder);
   for (int i = 0; i < 99'999; ++i)
     parser.push(1, "\tat com.foo.Bar.f(Bar.java:1)\n", 0, 0, recorder);
@@ -309,7 +309,7 @@ TEST(LogParser, AnEventOf100000LinesIsBounded) {
 TEST(LogParser, WhatMayBelongToAnExceptionIsNotHeldForEver) {
   for (const std::size_t bytes : {std::size_t{10}, std::size_t{2000}}) {
     LogParser parser({}, {});
-    Recorder recorder;
+    LogRecorder recorder;
     parser.push(1, "ValueError: no\nits second line?\n", 0, 0, recorder);
     EXPECT_EQ(recorder.seen, Seen());
     const std::string indented = "  " + std::string(bytes, 'x') + "\n";
@@ -360,7 +360,7 @@ TEST(LogParser, PatternsReplaceTheBuiltInGrouping) {
 
 TEST(LogParser, ErrorsWithoutATimeCountAsOfWhatIsKnown) {
   LogParser parser({}, {});
-  Recorder recorder;
+  LogRecorder recorder;
   const auto last_ms = [&parser] { return parser.errors().top(1, LogErrors::kEver, 0)[0].last_ms; };
   parser.push(1, "ERROR a\n", 0, 77, recorder);
   parser.end_source(1, 77, recorder);
@@ -379,7 +379,7 @@ TEST(LogParser, ErrorsWithoutATimeCountAsOfWhatIsKnown) {
 TEST(LogParser, TheSummaryNamesTheError) {
   const auto template_of = [](std::string_view input) {
     LogParser parser({}, {});
-    Recorder recorder;
+    LogRecorder recorder;
     parser.push(1, input, 0, 0, recorder);
     parser.end(0, recorder);
     return parser.errors().top(1, LogErrors::kEver, 0)[0].sample;
@@ -401,7 +401,7 @@ TEST(LogParser, EveryViewIsValidUtf8WhereverSomethingIsCut) {
     const std::string pad(shift, 'x');
     // The summary keeps 512 bytes of an error's line; colours end in one byte; a number in
     // parentheses may lack its parenthesis.
-    const Recorder recorder =
+    const LogRecorder recorder =
         record("ERROR a\nmy.Error: " + pad + wide + "\n    at f\n" +
                "{\"level\":50,\"msg\":\"m\",\"err\":\"" + pad + wide +
                "\"}\n\x1b[31\xC3\xA9 red\n14:signal-handler (1795233374\xC3\xA9 x\n");
@@ -418,7 +418,7 @@ TEST(LogParser, EveryViewIsValidUtf8WhereverSomethingIsCut) {
 
 TEST(LogParser, PausesEndInTheOrderOfTheLastInput) {
   LogParser parser({}, {});
-  Recorder recorder;
+  LogRecorder recorder;
   constexpr std::uint32_t kSources = 1000;
   for (std::uint32_t i = 1; i <= kSources; ++i) parser.push(i, "x\n", i, 0, recorder);
   parser.push(1, "  y\n", kSources + 1, 0, recorder);

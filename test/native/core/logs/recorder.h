@@ -13,7 +13,7 @@ namespace sluice {
 using Seen = std::vector<std::string>;
 
 /// Events as one line each: level, number of lines, flags, message with its line ends as `|`.
-class Recorder final : public LogSink {
+class LogRecorder final : public LogSink {
  public:
   std::vector<std::string> seen;
   std::vector<std::string> texts;
@@ -38,9 +38,9 @@ class Recorder final : public LogSink {
 };
 
 /// The events of one source's whole input.
-inline Recorder record(std::string_view input, const LogParser::Options& options = {}) {
+inline LogRecorder record(std::string_view input, const LogParser::Options& options = {}) {
   LogParser parser(options, {});
-  Recorder recorder;
+  LogRecorder recorder;
   parser.push(1, input, 0, 0, recorder);
   parser.end(0, recorder);
   return recorder;

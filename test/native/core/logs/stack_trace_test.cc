@@ -156,7 +156,7 @@ TEST(StackTrace, EachIsOneEventAndTakesNothingOfWhatFollows) {
     std::string input(kPlain);
     input += trace.text;
     for (int i = 0; i < 500; ++i) input += kPlain;
-    const Recorder recorder = record(input);
+    const LogRecorder recorder = record(input);
     ASSERT_EQ(recorder.seen.size(), 502U) << trace.name << ": " << recorder.seen[1];
     EXPECT_EQ(lines_of(recorder.texts[1]) + 1, lines_of(trace.text)) << trace.name;
     EXPECT_EQ(recorder.events[1].level, trace.level) << trace.name;
@@ -171,7 +171,7 @@ TEST(StackTrace, TwoInARowAreTwoEvents) {
   for (const Trace& trace : kTraces) {
     for (const std::string_view between : {"", "\n"}) {
       const std::string text(trace.text);
-      const Recorder recorder = record(text + std::string(between) + text);
+      const LogRecorder recorder = record(text + std::string(between) + text);
       ASSERT_EQ(recorder.seen.size(), 2U) << trace.name;
       EXPECT_EQ(recorder.texts[0], recorder.texts[1]) << trace.name;
     }
@@ -186,7 +186,7 @@ TEST(StackTrace, OneThatBreaksOffTakesNothingOfWhatFollows) {
       text = text.substr(0, text.substr(0, text.size() - 1).rfind('\n') + 1);
       const std::string input = std::string(text) + "one plain line\nanother plain line\n" +
                                 "2026-11-21 03:56:14 INFO next\n";
-      const Recorder recorder = record(input);
+      const LogRecorder recorder = record(input);
       ASSERT_GE(recorder.seen.size(), 2U) << input;
       EXPECT_EQ(recorder.seen.back(), "i1 next") << input;
       EXPECT_EQ(recorder.seen[recorder.seen.size() - 2], "?1 another plain line") << input;
@@ -218,13 +218,13 @@ TEST(StackTrace, ATraceOfALineThatReportsItBelongsToThatLine) {
 }
 
 TEST(StackTrace, HeadersOfTwoLinesAreOneEvent) {
-  const Recorder jul = record(
+  const LogRecorder jul = record(
       "Nov 21, 2026 3:56:14 AM com.foo.Bar run\nSEVERE: failed\njava.lang.Error: x\n\tat a.b(C:1)\n"
       "Nov 21, 2026 3:56:15 AM com.foo.Bar run\nINFO: fine\n");
   EXPECT_EQ(jul.seen, (Seen{"e4 com.foo.Bar run|SEVERE: failed|java.lang.Error: x|\tat a.b(C:1)",
                             "i2 com.foo.Bar run|INFO: fine"}));
   EXPECT_EQ(jul.events[0].time_ms, 1'795'233'374'000);
-  const Recorder dotnet = record(
+  const LogRecorder dotnet = record(
       "fail: App.Worker[0]\n      An error.\n      System.Exception: x\n         at A.B()\n"
       "info: App.Worker[0]\n      Fine.\nplain\n");
   EXPECT_EQ(dotnet.seen,
