@@ -3,7 +3,7 @@
  * the queues and to the provider in place of the jobs that have it, its members, whose logs are
  * fed from its own on the reactor. Main thread only; made and ended by the AnswerCache.
  */
-import { JobRecord } from '../job-table.js';
+import { JobRecord } from '../job.js';
 
 /** See the head of this file. */
 export class SharedAnswer extends JobRecord {

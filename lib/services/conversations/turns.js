@@ -4,7 +4,7 @@ import { draining } from '../../jobs/errors.js';
 import { messagesOfTurn } from './requests.js';
 
 /** @typedef {import('./repository.js').Message} Message */
-/** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
@@ -190,7 +190,7 @@ export class Turns {
 
   /**
    * Resolves when the turn of an ended job, if it is one, is written.
-   * @param {import('../../jobs/job-table.js').JobRecord} record
+   * @param {import('../../jobs/job.js').JobRecord} record
    */
   async jobSettled({ principal, extra }) {
     const id = /** @type {string | undefined} */ (extra?.conversation_id);
