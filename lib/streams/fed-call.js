@@ -8,6 +8,9 @@ const END_KINDS = Object.freeze({ whole: 0, broken: 1, protocol: 2, silent: 3 })
 
 /** @typedef {keyof typeof END_KINDS} EndKind */
 
+/** The headers that count, in the order of the native call. */
+const HEADERS = ['content-type', 'retry-after', 'retry-after-ms', 'location', 'content-encoding'];
+
 /**
  * What a feeder gives: the head, then the body piece by piece, then the end. The next piece is read
  * once the hub has dealt with the one before: time in which the jobs have no room is no silence of
@@ -42,11 +45,13 @@ export class FedCall {
   }
 
   /**
-   * @param {{status: number, contentType?: string, retryAfter?: string, retryAfterMs?: string}} head
+   * @param {number} status
+   * @param {Record<string, string | string[] | undefined>} headers names in lower case
    */
-  head({ status, contentType = '', retryAfter = '', retryAfterMs = '' }) {
+  head(status, headers) {
     if (this.over) return;
-    this.#native.feedHead(this.#id, status, contentType, retryAfter, retryAfterMs);
+    const values = HEADERS.map((name) => String([headers[name]].flat()[0] ?? ''));
+    this.#native.feedHead(this.#id, status, ...values);
     this.#settle();
   }
 

@@ -28,15 +28,17 @@
  * What became of it; native/core/upstream/relay_outcome.h says what the names mean.
  * @typedef {object} RelayOutcome
  * @property {'none' | 'status' | 'content_type' | 'invalid' | 'reported' | 'incomplete' | 'stalled'
- *   | 'unreachable' | 'disconnected' | 'protocol'} failure
+ *   | 'unreachable' | 'disconnected' | 'protocol' | 'encoding' | 'finish' | 'unsupported'} failure
  * @property {number} status
  * @property {boolean} body_whole
  * @property {string} text
  * @property {string} code
+ * @property {string} type
+ * @property {string} location
  * @property {string} retry_after
  * @property {string} retry_after_ms
- * @property {(number | null)[]} failed by index: the pieces that came before it failed; null for
- *   an answer that did not
+ * @property {(number | null)[]} failed by index: the entries of any kind that came before it failed;
+ *   null for an answer that did not
  */
 
 export {};

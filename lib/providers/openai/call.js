@@ -33,11 +33,6 @@ function isProtocolError(error) {
   return name === 'HTTPParserError' && !/\bEOF\b/.test(message);
 }
 
-/** @param {string | string[] | undefined} header */
-function single(header) {
-  return Array.isArray(header) ? header[0] : header;
-}
-
 /**
  * @param {UpstreamConnections} connections
  * @param {UpstreamPost} request
@@ -75,12 +70,7 @@ class Call {
     try {
       const { statusCode: status, headers, body } = await this.#post();
       body.on('error', () => {}); // `next` rejects as well.
-      this.#fed.head({
-        status,
-        contentType: single(headers['content-type']),
-        retryAfter: single(headers['retry-after']),
-        retryAfterMs: single(headers['retry-after-ms']),
-      });
+      this.#fed.head(status, headers);
       const pieces = body[Symbol.asyncIterator]();
       for (;;) {
         const { done, value } = await this.#wait(pieces.next());

@@ -365,7 +365,9 @@ void JobHubWrap::feed_head(const Napi::CallbackInfo& info) {
   UpstreamHead head{.status = static_cast<int>(number_from(info.Env(), info[1])),
                     .content_type = text(2),
                     .retry_after = text(3),
-                    .retry_after_ms = text(4)};
+                    .retry_after_ms = text(4),
+                    .location = text(5),
+                    .content_encoding = text(6)};
   reactor_->executor().post(
       [hub = hub_, call = count_from(info.Env(), info[0]), head = std::move(head)](Nanos now) {
         hub->feed_head(call, head, now);

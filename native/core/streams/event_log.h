@@ -31,6 +31,7 @@ namespace sluice {
 struct Usage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
+  bool estimated = false;  ///< At least one of them is not the upstream's own.
 };
 
 /// How a job ended. Which fields count depends on `kind`.

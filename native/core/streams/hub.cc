@@ -166,6 +166,11 @@ bool JobHub::is_open(JobHandle handle) const {
   return found != jobs_.end() && !found->second->log.ended();
 }
 
+Usage JobHub::usage(JobHandle handle) const {
+  const auto found = jobs_.find(handle);
+  return found == jobs_.end() ? Usage{} : found->second->usage();
+}
+
 bool JobHub::writable(JobHandle handle) const {
   const auto found = jobs_.find(handle);
   if (found == jobs_.end() || found->second->log.ended()) return false;

@@ -171,7 +171,7 @@ const busy = {
       const handle = hub.create(job);
       hub.start(handle);
       hub.relayFed({ idleMs: 1e6, jobs: [handle] }, (fed) => {
-        fed.head({ status: 200, contentType: 'text/event-stream' });
+        fed.head(200, { 'content-type': 'text/event-stream' });
         fed.bytes(bytes);
         fed.end('whole');
       });
