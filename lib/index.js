@@ -1,4 +1,22 @@
 /** What the package exports. */
+
+/** @typedef {import('./gateway/job-events.js').JobEvent} JobEvent */
+/** @typedef {import('./gateway/options.js').GatewayOptions} GatewayOptions */
+/** @typedef {import('./jobs/request.js').JobRequest} JobRequest */
+/** @typedef {import('./jobs/view.js').Job} Job */
+/** @typedef {import('./primitives/crawler/items.js').CrawlError} CrawlError */
+/** @typedef {import('./primitives/crawler/items.js').CrawlFailed} CrawlFailed */
+/** @typedef {import('./primitives/crawler/items.js').CrawlItem} CrawlItem */
+/** @typedef {import('./primitives/crawler/items.js').CrawlPage} CrawlPage */
+/** @typedef {import('./primitives/crawler/items.js').CrawlSkipped} CrawlSkipped */
+/** @typedef {import('./primitives/crawler/items.js').CrawlStats} CrawlStats */
+/** @typedef {import('./primitives/crawler/items.js').Crawling} Crawling */
+/** @typedef {import('./primitives/crawler/options.js').CrawlOptions} CrawlOptions */
+/** @typedef {import('./providers/shared/types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('./providers/shared/types.js').ProviderRequest} ProviderRequest */
+/** @typedef {import('./providers/shared/types.js').Provider} Provider */
+/** @typedef {import('./streams/event-iterator.js').StreamEvent} StreamEvent */
+
 export { Gateway, createGateway } from './gateway/gateway.js';
 export { FixedWindowLimiter, SlidingWindowLimiter } from './primitives/limiters/window-limiter.js';
 export { HttpError } from './internal/util/http-error.js';

@@ -1,54 +1,75 @@
 /**
  * Puts into the tree what the published package carries besides its sources: the addon's binary
  * for this platform under prebuilds/, and the type declarations under types/. npm runs it as
- * `prepack`; `--clean` (`postpack`) takes both away again, for a prebuild left behind would hide
- * the local build from lib/internal/native/addon.js.
+ * `prepack`; `--clean` (`postpack`) takes both away again, and so does a run that fails.
  *
  * The binary uses the system's libstdc++, which Node needs too. A static one would not make it run
  * in more places but in fewer: Debian 12's asks for symbols of glibc 2.36, while the addon itself
- * is content with an older one. What it asks for is checked here.
+ * is content with an older one. The symbol versions of the binary are checked here.
  */
-import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { nativeTarget } from '../lib/internal/native/target.js';
 import { buildAddon } from './build.mjs';
 import { buildNeeds } from './lib/needs.mjs';
-import { mustRun, root, which } from './lib/run.mjs';
+import { mustRun, root, run, which } from './lib/run.mjs';
+import { checkSymbolVersions } from './lib/symbol-versions.mjs';
 import { ensure } from './setup.mjs';
-
-/** The newest versions the binary may ask for: those of RHEL 9, Ubuntu 22.04 and later. */
-const symbolVersionsMax = { 'GLIBC_2.': 34, 'GLIBCXX_3.4.': 29 };
 
 const prebuilds = join(root, 'prebuilds');
 const types = join(root, 'types');
+const tsc = join(root, 'node_modules/typescript/bin/tsc');
 
-for (const folder of [prebuilds, types]) rmSync(folder, { recursive: true, force: true });
-if (!process.argv.includes('--clean')) await assemble();
+function clean() {
+  for (const folder of [prebuilds, types]) rmSync(folder, { recursive: true, force: true });
+}
 
-async function assemble() {
+clean();
+if (!process.argv.includes('--clean')) {
+  // npm runs no postpack after a prepack that failed. Every way out of this process comes here:
+  // an exception, a child's failure, and Ctrl-C, which run() turns into an exit.
+  process.once('exit', (status) => {
+    if (status !== 0) clean();
+  });
   if (!ensure(buildNeeds) || !(await buildAddon())) process.exit(1);
-  const folder = join(prebuilds, `${process.platform}-${process.arch}`);
-  const binary = join(folder, 'sluice.node');
-  mkdirSync(folder, { recursive: true });
+  await packAddon();
+  await packTypes();
+}
+
+async function packAddon() {
+  const target = nativeTarget();
+  const binary = join(prebuilds, target, 'sluice.node');
+  mkdirSync(join(prebuilds, target), { recursive: true });
   copyFileSync(join(root, 'build/Release/sluice.node'), binary);
   const strip = which('strip');
   // The names by which Node finds the addon must stay; macOS and GNU spell that differently.
   const how = process.platform === 'darwin' ? '-x' : '--strip-unneeded';
   if (strip) await mustRun(strip, [how, binary]);
-  if (process.platform === 'linux') checkSymbolVersions(binary);
-  await mustRun(process.execPath, [
-    join(root, 'node_modules/typescript/bin/tsc'),
-    ...['-p', join(root, 'tsconfig.types.json')],
-  ]);
+  // musl has no symbol versions.
+  if (process.platform !== 'linux' || target.endsWith('-musl')) return;
+  try {
+    checkSymbolVersions(binary);
+  } catch (error) {
+    console.error(`sluice: ${/** @type {Error} */ (error).message}`);
+    process.exit(1);
+  }
 }
 
-/** @param {string} binary */
-function checkSymbolVersions(binary) {
-  const names = readFileSync(binary, 'latin1');
-  for (const [prefix, max] of Object.entries(symbolVersionsMax)) {
-    const pattern = new RegExp(`${prefix.replaceAll('.', '\\.')}(\\d+)`, 'g');
-    const newest = Math.max(0, ...[...names.matchAll(pattern)].map((match) => Number(match[1])));
-    if (newest <= max) continue;
-    console.error(`sluice: the binary needs ${prefix}${newest}; ${prefix}${max} is the limit`);
-    process.exit(1);
+/**
+ * Emits the declarations, keeps those that the package's exports reach, and compiles these as a
+ * strict program does: TypeScript 7 prints some types of JSDoc comments so that they do not parse.
+ */
+async function packTypes() {
+  await mustRun(process.execPath, [tsc, '-p', join(root, 'tsconfig.types.json')]);
+  const check = [tsc, '-p', join(root, 'tsconfig.declarations.json'), '--listFiles'];
+  const { status, stdout } = await run(process.execPath, check, { capture: true, quiet: true });
+  if (status !== 0) {
+    console.error(stdout.replace(/^\/.*\n/gm, ''));
+    process.exit(status);
+  }
+  const reached = new Set(stdout.split('\n').map((path) => resolve(path)));
+  for (const entry of readdirSync(types, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile() && !reached.has(path)) rmSync(path);
   }
 }

@@ -15,6 +15,15 @@ import { isEnded, Job, kFail, kFinishFrom } from './client/job.js';
 
 export { SluiceClientError, Job };
 
+/** @typedef {import('./client/conversations.js').Conversation} Conversation */
+/** @typedef {import('./client/conversations.js').ConversationMessage} ConversationMessage */
+/** @typedef {import('./client/job.js').ConnectionState} ConnectionState */
+/** @typedef {import('./client/job.js').JobEventName} JobEventName */
+/** @typedef {import('./client/job.js').JobMetrics} JobMetrics */
+/** @typedef {import('./client/job.js').JobResult} JobResult */
+/** @typedef {import('./client/job.js').JobStatus} JobStatus */
+/** @typedef {import('./client/job.js').JobUsage} JobUsage */
+
 /**
  * @typedef {object} ClientOptions
  * @property {string} [baseUrl] where the gateway is mounted; default '', this page's own origin

@@ -27,15 +27,38 @@ const flags = {
     fallback: 10_000,
     help: 'time for one page, from the connection to the last byte',
   },
+  sitemaps: {
+    type: 'boolean',
+    fallback: false,
+    help: 'also fetch the pages that the sitemaps of the site name',
+  },
+  include: {
+    type: 'string',
+    value: 'PATTERN',
+    multiple: true,
+    help: 'only pages whose path begins so, as in robots.txt (/blog/*, *.html$); repeatable',
+  },
+  exclude: {
+    type: 'string',
+    value: 'PATTERN',
+    multiple: true,
+    help: 'no pages whose path begins so; repeatable',
+  },
+  header: {
+    type: 'string',
+    value: '"NAME: VALUE"',
+    multiple: true,
+    help: 'a header of each request; repeatable',
+  },
   'user-agent': {
     type: 'string',
     value: 'NAME',
-    help: 'what the crawl calls itself; default: sluice and its version',
+    help: 'value of the User-Agent header; default: sluice and its version',
   },
   'allow-private-addresses': {
     type: 'boolean',
     fallback: false,
-    help: 'connect to private, loopback and link-local addresses, too',
+    help: 'also connect to private, loopback and link-local addresses',
   },
   output: { type: 'string', value: 'FILE', help: 'where results go; default: standard output' },
   ...configFlag,
@@ -47,8 +70,8 @@ export const help = `Usage: sluice crawl URL [options]
 
 Follows the links from URL, breadth first, on the same scheme, host and port, as far as robots.txt
 allows. Each URL gives a JSON line: {"url", "status", "title", "text", "depth"} for a page, or one
-with "skipped" (why it was not read) or "error" ({"code", "message"}).
-The exit code is 1 if any URL failed; skipped ones have not.
+with "skipped" (the reason) or "error" ({"code", "message"}).
+The exit code is 1 if any URL failed; a skipped URL is no failure.
 
 ${describeFlags(flags)}
 `;
@@ -64,7 +87,7 @@ export async function run(argv) {
     return 0;
   }
   if (positionals.length !== 1) throw new UsageError('crawl takes one URL');
-  // Loaded now that the flags are known to be good: help and mistakes are answered at once.
+  // Loaded after the flags are checked: help and usage errors come without delay.
   const { crawl } = await import('../primitives/crawler/crawl.js');
   const interrupts = watchInterrupts();
   const crawling = start(crawl, positionals[0], values, interrupts.signal);
@@ -89,17 +112,40 @@ export async function run(argv) {
 }
 
 /**
+ * @param {string[]} lines `Name: value`
+ * @returns {Record<string, string>}
+ */
+function headersOf(lines) {
+  /** @type {Map<string, string>} */
+  const headers = new Map();
+  for (const line of lines) {
+    const [, name, value] = /^([^:\s]+):[ \t]*(.*)$/s.exec(line) ?? [];
+    if (name === undefined) {
+      throw new UsageError(`--header takes "NAME: VALUE", not ${JSON.stringify(line)}`);
+    }
+    if (headers.has(name)) throw new UsageError(`--header ${name} is given twice`);
+    headers.set(name, value);
+  }
+  return Object.fromEntries(headers);
+}
+
+/**
  * @param {typeof import('../primitives/crawler/crawl.js').crawl} crawl
  * @param {string} startUrl
  * @param {Record<string, any>} values of the flags
  * @param {AbortSignal} signal
  */
-function start(crawl, startUrl, { output: _, config: __, ...options }, signal) {
+function start(crawl, startUrl, { output: _, config: __, header = [], ...options }, signal) {
+  const headers = headersOf(header);
   try {
-    return crawl({ startUrl, ...options, signal });
+    return crawl({ startUrl, ...options, headers, signal });
   } catch (/** @type {any} */ error) {
-    // Of what the flags do not check by themselves: the URL, and the user agent.
-    const message = error.message.replace(/^startUrl/, 'URL').replace(/^userAgent/, '--user-agent');
+    // The flags check numbers themselves; the other options are named as flags here.
+    const message = error.message
+      .replace(/^startUrl/, 'URL')
+      .replace(/^userAgent/, '--user-agent')
+      .replace(/^(include|exclude)\[\d+\]/, '--$1')
+      .replace(/^headers\.?/, '--header ');
     throw new UsageError(message);
   }
 }

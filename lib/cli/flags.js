@@ -19,6 +19,7 @@ export class UsageError extends Error {}
  * @property {number} [min] of an integer or number; default 0
  * @property {number} [max] of an integer or number
  * @property {string[]} [choices]
+ * @property {boolean} [multiple] may be given several times; its value is an array of each
  */
 
 /** @typedef {Record<string, Flag>} Flags */
@@ -140,6 +141,17 @@ function check(at, flag, value) {
   return value;
 }
 
+/**
+ * @param {string} at
+ * @param {Flag} flag
+ * @param {unknown} value an array for a flag that may be given several times
+ */
+function checkEach(at, flag, value) {
+  if (flag.multiple !== true) return check(at, flag, value);
+  if (!Array.isArray(value)) throw new UsageError(`${at} takes an array of strings`);
+  return value.map((one) => check(at, flag, one));
+}
+
 /** @param {string} name `max-batch-size` as `maxBatchSize` */
 function camelCase(name) {
   return name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
@@ -157,7 +169,7 @@ function camelCase(name) {
  * @param {string} path
  * @param {Flags} flags
  * @param {Members} extra
- * @returns {{values: Record<string, string | number | boolean>, members: Record<string, unknown>}}
+ * @returns {{values: Record<string, string | number | boolean | unknown[]>, members: Record<string, unknown>}}
  */
 function readConfig(path, flags, extra) {
   let config;
@@ -178,7 +190,7 @@ function readConfig(path, flags, extra) {
         [camelCase(name), name],
       ]),
   );
-  /** @type {Record<string, string | number | boolean>} */
+  /** @type {Record<string, string | number | boolean | unknown[]>} */
   const values = {};
   /** @type {Record<string, unknown>} */
   const members = {};
@@ -189,7 +201,7 @@ function readConfig(path, flags, extra) {
     }
     const name = names.get(key);
     if (name === undefined) throw new UsageError(`${path}: /${key} is not an option`);
-    values[camelCase(name)] = check(`${path}: /${key}`, flags[name], value);
+    values[camelCase(name)] = checkEach(`${path}: /${key}`, flags[name], value);
   }
   const problem = extra.findProblem(members);
   if (problem !== undefined) {
@@ -211,10 +223,10 @@ const noMembers = { names: [], findProblem: () => undefined };
  */
 export function parseFlags(flags, argv, options = {}) {
   const { positionals: allowPositionals = false, members: extra = noMembers } = options;
-  /** @type {Record<string, {type: 'string' | 'boolean', short?: string}>} */
+  /** @type {Record<string, {type: 'string' | 'boolean', short?: string, multiple?: boolean}>} */
   const known = { help: { type: 'boolean', short: 'h' } };
-  for (const [name, { type }] of Object.entries(flags)) {
-    known[name] = { type: type === 'boolean' ? 'boolean' : 'string' };
+  for (const [name, { type, multiple = false }] of Object.entries(flags)) {
+    known[name] = { type: type === 'boolean' ? 'boolean' : 'string', multiple };
   }
   let parsed;
   try {
@@ -234,7 +246,9 @@ export function parseFlags(flags, argv, options = {}) {
     ({ members } = config);
   }
   for (const [name, flag] of Object.entries(flags)) {
-    if (given[name] !== undefined) values[camelCase(name)] = check(`--${name}`, flag, given[name]);
+    if (given[name] !== undefined) {
+      values[camelCase(name)] = checkEach(`--${name}`, flag, given[name]);
+    }
   }
   return { help: given.help === true, positionals: parsed.positionals, values, members };
 }

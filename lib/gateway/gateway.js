@@ -1,15 +1,20 @@
 import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
 import { checkGatewayOptions } from './options.js';
-import { checkMs, checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
+import {
+  checkKnown,
+  checkMs,
+  checkOptions,
+  checkSignal,
+  checkString,
+} from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
+import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
-import { createRouter } from '../http/router.js';
 import { describeJob, describeJobs } from '../jobs/view.js';
 import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { kAnonymous } from '../jobs/policy/config.js';
-import { kInternals } from '../internal/util/symbols.js';
 import { listen } from '../http/server.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
@@ -27,17 +32,24 @@ import { streamEvents } from '../streams/event-iterator.js';
  */
 export class Gateway extends EventEmitter {
   #parts;
+  #handler;
   #hubClosed = false;
   /** @type {Promise<void> | undefined} */
   #closed;
   /** @type {Set<import('../http/server.js').GatewayServer>} */
   #servers = new Set();
 
-  /** @param {import('./options.js').GatewayOptions} options */
-  constructor(options) {
+  /**
+   * @param {import('./assembly.js').GatewayParts} parts
+   * @internal
+   */
+  constructor(parts) {
     super();
-    this.#parts = createParts(checkGatewayOptions(options));
-    forwardJobEvents(this.#parts, this);
+    this.#parts = parts;
+    forwardJobEvents(parts, this);
+    this.#handler = createGatewayHandler(parts, this, () => {
+      if (this.#hubClosed) throw draining();
+    });
   }
 
   // ---------------------------------------------------------------- what is asked of it
@@ -116,6 +128,34 @@ export class Gateway extends EventEmitter {
     return job;
   }
 
+  /**
+   * Cancels a job that runs, and erases all of it: text, metadata, shared answer, idempotency key, and
+   * its rows in the data file. What it added to a conversation stays there.
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @returns {Promise<void>} resolves when nothing of it is left
+   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`;
+   *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: it is in the data file still
+   */
+  async delete(id, options) {
+    const { principal = kAnonymous } = checkKnown('options', options, ['principal']);
+    const record = this.#parts.lifecycle.jobs.get(id, principal);
+    if (record === undefined) throw jobNotFound();
+    await this.#parts.erasure.job(record);
+  }
+
+  /**
+   * Ends and erases all that one caller has: jobs, workflows, crawls, conversations, keys and values,
+   * cached answers, idempotency keys. The ledger and the sums of usage keep the amounts and lose the
+   * name.
+   * @param {string} principal
+   * @returns {Promise<void>} resolves when nothing of it is left
+   * @throws {import('../internal/util/http-error.js').HttpError} as `delete`
+   */
+  async erasePrincipal(principal) {
+    await this.#parts.erasure.principal(checkString('principal', principal));
+  }
+
   /** Conversations: see `lib/services/conversations/service.js`. */
   get conversations() {
     return this.#parts.conversations;
@@ -169,12 +209,21 @@ export class Gateway extends EventEmitter {
   // ---------------------------------------------------------------- serving and closing
 
   /**
-   * An Express 5 router with the whole HTTP contract but the page; it mounts under any prefix.
-   * Paths that are not its own it passes on.
-   * @returns {import('express').Router}
+   * The HTTP contract, without the page, as a function of node:http's request and response. It works as
+   * the listener of a server and as a middleware: paths of others go on to `next`, or get a 404
+   * without one.
+   * @returns {import('../http/handler.js').Handler}
+   */
+  handler() {
+    return this.#handler;
+  }
+
+  /**
+   * The same for Express: `app.use(gateway.router())`, under any path.
+   * @returns {import('../http/handler.js').Handler}
    */
   router() {
-    return createRouter(this);
+    return this.#handler;
   }
 
   /**
@@ -185,12 +234,13 @@ export class Gateway extends EventEmitter {
    *   listening; `gateway.close()` closes it
    */
   async listen(options) {
-    const { gate, options: own, store } = this.#parts;
+    const { gate, options: own, store, access } = this.#parts;
     // A model that does not load fails the start, and not the first request.
     if (!gate.draining) await own.provider.ready?.();
     await store?.restored;
     if (gate.draining) throw draining();
-    const server = await listen(this, options);
+    const { authenticate, logger: log } = own;
+    const server = await listen({ handler: this.#handler, access, authenticate, log }, options);
     this.#servers.add(server);
     server.once('close', () => this.#servers.delete(server));
     // close() may have run while the server was being opened.
@@ -241,23 +291,6 @@ export class Gateway extends EventEmitter {
       await store?.close();
     }
   }
-
-  /** The parts, for the routes. */
-  get [kInternals]() {
-    const { options, lifecycle, metrics, billing, ...parts } = this.#parts;
-    return {
-      ...parts,
-      options,
-      metrics,
-      jobs: lifecycle.jobs,
-      log: options.logger,
-      jobCredits: billing.jobs,
-      /** @throws {HttpError} 503 once the gateway is closed */
-      checkOpen: () => {
-        if (this.#hubClosed) throw draining();
-      },
-    };
-  }
 }
 
 /**
@@ -266,5 +299,5 @@ export class Gateway extends EventEmitter {
  * @throws {TypeError | RangeError} naming the option at fault and what it takes
  */
 export function createGateway(options) {
-  return new Gateway(options);
+  return new Gateway(createParts(checkGatewayOptions(options)));
 }

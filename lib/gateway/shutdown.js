@@ -15,7 +15,7 @@ const READERS_POLL_MS = 10;
  */
 async function readersServed(hub) {
   const deadlineMs = performance.now() + READERS_GRACE_MS;
-  while (hub.channelCount > 0 && performance.now() < deadlineMs) await sleep(READERS_POLL_MS);
+  while (hub.subscriberCount > 0 && performance.now() < deadlineMs) await sleep(READERS_POLL_MS);
 }
 
 /**
@@ -53,6 +53,7 @@ export async function shutDown(parts, { drainMs, servers }) {
   }
   await readersServed(hub);
   logs.close();
+  parts.kv.namespaces.close();
   await Promise.all([...servers].map((server) => server.drain()));
   await parts.options.provider.close?.();
   await turns.idle();

@@ -1,147 +1,85 @@
-/**
- * The HTTP contract as an Express 5 router. It owns its paths and passes every other one on, so
- * that it can be mounted at the root of somebody else's app.
- */
-import { Router } from 'express';
-import { accountRoutes } from './routes/accounts.js';
-import { administration, authentication } from './middleware/authenticate.js';
-import { administrators } from './middleware/require-admin.js';
-import { errorMiddleware, methodNotAllowed } from './error-handler.js';
-import { cors } from './middleware/cors.js';
-import { eventsRoute } from './routes/events.js';
-import { health, metrics, readiness } from './routes/health.js';
-import { conversationRoutes } from './routes/conversations.js';
-import { crawlRoutes } from './routes/crawls.js';
-import { jobRoutes } from './routes/jobs.js';
-import { listModels } from './routes/models.js';
-import { logRoutes } from './routes/logs.js';
-import { kInternals } from '../internal/util/symbols.js';
-import { kvRoutes } from './routes/kv.js';
-import { requestId } from './middleware/request-id.js';
-import { streamRoute } from './routes/stream.js';
-import { streamUrlRoutes } from './routes/stream-url.js';
-import { transferRoutes } from './routes/transfers.js';
-import { usageRoute } from './routes/usage.js';
-import { workflowRoutes } from './routes/workflows.js';
-
-const kGet = 'GET, HEAD';
+/** Finds the route of a request: paths by find-my-way, methods by a table per path. */
+import createFinder from 'find-my-way';
 
 /**
- * @param {import('../gateway/gateway.js').Gateway} gateway
- * @returns {import('express').Router}
+ * What a route gets beside Node's request and response.
+ * @typedef {object} Context
+ * @property {Record<string, string | undefined>} params of the path, decoded
+ * @property {import('node:querystring').ParsedUrlQuery} query
+ * @property {string} baseUrl the prefix that the handler is mounted under; empty at the root
+ * @property {Readonly<import('../jobs/policy/config.js').Access>} access what the caller may do
+ * @property {any} body as the endpoint's `body` says
  */
-export function createRouter(gateway) {
-  const { access, log, options, streamUrls, checkOpen } = gateway[kInternals];
-  const router = Router({ caseSensitive: true });
-  const jobs = jobRoutes(gateway);
-  const streamUrl = streamUrlRoutes(gateway);
-  const workflows = workflowRoutes(gateway);
-  const crawls = crawlRoutes(gateway);
-  const logs = logRoutes(gateway);
-  const kv = kvRoutes(gateway);
-  const conversations = conversationRoutes(gateway);
-  const accounts = accountRoutes(gateway);
-  const transfers = transferRoutes(gateway);
 
-  // Answers are about a moment: nobody may keep them. Addresses of streams hold tokens: no link
-  // may hand them on.
-  /** @type {import('express').RequestHandler} */
-  const unstored = (_req, res, next) => {
-    res.set({ 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' });
-    next();
-  };
-  // An app of somebody else's may outlive the gateway.
-  /** @type {import('express').RequestHandler} */
-  const open = (_req, _res, next) => {
-    checkOpen();
-    next();
-  };
-  const authenticate = authentication(access, options.authenticate);
-  const authenticated = [open, authenticate];
-  const streaming = [open, authentication(access, options.authenticate, streamUrls)];
-  const crossOrigin = cors(() => access.corsOrigins);
-  /** @param {string} path */
-  const route = (path) => router.route(path).all(requestId, crossOrigin, unstored);
+/**
+ * @typedef {(req: import('node:http').IncomingMessage, res: import('node:http').ServerResponse,
+ *   context: Context) => void | Promise<void>} Handle an error that it throws becomes the answer
+ */
 
-  route('/v1/jobs')
-    .get(authenticated, jobs.list)
-    .post(authenticated, ...jobs.create)
-    .all(methodNotAllowed('GET, HEAD, POST'));
-  route('/v1/jobs/:id').get(authenticated, jobs.read).all(methodNotAllowed(kGet));
-  route('/v1/jobs/:id/cancel').post(authenticated, jobs.cancel).all(methodNotAllowed('POST'));
-  route('/v1/jobs/:id/stream_url').post(authenticated, streamUrl.one).all(methodNotAllowed('POST'));
-  route('/v1/stream_url')
-    .post(authenticated, ...streamUrl.many)
-    .all(methodNotAllowed('POST'));
-  route('/v1/conversations')
-    .get(authenticated, conversations.list)
-    .post(authenticated, ...conversations.create)
-    .all(methodNotAllowed('GET, HEAD, POST'));
-  route('/v1/conversations/:id')
-    .get(authenticated, conversations.read)
-    .delete(authenticated, conversations.remove)
-    .all(methodNotAllowed('GET, HEAD, DELETE'));
-  route('/v1/conversations/:id/fork')
-    .post(authenticated, ...conversations.fork)
-    .all(methodNotAllowed('POST'));
-  route('/v1/workflows')
-    .get(authenticated, workflows.list)
-    .post(authenticated, ...workflows.create)
-    .all(methodNotAllowed('GET, HEAD, POST'));
-  route('/v1/workflows/:id').get(authenticated, workflows.read).all(methodNotAllowed(kGet));
-  for (const action of /** @type {const} */ (['cancel', 'retry', 'stream_url'])) {
-    route(`/v1/workflows/:id/${action}`)
-      .post(authenticated, workflows[action])
-      .all(methodNotAllowed('POST'));
+/**
+ * One method of one path.
+ * @typedef {object} Endpoint
+ * @property {Handle} handle
+ * @property {'caller' | 'stream' | 'admin' | 'metrics' | 'none'} [auth] `caller` (default): a key, where
+ *   there are keys; `stream`: or a signed URL; `admin`: an administrator; `metrics`: an administrator,
+ *   where there are keys; `none`: anyone, also after the gateway has closed
+ * @property {'none' | 'json' | 'optional-json' | 'bytes'} [body] how the body is read before `handle`;
+ *   default `none`
+ * @property {number} [bodyBytesMax] default: the handler's
+ * @property {boolean} [head] whether a GET also answers HEAD; default true
+ */
+
+/** @typedef {{[method: string]: Endpoint}} Methods */
+/** @typedef {{[path: string]: Methods}} Routes paths in the syntax of find-my-way */
+
+/** Longer than any path that Node's parser lets through. */
+const PARAM_LENGTH_MAX = 1 << 20;
+
+/** @typedef {{methods: Methods, allow: string, params: Record<string, string | undefined>}} Found */
+
+/** The routes of one handler. Stateless after construction. */
+export class Router {
+  #finder;
+
+  /** @param {Routes} routes */
+  constructor(routes) {
+    this.#finder = createFinder({
+      maxParamLength: PARAM_LENGTH_MAX,
+      // With a handler here, `find` returns a result without a store for a malformed path.
+      onBadUrl: () => {},
+    });
+    for (const [path, methods] of Object.entries(routes)) {
+      const store = { methods, allow: allowOf(methods) };
+      this.#finder.on('GET', path, () => {}, store);
+    }
   }
-  route('/v1/crawls')
-    .get(authenticated, crawls.list)
-    .post(authenticated, ...crawls.create)
-    .all(methodNotAllowed('GET, HEAD, POST'));
-  route('/v1/crawls/:id').get(authenticated, crawls.read).all(methodNotAllowed(kGet));
-  for (const action of /** @type {const} */ (['cancel', 'stream_url'])) {
-    route(`/v1/crawls/:id/${action}`)
-      .post(authenticated, crawls[action])
-      .all(methodNotAllowed('POST'));
+
+  /**
+   * @param {string} path without the query
+   * @returns {Found | 'malformed' | undefined} `malformed`: an escape in it is not UTF-8
+   */
+  find(path) {
+    const found = this.#finder.find('GET', path);
+    if (found?.store === null) return 'malformed';
+    // find-my-way lets a parameter be empty: `/v1/jobs/` is the list, not a job without an id.
+    if (found && found.params.id !== '') return { ...found.store, params: found.params };
+    return path.length > 1 && path.endsWith('/') ? this.find(path.slice(0, -1)) : undefined;
   }
-  route('/v1/kv').get(authenticated, kv.list).all(methodNotAllowed(kGet));
-  // Of the methods that a key takes, POST is none: so `txn` may be a key, too.
-  route('/v1/kv/txn').post(authenticated, ...kv.txn);
-  route('/v1/kv/*key')
-    .get(authenticated, kv.read)
-    .put(authenticated, ...kv.write)
-    .delete(authenticated, kv.remove)
-    .all(methodNotAllowed('GET, HEAD, PUT, DELETE'));
-  route('/v1/stream')
-    .head(methodNotAllowed('GET'))
-    .get(streaming, streamRoute(gateway))
-    .all(methodNotAllowed('GET'));
-  route('/v1/events')
-    .head(methodNotAllowed('GET'))
-    .get(streaming, eventsRoute(gateway))
-    .all(methodNotAllowed('GET'));
-  const administrated = [...authenticated, administrators(gateway[kInternals]).only];
-  route('/v1/accounts/:id').get(authenticated, accounts.read).all(methodNotAllowed(kGet));
-  route('/v1/accounts/:id/events').get(authenticated, accounts.events).all(methodNotAllowed(kGet));
-  route('/v1/transfers')
-    .post(administrated, ...transfers.create)
-    .all(methodNotAllowed('POST'));
-  route('/v1/transfers/:id/reverse')
-    .post(administrated, ...transfers.reverse)
-    .all(methodNotAllowed('POST'));
-  route('/v1/usage').get(authenticated, usageRoute(gateway)).all(methodNotAllowed(kGet));
-  route('/v1/logs').post(administrated, logs.send).all(methodNotAllowed('POST'));
-  route('/v1/logs/top-errors').get(administrated, logs.topErrors).all(methodNotAllowed(kGet));
-  route('/v1/logs/errors')
-    .head(methodNotAllowed('GET'))
-    .get(administrated, logs.errors)
-    .all(methodNotAllowed('GET'));
-  route('/v1/models').get(authenticated, listModels(gateway)).all(methodNotAllowed(kGet));
-  route('/healthz').get(health).all(methodNotAllowed(kGet));
-  route('/readyz').get(readiness(gateway)).all(methodNotAllowed(kGet));
-  route('/metrics')
-    .get(administration(access, authenticate), metrics(gateway))
-    .all(methodNotAllowed(kGet));
-  router.use(errorMiddleware(log));
-  return router;
+}
+
+/** @param {Methods} methods @returns {string} value of the `Allow` header */
+function allowOf(methods) {
+  return Object.entries(methods)
+    .flatMap(([method, { head = true }]) => (method === 'GET' && head ? ['GET', 'HEAD'] : [method]))
+    .join(', ');
+}
+
+/**
+ * @param {Methods} methods
+ * @param {string | undefined} method
+ * @returns {Endpoint | undefined}
+ */
+export function endpointOf(methods, method) {
+  if (method === 'HEAD') return methods.GET?.head === false ? undefined : methods.GET;
+  return method !== undefined && Object.hasOwn(methods, method) ? methods[method] : undefined;
 }

@@ -4,8 +4,7 @@
 import http from 'node:http';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import express from 'express';
-import { cors } from './middleware/cors.js';
+import sirv from 'sirv';
 import {
   checkBoolean,
   checkInteger,
@@ -13,11 +12,12 @@ import {
   checkString,
 } from '../internal/util/validate.js';
 import { HttpError } from '../internal/util/http-error.js';
-import { errorMiddleware, routeNotFound } from './error-handler.js';
+import { handleCors } from './middleware/cors.js';
 import { isHostName, isLoopback, isOwnHost } from '../internal/util/hosts.js';
-import { kInternals } from '../internal/util/symbols.js';
 import { rangeError, typeError } from '../internal/util/errors.js';
-import { requestId } from './middleware/request-id.js';
+import { routeNotFound, sendError } from './error-handler.js';
+import { setHeaders } from './respond.js';
+import { setRequestId } from './middleware/request-id.js';
 import { StreamConnections } from './sse/socket-handoff.js';
 
 /**
@@ -35,14 +35,14 @@ import { StreamConnections } from './sse/socket-handoff.js';
  *   next to `localhost`, names of one label and addresses; looked at without keys alone
  */
 
-const kWebRoot = fileURLToPath(new URL('../../web', import.meta.url));
+const WEB_ROOT = fileURLToPath(new URL('../../web', import.meta.url));
 
-/** How long responses may take to end after the last job has. */
-const kDrainGraceMs = 2000;
-const kIdleSweepMs = 25;
+/** How long open responses may take to end after the last job has ended. */
+const DRAIN_GRACE_MS = 2000;
+const IDLE_SWEEP_MS = 25;
 
 /** The page loads nothing from elsewhere and runs no inline script. */
-const kPagePolicy = [
+const PAGE_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
@@ -53,94 +53,76 @@ const kPagePolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** @param {import('express').Response} res */
-function pageHeaders(res) {
-  res.set({
-    'Content-Security-Policy': kPagePolicy,
-    // Files have no fingerprint in their names: ask each time, the answer is mostly 304.
-    'Cache-Control': 'no-cache',
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
-  });
-}
+const PAGE_HEADERS = Object.freeze({
+  'Content-Security-Policy': PAGE_POLICY,
+  // File names carry no fingerprint: the browser asks each time, and mostly gets a 304.
+  'Cache-Control': 'no-cache',
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+});
 
-/** For those who look after the server, and may call it by any name. */
-const kHealthPaths = ['/healthz', '/readyz'];
+/** Health checks may call the server by any name. */
+const HEALTH_PATHS = new Set(['/healthz', '/readyz']);
 
 /**
- * Without keys it is the address alone that keeps others out, which a page gets round when its own
- * name resolves to that address: see isOwnHost.
- * @param {import('../gateway/gateway.js').Gateway} gateway
+ * What the server needs of a gateway.
+ * @typedef {object} ServerDeps
+ * @property {import('./handler.js').Handler} handler
+ * @property {import('../jobs/policy/access-control.js').AccessControl} access
+ * @property {Function} [authenticate]
+ * @property {import('../internal/util/logger.js').Logger} log
+ */
+
+/**
+ * Without keys only the address keeps strangers out, and a page of another origin gets round it when
+ * its own name resolves to this machine (DNS rebinding): see isOwnHost.
+ * @param {ServerDeps} deps
  * @param {readonly string[]} allowed
- * @returns {import('express').RequestHandler}
+ * @param {http.IncomingMessage} req
+ * @throws {HttpError} 403
  */
-function checkHost(gateway, allowed) {
-  const { access, options } = gateway[kInternals];
-  return (req, _res, next) => {
-    const { host } = req.headers;
-    // Keys may come with a reload.
-    const guarded = !access.keyed && options.authenticate === undefined;
-    if (!guarded || isOwnHost(host, allowed) || kHealthPaths.includes(req.path)) return next();
-    throw new HttpError(403, {
-      code: 'host_not_allowed',
-      message:
-        `Without keys this server does not answer to the host ${JSON.stringify(host)}, which may be ` +
-        'a page of elsewhere: call it localhost, list the name in allowedHosts (--allowed-hosts), ' +
-        'set keys up, or let everybody in with open (--open).',
-    });
-  };
-}
-
-/**
- * @param {import('../gateway/gateway.js').Gateway} gateway
- * @param {readonly string[] | undefined} allowedHosts undefined for all there are
- */
-function createApp(gateway, allowedHosts) {
-  const { access, log } = gateway[kInternals];
-  const app = express();
-  app.disable('x-powered-by');
-  // The client may be loaded from here by a page of elsewhere.
-  app.use(
-    requestId,
-    cors(() => access.corsOrigins),
-  );
-  if (allowedHosts !== undefined) app.use(checkHost(gateway, allowedHosts));
-  app.use(gateway.router());
-  app.use(
-    express.static(kWebRoot, {
-      extensions: ['html'],
-      cacheControl: false,
-      setHeaders: pageHeaders,
-    }),
-  );
-  app.use((req) => {
-    throw routeNotFound(req);
+function checkHost({ access, authenticate }, allowed, { headers: { host }, url = '' }) {
+  // A reload may bring keys.
+  if (access.keyed || authenticate !== undefined) return;
+  if (isOwnHost(host, allowed) || HEALTH_PATHS.has(url.split('?', 1)[0])) return;
+  throw new HttpError(403, {
+    code: 'host_not_allowed',
+    message:
+      `Without keys this server does not answer to the host ${JSON.stringify(host)}, which may be ` +
+      'a page of elsewhere: call it localhost, list the name in allowedHosts (--allowed-hosts), ' +
+      'set keys up, or let everybody in with open (--open).',
   });
-  app.use(errorMiddleware(log));
-  return app;
 }
 
 /**
- * The classes of an app's requests and responses, for the server to make them of. Express gives
- * each its own prototype otherwise, which leaves hidden classes in V8's old generation: most of the
- * garbage that a request leaves there, and with it the requests that they keep.
- * @param {import('express').Express} app
- * @returns {{IncomingMessage: typeof http.IncomingMessage,
- *   ServerResponse: typeof http.ServerResponse}}
+ * The gateway's handler, then the files of the page.
+ * @param {ServerDeps} deps
+ * @param {readonly string[] | undefined} allowedHosts undefined: any
+ * @returns {http.RequestListener}
  */
-function messagesOf(app) {
-  // Functions, because a class's prototype cannot be another object.
-  /** @type {any} */
-  const IncomingMessage = function (/** @type {any[]} */ ...given) {
-    return Reflect.construct(http.IncomingMessage, given, IncomingMessage);
+function createListener(deps, allowedHosts) {
+  const { access, handler, log } = deps;
+  const files = sirv(WEB_ROOT, {
+    etag: true,
+    dev: false,
+    extensions: ['html'],
+    setHeaders: (res) => setHeaders(res, PAGE_HEADERS),
+  });
+  return (req, res) => {
+    setRequestId(req, res);
+    // A page of another origin may load the client from here.
+    if (handleCors(req, res, access.corsOrigins)) return;
+    const notFound = () => sendError(routeNotFound(req.method), req, res, log);
+    try {
+      if (allowedHosts !== undefined) checkHost(deps, allowedHosts, req);
+      handler(req, res, () => {
+        if (req.method === 'GET' || req.method === 'HEAD') files(req, res, notFound);
+        else notFound();
+      });
+    } catch (error) {
+      sendError(error, req, res, log);
+    }
   };
-  /** @type {any} */
-  const ServerResponse = function (/** @type {any[]} */ ...given) {
-    return Reflect.construct(http.ServerResponse, given, ServerResponse);
-  };
-  IncomingMessage.prototype = app.request;
-  ServerResponse.prototype = app.response;
-  return { IncomingMessage, ServerResponse };
 }
 
 /**
@@ -152,14 +134,13 @@ function urlOf(host, port) {
 }
 
 /**
- * Whoever reaches a gateway without keys may use it; that should be no accident.
- * @param {import('../gateway/gateway.js').Gateway} gateway
+ * A gateway without keys on a reachable address must be a decision.
+ * @param {ServerDeps} deps
  * @param {string} host
  * @param {boolean} open
  */
-function checkReach(gateway, host, open) {
-  const { access, options } = gateway[kInternals];
-  if (open || access.keyed || options.authenticate !== undefined || isLoopback(host)) return;
+function checkReach({ access, authenticate }, host, open) {
+  if (open || access.keyed || authenticate !== undefined || isLoopback(host)) return;
   throw rangeError(
     `host takes a loopback address, not ${JSON.stringify(host)}, unless there are keys (access.keys) ` +
       'or authenticate, or open: true says that everybody may use the gateway',
@@ -185,33 +166,32 @@ async function drain(server) {
   // Not listening: its user has closed it, and open connections are what it waits for.
   if (server.listening) server.close();
   // Connections become idle one by one, as their responses end.
-  const sweep = setInterval(() => server.closeIdleConnections(), kIdleSweepMs);
-  const cut = setTimeout(() => server.closeAllConnections(), kDrainGraceMs);
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
+  const cut = setTimeout(() => server.closeAllConnections(), DRAIN_GRACE_MS);
   await closed;
   clearInterval(sweep);
   clearTimeout(cut);
 }
 
 /**
- * @param {import('../gateway/gateway.js').Gateway} gateway
+ * @param {ServerDeps} deps
  * @param {ListenOptions} [options]
  * @returns {Promise<GatewayServer>} listening
  */
-export async function listen(gateway, options) {
+export async function listen(deps, options) {
   const { port: wanted, host = '127.0.0.1', ...more } = checkOptions('options', options);
   const port = checkInteger('port', wanted, { min: 0, max: 65535, fallback: 0 });
   checkString('host', host);
   const open = checkBoolean('open', more.open, false);
   const names = checkNames(more.allowedHosts);
-  checkReach(gateway, host, open);
-  const app = createApp(gateway, open ? undefined : [host.toLowerCase(), ...names]);
-  const server = http.createServer(messagesOf(app), app);
+  checkReach(deps, host, open);
+  const allowed = open ? undefined : [host.toLowerCase(), ...names];
+  const server = http.createServer(createListener(deps, allowed));
   const streams = new StreamConnections(server);
   server.listen({ port, host });
   await once(server, 'listening');
   // A connection that cannot be accepted (no descriptors left) must not end the others.
-  const { log } = gateway[kInternals];
-  server.on('error', (err) => log.error({ err }, 'server error'));
+  server.on('error', (err) => deps.log.error({ err }, 'server error'));
   const bound = /** @type {import('node:net').AddressInfo} */ (server.address());
   return Object.assign(server, {
     url: urlOf(host, bound.port),

@@ -18,7 +18,7 @@ export const jobStatuses = Object.freeze(
  * What makes a job a part of a larger work: nobody else finds it, and whoever runs the work sees to
  * its retries, its end and its purge.
  * @typedef {object} Part
- * @property {import('../streams/types.js').Feed} feed
+ * @property {import('../streams/types.js').CopyTarget} copyTo
  */
 
 /**
@@ -218,6 +218,14 @@ export class JobTable {
     this.#byId.delete(record.id);
     this.#byHandle.delete(record.handle);
     this.#finished.delete(record);
+  }
+
+  /**
+   * @param {string} principal
+   * @returns {T[]} all that one caller has, child jobs included
+   */
+  of(principal) {
+    return [...this.#byId.values()].filter((record) => record.principal === principal);
   }
 
   /** @returns {T[]} those without a terminal event */

@@ -4,11 +4,9 @@
 import { SluiceError } from '../internal/util/errors.js';
 import { checkFunction, checkOptions, checkString } from '../internal/util/validate.js';
 
-/** @typedef {import('./shared/types.js').ProviderEnd} ProviderEnd */
-
 /**
  * @typedef {(request: import('./shared/types.js').ProviderRequest, options: {signal: AbortSignal}) =>
- *   AsyncIterable<string>} Generator
+ *   AsyncIterable<string, import('./shared/types.js').ProviderEnd | undefined | void>} Generator
  */
 
 /**

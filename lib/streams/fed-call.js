@@ -1,23 +1,11 @@
-/**
- * An upstream call whose bytes JavaScript feeds to a hub: one for each call that is not made by the
- * hub's own client. Main thread only; ends when the hub says that it is over.
- */
-
-/** How the transfer ended, as native/runtime/upstream/client.h numbers it. */
-const END_KINDS = Object.freeze({ whole: 0, broken: 1, protocol: 2, silent: 3 });
-
-/** @typedef {keyof typeof END_KINDS} EndKind */
-
-/** The headers that count, in the order of the native call. */
-const HEADERS = ['content-type', 'retry-after', 'retry-after-ms', 'location', 'content-encoding'];
+/** @typedef {import('../internal/native/relay-types.js').AnswerFeed} AnswerFeed */
 
 /**
- * What a feeder gives: the head, then the body piece by piece, then the end. The next piece is read
- * once the hub has dealt with the one before: time in which the jobs have no room is no silence of
- * the upstream.
+ * The input of one upstream call that JavaScript makes for a hub; see `AnswerFeed`. Main thread only;
+ * ends when the hub reports that the call is over.
+ * @implements {AnswerFeed}
  */
 export class FedCall {
-  /** The hub takes no more: the connection is to be closed unless the body has ended. */
   over = false;
   #native;
   #settle;
@@ -38,28 +26,20 @@ export class FedCall {
     this.#settle = settle;
   }
 
-  /** @param {() => void} onOver called once, when the call is over; at once if it is */
+  /** @param {() => void} onOver */
   whenOver(onOver) {
     this.#onOver = onOver;
     if (this.over) onOver();
   }
 
-  /**
-   * @param {number} status
-   * @param {Record<string, string | string[] | undefined>} headers names in lower case
-   */
-  head(status, headers) {
+  /** @param {Parameters<AnswerFeed['head']>[0]} head */
+  head(head) {
     if (this.over) return;
-    const values = HEADERS.map((name) => String([headers[name]].flat()[0] ?? ''));
-    this.#native.feedHead(this.#id, status, ...values);
+    this.#native.feedHead(this.#id, head);
     this.#settle();
   }
 
-  /**
-   * The next bytes of the body.
-   * @param {Uint8Array} bytes
-   * @returns {Promise<void> | undefined} to be awaited before the next ones are read
-   */
+  /** @param {Uint8Array} bytes @returns {Promise<void> | undefined} */
   bytes(bytes) {
     if (this.over) return undefined;
     this.#fed += bytes.length;
@@ -72,12 +52,12 @@ export class FedCall {
   }
 
   /**
-   * @param {EndKind} kind
-   * @param {string} [name] of the error
+   * @param {import('../internal/native/relay-types.js').TransferEnd} kind
+   * @param {string} [name]
    */
   end(kind, name = '') {
     if (this.over) return;
-    this.#native.feedEnd(this.#id, END_KINDS[kind], name);
+    this.#native.feedEnd(this.#id, { kind, name });
     this.#settle();
   }
 
@@ -85,7 +65,7 @@ export class FedCall {
     return this.over || this.#taken === this.#fed;
   }
 
-  /** @param {number} bytes those that the hub has dealt with, in all */
+  /** @param {number} bytes consumed by the hub, in all */
   onTaken(bytes) {
     this.#taken = bytes;
     if (this.#hasRoom) this.#wake();

@@ -20,8 +20,8 @@ export const kFail = Symbol('sluice.client.fail');
  * @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'gone'} JobStatus
  *   the server's states, and `gone`: it does not know the job (any more)
  * @typedef {'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed'} ConnectionState
- * @typedef {'token' | 'complete' | 'error' | 'cancelled' | 'retry' | 'gap' | 'reconnecting' |
- *   'open' | 'status'} JobEventName
+ * @typedef {'token' | 'complete' | 'error' | 'cancelled' | 'retry' | 'gap' | 'reconnecting'
+ *   | 'open' | 'status'} JobEventName
  * @typedef {{queue_ms: number | null, ttft_ms: number | null, duration_ms: number | null,
  *   tokens: number, tokens_per_second: number | null}} JobMetrics
  * @typedef {{prompt_tokens: number, completion_tokens: number}} JobUsage

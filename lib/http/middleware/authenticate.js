@@ -1,7 +1,6 @@
 /**
- * Who is asking. Every job, list, stream and idempotency key belongs to a principal; this is the
- * one place that finds it out: from the key of the `Authorization` header, or from the user's own
- * `authenticate` hook. Without either everybody is the same one.
+ * Finds the principal that a request belongs to: from the key in `Authorization`, from the user's
+ * `authenticate` hook, or from a signed stream URL. Without keys and hook all callers are one.
  */
 import { HttpError } from '../../internal/util/http-error.js';
 import { kAnonymous } from '../../jobs/policy/config.js';
@@ -9,15 +8,28 @@ import { kAnonymous } from '../../jobs/policy/config.js';
 /** @typedef {import('../../jobs/policy/config.js').Access} Access */
 /** @typedef {import('../../jobs/policy/access-control.js').AccessControl} AccessControl */
 
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+
 /**
- * @typedef {(req: import('express').Request) => string | import('../../jobs/policy/access-control.js').GivenAccess |
- *   Promise<string | import('../../jobs/policy/access-control.js').GivenAccess>} Authenticate
+ * The request as an `authenticate` hook sees it: Node's, with Express's `get(name)` for a header.
+ * @typedef {IncomingMessage & {get: (name: string) => any}} HookRequest
+ */
+
+/**
+ * @typedef {(req: HookRequest) => string
+ *   | import('../../jobs/policy/access-control.js').GivenAccess
+ *   | Promise<string | import('../../jobs/policy/access-control.js').GivenAccess>} Authenticate
  * Gives the principal, by its name or with what it may do, or throws an `HttpError` (401, 403). The
  * name of a key's id brings what is configured for that key.
  */
 
-/** @type {WeakMap<object, Readonly<Access>>} */
-const accesses = new WeakMap();
+/**
+ * @this {IncomingMessage}
+ * @param {string} name
+ */
+function headerOf(name) {
+  return this.headers[name.toLowerCase()];
+}
 
 /**
  * @param {'missing_api_key' | 'invalid_api_key' | 'stream_url_invalid' | 'stream_url_expired'} code
@@ -29,7 +41,7 @@ function unauthorized(code, message) {
 
 /**
  * @param {AccessControl} access
- * @param {import('express').Request} req
+ * @param {IncomingMessage} req
  * @returns {Readonly<Access>}
  * @throws {HttpError} 401
  */
@@ -48,12 +60,12 @@ function accessByKey(access, req) {
 /**
  * The principal that a signed address names.
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
- * @param {import('express').Request} req
+ * @param {import('node:querystring').ParsedUrlQuery} query
  * @returns {string}
  * @throws {HttpError} 401
  */
-function principalByToken(streamUrls, req) {
-  const { token, job_id: jobIds, workflow_id: workflowIds, crawl_id: crawlIds } = req.query;
+function principalByToken(streamUrls, query) {
+  const { token, job_id: jobIds, workflow_id: workflowIds, crawl_id: crawlIds } = query;
   const ids = [jobIds, workflowIds, crawlIds].flat().filter((id) => typeof id === 'string');
   const opened = streamUrls.open(token, ids);
   if (opened === undefined) {
@@ -70,65 +82,42 @@ function principalByToken(streamUrls, req) {
 }
 
 /**
- * @param {AccessControl} access
- * @param {Authenticate} [authenticate]
- * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} [streamUrls] where signed addresses are good, too;
- *   an `Authorization` header goes before them
- * @returns {import('express').RequestHandler} to run before each route that touches jobs
+ * @param {object} deps
+ * @param {AccessControl} deps.access
+ * @param {Authenticate} [deps.authenticate] the user's hook, in place of keys
+ * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
  */
-export function authentication(access, authenticate, streamUrls) {
-  return async (req, _res, next) => {
-    const byToken =
-      streamUrls?.signed &&
-      req.query.token !== undefined &&
-      req.headers.authorization === undefined;
-    let found;
-    if (streamUrls !== undefined && byToken) found = access.of(principalByToken(streamUrls, req));
-    else if (authenticate !== undefined) found = access.from(await authenticate(req));
-    else if (access.keyed) found = accessByKey(access, req);
-    else found = access.of(kAnonymous);
-    accesses.set(req, found);
-    next();
-  };
-}
+export function createAuthenticator({ access, authenticate, streamUrls }) {
+  /**
+   * @param {IncomingMessage} req
+   * @returns {Readonly<Access> | Promise<Readonly<Access>>} what the caller may do
+   * @throws {HttpError} 401, 403
+   */
+  function byRequest(req) {
+    if (authenticate !== undefined) return fromHook(req, authenticate);
+    return access.keyed ? accessByKey(access, req) : access.of(kAnonymous);
+  }
 
-/**
- * Lets administrators pass, and everybody where no keys are configured.
- * @param {AccessControl} access
- * @param {import('express').RequestHandler} authenticated
- * @returns {import('express').RequestHandler[]}
- */
-export function administration(access, authenticated) {
-  return [
-    (req, res, next) => (access.keyed ? authenticated(req, res, next) : next()),
-    (req, _res, next) => {
-      if (access.keyed && !accessOf(req).admin) {
-        throw new HttpError(403, {
-          code: 'admin_key_required',
-          message: 'This is for keys with "admin": true.',
-        });
-      }
-      next();
-    },
-  ];
-}
+  /**
+   * @param {IncomingMessage} req
+   * @param {Authenticate} hook
+   */
+  async function fromHook(req, hook) {
+    const given = /** @type {HookRequest} */ (req);
+    given.get ??= headerOf;
+    return access.from(await hook(given));
+  }
 
-/**
- * Who sent a request that passed `authentication`, and what they may do.
- * @param {import('express').Request} req
- * @returns {Readonly<Access>}
- */
-export function accessOf(req) {
-  const access = accesses.get(req);
-  if (access === undefined) throw new Error('route mounted without authentication');
-  return access;
-}
+  /**
+   * The same where a signed stream URL is accepted too; an `Authorization` header takes precedence.
+   * @param {IncomingMessage} req
+   * @param {import('node:querystring').ParsedUrlQuery} query
+   */
+  function byRequestOrUrl(req, query) {
+    const signed =
+      streamUrls.signed && query.token !== undefined && req.headers.authorization === undefined;
+    return signed ? access.of(principalByToken(streamUrls, query)) : byRequest(req);
+  }
 
-/**
- * The principal of a request that passed `authentication`.
- * @param {import('express').Request} req
- * @returns {string}
- */
-export function principalOf(req) {
-  return accessOf(req).principal;
+  return { byRequest, byRequestOrUrl };
 }

@@ -1,14 +1,14 @@
 /**
- * Cross-origin requests: which pages of other origins a browser lets read the answers. Without
- * origins there are no such headers at all. Never with credentials: a page says who it is by a key
- * or by a signed address, not by cookies.
+ * Cross-origin requests. Without allowed origins no CORS header is sent. Credentials are never
+ * allowed: a page authenticates by a key or a signed URL, not by cookies.
  */
+import { sendNoContent, setHeaders } from '../respond.js';
 
-const kMethods = 'GET, HEAD, POST, PUT, DELETE';
-const kRequestHeaders =
+const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
+const REQUEST_HEADERS =
   'authorization, content-type, idempotency-key, last-event-id, cache-control, x-request-id, ' +
   'if-match, if-none-match';
-const kResponseHeaders = [
+const RESPONSE_HEADERS = [
   'x-request-id',
   'location',
   'etag',
@@ -24,31 +24,43 @@ const kResponseHeaders = [
 ].join(', ');
 
 /** How long a browser may remember a preflight's answer: Chromium's own limit. */
-const kMaxAgeS = 7200;
+const MAX_AGE_S = 7200;
 
 /**
- * @param {() => readonly string[]} origins those allowed now; `*` is any
- * @returns {import('express').RequestHandler} sets the headers before anything may fail, so that a
- *   page can read errors too, and answers preflights
+ * Sets the CORS headers, before anything can fail, so that a page can read errors too; answers
+ * preflights.
+ * @param {import('node:http').IncomingMessage} req
+ * @param {import('node:http').ServerResponse} res
+ * @param {readonly string[]} allowed origins; `*` is any
+ * @returns {boolean} whether the request was a preflight and has been answered
  */
-export function cors(origins) {
-  return (req, res, next) => {
-    const allowed = origins();
-    if (allowed.length === 0) return next();
-    const any = allowed.includes('*');
-    // A cache must not give one origin what was meant for another.
-    if (!any) res.vary('Origin');
-    const { origin } = req.headers;
-    if (origin === undefined || !(any || allowed.includes(origin))) return next();
-    res.set('Access-Control-Allow-Origin', any ? '*' : origin);
-    res.set('Access-Control-Expose-Headers', kResponseHeaders);
-    const preflight = req.headers['access-control-request-method'] !== undefined;
-    if (req.method !== 'OPTIONS' || !preflight) return next();
-    res.set({
-      'Access-Control-Allow-Methods': kMethods,
-      'Access-Control-Allow-Headers': kRequestHeaders,
-      'Access-Control-Max-Age': String(kMaxAgeS),
-    });
-    res.status(204).end();
-  };
+export function handleCors(req, res, allowed) {
+  if (allowed.length === 0) return false;
+  const any = allowed.includes('*');
+  // A cache must not serve the answer for one origin to another.
+  if (!any) vary(res, 'Origin');
+  const { origin } = req.headers;
+  if (origin === undefined || !(any || allowed.includes(origin))) return false;
+  res.setHeader('Access-Control-Allow-Origin', any ? '*' : origin);
+  res.setHeader('Access-Control-Expose-Headers', RESPONSE_HEADERS);
+  const preflight = req.headers['access-control-request-method'] !== undefined;
+  if (req.method !== 'OPTIONS' || !preflight) return false;
+  setHeaders(res, {
+    'Access-Control-Allow-Methods': METHODS,
+    'Access-Control-Allow-Headers': REQUEST_HEADERS,
+    'Access-Control-Max-Age': String(MAX_AGE_S),
+  });
+  sendNoContent(res);
+  return true;
+}
+
+/**
+ * @param {import('node:http').ServerResponse} res
+ * @param {string} field added to the `Vary` header
+ */
+function vary(res, field) {
+  const before = [res.getHeader('Vary') ?? []].flat().join(', ');
+  const fields = before.split(',').map((each) => each.trim().toLowerCase());
+  if (fields.includes('*') || fields.includes(field.toLowerCase())) return;
+  res.setHeader('Vary', before === '' ? field : `${before}, ${field}`);
 }

@@ -1,20 +1,16 @@
-/**
- * `x-request-id` on every response: the caller's own when it is sane, else a new one.
- */
 import { randomUUID } from 'node:crypto';
 
-// What may be repeated in a header and a log line without harm.
-const kSane = /^[\w.:/+=@-]{1,128}$/;
+/** What is safe to repeat in a header and a log line. */
+const SAFE = /^[\w.:/+=@-]{1,128}$/;
 
 /**
- * @param {import('express').Request} req
- * @param {import('express').Response} res
- * @param {import('express').NextFunction} next
+ * Sets `x-request-id` on a response: the caller's own where it is safe, else a new one.
+ * @param {import('node:http').IncomingMessage} req
+ * @param {import('node:http').ServerResponse} res
  */
-export function requestId(req, res, next) {
-  if (!res.hasHeader('x-request-id')) {
-    const inbound = req.get('x-request-id');
-    res.set('x-request-id', inbound && kSane.test(inbound) ? inbound : randomUUID());
-  }
-  next();
+export function setRequestId(req, res) {
+  if (res.hasHeader('x-request-id')) return;
+  const inbound = req.headers['x-request-id'];
+  const usable = typeof inbound === 'string' && SAFE.test(inbound);
+  res.setHeader('x-request-id', usable ? inbound : randomUUID());
 }

@@ -1,54 +1,54 @@
 /**
- * Who may do what is for administrators: with keys those whose key says so, with an `authenticate`
- * hook those whom it says so of. Without either, callers on this machine that neither a proxy nor a page
- * of elsewhere has sent.
+ * Administrators: callers whose key, or whose `authenticate` hook, says so. Without both, callers on
+ * this machine that came through no proxy and from no page of another origin.
  */
 import { HttpError } from '../../internal/util/http-error.js';
-import { accessOf } from './authenticate.js';
 import { isLoopback } from '../../internal/util/hosts.js';
 
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+
 /**
- * Whether a page of elsewhere has its browser, which may well be on this machine, send this: not
- * every body takes a preflight.
- * @param {import('express').Request} req
+ * Whether a page of another origin made its browser, which may run on this machine, send this: not
+ * every request takes a preflight.
+ * @param {IncomingMessage} req
  * @param {readonly string[]} allowed origins whose pages may call
  * @returns {boolean}
  */
-function isForeign({ headers: { origin, host } }, allowed) {
+function isCrossOrigin({ headers: { origin, host } }, allowed) {
   if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return false;
   return !URL.canParse(origin) || new URL(origin).host !== host;
 }
 
 /**
- * @param {object} gateway's own
- * @param {import('../../jobs/policy/access-control.js').AccessControl} gateway.access
- * @param {import('../../gateway/options.js').CheckedGatewayOptions} gateway.options
- * @returns {{has: (req: import('express').Request) => boolean,
- *   only: import('express').RequestHandler}} `has`: whether it is one's request; `only` lets them pass;
- *   both behind the authentication
+ * @param {object} deps
+ * @param {import('../../jobs/policy/access-control.js').AccessControl} deps.access
+ * @param {Function} [deps.authenticate]
+ * @returns {{isAdmin: (req: IncomingMessage, caller: {admin: boolean}) => boolean,
+ *   requireAdmin: (req: IncomingMessage, caller: {admin: boolean}) => void}} `requireAdmin` throws an
+ *   HttpError 403
  */
-export function administrators({ access, options }) {
-  const told = () => access.keyed || options.authenticate !== undefined;
+export function createAdminCheck({ access, authenticate }) {
+  const authenticated = () => access.keyed || authenticate !== undefined;
 
-  /** @param {import('express').Request} req */
-  function has(req) {
-    if (told()) return accessOf(req).admin;
+  /** @type {(req: IncomingMessage, caller: {admin: boolean}) => boolean} */
+  function isAdmin(req, caller) {
+    if (authenticated()) return caller.admin;
     const address = (req.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
     const forwarded =
       req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined;
-    return isLoopback(address) && !forwarded && !isForeign(req, access.corsOrigins);
+    return isLoopback(address) && !forwarded && !isCrossOrigin(req, access.corsOrigins);
   }
 
-  /** @type {import('express').RequestHandler} */
-  function only(req, _res, next) {
-    if (has(req)) return next();
+  /** @type {(req: IncomingMessage, caller: {admin: boolean}) => void} */
+  function requireAdmin(req, caller) {
+    if (isAdmin(req, caller)) return;
     throw new HttpError(403, {
       code: 'admin_key_required',
-      message: told()
+      message: authenticated()
         ? 'This is for keys with "admin": true.'
         : 'Without keys, this is for callers on the machine itself, and not for pages of elsewhere.',
     });
   }
 
-  return { has, only };
+  return { isAdmin, requireAdmin };
 }

@@ -1,17 +1,16 @@
 /** `/v1/conversations`: create, list, read, fork, delete. */
 import { checkConversationsQuery } from '../../services/conversations/requests.js';
 import { conversationNotFound } from '../../services/conversations/errors.js';
-import { optionalJsonBody } from '../middleware/json-body.js';
-import { principalOf } from '../middleware/authenticate.js';
+import { sendJson, sendNoContent } from '../respond.js';
 
-/** @typedef {import('express').RequestHandler} RequestHandler */
+/** @typedef {import('../router.js').Handle} Handle */
 /** @typedef {import('../../services/conversations/service.js').Conversation} Conversation */
 
 /**
  * @param {import('../../services/conversations/repository.js').Message} message
- * @returns {object} as on the wire
+ * @returns {object} the body of an answer
  */
-function wireMessage({ role, content, createdAt, jobId, finishReason, textTruncated }) {
+function messageToJson({ role, content, createdAt, jobId, finishReason, textTruncated }) {
   return {
     role,
     content,
@@ -24,9 +23,9 @@ function wireMessage({ role, content, createdAt, jobId, finishReason, textTrunca
 
 /**
  * @param {Conversation} conversation
- * @returns {object} as on the wire
+ * @returns {object} the body of an answer
  */
-function wireConversation({ id, title, metadata, messages, busyJobId, forkedFrom, ...rest }) {
+function conversationToJson({ id, title, metadata, messages, busyJobId, forkedFrom, ...rest }) {
   return {
     conversation_id: id,
     ...(title !== undefined && { title }),
@@ -36,71 +35,61 @@ function wireConversation({ id, title, metadata, messages, busyJobId, forkedFrom
     expires_at: rest.expiresAt,
     message_count: rest.messageCount,
     ...(busyJobId && { busy_job_id: busyJobId }),
-    ...(rest.busyMessages && { busy_messages: rest.busyMessages.map(wireMessage) }),
+    ...(rest.busyMessages && { busy_messages: rest.busyMessages.map(messageToJson) }),
     ...(forkedFrom && {
       forked_from: { conversation_id: forkedFrom.id, message_count: forkedFrom.messageCount },
     }),
-    ...(messages && { messages: messages.map(wireMessage) }),
+    ...(messages && { messages: messages.map(messageToJson) }),
   };
-}
-
-/** @param {import('express').Request} req */
-function idOf(req) {
-  const { id } = req.params;
-  if (typeof id !== 'string') throw conversationNotFound();
-  return id;
 }
 
 /**
- * @param {import('../../gateway/gateway.js').Gateway} gateway
- * @returns {Record<'read' | 'list' | 'remove', RequestHandler> &
- *   Record<'create' | 'fork', RequestHandler[]>}
+ * @param {{conversations: import('../../services/conversations/service.js').Conversations}} deps
+ * @returns {import('../router.js').Routes}
  */
 export function conversationRoutes({ conversations }) {
   /**
-   * @param {import('express').Request} req
-   * @param {import('express').Response} res
-   * @param {Conversation} made
+   * @param {import('node:http').ServerResponse} res
+   * @param {string} baseUrl
+   * @param {Conversation} created
    */
-  const created = (req, res, made) => {
-    res
-      .status(201)
-      .location(`${req.baseUrl}/v1/conversations/${made.id}`)
-      .json(wireConversation(made));
+  const sendCreated = (res, baseUrl, created) => {
+    res.setHeader('Location', `${baseUrl}/v1/conversations/${created.id}`);
+    sendJson(res, 201, conversationToJson(created));
   };
 
+  /** @type {Handle} */
+  async function create(_req, res, { access: { principal }, baseUrl, body }) {
+    sendCreated(res, baseUrl, await conversations.create(body, { principal }));
+  }
+
+  /** @type {Handle} */
+  async function fork(_req, res, { params: { id = '' }, access: { principal }, baseUrl, body }) {
+    sendCreated(res, baseUrl, await conversations.fork(id, body, { principal }));
+  }
+
+  /** @type {Handle} */
+  async function read(_req, res, { params: { id = '' }, access: { principal } }) {
+    const found = await conversations.get(id, { principal });
+    if (found === undefined) throw conversationNotFound();
+    sendJson(res, 200, conversationToJson(found));
+  }
+
+  /** @type {Handle} */
+  async function list(_req, res, { query, access: { principal } }) {
+    const page = await conversations.list({ ...checkConversationsQuery(query), principal });
+    sendJson(res, 200, { data: page.data.map(conversationToJson), has_more: page.hasMore });
+  }
+
+  /** @type {Handle} */
+  async function remove(_req, res, { params: { id = '' }, access: { principal } }) {
+    await conversations.delete(id, { principal });
+    sendNoContent(res);
+  }
+
   return {
-    create: [
-      ...optionalJsonBody,
-      async (req, res) => {
-        const principal = principalOf(req);
-        created(req, res, await conversations.create(req.body, { principal }));
-      },
-    ],
-
-    fork: [
-      ...optionalJsonBody,
-      async (req, res) => {
-        const principal = principalOf(req);
-        created(req, res, await conversations.fork(idOf(req), req.body, { principal }));
-      },
-    ],
-
-    async read(req, res) {
-      const found = await conversations.get(idOf(req), { principal: principalOf(req) });
-      if (found === undefined) throw conversationNotFound();
-      res.json(wireConversation(found));
-    },
-
-    async list(req, res) {
-      const query = checkConversationsQuery(req.query);
-      const page = await conversations.list({ ...query, principal: principalOf(req) });
-      res.json({ data: page.data.map(wireConversation), has_more: page.hasMore });
-    },
-
-    async remove(req, res) {
-      await conversations.delete(idOf(req), { principal: principalOf(req) });
-      res.status(204).end();
-    },
+    '/v1/conversations': { GET: { handle: list }, POST: { handle: create, body: 'optional-json' } },
+    '/v1/conversations/:id': { GET: { handle: read }, DELETE: { handle: remove } },
+    '/v1/conversations/:id/fork': { POST: { handle: fork, body: 'optional-json' } },
   };
 }

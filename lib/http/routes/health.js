@@ -1,35 +1,34 @@
-/** `GET /healthz`, `/readyz` and `/metrics`: for those who run the server. */
-import { kInternals } from '../../internal/util/symbols.js';
+/** `/healthz`, `/readyz` and `/metrics`. */
+import { send, sendJson } from '../respond.js';
+
+/** @typedef {import('../router.js').Handle} Handle */
 
 /**
- * Liveness: the process answers.
- * @param {import('express').Request} _req
- * @param {import('express').Response} res
+ * @param {object} deps
+ * @param {() => boolean} deps.ready whether new jobs are taken
+ * @param {() => boolean} deps.writable whether they can be written to the data file, if there is one
+ * @param {import('prom-client').Registry} deps.registry
+ * @returns {import('../router.js').Routes}
  */
-export function health(_req, res) {
-  res.json({ status: 'ok' });
-}
+export function healthRoutes({ ready, writable, registry }) {
+  /** @type {Handle} */
+  const live = (_req, res) => sendJson(res, 200, { status: 'ok' });
 
-/**
- * Readiness: new jobs are taken.
- * @param {import('../../gateway/gateway.js').Gateway} gateway
- * @returns {import('express').RequestHandler}
- */
-export function readiness(gateway) {
-  return (_req, res) => {
-    if (gateway.ready()) res.json({ status: 'ready' });
-    else res.status(503).json({ status: 'draining' });
+  /** @type {Handle} */
+  const readiness = (_req, res) => {
+    if (!writable()) sendJson(res, 503, { status: 'storage_unavailable' });
+    else if (ready()) sendJson(res, 200, { status: 'ready' });
+    else sendJson(res, 503, { status: 'draining' });
   };
-}
 
-/**
- * @param {import('../../gateway/gateway.js').Gateway} gateway
- * @returns {import('express').RequestHandler} Prometheus text
- */
-export function metrics(gateway) {
-  const { registry } = gateway[kInternals].metrics;
-  return async (_req, res) => {
-    const text = await registry.metrics();
-    res.set('Content-Type', registry.contentType).send(text);
+  /** @type {Handle} */
+  const metrics = async (_req, res) => {
+    send(res, 200, await registry.metrics(), registry.contentType);
+  };
+
+  return {
+    '/healthz': { GET: { handle: live, auth: 'none' } },
+    '/readyz': { GET: { handle: readiness, auth: 'none' } },
+    '/metrics': { GET: { handle: metrics, auth: 'metrics' } },
   };
 }

@@ -1,16 +1,22 @@
 /** `/v1/jobs`: submit, read, list, cancel. */
 import { jobNotFound } from '../../jobs/errors.js';
 import { checkListQuery } from '../../jobs/request.js';
-import { kInternals } from '../../internal/util/symbols.js';
-import { accessOf, principalOf } from '../middleware/authenticate.js';
-import { jsonBody } from '../middleware/json-body.js';
 import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
+import { sendJson, sendNoContent, setHeaders } from '../respond.js';
 
 /**
  * @param {import('../../jobs/view.js').Job} job
- * @returns {object} as on the wire
+ * @returns {object} the body of an answer
  */
-function wireJob({ id, createdAt, textTruncated, conversationId, status, model, ...rest }) {
+export function jobToJson({
+  id,
+  createdAt,
+  textTruncated,
+  conversationId,
+  status,
+  model,
+  ...rest
+}) {
   return {
     job_id: id,
     status,
@@ -23,11 +29,19 @@ function wireJob({ id, createdAt, textTruncated, conversationId, status, model, 
 }
 
 /**
- * Aborted when the client leaves before it was answered.
- * @param {import('express').Response} res
- * @returns {AbortSignal}
+ * @param {import('node:http').IncomingMessage} req
+ * @returns {string | undefined}
  */
-function departure(res) {
+export function idempotencyKeyOf({ headers }) {
+  // Node joins repeated headers of this name with a comma: such a key is refused by its characters.
+  return /** @type {string | undefined} */ (headers['idempotency-key']);
+}
+
+/**
+ * @param {import('node:http').ServerResponse} res
+ * @returns {AbortSignal} aborted when the client leaves before it has the answer
+ */
+function departureOf(res) {
   const controller = new AbortController();
   res.once('close', () => {
     if (!res.writableFinished) controller.abort();
@@ -36,85 +50,90 @@ function departure(res) {
 }
 
 /**
- * @param {import('express').Request} req
- * @returns {string} the `:id` of its path
+ * Reading, listing and cancelling jobs, as `Gateway` does it.
+ * @typedef {object} JobsPort
+ * @property {(id: string, options: {principal: string}) =>
+ *   Promise<import('../../jobs/view.js').Job | undefined>} get
+ * @property {(query: any) => Promise<{data: import('../../jobs/view.js').Job[], hasMore: boolean}>} list
+ * @property {(id: string, options: {principal: string}) =>
+ *   Promise<import('../../jobs/view.js').Job>} cancel
+ * @property {(id: string, options: {principal: string}) => Promise<void>} delete
+ * @property {(principal: string) => Promise<void>} erasePrincipal
  */
-export function jobIdOf(req) {
-  const { id } = req.params;
-  if (typeof id !== 'string') throw jobNotFound();
-  return id;
-}
 
 /**
- * @param {import('../../gateway/gateway.js').Gateway} gateway
- * @returns {{create: import('express').RequestHandler[], read: import('express').RequestHandler,
- *   list: import('express').RequestHandler, cancel: import('express').RequestHandler}}
+ * @param {object} deps
+ * @param {JobsPort} deps.jobs
+ * @param {import('../../jobs/admission/admission.js').Admission} deps.admission
+ * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
+ * @returns {import('../router.js').Routes}
  */
-export function jobRoutes(gateway) {
-  const { admission, streamUrls } = gateway[kInternals];
-
-  /**
-   * @param {import('express').Request} req
-   * @param {import('express').Response} res
-   */
-  async function create(req, res) {
-    const signal = departure(res);
+export function jobRoutes({ jobs, admission, streamUrls }) {
+  /** @type {import('../router.js').Handle} */
+  async function create(req, res, { access, baseUrl, body }) {
+    const signal = departureOf(res);
     const submission = {
-      access: accessOf(req),
-      idempotencyKey: req.get('idempotency-key'),
-      cacheControl: req.get('cache-control'),
+      access,
+      idempotencyKey: idempotencyKeyOf(req),
+      cacheControl: req.headers['cache-control'],
+      signal,
     };
     let outcome;
     try {
-      outcome = await admission.submit(req.body, { ...submission, signal });
+      outcome = await admission.submit(body, submission);
     } catch (error) {
-      // Nobody is left to be told.
+      // The client has left: there is no answer to send.
       if (signal.aborted) return;
       throw error;
     }
     const { answer, replayed, entries } = outcome;
-    const { path } = streamUrls.make(submission.access.principal, [answer.id]);
-    res.set(rateLimitHeaders(entries));
-    if (replayed) res.set('Idempotency-Replayed', 'true');
-    else if (answer.cache) res.set('X-Cache', answer.cache.toUpperCase());
-    res
-      .status(replayed ? 200 : 201)
-      .location(`${req.baseUrl}/v1/jobs/${answer.id}`)
-      .json({
-        job_id: answer.id,
-        status: 'queued',
-        stream_url: req.baseUrl + path,
-        created_at: answer.createdAt,
-      });
+    const { path } = streamUrls.make(access.principal, [answer.id]);
+    setHeaders(res, rateLimitHeaders(entries));
+    if (replayed) res.setHeader('Idempotency-Replayed', 'true');
+    else if (answer.cache) res.setHeader('X-Cache', answer.cache.toUpperCase());
+    res.setHeader('Location', `${baseUrl}/v1/jobs/${answer.id}`);
+    sendJson(res, replayed ? 200 : 201, {
+      job_id: answer.id,
+      status: 'queued',
+      stream_url: baseUrl + path,
+      created_at: answer.createdAt,
+    });
   }
 
-  /**
-   * @param {import('express').Request} req
-   * @param {import('express').Response} res
-   */
-  async function read(req, res) {
-    const job = await gateway.get(jobIdOf(req), { principal: principalOf(req) });
+  /** @type {import('../router.js').Handle} */
+  async function read(_req, res, { params: { id = '' }, access: { principal } }) {
+    const job = await jobs.get(id, { principal });
     if (job === undefined) throw jobNotFound();
-    res.json(wireJob(job));
+    sendJson(res, 200, jobToJson(job));
   }
 
-  /**
-   * @param {import('express').Request} req
-   * @param {import('express').Response} res
-   */
-  async function list(req, res) {
-    const query = checkListQuery(req.query);
-    const { data, hasMore } = await gateway.list({ ...query, principal: principalOf(req) });
-    res.json({ data: data.map(wireJob), has_more: hasMore });
+  /** @type {import('../router.js').Handle} */
+  async function list(_req, res, { query, access: { principal } }) {
+    const { data, hasMore } = await jobs.list({ ...checkListQuery(query), principal });
+    sendJson(res, 200, { data: data.map(jobToJson), has_more: hasMore });
   }
 
-  /**
-   * @param {import('express').Request} req
-   * @param {import('express').Response} res
-   */
-  async function cancel(req, res) {
-    res.json(wireJob(await gateway.cancel(jobIdOf(req), { principal: principalOf(req) })));
+  /** @type {import('../router.js').Handle} */
+  async function cancel(_req, res, { params: { id = '' }, access: { principal } }) {
+    sendJson(res, 200, jobToJson(await jobs.cancel(id, { principal })));
   }
 
-  return { create: [...jsonBody, create], read, list, cancel };
+  /** @type {import('../router.js').Handle} */
+  async function remove(_req, res, { params: { id = '' }, access: { principal } }) {
+    await jobs.delete(id, { principal });
+    sendNoContent(res);
+  }
+
+  /** @type {import('../router.js').Handle} */
+  async function removePrincipal(_req, res, { params: { id = '' } }) {
+    await jobs.erasePrincipal(id);
+    sendNoContent(res);
+  }
+
+  return {
+    '/v1/jobs': { GET: { handle: list }, POST: { handle: create, body: 'json' } },
+    '/v1/jobs/:id': { GET: { handle: read }, DELETE: { handle: remove } },
+    '/v1/jobs/:id/cancel': { POST: { handle: cancel } },
+    '/v1/principals/:id': { DELETE: { handle: removePrincipal, auth: 'admin' } },
+  };
 }

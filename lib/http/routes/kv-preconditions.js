@@ -48,7 +48,7 @@ function matches(header, name, version, strong) {
 }
 
 /**
- * @param {import('express').Request} req
+ * @param {import('node:http').IncomingMessage} req
  * @returns {boolean} whether it depends on the version at all
  */
 export function isConditional(req) {
@@ -56,7 +56,7 @@ export function isConditional(req) {
 }
 
 /**
- * @param {import('express').Request} req
+ * @param {import('node:http').IncomingMessage} req
  * @param {number} version that the key has; 0: it is not there
  * @returns {'met' | 'failed' | 'not_modified'} the last one for GET and HEAD alone
  */

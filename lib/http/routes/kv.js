@@ -1,17 +1,18 @@
 /** `/v1/kv`: the caller's keys and values, one by one, page by page, and several at once. */
 import { isUtf8 } from 'node:buffer';
-import express from 'express';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
-import { checkTxn, mayWrite, runTxn } from './kv-txn.js';
+import { checkPatch, checkTxn, mayWrite, runTxn } from './kv-txn.js';
 import { isConditional, precondition, tagOf } from './kv-preconditions.js';
-import { jsonBody } from '../middleware/json-body.js';
-import { kInternals } from '../../internal/util/symbols.js';
+import { contentTypeOf, isUtf8Charset, parseJson } from '../middleware/body.js';
 import { kTtlSMax } from '../../jobs/request.js';
-import { principalOf } from '../middleware/authenticate.js';
+import { send, sendJson, sendNoContent, sendValues } from '../respond.js';
+import { streamChanges } from '../sse/kv-changes.js';
+import { turnAway } from './streams.js';
 
-/** @typedef {import('express').RequestHandler} RequestHandler */
-/** @typedef {import('express').Request} Request */
-/** @typedef {import('express').Response} Response */
+/** @typedef {import('../router.js').Context} Context */
+/** @typedef {import('../router.js').Handle} Handle */
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+/** @typedef {import('node:http').ServerResponse} ServerResponse */
 
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
@@ -33,7 +34,7 @@ function preconditionFailed(version) {
 }
 
 /**
- * An answer that was decided: how it is told, and what it tells of (see KvSpaces.synced).
+ * An answer that was decided: how it is told, and what it tells of (see KvNamespaces.synced).
  * @typedef {{version?: number, tell: () => void}} Decided
  */
 
@@ -50,6 +51,9 @@ function translated(decide) {
     const { code, message, version } = /** @type {any} */ (error);
     if (error instanceof HttpError) throw error;
     if (code === 'ERR_CONFLICT') throw preconditionFailed(version ?? 0);
+    if (code === 'ERR_NOT_A_NUMBER') {
+      throw new HttpError(409, { code: 'not_a_number', param: 'key', message: `${message}.` });
+    }
     if (code === 'ERR_KV_FULL') {
       throw new HttpError(507, { code: 'kv_full', type: 'server_error', message, cause: error });
     }
@@ -61,26 +65,20 @@ function translated(decide) {
   }
 }
 
-/** @param {Request} req */
-function keyOf(req) {
-  const { key } = req.params;
-  return Array.isArray(key) ? key.join('/') : key;
-}
-
 /**
- * @param {Request} req
+ * @param {Context['query']} query
  * @param {string} name
  * @returns {string | undefined}
  */
-function queryOf(req, name) {
-  const { [name]: value } = req.query;
+function queryOf(query, name) {
+  const { [name]: value } = query;
   if (value === undefined || typeof value === 'string') return value;
   throw badRequest('invalid_value', name, `${name} must be given once.`);
 }
 
-/** @param {Request} req */
-function ttlMsOf(req) {
-  const text = queryOf(req, 'ttl_s');
+/** @param {Context['query']} query */
+function ttlMsOf(query) {
+  const text = queryOf(query, 'ttl_s');
   if (text === undefined) return undefined;
   const seconds = /^\d{1,10}(\.\d{1,9})?$/.test(text) ? Number(text) : NaN;
   if (seconds > 0 && seconds <= kTtlSMax) return seconds * 1000;
@@ -88,64 +86,61 @@ function ttlMsOf(req) {
   throw badRequest('invalid_value', 'ttl_s', message);
 }
 
-/** @param {Request} req */
-function limitOf(req) {
-  const text = queryOf(req, 'limit') ?? String(LIMIT_DEFAULT);
+/**
+ * @param {Context['query']} query
+ * @param {string} name
+ * @returns {boolean}
+ */
+function flagOf(query, name) {
+  const text = queryOf(query, name) ?? 'false';
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw badRequest('invalid_value', name, `${name} must be true or false.`);
+}
+
+/** @param {Context['query']} query */
+function limitOf(query) {
+  const text = queryOf(query, 'limit') ?? String(LIMIT_DEFAULT);
   const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
   if (limit >= 1 && limit <= LIMIT_MAX) return limit;
   throw badRequest('invalid_value', 'limit', `limit must be an integer from 1 to ${LIMIT_MAX}.`);
 }
 
 /**
- * The value that a body is.
- * @param {Request} req whose body was read as bytes
+ * @param {IncomingMessage} req
+ * @param {Buffer} bytes its body
+ * @returns {unknown} the value to store, by the body's type
  */
-function valueOf(req) {
-  const bytes = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
-  const [type, ...parameters] = (req.headers['content-type'] ?? '').toLowerCase().split(';');
-  const charset = parameters.map((each) => /^\s*charset="?([^"]*)"?\s*$/.exec(each)?.[1]);
-  const isText = charset.every((name) => name === undefined || /^(utf-?8|us-ascii)$/.test(name));
-  switch (type.trim()) {
-    case BYTES_TYPE:
-      return new Uint8Array(bytes);
-    case TEXT_TYPE:
-      if (!isText) break;
-      if (isUtf8(bytes)) return bytes.toString();
-      throw badRequest('invalid_value', null, 'The body is not UTF-8.');
-    case JSON_TYPE:
-      if (!isText) break;
-      return parseJson(bytes);
+function valueOf(req, bytes) {
+  const { type, charset } = contentTypeOf(req);
+  if (type === BYTES_TYPE) return new Uint8Array(bytes);
+  if (type === JSON_TYPE && isUtf8Charset(charset)) {
+    const value = parseJson(bytes);
+    if (value !== undefined) return value;
+    throw badRequest('invalid_json', null, 'The body is not JSON.');
   }
-  const takes = `${JSON_TYPE}, ${TEXT_TYPE} (both UTF-8) or ${BYTES_TYPE}`;
+  if (type === TEXT_TYPE && isUtf8Charset(charset)) {
+    if (isUtf8(bytes)) return bytes.toString();
+    throw badRequest('invalid_value', null, 'The body is not UTF-8.');
+  }
   throw new HttpError(415, {
     code: 'unsupported_media_type',
-    message: `The body must be ${takes}.`,
+    message: `The body must be ${JSON_TYPE}, ${TEXT_TYPE} (both UTF-8) or ${BYTES_TYPE}.`,
   });
 }
 
-/** @param {Buffer} bytes */
-function parseJson(bytes) {
-  try {
-    if (isUtf8(bytes)) return JSON.parse(bytes.toString());
-  } catch {
-    // Told below.
-  }
-  throw badRequest('invalid_json', null, 'The body is not JSON.');
-}
-
 /**
- * @param {Response} res
+ * @param {ServerResponse} res
  * @param {unknown} value
  */
 function sendValue(res, value) {
-  // A value is anybody's text: nothing may take it for a page.
-  res.set('X-Content-Type-Options', 'nosniff');
+  // A browser must not take a stored text for a page.
+  res.setHeader('X-Content-Type-Options', 'nosniff');
   if (value instanceof Uint8Array) {
-    res.type(BYTES_TYPE).send(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    send(res, 200, Buffer.from(value.buffer, value.byteOffset, value.byteLength), BYTES_TYPE);
   } else if (typeof value === 'string') {
-    res.type(TEXT_TYPE).send(value);
+    send(res, 200, value, `${TEXT_TYPE}; charset=utf-8`);
   } else {
-    res.json(value);
+    sendValues(res, 200, value);
   }
 }
 
@@ -153,114 +148,181 @@ function sendValue(res, value) {
  * @param {any} value
  * @returns {{value: unknown, encoding?: 'base64'}} within JSON
  */
-function wireValue(value) {
+function valueToJson(value) {
   if (!(value instanceof Uint8Array)) return { value };
   return { value: Buffer.from(value).toString('base64'), encoding: 'base64' };
 }
 
 /**
- * @param {import('../../gateway/gateway.js').Gateway} gateway
- * @returns {Record<'read' | 'remove' | 'list', RequestHandler> & Record<'write' | 'txn', RequestHandler[]>}
+ * @param {object} deps
+ * @param {{namespaces: import('../../primitives/kv/namespaces.js').KvNamespaces,
+ *   partition: import('../../primitives/kv/namespaces.js').KvPartition}} deps.kv
+ * @param {number} deps.valueBytesMax
+ * @param {{heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options of streams
+ * @returns {import('../router.js').Routes}
  */
-export function kvRoutes(gateway) {
-  const { kv, options } = gateway[kInternals];
-  const limit = options.kv.maxValueBytes;
-  /** @param {Request} req */
-  const spaceOf = (req) => kv.area.of(principalOf(req));
+export function kvRoutes({ kv, valueBytesMax, options }) {
+  /** @param {Context} context */
+  const namespaceOf = ({ access }) => kv.partition.of(access.principal);
+
+  /** @param {Context} context */
+  const keyOf = ({ params }) => params['*'] ?? '';
 
   /**
-   * What anybody is told is on the disk, also that a key is not there or has another version: a crash
-   * takes nothing back, and no version that was seen comes again for something else.
-   * @param {(req: Request, res: Response) => Decided} decide
-   * @returns {RequestHandler}
+   * Answers only from the disk, also that a key is missing or has another version: a crash takes nothing
+   * back, and no version that was seen comes again for another value.
+   * @param {(req: IncomingMessage, res: ServerResponse, context: Context) => Decided} decide
+   * @returns {Handle}
    */
-  const route = (decide) => async (req, res) => {
+  const route = (decide) => async (req, res, context) => {
     /** @type {Decided} */
     let decided;
     try {
-      decided = translated(() => decide(req, res));
+      decided = translated(() => decide(req, res, context));
     } catch (error) {
       const { status } = /** @type {any} */ (error);
-      if (status === 404 || status === 412) await kv.spaces.synced();
+      if (status === 404 || status === 412) await kv.namespaces.synced();
       throw error;
     }
-    await kv.spaces.synced(decided.version);
+    await kv.namespaces.synced(decided.version);
     decided.tell();
   };
 
-  const write = route((req, res) => {
-    const key = keyOf(req);
-    const space = spaceOf(req);
-    const value = valueOf(req);
-    const ttlMs = ttlMsOf(req);
-    const version = space.get(key)?.version ?? 0;
+  const write = route((req, res, context) => {
+    const key = keyOf(context);
+    const namespace = namespaceOf(context);
+    const value = valueOf(req, context.body);
+    const ttlMs = ttlMsOf(context.query);
+    const version = namespace.get(key)?.version ?? 0;
     if (precondition(req, version) !== 'met') throw preconditionFailed(version);
-    kv.spaces.checkRoom();
+    kv.namespaces.checkRoom();
     const ifVersion = isConditional(req) ? version : undefined;
-    const set = space.set(key, value, { ttlMs, ifVersion });
-    const tell = () =>
-      res
-        .status(version === 0 ? 201 : 200)
-        .set('ETag', tagOf(set))
-        .json({ key, version: set });
+    const set = namespace.set(key, value, { ttlMs, ifVersion });
+    const tell = () => {
+      res.setHeader('ETag', tagOf(set));
+      sendJson(res, version === 0 ? 201 : 200, { key, version: set });
+    };
     return { version: set, tell };
   });
 
+  const read = route((req, res, context) => {
+    const entry = namespaceOf(context).get(keyOf(context));
+    const met = precondition(req, entry?.version ?? 0);
+    if (met === 'failed') throw preconditionFailed(entry?.version ?? 0);
+    if (entry === undefined) throw keyNotFound();
+    const { version, value } = entry;
+    const expiresAt = kv.namespaces.expiryOf(entry);
+    const tell = () => {
+      res.setHeader('ETag', tagOf(version));
+      if (expiresAt !== null) res.setHeader('X-Expires-At', String(expiresAt));
+      if (met === 'not_modified') res.writeHead(304).end();
+      else sendValue(res, value);
+    };
+    return { version, tell };
+  });
+
+  const remove = route((req, res, context) => {
+    const key = keyOf(context);
+    const namespace = namespaceOf(context);
+    const version = namespace.get(key)?.version ?? 0;
+    if (precondition(req, version) !== 'met') throw preconditionFailed(version);
+    if (version === 0) throw keyNotFound();
+    kv.namespaces.checkRoom();
+    const ifVersion = isConditional(req) ? version : undefined;
+    if (!namespace.delete(key, { ifVersion })) throw keyNotFound();
+    return { tell: () => sendNoContent(res) };
+  });
+
+  const list = route((_req, res, context) => {
+    const { query } = context;
+    const prefix = queryOf(query, 'prefix') ?? '';
+    const cursor = queryOf(query, 'cursor');
+    const [reverse, keysOnly] = [flagOf(query, 'reverse'), flagOf(query, 'keys_only')];
+    const asked = { prefix, cursor, limit: limitOf(query), reverse, keysOnly };
+    const page = namespaceOf(context).scan(asked);
+    const items = page.items.map(({ key, value, version }) => ({
+      key,
+      ...(!keysOnly && valueToJson(value)),
+      version,
+    }));
+    return { tell: () => sendValues(res, 200, { items, cursor: page.cursor ?? null }) };
+  });
+
+  /** @type {Handle} */
+  const watch = async (_req, res, context) => {
+    const prefix = queryOf(context.query, 'prefix') ?? '';
+    if (!kv.namespaces.canWatch) return turnAway(res);
+    const namespace = namespaceOf(context);
+    /** @param {AbortSignal} signal */
+    const changes = async function* (signal) {
+      for await (const change of kv.namespaces.watch(namespace, { prefix, signal })) {
+        const { type: event, key, version } = change;
+        if (change.type !== 'set') {
+          yield { event, data: { key, version } };
+          continue;
+        }
+        const expires_at = kv.namespaces.expiryOf(change);
+        yield { event, data: { key, ...valueToJson(change.value), version, expires_at } };
+      }
+    };
+    const { heartbeatMs, stallMs, reconnectMs } = options;
+    await streamChanges(res, { changes, heartbeatMs, stallMs, reconnectMs });
+  };
+
+  /** @type {Handle} */
+  const listOrWatch = (req, res, context) =>
+    (flagOf(context.query, 'watch') ? watch : list)(req, res, context);
+
+  const change = route((req, res, context) => {
+    const key = keyOf(context);
+    const namespace = namespaceOf(context);
+    const { increment, ttl_s: ttlS } = checkPatch(context.body);
+    const version = namespace.get(key)?.version ?? 0;
+    if (precondition(req, version) !== 'met') throw preconditionFailed(version);
+    if (increment === undefined && version === 0) throw keyNotFound();
+    kv.namespaces.checkRoom();
+    const ttlMs = ttlS == null ? undefined : ttlS * 1000;
+    const { value, version: set } = namespace.change(key, { increment, ttlMs });
+    const entry = namespace.get(key);
+    const expires_at = entry === undefined ? null : kv.namespaces.expiryOf(entry);
+    const tell = () => {
+      res.setHeader('ETag', tagOf(set));
+      sendValues(res, version === 0 ? 201 : 200, { key, value, version: set, expires_at });
+    };
+    return { version: set, tell };
+  });
+
+  const txn = route((_req, res, context) => {
+    const request = checkTxn(context.body);
+    if (mayWrite(request)) kv.namespaces.checkRoom();
+    const answer = runTxn(namespaceOf(context), request, (entry) => ({
+      ...valueToJson(entry.value),
+      version: entry.version,
+      expires_at: kv.namespaces.expiryOf(entry),
+    }));
+    return { tell: () => sendValues(res, 200, answer) };
+  });
+
+  const ofKey = {
+    GET: { handle: read },
+    PUT: { handle: write, body: /** @type {const} */ ('bytes'), bodyBytesMax: valueBytesMax },
+    PATCH: { handle: change, body: /** @type {const} */ ('json') },
+    DELETE: { handle: remove },
+  };
+  /** @param {Handle} handle @returns {Handle} for the key that is named like its path */
+  const ofTxn = (handle) => (req, res, context) =>
+    handle(req, res, { ...context, params: { '*': 'txn' } });
   return {
-    write: [express.raw({ limit, type: () => true }), write],
-
-    read: route((req, res) => {
-      const entry = spaceOf(req).get(keyOf(req));
-      const met = precondition(req, entry?.version ?? 0);
-      if (met === 'failed') throw preconditionFailed(entry?.version ?? 0);
-      if (entry === undefined) throw keyNotFound();
-      const { version, value } = entry;
-      const expiresAt = kv.spaces.expiryOf(entry);
-      const tell = () => {
-        res.set('ETag', tagOf(version));
-        if (expiresAt !== null) res.set('X-Expires-At', String(expiresAt));
-        if (met === 'not_modified') res.status(304).end();
-        else sendValue(res, value);
-      };
-      return { version, tell };
-    }),
-
-    remove: route((req, res) => {
-      const key = keyOf(req);
-      const space = spaceOf(req);
-      const version = space.get(key)?.version ?? 0;
-      if (precondition(req, version) !== 'met') throw preconditionFailed(version);
-      if (version === 0) throw keyNotFound();
-      kv.spaces.checkRoom();
-      const ifVersion = isConditional(req) ? version : undefined;
-      if (!space.delete(key, { ifVersion })) throw keyNotFound();
-      return { tell: () => res.status(204).end() };
-    }),
-
-    list: route((req, res) => {
-      const prefix = queryOf(req, 'prefix') ?? '';
-      const cursor = queryOf(req, 'cursor');
-      const page = spaceOf(req).scan({ prefix, cursor, limit: limitOf(req) });
-      const items = page.items.map(({ key, value, version }) => ({
-        key,
-        ...wireValue(value),
-        version,
-      }));
-      return { tell: () => res.json({ items, cursor: page.cursor ?? null }) };
-    }),
-
-    txn: [
-      ...jsonBody,
-      route((req, res) => {
-        const request = checkTxn(req.body);
-        if (mayWrite(request)) kv.spaces.checkRoom();
-        const answer = runTxn(spaceOf(req), request, (entry) => ({
-          ...wireValue(entry.value),
-          version: entry.version,
-          expires_at: kv.spaces.expiryOf(entry),
-        }));
-        return { tell: () => res.json(answer) };
-      }),
-    ],
+    '/v1/kv': { GET: { handle: listOrWatch } },
+    '/v1/kv/': { GET: { handle: listOrWatch } },
+    '/v1/kv/*': ofKey,
+    // A transaction is a POST, which no key takes: a key may be called `txn`, too.
+    '/v1/kv/txn': {
+      GET: { handle: ofTxn(read) },
+      PUT: { ...ofKey.PUT, handle: ofTxn(write) },
+      PATCH: { ...ofKey.PATCH, handle: ofTxn(change) },
+      DELETE: { handle: ofTxn(remove) },
+      POST: { handle: txn, body: 'json' },
+    },
   };
 }

@@ -1,25 +1,22 @@
-/**
- * `/v1/logs`: the most frequent errors, the errors as they come, and logs that are sent in. For
- * administrators; where nobody is told apart, for this machine alone.
- */
+/** `/v1/logs`: the most frequent errors, a live stream of errors, and uploads. For administrators. */
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
-import { cursorOf, turnAway, turnedAway } from './stream.js';
-import { kInternals } from '../../internal/util/symbols.js';
-import { wireTopError } from './logs-view.js';
+import { ErrorStream } from '../sse/error-stream.js';
+import { cursorOf, turnAway } from './streams.js';
+import { sendJson } from '../respond.js';
 
-const kTopMax = 1000;
-const kWindowSecondsMax = 86_400;
-const kSourceMax = 200;
+const TOP_MAX = 1000;
+const WINDOW_S_MAX = 86_400;
+const SOURCE_LENGTH_MAX = 200;
 
 /**
- * @param {import('express').Request} req
+ * @param {import('../router.js').Context['query']} query
  * @param {string} name
  * @param {number} max
  * @param {number} [fallback]
  * @returns {number | undefined}
  */
-function integerOf(req, name, max, fallback) {
-  const { [name]: value } = req.query;
+function integerOf(query, name, max, fallback) {
+  const { [name]: value } = query;
   if (value === undefined) return fallback;
   if (typeof value !== 'string' || !/^\d{1,9}$/.test(value) || +value < 1 || +value > max) {
     throw badRequest('invalid_value', name, `${name} must be an integer from 1 to ${max}.`);
@@ -27,47 +24,76 @@ function integerOf(req, name, max, fallback) {
   return +value;
 }
 
-/** @param {import('express').Request} req */
-function sourceOf(req) {
-  const { source = 'upload' } = req.query;
-  if (typeof source === 'string' && source !== '' && source.length <= kSourceMax) return source;
-  throw badRequest('invalid_value', 'source', `source must be 1 to ${kSourceMax} characters.`);
+/** @param {import('../router.js').Context['query']} query */
+function sourceOf({ source = 'upload' }) {
+  if (typeof source === 'string' && source !== '' && source.length <= SOURCE_LENGTH_MAX) {
+    return source;
+  }
+  throw badRequest(
+    'invalid_value',
+    'source',
+    `source must be 1 to ${SOURCE_LENGTH_MAX} characters.`,
+  );
 }
 
 /**
- * @param {import('../../gateway/gateway.js').Gateway} gateway
- * @returns {Record<'topErrors' | 'errors' | 'send', import('express').RequestHandler>}
+ * @param {import('../../primitives/logs/log-parser.js').TopError} error
+ * @returns {{template: string, count: number, first_at: number, last_at: number, sample: string}}
+ *   times in Unix seconds
  */
-export function logRoutes(gateway) {
-  const { logs } = gateway[kInternals];
+export function topErrorToJson({ template, count, firstMs, lastMs, sample }) {
+  return { template, count, first_at: firstMs / 1000, last_at: lastMs / 1000, sample };
+}
+
+/**
+ * @param {object} deps
+ * @param {import('../../services/error-logs/service.js').LogService} deps.logs
+ * @param {{subscriberCount: number}} deps.hub
+ * @param {{maxStreams: number, heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options
+ * @returns {import('../router.js').Routes}
+ */
+export function logRoutes({ logs, hub, options }) {
+  /** @type {import('../router.js').Handle} */
+  function topErrors(_req, res, { query }) {
+    const windowSeconds = integerOf(query, 'window_s', WINDOW_S_MAX);
+    const k = integerOf(query, 'k', TOP_MAX, 10) ?? 10;
+    const windowMs = windowSeconds === undefined ? undefined : windowSeconds * 1000;
+    sendJson(res, 200, { data: logs.topErrors({ k, windowMs }).map(topErrorToJson) });
+  }
+
+  /** @type {import('../router.js').Handle} */
+  function errors(req, res, { query }) {
+    const cursor = cursorOf(req, query);
+    if (!logs.hasRoom || hub.subscriberCount >= options.maxStreams) {
+      turnAway(res);
+      return;
+    }
+    const { ring } = logs;
+    const { heartbeatMs, stallMs, reconnectMs } = options;
+    const timing = { heartbeatMs, stallMs, reconnectMs };
+    const onClosed = (/** @type {ErrorStream} */ stream) => logs.removeReader(stream);
+    logs.addReader(new ErrorStream(res, { ring, cursor, ...timing, onClosed }));
+  }
+
+  /** @type {import('../router.js').Handle} */
+  async function upload(req, res, { query }) {
+    const source = sourceOf(query);
+    let stats;
+    try {
+      stats = await logs.read(req, source);
+    } catch (/** @type {any} */ error) {
+      // The client has left: there is no answer to send.
+      if (req.destroyed && !req.complete) return;
+      if (!String(error.code).startsWith('Z_')) throw error;
+      const message = 'The body begins like gzip and is broken; the lines before the fault count.';
+      throw new HttpError(400, { code: 'invalid_gzip', message, cause: error });
+    }
+    sendJson(res, 200, stats);
+  }
+
   return {
-    topErrors(req, res) {
-      const windowSeconds = integerOf(req, 'window_s', kWindowSecondsMax);
-      const k = integerOf(req, 'k', kTopMax, 10) ?? 10;
-      const windowMs = windowSeconds === undefined ? undefined : windowSeconds * 1000;
-      res.json({ data: logs.topErrors({ k, windowMs }).map(wireTopError) });
-    },
-
-    errors(req, res) {
-      const cursor = cursorOf(req);
-      if (turnedAway(gateway, res)) return;
-      if (logs.hasRoom) logs.stream(res, cursor);
-      else turnAway(res);
-    },
-
-    async send(req, res) {
-      const source = sourceOf(req);
-      let stats;
-      try {
-        stats = await logs.read(req, source);
-      } catch (/** @type {any} */ error) {
-        // Nobody is left to be told.
-        if (req.destroyed && !req.complete) return;
-        if (!String(error.code).startsWith('Z_')) throw error;
-        const message = 'The body begins like gzip and is not; what came before the fault counts.';
-        throw new HttpError(400, { code: 'invalid_gzip', message, cause: error });
-      }
-      res.json(stats);
-    },
+    '/v1/logs': { POST: { handle: upload, auth: 'admin' } },
+    '/v1/logs/top-errors': { GET: { handle: topErrors, auth: 'admin' } },
+    '/v1/logs/errors': { GET: { handle: errors, auth: 'admin', head: false } },
   };
 }

@@ -1,21 +1,22 @@
-/** `GET /v1/models`, in the shape that OpenAI's clients read: those that the caller may use. */
-import { accessOf } from '../middleware/authenticate.js';
-import { kInternals } from '../../internal/util/symbols.js';
+/** `GET /v1/models`: the models that the caller may use, in OpenAI's shape. */
 import { modelsFor } from '../../jobs/admission/model-selection.js';
+import { sendJson } from '../respond.js';
 
 /**
- * @param {import('../../gateway/gateway.js').Gateway} gateway
- * @returns {import('express').RequestHandler}
+ * @param {{provider: import('../../providers/shared/types.js').Provider}} deps
+ * @returns {import('../router.js').Routes}
  */
-export function listModels(gateway) {
-  const { provider } = gateway[kInternals].options;
-  return (req, res) => {
-    const data = modelsFor(provider, accessOf(req)).map(({ id }) => ({
+export function modelRoutes({ provider }) {
+  /** @type {import('../router.js').Handle} */
+  function list(_req, res, { access }) {
+    const data = modelsFor(provider, access).map(({ id }) => ({
       id,
       object: 'model',
       created: 0,
       owned_by: provider.name,
     }));
-    res.json({ object: 'list', data });
-  };
+    sendJson(res, 200, { object: 'list', data });
+  }
+
+  return { '/v1/models': { GET: { handle: list } } };
 }

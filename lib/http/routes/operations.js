@@ -1,89 +1,126 @@
-/** `/v1/workflows` and `/v1/crawls`: what is the same for works of every kind. */
-import { accessOf, principalOf } from '../middleware/authenticate.js';
-import { jsonBody } from '../middleware/json-body.js';
+/** `/v1/workflows` and `/v1/crawls`. */
+import { idempotencyKeyOf } from './jobs.js';
+import { sendJson } from '../respond.js';
 import { workNotFound } from '../../services/operations/operations.js';
 
-/** @typedef {import('express').RequestHandler} RequestHandler */
-/** @typedef {import('express').Request} Request */
+/** @typedef {import('../router.js').Context} Context */
+/** @typedef {import('../router.js').Handle} Handle */
 
 /**
- * @typedef {{create: RequestHandler[], idOf: (req: Request) => string,
- *   streamUrlOf: (req: Request, id: string) => {stream_url: string, expires_at: number | null}} &
- *   Record<'read' | 'list' | 'cancel' | 'stream_url', RequestHandler>} WorkRoutes
+ * @param {import('../../services/workflows/service.js').WorkflowView} view
+ * @returns {object} the body of an answer
  */
+function workflowToJson({ id, createdAt, status, attempt, ...rest }) {
+  return { workflow_id: id, status, attempt, created_at: createdAt, ...rest };
+}
 
 /**
+ * @param {import('../../services/crawls/service.js').CrawlView} view
+ * @returns {object} the body of an answer
+ */
+function crawlToJson({ id, status, startUrl, createdAt, counts, ...rest }) {
+  return {
+    crawl_id: id,
+    status,
+    start_url: startUrl,
+    created_at: createdAt,
+    ...counts,
+    ...rest,
+  };
+}
+
+/**
+ * The routes that operations of every kind have.
  * @template V
  * @param {import('../../services/operations/service.js').WorkService<any, V>} service
  * @param {import('../../services/operations/operations.js').WorkKind} kind
- * @param {(view: V) => object} wire a view as it is on the wire
- * @returns {WorkRoutes}
+ * @param {(view: V) => object} toJson
+ * @returns {{routes: import('../router.js').Routes,
+ *   streamUrlOf: (context: Context, id: string) => {stream_url: string, expires_at: number | null}}}
  */
-export function workRoutes(service, kind, wire) {
-  /**
-   * @param {Request} req
-   * @returns {string} the `:id` of its path
-   */
-  const idOf = (req) => {
-    const { id } = req.params;
-    if (typeof id !== 'string') throw workNotFound(kind);
-    return id;
+function operationRoutes(service, kind, toJson) {
+  /** @param {Context} context @param {string} id */
+  const streamUrlOf = ({ baseUrl, access: { principal } }, id) => {
+    const { path, expiresAt } = service.streamUrl(principal, id);
+    return { stream_url: baseUrl + path, expires_at: expiresAt };
   };
 
-  /**
-   * @param {Request} req
-   * @param {string} id
-   */
-  const streamUrlOf = (req, id) => {
-    const { path, expiresAt } = service.streamUrl(principalOf(req), id);
-    return { stream_url: req.baseUrl + path, expires_at: expiresAt };
+  /** @type {Handle} */
+  const create = async (req, res, context) => {
+    const { access, baseUrl, body } = context;
+    const idempotencyKey = idempotencyKeyOf(req);
+    const { answer, replayed } = await service.admit(body, { access, idempotencyKey });
+    if (replayed) res.setHeader('Idempotency-Replayed', 'true');
+    res.setHeader('Location', `${baseUrl}/v1/${kind}s/${answer.id}`);
+    sendJson(res, replayed ? 200 : 201, {
+      [`${kind}_id`]: answer.id,
+      status: 'running',
+      stream_url: streamUrlOf(context, answer.id).stream_url,
+      created_at: answer.createdAt,
+    });
   };
 
-  /** @type {RequestHandler} */
-  const create = async (req, res) => {
-    const access = accessOf(req);
-    const idempotencyKey = req.get('idempotency-key');
-    const { answer, replayed } = await service.admit(req.body, { access, idempotencyKey });
-    if (replayed) res.set('Idempotency-Replayed', 'true');
-    res
-      .status(replayed ? 200 : 201)
-      .location(`${req.baseUrl}/v1/${kind}s/${answer.id}`)
-      .json({
-        [`${kind}_id`]: answer.id,
-        status: 'running',
-        stream_url: streamUrlOf(req, answer.id).stream_url,
-        created_at: answer.createdAt,
-      });
+  /** @type {Handle} */
+  const read = (_req, res, { params: { id = '' }, access: { principal } }) => {
+    const view = service.get(id, { principal });
+    if (view === undefined) throw workNotFound(kind);
+    sendJson(res, 200, toJson(view));
   };
 
+  /** @type {Handle} */
+  const list = (_req, res, { query, access: { principal } }) => {
+    const { limit, after, status } = /** @type {Record<string, any>} */ (query);
+    const { data, hasMore } = service.list({ limit, after, status, principal });
+    sendJson(res, 200, { data: data.map(toJson), has_more: hasMore });
+  };
+
+  /** @type {Handle} */
+  const cancel = async (_req, res, { params: { id = '' }, access: { principal } }) => {
+    sendJson(res, 200, toJson(await service.cancel(id, { principal })));
+  };
+
+  /** @type {Handle} */
+  const signUrl = (_req, res, context) => {
+    const { id = '' } = context.params;
+    const { principal } = context.access;
+    if (service.get(id, { principal }) === undefined) throw workNotFound(kind);
+    sendJson(res, 200, streamUrlOf(context, id));
+  };
+
+  const base = `/v1/${kind}s`;
   return {
-    idOf,
     streamUrlOf,
-    create: [...jsonBody, create],
-
-    read(req, res) {
-      const view = service.get(idOf(req), { principal: principalOf(req) });
-      if (view === undefined) throw workNotFound(kind);
-      res.json(wire(view));
-    },
-
-    list(req, res) {
-      const { limit, after, status } = /** @type {Record<string, any>} */ (req.query);
-      const query = { limit, after, status, principal: principalOf(req) };
-      const { data, hasMore } = service.list(query);
-      res.json({ data: data.map(wire), has_more: hasMore });
-    },
-
-    async cancel(req, res) {
-      const view = await service.cancel(idOf(req), { principal: principalOf(req) });
-      res.json(wire(view));
-    },
-
-    stream_url(req, res) {
-      const id = idOf(req);
-      const principal = principalOf(req);
-      if (service.get(id, { principal }) === undefined) throw workNotFound(kind);
-      res.json(streamUrlOf(req, id));
+    routes: {
+      [base]: { GET: { handle: list }, POST: { handle: create, body: 'json' } },
+      [`${base}/:id`]: { GET: { handle: read } },
+      [`${base}/:id/cancel`]: { POST: { handle: cancel } },
+      [`${base}/:id/stream_url`]: { POST: { handle: signUrl } },
     },
   };
+}
+
+/**
+ * @param {{workflows: import('../../services/workflows/service.js').Workflows}} deps
+ * @returns {import('../router.js').Routes}
+ */
+export function workflowRoutes({ workflows }) {
+  const { routes, streamUrlOf } = operationRoutes(workflows, 'workflow', workflowToJson);
+
+  /** @type {Handle} */
+  function retry(_req, res, context) {
+    const { params, access } = context;
+    const view = workflows.retry(params.id ?? '', { principal: access.principal });
+    const { stream_url } = streamUrlOf(context, view.id);
+    sendJson(res, 200, { ...workflowToJson(view), stream_url });
+  }
+
+  return { ...routes, '/v1/workflows/:id/retry': { POST: { handle: retry } } };
+}
+
+/**
+ * @param {{crawls: import('../../services/crawls/service.js').Crawls}} deps
+ * @returns {import('../router.js').Routes}
+ */
+export function crawlRoutes({ crawls }) {
+  return operationRoutes(crawls, 'crawl', crawlToJson).routes;
 }

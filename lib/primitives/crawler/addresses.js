@@ -1,13 +1,13 @@
 /**
- * Which addresses a crawl may connect to, and a name lookup that lets no other through.
+ * Check of the addresses that a crawl connects to.
  *
- * A public name may resolve to a private address, and to another one a moment later. So the check
- * is made inside the lookup that the connection itself uses: it goes to an address that was
- * checked, or nowhere.
+ * A public name may resolve to a private address, and to another address a moment later. So the
+ * lookup that the connection itself uses makes the check: a connection only ever goes to an address
+ * that was checked.
  */
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import { SluiceError } from '../../internal/util/errors.js';
+import { ipaddr, lazy } from '../../internal/util/packages.js';
 
 /**
  * @typedef {(hostname: string, options: object,
@@ -15,36 +15,35 @@ import { SluiceError } from '../../internal/util/errors.js';
  *   as `dns.lookup`
  */
 
-/** The block that IANA gives out to the public internet; the rest of IPv6 has other uses. */
-const publicIpv6 = ipaddr.IPv6.parseCIDR('2000::/3');
+/** The block that IANA assigns to the public internet; the rest of IPv6 has other uses. */
+const publicIpv6 = lazy(() => ipaddr().IPv6.parseCIDR('2000::/3'));
 
 /**
- * Whether an address is on the public internet: not private, loopback, link-local, unique-local,
- * shared (CGNAT), multicast, unspecified, broadcast, reserved, for documentation or benchmarks, and
- * no IPv6 address that stands for an IPv4 one (mapped, NAT64, 6to4, Teredo), which would lead round
- * the check.
+ * Whether an address is on the public internet. These are not: private, loopback, link-local,
+ * unique-local, shared (CGNAT), multicast, unspecified, broadcast, reserved, documentation and
+ * benchmark addresses, and IPv6 addresses that embed an IPv4 address (mapped, NAT64, 6to4, Teredo),
+ * which would bypass the check.
  * @param {string} address
- * @returns {boolean} false for what is no address, too
+ * @returns {boolean} false for text that is not an address, too
  */
 export function isPublicAddress(address) {
   if (isIP(address) === 0) return false;
-  const parsed = ipaddr.parse(address);
+  const parsed = ipaddr().parse(address);
   if (parsed.range() !== 'unicast') return false;
-  return parsed.kind() === 'ipv4' || parsed.match(publicIpv6);
+  return parsed.kind() === 'ipv4' || parsed.match(publicIpv6());
 }
 
 /** @param {string} host */
 export function addressError(host) {
   return new SluiceError(
     'ERR_CRAWL_ADDRESS_NOT_ALLOWED',
-    // Where it leads is not said: whoever asks may not be one to know the network behind.
+    // The address is left out: the caller may not be entitled to know the internal network.
     `${host} is not on the public internet`,
   );
 }
 
 /**
- * A lookup that fails if any address of the name is not public: a name with both kinds has no
- * business with either.
+ * A lookup that fails if any address of the name is not public.
  * @param {Lookup} lookup
  * @returns {Lookup}
  */

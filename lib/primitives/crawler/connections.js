@@ -1,15 +1,18 @@
-/**
- * The connections of one crawl: undici's, with the address check in the connector, and an end that
- * leaves no socket open. Ends with `close()`.
- */
+/** The connections of one crawl. */
 import { isIP } from 'node:net';
-import { Agent, buildConnector } from 'undici';
 import { addressError, isPublicAddress, publicLookup } from './addresses.js';
 
-/** Marks an error as one of connecting: nothing was sent. */
-export const kConnecting = Symbol('sluice.crawl.connecting');
+/** Marks an error of connecting: no request was sent. */
+export const CONNECTING = Symbol('sluice.crawl.connecting');
 
+/**
+ * undici's connections, each to an address that was checked; they are opened as requests need them.
+ * `close()` leaves no socket open.
+ */
 export class CrawlConnections {
+  #options;
+  #closed = false;
+  /** @type {Promise<import('undici').Agent> | undefined} */
   #agent;
   /** @type {Set<import('node:net').Socket>} */
   #sockets = new Set();
@@ -21,23 +24,30 @@ export class CrawlConnections {
    * @param {number} options.connections at once
    * @param {number} options.timeoutMs to connect
    */
-  constructor({ lookup, allowPrivateAddresses, connections, timeoutMs }) {
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /** undici is loaded with the first request. */
+  async #start() {
+    const { Agent, buildConnector } = await import('undici');
+    const { lookup, allowPrivateAddresses, connections, timeoutMs } = this.#options;
     const connector = buildConnector({
       lookup: /** @type {any} */ (allowPrivateAddresses ? lookup : publicLookup(lookup)),
       timeout: timeoutMs,
     });
-    this.#agent = new Agent({
+    return new Agent({
       connections,
-      // Whoever asks measures the time of the whole fetch.
+      // The caller limits the time of the whole fetch.
       headersTimeout: 0,
       bodyTimeout: 0,
       connect: (options, callback) => {
         const answer = (/** @type {Error | null} */ error, /** @type {any} */ socket) => {
-          if (error) Object.assign(error, { [kConnecting]: true });
+          if (error) Object.assign(error, { [CONNECTING]: true });
           callback(.../** @type {[any, any]} */ ([error, socket]));
         };
         const host = options.hostname.replace(/^\[|\]$/g, '');
-        // No lookup is made for what is an address already.
+        // An address is not looked up, so it is checked here.
         if (isIP(host) !== 0 && !allowPrivateAddresses && !isPublicAddress(host)) {
           process.nextTick(answer, addressError(host), null);
           return;
@@ -58,8 +68,10 @@ export class CrawlConnections {
    * @param {Record<string, string>} headers
    * @param {AbortSignal} signal closes the connection, at any time until the body has ended
    */
-  get(url, headers, signal) {
-    return this.#agent.request({
+  async get(url, headers, signal) {
+    const agent = await (this.#agent ??= this.#start());
+    if (this.#closed) throw new Error('the crawl is over');
+    return agent.request({
       origin: url.origin,
       path: url.pathname + url.search,
       method: 'GET',
@@ -68,10 +80,12 @@ export class CrawlConnections {
     });
   }
 
-  /** Closes every socket now, those that are still connecting too; requests under way fail. */
+  /** Closes every socket now, those that are still connecting too; open requests fail. */
   close() {
-    const reason = new Error('the crawl is over');
-    this.#agent.destroy(reason).catch(() => {});
+    this.#closed = true;
     for (const socket of this.#sockets) socket.destroy();
+    void this.#agent
+      ?.then((agent) => agent.destroy(new Error('the crawl is over')))
+      .catch(() => {});
   }
 }

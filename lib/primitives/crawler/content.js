@@ -1,15 +1,14 @@
-/** The bytes of an answer as text: content codings, with a bound on what they unfold to, charsets. */
+/** Decodes the bytes of an answer: content codings up to a size, charsets. */
 import { isUtf8 } from 'node:buffer';
 import { MIMEType, promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
-// @ts-expect-error It has no types.
-import sniffEncoding from 'html-encoding-sniffer';
+import { htmlEncodingSniffer } from '../../internal/util/packages.js';
 
-/** More layers than anybody has a use for. */
-const kCodingsMax = 3;
+/** Layers of content codings; more have no use. */
+const CODINGS_MAX = 3;
 
 /** The five bytes that windows-1252 leaves undefined stand for the control characters. */
-const kWindows1252 =
+const WINDOWS_1252 =
   '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f' +
   '\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
 
@@ -21,7 +20,7 @@ const unzip = {
 };
 
 /**
- * `deflate` means the zlib format (RFC 9110), and some servers send the bare one.
+ * `deflate` means the zlib format (RFC 9110), but some servers send raw deflate.
  * @param {Buffer} bytes
  */
 function isZlib(bytes) {
@@ -30,7 +29,7 @@ function isZlib(bytes) {
 
 /**
  * @param {string | string[] | undefined} header content-encoding
- * @returns {string[] | undefined} in the order applied; undefined: one that is not known
+ * @returns {string[] | undefined} in the order applied; undefined if one is unknown
  */
 export function codingsOf(header) {
   const names = [header ?? []]
@@ -38,7 +37,7 @@ export function codingsOf(header) {
     .flatMap((value) => value.split(','))
     .map((name) => name.trim().toLowerCase().replace(/^x-/, ''))
     .filter((name) => name !== '' && name !== 'identity');
-  if (names.length > kCodingsMax) return undefined;
+  if (names.length > CODINGS_MAX) return undefined;
   return names.every((name) => ['gzip', 'br', 'deflate'].includes(name)) ? names : undefined;
 }
 
@@ -46,8 +45,8 @@ export function codingsOf(header) {
  * @param {Buffer} bytes
  * @param {string[]} codings
  * @param {number} bytesMax
- * @returns {Promise<Buffer | undefined>} undefined: it would be more than `bytesMax`
- * @throws when the bytes are no such coding
+ * @returns {Promise<Buffer | undefined>} undefined: the result exceeds `bytesMax`
+ * @throws {Error} if the bytes are not in that coding
  */
 export async function decoded(bytes, codings, bytesMax) {
   let content = bytes;
@@ -80,9 +79,9 @@ export function mediaTypeOf(header) {
 }
 
 /**
- * What an answer without a type is, by its beginning.
+ * The media type of an answer that declares none, by its first bytes.
  * @param {Buffer} bytes
- * @returns {string} a type; '' for what is no text
+ * @returns {string} '' for content that is not text
  */
 export function sniffType(bytes) {
   const start = bytes.subarray(0, 1024).toString('latin1');
@@ -91,8 +90,8 @@ export function sniffType(bytes) {
 }
 
 /**
- * Text by its byte order mark, the charset of the header, or the document's own word, in this
- * order; without any of them it is UTF-8 if it can be, else windows-1252.
+ * Decodes text by its byte order mark, the charset of the header, or the document's own
+ * declaration, in this order; without any of them as UTF-8 if it is valid, else as windows-1252.
  * @param {Buffer} bytes
  * @param {string | undefined} charset
  * @returns {string}
@@ -101,24 +100,27 @@ export function textOf(bytes, charset) {
   const defaultEncoding = isUtf8(bytes) ? 'UTF-8' : 'windows-1252';
   let encoding = defaultEncoding;
   try {
-    encoding = sniffEncoding(bytes, { transportLayerEncodingLabel: charset, defaultEncoding });
+    encoding = htmlEncodingSniffer()(bytes, {
+      transportLayerEncodingLabel: charset,
+      defaultEncoding,
+    });
   } catch {
-    // It trips over a half-finished declaration; then there is none.
+    // The sniffer throws on an unfinished declaration, which then counts as absent.
   }
   if (encoding === 'windows-1252') return windows1252(bytes);
   try {
     return new TextDecoder(encoding).decode(bytes);
   } catch {
-    return windows1252(bytes); // Not an encoding of this Node.
+    return windows1252(bytes); // This build of Node lacks the encoding.
   }
 }
 
 /**
- * Some versions of Node take windows-1252 for latin1.
+ * Some versions of Node decode windows-1252 as latin1.
  * @param {Buffer} bytes
  */
 function windows1252(bytes) {
   return bytes
     .toString('latin1')
-    .replace(/[\x80-\x9f]/g, (byte) => kWindows1252[byte.charCodeAt(0) - 0x80]);
+    .replace(/[\x80-\x9f]/g, (byte) => WINDOWS_1252[byte.charCodeAt(0) - 0x80]);
 }

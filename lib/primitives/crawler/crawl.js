@@ -1,46 +1,48 @@
-/**
- * A crawl of one site, breadth first, as an async iterable that its reader drives.
- *
- * What to fetch, when, and how often is decided by the native frontier (core/crawl_frontier.h);
- * this side makes the requests, reads the pages, and hands out what came of each URL. Main thread
- * only. Nothing happens before the first `next()`, and no more is fetched than the reader keeps up
- * with. Ends with its last page, with `return()`, or with its signal; then no socket is open.
- */
+/** The crawler: `crawl(options)`. */
 import { createRequire } from 'node:module';
-import { setImmediate as turn } from 'node:timers/promises';
 import native from '../../internal/native/addon.js';
 import { abortReason } from '../../internal/util/errors.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
 import { monotonicClock } from '../../internal/time/clock.js';
+import { END, asyncIterator } from '../../internal/util/async-iterator.js';
 import { whenAborted } from '../../internal/util/abort.js';
 import { ResultQueue } from '../scheduling/result-queue.js';
 import { CrawlConnections } from './connections.js';
 import { Failure, Fetcher } from './fetch.js';
 import { checkCrawlOptions } from './options.js';
-import { fetchRobots, kAllowAll, robotsUrlOf } from './robots.js';
-import { resolveLink } from './url.js';
+import { readSitemap } from './page-reader.js';
+import { followRedirect } from './redirects.js';
+import { ALLOW_ALL, fetchRobots, robotsUrlOf } from './robots.js';
+import { SitemapList } from './sitemap-list.js';
+import { nextTurn } from './turns.js';
 
 /** @typedef {import('./items.js').CrawlPage} CrawlPage */
 /** @typedef {import('./items.js').CrawlItem} CrawlItem */
 /** @typedef {import('./items.js').CrawlStats} CrawlStats */
 
-/**
- * A URL on its way through its redirects.
- * @typedef {{url: string, hops: Set<string>}} Journey `url` is the link that led here
- */
+/** @typedef {import('./redirects.js').Journey} Journey */
 
-/** What the native frontier says of a URL. */
+/** Results of the native frontier's claims. */
 const Claim = Object.freeze({ NEW: 0, KNOWN: 1, TOO_DEEP: 2, FULL: 3 });
 
-const kRedirectsMax = 10;
-/** URLs that may be claimed: so many for each page of the limit, and some. */
-const kUrlsPerPage = 10;
-const kUrlsMore = 100;
-/** How long the links of one page may keep others waiting. */
-const kTurnMs = 10;
+/** URLs that may be claimed: a number for each page of the limit, and some more. */
+const URLS_PER_PAGE = 10;
+const URLS_MORE = 100;
+/** Of one sitemap file, unpacked. */
+const SITEMAP_BYTES_MAX = 10 * 1024 * 1024;
+/** Time for the links of one page before other events get a turn. */
+const TURN_MS = 10;
 
 const { version } = createRequire(import.meta.url)('../../../package.json');
 
+/**
+ * A crawl of one site, breadth first, as an async iterable that its reader drives.
+ *
+ * The native frontier (core/crawl_frontier.h) decides which URL is requested, when, and how often.
+ * This class makes the requests, reads the pages and hands out the outcome of each URL. Main thread
+ * only. Nothing happens before the first `next()`, and no more is fetched than the reader keeps up
+ * with. Ends with its last page, with `return()`, or with its signal; no socket is open then.
+ */
 class Crawl {
   #options;
   #origin;
@@ -50,34 +52,41 @@ class Crawl {
   #deadlines;
   #connections;
   #fetcher;
-  #robots = kAllowAll;
+  #robots = ALLOW_ALL;
   /** @type {ResultQueue<CrawlItem>} */
   #results = new ResultQueue(Infinity);
   #reader = this.#results.iterate();
   /** @type {Map<number, Journey>} of those redirected */
   #journeys = new Map();
   #started = false;
-  #dropped = false; // Links that were more than may be claimed.
+  #dropped = false; // URLs beyond the number that may be claimed.
+  /** @type {SitemapList | undefined} */
+  #sitemaps;
   #inFlight = 0;
+  #waiting = 0; // URLs, when the crawl ended.
   #stopTimer = () => {};
   #release = () => {};
   /** @type {CrawlStats['ended']} */
   #ended;
-  /** @type {{reason: unknown} | undefined} the signal's, until it is thrown */
+  /** The signal's reason, until it is thrown. @type {{reason: unknown} | undefined} */
   #thrown;
   #counts = { pages: 0, skipped: 0, errors: 0, requests: 0 };
+
+  #onRequest = () => {
+    this.#counts.requests += 1;
+  };
 
   /** @param {ReturnType<typeof checkCrawlOptions>} options */
   constructor(options) {
     this.#options = options;
-    const { startUrl, clock, timeoutMs, concurrency, userAgent } = options;
+    const { startUrl, clock, timeoutMs, concurrency, userAgent, headers } = options;
     this.#origin = new URL(startUrl).origin;
     this.#robotsUrl = robotsUrlOf(this.#origin);
     this.#nowMs = monotonicClock(clock);
     this.#deadlines = deadlinesOf(clock);
     this.#frontier = new native.CrawlFrontier({
       pages: options.limit,
-      urls: kUrlsPerPage * options.limit + kUrlsMore,
+      urls: URLS_PER_PAGE * options.limit + URLS_MORE,
       depth: options.depth,
       concurrency,
       perSecond: options.perHostPerSecond,
@@ -88,39 +97,32 @@ class Crawl {
       deadlines: this.#deadlines,
       timeoutMs,
       bodyBytesMax: options.maxBodyBytes,
-      userAgent,
+      origin: this.#origin,
+      headers: { ...headers, 'user-agent': userAgent },
     });
   }
 
   /**
-   * @returns {Promise<IteratorResult<CrawlItem, undefined>>}
+   * The next item; the first call begins the crawl.
+   * @returns {Promise<CrawlItem | typeof END>}
    * @throws the signal's reason, once, if the signal ended the crawl
    */
-  async next() {
+  async take() {
     this.#start();
     this.#throwReason();
-    if (this.#ended === 'cancelled') return { done: true, value: undefined };
+    if (this.#ended === 'cancelled') return END;
     const pending = this.#reader.next();
-    // What was taken has made room.
+    // The outcome taken makes room for another request.
     this.#pump();
     const step = await pending;
-    if (step.done) this.#throwReason();
-    return step;
-  }
-
-  /** Ends the crawl: sockets are closed at once. Idempotent. */
-  async return() {
-    this.#cancel();
-    return { done: /** @type {const} */ (true), value: undefined };
-  }
-
-  [Symbol.asyncIterator]() {
-    return this;
+    if (!step.done) return step.value;
+    this.#throwReason();
+    return END;
   }
 
   /** @returns {CrawlStats} */
   stats() {
-    const [, waiting] = this.#frontier.counts();
+    const waiting = this.#ended === undefined ? this.#frontier.counts()[1] : this.#waiting;
     return { ...this.#counts, waiting, ended: this.#ended };
   }
 
@@ -131,14 +133,14 @@ class Crawl {
     const onAbort = () => {
       if (this.#ended !== undefined) return;
       this.#thrown = { reason: abortReason(/** @type {AbortSignal} */ (signal)) };
-      this.#cancel();
+      this.cancel();
     };
     if (signal?.aborted) {
       onAbort();
       return;
     }
     this.#release = whenAborted(signal, onAbort);
-    // The site's rules come first, at the site's pace.
+    // robots.txt comes first, at the same pace as the pages.
     this.#frontier.seed(this.#robotsUrl, this.#origin);
   }
 
@@ -149,7 +151,8 @@ class Crawl {
     throw reason;
   }
 
-  #cancel() {
+  /** Ends the crawl: sockets are closed at once. Idempotent. */
+  cancel() {
     this.#started = true;
     if (this.#ended !== undefined) return;
     this.#end('cancelled');
@@ -158,17 +161,23 @@ class Crawl {
   /** @param {NonNullable<CrawlStats['ended']>} how */
   #end(how) {
     this.#ended = how;
+    // A crawl that has ended may be kept for its counts: what else it holds is released.
+    this.#waiting = this.#frontier.counts()[1];
+    this.#frontier.clear();
+    this.#robots = ALLOW_ALL;
+    this.#journeys.clear();
+    this.#sitemaps = undefined;
     this.#stopTimer();
     this.#release();
     this.#connections.close();
     this.#results.end();
   }
 
-  /** Sends what may be sent, and sees to it that it is called again. */
+  /** Starts the requests that are due, and a timer for the next one. */
   #pump() {
     if (this.#ended !== undefined) return;
     this.#stopTimer();
-    // What nobody has read yet holds its place: a reader that stops stops the crawl.
+    // An outcome that has not been read holds its place: a reader that stops stops the crawl.
     while (this.#inFlight + this.#results.size < this.#options.concurrency) {
       const dispatch = this.#frontier.next(this.#nowMs());
       if (dispatch === undefined) break;
@@ -176,7 +185,8 @@ class Crawl {
     }
     if (this.#inFlight === 0 && this.#frontier.finished()) {
       const [, waiting] = this.#frontier.counts();
-      this.#end(waiting > 0 || this.#dropped ? 'limit' : 'complete');
+      const more = waiting > 0 || this.#dropped || this.#sitemaps?.more;
+      this.#end(more ? 'limit' : 'complete');
       return;
     }
     if (this.#inFlight + this.#results.size >= this.#options.concurrency) return;
@@ -186,17 +196,18 @@ class Crawl {
   }
 
   /** @param {[id: number, depth: number, attempt: number, url: string]} dispatch */
-  async #run([id, depth, , url]) {
+  async #run([id, depth, attempt, url]) {
     this.#inFlight += 1;
     const journey = this.#journeys.get(id) ?? { url, hops: new Set([url]) };
-    const isRobots = journey.url === this.#robotsUrl;
     try {
-      if (isRobots) await this.#enter(id);
+      if (journey.url === this.#robotsUrl) await this.#readRobots(id);
+      else if (this.#sitemaps?.has(journey.url)) await this.#readSitemap(id, url, attempt);
       else await this.#fetchPage(id, { url, depth, journey });
     } catch {
-      // A page that trips up its reader costs itself, not the crawl.
+      // A page that cannot be processed ends alone; the crawl goes on.
+      /** @type {import('./items.js').CrawlError} */
       const error = { code: 'internal_error', message: 'The page could not be processed' };
-      this.#give({ url: journey.url, error, depth });
+      this.#emit({ url: journey.url, error, depth });
       this.#frontier.finish(id, false);
     }
     this.#inFlight -= 1;
@@ -223,14 +234,18 @@ class Crawl {
     if (outcome.type === 'page') {
       const { title, text } = outcome.page;
       const redirectedFrom = url === journey.url ? {} : { redirectedFrom: journey.url };
-      this.#give({ url, status: outcome.status, title, text, depth, ...redirectedFrom });
-      await this.#follow(id, url, depth, outcome.page);
+      this.#emit({ url, status: outcome.status, title, text, depth, ...redirectedFrom });
+      if (depth < this.#options.depth) {
+        const link = (/** @type {string} */ target) =>
+          this.#frontier.link(id, target, this.#origin);
+        await this.#claim(outcome.page.links, depth + 1, link);
+      }
       if (this.#ended !== undefined) return;
     } else if (outcome.type === 'skipped') {
       const { type: _, reason, ...more } = outcome;
-      this.#give({ url: journey.url, skipped: /** @type {any} */ (reason), depth, ...more });
+      this.#emit({ url: journey.url, skipped: /** @type {any} */ (reason), depth, ...more });
     } else {
-      this.#give({ url: journey.url, error: outcome.error, depth });
+      this.#emit({ url: journey.url, error: outcome.error, depth });
     }
     this.#frontier.finish(id, outcome.type === 'page');
   }
@@ -240,102 +255,95 @@ class Crawl {
    * @param {{url: string, depth: number, journey: Journey, location: string}} redirect
    */
   #redirect(id, { url, depth, journey, location }) {
-    const { hops } = journey;
-    const target = resolveLink(location, url, this.#origin);
-    const end = (/** @type {any} */ outcome) => {
-      this.#journeys.delete(id);
-      this.#give({ url: journey.url, ...outcome, depth });
-      this.#frontier.finish(id, false);
-    };
-    const fault = (/** @type {string} */ code, /** @type {string} */ message) =>
-      end({ error: { code, message } });
-    if ('refused' in target) {
-      if (target.refused === 'off_site') end({ skipped: 'off_site', location });
-      else fault('bad_redirect', 'The page redirects to what is no page');
-    } else if (hops.has(target.url)) {
-      fault('redirect_loop', 'The page redirects to itself, at once or in the end');
-    } else if (hops.size > kRedirectsMax) {
-      fault('too_many_redirects', `The page redirects more than ${kRedirectsMax} times`);
-    } else if (!this.#robots.allows(target.url)) {
-      end({ skipped: 'robots', location });
-    } else {
-      const claim = this.#frontier.redirect(id, target.url);
+    const isStart = journey.url === this.#options.startUrl;
+    const found = followRedirect(journey, location, {
+      base: url,
+      origin: this.#origin,
+      allows: this.#robots.allows,
+      selects: isStart ? () => true : this.#options.selects,
+    });
+    /** @type {any} */
+    let outcome;
+    if ('target' in found) {
+      const claim = this.#frontier.redirect(id, found.target);
       if (claim === Claim.NEW) {
-        hops.add(target.url);
+        journey.hops.add(found.target);
         this.#journeys.set(id, journey);
-      } else {
-        end({ skipped: claim === Claim.KNOWN ? 'duplicate' : 'limit', location });
+        return;
       }
+      outcome = { skipped: claim === Claim.KNOWN ? 'duplicate' : 'limit', location };
+    } else {
+      outcome = found.outcome;
     }
+    this.#journeys.delete(id);
+    this.#emit({ url: journey.url, ...outcome, depth });
+    this.#frontier.finish(id, false);
   }
 
   /**
    * @param {number} id
    * @param {Extract<import('./fetch.js').Outcome, {type: 'failed'}>} outcome
-   * @param {{url: string, depth: number}} about
+   * @param {{url: string, depth: number}} subject
    * @returns {boolean} whether it is tried again
    */
   #fail(id, { failure, error, retryAfterMs }, { url, depth }) {
     const again = this.#frontier.fail(id, failure, retryAfterMs, this.#nowMs());
     if (!again) {
       this.#journeys.delete(id);
-      this.#give({ url, error, depth });
+      this.#emit({ url, error, depth });
     }
     const abandoned = this.#frontier.takeAbandoned();
     for (let i = 0; i < abandoned.length; i += 3) {
       const code = failure === Failure.FORBIDDEN ? error.code : 'host_unavailable';
       const message = `The host was given up: ${error.message}`;
       const from = this.#journeys.get(abandoned[i])?.url ?? abandoned[i + 2];
-      this.#give({ url: from, error: { code, message }, depth: abandoned[i + 1] });
+      this.#emit({ url: from, error: { code, message }, depth: abandoned[i + 1] });
     }
     return again;
   }
 
   /**
-   * Claims the links of a page, and queues those that may be fetched.
-   * @param {number} id
-   * @param {string} url of the page
-   * @param {number} depth
-   * @param {import('./html.js').Extract} page
+   * Claims the URLs that may be fetched and are selected, until there is no more room.
+   * @param {string[]} urls
+   * @param {number} depth of their pages
+   * @param {(url: string) => number} claim
    */
-  async #follow(id, url, depth, { links, base, follow }) {
-    if (!follow || depth >= this.#options.depth) return;
-    const from = base !== undefined && URL.canParse(base, url) ? new URL(base, url) : url;
-    let turnAtMs = performance.now() + kTurnMs;
-    for (const href of links) {
+  async #claim(urls, depth, claim) {
+    let turnAtMs = performance.now() + TURN_MS;
+    for (const url of urls) {
       if (performance.now() > turnAtMs) {
-        await turn();
+        await nextTurn();
         if (this.#ended !== undefined) return;
-        turnAtMs = performance.now() + kTurnMs;
+        turnAtMs = performance.now() + TURN_MS;
       }
-      const link = resolveLink(href, from, this.#origin);
-      if ('refused' in link || this.#frontier.claimed(link.url)) continue;
-      if (this.#robots.allows(link.url)) {
-        const claim = this.#frontier.link(id, link.url, this.#origin);
-        if (claim === Claim.FULL) this.#dropped = true;
-      } else if (this.#frontier.refuse(id, link.url) === Claim.NEW) {
-        this.#give({ url: link.url, skipped: 'robots', depth: depth + 1 });
+      if (this.#frontier.claimed(url) || !this.#options.selects(url)) continue;
+      const allowed = this.#robots.allows(url);
+      const claimed = allowed ? claim(url) : this.#frontier.refuse(url, depth);
+      if (claimed === Claim.FULL) {
+        this.#dropped = true;
+        return;
       }
+      if (!allowed && claimed === Claim.NEW) this.#emit({ url, skipped: 'robots', depth });
     }
   }
 
   /**
-   * Learns the site's rules and queues the first page, if they let us.
+   * Reads robots.txt, and queues the first page and sitemap if it allows them.
    * @param {number} id
    */
-  async #enter(id) {
+  async #readRobots(id) {
     const { startUrl, userAgent } = this.#options;
     const outcome = await fetchRobots(this.#fetcher, this.#origin, {
       userAgent,
-      onRequest: () => (this.#counts.requests += 1),
+      onRequest: this.#onRequest,
     });
     if (this.#ended !== undefined) return;
-    const refuse = () => this.#give({ url: startUrl, skipped: 'robots', depth: 0 });
+    const refuse = () => this.#emit({ url: startUrl, skipped: 'robots', depth: 0 });
     if ('type' in outcome) {
       const { failure, error, retryAfterMs } = outcome;
       if (this.#frontier.fail(id, failure, retryAfterMs, this.#nowMs())) return;
       if (error.code === 'http_status') refuse();
-      else this.#give({ url: startUrl, error, depth: 0 });
+      else this.#emit({ url: startUrl, error, depth: 0 });
       return;
     }
     const { robots } = outcome;
@@ -346,32 +354,78 @@ class Crawl {
     if (!robots?.allows(startUrl)) {
       refuse();
     } else if (this.#frontier.seed(startUrl, this.#origin) !== Claim.NEW) {
-      this.#give({ url: startUrl, skipped: 'duplicate', depth: 0 });
+      this.#emit({ url: startUrl, skipped: 'duplicate', depth: 0 });
+    }
+    if (robots !== undefined && this.#options.sitemaps) {
+      this.#sitemaps = new SitemapList(this.#origin, this.#robotsUrl, robots);
+      for (const url of this.#sitemaps.offSite) this.#emit({ url, skipped: 'off_site', depth: 0 });
+      this.#queueSitemap();
     }
     this.#frontier.finish(id, false);
   }
 
-  /** @param {CrawlItem} item */
-  #give(item) {
+  #queueSitemap() {
+    this.#sitemaps?.queueNext((url) => this.#frontier.seed(url, this.#origin) === Claim.NEW);
+  }
+
+  /**
+   * Claims the pages of a sitemap, with depth 0.
+   * @param {number} id
+   * @param {string} url
+   * @param {number} attempt
+   */
+  async #readSitemap(id, url, attempt) {
+    const options = { bytesMax: SITEMAP_BYTES_MAX, gzip: true, onRequest: this.#onRequest };
+    const outcome = await this.#fetcher.file(url, options);
     if (this.#ended !== undefined) return;
-    if ('error' in item) this.#counts.errors += 1;
-    else if ('skipped' in item) this.#counts.skipped += 1;
+    if (outcome.type === 'file' && !outcome.cut) {
+      const { bytes } = outcome;
+      const found = await readSitemap({ bytes, url, origin: this.#origin });
+      if (this.#ended !== undefined) return;
+      if (found.cut) this.#dropped = true;
+      for (const next of found.sitemaps) this.#sitemaps?.add(next);
+      await this.#claim(found.pages, 0, (page) => this.#frontier.seed(page, this.#origin));
+      if (this.#ended !== undefined) return;
+    }
+    // The next one is queued before this one ends: depth 0 ends with its last sitemap. A retry that
+    // fails has queued it before.
+    if (attempt === 1 || outcome.type !== 'failed') this.#queueSitemap();
+    if (outcome.type === 'failed') {
+      this.#fail(id, outcome, { url, depth: 0 });
+      return;
+    }
+    const item = this.#sitemaps?.problemOf(url, outcome);
+    if (item !== undefined) this.#emit(item);
+    this.#frontier.finish(id, false);
+  }
+
+  /** @param {CrawlItem} item */
+  #emit(item) {
+    if (this.#ended !== undefined) return;
+    if (item.error) this.#counts.errors += 1;
+    else if (item.skipped) this.#counts.skipped += 1;
     else this.#counts.pages += 1;
     this.#results.push(item);
   }
 }
 
 /**
- * Crawls a site, breadth first, from one page on: same scheme, host and port, every URL once.
+ * Crawls a site, breadth first, from one page on: same scheme, host and port, each URL once.
  *
- * Gives each URL's outcome as it comes. Links to elsewhere, `mailto:` and the like, links with
- * credentials, with `rel="nofollow"`, on a page that asks for `nofollow`, deeper than `depth` or
- * longer than 2048 characters are passed over in silence. Leaving the loop ends the crawl; aborting
- * the signal ends it by throwing the signal's reason. Either closes its sockets at once.
+ * Yields the outcome of each URL as soon as it is known. Links to other sites or schemes, links with
+ * credentials or `rel="nofollow"`, links of a page that asks for `nofollow`, and links deeper than
+ * `depth`, longer than 2048 characters or left out by `include` and `exclude` yield nothing. Leaving
+ * the loop ends the crawl; aborting the signal ends it and throws the signal's reason. Either closes
+ * its sockets at once.
  * @param {import('./options.js').CrawlOptions} options
- * @returns {AsyncIterableIterator<CrawlItem> & {stats: () => CrawlStats}}
+ * @returns {import('./items.js').Crawling}
  * @throws {TypeError | RangeError} for bad options
  */
 export function crawl(options) {
-  return new Crawl(checkCrawlOptions(options, `sluice/${version}`));
+  const run = new Crawl(checkCrawlOptions(options, `sluice/${version}`));
+  const items = asyncIterator(
+    () => run.take(),
+    () => run.cancel(),
+  );
+  return Object.assign(items, { stats: () => run.stats() });
 }

@@ -1,34 +1,28 @@
-/**
- * One request of a crawl, from the connection to the text: every way in which it can come out is a
- * value, and none throws. Redirects are reported, not followed.
- */
+/** One request of a crawl, from the connection to the text. */
+import { isUtf8 } from 'node:buffer';
+import { nativeNumbers } from '../../internal/native/addon.js';
 import { SluiceError } from '../../internal/util/errors.js';
-import { parseRetryAfterMs } from '../../providers/shared/errors.js';
-import { kConnecting } from './connections.js';
-import { codingsOf, decoded, mediaTypeOf, sniffType, textOf } from './content.js';
-import { asksNotToFollow, extract } from './html.js';
+import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
+import { CONNECTING } from './connections.js';
+import { codingsOf, decoded, mediaTypeOf } from './content.js';
+import { readPage } from './page-reader.js';
+import { forbidsFollowing } from './robots-rules.js';
+import { resolveLink } from './url.js';
 
-/** The numbers of native/core/crawl/host_queue.h. */
-export const Failure = Object.freeze({
-  THROTTLED: 0,
-  UNREACHABLE: 1,
-  BROKEN: 2,
-  TIMED_OUT: 3,
-  FORBIDDEN: 4,
-});
+/** native/core/crawl/host_queue.h describes them. */
+export const Failure = nativeNumbers('enums.CrawlFailure', [
+  'THROTTLED',
+  'UNREACHABLE',
+  'BROKEN',
+  'TIMED_OUT',
+  'FORBIDDEN',
+]);
 
-/**
- * @typedef {object} CrawlError
- * @property {string} code `address_not_allowed`, `dns_failed`, `connect_failed`, `tls_failed`,
- *   `disconnected`, `protocol_error`, `timeout`, `http_status`, `bad_encoding`, `bad_redirect`,
- *   `redirect_loop`, `too_many_redirects`, `host_unavailable` or `internal_error`
- * @property {string} message
- * @property {number} [status] of `http_status`
- */
+/** @typedef {import('./items.js').CrawlError} CrawlError */
 
 /**
- * `failed` may be tried again, `error` not.
- * @typedef {{type: 'page', status: number, page: import('./html.js').Extract}
+ * The outcome of a request: `failed` may be tried again, `error` may not.
+ * @typedef {{type: 'page', status: number, page: import('./page.js').Page}
  *   | {type: 'redirect', location: string}
  *   | {type: 'skipped', reason: string, contentType?: string}
  *   | {type: 'error', error: CrawlError}
@@ -37,16 +31,18 @@ export const Failure = Object.freeze({
 
 /** @typedef {import('undici').Dispatcher.ResponseData} Response */
 
-const kRedirects = new Set([301, 302, 303, 307, 308]);
-const kHtml = new Set(['text/html', 'application/xhtml+xml']);
-/** The body of an answer that is not read; longer ones cost their connection. */
-const kRestBytesMax = 16 * 1024;
+/** RFC 9309 asks for five at least. */
+const FILE_REDIRECTS_MAX = 5;
+const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
+const HTML_TYPES = new Set(['text/html', 'application/xhtml+xml']);
+/** Bytes of an unused body that are discarded to keep the connection; a longer one closes it. */
+const REST_BYTES_MAX = 16 * 1024;
 
-const kTimeout = new SluiceError('ERR_CRAWL_TIMEOUT', 'the time for one fetch is over');
+const TIMEOUT = new SluiceError('ERR_CRAWL_TIMEOUT', 'the fetch timed out');
 
 /**
  * @param {number} failure
- * @param {string} code
+ * @param {import('./items.js').CrawlErrorCode} code
  * @param {string} message
  * @returns {Outcome}
  */
@@ -62,13 +58,13 @@ function failed(failure, code, message) {
 function outcomeOf(error, timeoutMs) {
   const code = String(error?.code ?? '');
   const named = /^\w{1,60}$/.test(code) ? ` (${code})` : '';
-  if (error === kTimeout) {
+  if (error === TIMEOUT) {
     return failed(Failure.TIMED_OUT, 'timeout', `The page took longer than ${timeoutMs} ms`);
   }
   if (code === 'ERR_CRAWL_ADDRESS_NOT_ALLOWED') {
     return failed(Failure.FORBIDDEN, 'address_not_allowed', error.message);
   }
-  if (error?.[kConnecting]) {
+  if (error?.[CONNECTING]) {
     if (error.syscall === 'getaddrinfo' || /^(ENOTFOUND|EAI_|ENODATA|ESERVFAIL)/.test(code)) {
       return failed(Failure.UNREACHABLE, 'dns_failed', `The name does not resolve${named}`);
     }
@@ -78,16 +74,17 @@ function outcomeOf(error, timeoutMs) {
     return failed(Failure.UNREACHABLE, 'connect_failed', `The host cannot be reached${named}`);
   }
   if (error?.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
-    return failed(Failure.BROKEN, 'protocol_error', 'The server does not speak HTTP properly');
+    return failed(Failure.BROKEN, 'protocol_error', 'The response is not valid HTTP');
   }
-  return failed(Failure.BROKEN, 'disconnected', `The server broke off${named}`);
+  return failed(Failure.BROKEN, 'disconnected', `The connection closed early${named}`);
 }
 
 /**
- * @param {Response} response whose status is neither a success nor a redirect
+ * @param {Response} response with a status that is neither a success nor a redirect
  * @returns {Outcome}
  */
 function statusOutcome({ statusCode: status, headers }) {
+  /** @type {CrawlError} */
   const error = { code: 'http_status', message: `The server answered ${status}`, status };
   if (status === 429 || status === 503) {
     const retryAfterMs = parseRetryAfterMs(headers) ?? 0;
@@ -97,11 +94,16 @@ function statusOutcome({ statusCode: status, headers }) {
   return { type: 'error', error };
 }
 
+/**
+ * Makes the requests of a crawl. Each outcome is a value: no method rejects. `page()` reports redirects
+ * and does not follow them.
+ */
 export class Fetcher {
   #connections;
   #deadlines;
   #timeoutMs;
   #bodyBytesMax;
+  #origin;
   #headers;
 
   /**
@@ -110,14 +112,16 @@ export class Fetcher {
    * @param {import('../../internal/time/timers.js').Deadlines} options.deadlines
    * @param {number} options.timeoutMs
    * @param {number} options.bodyBytesMax
-   * @param {string} options.userAgent
+   * @param {string} options.origin of the site
+   * @param {Record<string, string>} options.headers sent with each request
    */
-  constructor({ connections, deadlines, timeoutMs, bodyBytesMax, userAgent }) {
+  constructor({ connections, deadlines, timeoutMs, bodyBytesMax, origin, headers }) {
     this.#connections = connections;
     this.#deadlines = deadlines;
     this.#timeoutMs = timeoutMs;
     this.#bodyBytesMax = bodyBytesMax;
-    this.#headers = { 'user-agent': userAgent };
+    this.#origin = origin;
+    this.#headers = headers;
   }
 
   /**
@@ -129,50 +133,56 @@ export class Fetcher {
       accept: 'text/html, application/xhtml+xml, text/plain;q=0.9, */*;q=0.1',
       'accept-encoding': 'gzip, br, deflate',
     };
-    return this.#get(url, headers, (response) => this.#readPage(response));
+    return this.#get(url, headers, (response) => this.#readPage(url, response));
   }
 
   /**
-   * A small text file of any type.
+   * A file of any type. Redirects within the site are followed, five at most.
    * @param {string} url
-   * @param {number} bytesMax what is longer is cut
-   * @returns {Promise<Outcome | {type: 'text', text: string}>}
+   * @param {{bytesMax: number, gzip?: boolean, onRequest: () => void}} options `bytesMax`: what is
+   *   longer is cut; `gzip`: a file may be compressed by itself; `onRequest` is called before each
+   *   request
+   * @returns {Promise<Outcome | {type: 'file', bytes: Buffer, cut: boolean}>}
    */
-  text(url, bytesMax) {
-    const headers = { accept: 'text/plain, */*;q=0.1', 'accept-encoding': 'identity' };
-    return this.#get(url, headers, async ({ headers: answered, body }) => {
-      const codings = codingsOf(answered['content-encoding']);
-      const { bytes } = await this.#read(body, bytesMax);
-      const content = codings && (await decoded(bytes, codings, 2 * bytesMax).catch(() => {}));
-      if (!content) return { type: 'error', error: encodingError('cannot be read') };
-      return { type: 'text', text: new TextDecoder().decode(content.subarray(0, bytesMax)) };
-    });
+  async file(url, { bytesMax, gzip = false, onRequest }) {
+    const headers = { accept: '*/*', 'accept-encoding': 'identity' };
+    let at = url;
+    for (let hops = 0; ; hops += 1) {
+      onRequest();
+      const outcome = await this.#get(at, headers, (response) =>
+        this.#readFile(response, bytesMax, gzip),
+      );
+      if (outcome.type !== 'redirect' || hops === FILE_REDIRECTS_MAX) return outcome;
+      const target = resolveLink(outcome.location, at, this.#origin);
+      if ('refused' in target) return outcome;
+      at = target.url;
+    }
   }
 
   /**
    * @template {{type: string}} T
    * @param {string} url
    * @param {Record<string, string>} headers
-   * @param {(response: Response) => Promise<T>} read takes an answer with a status of success
+   * @param {(response: Response) => Promise<T>} read gets a response with a 2xx status
    * @returns {Promise<T | Outcome>}
    */
   async #get(url, headers, read) {
     const abort = new AbortController();
-    const stopTimer = this.#deadlines.start(this.#timeoutMs, () => abort.abort(kTimeout));
+    const stopTimer = this.#deadlines.start(this.#timeoutMs, () => abort.abort(TIMEOUT));
     try {
       const response = await this.#connections.get(
         new URL(url),
-        { ...this.#headers, ...headers },
+        { ...headers, ...this.#headers },
         abort.signal,
       );
-      // Whoever reads hears of it; an answer that nobody reads may break off as it likes.
+      // The reader of a body gets its errors; those of an unread body do not matter.
       response.body.on('error', () => {});
       const { statusCode: status } = response;
       if (status >= 200 && status < 300) return await read(response);
-      await response.body.dump({ limit: kRestBytesMax }).catch(() => {});
+      await response.body.dump({ limit: REST_BYTES_MAX }).catch(() => {});
       const location = response.headers.location;
-      if (kRedirects.has(status) && typeof location === 'string') {
-        return { type: 'redirect', location };
+      if (REDIRECT_STATUSES.has(status) && typeof location === 'string') {
+        return { type: 'redirect', location: textOfHeader(location) };
       }
       return statusOutcome(response);
     } catch (error) {
@@ -183,30 +193,53 @@ export class Fetcher {
   }
 
   /**
+   * @param {string} url
    * @param {Response} response
    * @returns {Promise<Outcome>}
    */
-  async #readPage({ statusCode: status, headers, body }) {
+  async #readPage(url, { statusCode: status, headers, body }) {
     const { type: declared, charset } = mediaTypeOf(headers['content-type']);
     const codings = codingsOf(headers['content-encoding']);
-    if (declared !== '' && !kHtml.has(declared) && declared !== 'text/plain') {
+    if (declared !== '' && !HTML_TYPES.has(declared) && declared !== 'text/plain') {
       body.destroy();
       return { type: 'skipped', reason: 'content_type', contentType: declared };
     }
     if (codings === undefined) {
       body.destroy();
-      return { type: 'error', error: encodingError('is of a kind that was not asked for') };
+      return { type: 'error', error: encodingError('was not requested and is unknown') };
     }
     const bytes = await this.#readWhole(body, headers, codings);
     if (bytes === 'too_large') return { type: 'skipped', reason: 'too_large' };
     if (bytes === 'garbled') return { type: 'error', error: encodingError('cannot be read') };
-    const type = declared || sniffType(bytes);
-    if (type === '') return { type: 'skipped', reason: 'content_type' };
-    const text = textOf(bytes, charset);
-    if (!kHtml.has(type)) return { type: 'page', status, page: plainPage(text) };
-    const page = await extract(text, { xml: type === 'application/xhtml+xml' });
-    if (asksNotToFollow([headers['x-robots-tag'] ?? []].flat().join())) page.follow = false;
+    const page = await readPage({ bytes, type: declared, charset, url, origin: this.#origin });
+    if (page === undefined) return { type: 'skipped', reason: 'content_type' };
+    if (forbidsFollowing([headers['x-robots-tag'] ?? []].flat().join())) page.links = [];
     return { type: 'page', status, page };
+  }
+
+  /**
+   * @param {Response} response
+   * @param {number} bytesMax
+   * @param {boolean} gzip
+   * @returns {Promise<{type: 'file', bytes: Buffer, cut: boolean} | {type: 'error', error: CrawlError}>}
+   */
+  async #readFile({ headers, body }, bytesMax, gzip) {
+    const codings = codingsOf(headers['content-encoding']);
+    const { bytes, whole } = await this.#read(body, bytesMax);
+    try {
+      let content = codings && (await decoded(bytes, codings, 2 * bytesMax));
+      if (gzip && content && content[0] === 0x1f && content[1] === 0x8b) {
+        content = whole ? await decoded(content, ['gzip'], bytesMax) : content;
+        if (content === undefined) return { type: 'file', bytes, cut: true };
+      }
+      if (content) {
+        const cut = !whole || content.length > bytesMax;
+        return { type: 'file', bytes: content.subarray(0, bytesMax), cut };
+      }
+    } catch {
+      // The bytes are not in that coding: the same error as for an unknown one.
+    }
+    return { type: 'error', error: encodingError('cannot be read') };
   }
 
   /**
@@ -230,7 +263,7 @@ export class Fetcher {
   }
 
   /**
-   * At most `bytesMax` of a body; the connection of a longer one is closed.
+   * Reads at most `bytesMax` of a body; a longer body closes its connection.
    * @param {Response['body']} body
    * @param {number} bytesMax
    */
@@ -248,21 +281,19 @@ export class Fetcher {
   }
 }
 
-/** @param {string} what */
-function encodingError(what) {
-  return { code: 'bad_encoding', message: `The content encoding ${what}` };
+/**
+ * The text of a header's octets: of UTF-8 where they are, else of latin1.
+ * @param {string} value one character per octet
+ */
+function textOfHeader(value) {
+  const octets = Buffer.from(value, 'latin1');
+  return isUtf8(octets) ? octets.toString() : value;
 }
 
 /**
- * @param {string} text
- * @returns {import('./html.js').Extract}
+ * @param {string} what
+ * @returns {CrawlError}
  */
-function plainPage(text) {
-  return {
-    title: '',
-    text: text.replaceAll(/\r\n?/g, '\n').trim(),
-    links: [],
-    base: undefined,
-    follow: true,
-  };
+function encodingError(what) {
+  return { code: 'bad_encoding', message: `The content encoding ${what}` };
 }

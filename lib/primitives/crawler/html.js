@@ -1,32 +1,32 @@
 /**
  * Title, visible text and links of an HTML page.
  *
- * Works on parse5's tokens and builds no tree: time and memory grow with the length of the page
- * alone, however it is nested, and a page made to be hostile costs no more than a long one. What
- * style sheets hide is not known here.
+ * Reads parse5's tokens and builds no tree: time and memory grow with the length of the page alone,
+ * however it is nested. Style sheets are ignored: text that they hide is part of the result.
  */
-import { setImmediate as turn } from 'node:timers/promises';
 import { Tokenizer, TokenizerMode } from 'parse5';
+import { forbidsFollowing } from './robots-rules.js';
+import { nextTurn } from './turns.js';
+import { HREF_LENGTH_MAX } from './url.js';
 
 /**
  * @typedef {object} Extract
  * @property {string} title
  * @property {string} text a line per block, white space collapsed
- * @property {string[]} links as written, each once
+ * @property {string[]} links as written, each once; at most 5000
  * @property {string | undefined} base `<base href>` as written
- * @property {boolean} follow false: the page asks that its links be left alone
+ * @property {boolean} follow false: the page asks that its links not be followed
  */
 
-/** Characters handed to the tokenizer before others get a turn: some milliseconds' work. */
-const kSliceLength = 64 * 1024;
-const kLinksMax = 5000;
-
-/** Their content is no text of the page. */
-const kHidden = new Set(
+/** Characters handed to the tokenizer before other events get a turn. */
+const SLICE_LENGTH = 64 * 1024;
+const LINKS_MAX = 5000;
+/** Elements without text of the page. */
+const HIDDEN = new Set(
   'audio canvas iframe noembed noframes noscript script style svg template video'.split(' '),
 );
-/** They begin and end a line. */
-const kBlocks = new Set(
+/** Elements that begin and end a line. */
+const BLOCKS = new Set(
   (
     'address article aside blockquote body br button caption center dd details dialog dir div dl ' +
     'dt fieldset figcaption figure footer form frameset h1 h2 h3 h4 h5 h6 header hgroup hr html ' +
@@ -34,14 +34,14 @@ const kBlocks = new Set(
     'summary table tbody tfoot thead tr ul xmp'
   ).split(' '),
 );
-/** They stand apart within a line. */
-const kCells = new Set('audio canvas iframe img input svg td textarea th video'.split(' '));
+/** Elements that are separated by a space from the text around them. */
+const CELLS = new Set('audio canvas iframe img input svg td textarea th video'.split(' '));
 
 /**
- * How the tokenizer has to read the content of an element, which the tree builder would tell it.
+ * The tokenizer state for the content of an element. parse5's tree builder would set it.
  * @type {Record<string, number>}
  */
-const kModes = {
+const MODES = {
   title: TokenizerMode.RCDATA,
   textarea: TokenizerMode.RCDATA,
   style: TokenizerMode.RAWTEXT,
@@ -56,11 +56,11 @@ const kModes = {
 /** @typedef {import('parse5').Token.TagToken} TagToken */
 /** @typedef {import('parse5').Token.CharacterToken} CharacterToken */
 
-/** Collects text with its white space collapsed, in one pass. */
+/** Collects text and collapses its white space, in one pass. */
 class TextCollector {
   /** @type {string[]} */
   #pieces = [];
-  #gap = ''; // What separates the next piece from the one before.
+  #gap = ''; // Separates the next piece from the one before.
 
   /** @param {string} chars */
   add(chars) {
@@ -89,7 +89,7 @@ class TextCollector {
   }
 }
 
-/** What parse5's tokenizer calls. */
+/** Handler of parse5's tokens. */
 class Extractor {
   /** @type {Tokenizer | undefined} */
   tokenizer;
@@ -103,7 +103,7 @@ class Extractor {
   #title = new TextCollector();
   #titles = 0;
   #inTitle = false;
-  /** The hidden element we are in, and how many of its name. */
+  /** The outermost hidden element that is open, and the open elements of its name. */
   #hidden = '';
   #hiddenDepth = 0;
 
@@ -121,8 +121,8 @@ class Extractor {
     const { tagName: name } = token;
     // In XML, and inside of SVG, a slash ends an element; in HTML it means nothing.
     const empty = token.selfClosing && (this.#xml || this.#hidden === 'svg' || name === 'svg');
-    if (!empty && Object.hasOwn(kModes, name) && this.#hidden !== 'svg') {
-      /** @type {any} */ (this.tokenizer).state = kModes[name];
+    if (!empty && Object.hasOwn(MODES, name) && this.#hidden !== 'svg') {
+      /** @type {any} */ (this.tokenizer).state = MODES[name];
     }
     if (this.#hidden !== '') {
       if (name === this.#hidden && !empty) this.#hiddenDepth += 1;
@@ -130,8 +130,8 @@ class Extractor {
       else if (name === 'body' && this.#hidden === 'noscript') this.#hidden = '';
       return;
     }
-    if (empty && (kHidden.has(name) || name === 'title')) return;
-    if (kHidden.has(name)) {
+    if (empty && (HIDDEN.has(name) || name === 'title')) return;
+    if (HIDDEN.has(name)) {
       this.#hidden = name;
       this.#hiddenDepth = 1;
       this.#separate(name);
@@ -174,8 +174,8 @@ class Extractor {
 
   /** @param {string} name */
   #separate(name) {
-    if (kBlocks.has(name)) this.text.line();
-    else if (kCells.has(name)) this.text.space();
+    if (BLOCKS.has(name)) this.text.line();
+    else if (CELLS.has(name)) this.text.space();
   }
 
   /**
@@ -189,24 +189,17 @@ class Extractor {
     const href = value('href');
     if (name === 'meta') {
       const robots = value('name')?.trim().toLowerCase() === 'robots';
-      if (robots && asksNotToFollow(value('content') ?? '')) this.follow = false;
+      if (robots && forbidsFollowing(value('content') ?? '')) this.follow = false;
     } else if (href === undefined) {
       return;
     } else if (name === 'base') {
       this.base ??= href;
-    } else if (this.links.size < kLinksMax && !/(^|\s)nofollow(\s|$)/i.test(value('rel') ?? '')) {
+    } else if (href.length > HREF_LENGTH_MAX) {
+      return;
+    } else if (this.links.size < LINKS_MAX && !/(^|\s)nofollow(\s|$)/i.test(value('rel') ?? '')) {
       this.links.add(href);
     }
   }
-}
-
-/**
- * @param {string} directives of a robots meta element or an X-Robots-Tag header
- * @returns {boolean}
- */
-export function asksNotToFollow(directives) {
-  const names = directives.toLowerCase().split(/[\s,]+/);
-  return names.includes('nofollow') || names.includes('none');
 }
 
 /**
@@ -218,9 +211,9 @@ export async function extract(html, { xml = false } = {}) {
   const extractor = new Extractor(xml);
   const tokenizer = new Tokenizer({}, extractor);
   extractor.tokenizer = tokenizer;
-  for (let at = 0; at < html.length; at += kSliceLength) {
-    if (at > 0) await turn();
-    tokenizer.write(html.slice(at, at + kSliceLength), at + kSliceLength >= html.length);
+  for (let at = 0; at < html.length; at += SLICE_LENGTH) {
+    if (at > 0) await nextTurn();
+    tokenizer.write(html.slice(at, at + SLICE_LENGTH), at + SLICE_LENGTH >= html.length);
   }
   const { text, title, links, base, follow } = extractor;
   return { title, text: String(text), links: [...links], base, follow };

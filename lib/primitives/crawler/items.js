@@ -1,37 +1,80 @@
 /**
- * What a crawl gives for each URL, and what it counts, as types. This file has no code.
- */
-
-/** @typedef {import('./fetch.js').CrawlError} CrawlError */
-
-/**
- * A page that was read: `url` is where, after any redirects, and `redirectedFrom` the link that led
- * there when that was another. `depth` counts links from the first page.
- * @typedef {{url: string, status: number, title: string, text: string, depth: number,
- *   redirectedFrom?: string}} CrawlPage
+ * Types of what a crawl gives for each URL, and of its counts. This file has no code.
  */
 
 /**
- * A URL that was not read, for a reason that is no fault: `robots` (robots.txt forbids it),
- * `content_type` (neither HTML nor plain text; `contentType` says what), `too_large`, `off_site`
- * (redirected to another scheme, host or port: `location`), `duplicate` (redirected to a URL that
- * is fetched by itself: `location`), or `limit` (redirected when too many URLs were known).
- * @typedef {{url: string, skipped: 'robots' | 'content_type' | 'too_large' | 'off_site' |
- *   'duplicate' | 'limit', depth: number, contentType?: string, location?: string}} CrawlSkipped
+ * @typedef {'address_not_allowed' | 'dns_failed' | 'connect_failed' | 'tls_failed' | 'disconnected' |
+ *   'protocol_error' | 'timeout' | 'http_status' | 'bad_encoding' | 'bad_redirect' | 'redirect_loop' |
+ *   'too_many_redirects' | 'host_unavailable' | 'internal_error'} CrawlErrorCode
  */
 
-/** @typedef {{url: string, error: CrawlError, depth: number}} CrawlFailed */
-
-/** @typedef {CrawlPage | CrawlSkipped | CrawlFailed} CrawlItem */
+/**
+ * Why a URL could not be read.
+ * @typedef {object} CrawlError
+ * @property {CrawlErrorCode} code
+ * @property {string} message for people; may change between versions
+ * @property {number} [status] of `http_status`
+ */
 
 /**
+ * A page that was read.
+ * @typedef {object} CrawlPage
+ * @property {string} url where the page is, after any redirects
+ * @property {number} status HTTP status
+ * @property {string} title of an HTML page; '' if it has none
+ * @property {string} text a line per block, white space collapsed
+ * @property {number} depth links from the first page
+ * @property {string} [redirectedFrom] the link that led here, if it redirects
+ * @property {undefined} [skipped]
+ * @property {undefined} [error]
+ */
+
+/**
+ * A URL that was not read for a reason that is no fault.
+ * @typedef {object} CrawlSkipped
+ * @property {string} url
+ * @property {'robots' | 'content_type' | 'too_large' | 'off_site' | 'duplicate' | 'excluded' | 'limit'
+ *   } skipped `robots`: robots.txt forbids it. `content_type`: neither HTML nor plain text.
+ *   `too_large`: over `maxBodyBytes`, or a sitemap over 10 MiB. Of a redirect: `off_site` leads to
+ *   another scheme, host or port, `duplicate` to a URL with an outcome of its own, `excluded` to one that
+ *   `include` and `exclude` leave out, `limit` to a new URL when no more are taken. `off_site` also:
+ *   a sitemap on another site
+ * @property {number} depth links from the first page
+ * @property {string} [contentType] of `content_type`, if the server sent one
+ * @property {string} [location] of a redirect, as the server sent it
+ * @property {undefined} [error]
+ */
+
+/**
+ * A URL that could not be read.
+ * @typedef {object} CrawlFailed
+ * @property {string} url
+ * @property {CrawlError} error
+ * @property {number} depth links from the first page
+ * @property {undefined} [skipped]
+ */
+
+/**
+ * The outcome of a URL. `item.error` tells a failed one, `item.skipped` a skipped one; the others are
+ * pages.
+ * @typedef {CrawlPage | CrawlSkipped | CrawlFailed} CrawlItem
+ */
+
+/**
+ * Counts of a crawl.
  * @typedef {object} CrawlStats
- * @property {number} pages handed out, or about to be; likewise the other two
+ * @property {number} pages handed out or waiting to be read, like `skipped` and `errors`
  * @property {number} skipped
  * @property {number} errors
- * @property {number} requests sent, those for robots.txt included
- * @property {number} waiting URLs known and not looked at
- * @property {'complete' | 'limit' | 'cancelled' | undefined} ended `limit`: there was more to fetch
+ * @property {number} requests sent, those for robots.txt and sitemaps included
+ * @property {number} waiting URLs that are known and were not requested
+ * @property {'complete' | 'limit' | 'cancelled' | undefined} ended undefined: it runs. `limit`: there
+ *   was more to fetch
+ */
+
+/**
+ * A running crawl: an async iterable of the outcome of each URL.
+ * @typedef {AsyncIterableIterator<CrawlItem> & {stats: () => CrawlStats}} Crawling
  */
 
 export {};

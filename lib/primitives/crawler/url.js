@@ -1,13 +1,13 @@
-/**
- * URLs as a crawl knows them: one spelling for each page, and which links belong to the site. Pure.
- */
+/** URLs of a crawl: one spelling per page, and the test for links of the site. Pure functions. */
 
-/** Longer ones are not followed: they are no page's address, but a trap that grows. */
-export const kUrlLengthMax = 2048;
+/** Longer URLs are not followed: they are a trap that grows. */
+export const URL_LENGTH_MAX = 2048;
+/** Longer references are not resolved, though a few of them may come to a shorter URL. */
+export const HREF_LENGTH_MAX = 2 * URL_LENGTH_MAX;
 
 /**
- * One spelling for what is one page: as the URL standard writes it, without a fragment or an empty
- * query, percent-encoding in capitals. The query is kept as it is.
+ * One spelling for all URLs of a page: that of the URL standard, without a fragment or an empty
+ * query, with percent-encoding in capitals. The query is kept as it is.
  * @param {URL} url
  * @returns {string}
  */
@@ -20,8 +20,8 @@ export function canonical(url) {
 }
 
 /**
- * Where a link leads: a page's URL, or why it is not followed. `mailto:` and the like, and what is
- * no URL at all, are `other`; a URL that carries credentials is nobody's page, whatever its host.
+ * Resolves a link to the URL of a page, or says why it is not followed. `other` is any scheme but
+ * http and https, and text that is not a URL. A URL with credentials is `off_site`.
  * @param {string} href as written
  * @param {string | URL} base
  * @param {string} origin of the site
@@ -35,5 +35,5 @@ export function resolveLink(href, base, origin) {
     return { refused: 'off_site' };
   }
   const spelled = canonical(url);
-  return spelled.length > kUrlLengthMax ? { refused: 'too_long' } : { url: spelled };
+  return spelled.length > URL_LENGTH_MAX ? { refused: 'too_long' } : { url: spelled };
 }

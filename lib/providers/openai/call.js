@@ -6,7 +6,7 @@
 
 /** @typedef {import('./connections.js').UpstreamConnections} UpstreamConnections */
 /** @typedef {Awaited<ReturnType<UpstreamConnections['borrow']>>} Connection */
-/** @typedef {import('../../streams/fed-call.js').FedCall} FedCall */
+/** @typedef {import('../../internal/native/relay-types.js').AnswerFeed} AnswerFeed */
 
 /**
  * @typedef {object} UpstreamPost
@@ -33,10 +33,15 @@ function isProtocolError(error) {
   return name === 'HTTPParserError' && !/\bEOF\b/.test(message);
 }
 
+/** @param {string | string[] | undefined} header */
+function single(header) {
+  return Array.isArray(header) ? header[0] : header;
+}
+
 /**
  * @param {UpstreamConnections} connections
  * @param {UpstreamPost} request
- * @param {FedCall} fed
+ * @param {AnswerFeed} fed
  */
 export async function feedAnswer(connections, request, fed) {
   await new Call(connections, request, fed).run();
@@ -57,7 +62,7 @@ class Call {
   /**
    * @param {UpstreamConnections} connections
    * @param {UpstreamPost} request
-   * @param {FedCall} fed
+   * @param {AnswerFeed} fed
    */
   constructor(connections, request, fed) {
     this.#connections = connections;
@@ -70,7 +75,14 @@ class Call {
     try {
       const { statusCode: status, headers, body } = await this.#post();
       body.on('error', () => {}); // `next` rejects as well.
-      this.#fed.head(status, headers);
+      this.#fed.head({
+        status,
+        contentType: single(headers['content-type']),
+        retryAfter: single(headers['retry-after']),
+        retryAfterMs: single(headers['retry-after-ms']),
+        location: single(headers.location),
+        contentEncoding: single(headers['content-encoding']),
+      });
       const pieces = body[Symbol.asyncIterator]();
       for (;;) {
         const { done, value } = await this.#wait(pieces.next());

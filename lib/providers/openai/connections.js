@@ -7,7 +7,7 @@
  * the next call, and is used again only while its socket is open and silent: bytes that arrive in
  * between belong to no request. Ends with `close()`.
  */
-import { Client, buildConnector } from 'undici';
+import { undici } from '../../internal/util/packages.js';
 import { InterimFilter } from './interim-answers.js';
 
 // Clients beyond this many idle ones are dropped; their sockets would soon time out anyway.
@@ -41,11 +41,11 @@ class Connection {
   /**
    * @param {UpstreamConnections} connections
    * @param {URL} origin
-   * @param {ReturnType<typeof buildConnector>} connector
+   * @param {ReturnType<typeof import('undici').buildConnector>} connector
    */
   constructor(connections, origin, connector) {
     this.#connections = connections;
-    this.#client = new Client(origin.origin, {
+    this.#client = new (undici().Client)(origin.origin, {
       // The caller measures silence itself, and not while it is not reading.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -114,7 +114,7 @@ export class UpstreamConnections {
   constructor(origin) {
     this.#origin = origin;
     // Shared, so that TLS sessions are resumed from one connection to the next.
-    this.#connector = buildConnector({});
+    this.#connector = undici().buildConnector({});
   }
 
   /**

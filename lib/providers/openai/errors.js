@@ -2,7 +2,8 @@
  * How each way in which an upstream call can fail is told: the same words whichever client made
  * the call.
  */
-import { ProviderError, parseRetryAfterMs, quoteUpstream } from '../shared/errors.js';
+import { ProviderError, quoteUpstream } from '../shared/errors.js';
+import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
 
 /** @typedef {Record<string, string | string[] | undefined>} Headers */
 

@@ -18,7 +18,8 @@ export class InterimFilter {
   /** @param {import('node:net').Socket} socket its `read` is replaced */
   constructor(socket) {
     this.#read = socket.read.bind(socket);
-    socket.read = () => this.#next();
+    // With a size it is the stream that reads, to fill its buffer.
+    socket.read = (size) => (size === undefined ? this.#next() : this.#read(size));
   }
 
   /** A request is about to be sent: what is read next is the head of an answer. */

@@ -155,7 +155,7 @@ export class OpenAiProvider {
   enforcesMaxTokens = true;
   #connections;
   #usesLibcurl;
-  /** @type {Set<import('../../streams/relay-types.js').RelayedCall>} under way */
+  /** @type {Set<import('../../internal/native/relay-types.js').RelayedCall>} under way */
   #calls = new Set();
   #origin;
   #path;
@@ -199,7 +199,7 @@ export class OpenAiProvider {
    * of any of their jobs.
    * @param {readonly OpenAiRequest[]} requests
    * @param {object} to
-   * @param {import('../../streams/hub.js').JobHub} to.hub
+   * @param {import('../../internal/native/relay-types.js').RelayHub} to.hub
    * @param {readonly number[]} to.handles the requests' jobs; one that ends closes its answer
    * @param {(index: number, error: import('../shared/errors.js').ProviderError) => void} to.onError
    *   called for each request that failed; its job has not ended
@@ -261,8 +261,8 @@ export class OpenAiProvider {
   }
 
   /**
-   * @param {import('../../streams/hub.js').JobHub} hub
-   * @param {import('../../streams/relay-types.js').RelayTarget} target
+   * @param {import('../../internal/native/relay-types.js').RelayHub} hub
+   * @param {import('../../internal/native/relay-types.js').RelayTarget} target
    * @param {string} body
    */
   #start(hub, target, body) {

@@ -19,7 +19,7 @@ import {
   unsupportedOutputError,
 } from './errors.js';
 
-/** @typedef {import('../../streams/relay-types.js').RelayOutcome} RelayOutcome */
+/** @typedef {import('../../internal/native/relay-types.js').RelayOutcome} RelayOutcome */
 /** @typedef {import('../shared/errors.js').ProviderError} ProviderError */
 
 /**

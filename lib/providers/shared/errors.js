@@ -81,22 +81,3 @@ export function quoteUpstream(text, secrets) {
   if (line.length <= kQuotedCharsMax) return line;
   return `${line.slice(0, kQuotedCharsMax).replace(/[\ud800-\udbff]$/, '')}...`;
 }
-
-/**
- * How long a response asks to wait: `Retry-After` in seconds or as an HTTP date, or the
- * `Retry-After-Ms` that some model servers send.
- * @param {Record<string, string | string[] | undefined>} headers names in lower case
- * @param {number} [nowMs] Unix time
- * @returns {number | undefined} milliseconds, not negative
- */
-export function parseRetryAfterMs(headers, nowMs = Date.now()) {
-  const ms = headers['retry-after-ms'];
-  if (typeof ms === 'string' && /^\d+(\.\d+)?$/.test(ms)) return Number(ms);
-  const value = headers['retry-after'];
-  if (typeof value !== 'string') return undefined;
-  if (/^\d+(\.\d+)?$/.test(value)) return Number(value) * 1000;
-  if (!/^[a-z]{3,9},? /i.test(value)) return undefined;
-  // The obsolete asctime form carries no zone; every HTTP date is GMT.
-  const date = Date.parse(/GMT$/.test(value) ? value : `${value} GMT`);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
-}

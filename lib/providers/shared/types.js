@@ -38,6 +38,8 @@
  *   | {index: number, error: Error, text?: undefined, end?: undefined}} BatchEvent
  */
 
+/** @typedef {import('../../internal/native/relay-types.js').RelayHub} RelayHub */
+
 /**
  * @typedef {object} Provider
  * @property {string} name
@@ -51,11 +53,11 @@
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal is aborted
  *   when no request of the batch is wanted any more
- * @property {(requests: ProviderRequest[], to: {hub: import('../../streams/hub.js').JobHub,
- *   handles: number[], onError: (index: number, error: Error) => void}) => Promise<void>} [relay]
- *   used in place of the other two where there is one: has the answers written to the jobs' logs
- *   without passing through JavaScript. The hub knows of each job's end; `onError` is called for
- *   those that failed. Resolves when nothing more will be said of any of them
+ * @property {(requests: ProviderRequest[], to: {hub: RelayHub, handles: number[],
+ *   onError: (index: number, error: Error) => void}) => Promise<void>} [relay] if given, replaces the
+ *   other two: has the answers written to the jobs' logs without passing through JavaScript. The hub
+ *   ends the jobs; `onError` is called for those that failed. Resolves when no more of their events
+ *   come from it
  * @property {() => Promise<void>} [ready] does beforehand what the first request would have to wait
  *   for; gateway.listen() awaits it, and fails as it does
  * @property {() => Promise<void>} [close] ends what still runs and frees everything

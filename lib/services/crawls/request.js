@@ -1,10 +1,9 @@
-/**
- * A crawl as a request says it: the fields of `crawl()`'s options, snake_case. Pure functions.
- */
+/** Crawls in requests and events: `crawl()`'s options and items in snake_case. Pure functions. */
 import { badRequest } from '../../internal/util/http-error.js';
-import { checkCrawlOptions, kLimits } from '../../primitives/crawler/options.js';
+import { checkCrawlOptions, LIMITS } from '../../primitives/crawler/options.js';
 
 /**
+ * Fields of a crawl; see CrawlOptions for their ranges and defaults.
  * @typedef {object} CrawlRequest
  * @property {string} start_url
  * @property {number} [limit] pages
@@ -12,6 +11,10 @@ import { checkCrawlOptions, kLimits } from '../../primitives/crawler/options.js'
  * @property {number} [concurrency]
  * @property {number} [per_host_per_second]
  * @property {number} [timeout_ms]
+ * @property {boolean} [sitemaps]
+ * @property {string[]} [include]
+ * @property {string[]} [exclude]
+ * @property {Record<string, string>} [headers]
  */
 
 const within = (/** @type {{min: number, max: number}} */ { min, max }, type = 'integer') => ({
@@ -20,41 +23,52 @@ const within = (/** @type {{min: number, max: number}} */ { min, max }, type = '
   maximum: max,
 });
 
+const patterns = { type: 'array', items: { type: 'string' } };
+
 /** JSON schemas of the fields. */
 export const crawlProperties = Object.freeze({
   start_url: { type: 'string', minLength: 1, maxLength: 4096 },
-  limit: within(kLimits.limit),
-  depth: within(kLimits.depth),
-  concurrency: within(kLimits.concurrency),
-  per_host_per_second: within(kLimits.perHostPerSecond, 'number'),
-  timeout_ms: within(kLimits.timeoutMs),
+  limit: within(LIMITS.limit),
+  depth: within(LIMITS.depth),
+  concurrency: within(LIMITS.concurrency),
+  per_host_per_second: within(LIMITS.perHostPerSecond, 'number'),
+  timeout_ms: within(LIMITS.timeoutMs),
+  sitemaps: { type: 'boolean' },
+  include: patterns,
+  exclude: patterns,
+  headers: { type: 'object', additionalProperties: { type: 'string' } },
 });
 
 /**
- * @param {CrawlRequest} request that the schema has passed
+ * @param {CrawlRequest} request that has passed the schema
  * @returns {import('../../primitives/crawler/options.js').CrawlOptions}
  */
 export function crawlOptions(request) {
-  const {
-    start_url: startUrl,
+  const { start_url, per_host_per_second, timeout_ms, ...same } = request;
+  const { limit, depth, concurrency, sitemaps, include, exclude, headers } = same;
+  return {
+    startUrl: start_url,
     limit,
     depth,
     concurrency,
-    per_host_per_second: perHostPerSecond,
-    timeout_ms: timeoutMs,
-  } = request;
-  return { startUrl, limit, depth, concurrency, perHostPerSecond, timeoutMs };
+    perHostPerSecond: per_host_per_second,
+    timeoutMs: timeout_ms,
+    sitemaps,
+    include,
+    exclude,
+    headers,
+  };
 }
 
 /**
- * What came of a URL, as an event of a stream.
+ * The outcome of a URL as an event of a stream.
  * @param {import('../../primitives/crawler/crawl.js').CrawlItem} found
- * @param {{text?: boolean}} [options] `text`: with the text of a page; default its length alone
+ * @param {{text?: boolean}} [options] `text`: with the text of a page; default: with its length
  * @returns {{type: 'page' | 'page_skipped' | 'page_error', data: object}}
  */
 export function crawlEvent(found, { text: whole = false } = {}) {
-  if ('error' in found) return { type: 'page_error', data: found };
-  if ('skipped' in found) {
+  if (found.error) return { type: 'page_error', data: found };
+  if (found.skipped) {
     const { skipped: reason, contentType: content_type, ...data } = found;
     return { type: 'page_skipped', data: { ...data, reason, content_type } };
   }
@@ -64,16 +78,20 @@ export function crawlEvent(found, { text: whole = false } = {}) {
 }
 
 /**
- * What no schema can say of a request.
- * @param {CrawlRequest} request that the schema has passed
- * @param {string} [at] where it is in the body, `nodes[0].crawl.`
+ * Checks beyond the schema.
+ * @param {CrawlRequest} request that has passed the schema
+ * @param {string} [at] prefix of its fields in the body, `nodes[0].crawl.`
  * @throws {import('../../internal/util/http-error.js').HttpError} 400, naming the field
  */
 export function checkCrawlRequest(request, at = '') {
   try {
     checkCrawlOptions(crawlOptions(request), 'sluice');
   } catch (/** @type {any} */ error) {
-    const says = String(error.message).replace(/^startUrl takes/, 'must be');
-    throw badRequest('invalid_value', `${at}start_url`, `${at}start_url ${says}.`);
+    // The message names the option first: `include[0] takes ...`.
+    const [, option, rest] = /^(\w+)(.*)$/s.exec(error.message) ?? ['', 'start_url', ''];
+    const name = option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const field = at + name + (/^[[.]\S+/.exec(rest)?.[0] ?? '');
+    const says = `${at}${name}${rest.replace(/ takes (?=an? )/, ' must be ')}`;
+    throw badRequest('invalid_value', field, `${says}.`);
   }
 }

@@ -1,17 +1,12 @@
-/**
- * The gateway's crawls: `gateway.crawls`, and what is behind `/v1/crawls`. Main thread.
- *
- * A crawl is a work whose events are what came of each URL. The slowest reader of its stream sets
- * its pace, as that of a job does; one that nobody reads runs to its end.
- */
-import { Ajv } from 'ajv';
+/** The gateway's crawls: `gateway.crawls` and `/v1/crawls`. Main thread. */
 import { WorkService } from '../operations/service.js';
 import { checkContents, jobSchema, schemaRefusal } from '../../jobs/request.js';
 import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
 import { crawl } from '../../primitives/crawler/crawl.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** Default of `max_wall_ms`: an hour. */
-const kMaxWallMs = 3_600_000;
+const MAX_WALL_MS = 3_600_000;
 
 /**
  * @typedef {import('./request.js').CrawlRequest & import('../operations/service.js').PolicyFields &
@@ -19,23 +14,24 @@ const kMaxWallMs = 3_600_000;
  */
 
 /**
+ * The state of a crawl, as `gateway.crawls` shows it.
  * @typedef {object} CrawlView
  * @property {string} id
  * @property {'running' | 'completed' | 'failed' | 'cancelled'} status
  * @property {number} createdAt Unix seconds
  * @property {string} startUrl
  * @property {{pages: number, skipped: number, errors: number, requests: number, waiting: number}}
- *   counts as far as it is
+ *   counts so far; see CrawlStats
  * @property {{duration_ms: number, events: number}} [metrics] once it has ended
  * @property {{code: string, message: string, type: string}} [error]
- * @property {string} [reason] `complete`, or `limit` when there was more to fetch; of one that was
- *   cancelled, why
+ * @property {string} [reason] of a completed crawl `complete`, or `limit` if there was more to fetch;
+ *   of a cancelled one the cause
  * @property {Record<string, unknown>} [metadata]
  */
 
 const { properties: ofJob } = jobSchema;
 
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile({
+const validate = schemaCheck({
   type: 'object',
   additionalProperties: false,
   required: ['start_url'],
@@ -84,7 +80,7 @@ function describe({ id, status, createdAtMs, final, data }) {
 }
 
 /**
- * Runs a crawl to its end and says so in its log.
+ * Writes the outcome of each URL to the crawl's log, then its terminal event.
  * @param {import('../operations/operations.js').Work} work
  * @param {import('../../internal/util/logger.js').Logger} log
  */
@@ -106,7 +102,9 @@ async function run(work, log) {
 }
 
 /**
- * See the head of this file. Made by the gateway.
+ * Crawls as operations: the outcome of each URL is an event of the crawl's stream. The slowest reader
+ * of the stream sets the pace; without readers a crawl runs to its end. The gateway makes the one
+ * instance.
  * @extends {WorkService<CrawlsRequest, CrawlView>}
  */
 export class Crawls extends WorkService {
@@ -115,7 +113,7 @@ export class Crawls extends WorkService {
     const { crawl: settings, clock, logger } = service.options;
     super(service, {
       name: 'crawl',
-      maxWallMs: kMaxWallMs,
+      maxWallMs: MAX_WALL_MS,
       check,
       begin(work, request) {
         const { signal } = work;

@@ -1,38 +1,36 @@
-/**
- * Lists in what nodes give: what a `map` runs over, and what its prompt says of an item. Pure.
- */
+/** The items of a `map`: from the output of the node it maps over, and their text. Pure functions. */
 
-/** A list that a model has put into a code block. */
-const kFence = /^```\w*\r?\n([\s\S]*?)\r?\n```$/;
+/** A list in a Markdown code block. */
+const FENCE = /^```\w*\r?\n([\s\S]*?)\r?\n```$/;
 
-/** What people and models write before the items of a list: `- `, `* `, `1. `, `2) `. */
-const kMarker = /^(?:[-*\u2022]|\d{1,4}[.)])\s+/;
+/** Markers of list items: `- `, `* `, `1. `, `2) `. */
+const MARKER = /^(?:[-*\u2022]|\d{1,4}[.)])\s+/;
 
 /**
  * @param {string} text
- * @returns {unknown[]} the elements of a JSON array; else the lines that are not empty, without
- *   their list markers
+ * @returns {unknown[]} the elements of a JSON array; else the non-empty lines without their list
+ *   markers
  */
 function itemsOfText(text) {
   const trimmed = text.trim();
-  const inner = kFence.exec(trimmed)?.[1] ?? trimmed;
+  const inner = FENCE.exec(trimmed)?.[1] ?? trimmed;
   if (inner.startsWith('[')) {
     try {
       const parsed = JSON.parse(inner);
       if (Array.isArray(parsed)) return parsed;
     } catch {
-      // Not JSON: a line that begins with a bracket.
+      // Lines that begin with a bracket, not JSON.
     }
   }
   return inner
     .split(/\r\n|\r|\n/)
-    .map((line) => line.trim().replace(kMarker, ''))
+    .map((line) => line.trim().replace(MARKER, ''))
     .filter((line) => line !== '');
 }
 
 /**
  * @param {import('./node-state.js').NodeOutput | undefined} output of the node mapped over
- * @returns {unknown[]} a crawl's pages, another map's texts, or the list that a text is
+ * @returns {unknown[]} the pages of a crawl, the texts of another map, or the list in a text
  */
 export function itemsOf(output) {
   if (output === undefined) return [];
@@ -47,8 +45,9 @@ function asText(value) {
 
 /**
  * @param {unknown} item
- * @param {string} [field] empty text when the item has none of that name
- * @returns {string} of the whole item: itself, or the `text` that it has, or its JSON
+ * @param {string} [field] of the item; default: the whole item
+ * @returns {string} the field as text, '' if the item lacks it. A whole item is its own text if it is
+ *   a string, its field `text` if that is one, else its JSON
  */
 export function itemText(item, field) {
   if (typeof item !== 'object' || item === null) return field === undefined ? asText(item) : '';

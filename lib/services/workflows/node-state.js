@@ -1,22 +1,19 @@
-/**
- * One node of a workflow as it stands: what it was asked for, how far it is, and what it gave. Main
- * thread; lives as long as its workflow is kept.
- */
+/** State of a workflow's nodes. */
 
 /** @typedef {'pending' | 'running' | 'retrying' | 'completed' | 'failed' | 'skipped' | 'cancelled'} NodeStatus */
 
 /** @typedef {{prompt_tokens: number, completion_tokens: number}} Usage */
 
 /**
- * What a node gave.
+ * Output of a node.
  * @typedef {object} NodeOutput
  * @property {string} text
  * @property {unknown[]} [items] of a map: the texts; of a crawl: the pages
  * @property {Usage} usage
  */
 
-/** Longer texts are left out of `node_complete`: they are in the tokens, and in the node's state. */
-const kEventTextMax = 64 * 1024;
+/** Characters. `node_complete` omits longer texts: the tokens and the node's state have them. */
+const EVENT_TEXT_MAX = 64 * 1024;
 
 /** @param {import('./schema.js').NodeRequest} request */
 function typeOf({ map, crawl }) {
@@ -25,7 +22,7 @@ function typeOf({ map, crawl }) {
 }
 
 /**
- * A page's text is in the node's own already.
+ * A page without its text, which is part of the node's text.
  * @param {any} item
  */
 function withoutText(item) {
@@ -34,7 +31,10 @@ function withoutText(item) {
   return page;
 }
 
-/** See the head of this file. */
+/**
+ * One node of a workflow: its request, status and output. Main thread; lives as long as its workflow
+ * is retained.
+ */
 export class NodeState {
   /** @type {NodeStatus} */
   status = 'pending';
@@ -43,13 +43,13 @@ export class NodeState {
   output;
   /** @type {{code: string, message: string, type: string} | undefined} */
   error;
-  /** Of a node that was skipped: the one that failed. @type {string | undefined} */
+  /** Of a skipped node: the id of the node that failed. @type {string | undefined} */
   reason;
   /** Unix milliseconds. @type {number | undefined} */
   startedAtMs;
   /** @type {number | undefined} */
   endedAtMs;
-  /** Of a map: what its items have given so far. @type {(import('../operations/child-jobs.js').PartResult | undefined)[]} */
+  /** Of a map: the results of its items so far. @type {(import('../operations/child-jobs.js').PartResult | undefined)[]} */
   results = [];
 
   /** @param {import('./schema.js').NodeRequest} request */
@@ -60,17 +60,17 @@ export class NodeState {
     this.after = request.after ?? [];
   }
 
-  /** Whether its failure leaves the workflow as it is. */
+  /** Whether the workflow goes on after a failure of the node. */
   get continued() {
     return this.request.on_failure === 'continue';
   }
 
-  /** @returns {number[]} of a map: the items that have given nothing yet */
+  /** @returns {number[]} of a map: the indices of the items without a result */
   openItems() {
     return [...this.results.keys()].filter((item) => this.results[item] === undefined);
   }
 
-  /** Forgets what it did, for another attempt of the workflow. */
+  /** Clears status and output, for another attempt of the workflow. */
   reset() {
     this.status = 'pending';
     this.attempts = 0;
@@ -83,7 +83,7 @@ export class NodeState {
   }
 
   /**
-   * @param {NodeStatus} status it has come to
+   * @param {NodeStatus} status final
    * @param {number} nowMs Unix time
    */
   end(status, nowMs) {
@@ -91,14 +91,14 @@ export class NodeState {
     if (this.startedAtMs !== undefined) this.endedAtMs = nowMs;
   }
 
-  /** @returns {object} what `node_complete` says */
+  /** @returns {object} data of the event `node_complete` */
   completion() {
     const { id, attempts, output } = this;
     const { text = '', items, usage } = output ?? {};
     return {
       node: id,
       attempts,
-      ...(text.length <= kEventTextMax ? { text } : { text_omitted: true }),
+      ...(text.length <= EVENT_TEXT_MAX ? { text } : { text_omitted: true }),
       ...(items !== undefined && { items: items.length }),
       usage,
     };
@@ -106,7 +106,7 @@ export class NodeState {
 
   /**
    * @param {{text: boolean}} options
-   * @returns {object} as the wire and the JavaScript API show it
+   * @returns {object} the node in answers and in the JavaScript API
    */
   describe({ text }) {
     const { id, type, status, after, attempts, output, error, reason } = this;

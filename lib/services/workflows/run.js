@@ -1,22 +1,17 @@
-/**
- * One workflow: a work whose parts are the nodes of a graph. Main thread.
- *
- * The native TaskGraph decides which node runs when, and which is tried again; this file says so in
- * the work's log and keeps what the nodes give. Each attempt ends with the work's terminal event.
- */
+/** Execution of one workflow. Main thread. */
 import { NodeState, totalUsage } from './node-state.js';
 import { PartError } from '../operations/child-jobs.js';
 import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
-import { kOnEvent } from '../../internal/util/symbols.js';
 import { runAction } from './actions.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
-/** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent} TaskEvent */
+/** @typedef {import('./node-state.js').NodeOutput} NodeOutput */
+/** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent<Record<string, NodeOutput>>} TaskEvent */
 
 const kNamesMax = 10;
 
 /**
- * What the wire says of an error: a PartError says it itself, anything else is a fault of ours.
+ * The error in events and answers. Errors other than a PartError are internal ones.
  * @param {unknown} error
  */
 function wireError(error) {
@@ -32,7 +27,13 @@ function listed(names) {
   return names.length > kNamesMax ? `${shown} and ${names.length - kNamesMax} more` : shown;
 }
 
-/** See the head of this file. */
+/**
+ * A workflow: an operation whose child jobs are the nodes of a graph.
+ *
+ * The native TaskGraph decides which node runs when and which is tried again. This class writes that
+ * to the operation's log and keeps the outputs of the nodes. Each attempt ends with the operation's
+ * terminal event.
+ */
 export class Workflow {
   /** @type {Map<string, NodeState>} */
   #nodes;
@@ -74,8 +75,8 @@ export class Workflow {
   }
 
   /**
-   * The nodes of a work that has ended which another attempt would run: those that did not complete,
-   * and what hangs on them.
+   * The nodes that another attempt runs once the operation has ended: those that did not complete and
+   * their dependants.
    * @returns {NodeState[]}
    */
   unfinished() {
@@ -85,7 +86,7 @@ export class Workflow {
     for (const node of this.nodes) {
       for (const id of node.after) dependants.get(id)?.push(node);
     }
-    // A set hands out what is added while it is walked, too.
+    // Iteration over a set also visits the elements added meanwhile.
     for (const { id } of again) for (const node of dependants.get(id) ?? []) again.add(node);
     return this.nodes.filter((node) => again.has(node));
   }
@@ -99,6 +100,7 @@ export class Workflow {
     const { work } = this;
     const { signal } = work;
     const running = new Set(nodes.map(({ id }) => id));
+    /** @type {TaskGraph<Record<string, NodeOutput>>} */
     const graph = new TaskGraph({ clock: this.#clock });
     for (const node of nodes) {
       graph.add(node.id, {
@@ -110,13 +112,11 @@ export class Workflow {
     }
     const release = whenAborted(signal, () => this.#onCancelled(nodes));
     try {
-      /** @type {any} an internal option among the public ones */
-      const options = {
+      const events = graph.run({
         concurrency: this.#concurrency,
         signal,
-        [kOnEvent]: (/** @type {TaskEvent} */ event) => this.#onEvent(event),
-      };
-      const events = graph.run(options);
+        onEvent: (event) => this.#onEvent(event),
+      });
       while (!(await events.next()).done);
       this.#finish();
     } catch (error) {
@@ -138,7 +138,8 @@ export class Workflow {
       return { ...this.#retry, isRetryable };
     }
     const { attempts, base_ms: baseMs, cap_ms: capMs } = retry;
-    return { attempts, baseMs, capMs, isRetryable: (error) => error?.retryable === true };
+    const isRetryable = (/** @type {any} */ error) => error?.retryable === true;
+    return { attempts, baseMs, capMs, isRetryable };
   }
 
   /**
@@ -156,7 +157,7 @@ export class Workflow {
     });
   }
 
-  /** @param {TaskEvent} event told before anything comes of it: the log is in order */
+  /** @param {TaskEvent} event comes before its effects, so that the log is in order */
   #onEvent(event) {
     const { work } = this;
     const node = /** @type {NodeState} */ (this.#nodes.get(event.id));
@@ -238,7 +239,7 @@ export class Workflow {
     this.work.finish({ type: 'error', error, details: { ...details, failed: names, usage } });
   }
 
-  /** @returns {Record<string, number>} how many nodes there are of each status that occurs */
+  /** @returns {Record<string, number>} number of nodes by status; statuses without nodes are absent */
   counts() {
     /** @type {Record<string, number>} */
     const counts = {};

@@ -1,21 +1,22 @@
 /**
- * What a workflow's request may look like: one schema for `POST /v1/workflows` and
- * `gateway.submitWorkflow()`, and what no schema can say: the graph, and the names in its prompts.
+ * Checks of a workflow's request, for `POST /v1/workflows` and `gateway.workflows.submit()`: its
+ * schema, its graph, and the names in its prompts.
  */
-import { Ajv } from 'ajv';
 import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkCrawlRequest, crawlProperties } from '../crawls/request.js';
 import { checkContents, jobSchema, nonEmptyString, schemaRefusal } from '../../jobs/request.js';
 import { pathsOf } from './template.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /**
+ * One node in a request.
  * @typedef {object} NodeRequest
  * @property {string} id letters, digits, `_` and `-`; at most 64
  * @property {string} [prompt] one of `prompt`, `messages`, `map` and `crawl`
  * @property {import('../../jobs/request.js').JobRequest['messages']} [messages]
- * @property {{over: string, prompt: string, concurrency?: number}} [map] one prompt per item of what
- *   the node `over` gives; default concurrency 16
+ * @property {{over: string, prompt: string, concurrency?: number}} [map] one prompt per item of the
+ *   output of the node `over`; `concurrency` prompts at once, 1 to 100; default 16
  * @property {import('../crawls/request.js').CrawlRequest} [crawl]
  * @property {string[]} [after] ids of the nodes that it waits for
  * @property {string} [model]
@@ -41,8 +42,8 @@ import { pathsOf } from './template.js';
 export const kNodesMax = 1000;
 export const kConcurrencyMax = 100;
 
-/** What `{{item}}` stands for in a map's prompt cannot be a node's name. */
-const kReserved = 'item';
+/** The placeholder of a map's items, so no id of a node. */
+const RESERVED_ID = 'item';
 
 const { properties: ofJob } = jobSchema;
 const count = (/** @type {number} */ maximum) => ({ type: 'integer', minimum: 1, maximum });
@@ -102,29 +103,27 @@ const workflowSchema = {
   },
 };
 
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile(
-  workflowSchema,
-);
+const validate = schemaCheck(workflowSchema);
 
-/** What a node does; a node has exactly one of these. */
-const kActions = /** @type {const} */ (['prompt', 'messages', 'map', 'crawl']);
+/** The actions of a node, which has exactly one of them. */
+const ACTIONS = /** @type {const} */ (['prompt', 'messages', 'map', 'crawl']);
 
 /**
  * @param {NodeRequest} node
  * @param {string} at `nodes[2]`
  */
 function checkAction(node, at) {
-  const given = kActions.filter((action) => node[action] !== undefined);
+  const given = ACTIONS.filter((action) => node[action] !== undefined);
   if (given.length === 0) {
-    const message = `${at} needs one of ${kActions.join(', ')}.`;
+    const message = `${at} needs one of ${ACTIONS.join(', ')}.`;
     throw badRequest('missing_field', `${at}.prompt`, message);
   }
   if (given.length > 1) {
     const message = `${given.slice(0, 2).join(' and ')} exclude each other.`;
     throw badRequest('invalid_value', `${at}.${given[1]}`, message);
   }
-  if (node.id === kReserved) {
-    throw badRequest('invalid_value', `${at}.id`, `${at}.id may not be ${kReserved}.`);
+  if (node.id === RESERVED_ID) {
+    throw badRequest('invalid_value', `${at}.id`, `${at}.id may not be ${RESERVED_ID}.`);
   }
   if (node.crawl !== undefined) checkCrawlRequest(node.crawl, `${at}.crawl.`);
 }
@@ -132,7 +131,7 @@ function checkAction(node, at) {
 /**
  * @param {NodeRequest} node
  * @param {string} template
- * @param {string} at the field that it is in
+ * @param {string} at its field
  * @param {(path: string) => boolean} [permits] further paths
  */
 function checkTemplate({ after = [] }, template, at, permits = () => false) {

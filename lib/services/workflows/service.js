@@ -1,9 +1,4 @@
-/**
- * The gateway's workflows: `gateway.workflows`, and what is behind `/v1/workflows`. Main thread.
- *
- * A workflow is a graph of nodes, each a prompt, a prompt per item of a list, or a crawl; see
- * `schema.js` for a request's fields.
- */
+/** The gateway's workflows: `gateway.workflows` and `/v1/workflows`. Main thread. */
 import { HttpError } from '../../internal/util/http-error.js';
 import { WorkService } from '../operations/service.js';
 import { Workflow } from './run.js';
@@ -16,10 +11,11 @@ import { wallClock } from '../../internal/time/clock.js';
 const kMaxWallMs = 3_600_000;
 
 /**
+ * The state of a workflow, as `gateway.workflows` shows it.
  * @typedef {object} WorkflowView
  * @property {string} id
  * @property {'running' | 'completed' | 'failed' | 'cancelled'} status
- * @property {number} attempt from 1; each retry of the workflow begins the next
+ * @property {number} attempt from 1; each retry of the workflow adds one
  * @property {number} createdAt Unix seconds
  * @property {Record<string, number>} counts nodes by status
  * @property {any[]} [nodes] each `{id, type, status, after, attempts, text?, items?, usage?, error?,
@@ -81,8 +77,10 @@ function checkModels(provider, { nodes }, access) {
 }
 
 /**
- * See the head of this file. Made by the gateway. `submit` throws also `ERR_GRAPH_CYCLE` (with the
- * `path`), `ERR_GRAPH_DUPLICATE`, `ERR_GRAPH_UNKNOWN` and `ERR_MODEL_NOT_FOUND`.
+ * Workflows as operations: graphs of nodes, each a prompt, a prompt per item of a list, or a crawl; see
+ * WorkflowRequest for the fields. `submit` also throws `ERR_GRAPH_CYCLE` (with the `path`),
+ * `ERR_GRAPH_DUPLICATE`, `ERR_GRAPH_UNKNOWN` and `ERR_MODEL_NOT_FOUND`. The gateway makes the one
+ * instance.
  * @extends {WorkService<import('./schema.js').WorkflowRequest, WorkflowView>}
  */
 export class Workflows extends WorkService {

@@ -1,8 +1,8 @@
 /**
  * Placeholders in prompts: `{{node.text}}`, and `{{item}}` in the prompts of a map. Pure functions.
  *
- * Double braces around anything but a path of names are left as they are. What is filled in is not
- * looked at again: a model's text cannot bring placeholders of its own.
+ * Double braces around anything but a path of names stay as they are. Texts that are filled in are
+ * not searched for placeholders.
  */
 
 const kPlaceholder = /\{\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}\}/g;

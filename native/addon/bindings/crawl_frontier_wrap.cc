@@ -51,6 +51,7 @@ Napi::Function CrawlFrontierWrap::define(Napi::Env env) {
                          InstanceMethod<&CrawlFrontierWrap::take_abandoned>("takeAbandoned"),
                          InstanceMethod<&CrawlFrontierWrap::finished>("finished"),
                          InstanceMethod<&CrawlFrontierWrap::counts>("counts"),
+                         InstanceMethod<&CrawlFrontierWrap::clear>("clear"),
                      });
 }
 
@@ -73,8 +74,9 @@ Napi::Value CrawlFrontierWrap::claimed(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CrawlFrontierWrap::refuse(const Napi::CallbackInfo& info) {
-  const std::string url = text_from(info.Env(), info[1]);
-  return number(info.Env(), frontier_.refuse(count_from(info.Env(), info[0]), url));
+  const std::string url = text_from(info.Env(), info[0]);
+  const auto depth = static_cast<std::uint32_t>(count_from(info.Env(), info[1]));
+  return number(info.Env(), frontier_.refuse(url, depth));
 }
 
 Napi::Value CrawlFrontierWrap::redirect(const Napi::CallbackInfo& info) {
@@ -132,6 +134,10 @@ Napi::Value CrawlFrontierWrap::counts(const Napi::CallbackInfo& info) {
   const std::array<std::size_t, 4> values{counts.claimed, counts.waiting, counts.in_flight,
                                           counts.pages};
   return array_of(info.Env(), values);
+}
+
+void CrawlFrontierWrap::clear(const Napi::CallbackInfo& /*info*/) {
+  frontier_.clear();
 }
 
 }  // namespace sluice

@@ -1,17 +1,18 @@
-// The JavaScript class `CrawlFrontier`: core/crawl_frontier.h, synchronous, private to lib/crawl/.
+// The JavaScript class `CrawlFrontier`: core/crawl/frontier.h, synchronous, private to the crawler.
 //
 //   new CrawlFrontier({pages, urls, depth, concurrency, perSecond})   positive; depth from 0
-//   seed(url, host), link(parent, url, host), refuse(parent, url), redirect(id, url)
+//   seed(url, host), link(parent, url, host), refuse(url, depth), redirect(id, url)
 //                -> 0 new, 1 known, 2 too deep, 3 full
 //   claimed(url) -> boolean
 //   next(nowMs)  -> [id, depth, attempt, url] or undefined
 //   nextDeadlineMs(nowMs) -> milliseconds; Infinity: time alone changes nothing
 //   finish(id, isPage)
 //   fail(id, failure, retryAfterMs, nowMs) -> whether it will be handed out again
-//                failure: 0 throttled, 1 unreachable, 2 broken, 3 timed out, 4 forbidden
+//                failure: a number of enums.CrawlFailure
 //   slowDown(host, intervalMs)
 //   takeAbandoned() -> [id, depth, url, id, depth, url, ...]
 //   finished(), counts() -> [claimed, waiting, in flight, pages]
+//   clear()      frees the memory of its URLs
 //
 // JavaScript's thread only; ends with garbage collection.
 #pragma once
@@ -41,6 +42,7 @@ class CrawlFrontierWrap final : public Napi::ObjectWrap<CrawlFrontierWrap> {
   Napi::Value take_abandoned(const Napi::CallbackInfo& info);
   Napi::Value finished(const Napi::CallbackInfo& info);
   Napi::Value counts(const Napi::CallbackInfo& info);
+  void clear(const Napi::CallbackInfo& info);
 
   CrawlFrontier frontier_;
 };

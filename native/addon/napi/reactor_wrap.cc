@@ -33,17 +33,17 @@ double ms_from_nanos(Nanos nanos) {
 }
 
 void ReactorHandle::close() {
-  // The executor first: once its thread is joined nobody pushes to the lane any more.
+  // The executor first: no thread pushes events once its thread is joined.
   if (reactor) reactor->stop();
   if (manual) manual->stop();
-  lane->close();
+  events->close();
 }
 
 Napi::Function ReactorWrap::define(Napi::Env env) {
   return DefineClass(env, "Reactor",
                      {
                          InstanceMethod<&ReactorWrap::advance_to>("advanceTo"),
-                         InstanceMethod<&ReactorWrap::next_deadline_ms>("nextDeadlineMs"),
+                         InstanceMethod<&ReactorWrap::next_deadline>("nextDeadline"),
                          InstanceMethod<&ReactorWrap::drain>("drain"),
                          InstanceMethod<&ReactorWrap::ref>("ref"),
                          InstanceMethod<&ReactorWrap::unref>("unref"),
@@ -53,12 +53,12 @@ Napi::Function ReactorWrap::define(Napi::Env env) {
 
 ReactorWrap::ReactorWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (info[0].IsFunction()) {
-    handle_->lane->open(info.Env(), info[0].As<Napi::Function>());
+    handle_->events->open(info.Env(), info[0].As<Napi::Function>());
     handle_->reactor = std::make_unique<Reactor>();
   } else {
     handle_->manual = std::make_unique<ManualExecutor>();
   }
-  // Registered after the lane's thread-safe function, so it runs before that one is torn down.
+  // Registered after the queue's thread-safe function, so it runs before that one is torn down.
   napi_add_env_cleanup_hook(info.Env(), &ReactorWrap::on_environment_exit, this);
 }
 
@@ -67,10 +67,9 @@ ReactorWrap::~ReactorWrap() {
   handle_->close();
 }
 
-std::shared_ptr<ReactorHandle> ReactorWrap::handle_of(const Napi::CallbackInfo& info,
-                                                      std::size_t index) {
+std::shared_ptr<ReactorHandle> ReactorWrap::handle_of(napi_env env, napi_value reactor) {
   void* wrap = nullptr;
-  if (napi_unwrap(info.Env(), info[index], &wrap) == napi_ok) {
+  if (napi_unwrap(env, reactor, &wrap) == napi_ok) {
     return static_cast<ReactorWrap*>(wrap)->handle_;
   }
   auto stopped = std::make_shared<ReactorHandle>();
@@ -84,25 +83,26 @@ void ReactorWrap::on_environment_exit(void* self) {
 }
 
 Napi::Value ReactorWrap::advance_to(const Napi::CallbackInfo& info) {
-  if (handle_->manual) handle_->manual->advance_to(nanos_from_ms(number_from(info.Env(), info[0])));
+  if (handle_->manual) handle_->manual->advance_to(bigint64_from(info.Env(), info[0]));
   return info.Env().Undefined();
 }
 
-Napi::Value ReactorWrap::next_deadline_ms(const Napi::CallbackInfo& info) {
+Napi::Value ReactorWrap::next_deadline(const Napi::CallbackInfo& info) {
   const Nanos deadline = handle_->manual ? handle_->manual->next_deadline() : kNever;
-  return Napi::Number::New(info.Env(), ms_from_nanos(deadline));
+  if (deadline == kNever) return info.Env().Undefined();
+  return Napi::BigInt::New(info.Env(), deadline);
 }
 
 Napi::Value ReactorWrap::drain(const Napi::CallbackInfo& info) {
-  return {info.Env(), handle_->lane->drain(info.Env())};
+  return {info.Env(), handle_->events->drain(info.Env())};
 }
 
 void ReactorWrap::ref(const Napi::CallbackInfo& info) {
-  handle_->lane->ref(info.Env());
+  handle_->events->ref(info.Env());
 }
 
 void ReactorWrap::unref(const Napi::CallbackInfo& info) {
-  handle_->lane->unref(info.Env());
+  handle_->events->unref(info.Env());
 }
 
 void ReactorWrap::close(const Napi::CallbackInfo& /*info*/) {

@@ -1,9 +1,10 @@
-// The JavaScript class `Reactor`: an executor and its event lane.
+// The JavaScript class `Reactor`: an executor and its event queue.
 //
 //   new Reactor(onEvents)     real time: a libuv loop on a thread of its own; `onEvents(array)` is
 //                             called with everything that queued up since the last call
 //   new Reactor(undefined)    manual time: commands run inline, JavaScript moves the clock with
-//                             `advanceTo(ms)` and collects events with `drain()`
+//                             `advanceTo(ns)` and collects events with `drain()`; `nextDeadline()`
+//                             is in nanoseconds too, as BigInts both; undefined: never
 //
 // JavaScript's thread only. Ends with `close()`, with garbage collection, or with the environment:
 // a clean-up hook joins the thread, so that a worker can be terminated at any moment.
@@ -19,9 +20,9 @@
 
 namespace sluice {
 
-/// What a wrapped machine needs of its reactor. Machines keep `lane` alive; wraps keep all of it.
+/// A reactor as wraps hold it. Machines share ownership of `events` alone.
 struct ReactorHandle {
-  std::shared_ptr<EventLane> lane = std::make_shared<EventLane>();
+  std::shared_ptr<EventQueue> events = std::make_shared<EventQueue>();
   std::unique_ptr<Reactor> reactor;  // one of these two
   std::unique_ptr<ManualExecutor> manual;
 
@@ -29,7 +30,7 @@ struct ReactorHandle {
     return reactor ? static_cast<Executor&>(*reactor) : *manual;
   }
 
-  /// Stops the executor, then the lane; machines are gone afterwards. Idempotent.
+  /// Stops the executor, then closes the queue; its machines are destroyed. Idempotent.
   void close();
 };
 
@@ -42,12 +43,15 @@ class ReactorWrap final : public Napi::ObjectWrap<ReactorWrap> {
 
   /// The handle of the `Reactor` that JavaScript passed to another class's constructor. While the
   /// environment is being terminated: one that has stopped.
+  static std::shared_ptr<ReactorHandle> handle_of(napi_env env, napi_value reactor);
   static std::shared_ptr<ReactorHandle> handle_of(const Napi::CallbackInfo& info,
-                                                  std::size_t index);
+                                                  std::size_t index) {
+    return handle_of(info.Env(), info[index]);
+  }
 
  private:
   Napi::Value advance_to(const Napi::CallbackInfo& info);
-  Napi::Value next_deadline_ms(const Napi::CallbackInfo& info);
+  Napi::Value next_deadline(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);
   void ref(const Napi::CallbackInfo& info);
   void unref(const Napi::CallbackInfo& info);

@@ -8,19 +8,22 @@ Claim CrawlFrontier::claim(std::string_view url, std::uint32_t depth) {
   std::string key(url);
   if (claimed_.contains(key)) return Claim::kKnown;
   if (depth > limits_.depth) return Claim::kTooDeep;
-  if (claimed_.size() >= limits_.urls) return Claim::kFull;
+  if (claimed_.size() >= limits_.urls || key.size() > limits_.url_bytes - url_bytes_) {
+    return Claim::kFull;
+  }
+  url_bytes_ += key.size();
   claimed_.insert(std::move(key));
   return Claim::kNew;
 }
 
-CrawlHost& CrawlFrontier::host_of(std::string_view name) {
+HostQueue& CrawlFrontier::host_of(std::string_view name) {
   const auto found = hosts_.find(name);
   if (found != hosts_.end()) return found->second;
   return hosts_.try_emplace(std::string(name), limits_.host).first->second;
 }
 
 void CrawlFrontier::queue(std::string_view url, std::string_view host_name, std::uint32_t depth) {
-  CrawlHost& host = host_of(host_name);
+  HostQueue& host = host_of(host_name);
   const UrlId id = ++last_id_;
   if (host.given_up()) {
     abandoned_.push_back({id, depth, std::string(url)});
@@ -46,18 +49,13 @@ Claim CrawlFrontier::link(UrlId parent, std::string_view url, std::string_view h
   return result;
 }
 
-Claim CrawlFrontier::refuse(UrlId parent, std::string_view url) {
-  const auto found = entries_.find(parent);
-  return found == entries_.end() ? Claim::kTooDeep : claim(url, found->second.depth + 1);
-}
-
 Claim CrawlFrontier::redirect(UrlId id, std::string_view url) {
   const auto found = entries_.find(id);
   if (found == entries_.end() || !found->second.in_flight) return Claim::kTooDeep;
   Entry& entry = found->second;
   const Claim result = claim(url, entry.depth);
   if (result != Claim::kNew) return result;
-  land(entry);
+  request_ended(entry);
   entry.host->succeeded(entry.epoch);
   entry.url = url;
   entry.host->push_front(id);
@@ -65,13 +63,13 @@ Claim CrawlFrontier::redirect(UrlId id, std::string_view url) {
 }
 
 bool CrawlFrontier::open_for_more() const {
-  // What is in flight may turn out to be a page: it holds a place under the limit.
+  // A request in flight may turn out to be a page: it takes a place under the limit.
   return in_flight_ < limits_.concurrency && pages_ + in_flight_ < limits_.pages;
 }
 
 std::optional<CrawlDispatch> CrawlFrontier::next(Nanos now) {
   if (!open_for_more()) return std::nullopt;
-  // Hosts take turns: the first one behind the last that had one.
+  // Hosts take turns: the search starts behind the host of the last turn.
   auto host = hosts_.upper_bound(last_host_);
   for (std::size_t looked_at = 0; looked_at < hosts_.size(); ++looked_at, ++host) {
     if (host == hosts_.end()) host = hosts_.begin();
@@ -95,9 +93,9 @@ Nanos CrawlFrontier::next_deadline(Nanos now) const {
   return earliest;
 }
 
-void CrawlFrontier::land(Entry& entry) {
+void CrawlFrontier::request_ended(Entry& entry) {
   entry.in_flight = false;
-  entry.host->land();
+  entry.host->request_ended();
   --in_flight_;
 }
 
@@ -105,28 +103,28 @@ void CrawlFrontier::finish(UrlId id, bool page) {
   const auto found = entries_.find(id);
   if (found == entries_.end() || !found->second.in_flight) return;
   Entry& entry = found->second;
-  land(entry);
+  request_ended(entry);
   entry.host->succeeded(entry.epoch);
   if (page) ++pages_;
-  forget(id);
+  erase(id);
 }
 
 bool CrawlFrontier::fail(UrlId id, CrawlFailure failure, Nanos retry_after, Nanos now) {
   const auto found = entries_.find(id);
   if (found == entries_.end() || !found->second.in_flight) return false;
   Entry& entry = found->second;
-  CrawlHost& host = *entry.host;
-  land(entry);
+  HostQueue& host = *entry.host;
+  request_ended(entry);
   const bool first = entry.failures++ == 0;
   const bool was_given_up = host.given_up();
   host.failed(failure, entry.epoch, first, retry_after, now);
   if (host.given_up() && !was_given_up) give_up(host);
   const bool passing = failure != CrawlFailure::kTimedOut && failure != CrawlFailure::kForbidden;
   if (!passing || host.given_up() || entry.failures >= limits_.url_attempts) {
-    forget(id);
+    erase(id);
     return false;
   }
-  // While the host rests, so does the URL; only one that failed alone waits on its own account.
+  // The rest of the host holds back its URLs; only a URL that failed alone waits by itself.
   const bool alone = failure == CrawlFailure::kBroken;
   host.push_retry(id, alone ? deadline_after(now, host.backoff(entry.failures)) : now);
   return true;
@@ -136,15 +134,15 @@ void CrawlFrontier::slow_down(std::string_view host, Nanos interval) {
   host_of(host).slow_down(interval);
 }
 
-void CrawlFrontier::give_up(CrawlHost& host) {
+void CrawlFrontier::give_up(HostQueue& host) {
   for (const UrlId id : host.take_all()) {
     const auto found = entries_.find(id);
     abandoned_.push_back({id, found->second.depth, std::move(found->second.url)});
-    forget(id);
+    erase(id);
   }
 }
 
-void CrawlFrontier::forget(UrlId id) {
+void CrawlFrontier::erase(UrlId id) {
   const auto found = entries_.find(id);
   if (found->second.depth == level_) --level_open_;
   entries_.erase(found);
@@ -152,6 +150,16 @@ void CrawlFrontier::forget(UrlId id) {
   ++level_;
   level_open_ = entries_.size();
   for (auto& [name, host] : hosts_) host.promote();
+}
+
+void CrawlFrontier::clear() {
+  claimed_ = decltype(claimed_)();
+  url_bytes_ = 0;
+  entries_ = decltype(entries_)();
+  hosts_.clear();
+  abandoned_ = decltype(abandoned_)();
+  level_open_ = 0;
+  in_flight_ = 0;
 }
 
 bool CrawlFrontier::finished() const {

@@ -17,13 +17,13 @@ bool concerns_host(CrawlFailure failure) {
 
 }  // namespace
 
-CrawlHost::CrawlHost(const CrawlHostLimits& limits)
+HostQueue::HostQueue(const HostQueueLimits& limits)
     : limits_(limits),
       interval_(std::max(std::llround(static_cast<double>(kSecond) / limits.per_second), 1LL)),
       pace_{1, {1, static_cast<std::uint64_t>(interval_)}},
       bucket_(full_bucket(pace_, 0)) {}
 
-Nanos CrawlHost::eligible_at(Nanos now) const {
+Nanos HostQueue::eligible_at(Nanos now) const {
   if (ready_.empty() && retries_.empty()) return kNever;
   if (strikes_ > 0 && in_flight_ > 0) return kNever;
   const Nanos due = ready_.empty() ? retries_.begin()->first : now;
@@ -33,10 +33,10 @@ Nanos CrawlHost::eligible_at(Nanos now) const {
   return std::max({due, free, resting_until_});
 }
 
-CrawlHost::Id CrawlHost::take(Nanos now) {
+HostQueue::Id HostQueue::take(Nanos now) {
   ++in_flight_;
   refill(bucket_, pace_, now);
-  charge(bucket_, pace_, 1);
+  consume(bucket_, pace_, 1);
   Id id = 0;
   // Those never tried go first: they say more about the host than one that has failed before.
   if (!ready_.empty()) {
@@ -49,7 +49,7 @@ CrawlHost::Id CrawlHost::take(Nanos now) {
   return id;
 }
 
-void CrawlHost::succeeded(std::uint64_t epoch) {
+void HostQueue::succeeded(std::uint64_t epoch) {
   barren_ = 0;
   // What was asked before the last strike says nothing about the time after it.
   if (epoch != epoch_) return;
@@ -61,7 +61,7 @@ void CrawlHost::succeeded(std::uint64_t epoch) {
   }
 }
 
-void CrawlHost::failed(CrawlFailure failure, std::uint64_t epoch, bool first, Nanos retry_after,
+void HostQueue::failed(CrawlFailure failure, std::uint64_t epoch, bool first, Nanos retry_after,
                        Nanos now) {
   good_ = 0;
   if (failure == CrawlFailure::kForbidden) given_up_ = true;
@@ -77,7 +77,7 @@ void CrawlHost::failed(CrawlFailure failure, std::uint64_t epoch, bool first, Na
   if (retry_after > limits_.retry_after_max) given_up_ = true;
 }
 
-void CrawlHost::strike(CrawlFailure failure, Nanos retry_after, Nanos now) {
+void HostQueue::strike(CrawlFailure failure, Nanos retry_after, Nanos now) {
   ++epoch_;
   ++strikes_;
   if (strikes_ >= limits_.strikes) given_up_ = true;
@@ -89,22 +89,22 @@ void CrawlHost::strike(CrawlFailure failure, Nanos retry_after, Nanos now) {
   }
 }
 
-Nanos CrawlHost::backoff(std::uint32_t failures) const {
+Nanos HostQueue::backoff(std::uint32_t failures) const {
   return full_jitter(limits_.backoff_base, limits_.backoff_cap, failures - 1, 1.0);
 }
 
-void CrawlHost::slow_down(Nanos interval) {
+void HostQueue::slow_down(Nanos interval) {
   interval_ = std::max(interval_, interval);
   set_pace();
 }
 
-void CrawlHost::set_pace() {
+void HostQueue::set_pace() {
   const BucketLimit pace{1, {1, static_cast<std::uint64_t>(interval_) << slowed_}};
   change_limit(bucket_, pace_, pace);
   pace_ = pace;
 }
 
-std::vector<CrawlHost::Id> CrawlHost::take_all() {
+std::vector<HostQueue::Id> HostQueue::take_all() {
   std::vector<Id> all(ready_.begin(), ready_.end());
   for (const auto& [due, id] : retries_) all.push_back(id);
   all.insert(all.end(), next_.begin(), next_.end());

@@ -1,5 +1,4 @@
-// One host of a crawl: its pace, its health, and its URLs in line. The rules are those of
-// core/crawl_frontier.h, which owns hosts and URLs. One thread; plain state, ends with its owner.
+// One host of a crawl: its pace, its health and its queue.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +13,14 @@ namespace sluice {
 
 /// How a request failed.
 enum class CrawlFailure {
-  kThrottled,    ///< 429 or 503: the host wants fewer requests
+  kThrottled,    ///< 429 or 503
   kUnreachable,  ///< no connection to the host
-  kBroken,       ///< anything else that may pass: a reset, a 500
-  kTimedOut,     ///< took as long as a request may take; another would, too
-  kForbidden,    ///< the host must not be connected to
+  kBroken,       ///< another temporary failure: a reset, a 500
+  kTimedOut,     ///< timed out; not tried again
+  kForbidden,    ///< connecting to the host is not allowed
 };
 
-struct CrawlHostLimits {
+struct HostQueueLimits {
   double per_second = 5;  ///< requests, above 0
   Nanos backoff_base = kSecond / 2;
   Nanos backoff_cap = 30 * kSecond;
@@ -30,27 +29,29 @@ struct CrawlHostLimits {
   std::uint32_t barren = 20;
 };
 
-class CrawlHost {
+/// The pace, health and queue of one host. CrawlFrontier has the rules and owns hosts and URLs. One
+/// thread.
+class HostQueue {
  public:
   using Id = std::uint64_t;
 
-  explicit CrawlHost(const CrawlHostLimits& limits);
+  explicit HostQueue(const HostQueueLimits& limits);
 
-  // The line of the current level: those never tried, those to be tried again, and the next level.
+  // The queue: new URLs of the current depth, its retries, and URLs of the next depth.
   void push_back(Id id, bool next_level) { (next_level ? next_ : ready_).push_back(id); }
   void push_front(Id id) { ready_.push_front(id); }
   void push_retry(Id id, Nanos due) { retries_.emplace(due, id); }
   void promote() { ready_.swap(next_); }
 
-  /// When the first in line may be requested; kNever when there is none, or when the host is being
-  /// tried and the trial has not ended.
+  /// The time from which the first URL may be requested; kNever if there is none, or while a trial
+  /// request after a strike is in flight.
   [[nodiscard]] Nanos eligible_at(Nanos now) const;
 
-  /// Takes the first in line, which is eligible, and the right to send one request.
+  /// Takes the first URL, which is eligible, and one request of the pace.
   Id take(Nanos now);
 
-  /// A request taken has ended, well or not.
-  void land() { --in_flight_; }
+  /// A request has ended, successful or not.
+  void request_ended() { --in_flight_; }
 
   /// A request of `epoch` was answered.
   void succeeded(std::uint64_t epoch);
@@ -58,7 +59,7 @@ class CrawlHost {
   /// A request of `epoch` failed; `first` when it was its URL's first. May give the host up.
   void failed(CrawlFailure failure, std::uint64_t epoch, bool first, Nanos retry_after, Nanos now);
 
-  /// How long a URL of its own waits after its `failures`-th failure.
+  /// The wait of a URL that failed alone, after its `failures`-th failure.
   [[nodiscard]] Nanos backoff(std::uint32_t failures) const;
 
   /// At least `interval` between two requests.
@@ -67,19 +68,19 @@ class CrawlHost {
   [[nodiscard]] bool given_up() const { return given_up_; }
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
-  /// Empties the line: the current level's URLs in order, then the next one's.
+  /// Empties the queue: the URLs of the current depth in order, then those of the next.
   std::vector<Id> take_all();
 
  private:
   void strike(CrawlFailure failure, Nanos retry_after, Nanos now);
   void set_pace();
 
-  CrawlHostLimits limits_;
+  HostQueueLimits limits_;
   std::deque<Id> ready_;
   std::multimap<Nanos, Id> retries_;
   std::deque<Id> next_;
   std::size_t in_flight_ = 0;
-  Nanos interval_;    // between two requests, while the host bears it
+  Nanos interval_;    // between two requests, while the rate is not halved
   BucketLimit pace_;  // one token; its rate is that of the interval, halved `slowed_` times
   Bucket bucket_;
   Nanos resting_until_ = 0;

@@ -1,12 +1,8 @@
 /** `sluice crawl` as a user runs it. */
-import { jest } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
 import { file, killAll, removeFiles, serve, sluice } from '../../support/crash/cli.js';
 import { linking, startSite } from '../../support/upstream/site.js';
 import { until } from '../../support/until.js';
-
-// Processes and sockets on a busy machine take their time.
-jest.setTimeout(30_000);
 
 let site;
 beforeAll(async () => {
@@ -72,6 +68,20 @@ test('options may come from a file', async () => {
   expect(parse(stdout)).toHaveLength(1);
 });
 
+test('sitemaps, patterns and headers', async () => {
+  const choose = ['--include', '/a', '--include', '/wide', '--exclude', '/w*e$'];
+  const headers = ['--header', 'X-One: 1', '--header', 'x-two:two: 2'];
+  const { code, stdout } = await run('/good', '--sitemaps', ...choose, ...headers).exited;
+  expect(code).toBe(0);
+  const paths = parse(stdout).map(({ url }) => url.slice(site.origin.length));
+  expect(paths).toEqual(['/good', '/a']);
+  const { path, headers: sent } = site.requests.at(-1);
+  expect([path, sent['x-one'], sent['x-two']]).toEqual(['/a', '1', 'two: 2']);
+  expect(site.paths()).toContain('/sitemap.xml');
+  const config = await file('choice.json', '{"exclude": ["/a"]}');
+  expect(parse((await run('/good', '--config', config).exited).stdout)).toHaveLength(1);
+});
+
 test('without leave, this machine is not crawled', async () => {
   const { code, stdout } = await sluice('crawl', `${site.origin}/`).exited;
   expect(parse(stdout)[0].error.code).toBe('address_not_allowed');
@@ -116,6 +126,11 @@ test.each([
   [['ftp://site.test/'], /URL takes an http or https URL/],
   [['http://me:pw@site.test/'], /without a user name/],
   [['http://a.test/', 'http://b.test/'], /crawl takes one URL/],
+  [['http://a.test/', '--include', 'a'], /--include takes a pattern/],
+  [['http://a.test/', '--exclude', ''], /--exclude takes a non-empty string/],
+  [['http://a.test/', '--header', 'none'], /--header takes "NAME: VALUE"/],
+  [['http://a.test/', '--header', 'host: x'], /--header host cannot be set/],
+  [['http://a.test/', '--header', 'a: 1', '--header', 'a: 2'], /--header a is given twice/],
   [['http://a.test/', '--limit', '0'], /--limit takes an integer from 1 to 10000/],
   [['http://a.test/', '--per-host-per-second', '0'], /--per-host-per-second takes a number from/],
   [['http://a.test/', '--per-host-per-second', '1e3'], /--per-host-per-second takes a number from/],

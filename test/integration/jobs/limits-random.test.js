@@ -9,7 +9,7 @@
 import fc from 'fast-check';
 import { Trial, plan } from '../../support/gateway/random-jobs.js';
 import { endpoints } from '../../../lib/jobs/policy/config.js';
-import { kInternals } from '../../../lib/internal/util/symbols.js';
+import { partsOf } from '../../support/gateway/parts.js';
 
 const kTokensPerMs = 1000;
 const kTokensPerMinute = 60_000 * kTokensPerMs;
@@ -29,7 +29,7 @@ class LimitedTrial extends Trial {
         },
       },
     });
-    const { access, reservations } = this.gateway[kInternals];
+    const { access, reservations } = partsOf(this.gateway);
     this.reservations = reservations;
     this.whose = { access: access.of('anonymous'), model: 'provider', endpoint: endpoints.jobs };
     // Half of the tokens are gone: nothing comes back in vain.

@@ -1,12 +1,12 @@
 /** The limits of keys over HTTP: what is reserved, what a refusal says, what every ending costs. */
 import { ManualClock } from '../../../lib/index.js';
 import { endpoints } from '../../../lib/jobs/policy/config.js';
-import { kInternals } from '../../../lib/internal/util/symbols.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { passing } from '../../support/gateway/workflows.js';
 import { until } from '../../support/until.js';
+import { partsOf } from '../../support/gateway/parts.js';
 
 afterEach(stopAll);
 
@@ -14,12 +14,12 @@ const limits = { requests_per_minute: 60, tokens_per_minute: 1000, concurrent_jo
 
 /** What is left of the limits, as `{requests, tokens, concurrent_jobs}`, and how much is held. */
 function left(gateway, principal = 'anonymous') {
-  const { access, reservations } = gateway[kInternals];
+  const { access, reservations } = partsOf(gateway);
   const whose = { access: access.of(principal), model: 'm', endpoint: endpoints.jobs };
   const entries = reservations.peek(whose);
   return Object.fromEntries(entries.map(({ dimension, remaining }) => [dimension, remaining]));
 }
-const leases = (gateway) => gateway[kInternals].reservations.open;
+const leases = (gateway) => partsOf(gateway).reservations.open;
 
 /** A gateway whose clock stands still: nothing refills. */
 const startStill = (options) =>
@@ -75,7 +75,7 @@ describe('a refusal', () => {
       access: { limits: { requests_per_minute: 6 } },
     });
     for (let i = 0; i < 6; i += 1) expect((await submit({ prompt: 'a' })).status).toBe(201);
-    gateway[kInternals].options.clock.advanceMs(500);
+    partsOf(gateway).options.clock.advanceMs(500);
     const { status, headers, body } = await submit({ prompt: 'a' });
     expect(status).toBe(429);
     expect(body).toEqual({
@@ -112,7 +112,7 @@ describe('a refusal', () => {
     await until(() => left(gateway).tokens === 698, 'the settlement');
     const { status, headers } = await submit({ prompt: 'abc', max_tokens: 699 });
     expect(status).toBe(429);
-    gateway[kInternals].options.clock.advanceMs(Number(headers.get('retry-after')) * 1000);
+    partsOf(gateway).options.clock.advanceMs(Number(headers.get('retry-after')) * 1000);
     expect((await submit({ prompt: 'abc', max_tokens: 699 })).status).toBe(201);
   });
 
@@ -325,7 +325,7 @@ describe('what an ending costs', () => {
     const open = await stream(streamUrl);
     open.close();
     await until(() => {
-      gateway[kInternals].options.clock.advanceMs(0);
+      partsOf(gateway).options.clock.advanceMs(0);
       return call.signal.aborted;
     }, 'the end of the job');
     await expectLeft(gateway, 59, 1000 - 2);
@@ -333,7 +333,7 @@ describe('what an ending costs', () => {
 
   test('wall time', async () => {
     const { gateway } = await running(['a'], {}, { max_wall_ms: 6 });
-    gateway[kInternals].options.clock.advanceMs(6);
+    partsOf(gateway).options.clock.advanceMs(6);
     // In 6 ms a tenth of a token comes back.
     await until(() => leases(gateway) === 0, 'the settlement');
     expect(left(gateway)).toEqual({ requests: 59, tokens: 998, concurrent_jobs: 5 });

@@ -10,6 +10,7 @@ import {
   redirect,
   site,
 } from '../../support/upstream/site.js';
+import { cpuMsOf } from '../../support/cpu-time.js';
 import { until, untilStill } from '../../support/until.js';
 
 afterEach(closeSites);
@@ -227,6 +228,15 @@ describe('redirects', () => {
     expect(chained).toHaveLength(11);
   });
 
+  test.each([
+    ['raw UTF-8', Buffer.from('/caf\u00e9').toString('latin1'), '/caf%C3%A9'],
+    ['raw latin1', '/caf\u00e9', '/caf%C3%A9'],
+    ['escapes', '/caf%c3%a9', '/caf%C3%A9'],
+  ])('a Location in %s leads to its page', async (_name, location, path) => {
+    const { crawl: start } = await site({ '/': redirect(location), [path]: 'coffee' });
+    expect(outcomes(await items(start()))).toEqual({ [path]: 200 });
+  });
+
   test('one that leaves the site is not followed, not even to its robots.txt', async () => {
     const other = await site(() => 'not this one');
     const { crawl: start } = await site({
@@ -245,6 +255,33 @@ describe('redirects', () => {
     });
     expect(all.find(({ url }) => url === '/away').location).toBe(`${other.origin}/`);
     expect(other.requests).toEqual([]);
+  });
+});
+
+describe('what a hostile page cannot do', () => {
+  test.each([
+    ['absolute', (path) => path],
+    ['relative', (path) => path.slice(1)],
+  ])('make %s links costly by a base of megabytes', async (_name, spelled) => {
+    const links = Array.from({ length: 5000 }, (_, i) => `<a href="${spelled(`/${i}`)}">x</a>`);
+    const { crawl: start } = await site({
+      '/': `<base href="/${'x'.repeat(1_350_000)}/">${links.join('')}`,
+    });
+    // 5,000 resolutions against the base would take half a minute.
+    const cpuMs = await cpuMsOf(async () => {
+      expect(outcomes(await items(start()))).toEqual({ '/': 200 });
+    });
+    expect(cpuMs).toBeLessThan(10_000);
+  });
+
+  test('make its links costly by their length', async () => {
+    const { crawl: start } = await site({
+      '/': ['/' + '../'.repeat(400_000), 'data:,'.padEnd(500_000, 'x'), '/./b']
+        .map((href) => `<a href="${href}">x</a>`)
+        .join(''),
+      '/b': 'b',
+    });
+    expect(outcomes(await items(start()))).toEqual({ '/': 200, '/b': 200 });
   });
 });
 
@@ -365,7 +402,7 @@ test('options are checked, by name', () => {
     [
       { startUrl, allowPrivateAddresses: 'yes' },
       TypeError,
-      /allowPrivateAddresses takes a boolean/,
+      /allowPrivateAddresses takes true or false/,
     ],
     [{ startUrl, userAgent: 'a\r\nb' }, RangeError, /userAgent takes/],
     [{ startUrl, lookup: 'dns' }, TypeError, /lookup takes a function/],

@@ -219,6 +219,13 @@ test.each([
   [{ per_host_per_second: 0 }, 'invalid_value', 'per_host_per_second'],
   [{ per_host_per_second: 1001 }, 'invalid_value', 'per_host_per_second'],
   [{ timeout_ms: 0 }, 'invalid_value', 'timeout_ms'],
+  [{ sitemaps: 'yes' }, 'invalid_type', 'sitemaps'],
+  [{ include: '/a' }, 'invalid_type', 'include'],
+  [{ include: ['/a', 'b'] }, 'invalid_value', 'include[1]'],
+  [{ exclude: [1] }, 'invalid_type', 'exclude[0]'],
+  [{ headers: { a: 1 } }, 'invalid_type', 'headers.a'],
+  [{ headers: { 'user-agent': 'x' } }, 'invalid_value', 'headers.user-agent'],
+  [{ headers: { a: 'b\nc' } }, 'invalid_value', 'headers.a'],
   [{ allow_private_addresses: true }, 'unknown_field', 'allow_private_addresses'],
   [{ on_disconnect: 'wait' }, 'invalid_value', 'on_disconnect'],
 ])('%j is refused', async (fields, code, param) => {
@@ -228,6 +235,33 @@ test.each([
     status: 400,
     body: { error: { code, param } },
   });
+});
+
+test('a request chooses pages, sitemaps and headers; no answer and no event shows the headers', async () => {
+  const { origin, requests } = await site({
+    '/robots.txt': { body: 'Sitemap: /map.xml' },
+    '/map.xml': {
+      body: '<urlset><url><loc>/docs/2</loc></url><url><loc>/blog</loc></url></urlset>',
+    },
+    '/': linking('/docs/1', '/docs/draft', '/blog'),
+    '/docs/1': 'one',
+    '/docs/2': 'two',
+  });
+  const { begin, get, read } = await gateway();
+  const { crawl_id: id, stream_url: url } = await begin(`${origin}/`, {
+    include: ['/docs/'],
+    exclude: ['*draft'],
+    sitemaps: true,
+    headers: { authorization: 'Bearer s3cret' },
+  });
+  const { events } = await read(url);
+  const pages = events.filter(({ type }) => type === 'page').map(({ data }) => pathOf(data.url));
+  expect(pages.sort()).toEqual(['/', '/docs/1', '/docs/2']);
+  expect(requests.map(({ headers }) => headers.authorization)).toEqual(
+    requests.map(() => 'Bearer s3cret'),
+  );
+  const shown = [events, await get(`/v1/crawls/${id}`), await get('/v1/crawls')];
+  expect(JSON.stringify(shown)).not.toContain('s3cret');
 });
 
 test('unknown crawls and those of others are not there; the list is each one’s own', async () => {

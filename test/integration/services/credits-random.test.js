@@ -9,7 +9,7 @@
 import fc from 'fast-check';
 import { Ledger } from '../../../lib/index.js';
 import { Trial, plan } from '../../support/gateway/random-jobs.js';
-import { kInternals } from '../../../lib/internal/util/symbols.js';
+import { partsOf } from '../../support/gateway/parts.js';
 
 const full = { prompt: 7n, completion: 31n };
 const cached = { prompt: 2n, completion: 3n };
@@ -35,7 +35,7 @@ class PricedTrial extends Trial {
       /^ERR_INSUFFICIENT_CREDIT$/,
     );
     this.#given = given;
-    const { jobCredits: jobs } = this.gateway[kInternals];
+    const { jobs } = partsOf(this.gateway).billing;
     const { hold } = jobs;
     jobs.hold = (record, request, access, more) => {
       this.#owners.set(record.id, access.principal);
@@ -55,7 +55,7 @@ class PricedTrial extends Trial {
   }
 
   settled() {
-    return this.gateway[kInternals].jobCredits.open === 0;
+    return partsOf(this.gateway).billing.jobs.open === 0;
   }
 
   /** What each account has to have paid. */
@@ -114,7 +114,7 @@ test('nothing leaks, nothing is charged twice, nothing comes for free', async ()
     }
     const { total } = await trial.gateway.credits.usage();
     expect(total.cost).toBe(due.ann + due.bob);
-    const { ledger } = trial.gateway[kInternals];
+    const { ledger } = partsOf(trial.gateway);
     const names = ledger.accounts();
     expect(names.reduce((sum, name) => sum + ledger.balance(name).posted, 0n)).toBe(0n);
     expect(ledger.balance('@usage').posted).toBe(paid.ann + paid.bob);

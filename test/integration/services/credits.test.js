@@ -1,11 +1,11 @@
 /** What jobs hold and pay over HTTP: every ending, shared answers, refusals. */
-import { ManualClock, createGateway } from '../../../lib/index.js';
+import { ManualClock } from '../../../lib/index.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { passing } from '../../support/gateway/workflows.js';
-import { kInternals } from '../../../lib/internal/util/symbols.js';
 import { until } from '../../support/until.js';
+import { createGateway, partsOf } from '../../support/gateway/parts.js';
 
 afterEach(stopAll);
 
@@ -40,7 +40,7 @@ describe('a job', () => {
     made.end();
     await ended(body.job_id);
     expect(await balance()).toEqual([1000 - promptCost - 30, 0]);
-    expect(gateway[kInternals].jobCredits.open).toBe(0);
+    expect(partsOf(gateway).billing.jobs.open).toBe(0);
   });
 
   test('pays by the usage that the provider counts, and more than it held if need be', async () => {
@@ -104,7 +104,7 @@ describe('a job', () => {
     expect(await ended(body.job_id)).toMatchObject({ reason: 'stop', text: prompt });
     const { total } = await gateway.credits.usage();
     expect(total).toMatchObject({ requests: 1, completion_tokens: 2, cost: 0n });
-    expect(gateway[kInternals].jobCredits.open).toBe(0);
+    expect(partsOf(gateway).billing.jobs.open).toBe(0);
   });
 });
 
@@ -242,7 +242,7 @@ describe('a refusal', () => {
     }
     expect(answer.body.error.code).toBe('overloaded');
     expect(await balance()).toEqual([10_000 - 16 * placed, 16 * placed]);
-    expect(gateway[kInternals].jobCredits.open).toBe(placed);
+    expect(partsOf(gateway).billing.jobs.open).toBe(placed);
   });
 
   test('does not come for what the job before is about to give back', async () => {

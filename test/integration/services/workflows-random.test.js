@@ -1,7 +1,7 @@
 /** Random workflows with a provider of bad luck: each ends, each node once, and nothing is left. */
-import { kInternals } from '../../../lib/internal/util/symbols.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
+import { partsOf } from '../../support/gateway/parts.js';
 
 afterEach(stopAll);
 
@@ -110,6 +110,6 @@ test.each([
     );
   });
   await Promise.all(runs);
-  const { jobs } = gateway[kInternals];
+  const { jobs } = partsOf(gateway).lifecycle;
   await until(() => jobs.size === 0, 'the last job to be forgotten');
 });

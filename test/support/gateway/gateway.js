@@ -1,5 +1,5 @@
 /** Gateways on free ports, and requests against them. What is made here, `stopAll` ends. */
-import { createGateway } from '../../../lib/index.js';
+import { createGateway } from './parts.js';
 import { openStream, readStream } from '../sse/sse-client.js';
 import { until } from '../until.js';
 

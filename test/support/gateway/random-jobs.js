@@ -4,10 +4,10 @@
  * clock is moved by hand.
  */
 import fc from 'fast-check';
-import { ManualClock, SluiceError, createGateway } from '../../../lib/index.js';
-import { kInternals } from '../../../lib/internal/util/symbols.js';
+import { ManualClock, SluiceError } from '../../../lib/index.js';
 import { passing } from './workflows.js';
 import { until } from '../until.js';
+import { createGateway, partsOf } from './parts.js';
 
 /** Gives other tasks, and the reactor, a chance. */
 async function turns(count) {
@@ -166,7 +166,7 @@ export class Trial {
     /** Ids that the provider was called for. */
     this.asked = asked;
     /** See `auditOf`. */
-    this.ended = auditOf(this.gateway[kInternals].hub);
+    this.ended = auditOf(partsOf(this.gateway).hub);
   }
 
   /** Whose job the next one is. */

@@ -74,7 +74,7 @@ TEST(CrawlClaim, AUrlIsClaimedOnceHoweverItIsFound) {
   EXPECT_EQ(rig.frontier.link(root.id, "/", "h"), Claim::kKnown);
   EXPECT_EQ(rig.frontier.link(root.id, "/a", "h"), Claim::kNew);
   EXPECT_EQ(rig.frontier.link(root.id, "/a", "h"), Claim::kKnown);
-  EXPECT_EQ(rig.frontier.refuse(root.id, "/private"), Claim::kNew);
+  EXPECT_EQ(rig.frontier.refuse("/private", 1), Claim::kNew);
   EXPECT_EQ(rig.frontier.link(root.id, "/private", "h"), Claim::kKnown);
   EXPECT_EQ(rig.frontier.redirect(root.id, "/private"), Claim::kKnown);
   rig.frontier.finish(root.id, true);
@@ -84,6 +84,34 @@ TEST(CrawlClaim, AUrlIsClaimedOnceHoweverItIsFound) {
   rig.frontier.finish(a.id, true);
   EXPECT_TRUE(rig.frontier.finished());
   EXPECT_EQ(rig.frontier.counts().claimed, 3u);
+}
+
+TEST(CrawlClaim, UrlsBeyondTheBytesAreNotTaken) {
+  Rig rig(fast({.url_bytes = 10}));
+  EXPECT_EQ(rig.frontier.seed("/1234", "h"), Claim::kNew);
+  EXPECT_EQ(rig.frontier.seed("/12345", "h"), Claim::kFull);
+  EXPECT_EQ(rig.frontier.refuse("/12345", 0), Claim::kFull);
+  EXPECT_EQ(rig.frontier.seed("/1234", "h"), Claim::kKnown);
+  EXPECT_EQ(rig.frontier.refuse("/5678", 0), Claim::kNew);
+  EXPECT_EQ(rig.frontier.seed("/", "h"), Claim::kFull);
+}
+
+TEST(CrawlClaim, ClearEndsEveryUrlAndFreesTheClaims) {
+  Rig rig(fast({.url_bytes = 10}));
+  rig.frontier.seed("/", "h");
+  rig.frontier.seed("/23456789", "h");
+  const CrawlDispatch root = rig.one();
+  rig.frontier.clear();
+  EXPECT_TRUE(rig.frontier.finished());
+  EXPECT_EQ(rig.frontier.counts().claimed, 0u);
+  EXPECT_EQ(rig.frontier.counts().waiting, 0u);
+  EXPECT_EQ(rig.frontier.next_deadline(rig.now), kNever);
+  EXPECT_FALSE(rig.frontier.next(rig.now).has_value());
+  // The end of a request that was in flight changes nothing.
+  rig.frontier.finish(root.id, true);
+  EXPECT_FALSE(rig.fail(root.id, CrawlFailure::kBroken));
+  EXPECT_EQ(rig.frontier.counts().pages, 0u);
+  EXPECT_EQ(rig.frontier.seed("/23456789", "h"), Claim::kNew);
 }
 
 TEST(CrawlClaim, LinksBeyondTheDepthAndTheNumberOfUrlsAreNotTaken) {

@@ -75,9 +75,9 @@ class Answering : public HubObserver {
     if (relay_) relay_->forget(job);
   }
   void on_purged(JobHandle) override {}
-  void on_channel_open(ChannelHandle, bool) override {}
-  void on_batch(ChannelHandle, Channel::Batch&) override {}
-  void on_channel_end(ChannelHandle, std::string_view) override {}
+  void on_subscriber_open(SubscriberHandle, bool) override {}
+  void on_batch(SubscriberHandle, Subscriber::Batch&) override {}
+  void on_subscriber_end(SubscriberHandle, std::string_view) override {}
 
   Nanos now_ = kSecond;
   JobHub hub_;

@@ -33,9 +33,8 @@ class LedgerRowsTest : public testing::Test, public LedgerFixture {
   }
 
   void keep(SqliteStore& store) {
-    ledger.observe([&store](const LedgerEvent& event) {
-      store.commit_until_written(batch_of(event), nullptr);
-    });
+    ledger.observe(
+        [&store](auto events) { store.commit_until_written(batch_of(events), nullptr); });
   }
 
   // What a file says that holds the events of this ledger, changed.
@@ -130,7 +129,7 @@ TEST_F(LedgerRowsTest, SaysWhichEventCannotBe) {
   EXPECT_EQ(problem_with(of(2, [](LedgerEvent& event) { event.amount = 9; })),
             "event 4 of its ledger cannot be: it cannot have happened");
   EXPECT_EQ(problem_with(
-                of(3, [](LedgerEvent& event) { event.type = static_cast<LedgerEventType>(13); })),
+                of(3, [](LedgerEvent& event) { event.type = static_cast<LedgerEventType>(14); })),
             "event 3 of its ledger cannot be: it is none");
   EXPECT_EQ(problem_with(of(3, [](LedgerEvent& event) { event.code = LedgerCode{200}; })),
             "event 3 of its ledger cannot be: it is none");
@@ -142,8 +141,7 @@ TEST_F(LedgerRowsTest, SaysWhichEventCannotBe) {
 // ones.
 TEST_F(LedgerRowsTest, IsClosedWhileThreadsWrite) {
   auto store = std::make_shared<SqliteStore>(open_file());
-  ledger.observe(
-      [store](const LedgerEvent& event) { store->commit_until_written(batch_of(event), nullptr); });
+  ledger.observe([store](auto events) { store->commit_until_written(batch_of(events), nullptr); });
   for (const char* account : {"a", "b", "c", "d"}) ledger.open(account, kUnlimited, now);
   std::atomic<bool> stop = false;
   std::vector<std::thread> threads;

@@ -29,7 +29,7 @@ class FedCallTest : public testing::Test, public HubObserver, public RelayHub::O
     relays_ = std::make_unique<RelayHub>(nullptr, *hub_, *this);
     hub_->create(1, {.job_id = "job_1", .wall_time_max = kNever}, now_);
     hub_->start(1, now_);
-    hub_->attach(1, Channel::Mode::kEvents, false, {{1, ""}}, now_);
+    hub_->attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now_);
     relays_->start_fed(7, {.idle = kIdle, .jobs = {1}}, now_);
     turn();
   }
@@ -83,9 +83,9 @@ class FedCallTest : public testing::Test, public HubObserver, public RelayHub::O
   void on_ended(JobHandle, std::string) override {}
   void on_sealed(JobHandle job) override { relays_->job_ended(job); }
   void on_purged(JobHandle) override {}
-  void on_channel_open(ChannelHandle, bool) override {}
-  void on_batch(ChannelHandle, Channel::Batch&) override {}
-  void on_channel_end(ChannelHandle, std::string_view) override {}
+  void on_subscriber_open(SubscriberHandle, bool) override {}
+  void on_batch(SubscriberHandle, Subscriber::Batch&) override {}
+  void on_subscriber_end(SubscriberHandle, std::string_view) override {}
   void on_relay_end(CallId, const RelayOutcome& outcome) override { failure_ = outcome.failure; }
   void on_relay_taken(CallId, std::uint64_t bytes) override { taken_ = bytes; }
   void on_relay_over(CallId) override { overs_ += 1; }

@@ -3,6 +3,9 @@
  */
 import { expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -14,7 +17,6 @@ const lib = new URL('../../../../lib/', import.meta.url);
 function node(source, env = {}) {
   return run(process.execPath, ['--input-type=module', '-e', source], {
     env: { ...process.env, ...env },
-    timeout: 50_000,
   });
 }
 
@@ -22,7 +24,7 @@ const busyHub = `
   const { JobHub } = await import('${lib}streams/hub.js');
   const { sharedReactor } = await import('${lib}internal/native/reactor.js');
   const { streamEvents } = await import('${lib}streams/event-iterator.js');
-  const hub = new JobHub({ reactor: sharedReactor() });
+  const hub = new JobHub({ reactors: [sharedReactor()] });
   const handle = hub.create({ jobId: 'job_a', onDisconnect: 'continue', disconnectGraceMs: 0,
     maxWallMs: 1e9 });
   (async () => { for await (const event of streamEvents(hub, { handle })); })().catch(() => {});
@@ -163,7 +165,7 @@ const busy = {
   'fed calls': `
     const { JobHub } = await import('${lib}streams/hub.js');
     const { sharedReactor } = await import('${lib}internal/native/reactor.js');
-    const hub = new JobHub({ reactor: sharedReactor(), retentionMs: 0 });
+    const hub = new JobHub({ reactors: [sharedReactor()], retentionMs: 0 });
     const bytes = new TextEncoder().encode(
       'data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{}}\\n\\n');
     const job = { onDisconnect: 'continue', disconnectGraceMs: 0, maxWallMs: 1e6, jobId: 'j' };
@@ -171,7 +173,7 @@ const busy = {
       const handle = hub.create(job);
       hub.start(handle);
       hub.relayFed({ idleMs: 1e6, jobs: [handle] }, (fed) => {
-        fed.head(200, { 'content-type': 'text/event-stream' });
+        fed.head({ status: 200, contentType: 'text/event-stream' });
         fed.bytes(bytes);
         fed.end('whole');
       });
@@ -290,4 +292,27 @@ test('a file that is not an addon is named with the loader’s reason', async ()
     { SLUICE_ADDON_PATH: path },
   );
   expect(stdout).toMatch(/^ERR_ADDON_NOT_FOUND .*The first that exists failed: /);
+});
+
+test('an addon of another version is an error that names what is missing and the fix', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-'));
+  try {
+    const path = join(folder, 'stale.cjs');
+    const built = JSON.stringify(
+      process.env.SLUICE_ADDON_PATH ?? fileURLToPath(new URL('../build/Release/sluice.node', lib)),
+    );
+    await writeFile(
+      path,
+      `const { enums, ...rest } = require(${built});
+      const { JOB_PURGED, ...others } = enums.EventKind;
+      module.exports = { ...rest, enums: { ...enums, EventKind: others } };`,
+    );
+    const { stdout } = await node(
+      `await import('${lib}streams/hub.js').catch((error) => console.log(error.code, error.message));`,
+      { SLUICE_ADDON_PATH: path },
+    );
+    expect(stdout).toMatch(/^ERR_ADDON_STALE .*no enums\.EventKind\.JOB_PURGED\..*npm run build/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -1,13 +1,10 @@
 /** What must hold of shared answers whatever is done, in whatever order. */
-import { expect, jest, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ManualClock } from '../../../../lib/internal/time/clock.js';
-import { createGateway } from '../../../../lib/gateway/gateway.js';
 import { handProvider } from '../../../support/providers/providers.js';
-import { kInternals } from '../../../../lib/internal/util/symbols.js';
 import { until } from '../../../support/until.js';
-
-jest.setTimeout(120_000);
+import { createGateway, partsOf } from '../../../support/gateway/parts.js';
 
 const kTtlMs = 1000;
 
@@ -47,7 +44,7 @@ class Story {
   }
 
   get cache() {
-    return this.gateway[kInternals].cache.stats;
+    return partsOf(this.gateway).cache.stats;
   }
 
   async act({ op, at, prompt, mode, gone, wallMs, ms }) {
@@ -96,7 +93,7 @@ class Story {
     for (const { id } of this.jobs) {
       expect(this.endings.get(id)).toBe(1);
       const job = await this.gateway.get(id);
-      const { answer } = this.gateway[kInternals].jobs.get(id, 'anonymous');
+      const { answer } = partsOf(this.gateway).lifecycle.jobs.get(id, 'anonymous');
       const whole = this.texts.get(answer?.id ?? id) ?? '';
       if (job.status === 'completed' && job.reason === 'stop') {
         // What was pushed behind the end was not said any more.

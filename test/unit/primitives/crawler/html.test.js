@@ -1,6 +1,7 @@
 /** Title, text and links of pages, the odd and the hostile ones among them. */
 import fc from 'fast-check';
-import { asksNotToFollow, extract } from '../../../../lib/primitives/crawler/html.js';
+import { extract } from '../../../../lib/primitives/crawler/html.js';
+import { forbidsFollowing } from '../../../../lib/primitives/crawler/robots-rules.js';
 import { cpuMsOf } from '../../../support/cpu-time.js';
 
 const textOf = async (html, options) => (await extract(html, options)).text;
@@ -71,7 +72,7 @@ test.each([
   ['noindex', false],
   ['', false],
 ])('robots %j asks not to follow: %j', async (content, asks) => {
-  expect(asksNotToFollow(content)).toBe(asks);
+  expect(forbidsFollowing(content)).toBe(asks);
   expect((await extract(`<meta name=ROBOTS content="${content}">`)).follow).toBe(!asks);
   expect((await extract(`<meta name=other content="${content}">`)).follow).toBe(true);
 });

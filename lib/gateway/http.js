@@ -1,0 +1,40 @@
+/** The HTTP handler of a gateway. */
+import { contractRoutes } from '../http/contract.js';
+import { createAdminCheck } from '../http/middleware/require-admin.js';
+import { createHandler } from '../http/handler.js';
+
+/** The largest JSON body. */
+const BODY_BYTES_MAX = 1024 * 1024;
+
+/**
+ * @param {import('./assembly.js').GatewayParts} parts
+ * @param {import('../http/routes/jobs.js').JobsPort} jobs
+ * @param {() => void} checkOpen throws an HttpError once the gateway is closed
+ * @returns {import('../http/handler.js').Handler}
+ */
+export function createGatewayHandler(parts, jobs, checkOpen) {
+  const { access, options, streamUrls, hub, admission, lifecycle, works, metrics, logs } = parts;
+  const { authenticate } = options;
+  const admins = createAdminCheck({ access, authenticate });
+  const { workflows, crawls, conversations } = parts;
+  const routes = contractRoutes({
+    jobs: { jobs, admission, streamUrls },
+    streams: { hub, jobs: lifecycle.jobs, works, streamUrls, metrics, options },
+    conversations: { conversations },
+    operations: { workflows, crawls },
+    kv: { kv: parts.kv, valueBytesMax: options.kv.maxValueBytes, options },
+    credits: { credits: parts.billing.credits, admins },
+    logs: { logs, hub, options },
+    models: { provider: options.provider },
+    health: {
+      ready: () => !parts.gate.draining,
+      writable: () => parts.store?.file.usable !== false,
+      registry: metrics.registry,
+    },
+  });
+  return createHandler({
+    ...{ routes, access, authenticate, streamUrls, admins, checkOpen },
+    bodyBytesMax: BODY_BYTES_MAX,
+    log: options.logger,
+  });
+}

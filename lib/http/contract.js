@@ -1,0 +1,38 @@
+/** All routes of the HTTP contract, from the parts that they work on. */
+import { conversationRoutes } from './routes/conversations.js';
+import { crawlRoutes, workflowRoutes } from './routes/operations.js';
+import { creditRoutes } from './routes/credits.js';
+import { healthRoutes } from './routes/health.js';
+import { jobRoutes } from './routes/jobs.js';
+import { kvRoutes } from './routes/kv.js';
+import { logRoutes } from './routes/logs.js';
+import { modelRoutes } from './routes/models.js';
+import { streamRoutes } from './routes/streams.js';
+
+/**
+ * @param {object} deps
+ * @param {Parameters<typeof jobRoutes>[0]} deps.jobs
+ * @param {Parameters<typeof streamRoutes>[0]} deps.streams
+ * @param {Parameters<typeof conversationRoutes>[0]} deps.conversations
+ * @param {Parameters<typeof workflowRoutes>[0] & Parameters<typeof crawlRoutes>[0]} deps.operations
+ * @param {Parameters<typeof kvRoutes>[0]} deps.kv
+ * @param {Parameters<typeof creditRoutes>[0]} deps.credits
+ * @param {Parameters<typeof logRoutes>[0]} deps.logs
+ * @param {Parameters<typeof modelRoutes>[0]} deps.models
+ * @param {Parameters<typeof healthRoutes>[0]} deps.health
+ * @returns {import('./router.js').Routes}
+ */
+export function contractRoutes(deps) {
+  return {
+    ...jobRoutes(deps.jobs),
+    ...streamRoutes(deps.streams),
+    ...conversationRoutes(deps.conversations),
+    ...workflowRoutes(deps.operations),
+    ...crawlRoutes(deps.operations),
+    ...kvRoutes(deps.kv),
+    ...creditRoutes(deps.credits),
+    ...logRoutes(deps.logs),
+    ...modelRoutes(deps.models),
+    ...healthRoutes(deps.health),
+  };
+}

@@ -1,0 +1,123 @@
+/** The HTTP contract as one function of node:http's request and response. Main thread. */
+import { parse as parseQuery } from 'node:querystring';
+import { badRequest } from '../internal/util/http-error.js';
+import { Router, endpointOf } from './router.js';
+import { createAuthenticator } from './middleware/authenticate.js';
+import { handleCors } from './middleware/cors.js';
+import { kAnonymous } from '../jobs/policy/config.js';
+import { UNREADABLE, methodNotAllowed, routeNotFound, sendError } from './error-handler.js';
+import { readBytes, readJson } from './middleware/body.js';
+import { setHeaders } from './respond.js';
+import { setRequestId } from './middleware/request-id.js';
+
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+/** @typedef {import('node:http').ServerResponse} ServerResponse */
+/** @typedef {import('./router.js').Context} Context */
+
+/**
+ * Answers the requests of the contract. Works as a listener of node:http, and as a middleware: it
+ * passes every other path on to `next`, and respects `req.baseUrl` where a framework sets it.
+ * @typedef {(req: IncomingMessage, res: ServerResponse, next?: (error?: unknown) => void) => void}
+ *   Handler
+ */
+
+/**
+ * @typedef {object} HandlerDeps
+ * @property {import('./router.js').Routes} routes
+ * @property {import('../jobs/policy/access-control.js').AccessControl} access
+ * @property {import('./middleware/authenticate.js').Authenticate} [authenticate]
+ * @property {import('../jobs/policy/signed-urls.js').StreamUrls} streamUrls
+ * @property {{requireAdmin: (req: IncomingMessage, caller: {admin: boolean}) => void}} admins
+ * @property {number} bodyBytesMax
+ * @property {() => void} checkOpen throws an HttpError once the gateway is closed
+ * @property {import('../internal/util/logger.js').Logger} log
+ */
+
+/** A malformed path that begins so is answered here, and not passed on. */
+const OWN_PREFIX = '/v1/';
+
+/** Answers describe a moment and must not be stored; stream URLs hold tokens that no Referer may leak. */
+const HEADERS = Object.freeze({ 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' });
+
+/**
+ * @param {string} url as in the request line
+ * @returns {{path: string, query: string}}
+ */
+function splitUrl(url) {
+  // A proxy may send the absolute form.
+  const local = url.startsWith('/') ? url : url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?]*/i, '');
+  const mark = local.indexOf('?');
+  return mark === -1
+    ? { path: local || '/', query: '' }
+    : { path: local.slice(0, mark) || '/', query: local.slice(mark + 1) };
+}
+
+/**
+ * @param {HandlerDeps} deps
+ * @returns {Handler}
+ */
+export function createHandler(deps) {
+  const { routes, access, admins, log } = deps;
+  const router = new Router(routes);
+  const authenticator = createAuthenticator(deps);
+
+  /**
+   * @param {import('./router.js').Endpoint} endpoint
+   * @param {IncomingMessage} req
+   * @param {Context['query']} query
+   * @returns {Promise<Context['access']> | Context['access']}
+   */
+  function authorize({ auth = 'caller' }, req, query) {
+    if (auth === 'none') return access.of(kAnonymous);
+    if (auth === 'metrics' && !access.keyed) return access.of(kAnonymous);
+    if (auth !== 'metrics') deps.checkOpen();
+    if (auth === 'stream') return authenticator.byRequestOrUrl(req, query);
+    return authenticator.byRequest(req);
+  }
+
+  /**
+   * @param {import('./router.js').Endpoint} endpoint
+   * @param {IncomingMessage} req
+   * @returns {Promise<unknown> | undefined}
+   */
+  function readBody({ body = 'none', bodyBytesMax = deps.bodyBytesMax }, req) {
+    if (body === 'none') return undefined;
+    if (body === 'bytes') return readBytes(req, bodyBytesMax);
+    return readJson(req, bodyBytesMax, { optional: body === 'optional-json' });
+  }
+
+  /**
+   * @param {import('./router.js').Found} found
+   * @param {string} queryString
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   */
+  async function answer({ methods, allow, params }, queryString, req, res) {
+    const endpoint = endpointOf(methods, req.method);
+    if (endpoint === undefined) throw methodNotAllowed(req.method, allow);
+    const query = parseQuery(queryString);
+    const caller = await authorize(endpoint, req, query);
+    const { auth } = endpoint;
+    if (auth === 'admin' || (auth === 'metrics' && access.keyed)) admins.requireAdmin(req, caller);
+    const body = await readBody(endpoint, req);
+    const baseUrl = /** @type {any} */ (req).baseUrl ?? '';
+    await endpoint.handle(req, res, { params, query, baseUrl, access: caller, body });
+  }
+
+  return function handle(req, res, next) {
+    const { path, query } = splitUrl(req.url ?? '/');
+    const found = router.find(path);
+    const foreign = found === undefined || (found === 'malformed' && !path.startsWith(OWN_PREFIX));
+    if (foreign && next !== undefined) {
+      next();
+      return;
+    }
+    setRequestId(req, res);
+    if (handleCors(req, res, access.corsOrigins)) return;
+    setHeaders(res, HEADERS);
+    const fail = (/** @type {unknown} */ error) => sendError(error, req, res, log);
+    if (found === undefined) fail(routeNotFound(req.method));
+    else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
+    else answer(found, query, req, res).catch(fail);
+  };
+}

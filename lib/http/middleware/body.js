@@ -1,0 +1,151 @@
+/** Reads request bodies: bounded in bytes, decoded from a content encoding, as bytes or as JSON. */
+import { isUtf8 } from 'node:buffer';
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
+import { HttpError, badRequest } from '../../internal/util/http-error.js';
+import { UNREADABLE } from '../error-handler.js';
+
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+
+/** @type {Record<string, (() => import('node:stream').Transform) | undefined>} */
+const DECODERS = {
+  gzip: createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+};
+
+/** @param {string} message */
+function unsupported(message) {
+  return new HttpError(415, { code: 'unsupported_media_type', message });
+}
+
+/** @param {number} bytesMax */
+function tooLarge(bytesMax) {
+  const message = `The body is over ${bytesMax} bytes.`;
+  return new HttpError(413, { code: 'body_too_large', message });
+}
+
+/**
+ * A body that a middleware before us has read, as Express's parsers leave it.
+ * @param {IncomingMessage} req
+ * @returns {any} undefined when there is none
+ */
+const parsedBodyOf = (req) => /** @type {any} */ (req).body;
+
+/**
+ * @param {IncomingMessage} req
+ * @returns {boolean} whether the request has no body
+ */
+function isEmpty({ headers }) {
+  return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
+}
+
+/**
+ * @param {IncomingMessage} req
+ * @returns {{type: string, charset: string | undefined}} both in lower case
+ */
+export function contentTypeOf({ headers }) {
+  const [type, ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
+  const charsets = parameters.map((each) => /^\s*charset\s*=\s*"?([^"]*)"?\s*$/.exec(each)?.[1]);
+  return { type: type.trim(), charset: charsets.find((charset) => charset !== undefined) };
+}
+
+/**
+ * @param {string | undefined} charset
+ * @returns {boolean} whether text with this charset is UTF-8
+ */
+export function isUtf8Charset(charset) {
+  return charset === undefined || /^(utf-?8|us-ascii)$/.test(charset);
+}
+
+/**
+ * The body as it is once its content encoding is undone.
+ * @param {IncomingMessage} req
+ * @returns {import('node:stream').Readable}
+ * @throws {HttpError} 415
+ */
+function decoded(req) {
+  const encoding = (req.headers['content-encoding'] ?? 'identity').toLowerCase();
+  if (encoding === 'identity') return req;
+  const decoder = DECODERS[encoding];
+  if (decoder === undefined) throw unsupported('This content encoding is not supported.');
+  return req.pipe(decoder());
+}
+
+/**
+ * Reads the whole body.
+ * @param {IncomingMessage} req
+ * @param {number} bytesMax after decoding
+ * @returns {Promise<Buffer>}
+ * @throws {HttpError} 413, 415; 400 when the body is cut short or badly encoded
+ */
+export function readBytes(req, bytesMax) {
+  return new Promise((resolve, reject) => {
+    const parsed = parsedBodyOf(req);
+    if (parsed !== undefined || req.readableEnded) {
+      resolve(Buffer.isBuffer(parsed) ? parsed : Buffer.from(parsed ?? ''));
+      return;
+    }
+    const declared = Number(req.headers['content-length']);
+    if (declared > bytesMax) throw tooLarge(bytesMax);
+    const source = decoded(req);
+    /** @type {Buffer[]} */
+    const chunks = [];
+    let size = 0;
+    const stop = (/** @type {HttpError} */ error) => {
+      if (source !== req) req.unpipe();
+      source.removeAllListeners('data');
+      req.resume();
+      reject(error);
+    };
+    source.on('data', (/** @type {Buffer} */ chunk) => {
+      size += chunk.length;
+      if (size > bytesMax) stop(tooLarge(bytesMax));
+      else chunks.push(chunk);
+    });
+    source.once('end', () => resolve(Buffer.concat(chunks)));
+    const broken = () => stop(badRequest('invalid_value', null, UNREADABLE));
+    source.once('error', broken);
+    if (source !== req) req.once('error', broken);
+    req.once('aborted', broken);
+  });
+}
+
+/**
+ * Reads a JSON body.
+ * @param {IncomingMessage} req
+ * @param {number} bytesMax
+ * @param {{optional?: boolean}} [options] `optional`: a request without a body may have any type
+ * @returns {Promise<unknown>} undefined when there is no body; an empty one counts as `{}`
+ * @throws {HttpError} 400 `invalid_json`, 413, 415
+ */
+export async function readJson(req, bytesMax, { optional = false } = {}) {
+  const parsed = parsedBodyOf(req);
+  if (parsed !== undefined) return parsed;
+  if (optional && isEmpty(req)) return undefined;
+  const { 'transfer-encoding': chunked, 'content-length': length } = req.headers;
+  if (chunked === undefined && length === undefined) return undefined;
+  const { type, charset } = contentTypeOf(req);
+  if (type !== 'application/json' && !type.endsWith('+json')) {
+    throw unsupported('The body must be application/json.');
+  }
+  if (!isUtf8Charset(charset)) throw unsupported('The body must be UTF-8.');
+  const bytes = await readBytes(req, bytesMax);
+  return bytes.length === 0 ? {} : parseJson(bytes);
+}
+
+/**
+ * @param {Buffer} bytes
+ * @returns {unknown} undefined when there are none
+ * @throws {HttpError} 400 `invalid_json`
+ */
+export function parseJson(bytes) {
+  if (bytes.length === 0) return undefined;
+  try {
+    // A decoder would put replacement characters for bad UTF-8: another text than the caller's. It
+    // drops a byte order mark.
+    if (isUtf8(bytes)) return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    // Reported below.
+  }
+  throw badRequest('invalid_json', null, 'The body is not JSON.');
+}

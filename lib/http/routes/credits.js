@@ -1,0 +1,96 @@
+/** `/v1/accounts`, `/v1/transfers` and `/v1/usage`. */
+import { accountNotFound, transferNotFound } from '../../services/billing/errors.js';
+import { accountOf } from '../../jobs/policy/prices.js';
+import {
+  checkEventsQuery,
+  checkReversal,
+  checkTransfer,
+  checkUsageQuery,
+} from './credits-requests.js';
+import { idempotencyKeyOf } from './jobs.js';
+import { sendJson } from '../respond.js';
+import { wireAmount, wireBalance, wireCounts, wireEvent } from '../../services/billing/wire.js';
+
+/** @typedef {import('../router.js').Handle} Handle */
+
+/**
+ * @param {import('node:http').ServerResponse} res
+ * @param {import('../../services/billing/service.js').Transfer} transfer
+ */
+function sendTransfer(res, { event, balance, replayed }) {
+  if (replayed) res.setHeader('Idempotency-Replayed', 'true');
+  sendJson(res, replayed ? 200 : 201, {
+    transfer_id: event.id,
+    event: wireEvent(event),
+    balance: wireBalance(balance),
+  });
+}
+
+/**
+ * @param {object} deps
+ * @param {import('../../services/billing/service.js').Credits} deps.credits
+ * @param {ReturnType<typeof import('../middleware/require-admin.js').createAdminCheck>} deps.admins
+ * @returns {import('../router.js').Routes}
+ */
+export function creditRoutes({ credits, admins }) {
+  /**
+   * @param {import('node:http').IncomingMessage} req
+   * @param {import('../router.js').Context} context
+   * @returns {{id: string, unopened: boolean}} an account that the caller may see: the caller's own, which
+   *   exists before its first use, or for an administrator any
+   */
+  function accountFor(req, { params: { id = '' }, access }) {
+    const own = accountOf(access) === id;
+    if (own || (id.isWellFormed() && admins.isAdmin(req, access))) return { id, unopened: own };
+    throw accountNotFound();
+  }
+
+  /** @type {Handle} */
+  async function read(req, res, context) {
+    const wanted = accountFor(req, context);
+    const { id, overdraft, ...balance } = await credits.account(wanted.id, wanted);
+    const answer = { account_id: id, ...wireBalance(balance), overdraft: wireAmount(overdraft) };
+    sendJson(res, 200, answer);
+  }
+
+  /** @type {Handle} */
+  async function events(req, res, context) {
+    const query = checkEventsQuery(context.query);
+    const { id, unopened } = accountFor(req, context);
+    const { data, hasMore } = await credits.events(id, { ...query, unopened });
+    sendJson(res, 200, { data: data.map(wireEvent), has_more: hasMore });
+  }
+
+  /** @type {Handle} */
+  async function transfer(req, res, { body }) {
+    sendTransfer(res, await credits.transfer(checkTransfer(body, idempotencyKeyOf(req))));
+  }
+
+  /** @type {Handle} */
+  async function reverse(req, res, { params: { id = '' }, body = {} }) {
+    const { force, key } = checkReversal(body, idempotencyKeyOf(req));
+    if (!/^[1-9]\d{0,14}$/.test(id)) throw transferNotFound();
+    sendTransfer(res, await credits.reverse({ key, event: Number(id), force }));
+  }
+
+  /** @type {Handle} */
+  async function usage(req, res, { query: given, access }) {
+    const query = checkUsageQuery(given);
+    const principal = admins.isAdmin(req, access) ? undefined : access.principal;
+    const { data, total } = await credits.usage({ ...query, principal });
+    sendJson(res, 200, {
+      data: data.map(({ group, ...counts }) => ({ group, ...wireCounts(counts) })),
+      total: wireCounts(total),
+    });
+  }
+
+  return {
+    '/v1/accounts/:id': { GET: { handle: read } },
+    '/v1/accounts/:id/events': { GET: { handle: events } },
+    '/v1/transfers': { POST: { handle: transfer, auth: 'admin', body: 'json' } },
+    '/v1/transfers/:id/reverse': {
+      POST: { handle: reverse, auth: 'admin', body: 'optional-json' },
+    },
+    '/v1/usage': { GET: { handle: usage } },
+  };
+}

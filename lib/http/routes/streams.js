@@ -1,0 +1,196 @@
+/**
+ * `/v1/stream`: the events of one job, workflow or crawl. `/v1/events`: the events of up to 64 jobs on
+ * one connection, because browsers allow six per origin over HTTP/1.1. `stream_url`: signed addresses.
+ *
+ * The id of an event of `/v1/events` is a cursor over the set, `job_a:1-5,job_b:1-2`: the last event
+ * seen of each job. A job that is not in it is replayed from its beginning.
+ */
+import { ResponseEgress, writeStreamHead } from '../sse/response.js';
+import { badRequest } from '../../internal/util/http-error.js';
+import { checkStreamUrlRequest, kJobsPerStreamMax } from '../../jobs/request.js';
+import { jobNotFound } from '../../jobs/errors.js';
+import { sendJson } from '../respond.js';
+import { workKinds, workNotFound } from '../../services/operations/operations.js';
+
+/** @typedef {import('node:http').ServerResponse} ServerResponse */
+/** @typedef {import('../router.js').Context} Context */
+/** @typedef {import('../router.js').Handle} Handle */
+
+/** The reconnection time under overload: long enough for the load to pass. */
+const OVERLOAD_RETRY_MS = 15_000;
+
+/**
+ * The client's cursor: the header, which EventSource sends by itself, before the query, which a page
+ * uses after a reload. The log validates it.
+ * @param {import('node:http').IncomingMessage} req
+ * @param {Context['query']} query
+ * @returns {string} empty for none
+ */
+export function cursorOf(req, query) {
+  const header = req.headers['last-event-id'];
+  if (typeof header === 'string' && header !== '') return header;
+  const { last_event_id: cursor } = query;
+  if (cursor === undefined) return '';
+  if (typeof cursor === 'string') return cursor;
+  throw badRequest('invalid_type', 'last_event_id', 'last_event_id takes one event id.');
+}
+
+/**
+ * Refuses a stream for overload: 200 and a longer reconnection time, because an EventSource takes every
+ * other status as final.
+ * @param {ServerResponse} res
+ */
+export function turnAway(res) {
+  writeStreamHead(res);
+  res.end(`retry: ${OVERLOAD_RETRY_MS}\n\n`);
+}
+
+/**
+ * Splits a cursor over a set into the cursors of its jobs. A malformed part counts as the cursor of
+ * every job that no other part names: those jobs are replayed whole, after a gap.
+ * @param {string} cursor
+ * @returns {(id: string) => string}
+ */
+function parseSetCursor(cursor) {
+  /** @type {Map<string, string>} */
+  const cursors = new Map();
+  let malformed = '';
+  for (const part of cursor === '' ? [] : cursor.split(',')) {
+    const colon = part.lastIndexOf(':');
+    if (colon > 0) cursors.set(part.slice(0, colon), part.slice(colon + 1));
+    else malformed = cursor;
+  }
+  return (id) => cursors.get(id) ?? malformed;
+}
+
+/**
+ * @param {unknown} query
+ * @returns {string[]} distinct ids
+ */
+function jobIds(query) {
+  const ids = query === undefined ? [] : [query].flat();
+  if (!ids.every((id) => typeof id === 'string')) {
+    throw badRequest('invalid_type', 'job_id', 'job_id takes a job id, once per job.');
+  }
+  const distinct = [...new Set(/** @type {string[]} */ (ids))];
+  if (distinct.length === 0) throw badRequest('missing_field', 'job_id', 'job_id is required.');
+  if (distinct.length > kJobsPerStreamMax) {
+    const message = `job_id may be given ${kJobsPerStreamMax} times at most.`;
+    throw badRequest('invalid_value', 'job_id', message);
+  }
+  return distinct;
+}
+
+/**
+ * @param {object} deps
+ * @param {import('../../streams/hub.js').JobHub} deps.hub
+ * @param {import('../../jobs/job-table.js').JobTable} deps.jobs
+ * @param {import('../../services/operations/operations.js').Works} deps.works
+ * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
+ * @param {{openStreams: {inc: () => void}, onStreamClosed: () => void}} deps.metrics
+ * @param {{maxStreams: number, egress: import('../sse/response.js').EgressMode}} deps.options
+ * @returns {import('../router.js').Routes}
+ */
+export function streamRoutes({ hub, jobs, works, streamUrls, metrics, options }) {
+  /**
+   * @param {string} id
+   * @param {string} principal
+   * @param {string} [param] the field that names the job
+   */
+  function jobOf(id, principal, param) {
+    const record = jobs.get(id, principal);
+    if (record === undefined) throw jobNotFound(param);
+    return record;
+  }
+
+  /** @param {Context} context @returns {number} handle of the log that the query names */
+  function handleOf({ query, access: { principal } }) {
+    const kind = workKinds.find((each) => query[`${each}_id`] !== undefined);
+    if (kind !== undefined) return workOf(query, kind, principal);
+    const { job_id: id } = query;
+    if (id === undefined) throw badRequest('missing_field', 'job_id', 'job_id is required.');
+    if (typeof id !== 'string') {
+      throw badRequest('invalid_type', 'job_id', 'job_id takes one job id; see /v1/events.');
+    }
+    return jobOf(id, principal).handle;
+  }
+
+  /**
+   * @param {Context['query']} query
+   * @param {import('../../services/operations/operations.js').WorkKind} kind
+   * @param {string} principal
+   */
+  function workOf(query, kind, principal) {
+    const name = `${kind}_id`;
+    const id = query[name];
+    if (typeof id !== 'string' || query.job_id !== undefined) {
+      throw badRequest('invalid_value', name, `${name} takes one id, and nothing beside it.`);
+    }
+    const work = works.find(kind, id, principal);
+    if (work === undefined) throw workNotFound(kind);
+    return work.handle;
+  }
+
+  /**
+   * Connects a response to the hub and counts it among the open streams.
+   * @param {ServerResponse} res
+   * @param {import('../../streams/types.js').Member[]} members
+   * @param {{fanIn?: boolean}} [how]
+   */
+  function open(res, members, how) {
+    if (hub.subscriberCount >= options.maxStreams) {
+      turnAway(res);
+      return;
+    }
+    metrics.openStreams.inc();
+    const { onStreamClosed: onClosed } = metrics;
+    new ResponseEgress(res, { mode: options.egress, onClosed }).connect(hub, members, how);
+  }
+
+  /** @type {Handle} */
+  function stream(req, res, context) {
+    const cursor = cursorOf(req, context.query);
+    open(res, [{ handle: handleOf(context), cursor }]);
+  }
+
+  /** @type {Handle} */
+  function events(req, res, { query, access: { principal } }) {
+    const cursors = parseSetCursor(cursorOf(req, query));
+    const members = jobIds(query.job_id).map((id) => {
+      return { handle: jobOf(id, principal).handle, jobId: id, cursor: cursors(id) };
+    });
+    open(res, members, { fanIn: true });
+  }
+
+  /**
+   * @param {ServerResponse} res
+   * @param {Context} context
+   * @param {string[]} ids of jobs of the caller
+   * @param {{fanIn?: boolean}} [how]
+   */
+  function sendUrl(res, { baseUrl, access: { principal } }, ids, how) {
+    const { path, expiresAt } = streamUrls.make(principal, ids, how);
+    sendJson(res, 200, { stream_url: baseUrl + path, expires_at: expiresAt });
+  }
+
+  /** @type {Handle} */
+  function signOne(_req, res, context) {
+    const { id = '' } = context.params;
+    jobOf(id, context.access.principal);
+    sendUrl(res, context, [id]);
+  }
+
+  /** @type {Handle} */
+  function signMany(_req, res, context) {
+    const ids = checkStreamUrlRequest(context.body);
+    ids.forEach((id, i) => jobOf(id, context.access.principal, `job_ids[${i}]`));
+    sendUrl(res, context, ids, { fanIn: true });
+  }
+
+  return {
+    '/v1/stream': { GET: { handle: stream, auth: 'stream', head: false } },
+    '/v1/events': { GET: { handle: events, auth: 'stream', head: false } },
+    '/v1/stream_url': { POST: { handle: signMany, body: 'json' } },
+    '/v1/jobs/:id/stream_url': { POST: { handle: signOne } },
+  };
+}

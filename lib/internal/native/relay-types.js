@@ -1,0 +1,81 @@
+/**
+ * The upstream calls of a hub for a provider, as types. The hub (lib/streams) and the providers share
+ * them, and neither imports the other. This file has no code.
+ */
+
+/**
+ * @typedef {object} RelayTarget
+ * @property {number} idleMs longest silence of the upstream while there is room for its text
+ * @property {number[]} jobs their handles, by the upstream's index of the answer; of one shard
+ */
+
+/**
+ * @typedef {object} RelayPost
+ * @property {string} url
+ * @property {string[]} headers `name: value`
+ * @property {string} body
+ */
+
+/** @typedef {RelayTarget & RelayPost} RelayRequest */
+
+/**
+ * @typedef {object} RelayedCall
+ * @property {Promise<RelayOutcome | null>} done resolves when no more of the jobs' events come from
+ *   this call; null when the hub was closed before
+ * @property {() => void} abort closes the connection: answers that have not ended fail
+ */
+
+/**
+ * The outcome of a call; native/core/upstream/relay_outcome.h defines the values.
+ * @typedef {object} RelayOutcome
+ * @property {'none' | 'status' | 'content_type' | 'invalid' | 'reported' | 'incomplete' | 'stalled'
+ *   | 'unreachable' | 'disconnected' | 'protocol' | 'encoding' | 'finish' | 'unsupported'} failure
+ * @property {number} status
+ * @property {boolean} body_whole
+ * @property {string} text
+ * @property {string} code
+ * @property {string} type
+ * @property {string} location
+ * @property {string} retry_after
+ * @property {string} retry_after_ms
+ * @property {(number | null)[]} failed by index: the entries of any kind before the failure; null for
+ *   an answer that did not fail
+ */
+
+/**
+ * The end of a transfer: complete, a broken connection, invalid HTTP, or silence for `idleMs`.
+ * @typedef {'whole' | 'broken' | 'protocol' | 'silent'} TransferEnd
+ */
+
+/**
+ * The head of an answer: its status, and the headers that count, as sent.
+ * @typedef {{status: number, contentType?: string, retryAfter?: string, retryAfterMs?: string,
+ *   location?: string, contentEncoding?: string}} AnswerHead
+ */
+
+/**
+ * The input of a call that an HTTP client in JavaScript makes: the head, the body piece by piece, the
+ * end. The client reads the next piece after the hub has consumed the one before, so that time in
+ * which the jobs have no room does not count as silence of the upstream.
+ * @typedef {object} AnswerFeed
+ * @property {boolean} over the hub takes no more input: the client closes the connection, unless the
+ *   body has ended
+ * @property {(onOver: () => void) => void} whenOver calls back once when the call is over; at once if
+ *   it is
+ * @property {(head: AnswerHead) => void} head
+ * @property {(bytes: Uint8Array) => Promise<void> | undefined} bytes to await before the next piece
+ * @property {(kind: TransferEnd, name?: string) => void} end `name` of the error
+ */
+
+/**
+ * The part of a hub that a provider uses.
+ * @typedef {object} RelayHub
+ * @property {boolean} makesCalls whether `relay` works; `relayFed` always does
+ * @property {(handle: number) => number} shardOf the jobs of one call must share it
+ * @property {(request: RelayRequest) => RelayedCall} relay makes a call; its text goes to the jobs'
+ *   logs
+ * @property {(target: RelayTarget, feed: (answer: AnswerFeed) => void) => RelayedCall} relayFed the
+ *   same for a call that the caller makes; `feed` must not throw
+ */
+
+export {};

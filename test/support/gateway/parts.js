@@ -1,0 +1,17 @@
+/** Gateways whose parts a test may look into: what no public surface shows, like open reservations. */
+import { Gateway } from '../../../lib/gateway/gateway.js';
+import { checkGatewayOptions } from '../../../lib/gateway/options.js';
+import { createParts } from '../../../lib/gateway/assembly.js';
+
+const partsByGateway = new WeakMap();
+
+/** As the package's `createGateway`. */
+export function createGateway(options) {
+  const parts = createParts(checkGatewayOptions(options));
+  const gateway = new Gateway(parts);
+  partsByGateway.set(gateway, parts);
+  return gateway;
+}
+
+/** The parts of a gateway that was made here. */
+export const partsOf = (gateway) => partsByGateway.get(gateway);

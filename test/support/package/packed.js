@@ -1,0 +1,118 @@
+/** The package as users get it: the tarball, installed in an empty folder without a compiler. */
+import { execFile } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { which } from '../../../scripts/lib/run.mjs';
+
+export const root = fileURLToPath(new URL('../../../', import.meta.url));
+const execute = promisify(execFile);
+const npm = process.env.npm_execpath ?? realpathSync(which('npm'));
+
+/**
+ * Runs npm without network noise. It rejects with npm's output when npm fails.
+ * @param {string[]} args
+ * @param {{cwd: string, env?: NodeJS.ProcessEnv}} options
+ */
+async function runNpm(args, { cwd, env = process.env }) {
+  const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
+  const options = { cwd, env, maxBuffer: 1e8 };
+  try {
+    await execute(process.execPath, [npm, ...args, ...quiet], options);
+  } catch (error) {
+    throw new Error(`${error.message}\n${error.stdout}`, { cause: error });
+  }
+}
+
+/** Packs the working tree. @param {string} folder @returns {Promise<string>} the tarball's path */
+export async function pack(folder) {
+  await runNpm(['pack', '--pack-destination', folder], { cwd: root });
+  return join(
+    folder,
+    readdirSync(folder).find((name) => name.endsWith('.tgz')),
+  );
+}
+
+/** A folder that is not inside the repository, so that nothing resolves to its packages. */
+export const scratchFolder = () => mkdtempSync(join(tmpdir(), 'sluice-packed-'));
+
+/**
+ * Installs packages into a new project, with a PATH that holds node and a shell alone.
+ * @param {string} folder
+ * @param {string[]} packages
+ */
+export async function install(folder, packages) {
+  const [bin, app] = [join(folder, 'bin'), join(folder, 'app')];
+  mkdirSync(bin);
+  mkdirSync(app);
+  symlinkSync(process.execPath, join(bin, 'node'));
+  symlinkSync('/bin/sh', join(bin, 'sh'));
+  writeFileSync(join(app, 'package.json'), '{"private": true, "type": "module"}\n');
+  const env = { ...process.env, PATH: bin };
+  await runNpm(['install', '--ignore-scripts', ...packages], { cwd: app, env });
+  return app;
+}
+
+/**
+ * Installs other versions of Node, from the packages that carry its binaries.
+ * @param {string} folder
+ * @param {string[]} versions for example `22`
+ * @returns {Promise<Map<string, string>>} the path of each version's binary
+ */
+export async function installNodes(folder, versions) {
+  const carrier = `node-${process.platform}-${process.arch}`;
+  writeFileSync(join(folder, 'package.json'), '{"private": true}\n');
+  const aliases = versions.map((version) => `node-${version}@npm:${carrier}@${version}`);
+  await runNpm(['install', '--ignore-scripts', ...aliases], { cwd: folder });
+  return new Map(
+    versions.map((version) => [version, join(folder, `node_modules/node-${version}/bin/node`)]),
+  );
+}
+
+export const demoText = 'a demo of three words';
+
+/**
+ * Loads the package with require() and import, and runs a job of the demo model with a data file.
+ * Prints Node's version, the job's text and how it ended.
+ */
+const smokeCode = `
+  const { createGateway, providers } = require('sluice');
+  (async () => {
+    const imported = await import('sluice');
+    if (imported.createGateway !== createGateway) throw new Error('loaded twice');
+    const gateway = createGateway({
+      provider: providers.demo({ text: '${demoText}', tokenIntervalMs: 0 }),
+      data: process.argv[2], logger: false });
+    const { id } = await gateway.submit({ prompt: 'Hello' });
+    let text = '';
+    let last;
+    for await (const { type, data } of gateway.stream(id)) {
+      last = type;
+      if (type === 'token') text += data.token;
+    }
+    await gateway.close();
+    console.log(JSON.stringify({ version: process.versions.node, last, text }));
+  })();
+`;
+
+/**
+ * @param {string} app where the package is installed
+ * @param {string} node the binary to run it with
+ * @returns {Promise<{version: string, last: string, text: string}>} of a job of the demo model
+ */
+export async function smoke(app, node) {
+  const data = join(mkdtempSync(join(app, 'data-')), 'sluice.db');
+  const file = join(app, 'smoke.cjs');
+  writeFileSync(file, smokeCode);
+  const { stdout } = await execute(node, [file, data], { cwd: app });
+  return JSON.parse(stdout);
+}
