@@ -16,6 +16,8 @@ import { messagesOfTurn } from './requests.js';
 function answerOf({ status, reason, text = '', text_truncated: textTruncated }) {
   const truncated = textTruncated === true && { textTruncated };
   if (status === 'completed') {
+    // Servers refuse a history with an empty assistant message, and a filtered one is no answer.
+    if (text === '' || reason === 'content_filter') return undefined;
     return { content: text, finishReason: reason === 'length' ? 'length' : 'stop', ...truncated };
   }
   // What was said before somebody stopped it was read; where nothing was, there is no turn.
