@@ -12,6 +12,8 @@ import { JobRunner } from '../jobs/execution/runner.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LogService } from '../services/error-logs/service.js';
+import { MemoryBudget } from '../internal/util/memory-budget.js';
+import { OpenStreams } from '../http/sse/open-streams.js';
 import { Parts } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -42,7 +44,13 @@ function createJobs(options) {
     ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
     store: store?.file.native,
   });
-  const lifecycle = new JobLifecycle({ options, nowMs: monotonicClock(clock), hub, store });
+  const memory = new MemoryBudget({
+    limitBytes: options.memoryBudgetBytes,
+    settled: () => hub.barrier(),
+  });
+  memory.gauge('logs', () => hub.logBytes);
+  const nowMs = monotonicClock(clock);
+  const lifecycle = new JobLifecycle({ options, nowMs, hub, store, memory });
   store?.restore({
     hub,
     jobs: lifecycle.jobs,
@@ -52,9 +60,10 @@ function createJobs(options) {
   return {
     store,
     hub,
+    memory,
     lifecycle,
     pipeline: createJobPipeline(options, runner),
-    cache: new AnswerCache({ hub, lifecycle, options: options.cache, clock }),
+    cache: new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock }),
   };
 }
 
@@ -63,16 +72,13 @@ function createJobs(options) {
  * @param {KvNamespaces} namespaces
  * @param {import('./options.js').CheckedGatewayOptions} options
  */
-function createConversations({ hub, lifecycle, store }, namespaces, options) {
+function createConversations({ hub, lifecycle, store, memory }, namespaces, options) {
   const { conversations: limits, logger: log, clock } = options;
   const partition = namespaces.partition('conversations', areaLimits(limits));
   const book = new ConversationBook(partition, limits, wallClock(clock));
-  const turns = new Turns({ book, limits, hub, store, log });
-  return {
-    turns,
-    partition,
-    conversations: new Conversations({ book, turns, limits, lifecycle, store }),
-  };
+  const turns = new Turns({ book, limits, hub, store, memory, log });
+  const conversations = new Conversations({ book, turns, limits, lifecycle, store, memory });
+  return { turns, partition, conversations };
 }
 
 /**
@@ -86,7 +92,7 @@ export function createParts(checked) {
   const access = new AccessControl(options.policy, options.corsOrigins);
   const streamUrls = new StreamUrls(access, unixMs);
   const jobs = createJobs(options);
-  const { hub, lifecycle, pipeline, cache, store } = jobs;
+  const { hub, lifecycle, pipeline, cache, store, memory } = jobs;
   const reservations = new Reservations({ access, options });
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
@@ -96,23 +102,32 @@ export function createParts(checked) {
       cached: cache.stats,
       leases: reservations.open,
       held: billing.jobs.open,
+      retriesRefused: lifecycle.retryBudget.refused,
       store: store?.file.figures,
+      memory,
     }),
   });
   const ledger = store?.file.ledger ?? new Ledger({ clock });
   const billing = createCredits({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
   const namespaces = new KvNamespaces(clock, store?.file);
+  memory.gauge('kv', () => namespaces.bytes);
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
+  const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const admission = new Admission({
     ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
-    billing: billing.jobs,
+    ...{ billing: billing.jobs, memory, hasPrincipals },
   });
-  const works = new Works({ hub, maxRetained: options.maxRetainedJobs });
+  const works = new Works({
+    hub,
+    maxRetained: options.maxRetainedJobs,
+    memory,
+    hasPrincipals,
+  });
   /** New work is taken until this is set. */
   const gate = { draining: false };
   const service = {
-    ...{ works, options, access, streamUrls, hub, nowMs },
+    ...{ works, options, access, streamUrls, hub, nowMs, reservations, memory, hasPrincipals },
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
@@ -126,9 +141,18 @@ export function createParts(checked) {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, works, logs, gate },
     ...{ kv, erasure },
-    workflows: new Workflows({ ...service, parts }),
+    streams: new OpenStreams({
+      max: options.maxStreams,
+      hasPrincipals,
+      onOpen: () => metrics.openStreams.inc(),
+      onClosed: () => metrics.openStreams.dec(),
+    }),
+    workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudget }),
     crawls: new Crawls(service),
   };
+  memory.gauge('idempotency_keys', () =>
+    [admission, all.workflows, all.crawls].reduce((sum, { keyBytes }) => sum + keyBytes, 0),
+  );
   subscribe(all);
   return all;
 }
@@ -140,7 +164,7 @@ export function createParts(checked) {
  */
 function subscribe({ lifecycle, cache, admission, works, billing, turns, metrics, ...rest }) {
   const log = rest.options.logger;
-  /** @param {import('../jobs/job-table.js').JobRecord} record */
+  /** @param {import('../jobs/job.js').JobRecord} record */
   const settle = (record) => {
     billing.settle(record);
     turns.end(record);
@@ -162,7 +186,10 @@ function subscribe({ lifecycle, cache, admission, works, billing, turns, metrics
   lifecycle.on('attempt', ({ attempts }) => {
     if (attempts > 1) metrics.retries.inc();
   });
-  cache.on('ended', (answer) => billing.settle(answer));
+  cache.on('ended', (answer) => {
+    if (answer.final?.status === 'completed') lifecycle.retryBudget.onSuccess();
+    billing.settle(answer);
+  });
   admission.on('admitted', ({ cache: result }) => {
     if (result !== undefined) metrics.cacheLookups.inc({ result });
   });

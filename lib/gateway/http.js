@@ -3,9 +3,6 @@ import { contractRoutes } from '../http/contract.js';
 import { createAdminCheck } from '../http/middleware/require-admin.js';
 import { createHandler } from '../http/handler.js';
 
-/** The largest JSON body. */
-const BODY_BYTES_MAX = 1024 * 1024;
-
 /**
  * @param {import('./assembly.js').GatewayParts} parts
  * @param {import('../http/routes/jobs.js').JobsPort} jobs
@@ -13,18 +10,19 @@ const BODY_BYTES_MAX = 1024 * 1024;
  * @returns {import('../http/handler.js').Handler}
  */
 export function createGatewayHandler(parts, jobs, checkOpen) {
-  const { access, options, streamUrls, hub, admission, lifecycle, works, metrics, logs } = parts;
+  const { access, options, streamUrls, hub, admission, lifecycle, works, metrics, logs, memory } =
+    parts;
   const { authenticate } = options;
   const admins = createAdminCheck({ access, authenticate });
   const { workflows, crawls, conversations } = parts;
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
-    streams: { hub, jobs: lifecycle.jobs, works, streamUrls, metrics, options },
+    streams: { hub, jobs: lifecycle.jobs, works, streamUrls, open: parts.streams, options },
     conversations: { conversations },
     operations: { workflows, crawls },
-    kv: { kv: parts.kv, valueBytesMax: options.kv.maxValueBytes, options },
+    kv: { kv: parts.kv, memory, valueBytesMax: options.kv.maxValueBytes, options },
     credits: { credits: parts.billing.credits, admins },
-    logs: { logs, hub, options },
+    logs: { logs, open: parts.streams, options },
     models: { provider: options.provider },
     health: {
       ready: () => !parts.gate.draining,
@@ -34,7 +32,9 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   });
   return createHandler({
     ...{ routes, access, authenticate, streamUrls, admins, checkOpen },
-    bodyBytesMax: BODY_BYTES_MAX,
+    bodyBytesMax: options.maxBodyBytes,
+    bodyIdleMs: options.bodyIdleMs,
+    memory,
     log: options.logger,
   });
 }

@@ -2,17 +2,19 @@
  * What a gateway counts, in a Prometheus registry of its own: several gateways in one process do
  * not mix.
  */
+import { droppedLogLines } from '../internal/util/logger.js';
 import { promClient } from '../internal/util/packages.js';
 
-const kLatencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-const kDurationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
-const kRefusals = [
+const REFUSALS = [
   'overloaded',
   'draining',
   'rate_limit_exceeded',
   'request_exceeds_limit',
   'insufficient_credit',
+  'memory_full',
 ];
 
 /** See the head of this file. */
@@ -22,6 +24,7 @@ export class GatewayMetrics {
    * @param {boolean} options.processDefaults
    * @param {() => {queued: number, inFlightBatches: number,
    *   cached: {entries: number, bytes: number}, leases: number, held: number,
+   *   retriesRefused: number, memory: import('../internal/util/memory-budget.js').MemoryBudget,
    *   store?: StoreFigures}} options.stats asked at each scrape
    * @param {boolean} options.durable whether there is a `store`
    */
@@ -43,7 +46,7 @@ export class GatewayMetrics {
       labelNames: ['code'],
       registers,
     });
-    for (const code of kRefusals) this.rejected.inc({ code }, 0);
+    for (const code of REFUSALS) this.rejected.inc({ code }, 0);
     this.rateLimited = new Counter({
       name: 'sluice_rate_limited_total',
       help: 'Refusals by what refused: one that several limits refused counts for each.',
@@ -81,6 +84,15 @@ export class GatewayMetrics {
       help: 'Attempts beyond the first.',
       registers,
     });
+    new Counter({
+      name: 'sluice_retries_refused_total',
+      help: 'Attempts that were not made because the retry budget of the upstream was used up.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(stats().retriesRefused);
+      },
+    });
     this.works = new Counter({
       name: 'sluice_works_total',
       help: 'Attempts of workflows and crawls that have ended, by kind and terminal status.',
@@ -95,19 +107,19 @@ export class GatewayMetrics {
     this.queueSeconds = new Histogram({
       name: 'sluice_job_queue_seconds',
       help: 'From admission to the first dispatch.',
-      buckets: kLatencyBuckets,
+      buckets: LATENCY_BUCKETS,
       registers,
     });
     this.ttftSeconds = new Histogram({
       name: 'sluice_job_ttft_seconds',
       help: 'From admission to the first token.',
-      buckets: kLatencyBuckets,
+      buckets: LATENCY_BUCKETS,
       registers,
     });
     this.durationSeconds = new Histogram({
       name: 'sluice_job_duration_seconds',
       help: 'From admission to the terminal event.',
-      buckets: kDurationBuckets,
+      buckets: DURATION_BUCKETS,
       registers,
     });
     this.cacheLookups = new Counter({
@@ -138,8 +150,13 @@ export class GatewayMetrics {
       help: 'Event streams open over HTTP.',
       registers,
     });
-    /** Counts the end of one of them; one function for all. */
-    this.onStreamClosed = () => this.openStreams.dec();
+    this.refusedConnections = new Counter({
+      name: 'sluice_connections_refused_total',
+      help: 'Connections closed at once, by the limit that they were beyond.',
+      labelNames: ['limit'],
+      registers,
+    });
+    for (const limit of ['all', 'address']) this.refusedConnections.inc({ limit }, 0);
     new Gauge({
       name: 'sluice_in_flight_batches',
       help: 'Batches in the provider.',
@@ -156,6 +173,16 @@ export class GatewayMetrics {
         this.set(stats().queued);
       },
     });
+    new Counter({
+      name: 'sluice_log_lines_dropped_total',
+      help: 'Log lines of the process that were dropped because the reader of stderr fell behind.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(droppedLogLines());
+      },
+    });
+    addMemoryMetrics(registers, () => stats().memory);
     if (durable) addStoreMetrics(registers, () => /** @type {StoreFigures} */ (stats().store));
     if (processDefaults) collectDefaultMetrics({ register: registry });
   }
@@ -172,12 +199,56 @@ export class GatewayMetrics {
 }
 
 /**
+ * @param {import('prom-client').Registry[]} registers
+ * @param {() => import('../internal/util/memory-budget.js').MemoryBudget} memory
+ */
+function addMemoryMetrics(registers, memory) {
+  const { Counter, Gauge } = promClient();
+  new Gauge({
+    name: 'sluice_memory_budget_bytes',
+    help: 'Content that may be held in memory (memoryBudgetBytes).',
+    registers,
+    collect() {
+      this.set(memory().limitBytes);
+    },
+  });
+  new Gauge({
+    name: 'sluice_memory_bytes',
+    help: 'Content that is held in memory, by kind.',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      for (const [kind, bytes] of Object.entries(memory().byKind())) this.set({ kind }, bytes);
+    },
+  });
+  new Counter({
+    name: 'sluice_memory_refusals_total',
+    help: 'Requests refused because the memory budget was used up, by what they asked for.',
+    labelNames: ['resource'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [resource, n] of Object.entries(memory().refusals)) this.inc({ resource }, n);
+    },
+  });
+  new Counter({
+    name: 'sluice_memory_evictions_total',
+    help: 'Finished jobs, workflows, crawls and cached answers dropped above 80 % of the budget.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(memory().evictions);
+    },
+  });
+}
+
+/**
  * @typedef {{commits: number, batches: number, queued: number,
  *   state: import('../jobs/storage/sqlite.js').StoreStatus}} StoreFigures
  */
 
 /** How a data file may be. */
-const kStoreStates = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'moved', 'closed']);
+const STORE_STATES = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'moved', 'closed']);
 
 /**
  * What there is only with a data file.
@@ -219,7 +290,7 @@ function addStoreMetrics(registers, figures) {
     registers,
     collect() {
       const { state: now } = figures();
-      for (const state of kStoreStates) this.set({ state }, state === now ? 1 : 0);
+      for (const state of STORE_STATES) this.set({ state }, state === now ? 1 : 0);
     },
   });
 }

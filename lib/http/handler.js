@@ -3,6 +3,7 @@ import { parse as parseQuery } from 'node:querystring';
 import { badRequest } from '../internal/util/http-error.js';
 import { Router, endpointOf } from './router.js';
 import { createAuthenticator } from './middleware/authenticate.js';
+import { guardBody } from './middleware/body-guard.js';
 import { handleCors } from './middleware/cors.js';
 import { kAnonymous } from '../jobs/policy/config.js';
 import { UNREADABLE, methodNotAllowed, routeNotFound, sendError } from './error-handler.js';
@@ -29,6 +30,8 @@ import { setRequestId } from './middleware/request-id.js';
  * @property {import('../jobs/policy/signed-urls.js').StreamUrls} streamUrls
  * @property {{requireAdmin: (req: IncomingMessage, caller: {admin: boolean}) => void}} admins
  * @property {number} bodyBytesMax
+ * @property {number} bodyIdleMs how long a client may send no byte of a body
+ * @property {import('../internal/util/memory-budget.js').MemoryBudget} memory
  * @property {() => void} checkOpen throws an HttpError once the gateway is closed
  * @property {import('../internal/util/logger.js').Logger} log
  */
@@ -57,7 +60,7 @@ function splitUrl(url) {
  * @returns {Handler}
  */
 export function createHandler(deps) {
-  const { routes, access, admins, log } = deps;
+  const { routes, access, admins, memory, log } = deps;
   const router = new Router(routes);
   const authenticator = createAuthenticator(deps);
 
@@ -78,12 +81,19 @@ export function createHandler(deps) {
   /**
    * @param {import('./router.js').Endpoint} endpoint
    * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   * @param {string} principal
    * @returns {Promise<unknown> | undefined}
    */
-  function readBody({ body = 'none', bodyBytesMax = deps.bodyBytesMax }, req) {
+  function readBody(endpoint, req, res, principal) {
+    const { body = 'none', bodyBytesMax = deps.bodyBytesMax, resource } = endpoint;
     if (body === 'none') return undefined;
-    if (body === 'bytes') return readBytes(req, bodyBytesMax);
-    return readJson(req, bodyBytesMax, { optional: body === 'optional-json' });
+    const watch = { memory, principal, resource, idleMs: deps.bodyIdleMs, bytesMax: bodyBytesMax };
+    return guardBody(req, res, watch, () =>
+      body === 'bytes'
+        ? readBytes(req, bodyBytesMax)
+        : readJson(req, bodyBytesMax, { optional: body === 'optional-json' }),
+    );
   }
 
   /**
@@ -99,7 +109,7 @@ export function createHandler(deps) {
     const caller = await authorize(endpoint, req, query);
     const { auth } = endpoint;
     if (auth === 'admin' || (auth === 'metrics' && access.keyed)) admins.requireAdmin(req, caller);
-    const body = await readBody(endpoint, req);
+    const body = await readBody(endpoint, req, res, caller.principal);
     const baseUrl = /** @type {any} */ (req).baseUrl ?? '';
     await endpoint.handle(req, res, { params, query, baseUrl, access: caller, body });
   }

@@ -26,6 +26,8 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {'none' | 'json' | 'optional-json' | 'bytes'} [body] how the body is read before `handle`;
  *   default `none`
  * @property {number} [bodyBytesMax] default: the handler's
+ * @property {string} [resource] what is short when the memory budget has no room for the body; default
+ *   `bodies`
  * @property {boolean} [head] whether a GET also answers HEAD; default true
  */
 

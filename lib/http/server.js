@@ -5,13 +5,10 @@ import http from 'node:http';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import sirv from 'sirv';
-import {
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  checkString,
-} from '../internal/util/validate.js';
+import { AddressLimit, defaultMaxConnections, descriptorLimit } from './connection-limits.js';
 import { HttpError } from '../internal/util/http-error.js';
+import { LISTEN_OPTIONS } from './listen-options.js';
+import { checkTable } from '../internal/util/option-table.js';
 import { handleCors } from './middleware/cors.js';
 import { isHostName, isLoopback, isOwnHost } from '../internal/util/hosts.js';
 import { rangeError, typeError } from '../internal/util/errors.js';
@@ -26,13 +23,7 @@ import { StreamConnections } from './sse/socket-handoff.js';
  * `drain` stops accepting, lets open responses end, closes idle connections, and cuts what is
  * still open after a grace.
  *
- * @typedef {object} ListenOptions
- * @property {number} [port] default: a free one
- * @property {string} [host] default `127.0.0.1`; without keys another than this machine's own needs
- *   `open`
- * @property {boolean} [open] lets everybody in who reaches the port, under whatever name
- * @property {string[]} [allowedHosts] names, without a port, that callers may use for this machine
- *   next to `localhost`, names of one label and addresses; looked at without keys alone
+ * @typedef {import('./listen-options.js').ListenOptions} ListenOptions
  */
 
 const WEB_ROOT = fileURLToPath(new URL('../../web', import.meta.url));
@@ -70,6 +61,8 @@ const HEALTH_PATHS = new Set(['/healthz', '/readyz']);
  * @property {import('./handler.js').Handler} handler
  * @property {import('../jobs/policy/access-control.js').AccessControl} access
  * @property {Function} [authenticate]
+ * @property {import('./sse/response.js').EgressMode} egress
+ * @property {(limit: 'all' | 'address') => void} onRefused called for each connection beyond a limit
  * @property {import('../internal/util/logger.js').Logger} log
  */
 
@@ -174,22 +167,41 @@ async function drain(server) {
 }
 
 /**
+ * @param {import('node:http').Server} server
+ * @param {ServerDeps} deps
+ * @param {ListenOptions} options
+ * @returns {AddressLimit | undefined} undefined: addresses have no limit
+ */
+function limitConnections(server, deps, { maxConnections, maxConnectionsPerAddress }) {
+  const refuse = (/** @type {'all' | 'address'} */ limit) => () => deps.onRefused(limit);
+  // A stream that shares its connection with Node takes a second descriptor.
+  const perConnection = deps.egress === 'shared' ? 2 : 1;
+  server.maxConnections = maxConnections ?? defaultMaxConnections(descriptorLimit(), perConnection);
+  server.on('drop', refuse('all'));
+  if (maxConnectionsPerAddress === undefined) return undefined;
+  return new AddressLimit(server, maxConnectionsPerAddress, refuse('address'));
+}
+
+/**
  * @param {ServerDeps} deps
  * @param {ListenOptions} [options]
  * @returns {Promise<GatewayServer>} listening
  */
 export async function listen(deps, options) {
-  const { port: wanted, host = '127.0.0.1', ...more } = checkOptions('options', options);
-  const port = checkInteger('port', wanted, { min: 0, max: 65535, fallback: 0 });
-  checkString('host', host);
-  const open = checkBoolean('open', more.open, false);
-  const names = checkNames(more.allowedHosts);
+  const checked = checkTable('listen', LISTEN_OPTIONS, options);
+  const { port, host, open, allowedHosts } = checked;
+  const names = checkNames(allowedHosts);
   checkReach(deps, host, open);
   const allowed = open ? undefined : [host.toLowerCase(), ...names];
   const server = http.createServer(createListener(deps, allowed));
-  const streams = new StreamConnections(server);
+  const addresses = limitConnections(server, deps, checked);
+  const streams = new StreamConnections(server, addresses);
   server.listen({ port, host });
   await once(server, 'listening');
+  deps.log.info(
+    { max_connections: server.maxConnections, descriptor_limit: descriptorLimit() },
+    'listening',
+  );
   // A connection that cannot be accepted (no descriptors left) must not end the others.
   server.on('error', (err) => deps.log.error({ err }, 'server error'));
   const bound = /** @type {import('node:net').AddressInfo} */ (server.address());

@@ -2,24 +2,14 @@
  * The jobs a gateway knows: by id, by hub handle, newest first per principal. Main thread only.
  *
  * Text, timing and endings live in the hub; a record holds what the hub has no use for. Finished
- * jobs leave when the hub's retention is over, or earlier, oldest ending first, when there are
- * more than `maxRetainedJobs` of them.
+ * jobs leave when the hub's retention is over, or earlier when there are more than `maxRetainedJobs`
+ * of them: then the oldest ending of the principal that has most.
  */
-import { randomBytes } from 'node:crypto';
+import { Retained } from './retained.js';
 
-/** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
-
-/** Every status, in the order a job may pass through them. */
-export const jobStatuses = Object.freeze(
-  /** @type {JobStatus[]} */ (['queued', 'running', 'completed', 'failed', 'cancelled']),
-);
-
-/**
- * What makes a job a part of a larger work: nobody else finds it, and whoever runs the work sees to
- * its retries, its end and its purge.
- * @typedef {object} Part
- * @property {import('../streams/types.js').CopyTarget} copyTo
- */
+/** @typedef {import('./job.js').JobRecord} JobRecord */
+/** @typedef {import('./job.js').Part} Part */
+/** @typedef {import('./status.js').JobStatus} JobStatus */
 
 /**
  * What a table keeps: a job, or a work.
@@ -32,109 +22,24 @@ export const jobStatuses = Object.freeze(
  * @property {boolean} ended
  * @property {any} request
  * @property {Part} [part]
+ * @property {number} [contentBytes] that it holds beside its log, once it has ended
  */
 
-/** One job as the main thread sees it. */
-export class JobRecord {
-  /**
-   * @param {object} fields
-   * @param {string} fields.principal
-   * @param {string} fields.model
-   * @param {import('./request.js').JobRequest} fields.request
-   * @param {number} fields.createdAtMs wall-clock time
-   */
-  constructor({ principal, model, request, createdAtMs }) {
-    // 144 random bits: unguessable, and never the same twice.
-    this.id = `job_${randomBytes(18).toString('base64url')}`;
-    /** What a Pipeline calls its requests by. */
-    this.request_id = this.id;
-    this.principal = principal;
-    this.model = model;
-    /** @type {import('./request.js').JobRequest | undefined} gone once the job has ended */
-    this.request = request;
-    this.metadata = request.metadata;
-    this.createdAtMs = createdAtMs;
-    /** The hub's number for the job; 0 until it is admitted. */
-    this.handle = 0;
-    /** Dispatches so far. */
-    this.attempts = 0;
-    /** When `max_wall_ms` is over, on the monotonic clock; set at admission. */
-    this.deadlineMs = Infinity;
-    /** @type {JobStatus} */
-    this.status = 'queued';
-    /** @type {any} the hub's last word on the job, without its text; set when it has ended */
-    this.final = undefined;
-    /** Why its provider failed, when it did. @type {unknown} */
-    this.failure = undefined;
-    /** The larger work that it belongs to, if any. @type {Part | undefined} */
-    this.part = undefined;
-    /** Whether the provider has finished by itself, so that there is no call to abort. */
-    this.providerDone = false;
-    /**
-     * Where its answer comes from when it may be shared: a cached one, one of its own, or one that
-     * another job started.
-     * @type {import('./execution/answer-cache.js').CacheResult | undefined}
-     */
-    this.cache = undefined;
-    /** @type {import('./execution/shared-answer.js').SharedAnswer | undefined} that answer */
-    this.answer = undefined;
-    /** @type {Promise<boolean | null> | undefined} whether it is fed by that answer */
-    this.following = undefined;
-    /**
-     * What it has reserved of the limits that it counts against; undefined: none.
-     * @type {import('./rate-limits/reservations.js').Reservation | undefined}
-     */
-    this.reservation = undefined;
-    /**
-     * The idempotency key of its submission, by the names that it is kept under.
-     * @type {import('./admission/idempotency.js').UsedKey & {answer: () => object} | undefined}
-     */
-    this.usedKey = undefined;
-    /**
-     * What others need to know of it at its end, also after a restart. Set before it is written.
-     * @type {import('./storage/rows.js').JobExtra | undefined}
-     */
-    this.extra = undefined;
-    /** Whether what it used was counted in an earlier process. */
-    this.counted = false;
-    /** Settles when it is in the data file, where there is one. @type {Promise<void> | undefined} */
-    this.written = undefined;
-    /** Aborted when the job ends for any other reason: the queues and the provider let go. */
-    this.abort = new AbortController();
-  }
-
-  /** The jobs that a call of the provider is for. @returns {Iterable<JobRecord>} */
-  get jobs() {
-    return [this];
-  }
-
-  /** Whether the queue, or the answer that it joins, has accepted it: it has a log. */
-  get accepted() {
-    return this.handle !== 0;
-  }
-
-  /** It is dispatched, for the first time or once more. */
-  beginAttempt() {
-    this.attempts += 1;
-    this.status = 'running';
-  }
-
-  /**
-   * It has ended: it costs what it used. What was never dispatched used nothing, and the tokens of a
-   * shared answer are the answer's.
-   */
-  settleReservation() {
-    const { prompt_tokens: prompt = 0, completion_tokens: completion = 0 } =
-      this.final?.usage ?? {};
-    const used = this.attempts === 0 || this.answer !== undefined ? 0 : prompt + completion;
-    this.reservation?.settle(used);
-  }
-
-  /** Whether the job has its terminal event. */
-  get ended() {
-    return this.final !== undefined;
-  }
+/**
+ * What a request holds while its job waits and runs: its text, and the body of the call to the upstream.
+ * @param {import('./request.js').JobRequest | undefined} request
+ * @returns {number}
+ */
+function requestBytes({ prompt = '', messages = [] } = {}) {
+  let chars = prompt.length;
+  for (const { content } of messages) chars += content.length;
+  return 2 * chars;
 }
+
+/** A finished job beside its text, in the hub and here. */
+const RECORD_BYTES = 2048;
+/** An offset in the log. */
+const TOKEN_BYTES = 4;
 
 /**
  * See the head of this file.
@@ -145,19 +50,32 @@ export class JobTable {
   #byId = new Map();
   /** @type {Map<number, T>} */
   #byHandle = new Map();
-  /** @type {Set<T>} in the order of their endings */
-  #finished = new Set();
+  /** @type {Retained<T>} */
+  #finished = new Retained();
   #maxRetainedJobs;
   #onEvict;
+  #memory;
+  /** @type {Map<T, {requestBytes: number, retainedBytes: number, endedAt: number}>} as it was counted */
+  #counts = new Map();
 
   /**
    * @param {object} options
    * @param {number} options.maxRetainedJobs
-   * @param {(record: T) => void} options.onEvict called for each job that the bound drops
+   * @param {(record: T) => void} options.onEvict called for each job that the bound, or the budget of
+   *   memory, drops
+   * @param {import('../internal/util/memory-budget.js').MemoryBudget} [options.memory] default: none
    */
-  constructor({ maxRetainedJobs, onEvict }) {
+  constructor({ maxRetainedJobs, onEvict, memory }) {
     this.#maxRetainedJobs = maxRetainedJobs;
     this.#onEvict = onEvict;
+    this.#memory = memory;
+    memory?.addHolder({
+      oldest: (principal) => {
+        const record = this.#finished.oldestOf(principal);
+        return record && this.#counts.get(record)?.endedAt;
+      },
+      evict: (principal) => this.#evict(/** @type {T} */ (this.#finished.oldestOf(principal))),
+    });
   }
 
   /** Jobs known, finished ones included. */
@@ -169,6 +87,9 @@ export class JobTable {
   add(record) {
     this.#byId.set(record.id, record);
     this.#byHandle.set(record.handle, record);
+    const counts = { requestBytes: requestBytes(record.request), retainedBytes: 0, endedAt: 0 };
+    this.#counts.set(record, counts);
+    this.#memory?.count('prompts', record.principal, counts.requestBytes);
   }
 
   /**
@@ -190,7 +111,8 @@ export class JobTable {
   }
 
   /**
-   * Records a job's ending, and drops the oldest finished ones beyond the bound.
+   * Records a job's ending. Beyond the bound the oldest finished one of the principal that has most goes:
+   * nobody's jobs go for those of a busier one.
    * @param {T} record
    * @param {any} state the hub's snapshot, without text
    */
@@ -199,17 +121,55 @@ export class JobTable {
     record.status = state.status;
     // The prompt may be large and nobody asks for it again.
     record.request = undefined;
+    this.#dropRequest(record);
+    // A part's text is read by its work, which forgets the part then.
+    if (record.part !== undefined) return;
     this.#finished.add(record);
-    for (const oldest of this.#finished) {
-      if (this.#finished.size <= this.#maxRetainedJobs) break;
-      this.delete(oldest);
-      this.#onEvict(oldest);
+    this.#retain(record, state);
+    while (this.#finished.size > this.#maxRetainedJobs) {
+      this.#evict(/** @type {T} */ (this.#finished.oldestOfMost()));
     }
+  }
+
+  /** @param {T} record without a request from now on */
+  #dropRequest(record) {
+    const counts = this.#counts.get(record);
+    if (counts === undefined) return;
+    this.#memory?.count('prompts', record.principal, -counts.requestBytes);
+    counts.requestBytes = 0;
+  }
+
+  /**
+   * @param {T} record
+   * @param {any} state
+   */
+  #retain(record, state) {
+    const counts = this.#counts.get(record);
+    if (counts === undefined || this.#memory === undefined) return;
+    const { text_bytes: text = 0, metrics: { tokens = 0 } = {} } = state;
+    counts.retainedBytes = RECORD_BYTES + text + TOKEN_BYTES * tokens + (record.contentBytes ?? 0);
+    counts.endedAt = performance.now();
+    this.#memory.retain(record.principal, counts.retainedBytes);
+  }
+
+  /** @param {T} record that does not hold anything retained any more */
+  #release(record) {
+    const counts = this.#counts.get(record);
+    if (counts === undefined) return;
+    this.#memory?.retain(record.principal, -counts.retainedBytes);
+    counts.retainedBytes = 0;
+  }
+
+  /** @param {T} record that has ended */
+  #evict(record) {
+    this.delete(record);
+    this.#onEvict(record);
   }
 
   /** @param {T} record that has ended and goes on */
   revive(record) {
     record.final = undefined;
+    this.#release(record);
     this.#finished.delete(record);
   }
 
@@ -218,6 +178,9 @@ export class JobTable {
     this.#byId.delete(record.id);
     this.#byHandle.delete(record.handle);
     this.#finished.delete(record);
+    this.#release(record);
+    this.#dropRequest(record);
+    this.#counts.delete(record);
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import { badRequest } from '../internal/util/http-error.js';
 import { dotted, problemOf } from '../internal/util/schema-problem.js';
-import { jobStatuses } from './job-table.js';
+import { jobStatuses } from './status.js';
 import { schemaCheck } from '../internal/util/json-schema.js';
 
 /**
@@ -33,6 +33,8 @@ const kSpanMsMax = 2 ** 31 - 1;
 const kCacheTtlSMax = 365 * 24 * 3600;
 const kMetadataBytesMax = 16 * 1024;
 const kDepthMax = 32;
+/** Each is looked at on the main thread. */
+const kValuesMax = 500_000;
 
 /** A century. */
 export const kTtlSMax = 100 * 365 * 24 * 3600;
@@ -126,8 +128,17 @@ export function schemaRefusal(error) {
 export function checkContents(body) {
   /** @type {{value: unknown, path: string, depth: number}[]} */
   const open = [{ value: body, path: '', depth: 0 }];
+  let values = 0;
   for (let item = open.pop(); item !== undefined; item = open.pop()) {
     const { value, path, depth } = item;
+    values += 1;
+    if (values > kValuesMax) {
+      throw badRequest(
+        'invalid_value',
+        path,
+        `${path} makes the body hold over ${kValuesMax} values.`,
+      );
+    }
     if (typeof value === 'string' && !value.isWellFormed()) {
       throw badRequest('invalid_value', path, `${path} holds half of a surrogate pair.`);
     }
@@ -135,7 +146,8 @@ export function checkContents(body) {
     if (depth > kDepthMax) {
       throw badRequest('invalid_value', path, `${path} is nested deeper than ${kDepthMax} levels.`);
     }
-    for (const [key, child] of Object.entries(value)) {
+    for (const key of Object.keys(value)) {
+      const child = /** @type {Record<string, unknown>} */ (value)[key];
       // The path stops at the field's first level: enough to find it, and bounded.
       const childPath = depth === 0 ? key : path;
       if (!key.isWellFormed()) {
@@ -208,7 +220,7 @@ export function asJson(request) {
 
 /**
  * @param {Record<string, unknown>} query of `GET /v1/jobs`
- * @returns {{limit: number, after?: string, status?: import('./job-table.js').JobStatus}}
+ * @returns {{limit: number, after?: string, status?: import('./status.js').JobStatus}}
  */
 export function checkListQuery(query) {
   const { limit = '20', after, status } = query;

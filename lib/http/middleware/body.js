@@ -35,7 +35,7 @@ const parsedBodyOf = (req) => /** @type {any} */ (req).body;
  * @param {IncomingMessage} req
  * @returns {boolean} whether the request has no body
  */
-function isEmpty({ headers }) {
+export function isEmptyBody({ headers }) {
   return headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0;
 }
 
@@ -121,7 +121,7 @@ export function readBytes(req, bytesMax) {
 export async function readJson(req, bytesMax, { optional = false } = {}) {
   const parsed = parsedBodyOf(req);
   if (parsed !== undefined) return parsed;
-  if (optional && isEmpty(req)) return undefined;
+  if (optional && isEmptyBody(req)) return undefined;
   const { 'transfer-encoding': chunked, 'content-length': length } = req.headers;
   if (chunked === undefined && length === undefined) return undefined;
   const { type, charset } = contentTypeOf(req);

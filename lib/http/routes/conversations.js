@@ -88,8 +88,13 @@ export function conversationRoutes({ conversations }) {
   }
 
   return {
-    '/v1/conversations': { GET: { handle: list }, POST: { handle: create, body: 'optional-json' } },
+    '/v1/conversations': {
+      GET: { handle: list },
+      POST: { handle: create, body: 'optional-json', resource: 'conversations' },
+    },
     '/v1/conversations/:id': { GET: { handle: read }, DELETE: { handle: remove } },
-    '/v1/conversations/:id/fork': { POST: { handle: fork, body: 'optional-json' } },
+    '/v1/conversations/:id/fork': {
+      POST: { handle: fork, body: 'optional-json', resource: 'conversations' },
+    },
   };
 }

@@ -66,6 +66,7 @@ const validate = schemaCheck({
  * @property {number} [cursor] values of gets before this operation are left out; for transactions
  *   that only read
  */
+/** @typedef {import('../../primitives/kv/values.js').KvEntry} KvEntry */
 /**
  * @typedef {object} TxnOperation
  * @property {'get' | 'put' | 'delete' | 'increment' | 'touch'} op
@@ -153,30 +154,41 @@ export function mayWrite({ success = [], failure = [] }) {
 /**
  * @param {import('../../primitives/kv/namespaces.js').KvNamespace} space
  * @param {TxnRequest} request checked
- * @param {(entry: import('../../primitives/kv/values.js').KvEntry) => Record<string, unknown>} wire the fields of an
- *   entry
+ * @param {(entry: KvEntry) => Record<string, unknown>} toJson the fields of an entry
+ * @param {(entry: {expiresAt: number | undefined}) => number | null} expiryOf Unix seconds
  * @returns {{succeeded: boolean, responses: TxnResponse[], cursor?: number}} `cursor`: the first get
  *   whose value was left out for want of room
  */
-export function runTxn(space, { compare = [], success = [], failure = [], cursor = 0 }, wire) {
+export function runTxn(space, request, toJson, expiryOf) {
+  const { compare = [], success = [], failure = [], cursor = 0 } = request;
   /** @param {import('../../primitives/kv/namespaces.js').NamespaceTransaction} tx */
   const work = (tx) => {
     const succeeded = compare.every(({ key: of, version, value }) => {
-      const entry = tx.get(of);
-      if (version !== undefined && version !== (entry?.version ?? 0)) return false;
-      return value === undefined || (entry !== undefined && isDeepStrictEqual(entry.value, value));
+      if (version !== undefined && version !== (tx.head(of)?.version ?? 0)) return false;
+      return value === undefined || isDeepStrictEqual(tx.get(of)?.value, value);
     });
     const room = { left: ANSWER_BYTES_MAX };
     /** @type {number | undefined} */
     let next;
-    const responses = (succeeded ? success : failure).map((each, i) => {
-      const response = run(tx, each, wire);
-      if (response.op !== 'get' || !response.found) return response;
-      if (i >= cursor && next === undefined && fits(response, room)) return response;
+    /** @type {(operation: TxnOperation, i: number) => TxnResponse} */
+    const respond = (each, i) => {
+      if (each.op !== 'get') return write(tx, each);
+      const { key: of } = each;
+      const head = tx.head(of);
+      if (head === undefined) return { op: 'get', key: of, found: false };
+      // A value that is left out is not read: there may be 128 large ones.
+      const mayFit = room.left === ANSWER_BYTES_MAX || head.bytes <= room.left;
+      const wanted = i >= cursor && next === undefined && mayFit;
+      const fields = wanted ? toJson(/** @type {KvEntry} */ (tx.get(of))) : undefined;
+      if (fields !== undefined && fits(fields, room)) {
+        return { op: 'get', key: of, found: true, ...fields };
+      }
       if (i >= cursor) next ??= i;
-      const { value: _value, encoding: _encoding, ...rest } = response;
-      return { ...rest, value_omitted: true };
-    });
+      const { version } = head;
+      const omitted = { version, expires_at: expiryOf(head), value_omitted: true };
+      return { op: 'get', key: of, found: true, ...omitted };
+    };
+    const responses = (succeeded ? success : failure).map(respond);
     return { succeeded, responses, ...(next !== undefined && { cursor: next }) };
   };
   return space.transactNow(work, ({ responses }, tx) => {
@@ -189,7 +201,7 @@ export function runTxn(space, { compare = [], success = [], failure = [], cursor
 
 /**
  * Whether a value has room in the answer; the first one always has.
- * @param {TxnResponse} response
+ * @param {Record<string, unknown>} fields with the value
  * @param {{left: number}} room made smaller
  */
 function fits({ value }, room) {
@@ -202,10 +214,9 @@ function fits({ value }, room) {
 /**
  * @param {import('../../primitives/kv/namespaces.js').NamespaceTransaction} tx
  * @param {TxnOperation} operation
- * @param {(entry: import('../../primitives/kv/values.js').KvEntry) => Record<string, unknown>} wire
  * @returns {TxnResponse}
  */
-function run(tx, { op, key: of, value, by = 1, ttl_s: ttlS }, wire) {
+function write(tx, { op, key: of, value, by = 1, ttl_s: ttlS }) {
   const ttlMs = ttlS === undefined ? undefined : ttlS * 1000;
   if (op === 'put') {
     tx.set(of, value, { ttlMs });
@@ -218,10 +229,7 @@ function run(tx, { op, key: of, value, by = 1, ttl_s: ttlS }, wire) {
     const found = tx.touch(of, { ttlMs });
     return { op, key: of, found, ...(found && { version: undefined }) };
   }
-  const entry = tx.get(of);
-  if (op === 'get') {
-    return { op, key: of, found: entry !== undefined, ...(entry && wire(entry)) };
-  }
+  const deleted = tx.head(of) !== undefined;
   tx.delete(of);
-  return { op, key: of, deleted: entry !== undefined };
+  return { op, key: of, deleted };
 }

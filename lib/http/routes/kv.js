@@ -157,16 +157,23 @@ function valueToJson(value) {
  * @param {object} deps
  * @param {{namespaces: import('../../primitives/kv/namespaces.js').KvNamespaces,
  *   partition: import('../../primitives/kv/namespaces.js').KvPartition}} deps.kv
+ * @param {import('../../internal/util/memory-budget.js').MemoryBudget} deps.memory
  * @param {number} deps.valueBytesMax
  * @param {{heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options of streams
  * @returns {import('../router.js').Routes}
  */
-export function kvRoutes({ kv, valueBytesMax, options }) {
+export function kvRoutes({ kv, memory, valueBytesMax, options }) {
   /** @param {Context} context */
   const namespaceOf = ({ access }) => kv.partition.of(access.principal);
 
   /** @param {Context} context */
   const keyOf = ({ params }) => params['*'] ?? '';
+
+  /** @param {Context} context of a request that adds something */
+  const checkRoom = ({ access }) => {
+    kv.namespaces.checkRoom();
+    memory.check('kv', access.principal);
+  };
 
   /**
    * Answers only from the disk, also that a key is missing or has another version: a crash takes nothing
@@ -195,7 +202,7 @@ export function kvRoutes({ kv, valueBytesMax, options }) {
     const ttlMs = ttlMsOf(context.query);
     const version = namespace.get(key)?.version ?? 0;
     if (precondition(req, version) !== 'met') throw preconditionFailed(version);
-    kv.namespaces.checkRoom();
+    checkRoom(context);
     const ifVersion = isConditional(req) ? version : undefined;
     const set = namespace.set(key, value, { ttlMs, ifVersion });
     const tell = () => {
@@ -280,7 +287,7 @@ export function kvRoutes({ kv, valueBytesMax, options }) {
     const version = namespace.get(key)?.version ?? 0;
     if (precondition(req, version) !== 'met') throw preconditionFailed(version);
     if (increment === undefined && version === 0) throw keyNotFound();
-    kv.namespaces.checkRoom();
+    checkRoom(context);
     const ttlMs = ttlS == null ? undefined : ttlS * 1000;
     const { value, version: set } = namespace.change(key, { increment, ttlMs });
     const entry = namespace.get(key);
@@ -294,19 +301,27 @@ export function kvRoutes({ kv, valueBytesMax, options }) {
 
   const txn = route((_req, res, context) => {
     const request = checkTxn(context.body);
-    if (mayWrite(request)) kv.namespaces.checkRoom();
-    const answer = runTxn(namespaceOf(context), request, (entry) => ({
+    if (mayWrite(request)) checkRoom(context);
+    const expiryOf = (/** @type {{expiresAt: number | undefined}} */ entry) =>
+      kv.namespaces.expiryOf(entry);
+    const toJson = (/** @type {import('../../primitives/kv/values.js').KvEntry} */ entry) => ({
       ...valueToJson(entry.value),
       version: entry.version,
-      expires_at: kv.namespaces.expiryOf(entry),
-    }));
+      expires_at: expiryOf(entry),
+    });
+    const answer = runTxn(namespaceOf(context), request, toJson, expiryOf);
     return { tell: () => sendValues(res, 200, answer) };
   });
 
   const ofKey = {
     GET: { handle: read },
-    PUT: { handle: write, body: /** @type {const} */ ('bytes'), bodyBytesMax: valueBytesMax },
-    PATCH: { handle: change, body: /** @type {const} */ ('json') },
+    PUT: {
+      handle: write,
+      body: /** @type {const} */ ('bytes'),
+      bodyBytesMax: valueBytesMax,
+      resource: 'kv',
+    },
+    PATCH: { handle: change, body: /** @type {const} */ ('json'), resource: 'kv' },
     DELETE: { handle: remove },
   };
   /** @param {Handle} handle @returns {Handle} for the key that is named like its path */
@@ -322,7 +337,7 @@ export function kvRoutes({ kv, valueBytesMax, options }) {
       PUT: { ...ofKey.PUT, handle: ofTxn(write) },
       PATCH: { ...ofKey.PATCH, handle: ofTxn(change) },
       DELETE: { handle: ofTxn(remove) },
-      POST: { handle: txn, body: 'json' },
+      POST: { handle: txn, body: 'json', resource: 'kv' },
     },
   };
 }

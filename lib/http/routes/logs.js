@@ -1,5 +1,6 @@
 /** `/v1/logs`: the most frequent errors, a live stream of errors, and uploads. For administrators. */
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
+import { endWhenIdle } from '../middleware/body-guard.js';
 import { ErrorStream } from '../sse/error-stream.js';
 import { cursorOf, turnAway } from './streams.js';
 import { sendJson } from '../respond.js';
@@ -48,11 +49,11 @@ export function topErrorToJson({ template, count, firstMs, lastMs, sample }) {
 /**
  * @param {object} deps
  * @param {import('../../services/error-logs/service.js').LogService} deps.logs
- * @param {{subscriberCount: number}} deps.hub
- * @param {{maxStreams: number, heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options
+ * @param {import('../sse/open-streams.js').OpenStreams} deps.open
+ * @param {{bodyIdleMs: number, heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options
  * @returns {import('../router.js').Routes}
  */
-export function logRoutes({ logs, hub, options }) {
+export function logRoutes({ logs, open, options }) {
   /** @type {import('../router.js').Handle} */
   function topErrors(_req, res, { query }) {
     const windowSeconds = integerOf(query, 'window_s', WINDOW_S_MAX);
@@ -62,9 +63,9 @@ export function logRoutes({ logs, hub, options }) {
   }
 
   /** @type {import('../router.js').Handle} */
-  function errors(req, res, { query }) {
+  function errors(req, res, { query, access }) {
     const cursor = cursorOf(req, query);
-    if (!logs.hasRoom || hub.subscriberCount >= options.maxStreams) {
+    if (!logs.hasRoom || !open.hasRoom(access.principal)) {
       turnAway(res);
       return;
     }
@@ -79,6 +80,7 @@ export function logRoutes({ logs, hub, options }) {
   async function upload(req, res, { query }) {
     const source = sourceOf(query);
     let stats;
+    endWhenIdle(req, options.bodyIdleMs);
     try {
       stats = await logs.read(req, source);
     } catch (/** @type {any} */ error) {

@@ -1,17 +1,22 @@
 /** `/v1/workflows` and `/v1/crawls`. */
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { checkNodesQuery, nodeView, slicesOf, textOf } from '../../services/workflows/page.js';
 import { idempotencyKeyOf } from './jobs.js';
-import { sendJson } from '../respond.js';
+import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
+import { sendJson, setHeaders } from '../respond.js';
 import { workNotFound } from '../../services/operations/operations.js';
 
 /** @typedef {import('../router.js').Context} Context */
 /** @typedef {import('../router.js').Handle} Handle */
 
 /**
- * @param {import('../../services/workflows/service.js').WorkflowView} view
+ * @param {import('../../services/workflows/service.js').WorkflowView & {hasMore?: boolean}} view
  * @returns {object} the body of an answer
  */
-function workflowToJson({ id, createdAt, status, attempt, ...rest }) {
-  return { workflow_id: id, status, attempt, created_at: createdAt, ...rest };
+function workflowToJson({ id, createdAt, status, attempt, hasMore, ...rest }) {
+  const fields = { workflow_id: id, status, attempt, created_at: createdAt, ...rest };
+  return hasMore === undefined ? fields : { ...fields, has_more: hasMore };
 }
 
 /**
@@ -49,8 +54,10 @@ function operationRoutes(service, kind, toJson) {
   const create = async (req, res, context) => {
     const { access, baseUrl, body } = context;
     const idempotencyKey = idempotencyKeyOf(req);
-    const { answer, replayed } = await service.admit(body, { access, idempotencyKey });
+    const outcome = await service.admit(body, { access, idempotencyKey });
+    const { answer, replayed, entries } = outcome;
     if (replayed) res.setHeader('Idempotency-Replayed', 'true');
+    setHeaders(res, rateLimitHeaders(entries));
     res.setHeader('Location', `${baseUrl}/v1/${kind}s/${answer.id}`);
     sendJson(res, replayed ? 200 : 201, {
       [`${kind}_id`]: answer.id,
@@ -106,15 +113,63 @@ function operationRoutes(service, kind, toJson) {
 export function workflowRoutes({ workflows }) {
   const { routes, streamUrlOf } = operationRoutes(workflows, 'workflow', workflowToJson);
 
+  /**
+   * Nodes are answered page by page, however much they hold.
+   * @param {Context} context
+   * @param {{after?: string, limit?: number}} [query]
+   */
+  const pageOf = ({ params: { id = '' }, access: { principal } }, query) =>
+    workflowToJson(workflows.page(id, { ...query, principal }));
+
+  /** @type {Handle} */
+  function read(_req, res, context) {
+    sendJson(res, 200, pageOf(context, checkNodesQuery(context.query)));
+  }
+
+  /** @type {Handle} */
+  async function cancel(_req, res, context) {
+    const { params, access } = context;
+    await workflows.cancel(params.id ?? '', { principal: access.principal });
+    sendJson(res, 200, pageOf(context));
+  }
+
   /** @type {Handle} */
   function retry(_req, res, context) {
     const { params, access } = context;
-    const view = workflows.retry(params.id ?? '', { principal: access.principal });
-    const { stream_url } = streamUrlOf(context, view.id);
-    sendJson(res, 200, { ...workflowToJson(view), stream_url });
+    const { id } = workflows.retry(params.id ?? '', { principal: access.principal });
+    const { stream_url } = streamUrlOf(context, id);
+    sendJson(res, 200, { ...pageOf(context), stream_url });
   }
 
-  return { ...routes, '/v1/workflows/:id/retry': { POST: { handle: retry } } };
+  /** @param {Context} context */
+  const nodeOf = ({ params: { id = '', node = '' }, access: { principal } }) =>
+    workflows.node(id, node, principal);
+
+  /** @type {Handle} */
+  function readNode(_req, res, context) {
+    sendJson(res, 200, nodeView(nodeOf(context)));
+  }
+
+  /** @type {Handle} */
+  async function readText(req, res, context) {
+    const text = textOf(nodeOf(context), context.query.item);
+    res.setHeader('Content-Type', 'text/plain; charset=utf-8');
+    // A model's text: nothing may take it for a page.
+    res.setHeader('X-Content-Type-Options', 'nosniff');
+    if (req.method === 'HEAD') res.end();
+    // A client that leaves is no failure.
+    else await pipeline(Readable.from(slicesOf(text)), res).catch(() => {});
+  }
+
+  const one = '/v1/workflows/:id';
+  return {
+    ...routes,
+    [one]: { GET: { handle: read } },
+    [`${one}/cancel`]: { POST: { handle: cancel } },
+    [`${one}/retry`]: { POST: { handle: retry } },
+    [`${one}/nodes/:node`]: { GET: { handle: readNode } },
+    [`${one}/nodes/:node/text`]: { GET: { handle: readText } },
+  };
 }
 
 /**

@@ -87,11 +87,11 @@ function jobIds(query) {
  * @param {import('../../jobs/job-table.js').JobTable} deps.jobs
  * @param {import('../../services/operations/operations.js').Works} deps.works
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
- * @param {{openStreams: {inc: () => void}, onStreamClosed: () => void}} deps.metrics
- * @param {{maxStreams: number, egress: import('../sse/response.js').EgressMode}} deps.options
+ * @param {import('../sse/open-streams.js').OpenStreams} deps.open
+ * @param {{egress: import('../sse/response.js').EgressMode}} deps.options
  * @returns {import('../router.js').Routes}
  */
-export function streamRoutes({ hub, jobs, works, streamUrls, metrics, options }) {
+export function streamRoutes({ hub, jobs, works, streamUrls, open, options }) {
   /**
    * @param {string} id
    * @param {string} principal
@@ -134,23 +134,23 @@ export function streamRoutes({ hub, jobs, works, streamUrls, metrics, options })
   /**
    * Connects a response to the hub and counts it among the open streams.
    * @param {ServerResponse} res
+   * @param {string} principal
    * @param {import('../../streams/types.js').Member[]} members
    * @param {{fanIn?: boolean}} [how]
    */
-  function open(res, members, how) {
-    if (hub.subscriberCount >= options.maxStreams) {
+  function connect(res, principal, members, how) {
+    if (!open.hasRoom(principal)) {
       turnAway(res);
       return;
     }
-    metrics.openStreams.inc();
-    const { onStreamClosed: onClosed } = metrics;
+    const onClosed = open.open(principal);
     new ResponseEgress(res, { mode: options.egress, onClosed }).connect(hub, members, how);
   }
 
   /** @type {Handle} */
   function stream(req, res, context) {
     const cursor = cursorOf(req, context.query);
-    open(res, [{ handle: handleOf(context), cursor }]);
+    connect(res, context.access.principal, [{ handle: handleOf(context), cursor }]);
   }
 
   /** @type {Handle} */
@@ -159,7 +159,7 @@ export function streamRoutes({ hub, jobs, works, streamUrls, metrics, options })
     const members = jobIds(query.job_id).map((id) => {
       return { handle: jobOf(id, principal).handle, jobId: id, cursor: cursors(id) };
     });
-    open(res, members, { fanIn: true });
+    connect(res, principal, members, { fanIn: true });
   }
 
   /**

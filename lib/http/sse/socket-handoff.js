@@ -53,6 +53,8 @@ class HandedOver {
     this.subscriber = subscriber;
     this.keepAlive = keepAlive;
     this.onClosed = onClosed;
+    /** Of its client, where connections are counted by it. @type {string | undefined} */
+    this.address = undefined;
   }
 
   /** It was handed over open. */
@@ -67,14 +69,19 @@ class HandedOver {
 /** See the head of this file. */
 export class StreamConnections {
   #server;
+  #addresses;
   /** @type {Set<HandedOver>} */
   #streams = new Set();
   /** @type {Set<net.Socket>} given back, and without a request since */
   #idle = new Set();
 
-  /** @param {import('node:http').Server} server that has had no request yet */
-  constructor(server) {
+  /**
+   * @param {import('node:http').Server} server that has had no request yet
+   * @param {import('../connection-limits.js').AddressLimit} [addresses] where its connections count
+   */
+  constructor(server, addresses) {
     this.#server = server;
+    this.#addresses = addresses;
     server.prependListener('request', (req, res) => {
       if (this.#idle.delete(req.socket)) req.socket.setTimeout(server.timeout);
       if (!endsWithItsHead(req)) return;
@@ -104,6 +111,7 @@ export class StreamConnections {
     const stream = new HandedOver(connections, subscriber, keepAlive, onClosed);
     if (!subscriber.transferSocket(fd, stream)) return false;
     connections.#streams.add(stream);
+    stream.address = connections.#addresses?.detach(socket);
     // By this property a server knows whom it has to wait for: it must not hear of this ending.
     socket._server = null;
     // Closes the descriptor, without a shutdown of the connection behind it.
@@ -156,6 +164,8 @@ export class StreamConnections {
     stream.onClosed();
     const counted = /** @type {any} */ (socket ?? new net.Socket());
     counted._server = this.#server;
+    if (socket === undefined) this.#addresses?.release(stream.address);
+    else this.#addresses?.attach(socket, stream.address);
     if (socket === undefined) counted.destroy();
     else if (stream.keepAlive && this.#server.listening) this.#giveBack(socket);
     else socket.on('error', () => {}).destroySoon();

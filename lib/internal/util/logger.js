@@ -1,6 +1,10 @@
 /**
  * Where log lines go: pino on stderr (stdout belongs to the command line's one line), a logger of
  * the caller's own, or nowhere.
+ *
+ * A reader of stderr that falls behind must not stop the process: lines wait in memory up to a bound, and
+ * further ones are dropped and counted. Node writes to pipes and sockets asynchronously, and to files and
+ * terminals at once. The process has one stderr, so the state of this file is shared.
  */
 import { typeError } from './errors.js';
 import { pino } from './packages.js';
@@ -14,6 +18,50 @@ import { pino } from './packages.js';
  * @property {(fields: object, message?: string) => void} error
  */
 
+/** Lines that wait for stderr's reader. */
+const kWaitingBytesMax = 1024 * 1024;
+
+const stderr = {
+  dropped: 0,
+  /** Of `dropped`: lines that no line of the log has told of yet. */
+  untold: 0,
+  opened: false,
+
+  /** @param {string} line of pino, with its end */
+  write(line) {
+    const { stderr: stream } = process;
+    if (!this.opened) {
+      this.opened = true;
+      // A reader that has closed its end takes no lines; that is no reason to end.
+      stream.on('error', () => {});
+    }
+    if (stream.writableLength + line.length > kWaitingBytesMax) {
+      this.dropped += 1;
+      this.untold += 1;
+      return;
+    }
+    stream.write(line);
+    if (this.untold === 0 || stream.writableLength > kWaitingBytesMax / 2) return;
+    const dropped = this.untold;
+    this.untold = 0;
+    stderrLogger().warn({ dropped }, 'log lines were dropped: the reader of stderr fell behind');
+  },
+};
+
+/** @type {Logger | undefined} */
+let logger;
+
+/** @returns {Logger} */
+function stderrLogger() {
+  logger ??= pino()({ base: { name: 'sluice' } }, stderr);
+  return /** @type {Logger} */ (logger);
+}
+
+/** @returns {number} lines of this process that stderr had no room for */
+export function droppedLogLines() {
+  return stderr.dropped;
+}
+
 const silent = Object.freeze({ info() {}, warn() {}, error() {} });
 
 /**
@@ -22,15 +70,12 @@ const silent = Object.freeze({ info() {}, warn() {}, error() {} });
  */
 export function createLogger(option) {
   if (option === false) return silent;
-  if (option === undefined || option === true) {
-    const { destination } = pino();
-    return pino()({ base: { name: 'sluice' } }, destination({ dest: 2, sync: true }));
-  }
-  const logger = /** @type {any} */ (option);
+  if (option === undefined || option === true) return stderrLogger();
+  const given = /** @type {any} */ (option);
   for (const level of ['info', 'warn', 'error']) {
-    if (typeof logger?.[level] !== 'function') {
+    if (typeof given?.[level] !== 'function') {
       throw typeError('logger takes false or an object with info, warn and error (a pino logger)');
     }
   }
-  return logger;
+  return given;
 }

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { HttpError } from '../../internal/util/http-error.js';
 import { endpoints } from '../policy/config.js';
 import { IdempotencyCache, checkIdempotencyKey } from './idempotency.js';
-import { JobRecord } from '../job-table.js';
+import { JobRecord } from '../job.js';
 import { checkJobRequest } from '../request.js';
 import { chooseModel } from './model-selection.js';
 import { draining, overloaded } from '../errors.js';
@@ -13,7 +13,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @typedef {object} Answer what a submission is answered with, and answered again under its key
  * @property {string} id
  * @property {number} createdAt Unix seconds
- * @property {import('../execution/answer-cache.js').CacheResult} [cache] absent when its answer is not shared
+ * @property {import('../job.js').CacheResult} [cache] absent when its answer is not shared
  */
 
 /**
@@ -29,8 +29,9 @@ import { whenAborted } from '../../internal/util/abort.js';
 /**
  * @typedef {object} PartSubmission
  * @property {Submission['access']} access
- * @property {import('../job-table.js').Part} part
+ * @property {import('../job.js').Part} part
  * @property {AbortSignal} signal not aborted yet
+ * @property {import('../rate-limits/reservations.js').Covered} covered what its work has reserved
  */
 
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
@@ -94,6 +95,7 @@ export class Admission extends EventEmitter {
   #pipeline;
   #lifecycle;
   #store;
+  #memory;
   #turns;
   #closed = false;
   #pending = 0;
@@ -110,16 +112,21 @@ export class Admission extends EventEmitter {
    * @param {BillingPort} deps.billing
    * @param {TurnsPort} deps.turns
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default: none
+   * @param {() => boolean} [deps.hasPrincipals] whether callers are told apart; default no
    */
   constructor(deps) {
     super();
     const { options, store } = deps;
     this.#answers = new IdempotencyCache({
       ...options.idempotency,
+      hasPrincipals: deps.hasPrincipals,
+      memory: deps.memory,
       nowMs: deps.nowMs,
       file: store,
     });
     this.#store = store;
+    this.#memory = deps.memory;
     this.#turns = deps.turns;
     this.#lifecycle = deps.lifecycle;
     this.#cache = deps.cache;
@@ -130,6 +137,11 @@ export class Admission extends EventEmitter {
     this.#provider = options.provider;
     this.#waitMs = options.admissionWaitMs;
     this.#pipeline = deps.pipeline;
+  }
+
+  /** Bytes that the idempotency keys take. */
+  get keyBytes() {
+    return this.#answers.bytes;
   }
 
   /** Requests that are neither jobs yet nor refused. */
@@ -189,7 +201,8 @@ export class Admission extends EventEmitter {
 
   /**
    * @param {import('../request.js').JobRequest} request
-   * @param {Submission & {part?: import('../job-table.js').Part,
+   * @param {Submission & {part?: import('../job.js').Part,
+   *   covered?: import('../rate-limits/reservations.js').Covered,
    *   used?: import('./idempotency.js').UsedKey}} submission
    * @param {QuotaEntry[]} entries filled with what was reserved
    * @returns {Promise<JobRecord>}
@@ -243,21 +256,22 @@ export class Admission extends EventEmitter {
   /**
    * @param {JobRecord} record
    * @param {import('../request.js').JobRequest} request its own
-   * @param {Submission} submission
+   * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission
    * @param {QuotaEntry[]} entries
    * @returns {Promise<void>} resolves when the job exists
    */
-  async #place(record, request, { access, cacheControl, signal, endpoint }, entries) {
+  async #place(record, request, { access, cacheControl, signal, endpoint, covered }, entries) {
     const { model, part } = record;
     const ofPart = part !== undefined;
     if (this.#closed && !ofPart) throw draining();
     if (!ofPart) this.#store?.file.checkRoom();
+    this.#memory?.check('jobs', access.principal);
     signal?.throwIfAborted();
     const plan = ofPart
       ? undefined
       : planOf(request, { model, access, cacheControl }, this.#cacheOptions);
     const whose = { access, model, endpoint: endpoint ?? endpoints.jobs };
-    const how = { shared: plan !== undefined, patient: ofPart };
+    const how = { shared: plan !== undefined, patient: ofPart, covered };
     record.reservation = this.#reservations.forJob(request, whose, how);
     entries.push(...(record.reservation?.entries ?? []));
     // The provider is asked for no more than is held; limits and the cache go by what was asked.

@@ -3,7 +3,8 @@
  *
  * The first request with a key runs; those that come while it runs share its outcome, those that
  * come later get its answer. A failure frees the key, so that a retry is a new try. Main thread
- * only, in memory; bounded: beyond `maxKeys` the oldest answer is forgotten. With a data file the
+ * only, in memory; bounded by refusing new keys: a key lives its time, or a job that was paid for
+ * would run twice. Where callers are told apart each has up to half of `maxKeys`. With a data file the
  * answers outlive the process: whoever makes one writes it down, and what is forgotten here leaves
  * the file, too.
  */
@@ -12,6 +13,11 @@ import canonicalize from 'canonicalize';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 
 const kKeyLengthMax = 255;
+/** Key, principal, fingerprint and answer, about. */
+const KEY_BYTES = 512;
+
+/** @param {string} name of an entry */
+const principalOf = (name) => name.slice(name.indexOf('\n') + 1);
 
 /**
  * @template T
@@ -64,7 +70,11 @@ export class IdempotencyCache {
   #entries = new Map();
   #ttlMs;
   #maxKeys;
+  #hasPrincipals;
+  #memory;
   #nowMs;
+  /** @type {Map<string, number>} keys held, by principal */
+  #counts = new Map();
   /** @type {KeyFile<T> | undefined} */
   #file;
 
@@ -72,18 +82,23 @@ export class IdempotencyCache {
    * @param {object} options
    * @param {number} options.ttlMs how long an answer is kept, from the moment it was given
    * @param {number} options.maxKeys
+   * @param {() => boolean} [options.hasPrincipals] whether callers are told apart; default no
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [options.memory]
    * @param {() => number} options.nowMs
    * @param {KeyFile<T>} [options.file]
    */
-  constructor({ ttlMs, maxKeys, nowMs, file }) {
+  constructor({ ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file }) {
     this.#ttlMs = ttlMs;
     this.#maxKeys = maxKeys;
+    this.#hasPrincipals = hasPrincipals;
+    this.#memory = memory;
     this.#nowMs = nowMs;
     this.#file = file;
     for (const { name, fingerprint, answer, leftMs } of file?.takeKeys() ?? []) {
       const expiresAtMs = nowMs() + leftMs;
       const outcome = Promise.resolve(answer);
       this.#entries.set(name, { fingerprint, outcome, answer, expiresAtMs });
+      this.#count(principalOf(name), 1);
     }
   }
 
@@ -92,13 +107,19 @@ export class IdempotencyCache {
     return this.#entries.size;
   }
 
+  /** Bytes that they take, about. */
+  get bytes() {
+    return this.#entries.size * KEY_BYTES;
+  }
+
   /**
    * @param {string} principal
    * @param {string} key
    * @param {unknown} body compared as canonical JSON (RFC 8785)
    * @param {(key: UsedKey) => Promise<T>} run makes the answer; called once per key
    * @returns {Promise<{answer: T, replayed: boolean}>}
-   * @throws {HttpError} 422 when the key was used with another body; else what `run` throws
+   * @throws {HttpError} 422 when the key was used with another body, 507 when there are as many keys as
+   *   there may be; else what `run` throws
    */
   async answer(principal, key, body, run) {
     this.#purge();
@@ -118,10 +139,12 @@ export class IdempotencyCache {
       }
       return { answer: await known.outcome, replayed: true };
     }
+    if (known !== undefined) this.#forget(name);
+    this.#checkRoom(principal);
     /** @type {Entry<T>} */
     const entry = { fingerprint, outcome: run({ name, fingerprint }), expiresAtMs: Infinity };
-    this.#entries.delete(name);
     this.#entries.set(name, entry);
+    this.#count(principal, 1);
     try {
       const answer = await entry.outcome;
       entry.answer = answer;
@@ -134,7 +157,35 @@ export class IdempotencyCache {
   }
 
   /**
-   * Forgets what has expired, and the oldest answers beyond the bound. Entries are in the order
+   * @param {string} principal
+   * @throws {HttpError} 507
+   */
+  #checkRoom(principal) {
+    const own = this.#counts.get(principal) ?? 0;
+    const ownMax = this.#hasPrincipals() ? Math.ceil(this.#maxKeys / 2) : this.#maxKeys;
+    if (this.#entries.size >= this.#maxKeys || own >= ownMax) {
+      const [count, whose] = own >= ownMax ? [own, ' of this caller'] : [this.#entries.size, ''];
+      throw new HttpError(507, {
+        code: 'idempotency_keys_full',
+        type: 'server_error',
+        message: `${count} idempotency keys${whose} are kept; each is for ${this.#ttlMs / 1000} s.`,
+      });
+    }
+    this.#memory?.check('idempotency_keys', principal, KEY_BYTES);
+  }
+
+  /**
+   * @param {string} principal
+   * @param {number} change
+   */
+  #count(principal, change) {
+    const count = (this.#counts.get(principal) ?? 0) + change;
+    if (count > 0) this.#counts.set(principal, count);
+    else this.#counts.delete(principal);
+  }
+
+  /**
+   * Forgets what has expired. Entries are in the order
    * of first use, which is that of expiry but for requests that waited for admission: the walk
    * may stop early at one of those, and goes on a moment later. Whether an entry is alive is
    * decided where it is looked up.
@@ -142,8 +193,7 @@ export class IdempotencyCache {
   #purge() {
     const nowMs = this.#nowMs();
     for (const [name, entry] of this.#entries) {
-      if (entry.expiresAtMs > nowMs && this.#entries.size < this.#maxKeys) return;
-      if (entry.expiresAtMs === Infinity) return;
+      if (entry.expiresAtMs > nowMs) return;
       this.#forget(name);
     }
   }
@@ -156,9 +206,10 @@ export class IdempotencyCache {
   erase(matches) {
     const names = [];
     for (const [name, { answer }] of this.#entries) {
-      const principal = name.slice(name.indexOf('\n') + 1);
+      const principal = principalOf(name);
       if (answer === undefined || !matches({ principal, answer })) continue;
       this.#entries.delete(name);
+      this.#count(principal, -1);
       names.push(name);
     }
     return names;
@@ -166,7 +217,8 @@ export class IdempotencyCache {
 
   /** @param {string} name */
   #forget(name) {
-    this.#entries.delete(name);
+    if (!this.#entries.delete(name)) return;
+    this.#count(principalOf(name), -1);
     this.#file?.dropKey(name);
   }
 }

@@ -1,12 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { LruTtlCache } from '../../primitives/cache/lru-ttl-cache.js';
+import { Retained } from '../retained.js';
 import { SharedAnswer } from './shared-answer.js';
 import { draining, overloaded } from '../errors.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
-/** @typedef {import('../job-table.js').JobRecord} JobRecord */
-/** @typedef {'hit' | 'miss' | 'join'} CacheResult */
+/** @typedef {import('../job.js').JobRecord} JobRecord */
+/** @typedef {import('../job.js').CacheResult} CacheResult */
 
 /**
  * Puts a new answer into the queue. `onAccepted` is called when it is in, before it is dispatched.
@@ -44,6 +45,9 @@ export class AnswerCache extends EventEmitter {
   #running = new Map();
   /** @type {LruTtlCache<string, SharedAnswer>} those that may be replayed */
   #kept;
+  /** @type {Retained<SharedAnswer>} the same, by principal */
+  #retained = new Retained();
+  #memory;
   /** @type {Map<number, SharedAnswer>} all that the hub has */
   #byHandle = new Map();
   /** Jobs that share a running answer which they did not start. */
@@ -54,10 +58,19 @@ export class AnswerCache extends EventEmitter {
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {import('./lifecycle.js').JobLifecycle} deps.lifecycle of the jobs that share answers
    * @param {AnswerCacheOptions} deps.options
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default: none
    * @param {import('../../internal/time/clock.js').ManualClock} [deps.clock]
    */
-  constructor({ hub, lifecycle, options, clock }) {
+  constructor({ hub, lifecycle, options, memory, clock }) {
     super();
+    this.#memory = memory;
+    memory?.addHolder({
+      oldest: (principal) => this.#retained.oldestOf(principal)?.endedAt,
+      evict: (principal) => {
+        const answer = this.#retained.oldestOf(principal);
+        if (answer !== undefined) this.#kept.delete(answer.key);
+      },
+    });
     this.#hub = hub;
     this.#lifecycle = lifecycle;
     this.#maxJoined = options.maxJoined;
@@ -72,6 +85,9 @@ export class AnswerCache extends EventEmitter {
       clock,
       onEvict: (_key, answer) => {
         answer.kept = false;
+        this.#retained.delete(answer);
+        this.#memory?.retain(answer.principal, -answer.retainedBytes);
+        answer.retainedBytes = 0;
         this.#evict(answer);
       },
     });
@@ -255,7 +271,7 @@ export class AnswerCache extends EventEmitter {
    * @param {JobRecord} record
    */
   leave(record) {
-    const { answer } = record;
+    const answer = /** @type {SharedAnswer | undefined} */ (record.answer);
     if (answer === undefined || !answer.members.delete(record)) return;
     if (record.cache === 'join') this.#joined -= 1;
     if (answer.members.size > 0 || answer.ended) return;
@@ -279,6 +295,18 @@ export class AnswerCache extends EventEmitter {
   }
 
   /**
+   * @param {SharedAnswer} answer in the cache, unless there was no room for it
+   * @param {number} bytes
+   */
+  #retain(answer, bytes) {
+    if (!answer.kept) return;
+    answer.endedAt = performance.now();
+    answer.retainedBytes = bytes;
+    this.#retained.add(answer);
+    this.#memory?.retain(answer.principal, bytes);
+  }
+
+  /**
    * @param {number} handle of any log
    * @param {import('../../streams/types.js').JobState} state
    */
@@ -294,6 +322,7 @@ export class AnswerCache extends EventEmitter {
       answer.kept = true;
       const { bytes: size, ttlMs } = answer;
       this.#kept.set(answer.key, answer, { size, ttlMs });
+      this.#retain(answer, size);
     }
     this.#evict(answer);
   }

@@ -4,7 +4,7 @@
 import { Pipeline } from '../../primitives/scheduling/pipeline.js';
 import { SluiceError } from '../../internal/util/errors.js';
 
-/** @typedef {import('../job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../job.js').JobRecord} JobRecord */
 
 /**
  * One attempt of each job of a batch. What may be retried is an error here; every other ending is
@@ -28,12 +28,11 @@ async function attempt(runner, batch) {
  * @returns {Pipeline<JobRecord>}
  */
 export function createJobPipeline(options, runner) {
-  const { batching, maxInFlightBatches, incomingCapacity, processingCapacity, retry, clock } =
-    options;
+  const { batching, maxConcurrency, incomingCapacity, processingCapacity, retry, clock } = options;
   return new Pipeline({
     process: (/** @type {JobRecord[]} */ batch) => attempt(runner, batch),
     ...batching,
-    maxConcurrency: maxInFlightBatches,
+    maxConcurrency,
     incomingCapacity,
     processingCapacity,
     retry,

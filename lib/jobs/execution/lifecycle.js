@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { JobTable } from '../job-table.js';
+import { RetryBudget } from './retry-budget.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 
-/** @typedef {import('../job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../job.js').JobRecord} JobRecord */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 
 /**
@@ -40,6 +41,7 @@ export class JobLifecycle extends EventEmitter {
   #store;
   #hub;
   #jobs;
+  #retryBudget;
   #drained = false;
 
   /**
@@ -48,15 +50,18 @@ export class JobLifecycle extends EventEmitter {
    * @param {() => number} deps.nowMs monotonic milliseconds
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default: none
    */
-  constructor({ options, nowMs, hub, store }) {
+  constructor({ options, nowMs, hub, store, memory }) {
     super();
     this.#options = options;
     this.#nowMs = nowMs;
     this.#store = store;
+    this.#retryBudget = new RetryBudget(nowMs);
     this.#hub = hub;
     this.#jobs = new JobTable({
       maxRetainedJobs: options.maxRetainedJobs,
+      memory,
       onEvict: (record) => {
         hub.purge(record.handle);
         this.emit('purged', record);
@@ -68,6 +73,11 @@ export class JobLifecycle extends EventEmitter {
 
   get jobs() {
     return this.#jobs;
+  }
+
+  /** How many calls to the provider may be made again. */
+  get retryBudget() {
+    return this.#retryBudget;
   }
 
   /**
@@ -130,7 +140,8 @@ export class JobLifecycle extends EventEmitter {
     if (record.part !== undefined) return false;
     if (error?.retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
     // A wait beyond the deadline would end the job as `wall_time_exceeded` and hide the cause.
-    return (error.retryAfterMs ?? 0) < record.deadlineMs - this.#nowMs();
+    if ((error.retryAfterMs ?? 0) >= record.deadlineMs - this.#nowMs()) return false;
+    return this.#retryBudget.take();
   }
 
   /**
@@ -193,6 +204,8 @@ export class JobLifecycle extends EventEmitter {
     if (record === undefined) return;
     this.#jobs.finish(record, state);
     record.settleReservation();
+    // A shared answer counts by itself.
+    if (state.status === 'completed' && record.answer === undefined) this.#retryBudget.onSuccess();
     this.emit('ended', record, state);
     if (!record.providerDone) record.abort.abort();
   }

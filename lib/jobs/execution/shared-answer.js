@@ -3,7 +3,7 @@
  * the queues and to the provider in place of the jobs that have it, its members, whose logs are
  * fed from its own on the reactor. Main thread only; made and ended by the AnswerCache.
  */
-import { JobRecord } from '../job-table.js';
+import { JobRecord } from '../job.js';
 
 /** See the head of this file. */
 export class SharedAnswer extends JobRecord {
@@ -13,6 +13,10 @@ export class SharedAnswer extends JobRecord {
   admitted = Promise.resolve();
   /** Whether it is in the cache. */
   kept = false;
+  /** When it came into the cache, on the clock of `performance.now()`. */
+  endedAt = 0;
+  /** What the budget of memory has of it. */
+  retainedBytes = 0;
   /** Jobs that are about to be fed by it: so long it stays in the hub. */
   joining = 0;
 
@@ -58,8 +62,9 @@ export class SharedAnswer extends JobRecord {
 
   /** Whether another job with the same question may have it later. */
   get whole() {
-    const { status, reason, text_truncated: truncated } = this.final ?? {};
-    return status === 'completed' && reason === 'stop' && truncated !== true;
+    const { status, reason, text_bytes: bytes, text_truncated: truncated } = this.final ?? {};
+    // An empty answer is mostly a failure in disguise.
+    return status === 'completed' && reason === 'stop' && bytes > 0 && truncated !== true;
   }
 
   /** Bytes that it holds in the hub, about. */

@@ -215,7 +215,7 @@ export class AccessControl {
   /**
    * Everything that a job counts against. Those without a limit are left out.
    * @param {Readonly<Access>} access whose job it is
-   * @param {string} model
+   * @param {string | undefined} model undefined where no model is asked
    * @param {string} endpoint by which it came
    * @returns {Budget[]}
    */
@@ -227,8 +227,10 @@ export class AccessControl {
     if (organisation !== undefined && shared !== undefined) {
       all.push({ scope: 'organisation', name: organisation, limits: shared.limits });
     }
-    const ofModel = models.get(model);
-    if (ofModel !== undefined) all.push({ scope: 'model', name: model, limits: ofModel.limits });
+    const ofModel = model === undefined ? undefined : models.get(model);
+    if (model !== undefined && ofModel !== undefined) {
+      all.push({ scope: 'model', name: model, limits: ofModel.limits });
+    }
     const ofEndpoint = endpoints.get(endpoint);
     if (ofEndpoint !== undefined) {
       all.push({ scope: 'endpoint', name: endpoint, limits: ofEndpoint.limits });
@@ -242,8 +244,5 @@ export class AccessControl {
  * @returns {unknown} its `access`
  */
 export function checkReloadOptions(options) {
-  const { access, ...rest } = checkOptions('options', /** @type {any} */ (options));
-  const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) throw typeError(`reload has no option ${unknown}; it takes access`);
-  return access;
+  return checkOptions('reload', /** @type {any} */ (options), ['access']).access;
 }

@@ -19,7 +19,11 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** The ways by which jobs come in, as limits name them. */
-export const endpoints = Object.freeze({ jobs: '/v1/jobs', workflows: '/v1/workflows' });
+export const endpoints = Object.freeze({
+  jobs: '/v1/jobs',
+  workflows: '/v1/workflows',
+  crawls: '/v1/crawls',
+});
 
 /** The principal of a gateway that authenticates nobody. */
 export const kAnonymous = 'anonymous';

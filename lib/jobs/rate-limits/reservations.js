@@ -26,7 +26,7 @@ import { rateLimitHeaders } from './headers.js';
  * What a job counts against.
  * @typedef {object} Whose
  * @property {Readonly<Access>} access
- * @property {string} model resolved
+ * @property {string | undefined} model resolved; undefined where no model is asked
  * @property {string} endpoint by which it came
  */
 
@@ -84,6 +84,62 @@ export class Reservation {
   }
 }
 
+/**
+ * The request and the place that a work has reserved, for its parts to run on. Those of a model are the
+ * parts' own: a work asks no model by itself.
+ */
+export class WorkReservation {
+  #reservation;
+  #requestUsed = false;
+  #placeUsed = false;
+
+  /** @param {Reservation | undefined} reservation undefined: nothing limits the work */
+  constructor(reservation) {
+    this.#reservation = reservation;
+  }
+
+  get entries() {
+    return this.#reservation?.entries ?? [];
+  }
+
+  /**
+   * Gives a part what it need not reserve by itself: the work's request to its first part, the work's
+   * place to one part at a time.
+   * @returns {Covered}
+   */
+  lend() {
+    const [request, place] = [!this.#requestUsed, !this.#placeUsed];
+    if (request) this.#requestUsed = true;
+    if (place) this.#placeUsed = true;
+    return {
+      request,
+      place,
+      giveBack: (admitted) => {
+        if (request && !admitted) this.#requestUsed = false;
+        if (place) this.#placeUsed = false;
+      },
+    };
+  }
+
+  /** The work has ended. */
+  settle() {
+    this.#reservation?.settle(0);
+  }
+
+  /** It never began. */
+  release() {
+    this.#reservation?.release();
+  }
+}
+
+/**
+ * What a part of a work need not reserve.
+ * @typedef {object} Covered
+ * @property {boolean} request
+ * @property {boolean} place
+ * @property {(admitted: boolean) => void} giveBack once, when the part has ended or was refused
+ */
+
 /** What is reserved for an answer that may be of any length is at most this share of a limit. */
 const kUnsaidShare = 1 / 4;
 
@@ -140,19 +196,43 @@ export class Reservations {
    * @param {object} how
    * @param {boolean} how.shared its answer is: whoever begins that one reserves its tokens
    * @param {boolean} [how.patient] it may wait for room for as long as it likes
+   * @param {Covered} [how.covered] what the work that it is part of has reserved
    * @returns {Reservation | undefined} undefined: nothing limits it
    * @throws {RateLimitError}
    */
-  forJob(request, whose, { shared, patient = false }) {
+  forJob(request, whose, { shared, patient = false, covered }) {
     const ms = this.#waitMs + (request.max_wall_ms ?? this.#maxWallMs) + kLeaseGraceMs;
     const answer = this.#reserve(
       whose,
       {
-        requests: () => 1,
+        requests: (_limit, { scope }) => (covered?.request && scope !== 'model' ? 0 : 1),
         tokens: (limit) => (shared ? 0 : tokensOf(request, limit, this.#access.defaultMaxTokens)),
-        concurrent_jobs: () => 1,
+        concurrent_jobs: (_limit, { scope }) => (covered?.place && scope !== 'model' ? 0 : 1),
       },
       patient ? kNoTimeMs : Math.min(ms, kNoTimeMs),
+    );
+    if (answer === undefined) return undefined;
+    if (!answer.lease.allowed) throw refusal(answer, answer.lease.entries);
+    return new Reservation(answer.lease);
+  }
+
+  /**
+   * Reserves what a workflow, a crawl, or a crawl that is part of a workflow counts as: one request and
+   * one place.
+   * @param {Readonly<Access>} access
+   * @param {string} endpoint
+   * @param {Covered} [covered]
+   * @returns {Reservation | undefined} undefined: nothing limits it
+   * @throws {RateLimitError}
+   */
+  forWork(access, endpoint, covered) {
+    const answer = this.#reserve(
+      { access, endpoint, model: undefined },
+      {
+        requests: (_limit, { scope }) => (covered?.request && scope !== 'model' ? 0 : 1),
+        concurrent_jobs: (_limit, { scope }) => (covered?.place && scope !== 'model' ? 0 : 1),
+      },
+      kNoTimeMs,
     );
     if (answer === undefined) return undefined;
     if (!answer.lease.allowed) throw refusal(answer, answer.lease.entries);
@@ -163,7 +243,7 @@ export class Reservations {
    * Reserves the tokens of an answer that jobs share. It lasts as long as any of these.
    * @param {JobRequest} request
    * @param {Whose} whose
-   * @param {Reservation | undefined} job of the job that begins it: given back with a refusal
+   * @param {import('../job.js').ReservationHold | undefined} job of the job that begins it: given back with a refusal
    * @returns {Reservation | undefined}
    * @throws {RateLimitError}
    */
@@ -194,8 +274,8 @@ export class Reservations {
 
   /**
    * @param {Whose} whose
-   * @param {Partial<Record<DimensionName, (limit: number) => number>>} costs by what the limit is;
-   *   others are not asked for
+   * @param {Partial<Record<DimensionName, (limit: number, budget: Budget) => number>>} costs by what
+   *   the limit is; others are not asked for
    * @param {number} leaseMs
    * @returns {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets: Budget[]} | undefined} with
    *   the budget of each entry; undefined: nothing limits it
@@ -216,7 +296,7 @@ export class Reservations {
         const limit = budget.limits[name];
         const cost = costs[dimension];
         if (limit === undefined || cost === undefined) continue;
-        asks.push({ dimension, key, cost: cost(limit) });
+        asks.push({ dimension, key, cost: cost(limit, budget) });
         asked.push(budget);
       }
     }

@@ -96,6 +96,12 @@ export class KvNamespaces {
     return !this.#closing.signal.aborted && this.#watches < WATCHES_MAX;
   }
 
+  /** Bytes of all keys and values, those that open snapshots and transactions keep included. */
+  get bytes() {
+    const { bytes, pinnedBytes } = this.#store.stats();
+    return bytes + pinnedBytes;
+  }
+
   /**
    * Changes of a principal's keys, from now on; ends when the gateway closes.
    * @param {KvNamespace} namespace
@@ -346,6 +352,7 @@ export class KvNamespace {
   #transaction(tx) {
     return {
       get: (key) => tx.get(this.#full(key)),
+      head: (key) => tx.head(this.#full(key)),
       set: (key, value, options) => {
         tx.set(this.#full(key), value, options);
         this.#checkValue(value);
@@ -375,6 +382,7 @@ export class KvNamespace {
 /**
  * @typedef {object} NamespaceTransaction
  * @property {(key: string) => import('./values.js').KvEntry<any> | undefined} get
+ * @property {(key: string) => import('./values.js').KvHead | undefined} head as `get`, without the value
  * @property {(key: string, value: any, options?: import('./options.js').KvSetOptions) => void} set
  * @property {(key: string, by: number, options?: import('./options.js').KvIncrementOptions) => number}
  *   increment

@@ -10,7 +10,7 @@ import {
   checkTouch,
 } from './options.js';
 import { checkScan, decodePage } from './scan.js';
-import { checkKey, decodeEntry, encodeValue } from './values.js';
+import { checkKey, decodeEntry, encodeValue, versionOf } from './values.js';
 
 /**
  * What KvStore and KvNamespace may do with a transaction, and its function may not.
@@ -77,6 +77,21 @@ export class KvTransaction {
   get(key) {
     checkKey('key', key);
     return decodeEntry(this.#read((tx) => tx.get(key, this.#nowMs())));
+  }
+
+  /**
+   * As `get`, without the value: it is not read, however large.
+   * @param {string} key
+   * @returns {import('./values.js').KvHead | undefined}
+   * @throws {SluiceError} ERR_CONFLICT, as `get`
+   */
+  head(key) {
+    checkKey('key', key);
+    const head = this.#read((tx) => tx.head(key, this.#nowMs()));
+    if (head === undefined) return undefined;
+    const [bytes, version, expiresAtMs] = head;
+    const expiresAt = expiresAtMs === Infinity ? undefined : expiresAtMs;
+    return { bytes, version: versionOf(version), expiresAt };
   }
 
   /**

@@ -157,6 +157,14 @@ export function decodeValue(data, kind) {
 }
 
 /**
+ * An entry without its value.
+ * @typedef {object} KvHead
+ * @property {number} bytes of the value, as they are stored
+ * @property {number} version undefined for what a transaction has yet to commit
+ * @property {number | undefined} expiresAt as of a `KvEntry`
+ */
+
+/**
  * @template [V=KvValue]
  * @typedef {object} KvEntry
  * @property {V} value

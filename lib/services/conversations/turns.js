@@ -4,7 +4,7 @@ import { draining } from '../../jobs/errors.js';
 import { messagesOfTurn } from './requests.js';
 
 /** @typedef {import('./repository.js').Message} Message */
-/** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
@@ -16,6 +16,8 @@ import { messagesOfTurn } from './requests.js';
 function answerOf({ status, reason, text = '', text_truncated: textTruncated }) {
   const truncated = textTruncated === true && { textTruncated };
   if (status === 'completed') {
+    // Servers refuse a history with an empty assistant message, and a filtered one is no answer.
+    if (text === '' || reason === 'content_filter') return undefined;
     return { content: text, finishReason: reason === 'length' ? 'length' : 'stop', ...truncated };
   }
   // What was said before somebody stopped it was read; where nothing was, there is no turn.
@@ -36,6 +38,7 @@ export class Turns {
   #lines;
   #hub;
   #store;
+  #memory;
   #log;
   /** @type {Map<string, Promise<void>>} those whose jobs have ended, until they are on the disk */
   #ending = new Map();
@@ -49,13 +52,15 @@ export class Turns {
    * @param {import('./options.js').ConversationLimits} parts.limits
    * @param {import('../../streams/hub.js').JobHub} parts.hub
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory]
    * @param {import('../../internal/util/logger.js').Logger} parts.log
    */
-  constructor({ book, limits, hub, store, log }) {
+  constructor({ book, limits, hub, store, memory, log }) {
     this.#book = book;
     this.#lines = new Lines(limits);
     this.#hub = hub;
     this.#store = store;
+    this.#memory = memory;
     this.#log = log;
     this.#recovered = this.#recover().catch((/** @type {unknown} */ err) => {
       this.#log.error({ err }, 'turns of earlier not ended');
@@ -79,6 +84,7 @@ export class Turns {
     this.checkOpen();
     // Before anything is written of what cannot be.
     this.#store?.file.checkRoom();
+    this.#memory?.check('conversations', record.principal);
     const added = messagesOfTurn(request);
     const history = await this.#claim(record, id, added, { queues: onBusy === 'queue', signal });
     const before = history.map(({ role, content }) => ({ role, content }));
@@ -186,7 +192,7 @@ export class Turns {
 
   /**
    * Resolves when the turn of an ended job, if it is one, is written.
-   * @param {import('../../jobs/job-table.js').JobRecord} record
+   * @param {import('../../jobs/job.js').JobRecord} record
    */
   async jobSettled({ principal, extra }) {
     const id = /** @type {string | undefined} */ (extra?.conversation_id);

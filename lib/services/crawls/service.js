@@ -1,9 +1,10 @@
 /** The gateway's crawls: `gateway.crawls` and `/v1/crawls`. Main thread. */
 import { WorkService } from '../operations/service.js';
-import { checkContents, jobSchema, schemaRefusal } from '../../jobs/request.js';
+import { checkContents, checkMetadataSize, jobSchema, schemaRefusal } from '../../jobs/request.js';
 import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
 import { crawl } from '../../primitives/crawler/crawl.js';
 import { schemaCheck } from '../../internal/util/json-schema.js';
+import { workWallMs } from '../operations/operations.js';
 
 /** Default of `max_wall_ms`: an hour. */
 const MAX_WALL_MS = 3_600_000;
@@ -40,7 +41,7 @@ const validate = schemaCheck({
     metadata: ofJob.metadata,
     on_disconnect: ofJob.on_disconnect,
     disconnect_grace_ms: ofJob.disconnect_grace_ms,
-    max_wall_ms: ofJob.max_wall_ms,
+    max_wall_ms: workWallMs,
   },
 });
 
@@ -53,6 +54,7 @@ function check(body) {
   if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
   const request = /** @type {CrawlsRequest} */ (body);
   checkContents(request);
+  checkMetadataSize(request.metadata);
   checkCrawlRequest(request);
   return request;
 }

@@ -2,7 +2,7 @@ import { HttpError } from '../../internal/util/http-error.js';
 import { SluiceError, abortReason } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
-/** @typedef {import('../../jobs/job-table.js').Part} Part */
+/** @typedef {import('../../jobs/job.js').Part} Part */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 
 /**
@@ -39,7 +39,7 @@ export class PartError extends SluiceError {
  * @param {unknown} error that admission threw
  * @returns {unknown}
  */
-function refusal(error) {
+export function refusal(error) {
   if (!(error instanceof HttpError)) return error;
   const { wireCode: code, message, type, status, headers } = error;
   const seconds = Number(headers?.['Retry-After']);
@@ -98,18 +98,22 @@ export class Parts {
    * @param {import('../../jobs/admission/admission.js').Submission['access']} options.access
    * @param {import('../../streams/types.js').CopyTarget} options.copyTo
    * @param {AbortSignal} options.signal
+   * @param {import('../../jobs/rate-limits/reservations.js').WorkReservation} options.reservation of its work
    * @returns {Promise<PartResult>}
    * @throws {PartError} it was refused, or failed
    * @throws the signal's reason, once its job has been ended
    */
-  async run(request, { access, copyTo, signal }) {
+  async run(request, { access, copyTo, signal, reservation }) {
     if (signal.aborted) throw abortReason(signal);
+    const covered = reservation.lend();
+    let admitted = false;
     /** @type {Part} */
     const part = { copyTo };
     /** @type {Promise<JobState>} */
     const ending = new Promise((resolve) => this.#running.set(part, resolve));
     try {
-      const record = await this.#submit(request, { access, signal, part });
+      const record = await this.#submit(request, { access, signal, part, covered });
+      admitted = true;
       const cancel = () => this.#lifecycle.cancel(record, 'client_request');
       if (signal.aborted) cancel();
       const release = signal.aborted ? undefined : whenAborted(signal, cancel);
@@ -123,6 +127,7 @@ export class Parts {
       }
     } finally {
       this.#running.delete(part);
+      covered.giveBack(admitted);
     }
   }
 
@@ -139,7 +144,7 @@ export class Parts {
   }
 
   /**
-   * @param {import('../../jobs/job-table.js').JobRecord} record
+   * @param {import('../../jobs/job.js').JobRecord} record
    * @param {any} state
    * @returns {Promise<PartResult>}
    */

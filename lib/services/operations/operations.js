@@ -14,6 +14,13 @@ export const workKinds = Object.freeze(/** @type {WorkKind[]} */ (Object.keys(kP
 /** Works under way at once, of one kind. */
 const kActiveMax = 1000;
 
+/** Schema of a work's `max_wall_ms`: a day at most. */
+export const workWallMs = Object.freeze({
+  type: 'integer',
+  minimum: 1,
+  maximum: 24 * 3600 * 1000,
+});
+
 /**
  * @typedef {object} WorkPolicy what happens without readers, and how long it may take
  * @property {'cancel' | 'continue'} onDisconnect
@@ -48,7 +55,7 @@ export class Work {
     this.createdAtMs = Date.now();
     this.handle = 0;
     this.attempt = 1;
-    /** @type {import('../../jobs/job-table.js').JobStatus} */
+    /** @type {import('../../jobs/status.js').JobStatus} */
     this.status = 'running';
     /** @type {any} the hub's last word; set when it has ended */
     this.final = undefined;
@@ -57,6 +64,13 @@ export class Work {
     this.settled = false;
     /** What its maker keeps with it. @type {any} */
     this.data = undefined;
+    /**
+     * What it has reserved of its caller's limits, for this attempt.
+     * @type {import('../../jobs/rate-limits/reservations.js').WorkReservation | undefined}
+     */
+    this.reservation = undefined;
+    /** Bytes of what it holds beside its log. */
+    this.contentBytes = 0;
   }
 
   /** Whether it has its terminal event. */
@@ -111,6 +125,7 @@ export class Work {
 
   /** It has ended, whatever caused it. */
   stop() {
+    this.reservation?.settle();
     if (!this.settled) this.#abort.abort();
   }
 }
@@ -124,6 +139,8 @@ export class Works extends EventEmitter {
   #hub;
   /** @type {Record<WorkKind, JobTable<Work>>} */
   #tables;
+  #hasPrincipals;
+  #memory;
   /** @type {(() => void)[]} */
   #idle = [];
 
@@ -131,9 +148,14 @@ export class Works extends EventEmitter {
    * @param {object} parts
    * @param {import('../../streams/hub.js').JobHub} parts.hub
    * @param {number} parts.maxRetained ended works that are kept at most, of each kind
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory] default: none
+   * @param {() => boolean} [parts.hasPrincipals] whether callers are told apart: then each has up to half
+   *   of the places
    */
-  constructor({ hub, maxRetained }) {
+  constructor({ hub, maxRetained, memory, hasPrincipals = () => false }) {
     super();
+    this.#memory = memory;
+    this.#hasPrincipals = hasPrincipals;
     this.#hub = hub;
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
@@ -141,7 +163,11 @@ export class Works extends EventEmitter {
       /** @type {JobTable<Work>} */ (
         new JobTable({
           maxRetainedJobs: maxRetained,
-          onEvict: ({ handle }) => hub.purge(handle),
+          memory,
+          onEvict: (work) => {
+            hub.purge(work.handle);
+            this.holds(work, 0);
+          },
         })
       );
     this.#tables = { workflow: table(), crawl: table() };
@@ -156,7 +182,7 @@ export class Works extends EventEmitter {
    * @throws {HttpError} 503 when too many are under way
    */
   create(kind, principal, policy) {
-    this.#checkRoom(kind);
+    this.#checkRoom(kind, principal);
     const work = new Work(this.#hub, { kind, principal, policy });
     work.begin();
     this.#tables[kind].add(work);
@@ -169,19 +195,35 @@ export class Works extends EventEmitter {
    * @throws {HttpError} 503 when too many are under way
    */
   reopen(work) {
-    this.#checkRoom(work.kind);
+    this.#checkRoom(work.kind, work.principal);
     this.#tables[work.kind].revive(work);
     work.reopen();
   }
 
-  /** @param {WorkKind} kind */
-  #checkRoom(kind) {
-    if (this.#tables[kind].active().length < kActiveMax) return;
+  /**
+   * @param {WorkKind} kind
+   * @param {string} principal
+   */
+  #checkRoom(kind, principal) {
+    const active = this.#tables[kind].active();
+    const own = active.filter((work) => work.principal === principal).length;
+    const ownMax = this.#hasPrincipals() ? kActiveMax / 2 : kActiveMax;
+    if (active.length < kActiveMax && own < ownMax) return;
+    const many = own < ownMax ? `${active.length} ${kind}s` : `${own} ${kind}s of this caller`;
     throw new HttpError(503, {
       code: 'overloaded',
-      message: `${kActiveMax} works of this kind are under way; try again later.`,
+      message: `${many} are under way; try again later.`,
       headers: { 'Retry-After': '5' },
     });
+  }
+
+  /**
+   * @param {Work} work
+   * @param {number} bytes that it holds beside its log from now on
+   */
+  holds(work, bytes) {
+    this.#memory?.count('workflows', work.principal, bytes - work.contentBytes);
+    work.contentBytes = bytes;
   }
 
   /**
@@ -197,7 +239,7 @@ export class Works extends EventEmitter {
   /**
    * A page, newest first.
    * @param {WorkKind} kind
-   * @param {{principal: string, limit: number, status?: import('../../jobs/job-table.js').JobStatus,
+   * @param {{principal: string, limit: number, status?: import('../../jobs/status.js').JobStatus,
    *   after?: string}} query
    * @throws {HttpError} 400 when `after` is unknown
    */
@@ -251,6 +293,7 @@ export class Works extends EventEmitter {
     const work = this.#byHandle(handle);
     if (work === undefined) return;
     this.#tables[work.kind].delete(work);
+    this.holds(work, 0);
     // Its retention was over in the moment in which it was to begin anew.
     if (!work.ended) work.stop();
     this.#tellIdle();

@@ -8,7 +8,8 @@ import { IdempotencyCache, checkIdempotencyKey } from '../../jobs/admission/idem
 import { asJson, checkListQuery } from '../../jobs/request.js';
 import { checkOptions, checkSignal, checkString } from '../../internal/util/validate.js';
 import { draining } from '../../jobs/errors.js';
-import { kAnonymous } from '../../jobs/policy/config.js';
+import { WorkReservation } from '../../jobs/rate-limits/reservations.js';
+import { endpoints, kAnonymous } from '../../jobs/policy/config.js';
 import { streamEvents } from '../../streams/event-iterator.js';
 import { workNotFound } from './operations.js';
 
@@ -25,6 +26,9 @@ import { workNotFound } from './operations.js';
  * @property {() => number} nowMs
  * @property {() => boolean} ready
  * @property {() => void} checkRoom throws an HttpError while the disk is full
+ * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
+ * @property {import('../../internal/util/memory-budget.js').MemoryBudget} [memory]
+ * @property {() => boolean} [hasPrincipals] whether callers are told apart; default no
  */
 
 /**
@@ -64,6 +68,8 @@ export class WorkService {
   #hub;
   #ready;
   #checkRoom;
+  #reservations;
+  #memory;
   /** @type {IdempotencyCache<{id: string, createdAt: number}>} */
   #answers;
 
@@ -71,8 +77,11 @@ export class WorkService {
    * @param {ServiceParts} parts
    * @param {Kind<Request, View>} kind
    */
-  constructor({ works, options, access, streamUrls, hub, nowMs, ready, checkRoom }, kind) {
+  constructor(parts, kind) {
+    const { works, options, access, streamUrls, hub, nowMs, ready, checkRoom } = parts;
     this.#checkRoom = checkRoom;
+    this.#reservations = parts.reservations;
+    this.#memory = parts.memory;
     this.#kind = kind;
     this.#works = works;
     this.#options = options;
@@ -80,7 +89,15 @@ export class WorkService {
     this.#streamUrls = streamUrls;
     this.#hub = hub;
     this.#ready = ready;
-    this.#answers = new IdempotencyCache({ ...options.idempotency, nowMs });
+    this.#answers = new IdempotencyCache({
+      ...{ ...options.idempotency, nowMs },
+      ...{ hasPrincipals: parts.hasPrincipals, memory: parts.memory },
+    });
+  }
+
+  /** Bytes that the idempotency keys take. */
+  get keyBytes() {
+    return this.#answers.bytes;
   }
 
   /**
@@ -90,10 +107,11 @@ export class WorkService {
    * @returns {Promise<{id: string, status: 'running', createdAt: number, streamUrl: string,
    *   replayed: boolean}>}
    * @throws {HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
-   *   `ERR_IDEMPOTENCY_KEY_REUSED`, and what the kind adds
+   *   `ERR_IDEMPOTENCY_KEY_REUSED`, `ERR_RATE_LIMIT_EXCEEDED`, and what the kind adds
    */
   async submit(request, options) {
-    const { principal = kAnonymous, idempotencyKey } = checkOptions('options', options);
+    const known = ['principal', 'idempotencyKey'];
+    const { principal = kAnonymous, idempotencyKey } = checkOptions('submit', options, known);
     const access = this.#access.of(checkString('principal', principal));
     const { answer, replayed } = await this.admit(asJson(request), { access, idempotencyKey });
     const streamUrl = this.streamUrl(principal, answer.id).path;
@@ -103,32 +121,75 @@ export class WorkService {
   /**
    * @param {unknown} body parsed JSON
    * @param {{access: Access, idempotencyKey?: string}} submission
-   * @returns {Promise<{answer: {id: string, createdAt: number}, replayed: boolean}>}
+   * @returns {Promise<{answer: {id: string, createdAt: number}, replayed: boolean,
+   *   entries: import('../../primitives/limiters/quota.js').QuotaEntry[]}>} `entries`: what was reserved now, and what is left
    */
   async admit(body, { access, idempotencyKey }) {
     const request = this.#kind.check(body);
-    if (idempotencyKey === undefined) {
-      return { answer: this.#begin(request, access), replayed: false };
-    }
+    /** @type {import('../../primitives/limiters/quota.js').QuotaEntry[]} */
+    const entries = [];
+    const begin = () => this.#begin(request, access, entries);
+    if (idempotencyKey === undefined) return { answer: await begin(), replayed: false, entries };
     const key = checkIdempotencyKey(idempotencyKey);
-    return this.#answers.answer(access.principal, key, body, async () =>
-      this.#begin(request, access),
-    );
+    return { ...(await this.#answers.answer(access.principal, key, body, begin)), entries };
+  }
+
+  /**
+   * Reserves what a work counts as against its caller's limits.
+   * @param {Access} access
+   * @returns {WorkReservation}
+   * @throws {HttpError} 429
+   */
+  reserve(access) {
+    const endpoint = endpoints[/** @type {'crawls' | 'workflows'} */ (`${this.#kind.name}s`)];
+    return new WorkReservation(this.#reservations.forWork(access, endpoint));
   }
 
   /**
    * @param {Request} request
    * @param {Access} access
+   * @param {import('../../primitives/limiters/quota.js').QuotaEntry[]} entries filled with what was reserved
    */
-  #begin(request, access) {
-    this.checkReady();
-    this.#kind.admit?.(request, access);
+  async #begin(request, access, entries) {
+    const check = () => {
+      this.checkReady();
+      this.#memory?.check(`${this.#kind.name}s`, access.principal);
+      this.#kind.admit?.(request, access);
+    };
+    check();
+    let reservation;
+    try {
+      reservation = this.reserve(access);
+    } catch (/** @type {any} */ error) {
+      if (error?.status !== 429) throw error;
+      // A client may hear of an ending, from the reactor, before this thread does.
+      await this.#hub.barrier();
+      check();
+      reservation = this.reserve(access);
+    }
+    entries.push(...reservation.entries);
+    try {
+      return this.#start(request, access, reservation);
+    } catch (error) {
+      reservation.release();
+      entries.length = 0;
+      throw error;
+    }
+  }
+
+  /**
+   * @param {Request} request
+   * @param {Access} access
+   * @param {WorkReservation} reservation
+   */
+  #start(request, access, reservation) {
     const { onDisconnect, disconnectGraceMs } = this.#options;
     const work = this.#works.create(this.#kind.name, access.principal, {
       onDisconnect: request.on_disconnect ?? onDisconnect,
       disconnectGraceMs: request.disconnect_grace_ms ?? disconnectGraceMs,
       maxWallMs: request.max_wall_ms ?? this.#kind.maxWallMs,
     });
+    work.reservation = reservation;
     this.#kind.begin(work, request, access);
     return { id: work.id, createdAt: Math.floor(work.createdAtMs / 1000) };
   }
@@ -156,18 +217,21 @@ export class WorkService {
    * @param {{principal?: string}} [options]
    * @returns {View | undefined} undefined when unknown, purged, or somebody else's
    */
-  get(id, { principal = kAnonymous } = {}) {
+  get(id, options) {
+    const { principal = kAnonymous } = checkOptions('get', options, ['principal']);
     const work = this.#works.find(this.#kind.name, id, principal);
     return work === undefined ? undefined : this.#kind.describe(work, { whole: true });
   }
 
   /**
    * A page, newest first.
-   * @param {{limit?: number, after?: string, status?: import('../../jobs/job-table.js').JobStatus,
+   * @param {{limit?: number, after?: string, status?: import('../../jobs/status.js').JobStatus,
    *   principal?: string}} [options] as of `gateway.list`
    * @returns {{data: View[], hasMore: boolean}}
    */
-  list({ limit, after, status, principal = kAnonymous } = {}) {
+  list(options) {
+    const known = ['limit', 'after', 'status', 'principal'];
+    const { limit, after, status, principal = kAnonymous } = checkOptions('list', options, known);
     const asked = { limit: limit === undefined ? undefined : String(limit), after, status };
     const query = checkListQuery(asked);
     const { page, hasMore } = this.#works.list(this.#kind.name, { ...query, principal });
@@ -181,7 +245,8 @@ export class WorkService {
    * @returns {Promise<View>} as it is afterwards
    * @throws {HttpError} 404
    */
-  async cancel(id, { principal = kAnonymous } = {}) {
+  async cancel(id, options) {
+    const { principal = kAnonymous } = checkOptions('cancel', options, ['principal']);
     const work = this.find(id, principal);
     work.cancel('client_request');
     // The answer comes after the ending.
@@ -196,7 +261,9 @@ export class WorkService {
    * @returns {AsyncIterable<import('../../streams/event-iterator.js').StreamEvent>}
    * @throws {HttpError} 404
    */
-  stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
+  stream(id, options) {
+    const known = ['lastEventId', 'signal', 'principal'];
+    const { lastEventId, signal, principal = kAnonymous } = checkOptions('stream', options, known);
     const work = this.find(id, principal);
     return streamEvents(this.#hub, work, { lastEventId, signal: checkSignal('signal', signal) });
   }

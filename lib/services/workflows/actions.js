@@ -4,19 +4,24 @@
  * Each prompt is a job of the workflow's principal and goes the way of every job; its tokens reach
  * the workflow's log on the reactor. An action ends with what the node gives, or throws.
  */
-import { PartError } from '../operations/child-jobs.js';
+import { PartError, refusal } from '../operations/child-jobs.js';
 import { abortReason } from '../../internal/util/errors.js';
 import { crawl } from '../../primitives/crawler/crawl.js';
 import { crawlEvent, crawlOptions } from '../crawls/request.js';
-import { fill } from './template.js';
+import { endpoints } from '../../jobs/policy/config.js';
+import { fill, filledLength } from './template.js';
 import { itemText, itemsOf } from './items.js';
 import { totalUsage } from './node-state.js';
 
 /** @typedef {import('./node-state.js').NodeState} NodeState */
 /** @typedef {import('./node-state.js').NodeOutput} NodeOutput */
 
-/** Prompts that are larger, after what other nodes gave has been filled in, are refused. */
+/** Characters of one call: its prompt, or all its messages together, with every placeholder filled. */
 const kPromptCharsMax = 8 * 1024 * 1024;
+/** Characters that the nodes of one workflow keep together: texts, a map's items, a crawl's pages. */
+const kKeptCharsMax = 64 * 1024 * 1024;
+/** Characters of filled prompts that all workflows of one principal hold at a time. */
+export const kPromptCharsHeldMax = 2 * kPromptCharsMax;
 const kItemsMax = 1000;
 const kMapConcurrency = 16;
 /** Text that a crawl may gather. */
@@ -35,9 +40,14 @@ const kCrawlFinal = new Set([
  * @property {import('../operations/operations.js').Work} work
  * @property {import('../../jobs/admission/admission.js').Submission['access']} access
  * @property {import('../operations/child-jobs.js').Parts} parts
+ * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
  * @property {import('../../jobs/settings.js').Settings['crawl']} crawl
  * @property {(id: string) => NodeOutput | undefined} outputOf what another node has given; undefined
  *   for one that failed
+ * @property {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} prompts characters of filled prompts that a
+ *   principal's workflows hold at a time
+ * @property {(node: NodeState, chars: number) => number} keeps records how many characters a node keeps
+ *   now, and gives the sum over the workflow
  * @property {AbortSignal} signal
  */
 
@@ -50,25 +60,65 @@ function unusable(code, message) {
 }
 
 /**
- * @param {string} template
  * @param {ActionContext} context
  * @param {unknown} [item] of a map
+ * @returns {(path: string) => string} what a placeholder stands for
+ */
+function pieceOf({ outputOf }, item) {
+  return (path) => {
+    const [id, field] = path.split('.');
+    return id === 'item' ? itemText(item, field) : (outputOf(id)?.text ?? '');
+  };
+}
+
+/**
+ * @param {string} template
+ * @param {(path: string) => string} piece
  * @returns {string}
  */
-function render(template, { outputOf }, item) {
-  // Counted while it is filled: the same text may be asked for many thousand times.
-  let chars = template.length;
-  const text = fill(template, (path) => {
-    const [id, field] = path.split('.');
-    const piece = id === 'item' ? itemText(item, field) : (outputOf(id)?.text ?? '');
-    chars += piece.length;
-    if (chars > kPromptCharsMax) {
-      throw unusable('prompt_too_large', `The prompt has more than ${kPromptCharsMax} characters.`);
-    }
-    return piece;
-  });
+function render(template, piece) {
+  const text = fill(template, piece);
   if (text === '') throw unusable('prompt_empty', 'Nothing is left of the prompt: it is empty.');
   return text;
+}
+
+/**
+ * Runs one call with room for its filled prompts. They are measured before any is filled: templates of
+ * a few bytes may ask for the same long text many thousand times.
+ * @template T
+ * @param {string[]} templates of the call
+ * @param {(path: string) => string} piece
+ * @param {ActionContext} context
+ * @param {() => Promise<T>} call fills them
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<T>}
+ */
+async function withRoom(templates, piece, context, call, signal = context.signal) {
+  let chars = 0;
+  for (const template of templates) {
+    chars += filledLength(template, (path) => piece(path).length);
+    if (chars > kPromptCharsMax) {
+      const message = `The prompt, or its messages together, have more than ${kPromptCharsMax} characters.`;
+      throw unusable('prompt_too_large', message);
+    }
+  }
+  const release = await context.prompts.acquire(context.access.principal, chars, signal);
+  try {
+    return await call();
+  } finally {
+    release();
+  }
+}
+
+/**
+ * @param {NodeState} node
+ * @param {ActionContext} context
+ * @param {number} chars that it keeps from now on
+ */
+function keep(node, { keeps }, chars) {
+  if (keeps(node, chars) <= kKeptCharsMax) return;
+  const message = `The nodes of this workflow keep more than ${kKeptCharsMax} characters together.`;
+  throw unusable('workflow_too_large', message);
 }
 
 /**
@@ -83,7 +133,14 @@ function ask({ id, request }, { work, access, parts, signal: whole }, what, opti
   return parts.run(
     // What is undefined is left out.
     JSON.parse(JSON.stringify({ ...what, model, max_tokens, temperature, stop, max_wall_ms })),
-    { access, signal, copyTo: { handle: work.handle, members: { node: id, item } } },
+    {
+      access,
+      signal,
+      copyTo: { handle: work.handle, members: { node: id, item } },
+      reservation: /** @type {import('../../jobs/rate-limits/reservations.js').WorkReservation} */ (
+        work.reservation
+      ),
+    },
   );
 }
 
@@ -93,17 +150,21 @@ function ask({ id, request }, { work, access, parts, signal: whole }, what, opti
  * @returns {Promise<NodeOutput>}
  */
 async function runPrompt(node, context) {
-  const { prompt, messages } = node.request;
-  const what =
-    prompt === undefined
-      ? {
-          messages: messages?.map(({ role, content }) => ({
-            role,
-            content: content === '' ? '' : render(content, context),
-          })),
-        }
-      : { prompt: render(prompt, context) };
-  const { text, usage } = await ask(node, context, what);
+  const { prompt, messages = [] } = node.request;
+  const piece = pieceOf(context);
+  const templates = prompt === undefined ? messages.map(({ content }) => content) : [prompt];
+  const filled = () => {
+    if (prompt !== undefined) return { prompt: render(prompt, piece) };
+    return {
+      messages: messages.map(({ role, content }) => ({
+        role,
+        content: content === '' ? '' : render(content, piece),
+      })),
+    };
+  };
+  const call = () => ask(node, context, filled());
+  const { text, usage } = await withRoom(templates, piece, context, call);
+  keep(node, context, text.length);
   return { text, usage };
 }
 
@@ -131,8 +192,11 @@ async function runMap(node, context) {
     while (next < items.length) {
       const item = next++;
       if (results[item] !== undefined) continue;
-      const what = { prompt: render(prompt, context, items[item]) };
-      results[item] = await ask(node, context, what, { item, signal });
+      const piece = pieceOf(context, items[item]);
+      const call = () => ask(node, context, { prompt: render(prompt, piece) }, { item, signal });
+      const given = await withRoom([prompt], piece, context, call, signal);
+      results[item] = given;
+      keep(node, context, node.keptChars + given.text.length);
       const done = results.filter((result) => result !== undefined).length;
       context.work.emit('node_progress', { node: node.id, item, done, total: items.length });
     }
@@ -151,6 +215,8 @@ async function runMap(node, context) {
   if (context.signal.aborted) throw abortReason(context.signal);
   if (failed !== undefined) throw failed.error;
   const texts = results.map((result) => result?.text ?? '');
+  // The texts are kept twice: one by one and joined.
+  keep(node, context, 2 * node.keptChars);
   return {
     text: texts.join('\n\n'),
     items: texts,
@@ -159,12 +225,37 @@ async function runMap(node, context) {
 }
 
 /**
+ * A crawl counts against the limits as a prompt does, but for tokens.
+ * @param {NodeState} node
+ * @param {ActionContext} context
+ * @returns {Promise<NodeOutput>}
+ */
+async function runCrawl(node, context) {
+  const covered = context.work.reservation?.lend();
+  let reservation;
+  try {
+    reservation = context.reservations.forWork(context.access, endpoints.workflows, covered);
+  } catch (error) {
+    covered?.giveBack(false);
+    throw refusal(error);
+  }
+  try {
+    return await crawled(node, context);
+  } finally {
+    reservation?.settle(0);
+    covered?.giveBack(true);
+  }
+}
+
+/**
  * The reader of the workflow's stream sets the pace here, too.
  * @param {NodeState} node
  * @param {ActionContext} context
  * @returns {Promise<NodeOutput>}
  */
-async function runCrawl({ id, request }, { work, crawl: settings, signal }) {
+async function crawled(node, context) {
+  const { id, request } = node;
+  const { work, crawl: settings, signal } = context;
   const options = crawlOptions(/** @type {any} */ (request.crawl));
   /** @type {import('../../primitives/crawler/crawl.js').CrawlPage[]} */
   const pages = [];
@@ -177,7 +268,8 @@ async function runCrawl({ id, request }, { work, crawl: settings, signal }) {
     if ('error' in found) firstError ??= found.error;
     if (!('text' in found)) continue;
     pages.push(found);
-    chars += found.text.length;
+    chars += found.text.length + found.title.length + found.url.length;
+    keep(node, context, chars);
     if (chars > kCrawlCharsMax) {
       const message = `The pages have more than ${kCrawlCharsMax} characters; limit fewer.`;
       throw unusable('crawl_too_large', message);
@@ -188,6 +280,8 @@ async function runCrawl({ id, request }, { work, crawl: settings, signal }) {
     const wire = { code, message, type: 'crawl_error' };
     throw new PartError(wire, { retryable: !kCrawlFinal.has(code) });
   }
+  // The pages are kept twice: one by one and joined.
+  keep(node, context, 2 * chars);
   return {
     text: pages.map(({ url, title, text }) => `${title}\n${url}\n\n${text}`).join('\n\n'),
     items: pages,

@@ -51,6 +51,8 @@ export class NodeState {
   endedAtMs;
   /** Of a map: the results of its items so far. @type {(import('../operations/child-jobs.js').PartResult | undefined)[]} */
   results = [];
+  /** Characters of `output` and `results`. */
+  keptChars = 0;
 
   /** @param {import('./schema.js').NodeRequest} request */
   constructor(request) {
@@ -80,6 +82,7 @@ export class NodeState {
     this.startedAtMs = undefined;
     this.endedAtMs = undefined;
     this.results = [];
+    this.keptChars = 0;
   }
 
   /**

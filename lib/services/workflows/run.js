@@ -9,6 +9,12 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent<Record<string, NodeOutput>>} TaskEvent */
 
 const kNamesMax = 10;
+/** Of a string with characters beyond Latin-1. */
+const CHAR_BYTES = 2;
+/** Attempts of a node, whatever it asks for. */
+const kAttemptsMax = 100;
+/** The wait before a node's n-th retry is at least 2^(n-1) ms, up to this. */
+const kRetryFloorMaxMs = 1000;
 
 /**
  * The error in events and answers. Errors other than a PartError are internal ones.
@@ -40,7 +46,13 @@ export class Workflow {
   #access;
   #concurrency;
   #parts;
+  #reservations;
   #crawl;
+  #prompts;
+  #retryBudget;
+  /** Sum of the nodes' `keptChars`. */
+  #keptChars = 0;
+  #works;
   #retry;
   #clock;
   #wallMs;
@@ -51,22 +63,35 @@ export class Workflow {
    * @param {import('../operations/operations.js').Work} fields.work
    * @param {import('./schema.js').WorkflowRequest} fields.request
    * @param {import('../../jobs/admission/admission.js').Submission['access']} fields.access
+   * @param {import('../operations/operations.js').Works} fields.works
    * @param {import('../operations/child-jobs.js').Parts} fields.parts
+   * @param {import('../../jobs/rate-limits/reservations.js').Reservations} fields.reservations
+   * @param {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} fields.prompts see `ActionContext`
+   * @param {import('../../jobs/execution/retry-budget.js').RetryBudget} fields.retryBudget
    * @param {import('../../jobs/settings.js').Settings} fields.options
    * @param {() => number} fields.wallMs Unix time
    */
-  constructor({ work, request, access, parts, options, wallMs }) {
+  constructor({ work, request, access, options, wallMs, ...shared }) {
+    const { works, parts, reservations, prompts, retryBudget } = shared;
+    this.#works = works;
     this.work = work;
     this.metadata = request.metadata;
     this.#nodes = new Map(request.nodes.map((node) => [node.id, new NodeState(node)]));
     this.#access = access;
     this.#concurrency = request.concurrency ?? 5;
     this.#parts = parts;
+    this.#reservations = reservations;
+    this.#prompts = prompts;
+    this.#retryBudget = retryBudget;
     this.#crawl = { ...options.crawl, clock: options.clock };
     this.#retry = options.retry;
     this.#clock = options.clock;
     this.#log = options.logger;
     this.#wallMs = wallMs;
+  }
+
+  get access() {
+    return this.#access;
   }
 
   /** @returns {NodeState[]} in the order in which they were given */
@@ -100,6 +125,8 @@ export class Workflow {
     const { work } = this;
     const { signal } = work;
     const running = new Set(nodes.map(({ id }) => id));
+    this.#keptChars = this.nodes.reduce((sum, { keptChars }) => sum + keptChars, 0);
+    this.#works.holds(work, CHAR_BYTES * this.#keptChars);
     /** @type {TaskGraph<Record<string, NodeOutput>>} */
     const graph = new TaskGraph({ clock: this.#clock });
     for (const node of nodes) {
@@ -132,26 +159,58 @@ export class Workflow {
    * @param {NodeState} node
    * @returns {import('../../primitives/scheduling/retry-policy.js').RetryOptions}
    */
-  #retryOf({ request: { retry } }) {
-    if (retry === undefined) {
-      const isRetryable = (/** @type {any} */ error) => error?.passing === true;
-      return { ...this.#retry, isRetryable };
-    }
-    const { attempts, base_ms: baseMs, cap_ms: capMs } = retry;
-    const isRetryable = (/** @type {any} */ error) => error?.retryable === true;
-    return { attempts, baseMs, capMs, isRetryable };
+  #retryOf(node) {
+    const { retry } = node.request;
+    const { attempts: asked = 1, base_ms: baseMs, cap_ms: capMs } = retry ?? {};
+    const options =
+      retry === undefined
+        ? this.#retry
+        : { attempts: Math.min(asked, kAttemptsMax), baseMs, capMs };
+    const sign = retry === undefined ? 'passing' : 'retryable';
+    return {
+      ...options,
+      isRetryable: (/** @type {any} */ error) =>
+        error?.[sign] === true &&
+        node.attempts < options.attempts &&
+        // A crawl asks no upstream of the gateway.
+        (node.type === 'crawl' || this.#retryBudget.take()),
+    };
   }
 
   /**
    * @param {NodeState} node
    * @param {AbortSignal} signal
    */
-  #act(node, signal) {
+  async #act(node, signal) {
+    try {
+      return await this.#run(node, signal);
+    } catch (error) {
+      if (error instanceof PartError) {
+        const floorMs = Math.min(2 ** (node.attempts - 1), kRetryFloorMaxMs);
+        error.retryAfterMs = Math.max(error.retryAfterMs ?? 0, floorMs);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * @param {NodeState} node
+   * @param {AbortSignal} signal
+   */
+  #run(node, signal) {
     return runAction(node, {
       work: this.work,
       access: this.#access,
       parts: this.#parts,
+      reservations: this.#reservations,
       crawl: this.#crawl,
+      prompts: this.#prompts,
+      keeps: (kept, chars) => {
+        this.#keptChars += chars - kept.keptChars;
+        kept.keptChars = chars;
+        this.#works.holds(this.work, CHAR_BYTES * this.#keptChars);
+        return this.#keptChars;
+      },
       outputOf: (id) => this.#nodes.get(id)?.output,
       signal,
     });

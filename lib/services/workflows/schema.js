@@ -5,9 +5,16 @@
 import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkCrawlRequest, crawlProperties } from '../crawls/request.js';
-import { checkContents, jobSchema, nonEmptyString, schemaRefusal } from '../../jobs/request.js';
+import {
+  checkContents,
+  checkMetadataSize,
+  jobSchema,
+  nonEmptyString,
+  schemaRefusal,
+} from '../../jobs/request.js';
 import { pathsOf } from './template.js';
 import { schemaCheck } from '../../internal/util/json-schema.js';
+import { workWallMs } from '../operations/operations.js';
 
 /**
  * One node in a request.
@@ -36,7 +43,7 @@ import { schemaCheck } from '../../internal/util/json-schema.js';
  * @property {Record<string, unknown>} [metadata]
  * @property {'cancel' | 'continue'} [on_disconnect]
  * @property {number} [disconnect_grace_ms]
- * @property {number} [max_wall_ms] of each attempt of the whole; default 3600000
+ * @property {number} [max_wall_ms] of each attempt of the whole; default 3600000, at most a day
  */
 
 export const kNodesMax = 1000;
@@ -99,7 +106,7 @@ const workflowSchema = {
     metadata: ofJob.metadata,
     on_disconnect: ofJob.on_disconnect,
     disconnect_grace_ms: ofJob.disconnect_grace_ms,
-    max_wall_ms: ofJob.max_wall_ms,
+    max_wall_ms: workWallMs,
   },
 };
 
@@ -196,6 +203,7 @@ export function checkWorkflowRequest(body) {
   if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
   const request = /** @type {WorkflowRequest} */ (body);
   checkContents(request);
+  checkMetadataSize(request.metadata);
   request.nodes.forEach((node, i) => checkAction(node, `nodes[${i}]`));
   checkGraph(request.nodes);
   request.nodes.forEach((node, i) => checkTemplates(node, `nodes[${i}]`));

@@ -1,10 +1,14 @@
 /** The gateway's workflows: `gateway.workflows` and `/v1/workflows`. Main thread. */
 import { HttpError } from '../../internal/util/http-error.js';
+import { KeyedSemaphore } from '../../internal/util/keyed-semaphore.js';
 import { WorkService } from '../operations/service.js';
 import { Workflow } from './run.js';
+import { pageOfNodes } from './page.js';
 import { checkWorkflowRequest } from './schema.js';
 import { chooseModel } from '../../jobs/admission/model-selection.js';
+import { checkOptions } from '../../internal/util/validate.js';
 import { kAnonymous } from '../../jobs/policy/config.js';
+import { kPromptCharsHeldMax } from './actions.js';
 import { wallClock } from '../../internal/time/clock.js';
 
 /** Default of `max_wall_ms`: an hour, for each attempt of a whole workflow. */
@@ -86,17 +90,24 @@ function checkModels(provider, { nodes }, access) {
 export class Workflows extends WorkService {
   #works;
 
-  /** @param {import('../operations/service.js').ServiceParts & {parts: import('../operations/child-jobs.js').Parts}} own */
-  constructor({ parts, ...service }) {
+  /**
+   * @param {import('../operations/service.js').ServiceParts & {parts: import('../operations/child-jobs.js').Parts,
+   *   retryBudget: import('../../jobs/execution/retry-budget.js').RetryBudget}} own
+   */
+  constructor({ parts, retryBudget, ...service }) {
     const { options } = service;
     const wallMs = wallClock(options.clock);
+    const prompts = new KeyedSemaphore(kPromptCharsHeldMax);
     super(service, {
       name: 'workflow',
       maxWallMs: kMaxWallMs,
       check: checkWorkflowRequest,
       admit: (request, access) => checkModels(options.provider, request, access),
       begin(work, request, access) {
-        const workflow = new Workflow({ work, request, access, parts, options, wallMs });
+        const { reservations } = service;
+        const fields = { work, request, access, options, wallMs };
+        const shared = { works: service.works, parts, reservations, prompts, retryBudget };
+        const workflow = new Workflow({ ...fields, ...shared });
         work.data = workflow;
         void workflow.run(workflow.nodes);
       },
@@ -106,21 +117,59 @@ export class Workflows extends WorkService {
   }
 
   /**
+   * What `get` gives, with the nodes as a page of bounded size.
+   * @param {string} id
+   * @param {{principal: string, after?: string, limit?: number}} query
+   * @returns {WorkflowView & {hasMore: boolean}}
+   * @throws {HttpError} 404, and 400 for an unknown `after`
+   */
+  page(id, { principal, ...query }) {
+    /** @type {Workflow} */
+    const workflow = this.find(id, principal).data;
+    return { ...describe(workflow, { nodes: false }), ...pageOfNodes(workflow.nodes, query) };
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} nodeId
+   * @param {string} principal
+   * @returns {import('./node-state.js').NodeState}
+   * @throws {HttpError} 404
+   */
+  node(id, nodeId, principal) {
+    /** @type {Workflow} */
+    const workflow = this.find(id, principal).data;
+    const node = workflow.nodes.find((each) => each.id === nodeId);
+    if (node !== undefined) return node;
+    const message = 'The workflow has no node of this id.';
+    throw new HttpError(404, { code: 'node_not_found', param: 'node', message });
+  }
+
+  /**
    * Begins the next attempt of a workflow that has ended: what did not complete and what hangs on
    * that runs again, what completed stays.
    * @param {string} id
    * @param {{principal?: string}} [options]
    * @returns {WorkflowView}
-   * @throws {HttpError} `ERR_WORKFLOW_NOT_FOUND`, `ERR_WORKFLOW_RUNNING`, `ERR_NOTHING_TO_RETRY`
+   * @throws {HttpError} `ERR_WORKFLOW_NOT_FOUND`, `ERR_WORKFLOW_RUNNING`, `ERR_NOTHING_TO_RETRY`,
+   *   `ERR_RATE_LIMIT_EXCEEDED`
    */
-  retry(id, { principal = kAnonymous } = {}) {
+  retry(id, options) {
+    const { principal = kAnonymous } = checkOptions('retry', options, ['principal']);
     /** @type {Workflow} */
     const workflow = this.find(id, principal).data;
     this.checkReady();
     if (!workflow.work.ended) throw conflict('workflow_running', 'The workflow is running.');
     const nodes = workflow.unfinished();
     if (nodes.length === 0) throw conflict('nothing_to_retry', 'Every node has completed.');
-    this.#works.reopen(workflow.work);
+    const reservation = this.reserve(workflow.access);
+    try {
+      this.#works.reopen(workflow.work);
+    } catch (error) {
+      reservation.release();
+      throw error;
+    }
+    workflow.work.reservation = reservation;
     for (const node of nodes) node.reset();
     void workflow.run(nodes);
     return describe(workflow, { nodes: true });

@@ -17,6 +17,19 @@ export function pathsOf(template) {
 
 /**
  * @param {string} template
+ * @param {(path: string) => number} lengthOf
+ * @returns {number} characters of the filled template, without filling it
+ */
+export function filledLength(template, lengthOf) {
+  let length = template.length;
+  for (const [placeholder, path] of template.matchAll(kPlaceholder)) {
+    length += lengthOf(path) - placeholder.length;
+  }
+  return length;
+}
+
+/**
+ * @param {string} template
  * @param {(path: string) => string} textOf
  * @returns {string}
  */

@@ -37,6 +37,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          InstanceMethod<&JobHubWrap::acknowledge>("acknowledge"),
                          InstanceMethod<&JobHubWrap::attach_socket>("attachSocket"),
                          InstanceMethod<&JobHubWrap::detach_socket>("detachSocket"),
+                         InstanceMethod<&JobHubWrap::log_bytes>("logBytes"),
                          InstanceMethod<&JobHubWrap::close>("close"),
                      });
 }
@@ -90,6 +91,13 @@ void JobHubWrap::append(const Napi::CallbackInfo& info) {
       for (const Token& token : tokens) bridge.hub.append(token.job, token.text, now);
     });
   }
+}
+
+// logBytes() gives the bytes that the logs of all hubs hold.
+Napi::Value JobHubWrap::log_bytes(const Napi::CallbackInfo& info) {
+  std::int64_t bytes = 0;
+  for (const CommandTarget<HubBridge>& hub : hubs_) bytes += hub.machine->hub.log_bytes();
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
 // acknowledge([subscriber...])

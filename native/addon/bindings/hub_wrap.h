@@ -46,6 +46,7 @@ class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap>, private CommandMet
   void acknowledge(const Napi::CallbackInfo& info);
   Napi::Value attach_socket(const Napi::CallbackInfo& info);
   Napi::Value detach_socket(const Napi::CallbackInfo& info);
+  Napi::Value log_bytes(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   void shut();

@@ -79,6 +79,13 @@ Napi::Value kv_entry_for_js(napi_env env, const KvEntryRef& entry) {
                             number_for_js(env, ms_from_nanos(entry->last_alive))});
 }
 
+Napi::Value kv_head_for_js(napi_env env, const KvEntryRef& entry) {
+  if (!entry) return Napi::Env(env).Undefined();
+  return array_for_js(env, {number_for_js(env, static_cast<double>(entry->value.bytes.size())),
+                            number_for_js(env, static_cast<double>(entry->version)),
+                            number_for_js(env, ms_from_nanos(entry->last_alive))});
+}
+
 Napi::Value kv_page_for_js(napi_env env, const KvPage& page, bool keys_only) {
   std::vector<napi_value> values;
   values.reserve(1 + 4 * page.entries.size());

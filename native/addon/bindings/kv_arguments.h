@@ -64,6 +64,8 @@ KvScanRequest kv_scan_from(const Napi::CallbackInfo& info, std::size_t first);
 
 /// [value, kind, version, expiresAtMs], or undefined when there is no entry. Infinity: no end.
 Napi::Value kv_entry_for_js(napi_env env, const KvEntryRef& entry);
+/// [bytes of the value, version, last alive in ms], without the value; undefined for no entry.
+Napi::Value kv_head_for_js(napi_env env, const KvEntryRef& entry);
 
 /// [more, key, version, value, kind, key, version, ...]; without values and kinds for `keys_only`.
 Napi::Value kv_page_for_js(napi_env env, const KvPage& page, bool keys_only);

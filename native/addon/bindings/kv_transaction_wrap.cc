@@ -11,6 +11,7 @@ Napi::Function KvTransactionWrap::define(Napi::Env env) {
                          InstanceMethod<&KvTransactionWrap::begin>("begin"),
                          InstanceMethod<&KvTransactionWrap::end>("end"),
                          InstanceMethod<&KvTransactionWrap::get>("get"),
+                         InstanceMethod<&KvTransactionWrap::head>("head"),
                          InstanceMethod<&KvTransactionWrap::scan>("scan"),
                          InstanceMethod<&KvTransactionWrap::set>("set"),
                          InstanceMethod<&KvTransactionWrap::touch>("touch"),
@@ -35,6 +36,11 @@ void KvTransactionWrap::end(const Napi::CallbackInfo& /*info*/) {
 Napi::Value KvTransactionWrap::get(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return kv_entry_for_js(env, transaction_->get(text_from(env, info[0]), nanos_at(info, 1)));
+}
+
+Napi::Value KvTransactionWrap::head(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return kv_head_for_js(env, transaction_->get(text_from(env, info[0]), nanos_at(info, 1)));
 }
 
 Napi::Value KvTransactionWrap::scan(const Napi::CallbackInfo& info) {

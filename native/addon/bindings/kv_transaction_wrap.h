@@ -36,6 +36,7 @@ class KvTransactionWrap final : public Napi::ObjectWrap<KvTransactionWrap> {
   void begin(const Napi::CallbackInfo& info);
   void end(const Napi::CallbackInfo& info);
   Napi::Value get(const Napi::CallbackInfo& info);
+  Napi::Value head(const Napi::CallbackInfo& info);
   Napi::Value scan(const Napi::CallbackInfo& info);
   Napi::Value set(const Napi::CallbackInfo& info);
   Napi::Value touch(const Napi::CallbackInfo& info);

@@ -16,6 +16,23 @@ std::string_view status_of(Terminal::Kind kind) {
   return "failed";
 }
 
+EventLog::Arena::Arena(const Arena& other)
+    : total(other.total),
+      text(other.text),
+      ends(other.ends),
+      types(other.types),
+      names(other.names),
+      head(other.head),
+      trimmed(other.trimmed) {
+  count();
+}
+
+EventLog::Arena::~Arena() {
+  if (total != nullptr) {
+    total->fetch_sub(static_cast<std::int64_t>(counted), std::memory_order_relaxed);
+  }
+}
+
 bool EventLog::append(std::string_view text) {
   if (ended()) return false;
   own_arena();
@@ -23,6 +40,7 @@ bool EventLog::append(std::string_view text) {
   arena_->ends.push_back(static_cast<std::uint32_t>(arena_->text.size()));
   if (!arena_->types.empty()) arena_->types.push_back(0);
   trim();
+  arena_->count();
   return true;
 }
 
@@ -30,7 +48,7 @@ bool EventLog::append_typed(std::string_view type, std::string_view data) {
   constexpr std::size_t kTypesMax = 255;
   if (ended()) return false;
   own_arena();
-  auto& [text, ends, types, names, head, trimmed] = *arena_;
+  auto& [total, counted, text, ends, types, names, head, trimmed] = *arena_;
   auto name = std::find(names.begin(), names.end(), type);
   if (name == names.end()) {
     if (names.size() == kTypesMax) return false;
@@ -41,6 +59,7 @@ bool EventLog::append_typed(std::string_view type, std::string_view data) {
   text.append(data);
   ends.push_back(static_cast<std::uint32_t>(text.size()));
   trim();
+  arena_->count();
   return true;
 }
 
@@ -51,7 +70,7 @@ void EventLog::own_arena() {
 bool EventLog::begin_attempt() {
   if (ended()) return false;
   ++attempt_;
-  arena_ = std::make_shared<Arena>();
+  arena_ = std::make_shared<Arena>(arena_->total);
   return true;
 }
 
@@ -70,6 +89,7 @@ bool EventLog::end(Terminal terminal, bool held) {
     arena_->text.shrink_to_fit();
     arena_->ends.shrink_to_fit();
     arena_->types.shrink_to_fit();
+    arena_->count();
   }
   return true;
 }
@@ -93,11 +113,12 @@ std::uint64_t EventLog::copy_from(std::uint64_t seq, std::string& text,
 void EventLog::restore(std::uint64_t attempt, std::uint64_t first_seq, std::string text,
                        std::vector<std::uint32_t> ends) {
   attempt_ = attempt;
-  arena_ = std::make_shared<Arena>();
+  arena_ = std::make_shared<Arena>(arena_->total);
   arena_->text = std::move(text);
   arena_->ends = std::move(ends);
   arena_->trimmed = first_seq - 1;
   trim();
+  arena_->count();
 }
 
 std::string_view EventLog::text() const {
@@ -107,7 +128,7 @@ std::string_view EventLog::text() const {
 void EventLog::trim() {
   constexpr std::size_t kOffsetBytes = sizeof(arena_->ends[0]);
   constexpr std::size_t kWorthCompacting = 4096;
-  auto& [text, ends, types, names, head, trimmed] = *arena_;
+  auto& [total, counted, text, ends, types, names, head, trimmed] = *arena_;
   const auto retained = [this] {
     const Arena& arena = *arena_;
     return arena.text.size() - arena.head_offset() +

@@ -1,6 +1,7 @@
 // The append-only event log of one job.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,6 +17,7 @@ namespace sluice {
 struct Usage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
+  bool estimated = false;  ///< At least one of them is not the upstream's own.
 };
 
 /// The ending of a job. `kind` determines which fields apply.
@@ -33,6 +35,9 @@ struct Terminal {
 
 /// The status of a job that ended with `kind`.
 std::string_view status_of(Terminal::Kind kind);
+
+/// Bytes that several logs hold together. Any thread may read it.
+using LogBytes = std::atomic<std::int64_t>;
 
 /// The append-only event log of one job: tokens, the start of a new attempt, one terminal event.
 ///
@@ -70,7 +75,9 @@ class EventLog {
   };
 
   /// @param bytes_max cap on text plus offsets, at least one token is always kept.
-  explicit EventLog(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  /// @param total counts what this log holds, once for all logs that share it; outlives them
+  explicit EventLog(std::size_t bytes_max, LogBytes* total = nullptr)
+      : bytes_max_(bytes_max), arena_(std::make_shared<Arena>(total)) {}
 
   /// Appends a token. Returns false, and does nothing, once the log has ended.
   bool append(std::string_view text);
@@ -149,15 +156,33 @@ class EventLog {
   /// Whether a reader at `position` has read the terminal event.
   [[nodiscard]] bool at_end(Position position) const;
 
-  /// Bytes held, shared ones included; for budgets and metrics.
-  [[nodiscard]] std::size_t memory_bytes() const {
-    return arena_->text.capacity() + arena_->ends.capacity() * sizeof(arena_->ends[0]) +
-           arena_->types.capacity();
-  }
+  /// Bytes held, those included that are shared; for budgets and metrics.
+  [[nodiscard]] std::size_t memory_bytes() const { return arena_->bytes(); }
 
  private:
   /// The tokens of one attempt.
   struct Arena {
+    explicit Arena(LogBytes* sum) : total(sum) {}
+    Arena(const Arena& other);
+    Arena& operator=(const Arena&) = delete;
+    ~Arena();
+
+    [[nodiscard]] std::size_t bytes() const {
+      return text.capacity() + ends.capacity() * sizeof(ends[0]) + types.capacity();
+    }
+    /// Brings `total` up to date; after each change.
+    void count() {
+      const std::size_t now = bytes();
+      if (now == counted) return;
+      if (total != nullptr) {
+        total->fetch_add(static_cast<std::int64_t>(now) - static_cast<std::int64_t>(counted),
+                         std::memory_order_relaxed);
+      }
+      counted = now;
+    }
+
+    LogBytes* total;
+    std::size_t counted = 0;  // what `total` has of it
     std::string text;
     std::vector<std::uint32_t> ends;  // offset in text after each token
     std::vector<std::uint8_t> types;  // of each token: 0, else a place in names; empty: all are 0
@@ -174,7 +199,7 @@ class EventLog {
 
   std::size_t bytes_max_;
   std::uint64_t attempt_ = 1;
-  std::shared_ptr<Arena> arena_ = std::make_shared<Arena>();  // copied before a change while shared
+  std::shared_ptr<Arena> arena_;  // copied before a change while shared
   std::optional<Terminal> terminal_;
   std::uint64_t skipped_ = 0;
   bool held_ = false;  // the terminal event is not published

@@ -48,7 +48,7 @@ void JobHub::touch_window(Job& job) {
 // --- jobs
 
 void JobHub::create(JobHandle handle, JobOptions options, Nanos now) {
-  auto job = std::make_unique<Job>(handle, std::move(options), options_.log_bytes_max, now);
+  auto job = std::make_unique<Job>(handle, std::move(options), new_log(), now);
   job->window_granted = options_.stream_capacity;  // the producer starts with the same value
   arm(*job);
   link_copy(*job);
@@ -56,7 +56,7 @@ void JobHub::create(JobHandle handle, JobOptions options, Nanos now) {
 }
 
 void JobHub::restore(JobHandle handle, JobOptions options, RestoredJob restored, Nanos now) {
-  auto job = std::make_unique<Job>(handle, std::move(options), options_.log_bytes_max, now);
+  auto job = std::make_unique<Job>(handle, std::move(options), new_log(), now);
   job->restore(std::move(restored), now);
   job->window_granted = options_.stream_capacity;
   arm(*job);
@@ -205,6 +205,11 @@ void JobHub::purge(JobHandle handle, Nanos now) {
 bool JobHub::is_open(JobHandle handle) const {
   const Job* const job = find(handle);
   return job != nullptr && !job->log.ended();
+}
+
+Usage JobHub::usage(JobHandle handle) const {
+  const auto found = jobs_.find(handle);
+  return found == jobs_.end() ? Usage{} : found->second->usage();
 }
 
 bool JobHub::writable(JobHandle handle) const {

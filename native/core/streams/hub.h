@@ -133,6 +133,9 @@ class JobHub final : public Machine {
   [[nodiscard]] bool is_open(JobHandle handle) const;
   /// Whether it is open and its window has room for another token.
   [[nodiscard]] bool writable(JobHandle handle) const;
+  /// What the job has used, by the hub's own count unless it ended with another. Nothing for a job
+  /// that is not known.
+  [[nodiscard]] Usage usage(JobHandle handle) const;
   /// The job's state as JSON; empty for an unknown job.
   [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now) const;
 
@@ -154,6 +157,10 @@ class JobHub final : public Machine {
     return subscribers_.contains(handle);
   }
   [[nodiscard]] std::size_t subscriber_count() const { return subscribers_.size(); }
+  /// Bytes that the logs of all jobs hold, shared ones once. Any thread.
+  [[nodiscard]] std::int64_t log_bytes() const {
+    return log_bytes_.load(std::memory_order_relaxed);
+  }
 
  private:
   struct TimerKey {
@@ -192,8 +199,11 @@ class JobHub final : public Machine {
   void close(SubscriberHandle handle, std::string_view reason, Nanos now);
   void forget(SubscriberHandle handle, Nanos now);
 
+  [[nodiscard]] EventLog new_log() { return EventLog(options_.log_bytes_max, &log_bytes_); }
+
   HubOptions options_;
   HubObserver& observer_;
+  LogBytes log_bytes_ = 0;  // before the jobs, whose logs count in it
   JobTable jobs_;
   HubJournal journal_;
   std::unordered_map<SubscriberHandle, std::unique_ptr<Subscriber>> subscribers_;

@@ -38,6 +38,7 @@ void append_usage(std::string& out, const Usage& usage) {
   append_json_number(out, usage.prompt_tokens);
   out.append(",\"completion_tokens\":");
   append_json_number(out, usage.completion_tokens);
+  if (usage.estimated) out.append(",\"estimated\":true");
   out.push_back('}');
 }
 
@@ -91,10 +92,10 @@ constexpr std::size_t kEchoedCursorMax = 128;
 
 }  // namespace
 
-Job::Job(JobHandle job_handle, JobOptions job_options, std::size_t log_bytes_max, Nanos now)
+Job::Job(JobHandle job_handle, JobOptions job_options, EventLog empty_log, Nanos now)
     : handle(job_handle),
       options(std::move(job_options)),
-      log(log_bytes_max),
+      log(std::move(empty_log)),
       created_at(now),
       wall_deadline(deadline_after(now, options.wall_time_max)) {
   data_prefix.append(names_of(*this).data_prefix);

@@ -44,7 +44,7 @@ struct JobOptions {
 struct Job {
   enum class Status : std::uint8_t { kQueued, kRunning, kEnded };
 
-  Job(JobHandle job_handle, JobOptions job_options, std::size_t log_bytes_max, Nanos now);
+  Job(JobHandle job_handle, JobOptions job_options, EventLog empty_log, Nanos now);
 
   // --- history
   JobHandle handle;

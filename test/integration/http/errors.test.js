@@ -99,13 +99,25 @@ describe('a body', () => {
     expect(body.error.code).toBe('invalid_json');
   });
 
-  test('over 1 MiB is 413, just below is taken', async () => {
-    const big = await server.submit({ prompt: 'x'.repeat(1024 * 1024) });
+  test('over 32 MiB is 413, just below is taken', async () => {
+    const max = 32 * 1024 * 1024;
+    const big = await server.submit({ prompt: 'x'.repeat(max) });
     expect(big.status).toBe(413);
-    expect(big.body.error.code).toBe('body_too_large');
+    expect(big.body.error).toMatchObject({
+      code: 'body_too_large',
+      message: `The body is over ${max} bytes.`,
+    });
     const envelope = JSON.stringify({ prompt: '' }).length;
-    const fits = await server.submit({ prompt: 'x'.repeat(1024 * 1024 - envelope) });
+    const fits = await server.submit({ prompt: 'x'.repeat(max - envelope) });
     expect(fits.status).toBe(201);
+  });
+
+  test('of more values than anybody needs is 400', async () => {
+    const { status, body } = await server.submit({
+      prompt: 'a',
+      metadata: { list: Array.from({ length: 500_000 }, () => 0) },
+    });
+    expect([status, body.error.code, body.error.param]).toEqual([400, 'invalid_value', 'metadata']);
   });
 
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data'])(
@@ -249,7 +261,7 @@ test('jobs belong to their principal: for others they do not exist', async () =>
 
 describe('a full queue', () => {
   const narrow = {
-    maxInFlightBatches: 1,
+    maxConcurrency: 1,
     processingCapacity: 1,
     incomingCapacity: 1,
     // Until then what has room moves on, on any machine.

@@ -318,6 +318,17 @@ describe('several at once', () => {
     expect(rest.responses[127].value).toHaveLength(2 ** 20);
   });
 
+  test('a single value larger than that is answered whole', async () => {
+    const { put, txn } = await startKv({ kv: { maxValueBytes: 6 * 2 ** 20 } });
+    await put('large', 'x'.repeat(5 * 2 ** 20));
+    await put('small', 'x');
+    const get = (key) => ({ op: 'get', key });
+    const both = (await txn({ success: [get('small'), get('large')] })).body;
+    expect([both.cursor, both.responses[1].value_omitted]).toEqual([1, true]);
+    const rest = (await txn({ success: [get('small'), get('large')], cursor: 1 })).body;
+    expect([rest.cursor, rest.responses[1].value.length]).toEqual([undefined, 5 * 2 ** 20]);
+  });
+
   test.each([
     [{ success: [{ op: 'delete', key: 'a' }], cursor: 0 }, 'cursor'],
     [{ success: [{ op: 'get', key: 'a' }], cursor: -1 }, 'cursor'],

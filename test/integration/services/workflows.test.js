@@ -1,6 +1,7 @@
 /** Workflows over HTTP: from the request to the last event, on every way out. */
 import { answering, byId, passing, tokensOf, words } from '../../support/gateway/workflows.js';
 import { everyEgress, start, stopAll } from '../../support/gateway/gateway.js';
+import { until } from '../../support/until.js';
 
 afterEach(stopAll);
 
@@ -162,6 +163,69 @@ test('a prompt that grows too large as it is filled is refused before it is made
   expect(prompts).toEqual(['a']);
 });
 
+test('messages of one call are counted together, before any of them is filled', async () => {
+  const { provider, prompts } = answering(() => 'x'.repeat(1 << 20));
+  const { post, read } = await start({ provider });
+  const message = { role: 'user', content: 'x{{a.text}}' };
+  const { body } = await post('/v1/workflows', {
+    nodes: [
+      { id: 'a', prompt: 'a' },
+      // Each has 1 MiB; all of them would take 5 GB.
+      { id: 'b', messages: Array.from({ length: 5000 }, () => message), after: ['a'] },
+      { id: 'fits', messages: Array.from({ length: 7 }, () => message), after: ['a'] },
+    ],
+  });
+  const { events } = await read(body.stream_url);
+  const failed = events.filter(({ type }) => type === 'node_failed');
+  expect(failed.map(({ data }) => [data.node, data.error.code])).toEqual([
+    ['b', 'prompt_too_large'],
+  ]);
+  expect(prompts.map(({ length }) => length)).toEqual([1, 7 * ((1 << 20) + 1) + 6]);
+});
+
+test('large prompts of one principal wait for one another, over all its workflows', async () => {
+  const size = 1 << 20;
+  let [held, most, calls] = [0, 0, 0];
+  async function* provider({ prompt }) {
+    if (prompt === 'a') return yield 'x'.repeat(size);
+    held += prompt.length;
+    calls += 1;
+    most = Math.max(most, held);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    held -= prompt.length;
+    yield 'done';
+  }
+  const { post, read } = await start({ provider, maxInFlightBatches: 100 });
+  const large = (id) => ({ id, prompt: '{{a.text}}'.repeat(6), after: ['a'] });
+  const nodes = [{ id: 'a', prompt: 'a' }, ...['b', 'c', 'd', 'e', 'f'].map(large)];
+  const ends = await Promise.all(
+    Array.from({ length: 2 }, async () => {
+      const { body } = await post('/v1/workflows', { nodes, concurrency: 100 });
+      return (await read(body.stream_url)).events.at(-1).type;
+    }),
+  );
+  expect(ends).toEqual(['workflow_complete', 'workflow_complete']);
+  expect(calls).toBe(10);
+  expect(most).toBe(2 * 6 * size);
+});
+
+test('a workflow whose nodes keep too much together fails by name', async () => {
+  const { provider } = answering(() => 'x'.repeat(4_000_000));
+  const { post, read, get } = await start({ provider });
+  // 17 texts of 4 MB are more than 64 Mi characters.
+  const nodes = Array.from({ length: 20 }, (_, i) => ({ id: `n${i}`, prompt: 'a' }));
+  const { body } = await post('/v1/workflows', { nodes });
+  const { events } = await read(body.stream_url);
+  const failed = events.filter(({ type }) => type === 'node_failed');
+  expect(failed.map(({ data }) => data.error.code)).toEqual(
+    Array.from({ length: 4 }, () => 'workflow_too_large'),
+  );
+  expect((await get(`/v1/workflows/${body.workflow_id}`)).body.counts).toEqual({
+    completed: 16,
+    failed: 4,
+  });
+});
+
 test('what a model says is not looked through for placeholders', async () => {
   const { provider, prompts } = answering((prompt) => (prompt === 'a' ? '{{b.text}}' : 'x'));
   const { post, read } = await start({ provider });
@@ -195,6 +259,33 @@ test('no more nodes at once than `concurrency`, each with its own model and limi
   await read(body.stream_url);
   expect(most).toBe(2);
   expect(seen[0]).toEqual({ model: 'm0', maxTokens: 3, temperature: 0.5, stop: ['z'] });
+});
+
+test('retries have a ceiling, a floor and a budget, whatever a node asks for', async () => {
+  let calls = 0;
+  // eslint-disable-next-line require-yield -- that is the point of it
+  async function* provider() {
+    calls += 1;
+    throw passing();
+  }
+  const { post, get } = await start({ provider, maxInFlightBatches: 64 });
+  const retry = { attempts: 10_000, base_ms: 0, cap_ms: 0 };
+  const nodes = Array.from({ length: 40 }, (_, i) => ({ id: `n${i}`, prompt: 'x', retry }));
+  const startMs = performance.now();
+  const { body } = await post('/v1/workflows', { nodes, concurrency: 40 });
+  const found = await until(async () => {
+    const { body: view } = await get(`/v1/workflows/${body.workflow_id}`);
+    return view.status === 'failed' && view;
+  }, 'the end of the workflow');
+  const seconds = (performance.now() - startMs) / 1000;
+  expect(calls).toBeGreaterThanOrEqual(40 + 100);
+  expect(calls).toBeLessThanOrEqual(40 + 100 + 10 * seconds + 1);
+  for (const { error, attempts } of found.nodes) {
+    expect(error.code).toBe('upstream_unavailable');
+    expect(attempts).toBeLessThan(15);
+  }
+  const { body: metrics } = await get('/metrics');
+  expect(metrics).toMatch(/^sluice_retries_refused_total 40$/m);
 });
 
 describe('retries', () => {

@@ -77,7 +77,7 @@ test('failures and cancellations are as they were, too', async () => {
 test('a job that was under way ends as server_restarted, with the text so far', async () => {
   const data = dataFile();
   const { provider, call } = handProvider();
-  const first = await start({ provider, data, maxInFlightBatches: 1 });
+  const first = await start({ provider, data, maxConcurrency: 1 });
   const { body } = await first.submit({ prompt: 'a' }, key('k'));
   const queued = await first.submit({ prompt: 'b' });
   (await call(0)).push('one ', 'two ');
@@ -146,18 +146,22 @@ test('answers are kept by their keys', async () => {
   expect((await second.submit({ prompt: 'b' }, key('l'))).status).toBe(201);
 });
 
-test('keys leave the file when their time is over, and the oldest beyond the bound', async () => {
+test('keys leave the file when their time is over, and are refused beyond the bound', async () => {
   const data = dataFile();
   const first = await start({ provider: words, data, idempotency: { maxKeys: 2 } });
-  for (const name of ['a', 'b', 'c', 'd']) await first.submit({ prompt: 'x' }, key(name));
+  const statuses = [];
+  for (const name of ['a', 'b', 'c']) {
+    statuses.push((await first.submit({ prompt: 'x' }, key(name))).status);
+  }
+  expect(statuses).toEqual([201, 201, 507]);
   await first.gateway.close();
   const names = () => {
     const store = new SqliteStore(data, { readOnly: true });
     return store.select('keys').map(([name]) => name.split('\n')[0]);
   };
-  expect(names()).toEqual(['c', 'd']);
+  expect(names()).toEqual(['a', 'b']);
   const second = await start({ provider: words, data, idempotency: { ttlMs: 0 } });
-  expect((await second.submit({ prompt: 'x' }, key('d'))).status).toBe(201);
+  expect((await second.submit({ prompt: 'x' }, key('b'))).status).toBe(201);
   await second.gateway.close();
   const third = await start({ provider: words, data });
   await third.gateway.close();

@@ -1,5 +1,6 @@
 /** The table of jobs: lookup by principal, pages, the bound on what is retained. */
-import { JobRecord, JobTable } from '../../../lib/jobs/job-table.js';
+import { JobRecord } from '../../../lib/jobs/job.js';
+import { JobTable } from '../../../lib/jobs/job-table.js';
 
 function setUp({ maxRetainedJobs = 100 } = {}) {
   const evicted = [];
@@ -52,6 +53,25 @@ test('pages hold one principal and one status, newest first', () => {
   expect(list({ after: mine[0].id })).toEqual({ page: [], hasMore: false });
   expect(list({ after: 'job_unknown' })).toBeUndefined();
   expect(table.list({ principal: 'bob', limit: 10, after: mine[0].id })).toBeUndefined();
+});
+
+test("one principal's endings do not drop those of another", () => {
+  const { table, evicted, add } = setUp({ maxRetainedJobs: 4 });
+  const end = (principal) => {
+    const record = add(principal);
+    table.finish(record, { status: 'completed' });
+    return record;
+  };
+  const [a, b] = [end('ann'), end('bob')];
+  const busy = Array.from({ length: 1000 }, () => end('busy'));
+  expect(evicted).toEqual(busy.slice(0, -2));
+  expect(table.get(a.id, 'ann')).toBe(a);
+  expect(table.get(b.id, 'bob')).toBe(b);
+  // All have one in the end: then the oldest of all goes.
+  end('cat');
+  end('dan');
+  expect(evicted.slice(998)).toEqual([busy[998], a]);
+  expect(table.size).toBe(4);
 });
 
 test('the oldest ending leaves first, jobs without one stay', () => {

@@ -134,5 +134,38 @@ TEST(EventLog, HoldsAtMostTwiceItsCapWhateverTheTokens) {
   EXPECT_EQ(log.text(), std::string_view(expected).substr(expected.size() - log.text().size()));
 }
 
+TEST(EventLogBytes, CountsWhatLogsHoldAndWhatTheyShareOnce) {
+  LogBytes total = 0;
+  {
+    EventLog first(kRoomy, &total);
+    first.append(std::string(100'000, 'a'));
+    const auto one = static_cast<std::int64_t>(first.memory_bytes());
+    EXPECT_GE(one, 100'000);
+    EXPECT_EQ(total, one);
+    EventLog second(kRoomy, &total);
+    second.take_tokens(first);
+    EXPECT_EQ(total, one);
+    // From here on the second has its own.
+    second.append_typed("page", "{}");
+    EXPECT_EQ(total, one + static_cast<std::int64_t>(second.memory_bytes()));
+    EXPECT_TRUE(second.begin_attempt());
+    EXPECT_EQ(total, one);
+    first.append("b");
+    first.end({});
+    EXPECT_EQ(total, static_cast<std::int64_t>(first.memory_bytes()));
+  }
+  EXPECT_EQ(total, 0);
+}
+
+TEST(EventLogBytes, StaysBelowTwiceTheCapHoweverMuchIsAppended) {
+  LogBytes total = 0;
+  EventLog log(1 << 16, &total);
+  for (int i = 0; i < 5000; ++i) {
+    log.append(std::string(1000, 'a'));
+    EXPECT_EQ(total, static_cast<std::int64_t>(log.memory_bytes()));
+  }
+  EXPECT_LT(total, 4 << 16);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -6,9 +6,10 @@ import {
 
 const kDayMs = 24 * 3600 * 1000;
 
-function setUp({ maxKeys = 100 } = {}) {
+function setUp({ maxKeys = 100, ...options } = {}) {
   const time = { nowMs: 0 };
-  const cache = new IdempotencyCache({ ttlMs: kDayMs, maxKeys, nowMs: () => time.nowMs });
+  const nowMs = () => time.nowMs;
+  const cache = new IdempotencyCache({ ttlMs: kDayMs, maxKeys, nowMs, ...options });
   let made = 0;
   const ask = (key, body = {}, run = async () => (made += 1)) =>
     cache.answer('ann', key, body, run);
@@ -56,14 +57,36 @@ test('expired keys leave memory without being asked for', async () => {
   expect(cache.size).toBe(1);
 });
 
-test('beyond the bound the oldest answer is forgotten', async () => {
-  const { cache, ask } = setUp({ maxKeys: 2 });
+test('beyond the bound new keys are refused, and none is forgotten before its time', async () => {
+  const { cache, time, ask } = setUp({ maxKeys: 2 });
   await ask('a');
+  time.nowMs = 1000;
   await ask('b');
-  await ask('c');
+  const ran = [];
+  await expect(ask('c', {}, async () => ran.push('c'))).rejects.toMatchObject({
+    status: 507,
+    wireCode: 'idempotency_keys_full',
+  });
+  expect(ran).toEqual([]);
   expect(cache.size).toBe(2);
-  expect((await ask('c')).replayed).toBe(true);
-  expect((await ask('a')).replayed).toBe(false);
+  expect((await ask('a')).replayed).toBe(true);
+  time.nowMs = kDayMs;
+  expect((await ask('c')).replayed).toBe(false);
+});
+
+test('where callers are told apart, one of them has half of the keys', async () => {
+  const { cache } = setUp({ maxKeys: 4, hasPrincipals: () => true });
+  const ask = (principal, key) => cache.answer(principal, key, {}, async () => key);
+  await ask('ann', 'a');
+  await ask('ann', 'b');
+  await expect(ask('ann', 'c')).rejects.toMatchObject({ status: 507 });
+  expect((await ask('ann', 'a')).replayed).toBe(true);
+  await ask('bob', 'a');
+  // A failure gives its place back.
+  const failing = cache.answer('bob', 'b', {}, async () => Promise.reject(new Error('no')));
+  await expect(failing).rejects.toThrow('no');
+  await ask('bob', 'c');
+  await expect(ask('bob', 'd')).rejects.toMatchObject({ status: 507 });
 });
 
 test('a failure is shared by those who wait and then forgotten', async () => {

@@ -2,18 +2,16 @@
 import { JobHub } from '../../../../lib/streams/hub.js';
 import { ManualClock } from '../../../../lib/internal/time/clock.js';
 import { Works } from '../../../../lib/services/operations/operations.js';
+import { hubOptions } from '../../../support/streams/hub-options.js';
 import { manualReactor } from '../../../../lib/internal/native/reactor.js';
 
 const policy = { onDisconnect: 'continue', disconnectGraceMs: 0, maxWallMs: 1000 };
 
-function setUp({ maxRetained = 10, retentionMs = 500 } = {}) {
+function setUp({ maxRetained = 10, retentionMs = 500, hasPrincipals } = {}) {
   const clock = new ManualClock();
   const endings = [];
-  const hub = new JobHub({
-    reactors: [manualReactor(clock)],
-    retentionMs,
-  });
-  const works = new Works({ hub, maxRetained });
+  const hub = new JobHub({ ...hubOptions, reactors: [manualReactor(clock)], retentionMs });
+  const works = new Works({ hub, maxRetained, hasPrincipals });
   works.on('ended', (work, state) => endings.push([work.id, state.status]));
   const create = (kind = 'workflow', principal = 'ann') => works.create(kind, principal, policy);
   return { clock, hub, works, endings, create };
@@ -88,6 +86,16 @@ test('no more than 1000 of a kind are under way at once', () => {
   all[0].finish({ type: 'complete' });
   create();
   expect(() => works.reopen(all[0])).toThrow('under way');
+});
+
+test('where callers are told apart, one of them has up to half of the places', () => {
+  const { create } = setUp({ hasPrincipals: () => true });
+  const all = Array.from({ length: 500 }, () => create('crawl', 'ann'));
+  expect(() => create('crawl', 'ann')).toThrow('500 crawls of this caller are under way');
+  create('workflow', 'ann');
+  create('crawl', 'bob');
+  all[0].finish({ type: 'complete' });
+  create('crawl', 'ann');
 });
 
 test('idle() waits for the last of them', async () => {

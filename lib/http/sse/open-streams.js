@@ -1,0 +1,61 @@
+/**
+ * How many event streams a gateway has open, by principal. Main thread only.
+ */
+export class OpenStreams {
+  #max;
+  #hasPrincipals;
+  #onOpen;
+  #onClosed;
+  #size = 0;
+  /** @type {Map<string, {count: number, close: () => void}>} one function for all of a principal */
+  #byPrincipal = new Map();
+
+  /**
+   * @param {object} options
+   * @param {number} options.max
+   * @param {() => boolean} options.hasPrincipals whether callers are told apart: then each has up to half
+   * @param {() => void} options.onOpen
+   * @param {() => void} options.onClosed
+   */
+  constructor({ max, hasPrincipals, onOpen, onClosed }) {
+    this.#max = max;
+    this.#hasPrincipals = hasPrincipals;
+    this.#onOpen = onOpen;
+    this.#onClosed = onClosed;
+  }
+
+  /**
+   * @param {string} principal
+   * @returns {boolean} whether another stream of this principal has room
+   */
+  hasRoom(principal) {
+    const ownMax = this.#hasPrincipals() ? Math.ceil(this.#max / 2) : this.#max;
+    return this.#size < this.#max && (this.#byPrincipal.get(principal)?.count ?? 0) < ownMax;
+  }
+
+  /**
+   * @param {string} principal whose stream opens
+   * @returns {() => void} to be called once, when it has closed
+   */
+  open(principal) {
+    let own = this.#byPrincipal.get(principal);
+    if (own === undefined) {
+      own = { count: 0, close: () => this.#close(principal) };
+      this.#byPrincipal.set(principal, own);
+    }
+    own.count += 1;
+    this.#size += 1;
+    this.#onOpen();
+    return own.close;
+  }
+
+  /** @param {string} principal */
+  #close(principal) {
+    const own = this.#byPrincipal.get(principal);
+    if (own === undefined) return;
+    own.count -= 1;
+    if (own.count === 0) this.#byPrincipal.delete(principal);
+    this.#size -= 1;
+    this.#onClosed();
+  }
+}

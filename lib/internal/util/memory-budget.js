@@ -1,0 +1,261 @@
+import { HttpError } from './http-error.js';
+import { totalmem } from 'node:os';
+
+const MIB = 2 ** 20;
+const LIMIT_MAX = 2048 * MIB;
+/** From this share of the limit on finished work is dropped, down to the second one. */
+const RELIEVE_AT = 0.8;
+const RELIEVE_TO = 0.75;
+/** From here on new work is refused. */
+const REFUSE_AT = 0.95;
+/** How often the marks are looked at, besides at every request. */
+const WATCH_MS = 1000;
+
+/**
+ * What asks for memory. `kept`: it stays until its owner deletes it.
+ * @type {Record<string, {what: string, code: string, kept?: boolean}>}
+ */
+const RESOURCES = {
+  jobs: { what: 'jobs', code: 'memory_full' },
+  workflows: { what: 'workflows', code: 'memory_full' },
+  crawls: { what: 'crawls', code: 'memory_full' },
+  bodies: { what: 'request bodies', code: 'memory_full' },
+  kv: { what: 'keys and values', code: 'kv_full', kept: true },
+  conversations: { what: 'conversations', code: 'conversations_full', kept: true },
+  idempotency_keys: { what: 'idempotency keys', code: 'idempotency_keys_full', kept: true },
+};
+
+/** @typedef {'prompts' | 'bodies' | 'workflows'} CountedKind */
+/** @typedef {'logs' | 'kv' | 'idempotency_keys'} GaugedKind */
+
+/**
+ * Keeps finished things that may be dropped.
+ * @typedef {object} Holder
+ * @property {(principal: string) => number | undefined} oldest when the oldest of this principal ended;
+ *   undefined: it holds none
+ * @property {(principal: string) => void} evict drops that one
+ */
+
+/** @returns {number} a quarter of the memory of the machine, or of its control group, at most 2 GiB */
+export function defaultMemoryBudget() {
+  const constrained = process.constrainedMemory?.() ?? 0;
+  const machine = totalmem();
+  const memory = constrained > 0 && constrained < machine ? constrained : machine;
+  return Math.min(Math.floor(memory / 4), LIMIT_MAX);
+}
+
+/**
+ * @param {string} resource
+ * @param {string} why
+ * @returns {HttpError}
+ */
+function refusal(resource, why) {
+  const { what, code, kept = false } = RESOURCES[resource];
+  if (kept) {
+    const message = `There is no memory for more ${what}: ${why}. Delete some.`;
+    return new HttpError(507, { code, type: 'server_error', message });
+  }
+  const message = `There is no memory for more ${what}: ${why}. Try again later.`;
+  return new HttpError(503, { code, message, headers: { 'Retry-After': '1' } });
+}
+
+/**
+ * The bytes of content that a gateway holds, by kind and principal, against one limit. Owners report
+ * what they hold; nothing is allocated here. Main thread only; `close()` ends it.
+ *
+ * Above 80 % of the limit finished work is dropped, oldest first within the principal that holds most,
+ * and a principal that holds more than half of the limit gets nothing more while others hold something.
+ * Above 95 % all new work is refused. What runs goes on.
+ */
+export class MemoryBudget {
+  #limitBytes;
+  #settled;
+  /** @type {Map<GaugedKind, () => number>} */
+  #gauges = new Map();
+  /** @type {Record<CountedKind, number>} */
+  #counted = { prompts: 0, bodies: 0, workflows: 0 };
+  /** @type {Map<string, number>} of all counted kinds, by principal */
+  #byPrincipal = new Map();
+  /** @type {Map<string, number>} what may be dropped, by principal; part of the gauges and counts */
+  #retained = new Map();
+  /** @type {Holder[]} */
+  #holders = [];
+  /** Dropped, and perhaps still in the gauges. */
+  #freeing = 0;
+  #scheduled = false;
+  #timer;
+  /** Things that were dropped for want of memory. */
+  evictions = 0;
+  /** @type {Record<string, number>} refusals by resource */
+  refusals = Object.fromEntries(Object.keys(RESOURCES).map((name) => [name, 0]));
+
+  /**
+   * @param {object} options
+   * @param {number} options.limitBytes
+   * @param {() => Promise<unknown>} options.settled resolves when what was dropped has left the gauges
+   */
+  constructor({ limitBytes, settled }) {
+    this.#limitBytes = limitBytes;
+    this.#settled = settled;
+    this.#timer = setInterval(() => this.relieve(), WATCH_MS).unref();
+  }
+
+  get limitBytes() {
+    return this.#limitBytes;
+  }
+
+  /** @returns {Record<CountedKind | GaugedKind, number>} bytes held now */
+  byKind() {
+    const gauged = [...this.#gauges].map(([kind, read]) => [kind, read()]);
+    return { ...this.#counted, ...Object.fromEntries(gauged) };
+  }
+
+  /** @returns {number} bytes held now, without what is about to go */
+  used() {
+    let used = -this.#freeing;
+    for (const bytes of Object.values(this.byKind())) used += bytes;
+    return Math.max(0, used);
+  }
+
+  /**
+   * @param {GaugedKind} kind
+   * @param {() => number} read bytes that its owner holds now
+   */
+  gauge(kind, read) {
+    this.#gauges.set(kind, read);
+  }
+
+  /** @param {Holder} holder whose things are reported by `retain` */
+  addHolder(holder) {
+    this.#holders.push(holder);
+  }
+
+  /**
+   * @param {CountedKind} kind
+   * @param {string} principal
+   * @param {number} bytes more, or if negative less, than before
+   */
+  count(kind, principal, bytes) {
+    this.#counted[kind] += bytes;
+    add(this.#byPrincipal, principal, bytes);
+  }
+
+  /**
+   * @param {string} principal
+   * @param {number} bytes that may be dropped, more or, if negative, less than before
+   */
+  retain(principal, bytes) {
+    add(this.#retained, principal, bytes);
+    if (bytes <= 0 || this.#scheduled) return;
+    // Not now: what has just ended has not been told yet.
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.relieve();
+    });
+  }
+
+  /**
+   * To be called before something new is taken.
+   * @param {keyof typeof RESOURCES} resource that asks
+   * @param {string} principal
+   * @param {number} [bytes] that it will hold, as far as known
+   * @throws {HttpError} 503 with `Retry-After`; 507 for what is kept until it is deleted
+   */
+  check(resource, principal, bytes = 0) {
+    if (this.used() + bytes < RELIEVE_AT * this.#limitBytes) return;
+    this.relieve(bytes);
+    const used = this.used() + bytes;
+    if (used < RELIEVE_AT * this.#limitBytes) return;
+    const full = used >= REFUSE_AT * this.#limitBytes;
+    if (!full && !this.#holdsTooMuch(principal)) return;
+    this.refusals[resource] += 1;
+    const limit = `${Math.round(this.#limitBytes / MIB)} MiB (memoryBudgetBytes)`;
+    throw refusal(
+      resource,
+      full ? `the budget of ${limit} is used up` : `this caller holds half of ${limit}`,
+    );
+  }
+
+  /** @param {string} principal */
+  #holdsTooMuch(principal) {
+    const own = (this.#byPrincipal.get(principal) ?? 0) + (this.#retained.get(principal) ?? 0);
+    if (own <= this.#limitBytes / 2) return false;
+    const others = [...this.#byPrincipal.keys(), ...this.#retained.keys()];
+    return others.some((other) => other !== principal);
+  }
+
+  /**
+   * Drops finished work when the first mark is passed.
+   * @param {number} [bytes] that are about to be taken
+   */
+  relieve(bytes = 0) {
+    const used = this.used() + bytes;
+    if (used < RELIEVE_AT * this.#limitBytes) return;
+    let excess = used - RELIEVE_TO * this.#limitBytes;
+    let freed = 0;
+    while (excess > 0 && this.#retained.size > 0) {
+      let most = 0;
+      for (const held of this.#retained.values()) most = Math.max(most, held);
+      // All that hold about as much as the one that holds most, so that one pass drops enough.
+      const floor = most * 0.9;
+      for (const [principal, held] of [...this.#retained]) {
+        if (held < floor) continue;
+        while (excess > 0 && (this.#retained.get(principal) ?? 0) >= floor) {
+          const bytesFreed = this.#evictOldest(principal);
+          excess -= bytesFreed;
+          freed += bytesFreed;
+        }
+      }
+    }
+    if (freed > 0) void this.#settle(freed);
+  }
+
+  /**
+   * @param {string} principal
+   * @returns {number} bytes that were freed
+   */
+  #evictOldest(principal) {
+    const before = this.#retained.get(principal) ?? 0;
+    /** @type {{holder: Holder, endedAt: number} | undefined} */
+    let first;
+    for (const holder of this.#holders) {
+      const endedAt = holder.oldest(principal);
+      if (endedAt === undefined || endedAt >= (first?.endedAt ?? Infinity)) continue;
+      first = { holder, endedAt };
+    }
+    if (first === undefined) {
+      // Nobody has it: the count was wrong, and must not be tried again.
+      this.#retained.delete(principal);
+      return 0;
+    }
+    first.holder.evict(principal);
+    this.evictions += 1;
+    const freed = before - (this.#retained.get(principal) ?? 0);
+    if (freed <= 0) this.#retained.delete(principal);
+    return freed;
+  }
+
+  /** @param {number} bytes dropped on the main thread, and on their way out of the gauges */
+  async #settle(bytes) {
+    this.#freeing += bytes;
+    // A hub that closes meanwhile has freed everything.
+    await this.#settled().catch(() => {});
+    this.#freeing -= bytes;
+  }
+
+  close() {
+    clearInterval(this.#timer);
+  }
+}
+
+/**
+ * @param {Map<string, number>} map without zeros
+ * @param {string} key
+ * @param {number} bytes
+ */
+function add(map, key, bytes) {
+  const sum = (map.get(key) ?? 0) + bytes;
+  if (sum > 0) map.set(key, sum);
+  else map.delete(key);
+}

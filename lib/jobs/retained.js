@@ -1,0 +1,65 @@
+/**
+ * What has ended and is kept for a while, by principal: which principal holds most, and what its oldest
+ * is. Each operation takes constant time, however many principals there are. Main thread only.
+ * @template {{principal: string}} T
+ */
+export class Retained {
+  /** @type {Map<string, Set<T>>} by principal, each in the order of endings */
+  #byPrincipal = new Map();
+  /** @type {Map<number, Set<string>>} principals by how many they hold */
+  #byCount = new Map();
+  #mostCount = 0;
+  #size = 0;
+
+  get size() {
+    return this.#size;
+  }
+
+  /** @param {T} record that has ended now */
+  add(record) {
+    const { principal } = record;
+    const held = this.#byPrincipal.get(principal) ?? new Set();
+    if (held.has(record)) return;
+    this.#byPrincipal.set(principal, held.add(record));
+    this.#size += 1;
+    this.#move(principal, held.size - 1, held.size);
+  }
+
+  /** @param {T} record does nothing when it is not kept */
+  delete(record) {
+    const { principal } = record;
+    const held = this.#byPrincipal.get(principal);
+    if (held === undefined || !held.delete(record)) return;
+    if (held.size === 0) this.#byPrincipal.delete(principal);
+    this.#size -= 1;
+    this.#move(principal, held.size + 1, held.size);
+  }
+
+  /**
+   * @param {string} principal
+   * @returns {T | undefined}
+   */
+  oldestOf(principal) {
+    const [oldest] = this.#byPrincipal.get(principal) ?? [];
+    return oldest;
+  }
+
+  /** @returns {T | undefined} the oldest of the principal that holds most; undefined: there is none */
+  oldestOfMost() {
+    const [principal] = this.#byCount.get(this.#mostCount) ?? [];
+    return principal === undefined ? undefined : this.oldestOf(principal);
+  }
+
+  /**
+   * @param {string} principal
+   * @param {number} from its count before
+   * @param {number} to its count now, one more or less
+   */
+  #move(principal, from, to) {
+    const before = this.#byCount.get(from);
+    before?.delete(principal);
+    if (before?.size === 0) this.#byCount.delete(from);
+    if (to > 0) this.#byCount.set(to, (this.#byCount.get(to) ?? new Set()).add(principal));
+    if (to > this.#mostCount || !this.#byCount.has(this.#mostCount)) this.#mostCount = to;
+  }
+}

@@ -1,0 +1,150 @@
+/** One budget of memory for everything that a gateway holds. */
+import { ManualClock } from '../../../lib/index.js';
+import { bearer, entry } from '../../support/gateway/keys.js';
+import { start, stopAll } from '../../support/gateway/gateway.js';
+import { until } from '../../support/until.js';
+
+afterEach(stopAll);
+
+const MIB = 2 ** 20;
+const keys = [entry('ann', 'key-of-ann'), entry('bob', 'key-of-bob')];
+
+/** A metric's value by its name and labels. */
+async function metric(get, name, headers) {
+  const { body } = await get('/metrics', { headers });
+  const line = body.split('\n').find((each) => each.startsWith(`${name} `));
+  return Number(line?.split(' ').at(-1));
+}
+
+describe('answers that are kept', () => {
+  async function* provider({ prompt }) {
+    yield prompt.slice(0, 1).repeat(MIB);
+  }
+
+  test('go, oldest first, of the caller that holds most; nobody else notices', async () => {
+    const { call, gateway } = await start({
+      provider,
+      access: { keys },
+      memoryBudgetBytes: 16 * MIB,
+    });
+    const run = async (key, prompt) => {
+      const headers = bearer(key);
+      const { body, status } = await call('POST', '/v1/jobs', { body: { prompt }, headers });
+      expect(status).toBe(201);
+      await until(async () => {
+        const found = await call('GET', `/v1/jobs/${body.job_id}`, { headers });
+        return found.body.status === 'completed' || found.status === 404;
+      }, 'the end of the job');
+      return body.job_id;
+    };
+    const text = async (key, id) => {
+      const { status, body } = await call('GET', `/v1/jobs/${id}`, { headers: bearer(key) });
+      return status === 200 ? body.text.length : status;
+    };
+    const first = await run('key-of-bob', 'b');
+    const ids = [];
+    for (let i = 0; i < 40; i += 1) ids.push(await run('key-of-ann', 'a'));
+    expect(await text('key-of-bob', first)).toBe(MIB);
+    expect(await text('key-of-ann', ids.at(-1))).toBe(MIB);
+    expect(await text('key-of-ann', ids[0])).toBe(404);
+    const kept = await Promise.all(ids.map((id) => text('key-of-ann', id)));
+    // In the order of their endings, without a hole.
+    expect(kept.lastIndexOf(404)).toBe(kept.filter((each) => each === 404).length - 1);
+    expect(kept.filter((each) => each === MIB).length).toBeGreaterThan(8);
+    const held = await gateway.get(ids.at(-1), { principal: 'ann' });
+    expect(held.text).toHaveLength(MIB);
+  });
+
+  test('never hold more than the budget, and the figures say so', async () => {
+    const { submit, ended, get } = await start({ provider, memoryBudgetBytes: 16 * MIB });
+    for (let i = 0; i < 30; i += 1) {
+      const { body } = await submit({ prompt: 'a' });
+      await ended(body.job_id);
+      expect(await metric(get, 'sluice_memory_bytes{kind="logs"}')).toBeLessThan(0.96 * 16 * MIB);
+    }
+    expect(await metric(get, 'sluice_memory_budget_bytes')).toBe(16 * MIB);
+    expect(await metric(get, 'sluice_memory_evictions_total')).toBeGreaterThanOrEqual(17);
+  });
+});
+
+test('prompts that wait count, are refused by name, and count no more once they have ended', async () => {
+  const ends = [];
+  async function* provider() {
+    await new Promise((resolve) => ends.push(resolve));
+    yield 'done';
+  }
+  const { submit, ended, get } = await start({
+    provider,
+    memoryBudgetBytes: 8 * MIB,
+    maxInFlightBatches: 50,
+  });
+  const prompt = 'x'.repeat(512 * 1024);
+  const taken = [];
+  let refused;
+  for (let i = 0; i < 20 && refused === undefined; i += 1) {
+    const answer = await submit({ prompt });
+    if (answer.status === 201) taken.push(answer.body.job_id);
+    else refused = answer;
+  }
+  expect(refused).toMatchObject({ status: 503, body: { error: { code: 'memory_full' } } });
+  expect(refused.body.error.message).toMatch(
+    /^There is no memory for more (request bodies|jobs): /,
+  );
+  expect(refused.headers.get('retry-after')).toBe('1');
+  // Each is held twice: here and on its way to the model.
+  expect(taken.length).toBeGreaterThanOrEqual(6);
+  expect(taken.length).toBeLessThanOrEqual(8);
+  const refusals = ['bodies', 'jobs'].map((resource) =>
+    metric(get, `sluice_memory_refusals_total{resource="${resource}"}`),
+  );
+  expect((await Promise.all(refusals)).sort()).toEqual([0, 1]);
+  const small = await submit({ prompt: 'x'.repeat(60_000) });
+  if (small.status === 201) taken.push(small.body.job_id);
+  else {
+    expect(small.body.error).toMatchObject({
+      code: 'memory_full',
+      message: expect.stringContaining('jobs'),
+    });
+  }
+  await until(() => ends.length === taken.length, 'the calls');
+  for (const end of ends) end();
+  for (const id of taken) expect((await ended(id)).status).toBe('completed');
+  expect(await metric(get, 'sluice_memory_bytes{kind="prompts"}')).toBe(0);
+  expect((await submit({ prompt })).status).toBe(201);
+});
+
+test('keys and values are refused with 507 until some are deleted', async () => {
+  async function* provider() {
+    yield 'unused';
+  }
+  const { call } = await start({ provider, memoryBudgetBytes: 8 * MIB });
+  const put = (key) =>
+    call('PUT', `/v1/kv/${key}`, {
+      raw: 'x'.repeat(MIB),
+      headers: { 'content-type': 'text/plain' },
+    });
+  const statuses = [];
+  for (let i = 0; i < 12; i += 1) statuses.push((await put(`k${i}`)).status);
+  // A body that comes in counts twice.
+  expect(statuses.indexOf(507)).toBeGreaterThanOrEqual(5);
+  expect(statuses.at(-1)).toBe(507);
+  expect((await put('other')).body.error).toMatchObject({ code: 'kv_full' });
+  for (let i = 0; i < 4; i += 1) await call('DELETE', `/v1/kv/k${i}`);
+  expect((await put('other')).status).toBe(201);
+});
+
+test('what workflows keep counts until they go', async () => {
+  async function* provider() {
+    yield 'x'.repeat(MIB);
+  }
+  const clock = new ManualClock();
+  const { post, read, get } = await start({ provider, clock, memoryBudgetBytes: 64 * MIB });
+  const nodes = Array.from({ length: 4 }, (_, i) => ({ id: `n${i}`, prompt: 'a' }));
+  const { body } = await post('/v1/workflows', { nodes });
+  await read(body.stream_url);
+  // Texts may take two bytes a character.
+  expect(await metric(get, 'sluice_memory_bytes{kind="workflows"}')).toBe(8 * MIB);
+  // Its retention is over.
+  clock.advanceMs(300_000);
+  expect(await metric(get, 'sluice_memory_bytes{kind="workflows"}')).toBe(0);
+});
