@@ -18,7 +18,7 @@ import { Workflows } from '../services/workflows/service.js';
 import { Works } from '../services/operations/operations.js';
 import { areaLimits } from '../services/conversations/options.js';
 import { createCredits } from '../services/billing/service.js';
-import { createHub } from '../streams/sharded-hub.js';
+import { JobHub } from '../streams/hub.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
@@ -36,7 +36,8 @@ function createJobs(options) {
   const reactors = clock === undefined ? sharedReactors(count) : [manualReactor(clock)];
   const store = openJobStore(options, reactors[0]);
   const { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs } = options;
-  const hub = createHub(reactors, {
+  const hub = new JobHub({
+    reactors,
     ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
     store: store?.native,
   });

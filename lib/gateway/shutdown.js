@@ -15,7 +15,7 @@ const READERS_POLL_MS = 10;
  */
 async function readersServed(hub) {
   const deadlineMs = performance.now() + READERS_GRACE_MS;
-  while (hub.channelCount > 0 && performance.now() < deadlineMs) await sleep(READERS_POLL_MS);
+  while (hub.subscriberCount > 0 && performance.now() < deadlineMs) await sleep(READERS_POLL_MS);
 }
 
 /**

@@ -18,7 +18,7 @@ export const jobStatuses = Object.freeze(
  * What makes a job a part of a larger work: nobody else finds it, and whoever runs the work sees to
  * its retries, its end and its purge.
  * @typedef {object} Part
- * @property {import('../streams/types.js').Feed} feed
+ * @property {import('../streams/types.js').CopyTarget} copyTo
  */
 
 /**

@@ -1,6 +1,3 @@
-/**
- * A job's stream as an async iterable: what `gateway.stream()` gives. Main thread.
- */
 import { SluiceError, abortReason } from '../internal/util/errors.js';
 import { whenAborted } from '../internal/util/abort.js';
 
@@ -11,9 +8,10 @@ import { whenAborted } from '../internal/util/abort.js';
  * @property {any} data as on the wire
  */
 
-const kFieldsPerEvent = 3; // id, type, JSON
+/** Strings per event: id, type, JSON. */
+const FIELDS = 3;
 
-/** One connection to the hub, whose batches are pulled. */
+/** One subscriber of the hub, read event by event. */
 class EventReader {
   /** @type {string[]} */
   #batch = [];
@@ -22,14 +20,14 @@ class EventReader {
   #end;
   /** @type {(() => void) | undefined} */
   #wake;
-  #channel;
+  #subscriber;
 
   /**
    * @param {import('./hub.js').JobHub} hub
-   * @param {import('./hub-channel.js').Member} member
+   * @param {import('./types.js').Member} member
    */
   constructor(hub, member) {
-    this.#channel = hub.openStream([member], {
+    this.#subscriber = hub.openStream([member], {
       onOpen: (finished) => {
         if (finished) this.#end = 'finished';
         this.wake();
@@ -46,22 +44,22 @@ class EventReader {
     });
   }
 
-  /** How the stream ended, once nothing is left to take. */
+  /** The reason of the end, once all events are taken. */
   get end() {
     return this.#next < this.#batch.length ? undefined : this.#end;
   }
 
-  /** @returns {StreamEvent | undefined} the next event, if one is here already */
+  /** @returns {StreamEvent | undefined} the next event, if it has arrived */
   take() {
     if (this.#next >= this.#batch.length) return undefined;
-    const [id, type, data] = this.#batch.slice(this.#next, this.#next + kFieldsPerEvent);
-    this.#next += kFieldsPerEvent;
-    // The next batch is asked for when this one is used up: the consumer sets the pace.
-    if (this.#next >= this.#batch.length) this.#channel.acknowledge();
+    const [id, type, data] = this.#batch.slice(this.#next, this.#next + FIELDS);
+    this.#next += FIELDS;
+    // Acknowledged once all its events are taken: the consumer sets the pace.
+    if (this.#next >= this.#batch.length) this.#subscriber.acknowledge();
     return { id: id || undefined, type, data: JSON.parse(data) };
   }
 
-  /** @returns {Promise<void>} resolves when `take` or `end` is worth another look */
+  /** @returns {Promise<void>} resolves when the result of `take` or `end` may have changed */
   arrival() {
     return new Promise((resolve) => {
       this.#wake = resolve;
@@ -75,7 +73,7 @@ class EventReader {
   }
 
   detach() {
-    this.#channel.detach();
+    this.#subscriber.detach();
   }
 }
 
@@ -120,8 +118,8 @@ async function* readEvents(hub, { handle }, { lastEventId = '', signal } = {}, l
 
 /**
  * Replays a job from `lastEventId` and goes on live until its terminal event. A consumer that is
- * slower than the stall limit lets the job go on without it and resumes where it was: it loses
- * nothing, it is told of a `gap` only if the log had to drop what it had not read.
+ * slower than the stall limit does not hold the job back, and resumes at its position: it loses
+ * no event, and receives a `gap` only if the log had to drop unread ones.
  *
  * @param {import('./hub.js').JobHub} hub
  * @param {{handle: number}} record

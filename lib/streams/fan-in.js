@@ -1,55 +1,54 @@
-/**
- * One stream of jobs that live on several reactors.
- *
- * Within a reactor the native hub merges by itself; a cursor over the set needs somebody who knows
- * all positions, and no reactor sees the others' logs. So each job is read on its own, and merged
- * here: same frames, same cursors, by way of the main thread. Main thread only; ends with the last
- * job's terminal event, with `detach()`, or when the reader stalls.
- */
-
-/** @typedef {import('./hub-channel.js').Sink} Sink */
-/** @typedef {import('./hub-channel.js').EndReason} EndReason */
+/** @typedef {import('./types.js').SubscriberHandler} SubscriberHandler */
+/** @typedef {import('./types.js').EndReason} EndReason */
+/** @typedef {import('./types.js').Member} Member */
 
 /**
- * @typedef {object} FanInMember
- * @property {import('./hub.js').JobHub} hub
- * @property {number} handle on that hub
- * @property {string} jobId
- * @property {string} cursor the last event id seen; empty for none
+ * The part of a JobHub that is used here.
+ * @typedef {object} StreamSource
+ * @property {(members: Member[], handler: SubscriberHandler) =>
+ *   {acknowledge: () => void, detach: () => void}} openStream
  */
 
-const kFieldsPerEvent = 3; // id, type, JSON
+/** Strings per event: id, type, JSON. */
+const FIELDS = 3;
 
-/** What may stand in a cursor over the set; a client's own may be anything, line breaks included. */
-const kEventId = /^\d+-\d+$/;
+/** A cursor from a client may be any text, line breaks included; only ids go into ours. */
+const EVENT_ID = /^\d+-\d+$/;
 
-/** A job of the set, and the batch of it that has not left yet. */
+/** A job of the set, and its batch that is not consumed yet. */
 class Source {
   /** @type {string[]} */
   events = [];
   opened = false;
   ended = false;
-  /** The batch is with the reader. */
+  /** The batch is in flight. */
   sent = false;
-  /** @type {import('./hub-channel.js').HubChannel | undefined} */
-  channel;
+  /** @type {{acknowledge(): void, detach(): void} | undefined} */
+  subscriber;
 
-  /** @param {FanInMember} member */
-  constructor({ jobId, cursor }) {
+  /** @param {Member} member */
+  constructor({ jobId = '', cursor }) {
     this.jobId = jobId;
-    /** Where the reader is; undefined while it has seen nothing. @type {string | undefined} */
-    this.position = kEventId.test(cursor) ? cursor : undefined;
+    /** The last id that was sent; undefined for none. @type {string | undefined} */
+    this.position = EVENT_ID.test(cursor) ? cursor : undefined;
   }
 }
 
-/** Has the face of a `HubChannel`. See the head of this file. */
+/**
+ * A subscriber to jobs on several shards; implements the interface of `Subscriber`.
+ *
+ * Within a shard the native hub merges logs by itself. A cursor over a set contains the positions of
+ * all its jobs, and no shard has the logs of the others. So each job is read by a subscriber of its
+ * own, and merged here into the same frames and cursors. Main thread only; ends with the last job's
+ * terminal event, with `detach()`, or when the client stalls.
+ */
 export class FanIn {
   /** @type {Source[]} */
   #sources;
-  #sink;
-  /** The sink has been told that the stream is open. */
+  #handler;
+  /** The handler's `onOpen` was called. */
   #announced = false;
-  /** The reader can take a batch; not before its first `acknowledge()`. */
+  /** The handler can take a batch; not before its first `acknowledge()`. */
   #ready = false;
   #preamble;
   #over = false;
@@ -58,18 +57,19 @@ export class FanIn {
   #heartbeat;
 
   /**
-   * @param {FanInMember[]} members
-   * @param {Sink} sink takes frames
+   * @param {StreamSource} hub
+   * @param {Member[]} members with job ids
+   * @param {SubscriberHandler} handler with `onFrames`
    * @param {{heartbeatMs: number, retryMs: number}} options
    */
-  constructor(members, sink, { heartbeatMs, retryMs }) {
-    this.#sink = sink;
+  constructor(hub, members, handler, { heartbeatMs, retryMs }) {
+    this.#handler = handler;
     this.#preamble = `retry: ${retryMs}\n\n`;
     this.#heartbeatMs = heartbeatMs;
     this.#sources = members.map((member) => new Source(member));
-    members.forEach(({ hub, handle, cursor }, i) => {
+    members.forEach(({ handle, cursor }, i) => {
       const source = this.#sources[i];
-      source.channel = hub.openStream([{ handle, cursor }], {
+      source.subscriber = hub.openStream([{ handle, cursor }], {
         onOpen: (finished) => this.#onOpen(source, finished),
         onEvents: (events) => this.#onEvents(source, events),
         onEnd: (reason) => this.#onEnd(source, reason),
@@ -77,7 +77,7 @@ export class FanIn {
     });
   }
 
-  /** The batch under way has been dealt with; the first time: the head has left. */
+  /** Reports the batch in flight as consumed; the first time: the head has left. */
   acknowledge() {
     if (this.#over || this.#ready) return;
     this.#ready = true;
@@ -85,29 +85,29 @@ export class FanIn {
       if (!source.sent) continue;
       source.sent = false;
       source.events = [];
-      source.channel?.acknowledge();
+      source.subscriber?.acknowledge();
     }
     this.#rearm();
     this.#send();
   }
 
-  /** The frames are made here, so there is no descriptor to write them to. */
-  adopt() {
+  /** Frames of several shards are made here, so no reactor can write them to a socket. */
+  attachSocket() {
     return false;
   }
 
-  handOver() {
+  transferSocket() {
     return false;
   }
 
-  reclaim() {
+  detachSocket() {
     return -1;
   }
 
   detach() {
     this.#over = true;
     clearTimeout(this.#heartbeat);
-    for (const { channel } of this.#sources) channel?.detach();
+    for (const { subscriber } of this.#sources) subscriber?.detach();
   }
 
   /**
@@ -120,13 +120,13 @@ export class FanIn {
     this.#announce();
   }
 
-  /** Says that the stream is open when that is known of each job. */
+  /** Calls `onOpen` once every job has reported its own. */
   #announce() {
     if (this.#over || this.#announced || !this.#sources.every(({ opened }) => opened)) return;
     this.#announced = true;
     const finished = this.#sources.every(({ ended }) => ended);
     this.#over = finished;
-    this.#sink.onOpen(finished);
+    this.#handler.onOpen(finished);
   }
 
   /**
@@ -146,7 +146,7 @@ export class FanIn {
     if (this.#over) return;
     source.ended = true;
     if (reason === 'purged') {
-      // As in one hub: the set goes on without a job that is gone.
+      // As in a native fan-in, the set goes on without a purged job.
       this.#sources = this.#sources.filter((other) => other !== source);
       if (this.#sources.length > 0) this.#announce();
     }
@@ -165,10 +165,10 @@ export class FanIn {
   #finish(reason) {
     if (this.#over) return;
     this.detach();
-    this.#sink.onEnd(reason);
+    this.#handler.onEnd(reason);
   }
 
-  /** Gives the reader everything that has come, in one batch. */
+  /** Sends all pending events in one batch. */
   #send() {
     if (!this.#ready || this.#over) return;
     let frames = this.#preamble;
@@ -185,8 +185,8 @@ export class FanIn {
   /** @param {Source} source */
   #framesOf(source) {
     let frames = '';
-    for (let i = 0; i < source.events.length; i += kFieldsPerEvent) {
-      const [id, type, json] = source.events.slice(i, i + kFieldsPerEvent);
+    for (let i = 0; i < source.events.length; i += FIELDS) {
+      const [id, type, json] = source.events.slice(i, i + FIELDS);
       if (id !== '') {
         source.position = id;
         frames += `id: ${this.#cursor()}\n`;
@@ -205,10 +205,10 @@ export class FanIn {
   #give(frames) {
     this.#ready = false;
     this.#rearm();
-    this.#sink.onFrames?.(Buffer.from(frames));
+    this.#handler.onFrames?.(Buffer.from(frames));
   }
 
-  /** Silence is counted from the last batch, given or taken. */
+  /** Silence counts from the last batch sent or acknowledged. */
   #rearm() {
     clearTimeout(this.#heartbeat);
     this.#heartbeat = setTimeout(() => {

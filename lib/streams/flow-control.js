@@ -1,9 +1,4 @@
-/**
- * The producers' side of the flow control: how many tokens each open job may have been given, and
- * who waits for room. Counts are over all attempts, as the hub's are. Main thread only.
- */
-
-/** One job's. */
+/** The flow control of one open job. */
 class Flow {
   appended = 0;
   /** @type {(() => void) | undefined} */
@@ -17,13 +12,16 @@ class Flow {
   }
 }
 
-/** The flows of one hub's open jobs. */
+/**
+ * The producers' side of the flow control of a hub: the window of each open job, and the producers
+ * that wait for it. Counts include all attempts, as the hub's do. Main thread only.
+ */
 export class FlowControl {
   /** @type {Map<number, Flow>} */
   #flows = new Map();
   #window;
 
-  /** @param {number} window tokens that a new job may have without being told */
+  /** @param {number} window in tokens, of a new job */
   constructor(window) {
     this.#window = window;
   }
@@ -38,15 +36,15 @@ export class FlowControl {
     return this.#flows.has(handle);
   }
 
-  /** Open jobs. */
+  /** @returns {number[]} of the open jobs */
   handles() {
     return [...this.#flows.keys()];
   }
 
   /**
-   * One more token of a job that is open.
+   * Counts one more token of an open job.
    * @param {number} handle
-   * @returns {boolean} whether there is room for another
+   * @returns {boolean} whether the window has room for another
    */
   count(handle) {
     const flow = this.#flows.get(handle);
@@ -57,7 +55,7 @@ export class FlowControl {
 
   /**
    * @param {number} handle
-   * @returns {Promise<void>} resolves when there is room or the job is gone
+   * @returns {Promise<void>} resolves when the window has room, or the job is not open
    */
   room(handle) {
     const flow = this.#flows.get(handle);
@@ -70,7 +68,7 @@ export class FlowControl {
 
   /**
    * @param {number} handle
-   * @param {number} window tokens it may have been given by now
+   * @param {number} window in tokens, counted from the first
    */
   move(handle, window) {
     const flow = this.#flows.get(handle);
@@ -84,7 +82,7 @@ export class FlowControl {
   }
 
   /**
-   * The job is gone; who waits for it waits no longer.
+   * Removes a job, and releases its producer.
    * @param {number} handle
    * @returns {boolean} whether it was open
    */

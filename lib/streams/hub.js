@@ -1,62 +1,115 @@
 import { EventEmitter } from 'node:events';
 import native from '../internal/native/addon.js';
-import { FlowControl } from './flow-control.js';
-import { HubChannels } from './subscriptions.js';
 import { EventKind } from '../internal/native/reactor.js';
+import { FanIn } from './fan-in.js';
+import { FlowControl } from './flow-control.js';
+import { Subscriptions } from './subscriptions.js';
 
 /** @typedef {import('./types.js').JobState} JobState */
 /** @typedef {import('./types.js').TerminalInput} TerminalInput */
+/** @typedef {import('../internal/native/relay-types.js').RelayOutcome} RelayOutcome */
 
 /**
- * Events of a hub. `ended` comes once per attempt, before any reader gets the terminal event;
- * `purged` when the log is gone.
+ * Events of a hub. `ended` comes once per attempt, before any subscriber receives the terminal
+ * event; `purged` after the purge of the log.
  * @typedef {{ended: [handle: number, state: JobState], purged: [handle: number]}} HubEventMap
  */
 
 /** @typedef {EventEmitter<HubEventMap>} HubEvents */
 
 /**
- * The JavaScript side of the native hub: logs by handle, their flow control, their readers.
+ * A subscriber to one log or several; a fan-in over several shards never attaches a socket.
+ * @typedef {Pick<import('./subscriptions.js').Subscriber, 'acknowledge' | 'attachSocket'
+ *   | 'transferSocket' | 'detachSocket' | 'detach'>} StreamSubscriber
+ */
+
+/**
+ * @typedef {object} JobOptions
+ * @property {string} jobId
+ * @property {'cancel' | 'continue'} onDisconnect
+ * @property {number} disconnectGraceMs
+ * @property {number} maxWallMs
+ * @property {number} [promptTokens] reported where the provider counts none; default 0
+ * @property {number} [retentionMs] from its end to its purge; default: the hub's
+ * @property {import('./types.js').JobKind} [kind] default `job`
+ * @property {import('./types.js').CopyTarget} [copyTo]
+ * @property {number} [record] its number in the store; default 0: not recorded
+ */
+
+/** @param {JobOptions} options @returns {object} as native/addon/bindings/hub_arguments.h reads them */
+function nativeOptions({
+  jobId,
+  onDisconnect,
+  disconnectGraceMs,
+  maxWallMs,
+  promptTokens = 0,
+  retentionMs = -1,
+  kind = 'job',
+  copyTo,
+  record = 0,
+}) {
+  return {
+    jobId,
+    cancelOnDisconnect: onDisconnect === 'cancel',
+    disconnectGraceMs,
+    maxWallMs,
+    promptTokens,
+    retentionMs,
+    kind,
+    record,
+    copyTo: copyTo?.handle ?? 0,
+    // Without its braces: the token joins them.
+    copyMembers: copyTo === undefined ? '' : JSON.stringify(copyTo.members).slice(1, -1),
+  };
+}
+
+/**
+ * The JavaScript side of the native hub: logs by handle, their flow control, their subscribers.
  *
- * Main thread. Every call is a command that the reactor carries out in order; its results arrive as
+ * Main thread. Every call is a command that a reactor carries out in order; its results arrive as
  * events. `close()` ends it.
+ *
+ * With several reactors, each job lives on one of them, its shard, from creation to purge. Jobs go to
+ * the shards in turn, or to the shard of the job that they are created `near`. Every number that
+ * stands for a job, subscriber, call or request equals the index of its shard, modulo the count of
+ * reactors; the native hub routes by it.
  */
 export class JobHub {
   /** @type {HubEvents} */
   events = new EventEmitter();
-  #reactor;
+  #reactors;
   #native;
-  #machineId;
-  /** Of the jobs that have not ended. */
+  #machineIds;
+  #fanInOptions;
+  /** Of the open jobs. */
   #flows;
-  /** Of the readers. */
-  #channels;
+  #subscriptions;
   /** @type {Map<number, (reply: any) => void>} */
   #replies = new Map();
-  /** @type {Map<number, (outcome: import('./relay-types.js').RelayOutcome | null) => void>} */
+  /** @type {Map<number, (outcome: RelayOutcome | null) => void>} */
   #relays = new Map();
-  /** @type {number[]} jobs of the tokens on their way to the reactor */
+  /** @type {number[]} jobs of the tokens that wait for the next command */
   #tokenJobs = [];
   /** @type {string[]} those tokens */
   #tokenTexts = [];
-  #nextJob = 1;
-  #nextRequest = 1;
-  #nextRelay = 1;
+  #nextNumber = 1;
+  #nextShard = 0;
   #closed = false;
 
   /**
    * @param {object} options
-   * @param {import('../internal/native/reactor.js').Reactor} options.reactor
-   * @param {number} [options.streamCapacity] tokens the slowest reader may be behind
+   * @param {import('../internal/native/reactor.js').Reactor[]} options.reactors at least one; under a
+   *   manual clock exactly one
+   * @param {number} [options.streamCapacity] tokens that the slowest subscriber may be behind
    * @param {number} [options.logBytesMax] text and offsets kept per job
-   * @param {number} [options.retentionMs] from a job's ending to its purge
+   * @param {number} [options.retentionMs] from the end of a job to its purge
    * @param {number} [options.heartbeatMs] silence before a keep-alive comment
-   * @param {number} [options.stallMs] without progress before a reader is cut
-   * @param {number} [options.retryMs] reconnection time told to EventSource
-   * @param {object} [options.store] the native store that jobs with a record are written to
+   * @param {number} [options.stallMs] without progress before a subscriber is cut off
+   * @param {number} [options.retryMs] the reconnection time that EventSource receives
+   * @param {object} [options.store] the native store of jobs with a record
    */
   constructor({
-    reactor,
+    reactors,
     streamCapacity = 256,
     logBytesMax = 4 << 20,
     retentionMs = 300_000,
@@ -65,124 +118,138 @@ export class JobHub {
     retryMs = 2000,
     store,
   }) {
-    this.#reactor = reactor;
+    this.#reactors = reactors;
+    this.#fanInOptions = { heartbeatMs, retryMs };
     this.#flows = new FlowControl(streamCapacity);
-    this.#machineId = reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
-    const options = { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs };
-    this.#native = new native.JobHub(reactor.native, this.#machineId, options, store);
-    this.#channels = new HubChannels(this.#native, reactor);
+    this.#machineIds = reactors.map((reactor) =>
+      reactor.register((kind, a, b) => this.#onEvent(kind, a, b)),
+    );
+    this.#native = new native.JobHub(
+      reactors.map((reactor) => reactor.native),
+      this.#machineIds,
+      { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
+      store,
+    );
+    this.#subscriptions = new Subscriptions(this.#native, this.#reactor);
+  }
+
+  /** The reactor that counts the work of all: one is enough to keep the process alive. */
+  get #reactor() {
+    return this.#reactors[0];
   }
 
   /**
-   * Whether `relay` works for these jobs: it needs real time, and a libcurl.
-   * @param {readonly number[]} _handles
+   * Whether `relay` works for one call with these jobs: it needs real time, a libcurl, and jobs of
+   * one shard.
+   * @param {readonly number[]} handles
    * @returns {boolean}
    */
-  relays(_handles) {
-    return !this.#reactor.manual && native.upstreamClient() !== '';
+  relays(handles) {
+    if (this.#reactor.manual || native.upstreamClient() === '') return false;
+    return this.#shareShard(handles);
   }
 
-  /** Channels open now. */
-  get channelCount() {
-    return this.#channels.size;
+  /** Open subscribers; a fan-in over several shards counts once for each job. */
+  get subscriberCount() {
+    return this.#subscriptions.size;
   }
 
   /**
    * A new job; its wall time begins now.
-   * @param {object} options
-   * @param {string} options.jobId
-   * @param {'cancel' | 'continue'} options.onDisconnect
-   * @param {number} options.disconnectGraceMs
-   * @param {number} options.maxWallMs
-   * @param {number} [options.promptTokens] reported where the provider counts none
-   * @param {number} [options.retentionMs] from its ending to its purge; default: the hub's
-   * @param {number} [options.near] a job with which it is to share a thread, so that one may
-   *   `follow` the other; here all jobs do
-   * @param {import('./types.js').JobKind} [options.kind] default `job`
-   * @param {import('./types.js').Feed} [options.feed]
-   * @param {number} [options.record] its number in the store; default 0: it is not written there
+   * @param {JobOptions & {near?: number}} options `near`: a job whose shard it shares, so that one
+   *   may `follow` the other, or copy tokens to it
    * @returns {number} its handle
    */
-  create({
-    jobId,
-    onDisconnect,
-    disconnectGraceMs,
-    maxWallMs,
-    promptTokens = 0,
-    retentionMs = -1,
-    kind = 'job',
-    feed,
-    record = 0,
-  }) {
-    const handle = this.#begin();
-    this.#native.create(handle, {
-      jobId,
-      cancelOnDisconnect: onDisconnect === 'cancel',
-      disconnectGraceMs,
-      maxWallMs,
-      promptTokens,
-      retentionMs,
-      kind,
-      record,
-      feeds: feed?.into ?? 0,
-      // Without its braces: the token joins them.
-      feedMembers: feed === undefined ? '' : JSON.stringify(feed.members).slice(1, -1),
-    });
+  create({ near, ...options }) {
+    const handle = this.#begin(near === undefined ? this.#takeShard() : this.#shardOf(near));
+    this.#native.create(handle, nativeOptions(options));
     this.#reactor.settle();
     return handle;
   }
 
-  /** @returns {number} the handle of a new job, which has not ended */
-  #begin() {
-    const handle = this.#nextJob++;
+  /**
+   * A job of an earlier process. One without a `terminal` is open, and must be finished.
+   * @param {import('./types.js').RestoredJob} job
+   * @returns {number} its handle
+   */
+  restore(job) {
+    const handle = this.#begin(this.#takeShard());
+    if (job.terminal !== undefined) this.#dropFlow(handle);
+    const { jobId, promptTokens, record } = job;
+    const options = nativeOptions({
+      jobId,
+      promptTokens,
+      record,
+      onDisconnect: 'continue',
+      disconnectGraceMs: 0,
+      maxWallMs: Infinity,
+    });
+    this.#native.restore(handle, options, job);
+    this.#reactor.settle();
+    return handle;
+  }
+
+  /** @param {number} shard @returns {number} the handle of a new open job */
+  #begin(shard) {
+    const handle = this.#number(shard);
+    if (this.#closed) return handle;
     this.#flows.add(handle);
     this.#reactor.ref();
     return handle;
   }
 
-  /**
-   * A job of an earlier process. One without a `terminal` is open, and is to be finished.
-   * @param {import('../jobs/storage/rows.js').RestoredJob} job
-   * @returns {number} its handle
-   */
-  restore(job) {
-    const handle = this.#begin();
-    if (job.terminal !== undefined) this.#dropFlow(handle);
-    this.#native.restore(handle, job);
-    this.#reactor.settle();
-    return handle;
+  #takeShard() {
+    const shard = this.#nextShard;
+    this.#nextShard = (shard + 1) % this.#reactors.length;
+    return shard;
   }
 
-  /** @param {number} handle of a job that is to be written to the store no more */
+  /** @param {number} shard @returns {number} a new number that the native hub routes there */
+  #number(shard) {
+    return this.#nextNumber++ * this.#reactors.length + shard;
+  }
+
+  /** @param {number} handle @returns {number} the index of its reactor */
+  #shardOf(handle) {
+    return handle % this.#reactors.length;
+  }
+
+  /** @param {readonly number[]} handles at least one */
+  #shareShard(handles) {
+    const shard = this.#shardOf(handles[0]);
+    return handles.every((handle) => this.#shardOf(handle) === shard);
+  }
+
+  /** @param {number} handle of a job that is no longer written to the store */
   unrecord(handle) {
     this.#native.unrecord(handle);
     this.#reactor.settle();
   }
 
   /**
-   * Resolves when all that has happened is in the store, or the store has failed.
+   * Resolves once all changes before this call are in the store, or the store has failed.
    * @returns {Promise<unknown>}
    */
   flush() {
-    return this.#ask((request) => this.#native.flush(request));
+    return this.#askAll((request) => this.#native.flush(request));
   }
 
   /**
-   * Resolves once every event that the reactor emitted before this call has been dispatched.
+   * Resolves once every event that the reactors emitted before this call has been dispatched.
    * @returns {Promise<unknown>}
    */
   barrier() {
-    // The reply to a question about any log, known or not, comes after every earlier event.
-    return this.snapshot(0, { text: false });
+    // The reply comes after every earlier event, for an unknown job as well.
+    return this.#askAll((request, shard) => this.#native.state(shard, false, request));
   }
 
-  /** @param {number} handle dispatched for the first time; later calls do nothing */
+  /** @param {number} handle of a job that was dispatched; later calls do nothing */
   start(handle) {
     this.#native.start(handle);
     this.#reactor.settle();
   }
 
-  /** @param {number} handle the next attempt: readers are told to forget the text */
+  /** @param {number} handle its next attempt begins: subscribers discard the text */
   retry(handle) {
     this.#sendTokens();
     this.#native.retry(handle);
@@ -193,14 +260,14 @@ export class JobHub {
    * Appends a token; it is dropped when the job has ended.
    * @param {number} handle
    * @param {string} text
-   * @returns {boolean} false: the window is closed, wait for `writable` before the next one
+   * @returns {boolean} false: the window is closed, await `writable` before the next one
    */
   append(handle, text) {
     if (!this.#flows.has(handle)) return false;
     const open = this.#flows.count(handle);
     this.#tokenTexts.push(text);
-    // One crossing and one wake-up for the tokens of all jobs in this turn of the event loop.
-    // Nothing overtakes them: every other command sends them first.
+    // One native call and one wake-up for the tokens of all jobs in this turn of the event loop.
+    // Commands that depend on the order send the tokens first.
     if (this.#tokenJobs.push(handle) === 1) {
       if (this.#reactor.manual) this.#sendTokens();
       else setImmediate(() => this.#sendTokens());
@@ -209,11 +276,11 @@ export class JobHub {
   }
 
   /**
-   * Appends an event of a type of its own; it counts as a token and is dropped like one. The order
-   * of tokens and such events of one job is that of the calls.
+   * Appends an event of the given type; it counts as a token and is dropped like one. Tokens and
+   * such events of one job keep the order of the calls.
    * @param {number} handle
    * @param {string} type one line
-   * @param {object} data what it says beside the job's id
+   * @param {object} data its members beside the job's id
    * @returns {boolean} as `append`
    */
   appendEvent(handle, type, data) {
@@ -226,8 +293,8 @@ export class JobHub {
   }
 
   /**
-   * Begins the next attempt of a job that has ended and is not purged: it is open again, with a
-   * wall time that begins anew.
+   * Begins the next attempt of a job that has ended and is not purged: it is open again, and its
+   * wall time begins anew.
    * @param {number} handle
    */
   reopen(handle) {
@@ -248,7 +315,7 @@ export class JobHub {
 
   /**
    * @param {number} handle
-   * @returns {boolean} whether the job is known here to have ended
+   * @returns {boolean} whether the job is unknown, or its ending was dispatched
    */
   ended(handle) {
     return !this.#flows.has(handle);
@@ -267,18 +334,20 @@ export class JobHub {
   }
 
   /**
-   * Feeds a new job from another one's log: all of the other's current attempt, then what comes,
-   * its ending included. The follower has no producer; its own ending ends nothing but itself.
-   * @param {number} handle the follower, made `near` the leader
-   * @param {number} leader running or ended
-   * @returns {Promise<boolean | null>} false when the leader is gone or is no longer whole; null
-   *   when the hub was closed before
+   * Makes a new job a follower: its log receives all tokens of the source's current attempt, then its
+   * further events and its ending. A follower has no producer; its own ending does not affect the
+   * source.
+   * @param {number} handle the follower, created `near` the source
+   * @param {number} source running or ended
+   * @returns {Promise<boolean | null>} false when the source is on another shard, unknown or no
+   *   longer complete; null when the hub was closed before
    */
-  follow(handle, leader) {
-    return this.#ask((request) => this.#native.follow(handle, leader, request));
+  follow(handle, source) {
+    if (!this.#shareShard([handle, source])) return Promise.resolve(false);
+    return this.#ask(handle, (request) => this.#native.follow(handle, source, request));
   }
 
-  /** @param {number} handle forgotten at once, its readers cut */
+  /** @param {number} handle of a job to forget at once; its subscribers are cut off */
   purge(handle) {
     this.#sendTokens();
     this.#native.purge(handle);
@@ -286,48 +355,56 @@ export class JobHub {
   }
 
   /**
-   * Makes an upstream call whose text goes to the jobs' logs on the hub's own thread. An answer
-   * that comes to its end ends its job; a job that ends otherwise ends its answer, and the last
-   * one the call.
-   * @param {import('./relay-types.js').RelayRequest} request
-   * @returns {{done: Promise<import('./relay-types.js').RelayOutcome | null>, abort: () => void}} `done` when nothing more will
-   *   be said of any of the jobs; null when the hub was closed before. `abort` closes the
-   *   connection: answers that have not ended fail
+   * Makes an upstream call; its text goes to the jobs' logs on the reactor. An answer that is complete
+   * ends its job; a job that ends otherwise ends its answer, and the last job ends the call.
+   * @param {import('../internal/native/relay-types.js').RelayRequest} request whose jobs share a shard
+   * @returns {import('../internal/native/relay-types.js').RelayedCall}
    */
-  relay(request) {
+  relay({ url, headers, body, idleMs, jobs, deltasMax }) {
     if (this.#closed) return { done: Promise.resolve(null), abort: () => {} };
-    const id = this.#nextRelay++;
+    const id = this.#number(this.#shardOf(jobs[0]));
     this.#reactor.ref();
-    /** @type {Promise<import('./relay-types.js').RelayOutcome | null>} */
+    /** @type {Promise<RelayOutcome | null>} */
     const done = new Promise((resolve) => {
       this.#relays.set(id, resolve);
     });
     this.#sendTokens();
-    this.#native.relay(id, request);
+    this.#native.relay(id, { url, headers, body }, { idleMs, jobs, deltasMax });
     return { done, abort: () => this.#native.abortRelay(id) };
   }
 
   /**
    * The job's state after every earlier call on this hub.
    * @param {number} handle
-   * @param {{text?: boolean}} [options] `text: false` leaves the text out; default true
+   * @param {{text?: boolean}} [options] `text: false` omits the text; default true
    * @returns {Promise<JobState | null>} null for an unknown or purged job
    */
   snapshot(handle, { text = true } = {}) {
-    return this.#ask((request) => this.#native.state(handle, text, request));
+    return this.#ask(handle, (request) => this.#native.state(handle, text, request));
   }
 
   /**
-   * @param {(request: number) => void} send a command that is answered by a reply
+   * @param {(request: number, shard: number) => void} send a command that a reply answers
+   * @returns {Promise<unknown>} resolves once every shard has replied
+   */
+  #askAll(send) {
+    return Promise.all(
+      this.#reactors.map((_, shard) => this.#ask(shard, (request) => send(request, shard))),
+    );
+  }
+
+  /**
+   * @param {number} handle of a job, or the index of its shard
+   * @param {(request: number) => void} send a command that a reply answers
    * @returns {Promise<any>} the reply; null when there is none
    */
-  #ask(send) {
+  #ask(handle, send) {
     return new Promise((resolve) => {
       if (this.#closed) {
         resolve(null);
         return;
       }
-      const request = this.#nextRequest++;
+      const request = this.#number(this.#shardOf(handle));
       this.#replies.set(request, resolve);
       this.#reactor.ref();
       this.#sendTokens();
@@ -337,23 +414,26 @@ export class JobHub {
   }
 
   /**
-   * Connects a reader to the logs of one job or of several. Replay from the cursors and what comes
-   * later are one sequence, with nothing lost or doubled in between.
-   * @param {import('./hub-channel.js').Member[]} members
-   * @param {import('./hub-channel.js').Sink} sink
+   * Connects a subscriber to the logs of one job or of several. Replay from the cursors and live
+   * events form one sequence, without loss or duplicates.
+   * @param {import('./types.js').Member[]} members
+   * @param {import('./types.js').SubscriberHandler} handler with `onFrames` for several shards
    * @param {{fanIn?: boolean}} [options] `fanIn`: ids are cursors over the set
-   * @returns {import('./hub-channel.js').HubChannel}
+   * @returns {StreamSubscriber}
    */
-  openStream(members, sink, { fanIn = false } = {}) {
+  openStream(members, handler, { fanIn = false } = {}) {
     this.#sendTokens();
-    return this.#channels.open(members, sink, fanIn);
+    const handles = members.map(({ handle }) => handle);
+    if (!this.#shareShard(handles)) return new FanIn(this, members, handler, this.#fanInOptions);
+    const id = this.#number(this.#shardOf(handles[0]));
+    return this.#subscriptions.open(id, members, handler, fanIn);
   }
 
-  /** Forgets everything; readers are told `closed`, waiting producers and snapshots are released. */
+  /** Drops all jobs; subscribers end as `closed`, waiting producers and requests are released. */
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    this.#channels.close();
+    this.#subscriptions.close();
     for (const handle of this.#flows.handles()) this.#dropFlow(handle);
     for (const resolve of this.#replies.values()) {
       this.#reactor.unref();
@@ -361,7 +441,7 @@ export class JobHub {
     }
     this.#replies.clear();
     for (const id of [...this.#relays.keys()]) this.#onRelayEnd(id, null);
-    this.#reactor.unregister(this.#machineId);
+    this.#reactors.forEach((reactor, shard) => reactor.unregister(this.#machineIds[shard]));
     this.#native.close();
   }
 
@@ -398,17 +478,17 @@ export class JobHub {
         this.#dropFlow(a);
         this.events.emit('purged', a);
         break;
-      case EventKind.CHANNEL_OPEN:
-        this.#channels.onOpen(a, b === 1);
+      case EventKind.SUBSCRIBER_OPEN:
+        this.#subscriptions.onOpen(a, b === 1);
         break;
-      case EventKind.CHANNEL_FRAMES:
-        this.#channels.onFrames(a, b);
+      case EventKind.SUBSCRIBER_FRAMES:
+        this.#subscriptions.onFrames(a, b);
         break;
-      case EventKind.CHANNEL_EVENTS:
-        this.#channels.onEvents(a, b);
+      case EventKind.SUBSCRIBER_EVENTS:
+        this.#subscriptions.onEvents(a, b);
         break;
-      case EventKind.CHANNEL_END:
-        this.#channels.onEnd(a, b);
+      case EventKind.SUBSCRIBER_END:
+        this.#subscriptions.onEnd(a, b);
         break;
       case EventKind.RELAY_END:
         this.#onRelayEnd(a, JSON.parse(b));
@@ -425,7 +505,7 @@ export class JobHub {
 
   /**
    * @param {number} id
-   * @param {import('./relay-types.js').RelayOutcome | null} outcome
+   * @param {RelayOutcome | null} outcome
    */
   #onRelayEnd(id, outcome) {
     const resolve = this.#relays.get(id);

@@ -1,21 +1,72 @@
+/** @typedef {import('./types.js').SubscriberHandler} SubscriberHandler */
+
+/** One client's connection to the logs of a hub; `JobHub.openStream` creates it. */
+export class Subscriber {
+  #subscriptions;
+
+  /**
+   * @param {number} id
+   * @param {Subscriptions} subscriptions
+   */
+  constructor(id, subscriptions) {
+    this.id = id;
+    this.#subscriptions = subscriptions;
+  }
+
+  /** Reports the batch in flight as consumed. */
+  acknowledge() {
+    this.#subscriptions.acknowledge(this.id);
+  }
+
+  /**
+   * Lets the reactor write the frames to a socket, as HTTP/1.1 chunks. Replaces the first
+   * `acknowledge()`, when the head of the response has left.
+   * @param {number} fd the socket's descriptor; the reactor writes to a duplicate
+   * @returns {boolean} false where the reactor cannot: frames go to the handler
+   */
+  attachSocket(fd) {
+    return this.#subscriptions.attachSocket(this.id, fd);
+  }
+
+  /**
+   * As `attachSocket`, and the caller closes `fd`: the reactor ends the response, and detects when
+   * the client leaves. The subscriber then ends as `gone`; after its end as `finished` the
+   * connection can be used for the next request, see `detachSocket()`.
+   * @param {number} fd
+   * @param {SubscriberHandler} successor replaces the handler from now on
+   * @returns {boolean} as `attachSocket`
+   */
+  transferSocket(fd, successor) {
+    return this.#subscriptions.attachSocket(this.id, fd, successor);
+  }
+
+  /**
+   * Takes back the descriptor of a transferred connection after the end as `finished`. The caller
+   * closes it.
+   * @returns {number} -1 when there is none
+   */
+  detachSocket() {
+    return this.#subscriptions.detachSocket(this.id);
+  }
+
+  /** Ends the connection; the handler gets no more calls. */
+  detach() {
+    this.#subscriptions.detach(this.id);
+  }
+}
+
 /**
- * The readers of a hub: who is connected, and what the reactor says to each.
+ * The subscribers of a hub: dispatches the reactor's events to their handlers.
  *
- * Main thread, for a JobHub, which hands the reactor's events on. `close()` ends it.
+ * Main thread; used by a JobHub, which passes the events on. Ends with `close()`.
  */
-import { HubChannel } from './hub-channel.js';
-
-/** @typedef {import('./hub-channel.js').Sink} Sink */
-
-/** See the head of this file. */
-export class HubChannels {
+export class Subscriptions {
   #native;
   #reactor;
-  /** @type {Map<number, Sink>} */
-  #sinks = new Map();
-  /** @type {number[]} channels to acknowledge in one go */
+  /** @type {Map<number, SubscriberHandler>} */
+  #handlers = new Map();
+  /** @type {number[]} subscribers of the next acknowledgement */
   #acknowledged = [];
-  #next = 1;
 
   /**
    * @param {any} hub the native one
@@ -26,115 +77,112 @@ export class HubChannels {
     this.#reactor = reactor;
   }
 
-  /** Channels open now. */
+  /** Open subscribers. */
   get size() {
-    return this.#sinks.size;
+    return this.#handlers.size;
   }
 
   /**
-   * As `JobHub.openStream`, when the tokens of earlier calls are on their way.
-   * @param {import('./hub-channel.js').Member[]} members
-   * @param {Sink} sink
+   * As `JobHub.openStream`.
+   * @param {number} id new
+   * @param {import('./types.js').Member[]} members
+   * @param {SubscriberHandler} handler
    * @param {boolean} fanIn
-   * @returns {HubChannel}
+   * @returns {Subscriber}
    */
-  open(members, sink, fanIn) {
-    const id = this.#next++;
-    this.#sinks.set(id, sink);
+  open(id, members, handler, fanIn) {
+    this.#handlers.set(id, handler);
     this.#reactor.ref();
-    this.#native.attach(
-      id,
-      sink.onFrames === undefined,
-      fanIn,
-      members.map(({ handle }) => handle),
-      members.map(({ cursor }) => cursor),
-    );
-    // Not before the caller has its channel: a sink acknowledges by it.
+    const mode = handler.onFrames === undefined ? 'events' : 'frames';
+    this.#native.attach(id, mode, fanIn, members);
+    // Deferred until the caller has its subscriber: handlers acknowledge through it.
     queueMicrotask(() => this.#reactor.settle());
-    return new HubChannel(id, this.#calls);
+    return new Subscriber(id, this);
   }
 
-  /** Readers are told `closed`. */
+  /** Ends every subscriber as `closed`. */
   close() {
-    for (const [id, sink] of this.#sinks) {
+    for (const [id, handler] of this.#handlers) {
       this.#drop(id);
-      sink.onEnd('closed');
+      handler.onEnd('closed');
     }
   }
 
   /**
-   * @param {number} channel
+   * @param {number} id
    * @param {boolean} finished
    */
-  onOpen(channel, finished) {
-    const sink = this.#sinks.get(channel);
-    if (finished) this.#drop(channel);
-    sink?.onOpen(finished);
+  onOpen(id, finished) {
+    const handler = this.#handlers.get(id);
+    if (finished) this.#drop(id);
+    handler?.onOpen(finished);
   }
 
   /**
-   * @param {number} channel
+   * @param {number} id
    * @param {Buffer} frames
    */
-  onFrames(channel, frames) {
-    this.#sinks.get(channel)?.onFrames?.(frames);
+  onFrames(id, frames) {
+    this.#handlers.get(id)?.onFrames?.(frames);
   }
 
   /**
-   * @param {number} channel
+   * @param {number} id
    * @param {string[]} events
    */
-  onEvents(channel, events) {
-    this.#sinks.get(channel)?.onEvents?.(events);
+  onEvents(id, events) {
+    this.#handlers.get(id)?.onEvents?.(events);
   }
 
   /**
-   * @param {number} channel
-   * @param {import('./hub-channel.js').EndReason} reason
+   * @param {number} id
+   * @param {import('./types.js').EndReason} reason
    */
-  onEnd(channel, reason) {
-    const sink = this.#sinks.get(channel);
-    if (this.#drop(channel)) sink?.onEnd(reason);
+  onEnd(id, reason) {
+    const handler = this.#handlers.get(id);
+    if (this.#drop(id)) handler?.onEnd(reason);
   }
 
-  /** What channels call back; one set for all. */
-  #calls = {
-    acknowledge: (/** @type {number} */ channel) => this.#acknowledge(channel),
-    adopt: (
-      /** @type {number} */ channel,
-      /** @type {number} */ fd,
-      /** @type {Sink | undefined} */ heir,
-    ) => {
-      if (!this.#sinks.has(channel) || !this.#native.adopt(channel, fd, heir !== undefined)) {
-        return false;
-      }
-      if (heir !== undefined) this.#sinks.set(channel, heir);
-      return true;
-    },
-    reclaim: (/** @type {number} */ channel) => this.#native.reclaim(channel),
-    detach: (/** @type {number} */ channel) => {
-      if (!this.#drop(channel)) return;
-      this.#native.detach(channel);
-      this.#reactor.settle();
-    },
-  };
-
-  /** @param {number} channel */
-  #acknowledge(channel) {
-    if (!this.#sinks.has(channel)) return;
-    // One command for all the channels of one wake-up.
-    if (this.#acknowledged.push(channel) > 1) return;
+  /** @param {number} id */
+  acknowledge(id) {
+    if (!this.#handlers.has(id)) return;
+    // One command for all subscribers of a turn.
+    if (this.#acknowledged.push(id) > 1) return;
     queueMicrotask(() => {
-      const channels = this.#acknowledged;
+      const ids = this.#acknowledged;
       this.#acknowledged = [];
-      this.#native.acknowledge(channels);
+      this.#native.acknowledge(ids);
       this.#reactor.settle();
     });
   }
 
-  /** @param {number} channel */
-  #drop(channel) {
-    if (!this.#sinks.delete(channel)) return false;
+  /**
+   * @param {number} id
+   * @param {number} fd
+   * @param {SubscriberHandler} [successor] given: the reactor alone uses the connection
+   */
+  attachSocket(id, fd, successor) {
+    const sole = successor !== undefined;
+    if (!this.#handlers.has(id) || !this.#native.attachSocket(id, fd, sole)) return false;
+    if (sole) this.#handlers.set(id, successor);
+    return true;
+  }
+
+  /** @param {number} id @returns {number} */
+  detachSocket(id) {
+    return this.#native.detachSocket(id);
+  }
+
+  /** @param {number} id */
+  detach(id) {
+    if (!this.#drop(id)) return;
+    this.#native.detach(id);
+    this.#reactor.settle();
+  }
+
+  /** @param {number} id @returns {boolean} whether it was open */
+  #drop(id) {
+    if (!this.#handlers.delete(id)) return false;
     this.#reactor.unref();
     return true;
   }

@@ -1,26 +1,28 @@
 /**
- * What goes into a hub and comes out of it, as types. This file has no code.
+ * The values that go into a hub and come out of it, as types. This file has no code.
  */
 
 /**
- * @typedef {object} TerminalInput how a job ends
+ * The ending of a job.
+ * @typedef {object} TerminalInput
  * @property {'complete' | 'error' | 'cancelled'} type
  * @property {string} [reason] of complete (`stop`, `length`) and cancelled
  * @property {{code: string, message: string, type: string}} [error] of error
- * @property {{prompt_tokens: number, completion_tokens: number}} [usage] default: counted here
- * @property {object} [details] what else the terminal event says, beside its id, cause and metrics
+ * @property {{prompt_tokens: number, completion_tokens: number}} [usage] default: the hub's count
+ * @property {object} [details] further members of the terminal event, beside its id, cause and metrics
  */
 
 /**
- * What a log is about: it names the id and the events, `workflow_id` and `workflow_complete`.
+ * The kind of work that a log belongs to. It names the id and the events: `workflow_id` and
+ * `workflow_complete`.
  * @typedef {'job' | 'workflow' | 'crawl'} JobKind
  */
 
 /**
- * A job's tokens are to be in the log of a larger work, too.
- * @typedef {object} Feed
- * @property {number} into the work's handle; the job has to be made `near` it
- * @property {object} members what the work's `token` events say beside the token
+ * A second log that receives a copy of each token of a job.
+ * @typedef {object} CopyTarget
+ * @property {number} handle of that log; the job must be created `near` it
+ * @property {object} members of the copied `token` events, beside the token
  */
 
 /**
@@ -31,11 +33,55 @@
  * @property {{prompt_tokens: number, completion_tokens: number}} usage
  * @property {{queue_ms: number, ttft_ms: number | null, duration_ms: number, tokens: number,
  *   tokens_per_second: number}} metrics
- * @property {string} [text] of this attempt, as far as it is retained
+ * @property {string} [text] the retained text of this attempt
  * @property {number} text_bytes of the retained text
  * @property {boolean} [text_truncated] the log's byte cap has dropped the beginning of `text`
  * @property {{code: string, message: string, type: string}} [error]
  * @property {string} [reason]
+ */
+
+/**
+ * A job of an earlier process, as stored.
+ * @typedef {object} RestoredJob
+ * @property {string} jobId
+ * @property {number} record its number in the store
+ * @property {number} promptTokens
+ * @property {number} attempt
+ * @property {number | null} startedNs since its creation, as the two below; null: not reached
+ * @property {number | null} firstTokenNs
+ * @property {number | null} endedNs
+ * @property {number} skippedIds ids skipped before its terminal event's
+ * @property {number} ageMs since its creation
+ * @property {number} retentionLeftMs of a finished job
+ * @property {TerminalInput & {details?: string}} [terminal] of a finished job; `details` is JSON
+ * @property {any[][]} tokens rows of its tokens
+ */
+
+/**
+ * A job in a stream.
+ * @typedef {object} Member
+ * @property {number} handle
+ * @property {string} cursor the last event id received; empty for none
+ * @property {string} [jobId] required with `fanIn`
+ */
+
+/**
+ * The receiver of a subscriber's batches. One batch is in flight at a time: the next comes after
+ * `subscriber.acknowledge()`.
+ * @typedef {object} SubscriberHandler
+ * @property {(finished: boolean) => void} onOpen called first; `finished`: every cursor was at the
+ *   end of its job, and no other call follows
+ * @property {(frames: Buffer) => void} [onFrames] receives SSE frames; the first after a first
+ *   `acknowledge()`, none after a successful `attachSocket()`
+ * @property {(events: string[]) => void} [onEvents] receives id, type, JSON, id, type, JSON, ... in
+ *   place of frames, in a handler without `onFrames`
+ * @property {(reason: EndReason) => void} onEnd called last
+ */
+
+/**
+ * `finished`: every terminal event was consumed. `stalled`: no progress for the stall limit.
+ * `purged`: the jobs were purged. `gone`: the socket died. `closed`: the hub was closed.
+ * @typedef {'finished' | 'stalled' | 'purged' | 'gone' | 'closed'} EndReason
  */
 
 export {};

@@ -48,7 +48,7 @@ export function topErrorToJson({ template, count, firstMs, lastMs, sample }) {
 /**
  * @param {object} deps
  * @param {import('../../services/error-logs/service.js').LogService} deps.logs
- * @param {{channelCount: number}} deps.hub
+ * @param {{subscriberCount: number}} deps.hub
  * @param {{maxStreams: number, heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options
  * @returns {import('../router.js').Routes}
  */
@@ -64,7 +64,7 @@ export function logRoutes({ logs, hub, options }) {
   /** @type {import('../router.js').Handle} */
   function errors(req, res, { query }) {
     const cursor = cursorOf(req, query);
-    if (!logs.hasRoom || hub.channelCount >= options.maxStreams) {
+    if (!logs.hasRoom || hub.subscriberCount >= options.maxStreams) {
       turnAway(res);
       return;
     }

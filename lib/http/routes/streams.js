@@ -134,11 +134,11 @@ export function streamRoutes({ hub, jobs, works, streamUrls, metrics, options })
   /**
    * Connects a response to the hub and counts it among the open streams.
    * @param {ServerResponse} res
-   * @param {import('../../streams/hub-channel.js').Member[]} members
+   * @param {import('../../streams/types.js').Member[]} members
    * @param {{fanIn?: boolean}} [how]
    */
   function open(res, members, how) {
-    if (hub.channelCount >= options.maxStreams) {
+    if (hub.subscriberCount >= options.maxStreams) {
       turnAway(res);
       return;
     }
@@ -157,7 +157,7 @@ export function streamRoutes({ hub, jobs, works, streamUrls, metrics, options })
   function events(req, res, { query, access: { principal } }) {
     const cursors = parseSetCursor(cursorOf(req, query));
     const members = jobIds(query.job_id).map((id) => {
-      return { handle: jobOf(id, principal).handle, cursor: cursors(id) };
+      return { handle: jobOf(id, principal).handle, jobId: id, cursor: cursors(id) };
     });
     open(res, members, { fanIn: true });
   }

@@ -1,5 +1,5 @@
 /**
- * From a hub's channel to a browser's socket.
+ * From a hub's subscriber to a client's socket.
  *
  * Where the response is a plain HTTP/1.1 one on a plain socket, the reactor writes the frames to
  * it by itself. In the gateway's own server it takes the whole connection over once Node has sent
@@ -59,13 +59,13 @@ function plainDescriptor(res) {
   return typeof handle?.fd === 'number' ? handle.fd : -1;
 }
 
-/** Streams one channel into one response; the channel ends with whichever ends first. */
+/** Streams one subscriber into one response; the first that ends ends the other. */
 export class ResponseEgress {
   #res;
   #mode;
   #onClosed;
-  /** @type {import('../../streams/hub-channel.js').HubChannel | undefined} */
-  #channel;
+  /** @type {import('../../streams/hub.js').StreamSubscriber | undefined} */
+  #subscriber;
   #gone = false;
   /** @type {number | undefined} the socket's time-out, while it is put off */
   #timeoutMs;
@@ -86,18 +86,18 @@ export class ResponseEgress {
   /** It comes after every ending: finished, client gone, socket destroyed. */
   #onClose = () => {
     this.#gone = true;
-    this.#channel?.detach();
+    this.#subscriber?.detach();
     this.#onClosed();
   };
 
   /**
    * @param {import('../../streams/hub.js').JobHub} hub
-   * @param {import('../../streams/hub-channel.js').Member[]} members
+   * @param {import('../../streams/types.js').Member[]} members
    * @param {{fanIn?: boolean}} [options]
    */
   connect(hub, members, options) {
-    this.#channel = hub.openStream(members, this, options);
-    if (this.#gone) this.#channel.detach();
+    this.#subscriber = hub.openStream(members, this, options);
+    if (this.#gone) this.#subscriber.detach();
   }
 
   /** @param {boolean} finished */
@@ -109,8 +109,8 @@ export class ResponseEgress {
       return;
     }
     writeStreamHead(this.#res);
-    // Under a manual clock the channel opens before `openStream` has returned.
-    if (this.#channel === undefined) queueMicrotask(() => this.#begin());
+    // Under a manual clock the subscriber opens before `openStream` has returned.
+    if (this.#subscriber === undefined) queueMicrotask(() => this.#begin());
     else this.#begin();
   }
 
@@ -124,9 +124,9 @@ export class ResponseEgress {
       socket.write('', () => this.#begin());
       return;
     }
-    if (this.#handOver(fd)) return;
-    if (fd >= 0 && this.#channel?.adopt(fd)) this.#putOffTimeout();
-    else this.#channel?.acknowledge();
+    if (this.#transfer(fd)) return;
+    if (fd >= 0 && this.#subscriber?.attachSocket(fd)) this.#putOffTimeout();
+    else this.#subscriber?.acknowledge();
   }
 
   /** To Node, which does not see what the reactor writes, the socket stands still. */
@@ -138,11 +138,11 @@ export class ResponseEgress {
   }
 
   /** @param {number} fd */
-  #handOver(fd) {
-    if (fd < 0 || this.#mode !== 'auto' || this.#channel === undefined) return false;
+  #transfer(fd) {
+    if (fd < 0 || this.#mode !== 'auto' || this.#subscriber === undefined) return false;
     const res = this.#res;
     res.off('close', this.#onClose);
-    if (StreamConnections.takeOver(res, fd, this.#channel, this.#onClosed)) return true;
+    if (StreamConnections.takeOver(res, fd, this.#subscriber, this.#onClosed)) return true;
     res.once('close', this.#onClose);
     return false;
   }
@@ -150,12 +150,12 @@ export class ResponseEgress {
   /** @param {Buffer} frames */
   onFrames(frames) {
     if (this.#gone) return;
-    const taken = () => this.#channel?.acknowledge();
+    const taken = () => this.#subscriber?.acknowledge();
     if (this.#res.write(frames)) taken();
     else this.#res.once('drain', taken);
   }
 
-  /** @param {import('../../streams/hub-channel.js').EndReason} reason */
+  /** @param {import('../../streams/types.js').EndReason} reason */
   onEnd(reason) {
     if (this.#gone) return;
     // Anything but a terminal event must not look like a proper end: cut, so that the client comes

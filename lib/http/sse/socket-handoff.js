@@ -40,17 +40,17 @@ function endsWithItsHead({ method, headers, socket }) {
   return bytes.length >= kHeadEnd.length && bytes.indexOf(kHeadEnd) === bytes.length - 4;
 }
 
-/** One stream without a response; what its channel has in place of one. */
+/** One stream without a response: the handler of its subscriber. */
 class HandedOver {
   /**
    * @param {StreamConnections} connections
-   * @param {import('../../streams/hub-channel.js').HubChannel} channel
+   * @param {import('../../streams/hub.js').StreamSubscriber} subscriber
    * @param {boolean} keepAlive
    * @param {() => void} onClosed
    */
-  constructor(connections, channel, keepAlive, onClosed) {
+  constructor(connections, subscriber, keepAlive, onClosed) {
     this.connections = connections;
-    this.channel = channel;
+    this.subscriber = subscriber;
     this.keepAlive = keepAlive;
     this.onClosed = onClosed;
   }
@@ -58,7 +58,7 @@ class HandedOver {
   /** It was handed over open. */
   onOpen() {}
 
-  /** @param {import('../../streams/hub-channel.js').EndReason} reason */
+  /** @param {import('../../streams/types.js').EndReason} reason */
   onEnd(reason) {
     this.connections.onEnd(this, reason);
   }
@@ -91,18 +91,18 @@ export class StreamConnections {
    * Nothing is heard of the response after that but its 'close'.
    * @param {import('node:http').ServerResponse} res
    * @param {number} fd of its socket
-   * @param {import('../../streams/hub-channel.js').HubChannel} channel
+   * @param {import('../../streams/hub.js').StreamSubscriber} subscriber
    * @param {() => void} onClosed called when the stream is over
    * @returns {boolean} false: it stays with Node
    */
-  static takeOver(res, fd, channel, onClosed) {
+  static takeOver(res, fd, subscriber, onClosed) {
     const boundary = boundaries.get(res.req);
     const socket = /** @type {any} */ (res.socket);
     // Bytes that came later are with the parser too.
     if (boundary === undefined || socket.bytesRead !== boundary.bytesRead) return false;
     const { connections, keepAlive } = boundary;
-    const stream = new HandedOver(connections, channel, keepAlive, onClosed);
-    if (!channel.handOver(fd, stream)) return false;
+    const stream = new HandedOver(connections, subscriber, keepAlive, onClosed);
+    if (!subscriber.transferSocket(fd, stream)) return false;
     connections.#streams.add(stream);
     // By this property a server knows whom it has to wait for: it must not hear of this ending.
     socket._server = null;
@@ -114,10 +114,10 @@ export class StreamConnections {
   /**
    * A stream has come to its end on the reactor.
    * @param {HandedOver} stream
-   * @param {import('../../streams/hub-channel.js').EndReason} reason
+   * @param {import('../../streams/types.js').EndReason} reason
    */
   onEnd(stream, reason) {
-    const fd = reason === 'finished' ? stream.channel.reclaim() : -1;
+    const fd = reason === 'finished' ? stream.subscriber.detachSocket() : -1;
     this.#forget(stream, this.#socketOf(fd));
   }
 
@@ -125,7 +125,7 @@ export class StreamConnections {
   closeAll() {
     this.closeIdle();
     for (const stream of this.#streams) {
-      stream.channel.detach();
+      stream.subscriber.detach();
       this.#forget(stream, undefined);
     }
   }

@@ -46,4 +46,29 @@ function load() {
   );
 }
 
-export default load();
+const native = load();
+
+/**
+ * The numbers of an enumeration of the addon, by name. Checked when a module is loaded, so that an
+ * addon of another version is reported at start, and not as a missing event later.
+ * @template {string} Name
+ * @param {string} path of the enumeration among the addon's exports: `eventKinds`, `TaskGraph.Fault`
+ * @param {readonly Name[]} names that the caller uses
+ * @returns {Readonly<Record<Name, number>>}
+ * @throws {SluiceError} `ERR_ADDON_STALE` when the addon lacks one of them
+ */
+export function nativeEnum(path, names) {
+  const numbers = path.split('.').reduce((owner, name) => owner?.[name], native);
+  const missing = names.find((name) => typeof numbers?.[name] !== 'number');
+  if (missing !== undefined) {
+    throw new SluiceError(
+      'ERR_ADDON_STALE',
+      `Sluice's native addon is of another version: it has no ${path}.${missing}.` +
+        ' In a clone of the repository, run "npm run build"; otherwise install the package again' +
+        ' (or set SLUICE_ADDON_PATH to an addon of this version).',
+    );
+  }
+  return Object.freeze({ ...numbers });
+}
+
+export default native;

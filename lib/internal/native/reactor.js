@@ -5,32 +5,32 @@
  * a ManualClock. Machines (pipelines, hubs) register under a number of their own and are called
  * with each of their events. One per environment: worker threads have theirs.
  */
-import native from './addon.js';
+import native, { nativeEnum } from './addon.js';
 import { kSchedule } from '../util/symbols.js';
 
-/** The numbers of native/addon/napi/event_queue.h. */
-export const EventKind = Object.freeze({
-  PIPELINE_ACCEPTED: 1,
-  PIPELINE_DISPATCH: 2,
-  PIPELINE_REMOVED: 3,
-  PIPELINE_CLOSED: 4,
-  JOB_WINDOW: 10,
-  JOB_ENDED: 11,
-  JOB_PURGED: 12,
-  CHANNEL_OPEN: 13,
-  CHANNEL_FRAMES: 14,
-  CHANNEL_EVENTS: 15,
-  CHANNEL_END: 16,
-  RELAY_END: 17,
-  REPLY: 20,
-  STORE_WRITTEN: 21,
-  GRAPH_STARTED: 30,
-  GRAPH_RETRYING: 31,
-  GRAPH_COMPLETED: 32,
-  GRAPH_FAILED: 33,
-  GRAPH_SKIPPED: 34,
-  GRAPH_ENDED: 35,
-});
+/** The kinds of events; native/addon/napi/event_queue.h describes them. */
+export const EventKind = nativeEnum('eventKinds', [
+  'PIPELINE_ACCEPTED',
+  'PIPELINE_DISPATCH',
+  'PIPELINE_REMOVED',
+  'PIPELINE_CLOSED',
+  'JOB_WINDOW',
+  'JOB_ENDED',
+  'JOB_PURGED',
+  'SUBSCRIBER_OPEN',
+  'SUBSCRIBER_FRAMES',
+  'SUBSCRIBER_EVENTS',
+  'SUBSCRIBER_END',
+  'RELAY_END',
+  'REPLY',
+  'STORE_WRITTEN',
+  'GRAPH_STARTED',
+  'GRAPH_RETRYING',
+  'GRAPH_COMPLETED',
+  'GRAPH_FAILED',
+  'GRAPH_SKIPPED',
+  'GRAPH_ENDED',
+]);
 
 /** Values to an event in the flat array: kind, target, a, b. */
 const STRIDE = 4;

@@ -79,11 +79,11 @@ export class JobLifecycle extends EventEmitter {
     const request = /** @type {import('../request.js').JobRequest} */ (record.request);
     const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
     record.deadlineMs = this.#nowMs() + maxWallMs;
-    const feed = record.part?.feed;
+    const copyTo = record.part?.copyTo;
     const promptTokens = estimatePromptTokens(request);
     record.handle = this.#hub.create({
       jobId: record.id,
-      feed,
+      copyTo,
       onDisconnect: request.on_disconnect ?? this.#options.onDisconnect,
       disconnectGraceMs: request.disconnect_grace_ms ?? this.#options.disconnectGraceMs,
       maxWallMs,
@@ -92,7 +92,7 @@ export class JobLifecycle extends EventEmitter {
       ...(record.extra?.conversation_id !== undefined && {
         retentionMs: Math.max(this.#options.retentionMs, TURN_RETENTION_MS),
       }),
-      near: record.answer?.handle ?? feed?.into,
+      near: record.answer?.handle ?? copyTo?.handle,
     });
     this.#jobs.add(record);
     this.emit('queued', record);

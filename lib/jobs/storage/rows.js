@@ -5,23 +5,7 @@
  * not its prompt.
  */
 
-/**
- * A job of an earlier process, as the hub takes it.
- * @typedef {object} RestoredJob
- * @property {string} jobId
- * @property {number} record its number in the store
- * @property {number} promptTokens
- * @property {number} attempt
- * @property {number | null} startedNs since it was made, as the two below; null: it did not
- * @property {number | null} firstTokenNs
- * @property {number | null} endedNs
- * @property {number} skippedIds before its terminal event's
- * @property {number} ageMs since it was made
- * @property {number} retentionLeftMs of a finished one
- * @property {import('../../streams/hub.js').TerminalInput & {details?: string}} [terminal] of a finished
- *   one; `details` as JSON
- * @property {any[][]} tokens rows of its tokens
- */
+/** @typedef {import('../../streams/types.js').RestoredJob} RestoredJob */
 
 /**
  * What the parts of a gateway keep with a job: a member each, plain JSON.

@@ -225,7 +225,7 @@ export class OpenAiProvider {
 
   /**
    * Whether `relay` is to be used for these jobs.
-   * @param {Pick<import('../../streams/hub.js').JobHub, 'relays'>} hub
+   * @param {Pick<import('../../internal/native/relay-types.js').RelayHub, 'relays'>} hub
    * @param {readonly number[]} handles
    */
   relays(hub, handles) {
@@ -237,7 +237,7 @@ export class OpenAiProvider {
    * more will be said of any of them.
    * @param {readonly OpenAiRequest[]} requests
    * @param {object} to
-   * @param {import('../../streams/hub.js').JobHub} to.hub
+   * @param {import('../../internal/native/relay-types.js').RelayHub} to.hub
    * @param {readonly number[]} to.handles the requests' jobs; one that ends closes its answer
    * @param {(index: number, error: import('../shared/errors.js').ProviderError) => void} to.onError called
    *   for each request that failed; its job has not ended

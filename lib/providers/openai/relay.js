@@ -17,7 +17,7 @@ import {
   unreachableError,
 } from './errors.js';
 
-/** @typedef {import('../../streams/relay-types.js').RelayOutcome} RelayOutcome */
+/** @typedef {import('../../internal/native/relay-types.js').RelayOutcome} RelayOutcome */
 /** @typedef {import('../shared/errors.js').ProviderError} ProviderError */
 
 /**

@@ -38,6 +38,8 @@
  *   | {index: number, error: Error, text?: undefined, end?: undefined}} BatchEvent
  */
 
+/** @typedef {import('../../internal/native/relay-types.js').RelayHub} RelayHub */
+
 /**
  * @typedef {object} Provider
  * @property {string} name
@@ -50,12 +52,12 @@
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal is aborted
  *   when no request of the batch is wanted any more
- * @property {(hub: import('../../streams/hub.js').JobHub, handles: number[]) => boolean} [relays] whether
- *   `relay` is to be used for these jobs in place of the other two
- * @property {(requests: ProviderRequest[], to: {hub: import('../../streams/hub.js').JobHub,
- *   handles: number[], onError: (index: number, error: Error) => void}) => Promise<void>} [relay]
- *   lets the hub fetch the text by itself; the hub knows of each job's end, `onError` is called for
- *   those that failed. Resolves when nothing more will be said of any of them
+ * @property {(hub: RelayHub, handles: number[]) => boolean} [relays] whether `relay` is to be used for
+ *   these jobs in place of the other two
+ * @property {(requests: ProviderRequest[], to: {hub: RelayHub, handles: number[],
+ *   onError: (index: number, error: Error) => void}) => Promise<void>} [relay] has the hub fetch the
+ *   text; the hub ends the jobs, `onError` is called for those that failed. Resolves when no more of
+ *   their events come from it
  * @property {() => Promise<void>} [ready] does beforehand what the first request would have to wait
  *   for; gateway.listen() awaits it, and fails as it does
  * @property {() => Promise<void>} [close] ends what still runs and frees everything

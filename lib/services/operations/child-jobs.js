@@ -96,16 +96,16 @@ export class Parts {
    * @param {object} request the fields of `POST /v1/jobs`
    * @param {object} options
    * @param {import('../../jobs/admission/admission.js').Submission['access']} options.access
-   * @param {import('../../streams/types.js').Feed} options.feed
+   * @param {import('../../streams/types.js').CopyTarget} options.copyTo
    * @param {AbortSignal} options.signal
    * @returns {Promise<PartResult>}
    * @throws {PartError} it was refused, or failed
    * @throws the signal's reason, once its job has been ended
    */
-  async run(request, { access, feed, signal }) {
+  async run(request, { access, copyTo, signal }) {
     if (signal.aborted) throw abortReason(signal);
     /** @type {Part} */
-    const part = { feed };
+    const part = { copyTo };
     /** @type {Promise<JobState>} */
     const ending = new Promise((resolve) => this.#running.set(part, resolve));
     try {

@@ -83,7 +83,7 @@ function ask({ id, request }, { work, access, parts, signal: whole }, what, opti
   return parts.run(
     // What is undefined is left out.
     JSON.parse(JSON.stringify({ ...what, model, max_tokens, temperature, stop, max_wall_ms })),
-    { access, signal, feed: { into: work.handle, members: { node: id, item } } },
+    { access, signal, copyTo: { handle: work.handle, members: { node: id, item } } },
   );
 }
 

@@ -1,8 +1,4 @@
-// A hub with its two ways out, the event lane to JavaScript and sockets that the reactor writes,
-// and with its calls to models' servers.
-//
-// A Machine of its executor; that thread alone calls it, except where said. Ends with its executor,
-// or when it is removed from it: sockets and calls are let go of on the thread that they lived on.
+// A hub together with its sockets, its upstream calls and its way to JavaScript.
 #pragma once
 
 #include <memory>
@@ -19,46 +15,59 @@
 
 namespace sluice {
 
-class LaneHub final : public Machine,
-                      public HubObserver,
-                      public SocketEgress::Owner,
-                      public RelayHub::Observer {
+/// A hub with its outputs (the event queue to JavaScript, and sockets that the reactor writes to)
+/// and its calls to model servers.
+///
+/// A Machine of its executor; only that thread calls it, except where noted. Ends with its
+/// executor, or when it is removed from it: sockets and calls are closed on that thread.
+class HubBridge final : public Machine,
+                        public HubObserver,
+                        public SocketEgress::Owner,
+                        public RelayHub::Observer {
  public:
-  /// @param reactor nullptr under a manual clock: then there are no sockets.
-  LaneHub(HubOptions options, std::shared_ptr<EventLane> lane, double machine_id, Reactor* reactor);
+  /// @param reactor nullptr under a manual clock: there are no sockets then.
+  HubBridge(HubOptions options, std::shared_ptr<EventLane> lane, double machine_id,
+            Reactor* reactor);
 
   JobHub hub;
 
-  /// From now on the channel's frames go to `fd`, a duplicate of the response's descriptor. Lets
-  /// the channel begin.
-  /// @param sole Node has closed its own: the response is ended here, the client's leaving ends the
-  ///   channel as "gone", and after its end as "finished" the descriptor is to be reclaimed.
-  void adopt(ChannelHandle channel, UniqueFd fd, bool sole, Nanos now);
+  /// Calls `command(hub)`.
+  template <typename Command>
+  void run(const Command& command) {
+    command(hub);
+  }
 
-  /// The reader is gone; its descriptor is closed.
-  void detach(ChannelHandle channel, Nanos now);
+  /// Writes the subscriber's frames to `fd`, a duplicate of the response's descriptor, from now on,
+  /// and lets the first batch go.
+  /// @param sole Node has closed its own descriptor: the reactor ends the response, and the
+  ///   subscriber ends as "gone" when the client leaves. After its end as "finished" the descriptor
+  ///   is to be detached.
+  void attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, Nanos now);
 
-  /// The descriptor of a channel that has finished; invalid when there is none. Any thread.
-  UniqueFd reclaim(ChannelHandle channel);
+  /// The descriptor of a subscriber that ended as "finished"; invalid if there is none. Any thread.
+  UniqueFd detach_socket(SubscriberHandle subscriber);
 
-  /// Makes an upstream call that writes to its jobs' logs by itself; JavaScript is told how it
-  /// ended. From then on their windows are no longer its concern.
+  /// Removes the subscriber, and closes its descriptor.
+  void detach(SubscriberHandle subscriber, Nanos now);
+
+  /// Makes an upstream call that appends to its jobs' logs, and reports its outcome to JavaScript.
+  /// The jobs' windows are not reported while it runs.
   void relay(CallId call, UpstreamRequest request, Relay::Options options, Nanos now);
 
-  /// Breaks such a call off: its jobs' answers fail. Calls that are over are ignored.
+  /// Closes the connection of such a call: its jobs' answers fail. Ignored once the call is over.
   void abort_relay(CallId call, Nanos now);
 
-  /// Jobs that have a record are written there from now on.
+  /// Records jobs in `journal` from now on.
   void record_to(std::unique_ptr<JobJournal> journal);
 
-  /// Answers with a job's state; of one whose ending is being written, when it has been.
-  void state(JobHandle job, bool with_text, double request, Nanos now);
+  /// As `JobHub::follow`; replies with its result.
+  void follow(JobHandle job, JobHandle source, std::uint64_t request, Nanos now);
 
-  /// Answers when the journal has all that there is, or has failed.
-  void flush(double request);
+  /// Replies with a job's state; if its ending waits for the journal, after that.
+  void state(JobHandle job, bool with_text, std::uint64_t request, Nanos now);
 
-  /// Sends an answer, as JSON, to whoever asked for it.
-  void reply(double request, std::string answer);
+  /// Replies once the journal has committed every change, or has failed.
+  void flush(std::uint64_t request);
 
   [[nodiscard]] Nanos next_deadline() const override;
   void advance(Nanos now) override;
@@ -69,9 +78,9 @@ class LaneHub final : public Machine,
   void on_ended(JobHandle job, std::string state) override;
   void on_sealed(JobHandle job) override;
   void on_purged(JobHandle job) override;
-  void on_channel_open(ChannelHandle channel, bool finished) override;
-  void on_batch(ChannelHandle channel, Channel::Batch& batch) override;
-  void on_channel_end(ChannelHandle channel, std::string_view reason) override;
+  void on_subscriber_open(SubscriberHandle subscriber, bool finished) override;
+  void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override;
+  void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) override;
 
   void on_drained(SocketEgress& egress) override;
   void on_progress(SocketEgress& egress) override;
@@ -79,34 +88,36 @@ class LaneHub final : public Machine,
 
   void on_relay_end(CallId call, const RelayOutcome& outcome) override;
 
-  /// Who has asked for the state of a job.
-  struct Asked {
+  /// A request for the state of a job.
+  struct StateRequest {
     JobHandle job;
     bool with_text;
-    double request;
+    std::uint64_t request;
   };
 
   [[nodiscard]] bool has_work() const;
   void answer(JobHandle job);
+  void reply(std::uint64_t request, std::string json);
   void push(EventKind kind, std::uint64_t handle, LaneValue value);
 
   std::shared_ptr<EventLane> lane_;
   double machine_id_;
   Reactor* reactor_;
   Nanos silence_max_;
-  std::unordered_map<ChannelHandle, std::unique_ptr<SocketEgress>> sockets_;
+  std::unordered_map<SubscriberHandle, std::unique_ptr<SocketEgress>> sockets_;
   std::unique_ptr<RelayHub> relays_;  // made for the first call
   std::unique_ptr<JobJournal> journal_;
-  std::unordered_map<JobHandle, std::vector<Asked>> waiting_;  // until an ending is written
-  // The hub is not called from within its own callbacks; these wait for `advance`.
-  std::vector<ChannelHandle> taken_;          // batches that are in their sockets
-  std::vector<ChannelHandle> gone_;           // sockets that are dead
-  std::vector<ChannelHandle> acknowledging_;  // scratch
-  std::vector<double> flushing_;              // who waits for the journal
-  std::vector<Asked> answerable_;             // of waiting_, those that may be answered
+  std::unordered_map<JobHandle, std::vector<StateRequest>>
+      waiting_;  // for an ending to be recorded
+  // The hub must not be called from its own callbacks; `advance` processes these.
+  std::vector<SubscriberHandle> taken_;          // their batches are in the sockets
+  std::vector<SubscriberHandle> gone_;           // their sockets are dead
+  std::vector<SubscriberHandle> acknowledging_;  // scratch
+  std::vector<std::uint64_t> flushing_;          // requests that wait for the journal
+  std::vector<StateRequest> answerable_;         // waiting_ entries that can be answered
 
-  std::mutex mutex_;                                      // guards the next
-  std::unordered_map<ChannelHandle, UniqueFd> finished_;  // to be given back to Node
+  std::mutex mutex_;                                         // guards finished_
+  std::unordered_map<SubscriberHandle, UniqueFd> finished_;  // until `detach_socket`
 };
 
 }  // namespace sluice

@@ -15,10 +15,10 @@ std::int64_t unix_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
-void tell(const std::shared_ptr<ReactorHandle>& reactor, const std::weak_ptr<LaneHub>& hub,
+void tell(const std::shared_ptr<ReactorHandle>& reactor, const std::weak_ptr<HubBridge>& hub,
           std::uint64_t batch, StoreStatus status) {
   reactor->executor().post([hub, batch, status](Nanos now) {
-    const std::shared_ptr<LaneHub> there = hub.lock();
+    const std::shared_ptr<HubBridge> there = hub.lock();
     if (there) there->hub.recorded(batch, status == StoreStatus::kOk, now);
   });
 }

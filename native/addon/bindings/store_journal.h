@@ -18,7 +18,7 @@ namespace sluice {
 class StoreJournal final : public JobJournal {
  public:
   StoreJournal(std::shared_ptr<SqliteStore> store, std::shared_ptr<ReactorHandle> reactor,
-               std::weak_ptr<LaneHub> hub)
+               std::weak_ptr<HubBridge> hub)
       : store_(std::move(store)), reactor_(std::move(reactor)), hub_(std::move(hub)) {}
 
   void on_changes(std::uint64_t batch, std::vector<JobChange> changes) override;
@@ -26,7 +26,7 @@ class StoreJournal final : public JobJournal {
  private:
   std::shared_ptr<SqliteStore> store_;
   std::shared_ptr<ReactorHandle> reactor_;  // the answer outlives the hub
-  std::weak_ptr<LaneHub> hub_;
+  std::weak_ptr<HubBridge> hub_;
 };
 
 }  // namespace sluice

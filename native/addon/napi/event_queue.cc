@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "addon/napi/named_numbers.h"
+
 namespace sluice {
 
 namespace {
@@ -33,6 +35,32 @@ napi_value to_js(napi_env env, const LaneValue& value) {
 }
 
 }  // namespace
+
+Napi::Object event_kinds(Napi::Env env) {
+  const auto at = [](EventKind kind) { return number_of(kind); };
+  return named_numbers(env, {
+                                {"PIPELINE_ACCEPTED", at(EventKind::kPipelineAccepted)},
+                                {"PIPELINE_DISPATCH", at(EventKind::kPipelineDispatch)},
+                                {"PIPELINE_REMOVED", at(EventKind::kPipelineRemoved)},
+                                {"PIPELINE_CLOSED", at(EventKind::kPipelineClosed)},
+                                {"JOB_WINDOW", at(EventKind::kJobWindow)},
+                                {"JOB_ENDED", at(EventKind::kJobEnded)},
+                                {"JOB_PURGED", at(EventKind::kJobPurged)},
+                                {"SUBSCRIBER_OPEN", at(EventKind::kSubscriberOpen)},
+                                {"SUBSCRIBER_FRAMES", at(EventKind::kSubscriberFrames)},
+                                {"SUBSCRIBER_EVENTS", at(EventKind::kSubscriberEvents)},
+                                {"SUBSCRIBER_END", at(EventKind::kSubscriberEnd)},
+                                {"RELAY_END", at(EventKind::kRelayEnd)},
+                                {"REPLY", at(EventKind::kReply)},
+                                {"STORE_WRITTEN", at(EventKind::kStoreWritten)},
+                                {"GRAPH_STARTED", at(EventKind::kGraphStarted)},
+                                {"GRAPH_RETRYING", at(EventKind::kGraphRetrying)},
+                                {"GRAPH_COMPLETED", at(EventKind::kGraphCompleted)},
+                                {"GRAPH_FAILED", at(EventKind::kGraphFailed)},
+                                {"GRAPH_SKIPPED", at(EventKind::kGraphSkipped)},
+                                {"GRAPH_ENDED", at(EventKind::kGraphEnded)},
+                            });
+}
 
 void EventLane::open(Napi::Env env, Napi::Function on_events) {
   napi_value name = nullptr;

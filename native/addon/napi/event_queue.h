@@ -19,29 +19,32 @@
 
 namespace sluice {
 
-/// What an event says. lib/internal/native/reactor.js has the same numbers.
+/// What an event says. `event_kinds` exports the numbers to JavaScript.
 enum class EventKind : std::uint8_t {
   kPipelineAccepted = 1,  // a: item
   kPipelineDispatch = 2,  // a: batch id, b: items
   kPipelineRemoved = 3,   // a: item, b: 1 if it had been accepted, else 0
   kPipelineClosed = 4,
-  kJobWindow = 10,       // a: job, b: tokens that may have been appended in all
-  kJobEnded = 11,        // a: job, b: state as JSON
-  kJobPurged = 12,       // a: job
-  kChannelOpen = 13,     // a: channel, b: 1 if every cursor was at its end already, else 0
-  kChannelFrames = 14,   // a: channel, b: bytes
-  kChannelEvents = 15,   // a: channel, b: [id, type, JSON, ...]
-  kChannelEnd = 16,      // a: channel, b: reason
-  kRelayEnd = 17,        // a: call, b: its outcome as JSON
-  kReply = 20,           // a: request, b: value
-  kStoreWritten = 21,    // a: request, b: status
-  kGraphStarted = 30,    // a: task, b: attempt, from 1
-  kGraphRetrying = 31,   // a: task, b: [the attempt to come, milliseconds until then]
-  kGraphCompleted = 32,  // a: task
-  kGraphFailed = 33,     // a: task
-  kGraphSkipped = 34,    // a: task, b: the task that failed
+  kJobWindow = 10,         // a: job, b: tokens that may have been appended in all
+  kJobEnded = 11,          // a: job, b: state as JSON
+  kJobPurged = 12,         // a: job
+  kSubscriberOpen = 13,    // a: subscriber, b: 1 if every cursor was at its end already, else 0
+  kSubscriberFrames = 14,  // a: subscriber, b: bytes
+  kSubscriberEvents = 15,  // a: subscriber, b: [id, type, JSON, ...]
+  kSubscriberEnd = 16,     // a: subscriber, b: reason
+  kRelayEnd = 17,          // a: call, b: its outcome as JSON
+  kReply = 20,             // a: request, b: value
+  kStoreWritten = 21,      // a: request, b: status
+  kGraphStarted = 30,      // a: task, b: attempt, from 1
+  kGraphRetrying = 31,     // a: task, b: [the attempt to come, milliseconds until then]
+  kGraphCompleted = 32,    // a: task
+  kGraphFailed = 33,       // a: task
+  kGraphSkipped = 34,      // a: task, b: the task that failed
   kGraphEnded = 35,
 };
+
+/// The kinds under the names that lib/internal/native/reactor.js uses.
+Napi::Object event_kinds(Napi::Env env);
 
 /// Raw bytes, which JavaScript sees as a Buffer (a `std::string` becomes a JavaScript string).
 struct LaneBytes {

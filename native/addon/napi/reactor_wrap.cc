@@ -67,10 +67,9 @@ ReactorWrap::~ReactorWrap() {
   handle_->close();
 }
 
-std::shared_ptr<ReactorHandle> ReactorWrap::handle_of(const Napi::CallbackInfo& info,
-                                                      std::size_t index) {
+std::shared_ptr<ReactorHandle> ReactorWrap::handle_of(napi_env env, napi_value reactor) {
   void* wrap = nullptr;
-  if (napi_unwrap(info.Env(), info[index], &wrap) == napi_ok) {
+  if (napi_unwrap(env, reactor, &wrap) == napi_ok) {
     return static_cast<ReactorWrap*>(wrap)->handle_;
   }
   auto stopped = std::make_shared<ReactorHandle>();

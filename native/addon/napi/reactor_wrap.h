@@ -42,8 +42,11 @@ class ReactorWrap final : public Napi::ObjectWrap<ReactorWrap> {
 
   /// The handle of the `Reactor` that JavaScript passed to another class's constructor. While the
   /// environment is being terminated: one that has stopped.
+  static std::shared_ptr<ReactorHandle> handle_of(napi_env env, napi_value reactor);
   static std::shared_ptr<ReactorHandle> handle_of(const Napi::CallbackInfo& info,
-                                                  std::size_t index);
+                                                  std::size_t index) {
+    return handle_of(info.Env(), info[index]);
+  }
 
  private:
   Napi::Value advance_to(const Napi::CallbackInfo& info);

@@ -16,7 +16,7 @@ std::string_view status_of(Terminal::Kind kind) {
   return "failed";
 }
 
-bool JobLog::append(std::string_view text) {
+bool EventLog::append(std::string_view text) {
   if (ended()) return false;
   own_arena();
   arena_->text.append(text);
@@ -26,7 +26,7 @@ bool JobLog::append(std::string_view text) {
   return true;
 }
 
-bool JobLog::append_typed(std::string_view type, std::string_view data) {
+bool EventLog::append_typed(std::string_view type, std::string_view data) {
   constexpr std::size_t kTypesMax = 255;
   if (ended()) return false;
   own_arena();
@@ -36,7 +36,7 @@ bool JobLog::append_typed(std::string_view type, std::string_view data) {
     if (names.size() == kTypesMax) return false;
     name = names.emplace(names.end(), type);
   }
-  types.resize(ends.size(), 0);  // what came before the first of them were tokens
+  types.resize(ends.size(), 0);  // all before the first typed event are tokens
   types.push_back(static_cast<std::uint8_t>(name - names.begin() + 1));
   text.append(data);
   ends.push_back(static_cast<std::uint32_t>(text.size()));
@@ -44,29 +44,29 @@ bool JobLog::append_typed(std::string_view type, std::string_view data) {
   return true;
 }
 
-void JobLog::own_arena() {
+void EventLog::own_arena() {
   if (arena_.use_count() > 1) arena_ = std::make_shared<Arena>(*arena_);
 }
 
-bool JobLog::begin_attempt() {
+bool EventLog::begin_attempt() {
   if (ended()) return false;
   ++attempt_;
   arena_ = std::make_shared<Arena>();
   return true;
 }
 
-bool JobLog::reopen() {
+bool EventLog::reopen() {
   if (!ended()) return false;
   terminal_.reset();
   return begin_attempt();
 }
 
-bool JobLog::end(Terminal terminal, bool held) {
+bool EventLog::end(Terminal terminal, bool held) {
   if (ended()) return false;
   terminal_ = std::move(terminal);
   held_ = held;
   if (arena_.use_count() == 1) {
-    // It may be kept for long and grows no more.
+    // An ended log may be kept for long, and does not grow.
     arena_->text.shrink_to_fit();
     arena_->ends.shrink_to_fit();
     arena_->types.shrink_to_fit();
@@ -74,14 +74,14 @@ bool JobLog::end(Terminal terminal, bool held) {
   return true;
 }
 
-std::uint64_t JobLog::copy_from(std::uint64_t seq, std::string& text,
-                                std::vector<std::uint32_t>& ends) const {
+std::uint64_t EventLog::copy_from(std::uint64_t seq, std::string& text,
+                                  std::vector<std::uint32_t>& ends) const {
   const Arena& arena = *arena_;
   const std::uint64_t first = std::max(seq, arena.trimmed + 1);
   const std::size_t from = arena.head + static_cast<std::size_t>(first - arena.trimmed - 1);
   if (from >= arena.ends.size()) return first;
   const std::size_t offset = from == 0 ? 0 : arena.ends[from - 1];
-  const std::size_t shift = offset - text.size();  // modulo 2^n: it is only ever added back
+  const std::size_t shift = offset - text.size();  // modulo 2^n; only differences are used
   text.append(arena.text, offset);
   ends.reserve(ends.size() + arena.ends.size() - from);
   for (std::size_t i = from; i < arena.ends.size(); ++i) {
@@ -90,8 +90,8 @@ std::uint64_t JobLog::copy_from(std::uint64_t seq, std::string& text,
   return first;
 }
 
-void JobLog::restore(std::uint64_t attempt, std::uint64_t first_seq, std::string text,
-                     std::vector<std::uint32_t> ends) {
+void EventLog::restore(std::uint64_t attempt, std::uint64_t first_seq, std::string text,
+                       std::vector<std::uint32_t> ends) {
   attempt_ = attempt;
   arena_ = std::make_shared<Arena>();
   arena_->text = std::move(text);
@@ -100,11 +100,11 @@ void JobLog::restore(std::uint64_t attempt, std::uint64_t first_seq, std::string
   trim();
 }
 
-std::string_view JobLog::text() const {
+std::string_view EventLog::text() const {
   return std::string_view(arena_->text).substr(arena_->head_offset());
 }
 
-void JobLog::trim() {
+void EventLog::trim() {
   constexpr std::size_t kOffsetBytes = sizeof(arena_->ends[0]);
   constexpr std::size_t kWorthCompacting = 4096;
   auto& [text, ends, types, names, head, trimmed] = *arena_;
@@ -117,8 +117,8 @@ void JobLog::trim() {
     ++head;
     ++trimmed;
   }
-  // The dead front is given back once it is as large as what lives: moving the living is then paid
-  // for by the dead, and the arena stays below twice the cap.
+  // The trimmed front is erased once it is as large as the retained part: amortized constant time,
+  // and the arena stays below twice the cap.
   const std::size_t dead_text = arena_->head_offset();
   if (dead_text + head * kOffsetBytes < std::max(retained(), kWorthCompacting)) return;
   text.erase(0, dead_text);
@@ -130,23 +130,23 @@ void JobLog::trim() {
   head = 0;
 }
 
-JobLog::Position JobLog::start() const {
+EventLog::Position EventLog::start() const {
   // A reader of a later attempt starts with its job_retry event, unless that is trimmed history.
   if (trimmed() > 0) return {attempt_, trimmed() + 1};
   return {attempt_, attempt_ > 1 ? std::uint64_t{0} : std::uint64_t{1}};
 }
 
-EventId JobLog::earliest() const {
+EventId EventLog::earliest() const {
   const Position first = start();
   if (first.next_seq == 1 && token_count() == 0 && !end_published()) return {attempt_, 0};
   return {attempt_, first.next_seq};
 }
 
-EventId JobLog::latest() const {
+EventId EventLog::latest() const {
   return {attempt_, end_published() ? terminal_seq() : token_count()};
 }
 
-JobLog::Resolved JobLog::resolve(std::string_view cursor) const {
+EventLog::Resolved EventLog::resolve(std::string_view cursor) const {
   if (cursor.empty()) return {start(), trimmed() > 0};
   const std::optional<EventId> id = parse_event_id(cursor);
   if (!id || *id > latest()) return {start(), true};
@@ -155,14 +155,14 @@ JobLog::Resolved JobLog::resolve(std::string_view cursor) const {
   return catch_up({id->attempt, id->seq + 1});
 }
 
-JobLog::Resolved JobLog::catch_up(Position position) const {
-  // What an older attempt said is forgotten by contract, which job_retry tells: no gap.
+EventLog::Resolved EventLog::catch_up(Position position) const {
+  // Events of an older attempt are discarded by contract, which job_retry announces: no gap.
   if (position.attempt < attempt_) return {start(), trimmed() > 0};
   if (position.next_seq <= trimmed() && trimmed() > 0) return {start(), true};
   return {position, false};
 }
 
-JobLog::Event JobLog::read(Position position) const {
+EventLog::Event EventLog::read(Position position) const {
   const EventId id{position.attempt, position.next_seq};
   if (position.attempt != attempt_) return {};
   if (position.next_seq == 0) return {attempt_ > 1 ? EventKind::kRetry : EventKind::kNone, id};
@@ -183,7 +183,7 @@ JobLog::Event JobLog::read(Position position) const {
   return {};
 }
 
-bool JobLog::at_end(Position position) const {
+bool EventLog::at_end(Position position) const {
   return ended() && position.attempt == attempt_ && position.next_seq > terminal_seq();
 }
 

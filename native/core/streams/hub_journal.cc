@@ -1,12 +1,7 @@
-// The hub's jobs that are written down: what is to be written, and endings that wait for it.
-//
-// Nothing is copied before it is written: a job remembers how far its journal has come, and what
-// follows is read from its log when the next batch leaves. So a journal that fails costs no memory,
-// and is given the same again, with what has come since.
+#include "core/streams/hub_journal.h"
+
 #include <algorithm>
 #include <utility>
-
-#include "core/streams/hub.h"
 
 namespace sluice {
 
@@ -23,7 +18,7 @@ JobSpans spans_of(const Job& job) {
 }
 
 JobChange change_of(const Job& job) {
-  const JobLog& log = job.log;
+  const EventLog& log = job.log;
   JobChange change;
   change.record = job.options.record;
   change.attempt = log.attempt();
@@ -34,8 +29,9 @@ JobChange change_of(const Job& job) {
   change.moved = next_attempt || started;
   const std::uint64_t from = next_attempt ? 1 : job.recorded.next_seq;
   change.tokens.first_seq = log.copy_from(from, change.tokens.text, change.tokens.ends);
-  // A long job loses its beginning token by token; the journal's is cut off in larger pieces. What
-  // was lost before it was written leaves a hole, before which nothing is to be left.
+  // The log of a long job loses its oldest tokens one by one; the record loses them in larger
+  // steps. Tokens that were trimmed before they were written leave a hole; all tokens before it go,
+  // too.
   constexpr std::uint64_t kTrimStep = 1024;
   const bool hole = change.tokens.first_seq > from;
   change.trims = next_attempt || hole || log.trimmed() >= job.trimmed_recorded + kTrimStep;
@@ -46,119 +42,76 @@ JobChange change_of(const Job& job) {
 
 }  // namespace
 
-void JobHub::note(Job& job, Nanos due) {
-  if (!needs_record(job)) return;
-  record_due_ = std::min(record_due_, due);
-  if (std::exchange(job.unrecorded, true)) return;
-  unrecorded_.push_back(job.handle);
-}
-
-void JobHub::note_dropped(const Job& job, Nanos now) {
-  if (!needs_record(job)) return;
-  drops_.push_back(job.options.record);
-  record_due_ = std::min(record_due_, now + options_.record_interval);
-}
-
-void JobHub::unrecord(JobHandle handle, Nanos now) {
-  Job* const job = find(handle);
-  if (job == nullptr) return;
-  job->options.record = 0;
-  release(*job, now);
-}
-
-bool JobHub::holds(JobHandle handle) const {
+Job* HubJournal::find(JobHandle handle) const {
   const auto found = jobs_.find(handle);
-  return found != jobs_.end() && found->second->log.ended() && !found->second->log.end_published();
+  return found == jobs_.end() ? nullptr : found->second.get();
 }
 
-void JobHub::release(Job& job, Nanos now) {
-  job.hold_deadline = kNever;
-  if (!job.log.ended() || job.log.end_published()) return;
-  job.log.publish_end();
-  settle(job, now);
+void HubJournal::note_due(Job& job, Nanos due) {
+  if (!records(job)) return;
+  due_ = std::min(due_, due);
+  if (std::exchange(job.record_pending, true)) return;
+  pending_.push_back(job.handle);
 }
 
-void JobHub::write_records(Nanos /*now*/) {
-  record_due_ = kNever;
+void HubJournal::note_purged(const Job& job, Nanos now) {
+  if (!records(job)) return;
+  purged_.push_back(job.options.record);
+  due_ = std::min(due_, now + options_.interval);
+}
+
+void HubJournal::advance(Nanos now) {
+  if (next_deadline() > now) return;
+  due_ = kNever;
   std::vector<JobChange> changes;
-  for (const JobHandle handle : std::exchange(unrecorded_, {})) {
+  for (const JobHandle handle : std::exchange(pending_, {})) {
     Job* const job = find(handle);
     if (job == nullptr) continue;
-    job->unrecorded = false;
-    if (!needs_record(*job)) continue;
+    job->record_pending = false;
+    if (!records(*job)) continue;
     changes.push_back(change_of(*job));
     in_flight_.push_back({handle,
                           {job->log.attempt(), job->log.token_count() + 1},
                           changes.back().trims ? job->log.trimmed() : job->trimmed_recorded,
                           job->log.ended()});
   }
-  for (const std::uint64_t record : drops_) {
+  for (const std::uint64_t record : purged_) {
     JobChange& change = changes.emplace_back();
     change.record = record;
     change.dropped = true;
   }
-  drops_in_flight_ = drops_.size();
+  purged_in_flight_ = purged_.size();
   if (changes.empty()) return;
-  recording_ = ++batches_;
-  journal_->on_changes(recording_, std::move(changes));
+  in_flight_batch_ = ++batches_;
+  journal_->on_changes(in_flight_batch_, std::move(changes));
 }
 
-void JobHub::recorded(std::uint64_t batch, bool written, Nanos now) {
-  if (batch != recording_) return;
-  recording_ = 0;
-  record_failed_ = !written;
-  const std::vector<Recording> told = std::exchange(in_flight_, {});
+std::vector<JobHandle> HubJournal::recorded(std::uint64_t batch, bool written, Nanos now) {
+  std::vector<JobHandle> endings;
+  if (batch != in_flight_batch_) return endings;
+  in_flight_batch_ = 0;
+  failed_ = !written;
   if (written) {
-    drops_.erase(drops_.begin(), drops_.begin() + static_cast<std::ptrdiff_t>(drops_in_flight_));
-  } else if (drops_in_flight_ > 0) {
-    record_due_ = std::min(record_due_, now + options_.record_retry);
+    purged_.erase(purged_.begin(),
+                  purged_.begin() + static_cast<std::ptrdiff_t>(purged_in_flight_));
   }
-  drops_in_flight_ = 0;
-  for (const Recording& each : told) {
+  purged_in_flight_ = 0;
+  for (const InFlight& each : std::exchange(in_flight_, {})) {
     Job* const job = find(each.job);
     if (job == nullptr) continue;
     if (!written) {
-      note(*job, now + options_.record_retry);
+      note(*job, now);
       continue;
     }
     job->recorded = each.next;
     job->trimmed_recorded = each.trimmed;
     job->started_recorded = job->started_at != kNever;
     job->end_recorded = each.ended;
-    if (each.ended) release(*job, now);
+    if (each.ended) endings.push_back(each.job);
   }
-  // What came meanwhile must not push against a journal that has just failed.
-  if (!written) record_due_ = now + options_.record_retry;
-}
-
-void JobHub::restore(JobHandle handle, JobOptions options, RestoredJob restored, Nanos now) {
-  auto made = std::make_unique<Job>(handle, std::move(options), options_.log_bytes_max, now);
-  Job& job = *made;
-  const auto at = [&job](Nanos span) { return span == kNever ? kNever : job.created_at + span; };
-  job.created_at = now - restored.age;
-  job.started_at = at(restored.spans.started);
-  job.first_token_at = at(restored.spans.first_token);
-  if (job.started_at != kNever) job.status = Job::Status::kRunning;
-  job.log.restore(restored.attempt, restored.tokens.first_seq, std::move(restored.tokens.text),
-                  std::move(restored.tokens.ends));
-  // Readers of a job that was cut off may have had more than was written. So many tokens are in no
-  // log.
-  constexpr std::uint64_t kLostMax = std::uint64_t{1} << 32;
-  job.log.skip_ids(restored.terminal ? restored.skipped_ids : kLostMax);
-  job.window_granted = options_.stream_capacity;
-  job.recorded = {job.log.attempt(), job.log.token_count() + 1};
-  job.trimmed_recorded = job.log.trimmed();
-  job.started_recorded = job.started_at != kNever;
-  if (restored.terminal) {
-    job.log.end(std::move(*restored.terminal));
-    job.ended_at = at(restored.spans.ended);
-    job.status = Job::Status::kEnded;
-    job.end_recorded = true;
-    job.wall_deadline = kNever;
-    job.purge_deadline = deadline_after(now, restored.retention_left);
-  }
-  arm(job);
-  jobs_.emplace(handle, std::move(made));
+  // Newer changes wait as well: the journal has just failed.
+  if (!written) due_ = now + options_.retry_delay;
+  return endings;
 }
 
 }  // namespace sluice

@@ -1,9 +1,12 @@
 #include "core/streams/job.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/json_writer.h"
 #include "core/sse/encoder.h"
+#include "core/streams/journal.h"
+#include "core/streams/subscriber.h"
 
 namespace sluice {
 
@@ -19,7 +22,7 @@ void append_error(std::string& out, const Terminal& terminal) {
   out.push_back('}');
 }
 
-// The error or the reason of an ending, after a comma; nothing where there is none to tell.
+// The error or the reason of an ending, after a comma; nothing where there is neither.
 void append_cause(std::string& out, const Terminal& terminal) {
   if (terminal.kind == Terminal::Kind::kError) {
     out.push_back(',');
@@ -48,7 +51,7 @@ std::string_view status_name(const Job& job) {
   return status_of(job.log.terminal().kind);
 }
 
-// How a kind of job speaks of itself.
+// The names that events of a kind of job use.
 struct Names {
   std::string_view data_prefix;
   std::string_view retry;
@@ -107,11 +110,44 @@ Nanos Job::next_deadline() const {
   return std::min({grace_deadline, wall_deadline, purge_deadline, hold_deadline});
 }
 
-std::string_view event_type(const Job& job, const JobLog::Event& event) {
-  if (event.kind == JobLog::EventKind::kToken) return "token";
-  if (event.kind == JobLog::EventKind::kTyped) return event.type;
+std::uint64_t Job::lag() const {
+  std::uint64_t lag = copy_to == nullptr ? 0 : copy_to->lag();
+  const std::uint64_t tokens = log.token_count();
+  for (const Subscriber* subscriber : subscribers) {
+    lag = std::max(lag, tokens - std::min(tokens, subscriber->acknowledged(*this)));
+  }
+  return lag;
+}
+
+void Job::restore(RestoredJob restored, Nanos now) {
+  created_at = now - restored.age;
+  const auto at = [this](Nanos span) { return span == kNever ? kNever : created_at + span; };
+  started_at = at(restored.spans.started);
+  first_token_at = at(restored.spans.first_token);
+  if (started_at != kNever) status = Status::kRunning;
+  log.restore(restored.attempt, restored.tokens.first_seq, std::move(restored.tokens.text),
+              std::move(restored.tokens.ends));
+  // Subscribers of a job that was cut off may have received more tokens than were recorded. Their
+  // ids must not be used again, so many tokens are skipped.
+  constexpr std::uint64_t kLostMax = std::uint64_t{1} << 32;
+  log.skip_ids(restored.terminal ? restored.skipped_ids : kLostMax);
+  recorded = {log.attempt(), log.token_count() + 1};
+  trimmed_recorded = log.trimmed();
+  started_recorded = started_at != kNever;
+  if (!restored.terminal) return;
+  log.end(std::move(*restored.terminal));
+  ended_at = at(restored.spans.ended);
+  status = Status::kEnded;
+  end_recorded = true;
+  wall_deadline = kNever;
+  purge_deadline = deadline_after(now, restored.retention_left);
+}
+
+std::string_view event_type(const Job& job, const EventLog::Event& event) {
+  if (event.kind == EventLog::EventKind::kToken) return "token";
+  if (event.kind == EventLog::EventKind::kTyped) return event.type;
   const Names& names = names_of(job);
-  if (event.kind == JobLog::EventKind::kRetry) return names.retry;
+  if (event.kind == EventLog::EventKind::kRetry) return names.retry;
   switch (job.log.terminal().kind) {
     case Terminal::Kind::kComplete:
       return names.complete;
@@ -123,31 +159,31 @@ std::string_view event_type(const Job& job, const JobLog::Event& event) {
   return names.error;
 }
 
-void Job::append_event_data(std::string& out, const JobLog::Event& event) const {
+void Job::append_event_data(std::string& out, const EventLog::Event& event) const {
   out.append(data_prefix);
   switch (event.kind) {
-    case JobLog::EventKind::kToken:
+    case EventLog::EventKind::kToken:
       out.append(",\"token\":");
       append_json_string(out, event.text);
       break;
-    case JobLog::EventKind::kTyped:
+    case EventLog::EventKind::kTyped:
       append_members(out, event.text);
       break;
-    case JobLog::EventKind::kRetry:
+    case EventLog::EventKind::kRetry:
       out.append(",\"attempt\":");
       append_json_number(out, event.id.attempt);
       break;
-    case JobLog::EventKind::kTerminal:
+    case EventLog::EventKind::kTerminal:
       append_terminal_data(out);
       break;
-    case JobLog::EventKind::kNone:
+    case EventLog::EventKind::kNone:
       break;
   }
   out.push_back('}');
 }
 
-std::string_view Job::frame(const JobLog::Event& event) {
-  // An id names one event for ever, so what was encoded under it stays true.
+std::string_view Job::frame(const EventLog::Event& event) {
+  // An id never names another event, so an encoded frame stays valid.
   if (frame_id_ == event.id && !frame_.empty()) return frame_;
   frame_id_ = event.id;
   frame_.clear();
@@ -196,7 +232,7 @@ void Job::append_metrics(std::string& out, Nanos now) const {
   out.append(",\"tokens\":");
   append_json_number(out, log.token_count());
   out.append(",\"tokens_per_second\":");
-  // Over the time from dispatch to the end, the wait for the first token included.
+  // From dispatch to the end, the wait for the first token included.
   const double seconds = static_cast<double>(until - running_from) / static_cast<double>(kSecond);
   append_json_decimal(out, seconds > 0 ? static_cast<double>(log.token_count()) / seconds : 0.0);
   out.push_back('}');

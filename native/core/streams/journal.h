@@ -1,6 +1,5 @@
-// What a hub has written down of its jobs, and what it makes of it in another process.
-//
-// Plain values; the journal is called on the hub's executor alone.
+// The records that a hub writes of its jobs and restores them from in another process: plain
+// values, and the interface of the journal that stores them.
 #pragma once
 
 #include <cstdint>
@@ -13,52 +12,52 @@
 
 namespace sluice {
 
-/// Tokens of one attempt that follow each other.
+/// Consecutive tokens of one attempt.
 struct TokenRun {
   std::uint64_t first_seq = 1;
   std::string text;
   std::vector<std::uint32_t> ends;  // of each token in `text`
 };
 
-/// When things happened, counted from the job's making; kNever: not yet.
+/// Times since the creation of the job; kNever: not yet.
 struct JobSpans {
   Nanos started = kNever;
   Nanos first_token = kNever;
   Nanos ended = kNever;
 };
 
-/// What has become of one job since it was written last.
+/// The changes of one job since it was last written.
 struct JobChange {
   std::uint64_t record = 0;
-  bool dropped = false;  // nothing is to be left of it; the rest does not count
-  bool moved = false;    // the attempt or the spans are others than those written
-  bool trims = false;    // tokens of earlier attempts, and those up to `trimmed`, are gone
+  bool dropped = false;  // remove the record; the other members are ignored
+  bool moved = false;    // the attempt or the spans have changed
+  bool trims = false;    // remove tokens of earlier attempts, and those up to `trimmed`
   std::uint64_t attempt = 1;
   std::uint64_t trimmed = 0;
   JobSpans spans;
   TokenRun tokens;
   std::optional<Terminal> terminal;
-  std::uint64_t skipped_ids = 0;  // before the terminal event's
+  std::uint64_t skipped_ids = 0;  // ids skipped before the terminal event's
 };
 
-/// Where jobs are written down.
+/// A persistent store of job records. Called on the hub's executor.
 class JobJournal {
  public:
   virtual ~JobJournal() = default;
-  /// All of it or nothing, and then `JobHub::recorded` with this number, from a later command: the
-  /// hub must not be called from here. One batch is under way at a time.
+  /// Commits all changes or none, and reports that by `JobHub::recorded` with this number, from a
+  /// later command: the hub must not be called from here. One batch is in flight at a time.
   virtual void on_changes(std::uint64_t batch, std::vector<JobChange> changes) = 0;
 };
 
-/// A job as its journal has it.
+/// A job as restored from the journal.
 struct RestoredJob {
   std::uint64_t attempt = 1;
   TokenRun tokens;
   JobSpans spans;
   std::optional<Terminal> terminal;
   std::uint64_t skipped_ids = 0;
-  Nanos age = 0;             // since it was made
-  Nanos retention_left = 0;  // of one that has ended
+  Nanos age = 0;             // since its creation
+  Nanos retention_left = 0;  // of a job that has ended
 };
 
 }  // namespace sluice

@@ -8,58 +8,58 @@ namespace sluice {
 
 namespace {
 
-// The id that a client has seen last when it is at `position`.
-EventId seen_before(JobLog::Position position) {
+// The last id that a client at `position` has received.
+EventId seen_before(EventLog::Position position) {
   return {position.attempt, position.next_seq == 0 ? 0 : position.next_seq - 1};
 }
 
 }  // namespace
 
-Channel::Channel(ChannelHandle handle, Mode mode, bool fan_in, std::uint64_t retry_ms,
-                 Limits limits, Nanos now)
+Subscriber::Subscriber(SubscriberHandle handle, Mode mode, bool fan_in, std::uint64_t retry_ms,
+                       Limits limits, Nanos now)
     : handle_(handle),
       mode_(mode),
       fan_in_(fan_in),
       retry_ms_(retry_ms),
       limits_(limits),
-      under_way_(mode == Mode::kFrames),
+      in_flight_(mode == Mode::kFrames),
       quiet_since_(now) {}
 
-void Channel::add(Job& job, std::string_view cursor) {
-  const JobLog::Resolved resolved = job.log.resolve(cursor);
+void Subscriber::add(Job& job, std::string_view cursor) {
+  const EventLog::Resolved resolved = job.log.resolve(cursor);
   members_.push_back({&job, resolved.position, resolved.position,
                       resolved.gap ? std::string(cursor) : std::string(), resolved.gap});
 }
 
-void Channel::remove(const Job& job) {
+void Subscriber::remove(const Job& job) {
   std::erase_if(members_, [&job](const Member& member) { return member.job == &job; });
 }
 
-bool Channel::finished() const {
+bool Subscriber::finished() const {
   return std::all_of(members_.begin(), members_.end(), [](const Member& member) {
     return !member.gap_due && member.job->log.at_end(member.acknowledged);
   });
 }
 
-bool Channel::has_news() const {
+bool Subscriber::has_news() const {
   if (!opened_ && mode_ == Mode::kFrames) return true;
   return std::any_of(members_.begin(), members_.end(), [](const Member& member) {
     return member.gap_due || !member.job->log.is_latest(member.next);
   });
 }
 
-bool Channel::full(const Batch& batch) const {
+bool Subscriber::full(const Batch& batch) const {
   return batch.frames.size() >= limits_.batch_bytes_max ||
          batch.events.size() / 3 >= limits_.batch_events_max;
 }
 
-void Channel::take(Batch& batch, Nanos now) {
-  if (under_way_) return;
+void Subscriber::take(Batch& batch, Nanos now) {
+  if (in_flight_) return;
   if (!opened_ && mode_ == Mode::kFrames) append_sse_retry(batch.frames, retry_ms_);
   for (std::size_t i = 0; i < members_.size() && !full(batch); ++i) {
     take_from(members_[(first_ + i) % members_.size()], batch);
   }
-  // Fairness among many jobs: a full batch means that the next one begins with another job.
+  // Fairness among many jobs: after a full batch the next one begins with another job.
   if (full(batch)) first_ = (first_ + 1) % members_.size();
   const bool silent = deadline_after(quiet_since_, limits_.heartbeat) <= now;
   if (batch.empty() && mode_ == Mode::kFrames && silent) batch.frames.append(kSseKeepAlive);
@@ -68,13 +68,13 @@ void Channel::take(Batch& batch, Nanos now) {
     return !member.gap_due && member.job->log.at_end(member.next);
   });
   opened_ = true;
-  under_way_ = true;
+  in_flight_ = true;
   quiet_since_ = now;
 }
 
-void Channel::take_from(Member& member, Batch& batch) {
-  const JobLog& log = member.job->log;
-  const JobLog::Resolved here = log.catch_up(member.next);
+void Subscriber::take_from(Member& member, Batch& batch) {
+  const EventLog& log = member.job->log;
+  const EventLog::Resolved here = log.catch_up(member.next);
   if (here.gap && !member.gap_due) {
     member.gap_due = true;
     member.requested = to_string(seen_before(member.next));
@@ -88,8 +88,8 @@ void Channel::take_from(Member& member, Batch& batch) {
     member.requested.clear();
   }
   while (!full(batch)) {
-    const JobLog::Event event = log.read(member.next);
-    if (event.kind == JobLog::EventKind::kNone) return;
+    const EventLog::Event event = log.read(member.next);
+    if (event.kind == EventLog::EventKind::kNone) return;
     member.next.next_seq = event.id.seq + 1;
     if (mode_ == Mode::kFrames && !fan_in_) {
       batch.frames.append(member.job->frame(event));
@@ -102,7 +102,7 @@ void Channel::take_from(Member& member, Batch& batch) {
   }
 }
 
-void Channel::emit(Batch& batch, std::string_view id, std::string_view type) {
+void Subscriber::emit(Batch& batch, std::string_view id, std::string_view type) {
   if (mode_ == Mode::kEvents) {
     batch.events.emplace_back(id);
     batch.events.emplace_back(type);
@@ -114,10 +114,10 @@ void Channel::emit(Batch& batch, std::string_view id, std::string_view type) {
   (void)appended;
 }
 
-std::string Channel::composite_id() const {
+std::string Subscriber::composite_id() const {
   std::string id;
   for (const Member& member : members_) {
-    // A job of which nothing has been read yet is left out: no cursor means "from the start".
+    // An unread job is left out: no cursor means "from the start".
     const std::uint64_t first_seq = member.next.attempt == 1 ? 1 : 0;
     if (member.next.next_seq <= first_seq) continue;
     if (!id.empty()) id.push_back(',');
@@ -127,30 +127,30 @@ std::string Channel::composite_id() const {
   return id;
 }
 
-void Channel::acknowledge(Nanos now) {
-  if (!under_way_) return;
-  under_way_ = false;
+void Subscriber::acknowledge(Nanos now) {
+  if (!in_flight_) return;
+  in_flight_ = false;
   quiet_since_ = now;
   for (Member& member : members_) member.acknowledged = member.next;
 }
 
-std::uint64_t Channel::acknowledged(const Job& job) const {
+std::uint64_t Subscriber::acknowledged(const Job& job) const {
   for (const Member& member : members_) {
     if (member.job != &job) continue;
-    // A reader that is still in an older attempt has dealt with nothing of this one.
+    // A subscriber in an older attempt has consumed nothing of this one.
     if (member.acknowledged.attempt != job.log.attempt()) return 0;
     return std::max(member.acknowledged.next_seq, std::uint64_t{1}) - 1;
   }
   return job.log.token_count();
 }
 
-Nanos Channel::next_deadline() const {
-  if (under_way_) return deadline_after(quiet_since_, limits_.stall);
+Nanos Subscriber::next_deadline() const {
+  if (in_flight_) return deadline_after(quiet_since_, limits_.stall);
   return mode_ == Mode::kFrames ? deadline_after(quiet_since_, limits_.heartbeat) : kNever;
 }
 
-bool Channel::stalled(Nanos now) const {
-  return under_way_ && deadline_after(quiet_since_, limits_.stall) <= now;
+bool Subscriber::stalled(Nanos now) const {
+  return in_flight_ && deadline_after(quiet_since_, limits_.stall) <= now;
 }
 
 }  // namespace sluice

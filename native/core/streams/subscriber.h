@@ -1,7 +1,4 @@
-// A channel: one reader's connection to the log of one job (or of several: fan-in).
-//
-// It turns log events into batches for its reader, one batch under way at a time: what is appended
-// while the reader is busy leaves together in the next. Not thread-safe; owned by a JobHub.
+// One client's connection to the logs of a hub.
 #pragma once
 
 #include <cstdint>
@@ -13,17 +10,21 @@
 
 namespace sluice {
 
-using ChannelHandle = std::uint64_t;
+using SubscriberHandle = std::uint64_t;
 
-class Channel {
+/// One client's connection to the log of one job, or of several (fan-in).
+///
+/// Turns log events into batches, one in flight at a time: events that arrive while the client is
+/// busy go into the next batch together. Not thread-safe; owned by a JobHub.
+class Subscriber {
  public:
-  /// What the reader takes: SSE frames as bytes, or events as (id, type, JSON) strings.
+  /// The form of a batch: SSE frames as bytes, or events as (id, type, JSON) strings.
   enum class Mode : std::uint8_t { kFrames, kEvents };
 
   struct Batch {
     std::string frames;               // kFrames
     std::vector<std::string> events;  // kEvents: id, type, data, id, type, ...
-    bool last = false;                // the channel has nothing more to say after it
+    bool last = false;                // no batch follows
     [[nodiscard]] bool empty() const { return frames.empty() && events.empty(); }
     void clear() {
       frames.clear();
@@ -39,42 +40,42 @@ class Channel {
     Nanos stall;
   };
 
-  /// A frames channel is held until its first `acknowledge`: the reader says when the head of its
-  /// response has left.
-  /// @param retry_ms announced in the first batch of a frames channel.
-  Channel(ChannelHandle handle, Mode mode, bool fan_in, std::uint64_t retry_ms, Limits limits,
-          Nanos now);
+  /// In frames mode the first batch waits for a first `acknowledge`, which reports that the head of
+  /// the response has left.
+  /// @param retry_ms part of the first batch in frames mode.
+  Subscriber(SubscriberHandle handle, Mode mode, bool fan_in, std::uint64_t retry_ms, Limits limits,
+             Nanos now);
 
   /// Adds a job, at the client's cursor. Before the first batch only.
   void add(Job& job, std::string_view cursor);
   void remove(const Job& job);
 
-  /// Puts the next batch into `batch`, which is empty: left so while one is under way, or while
-  /// there is nothing to say.
+  /// Fills `batch`, which must be empty. It stays empty while another is in flight, or while there
+  /// is no event.
   void take(Batch& batch, Nanos now);
 
-  /// The reader has dealt with the batch under way (its bytes are in the socket).
+  /// The batch in flight was consumed (its bytes are in the socket).
   void acknowledge(Nanos now);
 
-  /// The reader has dealt with a part of it.
+  /// A part of it was consumed.
   void progress(Nanos now) { quiet_since_ = now; }
 
-  /// Every job's terminal event has been taken and dealt with. True of a channel that was just made
-  /// when its cursors were at the end already.
+  /// Every job's terminal event was consumed. True for a new subscriber whose cursors are at the
+  /// end.
   [[nodiscard]] bool finished() const;
 
-  /// Whether there is something to take.
+  /// Whether there are events to take.
   [[nodiscard]] bool has_news() const;
 
-  /// When to look again: the heartbeat, or the end of the reader's patience allowance.
+  /// The time of the next heartbeat, or at which the subscriber counts as stalled.
   [[nodiscard]] Nanos next_deadline() const;
-  /// The reader has had a batch for longer than `stall`.
+  /// A batch has been in flight without progress for `stall`.
   [[nodiscard]] bool stalled(Nanos now) const;
 
-  /// Tokens of `job`'s current attempt that this reader has dealt with.
+  /// Tokens of `job`'s current attempt that were consumed.
   [[nodiscard]] std::uint64_t acknowledged(const Job& job) const;
 
-  [[nodiscard]] ChannelHandle handle() const { return handle_; }
+  [[nodiscard]] SubscriberHandle handle() const { return handle_; }
   [[nodiscard]] Mode mode() const { return mode_; }
   [[nodiscard]] bool has_jobs() const { return !members_.empty(); }
 
@@ -83,14 +84,14 @@ class Channel {
     for (const Member& member : members_) visit(*member.job);
   }
 
-  bool dirty = false;  // the hub's: queued for a look
+  bool dirty = false;  // set by the hub: queued for its next turn
 
  private:
   struct Member {
     Job* job;
-    JobLog::Position next;          // to be taken next
-    JobLog::Position acknowledged;  // dealt with up to here
-    std::string requested;          // the cursor as it came, until its gap is announced
+    EventLog::Position next;          // to be taken next
+    EventLog::Position acknowledged;  // consumed up to here
+    std::string requested;            // the client's cursor, until its gap is announced
     bool gap_due = false;
   };
 
@@ -99,16 +100,16 @@ class Channel {
   [[nodiscard]] std::string composite_id() const;
   [[nodiscard]] bool full(const Batch& batch) const;
 
-  ChannelHandle handle_;
+  SubscriberHandle handle_;
   Mode mode_;
   bool fan_in_;
   std::uint64_t retry_ms_;
   Limits limits_;
   std::vector<Member> members_;
-  std::size_t first_ = 0;  // whose turn it is to be served first
+  std::size_t first_ = 0;  // index of the member that is served first
   std::string data_;       // scratch: one event's JSON
   bool opened_ = false;
-  bool under_way_;
+  bool in_flight_;
   Nanos quiet_since_;  // of the last batch taken or acknowledged
 };
 

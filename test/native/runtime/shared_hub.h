@@ -13,10 +13,10 @@
 
 namespace sluice {
 
-// One reader's side of a channel: batches arrive from the reactor, a thread takes them.
+// One reader's side of a subscriber: batches arrive from the reactor, a thread takes them.
 class Inbox {
  public:
-  void put(Channel::Batch batch) {
+  void put(Subscriber::Batch batch) {
     const std::lock_guard lock(mutex_);
     batches_.push_back(std::move(batch));
     changed_.notify_one();
@@ -26,8 +26,8 @@ class Inbox {
     ended_ = true;
     changed_.notify_one();
   }
-  // False once the channel has ended and everything has been taken.
-  bool take(Channel::Batch& batch) {
+  // False once the subscriber has ended and everything has been taken.
+  bool take(Subscriber::Batch& batch) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return ended_ || !batches_.empty(); });
     if (batches_.empty()) return false;
@@ -39,7 +39,7 @@ class Inbox {
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Channel::Batch> batches_;
+  std::vector<Subscriber::Batch> batches_;
   bool ended_ = false;
 };
 
@@ -51,9 +51,9 @@ class SharedHub final : public Machine, public HubObserver {
   JobHub hub;
   std::atomic<int> endings = 0;
 
-  std::shared_ptr<Inbox> inbox(ChannelHandle channel) {
+  std::shared_ptr<Inbox> inbox(SubscriberHandle subscriber) {
     const std::lock_guard lock(mutex_);
-    auto& inbox = inboxes_[channel];
+    auto& inbox = inboxes_[subscriber];
     if (!inbox) inbox = std::make_shared<Inbox>();
     return inbox;
   }
@@ -65,21 +65,21 @@ class SharedHub final : public Machine, public HubObserver {
   }
   void on_ended(JobHandle /*job*/, std::string /*state*/) override { ++endings; }
   void on_purged(JobHandle /*job*/) override {}
-  void on_channel_open(ChannelHandle channel, bool finished) override {
-    if (finished) inbox(channel)->end();
+  void on_subscriber_open(SubscriberHandle subscriber, bool finished) override {
+    if (finished) inbox(subscriber)->end();
   }
-  void on_batch(ChannelHandle channel, Channel::Batch& batch) override {
-    inbox(channel)->put(std::move(batch));
+  void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
+    inbox(subscriber)->put(std::move(batch));
   }
-  void on_channel_end(ChannelHandle channel, std::string_view /*reason*/) override {
-    inbox(channel)->end();
+  void on_subscriber_end(SubscriberHandle subscriber, std::string_view /*reason*/) override {
+    inbox(subscriber)->end();
   }
 
   std::atomic<std::uint64_t> window = 16;  // of job 1
 
  private:
   std::mutex mutex_;
-  std::map<ChannelHandle, std::shared_ptr<Inbox>> inboxes_;
+  std::map<SubscriberHandle, std::shared_ptr<Inbox>> inboxes_;
 };
 
 }  // namespace sluice

@@ -41,7 +41,7 @@ class Items {
 
   async next() {
     // A reader that does not ask has not dealt with what it was given.
-    this.#taken?.channel.acknowledge();
+    this.#taken?.subscriber.acknowledge();
     this.#taken = undefined;
     if (!this.#started) this.#start();
     for (;;) {
@@ -52,7 +52,7 @@ class Items {
       }
       const entry = this.#over ? undefined : this.#queue.shift();
       if (entry !== undefined) {
-        this.#taken = entry.channel && entry;
+        this.#taken = entry.subscriber && entry;
         return { done: false, value: entry.item };
       }
       if (this.#over || this.#open.size === 0) return { done: true, value: undefined };
@@ -112,11 +112,11 @@ class Items {
     });
     this.#hub.start(handle);
     this.#open.add(index);
-    const channel = this.#hub.openStream([{ handle, cursor: '' }], {
+    const subscriber = this.#hub.openStream([{ handle, cursor: '' }], {
       onOpen: () => {},
       onEvents: (events) => {
         for (let i = 0; i < events.length; i += 3) {
-          this.#take(index, events[i + 1], JSON.parse(events[i + 2]), channel);
+          this.#take(index, events[i + 1], JSON.parse(events[i + 2]), subscriber);
         }
         this.#wake();
       },
@@ -131,10 +131,10 @@ class Items {
     return handle;
   }
 
-  #take(index, type, { token, reason, usage }, channel) {
+  #take(index, type, { token, reason, usage }, subscriber) {
     if (!this.#open.has(index)) return;
     if (type === 'token') {
-      this.#queue.push({ item: { index, text: token }, channel });
+      this.#queue.push({ item: { index, text: token }, subscriber });
       return;
     }
     this.#open.delete(index);
@@ -152,7 +152,7 @@ export function relayedProvider(options) {
   const provider = openai({ ...options, client: 'native' });
   // The hub never has more than one token ahead of its reader: as if it was pulled.
   const hub = new JobHub({
-    reactor: sharedReactor(),
+    reactors: [sharedReactor()],
     streamCapacity: 1,
     stallMs: 1e9,
   });

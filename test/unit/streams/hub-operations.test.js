@@ -1,5 +1,5 @@
 /** Works: logs of typed events that have the tokens of their parts, on one reactor and on several. */
-import { createHub } from '../../../lib/streams/sharded-hub.js';
+import { JobHub } from '../../../lib/streams/hub.js';
 import { sharedReactors } from '../../../lib/internal/native/reactor.js';
 import { streamEvents } from '../../../lib/streams/event-iterator.js';
 
@@ -16,7 +16,7 @@ describe.each([1, 3])('on %i reactors', (reactors) => {
   const endings = [];
   beforeEach(() => {
     endings.length = 0;
-    hub = createHub(sharedReactors(reactors), {});
+    hub = new JobHub({ reactors: sharedReactors(reactors) });
     hub.events.on('ended', (handle, state) => endings.push({ handle, ...state }));
   });
   afterEach(() => hub.close());
@@ -30,7 +30,7 @@ describe.each([1, 3])('on %i reactors', (reactors) => {
       ...common,
       jobId: 'job_part',
       near: work,
-      feed: { into: work, members: { node: 'a', item: 2 } },
+      copyTo: { handle: work, members: { node: 'a', item: 2 } },
     });
     hub.start(part);
     hub.append(part, 'Hello');

@@ -15,7 +15,7 @@ afterEach(() => hubs.splice(0).forEach((hub) => hub.close()));
 function createHub({ reactor = sharedReactor(), ...options } = {}) {
   const ended = [];
   const purged = [];
-  const hub = new JobHub({ reactor, ...options });
+  const hub = new JobHub({ reactors: [reactor], ...options });
   hub.events.on('ended', (handle, state) => ended.push({ handle, ...state }));
   hub.events.on('purged', (handle) => purged.push(handle));
   hubs.push(hub);
@@ -50,18 +50,18 @@ describe('in real time', () => {
 
   test('a job that follows another has all of its text and its ending, and its own life', async () => {
     const { hub, ended } = createHub();
-    const leader = hub.create({ ...job, jobId: 'job_leader', maxWallMs: Infinity });
-    hub.start(leader);
-    hub.append(leader, 'a');
-    const [early, cancelled] = [hub.create(job), hub.create({ ...job, near: leader })];
-    expect(await hub.follow(early, leader)).toBe(true);
-    expect(await hub.follow(cancelled, leader)).toBe(true);
-    hub.append(leader, 'b');
+    const source = hub.create({ ...job, jobId: 'job_leader', maxWallMs: Infinity });
+    hub.start(source);
+    hub.append(source, 'a');
+    const [early, cancelled] = [hub.create(job), hub.create({ ...job, near: source })];
+    expect(await hub.follow(early, source)).toBe(true);
+    expect(await hub.follow(cancelled, source)).toBe(true);
+    hub.append(source, 'b');
     hub.finish(cancelled, { type: 'cancelled', reason: 'client_request' });
-    hub.append(leader, 'c');
-    hub.finish(leader, { ...stop, usage: { prompt_tokens: 5, completion_tokens: 3 } });
+    hub.append(source, 'c');
+    hub.finish(source, { ...stop, usage: { prompt_tokens: 5, completion_tokens: 3 } });
     const late = hub.create(job);
-    expect(await hub.follow(late, leader)).toBe(true);
+    expect(await hub.follow(late, source)).toBe(true);
     for (const handle of [early, late]) {
       expect(await hub.snapshot(handle)).toMatchObject({
         status: 'completed',
@@ -71,13 +71,13 @@ describe('in real time', () => {
       });
     }
     expect(await hub.snapshot(cancelled)).toMatchObject({ status: 'cancelled', text: 'ab' });
-    expect(ended.map(({ handle }) => handle)).toEqual([cancelled, leader, early, late]);
-    hub.purge(leader);
+    expect(ended.map(({ handle }) => handle)).toEqual([cancelled, source, early, late]);
+    hub.purge(source);
     const refused = hub.create(job);
-    expect(await hub.follow(refused, leader)).toBe(false);
+    expect(await hub.follow(refused, source)).toBe(false);
     expect((await hub.snapshot(refused)).status).toBe('queued');
     hub.close();
-    expect(await hub.follow(refused, leader)).toBe(null);
+    expect(await hub.follow(refused, source)).toBe(null);
   });
 
   test('keeps a producer within the window of a reader that does not read', async () => {
@@ -129,7 +129,7 @@ describe('in real time', () => {
       expect(event.data.token).toBe('a');
       break;
     }
-    expect(hub.channelCount).toBe(0);
+    expect(hub.subscriberCount).toBe(0);
   });
 
   test('return() ends a pending next(), and lets go of the job', async () => {
@@ -142,7 +142,7 @@ describe('in real time', () => {
     await new Promise(setImmediate);
     expect(await reader.return()).toEqual({ done: true, value: undefined });
     expect(await pending).toEqual({ done: true, value: undefined });
-    expect(hub.channelCount).toBe(0);
+    expect(hub.subscriberCount).toBe(0);
   });
 
   test('closing releases readers, producers and snapshots', async () => {
@@ -157,6 +157,25 @@ describe('in real time', () => {
     await writable;
     await snapshot;
     expect(await hub.snapshot(handle)).toBeNull();
+  });
+
+  test('a closed hub ignores every command', async () => {
+    const { hub } = createHub();
+    const handle = hub.create(job);
+    const subscriber = hub.openStream([{ handle, cursor: '' }], { onOpen() {}, onEnd() {} });
+    hub.close();
+    for (const command of ['start', 'retry', 'reopen', 'unrecord', 'purge']) hub[command](handle);
+    expect(hub.append(handle, 'a')).toBe(false);
+    expect(hub.appendEvent(handle, 'page', {})).toBe(false);
+    hub.finish(handle, stop);
+    subscriber.acknowledge();
+    expect(subscriber.attachSocket(1)).toBe(false);
+    expect(subscriber.detachSocket()).toBe(-1);
+    subscriber.detach();
+    await hub.flush();
+    await hub.barrier();
+    expect(await hub.follow(handle, handle)).toBeNull();
+    expect(hub.create(job)).toBeGreaterThan(handle);
   });
 
   test('two hubs on one reactor do not hear each other', async () => {
@@ -221,16 +240,16 @@ describe('under a manual clock', () => {
     });
   });
 
-  test('a sink has its channel before its first batch, and gets every batch it acknowledges', async () => {
+  test('a handler has its subscriber before its first batch, and gets every batch it acknowledges', async () => {
     const { hub } = createHub({ reactor: manualReactor(new ManualClock()) });
     const handle = hub.create(job);
     const frames = [];
     const ended = new Promise((resolve) => {
-      const channel = hub.openStream([{ handle, cursor: '' }], {
-        onOpen: () => channel.acknowledge(),
+      const subscriber = hub.openStream([{ handle, cursor: '' }], {
+        onOpen: () => subscriber.acknowledge(),
         onFrames(batch) {
           frames.push(String(batch));
-          channel.acknowledge();
+          subscriber.acknowledge();
         },
         onEnd: resolve,
       });

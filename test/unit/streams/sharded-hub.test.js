@@ -1,5 +1,4 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { createHub } from '../../../lib/streams/sharded-hub.js';
 import { JobHub } from '../../../lib/streams/hub.js';
 import { sharedReactors } from '../../../lib/internal/native/reactor.js';
 import { streamEvents } from '../../../lib/streams/event-iterator.js';
@@ -10,7 +9,7 @@ afterEach(() => hubs.splice(0).forEach((hub) => hub.close()));
 function makeHub(count, options = {}) {
   const ended = [];
   const purged = [];
-  const hub = createHub(sharedReactors(count), options);
+  const hub = new JobHub({ reactors: sharedReactors(count), ...options });
   hub.events.on('ended', (handle, state) => ended.push([handle, state.status]));
   hub.events.on('purged', (handle) => purged.push(handle));
   hubs.push(hub);
@@ -24,29 +23,25 @@ const job = (jobId) => ({
   maxWallMs: 60_000,
 });
 
-/** A frames sink that acknowledges at once, and what it heard. */
+/** A handler of frames that acknowledges at once, and what it received. */
 function reader() {
   const heard = { text: '', finished: undefined };
   heard.closed = new Promise((resolve) => {
-    heard.sink = {
+    heard.handler = {
       onOpen: (finished) => {
         heard.finished = finished;
         if (finished) resolve('at the end');
-        else queueMicrotask(() => heard.channel.acknowledge());
+        else queueMicrotask(() => heard.subscriber.acknowledge());
       },
       onFrames: (frames) => {
         heard.text += frames.toString();
-        heard.channel.acknowledge();
+        heard.subscriber.acknowledge();
       },
       onEnd: resolve,
     };
   });
   return heard;
 }
-
-test('one reactor needs no set', () => {
-  expect(makeHub(1).hub).toBeInstanceOf(JobHub);
-});
 
 test('jobs are dealt out in turn, and handles lead back to them', async () => {
   const { hub, ended } = makeHub(3, { retentionMs: 60_000 });
@@ -72,8 +67,8 @@ test('a set that spans reactors goes on without a job that is purged', async () 
   const { hub, purged } = makeHub(2);
   const [a, b] = [hub.create(job('job_a')), hub.create(job('job_b'))];
   const heard = reader();
-  const members = [a, b].map((handle) => ({ handle, cursor: '' }));
-  heard.channel = hub.openStream(members, heard.sink, { fanIn: true });
+  const members = ['job_a', 'job_b'].map((jobId, i) => ({ handle: [a, b][i], jobId, cursor: '' }));
+  heard.subscriber = hub.openStream(members, heard.handler, { fanIn: true });
   hub.append(a, 'x');
   await hub.snapshot(a);
   hub.purge(a);
@@ -92,11 +87,11 @@ test('a set of purged jobs ends as purged, one at its end has nothing to say', a
   for (const handle of handles) hub.finish(handle, { type: 'complete', reason: 'stop' });
   const atEnd = reader();
   const end = handles.map((handle) => ({ handle, cursor: '1-1' }));
-  atEnd.channel = hub.openStream(end, atEnd.sink, { fanIn: true });
+  atEnd.subscriber = hub.openStream(end, atEnd.handler, { fanIn: true });
   expect(await atEnd.closed).toBe('at the end');
   for (const handle of handles) hub.purge(handle);
   const gone = reader();
-  gone.channel = hub.openStream(end, gone.sink, { fanIn: true });
+  gone.subscriber = hub.openStream(end, gone.handler, { fanIn: true });
   expect(await gone.closed).toBe('purged');
 });
 
@@ -104,9 +99,9 @@ test('a reader that takes nothing is cut, and holds nobody any longer', async ()
   const { hub } = makeHub(2, { stallMs: 50, streamCapacity: 4 });
   const [a, b] = [hub.create(job('job_a')), hub.create(job('job_b'))];
   const heard = reader();
-  heard.sink.onFrames = () => {};
-  const members = [a, b].map((handle) => ({ handle, cursor: '' }));
-  heard.channel = hub.openStream(members, heard.sink, { fanIn: true });
+  heard.handler.onFrames = () => {};
+  const members = ['job_a', 'job_b'].map((jobId, i) => ({ handle: [a, b][i], jobId, cursor: '' }));
+  heard.subscriber = hub.openStream(members, heard.handler, { fanIn: true });
   for (let i = 0; i < 20; i += 1) {
     hub.append(a, 't');
     if (i % 4 === 3) await hub.snapshot(a);
@@ -119,25 +114,42 @@ test('silence is broken by a comment across reactors too', async () => {
   const { hub } = makeHub(2, { heartbeatMs: 20 });
   const members = ['job_a', 'job_b'].map((id) => ({ handle: hub.create(job(id)), cursor: '' }));
   const heard = reader();
-  heard.channel = hub.openStream(members, heard.sink, { fanIn: true });
+  heard.subscriber = hub.openStream(members, heard.handler, { fanIn: true });
   while (heard.text.split(': keep-alive').length < 3) await hub.snapshot(members[0].handle);
   expect(heard.text).toMatch(/^retry: 2000\n\n(: keep-alive\n){2,}$/);
-  heard.channel.detach();
-  expect(hub.channelCount).toBe(0);
+  heard.subscriber.detach();
+  expect(hub.subscriberCount).toBe(0);
 });
 
 test('a job that is made near another may follow it', async () => {
   const { hub } = makeHub(3);
   hub.create(job('job_other'));
-  const leader = hub.create(job('job_leader'));
-  hub.append(leader, 'text');
+  const source = hub.create(job('job_leader'));
+  hub.append(source, 'text');
   for (let i = 0; i < 5; i += 1) {
-    const handle = hub.create({ ...job(`job_${i}`), near: leader });
-    expect(handle % 3).toBe(leader % 3);
-    expect(await hub.follow(handle, leader)).toBe(true);
+    const handle = hub.create({ ...job(`job_${i}`), near: source });
+    expect(handle % 3).toBe(source % 3);
+    expect(await hub.follow(handle, source)).toBe(true);
     expect((await hub.snapshot(handle)).text).toBe('text');
   }
   const elsewhere = hub.create(job('job_elsewhere'));
-  expect(elsewhere % 3).not.toBe(leader % 3);
-  expect(await hub.follow(elsewhere, leader)).toBe(false);
+  expect(elsewhere % 3).not.toBe(source % 3);
+  expect(await hub.follow(elsewhere, source)).toBe(false);
+});
+
+test('barrier and flush wait for every reactor', async () => {
+  const { hub, ended } = makeHub(3);
+  const handles = Array.from({ length: 9 }, (_, i) => hub.create(job(`job_${i}`)));
+  for (const handle of handles) hub.finish(handle, { type: 'complete', reason: 'stop' });
+  await hub.barrier();
+  expect(ended.map(([handle]) => handle).sort()).toEqual([...handles].sort());
+  expect(await hub.flush()).toHaveLength(3);
+});
+
+test('tokens of one turn reach the jobs of every reactor in order', async () => {
+  const { hub } = makeHub(3);
+  const handles = Array.from({ length: 6 }, (_, i) => hub.create(job(`job_${i}`)));
+  for (let i = 0; i < 50; i += 1) for (const handle of handles) hub.append(handle, `${i} `);
+  const text = Array.from({ length: 50 }, (_, i) => `${i} `).join('');
+  for (const handle of handles) expect((await hub.snapshot(handle)).text).toBe(text);
 });

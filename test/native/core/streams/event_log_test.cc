@@ -9,32 +9,32 @@ namespace {
 
 constexpr std::size_t kRoomy = 1 << 20;
 
-JobLog log_of(std::initializer_list<const char*> tokens) {
-  JobLog log(kRoomy);
+EventLog log_of(std::initializer_list<const char*> tokens) {
+  EventLog log(kRoomy);
   for (const char* token : tokens) log.append(token);
   return log;
 }
 
 // What a reader at `cursor` gets: ids and texts, a gap as "gap", job_retry as "retry".
-std::vector<std::string> replay(const JobLog& log, std::string_view cursor) {
+std::vector<std::string> replay(const EventLog& log, std::string_view cursor) {
   std::vector<std::string> out;
   auto [position, gap] = log.resolve(cursor);
   if (gap) out.emplace_back("gap");
   for (;;) {
-    const JobLog::Event event = log.read(position);
-    if (event.kind == JobLog::EventKind::kNone) return out;
+    const EventLog::Event event = log.read(position);
+    if (event.kind == EventLog::EventKind::kNone) return out;
     const std::string id = to_string(event.id) + " ";
-    if (event.kind == JobLog::EventKind::kToken) out.push_back(id + std::string(event.text));
-    if (event.kind == JobLog::EventKind::kRetry) out.push_back(id + "retry");
-    if (event.kind == JobLog::EventKind::kTerminal) out.push_back(id + "end");
+    if (event.kind == EventLog::EventKind::kToken) out.push_back(id + std::string(event.text));
+    if (event.kind == EventLog::EventKind::kRetry) out.push_back(id + "retry");
+    if (event.kind == EventLog::EventKind::kTerminal) out.push_back(id + "end");
     ++position.next_seq;
   }
 }
 
 using Lines = std::vector<std::string>;
 
-TEST(JobLog, ReplaysEverythingAfterACursor) {
-  JobLog log = log_of({"a", "b", "c"});
+TEST(EventLog, ReplaysEverythingAfterACursor) {
+  EventLog log = log_of({"a", "b", "c"});
   EXPECT_EQ(replay(log, ""), (Lines{"1-1 a", "1-2 b", "1-3 c"}));
   EXPECT_EQ(replay(log, "1-0"), (Lines{"1-1 a", "1-2 b", "1-3 c"}));
   EXPECT_EQ(replay(log, "1-2"), (Lines{"1-3 c"}));
@@ -44,8 +44,8 @@ TEST(JobLog, ReplaysEverythingAfterACursor) {
   EXPECT_EQ(replay(log, "1-4"), (Lines{}));
 }
 
-TEST(JobLog, GivesEverythingAfterAGapToACursorItDoesNotKnow) {
-  JobLog log = log_of({"a", "b"});
+TEST(EventLog, GivesEverythingAfterAGapToACursorItDoesNotKnow) {
+  EventLog log = log_of({"a", "b"});
   const Lines all{"gap", "1-1 a", "1-2 b"};
   for (const char* cursor : {"1-3", "2-0", "7-1", "nonsense", "0-1", "1-1 "}) {
     EXPECT_EQ(replay(log, cursor), all) << cursor;
@@ -54,8 +54,8 @@ TEST(JobLog, GivesEverythingAfterAGapToACursorItDoesNotKnow) {
   EXPECT_EQ(replay(log, "1-4"), (Lines{"gap", "1-1 a", "1-2 b", "1-3 end"})) << "beyond the end";
 }
 
-TEST(JobLog, KnowsWhenAReaderHasHadTheTerminalEvent) {
-  JobLog log = log_of({"a"});
+TEST(EventLog, KnowsWhenAReaderHasHadTheTerminalEvent) {
+  EventLog log = log_of({"a"});
   EXPECT_FALSE(log.at_end(log.resolve("1-1").position));
   log.end({});
   EXPECT_FALSE(log.at_end(log.resolve("1-1").position));
@@ -63,8 +63,8 @@ TEST(JobLog, KnowsWhenAReaderHasHadTheTerminalEvent) {
   EXPECT_FALSE(log.at_end(log.resolve("1-3").position)) << "an unknown cursor replays";
 }
 
-TEST(JobLog, RecordsTheFirstEndingOnly) {
-  JobLog log = log_of({"a"});
+TEST(EventLog, RecordsTheFirstEndingOnly) {
+  EventLog log = log_of({"a"});
   Terminal cancelled;
   cancelled.kind = Terminal::Kind::kCancelled;
   EXPECT_TRUE(log.end(cancelled));
@@ -76,8 +76,8 @@ TEST(JobLog, RecordsTheFirstEndingOnly) {
   EXPECT_EQ(to_string(log.latest()), "1-2");
 }
 
-TEST(JobLog, ANewAttemptForgetsTheTextAndSaysSo) {
-  JobLog log = log_of({"a", "b"});
+TEST(EventLog, ANewAttemptForgetsTheTextAndSaysSo) {
+  EventLog log = log_of({"a", "b"});
   ASSERT_TRUE(log.begin_attempt());
   EXPECT_EQ(log.text(), "");
   EXPECT_EQ(to_string(log.earliest()), "2-0");
@@ -89,15 +89,15 @@ TEST(JobLog, ANewAttemptForgetsTheTextAndSaysSo) {
   EXPECT_EQ(log.token_count(), 1u);
 }
 
-TEST(JobLog, AnEmptyTokenIsATokenLikeAnyOther) {
-  JobLog log = log_of({"", "a", ""});
+TEST(EventLog, AnEmptyTokenIsATokenLikeAnyOther) {
+  EventLog log = log_of({"", "a", ""});
   log.end({});
   EXPECT_EQ(replay(log, ""), (Lines{"1-1 ", "1-2 a", "1-3 ", "1-4 end"}));
 }
 
-TEST(JobLog, TrimsTheOldestPastItsCapAndAnnouncesIt) {
+TEST(EventLog, TrimsTheOldestPastItsCapAndAnnouncesIt) {
   // Each token costs its 10 bytes of text and 4 of offset: 5 fit into 70.
-  JobLog log(70);
+  EventLog log(70);
   for (int i = 0; i < 8; ++i) log.append("token-" + std::to_string(1000 + i));
   EXPECT_EQ(log.trimmed(), 3u);
   EXPECT_EQ(to_string(log.earliest()), "1-4");
@@ -111,16 +111,16 @@ TEST(JobLog, TrimsTheOldestPastItsCapAndAnnouncesIt) {
   EXPECT_EQ(log.catch_up({1, 2}).position.next_seq, 4u);
 }
 
-TEST(JobLog, AlwaysKeepsTheLatestToken) {
-  JobLog log(8);
+TEST(EventLog, AlwaysKeepsTheLatestToken) {
+  EventLog log(8);
   log.append(std::string(100, 'x'));
   log.append(std::string(100, 'y'));
   EXPECT_EQ(log.text(), std::string(100, 'y'));
 }
 
-TEST(JobLog, HoldsAtMostTwiceItsCapWhateverTheTokens) {
+TEST(EventLog, HoldsAtMostTwiceItsCapWhateverTheTokens) {
   constexpr std::size_t kCap = 64 << 10;
-  JobLog log(kCap);
+  EventLog log(kCap);
   std::mt19937 random(19830401);
   std::string expected;
   for (int i = 0; i < 50'000; ++i) {

@@ -16,8 +16,8 @@ class JobHubFeedTest : public JobHubTest {
   }
 
   void create_part(JobHandle part, const std::string& node, JobOptions options = {}) {
-    options.feeds = kWork;
-    options.feed_members = "\"node\":\"" + node + "\"";
+    options.copy_to = kWork;
+    options.copy_members = "\"node\":\"" + node + "\"";
     create(part, options);
   }
 
@@ -38,19 +38,19 @@ class JobHubFeedTest : public JobHubTest {
 
   // What a new reader gets: `id type data`, one event a line.
   Lines read(JobHandle job, const std::string& cursor = "") {
-    const ChannelHandle channel = next_channel_++;
-    attach(channel, job, cursor, Channel::Mode::kEvents);
-    read_all(channel);
-    hub_.detach(channel, now_);
+    const SubscriberHandle subscriber = next_subscriber_++;
+    attach(subscriber, job, cursor, Subscriber::Mode::kEvents);
+    read_all(subscriber);
+    hub_.detach(subscriber, now_);
     Lines lines;
-    const auto& events = rec_.events[channel];
+    const auto& events = rec_.events[subscriber];
     for (std::size_t i = 0; i < events.size(); i += 3) {
       lines.push_back(events[i] + " " + events[i + 1] + " " + events[i + 2]);
     }
     return lines;
   }
 
-  ChannelHandle next_channel_ = 100;
+  SubscriberHandle next_subscriber_ = 100;
 };
 
 TEST_F(JobHubFeedTest, TypedEventsAreReadInOrderWithTokensAndTheirOwnIds) {

@@ -17,11 +17,11 @@ struct Recorder final : HubObserver {
   std::map<JobHandle, std::uint64_t> window;
   std::vector<std::string> ended;
   std::vector<JobHandle> purged;
-  std::map<ChannelHandle, std::string> frames;
-  std::map<ChannelHandle, std::vector<std::string>> events;
-  std::map<ChannelHandle, bool> last;  // what its latest batch said
-  std::map<ChannelHandle, std::string> closed;
-  std::map<ChannelHandle, bool> opened;
+  std::map<SubscriberHandle, std::string> frames;
+  std::map<SubscriberHandle, std::vector<std::string>> events;
+  std::map<SubscriberHandle, bool> last;  // what its latest batch said
+  std::map<SubscriberHandle, std::string> closed;
+  std::map<SubscriberHandle, bool> opened;
   std::vector<std::string> order;
 
   void on_window(JobHandle job, std::uint64_t tokens) override { window[job] = tokens; }
@@ -30,18 +30,18 @@ struct Recorder final : HubObserver {
     ended.push_back(std::move(state));
   }
   void on_purged(JobHandle job) override { purged.push_back(job); }
-  void on_channel_open(ChannelHandle channel, bool finished) override {
-    opened[channel] = finished;
+  void on_subscriber_open(SubscriberHandle subscriber, bool finished) override {
+    opened[subscriber] = finished;
   }
-  void on_batch(ChannelHandle channel, Channel::Batch& batch) override {
-    order.push_back("batch " + std::to_string(channel));
-    frames[channel] += batch.frames;
-    last[channel] = batch.last;
-    auto& all = events[channel];
+  void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
+    order.push_back("batch " + std::to_string(subscriber));
+    frames[subscriber] += batch.frames;
+    last[subscriber] = batch.last;
+    auto& all = events[subscriber];
     all.insert(all.end(), batch.events.begin(), batch.events.end());
   }
-  void on_channel_end(ChannelHandle channel, std::string_view reason) override {
-    closed[channel] = reason;
+  void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) override {
+    closed[subscriber] = reason;
   }
 };
 
@@ -53,11 +53,11 @@ class JobHubTest : public testing::Test {
     hub_.start(job, now_);
   }
 
-  void attach(ChannelHandle channel, JobHandle job, const std::string& cursor = "",
-              Channel::Mode mode = Channel::Mode::kFrames) {
-    hub_.attach(channel, mode, false, {{job, cursor}}, now_);
+  void attach(SubscriberHandle subscriber, JobHandle job, const std::string& cursor = "",
+              Subscriber::Mode mode = Subscriber::Mode::kFrames) {
+    hub_.attach(subscriber, mode, false, {{job, cursor}}, now_);
     // The head of the response has left.
-    if (mode == Channel::Mode::kFrames) hub_.acknowledge(channel, now_);
+    if (mode == Subscriber::Mode::kFrames) hub_.acknowledge(subscriber, now_);
     settle();
   }
 
@@ -80,14 +80,14 @@ class JobHubTest : public testing::Test {
     settle();
   }
 
-  // Acknowledges until the channel has nothing more to say.
-  void read_all(ChannelHandle channel) {
+  // Acknowledges until the subscriber has nothing more to say.
+  void read_all(SubscriberHandle subscriber) {
     std::size_t before = 0;
     do {
-      before = rec_.frames[channel].size() + rec_.events[channel].size();
-      hub_.acknowledge(channel, now_);
+      before = rec_.frames[subscriber].size() + rec_.events[subscriber].size();
+      hub_.acknowledge(subscriber, now_);
       settle();
-    } while (rec_.frames[channel].size() + rec_.events[channel].size() != before);
+    } while (rec_.frames[subscriber].size() + rec_.events[subscriber].size() != before);
   }
 
   static Terminal complete() {

@@ -1,6 +1,6 @@
-// Followers that come, go and are cancelled while their leader's log grows, is retried and ends, on
+// Followers that come, go and are cancelled while their source's log grows, is retried and ends, on
 // a real reactor. What must hold whatever the order: each follower sees ids without a hole, one
-// terminal event, and, unless it was cancelled, the leader's whole text. Run under ThreadSanitizer.
+// terminal event, and, unless it was cancelled, the source's whole text. Run under ThreadSanitizer.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -16,7 +16,7 @@
 namespace sluice {
 namespace {
 
-constexpr JobHandle kLeader = 1;
+constexpr JobHandle kSource = 1;
 constexpr std::uint64_t kTokens = 600;
 constexpr std::uint64_t kRetryAt = 100;
 
@@ -30,10 +30,10 @@ void read_all(Reactor& reactor, const std::shared_ptr<SharedHub>& shared, JobHan
               Seen& seen) {
   const auto inbox = shared->inbox(job);
   reactor.post([=](Nanos now) {
-    shared->hub.attach(job, Channel::Mode::kEvents, false, {{job, ""}}, now);
+    shared->hub.attach(job, Subscriber::Mode::kEvents, false, {{job, ""}}, now);
   });
   std::uint64_t attempt = 1;
-  Channel::Batch batch;
+  Subscriber::Batch batch;
   while (inbox->take(batch)) {
     for (std::size_t i = 0; i < batch.events.size(); i += 3) {
       const std::string& type = batch.events[i + 1];
@@ -59,10 +59,10 @@ void read_all(Reactor& reactor, const std::shared_ptr<SharedHub>& shared, JobHan
 void produce(Reactor& reactor, const std::shared_ptr<SharedHub>& shared) {
   for (std::uint64_t n = 0; n < kTokens + kRetryAt; ++n) {
     while (n >= shared->window) std::this_thread::yield();
-    if (n == kRetryAt) reactor.post([shared](Nanos now) { shared->hub.retry(kLeader, now); });
-    reactor.post([shared](Nanos now) { shared->hub.append(kLeader, "t", now); });
+    if (n == kRetryAt) reactor.post([shared](Nanos now) { shared->hub.retry(kSource, now); });
+    reactor.post([shared](Nanos now) { shared->hub.append(kSource, "t", now); });
   }
-  reactor.post([shared](Nanos now) { shared->hub.finish(kLeader, {}, now); });
+  reactor.post([shared](Nanos now) { shared->hub.finish(kSource, {}, now); });
 }
 
 // One after the other: jobs that join, are read to their end, and now and then are cancelled.
@@ -73,7 +73,7 @@ void join_again_and_again(Reactor& reactor, const std::shared_ptr<SharedHub>& sh
     Seen& seen = all[job - first];
     reactor.post([=](Nanos now) {
       shared->hub.create(job, {.job_id = "job_" + std::to_string(job)}, now);
-      EXPECT_TRUE(shared->hub.follow(job, kLeader, now));
+      EXPECT_TRUE(shared->hub.follow(job, kSource, now));
     });
     std::thread canceller;
     if (random() % 3 == 0) {
@@ -99,8 +99,8 @@ TEST(JobHubFollowStress, JoinAgainstAppendRetryCancelAndEnd) {
     const auto shared = std::make_shared<SharedHub>();
     reactor.post([&reactor, shared](Nanos now) {
       reactor.add(shared);
-      shared->hub.create(kLeader, {.job_id = "job_1", .retention = kNever}, now);
-      shared->hub.start(kLeader, now);
+      shared->hub.create(kSource, {.job_id = "job_1", .retention = kNever}, now);
+      shared->hub.start(kSource, now);
     });
     std::vector<std::vector<Seen>> seen(kJoiners, std::vector<Seen>(kJobsEach));
     std::vector<std::thread> threads;

@@ -219,7 +219,7 @@ TEST_F(JobHubRecordTest, WritesTheTokensOfFollowersAsTheirOwn) {
   EXPECT_EQ(last().tokens.text, "ttt");
   hub_.finish(1, complete(), now_);
   settle();
-  EXPECT_EQ(rec_.ended.size(), 1u);  // the leader's
+  EXPECT_EQ(rec_.ended.size(), 1u);  // the source's
   written();
   EXPECT_TRUE(last().terminal.has_value());
   written();
@@ -296,8 +296,8 @@ TEST_F(JobHubRecordTest, PutsAnUnfinishedJobBackToBeEnded) {
   EXPECT_TRUE(rec_.opened[9]);  // nothing follows
 }
 
-TEST(JobLogCopy, GivesWhatFollowsAndStartsBehindWhatWasTrimmed) {
-  JobLog log(20);  // two tokens of six bytes and their offsets
+TEST(EventLogCopy, GivesWhatFollowsAndStartsBehindWhatWasTrimmed) {
+  EventLog log(20);  // two tokens of six bytes and their offsets
   for (const char* token : {"first.", "second", "third."}) log.append(token);
   ASSERT_EQ(log.trimmed(), 1u);
   std::string text;
@@ -308,7 +308,7 @@ TEST(JobLogCopy, GivesWhatFollowsAndStartsBehindWhatWasTrimmed) {
   EXPECT_EQ(log.copy_from(4, text, ends), 4u);
   EXPECT_EQ(ends.size(), 2u);
 
-  JobLog copy(1000);
+  EventLog copy(1000);
   copy.restore(3, 2, text, ends);
   EXPECT_EQ(copy.text(), "secondthird.");
   EXPECT_EQ(copy.trimmed(), 1u);

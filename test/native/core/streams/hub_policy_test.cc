@@ -21,9 +21,9 @@ TEST_F(JobHubTest, TheProducerMayBeCapacityAheadOfTheSlowestReader) {
   create(1);
   append(1, 100);
   EXPECT_EQ(rec_.window[1], 356u) << "nobody reads: the window moves along";
-  attach(9, 1, "", Channel::Mode::kEvents);
+  attach(9, 1, "", Subscriber::Mode::kEvents);
   EXPECT_EQ(rec_.window[1], 256u) << "a reader from the start has 100 to catch up";
-  attach(10, 1, "1-100", Channel::Mode::kEvents);
+  attach(10, 1, "1-100", Subscriber::Mode::kEvents);
   EXPECT_EQ(rec_.window[1], 256u) << "the slowest counts";
   append(1, 156);
   read_all(10);
@@ -38,7 +38,7 @@ TEST_F(JobHubTest, TheProducerMayBeCapacityAheadOfTheSlowestReader) {
 
 TEST_F(JobHubTest, ACatchingUpReaderReleasesAWaitingProducer) {
   create(1);
-  attach(9, 1, "", Channel::Mode::kEvents);
+  attach(9, 1, "", Subscriber::Mode::kEvents);
   append(1, 256);
   const std::uint64_t before = rec_.window[1];
   EXPECT_LE(before, 256u);
@@ -50,7 +50,7 @@ TEST_F(JobHubTest, ACatchingUpReaderReleasesAWaitingProducer) {
 TEST_F(JobHubTest, AReaderWithoutProgressIsCutAndTheOthersGoOn) {
   create(1);
   attach(9, 1);
-  attach(10, 1, "", Channel::Mode::kEvents);
+  attach(10, 1, "", Subscriber::Mode::kEvents);
   append(1, 256);
   read_all(10);
   EXPECT_EQ(rec_.window.count(1), 0u) << "what was granted at first stands: reader 9 holds it";
@@ -94,7 +94,7 @@ TEST_F(JobHubTest, HeartbeatsMayBeMoreFrequentThanTheStallLimit) {
   options.heartbeat = 30 * kMillisecond;
   JobHub hub(options, recorder);
   hub.create(1, {.job_id = "job_1"}, 0);
-  hub.attach(9, Channel::Mode::kFrames, false, {{1, ""}}, 0);
+  hub.attach(9, Subscriber::Mode::kFrames, false, {{1, ""}}, 0);
   hub.acknowledge(9, 0);
   hub.advance(0);
   for (Nanos now = 0; now <= 90 * kMillisecond; now += kMillisecond) {
@@ -168,7 +168,7 @@ TEST_F(JobHubTest, WallTimeEndsAJobAsAnError) {
 
 TEST_F(JobHubTest, TheFirstEndingWinsWhateverRaces) {
   create(1);
-  attach(9, 1, "", Channel::Mode::kEvents);
+  attach(9, 1, "", Subscriber::Mode::kEvents);
   Terminal cancelled;
   cancelled.kind = Terminal::Kind::kCancelled;
   cancelled.reason = "client_request";
@@ -198,7 +198,7 @@ TEST_F(JobHubTest, PurgeCutsItsReadersButNotAFanInWithOtherJobs) {
   create(1);
   create(2);
   attach(9, 1);
-  hub_.attach(10, Channel::Mode::kEvents, true, {{1, ""}, {2, ""}}, now_);
+  hub_.attach(10, Subscriber::Mode::kEvents, true, {{1, ""}, {2, ""}}, now_);
   hub_.purge(1, now_);
   EXPECT_EQ(rec_.closed[9], "purged");
   EXPECT_EQ(rec_.closed.count(10), 0u);

@@ -18,19 +18,19 @@ namespace {
 
 // Reads a job to its end, leaving and resuming from its cursor every few events.
 void read_with_cuts(Reactor& reactor, const std::shared_ptr<SharedHub>& shared, unsigned seed,
-                    std::atomic<std::uint64_t>& next_channel, std::uint64_t& tokens,
+                    std::atomic<std::uint64_t>& next_subscriber, std::uint64_t& tokens,
                     int& terminals) {
   std::mt19937 random(seed);
   std::string cursor;
   std::uint64_t expected = 1;
   while (terminals == 0) {
-    const ChannelHandle channel = next_channel++;
-    const auto inbox = shared->inbox(channel);
+    const SubscriberHandle subscriber = next_subscriber++;
+    const auto inbox = shared->inbox(subscriber);
     reactor.post([=](Nanos now) {
-      shared->hub.attach(channel, Channel::Mode::kEvents, false, {{1, cursor}}, now);
+      shared->hub.attach(subscriber, Subscriber::Mode::kEvents, false, {{1, cursor}}, now);
     });
     auto until_cut = 1 + random() % 40;
-    Channel::Batch batch;
+    Subscriber::Batch batch;
     while (until_cut > 0 && inbox->take(batch)) {
       for (std::size_t i = 0; i < batch.events.size() && until_cut > 0; i += 3, --until_cut) {
         cursor = batch.events[i];
@@ -41,9 +41,9 @@ void read_with_cuts(Reactor& reactor, const std::shared_ptr<SharedHub>& shared, 
           ++terminals;
         }
       }
-      reactor.post([=](Nanos now) { shared->hub.acknowledge(channel, now); });
+      reactor.post([=](Nanos now) { shared->hub.acknowledge(subscriber, now); });
     }
-    reactor.post([=](Nanos now) { shared->hub.detach(channel, now); });
+    reactor.post([=](Nanos now) { shared->hub.detach(subscriber, now); });
   }
 }
 
@@ -58,13 +58,13 @@ TEST(JobHubStress, ResumeAgainstAppendAndCancelAgainstEnd) {
       reactor.add(shared);
       shared->hub.create(1, {.job_id = "job_1"}, now);
     });
-    std::atomic<std::uint64_t> next_channel = 1;
+    std::atomic<std::uint64_t> next_subscriber = 1;
     std::vector<std::uint64_t> tokens(kReaders);
     std::vector<int> terminals(kReaders);
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < kReaders; ++i) {
       threads.emplace_back([&, i] {
-        read_with_cuts(reactor, shared, round * 100 + i, next_channel, tokens[i], terminals[i]);
+        read_with_cuts(reactor, shared, round * 100 + i, next_subscriber, tokens[i], terminals[i]);
       });
     }
     threads.emplace_back([&] {

@@ -26,13 +26,13 @@ TEST_F(JobHubTest, FramesAreThoseOfTheContract) {
             "\"metrics\":{\"queue_ms\":0.000,\"ttft_ms\":0.000,\"duration_ms\":2000.000,"
             "\"tokens\":2,\"tokens_per_second\":1.000}}\n\n");
   EXPECT_EQ(rec_.closed[9], "finished");
-  EXPECT_EQ(hub_.channel_count(), 0u);
+  EXPECT_EQ(hub_.subscriber_count(), 0u);
 }
 
-TEST_F(JobHubTest, AFramesChannelIsHeldUntilTheHeadOfItsResponseHasLeft) {
+TEST_F(JobHubTest, AFramesSubscriberIsHeldUntilTheHeadOfItsResponseHasLeft) {
   create(1);
   append(1, 1);
-  hub_.attach(9, Channel::Mode::kFrames, false, {{1, ""}}, now_);
+  hub_.attach(9, Subscriber::Mode::kFrames, false, {{1, ""}}, now_);
   settle();
   EXPECT_EQ(rec_.opened.count(9), 1u);
   EXPECT_EQ(rec_.frames[9], "");
@@ -41,7 +41,7 @@ TEST_F(JobHubTest, AFramesChannelIsHeldUntilTheHeadOfItsResponseHasLeft) {
   EXPECT_TRUE(rec_.frames[9].starts_with("retry: 2000\n\nid: 1-1\n"));
 }
 
-TEST_F(JobHubTest, AChannelIsFinishedWhenItsTerminalEventHasBeenTaken) {
+TEST_F(JobHubTest, ASubscriberIsFinishedWhenItsTerminalEventHasBeenTaken) {
   create(1);
   attach(9, 1);
   hub_.finish(1, complete(), now_);
@@ -58,7 +58,7 @@ TEST_F(JobHubTest, AChannelIsFinishedWhenItsTerminalEventHasBeenTaken) {
 TEST_F(JobHubTest, TheBatchWithTheLastTerminalEventOfAllSaysSo) {
   create(1);
   create(2);
-  hub_.attach(7, Channel::Mode::kFrames, true, {{1, ""}, {2, ""}}, now_);
+  hub_.attach(7, Subscriber::Mode::kFrames, true, {{1, ""}, {2, ""}}, now_);
   hub_.acknowledge(7, now_);
   append(1, 1);
   EXPECT_FALSE(rec_.last[7]);
@@ -72,7 +72,7 @@ TEST_F(JobHubTest, TheBatchWithTheLastTerminalEventOfAllSaysSo) {
 
 TEST_F(JobHubTest, TokensThatArriveWhileTheReaderIsBusyLeaveTogether) {
   create(1);
-  attach(9, 1, "", Channel::Mode::kEvents);
+  attach(9, 1, "", Subscriber::Mode::kEvents);
   append(1, 1);
   EXPECT_EQ(rec_.events[9].size(), 3u);
   append(1, 5);
@@ -86,18 +86,18 @@ TEST_F(JobHubTest, ResumeAtEveryEventLosesAndDoublesNothing) {
   create(1);
   append(1, 5);
   for (int cut = 0; cut <= 5; ++cut) {
-    const auto channel = static_cast<ChannelHandle>(100 + cut);
-    attach(channel, 1, "1-" + std::to_string(cut), Channel::Mode::kEvents);
+    const auto subscriber = static_cast<SubscriberHandle>(100 + cut);
+    attach(subscriber, 1, "1-" + std::to_string(cut), Subscriber::Mode::kEvents);
     append(1, 1);  // live tokens arrive during the replay
-    read_all(channel);
+    read_all(subscriber);
     std::vector<std::string> ids;
-    for (std::size_t i = 0; i < rec_.events[channel].size(); i += 3) {
-      ids.push_back(rec_.events[channel][i]);
+    for (std::size_t i = 0; i < rec_.events[subscriber].size(); i += 3) {
+      ids.push_back(rec_.events[subscriber][i]);
     }
     std::vector<std::string> expected;
     for (int seq = cut + 1; seq <= 6 + cut; ++seq) expected.push_back("1-" + std::to_string(seq));
     EXPECT_EQ(ids, expected) << "cut after " << cut;
-    hub_.detach(channel, now_);
+    hub_.detach(subscriber, now_);
   }
 }
 
@@ -116,7 +116,7 @@ TEST_F(JobHubTest, ACursorAtTheTerminalEventFinishesAtOnce) {
 TEST_F(JobHubTest, AnUnknownCursorGetsAGapAndThenEverything) {
   create(1);
   append(1, 2);
-  attach(9, 1, "1-7\n<>", Channel::Mode::kEvents);
+  attach(9, 1, "1-7\n<>", Subscriber::Mode::kEvents);
   read_all(9);
   ASSERT_EQ(rec_.events[9].size(), 9u);
   EXPECT_EQ(rec_.events[9][0], "");
@@ -129,7 +129,7 @@ TEST_F(JobHubTest, AnUnknownCursorGetsAGapAndThenEverything) {
 
 TEST_F(JobHubTest, ANewAttemptReachesReadersAsJobRetry) {
   create(1);
-  attach(9, 1, "", Channel::Mode::kEvents);
+  attach(9, 1, "", Subscriber::Mode::kEvents);
   append(1, 2);
   hub_.retry(1, now_);
   append(1, 1);
@@ -144,7 +144,7 @@ TEST_F(JobHubTest, FanInIdsAreACursorOverTheSet) {
   create(1);
   create(2);
   append(1, 1);
-  hub_.attach(9, Channel::Mode::kEvents, true, {{1, ""}, {2, ""}}, now_);
+  hub_.attach(9, Subscriber::Mode::kEvents, true, {{1, ""}, {2, ""}}, now_);
   settle();
   read_all(9);
   append(2, 1);
@@ -160,7 +160,7 @@ TEST_F(JobHubTest, FanInIdsAreACursorOverTheSet) {
   settle();
   read_all(9);
   EXPECT_EQ(rec_.closed[9], "finished");
-  hub_.attach(10, Channel::Mode::kEvents, true, {{1, "1-2"}, {2, "1-1"}}, now_);
+  hub_.attach(10, Subscriber::Mode::kEvents, true, {{1, "1-2"}, {2, "1-1"}}, now_);
   settle();
   ASSERT_EQ(rec_.events[10].size(), 3u);
   EXPECT_EQ(rec_.events[10][0], "job_1:1-2,job_2:1-2");
@@ -168,7 +168,7 @@ TEST_F(JobHubTest, FanInIdsAreACursorOverTheSet) {
 
 TEST_F(JobHubTest, FanInServesEveryJobEvenBesideABusyOne) {
   for (JobHandle job = 1; job <= 3; ++job) create(job);
-  hub_.attach(9, Channel::Mode::kEvents, true, {{1, ""}, {2, ""}, {3, ""}}, now_);
+  hub_.attach(9, Subscriber::Mode::kEvents, true, {{1, ""}, {2, ""}, {3, ""}}, now_);
   for (JobHandle job = 1; job <= 3; ++job) {
     for (int i = 0; i < 200; ++i) hub_.append(job, "t", now_);
   }
@@ -190,7 +190,7 @@ TEST_F(JobHubTest, TrimmedHistoryIsAnnouncedToAReaderThatNeededIt) {
   options.log_bytes_max = 20;  // four one-byte tokens with their offsets
   JobHub hub(options, recorder);
   hub.create(1, {.job_id = "job_1"}, now_);
-  hub.attach(9, Channel::Mode::kEvents, false, {{1, ""}}, now_);
+  hub.attach(9, Subscriber::Mode::kEvents, false, {{1, ""}}, now_);
   hub.append(1, "a", now_);
   hub.advance(now_);
   for (const char* token : {"b", "c", "d", "e", "f", "g"}) hub.append(1, token, now_);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/streams/stream_buffer.h"
-#include "tive/core/streams/stream_buffer_blocking.h"
+#include "core/streams/stream_buffer_blocking.h"
 
 namespace sluice {
 namespace {

@@ -66,13 +66,13 @@ class RelayTest : public testing::Test, public HubObserver {
   }
 
   // A reader of one job; it has one batch at a time, which `acknowledge` takes.
-  void attach(ChannelHandle channel, JobHandle job) {
-    hub_->attach(channel, Channel::Mode::kEvents, false, {{job, ""}}, now_);
+  void attach(SubscriberHandle subscriber, JobHandle job) {
+    hub_->attach(subscriber, Subscriber::Mode::kEvents, false, {{job, ""}}, now_);
     turn();
   }
 
-  void acknowledge(ChannelHandle channel) {
-    hub_->acknowledge(channel, now_);
+  void acknowledge(SubscriberHandle subscriber) {
+    hub_->acknowledge(subscriber, now_);
     turn();
     relay_->resume(now_);
     turn();
@@ -112,9 +112,9 @@ class RelayTest : public testing::Test, public HubObserver {
     if (relay_) relay_->forget(job, now_);
   }
   void on_purged(JobHandle) override {}
-  void on_channel_open(ChannelHandle, bool) override {}
-  void on_batch(ChannelHandle, Channel::Batch&) override {}
-  void on_channel_end(ChannelHandle, std::string_view) override {}
+  void on_subscriber_open(SubscriberHandle, bool) override {}
+  void on_batch(SubscriberHandle, Subscriber::Batch&) override {}
+  void on_subscriber_end(SubscriberHandle, std::string_view) override {}
 };
 
 TEST_F(RelayTest, TextGoesToTheLogAndTheEndWaitsForTheCounts) {

@@ -164,9 +164,9 @@ class Hub final : public Machine, public HubObserver, public RelayHub::Observer 
   void on_window(JobHandle job, std::uint64_t) override { relays->window_moved(job); }
   void on_ended(JobHandle job, std::string) override { relays->job_ended(job, Reactor::now()); }
   void on_purged(JobHandle) override {}
-  void on_channel_open(ChannelHandle, bool) override {}
-  void on_batch(ChannelHandle, Channel::Batch&) override {}
-  void on_channel_end(ChannelHandle, std::string_view) override {}
+  void on_subscriber_open(SubscriberHandle, bool) override {}
+  void on_batch(SubscriberHandle, Subscriber::Batch&) override {}
+  void on_subscriber_end(SubscriberHandle, std::string_view) override {}
   void on_relay_end(CallId call, const RelayOutcome& outcome) override { on_end(call, outcome); }
 };
 

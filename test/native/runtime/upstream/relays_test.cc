@@ -91,7 +91,7 @@ TEST_F(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
   const Lease hub = make_hub(16);
   run([&](Nanos now) {
     hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
-    hub_->jobs.attach(1, Channel::Mode::kEvents, false, {{1, ""}}, now);
+    hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
     hub_->jobs.start(1, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
                         {.idle = kNever, .answers = {{1, UINT64_MAX}}}, now);

@@ -100,7 +100,7 @@ TEST_F(RelayOwnSocketTest, AnEndThatComesWhileTheReaderSleepsWaitsForIt) {
   const Lease hub = make_hub(4);
   run([&](Nanos now) {
     hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
-    hub_->jobs.attach(1, Channel::Mode::kEvents, false, {{1, ""}}, now);
+    hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
     hub_->jobs.start(1, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
                         {.idle = kNever, .answers = {{1, UINT64_MAX}}}, now);
@@ -126,7 +126,7 @@ TEST_F(RelayOwnSocketTest, AReaderThatFallsAsleepLaterHoldsTheSocketBack) {
   const Lease hub = make_hub(kPieces + 16);
   run([&](Nanos now) {
     hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
-    hub_->jobs.attach(1, Channel::Mode::kEvents, false, {{1, ""}}, now);
+    hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
     hub_->jobs.start(1, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
                         {.idle = kNever, .answers = {{1, UINT64_MAX}}}, now);

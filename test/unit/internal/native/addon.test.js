@@ -3,6 +3,9 @@
  */
 import { expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -22,7 +25,7 @@ const busyHub = `
   const { JobHub } = await import('${lib}streams/hub.js');
   const { sharedReactor } = await import('${lib}internal/native/reactor.js');
   const { streamEvents } = await import('${lib}streams/event-iterator.js');
-  const hub = new JobHub({ reactor: sharedReactor() });
+  const hub = new JobHub({ reactors: [sharedReactor()] });
   const handle = hub.create({ jobId: 'job_a', onDisconnect: 'continue', disconnectGraceMs: 0,
     maxWallMs: 1e9 });
   (async () => { for await (const event of streamEvents(hub, { handle })); })().catch(() => {});
@@ -283,4 +286,27 @@ test('a file that is not an addon is named with the loader’s reason', async ()
     { SLUICE_ADDON_PATH: path },
   );
   expect(stdout).toMatch(/^ERR_ADDON_NOT_FOUND .*The first that exists failed: /);
+});
+
+test('an addon of another version is an error that names what is missing and the fix', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-'));
+  try {
+    const path = join(folder, 'stale.cjs');
+    const built = JSON.stringify(
+      process.env.SLUICE_ADDON_PATH ?? fileURLToPath(new URL('../build/Release/sluice.node', lib)),
+    );
+    await writeFile(
+      path,
+      `const { eventKinds, ...rest } = require(${built});
+      const { JOB_PURGED, ...others } = eventKinds;
+      module.exports = { ...rest, eventKinds: others };`,
+    );
+    const { stdout } = await node(
+      `await import('${lib}streams/hub.js').catch((error) => console.log(error.code, error.message));`,
+      { SLUICE_ADDON_PATH: path },
+    );
+    expect(stdout).toMatch(/^ERR_ADDON_STALE .*no eventKinds\.JOB_PURGED\..*npm run build/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -10,7 +10,7 @@ function setUp({ maxRetained = 10, retentionMs = 500 } = {}) {
   const clock = new ManualClock();
   const endings = [];
   const hub = new JobHub({
-    reactor: manualReactor(clock),
+    reactors: [manualReactor(clock)],
     retentionMs,
   });
   const works = new Works({ hub, maxRetained });

@@ -1,0 +1,62 @@
+// The structures of a hub's commands, as lib/streams/hub.js passes them.
+#pragma once
+
+#include "addon/napi/method.h"
+#include "core/streams/hub.h"
+#include "core/upstream/relay.h"
+#include "runtime/upstream/client.h"
+
+namespace sluice {
+
+/// `{streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs}`
+template <>
+struct FromJs<HubOptions> {
+  static HubOptions read(napi_env env, napi_value value);
+};
+
+/// `{jobId, cancelOnDisconnect, disconnectGraceMs, maxWallMs, promptTokens, kind, record, copyTo,
+/// copyMembers, retentionMs}`; a negative `retentionMs` means the hub's.
+template <>
+struct FromJs<JobOptions> {
+  static JobOptions read(napi_env env, napi_value value);
+};
+
+/// `{type, reason, error: {code, message, type}, usage: {prompt_tokens, completion_tokens},
+/// details}`; `details` is JSON.
+template <>
+struct FromJs<Terminal> {
+  static Terminal read(napi_env env, napi_value value);
+};
+
+/// `{attempt, skippedIds, ageMs, retentionLeftMs, startedNs, firstTokenNs, endedNs, tokens,
+/// terminal}`; `tokens` has rows of the data file, the three times may be null.
+template <>
+struct FromJs<RestoredJob> {
+  static RestoredJob read(napi_env env, napi_value value);
+};
+
+/// `{handle, cursor}`
+template <>
+struct FromJs<JobHub::Cursor> {
+  static JobHub::Cursor read(napi_env env, napi_value value);
+};
+
+/// `'events'` or `'frames'`
+template <>
+struct FromJs<Subscriber::Mode> {
+  static Subscriber::Mode read(napi_env env, napi_value value);
+};
+
+/// `{url, headers, body}`
+template <>
+struct FromJs<UpstreamRequest> {
+  static UpstreamRequest read(napi_env env, napi_value value);
+};
+
+/// `{idleMs, jobs, deltasMax}`: the last two by the upstream's index of the answer.
+template <>
+struct FromJs<Relay::Options> {
+  static Relay::Options read(napi_env env, napi_value value);
+};
+
+}  // namespace sluice

@@ -1,0 +1,114 @@
+// The subscribers of a hub: attach, acknowledge, heartbeats and stalls, detach.
+#include <algorithm>
+
+#include "core/streams/hub.h"
+
+namespace sluice {
+
+Subscriber* JobHub::find_subscriber(SubscriberHandle handle) {
+  const auto found = subscribers_.find(handle);
+  return found == subscribers_.end() ? nullptr : found->second.get();
+}
+
+void JobHub::touch(Subscriber& subscriber) {
+  if (subscriber.dirty) return;
+  subscriber.dirty = true;
+  dirty_subscribers_.push_back(subscriber.handle());
+}
+
+void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
+                    const std::vector<Cursor>& cursors, Nanos now) {
+  const Subscriber::Limits limits{
+      .batch_bytes_max = options_.batch_bytes_max,
+      .batch_events_max =
+          static_cast<std::size_t>(std::max<std::uint64_t>(options_.stream_capacity / 4, 1)),
+      .heartbeat = options_.heartbeat,
+      .stall = options_.stall,
+  };
+  auto subscriber =
+      std::make_unique<Subscriber>(handle, mode, fan_in, options_.retry_ms, limits, now);
+  for (const Cursor& cursor : cursors) {
+    if (Job* const job = find(cursor.job)) subscriber->add(*job, cursor.last_event_id);
+  }
+  if (!subscriber->has_jobs()) {
+    observer_.on_subscriber_end(handle, "purged");
+    return;
+  }
+  const bool finished = subscriber->finished();
+  observer_.on_subscriber_open(handle, finished);
+  if (finished) return;
+  subscriber->for_each_job([&](Job& job) {
+    job.subscribers.push_back(subscriber.get());
+    job.grace_deadline = kNever;
+    touch(job);
+  });
+  arm(*subscriber, now);
+  touch(*subscriber);
+  subscribers_.emplace(handle, std::move(subscriber));
+}
+
+void JobHub::acknowledge(SubscriberHandle handle, Nanos now) {
+  Subscriber* const subscriber = find_subscriber(handle);
+  if (subscriber == nullptr) return;
+  subscriber->acknowledge(now);
+  if (subscriber->finished()) {
+    close(handle, "finished", now);
+    return;
+  }
+  subscriber->for_each_job([this](Job& job) { touch_window(job); });
+  if (subscriber->has_news()) touch(*subscriber);
+}
+
+void JobHub::progress(SubscriberHandle handle, Nanos now) {
+  if (Subscriber* const subscriber = find_subscriber(handle)) subscriber->progress(now);
+}
+
+void JobHub::detach(SubscriberHandle handle, Nanos now) {
+  forget(handle, now);
+}
+
+void JobHub::close(SubscriberHandle handle, std::string_view reason, Nanos now) {
+  observer_.on_subscriber_end(handle, reason);
+  forget(handle, now);
+}
+
+void JobHub::forget(SubscriberHandle handle, Nanos now) {
+  const auto found = subscribers_.find(handle);
+  if (found == subscribers_.end()) return;
+  const std::unique_ptr<Subscriber> subscriber = std::move(found->second);
+  subscribers_.erase(found);
+  subscriber->for_each_job([&](Job& job) {
+    std::erase(job.subscribers, subscriber.get());
+    touch_window(job);
+    if (!job.subscribers.empty() || job.log.ended() || !job.options.cancel_on_disconnect) return;
+    job.grace_deadline = deadline_after(now, job.options.disconnect_grace);
+    arm(job);
+  });
+}
+
+// A subscriber has one timer. A batch that it takes or acknowledges later may bring its deadline
+// forward, but never to less than `stall` or `heartbeat` from then: a check at least that often
+// misses no deadline.
+void JobHub::arm(const Subscriber& subscriber, Nanos now) {
+  const Nanos look_again = deadline_after(now, std::min(options_.stall, options_.heartbeat));
+  timers_.arm(std::min(subscriber.next_deadline(), look_again),
+              {TimerKey::Of::kSubscriber, subscriber.handle()});
+}
+
+void JobHub::run_timers(Subscriber& subscriber, Nanos now) {
+  if (subscriber.stalled(now)) {
+    close(subscriber.handle(), "stalled", now);
+    return;
+  }
+  const SubscriberHandle handle = subscriber.handle();
+  if (subscriber.next_deadline() <= now) flush(subscriber, now);
+  if (find_subscriber(handle) != nullptr) arm(subscriber, now);
+}
+
+void JobHub::flush(Subscriber& subscriber, Nanos now) {
+  batch_.clear();
+  subscriber.take(batch_, now);
+  if (!batch_.empty()) observer_.on_batch(subscriber.handle(), batch_);
+}
+
+}  // namespace sluice
