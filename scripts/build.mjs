@@ -1,25 +1,91 @@
 /**
- * Builds the addon with cmake-js. Repeated builds do only what changed.
+ * Builds the addon, and on request the GoogleTest binary, in one CMake tree that cmake-js configures.
+ * Repeated builds do only what changed.
  *
  * Usage: node scripts/build.mjs [cmake-js options]
  *   for example --out build-asan --CDSLUICE_SANITIZE=address
  */
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import { isMain, root, run } from './lib/run.mjs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { isMain, root, run, which } from './lib/run.mjs';
+
+/** The tree of the ordinary build. */
+export const BUILD_FOLDER = 'build';
+
+/** @typedef {import('./lib/run.mjs').RunOptions} RunOptions */
 
 /**
- * @param {string[]} [options] further options for cmake-js
+ * Whether CMake has generated a tree here. One whose configuration failed has a cache alone.
+ * @param {string} folder
+ */
+function isConfigured(folder) {
+  return ['build.ninja', 'Makefile'].some((file) => existsSync(join(root, folder, file)));
+}
+
+/** @param {string} folder @param {string} name @param {string} value */
+function isCached(folder, name, value) {
+  const cache = readFileSync(join(root, folder, 'CMakeCache.txt'), 'utf8');
+  return cache
+    .split('\n')
+    .some((line) => line.startsWith(`${name}:`) && line.endsWith(`=${value}`));
+}
+
+/**
+ * Configures a tree without cmake-js: the GoogleTest binary alone, or further options of a tree
+ * that exists, which keeps its generator.
+ * @param {string} folder
+ * @param {string[]} options of CMake
+ * @param {RunOptions} [how]
+ */
+export async function configureTree(folder, options, how) {
+  const generator = !isConfigured(folder) && which('ninja') ? ['-G', 'Ninja'] : [];
+  const args = ['-S', '.', '-B', folder, ...generator, ...options];
+  return (await run('cmake', args, how)).status === 0;
+}
+
+/**
+ * Builds targets of a configured tree.
+ * @param {string} folder
+ * @param {string[]} targets
+ * @param {RunOptions & {jobs?: number}} [how] `jobs`: compilers at once; default: one per core
+ */
+export async function buildTree(folder, targets, { jobs = availableParallelism(), ...how } = {}) {
+  const args = ['--build', folder, '--config', 'Release', '--parallel', String(jobs)];
+  return (await run('cmake', [...args, '--target', ...targets], how)).status === 0;
+}
+
+/**
+ * @param {string[]} [options] further options for cmake-js; they count when the tree is new
+ * @param {RunOptions} [how]
  * @returns {Promise<boolean>} whether the build succeeded
  */
-export async function buildAddon(options = []) {
-  const cmakeJs = join(root, 'node_modules/cmake-js/bin/cmake-js');
-  const jobs = String(availableParallelism());
-  const { status } = await run(process.execPath, [
-    ...[cmakeJs, 'build', '--prefer-make', '--log-level', 'warn', '--parallel', jobs],
-    ...options,
-  ]);
-  return status === 0;
+export async function buildAddon(options = [], how) {
+  const out = options.indexOf('--out');
+  const folder = out === -1 ? BUILD_FOLDER : options[out + 1];
+  if (!isConfigured(folder)) {
+    // What a failed configuration cached, a compiler's or a library's absence, may be wrong by now.
+    for (const stale of ['CMakeCache.txt', 'CMakeFiles']) {
+      rmSync(resolve(root, folder, stale), { recursive: true, force: true });
+    }
+    const cmakeJs = join(root, 'node_modules/cmake-js/bin/cmake-js');
+    const args = [cmakeJs, 'configure', '--log-level', 'warn', ...options];
+    if ((await run(process.execPath, args, how)).status !== 0) return false;
+  }
+  return buildTree(folder, ['sluice'], how);
+}
+
+/**
+ * Builds the GoogleTest binary in the addon's tree.
+ * @param {RunOptions & {jobs?: number}} [how]
+ * @returns {Promise<boolean>} whether the build succeeded
+ */
+export async function buildNativeTests(how) {
+  if (!isConfigured(BUILD_FOLDER) && !(await buildAddon([], how))) return false;
+  if (!isCached(BUILD_FOLDER, 'SLUICE_TESTS', 'ON')) {
+    if (!(await configureTree(BUILD_FOLDER, ['-DSLUICE_TESTS=ON'], how))) return false;
+  }
+  return buildTree(BUILD_FOLDER, ['sluice_tests'], how);
 }
 
 if (isMain(import.meta.url)) {

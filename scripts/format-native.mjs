@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun, root, which } from './lib/run.mjs';
 
-const files = ['native', 'test/native', 'bench/native'].flatMap((folder) =>
+const files = ['native', 'test/native', 'test/fuzz', 'bench/native'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.(cc|h)$/.test(file))
     .map((file) => join(folder, file)),

@@ -3,7 +3,9 @@
  * `prepare` for clones and git dependencies only; the published package has its binary inside.
  */
 import { buildAddon } from './build.mjs';
-import { buildNeeds } from './lib/needs.mjs';
-import { ensure } from './setup.mjs';
+import { buildNeeds, fasterBuildNeeds } from './lib/needs.mjs';
+import { ensure, prefer } from './setup.mjs';
 
-process.exitCode = ensure(buildNeeds) && (await buildAddon()) ? 0 : 1;
+const ready = ensure(buildNeeds);
+if (ready) prefer(fasterBuildNeeds);
+process.exitCode = ready && (await buildAddon()) ? 0 : 1;

@@ -10,7 +10,7 @@
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { buildAddon } from './build.mjs';
+import { buildAddon, buildTree, configureTree } from './build.mjs';
 import { buildNeeds, nativeTestNeeds } from './lib/needs.mjs';
 import { output, root } from './lib/run.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
@@ -21,12 +21,13 @@ const own = process.argv.slice(2, separator === -1 ? undefined : separator);
 const files = separator === -1 ? [] : process.argv.slice(separator + 1);
 
 /** @param {string} sanitizer @param {NodeJS.ProcessEnv} env */
-const gtestUnder = (sanitizer, env) => () =>
-  nativeSuite({
-    folder: `build-${sanitizer}`,
-    cmakeOptions: [`-DSLUICE_SANITIZE=${sanitizer}`],
-    env,
-  });
+const gtestUnder = (sanitizer, env) => async () => {
+  const folder = `build-${sanitizer}`;
+  const options = ['-DCMAKE_BUILD_TYPE=RelWithDebInfo', `-DSLUICE_SANITIZE=${sanitizer}`];
+  if (!(await configureTree(folder, options))) return notRun;
+  if (!(await buildTree(folder, ['sluice_tests']))) return notRun;
+  return nativeSuite(folder, { env: { ...process.env, ...env } });
+};
 
 /** What drives other programs, which libasan does not suit: Chromium, nginx, redis-server. */
 const kNotUnderAddress = ['integration/readme', 'integration/logs-real', 'integration/real-engine'];

@@ -1,55 +1,104 @@
 /**
- * Runs the tests: GoogleTest under CTest, then jest's unit, integration and browser tests. Every
- * suite runs even when an earlier one failed. The last line sums them up, and the exit status is 1
- * when anything failed. The soak tests run only when named.
+ * Runs the tests: jest's unit, integration and browser tests in one call, and GoogleTest under CTest
+ * at the same time. Every suite runs even when another failed. The last line sums them up, and the
+ * exit status is 1 when anything failed.
  *
- * Usage: node scripts/test.mjs [native|unit|integration|browser|soak]... [-- jest options]
+ * Usage: node scripts/test.mjs [--checks] [native|unit|integration|browser]... [-- jest options]
+ *   --checks   also runs lint and types at the same time; each that fails counts as one failure
  */
 import { parseArgs } from 'node:util';
-import { buildAddon } from './build.mjs';
+import { BUILD_FOLDER, buildAddon, buildNativeTests } from './build.mjs';
 import { browserTestNeeds, buildNeeds, logTestNeeds, nativeTestNeeds } from './lib/needs.mjs';
+import { run } from './lib/run.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
 import { ensure, kLogTestsSkipped } from './setup.mjs';
 
+/** @typedef {import('./lib/suites.mjs').Counts} Counts */
+
 const all = ['native', 'unit', 'integration', 'browser'];
-/** Suites that run only when they are named: too long for each change. */
-const onRequest = ['soak'];
-const known = [...all, ...onRequest];
 const separator = process.argv.indexOf('--');
 const own = process.argv.slice(2, separator === -1 ? undefined : separator);
 const jestArgs = separator === -1 ? [] : process.argv.slice(separator + 1);
-const { positionals } = parseArgs({ args: own, allowPositionals: true });
-const unknown = positionals.filter((name) => !known.includes(name));
+const { positionals, values } = parseArgs({
+  args: own,
+  allowPositionals: true,
+  options: { checks: { type: 'boolean', default: false } },
+});
+const unknown = positionals.filter((name) => !all.includes(name));
 if (unknown.length > 0) {
-  console.error(`sluice: unknown suite ${unknown.join(', ')}; there are ${known.join(', ')}`);
+  console.error(`sluice: unknown suite ${unknown.join(', ')}; there are ${all.join(', ')}`);
   process.exit(2);
 }
-const wanted = positionals.length === 0 ? all : known.filter((name) => positionals.includes(name));
+const wanted = all.filter((name) => positionals.length === 0 || positionals.includes(name));
+const jestSuites = wanted.filter((name) => name !== 'native');
 
 /** The integration tests drive Chromium too, as one of the real clients. @param {string} name */
 const needsOf = (name) =>
   name === 'native' ? nativeTestNeeds : name === 'unit' ? [] : browserTestNeeds;
 
+/**
+ * Runs one part and prints its output in one piece when it is over, so that parts that run at the same
+ * time do not mix.
+ * @param {string} title
+ * @param {(print: (text: string) => void) => Promise<Counts>} part
+ */
+async function section(title, part) {
+  const startedAt = performance.now();
+  let text = '';
+  const counts = await part((more) => {
+    text += more;
+  });
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
+  const ended = text === '' || text.endsWith('\n') ? '' : '\n';
+  process.stdout.write(`\n== ${title} (${seconds} s)\n${text}${ended}`);
+  return counts;
+}
+
+/** @param {string} script of package.json */
+const check = (script) =>
+  section(script, async (print) => {
+    const { status } = await run('npm', ['run', '--silent', script], { print });
+    return { passed: 0, failed: status === 0 ? 0 : 1, skipped: 0 };
+  });
+
+/** @param {number | undefined} jobs */
+const native = (jobs) =>
+  section('native tests', async (print) =>
+    (await buildNativeTests({ jobs, print })) ? nativeSuite(BUILD_FOLDER, { jobs, print }) : notRun,
+  );
+
+/** What runs beside jest, one after the other. @returns {Promise<Counts[]>} */
+async function besideJest() {
+  const counts = [];
+  if (values.checks) counts.push(await check('types'), await check('lint'));
+  // While jest keeps every core busy, one more process is enough to use its waits.
+  if (wanted.includes('native')) counts.push(await native(jestSuites.length > 0 ? 1 : undefined));
+  return counts;
+}
+
+/** @returns {Promise<Counts>} */
+async function jest() {
+  if (jestSuites.length === 0) return { passed: 0, failed: 0, skipped: 0 };
+  console.log(`\n== ${jestSuites.join(', ')} tests`);
+  if (!addonReady) {
+    console.error('sluice: not run, for the addon is not built');
+    return notRun;
+  }
+  const folders = jestSuites.map((name) => `test/${name}`);
+  return jestSuite(folders, { jestArgs });
+}
+
 // The unit and integration tests load the addon, which must be that of the sources at hand.
 const addonReady =
   ensure([...buildNeeds, ...wanted.flatMap(needsOf)]) &&
-  (wanted.every((name) => name === 'native') || (await buildAddon()));
+  (jestSuites.length === 0 || (await buildAddon()));
 
 if (wanted.includes('integration')) ensure(logTestNeeds, kLogTestsSkipped);
 
-const total = { passed: 0, failed: 0, skipped: 0 };
-for (const name of wanted) {
-  console.log(`\n== ${name} tests`);
-  /** @type {import("./lib/suites.mjs").Counts} */
-  let counts = notRun;
-  if (name === 'native') counts = await nativeSuite();
-  else if (addonReady) counts = await jestSuite([`test/${name}`], { jestArgs });
-  else console.error('sluice: not run, for the addon is not built');
-  total.passed += counts.passed;
-  total.failed += counts.failed;
-  total.skipped += counts.skipped;
-}
+const results = (await Promise.all([jest(), besideJest()])).flat();
+const sum = (/** @type {keyof Counts} */ what) =>
+  results.reduce((total, counts) => total + counts[what], 0);
 
-if (total.skipped > 0) console.log(`\n${total.skipped} skipped`);
-console.log(`\n${total.passed} passed, ${total.failed} failed`);
-process.exitCode = total.failed > 0 ? 1 : 0;
+if (sum('skipped') > 0) console.log(`\n${sum('skipped')} skipped`);
+console.log(`\n${sum('passed')} passed, ${sum('failed')} failed`);
+process.exitCode = sum('failed') > 0 ? 1 : 0;

@@ -1,4 +1,4 @@
-/** `sluice logs`: what went wrong most often, from log files of any format and size. */
+/** `sluice logs`: the most frequent errors of log files. */
 import { open } from 'node:fs/promises';
 import { UsageError, configFlag, describeFlags, parseFlags } from './flags.js';
 import { watchInterrupts } from './output.js';
@@ -9,12 +9,12 @@ const flags = {
   window: {
     type: 'string',
     value: 'SPAN',
-    help: 'only the last so long before the newest line, as in 90s, 5m, 2h, 1d; default: all',
+    help: 'only errors of the last SPAN before the newest line, such as 90s, 5m, 2h, 1d; default: all',
   },
   follow: {
     type: 'boolean',
     fallback: false,
-    help: 'go on reading as the files grow, and print errors as they come, until interrupted',
+    help: 'keep reading as the files grow and print new errors, until interrupted',
   },
   json: { type: 'boolean', fallback: false, help: 'JSON instead of text' },
   ...configFlag,
@@ -24,20 +24,21 @@ export const summary = 'find the most frequent errors of log files';
 
 export const help = `Usage: sluice logs FILE... [options]
 
-Reads log files, plain or gzip (- is standard input), and prints a table of the errors in them,
-grouped by what they have in common, the most frequent first. Stack traces belong to the line that
-they explain. Known are JSON lines, dated lines with levels, nginx, access logs, Redis, syslog, and
-the traces of Java, Python, Go and Node.
-With --follow it starts with what is there, survives rotation and truncation, and prints the table
-when it is interrupted. Plain files only.
+Reads log files (plain or gzip, UTF-8 or UTF-16; - is standard input) and prints a table of their
+errors, grouped by template, the most frequent first. Stack traces belong to the line before them.
+Known formats: JSON lines, dated lines with levels, nginx, access logs, Redis, syslog, PostgreSQL,
+and the lines of containers (CRI, Docker, Compose, kubectl, journald); the traces of Java, .NET,
+Python, Go, Node, PHP, Ruby, Rust, Dart and the sanitizers.
+--follow also reads lines appended later, over rotation and truncation, and prints the table when
+interrupted. Plain files only.
 The exit code is 1 if a file could not be read.
 
 ${describeFlags(flags)}
 `;
 
-const kUnitsMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const kDayMs = kUnitsMs.d;
-const kPlainColumns = 200;
+const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const DAY_MS = UNITS_MS.d;
+const PLAIN_COLUMNS = 200;
 
 /**
  * @param {string | undefined} span
@@ -46,15 +47,15 @@ const kPlainColumns = 200;
 function parseSpan(span) {
   if (span === undefined) return undefined;
   const [, number, unit = 's'] = /^(\d{1,9})(ms|s|m|h|d)?$/.exec(span) ?? [];
-  const ms = Number(number) * kUnitsMs[/** @type {keyof typeof kUnitsMs} */ (unit)];
-  if (ms >= 1 && ms <= 3650 * kDayMs) return ms;
+  const ms = Number(number) * UNITS_MS[/** @type {keyof typeof UNITS_MS} */ (unit)];
+  if (ms >= 1 && ms <= 3650 * DAY_MS) return ms;
   throw new UsageError(
     `--window takes a number with ms, s, m, h or d, up to 3650d, not ${JSON.stringify(span)}`,
   );
 }
 
 /**
- * Text of a log on one line of a terminal, which must not obey it.
+ * Text of a log as one line, without control characters for the terminal.
  * @param {string} text
  */
 function printable(text) {
@@ -89,7 +90,7 @@ function table(top) {
   ]);
   const lines = [['COUNT', 'FIRST (UTC)', 'LAST (UTC)', 'ERROR'], ...rows];
   const width = Math.max(...lines.map(([count]) => count.length));
-  const columns = process.stdout.columns ?? kPlainColumns;
+  const columns = process.stdout.columns ?? PLAIN_COLUMNS;
   return lines
     .map(([count, first, last, error]) =>
       `${count.padStart(width)}  ${first.padEnd(19)}  ${last.padEnd(19)}  ${error}`.slice(
@@ -101,7 +102,7 @@ function table(top) {
     .join('');
 }
 
-/** A run of the command: what is read, and how it is told. */
+/** A run of the command: its parser and its output. */
 class Report {
   #files;
   #values;
@@ -120,9 +121,9 @@ class Report {
     this.#windowMs = parseSpan(values.window);
     this.view = view;
     this.parser = new LogParser({
-      // What comes in slowly must not be grouped otherwise than what comes in fast.
+      // The speed of reading must not change the grouping.
       flushMs: values.follow ? 1000 : Infinity,
-      maxWindowMs: Math.max(this.#windowMs ?? 0, kDayMs),
+      maxWindowMs: Math.max(this.#windowMs ?? 0, DAY_MS),
       maxSources: files.length + 1,
     });
   }
@@ -141,7 +142,7 @@ class Report {
     }
   }
 
-  /** The end of the output. */
+  /** Prints the counts and the table. */
   print() {
     const top = this.parser.topErrors({ k: this.#values.top, windowMs: this.#windowMs });
     const stats = this.parser.stats();
@@ -232,7 +233,7 @@ export async function run(argv) {
   ]);
   const report = new Report(LogParser, view, files, values);
   const { signal, release } = watchInterrupts();
-  // Whoever reads may have had enough (`| head`).
+  // The reader of the output may end early (`| head`).
   process.stdout.on('error', () => process.exit(0));
   let failed = false;
   const attempt = async (/** @type {typeof follow} */ read, /** @type {string} */ file) => {

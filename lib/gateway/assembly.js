@@ -5,10 +5,12 @@ import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { ConversationBook } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
+import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
-import { KvSpaces } from '../primitives/kv/namespaces.js';
+import { KvNamespaces } from '../primitives/kv/namespaces.js';
+import { Ledger } from '../primitives/ledger/ledger.js';
 import { LogService } from '../services/error-logs/service.js';
 import { Parts } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
@@ -23,7 +25,6 @@ import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
 import { openJobStore } from '../jobs/storage/job-store.js';
-import { openLedger } from '../jobs/storage/ledger-store.js';
 
 /** @typedef {ReturnType<typeof createParts>} GatewayParts */
 
@@ -39,7 +40,7 @@ function createJobs(options) {
   const hub = new JobHub({
     reactors,
     ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
-    store: store?.native,
+    store: store?.file.native,
   });
   const lifecycle = new JobLifecycle({ options, nowMs: monotonicClock(clock), hub, store });
   store?.restore({
@@ -59,15 +60,19 @@ function createJobs(options) {
 
 /**
  * @param {ReturnType<typeof createJobs>} jobs
- * @param {KvSpaces} spaces
+ * @param {KvNamespaces} namespaces
  * @param {import('./options.js').CheckedGatewayOptions} options
  */
-function createConversations({ hub, lifecycle, store }, spaces, options) {
+function createConversations({ hub, lifecycle, store }, namespaces, options) {
   const { conversations: limits, logger: log, clock } = options;
-  const area = spaces.area('conversations', areaLimits(limits));
-  const book = new ConversationBook(area, limits, wallClock(clock));
+  const partition = namespaces.partition('conversations', areaLimits(limits));
+  const book = new ConversationBook(partition, limits, wallClock(clock));
   const turns = new Turns({ book, limits, hub, store, log });
-  return { turns, conversations: new Conversations({ book, turns, limits, lifecycle, store }) };
+  return {
+    turns,
+    partition,
+    conversations: new Conversations({ book, turns, limits, lifecycle, store }),
+  };
 }
 
 /**
@@ -91,13 +96,13 @@ export function createParts(checked) {
       cached: cache.stats,
       leases: reservations.open,
       held: billing.jobs.open,
-      store: store?.figures,
+      store: store?.file.figures,
     }),
   });
-  const ledger = openLedger({ store, clock });
+  const ledger = store?.file.ledger ?? new Ledger({ clock });
   const billing = createCredits({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
-  const spaces = new KvSpaces(clock, store);
-  const { turns, conversations } = createConversations(jobs, spaces, options);
+  const namespaces = new KvNamespaces(clock, store?.file);
+  const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const admission = new Admission({
     ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
@@ -109,13 +114,18 @@ export function createParts(checked) {
   const service = {
     ...{ works, options, access, streamUrls, hub, nowMs },
     ready: () => !gate.draining,
-    checkRoom: () => store?.checkRoom(),
+    checkRoom: () => store?.file.checkRoom(),
   };
   const parts = new Parts({ admission, hub, lifecycle });
+  const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
+  const erasure = new Erasure({
+    ...{ hub, lifecycle, cache, admission, turns, works, billing, ledger, store },
+    partitions: [kv.partition, partition],
+  });
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, works, logs, gate },
-    kv: { spaces, area: spaces.area('kv', options.kv) },
+    ...{ kv, erasure },
     workflows: new Workflows({ ...service, parts }),
     crawls: new Crawls(service),
   };

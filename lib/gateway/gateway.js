@@ -1,7 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
 import { checkGatewayOptions } from './options.js';
-import { checkMs, checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
+import {
+  checkKnown,
+  checkMs,
+  checkOptions,
+  checkSignal,
+  checkString,
+} from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
@@ -120,6 +126,34 @@ export class Gateway extends EventEmitter {
     const job = await describeJob(this.#parts.hub, record, { text: true });
     if (job === undefined) throw jobNotFound();
     return job;
+  }
+
+  /**
+   * Cancels a job that runs, and erases all of it: text, metadata, shared answer, idempotency key, and
+   * its rows in the data file. What it added to a conversation stays there.
+   * @param {string} id
+   * @param {{principal?: string}} [options]
+   * @returns {Promise<void>} resolves when nothing of it is left
+   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`;
+   *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: it is in the data file still
+   */
+  async delete(id, options) {
+    const { principal = kAnonymous } = checkKnown('options', options, ['principal']);
+    const record = this.#parts.lifecycle.jobs.get(id, principal);
+    if (record === undefined) throw jobNotFound();
+    await this.#parts.erasure.job(record);
+  }
+
+  /**
+   * Ends and erases all that one caller has: jobs, workflows, crawls, conversations, keys and values,
+   * cached answers, idempotency keys. The ledger and the sums of usage keep the amounts and lose the
+   * name.
+   * @param {string} principal
+   * @returns {Promise<void>} resolves when nothing of it is left
+   * @throws {import('../internal/util/http-error.js').HttpError} as `delete`
+   */
+  async erasePrincipal(principal) {
+    await this.#parts.erasure.principal(checkString('principal', principal));
   }
 
   /** Conversations: see `lib/services/conversations/service.js`. */

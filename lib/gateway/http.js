@@ -22,11 +22,15 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     streams: { hub, jobs: lifecycle.jobs, works, streamUrls, metrics, options },
     conversations: { conversations },
     operations: { workflows, crawls },
-    kv: { kv: parts.kv, valueBytesMax: options.kv.maxValueBytes },
+    kv: { kv: parts.kv, valueBytesMax: options.kv.maxValueBytes, options },
     credits: { credits: parts.billing.credits, admins },
     logs: { logs, hub, options },
     models: { provider: options.provider },
-    health: { ready: () => !parts.gate.draining, registry: metrics.registry },
+    health: {
+      ready: () => !parts.gate.draining,
+      writable: () => parts.store?.file.usable !== false,
+      registry: metrics.registry,
+    },
   });
   return createHandler({
     ...{ routes, access, authenticate, streamUrls, admins, checkOpen },

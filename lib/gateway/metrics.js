@@ -2,7 +2,7 @@
  * What a gateway counts, in a Prometheus registry of its own: several gateways in one process do
  * not mix.
  */
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { promClient } from '../internal/util/packages.js';
 
 const kLatencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const kDurationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
@@ -26,6 +26,7 @@ export class GatewayMetrics {
    * @param {boolean} options.durable whether there is a `store`
    */
   constructor({ processDefaults, stats, durable }) {
+    const { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } = promClient();
     const registry = new Registry();
     const registers = [registry];
     this.registry = registry;
@@ -176,14 +177,15 @@ export class GatewayMetrics {
  */
 
 /** How a data file may be. */
-const kStoreStates = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'closed']);
+const kStoreStates = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'moved', 'closed']);
 
 /**
  * What there is only with a data file.
- * @param {Registry[]} registers
+ * @param {import('prom-client').Registry[]} registers
  * @param {() => StoreFigures} figures
  */
 function addStoreMetrics(registers, figures) {
+  const { Counter, Gauge } = promClient();
   new Counter({
     name: 'sluice_store_commits_total',
     help: 'Transactions of the data file.',

@@ -7,7 +7,7 @@ import { fromFunction } from '../providers/function.js';
 import { ManualClock } from '../internal/time/clock.js';
 import { createLogger } from '../internal/util/logger.js';
 import { checkConversationLimits, conversationOptions } from '../services/conversations/options.js';
-import { checkSpaceLimits } from '../primitives/kv/options.js';
+import { checkPartitionLimits } from '../primitives/kv/options.js';
 import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
 import {
   checkBoolean,
@@ -15,7 +15,7 @@ import {
   checkFunction,
   checkInteger,
   checkMs,
-  checkOptions,
+  checkKnown,
   checkString,
 } from '../internal/util/validate.js';
 
@@ -65,7 +65,7 @@ import {
  *   at once; further ones are refused as overloaded; default 10000
  * @property {{allowPrivateAddresses?: boolean}} [crawl] `allowPrivateAddresses` lets crawls connect
  *   to private, loopback and link-local addresses; default false
- * @property {Partial<import('../primitives/kv/options.js').KvSpaceLimits>} [kv] limits of `/v1/kv`, those of a
+ * @property {Partial<import('../primitives/kv/options.js').KvPartitionLimits>} [kv] limits of `/v1/kv`, those of a
  *   KvStore: `maxKeys` (1,000,000) and `maxBytes` (256 MiB) of all principals together;
  *   `maxKeysPerPrincipal` (100,000), `maxBytesPerPrincipal` (64 MiB) of keys and values,
  *   `maxKeyBytes` (1024), `maxValueBytes` (1 MiB, which is also what a body may have)
@@ -125,23 +125,6 @@ const known = new Set([
   'logs',
   'clock',
 ]);
-
-/**
- * @template {object} T
- * @param {string} name
- * @param {T | undefined} value
- * @param {Iterable<string>} names
- * @returns {T}
- */
-function checkKnown(name, value, names) {
-  const options = checkOptions(name, value);
-  const allowed = new Set(names);
-  for (const key of Object.keys(options)) {
-    if (allowed.has(key)) continue;
-    throw typeError(`${name} has no option ${key}; it takes ${[...allowed].join(', ')}`);
-  }
-  return options;
-}
 
 /**
  * @param {GatewayOptions['logs']} logs
@@ -293,7 +276,7 @@ export function checkGatewayOptions(options) {
         false,
       ),
     },
-    kv: checkSpaceLimits(kv, 'kv.'),
+    kv: checkPartitionLimits(kv, 'kv.'),
     conversations: checkConversationLimits(conversations),
     data: checkData(given.data),
     metrics: { processDefaults: metrics.processDefaults === true },

@@ -1,4 +1,5 @@
 /** Answers written with node:http alone, so that they work in any server and framework. */
+import { jsonOf } from '../primitives/kv/values.js';
 
 /**
  * @param {import('node:http').ServerResponse} res with nothing written yet
@@ -20,6 +21,16 @@ export function send(res, status, body, type) {
  */
 export function sendJson(res, status, body) {
   send(res, status, JSON.stringify(body), 'application/json; charset=utf-8');
+}
+
+/**
+ * As `sendJson`, of what may hold values of a KvStore: -0 stays -0.
+ * @param {import('node:http').ServerResponse} res with nothing written yet
+ * @param {number} status
+ * @param {unknown} body
+ */
+export function sendValues(res, status, body) {
+  send(res, status, jsonOf(body), 'application/json; charset=utf-8');
 }
 
 /**

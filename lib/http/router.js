@@ -61,7 +61,8 @@ export class Router {
   find(path) {
     const found = this.#finder.find('GET', path);
     if (found?.store === null) return 'malformed';
-    if (found) return { ...found.store, params: found.params };
+    // find-my-way lets a parameter be empty: `/v1/jobs/` is the list, not a job without an id.
+    if (found && found.params.id !== '') return { ...found.store, params: found.params };
     return path.length > 1 && path.endsWith('/') ? this.find(path.slice(0, -1)) : undefined;
   }
 }

@@ -220,6 +220,14 @@ export class JobTable {
     this.#finished.delete(record);
   }
 
+  /**
+   * @param {string} principal
+   * @returns {T[]} all that one caller has, child jobs included
+   */
+  of(principal) {
+    return [...this.#byId.values()].filter((record) => record.principal === principal);
+  }
+
   /** @returns {T[]} those without a terminal event */
   active() {
     return [...this.#byId.values()].filter((record) => !record.ended);

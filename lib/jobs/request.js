@@ -2,10 +2,10 @@
  * What a job's request may look like. One schema for `POST /v1/jobs` and `gateway.submit()`:
  * the fields are the wire's, snake_case, in both.
  */
-import { Ajv } from 'ajv';
 import { badRequest } from '../internal/util/http-error.js';
 import { dotted, problemOf } from '../internal/util/schema-problem.js';
 import { jobStatuses } from './job-table.js';
+import { schemaCheck } from '../internal/util/json-schema.js';
 
 /**
  * @typedef {object} JobRequest
@@ -96,9 +96,8 @@ const streamUrlSchema = {
   },
 };
 
-const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false });
-const validate = ajv.compile(jobSchema);
-const validateStreamUrl = ajv.compile(streamUrlSchema);
+const validate = schemaCheck(jobSchema);
+const validateStreamUrl = schemaCheck(streamUrlSchema);
 
 /** @type {Record<import('../internal/util/schema-problem.js').SchemaProblem['kind'], string>} */
 const codeOfKind = {

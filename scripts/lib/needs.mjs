@@ -78,6 +78,16 @@ export const buildNeeds = [
   },
 ];
 
+/**
+ * Programs that make a build faster. They are installed along with what is missing, and nothing fails
+ * without them: CMakeLists.txt and cmake-js then use make and the compiler's own linker.
+ */
+/** @type {Need[]} */
+export const fasterBuildNeeds = [
+  { what: 'Ninja', package: 'ninja-build', found: () => Boolean(which('ninja')) },
+  { what: 'lld', package: 'lld', found: () => Boolean(which('ld.lld')) },
+];
+
 /** The GoogleTest binary links the system's libuv, which needs more than Node's headers. */
 /** @type {Need[]} */
 export const nativeTestNeeds = [

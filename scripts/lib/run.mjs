@@ -19,32 +19,48 @@ export function isMain(url) {
 }
 
 /**
+ * @typedef {object} RunOptions
+ * @property {NodeJS.ProcessEnv} [env] default: this process's
+ * @property {string} [cwd] default: the repository's root
+ * @property {boolean} [capture] also returns what the child wrote to its standard output
+ * @property {boolean} [quiet] prints nothing of its standard output
+ * @property {(text: string) => void} [print] takes both outputs as they come, in place of this
+ *   process's own
+ */
+
+/** The process groups of children that run. @type {Set<() => void>} */
+const running = new Set();
+
+/** Ends every child that runs, and then this process. */
+function onSignal() {
+  for (const stopGroup of running) stopGroup();
+  process.exit(130);
+}
+
+/**
  * Runs a command to its end, its output passed through as it comes. Each child leads a process
  * group of its own, which is killed when the child has gone or this process is told to stop, so
  * that a test that forgot a server cannot leave it behind.
  * @param {string} command
  * @param {string[]} args
- * @param {{env?: NodeJS.ProcessEnv, cwd?: string, capture?: boolean, quiet?: boolean}} [options]
- *   `capture` also returns what the child wrote to its standard output, `quiet` then prints none of it
+ * @param {RunOptions} [options]
  * @returns {Promise<{status: number, stdout: string}>} status is 128 + n after signal n
  */
-export function run(
-  command,
-  args,
-  { env = process.env, cwd = root, capture = false, quiet = false } = {},
-) {
+export function run(command, args, { env = process.env, cwd = root, capture, quiet, print } = {}) {
+  const piped = print !== undefined;
   const child = spawn(command, args, {
     cwd,
     env,
     detached: process.platform !== 'win32',
-    stdio: ['ignore', capture ? 'pipe' : 'inherit', 'inherit'],
+    stdio: ['ignore', capture || quiet || piped ? 'pipe' : 'inherit', piped ? 'pipe' : 'inherit'],
   });
   let stdout = '';
-  child.stdout?.setEncoding('utf8');
-  child.stdout?.on('data', (text) => {
-    stdout += text;
-    if (!quiet) process.stdout.write(text);
+  child.stdout?.setEncoding('utf8').on('data', (text) => {
+    if (capture) stdout += text;
+    if (piped) print(text);
+    else if (!quiet) process.stdout.write(text);
   });
+  child.stderr?.setEncoding('utf8').on('data', (text) => print?.(text));
   const stopGroup = () => {
     try {
       if (child.pid) process.kill(-child.pid, 'SIGKILL');
@@ -52,16 +68,12 @@ export function run(
       // The group has already gone, which is what was wanted.
     }
   };
-  const onSignal = () => {
-    stopGroup();
-    process.exit(130);
-  };
-  process.once('SIGINT', onSignal);
-  process.once('SIGTERM', onSignal);
+  if (running.size === 0) process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  running.add(stopGroup);
   return new Promise((resolve) => {
     const finish = (/** @type {number} */ status) => {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
+      running.delete(stopGroup);
+      if (running.size === 0) process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
       resolve({ status, stdout });
     };
     child.once('error', (error) => {

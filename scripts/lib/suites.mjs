@@ -12,30 +12,26 @@ import { root, run } from './run.mjs';
 export const notRun = Object.freeze({ passed: 0, failed: 1, skipped: 0 });
 
 /**
- * Configures and builds the GoogleTest binary, and runs it under CTest.
- * @param {{folder?: string, cmakeOptions?: string[], env?: NodeJS.ProcessEnv}} [options]
+ * Runs a built GoogleTest binary under CTest.
+ * @param {string} folder the CMake tree
+ * @param {import('./run.mjs').RunOptions & {jobs?: number, ctestArgs?: string[]}} [options] `jobs`: tests at once; default:
+ *   one per core; `ctestArgs`: further options of CTest
  * @returns {Promise<Counts>}
  */
-export async function nativeSuite({ folder = 'build-tests', cmakeOptions = [], env } = {}) {
-  const jobs = String(availableParallelism());
-  const configure = ['-S', '.', '-B', folder, '-DCMAKE_BUILD_TYPE=RelWithDebInfo', ...cmakeOptions];
-  for (const args of [configure, ['--build', folder, '-j', jobs]]) {
-    const { status } = await run('cmake', args);
-    if (status !== 0) return notRun;
-  }
+export async function nativeSuite(
+  folder,
+  { jobs = availableParallelism(), ctestArgs = [], ...how } = {},
+) {
   const ctest = [
     '--test-dir',
     folder,
     '--output-on-failure',
     '--no-tests=error',
-    '--progress',
     '-j',
-    jobs,
+    `${jobs}`,
+    ...ctestArgs,
   ];
-  const { status, stdout } = await run('ctest', ctest, {
-    capture: true,
-    env: { ...process.env, ...env },
-  });
+  const { status, stdout } = await run('ctest', ctest, { ...how, capture: true });
   const summary = /tests passed, (\d+) tests? failed out of (\d+)/.exec(stdout);
   if (!summary) return notRun;
   const failed = Number(summary[1]);
@@ -56,8 +52,8 @@ function hasTests(folder) {
 }
 
 /**
- * Runs jest over folders of tests, or single ones.
- * @param {string[]} folders for example `test/unit`
+ * Runs jest over folders of tests, or single ones, in one call.
+ * @param {string[]} folders for example `test/unit`; patterns among `jestArgs` choose from them
  * @param {{env?: NodeJS.ProcessEnv, jestArgs?: string[]}} [options]
  * @returns {Promise<Counts>}
  */
@@ -67,6 +63,9 @@ export async function jestSuite(folders, { env, jestArgs = [] } = {}) {
     console.error(`sluice: no tests in ${empty.join(', ')}`);
     return notRun;
   }
+  const where = folders.map((folder) =>
+    folder.endsWith('.test.js') ? folder : `--roots=<rootDir>/${folder}`,
+  );
   const scratch = mkdtempSync(join(tmpdir(), 'sluice-jest-'));
   try {
     const report = join(scratch, 'report.json');
@@ -75,7 +74,7 @@ export async function jestSuite(folders, { env, jestArgs = [] } = {}) {
       process.execPath,
       [
         ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest],
-        ...['--json', `--outputFile=${report}`, ...jestArgs, ...folders],
+        ...['--json', `--outputFile=${report}`, ...where, ...jestArgs],
       ],
       { env: { ...process.env, ...env } },
     );

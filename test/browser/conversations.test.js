@@ -1,10 +1,7 @@
 /** The demo page's conversations in Chromium, against a real gateway. */
 
-import { jest } from '@jest/globals';
 import { createGateway } from '../../lib/index.js';
 import { driver, launchChromium, openPage, takePicture } from './chromium.js';
-
-jest.setTimeout(60_000);
 
 /** @type {import('playwright-core').Browser} */
 let browser;

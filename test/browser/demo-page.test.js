@@ -1,10 +1,7 @@
 /** The demo page in Chromium against a real gateway: what a visitor can do with it. */
 
-import { jest } from '@jest/globals';
 import { createGateway, providers } from '../../lib/index.js';
 import { driver, launchChromium, openPage, takePicture } from './chromium.js';
-
-jest.setTimeout(60_000);
 
 const answer =
   'Water waits above the gate.\n\nWhen it opens by a hand’s breadth, "only so much" may pass: ' +

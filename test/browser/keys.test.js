@@ -1,13 +1,10 @@
 /** The demo page where the server wants a key, in Chromium. */
 
-import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createGateway, providers } from '../../lib/index.js';
 import { bearer, entry } from '../support/gateway/keys.js';
 import { driver, launchChromium, openPage, takePicture } from './chromium.js';
-
-jest.setTimeout(60_000);
 
 const key = 'key-of-ann';
 const keys = [entry('ann', key)];

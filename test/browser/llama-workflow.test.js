@@ -1,12 +1,9 @@
 /** A real engine end to end: crawl a site, sum up every page, combine; watched in Chromium. */
 
-import { jest } from '@jest/globals';
 import { createGateway, providers } from '../../lib/index.js';
 import { startSite } from '../support/upstream/site.js';
 import { tinyLlama } from '../support/providers/tiny-llama.js';
 import { launchChromium, openPage, takePicture } from './chromium.js';
-
-jest.setTimeout(120_000);
 
 const page = (title, text, ...hrefs) =>
   `<title>${title}</title><p>${text}</p>${hrefs.map((href) => `<a href="${href}">x</a>`).join('')}`;

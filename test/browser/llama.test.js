@@ -4,11 +4,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { jest } from '@jest/globals';
 import { tinyLlama } from '../support/providers/tiny-llama.js';
 import { launchChromium, openPage, takePicture } from './chromium.js';
-
-jest.setTimeout(120_000);
 
 const cli = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const kLength = 60;

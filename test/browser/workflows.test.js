@@ -1,10 +1,7 @@
 /** The page of workflows in Chromium: the graph as it runs, a node's text, and the keyboard alone. */
 
-import { jest } from '@jest/globals';
 import { createGateway } from '../../lib/index.js';
 import { launchChromium, openPage, takePicture } from './chromium.js';
-
-jest.setTimeout(60_000);
 
 /** Fails once for prompts that say so, else tells a few words slowly. */
 const broken = { now: true };

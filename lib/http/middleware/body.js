@@ -141,8 +141,9 @@ export async function readJson(req, bytesMax, { optional = false } = {}) {
 export function parseJson(bytes) {
   if (bytes.length === 0) return undefined;
   try {
-    // Node would decode bad UTF-8 to replacement characters: another text than the caller's.
-    if (isUtf8(bytes)) return JSON.parse(bytes.toString());
+    // A decoder would put replacement characters for bad UTF-8: another text than the caller's. It
+    // drops a byte order mark.
+    if (isUtf8(bytes)) return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
     // Reported below.
   }

@@ -1,10 +1,10 @@
 /** Checks of requests about credits. Pure functions; a bad request is a 400 that names the field. */
-import { Ajv } from 'ajv';
 import { amountFrom } from '../../services/billing/wire.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkContents, schemaRefusal } from '../../jobs/request.js';
 import { checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
 import { groupings } from '../../services/billing/usage.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 const account = {
   type: 'string',
@@ -26,22 +26,21 @@ const amount = {
   description: 'micro-credits, as an integer or a string of digits',
 };
 
-const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true });
-const validateTransfer = ajv.compile({
+const validateTransfer = schemaCheck({
   type: 'object',
   additionalProperties: false,
   required: ['amount'],
   properties: { from: account, to: account, amount, key },
 });
-const validateReversal = ajv.compile({
+const validateReversal = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: { force: { type: 'boolean' }, key },
 });
-const validateKey = ajv.compile(key);
+const validateKey = schemaCheck(key);
 
 /**
- * @param {import('ajv').ValidateFunction} validate
+ * @param {ReturnType<typeof schemaCheck>} validate
  * @param {unknown} body
  * @returns {any} the same
  */

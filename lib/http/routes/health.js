@@ -6,16 +6,18 @@ import { send, sendJson } from '../respond.js';
 /**
  * @param {object} deps
  * @param {() => boolean} deps.ready whether new jobs are taken
+ * @param {() => boolean} deps.writable whether they can be written to the data file, if there is one
  * @param {import('prom-client').Registry} deps.registry
  * @returns {import('../router.js').Routes}
  */
-export function healthRoutes({ ready, registry }) {
+export function healthRoutes({ ready, writable, registry }) {
   /** @type {Handle} */
   const live = (_req, res) => sendJson(res, 200, { status: 'ok' });
 
   /** @type {Handle} */
   const readiness = (_req, res) => {
-    if (ready()) sendJson(res, 200, { status: 'ready' });
+    if (!writable()) sendJson(res, 503, { status: 'storage_unavailable' });
+    else if (ready()) sendJson(res, 200, { status: 'ready' });
     else sendJson(res, 503, { status: 'draining' });
   };
 

@@ -2,7 +2,7 @@
 import { jobNotFound } from '../../jobs/errors.js';
 import { checkListQuery } from '../../jobs/request.js';
 import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
-import { sendJson, setHeaders } from '../respond.js';
+import { sendJson, sendNoContent, setHeaders } from '../respond.js';
 
 /**
  * @param {import('../../jobs/view.js').Job} job
@@ -57,6 +57,8 @@ function departureOf(res) {
  * @property {(query: any) => Promise<{data: import('../../jobs/view.js').Job[], hasMore: boolean}>} list
  * @property {(id: string, options: {principal: string}) =>
  *   Promise<import('../../jobs/view.js').Job>} cancel
+ * @property {(id: string, options: {principal: string}) => Promise<void>} delete
+ * @property {(principal: string) => Promise<void>} erasePrincipal
  */
 
 /**
@@ -116,9 +118,22 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
     sendJson(res, 200, jobToJson(await jobs.cancel(id, { principal })));
   }
 
+  /** @type {import('../router.js').Handle} */
+  async function remove(_req, res, { params: { id = '' }, access: { principal } }) {
+    await jobs.delete(id, { principal });
+    sendNoContent(res);
+  }
+
+  /** @type {import('../router.js').Handle} */
+  async function removePrincipal(_req, res, { params: { id = '' } }) {
+    await jobs.erasePrincipal(id);
+    sendNoContent(res);
+  }
+
   return {
     '/v1/jobs': { GET: { handle: list }, POST: { handle: create, body: 'json' } },
-    '/v1/jobs/:id': { GET: { handle: read } },
+    '/v1/jobs/:id': { GET: { handle: read }, DELETE: { handle: remove } },
     '/v1/jobs/:id/cancel': { POST: { handle: cancel } },
+    '/v1/principals/:id': { DELETE: { handle: removePrincipal, auth: 'admin' } },
   };
 }

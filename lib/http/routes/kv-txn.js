@@ -3,9 +3,10 @@
  * and nobody in between.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { Ajv } from 'ajv';
 import { badRequest } from '../../internal/util/http-error.js';
 import { kTtlSMax, schemaRefusal } from '../../jobs/request.js';
+import { ANSWER_BYTES_MAX, jsonBytesOf } from '../../primitives/kv/namespaces.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** As etcd has it. */
 const kOperationsMax = 128;
@@ -19,14 +20,24 @@ const operations = {
     additionalProperties: false,
     required: ['op', 'key'],
     properties: {
-      op: { type: 'string', enum: ['get', 'put', 'delete'] },
+      op: { type: 'string', enum: ['get', 'put', 'delete', 'increment', 'touch'] },
       key,
       value: {},
+      by: { type: 'number' },
       ttl_s: { type: 'number', minimum: 0.001, maximum: kTtlSMax },
     },
   },
 };
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile({
+const validatePatch = schemaCheck({
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  properties: {
+    increment: { type: 'number' },
+    ttl_s: { type: ['number', 'null'], minimum: 0.001, maximum: kTtlSMax },
+  },
+});
+const validate = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: {
@@ -42,6 +53,7 @@ const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: t
     },
     success: operations,
     failure: operations,
+    cursor: { type: 'integer', minimum: 0, maximum: kOperationsMax },
   },
 });
 
@@ -51,8 +63,26 @@ const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: t
  *   there
  * @property {TxnOperation[]} [success]
  * @property {TxnOperation[]} [failure]
+ * @property {number} [cursor] values of gets before this operation are left out; for transactions
+ *   that only read
  */
-/** @typedef {{op: 'get' | 'put' | 'delete', key: string, value?: unknown, ttl_s?: number}} TxnOperation */
+/**
+ * @typedef {object} TxnOperation
+ * @property {'get' | 'put' | 'delete' | 'increment' | 'touch'} op
+ * @property {string} key
+ * @property {unknown} [value] of `put`
+ * @property {number} [by] of `increment`; default 1
+ * @property {number} [ttl_s] of `put`, `touch`, and of an `increment` of a key that is not there;
+ *   default: it stays
+ */
+/** The fields that an operation may have besides `op` and `key`. */
+const FIELDS = /** @type {Record<TxnOperation['op'], string[]>} */ ({
+  get: [],
+  put: ['value', 'ttl_s'],
+  delete: [],
+  increment: ['by', 'ttl_s'],
+  touch: ['ttl_s'],
+});
 /** @typedef {{op: TxnOperation['op'], key: string} & Record<string, unknown>} TxnResponse */
 
 /**
@@ -72,6 +102,10 @@ export function checkTxn(body) {
   for (const branch of /** @type {const} */ (['success', 'failure'])) {
     checkOperations(branch, request[branch] ?? []);
   }
+  if (request.cursor !== undefined && mayWrite(request)) {
+    const message = 'cursor is for transactions that only get: nothing is to be written twice.';
+    throw badRequest('invalid_value', 'cursor', message);
+  }
   return request;
 }
 
@@ -87,10 +121,10 @@ function checkOperations(branch, list) {
     if (puts && operation.value === undefined) {
       throw badRequest('missing_field', `${name}.value`, `${name}.value is required to put.`);
     }
-    for (const field of /** @type {const} */ (['value', 'ttl_s'])) {
-      if (!puts && operation[field] !== undefined) {
-        throw badRequest('unknown_field', `${name}.${field}`, `${name}.${field} is for put alone.`);
-      }
+    for (const field of /** @type {const} */ (['value', 'by', 'ttl_s'])) {
+      if (operation[field] === undefined || FIELDS[operation.op].includes(field)) continue;
+      const message = `${name}.${field} is no field of ${operation.op}.`;
+      throw badRequest('unknown_field', `${name}.${field}`, message);
     }
     if (operation.op === 'get') continue;
     if (written.has(operation.key)) {
@@ -100,28 +134,50 @@ function checkOperations(branch, list) {
   }
 }
 
+/**
+ * The body of `PATCH /v1/kv/{key}`.
+ * @param {unknown} body
+ * @returns {{increment?: number, ttl_s?: number | null}} at least one of them
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function checkPatch(body) {
+  if (!validatePatch(body)) throw schemaRefusal(/** @type {any} */ (validatePatch.errors)[0]);
+  return /** @type {any} */ (body);
+}
+
 /** @param {TxnRequest} request checked */
 export function mayWrite({ success = [], failure = [] }) {
   return [...success, ...failure].some(({ op }) => op !== 'get');
 }
 
 /**
- * @param {import('../../primitives/kv/namespaces.js').KvSpace} space
+ * @param {import('../../primitives/kv/namespaces.js').KvNamespace} space
  * @param {TxnRequest} request checked
  * @param {(entry: import('../../primitives/kv/values.js').KvEntry) => Record<string, unknown>} wire the fields of an
  *   entry
- * @returns {{succeeded: boolean, responses: TxnResponse[]}}
+ * @returns {{succeeded: boolean, responses: TxnResponse[], cursor?: number}} `cursor`: the first get
+ *   whose value was left out for want of room
  */
-export function runTxn(space, { compare = [], success = [], failure = [] }, wire) {
-  /** @param {import('../../primitives/kv/namespaces.js').SpaceTransaction} tx */
+export function runTxn(space, { compare = [], success = [], failure = [], cursor = 0 }, wire) {
+  /** @param {import('../../primitives/kv/namespaces.js').NamespaceTransaction} tx */
   const work = (tx) => {
     const succeeded = compare.every(({ key: of, version, value }) => {
       const entry = tx.get(of);
       if (version !== undefined && version !== (entry?.version ?? 0)) return false;
       return value === undefined || (entry !== undefined && isDeepStrictEqual(entry.value, value));
     });
-    const responses = (succeeded ? success : failure).map((each) => run(tx, each, wire));
-    return { succeeded, responses };
+    const room = { left: ANSWER_BYTES_MAX };
+    /** @type {number | undefined} */
+    let next;
+    const responses = (succeeded ? success : failure).map((each, i) => {
+      const response = run(tx, each, wire);
+      if (response.op !== 'get' || !response.found) return response;
+      if (i >= cursor && next === undefined && fits(response, room)) return response;
+      if (i >= cursor) next ??= i;
+      const { value: _value, encoding: _encoding, ...rest } = response;
+      return { ...rest, value_omitted: true };
+    });
+    return { succeeded, responses, ...(next !== undefined && { cursor: next }) };
   };
   return space.transactNow(work, ({ responses }, tx) => {
     for (const response of responses) {
@@ -132,15 +188,35 @@ export function runTxn(space, { compare = [], success = [], failure = [] }, wire
 }
 
 /**
- * @param {import('../../primitives/kv/namespaces.js').SpaceTransaction} tx
+ * Whether a value has room in the answer; the first one always has.
+ * @param {TxnResponse} response
+ * @param {{left: number}} room made smaller
+ */
+function fits({ value }, room) {
+  const bytes = jsonBytesOf(value);
+  if (bytes > room.left && room.left < ANSWER_BYTES_MAX) return false;
+  room.left -= bytes;
+  return true;
+}
+
+/**
+ * @param {import('../../primitives/kv/namespaces.js').NamespaceTransaction} tx
  * @param {TxnOperation} operation
  * @param {(entry: import('../../primitives/kv/values.js').KvEntry) => Record<string, unknown>} wire
  * @returns {TxnResponse}
  */
-function run(tx, { op, key: of, value, ttl_s: ttlS }, wire) {
+function run(tx, { op, key: of, value, by = 1, ttl_s: ttlS }, wire) {
+  const ttlMs = ttlS === undefined ? undefined : ttlS * 1000;
   if (op === 'put') {
-    tx.set(of, value, { ttlMs: ttlS === undefined ? undefined : ttlS * 1000 });
+    tx.set(of, value, { ttlMs });
     return { op, key: of, version: undefined };
+  }
+  if (op === 'increment') {
+    return { op, key: of, value: tx.increment(of, by, { ttlMs }), version: undefined };
+  }
+  if (op === 'touch') {
+    const found = tx.touch(of, { ttlMs });
+    return { op, key: of, found, ...(found && { version: undefined }) };
   }
   const entry = tx.get(of);
   if (op === 'get') {

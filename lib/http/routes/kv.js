@@ -1,11 +1,13 @@
 /** `/v1/kv`: the caller's keys and values, one by one, page by page, and several at once. */
 import { isUtf8 } from 'node:buffer';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
-import { checkTxn, mayWrite, runTxn } from './kv-txn.js';
+import { checkPatch, checkTxn, mayWrite, runTxn } from './kv-txn.js';
 import { isConditional, precondition, tagOf } from './kv-preconditions.js';
 import { contentTypeOf, isUtf8Charset, parseJson } from '../middleware/body.js';
 import { kTtlSMax } from '../../jobs/request.js';
-import { send, sendJson, sendNoContent } from '../respond.js';
+import { send, sendJson, sendNoContent, sendValues } from '../respond.js';
+import { streamChanges } from '../sse/kv-changes.js';
+import { turnAway } from './streams.js';
 
 /** @typedef {import('../router.js').Context} Context */
 /** @typedef {import('../router.js').Handle} Handle */
@@ -32,7 +34,7 @@ function preconditionFailed(version) {
 }
 
 /**
- * An answer that was decided: how it is told, and what it tells of (see KvSpaces.synced).
+ * An answer that was decided: how it is told, and what it tells of (see KvNamespaces.synced).
  * @typedef {{version?: number, tell: () => void}} Decided
  */
 
@@ -49,6 +51,9 @@ function translated(decide) {
     const { code, message, version } = /** @type {any} */ (error);
     if (error instanceof HttpError) throw error;
     if (code === 'ERR_CONFLICT') throw preconditionFailed(version ?? 0);
+    if (code === 'ERR_NOT_A_NUMBER') {
+      throw new HttpError(409, { code: 'not_a_number', param: 'key', message: `${message}.` });
+    }
     if (code === 'ERR_KV_FULL') {
       throw new HttpError(507, { code: 'kv_full', type: 'server_error', message, cause: error });
     }
@@ -79,6 +84,17 @@ function ttlMsOf(query) {
   if (seconds > 0 && seconds <= kTtlSMax) return seconds * 1000;
   const message = `ttl_s must be a number of seconds above 0, at most ${kTtlSMax}.`;
   throw badRequest('invalid_value', 'ttl_s', message);
+}
+
+/**
+ * @param {Context['query']} query
+ * @param {string} name
+ * @returns {boolean}
+ */
+function flagOf(query, name) {
+  const text = queryOf(query, name) ?? 'false';
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw badRequest('invalid_value', name, `${name} must be true or false.`);
 }
 
 /** @param {Context['query']} query */
@@ -124,7 +140,7 @@ function sendValue(res, value) {
   } else if (typeof value === 'string') {
     send(res, 200, value, `${TEXT_TYPE}; charset=utf-8`);
   } else {
-    sendJson(res, 200, value);
+    sendValues(res, 200, value);
   }
 }
 
@@ -139,14 +155,15 @@ function valueToJson(value) {
 
 /**
  * @param {object} deps
- * @param {{spaces: import('../../primitives/kv/namespaces.js').KvSpaces,
- *   area: import('../../primitives/kv/namespaces.js').KvArea}} deps.kv
+ * @param {{namespaces: import('../../primitives/kv/namespaces.js').KvNamespaces,
+ *   partition: import('../../primitives/kv/namespaces.js').KvPartition}} deps.kv
  * @param {number} deps.valueBytesMax
+ * @param {{heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options of streams
  * @returns {import('../router.js').Routes}
  */
-export function kvRoutes({ kv, valueBytesMax }) {
+export function kvRoutes({ kv, valueBytesMax, options }) {
   /** @param {Context} context */
-  const spaceOf = ({ access }) => kv.area.of(access.principal);
+  const namespaceOf = ({ access }) => kv.partition.of(access.principal);
 
   /** @param {Context} context */
   const keyOf = ({ params }) => params['*'] ?? '';
@@ -164,23 +181,23 @@ export function kvRoutes({ kv, valueBytesMax }) {
       decided = translated(() => decide(req, res, context));
     } catch (error) {
       const { status } = /** @type {any} */ (error);
-      if (status === 404 || status === 412) await kv.spaces.synced();
+      if (status === 404 || status === 412) await kv.namespaces.synced();
       throw error;
     }
-    await kv.spaces.synced(decided.version);
+    await kv.namespaces.synced(decided.version);
     decided.tell();
   };
 
   const write = route((req, res, context) => {
     const key = keyOf(context);
-    const space = spaceOf(context);
+    const namespace = namespaceOf(context);
     const value = valueOf(req, context.body);
     const ttlMs = ttlMsOf(context.query);
-    const version = space.get(key)?.version ?? 0;
+    const version = namespace.get(key)?.version ?? 0;
     if (precondition(req, version) !== 'met') throw preconditionFailed(version);
-    kv.spaces.checkRoom();
+    kv.namespaces.checkRoom();
     const ifVersion = isConditional(req) ? version : undefined;
-    const set = space.set(key, /** @type {any} */ (value), { ttlMs, ifVersion });
+    const set = namespace.set(key, value, { ttlMs, ifVersion });
     const tell = () => {
       res.setHeader('ETag', tagOf(set));
       sendJson(res, version === 0 ? 201 : 200, { key, version: set });
@@ -189,12 +206,12 @@ export function kvRoutes({ kv, valueBytesMax }) {
   });
 
   const read = route((req, res, context) => {
-    const entry = spaceOf(context).get(keyOf(context));
+    const entry = namespaceOf(context).get(keyOf(context));
     const met = precondition(req, entry?.version ?? 0);
     if (met === 'failed') throw preconditionFailed(entry?.version ?? 0);
     if (entry === undefined) throw keyNotFound();
     const { version, value } = entry;
-    const expiresAt = kv.spaces.expiryOf(entry);
+    const expiresAt = kv.namespaces.expiryOf(entry);
     const tell = () => {
       res.setHeader('ETag', tagOf(version));
       if (expiresAt !== null) res.setHeader('X-Expires-At', String(expiresAt));
@@ -206,13 +223,13 @@ export function kvRoutes({ kv, valueBytesMax }) {
 
   const remove = route((req, res, context) => {
     const key = keyOf(context);
-    const space = spaceOf(context);
-    const version = space.get(key)?.version ?? 0;
+    const namespace = namespaceOf(context);
+    const version = namespace.get(key)?.version ?? 0;
     if (precondition(req, version) !== 'met') throw preconditionFailed(version);
     if (version === 0) throw keyNotFound();
-    kv.spaces.checkRoom();
+    kv.namespaces.checkRoom();
     const ifVersion = isConditional(req) ? version : undefined;
-    if (!space.delete(key, { ifVersion })) throw keyNotFound();
+    if (!namespace.delete(key, { ifVersion })) throw keyNotFound();
     return { tell: () => sendNoContent(res) };
   });
 
@@ -220,42 +237,90 @@ export function kvRoutes({ kv, valueBytesMax }) {
     const { query } = context;
     const prefix = queryOf(query, 'prefix') ?? '';
     const cursor = queryOf(query, 'cursor');
-    const page = spaceOf(context).scan({ prefix, cursor, limit: limitOf(query) });
+    const [reverse, keysOnly] = [flagOf(query, 'reverse'), flagOf(query, 'keys_only')];
+    const asked = { prefix, cursor, limit: limitOf(query), reverse, keysOnly };
+    const page = namespaceOf(context).scan(asked);
     const items = page.items.map(({ key, value, version }) => ({
       key,
-      ...valueToJson(value),
+      ...(!keysOnly && valueToJson(value)),
       version,
     }));
-    return { tell: () => sendJson(res, 200, { items, cursor: page.cursor ?? null }) };
+    return { tell: () => sendValues(res, 200, { items, cursor: page.cursor ?? null }) };
+  });
+
+  /** @type {Handle} */
+  const watch = async (_req, res, context) => {
+    const prefix = queryOf(context.query, 'prefix') ?? '';
+    if (!kv.namespaces.canWatch) return turnAway(res);
+    const namespace = namespaceOf(context);
+    /** @param {AbortSignal} signal */
+    const changes = async function* (signal) {
+      for await (const change of kv.namespaces.watch(namespace, { prefix, signal })) {
+        const { type: event, key, version } = change;
+        if (change.type !== 'set') {
+          yield { event, data: { key, version } };
+          continue;
+        }
+        const expires_at = kv.namespaces.expiryOf(change);
+        yield { event, data: { key, ...valueToJson(change.value), version, expires_at } };
+      }
+    };
+    const { heartbeatMs, stallMs, reconnectMs } = options;
+    await streamChanges(res, { changes, heartbeatMs, stallMs, reconnectMs });
+  };
+
+  /** @type {Handle} */
+  const listOrWatch = (req, res, context) =>
+    (flagOf(context.query, 'watch') ? watch : list)(req, res, context);
+
+  const change = route((req, res, context) => {
+    const key = keyOf(context);
+    const namespace = namespaceOf(context);
+    const { increment, ttl_s: ttlS } = checkPatch(context.body);
+    const version = namespace.get(key)?.version ?? 0;
+    if (precondition(req, version) !== 'met') throw preconditionFailed(version);
+    if (increment === undefined && version === 0) throw keyNotFound();
+    kv.namespaces.checkRoom();
+    const ttlMs = ttlS == null ? undefined : ttlS * 1000;
+    const { value, version: set } = namespace.change(key, { increment, ttlMs });
+    const entry = namespace.get(key);
+    const expires_at = entry === undefined ? null : kv.namespaces.expiryOf(entry);
+    const tell = () => {
+      res.setHeader('ETag', tagOf(set));
+      sendValues(res, version === 0 ? 201 : 200, { key, value, version: set, expires_at });
+    };
+    return { version: set, tell };
   });
 
   const txn = route((_req, res, context) => {
     const request = checkTxn(context.body);
-    if (mayWrite(request)) kv.spaces.checkRoom();
-    const answer = runTxn(spaceOf(context), request, (entry) => ({
+    if (mayWrite(request)) kv.namespaces.checkRoom();
+    const answer = runTxn(namespaceOf(context), request, (entry) => ({
       ...valueToJson(entry.value),
       version: entry.version,
-      expires_at: kv.spaces.expiryOf(entry),
+      expires_at: kv.namespaces.expiryOf(entry),
     }));
-    return { tell: () => sendJson(res, 200, answer) };
+    return { tell: () => sendValues(res, 200, answer) };
   });
 
   const ofKey = {
     GET: { handle: read },
     PUT: { handle: write, body: /** @type {const} */ ('bytes'), bodyBytesMax: valueBytesMax },
+    PATCH: { handle: change, body: /** @type {const} */ ('json') },
     DELETE: { handle: remove },
   };
   /** @param {Handle} handle @returns {Handle} for the key that is named like its path */
   const ofTxn = (handle) => (req, res, context) =>
     handle(req, res, { ...context, params: { '*': 'txn' } });
   return {
-    '/v1/kv': { GET: { handle: list } },
-    '/v1/kv/': { GET: { handle: list } },
+    '/v1/kv': { GET: { handle: listOrWatch } },
+    '/v1/kv/': { GET: { handle: listOrWatch } },
     '/v1/kv/*': ofKey,
     // A transaction is a POST, which no key takes: a key may be called `txn`, too.
     '/v1/kv/txn': {
       GET: { handle: ofTxn(read) },
       PUT: { ...ofKey.PUT, handle: ofTxn(write) },
+      PATCH: { ...ofKey.PATCH, handle: ofTxn(change) },
       DELETE: { handle: ofTxn(remove) },
       POST: { handle: txn, body: 'json' },
     },

@@ -85,7 +85,7 @@ export function logRoutes({ logs, hub, options }) {
       // The client has left: there is no answer to send.
       if (req.destroyed && !req.complete) return;
       if (!String(error.code).startsWith('Z_')) throw error;
-      const message = 'The body begins like gzip and is not; what came before the fault counts.';
+      const message = 'The body begins like gzip and is broken; the lines before the fault count.';
       throw new HttpError(400, { code: 'invalid_gzip', message, cause: error });
     }
     sendJson(res, 200, stats);

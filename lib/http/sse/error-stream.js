@@ -1,25 +1,24 @@
-/**
- * One reader of the errors, as server-sent events: what the ring holds behind its cursor, then live.
- *
- * Main thread; Node writes it, and its timers run in real time. The socket sets the pace: what the
- * ring has dropped meanwhile is announced by a `gap`. Ends with the response, or by `end()`.
- */
 import { writeStreamHead } from './response.js';
 
-/** See the head of this file. */
+/**
+ * A reader of the errors over server-sent events: the entries of the ring after its cursor, then live.
+ *
+ * Node writes it, and its timers run in real time. The socket sets the pace; a `gap` announces entries
+ * that the ring has dropped meanwhile. Ends with the response, or by `end()`.
+ */
 export class ErrorStream {
   #res;
   #ring;
   #next;
   #heartbeatMs;
   #stallMs;
-  /** Whether the socket has had enough for now. */
+  /** Whether the socket's buffer is full. */
   #full = false;
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
 
   /**
-   * @param {import('node:http').ServerResponse} res with nothing written yet
+   * @param {import('node:http').ServerResponse} res without anything written
    * @param {object} options
    * @param {import('../../services/error-logs/ring-buffer.js').ErrorRing} options.ring
    * @param {string} options.cursor empty for none
@@ -45,7 +44,7 @@ export class ErrorStream {
     this.pump();
   }
 
-  /** Writes what there is, as long as the socket takes it. */
+  /** Writes entries until the socket's buffer is full. */
   pump() {
     while (!this.#full && !this.#res.destroyed && !this.#res.writableEnded) {
       if (this.#next < this.#ring.earliest) {
@@ -59,7 +58,7 @@ export class ErrorStream {
     }
   }
 
-  /** Writes nothing any more. What was written has as long as ever to be taken. */
+  /** Ends the response. The client has `stallMs` to read what was written. */
   end() {
     if (!this.#full) this.#cutLater();
     this.#res.end();
@@ -72,7 +71,7 @@ export class ErrorStream {
 
   #beatLater() {
     clearTimeout(this.#timer);
-    // A single line end: some clients take an empty line behind a comment for an empty message.
+    // One line end only: some clients read an empty line after a comment as an empty message.
     this.#timer = setTimeout(() => this.#write(': keep-alive\n'), this.#heartbeatMs).unref();
   }
 
@@ -89,7 +88,7 @@ export class ErrorStream {
       return;
     }
     this.#full = true;
-    // It may come back and resume; until then it must not hold what it does not read.
+    // A client that stops reading may resume later; until then it must not hold memory.
     this.#cutLater();
     this.#res.once('drain', () => {
       this.#full = false;

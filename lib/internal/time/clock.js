@@ -1,43 +1,74 @@
-/**
- * Time moved by hand, for tests: `new Pipeline({ clock: new ManualClock(), ... })`.
- *
- * Everything made with one clock shares it, and nothing of it happens except within `advanceMs`
- * (or at once, for what needs no time to pass).
- */
-import { SluiceError } from '../util/errors.js';
+/** Manual time for tests, and readings of the clocks that the package uses. */
+import { SluiceError, rangeError } from '../util/errors.js';
 import { kSchedule } from '../util/symbols.js';
 import { checkMs } from '../util/validate.js';
 
-/** Kept in nanoseconds, as the native side does, so that no sum of fractions drifts. */
 const NS_PER_MS = 1e6;
-/** 90 days: nanoseconds stay exact integers below 2^53. */
-const SPAN_MS_MAX = 90 * 24 * 3600 * 1000;
+const NS_PER_MS_BIG = 1_000_000n;
+/** A century. */
+const SPAN_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
+/** 146 years: the native side takes times below 2^62 ns. */
+const NOW_NS_MAX = 2n ** 62n - 1n;
 
 /**
- * Something that a clock drives.
+ * What a clock drives.
  * @typedef {object} ClockSource
- * @property {() => number} nextDeadlineMs when it next has something to do; Infinity for never
- * @property {(ms: number) => void} advanceTo does everything due at or before `ms`
+ * @property {() => bigint | undefined} nextDeadlineNs the time of its next action; undefined: none
+ * @property {(ns: bigint) => void} advanceTo does everything due at or before `ns`
  */
 
+/**
+ * @param {number} ms finite
+ * @returns {bigint} the nearest nanosecond, exact for times of any size
+ */
+export function nsFromMs(ms) {
+  const whole = Math.trunc(ms);
+  return BigInt(whole) * NS_PER_MS_BIG + BigInt(Math.round((ms - whole) * NS_PER_MS));
+}
+
+/**
+ * @param {bigint} ns
+ * @returns {number} milliseconds, as exact as a double can be
+ */
+function msFromNs(ns) {
+  if (ns <= Number.MAX_SAFE_INTEGER) return Number(ns) / NS_PER_MS;
+  return Number(ns / NS_PER_MS_BIG) + Number(ns % NS_PER_MS_BIG) / NS_PER_MS;
+}
+
+/**
+ * Time moved by hand, for tests: `new Pipeline({ clock: new ManualClock(), ... })`.
+ *
+ * Objects made with one clock share it. Whatever they do after a wait happens within `advanceMs`.
+ * Time is kept in whole nanoseconds, so sums of fractions do not drift, in up to 146 years.
+ */
 export class ManualClock {
-  #nowNs = 0;
+  #nowNs = 0n;
   #advancing = false;
   /** @type {ClockSource[]} */
   #sources = [];
 
   /**
-   * Milliseconds since the clock was made.
+   * Milliseconds since the clock was made. Beyond 104 days (2^53 ns) fractions are rounded to what a
+   * double can hold; `nowNs()` stays exact.
    * @returns {number}
    */
   nowMs() {
-    return this.#nowNs / NS_PER_MS;
+    return msFromNs(this.#nowNs);
   }
 
   /**
-   * Moves time on by `ms` (fractions allowed). What falls due on the way happens before this
-   * returns, in order of due time, each at its own `nowMs()`.
-   * @param {number} ms
+   * Nanoseconds since the clock was made.
+   * @returns {bigint}
+   */
+  nowNs() {
+    return this.#nowNs;
+  }
+
+  /**
+   * Moves time on by `ms`, rounded to the nearest nanosecond. Everything that falls due on the way
+   * happens before this returns, in order of due time, each at its own `nowMs()`.
+   * @param {number} ms fractions allowed; up to a century
+   * @throws {RangeError} the clock would go beyond 146 years
    * @throws {SluiceError} ERR_CLOCK_BUSY when called from something that this clock has fired
    */
   advanceMs(ms) {
@@ -45,33 +76,35 @@ export class ManualClock {
     if (this.#advancing) {
       throw new SluiceError('ERR_CLOCK_BUSY', 'advanceMs was called while the clock is advancing');
     }
+    const targetNs = this.#nowNs + nsFromMs(ms);
+    if (targetNs > NOW_NS_MAX) throw rangeError('ms takes a span that ends within 146 years');
     this.#advancing = true;
     try {
-      this.#advanceTo(this.#nowNs + Math.round(ms * NS_PER_MS));
+      this.#advanceTo(targetNs);
     } finally {
       this.#advancing = false;
     }
   }
 
-  /** @param {number} targetNs */
+  /** @param {bigint} targetNs */
   #advanceTo(targetNs) {
     for (;;) {
-      let earliestNs = Infinity;
+      let earliestNs = targetNs;
       /** @type {ClockSource | undefined} */
       let earliest;
       for (const source of this.#sources) {
-        const dueNs = Math.round(source.nextDeadlineMs() * NS_PER_MS);
-        if (dueNs < earliestNs) {
-          earliestNs = dueNs;
-          earliest = source;
-        }
+        const dueNs = source.nextDeadlineNs();
+        if (dueNs === undefined || dueNs > earliestNs) continue;
+        if (dueNs === earliestNs && earliest !== undefined) continue;
+        earliestNs = dueNs;
+        earliest = source;
       }
-      if (earliest === undefined || earliestNs > targetNs) break;
-      this.#nowNs = Math.max(this.#nowNs, earliestNs);
-      earliest.advanceTo(this.nowMs());
+      if (earliest === undefined) break;
+      if (earliestNs > this.#nowNs) this.#nowNs = earliestNs;
+      earliest.advanceTo(this.#nowNs);
     }
     this.#nowNs = targetNs;
-    for (const source of this.#sources) source.advanceTo(this.nowMs());
+    for (const source of this.#sources) source.advanceTo(targetNs);
   }
 
   /**

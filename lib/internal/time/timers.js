@@ -1,18 +1,18 @@
 /**
- * "Call me in so many milliseconds, unless I say otherwise", in real time or under a ManualClock.
- *
- * For single deadlines of the JavaScript side; what ticks in the core has its own timers. A pending
- * deadline in real time keeps the process alive, unless it is of the `background`.
+ * Cancellable one-shot timers, in real time or under a ManualClock, for the JavaScript side; the core
+ * has timers of its own. A pending timer in real time keeps the process alive, unless it is started
+ * with `background`.
  */
+import { nsFromMs } from './clock.js';
 import { kSchedule } from '../util/symbols.js';
 
-const NS_PER_MS = 1e6;
-/** What setTimeout takes, some 25 days. */
+/** The most that setTimeout takes, about 25 days. */
 const WAIT_MS_MAX = 2 ** 31 - 1;
 
 /**
- * `callback` must not throw; the function returned calls it off; Infinity is never. A wait beyond
- * 2^31 - 1 ms may come early: who waits for longer looks again then.
+ * `start` calls `callback`, which must not throw, once in `ms`; the function that it returns cancels
+ * that. Infinity never fires. In real time a wait beyond 2^31 - 1 ms fires early: check the time
+ * again and start another one.
  * @typedef {{start: (ms: number, callback: () => void, options?: {background?: boolean}) =>
  *   () => void}} Deadlines
  */
@@ -27,25 +27,25 @@ const realTime = {
   },
 };
 
-/** See the head of this file. In nanoseconds, as the clock itself: sums of fractions do not drift. */
+/** Timers that a ManualClock fires. Due times are whole nanoseconds, as the clock's own. */
 class ManualDeadlines {
   #clock;
-  /** @type {Set<{dueNs: number, callback: () => void}>} */
+  /** @type {Set<{dueNs: bigint, callback: () => void}>} */
   #pending = new Set();
 
   /** @param {import('./clock.js').ManualClock} clock */
   constructor(clock) {
     this.#clock = clock;
     clock[kSchedule]({
-      nextDeadlineMs: () => (this.#next()?.dueNs ?? Infinity) / NS_PER_MS,
-      advanceTo: (ms) => this.#fire(Math.round(ms * NS_PER_MS)),
+      nextDeadlineNs: () => this.#next()?.dueNs,
+      advanceTo: (/** @type {bigint} */ ns) => this.#fire(ns),
     });
   }
 
   /** @type {Deadlines['start']} */
   start(ms, callback) {
-    const dueMs = this.#clock.nowMs() + Math.max(ms, 0);
-    const entry = { dueNs: Math.round(dueMs * NS_PER_MS), callback };
+    if (ms === Infinity) return () => {};
+    const entry = { dueNs: this.#clock.nowNs() + nsFromMs(Math.max(ms, 0)), callback };
     this.#pending.add(entry);
     return () => this.#pending.delete(entry);
   }
@@ -58,7 +58,7 @@ class ManualDeadlines {
     return next;
   }
 
-  /** @param {number} nowNs */
+  /** @param {bigint} nowNs */
   #fire(nowNs) {
     for (let entry = this.#next(); entry && entry.dueNs <= nowNs; entry = this.#next()) {
       this.#pending.delete(entry);

@@ -3,7 +3,7 @@
  * the caller's own, or nowhere.
  */
 import { typeError } from './errors.js';
-import pino from 'pino';
+import { pino } from './packages.js';
 
 /**
  * What Sluice needs of a logger; a pino instance is one.
@@ -23,7 +23,8 @@ const silent = Object.freeze({ info() {}, warn() {}, error() {} });
 export function createLogger(option) {
   if (option === false) return silent;
   if (option === undefined || option === true) {
-    return pino({ base: { name: 'sluice' } }, pino.destination({ dest: 2, sync: true }));
+    const { destination } = pino();
+    return pino()({ base: { name: 'sluice' } }, destination({ dest: 2, sync: true }));
   }
   const logger = /** @type {any} */ (option);
   for (const level of ['info', 'warn', 'error']) {

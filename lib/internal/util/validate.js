@@ -143,14 +143,41 @@ export function checkFunction(name, value) {
  * @template {object} T
  * @param {string} name
  * @param {T | undefined} value
+ * @param {readonly string[]} [known] the options that there are; any other one is refused by name
  * @returns {T}
  */
-export function checkOptions(name, value) {
+export function checkOptions(name, value, known) {
   if (value === undefined) return /** @type {T} */ ({});
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw typeError(`${name} takes an object, not ${show(value)}`);
   }
+  if (known !== undefined) {
+    // Not Object.keys, which makes an array: some callers check a million times a second.
+    for (const option in value) {
+      // Inherited ones do not count: an AbortController may be passed as `{signal}`.
+      if (known.includes(option) || !Object.hasOwn(value, option)) continue;
+      throw typeError(`${name} has no option ${show(option)}; it takes ${known.join(', ')}`);
+    }
+  }
   return value;
+}
+
+/**
+ * As `checkOptions`, of an object that has no other members than these.
+ * @template {object} T
+ * @param {string} name
+ * @param {T | undefined} value
+ * @param {Iterable<string>} names
+ * @returns {T}
+ */
+export function checkKnown(name, value, names) {
+  const options = checkOptions(name, value);
+  const allowed = new Set(names);
+  for (const key of Object.keys(options)) {
+    if (allowed.has(key)) continue;
+    throw typeError(`${name} has no option ${key}; it takes ${[...allowed].join(', ')}`);
+  }
+  return options;
 }
 
 /**

@@ -103,7 +103,7 @@ export class Admission extends EventEmitter {
    * @param {AdmissionOptions} deps.options
    * @param {() => number} deps.nowMs monotonic milliseconds
    * @param {import('../../streams/hub.js').JobHub} deps.hub
-   * @param {import('../../primitives/scheduling/pipeline.js').Pipeline} deps.pipeline
+   * @param {import('../../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
    * @param {import('../execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('../execution/answer-cache.js').AnswerCache} deps.cache
    * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations
@@ -140,6 +140,15 @@ export class Admission extends EventEmitter {
   /** Refuses new jobs from now on; known keys are still answered. */
   close() {
     this.#closed = true;
+  }
+
+  /**
+   * Erases the answers of idempotency keys.
+   * @param {(key: {principal: string, jobId: string}) => boolean} matches
+   * @returns {string[]} the names of the keys in the data file
+   */
+  forgetKeys(matches) {
+    return this.#answers.erase(({ principal, answer }) => matches({ principal, jobId: answer.id }));
   }
 
   /**
@@ -242,7 +251,7 @@ export class Admission extends EventEmitter {
     const { model, part } = record;
     const ofPart = part !== undefined;
     if (this.#closed && !ofPart) throw draining();
-    if (!ofPart) this.#store?.checkRoom();
+    if (!ofPart) this.#store?.file.checkRoom();
     signal?.throwIfAborted();
     const plan = ofPart
       ? undefined

@@ -18,6 +18,7 @@ const kKeyLengthMax = 255;
  * @typedef {object} Entry
  * @property {string} fingerprint
  * @property {Promise<T>} outcome
+ * @property {T} [answer] the outcome, once it is there
  * @property {number} expiresAtMs Infinity while the first request runs
  */
 
@@ -81,7 +82,8 @@ export class IdempotencyCache {
     this.#file = file;
     for (const { name, fingerprint, answer, leftMs } of file?.takeKeys() ?? []) {
       const expiresAtMs = nowMs() + leftMs;
-      this.#entries.set(name, { fingerprint, outcome: Promise.resolve(answer), expiresAtMs });
+      const outcome = Promise.resolve(answer);
+      this.#entries.set(name, { fingerprint, outcome, answer, expiresAtMs });
     }
   }
 
@@ -122,6 +124,7 @@ export class IdempotencyCache {
     this.#entries.set(name, entry);
     try {
       const answer = await entry.outcome;
+      entry.answer = answer;
       entry.expiresAtMs = this.#nowMs() + this.#ttlMs;
       return { answer, replayed: false };
     } catch (error) {
@@ -143,6 +146,22 @@ export class IdempotencyCache {
       if (entry.expiresAtMs === Infinity) return;
       this.#forget(name);
     }
+  }
+
+  /**
+   * Erases answers, so that their keys are free.
+   * @param {(entry: {principal: string, answer: T}) => boolean} matches
+   * @returns {string[]} the names of the keys, in the data file too
+   */
+  erase(matches) {
+    const names = [];
+    for (const [name, { answer }] of this.#entries) {
+      const principal = name.slice(name.indexOf('\n') + 1);
+      if (answer === undefined || !matches({ principal, answer })) continue;
+      this.#entries.delete(name);
+      names.push(name);
+    }
+    return names;
   }
 
   /** @param {string} name */

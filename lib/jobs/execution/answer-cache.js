@@ -316,6 +316,20 @@ export class AnswerCache extends EventEmitter {
     if (this.#byHandle.delete(answer.handle)) this.#hub.purge(answer.handle);
   }
 
+  /**
+   * Deletes finished answers. A running one is not kept when it ends, and nobody joins it any more.
+   * @param {(answer: SharedAnswer) => boolean} matches
+   */
+  erase(matches) {
+    for (const answer of this.#byHandle.values()) {
+      if (!matches(answer)) continue;
+      this.#removeFromIndex(answer);
+      if (this.#kept.peek(answer.key) === answer) this.#kept.delete(answer.key);
+      answer.kept = false;
+      this.#evict(answer);
+    }
+  }
+
   /** Forgets what is kept. */
   close() {
     this.#kept.clear();

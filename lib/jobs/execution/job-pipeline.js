@@ -3,7 +3,6 @@
  */
 import { Pipeline } from '../../primitives/scheduling/pipeline.js';
 import { SluiceError } from '../../internal/util/errors.js';
-import { kDiscardResults } from '../../internal/util/symbols.js';
 
 /** @typedef {import('../job-table.js').JobRecord} JobRecord */
 
@@ -26,13 +25,12 @@ async function attempt(runner, batch) {
 /**
  * @param {import('../settings.js').Settings} options
  * @param {import('./runner.js').JobRunner} runner
- * @returns {Pipeline}
+ * @returns {Pipeline<JobRecord>}
  */
 export function createJobPipeline(options, runner) {
   const { batching, maxInFlightBatches, incomingCapacity, processingCapacity, retry, clock } =
     options;
-  /** @type {any} an internal option among the public ones */
-  const pipelineOptions = {
+  return new Pipeline({
     process: (/** @type {JobRecord[]} */ batch) => attempt(runner, batch),
     ...batching,
     maxConcurrency: maxInFlightBatches,
@@ -40,14 +38,13 @@ export function createJobPipeline(options, runner) {
     processingCapacity,
     retry,
     clock,
-    [kDiscardResults]: true,
-  };
-  return new Pipeline(pipelineOptions);
+    discardResults: true,
+  });
 }
 
 /**
  * What waits in it, and what is under way.
- * @param {Pipeline} pipeline
+ * @param {Pick<Pipeline, 'stats'>} pipeline
  * @returns {{queued: number, inFlightBatches: number}}
  */
 export function loadOf(pipeline) {

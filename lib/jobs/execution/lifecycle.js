@@ -168,6 +168,13 @@ export class JobLifecycle extends EventEmitter {
     record.handle = 0;
   }
 
+  /** @param {JobRecord} record that has ended: its log and its rows are deleted */
+  erase(record) {
+    this.#jobs.delete(record);
+    this.#hub.purge(record.handle);
+    this.emit('purged', record);
+  }
+
   /** Resolves once every job ended so far has been dispatched as `ended`, and is in the journal. */
   async settled() {
     await this.#hub.barrier();

@@ -4,7 +4,6 @@
  * a frozen `Policy` that is swapped as a whole. Pure functions.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { Ajv } from 'ajv';
 import { checkString } from '../../internal/util/validate.js';
 import { dotted, problemOf } from '../../internal/util/schema-problem.js';
 import {
@@ -17,6 +16,7 @@ import {
   kAll,
 } from './prices.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** The ways by which jobs come in, as limits name them. */
 export const endpoints = Object.freeze({ jobs: '/v1/jobs', workflows: '/v1/workflows' });
@@ -179,9 +179,8 @@ const properties = {
 /** The members of a configuration file that are about access. */
 export const accessMembers = Object.freeze(Object.keys(properties));
 
-const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true });
-const validate = ajv.compile({ type: 'object', additionalProperties: false, properties });
-const validateLimits = ajv.compile(limitsSchema);
+const validate = schemaCheck({ type: 'object', additionalProperties: false, properties });
+const validateLimits = schemaCheck(limitsSchema);
 
 /** @typedef {import('../../internal/util/schema-problem.js').SchemaProblem} SchemaProblem */
 

@@ -66,18 +66,18 @@ const msOf = (ns) => (ns === kNever ? Infinity : Number(ns) / kNsPerMs);
 
 /** @param {any[]} row */
 function exportedEvent(row) {
-  const [id, type, atNs, key, from, to, amount, target, timeNs, force, dueNs, code, refused] = row;
+  const [id, type, atNs, key, from, to, amount, target, timeNs, force, dueNs, ...rest] = row;
   const event = eventOf([
     ...[id, type, msOf(atNs), key, from, to, BigInt(amount), target, msOf(timeNs), force !== 0],
-    ...[msOf(dueNs), code, refused],
+    ...[msOf(dueNs), ...rest],
   ]);
   // Amounts are beyond what a number in JSON is exact for.
   const wire = Object.entries(event).map(([name, value]) => [
     name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     typeof value === 'bigint' || value === Infinity ? String(value) : value,
   ]);
-  const { type: what, ...rest } = Object.fromEntries(wire);
-  return { type: 'ledger_event', event_type: what, ...rest };
+  const { type: what, ...fields } = Object.fromEntries(wire);
+  return { type: 'ledger_event', event_type: what, ...fields };
 }
 
 /** @param {any[]} row */

@@ -1,17 +1,7 @@
-/**
- * What a gateway keeps in its data file: jobs, and what submissions were answered under their keys.
- * Main thread.
- *
- * A job's row and its key are one transaction, and its submission is answered after it; tokens and
- * endings are written by the hub's own threads. On start everything is put back: finished jobs for
- * the rest of their retention, the others ended as `server_restarted`. `close()` ends it.
- */
-import { HttpError } from '../../internal/util/http-error.js';
+import { DataFile } from './data-file.js';
 import { JobRecord } from '../job-table.js';
-import { KeptState } from './state.js';
-import { SqliteStore } from './sqlite.js';
 import { jobValues, namedJob, restoredJob } from './rows.js';
-import { namedUsage, usageValues } from './usage-rows.js';
+import { namedUsage, usageChanges } from './usage-rows.js';
 
 /** How long the removal of a key waits for another try. */
 const kRetryMs = 1000;
@@ -25,29 +15,6 @@ const kRestarted = Object.freeze({
     'The server was restarted while the job was under way; its text is what had come so far.',
   type: 'server_error',
 });
-
-/**
- * @param {unknown} error
- * @returns {HttpError}
- */
-function refusal(error) {
-  const { status } = /** @type {import('./sqlite.js').StoreError} */ (error);
-  if (status === 'full') {
-    return new HttpError(507, {
-      code: 'insufficient_storage',
-      type: 'server_error',
-      message: 'The disk of the server is full; nothing new is taken until it has room.',
-      headers: { 'Retry-After': '10' },
-      cause: error,
-    });
-  }
-  return new HttpError(503, {
-    code: status === 'busy' ? 'overloaded' : 'storage_unavailable',
-    message: 'The server cannot write to its data file; try again later.',
-    headers: { 'Retry-After': '1' },
-    cause: error,
-  });
-}
 
 /**
  * @param {ReturnType<typeof namedJob>} job
@@ -74,15 +41,41 @@ function recordOf(job) {
 /** @param {ReturnType<typeof namedJob>} job */
 const isTurn = ({ extra }) => extra?.conversation_id !== undefined;
 
-/** See the head of this file. */
+/**
+ * Reads what a data file holds of jobs.
+ * @param {import('./sqlite.js').SqliteStore} store open, and not started yet
+ */
+function readRows(store) {
+  const jobs = store.select('jobs').map((row) => {
+    const named = namedJob(row);
+    store.parse(named.details);
+    const [metadata, extra] = [store.parse(named.metadata), store.parse(named.extra)];
+    const job = { ...named, metadata, extra };
+    return { job, tokens: store.select('tokens', [job.number, job.attempt]) };
+  });
+  const usage = store.select('usage').map(namedUsage);
+  const keys = store.select('keys').map(([name, fingerprint, answer, expiresAtMs]) => {
+    return { name, fingerprint, answer: store.parse(answer), expiresAtMs };
+  });
+  return { jobs, keys, usage };
+}
+
+/**
+ * The jobs of a gateway in its data file, with the answers that submissions had under their keys, and
+ * the sums of usage. Main thread; `close()` ends it.
+ *
+ * A job's row and its key are one transaction, and its submission is answered after it; tokens and
+ * endings are written by the hub's own threads. At start all is restored: finished jobs for the rest
+ * of their retention, the others ended as `server_restarted`.
+ */
 export class JobStore {
-  #store;
+  #file;
+  #rows;
   #keyTtlMs;
   #retentionMs;
-  #nextNumber = 1;
+  #nextNumber;
   #closed = false;
-  #state;
-  /** Resolves when the jobs of earlier are as they will stay. @type {Promise<unknown>} */
+  /** Resolves when all restored jobs have their final state. @type {Promise<unknown>} */
   restored = Promise.resolve();
 
   /**
@@ -95,43 +88,17 @@ export class JobStore {
    * @throws {import('../../internal/util/errors.js').SluiceError} `ERR_DATA_...`
    */
   constructor(path, { reactor, keyTtlMs, retentionMs, clock }) {
-    this.#retentionMs = retentionMs;
-    this.#store = new SqliteStore(path);
+    this.#file = new DataFile(path, { reactor, clock, read: readRows });
+    // Taken out as they are restored.
+    this.#rows = this.#file.rows;
+    this.#nextNumber = (this.#rows.jobs.at(-1)?.job.number ?? 0) + 1;
     this.#keyTtlMs = keyTtlMs;
-    try {
-      // All of it before anything is written: a file that is damaged stays as it is.
-      this.#rows = this.#read();
-      this.#state = new KeptState(this.#store, { clock });
-    } catch (error) {
-      this.#store.release();
-      throw error;
-    }
-    this.#store.start(reactor);
+    this.#retentionMs = retentionMs;
   }
 
-  /** What the file held; until it is put back. */
-  #rows;
-
-  #read() {
-    const store = this.#store;
-    const jobs = store.select('jobs').map((row) => {
-      const named = namedJob(row);
-      store.parse(named.details);
-      const [metadata, extra] = [store.parse(named.metadata), store.parse(named.extra)];
-      const job = { ...named, metadata, extra };
-      return { job, tokens: store.select('tokens', [job.number, job.attempt]) };
-    });
-    this.#nextNumber = (jobs.at(-1)?.job.number ?? 0) + 1;
-    const usage = store.select('usage').map(namedUsage);
-    const keys = store.select('keys').map(([name, fingerprint, answer, expiresAtMs]) => {
-      return { name, fingerprint, answer: store.parse(answer), expiresAtMs };
-    });
-    return { jobs, keys, usage };
-  }
-
-  /** For the native hubs. */
-  get native() {
-    return this.#store.native;
+  /** The file as a whole. */
+  get file() {
+    return this.#file;
   }
 
   /**
@@ -208,37 +175,6 @@ export class JobStore {
   }
 
   /**
-   * Resolves when every change that was made so far is on the disk.
-   * @throws {HttpError} 507 or 503: it may not be there yet
-   */
-  async synced() {
-    await this.#store.commit([]).catch((error) => {
-      throw refusal(error);
-    });
-  }
-
-  /** @throws {HttpError} 507 while the disk is full, 503 while too much waits for it */
-  checkRoom() {
-    const { room } = this.#store;
-    if (room !== 'ok') throw refusal({ status: room });
-  }
-
-  /** How the file is, for metrics. */
-  get figures() {
-    return { ...this.#store.stats, state: this.#store.state };
-  }
-
-  /** The gateway's keys and values, for KvSpaces. Once. */
-  openKv() {
-    return this.#state.openKv();
-  }
-
-  /** See `openLedger` in ledger-store.js. Once. */
-  openLedger() {
-    return this.#state.openLedger();
-  }
-
-  /**
    * Writes a new job down, with the key of its submission.
    * @param {JobRecord} record `record.written` settles when it is on the disk
    * @param {number} promptTokens
@@ -253,10 +189,8 @@ export class JobStore {
       const expiresAtMs = Date.now() + this.#keyTtlMs;
       changes.push('add_key', [name, fingerprint, JSON.stringify(answer()), expiresAtMs]);
     }
-    const written = this.#store.commit(changes).catch((error) => {
-      throw refusal(error);
-    });
-    // Whoever is to be answered hears of it; there may be nobody.
+    const written = this.#file.commit(changes);
+    // A job without a submission has nobody who waits for it.
     written.catch(() => {});
     record.written = written;
     return number;
@@ -276,12 +210,40 @@ export class JobStore {
    * @param {string} jobId
    */
   addUsage(row, jobId) {
-    this.#write(['add_usage', usageValues(row, jobId), 'count_job', [jobId]]);
+    this.#write(usageChanges(row, jobId));
   }
 
   /** @param {number} hour whose usage, and all before, is forgotten */
   dropUsage(hour) {
     this.#write(['drop_usage', [hour]]);
+  }
+
+  /**
+   * Deletes jobs, and the keys of their submissions, so that nothing of them is left on the disk.
+   * @param {{jobs: string[], keys: string[]}} rows
+   * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
+   */
+  async erase({ jobs, keys }) {
+    const changes = [
+      ...jobs.flatMap((id) => ['erase_tokens', [id], 'erase_job', [id]]),
+      ...keys.flatMap((name) => ['drop_key', [name]]),
+    ];
+    await this.#file.commit(changes, { scrub: true });
+  }
+
+  /**
+   * Deletes all rows of a principal, and whatever was deleted before, from the disk.
+   * @param {string} principal
+   * @param {import('../../services/billing/usage.js').UsageRow[]} usage its sums, by another name
+   * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
+   */
+  async erasePrincipal(principal, usage) {
+    const changes = [
+      ...['erase_tokens_of', [principal], 'erase_jobs_of', [principal]],
+      ...['erase_keys_of', [principal], 'drop_usage_of', [principal]],
+      ...usage.flatMap((row) => usageChanges(row)),
+    ];
+    await this.#file.commit(changes, { scrub: true });
   }
 
   /** @param {string} name of a key that is free again */
@@ -296,7 +258,7 @@ export class JobStore {
 
   /** @param {(string | import('./sqlite.js').Column[])[]} changes to be made sooner or later */
   #write(changes) {
-    this.#store.commit(changes).catch(() => {
+    this.#file.commit(changes).catch(() => {
       if (!this.#closed) setTimeout(() => this.#write(changes), kRetryMs).unref();
     });
   }
@@ -304,7 +266,7 @@ export class JobStore {
   /** Writes what is left and lets the file go. */
   async close() {
     this.#closed = true;
-    await this.#store.close();
+    await this.#file.close();
   }
 }
 

@@ -13,8 +13,9 @@ import { realPathOf } from './paths.js';
 
 /**
  * How a transaction went: `full` no space is left, `failed` the disk is in the way, `corrupt` the
- * file is damaged, `busy` too much is waiting, `closed` the store is.
- * @typedef {'ok' | 'full' | 'failed' | 'corrupt' | 'refused' | 'busy' | 'closed'} StoreStatus
+ * file is damaged, `moved` the file was renamed, removed or replaced, `busy` too much is waiting,
+ * `closed` the store is. Nothing is written any more after `corrupt` and `moved`.
+ * @typedef {'ok' | 'full' | 'failed' | 'corrupt' | 'moved' | 'refused' | 'busy' | 'closed'} StoreStatus
  */
 
 /** @typedef {null | undefined | number | bigint | string | Uint8Array} Column */
@@ -147,15 +148,17 @@ export class SqliteStore {
   /**
    * Makes changes, all of them or none.
    * @param {(string | Column[])[]} changes statement, values, statement, values, ...
+   * @param {{scrub?: boolean}} [options] `scrub`: nothing of the rows that they delete is left on the
+   *   disk then, the file's log included
    * @returns {Promise<void>} resolves when they are on the disk
    * @throws {StoreError}
    */
-  commit(changes) {
+  commit(changes, { scrub = false } = {}) {
     return new Promise((resolve, reject) => {
       const request = this.#nextRequest++;
       this.#waiting.set(request, { resolve, reject });
       this.#reactor?.ref();
-      const taken = this.#native.commit(request, changes);
+      const taken = this.#native.commit(request, changes, scrub);
       if (taken !== 'ok') this.#onWritten(request, taken);
       else this.#reactor?.settle();
     });

@@ -22,10 +22,15 @@ export function namedUsage([hour, principal, model, ...rest]) {
 
 /**
  * @param {UsageRow} row
- * @param {string} jobId whose it is
- * @returns {import('./sqlite.js').Column[]} the values of `add_usage`
+ * @param {string} [jobId] the job that used it: nothing is added when it was counted before. Default:
+ *   what is added is of no single job
+ * @returns {(string | import('./sqlite.js').Column[])[]} changes that add it to the sums
  */
-export function usageValues(row, jobId) {
+export function usageChanges(row, jobId) {
   const { hour, principal, model, cost } = row;
-  return [jobId, hour, principal, model, ...kCounts.map((name) => row[name]), cost];
+  const counts = kCounts.map((name) => row[name]);
+  const changes = ['add_usage', [jobId, hour, principal, model, ...counts, cost]];
+  changes.push('seal_usage', [hour, principal, model]);
+  if (jobId !== undefined) changes.push('count_job', [jobId]);
+  return changes;
 }

@@ -1,113 +1,55 @@
-/**
- * A cache bounded by entries, by size and by time, that calls a loader once for any number of
- * callers.
- *
- * Which entries stay is decided natively (lib/primitives/cache/lru-ttl-table.js). Main thread only; ends with garbage
- * collection.
- */
-import { types } from 'node:util';
-import { serialize } from 'node:v8';
 import { deadlinesOf } from '../../internal/time/timers.js';
-import { abortReason, typeError } from '../../internal/util/errors.js';
-import { Flight } from './single-flight.js';
-import { LruTtlTable } from './lru-ttl-table.js';
+import { abortReason } from '../../internal/util/errors.js';
+import { checkFunction, checkMs, checkOptions, checkSignal } from '../../internal/util/validate.js';
 import {
-  checkClock,
-  checkFunction,
-  checkInteger,
-  checkMs,
-  checkOptions,
-  checkSignal,
-} from '../../internal/util/validate.js';
-
-/** A Map holds 2^24 keys at the most, deleted ones that it has not yet cleared away included. */
-const ENTRIES_MAX = 2 ** 23;
-/** A century. */
-const TTL_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
-
-/** @typedef {import('./lru-ttl-table.js').EvictReason} EvictReason */
+  ENTRY_OPTIONS,
+  FETCH_OPTIONS,
+  checkCacheOptions,
+  checkSize,
+  keepMsOf,
+  sizeOf,
+  spansOf,
+} from './cache-options.js';
+import { LruTtlTable } from './lru-ttl-table.js';
+import { Flight } from './single-flight.js';
 
 /**
- * @template K, V
- * @typedef {object} LruTtlCacheOptions at least one of `maxEntries` and `maxBytes`
- * @property {number} [maxEntries] default 8388608, which is also the most
- * @property {number} [maxBytes] of the sizes of all entries
- * @property {number} [ttlMs] how old an entry may become; default Infinity
- * @property {number} [loadTimeoutMs] how long a loader may take; default 60000
- * @property {(key: K, value: V, reason: EvictReason) => void} [onEvict] told, once, of every value
- *   that the cache held or was to hold and no longer does. Called when the cache is in its new
- *   state, so it may use it; what it throws becomes an uncaught exception
- * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: the monotonic clock
+ * @import {CacheMetrics, EntryOptions, FetchOptions, LoadOptions, Loader, LruTtlCacheOptions}
+ *   from './cache-options.js'
  */
 
 /**
- * @typedef {object} EntryOptions
- * @property {number} [ttlMs] default: the cache's; 0 is alive for this very moment
- * @property {number} [size] in bytes. With `maxBytes`: by default those of a string as UTF-8, of a
- *   buffer or of a view of one, and of any other value what a structured clone of it takes, which
- *   is worked out: give large objects theirs. What cannot be cloned must be given one. Without
- *   `maxBytes`: by default 0
- */
-
-/**
- * @template K, V
- * @typedef {object} FetchOptions those of the caller who starts the load count
- * @property {AbortSignal} [signal] of this caller alone
- * @property {number} [ttlMs] of the entry
- * @property {number | ((value: V, key: K) => number)} [size] of the entry
- * @property {number} [timeoutMs] default: the cache's `loadTimeoutMs`; Infinity for none
- */
-
-/**
- * Lookups are the calls of `get` and `fetch`: hits + misses + joins. `has`, `peek` and iteration
- * are none.
- * @typedef {object} CacheMetrics
- * @property {number} hits found alive
- * @property {number} misses not found, or expired; a `fetch` that started a load
- * @property {number} joins a `fetch` that joined a load under way
- * @property {number} evictions entries dropped, or not taken, for want of room
- * @property {number} expirations entries dropped because they had expired
- */
-
-/**
- * @template [K=any]
- * @template [V=any]
+ * A cache bounded by entries, by size and by time, that calls a loader once for any number of callers.
+ * A native table decides which entries stay. Main thread only; ends with garbage collection.
+ * @template [K=unknown]
+ * @template [V=unknown]
  */
 export class LruTtlCache {
   /** @type {LruTtlTable<K, V>} */
   #table;
-  /** @type {Map<K, Flight<V>>} those whose result is to be stored */
+  /** @type {Map<K, Flight<V>>} loads whose result is to be stored */
   #flights = new Map();
+  /** @type {WeakSet<Flight<V>>} loads whose error was reported */
+  #reported = new WeakSet();
+  #stale = 0;
   #sized;
-  #ttlMs;
+  #spans;
   #loadTimeoutMs;
+  #onRefreshError;
   #deadlines;
 
   /** @param {LruTtlCacheOptions<K, V>} options */
   constructor(options) {
-    const given = checkOptions('options', options);
-    if (given.maxEntries === undefined && given.maxBytes === undefined) {
-      throw typeError('options takes maxEntries, maxBytes or both: a cache needs a bound');
-    }
-    const max = ENTRIES_MAX;
-    const maxEntries = checkInteger('maxEntries', given.maxEntries, { max, fallback: max });
-    const fallback = Number.MAX_SAFE_INTEGER;
-    const maxBytes = checkInteger('maxBytes', given.maxBytes, { fallback });
-    this.#sized = given.maxBytes !== undefined;
-    this.#ttlMs = checkTtl(given.ttlMs, Infinity);
-    this.#loadTimeoutMs = checkMs('loadTimeoutMs', given.loadTimeoutMs, {
-      fallback: 60_000,
-      infinite: true,
-    });
-    /** @type {LruTtlCacheOptions<K, V>['onEvict']} */
-    const onGone =
-      given.onEvict === undefined ? undefined : checkFunction('onEvict', given.onEvict);
-    const clock = checkClock('clock', given.clock);
-    this.#deadlines = deadlinesOf(clock);
-    this.#table = new LruTtlTable({ maxEntries, maxBytes, clock, onGone });
+    const { sized, spans, loadTimeoutMs, onRefreshError, ...table } = checkCacheOptions(options);
+    this.#sized = sized;
+    this.#spans = spans;
+    this.#loadTimeoutMs = loadTimeoutMs;
+    this.#onRefreshError = onRefreshError;
+    this.#deadlines = deadlinesOf(table.clock);
+    this.#table = new LruTtlTable(table);
   }
 
-  /** Entries, including expired ones that nothing has removed yet. */
+  /** Entries, including stale ones, and expired ones that nothing has removed yet. */
   get size() {
     return this.#table.size;
   }
@@ -119,19 +61,22 @@ export class LruTtlCache {
 
   /** @returns {CacheMetrics} */
   get metrics() {
-    return this.stats();
-  }
-
-  /** @returns {CacheMetrics} the same as `metrics` */
-  stats() {
     const [hits, misses, joins, evictions, expirations] = this.#table.counts();
     return { hits, misses, joins, evictions, expirations };
   }
 
   /**
-   * The value, which becomes the most recent one. An expired one is removed.
+   * @returns {CacheMetrics & {stale: number}} `metrics`, and `stale`: calls of `fetch` that gave a stale
+   *   value
+   */
+  stats() {
+    return { ...this.metrics, stale: this.#stale };
+  }
+
+  /**
+   * The value, which becomes the most recent one. A stale one is not given; an expired one is removed.
    * @param {K} key compared as a Map does
-   * @returns {V | undefined} undefined also for a value that is undefined: ask `has`
+   * @returns {V | undefined} undefined also for a value that is undefined: `has` tells them apart
    */
   get(key) {
     const slot = this.#table.find(key);
@@ -144,7 +89,7 @@ export class LruTtlCache {
   }
 
   /**
-   * As `get`, but nobody notices: neither recency nor metrics change, nothing is removed.
+   * As `get`, without a trace: neither recency nor metrics change, and nothing is removed.
    * @param {K} key
    * @returns {V | undefined}
    */
@@ -154,7 +99,7 @@ export class LruTtlCache {
   }
 
   /**
-   * Whether there is a value alive. Changes nothing, as `peek`.
+   * Whether there is a value that `get` would give. Changes nothing, as `peek`.
    * @param {K} key
    * @returns {boolean}
    */
@@ -163,29 +108,38 @@ export class LruTtlCache {
   }
 
   /**
-   * Stores a value as the most recent one; its age counts from now. To make room, first what has
-   * expired goes, then what is least recent. A value larger than `maxBytes` is not stored (it is
-   * told as evicted), and the key has no value then. A load under way for this key will not be
-   * stored any more.
+   * The rest of a value's time to live. Changes nothing, as `peek`.
+   * @param {K} key
+   * @returns {number} milliseconds; Infinity for a value that does not expire; 0 for an expired one, a
+   *   stale one, and none
+   */
+  getRemainingTTL(key) {
+    return Math.max(this.#table.remainingMs(key), 0);
+  }
+
+  /**
+   * Stores a value as the most recent one; its age counts from now. To make room, expired entries go
+   * first, then the least recent ones. A value larger than `maxBytes` is not stored (it is reported as
+   * evicted), and the key has no value then. A load under way for this key is not stored.
    * @param {K} key
    * @param {V} value
    * @param {EntryOptions} [options]
    * @returns {this}
    */
   set(key, value, options) {
-    const given = options === undefined ? {} : checkOptions('options', options);
-    const size = this.#sizeOf(value, given.size);
-    const ttlMs = checkTtl(given.ttlMs, this.#ttlMs);
+    const given = checkOptions('options', options, ENTRY_OPTIONS);
+    const size = sizeOf(value, given.size, this.#sized);
+    const spans = spansOf(given, this.#spans);
     this.#flights.delete(key);
-    this.#table.store(key, value, size, ttlMs);
+    this.#table.store(key, value, size, spans.ttlMs, keepMsOf(spans));
     this.#table.tellGone();
     return this;
   }
 
   /**
-   * Removes a value. A load under way for this key will not be stored any more.
+   * Removes a value. A load under way for this key is not stored.
    * @param {K} key
-   * @returns {boolean} whether there was one alive
+   * @returns {boolean} whether there was one that `get` would give
    */
   delete(key) {
     this.#flights.delete(key);
@@ -194,7 +148,7 @@ export class LruTtlCache {
     return existed;
   }
 
-  /** Removes everything; no load under way will be stored. Metrics stay. */
+  /** Removes everything; no load under way is stored. Metrics stay. */
   clear() {
     this.#flights.clear();
     this.#table.clear();
@@ -202,8 +156,8 @@ export class LruTtlCache {
   }
 
   /**
-   * Removes what has expired.
-   * @returns {number} how many
+   * Removes expired entries; stale ones stay.
+   * @returns {number} how many were removed
    */
   purgeStale() {
     const count = this.#table.purge();
@@ -212,8 +166,8 @@ export class LruTtlCache {
   }
 
   /**
-   * The pairs alive, the most recent first: the keys as of the first step, without those that go
-   * meanwhile. Recency and metrics do not change.
+   * The pairs that `get` would give, the most recent first: keys as of the first step, without those
+   * removed since. Recency and metrics do not change.
    * @returns {Generator<[K, V], undefined, undefined>}
    */
   *entries() {
@@ -238,25 +192,30 @@ export class LruTtlCache {
   }
 
   /**
-   * The value, from the cache, from a load under way, or from a load that this call starts; the
-   * result of a load is stored.
+   * The value, from the cache, from a load under way, or from a load that this call starts and whose
+   * result is stored.
    *
    * A caller whose signal is aborted leaves alone. When the last one leaves, the loader's signal is
-   * aborted, and the next call starts afresh. A failure is shared by all who joined, and not
-   * stored. After `set`, `delete` or `clear` the callers still get their value, but it is not
-   * stored, and the next call starts afresh.
+   * aborted, and the next call starts afresh. A failure is shared by all callers, and not stored.
+   * After `set`, `delete` or `clear`, the callers of a load still get its value, but it is not stored,
+   * and the next call starts afresh.
+   *
+   * A stale entry is given at once within `staleWhileRevalidateMs`, and loaded anew in the background,
+   * by one load at a time; within `staleOnErrorMs` it is given where the load fails. The error then
+   * goes to `onRefreshError`.
    * @param {K} key
-   * @param {(key: K, options: {signal: AbortSignal}) => V | PromiseLike<V>} loader
+   * @param {Loader<K, V>} loader
    * @param {FetchOptions<K, V>} [options]
    * @returns {Promise<V>}
    * @throws {SluiceError} ERR_LOAD_TIMEOUT: the loader took too long; its signal was aborted
-   * @throws the signal's reason; it is no lookup when the signal was aborted before the call
-   * @throws what the loader threw
+   * @throws the signal's reason; a call whose signal was aborted before is no lookup
+   * @throws the loader's error
    */
   async fetch(key, loader, options) {
     checkFunction('loader', loader);
-    const given = checkOptions('options', options);
-    const ttlMs = checkTtl(given.ttlMs, this.#ttlMs);
+    const given = checkOptions('options', options, FETCH_OPTIONS);
+    const spans = spansOf(given, this.#spans);
+    const { staleWhileRevalidateMs, staleOnErrorMs } = spans;
     const timeoutMs = checkMs('timeoutMs', given.timeoutMs, {
       fallback: this.#loadTimeoutMs,
       infinite: true,
@@ -265,35 +224,48 @@ export class LruTtlCache {
     if (size !== undefined && typeof size !== 'function') checkSize(size);
     const signal = checkSignal('signal', given.signal);
     if (signal?.aborted) throw abortReason(signal);
+    const load = { loader, spans, timeoutMs, size };
     const slot = this.#table.find(key);
     if (slot !== undefined) {
       this.#table.logHit(slot);
       return this.#table.valueAt(slot);
     }
-    const underway = this.#flights.get(key);
-    if (underway !== undefined) {
-      this.#table.logJoin();
-      return underway.join(signal);
+    const stale =
+      staleWhileRevalidateMs > 0 ? this.#table.peekStale(key, staleWhileRevalidateMs) : undefined;
+    if (stale !== undefined) {
+      this.#table.logHit(stale);
+      this.#stale += 1;
+      const value = this.#table.valueAt(stale);
+      this.#refresh(key, load);
+      return value;
     }
-    this.#table.logMiss();
-    return this.#load(key, { loader, signal, ttlMs, timeoutMs, size });
+    let flight = this.#flights.get(key);
+    /** @type {Promise<V>} */
+    let joined;
+    if (flight !== undefined) {
+      this.#table.logJoin();
+      joined = flight.join(signal);
+    } else {
+      this.#table.logMiss();
+      flight = this.#makeFlight(key, load);
+      joined = flight.join(signal);
+      flight.begin();
+    }
+    return staleOnErrorMs > 0
+      ? this.#orStale({ key, flight, joined, signal, staleOnErrorMs })
+      : joined;
   }
 
   /**
    * @param {K} key
-   * @param {object} how
-   * @param {(key: K, options: {signal: AbortSignal}) => V | PromiseLike<V>} how.loader
-   * @param {AbortSignal | undefined} how.signal
-   * @param {number} how.ttlMs
-   * @param {number} how.timeoutMs
-   * @param {FetchOptions<K, V>['size']} how.size
-   * @returns {Promise<V>}
+   * @param {LoadOptions<K, V>} load
+   * @returns {Flight<V>} to be joined and begun
    */
-  #load(key, { loader, signal, ttlMs, timeoutMs, size }) {
+  #makeFlight(key, { loader, spans, timeoutMs, size }) {
     let isCurrent = false;
     /** @type {Flight<V>} */
     const flight = new Flight({
-      load: (loadSignal) => loader(key, { signal: loadSignal }),
+      load: (signal) => loader(key, { signal }),
       timeoutMs,
       deadlines: this.#deadlines,
       onEnd: () => {
@@ -303,47 +275,66 @@ export class LruTtlCache {
       onLoaded: (value) => {
         if (!isCurrent) return;
         const given = typeof size === 'function' ? size(value, key) : size;
-        this.#table.store(key, value, this.#sizeOf(value, given), ttlMs);
+        const bytes = sizeOf(value, given, this.#sized);
+        this.#table.store(key, value, bytes, spans.ttlMs, keepMsOf(spans));
         this.#table.tellGone();
       },
     });
     this.#flights.set(key, flight);
-    const joined = flight.join(signal);
-    flight.begin();
-    return joined;
+    return flight;
   }
 
   /**
-   * @param {V} value
-   * @param {number | undefined} given
-   * @returns {number}
+   * Loads a value that no caller waits for, unless a load is under way.
+   * @param {K} key
+   * @param {LoadOptions<K, V>} load
    */
-  #sizeOf(value, given) {
-    if (given !== undefined) return checkSize(given);
-    if (!this.#sized) return 0;
-    if (typeof value === 'string') return Buffer.byteLength(value);
-    if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return value.byteLength;
+  #refresh(key, load) {
+    if (this.#flights.has(key)) return;
+    const flight = this.#makeFlight(key, load);
+    // A caller without a signal never leaves: the load goes on whoever joins and leaves it.
+    flight.join().catch((error) => this.#report(key, flight, error));
+    flight.begin();
+  }
+
+  /**
+   * The value of a load or, where that fails, a stale one.
+   * @param {object} wait
+   * @param {K} wait.key
+   * @param {Flight<V>} wait.flight
+   * @param {Promise<V>} wait.joined
+   * @param {AbortSignal | undefined} wait.signal
+   * @param {number} wait.staleOnErrorMs
+   */
+  async #orStale({ key, flight, joined, signal, staleOnErrorMs }) {
     try {
-      return serialize(value).byteLength;
-    } catch {
-      throw typeError(
-        'size takes an integer: with maxBytes, a value that cannot be cloned needs one',
-      );
+      return await joined;
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      const slot = this.#table.peekStale(key, staleOnErrorMs);
+      if (slot === undefined) throw error;
+      this.#stale += 1;
+      const value = this.#table.valueAt(slot);
+      this.#report(key, flight, error);
+      return value;
     }
   }
-}
 
-/**
- * @param {unknown} value
- * @param {number} fallback
- */
-function checkTtl(value, fallback) {
-  return value === undefined
-    ? fallback
-    : checkMs('ttlMs', value, { max: TTL_MS_MAX, infinite: true });
-}
-
-/** @param {unknown} value */
-function checkSize(value) {
-  return checkInteger('size', value, { min: 0 });
+  /**
+   * Reports the error of a load, once.
+   * @param {K} key
+   * @param {Flight<V>} flight
+   * @param {unknown} error
+   */
+  #report(key, flight, error) {
+    if (this.#reported.has(flight)) return;
+    this.#reported.add(flight);
+    try {
+      this.#onRefreshError(key, error);
+    } catch (thrown) {
+      queueMicrotask(() => {
+        throw thrown;
+      });
+    }
+  }
 }

@@ -1,42 +1,30 @@
-/**
- * Keys and values in the slots of a native table, which decides who stays.
- *
- * The native side (native/core/cache/lru_ttl_table.h) has recency, expiry, sizes and counts, and never
- * sees a key or a value. A lookup that finds its entry alive crosses to it only as a line in a log,
- * taken in before anything depends on it. Main thread only; ends with garbage collection.
- */
 import native from '../../internal/native/addon.js';
 
-/** The layout of native/addon/bindings/lru_ttl_table_wrap.h: doubles by doubles, the rest by words. */
-const SIZE = 0;
-const TTL_MS = 1;
-const NOW_MS = 2;
-const LAST_MS = 3;
-const SLOT = 8;
-const LOGGED = 9;
-const REMOVED = 10;
-const REMOVED_AT = 11;
-const REMOVED_MAX = 32;
-const LOG_AT = REMOVED_AT + 2 * REMOVED_MAX;
-const LOOKUPS_MAX = 1024;
-/** An even number, of which doubles can be made. */
-const WORDS = LOG_AT + LOOKUPS_MAX + ((LOG_AT + LOOKUPS_MAX) % 2);
-
-/** The native answer for an entry over the limit. */
-const TOO_LARGE = -1;
-const NO_SLOT = 0xffffffff;
+const { layout } = native.LruTtlTable;
+const { WORDS, SIZE, TTL_MS, KEEP_MS, NOW_MS, FRESH_MS, LAST_MS, TOO_LARGE } = layout;
+const { SLOT, LOGGED, REMOVED, REMOVED_AT, REMOVED_MAX, LOG_AT, LOOKUPS_MAX } = layout;
+const { NO_SLOT, JOIN } = layout;
+const NS_PER_MS = 1e6;
 /** In the log, in place of a slot. */
 const MISS = NO_SLOT;
-const JOIN = NO_SLOT - 1;
 
-/** The reasons of native/core/cache/lru_ttl_table.h. */
-const REASONS = /** @type {const} */ (['evicted', 'expired']);
+/** @type {('evicted' | 'expired')[]} by the native side's numbers */
+const REASONS = [];
+REASONS[layout.EVICTED] = 'evicted';
+REASONS[layout.EXPIRED] = 'expired';
 
 /** @typedef {'evicted' | 'expired' | 'deleted' | 'cleared' | 'replaced'} EvictReason */
 
 /**
- * See the head of this file. What has gone is told in `tellGone`, which whoever changes something
- * calls once its own state is as it should be.
+ * Keys and values in the slots of a native table, which decides which entries stay.
+ *
+ * The native side (native/core/cache/lru_ttl_table.h) has recency, expiry, sizes and counts, and never
+ * sees a key or a value. A lookup that finds its entry crosses to it only as a line in a log, which is
+ * handed in before anything depends on it. Evicted values are reported by `tellGone`, which the owner
+ * calls after each change, once its own state is consistent. Main thread only; ends with garbage
+ * collection.
+ *
+ * An entry is fresh for its time to live, and held for `keepMs` longer, as a stale one.
  * @template K, V
  */
 export class LruTtlTable {
@@ -53,14 +41,16 @@ export class LruTtlTable {
   #keys = [];
   /** @type {(V | undefined)[]} */
   #values = [];
-  /** @type {number[]} the last moment at which the entry is alive */
+  /** @type {number[]} the last moment at which the entry is fresh */
+  #freshMs = [];
+  /** @type {number[]} the last moment at which it is held */
   #lastMs = [];
-  /** @type {{key: K, value: V, reason: EvictReason}[]} not yet told */
+  /** @type {{key: K, value: V, reason: EvictReason}[]} not yet reported */
   #gone = [];
   #telling = false;
   #onGone;
   #clock;
-  /** Whether there was ever an entry that expires; until then nobody asks for the time. */
+  /** Whether there was ever an entry that expires; until then no call reads the clock. */
   #timed = false;
 
   /**
@@ -80,7 +70,7 @@ export class LruTtlTable {
     this.#readClock = this.#native.readClock;
   }
 
-  /** Entries, including expired ones that nothing has removed yet. */
+  /** Entries, including stale ones, and expired ones that nothing has removed yet. */
   get size() {
     return /** @type {number} */ (this.#native.size());
   }
@@ -96,16 +86,23 @@ export class LruTtlTable {
   }
 
   /**
-   * The slot of an entry alive; an expired one is removed and told.
+   * The slot of a fresh entry. An expired one is removed and reported; a stale one stays.
    * @param {K} key
    * @returns {number | undefined}
    */
   find(key) {
     const slot = this.#slots.get(key);
     if (slot === undefined) return undefined;
-    if (this.#lastMs[slot] === Infinity || !this.#dropExpired(slot, this.#nowMs())) return slot;
-    this.tellGone();
-    return undefined;
+    const freshMs = this.#freshMs[slot];
+    if (freshMs === Infinity) return slot;
+    const nowMs = this.#nowMs();
+    if (nowMs <= freshMs) return slot;
+    if (this.#dropExpired(slot, nowMs)) {
+      this.tellGone();
+      return undefined;
+    }
+    // The native side's rounding of the time decides where there is nothing but the time to live.
+    return freshMs === this.#lastMs[slot] ? slot : undefined;
   }
 
   /**
@@ -115,7 +112,36 @@ export class LruTtlTable {
    */
   peek(key) {
     const slot = this.#slots.get(key);
-    return slot !== undefined && this.#isAlive(slot) ? slot : undefined;
+    return slot !== undefined && this.remainingMs(key) >= 0 ? slot : undefined;
+  }
+
+  /**
+   * The slot of an entry that is fresh, or has been stale for at most `staleMs`.
+   * @param {K} key
+   * @param {number} staleMs
+   * @returns {number | undefined}
+   */
+  peekStale(key, staleMs) {
+    const slot = this.#slots.get(key);
+    if (slot === undefined || this.#freshMs[slot] === Infinity) return slot;
+    const nowMs = this.#nowMs();
+    if (nowMs > this.#lastMs[slot]) return undefined;
+    // In nanoseconds, so that the difference of two doubles does not decide.
+    const staleNs = Math.round((nowMs - this.#freshMs[slot]) * NS_PER_MS);
+    return staleNs <= Math.round(staleMs * NS_PER_MS) ? slot : undefined;
+  }
+
+  /**
+   * The rest of an entry's time to live in milliseconds, negative where it is over; -Infinity for an
+   * unknown key.
+   * @param {K} key
+   * @returns {number}
+   */
+  remainingMs(key) {
+    const slot = this.#slots.get(key);
+    if (slot === undefined) return -Infinity;
+    const freshMs = this.#freshMs[slot];
+    return freshMs === Infinity ? Infinity : freshMs - this.#nowMs();
   }
 
   /**
@@ -145,8 +171,9 @@ export class LruTtlTable {
    * @param {V} value
    * @param {number} size
    * @param {number} ttlMs
+   * @param {number} keepMs for which it is held after that
    */
-  store(key, value, size, ttlMs) {
+  store(key, value, size, ttlMs, keepMs) {
     if (ttlMs !== Infinity) this.#timed = true;
     const nowMs = this.#timed ? this.#nowMs() : 0;
     let known = this.#slots.get(key);
@@ -155,6 +182,7 @@ export class LruTtlTable {
     const numbers = this.#numbers;
     numbers[SIZE] = size;
     numbers[TTL_MS] = ttlMs;
+    numbers[KEEP_MS] = keepMs;
     numbers[NOW_MS] = nowMs;
     words[SLOT] = known ?? NO_SLOT;
     words[LOGGED] = this.#logged;
@@ -162,7 +190,7 @@ export class LruTtlTable {
     this.#storeNative();
     const slot = words[SLOT];
     const lastMs = numbers[LAST_MS];
-    // Before the new entry is put down: it may have the slot of one that made room for it.
+    // Before the new entry is recorded: it may have the slot of one that made room for it.
     if (words[REMOVED] > 0) this.#forgetRemoved();
     if (lastMs === TOO_LARGE) {
       this.#refuse(key, value, known);
@@ -175,19 +203,21 @@ export class LruTtlTable {
       this.#noteGone(key, this.valueAt(slot), 'replaced');
     }
     this.#values[slot] = value;
+    this.#freshMs[slot] = numbers[FRESH_MS];
     this.#lastMs[slot] = lastMs;
   }
 
   /**
    * @param {K} key
-   * @returns {boolean} whether there was one alive
+   * @returns {boolean} whether there was a fresh one
    */
   delete(key) {
     const slot = this.#slots.get(key);
     if (slot === undefined || (this.#timed && this.#dropExpired(slot, this.#nowMs()))) return false;
+    const fresh = this.#freshMs[slot] === this.#lastMs[slot] || this.peek(key) !== undefined;
     this.#native.erase(slot);
     this.#forget(slot, 'deleted');
-    return true;
+    return fresh;
   }
 
   clear() {
@@ -209,7 +239,7 @@ export class LruTtlTable {
     return slots.map((slot) => /** @type {K} */ (this.#keys[slot]));
   }
 
-  /** Tells of values that have gone, in order, also of those that go while it is told. */
+  /** Reports values that have gone, in order, those that go during a report included. */
   tellGone() {
     if (this.#gone.length === 0 || this.#telling) return;
     this.#telling = true;
@@ -218,7 +248,7 @@ export class LruTtlTable {
       try {
         this.#onGone?.(key, value, reason);
       } catch (error) {
-        // The owner's fault must not keep others from being told, nor fail a call that has worked.
+        // A handler's fault must not suppress other reports, nor fail a call that has worked.
         queueMicrotask(() => {
           throw error;
         });
@@ -239,12 +269,6 @@ export class LruTtlTable {
     if (!isKnown) this.#noteGone(key, value, 'evicted');
   }
 
-  /** @param {number} slot */
-  #isAlive(slot) {
-    const lastMs = this.#lastMs[slot];
-    return lastMs === Infinity || this.#nowMs() <= lastMs;
-  }
-
   /** @returns {number} */
   #nowMs() {
     if (this.#clock !== undefined) return this.#clock.nowMs();
@@ -253,7 +277,7 @@ export class LruTtlTable {
   }
 
   /**
-   * Removes an entry if it has expired. The native side, which rounds the time, has the last word.
+   * Removes an entry that is held no longer. The native side, which rounds the time, decides.
    * @param {number} slot
    * @param {number} nowMs
    * @returns {boolean}
@@ -278,7 +302,7 @@ export class LruTtlTable {
   }
 
   /**
-   * Forgets those that the native side has removed by itself.
+   * Forgets the entries that the native side has removed by itself.
    * @returns {number} how many
    */
   #forgetRemoved() {
@@ -290,7 +314,7 @@ export class LruTtlTable {
         this.#forget(words[at], REASONS[words[at + 1]]);
       }
       total += count;
-      // As many as there is room for: there may be more.
+      // A full list may have been cut off.
     } while (words[REMOVED] === REMOVED_MAX && this.#native.takeRemoved() > 0);
     return total;
   }

@@ -1,10 +1,3 @@
-/**
- * One load that any number of callers wait for: single flight.
- *
- * A caller who aborts leaves alone; with the last one the load is aborted. A load that takes too
- * long fails for all of them. Whatever the loader does after the end, nobody hears of it. Ends
- * exactly once: loaded, failed, timed out or left.
- */
 import { whenAborted } from '../../internal/util/abort.js';
 import { SluiceError, abortReason } from '../../internal/util/errors.js';
 
@@ -12,15 +5,19 @@ import { SluiceError, abortReason } from '../../internal/util/errors.js';
  * @template T
  * @typedef {object} FlightOptions
  * @property {(signal: AbortSignal) => T | PromiseLike<T>} load
- * @property {(value: T) => void} onLoaded called before the callers get the value; what it throws
- *   they get instead
+ * @property {(value: T) => void} onLoaded called before the callers get the value; an error that it
+ *   throws fails them instead
  * @property {() => void} onEnd called first at any end
  * @property {number} timeoutMs Infinity for none
  * @property {import('../../internal/time/timers.js').Deadlines} deadlines
  */
 
 /**
- * See the head of this file. `join` the first caller, then `begin`.
+ * One load that any number of callers wait for: single flight. `join` the first caller, then `begin`.
+ *
+ * A caller who aborts leaves alone; when the last one leaves, the load is aborted. A time-out fails
+ * the load for all callers. It ends once, as loaded, failed, timed out or left; what the loader does
+ * after that is ignored.
  * @template T
  */
 export class Flight {
@@ -37,9 +34,9 @@ export class Flight {
   }
 
   /**
-   * One more caller.
+   * Adds a caller.
    * @param {AbortSignal} [signal] not aborted yet
-   * @returns {Promise<T>} rejects with the signal's reason, or with what the load failed with
+   * @returns {Promise<T>} rejects with the signal's reason, or with the load's error
    */
   join(signal) {
     return new Promise((resolve, reject) => {
@@ -54,7 +51,7 @@ export class Flight {
     });
   }
 
-  /** Calls the loader. Not before the first caller has joined: a loader may make that one leave. */
+  /** Calls the loader. The first caller has joined before: a loader may make that one leave. */
   begin() {
     const { load, timeoutMs, deadlines } = this.#options;
     this.#stopTimer = deadlines.start(timeoutMs, () => this.#timeOut());
@@ -95,7 +92,7 @@ export class Flight {
     if (this.#end()) this.#controller.abort(reason);
   }
 
-  /** @returns {boolean} false: it has ended before */
+  /** @returns {boolean} false: it had ended before */
   #end() {
     if (this.#ended) return false;
     this.#ended = true;

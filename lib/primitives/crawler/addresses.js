@@ -6,8 +6,8 @@
  * that was checked.
  */
 import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import { SluiceError } from '../../internal/util/errors.js';
+import { ipaddr, lazy } from '../../internal/util/packages.js';
 
 /**
  * @typedef {(hostname: string, options: object,
@@ -16,7 +16,7 @@ import { SluiceError } from '../../internal/util/errors.js';
  */
 
 /** The block that IANA assigns to the public internet; the rest of IPv6 has other uses. */
-const PUBLIC_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3');
+const publicIpv6 = lazy(() => ipaddr().IPv6.parseCIDR('2000::/3'));
 
 /**
  * Whether an address is on the public internet. These are not: private, loopback, link-local,
@@ -28,9 +28,9 @@ const PUBLIC_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3');
  */
 export function isPublicAddress(address) {
   if (isIP(address) === 0) return false;
-  const parsed = ipaddr.parse(address);
+  const parsed = ipaddr().parse(address);
   if (parsed.range() !== 'unicast') return false;
-  return parsed.kind() === 'ipv4' || parsed.match(PUBLIC_IPV6);
+  return parsed.kind() === 'ipv4' || parsed.match(publicIpv6());
 }
 
 /** @param {string} host */

@@ -2,8 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { MIMEType, promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
-// @ts-expect-error It has no types.
-import sniffEncoding from 'html-encoding-sniffer';
+import { htmlEncodingSniffer } from '../../internal/util/packages.js';
 
 /** Layers of content codings; more have no use. */
 const CODINGS_MAX = 3;
@@ -101,7 +100,10 @@ export function textOf(bytes, charset) {
   const defaultEncoding = isUtf8(bytes) ? 'UTF-8' : 'windows-1252';
   let encoding = defaultEncoding;
   try {
-    encoding = sniffEncoding(bytes, { transportLayerEncodingLabel: charset, defaultEncoding });
+    encoding = htmlEncodingSniffer()(bytes, {
+      transportLayerEncodingLabel: charset,
+      defaultEncoding,
+    });
   } catch {
     // The sniffer throws on an unfinished declaration, which then counts as absent.
   }

@@ -1,99 +1,114 @@
-/**
- * An ordered key-value store in memory, with versions, times to live, snapshots and optimistic
- * transactions; all of it is in the native store (native/core/kv/store.h).
- *
- * All methods but `transaction` answer at once, and may be awaited as well. Main thread only; ends
- * with garbage collection.
- */
 import native from '../../internal/native/addon.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
-import { kKeep, kLoad, kTransactNow } from '../../internal/util/symbols.js';
-import {
-  checkClock,
-  checkFunction,
-  checkInteger,
-  checkOptions,
-} from '../../internal/util/validate.js';
+import { steadyUnixClock, wallClock } from '../../internal/time/clock.js';
+import { checkClock, checkFunction } from '../../internal/util/validate.js';
 import { conflictAt, failureOf, isConflict } from './errors.js';
-import { checkDelete, checkLimits, checkSet, checkTtl } from './options.js';
-import { Reclaimer } from './expiry.js';
+import { ExpiryTimer } from './expiry.js';
+import { nextNumber } from './increment.js';
+import {
+  KEEP_TTL,
+  checkCompareAndSet,
+  checkDelete,
+  checkIncrement,
+  checkLimits,
+  checkRetries,
+  checkSet,
+  checkStoreOptions,
+  checkTouch,
+} from './options.js';
+import { Pool } from './pool.js';
 import { checkScan, decodePage } from './scan.js';
 import { KvSnapshot } from './snapshot.js';
-import { steadyUnixClock, wallClock } from '../../internal/time/clock.js';
-import { KvTransaction, kCommit, kEnd, kIsConflict } from './transaction.js';
+import { KvTransaction, control } from './transaction.js';
 import { checkKey, decodeEntry, encodeValue } from './values.js';
+import { Watches } from './watch.js';
 
-/**
- * @typedef {object} KvStoreOptions
- * @property {number} [maxKeys] default 1,000,000; those that have expired do not count
- * @property {number} [maxKeyBytes] of one key as UTF-8; default 1024
- * @property {number} [maxValueBytes] of one value, as UTF-8 or JSON where it is no buffer; default
- *   1 MiB
- * @property {number} [maxBytes] of all keys and values that are in the store; default 256 MiB
- * @property {number} [maxPinnedBytes] of those that no longer are, but that snapshots hold on to;
- *   default as `maxBytes`. Beyond it nothing is set until some are released
- * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: Unix time as of the start of the
- *   process, going on monotonically
- */
+/** @typedef {import('../../internal/util/errors.js').SluiceError} SluiceError */
 
-/** How often something may expire in the middle of a call. */
+/** How often something may expire in the middle of a synchronous call. */
 const NOW_RETRIES = 100;
 
+/**
+ * What the gateway does with its store, and users of a KvStore cannot.
+ * @typedef {object} StoreControl
+ * @property {(file: any, options: import('./options.js').KvStoreOptions) => KvStore<any>} load gives
+ *   the store of a data file that is open and not started yet, without what has expired in Unix time.
+ *   Its versions go on behind the last one that was written. Not to be changed before `persist`.
+ *   Throws ERR_DATA_CORRUPT
+ * @property {(store: KvStore<any>, file: any) => void} persist writes every change to a started data
+ *   file from now on
+ * @property {(store: KvStore<any>) => number} writtenVersion the last version that is in the data
+ *   file, with all before it; 0 without one
+ * @property {<T>(store: KvStore<any>, work: (tx: KvTransaction<any>) => T,
+ *   options?: TransactNowOptions<T>) => T} transactNow a transaction within the call. `work` is called
+ *   again when something has expired meanwhile. Throws ERR_KV_FULL, and what `work` throws
+ */
+/**
+ * @template T
+ * @typedef {object} TransactNowOptions
+ * @property {(result: T, tx: KvTransaction<any>) => void} [done] called after the commit: versions
+ *   are known
+ * @property {import('./errors.js').KvShare} [share] in which all lies that is written
+ */
+/** @type {StoreControl} */
+export let storeControl;
+
+/**
+ * An ordered key-value store in memory, with versions, times to live, snapshots, watches and
+ * optimistic transactions. `V` is the type of its values.
+ *
+ * All methods but `transaction` are synchronous, and may be awaited as well. Main thread only; ends
+ * with garbage collection.
+ * @template [V=import('./values.js').KvValue]
+ */
 export class KvStore {
   #native;
   #limits;
   #nowMs;
-  /** What makes Unix time of the store's. */
+  /** Added to the store's time, makes Unix time of it. */
   #toUnixMs;
-  #reclaimer;
+  #expiry;
+  #watches = new Watches();
+  #transactions;
+  #snapshots;
 
-  /** @param {KvStoreOptions} [options] */
+  static {
+    storeControl = {
+      load: (file, options) => {
+        const store = new KvStore(options);
+        file.load(store.#native, store.#toUnixMs, store.#nowMs());
+        return store;
+      },
+      persist: (store, file) => {
+        store.#native.keep(file.native, store.#toUnixMs);
+        store.#expiry.run();
+      },
+      writtenVersion: (store) => store.#native.writtenVersion(),
+      transactNow: (store, work, options) => store.#transactNow(work, options),
+    };
+  }
+
+  /** @param {import('./options.js').KvStoreOptions} [options] */
   constructor(options) {
-    const given = checkOptions('options', options);
+    const given = checkStoreOptions(options);
     const limits = checkLimits(given);
     const clock = checkClock('clock', given.clock);
     this.#limits = limits;
     this.#nowMs = steadyUnixClock(clock);
     this.#toUnixMs = clock === undefined ? 0 : wallClock(clock)() - clock.nowMs();
-    this.#native = new native.KvStore(
-      limits.maxKeys,
-      limits.maxKeyBytes,
-      limits.maxValueBytes,
-      limits.maxBytes,
-      limits.maxPinnedBytes,
-    );
-    this.#reclaimer = new Reclaimer(this.#native, this.#nowMs, deadlinesOf(clock));
+    const { maxKeys, maxKeyBytes, maxValueBytes, maxBytes, maxPinnedBytes } = limits;
+    const store = new native.KvStore(maxKeys, maxKeyBytes, maxValueBytes, maxBytes, maxPinnedBytes);
+    this.#native = store;
+    this.#transactions = new Pool(() => new native.KvTransaction(store));
+    this.#snapshots = new Pool(() => new native.KvSnapshot(store));
+    this.#expiry = new ExpiryTimer(store, {
+      nowMs: this.#nowMs,
+      deadlines: deadlinesOf(clock),
+      watches: this.#watches,
+    });
   }
 
-  /**
-   * The store of a data file, as it was left; what has expired meanwhile, by Unix time, is not in it.
-   * Its versions go on behind the last one that was written. Not to be changed before `kKeep`.
-   * @param {import('../../jobs/storage/sqlite.js').SqliteStore} file not started yet
-   * @param {KvStoreOptions} options
-   * @returns {KvStore}
-   * @throws {import('../../internal/util/errors.js').SluiceError} ERR_DATA_CORRUPT
-   */
-  static [kLoad](file, options) {
-    const store = new KvStore(options);
-    file.load(store.#native, store.#toUnixMs, store.#nowMs());
-    return store;
-  }
-
-  /**
-   * Writes every change to a data file from now on.
-   * @param {import('../../jobs/storage/sqlite.js').SqliteStore} file started
-   */
-  [kKeep](file) {
-    this.#native.keep(file.native, this.#toUnixMs);
-    this.#reclaimer.look();
-  }
-
-  /** The last version that is in the data file, with all before it; 0 where there is none. */
-  get writtenVersion() {
-    return /** @type {number} */ (this.#native.writtenVersion());
-  }
-
-  /** Keys in memory, those that have expired and are yet to be freed included. */
+  /** Keys in memory, expired ones that are yet to be freed included. */
   get size() {
     return /** @type {number} */ (this.#native.size());
   }
@@ -118,8 +133,9 @@ export class KvStore {
   }
 
   /**
+   * @template [T=V]
    * @param {string} key
-   * @returns {import('./values.js').KvEntry | undefined} `value` is yours: changing it changes
+   * @returns {import('./values.js').KvEntry<T> | undefined} `value` is yours: changing it changes
    *   nothing in the store
    */
   get(key) {
@@ -127,12 +143,12 @@ export class KvStore {
   }
 
   /**
-   * @param {string} key any string of whole characters
-   * @param {import('./values.js').KvValue} value taken as it is now
+   * @param {string} key any well-formed string
+   * @param {V} value taken as it is now
    * @param {import('./options.js').KvSetOptions} [options]
    * @returns {number} its version: higher than all before it
-   * @throws {import('../../internal/util/errors.js').SluiceError} ERR_CONFLICT with the `version` that the key has (0: it is not there)
-   *   when a condition fails; ERR_KV_FULL with the `limit`. Nothing has changed then
+   * @throws {SluiceError} ERR_CONFLICT with the `version` that the key has (0: it is not there) when a
+   *   condition fails; ERR_KV_FULL with the `limit`. Nothing has changed then
    */
   set(key, value, options) {
     checkKey('key', key);
@@ -143,115 +159,172 @@ export class KvStore {
   }
 
   /**
-   * As `set` with `ifVersion`, for those to whom a failure is no surprise.
+   * As `set` with `ifVersion`, for callers that expect conflicts.
    * @param {string} key
    * @param {number} expectedVersion 0: the key is not there
-   * @param {import('./values.js').KvValue} value
-   * @param {{ttlMs?: number}} [options]
+   * @param {V} value
+   * @param {{ttlMs?: number, keepTtl?: boolean}} [options] as for `set`
    * @returns {number | undefined} the new version; undefined when the key has another version, and
    *   nothing has changed
    */
   compareAndSet(key, expectedVersion, value, options) {
     checkKey('key', key);
-    const expected = checkInteger('expectedVersion', expectedVersion, { min: 0 });
-    const ttlMs = checkTtl(checkOptions('options', options).ttlMs);
+    const { ttlMs, expected } = checkCompareAndSet(expectedVersion, options);
     const answer = this.#set(key, value, ttlMs, expected);
     return isConflict(answer) ? undefined : answer;
+  }
+
+  /**
+   * Adds to a number, from 0 where the key is not there.
+   * @param {string} key
+   * @param {number} [by] default 1; may be below 0
+   * @param {import('./options.js').KvIncrementOptions} [options]
+   * @returns {number} the sum
+   * @throws {SluiceError} ERR_NOT_A_NUMBER when the key has another value; ERR_KV_FULL. Nothing has
+   *   changed then
+   */
+  increment(key, by = 1, options) {
+    checkKey('key', key);
+    const step = checkIncrement(by, options);
+    for (;;) {
+      const entry = this.get(key);
+      const sum = nextNumber(key, entry, step.by);
+      const ttlMs = entry === undefined ? step.ttlMs : KEEP_TTL;
+      // It may have expired in between.
+      if (!isConflict(this.#set(key, sum, ttlMs, entry?.version ?? 0))) return sum;
+    }
+  }
+
+  /**
+   * Gives a key that is there another time to live. Its value stays; its version is a new one.
+   * @param {string} key
+   * @param {import('./options.js').KvTouchOptions} [options]
+   * @returns {number | undefined} its version; undefined: the key is not there
+   * @throws {SluiceError} ERR_CONFLICT, as `set`
+   */
+  touch(key, options) {
+    checkKey('key', key);
+    const { ttlMs, expected } = checkTouch(options);
+    const answer = this.#native.touch(key, ttlMs, expected, this.#nowMs());
+    if (isConflict(answer)) throw this.#conflictAt(key);
+    if (answer < 0) throw failureOf(answer, this.#limits);
+    if (answer === 0) return undefined;
+    this.#expiry.expect(ttlMs);
+    this.#watches.publish(this.#native);
+    return answer;
   }
 
   /**
    * @param {string} key
    * @param {import('./options.js').KvDeleteOptions} [options]
    * @returns {boolean} whether it was there
-   * @throws {import('../../internal/util/errors.js').SluiceError} ERR_CONFLICT, as `set`
+   * @throws {SluiceError} ERR_CONFLICT, as `set`
    */
   delete(key, options) {
     checkKey('key', key);
     const answer = this.#native.erase(key, checkDelete(options), this.#nowMs());
     if (isConflict(answer)) throw this.#conflictAt(key);
+    this.#watches.publish(this.#native);
     return answer !== 0;
   }
 
   /**
    * A page of keys and values as they are now. A key that is there from the first page to the last
    * one is in exactly one of them, whatever else is written meanwhile.
+   * @template [T=V]
    * @param {import('./scan.js').KvScanOptions} [options]
-   * @returns {import('./scan.js').KvPage}
+   * @returns {import('./scan.js').KvPage<T>}
    */
   scan(options) {
-    const { limit, range } = checkScan(options);
-    return decodePage(this.#native.scan(limit, this.#nowMs(), ...range));
+    const scan = checkScan(options);
+    return decodePage(this.#native.scan(this.#nowMs(), ...scan.request), scan);
   }
 
   /**
-   * The store as it is now, to be read for as long as it is needed. Taking it copies nothing; while
-   * it is there, what is replaced stays in memory, and writes copy the way to their key.
-   * @returns {KvSnapshot}
+   * The changes from now on, as an async iterator that ends with `return()`, with its `signal`, or
+   * when its reader falls too far behind.
+   * @template [T=V]
+   * @param {import('./watch.js').KvWatchOptions} [options]
+   * @returns {AsyncIterableIterator<import('./watch.js').KvChange<T>>} rejects with
+   *   ERR_WATCH_OVERFLOW when more than `capacity` changes wait to be read
+   */
+  watch(options) {
+    return this.#watches.add(this.#native, options);
+  }
+
+  /**
+   * The store as it is now. Taking it copies nothing; until it is released, replaced values stay in
+   * memory, and a write copies the path to its key.
+   * @returns {KvSnapshot<V>}
    */
   snapshot() {
-    return new KvSnapshot(this.#native, this.#nowMs());
+    return new KvSnapshot(this.#snapshots, this.#nowMs());
   }
 
   /**
-   * Runs `work`, and then does everything that it has written, or nothing. Nobody is locked out
-   * meanwhile: if something that it has read (or found missing, or scanned) has changed by then, or
+   * Runs `work`, and then does everything that it has written, or nothing. Other callers are not
+   * locked out: if something that it has read (or found missing, or scanned) has changed by then, or
    * expired, nothing is done.
    * @template T
-   * @param {(tx: KvTransaction) => T | Promise<T>} work called again for each retry
+   * @param {(tx: KvTransaction<V>) => T | Promise<T>} work called again for each retry
    * @param {{retries?: number}} [options] `retries`: how often it is tried again after a conflict;
    *   default 0
    * @returns {Promise<T>} what `work` gave
-   * @throws {import('../../internal/util/errors.js').SluiceError} ERR_CONFLICT, ERR_KV_FULL; and what `work` throws
+   * @throws {SluiceError} ERR_CONFLICT, ERR_KV_FULL; and what `work` throws
    */
   async transaction(work, options) {
     checkFunction('work', work);
-    const retries = checkInteger('retries', checkOptions('options', options).retries, {
-      min: 0,
-      fallback: 0,
-    });
+    const retries = checkRetries(options);
     for (let left = retries; ; left -= 1) {
       const tx = this.#begin();
       try {
         const result = await work(tx);
-        this.#reclaimer.expect(tx[kCommit]());
+        this.#commit(tx);
         return result;
       } catch (error) {
-        if (left === 0 || !tx[kIsConflict](error)) throw error;
+        if (left === 0 || !control.isConflict(tx, error)) throw error;
       } finally {
-        tx[kEnd]();
+        control.end(tx);
       }
     }
   }
 
   /**
-   * A transaction that is over before it is anybody else's turn: at most the time may move on, and
-   * let something expire.
    * @template T
-   * @param {(tx: KvTransaction) => T} work called again when something has
-   * @param {object} [options]
-   * @param {(result: T, tx: KvTransaction) => void} [options.done] may ask for the versions
-   * @param {import('./errors.js').KvShare} [options.share] where all lies that is written
+   * @param {(tx: KvTransaction<any>) => T} work
+   * @param {TransactNowOptions<T>} [options]
    * @returns {T}
-   * @throws {import('../../internal/util/errors.js').SluiceError} ERR_KV_FULL; and what `work` throws
    */
-  [kTransactNow](work, { done, share } = {}) {
+  #transactNow(work, { done, share } = {}) {
     for (let left = NOW_RETRIES; ; left -= 1) {
       const tx = this.#begin();
       try {
         const result = work(tx);
-        this.#reclaimer.expect(tx[kCommit](share));
+        this.#commit(tx, share);
         done?.(result, tx);
         return result;
       } catch (error) {
-        if (left === 0 || !tx[kIsConflict](error)) throw error;
+        if (left === 0 || !control.isConflict(tx, error)) throw error;
       } finally {
-        tx[kEnd]();
+        control.end(tx);
       }
     }
   }
 
   #begin() {
-    return new KvTransaction(this.#native, this.#limits, this.#nowMs);
+    return /** @type {KvTransaction<V>} */ (
+      new KvTransaction(this.#transactions, this.#limits, this.#nowMs)
+    );
+  }
+
+  /**
+   * @param {KvTransaction<any>} tx
+   * @param {import('./errors.js').KvShare} [share]
+   */
+  #commit(tx, share) {
+    this.#expiry.expect(control.commit(tx, share));
+    this.#native.account();
+    this.#watches.publish(this.#native);
   }
 
   /**
@@ -265,7 +338,10 @@ export class KvStore {
     const [data, kind] = encodeValue(value);
     const answer = this.#native.set(key, data, kind, ttlMs, expected, this.#nowMs());
     if (answer < 0 && !isConflict(answer)) throw failureOf(answer, this.#limits);
-    if (answer > 0) this.#reclaimer.expect(ttlMs);
+    if (answer > 0) {
+      this.#expiry.expect(ttlMs);
+      this.#watches.publish(this.#native);
+    }
     return answer;
   }
 

@@ -1,20 +1,15 @@
-/**
- * The key-value store of a gateway: one for all uses and all principals. Each use has an area of it,
- * with limits of its own, and in that each principal the keys below a prefix of its own, which it
- * never sees. With a data file it is there as it was left, and every change goes there in the order
- * in which it was made. Main thread only; ends with garbage collection.
- */
 import { createHash } from 'node:crypto';
-import { KvStore } from './kv-store.js';
-import { kTransactNow } from '../../internal/util/symbols.js';
-import { kVersionOf } from './transaction.js';
+import { KvStore, storeControl } from './kv-store.js';
+import { cursorBehind } from './scan.js';
+import { control } from './transaction.js';
 import { rangeError } from '../../internal/util/errors.js';
 import { wallClock } from '../../internal/time/clock.js';
+import { jsonOf } from './values.js';
 
 const NAME_MAX = 128;
-/** The area, the name, `#` or nothing before it, and a `/` behind each. */
+/** The partition, the name, `#` or nothing before it, and a `/` behind each. */
 const PREFIX_MAX = NAME_MAX + 32;
-/** Each area sees to its limits; none of them is to be in the way of another. */
+/** Each partition has limits of its own; those of the store must not be reached before. */
 export const STORE_LIMITS = Object.freeze({
   maxKeys: 2 ** 31,
   maxBytes: Number.MAX_SAFE_INTEGER,
@@ -22,15 +17,20 @@ export const STORE_LIMITS = Object.freeze({
   maxValueBytes: 256 * 2 ** 20,
   maxKeyBytes: 2 ** 20,
 });
-/** Comes behind every key. */
+/** Sorts behind every key. */
 const LAST = '\u{10ffff}';
-/** Of one page: an answer of many large values is cut, and goes on behind its cursor. */
-const PAGE_BYTES = 4 * 2 ** 20;
+/** JSON of the values in one answer; a page that would have more is cut, and goes on behind its cursor. */
+export const ANSWER_BYTES_MAX = 4 * 2 ** 20;
+/** Items that are read at a time where each may be large. */
 const PART = 16;
+/** Keys that are deleted in one transaction. */
+const CLEARED_AT_ONCE = 1000;
+/** Of all principals together. */
+const WATCHES_MAX = 1000;
 
 /**
  * @param {string} principal
- * @returns {string} no other principal's, and no other's beginning: there is one `/` in it
+ * @returns {string} unique, and no beginning of another one: there is one `/` in it
  */
 function prefixOf(principal) {
   const whole = principal.isWellFormed();
@@ -44,22 +44,39 @@ function prefixOf(principal) {
 /** @param {any} value of an item */
 function sizeOf(value) {
   if (value instanceof Uint8Array) return value.length;
-  return Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
+  return Buffer.byteLength(typeof value === 'string' ? value : jsonOf(value));
 }
 
-/** See the head of this file. */
-export class KvSpaces {
+/**
+ * @param {any} value
+ * @returns {number} bytes of it in a JSON answer
+ */
+export function jsonBytesOf(value) {
+  if (value instanceof Uint8Array) return Math.ceil(value.length / 3) * 4;
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+/**
+ * The key-value store of a gateway: one store for all uses and all principals. Each use has a
+ * partition of it, with limits of its own, and in that each principal has a namespace: the keys below
+ * a prefix that callers never see. With a data file it is as it was left, and every change is written
+ * in the order in which it was made. Main thread only; ends with garbage collection.
+ */
+export class KvNamespaces {
   #store;
   #unixMs;
   #file;
+  #watches = 0;
+  #closing = new AbortController();
 
   /**
    * @param {import('../../internal/time/clock.js').ManualClock} [clock]
-   * @param {import('../../jobs/storage/job-store.js').JobStore} [file] undefined: everything is in memory
+   * @param {{kv: KvStore<any>, checkRoom: () => void, synced: () => Promise<void>}} [file] a data file;
+   *   undefined: everything is in memory
    */
   constructor(clock, file) {
     this.#file = file;
-    this.#store = file === undefined ? new KvStore({ ...STORE_LIMITS, clock }) : file.openKv();
+    this.#store = file?.kv ?? new KvStore({ ...STORE_LIMITS, clock });
     const wall = wallClock(clock);
     this.#unixMs = (/** @type {number} */ ms) =>
       clock === undefined ? ms : ms - clock.nowMs() + wall();
@@ -67,15 +84,49 @@ export class KvSpaces {
 
   /**
    * @param {string} name letters; each of another use
-   * @param {import('./options.js').KvSpaceLimits} limits
-   * @returns {KvArea}
+   * @param {import('./options.js').KvPartitionLimits} limits
+   * @returns {KvPartition}
    */
-  area(name, limits) {
-    return new KvArea(this.#store, `${name}/`, limits);
+  partition(name, limits) {
+    return new KvPartition(this.#store, `${name}/`, limits);
+  }
+
+  /** @returns {boolean} whether there is room for another watch */
+  get canWatch() {
+    return !this.#closing.signal.aborted && this.#watches < WATCHES_MAX;
   }
 
   /**
-   * To be called before anything is changed that is new.
+   * Changes of a principal's keys, from now on; ends when the gateway closes.
+   * @param {KvNamespace} namespace
+   * @param {{prefix: string, signal: AbortSignal}} options `signal` ends it, too
+   * @returns {AsyncGenerator<import('./watch.js').KvChange<any>>} each is on the disk, where there is a
+   *   data file
+   */
+  async *watch(namespace, { prefix, signal }) {
+    const full = namespace.prefix + prefix;
+    const ends = AbortSignal.any([signal, this.#closing.signal]);
+    const changes = this.#store.watch({ prefix: full, signal: ends });
+    this.#watches += 1;
+    try {
+      for await (const change of changes) {
+        await this.synced();
+        yield { ...change, key: change.key.slice(namespace.prefix.length) };
+      }
+    } catch (error) {
+      if (!this.#closing.signal.aborted) throw error;
+    } finally {
+      this.#watches -= 1;
+    }
+  }
+
+  /** Ends every watch. */
+  close() {
+    this.#closing.abort();
+  }
+
+  /**
+   * To be called before a request changes anything.
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 while the disk is full, 503
    */
   checkRoom() {
@@ -83,14 +134,14 @@ export class KvSpaces {
   }
 
   /**
-   * Resolves when what the caller is about to tell somebody is on the disk, so that no crash can
-   * take it back; at once where all of it is there already, or there is no data file.
+   * Resolves when what an answer is about to tell is on the disk, so that no crash can take it back;
+   * at once where all of it is there already, or there is no data file.
    * @param {number} [version] of the only entry that it is about; default: everything so far
-   * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503: it may not be there yet. It stays in
-   *   force, and is written as soon as that is possible
+   * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503: it may not be there
+   *   yet. It stays in force, and is written as soon as that is possible
    */
   async synced(version = this.#store.version) {
-    if (this.#file === undefined || version <= this.#store.writtenVersion) return;
+    if (this.#file === undefined || version <= storeControl.writtenVersion(this.#store)) return;
     await this.#file.synced();
   }
 
@@ -104,15 +155,15 @@ export class KvSpaces {
 }
 
 /** The keys of one use. */
-export class KvArea {
+export class KvPartition {
   #store;
   #prefix;
   #limits;
 
   /**
-   * @param {KvStore} store
+   * @param {KvStore<any>} store
    * @param {string} prefix
-   * @param {import('./options.js').KvSpaceLimits} limits
+   * @param {import('./options.js').KvPartitionLimits} limits
    */
   constructor(store, prefix, limits) {
     this.#store = store;
@@ -122,34 +173,38 @@ export class KvArea {
 
   /**
    * @param {string} principal
-   * @returns {KvSpace}
+   * @returns {KvNamespace}
    */
   of(principal) {
-    return this.#space(this.#prefix + prefixOf(principal));
+    return this.#namespace(this.#prefix + prefixOf(principal));
   }
 
   /**
    * Those that hold a key.
-   * @returns {Generator<KvSpace>}
+   * @returns {Generator<KvNamespace>}
    */
   *used() {
     for (let start = this.#prefix; ;) {
-      const [found] = this.#store.scan({ prefix: this.#prefix, start, limit: 1 }).items;
+      const page = this.#store.scan({ prefix: this.#prefix, start, limit: 1, keysOnly: true });
+      const [found] = page.items;
       if (found === undefined) return;
       const prefix = found.key.slice(0, found.key.indexOf('/', this.#prefix.length) + 1);
-      yield this.#space(prefix);
+      yield this.#namespace(prefix);
       start = prefix + LAST;
     }
   }
 
   /** @param {string} prefix */
-  #space(prefix) {
-    return new KvSpace(this.#store, prefix, this.#limits, this.#prefix);
+  #namespace(prefix) {
+    return new KvNamespace(this.#store, prefix, this.#limits, this.#prefix);
   }
 }
 
-/** The keys of one principal. Methods and errors are those of a KvStore and of its transactions. */
-export class KvSpace {
+/**
+ * The keys of one principal. Methods and errors are those of a KvStore and of its transactions; every
+ * change obeys the limits of the partition and of the principal.
+ */
+export class KvNamespace {
   #store;
   #prefix;
   #maxKeyBytes;
@@ -157,22 +212,22 @@ export class KvSpace {
   #share;
 
   /**
-   * @param {KvStore} store
+   * @param {KvStore<any>} store
    * @param {string} prefix
-   * @param {import('./options.js').KvSpaceLimits} limits
-   * @param {string} areaPrefix what its own begins with
+   * @param {import('./options.js').KvPartitionLimits} limits
+   * @param {string} partitionPrefix which its own begins with
    */
-  constructor(store, prefix, limits, areaPrefix) {
+  constructor(store, prefix, limits, partitionPrefix) {
     this.#store = store;
     this.#prefix = prefix;
     this.#maxKeyBytes = Math.min(limits.maxKeyBytes, STORE_LIMITS.maxKeyBytes - PREFIX_MAX);
     this.#maxValueBytes = limits.maxValueBytes;
     const { maxKeys, maxBytes, maxKeysPerPrincipal, maxBytesPerPrincipal } = limits;
-    const area = { prefix: areaPrefix, maxKeys, maxBytes };
+    const area = { prefix: partitionPrefix, maxKeys, maxBytes };
     this.#share = { prefix, maxKeys: maxKeysPerPrincipal, maxBytes: maxBytesPerPrincipal, area };
   }
 
-  /** What its keys begin with in the store: no other principal's do. */
+  /** What its keys begin with in the store, and no other principal's. */
   get prefix() {
     return this.#prefix;
   }
@@ -184,7 +239,7 @@ export class KvSpace {
 
   /**
    * @param {string} key
-   * @param {import('./values.js').KvValue} value
+   * @param {any} value
    * @param {import('./options.js').KvSetOptions} options
    * @returns {number} its version
    */
@@ -206,57 +261,103 @@ export class KvSpace {
   }
 
   /**
-   * A page as it is now, of up to `limit` items and about 4 MiB.
-   * @param {{prefix: string, limit: number, cursor?: string}} options
-   * @returns {import('./scan.js').KvPage}
+   * Adds to a number, or gives a key that is there another time to live, or both.
+   * @param {string} key
+   * @param {{increment?: number, ttlMs?: number}} change `ttlMs` with `increment`: of a new key alone
+   * @returns {{value?: number, version: number}} `value`: the sum
    */
-  scan({ prefix, limit, cursor }) {
+  change(key, { increment, ttlMs }) {
+    let version = 0;
+    const value = this.transactNow(
+      (tx) => {
+        if (increment !== undefined) return tx.increment(key, increment, { ttlMs });
+        tx.touch(key, { ttlMs });
+        return undefined;
+      },
+      (_result, tx) => (version = tx.versionOf(key)),
+    );
+    return { value, version };
+  }
+
+  /** Deletes all keys. */
+  clear() {
+    for (;;) {
+      const options = { prefix: this.#prefix, limit: CLEARED_AT_ONCE, keysOnly: true };
+      const { items } = this.#store.scan(options);
+      if (items.length === 0) return;
+      storeControl.transactNow(this.#store, (tx) => items.forEach(({ key }) => tx.delete(key)));
+    }
+  }
+
+  /**
+   * A page as it is now, of up to `limit` items and, but for a single larger one, 4 MiB of JSON.
+   * @param {{prefix: string, limit: number, cursor?: string, reverse?: boolean, keysOnly?: boolean}}
+   *   options
+   * @returns {import('./scan.js').KvPage<any>}
+   */
+  scan({ prefix, limit, cursor, reverse, keysOnly = false }) {
     const items = [];
     let bytes = 0;
     do {
+      /** @type {import('./scan.js').KvPage<any>} */
       const page = this.#store.scan({
         prefix: this.#prefix + prefix,
-        limit: Math.min(PART, limit - items.length),
+        limit: keysOnly ? limit : Math.min(PART, limit - items.length),
         cursor,
+        reverse,
+        keysOnly,
       });
       for (const { key, ...rest } of page.items) {
+        if (!keysOnly) bytes += jsonBytesOf(rest.value);
+        if (bytes > ANSWER_BYTES_MAX && items.length > 0) return { items, cursor };
         items.push({ key: key.slice(this.#prefix.length), ...rest });
-        bytes += sizeOf(rest.value);
+        cursor = cursorBehind(key, reverse);
       }
       cursor = page.cursor;
-    } while (cursor !== undefined && items.length < limit && bytes < PAGE_BYTES);
+    } while (cursor !== undefined && items.length < limit);
     return { items, cursor };
   }
 
   /**
    * @template T
-   * @param {(tx: SpaceTransaction) => T} work
-   * @param {(result: T, tx: SpaceTransaction) => void} [done]
-   * @param {{limited?: boolean}} [options] `limited: false`: whatever room there is
+   * @param {(tx: NamespaceTransaction) => T} work
+   * @param {(result: T, tx: NamespaceTransaction) => void} [done] called after the commit
+   * @param {{limited?: boolean}} [options] `limited: false`: whatever the limits are
    * @returns {T}
    */
   transactNow(work, done, { limited = true } = {}) {
-    const full = (/** @type {string} */ key) => this.#full(key);
-    /** @type {SpaceTransaction} */
-    let space;
-    return this.#store[kTransactNow](
-      (tx) => {
-        space = {
-          get: (key) => tx.get(full(key)),
-          set: (key, value, options) => {
-            tx.set(full(key), value, options);
-            this.#checkValue(value);
-          },
-          delete: (key) => tx.delete(full(key)),
-          versionOf: (key) => tx[kVersionOf](full(key)),
-        };
-        return work(space);
-      },
-      { done: (result) => done?.(result, space), share: limited ? this.#share : undefined },
-    );
+    /** @type {NamespaceTransaction} */
+    let mine;
+    /** @param {import('./transaction.js').KvTransaction<any>} tx */
+    const run = (tx) => {
+      mine = this.#transaction(tx);
+      return work(mine);
+    };
+    return storeControl.transactNow(this.#store, run, {
+      done: (result) => done?.(result, mine),
+      share: limited ? this.#share : undefined,
+    });
   }
 
-  /** @param {import('./values.js').KvValue} value */
+  /**
+   * @param {import('./transaction.js').KvTransaction<any>} tx
+   * @returns {NamespaceTransaction}
+   */
+  #transaction(tx) {
+    return {
+      get: (key) => tx.get(this.#full(key)),
+      set: (key, value, options) => {
+        tx.set(this.#full(key), value, options);
+        this.#checkValue(value);
+      },
+      increment: (key, by, options) => tx.increment(this.#full(key), by, options),
+      touch: (key, options) => tx.touch(this.#full(key), options),
+      delete: (key) => tx.delete(this.#full(key)),
+      versionOf: (key) => control.versionOf(tx, this.#full(key)),
+    };
+  }
+
+  /** @param {any} value */
   #checkValue(value) {
     if (sizeOf(value) <= this.#maxValueBytes) return;
     throw rangeError(`value takes up to ${this.#maxValueBytes} bytes (maxValueBytes)`);
@@ -272,9 +373,12 @@ export class KvSpace {
 }
 
 /**
- * @typedef {object} SpaceTransaction
- * @property {(key: string) => import('./values.js').KvEntry | undefined} get
- * @property {(key: string, value: any, options: import('./options.js').KvSetOptions) => void} set
+ * @typedef {object} NamespaceTransaction
+ * @property {(key: string) => import('./values.js').KvEntry<any> | undefined} get
+ * @property {(key: string, value: any, options?: import('./options.js').KvSetOptions) => void} set
+ * @property {(key: string, by: number, options?: import('./options.js').KvIncrementOptions) => number}
+ *   increment
+ * @property {(key: string, options?: import('./options.js').KvTouchOptions) => boolean} touch
  * @property {(key: string) => void} delete
  * @property {(key: string) => number} versionOf
  */

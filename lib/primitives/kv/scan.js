@@ -1,71 +1,101 @@
-/** Reading a range of keys page by page: what is asked, the cursor between pages, and the answer. */
+/** Reading a range of keys page by page: the request, the cursor between pages, and the answer. */
 import { isUtf8 } from 'node:buffer';
 import { rangeError } from '../../internal/util/errors.js';
-import { checkInteger, checkOptions, checkString } from '../../internal/util/validate.js';
+import {
+  checkBoolean,
+  checkInteger,
+  checkKnown,
+  checkString,
+} from '../../internal/util/validate.js';
 import { checkKey, decodeValue, versionOf } from './values.js';
 
 const LIMIT_DEFAULT = 1000;
 const LIMIT_MAX = 10_000;
-/** So that the cursor behind the empty key is no empty string, and another form can tell itself. */
-const CURSOR_FORM = '1';
+/** First character of a cursor: the direction, which pages of one scan share. */
+const ASCENDING = '1';
+const DESCENDING = '2';
 
 /**
  * @typedef {object} KvScanOptions all may be left out
  * @property {string} [prefix] keys that begin with it
  * @property {string} [start] keys from this one on
  * @property {string} [end] keys before this one
+ * @property {boolean} [reverse] from the last key of the range to the first; default false
+ * @property {boolean} [keysOnly] items without their values; default false
  * @property {number} [limit] how many at most; default 1000, up to 10000
- * @property {string} [cursor] goes on behind the page that gave it
+ * @property {string} [cursor] of the page before: goes on behind it, in the same direction
  */
 /**
+ * @template [V=import('./values.js').KvValue]
  * @typedef {object} KvPage
- * @property {{key: string, value: any, version: number}[]} items in the order of the keys' UTF-8
- *   bytes, which is that of their code points
+ * @property {{key: string, value: V, version: number}[]} items in the order of the keys' UTF-8
+ *   bytes, which is that of their code points; with `keysOnly` there is no `value`
  * @property {string | undefined} cursor for the next page; undefined: this was the last one
  */
 
-/** @param {string} key the last one of a page */
-function cursorBehind(key) {
-  return CURSOR_FORM + Buffer.from(key).toString('base64url');
+/**
+ * @param {string} key the last one of a page
+ * @param {boolean} [reverse]
+ */
+export function cursorBehind(key, reverse = false) {
+  return (reverse ? DESCENDING : ASCENDING) + Buffer.from(key).toString('base64url');
 }
 
 /**
  * @param {unknown} cursor
+ * @param {boolean} reverse
  * @returns {string} the key that it is behind
  */
-function keyOfCursor(cursor) {
+function keyOfCursor(cursor, reverse) {
   const text = checkString('cursor', cursor);
-  const bytes = Buffer.from(text.slice(CURSOR_FORM.length), 'base64url');
+  const bytes = Buffer.from(text.slice(1), 'base64url');
   const key = bytes.toString();
-  if (!isUtf8(bytes) || cursorBehind(key) !== text) {
-    throw rangeError('cursor takes what an earlier scan gave as its cursor');
+  if (!isUtf8(bytes) || cursorBehind(key, reverse) !== text) {
+    throw rangeError('cursor takes the cursor of an earlier page of the same scan');
   }
   return key;
 }
 
 /**
+ * @typedef {object} CheckedScan
+ * @property {boolean} reverse
+ * @property {boolean} keysOnly
+ * @property {unknown[]} request as the native side takes it: limit, reverse, keysOnly, prefix, start,
+ *   end, after
+ */
+
+const KNOWN = ['prefix', 'start', 'end', 'reverse', 'keysOnly', 'limit', 'cursor'];
+
+/**
  * @param {KvScanOptions} [options]
- * @returns {{limit: number, range: (string | undefined)[]}} `range` as the native side takes it
+ * @returns {CheckedScan}
  */
 export function checkScan(options) {
-  const given = checkOptions('options', options);
+  const given = checkKnown('options', options, KNOWN);
   /** @param {'prefix' | 'start' | 'end'} name */
   const bound = (name) => (given[name] === undefined ? undefined : checkKey(name, given[name]));
   const limit = checkInteger('limit', given.limit, { max: LIMIT_MAX, fallback: LIMIT_DEFAULT });
-  const after = given.cursor == null ? undefined : keyOfCursor(given.cursor);
-  return { limit, range: [bound('prefix'), bound('start'), bound('end'), after] };
+  const reverse = checkBoolean('reverse', given.reverse, false);
+  const keysOnly = checkBoolean('keysOnly', given.keysOnly, false);
+  const after = given.cursor == null ? undefined : keyOfCursor(given.cursor, reverse);
+  const range = [bound('prefix'), bound('start'), bound('end'), after];
+  return { reverse, keysOnly, request: [limit, reverse, keysOnly, ...range] };
 }
 
 /**
- * @param {[more: number, ...any[]]} page as the native side gives it
- * @returns {KvPage}
+ * @param {unknown[]} page as the native side gives it: whether there is more, then key, version,
+ *   data and kind of each entry, without the last two for `keysOnly`
+ * @param {CheckedScan} scan
+ * @returns {KvPage<any>}
  */
-export function decodePage(page) {
+export function decodePage(page, { reverse, keysOnly }) {
+  /** @type {any[]} */
   const items = [];
-  for (let at = 1; at < page.length; at += 4) {
-    const [key, data, kind, version] = page.slice(at, at + 4);
-    items.push({ key, value: decodeValue(data, kind), version: versionOf(version) });
+  for (let at = 1; at < page.length; at += keysOnly ? 2 : 4) {
+    const item = { key: page[at], version: versionOf(/** @type {number} */ (page[at + 1])) };
+    if (keysOnly) items.push(item);
+    else items.push({ ...item, value: decodeValue(page[at + 2], Number(page[at + 3])) });
   }
   const last = items.at(-1);
-  return { items, cursor: page[0] === 1 && last ? cursorBehind(last.key) : undefined };
+  return { items, cursor: page[0] === 1 && last ? cursorBehind(last.key, reverse) : undefined };
 }

@@ -1,36 +1,38 @@
-/**
- * A KvStore as it was at one moment, over the native snapshot. Time stands still in it: what was
- * there then stays, whatever its time to live. Main thread only; ends with `release`, or with
- * garbage collection.
- */
-import native from '../../internal/native/addon.js';
 import { SluiceError } from '../../internal/util/errors.js';
 import { checkScan, decodePage } from './scan.js';
 import { checkKey, decodeEntry } from './values.js';
 
-/** Made by `store.snapshot()`. */
+/**
+ * A KvStore as it was at one moment, made by `store.snapshot()`. Time stands still in it: a key that
+ * was there then stays, whatever its time to live. Replaced values that it shows stay in memory until
+ * `release`, or until it is collected as garbage. Main thread only.
+ * @template [V=import('./values.js').KvValue]
+ */
 export class KvSnapshot {
   /** @type {any} undefined once released */
   #native;
   #version;
+  #pool;
 
   /**
-   * @param {object} store the native one
+   * @param {import('./pool.js').Pool<any>} pool of native snapshots
    * @param {number} nowMs
    */
-  constructor(store, nowMs) {
-    this.#native = new native.KvSnapshot(store, nowMs);
-    this.#version = /** @type {number} */ (this.#native.version());
+  constructor(pool, nowMs) {
+    this.#pool = pool;
+    this.#native = pool.take();
+    this.#version = /** @type {number} */ (this.#native.take(nowMs));
   }
 
-  /** The version of the last change that it has seen. */
+  /** The version of the last change in it. */
   get version() {
     return this.#version;
   }
 
   /**
+   * @template [T=V]
    * @param {string} key
-   * @returns {import('./values.js').KvEntry | undefined}
+   * @returns {import('./values.js').KvEntry<T> | undefined}
    * @throws {SluiceError} ERR_SNAPSHOT_RELEASED
    */
   get(key) {
@@ -38,19 +40,23 @@ export class KvSnapshot {
   }
 
   /**
+   * @template [T=V]
    * @param {import('./scan.js').KvScanOptions} [options]
-   * @returns {import('./scan.js').KvPage}
+   * @returns {import('./scan.js').KvPage<T>}
    * @throws {SluiceError} ERR_SNAPSHOT_RELEASED
    */
   scan(options) {
-    const { limit, range } = checkScan(options);
-    return decodePage(this.#open().scan(limit, ...range));
+    const scan = checkScan(options);
+    return decodePage(this.#open().scan(...scan.request), scan);
   }
 
-  /** Lets go of what only this snapshot still holds. Does nothing the second time. */
+  /** Frees at once the memory that only this snapshot holds. Does nothing the second time. */
   release() {
-    this.#native?.release();
+    const released = this.#native;
+    if (released === undefined) return;
     this.#native = undefined;
+    released.release();
+    this.#pool.give(released);
   }
 
   #open() {

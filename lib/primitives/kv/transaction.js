@@ -1,48 +1,78 @@
-/**
- * One optimistic transaction of a KvStore, over the native one, which remembers reads and keeps
- * writes back. Main thread only; ends when `store.transaction` settles.
- */
-import native from '../../internal/native/addon.js';
 import { SluiceError } from '../../internal/util/errors.js';
 import { conflictAt, conflictOfReads, failureOf, isConflict } from './errors.js';
-import { ANY_VERSION, checkDelete, checkSet } from './options.js';
+import { nextNumber } from './increment.js';
+import {
+  ANY_VERSION,
+  KEEP_TTL,
+  checkDelete,
+  checkIncrement,
+  checkSet,
+  checkTouch,
+} from './options.js';
 import { checkScan, decodePage } from './scan.js';
 import { checkKey, decodeEntry, encodeValue } from './values.js';
 
-/** Methods for the store alone. */
-export const kIsConflict = Symbol('sluice.kv.isConflict');
-export const kCommit = Symbol('sluice.kv.commit');
-export const kVersionOf = Symbol('sluice.kv.versionOf');
-export const kEnd = Symbol('sluice.kv.end');
+/**
+ * What KvStore and KvNamespace may do with a transaction, and its function may not.
+ * @typedef {object} TransactionControl
+ * @property {(tx: KvTransaction<any>, share?: import('./errors.js').KvShare) => number} commit gives
+ *   the shortest time to live that began, in milliseconds. All that was written lies in the `share`.
+ *   Throws ERR_CONFLICT, for which `isConflict` is true, and ERR_KV_FULL
+ * @property {(tx: KvTransaction<any>, key: string) => number} versionOf a key that was set, after the
+ *   commit
+ * @property {(tx: KvTransaction<any>, error: unknown) => boolean} isConflict whether an error says that
+ *   something which this transaction has read has changed
+ * @property {(tx: KvTransaction<any>) => void} end frees its memory; every later call throws
+ */
+/** @type {TransactionControl} */
+export let control;
 
-/** What `store.transaction` gives to its function. */
+/**
+ * One optimistic transaction, passed to the function of `store.transaction`: remembers what it reads,
+ * and keeps its writes back until it commits. Main thread only; ends when `store.transaction` settles,
+ * and throws ERR_TRANSACTION_ENDED from then on.
+ * @template [V=import('./values.js').KvValue]
+ */
 export class KvTransaction {
   /** @type {any} undefined once it has ended */
   #native;
+  #pool;
   #limits;
   #nowMs;
   /** @type {SluiceError | undefined} what a read threw: nothing can be read any more */
   #conflict;
   #shortestTtlMs = Infinity;
 
+  static {
+    control = {
+      commit: (tx, share) => tx.#commit(share),
+      versionOf: (tx, key) => tx.#open().versionOf(key),
+      isConflict: (tx, error) => error !== undefined && error === tx.#conflict,
+      end: (tx) => tx.#end(),
+    };
+  }
+
   /**
-   * @param {object} store the native one
+   * @param {import('./pool.js').Pool<any>} pool of native transactions
    * @param {import('./errors.js').KvLimits} limits
    * @param {() => number} nowMs
    */
-  constructor(store, limits, nowMs) {
-    this.#native = new native.KvTransaction(store);
+  constructor(pool, limits, nowMs) {
+    this.#pool = pool;
+    this.#native = pool.take();
+    this.#native.begin();
     this.#limits = limits;
     this.#nowMs = nowMs;
   }
 
   /**
-   * What the store has now, or what this transaction has written. The key is watched from the first
-   * read on, also if it is not there, and reads alike however often.
+   * The entry of the store, or as this transaction has written it. The key is watched from the first
+   * read on, also if it is not there, and every later read gives the same.
+   * @template [T=V]
    * @param {string} key
-   * @returns {import('./values.js').KvEntry | undefined} `version` is undefined for own writes
-   * @throws {SluiceError} ERR_CONFLICT when something that was read before has changed: both would
-   *   never have been so at one time, and the transaction could not commit
+   * @returns {import('./values.js').KvEntry<T> | undefined} `version` is undefined for own writes
+   * @throws {SluiceError} ERR_CONFLICT when something that was read before has changed: the two reads
+   *   would show different states, and the transaction could not commit
    */
   get(key) {
     checkKey('key', key);
@@ -50,22 +80,26 @@ export class KvTransaction {
   }
 
   /**
-   * As `store.scan`, own writes included. What was read is watched as a whole: a key that comes to
-   * it is a conflict, too.
+   * As `store.scan`, own writes included. The range that was read is watched as a whole: a key that
+   * comes to it is a conflict, too.
+   * @template [T=V]
    * @param {import('./scan.js').KvScanOptions} [options]
-   * @returns {import('./scan.js').KvPage} `version` is undefined for own writes
+   * @returns {import('./scan.js').KvPage<T>} `version` is undefined for own writes
    * @throws {SluiceError} ERR_CONFLICT, as `get`
    */
   scan(options) {
-    const { limit, range } = checkScan(options);
-    return decodePage(this.#read((tx) => tx.scan(limit, this.#nowMs(), ...range)));
+    const scan = checkScan(options);
+    return decodePage(
+      this.#read((tx) => tx.scan(this.#nowMs(), ...scan.request)),
+      scan,
+    );
   }
 
   /**
-   * Sets a key when the transaction commits; its time to live runs from then on. Reads nothing
-   * without a condition.
+   * Sets a key when the transaction commits; its time to live runs from then on. Reads the key only
+   * for a condition or `keepTtl`.
    * @param {string} key
-   * @param {import('./values.js').KvValue} value taken as it is now
+   * @param {V} value taken as it is now
    * @param {import('./options.js').KvSetOptions} [options]
    * @throws {SluiceError} ERR_CONFLICT when the condition fails; ERR_KV_FULL
    */
@@ -74,13 +108,44 @@ export class KvTransaction {
     const { ttlMs, expected } = checkSet(options);
     const [data, kind] = encodeValue(value);
     this.#require(key, expected);
-    const answer = this.#open().set(key, data, kind, ttlMs);
-    if (answer < 0) throw failureOf(answer, this.#limits);
-    this.#shortestTtlMs = Math.min(this.#shortestTtlMs, ttlMs);
+    if (ttlMs === KEEP_TTL) this.#read((tx) => tx.get(key, this.#nowMs()));
+    this.#set(key, data, kind, ttlMs);
   }
 
   /**
-   * Deletes a key, if it is there, when the transaction commits. Reads nothing without a condition.
+   * Adds to a number, from 0 where the key is not there. Reads the key.
+   * @param {string} key
+   * @param {number} [by] default 1; may be below 0
+   * @param {import('./options.js').KvIncrementOptions} [options]
+   * @returns {number} the sum
+   * @throws {SluiceError} ERR_CONFLICT, as `get`; ERR_NOT_A_NUMBER; ERR_KV_FULL
+   */
+  increment(key, by = 1, options) {
+    const step = checkIncrement(by, options);
+    const entry = this.get(key);
+    const sum = nextNumber(key, entry, step.by);
+    this.#set(key, ...encodeValue(sum), entry === undefined ? step.ttlMs : KEEP_TTL);
+    return sum;
+  }
+
+  /**
+   * Gives a key another time to live, from the commit on. Reads the key.
+   * @param {string} key
+   * @param {import('./options.js').KvTouchOptions} [options]
+   * @returns {boolean} whether it is there
+   * @throws {SluiceError} ERR_CONFLICT, as `get`, and when the condition fails
+   */
+  touch(key, options) {
+    checkKey('key', key);
+    const { ttlMs, expected } = checkTouch(options);
+    this.#require(key, expected);
+    const found = this.#read((tx) => tx.touch(key, ttlMs, this.#nowMs()));
+    if (found) this.#shortestTtlMs = Math.min(this.#shortestTtlMs, ttlMs);
+    return found;
+  }
+
+  /**
+   * Deletes a key, if it is there, when the transaction commits. Reads the key only for a condition.
    * @param {string} key
    * @param {import('./options.js').KvDeleteOptions} [options]
    * @throws {SluiceError} ERR_CONFLICT when the condition fails
@@ -92,23 +157,22 @@ export class KvTransaction {
   }
 
   /**
-   * Whether an error is this transaction's own.
-   * @param {unknown} error
+   * @param {string} key
+   * @param {string | Uint8Array} data
+   * @param {number} kind
+   * @param {number} ttlMs
    */
-  [kIsConflict](error) {
-    return error !== undefined && error === this.#conflict;
+  #set(key, data, kind, ttlMs) {
+    const answer = this.#open().set(key, data, kind, ttlMs);
+    if (answer < 0) throw failureOf(answer, this.#limits);
+    if (ttlMs !== KEEP_TTL) this.#shortestTtlMs = Math.min(this.#shortestTtlMs, ttlMs);
   }
 
-  /**
-   * @param {import('./errors.js').KvShare} [share] where all lies that was written
-   * @returns {number} the shortest time to live that began
-   * @throws {SluiceError} ERR_CONFLICT, for which `kIsConflict` says so; ERR_KV_FULL
-   */
-  [kCommit](share) {
-    const nowMs = this.#nowMs();
+  /** @type {(share?: import('./errors.js').KvShare) => number} */
+  #commit(share) {
     const { prefix, maxKeys, maxBytes, area } = share ?? {};
-    const [of, all] = [area?.prefix, [area?.maxKeys, area?.maxBytes]];
-    const answer = this.#open().commit(nowMs, prefix, maxKeys, maxBytes, of, ...all);
+    const whole = [area?.prefix, area?.maxKeys, area?.maxBytes];
+    const answer = this.#open().commit(this.#nowMs(), prefix, maxKeys, maxBytes, ...whole);
     if (isConflict(answer)) {
       this.#conflict ??= conflictOfReads();
       throw this.#conflict;
@@ -117,18 +181,11 @@ export class KvTransaction {
     return this.#shortestTtlMs;
   }
 
-  /**
-   * After the commit.
-   * @param {string} key that was set
-   * @returns {number}
-   */
-  [kVersionOf](key) {
-    return this.#open().versionOf(key);
-  }
-
-  /** No use of it any more. */
-  [kEnd]() {
+  #end() {
+    const ended = this.#open();
     this.#native = undefined;
+    ended.end();
+    this.#pool.give(ended);
   }
 
   /**

@@ -1,7 +1,8 @@
 /**
  * Keys and values of a KvStore, as the native side keeps them: keys as UTF-8, values as the bytes of
- * a text or of a buffer, with what they were. Nothing of the caller's is kept.
+ * a text or of a buffer, with their kind. No object of the caller is kept. Pure functions.
  */
+import { randomUUID } from 'node:crypto';
 import { types } from 'node:util';
 import { SluiceError, rangeError, typeError } from '../../internal/util/errors.js';
 import { checkString } from '../../internal/util/validate.js';
@@ -12,13 +13,18 @@ const JSON_TEXT = 1;
 const BYTES = 2;
 const BUFFER = 3;
 
-const TAKES = 'value takes a string, a Uint8Array, or what JSON can hold';
+/** @param {string} name */
+const takes = (name) =>
+  `${name} takes ${name === 'value' ? 'a string, a Uint8Array, or ' : ''}a JSON value`;
+/** Stands for -0, which JSON.stringify writes as 0, until the text is complete. */
+const NEGATIVE_ZERO = `-0 ${randomUUID()}`;
 
 /**
- * @typedef {null | boolean | number | string | Uint8Array | {[member: string]: any} | any[]} KvValue
- *   a string or a Uint8Array (a Buffer stays one), or what JSON can hold: null, true and false,
- *   finite numbers, arrays and plain objects of such. Members that are undefined are left out
+ * A JSON value: null, true and false, finite numbers, arrays and plain objects of such. Members that
+ * are undefined are left out.
+ * @typedef {null | boolean | number | string | KvJson[] | {[member: string]: KvJson | undefined}} KvJson
  */
+/** @typedef {KvJson | Uint8Array} KvValue a Buffer stays one */
 
 /**
  * @param {string} name
@@ -41,11 +47,12 @@ function isPlain(value) {
 }
 
 /**
+ * @param {string} name of the argument
  * @param {unknown} holder
  * @param {string} member
  * @param {unknown} value
  */
-function checkMember(holder, member, value) {
+function checkMember(name, holder, member, value) {
   const where = member === '' ? '' : ` (in ${JSON.stringify(member.slice(0, 80))})`;
   switch (typeof value) {
     case 'boolean':
@@ -53,39 +60,63 @@ function checkMember(holder, member, value) {
       return;
     case 'number':
       if (Number.isFinite(value)) return;
-      throw rangeError(`${TAKES}, not ${value}${where}`);
+      throw rangeError(`${takes(name)}, not ${value}${where}`);
     case 'undefined':
       if (member !== '' && !Array.isArray(holder)) return;
       break;
     case 'object':
-      if (value === null || isPlain(value)) return;
-      throw typeError(`${TAKES}, not an instance of a class${where}`);
+      if (value === null) return;
+      if (!isPlain(value)) throw typeError(`${takes(name)}, not an instance of a class${where}`);
+      checkMemberNames(name, value, where);
+      return;
   }
   throw typeError(
-    `${TAKES}, not ${value === undefined ? 'undefined' : `a ${typeof value}`}${where}`,
+    `${takes(name)}, not ${value === undefined ? 'undefined' : `a ${typeof value}`}${where}`,
   );
 }
 
 /**
- * @param {unknown} value
- * @returns {string} JSON that gives an equal value
+ * Refuses members that JSON would drop without a word.
+ * @param {string} name of the argument
+ * @param {object} value an array or a plain object
+ * @param {string} where
  */
-function jsonOf(value) {
+function checkMemberNames(name, value, where) {
+  if (Object.getOwnPropertySymbols(value).length > 0) {
+    throw typeError(`${takes(name)}, no members named by symbols${where}`);
+  }
+  if (!Array.isArray(value)) return;
+  if (Object.keys(value).length > value.length) {
+    throw typeError(`${takes(name)}, no array with members besides its elements${where}`);
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} [name] of the argument
+ * @returns {string} JSON that gives an equal value, -0 included
+ * @throws {SluiceError} ERR_INVALID_TYPE or ERR_INVALID_VALUE for a value that JSON cannot hold
+ */
+export function jsonOf(value, name = 'value') {
+  let negativeZeros = false;
   try {
-    return JSON.stringify(value, function check(member) {
+    const text = JSON.stringify(value, function check(member) {
       // As it is, not as a toJSON of it shows it.
       const own = /** @type {Record<string, unknown>} */ (this)[member];
-      checkMember(this, member, own);
-      return own;
+      checkMember(name, this, member, own);
+      if (!Object.is(own, -0)) return own;
+      negativeZeros = true;
+      return NEGATIVE_ZERO;
     });
+    return negativeZeros ? text.replaceAll(`"${NEGATIVE_ZERO}"`, '-0') : text;
   } catch (error) {
     if (error instanceof SluiceError) throw error;
     // A stack that overflowed, in any realm.
     if (/** @type {any} */ (error)?.name === 'RangeError') {
-      throw rangeError(`${TAKES}: this is nested too deep`);
+      throw rangeError(`${takes(name)}: this is nested too deep`);
     }
     if (/** @type {any} */ (error)?.name === 'TypeError') {
-      throw typeError(`${TAKES}, no cycles: ${/** @type {Error} */ (error).message}`);
+      throw typeError(`${takes(name)}, no cycles: ${/** @type {Error} */ (error).message}`);
     }
     throw error;
   }
@@ -110,7 +141,7 @@ export function isText(kind) {
 }
 
 /**
- * @param {any} data a string or a Buffer, nobody else's
+ * @param {any} data a string or a Buffer, which becomes the caller's
  * @param {number} kind
  * @returns {any} a value equal to the one that was stored
  */
@@ -126,8 +157,9 @@ export function decodeValue(data, kind) {
 }
 
 /**
+ * @template [V=KvValue]
  * @typedef {object} KvEntry
- * @property {any} value
+ * @property {V} value
  * @property {number} version undefined for what a transaction has yet to commit
  * @property {number | undefined} expiresAt the last millisecond at which it is there, by the store's
  *   clock or else in Unix time; undefined: it stays
@@ -135,7 +167,7 @@ export function decodeValue(data, kind) {
 
 /**
  * @param {[data: any, kind: number, version: number, expiresAtMs: number] | undefined} entry
- * @returns {KvEntry | undefined}
+ * @returns {KvEntry<any> | undefined}
  */
 export function decodeEntry(entry) {
   if (entry === undefined) return undefined;

@@ -1,8 +1,8 @@
 /**
  * What a ledger's requests are made of, checked: names of accounts, keys, amounts, events. Pure.
  */
-import { AMOUNT_MAX } from './events.js';
-import { checkBigInt, checkId, checkInteger } from '../../internal/util/validate.js';
+import { AMOUNT_MAX, metadataOf } from './events.js';
+import { checkBigInt, checkId, checkInteger, checkKnown } from '../../internal/util/validate.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
 
 /** Of names and keys, in UTF-16. */
@@ -35,6 +35,30 @@ export function checkKey(value) {
  */
 export function checkAmount(value, min = 1n) {
   return checkBigInt('amount', value, { min, max: AMOUNT_MAX });
+}
+
+/** Of linked transfers. */
+const TRANSFERS_MAX = 1000;
+
+/**
+ * @param {unknown} value
+ * @returns {{from?: string, to?: string, amount: bigint, metadata: string}[]}
+ */
+export function checkTransfers(value) {
+  if (!Array.isArray(value)) throw typeError('transfers takes an array of transfers');
+  if (value.length === 0 || value.length > TRANSFERS_MAX) {
+    throw rangeError(`transfers takes 1 to ${TRANSFERS_MAX} transfers, not ${value.length}`);
+  }
+  return value.map((each, i) => {
+    const name = `transfers[${i}]`;
+    const given = checkKnown(name, each, ['from', 'to', 'amount', 'metadata']);
+    const { from, to } = given;
+    if (from === undefined && to === undefined) throw typeError(`${name} takes from, to, or both`);
+    if (from !== undefined) checkAccount(`${name}.from`, from);
+    if (to !== undefined) checkAccount(`${name}.to`, to);
+    const amount = checkBigInt(`${name}.amount`, given.amount, { min: 1n, max: AMOUNT_MAX });
+    return { from, to, amount, metadata: metadataOf(`${name}.metadata`, given.metadata) };
+  });
 }
 
 /**

@@ -2,13 +2,15 @@
  * The events of a ledger, as JavaScript has them and as the native side does (an array of fields,
  * native/addon/bindings/ledger_wrap.h), and its refusals as errors.
  */
-import { SluiceError } from '../../internal/util/errors.js';
+import { SluiceError, rangeError } from '../../internal/util/errors.js';
+import { jsonOf } from '../kv/values.js';
 import {
   checkBigInt,
   checkBoolean,
   checkChoice,
   checkInteger,
   checkMs,
+  checkOptions,
   checkString,
 } from '../../internal/util/validate.js';
 
@@ -29,6 +31,7 @@ const TYPES = /** @type {const} */ ([
   'hold_expired',
   'schedule_failed',
   'refused',
+  'close',
 ]);
 
 /** What each refusal says, in the order of LedgerCode. */
@@ -49,6 +52,9 @@ const REFUSALS = {
   ERR_ALREADY_CANCELLED: 'The scheduled transfer was cancelled before',
   ERR_AMOUNT_OVERFLOW: 'A balance would be beyond 2^63 micro-credits',
   ERR_IDEMPOTENCY_CONFLICT: 'The key was used for something else',
+  ERR_ACCOUNT_CLOSED: 'The account is closed',
+  ERR_ACCOUNT_NOT_EMPTY: 'The account has a balance, or something is held of it',
+  ERR_LINKED_FAILED: 'Another one of the linked transfers was refused',
 };
 /** @typedef {keyof typeof REFUSALS} LedgerCode */
 
@@ -60,14 +66,17 @@ const CODES = /** @type {('' | LedgerCode)[]} */ (['', ...Object.keys(REFUSALS)]
  *   expired, a scheduled transfer that failed (one that was executed is a `transfer`); or `refused`
  */
 /**
- * An event, frozen. `open` has `account` and `overdraft`; every other `from`, `to` and `amount`,
- * which it moves (`hold` and `schedule`, and what undoes them: would move), except that a refusal
- * has what was asked for.
+ * An event, frozen. `open` has `account` and `overdraft`, `close` has `account`; every other has
+ * `from`, `to` and `amount`, which it moves (`hold` and `schedule`, and what undoes them: would move),
+ * except that a refusal has what was asked for.
  * @typedef {object} LedgerEvent
  * @property {number} id from 1, without gaps
  * @property {LedgerEventType} type
  * @property {number} atMs when
- * @property {string} [key] absent when nobody asked for it
+ * @property {string} [key] absent for what came about by itself, and for linked transfers but the
+ *   first
+ * @property {LedgerMetadata} [metadata] as the request gave it, frozen
+ * @property {number} [linked] of linked transfers: how many follow this one
  * @property {string} [account]
  * @property {bigint | number} [overdraft] Infinity: no limit
  * @property {string} [from] who pays
@@ -83,6 +92,8 @@ const CODES = /** @type {('' | LedgerCode)[]} */ (['', ...Object.keys(REFUSALS)]
  * @property {LedgerEventType} [operation] of a refusal: what was called
  * @property {string} [code] of a refusal or a failure: why
  */
+/** @typedef {import('../kv/values.js').KvJson} KvJson */
+/** @typedef {{readonly [member: string]: KvJson | undefined}} LedgerMetadata plain JSON, at most 4 KiB */
 
 /** What an event is about has the name of its kind. */
 const TARGETS = /** @type {Record<string, 'hold' | 'event' | 'scheduled' | undefined>} */ ({
@@ -96,6 +107,8 @@ const TARGETS = /** @type {Record<string, 'hold' | 'event' | 'scheduled' | undef
 });
 /** Of these a refusal says no amount: none was given. */
 const WITHOUT_AMOUNT = ['void', 'reverse', 'cancel_scheduled'];
+/** As the amount of a settlement: all that is held. */
+export const IN_FULL = -1n;
 
 /**
  * @param {LedgerEventType} type
@@ -112,10 +125,12 @@ export function numberOf(type) {
 export function eventOf(fields) {
   const [id, number, atMs, key, from, to, amount, target, timeMs, force, dueMs, code, refused] =
     fields;
+  const [linked, metadata] = fields.slice(13);
   const type = TYPES[number];
+  const kept = metadata !== '' && { metadata: frozen(JSON.parse(metadata)) };
   if (type === 'open') {
     const overdraft = amount === AMOUNT_MAX ? Infinity : amount;
-    return Object.freeze({ id, type, atMs, account: from, overdraft });
+    return Object.freeze({ id, type, atMs, account: from, overdraft, ...kept });
   }
   const isRefused = type === 'refused';
   const operation = isRefused ? TYPES[refused] : type;
@@ -124,8 +139,12 @@ export function eventOf(fields) {
   if (isRefused) event.operation = operation;
   if (code !== 0) event.code = CODES[code];
   if (key !== '') event.key = key;
+  Object.assign(event, kept);
+  if (linked > 0) event.linked = linked;
+  if (operation === 'close') return Object.freeze({ ...event, account: from });
   if (from !== '') Object.assign(event, { from, to });
-  if (!isRefused || !WITHOUT_AMOUNT.includes(operation)) event.amount = amount;
+  const known = amount !== IN_FULL && !(isRefused && WITHOUT_AMOUNT.includes(operation));
+  if (known) event.amount = amount;
   const about = TARGETS[operation];
   if (about !== undefined && (target !== 0 || operation !== 'transfer')) event[about] = target;
   if (operation === 'reverse') event.force = force;
@@ -136,7 +155,18 @@ export function eventOf(fields) {
 }
 
 /**
- * The fields of an event that somebody kept.
+ * @template T
+ * @param {T} value JSON
+ * @returns {T}
+ */
+function frozen(value) {
+  if (typeof value !== 'object' || value === null) return value;
+  Object.values(value).forEach(frozen);
+  return Object.freeze(value);
+}
+
+/**
+ * The fields of an event of a journal.
  * @param {string} name of the argument
  * @param {any} event
  * @returns {any[]}
@@ -163,17 +193,19 @@ export function fieldsOf(name, event) {
     TYPES.indexOf(type),
     time('atMs'),
     text('key'),
-    text(type === 'open' ? 'account' : 'from'),
+    text(type === 'open' || operation === 'close' ? 'account' : 'from'),
     text('to'),
     type === 'open'
       ? overdraftOf(`${name}.overdraft`, event.overdraft)
-      : amountOf(`${name}.amount`, event.amount),
+      : amountOf(`${name}.amount`, event.amount, isRefused && operation === 'settle'),
     about === undefined ? 0 : number(about),
     timeMs,
     checkBoolean(`${name}.force`, event.force, false),
     dueMs,
     event.code === undefined ? 0 : CODES.indexOf(checkChoice(`${name}.code`, event.code, CODES)),
     isRefused ? TYPES.indexOf(operation) : 0,
+    number('linked'),
+    metadataOf(`${name}.metadata`, event.metadata),
   ];
 }
 
@@ -183,9 +215,39 @@ export const TIME_MS_MAX = 8.5e12;
 /**
  * @param {string} name
  * @param {unknown} amount
+ * @param {boolean} mayBeFull whether none stands for all that is held
  */
-function amountOf(name, amount) {
-  return amount === undefined ? 0n : checkBigInt(name, amount, { min: 0n, max: AMOUNT_MAX });
+function amountOf(name, amount, mayBeFull) {
+  if (amount === undefined) return mayBeFull ? IN_FULL : 0n;
+  return checkBigInt(name, amount, { min: 0n, max: AMOUNT_MAX });
+}
+
+const METADATA_BYTES_MAX = 4096;
+
+/**
+ * The same metadata is the same request, whatever the order of its members.
+ * @param {any} value JSON
+ * @returns {any}
+ */
+function sorted(value) {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const names = Object.keys(value).sort();
+  return Object.fromEntries(names.map((name) => [name, sorted(value[name])]));
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} metadata
+ * @returns {string} as JSON; '' for none
+ */
+export function metadataOf(name, metadata) {
+  if (metadata === undefined) return '';
+  const given = jsonOf(checkOptions(name, /** @type {object} */ (metadata)), name);
+  const json = jsonOf(sorted(JSON.parse(given)));
+  const bytes = Buffer.byteLength(json);
+  if (bytes <= METADATA_BYTES_MAX) return json;
+  throw rangeError(`${name} takes up to ${METADATA_BYTES_MAX} bytes of JSON, not ${bytes}`);
 }
 
 /**

@@ -1,25 +1,22 @@
-/**
- * A ledger in micro-credits: accounts, double entry, holds, reversals, scheduled transfers, and a
- * journal from which all of it comes about again. Over the native one, which holds all state.
- *
- * Every call is synchronous: it returns its answer or throws. Every request has a key, under which
- * its outcome is kept: the same request again gets the first answer, be it an error, and another one
- * with that key is an `ERR_IDEMPOTENCY_CONFLICT`. Keys, like the journal, are kept for as long as
- * the ledger. What is not a request at all (an argument of the wrong kind) uses no key up.
- *
- * Main thread only; what is due happens by itself, and keeps no process alive.
- */
 import native from '../../internal/native/addon.js';
 import { SluiceError, typeError } from '../../internal/util/errors.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
 import { steadyUnixClock } from '../../internal/time/clock.js';
-import { kKeep, kLoad } from '../../internal/util/symbols.js';
-import { NAME_MAX, checkAccount, checkAmount, checkEventId, checkKey } from './checks.js';
 import {
+  NAME_MAX,
+  checkAccount,
+  checkAmount,
+  checkEventId,
+  checkKey,
+  checkTransfers,
+} from './checks.js';
+import {
+  IN_FULL,
   TIME_MS_MAX,
   codeOf,
   eventOf,
   fieldsOf,
+  metadataOf,
   numberOf,
   overdraftOf,
   refusal,
@@ -29,6 +26,7 @@ import {
   checkClock,
   checkId,
   checkInteger,
+  checkKnown,
   checkMs,
   checkOptions,
 } from '../../internal/util/validate.js';
@@ -37,9 +35,10 @@ import {
 
 /**
  * In micro-credits. `available` is what is posted less what is held; it is below zero in an
- * overdraft. A limit is not counted as available.
- * @typedef {{available: bigint, held: bigint, posted: bigint}} LedgerBalance
+ * overdraft. An overdraft's limit is not counted as available. `closed`: of `balance()` alone.
+ * @typedef {{available: bigint, held: bigint, posted: bigint, closed?: true}} LedgerBalance
  */
+/** @typedef {import('./events.js').LedgerMetadata} LedgerMetadata */
 /**
  * `balance`: right after the event, of who pays; of who is paid, where the payer is one of the
  * ledger's own accounts.
@@ -60,6 +59,35 @@ function balanceOf(posted, held) {
   return { available: posted - held, held, posted };
 }
 
+/**
+ * What the gateway does with its ledger, and users of a Ledger cannot.
+ * @typedef {object} LedgerControl
+ * @property {(file: any, options: {clock?: import('../../internal/time/clock.js').ManualClock}) =>
+ *   Ledger} load gives the ledger of a data file that is open and not started yet, as it was left.
+ *   Nothing happens to it before `persist`. Its time goes on from that of its last event where the
+ *   clock is behind that: a hold does not last longer because the machine's clock was put back. Throws
+ *   ERR_DATA_CORRUPT
+ * @property {(ledger: Ledger, file: any) => void} persist writes every event to a started data file
+ *   from now on, and does what has fallen due
+ * @property {(ledger: Ledger, account: string, name: string) => void} rename gives an account another
+ *   name, in all events too, whose keys and metadata are erased; amounts stay. A name without an
+ *   account is replaced in the refusals that have it
+ */
+/** @type {LedgerControl} */
+export let ledgerControl;
+
+/**
+ * A ledger in micro-credits: accounts, double entry, holds, reversals, scheduled transfers, and a
+ * journal from which all of it can be rebuilt. The native ledger holds all state.
+ *
+ * Every call is synchronous: it returns its answer or throws. Every request has a key, under which
+ * its outcome is kept: the same request again gets the first answer, be it an error, and another one
+ * with that key is an `ERR_IDEMPOTENCY_CONFLICT`. Keys, like the journal, are kept for as long as
+ * the ledger. An argument of the wrong kind is no request, and uses no key up. Every request may have
+ * `metadata`, a JSON object of up to 4 KiB, which its event keeps.
+ *
+ * Main thread only. What is due happens by itself, and keeps no process alive.
+ */
 export class Ledger {
   #native = new native.Ledger();
   #deadlines;
@@ -68,12 +96,23 @@ export class Ledger {
   #armedMs = Infinity;
   #disarm = () => {};
 
+  static {
+    ledgerControl = {
+      load: (file, options) => Ledger.#load(file, options),
+      persist: (ledger, file) => {
+        ledger.#native.keep(file.native);
+        ledger.#arm();
+      },
+      rename: (ledger, account, name) => ledger.#native.rename(account, name),
+    };
+  }
+
   /**
    * @param {{clock?: import('../../internal/time/clock.js').ManualClock}} [options] `clock`: default: Unix time, taken
    *   when the process began and going on with the monotonic clock
    */
   constructor(options) {
-    const clock = checkClock('clock', checkOptions('options', options).clock);
+    const clock = checkClock('clock', checkKnown('options', options, ['clock']).clock);
     this.#deadlines = deadlinesOf(clock);
     this.#nowMs = steadyUnixClock(clock);
   }
@@ -103,35 +142,21 @@ export class Ledger {
       lastMs = event.atMs;
       count += 1;
     }
+    const end = ledger.#native.replayEnd();
+    if (end !== '') throw new SluiceError('ERR_JOURNAL_INVALID', `events cannot be whole: ${end}`);
     if (options?.clock === undefined && lastMs < UNIX_MS_MIN) ledger.#goOnFrom(lastMs);
     ledger.#arm();
     return ledger;
   }
 
-  /**
-   * The ledger of a data file. It is as it was left, and nothing happens to it before `kKeep`. Its
-   * time goes on from that of its last event where the clock is behind that: a hold is not held for
-   * longer because the clock of the machine was put back.
-   * @param {import('../../jobs/storage/sqlite.js').SqliteStore} store not started yet
-   * @param {{clock?: import('../../internal/time/clock.js').ManualClock}} options as for the constructor
-   * @throws {SluiceError} ERR_DATA_CORRUPT
-   */
-  static [kLoad](store, options) {
+  /** @type {LedgerControl['load']} */
+  static #load(file, options) {
     const ledger = new Ledger(options);
-    store.load(ledger.#native);
+    file.load(ledger.#native);
     const lastMs = ledger.#native.lastAtMs();
     const anotherClocks = options.clock === undefined && lastMs > 0 && lastMs < UNIX_MS_MIN;
     if (lastMs > ledger.#nowMs() || anotherClocks) ledger.#goOnFrom(lastMs);
     return ledger;
-  }
-
-  /**
-   * Writes every event to a data file from now on, and does what has fallen due.
-   * @param {import('../../jobs/storage/sqlite.js').SqliteStore} store started
-   */
-  [kKeep](store) {
-    this.#native.keep(store.native);
-    this.#arm();
   }
 
   /** @param {number} lastMs what its time is now */
@@ -146,27 +171,36 @@ export class Ledger {
    * @param {string} options.account a new name
    * @param {bigint | number | boolean} [options.overdraft] how far its available balance may go below
    *   zero; Infinity, or true: without limit; default 0n
+   * @param {LedgerMetadata} [options.metadata]
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_ACCOUNT_EXISTS
    */
   open(options) {
-    const given = checkOptions('options', options);
+    const given = checkKnown('options', options, ['account', 'overdraft', 'metadata']);
     const account = checkAccount('account', given.account);
+    const metadata = metadataOf('metadata', given.metadata);
     const overdraft = overdraftOf('overdraft', given.overdraft);
-    return this.#answer('open', this.#native.open(this.#nowMs(), account, overdraft), { account });
+    const answer = this.#native.open(this.#nowMs(), account, overdraft, metadata);
+    return this.#answer('open', answer, { account });
   }
 
   /**
    * Money from outside: from the ledger's own account `@external`, whose balance mirrors what all
    * others have, so that the sum of all is always zero.
-   * @param {{key: string, account: string, amount: bigint}} options
+   * @param {{key: string, account: string, amount: bigint, metadata?: LedgerMetadata}} options
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT, ERR_AMOUNT_OVERFLOW, ERR_IDEMPOTENCY_CONFLICT
    */
   deposit(options) {
-    const { key, account, amount } = checkOptions('options', options);
+    const { key, account, amount, metadata } = checkKnown('options', options, [
+      'key',
+      'account',
+      'amount',
+      'metadata',
+    ]);
     return this.#execute('deposit', {
       key,
+      metadata,
       one: checkAccount('account', account),
       amount: checkAmount(amount),
     });
@@ -174,32 +208,98 @@ export class Ledger {
 
   /**
    * Money that leaves, to `@external`.
-   * @param {{key: string, account: string, amount: bigint}} options
+   * @param {{key: string, account: string, amount: bigint, metadata?: LedgerMetadata}} options
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_INSUFFICIENT_FUNDS and as `deposit`
    */
   withdraw(options) {
-    const { key, account, amount } = checkOptions('options', options);
+    const { key, account, amount, metadata } = checkKnown('options', options, [
+      'key',
+      'account',
+      'amount',
+      'metadata',
+    ]);
     return this.#execute('withdraw', {
       key,
+      metadata,
       one: checkAccount('account', account),
       amount: checkAmount(amount),
     });
   }
 
   /**
-   * @param {{key: string, from: string, to: string, amount: bigint}} options
+   * @param {{key: string, from: string, to: string, amount: bigint, metadata?: LedgerMetadata}}
+   *   options
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_SAME_ACCOUNT and as `withdraw`
    */
   transfer(options) {
-    const { key, from, to, amount } = checkOptions('options', options);
+    const { key, from, to, amount, metadata } = checkKnown('options', options, [
+      'key',
+      'from',
+      'to',
+      'amount',
+      'metadata',
+    ]);
     return this.#execute('transfer', {
       key,
+      metadata,
       one: checkAccount('from', from),
       other: checkAccount('to', to),
       amount: checkAmount(amount),
     });
+  }
+
+  /**
+   * Makes transfers in their order, all of them or none. Each sees the balances that those before it
+   * have left.
+   * @param {object} options
+   * @param {string} options.key of all of them
+   * @param {{from?: string, to?: string, amount: bigint, metadata?: LedgerMetadata}[]}
+   *   options.transfers up to 1000; without `from` a deposit, without `to` a withdrawal
+   * @returns {{events: LedgerEvent[], balances: LedgerBalance[]}} an event and a balance each, as of
+   *   `transfer`. The first event has the key, and each has as `linked` how many follow it
+   * @throws {SluiceError} as `transfer`, with the `index` of the one that was refused; nothing has
+   *   moved then
+   */
+  linked(options) {
+    const { key, transfers } = checkKnown('options', options, ['key', 'transfers']);
+    checkKey(key);
+    const requests = checkTransfers(transfers).map(({ from = '', to = '', amount, metadata }) => [
+      from,
+      to,
+      amount,
+      metadata,
+    ]);
+    const answers = this.#native.executeLinked(this.#nowMs(), key, requests);
+    const refused = answers.findIndex(
+      (/** @type {[number]} */ [code]) => code !== 0 && codeOf(code) !== 'ERR_LINKED_FAILED',
+    );
+    const details = refused === -1 || answers.length < requests.length ? {} : { index: refused };
+    if (refused !== -1) this.#answer('linked', answers[refused], { key, ...details });
+    const all = answers.map((/** @type {any} */ answer) => this.#answer('linked', answer, { key }));
+    return {
+      events: all.map((/** @type {LedgerAnswer} */ { event }) => event),
+      balances: all.map((/** @type {LedgerAnswer} */ { balance }) => balance),
+    };
+  }
+
+  /**
+   * Closes an account without a balance and without holds. Nothing moves in or out any more: what
+   * tries to, scheduled transfers and reversals included, is refused with ERR_ACCOUNT_CLOSED. It
+   * cannot be opened again; its history stays.
+   * @param {{key: string, account: string, metadata?: LedgerMetadata}} options
+   * @returns {LedgerAnswer}
+   * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT, ERR_ACCOUNT_NOT_EMPTY, ERR_ACCOUNT_CLOSED,
+   *   ERR_IDEMPOTENCY_CONFLICT
+   */
+  close(options) {
+    const { key, account, metadata } = checkKnown('options', options, [
+      'key',
+      'account',
+      'metadata',
+    ]);
+    return this.#execute('close', { key, metadata, one: checkAccount('account', account) });
   }
 
   /**
@@ -210,13 +310,21 @@ export class Ledger {
    * @param {string} options.account
    * @param {bigint} options.amount may be 0n
    * @param {number} [options.timeoutMs] default 600000; Infinity: never
+   * @param {LedgerMetadata} [options.metadata]
    * @returns {{hold: LedgerEvent, balance: LedgerBalance}}
    * @throws {SluiceError} as `withdraw`
    */
   hold(options) {
-    const { key, account, amount, timeoutMs } = checkOptions('options', options);
+    const { key, account, amount, timeoutMs, metadata } = checkKnown('options', options, [
+      'key',
+      'account',
+      'amount',
+      'timeoutMs',
+      'metadata',
+    ]);
     const { event, balance } = this.#execute('hold', {
       key,
+      metadata,
       one: checkAccount('account', account),
       amount: checkAmount(amount, 0n),
       timeMs: checkMs('timeoutMs', timeoutMs, {
@@ -234,30 +342,33 @@ export class Ledger {
    * @param {object} options
    * @param {string} options.key
    * @param {LedgerEvent | number} options.hold the hold, or its id
-   * @param {bigint} options.amount from 0n to what is held
+   * @param {bigint} [options.amount] from 0n to what is held; default: all of it
+   * @param {LedgerMetadata} [options.metadata]
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_NO_SUCH_HOLD, ERR_HOLD_EXPIRED, ERR_HOLD_CLOSED, ERR_EXCEEDS_HOLD,
    *   ERR_AMOUNT_OVERFLOW, ERR_IDEMPOTENCY_CONFLICT
    */
   settle(options) {
-    const { key, hold, amount } = checkOptions('options', options);
+    const names = ['key', 'hold', 'amount', 'metadata'];
+    const { key, hold, amount, metadata } = checkKnown('options', options, names);
     return this.#execute('settle', {
       key,
+      metadata,
       target: checkEventId('hold', hold),
-      amount: checkAmount(amount, 0n),
+      amount: amount === undefined ? IN_FULL : checkAmount(amount, 0n),
     });
   }
 
   /**
    * Ends a hold; all of it returns.
-   * @param {{key: string, hold: LedgerEvent | number}} options
+   * @param {{key: string, hold: LedgerEvent | number, metadata?: LedgerMetadata}} options
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_NO_SUCH_HOLD, ERR_HOLD_EXPIRED, ERR_HOLD_CLOSED,
    *   ERR_IDEMPOTENCY_CONFLICT
    */
   void(options) {
-    const { key, hold } = checkOptions('options', options);
-    return this.#execute('void', { key, target: checkEventId('hold', hold) });
+    const { key, hold, metadata } = checkKnown('options', options, ['key', 'hold', 'metadata']);
+    return this.#execute('void', { key, metadata, target: checkEventId('hold', hold) });
   }
 
   /**
@@ -267,14 +378,21 @@ export class Ledger {
    * @param {LedgerEvent | number} options.event the event, or its id
    * @param {boolean} [options.force] also if the funds are spent: the account then goes below its
    *   limit; default false
+   * @param {LedgerMetadata} [options.metadata]
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_NO_SUCH_EVENT, ERR_NOT_REVERSIBLE, ERR_ALREADY_REVERSED,
    *   ERR_INSUFFICIENT_FUNDS, ERR_AMOUNT_OVERFLOW, ERR_IDEMPOTENCY_CONFLICT
    */
   reverse(options) {
-    const { key, event, force } = checkOptions('options', options);
+    const { key, event, force, metadata } = checkKnown('options', options, [
+      'key',
+      'event',
+      'force',
+      'metadata',
+    ]);
     return this.#execute('reverse', {
       key,
+      metadata,
       target: checkEventId('event', event),
       force: checkBoolean('force', force, false),
     });
@@ -290,13 +408,22 @@ export class Ledger {
    * @param {string} options.from
    * @param {string} options.to
    * @param {bigint} options.amount
+   * @param {LedgerMetadata} [options.metadata]
    * @returns {{scheduled: LedgerEvent}}
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT, ERR_SAME_ACCOUNT, ERR_IDEMPOTENCY_CONFLICT
    */
   schedule(options) {
-    const { key, atMs, from, to, amount } = checkOptions('options', options);
+    const { key, atMs, from, to, amount, metadata } = checkKnown('options', options, [
+      'key',
+      'atMs',
+      'from',
+      'to',
+      'amount',
+      'metadata',
+    ]);
     const { event } = this.#execute('schedule', {
       key,
+      metadata,
       timeMs: checkMs('atMs', atMs, { max: TIME_MS_MAX }),
       one: checkAccount('from', from),
       other: checkAccount('to', to),
@@ -309,14 +436,20 @@ export class Ledger {
    * @param {object} options
    * @param {string} options.key
    * @param {LedgerEvent | number} options.scheduled the scheduled transfer, or its id
+   * @param {LedgerMetadata} [options.metadata]
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_NO_SUCH_SCHEDULED, ERR_ALREADY_EXECUTED (or failed),
    *   ERR_ALREADY_CANCELLED, ERR_IDEMPOTENCY_CONFLICT
    */
   cancelScheduled(options) {
-    const { key, scheduled } = checkOptions('options', options);
+    const { key, scheduled, metadata } = checkKnown('options', options, [
+      'key',
+      'scheduled',
+      'metadata',
+    ]);
     return this.#execute('cancel_scheduled', {
       key,
+      metadata,
       target: checkEventId('scheduled', scheduled),
     });
   }
@@ -330,7 +463,8 @@ export class Ledger {
     checkId('account', account, { max: NAME_MAX });
     const found = this.#native.balance(this.#nowMs(), account);
     if (found === undefined) throw refusal('ERR_NO_SUCH_ACCOUNT', 'balance', { account });
-    return balanceOf(found[0], found[1]);
+    const [posted, held, closed] = found;
+    return { ...balanceOf(posted, held), ...(closed && { closed: true }) };
   }
 
   /**
@@ -344,7 +478,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT
    */
   events(options) {
-    const given = checkOptions('options', options);
+    const given = checkKnown('options', options, ['account', 'after', 'limit']);
     const after = given.after === undefined ? 0 : checkEventId('after', given.after);
     const limit = checkInteger('limit', given.limit, { max: EVENTS_MAX, fallback: 100 });
     if (given.account === undefined) return this.#journal(after, limit);
@@ -379,12 +513,12 @@ export class Ledger {
   /**
    * @param {import('./events.js').LedgerEventType} operation
    * @param {{key: unknown, one?: string, other?: string, amount?: bigint, target?: number,
-   *   timeMs?: number, force?: boolean}} request
+   *   timeMs?: number, force?: boolean, metadata?: LedgerMetadata}} request
    * @returns {LedgerAnswer}
    */
   #execute(
     operation,
-    { key, one = '', other = '', amount = 0n, target = 0, timeMs = 0, force = false },
+    { key, one = '', other = '', amount = 0n, target = 0, timeMs = 0, force = false, metadata },
   ) {
     const answer = this.#native.execute(
       this.#nowMs(),
@@ -396,6 +530,7 @@ export class Ledger {
       target,
       timeMs,
       force,
+      metadataOf('metadata', metadata),
     );
     this.#arm();
     return this.#answer(operation, answer, { key });

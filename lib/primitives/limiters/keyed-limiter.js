@@ -1,68 +1,61 @@
 /**
- * What the limiters with keys have in common: the check of a request, its time, and the answer.
- *
- * The native side counts in integer nanoseconds, this one in seconds. A wait of so many nanoseconds
- * becomes the double nearest to it in seconds, and a `now` in seconds the nearest nanosecond: so
- * `now + retryAfter`, given as the next `now`, is exactly the nanosecond that is meant as long as
- * `now` is below a million seconds, and a wait after an explicit `now` that is larger (seconds
- * since 1970, whose doubles lie 240 ns apart) is made longer by what it takes not to fall short.
+ * The base class of the limiters by key: argument checks, times, and results, over a native limiter.
  */
+import { deadlinesOf } from '../../internal/time/timers.js';
+import { rangeError } from '../../internal/util/errors.js';
 import {
   checkClock,
   checkInteger,
-  checkNumber,
   checkOptions,
+  checkSignal,
   checkString,
 } from '../../internal/util/validate.js';
+import { AcquireQueue } from './acquire-queue.js';
+import { waitSeconds, writeTime } from './time.js';
 
-const NS_PER_S = 1e9;
 const NS_PER_MS = 1e6;
-/** Integer nanoseconds up to here fit 63 bits, differences of two of them as well. */
-const NOW_S_MAX = 4e9;
 const KEYS_MAX = 2 ** 31;
+/** What the native side reads and writes: native/addon/bindings/limiter_wrap.h. */
+const NUMBERS = 5;
+
+/** Options that every limiter takes. */
+export const LIMITER_OPTIONS = Object.freeze(['maxKeys', 'maxWaiting', 'clock']);
+const ALLOW_OPTIONS = Object.freeze(['cost', 'now']);
+const ACQUIRE_OPTIONS = Object.freeze(['cost', 'signal']);
 
 /**
  * @typedef {object} LimitResult
  * @property {boolean} allowed whether the cost was taken; if not, nothing was
  * @property {number} remaining what could be taken now, after this request
  * @property {number} limit the most that can be taken at once
- * @property {number} retryAfter seconds after which the same request is granted if nobody else
- *   asks; 0 when it was, Infinity when it can never be
+ * @property {number} retryAfter seconds after which the same request is granted, provided that no
+ *   other request comes before it; 0 when it was granted, Infinity when it can never be
  * @property {number} resetAfter seconds after which nothing of what was taken counts any more
  */
 /**
  * @typedef {object} AllowOptions
  * @property {number} [cost] an integer from 0; default 1. 0 peeks: it is allowed and takes nothing
- * @property {number} [now] in seconds, of whatever clock all calls with a `now` share; default: the
- *   limiter's own clock
+ * @property {number | bigint} [now] seconds, or nanoseconds as a BigInt, of the one clock that all
+ *   calls with a `now` share; default: the limiter's own clock
  */
-
 /**
- * The time of a request in nanoseconds; NaN has the native side read the monotonic clock.
- * @param {number | undefined} now in seconds
- * @param {import('../../internal/time/clock.js').ManualClock | undefined} clock
- * @returns {number}
+ * @typedef {object} AcquireOptions
+ * @property {number} [cost] an integer from 0 to the limit; default 1
+ * @property {AbortSignal} [signal] takes the caller out of the line
  */
-export function nowNs(now, clock) {
-  if (now === undefined) return clock === undefined ? NaN : Math.round(clock.nowMs() * NS_PER_MS);
-  checkNumber('now', now, { min: -NOW_S_MAX, max: NOW_S_MAX, unit: 'seconds' });
-  return Math.round(now * NS_PER_S);
-}
-
 /**
- * @param {number} waitNs
- * @param {number | undefined} now what the caller gave, in seconds
- * @returns {number} seconds
+ * @typedef {object} NativeLimiter
+ * @property {(key: string, cost: number) => boolean} allow
+ * @property {(key: string) => boolean} reset
+ * @property {() => number} size
  */
-export function secondsOf(waitNs, now) {
-  let wait = waitNs / NS_PER_S;
-  if (now === undefined || waitNs === 0 || waitNs === Infinity) return wait;
-  const untilNs = Math.round(now * NS_PER_S) + waitNs;
-  while (Math.round((now + wait) * NS_PER_S) < untilNs) {
-    wait += Math.abs(now + wait) * Number.EPSILON;
-  }
-  return wait;
-}
+/**
+ * @typedef {object} LimiterOptions
+ * @property {number} [maxKeys] default 1,000,000
+ * @property {number} [maxWaiting] callers of `acquire` that may wait at once, of all keys; default
+ *   100,000
+ * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: the monotonic clock
+ */
 
 /**
  * @param {{maxKeys?: number}} options
@@ -72,27 +65,36 @@ export function maxKeysOf(options) {
   return checkInteger('maxKeys', options.maxKeys, { max: KEYS_MAX, fallback: 1_000_000 });
 }
 
+/** What TokenBucketLimiter, FixedWindowLimiter and SlidingWindowLimiter have in common. */
 export class KeyedLimiter {
   #native;
   #clock;
   #limit;
-  #answer;
+  #numbers = new Float64Array(new ArrayBuffer(NUMBERS * Float64Array.BYTES_PER_ELEMENT));
+  #queue;
 
   /**
-   * @param {new (...args: any[]) => any} Native
-   * @param {{maxKeys?: number, clock?: import('../../internal/time/clock.js').ManualClock}} options
+   * @param {new (numbers: Float64Array, maxKeys: number, ...own: number[]) => NativeLimiter} Native
+   * @param {LimiterOptions} options
    * @param {number} limit
    * @param {number[]} own further arguments of the native class
    */
   constructor(Native, options, limit, own) {
-    this.#answer = new Float64Array(new ArrayBuffer(3 * Float64Array.BYTES_PER_ELEMENT));
-    this.#native = new Native(this.#answer, maxKeysOf(options), ...own);
+    this.#native = new Native(this.#numbers, maxKeysOf(options), ...own);
     this.#clock = checkClock('clock', options.clock);
     this.#limit = limit;
+    this.#queue = new AcquireQueue({
+      attempt: (key, cost) => {
+        const result = this.#allow(key, cost, undefined);
+        return { result, waitMs: this.#numbers[3] / NS_PER_MS };
+      },
+      timers: deadlinesOf(this.#clock),
+      maxWaiting: checkInteger('maxWaiting', options.maxWaiting, { fallback: 100_000 }),
+    });
   }
 
   /**
-   * Keys held in memory: those of which something counts, and some others, which go by and by.
+   * Keys held in memory: those with unexpired usage, and expired ones not yet swept.
    * @returns {number}
    */
   get size() {
@@ -100,27 +102,79 @@ export class KeyedLimiter {
   }
 
   /**
+   * Callers of `acquire` that wait.
+   * @returns {number}
+   */
+  get waiting() {
+    return this.#queue.size;
+  }
+
+  /**
    * Takes `cost` for `key` if it can be taken in full, and else nothing: a denial costs nothing.
+   * Callers that wait in `acquire` have no precedence over it.
    * @param {string} key compared as UTF-8
    * @param {AllowOptions} [options]
    * @returns {LimitResult}
    */
   allow(key, options) {
     checkString('key', key);
-    let cost = 1;
-    let now;
-    if (options !== undefined) {
-      ({ now } = checkOptions('options', options));
-      cost = checkInteger('cost', options.cost, { min: 0, fallback: 1 });
+    if (options === undefined) return this.#allow(key, 1, undefined);
+    const { cost, now } = checkOptions('options', options, ALLOW_OPTIONS);
+    return this.#allow(key, checkInteger('cost', cost, { min: 0, fallback: 1 }), now);
+  }
+
+  /**
+   * Takes `cost` for `key` as soon as it can be taken in full. Callers with the same key are served
+   * in the order in which they came; a pending call keeps the process alive.
+   * @param {string} key
+   * @param {AcquireOptions} [options]
+   * @returns {Promise<LimitResult>} with `allowed: true`
+   * @throws {RangeError} the cost is above the limit, so it could never be taken
+   * @throws {SluiceError} ERR_LIMITER_FULL: `maxWaiting` callers wait already
+   * @throws the signal's reason: nothing was taken
+   */
+  async acquire(key, options) {
+    checkString('key', key);
+    const given = checkOptions('options', options, ACQUIRE_OPTIONS);
+    const cost = checkInteger('cost', given.cost, { min: 0, fallback: 1 });
+    const signal = checkSignal('signal', given.signal);
+    if (cost > this.#limit) {
+      throw rangeError(`cost takes an integer up to the limit, ${this.#limit}, not ${cost}`);
     }
-    const allowed = this.#native.allow(key, cost, nowNs(now, this.#clock));
-    const answer = this.#answer;
+    return this.#queue.acquire(key, cost, signal);
+  }
+
+  /**
+   * Forgets what `key` has taken, so that it is as good as new, and serves its callers in `acquire`.
+   * @param {string} key
+   * @param {{now?: number | bigint}} [options] as of `allow`
+   * @returns {boolean} whether any of what it had taken still counted
+   */
+  reset(key, options) {
+    checkString('key', key);
+    const { now } = checkOptions('options', options, ['now']);
+    writeTime(this.#numbers, now, this.#clock);
+    const counted = this.#native.reset(key);
+    this.#queue.wake(key);
+    return counted;
+  }
+
+  /**
+   * @param {string} key
+   * @param {number} cost
+   * @param {number | bigint | undefined} now
+   * @returns {LimitResult}
+   */
+  #allow(key, cost, now) {
+    const numbers = this.#numbers;
+    writeTime(numbers, now, this.#clock);
+    const allowed = this.#native.allow(key, cost);
     return {
       allowed,
-      remaining: answer[0],
+      remaining: numbers[2],
       limit: this.#limit,
-      retryAfter: secondsOf(answer[1], now),
-      resetAfter: secondsOf(answer[2], now),
+      retryAfter: waitSeconds(numbers[3], now),
+      resetAfter: waitSeconds(numbers[4], now),
     };
   }
 }

@@ -1,6 +1,3 @@
-/**
- * What a quota answers to a reservation, and, if it was allowed, the lease on what was reserved.
- */
 import { rangeError, typeError } from '../../internal/util/errors.js';
 import { checkInteger, checkOptions, checkString } from '../../internal/util/validate.js';
 
@@ -14,11 +11,15 @@ import { checkInteger, checkOptions, checkString } from '../../internal/util/val
  * @property {number | null} id
  * @property {number | null} expiresAt
  * @typedef {object} LeaseEnder
- * @property {(used: number[], now?: number) => boolean} settle negative: as reserved
- * @property {(now?: number) => boolean} release
- * @property {(leaseMs?: number, now?: number) => boolean} renew
+ * @property {(used: number[], now?: number | bigint) => boolean} settle negative: as reserved
+ * @property {(now?: number | bigint) => boolean} release
+ * @property {(leaseMs?: number, now?: number | bigint) => boolean} renew
  */
 
+/**
+ * A quota's answer to a reservation and, if it was allowed, the lease on what was reserved. It is
+ * ended once: by `settle`, by `release`, or by expiry.
+ */
 export class QuotaLease {
   #end;
 
@@ -29,7 +30,7 @@ export class QuotaLease {
   constructor(answer, end) {
     /** Whether everything was reserved; if not, nothing was. */
     this.allowed = answer.allowed;
-    /** The longest `retryAfter` of those that failed, in seconds; 0 when allowed. */
+    /** The longest `retryAfter` of the entries that failed, in seconds; 0 when allowed. */
     this.retryAfter = answer.retryAfter;
     /**
      * Names of the dimensions that failed; `leases` when too many leases are open.
@@ -42,12 +43,12 @@ export class QuotaLease {
      */
     this.entries = answer.entries;
     /**
-     * Of the lease; null when denied.
+     * The lease's; null when denied.
      * @type {number | null}
      */
     this.id = answer.id;
     /**
-     * In seconds of the quota's clock, or of the `now` that was given; null when denied.
+     * Seconds of the quota's clock, or of the `now` that was given; null when denied.
      * @type {number | null}
      */
     this.expiresAt = answer.expiresAt;
@@ -73,39 +74,39 @@ export class QuotaLease {
   }
 
   /**
-   * Ends the lease at what was used. What is left of a cost is given back at once; what was used
-   * beyond it is charged too, so that the balance may become negative until time has paid it off.
-   * Concurrent dimensions are freed whole, whatever is said of them.
+   * Ends the lease and charges actual use. The unused part of a cost is given back at once; use
+   * beyond the cost is charged too, so that the balance may be negative until it refills. Concurrent
+   * dimensions are freed whole, whatever `actual` says of them.
    * @param {number | Record<string, number> | {dimension: string, key?: string, cost: number}[]
    *   } [actual] by dimension, for every key of it in this lease; or a list; or a number, where one
-   *   dimension per time was reserved. What is not named is settled at what was reserved
-   * @param {{now?: number}} [options]
-   * @returns {boolean} false, and nothing happens, when the lease has ended already (settled,
-   *   released or expired) or was denied
+   *   windowed dimension was reserved. A dimension that is not named is charged what was reserved
+   * @param {{now?: number | bigint}} [options]
+   * @returns {boolean} false, without effect, when the lease has ended already (settled, released or
+   *   expired) or was denied
    */
   settle(actual, options) {
-    const { now } = checkOptions('options', options);
+    const { now } = checkOptions('options', options, ['now']);
     const used = this.#usedOf(actual);
     return this.id !== null && this.#end.settle(used, now);
   }
 
   /**
-   * Ends the lease and gives back everything, the requests too: for work that never began.
-   * @param {{now?: number}} [options]
+   * Ends the lease and gives everything back, requests too: for work that never began.
+   * @param {{now?: number | bigint}} [options]
    * @returns {boolean} as `settle`
    */
   release(options) {
-    const { now } = checkOptions('options', options);
+    const { now } = checkOptions('options', options, ['now']);
     return this.id !== null && this.#end.release(now);
   }
 
   /**
-   * Has the lease expire `leaseMs` (default: the quota's) from now.
-   * @param {{leaseMs?: number, now?: number}} [options]
+   * Moves the lease's expiry to `leaseMs` (default: the quota's) from now.
+   * @param {{leaseMs?: number, now?: number | bigint}} [options]
    * @returns {boolean} as `settle`
    */
   renew(options) {
-    const { leaseMs, now } = checkOptions('options', options);
+    const { leaseMs, now } = checkOptions('options', options, ['leaseMs', 'now']);
     return this.id !== null && this.#end.renew(leaseMs, now);
   }
 
@@ -119,7 +120,7 @@ export class QuotaLease {
     const list = Array.isArray(actual)
       ? actual.map((each, i) => {
           const name = `actual[${i}]`;
-          const given = checkOptions(name, each);
+          const given = checkOptions(name, each, ['dimension', 'key', 'cost']);
           checkString(`${name}.dimension`, given.dimension);
           return { ...given, name, amount: `${name}.cost` };
         })
@@ -141,7 +142,7 @@ export class QuotaLease {
     return used;
   }
 
-  /** @returns {string} the one dimension per time that was reserved, for which a number will do */
+  /** @returns {string} the only windowed dimension that was reserved, which a number stands for */
   #onlyDimension() {
     const windowed = this.entries.filter(({ windowMs }) => windowMs !== undefined);
     const [name, ...others] = new Set(windowed.map(({ dimension }) => dimension));

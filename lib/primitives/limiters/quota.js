@@ -1,14 +1,8 @@
-/**
- * Several limits at once, taken all or not at all: requests and tokens per time, jobs at a time; for
- * a key, an organisation, a model. Over the native quota, which holds all state.
- *
- * Reserve, work, settle: what is reserved is a lease, which is settled at what was really used or
- * released as if it had never been, once; a lease that is lost expires.
- */
 import native from '../../internal/native/addon.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
-import { maxKeysOf, nowNs, secondsOf } from './keyed-limiter.js';
+import { maxKeysOf } from './keyed-limiter.js';
 import { QuotaLease } from './quota-lease.js';
+import { secondsAt, waitSeconds, writeTime } from './time.js';
 import {
   checkClock,
   checkInteger,
@@ -18,16 +12,19 @@ import {
 } from '../../internal/util/validate.js';
 
 const NS_PER_MS = 1e6;
-const NS_PER_S = 1e9;
 const YEAR_MS = 366 * 24 * 3600 * 1000;
 const LEASES_MAX = 2 ** 31;
-/** Entries of one reservation; the native side's array is made for as many. */
+/** Entries of one reservation; the numbers shared with the native side have room for as many. */
 const ENTRIES_MAX = 16;
-const HEAD = 4;
+/** Places in those numbers, as in native/addon/bindings/quota_wrap.h. */
+const ARGUMENTS = 2;
+const HEAD = 5;
 const PER_ENTRY = 5;
 
 /** Stands among the failed dimensions when there are too many leases. */
 const LEASES = 'leases';
+
+const OPTIONS = Object.freeze(['limits', 'leaseMs', 'maxKeys', 'maxLeases', 'clock']);
 
 /**
  * @typedef {object} WindowedLimit a token bucket for each key
@@ -42,10 +39,11 @@ const LEASES = 'leases';
 /**
  * @typedef {object} QuotaOptions
  * @property {Record<string, WindowedLimit | ConcurrentLimit>} limits the dimensions by name
- * @property {number} [leaseMs] how long a lease lives that nobody ends or renews; default 600000
+ * @property {number} [leaseMs] time to live of a lease that is neither ended nor renewed; default
+ *   600000
  * @property {number} [maxKeys] of each windowed dimension, as in TokenBucketLimiter; default
  *   1,000,000
- * @property {number} [maxLeases] open ones at a time; default 100,000. Beyond them reservations are
+ * @property {number} [maxLeases] leases open at a time; default 100,000. Further reservations are
  *   denied, with `leases` among the failed
  * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: the monotonic clock
  */
@@ -56,17 +54,17 @@ const LEASES = 'leases';
  * @property {number} [cost] an integer from 0; default 1
  */
 /**
- * What became of one dimension and key; times in seconds.
+ * The outcome for one dimension and key; times in seconds.
  * @typedef {object} QuotaEntry
  * @property {string} dimension
  * @property {string} key
  * @property {number} cost what was asked for
- * @property {boolean} allowed whether it alone would have been granted
+ * @property {boolean} allowed whether this entry alone would have been granted
  * @property {number} limit
  * @property {number | undefined} windowMs undefined for a concurrent one
- * @property {number} remaining what could be taken now, after this
+ * @property {number} remaining what could be taken now, after this request
  * @property {number} retryAfter 0 if it did not fail; Infinity if it can never be granted; for a
- *   concurrent dimension, when enough leases will have expired: sooner, if they end before
+ *   concurrent dimension, until enough leases have expired, or less if they end before
  * @property {number} resetAfter until nothing of what was taken counts any more
  */
 /**
@@ -83,7 +81,11 @@ const LEASES = 'leases';
  */
 function checkLimit(name, value) {
   const given = /** @type {Partial<WindowedLimit & ConcurrentLimit>} */ (
-    checkOptions(name, /** @type {object | undefined} */ (value))
+    checkOptions(name, /** @type {object | undefined} */ (value), [
+      'limit',
+      'windowMs',
+      'concurrent',
+    ])
   );
   if (given.concurrent !== undefined) {
     if (given.limit !== undefined || given.windowMs !== undefined) {
@@ -98,6 +100,14 @@ function checkLimit(name, value) {
   };
 }
 
+/**
+ * Several limits that a request takes all at once or not at all: requests and tokens per window, jobs
+ * at a time; by key, organisation or model.
+ *
+ * Reserve, work, settle: a reservation is a lease, ended exactly once. `settle` charges actual use,
+ * `release` gives everything back, and an abandoned lease expires at what it reserved. State is
+ * native; ends with garbage collection.
+ */
 export class Quota {
   #native;
   #clock;
@@ -109,7 +119,7 @@ export class Quota {
 
   /** @param {QuotaOptions} options */
   constructor(options) {
-    const given = checkOptions('options', options);
+    const given = checkOptions('options', options, OPTIONS);
     this.#clock = checkClock('clock', given.clock);
     this.#leaseMs = checkMs('leaseMs', given.leaseMs, { min: 1, max: YEAR_MS, fallback: 600_000 });
     const maxLeases = checkInteger('maxLeases', given.maxLeases, {
@@ -129,59 +139,59 @@ export class Quota {
    * @param {Record<string, number> | QuotaAsk[]} costs by dimension; or a list, for dimensions with
    *   different keys. At most 16, each dimension and key at most once. A cost of 0 takes nothing
    *   and never fails, and can be settled at more
-   * @param {{key?: string, leaseMs?: number, now?: number}} [options] `key` default `''`; `now` in
-   *   seconds, as in the limiters
-   * @returns {QuotaLease} also when denied: then with nothing to settle
+   * @param {{key?: string, leaseMs?: number, now?: number | bigint}} [options] `key` default `''`;
+   *   `now` as in the limiters
+   * @returns {QuotaLease} a denied one holds nothing
    */
   reserve(costs, options) {
-    const given = checkOptions('options', options);
+    const given = checkOptions('options', options, ['key', 'leaseMs', 'now']);
     const asks = this.#asksOf(costs, given.key === undefined ? '' : checkString('key', given.key));
     const leaseMs = checkMs('leaseMs', given.leaseMs, {
       min: 1,
       max: YEAR_MS,
       fallback: this.#leaseMs,
     });
-    const time = nowNs(given.now, this.#clock);
     const numbers = this.#numbers;
+    writeTime(numbers, given.now, this.#clock);
     asks.forEach(({ dimension, cost }, i) => {
-      numbers[2 * i] = dimension.id;
-      numbers[2 * i + 1] = cost;
+      numbers[ARGUMENTS + 2 * i] = dimension.id;
+      numbers[ARGUMENTS + 2 * i + 1] = cost;
     });
     const keys = asks.map(({ key }) => key);
-    const allowed = this.#native.reserve(Math.round(leaseMs * NS_PER_MS), time, ...keys);
+    const allowed = this.#native.reserve(Math.round(leaseMs * NS_PER_MS), ...keys);
     const entries = asks.map((ask, i) => this.#entryOf(ask, i, given.now));
     const failed = entries.filter((entry) => !entry.allowed).map(({ dimension }) => dimension);
-    if (numbers[3] === 1) failed.push(LEASES);
+    if (numbers[4] === 1) failed.push(LEASES);
     return new QuotaLease(
       {
         allowed,
-        retryAfter: secondsOf(numbers[0], given.now),
+        retryAfter: waitSeconds(numbers[0], given.now),
         failed: [...new Set(failed)],
         entries,
         id: allowed ? numbers[1] : null,
-        expiresAt: allowed ? numbers[2] / NS_PER_S : null,
+        expiresAt: allowed ? secondsAt(numbers[2], numbers[3]) : null,
       },
       this.#enderOf(numbers[1]),
     );
   }
 
   /**
-   * Changes a limit while it is in use. What was taken stays taken: of 70 used requests 70 are used
-   * of a larger limit; a smaller one starts empty where it would start in debt.
+   * Changes a limit while it is in use. Usage is kept: 70 used requests count as 70 against a larger
+   * limit; a smaller limit starts at nothing left where it would start in debt.
    * @param {string} name of a dimension
    * @param {Partial<WindowedLimit & ConcurrentLimit> | null} limit of the dimension's kind, whose
-   *   `windowMs` may be left out; null, with a key: the common limit again
-   * @param {{key?: string, now?: number}} [options] `key`: a limit of its own for this key, per the
-   *   dimension's window, kept until it is taken back
+   *   `windowMs` may be left out; null, with a key, restores the common limit
+   * @param {{key?: string, now?: number | bigint}} [options] `key`: sets a limit for this key alone,
+   *   over the dimension's window, until it is restored
    */
   setLimit(name, limit, options) {
-    const { key, now } = checkOptions('options', options);
+    const { key, now } = checkOptions('options', options, ['key', 'now']);
     const dimension = this.#dimensionOf('name', name);
-    const time = nowNs(now, this.#clock);
+    writeTime(this.#numbers, now, this.#clock);
     if (key !== undefined) checkString('key', key);
     if (limit === null) {
       if (key === undefined) throw typeError('limit takes null only with a key');
-      this.#native.clearLimitOf(dimension.id, key, time);
+      this.#native.clearLimitOf(dimension.id, key);
       return;
     }
     const { amount, windowMs } = checkLimit('limit', {
@@ -192,18 +202,22 @@ export class Quota {
       throw rangeError(`limit takes what "${name}" is: concurrent, or limit and windowMs`);
     }
     if (key === undefined) {
-      this.#native.setLimit(dimension.id, amount, Math.round((windowMs ?? 0) * NS_PER_MS), time);
+      this.#native.setLimit(dimension.id, amount, Math.round((windowMs ?? 0) * NS_PER_MS));
       dimension.windowMs = windowMs;
     } else if (windowMs !== dimension.windowMs) {
       throw rangeError(`limit.windowMs takes the window of "${name}" where a key is given`);
     } else {
-      this.#native.setLimitOf(dimension.id, key, amount, time);
+      this.#native.setLimitOf(dimension.id, key, amount);
     }
   }
 
-  /** Leases that have not ended. */
+  /**
+   * Leases that have not ended.
+   * @returns {number}
+   */
   get openLeases() {
-    return /** @type {number} */ (this.#native.leases(nowNs(undefined, this.#clock)));
+    writeTime(this.#numbers, undefined, this.#clock);
+    return this.#native.leases();
   }
 
   /**
@@ -265,7 +279,9 @@ export class Quota {
    * @param {string} key
    */
   #askOf(ask, name, key) {
-    const given = /** @type {Partial<QuotaAsk>} */ (checkOptions(name, /** @type {any} */ (ask)));
+    const given = /** @type {Partial<QuotaAsk>} */ (
+      checkOptions(name, /** @type {object | undefined} */ (ask), ['dimension', 'key', 'cost'])
+    );
     return {
       dimension: this.#dimensionOf(`${name}.dimension`, given.dimension),
       key: given.key === undefined ? key : checkString(`${name}.key`, given.key),
@@ -276,7 +292,7 @@ export class Quota {
   /**
    * @param {{dimension: Dimension, key: string, cost: number}} ask
    * @param {number} index
-   * @param {number | undefined} now
+   * @param {number | bigint | undefined} now
    * @returns {QuotaEntry}
    */
   #entryOf({ dimension, key, cost }, index, now) {
@@ -290,28 +306,31 @@ export class Quota {
       limit: numbers[at + 1],
       windowMs: dimension.windowMs,
       remaining: numbers[at + 2],
-      retryAfter: secondsOf(numbers[at + 3], now),
-      resetAfter: secondsOf(numbers[at + 4], now),
+      retryAfter: waitSeconds(numbers[at + 3], now),
+      resetAfter: waitSeconds(numbers[at + 4], now),
     };
   }
 
   /**
-   * How a lease ends itself.
+   * The calls by which a lease ends itself.
    * @param {number} id 0: none
    * @returns {import('./quota-lease.js').LeaseEnder}
    */
   #enderOf(id) {
-    const time = (/** @type {number | undefined} */ now) => nowNs(now, this.#clock);
     return {
       settle: (used, now) => {
-        const ns = time(now);
-        this.#numbers.set(used);
-        return this.#native.settle(id, used.length, ns);
+        writeTime(this.#numbers, now, this.#clock);
+        this.#numbers.set(used, ARGUMENTS);
+        return this.#native.settle(id, used.length);
       },
-      release: (now) => this.#native.release(id, time(now)),
+      release: (now) => {
+        writeTime(this.#numbers, now, this.#clock);
+        return this.#native.release(id);
+      },
       renew: (leaseMs = this.#leaseMs, now) => {
         checkMs('leaseMs', leaseMs, { min: 1, max: YEAR_MS });
-        return this.#native.renew(id, Math.round(leaseMs * NS_PER_MS), time(now));
+        writeTime(this.#numbers, now, this.#clock);
+        return this.#native.renew(id, Math.round(leaseMs * NS_PER_MS));
       },
     };
   }

@@ -1,11 +1,9 @@
-/**
- * Counts what happened within a span of time, by the time of the events themselves. The state is
- * native; every call is synchronous. Ends with garbage collection.
- */
 import native from '../../internal/native/addon.js';
-import { checkInteger, checkOptions } from '../../internal/util/validate.js';
+import { checkInteger, checkNumber, checkOptions } from '../../internal/util/validate.js';
 
-const kTimeMsMax = 8.64e15;
+/** The most that a Date takes, in either direction. */
+const TIME_MS_MAX = 8.64e15;
+const FINITE = { min: -Number.MAX_VALUE, max: Number.MAX_VALUE, unit: 'a number' };
 
 /**
  * @param {string} name
@@ -13,17 +11,17 @@ const kTimeMsMax = 8.64e15;
  * @param {number} [fallback]
  */
 function checkTime(name, value, fallback) {
-  return checkInteger(name, value, { min: -kTimeMsMax, max: kTimeMsMax, fallback });
+  return checkInteger(name, value, { min: -TIME_MS_MAX, max: TIME_MS_MAX, fallback });
 }
 
 /**
- * A window of `windowMs` that moves with the time of the events. An event at `t` is in the window
- * of `now` when `now - windowMs < t <= now`: one that is exactly a window old is out, one of this
- * very millisecond is in. Events may come out of order; one that is already outside of the window
- * of the newest is not taken.
+ * Counts and sums events in a window of `windowMs` that moves with the events' own time. An event at
+ * `t` lies in the window of `now` when `now - windowMs < t <= now`. Events may come out of order; one
+ * outside of the newest event's window is not taken.
  *
  * Counts are exact while the window holds at most `maxEntries` different milliseconds. Beyond that,
- * neighbours are put together, which blurs the window's edge by a few of them.
+ * neighbouring milliseconds are merged, which blurs the window's edge by a few of them. State is
+ * native, and every call is synchronous; ends with garbage collection.
  */
 export class RollingWindow {
   #native;
@@ -31,30 +29,30 @@ export class RollingWindow {
   /**
    * @param {object} options
    * @param {number} options.windowMs in whole milliseconds
-   * @param {number} [options.maxEntries] default 100000; memory is 32 bytes each at most
+   * @param {number} [options.maxEntries] default 100000; at most 32 bytes of memory each
    */
   constructor(options) {
-    const { windowMs, maxEntries } = checkOptions('RollingWindow', options);
+    const { windowMs, maxEntries } = checkOptions('options', options, ['windowMs', 'maxEntries']);
     this.#native = new native.RollingWindow(
-      checkInteger('windowMs', windowMs, { max: kTimeMsMax }),
+      checkInteger('windowMs', windowMs, { max: TIME_MS_MAX }),
       checkInteger('maxEntries', maxEntries, { min: 2, max: 1e7, fallback: 100_000 }),
     );
   }
 
   /**
-   * @param {number} timestampMs an integer, of whichever origin
-   * @param {number} [value] what it adds to the sum; default 1
-   * @returns {boolean} false when it is too old to be taken
+   * @param {number} timestampMs an integer, since any one origin
+   * @param {number} [value] added to the sum; default 1
+   * @returns {boolean} false: the event is too old and was not taken
    */
   add(timestampMs, value = 1) {
-    if (typeof value !== 'number') checkInteger('value', value);
+    if (!Number.isFinite(value)) checkNumber('value', value, FINITE);
     return this.#native.add(checkTime('timestampMs', timestampMs), value);
   }
 
   /**
-   * How many events lie in (nowMs - windowMs, nowMs].
-   * @param {number} [nowMs] default: the newest event's time. Of times before that, what has left
-   *   the newest event's window may be forgotten already
+   * Events in (nowMs - windowMs, nowMs].
+   * @param {number} [nowMs] default: the newest event's time. For an earlier time, events outside of
+   *   the newest event's window may be missing
    * @returns {number}
    */
   count(nowMs) {
@@ -62,8 +60,8 @@ export class RollingWindow {
   }
 
   /**
-   * The sum of their values.
-   * @param {number} [nowMs] as of `count`
+   * The sum of these events' values.
+   * @param {number} [nowMs] as in `count`
    * @returns {number}
    */
   sum(nowMs) {

@@ -1,23 +1,21 @@
-/**
- * The bytes of a log, plain or gzip, in pieces of which only the last one is held in memory.
- */
+/** Reads a log, plain or gzip, in pieces; memory holds a few pieces at a time. */
 import { Readable, pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 
-export const kChunkBytes = 1024 * 1024;
+export const CHUNK_BYTES = 1024 * 1024;
 
-const kGzipMagic = [0x1f, 0x8b];
+const GZIP_MAGIC = [0x1f, 0x8b];
 
 /**
- * A file in large pieces. One is read while the one before is dealt with, into two buffers that take
- * turns: a piece is valid until the next one is asked for.
- * @param {import('node:fs/promises').FileHandle} handle from its beginning; it stays open
+ * Reads a file in large pieces, the next one while the caller uses the current one. Two buffers take
+ * turns: a piece is valid until the next one is requested.
+ * @param {import('node:fs/promises').FileHandle} handle at its beginning; stays open
  * @returns {AsyncGenerator<Buffer, void, void>}
  */
 export async function* fileChunks(handle) {
-  const buffers = [Buffer.allocUnsafe(kChunkBytes), Buffer.allocUnsafe(kChunkBytes)];
+  const buffers = [Buffer.allocUnsafe(CHUNK_BYTES), Buffer.allocUnsafe(CHUNK_BYTES)];
   let turn = 0;
-  const readNext = () => handle.read(buffers[turn], 0, kChunkBytes, null);
+  const readNext = () => handle.read(buffers[turn], 0, CHUNK_BYTES, null);
   let next = readNext();
   try {
     for (;;) {
@@ -29,14 +27,14 @@ export async function* fileChunks(handle) {
       yield chunk;
     }
   } finally {
-    // A reader that leaves early must not close the file under the read that is under way.
+    // After an early return the caller must not close the file during a read.
     await next.catch(() => {});
   }
 }
 
 /**
  * @param {AsyncIterable<Buffer>} chunks
- * @returns {AsyncGenerator<Buffer, void, void>} with all of the first two bytes in the first piece
+ * @returns {AsyncGenerator<Buffer, void, void>} the first piece has at least two bytes, if there are
  */
 async function* withWholeMagic(chunks) {
   /** @type {Buffer | undefined} */
@@ -47,7 +45,7 @@ async function* withWholeMagic(chunks) {
       continue;
     }
     head = Buffer.concat([head, chunk]);
-    if (head.length < kGzipMagic.length) continue;
+    if (head.length < GZIP_MAGIC.length) continue;
     yield head;
     head = undefined;
   }
@@ -57,7 +55,7 @@ async function* withWholeMagic(chunks) {
 /**
  * @param {Buffer} first
  * @param {AsyncGenerator<Buffer, void, void>} rest
- * @returns {AsyncGenerator<Buffer, void, void>} copies: the inflater keeps what it is given
+ * @returns {AsyncGenerator<Buffer, void, void>} copies, since the inflater keeps its input
  */
 async function* copies(first, rest) {
   yield Buffer.from(first);
@@ -65,22 +63,22 @@ async function* copies(first, rest) {
 }
 
 /**
- * Inflates what begins as gzip does, several members in a row included; hands on all else as it is.
+ * Inflates input that begins like gzip, of one member or several; passes other input on unchanged.
  * @param {AsyncIterable<Buffer>} chunks
- * @returns {AsyncGenerator<Buffer, void, void>} each piece valid until the next is asked for
- * @throws {Error} with a `code` of zlib's (`Z_DATA_ERROR`, `Z_BUF_ERROR`) where it is broken
+ * @returns {AsyncGenerator<Buffer, void, void>} each piece is valid until the next is requested
+ * @throws {Error} with a `code` of zlib (`Z_DATA_ERROR`, `Z_BUF_ERROR`) for broken input
  */
 export async function* plainChunks(chunks) {
   const pieces = withWholeMagic(chunks);
   const { value: first, done } = await pieces.next();
   if (done) return;
-  if (kGzipMagic.some((byte, i) => first[i] !== byte)) {
+  if (GZIP_MAGIC.some((byte, i) => first[i] !== byte)) {
     yield first;
     yield* pieces;
     return;
   }
-  const inflated = createGunzip({ chunkSize: kChunkBytes });
-  // Errors of either side come out of the iteration.
+  const inflated = createGunzip({ chunkSize: CHUNK_BYTES });
+  // The iteration below throws the errors of both.
   pipeline(Readable.from(copies(first, pieces), { highWaterMark: 2 }), inflated, () => {});
   yield* inflated;
 }

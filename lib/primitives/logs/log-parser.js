@@ -1,9 +1,4 @@
-/**
- * Reads logs: bytes of any number of sources in, events out, errors counted by what they say.
- *
- * Lines, grouping, formats and templates are native; every call is synchronous, and a call takes
- * as many bytes as there are. `end()` ends it, after which it may go on with new input.
- */
+/** LogParser: parses logs of any number of sources into events and counts their errors. */
 import native from '../../internal/native/addon.js';
 import { checkInteger, checkOptions, checkString } from '../../internal/util/validate.js';
 import { checkParserOptions } from './parser-options.js';
@@ -14,23 +9,23 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 
 /**
  * @typedef {object} LogEvent
- * @property {number | null} timestamp milliseconds since 1970; null where the first line has no
- *   date (a time of day alone is not one)
- * @property {LogLevel | null} level null where neither a line nor a stack trace tells
+ * @property {number | null} timestamp milliseconds since 1970; null without a date (a time of day
+ *   alone is none)
+ * @property {LogLevel | null} level of its header, its stack trace or its envelope; null without one
  * @property {string} source as given to `push`
- * @property {string} message its text without the date and level that its first line begins with;
- *   of a structured line its message
- * @property {string[]} lines as they came, without line ends and colours; U+FFFD for what is no
- *   UTF-8
- * @property {true} [malformed] one of its lines is no UTF-8, or broken JSON: it begins like an object
- *   and is none, or, where `formats` is `['json']`, is neither JSON nor of a stack trace
- * @property {true} [truncated] lines or bytes beyond `maxLines` and `maxBytes` were left out
+ * @property {string} message the text behind the header, or the message of a structured line
+ * @property {string[]} lines as read, without line ends, colours and container envelopes; U+FFFD for
+ *   invalid UTF-8
+ * @property {string} [container] the name in a prefix of Compose or kubectl, the unit of journald
+ * @property {true} [malformed] one of its lines is invalid UTF-8 or broken JSON. With
+ *   `formats: ['json']` every line counts as broken that is neither JSON nor part of a stack trace
+ * @property {true} [truncated] lines or bytes beyond `maxLines` and `maxBytes` were dropped
  */
 
 /**
  * @typedef {object} LogStats
  * @property {number} bytes
- * @property {number} lines blank ones included
+ * @property {number} lines including blank ones
  * @property {number} events
  * @property {number} errors events of level `error` or `fatal`
  * @property {number} malformed lines
@@ -39,29 +34,31 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 
 /**
  * @typedef {object} TopError
- * @property {string} template the message, `<*>` for what varies
+ * @property {string} template the message with `<*>` for its variable parts
  * @property {number} count
- * @property {number} firstMs of those counted, milliseconds since 1970
- * @property {number} lastMs
+ * @property {number} firstMs milliseconds since 1970 of the first error counted
+ * @property {number} lastMs of the last one
  * @property {string} sample the first message of the template
  */
 
-/** In the order of core/log_event.h. */
+/** In the order of core/logs/event.h. */
 export const logLevels = Object.freeze(
   /** @type {(LogLevel | null)[]} */ ([null, 'trace', 'debug', 'info', 'warn', 'error', 'fatal']),
 );
 
-const kAllEvents = 0;
-const kNoEvents = logLevels.length;
-const kFieldsPerEvent = 6;
-const kFieldsPerError = 5;
-const kMalformed = 1;
-const kTruncated = 2;
-const kTopMax = 10_000;
+const ALL_EVENTS = 0;
+const NO_EVENTS = logLevels.length;
+const ERRORS = logLevels.indexOf('error');
+const FIELDS_PER_EVENT = 6;
+const FIELDS_PER_ERROR = 5;
+const MALFORMED = 1;
+const TRUNCATED = 2;
+const CONTAINER = 4;
+const TOP_MAX = 10_000;
 
-/** What is known of a source. */
+/** A source that is being read. */
 class Source {
-  /** The first half of a surrogate pair that the last string ended in. */
+  /** The high surrogate at the end of the last string, whose other half may follow. */
   carry = '';
 
   /**
@@ -79,7 +76,7 @@ class Source {
  * @returns {string | Uint8Array}
  */
 function checkChunk(chunk) {
-  // Not instanceof: the bytes may be of another realm.
+  // Not instanceof: the array may come from another realm.
   if (
     typeof chunk !== 'string' &&
     Object.prototype.toString.call(chunk) !== '[object Uint8Array]'
@@ -89,21 +86,29 @@ function checkChunk(chunk) {
   return /** @type {string | Uint8Array} */ (chunk);
 }
 
-/** See the head of this file. */
+/**
+ * Parses logs: takes the bytes of any number of sources, returns events, and counts errors by
+ * template. All calls are synchronous. Lines, headers, stack traces and templates are native.
+ *
+ * A line with a header (a date, a level, a JSON object, ...) begins an event; a stack trace and
+ * indented lines belong to the event before them. An event ends when the next one begins, or after a
+ * pause of `flushMs`: call `flush()` at `nextFlushMs()` where no input may come. After `end()` a
+ * parser takes new input.
+ */
 export class LogParser {
   #native;
   #nowMs;
   #maxSources;
   #maxWindowMs;
   #nextId = 1;
-  /** @type {Map<string, Source>} the one heard of last comes last */
+  /** @type {Map<string, Source>} by name, in the order of their last input */
   #sources = new Map();
   /** @type {Map<number, string>} */
   #names = new Map();
 
   /**
    * @param {import('./parser-options.js').LogParserOptions} [options]
-   * @throws {TypeError | RangeError} naming the option at fault and what it takes
+   * @throws {TypeError | RangeError} naming the wrong option and its valid values
    */
   constructor(options) {
     const checked = checkParserOptions(checkOptions('LogParser', options));
@@ -119,33 +124,34 @@ export class LogParser {
   }
 
   /**
-   * Takes the next bytes of a source, cut wherever they are.
-   * @param {string | Uint8Array} chunk
+   * Parses the next piece of a source, which may end anywhere.
+   * @param {string | Uint8Array} chunk UTF-8, or UTF-16 with a byte order mark
    * @param {{source?: string}} [options] default `''`
-   * @returns {LogEvent[]} those that the chunk completes, and those that silence has ended
+   * @returns {LogEvent[]} the events that the chunk completes, and events of any source whose pause
+   *   is over
    */
   push(chunk, options) {
-    return this.#push(chunk, options, kAllEvents);
+    return this.#push(chunk, options, ALL_EVENTS);
   }
 
   /**
-   * As `push`, for a log of which only the sums are wanted: events count in `stats` and
-   * `topErrors`, and none of them is made an object of, which takes most of the time.
+   * Parses like `push`, but returns nothing: events only count in `stats` and `topErrors`. Much
+   * faster, since no objects are made.
    * @param {string | Uint8Array} chunk
    * @param {{source?: string}} [options]
    */
   count(chunk, options) {
-    this.#push(chunk, options, kNoEvents);
+    this.#push(chunk, options, NO_EVENTS);
   }
 
   /**
-   * As `push`, but gives only events of level `error` and `fatal`.
+   * Parses like `push`, but returns only events of level `error` and `fatal`.
    * @param {string | Uint8Array} chunk
    * @param {{source?: string}} [options]
    * @returns {LogEvent[]}
    */
   errors(chunk, options) {
-    return this.#push(chunk, options, logLevels.indexOf('error'));
+    return this.#push(chunk, options, ERRORS);
   }
 
   /**
@@ -173,7 +179,6 @@ export class LogParser {
     if (typeof chunk !== 'string') return chunk;
     let text = source.carry + chunk;
     source.carry = '';
-    // Half a pair would become a replacement character; its other half may be coming.
     if (/[\uD800-\uDBFF]$/.test(text)) {
       source.carry = text.slice(-1);
       text = text.slice(0, -1);
@@ -195,7 +200,7 @@ export class LogParser {
   }
 
   /**
-   * Ends the source that was silent for longest, if there are too many.
+   * Ends the source without input for longest, if there are too many.
    * @param {number} least
    */
   #evict(least) {
@@ -209,24 +214,22 @@ export class LogParser {
   }
 
   /**
-   * Gives what silence has ended, without new input.
-   * @returns {LogEvent[]}
+   * @returns {LogEvent[]} the events whose pause is over
    */
   flush() {
-    return this.#events(this.#native.flush(this.#nowMs(), Date.now(), kAllEvents));
+    return this.#events(this.#native.flush(this.#nowMs(), Date.now(), ALL_EVENTS));
   }
 
   /**
-   * When `flush` next has something to give, as far as is known now: of the clock, or of
-   * `performance.now()`. Infinity for never.
-   * @returns {number}
+   * When the next pause ends.
+   * @returns {number} milliseconds of the clock, or of `performance.now()`; Infinity for never
    */
   nextFlushMs() {
     return this.#native.nextDeadlineMs();
   }
 
   /**
-   * The input is over: a last line without its end counts, and events under way are given.
+   * Ends the input: a last line without a line end counts.
    * @param {{source?: string}} [options] default: all sources
    * @returns {LogEvent[]}
    */
@@ -234,9 +237,9 @@ export class LogParser {
     const { source: name } = checkOptions('options', options);
     if (name !== undefined) {
       const source = this.#sources.get(checkString('source', name));
-      return source === undefined ? [] : this.#endSource(source, kAllEvents);
+      return source === undefined ? [] : this.#endSource(source, ALL_EVENTS);
     }
-    return [...this.#sources.values()].flatMap((source) => this.#endSource(source, kAllEvents));
+    return [...this.#sources.values()].flatMap((source) => this.#endSource(source, ALL_EVENTS));
   }
 
   /**
@@ -256,8 +259,7 @@ export class LogParser {
   }
 
   /**
-   * What was read so far.
-   * @param {{source?: string}} [options] of one source; default: of all that ever were
+   * @param {{source?: string}} [options] default: all sources, including those that are gone
    * @returns {LogStats}
    */
   stats(options) {
@@ -269,21 +271,20 @@ export class LogParser {
   }
 
   /**
-   * The most frequent errors (level `error` or `fatal`) by what they say. Their messages are grouped
-   * by template (Drain: He et al., ICWS 2017). The most frequent come first, of equals by template.
+   * The most frequent errors (level `error` or `fatal`), grouped by template (Drain: He et al., ICWS
+   * 2017), in descending order of count, then by template.
    *
-   * An error without a date counts as of the last one that its source gave; failing that, as of
-   * the newest of all; failing that, as of when it was read.
+   * An error without a date takes the time of the last event of its source, else the newest time of
+   * any event, else the time of its reading.
    * @param {object} [options]
-   * @param {number} [options.k] how many at most; default 10
-   * @param {number} [options.windowMs] only errors of the last so many milliseconds, those in
-   *   (nowMs - windowMs, nowMs]; default: all that were ever read
-   * @param {number} [options.nowMs] default: the newest timestamp of any event
+   * @param {number} [options.k] the most to return; default 10
+   * @param {number} [options.windowMs] counts errors in (nowMs - windowMs, nowMs]; default: all
+   * @param {number} [options.nowMs] default: the newest time of any event
    * @returns {TopError[]}
    */
   topErrors(options) {
     const { k, windowMs, nowMs } = checkOptions('options', options);
-    const most = checkInteger('k', k, { max: kTopMax, fallback: 10 });
+    const most = checkInteger('k', k, { max: TOP_MAX, fallback: 10 });
     const window =
       windowMs === undefined || windowMs === Infinity
         ? -1
@@ -297,21 +298,21 @@ export class LogParser {
     const flat = this.#native.topErrors(most, window, now);
     /** @type {TopError[]} */
     const top = [];
-    for (let at = 0; at < flat.length; at += kFieldsPerError) {
-      const [template, count, firstMs, lastMs, sample] = flat.slice(at, at + kFieldsPerError);
+    for (let at = 0; at < flat.length; at += FIELDS_PER_ERROR) {
+      const [template, count, firstMs, lastMs, sample] = flat.slice(at, at + FIELDS_PER_ERROR);
       top.push({ template, count, firstMs, lastMs, sample });
     }
     return top;
   }
 
   /**
-   * @param {any[]} flat see native/addon/bindings/log_parser_wrap.h
+   * @param {any[]} flat as documented in native/addon/bindings/log_parser_wrap.h
    * @returns {LogEvent[]}
    */
   #events(flat) {
     /** @type {LogEvent[]} */
     const events = [];
-    for (let at = 0; at < flat.length; at += kFieldsPerEvent) {
+    for (let at = 0; at < flat.length;) {
       const text = /** @type {string} */ (flat[at + 3]);
       const message = /** @type {string | number} */ (flat[at + 4]);
       const flags = /** @type {number} */ (flat[at + 5]);
@@ -323,8 +324,13 @@ export class LogParser {
         message: typeof message === 'number' ? text.slice(message) : message,
         lines: text.split('\n'),
       };
-      if ((flags & kMalformed) !== 0) event.malformed = true;
-      if ((flags & kTruncated) !== 0) event.truncated = true;
+      if ((flags & MALFORMED) !== 0) event.malformed = true;
+      if ((flags & TRUNCATED) !== 0) event.truncated = true;
+      at += FIELDS_PER_EVENT;
+      if ((flags & CONTAINER) !== 0) {
+        event.container = flat[at];
+        at += 1;
+      }
       events.push(event);
     }
     return events;

@@ -1,6 +1,4 @@
-/**
- * The options of LogParser: what they are, and their checks.
- */
+/** Checks of the options of LogParser. */
 import { ManualClock } from '../../internal/time/clock.js';
 import { checkInteger, checkMs } from '../../internal/util/validate.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
@@ -11,32 +9,32 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 
 /**
  * @typedef {object} LogParserOptions
- * @property {LogFormat[]} [formats] those looked for; default: all
- * @property {LogPattern | LogPattern[]} [start] lines that match begin an event
- * @property {LogPattern | LogPattern[]} [continuation] lines that match belong to the event before
- *   them. What matches neither begins an event if there are such patterns, else it belongs to the
- *   one before. With either, the built-in grouping of stack traces is off; dates and levels are
- *   still looked for
- * @property {number} [flushMs] a source that gives nothing for so long has its event under way
- *   handed on, by the next `push` or `flush`; default 1000, may be Infinity
- * @property {number} [maxLines] kept of an event; default 1000
- * @property {number} [maxBytes] kept of an event; default 262144
- * @property {number} [maxSources] known at once; beyond it the one silent for longest is ended;
- *   default 1024
- * @property {number} [maxTemplates] kept by `topErrors`; beyond it the one with the fewest errors is
- *   forgotten; default 1000
- * @property {number} [maxWindowMs] the longest window that `topErrors` may be asked for; default
- *   86400000, a day
- * @property {number} [utcOffsetMinutes] of times that name no zone, minutes east of UTC; default 0
- * @property {number} [referenceMs] of times that name no year: the latest such time that is not
- *   more than a day after this; default: the present
+ * @property {LogFormat[]} [formats] the formats to look for; default: all
+ * @property {LogPattern | LogPattern[]} [start] a line that matches begins an event. Patterns match
+ *   in linear time: no lookaround, no back-references
+ * @property {LogPattern | LogPattern[]} [continuation] a line that matches belongs to the event
+ *   before it. A line that matches no pattern begins an event if there are continuation patterns,
+ *   else it belongs to the event before it. Either option turns the grouping of stack traces off;
+ *   dates and levels are still read
+ * @property {number} [flushMs] pause after which an event under way ends, at the next `push` or
+ *   `flush`; default 1000, may be Infinity
+ * @property {number} [maxLines] lines kept of an event; default 1000
+ * @property {number} [maxBytes] bytes kept of an event; default 262144
+ * @property {number} [maxSources] sources at a time; beyond it the one without input for longest is
+ *   ended; default 1024
+ * @property {number} [maxTemplates] templates kept by `topErrors`; beyond it the one with the fewest
+ *   errors is forgotten; default 1000
+ * @property {number} [maxWindowMs] the longest window of `topErrors`; default 86400000, a day
+ * @property {number} [utcOffsetMinutes] minutes east of UTC of times without a zone; default 0
+ * @property {number} [referenceMs] a time without a year is the latest one at most a day after this;
+ *   default: the present
  * @property {ManualClock} [clock] for `flushMs`; default: real time
  */
 
-/** @typedef {keyof typeof kFormats} LogFormat */
+/** @typedef {keyof typeof FORMATS} LogFormat */
 
-/** The bits of core/log_header.h. */
-const kFormats = Object.freeze({
+/** The bits of core/logs/header.h. */
+const FORMATS = Object.freeze({
   json: 1,
   timestamped: 2,
   levelled: 4,
@@ -46,9 +44,11 @@ const kFormats = Object.freeze({
   syslog: 64,
   glog: 128,
   logfmt: 256,
+  container: 512,
+  journald: 1024,
 });
 
-const kDayMs = 24 * 3600 * 1000;
+const DAY_MS = 24 * 3600 * 1000;
 
 const known = new Set([
   'formats',
@@ -66,14 +66,14 @@ const known = new Set([
 ]);
 
 /** @param {unknown} formats */
-function checkFormats(formats = Object.keys(kFormats)) {
-  const takes = `formats takes an array of ${Object.keys(kFormats).join(', ')}`;
+function checFORMATS(formats = Object.keys(FORMATS)) {
+  const takes = `formats takes an array of ${Object.keys(FORMATS).join(', ')}`;
   if (!Array.isArray(formats)) throw typeError(takes);
   let set = 0;
   for (const format of formats) {
     if (typeof format !== 'string') throw typeError(takes);
-    if (!Object.hasOwn(kFormats, format)) throw rangeError(`${takes}, not ${format}`);
-    set |= kFormats[/** @type {LogFormat} */ (format)];
+    if (!Object.hasOwn(FORMATS, format)) throw rangeError(`${takes}, not ${format}`);
+    set |= FORMATS[/** @type {LogFormat} */ (format)];
   }
   return set;
 }
@@ -87,7 +87,7 @@ function checkPatterns(name, value) {
   const patterns = value === undefined ? [] : [value].flat();
   return patterns.flatMap((pattern) => {
     if (typeof pattern === 'string') return [pattern, false];
-    // Not instanceof: the RegExp may be of another realm.
+    // Not instanceof: the RegExp may come from another realm.
     if (Object.prototype.toString.call(pattern) !== '[object RegExp]') {
       throw typeError(`${name} takes a RegExp, the source of one, or an array of them`);
     }
@@ -99,7 +99,7 @@ function checkPatterns(name, value) {
 
 /**
  * @param {LogParserOptions} options
- * @throws {TypeError | RangeError} naming the option at fault and what it takes
+ * @throws {TypeError | RangeError} naming the wrong option and its valid values
  */
 export function checkParserOptions(options) {
   for (const key of Object.keys(options)) {
@@ -112,7 +112,7 @@ export function checkParserOptions(options) {
     throw typeError('clock takes a ManualClock');
   }
   return {
-    formats: checkFormats(options.formats),
+    formats: checFORMATS(options.formats),
     start: checkPatterns('start', options.start),
     continuation: checkPatterns('continuation', options.continuation),
     flushMs: checkMs('flushMs', options.flushMs, { fallback: 1000, infinite: true }),
@@ -126,7 +126,7 @@ export function checkParserOptions(options) {
     maxTemplates: checkInteger('maxTemplates', options.maxTemplates, { max: 1e5, fallback: 1000 }),
     maxWindowMs: checkInteger('maxWindowMs', options.maxWindowMs, {
       max: 1e13,
-      fallback: kDayMs,
+      fallback: DAY_MS,
     }),
     utcOffsetMinutes: checkInteger('utcOffsetMinutes', options.utcOffsetMinutes, {
       min: -1439,

@@ -1,18 +1,17 @@
 /**
- * Follows a file that somebody else writes, over rotation (another file takes its name) and
- * truncation. It asks for the file's state at an interval: notifications of file systems miss both
- * on some of them. Ends with its signal.
+ * Follows a growing file over rotation and truncation. It polls, since file-system notifications miss
+ * both on some file systems.
  */
 import { open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { kChunkBytes } from './decompress.js';
+import { CHUNK_BYTES } from './decompress.js';
 
-const kPollMs = 200;
-const kLineFeed = 0x0a;
+const POLL_MS = 200;
+const LINE_FEED = 0x0a;
 
 /**
- * @param {Promise<any>} promise of something about a file
- * @returns {Promise<any>} undefined where there is no such file
+ * @param {Promise<any>} promise of a file operation
+ * @returns {Promise<any>} undefined if the file does not exist
  */
 async function ifThere(promise) {
   try {
@@ -23,10 +22,12 @@ async function ifThere(promise) {
   }
 }
 
-/** The file that is open, and how much of it has been read. */
+/** An open file and its read position. */
 class OpenFile {
-  /** Whether everything up to the next line end is to be left out. */
+  /** Whether the bytes up to the next line end are to be skipped. */
   #inLine;
+  /** @type {Buffer | undefined} the byte order mark of a UTF-16 file that is read from its midst */
+  #mark;
 
   /**
    * @param {import('node:fs/promises').FileHandle} handle
@@ -41,49 +42,81 @@ class OpenFile {
   }
 
   /**
+   * @param {import('node:fs/promises').FileHandle} handle
+   * @param {number} tailBytes the lines that begin in the last so many bytes
+   * @param {Buffer} buffer
+   */
+  static async openTail(handle, tailBytes, buffer) {
+    const { size } = await handle.stat();
+    // The byte before the tail tells whether a line begins there.
+    let skipped = size > tailBytes ? size - tailBytes - 1 : 0;
+    const head = Buffer.alloc(2);
+    const { bytesRead } = skipped > 0 ? await handle.read(head, 0, 2, 0) : { bytesRead: 0 };
+    const wide = bytesRead === 2 && [0xfffe, 0xfeff].includes(head.readUInt16BE());
+    if (wide) skipped -= skipped % 2;
+    const file = new OpenFile(handle, skipped, buffer);
+    if (wide && skipped > 0) file.#mark = head;
+    return file;
+  }
+
+  /**
    * Reads up to the end.
    * @param {(chunk: Buffer) => unknown} onChunk
    * @param {AbortSignal} signal
    */
   async drain(onChunk, signal) {
     while (!signal.aborted) {
-      const { bytesRead } = await this.handle.read(this.buffer, 0, kChunkBytes, this.position);
+      const { bytesRead } = await this.handle.read(this.buffer, 0, CHUNK_BYTES, this.position);
       if (bytesRead === 0) return;
-      this.position += bytesRead;
       let chunk = this.buffer.subarray(0, bytesRead);
+      const start = this.position;
+      this.position += bytesRead;
       if (this.#inLine) {
-        const end = chunk.indexOf(kLineFeed);
+        const end = this.#lineEnd(chunk, start);
         if (end === -1) continue;
-        chunk = chunk.subarray(end + 1);
         this.#inLine = false;
+        chunk = chunk.subarray(end);
+        if (this.#mark !== undefined) chunk = Buffer.concat([this.#mark, chunk]);
       }
       if (chunk.length > 0) await onChunk(chunk);
     }
   }
+
+  /**
+   * @param {Buffer} chunk
+   * @param {number} start its position in the file
+   * @returns {number} the offset behind the first line end; -1 without one
+   */
+  #lineEnd(chunk, start) {
+    if (this.#mark === undefined) return chunk.indexOf(LINE_FEED) + 1 || -1;
+    const low = this.#mark[0] === 0xff ? 0 : 1;
+    for (let at = start % 2; at + 1 < chunk.length; at += 2) {
+      if (chunk[at + low] === LINE_FEED && chunk[at + 1 - low] === 0) return at + 2;
+    }
+    return -1;
+  }
 }
 
 /**
- * Gives a file's bytes as they come, until `signal` is aborted. A file that is not there yet is
- * waited for. A file that was truncated and has grown beyond its old size between two looks cannot
- * be told from one that has only grown.
+ * Reads a file as it grows until `signal` is aborted. Waits for a file that does not exist yet. A
+ * file truncated and grown beyond its old size between two polls looks like one that only grew.
  * @param {string} path
  * @param {object} options
  * @param {AbortSignal} options.signal
- * @param {(chunk: Buffer) => unknown} options.onChunk a promise is waited for; the chunk is valid
- *   until then
- * @param {() => unknown} [options.onRestart] what comes next is the beginning of another file, or of
- *   this one anew
- * @param {() => unknown} [options.onIdle] everything there is has been given; called at each look
- * @param {number} [options.tailBytes] of what is there already, only the lines that begin in the
- *   last so many bytes; default: all
+ * @param {(chunk: Buffer) => unknown} options.onChunk awaited; the chunk is valid until then
+ * @param {() => unknown} [options.onRestart] the next chunk is the beginning of another file, or of
+ *   this one again
+ * @param {() => unknown} [options.onIdle] called at each poll, after all there is has been read
+ * @param {number} [options.tailBytes] of a file that exists already, only the lines that begin in
+ *   its last so many bytes are read; default: all
  * @param {number} [options.pollMs] default 200
- * @param {boolean} [options.background] the wait alone keeps no process alive
- * @returns {Promise<void>} rejects where the file cannot be read
+ * @param {boolean} [options.background] the wait alone does not keep the process alive
+ * @returns {Promise<void>} rejects if the file cannot be read
  */
 export async function followFile(path, options) {
-  const { signal, onChunk, onRestart, onIdle, tailBytes = Infinity, pollMs = kPollMs } = options;
+  const { signal, onChunk, onRestart, onIdle, tailBytes = Infinity, pollMs = POLL_MS } = options;
   const ref = options.background !== true;
-  const buffer = Buffer.allocUnsafe(kChunkBytes);
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   /** @type {OpenFile | undefined} */
   let file;
   let first = true;
@@ -94,10 +127,7 @@ export async function followFile(path, options) {
       if (file === undefined) {
         const handle = await ifThere(open(path, 'r'));
         if (handle !== undefined) {
-          const { size } = await handle.stat();
-          // One byte more: whether the first line begins there is told by what is before it.
-          const skipped = first && size > tailBytes ? size - tailBytes - 1 : 0;
-          file = new OpenFile(handle, skipped, buffer);
+          file = await OpenFile.openTail(handle, first ? tailBytes : Infinity, buffer);
         }
         first = false;
       }
@@ -106,7 +136,7 @@ export async function followFile(path, options) {
         const here = await file.handle.stat();
         const there = await ifThere(stat(path));
         if (replaced) {
-          // Its writer has had one more interval to write what it still had.
+          // Its writer had one more interval for its last lines.
           await file.handle.close();
           file = undefined;
           replaced = false;

@@ -1,59 +1,32 @@
-/**
- * Requests in, batches to `process`, results out: a bounded incoming queue, a debounce batcher, a
- * processing queue and a fixed number of calls at once, each waiting for the next.
- *
- * Queues, batches, slots and timers are native and run on a reactor; this side calls `process`,
- * takes in what comes of it, and holds the promises. Main thread only. Ends with `close()`; work
- * under way keeps the process alive.
- */
-import { randomUUID } from 'node:crypto';
 import native from '../../internal/native/addon.js';
-import { whenAborted } from '../../internal/util/abort.js';
-import { callProcess } from './process-call.js';
-import { SluiceError, abortReason, typeError } from '../../internal/util/errors.js';
 import { EventKind, manualReactor, sharedReactor } from '../../internal/native/reactor.js';
+import { whenAborted } from '../../internal/util/abort.js';
+import { SluiceError, abortReason } from '../../internal/util/errors.js';
+import { checkFunction, checkOptions, checkSignal } from '../../internal/util/validate.js';
+import { checkPipelineOptions, identify } from './pipeline-options.js';
+import { callProcess } from './process-call.js';
 import { ResultQueue } from './result-queue.js';
-import { RetryPolicy } from './retry-policy.js';
-import { kDiscardResults } from '../../internal/util/symbols.js';
-import {
-  checkClock,
-  checkFunction,
-  checkInteger,
-  checkMs,
-  checkOptions,
-  checkSignal,
-} from '../../internal/util/validate.js';
-
-/** @typedef {import('./pipeline-types.js').PipelineOptions} PipelineOptions */
-/** @typedef {import('./pipeline-types.js').PipelineStats} PipelineStats */
-/** @typedef {import('./pipeline-types.js').Success} Success */
-/** @typedef {import('./pipeline-types.js').Failure} Failure */
-/** @typedef {import('./pipeline-types.js').Entry} Entry */
 
 /**
- * The request as `process` sees it. One without an id gets one, in a copy where that is possible
- * without changing what kind of object it is.
- * @param {unknown} request
- * @returns {{request: any, id: any}}
+ * @import {Entry, EntryHandler, Failure, PipelineOptions, PipelineStats, RequestId, SubmitOptions,
+ *   Success} from './pipeline-options.js'
+ * @import {Outcome} from './process-call.js'
  */
-function identify(request) {
-  if (typeof request === 'string') return { request, id: randomUUID() };
-  if (typeof request !== 'object' || request === null || Array.isArray(request)) {
-    throw typeError('request takes an object or a string');
-  }
-  const own = /** @type {any} */ (request);
-  if (own.request_id !== undefined) return { request: own, id: own.request_id };
-  const id = randomUUID();
-  const prototype = Object.getPrototypeOf(own);
-  const plain = prototype === null || Object.getPrototypeOf(prototype) === null;
-  return { request: plain ? { ...own, request_id: id } : own, id };
-}
 
 function closedError() {
   return new SluiceError('ERR_PIPELINE_CLOSED', 'The pipeline is closed; the request was refused');
 }
 
-/** See the head of this file. */
+/**
+ * Takes requests, calls `process` with batches of them, and gives results. A bounded incoming queue,
+ * a debounce batcher, a bounded processing queue and a limit on concurrent calls each wait for the
+ * next stage.
+ *
+ * Queues, batches, slots and timers are native and run on a reactor; JavaScript calls `process` and
+ * keeps the promises. Main thread only. Ends with `close()`; pending requests keep the process alive.
+ * @template {object | string} [Request=object | string]
+ * @template {{text: string}} [Result={text: string}] what `process` gives for a request
+ */
 export class Pipeline {
   #native;
   #reactor;
@@ -61,9 +34,10 @@ export class Pipeline {
   #process;
   #retry;
   #discard;
-  /** @type {ResultQueue<Success | Failure>} */
+  #resultsCapacity;
+  /** @type {ResultQueue<Success<Request, Result> | Failure<Request>>} */
   #results;
-  /** @type {Map<number, Entry>} */
+  /** @type {Map<number, Entry<Request, Result>>} */
   #entries = new Map();
   #lastItem = 0;
   #running = 0;
@@ -75,88 +49,96 @@ export class Pipeline {
   /** @type {() => void} */
   #onClosed = () => {};
 
-  /** @param {PipelineOptions} options */
+  /** @param {PipelineOptions<Request, Result>} options */
   constructor(options) {
-    const given = checkOptions('options', options);
-    const clock = checkClock('clock', given.clock);
-    /** @type {PipelineOptions['process']} */
-    this.#process = checkFunction('process', given.process);
-    this.#retry = new RetryPolicy(given.retry);
-    this.#discard = /** @type {any} */ (given)[kDiscardResults] === true;
-    this.#results = new ResultQueue(
-      checkInteger('resultsCapacity', given.resultsCapacity, { fallback: 16384 }),
-    );
-    const limits = {
-      maxBatchSize: checkInteger('maxBatchSize', given.maxBatchSize, { fallback: 8 }),
-      idleFlushMs: checkMs('idleFlushMs', given.idleFlushMs, { fallback: 100 }),
-      maxWaitMs: checkMs('maxWaitMs', given.maxWaitMs, { fallback: Infinity, infinite: true }),
-      maxConcurrency: checkInteger('maxConcurrency', given.maxConcurrency, { fallback: 5 }),
-      incomingCapacity: checkInteger('incomingCapacity', given.incomingCapacity, { fallback: 100 }),
-      processingCapacity: checkInteger('processingCapacity', given.processingCapacity, {
-        fallback: 10,
-      }),
-    };
+    const { process, retry, discardResults, resultsCapacity, clock, stages } =
+      checkPipelineOptions(options);
+    this.#process = process;
+    this.#retry = retry;
+    this.#discard = discardResults;
+    this.#resultsCapacity = resultsCapacity;
+    this.#results = new ResultQueue(resultsCapacity);
     this.#reactor = clock === undefined ? sharedReactor() : manualReactor(clock);
     this.#machine = this.#reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
-    this.#native = new native.Pipeline(this.#reactor.native, this.#machine, limits);
+    this.#native = new native.Pipeline(this.#reactor.native, this.#machine, stages);
   }
 
   /**
-   * Hands in a request. The signal also works later: until the request is in a call of `process`
-   * an abort takes it out, and its result is `{request_id, error}` with the signal's reason.
-   * @param {object | string} request `request_id` names its result; without one a unique one is
-   *   made up, and `process` sees it in a copy of a plain object (others are passed on as they are)
-   * @param {{signal?: AbortSignal, onAccepted?: () => void}} [options] `onAccepted` is called when
-   *   the request is in the incoming queue, always before `process` gets it
-   * @returns {Promise<{request_id: any}>} resolves when the request is in the incoming queue
+   * Hands in a request, whose result comes out of `results()`. An abort before the request is in a
+   * call of `process` takes it out, and its result is `{request_id, error}` with the signal's reason.
+   * @param {Request} request `request_id` names its result; without one a unique one is made up, and
+   *   `process` sees it in a copy of a plain object
+   * @param {SubmitOptions} [options]
+   * @returns {Promise<{request_id: RequestId<Request>}>} resolves when the request is in the incoming
+   *   queue
    * @throws {SluiceError} ERR_PIPELINE_CLOSED
-   * @throws the signal's reason, when it is aborted before the request is in the incoming queue
+   * @throws the signal's reason, on an abort before the request is in the incoming queue
    */
   async submit(request, options) {
-    const identified = identify(request);
-    const { onAccepted, ...given } = checkOptions('options', options);
+    const { onAccepted, ...given } = checkOptions('options', options, ['signal', 'onAccepted']);
     const signal = checkSignal('signal', given.signal);
     if (onAccepted !== undefined) checkFunction('onAccepted', onAccepted);
-    if (this.#closing !== undefined) throw closedError();
-    if (signal?.aborted) throw abortReason(signal);
-    const item = ++this.#lastItem;
     return new Promise((resolve, reject) => {
-      this.#entries.set(item, {
-        item,
-        ...identified,
-        attempt: 1,
-        signal,
-        release: whenAborted(signal, () => this.#onAbort(item)),
-        onAbortRunning: undefined,
-        onAccepted,
-        resolve,
-        reject,
+      this.#enter(request, signal, {
+        onAccepted: (id) => {
+          onAccepted?.();
+          resolve({ request_id: id });
+        },
+        onRefused: reject,
+        onSettled: (result) => {
+          if (!this.#discard) this.#results.push(result);
+        },
       });
-      if (this.#entries.size === 1) this.#reactor.ref();
-      this.#native.submit(item);
-      this.#reactor.settle();
     });
   }
 
   /**
-   * One result for each accepted request, in the order they come about. Readers compete; leaving a
-   * loop frees that reader only. Ends when the pipeline is closed and every result is read.
-   * @returns {AsyncIterableIterator<Success | Failure>}
+   * Hands in a request and waits for its result, which does not come out of `results()`.
+   * @param {Request} request as in `submit`
+   * @param {{signal?: AbortSignal}} [options] an abort rejects at once in any phase; a request in a
+   *   call of `process` is not taken out of that call
+   * @returns {Promise<Success<Request, Result>>}
+   * @throws {SluiceError} ERR_PIPELINE_CLOSED
+   * @throws the signal's reason
+   * @throws the request's error
+   */
+  async run(request, options) {
+    const signal = checkSignal('signal', checkOptions('options', options, ['signal']).signal);
+    return new Promise((resolve, reject) => {
+      this.#enter(request, signal, {
+        onAccepted: () => {},
+        onRefused: reject,
+        onAborted: reject,
+        onSettled: (result, failed) => {
+          if (failed) reject(/** @type {Failure<Request>} */ (result).error);
+          else resolve(/** @type {Success<Request, Result>} */ (result));
+        },
+      });
+    });
+  }
+
+  /**
+   * The results of submitted requests, one each, in order of completion. Readers compete; leaving a
+   * loop ends that reader only. Ends when the pipeline is closed and every result is read.
+   *
+   * Somebody has to read them: see `resultsCapacity`, and `discardResults` and `run` for pipelines
+   * without a reader.
+   * @returns {AsyncIterableIterator<Success<Request, Result> | Failure<Request>>}
    */
   results() {
     return this.#results.iterate();
   }
 
   /**
-   * Refuses further requests and those still waiting to be accepted, sends the open batch off at
-   * once, and waits for all accepted work.
+   * Refuses new requests and those that are not accepted yet, dispatches the open batch at once, and
+   * waits for all accepted requests.
    * @returns {Promise<void>} the same promise every time
    */
   close() {
     this.#closing ??= new Promise((resolve) => {
       this.#onClosed = resolve;
       this.#reactor.ref();
-      // From here on no more comes in than the stages hold: nobody must read for close to end.
+      // What the stages hold bounds the results still to come, so close needs no reader.
       this.#results.unbound();
       this.#native.close();
     });
@@ -177,11 +159,37 @@ export class Pipeline {
       retrying,
       inFlight,
       running: this.#running,
+      blocked: this.#results.blocked,
       results: this.#results.size,
+      resultsCapacity: this.#resultsCapacity,
       accepted: this.#accepted,
       completed: this.#completed,
       failed: this.#failed,
     };
+  }
+
+  /**
+   * @param {Request} request
+   * @param {AbortSignal | undefined} signal
+   * @param {EntryHandler<Request, Result>} handler
+   */
+  #enter(request, signal, handler) {
+    const identified = identify(request);
+    if (this.#closing !== undefined) throw closedError();
+    if (signal?.aborted) throw abortReason(signal);
+    const item = ++this.#lastItem;
+    this.#entries.set(item, {
+      item,
+      ...identified,
+      attempt: 1,
+      signal,
+      release: whenAborted(signal, () => this.#onAbort(item)),
+      onAbortRunning: undefined,
+      handler,
+    });
+    if (this.#entries.size === 1) this.#reactor.ref();
+    this.#native.submit(item);
+    this.#reactor.settle();
   }
 
   /**
@@ -216,22 +224,22 @@ export class Pipeline {
 
   /** @param {number} item */
   #entryOf(item) {
-    return /** @type {Entry} */ (this.#entries.get(item));
+    return /** @type {Entry<Request, Result>} */ (this.#entries.get(item));
   }
 
-  /** @param {Entry} entry */
-  #onAccepted(entry) {
+  /** @param {Entry<Request, Result>} entry */
+  #onAccepted({ handler, id }) {
     try {
-      entry.onAccepted?.();
-      entry.resolve({ request_id: entry.id });
+      handler.onAccepted(id);
     } catch (error) {
-      entry.reject(error);
+      handler.onRefused(error);
     }
   }
 
   /** @param {number} item */
   #onAbort(item) {
-    const { onAbortRunning } = this.#entryOf(item);
+    const { handler, signal, onAbortRunning } = this.#entryOf(item);
+    handler.onAborted?.(abortReason(/** @type {AbortSignal} */ (signal)));
     if (onAbortRunning !== undefined) {
       onAbortRunning();
       return;
@@ -241,7 +249,7 @@ export class Pipeline {
   }
 
   /**
-   * @param {Entry} entry
+   * @param {Entry<Request, Result>} entry
    * @param {boolean} wasAccepted
    */
   #onRemoved(entry, wasAccepted) {
@@ -251,17 +259,17 @@ export class Pipeline {
       this.#settle(entry, { error });
     } else {
       this.#forget(entry);
-      entry.reject(error);
+      entry.handler.onRefused(error);
     }
   }
 
   /**
-   * Calls `process` with one batch and gives its slot back when all of it is settled.
+   * Calls `process` with one batch, and frees its slot when every request is settled.
    * @param {number} batch
-   * @param {Entry[]} dispatched
+   * @param {Entry<Request, Result>[]} dispatched
    */
   async #run(batch, dispatched) {
-    // An abort may have crossed the dispatch on its way: such a request is not sent either.
+    // A request aborted while its dispatch was on the way is not sent either.
     const entries = dispatched.filter((entry) => !entry.signal?.aborted);
     for (const entry of dispatched) {
       if (entry.signal?.aborted) this.#settle(entry, { error: abortReason(entry.signal) });
@@ -271,7 +279,7 @@ export class Pipeline {
     this.#reactor.settle();
   }
 
-  /** @param {Entry[]} entries */
+  /** @param {Entry<Request, Result>[]} entries */
   async #callProcess(entries) {
     /** @type {AbortController | undefined} */
     let controller;
@@ -280,7 +288,7 @@ export class Pipeline {
     };
     for (const entry of entries) entry.onAbortRunning = onAbortRunning;
     this.#running += entries.length;
-    /** @type {{entry: Entry, error: unknown}[]} */
+    /** @type {{entry: Entry<Request, Result>, error: unknown}[]} */
     const retries = [];
     await callProcess({
       process: this.#process,
@@ -307,9 +315,9 @@ export class Pipeline {
   }
 
   /**
-   * The outcome as it stands, or undefined when the request is to be tried again.
-   * @param {Entry} entry
-   * @param {import('./process-call.js').Outcome} outcome
+   * The final outcome, or undefined when the request is to be tried again.
+   * @param {Entry<Request, Result>} entry
+   * @param {Outcome} outcome
    */
   #final(entry, outcome) {
     if (!('error' in outcome)) return outcome;
@@ -322,8 +330,8 @@ export class Pipeline {
   }
 
   /**
-   * What failed together is tried again together, after one delay.
-   * @param {{entry: Entry, error: unknown}[]} retries
+   * Requests that failed together are tried again together, after one delay.
+   * @param {{entry: Entry<Request, Result>, error: unknown}[]} retries
    */
   #retryLater(retries) {
     const { attempt } = retries[0].entry;
@@ -345,27 +353,31 @@ export class Pipeline {
         this.#settle(entry, { error: thrown });
       }
     }
-    // Before the batch is done, so that a close does not find all work done in between.
+    // Before batchDone, or else a close in between would find all work done.
     if (items.length > 0) this.#native.retry(items, delayMs);
   }
 
   /**
-   * @param {Entry} entry
-   * @param {import('./process-call.js').Outcome} outcome
+   * @param {Entry<Request, Result>} entry
+   * @param {Outcome} outcome
    */
   #settle(entry, outcome) {
     this.#forget(entry);
-    if ('error' in outcome) this.#failed += 1;
+    const failed = 'error' in outcome;
+    if (failed) this.#failed += 1;
     else this.#completed += 1;
-    if (this.#discard) return;
-    this.#results.push(
-      'error' in outcome
-        ? { request_id: entry.id, error: outcome.error }
-        : Object.assign(outcome.result, { request_id: entry.id }),
+    const { id, handler } = entry;
+    handler.onSettled(
+      failed
+        ? { request_id: id, error: outcome.error }
+        : /** @type {any} fields of `process` */ (
+            Object.assign(outcome.result, { request_id: id })
+          ),
+      failed,
     );
   }
 
-  /** @param {Entry} entry */
+  /** @param {Entry<Request, Result>} entry */
   #forget(entry) {
     entry.release();
     this.#entries.delete(entry.item);

@@ -1,22 +1,22 @@
 /**
- * One call of a user's `process`: whatever it returns, yields or throws becomes one outcome for
- * each request of the batch. Main thread only; ends with the call.
+ * One call of a user's `process`. What it returns, yields or throws becomes one outcome for each
+ * request of the batch. Main thread only; ends with the call.
  */
 import { types } from 'node:util';
 import { SluiceError } from '../../internal/util/errors.js';
 
 /**
- * What became of one request: the fields of its result, or why it failed.
+ * The outcome of one request: the fields of its result, or its error.
  * @typedef {{result: {text: string} & Record<string, unknown>} | {error: unknown}} Outcome
  */
 
 /**
  * @typedef {object} BatchCall
  * @property {(batch: any[], options: {signal: AbortSignal}) => any} process
- * @property {any[]} requests given away: `process` may do with the array what it likes
+ * @property {any[]} requests handed over: `process` may change the array
  * @property {unknown[]} ids of the requests, in the same order
- * @property {() => AbortSignal} signal asked for when `process` first looks at it, if ever: one
- *   costs a kilobyte for as long as the call lasts
+ * @property {() => AbortSignal} signal called when `process` first reads it: an AbortSignal costs a
+ *   kilobyte for as long as the call lasts
  * @property {(index: number, outcome: Outcome) => void} settle called once for each request
  * @property {() => Promise<void> | undefined} room awaited before a next result is asked for
  */
@@ -34,7 +34,7 @@ function kindOf(value) {
 
 /**
  * @param {any} value what `process` gave for one request
- * @returns {Outcome} with a result that is ours: reading it cannot throw later
+ * @returns {Outcome} its result is a copy, so reading it later cannot throw
  */
 function toOutcome(value) {
   if (typeof value === 'string') return { result: { text: value } };
@@ -50,7 +50,7 @@ function toOutcome(value) {
   };
 }
 
-/** @param {any} value a result for another request than is its turn, or for none that is left */
+/** @param {any} value a result whose request_id is not that of a pending request, or not the due one */
 function unexpected(value) {
   const id = String(value?.request_id).slice(0, 100);
   return new SluiceError(
@@ -79,24 +79,40 @@ class Unsettled {
     this.#call.settle(index, outcome);
   }
 
-  /** @param {unknown} error for every request that is left */
+  /** @param {unknown} error for every unsettled request */
   fail(error) {
     this.#settled.forEach((settled, index) => {
       if (!settled) this.settle(index, { error });
     });
   }
 
-  /** @returns {number} the first request that is left, or -1 */
+  /** @returns {number} the first unsettled request, or -1 */
   first() {
     return this.#settled.indexOf(false);
   }
 
   /**
    * @param {unknown} id
-   * @returns {number} the first request of that id that is left, or -1
+   * @returns {number} the first unsettled request of that id, or -1
    */
   indexOf(id) {
     return this.#call.ids.findIndex((own, index) => own === id && !this.#settled[index]);
+  }
+}
+
+/**
+ * @param {unknown} id of the request
+ * @param {any} value its place in the array of results
+ * @returns {Outcome}
+ */
+function outcomeFor(id, value) {
+  try {
+    const isOther = value?.request_id !== undefined && value.request_id !== id;
+    // Results in another order must not reach the wrong requester.
+    return isOther ? { error: unexpected(value) } : toOutcome(value);
+  } catch (error) {
+    // A getter that throws fails this request alone.
+    return { error };
   }
 }
 
@@ -112,12 +128,9 @@ function settleArray(call, left, results) {
     left.fail(new SluiceError('ERR_RESULT_COUNT', message));
     return;
   }
-  // Not forEach, which skips the holes of a sparse array: they are wrong results like others.
+  // Not forEach, which skips the holes of a sparse array: they are wrong results too.
   for (let index = 0; index < expected; index++) {
-    const value = results[index];
-    const isOther = value?.request_id !== undefined && value.request_id !== call.ids[index];
-    // Results in another order must not reach the wrong requester.
-    left.settle(index, isOther ? { error: unexpected(value) } : toOutcome(value));
+    left.settle(index, outcomeFor(call.ids[index], results[index]));
   }
 }
 
@@ -129,7 +142,7 @@ function settleArray(call, left, results) {
 async function settleStream(call, left, results) {
   await call.room();
   for await (const value of results) {
-    // As in an array, what names no request is for the first that is due.
+    // As in an array, a result without request_id is for the first unsettled request.
     const index = value?.request_id === undefined ? left.first() : left.indexOf(value.request_id);
     if (index < 0) throw unexpected(value);
     left.settle(index, toOutcome(value));

@@ -1,19 +1,17 @@
-/**
- * A pipeline's results on their way to whoever reads them. Main thread only; ends with `end()`.
- *
- * Nothing is refused: who produces results asks for `room()` before it goes on producing.
- */
+import { END, asyncIterator } from '../../internal/util/async-iterator.js';
 
 /**
+ * Results on their way from producers to readers. `push` always takes a result: a producer asks for
+ * `room()` before it goes on producing. Main thread only; ends with `end()`.
  * @template T
  */
 export class ResultQueue {
   #capacity;
   #ended = false;
-  /** @type {T[]} */
+  /** @type {(T | undefined)[]} */
   #results = [];
   #head = 0;
-  /** @type {Set<(step: IteratorResult<T, undefined>) => void>} */
+  /** @type {Set<(result: T | typeof END) => void>} */
   #readers = new Set();
   /** @type {(() => void)[]} */
   #producers = [];
@@ -23,15 +21,21 @@ export class ResultQueue {
     this.#capacity = capacity;
   }
 
+  /** Results waiting to be read. */
   get size() {
     return this.#results.length - this.#head;
+  }
+
+  /** Producers waiting for room. */
+  get blocked() {
+    return this.#producers.length;
   }
 
   /** @param {T} result */
   push(result) {
     for (const reader of this.#readers) {
       this.#readers.delete(reader);
-      reader({ done: false, value: result });
+      reader(result);
       return;
     }
     this.#results.push(result);
@@ -54,52 +58,32 @@ export class ResultQueue {
   /** No result comes after this; readers drain what is left. */
   end() {
     this.#ended = true;
-    for (const reader of this.#readers) reader({ done: true, value: undefined });
+    for (const reader of this.#readers) reader(END);
     this.#readers.clear();
   }
 
   /**
-   * Readers compete, first come first served. `return()` frees that reader only, and a result goes
-   * to nobody before it is read, so none is lost with it.
-   * @returns {AsyncIterableIterator<T>}
+   * Readers compete, first come first served. `return()` ends that reader only and loses no result,
+   * since a result is assigned to a reader only when it is read.
+   * @returns {AsyncIterableIterator<T, undefined, undefined>}
    */
   iterate() {
-    let done = false;
-    /** @type {Set<(step: IteratorResult<T, undefined>) => void>} */
-    const pending = new Set();
-    /** @type {IteratorResult<T, undefined>} */
-    const over = { done: true, value: undefined };
-    return {
-      next: () => {
-        if (done) return Promise.resolve(over);
-        if (this.size > 0) return Promise.resolve({ done: false, value: this.#shift() });
-        if (this.#ended) return Promise.resolve(over);
-        return new Promise((resolve) => {
-          const reader = (/** @type {IteratorResult<T, undefined>} */ step) => {
-            pending.delete(reader);
-            resolve(step);
-          };
-          pending.add(reader);
-          this.#readers.add(reader);
+    return asyncIterator((onWait) => {
+      if (this.size > 0) return this.#shift();
+      if (this.#ended) return END;
+      return new Promise((resolve) => {
+        this.#readers.add(resolve);
+        onWait(() => {
+          this.#readers.delete(resolve);
+          resolve(END);
         });
-      },
-      return: () => {
-        done = true;
-        for (const reader of pending) {
-          this.#readers.delete(reader);
-          reader(over);
-        }
-        return Promise.resolve(over);
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+      });
+    });
   }
 
   #shift() {
-    const result = this.#results[this.#head];
-    this.#results[this.#head++] = /** @type {any} */ (undefined);
+    const result = /** @type {T} */ (this.#results[this.#head]);
+    this.#results[this.#head++] = undefined;
     // Cut off what was read once it is half of the array, so that each result is moved O(1) times.
     if (this.#head * 2 >= this.#results.length) {
       this.#results = this.#results.slice(this.#head);

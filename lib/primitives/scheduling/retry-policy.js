@@ -1,5 +1,5 @@
 /**
- * When a failed request is tried again, and after how long: full-jitter exponential backoff.
+ * Retries: whether a failed request is tried again, and after which delay.
  */
 import native from '../../internal/native/addon.js';
 import { SluiceError } from '../../internal/util/errors.js';
@@ -10,46 +10,57 @@ import {
   checkOptions,
 } from '../../internal/util/validate.js';
 
+const OPTIONS = Object.freeze(['attempts', 'baseMs', 'capMs', 'isRetryable', 'onRetry', 'random']);
+
 /**
+ * @template [Request=unknown]
  * @typedef {object} RetryOptions
  * @property {number} [attempts] in all, the first included; default 1: no retry
  * @property {number} [baseMs] default 500
  * @property {number} [capMs] default 30000
- * @property {(error: any) => boolean} [isRetryable] default: `error.retryable` where that is a
- *   boolean; else any error but Sluice's own
- * @property {(request: any, next: {attempt: number, delayMs: number, error: unknown}) => void}
+ * @property {(error: unknown) => boolean} [isRetryable] default: `error.retryable` where that is a
+ *   boolean; else any error but Sluice's own. An error whose `retryAfterMs` is Infinity is never
+ *   retried
+ * @property {(request: Request, next: {attempt: number, delayMs: number, error: unknown}) => void}
  *   [onRetry] called when a retry is decided; `attempt` is the one to come, 2 for the first retry
  * @property {() => number} [random] uniform in [0, 1); default Math.random
  */
 
-/** @param {any} error */
+/** @param {unknown} error */
 function retryableByDefault(error) {
-  if (typeof error?.retryable === 'boolean') return error.retryable;
-  return !(error instanceof SluiceError);
+  const { retryable } = /** @type {{retryable?: unknown}} */ (error ?? {});
+  return typeof retryable === 'boolean' ? retryable : !(error instanceof SluiceError);
 }
 
 /**
- * @param {any} error
- * @returns {number} how long it asks to wait before another attempt; 0 when it does not
+ * @param {unknown} error
+ * @returns {number} the least delay that its `retryAfterMs` asks for; Infinity: no other attempt
  */
 export function retryAfterMs(error) {
-  const asked = error?.retryAfterMs;
-  return Number.isFinite(asked) ? asked : 0;
+  const { retryAfterMs: asked } = /** @type {{retryAfterMs?: unknown}} */ (error ?? {});
+  return typeof asked === 'number' && asked > 0 ? asked : 0;
 }
 
+/**
+ * Full-jitter exponential backoff.
+ * @template [Request=unknown]
+ */
 export class RetryPolicy {
   #isRetryable;
   #onRetry;
   #random;
 
-  /** @param {RetryOptions} [options] */
+  /** @param {RetryOptions<Request>} [options] */
   constructor(options) {
-    const given = checkOptions('retry', options);
+    const given = checkOptions('retry', options, OPTIONS);
     this.attempts = checkInteger('retry.attempts', given.attempts, { fallback: 1 });
     this.baseMs = checkMs('retry.baseMs', given.baseMs, { fallback: 500 });
     this.capMs = checkMs('retry.capMs', given.capMs, { fallback: 30000 });
+    /** @type {(error: unknown) => boolean} */
     this.#isRetryable = checkFunction('retry.isRetryable', given.isRetryable ?? retryableByDefault);
+    /** @type {NonNullable<RetryOptions<Request>['onRetry']>} */
     this.#onRetry = checkFunction('retry.onRetry', given.onRetry ?? (() => {}));
+    /** @type {() => number} */
     this.#random = checkFunction('retry.random', given.random ?? Math.random);
   }
 
@@ -67,7 +78,7 @@ export class RetryPolicy {
    * @returns {boolean} whether another attempt may help, however many there were
    */
   isRetryable(error) {
-    return Boolean(this.#isRetryable(error));
+    return retryAfterMs(error) !== Infinity && Boolean(this.#isRetryable(error));
   }
 
   /** @returns {number} uniform in [0, 1) */
@@ -76,10 +87,10 @@ export class RetryPolicy {
   }
 
   /**
-   * One delay for all that failed together: uniform in [0, min(cap, base * 2^n)) for the n-th
+   * One delay for requests that failed together: uniform in [0, min(cap, base * 2^n)) for the n-th
    * retry from 0, but never less than any error's `retryAfterMs`.
    * @param {number} attempt the one that failed, from 1
-   * @param {any[]} errors
+   * @param {unknown[]} errors
    * @returns {number} milliseconds
    */
   delayMs(attempt, errors) {
@@ -88,7 +99,7 @@ export class RetryPolicy {
   }
 
   /**
-   * @param {any} request
+   * @param {Request} request
    * @param {{attempt: number, delayMs: number, error: unknown}} next
    */
   announce(request, next) {

@@ -1,11 +1,5 @@
-/**
- * A bounded buffer of text chunks between writers and readers, over the native one.
- *
- * What can be had at once is had synchronously. Who has to wait gets a ticket; when its turn comes
- * it is claimed in a microtask, and an abort before that passes the turn on, so that no chunk is
- * lost with an aborted reader and none is left behind by an aborted writer.
- */
 import native from '../../internal/native/addon.js';
+import { END, asyncIterator } from '../../internal/util/async-iterator.js';
 import { whenAborted } from '../../internal/util/abort.js';
 import { SluiceError, abortReason } from '../../internal/util/errors.js';
 import {
@@ -15,14 +9,13 @@ import {
   checkString,
 } from '../../internal/util/validate.js';
 
-/** The native write's answers that are no ticket. */
-const STORED = 0;
-const REFUSED = -1;
+/** Answers of a native write that are not tickets. */
+const { STORED, REFUSED } = native.StreamBuffer;
 
 /** @typedef {{text: string, isFinal: boolean}} Read */
 
 /**
- * One write or read in line.
+ * A write or read in line.
  * @typedef {object} Waiter
  * @property {() => boolean} claim settles it if its turn has come; false if not
  * @property {() => void} release takes its listener off the signal
@@ -44,154 +37,181 @@ function textOf(chunk) {
  * @returns {AbortSignal | undefined}
  */
 function signalOf(options) {
-  return checkSignal('signal', checkOptions('options', options).signal);
+  return checkSignal('signal', checkOptions('options', options, ['signal']).signal);
 }
 
-function closedError() {
-  return new SluiceError('ERR_BUFFER_CLOSED', 'The buffer is closed; the chunk was not stored');
-}
-
+/**
+ * A bounded buffer of text chunks between writers and readers. Text comes out as it went in, lone
+ * surrogates included; `''` is a chunk like any other.
+ *
+ * A call that can be served at once is served synchronously. Otherwise it waits in line, and when its
+ * turn comes it takes its chunk or place in a microtask. An abort before that passes the turn on: no
+ * chunk is lost with an aborted reader, and none is left behind by an aborted writer.
+ */
 export class StreamBuffer {
   #native;
   #capacity;
   /** @type {Map<number, Waiter>} */
   #waiters = new Map();
+  /** @type {{error: unknown} | undefined} what readers get once the buffer is drained */
+  #failure;
 
   /**
    * @param {{capacity: number}} options capacity in chunks, from 1
    */
   constructor(options) {
-    this.#capacity = checkInteger('capacity', checkOptions('options', options).capacity);
+    const { capacity } = checkOptions('options', options, ['capacity']);
+    this.#capacity = checkInteger('capacity', capacity);
     this.#native = new native.StreamBuffer(this.#capacity);
   }
 
-  /** Chunks stored that no waiting reader is about to take. */
+  /**
+   * Chunks stored, without those that waiting readers are about to take.
+   * @returns {number}
+   */
   get size() {
-    return /** @type {number} */ (this.#native.size());
+    return this.#native.size();
   }
 
   get capacity() {
     return this.#capacity;
   }
 
+  /** @returns {boolean} */
   get closed() {
-    return /** @type {boolean} */ (this.#native.closed());
+    return this.#native.closed();
   }
 
   /**
-   * Stores a chunk, waiting while the buffer is full. `''` is a chunk like any other, and text may
-   * hold lone surrogates.
+   * Stores a chunk, waiting while the buffer is full.
    * @param {string | {text: string}} chunk
    * @param {{signal?: AbortSignal}} [options]
    * @returns {Promise<void>} resolves once the chunk is stored
-   * @throws {SluiceError} ERR_BUFFER_CLOSED: the buffer is or was closed, the chunk is not stored
+   * @throws {SluiceError} ERR_BUFFER_CLOSED: the buffer is or was closed, the chunk is not stored;
+   *   `cause` is the error that `close` was given
    * @throws the signal's reason: the chunk is not stored
    */
   async write(chunk, options) {
     const text = textOf(chunk);
     const signal = signalOf(options);
     if (signal?.aborted) throw abortReason(signal);
-    const answer = /** @type {number} */ (this.#native.write(text));
+    /** @type {number} */
+    const answer = this.#native.write(text);
     if (answer === STORED) {
       this.#collectTurns();
       return;
     }
-    if (answer === REFUSED) throw closedError();
+    if (answer === REFUSED) throw this.#closedError();
     await this.#wait(answer, signal, (resolve, reject) => {
       const outcome = this.#native.claimWrite(answer);
       if (outcome === STORED) resolve(undefined);
-      if (outcome === REFUSED) reject(closedError());
+      if (outcome === REFUSED) reject(this.#closedError());
       return outcome !== undefined;
     });
   }
 
   /**
-   * Takes the oldest chunk, waiting while there is none. Readers compete: each chunk goes to
-   * exactly one of them, first come, first served.
+   * Stores a chunk if there is room for it now.
+   * @param {string | {text: string}} chunk
+   * @returns {boolean} false: the buffer is full, the chunk is not stored
+   * @throws {SluiceError} ERR_BUFFER_CLOSED
+   */
+  tryWrite(chunk) {
+    const outcome = this.#native.tryWrite(textOf(chunk));
+    if (outcome === REFUSED) throw this.#closedError();
+    this.#collectTurns();
+    return outcome === STORED;
+  }
+
+  /**
+   * Takes the oldest chunk, waiting while there is none. Readers compete: each chunk goes to exactly
+   * one of them, first come first served.
    * @param {{signal?: AbortSignal}} [options]
-   * @returns {Promise<Read>} `{text: '', isFinal: true}`, for ever, once the buffer is closed and
+   * @returns {Promise<Read>} `{text: '', isFinal: true}`, every time, once the buffer is closed and
    *   drained
+   * @throws the error that `close` was given, every time, once the buffer is drained
    * @throws the signal's reason: no chunk was taken
    */
   async read(options) {
     const signal = signalOf(options);
     if (signal?.aborted) throw abortReason(signal);
-    return toRead(await this.#take(signal));
+    return this.#toRead(/** @type {string | null} */ (await this.#take(signal)));
   }
 
   /**
-   * Ends writing: later and waiting writes reject, readers drain what is stored and then learn that
-   * it is over. A second close does nothing.
+   * Takes the oldest chunk if a read would not have to wait for it.
+   * @returns {Read | undefined} undefined: a read would wait; else as of `read`
+   * @throws the error that `close` was given, every time, once the buffer is drained
    */
-  close() {
+  tryRead() {
+    /** @type {string | null | undefined} */
+    const text = this.#native.tryRead();
+    this.#collectTurns();
+    return text === undefined ? undefined : this.#toRead(text);
+  }
+
+  /**
+   * Ends writing: waiting and later writes reject, and readers drain what is stored. After that they
+   * see the end, or `error` if there is one. A second close does nothing.
+   * @param {unknown} [error] any value but undefined
+   */
+  close(error) {
+    if (this.closed) return;
+    if (error !== undefined) this.#failure = { error };
     this.#native.close();
     this.#collectTurns();
   }
 
   /**
    * The chunks as text, up to the end. Leaving the loop frees this reader only; what it has not
-   * taken stays for others. An aborted signal makes the loop throw its reason.
+   * taken stays for others. It throws the signal's reason on abort, and the error that `close` was
+   * given after the last chunk.
    * @param {{signal?: AbortSignal}} [options]
    * @returns {AsyncIterableIterator<string>}
    */
   stream(options) {
-    return this.#iterate(signalOf(options));
+    const signal = signalOf(options);
+    return asyncIterator(async (onWait) => {
+      if (signal?.aborted) throw abortReason(signal);
+      const text = await this.#take(signal, onWait);
+      if (text === null) this.#throwFailure();
+      return text ?? END;
+    });
   }
 
   /** @returns {AsyncIterableIterator<string>} */
   [Symbol.asyncIterator]() {
-    return this.#iterate(undefined);
+    return this.stream();
+  }
+
+  #closedError() {
+    const message = 'The buffer is closed; the chunk was not stored';
+    return new SluiceError('ERR_BUFFER_CLOSED', message, { cause: this.#failure?.error });
+  }
+
+  #throwFailure() {
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   /**
-   * @param {AbortSignal | undefined} signal
-   * @returns {AsyncIterableIterator<string>}
+   * @param {string | null} text null: closed and drained
+   * @returns {Read}
    */
-  #iterate(signal) {
-    let done = false;
-    /** @type {Set<() => void>} gives up one pending next() */
-    const pending = new Set();
-    const over = () => ({ done: /** @type {const} */ (true), value: undefined });
-    return {
-      next: async () => {
-        if (done) return over();
-        if (signal?.aborted) {
-          done = true;
-          throw abortReason(signal);
-        }
-        /** @type {(() => void) | undefined} */
-        let giveUp;
-        try {
-          const text = await this.#take(signal, (abandon) => pending.add((giveUp = abandon)));
-          if (text !== null) return { done: false, value: text };
-        } catch (error) {
-          done = true;
-          throw error;
-        } finally {
-          if (giveUp !== undefined) pending.delete(giveUp);
-        }
-        done = true;
-        return over();
-      },
-      return: async () => {
-        done = true;
-        for (const giveUp of [...pending]) giveUp();
-        return over();
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+  #toRead(text) {
+    if (text !== null) return { text, isFinal: false };
+    this.#throwFailure();
+    return { text: '', isFinal: true };
   }
 
   /**
    * @param {AbortSignal | undefined} signal not aborted yet
-   * @param {(abandon: () => void) => void} [onWait] given, when there is a wait, what ends it as if
-   *   the buffer were at its end
-   * @returns {Promise<string | null>} null: closed and drained
+   * @param {(giveUp: () => void) => void} [onWait] given, when there is a wait, a function that ends
+   *   it with `undefined`
+   * @returns {Promise<string | null | undefined>} null: closed and drained
    */
   #take(signal, onWait) {
-    const taken = /** @type {string | null | number} */ (this.#native.read());
+    /** @type {string | null | number} */
+    const taken = this.#native.read();
     if (typeof taken !== 'number') {
       this.#collectTurns();
       return Promise.resolve(taken);
@@ -204,7 +224,7 @@ export class StreamBuffer {
         if (text !== undefined) resolve(text);
         return text !== undefined;
       },
-      (resolve) => onWait?.(() => this.#leave(taken, () => resolve(null))),
+      (resolve) => onWait?.(() => this.#leave(taken, () => resolve(undefined))),
     );
   }
 
@@ -221,14 +241,14 @@ export class StreamBuffer {
       const reason = () => abortReason(/** @type {AbortSignal} */ (signal));
       const release = whenAborted(signal, () => this.#leave(ticket, () => reject(reason())));
       this.#waiters.set(ticket, { claim: () => claim(resolve, reject), release });
-      // Its own turn may have come at once, behind others that have yet to claim theirs.
+      // Its turn may have come at once, behind other turns that are still to be claimed.
       this.#collectTurns();
       onWait?.(resolve);
     });
   }
 
   /**
-   * Takes a waiter out of its line, unless it is too late for that: then its claim is under way.
+   * Takes a waiter out of its line, unless its claim is under way already.
    * @param {number} ticket
    * @param {() => void} settle
    */
@@ -241,10 +261,11 @@ export class StreamBuffer {
     this.#collectTurns();
   }
 
-  /** Has whoever's turn has just come claim it, in order. */
+  /** Lets the waiters whose turn has come claim it, in order. */
   #collectTurns() {
     if (this.#waiters.size === 0) return;
-    const turns = /** @type {number[] | undefined} */ (this.#native.takeTurns());
+    /** @type {number[] | undefined} */
+    const turns = this.#native.takeTurns();
     if (turns === undefined) return;
     queueMicrotask(() => {
       for (const ticket of turns) {
@@ -256,12 +277,4 @@ export class StreamBuffer {
       this.#collectTurns();
     });
   }
-}
-
-/**
- * @param {string | null} text
- * @returns {Read}
- */
-function toRead(text) {
-  return text === null ? { text: '', isFinal: true } : { text, isFinal: false };
 }

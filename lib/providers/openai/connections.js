@@ -6,7 +6,7 @@
  * first and keep the socket for another). What ended in good order is kept alive for the next call.
  * Ends with `close()`.
  */
-import { Client, buildConnector } from 'undici';
+import { undici } from '../../internal/util/packages.js';
 
 // Clients beyond this many idle ones are dropped; their sockets would soon time out anyway.
 const kIdleMax = 256;
@@ -24,11 +24,11 @@ class Connection {
   /**
    * @param {UpstreamConnections} connections
    * @param {URL} origin
-   * @param {ReturnType<typeof buildConnector>} connector
+   * @param {ReturnType<typeof import('undici').buildConnector>} connector
    */
   constructor(connections, origin, connector) {
     this.#connections = connections;
-    this.#client = new Client(origin.origin, {
+    this.#client = new (undici().Client)(origin.origin, {
       // The caller measures silence itself, and not while it is not reading.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -84,7 +84,7 @@ export class UpstreamConnections {
   constructor(origin) {
     this.#origin = origin;
     // Shared, so that TLS sessions are resumed from one connection to the next.
-    this.#connector = buildConnector({});
+    this.#connector = undici().buildConnector({});
   }
 
   /** A connection that nobody uses: the one used last, or a new one. */

@@ -31,6 +31,11 @@ export class Accounts {
     this.#access = access;
   }
 
+  /** @param {string} account that has another name now */
+  forget(account) {
+    this.#overdrafts.delete(account);
+  }
+
   get ledger() {
     return this.#ledger;
   }

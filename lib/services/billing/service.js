@@ -123,7 +123,7 @@ export class Credits {
    * told is what is in force.
    */
   async #written() {
-    await this.#store?.synced().catch(() => {});
+    await this.#store?.file.synced().catch(() => {});
   }
 
   /**
@@ -189,7 +189,7 @@ export class Credits {
    * @returns {Promise<Transfer>}
    */
   async #move(ask) {
-    this.#store?.checkRoom();
+    this.#store?.file.checkRoom();
     await this.#hub.barrier();
     let answer;
     try {
@@ -197,10 +197,10 @@ export class Credits {
     } catch (error) {
       const refused = refusalOf(error);
       // A refusal is kept under its key, too.
-      await this.#store?.synced();
+      await this.#store?.file.synced();
       throw refused;
     }
-    await this.#store?.synced();
+    await this.#store?.file.synced();
     return answer;
   }
 
@@ -241,7 +241,8 @@ export class Credits {
  * @param {import('../../jobs/storage/job-store.js').JobStore} [gateway.store]
  * @param {import('../../streams/hub.js').JobHub} gateway.hub
  * @returns {{credits: Credits, jobs: JobCredits,
- *   settle: (record: import('../../jobs/job-table.js').JobRecord) => void}} `settle` charges an ended
+ *   settle: (record: import('../../jobs/job-table.js').JobRecord) => void,
+ *   forgetAccount: Accounts['forget'], renameUsage: UsageBook['rename']}} `settle` charges an ended
  *   job, or an ended shared answer, and counts its usage
  */
 export function createCredits({ ledger, access, options, metrics, nowMs, store, hub }) {
@@ -255,5 +256,7 @@ export function createCredits({ ledger, access, options, metrics, nowMs, store, 
       const settlement = jobs.settle(record);
       if (settlement !== undefined && !record.counted) usage.count(settlement);
     },
+    forgetAccount: (account) => accounts.forget(account),
+    renameUsage: (principal, name) => usage.rename(principal, name),
   };
 }

@@ -115,6 +115,20 @@ export class UsageBook {
     this.#file?.addUsage(row, id);
   }
 
+  /**
+   * Adds all that one caller has used to the sums of another name.
+   * @param {string} principal
+   * @param {string} name
+   * @returns {UsageRow[]} what was added
+   */
+  rename(principal, name) {
+    const rows = [...this.#rows.values()].filter((row) => row.principal === principal);
+    const renamed = rows.map((row) => ({ ...row, principal: name }));
+    for (const row of rows) this.#rows.delete(nameOf(row));
+    for (const row of renamed) this.#add(row);
+    return renamed;
+  }
+
   /** @param {UsageRow} row */
   #add(row) {
     const name = nameOf(row);

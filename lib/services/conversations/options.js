@@ -58,7 +58,7 @@ export function checkConversationLimits(given) {
 
 /**
  * @param {ConversationLimits} limits
- * @returns {import('../../primitives/kv/options.js').KvSpaceLimits}
+ * @returns {import('../../primitives/kv/options.js').KvPartitionLimits}
  */
 export function areaLimits({ maxBytes, maxBytesPerPrincipal }) {
   const any = Number.MAX_SAFE_INTEGER;

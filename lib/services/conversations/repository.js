@@ -9,8 +9,8 @@ import { randomBytes } from 'node:crypto';
 import { checkPlace } from './requests.js';
 import { conversationNotFound, conversationTooLong, conversationsFull } from './errors.js';
 
-/** @typedef {import('../../primitives/kv/namespaces.js').KvSpace} KvSpace */
-/** @typedef {import('../../primitives/kv/namespaces.js').SpaceTransaction} SpaceTransaction */
+/** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
+/** @typedef {import('../../primitives/kv/namespaces.js').NamespaceTransaction} NamespaceTransaction */
 /** @typedef {import('./requests.js').Messages} Messages */
 
 /**
@@ -66,7 +66,7 @@ export class ConversationBook {
   #nowMs;
 
   /**
-   * @param {import('../../primitives/kv/namespaces.js').KvArea} area for nothing else
+   * @param {import('../../primitives/kv/namespaces.js').KvPartition} area for nothing else
    * @param {import('./options.js').ConversationLimits} limits
    * @param {() => number} nowMs Unix time
    */
@@ -78,14 +78,14 @@ export class ConversationBook {
 
   /**
    * @param {string} principal
-   * @returns {KvSpace}
+   * @returns {KvNamespace}
    */
   of(principal) {
     return this.#area.of(principal);
   }
 
   /**
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    * @returns {Head | undefined}
    */
@@ -94,7 +94,7 @@ export class ConversationBook {
   }
 
   /**
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    * @returns {{head: Head, messages: Message[], asked?: Message[]} | undefined} `asked`: those of
    *   the turn that is under way
@@ -111,7 +111,7 @@ export class ConversationBook {
   }
 
   /**
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @returns {Head[]} the newest activity first
    */
   list(space) {
@@ -127,7 +127,7 @@ export class ConversationBook {
   }
 
   /**
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {Settings & {messages: Messages}} what
    * @returns {Head}
    * @throws {import('../../internal/util/http-error.js').HttpError}
@@ -140,7 +140,7 @@ export class ConversationBook {
 
   /**
    * A conversation of its own that begins as another one is now, whole turns only.
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    * @param {Partial<Settings>} settings
    * @param {(count: number) => number} takes how many of its messages; may throw
@@ -159,7 +159,7 @@ export class ConversationBook {
   }
 
   /**
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {Settings} settings
    * @param {() => {messages: Message[], forkedFrom?: Head['forkedFrom']}} content
    * @returns {Head}
@@ -192,7 +192,7 @@ export class ConversationBook {
 
   /**
    * Begins a turn. While it is under way, the conversation does not expire.
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    * @param {string} jobId
    * @param {Messages} messages
@@ -223,14 +223,14 @@ export class ConversationBook {
   /**
    * Ends a turn: its messages and the answer are added, or without an answer nothing is. Once: when
    * it is not this job's turn any more, nothing happens.
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    * @param {string} jobId
    * @param {Answer} [answer]
    * @returns {boolean} whether it was this job's turn
    */
   end(space, id, jobId, answer) {
-    const work = (/** @type {SpaceTransaction} */ tx) => {
+    const work = (/** @type {NamespaceTransaction} */ tx) => {
       /** @type {Head | undefined} */
       const found = tx.get(headOf(id))?.value;
       if (found?.jobId !== jobId) return false;
@@ -254,7 +254,7 @@ export class ConversationBook {
   }
 
   /**
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    */
   remove(space, id) {
@@ -265,7 +265,7 @@ export class ConversationBook {
 
   /**
    * The turns that are under way.
-   * @returns {{space: KvSpace, id: string, jobId: string}[]}
+   * @returns {{space: KvNamespace, id: string, jobId: string}[]}
    */
   turns() {
     const turns = [];
@@ -285,7 +285,7 @@ export class ConversationBook {
   }
 
   /**
-   * @param {SpaceTransaction} tx
+   * @param {NamespaceTransaction} tx
    * @param {Head} head of a conversation without a turn
    * @param {Message[]} messages all of them
    * @returns {Head} as it is now
@@ -310,8 +310,8 @@ export class ConversationBook {
 
   /**
    * @template T
-   * @param {KvSpace} space
-   * @param {(tx: SpaceTransaction) => T} work that takes room
+   * @param {KvNamespace} space
+   * @param {(tx: NamespaceTransaction) => T} work that takes room
    * @returns {T}
    * @throws {import('../../internal/util/http-error.js').HttpError} 507
    */
@@ -331,7 +331,7 @@ export class ConversationBook {
 }
 
 /**
- * @param {SpaceTransaction} tx
+ * @param {NamespaceTransaction} tx
  * @param {string} id
  * @returns {Message[]}
  */
@@ -340,7 +340,7 @@ function messagesIn(tx, id) {
 }
 
 /**
- * @param {SpaceTransaction} tx
+ * @param {NamespaceTransaction} tx
  * @param {string} id
  * @returns {Message[]} of the turn that is under way
  */

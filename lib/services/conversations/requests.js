@@ -1,5 +1,4 @@
 /** What requests about conversations may look like. Pure functions. */
-import { Ajv } from 'ajv';
 import { badRequest } from '../../internal/util/http-error.js';
 import {
   checkContents,
@@ -8,6 +7,7 @@ import {
   kTtlSMax,
   schemaRefusal,
 } from '../../jobs/request.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** @typedef {NonNullable<import('../../jobs/request.js').JobRequest['messages']>} Messages */
 
@@ -34,13 +34,12 @@ const shared = {
   metadata: { type: 'object' },
   ttl_s: { type: 'number', minimum: kTtlSMin, maximum: kTtlSMax },
 };
-const ajv = new Ajv({ allowUnionTypes: true, strictTypes: false });
-const validateCreate = ajv.compile({
+const validateCreate = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: { ...shared, messages: { ...jobSchema.properties.messages, minItems: 0 } },
 });
-const validateFork = ajv.compile({
+const validateFork = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: { ...shared, at: { type: 'integer', minimum: 0 } },
@@ -48,7 +47,7 @@ const validateFork = ajv.compile({
 
 /**
  * @template T
- * @param {import('ajv').ValidateFunction} validate
+ * @param {ReturnType<typeof schemaCheck>} validate
  * @param {unknown} given undefined: no fields
  * @returns {T}
  */

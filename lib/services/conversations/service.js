@@ -11,7 +11,7 @@ import { kAnonymous } from '../../jobs/policy/config.js';
 /** @typedef {import('./repository.js').Head} Head */
 /** @typedef {import('./repository.js').Message} Message */
 /** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
-/** @typedef {import('../../primitives/kv/namespaces.js').KvSpace} KvSpace */
+/** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
 /**
  * A conversation as the JavaScript API shows it.
@@ -168,12 +168,12 @@ export class Conversations {
       head.jobId === undefined ? undefined : this.#lifecycle.jobs.get(head.jobId, principal);
     if (head.jobId !== undefined && job === undefined) throw conversationBusy(head.jobId);
     // What cannot be written is still there after a crash.
-    this.#store?.checkRoom();
+    this.#store?.file.checkRoom();
     this.#book.remove(space, id);
     if (job !== undefined) this.#lifecycle.cancel(job, 'client_request');
     // Those who wait for it hear that it is gone.
     this.#turns.removed(space, id);
-    await this.#store?.synced();
+    await this.#store?.file.synced();
   }
 
   get #defaultTtlMs() {
@@ -183,16 +183,16 @@ export class Conversations {
 
   /**
    * @param {string} principal
-   * @param {(space: KvSpace) => Head} add
+   * @param {(space: KvNamespace) => Head} add
    */
   async #add(principal, add) {
     this.#turns.checkOpen();
-    this.#store?.checkRoom();
+    this.#store?.file.checkRoom();
     const space = this.#book.of(principal);
     const { id } = add(space);
     const made = this.#book.read(space, id);
     try {
-      await this.#store?.synced();
+      await this.#store?.file.synced();
     } catch (error) {
       this.#book.remove(space, id);
       throw error;

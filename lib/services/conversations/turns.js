@@ -6,7 +6,7 @@ import { messagesOfTurn } from './requests.js';
 /** @typedef {import('./repository.js').Message} Message */
 /** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
-/** @typedef {import('../../primitives/kv/namespaces.js').KvSpace} KvSpace */
+/** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
 /**
  * What is kept of an ended job.
@@ -78,7 +78,7 @@ export class Turns {
     if (id === undefined) return request;
     this.checkOpen();
     // Before anything is written of what cannot be.
-    this.#store?.checkRoom();
+    this.#store?.file.checkRoom();
     const added = messagesOfTurn(request);
     const history = await this.#claim(record, id, added, { queues: onBusy === 'queue', signal });
     const before = history.map(({ role, content }) => ({ role, content }));
@@ -153,7 +153,7 @@ export class Turns {
 
   /**
    * @param {JobRecord} record
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    */
   async #end(record, space, id) {
@@ -168,12 +168,12 @@ export class Turns {
     if (state === null) this.#log.error({ job_id: record.id }, 'the text of a turn is gone');
     const answer = accepted && state !== null ? answerOf(state) : undefined;
     if (this.#book.end(space, id, record.id, answer)) this.#lines.advance(space.prefix + id);
-    await this.#store?.synced();
+    await this.#store?.file.synced();
   }
 
   /**
    * Resolves when a turn whose job a client may know to have ended has ended too.
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    */
   async turnSettled(space, id) {
@@ -185,8 +185,17 @@ export class Turns {
   }
 
   /**
+   * Resolves when the turn of an ended job, if it is one, is written.
+   * @param {import('../../jobs/job-table.js').JobRecord} record
+   */
+  async jobSettled({ principal, extra }) {
+    const id = /** @type {string | undefined} */ (extra?.conversation_id);
+    if (id !== undefined) await this.turnSettled(this.#book.of(principal), id);
+  }
+
+  /**
    * The same of all conversations of one principal.
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    */
   async allSettled(space) {
     if (this.#book.list(space).some(({ jobId }) => jobId !== undefined)) {
@@ -198,7 +207,7 @@ export class Turns {
 
   /**
    * A conversation is gone: those who wait for it are told.
-   * @param {KvSpace} space
+   * @param {KvNamespace} space
    * @param {string} id
    */
   removed(space, id) {

@@ -1,9 +1,9 @@
 /** The gateway's crawls: `gateway.crawls` and `/v1/crawls`. Main thread. */
-import { Ajv } from 'ajv';
 import { WorkService } from '../operations/service.js';
 import { checkContents, jobSchema, schemaRefusal } from '../../jobs/request.js';
 import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
 import { crawl } from '../../primitives/crawler/crawl.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** Default of `max_wall_ms`: an hour. */
 const MAX_WALL_MS = 3_600_000;
@@ -31,7 +31,7 @@ const MAX_WALL_MS = 3_600_000;
 
 const { properties: ofJob } = jobSchema;
 
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile({
+const validate = schemaCheck({
   type: 'object',
   additionalProperties: false,
   required: ['start_url'],

@@ -1,16 +1,14 @@
-/**
- * The last errors that logs have brought, numbered, for readers that come back. Main thread.
- *
- * Ids are `<epoch>-<seq>`, seq from 1; the epoch is when the ring was made, so that a cursor of
- * before a restart is known for what it is. Memory is bounded by number and by bytes.
- */
-
 /** @typedef {{seq: number, id: string, json: string}} RingEntry */
 
-const kEntriesMax = 1000;
-const kBytesMax = 8 * 1024 * 1024;
+const ENTRIES_MAX = 1000;
+const BYTES_MAX = 8 * 1024 * 1024;
 
-/** See the head of this file. */
+/**
+ * The last error events, numbered, so that readers can resume. Bounded by number and by bytes.
+ *
+ * Ids are `<epoch>-<seq>`, seq from 1. The epoch is the time when the ring was made; it tells cursors
+ * from before a restart.
+ */
 export class ErrorRing {
   /** @type {RingEntry[]} */
   #entries = [];
@@ -25,7 +23,7 @@ export class ErrorRing {
    * @param {number} [options.entriesMax] default 1000
    * @param {number} [options.bytesMax] of the events as JSON; default 8 MiB
    */
-  constructor({ epoch = Date.now(), entriesMax = kEntriesMax, bytesMax = kBytesMax } = {}) {
+  constructor({ epoch = Date.now(), entriesMax = ENTRIES_MAX, bytesMax = BYTES_MAX } = {}) {
     this.#epoch = epoch;
     this.#limits = { entriesMax, bytesMax };
   }
@@ -38,7 +36,7 @@ export class ErrorRing {
     this.#entries.push({ seq, id: `${this.#epoch}-${seq}`, json });
     this.#bytes += json.length;
     const { entriesMax, bytesMax } = this.#limits;
-    // The newest stays, however large.
+    // The newest stays, even if it is too large.
     while (
       this.#entries.length > entriesMax ||
       (this.#bytes > bytesMax && this.#entries.length > 1)
@@ -48,12 +46,12 @@ export class ErrorRing {
     }
   }
 
-  /** The number of the oldest that is kept; of the next one, if none is. */
+  /** The number of the oldest entry; of the next one, if there is none. */
   get earliest() {
     return this.#entries[0]?.seq ?? this.#nextSeq;
   }
 
-  /** Ids of the oldest and the newest that are kept; null without any. */
+  /** Ids of the oldest and the newest entry; null without any. */
   get bounds() {
     return {
       earliest: this.#entries[0]?.id ?? null,
@@ -62,9 +60,9 @@ export class ErrorRing {
   }
 
   /**
-   * Where a reader with this cursor goes on.
+   * The number of the next entry for a reader with this cursor.
    * @param {string} cursor empty for none
-   * @returns {{next: number, gap: boolean}} `gap`: not all that is behind the cursor is there
+   * @returns {{next: number, gap: boolean}} `gap`: entries after the cursor are missing
    */
   resume(cursor) {
     const { earliest } = this;
@@ -77,7 +75,7 @@ export class ErrorRing {
 
   /**
    * @param {number} seq
-   * @returns {RingEntry | undefined} undefined: not there yet, or not any more
+   * @returns {RingEntry | undefined} undefined if it is still to come, or dropped
    */
   at(seq) {
     return this.#entries[seq - this.earliest];

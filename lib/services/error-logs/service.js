@@ -1,28 +1,27 @@
-/**
- * The gateway's logs: its own, those of engines that it follows, and those that are sent to it, all
- * through one parser; and who reads the errors of them. Main thread. `close()` ends it.
- */
-import pino from 'pino';
 import { ErrorRing } from './ring-buffer.js';
 import { LogParser } from '../../primitives/logs/log-parser.js';
 import { followFile } from '../../primitives/logs/tail.js';
+import { lazy, pino } from '../../internal/util/packages.js';
 import { plainChunks } from '../../primitives/logs/decompress.js';
 
-/** Of an event: enough for a stack trace; a thousand of them are kept. */
-const kLinesMax = 200;
-const kBytesMax = 16 * 1024;
-/** Of a followed file, what is read of that which is there already. */
-const kTailBytes = 16 * 1024 * 1024;
-const kStreamsMax = 100;
+/** Limits of an event: enough for a stack trace, since a thousand events are kept. */
+const LINES_MAX = 200;
+const BYTES_MAX = 16 * 1024;
+/** Bytes read from the end of a followed file that exists already. */
+const TAIL_BYTES = 16 * 1024 * 1024;
+const READERS_MAX = 100;
 
 /**
- * A reader of the errors: `pump` when there is a new one, `end` when the service closes.
+ * A reader of the errors. `pump` announces new ones, `end` the end of the service.
  * @typedef {{pump: () => void, end: () => void}} ErrorReader
  */
 
-/** See the head of this file. */
+/**
+ * The error logs of a gateway: parses its own log, the log files that it follows and uploaded logs
+ * with one parser, and serves the errors to readers. `close()` ends it.
+ */
 export class LogService {
-  #parser = new LogParser({ maxLines: kLinesMax, maxBytes: kBytesMax });
+  #parser = new LogParser({ maxLines: LINES_MAX, maxBytes: BYTES_MAX });
   #ring = new ErrorRing();
   /** @type {Set<ErrorReader>} */
   #readers = new Set();
@@ -30,28 +29,30 @@ export class LogService {
   /** @type {NodeJS.Timeout | undefined} */
   #flushTimer;
   #uploads = 0;
-  /** What the sources of uploads under way are called. @type {Map<string, string>} */
+  /** @type {Map<string, string>} names for users, by the source of an upload under way */
   #labels = new Map();
   #own;
   #given;
 
   /**
    * @param {object} options
-   * @param {import('../../internal/util/logger.js').Logger} options.logger which goes on getting everything
+   * @param {import('../../internal/util/logger.js').Logger} options.logger still gets every line
    * @param {string[]} options.files to follow
    */
   constructor(options) {
     this.#given = options.logger;
-    this.#own = pino(
-      { base: { name: 'sluice' } },
-      { write: (/** @type {string} */ line) => this.#take(this.#errorsOf(line, 'sluice')) },
+    this.#own = lazy(() =>
+      pino()(
+        { base: { name: 'sluice' } },
+        { write: (/** @type {string} */ line) => this.#take(this.#errorsOf(line, 'sluice')) },
+      ),
     );
     for (const file of options.files) this.#follow(file);
   }
 
   /**
-   * The logger as it was given, of which the parser gets the errors. Only those: a line for each job
-   * that went well would be parsed for nothing.
+   * The given logger, whose errors also go to the parser. Other lines do not: parsing a line for each
+   * successful job would be wasted.
    * @returns {import('../../internal/util/logger.js').Logger & {debug?: (fields: object, message?: string) => void}}
    */
   get logger() {
@@ -64,7 +65,7 @@ export class LogService {
       warn: (...line) => given.warn(...line),
       error: (...line) => {
         given.error(...line);
-        this.#own.error(...line);
+        this.#own().error(...line);
       },
     };
   }
@@ -77,7 +78,7 @@ export class LogService {
     return this.#parser.errors(chunk, { source });
   }
 
-  /** @param {import('../../primitives/logs/log-parser.js').LogEvent[]} events of any source: silence ends others', too */
+  /** @param {import('../../primitives/logs/log-parser.js').LogEvent[]} events of any source, since pauses end events of others */
   #take(events) {
     let any = false;
     for (const event of events) {
@@ -86,11 +87,11 @@ export class LogService {
       this.#ring.add(label === undefined ? event : { ...event, source: label });
       any = true;
     }
-    if (any) for (const stream of this.#readers) stream.pump();
+    if (any) for (const reader of this.#readers) reader.pump();
     this.#scheduleFlush();
   }
 
-  /** What silence ends must come although nothing else does. */
+  /** Emits an event at the end of its pause without further input. */
   #scheduleFlush() {
     if (this.#flushTimer !== undefined || this.#closing.signal.aborted) return;
     const dueMs = this.#parser.nextFlushMs();
@@ -110,7 +111,7 @@ export class LogService {
     try {
       await followFile(file, {
         signal,
-        tailBytes: kTailBytes,
+        tailBytes: TAIL_BYTES,
         background: true,
         onChunk: (chunk) => this.#take(this.#errorsOf(chunk, file)),
         onRestart: () => this.#take(this.#parser.end({ source: file })),
@@ -121,14 +122,14 @@ export class LogService {
   }
 
   /**
-   * Reads a log that is sent, at the pace at which it is parsed.
-   * @param {AsyncIterable<Buffer>} chunks plain or gzip
-   * @param {string} label what its events' source is called
+   * Reads an uploaded log.
+   * @param {AsyncIterable<Buffer>} chunks plain or gzip, read at the pace of the parser
+   * @param {string} label the source of its events
    * @returns {Promise<import('../../primitives/logs/log-parser.js').LogStats>}
    */
   async read(chunks, label) {
     this.#uploads += 1;
-    // Two that are sent at once under one name must not be taken for one.
+    // Simultaneous uploads under one name are separate sources.
     const source = `${label}\n${this.#uploads}`;
     this.#labels.set(source, label);
     try {
@@ -150,9 +151,9 @@ export class LogService {
     return this.#parser.topErrors({ k, windowMs, nowMs: Date.now() });
   }
 
-  /** Whether another reader may come. */
+  /** Whether another reader is admitted. */
   get hasRoom() {
-    return this.#readers.size < kStreamsMax;
+    return this.#readers.size < READERS_MAX;
   }
 
   /** The latest errors, for readers. */
@@ -160,7 +161,7 @@ export class LogService {
     return this.#ring;
   }
 
-  /** @param {ErrorReader} reader which `removeReader` takes off again */
+  /** @param {ErrorReader} reader until `removeReader` */
   addReader(reader) {
     this.#readers.add(reader);
   }
@@ -170,10 +171,10 @@ export class LogService {
     this.#readers.delete(reader);
   }
 
-  /** Follows nothing any more, and ends every stream. */
+  /** Stops following files and ends all readers. */
   close() {
     this.#closing.abort();
     clearTimeout(this.#flushTimer);
-    for (const stream of this.#readers) stream.end();
+    for (const reader of this.#readers) reader.end();
   }
 }

@@ -212,6 +212,21 @@ export class Works extends EventEmitter {
     for (const work of this.#active()) work.cancel(reason);
   }
 
+  /**
+   * Cancels and purges all that one caller has.
+   * @param {string} principal
+   */
+  async erase(principal) {
+    const works = workKinds.flatMap((kind) => this.#tables[kind].of(principal));
+    for (const work of works) work.cancel('client_request');
+    await Promise.all(works.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
+    await this.#hub.barrier();
+    for (const work of works) {
+      this.#tables[work.kind].delete(work);
+      this.#hub.purge(work.handle);
+    }
+  }
+
   /** @returns {Promise<void>} resolves when none is under way */
   idle() {
     if (this.#active().length === 0) return Promise.resolve();

@@ -2,11 +2,11 @@
 import { NodeState, totalUsage } from './node-state.js';
 import { PartError } from '../operations/child-jobs.js';
 import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
-import { kOnEvent } from '../../internal/util/symbols.js';
 import { runAction } from './actions.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
-/** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent} TaskEvent */
+/** @typedef {import('./node-state.js').NodeOutput} NodeOutput */
+/** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent<Record<string, NodeOutput>>} TaskEvent */
 
 const kNamesMax = 10;
 
@@ -100,6 +100,7 @@ export class Workflow {
     const { work } = this;
     const { signal } = work;
     const running = new Set(nodes.map(({ id }) => id));
+    /** @type {TaskGraph<Record<string, NodeOutput>>} */
     const graph = new TaskGraph({ clock: this.#clock });
     for (const node of nodes) {
       graph.add(node.id, {
@@ -111,13 +112,11 @@ export class Workflow {
     }
     const release = whenAborted(signal, () => this.#onCancelled(nodes));
     try {
-      /** @type {any} an internal option among the public ones */
-      const options = {
+      const events = graph.run({
         concurrency: this.#concurrency,
         signal,
-        [kOnEvent]: (/** @type {TaskEvent} */ event) => this.#onEvent(event),
-      };
-      const events = graph.run(options);
+        onEvent: (event) => this.#onEvent(event),
+      });
       while (!(await events.next()).done);
       this.#finish();
     } catch (error) {
@@ -139,7 +138,8 @@ export class Workflow {
       return { ...this.#retry, isRetryable };
     }
     const { attempts, base_ms: baseMs, cap_ms: capMs } = retry;
-    return { attempts, baseMs, capMs, isRetryable: (error) => error?.retryable === true };
+    const isRetryable = (/** @type {any} */ error) => error?.retryable === true;
+    return { attempts, baseMs, capMs, isRetryable };
   }
 
   /**

@@ -2,12 +2,12 @@
  * Checks of a workflow's request, for `POST /v1/workflows` and `gateway.workflows.submit()`: its
  * schema, its graph, and the names in its prompts.
  */
-import { Ajv } from 'ajv';
 import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkCrawlRequest, crawlProperties } from '../crawls/request.js';
 import { checkContents, jobSchema, nonEmptyString, schemaRefusal } from '../../jobs/request.js';
 import { pathsOf } from './template.js';
+import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /**
  * One node in a request.
@@ -103,9 +103,7 @@ const workflowSchema = {
   },
 };
 
-const validate = new Ajv({ allowUnionTypes: true, strictTypes: false, verbose: true }).compile(
-  workflowSchema,
-);
+const validate = schemaCheck(workflowSchema);
 
 /** The actions of a node, which has exactly one of them. */
 const ACTIONS = /** @type {const} */ (['prompt', 'messages', 'map', 'crawl']);

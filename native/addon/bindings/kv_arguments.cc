@@ -61,9 +61,15 @@ KvVersion kv_version_from(napi_env env, napi_value value) {
   return number < 0 ? kAnyVersion : static_cast<KvVersion>(number);
 }
 
-KvRange kv_range_from(const Napi::CallbackInfo& info, std::size_t first) {
-  const auto text = [&](std::size_t i) { return optional_text_from(info.Env(), info[first + i]); };
-  return kv_range(text(0).value_or(""), text(1), text(2), text(3));
+KvScanRequest kv_scan_from(const Napi::CallbackInfo& info, std::size_t first) {
+  const napi_env env = info.Env();
+  const auto text = [&](std::size_t i) { return optional_text_from(env, info[first + i]); };
+  const bool reverse = flag_from(env, info[first + 1]);
+  const KvOrder order = reverse ? KvOrder::kDescending : KvOrder::kAscending;
+  return {.range = kv_range(text(3).value_or(""), text(4), text(5), text(6), order),
+          .limit = count_from(env, info[first]),
+          .order = order,
+          .keys_only = flag_from(env, info[first + 2])};
 }
 
 Napi::Value kv_entry_for_js(napi_env env, const KvEntryRef& entry) {
@@ -73,15 +79,31 @@ Napi::Value kv_entry_for_js(napi_env env, const KvEntryRef& entry) {
                             number_for_js(env, ms_from_nanos(entry->last_alive))});
 }
 
-Napi::Value kv_page_for_js(napi_env env, const KvPage& page) {
+Napi::Value kv_page_for_js(napi_env env, const KvPage& page, bool keys_only) {
   std::vector<napi_value> values;
   values.reserve(1 + 4 * page.entries.size());
   values.push_back(number_for_js(env, page.more ? 1 : 0));
   for (const KvEntryRef& entry : page.entries) {
     values.push_back(text_for_js(env, entry->key));
+    values.push_back(number_for_js(env, static_cast<double>(entry->version)));
+    if (keys_only) continue;
     values.push_back(value_for_js(env, entry->value));
     values.push_back(number_for_js(env, entry->value.kind));
-    values.push_back(number_for_js(env, static_cast<double>(entry->version)));
+  }
+  return array_for_js(env, values);
+}
+
+Napi::Value kv_changes_for_js(napi_env env, const std::vector<KvOwnedChange>& changes) {
+  std::vector<napi_value> values;
+  values.reserve(6 * changes.size());
+  for (const KvOwnedChange& change : changes) {
+    const bool sets = change.type == KvChange::Kind::kSet;
+    values.push_back(number_for_js(env, static_cast<double>(change.type)));
+    values.push_back(number_for_js(env, static_cast<double>(change.version)));
+    values.push_back(text_for_js(env, change.key));
+    values.push_back(sets ? value_for_js(env, change.value) : Napi::Env(env).Undefined());
+    values.push_back(sets ? number_for_js(env, change.value.kind) : Napi::Env(env).Undefined());
+    values.push_back(number_for_js(env, ms_from_nanos(change.last_alive)));
   }
   return array_for_js(env, values);
 }

@@ -8,6 +8,8 @@
 #include <napi.h>
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "addon/napi/arguments.h"
 #include "addon/napi/reactor_wrap.h"
@@ -22,20 +24,53 @@ inline Nanos nanos_at(const Napi::CallbackInfo& info, std::size_t index) {
   return nanos_from_ms(number_from(info.Env(), info[index]));
 }
 
+/// A time to live in milliseconds; Infinity is kNever, a negative one kKeepEnd.
+inline Nanos ttl_at(const Napi::CallbackInfo& info, std::size_t index) {
+  const double ms = number_from(info.Env(), info[index]);
+  return ms < 0 ? kKeepEnd : nanos_from_ms(ms);
+}
+
+/// A change that outlives the call that announced it.
+struct KvOwnedChange {
+  explicit KvOwnedChange(const KvChange& change)
+      : type(change.kind),
+        version(change.version),
+        key(change.key),
+        value{std::string(change.value), change.value_kind},
+        last_alive(change.last_alive) {}
+
+  KvChange::Kind type;
+  KvVersion version;
+  std::string key;
+  KvValue value;
+  Nanos last_alive;
+};
+
 /// A value from a string or a Uint8Array, copied, and its kind.
 KvValue kv_value_from(napi_env env, napi_value value, napi_value kind);
 
 /// A version; kAnyVersion for a negative number.
 KvVersion kv_version_from(napi_env env, napi_value value);
 
-/// A range from [prefix, start, end, after], where all but the first may be undefined.
-KvRange kv_range_from(const Napi::CallbackInfo& info, std::size_t first);
+/// What a scan asks for: [limit, reverse, keysOnly, prefix, start, end, after], where the last four
+/// may be undefined.
+struct KvScanRequest {
+  KvRange range;
+  std::size_t limit = 0;
+  KvOrder order = KvOrder::kAscending;
+  bool keys_only = false;
+};
+KvScanRequest kv_scan_from(const Napi::CallbackInfo& info, std::size_t first);
 
 /// [value, kind, version, expiresAtMs], or undefined when there is no entry. Infinity: no end.
 Napi::Value kv_entry_for_js(napi_env env, const KvEntryRef& entry);
 
-/// [more, key, value, kind, version, key, value, ...].
-Napi::Value kv_page_for_js(napi_env env, const KvPage& page);
+/// [more, key, version, value, kind, key, version, ...]; without values and kinds for `keys_only`.
+Napi::Value kv_page_for_js(napi_env env, const KvPage& page, bool keys_only);
+
+/// [type, version, key, value, kind, expiresAtMs, type, ...], types as the numbers of
+/// KvChange::Kind; value and kind are undefined where nothing was set.
+Napi::Value kv_changes_for_js(napi_env env, const std::vector<KvOwnedChange>& changes);
 
 /// The new version, 0 where nothing changed; -1 - status where it failed.
 Napi::Value kv_result_for_js(napi_env env, const KvResult& result);

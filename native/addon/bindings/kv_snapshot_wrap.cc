@@ -9,15 +9,20 @@ namespace sluice {
 Napi::Function KvSnapshotWrap::define(Napi::Env env) {
   return DefineClass(env, "KvSnapshot",
                      {
+                         InstanceMethod<&KvSnapshotWrap::take>("take"),
                          InstanceMethod<&KvSnapshotWrap::get>("get"),
                          InstanceMethod<&KvSnapshotWrap::scan>("scan"),
-                         InstanceMethod<&KvSnapshotWrap::version>("version"),
                          InstanceMethod<&KvSnapshotWrap::release>("release"),
                      });
 }
 
 KvSnapshotWrap::KvSnapshotWrap(const Napi::CallbackInfo& info)
-    : ObjectWrap(info), snapshot_(KvStoreWrap::store_of(info, 0)->snapshot(nanos_at(info, 1))) {}
+    : ObjectWrap(info), store_(KvStoreWrap::store_of(info, 0)) {}
+
+Napi::Value KvSnapshotWrap::take(const Napi::CallbackInfo& info) {
+  snapshot_.emplace(store_->snapshot(nanos_at(info, 0)));
+  return Napi::Number::New(info.Env(), static_cast<double>(snapshot_->version()));
+}
 
 Napi::Value KvSnapshotWrap::get(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -25,14 +30,9 @@ Napi::Value KvSnapshotWrap::get(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value KvSnapshotWrap::scan(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!snapshot_) return kv_page_for_js(env, {});
-  return kv_page_for_js(env, snapshot_->scan(kv_range_from(info, 1), count_from(env, info[0])));
-}
-
-Napi::Value KvSnapshotWrap::version(const Napi::CallbackInfo& info) {
-  const KvVersion version = snapshot_ ? snapshot_->version() : kAbsent;
-  return Napi::Number::New(info.Env(), static_cast<double>(version));
+  const KvScanRequest asked = kv_scan_from(info, 0);
+  const KvPage page = snapshot_ ? snapshot_->scan(asked.range, asked.limit, asked.order) : KvPage();
+  return kv_page_for_js(info.Env(), page, asked.keys_only);
 }
 
 void KvSnapshotWrap::release(const Napi::CallbackInfo& /*info*/) {

@@ -1,19 +1,21 @@
 // The JavaScript class `KvSnapshot`, private to lib/primitives/kv/snapshot.js: core/kv_snapshot.h.
 //
-//   new KvSnapshot(store, nowMs)
+//   new KvSnapshot(store)
+//   take(nowMs) -> version    of the last change in it
 //   get(key) -> [value, kind, version, expiresAtMs] | undefined
-//   scan(limit, prefix, start, end, after) -> [more, key, value, kind, version, ...]
-//   version()
-//   release()    from then on there is nothing in it
+//   scan(limit, reverse, keysOnly, prefix, start, end, after) -> page (kv_arguments.h)
+//   release()    empties it, so that it can be taken again
 //
-// JavaScript's thread only. Ends with release, or with garbage collection.
+// Objects are reused: what Node-API keeps of one is freed in a turn of the event loop, which a
+// tight loop never gives. JavaScript's thread only. Ends with garbage collection.
 #pragma once
 
 #include <napi.h>
 
+#include <memory>
 #include <optional>
 
-#include "core/kv/snapshot.h"
+#include "core/kv/store.h"
 
 namespace sluice {
 
@@ -23,11 +25,12 @@ class KvSnapshotWrap final : public Napi::ObjectWrap<KvSnapshotWrap> {
   explicit KvSnapshotWrap(const Napi::CallbackInfo& info);
 
  private:
+  Napi::Value take(const Napi::CallbackInfo& info);
   Napi::Value get(const Napi::CallbackInfo& info);
   Napi::Value scan(const Napi::CallbackInfo& info);
-  Napi::Value version(const Napi::CallbackInfo& info);
   void release(const Napi::CallbackInfo& info);
 
+  const std::shared_ptr<KvStore> store_;
   std::optional<KvSnapshot> snapshot_;
 };
 

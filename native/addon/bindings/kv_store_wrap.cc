@@ -30,6 +30,7 @@ Napi::Function KvStoreWrap::define(Napi::Env env) {
   return DefineClass(env, "KvStore",
                      {
                          InstanceMethod<&KvStoreWrap::set>("set"),
+                         InstanceMethod<&KvStoreWrap::touch>("touch"),
                          InstanceMethod<&KvStoreWrap::erase>("erase"),
                          InstanceMethod<&KvStoreWrap::get>("get"),
                          InstanceMethod<&KvStoreWrap::scan>("scan"),
@@ -39,14 +40,55 @@ Napi::Function KvStoreWrap::define(Napi::Env env) {
                          InstanceMethod<&KvStoreWrap::pinned_bytes>("pinnedBytes"),
                          InstanceMethod<&KvStoreWrap::snapshots>("snapshots"),
                          InstanceMethod<&KvStoreWrap::version>("version"),
+                         InstanceMethod<&KvStoreWrap::watch>("watch"),
+                         InstanceMethod<&KvStoreWrap::take_changes>("takeChanges"),
+                         InstanceMethod<&KvStoreWrap::account>("account"),
                          InstanceMethod<&KvStoreWrap::load>("load"),
                          InstanceMethod<&KvStoreWrap::keep>("keep"),
                          InstanceMethod<&KvStoreWrap::written_version>("writtenVersion"),
                      });
 }
 
+// Every change comes about within a call of this thread, so nothing else touches `changes_`; and
+// the observer goes with the store's last call, which this wrap makes.
 KvStoreWrap::KvStoreWrap(const Napi::CallbackInfo& info)
-    : ObjectWrap(info), store_(std::make_shared<KvStore>(limits_from(info))) {}
+    : ObjectWrap(info), store_(std::make_shared<KvStore>(limits_from(info))) {
+  observe();
+}
+
+KvStoreWrap::~KvStoreWrap() {
+  store_->observe(nullptr);
+  report(-reported_bytes_);
+}
+
+void KvStoreWrap::observe() {
+  store_->observe([this, keeper = keeper_](std::span<const KvChange> changes) {
+    if (keeper) keeper->on_changes(changes);
+    if (!watched_) return;
+    for (const KvChange& change : changes) changes_.emplace_back(change);
+  });
+}
+
+void KvStoreWrap::report(std::int64_t more_bytes) {
+  std::int64_t all = 0;
+  napi_adjust_external_memory(Env(), more_bytes, &all);
+  reported_bytes_ += more_bytes;
+}
+
+void KvStoreWrap::account(const Napi::CallbackInfo& /*info*/) {
+  constexpr std::int64_t kStepBytes = 1 << 20;  // V8 is told of no less
+  const std::int64_t more = static_cast<std::int64_t>(store_->held_bytes()) - reported_bytes_;
+  if (more >= kStepBytes || more <= -kStepBytes) report(more);
+}
+
+void KvStoreWrap::watch(const Napi::CallbackInfo& info) {
+  watched_ = flag_from(info.Env(), info[0]);
+  if (!watched_) changes_ = {};
+}
+
+Napi::Value KvStoreWrap::take_changes(const Napi::CallbackInfo& info) {
+  return kv_changes_for_js(info.Env(), std::exchange(changes_, {}));
+}
 
 std::shared_ptr<KvStore> KvStoreWrap::store_of(const Napi::CallbackInfo& info, std::size_t index) {
   void* wrap = nullptr;
@@ -58,15 +100,25 @@ std::shared_ptr<KvStore> KvStoreWrap::store_of(const Napi::CallbackInfo& info, s
 
 Napi::Value KvStoreWrap::set(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  return kv_result_for_js(
-      env, store_->set(text_from(env, info[0]), kv_value_from(env, info[1], info[2]),
-                       nanos_at(info, 3), kv_version_from(env, info[4]), nanos_at(info, 5)));
+  const KvResult result =
+      store_->set(text_from(env, info[0]), kv_value_from(env, info[1], info[2]), ttl_at(info, 3),
+                  kv_version_from(env, info[4]), nanos_at(info, 5));
+  account(info);
+  return kv_result_for_js(env, result);
+}
+
+Napi::Value KvStoreWrap::touch(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return kv_result_for_js(env, store_->touch(text_from(env, info[0]), ttl_at(info, 1),
+                                             kv_version_from(env, info[2]), nanos_at(info, 3)));
 }
 
 Napi::Value KvStoreWrap::erase(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  return kv_result_for_js(env, store_->erase(text_from(env, info[0]), kv_version_from(env, info[1]),
-                                             nanos_at(info, 2)));
+  const KvResult result =
+      store_->erase(text_from(env, info[0]), kv_version_from(env, info[1]), nanos_at(info, 2));
+  account(info);
+  return kv_result_for_js(env, result);
 }
 
 Napi::Value KvStoreWrap::get(const Napi::CallbackInfo& info) {
@@ -75,13 +127,15 @@ Napi::Value KvStoreWrap::get(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value KvStoreWrap::scan(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  return kv_page_for_js(
-      env, store_->scan(kv_range_from(info, 2), count_from(env, info[0]), nanos_at(info, 1)));
+  const KvScanRequest asked = kv_scan_from(info, 1);
+  return kv_page_for_js(info.Env(),
+                        store_->scan(asked.range, asked.limit, nanos_at(info, 0), asked.order),
+                        asked.keys_only);
 }
 
 Napi::Value KvStoreWrap::reclaim(const Napi::CallbackInfo& info) {
   const Nanos next = store_->reclaim(count_from(info.Env(), info[0]), nanos_at(info, 1));
+  account(info);
   return Napi::Number::New(info.Env(), ms_from_nanos(next));
 }
 
@@ -111,6 +165,7 @@ Napi::Value KvStoreWrap::load(const Napi::CallbackInfo& info) {
   KvLoaded loaded{"it is not open", {}};
   if (file != nullptr) loaded = load_kv(*file, *store_, nanos_at(info, 1), nanos_at(info, 2));
   expired_ = std::move(loaded.expired);
+  account(info);
   napi_value text = nullptr;
   const std::string& problem = loaded.problem;
   if (napi_create_string_utf8(env, problem.data(), problem.size(), &text) != napi_ok) return {};
@@ -121,8 +176,7 @@ void KvStoreWrap::keep(const Napi::CallbackInfo& info) {
   std::shared_ptr<SqliteStore> file = StoreWrap::store_of(info, 0);
   if (!file || keeper_) return;
   keeper_ = std::make_shared<KvKeeper>(std::move(file), nanos_at(info, 1), store_->version());
-  store_->observe(
-      [keeper = keeper_](std::span<const KvChange> changes) { keeper->on_changes(changes); });
+  observe();
   keeper_->drop(expired_);
   expired_ = {};
 }

@@ -1,5 +1,6 @@
 #include "addon/bindings/ledger_wrap.h"
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +15,7 @@ namespace {
 
 using Type = LedgerEventType;
 
-constexpr std::size_t kEventFields = 13;
+constexpr std::size_t kEventFields = 15;
 
 // An array that is filled from the front; nothing any more once a call has failed.
 class ArrayFiller {
@@ -84,6 +85,8 @@ napi_value array_of_event(napi_env env, const LedgerEvent& event) {
   fields.add(ms_from_nanos(event.due));
   fields.add(static_cast<double>(event.code));
   fields.add(static_cast<double>(event.refused));
+  fields.add(static_cast<double>(event.linked));
+  fields.add(event.metadata);
   return fields.take();
 }
 
@@ -105,6 +108,8 @@ LedgerEvent event_from(napi_env env, napi_value array) {
   event.due = nanos_from_ms(number_from(env, fields[10]));
   event.code = static_cast<LedgerCode>(count_from(env, fields[11]));
   event.refused = static_cast<Type>(count_from(env, fields[12]));
+  event.linked = static_cast<std::uint32_t>(count_from(env, fields[13]));
+  event.metadata = text_from(env, fields[14]);
   return event;
 }
 
@@ -134,6 +139,25 @@ Nanos now_from(const Napi::CallbackInfo& info) {
   return nanos_from_ms(number_from(info.Env(), info[0]));
 }
 
+// Of [from, to, amount, metadata].
+LedgerRequest linked_request_from(napi_env env, napi_value array, std::string key) {
+  std::vector<napi_value> fields = elements_of(env, array);
+  fields.resize(4);
+  std::string from = text_from(env, fields[0]);
+  std::string to = text_from(env, fields[1]);
+  const Amount amount = bigint64_from(env, fields[2]);
+  LedgerRequest request;
+  if (from.empty()) {
+    request = deposit_request(std::move(key), std::move(to), amount);
+  } else if (to.empty()) {
+    request = withdraw_request(std::move(key), std::move(from), amount);
+  } else {
+    request = transfer_request(std::move(key), std::move(from), std::move(to), amount);
+  }
+  request.metadata = text_from(env, fields[3]);
+  return request;
+}
+
 LedgerRequest request_from(const Napi::CallbackInfo& info) {
   const napi_env env = info.Env();
   std::string key = text_from(env, info[2]);
@@ -157,6 +181,8 @@ LedgerRequest request_from(const Napi::CallbackInfo& info) {
       return reverse_request(std::move(key), target, flag_from(env, info[8]));
     case Type::kSchedule:
       return schedule_request(std::move(key), time, std::move(one), std::move(other), amount);
+    case Type::kClose:
+      return close_request(std::move(key), std::move(one));
     case Type::kCancelScheduled:
       return cancel_request(std::move(key), target);
     default:
@@ -171,6 +197,9 @@ Napi::Function LedgerWrap::define(Napi::Env env) {
                      {
                          InstanceMethod<&LedgerWrap::open>("open"),
                          InstanceMethod<&LedgerWrap::execute>("execute"),
+                         InstanceMethod<&LedgerWrap::execute_linked>("executeLinked"),
+                         InstanceMethod<&LedgerWrap::rename>("rename"),
+                         InstanceMethod<&LedgerWrap::replay_end>("replayEnd"),
                          InstanceMethod<&LedgerWrap::advance>("advance"),
                          InstanceMethod<&LedgerWrap::next_deadline_ms>("nextDeadlineMs"),
                          InstanceMethod<&LedgerWrap::balance>("balance"),
@@ -186,12 +215,38 @@ Napi::Function LedgerWrap::define(Napi::Env env) {
 
 Napi::Value LedgerWrap::open(const Napi::CallbackInfo& info) {
   const napi_env env = info.Env();
-  return array_of_answer(
-      env, ledger_.open(text_from(env, info[1]), bigint64_from(env, info[2]), now_from(info)));
+  return array_of_answer(env, ledger_.open(text_from(env, info[1]), bigint64_from(env, info[2]),
+                                           now_from(info), text_from(env, info[3])));
 }
 
 Napi::Value LedgerWrap::execute(const Napi::CallbackInfo& info) {
-  return array_of_answer(info.Env(), ledger_.execute(request_from(info), now_from(info)));
+  LedgerRequest request = request_from(info);
+  request.metadata = text_from(info.Env(), info[9]);
+  return array_of_answer(info.Env(), ledger_.execute(request, now_from(info)));
+}
+
+Napi::Value LedgerWrap::execute_linked(const Napi::CallbackInfo& info) {
+  const napi_env env = info.Env();
+  std::vector<LedgerRequest> requests;
+  for (napi_value each : elements_of(env, info[2])) {
+    requests.push_back(
+        linked_request_from(env, each, requests.empty() ? text_from(env, info[1]) : ""));
+  }
+  if (requests.empty()) return info.Env().Undefined();
+  const std::vector<LedgerResult> results = ledger_.execute_linked(requests, now_from(info));
+  ArrayFiller answers(env, results.size());
+  for (const LedgerResult& result : results) answers.add(array_of_answer(env, result));
+  return handed_out(env, answers.take());
+}
+
+void LedgerWrap::rename(const Napi::CallbackInfo& info) {
+  const napi_env env = info.Env();
+  const auto changed = ledger_.rename(text_from(env, info[0]), text_from(env, info[1]));
+  if (store_) store_->commit_until_written(batch_of_changed(changed), nullptr);
+}
+
+Napi::Value LedgerWrap::replay_end(const Napi::CallbackInfo& info) {
+  return text_for_js(info.Env(), ledger_.replay_end());
 }
 
 void LedgerWrap::advance(const Napi::CallbackInfo& info) {
@@ -205,9 +260,10 @@ Napi::Value LedgerWrap::next_deadline_ms(const Napi::CallbackInfo& info) {
 Napi::Value LedgerWrap::balance(const Napi::CallbackInfo& info) {
   const auto found = ledger_.balance(text_from(info.Env(), info[1]), now_from(info));
   if (!found) return info.Env().Undefined();
-  ArrayFiller answer(info.Env(), 2);
+  ArrayFiller answer(info.Env(), 3);
   answer.add_amount(found->posted);
   answer.add_amount(found->held);
+  answer.add_flag(ledger_.is_closed(text_from(info.Env(), info[1])).value_or(false));
   return handed_out(info.Env(), answer.take());
 }
 
@@ -242,10 +298,11 @@ Napi::Value LedgerWrap::load(const Napi::CallbackInfo& info) {
 }
 
 void LedgerWrap::keep(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<SqliteStore> store = StoreWrap::store_of(info, 0);
-  if (!store) return;
-  ledger_.observe(
-      [store](const LedgerEvent& event) { store->commit_until_written(batch_of(event), nullptr); });
+  store_ = StoreWrap::store_of(info, 0);
+  if (!store_) return;
+  ledger_.observe([store = store_](std::span<const LedgerEvent* const> events) {
+    store->commit_until_written(batch_of(events), nullptr);
+  });
 }
 
 Napi::Value LedgerWrap::last_at_ms(const Napi::CallbackInfo& info) {

@@ -2,17 +2,21 @@
 // synchronous.
 //
 //   new Ledger()
-//   open(nowMs, account, overdraft) -> answer
-//   execute(nowMs, operation, key, one, other, amount, target, timeMs, force) -> answer
+//   open(nowMs, account, overdraft, metadata) -> answer
+//   execute(nowMs, operation, key, one, other, amount, target, timeMs, force, metadata) -> answer
+//   executeLinked(nowMs, key, [[from, to, amount, metadata]...]) -> [answer...]    '' for `from` is
+//     a deposit, for `to` a withdrawal; a single answer for a conflict
 //   advance(nowMs)
 //   nextDeadlineMs() -> Infinity for never
-//   balance(nowMs, account) -> [posted, held], or undefined: no such account
+//   balance(nowMs, account) -> [posted, held, closed], or undefined: no such account
 //   events(nowMs, account, after, limit) -> [event...], or undefined
 //   journal(nowMs, after, limit) -> [event...]
 //   accounts() -> [name...]
 //   replay(event) -> why it cannot be one; '' when it was taken in
 //   load(store) -> what is wrong with the events in an opened `Store`; '' when all were taken in
+//   replayEnd() -> why the journal cannot end where it does; ''
 //   keep(store)    every event from now on is written to a started `Store`
+//   rename(account, name)   in all events, too, whose keys and metadata are erased
 //   lastAtMs() -> of the last event
 //
 // `one` and `other` are the account, or who pays and who is paid. An answer is `[code, posted,
@@ -25,7 +29,10 @@
 
 #include <napi.h>
 
+#include <memory>
+
 #include "core/ledger/ledger.h"
+#include "runtime/storage/sqlite_store.h"
 
 namespace sluice {
 
@@ -36,6 +43,9 @@ class LedgerWrap final : public Napi::ObjectWrap<LedgerWrap> {
 
  private:
   Napi::Value open(const Napi::CallbackInfo& info);
+  Napi::Value execute_linked(const Napi::CallbackInfo& info);
+  void rename(const Napi::CallbackInfo& info);
+  Napi::Value replay_end(const Napi::CallbackInfo& info);
   Napi::Value execute(const Napi::CallbackInfo& info);
   void advance(const Napi::CallbackInfo& info);
   Napi::Value next_deadline_ms(const Napi::CallbackInfo& info);
@@ -49,6 +59,7 @@ class LedgerWrap final : public Napi::ObjectWrap<LedgerWrap> {
   Napi::Value last_at_ms(const Napi::CallbackInfo& info);
 
   Ledger ledger_;
+  std::shared_ptr<SqliteStore> store_;  // where it is kept, if it is
 };
 
 }  // namespace sluice

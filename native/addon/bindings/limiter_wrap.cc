@@ -12,6 +12,13 @@ namespace {
 // The arguments after those that all limiters have.
 constexpr std::size_t kOwn = 2;
 
+// Places in the shared numbers.
+constexpr std::size_t kSeconds = 0;
+constexpr std::size_t kNanos = 1;
+constexpr std::size_t kRemaining = 2;
+constexpr std::size_t kRetryAfter = 3;
+constexpr std::size_t kResetAfter = 4;
+
 template <typename Limiter>
 struct RuleOf;
 
@@ -61,6 +68,7 @@ Napi::Function LimiterWrap<Limiter>::define(Napi::Env env) {
   using Wrap = LimiterWrap<Limiter>;
   return Wrap::DefineClass(env, RuleOf<Limiter>::kName,
                            {
+                               Wrap::template InstanceMethod<&Wrap::reset>("reset"),
                                Wrap::template InstanceMethod<&Wrap::size>("size"),
                            });
 }
@@ -69,7 +77,7 @@ template <typename Limiter>
 LimiterWrap<Limiter>::LimiterWrap(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<LimiterWrap<Limiter>>(info),
       limiter_(RuleOf<Limiter>::from(info), count_from(info.Env(), info[1])),
-      answer_(info.Env(), info[0]) {
+      numbers_(info.Env(), info[0]) {
   // A function of its own that carries `this`: to look it up in the object takes as long as the
   // decision.
   napi_value function = nullptr;
@@ -79,7 +87,7 @@ LimiterWrap<Limiter>::LimiterWrap(const Napi::CallbackInfo& info)
 
 template <typename Limiter>
 napi_value LimiterWrap<Limiter>::allow(napi_env env, napi_callback_info info) {
-  std::array<napi_value, 3> arguments{};
+  std::array<napi_value, 2> arguments{};
   std::size_t count = arguments.size();
   void* data = nullptr;
   if (napi_get_cb_info(env, info, &count, arguments.data(), nullptr, &data) != napi_ok) {
@@ -88,14 +96,24 @@ napi_value LimiterWrap<Limiter>::allow(napi_env env, napi_callback_info info) {
   auto& wrap = *static_cast<LimiterWrap*>(data);
   const KeyText key(env, arguments[0]);
   const auto cost = static_cast<std::int64_t>(count_from(env, arguments[1]));
-  const LimitDecision decision =
-      wrap.limiter_.allow(key.view(), cost, time_from(env, arguments[2]));
-  wrap.answer_[0] = static_cast<double>(decision.remaining);
-  wrap.answer_[1] = wait_for_js(decision.retry_after);
-  wrap.answer_[2] = wait_for_js(decision.reset_after);
+  const LimitDecision decision = wrap.limiter_.allow(key.view(), cost, wrap.now());
+  wrap.numbers_[kRemaining] = static_cast<double>(decision.remaining);
+  wrap.numbers_[kRetryAfter] = wait_for_js(decision.retry_after);
+  wrap.numbers_[kResetAfter] = wait_for_js(decision.reset_after);
   napi_value allowed = nullptr;
   napi_get_boolean(env, decision.allowed, &allowed);
   return allowed;
+}
+
+template <typename Limiter>
+Nanos LimiterWrap<Limiter>::now() {
+  return time_from(numbers_[kSeconds], numbers_[kNanos]);
+}
+
+template <typename Limiter>
+Napi::Value LimiterWrap<Limiter>::reset(const Napi::CallbackInfo& info) {
+  const KeyText key(info.Env(), info[0]);
+  return Napi::Boolean::New(info.Env(), limiter_.reset(key.view(), now()));
 }
 
 template <typename Limiter>

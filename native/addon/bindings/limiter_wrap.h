@@ -1,16 +1,18 @@
 // The JavaScript classes of the limiters with keys, private to
 // lib/primitives/limiters/keyed-limiter.js:
 //
-//   new TokenBucket(answer, maxKeys, capacity, refillPerSecond)
-//   new FixedWindow(answer, maxKeys, limit, windowNs)
-//   new SlidingLog(answer, maxKeys, limit, windowNs)
-//   new SlidingCounter(answer, maxKeys, limit, windowNs)
-//   allow(key, cost, nowNs) -> allowed    nowNs NaN: the monotonic clock
-//   size()                                keys held
+//   new TokenBucket(numbers, maxKeys, capacity, refillPerSecond)
+//   new FixedWindow(numbers, maxKeys, limit, windowNs)
+//   new SlidingLog(numbers, maxKeys, limit, windowNs)
+//   new SlidingCounter(numbers, maxKeys, limit, windowNs)
+//   allow(key, cost) -> allowed
+//   reset(key)       -> whether any of what the key had taken still counted
+//   size()           -> keys held
 //
-// `answer` is a Float64Array of 3 that every `allow` fills in, which costs less than an object:
-// remaining, retryAfter, resetAfter; the two waits in nanoseconds, Infinity for never. Keys are
-// compared as UTF-8.
+// `numbers` is a Float64Array of 5, which costs less than arguments and an object. `allow` and
+// `reset` read the time from places 0 (whole seconds; NaN: the monotonic clock) and 1
+// (nanoseconds); `allow` writes remaining, retryAfter and resetAfter to places 2 to 4, the waits in
+// nanoseconds, Infinity for never. Keys are compared as UTF-8.
 //
 // JavaScript's thread only; ends with garbage collection.
 #pragma once
@@ -31,10 +33,13 @@ class LimiterWrap final : public Napi::ObjectWrap<LimiterWrap<Limiter>> {
 
  private:
   static napi_value allow(napi_env env, napi_callback_info info);
+  Napi::Value reset(const Napi::CallbackInfo& info);
   Napi::Value size(const Napi::CallbackInfo& info);
 
+  Nanos now();
+
   Limiter limiter_;
-  SharedNumbers answer_;
+  SharedNumbers numbers_;
 };
 
 using TokenBucketWrap = LimiterWrap<TokenBucketLimiter>;

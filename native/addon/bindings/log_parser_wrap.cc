@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint32_t kMalformedFlag = 1;
 constexpr std::uint32_t kTruncatedFlag = 2;
+constexpr std::uint32_t kContainerFlag = 4;
 
 /// Milliseconds of any size as nanoseconds.
 Nanos nanos_from(double ms) {
@@ -23,7 +24,7 @@ Nanos nanos_from(double ms) {
   return nanos < static_cast<double>(kNever) ? static_cast<Nanos>(nanos) : kNever;
 }
 
-/// Puts the events of a level into a FlatArray.
+/// Appends the events of a least level to a FlatArray.
 class ArraySink final : public LogSink {
  public:
   ArraySink(napi_env env, double least) : array_(env), least_(least) {}
@@ -40,11 +41,13 @@ class ArraySink final : public LogSink {
     array_.append(event.text);
     append_message(event);
     array_.append(static_cast<double>((event.malformed ? kMalformedFlag : 0) |
-                                      (event.truncated ? kTruncatedFlag : 0)));
+                                      (event.truncated ? kTruncatedFlag : 0) |
+                                      (event.container.empty() ? 0 : kContainerFlag)));
+    if (!event.container.empty()) array_.append(event.container);
   }
 
  private:
-  /// Headers are mostly ASCII: then the message is a part of the text, at the same place in UTF-16.
+  /// A message behind an ASCII header has the same offset in UTF-16 as in UTF-8.
   void append_message(const LogEvent& event) {
     const char* const begin = event.message.data();
     const char* const text = event.text.data();
@@ -66,7 +69,7 @@ class ArraySink final : public LogSink {
   double least_;
 };
 
-/// Reads [source, ignoreCase, ...]; `problem` names the first pattern that is refused.
+/// Reads [source, ignoreCase, ...]; `problem` names the first pattern refused.
 std::vector<LogPattern> patterns_from(napi_env env, napi_value array, std::string& problem) {
   std::vector<LogPattern> patterns;
   const std::vector<napi_value> elements = elements_of(env, array);
@@ -99,11 +102,9 @@ Napi::Function LogParserWrap::define(Napi::Env env) {
                          InstanceMethod<&LogParserWrap::push>("push"),
                          InstanceMethod<&LogParserWrap::flush>("flush"),
                          InstanceMethod<&LogParserWrap::end_source>("endSource"),
-                         InstanceMethod<&LogParserWrap::end>("end"),
                          InstanceMethod<&LogParserWrap::forget>("forget"),
                          InstanceMethod<&LogParserWrap::next_deadline_ms>("nextDeadlineMs"),
                          InstanceMethod<&LogParserWrap::stats>("stats"),
-                         InstanceMethod<&LogParserWrap::error_stats>("errorStats"),
                          InstanceMethod<&LogParserWrap::newest_ms>("newestMs"),
                          InstanceMethod<&LogParserWrap::top_errors>("topErrors"),
                      });
@@ -153,12 +154,6 @@ Napi::Value LogParserWrap::end_source(const Napi::CallbackInfo& info) {
   return sink.array();
 }
 
-Napi::Value LogParserWrap::end(const Napi::CallbackInfo& info) {
-  ArraySink sink(info.Env(), number_from(info.Env(), info[1]));
-  parser_->end(ms_from(info, 0), sink);
-  return sink.array();
-}
-
 void LogParserWrap::forget(const Napi::CallbackInfo& info) {
   parser_->forget(source_from(info));
 }
@@ -176,11 +171,6 @@ Napi::Value LogParserWrap::stats(const Napi::CallbackInfo& info) {
       source < 0 ? parser_->stats() : parser_->source_stats(source_from(info));
   return array_of(info.Env(), std::array{stats.bytes, stats.lines, stats.events, stats.errors,
                                          stats.malformed, stats.truncated});
-}
-
-Napi::Value LogParserWrap::error_stats(const Napi::CallbackInfo& info) {
-  const LogErrors& errors = parser_->errors();
-  return array_of(info.Env(), std::array<std::uint64_t, 2>{errors.templates(), errors.forgotten()});
 }
 
 Napi::Value LogParserWrap::newest_ms(const Napi::CallbackInfo& info) {

@@ -6,21 +6,28 @@
 #include <vector>
 
 #include "addon/napi/arguments.h"
+#include "addon/napi/named_numbers.h"
 #include "addon/napi/reactor_wrap.h"
 
 namespace sluice {
 namespace {
 
+// The layout of the shared memory, in words of 32 bits.
 constexpr std::size_t kSizeAt = 0;
 constexpr std::size_t kTtlMsAt = 2;
-constexpr std::size_t kNowMsAt = 4;
-constexpr std::size_t kLastMsAt = 6;
-constexpr std::size_t kSlotAt = 8;
-constexpr std::size_t kLoggedAt = 9;
-constexpr std::size_t kRemovedCountAt = 10;
-constexpr std::size_t kRemovedAt = 11;
+constexpr std::size_t kKeepMsAt = 4;
+constexpr std::size_t kNowMsAt = 6;
+constexpr std::size_t kFreshMsAt = 8;
+constexpr std::size_t kLastMsAt = 10;
+constexpr std::size_t kSlotAt = 12;
+constexpr std::size_t kLoggedAt = 13;
+constexpr std::size_t kRemovedCountAt = 14;
+constexpr std::size_t kRemovedAt = 15;
 constexpr std::size_t kRemovedMax = 32;
 constexpr std::size_t kLogAt = kRemovedAt + 2 * kRemovedMax;
+constexpr std::size_t kLookupsMax = 1024;
+// An even number, so that the memory can be seen as doubles.
+constexpr std::size_t kWords = (kLogAt + kLookupsMax + 1) / 2 * 2;
 
 constexpr std::uint32_t kNoSlot = 0xffff'ffff;
 constexpr std::uint32_t kJoinedMark = kNoSlot - 1;
@@ -34,11 +41,36 @@ Nanos nanos_at(const Napi::CallbackInfo& info, std::size_t at) {
   return nanos_from_ms(number_from(info.Env(), info[at]));
 }
 
+// Places of doubles are counted in doubles, the others in words.
+Napi::Object layout(Napi::Env env) {
+  const auto number = [](std::size_t value) { return static_cast<double>(value); };
+  return named_numbers(env, {{"WORDS", number(kWords)},
+                             {"SIZE", number(kSizeAt / 2)},
+                             {"TTL_MS", number(kTtlMsAt / 2)},
+                             {"KEEP_MS", number(kKeepMsAt / 2)},
+                             {"NOW_MS", number(kNowMsAt / 2)},
+                             {"FRESH_MS", number(kFreshMsAt / 2)},
+                             {"LAST_MS", number(kLastMsAt / 2)},
+                             {"SLOT", number(kSlotAt)},
+                             {"LOGGED", number(kLoggedAt)},
+                             {"REMOVED", number(kRemovedCountAt)},
+                             {"REMOVED_AT", number(kRemovedAt)},
+                             {"REMOVED_MAX", number(kRemovedMax)},
+                             {"LOG_AT", number(kLogAt)},
+                             {"LOOKUPS_MAX", number(kLookupsMax)},
+                             {"NO_SLOT", number(kNoSlot)},
+                             {"JOIN", number(kJoinedMark)},
+                             {"TOO_LARGE", kTooLarge},
+                             {"EVICTED", number_of(RemovalReason::kEvicted)},
+                             {"EXPIRED", number_of(RemovalReason::kExpired)}});
+}
+
 }  // namespace
 
 Napi::Function LruTtlTableWrap::define(Napi::Env env) {
   return DefineClass(env, "LruTtlTable",
                      {
+                         StaticValue("layout", layout(env)),
                          InstanceMethod<&LruTtlTableWrap::erase>("erase"),
                          InstanceMethod<&LruTtlTableWrap::expire>("expire"),
                          InstanceMethod<&LruTtlTableWrap::purge>("purge"),
@@ -58,7 +90,7 @@ LruTtlTableWrap::LruTtlTableWrap(const Napi::CallbackInfo& info)
               .max_bytes = count_from(info.Env(), info[1])}),
       words_(span_from<std::uint32_t>(info.Env(), info[2], napi_uint32_array)) {
   napi_ref owner = nullptr;
-  if (words_.size() <= kLogAt || napi_create_reference(info.Env(), info[2], 1, &owner) != napi_ok) {
+  if (words_.size() < kWords || napi_create_reference(info.Env(), info[2], 1, &owner) != napi_ok) {
     words_ = {};
     return;
   }
@@ -97,13 +129,16 @@ void LruTtlTableWrap::store() {
   note_log(words_[kLoggedAt]);
   const auto size = static_cast<std::uint64_t>(number_at(kSizeAt));
   const Nanos ttl = nanos_from_ms(number_at(kTtlMsAt));
+  const Nanos kept_for = deadline_after(ttl, nanos_from_ms(number_at(kKeepMsAt)));
   const Nanos now = nanos_from_ms(number_at(kNowMsAt));
   const std::uint32_t slot = words_[kSlotAt];
-  const StoredEntry stored = slot == kNoSlot ? table_.insert(size, ttl, now, removed_)
-                                             : table_.update(id_at(slot), size, ttl, now, removed_);
+  const StoredEntry stored = slot == kNoSlot
+                                 ? table_.insert(size, kept_for, now, removed_)
+                                 : table_.update(id_at(slot), size, kept_for, now, removed_);
   double last_alive_ms = kTooLarge;
   if (stored.id != kNoEntry) {
     last_alive_ms = ms_from_nanos(stored.last_alive);
+    put_number(kFreshMsAt, ms_from_nanos(deadline_after(stored.stored_at, ttl)));
     words_[kSlotAt] = stored.id.slot;
     if (stored.id.slot >= ids_.size()) ids_.resize(stored.id.slot + 1);
     ids_[stored.id.slot] = stored.id;
@@ -117,7 +152,7 @@ void LruTtlTableWrap::note_log(std::size_t logged) {
   if (logged == 0 || words_.empty()) return;
   const auto log = words_.subspan(kLogAt);
   lookups_.clear();
-  for (const std::uint32_t mark : log.first(std::min(logged, log.size()))) {
+  for (const std::uint32_t mark : log.first(std::min(logged, kLookupsMax))) {
     lookups_.push_back(mark == kNoSlot ? kNoEntry : mark == kJoinedMark ? kJoined : id_at(mark));
   }
   table_.note(lookups_);

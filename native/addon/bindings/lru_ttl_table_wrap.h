@@ -1,6 +1,6 @@
 // The JavaScript class `LruTtlTable`, private to lib/primitives/cache/lru-ttl-table.js.
 //
-//   new LruTtlTable(maxEntries, maxBytes, memory)   memory: a Uint32Array, see below
+//   new LruTtlTable(maxEntries, maxBytes, memory)   memory: a Uint32Array of WORDS, see below
 //   store()                 inserts or updates an entry; asks and answers in `memory`
 //   readClock()             puts the monotonic clock's time, since the table was made, there
 //   erase(slot)             drops an entry
@@ -16,18 +16,20 @@
 // what every `set` calls are functions bound to their table, which find their arguments in memory
 // that both sides see; and a lookup that changes nothing but recency and counts does not cross at
 // all: it is logged there, and the log is handed in with whatever depends on it, or when it is
-// full. In that memory, by 32-bit words (doubles take two):
+// full. `LruTtlTable.layout` has the places in that memory, and the marks, by name:
 //
-//   0, 2, 4   of `store`: size, ttlMs and nowMs; `readClock` puts nowMs there
-//   6         its answer: the last millisecond at which the entry is alive; -1: too large
-//   8         the slot to update, kNoSlot to insert; and the slot in which the entry is now
-//   9         lookups in the log, taken in first
-//   10        how many of the removed follow; kRemovedMax: there may be more to take
-//   11...     slot and reason (core/lru_ttl_table.h) of each of them
-//   then      the log: a slot a lookup, kNoSlot for a miss, kNoSlot - 1 for a join
+//   SIZE, TTL_MS, KEEP_MS, NOW_MS   arguments of `store`; `readClock` writes NOW_MS. An entry is
+//                       held for KEEP_MS after its time to live
+//   FRESH_MS, LAST_MS   its answer: the last millisecond of the time to live, and the last one at
+//                       which the entry is held. LAST_MS is TOO_LARGE where it was not stored
+//   SLOT                the slot to update, NO_SLOT to insert; and the slot in which the entry is
+//   LOGGED              lookups in the log, taken in first
+//   REMOVED             how many of the removed follow; REMOVED_MAX: there may be more to take
+//   REMOVED_AT          slot and reason, EVICTED or EXPIRED, of each of them
+//   LOG_AT              the log: a slot a lookup, NO_SLOT for a miss, JOIN for a join
 //
-// lib/primitives/cache/lru-ttl-table.js has the same numbers. JavaScript's thread only; ends with
-// garbage collection, until which its maker holds on to the object, not to bound functions alone.
+// JavaScript's thread only; ends with garbage collection, until which its maker holds on to the
+// object, not to bound functions alone.
 #pragma once
 
 #include <napi.h>

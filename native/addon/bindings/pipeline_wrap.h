@@ -8,8 +8,8 @@
 //   dispose()    the reactor forgets the pipeline
 //
 // JavaScript's thread only: each call is a command for the reactor, whose thread alone runs the
-// pipeline; what comes of it arrives as PIPELINE_* events for `target`. Ends with dispose():
-// one that is never closed stays with its reactor until the environment ends.
+// pipeline and answers with PIPELINE_* events for `target`. Ends with dispose(): a pipeline that is
+// never closed stays with its reactor until the environment ends.
 #pragma once
 
 #include <napi.h>
@@ -42,8 +42,7 @@ class LanePipeline final : public Machine, private PipelineObserver {
     command(core_);
   }
 
-  /// Right now, between two commands: whoever was told of an event sees counts that include it.
-  /// Any thread.
+  /// The counts between two commands; they include every event that was delivered. Any thread.
   [[nodiscard]] PipelineCounts counts() const {
     const std::lock_guard lock(mutex_);
     return core_.counts();

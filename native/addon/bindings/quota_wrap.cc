@@ -10,8 +10,10 @@
 namespace sluice {
 namespace {
 
-// Where reserve's answer has what each share came to, and how many numbers that takes.
-constexpr std::size_t kShares = 4;
+// Where the arguments begin behind the time, where reserve's answer has the shares, and how many
+// numbers each of them takes.
+constexpr std::size_t kArguments = 2;
+constexpr std::size_t kShares = 5;
 constexpr std::size_t kPerShare = 5;
 
 std::int64_t amount_from(napi_env env, napi_value value) {
@@ -51,6 +53,10 @@ QuotaWrap::QuotaWrap(const Napi::CallbackInfo& info)
               .max_leases = count_from(info.Env(), info[2])}),
       numbers_(info.Env(), info[0]) {}
 
+Nanos QuotaWrap::now() {
+  return time_from(numbers_[0], numbers_[1]);
+}
+
 Napi::Value QuotaWrap::add_windowed(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Napi::Number::New(
@@ -64,24 +70,23 @@ Napi::Value QuotaWrap::add_held(const Napi::CallbackInfo& info) {
 void QuotaWrap::set_limit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   quota_.set_limit(dimension_from(env, info[0]), amount_from(env, info[1]),
-                   amount_from(env, info[2]), time_from(env, info[3]));
+                   amount_from(env, info[2]), now());
 }
 
 void QuotaWrap::set_limit_of(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   quota_.set_limit_of(dimension_from(env, info[0]), text_from(env, info[1]),
-                      amount_from(env, info[2]), time_from(env, info[3]));
+                      amount_from(env, info[2]), now());
 }
 
 void QuotaWrap::clear_limit_of(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  quota_.clear_limit_of(dimension_from(env, info[0]), text_from(env, info[1]),
-                        time_from(env, info[2]));
+  quota_.clear_limit_of(dimension_from(env, info[0]), text_from(env, info[1]), now());
 }
 
 Napi::Value QuotaWrap::reserve(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  constexpr std::size_t kFirstKey = 2;
+  constexpr std::size_t kFirstKey = 1;
   const std::size_t count =
       std::min(info.Length() - kFirstKey, (numbers_.size() - kShares) / kPerShare);
   std::vector<std::string> keys;
@@ -90,15 +95,15 @@ Napi::Value QuotaWrap::reserve(const Napi::CallbackInfo& info) {
   asks.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     keys.push_back(text_from(env, info[kFirstKey + i]));
-    asks.push_back({static_cast<DimensionId>(numbers_[2 * i]), keys.back(),
-                    static_cast<std::int64_t>(numbers_[2 * i + 1])});
+    asks.push_back({static_cast<DimensionId>(numbers_[kArguments + 2 * i]), keys.back(),
+                    static_cast<std::int64_t>(numbers_[kArguments + 2 * i + 1])});
   }
-  const QuotaAnswer answer =
-      quota_.reserve(asks, amount_from(env, info[0]), time_from(env, info[1]));
+  const QuotaAnswer answer = quota_.reserve(asks, amount_from(env, info[0]), now());
   numbers_[0] = wait_for_js(answer.retry_after);
   numbers_[1] = static_cast<double>(answer.lease);
-  numbers_[2] = static_cast<double>(answer.expires_at);
-  numbers_[3] = answer.leases_full ? 1 : 0;
+  numbers_[2] = static_cast<double>(answer.expires_at / kSecond);
+  numbers_[3] = static_cast<double>(answer.expires_at % kSecond);
+  numbers_[4] = answer.leases_full ? 1 : 0;
   for (std::size_t i = 0; i < count; ++i) {
     const LimitDecision& share = answer.shares[i];
     const std::size_t at = kShares + kPerShare * i;
@@ -113,24 +118,26 @@ Napi::Value QuotaWrap::reserve(const Napi::CallbackInfo& info) {
 
 Napi::Value QuotaWrap::settle(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  std::vector<std::int64_t> used(std::min<std::size_t>(count_from(env, info[1]), numbers_.size()));
-  for (std::size_t i = 0; i < used.size(); ++i) used[i] = static_cast<std::int64_t>(numbers_[i]);
-  return flag(info, quota_.settle(count_from(env, info[0]), used, time_from(env, info[2])));
+  std::vector<std::int64_t> used(
+      std::min<std::size_t>(count_from(env, info[1]), numbers_.size() - kArguments));
+  for (std::size_t i = 0; i < used.size(); ++i) {
+    used[i] = static_cast<std::int64_t>(numbers_[kArguments + i]);
+  }
+  return flag(info, quota_.settle(count_from(env, info[0]), used, now()));
 }
 
 Napi::Value QuotaWrap::release(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  return flag(info, quota_.release(count_from(env, info[0]), time_from(env, info[1])));
+  return flag(info, quota_.release(count_from(env, info[0]), now()));
 }
 
 Napi::Value QuotaWrap::renew(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  return flag(info, quota_.renew(count_from(env, info[0]), amount_from(env, info[1]),
-                                 time_from(env, info[2])));
+  return flag(info, quota_.renew(count_from(env, info[0]), amount_from(env, info[1]), now()));
 }
 
 Napi::Value QuotaWrap::leases(const Napi::CallbackInfo& info) {
-  const std::size_t count = quota_.leases(time_from(info.Env(), info[0]));
+  const std::size_t count = quota_.leases(now());
   return Napi::Number::New(info.Env(), static_cast<double>(count));
 }
 

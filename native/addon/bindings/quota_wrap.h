@@ -3,19 +3,20 @@
 //
 //   new Quota(numbers, maxKeys, maxLeases)
 //   addWindowed(amount, windowNs) -> dimension     addHeld(amount) -> dimension
-//   setLimit(dimension, amount, windowNs, nowNs)
-//   setLimitOf(dimension, key, amount, nowNs)      clearLimitOf(dimension, key, nowNs)
-//   reserve(leaseNs, nowNs, ...keys) -> allowed
-//   settle(lease, count, nowNs) -> done            release(lease, nowNs) -> done
-//   renew(lease, leaseNs, nowNs) -> done
-//   leases(nowNs), keys(dimension)
+//   setLimit(dimension, amount, windowNs)
+//   setLimitOf(dimension, key, amount)             clearLimitOf(dimension, key)
+//   reserve(leaseNs, ...keys) -> allowed
+//   settle(lease, count) -> done                   release(lease) -> done
+//   renew(lease, leaseNs) -> done
+//   leases(), keys(dimension)
 //
-// `nowNs` NaN is the monotonic clock. `numbers` is a Float64Array for what goes in and out by the
-// dozen. reserve takes from it `dimension, cost` for each key, and leaves there
-//   retryAfter, lease, expiresAt, 1 if there are too many leases
-// and then, for each key, `allowed, limit, remaining, retryAfter, resetAfter`; all times in
-// nanoseconds, Infinity for never. settle takes from it what was used of each of `count` shares,
-// negative for what was reserved.
+// `numbers` is a Float64Array for what goes in and out by the dozen. Its first two are the time of
+// the call: whole seconds (NaN: the monotonic clock) and nanoseconds. After them, reserve reads
+// `dimension, cost` for each key, and settle what was used of each of `count` shares, negative for
+// what was reserved. reserve writes, from place 0 on,
+//   retryAfter, lease, expiresAt (whole seconds, nanoseconds), 1 if there are too many leases
+// and then, for each key, `allowed, limit, remaining, retryAfter, resetAfter`; waits in
+// nanoseconds, Infinity for never.
 //
 // JavaScript's thread only; ends with garbage collection.
 #pragma once
@@ -44,6 +45,8 @@ class QuotaWrap final : public Napi::ObjectWrap<QuotaWrap> {
   Napi::Value renew(const Napi::CallbackInfo& info);
   Napi::Value leases(const Napi::CallbackInfo& info);
   Napi::Value keys(const Napi::CallbackInfo& info);
+
+  Nanos now();
 
   Quota quota_;
   SharedNumbers numbers_;

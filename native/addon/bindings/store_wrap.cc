@@ -183,7 +183,8 @@ Napi::Value StoreWrap::commit(const Napi::CallbackInfo& info) {
                       : nullptr](StoreStatus status) {
           lane->push(EventKind::kStoreWritten, machine, request, std::string(name_of(status)));
           if (told) told->set_value();
-        });
+        },
+        flag_from(info.Env(), info[2]));
     if (waits && taken == StoreStatus::kOk) answered.wait();
   }
   return {info.Env(), text_to_js(info.Env(), name_of(taken))};

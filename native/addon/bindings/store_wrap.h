@@ -5,7 +5,8 @@
 //   select(name, values) -> rows as arrays of columns; undefined when they cannot be read.
 //                           Until `start` only.
 //   start(reactor, machineId)      answers come as events to that machine
-//   commit(request, [name, values, name, values, ...]) -> status; "ok": an answer will come
+//   commit(request, [name, values, name, values, ...], scrub) -> status; "ok": an answer will come.
+//                           scrub: nothing of the rows that it deletes is on the disk then
 //   state() -> status of the last transaction; room() -> whether something new may begin, as a
 //                           status; stats() -> [transactions, batches, queued]
 //   close()                        writes what is queued, and lets the file go

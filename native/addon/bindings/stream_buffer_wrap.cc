@@ -10,6 +10,19 @@ namespace {
 constexpr double kStored = 0;
 constexpr double kRefused = -1;
 
+// What a write that does not wait, or no longer does, has come to.
+Napi::Value outcome_of(Napi::Env env, BufferStatus status) {
+  if (status == BufferStatus::kWaiting) return env.Undefined();
+  return Napi::Number::New(env, status == BufferStatus::kDone ? kStored : kRefused);
+}
+
+// What a read that does not wait, or no longer does, has come to.
+Napi::Value outcome_of(Napi::Env env, const StreamBuffer<std::u16string>::ReadResult& result) {
+  if (result.status == BufferStatus::kWaiting) return env.Undefined();
+  if (result.status == BufferStatus::kClosed) return env.Null();
+  return Napi::String::New(env, result.chunk);
+}
+
 Ticket ticket_of(const Napi::CallbackInfo& info) {
   return count_from(info.Env(), info[0]);
 }
@@ -19,8 +32,12 @@ Ticket ticket_of(const Napi::CallbackInfo& info) {
 Napi::Function StreamBufferWrap::define(Napi::Env env) {
   return DefineClass(env, "StreamBuffer",
                      {
+                         StaticValue("STORED", Napi::Number::New(env, kStored)),
+                         StaticValue("REFUSED", Napi::Number::New(env, kRefused)),
                          InstanceMethod<&StreamBufferWrap::write>("write"),
+                         InstanceMethod<&StreamBufferWrap::try_write>("tryWrite"),
                          InstanceMethod<&StreamBufferWrap::read>("read"),
+                         InstanceMethod<&StreamBufferWrap::try_read>("tryRead"),
                          InstanceMethod<&StreamBufferWrap::claim_write>("claimWrite"),
                          InstanceMethod<&StreamBufferWrap::claim_read>("claimRead"),
                          InstanceMethod<&StreamBufferWrap::abort>("abort"),
@@ -41,30 +58,30 @@ StreamBufferWrap::Buffer::OnTurn StreamBufferWrap::note_turn() {
 
 Napi::Value StreamBufferWrap::write(const Napi::CallbackInfo& info) {
   const auto [status, ticket] = buffer_.write(text16_from(info.Env(), info[0]), note_turn());
-  const double answer = status == BufferStatus::kDone     ? kStored
-                        : status == BufferStatus::kClosed ? kRefused
-                                                          : static_cast<double>(ticket);
-  return Napi::Number::New(info.Env(), answer);
+  if (status != BufferStatus::kWaiting) return outcome_of(info.Env(), status);
+  return Napi::Number::New(info.Env(), static_cast<double>(ticket));
+}
+
+Napi::Value StreamBufferWrap::try_write(const Napi::CallbackInfo& info) {
+  return outcome_of(info.Env(), buffer_.try_write(text16_from(info.Env(), info[0])));
 }
 
 Napi::Value StreamBufferWrap::read(const Napi::CallbackInfo& info) {
   const auto result = buffer_.read(note_turn());
-  if (result.status == BufferStatus::kDone) return Napi::String::New(info.Env(), result.chunk);
-  if (result.status == BufferStatus::kClosed) return info.Env().Null();
+  if (result.status != BufferStatus::kWaiting) return outcome_of(info.Env(), result);
   return Napi::Number::New(info.Env(), static_cast<double>(result.ticket));
 }
 
+Napi::Value StreamBufferWrap::try_read(const Napi::CallbackInfo& info) {
+  return outcome_of(info.Env(), buffer_.try_read());
+}
+
 Napi::Value StreamBufferWrap::claim_write(const Napi::CallbackInfo& info) {
-  const BufferStatus status = buffer_.claim_write(ticket_of(info));
-  if (status == BufferStatus::kWaiting) return info.Env().Undefined();
-  return Napi::Number::New(info.Env(), status == BufferStatus::kDone ? kStored : kRefused);
+  return outcome_of(info.Env(), buffer_.claim_write(ticket_of(info)));
 }
 
 Napi::Value StreamBufferWrap::claim_read(const Napi::CallbackInfo& info) {
-  const auto result = buffer_.claim_read(ticket_of(info));
-  if (result.status == BufferStatus::kWaiting) return info.Env().Undefined();
-  if (result.status == BufferStatus::kClosed) return info.Env().Null();
-  return Napi::String::New(info.Env(), result.chunk);
+  return outcome_of(info.Env(), buffer_.claim_read(ticket_of(info)));
 }
 
 Napi::Value StreamBufferWrap::abort(const Napi::CallbackInfo& info) {

@@ -1,9 +1,11 @@
 // The JavaScript class `StreamBuffer`, private to lib/primitives/scheduling/stream-buffer.js.
 //
 //   new StreamBuffer(capacity)
-//   write(text)          0: stored; -1: closed; else the ticket to wait with
+//   write(text)          STORED, REFUSED (closed), or the ticket to wait with
+//   tryWrite(text)       STORED, REFUSED, or undefined: the writer would have to wait
 //   read()               a string; null: closed and drained; else the ticket to wait with
-//   claimWrite(ticket)   0: stored; -1: closed; undefined: not its turn
+//   tryRead()            a string; null: closed and drained; undefined: the reader would wait
+//   claimWrite(ticket)   STORED, REFUSED, or undefined: not its turn
 //   claimRead(ticket)    a string; null: closed and drained; undefined: not its turn
 //   abort(ticket)        true: out of the line
 //   takeTurns()          tickets told since the last call, in order; undefined: none
@@ -32,6 +34,8 @@ class StreamBufferWrap final : public Napi::ObjectWrap<StreamBufferWrap> {
 
   Napi::Value write(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value try_write(const Napi::CallbackInfo& info);
+  Napi::Value try_read(const Napi::CallbackInfo& info);
   Napi::Value claim_write(const Napi::CallbackInfo& info);
   Napi::Value claim_read(const Napi::CallbackInfo& info);
   Napi::Value abort(const Napi::CallbackInfo& info);

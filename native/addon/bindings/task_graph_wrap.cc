@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "addon/napi/arguments.h"
+#include "addon/napi/named_numbers.h"
 
 namespace sluice {
 
@@ -36,16 +37,24 @@ void LaneGraph::ended() {
 }
 
 Napi::Function TaskGraphWrap::define(Napi::Env env) {
-  return DefineClass(env, "TaskGraph",
-                     {
-                         InstanceMethod<&TaskGraphWrap::add>("add"),
-                         InstanceMethod<&TaskGraphWrap::check>("check"),
-                         InstanceMethod<&TaskGraphWrap::start>("start"),
-                         InstanceMethod<&TaskGraphWrap::complete>("complete"),
-                         InstanceMethod<&TaskGraphWrap::fail>("fail"),
-                         InstanceMethod<&TaskGraphWrap::cancel>("cancel"),
-                         InstanceMethod<&TaskGraphWrap::dispose>("dispose"),
-                     });
+  const auto at = [](PlanFault::Kind kind) { return number_of(kind); };
+  return DefineClass(
+      env, "TaskGraph",
+      {
+          StaticValue("Fault", named_numbers(env,
+                                             {
+                                                 {"DUPLICATE", at(PlanFault::Kind::kDuplicate)},
+                                                 {"UNKNOWN", at(PlanFault::Kind::kUnknown)},
+                                                 {"CYCLE", at(PlanFault::Kind::kCycle)},
+                                             })),
+          InstanceMethod<&TaskGraphWrap::add>("add"),
+          InstanceMethod<&TaskGraphWrap::check>("check"),
+          InstanceMethod<&TaskGraphWrap::start>("start"),
+          InstanceMethod<&TaskGraphWrap::complete>("complete"),
+          InstanceMethod<&TaskGraphWrap::fail>("fail"),
+          InstanceMethod<&TaskGraphWrap::cancel>("cancel"),
+          InstanceMethod<&TaskGraphWrap::dispose>("dispose"),
+      });
 }
 
 TaskGraphWrap::TaskGraphWrap(const Napi::CallbackInfo& info)

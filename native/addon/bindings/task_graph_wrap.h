@@ -2,15 +2,16 @@
 //
 //   new TaskGraph(reactor, target)
 //   add(name, [name...], attemptsMax, baseMs, capMs, continueOnFailure)
-//   check()                undefined, or what is wrong: [1, task] a name given twice,
-//                          [2, task, place] an unknown dependency, [3, task...] a cycle
+//   check()                undefined, or a number of TaskGraph.Fault and its details:
+//                          [DUPLICATE, task], [UNKNOWN, task, place of the dependency],
+//                          [CYCLE, task...]
 //   start(concurrency)     once, after a check() that found nothing
 //   complete(task), fail(task, retryable, retryAfterMs, random), cancel()
 //   dispose()              the reactor forgets the run
 //
 // Tasks are numbered from 0 in the order of adding. JavaScript's thread only: from start() on each
-// call is a command for the reactor, whose thread alone runs the graph; what comes of it arrives as
-// GRAPH_* events for `target`. Ends with dispose() or garbage collection.
+// call is a command for the reactor, whose thread alone runs the graph and answers with GRAPH_*
+// events for `target`. Ends with dispose() or garbage collection.
 #pragma once
 
 #include <napi.h>

@@ -43,7 +43,7 @@ Napi::Function ReactorWrap::define(Napi::Env env) {
   return DefineClass(env, "Reactor",
                      {
                          InstanceMethod<&ReactorWrap::advance_to>("advanceTo"),
-                         InstanceMethod<&ReactorWrap::next_deadline_ms>("nextDeadlineMs"),
+                         InstanceMethod<&ReactorWrap::next_deadline>("nextDeadline"),
                          InstanceMethod<&ReactorWrap::drain>("drain"),
                          InstanceMethod<&ReactorWrap::ref>("ref"),
                          InstanceMethod<&ReactorWrap::unref>("unref"),
@@ -83,13 +83,14 @@ void ReactorWrap::on_environment_exit(void* self) {
 }
 
 Napi::Value ReactorWrap::advance_to(const Napi::CallbackInfo& info) {
-  if (handle_->manual) handle_->manual->advance_to(nanos_from_ms(number_from(info.Env(), info[0])));
+  if (handle_->manual) handle_->manual->advance_to(bigint64_from(info.Env(), info[0]));
   return info.Env().Undefined();
 }
 
-Napi::Value ReactorWrap::next_deadline_ms(const Napi::CallbackInfo& info) {
+Napi::Value ReactorWrap::next_deadline(const Napi::CallbackInfo& info) {
   const Nanos deadline = handle_->manual ? handle_->manual->next_deadline() : kNever;
-  return Napi::Number::New(info.Env(), ms_from_nanos(deadline));
+  if (deadline == kNever) return info.Env().Undefined();
+  return Napi::BigInt::New(info.Env(), deadline);
 }
 
 Napi::Value ReactorWrap::drain(const Napi::CallbackInfo& info) {

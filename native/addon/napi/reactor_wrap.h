@@ -3,7 +3,8 @@
 //   new Reactor(onEvents)     real time: a libuv loop on a thread of its own; `onEvents(array)` is
 //                             called with everything that queued up since the last call
 //   new Reactor(undefined)    manual time: commands run inline, JavaScript moves the clock with
-//                             `advanceTo(ms)` and collects events with `drain()`
+//                             `advanceTo(ns)` and collects events with `drain()`; `nextDeadline()`
+//                             is in nanoseconds too, as BigInts both; undefined: never
 //
 // JavaScript's thread only. Ends with `close()`, with garbage collection, or with the environment:
 // a clean-up hook joins the thread, so that a worker can be terminated at any moment.
@@ -50,7 +51,7 @@ class ReactorWrap final : public Napi::ObjectWrap<ReactorWrap> {
 
  private:
   Napi::Value advance_to(const Napi::CallbackInfo& info);
-  Napi::Value next_deadline_ms(const Napi::CallbackInfo& info);
+  Napi::Value next_deadline(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);
   void ref(const Napi::CallbackInfo& info);
   void unref(const Napi::CallbackInfo& info);

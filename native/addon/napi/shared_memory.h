@@ -3,7 +3,6 @@
 
 #include <napi.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -19,15 +18,13 @@
 
 namespace sluice {
 
-/// A time in nanoseconds, which may be beyond 2^53 and then is as exact as a double; NaN stands for
-/// the monotonic clock's. Kept within what the limiters take.
-inline Nanos time_from(napi_env env, napi_value value) {
-  const double nanos = number_from(env, value);
-  if (std::isnan(nanos)) {
+/// A time as whole seconds (within 4e9 of 0) and nanoseconds (0 to 1e9): a double of nanoseconds
+/// would be exact only up to 2^53 of them, 104 days. NaN seconds mean the monotonic clock.
+inline Nanos time_from(double seconds, double nanos) {
+  if (std::isnan(seconds)) {
     return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
   }
-  constexpr double kMost = 4e18;  // 127 years
-  return static_cast<Nanos>(std::clamp(nanos, -kMost, kMost));
+  return static_cast<Nanos>(seconds) * kSecond + static_cast<Nanos>(nanos);
 }
 
 /// A wait in nanoseconds for JavaScript, never less than it is; Infinity for never.

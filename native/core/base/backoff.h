@@ -1,4 +1,4 @@
-// How long to wait before trying again. Time and randomness are arguments. Any thread.
+// The delay before a retry. Time and randomness are arguments. Any thread.
 #pragma once
 
 #include <cstdint>

@@ -25,7 +25,7 @@ StoredEntry LruTtlTable::update(EntryId id, std::uint64_t size, Nanos ttl, Nanos
     return {};
   }
   now = latest(now);
-  // Out of all lists, it cannot be chosen to make room for itself.
+  // Out of all lists, the entry cannot be evicted to make room for itself.
   displace(id.slot);
   make_room(size, now, removed);
   return place(id.slot, size, ttl, now);
@@ -105,7 +105,7 @@ bool LruTtlTable::holds(EntryId id) const {
          entries_[id.slot].generation == id.generation;
 }
 
-// Threads may hand in their times in another order than they read them: time does not go back.
+// Threads may call in another order than they read the clock: time does not go back.
 Nanos LruTtlTable::latest(Nanos now) {
   latest_ = std::max(latest_, now);
   return latest_;
@@ -132,7 +132,7 @@ StoredEntry LruTtlTable::place(Slot slot, std::uint64_t size, Nanos ttl, Nanos n
   bytes_ += size;
   recency_.push_front(kAll, slot);
   expiry_.add(slot, deadline_after(entry.last_alive, 1));
-  return {id_of(slot), entry.last_alive};
+  return {id_of(slot), now, entry.last_alive};
 }
 
 void LruTtlTable::displace(Slot slot) {
@@ -149,7 +149,7 @@ void LruTtlTable::make_room(std::uint64_t size, Nanos now, Removed& removed) {
       drop_expired(expired, removed);
       continue;
     }
-    // There is one: an empty table has room for whatever is within the limits.
+    // There is one: an empty table has room for any entry within the limits.
     const Slot oldest = recency_.back(kAll);
     counts_.evictions += 1;
     removed.push_back({id_of(oldest), RemovalReason::kEvicted});

@@ -1,8 +1,8 @@
-// Which entries of a cache stay: recency, time to live, and limits by number and by size.
+// The eviction state of a cache: recency, time to live, and limits by number and by size.
 //
-// The table knows its entries by id; keys and values are kept by whoever owns it (values are
-// JavaScript's and cannot leave its heap, and a key is looked up there without copying it).
-// Thread-safe: each call is one step under a mutex. Ends with its owner.
+// The table knows its entries by id; its owner keeps keys and values (values live in JavaScript's
+// heap, and a key is looked up there without copying it). Thread-safe: each call is one step under
+// a mutex. Ends with its owner.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace sluice {
 
-/// Names an entry for ever: a slot is used again, the pair is not (short of 2^32 times).
+/// Identifies an entry: slots are reused, pairs of slot and generation are not (for 2^32 times).
 struct EntryId {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;  ///< from 1; 0 is no entry's
@@ -27,7 +27,7 @@ struct EntryId {
 
 /// No entry's id. As a lookup: nothing was found.
 inline constexpr EntryId kNoEntry{0, 0};
-/// As a lookup: nothing was found, but somebody is about to provide it.
+/// As a lookup: nothing was found, but a load of it is under way.
 inline constexpr EntryId kJoined{1, 0};
 
 struct LruTtlLimits {
@@ -44,18 +44,19 @@ struct RemovedEntry {
   friend bool operator==(const RemovedEntry&, const RemovedEntry&) = default;
 };
 
-/// What has happened so far. Every lookup is a hit, a miss or a join.
+/// Counts since the table was made. Every lookup is a hit, a miss or a join.
 struct CacheCounts {
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
   std::uint64_t joins = 0;
-  std::uint64_t evictions = 0;    ///< entries dropped, or not taken, for want of room
-  std::uint64_t expirations = 0;  ///< entries dropped because their time was over
+  std::uint64_t evictions = 0;    ///< entries dropped, or not stored, for want of room
+  std::uint64_t expirations = 0;  ///< entries dropped because they had expired
 };
 
 /// Answer to `insert` and `update`.
 struct StoredEntry {
-  EntryId id;            ///< kNoEntry: larger than the limit, so not stored
+  EntryId id;  ///< kNoEntry: larger than the limit, so not stored
+  Nanos stored_at = 0;
   Nanos last_alive = 0;  ///< the last moment at which it is alive; kNever: for ever
 };
 
@@ -65,17 +66,17 @@ class LruTtlTable {
 
   explicit LruTtlTable(const LruTtlLimits& limits) : limits_(limits) {}
 
-  /// Adds an entry, the most recent one, that is alive while its age is at most `ttl` (0 is a
-  /// time to live too; kNever: for ever). Whoever has to go for it is appended to `removed`:
-  /// first those that have expired, then the least recent.
+  /// Adds an entry as the most recent one, alive while its age is at most `ttl` (0 is a time to
+  /// live too; kNever: for ever). Entries dropped to make room, first expired ones, then the least
+  /// recent, are appended to `removed`.
   StoredEntry insert(std::uint64_t size, Nanos ttl, Nanos now, Removed& removed);
 
-  /// As if the entry were removed and inserted again under its id. One that is too large now is
-  /// dropped, which counts as an eviction but is not reported. kNoEntry for an unknown id as well.
+  /// Removes the entry and inserts it again under its id. One that is too large now is dropped,
+  /// which counts as an eviction but is not in `removed`. kNoEntry for an unknown id as well.
   StoredEntry update(EntryId id, std::uint64_t size, Nanos ttl, Nanos now, Removed& removed);
 
-  /// Takes note of lookups, in order: the ids of entries that were found, which become the most
-  /// recent one after the other; kNoEntry; kJoined. Ids of entries that are gone count only.
+  /// Records lookups, in order: ids of entries that were found, each of which becomes the most
+  /// recent one; kNoEntry; kJoined. Ids of dropped entries are counted only.
   void note(std::span<const EntryId> lookups);
 
   /// Drops an entry. False when there is no such entry.
@@ -84,16 +85,16 @@ class LruTtlTable {
   /// Drops an entry if it has expired. False when it is alive, or there is no such entry.
   bool expire(EntryId id, Nanos now);
 
-  /// Drops all that have expired.
+  /// Drops expired entries.
   void purge(Nanos now, Removed& removed);
 
-  /// Drops all. Counts stay.
+  /// Drops all entries. Counts stay.
   void clear();
 
   /// The ids of all entries, the most recent first, expired ones included.
   [[nodiscard]] std::vector<EntryId> by_recency() const;
 
-  /// Entries, expired ones that nothing has removed yet included; and the sum of their sizes.
+  /// Entries, including expired ones not yet dropped; and the sum of their sizes.
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] std::uint64_t bytes() const;
 

@@ -5,7 +5,7 @@
 namespace sluice {
 
 bool BoundedQueue::push(ItemId item, Nanos now) {
-  // Nobody overtakes the line, even when a place is free that admit() has not handed out yet.
+  // No item overtakes the line, even when admit() has yet to fill a free place.
   const bool queued = queued_.size() < capacity_ && waiting_.empty();
   auto& list = queued ? queued_ : waiting_;
   list.push_back({item, now});

@@ -1,4 +1,4 @@
-// A bounded FIFO of items, and the line of those who wait for a place in it.
+// A bounded FIFO of items, and a line of items that wait for a place in it.
 //
 // Not thread-safe: one machine owns it. Plain state, ends with its owner.
 #pragma once
@@ -23,8 +23,8 @@ struct QueuedItem {
   Nanos arrived;
 };
 
-/// Holds at most `capacity` items. Whoever comes when it is full waits in line, first come, first
-/// served, until `admit` gives it a place or `remove` takes it out.
+/// Holds at most `capacity` items. An item that comes when it is full waits in line, first come
+/// first served, until `admit` gives it a place or `remove` takes it out.
 class BoundedQueue {
  public:
   enum class Removed { kUnknown, kWaiting, kQueued };
@@ -34,18 +34,18 @@ class BoundedQueue {
   /// True: the item has a place. False: it waits in line.
   bool push(ItemId item, Nanos now);
 
-  /// Takes out the oldest item; the queue must not be empty. The place it frees goes to nobody
-  /// before `admit` is called.
+  /// Takes out the oldest item; the queue must not be empty. The place stays free until `admit` is
+  /// called.
   QueuedItem pop();
 
-  /// Gives a free place to the first in line and returns its item; empty when there is no free
-  /// place or nobody waits.
+  /// Moves the first item in line to a free place and returns it; empty when there is no free place
+  /// or no item in line.
   std::optional<ItemId> admit(Nanos now);
 
   /// Takes the item out, wherever it is, and says where it was.
   Removed remove(ItemId item);
 
-  /// Empties the line and returns who stood in it, in order.
+  /// Empties the line and returns its items, in order.
   std::vector<ItemId> reject_waiting();
 
   [[nodiscard]] bool empty() const { return queued_.empty(); }

@@ -8,14 +8,14 @@ namespace {
 
 constexpr std::int64_t kWidestStepMs = std::int64_t{1} << 62;
 
-/// Where a window begins: its own first millisecond is the one behind. Saturates.
+/// The millisecond before the window's first one. Saturates.
 std::int64_t window_edge(std::int64_t now_ms, std::int64_t window_ms) {
   constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
   return now_ms < kMin + window_ms ? kMin : now_ms - window_ms;
 }
 
-/// Which of the spans of `step_ms`, a power of two, a time lies in. They are counted from so long
-/// ago that 1970 is no border between the widest of them.
+/// The number of the span of `step_ms`, a power of two, in which a time lies. Spans are counted
+/// from a time so early that 1970 is no border between the widest of them.
 std::uint64_t step_of(std::int64_t time_ms, std::int64_t step_ms) {
   constexpr std::uint64_t kLongAgo = kWidestStepMs / 2;
   return (static_cast<std::uint64_t>(time_ms) + kLongAgo) / static_cast<std::uint64_t>(step_ms);
@@ -88,8 +88,8 @@ void RollingWindow::coarsen(std::int64_t step_ms) {
   if (!entries_.empty()) entries_.resize(kept + 1);
 }
 
-/// Makes room: what has expired goes first, then precision. Half of the room is freed, so that the
-/// work is spread over as many calls of `add`.
+/// Makes room: expired entries go first, then precision. Half of the room is freed, so that the
+/// cost is spread over as many calls of `add`.
 void RollingWindow::shrink() {
   expire(newest_ms_);
   sort();

@@ -1,6 +1,6 @@
-// Counts what happened within a span of time, by the time of the events themselves.
+// Counts events within a span of time, by the events' own time.
 //
-// Used by one thread at a time; time is an argument. Memory is bounded.
+// Not thread-safe; time is an argument. Memory is bounded.
 #pragma once
 
 #include <cstddef>
@@ -10,12 +10,12 @@
 namespace sluice {
 
 /// Events may come out of order. An event at `t` is in the window of `now` when
-/// `now - window < t <= now`: one that is exactly a window old is out, one of this moment is in.
+/// `now - window < t <= now`. Events in the window of the newest one are kept; an event that is
+/// older when it comes is not taken.
 ///
-/// Kept is what lies in the window of the newest event; what is older than that when it comes is
-/// not taken. Counts are exact to the millisecond while the window holds at most `entries_max`
-/// different milliseconds. Beyond that, neighbours are put together in steps of a power of two
-/// milliseconds, which count as of their last event.
+/// Counts are exact to the millisecond while the window holds at most `entries_max` different
+/// milliseconds. Beyond that, neighbours are merged in steps of a power of two milliseconds, each
+/// of which counts at the time of its last event.
 class RollingWindow {
  public:
   struct Totals {
@@ -31,14 +31,14 @@ class RollingWindow {
   /// False for an event that is too old to be taken. Amortised O(log n).
   bool add(std::int64_t time_ms, double value);
 
-  /// What lies in (now - window, now]; O(n).
+  /// Events in (now - window, now]; O(n).
   [[nodiscard]] Totals totals(std::int64_t now_ms) { return totals(now_ms, window_ms_); }
   /// The same for a window that is not longer than the one kept.
   [[nodiscard]] Totals totals(std::int64_t now_ms, std::int64_t window_ms);
 
-  /// Forgets what lies outside of the window of `now_ms`.
+  /// Forgets events outside of the window of `now_ms`.
   void expire(std::int64_t now_ms);
-  /// Puts together what lies in the same `step_ms` milliseconds.
+  /// Merges events in the same `step_ms` milliseconds.
   void coarsen(std::int64_t step_ms);
 
   [[nodiscard]] std::size_t entries() const { return entries_.size(); }

@@ -36,7 +36,7 @@ Nanos HostQueue::eligible_at(Nanos now) const {
 HostQueue::Id HostQueue::take(Nanos now) {
   ++in_flight_;
   refill(bucket_, pace_, now);
-  charge(bucket_, pace_, 1);
+  consume(bucket_, pace_, 1);
   Id id = 0;
   // Those never tried go first: they say more about the host than one that has failed before.
   if (!ready_.empty()) {

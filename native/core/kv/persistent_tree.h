@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "core/kv/entry.h"
@@ -50,6 +51,13 @@ class KvTree {
     walk_in(root_.get(), from, visit);
   }
 
+  /// As `walk`, from the last key that is before `before` (nullptr: from the last of all)
+  /// downwards.
+  template <typename Visit>
+  void walk_back(const std::string* before, Visit&& visit) const {
+    walk_back_in(root_.get(), before, visit);
+  }
+
  private:
   struct Node : Counted {
     explicit Node(const KvEntryRef& first) : entry(first), usage{1, first->size()} {}
@@ -76,10 +84,20 @@ class KvTree {
   template <typename Visit>
   static bool walk_in(const Node* node, std::string_view from, Visit& visit) {
     if (node == nullptr) return true;
-    if (node->entry->key >= from) {
+    // compare(), since clang 14 does not compile `>=` here.
+    if (node->entry->key.compare(from) >= 0) {
       if (!walk_in(node->left.get(), from, visit) || !visit(node->entry)) return false;
     }
     return walk_in(node->right.get(), from, visit);
+  }
+
+  template <typename Visit>
+  static bool walk_back_in(const Node* node, const std::string* before, Visit& visit) {
+    if (node == nullptr) return true;
+    if (before == nullptr || node->entry->key < *before) {
+      if (!walk_back_in(node->right.get(), before, visit) || !visit(node->entry)) return false;
+    }
+    return walk_back_in(node->left.get(), before, visit);
   }
 
   Ref<Node> root_;

@@ -17,12 +17,17 @@ std::optional<std::string> end_of_prefix(std::string_view prefix) {
 }  // namespace
 
 KvRange kv_range(std::string_view prefix, const std::optional<std::string>& start,
-                 const std::optional<std::string>& end, const std::optional<std::string>& after) {
+                 const std::optional<std::string>& end, const std::optional<std::string>& after,
+                 KvOrder order) {
   KvRange range{std::string(prefix), end_of_prefix(prefix)};
+  const auto end_at = [&range](const std::string& key) {
+    if (!range.to || key < *range.to) range.to = key;
+  };
   if (start) range.from = std::max(range.from, *start);
+  if (end) end_at(*end);
+  if (after && order == KvOrder::kDescending) end_at(*after);
   // No string lies between a key and the key with a zero byte behind it.
-  if (after) range.from = std::max(range.from, *after + '\0');
-  if (end && (!range.to || *end < *range.to)) range.to = end;
+  if (after && order == KvOrder::kAscending) range.from = std::max(range.from, *after + '\0');
   return range;
 }
 
@@ -31,9 +36,9 @@ KvEntryRef KvSnapshot::get(std::string_view key) const {
   return entry != nullptr && entry->alive(taken_at_) ? KvEntryRef(entry) : KvEntryRef();
 }
 
-KvPage KvSnapshot::scan(const KvRange& range, std::size_t limit) const {
+KvPage KvSnapshot::scan(const KvRange& range, std::size_t limit, KvOrder order) const {
   KvPage page;
-  walk(range, [&](const KvEntryRef& entry) { return page.add(entry, limit); });
+  walk(range, order, [&](const KvEntryRef& entry) { return page.add(entry, limit); });
   return page;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,10 +27,14 @@ struct KvRange {
   [[nodiscard]] bool ends_before(std::string_view key) const { return to && key >= *to; }
 };
 
+/// The direction in which a range is read.
+enum class KvOrder : std::uint8_t { kAscending, kDescending };
+
 /// The range of the keys that begin with `prefix`, lie from `start` on and before `end`, and behind
-/// `after`, each if it is given.
+/// `after` in the order in which they are read, each if it is given.
 KvRange kv_range(std::string_view prefix, const std::optional<std::string>& start,
-                 const std::optional<std::string>& end, const std::optional<std::string>& after);
+                 const std::optional<std::string>& end, const std::optional<std::string>& after,
+                 KvOrder order = KvOrder::kAscending);
 
 struct KvPage {
   /// Whether there was room below `limit`. If not, there is more.
@@ -52,16 +57,26 @@ class KvSnapshot {
   /// The entry of a key that is there; nothing otherwise.
   [[nodiscard]] KvEntryRef get(std::string_view key) const;
 
-  /// The first entries of a range, `limit` (at least 1) at most.
-  [[nodiscard]] KvPage scan(const KvRange& range, std::size_t limit) const;
+  /// The first entries of a range in that order, `limit` (at least 1) at most.
+  [[nodiscard]] KvPage scan(const KvRange& range, std::size_t limit,
+                            KvOrder order = KvOrder::kAscending) const;
 
-  /// Calls `visit(const KvEntryRef&)` for the entries of a range until it answers false.
+  /// Calls `visit(const KvEntryRef&)` for the entries of a range in that order until it answers
+  /// false.
   template <typename Visit>
-  void walk(const KvRange& range, Visit&& visit) const {
-    tree_.walk(range.from, [&](const KvEntryRef& entry) {
-      if (range.ends_before(entry->key)) return false;
+  void walk(const KvRange& range, KvOrder order, Visit&& visit) const {
+    const auto seen = [&](const KvEntryRef& entry) {
       return !entry->alive(taken_at_) || visit(entry);
-    });
+    };
+    if (order == KvOrder::kDescending) {
+      tree_.walk_back(range.to ? &*range.to : nullptr, [&](const KvEntryRef& entry) {
+        return entry->key >= range.from && seen(entry);
+      });
+    } else {
+      tree_.walk(range.from, [&](const KvEntryRef& entry) {
+        return !range.ends_before(entry->key) && seen(entry);
+      });
+    }
   }
 
   /// The version of the last change that it saw.

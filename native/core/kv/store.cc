@@ -29,6 +29,22 @@ KvResult KvStore::set(std::string key, KvValue value, Nanos ttl, KvVersion expec
   return {KvStatus::kDone, change.version};
 }
 
+KvResult KvStore::touch(std::string_view key, Nanos ttl, KvVersion expected, Nanos now) {
+  const std::lock_guard lock(mutex_);
+  now_ = latest(now);
+  const KvEntryRef current(alive(key));
+  const KvVersion version = current ? current->version : kAbsent;
+  if (expected != kAnyVersion && expected != version) return {KvStatus::kConflict, version};
+  reclaim_due(kReclaimPerChange);
+  if (!current) return {};
+  KvWrite write{current->value, ttl};
+  const KvStatus room = make_room([&] { return growth_by(key, write); }, nullptr, nullptr);
+  if (room != KvStatus::kDone) return {room};
+  const KvChange change = put(std::string(key), write);
+  tell({&change, 1});
+  return {KvStatus::kDone, change.version};
+}
+
 KvResult KvStore::erase(std::string_view key, KvVersion expected, Nanos now) {
   const std::lock_guard lock(mutex_);
   now_ = latest(now);
@@ -47,8 +63,8 @@ KvEntryRef KvStore::get(std::string_view key, Nanos now) {
   return KvEntryRef(alive(key));
 }
 
-KvPage KvStore::scan(const KvRange& range, std::size_t limit, Nanos now) {
-  return snapshot(now).scan(range, limit);
+KvPage KvStore::scan(const KvRange& range, std::size_t limit, Nanos now, KvOrder order) {
+  return snapshot(now).scan(range, limit, order);
 }
 
 KvSnapshot KvStore::snapshot(Nanos now) {
@@ -250,9 +266,12 @@ std::size_t KvStore::reclaim_due(std::size_t most) {
 }
 
 KvChange KvStore::put(std::string key, KvWrite& write) {
+  const KvEntry* const former = write.ttl == kKeepEnd ? alive(key) : nullptr;
+  const Nanos end = former != nullptr ? former->last_alive : kNever;
+  const Nanos last_alive = write.ttl == kKeepEnd ? end : deadline_after(now_, write.ttl);
   version_ += 1;
   write.version = version_;
-  return insert(std::move(key), std::move(*write.value), deadline_after(now_, write.ttl), version_);
+  return insert(std::move(key), std::move(*write.value), last_alive, version_);
 }
 
 // The answer's views are good as long as the entry is in the tree.

@@ -68,7 +68,11 @@ struct KvResult {
   KvVersion version = kAbsent;
 };
 
-/// What a change does: a value that lives for `ttl` (kNever: for ever), or none: the key goes.
+/// In place of a time to live: the end that the key has stays; kNever where the key is not there.
+inline constexpr Nanos kKeepEnd = -1;
+
+/// What a change does: a value that lives for `ttl` (kNever: for ever; kKeepEnd), or none: the key
+/// goes.
 struct KvWrite {
   std::optional<KvValue> value;
   Nanos ttl = kNever;
@@ -110,9 +114,13 @@ class KvStore {
 
   explicit KvStore(const KvLimits& limits) : limits_(limits) {}
 
-  /// Sets a key if it has the `expected` version (kAbsent: if it is not there). Without a `ttl` the
-  /// new entry has none, whatever the former one had. What fails touches nothing.
+  /// Sets a key if it has the `expected` version (kAbsent: if it is not there). With kNever the new
+  /// entry has no end, whatever the former one had. What fails touches nothing.
   KvResult set(std::string key, KvValue value, Nanos ttl, KvVersion expected, Nanos now);
+
+  /// Gives a key that is there another time to live, under the same condition. Its value stays; it
+  /// is a change all the same. Done with version kAbsent: the key is not there.
+  KvResult touch(std::string_view key, Nanos ttl, KvVersion expected, Nanos now);
 
   /// Deletes a key under the same condition. Done with version kAbsent: it was not there.
   KvResult erase(std::string_view key, KvVersion expected, Nanos now);
@@ -122,7 +130,8 @@ class KvStore {
 
   /// As KvSnapshot::scan, of this moment. A key that is there during a whole scan, page after page,
   /// is in it once: pages go by the order of keys, which never changes.
-  KvPage scan(const KvRange& range, std::size_t limit, Nanos now);
+  KvPage scan(const KvRange& range, std::size_t limit, Nanos now,
+              KvOrder order = KvOrder::kAscending);
 
   /// The store as it is now. Costs as much as nothing; see core/kv_tree.h for what writes cost
   /// while there are snapshots.
@@ -164,6 +173,7 @@ class KvStore {
   [[nodiscard]] std::uint64_t size() const;
   [[nodiscard]] std::uint64_t bytes() const;
   [[nodiscard]] std::uint64_t pinned_bytes() const;
+  [[nodiscard]] std::uint64_t held_bytes() const { return held_->bytes; }  ///< both of these
   [[nodiscard]] std::size_t snapshots() const;
   [[nodiscard]] KvVersion version() const;
 

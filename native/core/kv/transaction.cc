@@ -1,8 +1,10 @@
 #include "core/kv/transaction.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <utility>
+#include <vector>
 
 namespace sluice {
 namespace {
@@ -27,34 +29,48 @@ KvEntryRef KvTransaction::get(std::string_view key, Nanos now) {
 
 // Own writes and the store's entries are two ordered lists; where both have a key, the own one
 // counts. The range that was read ends at the key at which the page was full.
-KvPage KvTransaction::scan(const KvRange& range, std::size_t limit, Nanos now) {
+KvPage KvTransaction::scan(const KvRange& range, std::size_t limit, Nanos now, KvOrder order) {
   if (doomed_) return {};
+  const bool descends = order == KvOrder::kDescending;
+  std::vector<const KvWrites::value_type*> own;
+  for (auto at = writes_.lower_bound(range.from); at != writes_.end(); ++at) {
+    if (range.ends_before(at->first)) break;
+    own.push_back(&*at);
+  }
+  if (descends) std::reverse(own.begin(), own.end());
   KvPage page;
   KvReads::Walked walked{range};
-  auto own = writes_.lower_bound(range.from);
-  const auto add_own = [&](const auto& written) {
-    if (!written.second.value) return true;
-    if (page.add(pending(written.first, written.second, now), limit)) return true;
-    walked.range.to = written.first + '\0';
+  const auto stop_at = [&](const std::string& key) {
+    if (descends) {
+      walked.range.from = key;
+    } else {
+      walked.range.to = key + '\0';
+    }
     return false;
   };
+  const auto add_own = [&](const KvWrites::value_type& written) {
+    const bool fits =
+        !written.second.value || page.add(pending(written.first, written.second, now), limit);
+    return fits || stop_at(written.first);
+  };
+  std::size_t next = 0;
+  const auto own_comes_before = [&](const std::string& key) {
+    return next < own.size() && (descends ? own[next]->first > key : own[next]->first < key);
+  };
   bool room = true;
-  store_->snapshot(now).walk(range, [&](const KvEntryRef& entry) {
-    for (; room && own != writes_.end() && own->first < entry->key; ++own) room = add_own(*own);
+  store_->snapshot(now).walk(range, order, [&](const KvEntryRef& entry) {
+    while (room && own_comes_before(entry->key)) room = add_own(*own[next++]);
     if (!room) return false;
     walked.count += 1;
     remember(entry->key, entry);
-    if (own != writes_.end() && own->first == entry->key) {
-      room = add_own(*own++);
+    if (next < own.size() && own[next]->first == entry->key) {
+      room = add_own(*own[next++]);
     } else {
-      room = page.add(entry, limit);
+      room = page.add(entry, limit) || stop_at(entry->key);
     }
-    if (!room) walked.range.to = entry->key + '\0';
     return room;
   });
-  for (; room && own != writes_.end() && !range.ends_before(own->first); ++own) {
-    room = add_own(*own);
-  }
+  while (room && next < own.size()) room = add_own(*own[next++]);
   reads_.ranges.push_back(std::move(walked));
   check(now);
   return doomed_ ? KvPage() : page;
@@ -66,6 +82,13 @@ KvStatus KvTransaction::set(std::string_view key, KvValue value, Nanos ttl) {
   return put(key, {std::move(value), ttl}, store_->limits().max_bytes);
 }
 
+bool KvTransaction::touch(std::string_view key, Nanos ttl, Nanos now) {
+  const KvEntryRef entry = get(key, now);
+  if (!entry) return false;
+  put(key, {entry->value, ttl}, std::numeric_limits<std::uint64_t>::max());
+  return true;
+}
+
 void KvTransaction::erase(std::string_view key) {
   put(key, {}, std::numeric_limits<std::uint64_t>::max());
 }
@@ -75,6 +98,9 @@ KvStatus KvTransaction::put(std::string_view key, KvWrite write, std::uint64_t m
   const std::uint64_t replaced = former == writes_.end() ? 0 : size_of(key, former->second);
   const std::uint64_t bytes = written_bytes_ - replaced + size_of(key, write);
   if (bytes > max_bytes) return KvStatus::kBytesFull;
+  if (write.ttl == kKeepEnd && former != writes_.end()) {
+    write.ttl = former->second.value ? former->second.ttl : kNever;
+  }
   written_bytes_ = bytes;
   writes_.insert_or_assign(std::string(key), std::move(write));
   return KvStatus::kDone;
@@ -107,8 +133,13 @@ void KvTransaction::remember(const std::string& key, const KvEntryRef& entry) {
 
 KvEntryRef KvTransaction::pending(const std::string& key, const KvWrite& write, Nanos now) const {
   if (!write.value) return {};
-  return KvEntryRef(new KvEntry(key, *write.value, kAbsent, deadline_after(now, write.ttl),
-                                SlotLists::kNone, held_));
+  Nanos end = kNever;
+  if (write.ttl != kKeepEnd) {
+    end = deadline_after(now, write.ttl);
+  } else if (const auto known = reads_.keys.find(key); known != reads_.keys.end()) {
+    if (known->second) end = known->second->last_alive;
+  }
+  return KvEntryRef(new KvEntry(key, *write.value, kAbsent, end, SlotLists::kNone, held_));
 }
 
 }  // namespace sluice

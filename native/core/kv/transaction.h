@@ -28,10 +28,15 @@ class KvTransaction {
   KvEntryRef get(std::string_view key, Nanos now);
 
   /// As KvSnapshot::scan, own writes included.
-  KvPage scan(const KvRange& range, std::size_t limit, Nanos now);
+  KvPage scan(const KvRange& range, std::size_t limit, Nanos now,
+              KvOrder order = KvOrder::kAscending);
 
-  /// Reads nothing. The ttl runs from the commit. kDone, or why it cannot be.
+  /// Reads nothing. The ttl runs from the commit; with kKeepEnd it is that of an earlier write of
+  /// this transaction, or what the key has then. kDone, or why it cannot be.
   KvStatus set(std::string_view key, KvValue value, Nanos ttl);
+
+  /// As KvStore::touch. Reads the key. False: it is not there, or the transaction is doomed.
+  bool touch(std::string_view key, Nanos ttl, Nanos now);
 
   /// Reads nothing, so a key that is not there is none the worse.
   void erase(std::string_view key);

@@ -1,5 +1,6 @@
 #include "core/ledger/accounts.h"
 
+#include <algorithm>
 #include <functional>
 #include <tuple>
 
@@ -49,6 +50,16 @@ LedgerAccount* LedgerAccounts::open(std::string_view name, Amount overdraft,
   return &at->second;
 }
 
+bool LedgerAccounts::rename(std::string_view from, std::string_view to) {
+  const std::unique_lock map_lock(mutex_);
+  const auto found = accounts_.find(from);
+  if (found == accounts_.end() || accounts_.find(to) != accounts_.end()) return false;
+  auto node = accounts_.extract(found);
+  node.key() = node.mapped().name = to;
+  accounts_.insert(std::move(node));
+  return true;
+}
+
 std::vector<std::string> LedgerAccounts::names() const {
   const std::shared_lock lock(mutex_);
   std::vector<std::string> names;
@@ -61,6 +72,18 @@ AccountLocks::AccountLocks(LedgerAccount& one, LedgerAccount& other) {
   const bool sorted = one.name <= other.name;
   first_ = std::unique_lock(sorted ? one.mutex : other.mutex);
   if (&one != &other) second_ = std::unique_lock(sorted ? other.mutex : one.mutex);
+}
+
+std::vector<std::unique_lock<std::mutex>> lock_accounts(std::vector<LedgerAccount*> accounts) {
+  const auto by_name = [](const LedgerAccount* one, const LedgerAccount* other) {
+    return one->name < other->name;
+  };
+  std::sort(accounts.begin(), accounts.end(), by_name);
+  accounts.erase(std::unique(accounts.begin(), accounts.end()), accounts.end());
+  std::vector<std::unique_lock<std::mutex>> locks;
+  locks.reserve(accounts.size());
+  for (LedgerAccount* const account : accounts) locks.emplace_back(account->mutex);
+  return locks;
 }
 
 }  // namespace sluice

@@ -22,10 +22,11 @@ struct LedgerAccount {
   LedgerAccount(std::string_view its_name, Amount its_overdraft)
       : name(its_name), overdraft(its_overdraft) {}
 
-  const std::string name;
+  std::string name;        ///< changed by LedgerAccounts::rename alone
   const Amount overdraft;  ///< how far `available` may go below 0; kUnlimited
   std::mutex mutex;        ///< guards what follows
   LedgerBalance balance;
+  bool closed = false;
   std::vector<LedgerId> events;  ///< that concern it, in order
 };
 
@@ -35,6 +36,11 @@ LedgerCode may_take(const LedgerAccount& account, Amount amount, bool force);
 LedgerCode may_hold(const LedgerAccount& account, Amount amount);
 /// Whether `amount` can be put into an account.
 LedgerCode may_put(const LedgerAccount& account, Amount amount);
+
+/// The balance that an event of these accounts is answered with, see LedgerResult.
+inline LedgerBalance shown_balance(const LedgerAccount& from, const LedgerAccount& to) {
+  return is_own_account(from.name) ? to.balance : from.balance;
+}
 
 class LedgerAccounts {
  public:
@@ -49,6 +55,10 @@ class LedgerAccounts {
   /// Adds an account, whose mutex is handed out locked: nobody else has seen it yet. nullptr when
   /// there is one of that name.
   LedgerAccount* open(std::string_view name, Amount overdraft, std::unique_lock<std::mutex>& lock);
+
+  /// Gives an account another name. False when there is none, or one of the other name. Nobody else
+  /// uses the accounts meanwhile.
+  bool rename(std::string_view from, std::string_view to);
 
   /// In order.
   [[nodiscard]] std::vector<std::string> names() const;
@@ -67,5 +77,8 @@ class AccountLocks {
   std::unique_lock<std::mutex> first_;
   std::unique_lock<std::mutex> second_;
 };
+
+/// The locks of any number of accounts, each of which may be given several times.
+std::vector<std::unique_lock<std::mutex>> lock_accounts(std::vector<LedgerAccount*> accounts);
 
 }  // namespace sluice

@@ -54,13 +54,17 @@ LedgerRequest schedule_request(std::string key, Nanos at, std::string from, std:
   return {Type::kSchedule, std::move(key), std::move(from), std::move(to), amount, 0, at, false};
 }
 
+LedgerRequest close_request(std::string key, std::string account) {
+  return {Type::kClose, std::move(key), std::move(account), {}, 0, 0, 0, false};
+}
+
 LedgerRequest cancel_request(std::string key, LedgerId scheduled) {
   return {Type::kCancelScheduled, std::move(key), {}, {}, 0, scheduled, 0, false};
 }
 
 bool same_request(const LedgerRequest& request, const LedgerEvent& event) {
   const Type operation = event.type == Type::kRefused ? event.refused : event.type;
-  if (operation != request.operation) return false;
+  if (operation != request.operation || request.metadata != event.metadata) return false;
   switch (operation) {
     case Type::kVoid:
     case Type::kCancelScheduled:

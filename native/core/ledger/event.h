@@ -18,6 +18,9 @@ namespace sluice {
 using Amount = std::int64_t;
 inline constexpr Amount kAmountMax = std::numeric_limits<Amount>::max();
 
+/// As the amount of a settlement: all that is held.
+inline constexpr Amount kInFull = -1;
+
 /// As an account's overdraft: none that it could reach.
 inline constexpr Amount kUnlimited = kAmountMax;
 
@@ -53,9 +56,12 @@ enum class LedgerCode : std::uint8_t {
   kAlreadyCancelled,
   kAmountOverflow,       ///< a balance would leave the range of Amount
   kIdempotencyConflict,  ///< the key was used for something else; alone leaves no event
+  kAccountClosed,
+  kAccountNotEmpty,  ///< it has a balance, or something is held of it
+  kLinkedFailed,     ///< another one of the linked transfers was refused
 };
 
-/// As above. Up to kCancelScheduled what callers ask for; the others come about.
+/// As above. Up to kCancelScheduled, and kClose, what callers ask for; the others come about.
 enum class LedgerEventType : std::uint8_t {
   kOpen = 0,
   kDeposit,
@@ -70,6 +76,7 @@ enum class LedgerEventType : std::uint8_t {
   kHoldExpired,
   kScheduleFailed,  ///< a scheduled transfer that was due and could not be; it is not retried
   kRefused,         ///< the answer to a request, kept for its key; changes nothing
+  kClose,           ///< of an account; nothing moves in or out any more
 };
 
 /// A request that has a key. Which fields count is said by the functions that make one.
@@ -82,6 +89,7 @@ struct LedgerRequest {
   LedgerId target = 0;  ///< the event, hold or scheduled transfer that it is about
   Nanos time = 0;       ///< of a hold: its timeout; of a scheduled transfer: when it is due
   bool force = false;
+  std::string metadata{};  ///< the caller's, kept with the event
 };
 
 /// What has happened: the fields of a request, with those filled in that it takes from what it is
@@ -89,17 +97,19 @@ struct LedgerRequest {
 struct LedgerEvent {
   LedgerId id = 0;
   LedgerEventType type = LedgerEventType::kOpen;
-  Nanos at = 0;         ///< never before that of the event before
-  std::string key;      ///< empty when nobody asked for it, and for kOpen
-  std::string from;     ///< who pays; for kOpen the account
-  std::string to;       ///< who is paid
-  Amount amount = 0;    ///< what is moved, or (hold, schedule) would be; for kOpen the overdraft
+  Nanos at = 0;       ///< never before that of the event before
+  std::string key;    ///< empty for kOpen, what came about by itself, and linked ones but the first
+  std::string from;   ///< who pays; for kOpen and kClose the account
+  std::string to;     ///< who is paid; empty for kClose
+  Amount amount = 0;  ///< what is moved, or (hold, schedule) would be; for kOpen the overdraft
   LedgerId target = 0;  ///< what this event closes, see JournalEntry
   Nanos time = 0;
   bool force = false;
   Nanos due = kNever;                                ///< of a hold or a scheduled transfer
   LedgerCode code = LedgerCode::kOk;                 ///< of a refusal or a failure
   LedgerEventType refused = LedgerEventType::kOpen;  ///< of a refusal: the operation
+  std::uint32_t linked = 0;  ///< how many events after this one were made with it, all or none
+  std::string metadata{};
 };
 
 struct LedgerBalance {
@@ -123,14 +133,16 @@ LedgerRequest withdraw_request(std::string key, std::string account, Amount amou
 LedgerRequest transfer_request(std::string key, std::string from, std::string to, Amount amount);
 /// kNever as a timeout: held until it is settled or voided.
 LedgerRequest hold_request(std::string key, std::string account, Amount amount, Nanos timeout);
+/// `amount` may be kInFull.
 LedgerRequest settle_request(std::string key, LedgerId hold, Amount amount);
 LedgerRequest void_request(std::string key, LedgerId hold);
 LedgerRequest reverse_request(std::string key, LedgerId event, bool force);
 LedgerRequest schedule_request(std::string key, Nanos at, std::string from, std::string to,
                                Amount amount);
+LedgerRequest close_request(std::string key, std::string account);
 LedgerRequest cancel_request(std::string key, LedgerId scheduled);
 
-/// Whether a request asks for what the one asked for that made `event`.
+/// Whether a request asks for what the one asked for that made `event`, which is not linked.
 bool same_request(const LedgerRequest& request, const LedgerEvent& event);
 
 }  // namespace sluice

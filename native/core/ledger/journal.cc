@@ -12,11 +12,38 @@ void LedgerJournal::observe(Observer observer) {
 
 JournalEntry& LedgerJournal::append(LedgerEvent event, const LedgerBalance& balance) {
   const std::lock_guard lock(mutex_);
+  JournalEntry& entry = add(std::move(event), balance);
+  const LedgerEvent* const added = &entry.event;
+  if (observer_) observer_({&added, 1});
+  return entry;
+}
+
+std::vector<JournalEntry*> LedgerJournal::append_linked(
+    std::vector<LedgerEvent> events, const std::vector<LedgerBalance>& balances) {
+  const std::lock_guard lock(mutex_);
+  std::vector<JournalEntry*> entries;
+  std::vector<const LedgerEvent*> added;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    entries.push_back(&add(std::move(events[i]), balances[i]));
+    added.push_back(&entries.back()->event);
+  }
+  if (observer_) observer_(added);
+  return entries;
+}
+
+void LedgerJournal::change(std::string_view account,
+                           const std::function<void(LedgerEvent&)>& change) {
+  const std::lock_guard lock(mutex_);
+  for (JournalEntry& entry : entries_) {
+    if (entry.event.from == account || entry.event.to == account) change(entry.event);
+  }
+}
+
+// The mutex is held.
+JournalEntry& LedgerJournal::add(LedgerEvent event, const LedgerBalance& balance) {
   event.id = entries_.size() + 1;
   event.at = last_at_ = std::max(event.at, last_at_);
-  JournalEntry& entry = entries_.emplace_back(JournalEntry{std::move(event), balance, 0});
-  if (observer_) observer_(entry.event);
-  return entry;
+  return entries_.emplace_back(JournalEntry{std::move(event), balance, 0});
 }
 
 JournalEntry* LedgerJournal::find(LedgerId id) {

@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -32,15 +33,23 @@ struct JournalEntry {
 
 class LedgerJournal {
  public:
-  using Observer = std::function<void(const LedgerEvent&)>;
+  using Observer = std::function<void(std::span<const LedgerEvent* const>)>;
 
-  /// `observer` is told of every event from now on, in order, by the thread that makes it and with
-  /// locks held: it must be quick and must not call the ledger.
+  /// `observer` is told of every event from now on, in order and linked ones at once, by the thread
+  /// that makes it and with locks held: it must be quick and must not call the ledger.
   void observe(Observer observer);
 
   /// Adds an event and gives it its number; its time is put off to that of the last event if it is
   /// before.
   JournalEntry& append(LedgerEvent event, const LedgerBalance& balance);
+
+  /// Adds events one directly after the other.
+  std::vector<JournalEntry*> append_linked(std::vector<LedgerEvent> events,
+                                           const std::vector<LedgerBalance>& balances);
+
+  /// Calls `change` for each event of an account of that name. Nobody else uses the journal
+  /// meanwhile.
+  void change(std::string_view account, const std::function<void(LedgerEvent&)>& change);
 
   /// nullptr when there is no such event.
   [[nodiscard]] JournalEntry* find(LedgerId id);
@@ -56,6 +65,8 @@ class LedgerJournal {
   [[nodiscard]] Nanos last_at() const;
 
  private:
+  JournalEntry& add(LedgerEvent event, const LedgerBalance& balance);
+
   mutable std::mutex mutex_;
   std::deque<JournalEntry> entries_;
   Nanos last_at_ = 0;
@@ -73,6 +84,8 @@ class LedgerKeys {
     [[nodiscard]] LedgerId answer() const;
     /// Called once, without an answer: `key` is the entry's own, which outlives this.
     void answer_with(std::string_view key, LedgerId event);
+    /// Forgets the answer: the entry's key is about to go.
+    void forget() { stripe_.answers.erase(key_); }
 
    private:
     friend class LedgerKeys;

@@ -29,9 +29,17 @@ LedgerEvent event_of(const LedgerRequest& request, Nanos now) {
   event.target = request.target;
   event.time = request.time;
   event.force = request.force;
+  event.metadata = request.metadata;
   if (request.operation == Type::kHold) event.due = deadline_after(now, request.time);
   if (request.operation == Type::kSchedule) event.due = request.time;
   return event;
+}
+
+// Whether what the event does is refused by a closed account. What ends a hold or a scheduled
+// transfer is not.
+bool needs_open_accounts(Type type) {
+  return type != Type::kSettle && type != Type::kVoid && type != Type::kHoldExpired &&
+         type != Type::kCancelScheduled && type != Type::kScheduleFailed;
 }
 
 // Fills in what an event takes from the one that it is about.
@@ -40,11 +48,7 @@ void take_over(LedgerEvent& event, const LedgerEvent& target) {
   event.to = target.to;
   event.target = target.id;
   if (event.type == Type::kReverse) std::swap(event.from, event.to);
-  if (event.type != Type::kSettle) event.amount = target.amount;
-}
-
-LedgerBalance shown_balance(const LedgerAccount& from, const LedgerAccount& to) {
-  return is_own_account(from.name) ? to.balance : from.balance;
+  if (event.type != Type::kSettle || event.amount == kInFull) event.amount = target.amount;
 }
 
 // Both accounts' mutexes are held, and all of it was found to be possible.
@@ -68,9 +72,24 @@ void move(const LedgerEvent& event, LedgerAccount& from, LedgerAccount& to,
       from.balance.posted -= event.amount;
       to.balance.posted += event.amount;
       break;
+    case Type::kClose:
+      from.closed = true;
+      break;
     default:
       break;
   }
+}
+
+// Whether the request is the one that the entry answers. A settlement in full may have been refused
+// before its hold was known, and so with its amount as it was asked for.
+bool is_answer(const LedgerRequest& request, const JournalEntry& entry, LedgerJournal& journal) {
+  if (same_request(request, entry.event)) return true;
+  if (request.operation != Type::kSettle || request.amount != kInFull) return false;
+  const JournalEntry* const hold = journal.find(request.target);
+  if (hold == nullptr || hold->event.type != Type::kHold) return false;
+  LedgerRequest resolved = request;
+  resolved.amount = hold->event.amount;
+  return same_request(resolved, entry.event);
 }
 
 LedgerResult result_of(const JournalEntry& entry) {
@@ -80,7 +99,8 @@ LedgerResult result_of(const JournalEntry& entry) {
 
 }  // namespace
 
-LedgerResult Ledger::open(std::string_view account, Amount overdraft, Nanos now) {
+LedgerResult Ledger::open(std::string_view account, Amount overdraft, Nanos now,
+                          std::string metadata) {
   advance(now);
   std::unique_lock<std::mutex> lock;
   LedgerAccount* const opened = accounts_.open(account, overdraft, lock);
@@ -90,6 +110,7 @@ LedgerResult Ledger::open(std::string_view account, Amount overdraft, Nanos now)
   event.at = now;
   event.from = account;
   event.amount = overdraft;
+  event.metadata = std::move(metadata);
   return result_of(commit(std::move(event), {opened, opened, nullptr}));
 }
 
@@ -100,7 +121,7 @@ LedgerResult Ledger::execute(const LedgerRequest& request, Nanos now) {
     LedgerKeys::Use use = keys_.use(request.key);
     if (const LedgerId known = use.answer(); known != 0) {
       const JournalEntry& entry = *journal_.find(known);
-      if (same_request(request, entry.event)) return result_of(entry);
+      if (entry.event.linked == 0 && is_answer(request, entry, journal_)) return result_of(entry);
       result.code = LedgerCode::kIdempotencyConflict;
       return result;
     }
@@ -139,6 +160,9 @@ LedgerCode Ledger::locate(const LedgerRequest& request, LedgerEvent& event, Part
     const LedgerCode code = locate_target(request, event, parties);
     if (code != LedgerCode::kOk) return code;
     take_over(event, parties.target->event);
+  } else if (operation == Type::kClose) {
+    parties.from = parties.to = accounts_.find(request.from);
+    return parties.from == nullptr ? LedgerCode::kNoSuchAccount : LedgerCode::kOk;
   } else if (request.from == request.to) {
     return LedgerCode::kSameAccount;
   }
@@ -185,7 +209,13 @@ LedgerCode Ledger::code_of_closed(const JournalEntry& target) {
 LedgerCode Ledger::judge(const LedgerEvent& event, const Parties& parties) {
   const JournalEntry* const target = parties.target;
   if (target != nullptr && target->closed_by != 0) return code_of_closed(*target);
+  if (needs_open_accounts(event.type) && (parties.from->closed || parties.to->closed)) {
+    return LedgerCode::kAccountClosed;
+  }
   switch (event.type) {
+    case Type::kClose:
+      return parties.from->balance == LedgerBalance{} ? LedgerCode::kOk
+                                                      : LedgerCode::kAccountNotEmpty;
     case Type::kHold:
       return may_hold(*parties.from, event.amount);
     case Type::kSettle:
@@ -208,7 +238,13 @@ const JournalEntry& Ledger::commit(LedgerEvent event, const Parties& parties) {
   auto& [from, to, target] = parties;
   move(event, *from, *to, target);
   const JournalEntry& entry = journal_.append(std::move(event), shown_balance(*from, *to));
-  const LedgerEvent& done = entry.event;
+  note(entry.event, parties);
+  return entry;
+}
+
+// Has the event's accounts, and what it is about, know of it. Both accounts' mutexes are held.
+void Ledger::note(const LedgerEvent& done, const Parties& parties) {
+  auto& [from, to, target] = parties;
   from->events.push_back(done.id);
   if (to != from && !concerns_holder_alone(done.type)) to->events.push_back(done.id);
   if (target != nullptr) {
@@ -216,16 +252,16 @@ const JournalEntry& Ledger::commit(LedgerEvent event, const Parties& parties) {
     agenda_.remove(target->event.due, target->event.id);
   }
   agenda_.add(done.due, done.id);
-  return entry;
 }
 
 const JournalEntry& Ledger::refuse(const LedgerRequest& request, LedgerCode code,
-                                   const Parties& parties, Nanos now) {
+                                   const Parties& parties, Nanos now, std::uint32_t linked) {
   LedgerEvent event = event_of(request, now);
   event.type = Type::kRefused;
   event.refused = request.operation;
   event.code = code;
   event.due = kNever;
+  event.linked = linked;
   const LedgerBalance balance =
       parties.from == nullptr ? LedgerBalance{} : shown_balance(*parties.from, *parties.to);
   return journal_.append(std::move(event), balance);
@@ -248,6 +284,31 @@ void Ledger::carry_out(LedgerId id, Nanos now) {
   event.code = judge(event, parties);
   if (event.code != LedgerCode::kOk) event.type = Type::kScheduleFailed;
   commit(std::move(event), parties);
+}
+
+std::optional<bool> Ledger::is_closed(std::string_view account) {
+  LedgerAccount* const found = accounts_.find(account);
+  if (found == nullptr) return std::nullopt;
+  const std::lock_guard lock(found->mutex);
+  return found->closed;
+}
+
+std::vector<LedgerEvent> Ledger::rename(std::string_view account, std::string_view name) {
+  accounts_.rename(account, name);
+  std::vector<LedgerEvent> changed;
+  journal_.change(account, [&](LedgerEvent& event) {
+    if (event.from == account) event.from = name;
+    if (event.to == account) event.to = name;
+    event.metadata.clear();
+    if (!event.key.empty()) {
+      keys_.use(event.key).forget();
+      event.key = "@erased:" + std::to_string(event.id);
+      while (keys_.use(event.key).answer() != 0) event.key += '+';
+      keys_.use(event.key).answer_with(event.key, event.id);
+    }
+    changed.push_back(event);
+  });
+  return changed;
 }
 
 std::optional<LedgerBalance> Ledger::balance(std::string_view account, Nanos now) {

@@ -39,10 +39,24 @@ class Ledger {
 
   /// Opens an account whose name is not empty and not the ledger's own. `overdraft`: how far its
   /// available balance may go below zero; kUnlimited. kOk or kAccountExists, which leaves no event.
-  LedgerResult open(std::string_view account, Amount overdraft, Nanos now);
+  LedgerResult open(std::string_view account, Amount overdraft, Nanos now,
+                    std::string metadata = {});
 
   /// Does what is asked, once for each key. Amounts are at least 0.
   LedgerResult execute(const LedgerRequest& request, Nanos now);
+
+  /// Makes deposits, withdrawals and transfers, at least one, in their order: all of them, or none.
+  /// Each sees the balances that those before it left. The key is the first one's. An answer each,
+  /// or a single kIdempotencyConflict; where one is refused, the others are kLinkedFailed.
+  std::vector<LedgerResult> execute_linked(const std::vector<LedgerRequest>& requests, Nanos now);
+
+  /// Gives an account another name, in all events too, whose keys and metadata are erased. The
+  /// events that it changed. Amounts and balances stay. Alone among the calls it must not be made
+  /// beside others.
+  std::vector<LedgerEvent> rename(std::string_view account, std::string_view name);
+
+  /// None when there is no such account.
+  std::optional<bool> is_closed(std::string_view account);
 
   /// Does what is due by now.
   void advance(Nanos now);
@@ -73,6 +87,9 @@ class Ledger {
   /// can have written it, and then it was not taken in.
   std::string_view replay(const LedgerEvent& event);
 
+  /// As `replay`: whether the journal may end where it does.
+  [[nodiscard]] std::string_view replay_end() const;
+
  private:
   // What an event is about, found before it is decided.
   struct Parties {
@@ -87,10 +104,18 @@ class Ledger {
   LedgerCode code_of_closed(const JournalEntry& target);
   const JournalEntry& commit(LedgerEvent event, const Parties& parties);
   const JournalEntry& refuse(const LedgerRequest& request, LedgerCode code, const Parties& parties,
-                             Nanos now);
+                             Nanos now, std::uint32_t linked = 0);
+  std::vector<LedgerResult> perform_linked(const std::vector<LedgerRequest>& requests, Nanos now);
+  std::vector<LedgerResult> refuse_linked(const std::vector<LedgerRequest>& requests,
+                                          const std::vector<Parties>& parties, std::size_t failed,
+                                          LedgerCode code, Nanos now);
+  std::optional<std::vector<LedgerResult>> linked_answer(const std::vector<LedgerRequest>& requests,
+                                                         LedgerId first);
+  void note(const LedgerEvent& done, const Parties& parties);
   const JournalEntry& perform(const LedgerRequest& request, Nanos now);
   void carry_out(LedgerId id, Nanos now);
   Parties draft_due(JournalEntry& entry, LedgerEvent& event);
+  std::string_view replay_linked(const LedgerEvent& event);
   std::string_view replay_open(const LedgerEvent& event);
   std::string_view replay_refused(const LedgerEvent& event);
   std::string_view replay_decided(const LedgerEvent& event);
@@ -100,6 +125,9 @@ class Ledger {
   LedgerKeys keys_;
   LedgerAgenda agenda_;
   std::mutex runner_mutex_;  // held by whoever does what is due
+  // Of the last event that was taken in.
+  std::uint32_t replayed_linked_ = 0;
+  bool replayed_refused_ = false;
 };
 
 }  // namespace sluice

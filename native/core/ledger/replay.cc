@@ -11,8 +11,8 @@ using Type = LedgerEventType;
 
 LedgerRequest request_of(const LedgerEvent& event) {
   const Type operation = event.type == Type::kRefused ? event.refused : event.type;
-  return {operation,    event.key,    event.from, event.to,
-          event.amount, event.target, event.time, event.force};
+  return {operation,    event.key,  event.from,  event.to,      event.amount,
+          event.target, event.time, event.force, event.metadata};
 }
 
 bool comes_about(const LedgerEvent& event) {
@@ -29,6 +29,8 @@ bool has_fitting_accounts(const LedgerEvent& event) {
       return !is_own_account(event.from) && event.to == kExternalAccount;
     case Type::kHold:
       return !is_own_account(event.from) && event.to == kUsageAccount;
+    case Type::kClose:
+      return !is_own_account(event.from) && event.to.empty() && event.amount == 0;
     case Type::kTransfer:
     case Type::kSchedule:
       return !is_own_account(event.from) && !is_own_account(event.to);
@@ -43,7 +45,13 @@ bool has_fitting_due(const LedgerEvent& event) {
 }
 
 bool is_request(Type type) {
-  return type > Type::kOpen && type <= Type::kCancelScheduled;
+  return (type > Type::kOpen && type <= Type::kCancelScheduled) || type == Type::kClose;
+}
+
+bool can_be_linked(const LedgerEvent& event) {
+  const Type operation = event.type == Type::kRefused ? event.refused : event.type;
+  return operation == Type::kDeposit || operation == Type::kWithdraw ||
+         (operation == Type::kTransfer && event.target == 0);
 }
 
 }  // namespace
@@ -51,9 +59,37 @@ bool is_request(Type type) {
 std::string_view Ledger::replay(const LedgerEvent& event) {
   if (event.id != journal_.size() + 1) return "its id does not follow that of the event before";
   if (event.at < journal_.last_at()) return "it is earlier than the event before";
-  if (event.amount < 0) return "its amount is negative";
-  if (event.type == Type::kOpen) return replay_open(event);
-  return event.type == Type::kRefused ? replay_refused(event) : replay_decided(event);
+  const bool in_full = event.type == Type::kRefused && event.refused == Type::kSettle;
+  if (event.amount < (in_full ? kInFull : 0)) return "its amount is negative";
+  std::string_view problem = replay_linked(event);
+  if (!problem.empty()) return problem;
+  if (event.type == Type::kOpen) {
+    problem = replay_open(event);
+  } else if (event.type == Type::kRefused) {
+    problem = replay_refused(event);
+  } else {
+    problem = replay_decided(event);
+  }
+  if (problem.empty()) {
+    replayed_linked_ = event.linked;
+    replayed_refused_ = event.type == Type::kRefused;
+  }
+  return problem;
+}
+
+std::string_view Ledger::replay_end() const {
+  return replayed_linked_ == 0 ? "" : "it ends in the middle of linked transfers";
+}
+
+// Linked events follow one another, all made or all refused, and the first one alone has the key.
+std::string_view Ledger::replay_linked(const LedgerEvent& event) {
+  const bool follows = replayed_linked_ > 0;
+  if (event.linked > 0 && !can_be_linked(event)) return "it cannot be linked";
+  if (!follows) return {};
+  const bool fits = event.linked + 1 == replayed_linked_ && event.at == journal_.last_at() &&
+                    event.key.empty() && can_be_linked(event) &&
+                    (event.type == Type::kRefused) == replayed_refused_;
+  return fits ? "" : "it does not belong to the linked transfers before it";
 }
 
 std::string_view Ledger::replay_open(const LedgerEvent& event) {
@@ -66,18 +102,20 @@ std::string_view Ledger::replay_open(const LedgerEvent& event) {
 }
 
 std::string_view Ledger::replay_refused(const LedgerEvent& event) {
-  if (event.key.empty() || !is_request(event.refused) || event.code == LedgerCode::kOk) {
+  const bool follows = replayed_linked_ > 0;
+  if (event.key.empty() != follows || !is_request(event.refused) || event.code == LedgerCode::kOk) {
     return "it refuses nothing";
   }
-  LedgerKeys::Use use = keys_.use(event.key);
-  if (use.answer() != 0) return "its key was used before";
+  std::optional<LedgerKeys::Use> use;
+  if (!follows) use.emplace(keys_.use(event.key));
+  if (use && use->answer() != 0) return "its key was used before";
   const LedgerRequest request = request_of(event);
   LedgerEvent draft = event;
   draft.type = event.refused;
   Parties parties;
   if (locate(request, draft, parties) != LedgerCode::kOk) parties = {};
-  const JournalEntry& entry = refuse(request, event.code, parties, event.at);
-  use.answer_with(entry.event.key, entry.event.id);
+  const JournalEntry& entry = refuse(request, event.code, parties, event.at, event.linked);
+  if (use) use->answer_with(entry.event.key, entry.event.id);
   return {};
 }
 
@@ -89,7 +127,8 @@ std::string_view Ledger::replay_decided(const LedgerEvent& event) {
   LedgerEvent draft = event;
   Parties parties;
   const bool by_itself = comes_about(event);
-  if (by_itself != event.key.empty()) return by_itself ? "it has a key" : "it has no key";
+  const bool keyless = by_itself || replayed_linked_ > 0;
+  if (keyless != event.key.empty()) return keyless ? "it has a key" : "it has no key";
   if (by_itself) {
     const Type wanted = event.type == Type::kHoldExpired ? Type::kHold : Type::kSchedule;
     JournalEntry* const entry = journal_.find(event.target);
@@ -104,7 +143,7 @@ std::string_view Ledger::replay_decided(const LedgerEvent& event) {
   }
   if (judge(draft, parties) != LedgerCode::kOk) return "it cannot have happened";
   std::optional<LedgerKeys::Use> use;
-  if (!by_itself) use.emplace(keys_.use(event.key));
+  if (!keyless) use.emplace(keys_.use(event.key));
   if (use && use->answer() != 0) return "its key was used before";
   const JournalEntry& entry = commit(event, parties);
   if (use) use->answer_with(entry.event.key, entry.event.id);

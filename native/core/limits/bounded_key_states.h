@@ -1,19 +1,18 @@
-// The states of a limiter's keys, of which those that say nothing are forgotten, by time, and no
-// more than `max_keys` are held.
+// The states of a limiter's keys: at most `max_keys`, without those whose usage has expired.
 //
-// Forgetting never grants anything. A state that is as good as new (a full bucket, a window that is
-// over) may go at any time: a few entries are looked at with every insertion, and some now and then
-// besides. When the table is full and none of those looked at is as good as new, the one closest
-// to it goes, and the *floor* takes note of what it had used: from then on every key without an
-// entry is taken to have used as much. So a key never has more than it would have had in a table
-// without end; and in a flood of new keys, these are granted about as much together as `max_keys`
-// keys are.
+// Forgetting a key never grants it anything. A state that is as good as new (a full bucket, a
+// window that is over) may go at any time: every insertion looks at a few entries, and every 256th
+// request at some more. When the table is full and no entry looked at is as good as new, the one
+// closest to it is evicted, and the *eviction floor* records its usage: from then on every key
+// without an entry is taken to have used as much. So a key never has more than it would have in an
+// unbounded table, and a flood of new keys is granted about as much in total as `max_keys` keys
+// are.
 //
-// `Rule` has `State`, `Floor` (default-constructible: nothing was forgotten) and
-//   State unknown(Floor&, now, ...)              of a key without an entry
-//   Nanos reset_after(State, now)                0: as good as new
-//   void forget(Floor&, const State&, now)       takes note of a state that goes
-// where State may be given as a const reference.
+// `Rule` has `State`, `EvictionFloor` (default-constructible: nothing was evicted) and
+//   State unknown(EvictionFloor&, now, ...)          the state of a key without an entry
+//   Nanos reset_after(State, now)                    0: as good as new
+//   void forget(EvictionFloor&, const State&, now)   records the usage of an evicted state
+// where State may be a const reference.
 //
 // Not thread-safe: KeyedLimiter and Quota lock. Plain state, ends with its owner.
 #pragma once
@@ -45,20 +44,34 @@ class KeyedStates {
     return table_.find(key, hash);
   }
 
-  /// The state that a key without one starts with. What else the rule needs to know follows `now`.
+  /// The state that a key without one starts with. `context` is passed on to the rule.
   template <typename... Context>
   [[nodiscard]] State unknown(Nanos now, Context... context) {
     return rule_.unknown(floor_, now, context...);
   }
 
-  /// Adds a key that has no state. Other states may go.
+  /// Adds a key that has no state. Other states may be forgotten.
   State& insert(std::string_view key, std::uint32_t hash, State state, Nanos now) {
     sweep(kLookedAtPerInsert, now);
     if (table_.size() >= max_keys_) make_room(now);
     return table_.insert(key, hash, std::move(state));
   }
 
-  /// To be called with every request, before find: forgets idle keys when nothing is inserted.
+  /// Forgets what a key has taken. True when any of it still counted. The key is as good as new
+  /// until its state is forgotten in turn; from then on the floor applies to it.
+  bool reset(std::string_view key, std::uint32_t hash, Nanos now) {
+    const State* const known = table_.find(key, hash);
+    const bool counted = known != nullptr && rule_.reset_after(*known, now) > 0;
+    table_.erase(key, hash);
+    // A key without an entry is taken to lack what the floor says.
+    if (rule_.reset_after(rule_.unknown(floor_, now), now) > 0) {
+      typename Rule::EvictionFloor none{};
+      insert(key, hash, rule_.unknown(none, now), now);
+    }
+    return counted;
+  }
+
+  /// Called with every request, before find: forgets idle keys where nothing is inserted.
   void tick(Nanos now) {
     if (++ticks_ % kTicksPerSweep == 0) sweep(kLookedAtPerSweep, now);
   }
@@ -73,7 +86,7 @@ class KeyedStates {
 
   [[nodiscard]] const Rule& rule() const { return rule_; }
   /// For a rule that changes.
-  [[nodiscard]] typename Rule::Floor& floor() { return floor_; }
+  [[nodiscard]] typename Rule::EvictionFloor& floor() { return floor_; }
   [[nodiscard]] std::size_t size() const { return table_.size(); }
   [[nodiscard]] std::size_t max_keys() const { return max_keys_; }
 
@@ -121,7 +134,7 @@ class KeyedStates {
   Rule rule_;
   std::size_t max_keys_;
   Table table_;
-  typename Rule::Floor floor_{};
+  typename Rule::EvictionFloor floor_{};
   EntryId cursor_ = 0;
   std::uint32_t ticks_ = 0;
 };

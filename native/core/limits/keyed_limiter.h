@@ -1,9 +1,9 @@
-// A limiter for any number of keys: `Rule` says how one key is limited.
+// A limiter for any number of keys, each limited by `Rule`.
 //
-// Any thread may call anything: one mutex guards all of it. Ends with its owner.
+// Thread-safe: one mutex guards all state. Ends with its owner.
 //
-// Besides what KeyedStates asks for, `Rule` has
-//   LimitDecision decide(State&, cost, now)      takes the cost when it grants it
+// In addition to the requirements of KeyedStates, `Rule` has
+//   LimitDecision decide(State&, cost, now)      takes the cost if it grants it
 //   LimitDecision peek(State, now)               decides on a cost of 0; changes nothing
 #pragma once
 
@@ -31,8 +31,8 @@ class KeyedLimiter {
   KeyedLimiter& operator=(const KeyedLimiter&) = delete;
 
   /// Takes `cost` (at least 0) for `key` if it may be taken in full, and else nothing. A cost of 0
-  /// peeks: it is granted always, and leaves everything as it is. `now` lies less than 2^62 ns from
-  /// 0 and comes from one clock for all keys.
+  /// peeks: it is always granted and changes nothing. `now` lies less than 2^62 ns from 0, on one
+  /// clock for all keys.
   LimitDecision allow(std::string_view key, std::int64_t cost, Nanos now) {
     const std::uint32_t hash = KeyedStates<Rule>::hash_of(key);
     const std::lock_guard lock(mutex_);
@@ -47,7 +47,14 @@ class KeyedLimiter {
     return decision;
   }
 
-  /// Keys held: those that are not as good as new, and some that are and not yet forgotten.
+  /// Forgets what `key` has taken, so that it is as good as new. True when any of it still counted.
+  bool reset(std::string_view key, Nanos now) {
+    const std::uint32_t hash = KeyedStates<Rule>::hash_of(key);
+    const std::lock_guard lock(mutex_);
+    return states_.reset(key, hash, now);
+  }
+
+  /// Keys held: those with unexpired usage, and expired ones not yet swept.
   [[nodiscard]] std::size_t size() const {
     const std::lock_guard lock(mutex_);
     return states_.size();

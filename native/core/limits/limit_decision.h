@@ -1,6 +1,4 @@
-// What every limiter answers.
-//
-// Plain values.
+// The decision of a limiter on one request. Plain values.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +12,15 @@ struct LimitDecision {
   bool allowed = false;
   std::int64_t limit = 0;      ///< the most that can be taken at once
   std::int64_t remaining = 0;  ///< what could be taken now, after this request; not below 0
-  Nanos retry_after = 0;       ///< 0 when allowed; else, left alone, the same request is granted
-                               ///< after exactly this wait and no earlier; kNever: at no time
-  Nanos reset_after = 0;       ///< when nothing of what was taken counts any more; kNever: never
+  Nanos retry_after = 0;       ///< 0 when allowed; else the same request, with no other one before
+                               ///< it, is granted after exactly this wait; kNever: never granted
+  Nanos reset_after = 0;       ///< the wait until nothing that was taken counts; kNever: for ever
 };
 
-/// The least step back in time that is taken for a clock that was set back, from which time then
-/// goes on. A smaller one is taken for threads that read a clock in one order and came here in
-/// another: for these, time stands still until it has caught up. Were each of them believed, time
-/// would run faster the more threads there are.
+/// The smallest step back in time that counts as a clock that was set back; time then goes on from
+/// there. A smaller step comes from threads that read the clock in one order and called in another:
+/// time stands still until it has caught up. Believing each such step would make time run faster
+/// the more threads there are.
 inline constexpr Nanos kSetBackMin = 10 * kMillisecond;
 
 /// Moves the time `at` of a limiter's state to `now`, and returns by how much it went forward:

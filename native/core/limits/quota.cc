@@ -52,18 +52,19 @@ void Quota::clear_limit_of(DimensionId dimension, std::string_view key, Nanos no
   held(of).clear_limit_of(key);
 }
 
-LimitDecision Quota::weigh(const QuotaAsk& ask, const HashedKey& key, Nanos now) {
+LimitDecision Quota::evaluate(const QuotaAsk& ask, const HashedKey& key, Nanos now) {
   const Dimension& of = dimensions_[ask.dimension];
-  if (WindowedAccounts* const accounts = windowed(of)) return accounts->weigh(key, ask.cost, now);
-  return held(of).weigh(key, ask.cost, now);
+  if (WindowedAccounts* const accounts = windowed(of))
+    return accounts->evaluate(key, ask.cost, now);
+  return held(of).evaluate(key, ask.cost, now);
 }
 
 LimitDecision Quota::take(const QuotaAsk& ask, const HashedKey& key, const QuotaAnswer& answer,
                           Nanos now) {
   const Dimension& of = dimensions_[ask.dimension];
-  if (WindowedAccounts* const accounts = windowed(of)) return accounts->charge(key, ask.cost, now);
+  if (WindowedAccounts* const accounts = windowed(of)) return accounts->consume(key, ask.cost, now);
   held(of).hold(key, ask.cost, answer.lease, answer.expires_at);
-  return held(of).weigh(key, 0, now);
+  return held(of).evaluate(key, 0, now);
 }
 
 QuotaAnswer Quota::reserve(std::span<const QuotaAsk> asks, Nanos lease_for, Nanos now) {
@@ -79,7 +80,7 @@ QuotaAnswer Quota::reserve(std::span<const QuotaAsk> asks, Nanos lease_for, Nano
   answer.allowed = !answer.leases_full;
   if (answer.leases_full) answer.retry_after = by_expiry_.begin()->first - now;
   for (std::size_t i = 0; i < asks.size(); ++i) {
-    const LimitDecision share = weigh(asks[i], keys[i], now);
+    const LimitDecision share = evaluate(asks[i], keys[i], now);
     answer.allowed = answer.allowed && share.allowed;
     answer.retry_after = std::max(answer.retry_after, share.retry_after);
     answer.shares.push_back(share);
@@ -106,7 +107,7 @@ void Quota::end(Leases::iterator lease, const Owed& owed, Nanos now) {
     const auto& [dimension, key, cost] = terms.shares[i];
     if (WindowedAccounts* const accounts = windowed(dimensions_[dimension])) {
       const std::int64_t due = owed(i, cost);
-      if (due != 0) accounts->charge(HashedKey(key), due, now);
+      if (due != 0) accounts->consume(HashedKey(key), due, now);
     } else {
       held(dimensions_[dimension]).end(HashedKey(key), cost, id, terms.expires_at);
     }

@@ -1,11 +1,10 @@
-// A quota: several dimensions, of which a request takes its share all at once or not at all.
+// A quota: several dimensions, of which a request takes its shares all at once or not at all.
 //
-// What is granted is a lease: it is settled at what was really used, or released as if it had never
-// been, exactly once; a lease that is lost expires, so that nothing stays held for ever. Expiry
-// settles it at what was reserved: what a lost job has used nobody knows.
+// A reservation is a lease, which is ended exactly once: settled at actual use, or released without
+// a trace. An abandoned lease expires, so that nothing stays held for ever; expiry settles it at
+// what it reserved, since the actual use is unknown.
 //
-// Any thread may call anything: one mutex guards all of it. Ends with its owner. Times come from
-// one clock.
+// Thread-safe: one mutex guards all state. Ends with its owner. All times are of one clock.
 #pragma once
 
 #include <cstddef>
@@ -42,7 +41,7 @@ struct QuotaAnswer {
   Nanos retry_after = 0;     ///< the longest of those that failed; see LimitDecision, HeldAccounts
   LeaseId lease = 0;         ///< when allowed
   Nanos expires_at = 0;      ///< of the lease
-  bool leases_full = false;  ///< denied since there are too many leases
+  bool leases_full = false;  ///< denied for want of room for another lease
   std::vector<LimitDecision> shares;  ///< one for each ask, in order
 };
 
@@ -72,15 +71,15 @@ class Quota {
   /// Takes all that is asked for, under a lease of `lease_for` (up to 2^55 ns), or nothing.
   QuotaAnswer reserve(std::span<const QuotaAsk> asks, Nanos lease_for, Nanos now);
 
-  /// Ends a lease at what was used: `used[i]` of the i-th ask, or what was reserved where there is
-  /// none or it is negative. What is left over is given back; what is over is taken, be it as a
-  /// debt. False, and no effect, when the lease has ended already.
+  /// Ends a lease at actual use: `used[i]` of the i-th ask, or what was reserved where that is
+  /// missing or negative. The rest is given back, and an excess is taken, as a debt if need be.
+  /// False, without effect, when the lease has ended already.
   bool settle(LeaseId lease, std::span<const std::int64_t> used, Nanos now);
 
-  /// Ends a lease and gives back all of it. False, and no effect, when it has ended already.
+  /// Ends a lease and gives all of it back. False, without effect, when it has ended already.
   bool release(LeaseId lease, Nanos now);
 
-  /// Has a lease expire `lease_for` after now. False when it has ended already.
+  /// Moves a lease's expiry to `lease_for` after now. False when it has ended already.
   bool renew(LeaseId lease, Nanos lease_for, Nanos now);
 
   /// Leases that have not ended.
@@ -104,10 +103,10 @@ class Quota {
   using Dimension = std::variant<std::unique_ptr<WindowedAccounts>, std::unique_ptr<HeldAccounts>>;
 
   void expire(Nanos now);
-  LimitDecision weigh(const QuotaAsk& ask, const HashedKey& key, Nanos now);
+  LimitDecision evaluate(const QuotaAsk& ask, const HashedKey& key, Nanos now);
   LimitDecision take(const QuotaAsk& ask, const HashedKey& key, const QuotaAnswer& answer,
                      Nanos now);
-  // Takes the lease out of the books; `charge` is told what each windowed share still owes.
+  // Removes the lease; `owed(share, reserved)` is what a windowed share is still to be charged.
   template <typename Owed>
   void end(Leases::iterator lease, const Owed& owed, Nanos now);
 

@@ -4,7 +4,7 @@
 
 namespace sluice {
 
-WindowedAccount WindowedRule::unknown(Floor& floor, Nanos now, std::uint32_t limit) const {
+WindowedAccount WindowedRule::unknown(EvictionFloor& floor, Nanos now, std::uint32_t limit) const {
   const Nanos wait = floor.wait_at(now);
   const BucketLimit& its = (*limits_)[limit];
   return {wait == 0 ? full_bucket(its, now) : bucket_full_in(its, wait, now), limit};
@@ -19,7 +19,7 @@ Nanos WindowedRule::reset_after(State account, Nanos now) const {
 WindowedAccounts::WindowedAccounts(std::int64_t amount, Nanos window, std::size_t max_keys)
     : window_(window), limits_{limit_for(amount)}, accounts_(WindowedRule(limits_), max_keys) {}
 
-// A bucket that holds nothing needs a rate nevertheless, to pay off debts that it may have.
+// A bucket of capacity 0 still needs a rate, to pay off its debts.
 BucketLimit WindowedAccounts::limit_for(std::int64_t amount) const {
   return {amount, rate_of(std::max<std::int64_t>(amount, 1), window_)};
 }
@@ -30,7 +30,7 @@ std::uint32_t WindowedAccounts::limit_number(std::string_view key) const {
   return found == own_.end() ? kCommon : found->second;
 }
 
-LimitDecision WindowedAccounts::weigh(const HashedKey& key, std::int64_t cost, Nanos now) {
+LimitDecision WindowedAccounts::evaluate(const HashedKey& key, std::int64_t cost, Nanos now) {
   accounts_.tick(now);
   WindowedAccount* const known = accounts_.find(key.text, key.hash);
   // A peek leaves the account as it is.
@@ -38,20 +38,20 @@ LimitDecision WindowedAccounts::weigh(const HashedKey& key, std::int64_t cost, N
   WindowedAccount& account = known != nullptr && cost > 0 ? *known : copy;
   const BucketLimit& limit = limits_[account.limit];
   refill(account.bucket, limit, now);
-  return sluice::weigh(account.bucket, limit, cost, now);
+  return sluice::evaluate(account.bucket, limit, cost, now);
 }
 
-LimitDecision WindowedAccounts::charge(const HashedKey& key, std::int64_t cost, Nanos now) {
+LimitDecision WindowedAccounts::consume(const HashedKey& key, std::int64_t cost, Nanos now) {
   WindowedAccount* account = accounts_.find(key.text, key.hash);
   if (account == nullptr && cost > 0) {
     const WindowedAccount fresh = accounts_.unknown(now, limit_number(key.text));
     account = &accounts_.insert(key.text, key.hash, fresh, now);
   }
-  if (account == nullptr || cost == 0) return weigh(key, 0, now);
+  if (account == nullptr || cost == 0) return evaluate(key, 0, now);
   const BucketLimit& limit = limits_[account->limit];
   refill(account->bucket, limit, now);
-  sluice::charge(account->bucket, limit, cost);
-  return sluice::weigh(account->bucket, limit, 0, now);
+  sluice::consume(account->bucket, limit, cost);
+  return sluice::evaluate(account->bucket, limit, 0, now);
 }
 
 void WindowedAccounts::set_limit(std::int64_t amount, Nanos window, Nanos now) {
@@ -94,8 +94,8 @@ void WindowedAccounts::clear_limit_of(std::string_view key, Nanos now) {
   own_.erase(found);
 }
 
-// Of a key that was forgotten what is known is how long its bucket takes to fill, which changes
-// with its limit: it gets an account again.
+// All that is known of a forgotten key is how long its bucket takes to fill. That depends on its
+// limit, so the key gets an account again.
 void WindowedAccounts::move_to(const HashedKey& key, std::uint32_t limit, Nanos now) {
   WindowedAccount* account = accounts_.find(key.text, key.hash);
   if (account == nullptr) {
@@ -109,7 +109,7 @@ void WindowedAccounts::move_to(const HashedKey& key, std::uint32_t limit, Nanos 
   account->limit = limit;
 }
 
-LimitDecision HeldAccounts::weigh(const HashedKey& key, std::int64_t cost, Nanos now) {
+LimitDecision HeldAccounts::evaluate(const HashedKey& key, std::int64_t cost, Nanos now) {
   LimitDecision decision;
   decision.limit = amount_;
   if (const auto own = own_.find(key.text); own != own_.end()) decision.limit = own->second;

@@ -1,8 +1,8 @@
-// One dimension of a quota: who has taken how much of it.
+// One dimension of a quota: the usage of each key.
 //
-// A windowed dimension (requests, tokens) is a token bucket for each key, whose balance may become
-// negative: a debt. A held one (concurrent jobs) counts what leases hold until they end. Either has
-// a limit, and may have another one for some keys.
+// A windowed dimension (requests, tokens) is a token bucket for each key, whose balance may be
+// negative: a debt. A held dimension (concurrent jobs) counts what open leases hold. Both have a
+// common limit, and may have limits for single keys.
 //
 // Not thread-safe: Quota locks. Plain state, ends with its owner.
 #pragma once
@@ -56,7 +56,7 @@ struct WindowedAccount {
 class WindowedRule {
  public:
   using State = WindowedAccount;
-  using Floor = BucketFloor;
+  using EvictionFloor = BucketEvictionFloor;
 
   /// `limits` outlives this.
   explicit WindowedRule(const std::vector<BucketLimit>& limits) : limits_(&limits) {}
@@ -64,9 +64,9 @@ class WindowedRule {
   [[nodiscard]] const BucketLimit& limit_of(const State& account) const {
     return (*limits_)[account.limit];
   }
-  [[nodiscard]] State unknown(Floor& floor, Nanos now, std::uint32_t limit) const;
+  [[nodiscard]] State unknown(EvictionFloor& floor, Nanos now, std::uint32_t limit) const;
   [[nodiscard]] Nanos reset_after(State account, Nanos now) const;
-  void forget(Floor& floor, const State& account, Nanos now) const {
+  void forget(EvictionFloor& floor, const State& account, Nanos now) const {
     floor.include(reset_after(account, now), now);
   }
 
@@ -82,19 +82,19 @@ class WindowedAccounts {
   WindowedAccounts(const WindowedAccounts&) = delete;
   WindowedAccounts& operator=(const WindowedAccounts&) = delete;
 
-  /// What taking `cost` would come to; takes nothing.
-  [[nodiscard]] LimitDecision weigh(const HashedKey& key, std::int64_t cost, Nanos now);
+  /// The decision on taking `cost`; takes nothing.
+  [[nodiscard]] LimitDecision evaluate(const HashedKey& key, std::int64_t cost, Nanos now);
 
-  /// Takes `cost`, whether or not it is there, and returns how things stand. A negative cost gives
-  /// some back; to a key that was forgotten there is nothing to give back, or no record of it.
-  LimitDecision charge(const HashedKey& key, std::int64_t cost, Nanos now);
+  /// Takes `cost`, available or not, and returns the decision on a cost of 0. A negative cost gives
+  /// some back, except to a key that was forgotten.
+  LimitDecision consume(const HashedKey& key, std::int64_t cost, Nanos now);
 
-  /// Another limit for all keys without one of their own, and another window for all. What was
-  /// taken stays taken (change_limit).
+  /// Changes the limit of all keys without one of their own, and the window of all keys. Usage is
+  /// kept (change_limit).
   void set_limit(std::int64_t amount, Nanos window, Nanos now);
-  /// A limit of its own for a key, per the same window.
+  /// Sets a limit for one key, over the same window.
   void set_limit_of(std::string_view key, std::int64_t amount, Nanos now);
-  /// The common limit again for a key.
+  /// Restores the common limit for a key.
   void clear_limit_of(std::string_view key, Nanos now);
 
   [[nodiscard]] std::size_t size() const { return accounts_.size(); }
@@ -118,12 +118,12 @@ class HeldAccounts {
  public:
   explicit HeldAccounts(std::int64_t amount) : amount_(amount) {}
 
-  /// What holding `cost` more would come to. When it would be granted nobody knows: retry_after is
-  /// when enough leases will have expired, and less if they end before; reset_after likewise.
-  [[nodiscard]] LimitDecision weigh(const HashedKey& key, std::int64_t cost, Nanos now);
+  /// The decision on holding `cost` more. retry_after and reset_after are waits until enough leases
+  /// expire: upper bounds, since leases may end before.
+  [[nodiscard]] LimitDecision evaluate(const HashedKey& key, std::int64_t cost, Nanos now);
 
   void hold(const HashedKey& key, std::int64_t cost, LeaseId lease, Nanos expires_at);
-  /// Ends what hold began, with the same arguments.
+  /// Undoes a `hold` with the same arguments.
   void end(const HashedKey& key, std::int64_t cost, LeaseId lease, Nanos expires_at);
 
   void set_limit(std::int64_t amount) { amount_ = amount; }

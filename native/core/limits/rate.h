@@ -1,6 +1,4 @@
-// A rate as a fraction of integers, so that no time is ever rounded but the one that is returned.
-//
-// Plain values; any thread.
+// Rates as fractions of integers, so that only returned waits are rounded. Plain values.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +22,9 @@ inline constexpr double kRatePerSecondMax = 1e12;
 /// `tokens` per `span`, both at least 1.
 Rate rate_of(std::int64_t tokens, Nanos span);
 
-/// The simplest fraction that is the given double: 0.1 is one in ten seconds, although no double is
-/// a tenth, and 10/13 computed in doubles is ten in thirteen. Denominators end at 9.2e9 s; a double
-/// that needs a larger one is off by less than 1e-9 of itself.
+/// The simplest fraction that rounds to the given double: 0.1 is one in ten seconds, although no
+/// double is a tenth, and 10/13 computed in doubles is ten in thirteen. Denominators are at most
+/// 9.2e9 s; the relative error of a double that needs a larger one is below 1e-9.
 /// `per_second` is within the bounds above.
 Rate rate_per_second(double per_second);
 

@@ -84,7 +84,8 @@ Nanos wait_for(const Bucket& bucket, const BucketLimit& limit, std::int64_t toke
   return deadline_after(bucket.at - now, time_for(limit.rate, missing, bucket.part));
 }
 
-LimitDecision weigh(const Bucket& bucket, const BucketLimit& limit, std::int64_t cost, Nanos now) {
+LimitDecision evaluate(const Bucket& bucket, const BucketLimit& limit, std::int64_t cost,
+                       Nanos now) {
   LimitDecision decision;
   decision.limit = limit.capacity;
   decision.allowed = cost == 0 || cost <= bucket.tokens;
@@ -96,7 +97,7 @@ LimitDecision weigh(const Bucket& bucket, const BucketLimit& limit, std::int64_t
   return decision;
 }
 
-void charge(Bucket& bucket, const BucketLimit& limit, std::int64_t cost) {
+void consume(Bucket& bucket, const BucketLimit& limit, std::int64_t cost) {
   if (cost >= 0) {
     bucket.tokens = std::max(bucket.tokens, cost - kDebtMax) - cost;
   } else if (limit.capacity - bucket.tokens <= -cost) {
@@ -115,19 +116,19 @@ void change_limit(Bucket& bucket, const BucketLimit& from, const BucketLimit& to
   bucket.part = in_debt_by_this ? 0 : static_cast<std::uint64_t>(scaled);
 }
 
-Nanos BucketFloor::wait_at(Nanos now) {
+Nanos BucketEvictionFloor::wait_at(Nanos now) {
   wait = std::max<Nanos>(wait - advance_time(at, now), 0);
   return wait == 0 ? 0 : deadline_after(at - now, wait);
 }
 
-void BucketFloor::include(Nanos its_wait, Nanos now) {
+void BucketEvictionFloor::include(Nanos its_wait, Nanos now) {
   const Nanos mine = wait_at(now);
   if (its_wait <= mine) return;
   wait = its_wait;
   at = now;
 }
 
-void BucketFloor::change_rate(const Rate& from, const Rate& to, Nanos now) {
+void BucketEvictionFloor::change_rate(const Rate& from, const Rate& to, Nanos now) {
   wait = wait_at(now);
   at = now;
   if (wait == 0 || from == to) return;
@@ -140,10 +141,10 @@ void BucketFloor::change_rate(const Rate& from, const Rate& to, Nanos now) {
 LimitDecision TokenBucketRule::decide(State& bucket, std::int64_t cost, Nanos now) const {
   refill(bucket, limit_, now);
   if (cost > 0 && cost <= bucket.tokens) {
-    charge(bucket, limit_, cost);
-    return weigh(bucket, limit_, 0, now);
+    consume(bucket, limit_, cost);
+    return evaluate(bucket, limit_, 0, now);
   }
-  return weigh(bucket, limit_, cost, now);
+  return evaluate(bucket, limit_, cost, now);
 }
 
 }  // namespace sluice

@@ -1,8 +1,8 @@
-// The token bucket: one bucket's arithmetic, and the rule by which a table of them is kept.
+// The token bucket: the arithmetic of one bucket, and the rule of a limiter with a bucket per key.
 //
 // Exact: a bucket holds whole tokens and a part of one in units of `1 / rate.span` token, of which
-// each nanosecond brings `rate.tokens`. Nothing is rounded but the waits that are returned, up to
-// the next nanosecond. Plain state, not thread-safe: KeyedLimiter and Quota lock.
+// each nanosecond adds `rate.tokens`. Only returned waits are rounded, up to the next nanosecond.
+// Plain state, not thread-safe: KeyedLimiter and Quota lock.
 #pragma once
 
 #include <cstdint>
@@ -26,42 +26,42 @@ struct Bucket {
   Nanos at = 0;             ///< as of when
 };
 
-/// A bucket that nothing was taken from.
+/// A full bucket.
 Bucket full_bucket(const BucketLimit& limit, Nanos now);
 
 /// A bucket that will be full `wait` after `now` (at most 1 ns' tokens less).
 Bucket bucket_full_in(const BucketLimit& limit, Nanos wait, Nanos now);
 
-/// Adds what has come in since. A step back in time adds nothing (limit_decision.h).
+/// Adds the tokens gained since the last refill. A step back in time adds none (limit_decision.h).
 void refill(Bucket& bucket, const BucketLimit& limit, Nanos now);
 
-/// How long until the refilled bucket holds `tokens`; 0 when it does.
+/// The wait until the refilled bucket holds `tokens`; 0 when it does.
 Nanos wait_for(const Bucket& bucket, const BucketLimit& limit, std::int64_t tokens, Nanos now);
 
-/// What taking `cost` (at least 0) from the refilled bucket comes to; takes nothing. A cost of 0 is
-/// always granted.
-LimitDecision weigh(const Bucket& bucket, const BucketLimit& limit, std::int64_t cost, Nanos now);
+/// The decision on taking `cost` (at least 0) from the refilled bucket; takes nothing. A cost of 0
+/// is always granted.
+LimitDecision evaluate(const Bucket& bucket, const BucketLimit& limit, std::int64_t cost,
+                       Nanos now);
 
-/// Takes `cost` tokens, whether or not they are there; a negative cost gives some back, up to the
-/// capacity.
-void charge(Bucket& bucket, const BucketLimit& limit, std::int64_t cost);
+/// Takes `cost` tokens, available or not; a negative cost gives some back, up to the capacity.
+void consume(Bucket& bucket, const BucketLimit& limit, std::int64_t cost);
 
-/// Puts a refilled bucket under another limit. What was taken stays taken: of 70 missing tokens 70
-/// are missing in a larger bucket. A smaller one is empty where it would have to be in debt, or
-/// keeps the debt that there was. A part of a token is rounded down.
+/// Puts a refilled bucket under another limit. Usage is kept: 70 missing tokens are missing in a
+/// larger bucket too. A smaller bucket is empty where it would be in debt, or keeps a debt that it
+/// had. A part of a token is rounded down.
 void change_limit(Bucket& bucket, const BucketLimit& from, const BucketLimit& to);
 
-/// What is known of keys that were forgotten before they were full: all of them were full by
-/// `at + wait`, whatever their limits.
-struct BucketFloor {
+/// A bound on the buckets evicted before they were full: each would be full by `at + wait`,
+/// whatever its limit.
+struct BucketEvictionFloor {
   Nanos wait = 0;
   Nanos at = 0;
 
-  /// How much later than `now` that is.
+  /// The wait from `now` until then.
   [[nodiscard]] Nanos wait_at(Nanos now);
-  /// Includes a bucket that is full in `its_wait`.
+  /// Extends the bound to a bucket that is full in `its_wait`.
   void include(Nanos its_wait, Nanos now);
-  /// Tokens come in at another rate from `now` on; if it is lower, the wait is longer.
+  /// Adapts the bound to another rate from `now` on: a lower one makes the wait longer.
   void change_rate(const Rate& from, const Rate& to, Nanos now);
 };
 
@@ -69,11 +69,11 @@ struct BucketFloor {
 class TokenBucketRule {
  public:
   using State = Bucket;
-  using Floor = BucketFloor;
+  using EvictionFloor = BucketEvictionFloor;
 
   explicit TokenBucketRule(const BucketLimit& limit) : limit_(limit) {}
 
-  [[nodiscard]] State unknown(Floor& floor, Nanos now) const {
+  [[nodiscard]] State unknown(EvictionFloor& floor, Nanos now) const {
     const Nanos wait = floor.wait_at(now);
     return wait == 0 ? full_bucket(limit_, now) : bucket_full_in(limit_, wait, now);
   }
@@ -83,7 +83,7 @@ class TokenBucketRule {
     refill(bucket, limit_, now);
     return wait_for(bucket, limit_, limit_.capacity, now);
   }
-  void forget(Floor& floor, const State& bucket, Nanos now) const {
+  void forget(EvictionFloor& floor, const State& bucket, Nanos now) const {
     floor.include(reset_after(bucket, now), now);
   }
 

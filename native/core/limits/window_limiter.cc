@@ -31,14 +31,14 @@ Nanos set_back_by(const HitLog& log, Nanos now) {
 
 Nanos FixedWindowRule::move_to(State& state, Nanos now) const {
   const std::int64_t number = next_window(state.window, limit_.window, now);
-  // A window that is over counts no more; one that has not come yet goes on counting where the
-  // clock was set back to.
+  // The usage of a past window expires; that of a future one, after the clock was set back, is
+  // kept.
   if (number > state.window) state.used = 0;
   state.window = number;
   return std::max(now, number * limit_.window);
 }
 
-FixedWindowRule::State FixedWindowRule::unknown(Floor& floor, Nanos now) const {
+FixedWindowRule::State FixedWindowRule::unknown(EvictionFloor& floor, Nanos now) const {
   move_to(floor, now);
   return floor;
 }
@@ -64,7 +64,7 @@ Nanos FixedWindowRule::reset_after(State state, Nanos now) const {
   return state.used > 0 ? (state.window + 1) * limit_.window - now : 0;
 }
 
-void FixedWindowRule::forget(Floor& floor, State state, Nanos now) const {
+void FixedWindowRule::forget(EvictionFloor& floor, State state, Nanos now) const {
   move_to(floor, now);
   move_to(state, now);
   floor.used = std::max(floor.used, state.used);
@@ -80,7 +80,7 @@ Nanos SlidingCounterRule::move_to(State& state, Nanos now) const {
   return std::max(now, number * limit_.window);
 }
 
-SlidingCounterRule::State SlidingCounterRule::unknown(Floor& floor, Nanos now) const {
+SlidingCounterRule::State SlidingCounterRule::unknown(EvictionFloor& floor, Nanos now) const {
   move_to(floor, now);
   return floor;
 }
@@ -107,9 +107,9 @@ LimitDecision SlidingCounterRule::decide(State& state, std::int64_t cost, Nanos 
   return decision;
 }
 
-// What is used fits once the window before it has slid out far enough: of `before` requests of the
-// earlier window `before * (window - into) / window` count. The least `into` for which these fit
-// into `room` is window - floor(room * window / before).
+// The cost fits once the earlier window has slid out far enough: of its `before` requests,
+// `before * (window - into) / window` count. The least `into` for which these fit into `room` is
+// window - floor(room * window / before).
 Nanos SlidingCounterRule::retry_of(const State& state, std::int64_t cost, Nanos into_window) const {
   const auto least_into = [window = limit_.window](std::int64_t room, std::int64_t before) {
     const Wide counted = static_cast<Wide>(room) * window / before;
@@ -117,7 +117,7 @@ Nanos SlidingCounterRule::retry_of(const State& state, std::int64_t cost, Nanos 
   };
   const std::int64_t room = limit_.limit - state.used - cost;
   if (room >= 0) {
-    // Denied in spite of it: the window before is what stands in the way.
+    // Denied nevertheless: the earlier window takes the room.
     return least_into(room, state.used_before) - into_window;
   }
   return limit_.window - into_window + least_into(limit_.limit - cost, state.used);
@@ -133,7 +133,7 @@ Nanos SlidingCounterRule::reset_after(State state, Nanos now) const {
   return reset_of(state, time - state.window * limit_.window);
 }
 
-void SlidingCounterRule::forget(Floor& floor, State state, Nanos now) const {
+void SlidingCounterRule::forget(EvictionFloor& floor, State state, Nanos now) const {
   move_to(floor, now);
   move_to(state, now);
   floor.used = std::max(floor.used, state.used);
@@ -168,14 +168,14 @@ void HitLog::grow() {
   first_ = 0;
 }
 
-SlidingLogRule::State SlidingLogRule::unknown(Floor& floor, Nanos now) const {
+SlidingLogRule::State SlidingLogRule::unknown(EvictionFloor& floor, Nanos now) const {
   State log;
   if (floor.at - now >= kSetBackMin) floor.at = now;
   if (floor.used > 0 && now - floor.at < limit_.window) log.add(floor.at, floor.used);
   return log;
 }
 
-LimitDecision SlidingLogRule::weigh(const State& log, std::int64_t cost, Nanos now) const {
+LimitDecision SlidingLogRule::evaluate(const State& log, std::int64_t cost, Nanos now) const {
   LimitDecision decision;
   decision.limit = limit_.limit;
   const Nanos back = set_back_by(log, now);
@@ -205,9 +205,9 @@ LimitDecision SlidingLogRule::decide(State& log, std::int64_t cost, Nanos now) c
   while (!log.empty() && time - log[0].at >= limit_.window) log.drop_oldest();
   if (cost > 0 && cost <= limit_.limit - log.total()) {
     log.add(time, cost);
-    return weigh(log, 0, now);
+    return evaluate(log, 0, now);
   }
-  return weigh(log, cost, now);
+  return evaluate(log, cost, now);
 }
 
 Nanos SlidingLogRule::reset_after(const State& log, Nanos now) const {
@@ -216,7 +216,7 @@ Nanos SlidingLogRule::reset_after(const State& log, Nanos now) const {
   return std::max<Nanos>(newest + limit_.window - now, 0);
 }
 
-void SlidingLogRule::forget(Floor& floor, const State& log, Nanos now) const {
+void SlidingLogRule::forget(EvictionFloor& floor, const State& log, Nanos now) const {
   if (floor.at - now >= kSetBackMin) floor.at = now;
   const bool over = now - floor.at >= limit_.window;
   const Nanos newest = log.newest().at - set_back_by(log, now);

@@ -32,19 +32,19 @@ class FixedWindowRule {
     std::int64_t window = 0;  ///< which, from that which starts at 0
     std::int64_t used = 0;
   };
-  using Floor = State;
+  using EvictionFloor = State;
 
   explicit FixedWindowRule(const WindowLimit& limit) : limit_(limit) {}
 
-  [[nodiscard]] State unknown(Floor& floor, Nanos now) const;
+  [[nodiscard]] State unknown(EvictionFloor& floor, Nanos now) const;
   LimitDecision decide(State& state, std::int64_t cost, Nanos now) const;
   [[nodiscard]] LimitDecision peek(State state, Nanos now) const { return decide(state, 0, now); }
   [[nodiscard]] Nanos reset_after(State state, Nanos now) const;
-  void forget(Floor& floor, State state, Nanos now) const;
+  void forget(EvictionFloor& floor, State state, Nanos now) const;
 
  private:
-  // Moves the state to the window of `now`, and returns the time that it then is: not earlier than
-  // the start of that window.
+  // Moves the state to the window of `now`. Returns `now`, or the start of that window if it is
+  // later.
   Nanos move_to(State& state, Nanos now) const;
 
   WindowLimit limit_;
@@ -57,15 +57,15 @@ class SlidingCounterRule {
     std::int64_t used = 0;         ///< in that window
     std::int64_t used_before = 0;  ///< in the one before
   };
-  using Floor = State;
+  using EvictionFloor = State;
 
   explicit SlidingCounterRule(const WindowLimit& limit) : limit_(limit) {}
 
-  [[nodiscard]] State unknown(Floor& floor, Nanos now) const;
+  [[nodiscard]] State unknown(EvictionFloor& floor, Nanos now) const;
   LimitDecision decide(State& state, std::int64_t cost, Nanos now) const;
   [[nodiscard]] LimitDecision peek(State state, Nanos now) const { return decide(state, 0, now); }
   [[nodiscard]] Nanos reset_after(State state, Nanos now) const;
-  void forget(Floor& floor, State state, Nanos now) const;
+  void forget(EvictionFloor& floor, State state, Nanos now) const;
 
  private:
   Nanos move_to(State& state, Nanos now) const;
@@ -75,8 +75,8 @@ class SlidingCounterRule {
   WindowLimit limit_;
 };
 
-/// The requests of one key that count, oldest first: as many as the limit at most, since each took
-/// at least 1 of it, in room for less than twice as many.
+/// The unexpired requests of one key, oldest first. At most `limit` of them, since each took at
+/// least 1; the ring has room for less than twice as many.
 class HitLog {
  public:
   struct Hit {
@@ -110,22 +110,24 @@ class HitLog {
 class SlidingLogRule {
  public:
   using State = HitLog;
-  /// The newest time and the largest use of the keys that were forgotten.
-  struct Floor {
+  /// The newest time and the largest use of the evicted keys.
+  struct EvictionFloor {
     Nanos at = 0;
     std::int64_t used = 0;
   };
 
   explicit SlidingLogRule(const WindowLimit& limit) : limit_(limit) {}
 
-  [[nodiscard]] State unknown(Floor& floor, Nanos now) const;
+  [[nodiscard]] State unknown(EvictionFloor& floor, Nanos now) const;
   LimitDecision decide(State& log, std::int64_t cost, Nanos now) const;
-  [[nodiscard]] LimitDecision peek(const State& log, Nanos now) const { return weigh(log, 0, now); }
+  [[nodiscard]] LimitDecision peek(const State& log, Nanos now) const {
+    return evaluate(log, 0, now);
+  }
   [[nodiscard]] Nanos reset_after(const State& log, Nanos now) const;
-  void forget(Floor& floor, const State& log, Nanos now) const;
+  void forget(EvictionFloor& floor, const State& log, Nanos now) const;
 
  private:
-  [[nodiscard]] LimitDecision weigh(const State& log, std::int64_t cost, Nanos now) const;
+  [[nodiscard]] LimitDecision evaluate(const State& log, std::int64_t cost, Nanos now) const;
 
   WindowLimit limit_;
 };

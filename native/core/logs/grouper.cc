@@ -3,16 +3,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/logs/scan.h"
+
 namespace sluice {
 namespace {
 
-/// Of the line that names an error, and of a structured message's error, for the summary.
+/// Kept for the summary of the line that names an error.
 constexpr std::size_t kExceptionBytesMax = 512;
-/// What is held until a frame says whether it belongs to an exception. A line of a message may be
-/// as long as an event.
+/// Limits of the lines held until a frame shows whether they belong to an exception.
 constexpr std::size_t kHeldLinesMax = 1000;
 constexpr std::size_t kHeldBytesMax = std::size_t{1} << 20;
-/// A buffer that a long event has blown up is given back beyond this size.
+/// A buffer beyond this size is freed after its event.
 constexpr std::size_t kKeptCapacityBytes = std::size_t{64} << 10;
 
 std::string_view first_line(std::string_view text) {
@@ -33,12 +34,32 @@ bool LogPatterns::begins(std::string_view line) {
 }
 
 void LogGrouper::take(const Line& line, LogSink& sink) {
+  if (line.continues && pending_) return append(line.text, line.malformed, line.cut);
   if (patterns_ != nullptr) return take_by_pattern(line, sink);
+  if (std::exchange(awaits_message_, false) && take_awaited(line)) return;
   if (!line.header.found()) return take_plain(line, sink);
   flush(sink);
   begin(line);
   if (line.header.closed()) return emit(sink);
   trace_.begin_headed(line.header.level);
+  awaits_message_ = line.header.awaits_message;
+}
+
+/// Joins the second line of a header of two lines; false for any other line.
+bool LogGrouper::take_awaited(const Line& line) {
+  const std::size_t text_at = line.text.find_first_not_of(" \t");
+  if (blanks_ > 0 || text_at == std::string_view::npos) return false;
+  const LogHeader& header = line.header;
+  const bool level = header.format == kLogLevelled && header.time_ms == kNoTime;
+  if (level_ == LogLevel::kNone ? !level : text_at == 0 || header.found()) return false;
+  if (level) {
+    level_ = header.level;
+    trace_.begin_headed(level_);
+  }
+  append(line.text, line.malformed, line.cut);
+  exception_.assign(
+      clip_utf8(line.text.substr(level ? header.message_at : text_at), kExceptionBytesMax));
+  return true;
 }
 
 void LogGrouper::take_by_pattern(const Line& line, LogSink& sink) {
@@ -55,7 +76,7 @@ void LogGrouper::take_by_pattern(const Line& line, LogSink& sink) {
     return;
   }
   if (kind == TraceLine::kExceptionHead && exception_.empty()) {
-    exception_.assign(line.text.substr(0, kExceptionBytesMax));
+    exception_.assign(clip_utf8(line.text, kExceptionBytesMax));
     level_ = level_ == LogLevel::kNone ? LogLevel::kError : level_;
   }
   append(line.text, line.malformed, line.cut);
@@ -68,37 +89,39 @@ void LogGrouper::take_plain(const Line& line, LogSink& sink) {
     if (pending_) ++blanks_;
     return;
   }
-  TraceVerdict verdict = TraceVerdict::kStart;
-  if (pending_) verdict = trace_.next(kind, line.text, blanks_);
-  const bool indented = kind == TraceLine::kIndented || kind == TraceLine::kCaret;
+  const TraceVerdict verdict =
+      pending_ ? trace_.next(kind, line.text, blanks_) : TraceVerdict::kStart;
   if (verdict == TraceVerdict::kStart) {
     flush(sink);
     begin(line);
     trace_.begin_plain(kind, line.text);
     return;
   }
-  if (verdict == TraceVerdict::kTentative || (indented && !tentative_.empty())) {
+  if (verdict == TraceVerdict::kTentative ||
+      (verdict == TraceVerdict::kFollow && !tentative_.empty())) {
     if (hold(line)) return;
-    // No frame has come in all these lines: they were no message of an exception.
+    // So many lines without a frame are no message of an exception.
     release_tentative(sink);
     return take_plain(line, sink);
   }
   confirm_tentative();
   append(line.text, line.malformed, line.cut);
   if (verdict == TraceVerdict::kException) {
-    exception_.assign(line.text.substr(0, kExceptionBytesMax));
+    const std::size_t at = std::min(line.text.find_first_not_of(" \t|"), line.text.size());
+    exception_.assign(clip_utf8(line.text.substr(at), kExceptionBytesMax));
   }
 }
 
 void LogGrouper::begin(const Line& line) {
   const LogHeader& header = line.header;
   pending_ = true;
-  time_ms_ = header.time_ms;
+  time_ms_ = header.time_ms == kNoTime ? line.outer_time_ms : header.time_ms;
   level_ = header.level;
+  outer_level_ = line.outer_level;
   message_at_ = std::min(header.message_at, line.text.size());
   structured_ = !header.message.empty();
   message_.assign(header.message);
-  exception_.assign(header.error.substr(0, kExceptionBytesMax));
+  exception_.assign(clip_utf8(header.error, kExceptionBytesMax));
   append(line.text, line.malformed, line.cut);
 }
 
@@ -119,46 +142,46 @@ void LogGrouper::append(std::string_view text, bool malformed, bool cut) {
   truncated_ = cut;
 }
 
-/// False where as much is held as may be.
+/// False when the limits of what may be held are reached.
 bool LogGrouper::hold(const Line& line) {
   if (tentative_.size() >= kHeldLinesMax) return false;
   if (tentative_bytes_ + line.text.size() > kHeldBytesMax) return false;
   tentative_bytes_ += line.text.size();
-  tentative_.push_back({std::string(line.text), line.malformed, line.cut});
+  tentative_.push_back({std::string(line.text), std::exchange(blanks_, 0), line.malformed, line.cut,
+                        line.outer_time_ms, line.outer_level});
   return true;
 }
 
 void LogGrouper::confirm_tentative() {
   if (tentative_.empty()) return;
-  const std::uint32_t blanks = std::exchange(blanks_, 0);  // behind them
-  for (const Held& held : tentative_) append(held.text, held.malformed, held.cut);
-  tentative_.clear();
+  const std::uint32_t blanks = blanks_;  // behind them
+  for (const Held& held : std::exchange(tentative_, {})) {
+    blanks_ = held.blanks;
+    append(held.text, held.malformed, held.cut);
+  }
   tentative_bytes_ = 0;
   blanks_ = blanks;
 }
 
 void LogGrouper::flush(LogSink& sink) {
-  if (!pending_) return;
-  release_tentative(sink);
-  emit(sink);
+  // Releasing may hold lines again, fewer each time.
+  while (!tentative_.empty()) release_tentative(sink);
+  if (pending_) emit(sink);
 }
 
-/// Tentative lines were no part of the event under way, which ends before them: each stands for
-/// itself, with what is indented below it. The last of them is under way then.
+/// Ends the event before the tentative lines and takes them again, the first as a beginning.
 void LogGrouper::release_tentative(LogSink& sink) {
-  const std::vector<Held> held = std::exchange(tentative_, {});
+  const std::vector<Held> lines = std::exchange(tentative_, {});
+  const std::uint32_t blanks = blanks_;  // behind them
   tentative_bytes_ = 0;
-  for (const Held& each : held) {
-    const TraceLine kind = classify_trace_line(each.text);
-    const bool first = &each == &held.front();
-    if (!first && trace_.next(kind, each.text, 0) != TraceVerdict::kStart) {
-      append(each.text, each.malformed, each.cut);
-      continue;
-    }
-    emit(sink);
-    begin({each.text, {}, each.malformed, each.cut});
-    trace_.begin_plain(kind, each.text);
+  emit(sink);
+  for (const Held& held : lines) {
+    blanks_ = held.blanks;
+    take_plain(
+        {held.text, {}, held.malformed, held.cut, false, held.outer_time_ms, held.outer_level},
+        sink);
   }
+  blanks_ = blanks;
 }
 
 std::string_view LogGrouper::summarise(std::string_view message) {
@@ -172,7 +195,7 @@ std::string_view LogGrouper::summarise(std::string_view message) {
 void LogGrouper::emit(LogSink& sink) {
   LogEvent event;
   event.time_ms = time_ms_;
-  event.level = level_ == LogLevel::kNone ? trace_.level() : level_;
+  event.level = level_ == LogLevel::kNone ? std::max(trace_.level(), outer_level_) : level_;
   event.text = text_;
   event.message = structured_ ? std::string_view(message_)
                               : std::string_view(text_).substr(std::min(message_at_, text_.size()));

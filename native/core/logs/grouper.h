@@ -1,7 +1,6 @@
-// Puts the lines of one source together to events.
+// Groups the lines of one source into events.
 //
-// One grouper per source, used by one thread at a time. It ends with `flush`, after which it is as
-// new.
+// One grouper per source, used by one thread at a time. After `flush` it is as new.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +16,10 @@
 
 namespace sluice {
 
-/// Users' own rule for which lines begin an event. A line that a start pattern matches begins one;
-/// of the others, one that a continuation pattern matches belongs to the event before it. What
-/// neither matches begins an event if there are continuation patterns, else it belongs to the one
-/// before.
+/// The user's rule for grouping. A line that a start pattern matches begins an event; of the
+/// others, a line that a continuation pattern matches belongs to the event before it. A line that
+/// matches none begins an event if there are continuation patterns, else it belongs to the event
+/// before it.
 struct LogPatterns {
   std::vector<LogPattern> start;
   std::vector<LogPattern> continuation;
@@ -29,8 +28,8 @@ struct LogPatterns {
   [[nodiscard]] bool begins(std::string_view line);
 };
 
-/// Where there are no patterns, a line with a header begins an event, and TraceState decides about
-/// the others: stack traces, indented lines and closing braces belong to the event before them.
+/// Without patterns a line with a header begins an event, and TraceState decides about the others:
+/// stack traces, indented lines and closing braces belong to the event before them.
 class LogGrouper {
  public:
   struct Limits {
@@ -42,33 +41,41 @@ class LogGrouper {
     LogHeader header;
     bool malformed = false;
     bool cut = false;
+    bool continues = false;  ///< Belongs to the line before it.
+    /// Time and level that an envelope gives; they count where the event has none of its own.
+    std::int64_t outer_time_ms = kNoTime;
+    LogLevel outer_level = LogLevel::kNone;
   };
 
   LogGrouper(Limits limits, LogPatterns* patterns) : limits_(limits), patterns_(patterns) {}
 
-  /// Hands on what the line ends: an event before it, itself, or nothing yet.
+  /// Takes a line and emits the events that it ends.
   void take(const Line& line, LogSink& sink);
 
-  /// Hands on the event under way.
+  /// Emits the event under way.
   void flush(LogSink& sink);
 
-  /// Whether a header is no header here, but the line that a trace is waiting for.
-  [[nodiscard]] bool overrides(const LogHeader& header) const {
+  /// Whether the line ends a Python trace although it resembles a header: `ERROR: text`.
+  [[nodiscard]] bool overrides(const LogHeader& header, std::string_view line) const {
     return pending_ && header.time_ms == kNoTime && header.format == kLogLevelled && blanks_ == 0 &&
-           trace_.expects_exception();
+           trace_.expects_exception() && is_python_exception(line);
   }
   [[nodiscard]] bool pending() const { return pending_; }
 
  private:
   struct Held {
     std::string text;
+    std::uint32_t blanks;  // Before it.
     bool malformed;
     bool cut;
+    std::int64_t outer_time_ms;
+    LogLevel outer_level;
   };
 
   void begin(const Line& line);
   void append(std::string_view text, bool malformed, bool cut);
   void take_by_pattern(const Line& line, LogSink& sink);
+  bool take_awaited(const Line& line);
   void take_plain(const Line& line, LogSink& sink);
   bool hold(const Line& line);
   void confirm_tentative();
@@ -86,8 +93,10 @@ class LogGrouper {
   std::uint32_t blanks_ = 0;  // Blank lines since its last line; they count if another follows.
   std::int64_t time_ms_ = kNoTime;
   LogLevel level_ = LogLevel::kNone;
+  LogLevel outer_level_ = LogLevel::kNone;
   std::size_t message_at_ = 0;
   bool structured_ = false;
+  bool awaits_message_ = false;  // Its header goes on in the next line.
   bool malformed_ = false;
   bool truncated_ = false;
   std::string message_;    // Of a structured line.

@@ -3,19 +3,22 @@
 #include <algorithm>
 
 #include "core/base/ascii.h"
-#include "core/base/log_scan.h"
 #include "core/logs/level.h"
+#include "core/logs/scan.h"
 
 namespace sluice {
 namespace {
 
-/// Past the dashes, colons and bars that set off a message from its header.
-std::size_t skip_separators(std::string_view text, std::size_t at) {
-  const std::size_t found = text.find_first_not_of(" \t-:|", at);
-  return found == std::string_view::npos ? text.size() : found;
+/// `Microsoft.Hosting.Lifetime[14]`: a category and an event id, without a message.
+bool is_dotnet_category(std::string_view text) {
+  const std::size_t open = text.find('[');
+  if (open == std::string_view::npos || open == 0 || !text.ends_with(']')) return false;
+  const std::string_view id = text.substr(open + 1, text.size() - open - 2);
+  return digits_end(id, 0) == id.size() && !id.empty() &&
+         text.substr(0, open).find(' ') == std::string_view::npos;
 }
 
-/// The value of `key` in a logfmt line, without quotes; null if it is not there.
+/// The value of `key` in a logfmt line, without quotes; null if absent.
 std::string_view logfmt_value(std::string_view line, std::string_view key) {
   std::size_t at = 0;
   while (at < line.size()) {
@@ -57,6 +60,8 @@ LogHeader LogHeaderReader::read(std::string_view line) {
       return read_bracket(line);
     case '<':
       return wants(kLogSyslog) ? read_priority(line) : LogHeader();
+    case '-':
+      return wants(kLogTimestamped) ? read_labelled(line) : LogHeader();
     case ':':
       return wants(kLogAccess) ? read_access(line) : LogHeader();
     case '(':
@@ -67,7 +72,7 @@ LogHeader LogHeaderReader::read(std::string_view line) {
 }
 
 LogHeader LogHeaderReader::read_json(std::string_view line) {
-  // `{` alone, or `{ code: 1 }`, is an object that a program has printed.
+  // `{` alone and `{ code: 1 }` are objects that a program has printed.
   const std::size_t next = skip_spaces(line, 1);
   if (next >= line.size() || (line[next] != '"' && line[next] != '}')) return {};
   const LogRecord record = records_.read(line, context_);
@@ -79,11 +84,20 @@ LogHeader LogHeaderReader::read_json(std::string_view line) {
   if (!record.well_formed) return header;
   header.error = record.error;
   header.message = record.message.empty() ? record.error : record.message;
+  // Content may be bytes of any kind.
+  const std::string_view content = record.content;
+  if (header.message.empty() && valid_utf8_prefix(content) == content.size()) {
+    header.message = content;
+  }
   return header;
 }
 
 LogHeader LogHeaderReader::read_digit(std::string_view line) {
-  const LogTime time = match_iso_time(line, context_);
+  if (wants(kLogRedis)) {
+    const LogHeader header = read_redis(line);
+    if (header.found()) return header;
+  }
+  const LogTime time = match_leading_time(line);
   if (time.end != 0) {
     if (line[4] == '/' && wants(kLogNginxError)) {
       const LogHeader header = read_nginx_error(line, time);
@@ -91,39 +105,42 @@ LogHeader LogHeaderReader::read_digit(std::string_view line) {
     }
     return wants(kLogTimestamped) ? read_timestamped(line, time) : LogHeader();
   }
-  if (wants(kLogRedis)) {
-    const LogHeader header = read_redis(line);
-    if (header.found()) return header;
-  }
   if (wants(kLogTimestamped)) {
-    const LogTime bare = match_time_of_day(line);
-    if (bare.end != 0) return read_timestamped(line, bare);
+    const LogHeader header = read_hpc(line);
+    if (header.found()) return header;
   }
   return wants(kLogAccess) ? read_access(line) : LogHeader();
 }
 
 LogHeader LogHeaderReader::read_bracket(std::string_view line) {
+  if (line.starts_with("[GIN") || line.starts_with("[Recovery] ")) {
+    const LogHeader header = read_gin(line);
+    if (header.found()) return header;
+  }
   if (wants(kLogTimestamped)) {
-    const std::string_view inside = line.substr(1);
-    LogTime time = match_iso_time(inside, context_);
-    if (time.end == 0) time = match_ctime(inside, context_);
-    if (time.end == 0) time = match_time_of_day(inside);
-    if (time.end != 0) {
-      const std::size_t end = 1 + time.end;
-      if (end < line.size() && line[end] == ']') return read_timestamped(line, {end + 1, time.ms});
+    LogTime time = match_leading_time(line.substr(1));
+    if (time.end == 0) time = match_ctime(line.substr(1), context_);
+    const std::size_t end = 1 + time.end;
+    const std::size_t close =
+        time.end == 0 ? std::string_view::npos : line.substr(0, kHeaderBytesMax).find(']', end);
+    if (close != std::string_view::npos) {
+      LogHeader header = read_timestamped(line, {close + 1, time.ms});
       // `[2026-11-21 03:56:14,123: ERROR/MainProcess]` holds the level too.
-      LogHeader header = read_timestamped(line, {end, time.ms});
-      const std::size_t close = line.substr(0, kHeaderBytesMax).find(']', end);
-      if (close != std::string_view::npos) header.message_at = skip_separators(line, close + 1);
+      const LogLevel inside = level_among_words(line.substr(end, close - end));
+      if (inside != LogLevel::kNone) {
+        header.level = inside;
+        header.message_at = skip_separators(line, close + 1);
+      }
       return header;
     }
+    if (time.end != 0) return read_timestamped(line, {end, time.ms});
   }
   return wants(kLogLevelled) ? read_levelled(line) : LogHeader();
 }
 
 LogHeader LogHeaderReader::read_letter(std::string_view line) {
-  if (wants(kLogSyslog) && line.size() > 15 && line[3] == ' ') {
-    const LogHeader header = read_syslog(line, 0);
+  if (line.size() > 15 && line[3] == ' ') {
+    const LogHeader header = read_dated_word(line);
     if (header.found()) return header;
   }
   if (wants(kLogGlog) && line.size() > 1 && is_digit(line[1])) {
@@ -134,22 +151,15 @@ LogHeader LogHeaderReader::read_letter(std::string_view line) {
     const LogHeader header = read_logfmt(line);
     if (header.found()) return header;
   }
+  if (wants(kLogTimestamped)) {
+    const LogHeader header = read_labelled(line);
+    if (header.found()) return header;
+  }
   if (wants(kLogLevelled)) {
     const LogHeader header = read_levelled(line);
     if (header.found()) return header;
   }
   return wants(kLogAccess) ? read_access(line) : LogHeader();
-}
-
-LogHeader LogHeaderReader::read_timestamped(std::string_view line, LogTime time) const {
-  LogHeader header;
-  header.format = kLogTimestamped;
-  header.time_ms = time.ms;
-  const std::string_view rest = line.substr(time.end, kHeaderBytesMax);
-  const LogLevelMatch level = find_level(rest);
-  header.level = level.level;
-  header.message_at = level.end > 0 ? time.end + level.end : skip_separators(line, time.end);
-  return header;
 }
 
 LogHeader LogHeaderReader::read_glog(std::string_view line) const {
@@ -170,7 +180,8 @@ LogHeader LogHeaderReader::read_glog(std::string_view line) const {
     default:
       return {};
   }
-  const LogTime time = match_month_day_time(line.substr(1), context_);
+  LogTime time = match_month_day_time(line.substr(1), context_);
+  if (time.end == 0) time = match_iso_time(line.substr(1), context_);  // glog from 0.6 on
   if (time.end == 0) return {};
   header.format = kLogGlog;
   header.time_ms = time.ms;
@@ -181,7 +192,7 @@ LogHeader LogHeaderReader::read_glog(std::string_view line) const {
 }
 
 LogHeader LogHeaderReader::read_logfmt(std::string_view line) const {
-  // A key of small letters, at once.
+  // The line must begin with a key in small letters.
   std::size_t key_end = 0;
   while (key_end < line.size() && (is_lower(line[key_end]) || line[key_end] == '_')) ++key_end;
   if (key_end == 0 || key_end >= line.size() || line[key_end] != '=') return {};
@@ -202,6 +213,13 @@ LogHeader LogHeaderReader::read_logfmt(std::string_view line) const {
 }
 
 LogHeader LogHeaderReader::read_levelled(std::string_view line) const {
+  LogHeader header;
+  header.format = kLogLevelled;
+  if (const LogLevelMatch php = match_php_level(line); php.end > 0) {
+    header.level = php.level;
+    header.message_at = php.end;
+    return header;
+  }
   std::size_t begin = 0;
   if (line.front() == '(') {
     // `(EngineCore_0 pid=123) ERROR 11-21 03:56:14 ...`
@@ -209,34 +227,46 @@ LogHeader LogHeaderReader::read_levelled(std::string_view line) const {
     if (begin == std::string_view::npos) return {};
     begin += 2;
   }
-  std::size_t end = begin;
-  const bool bracket = end < line.size() && line[end] == '[';
-  if (bracket) ++end;
-  const std::size_t word = end;
-  while (end < line.size() && (is_upper(line[end]) || is_lower(line[end]))) ++end;
+  const bool bracket = begin < line.size() && line[begin] == '[';
+  const std::size_t word = begin + (bracket ? 1 : 0);
+  std::size_t end = word;
+  while (end < line.size() && is_letter(line[end])) ++end;
   const char after = end < line.size() ? line[end] : ' ';
-  const LogLevel level = level_of_word(line.substr(word, end - word));
-  if (level == LogLevel::kNone) return {};
+  header.level = level_of_word(line.substr(word, end - word));
+  if (header.level == LogLevel::kNone) return {};
+  if (bracket && after == ' ' && end < line.size()) {
+    // `[ERROR 2026-11-21 03:56:14 main] ...`
+    const LogTime time = match_iso_time(line.substr(end + 1), context_);
+    const std::size_t close = line.substr(0, kHeaderBytesMax).find(']', end);
+    if (time.end == 0 || close == std::string_view::npos) return {};
+    header.time_ms = time.ms;
+    header.message_at = skip_spaces(line, close + 1);
+    return header;
+  }
   if (bracket) {
     if (after != ']') return {};
   } else {
     const bool upper = is_upper(line[word]) && is_upper(line[word + 1]);
-    // `Error: ...` is how an exception begins, `panic: ...` how Go does.
+    // `Error: ...` is the first line of an exception, `panic: ...` of a panic in Go.
     const bool named = is_upper(line[word]) && !upper;
     if (after == ':' ? named || line.substr(word, end - word) == "panic"
                      : !upper || (after != ' ' && after != '\t')) {
       return {};
     }
   }
-  LogHeader header;
-  header.format = kLogLevelled;
-  header.level = level;
   header.message_at = skip_separators(line, end + (bracket ? 1 : 0));
-  // vLLM has its date behind the level.
-  const LogTime time = match_month_day_time(line.substr(header.message_at), context_);
+  // Its report is a trace.
+  if (line.substr(header.message_at).starts_with("ThreadSanitizer: ")) return {};
+  header.awaits_message = is_dotnet_category(line.substr(header.message_at));
+  // Some write the date after the level: `ERROR 2026-11-21 ...`, `INFO  [2026-11-21 ...] ...`.
+  const std::size_t date = header.message_at + (line.substr(header.message_at).starts_with('['));
+  LogTime time = match_iso_time(line.substr(date), context_);
+  if (time.end == 0) time = match_month_day_time(line.substr(date), context_);
   if (time.end != 0) {
     header.time_ms = time.ms;
-    header.message_at = skip_spaces(line, header.message_at + time.end);
+    const std::size_t behind = date + time.end;
+    const bool closed = behind < line.size() && line[behind] == ']';
+    header.message_at = skip_spaces(line, behind + (closed ? 1 : 0));
   }
   return header;
 }

@@ -1,4 +1,4 @@
-// A JSON line as a log event: pino, bunyan, winston, zap, python-json-logger and their like.
+// Reads a JSON line as a log event.
 //
 // One reader per parser, used by one thread at a time; it keeps buffers between lines.
 #pragma once
@@ -13,20 +13,24 @@
 
 namespace sluice {
 
-/// What a JSON line says. Views are valid until the next `read`.
+/// The fields of a JSON line. Views are valid until the next `read`.
 struct LogRecord {
   bool well_formed = false;  ///< One JSON object and nothing behind it.
   std::int64_t time_ms = kNoTime;
   LogLevel level = LogLevel::kNone;
-  std::string_view message;  ///< Empty where there is none.
-  std::string_view error;    ///< What an error inside it says (`err.message`, `error`).
+  std::string_view message;  ///< Empty for none.
+  std::string_view error;  ///< Text of an error inside it (`err.message`, `error`); empty for none.
+  // Of an envelope; null for none.
+  std::string_view content;  ///< `log` of Docker, `MESSAGE` of journald.
+  std::string_view stream;
+  std::string_view unit;  ///< `_SYSTEMD_UNIT` or `SYSLOG_IDENTIFIER`.
+  std::string_view process;
 };
 
-/// Takes `level` (also `severity`, `lvl`, `levelname`, `log.level`; a word or a number), `time`
-/// (also `timestamp`, `ts`, `@timestamp`, `t`; ISO 8601 or a number since 1970), `msg` (also
-/// `message`, `event`), and of an error (`err`, `error`, `exception`: an object or a string) its
-/// `message` or, failing that, its `code` or `type`. Of a line that is no JSON, what came before
-/// the mistake is used.
+/// Knows the field names of pino, bunyan, winston, zap, python-json-logger, Serilog, .NET, MongoDB,
+/// PostgreSQL, Monolog, ECS and GELF: see `kMemberNames`. A level is a word or a number, a time is
+/// ISO 8601 or a number since 1970, an error is a string or an object with `message`, `code` or
+/// `type`. Of a line that is no JSON, the fields before the mistake count.
 class LogRecordReader {
  public:
   LogRecordReader();

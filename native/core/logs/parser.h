@@ -1,16 +1,17 @@
-// The log parser: bytes of any number of sources in, events out; errors counted on the way.
+// The log parser: takes bytes of any number of sources, emits events and counts errors.
 //
-// One parser, used by one thread at a time; it knows neither threads, files nor JavaScript, and
-// time is an argument. It ends with `end`, after which it may go on with new input.
+// One parser, used by one thread at a time; time is an argument. After `end` it takes new input.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <string>
 #include <string_view>
 
 #include "core/base/time.h"
+#include "core/logs/envelope.h"
 #include "core/logs/error_counts.h"
 #include "core/logs/event.h"
 #include "core/logs/grouper.h"
@@ -19,17 +20,17 @@
 
 namespace sluice {
 
-/// Each source (a file, a process's output) has lines and an event under way of its own. What comes
-/// out does not depend on how a source's bytes are cut into pieces, as long as no silence between
-/// two of them is longer than `flush`.
+/// Each source (a file, the output of a process) has lines and an event under way of its own; in a
+/// source with container envelopes, so has each writer. The result does not depend on how the bytes
+/// of a source are cut into pieces, as long as no pause between two of them exceeds `flush`.
 class LogParser {
  public:
   struct Options {
     std::uint32_t formats = kLogAllFormats;
     LogTimeContext times = {};
     LogGrouper::Limits event = {};
-    /// A source that gives nothing for so long has its event under way handed on (not a line whose
-    /// end has not come: that is still being written). kNever: never.
+    /// An event under way is emitted after a pause of this length, but a line without its end is
+    /// kept. kNever: never.
     Nanos flush = kSecond;
     LogErrors::Limits errors = {};
   };
@@ -44,29 +45,31 @@ class LogParser {
   using SourceId = std::uint32_t;
 
   LogParser(Options options, LogPatterns patterns);
+  ~LogParser();
   LogParser(const LogParser&) = delete;
   LogParser& operator=(const LogParser&) = delete;
 
-  /// The next bytes of a source. First hands on what silence has ended, of any source.
-  /// @param wall_ms the time since 1970: errors count as of it where neither they, nor their
-  ///   source before, nor any source, had a time
+  /// Takes the next bytes of a source. Emits first the events of any source whose pause is over.
+  /// @param wall_ms the time since 1970: the time of errors if neither they, nor their source
+  /// before,
+  ///   nor any source had one
   void push(SourceId source, std::string_view bytes, Nanos now, std::int64_t wall_ms,
             LogSink& sink);
 
-  /// Hands on what silence has ended.
+  /// Emits the events whose pause is over.
   void flush(Nanos now, std::int64_t wall_ms, LogSink& sink);
-  /// When `flush` next has something to do, as far as is known now; kNever for never.
+  /// When the next pause ends; kNever for never.
   [[nodiscard]] Nanos next_deadline() const;
 
-  /// The input of a source is over: a last line without its end counts, and the event under way is
-  /// handed on. Its counts are kept until `forget`.
+  /// Ends the input of a source: a last line without its end counts, and the events under way are
+  /// emitted. Its counts remain until `forget`.
   void end_source(SourceId source, std::int64_t wall_ms, LogSink& sink);
-  void forget(SourceId source) { sources_.erase(source); }
-  /// The same for all of them.
+  void forget(SourceId source);
+  /// Ends the input of all sources.
   void end(std::int64_t wall_ms, LogSink& sink);
 
   [[nodiscard]] const Stats& stats() const { return stats_; }
-  /// Zeros for a source that is not known.
+  /// Zeros for an unknown source.
   [[nodiscard]] Stats source_stats(SourceId source) const;
 
   LogErrors& errors() { return errors_; }
@@ -74,28 +77,36 @@ class LogParser {
   [[nodiscard]] std::int64_t newest_ms() const { return newest_ms_; }
 
  private:
-  struct Source {
-    LogLineSplitter lines;
-    LogGrouper events;
-    Stats stats;
-    Nanos heard_at = 0;
-    std::int64_t last_ms = kNoTime;  // Of its events.
-    bool json = false;               // It has written lines of JSON.
-  };
+  struct Lane;
+  struct Source;
+  using Lanes = std::list<Lane*>;
   class Handover;
 
   Source& source_of(SourceId id);
-  void take_line(Source& source, const LogLine& line, LogSink& sink);
-  [[nodiscard]] bool should_be_json(const Source& source, std::string_view line) const;
+  [[nodiscard]] LogPatterns* patterns() { return patterns_.any() ? &patterns_ : nullptr; }
+  void take_line(Source& source, const LogLine& line, Nanos now, std::int64_t wall_ms,
+                 LogSink& sink);
+  void take_enveloped(Source& source, const LogEnvelope& envelope, LogGrouper::Line line, Nanos now,
+                      std::int64_t wall_ms, LogSink& sink);
+  void take_text(Lane& lane, LogGrouper::Line line, LogSink& sink);
+  void take_timestamped(LogGrouper::Line& line);
+  Lane& lane_of(Source& source, const LogEnvelope& envelope, std::int64_t wall_ms, LogSink& sink);
+  void end_lane(Lane& lane, std::int64_t wall_ms, LogSink& sink);
+  void touch(Lane& lane, Nanos now);
+  void unlist(Lane& lane);
+  [[nodiscard]] bool should_be_json(const Lane& lane, std::string_view line) const;
   std::string_view clean(std::string_view line, bool& malformed);
 
   Options options_;
   LogPatterns patterns_;
   LogHeaderReader headers_;
+  LogEnvelopeReader envelopes_;
   LogErrors errors_;
   std::map<SourceId, Source> sources_;
+  Lanes under_way_;  // Lanes with an event under way, by the time of their last input.
   Stats stats_;
   std::int64_t newest_ms_ = kNoTime;
+  std::string converted_;
   std::string decoded_;
   std::string uncoloured_;
 };

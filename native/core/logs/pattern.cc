@@ -35,7 +35,7 @@ bool LogPattern::matches(std::string_view line) {
   line = line.substr(0, kLineBytesMax);
   now_.clear();
   for (std::size_t at = 0;; ++at) {
-    // `now_` holds what the bytes so far have led to; a match may also begin here.
+    // `now_` holds the steps that the bytes so far lead to; a match may also begin here.
     if (at == 0) ++generation_;
     if ((at == 0 || !anchored_) && follow(start_, line, at)) return true;
     if (at == line.size() || (now_.empty() && anchored_)) return false;
@@ -51,8 +51,8 @@ bool LogPattern::matches(std::string_view line) {
   }
 }
 
-/// Adds to `now_` every step that takes a byte and is reached from `step` without one; true when
-/// the end of the pattern is reached.
+/// Adds to `now_` every step that takes a byte and is reachable from `step` without one. Returns
+/// whether the end of the pattern is reachable.
 bool LogPattern::follow(std::uint32_t step, std::string_view line, std::size_t at) {
   stack_.assign(1, step);
   while (!stack_.empty()) {

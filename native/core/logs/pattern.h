@@ -1,8 +1,7 @@
-// A regular expression whose time is linear in the line, whatever the pattern and the line.
+// A regular expression that matches in time linear in the line, for patterns from users.
 //
-// For patterns that users give. Both std::regex and JavaScript's own engine backtrack: a pattern
-// that suits every line of today's log may take minutes over one line of tomorrow's. Compiled once;
-// one pattern is used by one thread at a time.
+// std::regex and JavaScript's engine backtrack: a pattern that suits every line of today's log may
+// take minutes over one line of tomorrow's. Compiled once; used by one thread at a time.
 #pragma once
 
 #include <bitset>
@@ -15,19 +14,18 @@
 
 namespace sluice {
 
-/// JavaScript's syntax without what cannot be matched in linear time or needs a table of Unicode:
-/// literals, `.`, classes (`[a-z]`, `\d \w \s` and their opposites), groups, `|`, `* + ? {n,m}`
-/// (lazy ones are the same, since only whether a line matches is asked), `^`, `$`, `\b`, escapes.
-/// No back-references, no lookaround, no `\p{...}`, no named groups. It works on bytes: a
-/// character beyond ASCII may be a literal, not a member of a class; `.` and a negated class take
-/// one byte of it.
+/// JavaScript's syntax, less the parts that need backtracking or a table of Unicode: literals, `.`,
+/// classes (`[a-z]`, `\d \w \s` and their opposites), groups `(...)`, `(?:...)` and `(?<name>...)`,
+/// `|`, `* + ? {n,m}` (lazy ones mean the same here), `^`, `$`, `\b`, escapes. No back-references,
+/// no lookaround, no `\p{...}`. It works on bytes: a character beyond ASCII may be a literal, but
+/// no member of a class; `.` and a negated class match one byte of it.
 class LogPattern {
  public:
-  /// @param problem set to what is wrong, a phrase, when nothing is returned
+  /// @param problem set to a phrase that states the problem when nothing is returned
   static std::optional<LogPattern> compile(std::string_view source, bool ignore_case,
                                            std::string& problem);
 
-  /// Whether the pattern occurs in `line`, of which the first 4096 bytes are looked at.
+  /// Whether the pattern occurs in the first 4096 bytes of `line`.
   [[nodiscard]] bool matches(std::string_view line);
 
  private:
@@ -47,8 +45,8 @@ class LogPattern {
   struct Step {
     Op op = Op::kMatch;
     std::uint8_t byte = 0;
-    std::uint32_t next = 0;   // Where to go on; of kSet the set is `other`.
-    std::uint32_t other = 0;  // Of kSplit: the second way.
+    std::uint32_t next = 0;   // The next step.
+    std::uint32_t other = 0;  // Of kSplit: the second branch. Of kSet: the set.
   };
 
   LogPattern() = default;
@@ -57,13 +55,13 @@ class LogPattern {
   std::vector<Step> steps_;
   std::vector<std::bitset<256>> sets_;
   std::uint32_t start_ = 0;
-  bool anchored_ = false;  // Every way begins with ^.
+  bool anchored_ = false;  // Every branch begins with ^.
 
-  // The steps to take a byte with, of this position and the next.
+  // The steps that may take the next byte, at this position and the one after it.
   std::vector<std::uint32_t> now_;
   std::vector<std::uint32_t> later_;
   std::vector<std::uint32_t> stack_;
-  std::vector<std::uint64_t> seen_;  // By step: the generation that it was last followed in.
+  std::vector<std::uint64_t> seen_;  // By step: the generation of its last visit.
   std::uint64_t generation_ = 0;
 };
 

@@ -247,10 +247,23 @@ LogPatternCompiler::Fragment LogPatternCompiler::atom(std::size_t depth) {
 }
 
 LogPatternCompiler::Fragment LogPatternCompiler::group(std::size_t depth) {
-  if (take("?") && !take(":")) return fail("lookaround and named groups are not supported");
+  if (take("?") && !take(":")) {
+    if (!take("<") || peek_is("=") || peek_is("!")) return fail("lookaround is not supported");
+    if (!group_name()) return fail("a group has no valid name");
+  }
   Fragment inside = alternatives(depth + 1);
   if (problem_.empty() && !take(")")) return fail("a ( is not closed");
   return inside;
+}
+
+/// Reads the rest of `(?<name>`. Names are only skipped: whether a line matches does not need them.
+bool LogPatternCompiler::group_name() {
+  const std::size_t begin = at_;
+  while (more() && (is_letter(peek()) || is_digit(peek()) || peek() == '_' || peek() == '$' ||
+                    (static_cast<std::uint8_t>(peek()) & 0x80) != 0)) {
+    ++at_;
+  }
+  return at_ > begin && !is_digit(source_[begin]) && take(">");
 }
 
 bool LogPatternCompiler::class_escape(char c, Set& set) const {
@@ -305,6 +318,7 @@ LogPatternCompiler::Fragment LogPatternCompiler::escape() {
   const char c = source_[at_++];
   if (c == 'b') return single({Op::kBoundary, 0, 0, 0});
   if (c == 'B') return single({Op::kNoBoundary, 0, 0, 0});
+  if (c == 'k') return fail("back-references are not supported");
   Set set;
   if (class_escape(c, set)) return set_fragment(set);
   std::uint8_t byte = 0;

@@ -1,5 +1,5 @@
-// Turns the text of a regular expression into the steps of a LogPattern. Private to log_pattern.cc
-// and its own file; used once per pattern.
+// Compiles the source of a regular expression into the steps of a LogPattern. Private to
+// log_pattern.cc.
 #pragma once
 
 #include <bitset>
@@ -13,14 +13,14 @@
 
 namespace sluice {
 
-/// Recursive descent into fragments of Thompson's construction (CACM 1968). A part that is repeated
-/// by number is compiled once per repetition; depth and size are bounded.
+/// Recursive descent into fragments of Thompson's construction (CACM 1968). A counted repetition is
+/// compiled once per count. Depth and size are bounded.
 class LogPatternCompiler {
  public:
   LogPatternCompiler(std::string_view source, bool ignore_case, LogPattern& pattern)
       : source_(source), ignore_case_(ignore_case), pattern_(pattern) {}
 
-  /// @returns what is wrong, or an empty string
+  /// @returns the problem, or an empty string
   std::string run();
 
  private:
@@ -29,8 +29,8 @@ class LogPatternCompiler {
   static constexpr std::size_t kDepthMax = 64;
   static constexpr std::uint32_t kRepeatMax = 1000;
 
-  /// A part of the pattern: where it begins, and the ends that are still to be joined to something
-  /// (twice the step's index, plus one for its second way).
+  /// A part of the pattern: its first step, and its ends that still lead nowhere (twice the step's
+  /// index, plus one for its second branch).
   struct Fragment {
     std::uint32_t start = 0;
     std::vector<std::uint32_t> ends;
@@ -46,6 +46,7 @@ class LogPatternCompiler {
   Fragment repeated(std::size_t depth);
   Fragment atom(std::size_t depth);
   Fragment group(std::size_t depth);
+  bool group_name();
   Fragment escape();
   Fragment character_class();
   bool class_escape(char c, std::bitset<256>& set) const;
@@ -66,6 +67,9 @@ class LogPatternCompiler {
 
   [[nodiscard]] bool more() const { return at_ < source_.size() && problem_.empty(); }
   [[nodiscard]] char peek() const { return source_[at_]; }
+  [[nodiscard]] bool peek_is(std::string_view wanted) const {
+    return source_.substr(at_).starts_with(wanted);
+  }
   bool take(std::string_view wanted);
 
   std::string_view source_;

@@ -9,11 +9,11 @@
 
 namespace sluice {
 
-/// What a timestamp leaves open.
+/// Supplies what a timestamp omits.
 struct LogTimeContext {
-  /// Where a time names no zone: minutes east of UTC.
+  /// Minutes east of UTC, for a time without a zone.
   std::int32_t utc_offset_minutes = 0;
-  /// Where a time names no year: it is the latest one not more than a day after this.
+  /// For a time without a year: the result is the latest match at most one day after this.
   std::int64_t reference_ms = 0;
 };
 
@@ -23,27 +23,39 @@ struct LogTime {
   std::int64_t ms = kNoTime;  ///< kNoTime for a time of day without a date.
 };
 
-/// `2026-11-21T03:56:14.123Z`: also with a space or `_` for the T, with slashes, a comma before the
-/// fraction, no seconds' fraction, and `Z`, `UTC`, `GMT`, `+01:00`, `+0100` or ` +0100` behind.
+/// ISO 8601 and its relatives: `2026-11-21T03:56:14.123Z`, `2026/11/21 03:56:14,123 +0100`,
+/// `2026-11-21_03:56:14`, `2026/11/21 - 03:56:14`, `2005-06-03-15.42.50.675872`,
+/// `20261121T035614Z`. A zone may follow: `Z`, `z`, `UTC`, `CET` and other unambiguous names,
+/// `+01`, `+0100`, `+01:00`, each also after a space or `_`; `_01` means `+01` (a label that may
+/// hold no plus sign).
 LogTime match_iso_time(std::string_view text, const LogTimeContext& context);
 
 /// `03:56:14`, `03:56:14.123`: no date.
 LogTime match_time_of_day(std::string_view text);
 
-/// `21/Nov/2026:03:56:14 +0000`, as access logs have it.
-LogTime match_access_time(std::string_view text);
+/// `21/Nov/2026:03:56:14 +0000` of access logs; `21 Nov 2026 03:56:14.123` of Redis;
+/// `21-Nov-2026 03:56:14 UTC` of Tomcat and PHP.
+LogTime match_day_month_time(std::string_view text, const LogTimeContext& context);
 
-/// `Nov 21 03:56:14`, as syslog has it (RFC 3164); a fraction is taken too.
-LogTime match_syslog_time(std::string_view text, const LogTimeContext& context);
+/// `Nov 21 03:56:14` of syslog (RFC 3164), `Nov 21 2026 03:56:14`, and `Nov 21, 2026 3:56:14 AM` of
+/// java.util.logging; a fraction may follow.
+LogTime match_month_time(std::string_view text, const LogTimeContext& context);
 
-/// `21 Nov 2026 03:56:14.123`, as Redis has it.
-LogTime match_redis_time(std::string_view text, const LogTimeContext& context);
-
-/// `Sat Nov 21 03:56:14.123456 2026`, as Apache and ctime have it.
+/// `Sat Nov 21 03:56:14.123456 2026` of Apache and ctime.
 LogTime match_ctime(std::string_view text, const LogTimeContext& context);
 
-/// `1121 03:56:14.123456` of glog, `11-21 03:56:14` of vLLM: month, day, no year.
+/// Month and day without a year: `1121 03:56:14.123456` of glog, `11-21 03:56:14` of vLLM and
+/// Android, `11.21 03:56:14` of Proxifier.
 LogTime match_month_day_time(std::string_view text, const LogTimeContext& context);
+
+/// A year of two digits: `26/11/21 03:56:14` of Spark, `261121 035614` of HDFS.
+LogTime match_short_year_time(std::string_view text, const LogTimeContext& context);
+
+/// `20261121-3:56:14:7` of HealthApp: hours to milliseconds without leading zeros.
+LogTime match_unpadded_time(std::string_view text, const LogTimeContext& context);
+
+/// `1795233374` and `1795233374.123` of Squid, BGL and others: seconds since 1970 with ten digits.
+LogTime match_epoch_time(std::string_view text);
 
 /// A number since 1970 as milliseconds: seconds, milliseconds, microseconds or nanoseconds, by its
 /// size (a year between 1973 and 5138 if it is in milliseconds). kNoTime if it is out of range.

@@ -1,4 +1,4 @@
-// The debounce batcher: one open batch, and the rule that says when it is due.
+// The debounce batcher: one open batch, and when it is due.
 //
 // Not thread-safe: one machine owns it. Plain state, ends with its owner.
 #pragma once
@@ -27,8 +27,8 @@ class Batcher {
   /// Adds an item that arrived at `item.arrived`; the batch must not be full.
   void add(const QueuedItem& item);
 
-  /// Takes an item out of the open batch. False when it is not there. The others stay, and so does
-  /// the time of the newest arrival: the item did arrive.
+  /// Takes an item out of the open batch. False when it is not there. The time of the newest
+  /// arrival stays as it is.
   bool remove(ItemId item);
 
   [[nodiscard]] bool due(Nanos now) const { return full() || next_deadline() <= now; }

@@ -15,7 +15,7 @@ PipelineCore::PipelineCore(const PipelineOptions& options, PipelineObserver& obs
       slots_(options.max_concurrency) {}
 
 void PipelineCore::submit(ItemId item, Nanos now) {
-  // What was due before the item came is not for the item to join.
+  // A batch that was due before the item came leaves without it.
   advance(now);
   if (closing_) {
     observer_.removed(item, false);
@@ -75,8 +75,8 @@ PipelineCounts PipelineCore::counts() const {
 
 Nanos PipelineCore::next_deadline() const {
   const Nanos retry = delayed_.empty() ? kNever : delayed_.begin()->first;
-  // While processing is full the open batch cannot move whatever the time; a slot given back will
-  // move it, and a deadline in the past would only make the executor spin.
+  // While processing is full, time cannot move the open batch, only a freed slot can: a deadline in
+  // the past would make the executor spin.
   return processing_full() ? retry : std::min(retry, batcher_.next_deadline());
 }
 
@@ -89,7 +89,8 @@ void PipelineCore::advance(Nanos now) {
   pump(now);
 }
 
-// Moves everything that can move, the last stage's room being the next to last one's chance.
+// Moves items from stage to stage until nothing moves: room in one stage lets the stage before it
+// move.
 void PipelineCore::pump(Nanos now) {
   bool moved = true;
   while (moved) {
@@ -149,7 +150,7 @@ void PipelineCore::enqueue(Batches& batches, Stage stage, Items items) {
   for (const ItemId item : *batch) places_[item] = {stage, batch, {}};
 }
 
-// Takes an item out of its batch, and the batch out of its queue when that leaves it empty.
+// Removes an item from its batch, and a batch left empty from its queue.
 bool PipelineCore::remove_batched(ItemId item) {
   const auto found = places_.find(item);
   if (found == places_.end()) return false;

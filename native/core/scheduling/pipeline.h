@@ -31,8 +31,8 @@ namespace sluice {
 /// Unique within one pipeline, from 1.
 using BatchId = std::uint64_t;
 
-/// Where the pipeline reports. Called from within the pipeline's own functions, so an observer
-/// notes what it is told and calls nothing of the pipeline before that function has returned.
+/// Receives the events of a pipeline. It is called from within the pipeline's own functions, so it
+/// only records the event and calls no function of the pipeline before that one has returned.
 class PipelineObserver {
  public:
   virtual ~PipelineObserver() = default;
@@ -41,7 +41,7 @@ class PipelineObserver {
   virtual void accepted(ItemId item) = 0;
   /// The batch holds a slot until batch_done(batch).
   virtual void dispatch(BatchId batch, const std::vector<ItemId>& items) = 0;
-  /// The item will not be dispatched: it was aborted, or (not accepted) refused by close.
+  /// The item will not be dispatched: it was aborted, or refused by close before it was accepted.
   virtual void removed(ItemId item, bool was_accepted) = 0;
   /// close() was called and all work is done. Nothing is reported after this.
   virtual void closed() = 0;
@@ -54,7 +54,7 @@ struct PipelineOptions {
   std::size_t processing_capacity = 10;  ///< batches
 };
 
-/// How many are where, right now.
+/// The load of each stage.
 struct PipelineCounts {
   std::size_t waiting;             ///< items in line for the incoming queue
   std::size_t incoming;            ///< items
@@ -74,10 +74,10 @@ class PipelineCore : public Machine {
   /// removed at once.
   void submit(ItemId item, Nanos now);
 
-  /// Takes the item out of wherever it waits. No effect once it is dispatched.
+  /// Removes an item that waits in any stage. No effect once it is dispatched.
   void abort(ItemId item, Nanos now);
 
-  /// Gives back the slot of a dispatched batch. Its items are the caller's from then on. Unknown
+  /// Frees the slot of a dispatched batch, whose items the pipeline no longer knows then. Unknown
   /// batches are ignored.
   void batch_done(BatchId batch, Nanos now);
 
@@ -87,8 +87,8 @@ class PipelineCore : public Machine {
   /// batch they came from, else a close may find all work done.
   void retry(std::vector<ItemId> items, Nanos delay, Nanos now);
 
-  /// Refuses those in line and later submitters, stops waiting for company for the open batch, and
-  /// reports closed() when every accepted item is through. A second close does nothing.
+  /// Refuses items in line and later ones, flushes the open batch, and reports closed() when every
+  /// accepted item is done. A second close does nothing.
   void close(Nanos now);
 
   [[nodiscard]] PipelineCounts counts() const;

@@ -1,4 +1,4 @@
-// A fixed number of slots, each held under a name and given back once.
+// A fixed number of slots, each held under a name and freed once.
 //
 // Not thread-safe: one machine owns it. Plain state, ends with its owner.
 #pragma once
@@ -16,8 +16,7 @@ class SlotLimiter {
   /// Takes a slot for `holder`, which holds none yet. False when none is free.
   bool acquire(std::uint64_t holder) { return available() && holders_.insert(holder).second; }
 
-  /// Gives the holder's slot back. False, and no effect, when it holds none: a slot cannot be
-  /// given back twice.
+  /// Frees the holder's slot. False, without effect, when it holds none.
   bool release(std::uint64_t holder) { return holders_.erase(holder) > 0; }
 
   [[nodiscard]] bool available() const { return holders_.size() < slots_; }

@@ -50,7 +50,7 @@ void TaskGraph::fail(TaskId task, const Failure& failure, Nanos now) {
       full_jitter(options.backoff_base, options.backoff_cap, attempts - 1, failure.random);
   const Nanos delay = std::max(jitter, failure.retry_after);
   const Nanos due = deadline_after(now, delay);
-  // Another attempt that never comes would keep the run from ending.
+  // Waiting for ever for another attempt would keep the run from ending.
   if (failure.retryable && attempts < options.attempts_max && due != kNever) {
     tasks_[task].state = TaskState::kDelayed;
     retries_.arm(due, task);
@@ -104,8 +104,8 @@ void TaskGraph::release_dependants(TaskId task) {
   }
 }
 
-// Each task is skipped once and hands on to its dependants once: a failure's cost is what hangs on
-// it. They are all waiting still, since what they wait for will not permit them.
+// Each task is skipped once and visits its dependants once, so a failure costs as many steps as
+// there are dependants. All of them are still waiting.
 void TaskGraph::skip_dependants(TaskId culprit) {
   std::vector<TaskId> barred{culprit};
   for (std::size_t i = 0; i < barred.size(); ++i) {

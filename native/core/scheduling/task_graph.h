@@ -1,18 +1,18 @@
-// One run of a task graph: which task may start, which is tried again and when, which never will.
+// One run of a task graph: starts, retries, skips and the end of its tasks.
 //
 //   waiting -> ready -> running -> complete
 //      |         ^         |-----> failed
 //      |         +-- delayed (retry)
 //      +-> skipped            any of them but the final ones -> cancelled
 //
-// - A task is ready when everything it waits for has an ending that permits it: complete, or failed
-//   where that task says that its dependants go on without it.
-// - At most `concurrency` tasks run; ready ones start in the order in which they became so, those
-//   that are due for another attempt before those that have had none. A task that waits for its
-//   next attempt holds no place.
-// - When a task has failed for good, everything that depends on it, directly or not, is skipped at
-//   once; the rest goes on.
-// - Each task comes to exactly one ending, and the run ends with the last one.
+// - A task is ready when each of its dependencies is complete, or has failed and lets its
+// dependants
+//   continue.
+// - At most `concurrency` tasks run. Ready tasks start in the order in which they became ready, due
+//   retries before first attempts. A task that waits for its next attempt holds no slot.
+// - When a task fails without further attempts, every task that depends on it, directly or not, is
+//   skipped at once; the others go on.
+// - Each task has exactly one ending, and the run ends with the last one.
 //
 // Every call is iterative, and a whole run takes steps in proportion to tasks, dependencies and
 // attempts (`steps` counts them). Not thread-safe: its executor's thread alone calls it. It ends
@@ -31,18 +31,18 @@
 
 namespace sluice {
 
-/// Where a run reports. Called from within the run's own functions, so an observer notes what it
-/// is told and calls nothing of the run before that function has returned.
+/// Receives the events of a run. It is called from within the run's own functions, so it only
+/// records the event and calls no function of the run before that one has returned.
 class TaskObserver {
  public:
   virtual ~TaskObserver() = default;
-  /// The task holds a place until `complete` or `fail` is called for it. `attempt` counts from 1.
+  /// The task holds a slot until `complete` or `fail` is called for it. `attempt` counts from 1.
   virtual void started(TaskId task, std::uint64_t attempt) = 0;
-  /// The attempt failed; the one given here follows, after `delay` or when a place is free then.
+  /// The attempt failed; `attempt` is the next one, after `delay`, once a slot is free.
   virtual void retrying(TaskId task, std::uint64_t attempt, Nanos delay) = 0;
   virtual void completed(TaskId task) = 0;
   virtual void failed(TaskId task) = 0;
-  /// It will not run, because `culprit` failed.
+  /// The task will not run, because `culprit` failed.
   virtual void skipped(TaskId task, TaskId culprit) = 0;
   /// Every task has its ending. Nothing is reported after this.
   virtual void ended() = 0;
@@ -61,10 +61,10 @@ enum class TaskState : std::uint8_t {
 
 class TaskGraph final : public Machine {
  public:
-  /// What is known of a failed attempt.
+  /// A failed attempt.
   struct Failure {
     bool retryable = true;
-    Nanos retry_after = 0;  ///< the next attempt comes no sooner than this
+    Nanos retry_after = 0;  ///< the least delay of the next attempt; kNever: there is none
     double random = 0;      ///< uniform in [0, 1), for the delay
   };
 
@@ -81,7 +81,7 @@ class TaskGraph final : public Machine {
   /// A running task's attempt has failed. Ignored for one that is not running.
   void fail(TaskId task, const Failure& failure, Nanos now);
 
-  /// Ends the run: what has no ending yet is cancelled, running tasks too.
+  /// Ends the run: tasks without an ending are cancelled, running ones too.
   void cancel();
 
   [[nodiscard]] bool has_ended() const { return ended_; }

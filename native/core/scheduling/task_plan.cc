@@ -8,8 +8,8 @@ namespace {
 
 enum class Mark : std::uint8_t { kNew, kOpen, kDone };
 
-// `path` is walked from each task to one that it waits for, and closes at `from`: turned around, so
-// that it goes the way the work would, and begun at the task that was added first.
+// `path` leads from each task to a dependency and closes at `from`. It is reversed into the order
+// of execution, and rotated to begin with the task that was added first.
 std::vector<TaskId> as_cycle(const std::vector<TaskId>& path, TaskId from) {
   const auto begin = std::find(path.begin(), path.end(), from);
   std::vector<TaskId> cycle(begin, path.end());

@@ -1,7 +1,7 @@
-// What a task graph is made of: tasks, what each waits for, and whether that can work at all.
+// The plan of a task graph: tasks and their dependencies, checked for faults.
 //
-// Tasks are added under their names in any order, dependencies may be named before they are added;
-// `check` tells what is wrong, and resolves names to numbers when nothing is. Everything is
+// Tasks are added under their names in any order, and dependencies may be named before they are
+// added. `check` finds faults, and resolves names to numbers when there is none. Everything is
 // iterative and takes steps in proportion to tasks plus dependencies. Not thread-safe; plain state.
 #pragma once
 
@@ -31,24 +31,24 @@ struct PlanFault {
   Kind kind = Kind::kNone;
   TaskId task = 0;             ///< kDuplicate: the later one; kUnknown: the one that depends
   std::size_t dependency = 0;  ///< kUnknown: its place among the task's dependencies, from 0
-  /// kCycle: each task of one cycle once, every one before a task that waits for it, and the last
-  /// before the first; begins with the one that was added first.
+  /// kCycle: the tasks of one cycle, each before one that depends on it, and the last before the
+  /// first; begins with the one that was added first.
   std::vector<TaskId> cycle;
 };
 
 class TaskPlan {
  public:
-  /// Adds a task; `after` names what it waits for.
+  /// Adds a task; `after` names its dependencies.
   void add(std::string name, std::vector<std::string> after, TaskOptions options);
 
-  /// The first fault there is: duplicates before unknown names before cycles, each in the order of
-  /// adding. A task that waits for itself is a cycle of one.
+  /// The first fault: duplicates before unknown names before cycles, each in the order of adding. A
+  /// task that depends on itself is a cycle of one.
   [[nodiscard]] PlanFault check();
 
   [[nodiscard]] std::size_t size() const { return tasks_.size(); }
   [[nodiscard]] const TaskOptions& options(TaskId task) const { return tasks_[task].options; }
 
-  /// What the task waits for; only after a `check` without fault.
+  /// The task's dependencies; valid after a `check` without fault.
   [[nodiscard]] const std::vector<TaskId>& dependencies(TaskId task) const {
     return tasks_[task].dependencies;
   }

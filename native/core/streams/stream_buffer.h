@@ -1,21 +1,21 @@
-// A bounded buffer of chunks between writers and readers who wait for one another.
+// A bounded buffer of chunks between writers and readers.
 //
-// Any thread may call anything: one mutex guards all of it, and no callback runs while it is held.
-// It ends with its last reference; close() first, so that nobody is left waiting.
+// Thread-safe: one mutex guards all state, and no callback runs while it is held. It ends with its
+// last reference, after close(), which ends every wait.
 //
-// A caller that has to wait gets a Ticket and a place in a line. When its turn comes its `on_turn`
-// runs, on the thread whose call made the turn come; it then claims the ticket. Nothing changes
-// hands before the claim: until then abort() takes the waiter out of the line and everyone behind
-// it moves up, exactly as if it had never been there. So an aborted reader loses no chunk and an
-// aborted writer leaves none behind.
+// A caller that has to wait gets a Ticket and a place in a line. When its turn comes, its `on_turn`
+// runs on the thread whose call caused that, and the caller then claims the ticket. No chunk moves
+// before the claim: until then abort() takes the waiter out of the line and those behind it move
+// up, as if it had never been there. So an aborted reader loses no chunk, and an aborted writer
+// leaves none behind.
 //
 // Two lines, both first come, first served:
 //
 //   entries_  [ stored ... | chunks of waiting writers ... ]   at most `capacity` stored
 //   readers_  [ ready  ... | waiting ...                   ]   as many ready as chunks stored
 //
-// Turns are told in the order of the line, and chunks leave strictly oldest first in the order of
-// the claims; so each reader sees each writer's chunks in order, whoever aborts meanwhile.
+// Turns come in the order of the line, and chunks leave oldest first in the order of the claims. So
+// each reader sees each writer's chunks in order, despite aborts.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@
 
 namespace sluice {
 
-/// Names one waiting write or read; 0 names none. Tickets of one buffer are never reused.
+/// Identifies a waiting write or read; 0: none. Tickets of one buffer are never reused.
 using Ticket = std::uint64_t;
 
 enum class BufferStatus {
@@ -44,8 +44,8 @@ enum class BufferStatus {
 template <typename Chunk>
 class StreamBuffer {
  public:
-  /// Told that the ticket's turn may have come. It may be called more than once, and once more
-  /// after an abort on another thread, so what it captures must outlive the waiter; claim decides.
+  /// Called when the ticket's turn may have come; claim decides. It may be called more than once,
+  /// and once more after an abort on another thread, so its captures must outlive the waiter.
   using OnTurn = std::function<void(Ticket)>;
 
   struct WriteResult {
@@ -69,21 +69,27 @@ class StreamBuffer {
   WriteResult write(Chunk chunk, OnTurn on_turn) {
     Turns turns;
     std::unique_lock lock(mutex_);
-    if (closed_) return {BufferStatus::kClosed, 0};
-    const bool fits = entries_.size() < capacity_;
-    const Ticket ticket = fits ? 0 : ++last_ticket_;
-    entries_.push_back(Entry{std::move(chunk), ticket, fits});
-    if (fits) {
-      ++stored_;
-      rebalance(turns);
-    } else {
+    WriteResult result{store(chunk, turns), 0};
+    if (result.status == BufferStatus::kWaiting) {
+      result.ticket = ++last_ticket_;
+      entries_.push_back(Entry{std::move(chunk), result.ticket, false});
       const auto entry = std::prev(entries_.end());
       if (first_unstored_ == entries_.end()) first_unstored_ = entry;
-      waiters_.emplace(ticket, Waiter{std::move(on_turn), Place::kWriterInLine, entry, {}});
+      waiters_.emplace(result.ticket, Waiter{std::move(on_turn), Place::kWriterInLine, entry, {}});
     }
     lock.unlock();
     call(turns);
-    return {fits ? BufferStatus::kDone : BufferStatus::kWaiting, ticket};
+    return result;
+  }
+
+  /// Stores `chunk` if there is room for it now. kWaiting: there is none, and the chunk is dropped.
+  BufferStatus try_write(Chunk chunk) {
+    Turns turns;
+    std::unique_lock lock(mutex_);
+    const BufferStatus status = store(chunk, turns);
+    lock.unlock();
+    call(turns);
+    return status;
   }
 
   /// Takes the oldest chunk, or joins the line when there is none to take or others came first.
@@ -91,14 +97,8 @@ class StreamBuffer {
   ReadResult read(OnTurn on_turn) {
     Turns turns;
     std::unique_lock lock(mutex_);
-    ReadResult result{BufferStatus::kWaiting, 0, Chunk{}};
-    if (readers_.empty() && stored_ > 0) {
-      result.status = BufferStatus::kDone;
-      result.chunk = take_oldest();
-      rebalance(turns);
-    } else if (readers_.empty() && closed_) {
-      result.status = BufferStatus::kClosed;
-    } else {
+    ReadResult result = take(turns);
+    if (result.status == BufferStatus::kWaiting) {
       result.ticket = ++last_ticket_;
       readers_.push_back(Reader{result.ticket, false});
       const auto reader = std::prev(readers_.end());
@@ -106,6 +106,17 @@ class StreamBuffer {
       waiters_.emplace(result.ticket, Waiter{std::move(on_turn), Place::kReader, {}, reader});
       rebalance(turns);
     }
+    lock.unlock();
+    call(turns);
+    return result;
+  }
+
+  /// Takes the oldest chunk if a read would not have to wait for it; kWaiting, without a ticket, if
+  /// it would.
+  ReadResult try_read() {
+    Turns turns;
+    std::unique_lock lock(mutex_);
+    ReadResult result = take(turns);
     lock.unlock();
     call(turns);
     return result;
@@ -175,8 +186,8 @@ class StreamBuffer {
     return true;
   }
 
-  /// Refuses further and waiting writes; wakes every reader: first come take what is stored, the
-  /// others learn that it is over. A second close does nothing.
+  /// Refuses waiting and later writes, and wakes every reader: the first in line take what is
+  /// stored, the others see the end. A second close does nothing.
   void close() {
     Turns turns;
     std::unique_lock lock(mutex_);
@@ -192,7 +203,7 @@ class StreamBuffer {
     call(turns);
   }
 
-  /// Chunks stored that no reader in line is about to take.
+  /// Chunks stored, without those that readers in line are about to take.
   [[nodiscard]] std::size_t size() const {
     const std::lock_guard lock(mutex_);
     return stored_ - std::min(stored_, readers_.size());
@@ -226,6 +237,26 @@ class StreamBuffer {
   };
   using Turns = std::vector<std::pair<OnTurn, Ticket>>;
 
+  // Moves the chunk into the buffer where there is room; kWaiting leaves it as it is.
+  BufferStatus store(Chunk& chunk, Turns& turns) {
+    if (closed_) return BufferStatus::kClosed;
+    if (entries_.size() >= capacity_) return BufferStatus::kWaiting;
+    entries_.push_back(Entry{std::move(chunk), 0, true});
+    ++stored_;
+    rebalance(turns);
+    return BufferStatus::kDone;
+  }
+
+  ReadResult take(Turns& turns) {
+    if (!readers_.empty()) return {BufferStatus::kWaiting, 0, Chunk{}};
+    if (stored_ == 0) {
+      return {closed_ ? BufferStatus::kClosed : BufferStatus::kWaiting, 0, Chunk{}};
+    }
+    ReadResult result{BufferStatus::kDone, 0, take_oldest()};
+    rebalance(turns);
+    return result;
+  }
+
   void tell(Ticket ticket, Turns& turns) {
     turns.emplace_back(waiters_.at(ticket).on_turn, ticket);
   }
@@ -234,7 +265,7 @@ class StreamBuffer {
     for (const auto& [on_turn, ticket] : turns) on_turn(ticket);
   }
 
-  // Moves both boundaries to where they belong and notes whose turn has come.
+  // Moves both boundaries to where they belong, and collects the tickets whose turn has come.
   void rebalance(Turns& turns) {
     while (stored_ < capacity_ && first_unstored_ != entries_.end()) {
       first_unstored_->stored = true;
@@ -247,7 +278,7 @@ class StreamBuffer {
       first_unready_->ready = true;
       tell(first_unready_->ticket, turns);
     }
-    // An aborted writer took its chunk back: the last reader told of one waits again.
+    // An aborted writer took its chunk back: the last reader that was called waits again.
     for (; ready_ > ready; --ready_) {
       --first_unready_;
       first_unready_->ready = false;

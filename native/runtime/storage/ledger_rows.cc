@@ -8,7 +8,7 @@ namespace sluice {
 namespace {
 
 constexpr std::int64_t kPageRows = 1000;
-constexpr std::size_t kColumns = 13;
+constexpr std::size_t kColumns = 15;
 
 StoreValue number(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
@@ -44,11 +44,31 @@ std::optional<LedgerEvent> event_of(StoreRow& row) {
   event.time = integer(8);
   event.force = integer(9) != 0;
   event.due = integer(10);
-  const bool known = take_enum(integer(1), LedgerEventType::kRefused, event.type) &&
-                     take_enum(integer(11), LedgerCode::kIdempotencyConflict, event.code) &&
-                     take_enum(integer(12), LedgerEventType::kRefused, event.refused);
+  event.linked = static_cast<std::uint32_t>(integer(13));
+  event.metadata = text(14);
+  const bool known = take_enum(integer(1), LedgerEventType::kClose, event.type) &&
+                     take_enum(integer(11), LedgerCode::kLinkedFailed, event.code) &&
+                     take_enum(integer(12), LedgerEventType::kClose, event.refused);
   const bool timely = event.at >= 0 && event.time >= 0 && event.due >= 0;
   return known && timely ? std::optional(std::move(event)) : std::nullopt;
+}
+
+StoreRow row_of(const LedgerEvent& event) {
+  return {number(event.id),
+          number(static_cast<std::uint64_t>(event.type)),
+          event.at,
+          event.key,
+          event.from,
+          event.to,
+          event.amount,
+          number(event.target),
+          event.time,
+          number(event.force ? 1 : 0),
+          event.due,
+          number(static_cast<std::uint64_t>(event.code)),
+          number(static_cast<std::uint64_t>(event.refused)),
+          number(event.linked),
+          event.metadata};
 }
 
 std::string at_event(LedgerId id, std::string_view what) {
@@ -57,13 +77,18 @@ std::string at_event(LedgerId id, std::string_view what) {
 
 }  // namespace
 
-StoreBatch batch_of(const LedgerEvent& event) {
+StoreBatch batch_of(std::span<const LedgerEvent* const> events) {
   static const std::size_t kAdd = statement_at(store_schema().statements, "add_event");
-  return {{kAdd,
-           {number(event.id), number(static_cast<std::uint64_t>(event.type)), event.at, event.key,
-            event.from, event.to, event.amount, number(event.target), event.time,
-            number(event.force ? 1 : 0), event.due, number(static_cast<std::uint64_t>(event.code)),
-            number(static_cast<std::uint64_t>(event.refused))}}};
+  StoreBatch batch;
+  for (const LedgerEvent* event : events) batch.push_back({kAdd, row_of(*event)});
+  return batch;
+}
+
+StoreBatch batch_of_changed(const std::vector<LedgerEvent>& events) {
+  static const std::size_t kReplace = statement_at(store_schema().statements, "replace_event");
+  StoreBatch batch;
+  for (const LedgerEvent& event : events) batch.push_back({kReplace, row_of(event)});
+  return batch;
 }
 
 std::string load_ledger(StoreFile& file, Ledger& ledger) {
@@ -81,7 +106,8 @@ std::string load_ledger(StoreFile& file, Ledger& ledger) {
       if (!reason.empty()) return at_event(event->id, reason);
     }
   } while (!rows.empty());
-  return {};
+  const std::string_view end = ledger.replay_end();
+  return end.empty() ? "" : at_event(ledger.last_event(), end);
 }
 
 }  // namespace sluice

@@ -3,15 +3,25 @@
 // Plain functions; the thread that has the file, or the ledger.
 #pragma once
 
+#include <span>
 #include <string>
+#include <vector>
 
 #include "core/ledger/ledger.h"
 #include "runtime/storage/store_file.h"
 
 namespace sluice {
 
-/// The row of an event.
-StoreBatch batch_of(const LedgerEvent& event);
+/// The rows of new events.
+StoreBatch batch_of(std::span<const LedgerEvent* const> events);
+
+inline StoreBatch batch_of(const LedgerEvent& event) {
+  const LedgerEvent* const only = &event;
+  return batch_of({&only, 1});
+}
+
+/// The rows of events that Ledger::rename has changed.
+StoreBatch batch_of_changed(const std::vector<LedgerEvent>& events);
 
 /// Has a new ledger take in all events of a file. An answer that is not empty says what is wrong
 /// with them, in words that go on behind the file's name; the ledger is of no use then.

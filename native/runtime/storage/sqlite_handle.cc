@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/base/siphash.h"
+
 namespace sluice {
 
 namespace {
@@ -45,6 +47,32 @@ StoreValue column(sqlite3_stmt* statement, int index) {
   }
 }
 
+void append_number(std::string& bytes, std::uint64_t number) {
+  for (unsigned shift = 0; shift < 64; shift += 8) {
+    bytes.push_back(static_cast<char>(number >> shift & 0xff));
+  }
+}
+
+// Each value with its type and length, so that nothing can move from one column to the next unseen.
+void row_sum(sqlite3_context* context, int count, sqlite3_value** values) {
+  constexpr HashSecret kFixed{0x736c756963650001, 0x726f775f73756d21};  // files keep what it gives
+  std::string bytes;
+  for (int i = 0; i < count; ++i) {
+    const int type = sqlite3_value_type(values[i]);
+    bytes.push_back(static_cast<char>(type));
+    if (type == SQLITE_NULL) continue;
+    if (type == SQLITE_INTEGER) {
+      append_number(bytes, static_cast<std::uint64_t>(sqlite3_value_int64(values[i])));
+      continue;
+    }
+    const void* const data = sqlite3_value_blob(values[i]);
+    const auto size = static_cast<std::size_t>(sqlite3_value_bytes(values[i]));
+    append_number(bytes, size);
+    if (size > 0) bytes.append(static_cast<const char*>(data), size);
+  }
+  sqlite3_result_int64(context, static_cast<std::int64_t>(keyed_hash(bytes, kFixed)));
+}
+
 }  // namespace
 
 const char* name_of(StoreStatus status) {
@@ -71,6 +99,8 @@ const char* name_of(StoreStatus status) {
       return "newer";
     case StoreStatus::kNoAccess:
       return "no_access";
+    case StoreStatus::kMoved:
+      return "moved";
   }
   return "failed";
 }
@@ -99,6 +129,12 @@ StoreStatus status_of(sqlite3* connection, int code) {
     default:
       return StoreStatus::kFailed;
   }
+}
+
+int add_row_sum(sqlite3* connection) {
+  return sqlite3_create_function_v2(connection, "row_sum", -1,
+                                    SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, nullptr,
+                                    &row_sum, nullptr, nullptr, nullptr);
 }
 
 int execute(sqlite3* connection, const char* sql) {

@@ -29,6 +29,7 @@ enum class StoreStatus : std::uint8_t {
   kNotOurs,   // the file is something else
   kNewer,     // a later version wrote it
   kNoAccess,  // it cannot be opened or created
+  kMoved,     // another file, or none, has its name now: nothing is written any more
 };
 
 /// A status as JavaScript knows it: "ok", "full", "failed", ...
@@ -55,6 +56,10 @@ using SqliteStatement = std::unique_ptr<sqlite3_stmt, SqliteFinalizer>;
 
 /// What a result code of the last call on this connection comes to.
 StoreStatus status_of(sqlite3* connection, int code);
+
+/// Gives a connection the SQL function `row_sum(column, ...)`: a checksum of values and their
+/// types, for the column that keeps it. SQLite's result code.
+int add_row_sum(sqlite3* connection);
 
 /// Runs SQL without results. SQLite's result code.
 int execute(sqlite3* connection, const char* sql);

@@ -20,6 +20,11 @@ std::size_t bytes_of(const StoreBatch& batch) {
   return bytes;
 }
 
+// Whether nothing is written to the file any more.
+bool is_final(StoreStatus status) {
+  return status == StoreStatus::kCorrupt || status == StoreStatus::kMoved;
+}
+
 }  // namespace
 
 SqliteStore::SqliteStore(std::unique_ptr<StoreFile> file, Options options)
@@ -33,30 +38,30 @@ SqliteStore::~SqliteStore() {
   close();
 }
 
-StoreStatus SqliteStore::commit(StoreBatch batch, Done done) {
+StoreStatus SqliteStore::commit(StoreBatch batch, Done done, bool scrub) {
   const std::size_t bytes = bytes_of(batch);
   {
     const std::lock_guard lock(mutex_);
     if (closing_) return StoreStatus::kClosed;
-    if (state() == StoreStatus::kCorrupt) return StoreStatus::kCorrupt;
+    if (is_final(state())) return state();
     if (is_full(bytes)) return StoreStatus::kBusy;
     queued_bytes_ += bytes;
-    queue_.push_back({std::move(batch), std::move(done), bytes, false});
+    queue_.push_back({std::move(batch), std::move(done), bytes, false, scrub});
   }
   wake_.notify_one();
   return StoreStatus::kOk;
 }
 
 void SqliteStore::commit_until_written(StoreBatch batch, Done done) {
-  Entry entry{std::move(batch), std::move(done), 0, true};
+  Entry entry{std::move(batch), std::move(done), 0, true, false};
   entry.bytes = bytes_of(entry.batch);
   StoreStatus refused = StoreStatus::kOk;
   {
     const std::lock_guard lock(mutex_);
     if (closing_) {
       refused = StoreStatus::kClosed;
-    } else if (state() == StoreStatus::kCorrupt) {
-      refused = StoreStatus::kCorrupt;
+    } else if (is_final(state())) {
+      refused = state();
     } else {
       queued_bytes_ += entry.bytes;
       queue_.push_back(std::move(entry));
@@ -103,9 +108,10 @@ void SqliteStore::run() {
     last = take(group);
     if (!group.empty()) {
       write(group);
-    } else if (!last) {
+    } else if (!last && state() != StoreStatus::kOk) {
       probe();
     }
+    if (unscrubbed_) scrub();
     if (last) {
       for (const Entry& entry : group) entry.tell(StoreStatus::kClosed);
     } else {
@@ -123,7 +129,7 @@ bool SqliteStore::take(std::vector<Entry>& group) {
   const auto called = [this] { return queue_.size() > kept_ || closing_; };
   const auto closing = [this] { return closing_; };
   const StoreStatus now = state();
-  if (now == StoreStatus::kOk || now == StoreStatus::kCorrupt) {
+  if (is_final(now) || (now == StoreStatus::kOk && !unscrubbed_)) {
     // Not wait(lock, ...): libstdc++ 12 gave it a new symbol version, GLIBCXX_3.4.30, and a binary
     // built there would not load on Ubuntu 22.04 or RHEL 9. The timed forms are inline.
     wake_.wait_until(lock, std::chrono::steady_clock::time_point::max(), called);
@@ -149,6 +155,9 @@ void SqliteStore::write(std::vector<Entry>& group) {
     return;
   }
   const bool again = status == StoreStatus::kFull || status == StoreStatus::kFailed;
+  const bool deletes =
+      std::any_of(group.begin(), group.end(), [](const Entry& entry) { return entry.scrub; });
+  if (status == StoreStatus::kOk && deletes) scrub();
   std::erase_if(group, [&](const Entry& entry) {
     if (again && entry.until_written) return false;
     entry.tell(status);
@@ -164,6 +173,7 @@ void SqliteStore::write_each(std::vector<Entry>& group) {
   StoreStatus status = StoreStatus::kOk;
   for (Entry& entry : group) {
     if (kept.empty()) status = transact({&entry.batch});
+    if (status == StoreStatus::kOk && entry.scrub) scrub();
     if (entry.until_written && status == StoreStatus::kRefused) {
       status = StoreStatus::kFailed;
       state_.store(status, std::memory_order_relaxed);
@@ -187,7 +197,7 @@ void SqliteStore::put_back(std::vector<Entry>& kept) {
 }
 
 StoreStatus SqliteStore::transact(const std::vector<const StoreBatch*>& batches) {
-  if (state() == StoreStatus::kCorrupt) return StoreStatus::kCorrupt;
+  if (is_final(state())) return state();
   const StoreStatus status = file_->write(batches);
   // A change that breaks a rule says nothing of the disk.
   if (status != StoreStatus::kRefused) state_.store(status, std::memory_order_relaxed);
@@ -196,6 +206,10 @@ StoreStatus SqliteStore::transact(const std::vector<const StoreBatch*>& batches)
     batches_.fetch_add(batches.size(), std::memory_order_relaxed);
   }
   return status;
+}
+
+void SqliteStore::scrub() {
+  unscrubbed_ = !is_final(state()) && !file_->scrub();
 }
 
 // Whether there is room again: for about as much as a few jobs write at a time, and not for one

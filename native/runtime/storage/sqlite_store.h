@@ -6,7 +6,7 @@
 //
 // The queue is bounded; beyond the bound a change is refused (kBusy) and its caller decides. A full
 // disk fails what is queued, and the store goes on trying: `state` says when there is room again. A
-// damaged file is not written to any more.
+// damaged file, or one whose name another file has now, is not written to any more.
 //
 // What is decided in memory first, and written down from there (the ledger, keys and values), can
 // be neither refused nor failed: `commit_until_written` keeps it at the head of the queue, in
@@ -56,19 +56,21 @@ class SqliteStore {
   SqliteStore(const SqliteStore&) = delete;
   SqliteStore& operator=(const SqliteStore&) = delete;
 
-  /// Queues changes. kOk: `done` will be called; anything else: it will not.
-  StoreStatus commit(StoreBatch batch, Done done);
+  /// Queues changes. kOk: `done` will be called; anything else: it will not. `scrub`: nothing of
+  /// the rows that they delete is left on the disk when it is (see StoreFile::scrub; a reader of
+  /// another program may put that off).
+  StoreStatus commit(StoreBatch batch, Done done, bool scrub = false);
 
   /// Queues changes that stay queued, ahead of all that came later, until they are on the disk,
   /// whatever that takes. `done` may be empty; it is told kOk then, or why that will never be:
-  /// kClosed or kCorrupt. It may be told so within the call.
+  /// kClosed, kCorrupt or kMoved. It may be told so within the call.
   void commit_until_written(StoreBatch batch, Done done);
 
   /// Whether something new should be begun that will have to be written: kOk, what `state` says, or
   /// kBusy while the queue is full.
   [[nodiscard]] StoreStatus room() const;
 
-  /// How the last transaction went: kOk, kFull, kFailed or kCorrupt (which stays).
+  /// How the last transaction went: kOk, kFull, kFailed; or kCorrupt or kMoved, which stay.
   [[nodiscard]] StoreStatus state() const { return state_.load(std::memory_order_relaxed); }
 
   [[nodiscard]] Stats stats() const;
@@ -82,6 +84,7 @@ class SqliteStore {
     Done done;
     std::size_t bytes = 0;
     bool until_written = false;
+    bool scrub = false;
 
     void tell(StoreStatus status) const {
       if (done) done(status);
@@ -96,11 +99,13 @@ class SqliteStore {
   [[nodiscard]] bool is_full(std::size_t bytes) const;
   StoreStatus transact(const std::vector<const StoreBatch*>& batches);
   void probe();
+  void scrub();
 
   std::unique_ptr<StoreFile> file_;  // the thread's, once it runs
   const Options options_;
   const StoreBatch probe_batch_;
   const StoreBatch unprobe_batch_;
+  bool unscrubbed_ = false;  // the thread's: deleted rows may be on the disk still
   std::atomic<StoreStatus> state_{StoreStatus::kOk};
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> batches_{0};

@@ -1,8 +1,5 @@
 #include "runtime/storage/store_file.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -21,28 +18,19 @@ StoreStatus refused(const std::string& path, int error, std::string& detail) {
   return error == ENOSPC || error == EDQUOT ? StoreStatus::kFull : StoreStatus::kNoAccess;
 }
 
-// Only for us: the file holds what users were told. SQLite gives its companions the same mode.
-UniqueFd make_private(const std::string& path) {
-  return UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-}
-
-StoreStatus lock(const std::string& path, UniqueFd& fd, std::string& detail) {
-  fd = make_private(path);
-  const bool locked = fd.valid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
-  return locked ? StoreStatus::kOk : refused(path, errno, detail);
-}
+// A file is made smaller where it has this many free pages, and one in four is free.
+constexpr std::int64_t kFreePagesMax = 256;
 
 }  // namespace
 
 StoreFile::Opened StoreFile::open(const std::string& path, Mode mode, const StoreSchema& schema) {
   Opened opened;
-  UniqueFd held;
+  StoreLock::Taken held;
   const bool writes = mode == Mode::kWrite;
   if (writes) {
-    opened.status = lock(path + "-lock", held, opened.detail);
-    if (opened.status != StoreStatus::kOk) return opened;
-    if (!make_private(path).valid()) {
-      opened.status = refused(path, errno, opened.detail);
+    held = StoreLock::take(path);
+    if (!held.lock) {
+      opened.status = refused(path, held.error, opened.detail);
       return opened;
     }
   }
@@ -57,9 +45,11 @@ StoreFile::Opened StoreFile::open(const std::string& path, Mode mode, const Stor
     return opened;
   }
   // Until it is known to be ours and sound, closing it writes nothing to it.
-  sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_busy_timeout(raw, kOthersMsMax);
-  std::unique_ptr<StoreFile> file(new StoreFile(schema, std::move(held), std::move(connection)));
+  add_row_sum(raw);
+  std::unique_ptr<StoreFile> file(
+      new StoreFile(schema, std::move(held.lock), std::move(connection)));
+  file->keep_log();
   opened.status = file->check(mode, opened.detail);
   if (opened.status != StoreStatus::kOk) return opened;
   if (writes) sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
@@ -100,7 +90,8 @@ StoreStatus StoreFile::check(Mode mode, std::string& detail) {
     if (version == latest) {
       // What is read is the state of one moment, whatever is written meanwhile.
       execute(db, "BEGIN");
-      return prepare_all();
+      const StoreStatus sums = check_sums(detail);
+      return sums == StoreStatus::kOk ? prepare_all() : failed(sums);
     }
     detail = "it has version " + std::to_string(version) + "; a server brings it up to date";
     return StoreStatus::kFailed;
@@ -115,6 +106,10 @@ StoreStatus StoreFile::check(Mode mode, std::string& detail) {
     }
     return failed(StoreStatus::kCorrupt);
   }
+  if (version == latest) {
+    const StoreStatus sums = check_sums(detail);
+    if (sums != StoreStatus::kOk) return failed(sums);
+  }
   // FULL: a commit is on the disk when it returns, also when the power goes; NORMAL would leave
   // that to the next checkpoint. Deleted rows are overwritten: what was purged is not to be found.
   const int code = execute(db,
@@ -125,19 +120,41 @@ StoreStatus StoreFile::check(Mode mode, std::string& detail) {
   return migrated == StoreStatus::kOk ? prepare_all() : failed(migrated);
 }
 
+// From whatever version in one transaction: a file is of its old version or of the latest.
 StoreStatus StoreFile::migrate(std::int64_t version) {
   sqlite3* const db = connection_.get();
-  for (auto at = static_cast<std::size_t>(version); at < schema_.migrations.size(); ++at) {
-    const std::string sql = std::string("BEGIN IMMEDIATE;") + schema_.migrations[at] +
-                            ";PRAGMA application_id = " + std::to_string(schema_.application_id) +
-                            ";PRAGMA user_version = " + std::to_string(at + 1) + ";COMMIT;";
-    if (const int code = execute(db, sql.c_str()); code != SQLITE_OK) {
-      const StoreStatus status = status_of(db, code);
-      execute(db, "ROLLBACK");
-      return status;
-    }
+  const std::size_t latest = schema_.migrations.size();
+  if (static_cast<std::size_t>(version) == latest) return StoreStatus::kOk;
+  std::string sql = "BEGIN IMMEDIATE;";
+  for (auto at = static_cast<std::size_t>(version); at < latest; ++at) {
+    sql += std::string(schema_.migrations[at]) + ";";
+  }
+  sql += "PRAGMA application_id = " + std::to_string(schema_.application_id) +
+         ";PRAGMA user_version = " + std::to_string(latest) + ";COMMIT;";
+  const int code = execute(db, sql.c_str());
+  if (code == SQLITE_OK) return StoreStatus::kOk;
+  const StoreStatus status = status_of(db, code);
+  execute(db, "ROLLBACK");
+  return status;
+}
+
+StoreStatus StoreFile::check_sums(std::string& detail) {
+  for (const StoreSql& check : schema_.checks) {
+    std::vector<StoreRow> found;
+    const std::string sql = std::string(check.sql) + " LIMIT 1";
+    const SqliteStatement look = prepare(connection_.get(), sql);
+    if (!look || run(look.get(), {}, &found) != SQLITE_DONE) return StoreStatus::kCorrupt;
+    if (found.empty()) continue;
+    const auto* const what = std::get_if<std::string>(&found.front().front());
+    detail = (what == nullptr ? std::string(check.name) : *what) + ": its checksum does not fit";
+    return StoreStatus::kCorrupt;
   }
   return StoreStatus::kOk;
+}
+
+// Closing the connection leaves file and log as they are.
+void StoreFile::keep_log() {
+  sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
 
 StoreStatus StoreFile::prepare_all() {
@@ -151,6 +168,10 @@ StoreStatus StoreFile::prepare_all() {
 
 StoreStatus StoreFile::write(const std::vector<const StoreBatch*>& batches) {
   sqlite3* const db = connection_.get();
+  if (lock_ && !lock_->in_place()) {
+    keep_log();
+    return StoreStatus::kMoved;
+  }
   int code = execute(db, "BEGIN IMMEDIATE");
   for (const StoreBatch* batch : batches) {
     for (const StoreWrite& change : *batch) {
@@ -168,9 +189,7 @@ StoreStatus StoreFile::write(const std::vector<const StoreBatch*>& batches) {
   const StoreStatus status = status_of(db, code);
   // A full disk may have rolled it back already.
   if (sqlite3_get_autocommit(db) == 0) execute(db, "ROLLBACK");
-  if (status == StoreStatus::kCorrupt) {
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  }
+  if (status == StoreStatus::kCorrupt) keep_log();
   return status;
 }
 
@@ -179,6 +198,14 @@ StoreStatus StoreFile::select(std::size_t statement, const StoreRow& values,
   if (statement >= statements_.size()) return StoreStatus::kRefused;
   const int code = run(statements_[statement].get(), values, &rows);
   return status_of(connection_.get(), code);
+}
+
+bool StoreFile::scrub() {
+  sqlite3* const db = connection_.get();
+  const std::int64_t free = integer_of(db, "PRAGMA freelist_count", 0);
+  const std::int64_t pages = integer_of(db, "PRAGMA page_count", 0);
+  if (free > kFreePagesMax && free > pages / 4) execute(db, "VACUUM");
+  return integer_of(db, "PRAGMA wal_checkpoint(TRUNCATE)", 1) == 0;
 }
 
 void StoreFile::limit_pages(std::int64_t pages) {

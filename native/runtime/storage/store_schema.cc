@@ -13,8 +13,30 @@ namespace {
 // each at its version; `expires_ns` in Unix time, NULL: it stays. The one row of `kv_state` has a
 // version that is not below that of any deletion.
 //
+// `checksum` is the row_sum (runtime/storage/sqlite_handle.h) of a row's other columns, in the
+// order of the lists below. It is compared when the file is opened.
+//
 // `usage` sums what ended jobs have used, by hours since 1970; a job that is in one of the sums is
 // `counted`, in the same transaction.
+#define JOB_BEFORE "number, id, principal, model, created_at_ms, metadata, cache, prompt_tokens"
+#define JOB_COLUMNS                                                                           \
+  JOB_BEFORE                                                                                  \
+  ", attempt, started_ns, first_token_ns, ended_ns, ended_at_ms, status, reason, error_code," \
+  " error_message, error_type, usage_prompt_tokens, usage_completion_tokens, details,"        \
+  " skipped_ids, extra"
+#define TOKEN_COLUMNS "job, attempt, seq, count, text, ends"
+#define KEY_COLUMNS "name, fingerprint, answer, expires_at_ms"
+#define EVENT_COLUMNS                                                                          \
+  "id, type, at_ns, key, payer, payee, amount, target, time_ns, force, due_ns, code, refused," \
+  " linked, metadata"
+#define EVENT_VALUES                                                   \
+  "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15," \
+  " row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15))"
+#define ENTRY_COLUMNS "version, key, kind, value, expires_ns"
+#define USAGE_COLUMNS                                                                    \
+  "hour, principal, model, requests, prompt_tokens, completion_tokens, cached_requests," \
+  " cached_prompt_tokens, cached_completion_tokens, cost"
+
 constexpr const char* kMigrations[] = {
     R"sql(
 CREATE TABLE jobs (
@@ -97,54 +119,110 @@ CREATE TABLE usage (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
 )sql",
+    "ALTER TABLE ledger ADD COLUMN linked INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE ledger ADD COLUMN metadata TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE jobs ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tokens ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE idempotency ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE ledger ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE kv ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE kv_state ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE usage ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE jobs SET checksum = row_sum(" JOB_COLUMNS
+    ", counted);"
+    "UPDATE tokens SET checksum = row_sum(" TOKEN_COLUMNS
+    ");"
+    "UPDATE idempotency SET checksum = row_sum(" KEY_COLUMNS
+    ");"
+    "UPDATE ledger SET checksum = row_sum(" EVENT_COLUMNS
+    ");"
+    "UPDATE kv SET checksum = row_sum(" ENTRY_COLUMNS
+    ");"
+    "UPDATE kv_state SET checksum = row_sum(id, version);"
+    "UPDATE usage SET checksum = row_sum(" USAGE_COLUMNS ");",
+};
+
+constexpr StoreSql kChecks[] = {
+    {"jobs", "SELECT 'job ' || id FROM jobs WHERE checksum <> row_sum(" JOB_COLUMNS ", counted)"},
+    {"tokens",
+     "SELECT 'the text of job ' || coalesce((SELECT id FROM jobs WHERE number = job), job) ||"
+     " ' from token ' || seq FROM tokens WHERE checksum <> row_sum(" TOKEN_COLUMNS ")"},
+    {"idempotency",
+     "SELECT 'an idempotency key that expires at ' || expires_at_ms || ' ms' FROM idempotency"
+     " WHERE checksum <> row_sum(" KEY_COLUMNS ")"},
+    {"ledger",
+     "SELECT 'event ' || id || ' of its ledger' FROM ledger"
+     " WHERE checksum <> row_sum(" EVENT_COLUMNS ")"},
+    {"kv",
+     "SELECT 'the key ' || CAST(key AS TEXT) || ' of version ' || version FROM kv"
+     " WHERE checksum <> row_sum(" ENTRY_COLUMNS ")"},
+    {"kv_state",
+     "SELECT 'the version of its keys' FROM kv_state WHERE checksum <> row_sum(id, version)"},
+    {"usage",
+     "SELECT 'the usage of ' || principal || ' in hour ' || hour FROM usage"
+     " WHERE checksum <> row_sum(" USAGE_COLUMNS ")"},
 };
 
 constexpr StoreSql kStatements[] = {
     {"add_job",
-     "INSERT OR REPLACE INTO jobs (number, id, principal, model, created_at_ms, metadata, cache,"
-     " prompt_tokens, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+     "INSERT OR REPLACE INTO jobs (" JOB_BEFORE ", extra, checksum)"
+     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, NULL,"
+     " NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, ?9, 0))"},
     {"mark_job",
-     "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4"
-     " WHERE number = ?1"},
+     "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4,"
+     " checksum = row_sum(" JOB_BEFORE ", ?2, ?3, ?4, ended_ns, ended_at_ms, status, reason,"
+     " error_code, error_message, error_type, usage_prompt_tokens, usage_completion_tokens, "
+     "details,"
+     " skipped_ids, extra, counted) WHERE number = ?1"},
     {"end_job",
      "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4, ended_ns = ?5,"
      " ended_at_ms = ?6, status = ?7, reason = ?8, error_code = ?9, error_message = ?10,"
      " error_type = ?11, usage_prompt_tokens = ?12, usage_completion_tokens = ?13, details = ?14,"
-     " skipped_ids = ?15"
-     " WHERE number = ?1"},
+     " skipped_ids = ?15, checksum = row_sum(" JOB_BEFORE ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+     " ?11, ?12, ?13, ?14, ?15, extra, counted) WHERE number = ?1"},
+    {"erase_job", "DELETE FROM jobs WHERE id = ?"},
+    {"erase_tokens", "DELETE FROM tokens WHERE job IN (SELECT number FROM jobs WHERE id = ?)"},
+    {"erase_jobs_of", "DELETE FROM jobs WHERE principal = ?"},
+    {"erase_tokens_of",
+     "DELETE FROM tokens WHERE job IN (SELECT number FROM jobs WHERE principal = ?)"},
+    // The name of a key is the key, a line feed, and the principal.
+    {"erase_keys_of",
+     "DELETE FROM idempotency WHERE substr(name, instr(name, char(10)) + 1) = ?"},
     {"drop_job", "DELETE FROM jobs WHERE number = ?"},
-    {"jobs", "SELECT * FROM jobs ORDER BY number"},
+    {"jobs", "SELECT " JOB_COLUMNS ", counted FROM jobs ORDER BY number"},
     // Nothing may be left of a job that was purged before its tokens came.
-    {"add_tokens",
-     "INSERT OR REPLACE INTO tokens (job, attempt, seq, count, text, ends)"
-     " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM jobs WHERE number = ?1)"},
+    {"add_tokens", "INSERT OR REPLACE INTO tokens (" TOKEN_COLUMNS ", checksum)"
+                   " SELECT ?1, ?2, ?3, ?4, ?5, ?6, row_sum(?1, ?2, ?3, ?4, ?5, ?6) WHERE EXISTS "
+                   "(SELECT 1 FROM jobs WHERE number = ?1)"},
     {"trim_tokens", "DELETE FROM tokens WHERE job = ?1 AND (attempt < ?2 OR seq + count <= ?3)"},
     {"drop_tokens", "DELETE FROM tokens WHERE job = ?"},
     {"tokens",
      "SELECT seq, count, text, ends FROM tokens WHERE job = ? AND attempt = ?"
      " ORDER BY seq"},
-    {"add_key",
-     "INSERT OR REPLACE INTO idempotency (name, fingerprint, answer, expires_at_ms)"
-     " VALUES (?, ?, ?, ?)"},
+    {"add_key", "INSERT OR REPLACE INTO idempotency (" KEY_COLUMNS ", checksum)"
+                " VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?3, ?4))"},
     {"drop_key", "DELETE FROM idempotency WHERE name = ?"},
     {"keys",
      "SELECT name, fingerprint, answer, expires_at_ms FROM idempotency ORDER BY expires_at_ms"},
     // Not OR REPLACE: an event is written once and never changed.
-    {"add_event",
-     "INSERT INTO ledger (id, type, at_ns, key, payer, payee, amount, target, time_ns, force,"
-     " due_ns, code, refused) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
-    {"events", "SELECT * FROM ledger WHERE id > ?1 ORDER BY id LIMIT ?2"},
-    {"set_entry",
-     "INSERT OR REPLACE INTO kv (version, key, kind, value, expires_ns) VALUES (?, ?, ?, ?, ?)"},
+    {"add_event", "INSERT INTO ledger (" EVENT_COLUMNS ", checksum) VALUES " EVENT_VALUES},
+    // But when a name is erased.
+    {"replace_event",
+     "INSERT OR REPLACE INTO ledger (" EVENT_COLUMNS ", checksum) VALUES " EVENT_VALUES},
+    {"events", "SELECT " EVENT_COLUMNS " FROM ledger WHERE id > ?1 ORDER BY id LIMIT ?2"},
+    {"set_entry", "INSERT OR REPLACE INTO kv (" ENTRY_COLUMNS ", checksum)"
+                  " VALUES (?1, ?2, ?3, ?4, ?5, row_sum(?1, ?2, ?3, ?4, ?5))"},
     {"drop_entry", "DELETE FROM kv WHERE key = ?"},
     {"drop_version", "DELETE FROM kv WHERE version = ?"},
-    {"raise_version", "UPDATE kv_state SET version = max(version, ?)"},
-    {"entries", "SELECT * FROM kv WHERE version > ?1 ORDER BY version LIMIT ?2"},
+    {"raise_version",
+     "UPDATE kv_state SET version = max(version, ?1),"
+     " checksum = row_sum(id, max(version, ?1))"},
+    {"entries", "SELECT " ENTRY_COLUMNS " FROM kv WHERE version > ?1 ORDER BY version LIMIT ?2"},
     {"version", "SELECT version FROM kv_state"},
     // A sum that leaves its range stays at the end of it: the row must go in. JavaScript counts up
     // to 2^53 - 1.
     {"add_usage",
-     "INSERT INTO usage SELECT ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
+     "INSERT INTO usage (" USAGE_COLUMNS ") SELECT ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
      " WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND counted = 1)"
      " ON CONFLICT (hour, principal, model) DO UPDATE SET requests = requests + excluded.requests,"
      " prompt_tokens = min(prompt_tokens + excluded.prompt_tokens, 9007199254740991),"
@@ -155,16 +233,21 @@ constexpr StoreSql kStatements[] = {
      " cached_completion_tokens ="
      " min(cached_completion_tokens + excluded.cached_completion_tokens, 9007199254740991),"
      " cost = min(cost, 9223372036854775807 - excluded.cost) + excluded.cost"},
-    {"count_job", "UPDATE jobs SET counted = 1 WHERE id = ?"},
+    // After each `add_usage`: the sum of a row that is added to, or was there before.
+    {"seal_usage", "UPDATE usage SET checksum = row_sum(" USAGE_COLUMNS ")"
+                   " WHERE hour = ? AND principal = ? AND model = ?"},
+    {"count_job",
+     "UPDATE jobs SET counted = 1, checksum = row_sum(" JOB_COLUMNS ", 1) WHERE id = ?"},
+    {"drop_usage_of", "DELETE FROM usage WHERE principal = ?"},
     {"drop_usage", "DELETE FROM usage WHERE hour <= ?"},
-    {"usage", "SELECT * FROM usage ORDER BY hour, principal, model"},
+    {"usage", "SELECT " USAGE_COLUMNS " FROM usage ORDER BY hour, principal, model"},
     {"probe", "INSERT OR REPLACE INTO probe (id, filler) VALUES (1, zeroblob(65536))"},
     {"unprobe", "DELETE FROM probe"},
 };
 
 constexpr std::int32_t kApplicationId = 0x736c6369;  // "slci"
 
-constexpr StoreSchema kSchema{kApplicationId, kMigrations, kStatements};
+constexpr StoreSchema kSchema{kApplicationId, kMigrations, kStatements, kChecks};
 
 }  // namespace
 

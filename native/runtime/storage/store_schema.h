@@ -24,6 +24,9 @@ struct StoreSchema {
   /// The n-th makes version n of version n - 1.
   std::span<const char* const> migrations;
   std::span<const StoreSql> statements;
+  /// Queries for rows whose checksum does not fit, by table; each answers with what such a row is,
+  /// for people.
+  std::span<const StoreSql> checks{};
 };
 
 /// The gateway's own.

@@ -1,12 +1,8 @@
 /** `sluice crawl` as a user runs it. */
-import { jest } from '@jest/globals';
 import { readFile } from 'node:fs/promises';
 import { file, killAll, removeFiles, serve, sluice } from '../../support/crash/cli.js';
 import { linking, startSite } from '../../support/upstream/site.js';
 import { until } from '../../support/until.js';
-
-// Processes and sockets on a busy machine take their time.
-jest.setTimeout(30_000);
 
 let site;
 beforeAll(async () => {

@@ -2,7 +2,6 @@
 import fs from 'node:fs';
 import { sharedReactor } from '../../../lib/internal/native/reactor.js';
 import { JobStore } from '../../../lib/jobs/storage/job-store.js';
-import { openLedger } from '../../../lib/jobs/storage/ledger-store.js';
 import { killAll, serve, sluice } from '../../support/crash/cli.js';
 import { dataFile } from '../../support/files/data-file.js';
 import { stopAll } from '../../support/gateway/gateway.js';
@@ -103,7 +102,7 @@ test('nothing is written over the data file', async () => {
 test('keys and values, and the events of the ledger, with exact amounts', async () => {
   const data = dataFile();
   const store = new JobStore(data, { reactor: sharedReactor(), keyTtlMs: 1000, retentionMs: 1000 });
-  const ledger = openLedger({ store });
+  const ledger = store.file.ledger;
   ledger.open({ account: 'a', overdraft: Infinity });
   const { event } = ledger.deposit({ key: 'k', account: 'a', amount: 2n ** 62n + 1n });
   ledger.hold({ key: 'h', account: 'a', amount: 5n, timeoutMs: 60_000 });

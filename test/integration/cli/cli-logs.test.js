@@ -1,11 +1,8 @@
 /** `sluice logs` as a user runs it: files, gzip, standard input, and files that others write. */
-import { jest } from '@jest/globals';
 import { appendFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { file, killAll, removeFiles, sluice } from '../../support/crash/cli.js';
 import { until } from '../../support/until.js';
-
-jest.setTimeout(60_000);
 
 afterEach(killAll);
 afterAll(removeFiles);

@@ -1,12 +1,8 @@
 /** The command line as a user runs it: a process, its output, its exit code. */
-import { jest } from '@jest/globals';
 import { accessSync, constants } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { file, killAll, main, removeFiles, serve, sluice } from '../../support/crash/cli.js';
 import { until } from '../../support/until.js';
-
-// Processes and sockets on a busy machine take their time.
-jest.setTimeout(30_000);
 
 afterEach(killAll);
 afterAll(removeFiles);

@@ -1,13 +1,9 @@
 /** `sluice serve` with keys: the file, SIGHUP, who may listen where; and `sluice key`. */
-import { jest } from '@jest/globals';
 import http from 'node:http';
 import { createHash } from 'node:crypto';
 import { file, killAll, removeFiles, serve, sluice } from '../../support/crash/cli.js';
 import { bearer, entry, sha256 } from '../../support/gateway/keys.js';
 import { until } from '../../support/until.js';
-
-// Processes and sockets on a busy machine take their time.
-jest.setTimeout(30_000);
 
 afterEach(killAll);
 afterAll(removeFiles);

@@ -1,5 +1,4 @@
 /** close(): no new jobs, the running ones may finish, every stream gets its terminal event. */
-import { jest } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -8,9 +7,6 @@ import { createGateway } from '../../../lib/index.js';
 import { client, start, stopAll } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { until } from '../../support/until.js';
-
-// Processes and sockets on a busy machine take their time.
-jest.setTimeout(30_000);
 
 afterEach(stopAll);
 

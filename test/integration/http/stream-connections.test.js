@@ -2,7 +2,6 @@
  * The reactor has a stream's connection to itself: what Node knows of it meanwhile, and how it gets
  * it back. What a client sees of that is in stream.test.js, over every egress.
  */
-import { jest } from '@jest/globals';
 import http from 'node:http';
 import net from 'node:net';
 import { once } from 'node:events';
@@ -10,8 +9,6 @@ import { openSockets } from '../../support/files/descriptors.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { handProvider, listProvider } from '../../support/providers/providers.js';
 import { until } from '../../support/until.js';
-
-jest.setTimeout(30_000);
 
 afterEach(stopAll);
 
@@ -200,11 +197,11 @@ test('a connection that is given back is closed when it stays idle', async () =>
 
 test('its idle time counts no longer once it has a request', async () => {
   const { server, gateway, raw, run } = await streaming();
-  // Long enough for the next request to come in time on a busy machine.
+  const { streamUrl } = await gateway.submit({ prompt: 'b' });
+  // Long enough for the next request, which is sent at once, to come in time on a busy machine.
   server.keepAliveTimeout = 1500;
   run.end();
   await until(() => endings(raw) === 1, 'the end');
-  const { streamUrl } = await gateway.submit({ prompt: 'b' });
   raw.socket.write(get(streamUrl));
   await until(() => raw.text.split('retry: 2000').length === 3, 'the second stream');
   await new Promise((resolve) => setTimeout(resolve, 2000));

@@ -1,14 +1,10 @@
 /** Jobs that share an answer: joined while it runs, replayed when it is there. */
-import { jest } from '@jest/globals';
 import { ManualClock, SluiceError, providers } from '../../../lib/index.js';
 import { cleanUp, client, start, stopAll } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { startMockUpstream } from '../../support/upstream/mock-upstream.js';
 import { until } from '../../support/until.js';
 import { createGateway, partsOf } from '../../support/gateway/parts.js';
-
-// A hundred streams on a busy machine take their time.
-jest.setTimeout(30_000);
 
 afterEach(stopAll);
 
@@ -170,13 +166,15 @@ describe('joining', () => {
   });
 
   test('the answer is cancelled when the last of them has ended, and the next one is new', async () => {
-    const { submit, cancel, call, calls, ended, gateway } = await byHand();
+    const clock = new ManualClock();
+    const { submit, cancel, call, calls, ended, gateway } = await byHand({ clock });
     const first = await submit(question);
     const run = await call(0);
     const second = await submit({ ...question, max_wall_ms: 300, on_disconnect: 'continue' });
     run.push('a');
     await cancel(first.body.job_id);
     expect(run.signal.aborted).toBe(false);
+    clock.advanceMs(300);
     expect((await ended(second.body.job_id)).error.code).toBe('wall_time_exceeded');
     await run.aborted;
     await until(() => run.returned, 'the provider to let go');

@@ -1,4 +1,5 @@
 /** What bounds a job: tokens, wall time, a provider that fails, a reader that is behind. */
+import { ManualClock } from '../../../lib/index.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { until, untilStill } from '../../support/until.js';
@@ -28,11 +29,12 @@ describe('limits and failures', () => {
 
   test('max_wall_ms ends the job and reaches the provider', async () => {
     const { provider, call } = handProvider();
-    const { submit, ended } = await start({ provider });
+    const clock = new ManualClock();
+    const { submit, ended } = await start({ provider, clock });
     const { body } = await submit({ prompt: 'a', max_wall_ms: 50 });
-    await (
-      await call(0)
-    ).aborted;
+    const { aborted } = await call(0);
+    clock.advanceMs(50);
+    await aborted;
     expect(await ended(body.job_id)).toMatchObject({
       status: 'failed',
       error: { code: 'wall_time_exceeded', type: 'timeout_error' },

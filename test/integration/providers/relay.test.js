@@ -2,7 +2,6 @@
  * What is particular to upstream calls that the reactor makes by itself: they need no JavaScript,
  * they are there only where libcurl is, and they end with their thread.
  */
-import { jest } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import http2 from 'node:http2';
@@ -15,9 +14,6 @@ import { startMockUpstream, streamTokens } from '../../support/upstream/mock-ups
 import { certificate, certificatePath, key } from '../../support/upstream/localhost-certificate.js';
 import { openStream } from '../../support/sse/sse-client.js';
 import { until as eventually } from '../../support/until.js';
-
-// Processes and sockets on a busy machine take their time.
-jest.setTimeout(30_000);
 
 /** @type {(() => unknown)[]} */
 const cleanups = [];

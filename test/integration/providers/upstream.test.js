@@ -2,14 +2,10 @@
  * The whole way, from a POST to an OpenAI-style server and back: what ends a job closes its
  * upstream socket, in every phase, and what goes wrong upstream is a typed ending.
  */
-import { jest } from '@jest/globals';
-import { providers } from '../../../lib/index.js';
+import { ManualClock, providers } from '../../../lib/index.js';
 import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until as eventually } from '../../support/until.js';
-
-// Processes and sockets on a busy machine take their time.
-jest.setTimeout(30_000);
 
 describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => {
   let upstream;
@@ -82,11 +78,12 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
     });
 
     test('loses its client when the wall time is over', async () => {
-      const { submit, ended } = await relay(respond);
+      const clock = new ManualClock();
+      const { submit, ended } = await relay(respond, { clock });
       const { body } = await submit({ prompt: 'a', max_wall_ms: 200 });
-      await (
-        await upstream.exchange(0)
-      ).closed;
+      const { closed } = await upstream.exchange(0);
+      clock.advanceMs(200);
+      await closed;
       expect((await ended(body.job_id)).error.code).toBe('wall_time_exceeded');
     });
 

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { ManualClock, providers } from '../../../lib/index.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
+import { until } from '../../support/until.js';
 
 afterEach(stopAll);
 
@@ -209,6 +210,30 @@ describe('pages', () => {
   });
 });
 
+describe('large pages', () => {
+  test('a page has up to 4 MiB of JSON, and the next one begins behind it', async () => {
+    const { put, url } = await startKv();
+    for (let i = 0; i < 12; i += 1) {
+      await put(`k${10 + i}`, Buffer.alloc(2 ** 20), { type: 'application/octet-stream' });
+    }
+    // A control character takes six bytes of JSON.
+    await put('k30', '\u0001'.repeat(2 ** 20));
+    await put('k31', 'last');
+    const keys = [];
+    let cursor = '';
+    do {
+      const response = await fetch(`${url}/v1/kv?limit=1000${cursor && `&cursor=${cursor}`}`);
+      const text = await response.text();
+      const page = JSON.parse(text);
+      if (page.items.length > 1) expect(text.length).toBeLessThan(4 * 2 ** 20 + 4096);
+      keys.push(...page.items.map(({ key }) => key));
+      ({ cursor } = page);
+    } while (cursor);
+    const all = Array.from({ length: 12 }, (_, i) => `k${10 + i}`);
+    expect(keys).toEqual([...all, 'k30', 'k31']);
+  });
+});
+
 describe('several at once', () => {
   test('success or failure, as the comparisons are', async () => {
     const { put, read, txn } = await startKv();
@@ -263,7 +288,39 @@ describe('several at once', () => {
     expect((await get('/v1/kv')).body.items).toEqual([]);
   });
 
+  test('values beyond 4 MiB of an answer are left out, and are read on from its cursor', async () => {
+    const { put, txn, url } = await startKv();
+    await put('a', 'x'.repeat(2 ** 20));
+    const request = { success: Array(128).fill({ op: 'get', key: 'a' }) };
+    const response = await fetch(`${url}/v1/kv/txn`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+    });
+    const text = await response.text();
+    expect(text.length).toBeLessThan(4 * 2 ** 20 + 128 * 128);
+    const { responses, cursor } = JSON.parse(text);
+    expect(responses).toHaveLength(128);
+    // A text of 1 MiB has two quotes besides: three of them fit.
+    expect(cursor).toBe(3);
+    expect(responses[2].value).toHaveLength(2 ** 20);
+    expect(responses[3]).toEqual({
+      op: 'get',
+      key: 'a',
+      found: true,
+      version: 1,
+      expires_at: null,
+      value_omitted: true,
+    });
+    const rest = (await txn({ ...request, cursor: 126 })).body;
+    expect(rest.cursor).toBeUndefined();
+    expect(rest.responses.map(({ value_omitted: is }) => is === true).lastIndexOf(true)).toBe(125);
+    expect(rest.responses[127].value).toHaveLength(2 ** 20);
+  });
+
   test.each([
+    [{ success: [{ op: 'delete', key: 'a' }], cursor: 0 }, 'cursor'],
+    [{ success: [{ op: 'get', key: 'a' }], cursor: -1 }, 'cursor'],
     [{ success: [{ op: 'put', key: 'a' }] }, 'success[0].value'],
     [{ success: [{ op: 'move', key: 'a' }] }, 'success[0].op'],
     [{ failure: [{ op: 'get', key: 'a', value: 1 }] }, 'failure[0].value'],
@@ -334,7 +391,7 @@ describe('who and how much', () => {
     expect((await put('a', 'y')).status).toBe(200);
     const post = await call('POST', '/v1/kv/a', { body: {} });
     expect(post.status).toBe(405);
-    expect(post.headers.get('allow')).toBe('GET, HEAD, PUT, DELETE');
+    expect(post.headers.get('allow')).toBe('GET, HEAD, PUT, PATCH, DELETE');
   });
 
   test('nobody takes the room of others', async () => {
@@ -396,4 +453,122 @@ test('nobody has the keys of somebody whose name is alike', async () => {
   for (const i of broken.keys()) expect((await put(`${names.length + i}`)).status).toBe(500);
   const { id } = await gateway.conversations.create({}, { principal: '\ud800' });
   expect(await gateway.conversations.get(id, { principal: '\ud801' })).toBeUndefined();
+});
+
+describe('changes of a key', () => {
+  const json = { 'content-type': 'application/json' };
+
+  test('PATCH adds to a number, or gives another time to live', async () => {
+    const clock = new ManualClock();
+    const { call, read, put } = await startKv({ clock });
+    const patch = (key, body, headers = {}) =>
+      call('PATCH', `/v1/kv/${key}`, {
+        raw: JSON.stringify(body),
+        headers: { ...json, ...headers },
+      });
+    const made = await patch('n', { increment: 2 });
+    expect([made.status, made.body]).toEqual([
+      201,
+      { key: 'n', value: 2, version: 1, expires_at: null },
+    ]);
+    expect(made.headers.get('etag')).toBe('"1"');
+    const added = await patch('n', { increment: -0.5 }, { 'if-match': '"1"' });
+    expect([added.status, added.body.value, added.body.version]).toEqual([200, 1.5, 2]);
+    expect((await patch('n', { increment: 1 }, { 'if-match': '"1"' })).status).toBe(412);
+    const touched = await patch('n', { ttl_s: 60 });
+    expect(touched.body).toEqual({ key: 'n', version: 3, expires_at: expect.any(Number) });
+    expect((await read('n')).headers.get('x-expires-at')).toBe(String(touched.body.expires_at));
+    // A counter of a window: its end stays.
+    const end = (await patch('w', { increment: 1, ttl_s: 10 })).body.expires_at;
+    clock.advanceMs(5000);
+    expect((await patch('w', { increment: 1, ttl_s: 10 })).body).toMatchObject({
+      value: 2,
+      expires_at: end,
+    });
+    expect((await patch('n', { ttl_s: null })).body.expires_at).toBeNull();
+    expect((await patch('none', { ttl_s: 5 })).body.error.code).toBe('key_not_found');
+    await put('text', 'x');
+    const refused = await patch('text', { increment: 1 });
+    expect([refused.status, refused.body.error.code]).toEqual([409, 'not_a_number']);
+    for (const [body, param] of [
+      [{}, null],
+      [{ by: 1 }, 'by'],
+      [{ increment: '1' }, 'increment'],
+      [{ ttl_s: 0 }, 'ttl_s'],
+    ]) {
+      const { status, body: answer } = await patch('n', body);
+      expect([status, answer.error.param]).toEqual([400, param]);
+    }
+  });
+
+  test('a transaction increments and touches', async () => {
+    const { put, txn } = await startKv();
+    await put('text', 'x');
+    const success = [
+      { op: 'increment', key: 'n', by: 5, ttl_s: 60 },
+      { op: 'touch', key: 'text', ttl_s: 60 },
+      { op: 'touch', key: 'none' },
+      { op: 'get', key: 'text' },
+    ];
+    const { status, body } = await txn({ success });
+    expect(status).toBe(200);
+    expect(body.responses).toEqual([
+      { op: 'increment', key: 'n', value: 5, version: 2 },
+      { op: 'touch', key: 'text', found: true, version: 3 },
+      { op: 'touch', key: 'none', found: false },
+      expect.objectContaining({ op: 'get', found: true, value: 'x' }),
+    ]);
+    const wrong = await txn({ success: [{ op: 'touch', key: 'n', value: 1 }] });
+    expect(wrong.body.error).toMatchObject({ code: 'unknown_field', param: 'success[0].value' });
+  });
+
+  test('-0 stays -0', async () => {
+    const { url, put, txn } = await startKv();
+    await put('zero', '{"a":[-0]}', { type: 'application/json' });
+    expect(await (await fetch(`${url}/v1/kv/zero`)).text()).toBe('{"a":[-0]}');
+    expect(await (await fetch(`${url}/v1/kv`)).text()).toContain('{"a":[-0]}');
+    const { body } = await txn({ success: [{ op: 'get', key: 'zero' }] });
+    expect(Object.is(body.responses[0].value.a[0], -0)).toBe(true);
+  });
+});
+
+describe('lists', () => {
+  test('in reverse, and of keys alone', async () => {
+    const { get, put } = await startKv();
+    for (const key of ['a', 'b', 'c']) await put(key, 'x');
+    const list = async (query) => (await get(`/v1/kv?${query}`)).body;
+    const first = await list('reverse=true&keys_only=true&limit=2');
+    expect(first.items).toEqual([
+      { key: 'c', version: 3 },
+      { key: 'b', version: 2 },
+    ]);
+    const rest = await list(`reverse=true&limit=2&cursor=${first.cursor}`);
+    expect(rest).toEqual({ items: [{ key: 'a', value: 'x', version: 1 }], cursor: null });
+    for (const query of ['reverse=1', 'keys_only=yes', `cursor=${first.cursor}`]) {
+      expect((await get(`/v1/kv?${query}`)).status).toBe(400);
+    }
+  });
+});
+
+describe('watch', () => {
+  test('streams the changes of the caller’s keys', async () => {
+    const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
+    const { stream, put, remove, gateway } = await startKv({ access });
+    const headers = bearer('ann');
+    const watching = await stream('/v1/kv?watch=true&prefix=a', { headers });
+    await put('a1', '{"n":-1}', { headers, type: 'application/json', query: '?ttl_s=600' });
+    await put('b', 'not asked for', { headers });
+    await put('a2', 'of somebody else', { headers: bearer('bob') });
+    await put('a3', Buffer.from([255]), { headers, type: 'application/octet-stream' });
+    await remove('a1', headers);
+    await until(() => watching.events.length >= 3, 'three changes');
+    expect(watching.events.map(({ type, data }) => [type, data])).toEqual([
+      ['set', { key: 'a1', value: { n: -1 }, version: 1, expires_at: expect.any(Number) }],
+      ['set', { key: 'a3', value: '/w==', encoding: 'base64', version: 4, expires_at: null }],
+      ['delete', { key: 'a1', version: 5 }],
+    ]);
+    const closed = gateway.close({ drainMs: 0 });
+    await watching.closed;
+    await closed;
+  });
 });

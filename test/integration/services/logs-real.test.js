@@ -2,7 +2,6 @@
  * Logs that real programs write while the tests run. What is expected was counted by hand: what the
  * program was made to do, and what its own documentation says that it logs.
  */
-import { jest } from '@jest/globals';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -13,8 +12,6 @@ import { join } from 'node:path';
 import { LogParser } from '../../../lib/index.js';
 import { until } from '../../support/until.js';
 import { which } from '../../../scripts/lib/run.mjs';
-
-jest.setTimeout(60_000);
 
 let folder;
 beforeAll(async () => {

@@ -1,5 +1,4 @@
 /** `/v1/logs`: the gateway's own errors, files it follows, logs that are sent in, and who may. */
-import { jest } from '@jest/globals';
 import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
@@ -8,8 +7,6 @@ import { gzipSync } from 'node:zlib';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
-
-jest.setTimeout(30_000);
 
 let folder;
 beforeAll(async () => {

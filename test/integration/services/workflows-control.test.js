@@ -2,7 +2,7 @@
 import { byId, words } from '../../support/gateway/workflows.js';
 import { cleanUp, everyEgress, start, stopAll } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
-import { providers } from '../../../lib/index.js';
+import { ManualClock, providers } from '../../../lib/index.js';
 import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
 import { until } from '../../support/until.js';
 
@@ -91,9 +91,11 @@ describe('cancel', () => {
 
   test('and a deadline of the whole end its nodes, too', async () => {
     const { provider, call } = handProvider();
-    const { post, read } = await start({ provider });
+    const clock = new ManualClock();
+    const { post, read } = await start({ provider, clock });
     const { body } = await post('/v1/workflows', { nodes: chain, max_wall_ms: 50 });
     const run = await call(0);
+    clock.advanceMs(50);
     const { events } = await read(body.stream_url);
     expect(events.at(-1)).toMatchObject({
       type: 'workflow_failed',
@@ -104,7 +106,8 @@ describe('cancel', () => {
 
   test('a gateway that closes lets workflows end, and ends the rest as shutdown', async () => {
     const { provider, call, calls } = handProvider();
-    const { gateway, post, stream } = await start({ provider });
+    const clock = new ManualClock();
+    const { gateway, post, stream } = await start({ provider, clock });
     const quick = (await post('/v1/workflows', { nodes: chain })).body;
     await call(0);
     const slow = (await post('/v1/workflows', { nodes: [{ id: 'x', prompt: 'x' }] })).body;
@@ -118,6 +121,7 @@ describe('cancel', () => {
     (await call(2)).end();
     (await call(3)).end();
     expect((await first.done).at(-1).type).toBe('workflow_complete');
+    clock.advanceMs(500);
     expect((await second.done).at(-1)).toMatchObject({
       type: 'workflow_cancelled',
       data: { reason: 'shutdown' },

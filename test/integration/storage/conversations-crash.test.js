@@ -11,6 +11,7 @@ import { killAll, serve } from '../../support/crash/cli.js';
 import { openStream } from '../../support/sse/sse-client.js';
 import { randomFrom } from '../../support/random.js';
 import { stopAll } from '../../support/gateway/gateway.js';
+import { until } from '../../support/until.js';
 
 const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 6);
 const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
@@ -107,6 +108,7 @@ test(`${rounds} crashes lose no turn and double none`, async () => {
   const names = Array.from({ length: kClients }, (_, i) => `c${i}`);
   /** @type {{name: string, id: string, turns: ReturnType<typeof turnOf>[]}[]} */
   const clients = names.map((name) => ({ name, id: '', turns: [] }));
+  const ended = () => clients.reduce((sum, { turns }) => sum + turns.filter(isKept).length, 0);
   let kept = 0;
   for (let round = 0; round <= rounds; round += 1) {
     const server = await serve(...options, ...room);
@@ -132,10 +134,13 @@ test(`${rounds} crashes lose no turn and double none`, async () => {
       continue;
     }
     let stopped = false;
+    const endedBefore = ended();
     const talking = clients.map((mine) => talk(server, mine, { random, stopped: () => stopped }));
     const all = Promise.all(talking);
     all.catch(() => {});
-    await sleep(50 + random() * 700);
+    // Some turns end in each round, however slow the machine is.
+    await until(() => ended() > endedBefore + 1, 'turns to end');
+    await sleep(random() * 700);
     stopped = true;
     server.child.kill('SIGKILL');
     await server.exited;

@@ -278,12 +278,14 @@ class Auditor {
   }
 }
 
-/** Lets each of them act, again and again, until the server is gone. */
+/** Lets each of them act, again and again, until the server is gone, and counts in `done`. */
 async function load(server, actors, stopped) {
+  for (const actor of actors) actor.done = 0;
   async function loop(actor) {
     while (!stopped()) {
       try {
         await actor.act(server);
+        actor.done += 1;
       } catch (error) {
         if (!stopped()) throw error;
         return;
@@ -338,7 +340,9 @@ test(`${rounds} crashes take back no key, no credit and no turn`, async () => {
     let stopped = false;
     const loaded = load(server, actors, () => stopped);
     loaded.catch(() => {});
-    await sleep(50 + random() * 700);
+    // In each round, however slow the machine is, everybody gets something done.
+    await until(() => actors.every(({ done }) => done > 0), 'all to have done something');
+    await sleep(random() * 700);
     stopped = true;
     server.child.kill('SIGKILL');
     await server.exited;

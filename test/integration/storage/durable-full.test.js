@@ -2,7 +2,6 @@
 import { providers } from '../../../lib/index.js';
 import { sharedReactor } from '../../../lib/internal/native/reactor.js';
 import { JobStore } from '../../../lib/jobs/storage/job-store.js';
-import { openLedger } from '../../../lib/jobs/storage/ledger-store.js';
 import { afterCrash } from '../../support/files/data-file.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { handProvider } from '../../support/providers/providers.js';
@@ -111,9 +110,9 @@ testWithDisk('the events of a ledger wait for room, in order', async () => {
     return store;
   };
   const store = storeOf(data);
-  const ledger = openLedger({ store });
+  const ledger = store.file.ledger;
   ledger.open({ account: 'a' });
-  await store.synced();
+  await store.file.synced();
   const makeRoom = fillDiskOf(data);
   let n = 0;
   const deposit = () => {
@@ -123,28 +122,28 @@ testWithDisk('the events of a ledger wait for room, in order', async () => {
   let refusal;
   while (refusal === undefined) {
     for (let i = 0; i < 50; i += 1) deposit();
-    await store.synced().catch((error) => (refusal = error));
+    await store.file.synced().catch((error) => (refusal = error));
   }
   expect(refusal).toMatchObject({ status: 507, wireCode: 'insufficient_storage' });
-  expect(() => store.checkRoom()).toThrow(expect.objectContaining({ status: 507 }));
+  expect(() => store.file.checkRoom()).toThrow(expect.objectContaining({ status: 507 }));
   // Somebody who did not ask: what was decided is decided.
   const { event, balance } = deposit();
-  await expect(store.synced()).rejects.toMatchObject({ status: 507 });
-  const before = openLedger({ store: storeOf(afterCrash(data)) }).journal();
+  await expect(store.file.synced()).rejects.toMatchObject({ status: 507 });
+  const before = storeOf(afterCrash(data)).file.ledger.journal();
   expect(before).toEqual(ledger.journal().slice(0, before.length));
   expect(before.length).toBeLessThan(event.id);
 
   makeRoom();
   await until(
     () =>
-      store
+      store.file
         .synced()
         .then(() => true)
         .catch(() => false),
     'room again',
   );
-  store.checkRoom();
-  const after = openLedger({ store: storeOf(afterCrash(data)) });
+  store.file.checkRoom();
+  const after = storeOf(afterCrash(data)).file.ledger;
   expect(after.journal()).toEqual(ledger.journal());
   expect(after.balance('a')).toEqual(balance);
 });

@@ -166,10 +166,12 @@ test('keys leave the file when their time is over, and the oldest beyond the bou
 
 test('the file holds no prompt, and nothing of a job that was purged', async () => {
   const data = dataFile();
-  const first = await start({ provider: words, data, retentionMs: 100 });
+  const clock = new ManualClock();
+  const first = await start({ provider: words, data, retentionMs: 100, clock });
   const { body } = await first.submit({ prompt: 'a secret prompt', metadata: { tag: 'mine' } });
   await first.read(`/v1/stream?job_id=${body.job_id}`);
   expect(writtenTokens(data).join('')).toBe('one two three');
+  clock.advanceMs(100);
   await until(async () => (await first.get(`/v1/jobs/${body.job_id}`)).status === 404);
   await first.gateway.close();
   const bytes = fs.readFileSync(data, 'latin1');

@@ -33,7 +33,7 @@ export function sluice(...args) {
 export async function serve(...args) {
   const { child, output, exited } = sluice('serve', '--port', '0', ...args);
   await Promise.race([
-    until(() => output.stdout.endsWith('\n'), 'the server to listen', 20_000),
+    until(() => output.stdout.endsWith('\n'), 'the server to listen'),
     exited.then(({ code, stderr }) => {
       throw new Error(`exit ${code}: ${stderr}`);
     }),

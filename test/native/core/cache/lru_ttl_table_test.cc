@@ -218,5 +218,14 @@ TEST_F(LruTtlTableTest, AClockThatStepsBackRevivesNobodyAndBreaksNothing) {
   EXPECT_EQ(removed_.size(), 2u);
 }
 
+TEST(LruTtlTableTimes, AnEntryIsStoredAtTheLatestTimeThatTheTableKnows) {
+  LruTtlTable table({.max_entries = 2, .max_bytes = 10});
+  LruTtlTable::Removed removed;
+  EXPECT_EQ(table.insert(1, 5, 100, removed).stored_at, 100);
+  const StoredEntry late = table.insert(1, 5, 90, removed);
+  EXPECT_EQ(late.stored_at, 100);
+  EXPECT_EQ(late.last_alive, 105);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -129,5 +129,27 @@ TEST_F(KvSnapshotTest, AKeyThatIsThereDuringAWholeScanIsSeenOnce) {
   for (const std::string& key : seen) EXPECT_EQ(seen.count(key), 1u) << key;
 }
 
+TEST_F(KvSnapshotTest, ReadsBackwardsPageByPage) {
+  Keys all;
+  for (char c = 'a'; c <= 'y'; ++c) {
+    all.insert(all.begin(), std::string(1, c));
+    put(all.front(), "");
+  }
+  for (std::size_t limit = 1; limit <= 26; ++limit) {
+    Keys read;
+    std::optional<std::string> after;
+    for (bool more = true; more;) {
+      const KvRange range = kv_range("", {}, {}, after, KvOrder::kDescending);
+      const KvPage page = store_->scan(range, limit, now_, KvOrder::kDescending);
+      for (const KvEntryRef& entry : page.entries) read.push_back(entry->key);
+      more = page.more;
+      after = read.back();
+    }
+    EXPECT_EQ(read, all) << "limit " << limit;
+  }
+  const KvRange part = kv_range("", "c", "f", {}, KvOrder::kDescending);
+  EXPECT_EQ(keys(store_->scan(part, 10, now_, KvOrder::kDescending)), (Keys{"e", "d", "c"}));
+}
+
 }  // namespace
 }  // namespace sluice

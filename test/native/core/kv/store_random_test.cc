@@ -1,5 +1,6 @@
 // The key-value store against a plain model over random histories: conditions, times to live,
 // scans, snapshots and transactions, several of them open at a time.
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <random>
@@ -34,7 +35,12 @@ class Model {
     return found != content_.end() && now <= found->second.last_alive ? found->second.version : 0;
   }
   void set(const std::string& key, const std::string& value, Nanos ttl, Nanos now) {
-    content_[key] = {value, ++version_, ttl == kNever ? kNever : now + ttl};
+    Nanos end = ttl == kNever ? kNever : now + ttl;
+    if (ttl == kKeepEnd) end = version_of(key, now) == 0 ? kNever : content_[key].last_alive;
+    content_[key] = {value, ++version_, end};
+  }
+  void touch(const std::string& key, Nanos ttl, Nanos now) {
+    if (version_of(key, now) != 0) set(key, content_[key].value, ttl, now);
   }
   void erase(const std::string& key, Nanos now) {
     if (version_of(key, now) != 0) ++version_;
@@ -91,16 +97,19 @@ class KvStoreRandomTest : public KvTest {
   std::string some_key() { return std::string(1, static_cast<char>('a' + below(spread_))); }
   std::string some_value() { return std::to_string(below(3)); }
   Nanos some_ttl() { return below(2) == 0 ? kNever : static_cast<Nanos>(below(20)); }
+  Nanos some_end() { return below(4) == 0 ? kKeepEnd : some_ttl(); }
   KvRange some_range() {
     return kv_range("", some_key(), below(3) == 0 ? std::nullopt : std::optional(some_key()), {});
   }
 
   void act() {
-    switch (below(12)) {
+    switch (below(13)) {
       case 0:
       case 1:
       case 2:
         return set();
+      case 12:
+        return touch();
       case 3:
         return erase();
       case 4:
@@ -125,7 +134,7 @@ class KvStoreRandomTest : public KvTest {
   void set() {
     const std::string key = some_key();
     const std::string value = some_value();
-    const Nanos ttl = some_ttl();
+    const Nanos ttl = some_end();
     const KvVersion current = model_.version_of(key, now_);
     const KvVersion expected = below(2) == 0 ? kAnyVersion : current + below(2);
     const KvResult result = put(key, value, ttl, expected);
@@ -136,6 +145,15 @@ class KvStoreRandomTest : public KvTest {
     }
     model_.set(key, value, ttl, now_);
     ASSERT_EQ(result.version, model_.version_);
+  }
+
+  void touch() {
+    const std::string key = some_key();
+    const Nanos ttl = some_ttl();
+    const bool was_there = model_.version_of(key, now_) != 0;
+    const KvResult result = store_->touch(key, ttl, kAnyVersion, now_);
+    model_.touch(key, ttl, now_);
+    ASSERT_EQ(result.version, was_there ? model_.version_ : kAbsent);
   }
 
   void erase() {
@@ -217,12 +235,18 @@ class KvStoreRandomTest : public KvTest {
   // A page that is full has read up to the key that it had no room for.
   void scan(Running& running, KvRange range) {
     const std::size_t limit = below(2) == 0 ? kAll : 1 + below(3);
-    const KvPage page = running.tx.scan(range, limit, now_);
+    const bool reverse = below(2) == 0;
+    const KvOrder order = reverse ? KvOrder::kDescending : KvOrder::kAscending;
+    const KvPage page = running.tx.scan(range, limit, now_, order);
     if (gave_up(running)) return;
     Model::Content expected = within(range);
     overlay(expected, running, range, now_);
     const bool more = expected.size() > limit;
-    if (more) {
+    if (more && reverse) {
+      const auto rest = std::prev(expected.end(), static_cast<std::ptrdiff_t>(limit));
+      range.from = std::prev(rest)->first;
+      expected.erase(expected.begin(), rest);
+    } else if (more) {
       const auto beyond = std::next(expected.begin(), static_cast<std::ptrdiff_t>(limit));
       range.to = beyond->first + '\0';
       expected.erase(beyond, expected.end());
@@ -231,6 +255,12 @@ class KvStoreRandomTest : public KvTest {
     running.scanned.emplace_back(range, read);
     for (const auto& [key, entry] : read) running.seen.emplace(key, entry.version);
     ASSERT_EQ(page.more, more);
+    const auto by_key = [](const KvEntryRef& one, const KvEntryRef& other) {
+      return one->key < other->key;
+    };
+    const auto& found = page.entries;
+    ASSERT_TRUE(reverse ? std::is_sorted(found.rbegin(), found.rend(), by_key)
+                        : std::is_sorted(found.begin(), found.end(), by_key));
     ASSERT_EQ(content_of(page), expected);
   }
 

@@ -195,6 +195,37 @@ TEST_F(KvTransactionTest, ScansSeeOwnWritesInTheirPlaces) {
   EXPECT_EQ(commit(tx_), KvStatus::kDone);
 }
 
+TEST_F(KvTransactionTest, KeepsTheEndThatAKeyHas) {
+  put("timed", "1", 50);
+  put("stays", "1");
+  read(tx_, "timed");
+  EXPECT_EQ(write(tx_, "timed", "2", kKeepEnd), KvStatus::kDone);
+  write(tx_, "stays", "2", kKeepEnd);
+  write(tx_, "new", "2", kKeepEnd);
+  write(tx_, "own", "1", 7);
+  write(tx_, "own", "2", kKeepEnd);
+  EXPECT_EQ(tx_.get("timed", now_)->last_alive, now_ + 50);
+  EXPECT_EQ(tx_.get("own", now_)->last_alive, now_ + 7);
+  EXPECT_EQ(commit(tx_), KvStatus::kDone);
+  EXPECT_EQ(store_->get("timed", now_)->last_alive, now_ + 50);
+  EXPECT_EQ(store_->get("stays", now_)->last_alive, kNever);
+  EXPECT_EQ(store_->get("new", now_)->last_alive, kNever);
+  EXPECT_EQ(store_->get("own", now_)->last_alive, now_ + 7);
+}
+
+TEST_F(KvTransactionTest, TouchesWhatIsThereAndWatchesIt) {
+  put("a", "1");
+  EXPECT_TRUE(tx_.touch("a", 5, now_));
+  EXPECT_FALSE(tx_.touch("none", 5, now_));
+  EXPECT_EQ(commit(tx_), KvStatus::kDone);
+  EXPECT_EQ(store_->get("a", now_)->last_alive, now_ + 5);
+  EXPECT_EQ(value_of("a"), "1");
+  KvTransaction other(store_);
+  EXPECT_TRUE(other.touch("a", 9, now_));
+  put("a", "2");
+  EXPECT_EQ(commit(other), KvStatus::kConflict);
+}
+
 TEST_F(KvTransactionTest, AScanWatchesForKeysThatComeAndGo) {
   for (const char* key : {"a/1", "a/3", "b"}) put(key, "");
   const auto after_scan = [&](auto change) {

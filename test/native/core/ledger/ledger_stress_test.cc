@@ -36,7 +36,7 @@ TEST(LedgerStress, RandomTransfersEndAndConserveTheSum) {
     fixture.deposit(account(i), kEach);
   }
   std::vector<LedgerId> seen;
-  fixture.ledger.observe([&seen](const LedgerEvent& event) { seen.push_back(event.id); });
+  fixture.ledger.observe([&seen](auto events) { seen.push_back(events.front()->id); });
   const LedgerId before = fixture.ledger.last_event();
   std::atomic<int> moved{0};
   run_threads([&](int thread) {

@@ -348,9 +348,11 @@ TEST_F(LedgerTest, AnAccountsEventsComeInPages) {
 TEST_F(LedgerTest, AnObserverSeesEveryEventInOrder) {
   std::vector<LedgerId> seen;
   std::vector<Type> what;
-  ledger.observe([&](const LedgerEvent& event) {
-    seen.push_back(event.id);
-    what.push_back(event.type);
+  ledger.observe([&](auto events) {
+    for (const LedgerEvent* event : events) {
+      seen.push_back(event->id);
+      what.push_back(event->type);
+    }
   });
   open("alice");
   run(deposit_request("k", "alice", 10));

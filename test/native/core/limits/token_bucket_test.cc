@@ -274,26 +274,27 @@ TEST(TokenBucket, TheLargestNumbersDoNotOverflow) {
 TEST(Bucket, ADebtIsPaidOffAndWhatIsGivenBackIsCapped) {
   const BucketLimit limit{100, rate_of(100, 60 * kSecond)};
   Bucket bucket = full_bucket(limit, 0);
-  charge(bucket, limit, 130);
-  EXPECT_EQ(weigh(bucket, limit, 1, 0).remaining, 0);
-  EXPECT_EQ(weigh(bucket, limit, 10, 0).retry_after, 24 * kSecond) << "(30 + 10) of 100 a minute";
-  charge(bucket, limit, -50);
-  EXPECT_EQ(weigh(bucket, limit, 0, 0).remaining, 20);
-  charge(bucket, limit, -500);
-  EXPECT_EQ(weigh(bucket, limit, 0, 0).remaining, 100);
-  EXPECT_EQ(weigh(bucket, limit, 0, 0).reset_after, 0);
+  consume(bucket, limit, 130);
+  EXPECT_EQ(evaluate(bucket, limit, 1, 0).remaining, 0);
+  EXPECT_EQ(evaluate(bucket, limit, 10, 0).retry_after, 24 * kSecond)
+      << "(30 + 10) of 100 a minute";
+  consume(bucket, limit, -50);
+  EXPECT_EQ(evaluate(bucket, limit, 0, 0).remaining, 20);
+  consume(bucket, limit, -500);
+  EXPECT_EQ(evaluate(bucket, limit, 0, 0).remaining, 100);
+  EXPECT_EQ(evaluate(bucket, limit, 0, 0).reset_after, 0);
 }
 
 TEST(Bucket, AnotherLimitKeepsWhatWasTaken) {
   const BucketLimit small{100, rate_of(100, kSecond)};
   const BucketLimit large{250, rate_of(250, kSecond)};
   Bucket bucket = full_bucket(small, 0);
-  charge(bucket, small, 70);
+  consume(bucket, small, 70);
   change_limit(bucket, small, large);
   EXPECT_EQ(bucket.tokens, 180);
   change_limit(bucket, large, {50, rate_of(50, kSecond)});
   EXPECT_EQ(bucket.tokens, 0) << "70 of 50 are taken: no debt";
-  charge(bucket, {50, rate_of(50, kSecond)}, 5);
+  consume(bucket, {50, rate_of(50, kSecond)}, 5);
   change_limit(bucket, {50, rate_of(50, kSecond)}, {10, rate_of(10, kSecond)});
   EXPECT_EQ(bucket.tokens, -5) << "a debt that there was";
   Bucket full = full_bucket(small, 0);
@@ -308,6 +309,27 @@ TEST(Bucket, FullInLacksWhatComesInUntilThen) {
   EXPECT_EQ(wait_for(bucket, limit, 10, 0), 2 * kSecond);
   const Bucket debtor = bucket_full_in(limit, 5 * kSecond, 0);
   EXPECT_EQ(debtor.tokens, -5);
+}
+
+TEST(TokenBucket, ResetMakesAKeyAsGoodAsNew) {
+  TokenBucketLimiter limiter = limiter_of(3, 1);
+  EXPECT_FALSE(limiter.reset("k", 0));
+  limiter.allow("k", 3, 0);
+  limiter.allow("other", 2, 0);
+  EXPECT_TRUE(limiter.reset("k", ms(500)));
+  EXPECT_EQ(limiter.size(), 1u);
+  EXPECT_TRUE(limiter.allow("k", 3, ms(500)).allowed);
+  EXPECT_EQ(limiter.allow("other", 0, ms(500)).remaining, 1);
+  EXPECT_FALSE(limiter.reset("other", ms(2000)));
+}
+
+TEST(TokenBucket, ResetOutdoesTheFloorOfEvictedKeys) {
+  TokenBucketLimiter limiter(TokenBucketRule({4, rate_per_second(1)}), 4);
+  for (int i = 0; i < 40; ++i) limiter.allow("k" + std::to_string(i), 4, 0);
+  EXPECT_FALSE(limiter.allow("late", 1, 0).allowed);
+  EXPECT_FALSE(limiter.reset("late", 0));
+  EXPECT_TRUE(limiter.allow("late", 4, 0).allowed);
+  EXPECT_LE(limiter.size(), 4u);
 }
 
 }  // namespace

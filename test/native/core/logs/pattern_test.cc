@@ -39,6 +39,9 @@ const std::vector<Case> kCases = {
     {"^\xC3\xA9+$", {"\xC3\xA9", "\xC3\xA9\xC3\xA9"}, {"\xC3", "\xC3\xA9\xA9"}},
     {"^\\W\\D\\S$", {"-xz"}, {"axz", "-1z", "-x "}},
     {"(|a)b", {"b", "ab"}, {"a"}},
+    {"^(?<year>\\d{4})-(?<_m$1>\\d\\d)", {"2026-11"}, {"26-11"}},
+    {"^(?<level>WARN|ERROR)+ ", {"ERROR x", "WARNERROR x"}, {"INFO x"}},
+    {"(?<Ã©tÃ©>a)", {"a"}, {"b"}},
     {"(a*)*b", {"b", "aaab"}, {"aaa"}},
 };
 
@@ -65,9 +68,28 @@ TEST(LogPattern, IgnoresCaseWhenAsked) {
 }
 
 TEST(LogPattern, RefusesWhatItCannotMatchInLinearTime) {
-  for (const std::string_view source :
-       {"(?=a)", "(?!a)", "(?<=a)", "(?<n>a)", "(a)\\1", "\\p{L}", "a**", "*a", "(a", "a)", "[a",
-        "[b-a]", "a{3,2}", "a{1001}", "\\", "[\xC3\xA9]", "((a{100}){100}){100}"}) {
+  for (const std::string_view source : {"(?=a)",
+                                        "(?!a)",
+                                        "(?<=a)",
+                                        "(?<!a)",
+                                        "(?<n>a)\\k<n>",
+                                        "(?<>a)",
+                                        "(?<1>a)",
+                                        "(?<n",
+                                        "(?P<n>a)",
+                                        "(a)\\1",
+                                        "\\p{L}",
+                                        "a**",
+                                        "*a",
+                                        "(a",
+                                        "a)",
+                                        "[a",
+                                        "[b-a]",
+                                        "a{3,2}",
+                                        "a{1001}",
+                                        "\\",
+                                        "[\xC3\xA9]",
+                                        "((a{100}){100}){100}"}) {
     std::string problem;
     EXPECT_FALSE(LogPattern::compile(source, false, problem).has_value()) << source;
     EXPECT_FALSE(problem.empty()) << source;

@@ -258,5 +258,33 @@ TEST_F(StreamBufferTest, UnknownTicketsDoNothing) {
   EXPECT_EQ(buffer.claim_read(77).status, BufferStatus::kWaiting);
 }
 
+TEST_F(StreamBufferTest, TryWriteAndTryReadNeitherWaitNorOvertake) {
+  EXPECT_EQ(buffer.try_read().status, BufferStatus::kWaiting);
+  EXPECT_EQ(buffer.try_write("a"), BufferStatus::kDone);
+  EXPECT_EQ(buffer.try_write("b"), BufferStatus::kDone);
+  EXPECT_EQ(buffer.try_write("c"), BufferStatus::kWaiting);
+  const Ticket d = put_waiting("d");
+  EXPECT_EQ(buffer.try_read().chunk, "a");
+  EXPECT_EQ(turns, Tickets{d});
+  EXPECT_EQ(buffer.try_write("e"), BufferStatus::kWaiting);
+  EXPECT_EQ(buffer.claim_write(d), BufferStatus::kDone);
+  EXPECT_EQ(buffer.try_read().chunk, "b");
+  EXPECT_EQ(buffer.try_read().chunk, "d");
+  const Ticket reader = get_waiting();
+  EXPECT_EQ(buffer.try_write("f"), BufferStatus::kDone);
+  EXPECT_EQ(buffer.try_read().status, BufferStatus::kWaiting);
+  EXPECT_EQ(claimed(reader), "f");
+  EXPECT_EQ(buffer.size(), 0u);
+}
+
+TEST_F(StreamBufferTest, TryReadDrainsAClosedBuffer) {
+  buffer.try_write("a");
+  buffer.close();
+  EXPECT_EQ(buffer.try_write("b"), BufferStatus::kClosed);
+  EXPECT_EQ(buffer.try_read().chunk, "a");
+  EXPECT_EQ(buffer.try_read().status, BufferStatus::kClosed);
+  EXPECT_EQ(buffer.try_read().status, BufferStatus::kClosed);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -33,9 +33,8 @@ class LedgerRowsTest : public testing::Test, public LedgerFixture {
   }
 
   void keep(SqliteStore& store) {
-    ledger.observe([&store](const LedgerEvent& event) {
-      store.commit_until_written(batch_of(event), nullptr);
-    });
+    ledger.observe(
+        [&store](auto events) { store.commit_until_written(batch_of(events), nullptr); });
   }
 
   // What a file says that holds the events of this ledger, changed.
@@ -142,8 +141,7 @@ TEST_F(LedgerRowsTest, SaysWhichEventCannotBe) {
 // ones.
 TEST_F(LedgerRowsTest, IsClosedWhileThreadsWrite) {
   auto store = std::make_shared<SqliteStore>(open_file());
-  ledger.observe(
-      [store](const LedgerEvent& event) { store->commit_until_written(batch_of(event), nullptr); });
+  ledger.observe([store](auto events) { store->commit_until_written(batch_of(events), nullptr); });
   for (const char* account : {"a", "b", "c", "d"}) ledger.open(account, kUnlimited, now);
   std::atomic<bool> stop = false;
   std::vector<std::thread> threads;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ constexpr StoreSql kSql[] = {
     {"probe", "INSERT INTO log (n, text) VALUES (-1, 'probe')"},
     {"unprobe", "DELETE FROM log WHERE n = -1"},
     {"clear", "DELETE FROM log"},
+    {"drop most", "DELETE FROM log WHERE n < 1000"},
 };
 constexpr StoreSql kSqlOfTwo[] = {
     kSql[0],
@@ -264,6 +266,46 @@ TEST_F(SqliteStoreTest, BringsAnOlderFileUpToDate) {
   EXPECT_EQ(rows, (std::vector<StoreRow>{{std::int64_t{1}, std::string("old"), std::monostate{}}}));
 }
 
+// From any version in one transaction: what fails on the way leaves the file as it was.
+TEST_F(SqliteStoreTest, IsBroughtUpToDateWhollyOrNotAtAll) {
+  static constexpr const char* kBroken[] = {kOneTable[0], kTwoTables[1], "CREATE TABLE log (n)"};
+  { EXPECT_EQ(open(kFirst).status, StoreStatus::kOk); }
+  const StoreSchema broken{kId, kBroken, kSqlOfTwo};
+  EXPECT_NE(open(broken).status, StoreStatus::kOk);
+  StoreFile::Opened opened = open(kFirst);
+  EXPECT_EQ(opened.status, StoreStatus::kOk) << "still of the first version: " << opened.detail;
+}
+
+TEST_F(SqliteStoreTest, NamesARowThatIsNotAsItWasWritten) {
+  static constexpr const char* kSummed[] = {
+      "CREATE TABLE log (n INTEGER PRIMARY KEY, text TEXT NOT NULL, checksum INTEGER NOT NULL)"};
+  static constexpr StoreSql kSqlOfSummed[] = {
+      {"add", "INSERT INTO log VALUES (?1, ?2, row_sum(?1, ?2))"},
+      kSql[1],
+      {"probe", "DELETE FROM log WHERE n = -1"},
+      {"unprobe", "DELETE FROM log WHERE n = -1"},
+  };
+  static constexpr StoreSql kChecks[] = {
+      {"log", "SELECT 'row ' || n FROM log WHERE checksum <> row_sum(n, text)"}};
+  const StoreSchema summed{kId, kSummed, kSqlOfSummed, kChecks};
+  {
+    SqliteStore store(open(summed).file);
+    commit(store, entry(1, "first text"));
+    commit(store, entry(2, "second text"));
+  }
+  EXPECT_EQ(open(summed).status, StoreStatus::kOk);
+  const std::size_t at = bytes().find("second text");
+  ASSERT_NE(at, std::string::npos);
+  overwrite(at, "S");
+  const std::string before = bytes();
+  for (const auto mode : {StoreFile::Mode::kRead, StoreFile::Mode::kWrite}) {
+    const StoreFile::Opened opened = open(summed, mode);
+    EXPECT_EQ(opened.status, StoreStatus::kCorrupt);
+    EXPECT_EQ(opened.detail, "row 2: its checksum does not fit");
+  }
+  EXPECT_TRUE(bytes() == before);
+}
+
 TEST_F(SqliteStoreTest, LeavesAFileOfANewerVersionAlone) {
   { EXPECT_EQ(open(kSecond).status, StoreStatus::kOk); }
   const std::string before = bytes();
@@ -337,6 +379,85 @@ TEST_F(SqliteStoreTest, HasItsFileToItselfButForReaders) {
 
   first.file.reset();
   EXPECT_EQ(open().status, StoreStatus::kOk);
+}
+
+// Whatever lies beside it is deleted, and whichever name leads to it.
+TEST_F(SqliteStoreTest, IsLockedItself) {
+  StoreFile::Opened first = open();
+  ASSERT_EQ(first.status, StoreStatus::kOk);
+  for (const auto& each : fs::directory_iterator(folder_)) {
+    if (each.path() != path()) EXPECT_EQ(each.path().string().find("-lock"), std::string::npos);
+  }
+  fs::create_hard_link(path(), folder_ / "link.db");
+  EXPECT_EQ(StoreFile::open((folder_ / "link.db").string(), StoreFile::Mode::kWrite, kFirst).status,
+            StoreStatus::kLocked);
+  // In another process, of which the list of this one says nothing.
+  const pid_t other = ::fork();
+  if (other == 0) {
+    const int fd = ::open(path().c_str(), O_RDWR | O_CLOEXEC);
+    const bool locked = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    ::_exit(locked ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(other, &status, 0), other);
+  EXPECT_EQ(status, 0);
+}
+
+class MovedFileTest : public SqliteStoreTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(MovedFileTest, IsWrittenNoMore) {
+  const std::string how = GetParam();
+  SqliteStore store(open().file);
+  ASSERT_EQ(commit(store, entry(1)), StoreStatus::kOk);
+  const fs::path away = folder_ / "away.db";
+  if (how == "removed") {
+    fs::remove(path());
+  } else {
+    fs::rename(path(), away);
+  }
+  if (how == "replaced") std::ofstream(path()) << "another file";
+  EXPECT_EQ(commit(store, entry(2)), StoreStatus::kMoved);
+  EXPECT_EQ(store.state(), StoreStatus::kMoved);
+  EXPECT_EQ(store.room(), StoreStatus::kMoved);
+  std::promise<StoreStatus> told;
+  store.commit_until_written(entry(3), [&](StoreStatus status) { told.set_value(status); });
+  EXPECT_EQ(told.get_future().get(), StoreStatus::kMoved);
+  if (how == "replaced") {
+    EXPECT_EQ(bytes(), "another file");
+  }
+  store.close();
+  if (how == "removed") return;
+  // Put back, it has all that was acknowledged.
+  fs::rename(away, path());
+  EXPECT_EQ(numbers(), (std::vector<std::int64_t>{1}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, MovedFileTest, testing::Values("renamed", "replaced", "removed"));
+
+TEST_F(SqliteStoreTest, LeavesNothingOfDeletedRowsOnTheDisk) {
+  const std::string secret = "a secret that is erased";
+  SqliteStore store(open().file);
+  for (std::int64_t n = 1; n <= 200; ++n) commit(store, entry(n, secret + std::string(4000, '.')));
+  commit(store, entry(1000, "stays"));
+  const auto on_disk = [&](const std::string& text) {
+    for (const auto& each : fs::directory_iterator(folder_)) {
+      std::ifstream in(each.path(), std::ios::binary);
+      const std::string all{std::istreambuf_iterator<char>(in), {}};
+      if (all.find(text) != std::string::npos) return true;
+    }
+    return false;
+  };
+  ASSERT_TRUE(on_disk(secret));
+  const auto size = [&] { return fs::file_size(path()); };
+  std::promise<StoreStatus> told;
+  StoreBatch batch{{statement_at(kSql, "drop most"), {}}};
+  ASSERT_EQ(store.commit(
+                std::move(batch), [&](StoreStatus s) { told.set_value(s); }, true),
+            StoreStatus::kOk);
+  EXPECT_EQ(told.get_future().get(), StoreStatus::kOk);
+  EXPECT_FALSE(on_disk(secret));
+  EXPECT_TRUE(on_disk("stays"));
+  EXPECT_LT(size(), 100'000u) << "made smaller";
 }
 
 TEST_F(SqliteStoreTest, SaysWhyAFileCannotBeMade) {

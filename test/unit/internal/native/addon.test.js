@@ -17,7 +17,6 @@ const lib = new URL('../../../../lib/', import.meta.url);
 function node(source, env = {}) {
   return run(process.execPath, ['--input-type=module', '-e', source], {
     env: { ...process.env, ...env },
-    timeout: 50_000,
   });
 }
 

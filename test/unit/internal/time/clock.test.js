@@ -1,13 +1,18 @@
-import { ManualClock } from '../../../../lib/internal/time/clock.js';
+import { Pipeline, TokenBucketLimiter } from '../../../../lib/index.js';
+import { ManualClock, nsFromMs } from '../../../../lib/internal/time/clock.js';
+import { deadlinesOf } from '../../../../lib/internal/time/timers.js';
 import { kSchedule } from '../../../../lib/internal/util/symbols.js';
+import { settled } from '../../../support/pipeline.js';
 
 /** A source that fires at fixed times and writes down what the clock said then. */
 function sourceAt(clock, name, times, fired) {
   const due = [...times];
   const source = {
-    nextDeadlineMs: () => due[0] ?? Infinity,
-    advanceTo(ms) {
-      while (due.length > 0 && due[0] <= ms) fired.push([name, due.shift(), clock.nowMs()]);
+    nextDeadlineNs: () => (due.length > 0 ? nsFromMs(due[0]) : undefined),
+    advanceTo(ns) {
+      while (due.length > 0 && nsFromMs(due[0]) <= ns) {
+        fired.push([name, due.shift(), clock.nowMs()]);
+      }
     },
   };
   clock[kSchedule](source);
@@ -46,7 +51,7 @@ describe('ManualClock', () => {
     expect(() => clock.advanceMs('1')).toThrow(TypeError);
     let nested;
     clock[kSchedule]({
-      nextDeadlineMs: () => Infinity,
+      nextDeadlineNs: () => undefined,
       advanceTo() {
         try {
           clock.advanceMs(1);
@@ -59,4 +64,54 @@ describe('ManualClock', () => {
     expect(nested).toMatchObject({ code: 'ERR_CLOCK_BUSY' });
     expect(clock.nowMs()).toBe(1);
   });
+
+  test('counts nanoseconds beyond 104 days', () => {
+    const clock = new ManualClock();
+    for (let i = 0; i < 40; i++) clock.advanceMs(365 * 24 * 3600 * 1000);
+    const yearsNs = 40n * 365n * 24n * 3600n * 1_000_000_000n;
+    expect(clock.nowNs()).toBe(yearsNs);
+    for (let i = 0; i < 1000; i++) clock.advanceMs(0.000001);
+    expect(clock.nowNs()).toBe(yearsNs + 1000n);
+    for (let i = 0; i < 1000; i++) clock.advanceMs(0.1);
+    expect(clock.nowNs()).toBe(yearsNs + 100_001_000n);
+    expect(clock.nowMs()).toBe(Number(yearsNs / 1_000_000n) + 100.001);
+    expect(() => clock.advanceMs(110 * 365 * 24 * 3600 * 1000)).toThrow(RangeError);
+    expect(() => {
+      for (let i = 0; i < 3; i++) clock.advanceMs(99 * 365 * 24 * 3600 * 1000);
+    }).toThrow(/146 years/);
+  });
+
+  test.each([0, 100, 400, 20_000])(
+    'what waits fires in its nanosecond after %d days',
+    async (days) => {
+      const clock = new ManualClock();
+      clock.advanceMs(days * 24 * 3600 * 1000 + 0.123457);
+      const fired = [];
+      deadlinesOf(clock).start(10.000001, () => fired.push('timer'));
+      deadlinesOf(clock).start(Infinity, () => fired.push('never'));
+      const pipeline = new Pipeline({
+        clock,
+        idleFlushMs: 10.000001,
+        process: (batch) => {
+          fired.push('pipeline');
+          return batch.map(() => 'done');
+        },
+      });
+      const bucket = new TokenBucketLimiter({
+        capacity: 1,
+        refillPerSecond: 1000 / 10.000001,
+        clock,
+      });
+      await bucket.acquire('k');
+      const acquired = bucket.acquire('k').then(() => fired.push('limiter'));
+      await pipeline.submit({});
+      clock.advanceMs(10);
+      await settled();
+      expect(fired).toEqual([]);
+      clock.advanceMs(0.000001);
+      await acquired;
+      expect(fired.sort()).toEqual(['limiter', 'pipeline', 'timer']);
+      await pipeline.close();
+    },
+  );
 });

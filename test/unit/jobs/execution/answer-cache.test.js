@@ -1,12 +1,10 @@
 /** What must hold of shared answers whatever is done, in whatever order. */
-import { expect, jest, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ManualClock } from '../../../../lib/internal/time/clock.js';
 import { handProvider } from '../../../support/providers/providers.js';
 import { until } from '../../../support/until.js';
 import { createGateway, partsOf } from '../../../support/gateway/parts.js';
-
-jest.setTimeout(120_000);
 
 const kTtlMs = 1000;
 

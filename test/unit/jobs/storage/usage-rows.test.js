@@ -1,7 +1,7 @@
 /** Usage in a data file: each job in it once, and sums that stay in their range. */
 import { SqliteStore } from '../../../../lib/jobs/storage/sqlite.js';
 import { dataFile } from '../../../support/files/data-file.js';
-import { namedUsage, usageValues } from '../../../../lib/jobs/storage/usage-rows.js';
+import { namedUsage, usageChanges } from '../../../../lib/jobs/storage/usage-rows.js';
 import { sharedReactor } from '../../../../lib/internal/native/reactor.js';
 import { stopAll } from '../../../support/gateway/gateway.js';
 
@@ -28,8 +28,7 @@ async function storeOf(...ids) {
   for (const [i, id] of ids.entries()) {
     await store.commit(['add_job', [i + 1, id, 'ann', 'm', 0, null, null, 2, null]]);
   }
-  const count = (added, id) =>
-    store.commit(['add_usage', usageValues({ ...row, ...added }, id), 'count_job', [id]]);
+  const count = (added, id) => store.commit(usageChanges({ ...row, ...added }, id));
   async function end() {
     await store.close();
     const reader = new SqliteStore(path, { readOnly: true });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import {
   fileChunks,
-  kChunkBytes,
+  CHUNK_BYTES,
   plainChunks,
 } from '../../../../lib/primitives/logs/decompress.js';
 import { followFile } from '../../../../lib/primitives/logs/tail.js';
@@ -29,7 +29,7 @@ async function* piecesOf(bytes, size) {
 
 test('a file of several pieces comes as it is', async () => {
   const text = Array.from({ length: 400_000 }, (_, i) => `line ${i}`).join('\n');
-  expect(text.length).toBeGreaterThan(3 * kChunkBytes);
+  expect(text.length).toBeGreaterThan(3 * CHUNK_BYTES);
   for (const content of [text, gzipSync(text)]) {
     const path = join(folder, 'big');
     await writeFile(path, content);
@@ -66,26 +66,43 @@ test('gzip is known by its first two bytes, however they come', async () => {
   await expect(textOf(plainChunks(cut))).rejects.toMatchObject({ code: 'Z_BUF_ERROR' });
 });
 
+/** What followFile gives of the end of a file, until it has read all. */
+async function tailOf(content, tailBytes) {
+  const path = join(folder, 'tail');
+  await writeFile(path, content);
+  const controller = new AbortController();
+  const chunks = [];
+  await followFile(path, {
+    signal: controller.signal,
+    tailBytes,
+    pollMs: 1,
+    onChunk: (chunk) => chunks.push(Buffer.from(chunk)),
+    onIdle: () => controller.abort(),
+  });
+  return Buffer.concat(chunks);
+}
+
 test.each([
   [100, 'one\ntwo\nthree\n'],
   [10, 'two\nthree\n'], // begins with a line
   [9, 'three\n'], // in the midst of one
   [3, ''],
 ])('of a tail of %d bytes only whole lines are given', async (tailBytes, expected) => {
-  const path = join(folder, 'tail');
-  await writeFile(path, 'one\ntwo\nthree\n');
-  const controller = new AbortController();
-  let seen = '';
-  await followFile(path, {
-    signal: controller.signal,
-    tailBytes,
-    pollMs: 1,
-    onChunk: (chunk) => {
-      seen += chunk.toString();
-    },
-    onIdle: () => controller.abort(),
-  });
-  expect(seen).toBe(expected);
+  const tail = await tailOf('one\ntwo\nthree\n', tailBytes);
+  expect(tail.toString()).toBe(expected);
+});
+
+test.each([
+  [100, '\uFEFFone\nt\u0A0Ao\nthree\n'],
+  [20, '\uFEFFt\u0A0Ao\nthree\n'], // begins with a line
+  [19, '\uFEFFthree\n'],
+  [18, '\uFEFFthree\n'],
+  [3, '\uFEFF'],
+])('of a UTF-16 tail of %d bytes, too, with the byte order mark', async (tailBytes, expected) => {
+  const content = Buffer.from('\uFEFFone\nt\u0A0Ao\nthree\n', 'utf16le');
+  expect((await tailOf(content, tailBytes)).toString('utf16le')).toBe(expected);
+  const tail = await tailOf(Buffer.from(content).swap16(), tailBytes);
+  expect(tail.swap16().toString('utf16le')).toBe(expected);
 });
 
 test('a file that may not be read is an error, one that is not there is none', async () => {

@@ -288,3 +288,55 @@ describe('bad options are named', () => {
     expect(call).toThrow(SluiceError);
   });
 });
+
+describe('containers', () => {
+  const parse = (text, options) => {
+    const parser = new LogParser(options);
+    return [...parser.push(text), ...parser.end()];
+  };
+
+  test('lines of CRI are joined from their parts, without the envelope', () => {
+    expect(
+      parse(
+        '2026-11-21T03:56:14.123456789Z stdout P ERROR one \n' +
+          '2026-11-21T03:56:14.223456789Z stdout F two\n',
+      ),
+    ).toEqual([
+      {
+        timestamp: Date.UTC(2026, 10, 21, 3, 56, 14, 123),
+        level: 'error',
+        source: '',
+        message: 'one two',
+        lines: ['ERROR one two'],
+      },
+    ]);
+  });
+
+  test('name their container', () => {
+    const text = 'web-1  | Error: x\ndb-1   | plain\nweb-1  |     at f (a.js:1:2)\n';
+    expect(parse(text).map(({ container, lines }) => [container, lines])).toEqual([
+      ['db-1', ['plain']],
+      ['web-1', ['Error: x', '    at f (a.js:1:2)']],
+    ]);
+  });
+
+  test('are left alone where other formats are wanted', () => {
+    const [event] = parse('web-1  | ERROR x\n', { formats: ['levelled'] });
+    expect(event).toMatchObject({ level: null, lines: ['web-1  | ERROR x'] });
+    expect(event).not.toHaveProperty('container');
+  });
+});
+
+test('a file in UTF-16 is read', () => {
+  const parser = new LogParser();
+  const bytes = Buffer.from('\uFEFF2026-11-21 03:56:14 ERROR böse 😀\r\n', 'utf16le');
+  const events = [...parser.push(bytes.subarray(0, 9)), ...parser.push(bytes.subarray(9))];
+  expect([...events, ...parser.end()]).toMatchObject([{ level: 'error', message: 'böse 😀' }]);
+});
+
+test('patterns may name their groups', () => {
+  const parser = new LogParser({ start: /^(?<day>\d+)\/(?<month>\d+) / });
+  const events = [...parser.push('21/11 one\nmore\n22/11 two\n'), ...parser.end()];
+  expect(events.map(({ lines }) => lines)).toEqual([['21/11 one', 'more'], ['22/11 two']]);
+  expect(() => new LogParser({ start: /(?<a>x)\k<a>/ })).toThrow(/back-references/);
+});

@@ -1,4 +1,3 @@
-import { kDiscardResults } from '../../../../lib/internal/util/symbols.js';
 import { deferred, collect, echo, ids, manual, settled } from '../../../support/pipeline.js';
 
 describe('Pipeline results', () => {
@@ -100,7 +99,7 @@ describe('Pipeline results', () => {
     const { calls, pipeline } = manual({
       maxBatchSize: 1,
       resultsCapacity: 1,
-      [kDiscardResults]: true,
+      discardResults: true,
     });
     for (const request of ids(1, 20)) pipeline.submit(request);
     await settled();

@@ -281,3 +281,118 @@ describe('StreamBuffer, iterated', () => {
     expect(await iterator.next()).toEqual({ done: true, value: undefined });
   });
 });
+
+describe('StreamBuffer without waiting', () => {
+  test('tryWrite stores while there is room, tryRead takes while there are chunks', () => {
+    const buffer = new StreamBuffer({ capacity: 2 });
+    expect(buffer.tryRead()).toBeUndefined();
+    expect(['a', { text: '' }, 'c'].map((chunk) => buffer.tryWrite(chunk))).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    expect(buffer.tryRead()).toEqual({ text: 'a', isFinal: false });
+    expect(buffer.tryWrite('d')).toBe(true);
+    expect(buffer.tryRead()).toEqual({ text: '', isFinal: false });
+    expect(buffer.tryRead()).toEqual({ text: 'd', isFinal: false });
+    expect(buffer.tryRead()).toBeUndefined();
+    buffer.close();
+    expect(buffer.tryRead()).toEqual({ text: '', isFinal: true });
+    expect(() => buffer.tryWrite('e')).toThrow(
+      expect.objectContaining({ code: 'ERR_BUFFER_CLOSED' }),
+    );
+  });
+
+  test('neither overtakes callers in line', async () => {
+    const buffer = new StreamBuffer({ capacity: 1 });
+    const reader = buffer.read();
+    expect(buffer.tryRead()).toBeUndefined();
+    expect(buffer.tryWrite('a')).toBe(true);
+    // `a` is the waiting reader's.
+    expect(buffer.tryRead()).toBeUndefined();
+    expect(await reader).toEqual({ text: 'a', isFinal: false });
+
+    await buffer.write('b');
+    const writer = buffer.write('c');
+    expect(buffer.tryWrite('d')).toBe(false);
+    expect(buffer.tryRead()).toEqual({ text: 'b', isFinal: false });
+    // The waiting writer's chunk has the place.
+    expect(buffer.tryWrite('d')).toBe(false);
+    await writer;
+    expect(buffer.tryRead()).toEqual({ text: 'c', isFinal: false });
+  });
+
+  test('wake those who wait', async () => {
+    const buffer = new StreamBuffer({ capacity: 1 });
+    const reads = [buffer.read(), buffer.read()];
+    buffer.tryWrite('a');
+    expect(await reads[0]).toEqual({ text: 'a', isFinal: false });
+    buffer.tryWrite('b');
+    expect(await reads[1]).toEqual({ text: 'b', isFinal: false });
+    buffer.tryWrite('c');
+    const write = buffer.write('d');
+    buffer.tryRead();
+    await write;
+    expect(buffer.size).toBe(1);
+  });
+});
+
+describe('StreamBuffer closed with an error', () => {
+  const broken = new Error('upstream broke');
+
+  test('readers drain what is stored and then get the error, every time', async () => {
+    const buffer = new StreamBuffer({ capacity: 4 });
+    await buffer.write('a');
+    await buffer.write('b');
+    buffer.close(broken);
+    buffer.close(new Error('too late'));
+    expect(buffer.closed).toBe(true);
+    expect(await buffer.read()).toEqual({ text: 'a', isFinal: false });
+    expect(buffer.tryRead()).toEqual({ text: 'b', isFinal: false });
+    for (let again = 0; again < 2; again++) {
+      await expect(buffer.read()).rejects.toBe(broken);
+      expect(() => buffer.tryRead()).toThrow(broken);
+    }
+    const refused = { code: 'ERR_BUFFER_CLOSED', cause: broken };
+    await expect(buffer.write('c')).rejects.toMatchObject(refused);
+    expect(() => buffer.tryWrite('c')).toThrow(expect.objectContaining(refused));
+  });
+
+  test('wakes waiting readers and writers with it', async () => {
+    const empty = new StreamBuffer({ capacity: 1 });
+    const reads = [empty.read(), empty.read()];
+    const settledReads = Promise.allSettled(reads);
+    empty.close(broken);
+    expect((await settledReads).map(({ reason }) => reason)).toEqual([broken, broken]);
+
+    const full = new StreamBuffer({ capacity: 1 });
+    await full.write('a');
+    const write = full.write('b');
+    full.close(broken);
+    await expect(write).rejects.toMatchObject({ code: 'ERR_BUFFER_CLOSED', cause: broken });
+  });
+
+  test('a loop throws it once, after the last chunk', async () => {
+    const buffer = new StreamBuffer({ capacity: 4 });
+    await buffer.write('a');
+    const iterator = buffer.stream();
+    buffer.close(broken);
+    expect(await iterator.next()).toEqual({ done: false, value: 'a' });
+    await expect(iterator.next()).rejects.toBe(broken);
+    expect(await iterator.next()).toEqual({ done: true, value: undefined });
+  });
+
+  test('a close() without one before it stands', async () => {
+    const buffer = new StreamBuffer({ capacity: 1 });
+    buffer.close();
+    buffer.close(broken);
+    expect(await buffer.read()).toEqual({ text: '', isFinal: true });
+  });
+});
+
+test('unknown options of a StreamBuffer are refused by name', async () => {
+  expect(() => new StreamBuffer({ capacity: 1, highWaterMark: 2 })).toThrow(/"highWaterMark"/);
+  const buffer = new StreamBuffer({ capacity: 1 });
+  await expect(buffer.read({ timeout: 1 })).rejects.toThrow(/"timeout"/);
+  expect(() => buffer.stream({ timeout: 1 })).toThrow(/"timeout"/);
+});

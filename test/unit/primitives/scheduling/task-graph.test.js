@@ -1,4 +1,6 @@
 /** TaskGraph: the class around the native run. The run's own rules are in the native tests. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { ManualClock, SluiceError, TaskGraph } from '../../../../lib/index.js';
 import { deferred, settled } from '../../../support/pipeline.js';
 import { until } from '../../../support/until.js';
@@ -431,5 +433,214 @@ describe('TaskGraph arguments', () => {
   ])('%s', (message, call) => {
     expect(call).toThrow(message);
     expect(call).toThrow(SluiceError);
+  });
+});
+
+describe('TaskGraph time-outs', () => {
+  test('fail the attempt, abort its signal, and may be retried', async () => {
+    const clock = new ManualClock();
+    const signals = [];
+    const graph = new TaskGraph({ clock }).add('slow', {
+      timeoutMs: 50,
+      retry: { attempts: 2, baseMs: 10, random: () => 0.5 },
+      run: ({ signal }) => {
+        signals.push(signal);
+        return new Promise(() => {});
+      },
+    });
+    const events = await play(clock, graph.run());
+    expect(words(events)).toEqual(['started slow', 'retry slow', 'started slow', 'failed slow']);
+    expect(events.at(-1).error).toMatchObject({ code: 'ERR_TASK_TIMEOUT', node: 'slow' });
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+    expect(signals[1].reason).toBe(events.at(-1).error);
+    // Two attempts of 50 ms, and 5 ms between them.
+    expect(clock.nowMs()).toBeGreaterThanOrEqual(105);
+  });
+
+  test('count from the call of the task, not while it waits for a place', async () => {
+    const clock = new ManualClock();
+    const graph = new TaskGraph({ clock });
+    const waits = (ms) => ({
+      timeoutMs: 60,
+      run: async ({ signal }) => {
+        const endMs = clock.nowMs() + ms;
+        while (clock.nowMs() < endMs && !signal.aborted) await settled();
+        return ms;
+      },
+    });
+    graph.add('a', waits(50)).add('b', waits(50)).add('c', waits(70));
+    const events = await play(clock, graph.run({ concurrency: 1 }));
+    expect(words(events).filter((word) => !word.startsWith('started'))).toEqual([
+      'complete a',
+      'complete b',
+      'failed c',
+    ]);
+  });
+
+  test('leave a task alone that is done in time, and what it says later is not heard', async () => {
+    const clock = new ManualClock();
+    const late = deferred();
+    const graph = new TaskGraph({ clock })
+      .add('quick', { timeoutMs: 10, run: () => 1 })
+      .add('late', { timeoutMs: 10, run: () => late.promise })
+      .add('throws', {
+        timeoutMs: 10,
+        run: () => {
+          throw new Error('at once');
+        },
+      });
+    const events = await play(clock, graph.run());
+    late.resolve('too late');
+    await settled();
+    clock.advanceMs(100);
+    expect(words(events).slice(3).sort()).toEqual([
+      'complete quick',
+      'failed late',
+      'failed throws',
+    ]);
+    expect(events.find(({ id, type }) => id === 'throws' && type === 'failed').error.message).toBe(
+      'at once',
+    );
+  });
+});
+
+describe('TaskGraph.run with throwOnFailure', () => {
+  const boom = new Error('boom');
+  const failed = { run: () => Promise.reject(boom) };
+
+  test('throws the error after its event, and cancels the rest', async () => {
+    let aborted = false;
+    const graph = new TaskGraph()
+      .add('bad', failed)
+      .add('hangs', {
+        run: ({ signal }) =>
+          new Promise((_, reject) => {
+            signal.addEventListener('abort', () => {
+              aborted = true;
+              reject(signal.reason);
+            });
+          }),
+      })
+      .add('after', { after: ['bad'], run: () => 1 })
+      .add('never', { after: ['hangs'], run: () => 1 });
+    const events = graph.run({ throwOnFailure: true });
+    const seen = [];
+    const loop = async () => {
+      for await (const event of events) seen.push(event);
+    };
+    await expect(loop()).rejects.toBe(boom);
+    expect(words(seen)).toEqual(['started bad', 'started hangs', 'failed bad']);
+    expect(aborted).toBe(true);
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+  });
+
+  test('waits for the last attempt, and lets tasks fail that may', async () => {
+    const clock = new ManualClock();
+    const graph = new TaskGraph({ clock })
+      .add('optional', { ...failed, onFailure: 'continue' })
+      .add('after', { after: ['optional'], run: ({ inputs }) => inputs.optional ?? 'without' })
+      .add('retried', {
+        retry: { attempts: 2, baseMs: 1 },
+        run: ({ attempt }) => (attempt === 1 ? Promise.reject(boom) : 'second'),
+      });
+    const events = await play(clock, graph.run({ throwOnFailure: true }));
+    expect(events.filter(({ type }) => type === 'complete').map(({ value: v }) => v)).toEqual([
+      'without',
+      'second',
+    ]);
+  });
+});
+
+describe('TaskGraph values', () => {
+  const gc = collector();
+
+  /** Forces a full collection, in jest's own environment too. */
+  function collector() {
+    setFlagsFromString('--expose-gc');
+    return runInNewContext('gc');
+  }
+
+  test('are dropped once the tasks that need them are done, while the run goes on', async () => {
+    const values = [];
+    const graph = new TaskGraph();
+    const length = 20;
+    for (let i = 0; i < length; i++) {
+      const after = i === 0 ? [] : [`${i - 1}`];
+      graph.add(`${i}`, {
+        after,
+        run: () => {
+          const made = { i };
+          values.push(new WeakRef(made));
+          return made;
+        },
+      });
+    }
+    // Depends on the first to the end, so that this one is kept; nothing depends on `idle`.
+    graph.add('last', { after: ['0', `${length - 1}`], run: ({ inputs }) => inputs['0'].i });
+    graph.add('idle', { run: () => undefined });
+    const events = graph.run({ concurrency: 2 });
+    let alive;
+    let lastValue;
+    for await (const { type, id, value: given } of events) {
+      if (type === 'started' && id === 'last') {
+        await settled();
+        gc();
+        alive = values.filter((ref) => ref.deref() !== undefined).length;
+      }
+      if (type === 'complete' && id === 'last') lastValue = given;
+    }
+    expect(lastValue).toBe(0);
+    expect(alive).toBeLessThanOrEqual(4);
+  });
+
+  test('reach a retried task again, and those that come after a skipped one', async () => {
+    const clock = new ManualClock();
+    const graph = new TaskGraph({ clock })
+      .add('source', { run: () => 'value' })
+      .add('bad', { after: ['source'], ...failing() })
+      .add('skipped', { after: ['bad', 'source'], run: () => 1 })
+      .add('retried', {
+        after: ['source'],
+        retry: { attempts: 3, baseMs: 5 },
+        run: ({ inputs, attempt }) =>
+          attempt < 3 ? Promise.reject(new Error('again')) : `${inputs.source} ${attempt}`,
+      });
+    const events = await play(clock, graph.run());
+    expect(events.at(-1)).toEqual({ type: 'complete', id: 'retried', value: 'value 3' });
+  });
+});
+
+describe('TaskGraph options', () => {
+  test('retryAfterMs of Infinity means no further attempt', async () => {
+    const never = Object.assign(new Error('never'), { retryAfterMs: Infinity });
+    const graph = new TaskGraph().add('a', {
+      retry: { attempts: 5 },
+      run: () => Promise.reject(never),
+    });
+    const events = await collect(graph.run());
+    expect(words(events)).toEqual(['started a', 'failed a']);
+    expect(events[1].error).toBe(never);
+  });
+
+  test('onEvent sees each event as it happens, `started` before the task', async () => {
+    const log = [];
+    const graph = new TaskGraph().add('a', { run: () => log.push('called') });
+    const events = await collect(graph.run({ onEvent: ({ type }) => log.push(type) }));
+    expect(log).toEqual(['started', 'called', 'complete']);
+    expect(words(events)).toEqual(['started a', 'complete a']);
+  });
+
+  test.each([
+    ['options has no option "dependsOn"', (g) => g.add('b', { run: () => 1, dependsOn: ['a'] })],
+    ['options has no option "timeout"', (g) => g.add('b', { run: () => 1, timeout: 5 })],
+    ['retry has no option "times"', (g) => g.add('b', { run: () => 1, retry: { times: 5 } })],
+    ['options has no option "limit"', (g) => g.run({ limit: 5 })],
+    ['options has no option "time"', () => new TaskGraph({ time: 5 })],
+    ['timeoutMs takes', (g) => g.add('b', { run: () => 1, timeoutMs: -1 })],
+    ['throwOnFailure takes', (g) => g.run({ throwOnFailure: 'yes' })],
+    ['onEvent takes a function', (g) => g.run({ onEvent: 5 })],
+  ])('%s', (message, call) => {
+    expect(() => call(new TaskGraph())).toThrow(message);
+    expect(() => call(new TaskGraph())).toThrow(SluiceError);
   });
 });

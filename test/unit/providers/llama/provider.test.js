@@ -11,7 +11,7 @@ let provider;
 beforeAll(async () => {
   provider = llama({ modelPath, sequences: 4, contextSize: 256, threads: 1 });
   await provider.ready();
-}, 60_000);
+});
 afterAll(() => provider.close());
 
 const batch = (...requests) => provider.generateBatch(requests, { signal: never });
@@ -135,7 +135,7 @@ test('stops at the end of the context, and refuses a prompt that does not fit', 
   expect(usage.prompt_tokens + usage.completion_tokens).toBe(256);
   expect(results[1].error).toMatchObject({ wireCode: 'upstream_bad_request' });
   expect(results[1].error.message).toContain('256');
-}, 60_000);
+});
 
 test('close ends what runs, and what comes later', async () => {
   const other = llama({ modelPath, sequences: 1, contextSize: 256, threads: 1 });
@@ -148,7 +148,7 @@ test('close ends what runs, and what comes later', async () => {
     done: true,
   });
   await expect(other.ready()).rejects.toMatchObject({ code: 'ERR_PROVIDER_CLOSED' });
-}, 60_000);
+});
 
 test('a file that is no model is named in the error, and may be tried again', async () => {
   const notModel = llama({ modelPath: new URL(import.meta.url).pathname });
@@ -159,7 +159,7 @@ test('a file that is no model is named in the error, and may be tried again', as
     });
   }
   await notModel.close();
-}, 60_000);
+});
 
 test.each([
   [{}, TypeError, 'modelPath'],

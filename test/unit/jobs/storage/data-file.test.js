@@ -1,8 +1,7 @@
-import { ManualClock, Ledger } from '../../../../lib/index.js';
+import { ManualClock } from '../../../../lib/index.js';
 import { JobStore } from '../../../../lib/jobs/storage/job-store.js';
 import { SqliteStore } from '../../../../lib/jobs/storage/sqlite.js';
 import { manualReactor, sharedReactor } from '../../../../lib/internal/native/reactor.js';
-import { openLedger } from '../../../../lib/jobs/storage/ledger-store.js';
 import { afterCrash, dataFile } from '../../../support/files/data-file.js';
 import { cleanUp, stopAll } from '../../../support/gateway/gateway.js';
 
@@ -18,16 +17,10 @@ function storeOf(data, clock) {
 
 const day = 24 * 3600 * 1000;
 
-test('without a data file it is in memory', () => {
-  const ledger = openLedger({ clock: new ManualClock() });
-  expect(ledger).toBeInstanceOf(Ledger);
-  expect(ledger.journal()).toEqual([]);
-});
-
 test('every event that was synced is there after a crash, and keys give their answers', async () => {
   const data = dataFile();
   const first = storeOf(data);
-  const ledger = openLedger({ store: first });
+  const ledger = first.file.ledger;
   ledger.open({ account: 'a' });
   ledger.open({ account: 'b', overdraft: Infinity });
   ledger.deposit({ key: 'k1', account: 'a', amount: 2n ** 60n + 1n });
@@ -35,17 +28,17 @@ test('every event that was synced is there after a crash, and keys give their an
   const moved = ledger.transfer({ key: 'k3', from: 'b', to: 'a', amount: 9n });
   const tooMuch = { key: 'k4', account: 'a', amount: 2n ** 61n };
   expect(() => ledger.withdraw(tooMuch)).toThrow(/not enough/);
-  await first.synced();
+  await first.file.synced();
 
   const second = storeOf(afterCrash(data));
-  const again = openLedger({ store: second });
+  const again = second.file.ledger;
   expect(again.journal()).toEqual(ledger.journal());
   expect(again.balance('a')).toEqual({ ...moved.balance, ...ledger.balance('a') });
   expect(again.transfer({ key: 'k3', from: 'b', to: 'a', amount: 9n })).toEqual(moved);
   expect(() => again.withdraw(tooMuch)).toThrow(/not enough/);
   const { event } = again.settle({ key: 'k5', hold, amount: 1n });
   expect(event.id).toBe(7);
-  await second.synced();
+  await second.file.synced();
 });
 
 test('its time goes on from that of the last event when the clock was put back', async () => {
@@ -53,7 +46,7 @@ test('its time goes on from that of the last event when the clock was put back',
   const clock = new ManualClock();
   clock.advanceMs(5 * day);
   const first = storeOf(data, clock);
-  const ledger = openLedger({ store: first, clock });
+  const ledger = first.file.ledger;
   ledger.open({ account: 'a' });
   ledger.deposit({ key: 'd', account: 'a', amount: 10n });
   ledger.hold({ key: 'h', account: 'a', amount: 4n, timeoutMs: 1000 });
@@ -62,7 +55,7 @@ test('its time goes on from that of the last event when the clock was put back',
   // A clock that begins at 0: five days behind.
   const later = new ManualClock();
   const second = storeOf(data, later);
-  const again = openLedger({ store: second, clock: later });
+  const again = second.file.ledger;
   expect(again.balance('a').held).toBe(4n);
   later.advanceMs(999);
   expect(again.balance('a').held).toBe(4n);
@@ -71,7 +64,7 @@ test('its time goes on from that of the last event when the clock was put back',
   const { type, atMs } = again.journal().at(-1);
   expect([type, atMs]).toEqual(['hold_expired', 5 * day + 1000]);
   await second.close();
-  const third = openLedger({ store: storeOf(data) });
+  const third = storeOf(data).file.ledger;
   expect(third.journal()).toEqual(again.journal());
 });
 
@@ -79,7 +72,7 @@ test('what fell due while no process had the file happens when it is opened, and
   const data = dataFile();
   const clock = new ManualClock();
   const first = storeOf(data, clock);
-  const ledger = openLedger({ store: first, clock });
+  const ledger = first.file.ledger;
   ledger.open({ account: 'a' });
   ledger.deposit({ key: 'd', account: 'a', amount: 10n });
   ledger.hold({ key: 'h', account: 'a', amount: 4n, timeoutMs: 1000 });
@@ -87,18 +80,18 @@ test('what fell due while no process had the file happens when it is opened, and
   const later = new ManualClock();
   later.advanceMs(day);
   const second = storeOf(data, later);
-  const again = openLedger({ store: second, clock: later });
+  const again = second.file.ledger;
   later.advanceMs(0);
   expect(again.balance('a').available).toBe(10n);
   await second.close();
-  expect(openLedger({ store: storeOf(data) }).journal()).toEqual(again.journal());
+  expect(storeOf(data).file.ledger.journal()).toEqual(again.journal());
 });
 
 test('an event that cannot be is reported, and the file is left alone', async () => {
   const data = dataFile();
   const raw = new SqliteStore(data);
   raw.start(sharedReactor());
-  const row = (id) => [id, 0, 1, '', `account-${id}`, '', 0, 0, 0, 0, 1, 0, 0];
+  const row = (id) => [id, 0, 1, '', `account-${id}`, '', 0, 0, 0, 0, 1, 0, 0, 0, ''];
   await raw.commit(['add_event', row(1), 'add_event', row(3)]);
   await raw.close();
   expect(() => storeOf(data)).toThrow(

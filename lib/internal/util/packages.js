@@ -1,0 +1,40 @@
+/**
+ * Packages that take long to load, each loaded when first needed: `import 'sluice'` and the command
+ * line's help pay for none of them. Main thread and worker threads.
+ */
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+
+/**
+ * A value that is made by the first call and returned by every later one.
+ * @template T
+ * @param {() => T} make a failure is thrown to that call, and the next call tries again
+ * @returns {() => T}
+ */
+export function lazy(make) {
+  /** @type {{value: T} | undefined} */
+  let made;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+/** @type {() => typeof import('ajv')} */
+export const ajv = lazy(() => require('ajv'));
+
+/** @type {() => (bytes: Uint8Array, options: object) => string} */
+export const htmlEncodingSniffer = lazy(() => require('html-encoding-sniffer'));
+
+/** @type {() => typeof import('ipaddr.js')} */
+export const ipaddr = lazy(() => require('ipaddr.js'));
+
+/** @type {() => typeof import('pino').default} */
+export const pino = lazy(() => require('pino'));
+
+/** @type {() => typeof import('prom-client')} */
+export const promClient = lazy(() => require('prom-client'));
+
+/** @type {() => typeof import('undici')} */
+export const undici = lazy(() => require('undici'));

@@ -1,0 +1,182 @@
+/** Changes of a KvStore as they are made, for readers of their own pace. Main thread only. */
+import { SluiceError, rangeError } from '../../internal/util/errors.js';
+import { whenAborted } from '../../internal/util/abort.js';
+import { checkInteger, checkKnown, checkSignal } from '../../internal/util/validate.js';
+import { checkKey, decodeEntry } from './values.js';
+
+const CAPACITY_DEFAULT = 1024;
+/** The numbers of native/core/kv/store.h: KvChange::Kind. */
+const TYPES = /** @type {const} */ (['set', 'delete', 'expire']);
+/** Fields of a change as the native side gives it: type, version, key, data, kind, expiresAtMs. */
+const FIELDS = 6;
+
+/**
+ * @typedef {object} KvWatchOptions
+ * @property {string} [key] changes of this key alone
+ * @property {string} [prefix] changes of keys that begin with it; default: all
+ * @property {number} [capacity] changes that may wait to be read; default 1024. One more ends the
+ *   watch with ERR_WATCH_OVERFLOW, behind those that wait
+ * @property {AbortSignal} [signal] ends the watch: the next read rejects with its reason
+ */
+/**
+ * A change. `set` has the new `value` and its end; `expire` has the version that has expired, and
+ * comes when the memory of the key is freed, soon after its end. A key that is set again before that
+ * has a `set` alone.
+ * @template [V=import('./values.js').KvValue]
+ * @typedef {{type: 'set', key: string, value: V, version: number, expiresAt: number | undefined} |
+ *   {type: 'delete' | 'expire', key: string, version: number}} KvChange
+ */
+
+/** All watches of one store. It holds neither the store nor its native part. */
+export class Watches {
+  /** @type {Set<KvWatch<any>>} */
+  #open = new Set();
+
+  /**
+   * @param {any} store the native one
+   * @param {KvWatchOptions} [options]
+   * @returns {KvWatch<any>}
+   */
+  add(store, options) {
+    const given = checkKnown('options', options, ['key', 'prefix', 'capacity', 'signal']);
+    const { key, prefix } = given;
+    if (key !== undefined && prefix !== undefined) {
+      throw rangeError('options takes key or prefix, not both');
+    }
+    if (key !== undefined) checkKey('key', key);
+    else if (prefix !== undefined) checkKey('prefix', prefix);
+    const capacity = checkInteger('capacity', given.capacity, { fallback: CAPACITY_DEFAULT });
+    const signal = checkSignal('signal', given.signal);
+    store.watch(true);
+    const watch = new KvWatch({
+      matches: (name) => (key === undefined ? name.startsWith(prefix ?? '') : name === key),
+      capacity,
+      signal,
+      onEnd: () => {
+        this.#open.delete(watch);
+        if (this.#open.size === 0) store.watch(false);
+      },
+    });
+    this.#open.add(watch);
+    return watch;
+  }
+
+  /**
+   * To be called after every call that may have changed something.
+   * @param {any} store the native one
+   */
+  publish(store) {
+    if (this.#open.size === 0) return;
+    const changes = store.takeChanges();
+    for (let at = 0; at < changes.length; at += FIELDS) {
+      const [type, version, key, data, kind, expiresAtMs] = changes.slice(at, at + FIELDS);
+      const name = TYPES[type];
+      for (const watch of this.#open) {
+        if (!watch.matches(key)) continue;
+        // A value for each: it is the reader's own.
+        if (name !== 'set') watch.push({ type: name, key, version });
+        else {
+          watch.push({
+            type: name,
+            key,
+            .../** @type {object} */ (decodeEntry([data, kind, version, expiresAtMs])),
+          });
+        }
+      }
+    }
+  }
+}
+
+/**
+ * The changes of a KvStore from `store.watch()` on, in their order: an async iterator. `return()`, or
+ * leaving a `for await`, ends it.
+ * @template [V=import('./values.js').KvValue]
+ * @implements {AsyncIterableIterator<KvChange<V>>}
+ */
+export class KvWatch {
+  /** Whether a key is watched. */
+  matches;
+  #capacity;
+  #onEnd;
+  #unlisten;
+  #ended = false;
+  /** What reads reject with once the queue is empty. @type {unknown} */
+  #error;
+  /** @type {KvChange<V>[]} */
+  #queue = [];
+  /** @type {{resolve: (step: IteratorResult<KvChange<V>, undefined>) => void, reject: (error: unknown) => void}[]} */
+  #readers = [];
+
+  /**
+   * @param {object} deps
+   * @param {(key: string) => boolean} deps.matches
+   * @param {number} deps.capacity
+   * @param {AbortSignal} [deps.signal]
+   * @param {() => void} deps.onEnd called once
+   */
+  constructor({ matches, capacity, signal, onEnd }) {
+    this.matches = matches;
+    this.#capacity = capacity;
+    this.#onEnd = onEnd;
+    const abort = () => {
+      this.#queue = [];
+      this.#end(signal?.reason);
+    };
+    this.#unlisten = signal?.aborted ? () => {} : whenAborted(signal, abort);
+    if (signal?.aborted) queueMicrotask(abort);
+  }
+
+  /** @param {any} change */
+  push(change) {
+    const reader = this.#readers.shift();
+    if (reader !== undefined) reader.resolve({ done: false, value: change });
+    else if (this.#queue.length < this.#capacity) this.#queue.push(change);
+    else {
+      this.#end(
+        new SluiceError(
+          'ERR_WATCH_OVERFLOW',
+          `more than ${this.#capacity} changes wait to be read: read the keys again, and watch from there`,
+        ),
+      );
+    }
+  }
+
+  /** @returns {Promise<IteratorResult<KvChange<V>, undefined>>} */
+  next() {
+    const change = this.#queue.shift();
+    if (change !== undefined) return Promise.resolve({ done: false, value: change });
+    if (!this.#ended) {
+      return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
+    }
+    const error = this.#error;
+    this.#error = undefined;
+    return error === undefined
+      ? Promise.resolve({ done: true, value: undefined })
+      : Promise.reject(error);
+  }
+
+  /** @returns {Promise<IteratorResult<KvChange<V>, undefined>>} */
+  return() {
+    this.#queue = [];
+    this.#end(undefined);
+    this.#error = undefined;
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  /** @param {unknown} error of the first read; those after it are done */
+  #end(error) {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#unlisten();
+    this.#onEnd();
+    const [first, ...others] = this.#readers.splice(0);
+    if (first === undefined) this.#error = error;
+    else if (error === undefined) first.resolve({ done: true, value: undefined });
+    else first.reject(error);
+    for (const { resolve } of others) resolve({ done: true, value: undefined });
+  }
+}
