@@ -3,6 +3,9 @@ import native from '../internal/native/addon.js';
 import { EventKind } from '../internal/native/reactor.js';
 import { FanIn } from './fan-in.js';
 import { FlowControl } from './flow-control.js';
+import { nativeOptions } from './job-options.js';
+import { PendingResults } from './pending-results.js';
+import { Shards } from './shards.js';
 import { Subscriptions } from './subscriptions.js';
 
 /** @typedef {import('./types.js').JobState} JobState */
@@ -24,76 +27,35 @@ import { Subscriptions } from './subscriptions.js';
  */
 
 /**
- * @typedef {object} JobOptions
- * @property {string} jobId
- * @property {'cancel' | 'continue'} onDisconnect
- * @property {number} disconnectGraceMs
- * @property {number} maxWallMs
- * @property {number} [promptTokens] reported where the provider counts none; default 0
- * @property {number} [retentionMs] from its end to its purge; default: the hub's
- * @property {import('./types.js').JobKind} [kind] default `job`
- * @property {import('./types.js').CopyTarget} [copyTo]
- * @property {number} [record] its number in the store; default 0: not recorded
- */
-
-/** @param {JobOptions} options @returns {object} as native/addon/bindings/hub_arguments.h reads them */
-function nativeOptions({
-  jobId,
-  onDisconnect,
-  disconnectGraceMs,
-  maxWallMs,
-  promptTokens = 0,
-  retentionMs = -1,
-  kind = 'job',
-  copyTo,
-  record = 0,
-}) {
-  return {
-    jobId,
-    cancelOnDisconnect: onDisconnect === 'cancel',
-    disconnectGraceMs,
-    maxWallMs,
-    promptTokens,
-    retentionMs,
-    kind,
-    record,
-    copyTo: copyTo?.handle ?? 0,
-    // Without its braces: the token joins them.
-    copyMembers: copyTo === undefined ? '' : JSON.stringify(copyTo.members).slice(1, -1),
-  };
-}
-
-/**
  * The JavaScript side of the native hub: logs by handle, their flow control, their subscribers.
  *
  * Main thread. Every call is a command that a reactor carries out in order; its results arrive as
  * events. `close()` ends it.
  *
  * With several reactors, each job lives on one of them, its shard, from creation to purge. Jobs go to
- * the shards in turn, or to the shard of the job that they are created `near`. Every number that
- * stands for a job, subscriber, call or request equals the index of its shard, modulo the count of
- * reactors; the native hub routes by it.
+ * the shards in turn, or to the shard of the job that they are created `near`.
  */
 export class JobHub {
   /** @type {HubEvents} */
   events = new EventEmitter();
   #reactors;
+  /** The reactor that counts the work of all: one is enough to keep the process alive. */
+  #reactor;
+  #shards;
   #native;
   #machineIds;
   #fanInOptions;
   /** Of the open jobs. */
   #flows;
   #subscriptions;
-  /** @type {Map<number, (reply: any) => void>} */
-  #replies = new Map();
-  /** @type {Map<number, (outcome: RelayOutcome | null) => void>} */
-  #relays = new Map();
+  /** @type {PendingResults<any>} */
+  #replies;
+  /** @type {PendingResults<RelayOutcome>} */
+  #relays;
   /** @type {number[]} jobs of the tokens that wait for the next command */
   #tokenJobs = [];
   /** @type {string[]} those tokens */
   #tokenTexts = [];
-  #nextNumber = 1;
-  #nextShard = 0;
   #closed = false;
 
   /**
@@ -119,6 +81,10 @@ export class JobHub {
     store,
   }) {
     this.#reactors = reactors;
+    this.#reactor = reactors[0];
+    this.#shards = new Shards(reactors.length);
+    this.#replies = new PendingResults(this.#reactor);
+    this.#relays = new PendingResults(this.#reactor);
     this.#fanInOptions = { heartbeatMs, retryMs };
     this.#flows = new FlowControl(streamCapacity);
     this.#machineIds = reactors.map((reactor) =>
@@ -133,11 +99,6 @@ export class JobHub {
     this.#subscriptions = new Subscriptions(this.#native, this.#reactor);
   }
 
-  /** The reactor that counts the work of all: one is enough to keep the process alive. */
-  get #reactor() {
-    return this.#reactors[0];
-  }
-
   /**
    * Whether `relay` works for one call with these jobs: it needs real time, a libcurl, and jobs of
    * one shard.
@@ -146,7 +107,7 @@ export class JobHub {
    */
   relays(handles) {
     if (this.#reactor.manual || native.upstreamClient() === '') return false;
-    return this.#shareShard(handles);
+    return this.#shards.shared(handles);
   }
 
   /** Open subscribers; a fan-in over several shards counts once for each job. */
@@ -156,12 +117,12 @@ export class JobHub {
 
   /**
    * A new job; its wall time begins now.
-   * @param {JobOptions & {near?: number}} options `near`: a job whose shard it shares, so that one
+   * @param {import('./job-options.js').JobOptions & {near?: number}} options `near`: a job whose shard it shares, so that one
    *   may `follow` the other, or copy tokens to it
    * @returns {number} its handle
    */
   create({ near, ...options }) {
-    const handle = this.#begin(near === undefined ? this.#takeShard() : this.#shardOf(near));
+    const handle = this.#begin(near === undefined ? this.#shards.next() : this.#shards.of(near));
     this.#native.create(handle, nativeOptions(options));
     this.#reactor.settle();
     return handle;
@@ -173,7 +134,7 @@ export class JobHub {
    * @returns {number} its handle
    */
   restore(job) {
-    const handle = this.#begin(this.#takeShard());
+    const handle = this.#begin(this.#shards.next());
     if (job.terminal !== undefined) this.#dropFlow(handle);
     const { jobId, promptTokens, record } = job;
     const options = nativeOptions({
@@ -191,33 +152,11 @@ export class JobHub {
 
   /** @param {number} shard @returns {number} the handle of a new open job */
   #begin(shard) {
-    const handle = this.#number(shard);
+    const handle = this.#shards.number(shard);
     if (this.#closed) return handle;
     this.#flows.add(handle);
     this.#reactor.ref();
     return handle;
-  }
-
-  #takeShard() {
-    const shard = this.#nextShard;
-    this.#nextShard = (shard + 1) % this.#reactors.length;
-    return shard;
-  }
-
-  /** @param {number} shard @returns {number} a new number that the native hub routes there */
-  #number(shard) {
-    return this.#nextNumber++ * this.#reactors.length + shard;
-  }
-
-  /** @param {number} handle @returns {number} the index of its reactor */
-  #shardOf(handle) {
-    return handle % this.#reactors.length;
-  }
-
-  /** @param {readonly number[]} handles at least one */
-  #shareShard(handles) {
-    const shard = this.#shardOf(handles[0]);
-    return handles.every((handle) => this.#shardOf(handle) === shard);
   }
 
   /** @param {number} handle of a job that is no longer written to the store */
@@ -343,7 +282,7 @@ export class JobHub {
    *   longer complete; null when the hub was closed before
    */
   follow(handle, source) {
-    if (!this.#shareShard([handle, source])) return Promise.resolve(false);
+    if (!this.#shards.shared([handle, source])) return Promise.resolve(false);
     return this.#ask(handle, (request) => this.#native.follow(handle, source, request));
   }
 
@@ -362,12 +301,8 @@ export class JobHub {
    */
   relay({ url, headers, body, idleMs, jobs, deltasMax }) {
     if (this.#closed) return { done: Promise.resolve(null), abort: () => {} };
-    const id = this.#number(this.#shardOf(jobs[0]));
-    this.#reactor.ref();
-    /** @type {Promise<RelayOutcome | null>} */
-    const done = new Promise((resolve) => {
-      this.#relays.set(id, resolve);
-    });
+    const id = this.#shards.number(this.#shards.of(jobs[0]));
+    const done = this.#relays.add(id);
     this.#sendTokens();
     this.#native.relay(id, { url, headers, body }, { idleMs, jobs, deltasMax });
     return { done, abort: () => this.#native.abortRelay(id) };
@@ -399,18 +334,13 @@ export class JobHub {
    * @returns {Promise<any>} the reply; null when there is none
    */
   #ask(handle, send) {
-    return new Promise((resolve) => {
-      if (this.#closed) {
-        resolve(null);
-        return;
-      }
-      const request = this.#number(this.#shardOf(handle));
-      this.#replies.set(request, resolve);
-      this.#reactor.ref();
-      this.#sendTokens();
-      send(request);
-      this.#reactor.settle();
-    });
+    if (this.#closed) return Promise.resolve(null);
+    const request = this.#shards.number(this.#shards.of(handle));
+    const reply = this.#replies.add(request);
+    this.#sendTokens();
+    send(request);
+    this.#reactor.settle();
+    return reply;
   }
 
   /**
@@ -424,8 +354,8 @@ export class JobHub {
   openStream(members, handler, { fanIn = false } = {}) {
     this.#sendTokens();
     const handles = members.map(({ handle }) => handle);
-    if (!this.#shareShard(handles)) return new FanIn(this, members, handler, this.#fanInOptions);
-    const id = this.#number(this.#shardOf(handles[0]));
+    if (!this.#shards.shared(handles)) return new FanIn(this, members, handler, this.#fanInOptions);
+    const id = this.#shards.number(this.#shards.of(handles[0]));
     return this.#subscriptions.open(id, members, handler, fanIn);
   }
 
@@ -435,12 +365,8 @@ export class JobHub {
     this.#closed = true;
     this.#subscriptions.close();
     for (const handle of this.#flows.handles()) this.#dropFlow(handle);
-    for (const resolve of this.#replies.values()) {
-      this.#reactor.unref();
-      resolve(null);
-    }
-    this.#replies.clear();
-    for (const id of [...this.#relays.keys()]) this.#onRelayEnd(id, null);
+    this.#replies.close();
+    this.#relays.close();
     this.#reactors.forEach((reactor, shard) => reactor.unregister(this.#machineIds[shard]));
     this.#native.close();
   }
@@ -491,26 +417,11 @@ export class JobHub {
         this.#subscriptions.onEnd(a, b);
         break;
       case EventKind.RELAY_END:
-        this.#onRelayEnd(a, JSON.parse(b));
+        this.#relays.settle(a, JSON.parse(b));
         break;
-      case EventKind.REPLY: {
-        const resolve = this.#replies.get(a);
-        if (!this.#replies.delete(a)) break;
-        this.#reactor.unref();
-        resolve?.(b === '' ? null : JSON.parse(b));
+      case EventKind.REPLY:
+        this.#replies.settle(a, b === '' ? null : JSON.parse(b));
         break;
-      }
     }
-  }
-
-  /**
-   * @param {number} id
-   * @param {RelayOutcome | null} outcome
-   */
-  #onRelayEnd(id, outcome) {
-    const resolve = this.#relays.get(id);
-    if (!this.#relays.delete(id)) return;
-    this.#reactor.unref();
-    resolve?.(outcome);
   }
 }

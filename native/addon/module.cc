@@ -20,8 +20,8 @@
 #include "addon/bindings/store_wrap.h"
 #include "addon/bindings/stream_buffer_wrap.h"
 #include "addon/bindings/task_graph_wrap.h"
+#include "addon/enums.h"
 #include "addon/napi/arguments.h"
-#include "addon/napi/event_queue.h"
 #include "addon/napi/reactor_wrap.h"
 #include "core/base/backoff.h"
 #include "runtime/upstream/curl_api.h"
@@ -54,7 +54,7 @@ class Module final : public Napi::Addon<Module> {
             InstanceValue("StreamBuffer", StreamBufferWrap::define(env), napi_enumerable),
             InstanceValue("TaskGraph", TaskGraphWrap::define(env), napi_enumerable),
             InstanceValue("TokenBucket", TokenBucketWrap::define(env), napi_enumerable),
-            InstanceValue("eventKinds", event_kinds(env), napi_enumerable),
+            InstanceValue("enums", native_enums(env), napi_enumerable),
             InstanceMethod("fullJitterMs", &Module::full_jitter_ms, napi_enumerable),
             InstanceMethod("upstreamClient", &Module::upstream_client, napi_enumerable),
         });

@@ -49,26 +49,42 @@ function load() {
 const native = load();
 
 /**
- * The numbers of an enumeration of the addon, by name. Checked when a module is loaded, so that an
- * addon of another version is reported at start, and not as a missing event later.
+ * Numbers that the addon exports, by name: an enumeration (native/addon/enums.cc) or a layout. The
+ * modules that use them call this when they are loaded, so that an addon of another version is an
+ * error at start, and not a missing event later.
  * @template {string} Name
- * @param {string} path of the enumeration among the addon's exports: `eventKinds`, `TaskGraph.Fault`
+ * @param {string} path among the addon's exports: `enums.EventKind`
  * @param {readonly Name[]} names that the caller uses
  * @returns {Readonly<Record<Name, number>>}
  * @throws {SluiceError} `ERR_ADDON_STALE` when the addon lacks one of them
  */
-export function nativeEnum(path, names) {
+export function nativeNumbers(path, names) {
   const numbers = path.split('.').reduce((owner, name) => owner?.[name], native);
   const missing = names.find((name) => typeof numbers?.[name] !== 'number');
   if (missing !== undefined) {
     throw new SluiceError(
       'ERR_ADDON_STALE',
       `Sluice's native addon is of another version: it has no ${path}.${missing}.` +
-        ' In a clone of the repository, run "npm run build"; otherwise install the package again' +
-        ' (or set SLUICE_ADDON_PATH to an addon of this version).',
+        ' In a clone of the repository, run "npm run build"; otherwise install the package again,' +
+        ' or set SLUICE_ADDON_PATH to an addon of this version.',
     );
   }
   return Object.freeze({ ...numbers });
+}
+
+/**
+ * As `nativeNumbers`, the other way round: an array of the names by number.
+ * @template {string} Name
+ * @param {string} path
+ * @param {readonly Name[]} names
+ * @returns {readonly Name[]}
+ */
+export function nativeNames(path, names) {
+  const numbers = nativeNumbers(path, names);
+  /** @type {Name[]} */
+  const byNumber = [];
+  for (const name of names) byNumber[numbers[name]] = name;
+  return Object.freeze(byNumber);
 }
 
 export default native;

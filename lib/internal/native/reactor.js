@@ -1,15 +1,14 @@
 /**
- * JavaScript's side of the reactors: who gets which event, and what keeps the process alive.
+ * The JavaScript side of the reactors: dispatches their events, and keeps the process alive.
  *
  * `sharedReactor()` runs in real time on a thread of its own, `manualReactor(clock)` inline under
- * a ManualClock. Machines (pipelines, hubs) register under a number of their own and are called
- * with each of their events. One per environment: worker threads have theirs.
+ * a ManualClock. Each environment (worker thread) has its own.
  */
-import native, { nativeEnum } from './addon.js';
+import native, { nativeNumbers } from './addon.js';
 import { kSchedule } from '../util/symbols.js';
 
 /** The kinds of events; native/addon/napi/event_queue.h describes them. */
-export const EventKind = nativeEnum('eventKinds', [
+export const EventKind = nativeNumbers('enums.EventKind', [
   'PIPELINE_ACCEPTED',
   'PIPELINE_DISPATCH',
   'PIPELINE_REMOVED',
@@ -41,7 +40,10 @@ let nextMachineId = 1;
  * @typedef {(kind: number, a: any, b: any) => void} MachineHandler
  */
 
-/** One native reactor and the machines that live on it. */
+/**
+ * One native reactor and the machines that live on it. A machine (pipeline, hub) registers a handler,
+ * which is called with each of its events.
+ */
 export class Reactor {
   /** @type {Map<number, MachineHandler>} */
   #machines = new Map();
@@ -50,16 +52,18 @@ export class Reactor {
 
   /** @param {import('../time/clock.js').ManualClock} [clock] absent: real time */
   constructor(clock) {
-    /** Whether time is moved by hand; then everything happens within the call that causes it. */
+    /** Under a ManualClock: every effect happens within the call that causes it. */
     this.manual = clock !== undefined;
-    /** The native object, to be passed to the native classes' constructors. */
+    /** The native object, an argument of the native classes' constructors. */
     this.native = this.manual
       ? new native.Reactor()
       : new native.Reactor((/** @type {any[]} */ events) => this.#dispatch(events));
+    // The clock may have been moved before.
+    if (clock !== undefined) this.native.advanceTo(clock.nowNs());
     clock?.[kSchedule]({
-      nextDeadlineMs: () => this.native.nextDeadlineMs(),
-      advanceTo: (/** @type {number} */ ms) => {
-        this.native.advanceTo(ms);
+      nextDeadlineNs: () => this.native.nextDeadline(),
+      advanceTo: (/** @type {bigint} */ ns) => {
+        this.native.advanceTo(ns);
         this.settle();
       },
     });
@@ -67,7 +71,7 @@ export class Reactor {
 
   /**
    * @param {MachineHandler} handler called on the main thread for each event of this machine
-   * @returns {number} the id that the native machine gives as the events' target
+   * @returns {number} the target that the native machine puts into its events
    */
   register(handler) {
     const id = nextMachineId++;
@@ -81,8 +85,8 @@ export class Reactor {
   }
 
   /**
-   * Manual time: delivers what the last native call caused, before that call's caller goes on.
-   * Real time: nothing, the lane wakes us by itself. To be called after every native call.
+   * Manual time: dispatches the events of the last native call, so that they precede its return.
+   * Real time: does nothing, the event queue wakes JavaScript. Must follow every native call.
    */
   settle() {
     if (!this.manual || this.#settling) return;
@@ -98,12 +102,12 @@ export class Reactor {
     }
   }
 
-  /** Counts one more piece of work that must keep the process alive. */
+  /** Counts one more unit of work that keeps the process alive. */
   ref() {
     if (this.#refs++ === 0) this.native.ref();
   }
 
-  /** The end of such a piece of work. */
+  /** The end of such a unit. */
   unref() {
     if (--this.#refs === 0) this.native.unref();
   }
@@ -116,7 +120,7 @@ export class Reactor {
       try {
         handler(events[i], events[i + 2], events[i + 3]);
       } catch (error) {
-        // One machine's fault must not swallow the events of the others behind it.
+        // An error in one handler must not drop the events of other machines.
         queueMicrotask(() => {
           throw error;
         });
@@ -130,7 +134,7 @@ const shared = [];
 
 /**
  * The first `count` real-time reactors of this environment, each started on first use. They keep
- * the process alive only while somebody holds a `ref()`.
+ * the process alive only while a `ref()` is held.
  * @param {number} count
  * @returns {Reactor[]}
  */
@@ -151,7 +155,7 @@ export function sharedReactor() {
 const manual = new WeakMap();
 
 /**
- * The reactor of a ManualClock: everything made with one clock shares its order of events.
+ * The reactor of a ManualClock: all machines with one clock share its order of events.
  * @param {import('../time/clock.js').ManualClock} clock
  * @returns {Reactor}
  */

@@ -1,5 +1,6 @@
 /** One request of a crawl, from the connection to the text. */
 import { isUtf8 } from 'node:buffer';
+import { nativeNumbers } from '../../internal/native/addon.js';
 import { SluiceError } from '../../internal/util/errors.js';
 import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
 import { CONNECTING } from './connections.js';
@@ -8,14 +9,14 @@ import { readPage } from './page-reader.js';
 import { forbidsFollowing } from './robots-rules.js';
 import { resolveLink } from './url.js';
 
-/** The numbers of native/core/crawl/host_queue.h. */
-export const Failure = Object.freeze({
-  THROTTLED: 0,
-  UNREACHABLE: 1,
-  BROKEN: 2,
-  TIMED_OUT: 3,
-  FORBIDDEN: 4,
-});
+/** native/core/crawl/host_queue.h describes them. */
+export const Failure = nativeNumbers('enums.CrawlFailure', [
+  'THROTTLED',
+  'UNREACHABLE',
+  'BROKEN',
+  'TIMED_OUT',
+  'FORBIDDEN',
+]);
 
 /** @typedef {import('./items.js').CrawlError} CrawlError */
 

@@ -1,14 +1,18 @@
 /** What the native side answers in place of a version, as errors. */
+import { nativeNumbers } from '../../internal/native/addon.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
 
-/** -1 - KvStatus of native/core/kv/store.h. */
-const CONFLICT = -2;
-const KEY_TOO_LONG = -3;
-const VALUE_TOO_LONG = -4;
-const KEYS_FULL = -5;
-const BYTES_FULL = -6;
-const PINNED_FULL = -7;
-const SHARE_KEYS_FULL = -8;
+/** In place of a version the native side answers -1 - status. */
+const Status = nativeNumbers('enums.KvStatus', [
+  'CONFLICT',
+  'KEY_TOO_LONG',
+  'VALUE_TOO_LONG',
+  'KEYS_FULL',
+  'BYTES_FULL',
+  'PINNED_FULL',
+  'SHARE_KEYS_FULL',
+  'SHARE_BYTES_FULL',
+]);
 
 /**
  * @typedef {object} KvLimits
@@ -31,7 +35,7 @@ const SHARE_KEYS_FULL = -8;
 
 /** @param {number} answer */
 export function isConflict(answer) {
-  return answer === CONFLICT;
+  return -1 - answer === Status.CONFLICT;
 }
 
 /**
@@ -69,22 +73,22 @@ function full(limit, value, what) {
  */
 export function failureOf(answer, limits, share) {
   const { maxKeys, maxBytes } = share?.area ?? limits;
-  switch (answer) {
-    case KEY_TOO_LONG:
+  switch (-1 - answer) {
+    case Status.KEY_TOO_LONG:
       return rangeError(`key takes up to ${limits.maxKeyBytes} bytes of UTF-8 (maxKeyBytes)`);
-    case VALUE_TOO_LONG:
+    case Status.VALUE_TOO_LONG:
       return rangeError(`value takes up to ${limits.maxValueBytes} bytes (maxValueBytes)`);
-    case KEYS_FULL:
+    case Status.KEYS_FULL:
       return full('maxKeys', maxKeys, 'the store has no room for another key');
-    case BYTES_FULL:
+    case Status.BYTES_FULL:
       return full('maxBytes', maxBytes, 'the store has no room for so many bytes');
-    case PINNED_FULL:
+    case Status.PINNED_FULL:
       return full(
         'maxPinnedBytes',
         limits.maxPinnedBytes,
         'snapshots hold on to too much that has been replaced',
       );
-    case SHARE_KEYS_FULL:
+    case Status.SHARE_KEYS_FULL:
       return full('maxKeysPerPrincipal', share?.maxKeys, 'there are as many keys as there may be');
     default:
       return full(

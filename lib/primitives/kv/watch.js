@@ -1,12 +1,12 @@
 /** Changes of a KvStore as they are made, for readers of their own pace. Main thread only. */
+import { nativeNames } from '../../internal/native/addon.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
 import { checkInteger, checkKnown, checkSignal } from '../../internal/util/validate.js';
 import { checkKey, decodeEntry } from './values.js';
 
 const CAPACITY_DEFAULT = 1024;
-/** The numbers of native/core/kv/store.h: KvChange::Kind. */
-const TYPES = /** @type {const} */ (['set', 'delete', 'expire']);
+const TYPES = nativeNames('enums.KvChangeKind', ['set', 'delete', 'expire']);
 /** Fields of a change as the native side gives it: type, version, key, data, kind, expiresAtMs. */
 const FIELDS = 6;
 

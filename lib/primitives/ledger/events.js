@@ -2,6 +2,7 @@
  * The events of a ledger, as JavaScript has them and as the native side does (an array of fields,
  * native/addon/bindings/ledger_wrap.h), and its refusals as errors.
  */
+import { nativeNames } from '../../internal/native/addon.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
 import { jsonOf } from '../kv/values.js';
 import {
@@ -16,8 +17,8 @@ import {
 
 export const AMOUNT_MAX = 2n ** 63n - 1n;
 
-/** The numbers of native/core/ledger/event.h: LedgerEventType. */
-const TYPES = /** @type {const} */ ([
+/** By the numbers of native/core/ledger/event.h. */
+const TYPES = nativeNames('enums.LedgerEventType', [
   'open',
   'deposit',
   'withdraw',
@@ -34,7 +35,7 @@ const TYPES = /** @type {const} */ ([
   'close',
 ]);
 
-/** What each refusal says, in the order of LedgerCode. */
+/** The message of each refusal. */
 const REFUSALS = {
   ERR_INSUFFICIENT_FUNDS: 'The account that would pay has not enough available',
   ERR_NO_SUCH_ACCOUNT: 'There is no such account',
@@ -59,7 +60,10 @@ const REFUSALS = {
 /** @typedef {keyof typeof REFUSALS} LedgerCode */
 
 /** By their native numbers, of which 0 is none. */
-const CODES = /** @type {('' | LedgerCode)[]} */ (['', ...Object.keys(REFUSALS)]);
+const CODES = nativeNames(
+  'enums.LedgerCode',
+  /** @type {('' | LedgerCode)[]} */ (['', ...Object.keys(REFUSALS)]),
+);
 
 /**
  * @typedef {typeof TYPES[number]} LedgerEventType what was called; or what came about: a hold that

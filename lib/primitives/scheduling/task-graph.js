@@ -1,4 +1,4 @@
-import native from '../../internal/native/addon.js';
+import native, { nativeNumbers } from '../../internal/native/addon.js';
 import { manualReactor, sharedReactor } from '../../internal/native/reactor.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
 import { asyncIterator } from '../../internal/util/async-iterator.js';
@@ -88,8 +88,7 @@ const RUN_OPTIONS = Object.freeze(['concurrency', 'signal', 'throwOnFailure', 'o
 /** Ids that a message about a cycle shows. */
 const CYCLE_SHOWN_MAX = 20;
 
-/** @type {{DUPLICATE: number, UNKNOWN: number, CYCLE: number}} */
-const Fault = native.TaskGraph.Fault;
+const Fault = nativeNumbers('enums.PlanFault', ['DUPLICATE', 'UNKNOWN', 'CYCLE']);
 
 /**
  * @param {Task[]} tasks

@@ -8,7 +8,7 @@
 //   nextDeadlineMs(nowMs) -> milliseconds; Infinity: time alone changes nothing
 //   finish(id, isPage)
 //   fail(id, failure, retryAfterMs, nowMs) -> whether it will be handed out again
-//                failure: 0 throttled, 1 unreachable, 2 broken, 3 timed out, 4 forbidden
+//                failure: a number of enums.CrawlFailure
 //   slowDown(host, intervalMs)
 //   takeAbandoned() -> [id, depth, url, id, depth, url, ...]
 //   finished(), counts() -> [claimed, waiting, in flight, pages]

@@ -5,10 +5,10 @@
 
 namespace sluice {
 
-HubBridge::HubBridge(HubOptions options, std::shared_ptr<EventLane> lane, double machine_id,
+HubBridge::HubBridge(HubOptions options, std::shared_ptr<EventQueue> events, double machine_id,
                      Reactor* reactor)
     : hub(options, *this),
-      lane_(std::move(lane)),
+      events_(std::move(events)),
       machine_id_(machine_id),
       reactor_(reactor),
       silence_max_(std::max(options.stall, SocketEgress::kSilenceMax)) {}
@@ -151,7 +151,7 @@ void HubBridge::on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) 
   const auto socket = sockets_.find(subscriber);
   if (socket == sockets_.end()) {
     if (batch.events.empty()) {
-      push(EventKind::kSubscriberFrames, subscriber, LaneBytes{std::move(batch.frames)});
+      push(EventKind::kSubscriberFrames, subscriber, EventBytes{std::move(batch.frames)});
     } else {
       push(EventKind::kSubscriberEvents, subscriber, std::move(batch.events));
     }
@@ -204,8 +204,8 @@ void HubBridge::on_relay_end(CallId call, const RelayOutcome& outcome) {
   push(EventKind::kRelayEnd, call, outcome.to_json());
 }
 
-void HubBridge::push(EventKind kind, std::uint64_t handle, LaneValue value) {
-  lane_->push(kind, machine_id_, static_cast<double>(handle), std::move(value));
+void HubBridge::push(EventKind kind, std::uint64_t handle, EventValue value) {
+  events_->push(kind, machine_id_, static_cast<double>(handle), std::move(value));
 }
 
 }  // namespace sluice

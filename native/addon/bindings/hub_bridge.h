@@ -26,7 +26,7 @@ class HubBridge final : public Machine,
                         public RelayHub::Observer {
  public:
   /// @param reactor nullptr under a manual clock: there are no sockets then.
-  HubBridge(HubOptions options, std::shared_ptr<EventLane> lane, double machine_id,
+  HubBridge(HubOptions options, std::shared_ptr<EventQueue> events, double machine_id,
             Reactor* reactor);
 
   JobHub hub;
@@ -98,9 +98,9 @@ class HubBridge final : public Machine,
   [[nodiscard]] bool has_work() const;
   void answer(JobHandle job);
   void reply(std::uint64_t request, std::string json);
-  void push(EventKind kind, std::uint64_t handle, LaneValue value);
+  void push(EventKind kind, std::uint64_t handle, EventValue value);
 
-  std::shared_ptr<EventLane> lane_;
+  std::shared_ptr<EventQueue> events_;
   double machine_id_;
   Reactor* reactor_;
   Nanos silence_max_;

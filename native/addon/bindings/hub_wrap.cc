@@ -45,13 +45,15 @@ JobHubWrap::JobHubWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const std::shared_ptr<SqliteStore> store = StoreWrap::store_of(info, 3);
   for (std::size_t i = 0; i < reactors.size() && i < machine_ids.size(); ++i) {
     auto reactor = ReactorWrap::handle_of(env, reactors[i]);
-    auto bridge =
-        std::make_shared<HubBridge>(options, reactor->lane, machine_ids[i], reactor->reactor.get());
+    auto bridge = std::make_shared<HubBridge>(options, reactor->events, machine_ids[i],
+                                              reactor->reactor.get());
     hubs_.push_back({reactor, bridge});
-    reactor->executor().post([reactor, bridge, store](Nanos) {
-      if (store) bridge->record_to(std::make_unique<StoreJournal>(store, reactor, bridge));
-      reactor->executor().add(bridge);
-    });
+    if (store) {
+      hubs_.back().post([reactor, store, self = std::weak_ptr(bridge)](HubBridge& hub, Nanos) {
+        hub.record_to(std::make_unique<StoreJournal>(store, reactor, self));
+      });
+    }
+    hubs_.back().add();
   }
 }
 
@@ -60,11 +62,8 @@ JobHubWrap::~JobHubWrap() {
 }
 
 void JobHubWrap::shut() {
-  for (auto& [reactor, bridge] : std::exchange(hubs_, {})) {
-    Executor* const executor = &reactor->executor();
-    executor->post(
-        [executor, bridge = std::move(bridge)](Nanos) { executor->remove(bridge.get()); });
-  }
+  for (CommandTarget<HubBridge>& hub : hubs_) hub.remove();
+  hubs_.clear();
 }
 
 // append([job...], [text...]): the tokens of all jobs in one turn of the event loop, with one
@@ -83,7 +82,7 @@ void JobHubWrap::append(const Napi::CallbackInfo& info) {
   }
   for (std::size_t i = 0; i < hubs_.size(); ++i) {
     if (tokens[i].empty()) continue;
-    post_to(hubs_[i], [tokens = std::move(tokens[i])](HubBridge& bridge, Nanos now) {
+    hubs_[i].post([tokens = std::move(tokens[i])](HubBridge& bridge, Nanos now) {
       for (const Token& token : tokens) bridge.hub.append(token.job, token.text, now);
     });
   }
@@ -98,7 +97,7 @@ void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {
   }
   for (std::size_t i = 0; i < hubs_.size(); ++i) {
     if (subscribers[i].empty()) continue;
-    post_to(hubs_[i], [subscribers = std::move(subscribers[i])](HubBridge& bridge, Nanos now) {
+    hubs_[i].post([subscribers = std::move(subscribers[i])](HubBridge& bridge, Nanos now) {
       for (const SubscriberHandle subscriber : subscribers) bridge.hub.acknowledge(subscriber, now);
     });
   }
@@ -115,10 +114,10 @@ Napi::Value JobHubWrap::attach_socket(const Napi::CallbackInfo& info) {
   if (attached) {
     // Commands are copyable, descriptors are not.
     auto owned = std::make_shared<UniqueFd>(std::move(copy));
-    post_to(hub, [subscriber, owned, sole = flag_from(info.Env(), info[2])](HubBridge& bridge,
-                                                                            Nanos now) {
-      bridge.attach_socket(subscriber, std::move(*owned), sole, now);
-    });
+    hub.post(
+        [subscriber, owned, sole = flag_from(info.Env(), info[2])](HubBridge& bridge, Nanos now) {
+          bridge.attach_socket(subscriber, std::move(*owned), sole, now);
+        });
   }
   return Napi::Boolean::New(info.Env(), attached);
 }

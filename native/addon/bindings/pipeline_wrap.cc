@@ -28,102 +28,51 @@ PipelineOptions options_from(napi_env env, napi_value given) {
 
 }  // namespace
 
-void LanePipeline::accepted(ItemId item) {
-  lane_->push(EventKind::kPipelineAccepted, target_, static_cast<double>(item));
+void PipelineBridge::accepted(ItemId item) {
+  events_->push(EventKind::kPipelineAccepted, target_, static_cast<double>(item));
 }
 
-void LanePipeline::dispatch(BatchId batch, const std::vector<ItemId>& items) {
-  lane_->push(EventKind::kPipelineDispatch, target_, static_cast<double>(batch),
-              std::vector<double>(items.begin(), items.end()));
+void PipelineBridge::dispatch(BatchId batch, const std::vector<ItemId>& items) {
+  events_->push(EventKind::kPipelineDispatch, target_, static_cast<double>(batch),
+                std::vector<double>(items.begin(), items.end()));
 }
 
-void LanePipeline::removed(ItemId item, bool was_accepted) {
-  lane_->push(EventKind::kPipelineRemoved, target_, static_cast<double>(item),
-              was_accepted ? 1.0 : 0.0);
+void PipelineBridge::removed(ItemId item, bool was_accepted) {
+  events_->push(EventKind::kPipelineRemoved, target_, static_cast<double>(item),
+                was_accepted ? 1.0 : 0.0);
 }
 
-void LanePipeline::closed() {
-  lane_->push(EventKind::kPipelineClosed, target_);
+void PipelineBridge::closed() {
+  events_->push(EventKind::kPipelineClosed, target_);
 }
 
 Napi::Function PipelineWrap::define(Napi::Env env) {
   return DefineClass(env, "Pipeline",
                      {
-                         InstanceMethod<&PipelineWrap::submit>("submit"),
-                         InstanceMethod<&PipelineWrap::abort>("abort"),
-                         InstanceMethod<&PipelineWrap::batch_done>("batchDone"),
-                         InstanceMethod<&PipelineWrap::retry>("retry"),
-                         InstanceMethod<&PipelineWrap::close>("close"),
+                         method<&PipelineCore::submit>("submit"),
+                         method<&PipelineCore::abort>("abort"),
+                         method<&PipelineCore::batch_done>("batchDone"),
+                         method<&PipelineCore::retry>("retry"),
+                         method<&PipelineCore::close>("close"),
                          InstanceMethod<&PipelineWrap::counts>("counts"),
                          InstanceMethod<&PipelineWrap::dispose>("dispose"),
                      });
 }
 
-PipelineWrap::PipelineWrap(const Napi::CallbackInfo& info)
-    : ObjectWrap(info),
-      reactor_(ReactorWrap::handle_of(info, 0)),
-      pipeline_(std::make_shared<LanePipeline>(options_from(info.Env(), info[2]), reactor_->lane,
-                                               number_from(info.Env(), info[1]))) {
-  reactor_->executor().post(
-      [executor = &reactor_->executor(), pipeline = pipeline_](Nanos) { executor->add(pipeline); });
+PipelineWrap::PipelineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  commands_.reactor = ReactorWrap::handle_of(info, 0);
+  bridge_ = std::make_shared<PipelineBridge>(
+      options_from(info.Env(), info[2]), commands_.reactor->events, number_from(info.Env(), info[1]));
+  commands_.machine = bridge_;
+  commands_.add();
 }
 
 PipelineWrap::~PipelineWrap() {
-  forget();
-}
-
-// Runs `command(core, now)` on the reactor. Once that has stopped nothing runs any more: the
-// environment is going away.
-template <typename Command>
-void PipelineWrap::post(Command command) {
-  reactor_->executor().post([pipeline = pipeline_, command = std::move(command)](Nanos now) {
-    pipeline->run([&](PipelineCore& core) { command(core, now); });
-  });
-}
-
-void PipelineWrap::forget() {
-  if (disposed_) return;
-  disposed_ = true;
-  reactor_->executor().post([executor = &reactor_->executor(), pipeline = pipeline_](Nanos) {
-    executor->remove(pipeline.get());
-  });
-}
-
-void PipelineWrap::submit(const Napi::CallbackInfo& info) {
-  post([item = count_from(info.Env(), info[0])](PipelineCore& core, Nanos now) {
-    core.submit(item, now);
-  });
-}
-
-void PipelineWrap::abort(const Napi::CallbackInfo& info) {
-  post([item = count_from(info.Env(), info[0])](PipelineCore& core, Nanos now) {
-    core.abort(item, now);
-  });
-}
-
-void PipelineWrap::batch_done(const Napi::CallbackInfo& info) {
-  post([batch = count_from(info.Env(), info[0])](PipelineCore& core, Nanos now) {
-    core.batch_done(batch, now);
-  });
-}
-
-void PipelineWrap::retry(const Napi::CallbackInfo& info) {
-  std::vector<ItemId> items;
-  for (napi_value item : elements_of(info.Env(), info[0])) {
-    items.push_back(count_from(info.Env(), item));
-  }
-  const Nanos delay = nanos_from_ms(number_from(info.Env(), info[1]));
-  post([items = std::move(items), delay](PipelineCore& core, Nanos now) {
-    core.retry(items, delay, now);
-  });
-}
-
-void PipelineWrap::close(const Napi::CallbackInfo& /*info*/) {
-  post([](PipelineCore& core, Nanos now) { core.close(now); });
+  commands_.remove();
 }
 
 Napi::Value PipelineWrap::counts(const Napi::CallbackInfo& info) {
-  const PipelineCounts counts = pipeline_->counts();
+  const PipelineCounts counts = bridge_->counts();
   const std::array<std::size_t, 7> values{
       counts.waiting,       counts.incoming,           counts.batching,
       counts.processing,    counts.processing_batches, counts.retrying,
@@ -132,7 +81,7 @@ Napi::Value PipelineWrap::counts(const Napi::CallbackInfo& info) {
 }
 
 void PipelineWrap::dispose(const Napi::CallbackInfo& /*info*/) {
-  forget();
+  commands_.remove();
 }
 
 }  // namespace sluice

@@ -18,16 +18,16 @@
 #include <mutex>
 
 #include "addon/napi/event_queue.h"
-#include "addon/napi/reactor_wrap.h"
+#include "addon/napi/method.h"
 #include "core/scheduling/pipeline.h"
 
 namespace sluice {
 
-/// A pipeline that reports to an event lane. Executor's thread, but for `counts`.
-class LanePipeline final : public Machine, private PipelineObserver {
+/// A pipeline that reports to an event queue. Executor's thread, but for `counts`.
+class PipelineBridge final : public Machine, private PipelineObserver {
  public:
-  LanePipeline(const PipelineOptions& options, std::shared_ptr<EventLane> lane, double target)
-      : lane_(std::move(lane)), target_(target), core_(options, *this) {}
+  PipelineBridge(const PipelineOptions& options, std::shared_ptr<EventQueue> events, double target)
+      : events_(std::move(events)), target_(target), core_(options, *this) {}
 
   [[nodiscard]] Nanos next_deadline() const override { return core_.next_deadline(); }
   void advance(Nanos now) override {
@@ -35,7 +35,7 @@ class LanePipeline final : public Machine, private PipelineObserver {
     core_.advance(now);
   }
 
-  /// Runs `command(core)`.
+  /// Calls `command(core)`.
   template <typename Command>
   void run(const Command& command) {
     const std::lock_guard lock(mutex_);
@@ -54,34 +54,30 @@ class LanePipeline final : public Machine, private PipelineObserver {
   void removed(ItemId item, bool was_accepted) override;
   void closed() override;
 
-  std::shared_ptr<EventLane> lane_;
+  std::shared_ptr<EventQueue> events_;
   const double target_;
   mutable std::mutex mutex_;  // guards core_ against `counts`; all else is on one thread
   PipelineCore core_;
 };
 
-class PipelineWrap final : public Napi::ObjectWrap<PipelineWrap> {
+class PipelineWrap final : public Napi::ObjectWrap<PipelineWrap>,
+                           private CommandMethods<PipelineWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit PipelineWrap(const Napi::CallbackInfo& info);
   ~PipelineWrap() override;
 
+  template <typename... Arguments>
+  [[nodiscard]] CommandTarget<PipelineBridge> target(const Arguments&... /*arguments*/) const {
+    return commands_;
+  }
+
  private:
-  void submit(const Napi::CallbackInfo& info);
-  void abort(const Napi::CallbackInfo& info);
-  void batch_done(const Napi::CallbackInfo& info);
-  void retry(const Napi::CallbackInfo& info);
-  void close(const Napi::CallbackInfo& info);
   Napi::Value counts(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
-  template <typename Command>
-  void post(Command command);
-  void forget();
-
-  std::shared_ptr<ReactorHandle> reactor_;
-  std::shared_ptr<LanePipeline> pipeline_;
-  bool disposed_ = false;
+  CommandTarget<PipelineBridge> commands_;  // empty once disposed
+  std::shared_ptr<PipelineBridge> bridge_;  // for `counts`, after that as well
 };
 
 }  // namespace sluice

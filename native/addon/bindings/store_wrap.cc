@@ -178,10 +178,11 @@ Napi::Value StoreWrap::commit(const Napi::CallbackInfo& info) {
     const bool waits = reactor_->manual != nullptr;
     taken = store_->commit(
         std::move(batch),
-        [lane = reactor_->lane, machine = machine_id_, request = number_from(info.Env(), info[0]),
+        [events = reactor_->events, machine = machine_id_,
+         request = number_from(info.Env(), info[0]),
          told = waits ? std::make_shared<std::promise<void>>(std::move(told))
                       : nullptr](StoreStatus status) {
-          lane->push(EventKind::kStoreWritten, machine, request, std::string(name_of(status)));
+          events->push(EventKind::kStoreWritten, machine, request, std::string(name_of(status)));
           if (told) told->set_value();
         },
         flag_from(info.Env(), info[2]));

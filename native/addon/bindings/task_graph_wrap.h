@@ -2,7 +2,7 @@
 //
 //   new TaskGraph(reactor, target)
 //   add(name, [name...], attemptsMax, baseMs, capMs, continueOnFailure)
-//   check()                undefined, or a number of TaskGraph.Fault and its details:
+//   check()                undefined, or a number of enums.PlanFault and its details:
 //                          [DUPLICATE, task], [UNKNOWN, task, place of the dependency],
 //                          [CYCLE, task...]
 //   start(concurrency)     once, after a check() that found nothing
@@ -19,19 +19,30 @@
 #include <memory>
 
 #include "addon/napi/event_queue.h"
-#include "addon/napi/reactor_wrap.h"
+#include "addon/napi/method.h"
 #include "core/scheduling/task_graph.h"
 
 namespace sluice {
 
-/// A run that reports to an event lane. Executor's thread.
-class LaneGraph final : public Machine, private TaskObserver {
+/// A run that reports to an event queue. Executor's thread.
+class TaskGraphBridge final : public Machine, private TaskObserver {
  public:
-  LaneGraph(TaskPlan plan, std::size_t concurrency, std::shared_ptr<EventLane> lane, double target)
-      : lane_(std::move(lane)), target_(target), graph(std::move(plan), concurrency, *this) {}
+  TaskGraphBridge(TaskPlan plan, std::size_t concurrency, std::shared_ptr<EventQueue> events,
+                  double target)
+      : events_(std::move(events)), target_(target), graph(std::move(plan), concurrency, *this) {}
 
   [[nodiscard]] Nanos next_deadline() const override { return graph.next_deadline(); }
   void advance(Nanos now) override { graph.advance(now); }
+
+  /// Calls `command(graph)`.
+  template <typename Command>
+  void run(const Command& command) {
+    command(graph);
+  }
+
+  void fail(TaskId task, bool retryable, Nanos retry_after, double random, Nanos now) {
+    graph.fail(task, {.retryable = retryable, .retry_after = retry_after, .random = random}, now);
+  }
 
  private:
   void started(TaskId task, std::uint64_t attempt) override;
@@ -41,36 +52,34 @@ class LaneGraph final : public Machine, private TaskObserver {
   void skipped(TaskId task, TaskId culprit) override;
   void ended() override;
 
-  std::shared_ptr<EventLane> lane_;
+  std::shared_ptr<EventQueue> events_;
   const double target_;
 
  public:
   TaskGraph graph;
 };
 
-class TaskGraphWrap final : public Napi::ObjectWrap<TaskGraphWrap> {
+class TaskGraphWrap final : public Napi::ObjectWrap<TaskGraphWrap>,
+                            private CommandMethods<TaskGraphWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit TaskGraphWrap(const Napi::CallbackInfo& info);
   ~TaskGraphWrap() override;
 
+  template <typename... Arguments>
+  [[nodiscard]] CommandTarget<TaskGraphBridge> target(const Arguments&... /*arguments*/) const {
+    return run_;
+  }
+
  private:
   void add(const Napi::CallbackInfo& info);
   Napi::Value check(const Napi::CallbackInfo& info);
   void start(const Napi::CallbackInfo& info);
-  void complete(const Napi::CallbackInfo& info);
-  void fail(const Napi::CallbackInfo& info);
-  void cancel(const Napi::CallbackInfo& info);
   void dispose(const Napi::CallbackInfo& info);
 
-  template <typename Command>
-  void post(Command command);
-  void forget();
-
-  std::shared_ptr<ReactorHandle> reactor_;
-  const double target_;
+  const double event_target_;
   TaskPlan plan_;
-  std::shared_ptr<LaneGraph> run_;  // from start() to dispose()
+  CommandTarget<TaskGraphBridge> run_;  // has its machine from start() to dispose()
 };
 
 }  // namespace sluice

@@ -4,19 +4,17 @@
 
 #include <array>
 
-#include "addon/napi/named_numbers.h"
-
 namespace sluice {
 
 namespace {
 
-napi_value to_js(napi_env env, const LaneValue& value) {
+napi_value to_js(napi_env env, const EventValue& value) {
   napi_value out = nullptr;
   if (const auto* number = std::get_if<double>(&value)) {
     napi_create_double(env, *number, &out);
   } else if (const auto* text = std::get_if<std::string>(&value)) {
     napi_create_string_utf8(env, text->data(), text->size(), &out);
-  } else if (const auto* bytes = std::get_if<LaneBytes>(&value)) {
+  } else if (const auto* bytes = std::get_if<EventBytes>(&value)) {
     napi_create_buffer_copy(env, bytes->data.size(), bytes->data.data(), nullptr, &out);
   } else if (const auto* numbers = std::get_if<std::vector<double>>(&value)) {
     if (napi_create_array_with_length(env, numbers->size(), &out) != napi_ok) return nullptr;
@@ -36,38 +34,12 @@ napi_value to_js(napi_env env, const LaneValue& value) {
 
 }  // namespace
 
-Napi::Object event_kinds(Napi::Env env) {
-  const auto at = [](EventKind kind) { return number_of(kind); };
-  return named_numbers(env, {
-                                {"PIPELINE_ACCEPTED", at(EventKind::kPipelineAccepted)},
-                                {"PIPELINE_DISPATCH", at(EventKind::kPipelineDispatch)},
-                                {"PIPELINE_REMOVED", at(EventKind::kPipelineRemoved)},
-                                {"PIPELINE_CLOSED", at(EventKind::kPipelineClosed)},
-                                {"JOB_WINDOW", at(EventKind::kJobWindow)},
-                                {"JOB_ENDED", at(EventKind::kJobEnded)},
-                                {"JOB_PURGED", at(EventKind::kJobPurged)},
-                                {"SUBSCRIBER_OPEN", at(EventKind::kSubscriberOpen)},
-                                {"SUBSCRIBER_FRAMES", at(EventKind::kSubscriberFrames)},
-                                {"SUBSCRIBER_EVENTS", at(EventKind::kSubscriberEvents)},
-                                {"SUBSCRIBER_END", at(EventKind::kSubscriberEnd)},
-                                {"RELAY_END", at(EventKind::kRelayEnd)},
-                                {"REPLY", at(EventKind::kReply)},
-                                {"STORE_WRITTEN", at(EventKind::kStoreWritten)},
-                                {"GRAPH_STARTED", at(EventKind::kGraphStarted)},
-                                {"GRAPH_RETRYING", at(EventKind::kGraphRetrying)},
-                                {"GRAPH_COMPLETED", at(EventKind::kGraphCompleted)},
-                                {"GRAPH_FAILED", at(EventKind::kGraphFailed)},
-                                {"GRAPH_SKIPPED", at(EventKind::kGraphSkipped)},
-                                {"GRAPH_ENDED", at(EventKind::kGraphEnded)},
-                            });
-}
-
-void EventLane::open(Napi::Env env, Napi::Function on_events) {
+void EventQueue::open(Napi::Env env, Napi::Function on_events) {
   napi_value name = nullptr;
   napi_create_string_utf8(env, "sluice:events", NAPI_AUTO_LENGTH, &name);
   // Queue size 0 is "unbounded", but at most one wake-up is ever queued.
   const napi_status status = napi_create_threadsafe_function(
-      env, on_events, nullptr, name, 0, 1, nullptr, nullptr, this, &EventLane::on_wake, &wake_);
+      env, on_events, nullptr, name, 0, 1, nullptr, nullptr, this, &EventQueue::on_wake, &wake_);
   if (status != napi_ok) {
     wake_ = nullptr;
     return;
@@ -75,7 +47,7 @@ void EventLane::open(Napi::Env env, Napi::Function on_events) {
   napi_unref_threadsafe_function(env, wake_);
 }
 
-void EventLane::push(EventKind kind, double target, LaneValue a, LaneValue b) {
+void EventQueue::push(EventKind kind, double target, EventValue a, EventValue b) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   queue_.push_back({kind, target, std::move(a), std::move(b)});
@@ -84,7 +56,7 @@ void EventLane::push(EventKind kind, double target, LaneValue a, LaneValue b) {
   wake_pending_ = napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking) == napi_ok;
 }
 
-napi_value EventLane::drain(napi_env env) {
+napi_value EventQueue::drain(napi_env env) {
   {
     const std::lock_guard lock(mutex_);
     draining_.swap(queue_);
@@ -93,7 +65,7 @@ napi_value EventLane::drain(napi_env env) {
   napi_value array = nullptr;
   if (napi_create_array_with_length(env, draining_.size() * 4, &array) == napi_ok) {
     std::uint32_t i = 0;
-    for (const LaneEvent& event : draining_) {
+    for (const QueuedEvent& event : draining_) {
       const std::array<napi_value, 4> row{to_js(env, static_cast<double>(event.kind)),
                                           to_js(env, event.target), to_js(env, event.a),
                                           to_js(env, event.b)};
@@ -110,9 +82,9 @@ napi_value EventLane::drain(napi_env env) {
   return array;
 }
 
-void EventLane::on_wake(napi_env env, napi_value callback, void* context, void* /*data*/) {
+void EventQueue::on_wake(napi_env env, napi_value callback, void* context, void* /*data*/) {
   if (env == nullptr || callback == nullptr) return;  // the environment is going away
-  napi_value events = static_cast<EventLane*>(context)->drain(env);
+  napi_value events = static_cast<EventQueue*>(context)->drain(env);
   napi_value receiver = nullptr;
   if (events == nullptr || napi_get_undefined(env, &receiver) != napi_ok) return;
   if (napi_call_function(env, receiver, callback, 1, &events, nullptr) != napi_pending_exception) {
@@ -122,15 +94,15 @@ void EventLane::on_wake(napi_env env, napi_value callback, void* context, void* 
   if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
 }
 
-void EventLane::ref(napi_env env) {
+void EventQueue::ref(napi_env env) {
   if (wake_ != nullptr) napi_ref_threadsafe_function(env, wake_);
 }
 
-void EventLane::unref(napi_env env) {
+void EventQueue::unref(napi_env env) {
   if (wake_ != nullptr) napi_unref_threadsafe_function(env, wake_);
 }
 
-void EventLane::close() {
+void EventQueue::close() {
   const std::lock_guard lock(mutex_);
   closed_ = true;
   queue_.clear();

@@ -1,12 +1,4 @@
-// The way from an executor to JavaScript: a queue drained whole per wake-up.
-//
-// `push` comes from the executor's thread (or, in manual mode, from JavaScript's own), `drain`
-// from JavaScript's. The thread-safe function carries no data; it is only the wake-up, sent once
-// for any number of events. Ends with `close`: what is pushed later is dropped.
-//
-// The queue is bounded by its sources: a channel has at most one batch of frames under way, a job
-// one window update and one ending, a pipeline what its stages hold, a task graph one ending a task
-// and one event for each attempt that runs.
+// The queue of events from an executor to JavaScript.
 #pragma once
 
 #include <napi.h>
@@ -19,7 +11,7 @@
 
 namespace sluice {
 
-/// What an event says. `event_kinds` exports the numbers to JavaScript.
+/// The kind of an event; addon/enums.cc exports the numbers.
 enum class EventKind : std::uint8_t {
   kPipelineAccepted = 1,  // a: item
   kPipelineDispatch = 2,  // a: batch id, b: items
@@ -43,57 +35,63 @@ enum class EventKind : std::uint8_t {
   kGraphEnded = 35,
 };
 
-/// The kinds under the names that lib/internal/native/reactor.js uses.
-Napi::Object event_kinds(Napi::Env env);
-
 /// Raw bytes, which JavaScript sees as a Buffer (a `std::string` becomes a JavaScript string).
-struct LaneBytes {
+struct EventBytes {
   std::string data;
 };
 
-using LaneValue = std::variant<std::monostate, double, std::string, LaneBytes, std::vector<double>,
-                               std::vector<std::string>>;
+using EventValue = std::variant<std::monostate, double, std::string, EventBytes,
+                                std::vector<double>, std::vector<std::string>>;
 
-struct LaneEvent {
+struct QueuedEvent {
   EventKind kind;
   double target;
-  LaneValue a;
-  LaneValue b;
+  EventValue a;
+  EventValue b;
 };
 
-class EventLane {
+/// The queue of events from an executor to JavaScript, which takes all of them in one call.
+///
+/// `push` is called by the executor's thread (or, under a manual clock, by JavaScript's), `drain`
+/// by JavaScript's. The thread-safe function carries no data; it is the wake-up, sent once for any
+/// number of events. Ends with `close`: later events are dropped.
+///
+/// The queue is bounded by its sources: a subscriber has at most one batch in flight, a job one
+/// window update and one ending, a pipeline the items in its stages, a task graph one ending a task
+/// and one event for each running attempt.
+class EventQueue {
  public:
-  EventLane() = default;
-  EventLane(const EventLane&) = delete;
-  EventLane& operator=(const EventLane&) = delete;
+  EventQueue() = default;
+  EventQueue(const EventQueue&) = delete;
+  EventQueue& operator=(const EventQueue&) = delete;
 
-  /// Makes the lane wake JavaScript: `on_events` is called with one flat array per wake-up.
+  /// Makes events wake JavaScript: `on_events` is called with one flat array per wake-up.
   /// Without it (manual mode) JavaScript calls `drain` itself. JavaScript's thread; once.
   void open(Napi::Env env, Napi::Function on_events);
 
   /// Queues one event. Any thread. After `close` it is dropped.
-  void push(EventKind kind, double target, LaneValue a = {}, LaneValue b = {});
+  void push(EventKind kind, double target, EventValue a = {}, EventValue b = {});
 
-  /// Everything queued, as `[kind, target, a, b, ...]`; JavaScript's thread. An empty handle means
-  /// that the environment can run no more JavaScript.
+  /// Removes all events and returns them as `[kind, target, a, b, ...]`; JavaScript's thread. An
+  /// empty handle means that the environment can run no more JavaScript.
   napi_value drain(napi_env env);
 
   /// Keeps (or no longer keeps) the process alive. JavaScript's thread.
   void ref(napi_env env);
   void unref(napi_env env);
 
-  /// Drops what is queued and lets the wake-up go. JavaScript's thread; idempotent.
+  /// Drops all events and releases the thread-safe function. JavaScript's thread; idempotent.
   void close();
 
  private:
   static void on_wake(napi_env env, napi_value callback, void* context, void* data);
 
   std::mutex mutex_;  // guards the three below
-  std::vector<LaneEvent> queue_;
+  std::vector<QueuedEvent> queue_;
   bool wake_pending_ = false;
   bool closed_ = false;
 
-  std::vector<LaneEvent> draining_;  // JavaScript's thread
+  std::vector<QueuedEvent> draining_;  // JavaScript's thread
   napi_threadsafe_function wake_ = nullptr;
 };
 

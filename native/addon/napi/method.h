@@ -85,20 +85,36 @@ class Members {
   napi_value object_;
 };
 
-/// A machine and its reactor; empty once the wrap is closed.
+/// A machine and its reactor; empty after `remove`.
 template <typename Machine>
 struct CommandTarget {
   std::shared_ptr<ReactorHandle> reactor;
   std::shared_ptr<Machine> machine;
-};
 
-/// Posts `command(machine, now)` to the target's reactor; an empty target drops it.
-template <typename Machine, typename Command>
-void post_to(const CommandTarget<Machine>& target, Command command) {
-  if (!target.machine) return;
-  target.reactor->executor().post([machine = target.machine, command = std::move(command)](
-                                      Nanos now) mutable { command(*machine, now); });
-}
+  /// Posts `command(machine, now)` to the reactor; an empty target drops it.
+  template <typename Command>
+  void post(Command command) const {
+    if (!machine) return;
+    reactor->executor().post([machine = machine, command = std::move(command)](Nanos now) mutable {
+      command(*machine, now);
+    });
+  }
+
+  /// Has the reactor advance the machine from now on.
+  void add() const {
+    Executor* const executor = &reactor->executor();
+    executor->post([executor, machine = machine](Nanos) { executor->add(machine); });
+  }
+
+  /// Has the reactor forget the machine; later commands are dropped. Idempotent.
+  void remove() {
+    if (!machine) return;
+    Executor* const executor = &reactor->executor();
+    executor->post(
+        [executor, machine = std::move(machine)](Nanos) { executor->remove(machine.get()); });
+    machine.reset();
+  }
+};
 
 template <typename Method>
 struct MethodTraits;
@@ -149,7 +165,7 @@ napi_value post_method(napi_env env, napi_callback_info info) {
   (std::make_index_sequence<Traits::kArguments>());
   const auto target = std::apply(
       [wrap](const auto&... each) { return static_cast<Wrap*>(wrap)->target(each...); }, arguments);
-  post_to(target, [arguments = std::move(arguments)](auto& machine, Nanos now) mutable {
+  target.post([arguments = std::move(arguments)](auto& machine, Nanos now) mutable {
     const auto call = [&](typename Traits::Class& object) {
       std::apply(
           [&](auto&... each) {

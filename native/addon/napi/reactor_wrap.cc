@@ -33,10 +33,10 @@ double ms_from_nanos(Nanos nanos) {
 }
 
 void ReactorHandle::close() {
-  // The executor first: once its thread is joined nobody pushes to the lane any more.
+  // The executor first: no thread pushes events once its thread is joined.
   if (reactor) reactor->stop();
   if (manual) manual->stop();
-  lane->close();
+  events->close();
 }
 
 Napi::Function ReactorWrap::define(Napi::Env env) {
@@ -53,12 +53,12 @@ Napi::Function ReactorWrap::define(Napi::Env env) {
 
 ReactorWrap::ReactorWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (info[0].IsFunction()) {
-    handle_->lane->open(info.Env(), info[0].As<Napi::Function>());
+    handle_->events->open(info.Env(), info[0].As<Napi::Function>());
     handle_->reactor = std::make_unique<Reactor>();
   } else {
     handle_->manual = std::make_unique<ManualExecutor>();
   }
-  // Registered after the lane's thread-safe function, so it runs before that one is torn down.
+  // Registered after the queue's thread-safe function, so it runs before that one is torn down.
   napi_add_env_cleanup_hook(info.Env(), &ReactorWrap::on_environment_exit, this);
 }
 
@@ -94,15 +94,15 @@ Napi::Value ReactorWrap::next_deadline(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ReactorWrap::drain(const Napi::CallbackInfo& info) {
-  return {info.Env(), handle_->lane->drain(info.Env())};
+  return {info.Env(), handle_->events->drain(info.Env())};
 }
 
 void ReactorWrap::ref(const Napi::CallbackInfo& info) {
-  handle_->lane->ref(info.Env());
+  handle_->events->ref(info.Env());
 }
 
 void ReactorWrap::unref(const Napi::CallbackInfo& info) {
-  handle_->lane->unref(info.Env());
+  handle_->events->unref(info.Env());
 }
 
 void ReactorWrap::close(const Napi::CallbackInfo& /*info*/) {

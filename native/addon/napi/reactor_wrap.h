@@ -1,4 +1,4 @@
-// The JavaScript class `Reactor`: an executor and its event lane.
+// The JavaScript class `Reactor`: an executor and its event queue.
 //
 //   new Reactor(onEvents)     real time: a libuv loop on a thread of its own; `onEvents(array)` is
 //                             called with everything that queued up since the last call
@@ -20,9 +20,9 @@
 
 namespace sluice {
 
-/// What a wrapped machine needs of its reactor. Machines keep `lane` alive; wraps keep all of it.
+/// A reactor as wraps hold it. Machines share ownership of `events` alone.
 struct ReactorHandle {
-  std::shared_ptr<EventLane> lane = std::make_shared<EventLane>();
+  std::shared_ptr<EventQueue> events = std::make_shared<EventQueue>();
   std::unique_ptr<Reactor> reactor;  // one of these two
   std::unique_ptr<ManualExecutor> manual;
 
@@ -30,7 +30,7 @@ struct ReactorHandle {
     return reactor ? static_cast<Executor&>(*reactor) : *manual;
   }
 
-  /// Stops the executor, then the lane; machines are gone afterwards. Idempotent.
+  /// Stops the executor, then closes the queue; its machines are destroyed. Idempotent.
   void close();
 };
 

@@ -296,15 +296,15 @@ test('an addon of another version is an error that names what is missing and the
     );
     await writeFile(
       path,
-      `const { eventKinds, ...rest } = require(${built});
-      const { JOB_PURGED, ...others } = eventKinds;
-      module.exports = { ...rest, eventKinds: others };`,
+      `const { enums, ...rest } = require(${built});
+      const { JOB_PURGED, ...others } = enums.EventKind;
+      module.exports = { ...rest, enums: { ...enums, EventKind: others } };`,
     );
     const { stdout } = await node(
       `await import('${lib}streams/hub.js').catch((error) => console.log(error.code, error.message));`,
       { SLUICE_ADDON_PATH: path },
     );
-    expect(stdout).toMatch(/^ERR_ADDON_STALE .*no eventKinds\.JOB_PURGED\..*npm run build/);
+    expect(stdout).toMatch(/^ERR_ADDON_STALE .*no enums\.EventKind\.JOB_PURGED\..*npm run build/);
   } finally {
     await rm(folder, { recursive: true });
   }
