@@ -146,7 +146,8 @@ function checkProvider(provider) {
   if (typeof provider === 'function') return fromFunction(/** @type {any} */ (provider));
   const shape = /** @type {any} */ (provider);
   const method = shape?.takesBatches ? 'generateBatch' : 'generate';
-  if (typeof shape !== 'object' || shape === null || typeof shape[method] !== 'function') {
+  const isProvider = [method, 'relay'].some((name) => typeof shape?.[name] === 'function');
+  if (typeof shape !== 'object' || !isProvider) {
     throw typeError(
       'provider takes one of providers.demo(), providers.openai(), providers.llama(), ' +
         'or an async function*(request, {signal})',

@@ -5,12 +5,13 @@ import { FanIn } from './fan-in.js';
 import { FlowControl } from './flow-control.js';
 import { nativeOptions } from './job-options.js';
 import { PendingResults } from './pending-results.js';
+import { Relays } from './relays.js';
 import { Shards } from './shards.js';
 import { Subscriptions } from './subscriptions.js';
 
 /** @typedef {import('./types.js').JobState} JobState */
 /** @typedef {import('./types.js').TerminalInput} TerminalInput */
-/** @typedef {import('../internal/native/relay-types.js').RelayOutcome} RelayOutcome */
+/** @typedef {import('../internal/native/relay-types.js').RelayedCall} RelayedCall */
 
 /**
  * Events of a hub. `ended` comes once per attempt, before any subscriber receives the terminal
@@ -50,7 +51,6 @@ export class JobHub {
   #subscriptions;
   /** @type {PendingResults<any>} */
   #replies;
-  /** @type {PendingResults<RelayOutcome>} */
   #relays;
   /** @type {number[]} jobs of the tokens that wait for the next command */
   #tokenJobs = [];
@@ -84,7 +84,6 @@ export class JobHub {
     this.#reactor = reactors[0];
     this.#shards = new Shards(reactors.length);
     this.#replies = new PendingResults(this.#reactor);
-    this.#relays = new PendingResults(this.#reactor);
     this.#fanInOptions = { heartbeatMs, retryMs };
     this.#flows = new FlowControl(streamCapacity);
     this.#machineIds = reactors.map((reactor) =>
@@ -97,17 +96,20 @@ export class JobHub {
       store,
     );
     this.#subscriptions = new Subscriptions(this.#native, this.#reactor);
+    this.#relays = new Relays(this.#native, this.#reactor, this.#shards);
+  }
+
+  /** Whether `relay` works: it needs real time and a libcurl. */
+  get makesCalls() {
+    return !this.#reactor.manual && native.upstreamClient() !== '';
   }
 
   /**
-   * Whether `relay` works for one call with these jobs: it needs real time, a libcurl, and jobs of
-   * one shard.
-   * @param {readonly number[]} handles
-   * @returns {boolean}
+   * The shard of a job. Jobs of one upstream call share it.
+   * @param {number} handle
    */
-  relays(handles) {
-    if (this.#reactor.manual || native.upstreamClient() === '') return false;
-    return this.#shards.shared(handles);
+  shardOf(handle) {
+    return this.#shards.of(handle);
   }
 
   /** Open subscribers; a fan-in over several shards counts once for each job. */
@@ -296,16 +298,24 @@ export class JobHub {
   /**
    * Makes an upstream call; its text goes to the jobs' logs on the reactor. An answer that is complete
    * ends its job; a job that ends otherwise ends its answer, and the last job ends the call.
-   * @param {import('../internal/native/relay-types.js').RelayRequest} request whose jobs share a shard
-   * @returns {import('../internal/native/relay-types.js').RelayedCall}
+   * @param {import('../internal/native/relay-types.js').RelayRequest} request
+   * @returns {RelayedCall}
    */
-  relay({ url, headers, body, idleMs, jobs, deltasMax }) {
-    if (this.#closed) return { done: Promise.resolve(null), abort: () => {} };
-    const id = this.#shards.number(this.#shards.of(jobs[0]));
-    const done = this.#relays.add(id);
+  relay(request) {
     this.#sendTokens();
-    this.#native.relay(id, { url, headers, body }, { idleMs, jobs, deltasMax });
-    return { done, abort: () => this.#native.abortRelay(id) };
+    return this.#relays.start(request);
+  }
+
+  /**
+   * As `relay`, for a call that an HTTP client in JavaScript makes.
+   * @param {import('../internal/native/relay-types.js').RelayTarget} target
+   * @param {(answer: import('./fed-call.js').FedCall) => void} feed called at once with the input for the answer; must not
+   *   throw
+   * @returns {RelayedCall}
+   */
+  relayFed(target, feed) {
+    this.#sendTokens();
+    return this.#relays.startFed(target, feed);
   }
 
   /**
@@ -417,7 +427,13 @@ export class JobHub {
         this.#subscriptions.onEnd(a, b);
         break;
       case EventKind.RELAY_END:
-        this.#relays.settle(a, JSON.parse(b));
+        this.#relays.onEnd(a, JSON.parse(b));
+        break;
+      case EventKind.RELAY_TAKEN:
+        this.#relays.onTaken(a, b);
+        break;
+      case EventKind.RELAY_OVER:
+        this.#relays.onOver(a);
         break;
       case EventKind.REPLY:
         this.#replies.settle(a, b === '' ? null : JSON.parse(b));

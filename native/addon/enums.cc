@@ -25,6 +25,8 @@ Napi::Object event_kinds(Napi::Env env) {
                              {"SUBSCRIBER_EVENTS", at(EventKind::kSubscriberEvents)},
                              {"SUBSCRIBER_END", at(EventKind::kSubscriberEnd)},
                              {"RELAY_END", at(EventKind::kRelayEnd)},
+                             {"RELAY_TAKEN", at(EventKind::kRelayTaken)},
+                             {"RELAY_OVER", at(EventKind::kRelayOver)},
                              {"REPLY", at(EventKind::kReply)},
                              {"STORE_WRITTEN", at(EventKind::kStoreWritten)},
                              {"GRAPH_STARTED", at(EventKind::kGraphStarted)},

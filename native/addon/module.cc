@@ -13,7 +13,6 @@
 #include "addon/bindings/limiter_wrap.h"
 #include "addon/bindings/log_parser_wrap.h"
 #include "addon/bindings/lru_ttl_table_wrap.h"
-#include "addon/bindings/openai_decoder_wrap.h"
 #include "addon/bindings/pipeline_wrap.h"
 #include "addon/bindings/quota_wrap.h"
 #include "addon/bindings/rolling_window_wrap.h"
@@ -43,7 +42,6 @@ class Module final : public Napi::Addon<Module> {
             InstanceValue("Ledger", LedgerWrap::define(env), napi_enumerable),
             InstanceValue("LogParser", LogParserWrap::define(env), napi_enumerable),
             InstanceValue("LruTtlTable", LruTtlTableWrap::define(env), napi_enumerable),
-            InstanceValue("OpenAiDecoder", OpenAiDecoderWrap::define(env), napi_enumerable),
             InstanceValue("Pipeline", PipelineWrap::define(env), napi_enumerable),
             InstanceValue("Quota", QuotaWrap::define(env), napi_enumerable),
             InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),

@@ -21,6 +21,8 @@ export const EventKind = nativeNumbers('enums.EventKind', [
   'SUBSCRIBER_EVENTS',
   'SUBSCRIBER_END',
   'RELAY_END',
+  'RELAY_TAKEN',
+  'RELAY_OVER',
   'REPLY',
   'STORE_WRITTEN',
   'GRAPH_STARTED',

@@ -1,16 +1,28 @@
 /**
- * The upstream calls that a hub makes for a provider, as types. The hub (lib/streams) and the
- * providers share them, and neither imports the other. This file has no code.
+ * The upstream calls of a hub for a provider, as types. The hub (lib/streams) and the providers share
+ * them, and neither imports the other. This file has no code.
  */
 
 /**
- * @typedef {object} RelayRequest
+ * @typedef {object} RelayTarget
+ * @property {number} idleMs longest silence of the upstream while there is room for its text
+ * @property {number[]} jobs their handles, by the upstream's index of the answer; of one shard
+ */
+
+/**
+ * @typedef {object} RelayPost
  * @property {string} url
  * @property {string[]} headers `name: value`
  * @property {string} body
- * @property {number} idleMs longest silence of the upstream while there is room for its text
- * @property {number[]} jobs their handles, by the upstream's index of the answer
- * @property {number[]} deltasMax by the same index: the deltas after which a job ends by its length
+ */
+
+/** @typedef {RelayTarget & RelayPost} RelayRequest */
+
+/**
+ * @typedef {object} RelayedCall
+ * @property {Promise<RelayOutcome | null>} done resolves when no more of the jobs' events come from
+ *   this call; null when the hub was closed before
+ * @property {() => void} abort closes the connection: answers that have not ended fail
  */
 
 /**
@@ -29,19 +41,34 @@
  */
 
 /**
- * @typedef {object} RelayedCall
- * @property {Promise<RelayOutcome | null>} done resolves when no more of the jobs' events come from
- *   this call; null when the hub was closed before
- * @property {() => void} abort closes the connection: answers that have not ended fail
+ * The end of a transfer: complete, a broken connection, invalid HTTP, or silence for `idleMs`.
+ * @typedef {'whole' | 'broken' | 'protocol' | 'silent'} TransferEnd
+ */
+
+/**
+ * The input of a call that an HTTP client in JavaScript makes: the head, the body piece by piece, the
+ * end. The client reads the next piece after the hub has consumed the one before, so that time in
+ * which the jobs have no room does not count as silence of the upstream.
+ * @typedef {object} AnswerFeed
+ * @property {boolean} over the hub takes no more input: the client closes the connection, unless the
+ *   body has ended
+ * @property {(onOver: () => void) => void} whenOver calls back once when the call is over; at once if
+ *   it is
+ * @property {(head: {status: number, contentType?: string, retryAfter?: string,
+ *   retryAfterMs?: string}) => void} head
+ * @property {(bytes: Uint8Array) => Promise<void> | undefined} bytes to await before the next piece
+ * @property {(kind: TransferEnd, name?: string) => void} end `name` of the error
  */
 
 /**
  * The part of a hub that a provider uses.
  * @typedef {object} RelayHub
- * @property {(handles: readonly number[]) => boolean} relays whether `relay` works for one call with
- *   these jobs
+ * @property {boolean} makesCalls whether `relay` works; `relayFed` always does
+ * @property {(handle: number) => number} shardOf the jobs of one call must share it
  * @property {(request: RelayRequest) => RelayedCall} relay makes a call; its text goes to the jobs'
  *   logs
+ * @property {(target: RelayTarget, feed: (answer: AnswerFeed) => void) => RelayedCall} relayFed the
+ *   same for a call that the caller makes; `feed` must not throw
  */
 
 export {};

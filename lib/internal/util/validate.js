@@ -156,7 +156,7 @@ export function checkOptions(name, value, known) {
     for (const option in value) {
       // Inherited ones do not count: an AbortController may be passed as `{signal}`.
       if (known.includes(option) || !Object.hasOwn(value, option)) continue;
-      throw typeError(`${name} has no option ${show(option)}; it takes ${known.join(', ')}`);
+      throw typeError(`${name} has no option ${option}; it takes ${known.join(', ')}`);
     }
   }
   return value;

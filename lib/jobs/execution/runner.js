@@ -125,8 +125,7 @@ export class JobRunner {
 
   /** @param {Run[]} runs */
   #pump(runs) {
-    const handles = runs.map(({ record }) => record.handle);
-    if (this.#provider.relays?.(this.#hub, handles)) return this.#relay(runs, handles);
+    if (this.#provider.relay !== undefined) return this.#relay(runs);
     return this.#provider.takesBatches ? this.#pumpBatch(runs) : this.#pumpOne(runs[0]);
   }
 
@@ -134,10 +133,10 @@ export class JobRunner {
    * The hub fetches the text by itself, and stops when a job has ended. What is left to do here is
    * to end, or to try again, what failed.
    * @param {Run[]} runs
-   * @param {number[]} handles
    */
-  async #relay(runs, handles) {
+  async #relay(runs) {
     const hub = this.#hub;
+    const handles = runs.map(({ record }) => record.handle);
     const requests = runs.map(({ record }) => providerRequest(record));
     try {
       await this.#provider.relay?.(requests, {

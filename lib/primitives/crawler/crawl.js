@@ -4,6 +4,7 @@ import native from '../../internal/native/addon.js';
 import { abortReason } from '../../internal/util/errors.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
 import { monotonicClock } from '../../internal/time/clock.js';
+import { END, asyncIterator } from '../../internal/util/async-iterator.js';
 import { whenAborted } from '../../internal/util/abort.js';
 import { ResultQueue } from '../scheduling/result-queue.js';
 import { CrawlConnections } from './connections.js';
@@ -102,29 +103,21 @@ class Crawl {
   }
 
   /**
-   * @returns {Promise<IteratorResult<CrawlItem, undefined>>}
+   * The next item; the first call begins the crawl.
+   * @returns {Promise<CrawlItem | typeof END>}
    * @throws the signal's reason, once, if the signal ended the crawl
    */
-  async next() {
+  async take() {
     this.#start();
     this.#throwReason();
-    if (this.#ended === 'cancelled') return { done: true, value: undefined };
+    if (this.#ended === 'cancelled') return END;
     const pending = this.#reader.next();
     // The outcome taken makes room for another request.
     this.#pump();
     const step = await pending;
-    if (step.done) this.#throwReason();
-    return step;
-  }
-
-  /** Ends the crawl: sockets are closed at once. Idempotent. */
-  async return() {
-    this.#cancel();
-    return { done: /** @type {const} */ (true), value: undefined };
-  }
-
-  [Symbol.asyncIterator]() {
-    return this;
+    if (!step.done) return step.value;
+    this.#throwReason();
+    return END;
   }
 
   /** @returns {CrawlStats} */
@@ -140,7 +133,7 @@ class Crawl {
     const onAbort = () => {
       if (this.#ended !== undefined) return;
       this.#thrown = { reason: abortReason(/** @type {AbortSignal} */ (signal)) };
-      this.#cancel();
+      this.cancel();
     };
     if (signal?.aborted) {
       onAbort();
@@ -158,7 +151,8 @@ class Crawl {
     throw reason;
   }
 
-  #cancel() {
+  /** Ends the crawl: sockets are closed at once. Idempotent. */
+  cancel() {
     this.#started = true;
     if (this.#ended !== undefined) return;
     this.#end('cancelled');
@@ -428,5 +422,10 @@ class Crawl {
  * @throws {TypeError | RangeError} for bad options
  */
 export function crawl(options) {
-  return new Crawl(checkCrawlOptions(options, `sluice/${version}`));
+  const run = new Crawl(checkCrawlOptions(options, `sluice/${version}`));
+  const items = asyncIterator(
+    () => run.take(),
+    () => run.cancel(),
+  );
+  return Object.assign(items, { stats: () => run.stats() });
 }

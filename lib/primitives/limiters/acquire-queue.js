@@ -4,7 +4,15 @@
 import { SluiceError, abortReason } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
-/** @typedef {import('./keyed-limiter.js').LimitResult} LimitResult */
+/**
+ * @typedef {object} LimitResult
+ * @property {boolean} allowed whether the cost was taken; if not, nothing was
+ * @property {number} remaining what could be taken now, after this request
+ * @property {number} limit the most that can be taken at once
+ * @property {number} retryAfter seconds after which the same request is granted, provided that no
+ *   other request comes before it; 0 when it was granted, Infinity when it can never be
+ * @property {number} resetAfter seconds after which nothing of what was taken counts any more
+ */
 
 /**
  * @typedef {object} Waiter

@@ -23,15 +23,7 @@ export const LIMITER_OPTIONS = Object.freeze(['maxKeys', 'maxWaiting', 'clock'])
 const ALLOW_OPTIONS = Object.freeze(['cost', 'now']);
 const ACQUIRE_OPTIONS = Object.freeze(['cost', 'signal']);
 
-/**
- * @typedef {object} LimitResult
- * @property {boolean} allowed whether the cost was taken; if not, nothing was
- * @property {number} remaining what could be taken now, after this request
- * @property {number} limit the most that can be taken at once
- * @property {number} retryAfter seconds after which the same request is granted, provided that no
- *   other request comes before it; 0 when it was granted, Infinity when it can never be
- * @property {number} resetAfter seconds after which nothing of what was taken counts any more
- */
+/** @typedef {import('./acquire-queue.js').LimitResult} LimitResult */
 /**
  * @typedef {object} AllowOptions
  * @property {number} [cost] an integer from 0; default 1. 0 peeks: it is allowed and takes nothing

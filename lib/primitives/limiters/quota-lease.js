@@ -2,7 +2,21 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 import { checkInteger, checkOptions, checkString } from '../../internal/util/validate.js';
 
 /**
- * @typedef {import('./quota.js').QuotaEntry} QuotaEntry
+ * The outcome for one dimension and key; times in seconds.
+ * @typedef {object} QuotaEntry
+ * @property {string} dimension
+ * @property {string} key
+ * @property {number} cost what was asked for
+ * @property {boolean} allowed whether this entry alone would have been granted
+ * @property {number} limit
+ * @property {number | undefined} windowMs undefined for a concurrent one
+ * @property {number} remaining what could be taken now, after this request
+ * @property {number} retryAfter 0 if it did not fail; Infinity if it can never be granted; for a
+ *   concurrent dimension, until enough leases have expired, or less if they end before
+ * @property {number} resetAfter until nothing of what was taken counts any more
+ */
+
+/**
  * @typedef {object} Answer
  * @property {boolean} allowed
  * @property {number} retryAfter

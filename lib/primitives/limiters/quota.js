@@ -53,20 +53,7 @@ const OPTIONS = Object.freeze(['limits', 'leaseMs', 'maxKeys', 'maxLeases', 'clo
  * @property {string} [key] default: that of the options
  * @property {number} [cost] an integer from 0; default 1
  */
-/**
- * The outcome for one dimension and key; times in seconds.
- * @typedef {object} QuotaEntry
- * @property {string} dimension
- * @property {string} key
- * @property {number} cost what was asked for
- * @property {boolean} allowed whether this entry alone would have been granted
- * @property {number} limit
- * @property {number | undefined} windowMs undefined for a concurrent one
- * @property {number} remaining what could be taken now, after this request
- * @property {number} retryAfter 0 if it did not fail; Infinity if it can never be granted; for a
- *   concurrent dimension, until enough leases have expired, or less if they end before
- * @property {number} resetAfter until nothing of what was taken counts any more
- */
+/** @typedef {import('./quota-lease.js').QuotaEntry} QuotaEntry */
 /**
  * @typedef {object} Dimension
  * @property {string} name

@@ -5,8 +5,30 @@ import { EventKind } from '../../internal/native/reactor.js';
 import { ResultQueue } from './result-queue.js';
 import { retryAfterMs } from './retry-policy.js';
 
-/** @typedef {import('./task-graph.js').Task} Task */
-/** @typedef {import('./task-graph.js').TaskEvent} TaskEvent */
+/**
+ * A task as it was added, checked.
+ * @typedef {object} Task
+ * @property {string} id
+ * @property {string[]} after
+ * @property {(call: {inputs: Record<string, unknown>, attempt: number, signal: AbortSignal}) =>
+ *   unknown} run
+ * @property {number} timeoutMs Infinity: no limit
+ * @property {import('./retry-policy.js').RetryPolicy} retry
+ * @property {boolean} continued
+ */
+
+/**
+ * `started` comes with each attempt. `retry` comes with the decision for another one: `attempt` is
+ * the one to come, `delayMs` the wait before it. `reason` of a skipped task is the id of the task
+ * that failed.
+ * @template {Record<string, unknown>} [Values=Record<string, unknown>]
+ * @typedef {{type: 'started', id: keyof Values & string, attempt: number}
+ *   | {type: 'retry', id: keyof Values & string, attempt: number, delayMs: number, error: unknown}
+ *   | {[Id in keyof Values & string]: {type: 'complete', id: Id, value: Values[Id]}
+ *     }[keyof Values & string]
+ *   | {type: 'failed', id: keyof Values & string, error: unknown}
+ *   | {type: 'skipped', id: keyof Values & string, reason: keyof Values & string}} TaskEvent
+ */
 
 /**
  * Unread events beyond which no further attempt is started. Events of attempts that run already are

@@ -47,16 +47,8 @@ import { RetryPolicy } from './retry-policy.js';
  */
 
 /**
- * `started` comes with each attempt. `retry` comes with the decision for another one: `attempt` is
- * the one to come, `delayMs` the wait before it. `reason` of a skipped task is the id of the task
- * that failed.
  * @template {Record<string, unknown>} [Values=Record<string, unknown>]
- * @typedef {{type: 'started', id: keyof Values & string, attempt: number}
- *   | {type: 'retry', id: keyof Values & string, attempt: number, delayMs: number, error: unknown}
- *   | {[Id in keyof Values & string]: {type: 'complete', id: Id, value: Values[Id]}
- *     }[keyof Values & string]
- *   | {type: 'failed', id: keyof Values & string, error: unknown}
- *   | {type: 'skipped', id: keyof Values & string, reason: keyof Values & string}} TaskEvent
+ * @typedef {import('./graph-run.js').TaskEvent<Values>} TaskEvent
  */
 
 /**
@@ -71,17 +63,7 @@ import { RetryPolicy } from './retry-policy.js';
  *   for `started` before the task is called; the iterator gives the event too
  */
 
-/**
- * A task as it was added, checked.
- * @typedef {object} Task
- * @property {string} id
- * @property {string[]} after
- * @property {(call: {inputs: Record<string, unknown>, attempt: number, signal: AbortSignal}) =>
- *   unknown} run
- * @property {number} timeoutMs Infinity: no limit
- * @property {RetryPolicy} retry
- * @property {boolean} continued
- */
+/** @typedef {import('./graph-run.js').Task} Task */
 
 const TASK_OPTIONS = Object.freeze(['after', 'run', 'timeoutMs', 'retry', 'onFailure']);
 const RUN_OPTIONS = Object.freeze(['concurrency', 'signal', 'throwOnFailure', 'onEvent']);

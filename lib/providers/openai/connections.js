@@ -1,10 +1,11 @@
 /**
- * Connections to one upstream, each lent to one call at a time.
+ * Connections to one upstream, each used by one call at a time.
  *
  * A call owns its connection from before the connect until the end of the response, so a cancel
  * closes exactly that socket, in whichever phase it is (undici's Pool would finish connecting
- * first and keep the socket for another). What ended in good order is kept alive for the next call.
- * Ends with `close()`.
+ * first and keep the socket for another). A connection whose answer ended in good order is kept for
+ * the next call, and is used again only while its socket is open and silent: bytes that arrive in
+ * between belong to no request. Ends with `close()`.
  */
 import { undici } from '../../internal/util/packages.js';
 
@@ -14,12 +15,25 @@ const kIdleMax = 256;
 // Bytes that may wait between the kernel and the decoder while the consumer does not ask.
 const kReadAheadBytes = 16 * 1024;
 
-/** One connection, lent to one call. `release` or `destroy` gives it back. */
+/**
+ * Resolves once the event loop has read every socket that has bytes or a close waiting now. The
+ * first turn may have begun before they came.
+ * @returns {Promise<void>}
+ */
+function socketsRead() {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+}
+
+/** One connection, in use by one call. `release` or `destroy` ends the use. */
 class Connection {
+  /** An earlier call has used it. */
+  isKept = false;
   /** @type {import('node:net').Socket | undefined} */
   #socket;
   #client;
   #connections;
+  /** @type {number | undefined} */
+  #bytesReadAtRelease;
 
   /**
    * @param {UpstreamConnections} connections
@@ -56,8 +70,18 @@ class Connection {
     });
   }
 
+  /** Whether the socket is open, and no byte has come since `release`. */
+  get isSilent() {
+    const socket = this.#socket;
+    if (socket === undefined || socket.destroyed || socket.readableLength > 0) return false;
+    // Also a byte that the parser skips, such as an empty line, belongs to no answer.
+    return socket.bytesRead === this.#bytesReadAtRelease;
+  }
+
   /** The response has been read to its end: the connection may serve another call. */
   release() {
+    this.isKept = true;
+    this.#bytesReadAtRelease = this.#socket?.bytesRead;
     this.#connections.giveBack(this);
   }
 
@@ -87,11 +111,29 @@ export class UpstreamConnections {
     this.#connector = undici().buildConnector({});
   }
 
-  /** A connection that nobody uses: the one used last, or a new one. */
+  /**
+   * A connection for one call.
+   * @returns {Connection | Promise<Connection>} the idle one used last that is open and silent, or
+   *   a new one
+   */
   borrow() {
-    const connection = this.#idle.pop() ?? new Connection(this, this.#origin, this.#connector);
+    return this.#idle.length === 0 ? this.create() : this.#borrowIdle();
+  }
+
+  /** A new connection. */
+  create() {
+    const connection = new Connection(this, this.#origin, this.#connector);
     this.#all.add(connection);
     return connection;
+  }
+
+  async #borrowIdle() {
+    await socketsRead();
+    for (let connection; (connection = this.#idle.pop()) !== undefined;) {
+      if (connection.isSilent) return connection;
+      connection.destroy(new Error('bytes or a close came while the connection was idle'));
+    }
+    return this.create();
   }
 
   /** @param {Connection} connection */

@@ -10,27 +10,21 @@
  * request because of that member is asked again without it, from then on for good. The counts of
  * a call with several prompts are a sum, so they are not reported for its requests.
  *
- * A gateway in real time has its hub make the calls (`relay`), where the addon finds a libcurl: then
- * no token passes through JavaScript. Otherwise they go by undici (`generate`, `generateBatch`).
+ * The answer's bytes go to the native relay, which decodes them and writes the jobs' logs. Who makes
+ * the call is a matter of transport: the hub by libcurl, on its own thread, or undici where there is
+ * none, where the options say so, and under a manual clock.
  */
 import { rangeError, typeError } from '../../internal/util/errors.js';
 import { checkChoice, checkMs, checkOptions, checkString } from '../../internal/util/validate.js';
-import { Answer, AnswerStream } from './answers.js';
-import { choosesRelay, refusalOf, relayErrors } from './relay.js';
-import { merge } from './merge.js';
-import { UpstreamCall } from './call.js';
+import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
+import { feedAnswer } from './call.js';
 import { UpstreamConnections } from './connections.js';
 import { refusesUsage } from './errors.js';
 import { kUnnamedModel } from '../shared/unnamed-model.js';
 
-/** @typedef {import('../shared/types.js').BatchEvent} BatchEvent */
-/** @typedef {import('../shared/types.js').ProviderEnd} ProviderEnd */
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
 
-/**
- * A request; one that cannot be cancelled by itself needs no signal.
- * @typedef {Omit<ProviderRequest, 'signal'> & {signal?: AbortSignal}} OpenAiRequest
- */
+/** @typedef {Omit<ProviderRequest, 'signal'>} OpenAiRequest */
 
 /**
  * @typedef {object} OpenAiOptions
@@ -130,13 +124,14 @@ function sharedMembers({ model, maxTokens, temperature, stop }) {
 /**
  * The indices of requests that can share a call, in order of appearance.
  * @param {readonly OpenAiRequest[]} requests
+ * @param {(index: number) => number} shardOf the thread of a request's job
  * @returns {number[][]}
  */
-function groupBySharedMembers(requests) {
+function groupRequests(requests, shardOf) {
   /** @type {Map<string, number[]>} */
   const groups = new Map();
   requests.forEach((request, index) => {
-    const key = JSON.stringify(sharedMembers(request));
+    const key = JSON.stringify([shardOf(index), sharedMembers(request)]);
     const group = groups.get(key);
     if (group) group.push(index);
     else groups.set(key, [index]);
@@ -148,9 +143,9 @@ export class OpenAiProvider {
   name = 'openai';
   enforcesMaxTokens = true;
   #connections;
-  #relays;
-  /** @type {Set<{abort: () => void}>} */
-  #relayed = new Set();
+  #usesLibcurl;
+  /** @type {Set<import('../../internal/native/relay-types.js').RelayedCall>} under way */
+  #calls = new Set();
   #origin;
   #path;
   #headers;
@@ -173,7 +168,10 @@ export class OpenAiProvider {
     );
     this.#idleMs = checkMs('idleMs', given.idleMs, { min: 1, fallback: kIdleMsDefault });
     const clients = /** @type {const} */ (['auto', 'native', 'undici']);
-    this.#relays = choosesRelay(checkChoice('client', given.client, clients, 'auto'), origin);
+    this.#usesLibcurl = choosesLibcurl(
+      checkChoice('client', given.client, clients, 'auto'),
+      origin,
+    );
     this.#origin = origin.origin;
     this.#path = path;
     this.#headers = makeHeaders(given.apiKey, checkOptions('headers', given.headers));
@@ -185,101 +183,43 @@ export class OpenAiProvider {
   }
 
   /**
-   * One request's text, piece by piece; returns how it ended. Rejects with a ProviderError, or
-   * with the reason of the signal that was aborted.
-   * @param {OpenAiRequest} request
-   * @param {{signal?: AbortSignal}} [options]
-   * @returns {AsyncIterableIterator<string, ProviderEnd | undefined>}
-   */
-  generate(request, { signal } = {}) {
-    const items = this.#run([{ ...request, signal: undefined }], [signal, request.signal]);
-    /**
-     * @param {IteratorResult<BatchEvent, void>} result
-     * @returns {IteratorResult<string, ProviderEnd | undefined>}
-     */
-    const unwrap = ({ done, value }) => {
-      if (done) return { done: true, value: undefined };
-      if (value.text !== undefined) return { done: false, value: value.text };
-      if (value.error !== undefined) throw value.error;
-      return { done: true, value: value.end };
-    };
-    return {
-      next: () => items.next().then(unwrap),
-      return: () => items.return().then(unwrap),
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
-  }
-
-  /**
-   * The items of all requests as they come, each request ending with an `end` or an `error`
-   * (except those whose own signal was aborted). Rejects with the reason of `signal` only.
-   * @param {readonly OpenAiRequest[]} requests
-   * @param {{signal?: AbortSignal}} [options]
-   * @returns {AsyncIterableIterator<BatchEvent, void>}
-   */
-  generateBatch(requests, { signal } = {}) {
-    return this.#run(requests, [signal]);
-  }
-
-  /**
-   * Whether `relay` is to be used for these jobs.
-   * @param {Pick<import('../../internal/native/relay-types.js').RelayHub, 'relays'>} hub
-   * @param {readonly number[]} handles
-   */
-  relays(hub, handles) {
-    return this.#relays && hub.relays(handles);
-  }
-
-  /**
-   * As `generateBatch`, with text and ends going straight to the jobs' logs. Resolves when nothing
-   * more will be said of any of them.
+   * Makes the calls for requests, as few as the mode needs. Resolves when nothing more will be said
+   * of any of their jobs.
    * @param {readonly OpenAiRequest[]} requests
    * @param {object} to
    * @param {import('../../internal/native/relay-types.js').RelayHub} to.hub
    * @param {readonly number[]} to.handles the requests' jobs; one that ends closes its answer
-   * @param {(index: number, error: import('../shared/errors.js').ProviderError) => void} to.onError called
-   *   for each request that failed; its job has not ended
+   * @param {(index: number, error: import('../shared/errors.js').ProviderError) => void} to.onError
+   *   called for each request that failed; its job has not ended
    */
   async relay(requests, to) {
-    await Promise.all(this.#groups(requests).map((group) => this.#relayGroup(requests, group, to)));
+    const groups =
+      this.#mode === 'chat'
+        ? requests.map((_, i) => [i])
+        : groupRequests(requests, (i) => to.hub.shardOf(to.handles[i]));
+    await Promise.all(groups.map((group) => this.#relayGroup(requests, group, to)));
   }
 
   /** Closes every connection; calls under way fail. Idempotent. */
   async close() {
     this.#connections.close();
-    for (const call of this.#relayed) call.abort();
-  }
-
-  /**
-   * The indices of the requests of each call.
-   * @param {readonly OpenAiRequest[]} requests
-   */
-  #groups(requests) {
-    return this.#mode === 'chat' ? requests.map((_, i) => [i]) : groupBySharedMembers(requests);
+    for (const call of this.#calls) call.abort();
   }
 
   /**
    * @param {readonly OpenAiRequest[]} requests
-   * @param {readonly number[]} group
+   * @param {readonly number[]} group the indices of those that share a call
    * @param {Parameters<OpenAiProvider['relay']>[1]} to
    */
   async #relayGroup(requests, group, { hub, handles, onError }) {
     const members = group.map((index) => requests[index]);
-    const request = {
-      url: `${this.#origin}${this.#callPath}`,
-      headers: Object.entries(this.#headers).map(([name, value]) => `${name}: ${value}`),
-      idleMs: this.#idleMs,
-      jobs: group.map((index) => handles[index]),
-      deltasMax: members.map(({ maxTokens = Infinity }) => maxTokens),
-    };
+    const target = { idleMs: this.#idleMs, jobs: group.map((index) => handles[index]) };
     for (;;) {
       const asksForUsage = this.#asksForUsage;
-      const call = hub.relay({ ...request, body: this.#body(members, asksForUsage) });
-      this.#relayed.add(call);
+      const call = this.#start(hub, target, this.#body(members, asksForUsage));
+      this.#calls.add(call);
       const outcome = await call.done;
-      this.#relayed.delete(call);
+      this.#calls.delete(call);
       if (outcome === null) return;
       if (asksForUsage && refusesUsage(refusalOf(outcome))) {
         this.#asksForUsage = false;
@@ -292,67 +232,18 @@ export class OpenAiProvider {
   }
 
   /**
-   * The items of `requests`, over as few calls as the mode needs.
-   * @param {readonly OpenAiRequest[]} requests
-   * @param {(AbortSignal | undefined)[]} signals one aborted ends all
+   * @param {import('../../internal/native/relay-types.js').RelayHub} hub
+   * @param {import('../../internal/native/relay-types.js').RelayTarget} target
+   * @param {string} body
    */
-  #run(requests, signals) {
-    const streams = this.#groups(requests).map((group) => this.#stream(requests, group, signals));
-    const items = streams.length === 1 ? streams[0].items() : merge(streams.map((s) => s.items()));
-    return {
-      next: () => items.next(),
-      // A generator takes no notice before the read it waits for is over: stopping ends that.
-      return: () => {
-        for (const stream of streams) stream.stop();
-        return items.return();
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
-  }
-
-  /**
-   * One call.
-   * @param {readonly OpenAiRequest[]} requests
-   * @param {readonly number[]} group the indices of those that share the call
-   * @param {(AbortSignal | undefined)[]} signals
-   */
-  #stream(requests, group, signals) {
-    const members = group.map((index) => requests[index]);
-    return new AnswerStream({
-      createCall: () =>
-        new UpstreamCall(this.#connections, { idleMs: this.#idleMs, secrets: this.#secrets }),
-      open: (call) => this.#open(call, members),
-      answers: group.map((index) => new Answer(index, requests[index].maxTokens)),
-      signals,
-      answerSignals: members.map(({ signal }) => signal),
-      secrets: this.#secrets,
-    });
-  }
-
-  /**
-   * @param {UpstreamCall} call
-   * @param {readonly OpenAiRequest[]} members they agree in what they share
-   */
-  async #open(call, members) {
-    const asksForUsage = this.#asksForUsage;
-    try {
-      return await this.#post(call, members, asksForUsage);
-    } catch (error) {
-      if (!asksForUsage || !refusesUsage(call.refusal)) throw error;
-      this.#asksForUsage = false;
-      return this.#post(call, members, false);
+  #start(hub, target, body) {
+    const path = this.#callPath;
+    if (this.#usesLibcurl && hub.makesCalls) {
+      const headers = Object.entries(this.#headers).map(([name, value]) => `${name}: ${value}`);
+      return hub.relay({ ...target, url: `${this.#origin}${path}`, headers, body });
     }
-  }
-
-  /**
-   * @param {UpstreamCall} call
-   * @param {readonly OpenAiRequest[]} members
-   * @param {boolean} asksForUsage
-   */
-  #post(call, members, asksForUsage) {
-    return call.open(this.#callPath, this.#headers, this.#body(members, asksForUsage));
+    const request = { path, headers: this.#headers, body, idleMs: this.#idleMs };
+    return hub.relayFed(target, (fed) => void feedAnswer(this.#connections, request, fed));
   }
 
   get #callPath() {

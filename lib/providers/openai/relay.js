@@ -1,6 +1,5 @@
 /**
- * Calls of the OpenAI provider that the hub makes by itself: which clients there are, and what the
- * outcome of such a call means.
+ * Which client makes the calls of the OpenAI provider, and what the outcome of a call means.
  */
 import { SluiceError } from '../../internal/util/errors.js';
 import native from '../../internal/native/addon.js';
@@ -21,11 +20,11 @@ import {
 /** @typedef {import('../shared/errors.js').ProviderError} ProviderError */
 
 /**
- * Whether calls are left to the hub where it can make them.
+ * Whether the hub is to make the calls, where it can.
  * @param {'auto' | 'native' | 'undici'} client
  * @param {URL} origin of the upstream
  */
-export function choosesRelay(client, origin) {
+export function choosesLibcurl(client, origin) {
   if (client === 'undici') return false;
   const available = native.upstreamClient() !== '';
   if (client === 'native') {

@@ -45,19 +45,19 @@
  * @property {string} name
  * @property {{id: string}[]} models the first is the default; empty: any model is passed on
  * @property {boolean} [takesAnyModel] true: a job may name a model that is not listed, too
- * @property {boolean} takesBatches whether it has generateBatch() (true) or generate() (false)
+ * @property {boolean} takesBatches whether a call takes several requests: generateBatch() (true) or
+ *   generate() (false)
  * @property {boolean} enforcesMaxTokens false: the gateway ends the job at the maxTokens-th chunk
  * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>
  *   AsyncIterable<string, ProviderEnd | undefined | void>} [generate]
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal is aborted
  *   when no request of the batch is wanted any more
- * @property {(hub: RelayHub, handles: number[]) => boolean} [relays] whether `relay` is to be used for
- *   these jobs in place of the other two
  * @property {(requests: ProviderRequest[], to: {hub: RelayHub, handles: number[],
- *   onError: (index: number, error: Error) => void}) => Promise<void>} [relay] has the hub fetch the
- *   text; the hub ends the jobs, `onError` is called for those that failed. Resolves when no more of
- *   their events come from it
+ *   onError: (index: number, error: Error) => void}) => Promise<void>} [relay] if given, replaces the
+ *   other two: has the answers written to the jobs' logs without passing through JavaScript. The hub
+ *   ends the jobs; `onError` is called for those that failed. Resolves when no more of their events
+ *   come from it
  * @property {() => Promise<void>} [ready] does beforehand what the first request would have to wait
  *   for; gateway.listen() awaits it, and fails as it does
  * @property {() => Promise<void>} [close] ends what still runs and frees everything

@@ -1,6 +1,5 @@
 #include "addon/bindings/hub_arguments.h"
 
-#include <limits>
 #include <string_view>
 
 #include "runtime/storage/job_journal.h"
@@ -36,11 +35,10 @@ TokenRun tokens_from(napi_env env, napi_value rows) {
   return run;
 }
 
-// Infinity, or a number that does not fit, means no limit.
-std::uint64_t limit_from(double limit) {
-  constexpr double kLargest = 9007199254740992.0;  // 2^53
-  return limit < kLargest ? static_cast<std::uint64_t>(limit)
-                          : std::numeric_limits<std::uint64_t>::max();
+UpstreamEnd::Kind end_kind_from(std::string_view name) {
+  if (name == "whole") return UpstreamEnd::Kind::kWhole;
+  if (name == "protocol") return UpstreamEnd::Kind::kProtocol;
+  return name == "silent" ? UpstreamEnd::Kind::kSilent : UpstreamEnd::Kind::kBroken;
 }
 
 }  // namespace
@@ -134,13 +132,23 @@ UpstreamRequest FromJs<UpstreamRequest>::read(napi_env env, napi_value value) {
 
 Relay::Options FromJs<Relay::Options>::read(napi_env env, napi_value value) {
   const Members given(env, value);
-  Relay::Options options{.idle = given.get<Nanos>("idleMs"), .answers = {}};
-  const auto jobs = given.get<std::vector<JobHandle>>("jobs");
-  const auto limits = given.get<std::vector<double>>("deltasMax");
-  for (std::size_t i = 0; i < jobs.size() && i < limits.size(); ++i) {
-    options.answers.push_back({jobs[i], limit_from(limits[i])});
-  }
-  return options;
+  return {.idle = given.get<Nanos>("idleMs"), .jobs = given.get<std::vector<JobHandle>>("jobs")};
+}
+
+UpstreamHead FromJs<UpstreamHead>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  return {.status = static_cast<int>(given.get<double>("status")),
+          .content_type = given.get<std::string>("contentType"),
+          .retry_after = given.get<std::string>("retryAfter"),
+          .retry_after_ms = given.get<std::string>("retryAfterMs")};
+}
+
+UpstreamEnd FromJs<UpstreamEnd>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  UpstreamEnd end;
+  end.kind = end_kind_from(given.get<std::string>("kind"));
+  end.name = given.get<std::string>("name");
+  return end;
 }
 
 }  // namespace sluice

@@ -53,10 +53,22 @@ struct FromJs<UpstreamRequest> {
   static UpstreamRequest read(napi_env env, napi_value value);
 };
 
-/// `{idleMs, jobs, deltasMax}`: the last two by the upstream's index of the answer.
+/// `{idleMs, jobs}`: the jobs by the upstream's index of the answer.
 template <>
 struct FromJs<Relay::Options> {
   static Relay::Options read(napi_env env, napi_value value);
+};
+
+/// `{status, contentType, retryAfter, retryAfterMs}`; absent headers are empty or undefined.
+template <>
+struct FromJs<UpstreamHead> {
+  static UpstreamHead read(napi_env env, napi_value value);
+};
+
+/// `{kind, name}`: `'whole'`, `'broken'`, `'protocol'` or `'silent'`, and the name of the error.
+template <>
+struct FromJs<UpstreamEnd> {
+  static UpstreamEnd read(napi_env env, napi_value value);
 };
 
 }  // namespace sluice

@@ -40,8 +40,28 @@ UniqueFd HubBridge::detach_socket(SubscriberHandle subscriber) {
 
 void HubBridge::relay(CallId call, UpstreamRequest request, Relay::Options options, Nanos now) {
   if (reactor_ == nullptr) return;
-  if (!relays_) relays_ = std::make_unique<RelayHub>(*reactor_, hub, *this);
-  relays_->start(call, std::move(request), std::move(options), now);
+  relays().start(call, std::move(request), std::move(options), now);
+}
+
+RelayHub& HubBridge::relays() {
+  if (!relays_) relays_ = std::make_unique<RelayHub>(reactor_, hub, *this);
+  return *relays_;
+}
+
+void HubBridge::relay_fed(CallId call, Relay::Options options, Nanos now) {
+  if (!retired_) relays().start_fed(call, std::move(options), now);
+}
+
+void HubBridge::feed_head(CallId call, const UpstreamHead& head, Nanos now) {
+  if (relays_) relays_->feed_head(call, head, now);
+}
+
+void HubBridge::feed_bytes(CallId call, Bytes bytes, Nanos now) {
+  if (relays_) relays_->feed_bytes(call, std::move(bytes.data), now);
+}
+
+void HubBridge::feed_end(CallId call, const UpstreamEnd& end, Nanos now) {
+  if (relays_) relays_->feed_end(call, end, now);
 }
 
 void HubBridge::abort_relay(CallId call, Nanos now) {
@@ -110,6 +130,7 @@ void HubBridge::advance(Nanos now) {
 
 void HubBridge::retire() {
   reactor_ = nullptr;  // no more sockets, no more calls
+  retired_ = true;
   sockets_.clear();
   relays_.reset();
   record_to(nullptr);
@@ -128,7 +149,7 @@ void HubBridge::on_ended(JobHandle job, std::string state) {
 }
 
 void HubBridge::on_sealed(JobHandle job) {
-  if (relays_) relays_->job_ended(job, Reactor::now());
+  if (relays_) relays_->job_ended(job);
 }
 
 void HubBridge::on_purged(JobHandle job) {
@@ -202,6 +223,14 @@ void HubBridge::on_gone(SocketEgress& egress) {
 
 void HubBridge::on_relay_end(CallId call, const RelayOutcome& outcome) {
   push(EventKind::kRelayEnd, call, outcome.to_json());
+}
+
+void HubBridge::on_relay_taken(CallId call, std::uint64_t bytes) {
+  push(EventKind::kRelayTaken, call, static_cast<double>(bytes));
+}
+
+void HubBridge::on_relay_over(CallId call) {
+  push(EventKind::kRelayOver, call, {});
 }
 
 void HubBridge::push(EventKind kind, std::uint64_t handle, EventValue value) {

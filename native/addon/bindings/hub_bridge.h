@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "addon/napi/event_queue.h"
+#include "addon/napi/method.h"
 #include "core/streams/hub.h"
 #include "runtime/loop/reactor.h"
 #include "runtime/net/sse_socket.h"
@@ -54,7 +55,14 @@ class HubBridge final : public Machine,
   /// The jobs' windows are not reported while it runs.
   void relay(CallId call, UpstreamRequest request, Relay::Options options, Nanos now);
 
-  /// Closes the connection of such a call: its jobs' answers fail. Ignored once the call is over.
+  /// A call that an HTTP client in JavaScript makes; see RelayHub::start_fed.
+  void relay_fed(CallId call, Relay::Options options, Nanos now);
+  void feed_head(CallId call, const UpstreamHead& head, Nanos now);
+  void feed_bytes(CallId call, Bytes bytes, Nanos now);
+  void feed_end(CallId call, const UpstreamEnd& end, Nanos now);
+
+  /// Ends such a call, and closes its connection: its jobs' answers fail. Ignored once the call is
+  /// over.
   void abort_relay(CallId call, Nanos now);
 
   /// Records jobs in `journal` from now on.
@@ -87,6 +95,8 @@ class HubBridge final : public Machine,
   void on_gone(SocketEgress& egress) override;
 
   void on_relay_end(CallId call, const RelayOutcome& outcome) override;
+  void on_relay_taken(CallId call, std::uint64_t bytes) override;
+  void on_relay_over(CallId call) override;
 
   /// A request for the state of a job.
   struct StateRequest {
@@ -96,6 +106,7 @@ class HubBridge final : public Machine,
   };
 
   [[nodiscard]] bool has_work() const;
+  RelayHub& relays();
   void answer(JobHandle job);
   void reply(std::uint64_t request, std::string json);
   void push(EventKind kind, std::uint64_t handle, EventValue value);
@@ -103,6 +114,7 @@ class HubBridge final : public Machine,
   std::shared_ptr<EventQueue> events_;
   double machine_id_;
   Reactor* reactor_;
+  bool retired_ = false;
   Nanos silence_max_;
   std::unordered_map<SubscriberHandle, std::unique_ptr<SocketEgress>> sockets_;
   std::unique_ptr<RelayHub> relays_;  // made for the first call

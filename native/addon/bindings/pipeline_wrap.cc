@@ -61,8 +61,9 @@ Napi::Function PipelineWrap::define(Napi::Env env) {
 
 PipelineWrap::PipelineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   commands_.reactor = ReactorWrap::handle_of(info, 0);
-  bridge_ = std::make_shared<PipelineBridge>(
-      options_from(info.Env(), info[2]), commands_.reactor->events, number_from(info.Env(), info[1]));
+  bridge_ =
+      std::make_shared<PipelineBridge>(options_from(info.Env(), info[2]), commands_.reactor->events,
+                                       number_from(info.Env(), info[1]));
   commands_.machine = bridge_;
   commands_.add();
 }

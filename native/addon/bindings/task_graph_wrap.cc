@@ -36,17 +36,16 @@ void TaskGraphBridge::ended() {
 }
 
 Napi::Function TaskGraphWrap::define(Napi::Env env) {
-  return DefineClass(
-      env, "TaskGraph",
-      {
-          InstanceMethod<&TaskGraphWrap::add>("add"),
-          InstanceMethod<&TaskGraphWrap::check>("check"),
-          InstanceMethod<&TaskGraphWrap::start>("start"),
-          method<&TaskGraph::complete>("complete"),
-          method<&TaskGraphBridge::fail>("fail"),
-          method<&TaskGraph::cancel>("cancel"),
-          InstanceMethod<&TaskGraphWrap::dispose>("dispose"),
-      });
+  return DefineClass(env, "TaskGraph",
+                     {
+                         InstanceMethod<&TaskGraphWrap::add>("add"),
+                         InstanceMethod<&TaskGraphWrap::check>("check"),
+                         InstanceMethod<&TaskGraphWrap::start>("start"),
+                         method<&TaskGraph::complete>("complete"),
+                         method<&TaskGraphBridge::fail>("fail"),
+                         method<&TaskGraph::cancel>("cancel"),
+                         InstanceMethod<&TaskGraphWrap::dispose>("dispose"),
+                     });
 }
 
 TaskGraphWrap::TaskGraphWrap(const Napi::CallbackInfo& info)

@@ -25,6 +25,8 @@ enum class EventKind : std::uint8_t {
   kSubscriberEvents = 15,  // a: subscriber, b: [id, type, JSON, ...]
   kSubscriberEnd = 16,     // a: subscriber, b: reason
   kRelayEnd = 17,          // a: call, b: its outcome as JSON
+  kRelayTaken = 18,        // a: call, b: consumed bytes of its body, in all
+  kRelayOver = 19,         // a: call
   kReply = 20,             // a: request, b: value
   kStoreWritten = 21,      // a: request, b: status
   kGraphStarted = 30,      // a: task, b: attempt, from 1
@@ -57,8 +59,8 @@ struct QueuedEvent {
 /// number of events. Ends with `close`: later events are dropped.
 ///
 /// The queue is bounded by its sources: a subscriber has at most one batch in flight, a job one
-/// window update and one ending, a pipeline the items in its stages, a task graph one ending a task
-/// and one event for each running attempt.
+/// window update and one ending, a call one report on each piece fed to it, a pipeline the items in
+/// its stages, a task graph one ending a task and one event for each running attempt.
 class EventQueue {
  public:
   EventQueue() = default;

@@ -57,6 +57,18 @@ struct FromJs<std::string> {
   static std::string read(napi_env env, napi_value value) { return text_from(env, value); }
 };
 
+/// The bytes of a Uint8Array, copied.
+struct Bytes {
+  std::string data;
+};
+
+template <>
+struct FromJs<Bytes> {
+  static Bytes read(napi_env env, napi_value value) {
+    return {std::string(bytes_from(env, value))};
+  }
+};
+
 template <typename T>
 struct FromJs<std::vector<T>> {
   static std::vector<T> read(napi_env env, napi_value value) {

@@ -40,6 +40,7 @@ ChunkDecoder::Status ChunkDecoder::push(std::string_view bytes, std::string& out
     left_ -= size;
     if (left_ == 0) state_ = State::kDataEnd;
   }
+  has_excess_ = has_excess_ || (state_ == State::kEnd && !bytes.empty());
   return status();
 }
 

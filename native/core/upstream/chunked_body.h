@@ -12,7 +12,7 @@ class ChunkDecoder {
  public:
   enum class Status : std::uint8_t {
     kMore,  ///< The body goes on.
-    kEnd,   ///< It has come whole; what follows in `bytes` was not looked at.
+    kEnd,   ///< The body is complete. Bytes behind it are dropped, see `has_excess`.
     kBad,   ///< This is no chunked body. So it stays.
   };
 
@@ -20,6 +20,9 @@ class ChunkDecoder {
   Status push(std::string_view bytes, std::string& out);
 
   [[nodiscard]] Status status() const;
+
+  /// Whether bytes came behind the end of the body: the connection is out of step.
+  [[nodiscard]] bool has_excess() const { return has_excess_; }
 
  private:
   enum class State : std::uint8_t {
@@ -37,6 +40,7 @@ class ChunkDecoder {
 
   State state_ = State::kSize;
   std::uint8_t digits_ = 0;
+  bool has_excess_ = false;
   std::uint64_t left_ = 0;
 };
 

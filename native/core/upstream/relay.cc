@@ -36,16 +36,17 @@ std::string media_type(std::string_view header) {
 Relay::Relay(Options options, JobHub& hub, Nanos now)
     : hub_(hub),
       idle_(options.idle),
-      decoder_({.choices = static_cast<std::uint32_t>(options.answers.size()),
+      times_silence_(options.times_silence),
+      decoder_({.choices = static_cast<std::uint32_t>(options.jobs.size()),
                 .event_bytes = kEventBytesMax}),
-      unsettled_(options.answers.size()),
+      unsettled_(options.jobs.size()),
       now_(now),
       last_byte_at_(now) {
-  shares_.reserve(options.answers.size());
-  for (const Answer& answer : options.answers) shares_.push_back({.answer = answer});
+  shares_.reserve(options.jobs.size());
+  for (const JobHandle job : options.jobs) shares_.push_back({.job = job});
   outcome_.failed.assign(shares_.size(), -1);
   for (Share& share : shares_) {
-    if (!hub_.is_open(share.answer.job)) settle(share);
+    if (!hub_.is_open(share.job)) settle(share);
   }
   if (settled()) state_ = State::kOver;
   look_for_window();
@@ -62,6 +63,7 @@ void Relay::on_head(const Head& head, Nanos now) {
   std::string type = media_type(head.content_type);
   if (head.status != 200) {
     state_ = State::kRefusal;
+    refusal_deadline_ = deadline_after(now, idle_);
   } else if (type == "application/json") {
     state_ = State::kWhole;  // it does not stream: its answer has the members of a chunk
   } else if (type.empty() || type == "text/event-stream") {
@@ -177,11 +179,10 @@ void Relay::on_broken(bool protocol, std::string_view name, Nanos now) {
 
 // --- what the jobs do
 
-void Relay::forget(JobHandle job, Nanos now) {
-  now_ = std::max(now_, now);
+void Relay::forget(JobHandle job) {
   const std::size_t before = unsettled_;
   for (Share& share : shares_) {
-    if (share.answer.job == job) settle(share);
+    if (share.job == job) settle(share);
   }
   if (settled() && unsettled_ != before) state_ = State::kOver;
 }
@@ -209,7 +210,7 @@ void Relay::resume(Nanos now) {
 void Relay::look_for_window() {
   blocked_ = false;
   for (Share& share : shares_) {
-    share.blocked = !share.settled && !hub_.writable(share.answer.job);
+    share.blocked = !share.settled && !hub_.writable(share.job);
     blocked_ = blocked_ || share.blocked;
   }
 }
@@ -220,16 +221,9 @@ void Relay::on_delta(std::uint32_t index, std::string_view text) {
   heard_ = true;
   Share& share = shares_[index];
   if (share.settled) return;
-  if (share.deltas >= share.answer.deltas_max) {
-    // The upstream does not keep to the limit that it was told.
-    share.reason = FinishReason::kLength;
-    end(share);
-    if (settled()) leave(true);
-    return;
-  }
   share.deltas += 1;
-  hub_.append(share.answer.job, text, now_);
-  share.blocked = !hub_.writable(share.answer.job);
+  hub_.append(share.job, text, now_);
+  share.blocked = !hub_.writable(share.job);
   blocked_ = blocked_ || share.blocked;
 }
 
@@ -280,7 +274,7 @@ void Relay::end(Share& share) {
   Terminal terminal;
   terminal.reason = share.reason == FinishReason::kLength ? "length" : "stop";
   if (shares_.size() == 1) terminal.usage = usage_;
-  hub_.finish(share.answer.job, std::move(terminal), now_);
+  hub_.finish(share.job, std::move(terminal), now_);
 }
 
 void Relay::fail(Failure failure, std::string text, std::string code) {
@@ -330,7 +324,7 @@ bool Relay::finished_or_settled() const {
 
 std::vector<JobHandle> Relay::jobs() const {
   std::vector<JobHandle> jobs;
-  for (const Share& share : shares_) jobs.push_back(share.answer.job);
+  for (const Share& share : shares_) jobs.push_back(share.job);
   return jobs;
 }
 
@@ -338,14 +332,18 @@ std::vector<JobHandle> Relay::jobs() const {
 
 bool Relay::stalls_at(Nanos now) const {
   if (state_ == State::kRest || state_ == State::kOver || blocked_) return false;
-  return deadline_after(last_byte_at_, idle_) <= now;
+  return silence_deadline() <= now;
+}
+
+Nanos Relay::silence_deadline() const {
+  return times_silence_ ? deadline_after(last_byte_at_, idle_) : kNever;
 }
 
 Nanos Relay::next_deadline() const {
   if (state_ == State::kOver) return kNever;
   if (state_ == State::kRest) return rest_deadline_;
   if (blocked_) return kNever;
-  return std::min(usage_deadline_, deadline_after(last_byte_at_, idle_));
+  return std::min({usage_deadline_, refusal_deadline_, silence_deadline()});
 }
 
 void Relay::advance(Nanos now) {
@@ -353,9 +351,18 @@ void Relay::advance(Nanos now) {
   now_ = now;
   if (state_ == State::kRest) {
     state_ = State::kOver;
-  } else if (state_ == State::kRefusal) {
-    fail(Failure::kStatus, std::move(held_));
   } else {
+    on_stalled(now);
+  }
+  state_ = State::kOver;
+}
+
+void Relay::on_stalled(Nanos now) {
+  now_ = now;
+  body_ended_ = true;  // there is nothing to be kept of the connection
+  if (state_ == State::kRefusal) {
+    fail(Failure::kStatus, std::move(held_));  // says enough; the message is a courtesy
+  } else if (state_ != State::kRest && state_ != State::kOver) {
     fail(Failure::kStalled, {});
   }
   state_ = State::kOver;

@@ -23,14 +23,12 @@ namespace sluice {
 
 class Relay final : private OpenAiSink {
  public:
-  /// One choice of the call.
-  struct Answer {
-    JobHandle job;
-    std::uint64_t deltas_max;  ///< One more than these ends the job by its length.
-  };
   struct Options {
-    Nanos idle;  ///< Longest silence, from the start on, while somebody waits.
-    std::vector<Answer> answers;
+    /// Longest silence, from the start on, while there is room for more; and longest time for the
+    /// body of an answer that is no success.
+    Nanos idle;
+    std::vector<JobHandle> jobs;  ///< By the upstream's index of the choice.
+    bool times_silence = true;    ///< False: the caller does, see `on_stalled`.
   };
   struct Head {
     int status;
@@ -50,9 +48,12 @@ class Relay final : private OpenAiSink {
   /// The connection is gone before that. `name`: the error's.
   void on_broken(bool protocol, std::string_view name, Nanos now);
 
-  /// The job has ended, or is no longer of interest: nothing more is said of it. To be followed by
-  /// `resume`, outside of the hub: the others may have waited for this one.
-  void forget(JobHandle job, Nanos now);
+  /// Nothing has come for too long.
+  void on_stalled(Nanos now);
+
+  /// The job has ended: nothing more is said of it. To be followed by `resume`, outside of the hub:
+  /// the others may have waited for this one.
+  void forget(JobHandle job);
   /// The window of one of its jobs has moved, or one was forgotten.
   void resume(Nanos now);
 
@@ -82,7 +83,7 @@ class Relay final : private OpenAiSink {
     kOver,
   };
   struct Share {
-    Answer answer;
+    JobHandle job;
     std::uint64_t deltas = 0;
     std::optional<FinishReason> reason = {};
     bool finished = false;  // by the upstream's word
@@ -106,11 +107,13 @@ class Relay final : private OpenAiSink {
   void fail(RelayOutcome::Failure failure, std::string text, std::string code = {});
   void conclude();
   void leave(bool connection_lives);
+  [[nodiscard]] Nanos silence_deadline() const;
   [[nodiscard]] bool all_finished() const;
   [[nodiscard]] bool finished_or_settled() const;
 
   JobHub& hub_;
   Nanos idle_;
+  bool times_silence_;
   OpenAiDecoder decoder_;
   State state_ = State::kHead;
   std::vector<Share> shares_;
@@ -127,6 +130,7 @@ class Relay final : private OpenAiSink {
   Nanos now_;
   Nanos last_byte_at_;
   Nanos usage_deadline_ = kNever;
+  Nanos refusal_deadline_ = kNever;
   Nanos rest_deadline_ = kNever;
   RelayOutcome outcome_;
 };

@@ -186,8 +186,7 @@ constexpr StoreSql kStatements[] = {
     {"erase_tokens_of",
      "DELETE FROM tokens WHERE job IN (SELECT number FROM jobs WHERE principal = ?)"},
     // The name of a key is the key, a line feed, and the principal.
-    {"erase_keys_of",
-     "DELETE FROM idempotency WHERE substr(name, instr(name, char(10)) + 1) = ?"},
+    {"erase_keys_of", "DELETE FROM idempotency WHERE substr(name, instr(name, char(10)) + 1) = ?"},
     {"drop_job", "DELETE FROM jobs WHERE number = ?"},
     {"jobs", "SELECT " JOB_COLUMNS ", counted FROM jobs ORDER BY number"},
     // Nothing may be left of a job that was purged before its tokens came.

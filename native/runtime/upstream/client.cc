@@ -145,7 +145,9 @@ void UpstreamClient::read_ends() {
     char* self = nullptr;
     api_.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
     auto* const transfer = reinterpret_cast<Transfer*>(self);
-    transfer->end(transfer->end_for(code));
+    UpstreamEnd end = transfer->end_for(code);
+    if (transfer->failed_by_kept_connection(code) && transfer->start_over()) continue;
+    transfer->end(std::move(end));
   }
 }
 

@@ -5,6 +5,12 @@
 // one that is paused holds back nobody else, and one that is dropped closes its socket; what ended
 // in good order is kept for the next call.
 //
+// A kept connection carries no byte of one call into the next. Right before each use it must be
+// silent: one with unread bytes, in the kernel or in the TLS library, or with a close is closed in
+// place of being used, and so is one whose answer was followed by further bytes. A call that fails
+// on a kept connection before the first byte of its answer, or is answered 408 there (RFC 9110,
+// 15.5.9), is made once more on a new connection; its receiver does not see the first try.
+//
 // libcurl polls a socket again after each read, and looks at all that a transfer could be doing. An
 // answer that comes in many pieces, in chunks over plain TCP, is therefore taken over in the midst
 // of it: libcurl's descriptor is closed, and a duplicate read here. What that costs is the
@@ -26,6 +32,7 @@
 #include "runtime/loop/uv_handle.h"
 #include "runtime/net/sse_socket.h"
 #include "runtime/upstream/curl_api.h"
+#include "runtime/upstream/sockets.h"
 
 namespace sluice {
 
@@ -49,6 +56,7 @@ struct UpstreamEnd {
     kWhole,     ///< The whole answer has come.
     kBroken,    ///< No connection, or it broke.
     kProtocol,  ///< What came is not proper HTTP.
+    kSilent,    ///< Nothing came for too long. Said by a feeder only, see `RelayHub::start_fed`.
   };
   Kind kind = Kind::kWhole;
   std::string name;    ///< Of the error, `ECONNREFUSED`; empty where it has none.
@@ -103,6 +111,7 @@ class UpstreamClient {
   const CurlApi& api_;
   uv_loop_t* loop_;
   Owner& owner_;
+  UpstreamSockets sockets_;
   CURLM* multi_ = nullptr;
   UvHandle<uv_timer_t> timer_;
   UvHandle<uv_check_t> check_;  // after the sockets of one turn of the loop
@@ -136,6 +145,10 @@ class UpstreamClient::Transfer {
   void take_header_line(std::string_view line);
   std::size_t take_bytes(std::string_view bytes);
   std::size_t take_chunks(std::string_view bytes);
+  [[nodiscard]] bool is_fit_for_use(const std::string& connection);
+  [[nodiscard]] bool on_kept_connection() const;
+  [[nodiscard]] bool failed_by_kept_connection(CURLcode code) const;
+  bool start_over();
   [[nodiscard]] UpstreamEnd end_for(CURLcode code) const;
   void watched(curl_socket_t socket, int what);
   void leave_later();
@@ -157,12 +170,14 @@ class UpstreamClient::Transfer {
   std::size_t head_bytes_ = 0;
   bool has_head_ = false;
   bool head_too_large_ = false;
+  bool stale_ = false;  // the kept connection was not silent, or answered 408
+  bool fresh_ = false;  // this is the second try, on a new connection
   bool added_ = false;
   bool paused_ = false;
   std::vector<char> problem_;  // libcurl's own words
 
   // Of a body that may be taken over: it comes with its chunk framing, whoever reads it.
-  bool plain_ = false;             // over TCP itself
+  bool plain_ = false;             // over TCP itself: only then the socket can be taken over
   std::string transfer_encoding_;  // as sent, in this head
   bool chunked_ = false;
   bool leaving_ = false;

@@ -113,6 +113,7 @@ const CurlApi* CurlApi::get() {
       void* const library = open_library();
       usable = library != nullptr && fill(library, api) && will_do(api) &&
                api.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+      if (usable) api.find_tls_functions(library);
       const char* const file = std::getenv("SSL_CERT_FILE");
       if (file != nullptr) api.authorities = file;
       api.proxied_by_tls = names_proxy_by_tls();
@@ -121,6 +122,42 @@ const CurlApi* CurlApi::get() {
     bool usable = false;
   } opened;
   return opened.usable ? &opened.api : nullptr;
+}
+
+// The symbols are looked up among the library's own dependencies: another TLS library of the
+// process would misread the session.
+void CurlApi::find_tls_functions(void* library) {
+  (void)find(library, "SSL_has_pending", openssl_has_pending_);
+  (void)find(library, "SSL_pending", openssl_pending_);
+  (void)find(library, "gnutls_record_check_pending", gnutls_pending_);
+  (void)find(library, "mbedtls_ssl_get_bytes_avail", mbedtls_pending_);
+  (void)find(library, "wolfSSL_pending", wolfssl_pending_);
+}
+
+bool CurlApi::has_unread_tls(CURL* easy) const {
+  curl_tlssessioninfo* session = nullptr;
+  if (easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK || session == nullptr) {
+    return true;
+  }
+  void* const internals = session->internals;
+  switch (session->backend) {
+    case CURLSSLBACKEND_NONE:
+      return false;
+    case CURLSSLBACKEND_OPENSSL:
+      if (internals == nullptr) return true;
+      if (openssl_has_pending_ != nullptr) return openssl_has_pending_(internals) != 0;
+      return openssl_pending_ == nullptr || openssl_pending_(internals) != 0;
+    case CURLSSLBACKEND_GNUTLS:
+      return internals == nullptr || gnutls_pending_ == nullptr || gnutls_pending_(internals) != 0;
+    case CURLSSLBACKEND_MBEDTLS:
+      return internals == nullptr || mbedtls_pending_ == nullptr ||
+             mbedtls_pending_(internals) != 0;
+    case CURLSSLBACKEND_WOLFSSL:
+      return internals == nullptr || wolfssl_pending_ == nullptr ||
+             wolfssl_pending_(internals) != 0;
+    default:
+      return true;
+  }
 }
 
 const char* CurlApi::version() const {

@@ -37,6 +37,10 @@ struct CurlApi {
   /// Calls to plain servers may go to their proxy by TLS, as the environment's variables have it.
   bool proxied_by_tls = false;
 
+  /// Whether the TLS library holds received bytes of the connection that libcurl has not read:
+  /// a socket that looks idle can have some. True also where the TLS library cannot be asked.
+  [[nodiscard]] bool has_unread_tls(CURL* easy) const;
+
   /// The table, the library opened on first use; nullptr where there is none that will do: one that
   /// can do TLS, and resolves names without blocking its caller. SLUICE_LIBCURL_PATH names another
   /// library than the system's.
@@ -44,6 +48,17 @@ struct CurlApi {
 
   /// The library's version, `7.88.1`.
   [[nodiscard]] const char* version() const;
+
+ private:
+  // Functions of libcurl's own TLS library; nullptr where it has none of that name. Each takes that
+  // library's session.
+  int (*openssl_has_pending_)(const void*) = nullptr;
+  int (*openssl_pending_)(const void*) = nullptr;
+  std::size_t (*gnutls_pending_)(void*) = nullptr;
+  std::size_t (*mbedtls_pending_)(const void*) = nullptr;
+  int (*wolfssl_pending_)(void*) = nullptr;
+
+  void find_tls_functions(void* library);
 };
 
 }  // namespace sluice

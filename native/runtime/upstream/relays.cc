@@ -5,40 +5,61 @@
 
 namespace sluice {
 
-/// One call: its connection, and what its bytes mean.
+/// One call: where its bytes come from, and what they mean.
 struct RelayHub::Call final : public UpstreamReceiver {
-  Call(RelayHub& relay_hub, CallId call_id, Relay::Options options, Nanos now)
-      : hub(relay_hub), id(call_id), relay(std::move(options), relay_hub.hub_, now) {}
+  Call(RelayHub& relay_hub, CallId call_id, Relay::Options options, bool is_fed, Nanos at)
+      : hub(relay_hub),
+        id(call_id),
+        relay(std::move(options), relay_hub.hub_, at),
+        fed(is_fed),
+        fed_at(at) {}
 
   void on_head(const UpstreamHead& head) override {
     relay.on_head({.status = head.status,
                    .content_type = head.content_type,
                    .retry_after = head.retry_after,
                    .retry_after_ms = head.retry_after_ms},
-                  Reactor::now());
+                  now());
     touch_if_due();
   }
 
   bool on_bytes(std::string_view bytes) override {
-    const bool taken = relay.on_bytes(bytes, Reactor::now());
+    const bool taken = relay.on_bytes(bytes, now());
     touch_if_due();
     return taken;
   }
 
   void on_end(const UpstreamEnd& end) override {
-    const Nanos now = Reactor::now();
     transfer_ended = true;
-    if (end.kind == UpstreamEnd::Kind::kWhole) {
-      relay.on_end(now);
-    } else {
-      relay.on_broken(end.kind == UpstreamEnd::Kind::kProtocol, end.name, now);
+    switch (end.kind) {
+      case UpstreamEnd::Kind::kWhole:
+        relay.on_end(now());
+        break;
+      case UpstreamEnd::Kind::kBroken:
+        relay.on_broken(false, end.name, now());
+        break;
+      case UpstreamEnd::Kind::kProtocol:
+        relay.on_broken(true, end.name, now());
+        break;
+      case UpstreamEnd::Kind::kSilent:
+        relay.on_stalled(now());
+        break;
     }
     hub.touch(*this);
   }
 
+  // A feeder's time may be moved by hand.
+  [[nodiscard]] Nanos now() const { return fed ? fed_at : Reactor::now(); }
+
   // Most bytes change nothing but the logs.
   void touch_if_due() {
     if (relay.settled() || relay.next_deadline() < armed_for) hub.touch(*this);
+  }
+
+  /// Gives what was refused earlier.
+  void give_held() {
+    if (!held.empty() && on_bytes(held)) held = {};
+    if (held.empty() && held_end) on_end(*std::exchange(held_end, std::nullopt));
   }
 
   RelayHub& hub;
@@ -46,32 +67,81 @@ struct RelayHub::Call final : public UpstreamReceiver {
   Relay relay;
   std::unique_ptr<UpstreamClient::Transfer> transfer;
   Nanos armed_for = kNever;  // the earliest entry in the timer queue
+  bool fed;
   bool transfer_ended = false;
   bool touched = false;
   bool window_moved = false;
   bool told = false;
+
+  // Of a fed call.
+  Nanos fed_at;
+  std::uint64_t bytes_fed = 0;
+  std::uint64_t bytes_told = 0;         // of them, those that the feeder knows to be taken
+  std::string held;                     // refused, to be given again
+  std::optional<UpstreamEnd> held_end;  // behind what is held
 };
 
-RelayHub::RelayHub(Reactor& reactor, JobHub& hub, Observer& observer)
-    : reactor_(reactor),
-      hub_(hub),
-      observer_(observer),
-      client_(UpstreamClient::create(reactor.loop(), *this)) {}
+RelayHub::RelayHub(Reactor* reactor, JobHub& hub, Observer& observer)
+    : reactor_(reactor), hub_(hub), observer_(observer) {
+  if (reactor_ != nullptr) client_ = UpstreamClient::create(reactor_->loop(), *this);
+}
 
 RelayHub::~RelayHub() {
   calls_.clear();  // transfers before their client
 }
 
-void RelayHub::start(CallId id, UpstreamRequest request, Relay::Options options, Nanos now) {
-  auto made = std::make_unique<Call>(*this, id, std::move(options), now);
+RelayHub::Call& RelayHub::add(CallId id, Relay::Options options, bool fed, Nanos now) {
+  auto made = std::make_unique<Call>(*this, id, std::move(options), fed, now);
   Call& call = *made;
   calls_.emplace(id, std::move(made));
-  if (!call.relay.settled()) {
-    if (client_) call.transfer = client_->post(std::move(request), call);
-    if (!call.transfer) call.relay.on_broken(false, "NO_CLIENT", now);
-  }
   for (const JobHandle job : call.relay.jobs()) jobs_[job] = &call;
   touch(call);
+  return call;
+}
+
+void RelayHub::start(CallId id, UpstreamRequest request, Relay::Options options, Nanos now) {
+  Call& call = add(id, std::move(options), false, now);
+  if (call.relay.settled()) return;
+  if (client_) call.transfer = client_->post(std::move(request), call);
+  if (!call.transfer) call.relay.on_broken(false, "NO_CLIENT", now);
+}
+
+void RelayHub::start_fed(CallId id, Relay::Options options, Nanos now) {
+  options.times_silence = false;
+  add(id, std::move(options), true, now);
+}
+
+RelayHub::Call* RelayHub::find_fed(CallId id, Nanos now) {
+  const auto found = calls_.find(id);
+  if (found == calls_.end()) return nullptr;
+  found->second->fed_at = now;
+  return found->second.get();
+}
+
+void RelayHub::feed_head(CallId id, const UpstreamHead& head, Nanos now) {
+  if (Call* const call = find_fed(id, now)) call->on_head(head);
+}
+
+void RelayHub::feed_bytes(CallId id, std::string bytes, Nanos now) {
+  Call* const call = find_fed(id, now);
+  if (call == nullptr) return;
+  call->bytes_fed += bytes.size();
+  if (!call->held.empty()) {
+    call->held.append(bytes);
+  } else if (!call->on_bytes(bytes)) {
+    call->held = std::move(bytes);
+  }
+  touch(*call);
+}
+
+void RelayHub::feed_end(CallId id, const UpstreamEnd& end, Nanos now) {
+  Call* const call = find_fed(id, now);
+  if (call == nullptr) return;
+  if (call->held.empty()) {
+    call->on_end(end);
+  } else {
+    call->held_end = end;
+  }
 }
 
 void RelayHub::abort(CallId id, Nanos now) {
@@ -81,11 +151,11 @@ void RelayHub::abort(CallId id, Nanos now) {
   touch(*found->second);
 }
 
-void RelayHub::job_ended(JobHandle job, Nanos now) {
+void RelayHub::job_ended(JobHandle job) {
   const auto found = jobs_.find(job);
   if (found == jobs_.end()) return;
   Call& call = *found->second;
-  call.relay.forget(job, now);
+  call.relay.forget(job);
   call.window_moved = true;
   touch(call);
 }
@@ -129,7 +199,7 @@ void RelayHub::run_timer(Call& call, Nanos now) {
 void RelayHub::look_at(Call& call, Nanos now) {
   if (std::exchange(call.window_moved, false)) {
     call.relay.resume(now);
-    if (!call.relay.blocked() && call.transfer && !call.transfer_ended) call.transfer->resume();
+    if (!call.relay.blocked()) resume(call);
   }
   if (call.relay.settled() && !std::exchange(call.told, true)) {
     for (const JobHandle job : call.relay.jobs()) {
@@ -138,14 +208,27 @@ void RelayHub::look_at(Call& call, Nanos now) {
     }
     observer_.on_relay_end(call.id, call.relay.outcome());
     // What is left of the body is read without heeding anybody's window.
-    if (!call.relay.over() && call.transfer && !call.transfer_ended) call.transfer->resume();
+    if (!call.relay.over()) resume(call);
   }
   if (call.relay.over()) {
+    if (call.fed) observer_.on_relay_over(call.id);
     calls_.erase(call.id);
     return;
   }
+  if (call.bytes_told < call.bytes_fed && call.held.empty() && !call.relay.blocked()) {
+    call.bytes_told = call.bytes_fed;
+    observer_.on_relay_taken(call.id, call.bytes_told);
+  }
   const Nanos deadline = call.relay.next_deadline();
   if (deadline < call.armed_for) arm(call, deadline);
+}
+
+void RelayHub::resume(Call& call) {
+  if (call.fed) {
+    call.give_held();
+  } else if (call.transfer && !call.transfer_ended) {
+    call.transfer->resume();
+  }
 }
 
 void RelayHub::arm(Call& call, Nanos due) {
@@ -159,7 +242,7 @@ void RelayHub::touch(Call& call) {
 }
 
 void RelayHub::on_activity() {
-  reactor_.turn();
+  reactor_->turn();
 }
 
 }  // namespace sluice

@@ -1,5 +1,4 @@
 // One call of an UpstreamClient: its options, its head, its body, its end.
-#include <fcntl.h>
 #include <poll.h>
 
 #include <array>
@@ -55,12 +54,6 @@ std::string name_of(CURLcode code, long system_error) {
   return system_error == 0 ? std::string() : uv_err_name(-static_cast<int>(system_error));
 }
 
-// Children of this process must not hold a call's connection open.
-int close_on_exec(void* /*self*/, curl_socket_t socket, curlsocktype /*purpose*/) {
-  fcntl(socket, F_SETFD, FD_CLOEXEC);
-  return CURL_SOCKOPT_OK;
-}
-
 }  // namespace
 
 UpstreamClient::Transfer::Transfer(UpstreamClient& client, UpstreamRequest request,
@@ -100,7 +93,7 @@ bool UpstreamClient::Transfer::set_up() {
                                            void* self) {
     auto& transfer = *static_cast<Transfer*>(self);
     transfer.take_header_line({data, size * count});
-    return transfer.head_too_large_ ? std::size_t{0} : size * count;
+    return transfer.head_too_large_ || transfer.stale_ ? std::size_t{0} : size * count;
   };
   const curl_write_callback on_body = [](char* data, std::size_t size, std::size_t count,
                                          void* self) {
@@ -117,11 +110,30 @@ bool UpstreamClient::Transfer::set_up() {
   set(CURLOPT_WRITEDATA, this);
   set(CURLOPT_PRIVATE, this);
   set(CURLOPT_ERRORBUFFER, problem_.data());
-  set(CURLOPT_SOCKOPTFUNCTION, &close_on_exec);
+  set(CURLOPT_OPENSOCKETFUNCTION, &UpstreamSockets::open);
+  set(CURLOPT_OPENSOCKETDATA, &client_.sockets_);
+  set(CURLOPT_CLOSESOCKETFUNCTION, &UpstreamSockets::close);
+  set(CURLOPT_CLOSESOCKETDATA, &client_.sockets_);
   set(CURLOPT_BUFFERSIZE, kReadBytes);
   set(CURLOPT_NOSIGNAL, 1L);
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
+  if (fresh_) set(CURLOPT_FRESH_CONNECT, 1L);
+  bool checks = false;
+#if LIBCURL_VERSION_NUM >= 0x075000
+  const curl_prereq_callback before_request =
+      [](void* self, char* peer_address, char* local_address, int peer_port, int local_port) {
+        const std::string connection =
+            UpstreamSockets::name_of(local_address, local_port, peer_address, peer_port);
+        return static_cast<Transfer*>(self)->is_fit_for_use(connection) ? CURL_PREREQFUNC_OK
+                                                                        : CURL_PREREQFUNC_ABORT;
+      };
+  set(CURLOPT_PREREQDATA, this);
+  checks = api.easy_setopt(easy_, CURLOPT_PREREQFUNCTION, before_request) == CURLE_OK;
+#endif
+  // No connection is used again where it cannot be checked: by a libcurl before 7.80, and through a
+  // proxy by TLS, where one TLS session may lie within another.
+  if (!checks || api.proxied_by_tls) set(CURLOPT_FORBID_REUSE, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
   // A call that is dropped while its name is looked up must not wait for the resolver.
   set(CURLOPT_QUICK_EXIT, 1L);
@@ -130,7 +142,7 @@ bool UpstreamClient::Transfer::set_up() {
   plain_ = !api.proxied_by_tls &&
            equals_ignoring_case(std::string_view(request_.url).substr(0, kPlainScheme.size()),
                                 kPlainScheme);
-  if (plain_) set(CURLOPT_HTTP_TRANSFER_DECODING, 0L);
+  set(CURLOPT_HTTP_TRANSFER_DECODING, 0L);
   // Certificates are verified in any case: that is libcurl's default.
   if (!api.authorities.empty()) {
     set(CURLOPT_CAINFO, api.authorities.c_str());
@@ -157,9 +169,15 @@ void UpstreamClient::Transfer::take_header_line(std::string_view line) {
     long status = 0;
     client_.api_.easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
     if (status < 200) return;
+    constexpr long kRequestTimeout = 408;
+    if (status == kRequestTimeout && !fresh_ && on_kept_connection()) {
+      // Meant for the idle connection, not for this request.
+      stale_ = true;
+      return;
+    }
     head_.status = static_cast<int>(status);
     has_head_ = true;
-    chunked_ = plain_ && equals_ignoring_case(transfer_encoding_, "chunked");
+    chunked_ = equals_ignoring_case(transfer_encoding_, "chunked");
     receiver_.on_head(head_);
     return;
   }
@@ -182,19 +200,55 @@ std::size_t UpstreamClient::Transfer::take_bytes(std::string_view bytes) {
   return paused_ ? CURL_WRITEFUNC_PAUSE : bytes.size();
 }
 
-// Taken in any case: what the receiver refuses is kept here, and libcurl is left before it comes
-// with more.
+// Taken in any case: what the receiver refuses is kept here, and libcurl is left, or paused, before
+// it comes with more.
 std::size_t UpstreamClient::Transfer::take_chunks(std::string_view bytes) {
   if (held_.empty()) body_.clear();
   std::string& body = held_.empty() ? body_ : held_;
   chunks_.push(bytes, body);
+  // Whatever follows is no answer to a request: the next call must not find its rest.
+  if (chunks_.has_excess()) client_.api_.easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L);
   if (held_.empty() && !body_.empty() && !receiver_.on_bytes(body_)) {
     paused_ = true;
     held_.swap(body_);
   }
   ++reads_;
-  if (paused_ || reads_ >= kReadsWithLibrary) leave_later();
+  if (paused_ || (plain_ && reads_ >= kReadsWithLibrary)) leave_later();
   return bytes.size();
+}
+
+// Called by libcurl with its connection at hand, right before the request is sent.
+bool UpstreamClient::Transfer::is_fit_for_use(const std::string& connection) {
+  const curl_socket_t socket = client_.sockets_.find(connection);
+  if (!on_kept_connection()) return true;
+  pollfd look{.fd = socket, .events = POLLIN, .revents = 0};
+  const bool silent = socket != CURL_SOCKET_BAD && poll(&look, 1, 0) == 0;
+  stale_ = !silent || (!plain_ && client_.api_.has_unread_tls(easy_));
+  return !stale_;
+}
+
+bool UpstreamClient::Transfer::on_kept_connection() const {
+  long made = 0;
+  client_.api_.easy_getinfo(easy_, CURLINFO_NUM_CONNECTS, &made);
+  return made == 0;
+}
+
+// Whether the connection is to blame, and not the upstream's answer to this request.
+bool UpstreamClient::Transfer::failed_by_kept_connection(CURLcode code) const {
+  if (code == CURLE_OK || fresh_ || has_head_) return false;
+  return stale_ || (head_bytes_ == 0 && on_kept_connection());
+}
+
+bool UpstreamClient::Transfer::start_over() {
+  let_go_of_library();
+  fresh_ = true;
+  stale_ = false;
+  head_ = {};
+  head_bytes_ = 0;
+  transfer_encoding_.clear();
+  problem_.assign(CURL_ERROR_SIZE, '\0');
+  library_socket_ = CURL_SOCKET_BAD;
+  return set_up();
 }
 
 void UpstreamClient::Transfer::watched(curl_socket_t socket, int what) {

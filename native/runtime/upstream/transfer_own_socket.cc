@@ -18,7 +18,9 @@ void UpstreamClient::Transfer::take_over() {
   leaving_ = false;
   const bool may_leave = chunks_.status() == ChunkDecoder::Status::kMore && !ended_;
   if (may_leave) {
-    if (library_socket_ != CURL_SOCKET_BAD) socket_ = UniqueFd::duplicate_of(library_socket_);
+    if (plain_ && library_socket_ != CURL_SOCKET_BAD) {
+      socket_ = UniqueFd::duplicate_of(library_socket_);
+    }
     if (socket_.valid()) {
       // In the midst of an answer: libcurl closes its descriptor and does not keep the connection.
       let_go_of_library();
@@ -29,8 +31,8 @@ void UpstreamClient::Transfer::take_over() {
       return;
     }
   }
-  // It has come to its end, or there is no descriptor to be had: it stays where it is. What is
-  // refused in the latter case must not become more.
+  // It has come to its end, or its socket cannot be read without libcurl (TLS, no descriptor to be
+  // had): it stays there. In the latter case a receiver that refuses bytes must get no more.
   if (may_leave && !held_.empty()) client_.api_.easy_pause(easy_, CURLPAUSE_RECV);
   reads_ = 0;
 }

@@ -3,7 +3,6 @@
  * and ways to collect what it gives. Importing it registers the clean-up after each test.
  */
 import { afterEach } from '@jest/globals';
-import { openai } from '../../../lib/providers/openai/provider.js';
 import { startMockUpstream } from '../upstream/mock-upstream.js';
 import { relayedProvider } from './relayed-provider.js';
 
@@ -19,12 +18,7 @@ afterEach(async () => {
 /** How to make providers by one of the `clients`; what is made is closed after the test. */
 export function by(client) {
   function provide(options) {
-    if (client === 'undici') {
-      const provider = openai({ ...options, client });
-      cleanups.push(() => provider.close());
-      return provider;
-    }
-    const provider = relayedProvider(options);
+    const provider = relayedProvider({ ...options, client });
     cleanups.push(() => provider.dispose());
     cleanups.push(() => provider.close());
     return provider;

@@ -1,7 +1,6 @@
 /**
- * The OpenAI provider whose calls a hub makes by itself, behind the same face as the one that makes
- * them in JavaScript: what goes into the jobs' logs is read back as a provider's items. So one
- * suite says what both do.
+ * The OpenAI provider behind the face of one that yields its text: what goes into the jobs' logs is
+ * read back as a provider's items, pulled one by one. By either client.
  */
 import { JobHub } from '../../../lib/streams/hub.js';
 import { openai } from '../../../lib/providers/openai/provider.js';
@@ -149,7 +148,7 @@ class Items {
  * @returns its `close` is the provider's, `dispose` ends the hub as well
  */
 export function relayedProvider(options) {
-  const provider = openai({ ...options, client: 'native' });
+  const provider = openai({ client: 'native', ...options });
   // The hub never has more than one token ahead of its reader: as if it was pulled.
   const hub = new JobHub({
     reactors: [sharedReactor()],
@@ -179,7 +178,6 @@ export function relayedProvider(options) {
     },
     close: () => provider.close(),
     dispose: () => hub.close(),
-    relays: (/** @type {any} */ of, /** @type {any} */ handles) => provider.relays(of, handles),
     relay: (/** @type {any} */ requests, /** @type {any} */ to) => provider.relay(requests, to),
   };
 }

@@ -60,6 +60,23 @@ TEST(ChunkDecoder, LooksAtNothingBehindTheEnd) {
   expect_in_every_split("0\r\n\r\nHTTP/1.1 200 OK\r\n", {Status::kEnd, ""});
 }
 
+TEST(ChunkDecoder, SaysThatBytesCameBehindTheEnd) {
+  const std::string_view body = "5\r\nhello\r\n0\r\n\r\n";
+  for (std::size_t split = 0; split <= body.size(); ++split) {
+    ChunkDecoder decoder;
+    std::string out;
+    decoder.push(body.substr(0, split), out);
+    decoder.push(body.substr(split), out);
+    EXPECT_FALSE(decoder.has_excess()) << "split at " << split;
+    decoder.push("H", out);
+    EXPECT_TRUE(decoder.has_excess()) << "split at " << split;
+  }
+  ChunkDecoder decoder;
+  std::string out;
+  decoder.push(std::string(body) + "H", out);
+  EXPECT_TRUE(decoder.has_excess());
+}
+
 TEST(ChunkDecoder, RefusesWhatIsNoChunk) {
   expect_in_every_split("hello", {Status::kBad, ""});
   expect_in_every_split("\r\n", {Status::kBad, ""});

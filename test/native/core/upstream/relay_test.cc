@@ -31,16 +31,15 @@ const std::string kDoneEvent = "data: [DONE]\n\n";
 // A hub with jobs 1..n, a reader that acknowledges when told to, and a relay over all of them.
 class RelayTest : public testing::Test, public HubObserver {
  protected:
-  void begin(std::size_t jobs, std::uint64_t capacity = 256,
-             std::uint64_t deltas_max = UINT64_MAX) {
+  void begin(std::size_t jobs, std::uint64_t capacity = 256) {
     HubOptions options;
     options.stream_capacity = capacity;
     hub_ = std::make_unique<JobHub>(options, *this);
-    Relay::Options relay{.idle = kIdle, .answers = {}};
+    Relay::Options relay{.idle = kIdle, .jobs = {}};
     for (JobHandle job = 1; job <= jobs; ++job) {
       hub_->create(job, {.job_id = "job_" + std::to_string(job), .wall_time_max = kNever}, now_);
       hub_->start(job, now_);
-      relay.answers.push_back({job, deltas_max});
+      relay.jobs.push_back(job);
     }
     relay_ = std::make_unique<Relay>(std::move(relay), *hub_, now_);
   }
@@ -109,7 +108,7 @@ class RelayTest : public testing::Test, public HubObserver {
 
   void on_window(JobHandle, std::uint64_t) override {}
   void on_ended(JobHandle job, std::string) override {
-    if (relay_) relay_->forget(job, now_);
+    if (relay_) relay_->forget(job);
   }
   void on_purged(JobHandle) override {}
   void on_subscriber_open(SubscriberHandle, bool) override {}
@@ -302,27 +301,9 @@ TEST_F(RelayTest, TheLastJobThatEndsEndsTheCallAtOnce) {
 TEST_F(RelayTest, AJobThatHasEndedBeforeTheCallMakesNone) {
   begin(1);
   cancel(1);
-  Relay late({.idle = kIdle, .answers = {{1, 5}, {99, 5}}}, *hub_, now_);
+  Relay late({.idle = kIdle, .jobs = {1, 99}}, *hub_, now_);
   EXPECT_TRUE(late.settled());
   EXPECT_TRUE(late.over());
-}
-
-TEST_F(RelayTest, OneDeltaMoreThanTheLimitEndsTheJobByItsLength) {
-  begin(1, 256, 2);
-  head();
-  bytes(delta("a") + delta("b"));
-  EXPECT_EQ(status(1), "running");
-  bytes(delta("c") + delta("d"));
-  EXPECT_EQ(text(1), "ab");
-  EXPECT_EQ(reason(1), "length");
-  EXPECT_TRUE(relay_->over()) << "an upstream that does not stop is cut";
-}
-
-TEST_F(RelayTest, ExactlyTheLimitKeepsTheUpstreamsReason) {
-  begin(1, 256, 2);
-  head();
-  bytes(delta("a") + delta("b") + finish("stop") + kDoneEvent);
-  EXPECT_EQ(reason(1), "stop");
 }
 
 TEST_F(RelayTest, ARefusalIsReadToItsEndAndReported) {

@@ -137,7 +137,7 @@ class Server {
 class Hub final : public Machine, public HubObserver, public RelayHub::Observer {
  public:
   Hub(Reactor& reactor, std::uint64_t capacity)
-      : jobs(options(capacity), *this), relays(std::make_unique<RelayHub>(reactor, jobs, *this)) {}
+      : jobs(options(capacity), *this), relays(std::make_unique<RelayHub>(&reactor, jobs, *this)) {}
 
   JobHub jobs;
   std::unique_ptr<RelayHub> relays;
@@ -162,12 +162,14 @@ class Hub final : public Machine, public HubObserver, public RelayHub::Observer 
     return options;
   }
   void on_window(JobHandle job, std::uint64_t) override { relays->window_moved(job); }
-  void on_ended(JobHandle job, std::string) override { relays->job_ended(job, Reactor::now()); }
+  void on_ended(JobHandle job, std::string) override { relays->job_ended(job); }
   void on_purged(JobHandle) override {}
   void on_subscriber_open(SubscriberHandle, bool) override {}
   void on_batch(SubscriberHandle, Subscriber::Batch&) override {}
   void on_subscriber_end(SubscriberHandle, std::string_view) override {}
   void on_relay_end(CallId call, const RelayOutcome& outcome) override { on_end(call, outcome); }
+  void on_relay_taken(CallId, std::uint64_t) override {}
+  void on_relay_over(CallId) override {}
 };
 
 // Runs hubs on a reactor and waits for what they say.
@@ -223,7 +225,7 @@ class RelayHubTest : public testing::Test {
       hub_->jobs.start(id, now);
       hub_->relays->start(id,
                           {.url = url, .headers = {"content-type: application/json"}, .body = "{}"},
-                          {.idle = 60 * kSecond, .answers = {{id, UINT64_MAX}}}, now);
+                          {.idle = 60 * kSecond, .jobs = {id}}, now);
     });
   }
 

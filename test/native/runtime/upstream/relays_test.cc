@@ -1,6 +1,7 @@
 // RelayHub on a reactor, against a server on loopback: sockets, pauses, drops, and what is left.
 #include <dirent.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -32,6 +33,75 @@ TEST_F(RelayHubTest, TextGoesFromTheSocketToTheLogAndTheConnectionIsKept) {
     eventually([this] { return calls() == 0; });
   }
   EXPECT_EQ(server.connections(), 1);
+}
+
+// Bytes that a kept connection holds when its next call begins, and what the server does then.
+TEST_F(RelayHubTest, AKeptConnectionThatIsNotSilentIsNotUsedAgain) {
+  const std::string stray = kHead + chunk(delta("secret of bob")) + kEnding;
+  const std::array<std::string, 4> rows{
+      stray, stray.substr(0, 30), "\r\n",
+      "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"};
+  for (const std::string& row : rows) {
+    std::promise<void> ended;
+    std::promise<void> disturbed;
+    std::atomic<int> peers = 0;
+    Server server([&](Peer& peer) {
+      const bool first = peers++ == 0;
+      if (!peer.request()) return;
+      peer.send_all(kHead + chunk(delta(first ? "bob" : "carol")) + kEnding);
+      if (!first) return peer.wait_for_close();
+      ended.get_future().wait();
+      peer.send_all(row);
+      disturbed.set_value();
+      peer.wait_for_close();
+    });
+    const Lease hub = make_hub();
+    ends_.clear();
+    call(1, server.url());
+    EXPECT_EQ(wait_for_end(1), RelayOutcome::Failure::kNone);
+    eventually([this] { return calls() == 0; });
+    ended.set_value();
+    disturbed.get_future().wait();
+    call(2, server.url());
+    EXPECT_EQ(wait_for_end(2), RelayOutcome::Failure::kNone);
+    EXPECT_NE(state(2).find("\"text\":\"carol\""), std::string::npos) << state(2);
+    EXPECT_EQ(server.connections(), 2);
+  }
+}
+
+TEST_F(RelayHubTest, BytesBehindAnAnswerEndItsConnection) {
+  std::atomic<int> peers = 0;
+  Server server([&](Peer& peer) {
+    const bool first = peers++ == 0;
+    if (!peer.request()) return;
+    const std::string answer = kHead + chunk(delta(first ? "bob" : "carol")) + kEnding;
+    peer.send_all(first ? answer + "HTTP/1.1 200 OK\r\n" : answer);
+    peer.wait_for_close();
+  });
+  const Lease hub = make_hub();
+  call(1, server.url());
+  EXPECT_EQ(wait_for_end(1), RelayOutcome::Failure::kNone);
+  call(2, server.url());
+  EXPECT_EQ(wait_for_end(2), RelayOutcome::Failure::kNone);
+  EXPECT_NE(state(2).find("\"text\":\"carol\""), std::string::npos) << state(2);
+  EXPECT_EQ(server.connections(), 2);
+}
+
+TEST_F(RelayHubTest, ACallIsMadeOnceMoreWhenItsKeptConnectionFailsBeforeTheFirstByte) {
+  std::atomic<int> peers = 0;
+  Server server([&](Peer& peer) {
+    peers += 1;
+    if (!peer.request()) return;
+    if (peers == 1) peer.send_all(kHead + chunk(delta("bob")) + kEnding);
+    if (peers == 1) peer.request();  // and close
+  });
+  const Lease hub = make_hub();
+  call(1, server.url());
+  EXPECT_EQ(wait_for_end(1), RelayOutcome::Failure::kNone);
+  eventually([this] { return calls() == 0; });
+  call(2, server.url());
+  EXPECT_EQ(wait_for_end(2), RelayOutcome::Failure::kUnreachable);
+  EXPECT_EQ(server.connections(), 2) << "one on the kept connection, one on a new one";
 }
 
 TEST_F(RelayHubTest, ARefusedConnectionHasItsName) {
@@ -94,7 +164,7 @@ TEST_F(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
     hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
     hub_->jobs.start(1, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
-                        {.idle = kNever, .answers = {{1, UINT64_MAX}}}, now);
+                        {.idle = kNever, .jobs = {1}}, now);
   });
   std::size_t plateau = 1;
   eventually([&] {
@@ -130,7 +200,7 @@ TEST_F(RelayHubTest, NothingIsLeftBehindByHowever) {
       for (CallId id = 1; id <= 8; ++id) {
         hub->jobs.create(id, {.job_id = "j", .wall_time_max = kNever}, now);
         hub->relays->start(id, {.url = server.url(), .headers = {}, .body = "{}"},
-                           {.idle = kNever, .answers = {{id, UINT64_MAX}}}, now);
+                           {.idle = kNever, .jobs = {id}}, now);
       }
       made.set_value(hub);
     });

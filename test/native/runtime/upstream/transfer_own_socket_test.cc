@@ -103,7 +103,7 @@ TEST_F(RelayOwnSocketTest, AnEndThatComesWhileTheReaderSleepsWaitsForIt) {
     hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
     hub_->jobs.start(1, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
-                        {.idle = kNever, .answers = {{1, UINT64_MAX}}}, now);
+                        {.idle = kNever, .jobs = {1}}, now);
   });
   eventually([this] { return state(1).find("\"tokens\":4,") != std::string::npos; });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -129,7 +129,7 @@ TEST_F(RelayOwnSocketTest, AReaderThatFallsAsleepLaterHoldsTheSocketBack) {
     hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
     hub_->jobs.start(1, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
-                        {.idle = kNever, .answers = {{1, UINT64_MAX}}}, now);
+                        {.idle = kNever, .jobs = {1}}, now);
   });
   std::size_t plateau = 1;
   eventually([&] {

@@ -162,14 +162,21 @@ const busy = {
       store.stats();
     };
   `,
-  decoders: `
-    const { default: native } = await import('${lib}internal/native/addon.js');
+  'fed calls': `
+    const { JobHub } = await import('${lib}streams/hub.js');
+    const { sharedReactor } = await import('${lib}internal/native/reactor.js');
+    const hub = new JobHub({ reactors: [sharedReactor()], retentionMs: 0 });
     const bytes = new TextEncoder().encode(
       'data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{}}\\n\\n');
+    const job = { onDisconnect: 'continue', disconnectGraceMs: 0, maxWallMs: 1e6, jobId: 'j' };
     const work = () => {
-      const decoder = new native.OpenAiDecoder(1, 1024);
-      decoder.push(bytes);
-      decoder.end();
+      const handle = hub.create(job);
+      hub.start(handle);
+      hub.relayFed({ idleMs: 1e6, jobs: [handle] }, (fed) => {
+        fed.head({ status: 200, contentType: 'text/event-stream' });
+        fed.bytes(bytes);
+        fed.end('whole');
+      });
     };
   `,
 };

@@ -162,8 +162,8 @@ describe('unknown options are refused by name', () => {
   const clock = new ManualClock();
   const refused = (message) => expect.objectContaining({ code: 'ERR_INVALID_TYPE', message });
   test.each([
-    ['options has no option "concurrency"', () => new Pipeline({ process: echo, concurrency: 2 })],
-    ['retry has no option "retries"', () => new Pipeline({ process: echo, retry: { retries: 2 } })],
+    ['options has no option concurrency', () => new Pipeline({ process: echo, concurrency: 2 })],
+    ['retry has no option retries', () => new Pipeline({ process: echo, retry: { retries: 2 } })],
   ])('%s', (message, call) => {
     expect(call).toThrow(refused(expect.stringContaining(message)));
   });

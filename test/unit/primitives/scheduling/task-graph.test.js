@@ -631,11 +631,11 @@ describe('TaskGraph options', () => {
   });
 
   test.each([
-    ['options has no option "dependsOn"', (g) => g.add('b', { run: () => 1, dependsOn: ['a'] })],
-    ['options has no option "timeout"', (g) => g.add('b', { run: () => 1, timeout: 5 })],
-    ['retry has no option "times"', (g) => g.add('b', { run: () => 1, retry: { times: 5 } })],
-    ['options has no option "limit"', (g) => g.run({ limit: 5 })],
-    ['options has no option "time"', () => new TaskGraph({ time: 5 })],
+    ['options has no option dependsOn', (g) => g.add('b', { run: () => 1, dependsOn: ['a'] })],
+    ['options has no option timeout', (g) => g.add('b', { run: () => 1, timeout: 5 })],
+    ['retry has no option times', (g) => g.add('b', { run: () => 1, retry: { times: 5 } })],
+    ['options has no option limit', (g) => g.run({ limit: 5 })],
+    ['options has no option time', () => new TaskGraph({ time: 5 })],
     ['timeoutMs takes', (g) => g.add('b', { run: () => 1, timeoutMs: -1 })],
     ['throwOnFailure takes', (g) => g.run({ throwOnFailure: 'yes' })],
     ['onEvent takes a function', (g) => g.run({ onEvent: 5 })],

@@ -156,17 +156,5 @@ describe.each(clients)('by %s', (client) => {
       expect(await pending).toEqual({ done: true, value: undefined });
       await Promise.all(exchanges.map(({ closed }) => closed));
     });
-
-    test('each request of a batch is held to its max_tokens', async () => {
-      const { upstream, provider } = await setUp(
-        streamTokens({ tokens: Array(500).fill('x'), intervalMs: 1 }),
-        completions,
-      );
-      const requests = [request({ maxTokens: 4 }), request({ maxTokens: 4 })];
-      const answers = await collectBatch(provider.generateBatch(requests), 2);
-      const expected = { text: 'xxxx', endings: 1, end: { reason: 'length' } };
-      expect(answers).toEqual([expected, expected]);
-      await upstream.exchanges[0].closed;
-    });
   });
 });
