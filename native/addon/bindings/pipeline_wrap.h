@@ -1,15 +1,4 @@
-// The JavaScript class `Pipeline`, private to lib/primitives/scheduling/pipeline.js.
-//
-//   new Pipeline(reactor, target, {maxBatchSize, idleFlushMs, maxWaitMs, maxConcurrency,
-//                                  incomingCapacity, processingCapacity})
-//   submit(item), abort(item), batchDone(batch), retry([item...], delayMs), close()
-//   counts()     [waiting, incoming, batching, processing, processingBatches, retrying,
-//                 activeBatches], every event delivered so far included
-//   dispose()    the reactor forgets the pipeline
-//
-// JavaScript's thread only: each call is a command for the reactor, whose thread alone runs the
-// pipeline and answers with PIPELINE_* events for `target`. Ends with dispose(): a pipeline that is
-// never closed stays with its reactor until the environment ends.
+// The binding of the JavaScript class `Pipeline`.
 #pragma once
 
 #include <napi.h>
@@ -60,6 +49,18 @@ class PipelineBridge final : public Machine, private PipelineObserver {
   PipelineCore core_;
 };
 
+/// The JavaScript class `Pipeline`, private to lib/primitives/scheduling/pipeline.js.
+///
+///   new Pipeline(reactor, target, {maxBatchSize, idleFlushMs, maxWaitMs, maxConcurrency,
+///                                  incomingCapacity, processingCapacity})
+///   submit(item), abort(item), batchDone(batch), retry([item...], delayMs), close()
+///   counts()     [waiting, incoming, batching, processing, processingBatches, retrying,
+///                 activeBatches], every event delivered so far included
+///   dispose()    the reactor forgets the pipeline
+///
+/// JavaScript's thread only: each call is a command for the reactor, whose thread alone runs the
+/// pipeline and answers with PIPELINE_* events for `target`. Ends with dispose(): a pipeline that
+/// is never closed stays with its reactor until the environment ends.
 class PipelineWrap final : public Napi::ObjectWrap<PipelineWrap>,
                            private CommandMethods<PipelineWrap> {
  public:

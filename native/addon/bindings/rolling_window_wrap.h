@@ -1,11 +1,4 @@
-// The JavaScript class `RollingWindow`, private to lib/primitives/limiters/rolling-window.js.
-//
-//   new RollingWindow(windowMs, maxEntries)
-//   add(timeMs, value)   false: too old
-//   totals(nowMs)        [count, sum, firstMs, lastMs]
-//   newestMs()           NaN for none
-//
-// JavaScript's thread only; ends with garbage collection.
+// The binding of the JavaScript class `RollingWindow`.
 #pragma once
 
 #include <napi.h>
@@ -14,6 +7,14 @@
 
 namespace sluice {
 
+/// The JavaScript class `RollingWindow`, private to lib/primitives/limiters/rolling-window.js.
+///
+///   new RollingWindow(windowMs, maxEntries)
+///   add(timeMs, value)   false: too old
+///   totals(nowMs)        [count, sum, firstMs, lastMs]
+///   newestMs()           NaN for none
+///
+/// JavaScript's thread only; ends with garbage collection.
 class RollingWindowWrap final : public Napi::ObjectWrap<RollingWindowWrap> {
  public:
   static Napi::Function define(Napi::Env env);

@@ -1,8 +1,4 @@
-// A hub's journal that writes to a store.
-//
-// Lives on the hub's executor, as the hub does. The store answers on its own thread, and the answer
-// goes to the hub as a command. Under a manual clock everything happens within the call that causes
-// it: there the executor waits for the disk.
+// The journal of a hub in the data file.
 #pragma once
 
 #include <memory>
@@ -15,6 +11,11 @@
 
 namespace sluice {
 
+/// A hub's journal that writes to a store.
+///
+/// Lives on the hub's executor. The store replies on its own thread, and the reply goes to the hub
+/// as a command. Under a manual clock the executor waits for the disk, so that every effect happens
+/// within the call that causes it.
 class StoreJournal final : public JobJournal {
  public:
   StoreJournal(std::shared_ptr<SqliteStore> store, std::shared_ptr<ReactorHandle> reactor,
@@ -25,7 +26,7 @@ class StoreJournal final : public JobJournal {
 
  private:
   std::shared_ptr<SqliteStore> store_;
-  std::shared_ptr<ReactorHandle> reactor_;  // the answer outlives the hub
+  std::shared_ptr<ReactorHandle> reactor_;  // a reply may come after the hub's end
   std::weak_ptr<HubBridge> hub_;
 };
 

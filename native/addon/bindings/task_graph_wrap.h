@@ -1,17 +1,4 @@
-// The JavaScript class `TaskGraph`, private to lib/primitives/scheduling/task-graph.js: one run.
-//
-//   new TaskGraph(reactor, target)
-//   add(name, [name...], attemptsMax, baseMs, capMs, continueOnFailure)
-//   check()                undefined, or a number of enums.PlanFault and its details:
-//                          [DUPLICATE, task], [UNKNOWN, task, place of the dependency],
-//                          [CYCLE, task...]
-//   start(concurrency)     once, after a check() that found nothing
-//   complete(task), fail(task, retryable, retryAfterMs, random), cancel()
-//   dispose()              the reactor forgets the run
-//
-// Tasks are numbered from 0 in the order of adding. JavaScript's thread only: from start() on each
-// call is a command for the reactor, whose thread alone runs the graph and answers with GRAPH_*
-// events for `target`. Ends with dispose() or garbage collection.
+// The binding of the JavaScript class `TaskGraph`.
 #pragma once
 
 #include <napi.h>
@@ -59,6 +46,20 @@ class TaskGraphBridge final : public Machine, private TaskObserver {
   TaskGraph graph;
 };
 
+/// The JavaScript class `TaskGraph`, private to lib/primitives/scheduling/task-graph.js: one run.
+///
+///   new TaskGraph(reactor, target)
+///   add(name, [name...], attemptsMax, baseMs, capMs, continueOnFailure)
+///   check()                undefined, or a number of enums.PlanFault and its details:
+///                          [DUPLICATE, task], [UNKNOWN, task, place of the dependency],
+///                          [CYCLE, task...]
+///   start(concurrency)     once, after a check() that found nothing
+///   complete(task), fail(task, retryable, retryAfterMs, random), cancel()
+///   dispose()              the reactor forgets the run
+///
+/// Tasks are numbered from 0 in the order of adding. JavaScript's thread only: from start() on each
+/// call is a command for the reactor, whose thread alone runs the graph and answers with GRAPH_*
+/// events for `target`. Ends with dispose() or garbage collection.
 class TaskGraphWrap final : public Napi::ObjectWrap<TaskGraphWrap>,
                             private CommandMethods<TaskGraphWrap> {
  public:

@@ -1,11 +1,10 @@
-// Reading what JavaScript passed, and answering it, in a way that survives the termination of its
-// environment.
+// Reads the arguments of a call from JavaScript, and makes its result, without exceptions.
 //
-// While a worker is being terminated, any Node-API call that may run JavaScript (coercions, reading
-// and setting properties among them) fails; the node-addon-api wrappers then hand out values that
-// have no environment, and the next use of one aborts the process. These helpers check each status
-// and fall back to nothing: the call is lost, as is everything else of that worker. They do not
-// validate: lib/ has done so. JavaScript's thread only.
+// While a worker is being terminated, any Node-API call that may run JavaScript fails (coercions,
+// reading and setting properties among them). The node-addon-api wrappers then return values
+// without an environment, and the next use of one aborts the process. These functions check each
+// status and return an empty value: the call has no effect. They do not validate: lib/ does.
+// JavaScript's thread only.
 #pragma once
 
 #include <napi.h>

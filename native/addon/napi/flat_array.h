@@ -1,6 +1,4 @@
-// A JavaScript array of numbers and texts, for what crosses over often.
-//
-// JavaScript's thread only; lives within one call.
+// A JavaScript array of numbers and texts.
 #pragma once
 
 #include <napi.h>
@@ -10,8 +8,10 @@
 
 namespace sluice {
 
-/// A JavaScript array that is filled from the front. Raw calls: this runs often.
-/// A call that fails (the environment is going away) leaves a hole that nobody will look at.
+/// A JavaScript array of numbers and texts, filled from the front, for frequent calls.
+///
+/// Raw Node-API calls. One that fails (the environment is being terminated) leaves a hole.
+/// JavaScript's thread only; lives within one call.
 class FlatArray {
  public:
   explicit FlatArray(napi_env env) : env_(env) { napi_create_array(env_, &array_); }

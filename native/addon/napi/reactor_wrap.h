@@ -1,13 +1,4 @@
-// The JavaScript class `Reactor`: an executor and its event queue.
-//
-//   new Reactor(onEvents)     real time: a libuv loop on a thread of its own; `onEvents(array)` is
-//                             called with everything that queued up since the last call
-//   new Reactor(undefined)    manual time: commands run inline, JavaScript moves the clock with
-//                             `advanceTo(ns)` and collects events with `drain()`; `nextDeadline()`
-//                             is in nanoseconds too, as BigInts both; undefined: never
-//
-// JavaScript's thread only. Ends with `close()`, with garbage collection, or with the environment:
-// a clean-up hook joins the thread, so that a worker can be terminated at any moment.
+// The binding of the JavaScript class `Reactor`.
 #pragma once
 
 #include <napi.h>
@@ -34,6 +25,16 @@ struct ReactorHandle {
   void close();
 };
 
+/// The JavaScript class `Reactor`: an executor and its event queue.
+///
+///   new Reactor(onEvents)     real time: a libuv loop on a thread of its own; `onEvents(array)` is
+///                             called with all events since the last call
+///   new Reactor(undefined)    manual time: commands run inline, JavaScript moves the clock with
+///                             `advanceTo(ns)` and collects events with `drain()`; `nextDeadline()`
+///                             is in nanoseconds too; both are BigInts; undefined: never
+///
+/// JavaScript's thread only. Ends with `close()`, with garbage collection, or with the environment:
+/// a clean-up hook joins the thread, so that a worker can be terminated at any moment.
 class ReactorWrap final : public Napi::ObjectWrap<ReactorWrap> {
  public:
   static Napi::Function define(Napi::Env env);
