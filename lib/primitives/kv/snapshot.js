@@ -15,7 +15,7 @@ export class KvSnapshot {
   #pool;
 
   /**
-   * @param {import('./pool.js').Pool<any>} pool of native snapshots
+   * @param {import('./pool.js').Pool<object>} pool of native snapshots
    * @param {number} nowMs
    */
   constructor(pool, nowMs) {

@@ -53,7 +53,7 @@ export class KvTransaction {
   }
 
   /**
-   * @param {import('./pool.js').Pool<any>} pool of native transactions
+   * @param {import('./pool.js').Pool<object>} pool of native transactions
    * @param {import('./errors.js').KvLimits} limits
    * @param {() => number} nowMs
    */

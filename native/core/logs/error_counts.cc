@@ -38,7 +38,7 @@ void LogErrors::add(std::string_view summary, std::int64_t time_ms) {
   if (times_ > limits_.times) shrink();
 }
 
-/// Makes room, as RollingWindow does, with one step for all.
+/// Makes room as RollingWindow does, with the same step for all windows.
 void LogErrors::shrink() {
   const auto all = [this](auto act) {
     times_ = 0;
@@ -48,7 +48,7 @@ void LogErrors::shrink() {
     }
   };
   all([this](RollingWindow& times) { times.expire(newest_ms_); });
-  // One entry for each template is the least there can be.
+  // Each template keeps one entry at least.
   const std::size_t least = tallies_.size();
   for (std::int64_t step_ms = 2; times_ > std::max(limits_.times / 2, least); step_ms *= 2) {
     if (step_ms > limits_.window_ms_max) break;
@@ -68,7 +68,7 @@ std::vector<LogErrorCount> LogErrors::top(std::size_t k, std::int64_t window_ms,
     all.push_back(
         {templates_.text(id), totals.count, totals.first_ms, totals.last_ms, tally.sample});
   }
-  // Stable, and by id so far: what is equal in all else stays in order of age.
+  // Stable, since equal ones stay in order of age: the map is sorted by id.
   std::stable_sort(all.begin(), all.end(), [](const LogErrorCount& a, const LogErrorCount& b) {
     return a.count != b.count ? a.count > b.count : a.text < b.text;
   });

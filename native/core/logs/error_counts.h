@@ -1,7 +1,7 @@
-// Counts errors by template and time: what `topErrors` answers from.
+// Counts errors by template and time.
 //
-// One per parser, used by one thread at a time; time is an argument. Memory is bounded by the
-// number of templates and of points in time, over all of them.
+// One per parser, used by one thread at a time; time is an argument. Memory is bounded by the total
+// numbers of templates and of points in time.
 #pragma once
 
 #include <cstddef>
@@ -29,26 +29,26 @@ class LogErrors {
  public:
   struct Limits {
     LogTemplates::Limits templates = {};
-    /// The longest window that may be asked for: times older than it are forgotten.
+    /// The longest window of `top`; older times are forgotten.
     std::int64_t window_ms_max = 86'400'000;
-    /// Points in time kept, of all templates together. Beyond it, neighbours are put together.
+    /// Points in time kept for all templates together. Beyond it, neighbours are merged.
     std::size_t times = 200'000;
     std::size_t sample_bytes = 512;
   };
-  /// In place of a window: all that was ever counted.
+  /// A window without a beginning.
   static constexpr std::int64_t kEver = std::numeric_limits<std::int64_t>::max();
 
   explicit LogErrors(Limits limits) : limits_(limits), templates_(limits.templates) {}
 
   void add(std::string_view summary, std::int64_t time_ms);
 
-  /// The templates with the most errors in (now - window, now], most first, of equals by the
-  /// template's text and then the oldest first; without those that have none.
+  /// The templates with the most errors in (now - window, now], in descending order of count, then
+  /// by text, then by age. Templates without errors in the window are left out.
   /// @param window_ms at most `window_ms_max`, or kEver
   std::vector<LogErrorCount> top(std::size_t k, std::int64_t window_ms, std::int64_t now_ms);
 
   [[nodiscard]] std::size_t templates() const { return templates_.size(); }
-  /// Errors whose template had to be forgotten.
+  /// Errors of templates that were forgotten.
   [[nodiscard]] std::uint64_t forgotten() const { return forgotten_; }
 
  private:

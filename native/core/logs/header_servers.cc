@@ -149,7 +149,7 @@ LogHeader LogHeaderReader::read_access(std::string_view line) const {
   header.format = kLogAccess;
   header.time_ms = time.ms;
   header.message_at = request;
-  // A quotation mark inside the request is escaped by both servers.
+  // Both servers escape a quotation mark inside the request.
   const std::size_t quote = line.find("\" ", request + 1);
   if (quote != std::string_view::npos) {
     const std::size_t status = quote + 2;

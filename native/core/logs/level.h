@@ -8,19 +8,19 @@
 
 namespace sluice {
 
-/// The level that a word names, in whatever case (`ERROR`, `warn`, `Critical`); kNone for others.
+/// The level that a word names in any case (`ERROR`, `warn`, `Critical`); kNone for other words.
 LogLevel level_of_word(std::string_view word);
 
 /// The level of a letter in upper case (V, D, I, W, E, F); kNone for others.
 LogLevel level_of_letter(char letter);
 
-/// The level of a number: syslog's severities 0 to 7, else pino's and bunyan's 10 to 60.
+/// The level of a number: a severity of syslog (0 to 7), else a level of pino or bunyan (10 to 60).
 LogLevel level_of_number(double number);
 
 /// A level among the first words of a text.
 struct LogLevelMatch {
   LogLevel level = LogLevel::kNone;
-  std::size_t end = 0;  ///< Behind it, and behind the bracket, colon or dash that closes it.
+  std::size_t end = 0;  ///< Offset behind the level and its bracket, colon or dash.
 };
 
 /// The first level among the words of a bracket: `error`, `core:error`, `ERROR/MainProcess`.

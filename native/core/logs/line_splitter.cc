@@ -23,13 +23,13 @@ void LogLineSplitter::hold(std::string_view part) {
   if (part.empty()) return;
   seen_ += part.size();
   last_is_cr_ = part.back() == '\r';
-  // One byte more than the limit, to see whether a character goes on behind it, and the mark.
+  // The byte behind the limit shows whether a character continues there; the mark does not count.
   const std::size_t held_max = line_bytes_max_ + 1 + kByteOrderMark.size();
   held_.append(part.substr(0, held_max - std::min(held_.size(), held_max)));
 }
 
-/// @param held as much of the line as there is
-/// @param length of the line, without the CR that a held one ended in
+/// @param held the line, as far as it was kept
+/// @param length of the whole line, without the CR at the end of a held one
 LogLine LogLineSplitter::trim(std::string_view held, std::size_t length) const {
   if (seen_ == 0 && !held.empty() && held.back() == '\r') {
     held.remove_suffix(1);

@@ -1,7 +1,6 @@
-// Splits the bytes of a log into lines, however they are cut into pieces.
+// Splits the bytes of a log into lines.
 //
-// One splitter per source, used by one thread at a time. It ends with `finish`, after which it is
-// as new.
+// One splitter per source, used by one thread at a time. After `finish` it is as new.
 #pragma once
 
 #include <cstddef>
@@ -13,12 +12,12 @@ namespace sluice {
 /// One line, without its line end. Valid during the call.
 struct LogLine {
   std::string_view bytes;
-  bool cut = false;  ///< It was longer than the limit; the rest is lost.
+  bool cut = false;  ///< It was longer than the limit; the rest is dropped.
 };
 
-/// A line ends in LF or CRLF; a CR elsewhere is part of it. Where the input is cut makes no
-/// difference. A line that lies within one piece is not copied, and at most `line_bytes_max` bytes
-/// of any other are held. A byte order mark at the very beginning is dropped.
+/// A line ends in LF or CRLF; a CR elsewhere is part of it. The result does not depend on how the
+/// input is cut into pieces. A line within one piece is not copied; of any other at most
+/// `line_bytes_max` bytes are held. A byte order mark at the beginning is dropped.
 class LogLineSplitter {
  public:
   explicit LogLineSplitter(std::size_t line_bytes_max) : line_bytes_max_(line_bytes_max) {}
@@ -41,7 +40,7 @@ class LogLineSplitter {
     }
   }
 
-  /// The input is over: a last line that lacks its line end counts.
+  /// Ends the input: a last line without a line end counts.
   template <typename Take>
   void finish(Take&& take) {
     if (seen_ > 0) take_held(take);
@@ -64,8 +63,8 @@ class LogLineSplitter {
   }
 
   std::size_t line_bytes_max_;
-  std::string held_;         // The beginning of a line whose end has not come yet.
-  std::size_t seen_ = 0;     // Bytes of that line, those that were not held included.
+  std::string held_;         // The beginning of an unfinished line.
+  std::size_t seen_ = 0;     // Bytes of that line, including those dropped.
   bool last_is_cr_ = false;  // The last of them is a CR.
   bool at_start_ = true;
 };

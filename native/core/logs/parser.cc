@@ -182,7 +182,7 @@ void LogParser::take_text(Lane& lane, LogGrouper::Line line, LogSink& sink) {
     line.header = headers_.read(line.text);
     if (!line.header.found()) line.header.malformed = should_be_json(lane, line.text);
     lane.json = lane.json || line.header.format == kLogJson;
-    // What is missing of a line that was cut is no fault of its writer.
+    // A line that the parser itself has cut is not malformed.
     line.malformed = line.malformed || (line.header.malformed && !line.cut);
     if (lane.events.overrides(line.header, line.text)) line.header = {};
   }
@@ -193,8 +193,7 @@ void LogParser::take_text(Lane& lane, LogGrouper::Line line, LogSink& sink) {
   lane.events.take(line, sink);
 }
 
-/// Removes the timestamp that a container runtime was asked to put before each line, where the line
-/// belongs to a stack trace.
+/// Removes the timestamp of `docker logs --timestamps` before a line of a stack trace.
 void LogParser::take_timestamped(LogGrouper::Line& line) {
   const std::size_t end = runtime_timestamp_end(line.text);
   if (end == 0) return;
@@ -261,14 +260,14 @@ bool LogParser::should_be_json(const Lane& lane, std::string_view line) const {
   return lane.json && line.front() == '{';
 }
 
-/// The line as valid UTF-8 without colours, and not longer than an event may be.
+/// The line as valid UTF-8 without colours, cut to the limit of an event.
 std::string_view LogParser::clean(std::string_view line, bool& malformed) {
   if (valid_utf8_prefix(line) != line.size()) {
     malformed = true;
     Utf8Decoder decoder;
     line = decoder.decode(line, decoded_);
     if (decoder.holding()) {
-      // Only a character that the line's end cuts off is held, so the rest was copied.
+      // Only an incomplete character at the end is held, so the rest was copied.
       decoded_.append(decoder.finish());
       line = decoded_;
     }

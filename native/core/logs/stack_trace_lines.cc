@@ -90,8 +90,7 @@ bool all_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
 }
 
-/// Whether an exception may have this name: its last part in upper case ends in `Error` or the
-/// like.
+/// Whether the last part of a name begins in upper case and ends in `Error` or the like.
 bool is_exception_name(std::string_view name) {
   constexpr std::array<std::string_view, 3> kSuffixes = {"Error", "Exception", "Throwable"};
   const std::size_t separator = name.find_last_of(".:\\");

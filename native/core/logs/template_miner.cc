@@ -8,12 +8,12 @@
 namespace sluice {
 namespace {
 
-/// What may stand around a word that varies without being part of it.
+/// Punctuation around a variable word that is no part of it.
 constexpr std::string_view kOpening = "([{<\"'`";
 constexpr std::string_view kClosing = ")]}>\"'`,;:.!?";
 
 bool has_digit(std::string_view text) {
-  // find_first_of would search the set anew for each character.
+  // find_first_of would search the set for each character.
   return std::any_of(text.begin(), text.end(), is_digit);
 }
 
@@ -61,7 +61,7 @@ void LogTemplates::split(std::string_view message) {
   }
 }
 
-/// The key under which a word of the message is looked for, or put, at a level of the tree.
+/// The key of a word of the message in a node of the tree.
 template <typename Level>
 std::string_view LogTemplates::branch(const Level& level, std::size_t word) const {
   if (word >= word_count_ || is_wild(words_[word])) return kLogWildcard;
@@ -90,7 +90,7 @@ std::uint64_t LogTemplates::add(std::string_view message, const OnForget& on_for
   return id;
 }
 
-/// The most similar of the templates, or 0 if none is similar enough. They are in order of age.
+/// The most similar of the templates, which are in order of age; 0 if none is similar enough.
 std::uint64_t LogTemplates::best(const Ids& ids) const {
   std::uint64_t best_id = 0;
   std::size_t best_equal = 0;
@@ -127,7 +127,7 @@ std::uint64_t LogTemplates::create(const OnForget& on_forget) {
   return id;
 }
 
-/// Forgets the template with the fewest messages; of equals the one matched longest ago.
+/// Forgets the template with the fewest messages; among equals the one matched least recently.
 void LogTemplates::forget_least(const OnForget& on_forget) {
   const auto least =
       std::min_element(templates_.begin(), templates_.end(), [](const auto& a, const auto& b) {
@@ -141,7 +141,7 @@ void LogTemplates::forget_least(const OnForget& on_forget) {
   Nodes& nodes = tree_.at(place.length);
   Children& children = nodes.at(place.first);
   std::erase(children.at(place.second), id);
-  // Empty branches go too: they would count among the children, and pile up.
+  // Empty nodes would count as children.
   if (children.at(place.second).empty()) children.erase(place.second);
   if (children.empty()) nodes.erase(place.first);
   if (nodes.empty()) tree_.erase(place.length);

@@ -1,8 +1,7 @@
-// Groups messages by the template that they were made from: the Drain algorithm (P. He, J. Zhu,
-// Z. Zheng, M. R. Lyu: "Drain: An Online Log Parsing Approach with Fixed Depth Tree", ICWS 2017).
+// Groups messages by template with the Drain algorithm (P. He, J. Zhu, Z. Zheng, M. R. Lyu: "Drain:
+// An Online Log Parsing Approach with Fixed Depth Tree", ICWS 2017).
 //
-// One miner per parser, used by one thread at a time. It reads no clock; the same messages in the
-// same order give the same templates.
+// One miner per parser, used by one thread at a time. Deterministic: it reads no clock.
 #pragma once
 
 #include <cstddef>
@@ -17,29 +16,29 @@
 
 namespace sluice {
 
-/// What stands in a template for what varies.
+/// Stands in a template for a variable word.
 inline constexpr std::string_view kLogWildcard = "<*>";
 
-/// The tree has the paper's depth 4: the root, the number of words, the first word, the second
-/// word, and below that the templates. Before that, words that hold a digit are masked (the
-/// paper's step 1), whole or behind a `=`. A message joins the template that agrees with it in most
-/// words, if these are at least `similarity` of all; of equals the one with more wildcards (as the
-/// authors' program does), of those the oldest. Where they differ, the template gets a wildcard.
+/// The tree has the paper's depth of 4: root, number of words, first word, second word, templates.
+/// Words with a digit are masked first (the paper's step 1), whole or behind a `=`. A message joins
+/// the template that agrees with it in most words, if in at least the share `similarity`; among
+/// equals the one with more wildcards (as in the authors' program), then the oldest. Words that
+/// differ become wildcards of the template.
 class LogTemplates {
  public:
   struct Limits {
     std::size_t templates = 1000;  ///< Beyond it the one with the fewest messages is forgotten.
-    std::size_t children = 100;    ///< Words told apart at one place of the tree.
-    std::size_t words = 48;        ///< Of a message that are looked at.
-    std::size_t bytes = 512;       ///< Of a message that are looked at.
+    std::size_t children = 100;    ///< Distinct words in one node of the tree.
+    std::size_t words = 48;        ///< Words considered of a message.
+    std::size_t bytes = 512;       ///< Bytes considered of a message.
     double similarity = 0.4;
   };
-  /// Called with the id of a template that is forgotten.
+  /// Called with the id of each template that is forgotten.
   using OnForget = std::function<void(std::uint64_t id)>;
 
   explicit LogTemplates(Limits limits) : limits_(limits) {}
 
-  /// The id of the template of `message`, which is made if need be. Ids count up from 1.
+  /// The id of the template of `message`, created if necessary. Ids count up from 1.
   std::uint64_t add(std::string_view message, const OnForget& on_forget);
 
   /// The words of a template.
@@ -51,7 +50,7 @@ class LogTemplates {
   struct Template {
     Words words;
     std::uint64_t count = 0;
-    std::uint64_t touched = 0;  // When it was last matched, in messages.
+    std::uint64_t touched = 0;  // Number of the message that matched it last.
   };
   using Ids = std::vector<std::uint64_t>;
   using Children = std::map<std::string, Ids, std::less<>>;    // By second word.
@@ -73,7 +72,7 @@ class LogTemplates {
     std::string second;
   };
   std::unordered_map<std::uint64_t, Place> places_;
-  Words words_;  // Of the message at hand.
+  Words words_;  // Of the current message.
   std::size_t word_count_ = 0;
   std::uint64_t next_id_ = 1;
   std::uint64_t messages_ = 0;

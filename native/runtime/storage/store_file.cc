@@ -19,7 +19,7 @@ StoreStatus refused(const std::string& path, int error, std::string& detail) {
 }
 
 // A file is made smaller where it has this many free pages, and one in four is free.
-constexpr std::int64_t kFreePagesMax = 256;
+constexpr std::int64_t kFreePagesMax = 64;
 
 }  // namespace
 

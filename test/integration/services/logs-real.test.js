@@ -60,7 +60,7 @@ test('a crash of Node is one event', async () => {
   expect(lines[0]).toMatch(/crash\.cjs:4$/);
   expect(lines.join('\n')).toContain('[cause]: TypeError: inner');
   expect(lines.at(-1)).toBe(`Node.js ${process.version}`);
-  // All but the line of stdout is the crash; the blank line at its very end is nobody's.
+  // All but the line of stdout is the crash; the blank line at its end belongs to no event.
   expect(lines.length).toBe(text.trimEnd().split('\n').length - 1);
   expect(parser.topErrors()).toMatchObject([{ template: 'Error: boom', count: 1 }]);
 });
@@ -108,6 +108,28 @@ f()
     'ValueError: bad value',
     'app: caught: ValueError: bad value',
   ]);
+});
+
+testWith('python3')('an exception group of Python is one event', () => {
+  const program = `
+import sys
+if sys.version_info < (3, 11): sys.exit(3)
+print('before', flush=True)
+try:
+    raise ExceptionGroup('eg', [ValueError(1), ExceptionGroup('inner', [TypeError('2')])])
+except* ValueError as error:
+    try:
+        raise KeyError('k') from error
+    except* KeyError as group:
+        print('between', flush=True)
+        raise RuntimeError('last') from group
+`;
+  const text = outputOf('python3', ['-c', program]);
+  if (text === '') return;
+  const { events } = parse(`${text}after\n`);
+  expect(events.map(({ level }) => level)).toEqual([null, null, 'error', null]);
+  expect(events[2].lines.length).toBe(text.trimEnd().split('\n').length - 2);
+  expect(events[3].lines).toEqual(['after']);
 });
 
 testWith('nginx')(

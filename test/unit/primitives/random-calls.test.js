@@ -75,8 +75,9 @@ test.each(Object.entries(LIMITERS))('%s', async (_name, make) => {
       choose.oneOf([undefined, { cost: choose.below(4) }, choose.anything(names)]);
     for (let i = 0; i < CALLS; i += 1) {
       const call = choose.below(4);
-      if (call === 0)
+      if (call === 0) {
         calls.make('acquire', () => limiter.acquire(key(), options(['cost', 'signal'])));
+      }
       if (call === 1) calls.make('reset', () => limiter.reset(key(), choose.anything(['now'])));
       if (call === 2) clock.advanceMs(choose.random() * 500);
       if (call === 3) {
@@ -182,8 +183,9 @@ test('StreamBuffer hands on every chunk that it took, once', async () => {
     for (let i = 0; i < CALLS; i += 1) {
       const chunk = choose.oneOf(['a', { text: 'b' }, choose.anything(['text'])]);
       const call = choose.below(7);
-      if (call === 0)
+      if (call === 0) {
         calls.make('write', () => buffer.write(chunk, options()).then(() => (written += 1)));
+      }
       if (call === 1 && calls.make('tryWrite', () => buffer.tryWrite(chunk))) written += 1;
       if (call === 2) calls.make('read', () => buffer.read(options()).then(note));
       if (call === 3) note(calls.make('tryRead', () => buffer.tryRead()));

@@ -84,7 +84,7 @@ TEST_F(LedgerLinkedTest, GivesItsFirstAnswerAgain) {
   EXPECT_EQ(run(requests[0]).code, Code::kIdempotencyConflict) << "not linked";
   run(transfer_request("single", "a", "b", 0));
   EXPECT_TRUE(conflicts({transfer_request("single", "a", "b", 0), move("b", "c", 1)}));
-  const std::vector<LedgerRequest> refused{transfer_request("r", "a", "b", 1), move("c", "a", 999)};
+  const std::vector<LedgerRequest> refused{transfer_request("r", "b", "a", 1), move("c", "a", 999)};
   EXPECT_EQ(ledger.execute_linked(refused, now)[1].code, Code::kInsufficientFunds);
   deposit("c", 2000);
   EXPECT_EQ(ledger.execute_linked(refused, now)[1].code, Code::kInsufficientFunds);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/utf8.h"
 #include "core/logs/recorder.h"
 #include "split_input.h"
 
@@ -388,6 +389,49 @@ TEST(LogParser, TheSummaryNamesTheError) {
   EXPECT_EQ(template_of(kGo), "panic: boom");
   EXPECT_EQ(template_of(kNode.substr(0, kNode.find("Error: Cannot"))), "Error: boom");
   EXPECT_EQ(template_of(R"({"level":50,"msg":"failed","err":{"message":"why"}})"), "failed: why");
+}
+
+TEST(LogParser, EveryViewIsValidUtf8WhereverSomethingIsCut) {
+  const std::string wide = [] {
+    std::string text;
+    for (int i = 0; i < 400; ++i) text += "\xE2\x82\xAC";
+    return text;
+  }();
+  for (std::size_t shift = 0; shift < 3; ++shift) {
+    const std::string pad(shift, 'x');
+    // The summary keeps 512 bytes of an error's line; colours end in one byte; a number in
+    // parentheses may lack its parenthesis.
+    const Recorder recorder =
+        record("ERROR a\nmy.Error: " + pad + wide + "\n    at f\n" +
+               "{\"level\":50,\"msg\":\"m\",\"err\":\"" + pad + wide +
+               "\"}\n\x1b[31\xC3\xA9 red\n14:signal-handler (1795233374\xC3\xA9 x\n");
+    ASSERT_EQ(recorder.seen.size(), 4U);
+    for (const std::string& summary : recorder.summaries) {
+      EXPECT_EQ(valid_utf8_prefix(summary), summary.size()) << summary;
+    }
+    EXPECT_LE(recorder.summaries[0].size(), 520U);
+    EXPECT_GT(recorder.summaries[0].size(), 500U);
+    EXPECT_EQ(recorder.seen[2], "?1 \xC3\xA9 red");
+    EXPECT_EQ(recorder.seen[3], "w1 \xC3\xA9 x");
+  }
+}
+
+TEST(LogParser, PausesEndInTheOrderOfTheLastInput) {
+  LogParser parser({}, {});
+  Recorder recorder;
+  constexpr std::uint32_t kSources = 1000;
+  for (std::uint32_t i = 1; i <= kSources; ++i) parser.push(i, "x\n", i, 0, recorder);
+  parser.push(1, "  y\n", kSources + 1, 0, recorder);
+  EXPECT_EQ(parser.next_deadline(), kSecond + 2);
+  parser.flush(kSecond + 10, 0, recorder);
+  EXPECT_EQ(recorder.seen.size(), 9U);
+  EXPECT_EQ(recorder.events.front().source, 2U);
+  parser.forget(11);
+  EXPECT_EQ(parser.next_deadline(), kSecond + 12);
+  parser.flush(2 * kSecond, 0, recorder);
+  EXPECT_EQ(recorder.events.back().source, 1U);
+  EXPECT_EQ(recorder.seen.size(), kSources - 1);
+  EXPECT_EQ(parser.next_deadline(), kNever);
 }
 
 }  // namespace

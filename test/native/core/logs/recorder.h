@@ -17,6 +17,7 @@ class Recorder final : public LogSink {
  public:
   std::vector<std::string> seen;
   std::vector<std::string> texts;
+  std::vector<std::string> summaries;
   std::vector<LogEvent> events;  // Their views are not valid any more.
 
   void on_event(const LogEvent& event) override {
@@ -31,6 +32,7 @@ class Recorder final : public LogSink {
     for (const char c : event.message) line += c == '\n' ? '|' : c;
     seen.push_back(line);
     texts.emplace_back(event.text);
+    summaries.emplace_back(event.summary);
     events.push_back(event);
   }
 };

@@ -129,7 +129,7 @@ TEST_F(LedgerRowsTest, SaysWhichEventCannotBe) {
   EXPECT_EQ(problem_with(of(2, [](LedgerEvent& event) { event.amount = 9; })),
             "event 4 of its ledger cannot be: it cannot have happened");
   EXPECT_EQ(problem_with(
-                of(3, [](LedgerEvent& event) { event.type = static_cast<LedgerEventType>(13); })),
+                of(3, [](LedgerEvent& event) { event.type = static_cast<LedgerEventType>(14); })),
             "event 3 of its ledger cannot be: it is none");
   EXPECT_EQ(problem_with(of(3, [](LedgerEvent& event) { event.code = LedgerCode{200}; })),
             "event 3 of its ledger cannot be: it is none");

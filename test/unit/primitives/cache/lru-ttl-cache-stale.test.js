@@ -238,5 +238,7 @@ test.each([
 
 test('unknown options of fetch are refused by name', async () => {
   const { cache } = manual();
-  await expect(cache.fetch('k', () => 1, { allowStale: true })).rejects.toThrow(/no option allowStale;/);
+  await expect(cache.fetch('k', () => 1, { allowStale: true })).rejects.toThrow(
+    /no option allowStale;/,
+  );
 });

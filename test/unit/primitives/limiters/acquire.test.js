@@ -125,9 +125,7 @@ describe.each(makers)('%s.acquire', (_name, make) => {
     await expect(limiter.acquire('k', { now: 5 })).rejects.toThrow(/no option now/);
     await expect(limiter.acquire('k', { signal: 5 })).rejects.toThrow(/signal/);
     expect(() => limiter.reset(7)).toThrow(TypeError);
-    expect(() => limiter.allow('k', { tokens: 2 })).toThrow(
-      /no option tokens; it takes cost, now/,
-    );
+    expect(() => limiter.allow('k', { tokens: 2 })).toThrow(/no option tokens; it takes cost, now/);
     expect(() => make({ max: 5 })).toThrow(/no option max/);
     expect(() => make({ maxWaiting: 0 })).toThrow(/maxWaiting/);
     await limiter.acquire('k');

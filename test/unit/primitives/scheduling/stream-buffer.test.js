@@ -391,7 +391,9 @@ describe('StreamBuffer closed with an error', () => {
 });
 
 test('unknown options of a StreamBuffer are refused by name', async () => {
-  expect(() => new StreamBuffer({ capacity: 1, highWaterMark: 2 })).toThrow(/no option highWaterMark;/);
+  expect(() => new StreamBuffer({ capacity: 1, highWaterMark: 2 })).toThrow(
+    /no option highWaterMark;/,
+  );
   const buffer = new StreamBuffer({ capacity: 1 });
   await expect(buffer.read({ timeout: 1 })).rejects.toThrow(/no option timeout;/);
   expect(() => buffer.stream({ timeout: 1 })).toThrow(/no option timeout;/);
