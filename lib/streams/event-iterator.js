@@ -1,5 +1,6 @@
 import { SluiceError, abortReason } from '../internal/util/errors.js';
 import { whenAborted } from '../internal/util/abort.js';
+import { EVENT_FIELDS } from './subscriptions.js';
 
 /**
  * @typedef {object} StreamEvent
@@ -7,9 +8,6 @@ import { whenAborted } from '../internal/util/abort.js';
  * @property {string} type `token`, `job_retry`, `gap`, `job_complete`, `job_error`, `job_cancelled`
  * @property {any} data as on the wire
  */
-
-/** Strings per event: id, type, JSON. */
-const FIELDS = 3;
 
 /** One subscriber of the hub, read event by event. */
 class EventReader {
@@ -52,8 +50,8 @@ class EventReader {
   /** @returns {StreamEvent | undefined} the next event, if it has arrived */
   take() {
     if (this.#next >= this.#batch.length) return undefined;
-    const [id, type, data] = this.#batch.slice(this.#next, this.#next + FIELDS);
-    this.#next += FIELDS;
+    const [id, type, data] = this.#batch.slice(this.#next, this.#next + EVENT_FIELDS);
+    this.#next += EVENT_FIELDS;
     // Acknowledged once all its events are taken: the consumer sets the pace.
     if (this.#next >= this.#batch.length) this.#subscriber.acknowledge();
     return { id: id || undefined, type, data: JSON.parse(data) };

@@ -1,3 +1,5 @@
+import { EVENT_FIELDS } from './subscriptions.js';
+
 /** @typedef {import('./types.js').SubscriberHandler} SubscriberHandler */
 /** @typedef {import('./types.js').EndReason} EndReason */
 /** @typedef {import('./types.js').Member} Member */
@@ -8,9 +10,6 @@
  * @property {(members: Member[], handler: SubscriberHandler) =>
  *   {acknowledge: () => void, detach: () => void}} openStream
  */
-
-/** Strings per event: id, type, JSON. */
-const FIELDS = 3;
 
 /** A cursor from a client may be any text, line breaks included; only ids go into ours. */
 const EVENT_ID = /^\d+-\d+$/;
@@ -185,8 +184,8 @@ export class FanIn {
   /** @param {Source} source */
   #framesOf(source) {
     let frames = '';
-    for (let i = 0; i < source.events.length; i += FIELDS) {
-      const [id, type, json] = source.events.slice(i, i + FIELDS);
+    for (let i = 0; i < source.events.length; i += EVENT_FIELDS) {
+      const [id, type, json] = source.events.slice(i, i + EVENT_FIELDS);
       if (id !== '') {
         source.position = id;
         frames += `id: ${this.#cursor()}\n`;

@@ -1,5 +1,8 @@
 /** @typedef {import('./types.js').SubscriberHandler} SubscriberHandler */
 
+/** Strings per event in `onEvents`: id, type, JSON. */
+export const EVENT_FIELDS = 3;
+
 /** One client's connection to the logs of a hub; `JobHub.openStream` creates it. */
 export class Subscriber {
   #subscriptions;
