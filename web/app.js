@@ -1,7 +1,7 @@
 /**
- * The demo page: submits prompts, shows their jobs side by side, takes connections away and back,
- * finds its jobs again after a reload, and asks for a key where the server does. The address says
- * what is open: the jobs, a conversation (`#conv_...`), or a new one (`#new`).
+ * The demo page. It submits prompts, shows their jobs side by side, drops and restores connections,
+ * restores its jobs after a reload, and asks for a key if the server requires one. The fragment of
+ * the URL selects the view: the jobs, a conversation (`#conv_...`), or a new one (`#new`).
  */
 
 import { Announcer } from './app/announcer.js';
@@ -24,10 +24,10 @@ const dropAll = /** @type {HTMLButtonElement} */ (byTestId('drop-all'));
 const clear = /** @type {HTMLButtonElement} */ (byTestId('clear'));
 const template = /** @type {HTMLTemplateElement} */ (document.querySelector('template#card'));
 const announcer = new Announcer(byTestId('announcer'));
-// Every tab finds the same jobs, and all tabs have six connections together: one each will do.
+// All tabs restore the same jobs and share six connections per origin, so each tab uses one.
 const client = createClient({ multiplex: true, apiKey: recallKey() ?? undefined });
 
-/** @type {Set<JobCard>} oldest first, as the page's list is newest first */
+/** @type {Set<JobCard>} oldest first; the page lists newest first */
 const cards = new Set();
 
 const kKeyRefused = 'The server does not accept this key.';
@@ -61,7 +61,7 @@ function removeCards(removed) {
     cards.delete(card);
     card.element.remove();
   }
-  // The focus would fall back to the top of the page.
+  // Removing the focused element would move the focus to the top of the page.
   if (focused) document.getElementById('jobs')?.focus();
   forget(removed.map((card) => card.known.id));
   nextFrame(drawPage);
@@ -147,7 +147,7 @@ const chat = new Chat(/** @type {HTMLElement} */ (document.querySelector('#chat'
   onConnection: () => nextFrame(drawPage),
 });
 
-/** Shows what the address names. */
+/** Shows the view that the fragment of the URL selects. */
 function showPlace() {
   const [, id] = /^#(conv_[\w-]+)$/.exec(location.hash) ?? [];
   const chats = id !== undefined || location.hash === '#new';
@@ -183,7 +183,7 @@ const keyForm = new KeyForm(/** @type {HTMLFormElement} */ (byTestId('key-form')
   return '';
 });
 
-/** Takes up what is known of the server; false when it wants a key, or another one. */
+/** Loads models, conversations and jobs. Resolves to false if the server requires another key. */
 async function enter() {
   try {
     composer.setModels(await client.models());
@@ -195,7 +195,7 @@ async function enter() {
   }
   void places.refresh();
   showPlace();
-  // Streams that ended for want of a good key begin anew.
+  // Streams that failed without a valid key start again.
   for (const card of [...cards].filter(({ job }) => wantsKey(job.error))) {
     cards.delete(card);
     card.element.remove();

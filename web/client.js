@@ -1,6 +1,6 @@
 /**
- * Sluice in the browser: submit prompts, read their tokens, lose none of them to a cut connection.
- * No dependency and no build step; also runs in Node with an injected EventSource.
+ * The browser client: submits prompts and reads their tokens, without loss over a cut connection.
+ * It has no dependency and no build step, and also runs in Node with an injected EventSource.
  *
  *     const client = createClient();
  *     const job = await client.submit({ prompt: 'Hello' });
@@ -26,18 +26,18 @@ export { SluiceClientError, Job };
 
 /**
  * @typedef {object} ClientOptions
- * @property {string} [baseUrl] where the gateway is mounted; default '', this page's own origin
- * @property {string} [apiKey] sent as `Authorization: Bearer`. An EventSource sends no headers: the
- *   client has the addresses of streams signed, and signed anew when they have expired. Whoever uses
- *   the page can read the key: give each its own, with limits
- * @property {Record<string, string>} [headers] sent with every call, for a gateway with its own way
- *   to authenticate
- * @property {typeof globalThis.fetch} [fetch] default: the global one
- * @property {new (url: string) => EventSource} [EventSource] default: the global one
+ * @property {string} [baseUrl] the mount point of the gateway; default '', this page's origin
+ * @property {string} [apiKey] sent as `Authorization: Bearer`. An EventSource sends no headers, so the
+ *   client requests signed stream URLs, and new ones after their expiry. Anyone using the page can
+ *   read the key: give each user their own, with limits
+ * @property {Record<string, string>} [headers] sent with every call, for a gateway with an
+ *   `authenticate` hook
+ * @property {typeof globalThis.fetch} [fetch] default: the global
+ * @property {new (url: string) => EventSource} [EventSource] default: the global
  * @property {'auto' | boolean} [multiplex] true: all jobs share connections; false: one connection
- *   each; default 'auto': they share when more than four are live. Six connections are all that the
- *   tabs of one origin have together over HTTP/1.1: true where a page is open in several
- * @property {number} [submitRetriesMax] how often a POST is repeated after a passing failure, always
+ *   each; default 'auto': jobs share connections when more than four are live. Over HTTP/1.1 all tabs
+ *   of one origin share six connections: use true for a page that is open in several tabs
+ * @property {number} [submitRetriesMax] how often a POST is repeated after a transient failure, always
  *   with the same idempotency key; default 2
  */
 
@@ -53,13 +53,13 @@ export { SluiceClientError, Job };
  * @property {'cancel' | 'continue'} [on_disconnect]
  * @property {number} [disconnect_grace_ms]
  * @property {number} [max_wall_ms]
- * @property {{mode?: 'off' | 'on' | 'refresh', ttl_s?: number}} [cache] whether its answer may be
- *   another job's; default: at temperature 0
+ * @property {{mode?: 'off' | 'on' | 'refresh', ttl_s?: number}} [cache] whether the job may share
+ *   the answer of another job; default: at temperature 0
  * @property {string} [conversation_id] the prompt is the next turn of this conversation
- * @property {'reject' | 'queue'} [on_busy] while another turn of it is under way; default `reject`
+ * @property {'reject' | 'queue'} [on_busy] the action during another turn; default `reject`
  */
 
-/** One gateway, any number of jobs. Made by `createClient()`; ends with `close()`. */
+/** A client of one gateway, for any number of jobs. `createClient()` makes it; `close()` ends it. */
 export class Client {
   /** @type {Map<string, Job>} live jobs */
   #jobs = new Map();
@@ -78,7 +78,7 @@ export class Client {
     if (!Number.isInteger(submitRetriesMax) || submitRetriesMax < 0) {
       throw new RangeError('submitRetriesMax must be an integer of 0 or more');
     }
-    // The global fetch insists on being called with the global as its `this`.
+    // The global fetch throws unless `this` is the global object.
     const fetch = options.fetch ?? globalThis.fetch?.bind(globalThis);
     const EventSource = options.EventSource ?? globalThis.EventSource;
     this.#http = new Http(String(baseUrl).replace(/\/+$/, ''), fetch, headers);
@@ -93,8 +93,8 @@ export class Client {
   }
 
   /**
-   * Another key for every call from now on; streams that are open stay so.
-   * @param {string | null} key null for none
+   * Replaces the key for all later calls; open streams continue.
+   * @param {string | null} key null: no key
    */
   setApiKey(key) {
     if (key !== null && (typeof key !== 'string' || !/^[\x21-\x7e]+$/.test(key))) {
@@ -104,16 +104,16 @@ export class Client {
   }
 
   /**
-   * Submits a prompt. Resolves when the server has accepted it; the job is connected already.
+   * Submits a prompt. Resolves once the server has accepted it; the job is then connected.
    * @param {JobRequest} request
-   * @param {{idempotencyKey?: string, signal?: AbortSignal}} [options] without a key one is made, so
-   *   that a repeated POST cannot make a second job
-   * @returns {Promise<Job>} rejects with a SluiceClientError carrying the server's `code`, `param`
+   * @param {{idempotencyKey?: string, signal?: AbortSignal}} [options] `idempotencyKey`
+   *   defaults to a random one, so that a repeated POST cannot make a second job
+   * @returns {Promise<Job>} rejects with a SluiceClientError with the server's `code`, `param`
    *   and `status`
    */
   async submit(request, { idempotencyKey = randomKey(), signal } = {}) {
     this.#checkOpen();
-    // Not a listener for each submission: beyond ten on a signal, Node warns of a leak.
+    // AbortSignal.any() adds no listener: Node warns of a leak beyond ten listeners on a signal.
     const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
     const headers = { 'idempotency-key': idempotencyKey };
     const options = { body: request, headers, signal: AbortSignal.any(signals) };
@@ -128,9 +128,9 @@ export class Client {
   }
 
   /**
-   * Takes up a job that exists, after a reload for example. The whole text is replayed, or what
-   * follows `lastEventId`. If the server does not know the job (any more), it ends with an `error`
-   * whose code is `job_not_found`, and its status is `gone`.
+   * Connects to an existing job, for example after a reload. The server replays the whole text, or
+   * the events after `lastEventId`. An unknown or purged job ends with the status `gone` and an
+   * `error` with the code `job_not_found`.
    * @param {string} jobId
    * @param {{lastEventId?: string | null}} [options]
    */
@@ -150,7 +150,7 @@ export class Client {
   }
 
   /**
-   * The models the server offers, its default first; may be empty when it passes any name on.
+   * The models of the server, its default first; empty if the server accepts any name.
    * @returns {Promise<{id: string}[]>}
    */
   async models() {
@@ -160,19 +160,20 @@ export class Client {
     return Array.isArray(answer?.data) ? answer.data : [];
   }
 
-  /** Histories that jobs are sent with: see `conversation_id` of `submit`. */
+  /** The conversations of the caller; see `conversation_id` of `submit`. */
   get conversations() {
     return this.#conversations;
   }
 
-  /** Live connections and the jobs on them. */
+  /** The numbers of open connections and of the jobs on them. */
   stats() {
     return this.#connections.stats();
   }
 
   /**
-   * Closes every connection. Jobs go on at the server as their policy says; here their `done`
-   * resolves as they are, and their iterators throw `client_closed`. May be called twice.
+   * Closes every connection. At the server, jobs continue as `on_disconnect` says; here `done`
+   * resolves with the current state, and iterators throw `client_closed`. A second call has no
+   * effect.
    */
   close() {
     if (this.#closing.signal.aborted) return;
@@ -198,7 +199,7 @@ export class Client {
       const options = { signal: this.#closing.signal, jobId: job.id };
       try {
         const answer = await this.#http.callWithRetries('POST', path, options, 2);
-        // Connected, the terminal event brings this in its order; else the answer has to do.
+        // On an open connection the terminal event ends the job in order; otherwise this answer does.
         if (job.connection !== 'open' && isEnded(answer?.status)) job[kFinishFrom](answer);
         return answer;
       } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * The page of workflows: takes one as JSON, runs it, draws its graph as it runs, and shows what each
- * node says. The address names the workflow, so that a reload finds it again.
+ * The workflow page. It reads a workflow as JSON, runs it, draws its graph as it runs, and shows the
+ * text of each node. The fragment of the URL names the workflow, so that a reload restores it.
  */
 
 import { Announcer } from './app/announcer.js';
@@ -35,7 +35,7 @@ const part = (name) => /** @type {HTMLElement} */ (detail.querySelector(`[data-p
 
 const kKeyRefused = 'The server does not accept this key.';
 
-/** What is on the page. */
+/** The state of the page. */
 const shown = {
   id: '',
   /** @type {string} */
@@ -44,7 +44,7 @@ const shown = {
   nodes: new Map(),
   /** @type {string | null} */
   selected: null,
-  /** The part of the selected node's text that the pane has. */
+  /** The part of the selected node's text that the pane shows. */
   written: '',
   /** @type {WorkflowStream | null} */
   stream: null,
@@ -83,7 +83,7 @@ function drawDetail() {
   part('state').textContent = `${type === 'prompt' ? '' : `${type}, `}${state}${tries}`;
   part('note').textContent = note;
   if (text === shown.written) return;
-  // What has only grown is only added to.
+  // A text that has only grown is extended in place.
   if (text.startsWith(shown.written)) {
     pane.append(text.slice(shown.written.length));
   } else {
@@ -124,7 +124,7 @@ function show(view) {
 function follow() {
   const { id, nodes } = shown;
   shown.stream = new WorkflowStream(http, id, {
-    event: (type, data) => hear(nodes, type, data),
+    event: (type, data) => onEvent(nodes, type, data),
     end: () => {
       for (const node of nodes.values()) node.stop();
       announcer.say(`Workflow ${shown.status}`);
@@ -135,7 +135,7 @@ function follow() {
 }
 
 /** @param {Map<string, NodeModel>} nodes @param {string} type @param {any} data */
-function hear(nodes, type, data) {
+function onEvent(nodes, type, data) {
   const node = nodes.get(data.node);
   if (node?.apply(type, data) && type.startsWith('node_') && type !== 'node_progress') {
     announcer.say(`${node.id} ${node.state}`);
@@ -205,7 +205,7 @@ function useSample(index) {
 }
 
 samples.forEach(({ name }, i) => sample.append(new Option(name, String(i))));
-// What was typed before this script was there stays.
+// Text typed before this script loaded stays.
 if (source.value === '') useSample(0);
 
 const known = location.hash.slice(1);
@@ -213,7 +213,7 @@ if (/^wf_[\w-]+$/.test(known)) {
   try {
     show(await read(known));
   } catch (error) {
-    // Its retention is over: the page begins anew.
+    // The workflow has been purged: the page starts empty.
     if (/** @type {any} */ (error).status === 404) {
       history.replaceState(null, '', location.pathname);
     } else fail(error);

@@ -39,7 +39,7 @@ const access = {
 };
 const gateway = createGateway({
   provider: word,
-  maxInFlightBatches: 1000,
+  maxConcurrency: 1000,
   incomingCapacity: 10_000,
   maxRetainedJobs: 1000,
   access: access[/** @type {'open'} */ (mode === 'cache' ? 'shared' : mode)],

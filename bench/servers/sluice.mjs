@@ -28,7 +28,7 @@ const modes = {
 const mode = /** @type {keyof typeof modes} */ (process.argv[2]);
 const gateway = createGateway({
   provider: modes[mode](),
-  maxInFlightBatches: 20_000,
+  maxConcurrency: 20_000,
   incomingCapacity: 20_000,
   maxStreams: 20_000,
   // On a machine that has other work too, it takes long to open ten thousand.

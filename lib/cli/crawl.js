@@ -1,35 +1,35 @@
 /** `sluice crawl`: a site's pages as JSON lines, as they are read. */
-import { UsageError, configFlag, describeFlags, parseFlags } from './flags.js';
+import { UsageError, configFlag, describeFlags, outputFlag, parseFlags } from './flags.js';
 import { createProgress } from './progress-bar.js';
-import { kInterrupted, openOutput, watchInterrupts } from './output.js';
+import { INTERRUPTED, openOutput, watchInterrupts } from './output.js';
 
 /** @type {import('./flags.js').Flags} */
-const flags = {
-  limit: { type: 'integer', min: 1, max: 10_000, fallback: 100, help: 'pages at most' },
+export const flags = {
+  limit: { type: 'integer', min: 1, max: 10_000, default: 100, help: 'pages at most' },
   depth: {
     type: 'integer',
     max: 1000,
-    fallback: 10,
+    default: 10,
     help: 'links between the first page and the last',
   },
-  concurrency: { type: 'integer', min: 1, max: 64, fallback: 4, help: 'requests at once' },
+  concurrency: { type: 'integer', min: 1, max: 64, default: 4, help: 'requests at once' },
   'per-host-per-second': {
     type: 'number',
     min: 0.01,
     max: 1000,
-    fallback: 5,
+    default: 5,
     help: 'requests a second, evenly spaced; fewer where the site wants it',
   },
   'timeout-ms': {
     type: 'integer',
     min: 1,
     max: 600_000,
-    fallback: 10_000,
+    default: 10_000,
     help: 'time for one page, from the connection to the last byte',
   },
   sitemaps: {
     type: 'boolean',
-    fallback: false,
+    default: false,
     help: 'also fetch the pages that the sitemaps of the site name',
   },
   include: {
@@ -57,10 +57,10 @@ const flags = {
   },
   'allow-private-addresses': {
     type: 'boolean',
-    fallback: false,
+    default: false,
     help: 'also connect to private, loopback and link-local addresses',
   },
-  output: { type: 'string', value: 'FILE', help: 'where results go; default: standard output' },
+  ...outputFlag,
   ...configFlag,
 };
 
@@ -89,7 +89,7 @@ export async function run(argv) {
   if (positionals.length !== 1) throw new UsageError('crawl takes one URL');
   // Loaded after the flags are checked: help and usage errors come without delay.
   const { crawl } = await import('../primitives/crawler/crawl.js');
-  const interrupts = watchInterrupts();
+  const interrupts = watchInterrupts(undefined, 'writing the results so far');
   const crawling = start(crawl, positionals[0], values, interrupts.signal);
   const output = await openOutput(values.output);
   const progress = createProgress(process.stderr);
@@ -107,7 +107,7 @@ export async function run(argv) {
     progress.end();
     await output.close();
   }
-  if (interrupts.signal.aborted) return kInterrupted;
+  if (interrupts.signal.aborted) return INTERRUPTED;
   return crawling.stats().errors > 0 ? 1 : 0;
 }
 

@@ -1,22 +1,19 @@
 /** `sluice export`: what a data file holds, as JSON lines. */
-import { UsageError, describeFlags, parseFlags } from './flags.js';
+import { UsageError, describeFlags, outputFlag, parseFlags } from './flags.js';
 import { isPartOf } from '../jobs/storage/paths.js';
 import { openOutput } from './output.js';
 
 /** @type {import('./flags.js').Flags} */
-const flags = {
-  output: { type: 'string', value: 'FILE', help: 'write there; default: standard output' },
-};
+export const flags = { ...outputFlag };
 
 export const summary = 'write what a data file holds as JSON lines';
 
 export const help = `Usage: sluice export FILE [options]
 
 Writes what a data file of "sluice serve --data FILE" holds, a JSON object per line: jobs with their
-texts, oldest first, idempotency keys, the ledger's events, then what is at /v1/kv and
-conversations. Changes nothing, and works while a server has the file: what is written is the state of
-one moment. Amounts, which may
-be beyond 2^53, are strings.
+texts, oldest first, idempotency keys, the ledger's events, then /v1/kv and conversations. Changes
+nothing, and works while a server uses the file: the output is a consistent snapshot. Amounts may exceed
+2^53 and are strings.
 
 ${describeFlags(flags)}
 `;

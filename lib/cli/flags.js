@@ -1,10 +1,12 @@
 /**
- * Flags of the commands: one table gives the parser, the help text, the checks, and what
- * `--config` may say. A mistake is a `UsageError`: one line, exit code 2.
+ * Flags of the commands: one table gives the parser, the help text, the checks, and the members that
+ * the file of `--config` may have. A mistake is a `UsageError`: one line, exit code 2.
  */
 import { parseArgs } from 'node:util';
 import { readFileSync } from 'node:fs';
+import { SPAN_MS_MAX } from '../internal/util/option-table.js';
 import { pointerTo } from '../internal/util/schema-problem.js';
+import { suggestion } from './suggestion.js';
 
 /** A mistake in how the command was called. */
 export class UsageError extends Error {}
@@ -14,94 +16,36 @@ export class UsageError extends Error {}
  * @property {'integer' | 'number' | 'string' | 'choice' | 'url' | 'boolean'} type a boolean one
  *   takes no value
  * @property {string} help
- * @property {string} [value] how the help calls its value
- * @property {number | string | boolean} [fallback]
+ * @property {string} [value] placeholder of its value in the help
+ * @property {number | string | boolean} [default] its value where it is not given
+ * @property {string} [defaultText] the default in words, where other code fills it in
  * @property {number} [min] of an integer or number; default 0
  * @property {number} [max] of an integer or number
- * @property {string[]} [choices]
+ * @property {readonly string[]} [choices]
  * @property {boolean} [multiple] may be given several times; its value is an array of each
+ * @property {string} [alias] a second name
+ * @property {string} [formerly] a deprecated name; its use is warned of on stderr
  */
 
 /** @typedef {Record<string, Flag>} Flags */
-
-/** @type {Flags} */
-export const providerFlags = {
-  provider: {
-    type: 'choice',
-    choices: ['demo', 'openai', 'llama'],
-    fallback: 'demo',
-    help: 'what makes the text: a canned one, an OpenAI-compatible server, or a GGUF file',
-  },
-  upstream: { type: 'url', value: 'URL', help: 'openai: base URL of the server, up to /v1' },
-  'upstream-idle-ms': {
-    type: 'integer',
-    min: 1,
-    fallback: 60_000,
-    help: 'openai: silence after which a response counts as stalled',
-  },
-  'upstream-client': {
-    type: 'choice',
-    choices: ['auto', 'native', 'undici'],
-    fallback: 'auto',
-    help: 'openai: what makes the calls; auto is libcurl where there is one, else undici',
-  },
-  mode: {
-    type: 'choice',
-    choices: ['chat', 'completions'],
-    fallback: 'chat',
-    help: 'openai: one call per prompt, or one per batch with an array of prompts',
-  },
-  model: {
-    type: 'string',
-    value: 'NAME|PATH',
-    help: 'openai: model name; llama: path of the GGUF',
-  },
-  'token-interval-ms': {
-    type: 'integer',
-    fallback: 200,
-    help: 'demo: time between two words',
-  },
-  'max-in-flight-batches': {
-    type: 'integer',
-    min: 1,
-    max: 1_000_000,
-    fallback: 5,
-    help: 'calls in the provider at once',
-  },
-  'max-batch-size': {
-    type: 'integer',
-    min: 1,
-    max: 10_000,
-    fallback: 8,
-    help: 'prompts in one call, for a provider that takes several',
-  },
-  'idle-flush-ms': {
-    type: 'integer',
-    fallback: 100,
-    help: 'quiet time after which a batch goes out although it is not full',
-  },
-  reactors: {
-    type: 'integer',
-    min: 1,
-    max: 64,
-    fallback: 1,
-    help: 'threads that jobs are spread over',
-  },
-  'incoming-capacity': {
-    type: 'integer',
-    min: 1,
-    max: 1_000_000,
-    fallback: 100,
-    help: 'prompts that may wait for a batch',
-  },
-};
 
 /** @type {Flags} */
 export const configFlag = {
   config: { type: 'string', value: 'FILE', help: 'JSON with these options; flags win over it' },
 };
 
-const kIntegerMax = 2 ** 31 - 1;
+/** @type {Flags} */
+export const outputFlag = {
+  output: {
+    type: 'string',
+    value: 'FILE',
+    alias: 'out',
+    defaultText: 'standard output',
+    help: 'file that results are written to',
+  },
+};
+
+const INTEGER_MAX = SPAN_MS_MAX;
 
 /**
  * @param {string} at how the option is called where it was given
@@ -110,7 +54,7 @@ const kIntegerMax = 2 ** 31 - 1;
  * @returns {string | number | boolean}
  */
 function check(at, flag, value) {
-  const { type, min = 0, max = kIntegerMax, choices = [] } = flag;
+  const { type, min = 0, max = INTEGER_MAX, choices = [] } = flag;
   const shown = JSON.stringify(value);
   if (type === 'boolean') {
     if (typeof value === 'boolean') return value;
@@ -148,13 +92,84 @@ function check(at, flag, value) {
  */
 function checkEach(at, flag, value) {
   if (flag.multiple !== true) return check(at, flag, value);
+  if (typeof value === 'string') return [check(at, flag, value)];
   if (!Array.isArray(value)) throw new UsageError(`${at} takes an array of strings`);
   return value.map((one) => check(at, flag, one));
 }
 
 /** @param {string} name `max-batch-size` as `maxBatchSize` */
-function camelCase(name) {
+export function camelCase(name) {
   return name.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
+}
+
+/** @param {string} name `maxBatchSize` as `max-batch-size` */
+function kebabCase(name) {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** @param {string} markdown */
+function plain(markdown) {
+  return markdown.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').replaceAll('`', '');
+}
+
+/**
+ * The flags that a table of options names.
+ * @param {readonly import('../internal/util/option-table.js').OptionRow[]} rows
+ * @param {{fillIn?: boolean}} [options] `fillIn`: a flag that is not given has its default; otherwise its
+ *   value is undefined, and the code that takes the options fills it in
+ * @returns {Flags}
+ */
+export function flagsFrom(rows, { fillIn = false } = {}) {
+  /** @type {Flags} */
+  const flags = {};
+  for (const row of rows) {
+    if (row.flag === undefined) continue;
+    const { type, min = type === 'integer' ? 1 : 0, max, choices, flagValue: value } = row;
+    const text = row.default === undefined ? undefined : String(row.default);
+    const defaultText = row.defaultText === undefined ? text : plain(row.defaultText);
+    flags[row.flag] = {
+      type: type === 'milliseconds' ? 'integer' : FLAG_TYPES[type],
+      help: plain(row.help),
+      ...(value !== undefined && { value }),
+      ...(type === 'integer' || type === 'milliseconds'
+        ? { min, max: Math.min(max ?? INTEGER_MAX, INTEGER_MAX) }
+        : {}),
+      ...(choices !== undefined && { choices }),
+      ...(type === 'strings' && { multiple: true }),
+      ...(fillIn ? { default: row.default } : type !== 'boolean' && { defaultText }),
+      ...(row.formerly !== undefined && { formerly: kebabCase(row.formerly) }),
+    };
+  }
+  return flags;
+}
+
+/** @type {Record<string, Flag['type']>} */
+const FLAG_TYPES = {
+  integer: 'integer',
+  choice: 'choice',
+  boolean: 'boolean',
+  string: 'string',
+  strings: 'string',
+  other: 'url',
+};
+
+/**
+ * The inverse: options from the values of the flags that a table names.
+ * @param {readonly import('../internal/util/option-table.js').OptionRow[]} rows
+ * @param {Record<string, any>} values
+ * @returns {Record<string, any>} nested as the paths of the table are
+ */
+export function optionsFrom(rows, values) {
+  /** @type {Record<string, any>} */
+  const options = {};
+  for (const { path, flag } of rows) {
+    const value = flag === undefined ? undefined : values[camelCase(flag)];
+    if (value === undefined) continue;
+    const [group, name] = path.split('.');
+    if (name === undefined) options[group] = value;
+    else options[group] = { ...options[group], [name]: value };
+  }
+  return options;
 }
 
 /**
@@ -165,13 +180,41 @@ function camelCase(name) {
  *   } findProblem
  */
 
+/** Deprecated names that have been warned of in this process. */
+const warned = new Set();
+
 /**
- * @param {string} path
- * @param {Flags} flags
- * @param {Members} extra
- * @returns {{values: Record<string, string | number | boolean | unknown[]>, members: Record<string, unknown>}}
+ * The checked value of a flag, by any of its names.
+ * @param {Map<string, unknown>} given values by the names that were used
+ * @param {string} name
+ * @param {Flag} flag
+ * @param {(name: string) => string} show a name as the caller wrote it
+ * @returns {string | number | boolean | (string | number | boolean)[] | undefined} undefined: not given
  */
-function readConfig(path, flags, extra) {
+function take(given, name, flag, show) {
+  const { alias, formerly } = flag;
+  const names = [name, camelCase(name), alias, formerly, formerly && camelCase(formerly)];
+  const used = [...new Set(names)].filter((one) => one !== undefined && given.has(one));
+  if (used.length > 1) {
+    const [first, second] = used.map((one) => show(String(one)));
+    throw new UsageError(`${first} and ${second} are the same option; give one of them`);
+  }
+  const [one] = used;
+  if (one === undefined) return undefined;
+  const at = show(one);
+  const value = checkEach(at, flag, given.get(one));
+  if (formerly !== undefined && (one === formerly || one === camelCase(formerly))) {
+    const now = show(one === formerly ? name : camelCase(name));
+    if (!warned.has(at)) {
+      process.stderr.write(`sluice: ${at} is now ${now}; the next version drops the old name\n`);
+    }
+    warned.add(at);
+  }
+  return value;
+}
+
+/** @param {string} path */
+function readObject(path) {
   let config;
   try {
     config = JSON.parse(readFileSync(path, 'utf8'));
@@ -182,26 +225,39 @@ function readConfig(path, flags, extra) {
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     throw new UsageError(`${path} must hold a JSON object`);
   }
-  const names = new Map(
-    Object.keys(flags)
-      .filter((name) => name !== 'config')
-      .flatMap((name) => [
-        [name, name],
-        [camelCase(name), name],
-      ]),
+  return config;
+}
+
+/**
+ * @param {string} path
+ * @param {Flags} flags
+ * @param {Members} extra
+ * @returns {{values: Record<string, string | number | boolean | unknown[]>, members: Record<string, unknown>}}
+ */
+function readConfig(path, flags, extra) {
+  const config = readObject(path);
+  const { config: _, ...own } = flags;
+  const names = Object.entries(own).flatMap(([name, { alias, formerly }]) =>
+    [name, alias, formerly].flatMap((one) => (one === undefined ? [] : [one, camelCase(one)])),
   );
-  /** @type {Record<string, string | number | boolean | unknown[]>} */
-  const values = {};
+  /** @type {Map<string, unknown>} */
+  const given = new Map();
   /** @type {Record<string, unknown>} */
   const members = {};
   for (const [key, value] of Object.entries(config)) {
-    if (extra.names.includes(key)) {
-      members[key] = value;
-      continue;
+    if (extra.names.includes(key)) members[key] = value;
+    else if (names.includes(key)) given.set(key, value);
+    else {
+      const meant = suggestion(key, [...Object.keys(own).map(camelCase), ...extra.names]);
+      const hint = meant === undefined ? '' : `; did you mean /${meant}?`;
+      throw new UsageError(`${path}: /${key} is not an option${hint}`);
     }
-    const name = names.get(key);
-    if (name === undefined) throw new UsageError(`${path}: /${key} is not an option`);
-    values[camelCase(name)] = checkEach(`${path}: /${key}`, flags[name], value);
+  }
+  /** @type {Record<string, string | number | boolean | unknown[]>} */
+  const values = {};
+  for (const [name, flag] of Object.entries(own)) {
+    const value = take(given, name, flag, (one) => `${path}: /${one}`);
+    if (value !== undefined) values[camelCase(name)] = value;
   }
   const problem = extra.findProblem(members);
   if (problem !== undefined) {
@@ -211,7 +267,35 @@ function readConfig(path, flags, extra) {
 }
 
 /** @type {Members} */
-const noMembers = { names: [], findProblem: () => undefined };
+const NO_MEMBERS = { names: [], findProblem: () => undefined };
+
+/**
+ * @param {Flags} flags
+ * @param {string[]} argv
+ * @param {boolean} allowPositionals
+ */
+function parse(flags, argv, allowPositionals) {
+  /** @type {Record<string, {type: 'string' | 'boolean', short?: string, multiple?: boolean}>} */
+  const known = { help: { type: 'boolean', short: 'h' } };
+  for (const [name, { type, multiple = false, alias, formerly }] of Object.entries(flags)) {
+    for (const one of [name, alias, formerly]) {
+      if (one === undefined) continue;
+      known[one] = { type: type === 'boolean' ? 'boolean' : 'string', multiple };
+    }
+  }
+  try {
+    return parseArgs({ args: argv, options: known, allowPositionals, strict: true });
+  } catch (/** @type {any} */ error) {
+    const [, unknown] = /^Unknown option '(-[^']*)'/.exec(error.message) ?? [];
+    if (unknown === undefined) {
+      // Node's own messages are clear, but some run over several sentences of advice.
+      throw new UsageError(error.message.split(/[.\n]( |$)/)[0]);
+    }
+    const meant = suggestion(unknown.replace(/^-+/, ''), [...Object.keys(flags), 'help']);
+    const hint = meant === undefined ? '' : `; did you mean --${meant}?`;
+    throw new UsageError(`unknown option '${unknown}'${hint}`);
+  }
+}
 
 /**
  * @param {Flags} flags
@@ -222,35 +306,31 @@ const noMembers = { names: [], findProblem: () => undefined };
  *   those of the configuration file that are no flags
  */
 export function parseFlags(flags, argv, options = {}) {
-  const { positionals: allowPositionals = false, members: extra = noMembers } = options;
-  /** @type {Record<string, {type: 'string' | 'boolean', short?: string, multiple?: boolean}>} */
-  const known = { help: { type: 'boolean', short: 'h' } };
-  for (const [name, { type, multiple = false }] of Object.entries(flags)) {
-    known[name] = { type: type === 'boolean' ? 'boolean' : 'string', multiple };
-  }
-  let parsed;
-  try {
-    parsed = parseArgs({ args: argv, options: known, allowPositionals, strict: true });
-  } catch (/** @type {any} */ error) {
-    // Node's own messages are clear, but some run over several sentences of advice.
-    throw new UsageError(error.message.split(/[.\n]( |$)/)[0]);
-  }
-  const given = parsed.values;
+  const { positionals: allowPositionals = false, members: extra = NO_MEMBERS } = options;
+  const { values: parsed, positionals } = parse(flags, argv, allowPositionals);
   /** @type {Record<string, any>} */
   const values = {};
-  for (const [name, { fallback }] of Object.entries(flags)) values[camelCase(name)] = fallback;
+  for (const [name, flag] of Object.entries(flags)) values[camelCase(name)] = flag.default;
   let members = {};
-  if (typeof given.config === 'string') {
-    const config = readConfig(given.config, flags, extra);
+  if (typeof parsed.config === 'string') {
+    const config = readConfig(parsed.config, flags, extra);
     Object.assign(values, config.values);
     ({ members } = config);
   }
+  const given = new Map(Object.entries(parsed));
   for (const [name, flag] of Object.entries(flags)) {
-    if (given[name] !== undefined) {
-      values[camelCase(name)] = checkEach(`--${name}`, flag, given[name]);
-    }
+    const value = take(given, name, flag, (one) => `--${one}`);
+    if (value !== undefined) values[camelCase(name)] = value;
   }
-  return { help: given.help === true, positionals: parsed.positionals, values, members };
+  return { help: parsed.help === true, positionals, values, members };
+}
+
+/**
+ * @param {Flag} flag
+ * @returns {string} placeholder of its value
+ */
+export function takesOf({ type, value, choices }) {
+  return value ?? choices?.join('|') ?? (/^(integer|number)$/.test(type) ? 'N' : 'VALUE');
 }
 
 /**
@@ -258,11 +338,11 @@ export function parseFlags(flags, argv, options = {}) {
  * @returns {string} a line per flag
  */
 export function describeFlags(flags) {
-  const rows = Object.entries(flags).map(([name, { type, value, choices, help, fallback }]) => {
-    const takes = value ?? choices?.join('|') ?? (/^(integer|number)$/.test(type) ? 'N' : 'VALUE');
-    if (type === 'boolean') return [`  --${name}`, help];
-    const suffix = fallback === undefined ? '' : ` (default ${fallback})`;
-    return [`  --${name} ${takes}`, help + suffix];
+  const rows = Object.entries(flags).map(([name, flag]) => {
+    if (flag.type === 'boolean') return [`  --${name}`, flag.help];
+    const text = flag.defaultText ?? flag.default;
+    const suffix = text === undefined ? '' : ` (default ${text})`;
+    return [`  --${name} ${takesOf(flag)}`, flag.help + suffix];
   });
   rows.push(['  --help', 'this text']);
   const width = Math.max(...rows.map(([left]) => left.length)) + 2;

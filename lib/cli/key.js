@@ -1,25 +1,25 @@
-/** `sluice key`: a new key, and what the configuration says of it. Nothing is stored. */
+/** `sluice key`: a new key, and its entry for the configuration. Nothing is stored. */
 import { createHash, randomBytes } from 'node:crypto';
 import { UsageError, describeFlags, parseFlags } from './flags.js';
 import { findAccessProblem } from '../jobs/policy/config.js';
 
 /** @type {import('./flags.js').Flags} */
-const flags = {
-  id: { type: 'string', value: 'NAME', help: 'what the key is called; default: a random name' },
+export const flags = {
+  id: { type: 'string', value: 'NAME', defaultText: 'a random name', help: 'name of the key' },
 };
 
 export const summary = 'make a key for the configuration of serve';
 
 export const help = `Usage: sluice key [options]
 
-Prints two lines: a new key, which is for its user and is kept nowhere, and its entry for the "keys"
-of the file that serve takes by --config.
+Prints two lines: a new key, for its user, and the entry for "keys" in the file of serve --config. The
+key is not stored anywhere.
 
 ${describeFlags(flags)}
 `;
 
-/** Bytes of chance in a key. */
-const kKeyBytes = 32;
+/** Random bytes in a key. */
+const KEY_BYTES = 32;
 
 /**
  * @param {string[]} argv
@@ -32,7 +32,7 @@ export async function run(argv) {
     return 0;
   }
   // The prefix lets scanners for leaked secrets, and people, know one.
-  const key = `sluice_${randomBytes(kKeyBytes).toString('base64url')}`;
+  const key = `sluice_${randomBytes(KEY_BYTES).toString('base64url')}`;
   const id = values.id ?? `key_${randomBytes(4).toString('hex')}`;
   const entry = { id, sha256: createHash('sha256').update(key).digest('hex') };
   const problem = findAccessProblem({ keys: [entry] });

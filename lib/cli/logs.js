@@ -4,8 +4,8 @@ import { UsageError, configFlag, describeFlags, parseFlags } from './flags.js';
 import { watchInterrupts } from './output.js';
 
 /** @type {import('./flags.js').Flags} */
-const flags = {
-  top: { type: 'integer', min: 1, max: 10_000, fallback: 10, help: 'rows of the table' },
+export const flags = {
+  top: { type: 'integer', min: 1, max: 10_000, default: 10, help: 'rows of the table' },
   window: {
     type: 'string',
     value: 'SPAN',
@@ -13,10 +13,10 @@ const flags = {
   },
   follow: {
     type: 'boolean',
-    fallback: false,
+    default: false,
     help: 'keep reading as the files grow and print new errors, until interrupted',
   },
-  json: { type: 'boolean', fallback: false, help: 'JSON instead of text' },
+  json: { type: 'boolean', default: false, help: 'JSON instead of text' },
   ...configFlag,
 };
 

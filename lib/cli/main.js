@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-/** The command line: finds the command, and turns what it throws into one line and an exit code. */
+/** The command line: runs a command, and turns its error into one line and an exit code. */
 import { createRequire } from 'node:module';
 import { UsageError } from './flags.js';
+import { suggestion } from './suggestion.js';
 
-const kCommands = /** @type {const} */ ({
+const COMMANDS = /** @type {const} */ ({
   serve: () => import('./serve.js'),
   run: () => import('./run.js'),
   crawl: () => import('./crawl.js'),
@@ -14,14 +15,14 @@ const kCommands = /** @type {const} */ ({
 
 async function overview() {
   const lines = await Promise.all(
-    Object.entries(kCommands).map(async ([name, load]) => {
+    Object.entries(COMMANDS).map(async ([name, load]) => {
       const { summary } = await load();
       return `  ${name.padEnd(8)}${summary}`;
     }),
   );
   return (
     `Usage: sluice COMMAND [options]\n\n${lines.join('\n')}\n\n` +
-    'sluice COMMAND --help tells the options of one; sluice --version the version.\n'
+    'sluice COMMAND --help lists the options of a command; sluice --version prints the version.\n'
   );
 }
 
@@ -39,13 +40,15 @@ async function main([name, ...rest]) {
     process.stdout.write(`${version}\n`);
     return 0;
   }
-  const known = Object.keys(kCommands).join(', ');
+  const known = Object.keys(COMMANDS).join(', ');
   if (name === undefined) throw new UsageError(`a command is needed: ${known}`);
-  if (!Object.hasOwn(kCommands, name)) {
-    const what = name.startsWith('-') ? 'option' : 'command';
-    throw new UsageError(`unknown ${what} '${name}'; the commands are ${known}`);
+  if (!Object.hasOwn(COMMANDS, name)) {
+    const kind = name.startsWith('-') ? 'option' : 'command';
+    const meant = kind === 'command' ? suggestion(name, Object.keys(COMMANDS)) : undefined;
+    const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+    throw new UsageError(`unknown ${kind} '${name}'${hint || `; the commands are ${known}`}`);
   }
-  const command = await kCommands[/** @type {keyof typeof kCommands} */ (name)]();
+  const command = await COMMANDS[/** @type {keyof typeof COMMANDS} */ (name)]();
   return command.run(rest);
 }
 
@@ -54,8 +57,9 @@ try {
 } catch (/** @type {any} */ error) {
   const [command] = process.argv.slice(2);
   const usage = error instanceof UsageError;
-  const hint = usage ? `; see sluice ${command in kCommands ? `${command} ` : ''}--help` : '';
   const message = String(error?.message ?? error).split('\n')[0];
+  const see = message.endsWith('?') ? ' See' : '; see';
+  const hint = usage ? `${see} sluice ${command in COMMANDS ? `${command} ` : ''}--help` : '';
   process.stderr.write(`sluice: ${message}${hint}\n`);
   process.exitCode = usage ? 2 : 1;
 }

@@ -1,4 +1,4 @@
-/** Where a command's results go, a JSON line each; and the signals that interrupt it. */
+/** The output of a command, a JSON line per result; and the signals that interrupt it. */
 import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
@@ -39,15 +39,30 @@ export async function openOutput(path) {
   };
 }
 
+/** The exit code of a command that was interrupted. */
+export const INTERRUPTED = 130;
+
+/**
+ * Says on stderr what the first Ctrl-C has begun.
+ * @param {string} doing
+ */
+export function noteInterrupt(doing) {
+  // The terminal has shown ^C in the line of the progress bar.
+  const start = process.stderr.isTTY ? '\n' : '';
+  process.stderr.write(`${start}sluice: ${doing}; press Ctrl-C again to quit at once\n`);
+}
+
 /**
  * The first SIGINT or SIGTERM asks the command to end, a second one ends the process.
  * @param {() => void} [onInterrupt]
+ * @param {string} [doing] said on stderr at the first SIGINT
  * @returns {{signal: AbortSignal, release: () => void}} `signal` is aborted by the first one
  */
-export function watchInterrupts(onInterrupt = () => {}) {
+export function watchInterrupts(onInterrupt = () => {}, doing) {
   const controller = new AbortController();
-  const listener = () => {
-    if (controller.signal.aborted) process.exit(kInterrupted);
+  const listener = (/** @type {NodeJS.Signals} */ name) => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED);
+    if (name === 'SIGINT' && doing !== undefined) noteInterrupt(doing);
     controller.abort();
     onInterrupt();
   };
@@ -61,6 +76,3 @@ export function watchInterrupts(onInterrupt = () => {}) {
     },
   };
 }
-
-/** The exit code of a command that was interrupted. */
-export const kInterrupted = 130;

@@ -1,7 +1,7 @@
 /** A progress line on a terminal; nothing where there is none. */
 
-const kWidth = 30;
-const kRefreshMs = 100;
+const WIDTH = 30;
+const REFRESH_MS = 100;
 
 /**
  * @param {{isTTY?: boolean, write: (text: string) => unknown}} stream
@@ -14,10 +14,10 @@ export function createProgress(stream) {
   let line = '';
   return {
     update({ done, started, failed }) {
-      const filled = Math.floor((kWidth * done) / started);
-      const bar = '#'.repeat(filled).padEnd(kWidth, '.');
+      const filled = Math.floor((WIDTH * done) / started);
+      const bar = '#'.repeat(filled).padEnd(WIDTH, '.');
       line = `\r[${bar}] ${done}/${started}${failed > 0 ? `, ${failed} failed` : ''}`;
-      if (Date.now() - drawnAtMs < kRefreshMs && done < started) return;
+      if (Date.now() - drawnAtMs < REFRESH_MS && done < started) return;
       drawnAtMs = Date.now();
       stream.write(line);
     },

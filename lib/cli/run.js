@@ -1,20 +1,31 @@
-/** `sluice run`: a file of prompts through the gateway, results in the order of the input. */
+/** `sluice run`: sends a file of prompts through the gateway; results keep the order of the input. */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { open } from 'node:fs/promises';
-import { UsageError, configFlag, describeFlags, parseFlags, providerFlags } from './flags.js';
-import { createGateway } from './create-gateway.js';
+import { UsageError, configFlag, describeFlags, outputFlag, parseFlags } from './flags.js';
+import { createGateway, gatewayFlags, providerFlags } from './provider-flags.js';
 import { createProgress } from './progress-bar.js';
-import { kInterrupted, openOutput, watchInterrupts } from './output.js';
+import { INTERRUPTED, openOutput, watchInterrupts } from './output.js';
+
+/** Flags of the gateway that matter without readers over HTTP. */
+const GATEWAY_FLAGS = [
+  ...['max-concurrency', 'max-batch-size', 'idle-flush-ms', 'max-wait-ms', 'incoming-capacity'],
+  ...['processing-capacity', 'retry-attempts', 'retry-base-ms', 'retry-cap-ms', 'reactors'],
+  'max-wall-ms',
+];
+
+/** Default of --max-wall-ms: a batch run may take longer than a request of a page. */
+const WALL_MS_DEFAULT = 3_600_000;
 
 /** @type {import('./flags.js').Flags} */
-const flags = {
-  out: { type: 'string', value: 'FILE', help: 'where results go; default: standard output' },
+export const flags = {
+  ...outputFlag,
   ...providerFlags,
+  ...Object.fromEntries(GATEWAY_FLAGS.map((name) => [name, gatewayFlags[name]])),
   'max-wall-ms': {
-    type: 'integer',
-    min: 1,
-    fallback: 3_600_000,
+    ...gatewayFlags['max-wall-ms'],
+    default: WALL_MS_DEFAULT,
+    defaultText: undefined,
     help: 'time one prompt may take, waiting included',
   },
   ...configFlag,
@@ -93,6 +104,16 @@ async function openInput(path) {
 }
 
 /**
+ * @param {import('../gateway/options.js').GatewayOptions} options
+ * @returns {Promise<number>} prompts that the provider works on at once
+ */
+async function slotsOf(options) {
+  const { checkGatewayOptions } = await import('../gateway/options.js');
+  const { batching, maxConcurrency } = checkGatewayOptions(options);
+  return maxConcurrency * batching.maxBatchSize;
+}
+
+/**
  * @param {string[]} argv
  * @returns {Promise<number>} exit code
  */
@@ -104,19 +125,28 @@ export async function run(argv) {
   }
   if (positionals.length !== 1) throw new UsageError('run takes one FILE.jsonl');
   const input = await openInput(positionals[0]);
-  const output = await openOutput(values.out);
-  const gateway = await createGateway(values, {
-    maxWallMs: values.maxWallMs,
+  const output = await openOutput(values.output);
+  const { gateway, options } = await createGateway(values, {
     // The reader of a result is this process: it waits as long as it takes.
     admissionWaitMs: 2 ** 31 - 1,
     retentionMs: 10_000,
     logger: false,
   });
-  const { signal, release } = watchInterrupts(() => void gateway.close({ drainMs: 0 }));
+  const { signal, release } = watchInterrupts(
+    () => void gateway.close({ drainMs: 0 }),
+    'writing the results so far',
+  );
   try {
-    const failed = await pump(gateway, { input, output, signal, values });
+    const windowMax = 2 * (await slotsOf(options));
+    const { total, failed } = await pump(gateway, { input, output, signal, windowMax });
     await output.close();
-    return signal.aborted ? kInterrupted : failed > 0 ? 1 : 0;
+    if (failed > 0) {
+      const prompts = total === 1 ? 'prompt' : 'prompts';
+      process.stderr.write(
+        `sluice: ${failed} of ${total} ${prompts} failed; see "error" in the results\n`,
+      );
+    }
+    return signal.aborted ? INTERRUPTED : failed > 0 ? 1 : 0;
   } finally {
     release();
     await gateway.close({ drainMs: 0 });
@@ -127,11 +157,10 @@ export async function run(argv) {
  * Keeps enough prompts under way to fill every slot, and writes results in the input's order.
  * @param {import('../gateway/gateway.js').Gateway} gateway
  * @param {{input: NodeJS.ReadableStream, output: import('./output.js').Output,
- *   signal: AbortSignal, values: Record<string, any>}} options
- * @returns {Promise<number>} how many failed
+ *   signal: AbortSignal, windowMax: number}} options `windowMax`: prompts under way
+ * @returns {Promise<{total: number, failed: number}>}
  */
-async function pump(gateway, { input, output, signal, values }) {
-  const windowMax = 2 * values.maxInFlightBatches * values.maxBatchSize;
+async function pump(gateway, { input, output, signal, windowMax }) {
   const progress = createProgress(process.stderr);
   /** @type {Promise<any>[]} in the input's order */
   const underWay = [];
@@ -152,5 +181,5 @@ async function pump(gateway, { input, output, signal, values }) {
   }
   while (underWay.length > 0) await writeOldest();
   progress.end();
-  return failed;
+  return { total: index, failed };
 }

@@ -1,68 +1,37 @@
 /** `sluice serve`: the HTTP server and its page, until a signal ends it. */
-import { UsageError, configFlag, describeFlags, parseFlags, providerFlags } from './flags.js';
+import {
+  UsageError,
+  configFlag,
+  describeFlags,
+  flagsFrom,
+  optionsFrom,
+  parseFlags,
+} from './flags.js';
+import { CLOSE_OPTIONS } from '../gateway/option-table.js';
+import { LISTEN_OPTIONS } from '../http/listen-options.js';
 import { accessMembers, findAccessProblem } from '../jobs/policy/config.js';
-import { createGateway } from './create-gateway.js';
+import { createGateway, gatewayFlags, providerFlags } from './provider-flags.js';
 import { createLogger } from '../internal/util/logger.js';
 import { isHostName, isLoopback } from '../internal/util/hosts.js';
+import { noteInterrupt } from './output.js';
 import { reloadOnHangup } from './sighup.js';
 
+const { port, ...listenFlags } = flagsFrom(LISTEN_OPTIONS, { fillIn: true });
+
+const PORT_DEFAULT = 8080;
+
 /** @type {import('./flags.js').Flags} */
-const flags = {
-  port: { type: 'integer', max: 65_535, fallback: 8080, help: '0 picks a free one' },
-  host: { type: 'string', value: 'NAME', fallback: '127.0.0.1', help: 'address to listen on' },
-  open: {
-    type: 'boolean',
-    fallback: false,
-    help: 'without keys, let everybody in who reaches an address that others reach',
-  },
+export const flags = {
+  port: { ...port, default: PORT_DEFAULT },
+  ...listenFlags,
   'allowed-hosts': {
     type: 'string',
     value: 'NAMES',
-    help: 'without keys, further names that callers may use for this machine, with commas between',
+    help: 'without keys, further names that callers may use for this machine, separated by commas',
   },
   ...providerFlags,
-  'admission-wait-ms': {
-    type: 'integer',
-    fallback: 1000,
-    help: 'how long a prompt waits for room before it is refused with 503',
-  },
-  cache: {
-    type: 'choice',
-    choices: ['auto', 'off'],
-    fallback: 'auto',
-    help: 'share the answers of identical prompts at temperature 0, and where a job asks for it',
-  },
-  'cache-ttl-ms': {
-    type: 'integer',
-    fallback: 300_000,
-    help: 'how long a finished answer may be shared',
-  },
-  'cache-scope': {
-    type: 'choice',
-    choices: ['principal', 'organisation', 'global'],
-    fallback: 'principal',
-    help: 'who shares answers: one key, those of its organisation, or everybody',
-  },
-  'allow-private-addresses': {
-    type: 'boolean',
-    fallback: false,
-    help: 'let crawls connect to private, loopback and link-local addresses, too',
-  },
-  'log-file': {
-    type: 'string',
-    value: 'FILE',
-    help: "a log to follow for /v1/logs, next to the server's own; of the model's engine, for one",
-  },
-  data: {
-    type: 'string',
-    value: 'FILE',
-    help: 'keep jobs, idempotency keys, /v1/kv and the ledger in this file over restarts',
-  },
-  'drain-ms': {
-    type: 'integer',
-    fallback: 10_000,
-    help: 'how long running jobs may go on after SIGTERM or SIGINT',
-  },
+  ...gatewayFlags,
+  ...flagsFrom(CLOSE_OPTIONS, { fillIn: true }),
   ...configFlag,
 };
 
@@ -71,33 +40,56 @@ export const summary = 'serve the HTTP API and the demo page';
 export const help = `Usage: sluice serve [options]
 
 Serves the HTTP API and the demo page. Prints "listening on URL" when ready; logs go to stderr.
-SIGTERM or SIGINT drains and exits with 0, a second one exits at once.
+SIGTERM or SIGINT (Ctrl-C) drains and exits with 0, a second one exits at once.
 FILE may also hold keys, organisations, models, limits, prices, accounts, cors_origins,
-stream_url_ttl_s and stream_url_secret (see docs/access.md, docs/credits.md); SIGHUP reads those
-again. "sluice key" makes a key.
+stream_url_ttl_s and stream_url_secret (see docs/access.md, docs/credits.md); SIGHUP reloads these.
+"sluice key" makes a key.
 An API key for --provider openai is read from OPENAI_API_KEY.
 
 ${describeFlags(flags)}
 `;
 
 /** How long the process may take to end by itself once everything is closed. */
-const kExitGraceMs = 1000;
+const EXIT_GRACE_MS = 1000;
 
 /**
- * Resolves when the first signal has arrived.
+ * Resolves at the first SIGTERM or SIGINT; a second one ends the process.
+ * @param {object} options
+ * @param {number} options.drainMs
+ * @param {import('../internal/util/logger.js').Logger} options.logger
  * @returns {Promise<void>}
  */
-function signalled() {
+function signalled({ drainMs, logger }) {
   return new Promise((resolve) => {
     let signals = 0;
-    const onSignal = (/** @type {string} */ _name, /** @type {number} */ number) => {
+    const onSignal = (/** @type {string} */ name, /** @type {number} */ number) => {
       signals += 1;
       if (signals > 1) process.exit(128 + number);
+      // A service manager reads logs, a person at a terminal reads a sentence.
+      if (name === 'SIGINT') noteInterrupt(`draining for up to ${drainMs / 1000} s`);
+      else logger.info({ signal: name, drain_ms: drainMs }, 'draining');
       resolve();
     };
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
   });
+}
+
+/**
+ * @param {any} error of `listen`
+ * @param {Record<string, any>} values of the flags
+ * @returns {unknown} an error with a message for the command line
+ */
+function listenProblem(error, { host, port: wanted }) {
+  const { code } = Object(error);
+  const messages = {
+    EADDRINUSE: `Port ${wanted} is in use; try --port 0 (EADDRINUSE)`,
+    EACCES: `Port ${wanted} needs more privileges; try --port ${PORT_DEFAULT} (EACCES)`,
+    EADDRNOTAVAIL: `--host ${host} is no address of this machine (EADDRNOTAVAIL)`,
+    ENOTFOUND: `--host ${host} cannot be resolved (ENOTFOUND)`,
+  };
+  if (!Object.hasOwn(messages, code)) return error;
+  return new Error(messages[/** @type {keyof typeof messages} */ (code)], { cause: error });
 }
 
 /** @param {string[]} argv */
@@ -106,13 +98,13 @@ function parse(argv) {
   return parseFlags(flags, argv, { members });
 }
 
-/** @param {string} list names with commas between */
+/** @param {string} list names separated by commas */
 function namesIn(list) {
   const names = list === '' ? [] : list.split(',').map((name) => name.trim());
   const wrong = names.find((name) => !isHostName(name));
   if (wrong === undefined) return names;
   throw new UsageError(
-    `--allowed-hosts takes names with commas between, not ${JSON.stringify(wrong)}`,
+    `--allowed-hosts takes names separated by commas, not ${JSON.stringify(wrong)}`,
   );
 }
 
@@ -134,36 +126,26 @@ export async function run(argv) {
   }
   const allowedHosts = namesIn(values.allowedHosts ?? '');
   const logger = createLogger();
-  const gateway = await createGateway(values, {
+  const { gateway } = await createGateway(values, {
     access,
     logger,
-    admissionWaitMs: values.admissionWaitMs,
-    cache: { mode: values.cache, ttlMs: values.cacheTtlMs, scope: values.cacheScope },
-    crawl: { allowPrivateAddresses: values.allowPrivateAddresses },
-    data: values.data,
     metrics: { processDefaults: true },
-    logs: values.logFile === undefined ? undefined : { files: [values.logFile] },
   });
-  const stop = signalled();
-  // Without a file there is nothing to read again, and SIGHUP means what it always does.
+  const stop = signalled({ drainMs: values.drainMs, logger });
+  // Without a file there is nothing to reload, and SIGHUP keeps its default action.
   if (values.config !== undefined) reloadOnHangup({ gateway, logger, values, read });
   try {
-    const server = await gateway.listen({
-      port: values.port,
-      host: values.host,
-      open: values.open,
-      allowedHosts,
-    });
-    // Whoever started us may read this one line and close the pipe.
+    const server = await gateway.listen({ ...optionsFrom(LISTEN_OPTIONS, values), allowedHosts });
+    // The parent process may read this one line and close the pipe.
     process.stdout.on('error', () => {});
     process.stdout.write(`listening on ${server.url}\n`);
   } catch (error) {
     await gateway.close({ drainMs: 0 });
-    throw error;
+    throw listenProblem(error, values);
   }
   await stop;
   await gateway.close({ drainMs: values.drainMs });
-  // Nothing should be left to wait for; if something is, that must not keep a deployment waiting.
-  setTimeout(() => process.exit(0), kExitGraceMs).unref();
+  // A handle left open by a provider must not delay a deployment.
+  setTimeout(() => process.exit(0), EXIT_GRACE_MS).unref();
   return 0;
 }

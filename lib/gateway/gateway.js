@@ -1,13 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
-import { checkGatewayOptions } from './options.js';
-import {
-  checkKnown,
-  checkMs,
-  checkOptions,
-  checkSignal,
-  checkString,
-} from '../internal/util/validate.js';
+import { checkCloseOptions, checkGatewayOptions } from './options.js';
+import { checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
@@ -52,7 +46,7 @@ export class Gateway extends EventEmitter {
     });
   }
 
-  // ---------------------------------------------------------------- what is asked of it
+  // ---------------------------------------------------------------- jobs
 
   /**
    * Turns a prompt into a job. Resolves when the job is in the queue.
@@ -60,8 +54,8 @@ export class Gateway extends EventEmitter {
    *   snake_case
    * @param {object} [options]
    * @param {string} [options.idempotencyKey] the same key gives the same job for 24 h
-   * @param {string} [options.principal] whose job it is; default `anonymous`. The id of a key brings
-   *   what is configured for that key
+   * @param {string} [options.principal] owner of the job; default `anonymous`. The id of a key brings
+   *   the configuration of that key
    * @param {AbortSignal} [options.signal] gives up waiting for admission; without effect on a
    *   submission with an idempotency key, which others may have joined
    * @returns {Promise<{id: string, status: 'queued', createdAt: number, streamUrl: string,
@@ -73,7 +67,12 @@ export class Gateway extends EventEmitter {
    *   `ERR_REQUEST_EXCEEDS_LIMIT`, where no wait helps
    */
   async submit(request, options) {
-    const { idempotencyKey, principal = kAnonymous, signal } = checkOptions('options', options);
+    const known = ['idempotencyKey', 'principal', 'signal'];
+    const {
+      idempotencyKey,
+      principal = kAnonymous,
+      signal,
+    } = checkOptions('submit', options, known);
     checkString('principal', principal);
     checkSignal('signal', signal);
     const { answer, replayed } = await this.#parts.admission.submit(asJson(request), {
@@ -89,9 +88,10 @@ export class Gateway extends EventEmitter {
   /**
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined when unknown, purged, or somebody else's
+   * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined for an unknown or purged job, or one of another principal
    */
-  async get(id, { principal = kAnonymous } = {}) {
+  async get(id, options) {
+    const { principal = kAnonymous } = checkOptions('get', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     return record === undefined ? undefined : describeJob(this.#parts.hub, record, { text: true });
   }
@@ -103,7 +103,9 @@ export class Gateway extends EventEmitter {
    *   of the page before
    * @returns {Promise<{data: import('../jobs/view.js').Job[], hasMore: boolean}>}
    */
-  async list({ limit, after, status, principal = kAnonymous } = {}) {
+  async list(options) {
+    const known = ['limit', 'after', 'status', 'principal'];
+    const { limit, after, status, principal = kAnonymous } = checkOptions('list', options, known);
     const query = checkListQuery({
       limit: limit === undefined ? undefined : String(limit),
       after,
@@ -119,7 +121,8 @@ export class Gateway extends EventEmitter {
    * @returns {Promise<import('../jobs/view.js').Job>} as it is afterwards
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
-  async cancel(id, { principal = kAnonymous } = {}) {
+  async cancel(id, options) {
+    const { principal = kAnonymous } = checkOptions('cancel', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
     this.#parts.lifecycle.cancel(record, 'client_request');
@@ -138,7 +141,7 @@ export class Gateway extends EventEmitter {
    *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: it is in the data file still
    */
   async delete(id, options) {
-    const { principal = kAnonymous } = checkKnown('options', options, ['principal']);
+    const { principal = kAnonymous } = checkOptions('options', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
     await this.#parts.erasure.job(record);
@@ -193,7 +196,9 @@ export class Gateway extends EventEmitter {
    * @returns {AsyncIterable<import('../streams/event-iterator.js').StreamEvent>}
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
-  stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
+  stream(id, options) {
+    const known = ['lastEventId', 'signal', 'principal'];
+    const { lastEventId, signal, principal = kAnonymous } = checkOptions('stream', options, known);
     const record =
       this.#parts.lifecycle.jobs.get(id, principal) ??
       this.#parts.works.find('workflow', id, principal) ??
@@ -210,8 +215,8 @@ export class Gateway extends EventEmitter {
 
   /**
    * The HTTP contract, without the page, as a function of node:http's request and response. It works as
-   * the listener of a server and as a middleware: paths of others go on to `next`, or get a 404
-   * without one.
+   * the listener of a server and as a middleware: unknown paths go on to `next`, or get a 404 if there
+   * is none.
    * @returns {import('../http/handler.js').Handler}
    */
   handler() {
@@ -249,10 +254,10 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Puts another configuration of keys and limits in force. Streams that run go on, also those of a
-   * key that is gone; of what was taken, a larger limit has as much taken, too.
+   * Puts another configuration of keys and limits in force. Open streams continue, also those of a
+   * removed key. A limit that grows keeps the amount in use.
    * @param {{access: import('../jobs/policy/config.js').AccessConfig}} options
-   * @throws {TypeError | RangeError} naming what is wrong with it; nothing has changed then
+   * @throws {TypeError | RangeError} naming the member at fault; the configuration in force stays
    */
   reload(options) {
     this.#parts.access.reload(checkReloadOptions(options));
@@ -265,15 +270,14 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Takes no new jobs, lets the others go on for `drainMs`, then ends them as `shutdown`; each
-   * stream gets its terminal event. Then servers, provider and hub are closed: nothing is left
-   * that would keep the process alive. A second call gets the first one's promise.
+   * Refuses new jobs, lets running ones go on for `drainMs`, then ends them as `shutdown`; each
+   * stream gets its terminal event. Then closes servers, provider and hub, so that nothing keeps the
+   * process alive. A second call returns the promise of the first.
    * @param {{drainMs?: number}} [options] default 10000
    * @returns {Promise<void>}
    */
   close(options) {
-    const { drainMs: given } = checkOptions('options', options);
-    const drainMs = checkMs('drainMs', given, { fallback: 10_000 });
+    const { drainMs } = checkCloseOptions(options);
     this.#closed ??= this.#close(drainMs);
     return this.#closed;
   }

@@ -4,10 +4,10 @@
  */
 import { promClient } from '../internal/util/packages.js';
 
-const kLatencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-const kDurationBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
-const kRefusals = [
+const REFUSALS = [
   'overloaded',
   'draining',
   'rate_limit_exceeded',
@@ -43,7 +43,7 @@ export class GatewayMetrics {
       labelNames: ['code'],
       registers,
     });
-    for (const code of kRefusals) this.rejected.inc({ code }, 0);
+    for (const code of REFUSALS) this.rejected.inc({ code }, 0);
     this.rateLimited = new Counter({
       name: 'sluice_rate_limited_total',
       help: 'Refusals by what refused: one that several limits refused counts for each.',
@@ -95,19 +95,19 @@ export class GatewayMetrics {
     this.queueSeconds = new Histogram({
       name: 'sluice_job_queue_seconds',
       help: 'From admission to the first dispatch.',
-      buckets: kLatencyBuckets,
+      buckets: LATENCY_BUCKETS,
       registers,
     });
     this.ttftSeconds = new Histogram({
       name: 'sluice_job_ttft_seconds',
       help: 'From admission to the first token.',
-      buckets: kLatencyBuckets,
+      buckets: LATENCY_BUCKETS,
       registers,
     });
     this.durationSeconds = new Histogram({
       name: 'sluice_job_duration_seconds',
       help: 'From admission to the terminal event.',
-      buckets: kDurationBuckets,
+      buckets: DURATION_BUCKETS,
       registers,
     });
     this.cacheLookups = new Counter({
@@ -177,7 +177,7 @@ export class GatewayMetrics {
  */
 
 /** How a data file may be. */
-const kStoreStates = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'moved', 'closed']);
+const STORE_STATES = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'moved', 'closed']);
 
 /**
  * What there is only with a data file.
@@ -219,7 +219,7 @@ function addStoreMetrics(registers, figures) {
     registers,
     collect() {
       const { state: now } = figures();
-      for (const state of kStoreStates) this.set({ state }, state === now ? 1 : 0);
+      for (const state of STORE_STATES) this.set({ state }, state === now ? 1 : 0);
     },
   });
 }

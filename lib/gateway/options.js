@@ -1,142 +1,124 @@
 /**
- * The options of `createGateway`, checked and filled in. An error names the option as the caller
- * wrote it and says what it takes.
+ * The options of `createGateway`, checked and filled in by their table. An error names the option as the
+ * caller wrote it and says what it takes.
  */
-import { rangeError, typeError } from '../internal/util/errors.js';
-import { fromFunction } from '../providers/function.js';
+import { CLOSE_OPTIONS, GATEWAY_OPTIONS, MAX_CONCURRENCY } from './option-table.js';
 import { ManualClock } from '../internal/time/clock.js';
-import { createLogger } from '../internal/util/logger.js';
-import { checkConversationLimits, conversationOptions } from '../services/conversations/options.js';
-import { checkPartitionLimits } from '../primitives/kv/options.js';
+import { checkFunction } from '../internal/util/validate.js';
 import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
-import {
-  checkBoolean,
-  checkChoice,
-  checkFunction,
-  checkInteger,
-  checkMs,
-  checkKnown,
-  checkString,
-} from '../internal/util/validate.js';
+import { checkTable } from '../internal/util/option-table.js';
+import { createLogger } from '../internal/util/logger.js';
+import { fromFunction } from '../providers/function.js';
+import { typeError } from '../internal/util/errors.js';
 
+// types: GatewayOptions
 /**
  * @typedef {object} GatewayOptions
- * @property {import('../providers/shared/types.js').Provider | import('../providers/function.js').Generator} provider
- *   one of `providers.*`, an object of that shape, or an `async function*(request, {signal})`
- *   that yields text. The gateway closes it when it closes.
- * @property {{maxBatchSize?: number, idleFlushMs?: number, maxWaitMs?: number}} [batching]
- *   defaults 8, 100 and no bound; without effect for a provider that takes no batches
- * @property {number} [maxInFlightBatches] calls in the provider at once; default 5
- * @property {number} [incomingCapacity] requests that wait for a batch; default 100
- * @property {number} [processingCapacity] batches that wait for a slot; default 10
- * @property {number} [streamCapacity] how many tokens the slowest attached reader may be behind
- *   before the provider has to wait; default 256
- * @property {number} [admissionWaitMs] how long a submission waits for room; default 1000
- * @property {{attempts?: number, baseMs?: number, capMs?: number}} [retry] of a provider's
- *   passing failures before the first token; defaults 3, 250 and 10000
- * @property {'cancel' | 'continue'} [onDisconnect] default of `on_disconnect`: `cancel`
- * @property {number} [disconnectGraceMs] default of `disconnect_grace_ms`: 30000
- * @property {number} [maxWallMs] default of `max_wall_ms`: 300000
+ * @property {import('../providers/shared/types.js').Provider |
+ *   import('../providers/function.js').Generator} provider source of the text: one of `providers.*`, an
+ *   object with `generate()` or `generateBatch()`, or an `async function*(request, {signal})` that yields
+ *   text. `gateway.close()` closes it
+ * @property {object} [batching]
+ * @property {number} [batching.maxBatchSize] prompts in one call, for a provider that takes batches;
+ *   default 8
+ * @property {number} [batching.idleFlushMs] time without a new prompt after which a batch is sent although
+ *   it is not full; default 100
+ * @property {number} [batching.maxWaitMs] longest wait of the first prompt of a batch
+ * @property {number} [maxConcurrency] calls in the provider at once; a batch is one call; default: 5 for a
+ *   provider that takes batches, else 64
+ * @property {number} [maxInFlightBatches] deprecated name of `maxConcurrency`
+ * @property {number} [incomingCapacity] prompts that may wait for a batch; default 100
+ * @property {number} [processingCapacity] batches that may wait for a call; default 10
+ * @property {number} [admissionWaitMs] how long a submission waits for room before it is refused with 503;
+ *   default 1000
+ * @property {number} [streamCapacity] tokens that the slowest attached reader may be behind before the
+ *   provider has to wait; default 256
+ * @property {number} [stallMs] time without progress after which a reader is cut off; default 10000
+ * @property {object} [retry]
+ * @property {number} [retry.attempts] attempts of a job; only transient failures before the first token are
+ *   retried; default 3
+ * @property {number} [retry.baseMs] largest wait before the second attempt; it doubles for each further
+ *   one, with full jitter; default 250
+ * @property {number} [retry.capMs] largest wait before any attempt; default 10000
+ * @property {'cancel' | 'continue'} [onDisconnect] default of `on_disconnect`: what happens to a job that
+ *   its last reader has left; default `cancel`
+ * @property {number} [disconnectGraceMs] default of `disconnect_grace_ms`: time for a reader to come back;
+ *   default 30000
+ * @property {number} [maxWallMs] default of `max_wall_ms`: time a job may take, waiting included; default
+ *   300000
  * @property {number} [retentionMs] how long a finished job is kept; default 300000
- * @property {number} [maxRetainedJobs] how many finished jobs are kept at most; default 10000
- * @property {number} [logBytesMax] text kept per job; default 4 MiB
- * @property {number} [reactors] threads that jobs are spread over; default 1, which carries tens of
- *   thousands of tokens a second
- * @property {import('../http/sse/response.js').EgressMode} [egress] who writes streams to their sockets: `auto`
- *   (default) the native reactor where the response is plain HTTP/1.1 on a plain socket, and in
- *   the server of `listen()` it has the connection to itself meanwhile; `shared` the same, but
- *   every connection stays with Node; `node` always Node
- * @property {number} [heartbeatMs] silence on a stream before a comment is sent; default 15000
- * @property {number} [stallMs] a stream whose reader takes nothing for so long is cut; default 10000
- * @property {number} [reconnectMs] what streams tell the browser to wait before it comes back;
+ * @property {number} [maxRetainedJobs] finished jobs that are kept at most; default 10000
+ * @property {string} [data] file in which jobs, idempotency keys, `/v1/kv` and the ledger outlive the
+ *   process
+ * @property {number} [logBytesMax] text kept per job; the oldest is dropped first, which a `gap` event
+ *   announces; default 4194304 bytes
+ * @property {number} [heartbeatMs] silence on a stream before a comment line is sent; default 15000
+ * @property {number} [reconnectMs] the `retry:` of streams: how long a browser waits before it reconnects;
  *   default 2000
- * @property {number} [maxStreams] event streams open over HTTP at once; further ones are told to
- *   come back later; default 10000
- * @property {{ttlMs?: number, maxKeys?: number}} [idempotency] defaults 24 h and 100000
- * @property {object} [cache] of answers that jobs with the same question share
- * @property {'off' | 'auto'} [cache.mode] `auto` (default): those of jobs with temperature 0, and
- *   of those that ask for it
- * @property {import('../jobs/execution/cache-policy.js').CacheScope} [cache.scope] who shares them; default
- *   `principal`
- * @property {number} [cache.maxEntries] finished answers kept; default 10000
- * @property {number} [cache.maxBytes] of those; default 64 MiB
- * @property {number} [cache.ttlMs] how long they are kept; default 300000
- * @property {number} [cache.maxJoined] jobs that share a running answer which another one started,
- *   at once; further ones are refused as overloaded; default 10000
- * @property {{allowPrivateAddresses?: boolean}} [crawl] `allowPrivateAddresses` lets crawls connect
- *   to private, loopback and link-local addresses; default false
- * @property {Partial<import('../primitives/kv/options.js').KvPartitionLimits>} [kv] limits of `/v1/kv`, those of a
- *   KvStore: `maxKeys` (1,000,000) and `maxBytes` (256 MiB) of all principals together;
- *   `maxKeysPerPrincipal` (100,000), `maxBytesPerPrincipal` (64 MiB) of keys and values,
- *   `maxKeyBytes` (1024), `maxValueBytes` (1 MiB, which is also what a body may have)
- * @property {Partial<import('../services/conversations/options.js').ConversationLimits>} [conversations]
- *   `maxPerPrincipal` (1000); `maxBytesEach` (1 MiB), `maxBytesPerPrincipal` (64 MiB) and `maxBytes`
- *   (256 MiB, of all principals); `ttlMs` (Infinity) after the last turn; `maxQueued` (100) turns that
- *   wait for one conversation, and `queueWaitMs` (120000) for how long
- * @property {string} [data] a file in which jobs, idempotency keys, what is at `/v1/kv` and the
- *   ledger outlive the process; default: none, they are in memory
- * @property {{processDefaults?: boolean}} [metrics] `processDefaults` adds prom-client's own
- *   metrics of the process; default false
- * @property {import('../jobs/policy/config.js').AccessConfig} [access] keys, limits and allowed models, by
- *   the names that the configuration file has; default: everybody is `anonymous`
- * @property {string[]} [corsOrigins] origins whose pages may call, or `*`, where `access` names none;
- *   default none
- * @property {import('../http/middleware/authenticate.js').Authenticate} [authenticate] who is asking, in place of the keys'
- *   check
- * @property {{files?: string[]}} [logs] `files`: log files, of an engine for one, that are followed for
- *   `/v1/logs`, next to the gateway's own errors; default none
- * @property {false | import('../internal/util/logger.js').Logger} [logger] default: pino on stderr
- * @property {import('../internal/time/clock.js').ManualClock} [clock] for tests; default: real time. Waiting for
- *   admission and for the drain is always in real time.
+ * @property {number} [maxStreams] event streams open over HTTP at once; further ones end at once, with a
+ *   longer `retry:`; default 10000
+ * @property {'auto' | 'shared' | 'node'} [egress] writer of streams to their sockets: `auto` and `shared`
+ *   the native thread, `node` Node; default `auto`
+ * @property {number} [reactors] native threads that jobs are spread over; one carries tens of thousands of
+ *   tokens a second; default 1
+ * @property {object} [idempotency]
+ * @property {number} [idempotency.ttlMs] how long an idempotency key is known; default 86400000
+ * @property {number} [idempotency.maxKeys] idempotency keys that are known at most; default 100000
+ * @property {object} [cache]
+ * @property {'off' | 'auto'} [cache.mode] share the answers of identical prompts: `auto` at temperature 0,
+ *   and where a job asks for it; default `auto`
+ * @property {'principal' | 'organisation' | 'global'} [cache.scope] callers who share answers: one key, the
+ *   keys of one organisation, or all; default `principal`
+ * @property {number} [cache.maxEntries] finished answers that are kept for sharing; default 10000
+ * @property {number} [cache.maxBytes] size of all finished answers that are kept for sharing; default
+ *   67108864 bytes
+ * @property {number} [cache.ttlMs] how long a finished answer may be shared; default 300000
+ * @property {number} [cache.maxJoined] jobs that share running answers of other jobs; further ones are
+ *   refused as overloaded; default 10000
+ * @property {object} [crawl]
+ * @property {boolean} [crawl.allowPrivateAddresses] let crawls connect to private, loopback and link-local
+ *   addresses; default false
+ * @property {object} [kv]
+ * @property {number} [kv.maxKeys] keys of the store; expired keys do not count; default 1000000
+ * @property {number} [kv.maxKeyBytes] size of one key as UTF-8; default 1024 bytes
+ * @property {number} [kv.maxValueBytes] size of one value, as UTF-8 or JSON where it is no buffer; default
+ *   1048576 bytes
+ * @property {number} [kv.maxBytes] size of all keys and values of the store; default 268435456 bytes
+ * @property {number} [kv.maxPinnedBytes] replaced values that open snapshots still show; beyond it nothing
+ *   is set; default: as `maxBytes`
+ * @property {number} [kv.maxKeysPerPrincipal] keys of one principal; default 100000
+ * @property {number} [kv.maxBytesPerPrincipal] keys and values of one principal; default 67108864 bytes
+ * @property {object} [conversations]
+ * @property {number} [conversations.maxPerPrincipal] conversations of one principal; default 1000
+ * @property {number} [conversations.maxBytesEach] messages of one conversation, as JSON; a turn that fits
+ *   is taken, however long its answer is; default 1048576 bytes
+ * @property {number} [conversations.maxBytesPerPrincipal] all conversations of one principal; default
+ *   67108864 bytes
+ * @property {number} [conversations.maxBytes] conversations of all principals together; default 268435456
+ *   bytes
+ * @property {number} [conversations.ttlMs] how long a conversation without a `ttl_s` is kept after its last
+ *   turn; default Infinity
+ * @property {number} [conversations.maxQueued] turns that may wait for one conversation; default 100
+ * @property {number} [conversations.queueWaitMs] how long a turn waits for its conversation, in real time;
+ *   default 120000
+ * @property {object} [metrics]
+ * @property {boolean} [metrics.processDefaults] add prom-client's metrics of the process to `/metrics`;
+ *   default false
+ * @property {import('../jobs/policy/config.js').AccessConfig} [access] keys, limits, models, prices, by the
+ *   names of the configuration file
+ * @property {string[]} [corsOrigins] origins whose pages may call, or `*`, where `access` has no
+ *   `cors_origins`
+ * @property {import('../http/middleware/authenticate.js').Authenticate} [authenticate] identifies the
+ *   caller of a request, in place of the check of keys; default: the check of keys
+ * @property {object} [logs]
+ * @property {string[]} [logs.files] log files to follow for `/v1/logs`, for example of an engine, next to
+ *   the errors of the gateway
+ * @property {false | import('../internal/util/logger.js').Logger} [logger] receives the log of the gateway;
+ *   `false` turns it off; default: pino on stderr
+ * @property {import('../internal/time/clock.js').ManualClock} [clock] time for tests. Admission and drain
+ *   always wait in real time; default: real time
  */
-
-const known = new Set([
-  'provider',
-  'batching',
-  'maxInFlightBatches',
-  'incomingCapacity',
-  'processingCapacity',
-  'streamCapacity',
-  'admissionWaitMs',
-  'retry',
-  'onDisconnect',
-  'disconnectGraceMs',
-  'maxWallMs',
-  'retentionMs',
-  'maxRetainedJobs',
-  'logBytesMax',
-  'heartbeatMs',
-  'stallMs',
-  'reconnectMs',
-  'maxStreams',
-  'egress',
-  'reactors',
-  'idempotency',
-  'data',
-  'metrics',
-  'cache',
-  'crawl',
-  'access',
-  'corsOrigins',
-  'authenticate',
-  'kv',
-  'conversations',
-  'logger',
-  'logs',
-  'clock',
-]);
-
-/**
- * @param {GatewayOptions['logs']} logs
- * @returns {string[]}
- */
-function checkLogFiles(logs) {
-  const { files = [] } = checkKnown('logs', logs, ['files']);
-  if (Array.isArray(files) && files.every((file) => typeof file === 'string' && file !== '')) {
-    return files;
-  }
-  throw typeError('logs.files takes an array of paths');
-}
+// end of types
 
 /**
  * @param {unknown} provider
@@ -159,13 +141,6 @@ function checkProvider(provider) {
   return shape;
 }
 
-/** @param {unknown} data */
-function checkData(data) {
-  if (data === undefined) return undefined;
-  if (checkString('data', data) === '') throw rangeError('data takes the path of a file');
-  return /** @type {string} */ (data);
-}
-
 /** @param {any} model */
 function isModel(model) {
   return typeof model?.id === 'string' && model.id !== '';
@@ -173,121 +148,45 @@ function isModel(model) {
 
 /**
  * @param {GatewayOptions} options
+ * @throws {TypeError | RangeError} naming the option at fault and what it takes
  */
 export function checkGatewayOptions(options) {
-  const given = checkKnown('createGateway', options, known);
-  const batching = checkKnown('batching', given.batching, [
-    'maxBatchSize',
-    'idleFlushMs',
-    'maxWaitMs',
-  ]);
-  const retry = checkKnown('retry', given.retry, ['attempts', 'baseMs', 'capMs']);
-  const idempotency = checkKnown('idempotency', given.idempotency, ['ttlMs', 'maxKeys']);
-  const cache = checkKnown('cache', given.cache, [
-    'mode',
-    'scope',
-    'maxEntries',
-    'maxBytes',
-    'ttlMs',
-    'maxJoined',
-  ]);
-  const crawl = checkKnown('crawl', given.crawl, ['allowPrivateAddresses']);
-  const kv = checkKnown('kv', given.kv, [
-    'maxKeys',
-    'maxKeyBytes',
-    'maxValueBytes',
-    'maxBytes',
-    'maxPinnedBytes',
-    'maxKeysPerPrincipal',
-    'maxBytesPerPrincipal',
-  ]);
-  const conversations = checkKnown('conversations', given.conversations, conversationOptions);
-  const metrics = checkKnown('metrics', given.metrics, ['processDefaults']);
-  if (given.authenticate !== undefined) checkFunction('authenticate', given.authenticate);
-  if (given.clock !== undefined && !(given.clock instanceof ManualClock)) {
+  // The provider decides on a default, so an options object that is none must fail in the table.
+  const { takesBatches } = Object(Object(options).provider);
+  const maxConcurrency = takesBatches ? MAX_CONCURRENCY.batched : MAX_CONCURRENCY.unbatched;
+  const given = checkTable('createGateway', GATEWAY_OPTIONS, options, { maxConcurrency });
+  const { access, authenticate, clock, corsOrigins, kv, logger, logs, ...rest } = given;
+  if (authenticate !== undefined) checkFunction('authenticate', authenticate);
+  if (clock !== undefined && !(clock instanceof ManualClock)) {
     throw typeError('clock takes a ManualClock');
   }
   const provider = checkProvider(given.provider);
-  const size = (/** @type {string} */ name, /** @type {number} */ fallback, max = 1_000_000) =>
-    checkInteger(name, /** @type {any} */ (given)[name], { max, fallback });
-  const span = (/** @type {string} */ name, /** @type {number} */ fallback, min = 0) =>
-    checkMs(name, /** @type {any} */ (given)[name], { min, fallback });
-  const maxBatchSize = checkInteger('batching.maxBatchSize', batching.maxBatchSize, {
-    max: 10_000,
-    fallback: 8,
-  });
-  const idleFlushMs = checkMs('batching.idleFlushMs', batching.idleFlushMs, { fallback: 100 });
-  const maxWaitMs =
-    batching.maxWaitMs === undefined
-      ? undefined
-      : checkMs('batching.maxWaitMs', batching.maxWaitMs, { infinite: true });
-  const capMs = checkMs('retry.capMs', retry.capMs, { fallback: 10_000 });
-  return {
+  const settings = /** @type {import('../jobs/settings.js').Settings} */ ({
+    ...rest,
     provider,
     // A provider that makes one call per request anyway must not wait for others to join it.
     batching: provider.takesBatches
-      ? { maxBatchSize, idleFlushMs, maxWaitMs }
+      ? given.batching
       : { maxBatchSize: 1, idleFlushMs: 0, maxWaitMs: undefined },
-    maxInFlightBatches: size('maxInFlightBatches', 5),
-    incomingCapacity: size('incomingCapacity', 100),
-    processingCapacity: size('processingCapacity', 10),
-    streamCapacity: size('streamCapacity', 256),
-    admissionWaitMs: span('admissionWaitMs', 1000),
-    retry: {
-      attempts: checkInteger('retry.attempts', retry.attempts, { max: 100, fallback: 3 }),
-      baseMs: checkMs('retry.baseMs', retry.baseMs, { fallback: 250 }),
-      capMs,
-    },
-    onDisconnect: checkChoice('onDisconnect', given.onDisconnect, ['cancel', 'continue'], 'cancel'),
-    disconnectGraceMs: span('disconnectGraceMs', 30_000),
-    maxWallMs: span('maxWallMs', 300_000, 1),
-    retentionMs: span('retentionMs', 300_000),
-    maxRetainedJobs: size('maxRetainedJobs', 10_000),
-    logBytesMax: size('logBytesMax', 4 << 20, 1 << 30),
-    heartbeatMs: span('heartbeatMs', 15_000, 1),
-    stallMs: span('stallMs', 10_000, 1),
-    reconnectMs: span('reconnectMs', 2000),
-    maxStreams: size('maxStreams', 10_000),
-    reactors: checkInteger('reactors', given.reactors, { max: 64, fallback: 1 }),
-    egress: checkChoice('egress', given.egress, ['auto', 'shared', 'node'], 'auto'),
-    idempotency: {
-      ttlMs: checkMs('idempotency.ttlMs', idempotency.ttlMs, { fallback: 24 * 3600 * 1000 }),
-      maxKeys: checkInteger('idempotency.maxKeys', idempotency.maxKeys, { fallback: 100_000 }),
-    },
-    cache: {
-      mode: checkChoice('cache.mode', cache.mode, ['off', 'auto'], 'auto'),
-      scope: checkChoice(
-        'cache.scope',
-        cache.scope,
-        ['principal', 'organisation', 'global'],
-        'principal',
-      ),
-      maxEntries: checkInteger('cache.maxEntries', cache.maxEntries, {
-        max: 1_000_000,
-        fallback: 10_000,
-      }),
-      maxBytes: checkInteger('cache.maxBytes', cache.maxBytes, { fallback: 64 << 20 }),
-      ttlMs: checkMs('cache.ttlMs', cache.ttlMs, { fallback: 300_000, infinite: true }),
-      maxJoined: checkInteger('cache.maxJoined', cache.maxJoined, { fallback: 10_000 }),
-    },
-    crawl: {
-      allowPrivateAddresses: checkBoolean(
-        'crawl.allowPrivateAddresses',
-        crawl.allowPrivateAddresses,
-        false,
-      ),
-    },
-    kv: checkPartitionLimits(kv, 'kv.'),
-    conversations: checkConversationLimits(conversations),
-    data: checkData(given.data),
-    metrics: { processDefaults: metrics.processDefaults === true },
-    policy: compileAccess('access', given.access),
-    corsOrigins: checkOrigins('corsOrigins', given.corsOrigins),
-    authenticate: given.authenticate,
-    logger: createLogger(given.logger),
-    logFiles: checkLogFiles(given.logs),
-    clock: given.clock,
+    kv: { ...kv, maxPinnedBytes: kv.maxPinnedBytes ?? kv.maxBytes },
+    logger: createLogger(logger),
+    clock,
+  });
+  return {
+    ...settings,
+    policy: compileAccess('access', access),
+    corsOrigins: checkOrigins('corsOrigins', corsOrigins),
+    authenticate: /** @type {GatewayOptions['authenticate']} */ (authenticate),
+    logFiles: /** @type {string[]} */ (logs.files ?? []),
   };
 }
 
 /** @typedef {ReturnType<typeof checkGatewayOptions>} CheckedGatewayOptions */
+
+/**
+ * @param {{drainMs?: number} | undefined} options of `gateway.close()`
+ * @returns {{drainMs: number}}
+ */
+export function checkCloseOptions(options) {
+  return /** @type {{drainMs: number}} */ (checkTable('close', CLOSE_OPTIONS, options));
+}

@@ -1,5 +1,5 @@
 /** Finds the route of a request: paths by find-my-way, methods by a table per path. */
-import createFinder from 'find-my-way';
+import { findMyWay } from '../internal/util/packages.js';
 
 /**
  * What a route gets beside Node's request and response.
@@ -43,7 +43,7 @@ export class Router {
 
   /** @param {Routes} routes */
   constructor(routes) {
-    this.#finder = createFinder({
+    this.#finder = findMyWay()({
       maxParamLength: PARAM_LENGTH_MAX,
       // With a handler here, `find` returns a result without a store for a malformed path.
       onBadUrl: () => {},

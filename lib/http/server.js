@@ -5,13 +5,9 @@ import http from 'node:http';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import sirv from 'sirv';
-import {
-  checkBoolean,
-  checkInteger,
-  checkOptions,
-  checkString,
-} from '../internal/util/validate.js';
 import { HttpError } from '../internal/util/http-error.js';
+import { LISTEN_OPTIONS } from './listen-options.js';
+import { checkTable } from '../internal/util/option-table.js';
 import { handleCors } from './middleware/cors.js';
 import { isHostName, isLoopback, isOwnHost } from '../internal/util/hosts.js';
 import { rangeError, typeError } from '../internal/util/errors.js';
@@ -26,13 +22,7 @@ import { StreamConnections } from './sse/socket-handoff.js';
  * `drain` stops accepting, lets open responses end, closes idle connections, and cuts what is
  * still open after a grace.
  *
- * @typedef {object} ListenOptions
- * @property {number} [port] default: a free one
- * @property {string} [host] default `127.0.0.1`; without keys another than this machine's own needs
- *   `open`
- * @property {boolean} [open] lets everybody in who reaches the port, under whatever name
- * @property {string[]} [allowedHosts] names, without a port, that callers may use for this machine
- *   next to `localhost`, names of one label and addresses; looked at without keys alone
+ * @typedef {import('./listen-options.js').ListenOptions} ListenOptions
  */
 
 const WEB_ROOT = fileURLToPath(new URL('../../web', import.meta.url));
@@ -179,11 +169,8 @@ async function drain(server) {
  * @returns {Promise<GatewayServer>} listening
  */
 export async function listen(deps, options) {
-  const { port: wanted, host = '127.0.0.1', ...more } = checkOptions('options', options);
-  const port = checkInteger('port', wanted, { min: 0, max: 65535, fallback: 0 });
-  checkString('host', host);
-  const open = checkBoolean('open', more.open, false);
-  const names = checkNames(more.allowedHosts);
+  const { port, host, open, allowedHosts } = checkTable('listen', LISTEN_OPTIONS, options);
+  const names = checkNames(allowedHosts);
   checkReach(deps, host, open);
   const allowed = open ? undefined : [host.toLowerCase(), ...names];
   const server = http.createServer(createListener(deps, allowed));

@@ -1,32 +1,103 @@
 /** The checked options of a gateway, as jobs and services use them. This file has no code. */
 
+// types: OptionValues
 /**
- * @typedef {object} Settings
- * @property {import('../providers/shared/types.js').Provider} provider
- * @property {{maxBatchSize: number, idleFlushMs: number, maxWaitMs?: number}} batching
- * @property {number} maxInFlightBatches
- * @property {number} incomingCapacity
- * @property {number} processingCapacity
- * @property {number} streamCapacity
- * @property {number} logBytesMax
- * @property {number} heartbeatMs
- * @property {number} stallMs
- * @property {number} reconnectMs
- * @property {number} reactors
- * @property {number} admissionWaitMs
- * @property {{attempts: number, baseMs: number, capMs: number}} retry
- * @property {'cancel' | 'continue'} onDisconnect
- * @property {number} disconnectGraceMs
- * @property {number} maxWallMs
- * @property {number} retentionMs
- * @property {number} maxRetainedJobs
- * @property {{ttlMs: number, maxKeys: number}} idempotency
- * @property {import('./execution/cache-policy.js').CachePolicyOptions &
- *   import('./execution/answer-cache.js').AnswerCacheOptions} cache
- * @property {{allowPrivateAddresses: boolean}} crawl
- * @property {string} [data] path of the data file
- * @property {import('../internal/util/logger.js').Logger} logger
- * @property {import('../internal/time/clock.js').ManualClock} [clock]
+ * @typedef {object} OptionValues
+ * @property {object} batching
+ * @property {number} batching.maxBatchSize prompts in one call, for a provider that takes batches; default
+ *   8
+ * @property {number} batching.idleFlushMs time without a new prompt after which a batch is sent although it
+ *   is not full; default 100
+ * @property {number} [batching.maxWaitMs] longest wait of the first prompt of a batch
+ * @property {number} maxConcurrency calls in the provider at once; a batch is one call; default: 5 for a
+ *   provider that takes batches, else 64
+ * @property {number} incomingCapacity prompts that may wait for a batch; default 100
+ * @property {number} processingCapacity batches that may wait for a call; default 10
+ * @property {number} admissionWaitMs how long a submission waits for room before it is refused with 503;
+ *   default 1000
+ * @property {number} streamCapacity tokens that the slowest attached reader may be behind before the
+ *   provider has to wait; default 256
+ * @property {number} stallMs time without progress after which a reader is cut off; default 10000
+ * @property {object} retry
+ * @property {number} retry.attempts attempts of a job; only transient failures before the first token are
+ *   retried; default 3
+ * @property {number} retry.baseMs largest wait before the second attempt; it doubles for each further one,
+ *   with full jitter; default 250
+ * @property {number} retry.capMs largest wait before any attempt; default 10000
+ * @property {'cancel' | 'continue'} onDisconnect default of `on_disconnect`: what happens to a job that its
+ *   last reader has left; default `cancel`
+ * @property {number} disconnectGraceMs default of `disconnect_grace_ms`: time for a reader to come back;
+ *   default 30000
+ * @property {number} maxWallMs default of `max_wall_ms`: time a job may take, waiting included; default
+ *   300000
+ * @property {number} retentionMs how long a finished job is kept; default 300000
+ * @property {number} maxRetainedJobs finished jobs that are kept at most; default 10000
+ * @property {string} [data] file in which jobs, idempotency keys, `/v1/kv` and the ledger outlive the
+ *   process
+ * @property {number} logBytesMax text kept per job; the oldest is dropped first, which a `gap` event
+ *   announces; default 4194304 bytes
+ * @property {number} heartbeatMs silence on a stream before a comment line is sent; default 15000
+ * @property {number} reconnectMs the `retry:` of streams: how long a browser waits before it reconnects;
+ *   default 2000
+ * @property {number} maxStreams event streams open over HTTP at once; further ones end at once, with a
+ *   longer `retry:`; default 10000
+ * @property {'auto' | 'shared' | 'node'} egress writer of streams to their sockets: `auto` and `shared` the
+ *   native thread, `node` Node; default `auto`
+ * @property {number} reactors native threads that jobs are spread over; one carries tens of thousands of
+ *   tokens a second; default 1
+ * @property {object} idempotency
+ * @property {number} idempotency.ttlMs how long an idempotency key is known; default 86400000
+ * @property {number} idempotency.maxKeys idempotency keys that are known at most; default 100000
+ * @property {object} cache
+ * @property {'off' | 'auto'} cache.mode share the answers of identical prompts: `auto` at temperature 0,
+ *   and where a job asks for it; default `auto`
+ * @property {'principal' | 'organisation' | 'global'} cache.scope callers who share answers: one key, the
+ *   keys of one organisation, or all; default `principal`
+ * @property {number} cache.maxEntries finished answers that are kept for sharing; default 10000
+ * @property {number} cache.maxBytes size of all finished answers that are kept for sharing; default
+ *   67108864 bytes
+ * @property {number} cache.ttlMs how long a finished answer may be shared; default 300000
+ * @property {number} cache.maxJoined jobs that share running answers of other jobs; further ones are
+ *   refused as overloaded; default 10000
+ * @property {object} crawl
+ * @property {boolean} crawl.allowPrivateAddresses let crawls connect to private, loopback and link-local
+ *   addresses; default false
+ * @property {object} kv
+ * @property {number} kv.maxKeys keys of the store; expired keys do not count; default 1000000
+ * @property {number} kv.maxKeyBytes size of one key as UTF-8; default 1024 bytes
+ * @property {number} kv.maxValueBytes size of one value, as UTF-8 or JSON where it is no buffer; default
+ *   1048576 bytes
+ * @property {number} kv.maxBytes size of all keys and values of the store; default 268435456 bytes
+ * @property {number} kv.maxPinnedBytes replaced values that open snapshots still show; beyond it nothing is
+ *   set; default: as `maxBytes`
+ * @property {number} kv.maxKeysPerPrincipal keys of one principal; default 100000
+ * @property {number} kv.maxBytesPerPrincipal keys and values of one principal; default 67108864 bytes
+ * @property {object} conversations
+ * @property {number} conversations.maxPerPrincipal conversations of one principal; default 1000
+ * @property {number} conversations.maxBytesEach messages of one conversation, as JSON; a turn that fits is
+ *   taken, however long its answer is; default 1048576 bytes
+ * @property {number} conversations.maxBytesPerPrincipal all conversations of one principal; default
+ *   67108864 bytes
+ * @property {number} conversations.maxBytes conversations of all principals together; default 268435456
+ *   bytes
+ * @property {number} conversations.ttlMs how long a conversation without a `ttl_s` is kept after its last
+ *   turn; default Infinity
+ * @property {number} conversations.maxQueued turns that may wait for one conversation; default 100
+ * @property {number} conversations.queueWaitMs how long a turn waits for its conversation, in real time;
+ *   default 120000
+ * @property {object} metrics
+ * @property {boolean} metrics.processDefaults add prom-client's metrics of the process to `/metrics`;
+ *   default false
+ */
+// end of types
+
+/**
+ * The options, with those that are objects.
+ * @typedef {OptionValues & {
+ *   provider: import('../providers/shared/types.js').Provider,
+ *   logger: import('../internal/util/logger.js').Logger,
+ *   clock?: import('../internal/time/clock.js').ManualClock,
+ * }} Settings
  */
 
 export {};

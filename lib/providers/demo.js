@@ -3,11 +3,13 @@
  * interval. No model, no network. It takes batches, to show the batcher at work.
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import { checkMs, checkOptions, checkString } from '../internal/util/validate.js';
+import { DEMO_OPTIONS } from './option-table.js';
+import { checkString } from '../internal/util/validate.js';
+import { checkTable } from '../internal/util/option-table.js';
 import { mergeRuns } from './llama/merge-runs.js';
 import { StopFilter } from './llama/stop-filter.js';
 
-const cannedText =
+const CANNED_TEXT =
   'A sluice is a gate that lets water through at the rate the channel below can carry. ' +
   'This text goes the same way: each word is a token of a job, numbered and kept in its log, ' +
   'and streamed to everyone who watches. Close the page, lose the connection, come back later: ' +
@@ -31,15 +33,13 @@ function promptWords({ prompt, messages }) {
 
 /**
  * A provider that needs nothing. Tokens are words; `max_tokens` and `stop` are obeyed.
- * @param {object} [options]
- * @param {number} [options.tokenIntervalMs] between two words of a job (default 200); 0: no wait
- * @param {string} [options.text] what every job is answered
+ * @param {import('./option-table.js').DemoOptions} [options]
  * @returns {import('./shared/types.js').Provider}
  */
 export function demo(options) {
-  const given = checkOptions('options', options);
-  const tokenIntervalMs = checkMs('tokenIntervalMs', given.tokenIntervalMs, { fallback: 200 });
-  const words = wordsOf(checkString('text', given.text ?? cannedText));
+  const given = checkTable('providers.demo', DEMO_OPTIONS, options);
+  const { tokenIntervalMs } = given;
+  const words = wordsOf(checkString('text', given.text ?? CANNED_TEXT));
   const closing = new AbortController();
 
   /** @param {import('./shared/types.js').ProviderRequest} request @param {AbortSignal} signal */

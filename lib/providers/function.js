@@ -17,7 +17,7 @@ import { checkFunction, checkOptions, checkString } from '../internal/util/valid
  */
 export function fromFunction(generate, options) {
   checkFunction('provider', generate);
-  const given = checkOptions('options', options);
+  const given = checkOptions('options', options, ['name', 'model']);
   const name = checkString('name', given.name ?? 'function');
   const model = checkString('model', given.model ?? (generate.name || 'function'));
   return {

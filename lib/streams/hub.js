@@ -62,22 +62,22 @@ export class JobHub {
    * @param {object} options
    * @param {import('../internal/native/reactor.js').Reactor[]} options.reactors at least one; under a
    *   manual clock exactly one
-   * @param {number} [options.streamCapacity] tokens that the slowest subscriber may be behind
-   * @param {number} [options.logBytesMax] text and offsets kept per job
-   * @param {number} [options.retentionMs] from the end of a job to its purge
-   * @param {number} [options.heartbeatMs] silence before a keep-alive comment
-   * @param {number} [options.stallMs] without progress before a subscriber is cut off
-   * @param {number} [options.retryMs] the reconnection time that EventSource receives
+   * @param {number} options.streamCapacity tokens that the slowest subscriber may be behind
+   * @param {number} options.logBytesMax text and offsets kept per job
+   * @param {number} options.retentionMs from the end of a job to its purge
+   * @param {number} options.heartbeatMs silence before a keep-alive comment
+   * @param {number} options.stallMs without progress before a subscriber is cut off
+   * @param {number} options.retryMs the reconnection time that EventSource receives
    * @param {object} [options.store] the native store of jobs with a record
    */
   constructor({
     reactors,
-    streamCapacity = 256,
-    logBytesMax = 4 << 20,
-    retentionMs = 300_000,
-    heartbeatMs = 15_000,
-    stallMs = 10_000,
-    retryMs = 2000,
+    streamCapacity,
+    logBytesMax,
+    retentionMs,
+    heartbeatMs,
+    stallMs,
+    retryMs,
     store,
   }) {
     this.#reactors = reactors;

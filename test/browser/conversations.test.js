@@ -136,7 +136,7 @@ test('cancel keeps what was said; what fails leaves nothing', async () => {
   expect(await said(2)).toEqual(['Wait, or not', cut]);
   expect(await page.getByTestId('message').last().innerText()).toContain('Cancelled');
   await say('Fail');
-  await page.getByText('It was told to fail. Nothing of this turn is kept').waitFor();
+  await page.getByText('It was told to fail. This turn was not saved').waitFor();
   expect((await atServer(idOf())).message_count).toBe(2);
   await say('Go on');
   await page.getByText(answer('Go on', 3).split('\n')[0]).waitFor();
@@ -189,7 +189,7 @@ test('two tabs: the second one is told that the first is talking, and shows it',
 test('a conversation that is gone says so', async () => {
   await page.goto(`${server.url}/#conv_${'A'.repeat(24)}`);
   await page.reload();
-  await page.getByText('The server does not have this conversation.').waitFor();
+  await page.getByText('The server has no such conversation.').waitFor();
 });
 
 describe.each([

@@ -78,7 +78,7 @@ test('the length asked for ends the text', async () => {
   const { id, card } = await drive.firstCard();
   await drive.waitForCards('[data-state=completed]');
   expect(await drive.textOf(card)).toBe('Water waits above');
-  expect(await card.getByTestId('note').innerText()).toBe('Stopped at the length you asked for.');
+  expect(await card.getByTestId('note').innerText()).toBe('Stopped at the requested length.');
   expect(await jobAtServer(id)).toMatchObject({ reason: 'length', text: 'Water waits above' });
 });
 
@@ -109,7 +109,7 @@ test('when the server cuts the socket, the browser comes back by itself', async 
   await drive.waitForTokens(id, 3);
   server.closeAllConnections();
   await drive.waitForCards('[data-connection=reconnecting]');
-  expect(await card.getByTestId('note').innerText()).toContain('Reconnecting by itself');
+  expect(await card.getByTestId('note').innerText()).toContain('Reconnecting automatically');
   await drive.waitForCards('[data-state=completed]');
   expect(await card.getByTestId('note').innerText()).toMatch(/^Resumed from 1-\d+: .*nothing lost/);
   expect(await drive.textOf(card)).toBe((await jobAtServer(id)).text);

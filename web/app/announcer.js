@@ -1,11 +1,12 @@
 /**
- * Tells users of a screen reader what happened, in few words: events of one moment are gathered, and
- * tokens are never read out.
+ * Announces events to screen readers, briefly: it gathers events that come together, and never
+ * reads out tokens.
  */
 
 const kGatherMs = 800;
 const kSpokenMax = 2;
 
+/** A queue of messages for one live region. */
 export class Announcer {
   #element;
   /** @type {string[]} */

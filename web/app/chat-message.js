@@ -1,6 +1,6 @@
 /**
- * One message of a conversation on the page; that of a running job grows as its tokens come, drawn at
- * most once per frame.
+ * One message of a conversation on the page. The answer of a running job grows with its tokens,
+ * drawn at most once per frame.
  */
 
 import { nextFrame } from './frame.js';
@@ -8,8 +8,8 @@ import { TextPane } from './text-pane.js';
 
 /** @type {Record<string, string>} */
 const kNotes = {
-  cancelled: 'Cancelled: what had been said stays.',
-  length: 'Stopped at the length that was asked for.',
+  cancelled: 'Cancelled. The partial answer is kept.',
+  length: 'Stopped at the requested length.',
 };
 /** @type {Record<string, string>} */
 const kWho = {
@@ -19,6 +19,7 @@ const kWho = {
   developer: 'Instructions',
 };
 
+/** The element of one message. `follow()` connects it to a running job. */
 export class ChatMessage {
   #parts;
   #pane;
@@ -31,8 +32,8 @@ export class ChatMessage {
    * @param {{role: string, content: string, finish_reason?: string}} message
    * @param {object} page
    * @param {HTMLTemplateElement} page.template
-   * @param {() => void} [page.onFork] what its button does; left out: it has none
-   * @param {() => void} [page.onDrawn] called after its text has grown
+   * @param {() => void} [page.onFork] called by the fork button; without it there is no button
+   * @param {() => void} [page.onDrawn] called after the text has grown
    */
   constructor({ role, content, finish_reason: reason }, { template, onFork, onDrawn }) {
     const fragment = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
@@ -63,7 +64,7 @@ export class ChatMessage {
   }
 
   /**
-   * Shows a job as it streams, up to its end.
+   * Shows the text of a job as it streams.
    * @param {import('../client.js').Job} job
    */
   follow(job) {
@@ -90,7 +91,9 @@ export class ChatMessage {
     };
     job.on('retry', startOver);
     job.on('gap', startOver);
-    job.on('reconnecting', () => this.setNote('Connection lost, reconnecting by itself.', 'away'));
+    job.on('reconnecting', () =>
+      this.setNote('Connection lost. Reconnecting automatically.', 'away'),
+    );
     job.on('open', () => this.setNote(''));
     void job.done.then(() => {
       stop.hidden = true;

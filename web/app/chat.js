@@ -1,6 +1,6 @@
 /**
- * The open conversation: its messages, the turn that is under way, and what can be done with it. The
- * server has it all; the page only shows it, and asks again after each turn.
+ * The open conversation: its messages, the running turn, and the actions fork and delete. The server
+ * holds the state; the page shows it, and reloads it after each turn.
  */
 
 import { ChatMessage } from './chat-message.js';
@@ -11,17 +11,18 @@ import { excerpt, plural } from './format.js';
 
 const kTitleMax = 60;
 const kNoTitle = 'New conversation';
-/** So near to its end the page stays there as text comes. */
+/** Within this distance of its end the page keeps scrolling to the end as text arrives. */
 const kNearEndPx = 120;
 
+/** The section of one conversation at a time. `open()` and `close()` switch it. */
 export class Chat {
-  /** @type {string | null} null: none is open, or it is yet to be created */
+  /** @type {string | null} null: no conversation is open, or it is not created yet */
   #id = null;
-  /** @type {Job | null} whose turn it is */
+  /** @type {Job | null} the job of the running turn */
   #job = null;
-  /** @type {ChatMessage | null} its answer, as it is shown */
+  /** @type {ChatMessage | null} the shown answer of that job */
   #answer = null;
-  /** Counts openings, so that a late answer about another conversation changes nothing. */
+  /** Counts calls of open(), so that a late response for another conversation is ignored. */
   #opening = 0;
   #find;
   #client;
@@ -37,10 +38,10 @@ export class Chat {
    * @param {import('../client.js').Client} page.client
    * @param {HTMLTemplateElement} page.template of a message
    * @param {(message: string) => void} page.say
-   * @param {(id: string | null) => void} page.onOpened another conversation is to be shown: one that
-   *   was just made, or none
-   * @param {() => void} page.onChange its turns or its title have changed
-   * @param {() => void} page.onConnection the connection of the turn that is under way has
+   * @param {(id: string | null) => void} page.onOpened called with a conversation that was
+   *   just created, or null after a deletion
+   * @param {() => void} page.onChange called when turns or title have changed
+   * @param {() => void} page.onConnection called when the connection of the running turn has changed
    */
   constructor(section, { client, template, say, onOpened, onChange, onConnection }) {
     this.section = section;
@@ -56,7 +57,7 @@ export class Chat {
     this.#find('delete').addEventListener('click', () => void this.#delete());
   }
 
-  /** The job whose turn is under way. */
+  /** The job of the running turn. */
   get job() {
     return this.#job;
   }
@@ -66,8 +67,8 @@ export class Chat {
   }
 
   /**
-   * Shows a conversation as the server has it.
-   * @param {string | null} id null: an empty one, made with its first turn
+   * Loads a conversation from the server and shows it.
+   * @param {string | null} id null: a new conversation, created with its first turn
    */
   async open(id) {
     const opening = ++this.#opening;
@@ -84,11 +85,11 @@ export class Chat {
     } catch (/** @type {any} */ error) {
       if (opening !== this.#opening) return;
       const gone = error.status === 404;
-      this.#setProblem(gone ? 'The server does not have this conversation.' : error.message);
+      this.#setProblem(gone ? 'The server has no such conversation.' : error.message);
     }
   }
 
-  /** What is shown may be old: another tab may have gone on. */
+  /** Reloads the conversation, which another tab may have changed. */
   async refresh() {
     if (this.#id !== null && this.#job === null) await this.open(this.#id);
   }
@@ -100,7 +101,7 @@ export class Chat {
   }
 
   #leave() {
-    // The job goes on as its policy says; it is found again when this is opened again.
+    // The job continues as `on_disconnect` says; open() connects to it again.
     this.#job?.disconnect();
     this.#job = this.#answer = null;
   }
@@ -137,7 +138,7 @@ export class Chat {
   /** @param {Job} job */
   #follow(job) {
     this.#job = job;
-    // It may have been let go of before, and has what came until then.
+    // The job may have been disconnected before; it keeps the text received until then.
     this.#answer = this.#add({ role: 'assistant', content: job.text }, () => this.#scroll(false));
     this.#answer.follow(job);
     job.on('open', this.#onConnection);
@@ -155,7 +156,7 @@ export class Chat {
     this.#job = this.#answer = null;
     this.#say(job.error ? `Failed: ${job.error.message}` : 'The answer is complete.');
     if (job.error && job.status !== 'gone') {
-      answer?.setNote(`${job.error.message} Nothing of this turn is kept; send it again.`, 'bad');
+      answer?.setNote(`${job.error.message} This turn was not saved; send it again.`, 'bad');
       this.#drawActions();
       this.#onChange();
       return;
@@ -164,7 +165,7 @@ export class Chat {
     this.#onChange();
   }
 
-  /** @param {Conversation | null} conversation null: not known yet */
+  /** @param {Conversation | null} conversation null: not loaded yet */
   #draw(conversation) {
     const {
       messages = [],
@@ -190,7 +191,7 @@ export class Chat {
   /**
    * @param {{role: string, content: string, finish_reason?: string}} message
    * @param {() => void} [onDrawn]
-   * @param {number} [count] of messages up to this one, of those that are kept
+   * @param {number} [count] of stored messages up to and including this one
    */
   #add(message, onDrawn, count) {
     const forks = count !== undefined && message.role === 'assistant';
@@ -206,7 +207,7 @@ export class Chat {
     /** @type {HTMLButtonElement} */ (this.#find('delete')).disabled = none;
   }
 
-  /** @param {number} [at] how many messages; default all */
+  /** @param {number} [at] the number of messages to copy; default all */
   async #fork(at) {
     const id = this.#id;
     if (id === null) return;
@@ -234,7 +235,7 @@ export class Chat {
     this.#onOpened(null);
   }
 
-  /** @param {string} message empty for none */
+  /** @param {string} message empty: none */
   #setProblem(message) {
     this.#find('chat-problem').textContent = message;
   }
@@ -244,7 +245,7 @@ export class Chat {
     return scrollHeight - scrollY - innerHeight < kNearEndPx;
   }
 
-  /** @param {boolean} always or only where the end is in sight */
+  /** @param {boolean} always false: only if the page is near its end */
   #scroll(always) {
     const last = this.#find('turns').lastElementChild;
     if (always || this.#isNearEnd()) last?.scrollIntoView({ block: 'nearest' });

@@ -1,18 +1,19 @@
 /**
- * The form: what to ask, of which model, how long, how often. Hands requests over and says in place
- * what was refused.
+ * The form for a prompt, its model, length and number of copies. It submits the requests and shows
+ * refusals beside their field.
  */
 
 import { plural } from './format.js';
 
 /** @typedef {import('../client.js').JobRequest & {prompt: string}} PromptRequest */
 
-/** One click should not flood a server. */
+/** The most jobs per click, to protect the server. */
 const kJobsMax = 64;
 
 /** @type {Record<string, string>} */
 const kFieldOf = { prompt: '#prompt', model: '#model', max_tokens: '#length' };
 
+/** The controller of the form, for the life of the page. */
 export class Composer {
   #form;
   #submit;
@@ -26,7 +27,7 @@ export class Composer {
 
   /**
    * @param {HTMLFormElement} form
-   * @param {(requests: PromptRequest[]) => Promise<unknown[]>} submit resolves with the errors, one
+   * @param {(requests: PromptRequest[]) => Promise<unknown[]>} submit resolves with one error
    *   per refused request
    */
   constructor(form, submit) {
@@ -54,7 +55,7 @@ export class Composer {
     this.#count();
   }
 
-  /** @param {{id: string}[]} models the default first; none means that any name may be given */
+  /** @param {{id: string}[]} models the default first; empty: any name is allowed */
   setModels(models) {
     this.#model.replaceChildren(...models.map(({ id }) => new Option(id, id)));
     this.#model.hidden = models.length === 0;
@@ -63,7 +64,7 @@ export class Composer {
     label?.setAttribute('for', models.length > 0 ? 'model' : 'model-name');
   }
 
-  /** @param {boolean} single whether a prompt is sent once: it is a turn of a conversation */
+  /** @param {boolean} single true: send a prompt once, as a turn of a conversation */
   setSingle(single) {
     this.#copies.hidden = this.#copies.disabled = single;
     this.#count();
@@ -73,7 +74,7 @@ export class Composer {
     this.#prompt.focus();
   }
 
-  /** @param {string} message empty for none */
+  /** @param {string} message empty: none */
   setProblem(message) {
     this.#problem.textContent = message;
   }
@@ -99,7 +100,7 @@ export class Composer {
     if (prompts.length === 0) return this.#refuse('Write a prompt first.', this.#prompt);
     const length = this.#length.value.trim() === '' ? undefined : Number(this.#length.value);
     if (length !== undefined && !(Number.isInteger(length) && length >= 1)) {
-      return this.#refuse('Length is a whole number of tokens, 1 or more.', this.#length);
+      return this.#refuse('Length must be a whole number of tokens, 1 or more.', this.#length);
     }
     const model = this.#modelName.hidden ? this.#model.value : this.#modelName.value.trim();
     const stays = new FormData(this.#form).has('continue');
@@ -121,7 +122,7 @@ export class Composer {
     }
     const [first] = /** @type {import('../client.js').SluiceClientError[]} */ (errors);
     const many = prompts.length > 1 ? `${errors.length} of ${prompts.length} refused: ` : '';
-    // The field for the key takes the focus by itself.
+    // The key form takes the focus.
     if (first.status === 401) return this.setProblem(`${many}${first.message}`);
     const field = this.#form.querySelector(kFieldOf[first.param ?? ''] ?? '#prompt');
     this.#refuse(`${many}${first.message}`, /** @type {HTMLElement} */ (field));

@@ -1,8 +1,7 @@
 /**
- * The small graph over each text: tokens per span of time, as a gauge in a river draws them. Shows
- * what came live, what was replayed after a reconnect, and when nobody was connected. The number of
- * bars is fixed: when the time no longer fits, neighbours are merged and each bar stands for twice
- * as long.
+ * The histogram above each text: tokens per time interval, split into live tokens, replayed tokens,
+ * and time without a connection. The number of bars is fixed: when the time no longer fits,
+ * neighbouring bars are merged and the interval doubles.
  */
 
 const kBars = 96;
@@ -14,6 +13,7 @@ const kFirstBarMs = 100;
 /** @returns {Bar} */
 const emptyBar = () => ({ live: 0, replayed: 0, away: false });
 
+/** The histogram of one job. */
 export class Flow {
   /** @type {Bar[]} */
   #bars = [];
@@ -32,15 +32,15 @@ export class Flow {
     this.#at(nowMs)[replayed ? 'replayed' : 'live'] += 1;
   }
 
-  /** Time went by without a connection. @param {number} fromMs @param {number} toMs */
+  /** Marks a time span without a connection. @param {number} fromMs @param {number} toMs */
   away(fromMs, toMs) {
-    this.#at(toMs); // merges first, so that the step below is right
+    this.#at(toMs); // merges first, so that #barMs is final below
     for (let ms = fromMs; ms < toMs; ms += this.#barMs) this.#at(ms).away = true;
     this.#at(toMs).away = true;
   }
 
   draw() {
-    // The square root keeps single tokens visible beside a replay of hundreds.
+    // Square-root scaling keeps single tokens visible beside a replay of hundreds.
     const max = Math.sqrt(Math.max(4, ...this.#bars.map((bar) => bar.live + bar.replayed)));
     let live = '';
     let replayed = '';

@@ -1,4 +1,4 @@
-/** Figures as people read them. Pure functions. */
+/** Formats numbers for display. Pure functions. */
 
 const kNone = '–';
 
@@ -16,7 +16,7 @@ export function rate(perSecond) {
   return perSecond < 100 ? perSecond.toFixed(1) : Math.round(perSecond).toLocaleString('en');
 }
 
-/** @param {number} count @param {string} one its singular; the plural takes an s */
+/** @param {number} count @param {string} one the singular; the plural adds an s */
 export function plural(count, one) {
   return `${count.toLocaleString('en')} ${one}${count === 1 ? '' : 's'}`;
 }

@@ -1,6 +1,6 @@
 /**
- * All changes to the document go through here: whatever was marked since the last frame is drawn
- * once in the next, however many tokens came.
+ * Schedules changes to the document: each update requested since the last frame runs once in the
+ * next one, for any number of tokens.
  */
 
 /** @type {Set<() => void>} */
@@ -12,7 +12,7 @@ function draw() {
   for (const each of due) each();
 }
 
-/** @param {() => void} update called once in the next frame, however often it is marked */
+/** @param {() => void} update called once in the next frame, for any number of requests */
 export function nextFrame(update) {
   if (marked.size === 0) requestAnimationFrame(draw);
   marked.add(update);

@@ -1,6 +1,6 @@
 /**
- * One job on the page: listens to a client's Job and draws it, at most once per frame. Ends when it
- * is removed; the job itself goes on or not as its policy says.
+ * One job on the page: it listens to a client's Job and draws it, at most once per frame. Its removal
+ * from the page ends it.
  */
 
 import { Flow } from './flow.js';
@@ -26,8 +26,8 @@ const kStates = {
 /** @type {Record<string, string>} */
 const kCancelled = {
   client_request: 'Cancelled on request.',
-  client_disconnected: 'Cancelled by the server: its last reader had left.',
-  shutdown: 'Cancelled: the server was shut down.',
+  client_disconnected: 'Cancelled by the server after the last reader disconnected.',
+  shutdown: 'Cancelled by a shutdown of the server.',
 };
 
 /** @type {Record<string, string>} */
@@ -45,6 +45,7 @@ function sequence(id) {
   return { attempt, seq };
 }
 
+/** The element of one job, with its connection switch and its figures. */
 export class JobCard {
   #job;
   #known;
@@ -62,7 +63,7 @@ export class JobCard {
   #replayed = 0;
   #lost = 0;
   #opens = 0;
-  /** @type {string | null} the event after which the newest resume went on; null before any */
+  /** @type {string | null} the event after which the latest resume continued; null before any */
   #resumedFrom = null;
   /** @type {string | null} */
   #newestId = null;
@@ -76,7 +77,7 @@ export class JobCard {
    * @param {Job} job
    * @param {import('./memory.js').KnownJob} known
    * @param {object} page
-   * @param {number | null} page.sentAtMs when it was submitted; null after a reload
+   * @param {number | null} page.sentAtMs the time of submission; null after a reload
    * @param {HTMLTemplateElement} page.template
    * @param {(message: string) => void} page.say
    * @param {() => void} page.onChange
@@ -122,7 +123,7 @@ export class JobCard {
     return this.#job.connection !== 'closed';
   }
 
-  /** The demo's switch: lets go of the stream, or takes it up where it was. @param {boolean} on */
+  /** Disconnects the stream, or resumes it at its last event. @param {boolean} on */
   setConnected(on) {
     if (this.#job.ended || on === this.connected) return;
     if (on) {
@@ -133,7 +134,7 @@ export class JobCard {
       this.#wentAway();
       const place = this.#job.lastEventId;
       const after = place ? `after event ${place}` : 'before the first token';
-      this.#setNote(`Dropped ${after}. The job goes on without us.`, 'away');
+      this.#setNote(`Dropped ${after}. The job continues at the server.`, 'away');
     }
     this.#changed();
   }
@@ -159,14 +160,17 @@ export class JobCard {
       if (this.#awaySinceMs === null) this.#say(`Connection lost: ${excerpt(this.#known.prompt)}`);
       this.#wentAway();
       const after = lastEventId ? ` after event ${lastEventId}` : '';
-      this.#setNote(`Connection lost${after}. Reconnecting by itself, try ${attempt}.`, 'away');
+      this.#setNote(
+        `Connection lost${after}. Reconnecting automatically, attempt ${attempt}.`,
+        'away',
+      );
       this.#changed();
     });
     job.on('retry', ({ attempt }) => {
-      this.#startOver(`The first try failed; this is attempt ${attempt}.`);
+      this.#startOver(`The previous attempt failed; this is attempt ${attempt}.`);
     });
     job.on('gap', ({ earliest }) => {
-      const from = earliest ? ` It has been kept from event ${earliest} on.` : '';
+      const from = earliest ? ` The text starts at event ${earliest}.` : '';
       this.#startOver(`The server no longer has the whole text.${from}`);
     });
     job.on('status', () => this.#changed());
@@ -179,7 +183,7 @@ export class JobCard {
     const replayed = this.#meter.token(now);
     this.#flow.token(now, replayed);
     if (replayed) this.#replayed += 1;
-    // Ids count up by one within an attempt, so that a loss cannot go unnoticed.
+    // Ids increase by one within an attempt, so that every loss is detected.
     const [before, here] = [sequence(this.#newestId), sequence(id)];
     if (before.attempt === here.attempt) this.#lost += Math.max(0, here.seq - before.seq - 1);
     this.#newestId = id;
@@ -240,15 +244,15 @@ export class JobCard {
     const { status, reason, error } = this.#job;
     clearInterval(this.#ticking);
     if (error?.code === 'client_closed') return;
-    if (this.#tone === 'away') this.#setNote(''); // it ended without coming back first
+    if (this.#tone === 'away') this.#setNote(''); // the job ended before a reconnect
     if (status === 'gone') {
-      this.#setNote('The server no longer has this job: finished jobs are kept for a few minutes.');
+      this.#setNote('The server no longer has this job: it keeps finished jobs for a few minutes.');
     } else if (error) {
       this.#setNote(`${error.message} (${error.code})`, 'bad');
     } else if (status === 'cancelled') {
       this.#setNote(kCancelled[reason ?? ''] ?? 'Cancelled.');
     } else if (reason === 'length' && this.#resumedFrom === null && !this.#restored) {
-      this.#setNote('Stopped at the length you asked for.');
+      this.#setNote('Stopped at the requested length.');
     }
     this.#say(`${kStates[status]}: ${excerpt(this.#known.prompt)}`);
     this.#changed();
@@ -259,7 +263,7 @@ export class JobCard {
     this.#onChange();
   }
 
-  /** @param {string} note empty: what a resume brought @param {'plain' | 'away' | 'bad'} [tone] */
+  /** @param {string} note empty: show the result of a resume @param {'plain' | 'away' | 'bad'} [tone] */
   #setNote(note, tone = 'plain') {
     this.#note = note;
     this.#tone = tone;

@@ -1,6 +1,6 @@
 /**
- * The field for a key: shown when the server asks for one, and again when it takes the key no more.
- * A key lives as long as its tab: it is kept in the session's storage, and nowhere else.
+ * The form for a key, shown when the server requires one or refuses the current one. The key is kept
+ * only in the session storage of the tab.
  */
 
 const kKey = 'sluice.key';
@@ -14,16 +14,17 @@ export function recallKey() {
   }
 }
 
-/** @param {string | null} key null: forget it */
+/** @param {string | null} key null: remove it */
 function keepKey(key) {
   try {
     if (key === null) sessionStorage.removeItem(kKey);
     else sessionStorage.setItem(kKey, key);
   } catch {
-    // Without storage the key is asked for after a reload.
+    // Without storage the form appears again after a reload.
   }
 }
 
+/** The controller of the form. `ask()` shows it. */
 export class KeyForm {
   #form;
   #field;
@@ -33,8 +34,8 @@ export class KeyForm {
 
   /**
    * @param {HTMLFormElement} form hidden
-   * @param {(key: string) => Promise<string>} tryKey resolves with what is wrong with the key; empty
-   *   when it was taken
+   * @param {(key: string) => Promise<string>} tryKey resolves with the problem of the key; empty if
+   *   the server accepts it
    */
   constructor(form, tryKey) {
     this.#form = form;
@@ -50,7 +51,7 @@ export class KeyForm {
     });
   }
 
-  /** @param {string} problem why it is asked for; empty for none */
+  /** @param {string} problem the reason; empty: none */
   ask(problem) {
     this.#form.hidden = false;
     this.#setProblem(problem);
@@ -65,7 +66,9 @@ export class KeyForm {
 
   async #send() {
     const key = this.#field.value.trim();
-    if (!/^[\x21-\x7e]+$/.test(key)) return this.ask('A key is letters, digits and signs.');
+    if (!/^[\x21-\x7e]+$/.test(key)) {
+      return this.ask('A key consists of letters, digits and punctuation.');
+    }
     this.#button.disabled = true;
     this.#setProblem('');
     const problem = await this.#tryKey(key);

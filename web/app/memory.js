@@ -1,6 +1,6 @@
 /**
- * Which jobs this browser knows, so that a reload finds them again. Only ids and what was asked are
- * kept; the text is the server's to replay.
+ * The jobs of this browser, stored so that a reload restores them. Only id, prompt and model are
+ * stored; the server replays the text.
  */
 
 const kKey = 'sluice.jobs';
@@ -17,14 +17,14 @@ export function recall() {
     const list = JSON.parse(localStorage.getItem(kKey) ?? '[]');
     return list.filter((/** @type {any} */ job) => typeof job?.id === 'string').slice(0, kJobsMax);
   } catch {
-    return []; // storage switched off, or written by something else
+    return []; // storage disabled, or in another format
   }
 }
 
 /** @param {KnownJob} job */
 export function remember({ id, prompt, model }) {
   const known = { id, prompt: prompt.slice(0, kPromptMax), model };
-  // Read anew each time: another tab may have written since.
+  // Read again each time: another tab may have written since.
   store([known, ...recall().filter((other) => other.id !== id)]);
 }
 
@@ -38,6 +38,6 @@ function store(jobs) {
   try {
     localStorage.setItem(kKey, JSON.stringify(jobs.slice(0, kJobsMax)));
   } catch {
-    // Without storage everything works but the reload.
+    // Without storage only the restore after a reload is missing.
   }
 }

@@ -1,13 +1,14 @@
 /**
- * The figures of a running job, as seen from here, until the server's own arrive with its end. Only
- * tokens that came live count towards the rate: a replay says nothing of the model's speed.
+ * Client-side figures of a running job, replaced by the server's figures at its end. Only live tokens
+ * count towards the rate, because a replay does not show the model's speed.
  */
 
 const kWindow = 32;
-/** A replay comes in one go; a pause this long after it means that what follows is live. */
+/** A replay arrives in one burst; after a pause of this length tokens are live. */
 const kReplayPauseMs = 40;
 const kReplayMaxMs = 1000;
 
+/** The figures of one job. */
 export class Meter {
   /** @type {number[]} arrival times of the newest live tokens */
   #arrivals = [];
@@ -17,12 +18,12 @@ export class Meter {
   /** @type {number | null} */
   firstTokenMs = null;
 
-  /** @param {number | null} sentAtMs when it was submitted; null if that was before this page */
+  /** @param {number | null} sentAtMs the time of submission; null if before this page was loaded */
   constructor(sentAtMs) {
     this.#sentAtMs = sentAtMs;
   }
 
-  /** A connection has opened that may replay. @param {number} nowMs */
+  /** Reports an opened connection, which may replay tokens. @param {number} nowMs */
   opened(nowMs) {
     this.#replayingSinceMs = nowMs;
     this.#lastMs = nowMs;
@@ -35,7 +36,7 @@ export class Meter {
       nowMs - this.#lastMs < kReplayPauseMs && nowMs - this.#replayingSinceMs < kReplayMaxMs;
     this.#lastMs = nowMs;
     if (replayed) {
-      this.#sentAtMs = null; // the first token may have come while nobody was connected
+      this.#sentAtMs = null; // the first token may have arrived without a connection
       return true;
     }
     this.#replayingSinceMs = -Infinity;

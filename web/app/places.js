@@ -1,9 +1,10 @@
-/** The list at the side: the jobs, and the conversations, the newest activity first. */
+/** The side bar: the jobs, and the conversations by most recent activity. */
 
 import { nextFrame } from './frame.js';
 
 const kPage = 20;
 
+/** The list and its pages. `refresh()` loads it again. */
 export class Places {
   /** @type {import('../client/conversations.js').Conversation[]} */
   #all = [];
@@ -33,13 +34,13 @@ export class Places {
     });
   }
 
-  /** @param {string} hash of the place that is open */
+  /** @param {string} hash of the open entry */
   setCurrent(hash) {
     this.#current = hash;
     nextFrame(this.#draw);
   }
 
-  /** Asks the server again. A server that does not answer leaves the list as it is. */
+  /** Loads the list again. An error leaves the list unchanged. */
   async refresh() {
     const asked = ++this.#asked;
     try {
@@ -56,13 +57,13 @@ export class Places {
       this.#all = all;
       this.#hasMore = more;
     } catch {
-      // Whoever opens or sends hears of it.
+      // The list stays; opening or sending reports the error.
     }
     nextFrame(this.#draw);
   }
 
   #draw = () => {
-    // By id: one that moved up while the pages were read may have come twice.
+    // By id: an entry that moved up between two pages appears in both.
     const byId = new Map(this.#all.map((each) => [each.conversation_id, each]));
     const items = [...byId.values()].map((each) => {
       const link = document.createElement('a');

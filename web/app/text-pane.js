@@ -1,11 +1,12 @@
 /**
- * A growing text. Appending costs what is appended, not what is there: each line is a block of its
- * own, so that a line break never makes the browser lay out the whole text again, and a text node is
- * left alone once it is long. `textContent` is exactly the text.
+ * A growing text. The cost of an append depends only on the appended text: each line is a block of
+ * its own, so that a line break does not lay out the whole text again, and a long text node is no
+ * longer extended. `textContent` is exactly the text.
  */
 
 const kNodeMax = 512;
 
+/** The text in one element. */
 export class TextPane {
   #root;
   /** @type {HTMLElement | null} the line being written */
@@ -34,7 +35,7 @@ export class TextPane {
         this.#line?.append(this.#tail);
       }
       this.#tail.appendData(piece);
-      // The break stays at the end of its block, where it draws nothing.
+      // The line break stays at the end of its block, where it is invisible.
       if (piece.endsWith('\n')) this.#line = this.#tail = null;
     }
   }

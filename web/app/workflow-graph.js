@@ -1,6 +1,6 @@
 /**
- * The graph in the document: a button for each node, a line for each wait. Arrow keys go from node to
- * node: left and right along the lines, up and down within a column.
+ * The graph in the document: a button per node, a line per dependency. Arrow keys move between nodes:
+ * left and right along the lines, up and down within a column.
  */
 
 import { layOut } from './workflow-layout.js';
@@ -22,6 +22,7 @@ const kSteps = {
   ArrowDown: [0, 1],
 };
 
+/** The drawing of one workflow at a time. `show()` replaces it, `draw()` updates it. */
 export class WorkflowGraph {
   #root;
   #svg;
@@ -53,7 +54,7 @@ export class WorkflowGraph {
     this.#svg.setAttribute('width', String(columns * kColumn + kMargin));
     this.#svg.setAttribute('height', String(rows * kRow + kMargin));
     this.#root.style.height = `${rows * kRow + 2 * kMargin}px`;
-    // In reading order, which is that of the tab key.
+    // Document order is tab order: by column, then by row.
     const inOrder = [...nodes.values()].sort((a, b) => {
       const [left, right] = [this.#place(a.id), this.#place(b.id)];
       return left.column - right.column || left.row - right.row;
@@ -114,7 +115,7 @@ export class WorkflowGraph {
     return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
   }
 
-  /** Brings every box and line up to date. */
+  /** Updates every box and line. */
   draw() {
     for (const { node, button, state } of this.#boxes.values()) {
       if (state.textContent !== node.words) state.textContent = node.words;
@@ -144,7 +145,7 @@ export class WorkflowGraph {
     event.preventDefault();
     const here = this.#place(from);
     const [columns, rows] = step;
-    // The nearest in that direction: a column holds each row once.
+    // The nearest node in that direction; a column has one node per row.
     let best;
     for (const [id, place] of this.#places) {
       const along = (place.column - here.column) * columns + (place.row - here.row) * rows;

@@ -1,13 +1,13 @@
 /**
- * Where the nodes of a graph go: columns by the longest way to a node, rows by where what it waits
- * for is. Pure; takes steps in proportion to nodes and lines.
+ * The layout of a graph: the column of a node is its longest path from a root, its row follows the
+ * rows of its dependencies. Pure functions, linear in nodes and edges, except for a sort per column.
  */
 
 /** @typedef {{id: string, after?: string[]}} LaidNode */
 /** @typedef {{column: number, row: number}} Place */
 
 /**
- * @param {LaidNode[]} nodes without a cycle, as the server has made sure
+ * @param {LaidNode[]} nodes without a cycle, checked by the server
  * @returns {Map<string, number>} the column of each
  */
 function columnsOf(nodes) {
@@ -33,7 +33,7 @@ function columnsOf(nodes) {
 /**
  * @param {LaidNode[]} nodes
  * @returns {{places: Map<string, Place>, columns: number, rows: number}} rows count from 0 and may be
- *   halves: short columns stand in the middle
+ *   halves: short columns are centred
  */
 export function layOut(nodes) {
   const columns = columnsOf(nodes);

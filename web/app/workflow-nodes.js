@@ -1,24 +1,24 @@
 /**
- * What the page knows of a workflow's nodes: their states and texts, from the server's view of them
- * and from the events that follow. No document in here.
+ * The state and text of a workflow's nodes, from `GET /v1/workflows/{id}` and the events after it.
+ * Independent of the document.
  */
 
 import { duration, plural } from './format.js';
 
 /** @typedef {'pending' | 'running' | 'retrying' | 'completed' | 'failed' | 'skipped' | 'cancelled'} State */
 
-/** Texts of a map's items stand apart from each other by this. */
+/** The separator between the texts of a map's items. */
 const kBetweenItems = '\n\n';
 
-/** One node. */
+/** The model of one node. */
 export class NodeModel {
   /** @type {State} */
   state = 'pending';
   attempts = 0;
   tokens = 0;
-  /** What went wrong, or how far it is. */
+  /** The error, or the progress. */
   note = '';
-  /** @type {string[]} of a map by item; else one text */
+  /** @type {string[]} one text per item of a map; else one text */
   #texts = [''];
   #pages = 0;
 
@@ -30,13 +30,13 @@ export class NodeModel {
   }
 
   get text() {
-    // Items come in any order: those that have said nothing yet are holes.
+    // Items arrive in any order: items without text so far are holes in the array.
     return Array.from(this.#texts, (text) => text ?? '')
       .filter((text, i) => i === 0 || text !== '')
       .join(kBetweenItems);
   }
 
-  /** Its state in a few words. */
+  /** A short description of the state. */
   get words() {
     if (this.state === 'running' && this.tokens > 0) return plural(this.tokens, 'token');
     if (this.state === 'running' && this.#pages > 0) return plural(this.#pages, 'page');
@@ -62,7 +62,7 @@ export class NodeModel {
   /**
    * @param {string} type of an event of this node
    * @param {any} data
-   * @returns {boolean} whether more than its text has changed
+   * @returns {boolean} true if more than the text has changed
    */
   apply(type, data) {
     switch (type) {
@@ -116,7 +116,7 @@ export class NodeModel {
     this.#pages = 0;
   }
 
-  /** The workflow has ended: what was under way is not any more. */
+  /** Marks an unfinished node as cancelled after the end of the workflow. */
   stop() {
     if (['pending', 'running', 'retrying'].includes(this.state)) this.state = 'cancelled';
   }

@@ -1,4 +1,4 @@
-/** Workflows to begin with. */
+/** Sample workflows. */
 
 /** @type {{name: string, workflow: object}[]} */
 export const samples = [
@@ -37,7 +37,7 @@ export const samples = [
     },
   },
   {
-    name: 'A list, then each of it',
+    name: 'A list, then each item',
     workflow: {
       nodes: [
         { id: 'list', prompt: 'Name four rivers, one a line.', max_tokens: 60 },

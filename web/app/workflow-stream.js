@@ -1,6 +1,6 @@
 /**
- * A workflow's events in the browser: one EventSource, which comes back by itself after a cut, and
- * with a newly signed address where it is refused. Ends with the terminal event or `close()`.
+ * The events of a workflow in the browser. The EventSource reconnects after a cut; after a refusal the
+ * class opens a new one with a newly signed URL. The terminal event or `close()` ends it.
  */
 
 import { backoffMs } from '../client/http.js';
@@ -22,6 +22,7 @@ const kTypes = [
 const kTerminal = ['workflow_complete', 'workflow_failed', 'workflow_cancelled'];
 const kAttemptsMax = 20;
 
+/** The stream of one workflow. */
 export class WorkflowStream {
   #http;
   #id;
@@ -38,7 +39,8 @@ export class WorkflowStream {
    * @param {import('../client/http.js').Http} http
    * @param {string} id
    * @param {{event: (type: string, data: any) => void, end: () => void,
-   *   lost: (error: unknown) => void}} on `end`: nothing more will come; `lost`: it cannot be had
+   *   lost: (error: unknown) => void}} on `end`: called after the terminal event; `lost`: called when
+   *   all attempts to connect have failed
    */
   constructor(http, id, on) {
     this.#http = http;
@@ -59,7 +61,7 @@ export class WorkflowStream {
       const answer = await this.#http.call('POST', `/v1/workflows/${this.#id}/stream_url`);
       url = new URL(answer.stream_url, location.href);
     } catch (error) {
-      this.#again(error);
+      this.#retry(error);
       return;
     }
     if (this.#closed) return;
@@ -67,17 +69,17 @@ export class WorkflowStream {
     const source = new EventSource(url);
     this.#source = source;
     for (const type of [...kTypes, ...kTerminal]) {
-      source.addEventListener(type, (event) => this.#hear(type, /** @type {any} */ (event)));
+      source.addEventListener(type, (event) => this.#receive(type, /** @type {any} */ (event)));
     }
     source.addEventListener('open', () => (this.#attempts = 0));
     source.addEventListener('error', () => {
-      // While it is open or connecting it comes back by itself.
-      if (source.readyState === EventSource.CLOSED) this.#again(new Error('refused'));
+      // In the states open and connecting the EventSource reconnects automatically.
+      if (source.readyState === EventSource.CLOSED) this.#retry(new Error('refused'));
     });
   }
 
   /** @param {unknown} error */
-  #again(error) {
+  #retry(error) {
     if (this.#closed) return;
     this.#attempts += 1;
     if (this.#attempts > kAttemptsMax) {
@@ -89,7 +91,7 @@ export class WorkflowStream {
   }
 
   /** @param {string} type @param {MessageEvent} event */
-  #hear(type, event) {
+  #receive(type, event) {
     if (this.#closed) return;
     if (event.lastEventId !== '') this.#lastEventId = event.lastEventId;
     this.#on.event(type, JSON.parse(event.data));

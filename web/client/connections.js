@@ -1,14 +1,13 @@
 /**
- * Which job is fed by which EventSource. Few jobs get one each; many share fan-in connections,
- * because a browser opens six connections per origin over HTTP/1.1 and a POST needs one too.
+ * Assigns jobs to EventSources. Few jobs get one each; many share fan-in connections, because a
+ * browser opens six connections per origin over HTTP/1.1 and a POST needs one too.
  *
- * A native EventSource comes back by itself after a cut, with its last event id and after the delay
- * the server set; that is left to it. It gives up for good on any answer but 200: then the jobs are
- * looked up, the ended ones finished, the unknown ones failed, and the rest connected anew.
+ * A native EventSource reconnects after a cut, with its last event id and after the delay set by the
+ * server. On any status but 200 it closes permanently. Then the client looks up the jobs, finishes
+ * the ended ones, fails the unknown ones, and opens a new stream for the rest.
  *
- * It sends no headers either. Where callers have keys, the address of a stream carries a token that
- * the server signs for the jobs on it, each time it is opened here. A token that has expired by the
- * time the browser comes back is one of those final answers.
+ * An EventSource sends no headers. For callers with keys the client requests a signed token for the
+ * jobs of a stream each time it opens one. A reconnect with an expired token gets such a final status.
  */
 
 import { SluiceClientError } from './errors.js';
@@ -25,12 +24,12 @@ const kClosed = 2; // EventSource.CLOSED, which an injected class need not carry
 const kFanInMax = 64;
 /** More live jobs than this share connections, so that two of the browser's six stay free. */
 const kSinglesMax = 4;
-/** Jobs that come within this time join in one reopening. */
+/** Jobs added within this time share one reopening. */
 const kGatherMs = 20;
-/** About four minutes of refused connections; a finished job is not kept much longer than that. */
+/** About four minutes of refused connections; finished jobs are kept little longer than that. */
 const kAttemptsMax = 20;
 
-/** What no later try will change. @param {SluiceClientError | null} error */
+/** Whether the refusal is permanent. @param {SluiceClientError | null} error */
 const isDenied = (error) => error?.status === 401 || error?.status === 403;
 
 /** All connections of one client. Ends with `close()`. */
@@ -54,7 +53,7 @@ export class Connections {
     this.#multiplex = multiplex;
   }
 
-  /** @param {Job} job @param {string | null} [token] opens its stream once; default: none is known */
+  /** @param {Job} job @param {string | null} [token] of its stream, valid for one opening; default: none */
   add(job, token = null) {
     if (this.#of.has(job)) return;
     if (!this.#EventSource) {
@@ -66,7 +65,7 @@ export class Connections {
     }
     job[kConnection]('connecting');
     if (!this.#shares()) return this.#assign(job, this.#create(false, token));
-    // From singles to shared: those already streaming move over, and go on where they were.
+    // Switching to shared connections: running jobs move over and resume at their last event.
     for (const connection of [...this.#open].filter((open) => !open.fanIn)) {
       const moving = [...connection.jobs.values()];
       this.#drop(connection);
@@ -89,7 +88,7 @@ export class Connections {
     this.#of.clear();
   }
 
-  /** What is open now. */
+  /** The open connections and their jobs. */
   stats() {
     const fanIn = [...this.#open].some((connection) => connection.fanIn);
     return { connections: this.#open.size, jobs: this.#of.size, fanIn };
@@ -126,7 +125,7 @@ export class Connections {
   }
 }
 
-/** One EventSource, for one job or for many. */
+/** One EventSource, for one job or many. */
 class Connection {
   /** @type {Map<string, Job>} by id */
   jobs = new Map();
@@ -139,9 +138,9 @@ class Connection {
   #closing = new AbortController();
   #recovering = false;
   #attempt = 0;
-  /** Opens the stream, once. @type {string | null} */
+  /** The token for the first opening. @type {string | null} */
   #token;
-  /** The opening that waits for its token; another one, or a close, takes its place. */
+  /** Identifies the opening that waits for its token; a later opening or a close replaces it. */
   #signing = {};
 
   /**
@@ -165,7 +164,7 @@ class Connection {
   /** @param {Job} job */
   remove(job) {
     this.jobs.delete(job.id);
-    // An ended job costs nothing where it is; one that still runs must stop being sent.
+    // An ended job sends nothing more; a running one needs a reopening without it.
     if (!job.ended && this.jobs.size > 0) this.#reopenSoon();
   }
 
@@ -230,7 +229,7 @@ class Connection {
     }
   }
 
-  /** @param {Job[]} jobs those that the token is for @param {string | null} token */
+  /** @param {Job[]} jobs covered by the token @param {string | null} token */
   #listen(jobs, token) {
     const source = new this.#EventSource(this.#url(jobs, token));
     this.#source = source;
@@ -267,7 +266,7 @@ class Connection {
     try {
       data = JSON.parse(event.data);
     } catch {
-      // Not what our server sends; whatever came between is asked for again.
+      // Malformed data: reopening requests everything after the last good event again.
       this.#attempt += 1;
       return void this.#recover();
     }
@@ -280,8 +279,8 @@ class Connection {
   }
 
   /**
-   * After a final answer: finish what has ended, fail what is gone, connect the rest again.
-   * @param {SluiceClientError | null} [cause] why the stream could not be opened, where that is known
+   * Handles a final status: finishes the ended jobs, fails the unknown ones, connects the rest again.
+   * @param {SluiceClientError | null} [cause] the error of the opening, if known
    */
   async #recover(cause = null) {
     this.#recovering = true;
@@ -298,7 +297,7 @@ class Connection {
       const refusal = errors.find((error) => error !== null) ?? null;
       const denied = [refusal, cause].find(isDenied);
       if (denied) return this.#fail(() => denied);
-      // One purged job refuses a whole shared connection. Without it the rest can be had at once.
+      // One purged job makes the server refuse a shared connection; reopen it without that job.
       if (this.jobs.size < before && refusal === null) return this.#open();
       this.#sayReconnecting();
       if (this.#attempt > kAttemptsMax) return this.#giveUp(refusal ?? cause);
@@ -315,7 +314,7 @@ class Connection {
   /**
    * @param {Job} job
    * @param {AbortSignal} signal
-   * @returns {Promise<SluiceClientError | null>} why the server could not say, if it could not
+   * @returns {Promise<SluiceClientError | null>} the error of the look-up, or null
    */
   async #lookUp(job, signal) {
     try {

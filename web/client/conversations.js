@@ -1,11 +1,11 @@
-/** Conversations of the caller: create, read, list, fork, delete. Answers are the server's own. */
+/** Conversations of the caller: create, read, list, fork, delete. Returns the server's answers unchanged. */
 
 /**
  * @typedef {object} ConversationMessage
  * @property {'system' | 'developer' | 'user' | 'assistant'} role
  * @property {string} content
  * @property {number} created_at Unix seconds
- * @property {string} [job_id] whose turn it is of
+ * @property {string} [job_id] the job of its turn
  * @property {'stop' | 'length' | 'cancelled'} [finish_reason] of an answer
  */
 
@@ -19,11 +19,11 @@
  * @property {number | null} expires_at
  * @property {number} message_count
  * @property {ConversationMessage[]} messages absent in lists
- * @property {string} [busy_job_id] the job whose turn is under way
- * @property {ConversationMessage[]} [busy_messages] what that one is asked
+ * @property {string} [busy_job_id] the job of the running turn
+ * @property {ConversationMessage[]} [busy_messages] the new messages of the running turn
  */
 
-/** Made with its client, as `client.conversations`. Failures are SluiceClientErrors. */
+/** The property `conversations` of a client. Methods reject with SluiceClientErrors. */
 export class Conversations {
   #call;
 
@@ -47,8 +47,8 @@ export class Conversations {
   }
 
   /**
-   * A page, the newest activity first.
-   * @param {{limit?: number, after?: string}} [options] `after`: the last id of the page before
+   * One page, most recent activity first.
+   * @param {{limit?: number, after?: string}} [options] `after`: the last id of the previous page
    * @returns {Promise<{data: Conversation[], has_more: boolean}>}
    */
   list({ limit = 20, after } = {}) {
@@ -58,14 +58,14 @@ export class Conversations {
 
   /**
    * @param {string} id
-   * @param {{at?: number, title?: string}} [request] `at`: how many messages it begins with
+   * @param {{at?: number, title?: string}} [request] `at`: the number of copied messages; default all
    * @returns {Promise<Conversation>}
    */
   fork(id, request = {}) {
     return this.#call('POST', `${pathOf(id)}/fork`, request);
   }
 
-  /** A turn that is under way is cancelled. @param {string} id @returns {Promise<void>} */
+  /** Deletes a conversation and cancels its running turn. @param {string} id @returns {Promise<void>} */
   async delete(id) {
     await this.#call('DELETE', pathOf(id));
   }

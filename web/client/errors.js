@@ -1,12 +1,12 @@
 /**
- * The one error class of the browser client. It stands alone: the client shares no code with the
- * server's package, so that a page can load it as it is.
+ * The error class of the browser client. The client shares no code with the server's package, so that
+ * a page can load it without a build step.
  */
 
 /**
- * Everything the client throws or reports. Match on `code`, never on `message`.
+ * All errors that the client throws or reports. Match on `code`, never on `message`.
  *
- * `code` is the server's own (`job_not_found`, `invalid_value`, `overloaded`, a job's error code
+ * `code` is a code of the server (`job_not_found`, `invalid_value`, `overloaded`, a job's error code
  * such as `upstream_stalled`), or one of the client's: `network_error`, `invalid_response`,
  * `http_<status>`, `connection_failed`, `client_closed`, `job_cancelled`, `aborted`,
  * `eventsource_missing`, `fetch_missing`.
@@ -14,9 +14,9 @@
 export class SluiceClientError extends Error {
   /**
    * @param {string} code stable
-   * @param {string} message for people
+   * @param {string} message for humans
    * @param {{status?: number, type?: string, param?: string, retryAfterMs?: number,
-   *   jobId?: string, cause?: unknown}} [details] `status` is the HTTP status when there was one
+   *   jobId?: string, cause?: unknown}} [details] `status` is the HTTP status, if any
    */
   constructor(code, message, details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });

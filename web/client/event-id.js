@@ -1,6 +1,6 @@
 /**
- * Event ids: `<attempt>-<seq>` names one event of one job; `job_a:1-5,job_b:1-2` is a position in
- * several. Pure functions.
+ * Event ids: `<attempt>-<seq>` identifies one event of one job; `job_a:1-5,job_b:1-2` is a position in
+ * several jobs. Pure functions.
  */
 
 /** @typedef {{attempt: number, seq: number}} Position */
@@ -9,7 +9,7 @@ const kEventId = /^(\d{1,15})-(\d{1,15})$/;
 
 /**
  * @param {string | null | undefined} id
- * @returns {Position | null} null when it is no event id
+ * @returns {Position | null} null for an invalid id
  */
 export function parseEventId(id) {
   const match = kEventId.exec(id ?? '');
@@ -23,8 +23,8 @@ export function isAfter(a, b) {
 }
 
 /**
- * One job's own event id out of a position in several. It is looked up, not split: this runs once
- * per token, and a connection may carry 64 jobs.
+ * The event id of one job in a position in several jobs. A search is cheaper than a split here: this
+ * runs once per token, and a connection may carry 64 jobs.
  * @param {string} cursor
  * @param {string} jobId
  */

@@ -1,6 +1,6 @@
 /**
- * The client's plain HTTP calls: JSON in and out, every failure a SluiceClientError, and the waits
- * between tries. Ends when its caller's signal does.
+ * The HTTP calls of the client: JSON requests and answers, SluiceClientErrors, and the delays between
+ * attempts. The signal of the caller aborts a call and its delays.
  */
 
 import { SluiceClientError } from './errors.js';
@@ -8,8 +8,8 @@ import { SluiceClientError } from './errors.js';
 const kRetriableStatus = new Set([429, 502, 503, 504]);
 
 /**
- * A delay before try number `attempt` (from 0): doubles up to `maxMs`, and is drawn from the upper
- * half so that many clients cut at once do not come back at once.
+ * The delay before attempt number `attempt` (from 0). It doubles up to `maxMs`, and is drawn from the
+ * upper half, so that clients disconnected together do not reconnect together.
  * @param {number} attempt
  * @param {number} [baseMs]
  * @param {number} [maxMs]
@@ -21,7 +21,7 @@ export function backoffMs(attempt, baseMs = 500, maxMs = 15000) {
 
 /**
  * @param {number} delayMs
- * @param {AbortSignal} [signal] ends the wait early; the promise then rejects with its reason
+ * @param {AbortSignal} [signal] aborts the wait; the promise then rejects with its reason
  * @returns {Promise<void>}
  */
 export function sleep(delayMs, signal) {
@@ -39,17 +39,17 @@ export function sleep(delayMs, signal) {
   });
 }
 
-/** Whether the same request may succeed a little later. @param {unknown} error */
+/** Whether a repetition of the request may succeed. @param {unknown} error */
 function isPassing(error) {
   if (!(error instanceof SluiceClientError)) return false;
-  // A 429 like the others, but no wait makes it smaller.
+  // A 429 whose request exceeds the whole limit: no wait helps.
   if (error.code === 'request_exceeds_limit') return false;
   return error.code === 'network_error' || kRetriableStatus.has(error.status ?? 0);
 }
 
 /**
- * A key for one logical POST. `crypto.randomUUID` exists in secure contexts only, and a page tried
- * from a phone over plain HTTP is not one.
+ * A random idempotency key. `crypto.randomUUID` exists only in secure contexts; a page loaded over
+ * plain HTTP from another machine is none.
  */
 export function randomKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -74,29 +74,29 @@ function errorFrom(response, body, jobId) {
 }
 
 /**
- * The token of a signed address; null when it is plain.
- * @param {unknown} streamUrl as the server gave it
+ * The token of a signed stream URL; null for an unsigned one.
+ * @param {unknown} streamUrl from the server
  */
 export function tokenOf(streamUrl) {
   if (typeof streamUrl !== 'string') return null;
-  // Only the query counts: where the gateway is mounted is known here, behind a proxy only here.
+  // Only the query is used: behind a proxy, only the client knows the mount point of the gateway.
   return new URL(streamUrl, 'http://gateway').searchParams.get('token');
 }
 
-/** Calls to one gateway. */
+/** The HTTP calls to one gateway. */
 export class Http {
   #baseUrl;
   #fetch;
   #headers;
   /** @type {string | null} */
   #apiKey = null;
-  /** Whether addresses of streams have to be signed before they are opened, as far as is known. */
+  /** Whether the server requires signed stream URLs, as far as known. */
   signs;
 
   /**
-   * @param {string} baseUrl where the gateway is mounted, without a slash at the end
+   * @param {string} baseUrl the mount point of the gateway, without a trailing slash
    * @param {typeof globalThis.fetch | undefined} fetch
-   * @param {Record<string, string>} [headers] of every call
+   * @param {Record<string, string>} [headers] sent with every call
    */
   constructor(baseUrl, fetch, headers = {}) {
     this.#baseUrl = baseUrl;
@@ -105,7 +105,7 @@ export class Http {
     this.signs = Object.keys(headers).length > 0;
   }
 
-  /** @param {string | null} key of every call from now on; null for none */
+  /** @param {string | null} key of all later calls; null: none */
   setApiKey(key) {
     this.#apiKey = key;
     if (key !== null) this.signs = true;
@@ -117,7 +117,7 @@ export class Http {
   }
 
   /**
-   * One request; resolves with the decoded JSON of a 2xx answer.
+   * Sends one request; resolves with the decoded JSON of a 2xx answer.
    * @param {'GET' | 'POST' | 'DELETE'} method
    * @param {string} path
    * @param {{body?: unknown, headers?: Record<string, string>, signal?: AbortSignal,
@@ -154,7 +154,7 @@ export class Http {
     try {
       json = text === '' ? undefined : JSON.parse(text);
     } catch (cause) {
-      // A proxy's HTML error page is worth its status, not a complaint about JSON.
+      // The body may be a proxy's HTML error page: report the status, not the JSON error.
       if (response.ok) {
         throw new SluiceClientError('invalid_response', 'the server answered without JSON', {
           status: response.status,
@@ -168,7 +168,7 @@ export class Http {
   }
 
   /**
-   * A call tried again after a passing failure. Only for requests that are safe to repeat.
+   * Repeats a call after transient failures. Only for requests that are safe to repeat.
    * @param {'GET' | 'POST' | 'DELETE'} method
    * @param {string} path
    * @param {Parameters<Http['call']>[2]} options

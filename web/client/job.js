@@ -1,7 +1,6 @@
 /**
- * One job as a page sees it: its text, its state, its events. It is fed by a connection and knows
- * nothing of sockets. It ends at the first terminal event, or when it turns out to be gone; from
- * then on it never changes again.
+ * One job on the client: its text, state and events. A connection feeds it. It ends at the first
+ * terminal event, or when the server no longer has it, and never changes afterwards.
  */
 
 import { SluiceClientError } from './errors.js';
@@ -9,16 +8,16 @@ import { isAfter, parseEventId } from './event-id.js';
 
 /** Feeds one server event. Private to the client's modules. */
 export const kDeliver = Symbol('sluice.client.deliver');
-/** Tells of a change of the connection. Private to the client's modules. */
+/** Reports a change of the connection. Private to the client's modules. */
 export const kConnection = Symbol('sluice.client.connection');
-/** Ends the job from `GET /v1/jobs/{id}`. Private to the client's modules. */
+/** Ends the job with an answer of `GET /v1/jobs/{id}`. Private to the client's modules. */
 export const kFinishFrom = Symbol('sluice.client.finishFrom');
-/** Ends the job with an error that came by no event. Private to the client's modules. */
+/** Ends the job with an error outside the stream. Private to the client's modules. */
 export const kFail = Symbol('sluice.client.fail');
 
 /**
  * @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'gone'} JobStatus
- *   the server's states, and `gone`: it does not know the job (any more)
+ *   the server's states, and `gone`: the job is unknown or purged
  * @typedef {'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed'} ConnectionState
  * @typedef {'token' | 'complete' | 'error' | 'cancelled' | 'retry' | 'gap' | 'reconnecting'
  *   | 'open' | 'status'} JobEventName
@@ -42,7 +41,7 @@ const kEndEvent = {
   cancelled: 'cancelled',
 };
 
-/** Made by `client.submit()` and `client.attach()`. */
+/** One job, with its text and events. `client.submit()` and `client.attach()` make it. */
 export class Job {
   #host;
   /** @type {Map<string, Set<(...args: any[]) => void>>} */
@@ -74,12 +73,12 @@ export class Job {
     this.metrics = undefined;
     /** @type {JobUsage | undefined} */
     this.usage = undefined;
-    /** @type {string | undefined} why it ended: `stop`, `length`, `client_request`, ... */
+    /** @type {string | undefined} the reason of the end: `stop`, `length`, `client_request`, ... */
     this.reason = undefined;
     /** @type {SluiceClientError | undefined} */
     this.error = undefined;
     /**
-     * Resolves when the job has ended or the client was closed; never rejects.
+     * Resolves when the job ends or the client closes; never rejects.
      * @type {Promise<JobResult>}
      */
     this.done = new Promise((resolve) => {
@@ -96,39 +95,39 @@ export class Job {
     return this.#status;
   }
 
-  /** How the job is fed right now; `closed` after `disconnect()` and after the end. */
+  /** The state of the connection; `closed` after `disconnect()` and after the end. */
   get connection() {
     return this.#connection;
   }
 
-  /** The id of the newest event seen, `<attempt>-<seq>`, or null. */
+  /** The id of the latest received event, `<attempt>-<seq>`, or null. */
   get lastEventId() {
     return this.#lastEventId;
   }
 
-  /** How many token events `text` is made of. */
+  /** The number of token events in `text`. */
   get tokens() {
     return this.#tokens;
   }
 
-  /** Whether nothing more will come. */
+  /** Whether the job has ended. */
   get ended() {
     return this.#settled;
   }
 
   /**
-   * Calls `listener` on each event of that name:
+   * Calls `listener` on each event `name`:
    * - `token` (text, {id})
-   * - `complete`, `cancelled` (result) and `error` (SluiceClientError): the end, once
-   * - `retry` ({attempt}): the text is forgotten, a new attempt follows
-   * - `gap` ({requested, earliest, latest}): the server could not replay all of it. The text starts
-   *   over with what it still has
-   * - `open` ({resumedFrom}): connected; `resumedFrom` is the id it went on after, or null
-   * - `reconnecting` ({attempt, lastEventId}): cut; trying again by itself
+   * - `complete`, `cancelled` (result) and `error` (SluiceClientError): once, at the end
+   * - `retry` ({attempt}): the text is discarded, a new attempt follows
+   * - `gap` ({requested, earliest, latest}): the server could not replay all events. The text starts
+   *   over with the stored part
+   * - `open` ({resumedFrom}): connected; `resumedFrom` is the id of the last event before it, or null
+   * - `reconnecting` ({attempt, lastEventId}): disconnected; reconnecting automatically
    * - `status` (status): any change of `job.status`
    * @param {JobEventName} name
    * @param {(...args: any[]) => void} listener
-   * @returns {() => void} takes the listener away again
+   * @returns {() => void} removes the listener
    */
   on(name, listener) {
     const set = this.#listeners.get(name) ?? new Set();
@@ -140,8 +139,8 @@ export class Job {
   }
 
   /**
-   * Asks the server to stop the job. Resolves with its answer, the job as it then is; the job itself
-   * ends with the `cancelled` event. Harmless on a finished job.
+   * Cancels the job at the server. Resolves with the server's view of the job; the job itself ends
+   * with the `cancelled` event. A finished job does not change.
    * @returns {Promise<any>}
    */
   cancel() {
@@ -162,10 +161,9 @@ export class Job {
   }
 
   /**
-   * The text, piece by piece: what is here already as one piece, then token by token. Ends with the
-   * job; throws a SluiceClientError if it failed, or was cancelled by anything but a request to
-   * cancel it. A `retry` or `gap` drops the pieces not yet taken; listen for these if the pieces
-   * taken before matter.
+   * Yields the text: the text received so far as one piece, then token by token. Ends with the job.
+   * Throws a SluiceClientError if the job failed, or was cancelled without a cancel request. A `retry`
+   * or `gap` drops the pieces not yet read; listen for these events to discard earlier pieces, too.
    * @returns {AsyncIterableIterator<string>}
    */
   [Symbol.asyncIterator]() {
@@ -177,16 +175,16 @@ export class Job {
   }
 
   /**
-   * @param {string} type the event's name on the wire
+   * @param {string} type the event name on the wire
    * @param {any} data
-   * @param {string | null} id this job's own event id
+   * @param {string | null} id the event id of this job
    */
   [kDeliver](type, data, id) {
     if (this.#settled) return;
     if (type === 'gap') return this.#startOver('gap', data, null);
     const position = parseEventId(id);
     if (position) {
-      // Seen already: a replay may overlap what came before, and must not double it.
+      // A replay may overlap received events; skip the known ones.
       if (!isAfter(position, this.#position)) return;
       this.#position = position;
       this.#lastEventId = id;
@@ -204,7 +202,7 @@ export class Job {
     if (state === 'open' || state === 'reconnecting') this.#emit(state, detail);
   }
 
-  /** @param {any} snapshot an ended job's representation */
+  /** @param {any} snapshot the view of an ended job */
   [kFinishFrom](snapshot) {
     if (this.#settled) return;
     const text = snapshot.text;
@@ -220,7 +218,7 @@ export class Job {
     this.#end(snapshot.status, snapshot);
   }
 
-  /** @param {SluiceClientError} error @param {JobStatus} [status] as it is when left out */
+  /** @param {SluiceClientError} error @param {JobStatus} [status] default: unchanged */
   [kFail](error, status) {
     if (this.#settled) return;
     this.error = error;
@@ -272,7 +270,7 @@ export class Job {
     this.#readers.clear();
     const result = this.#result();
     this.#resolveDone(result);
-    // Closing the client is no failure of the job: whoever closed it knows.
+    // The caller closed the client: that is no failure of the job.
     if (this.error?.code === 'client_closed') return;
     if (this.error) this.#emit('error', this.error);
     else this.#emit(kEndEvent[status], result);
@@ -305,7 +303,7 @@ export class Job {
       try {
         listener(...args);
       } catch (error) {
-        // A listener's mistake is its owner's to see, and must not stop the stream.
+        // Report the error of a listener without stopping the stream.
         if (typeof reportError === 'function') reportError(error);
         else {
           queueMicrotask(() => {
@@ -317,14 +315,13 @@ export class Job {
   }
 }
 
-/** Whether a status of the server's is final. @param {string} status */
+/** Whether a status of the server is final. @param {string} status */
 export function isEnded(status) {
   return kEnded.has(status);
 }
 
 /**
- * One `for await` over a job. It holds the pieces not yet taken, at most what the server keeps of
- * one job.
+ * One `for await` over a job. It buffers the unread pieces, at most the stored text of one job.
  * @implements {AsyncIterableIterator<string>}
  */
 class TokenReader {

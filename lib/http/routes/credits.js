@@ -48,7 +48,9 @@ export function creditRoutes({ credits, admins }) {
   /** @type {Handle} */
   async function read(req, res, context) {
     const wanted = accountFor(req, context);
-    const { id, overdraft, ...balance } = await credits.account(wanted.id, wanted);
+    const { id, overdraft, ...balance } = await credits.account(wanted.id, {
+      unopened: wanted.unopened,
+    });
     const answer = { account_id: id, ...wireBalance(balance), overdraft: wireAmount(overdraft) };
     sendJson(res, 200, answer);
   }

@@ -24,6 +24,9 @@ export function lazy(make) {
 /** @type {() => typeof import('ajv')} */
 export const ajv = lazy(() => require('ajv'));
 
+/** @type {() => typeof import('find-my-way')} */
+export const findMyWay = lazy(() => require('find-my-way'));
+
 /** @type {() => (bytes: Uint8Array, options: object) => string} */
 export const htmlEncodingSniffer = lazy(() => require('html-encoding-sniffer'));
 

@@ -143,10 +143,11 @@ export function checkFunction(name, value) {
  * @template {object} T
  * @param {string} name
  * @param {T | undefined} value
- * @param {readonly string[]} [known] the options that there are; any other one is refused by name
+ * @param {readonly string[]} [known] its options; any other one is refused by name
+ * @param {readonly string[]} [deprecated] further options, which the error does not list
  * @returns {T}
  */
-export function checkOptions(name, value, known) {
+export function checkOptions(name, value, known, deprecated = []) {
   if (value === undefined) return /** @type {T} */ ({});
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw typeError(`${name} takes an object, not ${show(value)}`);
@@ -156,28 +157,11 @@ export function checkOptions(name, value, known) {
     for (const option in value) {
       // Inherited ones do not count: an AbortController may be passed as `{signal}`.
       if (known.includes(option) || !Object.hasOwn(value, option)) continue;
+      if (deprecated.includes(option)) continue;
       throw typeError(`${name} has no option ${option}; it takes ${known.join(', ')}`);
     }
   }
   return value;
-}
-
-/**
- * As `checkOptions`, of an object that has no other members than these.
- * @template {object} T
- * @param {string} name
- * @param {T | undefined} value
- * @param {Iterable<string>} names
- * @returns {T}
- */
-export function checkKnown(name, value, names) {
-  const options = checkOptions(name, value);
-  const allowed = new Set(names);
-  for (const key of Object.keys(options)) {
-    if (allowed.has(key)) continue;
-    throw typeError(`${name} has no option ${key}; it takes ${[...allowed].join(', ')}`);
-  }
-  return options;
 }
 
 /**
@@ -219,16 +203,16 @@ export function checkSignal(name, value) {
 }
 
 /**
- * Injected time.
+ * Injected time: a ManualClock. The type of the clock is the caller's, so that this file needs no clock.
+ * @template {{nowMs(): number}} Clock
  * @param {string} name
- * @param {unknown} value
- * @returns {import('../time/clock.js').ManualClock | undefined}
+ * @param {Clock | undefined} value
+ * @returns {Clock | undefined}
  */
 export function checkClock(name, value) {
   if (value === undefined) return undefined;
-  const clock = /** @type {import('../time/clock.js').ManualClock} */ (value);
-  if (typeof clock?.[kSchedule] !== 'function') {
+  if (typeof (/** @type {any} */ (value)?.[kSchedule]) !== 'function') {
     throw typeError(`${name} takes a ManualClock, not ${show(value)}`);
   }
-  return clock;
+  return value;
 }

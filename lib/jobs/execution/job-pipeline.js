@@ -28,12 +28,11 @@ async function attempt(runner, batch) {
  * @returns {Pipeline<JobRecord>}
  */
 export function createJobPipeline(options, runner) {
-  const { batching, maxInFlightBatches, incomingCapacity, processingCapacity, retry, clock } =
-    options;
+  const { batching, maxConcurrency, incomingCapacity, processingCapacity, retry, clock } = options;
   return new Pipeline({
     process: (/** @type {JobRecord[]} */ batch) => attempt(runner, batch),
     ...batching,
-    maxConcurrency: maxInFlightBatches,
+    maxConcurrency,
     incomingCapacity,
     processingCapacity,
     retry,

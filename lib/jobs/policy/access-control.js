@@ -242,8 +242,5 @@ export class AccessControl {
  * @returns {unknown} its `access`
  */
 export function checkReloadOptions(options) {
-  const { access, ...rest } = checkOptions('options', /** @type {any} */ (options));
-  const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) throw typeError(`reload has no option ${unknown}; it takes access`);
-  return access;
+  return checkOptions('reload', /** @type {any} */ (options), ['access']).access;
 }

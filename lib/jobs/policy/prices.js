@@ -105,7 +105,10 @@ function scaled(given) {
 
 /**
  * What a schema cannot say of prices and accounts.
- * @param {import('./config.js').AccessConfig} config
+ * @param {object} config of access
+ * @param {{id: string, organisation?: string, account?: string}[]} [config.keys]
+ * @param {Record<string, PriceConfig>} [config.prices]
+ * @param {Record<string, AccountConfig>} [config.accounts]
  * @returns {import('../../internal/util/schema-problem.js').SchemaProblem | undefined}
  */
 export function findCreditProblem({ keys = [], prices, accounts = {} }) {
@@ -173,7 +176,7 @@ export function compileOverdrafts(accounts = {}) {
 /**
  * The account that a caller pays from: its own, else its organisation's, else one of its name. A
  * name that no account can have stands for its hash.
- * @param {Pick<import('./config.js').Access, 'account' | 'organisation' | 'principal'>} access
+ * @param {{account?: string, organisation?: string, principal: string}} access
  * @returns {string}
  */
 export function accountOf({ account, organisation, principal }) {

@@ -114,7 +114,7 @@ export class DataFile {
     }
   }
 
-  /** Writes what is queued and lets the file go. */
+  /** Writes queued changes and closes the file. */
   async close() {
     await this.#store.close();
   }

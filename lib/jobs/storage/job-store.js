@@ -102,7 +102,8 @@ export class JobStore {
   }
 
   /**
-   * The keys of earlier that are alive; the others leave the file. Once.
+   * The idempotency keys that are still valid; expired ones are deleted from the file. To be called
+   * once.
    * @returns {{name: string, fingerprint: string, answer: any, leftMs: number}[]}
    */
   takeKeys() {
@@ -135,7 +136,7 @@ export class JobStore {
     for (const { job, tokens } of this.#rows.jobs) {
       const restored = restoredJob(job, tokens, times);
       const over = restored.terminal !== undefined;
-      // Somebody has to hear of it first.
+      // Its conversation, or its usage, is settled first.
       if (over && (isTurn(job) || job.counted === 0)) {
         restored.retentionLeftMs = Math.max(restored.retentionLeftMs, kTurnRetentionMs);
       }
@@ -158,7 +159,7 @@ export class JobStore {
 
   /**
    * @param {Parameters<JobStore['restore']>[0]} gateway
-   * @param {JobRecord[]} ended before this process: nobody else will hear of it
+   * @param {JobRecord[]} ended before this process: the hub emits nothing for them
    * @param {JobRecord[]} cutOff
    */
   async #settle({ hub, jobs, onRestored }, ended, cutOff) {
@@ -190,7 +191,7 @@ export class JobStore {
       changes.push('add_key', [name, fingerprint, JSON.stringify(answer()), expiresAtMs]);
     }
     const written = this.#file.commit(changes);
-    // A job without a submission has nobody who waits for it.
+    // No submission may be waiting for it.
     written.catch(() => {});
     record.written = written;
     return number;
@@ -198,7 +199,7 @@ export class JobStore {
 
   /**
    * What was used, of earlier, oldest first. Once.
-   * @returns {import('../../services/billing/usage.js').UsageRow[]}
+   * @returns {import('./usage-rows.js').UsageRow[]}
    */
   takeUsage() {
     return this.#rows.usage.splice(0);
@@ -206,7 +207,7 @@ export class JobStore {
 
   /**
    * Adds what a job has used, unless that was done before.
-   * @param {import('../../services/billing/usage.js').UsageRow} row
+   * @param {import('./usage-rows.js').UsageRow} row
    * @param {string} jobId
    */
   addUsage(row, jobId) {
@@ -234,7 +235,7 @@ export class JobStore {
   /**
    * Deletes all rows of a principal, and whatever was deleted before, from the disk.
    * @param {string} principal
-   * @param {import('../../services/billing/usage.js').UsageRow[]} usage its sums, by another name
+   * @param {import('./usage-rows.js').UsageRow[]} usage its sums, by another name
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
    */
   async erasePrincipal(principal, usage) {
@@ -263,7 +264,7 @@ export class JobStore {
     });
   }
 
-  /** Writes what is left and lets the file go. */
+  /** Writes queued changes and closes the file. */
   async close() {
     this.#closed = true;
     await this.#file.close();

@@ -5,7 +5,7 @@ import path from 'node:path';
 const kLinksMax = 40;
 
 /**
- * One name for a file, whatever links lead to it: what is beside it (its lock, its log) goes by that.
+ * One name for a file, whatever links lead to it: its log, which lies beside it, has that name.
  * @param {string} file need not be there
  * @returns {string}
  */
@@ -16,7 +16,7 @@ export function realPathOf(file) {
     try {
       return fs.realpathSync(full);
     } catch {
-      // It is not there, or a link to what is not.
+      // It is missing, or a link to a missing file.
     }
     try {
       full = path.resolve(folder, fs.readlinkSync(full));

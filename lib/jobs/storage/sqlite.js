@@ -136,7 +136,7 @@ export class SqliteStore {
     return new SluiceError(code, `${this.#path} ${why}${more}.`, { path: this.#path });
   }
 
-  /** @param {import('../../internal/native/reactor.js').Reactor} reactor by which the store tells how it went */
+  /** @param {import('../../internal/native/reactor.js').Reactor} reactor that delivers the store's answers */
   start(reactor) {
     this.#reactor = reactor;
     this.#machineId = reactor.register((kind, request, status) => {
@@ -183,7 +183,7 @@ export class SqliteStore {
   }
 
   /**
-   * Writes what is queued and lets the file go.
+   * Writes queued changes and closes the file.
    * @returns {Promise<void>}
    */
   async close() {

@@ -1,6 +1,17 @@
 /** What was used as rows of the data file, and back. Pure functions. */
 
-/** @typedef {import('../../services/billing/usage.js').UsageRow} UsageRow */
+/**
+ * What one or more jobs have used.
+ * @typedef {object} Counts
+ * @property {number} requests all of them
+ * @property {number} prompt_tokens of those with an answer of their own
+ * @property {number} completion_tokens
+ * @property {number} cached_requests those that shared another job's answer
+ * @property {number} cached_prompt_tokens
+ * @property {number} cached_completion_tokens
+ * @property {bigint} cost in micro-credits
+ */
+/** @typedef {Counts & {hour: number, principal: string, model: string}} UsageRow */
 
 const kCounts = /** @type {const} */ ([
   'requests',

@@ -69,7 +69,7 @@ const RESERVED_HEADERS = new Set(
   ).split(' '),
 );
 
-const KNOWN = new Set([
+const KNOWN = Object.freeze([
   ...Object.keys(LIMITS),
   'sitemaps',
   'include',
@@ -197,12 +197,7 @@ function checkHeaders(value) {
  * @param {string} userAgent default of `userAgent`
  */
 export function checkCrawlOptions(options, userAgent) {
-  const given = checkOptions('options', options);
-  for (const name of Object.keys(given)) {
-    if (!KNOWN.has(name)) {
-      throw typeError(`crawl has no option ${name}; it takes ${[...KNOWN].join(', ')}`);
-    }
-  }
+  const given = checkOptions('crawl', options, KNOWN);
   const { clock } = given;
   if (clock !== undefined && !(clock instanceof ManualClock)) {
     throw typeError('clock takes a ManualClock');

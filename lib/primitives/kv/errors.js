@@ -24,7 +24,7 @@ const Status = nativeNumbers('enums.KvStatus', [
  */
 
 /**
- * What somebody may use of a store: the keys with a prefix.
+ * Limits of the keys with a prefix, beside those of the store.
  * @typedef {object} KvShare
  * @property {string} prefix
  * @property {number} maxKeys

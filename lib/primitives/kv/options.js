@@ -1,6 +1,7 @@
 /** Options of a KvStore and of its calls, checked. Unknown ones are refused by name. */
 import { rangeError, typeError } from '../../internal/util/errors.js';
-import { checkBoolean, checkInteger, checkKnown, checkMs } from '../../internal/util/validate.js';
+import { checkBoolean, checkInteger, checkMs, checkOptions } from '../../internal/util/validate.js';
+import { checkTable } from '../../internal/util/option-table.js';
 
 /** For the native side: whatever version there is, or none. */
 export const ANY_VERSION = -1;
@@ -47,12 +48,50 @@ const TTL_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
  * @property {number} [ifVersion] only if the key has this version
  */
 
-const LIMITS = /** @type {const} */ ([
-  'maxKeys',
-  'maxKeyBytes',
-  'maxValueBytes',
-  'maxBytes',
-  'maxPinnedBytes',
+/**
+ * The limits of a store.
+ * @type {readonly import('../../internal/util/option-table.js').OptionRow[]}
+ */
+export const KV_LIMIT_ROWS = Object.freeze([
+  {
+    path: 'maxKeys',
+    type: 'integer',
+    unit: 'keys',
+    max: 2 ** 31,
+    default: 1_000_000,
+    help: 'keys of the store; expired keys do not count',
+  },
+  {
+    path: 'maxKeyBytes',
+    type: 'integer',
+    unit: 'bytes',
+    max: MIB,
+    default: 1024,
+    help: 'size of one key as UTF-8',
+  },
+  {
+    path: 'maxValueBytes',
+    type: 'integer',
+    unit: 'bytes',
+    max: 256 * MIB,
+    default: MIB,
+    help: 'size of one value, as UTF-8 or JSON where it is no buffer',
+  },
+  {
+    path: 'maxBytes',
+    type: 'integer',
+    unit: 'bytes',
+    default: 256 * MIB,
+    help: 'size of all keys and values of the store',
+  },
+  {
+    path: 'maxPinnedBytes',
+    type: 'integer',
+    unit: 'bytes',
+    min: 0,
+    defaultText: 'as `maxBytes`',
+    help: 'replaced values that open snapshots still show; beyond it nothing is set',
+  },
 ]);
 
 /**
@@ -60,52 +99,23 @@ const LIMITS = /** @type {const} */ ([
  * @returns {KvStoreOptions}
  */
 export function checkStoreOptions(options) {
-  return checkKnown('options', options, [...LIMITS, 'clock']);
+  return checkOptions('options', options, [...KV_LIMIT_ROWS.map(({ path }) => path), 'clock']);
 }
 
 /**
  * @param {KvStoreOptions} given
- * @param {string} [prefix] of the names in errors
  * @returns {import('./errors.js').KvLimits}
  */
-export function checkLimits(given, prefix = '') {
-  /**
-   * @param {typeof LIMITS[number]} name
-   * @param {{min?: number, max?: number, fallback: number}} range
-   */
-  const limit = (name, range) => checkInteger(prefix + name, given[name], range);
-  const maxBytes = limit('maxBytes', { fallback: 256 * MIB });
-  return {
-    maxKeys: limit('maxKeys', { max: 2 ** 31, fallback: 1_000_000 }),
-    maxKeyBytes: limit('maxKeyBytes', { max: MIB, fallback: 1024 }),
-    maxValueBytes: limit('maxValueBytes', { max: 256 * MIB, fallback: MIB }),
-    maxBytes,
-    maxPinnedBytes: limit('maxPinnedBytes', { min: 0, fallback: maxBytes }),
-  };
+export function checkLimits({ clock: _, ...given }) {
+  const limits = checkTable('KvStore', KV_LIMIT_ROWS, given);
+  const { maxPinnedBytes = limits.maxBytes } = limits;
+  return /** @type {import('./errors.js').KvLimits} */ ({ ...limits, maxPinnedBytes });
 }
 
 /**
  * @typedef {import('./errors.js').KvLimits & {maxKeysPerPrincipal: number,
  *   maxBytesPerPrincipal: number}} KvPartitionLimits
  */
-
-/**
- * @param {Partial<KvPartitionLimits>} given
- * @param {string} prefix of the names in errors
- * @returns {KvPartitionLimits}
- */
-export function checkPartitionLimits(given, prefix) {
-  /**
-   * @param {'maxKeysPerPrincipal' | 'maxBytesPerPrincipal'} name
-   * @param {number} fallback
-   */
-  const share = (name, fallback) => checkInteger(prefix + name, given[name], { fallback });
-  return {
-    ...checkLimits(given, prefix),
-    maxKeysPerPrincipal: share('maxKeysPerPrincipal', 100_000),
-    maxBytesPerPrincipal: share('maxBytesPerPrincipal', 64 * MIB),
-  };
-}
 
 /**
  * @param {unknown} value
@@ -131,7 +141,7 @@ function checkEnd({ ttlMs, keepTtl }) {
  * @returns {{ttlMs: number, expected: number}} for the native side
  */
 export function checkSet(options) {
-  const given = checkKnown('options', options, ['ttlMs', 'keepTtl', 'ifVersion', 'ifAbsent']);
+  const given = checkOptions('options', options, ['ttlMs', 'keepTtl', 'ifVersion', 'ifAbsent']);
   const ttlMs = checkEnd(given);
   const isAbsent = checkBoolean('ifAbsent', given.ifAbsent, false);
   if (isAbsent && given.ifVersion !== undefined) {
@@ -147,7 +157,7 @@ export function checkSet(options) {
  */
 export function checkCompareAndSet(expectedVersion, options) {
   const expected = checkInteger('expectedVersion', expectedVersion, { min: 0 });
-  return { ttlMs: checkEnd(checkKnown('options', options, ['ttlMs', 'keepTtl'])), expected };
+  return { ttlMs: checkEnd(checkOptions('options', options, ['ttlMs', 'keepTtl'])), expected };
 }
 
 /**
@@ -155,7 +165,7 @@ export function checkCompareAndSet(expectedVersion, options) {
  * @returns {{ttlMs: number, expected: number}} for the native side
  */
 export function checkTouch(options) {
-  const { ttlMs, ifVersion } = checkKnown('options', options, ['ttlMs', 'ifVersion']);
+  const { ttlMs, ifVersion } = checkOptions('options', options, ['ttlMs', 'ifVersion']);
   return { ttlMs: checkTtl(ttlMs), expected: checkVersion(ifVersion) };
 }
 
@@ -165,7 +175,7 @@ export function checkTouch(options) {
  * @returns {{by: number, ttlMs: number}}
  */
 export function checkIncrement(by, options) {
-  const { ttlMs } = checkKnown('options', options, ['ttlMs']);
+  const { ttlMs } = checkOptions('options', options, ['ttlMs']);
   if (typeof by !== 'number') throw typeError(`by takes a finite number, not a ${typeof by}`);
   if (!Number.isFinite(by)) throw rangeError(`by takes a finite number, not ${by}`);
   return { by, ttlMs: checkTtl(ttlMs) };
@@ -176,7 +186,7 @@ export function checkIncrement(by, options) {
  * @returns {number} the expected version, for the native side
  */
 export function checkDelete(options) {
-  return checkVersion(checkKnown('options', options, ['ifVersion']).ifVersion);
+  return checkVersion(checkOptions('options', options, ['ifVersion']).ifVersion);
 }
 
 /**
@@ -184,7 +194,7 @@ export function checkDelete(options) {
  * @returns {number}
  */
 export function checkRetries(options) {
-  const { retries } = checkKnown('options', options, ['retries']);
+  const { retries } = checkOptions('options', options, ['retries']);
   return checkInteger('retries', retries, { min: 0, fallback: 0 });
 }
 

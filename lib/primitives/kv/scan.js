@@ -4,7 +4,7 @@ import { rangeError } from '../../internal/util/errors.js';
 import {
   checkBoolean,
   checkInteger,
-  checkKnown,
+  checkOptions,
   checkString,
 } from '../../internal/util/validate.js';
 import { checkKey, decodeValue, versionOf } from './values.js';
@@ -71,7 +71,7 @@ const KNOWN = ['prefix', 'start', 'end', 'reverse', 'keysOnly', 'limit', 'cursor
  * @returns {CheckedScan}
  */
 export function checkScan(options) {
-  const given = checkKnown('options', options, KNOWN);
+  const given = checkOptions('options', options, KNOWN);
   /** @param {'prefix' | 'start' | 'end'} name */
   const bound = (name) => (given[name] === undefined ? undefined : checkKey(name, given[name]));
   const limit = checkInteger('limit', given.limit, { max: LIMIT_MAX, fallback: LIMIT_DEFAULT });

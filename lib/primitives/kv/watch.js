@@ -2,7 +2,7 @@
 import { nativeNames } from '../../internal/native/addon.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
-import { checkInteger, checkKnown, checkSignal } from '../../internal/util/validate.js';
+import { checkInteger, checkOptions, checkSignal } from '../../internal/util/validate.js';
 import { checkKey, decodeEntry } from './values.js';
 
 const CAPACITY_DEFAULT = 1024;
@@ -38,7 +38,7 @@ export class Watches {
    * @returns {KvWatch<any>}
    */
   add(store, options) {
-    const given = checkKnown('options', options, ['key', 'prefix', 'capacity', 'signal']);
+    const given = checkOptions('options', options, ['key', 'prefix', 'capacity', 'signal']);
     const { key, prefix } = given;
     if (key !== undefined && prefix !== undefined) {
       throw rangeError('options takes key or prefix, not both');

@@ -2,7 +2,7 @@
  * What a ledger's requests are made of, checked: names of accounts, keys, amounts, events. Pure.
  */
 import { AMOUNT_MAX, metadataOf } from './events.js';
-import { checkBigInt, checkId, checkInteger, checkKnown } from '../../internal/util/validate.js';
+import { checkBigInt, checkId, checkInteger, checkOptions } from '../../internal/util/validate.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
 
 /** Of names and keys, in UTF-16. */
@@ -51,7 +51,7 @@ export function checkTransfers(value) {
   }
   return value.map((each, i) => {
     const name = `transfers[${i}]`;
-    const given = checkKnown(name, each, ['from', 'to', 'amount', 'metadata']);
+    const given = checkOptions(name, each, ['from', 'to', 'amount', 'metadata']);
     const { from, to } = given;
     if (from === undefined && to === undefined) throw typeError(`${name} takes from, to, or both`);
     if (from !== undefined) checkAccount(`${name}.from`, from);

@@ -26,9 +26,8 @@ import {
   checkClock,
   checkId,
   checkInteger,
-  checkKnown,
-  checkMs,
   checkOptions,
+  checkMs,
 } from '../../internal/util/validate.js';
 
 /** @typedef {import('./events.js').LedgerEvent} LedgerEvent */
@@ -112,7 +111,7 @@ export class Ledger {
    *   when the process began and going on with the monotonic clock
    */
   constructor(options) {
-    const clock = checkClock('clock', checkKnown('options', options, ['clock']).clock);
+    const clock = checkClock('clock', checkOptions('options', options, ['clock']).clock);
     this.#deadlines = deadlinesOf(clock);
     this.#nowMs = steadyUnixClock(clock);
   }
@@ -176,7 +175,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_ACCOUNT_EXISTS
    */
   open(options) {
-    const given = checkKnown('options', options, ['account', 'overdraft', 'metadata']);
+    const given = checkOptions('options', options, ['account', 'overdraft', 'metadata']);
     const account = checkAccount('account', given.account);
     const metadata = metadataOf('metadata', given.metadata);
     const overdraft = overdraftOf('overdraft', given.overdraft);
@@ -192,7 +191,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT, ERR_AMOUNT_OVERFLOW, ERR_IDEMPOTENCY_CONFLICT
    */
   deposit(options) {
-    const { key, account, amount, metadata } = checkKnown('options', options, [
+    const { key, account, amount, metadata } = checkOptions('options', options, [
       'key',
       'account',
       'amount',
@@ -213,7 +212,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_INSUFFICIENT_FUNDS and as `deposit`
    */
   withdraw(options) {
-    const { key, account, amount, metadata } = checkKnown('options', options, [
+    const { key, account, amount, metadata } = checkOptions('options', options, [
       'key',
       'account',
       'amount',
@@ -234,7 +233,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_SAME_ACCOUNT and as `withdraw`
    */
   transfer(options) {
-    const { key, from, to, amount, metadata } = checkKnown('options', options, [
+    const { key, from, to, amount, metadata } = checkOptions('options', options, [
       'key',
       'from',
       'to',
@@ -263,7 +262,7 @@ export class Ledger {
    *   moved then
    */
   linked(options) {
-    const { key, transfers } = checkKnown('options', options, ['key', 'transfers']);
+    const { key, transfers } = checkOptions('options', options, ['key', 'transfers']);
     checkKey(key);
     const requests = checkTransfers(transfers).map(({ from = '', to = '', amount, metadata }) => [
       from,
@@ -294,7 +293,7 @@ export class Ledger {
    *   ERR_IDEMPOTENCY_CONFLICT
    */
   close(options) {
-    const { key, account, metadata } = checkKnown('options', options, [
+    const { key, account, metadata } = checkOptions('options', options, [
       'key',
       'account',
       'metadata',
@@ -315,7 +314,7 @@ export class Ledger {
    * @throws {SluiceError} as `withdraw`
    */
   hold(options) {
-    const { key, account, amount, timeoutMs, metadata } = checkKnown('options', options, [
+    const { key, account, amount, timeoutMs, metadata } = checkOptions('options', options, [
       'key',
       'account',
       'amount',
@@ -350,7 +349,7 @@ export class Ledger {
    */
   settle(options) {
     const names = ['key', 'hold', 'amount', 'metadata'];
-    const { key, hold, amount, metadata } = checkKnown('options', options, names);
+    const { key, hold, amount, metadata } = checkOptions('options', options, names);
     return this.#execute('settle', {
       key,
       metadata,
@@ -367,7 +366,7 @@ export class Ledger {
    *   ERR_IDEMPOTENCY_CONFLICT
    */
   void(options) {
-    const { key, hold, metadata } = checkKnown('options', options, ['key', 'hold', 'metadata']);
+    const { key, hold, metadata } = checkOptions('options', options, ['key', 'hold', 'metadata']);
     return this.#execute('void', { key, metadata, target: checkEventId('hold', hold) });
   }
 
@@ -384,7 +383,7 @@ export class Ledger {
    *   ERR_INSUFFICIENT_FUNDS, ERR_AMOUNT_OVERFLOW, ERR_IDEMPOTENCY_CONFLICT
    */
   reverse(options) {
-    const { key, event, force, metadata } = checkKnown('options', options, [
+    const { key, event, force, metadata } = checkOptions('options', options, [
       'key',
       'event',
       'force',
@@ -413,7 +412,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT, ERR_SAME_ACCOUNT, ERR_IDEMPOTENCY_CONFLICT
    */
   schedule(options) {
-    const { key, atMs, from, to, amount, metadata } = checkKnown('options', options, [
+    const { key, atMs, from, to, amount, metadata } = checkOptions('options', options, [
       'key',
       'atMs',
       'from',
@@ -442,7 +441,7 @@ export class Ledger {
    *   ERR_ALREADY_CANCELLED, ERR_IDEMPOTENCY_CONFLICT
    */
   cancelScheduled(options) {
-    const { key, scheduled, metadata } = checkKnown('options', options, [
+    const { key, scheduled, metadata } = checkOptions('options', options, [
       'key',
       'scheduled',
       'metadata',
@@ -478,7 +477,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT
    */
   events(options) {
-    const given = checkKnown('options', options, ['account', 'after', 'limit']);
+    const given = checkOptions('options', options, ['account', 'after', 'limit']);
     const after = given.after === undefined ? 0 : checkEventId('after', given.after);
     const limit = checkInteger('limit', given.limit, { max: EVENTS_MAX, fallback: 100 });
     if (given.account === undefined) return this.#journal(after, limit);
@@ -550,14 +549,14 @@ export class Ledger {
     throw refusal(code, `${operation} ${JSON.stringify(details)}`, { ...details, ...known });
   }
 
-  /** Has a timer look after what is next due. */
+  /** Starts the timer of the next hold or scheduled transfer that is due. */
   #arm() {
     const dueMs = this.#native.nextDeadlineMs();
     if (dueMs >= this.#armedMs) return;
     this.#disarm();
     this.#armedMs = dueMs;
     const waitMs = dueMs - this.#nowMs();
-    // A ledger that nobody else holds on to is not held by its timer: nothing can be seen of it.
+    // The timer must not keep an unreachable ledger in memory.
     const ledger = new WeakRef(this);
     const fire = () => {
       const alive = ledger.deref();

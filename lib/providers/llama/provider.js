@@ -8,43 +8,27 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
-import {
-  checkChoice,
-  checkInteger,
-  checkOptions,
-  checkString,
-} from '../../internal/util/validate.js';
+import { LLAMA_OPTIONS } from '../option-table.js';
+import { checkChoice, checkString } from '../../internal/util/validate.js';
+import { checkTable } from '../../internal/util/option-table.js';
 import { LlamaEngine } from './engine.js';
 import { mergeRuns } from './merge-runs.js';
 
-const gpuTypes = /** @type {const} */ (['auto', 'cuda', 'vulkan', 'metal']);
+const GPU_TYPES = /** @type {const} */ (['auto', 'cuda', 'vulkan', 'metal']);
 
 /**
- * @param {object} options
- * @param {string} options.modelPath a GGUF file
- * @param {number} [options.sequences] texts generated at the same time (default 8)
- * @param {number} [options.contextSize] tokens per sequence, prompt and answer together; by default
- *   what the model was trained on and memory allows, 4096 at most
- * @param {false | 'auto' | 'cuda' | 'vulkan' | 'metal'} [options.gpu] default false: the CPU
- * @param {number} [options.threads] default: one fewer than there are cores good for arithmetic
- * @param {string} [options.model] the name in /v1/models; by default the file's, without .gguf
+ * @param {import('../option-table.js').LlamaOptions} options
  * @returns {import('../shared/types.js').Provider & {ready: () => Promise<void>}} ready() loads the model,
  *   as the first request does otherwise
  */
 export function llama(options) {
-  const given = checkOptions('options', options);
+  const given = checkTable('providers.llama', LLAMA_OPTIONS, options);
+  const { sequences, contextSize, threads } = given;
   const modelPath = resolve(checkString('modelPath', given.modelPath));
   if (!existsSync(modelPath)) {
     throw rangeError(`modelPath takes the path of a GGUF file; ${modelPath} does not exist`);
   }
-  const sequences = checkInteger('sequences', given.sequences, { max: 256, fallback: 8 });
-  const { contextSize, threads } = given;
-  if (contextSize !== undefined) checkInteger('contextSize', contextSize, { min: 16 });
-  if (threads !== undefined) checkInteger('threads', threads, { max: 1024 });
-  const gpu =
-    given.gpu === undefined || given.gpu === false
-      ? false
-      : checkChoice('gpu', given.gpu, gpuTypes);
+  const gpu = given.gpu === false ? false : checkChoice('gpu', given.gpu, GPU_TYPES);
   const model = checkString('model', given.model ?? basename(modelPath, '.gguf'));
 
   const closing = new AbortController();

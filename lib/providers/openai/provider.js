@@ -15,7 +15,9 @@
  * none, where the options say so, and under a manual clock.
  */
 import { rangeError, typeError } from '../../internal/util/errors.js';
-import { checkChoice, checkMs, checkOptions, checkString } from '../../internal/util/validate.js';
+import { OPENAI_OPTIONS } from '../option-table.js';
+import { checkOptions, checkString } from '../../internal/util/validate.js';
+import { checkTable } from '../../internal/util/option-table.js';
 import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
 import { feedAnswer } from './call.js';
 import { UpstreamConnections } from './connections.js';
@@ -26,23 +28,7 @@ import { kUnnamedModel } from '../shared/unnamed-model.js';
 
 /** @typedef {Omit<ProviderRequest, 'signal'>} OpenAiRequest */
 
-/**
- * @typedef {object} OpenAiOptions
- * @property {string} baseUrl where the API is: `http://host:port/v1`, or another path; without a
- *   path `/v1` is added
- * @property {string} [apiKey] sent as a bearer token
- * @property {string} [model] the one model that requests may name, and the default; without it any
- *   may be named, and a request that names none leaves the choice to the server
- * @property {'chat' | 'completions'} [mode] default `chat`
- * @property {number} [idleMs] longest silence of the upstream, from the request on, while somebody
- *   waits for it; default 60000
- * @property {Record<string, string>} [headers] sent along with every call
- * @property {'auto' | 'native' | 'undici'} [client] what makes a gateway's calls: libcurl on the
- *   reactor's thread, which heeds the proxy variables of the environment as curl does, or undici;
- *   `auto`, the default, is libcurl where there is one
- */
-
-const kIdleMsDefault = 60_000;
+/** @typedef {import('../option-table.js').OpenAiOptions} OpenAiOptions */
 
 /**
  * Where calls go.
@@ -157,21 +143,12 @@ export class OpenAiProvider {
 
   /** @param {OpenAiOptions} options */
   constructor(options) {
-    const given = checkOptions('options', options);
+    const given = checkTable('providers.openai', OPENAI_OPTIONS, options);
     const { origin, path } = parseBaseUrl(given.baseUrl);
     checkApiKey(given.apiKey);
-    this.#mode = checkChoice(
-      'mode',
-      given.mode,
-      /** @type {const} */ (['chat', 'completions']),
-      'chat',
-    );
-    this.#idleMs = checkMs('idleMs', given.idleMs, { min: 1, fallback: kIdleMsDefault });
-    const clients = /** @type {const} */ (['auto', 'native', 'undici']);
-    this.#usesLibcurl = choosesLibcurl(
-      checkChoice('client', given.client, clients, 'auto'),
-      origin,
-    );
+    this.#mode = given.mode;
+    this.#idleMs = given.idleMs;
+    this.#usesLibcurl = choosesLibcurl(given.client, origin);
     this.#origin = origin.origin;
     this.#path = path;
     this.#headers = makeHeaders(given.apiKey, checkOptions('headers', given.headers));

@@ -13,9 +13,10 @@ import {
   checkBigInt,
   checkBoolean,
   checkChoice,
+  checkId,
   checkInteger,
+  checkOptions,
 } from '../../internal/util/validate.js';
-import { checkId, checkOptions } from '../../internal/util/validate.js';
 import { rangeError } from '../../internal/util/errors.js';
 
 /** @typedef {import('../../primitives/ledger/events.js').LedgerEvent} LedgerEvent */
@@ -89,7 +90,8 @@ export class Credits {
    */
   async account(id, options) {
     checkId('id', id);
-    const unopened = checkBoolean('unopened', checkOptions('options', options).unopened, false);
+    const given = checkOptions('account', options, ['unopened']);
+    const unopened = checkBoolean('unopened', given.unopened, false);
     // Whoever has seen a job's end must find it settled.
     await this.#hub.barrier();
     const found = this.#accounts.balance(id, { unopened });
@@ -109,7 +111,11 @@ export class Credits {
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_ACCOUNT_NOT_FOUND`
    */
   async events(id, options) {
-    const { after, limit, unopened } = checkOptions('options', options);
+    const { after, limit, unopened } = checkOptions('events', options, [
+      'after',
+      'limit',
+      'unopened',
+    ]);
     const from = checkInteger('after', after, { min: 0, fallback: 0 });
     const count = checkInteger('limit', limit, { max: kEventsMax, fallback: 100 });
     await this.account(id, { unopened });
@@ -140,7 +146,7 @@ export class Credits {
    *   `ERR_IDEMPOTENCY_KEY_REUSED`, `ERR_SAME_ACCOUNT`, `ERR_AMOUNT_TOO_LARGE`
    */
   transfer(options) {
-    const given = checkOptions('options', options);
+    const given = checkOptions('transfer', options, ['key', 'from', 'to', 'amount']);
     const key = checkKey(given.key);
     const amount = checkBigInt('amount', given.amount, { min: 1n, max: AMOUNT_MAX });
     const from = given.from === undefined ? undefined : checkForeign('from', given.from);
@@ -170,7 +176,7 @@ export class Credits {
    *   `ERR_NOT_REVERSIBLE`, `ERR_INSUFFICIENT_CREDIT`, `ERR_IDEMPOTENCY_KEY_REUSED`
    */
   reverse(options) {
-    const given = checkOptions('options', options);
+    const given = checkOptions('reverse', options, ['key', 'event', 'force']);
     const key = checkKey(given.key);
     const event = checkInteger('event', given.event, { min: 1 });
     const force = checkBoolean('force', given.force, false);
@@ -216,7 +222,8 @@ export class Credits {
    *   total: import('./usage.js').Counts}>}
    */
   async usage(options) {
-    const { fromMs, toMs, groupBy, principal } = checkOptions('options', options);
+    const known = ['fromMs', 'toMs', 'groupBy', 'principal'];
+    const { fromMs, toMs, groupBy, principal } = checkOptions('usage', options, known);
     await this.#hub.barrier();
     const time = (/** @type {string} */ name, /** @type {unknown} */ value, fallback = 0) =>
       checkInteger(name, value, { min: 0, max: kTimeMsMax, fallback });

@@ -3,18 +3,8 @@
  * thread. Bounded: beyond so many counts the oldest go. With a data file it outlives the process.
  */
 
-/**
- * What one or more jobs have used.
- * @typedef {object} Counts
- * @property {number} requests all of them
- * @property {number} prompt_tokens of those with an answer of their own
- * @property {number} completion_tokens
- * @property {number} cached_requests those that shared another job's answer
- * @property {number} cached_prompt_tokens
- * @property {number} cached_completion_tokens
- * @property {bigint} cost in micro-credits
- */
-/** @typedef {Counts & {hour: number, principal: string, model: string}} UsageRow */
+/** @typedef {import('../../jobs/storage/usage-rows.js').Counts} Counts */
+/** @typedef {import('../../jobs/storage/usage-rows.js').UsageRow} UsageRow */
 
 /**
  * Where counts outlive the process.

@@ -6,6 +6,7 @@ import { asJson } from '../../jobs/request.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkConversationsQuery, checkCreate, checkFork } from './requests.js';
 import { conversationBusy, conversationNotFound } from './errors.js';
+import { checkOptions } from '../../internal/util/validate.js';
 import { kAnonymous } from '../../jobs/policy/config.js';
 
 /** @typedef {import('./repository.js').Head} Head */
@@ -86,7 +87,8 @@ export class Conversations {
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_INVALID_VALUE` and the like,
    *   `ERR_CONVERSATION_TOO_LONG`, `ERR_CONVERSATIONS_FULL`
    */
-  async create(request = {}, { principal = kAnonymous } = {}) {
+  async create(request = {}, options) {
+    const { principal = kAnonymous } = checkOptions('create', options, ['principal']);
     const { messages = [], ...rest } = checkCreate(asJson(request));
     const { ttlMs = this.#defaultTtlMs, ...settings } = settingsOf(rest);
     return this.#add(principal, (space) =>
@@ -102,7 +104,8 @@ export class Conversations {
    * @returns {Promise<Conversation>}
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`, and as `create`
    */
-  async fork(id, request = {}, { principal = kAnonymous } = {}) {
+  async fork(id, request = {}, options) {
+    const { principal = kAnonymous } = checkOptions('fork', options, ['principal']);
     const { at, ...rest } = checkFork(asJson(request));
     const settings = settingsOf(rest);
     const space = this.#book.of(principal);
@@ -120,7 +123,8 @@ export class Conversations {
    * @param {{principal?: string}} [options]
    * @returns {Promise<Conversation | undefined>} undefined when unknown, expired, or somebody else's
    */
-  async get(id, { principal = kAnonymous } = {}) {
+  async get(id, options) {
+    const { principal = kAnonymous } = checkOptions('get', options, ['principal']);
     const space = this.#book.of(principal);
     await this.#turns.turnSettled(space, id);
     const found = this.#book.read(space, id);
@@ -134,7 +138,9 @@ export class Conversations {
    * @returns {Promise<{data: Conversation[], hasMore: boolean}>}
    * @throws {import('../../internal/util/http-error.js').HttpError} 400
    */
-  async list({ limit, after, principal = kAnonymous } = {}) {
+  async list(options) {
+    const known = ['limit', 'after', 'principal'];
+    const { limit, after, principal = kAnonymous } = checkOptions('list', options, known);
     const asked = { limit: limit === undefined ? undefined : String(limit), after };
     const query = checkConversationsQuery(asked);
     const space = this.#book.of(principal);
@@ -159,7 +165,8 @@ export class Conversations {
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`;
    *   `ERR_CONVERSATION_BUSY` while the job of a turn waits for its admission
    */
-  async delete(id, { principal = kAnonymous } = {}) {
+  async delete(id, options) {
+    const { principal = kAnonymous } = checkOptions('delete', options, ['principal']);
     const space = this.#book.of(principal);
     await this.#turns.turnSettled(space, id);
     const head = this.#book.head(space, id);

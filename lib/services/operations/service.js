@@ -93,7 +93,8 @@ export class WorkService {
    *   `ERR_IDEMPOTENCY_KEY_REUSED`, and what the kind adds
    */
   async submit(request, options) {
-    const { principal = kAnonymous, idempotencyKey } = checkOptions('options', options);
+    const known = ['principal', 'idempotencyKey'];
+    const { principal = kAnonymous, idempotencyKey } = checkOptions('submit', options, known);
     const access = this.#access.of(checkString('principal', principal));
     const { answer, replayed } = await this.admit(asJson(request), { access, idempotencyKey });
     const streamUrl = this.streamUrl(principal, answer.id).path;
@@ -156,7 +157,8 @@ export class WorkService {
    * @param {{principal?: string}} [options]
    * @returns {View | undefined} undefined when unknown, purged, or somebody else's
    */
-  get(id, { principal = kAnonymous } = {}) {
+  get(id, options) {
+    const { principal = kAnonymous } = checkOptions('get', options, ['principal']);
     const work = this.#works.find(this.#kind.name, id, principal);
     return work === undefined ? undefined : this.#kind.describe(work, { whole: true });
   }
@@ -167,7 +169,9 @@ export class WorkService {
    *   principal?: string}} [options] as of `gateway.list`
    * @returns {{data: View[], hasMore: boolean}}
    */
-  list({ limit, after, status, principal = kAnonymous } = {}) {
+  list(options) {
+    const known = ['limit', 'after', 'status', 'principal'];
+    const { limit, after, status, principal = kAnonymous } = checkOptions('list', options, known);
     const asked = { limit: limit === undefined ? undefined : String(limit), after, status };
     const query = checkListQuery(asked);
     const { page, hasMore } = this.#works.list(this.#kind.name, { ...query, principal });
@@ -181,7 +185,8 @@ export class WorkService {
    * @returns {Promise<View>} as it is afterwards
    * @throws {HttpError} 404
    */
-  async cancel(id, { principal = kAnonymous } = {}) {
+  async cancel(id, options) {
+    const { principal = kAnonymous } = checkOptions('cancel', options, ['principal']);
     const work = this.find(id, principal);
     work.cancel('client_request');
     // The answer comes after the ending.
@@ -196,7 +201,9 @@ export class WorkService {
    * @returns {AsyncIterable<import('../../streams/event-iterator.js').StreamEvent>}
    * @throws {HttpError} 404
    */
-  stream(id, { lastEventId, signal, principal = kAnonymous } = {}) {
+  stream(id, options) {
+    const known = ['lastEventId', 'signal', 'principal'];
+    const { lastEventId, signal, principal = kAnonymous } = checkOptions('stream', options, known);
     const work = this.find(id, principal);
     return streamEvents(this.#hub, work, { lastEventId, signal: checkSignal('signal', signal) });
   }

@@ -4,6 +4,7 @@ import { WorkService } from '../operations/service.js';
 import { Workflow } from './run.js';
 import { checkWorkflowRequest } from './schema.js';
 import { chooseModel } from '../../jobs/admission/model-selection.js';
+import { checkOptions } from '../../internal/util/validate.js';
 import { kAnonymous } from '../../jobs/policy/config.js';
 import { wallClock } from '../../internal/time/clock.js';
 
@@ -113,7 +114,8 @@ export class Workflows extends WorkService {
    * @returns {WorkflowView}
    * @throws {HttpError} `ERR_WORKFLOW_NOT_FOUND`, `ERR_WORKFLOW_RUNNING`, `ERR_NOTHING_TO_RETRY`
    */
-  retry(id, { principal = kAnonymous } = {}) {
+  retry(id, options) {
+    const { principal = kAnonymous } = checkOptions('retry', options, ['principal']);
     /** @type {Workflow} */
     const workflow = this.find(id, principal).data;
     this.checkReady();

@@ -76,7 +76,7 @@ void KvStoreWrap::report(std::int64_t more_bytes) {
 }
 
 void KvStoreWrap::account(const Napi::CallbackInfo& /*info*/) {
-  constexpr std::int64_t kStepBytes = 1 << 20;  // V8 is told of no less
+  constexpr std::int64_t kStepBytes = 1 << 20;  // smaller changes are not reported
   const std::int64_t more = static_cast<std::int64_t>(store_->held_bytes()) - reported_bytes_;
   if (more >= kStepBytes || more <= -kStepBytes) report(more);
 }

@@ -1,7 +1,7 @@
-// What a key-value store holds of one key at one version: immutable, shared by the store and by
-// whoever still reads that version (snapshots, transactions, a scan's answer).
+// What a key-value store holds of one key at one version: immutable, shared by the store and
+// the readers of that version (snapshots, transactions, pages).
 //
-// Any thread. An entry goes with the last who holds it.
+// Any thread. An entry is freed with its last reference.
 #pragma once
 
 #include <atomic>
@@ -29,7 +29,7 @@ struct KvValue {
   friend bool operator==(const KvValue&, const KvValue&) = default;
 };
 
-/// The bytes of all entries of one store that anybody still holds.
+/// The bytes of all entries of one store that are still referenced.
 struct KvHeld : Counted {
   std::atomic<std::uint64_t> bytes{0};
 };

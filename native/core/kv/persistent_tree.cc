@@ -48,7 +48,7 @@ void KvTree::measure(Node& node) {
   node.usage = {left.keys + right.keys + 1, left.bytes + right.bytes + node.entry->size()};
 }
 
-// Whoever calls this owns the node above alone, or the root: a node below one that is shared is
+// The caller is the only owner of the node above, or of the root: a node below a shared node is
 // shared too, whatever its own count says.
 KvTree::Node& KvTree::own(Ref<Node>& at) {
   if (!at.unique()) at = Ref<Node>(new Node(*at));

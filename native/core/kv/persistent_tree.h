@@ -1,15 +1,15 @@
 // An ordered map of entries whose copies are free: the base of snapshots.
 //
-// A balanced (AVL) tree of nodes that copies share. A copy is one more owner of the root. Whoever
-// writes copies the nodes on the way down that it does not own alone, so the others see nothing of
-// it; without copies about, it changes its nodes in place. What that costs: with a copy alive, the
+// A balanced (AVL) tree of nodes that copies share. A copy is one more owner of the root. A
+// write copies the shared nodes on its path, so other copies do not see it; without copies it
+// changes the nodes in place. What that costs: with a copy alive, the
 // first write to a place copies up to 1.44 log2(n) nodes of 56 bytes, entries never; a node keeps
 // two references where a B-tree would pack many keys. Version chains per key would be smaller while
 // there are snapshots, but need a sweep of all keys when the oldest one ends; here what only a
 // snapshot saw goes with it, at once.
 //
-// A tree is changed by one thread at a time, which nobody copies or destroys it from meanwhile;
-// different copies are independent, on any thread. Ends with its owner.
+// One thread at a time changes, copies or destroys a tree; different copies are independent, on any
+// thread. Ends with its owner.
 #pragma once
 
 #include <cstddef>

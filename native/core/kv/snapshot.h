@@ -50,7 +50,7 @@ struct KvPage {
 
 class KvSnapshot {
  public:
-  /// For KvStore; others get theirs from it. `open` counts those that are open.
+  /// For KvStore::snapshot. `open` counts the snapshots that exist.
   KvSnapshot(KvTree tree, KvVersion version, Nanos taken_at, std::shared_ptr<void> open)
       : tree_(std::move(tree)), version_(version), taken_at_(taken_at), open_(std::move(open)) {}
 

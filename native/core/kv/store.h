@@ -2,7 +2,7 @@
 //
 // Every change takes the next number of the store's one counter as its version, so none repeats:
 // neither when a value returns, nor when a key is deleted and made again. An entry is there while
-// `now` is at most its end; behind it nobody sees it, whether its memory has been reclaimed or not.
+// `now` is at most its end; later it is invisible, whether its memory has been reclaimed or not.
 // Memory is reclaimed by due time, a few entries with each change, the rest by `reclaim`, which the
 // owner calls when `next_expiry` comes; nothing needs to be read for it.
 //
@@ -36,10 +36,10 @@ struct KvLimits {
   std::size_t max_key_bytes = 1024;
   std::size_t max_value_bytes = 1 << 20;
   std::uint64_t max_bytes = 256 << 20;         ///< keys and values that are in the store
-  std::uint64_t max_pinned_bytes = 256 << 20;  ///< those that only snapshots and the like hold
+  std::uint64_t max_pinned_bytes = 256 << 20;  ///< replaced ones that snapshots still show
 };
 
-/// A range of keys with limits of its own, beside the store's, for somebody who may use no more.
+/// A range of keys with limits of its own, beside the store's.
 struct KvShare {
   KvRange range;
   std::uint64_t max_keys = 0;
@@ -92,7 +92,7 @@ struct KvReads {
   std::vector<Walked> ranges;
 };
 
-/// One change for whoever keeps the store durable. The views are valid during the call.
+/// One change, for observers. The views are valid during the call.
 struct KvChange {
   enum class Kind : std::uint8_t {
     kSet,
@@ -158,8 +158,9 @@ class KvStore {
   /// early. kNever: nothing expires.
   [[nodiscard]] Nanos next_expiry() const;
 
-  /// Told of every change in the order of versions, of a commit's all at once, under the store's
-  /// lock: it must be brief and not call the store. To be set before the store is shared.
+  /// Sets the function that is called with every change, in the order of versions and once per
+  /// commit, under the store's lock: it must be brief and must not call the store. To be set before
+  /// the store is shared.
   void observe(Observer observer) { observer_ = std::move(observer); }
 
   /// Takes in a change that another store's observer was told. Of the changes of one key the last
@@ -168,8 +169,8 @@ class KvStore {
   /// changes nothing.
   void load(const KvChange& change);
 
-  /// Entries, expired ones that nobody has reclaimed yet included; and the bytes of their keys and
-  /// values. Then the bytes that only others hold, their snapshots, and the last version.
+  /// Entries, expired ones that are not reclaimed yet included; and the bytes of their keys and
+  /// values. Then the bytes that only snapshots still show, the snapshots, and the last version.
   [[nodiscard]] std::uint64_t size() const;
   [[nodiscard]] std::uint64_t bytes() const;
   [[nodiscard]] std::uint64_t pinned_bytes() const;

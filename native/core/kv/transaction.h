@@ -3,7 +3,7 @@
 //
 // What was read is what the store held at that moment, and it reads so again. Should something that
 // was read have changed by the next read of anything else, the transaction is `doomed`: it will not
-// commit, and so that nobody acts on halves of two states, reads give nothing from then on. Changes
+// commit, and reads give nothing from then on: they would mix two states. Changes
 // to keys that were not read yet harm nothing. A scan reads its whole range, the keys that are
 // missing in it included.
 //
@@ -57,7 +57,7 @@ class KvTransaction {
   [[nodiscard]] KvEntryRef pending(const std::string& key, const KvWrite& write, Nanos now) const;
 
   const std::shared_ptr<KvStore> store_;
-  const Ref<KvHeld> held_{new KvHeld};  // of entries that are nobody else's
+  const Ref<KvHeld> held_{new KvHeld};  // of entries made for own writes
   KvReads reads_;
   KvWrites writes_;
   std::uint64_t written_bytes_ = 0;

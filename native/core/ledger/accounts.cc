@@ -45,7 +45,7 @@ LedgerAccount* LedgerAccounts::open(std::string_view name, Amount overdraft,
   const std::unique_lock map_lock(mutex_);
   const auto [at, added] = accounts_.try_emplace(std::string(name), name, overdraft);
   if (!added) return nullptr;
-  // Never waits: whoever could hold it would have to have found the account before.
+  // Never waits: no other thread has found the account yet.
   lock = std::unique_lock(at->second.mutex);
   return &at->second;
 }

@@ -1,8 +1,8 @@
 // The accounts of a ledger, and the rules for what may be taken from and put into one.
 //
 // Any thread may find and open accounts, which stay where they are for as long as the ledger lives.
-// Each has a mutex for its balance and its list of events; whoever needs two takes them in the
-// order of their names (AccountLocks), so that nobody waits for somebody who waits for him.
+// Each has a mutex for its balance and its list of events; several are locked in the order of their
+// names (AccountLocks, lock_accounts), so that no deadlock is possible.
 #pragma once
 
 #include <cstddef>
@@ -52,19 +52,19 @@ class LedgerAccounts {
   /// nullptr when there is none.
   [[nodiscard]] LedgerAccount* find(std::string_view name) const;
 
-  /// Adds an account, whose mutex is handed out locked: nobody else has seen it yet. nullptr when
-  /// there is one of that name.
+  /// Adds an account and returns it with its mutex locked, before any other thread sees it. nullptr
+  /// when there is one of that name.
   LedgerAccount* open(std::string_view name, Amount overdraft, std::unique_lock<std::mutex>& lock);
 
-  /// Gives an account another name. False when there is none, or one of the other name. Nobody else
-  /// uses the accounts meanwhile.
+  /// Gives an account another name. False when there is none, or one of the other name. Not to
+  /// be called beside other calls.
   bool rename(std::string_view from, std::string_view to);
 
   /// In order.
   [[nodiscard]] std::vector<std::string> names() const;
 
  private:
-  mutable std::shared_mutex mutex_;  // guards the map, not what is in it
+  mutable std::shared_mutex mutex_;  // guards the map, not the accounts
   mutable std::map<std::string, LedgerAccount, std::less<>> accounts_;
 };
 

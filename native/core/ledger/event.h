@@ -61,7 +61,8 @@ enum class LedgerCode : std::uint8_t {
   kLinkedFailed,     ///< another one of the linked transfers was refused
 };
 
-/// As above. Up to kCancelScheduled, and kClose, what callers ask for; the others come about.
+/// As above. Callers request the types up to kCancelScheduled, and kClose; the others follow from
+/// these.
 enum class LedgerEventType : std::uint8_t {
   kOpen = 0,
   kDeposit,

@@ -35,8 +35,8 @@ class LedgerJournal {
  public:
   using Observer = std::function<void(std::span<const LedgerEvent* const>)>;
 
-  /// `observer` is told of every event from now on, in order and linked ones at once, by the thread
-  /// that makes it and with locks held: it must be quick and must not call the ledger.
+  /// Calls `observer` with every event from now on, in order and with linked ones at once, on the
+  /// thread that makes it and with locks held: it must be brief and must not call the ledger.
   void observe(Observer observer);
 
   /// Adds an event and gives it its number; its time is put off to that of the last event if it is
@@ -47,8 +47,7 @@ class LedgerJournal {
   std::vector<JournalEntry*> append_linked(std::vector<LedgerEvent> events,
                                            const std::vector<LedgerBalance>& balances);
 
-  /// Calls `change` for each event of an account of that name. Nobody else uses the journal
-  /// meanwhile.
+  /// Calls `change` for each event of an account of that name. Not to be called beside other calls.
   void change(std::string_view account, const std::function<void(LedgerEvent&)>& change);
 
   /// nullptr when there is no such event.
@@ -105,7 +104,7 @@ class LedgerKeys {
     std::string_view key_;
   };
 
-  /// Waits for whoever else uses the key. `key` outlives the use.
+  /// Waits while another thread uses the key. `key` outlives the use.
   Use use(std::string_view key);
 
  private:

@@ -34,7 +34,7 @@ class Ledger {
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
 
-  /// See LedgerJournal::observe. For whoever writes the events down.
+  /// See LedgerJournal::observe.
   void observe(LedgerJournal::Observer observer) { journal_.observe(std::move(observer)); }
 
   /// Opens an account whose name is not empty and not the ledger's own. `overdraft`: how far its
@@ -42,7 +42,7 @@ class Ledger {
   LedgerResult open(std::string_view account, Amount overdraft, Nanos now,
                     std::string metadata = {});
 
-  /// Does what is asked, once for each key. Amounts are at least 0.
+  /// Executes a request, once per key. Amounts are at least 0.
   LedgerResult execute(const LedgerRequest& request, Nanos now);
 
   /// Makes deposits, withdrawals and transfers, at least one, in their order: all of them, or none.
@@ -58,7 +58,7 @@ class Ledger {
   /// None when there is no such account.
   std::optional<bool> is_closed(std::string_view account);
 
-  /// Does what is due by now.
+  /// Expires holds and executes scheduled transfers that are due by now.
   void advance(Nanos now);
   /// When there is next something to do.
   [[nodiscard]] Nanos next_deadline() const { return agenda_.next(); }
@@ -67,7 +67,7 @@ class Ledger {
   std::optional<LedgerBalance> balance(std::string_view account, Nanos now);
 
   /// Up to `limit` events after the one with the number `after` that concern an account: of holds
-  /// the holder, of all others who pays and who is paid. Refusals concern nobody. None when there
+  /// the holder, of all others payer and payee. Refusals concern no account. None when there
   /// is no such account.
   std::optional<std::vector<LedgerEvent>> events(std::string_view account, LedgerId after,
                                                  std::size_t limit, Nanos now);
@@ -83,7 +83,7 @@ class Ledger {
   [[nodiscard]] Nanos last_at() const { return journal_.last_at(); }
 
   /// Takes in an event of a journal: a new ledger takes in all of them, in order, before anything
-  /// else; whoever observes should begin afterwards. An answer that is not empty says why no ledger
+  /// else, and before `observe`. An answer that is not empty says why no ledger
   /// can have written it, and then it was not taken in.
   std::string_view replay(const LedgerEvent& event);
 
@@ -124,7 +124,7 @@ class Ledger {
   LedgerJournal journal_;
   LedgerKeys keys_;
   LedgerAgenda agenda_;
-  std::mutex runner_mutex_;  // held by whoever does what is due
+  std::mutex runner_mutex_;  // held while due events are made
   // Of the last event that was taken in.
   std::uint32_t replayed_linked_ = 0;
   bool replayed_refused_ = false;

@@ -1,8 +1,8 @@
 // Transfers that are made together or not at all.
 //
 // They are judged and moved one after the other with the mutexes of all their accounts held, and
-// moved back where one is refused: nobody sees a part of them. Their events follow one another in
-// the journal, each with the number of those behind it.
+// moved back where one is refused: no other thread sees a part of them. Their events follow one
+// another in the journal, each with the number of those behind it.
 #include <utility>
 
 #include "core/ledger/ledger.h"

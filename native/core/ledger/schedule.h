@@ -1,7 +1,7 @@
 // What a ledger has to do by itself: holds that expire and transfers that are scheduled.
 //
 // By (due, id), both kinds together. Any thread; plain state that ends with its owner. An entry
-// stays until what it announces has been done, so that whoever sees nothing due sees its effects.
+// stays until its event is made: a thread that finds nothing due sees the effects of all before.
 #pragma once
 
 #include <atomic>

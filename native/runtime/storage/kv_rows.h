@@ -1,7 +1,7 @@
 // A key-value store in the store's tables: its changes as rows, and back.
 //
-// A KvKeeper is told of changes under the lock of their KvStore, by any thread, and passes them on
-// in that order; `load_kv` is for the thread that has the file, before. A keeper ends with the last
+// A KvKeeper gets changes under the lock of their KvStore, on any thread, and queues them in that
+// order; `load_kv` is for the thread that has the file, before. A keeper ends with the last
 // who holds it: the KvStore's observer, mostly. The SqliteStore may be closed before it; what is
 // changed then is written nowhere.
 #pragma once
@@ -27,7 +27,7 @@ struct KvLoaded {
 
 /// Fills a new KvStore with the entries of a file. Its versions go on behind the last one that was
 /// written, that of a deletion included.
-/// @param to_unix what is added to the KvStore's time to make it Unix time
+/// @param to_unix offset from the KvStore's time to Unix time
 /// @param now in the KvStore's time
 KvLoaded load_kv(StoreFile& file, KvStore& kv, Nanos to_unix, Nanos now);
 
@@ -36,7 +36,7 @@ class KvKeeper {
   /// @param version of the last change that is in the file
   KvKeeper(std::shared_ptr<SqliteStore> store, Nanos to_unix, KvVersion version);
 
-  /// Queues what a KvStore's observer is told.
+  /// Queues changes; for KvStore::observe.
   void on_changes(std::span<const KvChange> changes);
 
   /// Removes entries that `load_kv` has left out.

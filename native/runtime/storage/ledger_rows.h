@@ -23,7 +23,7 @@ inline StoreBatch batch_of(const LedgerEvent& event) {
 /// The rows of events that Ledger::rename has changed.
 StoreBatch batch_of_changed(const std::vector<LedgerEvent>& events);
 
-/// Has a new ledger take in all events of a file. An answer that is not empty says what is wrong
+/// Replays all events of a file into a new ledger. An answer that is not empty says what is wrong
 /// with them, in words that go on behind the file's name; the ledger is of no use then.
 std::string load_ledger(StoreFile& file, Ledger& ledger);
 

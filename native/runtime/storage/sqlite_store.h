@@ -2,20 +2,19 @@
 //
 // Group commit: what queued up while the last transaction went to the disk goes into the next one,
 // in the order in which it came. So the disk is waited for once per group, not once per change, and
-// each caller is told when its own changes are on the disk.
+// each caller learns when its own changes are on the disk.
 //
 // The queue is bounded; beyond the bound a change is refused (kBusy) and its caller decides. A full
 // disk fails what is queued, and the store goes on trying: `state` says when there is room again. A
 // damaged file, or one whose name another file has now, is not written to any more.
 //
-// What is decided in memory first, and written down from there (the ledger, keys and values), can
-// be neither refused nor failed: `commit_until_written` keeps it at the head of the queue, in
-// order, until it is on the disk. Its callers keep that bounded: they ask `room` before they change
-// anything that nobody has asked for yet.
+// Changes that are made in memory first (the ledger, keys and values) can be neither refused nor
+// failed: `commit_until_written` keeps them at the head of the queue, in order, until they are on
+// the disk. Callers keep that bounded: they check `room` before they accept a new request.
 //
 // All but `close` from any thread. `close`, or the destructor, writes what is queued, moves the log
 // into the file, and joins; after that `commit` answers kClosed. What a full disk has kept from
-// being written until then is lost; nobody was told that it is there.
+// being written until then is lost; it was never acknowledged.
 #pragma once
 
 #include <atomic>

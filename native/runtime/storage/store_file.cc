@@ -8,7 +8,7 @@ namespace sluice {
 
 namespace {
 
-// How long somebody who looks into the file with another program may hold a commit up.
+// How long another program that reads the file may delay a commit.
 constexpr int kOthersMsMax = 5000;
 
 // Says what the system has against a file.
@@ -88,7 +88,7 @@ StoreStatus StoreFile::check(Mode mode, std::string& detail) {
   }
   if (mode == Mode::kRead) {
     if (version == latest) {
-      // What is read is the state of one moment, whatever is written meanwhile.
+      // All queries read the state of one moment, whatever is written meanwhile.
       execute(db, "BEGIN");
       const StoreStatus sums = check_sums(detail);
       return sums == StoreStatus::kOk ? prepare_all() : failed(sums);

@@ -35,7 +35,7 @@ class StoreFile {
  public:
   enum class Mode : std::uint8_t {
     kWrite,  // ours alone; made when it is not there
-    kRead,   // beside whoever writes it, as it is at the first query
+    kRead,   // beside its writer, as it is at the first query
   };
 
   struct Opened {

@@ -16,7 +16,7 @@ class StoreLock {
  public:
   struct Taken {
     std::unique_ptr<StoreLock> lock;
-    int error = 0;  ///< of the system, where there is none; EWOULDBLOCK: somebody has it
+    int error = 0;  ///< errno where there is no lock; EWOULDBLOCK: another holder has it
   };
 
   /// Locks a file, which is made, readable for its owner alone, where it is not there.

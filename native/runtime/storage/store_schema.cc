@@ -6,7 +6,7 @@ namespace {
 
 // Times ending in _ms are Unix milliseconds; those of jobs in _ns are spans since the job was
 // created. Tokens lie in chunks: `text` of `count` tokens from `seq` on, `ends` their ends in it as
-// 32-bit little-endian numbers. The prompt is not kept: nobody asks for it again.
+// 32-bit little-endian numbers. Prompts are not kept: no request reads them again.
 //
 // `ledger` has the events of core/ledger_event.h, a row each, ids from 1 without a hole, in the
 // ledger's time, types and codes as the numbers that they are there. `kv` has what is in the store,

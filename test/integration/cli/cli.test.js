@@ -40,7 +40,10 @@ describe('sluice serve', () => {
     await until(() => open.events.length > 1, 'two tokens');
     child.kill('SIGINT');
     expect((await open.done).at(-1)).toMatchObject({ type: 'job_complete' });
-    expect((await exited).code).toBe(0);
+    const { code, stderr } = await exited;
+    expect(code).toBe(0);
+    const told = 'sluice: draining for up to 10 s; press Ctrl-C again to quit at once\n';
+    expect(stderr.split(told)).toHaveLength(2);
   });
 
   test('a second signal does not wait', async () => {
@@ -74,17 +77,29 @@ describe('sluice serve', () => {
     const { code, stdout, stderr } = await sluice('serve', '--port', new URL(url).port).exited;
     expect(code).toBe(1);
     expect(stdout).toBe('');
-    expect(stderr).toMatch(/^sluice: .*EADDRINUSE.*\n$/);
+    const { port } = new URL(url);
+    expect(stderr).toBe(`sluice: Port ${port} is in use; try --port 0 (EADDRINUSE)\n`);
   });
 });
 
 describe('mistakes are one line on stderr and exit code 2', () => {
   test.each([
     [[], /a command is needed/],
-    [['server'], /unknown command 'server'/],
-    [['fetch'], /unknown command 'fetch'/],
+    [['server'], /unknown command 'server'; did you mean serve\? See sluice --help$/m],
+    [['fetch'], /unknown command 'fetch'; the commands are serve, run/],
     [['--verbose'], /unknown option '--verbose'/],
-    [['serve', '--prot', '1'], /--prot/],
+    [
+      ['serve', '--prot', '1'],
+      /^sluice: unknown option '--prot'; did you mean --port\? See sluice serve --help$/m,
+    ],
+    [['serve', '--verbose'], /^sluice: unknown option '--verbose'; see sluice serve --help$/m],
+    [['run', 'f', '--maxBatchSize', '1'], /did you mean --max-batch-size\?/],
+    [['run', 'f', '--out', 'a', '--output', 'b'], /--output and --out are the same option/],
+    [
+      ['serve', '--provider', 'demo', '--upstream', 'http://127.0.0.1:1'],
+      /--upstream goes with --provider openai, not demo/,
+    ],
+    [['serve', '--max-in-flight-batches', '0'], /--max-in-flight-batches takes an integer from 1/],
     [['serve', 'extra'], /extra/],
     [['serve', '--port'], /--port/],
     [['serve', '--port', '99999'], /--port takes an integer from 0 to 65535, not "99999"/],
@@ -107,7 +122,7 @@ describe('mistakes are one line on stderr and exit code 2', () => {
 
   test.each([
     ['{"port":"high"}', /bad\.json: \/port takes an integer/],
-    ['{"prot":1}', /bad\.json: \/prot is not an option/],
+    ['{"prot":1}', /bad\.json: \/prot is not an option; did you mean \/port\?/],
     ['{"port":', /bad\.json is not JSON/],
     ['[]', /bad\.json must hold a JSON object/],
   ])('a config of %s names the file and the path', async (content, message) => {
@@ -132,7 +147,7 @@ test('the help of serve names every flag of the contract', async () => {
   const { stdout } = await sluice('serve', '--help').exited;
   const flags =
     'port host provider upstream upstream-idle-ms mode model token-interval-ms ' +
-    'max-in-flight-batches max-batch-size idle-flush-ms incoming-capacity config';
+    'max-concurrency max-batch-size idle-flush-ms incoming-capacity config';
   for (const flag of flags.split(' ')) expect(stdout).toContain(`--${flag} `);
 });
 
@@ -147,31 +162,84 @@ describe('sluice run', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
 
-  test('answers each line, in the order of the input', async () => {
-    const input = await file(
-      'in.jsonl',
-      '"first"\n\n{"id":"b","prompt":"second","max_tokens":2}\n{"messages":[{"role":"user","content":"c"}]}\n',
-    );
-    const out = await file('out.jsonl', '');
+  test.each(['--out', '--output'])(
+    'answers each line in the order of the input (%s)',
+    async (option) => {
+      const input = await file(
+        'in.jsonl',
+        '"first"\n\n{"id":"b","prompt":"second","max_tokens":2}\n{"messages":[{"role":"user","content":"c"}]}\n',
+      );
+      const out = await file('out.jsonl', '');
+      const { code, stdout, stderr } = await sluice(
+        'run',
+        input,
+        option,
+        out,
+        '--token-interval-ms',
+        '1',
+      ).exited;
+      expect(stderr).toBe('');
+      expect(stdout).toBe('');
+      expect(code).toBe(0);
+      const results = lines(await readFile(out, 'utf8'));
+      expect(results.map(({ index, id, reason }) => [index, id, reason])).toEqual([
+        [0, undefined, 'stop'],
+        [1, 'b', 'length'],
+        [2, undefined, 'stop'],
+      ]);
+      expect(results[1].usage.completion_tokens).toBe(2);
+      expect(results[0].text.startsWith(results[1].text)).toBe(true);
+    },
+  );
+
+  test('--upstream implies the provider openai', async () => {
+    const input = await file('upstream.jsonl', '"a"\n');
     const { code, stdout, stderr } = await sluice(
-      'run',
-      input,
-      '--out',
-      out,
-      '--token-interval-ms',
-      '1',
+      ...['run', input, '--upstream', 'http://127.0.0.1:1', '--retry-attempts', '1'],
     ).exited;
-    expect(stderr).toBe('');
-    expect(stdout).toBe('');
-    expect(code).toBe(0);
-    const results = lines(await readFile(out, 'utf8'));
-    expect(results.map(({ index, id, reason }) => [index, id, reason])).toEqual([
-      [0, undefined, 'stop'],
-      [1, 'b', 'length'],
-      [2, undefined, 'stop'],
+    // The demo provider would have answered.
+    expect(lines(stdout)).toMatchObject([
+      { index: 0, text: '', error: { type: 'upstream_error' } },
     ]);
-    expect(results[1].usage.completion_tokens).toBe(2);
-    expect(results[0].text.startsWith(results[1].text)).toBe(true);
+    expect(stderr).toBe('sluice: 1 of 1 prompt failed; see "error" in the results\n');
+    expect(code).toBe(1);
+  });
+
+  test('the old name of --max-concurrency works, with one line on stderr', async () => {
+    const input = await file('one.jsonl', '"a"\n');
+    const { code, stdout, stderr } = await sluice(
+      ...['run', input, '--token-interval-ms', '0', '--max-in-flight-batches', '2'],
+    ).exited;
+    expect(stderr).toBe(
+      'sluice: --max-in-flight-batches is now --max-concurrency; the next version drops the old name\n',
+    );
+    expect(code).toBe(0);
+    expect(lines(stdout)).toHaveLength(1);
+  });
+
+  test('Ctrl-C writes the results so far, and says how to quit at once', async () => {
+    const { child, output, exited } = sluice(
+      ...[
+        'run',
+        '-',
+        '--token-interval-ms',
+        '200',
+        '--max-concurrency',
+        '1',
+        '--max-batch-size',
+        '1',
+      ],
+    );
+    child.stdin.write('{"prompt":"a","max_tokens":1}\n"b"\n');
+    await until(() => output.stdout.endsWith('\n'), 'the first result');
+    child.kill('SIGINT');
+    child.stdin.end();
+    const { code, stderr } = await exited;
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      'sluice: writing the results so far; press Ctrl-C again to quit at once',
+      'sluice: 1 of 2 prompts failed; see "error" in the results',
+    ]);
+    expect(code).toBe(130);
   });
 
   test('more lines than fit at once, from standard input', async () => {
@@ -196,8 +264,9 @@ describe('sluice run', () => {
 
   test('a line that fails is told in its place, and the exit code is 1', async () => {
     const input = await file('mixed.jsonl', '"ok"\nnot json\n{"prompt":7}\n7\n"ok"\n');
-    const { code, stdout } = await sluice('run', input, '--token-interval-ms', '0').exited;
+    const { code, stdout, stderr } = await sluice('run', input, '--token-interval-ms', '0').exited;
     expect(code).toBe(1);
+    expect(stderr).toBe('sluice: 3 of 5 prompts failed; see "error" in the results\n');
     expect(lines(stdout).map(({ error }) => error?.code)).toEqual([
       undefined,
       'invalid_json',

@@ -42,6 +42,7 @@ test('a preflight is answered without a key', async () => {
       'head',
       'post',
       'put',
+      'patch',
       'delete',
     ]);
     expect(list(headers.get('access-control-allow-headers'))).toEqual(

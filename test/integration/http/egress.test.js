@@ -196,7 +196,7 @@ test('every descriptor is closed, however its stream ended', async () => {
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
     },
-    maxInFlightBatches: 1000,
+    maxConcurrency: 1000,
     incomingCapacity: 1000,
   });
   const before = openSockets();

@@ -249,7 +249,7 @@ test('jobs belong to their principal: for others they do not exist', async () =>
 
 describe('a full queue', () => {
   const narrow = {
-    maxInFlightBatches: 1,
+    maxConcurrency: 1,
     processingCapacity: 1,
     incomingCapacity: 1,
     // Until then what has room moves on, on any machine.

@@ -18,7 +18,7 @@ test('liveness, readiness and the list of models', async () => {
 
 test('metrics count endings, tokens, streams and what is in the queue', async () => {
   const { provider, call } = handProvider();
-  const { submit, cancel, ended, stream, get } = await start({ provider, maxInFlightBatches: 1 });
+  const { submit, cancel, ended, stream, get } = await start({ provider, maxConcurrency: 1 });
   const value = async (line) => {
     const { body } = await get('/metrics');
     return Number(

@@ -43,7 +43,7 @@ test('while draining: no new jobs, not ready, the old ones go on and complete', 
 });
 
 test('what is not done in time is cancelled as shutdown, on the open stream too', async () => {
-  const { gateway, open, run, submit, calls } = await running({ maxInFlightBatches: 1 });
+  const { gateway, open, run, submit, calls } = await running({ maxConcurrency: 1 });
   const queued = (await submit({ prompt: 'queued' })).body;
   await gateway.close({ drainMs: 30 });
   const events = await open.done;
@@ -82,7 +82,7 @@ test("streams of somebody else's server get their terminal event too", async () 
 
 test('a submission that waits for room is told that the server drains', async () => {
   const { gateway, server, submit } = await running({
-    maxInFlightBatches: 1,
+    maxConcurrency: 1,
     processingCapacity: 1,
     incomingCapacity: 1,
     admissionWaitMs: 60_000,

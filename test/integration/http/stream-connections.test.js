@@ -290,7 +290,7 @@ onLinux(
           await new Promise((resolve) => setTimeout(resolve, 1));
         }
       },
-      maxInFlightBatches: 1000,
+      maxConcurrency: 1000,
       incomingCapacity: 1000,
     });
     const before = openSockets();

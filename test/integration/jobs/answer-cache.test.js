@@ -244,7 +244,7 @@ describe('joining', () => {
 
   test('those who wait for a place with the first are refused with it', async () => {
     const { submit, call, get } = await byHand({
-      maxInFlightBatches: 1,
+      maxConcurrency: 1,
       processingCapacity: 1,
       incomingCapacity: 1,
       admissionWaitMs: 300,
@@ -268,7 +268,7 @@ describe('joining', () => {
     const gateway = createGateway({
       provider: hand.provider,
       logger: false,
-      maxInFlightBatches: 1,
+      maxConcurrency: 1,
       processingCapacity: 1,
       incomingCapacity: 1,
       admissionWaitMs: 20_000,
@@ -386,7 +386,7 @@ describe('what is kept', () => {
 
   test('a hit waits for no place', async () => {
     const { submit, call, ended } = await byHand({
-      maxInFlightBatches: 1,
+      maxConcurrency: 1,
       processingCapacity: 1,
       incomingCapacity: 1,
       admissionWaitMs: 20_000,

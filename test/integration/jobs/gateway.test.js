@@ -1,7 +1,9 @@
 /** The gateway from JavaScript: its methods, and the options it refuses. */
-import { createGateway, SluiceError } from '../../../lib/index.js';
+import { jest } from '@jest/globals';
+import { createGateway, providers, SluiceError } from '../../../lib/index.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
+import { untilStill } from '../../support/until.js';
 
 afterEach(stopAll);
 
@@ -44,7 +46,7 @@ describe('the JS API', () => {
     const { provider, call } = handProvider();
     const { gateway } = await start({
       provider,
-      maxInFlightBatches: 1,
+      maxConcurrency: 1,
       processingCapacity: 1,
       incomingCapacity: 1,
       admissionWaitMs: 60_000,
@@ -64,9 +66,96 @@ describe('the JS API', () => {
   });
 });
 
+describe('unknown options are refused by name', () => {
+  const bad = { idempotency_key: 'a' };
+  const calls = [
+    ['submit', (gateway) => gateway.submit({ prompt: 'a' }, bad)],
+    ['get', (gateway) => gateway.get('job_a', bad)],
+    ['list', (gateway) => gateway.list(bad)],
+    ['cancel', (gateway) => gateway.cancel('job_a', bad)],
+    ['stream', (gateway) => gateway.stream('job_a', bad)],
+    ['listen', (gateway) => gateway.listen(bad)],
+    ['close', (gateway) => gateway.close(bad)],
+    ['reload', (gateway) => gateway.reload(bad)],
+    ...['workflows', 'crawls'].flatMap((name) => [
+      ['submit', (gateway) => gateway[name].submit({}, bad)],
+      ['get', (gateway) => gateway[name].get('a', bad)],
+      ['list', (gateway) => gateway[name].list(bad)],
+      ['cancel', (gateway) => gateway[name].cancel('a', bad)],
+      ['stream', (gateway) => gateway[name].stream('a', bad)],
+    ]),
+    ['retry', (gateway) => gateway.workflows.retry('a', bad)],
+    ['create', (gateway) => gateway.conversations.create({}, bad)],
+    ['fork', (gateway) => gateway.conversations.fork('a', {}, bad)],
+    ['get', (gateway) => gateway.conversations.get('a', bad)],
+    ['list', (gateway) => gateway.conversations.list(bad)],
+    ['delete', (gateway) => gateway.conversations.delete('a', bad)],
+    ['account', (gateway) => gateway.credits.account('a', bad)],
+    ['events', (gateway) => gateway.credits.events('a', bad)],
+    ['transfer', (gateway) => gateway.credits.transfer(bad)],
+    ['reverse', (gateway) => gateway.credits.reverse(bad)],
+    ['usage', (gateway) => gateway.credits.usage(bad)],
+    ['providers.demo', () => providers.demo(bad)],
+    ['providers.openai', () => providers.openai({ baseUrl: 'http://127.0.0.1:1', ...bad })],
+    ['providers.llama', () => providers.llama({ modelPath: import.meta.filename, ...bad })],
+  ];
+
+  test.each(calls)('%s', async (name, call) => {
+    const { gateway } = await start({ provider: echo });
+    const error = await (async () => call(gateway))().catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(SluiceError);
+    expect(error.code).toBe('ERR_INVALID_TYPE');
+    expect(error.message).toMatch(`${name} has no option idempotency_key; it takes `);
+  });
+});
+
+describe('maxConcurrency', () => {
+  /** How many of 70 prompts are in the provider at once. */
+  async function callsOf(options) {
+    const { provider, calls } = handProvider();
+    const { gateway } = await start({ provider, ...options });
+    for (let i = 0; i < 70; i += 1) await gateway.submit({ prompt: String(i) });
+    return untilStill(() => calls.length, 'calls in the provider');
+  }
+
+  test('is 64 by default for a provider that takes one prompt per call', async () => {
+    expect(await callsOf({})).toBe(64);
+  });
+
+  test('goes by its old name, too, with a warning', async () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    expect(await callsOf({ maxInFlightBatches: 3 })).toBe(3);
+    expect(await callsOf({ maxInFlightBatches: 2 })).toBe(2);
+    const told = warn.mock.calls.map(([message]) => message);
+    warn.mockRestore();
+    expect(
+      told.filter((message) => /maxInFlightBatches is now maxConcurrency/.test(message)),
+    ).toHaveLength(1);
+  });
+});
+
 test.each([
   [{}, TypeError, /^provider takes/],
   [{ provider: echo, maxInFlightBatches: 0 }, RangeError, /^maxInFlightBatches takes/],
+  [
+    { provider: echo, maxInFlightBatches: 1, maxConcurrency: 1 },
+    TypeError,
+    /^createGateway takes maxConcurrency or its old name maxInFlightBatches, not both/,
+  ],
+  [{ provider: echo, kv: { maxKey: 1 } }, TypeError, /^kv has no option maxKey/],
+  [{ provider: echo, conversations: { ttl: 1 } }, TypeError, /^conversations has no option ttl/],
+  [{ provider: echo, data: '' }, RangeError, /^data takes the path of a file/],
+  [
+    { provider: echo, logs: { files: ['a', ''] } },
+    TypeError,
+    /^logs\.files takes an array of paths/,
+  ],
+  [
+    { provider: echo, metrics: { processDefaults: 1 } },
+    TypeError,
+    /^metrics\.processDefaults takes/,
+  ],
+  [{ provider: echo, maxConcurrency: 0 }, RangeError, /^maxConcurrency takes/],
   [{ provider: echo, batching: { maxBatchSize: '8' } }, TypeError, /^batching\.maxBatchSize takes/],
   [{ provider: echo, batching: { size: 8 } }, TypeError, /^batching has no option size/],
   [{ provider: echo, maxInflight: 1 }, TypeError, /no option maxInflight/],

@@ -69,7 +69,7 @@ test('a refused submission does not use up its key', async () => {
   const { provider, call } = handProvider();
   const { submit, ended } = await start({
     provider,
-    maxInFlightBatches: 1,
+    maxConcurrency: 1,
     processingCapacity: 1,
     incomingCapacity: 1,
     admissionWaitMs: 30,

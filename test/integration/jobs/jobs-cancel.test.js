@@ -8,7 +8,7 @@ afterEach(stopAll);
 describe('cancel', () => {
   test('in the queue: the provider never hears of the job, its neighbours run', async () => {
     const { provider, calls, call } = handProvider();
-    const { submit, cancel, ended } = await start({ provider, maxInFlightBatches: 1 });
+    const { submit, cancel, ended } = await start({ provider, maxConcurrency: 1 });
     const ids = [];
     for (const prompt of ['a', 'b', 'c']) ids.push((await submit({ prompt })).body.job_id);
     const first = await call(0);
@@ -23,7 +23,7 @@ describe('cancel', () => {
 
   test('before the first token: the provider is told, the slot is free again', async () => {
     const { provider, call } = handProvider();
-    const { submit, cancel, ended } = await start({ provider, maxInFlightBatches: 1 });
+    const { submit, cancel, ended } = await start({ provider, maxConcurrency: 1 });
     const id = (await submit({ prompt: 'a' })).body.job_id;
     const run = await call(0);
     expect((await cancel(id)).body.status).toBe('cancelled');
@@ -61,7 +61,7 @@ describe('cancel', () => {
       if (prompt === 'hang') await new Promise(() => {});
       yield 'ok';
     }
-    const { submit, cancel, ended } = await start({ provider: deaf, maxInFlightBatches: 1 });
+    const { submit, cancel, ended } = await start({ provider: deaf, maxConcurrency: 1 });
     const id = (await submit({ prompt: 'hang' })).body.job_id;
     await until(() => calls === 1, 'the first call');
     await cancel(id);

@@ -43,7 +43,7 @@ describe('limits and failures', () => {
 
   test('max_wall_ms counts in the queue too', async () => {
     const { provider, calls, call } = handProvider();
-    const { submit, ended } = await start({ provider, maxInFlightBatches: 1 });
+    const { submit, ended } = await start({ provider, maxConcurrency: 1 });
     await submit({ prompt: 'a' });
     await call(0);
     const { body } = await submit({ prompt: 'b', max_wall_ms: 50 });

@@ -90,7 +90,7 @@ test('the provider gets what was asked for', async () => {
 
 test('a job is queued, then running, and its text grows', async () => {
   const { provider, call } = handProvider();
-  const { submit, job } = await start({ provider, maxInFlightBatches: 1 });
+  const { submit, job } = await start({ provider, maxConcurrency: 1 });
   const first = (await submit({ prompt: 'a' })).body.job_id;
   const second = (await submit({ prompt: 'b' })).body.job_id;
   const run = await call(0);

@@ -294,7 +294,7 @@ describe('what an ending costs', () => {
   });
 
   test('cancelled in the queue: the request, and no tokens', async () => {
-    const { gateway, submit, cancel, call } = await running(['a'], { maxInFlightBatches: 1 });
+    const { gateway, submit, cancel, call } = await running(['a'], { maxConcurrency: 1 });
     const { body: queued } = await submit(body);
     await cancel(queued.job_id);
     await until(() => leases(gateway) === 1, 'the settlement');
@@ -364,7 +364,7 @@ describe('what an ending costs', () => {
   });
 
   test.each([0, 20])('shutdown, %d ms after the call', async (drainMs) => {
-    const { gateway, submit } = await running(['a'], { maxInFlightBatches: 1 });
+    const { gateway, submit } = await running(['a'], { maxConcurrency: 1 });
     await submit(body);
     await gateway.close({ drainMs });
     await expectLeft(gateway, 58, 1000 - 2);
@@ -384,7 +384,7 @@ describe('what an ending costs', () => {
     const hand = handProvider();
     const server = await startStill({
       provider: hand.provider,
-      maxInFlightBatches: 1,
+      maxConcurrency: 1,
       processingCapacity: 1,
       incomingCapacity: 1,
       access: { limits: { ...limits, tokens_per_minute: 10_000, concurrent_jobs: 50 } },
@@ -539,7 +539,7 @@ test('under load: as many as there are limits for, and everything comes back', a
   }
   const { submit, gateway, cancel, read } = await start({
     provider: gated,
-    maxInFlightBatches: 20,
+    maxConcurrency: 20,
     access: { limits: { concurrent_jobs: 8, tokens_per_minute: 100_000 } },
   });
   let most = 0;

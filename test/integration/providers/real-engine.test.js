@@ -44,7 +44,7 @@ test.each(['chat', 'completions'])(
   async (mode) => {
     const engine = await start('../../support/providers/llama-openai-server.mjs', tinyLlama());
     const flags = ['--provider', 'openai', '--upstream', engine, '--model', 'tiny', '--mode', mode];
-    const limits = ['--max-in-flight-batches', '8', '--port', '0'];
+    const limits = ['--max-concurrency', '8', '--port', '0'];
     const { submit, read, job } = client(
       await start('../../../lib/cli/main.js', 'serve', ...flags, ...limits),
     );

@@ -98,7 +98,7 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
 
   test('a job that is cancelled in the queue never reaches the upstream', async () => {
     const { submit, cancel, ended } = await relay(silent['in the middle'], {
-      maxInFlightBatches: 1,
+      maxConcurrency: 1,
     });
     const ids = [];
     for (const prompt of ['a', 'b', 'c']) ids.push((await submit({ prompt })).body.job_id);

@@ -95,7 +95,7 @@ test('whatever is done, they are what was said', async () => {
     sent.push(request.messages);
     yield* obedient(request, options);
   }
-  const gateway = createGateway({ provider, clock, logger: false, maxInFlightBatches: 50 });
+  const gateway = createGateway({ provider, clock, logger: false, maxConcurrency: 50 });
   cleanUp(() => gateway.close({ drainMs: 0 }));
   const { conversations } = gateway;
 

@@ -143,7 +143,7 @@ describe('an ending', () => {
     const { provider, call } = handProvider();
     const { submit, balance, cancel } = await startWith(1000, {
       provider,
-      maxInFlightBatches: 1,
+      maxConcurrency: 1,
     });
     const first = await submit({ prompt, max_tokens: 10 });
     await call(0);
@@ -229,7 +229,7 @@ describe('a refusal', () => {
     const { provider } = handProvider();
     const { submit, balance, gateway } = await startWith(10_000, {
       provider,
-      maxInFlightBatches: 1,
+      maxConcurrency: 1,
       incomingCapacity: 1,
       processingCapacity: 1,
       admissionWaitMs: 10,

@@ -64,7 +64,7 @@ describe('cancel', () => {
 
   test('while its jobs are in the queue: the provider never hears of them', async () => {
     const { provider, call, calls } = handProvider();
-    const { post, submit, ended } = await start({ provider, maxInFlightBatches: 1 });
+    const { post, submit, ended } = await start({ provider, maxConcurrency: 1 });
     const first = await submit({ prompt: 'in front' });
     await call(0);
     const { body } = await post('/v1/workflows', { nodes: chain });

@@ -146,7 +146,7 @@ test('a retry asks again for what is missing alone', async () => {
 
 test('a cancelled map leaves nothing running', async () => {
   const { provider, call, calls } = handProvider();
-  const { post, stream } = await start({ provider, maxInFlightBatches: 2 });
+  const { post, stream } = await start({ provider, maxConcurrency: 2 });
   const { body } = await post('/v1/workflows', { nodes: mapped() });
   const open = await stream(body.stream_url);
   const list = await call(0);

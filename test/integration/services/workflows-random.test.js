@@ -81,7 +81,7 @@ test.each([
   const { gateway, post, read, get } = await start({
     egress,
     reactors,
-    maxInFlightBatches: 20,
+    maxConcurrency: 20,
     provider: async function* provider({ prompt }, { signal }) {
       const [fails, words] = prompt.split(' ').map(Number);
       const call = (calls.get(prompt) ?? 0) + 1;

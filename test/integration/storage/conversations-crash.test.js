@@ -104,7 +104,7 @@ async function check(server, id, clients) {
 test(`${rounds} crashes lose no turn and double none`, async () => {
   const random = randomFrom(seed);
   const options = ['--data', dataFile(), '--token-interval-ms', '3', '--idle-flush-ms', '1'];
-  const room = ['--max-in-flight-batches', '50'];
+  const room = ['--max-concurrency', '50'];
   const names = Array.from({ length: kClients }, (_, i) => `c${i}`);
   /** @type {{name: string, id: string, turns: ReturnType<typeof turnOf>[]}[]} */
   const clients = names.map((name) => ({ name, id: '', turns: [] }));

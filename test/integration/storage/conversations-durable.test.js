@@ -88,7 +88,7 @@ test('a gateway that is used before it listens knows the turns of earlier, too',
 test('a turn whose job was never written down leaves nothing', async () => {
   const data = dataFile();
   const { provider } = handProvider();
-  const room = { maxInFlightBatches: 1, processingCapacity: 1, incomingCapacity: 1 };
+  const room = { maxConcurrency: 1, processingCapacity: 1, incomingCapacity: 1 };
   const options = { provider, data, ...room, admissionWaitMs: 600_000 };
   const first = await startConversations(options);
   const id = await first.begin({ messages: [user('a'), assistant('b')] });

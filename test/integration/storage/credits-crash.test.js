@@ -135,7 +135,7 @@ async function series({ crashes, random, options }) {
 test(`after each of ${rounds} crashes the accounts agree with the jobs`, async () => {
   const random = randomFrom(seed);
   const config = await file('crash-prices.json', JSON.stringify({ prices }));
-  const room = ['--max-in-flight-batches', '50', '--incoming-capacity', '10000'];
+  const room = ['--max-concurrency', '50', '--incoming-capacity', '10000'];
   const common = ['--config', config, '--token-interval-ms', '5', ...room];
   for (let left = rounds; left > 0; left -= kRoundsPerFile) {
     const crashes = Math.min(left, kRoundsPerFile);

@@ -79,7 +79,7 @@ test('a transfer is on the disk when it is answered', async () => {
 test('a job that was under way pays for the text so far, one that waited nothing', async () => {
   const data = dataFile();
   const { provider, call } = handProvider();
-  const first = await start({ provider, access, data, maxInFlightBatches: 1 });
+  const first = await start({ provider, access, data, maxConcurrency: 1 });
   await first.post('/v1/transfers', deposit);
   await first.submit({ prompt, max_tokens: 20 });
   await first.submit({ prompt, max_tokens: 20 });

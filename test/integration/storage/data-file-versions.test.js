@@ -55,7 +55,9 @@ describe.each(versions)('a file of %s', (version) => {
     // The time at which it was left: finished jobs have their retention before them.
     const leftMs = Math.max(...of('job').map((job) => job.created_at_ms)) + 1000;
     const began = performance.now();
-    jest.spyOn(Date, 'now').mockImplementation(() => leftMs + performance.now() - began);
+    jest
+      .spyOn(Date, 'now')
+      .mockImplementation(() => Math.floor(leftMs + performance.now() - began));
     const server = await start({
       provider: listProvider(['new']),
       data: path,

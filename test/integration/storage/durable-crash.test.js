@@ -151,7 +151,7 @@ async function newestJobs(server, enough) {
 test(`${rounds} crashes lose nothing and double nothing`, async () => {
   const random = randomFrom(seed);
   const data = dataFile();
-  const room = ['--max-in-flight-batches', '50', '--incoming-capacity', '10000'];
+  const room = ['--max-concurrency', '50', '--incoming-capacity', '10000'];
   const whole = { text: undefined };
   /** Of the last rounds, whose jobs are kept still: [submission, its last event]. */
   let settled = [];

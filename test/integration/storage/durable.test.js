@@ -77,7 +77,7 @@ test('failures and cancellations are as they were, too', async () => {
 test('a job that was under way ends as server_restarted, with the text so far', async () => {
   const data = dataFile();
   const { provider, call } = handProvider();
-  const first = await start({ provider, data, maxInFlightBatches: 1 });
+  const first = await start({ provider, data, maxConcurrency: 1 });
   const { body } = await first.submit({ prompt: 'a' }, key('k'));
   const queued = await first.submit({ prompt: 'b' });
   (await call(0)).push('one ', 'two ');

@@ -155,7 +155,7 @@ export class Trial {
       provider,
       clock: this.#clock,
       logger: false,
-      maxInFlightBatches: 3,
+      maxConcurrency: 3,
       incomingCapacity: room,
       processingCapacity: room,
       admissionWaitMs: 20,

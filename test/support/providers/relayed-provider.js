@@ -4,6 +4,7 @@
  */
 import { JobHub } from '../../../lib/streams/hub.js';
 import { openai } from '../../../lib/providers/openai/provider.js';
+import { hubOptions } from '../streams/hub-options.js';
 import { sharedReactor } from '../../../lib/internal/native/reactor.js';
 
 // What the hub reports where the upstream counts nothing.
@@ -151,6 +152,7 @@ export function relayedProvider(options) {
   const provider = openai({ client: 'native', ...options });
   // The hub never has more than one token ahead of its reader: as if it was pulled.
   const hub = new JobHub({
+    ...hubOptions,
     reactors: [sharedReactor()],
     streamCapacity: 1,
     stallMs: 1e9,

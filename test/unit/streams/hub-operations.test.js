@@ -1,5 +1,6 @@
 /** Works: logs of typed events that have the tokens of their parts, on one reactor and on several. */
 import { JobHub } from '../../../lib/streams/hub.js';
+import { hubOptions } from '../../support/streams/hub-options.js';
 import { sharedReactors } from '../../../lib/internal/native/reactor.js';
 import { streamEvents } from '../../../lib/streams/event-iterator.js';
 
@@ -16,7 +17,7 @@ describe.each([1, 3])('on %i reactors', (reactors) => {
   const endings = [];
   beforeEach(() => {
     endings.length = 0;
-    hub = new JobHub({ reactors: sharedReactors(reactors) });
+    hub = new JobHub({ ...hubOptions, reactors: sharedReactors(reactors) });
     hub.events.on('ended', (handle, state) => endings.push({ handle, ...state }));
   });
   afterEach(() => hub.close());

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ManualClock } from '../../../lib/internal/time/clock.js';
 import { JobHub } from '../../../lib/streams/hub.js';
+import { hubOptions } from '../../support/streams/hub-options.js';
 import { manualReactor, sharedReactor } from '../../../lib/internal/native/reactor.js';
 import { streamEvents } from '../../../lib/streams/event-iterator.js';
 
@@ -15,7 +16,7 @@ afterEach(() => hubs.splice(0).forEach((hub) => hub.close()));
 function createHub({ reactor = sharedReactor(), ...options } = {}) {
   const ended = [];
   const purged = [];
-  const hub = new JobHub({ reactors: [reactor], ...options });
+  const hub = new JobHub({ ...hubOptions, reactors: [reactor], ...options });
   hub.events.on('ended', (handle, state) => ended.push({ handle, ...state }));
   hub.events.on('purged', (handle) => purged.push(handle));
   hubs.push(hub);

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { JobHub } from '../../../lib/streams/hub.js';
+import { hubOptions } from '../../support/streams/hub-options.js';
 import { sharedReactors } from '../../../lib/internal/native/reactor.js';
 import { streamEvents } from '../../../lib/streams/event-iterator.js';
 
@@ -9,7 +10,7 @@ afterEach(() => hubs.splice(0).forEach((hub) => hub.close()));
 function makeHub(count, options = {}) {
   const ended = [];
   const purged = [];
-  const hub = new JobHub({ reactors: sharedReactors(count), ...options });
+  const hub = new JobHub({ ...hubOptions, reactors: sharedReactors(count), ...options });
   hub.events.on('ended', (handle, state) => ended.push([handle, state.status]));
   hub.events.on('purged', (handle) => purged.push(handle));
   hubs.push(hub);

@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const lib = new URL('../../../../lib/', import.meta.url);
+const support = new URL('../../../support/', import.meta.url);
 
 /** Runs an ES module in a process of its own. */
 function node(source, env = {}) {
@@ -24,7 +25,8 @@ const busyHub = `
   const { JobHub } = await import('${lib}streams/hub.js');
   const { sharedReactor } = await import('${lib}internal/native/reactor.js');
   const { streamEvents } = await import('${lib}streams/event-iterator.js');
-  const hub = new JobHub({ reactors: [sharedReactor()] });
+  const { hubOptions } = await import('${support}streams/hub-options.js');
+  const hub = new JobHub({ ...hubOptions, reactors: [sharedReactor()] });
   const handle = hub.create({ jobId: 'job_a', onDisconnect: 'continue', disconnectGraceMs: 0,
     maxWallMs: 1e9 });
   (async () => { for await (const event of streamEvents(hub, { handle })); })().catch(() => {});
@@ -165,7 +167,8 @@ const busy = {
   'fed calls': `
     const { JobHub } = await import('${lib}streams/hub.js');
     const { sharedReactor } = await import('${lib}internal/native/reactor.js');
-    const hub = new JobHub({ reactors: [sharedReactor()], retentionMs: 0 });
+    const { hubOptions } = await import('${support}streams/hub-options.js');
+    const hub = new JobHub({ ...hubOptions, reactors: [sharedReactor()], retentionMs: 0 });
     const bytes = new TextEncoder().encode(
       'data: {"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{}}\\n\\n');
     const job = { onDisconnect: 'continue', disconnectGraceMs: 0, maxWallMs: 1e6, jobId: 'j' };

@@ -36,7 +36,7 @@ class Story {
     this.gateway = createGateway({
       provider: this.hand.provider,
       logger,
-      maxInFlightBatches: 3,
+      maxConcurrency: 3,
       incomingCapacity: 100,
       cache: { maxEntries: 1, ttlMs: kTtlMs },
       ...options,

@@ -155,7 +155,7 @@ test('a file that is no model is named in the error, and may be tried again', as
   for (let attempt = 0; attempt < 2; attempt++) {
     await expect(notModel.ready()).rejects.toMatchObject({
       code: 'ERR_LLAMA_FAILED',
-      message: expect.stringContaining('llama.test.js'),
+      message: expect.stringContaining('provider.test.js'),
     });
   }
   await notModel.close();

@@ -2,6 +2,7 @@
 import { JobHub } from '../../../../lib/streams/hub.js';
 import { ManualClock } from '../../../../lib/internal/time/clock.js';
 import { Works } from '../../../../lib/services/operations/operations.js';
+import { hubOptions } from '../../../support/streams/hub-options.js';
 import { manualReactor } from '../../../../lib/internal/native/reactor.js';
 
 const policy = { onDisconnect: 'continue', disconnectGraceMs: 0, maxWallMs: 1000 };
@@ -9,10 +10,7 @@ const policy = { onDisconnect: 'continue', disconnectGraceMs: 0, maxWallMs: 1000
 function setUp({ maxRetained = 10, retentionMs = 500 } = {}) {
   const clock = new ManualClock();
   const endings = [];
-  const hub = new JobHub({
-    reactors: [manualReactor(clock)],
-    retentionMs,
-  });
+  const hub = new JobHub({ ...hubOptions, reactors: [manualReactor(clock)], retentionMs });
   const works = new Works({ hub, maxRetained });
   works.on('ended', (work, state) => endings.push([work.id, state.status]));
   const create = (kind = 'workflow', principal = 'ann') => works.create(kind, principal, policy);

@@ -1,0 +1,446 @@
+/**
+ * The options of `createGateway` and `gateway.close`. Their checks, the flags of the command line, the
+ * types and the tables of the documentation are made from these rows; `npm run docs` writes the latter.
+ */
+import { KV_LIMIT_ROWS } from '../primitives/kv/options.js';
+
+/** @typedef {import('../internal/util/option-table.js').OptionRow} OptionRow */
+
+const MIB = 2 ** 20;
+const DAY_MS = 24 * 3600 * 1000;
+/** A century. */
+const TTL_MS_MAX = 100 * 365 * DAY_MS;
+const MANY = 1_000_000;
+
+/**
+ * Calls in the provider at once. A provider that takes batches serves several prompts per call; one that
+ * takes a single prompt per call mostly waits for its upstream.
+ */
+export const MAX_CONCURRENCY = Object.freeze({ batched: 5, unbatched: 64 });
+
+/** @type {readonly OptionRow[]} */
+export const GATEWAY_OPTIONS = Object.freeze([
+  {
+    path: 'provider',
+    type: 'other',
+    required: true,
+    jsType:
+      "import('../providers/shared/types.js').Provider | import('../providers/function.js').Generator",
+    takes: '[a provider](#providers)',
+    help:
+      'source of the text: one of `providers.*`, an object with `generate()` or `generateBatch()`, or an ' +
+      '`async function*(request, {signal})` that yields text. `gateway.close()` closes it',
+  },
+  {
+    path: 'batching.maxBatchSize',
+    type: 'integer',
+    unit: 'prompts',
+    max: 10_000,
+    default: 8,
+    flag: 'max-batch-size',
+    help: 'prompts in one call, for a provider that takes batches',
+  },
+  {
+    path: 'batching.idleFlushMs',
+    type: 'milliseconds',
+    default: 100,
+    flag: 'idle-flush-ms',
+    help: 'time without a new prompt after which a batch is sent although it is not full',
+  },
+  {
+    path: 'batching.maxWaitMs',
+    type: 'milliseconds',
+    infinite: true,
+    flag: 'max-wait-ms',
+    help: 'longest wait of the first prompt of a batch',
+  },
+  {
+    path: 'maxConcurrency',
+    type: 'integer',
+    unit: 'calls',
+    max: MANY,
+    default: MAX_CONCURRENCY.batched,
+    defaultText: `${MAX_CONCURRENCY.batched} for a provider that takes batches, else ${MAX_CONCURRENCY.unbatched}`,
+    flag: 'max-concurrency',
+    formerly: 'maxInFlightBatches',
+    help: 'calls in the provider at once; a batch is one call',
+  },
+  {
+    path: 'incomingCapacity',
+    type: 'integer',
+    unit: 'prompts',
+    max: MANY,
+    default: 100,
+    flag: 'incoming-capacity',
+    help: 'prompts that may wait for a batch',
+  },
+  {
+    path: 'processingCapacity',
+    type: 'integer',
+    unit: 'batches',
+    max: MANY,
+    default: 10,
+    flag: 'processing-capacity',
+    help: 'batches that may wait for a call',
+  },
+  {
+    path: 'admissionWaitMs',
+    type: 'milliseconds',
+    default: 1000,
+    flag: 'admission-wait-ms',
+    help: 'how long a submission waits for room before it is refused with 503',
+  },
+  {
+    path: 'streamCapacity',
+    type: 'integer',
+    unit: 'tokens',
+    max: MANY,
+    default: 256,
+    flag: 'stream-capacity',
+    help: 'tokens that the slowest attached reader may be behind before the provider has to wait',
+  },
+  {
+    path: 'stallMs',
+    type: 'milliseconds',
+    min: 1,
+    default: 10_000,
+    flag: 'stall-ms',
+    help: 'time without progress after which a reader is cut off',
+    more:
+      'A reader whose machine acknowledges nothing is cut off after a minute at least (Linux, where the ' +
+      'native thread writes).',
+  },
+  {
+    path: 'retry.attempts',
+    type: 'integer',
+    unit: 'attempts',
+    max: 100,
+    default: 3,
+    flag: 'retry-attempts',
+    help: 'attempts of a job; only transient failures before the first token are retried',
+  },
+  {
+    path: 'retry.baseMs',
+    type: 'milliseconds',
+    default: 250,
+    flag: 'retry-base-ms',
+    help: 'largest wait before the second attempt; it doubles for each further one, with full jitter',
+  },
+  {
+    path: 'retry.capMs',
+    type: 'milliseconds',
+    default: 10_000,
+    flag: 'retry-cap-ms',
+    help: 'largest wait before any attempt',
+  },
+  {
+    path: 'onDisconnect',
+    type: 'choice',
+    choices: ['cancel', 'continue'],
+    default: 'cancel',
+    flag: 'on-disconnect',
+    help: 'default of `on_disconnect`: what happens to a job that its last reader has left',
+  },
+  {
+    path: 'disconnectGraceMs',
+    type: 'milliseconds',
+    default: 30_000,
+    flag: 'disconnect-grace-ms',
+    help: 'default of `disconnect_grace_ms`: time for a reader to come back',
+  },
+  {
+    path: 'maxWallMs',
+    type: 'milliseconds',
+    min: 1,
+    default: 300_000,
+    flag: 'max-wall-ms',
+    help: 'default of `max_wall_ms`: time a job may take, waiting included',
+  },
+  {
+    path: 'retentionMs',
+    type: 'milliseconds',
+    default: 300_000,
+    flag: 'retention-ms',
+    help: 'how long a finished job is kept',
+  },
+  {
+    path: 'maxRetainedJobs',
+    type: 'integer',
+    unit: 'jobs',
+    max: MANY,
+    default: 10_000,
+    flag: 'max-retained-jobs',
+    help: 'finished jobs that are kept at most',
+  },
+  {
+    path: 'data',
+    type: 'string',
+    takes: 'the path of a file',
+    flag: 'data',
+    flagValue: 'FILE',
+    help: 'file in which jobs, idempotency keys, `/v1/kv` and the ledger outlive the process',
+    more: 'See [durability](durability.md).',
+  },
+  {
+    path: 'logBytesMax',
+    type: 'integer',
+    unit: 'bytes',
+    max: 1024 * MIB,
+    default: 4 * MIB,
+    flag: 'log-bytes-max',
+    help: 'text kept per job; the oldest is dropped first, which a `gap` event announces',
+  },
+  {
+    path: 'heartbeatMs',
+    type: 'milliseconds',
+    min: 1,
+    default: 15_000,
+    flag: 'heartbeat-ms',
+    help: 'silence on a stream before a comment line is sent',
+  },
+  {
+    path: 'reconnectMs',
+    type: 'milliseconds',
+    default: 2000,
+    flag: 'reconnect-ms',
+    help: 'the `retry:` of streams: how long a browser waits before it reconnects',
+  },
+  {
+    path: 'maxStreams',
+    type: 'integer',
+    unit: 'streams',
+    max: MANY,
+    default: 10_000,
+    flag: 'max-streams',
+    help: 'event streams open over HTTP at once; further ones end at once, with a longer `retry:`',
+  },
+  {
+    path: 'egress',
+    type: 'choice',
+    choices: ['auto', 'shared', 'node'],
+    default: 'auto',
+    flag: 'egress',
+    help: 'writer of streams to their sockets: `auto` and `shared` the native thread, `node` Node',
+    more:
+      '`auto` uses the native thread where the response is plain HTTP/1.1 on a plain socket. In the server ' +
+      'of `listen()` that thread also has the connection to itself until the stream ends: the response ' +
+      'gets its `close` right after the head. With `shared` every connection stays with Node.',
+  },
+  {
+    path: 'reactors',
+    type: 'integer',
+    unit: 'threads',
+    max: 64,
+    default: 1,
+    flag: 'reactors',
+    help: 'native threads that jobs are spread over; one carries tens of thousands of tokens a second',
+  },
+  {
+    path: 'idempotency.ttlMs',
+    type: 'milliseconds',
+    default: DAY_MS,
+    flag: 'idempotency-ttl-ms',
+    help: 'how long an idempotency key is known',
+  },
+  {
+    path: 'idempotency.maxKeys',
+    type: 'integer',
+    unit: 'keys',
+    default: 100_000,
+    flag: 'idempotency-max-keys',
+    help: 'idempotency keys that are known at most',
+  },
+  {
+    path: 'cache.mode',
+    type: 'choice',
+    choices: ['off', 'auto'],
+    default: 'auto',
+    flag: 'cache',
+    help: 'share the answers of identical prompts: `auto` at temperature 0, and where a job asks for it',
+  },
+  {
+    path: 'cache.scope',
+    type: 'choice',
+    choices: ['principal', 'organisation', 'global'],
+    default: 'principal',
+    flag: 'cache-scope',
+    help: 'callers who share answers: one key, the keys of one organisation, or all',
+  },
+  {
+    path: 'cache.maxEntries',
+    type: 'integer',
+    unit: 'answers',
+    max: MANY,
+    default: 10_000,
+    flag: 'cache-max-entries',
+    help: 'finished answers that are kept for sharing',
+  },
+  {
+    path: 'cache.maxBytes',
+    type: 'integer',
+    unit: 'bytes',
+    default: 64 * MIB,
+    flag: 'cache-max-bytes',
+    help: 'size of all finished answers that are kept for sharing',
+  },
+  {
+    path: 'cache.ttlMs',
+    type: 'milliseconds',
+    infinite: true,
+    default: 300_000,
+    flag: 'cache-ttl-ms',
+    help: 'how long a finished answer may be shared',
+  },
+  {
+    path: 'cache.maxJoined',
+    type: 'integer',
+    unit: 'jobs',
+    default: 10_000,
+    flag: 'cache-max-joined',
+    help: 'jobs that share running answers of other jobs; further ones are refused as overloaded',
+  },
+  {
+    path: 'crawl.allowPrivateAddresses',
+    type: 'boolean',
+    default: false,
+    flag: 'allow-private-addresses',
+    help: 'let [crawls](crawl.md) connect to private, loopback and link-local addresses',
+  },
+  ...KV_LIMIT_ROWS.map((row) => ({ ...row, path: `kv.${row.path}` })),
+  {
+    path: 'kv.maxKeysPerPrincipal',
+    type: 'integer',
+    unit: 'keys',
+    default: 100_000,
+    help: 'keys of one principal',
+  },
+  {
+    path: 'kv.maxBytesPerPrincipal',
+    type: 'integer',
+    unit: 'bytes',
+    default: 64 * MIB,
+    help: 'keys and values of one principal',
+  },
+  {
+    path: 'conversations.maxPerPrincipal',
+    type: 'integer',
+    unit: 'conversations',
+    max: 10_000,
+    default: 1000,
+    help: '[conversations](conversations.md) of one principal',
+  },
+  {
+    path: 'conversations.maxBytesEach',
+    type: 'integer',
+    unit: 'bytes',
+    max: 64 * MIB,
+    default: MIB,
+    help: 'messages of one conversation, as JSON; a turn that fits is taken, however long its answer is',
+  },
+  {
+    path: 'conversations.maxBytesPerPrincipal',
+    type: 'integer',
+    unit: 'bytes',
+    default: 64 * MIB,
+    help: 'all conversations of one principal',
+  },
+  {
+    path: 'conversations.maxBytes',
+    type: 'integer',
+    unit: 'bytes',
+    default: 256 * MIB,
+    help: 'conversations of all principals together',
+  },
+  {
+    path: 'conversations.ttlMs',
+    type: 'milliseconds',
+    min: 1,
+    max: TTL_MS_MAX,
+    infinite: true,
+    default: Infinity,
+    help: 'how long a conversation without a `ttl_s` is kept after its last turn',
+  },
+  {
+    path: 'conversations.maxQueued',
+    type: 'integer',
+    unit: 'turns',
+    min: 0,
+    max: 10_000,
+    default: 100,
+    help: 'turns that may wait for one conversation',
+  },
+  {
+    path: 'conversations.queueWaitMs',
+    type: 'milliseconds',
+    default: 120_000,
+    help: 'how long a turn waits for its conversation, in real time',
+  },
+  {
+    path: 'metrics.processDefaults',
+    type: 'boolean',
+    default: false,
+    help: "add prom-client's metrics of the process to `/metrics`",
+    more: '`sluice serve` does.',
+  },
+  {
+    path: 'access',
+    type: 'other',
+    jsType: "import('../jobs/policy/config.js').AccessConfig",
+    takes: 'an object',
+    help: 'keys, limits, models, [prices](credits.md), by the names of the configuration file',
+    more: 'Without [keys](access.md#keys) every caller is `anonymous`.',
+  },
+  {
+    path: 'corsOrigins',
+    type: 'other',
+    jsType: 'string[]',
+    takes: 'an array of origins',
+    help: 'origins whose pages may call, or `*`, where `access` has no `cors_origins`',
+  },
+  {
+    path: 'authenticate',
+    type: 'other',
+    jsType: "import('../http/middleware/authenticate.js').Authenticate",
+    takes: 'a function',
+    defaultText: 'the check of keys',
+    help: 'identifies the caller of a request, in place of the check of keys',
+    more:
+      '`(req) => principal`, or `{principal, organisation, account, models, limits, admin}`; sync or async; ' +
+      'throw an `HttpError` to refuse. The id of a key brings the configuration of that key.',
+  },
+  {
+    path: 'logs.files',
+    type: 'strings',
+    takes: 'paths',
+    flag: 'log-file',
+    flagValue: 'FILE',
+    help: 'log files to follow for `/v1/logs`, for example of an engine, next to the errors of the gateway',
+  },
+  {
+    path: 'logger',
+    type: 'other',
+    jsType: "false | import('../internal/util/logger.js').Logger",
+    takes: 'a pino logger, or `false`',
+    defaultText: 'pino on stderr',
+    help: 'receives the log of the gateway; `false` turns it off',
+  },
+  {
+    path: 'clock',
+    type: 'other',
+    jsType: "import('../internal/time/clock.js').ManualClock",
+    takes: 'a `ManualClock`',
+    defaultText: 'real time',
+    help: 'time for tests. Admission and drain always wait in real time',
+  },
+]);
+
+/** @type {readonly OptionRow[]} */
+export const CLOSE_OPTIONS = Object.freeze([
+  {
+    path: 'drainMs',
+    type: 'milliseconds',
+    default: 10_000,
+    flag: 'drain-ms',
+    help: 'how long running jobs may go on before they are ended as `shutdown`',
+  },
+]);

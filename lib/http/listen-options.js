@@ -1,0 +1,51 @@
+/** The options of `gateway.listen`. Their checks, flags and documentation are made from these rows. */
+
+/** @type {readonly import('../internal/util/option-table.js').OptionRow[]} */
+export const LISTEN_OPTIONS = Object.freeze([
+  {
+    path: 'port',
+    type: 'integer',
+    min: 0,
+    max: 65_535,
+    default: 0,
+    flag: 'port',
+    help: 'port to listen on; 0 picks a free one',
+  },
+  {
+    path: 'host',
+    type: 'string',
+    takes: 'a name or an address',
+    default: '127.0.0.1',
+    flag: 'host',
+    flagValue: 'NAME',
+    help: 'address to listen on; one that other machines reach needs keys, or `open`',
+  },
+  {
+    path: 'open',
+    type: 'boolean',
+    default: false,
+    flag: 'open',
+    help: 'without keys, allow unauthenticated access from other machines, under any host name',
+  },
+  {
+    path: 'allowedHosts',
+    type: 'other',
+    jsType: 'string[]',
+    takes: 'an array of names',
+    help: 'without keys, further names that callers may use for this machine, without a port',
+    more: 'Next to its [own names](access.md#keys).',
+  },
+]);
+
+// types: ListenOptions
+/**
+ * @typedef {object} ListenOptions
+ * @property {number} [port] port to listen on; 0 picks a free one; default 0
+ * @property {string} [host] address to listen on; one that other machines reach needs keys, or `open`;
+ *   default `127.0.0.1`
+ * @property {boolean} [open] without keys, allow unauthenticated access from other machines, under any host
+ *   name; default false
+ * @property {string[]} [allowedHosts] without keys, further names that callers may use for this machine,
+ *   without a port
+ */
+// end of types
