@@ -30,7 +30,7 @@ const gtestUnder = (sanitizer, env) => async () => {
 };
 
 /** What drives other programs, which libasan does not suit: Chromium, nginx, redis-server. */
-const kNotUnderAddress = ['integration/readme', 'integration/logs-real', 'integration/real-engine'];
+const kNotUnderAddress = ['/readme', '/logs-real', '/real-engine'];
 
 /** The reports of a run's processes, servers that tests started among them. @param {string} folder */
 function printReports(folder) {

@@ -164,7 +164,7 @@ export function createParts(checked) {
  */
 function subscribe({ lifecycle, cache, admission, works, billing, turns, metrics, ...rest }) {
   const log = rest.options.logger;
-  /** @param {import('../jobs/job-table.js').JobRecord} record */
+  /** @param {import('../jobs/job.js').JobRecord} record */
   const settle = (record) => {
     billing.settle(record);
     turns.end(record);

@@ -14,7 +14,7 @@ import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
-/** @typedef {import('../jobs/job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 
 /**
  * Turns prompts into jobs, streams their tokens, and serves both over HTTP. Created by
@@ -59,7 +59,7 @@ export class Gateway extends EventEmitter {
    * @param {AbortSignal} [options.signal] gives up waiting for admission; without effect on a
    *   submission with an idempotency key, which others may have joined
    * @returns {Promise<{id: string, status: 'queued', createdAt: number, streamUrl: string,
-   *   replayed: boolean, cache?: import('../jobs/execution/answer-cache.js').CacheResult}>} `createdAt` in Unix
+   *   replayed: boolean, cache?: import('../jobs/job.js').CacheResult}>} `createdAt` in Unix
    *   seconds; `streamUrl` relative to where the router is mounted; `replayed` when the key was
    *   known; `cache` when the answer may be shared
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
@@ -98,7 +98,7 @@ export class Gateway extends EventEmitter {
 
   /**
    * A page of jobs, newest first, without their texts.
-   * @param {{limit?: number, after?: string, status?: import('../jobs/job-table.js').JobStatus,
+   * @param {{limit?: number, after?: string, status?: import('../jobs/status.js').JobStatus,
    *   principal?: string}} [options] `limit` 1 to 100, default 20; `after` the id of the last job
    *   of the page before
    * @returns {Promise<{data: import('../jobs/view.js').Job[], hasMore: boolean}>}

@@ -11,7 +11,7 @@
  * @property {string} model
  * @property {boolean} child true for a job of a workflow
  * @property {number} attempt from 1; 0 before the first one
- * @property {import('../jobs/job-table.js').JobStatus} status after the change
+ * @property {import('../jobs/status.js').JobStatus} status after the change
  * @property {'hit' | 'miss' | 'join'} [cache] where its answer comes from, if answers are shared
  * @property {string} [reason] of `ended`: as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of `ended`, if it failed
@@ -23,7 +23,7 @@ const TYPES = /** @type {const} */ (['queued', 'started', 'retry', 'ended', 'pur
 
 /**
  * @param {JobEvent['type']} type
- * @param {import('../jobs/job-table.js').JobRecord} record
+ * @param {import('../jobs/job.js').JobRecord} record
  * @returns {JobEvent}
  */
 function describe(type, { id, principal, model, part, attempts, status, cache, final }) {
@@ -49,7 +49,7 @@ function describe(type, { id, principal, model, part, attempts, status, cache, f
  */
 export function forwardJobEvents({ lifecycle, options }, target) {
   for (const type of TYPES) {
-    lifecycle.on(type, (/** @type {import('../jobs/job-table.js').JobRecord} */ record) => {
+    lifecycle.on(type, (/** @type {import('../jobs/job.js').JobRecord} */ record) => {
       if (target.listenerCount('job') === 0) return;
       try {
         target.emit('job', describe(type, record));

@@ -6,21 +6,10 @@
  * of them: then the oldest ending of the principal that has most.
  */
 import { Retained } from './retained.js';
-import { randomBytes } from 'node:crypto';
 
-/** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
-
-/** Every status, in the order a job may pass through them. */
-export const jobStatuses = Object.freeze(
-  /** @type {JobStatus[]} */ (['queued', 'running', 'completed', 'failed', 'cancelled']),
-);
-
-/**
- * What makes a job a part of a larger work: nobody else finds it, and whoever runs the work sees to
- * its retries, its end and its purge.
- * @typedef {object} Part
- * @property {import('../streams/types.js').CopyTarget} copyTo
- */
+/** @typedef {import('./job.js').JobRecord} JobRecord */
+/** @typedef {import('./job.js').Part} Part */
+/** @typedef {import('./status.js').JobStatus} JobStatus */
 
 /**
  * What a table keeps: a job, or a work.
@@ -36,11 +25,6 @@ export const jobStatuses = Object.freeze(
  * @property {number} [contentBytes] that it holds beside its log, once it has ended
  */
 
-/** A finished job beside its text, in the hub and here. */
-const RECORD_BYTES = 2048;
-/** An offset in the log. */
-const TOKEN_BYTES = 4;
-
 /**
  * What a request holds while its job waits and runs: its text, and the body of the call to the upstream.
  * @param {import('./request.js').JobRequest | undefined} request
@@ -52,107 +36,10 @@ function requestBytes({ prompt = '', messages = [] } = {}) {
   return 2 * chars;
 }
 
-/** One job as the main thread sees it. */
-export class JobRecord {
-  /**
-   * @param {object} fields
-   * @param {string} fields.principal
-   * @param {string} fields.model
-   * @param {import('./request.js').JobRequest} fields.request
-   * @param {number} fields.createdAtMs wall-clock time
-   */
-  constructor({ principal, model, request, createdAtMs }) {
-    // 144 random bits: unguessable, and never the same twice.
-    this.id = `job_${randomBytes(18).toString('base64url')}`;
-    /** What a Pipeline calls its requests by. */
-    this.request_id = this.id;
-    this.principal = principal;
-    this.model = model;
-    /** @type {import('./request.js').JobRequest | undefined} gone once the job has ended */
-    this.request = request;
-    this.metadata = request.metadata;
-    this.createdAtMs = createdAtMs;
-    /** The hub's number for the job; 0 until it is admitted. */
-    this.handle = 0;
-    /** Dispatches so far. */
-    this.attempts = 0;
-    /** When `max_wall_ms` is over, on the monotonic clock; set at admission. */
-    this.deadlineMs = Infinity;
-    /** @type {JobStatus} */
-    this.status = 'queued';
-    /** @type {any} the hub's last word on the job, without its text; set when it has ended */
-    this.final = undefined;
-    /** Why its provider failed, when it did. @type {unknown} */
-    this.failure = undefined;
-    /** The larger work that it belongs to, if any. @type {Part | undefined} */
-    this.part = undefined;
-    /** Whether the provider has finished by itself, so that there is no call to abort. */
-    this.providerDone = false;
-    /**
-     * Where its answer comes from when it may be shared: a cached one, one of its own, or one that
-     * another job started.
-     * @type {import('./execution/answer-cache.js').CacheResult | undefined}
-     */
-    this.cache = undefined;
-    /** @type {import('./execution/shared-answer.js').SharedAnswer | undefined} that answer */
-    this.answer = undefined;
-    /** @type {Promise<boolean | null> | undefined} whether it is fed by that answer */
-    this.following = undefined;
-    /**
-     * What it has reserved of the limits that it counts against; undefined: none.
-     * @type {import('./rate-limits/reservations.js').Reservation | undefined}
-     */
-    this.reservation = undefined;
-    /**
-     * The idempotency key of its submission, by the names that it is kept under.
-     * @type {import('./admission/idempotency.js').UsedKey & {answer: () => object} | undefined}
-     */
-    this.usedKey = undefined;
-    /**
-     * What others need to know of it at its end, also after a restart. Set before it is written.
-     * @type {import('./storage/rows.js').JobExtra | undefined}
-     */
-    this.extra = undefined;
-    /** Whether what it used was counted in an earlier process. */
-    this.counted = false;
-    /** Settles when it is in the data file, where there is one. @type {Promise<void> | undefined} */
-    this.written = undefined;
-    /** Aborted when the job ends for any other reason: the queues and the provider let go. */
-    this.abort = new AbortController();
-  }
-
-  /** The jobs that a call of the provider is for. @returns {Iterable<JobRecord>} */
-  get jobs() {
-    return [this];
-  }
-
-  /** Whether the queue, or the answer that it joins, has accepted it: it has a log. */
-  get accepted() {
-    return this.handle !== 0;
-  }
-
-  /** It is dispatched, for the first time or once more. */
-  beginAttempt() {
-    this.attempts += 1;
-    this.status = 'running';
-  }
-
-  /**
-   * It has ended: it costs what it used. What was never dispatched used nothing, and the tokens of a
-   * shared answer are the answer's.
-   */
-  settleReservation() {
-    const { prompt_tokens: prompt = 0, completion_tokens: completion = 0 } =
-      this.final?.usage ?? {};
-    const used = this.attempts === 0 || this.answer !== undefined ? 0 : prompt + completion;
-    this.reservation?.settle(used);
-  }
-
-  /** Whether the job has its terminal event. */
-  get ended() {
-    return this.final !== undefined;
-  }
-}
+/** A finished job beside its text, in the hub and here. */
+const RECORD_BYTES = 2048;
+/** An offset in the log. */
+const TOKEN_BYTES = 4;
 
 /**
  * See the head of this file.

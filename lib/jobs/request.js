@@ -4,7 +4,7 @@
  */
 import { badRequest } from '../internal/util/http-error.js';
 import { dotted, problemOf } from '../internal/util/schema-problem.js';
-import { jobStatuses } from './job-table.js';
+import { jobStatuses } from './status.js';
 import { schemaCheck } from '../internal/util/json-schema.js';
 
 /**
@@ -220,7 +220,7 @@ export function asJson(request) {
 
 /**
  * @param {Record<string, unknown>} query of `GET /v1/jobs`
- * @returns {{limit: number, after?: string, status?: import('./job-table.js').JobStatus}}
+ * @returns {{limit: number, after?: string, status?: import('./status.js').JobStatus}}
  */
 export function checkListQuery(query) {
   const { limit = '20', after, status } = query;

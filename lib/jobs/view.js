@@ -6,7 +6,7 @@ import { badRequest } from '../internal/util/http-error.js';
 /**
  * @typedef {object} Job
  * @property {string} id
- * @property {import('./job-table.js').JobStatus} status
+ * @property {import('./status.js').JobStatus} status
  * @property {string} model
  * @property {number} createdAt Unix seconds
  * @property {string} [text] what has been produced so far; absent in lists
@@ -15,7 +15,7 @@ import { badRequest } from '../internal/util/http-error.js';
  * @property {object} metrics as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of a failed job
  * @property {string} [reason] why it completed or was cancelled
- * @property {import('./execution/answer-cache.js').CacheResult} [cache] where its answer came from, when it
+ * @property {import('./job.js').CacheResult} [cache] where its answer came from, when it
  *   may be shared
  * @property {Record<string, unknown>} [metadata] as submitted
  * @property {string} [conversationId] whose turn it is
@@ -47,7 +47,7 @@ export async function describeJobs(hub, jobs, query) {
 
 /**
  * @param {import('../streams/hub.js').JobHub} hub
- * @param {import('./job-table.js').JobRecord} record
+ * @param {import('./job.js').JobRecord} record
  * @param {{text: boolean}} options
  * @returns {Promise<Job | undefined>} undefined when it was purged meanwhile
  */

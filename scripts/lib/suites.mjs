@@ -63,9 +63,8 @@ export async function jestSuite(folders, { env, jestArgs = [] } = {}) {
     console.error(`sluice: no tests in ${empty.join(', ')}`);
     return notRun;
   }
-  const where = folders.map((folder) =>
-    folder.endsWith('.test.js') ? folder : `--roots=<rootDir>/${folder}`,
-  );
+  const isFile = (/** @type {string} */ path) => path.endsWith('.test.js');
+  const roots = folders.filter((path) => !isFile(path)).map((path) => `--roots=<rootDir>/${path}`);
   const scratch = mkdtempSync(join(tmpdir(), 'sluice-jest-'));
   try {
     const report = join(scratch, 'report.json');
@@ -74,7 +73,8 @@ export async function jestSuite(folders, { env, jestArgs = [] } = {}) {
       process.execPath,
       [
         ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest],
-        ...['--json', `--outputFile=${report}`, ...where, ...jestArgs],
+        // Files and patterns come first: jest takes what follows `--roots` for more of them.
+        ...[...folders.filter(isFile), ...jestArgs, '--json', `--outputFile=${report}`, ...roots],
       ],
       { env: { ...process.env, ...env } },
     );

@@ -29,20 +29,28 @@
  * The outcome of a call; native/core/upstream/relay_outcome.h defines the values.
  * @typedef {object} RelayOutcome
  * @property {'none' | 'status' | 'content_type' | 'invalid' | 'reported' | 'incomplete' | 'stalled'
- *   | 'unreachable' | 'disconnected' | 'protocol'} failure
+ *   | 'unreachable' | 'disconnected' | 'protocol' | 'encoding' | 'finish' | 'unsupported'} failure
  * @property {number} status
  * @property {boolean} body_whole
  * @property {string} text
  * @property {string} code
+ * @property {string} type
+ * @property {string} location
  * @property {string} retry_after
  * @property {string} retry_after_ms
- * @property {(number | null)[]} failed by index: the deltas before the failure; null for an answer
- *   that did not fail
+ * @property {(number | null)[]} failed by index: the entries of any kind before the failure; null for
+ *   an answer that did not fail
  */
 
 /**
  * The end of a transfer: complete, a broken connection, invalid HTTP, or silence for `idleMs`.
  * @typedef {'whole' | 'broken' | 'protocol' | 'silent'} TransferEnd
+ */
+
+/**
+ * The head of an answer: its status, and the headers that count, as sent.
+ * @typedef {{status: number, contentType?: string, retryAfter?: string, retryAfterMs?: string,
+ *   location?: string, contentEncoding?: string}} AnswerHead
  */
 
 /**
@@ -54,8 +62,7 @@
  *   body has ended
  * @property {(onOver: () => void) => void} whenOver calls back once when the call is over; at once if
  *   it is
- * @property {(head: {status: number, contentType?: string, retryAfter?: string,
- *   retryAfterMs?: string}) => void} head
+ * @property {(head: AnswerHead) => void} head
  * @property {(bytes: Uint8Array) => Promise<void> | undefined} bytes to await before the next piece
  * @property {(kind: TransferEnd, name?: string) => void} end `name` of the error
  */

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { HttpError } from '../../internal/util/http-error.js';
 import { endpoints } from '../policy/config.js';
 import { IdempotencyCache, checkIdempotencyKey } from './idempotency.js';
-import { JobRecord } from '../job-table.js';
+import { JobRecord } from '../job.js';
 import { checkJobRequest } from '../request.js';
 import { chooseModel } from './model-selection.js';
 import { draining, overloaded } from '../errors.js';
@@ -13,7 +13,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @typedef {object} Answer what a submission is answered with, and answered again under its key
  * @property {string} id
  * @property {number} createdAt Unix seconds
- * @property {import('../execution/answer-cache.js').CacheResult} [cache] absent when its answer is not shared
+ * @property {import('../job.js').CacheResult} [cache] absent when its answer is not shared
  */
 
 /**
@@ -29,7 +29,7 @@ import { whenAborted } from '../../internal/util/abort.js';
 /**
  * @typedef {object} PartSubmission
  * @property {Submission['access']} access
- * @property {import('../job-table.js').Part} part
+ * @property {import('../job.js').Part} part
  * @property {AbortSignal} signal not aborted yet
  * @property {import('../rate-limits/reservations.js').Covered} covered what its work has reserved
  */
@@ -201,7 +201,7 @@ export class Admission extends EventEmitter {
 
   /**
    * @param {import('../request.js').JobRequest} request
-   * @param {Submission & {part?: import('../job-table.js').Part,
+   * @param {Submission & {part?: import('../job.js').Part,
    *   covered?: import('../rate-limits/reservations.js').Covered,
    *   used?: import('./idempotency.js').UsedKey}} submission
    * @param {QuotaEntry[]} entries filled with what was reserved

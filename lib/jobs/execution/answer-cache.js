@@ -6,8 +6,8 @@ import { draining, overloaded } from '../errors.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
-/** @typedef {import('../job-table.js').JobRecord} JobRecord */
-/** @typedef {'hit' | 'miss' | 'join'} CacheResult */
+/** @typedef {import('../job.js').JobRecord} JobRecord */
+/** @typedef {import('../job.js').CacheResult} CacheResult */
 
 /**
  * Puts a new answer into the queue. `onAccepted` is called when it is in, before it is dispatched.
@@ -271,7 +271,7 @@ export class AnswerCache extends EventEmitter {
    * @param {JobRecord} record
    */
   leave(record) {
-    const { answer } = record;
+    const answer = /** @type {SharedAnswer | undefined} */ (record.answer);
     if (answer === undefined || !answer.members.delete(record)) return;
     if (record.cache === 'join') this.#joined -= 1;
     if (answer.members.size > 0 || answer.ended) return;

@@ -62,7 +62,7 @@ export class Run {
 
   /**
    * @param {object} options
-   * @param {import('../job-table.js').JobRecord} options.record
+   * @param {import('../job.js').JobRecord} options.record
    * @param {import('../../streams/hub.js').JobHub} options.hub
    * @param {boolean} options.limitTokens
    * @param {(error: unknown) => boolean} options.mayRetry asked when the attempt failed before its

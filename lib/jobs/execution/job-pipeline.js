@@ -4,7 +4,7 @@
 import { Pipeline } from '../../primitives/scheduling/pipeline.js';
 import { SluiceError } from '../../internal/util/errors.js';
 
-/** @typedef {import('../job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../job.js').JobRecord} JobRecord */
 
 /**
  * One attempt of each job of a batch. What may be retried is an error here; every other ending is

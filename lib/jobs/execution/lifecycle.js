@@ -3,7 +3,7 @@ import { JobTable } from '../job-table.js';
 import { RetryBudget } from './retry-budget.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 
-/** @typedef {import('../job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../job.js').JobRecord} JobRecord */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 
 /**

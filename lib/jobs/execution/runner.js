@@ -102,7 +102,7 @@ export class JobRunner {
 
   /**
    * Runs one attempt of each job of a batch.
-   * @param {import('../job-table.js').JobRecord[]} records
+   * @param {import('../job.js').JobRecord[]} records
    * @returns {Promise<unknown[]>} per job: undefined, or the error after which it may be retried
    */
   async run(records) {
@@ -113,7 +113,7 @@ export class JobRunner {
     return records.map((record) => errors.get(record));
   }
 
-  /** @param {import('../job-table.js').JobRecord} record */
+  /** @param {import('../job.js').JobRecord} record */
   #begin(record) {
     return new Run({
       record,
@@ -269,7 +269,7 @@ function pushOrFail(run, text) {
 }
 
 /**
- * @param {import('../job-table.js').JobRecord} record
+ * @param {import('../job.js').JobRecord} record
  * @returns {ProviderRequest}
  */
 function providerRequest(record) {

@@ -3,7 +3,7 @@
  * the queues and to the provider in place of the jobs that have it, its members, whose logs are
  * fed from its own on the reactor. Main thread only; made and ended by the AnswerCache.
  */
-import { JobRecord } from '../job-table.js';
+import { JobRecord } from '../job.js';
 
 /** See the head of this file. */
 export class SharedAnswer extends JobRecord {
@@ -62,8 +62,9 @@ export class SharedAnswer extends JobRecord {
 
   /** Whether another job with the same question may have it later. */
   get whole() {
-    const { status, reason, text_truncated: truncated } = this.final ?? {};
-    return status === 'completed' && reason === 'stop' && truncated !== true;
+    const { status, reason, text_bytes: bytes, text_truncated: truncated } = this.final ?? {};
+    // An empty answer is mostly a failure in disguise.
+    return status === 'completed' && reason === 'stop' && bytes > 0 && truncated !== true;
   }
 
   /** Bytes that it holds in the hub, about. */

@@ -243,7 +243,7 @@ export class Reservations {
    * Reserves the tokens of an answer that jobs share. It lasts as long as any of these.
    * @param {JobRequest} request
    * @param {Whose} whose
-   * @param {Reservation | undefined} job of the job that begins it: given back with a refusal
+   * @param {import('../job.js').ReservationHold | undefined} job of the job that begins it: given back with a refusal
    * @returns {Reservation | undefined}
    * @throws {RateLimitError}
    */

@@ -1,5 +1,5 @@
 import { DataFile } from './data-file.js';
-import { JobRecord } from '../job-table.js';
+import { JobRecord } from '../job.js';
 import { jobValues, namedJob, restoredJob } from './rows.js';
 import { namedUsage, usageChanges } from './usage-rows.js';
 

@@ -7,11 +7,6 @@
 
 /** @typedef {import('../../streams/types.js').RestoredJob} RestoredJob */
 
-/**
- * What the parts of a gateway keep with a job: a member each, plain JSON.
- * @typedef {Record<string, unknown>} JobExtra
- */
-
 /** The columns of a job, in their order in the file. */
 const kColumns = /** @type {const} */ ([
   'number',
@@ -95,7 +90,7 @@ export function restoredJob(row, tokens, { nowMs, retentionMs }) {
 
 /**
  * @param {number} number
- * @param {import('../job-table.js').JobRecord} record
+ * @param {import('../job.js').JobRecord} record
  * @param {number} promptTokens
  * @returns {import('./sqlite.js').Column[]} the values of `add_job`
  */

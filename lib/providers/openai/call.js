@@ -80,6 +80,8 @@ class Call {
         contentType: single(headers['content-type']),
         retryAfter: single(headers['retry-after']),
         retryAfterMs: single(headers['retry-after-ms']),
+        location: single(headers.location),
+        contentEncoding: single(headers['content-encoding']),
       });
       const pieces = body[Symbol.asyncIterator]();
       for (;;) {

@@ -8,6 +8,7 @@
  * between belong to no request. Ends with `close()`.
  */
 import { undici } from '../../internal/util/packages.js';
+import { InterimFilter } from './interim-answers.js';
 
 // Clients beyond this many idle ones are dropped; their sockets would soon time out anyway.
 const kIdleMax = 256;
@@ -30,6 +31,8 @@ class Connection {
   isKept = false;
   /** @type {import('node:net').Socket | undefined} */
   #socket;
+  /** @type {InterimFilter | undefined} */
+  #filter;
   #client;
   #connections;
   /** @type {number | undefined} */
@@ -51,6 +54,8 @@ class Connection {
         this.#socket = /** @type {import('node:net').Socket} */ (
           /** @type {unknown} */ (connector(options, callback))
         );
+        this.#filter = new InterimFilter(this.#socket);
+        this.#filter.expectAnswer();
       },
     });
   }
@@ -61,6 +66,7 @@ class Connection {
    * @param {string} body
    */
   post(path, headers, body) {
+    this.#filter?.expectAnswer();
     return this.#client.request({
       method: 'POST',
       path,

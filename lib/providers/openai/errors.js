@@ -51,10 +51,46 @@ export function stalledError(idleMs) {
   });
 }
 
-export function incompleteError() {
+/**
+ * Retryable where nothing came: an answer that ends before it has begun is a passing failure.
+ * @param {boolean} isEmpty false: something else than an answer came
+ */
+export function incompleteError(isEmpty) {
   return new ProviderError(
     'upstream_incomplete',
     'The upstream ended its answer without a finish reason',
+    { retryable: isEmpty },
+  );
+}
+
+/**
+ * @param {string} encoding of the body
+ * @param {readonly string[]} secrets never quoted
+ */
+export function encodingError(encoding, secrets) {
+  return invalidResponse(
+    `a body encoded as ${quoteUpstream(encoding, secrets)}, though identity was asked for`,
+  );
+}
+
+/**
+ * A finish reason that is no success.
+ * @param {string} reason
+ * @param {readonly string[]} secrets never quoted
+ */
+export function finishError(reason, secrets) {
+  return new ProviderError(
+    'upstream_error',
+    `The upstream ended its answer with the finish reason "${quoteUpstream(reason, secrets)}"`,
+    { retryable: /^insufficient_system_resource$/i.test(reason) },
+  );
+}
+
+/** @param {string} output what came in place of text */
+export function unsupportedOutputError(output) {
+  return new ProviderError(
+    'upstream_unsupported_output',
+    `The upstream answered with ${output} and no text`,
   );
 }
 
@@ -67,31 +103,72 @@ export function contentTypeError(contentType, secrets) {
   return invalidResponse(`${quoteUpstream(contentType, secrets)} in place of an event stream`);
 }
 
+/** Statuses of failures that pass. */
+const PASSING_STATUSES = new Set([408, 409, 425, 429]);
+
+/** @param {number} status */
+function isPassing(status) {
+  return PASSING_STATUSES.has(status) || (status >= 500 && status < 600);
+}
+
+const PASSING_TYPES =
+  /overloaded|rate.?limit|too.?many.?requests|resource.?exhausted|unavailable|time.?out|server.?error/i;
+
 /**
  * An error object inside an answer.
- * @param {unknown} message
- * @param {unknown} code
+ * @param {{message: unknown, code: unknown, type: unknown}} error
  * @param {readonly string[]} secrets never quoted
  */
-export function reportedError(message, code, secrets) {
-  const said = quoteUpstream(message, secrets) || quoteUpstream(code, secrets);
+export function reportedError({ message, code, type }, secrets) {
+  const said = [message, code, type].map((text) => quoteUpstream(text, secrets)).find(Boolean);
+  const named = `${code} ${type}`;
   return new ProviderError(
     'upstream_error',
     said ? `The upstream reported: ${said}` : 'The upstream reported an error',
+    { retryable: isPassing(Number(code)) || PASSING_TYPES.test(named) },
   );
 }
 
 /**
- * The message of an error body: `{"error": {"message"}}`, `{"error": "..."}` or `{"message"}`.
- * @param {string} body
+ * @param {any} json
+ * @returns {unknown} the message in one of the shapes that servers are known to send
+ */
+function messageIn(json) {
+  if (Array.isArray(json)) return messageIn(json[0]);
+  const { error, errors, message, detail, msg } = json ?? {};
+  const candidates = [
+    error?.message,
+    error,
+    message,
+    detail?.[0]?.msg,
+    detail,
+    errors?.[0]?.message,
+    errors?.[0],
+    msg,
+  ];
+  return candidates.find((candidate) => typeof candidate === 'string' && candidate !== '');
+}
+
+/**
+ * The message of an error body: an object, an array of one (Gemini), or a line of plain text.
+ * @param {string} body as far as it was read
  */
 function messageOf(body) {
   try {
-    const json = JSON.parse(body);
-    return json?.error?.message ?? json?.error ?? json?.message ?? json?.detail;
+    return messageIn(JSON.parse(body));
   } catch {
-    return undefined;
+    // A page is for browsers, and what is cut off in the middle is no message.
+    return /^\s*[<{[]/.test(body) ? undefined : body;
   }
+}
+
+/**
+ * Where a redirect leads: without its query, which may hold credentials.
+ * @param {string | undefined} location
+ */
+function redirectTarget(location) {
+  if (location === undefined) return '';
+  return location.replace(/[?#].*$/s, '').replace(/\/\/[^/@]*@/, '//');
 }
 
 /**
@@ -113,10 +190,11 @@ export function statusError(status, headers, body, secrets) {
     );
   }
   if (status >= 500) {
-    return new ProviderError('upstream_unavailable', `The upstream failed with status ${status}`, {
-      retryable: true,
-      retryAfterMs,
-    });
+    return new ProviderError(
+      'upstream_unavailable',
+      `The upstream failed with status ${status}${said}`,
+      { retryable: true, retryAfterMs },
+    );
   }
   if (status === 401 || status === 403) {
     // Its message may well repeat the key.
@@ -129,6 +207,14 @@ export function statusError(status, headers, body, secrets) {
     return new ProviderError(
       'upstream_bad_request',
       `The upstream refused the request (${status})${said}`,
+      { retryable: isPassing(status), retryAfterMs },
+    );
+  }
+  if (status >= 300 && status !== 304) {
+    const target = quoteUpstream(redirectTarget(single(headers.location)), secrets);
+    return new ProviderError(
+      'upstream_invalid_response',
+      `The upstream redirects (status ${status})${target ? ` to ${target}` : ''}: redirects are not followed`,
     );
   }
   return new ProviderError(
@@ -137,12 +223,29 @@ export function statusError(status, headers, body, secrets) {
   );
 }
 
+/** @param {string | string[] | undefined} header */
+function single(header) {
+  return Array.isArray(header) ? header[0] : header;
+}
+
 /**
- * Whether an answer refuses the request because it asks for token counts.
+ * The member of a request that its refusal names.
+ * @template {string} T
  * @param {string} refusal the body of a 400 or 422
+ * @param {readonly T[]} members those that may be given up
+ * @returns {T | undefined}
  */
-export function refusesUsage(refusal) {
-  return /stream_options|include_usage/.test(refusal);
+export function refusedMember(refusal, members) {
+  if (refusal === '') return undefined;
+  // What is said of the usage asked for concerns the whole of `stream_options`.
+  const said = refusal.replaceAll('include_usage', 'stream_options');
+  /** @param {string} member */
+  const at = (member) => {
+    const found = new RegExp(`(?<![a-z_])${member}(?![a-z_])`).exec(said);
+    return found === null ? Infinity : found.index;
+  };
+  const [first] = [...members].sort((a, b) => at(a) - at(b));
+  return first !== undefined && at(first) < Infinity ? first : undefined;
 }
 
 /**

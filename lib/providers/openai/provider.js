@@ -7,8 +7,9 @@
  * stop cannot share a call, so a batch makes one call for each distinct set of these.
  *
  * Token counts are asked for with `stream_options.include_usage`. A server that refuses the
- * request because of that member is asked again without it, from then on for good. The counts of
- * a call with several prompts are a sum, so they are not reported for its requests.
+ * request because of that member is asked again without it; one that refuses `max_tokens` is asked
+ * with `max_completion_tokens` instead, and the other way round. Both are remembered by model. The
+ * counts of a call with several prompts are a sum, so they are not reported for its requests.
  *
  * The answer's bytes go to the native relay, which decodes them and writes the jobs' logs. Who makes
  * the call is a matter of transport: the hub by libcurl, on its own thread, or undici where there is
@@ -21,7 +22,7 @@ import { checkTable } from '../../internal/util/option-table.js';
 import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
 import { feedAnswer } from './call.js';
 import { UpstreamConnections } from './connections.js';
-import { refusesUsage } from './errors.js';
+import { refusedMember } from './errors.js';
 import { kUnnamedModel } from '../shared/unnamed-model.js';
 
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
@@ -42,7 +43,8 @@ function parseBaseUrl(value) {
   const url = new URL(text);
   if (!/^https?:$/.test(url.protocol)) throw rangeError(takes);
   if (url.username || url.password || url.search || url.hash) throw rangeError(takes);
-  const path = url.pathname.replace(/\/+$/, '');
+  // The address of a call is often pasted in place of the API's.
+  const path = url.pathname.replace(/(\/chat)?\/completions\/*$/, '').replace(/\/+$/, '');
   return { origin: url, path: path || '/v1' };
 }
 
@@ -65,7 +67,11 @@ function checkHeader(name, value) {
  */
 function makeHeaders(apiKey, extra) {
   /** @type {Record<string, string>} */
-  const headers = { 'content-type': 'application/json', accept: 'text/event-stream' };
+  const headers = {
+    'content-type': 'application/json',
+    accept: 'text/event-stream',
+    'accept-encoding': 'identity',
+  };
   if (apiKey !== undefined) headers.authorization = `Bearer ${apiKey}`;
   for (const [name, value] of Object.entries(extra)) {
     checkHeader(name, checkString(`headers["${name}"]`, value));
@@ -125,6 +131,11 @@ function groupRequests(requests, shardOf) {
   return [...groups.values()];
 }
 
+/** @typedef {'stream_options' | 'max_tokens' | 'max_completion_tokens'} SwappedMember */
+
+/** Models whose refusals are remembered; names are the callers' own. */
+const MODELS_MAX = 1000;
+
 export class OpenAiProvider {
   name = 'openai';
   enforcesMaxTokens = true;
@@ -139,7 +150,8 @@ export class OpenAiProvider {
   #secrets;
   #mode;
   #idleMs;
-  #asksForUsage = true;
+  /** What servers have refused, by model. @type {Map<string, Set<SwappedMember>>} */
+  #refused = new Map();
 
   /** @param {OpenAiOptions} options */
   constructor(options) {
@@ -191,21 +203,38 @@ export class OpenAiProvider {
   async #relayGroup(requests, group, { hub, handles, onError }) {
     const members = group.map((index) => requests[index]);
     const target = { idleMs: this.#idleMs, jobs: group.map((index) => handles[index]) };
+    const refused = new Set(this.#refused.get(members[0].model));
     for (;;) {
-      const asksForUsage = this.#asksForUsage;
-      const call = this.#start(hub, target, this.#body(members, asksForUsage));
+      const body = this.#body(members, refused);
+      const call = this.#start(hub, target, JSON.stringify(body));
       this.#calls.add(call);
       const outcome = await call.done;
       this.#calls.delete(call);
       if (outcome === null) return;
-      if (asksForUsage && refusesUsage(refusalOf(outcome))) {
-        this.#asksForUsage = false;
+      const sent = SWAPPED_MEMBERS.filter((member) => member in body && !refused.has(member));
+      const member = refusedMember(refusalOf(outcome), sent);
+      if (member !== undefined) {
+        refused.add(member);
+        this.#remember(members[0].model, member);
         continue;
       }
       const errors = relayErrors(outcome, { idleMs: this.#idleMs, secrets: this.#secrets });
       errors.forEach((error, i) => error && onError(group[i], error));
       return;
     }
+  }
+
+  /**
+   * @param {string} model
+   * @param {SwappedMember} member
+   */
+  #remember(model, member) {
+    const known = this.#refused.get(model) ?? new Set();
+    known.add(member);
+    this.#refused.delete(model);
+    this.#refused.set(model, known);
+    const [oldest] = this.#refused.keys();
+    if (this.#refused.size > MODELS_MAX) this.#refused.delete(oldest);
   }
 
   /**
@@ -229,20 +258,36 @@ export class OpenAiProvider {
 
   /**
    * @param {readonly OpenAiRequest[]} members
-   * @param {boolean} asksForUsage
+   * @param {ReadonlySet<SwappedMember>} refused
+   * @returns {Record<string, unknown>}
    */
-  #body(members, asksForUsage) {
+  #body(members, refused) {
     const isChat = this.#mode === 'chat';
     const [{ messages, prompt }] = members;
-    return JSON.stringify({
-      ...sharedMembers(members[0]),
+    const { max_tokens: maxTokens, ...shared } = sharedMembers(members[0]);
+    return {
+      ...shared,
+      ...(maxTokens === undefined ? {} : limitMember(maxTokens, refused)),
       ...(isChat
         ? { messages: messages ?? [{ role: 'user', content: prompt ?? '' }] }
         : { prompt: members.map(promptOf) }),
       stream: true,
-      ...(asksForUsage ? { stream_options: { include_usage: true } } : {}),
-    });
+      ...(refused.has('stream_options') ? {} : { stream_options: { include_usage: true } }),
+    };
   }
+}
+
+/** @type {readonly SwappedMember[]} */
+const SWAPPED_MEMBERS = ['stream_options', 'max_tokens', 'max_completion_tokens'];
+
+/**
+ * The limit under a name that the server has not refused; a server that refuses both gets none.
+ * @param {number} maxTokens
+ * @param {ReadonlySet<SwappedMember>} refused
+ */
+function limitMember(maxTokens, refused) {
+  if (!refused.has('max_tokens')) return { max_tokens: maxTokens };
+  return refused.has('max_completion_tokens') ? {} : { max_completion_tokens: maxTokens };
 }
 
 /**

@@ -6,7 +6,9 @@ import native from '../../internal/native/addon.js';
 import {
   contentTypeError,
   disconnectedError,
+  encodingError,
   errorForAnswer,
+  finishError,
   incompleteError,
   invalidResponse,
   protocolError,
@@ -14,6 +16,7 @@ import {
   stalledError,
   statusError,
   unreachableError,
+  unsupportedOutputError,
 } from './errors.js';
 
 /** @typedef {import('../../internal/native/relay-types.js').RelayOutcome} RelayOutcome */
@@ -52,7 +55,11 @@ function failureOf(outcome, { idleMs, secrets }) {
   switch (failure) {
     case 'status': {
       const { retry_after: after, retry_after_ms: afterMs } = outcome;
-      const headers = { 'retry-after': after || undefined, 'retry-after-ms': afterMs || undefined };
+      const headers = {
+        'retry-after': after || undefined,
+        'retry-after-ms': afterMs || undefined,
+        location: outcome.location || undefined,
+      };
       return statusError(status, headers, text, secrets);
     }
     case 'content_type':
@@ -60,7 +67,13 @@ function failureOf(outcome, { idleMs, secrets }) {
     case 'invalid':
       return invalidResponse(text);
     case 'reported':
-      return reportedError(text, code, secrets);
+      return reportedError({ message: text, code, type: outcome.type }, secrets);
+    case 'encoding':
+      return encodingError(text, secrets);
+    case 'finish':
+      return finishError(text, secrets);
+    case 'unsupported':
+      return unsupportedOutputError(text);
     case 'stalled':
       return stalledError(idleMs);
     case 'unreachable':
@@ -70,7 +83,7 @@ function failureOf(outcome, { idleMs, secrets }) {
     case 'protocol':
       return protocolError(cause);
     default:
-      return incompleteError();
+      return incompleteError(text === '');
   }
 }
 

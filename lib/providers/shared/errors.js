@@ -11,7 +11,7 @@ import { SluiceError } from '../../internal/util/errors.js';
  * upper case.
  * @typedef {'upstream_rate_limited' | 'upstream_bad_request' | 'upstream_unavailable'
  *   | 'upstream_disconnected' | 'upstream_invalid_response' | 'upstream_stalled'
- *   | 'upstream_error' | 'upstream_incomplete' | 'wall_time_exceeded' | 'provider_error'
+ *   | 'upstream_error' | 'upstream_incomplete' | 'upstream_unsupported_output' | 'wall_time_exceeded' | 'provider_error'
  *   | 'overloaded'} WireCode
  */
 
@@ -48,6 +48,21 @@ export class ProviderError extends SluiceError {
 
 const kQuotedCharsMax = 200;
 
+/** What looks like a credential: prefixed keys, `api_key=...`, bearer tokens. */
+const CREDENTIALS =
+  /\b(?:sk|pk|rk|gsk)[-_][\w*-]+|\bAIza[\w-]{10,}|\bbearer\s+\S+|\b(?:api[-_]?key|token|password)[=:]\s*\S+/gi;
+
+/**
+ * What stands before a stack trace: of Python, JavaScript, Java and Go.
+ * @param {string} text
+ */
+function withoutTrace(text) {
+  const trace = /Traceback \(most recent call last\)|\n\s+at |\n\s*File "|\ngoroutine \d+/.exec(
+    text,
+  );
+  return trace === null ? text : text.slice(0, trace.index);
+}
+
 /**
  * An upstream's own message, fit to be passed on: one line, short, without what looks like a key.
  * @param {unknown} text
@@ -56,10 +71,10 @@ const kQuotedCharsMax = 200;
  */
 export function quoteUpstream(text, secrets) {
   if (typeof text !== 'string') return '';
-  let line = text.slice(0, 8 * kQuotedCharsMax);
+  let line = withoutTrace(text.slice(0, 8 * kQuotedCharsMax));
   for (const secret of secrets) line = line.replaceAll(secret, '[redacted]');
   line = line
-    .replace(/\bsk-[\w*-]+|\bbearer\s+\S+/gi, '[redacted]')
+    .replace(CREDENTIALS, '[redacted]')
     // eslint-disable-next-line no-control-regex -- control characters are what is to be removed
     .replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim();

@@ -15,7 +15,7 @@ import { HttpError } from '../../internal/util/http-error.js';
 import { accountOf, costOf, isFree } from '../../jobs/policy/prices.js';
 import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
 
-/** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
 /** @typedef {import('../../jobs/policy/prices.js').Usage} Usage */
 

@@ -248,7 +248,7 @@ export class Credits {
  * @param {import('../../jobs/storage/job-store.js').JobStore} [gateway.store]
  * @param {import('../../streams/hub.js').JobHub} gateway.hub
  * @returns {{credits: Credits, jobs: JobCredits,
- *   settle: (record: import('../../jobs/job-table.js').JobRecord) => void,
+ *   settle: (record: import('../../jobs/job.js').JobRecord) => void,
  *   forgetAccount: Accounts['forget'], renameUsage: UsageBook['rename']}} `settle` charges an ended
  *   job, or an ended shared answer, and counts its usage
  */

@@ -11,7 +11,7 @@ import { kAnonymous } from '../../jobs/policy/config.js';
 
 /** @typedef {import('./repository.js').Head} Head */
 /** @typedef {import('./repository.js').Message} Message */
-/** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
 /**

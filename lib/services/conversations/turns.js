@@ -4,7 +4,7 @@ import { draining } from '../../jobs/errors.js';
 import { messagesOfTurn } from './requests.js';
 
 /** @typedef {import('./repository.js').Message} Message */
-/** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
@@ -16,6 +16,8 @@ import { messagesOfTurn } from './requests.js';
 function answerOf({ status, reason, text = '', text_truncated: textTruncated }) {
   const truncated = textTruncated === true && { textTruncated };
   if (status === 'completed') {
+    // Servers refuse a history with an empty assistant message, and a filtered one is no answer.
+    if (text === '' || reason === 'content_filter') return undefined;
     return { content: text, finishReason: reason === 'length' ? 'length' : 'stop', ...truncated };
   }
   // What was said before somebody stopped it was read; where nothing was, there is no turn.
@@ -190,7 +192,7 @@ export class Turns {
 
   /**
    * Resolves when the turn of an ended job, if it is one, is written.
-   * @param {import('../../jobs/job-table.js').JobRecord} record
+   * @param {import('../../jobs/job.js').JobRecord} record
    */
   async jobSettled({ principal, extra }) {
     const id = /** @type {string | undefined} */ (extra?.conversation_id);

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { ledgerControl } from '../../primitives/ledger/ledger.js';
 import { accountOf } from '../../jobs/policy/prices.js';
 
-/** @typedef {import('../../jobs/job-table.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
 /** What is counted and paid for stays, under this name. */
 const ERASED = 'erased';

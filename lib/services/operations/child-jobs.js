@@ -2,7 +2,7 @@ import { HttpError } from '../../internal/util/http-error.js';
 import { SluiceError, abortReason } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
-/** @typedef {import('../../jobs/job-table.js').Part} Part */
+/** @typedef {import('../../jobs/job.js').Part} Part */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 
 /**
@@ -144,7 +144,7 @@ export class Parts {
   }
 
   /**
-   * @param {import('../../jobs/job-table.js').JobRecord} record
+   * @param {import('../../jobs/job.js').JobRecord} record
    * @param {any} state
    * @returns {Promise<PartResult>}
    */

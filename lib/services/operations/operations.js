@@ -55,7 +55,7 @@ export class Work {
     this.createdAtMs = Date.now();
     this.handle = 0;
     this.attempt = 1;
-    /** @type {import('../../jobs/job-table.js').JobStatus} */
+    /** @type {import('../../jobs/status.js').JobStatus} */
     this.status = 'running';
     /** @type {any} the hub's last word; set when it has ended */
     this.final = undefined;
@@ -239,7 +239,7 @@ export class Works extends EventEmitter {
   /**
    * A page, newest first.
    * @param {WorkKind} kind
-   * @param {{principal: string, limit: number, status?: import('../../jobs/job-table.js').JobStatus,
+   * @param {{principal: string, limit: number, status?: import('../../jobs/status.js').JobStatus,
    *   after?: string}} query
    * @throws {HttpError} 400 when `after` is unknown
    */

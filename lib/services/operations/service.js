@@ -225,7 +225,7 @@ export class WorkService {
 
   /**
    * A page, newest first.
-   * @param {{limit?: number, after?: string, status?: import('../../jobs/job-table.js').JobStatus,
+   * @param {{limit?: number, after?: string, status?: import('../../jobs/status.js').JobStatus,
    *   principal?: string}} [options] as of `gateway.list`
    * @returns {{data: View[], hasMore: boolean}}
    */

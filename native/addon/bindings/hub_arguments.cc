@@ -140,7 +140,9 @@ UpstreamHead FromJs<UpstreamHead>::read(napi_env env, napi_value value) {
   return {.status = static_cast<int>(given.get<double>("status")),
           .content_type = given.get<std::string>("contentType"),
           .retry_after = given.get<std::string>("retryAfter"),
-          .retry_after_ms = given.get<std::string>("retryAfterMs")};
+          .retry_after_ms = given.get<std::string>("retryAfterMs"),
+          .location = given.get<std::string>("location"),
+          .content_encoding = given.get<std::string>("contentEncoding")};
 }
 
 UpstreamEnd FromJs<UpstreamEnd>::read(napi_env env, napi_value value) {

@@ -140,6 +140,11 @@ void SseParser::take_line(std::string_view line, SseSink& sink) {
 
 void SseParser::take_field(std::string_view name, std::string_view value, SseSink& sink) {
   if (name == "data") {
+    if (has_data_ && !has_more_data_ && sink.ends_event(data_)) {
+      dispatch(sink);
+      event_bytes_ = value.size();
+    }
+    has_more_data_ = has_data_;
     if (has_data_) data_.push_back('\n');
     data_.append(value);
     has_data_ = true;
@@ -151,6 +156,8 @@ void SseParser::take_field(std::string_view name, std::string_view value, SseSin
   } else if (name == "retry") {
     std::uint64_t retry_ms = 0;
     if (parse_digits(value, retry_ms)) sink.on_retry(retry_ms);
+  } else {
+    sink.on_unknown_field(name, value);
   }
 }
 
@@ -158,6 +165,7 @@ void SseParser::dispatch(SseSink& sink) {
   event_bytes_ = 0;
   if (has_data_) sink.on_event({type_, data_, last_event_id_});
   has_data_ = false;
+  has_more_data_ = false;
   clear_and_trim(data_);
   clear_and_trim(type_);
 }

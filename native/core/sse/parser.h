@@ -25,6 +25,17 @@ class SseSink {
   virtual void on_event(const SseEvent& event) = 0;
   /// A `retry` field: the reconnection time the server asks for, in milliseconds.
   virtual void on_retry(std::uint64_t retry_ms) { static_cast<void>(retry_ms); }
+  /// A field that the standard does not know, and has ignored.
+  virtual void on_unknown_field(std::string_view name, std::string_view value) {
+    static_cast<void>(name);
+    static_cast<void>(value);
+  }
+  /// Whether an event whose first `data` line is this one ends where another follows, as with
+  /// servers that forget the blank line between their events.
+  virtual bool ends_event(std::string_view data) {
+    static_cast<void>(data);
+    return false;
+  }
 };
 
 /// Parses as the HTML standard's section "Interpreting an event stream" says, byte by byte
@@ -73,6 +84,7 @@ class SseParser {
   Status status_ = Status::kOk;
   std::uint8_t bom_bytes_ = 0;  // How many bytes of a leading BOM were seen; kBomDone when past.
   bool has_data_ = false;
+  bool has_more_data_ = false;   // Of several lines.
   bool skip_line_feed_ = false;  // The last piece ended in CR: a LF that follows belongs to it.
 };
 

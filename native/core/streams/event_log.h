@@ -17,6 +17,7 @@ namespace sluice {
 struct Usage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
+  bool estimated = false;  ///< At least one of them is not the upstream's own.
 };
 
 /// The ending of a job. `kind` determines which fields apply.

@@ -207,6 +207,11 @@ bool JobHub::is_open(JobHandle handle) const {
   return job != nullptr && !job->log.ended();
 }
 
+Usage JobHub::usage(JobHandle handle) const {
+  const auto found = jobs_.find(handle);
+  return found == jobs_.end() ? Usage{} : found->second->usage();
+}
+
 bool JobHub::writable(JobHandle handle) const {
   const Job* const job = find(handle);
   return job != nullptr && !job->log.ended() && job->appended() < job->window_granted;

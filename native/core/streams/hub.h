@@ -133,6 +133,9 @@ class JobHub final : public Machine {
   [[nodiscard]] bool is_open(JobHandle handle) const;
   /// Whether it is open and its window has room for another token.
   [[nodiscard]] bool writable(JobHandle handle) const;
+  /// What the job has used, by the hub's own count unless it ended with another. Nothing for a job
+  /// that is not known.
+  [[nodiscard]] Usage usage(JobHandle handle) const;
   /// The job's state as JSON; empty for an unknown job.
   [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now) const;
 

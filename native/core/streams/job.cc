@@ -38,6 +38,7 @@ void append_usage(std::string& out, const Usage& usage) {
   append_json_number(out, usage.prompt_tokens);
   out.append(",\"completion_tokens\":");
   append_json_number(out, usage.completion_tokens);
+  if (usage.estimated) out.append(",\"estimated\":true");
   out.push_back('}');
 }
 

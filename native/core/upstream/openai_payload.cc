@@ -3,8 +3,10 @@
 #include <rapidjson/error/en.h>
 #include <rapidjson/reader.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include "core/base/surrogate_escapes.h"
 
@@ -20,24 +22,57 @@ constexpr unsigned kParseFlags = rapidjson::kParseInsituFlag | rapidjson::kParse
                                  rapidjson::kParseNumbersAsStringsFlag;
 
 /// Where in the payload the reader is.
-enum class Place : std::uint8_t { kRoot, kChoices, kChoice, kDelta, kUsage, kError, kOther };
+enum class Place : std::uint8_t {
+  kRoot,
+  kRoots,  // an array of objects in place of one
+  kChoices,
+  kChoice,
+  kDelta,
+  kMessage,
+  kParts,  // of a content
+  kPart,
+  kThoughts,  // parts of a thinking part
+  kThought,
+  kCalls,
+  kUsage,
+  kVendor,  // an object that has a `usage` of its own
+  kError,
+  kErrors,   // an array of them
+  kDetails,  // the same, of FastAPI
+  kOther,
+};
 
 /// The members that matter, whatever object they are in.
 enum class Member : std::uint8_t {
   kNone,
+  kAudio,
   kChoices,
   kCode,
   kCompletionTokens,
   kContent,
   kDelta,
+  kDetail,
   kError,
+  kErrors,
   kFinishReason,
+  kFunctionCall,
+  kImages,
   kIndex,
   kMessage,
+  kMsg,
+  kObject,
   kPromptTokens,
+  kReasoning,
+  kReasoningContent,
+  kRefusal,
+  kStatus,
   kText,
+  kThinking,
+  kToolCalls,
+  kTotalTokens,
   kType,
   kUsage,
+  kXGroq,
 };
 
 struct MemberName {
@@ -46,19 +81,34 @@ struct MemberName {
 };
 
 constexpr std::array kMemberNames = {
+    MemberName{"audio", Member::kAudio},
     MemberName{"choices", Member::kChoices},
     MemberName{"code", Member::kCode},
     MemberName{"completion_tokens", Member::kCompletionTokens},
     MemberName{"content", Member::kContent},
     MemberName{"delta", Member::kDelta},
+    MemberName{"detail", Member::kDetail},
     MemberName{"error", Member::kError},
+    MemberName{"errors", Member::kErrors},
     MemberName{"finish_reason", Member::kFinishReason},
+    MemberName{"function_call", Member::kFunctionCall},
+    MemberName{"images", Member::kImages},
     MemberName{"index", Member::kIndex},
     MemberName{"message", Member::kMessage},
+    MemberName{"msg", Member::kMsg},
+    MemberName{"object", Member::kObject},
     MemberName{"prompt_tokens", Member::kPromptTokens},
+    MemberName{"reasoning", Member::kReasoning},
+    MemberName{"reasoning_content", Member::kReasoningContent},
+    MemberName{"refusal", Member::kRefusal},
+    MemberName{"status", Member::kStatus},
     MemberName{"text", Member::kText},
+    MemberName{"thinking", Member::kThinking},
+    MemberName{"tool_calls", Member::kToolCalls},
+    MemberName{"total_tokens", Member::kTotalTokens},
     MemberName{"type", Member::kType},
     MemberName{"usage", Member::kUsage},
+    MemberName{"x_groq", Member::kXGroq},
 };
 
 Member find_member(std::string_view name) {
@@ -68,13 +118,14 @@ Member find_member(std::string_view name) {
   return Member::kNone;
 }
 
-/// A count as sent, or zero if it is no whole number that JavaScript could hold.
-std::uint64_t parse_count(std::string_view digits) {
-  constexpr std::uint64_t kSafeIntegerMax = (std::uint64_t{1} << 53) - 1;
-  std::uint64_t count = 0;
+/// A count as sent, a fraction rounded up; absent if it is none that JavaScript could hold.
+std::optional<std::uint64_t> parse_count(std::string_view digits) {
+  constexpr double kSafeIntegerMax = 9007199254740991.0;
+  double count = -1;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), count);
   const bool whole = error == std::errc() && end == digits.data() + digits.size();
-  return whole && count <= kSafeIntegerMax ? count : 0;
+  if (!whole || !(count >= 0) || count > kSafeIntegerMax) return std::nullopt;
+  return static_cast<std::uint64_t>(std::ceil(count));
 }
 
 /// RapidJSON's SAX events, narrowed down to an OpenAiPayload. A handler returns false to stop.
@@ -85,16 +136,31 @@ class PayloadHandler {
   OpenAiPayload payload;
   OpenAiError root_error;  // What the root would say, were it the error object itself.
   bool too_deep = false;
+  bool is_array = false;  // An array of objects: only errors come so.
 
   void reset() {
     payload.choices.clear();
+    payload.pieces.clear();
     payload.usage.reset();
     payload.error.reset();
     payload.has_surrogate_halves = false;
+    payload.is_answer = false;
     root_error = {};
+    root_is_error_ = false;
     too_deep = false;
+    is_array = false;
     depth_ = 0;
     member_ = Member::kNone;
+  }
+
+  /// An error without the member `error`: the object itself, if nothing of an answer is in it.
+  void settle(bool is_error_event) {
+    if (payload.error) return;
+    const bool says_so = root_is_error_ || !root_error.code.empty() ||
+                         root_error.type.find("rror") != std::string_view::npos;
+    const bool is_flat = !payload.is_answer && !root_error.message.empty() && says_so;
+    if (is_error_event || is_flat) payload.error = root_error;
+    if (payload.error) payload.is_answer = true;
   }
 
   bool Null() { return depth_ > 0; }
@@ -107,6 +173,7 @@ class PayloadHandler {
 
   bool Key(const char* name, rapidjson::SizeType length, bool) {
     member_ = place() == Place::kOther ? Member::kNone : find_member({name, length});
+    if (place() == Place::kRoot && member_ == Member::kChoices) payload.is_answer = true;
     return true;
   }
 
@@ -124,23 +191,58 @@ class PayloadHandler {
 
   bool StartObject() {
     const Place entered = object_place();
-    if (entered == Place::kChoice) payload.choices.emplace_back();
-    if (entered == Place::kUsage) payload.usage.emplace();
-    if (entered == Place::kError) payload.error.emplace();
+    switch (entered) {
+      case Place::kChoice:
+        payload.choices.emplace_back();
+        break;
+      case Place::kUsage:
+        payload.usage.emplace();
+        payload.is_answer = true;
+        break;
+      case Place::kError:
+        if (place() != Place::kErrors || !payload.error) payload.error.emplace();
+        payload.is_answer = true;
+        break;
+      case Place::kPart:
+        part_ = {};
+        break;
+      default:
+        break;
+    }
+    const bool is_call = place() == Place::kCalls ||
+                         (place() == Place::kDelta && member_ == Member::kFunctionCall) ||
+                         (place() == Place::kMessage && member_ == Member::kFunctionCall);
+    if (is_call) add_piece(PieceKind::kToolCall, "{}");
     return enter(entered);
   }
 
   bool StartArray() {
-    if (depth_ == 0) return false;
-    const bool is_choices = place() == Place::kRoot && member_ == Member::kChoices;
-    if (is_choices) payload.choices.clear();
-    return enter(is_choices ? Place::kChoices : Place::kOther);
+    const Place entered = array_place();
+    if (entered == Place::kChoices) {
+      payload.choices.clear();
+      payload.pieces.clear();
+    }
+    return enter(entered);
   }
 
-  bool EndObject(rapidjson::SizeType) { return leave(); }
-  bool EndArray(rapidjson::SizeType) { return leave(); }
+  bool EndObject(rapidjson::SizeType) {
+    if (place() == Place::kPart) add_part();
+    return leave();
+  }
+  bool EndArray(rapidjson::SizeType length) {
+    const bool has_media = length > 0 && media_depth_ == depth_;
+    if (media_depth_ == depth_) media_depth_ = 0;
+    const bool left = leave();
+    if (has_media) add_piece(PieceKind::kExtra, "[]");
+    return left;
+  }
 
  private:
+  struct Part {
+    std::string_view type;
+    std::string_view text;
+  };
+
   [[nodiscard]] Place place() const { return depth_ == 0 ? Place::kOther : places_[depth_ - 1]; }
 
   bool enter(Place entered) {
@@ -163,39 +265,156 @@ class PayloadHandler {
   [[nodiscard]] Place object_place() const {
     if (depth_ == 0) return Place::kRoot;
     switch (place()) {
+      case Place::kRoots:
+        return Place::kRoot;
       case Place::kChoices:
         return Place::kChoice;
       case Place::kRoot:
         if (member_ == Member::kUsage) return Place::kUsage;
+        if (member_ == Member::kXGroq) return Place::kVendor;
         return member_ == Member::kError ? Place::kError : Place::kOther;
+      case Place::kVendor:
+        return member_ == Member::kUsage ? Place::kUsage : Place::kOther;
       case Place::kChoice:
-        // A whole answer carries its text under "message", a piece under "delta".
-        return member_ == Member::kDelta || member_ == Member::kMessage ? Place::kDelta
-                                                                        : Place::kOther;
+        if (member_ == Member::kUsage) return Place::kUsage;
+        if (member_ == Member::kError) return Place::kError;
+        // A whole answer carries its output under "message", a piece under "delta".
+        if (member_ == Member::kMessage) return Place::kMessage;
+        return member_ == Member::kDelta ? Place::kDelta : Place::kOther;
+      case Place::kDelta:
+      case Place::kMessage:
+        return member_ == Member::kContent ? Place::kPart : Place::kOther;
+      case Place::kParts:
+        return Place::kPart;
+      case Place::kThoughts:
+        return Place::kThought;
+      case Place::kErrors:
+      case Place::kDetails:
+        return Place::kError;
       default:
         return Place::kOther;
     }
   }
 
+  [[nodiscard]] Place array_place() {
+    if (depth_ == 0) {
+      is_array = true;
+      return Place::kRoots;
+    }
+    switch (place()) {
+      case Place::kRoot:
+        if (member_ == Member::kChoices) return Place::kChoices;
+        if (member_ == Member::kErrors) return Place::kErrors;
+        return member_ == Member::kDetail ? Place::kDetails : Place::kOther;
+      case Place::kDelta:
+      case Place::kMessage:
+        if (member_ == Member::kContent) return Place::kParts;
+        if (member_ == Member::kToolCalls) return Place::kCalls;
+        if (member_ == Member::kImages) media_depth_ = depth_ + 1;
+        return Place::kOther;
+      case Place::kPart:
+        return member_ == Member::kThinking ? Place::kThoughts : Place::kOther;
+      default:
+        return Place::kOther;
+    }
+  }
+
+  void add_piece(PieceKind kind, std::string_view text) {
+    if (text.empty() || payload.choices.empty()) return;
+    const auto choice = static_cast<std::uint32_t>(payload.choices.size() - 1);
+    payload.pieces.push_back(
+        {.choice = choice, .is_whole = in_message(), .kind = kind, .text = text});
+  }
+
+  [[nodiscard]] bool in_message() const {
+    for (std::size_t i = depth_; i > 0; --i) {
+      if (places_[i - 1] == Place::kMessage) return true;
+    }
+    return false;
+  }
+
+  void add_part() {
+    const bool is_thought = part_.type == "thinking" || part_.type == "reasoning";
+    const bool is_refusal = part_.type == "refusal";
+    add_piece(is_thought   ? PieceKind::kReasoning
+              : is_refusal ? PieceKind::kRefusal
+                           : PieceKind::kText,
+              part_.text);
+  }
+
   void take_string(std::string_view value) {
     switch (place()) {
       case Place::kDelta:
-        if (member_ == Member::kContent) payload.choices.back().text = value;
+      case Place::kMessage:
+        take_output(value);
+        break;
+      case Place::kParts:
+        add_piece(PieceKind::kText, value);
+        break;
+      case Place::kPart:
+        if (member_ == Member::kType) part_.type = value;
+        if (member_ == Member::kText || member_ == Member::kRefusal) part_.text = value;
+        if (member_ == Member::kThinking) add_piece(PieceKind::kReasoning, value);
+        break;
+      case Place::kThought:
+        if (member_ == Member::kText) add_piece(PieceKind::kReasoning, value);
         break;
       case Place::kChoice:
-        if (member_ == Member::kText) payload.choices.back().text = value;
+        if (member_ == Member::kText) set_piece(PieceKind::kText, value);
         if (member_ == Member::kFinishReason) payload.choices.back().finish_reason = value;
         break;
       case Place::kError:
         take_error_member(*payload.error, value);
         break;
+      case Place::kErrors:
+        take_root_error(value);
+        break;
       case Place::kRoot:
-        if (member_ == Member::kError) payload.error = OpenAiError{value, {}, {}};
+        if (member_ == Member::kError || member_ == Member::kDetail) take_root_error(value);
+        if (member_ == Member::kObject) root_is_error_ = value == "error";
         take_error_member(root_error, value);
         break;
       default:
         break;
     }
+  }
+
+  void take_root_error(std::string_view message) {
+    if (message.empty()) return;
+    payload.error = OpenAiError{message, {}, {}};
+    payload.is_answer = true;
+  }
+
+  void take_output(std::string_view value) {
+    switch (member_) {
+      case Member::kContent:
+        set_piece(PieceKind::kText, value);
+        break;
+      case Member::kReasoning:
+      case Member::kReasoningContent:
+        set_piece(PieceKind::kReasoning, value);
+        break;
+      case Member::kRefusal:
+        set_piece(PieceKind::kRefusal, value);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /// In place of an earlier one of its kind in the same delta: members may be repeated, and the
+  /// same text may come under two names.
+  void set_piece(PieceKind kind, std::string_view text) {
+    if (text.empty() || payload.choices.empty()) return;
+    const auto choice = static_cast<std::uint32_t>(payload.choices.size() - 1);
+    const bool is_whole = in_message();
+    for (auto piece = payload.pieces.rbegin(); piece != payload.pieces.rend(); ++piece) {
+      if (piece->choice != choice) break;
+      if (piece->kind != kind || piece->is_whole != is_whole) continue;
+      piece->text = text;
+      return;
+    }
+    add_piece(kind, text);
   }
 
   void take_number(std::string_view digits) {
@@ -205,6 +424,7 @@ class PayloadHandler {
         break;
       case Place::kUsage:
         if (member_ == Member::kPromptTokens) payload.usage->prompt_tokens = parse_count(digits);
+        if (member_ == Member::kTotalTokens) payload.usage->total_tokens = parse_count(digits);
         if (member_ == Member::kCompletionTokens) {
           payload.usage->completion_tokens = parse_count(digits);
         }
@@ -227,14 +447,18 @@ class PayloadHandler {
   }
 
   void take_error_member(OpenAiError& error, std::string_view value) const {
-    if (member_ == Member::kMessage) error.message = value;
+    if (member_ == Member::kMessage || member_ == Member::kMsg) error.message = value;
     if (member_ == Member::kType) error.type = value;
+    if (member_ == Member::kStatus && error.type.empty()) error.type = value;
     if (member_ == Member::kCode) error.code = value;
   }
 
   std::array<Place, kDepthMax> places_{};
   std::size_t depth_ = 0;
+  std::size_t media_depth_ = 0;    // Of the array of images that the reader is in; 0: none.
   Member member_ = Member::kNone;  // The last key of the innermost object.
+  Part part_;
+  bool root_is_error_ = false;
 };
 
 }  // namespace
@@ -270,7 +494,16 @@ const OpenAiPayload* OpenAiPayloadParser::parse(std::string& json, bool is_error
     return nullptr;
   }
   handler.payload.has_surrogate_halves = has_surrogate_halves;
-  if (is_error_event && !handler.payload.error) handler.payload.error = handler.root_error;
+  handler.settle(is_error_event);
+  if (handler.is_array && !handler.payload.error) {
+    problem_ = "not a JSON object";
+    return nullptr;
+  }
+  const auto comes_first = [](const OpenAiPiece& a, const OpenAiPiece& b) {
+    return a.choice != b.choice ? a.choice < b.choice : a.kind < b.kind;
+  };
+  std::vector<OpenAiPiece>& pieces = handler.payload.pieces;
+  if (!std::ranges::is_sorted(pieces, comes_first)) std::ranges::stable_sort(pieces, comes_first);
   return &handler.payload;
 }
 

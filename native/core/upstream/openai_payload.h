@@ -13,39 +13,56 @@
 
 namespace sluice {
 
-/// What the model's server says it has counted.
+/// Token counts of the upstream. What it left out, or sent as something else than a count, is
+/// absent.
 struct TokenUsage {
-  std::uint64_t prompt_tokens = 0;
-  std::uint64_t completion_tokens = 0;
+  std::optional<std::uint64_t> prompt_tokens;
+  std::optional<std::uint64_t> completion_tokens;
+  std::optional<std::uint64_t> total_tokens;
 };
 
 /// The error object of a stream; each field is empty where the upstream left it out.
 struct OpenAiError {
-  std::string_view message;
-  std::string_view type;
-  std::string_view code;  ///< Numbers come as their digits.
+  std::string_view message = {};
+  std::string_view type = {};
+  std::string_view code = {};  ///< Numbers come as their digits.
+};
+
+/// What a piece of a choice is. Of calls and extras only the presence is told so far.
+enum class PieceKind : std::uint8_t { kReasoning, kText, kRefusal, kToolCall, kExtra };
+
+/// A piece of one choice's output.
+struct OpenAiPiece {
+  std::uint32_t choice = 0;  ///< Its place in `choices`.
+  bool is_whole = false;     ///< Of a `message`: the whole of it, not what was added.
+  PieceKind kind = PieceKind::kText;
+  std::string_view text;
 };
 
 /// One entry of `choices`.
 struct OpenAiChoice {
-  double index = 0;  ///< As sent: any number at all, so check it.
-  std::string_view text;
-  std::string_view finish_reason;  ///< Empty while the choice goes on.
+  double index = 0;                ///< As sent: any number at all, so check it.
+  std::string_view finish_reason;  ///< As sent; empty where there is none.
 };
 
 /// Views into the parsed payload: valid while that lives unchanged.
 struct OpenAiPayload {
   std::vector<OpenAiChoice> choices;
+  std::vector<OpenAiPiece> pieces;  ///< Of one choice in the order of PieceKind.
   std::optional<TokenUsage> usage;
   std::optional<OpenAiError> error;
   /// Text may hold UTF-16 surrogate halves in their three-byte form: decode it with
   /// Utf8Decoder::Surrogates::kJoin.
   bool has_surrogate_halves = false;
+  /// It has a member that belongs to an answer (`choices`, counts, an error).
+  bool is_answer = false;
 };
 
-/// Reads chat chunks (`choices[].delta.content`), completions (`choices[].text`) and whole chat
-/// answers (`choices[].message.content`). Unknown members are skipped, members of an unexpected
-/// type count as absent; of a repeated member the last one counts.
+/// Reads chat chunks (`choices[].delta`), completions (`choices[].text`) and whole chat answers
+/// (`choices[].message`); `content` may be text, null, or an array of parts. Errors are found as
+/// `error` (an object or text, at the root, in a choice, or in an array of objects), as a flat
+/// object with `message`, as `detail`, and as `errors`. Unknown members are skipped, members of an
+/// unexpected type count as absent; of a repeated member the last one counts.
 class OpenAiPayloadParser {
  public:
   OpenAiPayloadParser();

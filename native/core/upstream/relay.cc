@@ -1,6 +1,7 @@
 #include "core/upstream/relay.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/base/ascii.h"
@@ -12,7 +13,7 @@ namespace {
 using Failure = RelayOutcome::Failure;
 
 constexpr std::size_t kRefusalBytesMax = 64 * 1024;
-constexpr std::size_t kEventBytesMax = 1024 * 1024;
+constexpr std::size_t kEventBytesMax = 16 * 1024 * 1024;  // an image is one event
 
 // Once every answer has its finish reason, only the token counts are still worth a short wait.
 constexpr Nanos kUsageWait = 2 * kSecond;
@@ -29,6 +30,57 @@ std::string media_type(std::string_view header) {
   const std::size_t from = type.find_first_not_of(kBlank);
   if (from == std::string::npos) return {};
   return type.substr(from, type.find_last_not_of(kBlank) - from + 1);
+}
+
+constexpr std::array<std::string_view, 4> kSseFields{"data", "event", "id", "retry"};
+
+/// What a body is, by its first bytes.
+enum class Body : std::uint8_t { kUnknown, kJson, kEvents, kOther };
+
+Body body_of(std::string_view bytes) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  const std::string_view mark = bytes.substr(0, kByteOrderMark.size());
+  if (mark.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(mark)) {
+    return Body::kUnknown;
+  }
+  if (mark == kByteOrderMark) bytes.remove_prefix(mark.size());
+  const std::size_t start = bytes.find_first_not_of(" \t\r\n");
+  if (start == std::string_view::npos) return Body::kUnknown;
+  bytes.remove_prefix(start);
+  if (bytes.front() == '{' || bytes.front() == '[') return Body::kJson;
+  if (bytes.front() == ':') return Body::kEvents;
+  for (const std::string_view field : kSseFields) {
+    const std::string_view name = bytes.substr(0, field.size());
+    if (!field.starts_with(name)) continue;
+    if (name.size() < field.size() || bytes.size() == field.size()) return Body::kUnknown;
+    if (bytes[field.size()] == ':') return Body::kEvents;
+  }
+  return Body::kOther;
+}
+
+bool is_identity(std::string_view encoding) {
+  return encoding.empty() || equals_ignoring_case(encoding, "identity");
+}
+
+/// The kinds of output in `kinds`, but text, in words.
+std::string names_of(std::uint8_t kinds) {
+  constexpr std::array<std::pair<PieceKind, std::string_view>, 4> kNames{{
+      {PieceKind::kToolCall, "tool calls"},
+      {PieceKind::kRefusal, "a refusal"},
+      {PieceKind::kReasoning, "reasoning"},
+      {PieceKind::kExtra, "images"},
+  }};
+  std::string names;
+  for (const auto& [kind, name] : kNames) {
+    if ((kinds & (1U << static_cast<unsigned>(kind))) == 0) continue;
+    if (!names.empty()) names.append(" and ");
+    names.append(name);
+  }
+  return names;
+}
+
+bool has_kind(std::uint8_t kinds, PieceKind kind) {
+  return (kinds & (1U << static_cast<unsigned>(kind))) != 0;
 }
 
 }  // namespace
@@ -60,16 +112,16 @@ void Relay::on_head(const Head& head, Nanos now) {
   outcome_.status = head.status;
   outcome_.retry_after = head.retry_after;
   outcome_.retry_after_ms = head.retry_after_ms;
-  std::string type = media_type(head.content_type);
+  outcome_.location = head.location;
+  encoded_ = !is_identity(head.content_encoding);
   if (head.status != 200) {
     state_ = State::kRefusal;
     refusal_deadline_ = deadline_after(now, idle_);
-  } else if (type == "application/json") {
-    state_ = State::kWhole;  // it does not stream: its answer has the members of a chunk
-  } else if (type.empty() || type == "text/event-stream") {
-    state_ = State::kEvents;  // a missing type is forgiven: the decoder will tell
+  } else if (encoded_) {
+    fail(Failure::kEncoding, std::string(head.content_encoding));
   } else {
-    fail(Failure::kContentType, std::move(type));
+    state_ = State::kSniff;
+    content_type_ = media_type(head.content_type);
   }
 }
 
@@ -83,10 +135,12 @@ bool Relay::on_bytes(std::string_view bytes, Nanos now) {
   }
   if (state_ == State::kEvents && blocked_) return false;
   last_byte_at_ = now;
-  if (state_ == State::kEvents) {
+  if (state_ == State::kSniff) {
+    sniff(bytes);
+  } else if (state_ == State::kEvents) {
     feed(bytes);
   } else if (state_ == State::kRefusal) {
-    held_.append(bytes);
+    if (!encoded_) held_.append(bytes);
     if (held_.size() > kRefusalBytesMax) fail(Failure::kStatus, std::move(held_));
   } else {
     held_.append(bytes);
@@ -95,6 +149,33 @@ bool Relay::on_bytes(std::string_view bytes, Nanos now) {
     }
   }
   return true;
+}
+
+// What a server says of its body's type is often wrong; a body of JSON that should be a stream is
+// mostly an error.
+void Relay::sniff(std::string_view bytes) {
+  held_.append(bytes);
+  const bool is_stream = content_type_.empty() || content_type_ == "text/event-stream";
+  switch (body_of(held_)) {
+    case Body::kUnknown:
+      if (held_.size() > kRefusalBytesMax) fail(Failure::kContentType, std::move(content_type_));
+      break;
+    case Body::kJson:
+      state_ = State::kWhole;
+      break;
+    case Body::kOther:
+      if (!is_stream) {
+        fail(Failure::kContentType, std::move(content_type_));
+        break;
+      }
+      strange_ = true;
+      [[fallthrough]];  // the decoder will tell
+    case Body::kEvents:
+      state_ = State::kEvents;
+      if (blocked_) break;
+      feed(std::exchange(held_, {}));
+      break;
+  }
 }
 
 // Line by line, so that a window that closes in the middle of what came is heeded there.
@@ -128,6 +209,9 @@ void Relay::take_rest_of_body() {
     case State::kRefusal:
       outcome_.body_whole = true;
       fail(Failure::kStatus, std::move(held_));
+      break;
+    case State::kSniff:
+      fail(Failure::kIncomplete, {});
       break;
     case State::kWhole:
       decode_whole();
@@ -193,17 +277,14 @@ void Relay::resume(Nanos now) {
   look_for_window();
   if (blocked_ || !was_blocked) return;
   last_byte_at_ = now;  // time in which nobody asked does not count as silence
-  const std::string bytes = std::exchange(held_, {});
   if (state_ == State::kEvents) {
-    feed(bytes);
+    feed(std::exchange(held_, {}));
     if (!held_.empty() || !body_ended_ || state_ != State::kEvents) return;
     if (broken_) {
       fail(broken_->first, {}, broken_->second);
     } else {
       take_rest_of_body();
     }
-  } else {
-    held_ = bytes;
   }
 }
 
@@ -217,40 +298,53 @@ void Relay::look_for_window() {
 
 // --- what the decoder finds
 
-void Relay::on_delta(std::uint32_t index, std::string_view text) {
+void Relay::on_text(std::uint32_t index, std::string_view text) {
   heard_ = true;
   Share& share = shares_[index];
   if (share.settled) return;
-  share.deltas += 1;
+  share.texts += 1;
+  share.entries += 1;
+  if (share.finished) usage_deadline_ = kNever;  // it was early: the wait begins anew
   hub_.append(share.job, text, now_);
   share.blocked = !hub_.writable(share.job);
   blocked_ = blocked_ || share.blocked;
 }
 
-void Relay::on_finish(std::uint32_t index, FinishReason reason, std::string_view /*raw*/) {
+void Relay::on_other(std::uint32_t index, PieceKind kind, std::string_view /*text*/) {
+  heard_ = true;
+  Share& share = shares_[index];
+  if (share.settled) return;
+  share.entries += 1;
+  share.other_kinds |= static_cast<std::uint8_t>(1U << static_cast<unsigned>(kind));
+}
+
+void Relay::on_finish(std::uint32_t index, FinishReason reason, std::string_view raw) {
   heard_ = true;
   Share& share = shares_[index];
   share.reason = reason;
+  share.raw_reason = raw;
   share.finished = true;
   // The counts that may follow are for the whole call, so they say nothing of one of many.
   if (shares_.size() == 1) return;
-  end(share);
+  end(index);
   if (settled()) leave(true);
 }
 
 void Relay::on_usage(const TokenUsage& usage) {
   heard_ = true;
-  usage_ = Usage{usage.prompt_tokens, usage.completion_tokens};
+  usage_ = usage;
 }
 
 void Relay::on_error(const OpenAiError& error) {
   heard_ = true;
+  outcome_.type = error.type;
   fail(Failure::kReported, std::string(error.message), std::string(error.code));
 }
 
 void Relay::on_done() {
   heard_ = true;
   complete_ = true;
+  done_ = true;
   conclude();
 }
 
@@ -268,41 +362,81 @@ void Relay::settle(Share& share) {
   unsettled_ -= 1;
 }
 
-void Relay::end(Share& share) {
+void Relay::end(std::size_t index) {
+  Share& share = shares_[index];
   if (share.settled) return;
+  const FinishReason reason = share.reason.value_or(FinishReason::kStop);
+  if (reason == FinishReason::kFailed) {
+    settle_failed(index, Failure::kFinish, share.raw_reason);
+    return;
+  }
+  const bool is_filtered = reason == FinishReason::kContentFilter;
+  if (share.texts == 0 && share.other_kinds != 0 && !is_filtered) {
+    settle_failed(index, Failure::kUnsupported, names_of(share.other_kinds));
+    return;
+  }
   settle(share);
+  const bool has_calls = has_kind(share.other_kinds, PieceKind::kToolCall);
   Terminal terminal;
-  terminal.reason = share.reason == FinishReason::kLength ? "length" : "stop";
-  if (shares_.size() == 1) terminal.usage = usage_;
+  terminal.reason =
+      name_of(reason == FinishReason::kStop && has_calls ? FinishReason::kToolCalls : reason);
+  terminal.usage = usage_of(share);
   hub_.finish(share.job, std::move(terminal), now_);
+}
+
+// A count that is missing is what the others leave for it, or else the hub's estimate.
+std::optional<Usage> Relay::usage_of(const Share& share) const {
+  Usage usage = hub_.usage(share.job);
+  usage.estimated = true;
+  if (shares_.size() > 1) return usage;
+  std::optional<std::uint64_t> prompt = usage_.prompt_tokens;
+  std::optional<std::uint64_t> completion = usage_.completion_tokens;
+  const auto rest_of = [this](const std::optional<std::uint64_t>& known) {
+    std::optional<std::uint64_t> rest;
+    if (usage_.total_tokens && known && *known <= *usage_.total_tokens) {
+      rest = *usage_.total_tokens - *known;
+    }
+    return rest;
+  };
+  if (!completion) completion = rest_of(prompt);
+  if (!prompt) prompt = rest_of(completion);
+  usage.estimated = !prompt || !completion;
+  usage.prompt_tokens = prompt.value_or(usage.prompt_tokens);
+  usage.completion_tokens = completion.value_or(usage.completion_tokens);
+  return usage;
+}
+
+void Relay::settle_failed(std::size_t index, Failure failure, std::string text) {
+  settle(shares_[index]);
+  outcome_.failed[index] = static_cast<std::int64_t>(shares_[index].entries);
+  outcome_.failure = failure;
+  outcome_.text = std::move(text);
 }
 
 void Relay::fail(Failure failure, std::string text, std::string code) {
   if (settled()) return;
-  outcome_.failure = failure;
-  outcome_.text = std::move(text);
   outcome_.code = std::move(code);
-  conclude();
+  conclude(failure, text);
 }
 
-// Whatever is not settled is now. Nothing that goes wrong after a finish reason takes it back.
-void Relay::conclude() {
+// Whatever is not settled is now. Nothing that goes wrong after a finish reason takes it back, and
+// the end that an upstream announces is an end also where it gives no reason.
+void Relay::conclude(Failure failure, const std::string& text) {
   if (settled()) return;
-  bool failed = false;
+  const bool in_order = done_ && failure == Failure::kNone;
   for (std::size_t i = 0; i < shares_.size(); ++i) {
-    Share& share = shares_[i];
+    const Share& share = shares_[i];
     if (share.settled) continue;
-    if (share.reason) {
-      end(share);
-      continue;
+    // An error says more than a finish reason that only announces one.
+    const bool announced = share.reason == FinishReason::kFailed && failure != Failure::kNone;
+    if ((share.reason && !announced) || (in_order && share.entries > 0)) {
+      end(i);
+    } else {
+      const Failure own = failure == Failure::kNone ? Failure::kIncomplete : failure;
+      settle_failed(i, own, own == Failure::kIncomplete && strange_ ? "no events" : text);
     }
-    settle(share);
-    outcome_.failed[i] = static_cast<std::int64_t>(share.deltas);
-    failed = true;
   }
-  if (failed && outcome_.failure == Failure::kNone) outcome_.failure = Failure::kIncomplete;
-  if (!failed) outcome_.failure = Failure::kNone;
-  leave(outcome_.failure != Failure::kStalled);
+  leave(failure != Failure::kStalled);
 }
 
 void Relay::leave(bool connection_lives) {

@@ -35,6 +35,8 @@ class Relay final : private OpenAiSink {
     std::string_view content_type;
     std::string_view retry_after;
     std::string_view retry_after_ms;
+    std::string_view location = {};
+    std::string_view content_encoding = {};
   };
 
   Relay(Options options, JobHub& hub, Nanos now);
@@ -76,6 +78,7 @@ class Relay final : private OpenAiSink {
  private:
   enum class State : std::uint8_t {
     kHead,     // nothing has come yet
+    kSniff,    // the head of a success: the first bytes tell what its body is
     kRefusal,  // the body of an answer that is no success
     kWhole,    // one JSON object
     kEvents,   // an event stream
@@ -84,28 +87,36 @@ class Relay final : private OpenAiSink {
   };
   struct Share {
     JobHandle job;
-    std::uint64_t deltas = 0;
+    std::uint64_t texts = 0;
+    std::uint64_t entries = 0;     // of any kind, those included that are not logged yet
+    std::uint8_t other_kinds = 0;  // a bit for each PieceKind
     std::optional<FinishReason> reason = {};
+    std::string raw_reason = {};
     bool finished = false;  // by the upstream's word
     bool settled = false;
     bool blocked = false;
   };
 
-  void on_delta(std::uint32_t index, std::string_view text) override;
+  void on_text(std::uint32_t index, std::string_view text) override;
+  void on_other(std::uint32_t index, PieceKind kind, std::string_view text) override;
   void on_finish(std::uint32_t index, FinishReason reason, std::string_view raw) override;
   void on_usage(const TokenUsage& usage) override;
   void on_error(const OpenAiError& error) override;
   void on_done() override;
   void on_malformed(std::string_view problem) override;
 
+  void sniff(std::string_view bytes);
   void feed(std::string_view bytes);
+  void settle_failed(std::size_t index, RelayOutcome::Failure failure, std::string text);
+  [[nodiscard]] std::optional<Usage> usage_of(const Share& share) const;
   void take_rest_of_body();
   void decode_whole();
-  void end(Share& share);
+  void end(std::size_t index);
   void settle(Share& share);
   void look_for_window();
   void fail(RelayOutcome::Failure failure, std::string text, std::string code = {});
-  void conclude();
+  void conclude(RelayOutcome::Failure failure = RelayOutcome::Failure::kNone,
+                const std::string& text = {});
   void leave(bool connection_lives);
   [[nodiscard]] Nanos silence_deadline() const;
   [[nodiscard]] bool all_finished() const;
@@ -121,8 +132,12 @@ class Relay final : private OpenAiSink {
   bool blocked_ = false;
   bool body_ended_ = false;
   bool complete_ = false;  // the upstream has nothing more to say
+  bool done_ = false;      // by its own word
   bool heard_ = false;     // the decoder has found something
-  std::optional<Usage> usage_;
+  bool encoded_ = false;   // the body cannot be read
+  bool strange_ = false;   // the body does not begin as a stream of events does
+  std::string content_type_;
+  TokenUsage usage_;
   std::string held_;  // of the body: bytes that came while blocked, or the whole of a small one
   /// How the connection broke while bytes were held: told after them.
   std::optional<std::pair<RelayOutcome::Failure, std::string>> broken_;

@@ -28,6 +28,12 @@ std::string_view name_of(Failure failure) {
       return "disconnected";
     case Failure::kProtocol:
       return "protocol";
+    case Failure::kEncoding:
+      return "encoding";
+    case Failure::kFinish:
+      return "finish";
+    case Failure::kUnsupported:
+      return "unsupported";
   }
   return "none";
 }
@@ -43,6 +49,8 @@ std::string RelayOutcome::to_json() const {
   add("failure", name_of(failure));
   add("text", text);
   add("code", code);
+  add("type", type);
+  add("location", location);
   add("retry_after", retry_after);
   add("retry_after_ms", retry_after_ms);
   out.append(",\"status\":");

@@ -19,21 +19,26 @@ struct RelayOutcome {
     kStatus,        ///< `status` is no success; `text`: the body, as far as it was read.
     kContentType,   ///< `text`: the type of what is no event stream.
     kInvalid,       ///< `text`: what was sent instead.
-    kReported,      ///< An error object; `text`: its message, `code`: its code.
-    kIncomplete,    ///< The end came without a finish reason.
+    kReported,      ///< An error object; `text`: its message, `code` and `type`: likewise.
+    kIncomplete,    ///< The end came without a finish reason; `text`: what it was in its place.
     kStalled,       ///< Nothing came for `idle`.
     kUnreachable,   ///< It broke before the head of an answer; `code`: the error's name.
     kDisconnected,  ///< It broke after the head.
     kProtocol,      ///< It is no proper HTTP.
+    kEncoding,      ///< The body is encoded, though nobody asked for it; `text`: how.
+    kFinish,        ///< A finish reason that is no success; `text`: as sent.
+    kUnsupported,   ///< An answer without text; `text`: what it has instead.
   };
   Failure failure = Failure::kNone;
   int status = 0;
   bool body_whole = false;  ///< kStatus: `text` is the whole body.
   std::string text;
   std::string code;
+  std::string type;
+  std::string location;        ///< Header of a redirect, as sent.
   std::string retry_after;     ///< Header, as sent.
   std::string retry_after_ms;  ///< Likewise.
-  /// By answer: the number of deltas before it failed; -1 for one that did not fail.
+  /// By answer: the entries of any kind that came before it failed; -1 for one that did not fail.
   std::vector<std::int64_t> failed;
 
   /// As one JSON object.

@@ -45,9 +45,11 @@ struct UpstreamRequest {
 /// The head of an answer.
 struct UpstreamHead {
   int status = 0;
-  std::string content_type;    ///< As sent; empty where there is none.
-  std::string retry_after;     ///< Likewise.
-  std::string retry_after_ms;  ///< Likewise.
+  std::string content_type;      ///< As sent; empty where there is none.
+  std::string retry_after;       ///< Likewise.
+  std::string retry_after_ms;    ///< Likewise.
+  std::string location;          ///< Likewise.
+  std::string content_encoding;  ///< Likewise.
 };
 
 /// How a transfer ended.

@@ -18,7 +18,9 @@ struct RelayHub::Call final : public UpstreamReceiver {
     relay.on_head({.status = head.status,
                    .content_type = head.content_type,
                    .retry_after = head.retry_after,
-                   .retry_after_ms = head.retry_after_ms},
+                   .retry_after_ms = head.retry_after_ms,
+                   .location = head.location,
+                   .content_encoding = head.content_encoding},
                   now());
     touch_if_due();
   }

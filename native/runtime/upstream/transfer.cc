@@ -184,10 +184,12 @@ void UpstreamClient::Transfer::take_header_line(std::string_view line) {
   const std::size_t colon = text.find(':');
   if (colon == std::string_view::npos) return;
   const std::string_view name = text.substr(0, colon);
-  const std::array<std::pair<std::string_view, std::string*>, 4> wanted{
+  const std::array<std::pair<std::string_view, std::string*>, 6> wanted{
       {{"content-type", &head_.content_type},
        {"retry-after", &head_.retry_after},
        {"retry-after-ms", &head_.retry_after_ms},
+       {"location", &head_.location},
+       {"content-encoding", &head_.content_encoding},
        {"transfer-encoding", &transfer_encoding_}}};
   for (const auto& [lower, value] : wanted) {
     if (equals_ignoring_case(name, lower)) *value = trim(text.substr(colon + 1));

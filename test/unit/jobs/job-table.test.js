@@ -1,5 +1,6 @@
 /** The table of jobs: lookup by principal, pages, the bound on what is retained. */
-import { JobRecord, JobTable } from '../../../lib/jobs/job-table.js';
+import { JobRecord } from '../../../lib/jobs/job.js';
+import { JobTable } from '../../../lib/jobs/job-table.js';
 
 function setUp({ maxRetainedJobs = 100 } = {}) {
   const evicted = [];

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -19,18 +21,25 @@ class Recorder final : public OpenAiSink {
  public:
   Seen seen;
 
-  void on_delta(std::uint32_t index, std::string_view text) override {
+  void on_text(std::uint32_t index, std::string_view text) override {
     EXPECT_FALSE(text.empty());
     EXPECT_EQ(valid_utf8_prefix(text), text.size());
     seen.push_back("delta " + std::to_string(index) + " " + std::string(text));
   }
+  void on_other(std::uint32_t index, PieceKind kind, std::string_view) override {
+    constexpr std::array kNames{"reasoning", "text", "refusal", "call", "extra"};
+    seen.push_back(kNames.at(static_cast<std::size_t>(kind)) + (" " + std::to_string(index)));
+  }
   void on_finish(std::uint32_t index, FinishReason reason, std::string_view raw) override {
-    seen.push_back("finish " + std::to_string(index) +
-                   (reason == FinishReason::kLength ? " length " : " stop ") + std::string(raw));
+    const std::string name(name_of(reason));
+    seen.push_back("finish " + std::to_string(index) + " " + (name.empty() ? "failed" : name) +
+                   " " + std::string(raw));
   }
   void on_usage(const TokenUsage& usage) override {
-    seen.push_back("usage " + std::to_string(usage.prompt_tokens) + "+" +
-                   std::to_string(usage.completion_tokens));
+    const auto text = [](const std::optional<std::uint64_t>& count) {
+      return count ? std::to_string(*count) : "?";
+    };
+    seen.push_back("usage " + text(usage.prompt_tokens) + "+" + text(usage.completion_tokens));
   }
   void on_error(const OpenAiError& error) override {
     seen.push_back("error " + std::string(error.message) + "|" + std::string(error.type) + "|" +
@@ -92,9 +101,9 @@ TEST(OpenAiDecoder, SplitsInterleavedCompletions) {
        R"({"choices":[{"index":2,"text":"c1","finish_reason":null},{"index":0,"text":"a2","finish_reason":"length"}]})",
        completion(1, "b2", R"("stop")"), completion(2, "", R"("content_filter")"), "[DONE]"},
       {.choices = 3});
-  EXPECT_EQ(seen,
-            (Seen{"delta 1 b1", "delta 0 a1", "delta 2 c1", "delta 0 a2", "finish 0 length length",
-                  "delta 1 b2", "finish 1 stop stop", "finish 2 stop content_filter", "done"}));
+  EXPECT_EQ(seen, (Seen{"delta 1 b1", "delta 0 a1", "delta 2 c1", "delta 0 a2",
+                        "finish 0 length length", "delta 1 b2", "finish 1 stop stop",
+                        "finish 2 content_filter content_filter", "done"}));
 }
 
 TEST(OpenAiDecoder, TakesAWholeAnswerToo) {
@@ -109,9 +118,9 @@ TEST(OpenAiDecoder, MembersOfAnotherKindCountAsAbsent) {
   for (const std::string_view payload :
        {R"({})", R"({"choices":null})", R"({"choices":"x","usage":null})",
         R"({"choices":[null,1,"x"]})", R"({"choices":[{"delta":{"content":null}}]})",
-        R"({"choices":[{"delta":null}]})", R"({"choices":[{"delta":{"content":["a"]}}]})",
-        R"({"choices":[{"delta":{"content":{"text":"a"}}}]})",
-        R"({"choices":[{"delta":{"tool_calls":[{"index":7,"function":{"arguments":"{"}}]}}]})",
+        R"({"choices":[{"delta":null}]})", R"({"choices":[{"delta":{"content":[null,1,{}]}}]})",
+        R"({"choices":[{"delta":{"content":[{"type":"text","text":5}]}}]})",
+        R"({"choices":[{"delta":{"tool_calls":[],"refusal":null,"reasoning":""}}]})",
         R"({"choices":[{"text":5,"finish_reason":false}]})",
         R"({"choices":[{"finish_reason":""}]})",
         R"({"choices":[{"delta":{"text":"a"},"content":"b","message":"c"}]})",
@@ -128,10 +137,17 @@ TEST(OpenAiDecoder, OrderOfMembersDoesNotMatter) {
             (Seen{"delta 1 x", "finish 1 stop stop", "usage 1+2"}));
 }
 
-TEST(OpenAiDecoder, UsageCountsThatAreNoCountsAreZero) {
+TEST(OpenAiDecoder, OutputOfOtherKindsIsToldInTheOrderOfItsKinds) {
+  EXPECT_EQ(decode({chat(R"({"tool_calls":[{"index":7,"function":{"arguments":"{"}}],)"
+                         R"("refusal":"no","content":["a",{"text":"b","type":"text"}],)"
+                         R"("reasoning":"r","reasoning_content":"r"})")}),
+            (Seen{"reasoning 0", "delta 0 a", "delta 0 b", "refusal 0", "call 0"}));
+}
+
+TEST(OpenAiDecoder, UsageCountsThatAreNoCountsAreAbsentAndFractionsAreRoundedUp) {
   EXPECT_EQ(decode({R"({"usage":{"prompt_tokens":-1,"completion_tokens":99999999999999999999}})",
                     R"({"usage":{"prompt_tokens":1.5,"completion_tokens":9007199254740991}})"}),
-            (Seen{"usage 0+0", "usage 0+9007199254740991"}));
+            (Seen{"usage ?+?", "usage 2+9007199254740991"}));
 }
 
 TEST(OpenAiDecoder, ReportsAnErrorObjectAndNothingAfterIt) {
@@ -161,11 +177,12 @@ TEST(OpenAiDecoder, ReportsAnErrorObjectAndNothingAfterIt) {
   }
 }
 
-TEST(OpenAiDecoder, IgnoresWhatFollowsDoneAndAFinishedChoice) {
+TEST(OpenAiDecoder, IgnoresWhatFollowsDoneAndKeepsWhatFollowsAFinishReason) {
   EXPECT_EQ(decode({completion(0, "a", R"("stop")"), completion(0, "late", R"("length")"),
                     completion(1, "b"), "[DONE]", completion(1, "later"), "not json"},
                    {.choices = 2}),
-            (Seen{"delta 0 a", "finish 0 stop stop", "delta 1 b", "done"}));
+            (Seen{"delta 0 a", "finish 0 stop stop", "delta 0 late", "finish 0 length length",
+                  "delta 1 b", "done"}));
 }
 
 TEST(OpenAiDecoder, HoldsSurrogateHalvesOfTwoDeltas) {

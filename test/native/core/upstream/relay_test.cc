@@ -317,7 +317,8 @@ TEST_F(RelayTest, ARefusalIsReadToItsEndAndReported) {
   EXPECT_TRUE(relay_->outcome().body_whole);
   EXPECT_EQ(relay_->outcome().to_json(),
             "{\"failure\":\"status\",\"text\":\"{\\\"detail\\\":\\\"no stream_options\\\"}\","
-            "\"code\":\"\",\"retry_after\":\"7\",\"retry_after_ms\":\"\",\"status\":422,"
+            "\"code\":\"\",\"type\":\"\",\"location\":\"\",\"retry_after\":\"7\",\"retry_after_"
+            "ms\":\"\",\"status\":422,"
             "\"body_whole\":true,\"failed\":[0]}");
 }
 
@@ -384,9 +385,9 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"broken_json", "application/json", "{\"ok\":", Failure::kInvalid},
         Bad{"error_json", "application/json", "{\"error\":{\"message\":\"no\"}}",
             Failure::kReported},
-        Bad{"large_json", "application/json", std::string((1 << 20) + 1, ' '), Failure::kInvalid},
+        Bad{"large_json", "application/json", '{' + std::string(1 << 24, ' '), Failure::kInvalid},
         Bad{"broken_event", "text/event-stream", "data: {\"choices\":\n\n", Failure::kInvalid},
-        Bad{"large_event", "text/event-stream", "data: " + std::string(1 << 20, 'x') + "\n\n",
+        Bad{"large_event", "text/event-stream", "data: " + std::string(1 << 24, 'x') + "\n\n",
             Failure::kInvalid},
         Bad{"error_event", "text/event-stream", "data: {\"error\":{\"message\":\"no\"}}\n\n",
             Failure::kReported},

@@ -1,5 +1,5 @@
 /** From a provider's iterator into the log, with a hub that only writes down what it is told. */
-import { JobRecord } from '../../../../lib/jobs/job-table.js';
+import { JobRecord } from '../../../../lib/jobs/job.js';
 import { JobRunner } from '../../../../lib/jobs/execution/runner.js';
 
 /** A hub whose window closes after every `window` tokens until `open(handle)` is called. */

@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto';
+
+/** @typedef {import('./status.js').JobStatus} JobStatus */
+/** @typedef {'hit' | 'miss' | 'join'} CacheResult */
+
+/**
+ * Marks a job of a workflow: lists and GET do not show it, and its workflow decides on retries and purge.
+ * @typedef {object} Part
+ * @property {import('../streams/types.js').CopyTarget} copyTo
+ */
+
+/**
+ * A record that other jobs share the answer of: see SharedAnswer.
+ * @typedef {JobRecord & {members: Set<JobRecord>}} AnswerRecord
+ */
+
+/**
+ * What a job holds of its limits: see Reservations.
+ * @typedef {object} ReservationHold
+ * @property {import('../primitives/limiters/quota-lease.js').QuotaEntry[]} entries
+ * @property {(tokens: number) => void} settle at actual use
+ * @property {() => void} release gives everything back
+ */
+
+/**
+ * `answer` gives the body to send again for the key.
+ * @typedef {{name: string, fingerprint: string, answer: () => object}} KeyOfJob
+ */
+
+/**
+ * One member per part that uses it, plain JSON.
+ * @typedef {Record<string, unknown>} JobExtra
+ */
+
+/** One job as the main thread sees it. */
+export class JobRecord {
+  /**
+   * @param {object} fields
+   * @param {string} fields.principal
+   * @param {string} fields.model
+   * @param {import('./request.js').JobRequest} fields.request
+   * @param {number} fields.createdAtMs wall-clock time
+   */
+  constructor({ principal, model, request, createdAtMs }) {
+    // 144 random bits: unguessable, and never the same twice.
+    this.id = `job_${randomBytes(18).toString('base64url')}`;
+    /** What a Pipeline calls its requests by. */
+    this.request_id = this.id;
+    this.principal = principal;
+    this.model = model;
+    /** @type {import('./request.js').JobRequest | undefined} gone once the job has ended */
+    this.request = request;
+    this.metadata = request.metadata;
+    this.createdAtMs = createdAtMs;
+    /** The hub's number for the job; 0 until it is admitted. */
+    this.handle = 0;
+    /** Dispatches so far. */
+    this.attempts = 0;
+    /** When `max_wall_ms` is over, on the monotonic clock; set at admission. */
+    this.deadlineMs = Infinity;
+    /** @type {JobStatus} */
+    this.status = 'queued';
+    /** @type {any} the hub's last word on the job, without its text; set when it has ended */
+    this.final = undefined;
+    /** Why its provider failed, when it did. @type {unknown} */
+    this.failure = undefined;
+    /** The larger work that it belongs to, if any. @type {Part | undefined} */
+    this.part = undefined;
+    /** Whether the provider has finished by itself, so that there is no call to abort. */
+    this.providerDone = false;
+    /** Source of a shared answer; undefined: the answer is not shared. @type {CacheResult | undefined} */
+    this.cache = undefined;
+    /** The shared answer. @type {AnswerRecord | undefined} */
+    this.answer = undefined;
+    /** Whether its log follows the answer's log. @type {Promise<boolean | null> | undefined} */
+    this.following = undefined;
+    /** Its share of the limits; undefined: no limit applies. @type {ReservationHold | undefined} */
+    this.reservation = undefined;
+    /** The idempotency key of its submission. @type {KeyOfJob | undefined} */
+    this.usedKey = undefined;
+    /**
+     * Data of other parts (billing, turns) that its ending needs, also after a restart. Set before the
+     * row is written.
+     * @type {JobExtra | undefined}
+     */
+    this.extra = undefined;
+    /** Whether an earlier process has counted its usage. */
+    this.counted = false;
+    /** Settles once its row is in the data file, if there is one. @type {Promise<void> | undefined} */
+    this.written = undefined;
+    /** Aborted when anything but the provider ends the job: queue and provider stop. */
+    this.abort = new AbortController();
+  }
+
+  /** The jobs that a call of the provider is for. @returns {Iterable<JobRecord>} */
+  get jobs() {
+    return [this];
+  }
+
+  /** Whether the queue, or the answer that it joins, has accepted it: it has a log. */
+  get accepted() {
+    return this.handle !== 0;
+  }
+
+  /** It is dispatched, for the first time or once more. */
+  beginAttempt() {
+    this.attempts += 1;
+    this.status = 'running';
+  }
+
+  /**
+   * It has ended: it costs what it used. What was never dispatched used nothing, and the tokens of a
+   * shared answer are the answer's.
+   */
+  settleReservation() {
+    const { prompt_tokens: prompt = 0, completion_tokens: completion = 0 } =
+      this.final?.usage ?? {};
+    const used = this.attempts === 0 || this.answer !== undefined ? 0 : prompt + completion;
+    this.reservation?.settle(used);
+  }
+
+  /** Whether the job has its terminal event. */
+  get ended() {
+    return this.final !== undefined;
+  }
+}
