@@ -98,7 +98,9 @@ void expect_row(const rapidjson::Value& row, std::size_t piece_bytes) {
   } else {
     EXPECT_GE(outcome.failed.at(0), 0);
   }
-  if (row.HasMember("usage")) EXPECT_EQ(state["usage"], row["usage"]);
+  if (row.HasMember("usage")) {
+    EXPECT_EQ(state["usage"], row["usage"]);
+  }
 }
 
 TEST(RelayAnswers, EveryRowBecomesWhatTheTableSaysHoweverItIsCut) {
