@@ -14,7 +14,7 @@ test('the defaults', () => {
     ...{ onDisconnect: 'cancel', disconnectGraceMs: 30_000, maxWallMs: 300_000 },
     ...{ retentionMs: 300_000, maxRetainedJobs: 10_000, logBytesMax: 4_194_304 },
     ...{ heartbeatMs: 15_000, stallMs: 10_000, reconnectMs: 2000, maxStreams: 10_000 },
-    ...{ reactors: 1, egress: 'auto', idempotency: { ttlMs: 86_400_000, maxKeys: 100_000 } },
+    ...{ reactors: 1, egress: 'auto', idempotency: { ttlMs: 86_400_000, maxKeys: 1_000_000 } },
     cache: {
       ...{ mode: 'auto', scope: 'principal', maxEntries: 10_000, maxBytes: 67_108_864 },
       ...{ ttlMs: 300_000, maxJoined: 10_000 },
