@@ -27,18 +27,18 @@ import { memoryTable, resumeTable, table, verdictTable } from './lib/table.mjs';
 import { resumeVerdicts, verdictsOf } from './lib/verdicts.mjs';
 import { versions } from './lib/versions.mjs';
 
-const kResults = fileURLToPath(new URL('results/', import.meta.url));
+const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const rowIds = [
   ...rows.map(({ id }) => id),
   ...['resume', 'cancel', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs'],
 ];
 
-const kNotMeasured = `Not measured: other machines, a network between client and server (all is
+const NOT_MEASURED = `Not measured: other machines, a network between client and server (all is
 loopback), TLS, HTTP/2, several processes of one server, prompts and answers of real size, the
 uneven pace of a real model, start-up, and the time to the first token.`;
 
 /** Cores that the rest of the machine may use before a run counts as disturbed. */
-const kOthersShareMax = 0.25;
+const OTHERS_SHARE_MAX = 0.25;
 
 function parseOptions() {
   const { values } = parseArgs({
@@ -95,7 +95,7 @@ async function runRow(row, { quick, runs }, notify) {
       });
       descriptorsPerStream = Math.max(descriptorsPerStream, sample.descriptors_per_stream);
       each.samples.push(sample);
-      if (sample.others_cpu_share > kOthersShareMax) disturbed += 1;
+      if (sample.others_cpu_share > OTHERS_SHARE_MAX) disturbed += 1;
       taken += 1;
       const us = sample.cpu_us_per_token.toFixed(1);
       const p99 = (sample.p99_us / 1000).toFixed(1);
@@ -104,7 +104,7 @@ async function runRow(row, { quick, runs }, notify) {
     }
   }
   if (disturbed > 0) {
-    const share = `more than ${kOthersShareMax} of a core`;
+    const share = `more than ${OTHERS_SHARE_MAX} of a core`;
     notify(`${row.id}: during ${disturbed} of ${taken} runs other processes used ${share}`);
   }
   return {
@@ -221,10 +221,10 @@ function report(options, results) {
     notices.join('\n'),
     skipped ? `skipped peers on Debian: apt-get install ${systemPackages.join(' ')}` : '',
     options.quick ? 'One short run of each; the full benchmark takes the median of three.' : '',
-    kNotMeasured,
+    NOT_MEASURED,
   ].filter((part) => part !== '');
   console.log(`\n${text.join('\n\n')}`);
-  mkdirSync(kResults, { recursive: true });
+  mkdirSync(RESULTS, { recursive: true });
   // Only a full run may stand for this version.
   const name = options.quick || options.only.length > 0 ? 'partial' : 'latest';
   const date = new Date().toISOString();
@@ -244,10 +244,10 @@ function report(options, results) {
     verdicts,
     notices,
   };
-  writeFileSync(join(kResults, `${name}.json`), `${JSON.stringify(json, null, 2)}\n`);
+  writeFileSync(join(RESULTS, `${name}.json`), `${JSON.stringify(json, null, 2)}\n`);
   const { sluice, node, cpu } = measured;
   const caption = `Sluice ${sluice}, node ${node}, ${cpu}, ${date.slice(0, 10)}`;
-  writeFileSync(join(kResults, `${name}.svg`), plot(done, caption));
+  writeFileSync(join(RESULTS, `${name}.svg`), plot(done, caption));
   console.log(`\nbench/results/${name}.json and .svg written`);
 }
 

@@ -30,7 +30,7 @@ const gtestUnder = (sanitizer, env) => async () => {
 };
 
 /** What drives other programs, which libasan does not suit: Chromium, nginx, redis-server. */
-const kNotUnderAddress = ['/readme', '/logs-real', '/real-engine'];
+const NOT_UNDER_ADDRESS = ['/readme', '/logs-real', '/real-engine'];
 
 /** The reports of a run's processes, servers that tests started among them. @param {string} folder */
 function printReports(folder) {
@@ -53,7 +53,7 @@ async function addonUnderAddress() {
     const counts = await jestSuite(files.length > 0 ? files : ['test/unit', 'test/integration'], {
       // One process and no workers, which take their time to load so large an addon.
       // The patterns first: jest takes what follows them for more of them.
-      jestArgs: ['--testPathIgnorePatterns', kNotUnderAddress.join('|'), '--runInBand'],
+      jestArgs: ['--testPathIgnorePatterns', NOT_UNDER_ADDRESS.join('|'), '--runInBand'],
       env: {
         LD_PRELOAD: libasan,
         // In files, because a test may read what a server of its own says and keep it to itself.

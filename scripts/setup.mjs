@@ -24,7 +24,7 @@ const aptOptions = ['-qq', '-o', 'Dpkg::Use-Pty=0'];
  * so long, unless whoever runs this machine has set it already. A shell, because it takes the switch
  * away even when this process is interrupted.
  */
-const kWithoutServices = `
+const WITHOUT_SERVICES = `
   policy=/usr/sbin/policy-rc.d
   if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
@@ -36,7 +36,7 @@ const kWithoutServices = `
 `;
 
 /** What `ensure(logTestNeeds)` says when they stay missing. */
-export const kLogTestsSkipped = ', and the tests that read such logs are skipped';
+export const LOG_TESTS_SKIPPED = ', and the tests that read such logs are skipped';
 
 /** @param {string} command @param {string[]} args */
 function quietly(command, args) {
@@ -57,7 +57,7 @@ function aptInstall(packages, services) {
   const install = () =>
     services.length === 0
       ? quietly('apt-get', args)
-      : quietly('sh', ['-c', kWithoutServices, 'sh', 'apt-get', ...args]);
+      : quietly('sh', ['-c', WITHOUT_SERVICES, 'sh', 'apt-get', ...args]);
   // A first try with the lists as they are saves the update on a machine that has them. A bare
   // image has none, and old lists name files that the mirror no longer keeps.
   let result = install();
@@ -114,5 +114,5 @@ if (isMain(import.meta.url)) {
   if (groups.includes('test')) needs.push(...nativeTestNeeds, ...browserTestNeeds);
   process.exitCode = ensure(needs) ? 0 : 1;
   prefer(fasterBuildNeeds);
-  if (groups.includes('test')) ensure(logTestNeeds, kLogTestsSkipped);
+  if (groups.includes('test')) ensure(logTestNeeds, LOG_TESTS_SKIPPED);
 }

@@ -11,7 +11,7 @@ import { BUILD_FOLDER, buildAddon, buildNativeTests } from './build.mjs';
 import { browserTestNeeds, buildNeeds, logTestNeeds, nativeTestNeeds } from './lib/needs.mjs';
 import { run } from './lib/run.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
-import { ensure, kLogTestsSkipped } from './setup.mjs';
+import { ensure, LOG_TESTS_SKIPPED } from './setup.mjs';
 
 /** @typedef {import('./lib/suites.mjs').Counts} Counts */
 
@@ -93,7 +93,7 @@ const addonReady =
   ensure([...buildNeeds, ...wanted.flatMap(needsOf)]) &&
   (jestSuites.length === 0 || (await buildAddon()));
 
-if (wanted.includes('integration')) ensure(logTestNeeds, kLogTestsSkipped);
+if (wanted.includes('integration')) ensure(logTestNeeds, LOG_TESTS_SKIPPED);
 
 const results = (await Promise.all([jest(), besideJest()])).flat();
 const sum = (/** @type {keyof Counts} */ what) =>

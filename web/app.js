@@ -30,7 +30,7 @@ const client = createClient({ multiplex: true, apiKey: recallKey() ?? undefined 
 /** @type {Set<JobCard>} oldest first; the page lists newest first */
 const cards = new Set();
 
-const kKeyRefused = 'The server does not accept this key.';
+const KEY_REFUSED = 'The server does not accept this key.';
 
 /** @param {any} error */
 const wantsKey = (error) => error?.status === 401;
@@ -47,7 +47,7 @@ function addCard(job, known, /** @type {number | null} */ sentAtMs) {
     onRemove: (removed) => removeCards([removed]),
   });
   void job.done.then(({ error }) => {
-    if (wantsKey(error)) keyForm.ask(kKeyRefused);
+    if (wantsKey(error)) keyForm.ask(KEY_REFUSED);
   });
   cards.add(card);
   list.prepend(card.element);
@@ -79,7 +79,7 @@ async function submitAll(requests) {
     }),
   );
   const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-  if (errors.some(wantsKey)) keyForm.ask(kKeyRefused);
+  if (errors.some(wantsKey)) keyForm.ask(KEY_REFUSED);
   return errors;
 }
 
@@ -166,7 +166,7 @@ const composer = new Composer(
   async (requests) => {
     if (byTestId('page').dataset.view === 'jobs') return submitAll(requests);
     const errors = await chat.send(requests[0]);
-    if (errors.some(wantsKey)) keyForm.ask(kKeyRefused);
+    if (errors.some(wantsKey)) keyForm.ask(KEY_REFUSED);
     return errors;
   },
 );
@@ -178,7 +178,7 @@ document.addEventListener('visibilitychange', () => {
 });
 const keyForm = new KeyForm(/** @type {HTMLFormElement} */ (byTestId('key-form')), async (key) => {
   client.setApiKey(key);
-  if (!(await enter())) return kKeyRefused;
+  if (!(await enter())) return KEY_REFUSED;
   byTestId('prompt').focus();
   return '';
 });
@@ -206,4 +206,4 @@ async function enter() {
   return true;
 }
 
-if (!(await enter())) keyForm.ask(recallKey() === null ? '' : kKeyRefused);
+if (!(await enter())) keyForm.ask(recallKey() === null ? '' : KEY_REFUSED);

@@ -11,7 +11,7 @@ import { Connections } from './client/connections.js';
 import { Conversations } from './client/conversations.js';
 import { SluiceClientError } from './client/errors.js';
 import { Http, randomKey, tokenOf } from './client/http.js';
-import { isEnded, Job, kFail, kFinishFrom } from './client/job.js';
+import { isEnded, Job, FAIL, FINISH_FROM } from './client/job.js';
 
 export { SluiceClientError, Job };
 
@@ -179,7 +179,7 @@ export class Client {
     if (this.#closing.signal.aborted) return;
     const error = new SluiceClientError('client_closed', 'the client was closed');
     this.#closing.abort(error);
-    for (const job of [...this.#jobs.values()]) job[kFail](error);
+    for (const job of [...this.#jobs.values()]) job[FAIL](error);
     this.#connections.close();
   }
 
@@ -200,10 +200,10 @@ export class Client {
       try {
         const answer = await this.#http.callWithRetries('POST', path, options, 2);
         // On an open connection the terminal event ends the job in order; otherwise this answer does.
-        if (job.connection !== 'open' && isEnded(answer?.status)) job[kFinishFrom](answer);
+        if (job.connection !== 'open' && isEnded(answer?.status)) job[FINISH_FROM](answer);
         return answer;
       } catch (error) {
-        if (error instanceof SluiceClientError && error.status === 404) job[kFail](error, 'gone');
+        if (error instanceof SluiceClientError && error.status === 404) job[FAIL](error, 'gone');
         throw error;
       }
     },

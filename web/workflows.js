@@ -33,7 +33,7 @@ const graph = new WorkflowGraph(byTestId('graph'), (id) => select(id));
 /** @param {string} name */
 const part = (name) => /** @type {HTMLElement} */ (detail.querySelector(`[data-part=${name}]`));
 
-const kKeyRefused = 'The server does not accept this key.';
+const KEY_REFUSED = 'The server does not accept this key.';
 
 /** The state of the page. */
 const shown = {
@@ -53,7 +53,7 @@ const shown = {
 /** @param {unknown} error */
 function fail(error) {
   const { status, message, param } = /** @type {any} */ (error);
-  if (status === 401) keyForm.ask(recallKey() === null ? '' : kKeyRefused);
+  if (status === 401) keyForm.ask(recallKey() === null ? '' : KEY_REFUSED);
   byTestId('problem').textContent = param ? `${message} (${param})` : String(message);
 }
 
@@ -205,7 +205,7 @@ const keyForm = new KeyForm(/** @type {HTMLFormElement} */ (byTestId('key-form')
   try {
     await http.call('GET', '/v1/workflows?limit=1');
   } catch {
-    return kKeyRefused;
+    return KEY_REFUSED;
   }
   byTestId('problem').textContent = '';
   return '';

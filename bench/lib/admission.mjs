@@ -8,13 +8,13 @@ import { cpuNs, startServer } from './processes.mjs';
 import { median } from './median.mjs';
 import { columns } from './table.mjs';
 
-const kServer = fileURLToPath(new URL('../servers/sluice-admission.mjs', import.meta.url));
-const kConnections = 16;
+const SERVER = fileURLToPath(new URL('../servers/sluice-admission.mjs', import.meta.url));
+const CONNECTIONS = 16;
 
 /** Keys and limits, the four scopes of them, may cost so much more than the same without. */
-const kRatioMax = 1.5;
+const RATIO_MAX = 1.5;
 
-const kCases = /** @type {const} */ ([
+const CASES = /** @type {const} */ ([
   ['open', 'unique', 'no keys, no limits, no cache'],
   ['keys', 'unique', 'keys'],
   ['limits', 'unique', '... and limits of each key'],
@@ -53,12 +53,12 @@ function post(url, agent, n, prompts) {
 
 /** @param {string} url @param {string} prompts @param {number} count */
 async function load(url, prompts, count) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: kConnections });
+  const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS });
   let next = 0;
   const client = async () => {
     while (next < count) await post(url, agent, next++, prompts);
   };
-  await Promise.all(Array.from({ length: kConnections }, client));
+  await Promise.all(Array.from({ length: CONNECTIONS }, client));
   agent.destroy();
 }
 
@@ -69,7 +69,7 @@ async function load(url, prompts, count) {
  * @returns {Promise<number>} microseconds of the server's CPU per request
  */
 async function measureOne(mode, prompts, count) {
-  const server = await startServer([process.execPath, kServer, mode], {
+  const server = await startServer([process.execPath, SERVER, mode], {
     env: { NODE_ENV: 'production' },
   });
   try {
@@ -90,15 +90,15 @@ async function measureOne(mode, prompts, count) {
 export async function measureAdmission({ quick, runs }) {
   const count = quick ? 2000 : 20_000;
   /** @type {number[][]} */
-  const samples = kCases.map(() => []);
+  const samples = CASES.map(() => []);
   for (let run = 1; run <= runs; run += 1) {
-    for (const [i, [mode, prompts, label]] of kCases.entries()) {
+    for (const [i, [mode, prompts, label]] of CASES.entries()) {
       const us = await measureOne(mode, prompts, count);
       samples[i].push(us);
       console.error(`admission ${run}/${runs}  ${label}: ${us.toFixed(1)} us/request`);
     }
   }
-  return kCases.map(([, , label], i) => ({ label, cpuUs: median(samples[i]) }));
+  return CASES.map(([, , label], i) => ({ label, cpuUs: median(samples[i]) }));
 }
 
 /** @param {AdmissionSample[]} samples */
@@ -119,14 +119,14 @@ export function admissionTable(samples) {
  * @returns {import('./verdicts.mjs').Verdict[]}
  */
 export function admissionVerdicts(samples) {
-  const of = (/** @type {string} */ mode) => samples[kCases.findIndex(([id]) => id === mode)].cpuUs;
+  const of = (/** @type {string} */ mode) => samples[CASES.findIndex(([id]) => id === mode)].cpuUs;
   const ratio = of('shared') / of('open');
   return [
     {
       what: 'admission: a job with a key and twelve limits / the same with none',
       figure: ratio.toFixed(2),
-      bar: `at most ${kRatioMax.toFixed(2)}`,
-      met: ratio <= kRatioMax,
+      bar: `at most ${RATIO_MAX.toFixed(2)}`,
+      met: ratio <= RATIO_MAX,
     },
   ];
 }

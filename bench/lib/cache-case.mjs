@@ -6,9 +6,9 @@ import { LRUCache } from 'lru-cache';
 import { LruTtlCache } from '../../lib/index.js';
 import { measureRate } from './rate.mjs';
 
-const kEntries = 10_000;
-const kCallers = 100;
-const kTtlMs = 3_600_000;
+const ENTRIES = 10_000;
+const CALLERS = 100;
+const TTL_MS = 3_600_000;
 
 const [, , kind, operation, ms] = process.argv;
 
@@ -22,9 +22,9 @@ const [, , kind, operation, ms] = process.argv;
 /** @param {{expires?: boolean}} [options] @returns {Cache} */
 function makeCache({ expires = false } = {}) {
   if (kind === 'sluice') {
-    return new LruTtlCache({ maxEntries: kEntries, ttlMs: expires ? kTtlMs : Infinity });
+    return new LruTtlCache({ maxEntries: ENTRIES, ttlMs: expires ? TTL_MS : Infinity });
   }
-  return new LRUCache({ max: kEntries, ttl: expires ? kTtlMs : 0 });
+  return new LRUCache({ max: ENTRIES, ttl: expires ? TTL_MS : 0 });
 }
 
 /** @param {number} count @returns {string[]} */
@@ -40,7 +40,7 @@ function randomFrom(seed) {
 
 /** @param {Cache} cache @param {string[]} keys */
 function filled(cache, keys) {
-  for (const key of keys.slice(0, kEntries)) cache.set(key, key.length);
+  for (const key of keys.slice(0, ENTRIES)) cache.set(key, key.length);
   return cache;
 }
 
@@ -48,19 +48,19 @@ function filled(cache, keys) {
  * The body of each case: performs `count` operations from the `from`th on.
  * @type {Record<string, () => (from: number, count: number) => void>}
  */
-const kCases = {
+const CASES = {
   hit: () => reads(makeCache()),
   'hit-ttl': () => reads(makeCache({ expires: true })),
-  replace: () => writes(makeCache(), kEntries),
+  replace: () => writes(makeCache(), ENTRIES),
   // Each key is set again long after it was evicted.
-  evict: () => writes(makeCache(), 4 * kEntries),
-  'evict-ttl': () => writes(makeCache({ expires: true }), 4 * kEntries),
+  evict: () => writes(makeCache(), 4 * ENTRIES),
+  'evict-ttl': () => writes(makeCache({ expires: true }), 4 * ENTRIES),
   mixed,
 };
 
 /** @param {Cache} cache */
 function reads(cache) {
-  const keys = makeKeys(kEntries);
+  const keys = makeKeys(ENTRIES);
   filled(cache, keys);
   return (/** @type {number} */ from, /** @type {number} */ count) => {
     for (let i = from; i < from + count; i += 1) {
@@ -83,7 +83,7 @@ let found = 0;
 
 /** Few keys are asked for often: the first eighth of them, which fits, by three quarters. */
 function mixed() {
-  const keys = makeKeys(8 * kEntries);
+  const keys = makeKeys(8 * ENTRIES);
   const cache = filled(makeCache(), keys);
   const random = randomFrom(1);
   const asked = Array.from(
@@ -120,13 +120,13 @@ async function flight() {
   const fetch = {
     none: () => (/** @type {AbortSignal | undefined} */ signal) => upstream(signal),
     sluice() {
-      const cache = new LruTtlCache({ maxEntries: kEntries });
+      const cache = new LruTtlCache({ maxEntries: ENTRIES });
       return (/** @type {AbortSignal | undefined} */ signal) =>
         cache.fetch('prompt', (_key, options) => upstream(options.signal), { signal });
     },
     'lru-cache'() {
       const cache = new LRUCache({
-        max: kEntries,
+        max: ENTRIES,
         fetchMethod: (_key, _stale, options) => upstream(options.signal),
       });
       return (/** @type {AbortSignal | undefined} */ signal) => cache.fetch('prompt', { signal });
@@ -149,12 +149,10 @@ async function flight() {
  * @param {AbortSignal} [firstSignal]
  */
 function callTogether(fetch, firstSignal) {
-  const calls = Array.from({ length: kCallers }, (_, i) =>
-    fetch(i === 0 ? firstSignal : undefined),
-  );
+  const calls = Array.from({ length: CALLERS }, (_, i) => fetch(i === 0 ? firstSignal : undefined));
   return Promise.all(calls.map((call) => call.catch((error) => error)));
 }
 
 const result =
-  operation === 'flight' ? await flight() : await measure(kCases[operation](), Number(ms));
+  operation === 'flight' ? await flight() : await measure(CASES[operation](), Number(ms));
 console.log(JSON.stringify(result));

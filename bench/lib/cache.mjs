@@ -8,12 +8,12 @@ import { output } from '../../scripts/lib/run.mjs';
 import { median } from './median.mjs';
 import { columns } from './table.mjs';
 
-const kProgram = fileURLToPath(new URL('cache-case.mjs', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('cache-case.mjs', import.meta.url));
 
 /** Sluice's rate has to be at least this share of lru-cache's. */
-const kHitShareMin = 0.8;
+const HIT_SHARE_MIN = 0.8;
 
-const kOperations = /** @type {const} */ ([
+const OPERATIONS = /** @type {const} */ ([
   ['hit', 'get, found'],
   ['hit-ttl', 'get, found, entries expire'],
   ['replace', 'set of a known key'],
@@ -39,7 +39,7 @@ const kOperations = /** @type {const} */ ([
 
 /** @param {string[]} args @returns {any} */
 function runCase(...args) {
-  const text = output(process.execPath, [kProgram, ...args]);
+  const text = output(process.execPath, [PROGRAM, ...args]);
   if (text === '') throw new Error(`the cache's case ${args.join(' ')} failed`);
   return JSON.parse(text);
 }
@@ -50,7 +50,7 @@ function runCase(...args) {
  */
 export function measureCache({ quick, runs }) {
   const ms = quick ? '200' : '1000';
-  const rates = kOperations.map(([operation, label]) => {
+  const rates = OPERATIONS.map(([operation, label]) => {
     /** @type {{perSecond: number, foundShare: number}[][]} */
     const [sluice, peer] = [[], []];
     // In turn, as everywhere: a disturbance must not hit one of them alone.
@@ -106,8 +106,8 @@ export function cacheVerdicts({ rates, flights }) {
     ...hit.map(({ sluice, peer }) => ({
       what: 'cache: rate of a get that finds its entry, Sluice / lru-cache',
       figure: (sluice / peer).toFixed(2),
-      bar: `at least ${kHitShareMin.toFixed(2)}`,
-      met: sluice / peer >= kHitShareMin,
+      bar: `at least ${HIT_SHARE_MIN.toFixed(2)}`,
+      met: sluice / peer >= HIT_SHARE_MIN,
     })),
     ...ours.map(({ loads, harmed }) => ({
       what: 'cache: 100 callers at once, upstream calls and callers harmed by an abort',

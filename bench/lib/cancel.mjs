@@ -8,14 +8,14 @@ import { performance } from 'node:perf_hooks';
 import { columns } from './table.mjs';
 import { setups } from './setups.mjs';
 
-const kIntervalMs = 2;
-const kMedianMsMax = 20;
+const INTERVAL_MS = 2;
+const MEDIAN_MS_MAX = 20;
 
 /**
  * Tokens before the cancel, and what is said of them. After 32 reads an answer is read past libcurl.
  * @type {[number, string][]}
  */
-const kCases = [
+const CASES = [
   [1, 'at its first token'],
   [50, 'after 50 tokens'],
 ];
@@ -41,7 +41,7 @@ class Talker {
       req.resume();
       res.writeHead(200, { 'content-type': 'text/event-stream' });
       const delta = JSON.stringify({ choices: [{ index: 0, delta: { content: 'word ' } }] });
-      const timer = setInterval(() => res.write(`data: ${delta}\n\n`), kIntervalMs);
+      const timer = setInterval(() => res.write(`data: ${delta}\n\n`), INTERVAL_MS);
       req.socket.once('close', () => {
         clearInterval(timer);
         this.#tell(performance.now());
@@ -101,7 +101,7 @@ export async function measureCancel({ quick }) {
   const { server } = await setups['sluice-relay'].start(env);
   try {
     const samples = [];
-    for (const [tokens, label] of kCases) {
+    for (const [tokens, label] of CASES) {
       const spans = [];
       for (let i = 0; i < cancels; i += 1) {
         spans.push(await cancelOne(server.url, talker, tokens));
@@ -135,7 +135,7 @@ export function cancelVerdicts(samples) {
   return samples.map(({ label, p50_ms: p50 }) => ({
     what: `cancel: to the close of the upstream, a job ${label}, median`,
     figure: `${p50.toFixed(1)} ms`,
-    bar: `under ${kMedianMsMax} ms`,
-    met: p50 < kMedianMsMax,
+    bar: `under ${MEDIAN_MS_MAX} ms`,
+    met: p50 < MEDIAN_MS_MAX,
   }));
 }

@@ -10,14 +10,14 @@ import { join } from 'node:path';
 import { createGateway } from '../../lib/index.js';
 import { sharedReactor } from '../../lib/internal/native/reactor.js';
 import { SqliteStore } from '../../lib/jobs/storage/sqlite.js';
-import { kTogether } from './durable.mjs';
+import { TOGETHER } from './durable.mjs';
 import { median } from './median.mjs';
 
 const [, , kind, operation, ms, folder] = process.argv;
 
 /** About what a small job is in the data file. */
-const kBytes = 200;
-const value = 'x'.repeat(kBytes);
+const BYTES = 200;
+const value = 'x'.repeat(BYTES);
 
 /** @returns {Promise<(n: number) => Promise<unknown>>} writes a record; resolves when it is on the disk */
 async function writer() {
@@ -46,7 +46,7 @@ async function rate() {
     }
   };
   const start = performance.now();
-  const clients = operation === 'one' ? 1 : kTogether;
+  const clients = operation === 'one' ? 1 : TOGETHER;
   await Promise.all(Array.from({ length: clients }, client));
   return { perSecond: (done / (performance.now() - start)) * 1000 };
 }

@@ -11,20 +11,20 @@ import { output } from '../../scripts/lib/run.mjs';
 import { median } from './median.mjs';
 import { columns } from './table.mjs';
 
-const kProgram = fileURLToPath(new URL('durable-case.mjs', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('durable-case.mjs', import.meta.url));
 
 /** Records that are waited for at once, or that the bare loop puts into a transaction. */
-export const kTogether = 64;
+export const TOGETHER = 64;
 
-const kKinds = /** @type {const} */ ([
+const KINDS = /** @type {const} */ ([
   ['sluice', 'Sluice'],
   ['lmdb', 'lmdb'],
   ['bare', 'bare SQLite loop'],
 ]);
-const kCases = /** @type {const} */ (['one', 'many']);
+const CASES = /** @type {const} */ (['one', 'many']);
 
 /** Of the bare loop's, with as many records a transaction. */
-const kShareMin = 0.2;
+const SHARE_MIN = 0.2;
 
 /**
  * @typedef {object} DurableResult
@@ -61,17 +61,17 @@ export function measureDurable({ quick, runs }, binaries) {
     figures.set(name, [...(figures.get(name) ?? []), figure]);
   };
   const inNode = (/** @type {string} */ kind, /** @type {string} */ each) =>
-    runCase(process.execPath, (folder) => [kProgram, kind, each, ms, folder]);
+    runCase(process.execPath, (folder) => [PROGRAM, kind, each, ms, folder]);
   const bare = (/** @type {string} */ each) =>
     runCase(join(binaries, 'sqlite_commits'), (folder) => [
       join(folder, 'bare.db'),
       ms,
-      each === 'one' ? '1' : String(kTogether),
+      each === 'one' ? '1' : String(TOGETHER),
     ]);
   for (let run = 1; run <= runs; run += 1) {
     console.error(`durable ${run}/${runs}`);
-    for (const [kind] of kKinds) {
-      for (const each of kCases) {
+    for (const [kind] of KINDS) {
+      for (const each of CASES) {
         const { perSecond } = kind === 'bare' ? bare(each) : inNode(kind, each);
         note(`${kind} ${each}`, perSecond);
       }
@@ -80,10 +80,10 @@ export function measureDurable({ quick, runs }, binaries) {
   }
   const figure = (/** @type {string} */ name) => median(figures.get(name) ?? [NaN]);
   return {
-    stores: kKinds.map(([kind, label]) => ({
+    stores: KINDS.map(([kind, label]) => ({
       kind,
       label,
-      rates: Object.fromEntries(kCases.map((each) => [each, figure(`${kind} ${each}`)])),
+      rates: Object.fromEntries(CASES.map((each) => [each, figure(`${kind} ${each}`)])),
     })),
     firstMs: { memory: figure('memory'), file: figure('file') },
   };
@@ -92,10 +92,10 @@ export function measureDurable({ quick, runs }, binaries) {
 /** @param {DurableResult} result */
 export function durableTable({ stores, firstMs }) {
   return columns([
-    ['records on disk/s', 'one at a time', `${kTogether} at once`],
+    ['records on disk/s', 'one at a time', `${TOGETHER} at once`],
     ...stores.map(({ label, rates }) => [
       `  ${label}`,
-      ...kCases.map((each) => rates[each].toFixed(0)),
+      ...CASES.map((each) => rates[each].toFixed(0)),
     ]),
     ['ms to the first token', 'in memory', 'with a file'],
     ['  Sluice', firstMs.memory.toFixed(2), firstMs.file.toFixed(2)],
@@ -112,10 +112,10 @@ export function durableVerdicts({ stores }) {
   const share = many('sluice') / many('bare');
   return [
     {
-      what: `durable: records on disk/s, ${kTogether} at once, Sluice / bare SQLite loop`,
+      what: `durable: records on disk/s, ${TOGETHER} at once, Sluice / bare SQLite loop`,
       figure: share.toFixed(2),
-      bar: `at least ${kShareMin.toFixed(2)}`,
-      met: share >= kShareMin,
+      bar: `at least ${SHARE_MIN.toFixed(2)}`,
+      met: share >= SHARE_MIN,
     },
   ];
 }

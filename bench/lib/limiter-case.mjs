@@ -7,11 +7,11 @@ import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { FixedWindowLimiter, TokenBucketLimiter } from '../../lib/index.js';
 import { measureRate } from './rate.mjs';
 
-const kKeys = 10_000;
-const kMany = 1_000_000;
+const KEYS = 10_000;
+const MANY = 1_000_000;
 /** More than any run asks for, so that every decision but those of `denied` is a grant. */
-const kPlenty = 1e9;
-const kHourS = 3600;
+const PLENTY = 1e9;
+const HOUR_S = 3600;
 
 const [, , kind, operation, ms] = process.argv;
 
@@ -20,14 +20,14 @@ const [, , kind, operation, ms] = process.argv;
 /**
  * @type {Record<string, (limit: number) => Decide>}
  */
-const kLimiters = {
+const LIMITERS = {
   bucket(limit) {
     // So little comes in that no bucket is full again, and forgotten, while this runs.
-    const limiter = new TokenBucketLimiter({ capacity: limit, refillPerSecond: 1 / kHourS });
+    const limiter = new TokenBucketLimiter({ capacity: limit, refillPerSecond: 1 / HOUR_S });
     return (key) => limiter.allow(key);
   },
   window(limit) {
-    const limiter = new FixedWindowLimiter({ limit, windowMs: kHourS * 1000 });
+    const limiter = new FixedWindowLimiter({ limit, windowMs: HOUR_S * 1000 });
     return (key) => limiter.allow(key);
   },
   // It has no keys: one of these is one bucket.
@@ -36,7 +36,7 @@ const kLimiters = {
     return () => bucket.tryRemoveTokens(1);
   },
   'rate-limiter-flexible'(limit) {
-    const limiter = new RateLimiterMemory({ points: limit, duration: kHourS });
+    const limiter = new RateLimiterMemory({ points: limit, duration: HOUR_S });
     return (key) => limiter.consume(key);
   },
 };
@@ -66,10 +66,10 @@ function rateOf(decide, keys) {
 
 /** Resident bytes a key, of a million keys that were each granted once. */
 async function memory() {
-  const decide = kLimiters[kind](kPlenty);
+  const decide = LIMITERS[kind](PLENTY);
   const collect = /** @type {() => void} */ (globalThis.gc);
   const askAll = async (/** @type {number} */ keys) => {
-    for (let i = 0; i < kMany; i += 1) {
+    for (let i = 0; i < MANY; i += 1) {
       const granted = decide(`user:${(i % keys) * 7919}`);
       if (kind === 'rate-limiter-flexible') await granted;
     }
@@ -78,18 +78,18 @@ async function memory() {
   // What the calls themselves leave behind is not the keys'.
   await askAll(1000);
   const before = process.memoryUsage.rss();
-  await askAll(kMany);
-  return { bytesPerKey: (process.memoryUsage.rss() - before) / kMany };
+  await askAll(MANY);
+  return { bytesPerKey: (process.memoryUsage.rss() - before) / MANY };
 }
 
 /** @type {Record<string, () => Promise<unknown>>} */
-const kCases = {
-  one: () => rateOf(kLimiters[kind](kPlenty), makeKeys(1)),
-  keys: () => rateOf(kLimiters[kind](kPlenty), makeKeys(kKeys)),
-  denied: () => rateOf(kLimiters[kind](1), makeKeys(1)),
+const CASES = {
+  one: () => rateOf(LIMITERS[kind](PLENTY), makeKeys(1)),
+  keys: () => rateOf(LIMITERS[kind](PLENTY), makeKeys(KEYS)),
+  denied: () => rateOf(LIMITERS[kind](1), makeKeys(1)),
   memory,
 };
 
-console.log(JSON.stringify(await kCases[operation]()));
+console.log(JSON.stringify(await CASES[operation]()));
 // The peer's timers would keep the process alive for an hour.
 process.exit();

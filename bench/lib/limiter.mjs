@@ -8,22 +8,22 @@ import { output } from '../../scripts/lib/run.mjs';
 import { median } from './median.mjs';
 import { columns } from './table.mjs';
 
-const kProgram = fileURLToPath(new URL('limiter-case.mjs', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('limiter-case.mjs', import.meta.url));
 
-const kKinds = /** @type {const} */ ([
+const KINDS = /** @type {const} */ ([
   ['bucket', 'TokenBucketLimiter'],
   ['window', 'FixedWindowLimiter'],
   ['rate-limiter-flexible', 'rate-limiter-flexible'],
   ['limiter', 'limiter'],
 ]);
-const kPeer = 'rate-limiter-flexible';
-const kRates = /** @type {const} */ (['one', 'keys', 'denied']);
+const PEER = 'rate-limiter-flexible';
+const RATES = /** @type {const} */ (['one', 'keys', 'denied']);
 /** limiter has no keys. */
-const kKeyless = 'limiter';
+const KEYLESS = 'limiter';
 
 /** Of Sluice's token bucket. */
-const kShareMin = 1;
-const kBytesPerKeyMax = 150;
+const SHARE_MIN = 1;
+const BYTES_PER_KEY_MAX = 150;
 
 /**
  * @typedef {object} LimiterSample
@@ -35,7 +35,7 @@ const kBytesPerKeyMax = 150;
 
 /** @param {string[]} args @returns {any} */
 function runCase(...args) {
-  const text = output(process.execPath, ['--expose-gc', kProgram, ...args]);
+  const text = output(process.execPath, ['--expose-gc', PROGRAM, ...args]);
   if (text === '') throw new Error(`the limiter's case ${args.join(' ')} failed`);
   return JSON.parse(text);
 }
@@ -53,22 +53,22 @@ export function measureLimiters({ quick, runs }) {
   };
   for (let run = 1; run <= runs; run += 1) {
     console.error(`limiter ${run}/${runs}`);
-    for (const [kind] of kKinds) {
-      for (const each of kRates) {
-        if (kind === kKeyless && each === 'keys') continue;
+    for (const [kind] of KINDS) {
+      for (const each of RATES) {
+        if (kind === KEYLESS && each === 'keys') continue;
         note(`${kind} ${each}`, runCase(kind, each, ms).perSecond / 1e6);
       }
-      if (kind !== kKeyless) note(`${kind} memory`, runCase(kind, 'memory', ms).bytesPerKey);
+      if (kind !== KEYLESS) note(`${kind} memory`, runCase(kind, 'memory', ms).bytesPerKey);
     }
   }
   const figure = (/** @type {string} */ name) => {
     const all = figures.get(name);
     return all === undefined ? undefined : median(all);
   };
-  return kKinds.map(([kind, label]) => ({
+  return KINDS.map(([kind, label]) => ({
     kind,
     label,
-    rates: Object.fromEntries(kRates.map((each) => [each, figure(`${kind} ${each}`)])),
+    rates: Object.fromEntries(RATES.map((each) => [each, figure(`${kind} ${each}`)])),
     bytesPerKey: figure(`${kind} memory`),
   }));
 }
@@ -81,7 +81,7 @@ export function limiterTable(samples) {
     ['M decisions/s', 'one key', '10000 keys', 'denied', 'bytes a key of 1000000'],
     ...samples.map(({ label, rates, bytesPerKey }) => [
       `  ${label}`,
-      ...kRates.map((each) => show(rates[each])),
+      ...RATES.map((each) => show(rates[each])),
       show(bytesPerKey, 0),
     ]),
   ]);
@@ -93,21 +93,21 @@ export function limiterTable(samples) {
  */
 export function limiterVerdicts(samples) {
   const ours = samples.find(({ kind }) => kind === 'bucket');
-  const peer = samples.find(({ kind }) => kind === kPeer);
+  const peer = samples.find(({ kind }) => kind === PEER);
   const share = (ours?.rates.keys ?? NaN) / (peer?.rates.keys ?? NaN);
   const bytes = ours?.bytesPerKey ?? NaN;
   return [
     {
-      what: `limiter: decisions about 10000 keys, TokenBucketLimiter / ${kPeer}`,
+      what: `limiter: decisions about 10000 keys, TokenBucketLimiter / ${PEER}`,
       figure: share.toFixed(2),
-      bar: `at least ${kShareMin.toFixed(2)}`,
-      met: share >= kShareMin,
+      bar: `at least ${SHARE_MIN.toFixed(2)}`,
+      met: share >= SHARE_MIN,
     },
     {
       what: 'limiter: resident memory of a key, of a million',
       figure: `${bytes.toFixed(0)} bytes`,
-      bar: `at most ${kBytesPerKeyMax} bytes`,
-      met: bytes <= kBytesPerKeyMax,
+      bar: `at most ${BYTES_PER_KEY_MAX} bytes`,
+      met: bytes <= BYTES_PER_KEY_MAX,
     },
   ];
 }

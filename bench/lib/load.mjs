@@ -40,7 +40,7 @@ import { binaries, setups } from './setups.mjs';
  */
 
 /** What a server keeps open besides its streams. */
-const kSpareDescriptors = 150;
+const SPARE_DESCRIPTORS = 150;
 
 /** @param {Load} load @returns {Promise<Sample>} */
 export async function measure(load) {
@@ -87,9 +87,9 @@ export async function measure(load) {
 export function streamsThatFit(wanted, descriptorsPerStream) {
   const perStream = Math.max(1, descriptorsPerStream);
   const limit = descriptorLimit();
-  const most = Math.floor((limit - kSpareDescriptors) / perStream / 100) * 100;
+  const most = Math.floor((limit - SPARE_DESCRIPTORS) / perStream / 100) * 100;
   if (wanted <= most) return { streams: wanted };
-  const needed = Math.ceil(wanted * perStream) + kSpareDescriptors;
+  const needed = Math.ceil(wanted * perStream) + SPARE_DESCRIPTORS;
   return {
     streams: most,
     notice:

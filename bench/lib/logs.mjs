@@ -12,14 +12,14 @@ import { gzipSync } from 'node:zlib';
 import { median } from './median.mjs';
 import { columns } from './table.mjs';
 
-const kProgram = fileURLToPath(new URL('logs-case.mjs', import.meta.url));
-const kMegabyte = 1e6;
-const kStartMs = Date.UTC(2026, 0, 1);
+const PROGRAM = fileURLToPath(new URL('logs-case.mjs', import.meta.url));
+const MEGABYTE = 1e6;
+const START_MS = Date.UTC(2026, 0, 1);
 /** Events of one block, which a file repeats; every tenth or hundredth of them is an error. */
-const kBlockEvents = 20_000;
+const BLOCK_EVENTS = 20_000;
 
 /** The greatest resident memory that a file of any size may take. */
-const kMemoryMbMax = 150;
+const MEMORY_MB_MAX = 150;
 
 /**
  * @typedef {object} LogKind
@@ -81,8 +81,8 @@ const kinds = [
  */
 function writeLog(path, { errorEvery, event, gzip }, bytesMin) {
   let text = '';
-  for (let i = 0; i < kBlockEvents; i += 1) {
-    const time = new Date(kStartMs + i * 7).toISOString();
+  for (let i = 0; i < BLOCK_EVENTS; i += 1) {
+    const time = new Date(START_MS + i * 7).toISOString();
     text += event(i, time, i % errorEvery === 0 ? 'ERROR' : 'INFO');
   }
   const plain = Buffer.from(text);
@@ -94,7 +94,7 @@ function writeLog(path, { errorEvery, event, gzip }, bytesMin) {
     for (let at = 0; at < block.length;) at += writeSync(file, block, at);
   }
   closeSync(file);
-  return { bytes: blocks * plain.length, errors: blocks * (kBlockEvents / errorEvery) };
+  return { bytes: blocks * plain.length, errors: blocks * (BLOCK_EVENTS / errorEvery) };
 }
 
 /**
@@ -120,20 +120,20 @@ export function measureLogs({ quick, runs }) {
       console.error(`logs  ${kind.label}`);
       const path = join(folder, 'a.log');
       // A gigabyte once, to see that memory does not follow the size.
-      const bytesMin = (quick ? 50 : index === 0 ? 1000 : 200) * kMegabyte;
+      const bytesMin = (quick ? 50 : index === 0 ? 1000 : 200) * MEGABYTE;
       const { bytes, errors } = writeLog(path, kind, bytesMin);
       const [ours, greps, memory] = [[], [], []].map((list) => /** @type {number[]} */ (list));
       for (let run = 1; run <= runs; run += 1) {
-        const { seconds, stdout, stderr } = timed(process.execPath, [kProgram, path]);
+        const { seconds, stdout, stderr } = timed(process.execPath, [PROGRAM, path]);
         const found = JSON.parse(stdout);
         if (found.errors !== errors || found.bytes !== bytes) throw new Error('miscounted');
         ours.push(seconds);
-        memory.push((Number(stderr) * 1024) / kMegabyte);
+        memory.push((Number(stderr) * 1024) / MEGABYTE);
         if (!kind.gzip) greps.push(timed('grep', ['-c', 'ERROR\\|"level":50', path]).seconds);
       }
       return {
         label: kind.label,
-        megabytes: bytes / kMegabyte,
+        megabytes: bytes / MEGABYTE,
         seconds: median(ours),
         memoryMb: Math.max(...memory),
         grepSeconds: greps.length > 0 ? median(greps) : undefined,
@@ -168,8 +168,8 @@ export function logsVerdicts(samples) {
     {
       what: 'logs: peak memory, whatever the size',
       figure: `${largest.toFixed(0)} MB`,
-      bar: `at most ${kMemoryMbMax} MB`,
-      met: largest <= kMemoryMbMax,
+      bar: `at most ${MEMORY_MB_MAX} MB`,
+      met: largest <= MEMORY_MB_MAX,
     },
   ];
 }

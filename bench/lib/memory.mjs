@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { collect } from './processes.mjs';
 import { binaries, setups } from './setups.mjs';
 
-const kIntervalMs = 200;
-const kPollMs = 100;
+const INTERVAL_MS = 200;
+const POLL_MS = 100;
 /** From the last stream's opening to the question, within the load's interval. */
-const kAskAfterMs = 3000;
+const ASK_AFTER_MS = 3000;
 
 /**
  * @typedef {object} MemoryState bytes of a server, as it told by itself
@@ -37,7 +37,7 @@ async function stateAt(streams) {
   const env = {
     NODE_ENV: 'production',
     NODE_OPTIONS: '--expose-gc',
-    BENCH_INTERVAL_MS: String(kIntervalMs),
+    BENCH_INTERVAL_MS: String(INTERVAL_MS),
   };
   const { server, load } = await setups['sluice-generator'].start(env);
   let said = '';
@@ -45,7 +45,7 @@ async function stateAt(streams) {
   const ask = async () => {
     said = '';
     server.child.kill('SIGUSR2');
-    while (!said.includes('\n')) await new Promise((resolve) => setTimeout(resolve, kPollMs));
+    while (!said.includes('\n')) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     return /** @type {MemoryState} */ (JSON.parse(said.replace(/^memory /, '')));
   };
   let onOpen = (/** @type {number} */ _open) => {};
@@ -74,7 +74,7 @@ async function stateAt(streams) {
     // How long the opening takes is the machine's business: the load client says when it is over.
     const opened = await Promise.race([opening, loading.then(() => 0)]);
     if (opened !== streams) throw new Error(`${opened} of ${streams} streams could be opened`);
-    await new Promise((resolve) => setTimeout(resolve, kAskAfterMs));
+    await new Promise((resolve) => setTimeout(resolve, ASK_AFTER_MS));
     const state = await ask();
     if (state.streams !== streams) {
       throw new Error(`${state.streams} of ${streams} streams were still open when asked`);

@@ -1,10 +1,10 @@
 /** The results as a picture: one bar a server, one group a row. */
 
-const kWidth = 940;
-const kLabelWidth = 430;
-const kBarHeight = 20;
-const kGap = 6;
-const kGroupGap = 34;
+const WIDTH = 940;
+const LABEL_WIDTH = 430;
+const BAR_HEIGHT = 20;
+const GAP = 6;
+const GROUP_GAP = 34;
 
 /** @param {string} text */
 const escape = (text) =>
@@ -27,7 +27,7 @@ export function plot(rows, caption) {
       const s = /** @type {import('./load.mjs').Sample} */ (sample);
       return isDelay ? s.p99_us / 1000 : s.cpu_us_per_token;
     });
-    const scale = (kWidth - kLabelWidth - 80) / Math.max(...values);
+    const scale = (WIDTH - LABEL_WIDTH - 80) / Math.max(...values);
     parts.push(`<text x="10" y="${y}" class="title">${escape(`${row.title} (${unit})`)}</text>`);
     y += 10;
     cases.forEach(({ label, setup, streams }, i) => {
@@ -37,20 +37,20 @@ export function plot(rows, caption) {
         : setup.startsWith('floor')
           ? 'floor'
           : 'peer';
-      const middle = y + kBarHeight - 6;
+      const middle = y + BAR_HEIGHT - 6;
       parts.push(
-        `<text x="${kLabelWidth - 8}" y="${middle}" class="label">` +
+        `<text x="${LABEL_WIDTH - 8}" y="${middle}" class="label">` +
           `${escape(`${label}, ${streams} streams`)}</text>`,
-        `<rect x="${kLabelWidth}" y="${y}" width="${width.toFixed(1)}" height="${kBarHeight}" ` +
+        `<rect x="${LABEL_WIDTH}" y="${y}" width="${width.toFixed(1)}" height="${BAR_HEIGHT}" ` +
           `class="${kind}"/>`,
-        `<text x="${(kLabelWidth + width + 6).toFixed(1)}" y="${middle}">` +
+        `<text x="${(LABEL_WIDTH + width + 6).toFixed(1)}" y="${middle}">` +
           `${values[i].toFixed(1)}</text>`,
       );
-      y += kBarHeight + kGap;
+      y += BAR_HEIGHT + GAP;
     });
-    y += kGroupGap - kGap;
+    y += GROUP_GAP - GAP;
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${kWidth} ${y}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}">
 <style>
   svg { font: 13px sans-serif; } text { fill: #1f2328; }
   .title { font-weight: bold; } .label { text-anchor: end; }

@@ -1,7 +1,7 @@
 /** How often something can be done in a second. */
 
 /** Between two readings of the clock. */
-const kOperationsPerTurn = 10_000;
+const OPERATIONS_PER_TURN = 10_000;
 
 /**
  * Works for a while unmeasured, for the compiler, and then for `forMs`.
@@ -15,9 +15,9 @@ export async function measureRate(work, forMs) {
   const runFor = async (/** @type {number} */ span) => {
     const [start, before] = [performance.now(), done];
     for (;;) {
-      const pending = work(done, kOperationsPerTurn);
+      const pending = work(done, OPERATIONS_PER_TURN);
       if (pending !== undefined) await pending;
-      done += kOperationsPerTurn;
+      done += OPERATIONS_PER_TURN;
       const elapsed = performance.now() - start;
       if (elapsed >= span) return ((done - before) / elapsed) * 1000;
     }

@@ -9,9 +9,9 @@ import { cpuNs } from './processes.mjs';
 import { setups } from './setups.mjs';
 
 /** Each case in turns, so that what the machine does otherwise hits all of them alike. */
-const kRounds = 9;
+const ROUNDS = 9;
 
-const kTokenMark = Buffer.from('event: token\n');
+const TOKEN_MARK = Buffer.from('event: token\n');
 
 /** How many times `needle` is in `bytes`. @param {Buffer} bytes @param {Buffer} needle */
 function occurrences(bytes, needle) {
@@ -32,7 +32,7 @@ async function readStream(url, agent, cursor) {
   const [response] = await once(request, 'response');
   const parts = [];
   for await (const part of response) parts.push(part);
-  return occurrences(Buffer.concat(parts), kTokenMark);
+  return occurrences(Buffer.concat(parts), TOKEN_MARK);
 }
 
 /**
@@ -75,9 +75,9 @@ export async function measureResume({ logLengths, missed, tokensPerCase }) {
     // The first requests pay for compilation; they are left out of every case alike.
     await resumes(urls, agent, { logTokens: longest, missed: Math.min(...missed) }, 300);
     const rounds = cases.map(() => /** @type {number[]} */ ([]));
-    for (let round = 0; round < kRounds; round += 1) {
+    for (let round = 0; round < ROUNDS; round += 1) {
       for (const [i, each] of cases.entries()) {
-        const wanted = Math.round(tokensPerCase / kRounds / each.missed);
+        const wanted = Math.round(tokensPerCase / ROUNDS / each.missed);
         const times = Math.max(10, Math.min(100, wanted));
         const before = cpuNs(server.pid);
         await resumes(urls, agent, each, times);

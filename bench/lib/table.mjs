@@ -16,7 +16,7 @@ export function columns(lines, left = 1) {
     .join('\n');
 }
 
-const kHeader = [
+const HEADER = [
   'server',
   'streams',
   'tokens/s',
@@ -30,7 +30,7 @@ const kHeader = [
 ];
 
 /** With fewer streams, memory is mostly the server itself, warming up. */
-const kManyStreams = 1000;
+const MANY_STREAMS = 1000;
 
 /** @param {import('./verdicts.mjs').RowResult} row */
 export function rowTable(row) {
@@ -50,12 +50,12 @@ export function rowTable(row) {
         isDelay ? '-' : (s.cpu_us_per_token / ours).toFixed(2),
         (s.p50_us / 1000).toFixed(1),
         (s.p99_us / 1000).toFixed(1),
-        s.open < kManyStreams ? '-' : (s.rss_bytes_per_stream / 1024).toFixed(1),
+        s.open < MANY_STREAMS ? '-' : (s.rss_bytes_per_stream / 1024).toFixed(1),
         s.server_cpu_share.toFixed(2),
         String(faults),
       ];
     });
-  return [kHeader, ...lines];
+  return [HEADER, ...lines];
 }
 
 /** @param {import('./verdicts.mjs').RowResult[]} rows */

@@ -24,8 +24,8 @@
  */
 /** @typedef {{what: string, figure: string, bar: string, met: boolean}} Verdict */
 
-const kKilobytesMax = 16;
-const kManyRatioMax = 1.5;
+const KILOBYTES_MAX = 16;
+const MANY_RATIO_MAX = 1.5;
 
 /** @param {CaseResult} result */
 const us = (result) => result.sample?.cpu_us_per_token ?? NaN;
@@ -87,14 +87,14 @@ function manyVerdicts(row, ours, sample) {
     {
       what: `many: CPU a token, ${ours.streams} / 100 streams`,
       figure: ratio.toFixed(2),
-      bar: `at most ${kManyRatioMax}`,
-      met: ratio <= kManyRatioMax,
+      bar: `at most ${MANY_RATIO_MAX}`,
+      met: ratio <= MANY_RATIO_MAX,
     },
     {
       what: `many: resident memory a stream at ${ours.streams}`,
       figure: `${kilobytes.toFixed(1)} KiB`,
-      bar: `at most ${kKilobytesMax} KiB`,
-      met: kilobytes <= kKilobytesMax,
+      bar: `at most ${KILOBYTES_MAX} KiB`,
+      met: kilobytes <= KILOBYTES_MAX,
     },
   ];
 }

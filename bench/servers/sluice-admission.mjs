@@ -7,11 +7,11 @@ import { createHash } from 'node:crypto';
 import { createGateway } from '../../lib/index.js';
 
 /** Nobody is refused: what is measured is what it costs to be let in. */
-const kPlenty = 2 ** 31 - 1;
+const PLENTY = 2 ** 31 - 1;
 const limits = {
-  requests_per_minute: kPlenty,
-  tokens_per_minute: kPlenty,
-  concurrent_jobs: kPlenty,
+  requests_per_minute: PLENTY,
+  tokens_per_minute: PLENTY,
+  concurrent_jobs: PLENTY,
 };
 
 const keys = Array.from({ length: 1000 }, (_, i) => ({

@@ -70,7 +70,7 @@ function timeText(ms) {
 
 /** @param {number} bytes */
 function sizeText(bytes) {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  const units = ['bytes', 'B', 'MB', 'GB', 'TB'];
   let [size, unit] = [bytes, 0];
   for (; size >= 1000 && unit < units.length - 1; unit += 1) size /= 1000;
   return `${unit === 0 ? size : size.toFixed(1)} ${units[unit]}`;

@@ -2,7 +2,7 @@
 import { AccessControl } from '../jobs/policy/access-control.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
-import { ConversationBook } from '../services/conversations/repository.js';
+import { ConversationRepository } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
 import { Erasure } from '../services/erasure/service.js';
@@ -14,14 +14,14 @@ import { Ledger } from '../primitives/ledger/ledger.js';
 import { LogService } from '../services/error-logs/service.js';
 import { MemoryBudget } from '../internal/util/memory-budget.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
-import { Parts } from '../services/operations/child-jobs.js';
+import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Turns } from '../services/conversations/turns.js';
 import { Workflows } from '../services/workflows/service.js';
-import { Works } from '../services/operations/operations.js';
+import { Operations } from '../services/operations/operations.js';
 import { areaLimits } from '../services/conversations/options.js';
-import { createCredits } from '../services/billing/service.js';
+import { createBilling } from '../services/billing/service.js';
 import { JobHub } from '../streams/hub.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
@@ -75,7 +75,7 @@ function createJobs(options) {
 function createConversations({ hub, lifecycle, store, memory }, namespaces, options) {
   const { conversations: limits, logger: log, clock } = options;
   const partition = namespaces.partition('conversations', areaLimits(limits));
-  const book = new ConversationBook(partition, limits, wallClock(clock));
+  const book = new ConversationRepository(partition, limits, wallClock(clock));
   const turns = new Turns({ book, limits, hub, store, memory, log });
   const conversations = new Conversations({ book, turns, limits, lifecycle, store, memory });
   return { turns, partition, conversations };
@@ -108,7 +108,7 @@ export function createParts(checked) {
     }),
   });
   const ledger = store?.file.ledger ?? new Ledger({ clock });
-  const billing = createCredits({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
+  const billing = createBilling({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
@@ -118,7 +118,7 @@ export function createParts(checked) {
     ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
     ...{ billing: billing.jobs, memory, hasPrincipals },
   });
-  const works = new Works({
+  const operations = new Operations({
     hub,
     maxRetained: options.maxRetainedJobs,
     memory,
@@ -127,19 +127,19 @@ export function createParts(checked) {
   /** New work is taken until this is set. */
   const gate = { draining: false };
   const service = {
-    ...{ works, options, access, streamUrls, hub, nowMs, reservations, memory, hasPrincipals },
+    ...{ operations, options, access, streamUrls, hub, nowMs, reservations, memory, hasPrincipals },
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
-  const parts = new Parts({ admission, hub, lifecycle });
+  const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
-    ...{ hub, lifecycle, cache, admission, turns, works, billing, ledger, store },
+    ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store },
     partitions: [kv.partition, partition],
   });
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
-    ...{ conversations, admission, works, logs, gate },
+    ...{ conversations, admission, operations, logs, gate },
     ...{ kv, erasure },
     streams: new OpenStreams({
       max: options.maxStreams,
@@ -162,7 +162,7 @@ export function createParts(checked) {
  * turns are settled before the end of a job is logged.
  * @param {Omit<GatewayParts, never>} parts
  */
-function subscribe({ lifecycle, cache, admission, works, billing, turns, metrics, ...rest }) {
+function subscribe({ lifecycle, cache, admission, operations, billing, turns, metrics, ...rest }) {
   const log = rest.options.logger;
   /** @param {import('../jobs/job.js').JobRecord} record */
   const settle = (record) => {
@@ -199,9 +199,9 @@ function subscribe({ lifecycle, cache, admission, works, billing, turns, metrics
     const { principal, model } = record;
     log.debug?.({ principal, model, code, refused_by: refusedBy }, 'job refused');
   });
-  works.on('ended', ({ kind, id, principal, attempt }, state) => {
+  operations.on('ended', ({ kind, id, principal, attempt }, state) => {
     const { status, reason, error, metrics: figures } = state;
-    metrics.works.inc({ kind, status });
+    metrics.operations.inc({ kind, status });
     const fields = { principal, status, reason, error, attempt, ...figures };
     log[status === 'failed' ? 'error' : 'info']({ [`${kind}_id`]: id, ...fields }, `${kind} ended`);
   });

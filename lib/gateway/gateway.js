@@ -8,7 +8,7 @@ import { createParts } from './assembly.js';
 import { describeJob, describeJobs } from '../jobs/view.js';
 import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
-import { kAnonymous } from '../jobs/policy/config.js';
+import { ANONYMOUS } from '../jobs/policy/config.js';
 import { listen } from '../http/server.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
@@ -70,7 +70,7 @@ export class Gateway extends EventEmitter {
     const known = ['idempotencyKey', 'principal', 'signal'];
     const {
       idempotencyKey,
-      principal = kAnonymous,
+      principal = ANONYMOUS,
       signal,
     } = checkOptions('submit', options, known);
     checkString('principal', principal);
@@ -91,7 +91,7 @@ export class Gateway extends EventEmitter {
    * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined for an unknown or purged job, or one of another principal
    */
   async get(id, options) {
-    const { principal = kAnonymous } = checkOptions('get', options, ['principal']);
+    const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     return record === undefined ? undefined : describeJob(this.#parts.hub, record, { text: true });
   }
@@ -105,7 +105,7 @@ export class Gateway extends EventEmitter {
    */
   async list(options) {
     const known = ['limit', 'after', 'status', 'principal'];
-    const { limit, after, status, principal = kAnonymous } = checkOptions('list', options, known);
+    const { limit, after, status, principal = ANONYMOUS } = checkOptions('list', options, known);
     const query = checkListQuery({
       limit: limit === undefined ? undefined : String(limit),
       after,
@@ -122,7 +122,7 @@ export class Gateway extends EventEmitter {
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
   async cancel(id, options) {
-    const { principal = kAnonymous } = checkOptions('cancel', options, ['principal']);
+    const { principal = ANONYMOUS } = checkOptions('cancel', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
     this.#parts.lifecycle.cancel(record, 'client_request');
@@ -141,7 +141,7 @@ export class Gateway extends EventEmitter {
    *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: it is in the data file still
    */
   async delete(id, options) {
-    const { principal = kAnonymous } = checkOptions('options', options, ['principal']);
+    const { principal = ANONYMOUS } = checkOptions('options', options, ['principal']);
     const record = this.#parts.lifecycle.jobs.get(id, principal);
     if (record === undefined) throw jobNotFound();
     await this.#parts.erasure.job(record);
@@ -198,11 +198,11 @@ export class Gateway extends EventEmitter {
    */
   stream(id, options) {
     const known = ['lastEventId', 'signal', 'principal'];
-    const { lastEventId, signal, principal = kAnonymous } = checkOptions('stream', options, known);
+    const { lastEventId, signal, principal = ANONYMOUS } = checkOptions('stream', options, known);
     const record =
       this.#parts.lifecycle.jobs.get(id, principal) ??
-      this.#parts.works.find('workflow', id, principal) ??
-      this.#parts.works.find('crawl', id, principal);
+      this.#parts.operations.find('workflow', id, principal) ??
+      this.#parts.operations.find('crawl', id, principal);
     if (record === undefined) throw jobNotFound();
     if (this.#hubClosed) throw draining();
     return streamEvents(this.#parts.hub, record, {

@@ -10,14 +10,24 @@ import { createHandler } from '../http/handler.js';
  * @returns {import('../http/handler.js').Handler}
  */
 export function createGatewayHandler(parts, jobs, checkOpen) {
-  const { access, options, streamUrls, hub, admission, lifecycle, works, metrics, logs, memory } =
-    parts;
+  const {
+    access,
+    options,
+    streamUrls,
+    hub,
+    admission,
+    lifecycle,
+    operations,
+    metrics,
+    logs,
+    memory,
+  } = parts;
   const { authenticate } = options;
   const admins = createAdminCheck({ access, authenticate });
   const { workflows, crawls, conversations } = parts;
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
-    streams: { hub, jobs: lifecycle.jobs, works, streamUrls, open: parts.streams, options },
+    streams: { hub, jobs: lifecycle.jobs, operations, streamUrls, open: parts.streams, options },
     conversations: { conversations },
     operations: { workflows, crawls },
     kv: { kv: parts.kv, memory, valueBytesMax: options.kv.maxValueBytes, options },

@@ -93,7 +93,7 @@ export class GatewayMetrics {
         this.inc(stats().retriesRefused);
       },
     });
-    this.works = new Counter({
+    this.operations = new Counter({
       name: 'sluice_works_total',
       help: 'Attempts of workflows and crawls that have ended, by kind and terminal status.',
       labelNames: ['kind', 'status'],

@@ -25,14 +25,14 @@ async function readersServed(hub) {
  * @param {{drainMs: number, servers: Set<import('../http/server.js').GatewayServer>}} options
  */
 export async function shutDown(parts, { drainMs, servers }) {
-  const { gate, admission, turns, store, works, pipeline, hub, logs, lifecycle } = parts;
+  const { gate, admission, turns, store, operations, pipeline, hub, logs, lifecycle } = parts;
   const { reservations, billing } = parts;
   gate.draining = true;
   admission.close();
   turns.close();
   await store?.restored;
   const cancelRest = () => {
-    works.cancelAll('shutdown');
+    operations.cancelAll('shutdown');
     lifecycle.cancelAll();
   };
   const busy = () =>
@@ -42,7 +42,7 @@ export async function shutDown(parts, { drainMs, servers }) {
     lifecycle.jobs.active().length > 0;
   const timer = setTimeout(cancelRest, drainMs);
   if (drainMs === 0) cancelRest();
-  await works.idle();
+  await operations.idle();
   await pipeline.close();
   clearTimeout(timer);
   // A request in admission may still become a job, and a shared answer ends one barrier later than

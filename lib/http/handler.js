@@ -5,7 +5,7 @@ import { Router, endpointOf } from './router.js';
 import { createAuthenticator } from './middleware/authenticate.js';
 import { guardBody } from './middleware/body-guard.js';
 import { handleCors } from './middleware/cors.js';
-import { kAnonymous } from '../jobs/policy/config.js';
+import { ANONYMOUS } from '../jobs/policy/config.js';
 import { UNREADABLE, methodNotAllowed, routeNotFound, sendError } from './error-handler.js';
 import { readBytes, readJson } from './middleware/body.js';
 import { setHeaders } from './respond.js';
@@ -71,8 +71,8 @@ export function createHandler(deps) {
    * @returns {Promise<Context['access']> | Context['access']}
    */
   function authorize({ auth = 'caller' }, req, query) {
-    if (auth === 'none') return access.of(kAnonymous);
-    if (auth === 'metrics' && !access.keyed) return access.of(kAnonymous);
+    if (auth === 'none') return access.of(ANONYMOUS);
+    if (auth === 'metrics' && !access.keyed) return access.of(ANONYMOUS);
     if (auth !== 'metrics') deps.checkOpen();
     if (auth === 'stream') return authenticator.byRequestOrUrl(req, query);
     return authenticator.byRequest(req);

@@ -28,16 +28,16 @@ import { schemaCheck } from '../internal/util/json-schema.js';
  *   default `reject`
  */
 
-const kSpanMsMax = 2 ** 31 - 1;
+const SPAN_MS_MAX = 2 ** 31 - 1;
 /** A year. */
-const kCacheTtlSMax = 365 * 24 * 3600;
-const kMetadataBytesMax = 16 * 1024;
-const kDepthMax = 32;
+const CACHE_TTL_S_MAX = 365 * 24 * 3600;
+const METADATA_BYTES_MAX = 16 * 1024;
+const DEPTH_MAX = 32;
 /** Each is looked at on the main thread. */
-const kValuesMax = 500_000;
+const VALUES_MAX = 500_000;
 
 /** A century. */
-export const kTtlSMax = 100 * 365 * 24 * 3600;
+export const TTL_S_MAX = 100 * 365 * 24 * 3600;
 
 export const nonEmptyString = { type: 'string', minLength: 1 };
 
@@ -60,7 +60,7 @@ export const jobSchema = {
       },
     },
     model: { type: 'string', minLength: 1, maxLength: 256 },
-    max_tokens: { type: 'integer', minimum: 1, maximum: kSpanMsMax },
+    max_tokens: { type: 'integer', minimum: 1, maximum: SPAN_MS_MAX },
     temperature: { type: 'number', minimum: 0, maximum: 2 },
     stop: {
       type: ['string', 'array'],
@@ -71,14 +71,14 @@ export const jobSchema = {
     },
     metadata: { type: 'object' },
     on_disconnect: { enum: ['cancel', 'continue'], type: 'string' },
-    disconnect_grace_ms: { type: 'integer', minimum: 0, maximum: kSpanMsMax },
-    max_wall_ms: { type: 'integer', minimum: 1, maximum: kSpanMsMax },
+    disconnect_grace_ms: { type: 'integer', minimum: 0, maximum: SPAN_MS_MAX },
+    max_wall_ms: { type: 'integer', minimum: 1, maximum: SPAN_MS_MAX },
     cache: {
       type: 'object',
       additionalProperties: false,
       properties: {
         mode: { enum: ['off', 'on', 'refresh'], type: 'string' },
-        ttl_s: { type: 'number', minimum: 0, maximum: kCacheTtlSMax },
+        ttl_s: { type: 'number', minimum: 0, maximum: CACHE_TTL_S_MAX },
       },
     },
     conversation_id: nonEmptyString,
@@ -87,14 +87,14 @@ export const jobSchema = {
 };
 
 /** Jobs that one address, or one connection, may be for. */
-export const kJobsPerStreamMax = 64;
+export const JOBS_PER_STREAM_MAX = 64;
 
 const streamUrlSchema = {
   type: 'object',
   additionalProperties: false,
   required: ['job_ids'],
   properties: {
-    job_ids: { type: 'array', minItems: 1, maxItems: kJobsPerStreamMax, items: nonEmptyString },
+    job_ids: { type: 'array', minItems: 1, maxItems: JOBS_PER_STREAM_MAX, items: nonEmptyString },
   },
 };
 
@@ -132,19 +132,19 @@ export function checkContents(body) {
   for (let item = open.pop(); item !== undefined; item = open.pop()) {
     const { value, path, depth } = item;
     values += 1;
-    if (values > kValuesMax) {
+    if (values > VALUES_MAX) {
       throw badRequest(
         'invalid_value',
         path,
-        `${path} makes the body hold over ${kValuesMax} values.`,
+        `${path} makes the body hold over ${VALUES_MAX} values.`,
       );
     }
     if (typeof value === 'string' && !value.isWellFormed()) {
       throw badRequest('invalid_value', path, `${path} holds half of a surrogate pair.`);
     }
     if (typeof value !== 'object' || value === null) continue;
-    if (depth > kDepthMax) {
-      throw badRequest('invalid_value', path, `${path} is nested deeper than ${kDepthMax} levels.`);
+    if (depth > DEPTH_MAX) {
+      throw badRequest('invalid_value', path, `${path} is nested deeper than ${DEPTH_MAX} levels.`);
     }
     for (const key of Object.keys(value)) {
       const child = /** @type {Record<string, unknown>} */ (value)[key];
@@ -186,7 +186,7 @@ export function checkJobRequest(body) {
  */
 export function checkMetadataSize(metadata) {
   if (metadata === undefined) return;
-  if (Buffer.byteLength(JSON.stringify(metadata)) > kMetadataBytesMax) {
+  if (Buffer.byteLength(JSON.stringify(metadata)) > METADATA_BYTES_MAX) {
     throw badRequest('invalid_value', 'metadata', 'metadata has at most 16 KiB as JSON.');
   }
 }

@@ -110,7 +110,7 @@ export function output(command, args) {
 }
 
 /** Where Debian keeps servers, which an ordinary user's PATH leaves out. */
-const kServerFolders = ['/usr/local/sbin', '/usr/sbin'];
+const SERVER_FOLDERS = ['/usr/local/sbin', '/usr/sbin'];
 
 /**
  * The first of these commands that is on the PATH, or where servers are.
@@ -119,7 +119,7 @@ const kServerFolders = ['/usr/local/sbin', '/usr/sbin'];
  */
 export function which(...names) {
   for (const name of names) {
-    for (const folder of [...(process.env.PATH ?? '').split(delimiter), ...kServerFolders]) {
+    for (const folder of [...(process.env.PATH ?? '').split(delimiter), ...SERVER_FOLDERS]) {
       const path = join(folder, name);
       try {
         accessSync(path, constants.X_OK);

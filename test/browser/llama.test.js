@@ -8,7 +8,7 @@ import { tinyLlama } from '../support/providers/tiny-llama.js';
 import { launchChromium, openPage, takePicture } from './chromium.js';
 
 const cli = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
-const kLength = 60;
+const LENGTH = 60;
 
 /** @type {import('node:child_process').ChildProcess} */
 let serve;
@@ -45,7 +45,7 @@ test('eight prompts at once become eight whole streams', async () => {
   expect(await page.locator('#model option').allInnerTexts()).toEqual(['tiny-llama']);
   const prompts = ['water', 'river', 'gate', 'stream', 'mill', 'sea', 'rain', 'field'];
   await page.locator('input[name=copies][value=lines]').check({ force: true });
-  await page.getByLabel('Length, tokens').fill(String(kLength));
+  await page.getByLabel('Length, tokens').fill(String(LENGTH));
   await page.getByLabel('Prompt').fill(prompts.map((word) => `Tell of the ${word}`).join('\n'));
   await page.getByTestId('send').click();
   await page.waitForFunction(
@@ -69,7 +69,7 @@ test('eight prompts at once become eight whole streams', async () => {
     expect(job).toMatchObject({ status: 'completed', model: 'tiny-llama', text });
     expect(job.text.length).toBeGreaterThan(0);
     expect(job.usage.completion_tokens).toBeGreaterThan(0);
-    expect(job.usage.completion_tokens).toBeLessThanOrEqual(kLength);
+    expect(job.usage.completion_tokens).toBeLessThanOrEqual(LENGTH);
   }
   expect(faults).toEqual([]);
   await close();

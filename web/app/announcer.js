@@ -3,8 +3,8 @@
  * reads out tokens.
  */
 
-const kGatherMs = 800;
-const kSpokenMax = 2;
+const GATHER_MS = 800;
+const SPOKEN_MAX = 2;
 
 /** A queue of messages for one live region. */
 export class Announcer {
@@ -22,9 +22,9 @@ export class Announcer {
     if (this.#pending.push(message) > 1) return;
     setTimeout(() => {
       const messages = this.#pending.splice(0);
-      const rest = messages.length - kSpokenMax;
-      const spoken = messages.slice(0, kSpokenMax).join('. ');
+      const rest = messages.length - SPOKEN_MAX;
+      const spoken = messages.slice(0, SPOKEN_MAX).join('. ');
       this.#element.textContent = rest > 0 ? `${spoken}. And ${rest} more.` : spoken;
-    }, kGatherMs);
+    }, GATHER_MS);
   }
 }

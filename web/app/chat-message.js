@@ -7,12 +7,12 @@ import { nextFrame } from './frame.js';
 import { TextPane } from './text-pane.js';
 
 /** @type {Record<string, string>} */
-const kNotes = {
+const NOTES = {
   cancelled: 'Cancelled. The partial answer is kept.',
   length: 'Stopped at the requested length.',
 };
 /** @type {Record<string, string>} */
-const kWho = {
+const WHO = {
   user: 'You',
   assistant: 'Answer',
   system: 'Instructions',
@@ -49,8 +49,8 @@ export class ChatMessage {
     this.#pane = new TextPane(parts.said);
     this.#pane.append(content);
     this.#onDrawn = onDrawn ?? (() => {});
-    parts.who.textContent = kWho[role] ?? role;
-    this.setNote(kNotes[reason ?? ''] ?? '');
+    parts.who.textContent = WHO[role] ?? role;
+    this.setNote(NOTES[reason ?? ''] ?? '');
     if (onFork) {
       parts.fork.hidden = false;
       parts.fork.addEventListener('click', onFork);

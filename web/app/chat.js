@@ -9,10 +9,10 @@ import { excerpt, plural } from './format.js';
 /** @typedef {import('../client.js').Job} Job */
 /** @typedef {import('../client/conversations.js').Conversation} Conversation */
 
-const kTitleMax = 60;
-const kNoTitle = 'New conversation';
+const TITLE_MAX = 60;
+const NO_TITLE = 'New conversation';
 /** Within this distance of its end the page keeps scrolling to the end as text arrives. */
-const kNearEndPx = 120;
+const NEAR_END_PX = 120;
 
 /** The section of one conversation at a time. `open()` and `close()` switch it. */
 export class Chat {
@@ -116,7 +116,7 @@ export class Chat {
     const isNew = this.#id === null;
     try {
       if (this.#id === null) {
-        const title = excerpt(request.prompt, kTitleMax);
+        const title = excerpt(request.prompt, TITLE_MAX);
         this.#id = (await conversations.create({ title })).conversation_id;
         this.#find('chat-title').textContent = title;
       }
@@ -174,7 +174,7 @@ export class Chat {
       busy_job_id: busy,
     } = conversation ?? {};
     this.#setProblem('');
-    this.#find('chat-title').textContent = title ?? (conversation ? 'Conversation' : kNoTitle);
+    this.#find('chat-title').textContent = title ?? (conversation ? 'Conversation' : NO_TITLE);
     this.#find('chat-empty').hidden = messages.length + asked.length > 0 || this.#id !== null;
     this.#find('chat-count').textContent =
       messages.length === 0 ? '' : plural(messages.length, 'message');
@@ -213,7 +213,7 @@ export class Chat {
     if (id === null) return;
     const title = `Fork of ${this.#find('chat-title').textContent}`;
     try {
-      const request = { title: excerpt(title, kTitleMax), ...(at !== undefined && { at }) };
+      const request = { title: excerpt(title, TITLE_MAX), ...(at !== undefined && { at }) };
       const made = await this.#client.conversations.fork(id, request);
       this.#say('Forked.');
       this.#onOpened(made.conversation_id);
@@ -242,7 +242,7 @@ export class Chat {
 
   #isNearEnd() {
     const { scrollHeight } = document.documentElement;
-    return scrollHeight - scrollY - innerHeight < kNearEndPx;
+    return scrollHeight - scrollY - innerHeight < NEAR_END_PX;
   }
 
   /** @param {boolean} always false: only if the page is near its end */

@@ -8,10 +8,10 @@ import { plural } from './format.js';
 /** @typedef {import('../client.js').JobRequest & {prompt: string}} PromptRequest */
 
 /** The most jobs per click, to protect the server. */
-const kJobsMax = 64;
+const JOBS_MAX = 64;
 
 /** @type {Record<string, string>} */
-const kFieldOf = { prompt: '#prompt', model: '#model', max_tokens: '#length' };
+const FIELD_OF = { prompt: '#prompt', model: '#model', max_tokens: '#length' };
 
 /** The controller of the form, for the life of the page. */
 export class Composer {
@@ -86,7 +86,7 @@ export class Composer {
     const copies = new FormData(this.#form).get('copies');
     if (copies !== 'lines') return Array.from({ length: Number(copies) }, () => text);
     const lines = text.split('\n').map((line) => line.trim());
-    return lines.filter((line) => line !== '').slice(0, kJobsMax);
+    return lines.filter((line) => line !== '').slice(0, JOBS_MAX);
   }
 
   #count() {
@@ -124,7 +124,7 @@ export class Composer {
     const many = prompts.length > 1 ? `${errors.length} of ${prompts.length} refused: ` : '';
     // The key form takes the focus.
     if (first.status === 401) return this.setProblem(`${many}${first.message}`);
-    const field = this.#form.querySelector(kFieldOf[first.param ?? ''] ?? '#prompt');
+    const field = this.#form.querySelector(FIELD_OF[first.param ?? ''] ?? '#prompt');
     this.#refuse(`${many}${first.message}`, /** @type {HTMLElement} */ (field));
   }
 

@@ -4,9 +4,9 @@
  * neighbouring bars are merged and the interval doubles.
  */
 
-const kBars = 96;
-const kHeight = 20;
-const kFirstBarMs = 100;
+const BARS = 96;
+const HEIGHT = 20;
+const FIRST_BAR_MS = 100;
 
 /** @typedef {{live: number, replayed: number, away: boolean}} Bar */
 
@@ -17,7 +17,7 @@ const emptyBar = () => ({ live: 0, replayed: 0, away: false });
 export class Flow {
   /** @type {Bar[]} */
   #bars = [];
-  #barMs = kFirstBarMs;
+  #barMs = FIRST_BAR_MS;
   #startMs;
   #svg;
 
@@ -47,11 +47,11 @@ export class Flow {
     let away = '';
     for (const [x, bar] of this.#bars.entries()) {
       const count = bar.live + bar.replayed;
-      const height = (Math.sqrt(count) / max) * kHeight;
-      const split = kHeight - (count > 0 ? (bar.live / count) * height : 0);
-      if (bar.live > 0) live += rect(x, split, kHeight);
-      if (bar.replayed > 0) replayed += rect(x, kHeight - height, split);
-      if (bar.away) away += `M${x} 0h1v${kHeight}h-1z`;
+      const height = (Math.sqrt(count) / max) * HEIGHT;
+      const split = HEIGHT - (count > 0 ? (bar.live / count) * height : 0);
+      if (bar.live > 0) live += rect(x, split, HEIGHT);
+      if (bar.replayed > 0) replayed += rect(x, HEIGHT - height, split);
+      if (bar.away) away += `M${x} 0h1v${HEIGHT}h-1z`;
     }
     const [awayPath, replayedPath, livePath] = this.#svg.children;
     awayPath.setAttribute('d', away);
@@ -62,7 +62,7 @@ export class Flow {
   /** @param {number} nowMs */
   #at(nowMs) {
     const sinceMs = Math.max(0, nowMs - this.#startMs);
-    while (sinceMs / this.#barMs >= kBars) this.#merge();
+    while (sinceMs / this.#barMs >= BARS) this.#merge();
     const index = Math.floor(sinceMs / this.#barMs);
     while (this.#bars.length <= index) this.#bars.push(emptyBar());
     return this.#bars[index];

@@ -1,10 +1,10 @@
 /** Formats numbers for display. Pure functions. */
 
-const kNone = '–';
+const NONE = '–';
 
 /** @param {number | null | undefined} ms */
 export function duration(ms) {
-  if (ms === null || ms === undefined || !Number.isFinite(ms)) return kNone;
+  if (ms === null || ms === undefined || !Number.isFinite(ms)) return NONE;
   if (ms < 1) return '<1 ms';
   if (ms < 1000) return `${Math.round(ms)} ms`;
   return ms < 10_000 ? `${(ms / 1000).toFixed(2)} s` : `${(ms / 1000).toFixed(1)} s`;
@@ -12,7 +12,7 @@ export function duration(ms) {
 
 /** @param {number | null | undefined} perSecond */
 export function rate(perSecond) {
-  if (perSecond === null || perSecond === undefined || !Number.isFinite(perSecond)) return kNone;
+  if (perSecond === null || perSecond === undefined || !Number.isFinite(perSecond)) return NONE;
   return perSecond < 100 ? perSecond.toFixed(1) : Math.round(perSecond).toLocaleString('en');
 }
 

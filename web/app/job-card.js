@@ -11,10 +11,10 @@ import { TextPane } from './text-pane.js';
 
 /** @typedef {import('../client.js').Job} Job */
 
-const kAwayTickMs = 250;
+const AWAY_TICK_MS = 250;
 
 /** @type {Record<string, string>} */
-const kStates = {
+const STATES = {
   queued: 'Queued',
   running: 'Streaming',
   completed: 'Complete',
@@ -24,14 +24,14 @@ const kStates = {
 };
 
 /** @type {Record<string, string>} */
-const kCancelled = {
+const CANCELLED = {
   client_request: 'Cancelled on request.',
   client_disconnected: 'Cancelled by the server after the last reader disconnected.',
   shutdown: 'Cancelled by a shutdown of the server.',
 };
 
 /** @type {Record<string, string>} */
-const kLine = {
+const LINE = {
   idle: 'Connecting',
   connecting: 'Connecting',
   open: 'Connected',
@@ -212,7 +212,7 @@ export class JobCard {
   #wentAway() {
     if (this.#awaySinceMs !== null) return;
     this.#awaySinceMs = performance.now();
-    this.#ticking = window.setInterval(() => nextFrame(this.#render), kAwayTickMs);
+    this.#ticking = window.setInterval(() => nextFrame(this.#render), AWAY_TICK_MS);
   }
 
   /** @param {string} note */
@@ -250,11 +250,11 @@ export class JobCard {
     } else if (error) {
       this.#setNote(`${error.message} (${error.code})`, 'bad');
     } else if (status === 'cancelled') {
-      this.#setNote(kCancelled[reason ?? ''] ?? 'Cancelled.');
+      this.#setNote(CANCELLED[reason ?? ''] ?? 'Cancelled.');
     } else if (reason === 'length' && this.#resumedFrom === null && !this.#restored) {
       this.#setNote('Stopped at the requested length.');
     }
-    this.#say(`${kStates[status]}: ${excerpt(this.#known.prompt)}`);
+    this.#say(`${STATES[status]}: ${excerpt(this.#known.prompt)}`);
     this.#changed();
   }
 
@@ -304,7 +304,7 @@ export class JobCard {
     const { dataset } = this.element;
     dataset.state = job.status;
     dataset.connection = live ? job.connection : 'ended';
-    parts.state.textContent = live && !flowing ? kLine[job.connection] : kStates[job.status];
+    parts.state.textContent = live && !flowing ? LINE[job.connection] : STATES[job.status];
     parts.tokens.textContent = (job.metrics?.tokens ?? job.tokens).toLocaleString('en');
     parts.rate.textContent = rate(job.metrics?.tokens_per_second ?? this.#meter.tokensPerSecond);
     parts.first.textContent = duration(job.metrics?.ttft_ms ?? this.#meter.firstTokenMs);
@@ -313,6 +313,6 @@ export class JobCard {
     parts.line.hidden = parts.cancel.hidden = !live;
     parts.remove.hidden = live;
     parts.line.setAttribute('aria-checked', String(this.connected));
-    parts['line-text'].textContent = kLine[job.connection];
+    parts['line-text'].textContent = LINE[job.connection];
   }
 }

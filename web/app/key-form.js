@@ -3,12 +3,12 @@
  * only in the session storage of the tab.
  */
 
-const kKey = 'sluice.key';
+const KEY = 'sluice.key';
 
 /** @returns {string | null} the key of this tab */
 export function recallKey() {
   try {
-    return sessionStorage.getItem(kKey);
+    return sessionStorage.getItem(KEY);
   } catch {
     return null; // storage switched off
   }
@@ -17,8 +17,8 @@ export function recallKey() {
 /** @param {string | null} key null: remove it */
 function keepKey(key) {
   try {
-    if (key === null) sessionStorage.removeItem(kKey);
-    else sessionStorage.setItem(kKey, key);
+    if (key === null) sessionStorage.removeItem(KEY);
+    else sessionStorage.setItem(KEY, key);
   } catch {
     // Without storage the form appears again after a reload.
   }

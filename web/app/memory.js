@@ -3,9 +3,9 @@
  * stored; the server replays the text.
  */
 
-const kKey = 'sluice.jobs';
-const kJobsMax = 64;
-const kPromptMax = 600;
+const KEY = 'sluice.jobs';
+const JOBS_MAX = 64;
+const PROMPT_MAX = 600;
 
 /**
  * @typedef {{id: string, prompt: string, model: string}} KnownJob
@@ -14,8 +14,8 @@ const kPromptMax = 600;
 /** @returns {KnownJob[]} newest first */
 export function recall() {
   try {
-    const list = JSON.parse(localStorage.getItem(kKey) ?? '[]');
-    return list.filter((/** @type {any} */ job) => typeof job?.id === 'string').slice(0, kJobsMax);
+    const list = JSON.parse(localStorage.getItem(KEY) ?? '[]');
+    return list.filter((/** @type {any} */ job) => typeof job?.id === 'string').slice(0, JOBS_MAX);
   } catch {
     return []; // storage disabled, or in another format
   }
@@ -23,7 +23,7 @@ export function recall() {
 
 /** @param {KnownJob} job */
 export function remember({ id, prompt, model }) {
-  const known = { id, prompt: prompt.slice(0, kPromptMax), model };
+  const known = { id, prompt: prompt.slice(0, PROMPT_MAX), model };
   // Read again each time: another tab may have written since.
   store([known, ...recall().filter((other) => other.id !== id)]);
 }
@@ -36,7 +36,7 @@ export function forget(ids) {
 /** @param {KnownJob[]} jobs newest first */
 function store(jobs) {
   try {
-    localStorage.setItem(kKey, JSON.stringify(jobs.slice(0, kJobsMax)));
+    localStorage.setItem(KEY, JSON.stringify(jobs.slice(0, JOBS_MAX)));
   } catch {
     // Without storage only the restore after a reload is missing.
   }

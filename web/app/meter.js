@@ -3,10 +3,10 @@
  * count towards the rate, because a replay does not show the model's speed.
  */
 
-const kWindow = 32;
+const WINDOW = 32;
 /** A replay arrives in one burst; after a pause of this length tokens are live. */
-const kReplayPauseMs = 40;
-const kReplayMaxMs = 1000;
+const REPLAY_PAUSE_MS = 40;
+const REPLAY_MAX_MS = 1000;
 
 /** The figures of one job. */
 export class Meter {
@@ -33,7 +33,7 @@ export class Meter {
   /** @param {number} nowMs @returns {boolean} whether the token was replayed */
   token(nowMs) {
     const replayed =
-      nowMs - this.#lastMs < kReplayPauseMs && nowMs - this.#replayingSinceMs < kReplayMaxMs;
+      nowMs - this.#lastMs < REPLAY_PAUSE_MS && nowMs - this.#replayingSinceMs < REPLAY_MAX_MS;
     this.#lastMs = nowMs;
     if (replayed) {
       this.#sentAtMs = null; // the first token may have arrived without a connection
@@ -44,7 +44,7 @@ export class Meter {
       this.firstTokenMs = nowMs - this.#sentAtMs;
     }
     this.#arrivals.push(nowMs);
-    if (this.#arrivals.length > kWindow) this.#arrivals.shift();
+    if (this.#arrivals.length > WINDOW) this.#arrivals.shift();
     return false;
   }
 

@@ -2,13 +2,13 @@
 
 import { nextFrame } from './frame.js';
 
-const kPage = 20;
+const PAGE = 20;
 
 /** The list and its pages. `refresh()` loads it again. */
 export class Places {
   /** @type {import('../client/conversations.js').Conversation[]} */
   #all = [];
-  #shown = kPage;
+  #shown = PAGE;
   #hasMore = false;
   #current = '#jobs';
   #list;
@@ -29,7 +29,7 @@ export class Places {
     this.#more = find('more-conversations');
     this.#client = client;
     this.#more.addEventListener('click', () => {
-      this.#shown += kPage;
+      this.#shown += PAGE;
       void this.refresh();
     });
   }
@@ -49,7 +49,7 @@ export class Places {
       let more = true;
       while (more && all.length < this.#shown) {
         const after = all.at(-1)?.conversation_id;
-        const page = await this.#client.conversations.list({ limit: kPage, after });
+        const page = await this.#client.conversations.list({ limit: PAGE, after });
         all.push(...page.data);
         more = page.has_more;
       }

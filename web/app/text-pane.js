@@ -4,7 +4,7 @@
  * longer extended. `textContent` is exactly the text.
  */
 
-const kNodeMax = 512;
+const NODE_MAX = 512;
 
 /** The text in one element. */
 export class TextPane {
@@ -30,7 +30,7 @@ export class TextPane {
     for (const piece of text.split(/(?<=\n)/)) {
       if (piece === '') continue;
       if (!this.#line) this.#startLine();
-      if (!this.#tail || this.#tail.length > kNodeMax) {
+      if (!this.#tail || this.#tail.length > NODE_MAX) {
         this.#tail = document.createTextNode('');
         this.#line?.append(this.#tail);
       }

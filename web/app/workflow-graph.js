@@ -7,15 +7,15 @@ import { layOut } from './workflow-layout.js';
 
 /** @typedef {import('./workflow-nodes.js').NodeModel} NodeModel */
 
-const kWidth = 168;
-const kHeight = 60;
-const kColumn = 236;
-const kRow = 80;
-const kMargin = 16;
-const kSvg = 'http://www.w3.org/2000/svg';
+const WIDTH = 168;
+const HEIGHT = 60;
+const COLUMN = 236;
+const ROW = 80;
+const MARGIN = 16;
+const SVG = 'http://www.w3.org/2000/svg';
 
 /** @type {Record<string, [column: number, row: number]>} */
-const kSteps = {
+const STEPS = {
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
   ArrowUp: [0, -1],
@@ -51,9 +51,9 @@ export class WorkflowGraph {
     this.#boxes.clear();
     const { places, columns, rows } = layOut([...nodes.values()]);
     this.#places = places;
-    this.#svg.setAttribute('width', String(columns * kColumn + kMargin));
-    this.#svg.setAttribute('height', String(rows * kRow + kMargin));
-    this.#root.style.height = `${rows * kRow + 2 * kMargin}px`;
+    this.#svg.setAttribute('width', String(columns * COLUMN + MARGIN));
+    this.#svg.setAttribute('height', String(rows * ROW + MARGIN));
+    this.#root.style.height = `${rows * ROW + 2 * MARGIN}px`;
     // Document order is tab order: by column, then by row.
     const inOrder = [...nodes.values()].sort((a, b) => {
       const [left, right] = [this.#place(a.id), this.#place(b.id)];
@@ -76,8 +76,8 @@ export class WorkflowGraph {
     button.type = 'button';
     button.className = 'node';
     button.dataset.node = node.id;
-    button.style.left = `${column * kColumn + kMargin}px`;
-    button.style.top = `${row * kRow + kMargin}px`;
+    button.style.left = `${column * COLUMN + MARGIN}px`;
+    button.style.top = `${row * ROW + MARGIN}px`;
     const name = document.createElement('span');
     name.className = 'node-name';
     name.textContent = node.id;
@@ -95,7 +95,7 @@ export class WorkflowGraph {
     for (const to of nodes.values()) {
       for (const id of new Set(to.after)) {
         const from = /** @type {NodeModel} */ (nodes.get(id));
-        const line = document.createElementNS(kSvg, 'path');
+        const line = document.createElementNS(SVG, 'path');
         line.setAttribute('d', this.#path(from.id, to.id));
         this.#lines.push({ from, to, line });
       }
@@ -107,11 +107,11 @@ export class WorkflowGraph {
   #path(from, to) {
     const start = this.#place(from);
     const end = this.#place(to);
-    const x1 = start.column * kColumn + kMargin + kWidth;
-    const y1 = start.row * kRow + kMargin + kHeight / 2;
-    const x2 = end.column * kColumn + kMargin;
-    const y2 = end.row * kRow + kMargin + kHeight / 2;
-    const bend = (kColumn - kWidth) * 0.75;
+    const x1 = start.column * COLUMN + MARGIN + WIDTH;
+    const y1 = start.row * ROW + MARGIN + HEIGHT / 2;
+    const x2 = end.column * COLUMN + MARGIN;
+    const y2 = end.row * ROW + MARGIN + HEIGHT / 2;
+    const bend = (COLUMN - WIDTH) * 0.75;
     return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
   }
 
@@ -139,7 +139,7 @@ export class WorkflowGraph {
 
   /** @param {KeyboardEvent} event */
   #onKey(event) {
-    const step = kSteps[event.key];
+    const step = STEPS[event.key];
     const from = /** @type {HTMLElement} */ (event.target).dataset?.node;
     if (step === undefined || from === undefined) return;
     event.preventDefault();

@@ -8,7 +8,7 @@ import { duration, plural } from './format.js';
 /** @typedef {'pending' | 'running' | 'retrying' | 'completed' | 'failed' | 'skipped' | 'cancelled'} State */
 
 /** The separator between the texts of a map's items. */
-const kBetweenItems = '\n\n';
+const BETWEEN_ITEMS = '\n\n';
 
 /** The model of one node. */
 export class NodeModel {
@@ -33,7 +33,7 @@ export class NodeModel {
     // Items arrive in any order: items without text so far are holes in the array.
     return Array.from(this.#texts, (text) => text ?? '')
       .filter((text, i) => i === 0 || text !== '')
-      .join(kBetweenItems);
+      .join(BETWEEN_ITEMS);
   }
 
   /** A short description of the state. */

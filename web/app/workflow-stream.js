@@ -5,7 +5,7 @@
 
 import { backoffMs } from '../client/http.js';
 
-const kTypes = [
+const TYPES = [
   'token',
   'node_started',
   'node_progress',
@@ -19,8 +19,8 @@ const kTypes = [
   'workflow_retry',
   'gap',
 ];
-const kTerminal = ['workflow_complete', 'workflow_failed', 'workflow_cancelled'];
-const kAttemptsMax = 20;
+const TERMINAL = ['workflow_complete', 'workflow_failed', 'workflow_cancelled'];
+const ATTEMPTS_MAX = 20;
 
 /** The stream of one workflow. */
 export class WorkflowStream {
@@ -68,7 +68,7 @@ export class WorkflowStream {
     if (this.#lastEventId !== '') url.searchParams.set('last_event_id', this.#lastEventId);
     const source = new EventSource(url);
     this.#source = source;
-    for (const type of [...kTypes, ...kTerminal]) {
+    for (const type of [...TYPES, ...TERMINAL]) {
       source.addEventListener(type, (event) => this.#receive(type, /** @type {any} */ (event)));
     }
     source.addEventListener('open', () => (this.#attempts = 0));
@@ -82,7 +82,7 @@ export class WorkflowStream {
   #retry(error) {
     if (this.#closed) return;
     this.#attempts += 1;
-    if (this.#attempts > kAttemptsMax) {
+    if (this.#attempts > ATTEMPTS_MAX) {
       this.close();
       this.#on.lost(error);
       return;
@@ -95,7 +95,7 @@ export class WorkflowStream {
     if (this.#closed) return;
     if (event.lastEventId !== '') this.#lastEventId = event.lastEventId;
     this.#on.event(type, JSON.parse(event.data));
-    if (!kTerminal.includes(type)) return;
+    if (!TERMINAL.includes(type)) return;
     this.close();
     this.#on.end();
   }

@@ -13,21 +13,21 @@
 import { SluiceClientError } from './errors.js';
 import { eventIdOf } from './event-id.js';
 import { backoffMs, sleep, tokenOf } from './http.js';
-import { isEnded, kConnection, kDeliver, kFail, kFinishFrom } from './job.js';
+import { isEnded, CONNECTION, DELIVER, FAIL, FINISH_FROM } from './job.js';
 
 /** @typedef {import('./job.js').Job} Job */
 /** @typedef {new (url: string) => EventSource} EventSourceClass */
 
-const kEventTypes = ['token', 'job_retry', 'gap', 'job_complete', 'job_error', 'job_cancelled'];
-const kClosed = 2; // EventSource.CLOSED, which an injected class need not carry
+const EVENT_TYPES = ['token', 'job_retry', 'gap', 'job_complete', 'job_error', 'job_cancelled'];
+const CLOSED = 2; // EventSource.CLOSED, which an injected class need not carry
 /** The server's limit of jobs on one connection. */
-const kFanInMax = 64;
+const FAN_IN_MAX = 64;
 /** More live jobs than this share connections, so that two of the browser's six stay free. */
-const kSinglesMax = 4;
+const SINGLES_MAX = 4;
 /** Jobs added within this time share one reopening. */
-const kGatherMs = 20;
+const GATHER_MS = 20;
 /** About four minutes of refused connections; finished jobs are kept little longer than that. */
-const kAttemptsMax = 20;
+const ATTEMPTS_MAX = 20;
 
 /** Whether the refusal is permanent. @param {SluiceClientError | null} error */
 const isDenied = (error) => error?.status === 401 || error?.status === 403;
@@ -61,9 +61,9 @@ export class Connections {
         'eventsource_missing',
         'there is no EventSource; pass one',
       );
-      return job[kFail](error);
+      return job[FAIL](error);
     }
-    job[kConnection]('connecting');
+    job[CONNECTION]('connecting');
     if (!this.#shares()) return this.#assign(job, this.#create(false, token));
     // Switching to shared connections: running jobs move over and resume at their last event.
     for (const connection of [...this.#open].filter((open) => !open.fanIn)) {
@@ -96,11 +96,11 @@ export class Connections {
 
   #shares() {
     if (this.#multiplex !== 'auto') return this.#multiplex;
-    return this.#of.size >= kSinglesMax || this.stats().fanIn;
+    return this.#of.size >= SINGLES_MAX || this.stats().fanIn;
   }
 
   #withRoom() {
-    for (const open of this.#open) if (open.fanIn && open.jobs.size < kFanInMax) return open;
+    for (const open of this.#open) if (open.fanIn && open.jobs.size < FAN_IN_MAX) return open;
     return this.#create(true);
   }
 
@@ -181,7 +181,7 @@ class Connection {
     this.#reopening = setTimeout(() => {
       this.#reopening = null;
       this.#open();
-    }, kGatherMs);
+    }, GATHER_MS);
   }
 
   #closeSource() {
@@ -237,16 +237,16 @@ class Connection {
       if (source !== this.#source) return;
       this.#attempt = 0;
       for (const job of this.jobs.values()) {
-        job[kConnection]('open', { resumedFrom: job.lastEventId });
+        job[CONNECTION]('open', { resumedFrom: job.lastEventId });
       }
     });
     source.addEventListener('error', () => {
       if (source !== this.#source) return;
       this.#attempt += 1;
-      if (source.readyState === kClosed) void this.#recover();
+      if (source.readyState === CLOSED) void this.#recover();
       else this.#sayReconnecting();
     });
-    for (const type of kEventTypes) {
+    for (const type of EVENT_TYPES) {
       source.addEventListener(type, (event) => {
         if (source === this.#source) this.#receive(type, /** @type {MessageEvent} */ (event));
       });
@@ -256,7 +256,7 @@ class Connection {
   #sayReconnecting() {
     for (const job of this.jobs.values()) {
       const detail = { attempt: this.#attempt, lastEventId: job.lastEventId };
-      job[kConnection]('reconnecting', detail);
+      job[CONNECTION]('reconnecting', detail);
     }
   }
 
@@ -272,9 +272,9 @@ class Connection {
     }
     const cursor = event.lastEventId;
     if (this.fanIn) {
-      this.jobs.get(data.job_id)?.[kDeliver](type, data, eventIdOf(cursor, data.job_id));
+      this.jobs.get(data.job_id)?.[DELIVER](type, data, eventIdOf(cursor, data.job_id));
     } else {
-      for (const job of this.jobs.values()) job[kDeliver](type, data, cursor);
+      for (const job of this.jobs.values()) job[DELIVER](type, data, cursor);
     }
   }
 
@@ -300,7 +300,7 @@ class Connection {
       // One purged job makes the server refuse a shared connection; reopen it without that job.
       if (this.jobs.size < before && refusal === null) return this.#open();
       this.#sayReconnecting();
-      if (this.#attempt > kAttemptsMax) return this.#giveUp(refusal ?? cause);
+      if (this.#attempt > ATTEMPTS_MAX) return this.#giveUp(refusal ?? cause);
       const delayMs = Math.max(backoffMs(this.#attempt - 1), refusal?.retryAfterMs ?? 0);
       await sleep(delayMs, signal);
       this.#open();
@@ -320,11 +320,11 @@ class Connection {
     try {
       const path = `/v1/jobs/${encodeURIComponent(job.id)}`;
       const snapshot = await this.#http.call('GET', path, { signal, jobId: job.id });
-      if (isEnded(snapshot?.status)) job[kFinishFrom](snapshot);
+      if (isEnded(snapshot?.status)) job[FINISH_FROM](snapshot);
       return null;
     } catch (error) {
       if (signal.aborted || !(error instanceof SluiceClientError)) throw error;
-      if (error.status === 404) job[kFail](error, 'gone');
+      if (error.status === 404) job[FAIL](error, 'gone');
       return error.status === 404 ? null : error;
     }
   }
@@ -340,6 +340,6 @@ class Connection {
 
   /** @param {(jobId: string) => SluiceClientError} errorOf */
   #fail(errorOf) {
-    for (const job of [...this.jobs.values()]) job[kFail](errorOf(job.id));
+    for (const job of [...this.jobs.values()]) job[FAIL](errorOf(job.id));
   }
 }

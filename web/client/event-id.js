@@ -5,14 +5,14 @@
 
 /** @typedef {{attempt: number, seq: number}} Position */
 
-const kEventId = /^(\d{1,15})-(\d{1,15})$/;
+const EVENT_ID = /^(\d{1,15})-(\d{1,15})$/;
 
 /**
  * @param {string | null | undefined} id
  * @returns {Position | null} null for an invalid id
  */
 export function parseEventId(id) {
-  const match = kEventId.exec(id ?? '');
+  const match = EVENT_ID.exec(id ?? '');
   return match && { attempt: Number(match[1]), seq: Number(match[2]) };
 }
 

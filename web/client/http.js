@@ -5,7 +5,7 @@
 
 import { SluiceClientError } from './errors.js';
 
-const kRetriableStatus = new Set([429, 502, 503, 504]);
+const RETRIABLE_STATUS = new Set([429, 502, 503, 504]);
 
 /**
  * The delay before attempt number `attempt` (from 0). It doubles up to `maxMs`, and is drawn from the
@@ -44,7 +44,7 @@ function isPassing(error) {
   if (!(error instanceof SluiceClientError)) return false;
   // A 429 whose request exceeds the whole limit: no wait helps.
   if (error.code === 'request_exceeds_limit') return false;
-  return error.code === 'network_error' || kRetriableStatus.has(error.status ?? 0);
+  return error.code === 'network_error' || RETRIABLE_STATUS.has(error.status ?? 0);
 }
 
 /**

@@ -7,13 +7,13 @@ import { SluiceClientError } from './errors.js';
 import { isAfter, parseEventId } from './event-id.js';
 
 /** Feeds one server event. Private to the client's modules. */
-export const kDeliver = Symbol('sluice.client.deliver');
+export const DELIVER = Symbol('sluice.client.deliver');
 /** Reports a change of the connection. Private to the client's modules. */
-export const kConnection = Symbol('sluice.client.connection');
+export const CONNECTION = Symbol('sluice.client.connection');
 /** Ends the job with an answer of `GET /v1/jobs/{id}`. Private to the client's modules. */
-export const kFinishFrom = Symbol('sluice.client.finishFrom');
+export const FINISH_FROM = Symbol('sluice.client.finishFrom');
 /** Ends the job with an error outside the stream. Private to the client's modules. */
-export const kFail = Symbol('sluice.client.fail');
+export const FAIL = Symbol('sluice.client.fail');
 
 /**
  * @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'gone'} JobStatus
@@ -31,10 +31,10 @@ export const kFail = Symbol('sluice.client.fail');
  */
 
 /** @type {Record<string, JobStatus>} */
-const kTerminal = { job_complete: 'completed', job_error: 'failed', job_cancelled: 'cancelled' };
-const kEnded = new Set(['completed', 'failed', 'cancelled', 'gone']);
+const TERMINAL = { job_complete: 'completed', job_error: 'failed', job_cancelled: 'cancelled' };
+const ENDED = new Set(['completed', 'failed', 'cancelled', 'gone']);
 /** @type {Record<string, JobEventName>} */
-const kEndEvent = {
+const END_EVENT = {
   completed: 'complete',
   failed: 'error',
   gone: 'error',
@@ -151,7 +151,7 @@ export class Job {
   disconnect() {
     if (this.#settled) return;
     this.#host.release(this);
-    this[kConnection]('closed');
+    this[CONNECTION]('closed');
   }
 
   /** Goes on from the last event seen. */
@@ -179,7 +179,7 @@ export class Job {
    * @param {any} data
    * @param {string | null} id the event id of this job
    */
-  [kDeliver](type, data, id) {
+  [DELIVER](type, data, id) {
     if (this.#settled) return;
     if (type === 'gap') return this.#startOver('gap', data, null);
     const position = parseEventId(id);
@@ -191,19 +191,19 @@ export class Job {
     }
     if (type === 'token') return this.#append(String(data.token), id);
     if (type === 'job_retry') return this.#startOver('retry', data, this.#position);
-    const status = kTerminal[type];
+    const status = TERMINAL[type];
     if (status) this.#end(status, data);
   }
 
   /** @param {ConnectionState} state @param {Record<string, unknown>} [detail] for the listeners */
-  [kConnection](state, detail) {
+  [CONNECTION](state, detail) {
     if (this.#settled) return;
     this.#connection = state;
     if (state === 'open' || state === 'reconnecting') this.#emit(state, detail);
   }
 
   /** @param {any} snapshot the view of an ended job */
-  [kFinishFrom](snapshot) {
+  [FINISH_FROM](snapshot) {
     if (this.#settled) return;
     const text = snapshot.text;
     if (typeof text === 'string' && text !== this.#text) {
@@ -219,7 +219,7 @@ export class Job {
   }
 
   /** @param {SluiceClientError} error @param {JobStatus} [status] default: unchanged */
-  [kFail](error, status) {
+  [FAIL](error, status) {
     if (this.#settled) return;
     this.error = error;
     this.#settle(status ?? this.#status);
@@ -273,7 +273,7 @@ export class Job {
     // The caller closed the client: that is no failure of the job.
     if (this.error?.code === 'client_closed') return;
     if (this.error) this.#emit('error', this.error);
-    else this.#emit(kEndEvent[status], result);
+    else this.#emit(END_EVENT[status], result);
   }
 
   /** @returns {JobResult} */
@@ -317,7 +317,7 @@ export class Job {
 
 /** Whether a status of the server is final. @param {string} status */
 export function isEnded(status) {
-  return kEnded.has(status);
+  return ENDED.has(status);
 }
 
 /**

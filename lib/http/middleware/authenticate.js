@@ -3,7 +3,7 @@
  * `authenticate` hook, or from a signed stream URL. Without keys and hook all callers are one.
  */
 import { HttpError } from '../../internal/util/http-error.js';
-import { kAnonymous } from '../../jobs/policy/config.js';
+import { ANONYMOUS } from '../../jobs/policy/config.js';
 
 /** @typedef {import('../../jobs/policy/config.js').Access} Access */
 /** @typedef {import('../../jobs/policy/access-control.js').AccessControl} AccessControl */
@@ -95,7 +95,7 @@ export function createAuthenticator({ access, authenticate, streamUrls }) {
    */
   function byRequest(req) {
     if (authenticate !== undefined) return fromHook(req, authenticate);
-    return access.keyed ? accessByKey(access, req) : access.of(kAnonymous);
+    return access.keyed ? accessByKey(access, req) : access.of(ANONYMOUS);
   }
 
   /**

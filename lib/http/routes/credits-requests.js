@@ -115,16 +115,16 @@ function integerOf(name, text, { min, max }) {
   throw badRequest('invalid_value', name, `${name} must be an integer, ${range}.`);
 }
 
-const kDay = /^\d{4}-\d{2}-\d{2}$/;
-const kTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
-const kDayMs = 24 * 3_600_000;
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
+const DAY_MS = 24 * 3_600_000;
 
 /**
  * @param {string} text
  * @returns {boolean} false also of February 30th, which Date takes for one of March
  */
 function isDay(text) {
-  if (!kDay.test(text)) return false;
+  if (!DAY.test(text)) return false;
   const day = new Date(`${text}T00:00Z`);
   return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(text);
 }
@@ -142,7 +142,7 @@ function timeOf(name, text, dayMs) {
     if (/^\d{1,11}(\.\d{1,9})?$/.test(text)) ms = Math.floor(Number(text) * 1000);
     else if (isDay(text.slice(0, 10))) {
       if (text.length === 10) ms = Date.parse(text) + dayMs;
-      else if (kTime.test(text)) ms = Date.parse(text);
+      else if (TIME.test(text)) ms = Date.parse(text);
     }
   }
   if (ms >= 0 && ms <= 253_402_300_800_000) return ms;
@@ -162,7 +162,7 @@ export function checkUsageQuery({ from, to, group_by: groupBy }) {
     const message = `group_by must be one of ${groupings.join(', ')}.`;
     throw badRequest('invalid_value', 'group_by', message);
   }
-  const range = { fromMs: timeOf('from', from, 0), toMs: timeOf('to', to, kDayMs) };
+  const range = { fromMs: timeOf('from', from, 0), toMs: timeOf('to', to, DAY_MS) };
   if (range.fromMs !== undefined && range.toMs !== undefined && range.fromMs > range.toMs) {
     throw badRequest('invalid_value', 'to', 'to must not be before from.');
   }

@@ -9,7 +9,12 @@ import {
 } from './credits-requests.js';
 import { idempotencyKeyOf } from './jobs.js';
 import { sendJson } from '../respond.js';
-import { wireAmount, wireBalance, wireCounts, wireEvent } from '../../services/billing/wire.js';
+import {
+  amountToJson,
+  balanceToJson,
+  countsToJson,
+  eventToJson,
+} from '../../services/billing/wire.js';
 
 /** @typedef {import('../router.js').Handle} Handle */
 
@@ -21,8 +26,8 @@ function sendTransfer(res, { event, balance, replayed }) {
   if (replayed) res.setHeader('Idempotency-Replayed', 'true');
   sendJson(res, replayed ? 200 : 201, {
     transfer_id: event.id,
-    event: wireEvent(event),
-    balance: wireBalance(balance),
+    event: eventToJson(event),
+    balance: balanceToJson(balance),
   });
 }
 
@@ -51,7 +56,11 @@ export function creditRoutes({ credits, admins }) {
     const { id, overdraft, ...balance } = await credits.account(wanted.id, {
       unopened: wanted.unopened,
     });
-    const answer = { account_id: id, ...wireBalance(balance), overdraft: wireAmount(overdraft) };
+    const answer = {
+      account_id: id,
+      ...balanceToJson(balance),
+      overdraft: amountToJson(overdraft),
+    };
     sendJson(res, 200, answer);
   }
 
@@ -60,7 +69,7 @@ export function creditRoutes({ credits, admins }) {
     const query = checkEventsQuery(context.query);
     const { id, unopened } = accountFor(req, context);
     const { data, hasMore } = await credits.events(id, { ...query, unopened });
-    sendJson(res, 200, { data: data.map(wireEvent), has_more: hasMore });
+    sendJson(res, 200, { data: data.map(eventToJson), has_more: hasMore });
   }
 
   /** @type {Handle} */
@@ -81,8 +90,8 @@ export function creditRoutes({ credits, admins }) {
     const principal = admins.isAdmin(req, access) ? undefined : access.principal;
     const { data, total } = await credits.usage({ ...query, principal });
     sendJson(res, 200, {
-      data: data.map(({ group, ...counts }) => ({ group, ...wireCounts(counts) })),
-      total: wireCounts(total),
+      data: data.map(({ group, ...counts }) => ({ group, ...countsToJson(counts) })),
+      total: countsToJson(total),
     });
   }
 

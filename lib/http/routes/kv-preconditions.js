@@ -6,7 +6,7 @@ import { badRequest } from '../../internal/util/http-error.js';
 
 const ANY = '*';
 /** One entity tag of a list, and what is between it and the next. */
-const kTag = /[\t ]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[\t ]*(?:,|$)/y;
+const TAG = /[\t ]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[\t ]*(?:,|$)/y;
 
 /**
  * @param {number} version
@@ -23,9 +23,9 @@ export function tagOf(version) {
  */
 function parseTags(header, name) {
   const tags = [];
-  kTag.lastIndex = 0;
-  while (tags.length === 0 || kTag.lastIndex < header.length) {
-    const found = kTag.exec(header);
+  TAG.lastIndex = 0;
+  while (tags.length === 0 || TAG.lastIndex < header.length) {
+    const found = TAG.exec(header);
     if (found === null) {
       throw badRequest('invalid_value', name, `${name} must be * or a list of quoted versions.`);
     }

@@ -4,17 +4,17 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { badRequest } from '../../internal/util/http-error.js';
-import { kTtlSMax, schemaRefusal } from '../../jobs/request.js';
+import { TTL_S_MAX, schemaRefusal } from '../../jobs/request.js';
 import { ANSWER_BYTES_MAX, jsonBytesOf } from '../../primitives/kv/namespaces.js';
 import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** As etcd has it. */
-const kOperationsMax = 128;
+const OPERATIONS_MAX = 128;
 
 const key = { type: 'string', minLength: 1 };
 const operations = {
   type: 'array',
-  maxItems: kOperationsMax,
+  maxItems: OPERATIONS_MAX,
   items: {
     type: 'object',
     additionalProperties: false,
@@ -24,7 +24,7 @@ const operations = {
       key,
       value: {},
       by: { type: 'number' },
-      ttl_s: { type: 'number', minimum: 0.001, maximum: kTtlSMax },
+      ttl_s: { type: 'number', minimum: 0.001, maximum: TTL_S_MAX },
     },
   },
 };
@@ -34,7 +34,7 @@ const validatePatch = schemaCheck({
   minProperties: 1,
   properties: {
     increment: { type: 'number' },
-    ttl_s: { type: ['number', 'null'], minimum: 0.001, maximum: kTtlSMax },
+    ttl_s: { type: ['number', 'null'], minimum: 0.001, maximum: TTL_S_MAX },
   },
 });
 const validate = schemaCheck({
@@ -43,7 +43,7 @@ const validate = schemaCheck({
   properties: {
     compare: {
       type: 'array',
-      maxItems: kOperationsMax,
+      maxItems: OPERATIONS_MAX,
       items: {
         type: 'object',
         additionalProperties: false,
@@ -53,7 +53,7 @@ const validate = schemaCheck({
     },
     success: operations,
     failure: operations,
-    cursor: { type: 'integer', minimum: 0, maximum: kOperationsMax },
+    cursor: { type: 'integer', minimum: 0, maximum: OPERATIONS_MAX },
   },
 });
 

@@ -4,7 +4,7 @@ import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { checkPatch, checkTxn, mayWrite, runTxn } from './kv-txn.js';
 import { isConditional, precondition, tagOf } from './kv-preconditions.js';
 import { contentTypeOf, isUtf8Charset, parseJson } from '../middleware/body.js';
-import { kTtlSMax } from '../../jobs/request.js';
+import { TTL_S_MAX } from '../../jobs/request.js';
 import { send, sendJson, sendNoContent, sendValues } from '../respond.js';
 import { streamChanges } from '../sse/kv-changes.js';
 import { turnAway } from './streams.js';
@@ -81,8 +81,8 @@ function ttlMsOf(query) {
   const text = queryOf(query, 'ttl_s');
   if (text === undefined) return undefined;
   const seconds = /^\d{1,10}(\.\d{1,9})?$/.test(text) ? Number(text) : NaN;
-  if (seconds > 0 && seconds <= kTtlSMax) return seconds * 1000;
-  const message = `ttl_s must be a number of seconds above 0, at most ${kTtlSMax}.`;
+  if (seconds > 0 && seconds <= TTL_S_MAX) return seconds * 1000;
+  const message = `ttl_s must be a number of seconds above 0, at most ${TTL_S_MAX}.`;
   throw badRequest('invalid_value', 'ttl_s', message);
 }
 

@@ -5,7 +5,7 @@ import { checkNodesQuery, nodeView, slicesOf, textOf } from '../../services/work
 import { idempotencyKeyOf } from './jobs.js';
 import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
 import { sendJson, setHeaders } from '../respond.js';
-import { workNotFound } from '../../services/operations/operations.js';
+import { operationNotFound } from '../../services/operations/operations.js';
 
 /** @typedef {import('../router.js').Context} Context */
 /** @typedef {import('../router.js').Handle} Handle */
@@ -37,8 +37,8 @@ function crawlToJson({ id, status, startUrl, createdAt, counts, ...rest }) {
 /**
  * The routes that operations of every kind have.
  * @template V
- * @param {import('../../services/operations/service.js').WorkService<any, V>} service
- * @param {import('../../services/operations/operations.js').WorkKind} kind
+ * @param {import('../../services/operations/service.js').OperationService<any, V>} service
+ * @param {import('../../services/operations/operations.js').OperationKind} kind
  * @param {(view: V) => object} toJson
  * @returns {{routes: import('../router.js').Routes,
  *   streamUrlOf: (context: Context, id: string) => {stream_url: string, expires_at: number | null}}}
@@ -70,7 +70,7 @@ function operationRoutes(service, kind, toJson) {
   /** @type {Handle} */
   const read = (_req, res, { params: { id = '' }, access: { principal } }) => {
     const view = service.get(id, { principal });
-    if (view === undefined) throw workNotFound(kind);
+    if (view === undefined) throw operationNotFound(kind);
     sendJson(res, 200, toJson(view));
   };
 
@@ -90,7 +90,7 @@ function operationRoutes(service, kind, toJson) {
   const signUrl = (_req, res, context) => {
     const { id = '' } = context.params;
     const { principal } = context.access;
-    if (service.get(id, { principal }) === undefined) throw workNotFound(kind);
+    if (service.get(id, { principal }) === undefined) throw operationNotFound(kind);
     sendJson(res, 200, streamUrlOf(context, id));
   };
 

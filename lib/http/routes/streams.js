@@ -7,10 +7,10 @@
  */
 import { ResponseEgress, writeStreamHead } from '../sse/response.js';
 import { badRequest } from '../../internal/util/http-error.js';
-import { checkStreamUrlRequest, kJobsPerStreamMax } from '../../jobs/request.js';
+import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.js';
 import { jobNotFound } from '../../jobs/errors.js';
 import { sendJson } from '../respond.js';
-import { workKinds, workNotFound } from '../../services/operations/operations.js';
+import { operationKinds, operationNotFound } from '../../services/operations/operations.js';
 
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 /** @typedef {import('../router.js').Context} Context */
@@ -74,8 +74,8 @@ function jobIds(query) {
   }
   const distinct = [...new Set(/** @type {string[]} */ (ids))];
   if (distinct.length === 0) throw badRequest('missing_field', 'job_id', 'job_id is required.');
-  if (distinct.length > kJobsPerStreamMax) {
-    const message = `job_id may be given ${kJobsPerStreamMax} times at most.`;
+  if (distinct.length > JOBS_PER_STREAM_MAX) {
+    const message = `job_id may be given ${JOBS_PER_STREAM_MAX} times at most.`;
     throw badRequest('invalid_value', 'job_id', message);
   }
   return distinct;
@@ -85,13 +85,13 @@ function jobIds(query) {
  * @param {object} deps
  * @param {import('../../streams/hub.js').JobHub} deps.hub
  * @param {import('../../jobs/job-table.js').JobTable} deps.jobs
- * @param {import('../../services/operations/operations.js').Works} deps.works
+ * @param {import('../../services/operations/operations.js').Operations} deps.operations
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
  * @param {import('../sse/open-streams.js').OpenStreams} deps.open
  * @param {{egress: import('../sse/response.js').EgressMode}} deps.options
  * @returns {import('../router.js').Routes}
  */
-export function streamRoutes({ hub, jobs, works, streamUrls, open, options }) {
+export function streamRoutes({ hub, jobs, operations, streamUrls, open, options }) {
   /**
    * @param {string} id
    * @param {string} principal
@@ -105,8 +105,8 @@ export function streamRoutes({ hub, jobs, works, streamUrls, open, options }) {
 
   /** @param {Context} context @returns {number} handle of the log that the query names */
   function handleOf({ query, access: { principal } }) {
-    const kind = workKinds.find((each) => query[`${each}_id`] !== undefined);
-    if (kind !== undefined) return workOf(query, kind, principal);
+    const kind = operationKinds.find((each) => query[`${each}_id`] !== undefined);
+    if (kind !== undefined) return operationOf(query, kind, principal);
     const { job_id: id } = query;
     if (id === undefined) throw badRequest('missing_field', 'job_id', 'job_id is required.');
     if (typeof id !== 'string') {
@@ -117,18 +117,18 @@ export function streamRoutes({ hub, jobs, works, streamUrls, open, options }) {
 
   /**
    * @param {Context['query']} query
-   * @param {import('../../services/operations/operations.js').WorkKind} kind
+   * @param {import('../../services/operations/operations.js').OperationKind} kind
    * @param {string} principal
    */
-  function workOf(query, kind, principal) {
+  function operationOf(query, kind, principal) {
     const name = `${kind}_id`;
     const id = query[name];
     if (typeof id !== 'string' || query.job_id !== undefined) {
       throw badRequest('invalid_value', name, `${name} takes one id, and nothing beside it.`);
     }
-    const work = works.find(kind, id, principal);
-    if (work === undefined) throw workNotFound(kind);
-    return work.handle;
+    const operation = operations.find(kind, id, principal);
+    if (operation === undefined) throw operationNotFound(kind);
+    return operation.handle;
   }
 
   /**

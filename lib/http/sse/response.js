@@ -20,7 +20,7 @@ import { StreamConnections } from './socket-handoff.js';
  */
 
 /** Status, headers and TCP options of every stream: ready for browsers, proxies and nginx. */
-const kStreamHeaders = Object.freeze({
+const STREAM_HEADERS = Object.freeze({
   'Content-Type': 'text/event-stream',
   // no-transform keeps compression away: it would hold tokens back until its window is full.
   'Cache-Control': 'no-cache, no-transform',
@@ -36,7 +36,7 @@ export function writeStreamHead(res) {
   // closed after the response, Node says so, and does it.
   const kept = res.req.httpVersionMajor < 2 && res.shouldKeepAlive;
   if (kept) res.setHeader('Connection', 'keep-alive');
-  res.writeHead(200, kStreamHeaders);
+  res.writeHead(200, STREAM_HEADERS);
   res.flushHeaders();
   // Tokens are small and must not wait for each other (Nagle).
   res.socket?.setNoDelay?.(true);

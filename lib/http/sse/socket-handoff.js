@@ -23,7 +23,7 @@ import net from 'node:net';
 /** @type {WeakMap<object, Boundary>} */
 const boundaries = new WeakMap();
 
-const kHeadEnd = '\r\n\r\n';
+const HEAD_END = '\r\n\r\n';
 
 /**
  * Whether a request ends where the bytes end that its connection has brought so far: what Node's
@@ -37,7 +37,7 @@ function endsWithItsHead({ method, headers, socket }) {
   // Undocumented; without it connections stay with Node.
   const bytes = /** @type {any} */ (socket).parser?.getCurrentBuffer?.();
   if (!Buffer.isBuffer(bytes) || bytes.includes('\n\n')) return false;
-  return bytes.length >= kHeadEnd.length && bytes.indexOf(kHeadEnd) === bytes.length - 4;
+  return bytes.length >= HEAD_END.length && bytes.indexOf(HEAD_END) === bytes.length - 4;
 }
 
 /** One stream without a response: the handler of its subscriber. */

@@ -5,7 +5,7 @@
  * a ManualClock. Each environment (worker thread) has its own.
  */
 import native, { nativeNumbers } from './addon.js';
-import { kSchedule } from '../util/symbols.js';
+import { SCHEDULE } from '../util/symbols.js';
 
 /** The kinds of events; native/addon/napi/event_queue.h describes them. */
 export const EventKind = nativeNumbers('enums.EventKind', [
@@ -62,7 +62,7 @@ export class Reactor {
       : new native.Reactor((/** @type {any[]} */ events) => this.#dispatch(events));
     // The clock may have been moved before.
     if (clock !== undefined) this.native.advanceTo(clock.nowNs());
-    clock?.[kSchedule]({
+    clock?.[SCHEDULE]({
       nextDeadlineNs: () => this.native.nextDeadline(),
       advanceTo: (/** @type {bigint} */ ns) => {
         this.native.advanceTo(ns);

@@ -1,6 +1,6 @@
 /** Manual time for tests, and readings of the clocks that the package uses. */
 import { SluiceError, rangeError } from '../util/errors.js';
-import { kSchedule } from '../util/symbols.js';
+import { SCHEDULE } from '../util/symbols.js';
 import { checkMs } from '../util/validate.js';
 
 const NS_PER_MS = 1e6;
@@ -110,7 +110,7 @@ export class ManualClock {
   /**
    * @param {ClockSource} source driven for as long as the clock lives
    */
-  [kSchedule](source) {
+  [SCHEDULE](source) {
     this.#sources.push(source);
   }
 }

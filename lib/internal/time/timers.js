@@ -4,7 +4,7 @@
  * with `background`.
  */
 import { nsFromMs } from './clock.js';
-import { kSchedule } from '../util/symbols.js';
+import { SCHEDULE } from '../util/symbols.js';
 
 /** The most that setTimeout takes, about 25 days. */
 const WAIT_MS_MAX = 2 ** 31 - 1;
@@ -36,7 +36,7 @@ class ManualDeadlines {
   /** @param {import('./clock.js').ManualClock} clock */
   constructor(clock) {
     this.#clock = clock;
-    clock[kSchedule]({
+    clock[SCHEDULE]({
       nextDeadlineNs: () => this.#next()?.dueNs,
       advanceTo: (/** @type {bigint} */ ns) => this.#fire(ns),
     });

@@ -6,7 +6,7 @@
  * symbol, so `err instanceof SluiceError` holds across realms and duplicate installs.
  */
 
-const kSluiceError = Symbol.for('sluice.error');
+const SLUICE_ERROR = Symbol.for('sluice.error');
 
 /**
  * Base of every error with a stable `code`. Match on `code`, never on `message`.
@@ -26,13 +26,13 @@ export class SluiceError extends Error {
     Object.assign(this, rest);
   }
 
-  get [kSluiceError]() {
+  get [SLUICE_ERROR]() {
     return true;
   }
 
   /** @param {unknown} value */
   static [Symbol.hasInstance](value) {
-    if (typeof value !== 'object' || value === null || !(kSluiceError in value)) return false;
+    if (typeof value !== 'object' || value === null || !(SLUICE_ERROR in value)) return false;
     // A subclass keeps the ordinary test: only the base is recognised across realms.
     return this === SluiceError || Function.prototype[Symbol.hasInstance].call(this, value);
   }
@@ -46,7 +46,7 @@ export class SluiceError extends Error {
  * @returns {T & {code: string}}
  */
 function coded(error, code) {
-  Object.defineProperty(error, kSluiceError, { value: true });
+  Object.defineProperty(error, SLUICE_ERROR, { value: true });
   return Object.assign(error, { code });
 }
 

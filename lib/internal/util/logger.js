@@ -19,7 +19,7 @@ import { pino } from './packages.js';
  */
 
 /** Lines that wait for stderr's reader. */
-const kWaitingBytesMax = 1024 * 1024;
+const WAITING_BYTES_MAX = 1024 * 1024;
 
 const stderr = {
   dropped: 0,
@@ -35,13 +35,13 @@ const stderr = {
       // A reader that has closed its end takes no lines; that is no reason to end.
       stream.on('error', () => {});
     }
-    if (stream.writableLength + line.length > kWaitingBytesMax) {
+    if (stream.writableLength + line.length > WAITING_BYTES_MAX) {
       this.dropped += 1;
       this.untold += 1;
       return;
     }
     stream.write(line);
-    if (this.untold === 0 || stream.writableLength > kWaitingBytesMax / 2) return;
+    if (this.untold === 0 || stream.writableLength > WAITING_BYTES_MAX / 2) return;
     const dropped = this.untold;
     this.untold = 0;
     stderrLogger().warn({ dropped }, 'log lines were dropped: the reader of stderr fell behind');

@@ -11,7 +11,7 @@
  */
 
 /** A name in a message is the sender's own; cut, lest an answer grow with it. */
-const kNameLengthMax = 100;
+const NAME_LENGTH_MAX = 100;
 
 /** @param {string} pointer a JSON pointer */
 function stepsOf(pointer) {
@@ -49,7 +49,7 @@ export function problemOf({ keyword, instancePath, params, parentSchema }) {
       path.push(params.missingProperty);
       return { path, kind: 'missing', says: 'is required' };
     case 'additionalProperties':
-      path.push(String(params.additionalProperty).slice(0, kNameLengthMax));
+      path.push(String(params.additionalProperty).slice(0, NAME_LENGTH_MAX));
       return { path, kind: 'unknown', says: 'is not known here' };
     case 'pattern':
       return { path, kind: 'value', says: `must be ${parentSchema?.description}` };

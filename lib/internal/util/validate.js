@@ -3,7 +3,7 @@
  * (right kind, wrong value) that names the option and says what it takes.
  */
 import { rangeError, typeError } from './errors.js';
-import { kSchedule } from './symbols.js';
+import { SCHEDULE } from './symbols.js';
 
 /** @param {unknown} value */
 function show(value) {
@@ -211,7 +211,7 @@ export function checkSignal(name, value) {
  */
 export function checkClock(name, value) {
   if (value === undefined) return undefined;
-  if (typeof (/** @type {any} */ (value)?.[kSchedule]) !== 'function') {
+  if (typeof (/** @type {any} */ (value)?.[SCHEDULE]) !== 'function') {
     throw typeError(`${name} takes a ManualClock, not ${show(value)}`);
   }
   return value;

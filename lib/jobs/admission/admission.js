@@ -27,7 +27,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  */
 
 /**
- * @typedef {object} PartSubmission
+ * @typedef {object} ChildSubmission
  * @property {Submission['access']} access
  * @property {import('../job.js').Part} part
  * @property {AbortSignal} signal not aborted yet
@@ -190,11 +190,11 @@ export class Admission extends EventEmitter {
    * A job that is part of a work, which was admitted itself: it waits for room until its signal is
    * aborted, comes in while the gateway drains, and has an answer of its own.
    * @param {unknown} body
-   * @param {PartSubmission} submission
+   * @param {ChildSubmission} submission
    * @returns {Promise<JobRecord>}
    * @throws {HttpError}
    */
-  submitPart(body, submission) {
+  submitChild(body, submission) {
     const endpoint = endpoints.workflows;
     return this.#admit(checkJobRequest(body), { ...submission, endpoint }, []);
   }

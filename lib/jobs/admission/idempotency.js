@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 
-const kKeyLengthMax = 255;
+const KEY_LENGTH_MAX = 255;
 /** Key, principal, fingerprint and answer, about. */
 const KEY_BYTES = 512;
 
@@ -49,13 +49,13 @@ export function checkIdempotencyKey(key) {
   if (
     typeof key !== 'string' ||
     key === '' ||
-    key.length > kKeyLengthMax ||
+    key.length > KEY_LENGTH_MAX ||
     !/^[\x21-\x7e]+$/.test(key)
   ) {
     throw badRequest(
       'invalid_value',
       'Idempotency-Key',
-      `Idempotency-Key takes 1 to ${kKeyLengthMax} visible ASCII characters.`,
+      `Idempotency-Key takes 1 to ${KEY_LENGTH_MAX} visible ASCII characters.`,
     );
   }
   return key;

@@ -2,7 +2,7 @@
  * Which model a job is for, and which models there are, for those who may not use all. Pure.
  */
 import { HttpError } from '../../internal/util/http-error.js';
-import { kUnnamedModel } from '../../providers/shared/unnamed-model.js';
+import { UNNAMED_MODEL } from '../../providers/shared/unnamed-model.js';
 
 /** @typedef {import('../policy/config.js').Access} Access */
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
@@ -34,7 +34,7 @@ export function modelsFor({ models }, access) {
 export function chooseModel(provider, access, wanted) {
   const { models, takesAnyModel } = provider;
   const open = takesAnyModel || models.length === 0;
-  const fallback = open ? (access.models?.[0] ?? kUnnamedModel) : (models[0]?.id ?? '');
+  const fallback = open ? (access.models?.[0] ?? UNNAMED_MODEL) : (models[0]?.id ?? '');
   const model = wanted ?? modelsFor(provider, access)[0]?.id ?? fallback;
   if (!mayUse(access, model)) {
     throw new HttpError(403, {

@@ -6,15 +6,15 @@
  */
 
 /** Retries per success. */
-const kShare = 0.2;
-const kPerSecond = 10;
+const SHARE = 0.2;
+const PER_SECOND = 10;
 /** Retries that may come at once. */
-const kSavedMax = 100;
+const SAVED_MAX = 100;
 
 /** See the head of this file. */
 export class RetryBudget {
   #nowMs;
-  #left = kSavedMax;
+  #left = SAVED_MAX;
   #filledMs;
   /** Retries that were refused. */
   refused = 0;
@@ -27,14 +27,14 @@ export class RetryBudget {
 
   /** A call has succeeded. */
   onSuccess() {
-    this.#left = Math.min(kSavedMax, this.#left + kShare);
+    this.#left = Math.min(SAVED_MAX, this.#left + SHARE);
   }
 
   /** @returns {boolean} whether one more call may be made again; it counts then */
   take() {
     const nowMs = this.#nowMs();
-    const gained = ((nowMs - this.#filledMs) / 1000) * kPerSecond;
-    this.#left = Math.min(kSavedMax, this.#left + gained);
+    const gained = ((nowMs - this.#filledMs) / 1000) * PER_SECOND;
+    this.#left = Math.min(SAVED_MAX, this.#left + gained);
     this.#filledMs = nowMs;
     // Fifths add up to a little less than a whole.
     if (this.#left < 1 - 1e-9) {

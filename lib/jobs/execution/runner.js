@@ -13,10 +13,10 @@ import { Run, providerError } from './attempt.js';
 /** @typedef {import('../../providers/shared/types.js').ProviderRequest} ProviderRequest */
 
 /** How long a provider that ignores its signal may keep its slot after the job has ended. */
-const kReleaseMs = 1000;
+const RELEASE_MS = 1000;
 
 /** Lets one waiter at a time wait for a promise or for the gate, whichever is first. */
-class Gate {
+class Latch {
   opened = false;
   /** @type {(() => void) | undefined} */
   #wake;
@@ -45,11 +45,11 @@ class Gate {
  * Waits for something, but not for ever.
  * @param {unknown} promise
  */
-async function withPatience(promise) {
+async function withTimeout(promise) {
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
   const patience = new Promise((resolve) => {
-    timer = setTimeout(resolve, kReleaseMs);
+    timer = setTimeout(resolve, RELEASE_MS);
   });
   try {
     await Promise.race([promise, patience]);
@@ -65,7 +65,7 @@ async function withPatience(promise) {
  */
 async function release(iterator) {
   try {
-    await withPatience(iterator.return?.());
+    await withTimeout(iterator.return?.());
   } catch {
     // The job has its ending already; what the clean-up throws has nowhere to go.
   }
@@ -199,7 +199,7 @@ export class JobRunner {
 
   /** @param {Run[]} runs */
   async #pumpBatch(runs) {
-    const gate = new Gate();
+    const gate = new Latch();
     const controller = new AbortController();
     let live = runs.length;
     for (const run of runs) {
@@ -226,7 +226,7 @@ export class JobRunner {
         const wait = deliver(runs, step.value);
         if (wait !== undefined) await wait;
       }
-      if (!gate.opened) await withPatience(iterator.next());
+      if (!gate.opened) await withTimeout(iterator.next());
     } catch (error) {
       for (const run of runs) run.fail(error);
     }

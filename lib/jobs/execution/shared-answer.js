@@ -69,11 +69,11 @@ export class SharedAnswer extends JobRecord {
 
   /** Bytes that it holds in the hub, about. */
   get bytes() {
-    return kBytesEach + this.final.text_bytes + kBytesPerToken * this.final.metrics.tokens;
+    return BYTES_EACH + this.final.text_bytes + BYTES_PER_TOKEN * this.final.metrics.tokens;
   }
 }
 
 /** Of a job without text: in the hub and here. */
-const kBytesEach = 2048;
+const BYTES_EACH = 2048;
 /** An offset in the log. */
-const kBytesPerToken = 4;
+const BYTES_PER_TOKEN = 4;

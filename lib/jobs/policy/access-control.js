@@ -5,9 +5,9 @@
  * come later, and streams that run go on.
  */
 import { createHash } from 'node:crypto';
-import { checkLimits, compileAccess, completeAccess, kAnonymous } from './config.js';
+import { checkLimits, compileAccess, completeAccess, ANONYMOUS } from './config.js';
 import { checkBoolean, checkOptions, checkString } from '../../internal/util/validate.js';
-import { kAll } from './prices.js';
+import { ALL } from './prices.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
 
 /** @typedef {import('./config.js').Access} Access */
@@ -118,7 +118,7 @@ export class AccessControl {
    * @returns {Readonly<Access>} of the key with this id, else what is so by default
    */
   of(principal) {
-    if (principal === kAnonymous) return this.#policy.anonymous;
+    if (principal === ANONYMOUS) return this.#policy.anonymous;
     return this.configured(principal) ?? completeAccess(this.#policy, { principal });
   }
 
@@ -168,7 +168,7 @@ export class AccessControl {
    * @returns {import('./prices.js').Price | undefined} undefined: it costs nothing
    */
   priceOf(model) {
-    return this.#policy.prices.get(model) ?? this.#policy.prices.get(kAll);
+    return this.#policy.prices.get(model) ?? this.#policy.prices.get(ALL);
   }
 
   /**
@@ -176,7 +176,7 @@ export class AccessControl {
    * @returns {bigint | boolean} how far below zero a new account of this name may go; true: without limit
    */
   overdraftOf(account) {
-    return this.#policy.overdrafts.get(account) ?? this.#policy.overdrafts.get(kAll) ?? false;
+    return this.#policy.overdrafts.get(account) ?? this.#policy.overdrafts.get(ALL) ?? false;
   }
 
   /**

@@ -13,7 +13,7 @@ import {
   compilePrices,
   creditMembers,
   findCreditProblem,
-  kAll,
+  ALL,
 } from './prices.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
 import { schemaCheck } from '../../internal/util/json-schema.js';
@@ -26,7 +26,7 @@ export const endpoints = Object.freeze({
 });
 
 /** The principal of a gateway that authenticates nobody. */
-export const kAnonymous = 'anonymous';
+export const ANONYMOUS = 'anonymous';
 
 /**
  * What may be used; a limit that is absent is none.
@@ -103,12 +103,12 @@ export const kAnonymous = 'anonymous';
  * @property {(digest: Buffer) => Readonly<Access> | undefined} find by the SHA-256 of a key
  */
 
-const kLimitMax = 2 ** 31 - 1;
-const kDefaultMaxTokens = 1024;
-const kStreamUrlTtlS = 300;
-const kStreamUrlTtlMaxS = 24 * 3600;
+const LIMIT_MAX = 2 ** 31 - 1;
+const DEFAULT_MAX_TOKENS = 1024;
+const STREAM_URL_TTL_S = 300;
+const STREAM_URL_TTL_MAX_S = 24 * 3600;
 
-const limit = { type: 'integer', minimum: 1, maximum: kLimitMax };
+const limit = { type: 'integer', minimum: 1, maximum: LIMIT_MAX };
 const limitsSchema = {
   type: 'object',
   additionalProperties: false,
@@ -172,7 +172,7 @@ const properties = {
   default_max_tokens: limit,
   ...creditMembers,
   cors_origins: { type: 'array', items: { type: 'string' } },
-  stream_url_ttl_s: { type: 'integer', minimum: 1, maximum: kStreamUrlTtlMaxS },
+  stream_url_ttl_s: { type: 'integer', minimum: 1, maximum: STREAM_URL_TTL_MAX_S },
   stream_url_secret: {
     type: 'string',
     pattern: '^[^]{16,}$',
@@ -204,7 +204,7 @@ function findInconsistency({ keys = [], organisations, cors_origins: origins = [
     /** @type {(path: string[], says: string) => SchemaProblem} */
     const bad = (path, says) => ({ path: [...at, ...path], kind: 'value', says });
     // A caller without a key, and the jobs of gateway.submit(), must not be this key's.
-    if (id === kAnonymous) return bad(['id'], `must not be ${kAnonymous}`);
+    if (id === ANONYMOUS) return bad(['id'], `must not be ${ANONYMOUS}`);
     const owner = seen.get(`id ${id}`);
     if (owner !== undefined) return bad(['id'], `must not repeat ${owner}`);
     seen.set(`id ${id}`, `/${at.join('/')}/id`);
@@ -222,10 +222,10 @@ function findInconsistency({ keys = [], organisations, cors_origins: origins = [
   }
   const i = origins.findIndex((origin) => !isOrigin(origin));
   if (i < 0) return undefined;
-  return { path: ['cors_origins', String(i)], kind: 'value', says: `must be ${kOriginIs}` };
+  return { path: ['cors_origins', String(i)], kind: 'value', says: `must be ${ORIGIN_IS}` };
 }
 
-const kOriginIs = '"*" or an origin without a path, such as "https://app.example"';
+const ORIGIN_IS = '"*" or an origin without a path, such as "https://app.example"';
 
 /** @param {string} text @returns {boolean} whether a browser would send it as `Origin` */
 function isOrigin(text) {
@@ -241,7 +241,7 @@ export function checkOrigins(option, value = []) {
   if (!Array.isArray(value)) throw typeError(`${option} takes an array of origins`);
   for (const [i, origin] of value.entries()) {
     if (!isOrigin(checkString(`${option}[${i}]`, origin))) {
-      throw rangeError(`${option}[${i}] must be ${kOriginIs}`);
+      throw rangeError(`${option}[${i}] must be ${ORIGIN_IS}`);
     }
   }
   return Object.freeze([...value]);
@@ -351,7 +351,7 @@ export function compileAccess(option, given = {}) {
       entries.push({ digest: Buffer.from(digits, 'hex'), access });
     }
   }
-  const anonymous = completeAccess({ limits: defaults, organisations }, { principal: kAnonymous });
+  const anonymous = completeAccess({ limits: defaults, organisations }, { principal: ANONYMOUS });
   const overdrafts = compileOverdrafts(config.accounts);
   const payers = config.keys === undefined ? [anonymous] : [...principals.values()];
   const names = [...payers.map(accountOf), ...overdrafts.keys()];
@@ -362,14 +362,14 @@ export function compileAccess(option, given = {}) {
     anonymous,
     prices: compilePrices(config.prices),
     overdrafts,
-    accounts: new Set(names.filter((account) => account !== kAll)),
+    accounts: new Set(names.filter((account) => account !== ALL)),
     organisations,
     models: withLimits(config.models),
     endpoints: withLimits(config.endpoints),
-    defaultMaxTokens: config.default_max_tokens ?? kDefaultMaxTokens,
+    defaultMaxTokens: config.default_max_tokens ?? DEFAULT_MAX_TOKENS,
     corsOrigins: config.cors_origins && Object.freeze([...config.cors_origins]),
     streamUrls: Object.freeze({
-      ttlS: config.stream_url_ttl_s ?? kStreamUrlTtlS,
+      ttlS: config.stream_url_ttl_s ?? STREAM_URL_TTL_S,
       secret: config.stream_url_secret,
     }),
     find: lookup(entries),

@@ -33,21 +33,21 @@ import { createHash } from 'node:crypto';
 /** @typedef {{prompt_tokens: number, completion_tokens: number}} Usage */
 
 /** What is meant for all that have none of their own. */
-export const kAll = '*';
+export const ALL = '*';
 
-const kFractionDigits = 9;
-const kScale = 10n ** BigInt(kFractionDigits);
+const FRACTION_DIGITS = 9;
+const SCALE = 10n ** BigInt(FRACTION_DIGITS);
 /** A thousand credits a token. What 2^31 tokens cost is still an amount. */
-const kRateMax = 1e9;
+const RATE_MAX = 1e9;
 /** What the ledger can name. */
-const kAccountLengthMax = 256;
+const ACCOUNT_LENGTH_MAX = 256;
 
 const rate = {
   type: ['number', 'string'],
   minimum: 0,
-  maximum: kRateMax,
-  pattern: `^\\d{1,9}(\\.\\d{1,${kFractionDigits}})?$`,
-  description: `micro-credits per token, below ${kRateMax}, with up to ${kFractionDigits} decimals`,
+  maximum: RATE_MAX,
+  pattern: `^\\d{1,9}(\\.\\d{1,${FRACTION_DIGITS}})?$`,
+  description: `micro-credits per token, below ${RATE_MAX}, with up to ${FRACTION_DIGITS} decimals`,
 };
 
 /** An account's name, as a configuration may give it. */
@@ -100,7 +100,7 @@ function scaled(given) {
   // A number in exponent notation is below what is counted.
   if (!/^\d+(\.\d{1,9})?$/.test(text)) return undefined;
   const [whole, fraction = ''] = text.split('.');
-  return BigInt(whole) * kScale + BigInt(fraction.padEnd(kFractionDigits, '0'));
+  return BigInt(whole) * SCALE + BigInt(fraction.padEnd(FRACTION_DIGITS, '0'));
 }
 
 /**
@@ -120,7 +120,7 @@ export function findCreditProblem({ keys = [], prices, accounts = {} }) {
   }
   const pattern = new RegExp(accountSchema.pattern);
   for (const name of Object.keys(accounts)) {
-    if (name === kAll || pattern.test(name)) continue;
+    if (name === ALL || pattern.test(name)) continue;
     return { path: ['accounts', name], kind: 'value', says: 'must have the name of an account' };
   }
   if (prices === undefined) return undefined;
@@ -181,7 +181,7 @@ export function compileOverdrafts(accounts = {}) {
  */
 export function accountOf({ account, organisation, principal }) {
   const name = account ?? organisation ?? principal;
-  const fits = name !== '' && name.length <= kAccountLengthMax && name.isWellFormed();
+  const fits = name !== '' && name.length <= ACCOUNT_LENGTH_MAX && name.isWellFormed();
   if (fits && !name.startsWith('@')) return name;
   return `sha256:${createHash('sha256').update(name, 'utf16le').digest('hex')}`;
 }
@@ -198,5 +198,5 @@ export function isFree({ prompt, completion }) {
  */
 export function costOf({ prompt, completion }, { prompt_tokens, completion_tokens }) {
   const sum = prompt * BigInt(prompt_tokens) + completion * BigInt(completion_tokens);
-  return (sum + kScale - 1n) / kScale;
+  return (sum + SCALE - 1n) / SCALE;
 }

@@ -11,9 +11,9 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** Keeps these tokens from meaning anything where the same secret signs something else. */
-const kPurpose = 'sluice stream_url 1';
+const PURPOSE = 'sluice stream_url 1';
 
-const kToken = /^[\w-]+\.[\w-]{43}$/;
+const TOKEN = /^[\w-]+\.[\w-]{43}$/;
 
 /**
  * @typedef {object} StreamUrl
@@ -69,7 +69,7 @@ export class StreamUrls {
    *   is not ours, or not for these jobs; `revoked`: its principal had a key, which is gone
    */
   open(token, jobIds) {
-    if (typeof token !== 'string' || !kToken.test(token)) return undefined;
+    if (typeof token !== 'string' || !TOKEN.test(token)) return undefined;
     const [payload, mac] = token.split('.');
     // The texts are compared, and not the bytes they stand for: those can be written in several ways.
     const expected = Buffer.from(this.#mac(payload, jobIds));
@@ -87,7 +87,7 @@ export class StreamUrls {
   #mac(payload, jobIds) {
     const ids = [...new Set(jobIds)].sort();
     return createHmac('sha256', this.#access.streamUrls.secret ?? this.#ownSecret)
-      .update(JSON.stringify([kPurpose, payload, ids]))
+      .update(JSON.stringify([PURPOSE, payload, ids]))
       .digest('base64url');
   }
 }

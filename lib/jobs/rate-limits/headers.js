@@ -9,7 +9,7 @@
 
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
 
-const kMsPerS = 1000;
+const MS_PER_S = 1000;
 
 /**
  * @param {QuotaEntry} a
@@ -48,7 +48,7 @@ function policyItem({ dimension, limit, windowMs }) {
   const name = quoted(dimension.replaceAll('_', '-'));
   // No unit is registered for tokens, and that of the others is "requests" unless it is said.
   if (windowMs === undefined) return `${name};q=${limit};qu=${quoted('concurrent-requests')}`;
-  return `${name};q=${limit};w=${Math.round(windowMs / kMsPerS)}`;
+  return `${name};q=${limit};w=${Math.round(windowMs / MS_PER_S)}`;
 }
 
 /**
@@ -61,7 +61,7 @@ function limitItem(entry) {
   const item = `${quoted(dimension.replaceAll('_', '-'))};r=${left(entry)}`;
   if (windowMs === undefined) return item;
   const missing = limit - left(entry);
-  const untilNext = resetAfter - (Math.max(0, missing - 1) * windowMs) / kMsPerS / limit;
+  const untilNext = resetAfter - (Math.max(0, missing - 1) * windowMs) / MS_PER_S / limit;
   return `${item};t=${Math.max(0, Math.ceil(untilNext))}`;
 }
 
@@ -71,12 +71,12 @@ function limitItem(entry) {
  * @returns {string} rounded up to milliseconds
  */
 export function formatSpan(seconds) {
-  const ms = Math.ceil(seconds * kMsPerS);
+  const ms = Math.ceil(seconds * MS_PER_S);
   if (ms === 0) return '0s';
-  if (ms < kMsPerS) return `${ms}ms`;
+  if (ms < MS_PER_S) return `${ms}ms`;
   const hours = Math.floor(ms / 3_600_000);
   const minutes = Math.floor(ms / 60_000) % 60;
-  const rest = `${(ms % 60_000) / kMsPerS}s`;
+  const rest = `${(ms % 60_000) / MS_PER_S}s`;
   if (hours > 0) return `${hours}h${minutes}m${rest}`;
   return minutes > 0 ? `${minutes}m${rest}` : rest;
 }

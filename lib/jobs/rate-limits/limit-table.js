@@ -7,13 +7,13 @@
 /** @typedef {import('../policy/access-control.js').Budget} Budget */
 /** @typedef {'requests' | 'tokens' | 'concurrent_jobs'} DimensionName */
 
-const kMinuteMs = 60_000;
+const MINUTE_MS = 60_000;
 
 /** Where there is no common limit: nobody asks for it, and every key has its own. */
-const kUnlimited = 2 ** 31 - 1;
+const UNLIMITED = 2 ** 31 - 1;
 
 /** Principals whose limits come from a hook: beyond them the longest unseen is forgotten. */
-const kGivenMax = 100_000;
+const GIVEN_MAX = 100_000;
 
 /**
  * A dimension's name by the limit that it has in a configuration.
@@ -42,14 +42,14 @@ export function keyOf({ scope, name }) {
 /** @returns {import('../../primitives/limiters/quota.js').QuotaOptions['limits']} of a gateway's quota, before any is set */
 export function initialLimits() {
   return {
-    requests: { limit: kUnlimited, windowMs: kMinuteMs },
-    tokens: { limit: kUnlimited, windowMs: kMinuteMs },
-    concurrent_jobs: { concurrent: kUnlimited },
+    requests: { limit: UNLIMITED, windowMs: MINUTE_MS },
+    tokens: { limit: UNLIMITED, windowMs: MINUTE_MS },
+    concurrent_jobs: { concurrent: UNLIMITED },
   };
 }
 
 /** See the head of this file. */
-export class LimitBook {
+export class LimitTable {
   #quota;
   /** @type {Limits} */
   #common = {};
@@ -73,7 +73,7 @@ export class LimitBook {
   configure(common, budgets) {
     for (const [limit, name] of dimensions) {
       if (this.#common[limit] === common[limit]) continue;
-      this.#quota.setLimit(name, amountOf(name, common[limit] ?? kUnlimited));
+      this.#quota.setLimit(name, amountOf(name, common[limit] ?? UNLIMITED));
     }
     this.#common = { ...common };
     const before = this.#configured;
@@ -97,7 +97,7 @@ export class LimitBook {
     this.#change(key, budget.limits);
     this.#given.delete(key);
     this.#given.add(key);
-    if (this.#given.size <= kGivenMax) return;
+    if (this.#given.size <= GIVEN_MAX) return;
     const [oldest] = this.#given;
     this.#given.delete(oldest);
     this.#change(oldest, this.#configured.get(oldest));

@@ -10,7 +10,7 @@
  * the process has to see to it that a lease expires (they carry a time) before it grants again.
  */
 import { HttpError } from '../../internal/util/http-error.js';
-import { LimitBook, dimensions, initialLimits, keyOf } from './limit-table.js';
+import { LimitTable, dimensions, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 import { overloaded } from '../errors.js';
@@ -31,16 +31,16 @@ import { rateLimitHeaders } from './headers.js';
  */
 
 /** Beyond a job's own time: what its ending may take to be heard of. */
-const kLeaseGraceMs = 60_000;
+const LEASE_GRACE_MS = 60_000;
 
 /** For work without a time of its own, whose ending is sure to be told: the most there is. */
-const kNoTimeMs = 366 * 24 * 3600 * 1000;
+const NO_TIME_MS = 366 * 24 * 3600 * 1000;
 
 /** When one of several jobs at a time will end nobody knows: callers may ask again so soon. */
-const kPlaceRetryS = 1;
+const PLACE_RETRY_S = 1;
 
 /** How the limits of a scope's members are spoken of. */
-const kWhose = Object.freeze({
+const WHOSE = Object.freeze({
   principal: 'this key',
   organisation: 'this organisation',
   model: 'this model',
@@ -141,7 +141,7 @@ export class WorkReservation {
  */
 
 /** What is reserved for an answer that may be of any length is at most this share of a limit. */
-const kUnsaidShare = 1 / 4;
+const UNSAID_SHARE = 1 / 4;
 
 /**
  * What a request costs, of one budget. One that does not say how many tokens it wants should be neither
@@ -153,7 +153,7 @@ const kUnsaidShare = 1 / 4;
 function tokensOf(request, limit, defaultMaxTokens) {
   const prompt = estimatePromptTokens(request);
   if (request.max_tokens !== undefined) return prompt + request.max_tokens;
-  const answer = Math.min(defaultMaxTokens, Math.ceil(limit * kUnsaidShare));
+  const answer = Math.min(defaultMaxTokens, Math.ceil(limit * UNSAID_SHARE));
   return Math.min(prompt + answer, Math.max(limit, prompt));
 }
 
@@ -175,7 +175,7 @@ export class Reservations {
     this.#waitMs = admissionWaitMs;
     this.#maxWallMs = maxWallMs;
     this.#quota = new Quota({ limits: initialLimits(), clock });
-    this.#book = new LimitBook(this.#quota);
+    this.#book = new LimitTable(this.#quota);
     this.reload();
   }
 
@@ -201,7 +201,7 @@ export class Reservations {
    * @throws {RateLimitError}
    */
   forJob(request, whose, { shared, patient = false, covered }) {
-    const ms = this.#waitMs + (request.max_wall_ms ?? this.#maxWallMs) + kLeaseGraceMs;
+    const ms = this.#waitMs + (request.max_wall_ms ?? this.#maxWallMs) + LEASE_GRACE_MS;
     const answer = this.#reserve(
       whose,
       {
@@ -209,7 +209,7 @@ export class Reservations {
         tokens: (limit) => (shared ? 0 : tokensOf(request, limit, this.#access.defaultMaxTokens)),
         concurrent_jobs: (_limit, { scope }) => (covered?.place && scope !== 'model' ? 0 : 1),
       },
-      patient ? kNoTimeMs : Math.min(ms, kNoTimeMs),
+      patient ? NO_TIME_MS : Math.min(ms, NO_TIME_MS),
     );
     if (answer === undefined) return undefined;
     if (!answer.lease.allowed) throw refusal(answer, answer.lease.entries);
@@ -232,7 +232,7 @@ export class Reservations {
         requests: (_limit, { scope }) => (covered?.request && scope !== 'model' ? 0 : 1),
         concurrent_jobs: (_limit, { scope }) => (covered?.place && scope !== 'model' ? 0 : 1),
       },
-      kNoTimeMs,
+      NO_TIME_MS,
     );
     if (answer === undefined) return undefined;
     if (!answer.lease.allowed) throw refusal(answer, answer.lease.entries);
@@ -251,7 +251,7 @@ export class Reservations {
     const answer = this.#reserve(
       whose,
       { tokens: (limit) => tokensOf(request, limit, this.#access.defaultMaxTokens) },
-      kNoTimeMs,
+      NO_TIME_MS,
     );
     if (answer === undefined) return undefined;
     if (answer.lease.allowed) return new Reservation(answer.lease);
@@ -307,7 +307,7 @@ export class Reservations {
 
 /** @param {QuotaEntry} entry */
 const waitOf = ({ retryAfter, windowMs, cost, limit }) =>
-  windowMs === undefined && cost <= limit ? kPlaceRetryS : retryAfter;
+  windowMs === undefined && cost <= limit ? PLACE_RETRY_S : retryAfter;
 
 /**
  * @param {QuotaEntry} entry the one that takes longest
@@ -315,7 +315,7 @@ const waitOf = ({ retryAfter, windowMs, cost, limit }) =>
  * @returns {string}
  */
 function reasonOf({ dimension, limit, cost, remaining, retryAfter }, { scope }) {
-  const whose = kWhose[scope];
+  const whose = WHOSE[scope];
   if (dimension === 'concurrent_jobs') {
     return `Rate limit reached: ${whose} may have ${limit} jobs at a time.`;
   }

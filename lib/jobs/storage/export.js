@@ -10,11 +10,11 @@ import { namedJob, restoredJob } from './rows.js';
 import { namedUsage } from './usage-rows.js';
 
 /** Rows that are read at a time. */
-const kPage = 1000;
-const kNsPerMs = 1e6;
-const kHourMs = 3_600_000;
+const PAGE = 1000;
+const NS_PER_MS = 1e6;
+const HOUR_MS = 3_600_000;
 /** "Never", in nanoseconds. */
-const kNever = 2n ** 63n - 1n;
+const NEVER = 2n ** 63n - 1n;
 
 /**
  * @param {SqliteStore} store
@@ -54,7 +54,7 @@ function exportedJob(store, row) {
  */
 function* paged(store, name) {
   for (let after = 0; ;) {
-    const rows = store.select(name, [after, kPage]);
+    const rows = store.select(name, [after, PAGE]);
     yield* rows;
     if (rows.length === 0) return;
     after = rows.at(-1)?.[0];
@@ -62,7 +62,7 @@ function* paged(store, name) {
 }
 
 /** @param {number | bigint} ns */
-const msOf = (ns) => (ns === kNever ? Infinity : Number(ns) / kNsPerMs);
+const msOf = (ns) => (ns === NEVER ? Infinity : Number(ns) / NS_PER_MS);
 
 /** @param {any[]} row */
 function exportedEvent(row) {
@@ -101,7 +101,7 @@ function exportedEntry([version, fullKey, kind, data, expiresNs]) {
 /** @param {any[]} row */
 function exportedUsage(row) {
   const { hour, cost, ...counts } = namedUsage(row);
-  return { type: 'usage', from_ms: hour * kHourMs, ...counts, cost: String(cost) };
+  return { type: 'usage', from_ms: hour * HOUR_MS, ...counts, cost: String(cost) };
 }
 
 /**

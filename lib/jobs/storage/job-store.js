@@ -4,12 +4,12 @@ import { jobValues, namedJob, restoredJob } from './rows.js';
 import { namedUsage, usageChanges } from './usage-rows.js';
 
 /** How long the removal of a key waits for another try. */
-const kRetryMs = 1000;
+const RETRY_MS = 1000;
 
 /** How long a job whose conversation may not have heard of its end is put back at least. */
-const kTurnRetentionMs = 60_000;
+const TURN_RETENTION_MS = 60_000;
 
-const kRestarted = Object.freeze({
+const RESTARTED = Object.freeze({
   code: 'server_restarted',
   message:
     'The server was restarted while the job was under way; its text is what had come so far.',
@@ -138,7 +138,7 @@ export class JobStore {
       const over = restored.terminal !== undefined;
       // Its conversation, or its usage, is settled first.
       if (over && (isTurn(job) || job.counted === 0)) {
-        restored.retentionLeftMs = Math.max(restored.retentionLeftMs, kTurnRetentionMs);
+        restored.retentionLeftMs = Math.max(restored.retentionLeftMs, TURN_RETENTION_MS);
       }
       if (over && restored.retentionLeftMs === 0) {
         this.#drop(job.number);
@@ -171,7 +171,7 @@ export class JobStore {
       jobs.finish(record, states[i]);
       onRestored(record);
     });
-    for (const { handle } of cutOff) hub.finish(handle, { type: 'error', error: kRestarted });
+    for (const { handle } of cutOff) hub.finish(handle, { type: 'error', error: RESTARTED });
     await Promise.all(cutOff.map(snapshot));
   }
 
@@ -260,7 +260,7 @@ export class JobStore {
   /** @param {(string | import('./sqlite.js').Column[])[]} changes to be made sooner or later */
   #write(changes) {
     this.#file.commit(changes).catch(() => {
-      if (!this.#closed) setTimeout(() => this.#write(changes), kRetryMs).unref();
+      if (!this.#closed) setTimeout(() => this.#write(changes), RETRY_MS).unref();
     });
   }
 

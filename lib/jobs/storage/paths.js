@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-const kLinksMax = 40;
+const LINKS_MAX = 40;
 
 /**
  * One name for a file, whatever links lead to it: its log, which lies beside it, has that name.
@@ -11,7 +11,7 @@ const kLinksMax = 40;
  */
 export function realPathOf(file) {
   let full = path.resolve(file);
-  for (let links = 0; links < kLinksMax; links += 1) {
+  for (let links = 0; links < LINKS_MAX; links += 1) {
     const folder = path.dirname(full);
     try {
       return fs.realpathSync(full);

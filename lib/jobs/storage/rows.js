@@ -8,7 +8,7 @@
 /** @typedef {import('../../streams/types.js').RestoredJob} RestoredJob */
 
 /** The columns of a job, in their order in the file. */
-const kColumns = /** @type {const} */ ([
+const COLUMNS = /** @type {const} */ ([
   'number',
   'id',
   'principal',
@@ -37,10 +37,10 @@ const kColumns = /** @type {const} */ ([
 
 /**
  * @param {any[]} row
- * @returns {Record<(typeof kColumns)[number], any>}
+ * @returns {Record<(typeof COLUMNS)[number], any>}
  */
 export function namedJob(row) {
-  return /** @type {any} */ (Object.fromEntries(kColumns.map((name, i) => [name, row[i]])));
+  return /** @type {any} */ (Object.fromEntries(COLUMNS.map((name, i) => [name, row[i]])));
 }
 
 /**

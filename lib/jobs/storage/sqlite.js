@@ -21,7 +21,7 @@ import { realPathOf } from './paths.js';
 /** @typedef {null | undefined | number | bigint | string | Uint8Array} Column */
 
 /** Why a file cannot be opened. @type {Record<string, {code: string, why: string}>} */
-const kRefusals = {
+const REFUSALS = {
   locked: {
     code: 'ERR_DATA_LOCKED',
     why: 'is in use: one server at a time may have a data file',
@@ -34,7 +34,7 @@ const kRefusals = {
   corrupt: { code: 'ERR_DATA_CORRUPT', why: 'is damaged; it was left as it is' },
   full: { code: 'ERR_DATA_FULL', why: 'cannot be opened: no space is left on its disk' },
 };
-const kOther = { code: 'ERR_DATA_UNAVAILABLE', why: 'cannot be opened' };
+const OTHER = { code: 'ERR_DATA_UNAVAILABLE', why: 'cannot be opened' };
 
 /** Changes that were not made. */
 export class StoreError extends SluiceError {
@@ -66,7 +66,7 @@ export class SqliteStore {
     this.#path = path.resolve(file);
     const [status, detail] = this.#native.open(realPathOf(file), readOnly);
     if (status === 'ok') return;
-    const { code, why } = kRefusals[status] ?? kOther;
+    const { code, why } = REFUSALS[status] ?? OTHER;
     throw new SluiceError(code, `${this.#path} ${why} (${detail}).`, { path: this.#path });
   }
 
@@ -131,7 +131,7 @@ export class SqliteStore {
 
   /** @param {string} [detail] */
   #corrupt(detail) {
-    const { code, why } = kRefusals.corrupt;
+    const { code, why } = REFUSALS.corrupt;
     const more = detail === undefined ? '' : ` (${detail})`;
     return new SluiceError(code, `${this.#path} ${why}${more}.`, { path: this.#path });
   }

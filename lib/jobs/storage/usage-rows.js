@@ -13,7 +13,7 @@
  */
 /** @typedef {Counts & {hour: number, principal: string, model: string}} UsageRow */
 
-const kCounts = /** @type {const} */ ([
+const COUNTS = /** @type {const} */ ([
   'requests',
   'prompt_tokens',
   'completion_tokens',
@@ -27,7 +27,7 @@ const kCounts = /** @type {const} */ ([
  * @returns {UsageRow}
  */
 export function namedUsage([hour, principal, model, ...rest]) {
-  const counts = Object.fromEntries(kCounts.map((name, i) => [name, rest[i]]));
+  const counts = Object.fromEntries(COUNTS.map((name, i) => [name, rest[i]]));
   return /** @type {any} */ ({ hour, principal, model, ...counts, cost: BigInt(rest.at(-1)) });
 }
 
@@ -39,7 +39,7 @@ export function namedUsage([hour, principal, model, ...rest]) {
  */
 export function usageChanges(row, jobId) {
   const { hour, principal, model, cost } = row;
-  const counts = kCounts.map((name) => row[name]);
+  const counts = COUNTS.map((name) => row[name]);
   const changes = ['add_usage', [jobId, hour, principal, model, ...counts, cost]];
   changes.push('seal_usage', [hour, principal, model]);
   if (jobId !== undefined) changes.push('count_job', [jobId]);

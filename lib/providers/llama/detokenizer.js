@@ -5,7 +5,7 @@
 /** @typedef {import('node-llama-cpp').Token} Token */
 
 /** A character has at most four bytes, so at most four byte tokens wait for its end. */
-const kCharacterTokensMax = 4;
+const CHARACTER_TOKENS_MAX = 4;
 
 /** Turns tokens into text, whole characters only. */
 export class Speller {
@@ -18,7 +18,7 @@ export class Speller {
   /** @param {{detokenize: import('node-llama-cpp').LlamaModel['detokenize']}} model @param {Token[]} before the prompt */
   constructor(model, before) {
     this.#model = model;
-    this.#before = before.slice(-kCharacterTokensMax);
+    this.#before = before.slice(-CHARACTER_TOKENS_MAX);
   }
 
   /** @param {Token} token */
@@ -26,8 +26,8 @@ export class Speller {
     this.#held.push(token);
     const text = this.#model.detokenize(this.#held, false, this.#before);
     // Bytes that are not a character yet are spelled as the replacement character.
-    if (text.endsWith('\ufffd') && this.#held.length < kCharacterTokensMax) return '';
-    this.#before = [...this.#before, ...this.#held].slice(-kCharacterTokensMax);
+    if (text.endsWith('\ufffd') && this.#held.length < CHARACTER_TOKENS_MAX) return '';
+    this.#before = [...this.#before, ...this.#held].slice(-CHARACTER_TOKENS_MAX);
     this.#held = [];
     return text;
   }

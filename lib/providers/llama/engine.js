@@ -13,10 +13,10 @@ import { StopFilter } from './stop-filter.js';
 /** @typedef {import('node-llama-cpp').LlamaContextSequence} Sequence */
 
 /** llama.cpp's own defaults; a temperature of 0 takes the likeliest token always. */
-const kSampling = Object.freeze({ temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05 });
+const SAMPLING = Object.freeze({ temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05 });
 
 /** A long prompt is evaluated in parts of this many tokens: an abort is heard between two. */
-const kPromptPart = 256;
+const PROMPT_PART = 256;
 
 /**
  * @param {string} code
@@ -144,9 +144,9 @@ export class LlamaEngine {
     if (signal.aborted) return undefined;
     const filter = new StopFilter(stops);
     const speller = new Speller(this.#model, tokens);
-    const temperature = request.temperature ?? kSampling.temperature;
+    const temperature = request.temperature ?? SAMPLING.temperature;
     let generated = 0;
-    for await (const token of sequence.evaluate(rest, { ...kSampling, temperature })) {
+    for await (const token of sequence.evaluate(rest, { ...SAMPLING, temperature })) {
       if (signal.aborted) return undefined;
       generated += 1;
       const text = filter.push(speller.push(token));
@@ -213,8 +213,8 @@ function historyItem({ role, content }) {
  */
 async function evaluateAllButLast(sequence, tokens, signal) {
   let at = 0;
-  for (; tokens.length - at > kPromptPart && !signal.aborted; at += kPromptPart) {
-    await sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + kPromptPart));
+  for (; tokens.length - at > PROMPT_PART && !signal.aborted; at += PROMPT_PART) {
+    await sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + PROMPT_PART));
   }
   return tokens.slice(at);
 }

@@ -11,10 +11,10 @@ import { undici } from '../../internal/util/packages.js';
 import { InterimFilter } from './interim-answers.js';
 
 // Clients beyond this many idle ones are dropped; their sockets would soon time out anyway.
-const kIdleMax = 256;
+const IDLE_MAX = 256;
 
 // Bytes that may wait between the kernel and the decoder while the consumer does not ask.
-const kReadAheadBytes = 16 * 1024;
+const READ_AHEAD_BYTES = 16 * 1024;
 
 /**
  * Resolves once the event loop has read every socket that has bytes or a close waiting now. The
@@ -72,7 +72,7 @@ class Connection {
       path,
       headers,
       body,
-      highWaterMark: kReadAheadBytes,
+      highWaterMark: READ_AHEAD_BYTES,
     });
   }
 
@@ -145,7 +145,7 @@ export class UpstreamConnections {
   /** @param {Connection} connection */
   giveBack(connection) {
     if (!this.#all.has(connection)) return;
-    if (this.#idle.length < kIdleMax) this.#idle.push(connection);
+    if (this.#idle.length < IDLE_MAX) this.#idle.push(connection);
     else connection.destroy(new Error('surplus connection'));
   }
 

@@ -23,7 +23,7 @@ import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
 import { feedAnswer } from './call.js';
 import { UpstreamConnections } from './connections.js';
 import { refusedMember } from './errors.js';
-import { kUnnamedModel } from '../shared/unnamed-model.js';
+import { UNNAMED_MODEL } from '../shared/unnamed-model.js';
 
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
 
@@ -106,7 +106,7 @@ function promptOf({ prompt, messages }) {
  */
 function sharedMembers({ model, maxTokens, temperature, stop }) {
   return {
-    ...(model && model !== kUnnamedModel ? { model } : {}),
+    ...(model && model !== UNNAMED_MODEL ? { model } : {}),
     ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
     ...(temperature === undefined ? {} : { temperature }),
     ...(stop === undefined || stop.length === 0 ? {} : { stop }),

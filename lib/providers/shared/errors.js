@@ -46,7 +46,7 @@ export class ProviderError extends SluiceError {
   }
 }
 
-const kQuotedCharsMax = 200;
+const QUOTED_CHARS_MAX = 200;
 
 /** What looks like a credential: prefixed keys, `api_key=...`, bearer tokens. */
 const CREDENTIALS =
@@ -71,13 +71,13 @@ function withoutTrace(text) {
  */
 export function quoteUpstream(text, secrets) {
   if (typeof text !== 'string') return '';
-  let line = withoutTrace(text.slice(0, 8 * kQuotedCharsMax));
+  let line = withoutTrace(text.slice(0, 8 * QUOTED_CHARS_MAX));
   for (const secret of secrets) line = line.replaceAll(secret, '[redacted]');
   line = line
     .replace(CREDENTIALS, '[redacted]')
     // eslint-disable-next-line no-control-regex -- control characters are what is to be removed
     .replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim();
-  if (line.length <= kQuotedCharsMax) return line;
-  return `${line.slice(0, kQuotedCharsMax).replace(/[\ud800-\udbff]$/, '')}...`;
+  if (line.length <= QUOTED_CHARS_MAX) return line;
+  return `${line.slice(0, QUOTED_CHARS_MAX).replace(/[\ud800-\udbff]$/, '')}...`;
 }

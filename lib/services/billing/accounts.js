@@ -9,7 +9,7 @@ import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 /** @typedef {import('../../primitives/ledger/events.js').LedgerEvent} LedgerEvent */
 /** @typedef {import('../../primitives/ledger/ledger.js').LedgerBalance} LedgerBalance */
 
-const kNothing = Object.freeze({ available: 0n, held: 0n, posted: 0n });
+const NOTHING = Object.freeze({ available: 0n, held: 0n, posted: 0n });
 
 /** See the head of this file. */
 export class Accounts {
@@ -77,7 +77,7 @@ export class Accounts {
     const overdraft = this.#overdraftOf(account);
     if (overdraft !== undefined) return { ...this.#ledger.balance(account), overdraft };
     if (!unopened && !this.#access.namesAccount(account)) return undefined;
-    return { ...kNothing, overdraft: this.#overdraftToBe(account) };
+    return { ...NOTHING, overdraft: this.#overdraftToBe(account) };
   }
 
   /**

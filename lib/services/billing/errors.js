@@ -22,7 +22,7 @@ export function transferNotFound() {
  * By the ledger's codes.
  * @type {Record<string, (error: any) => ConstructorParameters<typeof HttpError>>}
  */
-const kRefusals = {
+const REFUSALS = {
   ERR_INSUFFICIENT_FUNDS: ({ available }) => [
     402,
     {
@@ -78,7 +78,7 @@ const kRefusals = {
  * @returns {unknown} an HttpError where it is a refusal, else the same
  */
 export function refusalOf(error) {
-  const refuse = kRefusals[error?.code];
+  const refuse = REFUSALS[error?.code];
   if (refuse === undefined || error instanceof HttpError) return error;
   const [status, fields] = refuse(error);
   const refused = new HttpError(status, { ...fields, cause: error });

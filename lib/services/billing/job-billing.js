@@ -44,11 +44,11 @@ import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
  */
 
 /** Beyond a job's own time: what its ending may take to be heard of. */
-const kHoldGraceMs = 60_000;
+const HOLD_GRACE_MS = 60_000;
 /** A part of a work waits for room for as long as it likes; beyond this it is charged without a hold. */
-const kPartWaitMs = 3_600_000;
+const PART_WAIT_MS = 3_600_000;
 /** From a hold to its settlement in the same moment. */
-const kAtOnceMs = 60_000;
+const AT_ONCE_MS = 60_000;
 
 /** @param {bigint} a @param {bigint} b */
 const least = (a, b) => (a < b ? a : b);
@@ -87,7 +87,7 @@ function insufficientCredit(account, needed, available) {
 }
 
 /** See the head of this file. Lives as long as its gateway. */
-export class JobCredits {
+export class JobBilling {
   #accounts;
   #access;
   #options;
@@ -174,12 +174,12 @@ export class JobCredits {
     const tries = (this.#tries.get(record) ?? 0) + 1;
     this.#tries.set(record, tries);
     const { admissionWaitMs, maxWallMs } = this.#options;
-    const waitMs = record.part === undefined ? admissionWaitMs : kPartWaitMs;
+    const waitMs = record.part === undefined ? admissionWaitMs : PART_WAIT_MS;
     const hold = this.#accounts.hold({
       key: tries === 1 ? `@hold:${record.id}` : `@hold:${record.id}:${tries}`,
       account,
       amount,
-      timeoutMs: waitMs + (record.request?.max_wall_ms ?? maxWallMs) + kHoldGraceMs,
+      timeoutMs: waitMs + (record.request?.max_wall_ms ?? maxWallMs) + HOLD_GRACE_MS,
     });
     if (hold !== undefined) return hold.id;
     throw insufficientCredit(account, amount, this.#accounts.roomOf(account));
@@ -297,7 +297,7 @@ export class JobCredits {
     const { ledger } = this.#accounts;
     try {
       const key = `@hold:${id}:rest`;
-      const hold = this.#accounts.hold({ key, account, amount, timeoutMs: kAtOnceMs });
+      const hold = this.#accounts.hold({ key, account, amount, timeoutMs: AT_ONCE_MS });
       if (hold === undefined) return false;
       const ask = () => ledger.settle({ key: `@settle:${id}:rest`, hold, amount });
       return !this.#accounts.answer(ask).replayed;

@@ -6,8 +6,8 @@
 import { randomUUID } from 'node:crypto';
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 import { Accounts } from './accounts.js';
-import { JobCredits } from './job-billing.js';
-import { UsageBook, groupings, kUsageDefaultMs } from './usage.js';
+import { JobBilling } from './job-billing.js';
+import { UsageTable, groupings, USAGE_DEFAULT_MS } from './usage.js';
 import { accountNotFound, refusalOf, transferNotFound } from './errors.js';
 import {
   checkBigInt,
@@ -33,10 +33,10 @@ import { rangeError } from '../../internal/util/errors.js';
  * @property {boolean} replayed the key was known: this is its first answer
  */
 
-const kKeyMax = 256;
-const kEventsMax = 1000;
+const KEY_MAX = 256;
+const EVENTS_MAX = 1000;
 /** Unix times up to the year 9999. */
-const kTimeMsMax = 253_402_300_800_000;
+const TIME_MS_MAX = 253_402_300_800_000;
 
 /**
  * @param {string} name
@@ -44,7 +44,7 @@ const kTimeMsMax = 253_402_300_800_000;
  * @returns {string} a name that is not one of our own
  */
 function checkForeign(name, value) {
-  const id = checkId(name, value, { max: kKeyMax });
+  const id = checkId(name, value, { max: KEY_MAX });
   if (id.startsWith('@')) throw rangeError(`${name} takes a string without "@" in front`);
   return id;
 }
@@ -68,7 +68,7 @@ export class Credits {
   /**
    * @param {object} parts
    * @param {Accounts} parts.accounts
-   * @param {UsageBook} parts.usage
+   * @param {UsageTable} parts.usage
    * @param {() => number} parts.nowMs Unix time
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store] where it all outlives the process
    * @param {import('../../streams/hub.js').JobHub} parts.hub
@@ -117,7 +117,7 @@ export class Credits {
       'unopened',
     ]);
     const from = checkInteger('after', after, { min: 0, fallback: 0 });
-    const count = checkInteger('limit', limit, { max: kEventsMax, fallback: 100 });
+    const count = checkInteger('limit', limit, { max: EVENTS_MAX, fallback: 100 });
     await this.account(id, { unopened });
     const found = this.#accounts.events(id, { after: from, limit: count + 1 });
     await this.#written();
@@ -226,11 +226,11 @@ export class Credits {
     const { fromMs, toMs, groupBy, principal } = checkOptions('usage', options, known);
     await this.#hub.barrier();
     const time = (/** @type {string} */ name, /** @type {unknown} */ value, fallback = 0) =>
-      checkInteger(name, value, { min: 0, max: kTimeMsMax, fallback });
+      checkInteger(name, value, { min: 0, max: TIME_MS_MAX, fallback });
     const to = time('toMs', toMs, Math.floor(this.#nowMs()) + 1);
     return this.#usage.query({
       toMs: to,
-      fromMs: time('fromMs', fromMs, Math.max(0, to - kUsageDefaultMs)),
+      fromMs: time('fromMs', fromMs, Math.max(0, to - USAGE_DEFAULT_MS)),
       groupBy: checkChoice('groupBy', groupBy, groupings, 'day'),
       principal: principal === undefined ? undefined : checkId('principal', principal),
     });
@@ -247,15 +247,15 @@ export class Credits {
  * @param {() => number} gateway.nowMs Unix time
  * @param {import('../../jobs/storage/job-store.js').JobStore} [gateway.store]
  * @param {import('../../streams/hub.js').JobHub} gateway.hub
- * @returns {{credits: Credits, jobs: JobCredits,
+ * @returns {{credits: Credits, jobs: JobBilling,
  *   settle: (record: import('../../jobs/job.js').JobRecord) => void,
- *   forgetAccount: Accounts['forget'], renameUsage: UsageBook['rename']}} `settle` charges an ended
+ *   forgetAccount: Accounts['forget'], renameUsage: UsageTable['rename']}} `settle` charges an ended
  *   job, or an ended shared answer, and counts its usage
  */
-export function createCredits({ ledger, access, options, metrics, nowMs, store, hub }) {
+export function createBilling({ ledger, access, options, metrics, nowMs, store, hub }) {
   const accounts = new Accounts({ ledger, access });
-  const usage = new UsageBook({ nowMs, file: store });
-  const jobs = new JobCredits({ accounts, access, options, metrics });
+  const usage = new UsageTable({ nowMs, file: store });
+  const jobs = new JobBilling({ accounts, access, options, metrics });
   return {
     credits: new Credits({ accounts, usage, nowMs, store, hub }),
     jobs,

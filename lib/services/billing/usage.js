@@ -14,9 +14,9 @@
  * @property {(hour: number) => void} dropUsage of this hour and before
  */
 
-const kHourMs = 3_600_000;
-const kHoursPerDay = 24;
-const kRowsMax = 200_000;
+const HOUR_MS = 3_600_000;
+const HOURS_PER_DAY = 24;
+const ROWS_MAX = 200_000;
 
 /** What usage may be grouped by. */
 export const groupings = Object.freeze(/** @type {const} */ (['model', 'key', 'day']));
@@ -69,14 +69,14 @@ function countsOf({ cached, usage: { prompt_tokens, completion_tokens }, cost })
 const groupOf = {
   model: ({ model }) => model,
   key: ({ principal }) => principal,
-  day: ({ hour }) => new Date(hour * kHourMs).toISOString().slice(0, 10),
+  day: ({ hour }) => new Date(hour * HOUR_MS).toISOString().slice(0, 10),
 };
 
 /** @param {UsageRow} row */
 const nameOf = ({ hour, principal, model }) => JSON.stringify([hour, principal, model]);
 
 /** See the head of this file. Lives as long as its gateway. */
-export class UsageBook {
+export class UsageTable {
   /** @type {Map<string, UsageRow>} about in the order of time */
   #rows = new Map();
   #nowMs;
@@ -89,7 +89,7 @@ export class UsageBook {
    * @param {UsageFile} [parts.file]
    * @param {number} [parts.rowsMax]
    */
-  constructor({ nowMs, file, rowsMax = kRowsMax }) {
+  constructor({ nowMs, file, rowsMax = ROWS_MAX }) {
     this.#nowMs = nowMs;
     this.#rowsMax = rowsMax;
     this.#file = file;
@@ -99,7 +99,7 @@ export class UsageBook {
   /** @param {import('./job-billing.js').Settlement} settlement of a job that was not counted yet */
   count(settlement) {
     const { id, principal, model } = settlement.record;
-    const hour = Math.floor(this.#nowMs() / kHourMs);
+    const hour = Math.floor(this.#nowMs() / HOUR_MS);
     const row = { hour, principal, model, ...countsOf(settlement) };
     this.#add(row);
     this.#file?.addUsage(row, id);
@@ -150,7 +150,7 @@ export class UsageBook {
    * @returns {{data: ({group: string} & Counts)[], total: Counts}} `data` in the order of the groups
    */
   query({ fromMs, toMs, groupBy, principal }) {
-    const [from, to] = [Math.floor(fromMs / kHourMs), Math.ceil(toMs / kHourMs)];
+    const [from, to] = [Math.floor(fromMs / HOUR_MS), Math.ceil(toMs / HOUR_MS)];
     /** @type {Map<string, {group: string} & Counts>} */
     const groups = new Map();
     const total = nothing();
@@ -169,4 +169,4 @@ export class UsageBook {
 }
 
 /** Of what is counted by hours: the span that is asked for when nothing is said. */
-export const kUsageDefaultMs = 30 * kHoursPerDay * kHourMs;
+export const USAGE_DEFAULT_MS = 30 * HOURS_PER_DAY * HOUR_MS;

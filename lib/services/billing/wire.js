@@ -12,7 +12,7 @@ import { badRequest } from '../../internal/util/http-error.js';
  * @param {bigint | number} amount Infinity: none
  * @returns {number | string | null}
  */
-export function wireAmount(amount) {
+export function amountToJson(amount) {
   if (typeof amount === 'number') return null;
   const number = Number(amount);
   return Number.isSafeInteger(number) ? number : String(amount);
@@ -30,26 +30,26 @@ export function amountFrom(value) {
 }
 
 /** @param {import('../../primitives/ledger/ledger.js').LedgerBalance} balance */
-export function wireBalance({ available, held, posted }) {
+export function balanceToJson({ available, held, posted }) {
   return {
-    available: wireAmount(available),
-    held: wireAmount(held),
-    posted: wireAmount(posted),
+    available: amountToJson(available),
+    held: amountToJson(held),
+    posted: amountToJson(posted),
   };
 }
 
 /** Whose keys the gateway makes itself: `@settle:job_...`. */
-const kOwnKey = /^@(?:hold|settle|void):(job_[^:]+)/;
+const OWN_KEY = /^@(?:hold|settle|void):(job_[^:]+)/;
 
 /**
  * @param {LedgerEvent} event
  * @returns {object} snake_case; absent is what it has not
  */
-export function wireEvent(event) {
+export function eventToJson(event) {
   const { id, type, atMs, key, account, from, to, amount, overdraft, timeoutMs } = event;
   const { expiresAtMs, dueAtMs, hold, event: reversed, force, scheduled, operation, code } = event;
   const own = key?.startsWith('@') === true;
-  const jobId = kOwnKey.exec(key ?? '')?.[1];
+  const jobId = OWN_KEY.exec(key ?? '')?.[1];
   return {
     id,
     type,
@@ -57,9 +57,9 @@ export function wireEvent(event) {
     ...(!own && key !== undefined && { key }),
     ...(jobId !== undefined && { job_id: jobId }),
     ...(account !== undefined && { account }),
-    ...(overdraft !== undefined && { overdraft: wireAmount(overdraft) }),
+    ...(overdraft !== undefined && { overdraft: amountToJson(overdraft) }),
     ...(from !== undefined && { from, to }),
-    ...(amount !== undefined && { amount: wireAmount(amount) }),
+    ...(amount !== undefined && { amount: amountToJson(amount) }),
     ...(timeoutMs !== undefined && { timeout_ms: finite(timeoutMs) }),
     ...(expiresAtMs !== undefined && { expires_at_ms: finite(Math.floor(expiresAtMs)) }),
     ...(dueAtMs !== undefined && { due_at_ms: Math.floor(dueAtMs) }),
@@ -78,6 +78,6 @@ function finite(ms) {
 }
 
 /** @param {import('./usage.js').Counts} counts */
-export function wireCounts(counts) {
-  return { ...counts, cost: wireAmount(counts.cost) };
+export function countsToJson(counts) {
+  return { ...counts, cost: amountToJson(counts.cost) };
 }

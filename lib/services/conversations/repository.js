@@ -60,7 +60,7 @@ const turnOf = (/** @type {string} */ id) => `p/${id}`;
 const seconds = (ms) => Math.floor(ms / 1000);
 
 /** See the head of this file. */
-export class ConversationBook {
+export class ConversationRepository {
   #area;
   #limits;
   #nowMs;
@@ -230,7 +230,7 @@ export class ConversationBook {
    * @returns {boolean} whether it was this job's turn
    */
   end(space, id, jobId, answer) {
-    const work = (/** @type {NamespaceTransaction} */ tx) => {
+    const operation = (/** @type {NamespaceTransaction} */ tx) => {
       /** @type {Head | undefined} */
       const found = tx.get(headOf(id))?.value;
       if (found?.jobId !== jobId) return false;
@@ -250,7 +250,7 @@ export class ConversationBook {
       return true;
     };
     // What somebody has seen has room, whatever the limits say: they count for the next turn.
-    return space.transactNow(work, undefined, { limited: false });
+    return space.transactNow(operation, undefined, { limited: false });
   }
 
   /**
@@ -311,13 +311,13 @@ export class ConversationBook {
   /**
    * @template T
    * @param {KvNamespace} space
-   * @param {(tx: NamespaceTransaction) => T} work that takes room
+   * @param {(tx: NamespaceTransaction) => T} operation that takes room
    * @returns {T}
    * @throws {import('../../internal/util/http-error.js').HttpError} 507
    */
-  #limited(space, work) {
+  #limited(space, operation) {
     try {
-      return space.transactNow(work);
+      return space.transactNow(operation);
     } catch (/** @type {any} */ error) {
       if (error?.code !== 'ERR_KV_FULL') throw error;
       const { maxBytesPerPrincipal: max } = this.#limits;

@@ -4,7 +4,7 @@ import {
   checkContents,
   checkMetadataSize,
   jobSchema,
-  kTtlSMax,
+  TTL_S_MAX,
   schemaRefusal,
 } from '../../jobs/request.js';
 import { schemaCheck } from '../../internal/util/json-schema.js';
@@ -27,12 +27,12 @@ import { schemaCheck } from '../../internal/util/json-schema.js';
  * @property {number} [ttl_s]
  */
 
-const kTtlSMin = 0.001;
+const TTL_S_MIN = 0.001;
 
 const shared = {
   title: { type: 'string', maxLength: 256 },
   metadata: { type: 'object' },
-  ttl_s: { type: 'number', minimum: kTtlSMin, maximum: kTtlSMax },
+  ttl_s: { type: 'number', minimum: TTL_S_MIN, maximum: TTL_S_MAX },
 };
 const validateCreate = schemaCheck({
   type: 'object',

@@ -7,7 +7,7 @@ import { badRequest } from '../../internal/util/http-error.js';
 import { checkConversationsQuery, checkCreate, checkFork } from './requests.js';
 import { conversationBusy, conversationNotFound } from './errors.js';
 import { checkOptions } from '../../internal/util/validate.js';
-import { kAnonymous } from '../../jobs/policy/config.js';
+import { ANONYMOUS } from '../../jobs/policy/config.js';
 
 /** @typedef {import('./repository.js').Head} Head */
 /** @typedef {import('./repository.js').Message} Message */
@@ -67,7 +67,7 @@ export class Conversations {
 
   /**
    * @param {object} parts
-   * @param {import('./repository.js').ConversationBook} parts.book
+   * @param {import('./repository.js').ConversationRepository} parts.book
    * @param {import('./turns.js').Turns} parts.turns
    * @param {import('./options.js').ConversationLimits} parts.limits
    * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} parts.lifecycle
@@ -91,7 +91,7 @@ export class Conversations {
    *   `ERR_CONVERSATION_TOO_LONG`, `ERR_CONVERSATIONS_FULL`
    */
   async create(request = {}, options) {
-    const { principal = kAnonymous } = checkOptions('create', options, ['principal']);
+    const { principal = ANONYMOUS } = checkOptions('create', options, ['principal']);
     const { messages = [], ...rest } = checkCreate(asJson(request));
     const { ttlMs = this.#defaultTtlMs, ...settings } = settingsOf(rest);
     return this.#add(principal, (space) =>
@@ -108,7 +108,7 @@ export class Conversations {
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`, and as `create`
    */
   async fork(id, request = {}, options) {
-    const { principal = kAnonymous } = checkOptions('fork', options, ['principal']);
+    const { principal = ANONYMOUS } = checkOptions('fork', options, ['principal']);
     const { at, ...rest } = checkFork(asJson(request));
     const settings = settingsOf(rest);
     const space = this.#book.of(principal);
@@ -127,7 +127,7 @@ export class Conversations {
    * @returns {Promise<Conversation | undefined>} undefined when unknown, expired, or somebody else's
    */
   async get(id, options) {
-    const { principal = kAnonymous } = checkOptions('get', options, ['principal']);
+    const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
     const space = this.#book.of(principal);
     await this.#turns.turnSettled(space, id);
     const found = this.#book.read(space, id);
@@ -143,7 +143,7 @@ export class Conversations {
    */
   async list(options) {
     const known = ['limit', 'after', 'principal'];
-    const { limit, after, principal = kAnonymous } = checkOptions('list', options, known);
+    const { limit, after, principal = ANONYMOUS } = checkOptions('list', options, known);
     const asked = { limit: limit === undefined ? undefined : String(limit), after };
     const query = checkConversationsQuery(asked);
     const space = this.#book.of(principal);
@@ -169,7 +169,7 @@ export class Conversations {
    *   `ERR_CONVERSATION_BUSY` while the job of a turn waits for its admission
    */
   async delete(id, options) {
-    const { principal = kAnonymous } = checkOptions('delete', options, ['principal']);
+    const { principal = ANONYMOUS } = checkOptions('delete', options, ['principal']);
     const space = this.#book.of(principal);
     await this.#turns.turnSettled(space, id);
     const head = this.#book.head(space, id);

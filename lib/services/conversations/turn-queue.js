@@ -18,7 +18,7 @@ const WAITING_MAX = 10_000;
  */
 
 /** See the head of this file. */
-export class Lines {
+export class TurnQueues {
   /** @type {Map<string, Set<Waiter<any>>>} none of them empty */
   #lines = new Map();
   #waiting = 0;

@@ -1,4 +1,4 @@
-import { Lines } from './turn-queue.js';
+import { TurnQueues } from './turn-queue.js';
 import { conversationBusy } from './errors.js';
 import { draining } from '../../jobs/errors.js';
 import { messagesOfTurn } from './requests.js';
@@ -48,7 +48,7 @@ export class Turns {
 
   /**
    * @param {object} parts
-   * @param {import('./repository.js').ConversationBook} parts.book
+   * @param {import('./repository.js').ConversationRepository} parts.book
    * @param {import('./options.js').ConversationLimits} parts.limits
    * @param {import('../../streams/hub.js').JobHub} parts.hub
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
@@ -57,7 +57,7 @@ export class Turns {
    */
   constructor({ book, limits, hub, store, memory, log }) {
     this.#book = book;
-    this.#lines = new Lines(limits);
+    this.#lines = new TurnQueues(limits);
     this.#hub = hub;
     this.#store = store;
     this.#memory = memory;

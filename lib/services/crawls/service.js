@@ -1,5 +1,5 @@
 /** The gateway's crawls: `gateway.crawls` and `/v1/crawls`. Main thread. */
-import { WorkService } from '../operations/service.js';
+import { OperationService } from '../operations/service.js';
 import { checkContents, checkMetadataSize, jobSchema, schemaRefusal } from '../../jobs/request.js';
 import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
 import { crawl } from '../../primitives/crawler/crawl.js';
@@ -62,7 +62,7 @@ function check(body) {
 /** @typedef {{request: CrawlsRequest, crawling: ReturnType<typeof crawl>}} Data of a crawl's work */
 
 /**
- * @param {import('../operations/operations.js').Work} work
+ * @param {import('../operations/operations.js').Operation} operation
  * @returns {CrawlView}
  */
 function describe({ id, status, createdAtMs, final, data }) {
@@ -83,23 +83,23 @@ function describe({ id, status, createdAtMs, final, data }) {
 
 /**
  * Writes the outcome of each URL to the crawl's log, then its terminal event.
- * @param {import('../operations/operations.js').Work} work
+ * @param {import('../operations/operations.js').Operation} operation
  * @param {import('../../internal/util/logger.js').Logger} log
  */
-async function run(work, log) {
-  const { crawling } = /** @type {Data} */ (work.data);
+async function run(operation, log) {
+  const { crawling } = /** @type {Data} */ (operation.data);
   try {
     for await (const found of crawling) {
       const { type, data } = crawlEvent(found, { text: true });
-      if (!work.emit(type, data)) await work.room();
+      if (!operation.emit(type, data)) await operation.room();
     }
     const { ended, waiting: _, ...details } = crawling.stats();
-    work.finish({ type: 'complete', reason: ended, details });
+    operation.finish({ type: 'complete', reason: ended, details });
   } catch (error) {
-    if (work.signal.aborted) return;
-    log.error({ err: error, crawl_id: work.id }, 'crawl failed');
+    if (operation.signal.aborted) return;
+    log.error({ err: error, crawl_id: operation.id }, 'crawl failed');
     const wire = { code: 'internal_error', message: 'Something went wrong.', type: 'server_error' };
-    work.finish({ type: 'error', error: wire });
+    operation.finish({ type: 'error', error: wire });
   }
 }
 
@@ -107,9 +107,9 @@ async function run(work, log) {
  * Crawls as operations: the outcome of each URL is an event of the crawl's stream. The slowest reader
  * of the stream sets the pace; without readers a crawl runs to its end. The gateway makes the one
  * instance.
- * @extends {WorkService<CrawlsRequest, CrawlView>}
+ * @extends {OperationService<CrawlsRequest, CrawlView>}
  */
-export class Crawls extends WorkService {
+export class Crawls extends OperationService {
   /** @param {import('../operations/service.js').ServiceParts} service */
   constructor(service) {
     const { crawl: settings, clock, logger } = service.options;
@@ -117,11 +117,11 @@ export class Crawls extends WorkService {
       name: 'crawl',
       maxWallMs: MAX_WALL_MS,
       check,
-      begin(work, request) {
-        const { signal } = work;
+      begin(operation, request) {
+        const { signal } = operation;
         const options = { ...crawlOptions(request), ...settings, clock, signal };
-        work.data = { request, crawling: crawl(options) };
-        void run(work, logger);
+        operation.data = { request, crawling: crawl(options) };
+        void run(operation, logger);
       },
       describe,
     });

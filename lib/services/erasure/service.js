@@ -23,8 +23,8 @@ export class Erasure {
    * @param {import('../../jobs/execution/answer-cache.js').AnswerCache} deps.cache
    * @param {import('../../jobs/admission/admission.js').Admission} deps.admission
    * @param {import('../conversations/turns.js').Turns} deps.turns
-   * @param {import('../operations/operations.js').Works} deps.works
-   * @param {ReturnType<typeof import('../billing/service.js').createCredits>} deps.billing
+   * @param {import('../operations/operations.js').Operations} deps.operations
+   * @param {ReturnType<typeof import('../billing/service.js').createBilling>} deps.billing
    * @param {import('../../primitives/ledger/ledger.js').Ledger} deps.ledger
    * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions of keys and
    *   values, by principal
@@ -57,8 +57,9 @@ export class Erasure {
    * @throws {import('../../internal/util/http-error.js').HttpError} as `job`
    */
   async principal(principal) {
-    const { lifecycle, works, cache, admission, billing, ledger, partitions, store } = this.#deps;
-    await works.erase(principal);
+    const { lifecycle, operations, cache, admission, billing, ledger, partitions, store } =
+      this.#deps;
+    await operations.erase(principal);
     await this.#endAndPurge(lifecycle.jobs.of(principal));
     cache.erase((answer) => answer.principal === principal);
     admission.forgetKeys((key) => key.principal === principal);

@@ -7,17 +7,17 @@ import { whenAborted } from '../../internal/util/abort.js';
 
 /**
  * What one part has given.
- * @typedef {object} PartResult
+ * @typedef {object} ChildResult
  * @property {string} text
  * @property {'stop' | 'length'} reason
  * @property {{prompt_tokens: number, completion_tokens: number}} usage
  */
 
 /** Refusals that may pass. */
-const kPassing = new Set([429, 503]);
+const PASSING = new Set([429, 503]);
 
 /** Why a part gave nothing, as it is told on the wire, and whether another attempt may help. */
-export class PartError extends SluiceError {
+export class ChildJobError extends SluiceError {
   /**
    * @param {{code: string, message: string, type: string}} wire
    * @param {object} [details]
@@ -44,8 +44,8 @@ export function refusal(error) {
   const { wireCode: code, message, type, status, headers } = error;
   const seconds = Number(headers?.['Retry-After']);
   // Without it no wait helps: what was asked for is more than there ever is.
-  const passing = kPassing.has(status) && code !== 'draining' && seconds > 0;
-  return new PartError(
+  const passing = PASSING.has(status) && code !== 'draining' && seconds > 0;
+  return new ChildJobError(
     { code, message, type },
     { passing, retryable: passing, retryAfterMs: seconds * 1000 || undefined, cause: error },
   );
@@ -57,7 +57,7 @@ export function refusal(error) {
  */
 function failureOf({ error }, failure) {
   const wire = error ?? { code: 'cancelled', message: 'It was cancelled.', type: 'server_error' };
-  return new PartError(wire, {
+  return new ChildJobError(wire, {
     passing: failure?.retryable === true,
     retryable: failure?.retryable !== false,
     retryAfterMs: failure?.retryAfterMs,
@@ -70,7 +70,7 @@ function failureOf({ error }, failure) {
  * its tokens also go to the workflow's log, and no list or GET shows it. It is purged once its result
  * was taken. Main thread.
  */
-export class Parts {
+export class ChildJobs {
   #admission;
   #hub;
   #lifecycle;
@@ -99,8 +99,8 @@ export class Parts {
    * @param {import('../../streams/types.js').CopyTarget} options.copyTo
    * @param {AbortSignal} options.signal
    * @param {import('../../jobs/rate-limits/reservations.js').WorkReservation} options.reservation of its work
-   * @returns {Promise<PartResult>}
-   * @throws {PartError} it was refused, or failed
+   * @returns {Promise<ChildResult>}
+   * @throws {ChildJobError} it was refused, or failed
    * @throws the signal's reason, once its job has been ended
    */
   async run(request, { access, copyTo, signal, reservation }) {
@@ -133,11 +133,11 @@ export class Parts {
 
   /**
    * @param {object} request
-   * @param {import('../../jobs/admission/admission.js').PartSubmission} submission
+   * @param {import('../../jobs/admission/admission.js').ChildSubmission} submission
    */
   async #submit(request, submission) {
     try {
-      return await this.#admission.submitPart(request, submission);
+      return await this.#admission.submitChild(request, submission);
     } catch (error) {
       throw refusal(error);
     }
@@ -146,13 +146,13 @@ export class Parts {
   /**
    * @param {import('../../jobs/job.js').JobRecord} record
    * @param {any} state
-   * @returns {Promise<PartResult>}
+   * @returns {Promise<ChildResult>}
    */
   async #result(record, state) {
     if (state.status !== 'completed') throw failureOf(state, record.failure);
     const whole = await this.#hub.snapshot(record.handle);
     if (whole === null || whole.text_truncated) {
-      throw new PartError(
+      throw new ChildJobError(
         {
           code: 'text_too_long',
           message: 'The text is longer than the gateway keeps of one job.',

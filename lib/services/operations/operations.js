@@ -4,15 +4,15 @@ import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { JobTable } from '../../jobs/job-table.js';
 
 /** Kinds of works, and what their ids begin with. */
-const kPrefixes = Object.freeze({ workflow: 'wf', crawl: 'crawl' });
+const PREFIXES = Object.freeze({ workflow: 'wf', crawl: 'crawl' });
 
-/** @typedef {keyof typeof kPrefixes} WorkKind */
+/** @typedef {keyof typeof PREFIXES} OperationKind */
 
 /** Every kind of work. */
-export const workKinds = Object.freeze(/** @type {WorkKind[]} */ (Object.keys(kPrefixes)));
+export const operationKinds = Object.freeze(/** @type {OperationKind[]} */ (Object.keys(PREFIXES)));
 
-/** Works under way at once, of one kind. */
-const kActiveMax = 1000;
+/** Operations of one kind that may run at once. */
+const ACTIVE_MAX = 1000;
 
 /** Schema of a work's `max_wall_ms`: a day at most. */
 export const workWallMs = Object.freeze({
@@ -22,7 +22,7 @@ export const workWallMs = Object.freeze({
 });
 
 /**
- * @typedef {object} WorkPolicy what happens without readers, and how long it may take
+ * @typedef {object} OperationPolicy what happens without readers, and how long it may take
  * @property {'cancel' | 'continue'} onDisconnect
  * @property {number} disconnectGraceMs
  * @property {number} maxWallMs of each attempt
@@ -30,20 +30,20 @@ export const workWallMs = Object.freeze({
 
 /**
  * A long-running operation: a workflow or a crawl, made of many jobs or fetches, with one log of typed
- * events. Created by `Works.create`. Main thread.
+ * events. Created by `Operations.create`. Main thread.
  *
  * Its log lives in the hub under the hub's rules for readers, disconnects, wall time, endings and
  * retention; it is in no queue, and its service calls `finish`. `signal` is aborted when anything else
  * ended it.
  */
-export class Work {
+export class Operation {
   #hub;
   #policy;
   #abort = new AbortController();
 
   /**
    * @param {import('../../streams/hub.js').JobHub} hub
-   * @param {{kind: WorkKind, principal: string, policy: WorkPolicy}} fields
+   * @param {{kind: OperationKind, principal: string, policy: OperationPolicy}} fields
    */
   constructor(hub, { kind, principal, policy }) {
     this.#hub = hub;
@@ -51,7 +51,7 @@ export class Work {
     this.kind = kind;
     this.principal = principal;
     // 144 random bits: unguessable, and never the same twice.
-    this.id = `${kPrefixes[kind]}_${randomBytes(18).toString('base64url')}`;
+    this.id = `${PREFIXES[kind]}_${randomBytes(18).toString('base64url')}`;
     this.createdAtMs = Date.now();
     this.handle = 0;
     this.attempt = 1;
@@ -59,7 +59,7 @@ export class Work {
     this.status = 'running';
     /** @type {any} the hub's last word; set when it has ended */
     this.final = undefined;
-    /** Works keep their request where they please. @type {any} */
+    /** Kept by the service of its kind. @type {any} */
     this.request = undefined;
     this.settled = false;
     /** What its maker keeps with it. @type {any} */
@@ -133,11 +133,11 @@ export class Work {
 /**
  * The operations of a gateway, by kind. Main thread; lives as long as its hub. Emits `ended` once per
  * attempt.
- * @extends {EventEmitter<{ended: [work: Work, state: import('../../streams/types.js').JobState]}>}
+ * @extends {EventEmitter<{ended: [operation: Operation, state: import('../../streams/types.js').JobState]}>}
  */
-export class Works extends EventEmitter {
+export class Operations extends EventEmitter {
   #hub;
-  /** @type {Record<WorkKind, JobTable<Work>>} */
+  /** @type {Record<OperationKind, JobTable<Operation>>} */
   #tables;
   #hasPrincipals;
   #memory;
@@ -160,13 +160,13 @@ export class Works extends EventEmitter {
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
     const table = () =>
-      /** @type {JobTable<Work>} */ (
+      /** @type {JobTable<Operation>} */ (
         new JobTable({
           maxRetainedJobs: maxRetained,
           memory,
-          onEvict: (work) => {
-            hub.purge(work.handle);
-            this.holds(work, 0);
+          onEvict: (operation) => {
+            hub.purge(operation.handle);
+            this.holds(operation, 0);
           },
         })
       );
@@ -175,40 +175,40 @@ export class Works extends EventEmitter {
 
   /**
    * Begins a work. Its maker sees that it is finished.
-   * @param {WorkKind} kind
+   * @param {OperationKind} kind
    * @param {string} principal
-   * @param {WorkPolicy} policy
-   * @returns {Work}
+   * @param {OperationPolicy} policy
+   * @returns {Operation}
    * @throws {HttpError} 503 when too many are under way
    */
   create(kind, principal, policy) {
     this.#checkRoom(kind, principal);
-    const work = new Work(this.#hub, { kind, principal, policy });
-    work.begin();
-    this.#tables[kind].add(work);
-    return work;
+    const operation = new Operation(this.#hub, { kind, principal, policy });
+    operation.begin();
+    this.#tables[kind].add(operation);
+    return operation;
   }
 
   /**
    * Begins the next attempt of a work that has ended.
-   * @param {Work} work
+   * @param {Operation} operation
    * @throws {HttpError} 503 when too many are under way
    */
-  reopen(work) {
-    this.#checkRoom(work.kind, work.principal);
-    this.#tables[work.kind].revive(work);
-    work.reopen();
+  reopen(operation) {
+    this.#checkRoom(operation.kind, operation.principal);
+    this.#tables[operation.kind].revive(operation);
+    operation.reopen();
   }
 
   /**
-   * @param {WorkKind} kind
+   * @param {OperationKind} kind
    * @param {string} principal
    */
   #checkRoom(kind, principal) {
     const active = this.#tables[kind].active();
-    const own = active.filter((work) => work.principal === principal).length;
-    const ownMax = this.#hasPrincipals() ? kActiveMax / 2 : kActiveMax;
-    if (active.length < kActiveMax && own < ownMax) return;
+    const own = active.filter((operation) => operation.principal === principal).length;
+    const ownMax = this.#hasPrincipals() ? ACTIVE_MAX / 2 : ACTIVE_MAX;
+    if (active.length < ACTIVE_MAX && own < ownMax) return;
     const many = own < ownMax ? `${active.length} ${kind}s` : `${own} ${kind}s of this caller`;
     throw new HttpError(503, {
       code: 'overloaded',
@@ -218,19 +218,19 @@ export class Works extends EventEmitter {
   }
 
   /**
-   * @param {Work} work
+   * @param {Operation} operation
    * @param {number} bytes that it holds beside its log from now on
    */
-  holds(work, bytes) {
-    this.#memory?.count('workflows', work.principal, bytes - work.contentBytes);
-    work.contentBytes = bytes;
+  holds(operation, bytes) {
+    this.#memory?.count('workflows', operation.principal, bytes - operation.contentBytes);
+    operation.contentBytes = bytes;
   }
 
   /**
-   * @param {WorkKind} kind
+   * @param {OperationKind} kind
    * @param {string} id
    * @param {string} principal
-   * @returns {Work | undefined} undefined: unknown, purged, or somebody else's
+   * @returns {Operation | undefined} undefined: unknown, purged, or somebody else's
    */
   find(kind, id, principal) {
     return this.#tables[kind].get(id, principal);
@@ -238,7 +238,7 @@ export class Works extends EventEmitter {
 
   /**
    * A page, newest first.
-   * @param {WorkKind} kind
+   * @param {OperationKind} kind
    * @param {{principal: string, limit: number, status?: import('../../jobs/status.js').JobStatus,
    *   after?: string}} query
    * @throws {HttpError} 400 when `after` is unknown
@@ -251,7 +251,7 @@ export class Works extends EventEmitter {
 
   /** @param {'client_request' | 'shutdown'} reason of all that are under way */
   cancelAll(reason) {
-    for (const work of this.#active()) work.cancel(reason);
+    for (const operation of this.#active()) operation.cancel(reason);
   }
 
   /**
@@ -259,13 +259,13 @@ export class Works extends EventEmitter {
    * @param {string} principal
    */
   async erase(principal) {
-    const works = workKinds.flatMap((kind) => this.#tables[kind].of(principal));
-    for (const work of works) work.cancel('client_request');
-    await Promise.all(works.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
+    const operations = operationKinds.flatMap((kind) => this.#tables[kind].of(principal));
+    for (const operation of operations) operation.cancel('client_request');
+    await Promise.all(operations.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
     await this.#hub.barrier();
-    for (const work of works) {
-      this.#tables[work.kind].delete(work);
-      this.#hub.purge(work.handle);
+    for (const operation of operations) {
+      this.#tables[operation.kind].delete(operation);
+      this.#hub.purge(operation.handle);
     }
   }
 
@@ -280,22 +280,22 @@ export class Works extends EventEmitter {
    * @param {import('../../streams/types.js').JobState} state
    */
   #onEnded(handle, state) {
-    const work = this.#byHandle(handle);
-    if (work === undefined) return;
-    this.#tables[work.kind].finish(work, state);
-    work.stop();
-    this.emit('ended', work, state);
+    const operation = this.#byHandle(handle);
+    if (operation === undefined) return;
+    this.#tables[operation.kind].finish(operation, state);
+    operation.stop();
+    this.emit('ended', operation, state);
     this.#tellIdle();
   }
 
   /** @param {number} handle of any log */
   #onPurged(handle) {
-    const work = this.#byHandle(handle);
-    if (work === undefined) return;
-    this.#tables[work.kind].delete(work);
-    this.holds(work, 0);
+    const operation = this.#byHandle(handle);
+    if (operation === undefined) return;
+    this.#tables[operation.kind].delete(operation);
+    this.holds(operation, 0);
     // Its retention was over in the moment in which it was to begin anew.
-    if (!work.ended) work.stop();
+    if (!operation.ended) operation.stop();
     this.#tellIdle();
   }
 
@@ -304,14 +304,14 @@ export class Works extends EventEmitter {
   }
 
   #active() {
-    return workKinds.flatMap((kind) => this.#tables[kind].active());
+    return operationKinds.flatMap((kind) => this.#tables[kind].active());
   }
 
   /** @param {number} handle */
   #byHandle(handle) {
-    for (const kind of workKinds) {
-      const work = this.#tables[kind].byHandle(handle);
-      if (work !== undefined) return work;
+    for (const kind of operationKinds) {
+      const operation = this.#tables[kind].byHandle(handle);
+      if (operation !== undefined) return operation;
     }
     return undefined;
   }
@@ -319,9 +319,9 @@ export class Works extends EventEmitter {
 
 /**
  * The same answer for an unknown, a purged and somebody else's work.
- * @param {WorkKind} kind
+ * @param {OperationKind} kind
  */
-export function workNotFound(kind) {
+export function operationNotFound(kind) {
   return new HttpError(404, {
     code: `${kind}_not_found`,
     param: `${kind}_id`,

@@ -9,16 +9,16 @@ import { asJson, checkListQuery } from '../../jobs/request.js';
 import { checkOptions, checkSignal, checkString } from '../../internal/util/validate.js';
 import { draining } from '../../jobs/errors.js';
 import { WorkReservation } from '../../jobs/rate-limits/reservations.js';
-import { endpoints, kAnonymous } from '../../jobs/policy/config.js';
+import { endpoints, ANONYMOUS } from '../../jobs/policy/config.js';
 import { streamEvents } from '../../streams/event-iterator.js';
-import { workNotFound } from './operations.js';
+import { operationNotFound } from './operations.js';
 
 /** @typedef {import('../../jobs/admission/admission.js').Submission['access']} Access */
 
 /**
  * What a service has of its gateway.
  * @typedef {object} ServiceParts
- * @property {import('./operations.js').Works} works
+ * @property {import('./operations.js').Operations} operations
  * @property {import('../../jobs/settings.js').Settings} options
  * @property {import('../../jobs/policy/access-control.js').AccessControl} access
  * @property {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
@@ -44,13 +44,13 @@ import { workNotFound } from './operations.js';
  * @template {PolicyFields} Request
  * @template View
  * @typedef {object} Kind
- * @property {import('./operations.js').WorkKind} name
+ * @property {import('./operations.js').OperationKind} name
  * @property {number} maxWallMs default of `max_wall_ms`
  * @property {(body: unknown) => Request} check throws an HttpError
  * @property {(request: Request, access: Access) => void} [admit] throws an HttpError: this caller
  *   may not, for now
- * @property {(work: import('./operations.js').Work, request: Request, access: Access) => void} begin
- * @property {(work: import('./operations.js').Work, options: {whole: boolean}) => View} describe `whole`:
+ * @property {(operation: import('./operations.js').Operation, request: Request, access: Access) => void} begin
+ * @property {(operation: import('./operations.js').Operation, options: {whole: boolean}) => View} describe `whole`:
  *   with what a list leaves out
  */
 
@@ -59,9 +59,9 @@ import { workNotFound } from './operations.js';
  * @template {PolicyFields} Request
  * @template View
  */
-export class WorkService {
+export class OperationService {
   #kind;
-  #works;
+  #operations;
   #options;
   #access;
   #streamUrls;
@@ -78,12 +78,12 @@ export class WorkService {
    * @param {Kind<Request, View>} kind
    */
   constructor(parts, kind) {
-    const { works, options, access, streamUrls, hub, nowMs, ready, checkRoom } = parts;
+    const { operations, options, access, streamUrls, hub, nowMs, ready, checkRoom } = parts;
     this.#checkRoom = checkRoom;
     this.#reservations = parts.reservations;
     this.#memory = parts.memory;
     this.#kind = kind;
-    this.#works = works;
+    this.#operations = operations;
     this.#options = options;
     this.#access = access;
     this.#streamUrls = streamUrls;
@@ -111,7 +111,7 @@ export class WorkService {
    */
   async submit(request, options) {
     const known = ['principal', 'idempotencyKey'];
-    const { principal = kAnonymous, idempotencyKey } = checkOptions('submit', options, known);
+    const { principal = ANONYMOUS, idempotencyKey } = checkOptions('submit', options, known);
     const access = this.#access.of(checkString('principal', principal));
     const { answer, replayed } = await this.admit(asJson(request), { access, idempotencyKey });
     const streamUrl = this.streamUrl(principal, answer.id).path;
@@ -184,14 +184,14 @@ export class WorkService {
    */
   #start(request, access, reservation) {
     const { onDisconnect, disconnectGraceMs } = this.#options;
-    const work = this.#works.create(this.#kind.name, access.principal, {
+    const operation = this.#operations.create(this.#kind.name, access.principal, {
       onDisconnect: request.on_disconnect ?? onDisconnect,
       disconnectGraceMs: request.disconnect_grace_ms ?? disconnectGraceMs,
       maxWallMs: request.max_wall_ms ?? this.#kind.maxWallMs,
     });
-    work.reservation = reservation;
-    this.#kind.begin(work, request, access);
-    return { id: work.id, createdAt: Math.floor(work.createdAtMs / 1000) };
+    operation.reservation = reservation;
+    this.#kind.begin(operation, request, access);
+    return { id: operation.id, createdAt: Math.floor(operation.createdAtMs / 1000) };
   }
 
   /** @throws {HttpError} 503 when the gateway takes nothing new, 507 while its disk is full */
@@ -203,13 +203,13 @@ export class WorkService {
   /**
    * @param {string} id
    * @param {string} principal
-   * @returns {import('./operations.js').Work}
+   * @returns {import('./operations.js').Operation}
    * @throws {HttpError} 404
    */
   find(id, principal) {
-    const work = this.#works.find(this.#kind.name, id, principal);
-    if (work === undefined) throw workNotFound(this.#kind.name);
-    return work;
+    const operation = this.#operations.find(this.#kind.name, id, principal);
+    if (operation === undefined) throw operationNotFound(this.#kind.name);
+    return operation;
   }
 
   /**
@@ -218,9 +218,9 @@ export class WorkService {
    * @returns {View | undefined} undefined when unknown, purged, or somebody else's
    */
   get(id, options) {
-    const { principal = kAnonymous } = checkOptions('get', options, ['principal']);
-    const work = this.#works.find(this.#kind.name, id, principal);
-    return work === undefined ? undefined : this.#kind.describe(work, { whole: true });
+    const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
+    const operation = this.#operations.find(this.#kind.name, id, principal);
+    return operation === undefined ? undefined : this.#kind.describe(operation, { whole: true });
   }
 
   /**
@@ -231,11 +231,14 @@ export class WorkService {
    */
   list(options) {
     const known = ['limit', 'after', 'status', 'principal'];
-    const { limit, after, status, principal = kAnonymous } = checkOptions('list', options, known);
+    const { limit, after, status, principal = ANONYMOUS } = checkOptions('list', options, known);
     const asked = { limit: limit === undefined ? undefined : String(limit), after, status };
     const query = checkListQuery(asked);
-    const { page, hasMore } = this.#works.list(this.#kind.name, { ...query, principal });
-    return { data: page.map((work) => this.#kind.describe(work, { whole: false })), hasMore };
+    const { page, hasMore } = this.#operations.list(this.#kind.name, { ...query, principal });
+    return {
+      data: page.map((operation) => this.#kind.describe(operation, { whole: false })),
+      hasMore,
+    };
   }
 
   /**
@@ -246,12 +249,12 @@ export class WorkService {
    * @throws {HttpError} 404
    */
   async cancel(id, options) {
-    const { principal = kAnonymous } = checkOptions('cancel', options, ['principal']);
-    const work = this.find(id, principal);
-    work.cancel('client_request');
+    const { principal = ANONYMOUS } = checkOptions('cancel', options, ['principal']);
+    const operation = this.find(id, principal);
+    operation.cancel('client_request');
     // The answer comes after the ending.
-    await this.#hub.snapshot(work.handle, { text: false });
-    return this.#kind.describe(work, { whole: true });
+    await this.#hub.snapshot(operation.handle, { text: false });
+    return this.#kind.describe(operation, { whole: true });
   }
 
   /**
@@ -263,9 +266,12 @@ export class WorkService {
    */
   stream(id, options) {
     const known = ['lastEventId', 'signal', 'principal'];
-    const { lastEventId, signal, principal = kAnonymous } = checkOptions('stream', options, known);
-    const work = this.find(id, principal);
-    return streamEvents(this.#hub, work, { lastEventId, signal: checkSignal('signal', signal) });
+    const { lastEventId, signal, principal = ANONYMOUS } = checkOptions('stream', options, known);
+    const operation = this.find(id, principal);
+    return streamEvents(this.#hub, operation, {
+      lastEventId,
+      signal: checkSignal('signal', signal),
+    });
   }
 
   /**

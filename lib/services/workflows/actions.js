@@ -4,7 +4,7 @@
  * Each prompt is a job of the workflow's principal and goes the way of every job; its tokens reach
  * the workflow's log on the reactor. An action ends with what the node gives, or throws.
  */
-import { PartError, refusal } from '../operations/child-jobs.js';
+import { ChildJobError, refusal } from '../operations/child-jobs.js';
 import { abortReason } from '../../internal/util/errors.js';
 import { crawl } from '../../primitives/crawler/crawl.js';
 import { crawlEvent, crawlOptions } from '../crawls/request.js';
@@ -17,17 +17,17 @@ import { totalUsage } from './node-state.js';
 /** @typedef {import('./node-state.js').NodeOutput} NodeOutput */
 
 /** Characters of one call: its prompt, or all its messages together, with every placeholder filled. */
-const kPromptCharsMax = 8 * 1024 * 1024;
+const PROMPT_CHARS_MAX = 8 * 1024 * 1024;
 /** Characters that the nodes of one workflow keep together: texts, a map's items, a crawl's pages. */
-const kKeptCharsMax = 64 * 1024 * 1024;
+const KEPT_CHARS_MAX = 64 * 1024 * 1024;
 /** Characters of filled prompts that all workflows of one principal hold at a time. */
-export const kPromptCharsHeldMax = 2 * kPromptCharsMax;
-const kItemsMax = 1000;
-const kMapConcurrency = 16;
+export const PROMPT_CHARS_HELD_MAX = 2 * PROMPT_CHARS_MAX;
+const ITEMS_MAX = 1000;
+const MAP_CONCURRENCY = 16;
 /** Text that a crawl may gather. */
-const kCrawlCharsMax = 32 * 1024 * 1024;
+const CRAWL_CHARS_MAX = 32 * 1024 * 1024;
 /** Errors of a crawl's first page that stay as they are, however often it is tried. */
-const kCrawlFinal = new Set([
+const CRAWL_FINAL = new Set([
   'address_not_allowed',
   'http_status',
   'bad_redirect',
@@ -37,9 +37,9 @@ const kCrawlFinal = new Set([
 /**
  * What an action works with.
  * @typedef {object} ActionContext
- * @property {import('../operations/operations.js').Work} work
+ * @property {import('../operations/operations.js').Operation} operation
  * @property {import('../../jobs/admission/admission.js').Submission['access']} access
- * @property {import('../operations/child-jobs.js').Parts} parts
+ * @property {import('../operations/child-jobs.js').ChildJobs} parts
  * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
  * @property {import('../../jobs/settings.js').Settings['crawl']} crawl
  * @property {(id: string) => NodeOutput | undefined} outputOf what another node has given; undefined
@@ -56,7 +56,7 @@ const kCrawlFinal = new Set([
  * @param {string} message
  */
 function unusable(code, message) {
-  return new PartError({ code, message, type: 'workflow_error' }, { retryable: false });
+  return new ChildJobError({ code, message, type: 'workflow_error' }, { retryable: false });
 }
 
 /**
@@ -97,8 +97,8 @@ async function withRoom(templates, piece, context, call, signal = context.signal
   let chars = 0;
   for (const template of templates) {
     chars += filledLength(template, (path) => piece(path).length);
-    if (chars > kPromptCharsMax) {
-      const message = `The prompt, or its messages together, have more than ${kPromptCharsMax} characters.`;
+    if (chars > PROMPT_CHARS_MAX) {
+      const message = `The prompt, or its messages together, have more than ${PROMPT_CHARS_MAX} characters.`;
       throw unusable('prompt_too_large', message);
     }
   }
@@ -116,8 +116,8 @@ async function withRoom(templates, piece, context, call, signal = context.signal
  * @param {number} chars that it keeps from now on
  */
 function keep(node, { keeps }, chars) {
-  if (keeps(node, chars) <= kKeptCharsMax) return;
-  const message = `The nodes of this workflow keep more than ${kKeptCharsMax} characters together.`;
+  if (keeps(node, chars) <= KEPT_CHARS_MAX) return;
+  const message = `The nodes of this workflow keep more than ${KEPT_CHARS_MAX} characters together.`;
   throw unusable('workflow_too_large', message);
 }
 
@@ -127,7 +127,7 @@ function keep(node, { keeps }, chars) {
  * @param {{prompt?: string, messages?: object[]}} what
  * @param {{item?: number, signal?: AbortSignal}} [options] `item`: its number, from 0
  */
-function ask({ id, request }, { work, access, parts, signal: whole }, what, options = {}) {
+function ask({ id, request }, { operation, access, parts, signal: whole }, what, options = {}) {
   const { model, max_tokens, temperature, stop, max_wall_ms } = request;
   const { item, signal = whole } = options;
   return parts.run(
@@ -136,9 +136,9 @@ function ask({ id, request }, { work, access, parts, signal: whole }, what, opti
     {
       access,
       signal,
-      copyTo: { handle: work.handle, members: { node: id, item } },
+      copyTo: { handle: operation.handle, members: { node: id, item } },
       reservation: /** @type {import('../../jobs/rate-limits/reservations.js').WorkReservation} */ (
-        work.reservation
+        operation.reservation
       ),
     },
   );
@@ -175,12 +175,12 @@ async function runPrompt(node, context) {
  * @returns {Promise<NodeOutput>}
  */
 async function runMap(node, context) {
-  const { over, prompt, concurrency = kMapConcurrency } = /** @type {any} */ (node.request.map);
+  const { over, prompt, concurrency = MAP_CONCURRENCY } = /** @type {any} */ (node.request.map);
   const items = itemsOf(context.outputOf(over));
-  if (items.length > kItemsMax) {
+  if (items.length > ITEMS_MAX) {
     throw unusable(
       'too_many_items',
-      `${over} gave ${items.length} items; ${kItemsMax} are allowed.`,
+      `${over} gave ${items.length} items; ${ITEMS_MAX} are allowed.`,
     );
   }
   const { results } = node;
@@ -198,7 +198,7 @@ async function runMap(node, context) {
       results[item] = given;
       keep(node, context, node.keptChars + given.text.length);
       const done = results.filter((result) => result !== undefined).length;
-      context.work.emit('node_progress', { node: node.id, item, done, total: items.length });
+      context.operation.emit('node_progress', { node: node.id, item, done, total: items.length });
     }
   };
   /** @type {{error: unknown} | undefined} */
@@ -231,7 +231,7 @@ async function runMap(node, context) {
  * @returns {Promise<NodeOutput>}
  */
 async function runCrawl(node, context) {
-  const covered = context.work.reservation?.lend();
+  const covered = context.operation.reservation?.lend();
   let reservation;
   try {
     reservation = context.reservations.forWork(context.access, endpoints.workflows, covered);
@@ -255,7 +255,7 @@ async function runCrawl(node, context) {
  */
 async function crawled(node, context) {
   const { id, request } = node;
-  const { work, crawl: settings, signal } = context;
+  const { operation, crawl: settings, signal } = context;
   const options = crawlOptions(/** @type {any} */ (request.crawl));
   /** @type {import('../../primitives/crawler/crawl.js').CrawlPage[]} */
   const pages = [];
@@ -264,21 +264,21 @@ async function crawled(node, context) {
   let firstError;
   for await (const found of crawl({ ...options, ...settings, signal })) {
     const { type, data } = crawlEvent(found);
-    if (!work.emit(type, { node: id, ...data })) await work.room();
+    if (!operation.emit(type, { node: id, ...data })) await operation.room();
     if ('error' in found) firstError ??= found.error;
     if (!('text' in found)) continue;
     pages.push(found);
     chars += found.text.length + found.title.length + found.url.length;
     keep(node, context, chars);
-    if (chars > kCrawlCharsMax) {
-      const message = `The pages have more than ${kCrawlCharsMax} characters; limit fewer.`;
+    if (chars > CRAWL_CHARS_MAX) {
+      const message = `The pages have more than ${CRAWL_CHARS_MAX} characters; limit fewer.`;
       throw unusable('crawl_too_large', message);
     }
   }
   if (pages.length === 0) {
     const { code, message } = firstError ?? { code: 'no_pages', message: 'No page could be read.' };
     const wire = { code, message, type: 'crawl_error' };
-    throw new PartError(wire, { retryable: !kCrawlFinal.has(code) });
+    throw new ChildJobError(wire, { retryable: !CRAWL_FINAL.has(code) });
   }
   // The pages are kept twice: one by one and joined.
   keep(node, context, 2 * chars);

@@ -49,7 +49,7 @@ export class NodeState {
   startedAtMs;
   /** @type {number | undefined} */
   endedAtMs;
-  /** Of a map: the results of its items so far. @type {(import('../operations/child-jobs.js').PartResult | undefined)[]} */
+  /** Of a map: the results of its items so far. @type {(import('../operations/child-jobs.js').ChildResult | undefined)[]} */
   results = [];
   /** Characters of `output` and `results`. */
   keptChars = 0;

@@ -7,9 +7,9 @@ import { badRequest } from '../../internal/util/http-error.js';
 /** @typedef {import('./node-state.js').NodeState} NodeState */
 
 /** JSON of one answer's nodes. */
-const kPageBytesMax = 4 * 1024 * 1024;
-const kNodesMax = 1000;
-const kSliceChars = 64 * 1024;
+const PAGE_BYTES_MAX = 4 * 1024 * 1024;
+const NODES_MAX = 1000;
+const SLICE_CHARS = 64 * 1024;
 
 /** @param {unknown} value */
 const jsonBytes = (value) => Buffer.byteLength(JSON.stringify(value));
@@ -37,7 +37,7 @@ function fitted(node, bytesMax) {
  * @returns {object} with its text and items where they fit in one answer, else with `text_omitted`
  */
 export function nodeView(node) {
-  return fitted(node, kPageBytesMax).view;
+  return fitted(node, PAGE_BYTES_MAX).view;
 }
 
 /**
@@ -47,14 +47,14 @@ export function nodeView(node) {
  * @returns {{nodes: object[], hasMore: boolean}}
  * @throws {import('../../internal/util/http-error.js').HttpError} 400 for an unknown `after`
  */
-export function pageOfNodes(nodes, { after, limit = kNodesMax } = {}) {
+export function pageOfNodes(nodes, { after, limit = NODES_MAX } = {}) {
   const start = after === undefined ? 0 : nodes.findIndex(({ id }) => id === after) + 1;
   if (after !== undefined && start === 0) {
     throw badRequest('invalid_value', 'after', 'after must be the id of a node of this workflow.');
   }
   /** @type {object[]} */
   const page = [];
-  let left = kPageBytesMax;
+  let left = PAGE_BYTES_MAX;
   for (const node of nodes.slice(start, start + limit)) {
     const { view, bytes } = fitted(node, left);
     if (bytes > left && page.length > 0) break;
@@ -74,8 +74,8 @@ export function checkNodesQuery({ after, limit }) {
     throw badRequest('invalid_value', 'after', 'after must be the id of a node of this workflow.');
   }
   if (limit === undefined) return { after };
-  if (typeof limit !== 'string' || !/^\d{1,4}$/.test(limit) || +limit < 1 || +limit > kNodesMax) {
-    const message = `limit must be an integer from 1 to ${kNodesMax}.`;
+  if (typeof limit !== 'string' || !/^\d{1,4}$/.test(limit) || +limit < 1 || +limit > NODES_MAX) {
+    const message = `limit must be an integer from 1 to ${NODES_MAX}.`;
     throw badRequest('invalid_value', 'limit', message);
   }
   return { after, limit: +limit };
@@ -104,7 +104,7 @@ export function textOf({ output }, item) {
  */
 export function* slicesOf(text) {
   for (let at = 0; at < text.length;) {
-    let end = Math.min(at + kSliceChars, text.length);
+    let end = Math.min(at + SLICE_CHARS, text.length);
     const last = text.charCodeAt(end - 1);
     if (end < text.length && last >= 0xd800 && last <= 0xdbff) end -= 1;
     yield text.slice(at, end);

@@ -1,6 +1,6 @@
 /** Execution of one workflow. Main thread. */
 import { NodeState, totalUsage } from './node-state.js';
-import { PartError } from '../operations/child-jobs.js';
+import { ChildJobError } from '../operations/child-jobs.js';
 import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
 import { runAction } from './actions.js';
 import { whenAborted } from '../../internal/util/abort.js';
@@ -8,20 +8,20 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('./node-state.js').NodeOutput} NodeOutput */
 /** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent<Record<string, NodeOutput>>} TaskEvent */
 
-const kNamesMax = 10;
+const NAMES_MAX = 10;
 /** Of a string with characters beyond Latin-1. */
 const CHAR_BYTES = 2;
 /** Attempts of a node, whatever it asks for. */
-const kAttemptsMax = 100;
+const ATTEMPTS_MAX = 100;
 /** The wait before a node's n-th retry is at least 2^(n-1) ms, up to this. */
-const kRetryFloorMaxMs = 1000;
+const RETRY_FLOOR_MAX_MS = 1000;
 
 /**
- * The error in events and answers. Errors other than a PartError are internal ones.
+ * The error in events and answers. Errors other than a ChildJobError are internal ones.
  * @param {unknown} error
  */
 function wireError(error) {
-  if (error instanceof PartError) return error.wire;
+  if (error instanceof ChildJobError) return error.wire;
   return { code: 'internal_error', message: 'Something went wrong.', type: 'server_error' };
 }
 
@@ -29,8 +29,8 @@ function wireError(error) {
  * @param {string[]} names
  */
 function listed(names) {
-  const shown = names.slice(0, kNamesMax).join(', ');
-  return names.length > kNamesMax ? `${shown} and ${names.length - kNamesMax} more` : shown;
+  const shown = names.slice(0, NAMES_MAX).join(', ');
+  return names.length > NAMES_MAX ? `${shown} and ${names.length - NAMES_MAX} more` : shown;
 }
 
 /**
@@ -52,7 +52,7 @@ export class Workflow {
   #retryBudget;
   /** Sum of the nodes' `keptChars`. */
   #keptChars = 0;
-  #works;
+  #operations;
   #retry;
   #clock;
   #wallMs;
@@ -60,21 +60,21 @@ export class Workflow {
 
   /**
    * @param {object} fields
-   * @param {import('../operations/operations.js').Work} fields.work
+   * @param {import('../operations/operations.js').Operation} fields.operation
    * @param {import('./schema.js').WorkflowRequest} fields.request
    * @param {import('../../jobs/admission/admission.js').Submission['access']} fields.access
-   * @param {import('../operations/operations.js').Works} fields.works
-   * @param {import('../operations/child-jobs.js').Parts} fields.parts
+   * @param {import('../operations/operations.js').Operations} fields.operations
+   * @param {import('../operations/child-jobs.js').ChildJobs} fields.parts
    * @param {import('../../jobs/rate-limits/reservations.js').Reservations} fields.reservations
    * @param {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} fields.prompts see `ActionContext`
    * @param {import('../../jobs/execution/retry-budget.js').RetryBudget} fields.retryBudget
    * @param {import('../../jobs/settings.js').Settings} fields.options
    * @param {() => number} fields.wallMs Unix time
    */
-  constructor({ work, request, access, options, wallMs, ...shared }) {
-    const { works, parts, reservations, prompts, retryBudget } = shared;
-    this.#works = works;
-    this.work = work;
+  constructor({ operation, request, access, options, wallMs, ...shared }) {
+    const { operations, parts, reservations, prompts, retryBudget } = shared;
+    this.#operations = operations;
+    this.operation = operation;
     this.metadata = request.metadata;
     this.#nodes = new Map(request.nodes.map((node) => [node.id, new NodeState(node)]));
     this.#access = access;
@@ -122,11 +122,11 @@ export class Workflow {
    * @param {NodeState[]} nodes
    */
   async run(nodes) {
-    const { work } = this;
-    const { signal } = work;
+    const { operation } = this;
+    const { signal } = operation;
     const running = new Set(nodes.map(({ id }) => id));
     this.#keptChars = this.nodes.reduce((sum, { keptChars }) => sum + keptChars, 0);
-    this.#works.holds(work, CHAR_BYTES * this.#keptChars);
+    this.#operations.holds(operation, CHAR_BYTES * this.#keptChars);
     /** @type {TaskGraph<Record<string, NodeOutput>>} */
     const graph = new TaskGraph({ clock: this.#clock });
     for (const node of nodes) {
@@ -148,8 +148,8 @@ export class Workflow {
       this.#finish();
     } catch (error) {
       if (signal.aborted) return;
-      this.#log.error({ err: error, workflow_id: work.id }, 'workflow failed');
-      work.finish({ type: 'error', error: wireError(error) });
+      this.#log.error({ err: error, workflow_id: operation.id }, 'workflow failed');
+      operation.finish({ type: 'error', error: wireError(error) });
     } finally {
       release();
     }
@@ -165,7 +165,7 @@ export class Workflow {
     const options =
       retry === undefined
         ? this.#retry
-        : { attempts: Math.min(asked, kAttemptsMax), baseMs, capMs };
+        : { attempts: Math.min(asked, ATTEMPTS_MAX), baseMs, capMs };
     const sign = retry === undefined ? 'passing' : 'retryable';
     return {
       ...options,
@@ -185,8 +185,8 @@ export class Workflow {
     try {
       return await this.#run(node, signal);
     } catch (error) {
-      if (error instanceof PartError) {
-        const floorMs = Math.min(2 ** (node.attempts - 1), kRetryFloorMaxMs);
+      if (error instanceof ChildJobError) {
+        const floorMs = Math.min(2 ** (node.attempts - 1), RETRY_FLOOR_MAX_MS);
         error.retryAfterMs = Math.max(error.retryAfterMs ?? 0, floorMs);
       }
       throw error;
@@ -199,7 +199,7 @@ export class Workflow {
    */
   #run(node, signal) {
     return runAction(node, {
-      work: this.work,
+      operation: this.operation,
       access: this.#access,
       parts: this.#parts,
       reservations: this.#reservations,
@@ -208,7 +208,7 @@ export class Workflow {
       keeps: (kept, chars) => {
         this.#keptChars += chars - kept.keptChars;
         kept.keptChars = chars;
-        this.#works.holds(this.work, CHAR_BYTES * this.#keptChars);
+        this.#operations.holds(this.operation, CHAR_BYTES * this.#keptChars);
         return this.#keptChars;
       },
       outputOf: (id) => this.#nodes.get(id)?.output,
@@ -218,21 +218,21 @@ export class Workflow {
 
   /** @param {TaskEvent} event comes before its effects, so that the log is in order */
   #onEvent(event) {
-    const { work } = this;
+    const { operation } = this;
     const node = /** @type {NodeState} */ (this.#nodes.get(event.id));
     switch (event.type) {
       case 'started':
         node.status = 'running';
         node.attempts = event.attempt;
         node.startedAtMs ??= this.#wallMs();
-        work.emit('node_started', { node: node.id, attempt: event.attempt });
+        operation.emit('node_started', { node: node.id, attempt: event.attempt });
         break;
       case 'retry': {
         node.status = 'retrying';
         node.error = wireError(event.error);
         const { attempt, delayMs } = event;
         const { id, error } = node;
-        work.emit('node_retry', {
+        operation.emit('node_retry', {
           node: id,
           attempt,
           delay_ms: Math.round(delayMs),
@@ -245,7 +245,7 @@ export class Workflow {
         node.output = event.value;
         node.error = undefined;
         node.end('completed', this.#wallMs());
-        work.emit('node_complete', node.completion());
+        operation.emit('node_complete', node.completion());
         break;
       case 'failed':
         this.#onFailed(node, event.error);
@@ -253,7 +253,7 @@ export class Workflow {
       case 'skipped':
         node.reason = event.reason;
         node.end('skipped', this.#wallMs());
-        work.emit('node_skipped', { node: node.id, reason: event.reason });
+        operation.emit('node_skipped', { node: node.id, reason: event.reason });
         break;
     }
   }
@@ -265,11 +265,11 @@ export class Workflow {
   #onFailed(node, error) {
     node.error = wireError(error);
     node.end('failed', this.#wallMs());
-    if (!(error instanceof PartError)) {
-      this.#log.error({ err: error, workflow_id: this.work.id, node: node.id }, 'node failed');
+    if (!(error instanceof ChildJobError)) {
+      this.#log.error({ err: error, workflow_id: this.operation.id, node: node.id }, 'node failed');
     }
     const { id, attempts } = node;
-    this.work.emit('node_failed', { node: id, attempts, error: node.error });
+    this.operation.emit('node_failed', { node: id, attempts, error: node.error });
   }
 
   /** @param {NodeState[]} nodes */
@@ -286,7 +286,7 @@ export class Workflow {
     const details = { nodes: this.counts() };
     const usage = this.usage();
     if (failed.length === 0) {
-      this.work.finish({ type: 'complete', usage, details });
+      this.operation.finish({ type: 'complete', usage, details });
       return;
     }
     const names = failed.map(({ id }) => id);
@@ -295,7 +295,7 @@ export class Workflow {
       message: `${names.length === 1 ? 'A node' : `${names.length} nodes`} failed: ${listed(names)}.`,
       type: 'workflow_error',
     };
-    this.work.finish({ type: 'error', error, details: { ...details, failed: names, usage } });
+    this.operation.finish({ type: 'error', error, details: { ...details, failed: names, usage } });
   }
 
   /** @returns {Record<string, number>} number of nodes by status; statuses without nodes are absent */

@@ -46,8 +46,8 @@ import { workWallMs } from '../operations/operations.js';
  * @property {number} [max_wall_ms] of each attempt of the whole; default 3600000, at most a day
  */
 
-export const kNodesMax = 1000;
-export const kConcurrencyMax = 100;
+export const NODES_MAX = 1000;
+export const CONCURRENCY_MAX = 100;
 
 /** The placeholder of a map's items, so no id of a node. */
 const RESERVED_ID = 'item';
@@ -67,7 +67,7 @@ const nodeSchema = {
   required: ['id'],
   properties: {
     id: nodeId,
-    after: { type: 'array', maxItems: kNodesMax, items: nonEmptyString },
+    after: { type: 'array', maxItems: NODES_MAX, items: nonEmptyString },
     prompt: ofJob.prompt,
     messages: ofJob.messages,
     map: {
@@ -101,8 +101,8 @@ const workflowSchema = {
   additionalProperties: false,
   required: ['nodes'],
   properties: {
-    nodes: { type: 'array', minItems: 1, maxItems: kNodesMax, items: nodeSchema },
-    concurrency: count(kConcurrencyMax),
+    nodes: { type: 'array', minItems: 1, maxItems: NODES_MAX, items: nodeSchema },
+    concurrency: count(CONCURRENCY_MAX),
     metadata: ofJob.metadata,
     on_disconnect: ofJob.on_disconnect,
     disconnect_grace_ms: ofJob.disconnect_grace_ms,

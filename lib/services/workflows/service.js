@@ -1,18 +1,18 @@
 /** The gateway's workflows: `gateway.workflows` and `/v1/workflows`. Main thread. */
 import { HttpError } from '../../internal/util/http-error.js';
 import { KeyedSemaphore } from '../../internal/util/keyed-semaphore.js';
-import { WorkService } from '../operations/service.js';
+import { OperationService } from '../operations/service.js';
 import { Workflow } from './run.js';
 import { pageOfNodes } from './page.js';
 import { checkWorkflowRequest } from './schema.js';
 import { chooseModel } from '../../jobs/admission/model-selection.js';
 import { checkOptions } from '../../internal/util/validate.js';
-import { kAnonymous } from '../../jobs/policy/config.js';
-import { kPromptCharsHeldMax } from './actions.js';
+import { ANONYMOUS } from '../../jobs/policy/config.js';
+import { PROMPT_CHARS_HELD_MAX } from './actions.js';
 import { wallClock } from '../../internal/time/clock.js';
 
 /** Default of `max_wall_ms`: an hour, for each attempt of a whole workflow. */
-const kMaxWallMs = 3_600_000;
+const MAX_WALL_MS = 3_600_000;
 
 /**
  * The state of a workflow, as `gateway.workflows` shows it.
@@ -37,8 +37,8 @@ const kMaxWallMs = 3_600_000;
  * @returns {WorkflowView}
  */
 function describe(workflow, { nodes }) {
-  const { work, metadata } = workflow;
-  const { id, status, attempt, createdAtMs, final } = work;
+  const { operation, metadata } = workflow;
+  const { id, status, attempt, createdAtMs, final } = operation;
   return {
     id,
     status: /** @type {WorkflowView['status']} */ (status),
@@ -85,35 +85,41 @@ function checkModels(provider, { nodes }, access) {
  * WorkflowRequest for the fields. `submit` also throws `ERR_GRAPH_CYCLE` (with the `path`),
  * `ERR_GRAPH_DUPLICATE`, `ERR_GRAPH_UNKNOWN` and `ERR_MODEL_NOT_FOUND`. The gateway makes the one
  * instance.
- * @extends {WorkService<import('./schema.js').WorkflowRequest, WorkflowView>}
+ * @extends {OperationService<import('./schema.js').WorkflowRequest, WorkflowView>}
  */
-export class Workflows extends WorkService {
-  #works;
+export class Workflows extends OperationService {
+  #operations;
 
   /**
-   * @param {import('../operations/service.js').ServiceParts & {parts: import('../operations/child-jobs.js').Parts,
+   * @param {import('../operations/service.js').ServiceParts & {parts: import('../operations/child-jobs.js').ChildJobs,
    *   retryBudget: import('../../jobs/execution/retry-budget.js').RetryBudget}} own
    */
   constructor({ parts, retryBudget, ...service }) {
     const { options } = service;
     const wallMs = wallClock(options.clock);
-    const prompts = new KeyedSemaphore(kPromptCharsHeldMax);
+    const prompts = new KeyedSemaphore(PROMPT_CHARS_HELD_MAX);
     super(service, {
       name: 'workflow',
-      maxWallMs: kMaxWallMs,
+      maxWallMs: MAX_WALL_MS,
       check: checkWorkflowRequest,
       admit: (request, access) => checkModels(options.provider, request, access),
-      begin(work, request, access) {
+      begin(operation, request, access) {
         const { reservations } = service;
-        const fields = { work, request, access, options, wallMs };
-        const shared = { works: service.works, parts, reservations, prompts, retryBudget };
+        const fields = { operation, request, access, options, wallMs };
+        const shared = {
+          operations: service.operations,
+          parts,
+          reservations,
+          prompts,
+          retryBudget,
+        };
         const workflow = new Workflow({ ...fields, ...shared });
-        work.data = workflow;
+        operation.data = workflow;
         void workflow.run(workflow.nodes);
       },
       describe: ({ data }, { whole }) => describe(data, { nodes: whole }),
     });
-    this.#works = service.works;
+    this.#operations = service.operations;
   }
 
   /**
@@ -155,21 +161,21 @@ export class Workflows extends WorkService {
    *   `ERR_RATE_LIMIT_EXCEEDED`
    */
   retry(id, options) {
-    const { principal = kAnonymous } = checkOptions('retry', options, ['principal']);
+    const { principal = ANONYMOUS } = checkOptions('retry', options, ['principal']);
     /** @type {Workflow} */
     const workflow = this.find(id, principal).data;
     this.checkReady();
-    if (!workflow.work.ended) throw conflict('workflow_running', 'The workflow is running.');
+    if (!workflow.operation.ended) throw conflict('workflow_running', 'The workflow is running.');
     const nodes = workflow.unfinished();
     if (nodes.length === 0) throw conflict('nothing_to_retry', 'Every node has completed.');
     const reservation = this.reserve(workflow.access);
     try {
-      this.#works.reopen(workflow.work);
+      this.#operations.reopen(workflow.operation);
     } catch (error) {
       reservation.release();
       throw error;
     }
-    workflow.work.reservation = reservation;
+    workflow.operation.reservation = reservation;
     for (const node of nodes) node.reset();
     void workflow.run(nodes);
     return describe(workflow, { nodes: true });

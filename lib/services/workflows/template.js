@@ -5,14 +5,14 @@
  * not searched for placeholders.
  */
 
-const kPlaceholder = /\{\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}\}/g;
+const PLACEHOLDER = /\{\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}\}/g;
 
 /**
  * @param {string} template
  * @returns {string[]} the paths it names, `node.text`
  */
 export function pathsOf(template) {
-  return [...template.matchAll(kPlaceholder)].map(([, path]) => path);
+  return [...template.matchAll(PLACEHOLDER)].map(([, path]) => path);
 }
 
 /**
@@ -22,7 +22,7 @@ export function pathsOf(template) {
  */
 export function filledLength(template, lengthOf) {
   let length = template.length;
-  for (const [placeholder, path] of template.matchAll(kPlaceholder)) {
+  for (const [placeholder, path] of template.matchAll(PLACEHOLDER)) {
     length += lengthOf(path) - placeholder.length;
   }
   return length;
@@ -34,5 +34,5 @@ export function filledLength(template, lengthOf) {
  * @returns {string}
  */
 export function fill(template, textOf) {
-  return template.replace(kPlaceholder, (_whole, path) => textOf(path));
+  return template.replace(PLACEHOLDER, (_whole, path) => textOf(path));
 }

@@ -13,13 +13,13 @@ function logs(args, input) {
   return process;
 }
 
-const kLog =
+const LOG =
   '2026-11-21T10:00:00Z ERROR connect to 10.0.0.1 failed\n' +
   '2026-11-21T10:00:01Z INFO fine\n' +
   '2026-11-21T10:09:00Z ERROR connect to 10.0.0.2 failed\n' +
   '2026-11-21T10:09:01Z FATAL bell \x07 rings\n    at x\n';
 
-const kTop = [
+const TOP = [
   {
     template: 'connect to <*> failed',
     count: 2,
@@ -31,11 +31,11 @@ const kTop = [
 ];
 
 test('prints a table, which the terminal need not obey', async () => {
-  const { code, stdout, stderr } = await logs([await file('a.log', kLog)]).exited;
+  const { code, stdout, stderr } = await logs([await file('a.log', LOG)]).exited;
   expect([code, stderr]).toEqual([0, '']);
   const [head, columns, first, second, ...rest] = stdout.split('\n');
   expect(head.replace(/in [\d.]+ s/, '')).toBe(
-    `${kLog.length} bytes : 5 lines, 4 events, 3 errors, 0 malformed lines, 0 events cut`,
+    `${LOG.length} bytes : 5 lines, 4 events, 3 errors, 0 malformed lines, 0 events cut`,
   );
   expect(columns).toBe('COUNT  FIRST (UTC)          LAST (UTC)           ERROR');
   expect(first).toBe('    2  2026-11-21 10:00:00  2026-11-21 10:09:00  connect to <*> failed');
@@ -44,39 +44,39 @@ test('prints a table, which the terminal need not obey', async () => {
 });
 
 test('reads gzip, several members, and standard input; --json tells all of it', async () => {
-  const cut = kLog.indexOf('INFO');
-  const zipped = Buffer.concat([kLog.slice(0, cut), kLog.slice(cut)].map((part) => gzipSync(part)));
+  const cut = LOG.indexOf('INFO');
+  const zipped = Buffer.concat([LOG.slice(0, cut), LOG.slice(cut)].map((part) => gzipSync(part)));
   const path = await file('b.log.gz', zipped);
   for (const [args, input] of [
     [[path, '--json']],
-    [['-', '--json'], kLog],
+    [['-', '--json'], LOG],
     [['-', '--json'], zipped],
   ]) {
     const { code, stdout } = await logs(args, input).exited;
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
       files: [args[0]],
-      bytes: kLog.length,
+      bytes: LOG.length,
       lines: 5,
       events: 4,
       errors: 3,
       malformed: 0,
       truncated: 0,
-      top: kTop,
+      top: TOP,
     });
   }
 });
 
 test('--window ends at the newest line, --top limits the rows', async () => {
-  const windowed = await logs(['-', '--json', '--window', '5m'], kLog).exited;
+  const windowed = await logs(['-', '--json', '--window', '5m'], LOG).exited;
   expect(JSON.parse(windowed.stdout).top.map(({ count }) => count)).toEqual([1, 1]);
-  const one = await logs(['-', '--json', '--top', '1'], kLog).exited;
-  expect(JSON.parse(one.stdout).top).toEqual(kTop.slice(0, 1));
+  const one = await logs(['-', '--json', '--top', '1'], LOG).exited;
+  expect(JSON.parse(one.stdout).top).toEqual(TOP.slice(0, 1));
 });
 
 test('what cannot be read is named, and the rest is read', async () => {
-  const cut = await file('cut.gz', gzipSync(kLog.repeat(100)).subarray(0, 60));
-  const { code, stdout, stderr } = await logs(['none.log', cut, '-', '--json'], kLog).exited;
+  const cut = await file('cut.gz', gzipSync(LOG.repeat(100)).subarray(0, 60));
+  const { code, stdout, stderr } = await logs(['none.log', cut, '-', '--json'], LOG).exited;
   expect(code).toBe(1);
   expect(stderr).toMatch(/none\.log cannot be read \(ENOENT\)/);
   expect(stderr).toMatch(/cut\.gz cannot be read \(broken gzip/);

@@ -2,7 +2,7 @@
 import { ManualClock, createGateway } from '../../../lib/index.js';
 import { handProvider } from '../../support/providers/providers.js';
 
-const kDayMs = 24 * 3600 * 1000;
+const DAY_MS = 24 * 3600 * 1000;
 
 let gateway;
 let clock;
@@ -44,7 +44,7 @@ test('a finished job is kept for retentionMs, its id is then unknown', async () 
 test('an idempotency key holds for a day', async () => {
   const submit = () => gateway.submit({ prompt: 'a' }, { idempotencyKey: 'k' });
   const first = await submit();
-  clock.advanceMs(kDayMs - 1);
+  clock.advanceMs(DAY_MS - 1);
   expect(await submit()).toMatchObject({ id: first.id, replayed: true });
   clock.advanceMs(1);
   const second = await submit();

@@ -11,9 +11,9 @@ import { Trial, plan } from '../../support/gateway/random-jobs.js';
 import { endpoints } from '../../../lib/jobs/policy/config.js';
 import { partsOf } from '../../support/gateway/parts.js';
 
-const kTokensPerMs = 1000;
-const kTokensPerMinute = 60_000 * kTokensPerMs;
-const kJobsAtATime = 12;
+const TOKENS_PER_MS = 1000;
+const TOKENS_PER_MINUTE = 60_000 * TOKENS_PER_MS;
+const JOBS_AT_A_TIME = 12;
 
 /** A gateway with limits. */
 class LimitedTrial extends Trial {
@@ -24,8 +24,8 @@ class LimitedTrial extends Trial {
       access: {
         limits: {
           requests_per_minute: 1_000_000,
-          tokens_per_minute: kTokensPerMinute,
-          concurrent_jobs: kJobsAtATime,
+          tokens_per_minute: TOKENS_PER_MINUTE,
+          concurrent_jobs: JOBS_AT_A_TIME,
         },
       },
     });
@@ -33,7 +33,7 @@ class LimitedTrial extends Trial {
     this.reservations = reservations;
     this.whose = { access: access.of('anonymous'), model: 'provider', endpoint: endpoints.jobs };
     // Half of the tokens are gone: nothing comes back in vain.
-    this.charge(kTokensPerMinute / 2);
+    this.charge(TOKENS_PER_MINUTE / 2);
   }
 
   charge(tokens) {
@@ -58,7 +58,7 @@ class LimitedTrial extends Trial {
 
   /** Of the tokens, what has to be left after so many were used. */
   expected(used) {
-    return kTokensPerMinute - this.#charged - used + kTokensPerMs * this.elapsedMs;
+    return TOKENS_PER_MINUTE - this.#charged - used + TOKENS_PER_MS * this.elapsedMs;
   }
 }
 
@@ -73,14 +73,14 @@ test('nothing leaks, nothing is charged twice, nothing comes for free', async ()
     expect(trial.unexpected).toEqual([]);
     expect(trial.reservations.open).toBe(0);
     expect(trial.left()).toMatchObject({
-      concurrent_jobs: kJobsAtATime,
+      concurrent_jobs: JOBS_AT_A_TIME,
       tokens: trial.expected(used),
     });
     trial.advance(2 * 60_000);
     expect(trial.left()).toEqual({
       requests: 1_000_000,
-      tokens: kTokensPerMinute,
-      concurrent_jobs: kJobsAtATime,
+      tokens: TOKENS_PER_MINUTE,
+      concurrent_jobs: JOBS_AT_A_TIME,
     });
   });
   await fc.assert(check, { numRuns: 300, interruptAfterTimeLimit: 40_000 });

@@ -38,12 +38,12 @@ function scripted(...attempts) {
 
 const fails = failing(passing());
 
-async function* works() {
+async function* operations() {
   yield 'fine';
 }
 
 test('a job is tried again, its readers are told, and it completes', async () => {
-  const script = scripted(fails, fails, works);
+  const script = scripted(fails, fails, operations);
   const { submit, stream, ended, get } = await start({
     provider: script.provider,
     retry: { ...fast, baseMs: 100, capMs: 100 },

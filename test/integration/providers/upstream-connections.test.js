@@ -10,7 +10,7 @@ import { certificatePath } from '../../support/upstream/localhost-certificate.js
 import { rows, startStrayUpstream } from '../../support/upstream/stray-bytes.js';
 
 // What was sent over loopback is there after this time, and nothing fails if it is not.
-const kArrivalMs = 30;
+const ARRIVAL_MS = 30;
 
 describe.each(['native', 'undici'])('by %s', (client) => {
   describe.each(['http', 'https'])('over %s', (scheme) => {
@@ -46,9 +46,9 @@ describe.each(['native', 'undici'])('by %s', (client) => {
     test.each(rows)('$name', async (row) => {
       const upstream = await start(row);
       expect(await run(upstream, 'bob')).toMatchObject({ type: 'job_complete', text: 'BOB' });
-      await sleep(kArrivalMs);
+      await sleep(ARRIVAL_MS);
       upstream.disturb();
-      await sleep(kArrivalMs);
+      await sleep(ARRIVAL_MS);
       expect(await run(upstream, 'carol')).toEqual({
         type: 'job_complete',
         text: 'CAROL',
@@ -62,8 +62,8 @@ describe.each(['native', 'undici'])('by %s', (client) => {
       async (row) => {
         const upstream = await start(row);
         expect(await run(upstream, 'bob')).toMatchObject({ text: 'BOB' });
-        await sleep(kArrivalMs);
-        child.send({ baseUrl: upstream.url, prompt: 'carol', waitMs: 4 * kArrivalMs });
+        await sleep(ARRIVAL_MS);
+        child.send({ baseUrl: upstream.url, prompt: 'carol', waitMs: 4 * ARRIVAL_MS });
         await once(child, 'message');
         upstream.disturb();
         const [ending] = await once(child, 'message');

@@ -127,14 +127,14 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
     };
   }
 
-  const works = streamTokens({ tokens: ['fine'] });
+  const operations = streamTokens({ tokens: ['fine'] });
 
   test.each([
     ['503', refuse(503)],
     ['429', refuse(429)],
     ['a cut before any byte', (exchange) => exchange.cut()],
   ])('%s is tried again, and the job completes', async (_, step) => {
-    const { submit, ended } = await relay(script(step, step, works));
+    const { submit, ended } = await relay(script(step, step, operations));
     const { body } = await submit({ prompt: 'a' });
     expect(await ended(body.job_id)).toMatchObject({ status: 'completed', text: 'fine' });
     expect(upstream.exchanges).toHaveLength(3);

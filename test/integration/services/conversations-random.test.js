@@ -7,7 +7,7 @@ import { until } from '../../support/until.js';
 
 afterEach(stopAll);
 
-const kRuns = 60;
+const RUNS = 60;
 
 const plain = (messages) => messages.map(({ role, content }) => ({ role, content }));
 
@@ -174,6 +174,6 @@ test('whatever is done, they are what was said', async () => {
         );
       }
     }),
-    { numRuns: kRuns },
+    { numRuns: RUNS },
   );
 });

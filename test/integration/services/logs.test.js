@@ -57,18 +57,18 @@ test('a failed job is among the top errors, and on the stream; one that went wel
   }
 });
 
-const kNow = new Date().toISOString();
-const kLog =
-  `${kNow} ERROR connect to 10.0.0.1 failed\n` +
-  `${kNow} INFO fine\n` +
+const NOW = new Date().toISOString();
+const LOG =
+  `${NOW} ERROR connect to 10.0.0.1 failed\n` +
+  `${NOW} INFO fine\n` +
   '\n' +
-  `${kNow} ERROR connect to 10.0.0.2 failed\r\n` +
+  `${NOW} ERROR connect to 10.0.0.2 failed\r\n` +
   '{"level":50,"msg":"half\n' +
   'panic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/x.go:1\n';
 
 describe('POST /v1/logs', () => {
   const expected = {
-    bytes: Buffer.byteLength(kLog),
+    bytes: Buffer.byteLength(LOG),
     lines: 10,
     events: 5,
     errors: 4,
@@ -78,14 +78,14 @@ describe('POST /v1/logs', () => {
 
   test('counts what it is sent, plain or gzip, however it is cut', async () => {
     const { call, get, url } = await start({ provider: fails });
-    expect((await call('POST', '/v1/logs?source=engine', { raw: kLog })).body).toEqual(expected);
-    expect((await call('POST', '/v1/logs', { raw: gzipSync(kLog) })).body).toEqual(expected);
+    expect((await call('POST', '/v1/logs?source=engine', { raw: LOG })).body).toEqual(expected);
+    expect((await call('POST', '/v1/logs', { raw: gzipSync(LOG) })).body).toEqual(expected);
     const slow = await new Promise((resolve, reject) => {
       const request = http.request(`${url}/v1/logs`, { method: 'POST' }, (response) => {
         response.setEncoding('utf8').once('data', (text) => resolve(JSON.parse(text)));
       });
       request.once('error', reject);
-      const bytes = gzipSync(kLog);
+      const bytes = gzipSync(LOG);
       const sendFrom = (at) => {
         if (at >= bytes.length) return request.end();
         request.write(bytes.subarray(at, at + 7));
@@ -106,7 +106,7 @@ describe('POST /v1/logs', () => {
     const { call } = await start({ provider: fails });
     const empty = await call('POST', '/v1/logs');
     expect(empty.body).toMatchObject({ lines: 0, events: 0 });
-    const broken = await call('POST', '/v1/logs', { raw: gzipSync(kLog).subarray(0, 40) });
+    const broken = await call('POST', '/v1/logs', { raw: gzipSync(LOG).subarray(0, 40) });
     expect(broken.status).toBe(400);
     expect(broken.body.error.code).toBe('invalid_gzip');
     const named = await call('POST', '/v1/logs?source=', { raw: '' });

@@ -4,7 +4,7 @@ import { start, stopAll } from '../../support/gateway/gateway.js';
 
 afterEach(stopAll);
 
-const kMiB = 1 << 20;
+const MI_B = 1 << 20;
 
 /** A workflow that has ended. */
 async function ended(nodes, answerOf) {
@@ -17,22 +17,22 @@ async function ended(nodes, answerOf) {
 
 test('texts beyond 4 MiB are left out of the answer, and are read one by one', async () => {
   const nodes = Array.from({ length: 8 }, (_, i) => ({ id: `n${i}`, prompt: `${i}` }));
-  const { get, url, path } = await ended(nodes, (prompt) => prompt.repeat(kMiB));
+  const { get, url, path } = await ended(nodes, (prompt) => prompt.repeat(MI_B));
   const response = await fetch(url + path);
   const text = await response.text();
-  expect(text.length).toBeLessThan(4 * kMiB + 4096);
+  expect(text.length).toBeLessThan(4 * MI_B + 4096);
   const body = JSON.parse(text);
   expect(body).toMatchObject({ status: 'completed', has_more: false });
   expect(body.nodes).toHaveLength(8);
   const omitted = body.nodes.filter(({ text_omitted: is }) => is).map(({ id }) => id);
   expect(omitted).toEqual(['n3', 'n4', 'n5', 'n6', 'n7']);
-  expect(byId(body).n0.text).toBe('0'.repeat(kMiB));
+  expect(byId(body).n0.text).toBe('0'.repeat(MI_B));
   expect(byId(body).n3.text).toBeUndefined();
   // Each one by itself has room.
   expect((await get(`${path}/nodes/n3`)).body).toMatchObject({
     id: 'n3',
     status: 'completed',
-    text: '3'.repeat(kMiB),
+    text: '3'.repeat(MI_B),
   });
 });
 
@@ -64,7 +64,7 @@ test('a text that fits in no answer is sent as it is, and so is one of its items
       { id: 'list', prompt: 'list' },
       { id: 'each', after: ['list'], map: { over: 'list', prompt: '{{item}}' } },
     ],
-    (prompt) => (prompt === 'list' ? '["a", "b"]' : prompt + face.repeat(kMiB)),
+    (prompt) => (prompt === 'list' ? '["a", "b"]' : prompt + face.repeat(MI_B)),
   );
   const node = (await get(`${path}/nodes/each`)).body;
   expect(node).toMatchObject({ id: 'each', text_omitted: true });
@@ -72,7 +72,7 @@ test('a text that fits in no answer is sent as it is, and so is one of its items
   const response = await fetch(`${url}${path}/nodes/each/text`);
   expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
   expect(response.headers.get('x-content-type-options')).toBe('nosniff');
-  const [a, b] = ['a', 'b'].map((item) => item + face.repeat(kMiB));
+  const [a, b] = ['a', 'b'].map((item) => item + face.repeat(MI_B));
   expect((await response.text()) === `${a}\n\n${b}`).toBe(true);
   const item = await fetch(`${url}${path}/nodes/each/text?item=1`);
   expect((await item.text()) === b).toBe(true);

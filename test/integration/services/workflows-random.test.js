@@ -16,7 +16,7 @@ function numbers(seed) {
   };
 }
 
-const kEndings = { node_complete: 'completed', node_failed: 'failed', node_skipped: 'skipped' };
+const ENDINGS = { node_complete: 'completed', node_failed: 'failed', node_skipped: 'skipped' };
 
 /** Prompts say how often they fail, and after how many words. */
 function randomWorkflow(random) {
@@ -60,7 +60,7 @@ function check(workflow, events) {
     } else if (type === 'token' || type === 'node_progress') {
       expect(running.has(id)).toBe(true);
     } else {
-      if (type in kEndings) endings.set(id, kEndings[type]);
+      if (type in ENDINGS) endings.set(id, ENDINGS[type]);
       expect(running.delete(id)).toBe(type !== 'node_skipped');
     }
   }

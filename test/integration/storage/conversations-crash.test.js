@@ -15,9 +15,9 @@ import { until } from '../../support/until.js';
 
 const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 6);
 const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
-const kClients = 8;
+const CLIENTS = 8;
 /** Clients that share the last conversation, and queue for it. */
-const kSharing = 4;
+const SHARING = 4;
 
 afterEach(async () => {
   killAll();
@@ -105,7 +105,7 @@ test(`${rounds} crashes lose no turn and double none`, async () => {
   const random = randomFrom(seed);
   const options = ['--data', dataFile(), '--token-interval-ms', '3', '--idle-flush-ms', '1'];
   const room = ['--max-concurrency', '50'];
-  const names = Array.from({ length: kClients }, (_, i) => `c${i}`);
+  const names = Array.from({ length: CLIENTS }, (_, i) => `c${i}`);
   /** @type {{name: string, id: string, turns: ReturnType<typeof turnOf>[]}[]} */
   const clients = names.map((name) => ({ name, id: '', turns: [] }));
   const ended = () => clients.reduce((sum, { turns }) => sum + turns.filter(isKept).length, 0);
@@ -114,7 +114,7 @@ test(`${rounds} crashes lose no turn and double none`, async () => {
     const server = await serve(...options, ...room);
     if (round === 0) {
       for (const [i, mine] of clients.entries()) {
-        const own = i < kClients - kSharing || i === kClients - 1;
+        const own = i < CLIENTS - SHARING || i === CLIENTS - 1;
         if (own) mine.id = (await server.post('/v1/conversations', {})).body.conversation_id;
       }
       for (const mine of clients) mine.id ||= clients.at(-1).id;

@@ -16,8 +16,8 @@ const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 5);
 const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
 
 const prices = { '*': { prompt: 3, completion: 10 } };
-const kSubmitters = 6;
-const kDepositors = 2;
+const SUBMITTERS = 6;
+const DEPOSITORS = 2;
 
 afterEach(async () => {
   killAll();
@@ -45,8 +45,8 @@ async function load(server, { asked, next, stopped }) {
   const submission = (key) => ({ prompt: 'one two ', max_tokens: key.length % 2 ? 100 : 3 });
   const deposit = (key) => ({ to: 'anonymous', amount: 1000 + key.length });
   await Promise.all([
-    ...Array.from({ length: kSubmitters }, () => client('/v1/jobs', submission)),
-    ...Array.from({ length: kDepositors }, () => client('/v1/transfers', deposit)),
+    ...Array.from({ length: SUBMITTERS }, () => client('/v1/jobs', submission)),
+    ...Array.from({ length: DEPOSITORS }, () => client('/v1/transfers', deposit)),
   ]);
 }
 
@@ -89,7 +89,7 @@ async function audit(server) {
 }
 
 /** So often at most with one file: jobs are looked at while they are kept, for five minutes. */
-const kRoundsPerFile = 5;
+const ROUNDS_PER_FILE = 5;
 
 /**
  * One data file, and a number of crashes.
@@ -137,8 +137,8 @@ test(`after each of ${rounds} crashes the accounts agree with the jobs`, async (
   const config = await file('crash-prices.json', JSON.stringify({ prices }));
   const room = ['--max-concurrency', '50', '--incoming-capacity', '10000'];
   const common = ['--config', config, '--token-interval-ms', '5', ...room];
-  for (let left = rounds; left > 0; left -= kRoundsPerFile) {
-    const crashes = Math.min(left, kRoundsPerFile);
+  for (let left = rounds; left > 0; left -= ROUNDS_PER_FILE) {
+    const crashes = Math.min(left, ROUNDS_PER_FILE);
     try {
       const options = ['--data', dataFile(), ...common];
       const found = await series({ crashes, random, options });

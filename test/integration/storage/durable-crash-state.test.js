@@ -114,7 +114,7 @@ class Counter {
   }
 }
 
-const kAccounts = ['a', 'b', 'c', 'd'];
+const ACCOUNTS = ['a', 'b', 'c', 'd'];
 
 /** One who moves credits about, mostly more than there are. */
 class Mover {
@@ -132,8 +132,8 @@ class Mover {
 
   async act(server) {
     const any = (list) => list[Math.floor(this.#random() * list.length)];
-    const from = any(kAccounts);
-    const to = any(kAccounts.filter((name) => name !== from));
+    const from = any(ACCOUNTS);
+    const to = any(ACCOUNTS.filter((name) => name !== from));
     const amount = 1 + Math.floor(this.#random() * 400);
     this.#n += 1;
     const move = [{ from, to, amount, key: `${this.#name}-${this.#n}` }, undefined];
@@ -245,15 +245,13 @@ class Auditor {
       expect(this.#keys.has(key)).toBe(false);
       this.#keys.add(key);
     }
-    const [kDeposit, kWithdraw, kTransfer, kHold, kSettle, kVoid, kExpired] = [
-      1, 2, 3, 4, 5, 6, 10,
-    ];
-    if ([kDeposit, kWithdraw, kTransfer, kSettle].includes(type)) {
+    const [DEPOSIT, WITHDRAW, TRANSFER, HOLD, SETTLE, VOID, EXPIRED] = [1, 2, 3, 4, 5, 6, 10];
+    if ([DEPOSIT, WITHDRAW, TRANSFER, SETTLE].includes(type)) {
       this.#move(from, -amount);
       this.#move(to, amount);
     }
-    if (type === kHold) this.#holds.set(id, { amount, jobId: key.split(':')[1] });
-    if ([kSettle, kVoid, kExpired].includes(type)) {
+    if (type === HOLD) this.#holds.set(id, { amount, jobId: key.split(':')[1] });
+    if ([SETTLE, VOID, EXPIRED].includes(type)) {
       // Each is ended once.
       expect(this.#holds.delete(target)).toBe(true);
     }
@@ -261,7 +259,7 @@ class Auditor {
 
   /** That the server has the balances to which the events in its file come. */
   async check(server, data) {
-    const names = [...kAccounts, 'anonymous', '@external', '@usage'];
+    const names = [...ACCOUNTS, 'anonymous', '@external', '@usage'];
     // A hold may expire between one look and the other.
     await until(async () => {
       this.#read(data);
@@ -296,7 +294,7 @@ async function load(server, actors, stopped) {
 }
 
 async function fund(server) {
-  for (const account of kAccounts) {
+  for (const account of ACCOUNTS) {
     const body = { to: account, amount: 1000, key: `fund-${account}` };
     expect((await server.post('/v1/transfers', body)).status).toBe(201);
   }

@@ -17,22 +17,22 @@ const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 9);
 const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
 
 /** Clients that read what they submitted, and those that do nothing but submit. */
-const kReaders = 12;
-const kSubmitters = 2;
+const READERS = 12;
+const SUBMITTERS = 2;
 /** The pause of a submitter, without which a fast machine would submit thousands of jobs. */
-const kPauseMs = 10;
+const PAUSE_MS = 10;
 /** How many jobs of earlier rounds are looked at again, unless they are this old: jobs are kept 300 s. */
-const kKept = 100;
-const kKeptMs = 150_000;
+const KEPT = 100;
+const KEPT_MS = 150_000;
 /** Tokens are on the disk at most this late: docs/durability.md. */
-const kFlushedMs = 100;
+const FLUSHED_MS = 100;
 /**
  * Submissions that are acknowledged one after the other, each when it is on the disk, and begin later
  * than that: they show that the server has come to write what was due before them.
  */
-const kWitnesses = 3;
+const WITNESSES = 3;
 /** Every so many rounds have long jobs, of which tokens are on the disk before they end. */
-const kLongEach = 4;
+const LONG_EACH = 4;
 
 afterEach(async () => {
   killAll();
@@ -85,22 +85,22 @@ async function load(server, { submissions, acknowledged, next, stopped }) {
       try {
         const { startedAt } = await one(times === undefined);
         times?.push(startedAt);
-        if (times !== undefined) await sleep(kPauseMs);
+        if (times !== undefined) await sleep(PAUSE_MS);
       } catch (error) {
         if (!stopped()) throw error;
         return;
       }
     }
   }
-  const readers = Array.from({ length: kReaders }, () => client());
+  const readers = Array.from({ length: READERS }, () => client());
   const others = acknowledged.map((times) => client(times));
   await Promise.all([...readers, ...others]);
 }
 
 /** Tokens that were seen before this moment are on the disk. @param {number[][]} acknowledged */
 function flushedUntil(acknowledged) {
-  const witnessed = acknowledged.map((times) => times.at(-kWitnesses) ?? -Infinity);
-  return Math.max(...witnessed) - kFlushedMs;
+  const witnessed = acknowledged.map((times) => times.at(-WITNESSES) ?? -Infinity);
+  return Math.max(...witnessed) - FLUSHED_MS;
 }
 
 /** How many tokens a client saw before a moment. */
@@ -160,7 +160,7 @@ test(`${rounds} crashes lose nothing and double nothing`, async () => {
   let before = [];
   let flushedAt = -Infinity;
   for (let round = 0; round <= rounds; round += 1) {
-    const long = round % kLongEach === 1;
+    const long = round % LONG_EACH === 1;
     const interval = ['--token-interval-ms', long ? '150' : '5'];
     const server = await serve('--data', data, ...interval, ...room);
     try {
@@ -186,8 +186,8 @@ test(`${rounds} crashes lose nothing and double nothing`, async () => {
       const numbers = listed.map(({ metadata }) => metadata.number);
       expect(new Set(numbers).size).toBe(numbers.length);
       expect(numbers.length).toBeGreaterThanOrEqual(settled.length);
-      const oldest = performance.now() - kKeptMs;
-      settled = settled.slice(-kKept).filter(([{ startedAt }]) => startedAt > oldest);
+      const oldest = performance.now() - KEPT_MS;
+      settled = settled.slice(-KEPT).filter(([{ startedAt }]) => startedAt > oldest);
     } catch (error) {
       throw new Error(`in round ${round} of seed ${seed}`, { cause: error });
     }
@@ -198,7 +198,7 @@ test(`${rounds} crashes lose nothing and double nothing`, async () => {
     }
     let stopped = false;
     before = [];
-    const acknowledged = Array.from({ length: kSubmitters }, () => []);
+    const acknowledged = Array.from({ length: SUBMITTERS }, () => []);
     const clients = load(server, {
       submissions: before,
       acknowledged,

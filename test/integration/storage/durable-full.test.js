@@ -33,7 +33,7 @@ testWithDisk('a full disk refuses new work, lets streams go on, and loses nothin
   expect(refused.status).toBe(507);
   expect(refused.body.error).toMatchObject({ code: 'insufficient_storage', type: 'server_error' });
   expect(refused.headers.get('retry-after')).toBe('10');
-  // Works are new work, too. (What is small may still fit where the tokens do not.)
+  // Operations are new work, too. (What is small may still fit where the tokens do not.)
   const refusing = (path, body) => async () => (await first.post(path, body)).status === 507;
   await until(refusing('/v1/workflows', { nodes: [{ id: 'a', prompt: 'x' }] }), 'no workflow');
   await until(refusing('/v1/crawls', { start_url: 'http://127.0.0.1:9/' }), 'no crawl');

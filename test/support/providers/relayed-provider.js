@@ -8,7 +8,7 @@ import { hubOptions } from '../streams/hub-options.js';
 import { sharedReactor } from '../../../lib/internal/native/reactor.js';
 
 // What the hub reports where the upstream counts nothing.
-const kNotCounted = 987_654_321;
+const NOT_COUNTED = 987_654_321;
 
 /** The items of one call to the provider, pulled. */
 class Items {
@@ -108,7 +108,7 @@ class Items {
       onDisconnect: 'continue',
       disconnectGraceMs: 0,
       maxWallMs: 1e9,
-      promptTokens: kNotCounted,
+      promptTokens: NOT_COUNTED,
     });
     this.#hub.start(handle);
     this.#open.add(index);
@@ -138,7 +138,7 @@ class Items {
       return;
     }
     this.#open.delete(index);
-    const counted = usage?.prompt_tokens === kNotCounted ? {} : { usage };
+    const counted = usage?.prompt_tokens === NOT_COUNTED ? {} : { usage };
     if (type === 'job_complete') this.#queue.push({ item: { index, end: { reason, ...counted } } });
     if (type === 'job_error') this.#queue.push({ item: { index, error: this.#errors.get(index) } });
   }

@@ -1,4 +1,4 @@
-/** Works: logs of typed events that have the tokens of their parts, on one reactor and on several. */
+/** Operations: logs of typed events with the tokens of their child jobs, on one reactor and several. */
 import { JobHub } from '../../../lib/streams/hub.js';
 import { hubOptions } from '../../support/streams/hub-options.js';
 import { sharedReactors } from '../../../lib/internal/native/reactor.js';

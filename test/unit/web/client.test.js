@@ -17,7 +17,7 @@ async function until(condition) {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
-const kMetrics = { queue_ms: 1, ttft_ms: 2, duration_ms: 3, tokens: 2, tokens_per_second: 4 };
+const METRICS = { queue_ms: 1, ttft_ms: 2, duration_ms: 3, tokens: 2, tokens_per_second: 4 };
 
 beforeEach(async () => {
   gateway = await new ScriptedGateway().listen();
@@ -41,11 +41,11 @@ describe('submit', () => {
     await until(() => job.connection === 'open');
     gateway.tokens(job.id, 'Hel', 'lo\n"');
     const usage = { prompt_tokens: 1, completion_tokens: 2 };
-    gateway.emit(job.id, '1-3', 'job_complete', { reason: 'stop', usage, metrics: kMetrics });
+    gateway.emit(job.id, '1-3', 'job_complete', { reason: 'stop', usage, metrics: METRICS });
     await reading;
     expect(seen).toEqual(['Hel', 'lo\n"']);
     const text = 'Hello\n"';
-    const result = { status: 'completed', text, reason: 'stop', usage, metrics: kMetrics };
+    const result = { status: 'completed', text, reason: 'stop', usage, metrics: METRICS };
     expect(await job.done).toEqual({ ...result, error: undefined });
     expect(job).toMatchObject({ ...result, tokens: 2, lastEventId: '1-3', ended: true });
     await until(() => gateway.streams === 0);
@@ -109,7 +109,7 @@ describe('resume', () => {
       await until(() => job.tokens === index + 1);
       gateway.cut();
     }
-    gateway.emit(job.id, '1-7', 'job_complete', { reason: 'stop', metrics: kMetrics });
+    gateway.emit(job.id, '1-7', 'job_complete', { reason: 'stop', metrics: METRICS });
     expect((await job.done).text).toBe('abcdef');
     expect(ids).toEqual(['1-1', '1-2', '1-3', '1-4', '1-5', '1-6']);
     expect(reconnecting.mock.calls.length).toBeGreaterThanOrEqual(words.length);
@@ -184,9 +184,9 @@ describe('answers an EventSource takes as final', () => {
   test('204 at the terminal event: finished from the job itself', async () => {
     gateway.addJob('job_x');
     gateway.tokens('job_x', 'all', ' of it');
-    gateway.emit('job_x', '1-3', 'job_complete', { reason: 'length', metrics: kMetrics });
+    gateway.emit('job_x', '1-3', 'job_complete', { reason: 'length', metrics: METRICS });
     const job = client.attach('job_x', { lastEventId: '1-3' });
-    const result = { status: 'completed', text: 'all of it', reason: 'length', metrics: kMetrics };
+    const result = { status: 'completed', text: 'all of it', reason: 'length', metrics: METRICS };
     expect(await job.done).toMatchObject(result);
   });
 

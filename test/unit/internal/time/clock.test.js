@@ -1,7 +1,7 @@
 import { Pipeline, TokenBucketLimiter } from '../../../../lib/index.js';
 import { ManualClock, nsFromMs } from '../../../../lib/internal/time/clock.js';
 import { deadlinesOf } from '../../../../lib/internal/time/timers.js';
-import { kSchedule } from '../../../../lib/internal/util/symbols.js';
+import { SCHEDULE } from '../../../../lib/internal/util/symbols.js';
 import { settled } from '../../../support/pipeline.js';
 
 /** A source that fires at fixed times and writes down what the clock said then. */
@@ -15,7 +15,7 @@ function sourceAt(clock, name, times, fired) {
       }
     },
   };
-  clock[kSchedule](source);
+  clock[SCHEDULE](source);
   return source;
 }
 
@@ -50,7 +50,7 @@ describe('ManualClock', () => {
     expect(() => clock.advanceMs(-1)).toThrow(RangeError);
     expect(() => clock.advanceMs('1')).toThrow(TypeError);
     let nested;
-    clock[kSchedule]({
+    clock[SCHEDULE]({
       nextDeadlineNs: () => undefined,
       advanceTo() {
         try {

@@ -4,12 +4,12 @@ import {
   checkIdempotencyKey,
 } from '../../../../lib/jobs/admission/idempotency.js';
 
-const kDayMs = 24 * 3600 * 1000;
+const DAY_MS = 24 * 3600 * 1000;
 
 function setUp({ maxKeys = 100, ...options } = {}) {
   const time = { nowMs: 0 };
   const nowMs = () => time.nowMs;
-  const cache = new IdempotencyCache({ ttlMs: kDayMs, maxKeys, nowMs, ...options });
+  const cache = new IdempotencyCache({ ttlMs: DAY_MS, maxKeys, nowMs, ...options });
   let made = 0;
   const ask = (key, body = {}, run = async () => (made += 1)) =>
     cache.answer('ann', key, body, run);
@@ -19,9 +19,9 @@ function setUp({ maxKeys = 100, ...options } = {}) {
 test('an answer is given for a day and then forgotten', async () => {
   const { time, ask } = setUp();
   expect(await ask('k')).toEqual({ answer: 1, replayed: false });
-  time.nowMs = kDayMs - 1;
+  time.nowMs = DAY_MS - 1;
   expect(await ask('k')).toEqual({ answer: 1, replayed: true });
-  time.nowMs = kDayMs;
+  time.nowMs = DAY_MS;
   expect(await ask('k')).toEqual({ answer: 2, replayed: false });
 });
 
@@ -29,12 +29,12 @@ test('a day counts from the answer, however long the request took', async () => 
   const { time, ask } = setUp();
   let finish;
   const first = ask('slow', {}, () => new Promise((resolve) => (finish = resolve)));
-  time.nowMs = kDayMs * 2;
+  time.nowMs = DAY_MS * 2;
   const second = ask('slow');
   finish('late');
   expect(await first).toEqual({ answer: 'late', replayed: false });
   expect(await second).toEqual({ answer: 'late', replayed: true });
-  time.nowMs = kDayMs * 3 - 1;
+  time.nowMs = DAY_MS * 3 - 1;
   expect((await ask('slow')).replayed).toBe(true);
 });
 
@@ -43,7 +43,7 @@ test('what has expired is alive behind nothing that is not', async () => {
   let finish;
   const running = ask('first', {}, () => new Promise((resolve) => (finish = resolve)));
   await ask('second');
-  time.nowMs = kDayMs;
+  time.nowMs = DAY_MS;
   expect((await ask('second')).replayed).toBe(false);
   finish();
   await running;
@@ -52,7 +52,7 @@ test('what has expired is alive behind nothing that is not', async () => {
 test('expired keys leave memory without being asked for', async () => {
   const { cache, time, ask } = setUp();
   for (let i = 0; i < 50; i += 1) await ask(`k${i}`);
-  time.nowMs = kDayMs;
+  time.nowMs = DAY_MS;
   await ask('one more');
   expect(cache.size).toBe(1);
 });
@@ -70,7 +70,7 @@ test('beyond the bound new keys are refused, and none is forgotten before its ti
   expect(ran).toEqual([]);
   expect(cache.size).toBe(2);
   expect((await ask('a')).replayed).toBe(true);
-  time.nowMs = kDayMs;
+  time.nowMs = DAY_MS;
   expect((await ask('c')).replayed).toBe(false);
 });
 

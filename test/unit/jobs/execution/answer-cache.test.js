@@ -6,7 +6,7 @@ import { handProvider } from '../../../support/providers/providers.js';
 import { until } from '../../../support/until.js';
 import { createGateway, partsOf } from '../../../support/gateway/parts.js';
 
-const kTtlMs = 1000;
+const TTL_MS = 1000;
 
 const step = fc.oneof(
   fc.record({
@@ -17,7 +17,7 @@ const step = fc.oneof(
     wallMs: fc.constantFrom(50, 60_000),
   }),
   fc.record({ op: fc.constantFrom('cancel', 'push', 'end', 'cut', 'fail'), at: fc.nat(20) }),
-  fc.record({ op: fc.constant('pass'), ms: fc.constantFrom(0, 10, 2 * kTtlMs) }),
+  fc.record({ op: fc.constant('pass'), ms: fc.constantFrom(0, 10, 2 * TTL_MS) }),
 );
 
 /** One gateway, and what was done to it. */
@@ -38,7 +38,7 @@ class Story {
       logger,
       maxConcurrency: 3,
       incomingCapacity: 100,
-      cache: { maxEntries: 1, ttlMs: kTtlMs },
+      cache: { maxEntries: 1, ttlMs: TTL_MS },
       ...options,
     });
   }
@@ -117,7 +117,7 @@ test('in any order of things every job ends once, and nothing is left behind', a
       for (const each of steps) await story.act(each);
       await story.settle();
       await story.check();
-      clock.advanceMs(kTtlMs + 2);
+      clock.advanceMs(TTL_MS + 2);
       expect(story.cache).toMatchObject({ entries: 0, bytes: 0, answers: 0 });
     } finally {
       await story.gateway.close({ drainMs: 0 });

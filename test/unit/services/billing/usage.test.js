@@ -1,11 +1,11 @@
 /** Counts by hour, principal and model, and what they are asked for. */
-import { UsageBook } from '../../../../lib/services/billing/usage.js';
+import { UsageTable } from '../../../../lib/services/billing/usage.js';
 
-const kHourMs = 3_600_000;
+const HOUR_MS = 3_600_000;
 
 function bookAt(startMs, options) {
   let nowMs = startMs;
-  const book = new UsageBook({ nowMs: () => nowMs, ...options });
+  const book = new UsageTable({ nowMs: () => nowMs, ...options });
   let id = 0;
   const count = (principal, model, [prompt_tokens, completion_tokens], cost, cached = false) =>
     book.count({
@@ -34,7 +34,7 @@ test('sums by model, key and day', () => {
   count('ann', 'm', [1, 2], 3n);
   count('ann', 'm', [10, 20], 30n, true);
   count('bob', 'n', [100, 200], 300n);
-  advance(kHourMs);
+  advance(HOUR_MS);
   count('ann', 'n', [1000, 2000], 2n ** 60n);
   const ann = { ...nothing, requests: 2, prompt_tokens: 1, completion_tokens: 2, cost: 33n };
   const shared = { cached_requests: 1, cached_prompt_tokens: 10, cached_completion_tokens: 20 };
@@ -79,22 +79,22 @@ test('a span is whole hours', () => {
   const { book, count, advance } = bookAt(start);
   for (let i = 0; i < 3; i += 1) {
     count('ann', 'm', [1, 1], 1n);
-    advance(kHourMs);
+    advance(HOUR_MS);
   }
   const between = (fromMs, toMs) =>
     book.query({ fromMs: start + fromMs, toMs: start + toMs, groupBy: 'day' }).total.requests;
-  expect(between(0, 3 * kHourMs)).toBe(3);
-  expect(between(kHourMs - 1, kHourMs)).toBe(1);
-  expect(between(kHourMs, kHourMs + 1)).toBe(1);
-  expect(between(kHourMs, kHourMs)).toBe(0);
-  expect(between(0, kHourMs + 1)).toBe(2);
-  expect(between(-kHourMs, 0)).toBe(0);
+  expect(between(0, 3 * HOUR_MS)).toBe(3);
+  expect(between(HOUR_MS - 1, HOUR_MS)).toBe(1);
+  expect(between(HOUR_MS, HOUR_MS + 1)).toBe(1);
+  expect(between(HOUR_MS, HOUR_MS)).toBe(0);
+  expect(between(0, HOUR_MS + 1)).toBe(2);
+  expect(between(-HOUR_MS, 0)).toBe(0);
 });
 
 test('the oldest hour goes as a whole when there are too many counts', () => {
   const { count, advance, all } = bookAt(0, { rowsMax: 4 });
   for (const principal of ['a', 'b', 'c']) count(principal, 'm', [1, 1], 1n);
-  advance(kHourMs);
+  advance(HOUR_MS);
   count('a', 'm', [1, 1], 1n);
   expect(all('key').total.requests).toBe(4);
   count('b', 'm', [1, 1], 1n);

@@ -1,7 +1,7 @@
-/** Works: found by their owner, bounded in number, told of their ends. */
+/** Operations: found by their principal, bounded in number, with one ending each. */
 import { JobHub } from '../../../../lib/streams/hub.js';
 import { ManualClock } from '../../../../lib/internal/time/clock.js';
-import { Works } from '../../../../lib/services/operations/operations.js';
+import { Operations } from '../../../../lib/services/operations/operations.js';
 import { hubOptions } from '../../../support/streams/hub-options.js';
 import { manualReactor } from '../../../../lib/internal/native/reactor.js';
 
@@ -11,10 +11,11 @@ function setUp({ maxRetained = 10, retentionMs = 500, hasPrincipals } = {}) {
   const clock = new ManualClock();
   const endings = [];
   const hub = new JobHub({ ...hubOptions, reactors: [manualReactor(clock)], retentionMs });
-  const works = new Works({ hub, maxRetained, hasPrincipals });
-  works.on('ended', (work, state) => endings.push([work.id, state.status]));
-  const create = (kind = 'workflow', principal = 'ann') => works.create(kind, principal, policy);
-  return { clock, hub, works, endings, create };
+  const operations = new Operations({ hub, maxRetained, hasPrincipals });
+  operations.on('ended', (operation, state) => endings.push([operation.id, state.status]));
+  const create = (kind = 'workflow', principal = 'ann') =>
+    operations.create(kind, principal, policy);
+  return { clock, hub, operations, endings, create };
 }
 
 test('ids are long, never the same, and say what they are of', () => {
@@ -26,11 +27,11 @@ test('ids are long, never the same, and say what they are of', () => {
 });
 
 test('a work is found by its kind and its principal alone', () => {
-  const { works, create } = setUp();
-  const work = create();
-  expect(works.find('workflow', work.id, 'ann')).toBe(work);
-  expect(works.find('workflow', work.id, 'bob')).toBeUndefined();
-  expect(works.find('crawl', work.id, 'ann')).toBeUndefined();
+  const { operations, create } = setUp();
+  const operation = create();
+  expect(operations.find('workflow', operation.id, 'ann')).toBe(operation);
+  expect(operations.find('workflow', operation.id, 'bob')).toBeUndefined();
+  expect(operations.find('crawl', operation.id, 'ann')).toBeUndefined();
 });
 
 test('its signal tells of every ending but its own', () => {
@@ -52,40 +53,41 @@ test('its signal tells of every ending but its own', () => {
 });
 
 test('it is forgotten after its retention, or when there are too many, the oldest first', () => {
-  const { clock, works, create } = setUp({ maxRetained: 2 });
+  const { clock, operations, create } = setUp({ maxRetained: 2 });
   const all = [create(), create(), create()];
-  const kept = () => all.map((work) => works.find('workflow', work.id, 'ann') !== undefined);
-  for (const work of all) work.finish({ type: 'complete' });
+  const kept = () =>
+    all.map((operation) => operations.find('workflow', operation.id, 'ann') !== undefined);
+  for (const operation of all) operation.finish({ type: 'complete' });
   expect(kept()).toEqual([false, true, true]);
   clock.advanceMs(500);
   expect(kept()).toEqual([false, false, false]);
 });
 
 test('a next attempt has a signal of its own and is kept while it runs', () => {
-  const { clock, works, create, endings } = setUp();
-  const work = create();
-  work.cancel('client_request');
-  const { signal } = work;
-  works.reopen(work);
-  expect(work).toMatchObject({ attempt: 2, status: 'running', ended: false });
-  expect([signal.aborted, work.signal.aborted]).toEqual([true, false]);
+  const { clock, operations, create, endings } = setUp();
+  const operation = create();
+  operation.cancel('client_request');
+  const { signal } = operation;
+  operations.reopen(operation);
+  expect(operation).toMatchObject({ attempt: 2, status: 'running', ended: false });
+  expect([signal.aborted, operation.signal.aborted]).toEqual([true, false]);
   clock.advanceMs(900);
-  expect(works.find('workflow', work.id, 'ann')).toBe(work);
-  work.finish({ type: 'complete' });
+  expect(operations.find('workflow', operation.id, 'ann')).toBe(operation);
+  operation.finish({ type: 'complete' });
   expect(endings).toEqual([
-    [work.id, 'cancelled'],
-    [work.id, 'completed'],
+    [operation.id, 'cancelled'],
+    [operation.id, 'completed'],
   ]);
 });
 
 test('no more than 1000 of a kind are under way at once', () => {
-  const { works, create } = setUp();
+  const { operations, create } = setUp();
   const all = Array.from({ length: 1000 }, () => create());
   expect(() => create()).toThrow(expect.objectContaining({ code: 'ERR_OVERLOADED', status: 503 }));
   create('crawl');
   all[0].finish({ type: 'complete' });
   create();
-  expect(() => works.reopen(all[0])).toThrow('under way');
+  expect(() => operations.reopen(all[0])).toThrow('under way');
 });
 
 test('where callers are told apart, one of them has up to half of the places', () => {
@@ -99,30 +101,30 @@ test('where callers are told apart, one of them has up to half of the places', (
 });
 
 test('idle() waits for the last of them', async () => {
-  const { works, create } = setUp();
-  await works.idle();
+  const { operations, create } = setUp();
+  await operations.idle();
   const [first, second] = [create(), create('crawl')];
   let idle = false;
-  const waiting = works.idle().then(() => (idle = true));
+  const waiting = operations.idle().then(() => (idle = true));
   first.finish({ type: 'complete' });
   await null;
   await null;
   expect(idle).toBe(false);
-  works.cancelAll('shutdown');
+  operations.cancelAll('shutdown');
   expect(second.final).toMatchObject({ status: 'cancelled', reason: 'shutdown' });
   await waiting;
 });
 
 test('one whose retention is over as it begins anew is told so', () => {
-  const { works, hub, create } = setUp();
-  const work = create();
-  work.finish({ type: 'complete' });
+  const { operations, hub, create } = setUp();
+  const operation = create();
+  operation.finish({ type: 'complete' });
   // The purge is on its way when the next attempt is asked for.
   const [listener] = hub.events.listeners('purged');
   hub.events.removeAllListeners('purged');
-  hub.purge(work.handle);
-  works.reopen(work);
-  listener(work.handle);
-  expect(work.signal.aborted).toBe(true);
-  expect(works.find('workflow', work.id, 'ann')).toBeUndefined();
+  hub.purge(operation.handle);
+  operations.reopen(operation);
+  listener(operation.handle);
+  expect(operation.signal.aborted).toBe(true);
+  expect(operations.find('workflow', operation.id, 'ann')).toBeUndefined();
 });
