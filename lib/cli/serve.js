@@ -136,6 +136,7 @@ export async function run(argv) {
   if (values.config !== undefined) reloadOnHangup({ gateway, logger, values, read });
   try {
     const server = await gateway.listen({ ...optionsFrom(LISTEN_OPTIONS, values), allowedHosts });
+    logger.info({ max_connections: server.maxConnections }, 'limit of connections');
     // The parent process may read this one line and close the pipe.
     process.stdout.on('error', () => {});
     process.stdout.write(`listening on ${server.url}\n`);

@@ -15,6 +15,8 @@ export const LISTEN_OPTIONS = Object.freeze([
     path: 'host',
     type: 'string',
     takes: 'a name or an address',
+    // The check of reachable addresses has a better message for it.
+    empty: true,
     default: '127.0.0.1',
     flag: 'host',
     flagValue: 'NAME',

@@ -198,10 +198,6 @@ export async function listen(deps, options) {
   const streams = new StreamConnections(server, addresses);
   server.listen({ port, host });
   await once(server, 'listening');
-  deps.log.info(
-    { max_connections: server.maxConnections, descriptor_limit: descriptorLimit() },
-    'listening',
-  );
   // A connection that cannot be accepted (no descriptors left) must not end the others.
   server.on('error', (err) => deps.log.error({ err }, 'server error'));
   const bound = /** @type {import('node:net').AddressInfo} */ (server.address());

@@ -21,6 +21,7 @@ import {
  * @property {string} [more] for the documentation only, in Markdown
  * @property {string} [unit] of an integer: `bytes`, `jobs`, ...
  * @property {number | string | boolean} [default] undefined: none
+ * @property {boolean} [empty] whether a string may be empty; default false
  * @property {string} [defaultText] the default in words, where it depends on something
  * @property {number} [min] default 1 for an integer, 0 for milliseconds
  * @property {number} [max]
@@ -58,7 +59,7 @@ function warnOnce(formerly, name) {
  * @param {string} path as the caller wrote it
  * @param {unknown} value not undefined
  */
-function checkValue({ type, min, max, infinite, choices, takes }, path, value) {
+function checkValue({ type, min, max, infinite, choices, takes, empty }, path, value) {
   switch (type) {
     case 'integer':
       return checkInteger(path, value, { min, max });
@@ -69,7 +70,7 @@ function checkValue({ type, min, max, infinite, choices, takes }, path, value) {
     case 'boolean':
       return checkBoolean(path, value, false);
     case 'string':
-      if (checkString(path, value) !== '') return value;
+      if (checkString(path, value) !== '' || empty) return value;
       throw rangeError(`${path} takes ${takes ?? 'a string that is not empty'}`);
     case 'strings':
       if (Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')) {

@@ -3,9 +3,9 @@
  */
 
 /**
- * @typedef {'address_not_allowed' | 'dns_failed' | 'connect_failed' | 'tls_failed' | 'disconnected' |
- *   'protocol_error' | 'timeout' | 'http_status' | 'bad_encoding' | 'bad_redirect' | 'redirect_loop' |
- *   'too_many_redirects' | 'host_unavailable' | 'internal_error'} CrawlErrorCode
+ * @typedef {'address_not_allowed' | 'dns_failed' | 'connect_failed' | 'tls_failed' | 'disconnected'
+ *   | 'protocol_error' | 'timeout' | 'http_status' | 'bad_encoding' | 'bad_redirect' | 'redirect_loop'
+ *   | 'too_many_redirects' | 'host_unavailable' | 'internal_error'} CrawlErrorCode
  */
 
 /**

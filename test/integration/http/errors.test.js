@@ -190,7 +190,7 @@ test('a path that does not decode is 400', async () => {
 
 test.each([
   ['DELETE', '/v1/jobs', 'GET, HEAD, POST'],
-  ['PUT', '/v1/jobs/job_a', 'GET, HEAD'],
+  ['PUT', '/v1/jobs/job_a', 'GET, HEAD, DELETE'],
   ['GET', '/v1/jobs/job_a/cancel', 'POST'],
   ['POST', '/v1/stream', 'GET'],
   ['POST', '/v1/events', 'GET'],

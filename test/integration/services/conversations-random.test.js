@@ -79,7 +79,8 @@ class Model {
 
   turn(conversation, prompt, { say, ending }) {
     conversation.renewedMs = this.#nowMs();
-    if (ending === 'fails' || (ending === 'cancelled' && say === '')) return;
+    // An empty answer is no turn: servers refuse a history with an empty assistant message.
+    if (ending === 'fails' || say === '') return;
     conversation.messages = [
       ...conversation.messages,
       { role: 'user', content: prompt },
