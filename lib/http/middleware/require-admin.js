@@ -1,6 +1,6 @@
 /**
- * Administrators: callers whose key, or whose `authenticate` hook, says so. Without both, callers on
- * this machine that came through no proxy and from no page of another origin.
+ * Administrators are callers whose key or `authenticate` hook sets `admin`. Without keys and hook
+ * they are callers on this machine, neither through a proxy nor from a page of another origin.
  */
 import { HttpError } from '../../internal/util/http-error.js';
 import { isLoopback } from '../../internal/util/hosts.js';
@@ -8,8 +8,8 @@ import { isLoopback } from '../../internal/util/hosts.js';
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
 /**
- * Whether a page of another origin made its browser, which may run on this machine, send this: not
- * every request takes a preflight.
+ * Whether a page of another origin sent the request. The browser may run on this machine, and some
+ * requests need no preflight.
  * @param {IncomingMessage} req
  * @param {readonly string[]} allowed origins whose pages may call
  * @returns {boolean}
