@@ -59,7 +59,7 @@ function describe(head, messages, asked) {
  * `gateway.conversations`.
  */
 export class Conversations {
-  #book;
+  #repository;
   #turns;
   #limits;
   #store;
@@ -76,7 +76,7 @@ export class Conversations {
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory]
    */
   constructor({ book, turns, limits, lifecycle, store, memory }) {
-    this.#book = book;
+    this.#repository = book;
     this.#turns = turns;
     this.#limits = limits;
     this.#store = store;
@@ -96,7 +96,7 @@ export class Conversations {
     const { messages = [], ...rest } = checkCreate(asJson(request));
     const { ttlMs = this.#defaultTtlMs, ...settings } = settingsOf(rest);
     return this.#add(principal, (space) =>
-      this.#book.create(space, { ...settings, ttlMs, messages }),
+      this.#repository.create(space, { ...settings, ttlMs, messages }),
     );
   }
 
@@ -113,10 +113,10 @@ export class Conversations {
     const { principal = ANONYMOUS } = checkOptions('fork', options, ['principal']);
     const { at, ...rest } = checkFork(asJson(request));
     const settings = settingsOf(rest);
-    const space = this.#book.of(principal);
+    const space = this.#repository.of(principal);
     await this.#turns.turnSettled(space, id);
     return this.#add(principal, () =>
-      this.#book.fork(space, id, settings, (count) => {
+      this.#repository.fork(space, id, settings, (count) => {
         if (at === undefined || at <= count) return at ?? count;
         throw badRequest('invalid_value', 'at', `at must be at most ${count}, its messages.`);
       }),
@@ -131,9 +131,9 @@ export class Conversations {
    */
   async get(id, options) {
     const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
-    const space = this.#book.of(principal);
+    const space = this.#repository.of(principal);
     await this.#turns.turnSettled(space, id);
-    const found = this.#book.read(space, id);
+    const found = this.#repository.read(space, id);
     return found && describe(found.head, found.messages, found.asked);
   }
 
@@ -149,9 +149,9 @@ export class Conversations {
     const { limit, after, principal = ANONYMOUS } = checkOptions('list', options, known);
     const asked = { limit: limit === undefined ? undefined : String(limit), after };
     const query = checkConversationsQuery(asked);
-    const space = this.#book.of(principal);
+    const space = this.#repository.of(principal);
     await this.#turns.allSettled(space);
-    const heads = this.#book.list(space);
+    const heads = this.#repository.list(space);
     const start = after === undefined ? 0 : heads.findIndex(({ id }) => id === after) + 1;
     if (after !== undefined && start === 0) {
       const message = 'after must be the id of a conversation that is kept.';
@@ -173,16 +173,16 @@ export class Conversations {
    */
   async delete(id, options) {
     const { principal = ANONYMOUS } = checkOptions('delete', options, ['principal']);
-    const space = this.#book.of(principal);
+    const space = this.#repository.of(principal);
     await this.#turns.turnSettled(space, id);
-    const head = this.#book.head(space, id);
+    const head = this.#repository.head(space, id);
     if (head === undefined) throw conversationNotFound();
     const job =
       head.jobId === undefined ? undefined : this.#lifecycle.jobs.get(head.jobId, principal);
     if (head.jobId !== undefined && job === undefined) throw conversationBusy(head.jobId);
     // A delete that is not on the disk would be undone by a crash.
     this.#store?.file.checkRoom();
-    this.#book.remove(space, id);
+    this.#repository.remove(space, id);
     if (job !== undefined) this.#lifecycle.cancel(job, 'client_request');
     // Waiting turns are rejected as not found.
     this.#turns.removed(space, id);
@@ -202,13 +202,13 @@ export class Conversations {
     this.#turns.checkOpen();
     this.#store?.file.checkRoom();
     this.#memory?.check('conversations', principal);
-    const space = this.#book.of(principal);
+    const space = this.#repository.of(principal);
     const { id } = add(space);
-    const made = this.#book.read(space, id);
+    const made = this.#repository.read(space, id);
     try {
       await this.#store?.file.synced();
     } catch (error) {
-      this.#book.remove(space, id);
+      this.#repository.remove(space, id);
       throw error;
     }
     // A very short time to live may have expired already.

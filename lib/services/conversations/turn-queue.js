@@ -19,7 +19,7 @@ const WAITING_MAX = 10_000;
  */
 export class TurnQueues {
   /** @type {Map<string, Set<Waiter<any>>>} none of them empty */
-  #lines = new Map();
+  #queues = new Map();
   #waiting = 0;
   #maxQueued;
   #waitMs;
@@ -32,12 +32,12 @@ export class TurnQueues {
 
   /** @param {string} name of a queue @returns {boolean} whether a turn waits in it */
   has(name) {
-    return this.#lines.has(name);
+    return this.#queues.has(name);
   }
 
   /** @param {string} name @returns {boolean} whether the queue is full */
   full(name) {
-    const length = this.#lines.get(name)?.size ?? 0;
+    const length = this.#queues.get(name)?.size ?? 0;
     return length >= this.#maxQueued || this.#waiting >= WAITING_MAX;
   }
 
@@ -52,14 +52,14 @@ export class TurnQueues {
    */
   wait(name, claim, { signal, late }) {
     return new Promise((resolve, reject) => {
-      const line = this.#lines.get(name) ?? new Set();
-      this.#lines.set(name, line);
+      const queue = this.#queues.get(name) ?? new Set();
+      this.#queues.set(name, queue);
       const leave = () => {
         clearTimeout(timer);
         release();
-        line.delete(waiter);
+        queue.delete(waiter);
         this.#waiting -= 1;
-        if (line.size === 0) this.#lines.delete(name);
+        if (queue.size === 0) this.#queues.delete(name);
       };
       /** @type {Waiter<T>} */
       const waiter = {
@@ -71,7 +71,7 @@ export class TurnQueues {
       const release = whenAborted(signal, () => {
         waiter.reject(abortReason(/** @type {AbortSignal} */ (signal)));
       });
-      line.add(waiter);
+      queue.add(waiter);
       this.#waiting += 1;
     });
   }
@@ -82,7 +82,7 @@ export class TurnQueues {
    * @param {string} name
    */
   advance(name) {
-    for (const waiter of this.#lines.get(name) ?? []) {
+    for (const waiter of this.#queues.get(name) ?? []) {
       try {
         waiter.resolve(waiter.claim());
         return;
@@ -94,8 +94,8 @@ export class TurnQueues {
 
   /** @param {() => unknown} reason creates the rejection reason of each waiting turn */
   close(reason) {
-    for (const line of [...this.#lines.values()]) {
-      for (const waiter of [...line]) waiter.reject(reason());
+    for (const queue of [...this.#queues.values()]) {
+      for (const waiter of [...queue]) waiter.reject(reason());
     }
   }
 }

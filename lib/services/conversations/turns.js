@@ -30,13 +30,13 @@ function answerOf({ status, reason, text = '', text_truncated: textTruncated }) 
  * Turns of conversations: a turn begins before its job exists, and ends with the job. Main thread;
  * `close()` ends it.
  *
- * A conversation has one turn under way at a time. The turn is stored before its job, and ends in one
- * transaction, exactly once, also when the process dies in between. A client that has read the job's
- * terminal event finds the turn ended: reads and the next turn wait for the hub's barrier.
+ * A conversation has at most one running turn. The turn is stored before its job, and ends in one
+ * transaction, exactly once, also when the process dies in between. A client that has read the
+ * job's terminal event finds the turn ended: reads and the next turn wait for the hub's barrier.
  */
 export class Turns {
-  #book;
-  #lines;
+  #repository;
+  #queues;
   #hub;
   #store;
   #memory;
@@ -57,8 +57,8 @@ export class Turns {
    * @param {import('../../internal/util/logger.js').Logger} parts.log
    */
   constructor({ book, limits, hub, store, memory, log }) {
-    this.#book = book;
-    this.#lines = new TurnQueues(limits);
+    this.#repository = book;
+    this.#queues = new TurnQueues(limits);
     this.#hub = hub;
     this.#store = store;
     this.#memory = memory;
@@ -102,9 +102,9 @@ export class Turns {
    * @returns {Promise<Message[]>} the earlier messages
    */
   async #claim(record, id, messages, { queues, signal }) {
-    const space = this.#book.of(record.principal);
+    const space = this.#repository.of(record.principal);
     const name = space.prefix + id;
-    const take = () => this.#book.begin(space, id, record.id, messages);
+    const take = () => this.#repository.begin(space, id, record.id, messages);
     let outcome = take();
     if ('history' in outcome) return outcome.history;
     if (!queues) {
@@ -115,9 +115,9 @@ export class Turns {
       if ('history' in outcome) return outcome.history;
       throw conversationBusy(outcome.busy);
     }
-    const busy = () => conversationBusy(this.#book.head(space, id)?.jobId);
+    const busy = () => conversationBusy(this.#repository.head(space, id)?.jobId);
     signal?.throwIfAborted();
-    if (this.#lines.full(name)) {
+    if (this.#queues.full(name)) {
       throw conversationBusy(outcome.busy, 'Too many turns wait for this conversation.');
     }
     const claim = () => {
@@ -125,7 +125,7 @@ export class Turns {
       if ('history' in taken) return taken.history;
       throw conversationBusy(taken.busy);
     };
-    return this.#lines.wait(name, claim, { signal, late: busy });
+    return this.#queues.wait(name, claim, { signal, late: busy });
   }
 
   /**
@@ -135,8 +135,8 @@ export class Turns {
   rollback(record) {
     const id = record.extra?.conversation_id;
     if (typeof id !== 'string') return;
-    const space = this.#book.of(record.principal);
-    if (this.#book.end(space, id, record.id)) this.#lines.advance(space.prefix + id);
+    const space = this.#repository.of(record.principal);
+    if (this.#repository.end(space, id, record.id)) this.#queues.advance(space.prefix + id);
   }
 
   /**
@@ -146,8 +146,8 @@ export class Turns {
   end(record) {
     const id = record.extra?.conversation_id;
     if (typeof id !== 'string') return;
-    const space = this.#book.of(record.principal);
-    if (this.#book.head(space, id)?.jobId !== record.id) return;
+    const space = this.#repository.of(record.principal);
+    if (this.#repository.head(space, id)?.jobId !== record.id) return;
     const name = space.prefix + id;
     const ending = this.#end(record, space, id).catch((/** @type {unknown} */ err) => {
       this.#log.error({ err, job_id: record.id, conversation_id: id }, 'turn not written');
@@ -174,7 +174,7 @@ export class Turns {
     const state = await asked;
     if (state === null) this.#log.error({ job_id: record.id }, 'the text of a turn is gone');
     const answer = accepted && state !== null ? answerOf(state) : undefined;
-    if (this.#book.end(space, id, record.id, answer)) this.#lines.advance(space.prefix + id);
+    if (this.#repository.end(space, id, record.id, answer)) this.#queues.advance(space.prefix + id);
     await this.#store?.file.synced();
   }
 
@@ -184,7 +184,7 @@ export class Turns {
    * @param {string} id
    */
   async turnSettled(space, id) {
-    if (this.#book.head(space, id)?.jobId !== undefined) {
+    if (this.#repository.head(space, id)?.jobId !== undefined) {
       await this.#hub.barrier();
       await this.#recovered;
     }
@@ -197,7 +197,7 @@ export class Turns {
    */
   async jobSettled({ principal, extra }) {
     const id = /** @type {string | undefined} */ (extra?.conversation_id);
-    if (id !== undefined) await this.turnSettled(this.#book.of(principal), id);
+    if (id !== undefined) await this.turnSettled(this.#repository.of(principal), id);
   }
 
   /**
@@ -205,7 +205,7 @@ export class Turns {
    * @param {KvNamespace} space
    */
   async allSettled(space) {
-    if (this.#book.list(space).some(({ jobId }) => jobId !== undefined)) {
+    if (this.#repository.list(space).some(({ jobId }) => jobId !== undefined)) {
       await this.#hub.barrier();
       await this.#recovered;
     }
@@ -219,7 +219,7 @@ export class Turns {
    */
   removed(space, id) {
     const name = space.prefix + id;
-    while (this.#lines.has(name)) this.#lines.advance(name);
+    while (this.#queues.has(name)) this.#queues.advance(name);
   }
 
   /** @param {string} prefix of the names of the turns to wait for */
@@ -233,11 +233,11 @@ export class Turns {
    * the job is missing.
    */
   async #recover() {
-    const turns = this.#book.turns();
+    const turns = this.#repository.turns();
     await this.#store?.restored;
     await this.#endings('');
     for (const { space, id, jobId } of turns) {
-      if (this.#book.end(space, id, jobId)) this.#lines.advance(space.prefix + id);
+      if (this.#repository.end(space, id, jobId)) this.#queues.advance(space.prefix + id);
     }
   }
 
@@ -249,7 +249,7 @@ export class Turns {
   /** Refuses new turns and rejects waiting ones. */
   close() {
     this.#closed = true;
-    this.#lines.close(draining);
+    this.#queues.close(draining);
   }
 
   /** Resolves when the turns of all ended jobs are written. */

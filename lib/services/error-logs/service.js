@@ -29,7 +29,7 @@ export class LogService {
   /** @type {NodeJS.Timeout | undefined} */
   #flushTimer;
   #uploads = 0;
-  /** @type {Map<string, string>} names for users, by the source of an upload under way */
+  /** @type {Map<string, string>} names for users, by the source of a running upload */
   #labels = new Map();
   #own;
   #given;

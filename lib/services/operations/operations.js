@@ -183,7 +183,7 @@ export class Operations extends EventEmitter {
    * @param {string} principal
    * @param {OperationPolicy} policy
    * @returns {Operation}
-   * @throws {HttpError} 503 when too many are under way
+   * @throws {HttpError} 503 when too many are running
    */
   create(kind, principal, policy) {
     this.#checkRoom(kind, principal);
@@ -196,7 +196,7 @@ export class Operations extends EventEmitter {
   /**
    * Begins the next attempt of an ended operation.
    * @param {Operation} operation
-   * @throws {HttpError} 503 when too many are under way
+   * @throws {HttpError} 503 when too many are running
    */
   reopen(operation) {
     this.#checkRoom(operation.kind, operation.principal);

@@ -100,8 +100,8 @@ export class Workflow {
   }
 
   /**
-   * The nodes that another attempt runs once the operation has ended: those that did not complete and
-   * their dependants.
+   * The nodes that another attempt runs once the operation has ended: nodes that did not complete,
+   * and their dependants.
    * @returns {NodeState[]}
    */
   unfinished() {
