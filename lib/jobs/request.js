@@ -24,8 +24,8 @@ import { schemaCheck } from '../internal/util/json-schema.js';
  *   `refresh` stores a new one; `ttl_s`: how long the answer to this job may be kept
  * @property {string} [conversation_id] the prompt is the next turn of this conversation: the
  *   provider gets its messages first, and the prompt and the answer are added to it
- * @property {'reject' | 'queue'} [on_busy] while another turn of the conversation is under way;
- *   default `reject`
+ * @property {'reject' | 'queue'} [on_busy] behaviour while another turn of the conversation is
+ *   running; default `reject`
  */
 
 const SPAN_MS_MAX = 2 ** 31 - 1;

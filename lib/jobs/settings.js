@@ -98,7 +98,7 @@
 // end of types
 
 /**
- * The options, with those that are objects.
+ * The options, including provider, logger and clock.
  * @typedef {OptionValues & {
  *   provider: import('../providers/shared/types.js').Provider,
  *   logger: import('../internal/util/logger.js').Logger,

@@ -199,7 +199,7 @@ export class JobRunner {
 
   /** @param {Run[]} runs */
   async #pumpBatch(runs) {
-    const gate = new Latch();
+    const latch = new Latch();
     const controller = new AbortController();
     let live = runs.length;
     for (const run of runs) {
@@ -208,7 +208,7 @@ export class JobRunner {
         // After its last `end` event a provider is about to return by itself, and may keep its
         // connection for the next batch.
         if (live > 0 || run.told) return;
-        gate.open();
+        latch.open();
         controller.abort();
       });
     }
@@ -218,7 +218,7 @@ export class JobRunner {
       const requests = runs.map((run) => providerRequest(run.record));
       iterator = start(this.#provider.generateBatch?.(requests, { signal: controller.signal }));
       while (live > 0) {
-        const step = await gate.race(iterator.next());
+        const step = await latch.race(iterator.next());
         if (step === undefined || live === 0) break;
         if (step.done) {
           throw providerError('The provider ended before this request did.', 'upstream_incomplete');
@@ -226,7 +226,7 @@ export class JobRunner {
         const wait = deliver(runs, step.value);
         if (wait !== undefined) await wait;
       }
-      if (!gate.opened) await withTimeout(iterator.next());
+      if (!latch.opened) await withTimeout(iterator.next());
     } catch (error) {
       for (const run of runs) run.fail(error);
     }

@@ -335,10 +335,10 @@ function reasonOf({ dimension, limit, cost, remaining, retryAfter }, { scope }) 
 /**
  * @param {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
  *   Budget[]}} answer denied, with the budget of each entry
- * @param {QuotaEntry[]} told remaining amounts for the response headers
+ * @param {QuotaEntry[]} remaining remaining amounts for the response headers
  * @returns {HttpError}
  */
-function refusal({ lease, budgets }, told) {
+function refusal({ lease, budgets }, remaining) {
   const failed = lease.entries.map((entry, i) => ({ entry, budget: budgets[i] }));
   const refusing = failed.filter(({ entry }) => !entry.allowed);
   // No limit is exhausted; the quota has no room for another lease.
@@ -353,7 +353,7 @@ function refusal({ lease, budgets }, told) {
     message: never ? reason : `${reason} Try again in ${whole} s.`,
     param: never ? 'max_tokens' : null,
     headers: {
-      ...rateLimitHeaders(told),
+      ...rateLimitHeaders(remaining),
       // Waiting does not help; without this header OpenAI's clients would retry.
       ...(never ? { 'x-should-retry': 'false' } : { 'Retry-After': String(whole) }),
     },
