@@ -1,6 +1,6 @@
 /**
- * The options of `createGateway`, checked and filled in by their table. An error names the option as the
- * caller wrote it and says what it takes.
+ * The options of `createGateway`, checked and filled in by their table. An error names the option
+ * as the caller wrote it, and its permitted values.
  */
 import { CLOSE_OPTIONS, GATEWAY_OPTIONS, MAX_CONCURRENCY } from './option-table.js';
 import { ManualClock } from '../internal/time/clock.js';

@@ -1,14 +1,4 @@
-/**
- * Writes a hub subscriber's frames to a client's socket.
- *
- * For a plain HTTP/1.1 response on a plain socket the reactor writes the frames itself. In the
- * gateway's own server it takes over the connection once Node has sent the head, and returns it
- * after the end (socket-handoff.js). In another server, whose middleware may wait for the end of
- * the response, Node keeps reading, and ends the response when the log ends. All other responses
- * (TLS, HTTP/2, wrapped, platforms without descriptors) go through Node: `res.write` sends the
- * frames, and the next batch is requested once Node has accepted the current one. In each case a
- * full socket holds back its job's provider. Main thread.
- */
+/** Event streams as responses: their head, and the body by the reactor or by Node. */
 import http from 'node:http';
 import net from 'node:net';
 import { StreamConnections } from './socket-handoff.js';
@@ -59,7 +49,19 @@ function plainDescriptor(res) {
   return typeof handle?.fd === 'number' ? handle.fd : -1;
 }
 
-/** Streams one subscriber into one response. When one of them ends, the other is ended. */
+/**
+ * Writes a hub subscriber's frames to a client's socket.
+ *
+ * For a plain HTTP/1.1 response on a plain socket the reactor writes the frames itself. In the
+ * gateway's own server it takes over the connection once Node has sent the head, and returns it
+ * after the end (socket-handoff.js). In another server, whose middleware may wait for the end of
+ * the response, Node keeps reading, and ends the response when the log ends. All other responses
+ * (TLS, HTTP/2, wrapped, platforms without descriptors) go through Node: `res.write` sends the
+ * frames, and the next batch is requested once Node has accepted the current one. In each case a
+ * full socket holds back its job's provider. Main thread.
+ *
+ * Streams one subscriber into one response. When one of them ends, the other is ended.
+ */
 export class ResponseEgress {
   #res;
   #mode;

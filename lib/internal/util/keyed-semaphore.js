@@ -1,7 +1,3 @@
-/**
- * Shares of a capacity that several tasks of one key hold at a time. Each key has the whole capacity to
- * itself; its waiters are served first come, first served. Main thread only; an idle key takes no memory.
- */
 import { abortReason, rangeError } from './errors.js';
 import { whenAborted } from './abort.js';
 
@@ -13,7 +9,10 @@ import { whenAborted } from './abort.js';
 
 /** @typedef {{used: number, waiting: Waiter[]}} State of one key */
 
-/** See the head of this file. */
+/**
+ * Shares of a capacity that several tasks of one key hold at a time. Each key has the whole capacity to
+ * itself; its waiters are served first come, first served. Main thread only; an idle key takes no memory.
+ */
 export class KeyedSemaphore {
   #capacity;
   /** @type {Map<string, State>} */

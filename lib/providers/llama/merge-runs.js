@@ -1,11 +1,3 @@
-/**
- * Merges several runs into the iterator that `generateBatch` returns. Main thread only; ends when
- * every run has ended, or at once on return() or an abort.
- *
- * Each run is the async generator of one request. The next text of a run is requested only after
- * the consumer has taken the last, so a consumer that stops pulling stops all runs, one text ahead.
- */
-
 import { linkSignals } from '../../internal/util/link-signals.js';
 
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
@@ -17,6 +9,11 @@ import { linkSignals } from '../../internal/util/link-signals.js';
 const asError = (error) => (error instanceof Error ? error : new Error(String(error)));
 
 /**
+ * Merges several runs into the iterator that `generateBatch` returns. Main thread only; ends when
+ * every run has ended, or at once on return() or an abort.
+ *
+ * Each run is the async generator of one request. The next text of a run is requested only after
+ * the consumer has taken the last, so a consumer that stops pulling stops all runs, one text ahead.
  * @param {ProviderRequest[]} requests
  * @param {AbortSignal[]} signals each aborts the whole batch
  * @param {(request: ProviderRequest, signal: AbortSignal) => Generation} start makes one run; its

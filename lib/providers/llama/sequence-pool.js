@@ -1,6 +1,3 @@
-/**
- * Lends the sequences of one context, first come, first served. Main thread only; close() ends it.
- */
 import { abortReason, SluiceError } from '../../internal/util/errors.js';
 
 /** @typedef {{dispose: () => Promise<void>}} Disposable */
@@ -12,7 +9,10 @@ const closedError = () => new SluiceError('ERR_PROVIDER_CLOSED', 'The provider i
  * @typedef {{resolve: (sequence: T) => void, reject: (reason: unknown) => void}} Waiter
  */
 
-/** @template {Disposable} T */
+/**
+ * Lends the sequences of one context, first come, first served. Main thread only; close() ends it.
+ * @template {Disposable} T
+ */
 export class SequencePool {
   #make;
   #free;

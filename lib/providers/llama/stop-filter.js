@@ -1,9 +1,9 @@
 /**
  * Ends a text before its first stop string, even if chunks divide that string. One per request;
  * main thread only.
+ *
+ * Holds back only text that may be the start of a stop string.
  */
-
-/** Holds back only text that may be the start of a stop string. */
 export class StopFilter {
   #stops;
   #held = '';

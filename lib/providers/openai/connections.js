@@ -1,12 +1,3 @@
-/**
- * Connections to one upstream, each used by one call at a time.
- *
- * A call owns its connection from before the connect until the end of the response, so a cancel
- * closes exactly that socket, in whichever phase it is (undici's Pool would finish connecting first
- * and keep the socket for another). A connection whose answer ended properly is kept for the next
- * call, and reused only while its socket is open and silent, because bytes that arrive between
- * calls belong to no request. Ends with `close()`.
- */
 import { undici } from '../../internal/util/packages.js';
 import { InterimFilter } from './interim-answers.js';
 
@@ -102,6 +93,15 @@ class Connection {
   }
 }
 
+/**
+ * Connections to one upstream, each used by one call at a time.
+ *
+ * A call owns its connection from before the connect until the end of the response, so a cancel
+ * closes exactly that socket, in whichever phase it is (undici's Pool would finish connecting first
+ * and keep the socket for another). A connection whose answer ended properly is kept for the next
+ * call, and reused only while its socket is open and silent, because bytes that arrive between
+ * calls belong to no request. Ends with `close()`.
+ */
 export class UpstreamConnections {
   /** @type {Set<Connection>} */
   #all = new Set();
@@ -156,7 +156,7 @@ export class UpstreamConnections {
     if (at >= 0) this.#idle.splice(at, 1);
   }
 
-  /** Closes every connection; calls under way fail. */
+  /** Closes every connection; running calls fail. */
   close() {
     const reason = new Error('the provider is closed');
     for (const connection of [...this.#all]) connection.destroy(reason);

@@ -1,14 +1,14 @@
-/**
- * Filters `100 Continue` from a socket's input: any server may send it (RFC 9110, 15.2), but undici
- * then ends the connection. Main thread only; lives as long as its socket.
- */
-
 const STATUS_LINE = /^HTTP\/1\.[01] 100(?!\d)/;
 const STATUS_LINE_BYTES = 'HTTP/1.1 100 '.length;
 const HEAD_END = '\r\n\r\n';
 const HEAD_BYTES_MAX = 16 * 1024;
 
-/** Replaces a socket's `read` at the start of each answer. */
+/**
+ * Filters `100 Continue` from a socket's input: any server may send it (RFC 9110, 15.2), but undici
+ * then ends the connection. Main thread only; lives as long as its socket.
+ *
+ * Replaces a socket's `read` at the start of each answer.
+ */
 export class InterimFilter {
   #read;
   /** @type {Buffer | undefined} bytes that may belong to an interim answer */

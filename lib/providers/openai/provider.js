@@ -1,20 +1,3 @@
-/**
- * The provider for OpenAI-compatible servers (OpenAI, vLLM, llama.cpp, Ollama, ...).
- *
- * Mode `chat` makes one `POST {base}/chat/completions` per request. Mode `completions` makes one
- * `POST {base}/completions` per batch, with an array of prompts, whose interleaved choices are
- * split back into requests; requests of one batch that differ in model, max_tokens, temperature or
- * stop cannot share a call, so a batch makes one call for each distinct set of these.
- *
- * Token counts are requested with `stream_options.include_usage`. If a server refuses that member,
- * the call is repeated without it; if it refuses `max_tokens`, with `max_completion_tokens`
- * instead, and vice versa. Refusals are remembered by model. The counts of a call with several
- * prompts are a sum, so they are not reported for its requests.
- *
- * The answer's bytes go to the native relay, which decodes them and writes the jobs' logs. The
- * transport is libcurl in the hub, on its own thread, or undici: without libcurl, by option, and
- * under a manual clock.
- */
 import { rangeError, typeError } from '../../internal/util/errors.js';
 import { OPENAI_OPTIONS } from '../option-table.js';
 import { checkOptions, checkString } from '../../internal/util/validate.js';
@@ -136,6 +119,23 @@ function groupRequests(requests, shardOf) {
 /** Models whose refusals are remembered; names are chosen by callers. */
 const MODELS_MAX = 1000;
 
+/**
+ * The provider for OpenAI-compatible servers (OpenAI, vLLM, llama.cpp, Ollama, ...).
+ *
+ * Mode `chat` makes one `POST {base}/chat/completions` per request. Mode `completions` makes one
+ * `POST {base}/completions` per batch, with an array of prompts, whose interleaved choices are
+ * split back into requests; requests of one batch that differ in model, max_tokens, temperature or
+ * stop cannot share a call, so a batch makes one call for each distinct set of these.
+ *
+ * Token counts are requested with `stream_options.include_usage`. If a server refuses that member,
+ * the call is repeated without it; if it refuses `max_tokens`, with `max_completion_tokens`
+ * instead, and vice versa. Refusals are remembered by model. The counts of a call with several
+ * prompts are a sum, so they are not reported for its requests.
+ *
+ * The answer's bytes go to the native relay, which decodes them and writes the jobs' logs. The
+ * transport is libcurl in the hub, on its own thread, or undici: without libcurl, by option, and
+ * under a manual clock.
+ */
 export class OpenAiProvider {
   name = 'openai';
   enforcesMaxTokens = true;
@@ -189,7 +189,7 @@ export class OpenAiProvider {
     await Promise.all(groups.map((group) => this.#relayGroup(requests, group, to)));
   }
 
-  /** Closes every connection; calls under way fail. Idempotent. */
+  /** Closes every connection; running calls fail. Idempotent. */
   async close() {
     this.#connections.close();
     for (const call of this.#calls) call.abort();

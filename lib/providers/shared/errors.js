@@ -75,7 +75,7 @@ export function quoteUpstream(text, secrets) {
   for (const secret of secrets) line = line.replaceAll(secret, '[redacted]');
   line = line
     .replace(CREDENTIALS, '[redacted]')
-    // eslint-disable-next-line no-control-regex -- control characters are what is to be removed
+    // eslint-disable-next-line no-control-regex -- it removes control characters
     .replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim();
   if (line.length <= QUOTED_CHARS_MAX) return line;
