@@ -1,6 +1,4 @@
-// Server-sent events, written: WHATWG HTML section 9.2, "Server-sent events".
-//
-// Appends to a caller's string. Any thread.
+// Appends server-sent events (WHATWG HTML section 9.2) to a caller's string. Any thread.
 #pragma once
 
 #include <cstdint>
