@@ -9,7 +9,7 @@
 namespace sluice {
 namespace {
 
-// The arguments after those that all limiters have.
+// The arguments after the common ones.
 constexpr std::size_t kOwn = 2;
 
 // Places in the shared numbers.
