@@ -33,14 +33,14 @@ namespace sluice {
 ///   writtenVersion() -> the version up to which every change is on the disk
 ///
 /// A call that fails returns -1 - KvStatus instead of a version. JavaScript's thread only;
-/// ends with garbage collection. Snapshots and transactions keep the store alive.
+/// ends with garbage collection. Snapshots and transactions keep alive the data that they need.
 class KvStoreWrap final : public Napi::ObjectWrap<KvStoreWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit KvStoreWrap(const Napi::CallbackInfo& info);
   ~KvStoreWrap() override;
 
-  /// The store of argument `index`; an empty one where it cannot be told any more.
+  /// The store of argument `index`; an empty one while the environment is being terminated.
   static std::shared_ptr<KvStore> store_of(const Napi::CallbackInfo& info, std::size_t index);
 
  private:

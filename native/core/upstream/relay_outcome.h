@@ -16,7 +16,7 @@ struct RelayOutcome {
     kNone,
     kStatus,        ///< `status` is not a success; `text`: the part of the body that was read.
     kContentType,   ///< Not an event stream; `text`: its type.
-    kInvalid,       ///< `text`: what was sent instead.
+    kInvalid,       ///< Invalid content; `text`: a description.
     kReported,      ///< An error object, with its message (`text`), `code` and `type`.
     kIncomplete,    ///< Ended without a finish reason; `text`: how it ended.
     kStalled,       ///< Silence for `idle`.
