@@ -1,23 +1,11 @@
 /**
  * Administrators: callers whose key, or whose `authenticate` hook, says so. Without both, callers on
- * this machine that came through no proxy and from no page of another origin.
+ * this machine that came through no proxy. Calls from pages of other origins do not get here.
  */
 import { HttpError } from '../../internal/util/http-error.js';
 import { isLoopback } from '../../internal/util/hosts.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
-
-/**
- * Whether a page of another origin made its browser, which may run on this machine, send this: not
- * every request takes a preflight.
- * @param {IncomingMessage} req
- * @param {readonly string[]} allowed origins whose pages may call
- * @returns {boolean}
- */
-function isCrossOrigin({ headers: { origin, host } }, allowed) {
-  if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return false;
-  return !URL.canParse(origin) || new URL(origin).host !== host;
-}
 
 /**
  * @param {object} deps
@@ -36,7 +24,7 @@ export function createAdminCheck({ access, authenticate }) {
     const address = (req.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
     const forwarded =
       req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined;
-    return isLoopback(address) && !forwarded && !isCrossOrigin(req, access.corsOrigins);
+    return isLoopback(address) && !forwarded;
   }
 
   /** @type {(req: IncomingMessage, caller: {admin: boolean}) => void} */
@@ -46,7 +34,7 @@ export function createAdminCheck({ access, authenticate }) {
       code: 'admin_key_required',
       message: authenticated()
         ? 'This is for keys with "admin": true.'
-        : 'Without keys, this is for callers on the machine itself, and not for pages of elsewhere.',
+        : 'Without keys, this is for callers on the machine itself.',
     });
   }
 
