@@ -59,6 +59,23 @@ describe('without keys', () => {
     expect((await ask(port, `app.example:${port}`)).status).toBe(200);
   });
 
+  test('adminToken makes the calls of administrators take it, for that server alone', async () => {
+    const { gateway, server } = await start({ provider: echo });
+    const { port } = await gateway.listen({ adminToken: 'let-me-in' });
+    const status = async (at, headers) =>
+      (await ask(at, 'localhost', { path: '/v1/logs/top-errors', headers })).status;
+    expect(await status(port, {})).toBe(403);
+    expect(await status(port, { authorization: 'Bearer let-me-out' })).toBe(403);
+    expect(await status(port, { authorization: 'Bearer let-me-in' })).toBe(200);
+    expect(await status(server.port, {})).toBe(200);
+    gateway.reload({ access: { keys: [entry('ops', 'key-of-ops', { admin: true })] } });
+    expect(await status(port, { authorization: 'Bearer let-me-in' })).toBe(401);
+    expect(await status(port, { authorization: 'Bearer key-of-ops' })).toBe(200);
+    for (const adminToken of ['', 'a b', 7]) {
+      await expect(gateway.listen({ adminToken })).rejects.toThrow('adminToken takes a');
+    }
+  });
+
   test.each([
     ['app.example', TypeError, /^allowedHosts takes an array of names/],
     [[7], TypeError, /^allowedHosts takes an array of names/],
