@@ -1,22 +1,36 @@
 /**
- * Administrators: callers whose key, or whose `authenticate` hook, says so. Without both, callers on
- * this machine that came through no proxy and from no page of another origin.
+ * Administrators: callers whose key, or whose `authenticate` hook, says so. Without both, callers with
+ * the admin token of the server, or, where it has none, callers on this machine that came through no
+ * proxy. Calls from pages of other origins do not get here.
  */
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { HttpError } from '../../internal/util/http-error.js';
 import { isLoopback } from '../../internal/util/hosts.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
+/** Digests of the tokens by request: one handler may serve several servers. @type {WeakMap<IncomingMessage, Buffer>} */
+const tokens = new WeakMap();
+
+/** Digests have one length, so that a comparison takes the same time for all. @param {string} token */
+export const digestOf = (token) => createHash('sha256').update(token).digest();
+
 /**
- * Whether a page of another origin made its browser, which may run on this machine, send this: not
- * every request takes a preflight.
- * @param {IncomingMessage} req
- * @param {readonly string[]} allowed origins whose pages may call
- * @returns {boolean}
+ * @param {IncomingMessage} req to be answered as administrator's only with this token, where there are
+ *   no keys
+ * @param {Buffer} digest of the token
  */
-function isCrossOrigin({ headers: { origin, host } }, allowed) {
-  if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return false;
-  return !URL.canParse(origin) || new URL(origin).host !== host;
+export function demandAdminToken(req, digest) {
+  tokens.set(req, digest);
+}
+
+/**
+ * @param {IncomingMessage} req
+ * @param {Buffer} digest
+ */
+function bearsToken({ headers: { authorization = '' } }, digest) {
+  const token = /^Bearer +([^ \t]+) *$/i.exec(authorization)?.[1];
+  return token !== undefined && timingSafeEqual(digestOf(token), digest);
 }
 
 /**
@@ -33,21 +47,28 @@ export function createAdminCheck({ access, authenticate }) {
   /** @type {(req: IncomingMessage, caller: {admin: boolean}) => boolean} */
   function isAdmin(req, caller) {
     if (authenticated()) return caller.admin;
+    const digest = tokens.get(req);
+    if (digest !== undefined) return bearsToken(req, digest);
     const address = (req.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
     const forwarded =
       req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined;
-    return isLoopback(address) && !forwarded && !isCrossOrigin(req, access.corsOrigins);
+    return isLoopback(address) && !forwarded;
+  }
+
+  /** @param {IncomingMessage} req */
+  function messageFor(req) {
+    if (authenticated()) return 'This is for keys with "admin": true.';
+    if (!tokens.has(req)) return 'Without keys, this is for callers on the machine itself.';
+    return (
+      'Without keys, this takes the admin token that the server logs at start, sent as ' +
+      '"Authorization: Bearer TOKEN"; --admin-open lets callers on the machine do without.'
+    );
   }
 
   /** @type {(req: IncomingMessage, caller: {admin: boolean}) => void} */
   function requireAdmin(req, caller) {
     if (isAdmin(req, caller)) return;
-    throw new HttpError(403, {
-      code: 'admin_key_required',
-      message: authenticated()
-        ? 'This is for keys with "admin": true.'
-        : 'Without keys, this is for callers on the machine itself, and not for pages of elsewhere.',
-    });
+    throw new HttpError(403, { code: 'admin_key_required', message: messageFor(req) });
   }
 
   return { isAdmin, requireAdmin };
