@@ -1,4 +1,5 @@
 /** `sluice serve`: the HTTP server and its page, until a signal ends it. */
+import { randomBytes } from 'node:crypto';
 import {
   UsageError,
   configFlag,
@@ -19,6 +20,7 @@ import { reloadOnHangup } from './sighup.js';
 const { port, ...listenFlags } = flagsFrom(LISTEN_OPTIONS, { fillIn: true });
 
 const PORT_DEFAULT = 8080;
+const ADMIN_TOKEN_BYTES = 24;
 
 /** @type {import('./flags.js').Flags} */
 export const flags = {
@@ -28,6 +30,11 @@ export const flags = {
     type: 'string',
     value: 'NAMES',
     help: 'without keys, further names that callers may use for this machine, separated by commas',
+  },
+  'admin-open': {
+    type: 'boolean',
+    help: 'without keys, let callers on this machine make admin calls without the admin token',
+    default: false,
   },
   ...providerFlags,
   ...gatewayFlags,
@@ -40,6 +47,7 @@ export const summary = 'serve the HTTP API and the demo page';
 export const help = `Usage: sluice serve [options]
 
 Serves the HTTP API and the demo page. Prints "listening on URL" when ready; logs go to stderr.
+Without keys, admin calls take the token logged at start (admin_token) as a bearer token.
 SIGTERM or SIGINT (Ctrl-C) drains and exits with 0, a second one exits at once.
 FILE may also hold keys, organisations, models, limits, prices, accounts, cors_origins,
 stream_url_ttl_s and stream_url_secret (see docs/access.md, docs/credits.md); SIGHUP reloads these.
@@ -98,6 +106,17 @@ function parse(argv) {
   return parseFlags(flags, argv, { members });
 }
 
+/**
+ * Without keys a proxy on this machine, which may forward calls from anywhere, looks like a caller on it.
+ * @param {{keys?: unknown}} access
+ * @param {Record<string, any>} values of the flags
+ * @returns {string | undefined} undefined: admin calls take a key, or none is wanted
+ */
+function adminTokenFor(access, { adminOpen }) {
+  if (access.keys !== undefined || adminOpen) return undefined;
+  return randomBytes(ADMIN_TOKEN_BYTES).toString('base64url');
+}
+
 /** @param {string} list names separated by commas */
 function namesIn(list) {
   const names = list === '' ? [] : list.split(',').map((name) => name.trim());
@@ -135,7 +154,12 @@ export async function run(argv) {
   // Without a file there is nothing to reload, and SIGHUP keeps its default action.
   if (values.config !== undefined) reloadOnHangup({ gateway, logger, values, read });
   try {
-    const server = await gateway.listen({ ...optionsFrom(LISTEN_OPTIONS, values), allowedHosts });
+    const adminToken = adminTokenFor(access, values);
+    const listening = { ...optionsFrom(LISTEN_OPTIONS, values), allowedHosts, adminToken };
+    const server = await gateway.listen(listening);
+    if (adminToken !== undefined) {
+      logger.info({ admin_token: adminToken }, 'admin calls take this token as Bearer');
+    }
     logger.info({ max_connections: server.maxConnections }, 'limit of connections');
     // The parent process may read this one line and close the pipe.
     process.stdout.on('error', () => {});

@@ -3,6 +3,7 @@ import { parse as parseQuery } from 'node:querystring';
 import { badRequest } from '../internal/util/http-error.js';
 import { Router, endpointOf } from './router.js';
 import { createAuthenticator } from './middleware/authenticate.js';
+import { checkOrigin } from './middleware/check-origin.js';
 import { guardBody } from './middleware/body-guard.js';
 import { handleCors } from './middleware/cors.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
@@ -105,6 +106,8 @@ export function createHandler(deps) {
   async function answer({ methods, allow, params }, queryString, req, res) {
     const endpoint = endpointOf(methods, req.method);
     if (endpoint === undefined) throw methodNotAllowed(req.method, allow);
+    // Health checks may come from anywhere, and tell nothing about callers.
+    if (endpoint.auth !== 'none') checkOrigin(req, access.corsOrigins);
     const query = parseQuery(queryString);
     const caller = await authorize(endpoint, req, query);
     const { auth } = endpoint;

@@ -38,6 +38,14 @@ export const LISTEN_OPTIONS = Object.freeze([
     more: 'Next to its [own names](access.md#keys).',
   },
   {
+    path: 'adminToken',
+    type: 'string',
+    takes: 'a token of visible ASCII characters',
+    defaultText: 'callers on this machine are administrators',
+    help: 'without keys, what the calls of administrators carry as `Authorization: Bearer TOKEN`',
+    more: '`sluice serve` makes one at start.',
+  },
+  {
     path: 'maxConnections',
     type: 'integer',
     unit: 'connections',
@@ -65,6 +73,8 @@ export const LISTEN_OPTIONS = Object.freeze([
  *   name; default false
  * @property {string[]} [allowedHosts] without keys, further names that callers may use for this machine,
  *   without a port
+ * @property {string} [adminToken] without keys, what the calls of administrators carry as `Authorization:
+ *   Bearer TOKEN`; default: callers on this machine are administrators
  * @property {number} [maxConnections] connections at once; further ones are closed at once; default: what
  *   the limit of open files leaves after a reserve
  * @property {number} [maxConnectionsPerAddress] connections of one client address; proxies share one;

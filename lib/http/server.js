@@ -7,6 +7,7 @@ import { AddressLimit, defaultMaxConnections, descriptorLimit } from './connecti
 import { HttpError } from '../internal/util/http-error.js';
 import { LISTEN_OPTIONS } from './listen-options.js';
 import { checkTable } from '../internal/util/option-table.js';
+import { demandAdminToken, digestOf } from './middleware/require-admin.js';
 import { handleCors } from './middleware/cors.js';
 import { isHostName, isLoopback, isOwnHost } from '../internal/util/hosts.js';
 import { rangeError, typeError } from '../internal/util/errors.js';
@@ -90,9 +91,10 @@ function checkHost({ access, authenticate }, allowed, { headers: { host }, url =
  * The gateway's handler, then the files of the page.
  * @param {ServerDeps} deps
  * @param {readonly string[] | undefined} allowedHosts undefined: any
+ * @param {string | undefined} adminToken undefined: none is needed
  * @returns {http.RequestListener}
  */
-function createListener(deps, allowedHosts) {
+function createListener(deps, allowedHosts, adminToken) {
   const { access, handler, log } = deps;
   const files = sirv(WEB_ROOT, {
     etag: true,
@@ -100,7 +102,9 @@ function createListener(deps, allowedHosts) {
     extensions: ['html'],
     setHeaders: (res) => setHeaders(res, PAGE_HEADERS),
   });
+  const digest = adminToken === undefined ? undefined : digestOf(adminToken);
   return (req, res) => {
+    if (digest !== undefined) demandAdminToken(req, digest);
     setRequestId(req, res);
     // A page of another origin may load the client from here.
     if (handleCors(req, res, access.corsOrigins)) return;
@@ -152,6 +156,12 @@ function checkNames(value = []) {
   return value.map((name) => name.toLowerCase());
 }
 
+/** @param {string} [token] */
+function checkToken(token) {
+  if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return;
+  throw rangeError('adminToken takes a token of visible ASCII characters');
+}
+
 /** @param {import('node:http').Server} server */
 async function drain(server) {
   const closed = once(server, 'close');
@@ -188,11 +198,12 @@ function limitConnections(server, deps, { maxConnections, maxConnectionsPerAddre
  */
 export async function listen(deps, options) {
   const checked = checkTable('listen', LISTEN_OPTIONS, options);
-  const { port, host, open, allowedHosts } = checked;
+  const { port, host, open, allowedHosts, adminToken } = checked;
+  checkToken(adminToken);
   const names = checkNames(allowedHosts);
   checkReach(deps, host, open);
   const allowed = open ? undefined : [host.toLowerCase(), ...names];
-  const server = http.createServer(createListener(deps, allowed));
+  const server = http.createServer(createListener(deps, allowed, adminToken));
   const addresses = limitConnections(server, deps, checked);
   const streams = new StreamConnections(server, addresses);
   server.listen({ port, host });

@@ -63,7 +63,7 @@ export class FanIn {
    */
   constructor(hub, members, handler, { heartbeatMs, retryMs }) {
     this.#handler = handler;
-    this.#preamble = `retry: ${retryMs}\n\n`;
+    this.#preamble = `retry: ${retryMs}\n`;
     this.#heartbeatMs = heartbeatMs;
     this.#sources = members.map((member) => new Source(member));
     members.forEach(({ handle, cursor }, i) => {

@@ -1,22 +1,39 @@
 /**
- * Administrators are callers whose key or `authenticate` hook sets `admin`. Without keys and hook
- * they are callers on this machine, neither through a proxy nor from a page of another origin.
+ * Administrators are callers whose key or `authenticate` hook sets `admin`. Without keys and hook they
+ * are callers with the server's admin token, or, if it has none, callers on this machine that use no
+ * proxy. Calls from pages of other origins are refused before.
  */
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { HttpError } from '../../internal/util/http-error.js';
 import { isLoopback } from '../../internal/util/hosts.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
 /**
- * Whether a page of another origin sent the request. The browser may run on this machine, and some
- * requests need no preflight.
- * @param {IncomingMessage} req
- * @param {readonly string[]} allowed origins whose pages may call
- * @returns {boolean}
+ * Digests of the required tokens by request, because one handler may serve several servers.
+ * @type {WeakMap<IncomingMessage, Buffer>}
  */
-function isCrossOrigin({ headers: { origin, host } }, allowed) {
-  if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return false;
-  return !URL.canParse(origin) || new URL(origin).host !== host;
+const tokens = new WeakMap();
+
+/** Digests have equal lengths, so a comparison takes constant time. @param {string} token */
+export const digestOf = (token) => createHash('sha256').update(token).digest();
+
+/**
+ * Requires the admin token for an administrator's request on a server without keys.
+ * @param {IncomingMessage} req
+ * @param {Buffer} digest of the token
+ */
+export function demandAdminToken(req, digest) {
+  tokens.set(req, digest);
+}
+
+/**
+ * @param {IncomingMessage} req
+ * @param {Buffer} digest
+ */
+function bearsToken({ headers: { authorization = '' } }, digest) {
+  const token = /^Bearer +([^ \t]+) *$/i.exec(authorization)?.[1];
+  return token !== undefined && timingSafeEqual(digestOf(token), digest);
 }
 
 /**
@@ -33,21 +50,28 @@ export function createAdminCheck({ access, authenticate }) {
   /** @type {(req: IncomingMessage, caller: {admin: boolean}) => boolean} */
   function isAdmin(req, caller) {
     if (authenticated()) return caller.admin;
+    const digest = tokens.get(req);
+    if (digest !== undefined) return bearsToken(req, digest);
     const address = (req.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
     const forwarded =
       req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined;
-    return isLoopback(address) && !forwarded && !isCrossOrigin(req, access.corsOrigins);
+    return isLoopback(address) && !forwarded;
+  }
+
+  /** @param {IncomingMessage} req */
+  function messageFor(req) {
+    if (authenticated()) return 'This is for keys with "admin": true.';
+    if (!tokens.has(req)) return 'Without keys, this is for callers on the machine itself.';
+    return (
+      'Without keys, this takes the admin token that the server logs at start, sent as ' +
+      '"Authorization: Bearer TOKEN"; --admin-open lets callers on the machine do without.'
+    );
   }
 
   /** @type {(req: IncomingMessage, caller: {admin: boolean}) => void} */
   function requireAdmin(req, caller) {
     if (isAdmin(req, caller)) return;
-    throw new HttpError(403, {
-      code: 'admin_key_required',
-      message: authenticated()
-        ? 'This is for keys with "admin": true.'
-        : 'Without keys, this is for callers on the machine itself, and not for pages of elsewhere.',
-    });
+    throw new HttpError(403, { code: 'admin_key_required', message: messageFor(req) });
   }
 
   return { isAdmin, requireAdmin };

@@ -6,10 +6,12 @@ import { checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
 import { groupings } from '../../services/billing/usage.js';
 import { schemaCheck } from '../../internal/util/json-schema.js';
 
+const ACCOUNT_LENGTH_MAX = 256;
+
 const account = {
   type: 'string',
   minLength: 1,
-  maxLength: 256,
+  maxLength: ACCOUNT_LENGTH_MAX,
   pattern: '^[^@]',
   description: 'the name of an account, without @ in front',
 };
@@ -69,12 +71,25 @@ function keyOf(header, member) {
 }
 
 /**
+ * The schema counts code points, and the ledger UTF-16 units.
+ * @param {'from' | 'to'} field
+ * @param {string} [name] of an account
+ */
+function checkLength(field, name = '') {
+  if (name.length <= ACCOUNT_LENGTH_MAX) return;
+  const message = `${field} has at most ${ACCOUNT_LENGTH_MAX} UTF-16 units, not ${name.length}.`;
+  throw badRequest('invalid_value', field, message);
+}
+
+/**
  * @param {unknown} body
  * @param {string} [header] the `Idempotency-Key`
  * @returns {{from?: string, to?: string, amount: bigint, key?: string}}
  */
 export function checkTransfer(body, header) {
   const { from, to, amount: given, key: member } = checked(validateTransfer, body);
+  checkLength('from', from);
+  checkLength('to', to);
   if (from === undefined && to === undefined) {
     throw badRequest('missing_field', 'to', 'Either from or to is required, or both.');
   }

@@ -43,7 +43,7 @@ export function cursorOf(req, query) {
  */
 export function turnAway(res) {
   writeStreamHead(res);
-  res.end(`retry: ${OVERLOAD_RETRY_MS}\n\n`);
+  res.end(`retry: ${OVERLOAD_RETRY_MS}\n`);
 }
 
 /**

@@ -39,7 +39,7 @@ export class ErrorStream {
       onClosed(this);
     });
     writeStreamHead(res);
-    this.#write(`retry: ${reconnectMs}\n\n`);
+    this.#write(`retry: ${reconnectMs}\n`);
     if (gap) this.#writeGap(cursor);
     this.pump();
   }

@@ -26,7 +26,7 @@ export async function streamChanges(res, { changes, heartbeatMs, stallMs, reconn
   // A single line end: some clients read an empty line after a comment as an empty message.
   const beat = setInterval(() => res.writableNeedDrain || res.write(': keep-alive\n'), heartbeatMs);
   try {
-    await write(`retry: ${reconnectMs}\n\n`);
+    await write(`retry: ${reconnectMs}\n`);
     for await (const { event, data } of source) {
       await write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
       beat.refresh();

@@ -57,7 +57,7 @@
  * @property {(requests: ProviderRequest[], to: {hub: RelayHub, handles: number[],
  *   onError: (index: number, error: Error) => void}) => Promise<void>} [relay] if given, replaces the
  *   other two: the answers reach the jobs' logs without passing through JavaScript. The hub ends the
- *   jobs; `onError` is called for each failed one. Resolves after its last event of any of them
+ *   jobs; `onError` is called for each failed one. Resolves after the last event of all of them
  * @property {() => Promise<void>} [ready] does in advance the set-up of the first request;
  *   gateway.listen() awaits it, and rejects if it rejects
  * @property {() => Promise<void>} [close] ends running requests and frees all resources

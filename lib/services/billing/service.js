@@ -88,7 +88,8 @@ export class Credits {
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_ACCOUNT_NOT_FOUND`
    */
   async account(id, options) {
-    checkId('id', id);
+    // No account has a longer name.
+    if (checkId('id', id).length > KEY_MAX) throw accountNotFound();
     const given = checkOptions('account', options, ['unopened']);
     const unopened = checkBoolean('unopened', given.unopened, false);
     // A client that has read a job's terminal event must find the job settled.

@@ -1,4 +1,4 @@
-// A hub together with its sockets, its upstream calls and its way to JavaScript.
+// A hub with its sockets, its upstream calls and its events to JavaScript.
 #pragma once
 
 #include <memory>
@@ -117,7 +117,7 @@ class HubBridge final : public Machine,
   bool retired_ = false;
   Nanos silence_max_;
   std::unordered_map<SubscriberHandle, std::unique_ptr<SocketEgress>> sockets_;
-  std::unique_ptr<RelayHub> relays_;  // made for the first call
+  std::unique_ptr<RelayHub> relays_;  // created for the first call
   std::unique_ptr<JobJournal> journal_;
   std::unordered_map<JobHandle, std::vector<StateRequest>>
       waiting_;  // for an ending to be recorded

@@ -1,8 +1,5 @@
-// Values and pages of the key-value store, as they cross from and to JavaScript. JavaScript's
-// thread only.
-//
-// A value's kind, which lib/primitives/kv/values.js gives it, says whether its bytes are text
-// (below kFirstBinaryKind) or a Buffer's.
+// Values and pages of the key-value store, as passed from and to JavaScript. JavaScript's thread
+// only.
 #pragma once
 
 #include <napi.h>
@@ -30,7 +27,7 @@ inline Nanos ttl_at(const Napi::CallbackInfo& info, std::size_t index) {
   return ms < 0 ? kKeepEnd : nanos_from_ms(ms);
 }
 
-/// A change that outlives the call that announced it.
+/// A copy of a change, valid after the observer returns.
 struct KvOwnedChange {
   explicit KvOwnedChange(const KvChange& change)
       : type(change.kind),
@@ -46,14 +43,16 @@ struct KvOwnedChange {
   Nanos last_alive;
 };
 
-/// A value from a string or a Uint8Array, copied, and its kind.
+/// A value from a string or a Uint8Array, copied, and its kind. The kind, defined by
+/// lib/primitives/kv/values.js, determines whether the bytes are text (below kFirstBinaryKind) or a
+/// Buffer.
 KvValue kv_value_from(napi_env env, napi_value value, napi_value kind);
 
 /// A version; kAnyVersion for a negative number.
 KvVersion kv_version_from(napi_env env, napi_value value);
 
-/// What a scan asks for: [limit, reverse, keysOnly, prefix, start, end, after], where the last four
-/// may be undefined.
+/// The arguments of a scan: [limit, reverse, keysOnly, prefix, start, end, after], where the last
+/// four may be undefined.
 struct KvScanRequest {
   KvRange range;
   std::size_t limit = 0;
@@ -71,10 +70,10 @@ Napi::Value kv_head_for_js(napi_env env, const KvEntryRef& entry);
 Napi::Value kv_page_for_js(napi_env env, const KvPage& page, bool keys_only);
 
 /// [type, version, key, value, kind, expiresAtMs, type, ...], types as the numbers of
-/// KvChange::Kind; value and kind are undefined where nothing was set.
+/// KvChange::Kind; value and kind are undefined unless set.
 Napi::Value kv_changes_for_js(napi_env env, const std::vector<KvOwnedChange>& changes);
 
-/// The new version, 0 where nothing changed; -1 - status where it failed.
+/// The new version; 0: nothing changed; -1 - status: failed.
 Napi::Value kv_result_for_js(napi_env env, const KvResult& result);
 
 }  // namespace sluice

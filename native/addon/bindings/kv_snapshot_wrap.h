@@ -1,13 +1,4 @@
-// The JavaScript class `KvSnapshot`, private to lib/primitives/kv/snapshot.js: core/kv_snapshot.h.
-//
-//   new KvSnapshot(store)
-//   take(nowMs) -> version    of the last change in it
-//   get(key) -> [value, kind, version, expiresAtMs] | undefined
-//   scan(limit, reverse, keysOnly, prefix, start, end, after) -> page (kv_arguments.h)
-//   release()    empties it, so that it can be taken again
-//
-// Objects are reused: what Node-API keeps of one is freed in a turn of the event loop, which a
-// tight loop never gives. JavaScript's thread only. Ends with garbage collection.
+// The binding of the JavaScript class `KvSnapshot`.
 #pragma once
 
 #include <napi.h>
@@ -19,6 +10,16 @@
 
 namespace sluice {
 
+/// The JavaScript class `KvSnapshot`, private to lib/primitives/kv/snapshot.js.
+///
+///   new KvSnapshot(store)
+///   take(nowMs) -> version    of the last change in it
+///   get(key) -> [value, kind, version, expiresAtMs] | undefined
+///   scan(limit, reverse, keysOnly, prefix, start, end, after) -> page (kv_arguments.h)
+///   release()    drops the snapshot; `take` may be called again
+///
+/// Objects are reused: Node-API frees its memory of an object in a turn of the event loop, which
+/// does not come during a tight loop. JavaScript's thread only. Ends with garbage collection.
 class KvSnapshotWrap final : public Napi::ObjectWrap<KvSnapshotWrap> {
  public:
   static Napi::Function define(Napi::Env env);

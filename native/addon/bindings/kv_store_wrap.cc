@@ -49,8 +49,8 @@ Napi::Function KvStoreWrap::define(Napi::Env env) {
                      });
 }
 
-// Every change comes about within a call of this thread, so nothing else touches `changes_`; and
-// the observer goes with the store's last call, which this wrap makes.
+// Every change is made within a call of this thread, so no other thread uses `changes_`; and this
+// wrap makes the last call of the store, so the observer never outlives it.
 KvStoreWrap::KvStoreWrap(const Napi::CallbackInfo& info)
     : ObjectWrap(info), store_(std::make_shared<KvStore>(limits_from(info))) {
   observe();

@@ -1,24 +1,4 @@
-// The JavaScript class `KvStore`, private to lib/kv/: core/kv_store.h, synchronous.
-//
-//   new KvStore(maxKeys, maxKeyBytes, maxValueBytes, maxBytes, maxPinnedBytes)
-//   set(key, value, kind, ttlMs, expected, nowMs) -> version   expected: a version, 0 for "not
-//   touch(key, ttlMs, expected, nowMs) -> version              there", -1 for "whatever there is"
-//   erase(key, expected, nowMs) -> version                     ttlMs -1: the end that the key has
-//   get(key, nowMs) -> [value, kind, version, expiresAtMs] | undefined
-//   scan(nowMs, limit, reverse, keysOnly, prefix, start, end, after) -> page (kv_arguments.h)
-//   watch(on)        whether changes are collected
-//   takeChanges() -> those since the last call (kv_arguments.h)
-//   account()        reports the memory of the entries to V8, where it has changed by much
-//   reclaim(most, nowMs) -> when it has something to do next
-//   size(), bytes(), pinnedBytes(), snapshots(), version()
-//   load(store, toUnixMs, nowMs) -> what is wrong with the entries in an opened `Store`, '' when
-//   all
-//     were taken in; `toUnixMs` makes Unix time of the store's own
-//   keep(store, toUnixMs)   every change from now on is written to a started `Store`
-//   writtenVersion() -> the last one that is on the disk, with all before it
-//
-// What fails gives -1 - status (core/kv_store.h) in place of a version. JavaScript's thread only;
-// ends with garbage collection. Snapshots and transactions hold on to what they need.
+// The binding of the JavaScript class `KvStore`.
 #pragma once
 
 #include <napi.h>
@@ -34,13 +14,33 @@
 
 namespace sluice {
 
+/// The JavaScript class `KvStore`, private to lib/primitives/kv/: a KvStore, called synchronously.
+///
+///   new KvStore(maxKeys, maxKeyBytes, maxValueBytes, maxBytes, maxPinnedBytes)
+///   set(key, value, kind, ttlMs, expected, nowMs) -> version   expected: a version, 0: absent,
+///   touch(key, ttlMs, expected, nowMs) -> version              -1: any; ttlMs -1: keep the expiry
+///   erase(key, expected, nowMs) -> version
+///   get(key, nowMs) -> [value, kind, version, expiresAtMs] | undefined
+///   scan(nowMs, limit, reverse, keysOnly, prefix, start, end, after) -> page (kv_arguments.h)
+///   watch(on)        whether changes are collected
+///   takeChanges() -> the changes since the last call (kv_arguments.h)
+///   account()        reports the memory of the entries to V8, if it has changed much
+///   reclaim(most, nowMs) -> when to call it next
+///   size(), bytes(), pinnedBytes(), snapshots(), version()
+///   load(store, toUnixMs, nowMs) -> '' once all entries of an opened `Store` are loaded, or else
+///     the fault; `toUnixMs` is the offset from the store's time to Unix time
+///   keep(store, toUnixMs)   every change from now on is written to a started `Store`
+///   writtenVersion() -> the version up to which every change is on the disk
+///
+/// A call that fails returns -1 - KvStatus instead of a version. JavaScript's thread only;
+/// ends with garbage collection. Snapshots and transactions keep alive the data that they need.
 class KvStoreWrap final : public Napi::ObjectWrap<KvStoreWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit KvStoreWrap(const Napi::CallbackInfo& info);
   ~KvStoreWrap() override;
 
-  /// The store of argument `index`; an empty one where it cannot be told any more.
+  /// The store of argument `index`; an empty one while the environment is being terminated.
   static std::shared_ptr<KvStore> store_of(const Napi::CallbackInfo& info, std::size_t index);
 
  private:

@@ -1,21 +1,4 @@
-// The JavaScript class `KvTransaction`, private to lib/primitives/kv/transaction.js:
-// core/kv_transaction.h.
-//
-//   new KvTransaction(store)
-//   begin()    an empty one; end() frees all that it holds, so that it can begin again
-//   get(key, nowMs) -> [value, kind, version, expiresAtMs] | undefined     version 0: its own
-//   scan(nowMs, limit, reverse, keysOnly, prefix, start, end, after) -> page (kv_arguments.h)
-//   set(key, value, kind, ttlMs) -> 0, or -1 - status      ttlMs -1: the end that the key has
-//   touch(key, ttlMs, nowMs) -> whether the key is there
-//   erase(key)
-//   doomed()
-//   versionOf(key) -> what the commit gave to it; 0 where it changed nothing there
-//   commit(nowMs, prefix, maxKeys, maxBytes, areaPrefix, areaMaxKeys, areaMaxBytes) -> the store's
-//     version, 0 where nothing changed, or -1 - status. The keys with a prefix, where all that is
-//     written lies, are a KvShare; so are those of its area. Without a prefix there is neither
-//
-// Between `end` and `begin` nothing else is called. Objects are reused, as in kv_snapshot_wrap.h.
-// JavaScript's thread only; ends with garbage collection.
+// The binding of the JavaScript class `KvTransaction`.
 #pragma once
 
 #include <napi.h>
@@ -27,6 +10,26 @@
 
 namespace sluice {
 
+/// The JavaScript class `KvTransaction`, private to lib/primitives/kv/transaction.js.
+///
+///   new KvTransaction(store)
+///   begin()    starts a transaction; end() frees its memory, and `begin` may be called again
+///   get(key, nowMs) -> [value, kind, version, expiresAtMs] | undefined     version 0: its own
+/// write
+///   scan(nowMs, limit, reverse, keysOnly, prefix, start, end, after) -> page (kv_arguments.h)
+///   set(key, value, kind, ttlMs) -> 0, or -1 - status      ttlMs -1: keep the expiry
+///   touch(key, ttlMs, nowMs) -> whether the key is there
+///   erase(key)
+///   doomed()
+///   versionOf(key) -> its version by the commit; 0: unchanged
+///   commit(nowMs, prefix, maxKeys, maxBytes, areaPrefix, areaMaxKeys, areaMaxBytes) -> the store's
+///     version, 0: nothing changed, or -1 - status
+///
+/// The keys with `prefix`, which include all written ones, are a KvShare, and so are those with
+/// `areaPrefix`. Without a prefix there is neither.
+///
+/// No other method may be called between `end` and `begin`. Objects are reused, as in
+/// KvSnapshotWrap. JavaScript's thread only; ends with garbage collection.
 class KvTransactionWrap final : public Napi::ObjectWrap<KvTransactionWrap> {
  public:
   static Napi::Function define(Napi::Env env);

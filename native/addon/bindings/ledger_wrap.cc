@@ -17,7 +17,7 @@ using Type = LedgerEventType;
 
 constexpr std::size_t kEventFields = 15;
 
-// An array that is filled from the front; nothing any more once a call has failed.
+// An array filled from the front; after a failed call it ignores further elements.
 class ArrayFiller {
  public:
   ArrayFiller(napi_env env, std::size_t size) : env_(env) {
@@ -46,7 +46,7 @@ class ArrayFiller {
   }
   void add(napi_value value) { put(value == nullptr ? napi_invalid_arg : napi_ok, value); }
 
-  /// nullptr when it could not be made.
+  /// nullptr if a call failed.
   [[nodiscard]] napi_value take() const { return ok_ ? array_ : nullptr; }
 
  private:
@@ -90,7 +90,7 @@ napi_value array_of_event(napi_env env, const LedgerEvent& event) {
   return fields.take();
 }
 
-// Nothing but id 0 for an array that is none.
+// An event with id 0 for an invalid array.
 LedgerEvent event_from(napi_env env, napi_value array) {
   LedgerEvent event;
   const std::vector<napi_value> fields = elements_of(env, array);
@@ -116,7 +116,7 @@ LedgerEvent event_from(napi_env env, napi_value array) {
 Napi::Value array_of_events(napi_env env, const std::vector<LedgerEvent>& events) {
   ArrayFiller array(env, events.size());
   for (const LedgerEvent& event : events) {
-    // Thousands of them: without a scope each would keep a dozen handles until the call is over.
+    // For thousands of events: without a scope each would keep a dozen handles until the call ends.
     napi_handle_scope scope = nullptr;
     if (napi_open_handle_scope(env, &scope) != napi_ok) return {};
     array.add(array_of_event(env, event));

@@ -1,30 +1,4 @@
-// The JavaScript class `Ledger`, private to lib/primitives/ledger/ledger.js: core/ledger.h,
-// synchronous.
-//
-//   new Ledger()
-//   open(nowMs, account, overdraft, metadata) -> answer
-//   execute(nowMs, operation, key, one, other, amount, target, timeMs, force, metadata) -> answer
-//   executeLinked(nowMs, key, [[from, to, amount, metadata]...]) -> [answer...]    '' for `from` is
-//     a deposit, for `to` a withdrawal; a single answer for a conflict
-//   advance(nowMs)
-//   nextDeadlineMs() -> Infinity for never
-//   balance(nowMs, account) -> [posted, held, closed], or undefined: no such account
-//   events(nowMs, account, after, limit) -> [event...], or undefined
-//   journal(nowMs, after, limit) -> [event...]
-//   accounts() -> [name...]
-//   replay(event) -> why it cannot be one; '' when it was taken in
-//   load(store) -> what is wrong with the events in an opened `Store`; '' when all were taken in
-//   replayEnd() -> why the journal cannot end where it does; ''
-//   keep(store)    every event from now on is written to a started `Store`
-//   rename(account, name)   in all events, too, whose keys and metadata are erased
-//   lastAtMs() -> of the last event
-//
-// `one` and `other` are the account, or who pays and who is paid. An answer is `[code, posted,
-// held, event]`, without an event where there is none; an event an array of its fields, in the
-// order of LedgerEvent. Operations, types and codes are the numbers of core/ledger_event.h, amounts
-// BigInts.
-//
-// JavaScript's thread only; ends with garbage collection.
+// The binding of the JavaScript class `Ledger`.
 #pragma once
 
 #include <napi.h>
@@ -36,6 +10,33 @@
 
 namespace sluice {
 
+/// The JavaScript class `Ledger`, private to lib/primitives/ledger/ledger.js: a Ledger, called
+/// synchronously.
+///
+///   new Ledger()
+///   open(nowMs, account, overdraft, metadata) -> answer
+///   execute(nowMs, operation, key, one, other, amount, target, timeMs, force, metadata) -> answer
+///   executeLinked(nowMs, key, [[from, to, amount, metadata]...]) -> [answer...]
+///     '' as `from`: a deposit, as `to`: a withdrawal; a single answer for a conflict
+///   advance(nowMs)
+///   nextDeadlineMs() -> Infinity for never
+///   balance(nowMs, account) -> [posted, held, closed], or undefined: no such account
+///   events(nowMs, account, after, limit) -> [event...], or undefined
+///   journal(nowMs, after, limit) -> [event...]
+///   accounts() -> [name...]
+///   replay(event) -> '', or why the event is invalid
+///   load(store) -> '' once all events of an opened `Store` are loaded, or else the fault
+///   replayEnd() -> '', or why the journal cannot end here
+///   keep(store)    every event from now on is written to a started `Store`
+///   rename(account, name)   also in its events, whose keys and metadata are erased
+///   lastAtMs() -> the time of the last event
+///
+/// `one` and `other` are the account, or the payer and the payee. An answer is `[code, posted,
+/// held, event]`, without `event` if there is none. An event is an array of its fields in the order
+/// of LedgerEvent. Operations, types and codes are the numbers of core/ledger/event.h, amounts
+/// BigInts.
+///
+/// JavaScript's thread only; ends with garbage collection.
 class LedgerWrap final : public Napi::ObjectWrap<LedgerWrap> {
  public:
   static Napi::Function define(Napi::Env env);

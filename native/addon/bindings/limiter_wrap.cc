@@ -9,7 +9,7 @@
 namespace sluice {
 namespace {
 
-// The arguments after those that all limiters have.
+// The arguments after the common ones.
 constexpr std::size_t kOwn = 2;
 
 // Places in the shared numbers.
@@ -78,8 +78,7 @@ LimiterWrap<Limiter>::LimiterWrap(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<LimiterWrap<Limiter>>(info),
       limiter_(RuleOf<Limiter>::from(info), count_from(info.Env(), info[1])),
       numbers_(info.Env(), info[0]) {
-  // A function of its own that carries `this`: to look it up in the object takes as long as the
-  // decision.
+  // A function bound to this limiter: unwrapping the object takes as long as the decision.
   napi_value function = nullptr;
   napi_create_function(info.Env(), "allow", NAPI_AUTO_LENGTH, &LimiterWrap::allow, this, &function);
   napi_set_named_property(info.Env(), info.This(), "allow", function);

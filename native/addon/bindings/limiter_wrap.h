@@ -1,20 +1,4 @@
-// The JavaScript classes of the limiters with keys, private to
-// lib/primitives/limiters/keyed-limiter.js:
-//
-//   new TokenBucket(numbers, maxKeys, capacity, refillPerSecond)
-//   new FixedWindow(numbers, maxKeys, limit, windowNs)
-//   new SlidingLog(numbers, maxKeys, limit, windowNs)
-//   new SlidingCounter(numbers, maxKeys, limit, windowNs)
-//   allow(key, cost) -> allowed
-//   reset(key)       -> whether any of what the key had taken still counted
-//   size()           -> keys held
-//
-// `numbers` is a Float64Array of 5, which costs less than arguments and an object. `allow` and
-// `reset` read the time from places 0 (whole seconds; NaN: the monotonic clock) and 1
-// (nanoseconds); `allow` writes remaining, retryAfter and resetAfter to places 2 to 4, the waits in
-// nanoseconds, Infinity for never. Keys are compared as UTF-8.
-//
-// JavaScript's thread only; ends with garbage collection.
+// The bindings of the JavaScript classes of the limiters with keys.
 #pragma once
 
 #include <napi.h>
@@ -25,6 +9,23 @@
 
 namespace sluice {
 
+/// The JavaScript classes of the limiters with keys, private to
+/// lib/primitives/limiters/keyed-limiter.js:
+///
+///   new TokenBucket(numbers, maxKeys, capacity, refillPerSecond)
+///   new FixedWindow(numbers, maxKeys, limit, windowNs)
+///   new SlidingLog(numbers, maxKeys, limit, windowNs)
+///   new SlidingCounter(numbers, maxKeys, limit, windowNs)
+///   allow(key, cost) -> allowed
+///   reset(key)       -> whether any usage of the key was unexpired
+///   size()           -> keys held
+///
+/// `numbers` is a Float64Array of 5, cheaper than arguments and a result object. `allow` and
+/// `reset` read the time from places 0 (whole seconds; NaN: the monotonic clock) and 1
+/// (nanoseconds); `allow` writes remaining, retryAfter and resetAfter to places 2 to 4, the waits
+/// in nanoseconds, Infinity for never. Keys are compared as UTF-8.
+///
+/// JavaScript's thread only; ends with garbage collection.
 template <typename Limiter>
 class LimiterWrap final : public Napi::ObjectWrap<LimiterWrap<Limiter>> {
  public:

@@ -1,35 +1,4 @@
-// The JavaScript class `LruTtlTable`, private to lib/primitives/cache/lru-ttl-table.js.
-//
-//   new LruTtlTable(maxEntries, maxBytes, memory)   memory: a Uint32Array of WORDS, see below
-//   store()                 inserts or updates an entry; asks and answers in `memory`
-//   readClock()             puts the monotonic clock's time, since the table was made, there
-//   erase(slot)             drops an entry
-//   expire(slot, nowMs)     whether it had expired, and was dropped
-//   purge(nowMs), clear()
-//   takeRemoved()           how many of the removed are in `memory` now; 0: that was all
-//   note(logged)            takes in the log, of so many lookups
-//   order()                 the slots, the most recent entry first
-//   counts()                [hits, misses, joins, evictions, expirations]
-//   size(), bytes()
-//
-// Finding a wrapped object and reading a few arguments costs many times what a bare call costs. So
-// what every `set` calls are functions bound to their table, which find their arguments in memory
-// that both sides see; and a lookup that changes nothing but recency and counts does not cross at
-// all: it is logged there, and the log is handed in with whatever depends on it, or when it is
-// full. `LruTtlTable.layout` has the places in that memory, and the marks, by name:
-//
-//   SIZE, TTL_MS, KEEP_MS, NOW_MS   arguments of `store`; `readClock` writes NOW_MS. An entry is
-//                       held for KEEP_MS after its time to live
-//   FRESH_MS, LAST_MS   its answer: the last millisecond of the time to live, and the last one at
-//                       which the entry is held. LAST_MS is TOO_LARGE where it was not stored
-//   SLOT                the slot to update, NO_SLOT to insert; and the slot in which the entry is
-//   LOGGED              lookups in the log, taken in first
-//   REMOVED             how many of the removed follow; REMOVED_MAX: there may be more to take
-//   REMOVED_AT          slot and reason, EVICTED or EXPIRED, of each of them
-//   LOG_AT              the log: a slot a lookup, NO_SLOT for a miss, JOIN for a join
-//
-// JavaScript's thread only; ends with garbage collection, until which its maker holds on to the
-// object, not to bound functions alone.
+// The binding of the JavaScript class `LruTtlTable`.
 #pragma once
 
 #include <napi.h>
@@ -44,6 +13,38 @@
 
 namespace sluice {
 
+/// The JavaScript class `LruTtlTable`, private to lib/primitives/cache/lru-ttl-table.js.
+///
+///   new LruTtlTable(maxEntries, maxBytes, memory)   memory: a Uint32Array of WORDS, see below
+///   store()                 inserts or updates an entry; arguments and result in `memory`
+///   readClock()             writes the monotonic time since the creation of the table there
+///   erase(slot)             drops an entry
+///   expire(slot, nowMs)     whether it had expired, and was dropped
+///   purge(nowMs), clear()
+///   takeRemoved()           how many removed entries it wrote to `memory`; 0: no more
+///   note(logged)            applies the log of `logged` lookups
+///   order()                 the slots, the most recent entry first
+///   counts()                [hits, misses, joins, evictions, expirations]
+///   size(), bytes()
+///
+/// Unwrapping an object and reading a few arguments costs many times a bare call. The functions
+/// that every `set` calls are therefore bound to their table and read their arguments from shared
+/// memory. A lookup that changes only recency and counts makes no call at all: it is logged in
+/// that memory, and the log is applied before any call that depends on it, or when it is full.
+/// `LruTtlTable.layout` has the places in that memory, and the marks, by name:
+///
+///   SIZE, TTL_MS, KEEP_MS, NOW_MS   arguments of `store`; `readClock` writes NOW_MS. An entry is
+///                       held for KEEP_MS after its time to live
+///   FRESH_MS, LAST_MS   its result: the last millisecond of the time to live, and the last one at
+///                       which the entry is held. LAST_MS is TOO_LARGE if it was not stored
+///   SLOT                the slot to update, NO_SLOT to insert; then the slot of the entry
+///   LOGGED              lookups in the log, applied first
+///   REMOVED             how many removed entries follow; REMOVED_MAX: there may be more
+///   REMOVED_AT          slot and reason, EVICTED or EXPIRED, of each of them
+///   LOG_AT              the log: a slot a lookup, NO_SLOT for a miss, JOIN for a join
+///
+/// JavaScript's thread only; ends with garbage collection. The owner must keep a reference to the
+/// object: the bound functions do not keep it alive.
 class LruTtlTableWrap final : public Napi::ObjectWrap<LruTtlTableWrap> {
  public:
   static Napi::Function define(Napi::Env env);

@@ -56,7 +56,7 @@ napi_value to_js(napi_env env, const StoreValue& value) {
   return out;
 }
 
-// An array of what `convert` makes of each; undefined when the environment is going away.
+// An array of the converted items; undefined while the environment is being terminated.
 template <typename Items, typename Convert>
 napi_value array_from(napi_env env, const Items& items, Convert convert) {
   napi_value array = nullptr;
@@ -108,7 +108,7 @@ void StoreWrap::on_environment_exit(void* self) {
 
 void StoreWrap::shut() {
   file_.reset();
-  // Hubs may hold it still: closed, it takes nothing more.
+  // Hubs may still reference the store; closed, it accepts no changes.
   if (store_) store_->close();
   store_.reset();
 }

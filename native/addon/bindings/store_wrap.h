@@ -1,18 +1,4 @@
-// The JavaScript class `Store`: a data file and, once it is started, the thread that writes it.
-//
-//   new Store()
-//   open(path, readOnly) -> [status, detail]
-//   select(name, values) -> rows as arrays of columns; undefined when they cannot be read.
-//                           Until `start` only.
-//   start(reactor, machineId)      answers come as events to that machine
-//   commit(request, [name, values, name, values, ...], scrub) -> status; "ok": an answer will come.
-//                           scrub: nothing of the rows that it deletes is on the disk then
-//   state() -> status of the last transaction; room() -> whether something new may begin, as a
-//                           status; stats() -> [transactions, batches, queued]
-//   close()                        writes what is queued, and lets the file go
-//
-// Columns: null, number (bigint beyond 2^53), string, Buffer. Used by lib/jobs/storage/sqlite.js
-// alone. JavaScript's thread only. Ends with `close()`, garbage collection, or the environment.
+// The binding of the JavaScript class `Store`.
 #pragma once
 
 #include <napi.h>
@@ -24,6 +10,23 @@
 
 namespace sluice {
 
+/// The JavaScript class `Store`: a data file and, once it is started, the thread that writes it.
+///
+///   new Store()
+///   open(path, readOnly) -> [status, detail]
+///   select(name, values) -> rows as arrays of columns; undefined when they cannot be read.
+///                          Until `start` only.
+///   start(reactor, machineId)      answers come as events to that machine
+///   commit(request, [name, values, name, values, ...], scrub) -> status
+///                          "ok": an answer will come; scrub: first erase deleted rows
+///   state() -> status of the last transaction
+///   room() -> whether to accept a new request, as a status
+///   stats() -> [transactions, batches, queued]
+///   close()                        writes the queued changes and closes the file
+///
+/// Columns: null, number (bigint beyond 2^53), string, Buffer. Used only by
+/// lib/jobs/storage/sqlite.js. JavaScript's thread only. Ends with `close()`, garbage collection,
+/// or the environment.
 class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
  public:
   static Napi::Function define(Napi::Env env);

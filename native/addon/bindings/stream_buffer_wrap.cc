@@ -10,13 +10,13 @@ namespace {
 constexpr double kStored = 0;
 constexpr double kRefused = -1;
 
-// What a write that does not wait, or no longer does, has come to.
+// The result of a write for JavaScript; undefined: it has to wait.
 Napi::Value outcome_of(Napi::Env env, BufferStatus status) {
   if (status == BufferStatus::kWaiting) return env.Undefined();
   return Napi::Number::New(env, status == BufferStatus::kDone ? kStored : kRefused);
 }
 
-// What a read that does not wait, or no longer does, has come to.
+// The result of a read for JavaScript; undefined: it has to wait.
 Napi::Value outcome_of(Napi::Env env, const StreamBuffer<std::u16string>::ReadResult& result) {
   if (result.status == BufferStatus::kWaiting) return env.Undefined();
   if (result.status == BufferStatus::kClosed) return env.Null();
@@ -51,7 +51,7 @@ Napi::Function StreamBufferWrap::define(Napi::Env env) {
 StreamBufferWrap::StreamBufferWrap(const Napi::CallbackInfo& info)
     : ObjectWrap(info), buffer_(static_cast<std::size_t>(count_from(info.Env(), info[0]))) {}
 
-// Turns are only noted: JavaScript collects them once the call that caused them is over.
+// Turns are only recorded: JavaScript collects them after the call that caused them.
 StreamBufferWrap::Buffer::OnTurn StreamBufferWrap::note_turn() {
   return [this](Ticket ticket) { turns_.push_back(ticket); };
 }

@@ -1,18 +1,4 @@
-// The JavaScript class `StreamBuffer`, private to lib/primitives/scheduling/stream-buffer.js.
-//
-//   new StreamBuffer(capacity)
-//   write(text)          STORED, REFUSED (closed), or the ticket to wait with
-//   tryWrite(text)       STORED, REFUSED, or undefined: the writer would have to wait
-//   read()               a string; null: closed and drained; else the ticket to wait with
-//   tryRead()            a string; null: closed and drained; undefined: the reader would wait
-//   claimWrite(ticket)   STORED, REFUSED, or undefined: not its turn
-//   claimRead(ticket)    a string; null: closed and drained; undefined: not its turn
-//   abort(ticket)        true: out of the line
-//   takeTurns()          tickets told since the last call, in order; undefined: none
-//   close(), size(), closed()
-//
-// JavaScript's thread only; ends with garbage collection. Text is kept as UTF-16, so that a lone
-// surrogate comes out as it went in.
+// The binding of the JavaScript class `StreamBuffer`.
 #pragma once
 
 #include <napi.h>
@@ -24,6 +10,22 @@
 
 namespace sluice {
 
+/// The JavaScript class `StreamBuffer`, private to lib/primitives/scheduling/stream-buffer.js.
+///
+///   new StreamBuffer(capacity)
+///   write(text)          STORED, REFUSED (closed), or the ticket to wait with
+///   tryWrite(text)       STORED, REFUSED, or undefined: the writer would have to wait
+///   read()               a string; null: closed and drained; else the ticket to wait with
+///   tryRead()            a string; null: closed and drained; undefined: the reader would wait
+///   claimWrite(ticket)   STORED, REFUSED, or undefined: not its turn
+///   claimRead(ticket)    a string; null: closed and drained; undefined: not its turn
+///   abort(ticket)        true: removed from the line
+///   takeTurns()          tickets whose turn has come since the last call, in order; undefined:
+/// none
+///   close(), size(), closed()
+///
+/// JavaScript's thread only; ends with garbage collection. Text is kept as UTF-16, so that a lone
+/// surrogate comes out as it went in.
 class StreamBufferWrap final : public Napi::ObjectWrap<StreamBufferWrap> {
  public:
   static Napi::Function define(Napi::Env env);

@@ -1,10 +1,4 @@
-// Reads the arguments of a call from JavaScript, and makes its result, without exceptions.
-//
-// While a worker is being terminated, any Node-API call that may run JavaScript fails (coercions,
-// reading and setting properties among them). The node-addon-api wrappers then return values
-// without an environment, and the next use of one aborts the process. These functions check each
-// status and return an empty value: the call has no effect. They do not validate: lib/ does.
-// JavaScript's thread only.
+// Reads the arguments of a call from JavaScript, and makes its result, without C++ exceptions.
 #pragma once
 
 #include <napi.h>
@@ -15,6 +9,11 @@
 #include <string_view>
 #include <vector>
 
+// While a worker is being terminated, any Node-API call that may run JavaScript fails (coercions,
+// reading and setting properties among them). The node-addon-api wrappers then return values
+// without an environment, and the next use of one aborts the process. These functions check each
+// status and return an empty value: the call has no effect. They do not validate: lib/ does.
+// JavaScript's thread only.
 namespace sluice {
 
 /// A number; 0 for anything else.

@@ -1,6 +1,5 @@
-// Numbers that both sides use, exported under their names so that JavaScript has no copy of them.
-//
-// JavaScript's thread only, while a class is being defined.
+// Enumerations exported by name, so that JavaScript has no copy of the numbers. JavaScript's thread
+// only, while a class is defined.
 #pragma once
 
 #include <napi.h>

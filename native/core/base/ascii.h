@@ -1,4 +1,4 @@
-// Kinds of ASCII characters, whatever the locale. Any thread; plain functions.
+// Classes of ASCII characters, independent of the locale. Any thread; plain functions.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@ constexpr bool is_upper(char c) {
 constexpr bool is_lower(char c) {
   return c >= 'a' && c <= 'z';
 }
-/// White space, line ends among it.
+/// White space, including line ends.
 constexpr bool is_space(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }

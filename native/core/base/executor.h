@@ -1,8 +1,4 @@
-// The two contracts between a time-injected state machine and whatever drives it.
-//
-// A Machine lives on one Executor and is touched by that executor's thread alone, so it takes no
-// lock. The reactor (runtime/) is the executor of real time; ManualExecutor (runtime/) runs the
-// same machines inline under a clock that is moved by hand.
+// Interfaces of a time-injected state machine and of the executor that drives it.
 #pragma once
 
 #include <functional>
@@ -12,7 +8,8 @@
 
 namespace sluice {
 
-/// A state machine with timers. Not thread-safe: its executor's thread alone calls it.
+/// A state machine with timers. It lives on one Executor, and only that executor's thread calls it,
+/// so it needs no lock.
 class Machine {
  public:
   Machine() = default;
@@ -27,13 +24,15 @@ class Machine {
   /// Does everything that is due at or before `now`. `now` never goes back.
   virtual void advance(Nanos now) = 0;
 
-  /// Lets go of whatever belongs to the executor (sockets, timers of its loop): the machine has
-  /// been removed, or the executor is about to end, while others may still hold the object. It is
-  /// not advanced again.
+  /// Releases all resources of the executor (sockets, timers of its loop). Called when the machine
+  /// is removed or the executor is about to end; others may still reference the object. `advance`
+  /// is not called again.
   virtual void retire() {}
 };
 
-/// Runs commands one after the other on one thread, and advances its machines when they fall due.
+/// Runs commands one after the other on one thread, and advances its machines when they are due.
+/// The reactor (runtime/) uses the monotonic clock; ManualExecutor (runtime/) runs the same
+/// machines inline under a manual clock.
 class Executor {
  public:
   using Command = std::function<void(Nanos now)>;
@@ -47,10 +46,10 @@ class Executor {
   /// later. Any thread. Returns false, and drops the command, once the executor has stopped.
   virtual bool post(Command command) = 0;
 
-  /// Registers a machine to be advanced. Executor's thread (that is: inside a command) only.
+  /// Registers a machine. Executor's thread only, that is, inside a command.
   virtual void add(std::shared_ptr<Machine> machine) = 0;
 
-  /// Forgets a machine. Executor's thread only; unknown machines are ignored.
+  /// Removes a machine; an unknown one is ignored. Executor's thread only.
   virtual void remove(const Machine* machine) = 0;
 };
 

@@ -1,6 +1,4 @@
-// Writing JSON text: the few pieces that frames and states are made of.
-//
-// Appends to a caller's string, allocates nothing else. Input is valid UTF-8. Any thread.
+// Appends JSON text to a caller's string; no other allocation. Input is valid UTF-8. Any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,4 @@
-// Shared objects that know how many share them, so that the only owner may change one in place.
-//
-// A Counted object is reached through Ref alone and is deleted with the last of them, on whatever
-// thread that is. Counting is atomic. `unique` answers for a Ref that no other thread can copy:
-// the former owners' last reads happened before it says true.
+// Intrusive reference counting with copy-on-write support.
 #pragma once
 
 #include <atomic>
@@ -11,10 +7,12 @@
 
 namespace sluice {
 
+/// A base with an atomic reference count. The object is reached only through Ref, and the last Ref
+/// deletes it, on its own thread.
 class Counted {
  public:
   Counted() = default;
-  /// A copy is an object of its own, which nobody refers to yet.
+  /// A copy is a separate object without references.
   Counted(const Counted& /*other*/) {}
   Counted& operator=(const Counted&) = delete;
 
@@ -28,12 +26,12 @@ class Counted {
   mutable std::atomic<std::uint32_t> owners_{0};
 };
 
-/// An owner of a Counted object, or of nothing.
+/// A reference to a Counted object, or null.
 template <typename Object>
 class Ref {
  public:
   Ref() = default;
-  /// Takes an object from `new`, or one that has owners.
+  /// References an object from `new`, or one that has references.
   explicit Ref(Object* object) : object_(object) {
     if (object_ != nullptr) object_->owners_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -54,7 +52,8 @@ class Ref {
   Object* operator->() const { return object_; }
   explicit operator bool() const { return object_ != nullptr; }
 
-  /// Whether this is the only owner; there must be an object.
+  /// Whether this is the only reference, so that the object may be changed in place. Must not be
+  /// null. When true, all reads by former owners have happened before.
   [[nodiscard]] bool unique() const {
     return object_->owners_.load(std::memory_order_acquire) == 1;
   }

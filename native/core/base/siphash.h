@@ -1,8 +1,4 @@
-// The hash of keys that strangers choose.
-//
-// SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012; the 1-3 variant is
-// what Rust's and Python's tables use) under a secret of the process: without it nobody can pick
-// keys that collide and so make a table slow. Any thread; plain functions.
+// A keyed hash for keys that untrusted clients choose. Any thread; plain functions.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +6,18 @@
 
 namespace sluice {
 
-/// The secret, 128 bits.
+/// The key of the hash, 128 bits.
 struct HashSecret {
   std::uint64_t first = 0;
   std::uint64_t second = 0;
 };
 
-/// The secret of this process, random.
+/// The random secret of this process. Without it an attacker cannot choose keys that collide and
+/// slow down a table.
 const HashSecret& process_hash_secret();
 
+/// SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012), the variant of the
+/// hash tables of Rust and Python.
 std::uint64_t keyed_hash(std::string_view key, const HashSecret& secret);
 
 }  // namespace sluice

@@ -1,8 +1,4 @@
-// Time as the core sees it: an argument, never a call.
-//
-// Every state machine in core/ takes `now` from its caller and states when it next wants to be
-// called (`next_deadline`). The runtime passes the monotonic clock; tests and ManualClock pass
-// what they like. Any thread; plain values.
+// Time in core/ is an argument: each state machine takes `now` and states its `next_deadline`.
 #pragma once
 
 #include <cstdint>

@@ -15,7 +15,8 @@ constexpr bool is_low_surrogate(std::uint32_t code_point) {
   return code_point >= 0xDC00 && code_point <= 0xDFFF;
 }
 
-/// What a lead byte announces. `needed` is the number of continuation bytes; zero for a byte that
+/// The properties of a lead byte. `needed` is the number of continuation bytes; zero for a byte
+/// that
 /// cannot start a multi-byte character.
 struct Lead {
   std::uint8_t needed = 0;

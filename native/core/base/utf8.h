@@ -1,7 +1,4 @@
-// Incremental UTF-8: turns bytes that arrive in pieces into text that is valid piece by piece.
-//
-// One decoder per text stream, used by one thread at a time; plain state, no allocation of its
-// own. It ends with `finish`, after which it is as new.
+// Incremental UTF-8 decoding: bytes that arrive in pieces become text that is valid piece by piece.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +12,9 @@ inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
 /// Decodes UTF-8 as the WHATWG Encoding standard does. A character whose bytes are split over
 /// calls is held until it is whole. An ill-formed sequence becomes one U+FFFD per maximal subpart
-/// (Unicode 15, section 3.9), so the output never depends on where the input was cut.
+/// (Unicode 15, section 3.9), so the output never depends on where the input was split.
+///
+/// One decoder per text stream, on one thread at a time. `finish` ends the stream and resets it.
 class Utf8Decoder {
  public:
   /// What the three-byte form of a UTF-16 surrogate (ED A0 80 .. ED BF BF) means.

@@ -1,8 +1,4 @@
 // The eviction state of a cache: recency, time to live, and limits by number and by size.
-//
-// The table knows its entries by id; its owner keeps keys and values (values live in JavaScript's
-// heap, and a key is looked up there without copying it). Thread-safe: each call is one step under
-// a mutex. Ends with its owner.
 #pragma once
 
 #include <cstddef>
@@ -20,14 +16,14 @@ namespace sluice {
 /// Identifies an entry: slots are reused, pairs of slot and generation are not (for 2^32 times).
 struct EntryId {
   std::uint32_t slot = 0;
-  std::uint32_t generation = 0;  ///< from 1; 0 is no entry's
+  std::uint32_t generation = 0;  ///< from 1; 0: no entry
 
   friend bool operator==(const EntryId&, const EntryId&) = default;
 };
 
-/// No entry's id. As a lookup: nothing was found.
+/// The id of no entry. As a lookup: a miss.
 inline constexpr EntryId kNoEntry{0, 0};
-/// As a lookup: nothing was found, but a load of it is under way.
+/// As a lookup: a miss that joined a load in progress.
 inline constexpr EntryId kJoined{1, 0};
 
 struct LruTtlLimits {
@@ -49,17 +45,22 @@ struct CacheCounts {
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
   std::uint64_t joins = 0;
-  std::uint64_t evictions = 0;    ///< entries dropped, or not stored, for want of room
+  std::uint64_t evictions = 0;    ///< entries dropped, or not stored, for lack of room
   std::uint64_t expirations = 0;  ///< entries dropped because they had expired
 };
 
-/// Answer to `insert` and `update`.
+/// The result of `insert` and `update`.
 struct StoredEntry {
   EntryId id;  ///< kNoEntry: larger than the limit, so not stored
   Nanos stored_at = 0;
-  Nanos last_alive = 0;  ///< the last moment at which it is alive; kNever: for ever
+  Nanos last_alive = 0;  ///< the last time at which it is valid; kNever: for ever
 };
 
+/// The eviction state of a cache.
+///
+/// The table identifies its entries by id; its owner keeps keys and values (values live in
+/// JavaScript's heap, where a key is looked up without a copy). Thread-safe: each call is one step
+/// under a mutex.
 class LruTtlTable {
  public:
   using Removed = std::vector<RemovedEntry>;

@@ -1,6 +1,4 @@
-// A bounded FIFO of items, and a line of items that wait for a place in it.
-//
-// Not thread-safe: one machine owns it. Plain state, ends with its owner.
+// A bounded FIFO queue with a waiting line for its places.
 #pragma once
 
 #include <cstddef>
@@ -17,14 +15,15 @@ namespace sluice {
 /// Opaque to the core; unique among the items that are in a pipeline at one time.
 using ItemId = std::uint64_t;
 
-/// An item and the time at which it got its place in a queue.
+/// An item and the time at which it entered the queue.
 struct QueuedItem {
   ItemId item;
   Nanos arrived;
 };
 
 /// Holds at most `capacity` items. An item that comes when it is full waits in line, first come
-/// first served, until `admit` gives it a place or `remove` takes it out.
+/// first served, until `admit` gives it a place or `remove` removes it. Not thread-safe: one
+/// machine owns it.
 class BoundedQueue {
  public:
   enum class Removed { kUnknown, kWaiting, kQueued };

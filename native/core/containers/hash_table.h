@@ -1,10 +1,4 @@
-// A hash table from keys to small states, made for a million of them.
-//
-// Entries lie in pages that never move, and an open-addressing index (linear probing, at most three
-// quarters full, 8 bytes a slot) names them by number: about 14 bytes a key on top of the entry.
-// Growing copies the index only. Entries can be walked by number, a few at a time, for a sweep.
-//
-// Not thread-safe: one machine owns it. Plain state, ends with its owner.
+// A hash table from keys to small states, designed for a million entries.
 #pragma once
 
 #include <cstddef>
@@ -19,27 +13,35 @@
 
 namespace sluice {
 
+/// A hash table from keys to small states, designed for a million entries.
+///
+/// Entries are stored in pages that never move. An open-addressing index (linear probing, at most
+/// three quarters full, 8 bytes per slot) refers to them by number: about 14 bytes per key in
+/// addition to the entry. Growing copies the index only. Entries can be visited by number, a few at
+/// a time, for a sweep.
+///
+/// Not thread-safe: one machine owns it.
 template <typename State>
 class KeyedTable {
  public:
-  /// The number of an entry, below `extent()`; it stays until the entry is erased.
+  /// The number of an entry, below `extent()`; valid until the entry is erased.
   using EntryId = std::uint32_t;
 
   /// The most entries that a table can hold.
   static constexpr std::size_t kEntriesMax = std::size_t{1} << 31;
 
-  /// What find and insert take for a key, so that it is hashed once for both.
+  /// The hash of a key, for `find` and `insert`, so that it is computed once for both.
   [[nodiscard]] static std::uint32_t hash_of(std::string_view key) {
     return static_cast<std::uint32_t>(keyed_hash(key, process_hash_secret()));
   }
 
-  /// The state of a key; nullptr when there is none. It stays valid until the entry is erased.
+  /// The state of a key; nullptr when there is none. Valid until the entry is erased.
   [[nodiscard]] State* find(std::string_view key, std::uint32_t hash) {
     const EntryId id = find_id(key, hash);
     return id == kNone ? nullptr : &entry_of(id).state;
   }
 
-  /// Adds a key that is not there. The table must not hold kEntriesMax.
+  /// Adds an absent key. The table must hold less than kEntriesMax.
   State& insert(std::string_view key, std::uint32_t hash, State state) {
     if (4 * (size_ + 1) > 3 * index_.size()) grow();
     const EntryId id = take_entry();
@@ -60,8 +62,8 @@ class KeyedTable {
   }
   [[nodiscard]] std::string_view key_at(EntryId id) { return entry_of(id).key; }
 
-  /// Removes an entry that is there. With the last one all memory is given back; otherwise it is
-  /// kept for entries to come.
+  /// Removes an existing entry. Its memory is kept for new entries; removing the last entry frees
+  /// all memory.
   void erase(EntryId id) {
     unplace(id);
     Entry& entry = entry_of(id);
@@ -124,7 +126,7 @@ class KeyedTable {
     index_[at] = slot;
   }
 
-  // Closes the gap: whoever probed past the slot that is freed moves up.
+  // Closes the gap: entries that were probed past the freed slot move up.
   void unplace(EntryId id) {
     std::size_t gap = entry_of(id).hash & mask();
     while (index_[gap].entry != id) gap = (gap + 1) & mask();

@@ -1,11 +1,4 @@
-// Which of many slots have expired: a radix heap with removal.
-//
-// A slot lies in the bucket of the highest bit in which its time and the queue's differ. As the
-// queue's time moves on, whole buckets fall due, and only one is dealt out again, into lower ones.
-// A slot moves at most 63 times in its life, however many there are, and is removed in one step. A
-// heap of lazily dropped deadlines (timer_queue.h) would keep one for every replaced entry.
-//
-// Not thread-safe: one owner. Plain state, ends with it.
+// A radix heap with removal: finds the expired ones among many slots.
 #pragma once
 
 #include <bit>
@@ -17,6 +10,15 @@
 
 namespace sluice {
 
+/// Finds the expired ones among many slots: a radix heap with removal.
+///
+/// A slot is in the bucket of the highest bit in which its time and the queue's time differ. As the
+/// queue's time advances, whole buckets become due, and at most one is redistributed to lower
+/// buckets. A slot moves at most 63 times in its life, regardless of the number of slots, and is
+/// removed in one step. A heap of lazily dropped deadlines (timer_queue.h) would keep one for every
+/// replaced entry.
+///
+/// Not thread-safe: one owner.
 class ExpiryQueue {
  public:
   using Slot = SlotLists::Slot;
@@ -27,7 +29,7 @@ class ExpiryQueue {
     buckets_.grow();
   }
 
-  /// Puts in a slot that is not in the queue. With kNever it stays outside.
+  /// Inserts a slot that is not in the queue. A slot with kNever is not inserted.
   void add(Slot slot, Nanos due) {
     due_[slot] = due;
     if (due == kNever) return;
@@ -36,10 +38,10 @@ class ExpiryQueue {
     used_ |= std::uint64_t{1} << bucket;
   }
 
-  /// Takes a slot out; nothing if it is not in the queue.
+  /// Removes a slot; no effect if it is not in the queue.
   void remove(Slot slot) { buckets_.remove(slot); }
 
-  /// Takes out one slot whose time is at or before `now`, in no particular order; SlotLists::kNone
+  /// Removes and returns one slot whose time is at or before `now`, in any order; SlotLists::kNone
   /// when there is none. `now` never goes back.
   Slot pop_due(Nanos now) {
     if (now > time_) advance(now);
@@ -56,7 +58,7 @@ class ExpiryQueue {
       const auto bucket = static_cast<std::uint32_t>(std::countr_zero(left));
       if (buckets_.front(bucket) == SlotLists::kNone) continue;
       if (bucket == kDue) return time_;
-      // Its slots differ from `time_` in this bit, and in none above.
+      // The slots of the bucket differ from `time_` in this bit, and in no higher one.
       const Nanos bit = Nanos{1} << (bucket - 1);
       return (time_ & ~(bit - 1)) | bit;
     }
@@ -72,8 +74,8 @@ class ExpiryQueue {
     return static_cast<std::uint32_t>(std::bit_width(static_cast<std::uint64_t>(due ^ time_)));
   }
 
-  // Buckets above the highest bit that changes keep what they hold. All that lies below it is due;
-  // the one bucket in between has to be looked at slot by slot.
+  // Buckets above the highest changed bit are unaffected. All slots below it are due. Only the
+  // slots of the bucket at that bit must be examined.
   void advance(Nanos now) {
     const auto highest = std::bit_width(static_cast<std::uint64_t>(now ^ time_));
     time_ = now;
@@ -90,7 +92,7 @@ class ExpiryQueue {
   }
 
   Nanos time_ = 0;
-  std::uint64_t used_ = 0;  ///< a bit for each bucket that may hold something
+  std::uint64_t used_ = 0;  ///< a bit for each bucket that may hold slots
   std::vector<Nanos> due_;
   SlotLists buckets_{kBuckets};
 };

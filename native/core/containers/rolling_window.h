@@ -1,6 +1,4 @@
 // Counts events within a span of time, by the events' own time.
-//
-// Not thread-safe; time is an argument. Memory is bounded.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +7,11 @@
 
 namespace sluice {
 
+/// Not thread-safe; time is an argument. Memory is bounded.
+///
 /// Events may come out of order. An event at `t` is in the window of `now` when
 /// `now - window < t <= now`. Events in the window of the newest one are kept; an event that is
-/// older when it comes is not taken.
+/// older on arrival is ignored.
 ///
 /// Counts are exact to the millisecond while the window holds at most `entries_max` different
 /// milliseconds. Beyond that, neighbours are merged in steps of a power of two milliseconds, each
@@ -28,15 +28,15 @@ class RollingWindow {
   RollingWindow(std::int64_t window_ms, std::size_t entries_max)
       : window_ms_(window_ms), entries_max_(entries_max) {}
 
-  /// False for an event that is too old to be taken. Amortised O(log n).
+  /// Returns false for an event that is too old. Amortised O(log n).
   bool add(std::int64_t time_ms, double value);
 
   /// Events in (now - window, now]; O(n).
   [[nodiscard]] Totals totals(std::int64_t now_ms) { return totals(now_ms, window_ms_); }
-  /// The same for a window that is not longer than the one kept.
+  /// As above, for a window that is not longer than the one kept.
   [[nodiscard]] Totals totals(std::int64_t now_ms, std::int64_t window_ms);
 
-  /// Forgets events outside of the window of `now_ms`.
+  /// Drops events outside of the window of `now_ms`.
   void expire(std::int64_t now_ms);
   /// Merges events in the same `step_ms` milliseconds.
   void coarsen(std::int64_t step_ms);

@@ -1,7 +1,4 @@
-// Doubly linked lists over slot numbers, without an allocation of their own per link.
-//
-// A fixed number of lists share one set of slots; a slot is in one of the lists or in none. Every
-// operation but `grow` takes constant time. Not thread-safe: one owner. Plain state, ends with it.
+// Doubly linked lists over slot numbers, without an allocation per link.
 #pragma once
 
 #include <cstddef>
@@ -10,11 +7,13 @@
 
 namespace sluice {
 
+/// A fixed number of doubly linked lists over one set of slots; a slot is in one list or in none.
+/// Every operation but `grow` takes constant time. Not thread-safe: one owner.
 class SlotLists {
  public:
   using Slot = std::uint32_t;
 
-  /// "No slot": what an empty list has at its ends.
+  /// "No slot": the ends of an empty list.
   static constexpr Slot kNone = UINT32_MAX;
 
   explicit SlotLists(std::uint32_t lists) : lists_(lists) {
@@ -27,7 +26,7 @@ class SlotLists {
     links_.push_back({node, node});
   }
 
-  /// Puts a slot that is in no list at the front of one.
+  /// Inserts a slot that is in no list at the front of one.
   void push_front(std::uint32_t list, Slot slot) {
     const std::uint32_t node = slot + lists_;
     const std::uint32_t next = links_[list].next;
@@ -36,7 +35,7 @@ class SlotLists {
     links_[list].next = node;
   }
 
-  /// Takes a slot out of its list; nothing if it is in none.
+  /// Removes a slot from its list; no effect if it is in none.
   void remove(Slot slot) {
     const std::uint32_t node = slot + lists_;
     const Link link = links_[node];
@@ -48,7 +47,7 @@ class SlotLists {
   [[nodiscard]] Slot front(std::uint32_t list) const { return slot_at(links_[list].next); }
   [[nodiscard]] Slot back(std::uint32_t list) const { return slot_at(links_[list].previous); }
 
-  /// The one behind `slot` in its list, or kNone.
+  /// The slot after `slot` in its list, or kNone.
   [[nodiscard]] Slot after(Slot slot) const { return slot_at(links_[slot + lists_].next); }
 
  private:

@@ -1,8 +1,4 @@
 // Deadlines of many objects in one heap, re-armed lazily.
-//
-// A deadline that moves later (a heartbeat pushed back by every token) costs nothing: the old entry
-// fires early, the owner looks at the true deadline and arms again. One that moves earlier is armed
-// anew. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +10,11 @@
 
 namespace sluice {
 
+/// Deadlines of many objects in one heap.
+///
+/// A deadline that moves later (a heartbeat postponed by every token) costs nothing: the old entry
+/// fires early, and the owner checks the true deadline and re-arms it. A deadline that moves
+/// earlier is added again. Not thread-safe.
 template <typename Key>
 class TimerQueue {
  public:
@@ -24,7 +25,7 @@ class TimerQueue {
 
   [[nodiscard]] Nanos next_deadline() const { return heap_.empty() ? kNever : heap_.top().due; }
 
-  /// Takes one entry that is due at `now`. The owner must check its true deadline.
+  /// Removes and returns an entry due at `now`. The owner must check its true deadline.
   [[nodiscard]] bool pop_due(Nanos now, Key& key) {
     if (heap_.empty() || heap_.top().due > now) return false;
     key = heap_.top().key;

@@ -1,7 +1,4 @@
-// What a key-value store holds of one key at one version: immutable, shared by the store and
-// the readers of that version (snapshots, transactions, pages).
-//
-// Any thread. An entry is freed with its last reference.
+// The entries of a key-value store: one key at one version.
 #pragma once
 
 #include <atomic>
@@ -16,15 +13,15 @@
 
 namespace sluice {
 
-/// The state of a key changes from version to version; versions of one store never repeat.
+/// The version of a key. Each change has a new one; versions of one store never repeat.
 using KvVersion = std::uint64_t;
 
-/// The version of a key that is not there.
+/// The version of an absent key.
 inline constexpr KvVersion kAbsent = 0;
 
 struct KvValue {
   std::string bytes;
-  std::uint8_t kind = 0;  ///< what the bytes are: the caller's, kept with them
+  std::uint8_t kind = 0;  ///< the type of the bytes, defined by the caller
 
   friend bool operator==(const KvValue&, const KvValue&) = default;
 };
@@ -34,6 +31,8 @@ struct KvHeld : Counted {
   std::atomic<std::uint64_t> bytes{0};
 };
 
+/// A key and its value at one version. Immutable; shared by the store and the readers of that
+/// version (snapshots, transactions, pages). Any thread. The last reference frees it.
 struct KvEntry : Counted {
   KvEntry(std::string of, KvValue with, KvVersion at, Nanos until, SlotLists::Slot in_queue,
           Ref<KvHeld> counted)
@@ -49,15 +48,15 @@ struct KvEntry : Counted {
   KvEntry& operator=(const KvEntry&) = delete;
   ~KvEntry() { held->bytes -= size(); }
 
-  /// What counts against a store's limit.
+  /// The bytes that count against the store's limits.
   [[nodiscard]] std::uint64_t size() const { return key.size() + value.bytes.size(); }
   [[nodiscard]] bool alive(Nanos now) const { return now <= last_alive; }
 
   const std::string key;
   const KvValue value;
   const KvVersion version;
-  const Nanos last_alive;      ///< the last moment at which it is there; kNever: for ever
-  const SlotLists::Slot slot;  ///< in the store's expiry queue; kNone without an end
+  const Nanos last_alive;      ///< the last time at which it is visible; kNever: for ever
+  const SlotLists::Slot slot;  ///< in the store's expiry queue; kNone: no expiry
   const Ref<KvHeld> held;
 };
 

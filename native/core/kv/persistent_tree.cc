@@ -10,7 +10,7 @@ KvEntryRef KvTree::put(const KvEntryRef& entry) {
 }
 
 KvEntryRef KvTree::take(std::string_view key) {
-  // Looked for first: nodes must not be copied for nothing.
+  // Searches first, so that no node is copied in vain.
   if (find(key) == nullptr) return {};
   return take_from(root_, key);
 }
@@ -48,8 +48,8 @@ void KvTree::measure(Node& node) {
   node.usage = {left.keys + right.keys + 1, left.bytes + right.bytes + node.entry->size()};
 }
 
-// The caller is the only owner of the node above, or of the root: a node below a shared node is
-// shared too, whatever its own count says.
+// Requires that the caller is the only owner of the parent node: a node below a shared node is
+// shared too, even if its own count is 1.
 KvTree::Node& KvTree::own(Ref<Node>& at) {
   if (!at.unique()) at = Ref<Node>(new Node(*at));
   return *at;
@@ -107,7 +107,7 @@ KvEntryRef KvTree::put_in(Ref<Node>& at, const KvEntryRef& entry) {
   return former;
 }
 
-// The key is there.
+// Requires that the key is present.
 KvEntryRef KvTree::take_from(Ref<Node>& at, std::string_view key) {
   Node& node = own(at);
   const int order = key.compare(node.entry->key);

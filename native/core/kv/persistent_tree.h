@@ -1,15 +1,4 @@
-// An ordered map of entries whose copies are free: the base of snapshots.
-//
-// A balanced (AVL) tree of nodes that copies share. A copy is one more owner of the root. A
-// write copies the shared nodes on its path, so other copies do not see it; without copies it
-// changes the nodes in place. What that costs: with a copy alive, the
-// first write to a place copies up to 1.44 log2(n) nodes of 56 bytes, entries never; a node keeps
-// two references where a B-tree would pack many keys. Version chains per key would be smaller while
-// there are snapshots, but need a sweep of all keys when the oldest one ends; here what only a
-// snapshot saw goes with it, at once.
-//
-// One thread at a time changes, copies or destroys a tree; different copies are independent, on any
-// thread. Ends with its owner.
+// An ordered map of entries with constant-time copies, the base of snapshots.
 #pragma once
 
 #include <cstddef>
@@ -29,30 +18,40 @@ struct KvUsage {
   friend bool operator==(const KvUsage&, const KvUsage&) = default;
 };
 
+/// A balanced (AVL) tree whose copies share nodes.
+///
+/// A copy takes a reference to the root. A write copies the shared nodes on its path, so that other
+/// copies do not see it; without copies it changes the nodes in place. While a copy exists, the
+/// first write to a place copies up to 1.44 log2(n) nodes of 56 bytes, and no entries. A node keeps
+/// two references where a B-tree would pack many keys. Version chains per key would need less
+/// memory while snapshots exist, but a sweep of all keys when the oldest one ends; here the nodes
+/// that only a snapshot references are freed with it.
+///
+/// One thread at a time may change, copy or destroy a tree. Different copies are independent, on
+/// any thread.
 class KvTree {
  public:
-  /// Puts an entry in the place of its key. The former one, if there was any.
+  /// Inserts or replaces the entry of its key. Returns the replaced entry, if any.
   KvEntryRef put(const KvEntryRef& entry);
 
-  /// Takes an entry out. Nothing when there is none.
+  /// Removes and returns an entry; nothing when there is none.
   KvEntryRef take(std::string_view key);
 
   /// The entry of a key, valid while it is in the tree; nullptr when there is none.
   [[nodiscard]] const KvEntry* find(std::string_view key) const;
 
-  /// Of all entries, and of those before a key: kept with each node, so a look costs a way down.
+  /// The usage of all entries, and of those before a key, in O(log n): each node keeps its sum.
   [[nodiscard]] KvUsage usage() const { return usage_of(root_); }
   [[nodiscard]] KvUsage usage_before(std::string_view key) const;
 
-  /// Calls `visit(const KvEntryRef&)` for the entries from the first key that is not before `from`,
-  /// in the order of the keys' bytes, until it answers false.
+  /// Calls `visit(const KvEntryRef&)` for the entries from the first key not less than `from`, in
+  /// the order of the keys' bytes, until it returns false.
   template <typename Visit>
   void walk(std::string_view from, Visit&& visit) const {
     walk_in(root_.get(), from, visit);
   }
 
-  /// As `walk`, from the last key that is before `before` (nullptr: from the last of all)
-  /// downwards.
+  /// As `walk`, in descending order from the last key less than `before` (nullptr: the last key).
   template <typename Visit>
   void walk_back(const std::string* before, Visit&& visit) const {
     walk_back_in(root_.get(), before, visit);
@@ -65,7 +64,7 @@ class KvTree {
     KvEntryRef entry;
     Ref<Node> left;
     Ref<Node> right;
-    KvUsage usage;  ///< of the node and of all below it
+    KvUsage usage;  ///< of the whole subtree
     std::int32_t height = 1;
   };
 

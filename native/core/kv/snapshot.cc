@@ -5,7 +5,7 @@
 namespace sluice {
 namespace {
 
-// The first string behind all that begin with `prefix`; nothing when there is none.
+// The smallest string greater than all that begin with `prefix`; nothing when there is none.
 std::optional<std::string> end_of_prefix(std::string_view prefix) {
   std::string end(prefix);
   while (!end.empty() && end.back() == '\xff') end.pop_back();
@@ -26,7 +26,7 @@ KvRange kv_range(std::string_view prefix, const std::optional<std::string>& star
   if (start) range.from = std::max(range.from, *start);
   if (end) end_at(*end);
   if (after && order == KvOrder::kDescending) end_at(*after);
-  // No string lies between a key and the key with a zero byte behind it.
+  // No string lies between a key and the key followed by a zero byte.
   if (after && order == KvOrder::kAscending) range.from = std::max(range.from, *after + '\0');
   return range;
 }

@@ -1,8 +1,4 @@
-// A key-value store as it was at one moment, and the ranges of keys that are read of it.
-//
-// Any thread, several at once: nothing in it changes, time included, which stands still at the
-// moment it was taken. It stays readable when the store has gone. What it alone still sees goes
-// with it, on the thread that lets go of it, without the store's lock.
+// Snapshots of a key-value store, and ranges of keys.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +15,7 @@
 
 namespace sluice {
 
-/// Keys from `from` on, up to and without `to`, in the order of their bytes.
+/// The keys from `from` (inclusive) to `to` (exclusive), in the order of their bytes.
 struct KvRange {
   std::string from;
   std::optional<std::string> to;
@@ -30,14 +26,14 @@ struct KvRange {
 /// The direction in which a range is read.
 enum class KvOrder : std::uint8_t { kAscending, kDescending };
 
-/// The range of the keys that begin with `prefix`, lie from `start` on and before `end`, and behind
-/// `after` in the order in which they are read, each if it is given.
+/// The range of the keys that begin with `prefix`, lie in [`start`, `end`), and follow `after` in
+/// the reading order; each bound is optional.
 KvRange kv_range(std::string_view prefix, const std::optional<std::string>& start,
                  const std::optional<std::string>& end, const std::optional<std::string>& after,
                  KvOrder order = KvOrder::kAscending);
 
 struct KvPage {
-  /// Whether there was room below `limit`. If not, there is more.
+  /// Adds an entry if the page has fewer than `limit`; otherwise sets `more` and returns false.
   bool add(KvEntryRef entry, std::size_t limit) {
     more = entries.size() == limit;
     if (!more) entries.push_back(std::move(entry));
@@ -45,23 +41,28 @@ struct KvPage {
   }
 
   std::vector<KvEntryRef> entries;
-  bool more = false;  ///< whether the range goes on behind the last of them
+  bool more = false;  ///< whether the range continues after the last entry
 };
 
+/// A key-value store as it was at one moment.
+///
+/// Immutable, and its time stands still, so any number of threads may read it at once. It stays
+/// readable after the store is destroyed. Entries that only the snapshot references are freed with
+/// it, on the thread that drops the last reference, without the store's lock.
 class KvSnapshot {
  public:
-  /// For KvStore::snapshot. `open` counts the snapshots that exist.
+  /// Used by KvStore::snapshot. The references to `open` count the existing snapshots.
   KvSnapshot(KvTree tree, KvVersion version, Nanos taken_at, std::shared_ptr<void> open)
       : tree_(std::move(tree)), version_(version), taken_at_(taken_at), open_(std::move(open)) {}
 
-  /// The entry of a key that is there; nothing otherwise.
+  /// The entry of a key; nothing when it is absent or expired.
   [[nodiscard]] KvEntryRef get(std::string_view key) const;
 
-  /// The first entries of a range in that order, `limit` (at least 1) at most.
+  /// The first entries of a range in that order, at most `limit` (at least 1).
   [[nodiscard]] KvPage scan(const KvRange& range, std::size_t limit,
                             KvOrder order = KvOrder::kAscending) const;
 
-  /// Calls `visit(const KvEntryRef&)` for the entries of a range in that order until it answers
+  /// Calls `visit(const KvEntryRef&)` for the entries of a range in that order until it returns
   /// false.
   template <typename Visit>
   void walk(const KvRange& range, KvOrder order, Visit&& visit) const {
@@ -79,7 +80,7 @@ class KvSnapshot {
     }
   }
 
-  /// The version of the last change that it saw.
+  /// The version of the last change before the snapshot.
   [[nodiscard]] KvVersion version() const { return version_; }
 
  private:

@@ -8,7 +8,7 @@ namespace {
 
 // Expired entries that each change frees on its way: more than the one that it may add.
 constexpr std::size_t kReclaimPerChange = 2;
-// How many are freed before it is seen again whether there is room.
+// The number of entries to free before checking for room again.
 constexpr std::size_t kReclaimPerTry = 64;
 
 }  // namespace
@@ -165,7 +165,7 @@ KvVersion KvStore::version() const {
   return version_;
 }
 
-// Threads may hand in their times in another order than they read them.
+// Threads may call in another order than they read the clock.
 Nanos KvStore::latest(Nanos now) const {
   return std::max(now_, now);
 }
@@ -180,8 +180,8 @@ KvVersion KvStore::version_of(std::string_view key) const {
   return entry == nullptr ? kAbsent : entry->version;
 }
 
-// With every key that was seen in a range unchanged, and as many keys in it as there were, none has
-// come to it.
+// If every key read in a range is unchanged, and the range has as many keys as before, no key was
+// added to it.
 bool KvStore::still(const KvReads& reads) const {
   for (const auto& [key, seen] : reads.keys) {
     if (version_of(key) != (seen ? seen->version : kAbsent)) return false;
@@ -200,7 +200,7 @@ bool KvStore::still(const KvReads& reads) const {
 KvStore::Growth KvStore::growth_by(std::string_view key, const KvWrite& write) const {
   Growth growth;
   const KvEntry* const former = tree_.find(key);
-  // An expired one is not deleted: it waits for its turn.
+  // An expired entry is not deleted here: `reclaim` does it.
   if (former != nullptr && (write.value || former->alive(now_))) {
     growth.keys -= 1;
     growth.bytes -= static_cast<std::int64_t>(former->size());
@@ -213,7 +213,7 @@ KvStore::Growth KvStore::growth_by(std::string_view key, const KvWrite& write) c
   return growth;
 }
 
-// What does not grow is never refused, also where more was loaded than the limits allow.
+// A write that does not grow is never refused, even if more was loaded than the limits allow.
 KvStatus KvStore::room_for(const Growth& growth, const KvShare* share, const KvShare* area) const {
   const auto over = [](std::uint64_t now, std::int64_t more, std::uint64_t limit) {
     return more > 0 && now + static_cast<std::uint64_t>(more) > limit;
@@ -240,7 +240,7 @@ KvStatus KvStore::room_for(const Growth& growth, const KvShare* share, const KvS
   return pins ? KvStatus::kPinnedFull : KvStatus::kDone;
 }
 
-// Asks for the growth again each time: what was freed may be what was to be replaced.
+// Computes the growth anew each time: a freed entry may be one that was to be replaced.
 template <typename GrowthOf>
 KvStatus KvStore::make_room(const GrowthOf& growth_of, const KvShare* share, const KvShare* area) {
   KvStatus room = room_for(growth_of(), share, area);
@@ -274,7 +274,7 @@ KvChange KvStore::put(std::string key, KvWrite& write) {
   return insert(std::move(key), std::move(*write.value), last_alive, version_);
 }
 
-// The answer's views are good as long as the entry is in the tree.
+// The views in the result are valid while the entry is in the tree.
 KvChange KvStore::insert(std::string key, KvValue value, Nanos last_alive, KvVersion version) {
   const KvEntryRef entry(new KvEntry(std::move(key), std::move(value), version, last_alive,
                                      take_slot(last_alive), held_));

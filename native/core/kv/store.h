@@ -1,14 +1,4 @@
-// An ordered key-value store in memory: versions, times to live, snapshots, atomic commits.
-//
-// Every change takes the next number of the store's one counter as its version, so none repeats:
-// neither when a value returns, nor when a key is deleted and made again. An entry is there while
-// `now` is at most its end; later it is invisible, whether its memory has been reclaimed or not.
-// Memory is reclaimed by due time, a few entries with each change, the rest by `reclaim`, which the
-// owner calls when `next_expiry` comes; nothing needs to be read for it.
-//
-// Any thread: each call is one step under a mutex. `now` is Unix time or any other that goes on
-// alike for all calls; one that goes back counts as the latest so far. Ends with its owner;
-// snapshots and entries that others hold stay.
+// An ordered in-memory key-value store: versions, expiry, snapshots, atomic commits.
 #pragma once
 
 #include <cstddef>
@@ -35,18 +25,18 @@ struct KvLimits {
   std::size_t max_keys = 1'000'000;
   std::size_t max_key_bytes = 1024;
   std::size_t max_value_bytes = 1 << 20;
-  std::uint64_t max_bytes = 256 << 20;         ///< keys and values that are in the store
-  std::uint64_t max_pinned_bytes = 256 << 20;  ///< replaced ones that snapshots still show
+  std::uint64_t max_bytes = 256 << 20;         ///< of the keys and values in the store
+  std::uint64_t max_pinned_bytes = 256 << 20;  ///< of removed ones that are still referenced
 };
 
-/// A range of keys with limits of its own, beside the store's.
+/// A range of keys with limits of its own, in addition to the store's.
 struct KvShare {
   KvRange range;
   std::uint64_t max_keys = 0;
   std::uint64_t max_bytes = 0;
 };
 
-/// "Whatever the key's version is", where a call takes an expected one.
+/// As an expected version: any version, or none.
 inline constexpr KvVersion kAnyVersion = ~KvVersion{0};
 
 enum class KvStatus : std::uint8_t {
@@ -56,39 +46,39 @@ enum class KvStatus : std::uint8_t {
   kValueTooLong,    ///< longer than max_value_bytes
   kKeysFull,        ///< there would be more than max_keys
   kBytesFull,       ///< there would be more than max_bytes
-  kPinnedFull,      ///< more than max_pinned_bytes are held by others
+  kPinnedFull,      ///< more than max_pinned_bytes are still referenced
   kShareKeysFull,   ///< as kKeysFull, of the share
   kShareBytesFull,  ///< as kBytesFull, of the share
 };
 
 struct KvResult {
   KvStatus status = KvStatus::kDone;
-  /// Of the change: of a commit with several the last one's; kAbsent when nothing changed. On a
-  /// conflict: what the key has.
+  /// The version of the change, the last one of a commit; kAbsent when nothing changed. On a
+  /// conflict: the version of the key.
   KvVersion version = kAbsent;
 };
 
-/// In place of a time to live: the end that the key has stays; kNever where the key is not there.
+/// As a time to live: keeps the expiry of the key; kNever for an absent key.
 inline constexpr Nanos kKeepEnd = -1;
 
-/// What a change does: a value that lives for `ttl` (kNever: for ever; kKeepEnd), or none: the key
-/// goes.
+/// One write of a commit: sets a value that lives for `ttl` (kNever: for ever; or kKeepEnd), or,
+/// without a value, deletes the key.
 struct KvWrite {
   std::optional<KvValue> value;
   Nanos ttl = kNever;
-  KvVersion version = kAbsent;  ///< of the change, once it is done and was one
+  KvVersion version = kAbsent;  ///< set by the commit, if the write changed anything
 };
 
 using KvWrites = std::map<std::string, KvWrite, std::less<>>;
 
-/// All that a transaction has seen of the store, absent keys included.
+/// The reads of a transaction, absent keys included.
 struct KvReads {
   struct Walked {
     KvRange range;
-    std::size_t count = 0;  ///< entries seen; each is among `keys`, too
+    std::size_t count = 0;  ///< entries read; each is also in `keys`
   };
 
-  std::map<std::string, KvEntryRef, std::less<>> keys;  ///< nothing: the key was not there
+  std::map<std::string, KvEntryRef, std::less<>> keys;  ///< nullptr: the key was absent
   std::vector<Walked> ranges;
 };
 
@@ -97,7 +87,7 @@ struct KvChange {
   enum class Kind : std::uint8_t {
     kSet,
     kDeleted,
-    kExpired,  ///< reclaimed: the key as of `version` is of no use any more. No change of state
+    kExpired,  ///< the entry of `version` was reclaimed; the visible state is unchanged
   };
 
   Kind kind = Kind::kSet;
@@ -108,43 +98,54 @@ struct KvChange {
   Nanos last_alive = kNever;    ///< of kSet
 };
 
+/// An ordered key-value store in memory.
+///
+/// Every change takes the next number of the store's counter as its version, so no version repeats,
+/// even when a value returns or a key is deleted and set again. An entry is visible while `now` is
+/// at most its end, and invisible afterwards, whether or not its memory has been reclaimed. Memory
+/// is reclaimed in the order of expiry: a few entries with each change, the rest by `reclaim`,
+/// which the owner calls at `next_expiry`. Reads are not needed for it.
+///
+/// Any thread: each call is one step under a mutex. `now` is Unix time, or another clock common to
+/// all calls; a `now` that goes back counts as the latest so far. Snapshots and entries that others
+/// reference outlive the store.
 class KvStore {
  public:
   using Observer = std::function<void(std::span<const KvChange>)>;
 
   explicit KvStore(const KvLimits& limits) : limits_(limits) {}
 
-  /// Sets a key if it has the `expected` version (kAbsent: if it is not there). With kNever the new
-  /// entry has no end, whatever the former one had. What fails touches nothing.
+  /// Sets a key if it has the `expected` version (kAbsent: if it is absent). With kNever the new
+  /// entry does not expire, even if the old one did. A failed call changes nothing.
   KvResult set(std::string key, KvValue value, Nanos ttl, KvVersion expected, Nanos now);
 
-  /// Gives a key that is there another time to live, under the same condition. Its value stays; it
-  /// is a change all the same. Done with version kAbsent: the key is not there.
+  /// Changes the time to live of a key, under the same condition. The value stays, but the version
+  /// changes. kDone with version kAbsent: the key is absent.
   KvResult touch(std::string_view key, Nanos ttl, KvVersion expected, Nanos now);
 
-  /// Deletes a key under the same condition. Done with version kAbsent: it was not there.
+  /// Deletes a key under the same condition. kDone with version kAbsent: it was absent.
   KvResult erase(std::string_view key, KvVersion expected, Nanos now);
 
-  /// The entry of a key that is there; nothing otherwise.
+  /// The entry of a key; nothing when it is absent or expired.
   KvEntryRef get(std::string_view key, Nanos now);
 
-  /// As KvSnapshot::scan, of this moment. A key that is there during a whole scan, page after page,
-  /// is in it once: pages go by the order of keys, which never changes.
+  /// As KvSnapshot::scan, of the current state. A key that is present during a scan of several
+  /// pages appears exactly once: pages follow the order of keys.
   KvPage scan(const KvRange& range, std::size_t limit, Nanos now,
               KvOrder order = KvOrder::kAscending);
 
-  /// The store as it is now. Costs as much as nothing; see core/kv_tree.h for what writes cost
-  /// while there are snapshots.
+  /// A snapshot of the current state, in constant time. See KvTree for the cost of writes while
+  /// snapshots exist.
   KvSnapshot snapshot(Nanos now);
 
-  /// Does all `writes`, in the order of keys, or none: if what was read is no longer so (a key
-  /// changed, came, went or expired; one that was not there because it had expired is still that).
-  /// Takes the values out of `writes`, and leaves the versions there. With a `share`, all that is
-  /// written lies in it, and it in the `area`, if there is one, which is full as the store is.
+  /// Applies all `writes`, in the order of keys, or none. kConflict if a read is outdated: a key
+  /// was changed, added, deleted, or has expired since. Moves the values out of `writes`, and
+  /// stores the versions there. With a `share`, all written keys lie in it; the share lies in the
+  /// `area`, if there is one, whose limits are reported like the store's.
   KvResult commit(const KvReads& reads, KvWrites& writes, Nanos now, const KvShare* share = nullptr,
                   const KvShare* area = nullptr);
 
-  /// Whether all that was read is still so.
+  /// Whether all reads are still current.
   bool holds(const KvReads& reads, Nanos now);
 
   /// kDone, kKeyTooLong or kValueTooLong.
@@ -154,23 +155,23 @@ class KvStore {
   /// Frees up to `most` expired entries. Returns `next_expiry()`.
   Nanos reclaim(std::size_t most, Nanos now);
 
-  /// When `reclaim` has something to do: never too late, and at most some 60 times an entry too
-  /// early. kNever: nothing expires.
+  /// When to call `reclaim` next: never too late, and too early at most about 60 times per entry.
+  /// kNever: nothing expires.
   [[nodiscard]] Nanos next_expiry() const;
 
   /// Sets the function that is called with every change, in the order of versions and once per
-  /// commit, under the store's lock: it must be brief and must not call the store. To be set before
-  /// the store is shared.
+  /// commit, under the store's lock: it must be brief and must not call the store. Set it before
+  /// other threads use the store.
   void observe(Observer observer) { observer_ = std::move(observer); }
 
-  /// Takes in a change that another store's observer was told. Of the changes of one key the last
-  /// one is enough; versions go on behind the highest one given, so that of a store whose last
-  /// change deleted something needs it. Limits do not count, and the observer is not told. kExpired
-  /// changes nothing.
+  /// Loads a change that another store's observer received. The last change of each key suffices.
+  /// The next version follows the highest one loaded, so the last change of that store must be
+  /// among them, even if it is a deletion. Limits do not apply, and the observer is not called.
+  /// kExpired changes nothing.
   void load(const KvChange& change);
 
-  /// Entries, expired ones that are not reclaimed yet included; and the bytes of their keys and
-  /// values. Then the bytes that only snapshots still show, the snapshots, and the last version.
+  /// The number of entries, including expired ones not reclaimed yet; the bytes of their keys and
+  /// values; the bytes of removed entries still referenced; the snapshots; and the last version.
   [[nodiscard]] std::uint64_t size() const;
   [[nodiscard]] std::uint64_t bytes() const;
   [[nodiscard]] std::uint64_t pinned_bytes() const;
@@ -181,7 +182,7 @@ class KvStore {
  private:
   using Slot = SlotLists::Slot;
 
-  /// What a commit adds, which may be negative.
+  /// The growth by a commit, which may be negative.
   struct Growth {
     std::int64_t keys = 0;
     std::int64_t bytes = 0;
@@ -209,7 +210,7 @@ class KvStore {
   mutable std::mutex mutex_;
   const KvLimits limits_;
   const Ref<KvHeld> held_{new KvHeld};
-  const std::shared_ptr<int> open_ = std::make_shared<int>(0);  ///< each snapshot is an owner
+  const std::shared_ptr<int> open_ = std::make_shared<int>(0);  ///< each snapshot has a reference
   KvTree tree_;
   ExpiryQueue expiry_;
   std::vector<KvEntryRef> timed_;  ///< by slot

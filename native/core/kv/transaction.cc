@@ -27,8 +27,8 @@ KvEntryRef KvTransaction::get(std::string_view key, Nanos now) {
   return doomed_ ? KvEntryRef() : entry;
 }
 
-// Own writes and the store's entries are two ordered lists; where both have a key, the own one
-// counts. The range that was read ends at the key at which the page was full.
+// Merges two ordered lists, own writes and the store's entries; an own write takes precedence. The
+// range that was read ends at the key at which the page was full.
 KvPage KvTransaction::scan(const KvRange& range, std::size_t limit, Nanos now, KvOrder order) {
   if (doomed_) return {};
   const bool descends = order == KvOrder::kDescending;
@@ -117,7 +117,7 @@ KvVersion KvTransaction::version_of(std::string_view key) const {
   return written == writes_.end() ? kAbsent : written->second.version;
 }
 
-// Of a version read before, so that a change that comes in between is looked for once more.
+// Reads the version first, so that a concurrent change is detected by the next check.
 void KvTransaction::check(Nanos now) {
   const KvVersion version = store_->version();
   if (version == checked_at_) return;

@@ -1,13 +1,4 @@
-// One optimistic transaction: reads are remembered, writes are kept back, `commit` does all or
-// nothing.
-//
-// What was read is what the store held at that moment, and it reads so again. Should something that
-// was read have changed by the next read of anything else, the transaction is `doomed`: it will not
-// commit, and reads give nothing from then on: they would mix two states. Changes
-// to keys that were not read yet harm nothing. A scan reads its whole range, the keys that are
-// missing in it included.
-//
-// Not thread-safe: one owner, beside any number of others at the same store. Ends with its owner.
+// One optimistic transaction on a key-value store.
 #pragma once
 
 #include <cstddef>
@@ -19,32 +10,42 @@
 
 namespace sluice {
 
+/// Remembers its reads and buffers its writes; `commit` applies all writes or none.
+///
+/// A read returns the state of the store at that moment, and the same state again when repeated. If
+/// anything read has changed by the next read of something else, the transaction is `doomed`: it
+/// cannot commit, and its reads return nothing from then on, since they would mix two states.
+/// Changes to keys not read yet are harmless. A scan reads its whole range, including its absent
+/// keys.
+///
+/// Not thread-safe. Any number of transactions may use one store at a time.
 class KvTransaction {
  public:
   explicit KvTransaction(std::shared_ptr<KvStore> store) : store_(std::move(store)) {}
 
-  /// The entry of a key, as it will be if it was written here (version kAbsent, its end as if it
-  /// were committed now); nothing when there is none, or when doomed.
+  /// The entry of a key; for a key written by this transaction the entry to be committed (version
+  /// kAbsent, expiry as of a commit now). Nothing when there is none, or when doomed.
   KvEntryRef get(std::string_view key, Nanos now);
 
   /// As KvSnapshot::scan, own writes included.
   KvPage scan(const KvRange& range, std::size_t limit, Nanos now,
               KvOrder order = KvOrder::kAscending);
 
-  /// Reads nothing. The ttl runs from the commit; with kKeepEnd it is that of an earlier write of
-  /// this transaction, or what the key has then. kDone, or why it cannot be.
+  /// Writes without reading the key. The ttl counts from the commit; kKeepEnd keeps the ttl of an
+  /// earlier write of this transaction, or else the key's expiry at the commit. Returns kDone or
+  /// the reason for refusal.
   KvStatus set(std::string_view key, KvValue value, Nanos ttl);
 
-  /// As KvStore::touch. Reads the key. False: it is not there, or the transaction is doomed.
+  /// As KvStore::touch. Reads the key. False: the key is absent, or the transaction is doomed.
   bool touch(std::string_view key, Nanos ttl, Nanos now);
 
-  /// Reads nothing, so a key that is not there is none the worse.
+  /// Deletes without reading the key, which may be absent.
   void erase(std::string_view key);
 
   [[nodiscard]] bool doomed() const { return doomed_; }
 
-  /// Ends the transaction, whatever the answer. kConflict when doomed. `share` and
-  /// `area` as for KvStore::commit.
+  /// Ends the transaction, whatever the result. kConflict when doomed. `share` and `area` as in
+  /// KvStore::commit.
   KvResult commit(Nanos now, const KvShare* share = nullptr, const KvShare* area = nullptr);
 
   /// The version that the commit gave to a key; kAbsent where it changed nothing there.
@@ -61,7 +62,7 @@ class KvTransaction {
   KvReads reads_;
   KvWrites writes_;
   std::uint64_t written_bytes_ = 0;
-  KvVersion checked_at_ = kAbsent;  // as of this version all reads were known to hold
+  KvVersion checked_at_ = kAbsent;  // the version at which all reads were last known to be current
   bool doomed_ = false;
 };
 

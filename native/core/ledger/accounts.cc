@@ -8,7 +8,7 @@ namespace sluice {
 
 LedgerCode may_take(const LedgerAccount& account, Amount amount, bool force) {
   Amount left = 0;
-  // What is available is at most what is posted, so that both stay in range when this one does.
+  // The available amount is at most the posted one, so checking this bound keeps both in range.
   const bool fits =
       !__builtin_sub_overflow(account.balance.available(), amount, &left) && left >= -kAmountMax;
   if (fits && (force || left >= -account.overdraft)) return LedgerCode::kOk;

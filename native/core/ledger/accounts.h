@@ -1,8 +1,4 @@
-// The accounts of a ledger, and the rules for what may be taken from and put into one.
-//
-// Any thread may find and open accounts, which stay where they are for as long as the ledger lives.
-// Each has a mutex for its balance and its list of events; several are locked in the order of their
-// names (AccountLocks, lock_accounts), so that no deadlock is possible.
+// The accounts of a ledger, their locks, and the rules for taking money from them.
 #pragma once
 
 #include <cstddef>
@@ -24,43 +20,48 @@ struct LedgerAccount {
 
   std::string name;        ///< changed by LedgerAccounts::rename alone
   const Amount overdraft;  ///< how far `available` may go below 0; kUnlimited
-  std::mutex mutex;        ///< guards what follows
+  std::mutex mutex;        ///< guards the members below
   LedgerBalance balance;
   bool closed = false;
-  std::vector<LedgerId> events;  ///< that concern it, in order
+  std::vector<LedgerId> events;  ///< the events of this account, in order
 };
 
-/// Whether `amount` can leave an account, or be held of it. `force`: whatever its limit is.
+/// Whether `amount` can be taken from an account, or held on it. `force` ignores its overdraft.
 LedgerCode may_take(const LedgerAccount& account, Amount amount, bool force);
-/// Whether `amount` can be held: may_take, and the sum of what is held stays in range.
+/// Whether `amount` can be held: may_take, and the sum of the held amounts stays in range.
 LedgerCode may_hold(const LedgerAccount& account, Amount amount);
 /// Whether `amount` can be put into an account.
 LedgerCode may_put(const LedgerAccount& account, Amount amount);
 
-/// The balance that an event of these accounts is answered with, see LedgerResult.
+/// The balance in the result of an event of these accounts, see LedgerResult.
 inline LedgerBalance shown_balance(const LedgerAccount& from, const LedgerAccount& to) {
   return is_own_account(from.name) ? to.balance : from.balance;
 }
 
+/// The accounts of a ledger, by name.
+///
+/// Any thread may find and open accounts, which keep their address for the life of the ledger. Each
+/// has a mutex for its balance and its list of events. Several mutexes are locked in the order of
+/// the accounts' names (AccountLocks, lock_accounts), which excludes deadlocks.
 class LedgerAccounts {
  public:
-  /// With the ledger's own accounts.
+  /// Opens the ledger's own accounts.
   LedgerAccounts();
   LedgerAccounts(const LedgerAccounts&) = delete;
   LedgerAccounts& operator=(const LedgerAccounts&) = delete;
 
-  /// nullptr when there is none.
+  /// The account of that name; nullptr when there is none.
   [[nodiscard]] LedgerAccount* find(std::string_view name) const;
 
   /// Adds an account and returns it with its mutex locked, before any other thread sees it. nullptr
   /// when there is one of that name.
   LedgerAccount* open(std::string_view name, Amount overdraft, std::unique_lock<std::mutex>& lock);
 
-  /// Gives an account another name. False when there is none, or one of the other name. Not to
-  /// be called beside other calls.
+  /// Renames an account. Returns false when there is none, or when the new name is taken. Not to be
+  /// called concurrently with other calls.
   bool rename(std::string_view from, std::string_view to);
 
-  /// In order.
+  /// The names, sorted.
   [[nodiscard]] std::vector<std::string> names() const;
 
  private:
@@ -68,7 +69,7 @@ class LedgerAccounts {
   mutable std::map<std::string, LedgerAccount, std::less<>> accounts_;
 };
 
-/// Holds the mutexes of two accounts, or of one that is given twice.
+/// Locks two accounts, which may be the same one.
 class AccountLocks {
  public:
   AccountLocks(LedgerAccount& one, LedgerAccount& other);
@@ -78,7 +79,7 @@ class AccountLocks {
   std::unique_lock<std::mutex> second_;
 };
 
-/// The locks of any number of accounts, each of which may be given several times.
+/// Locks any number of accounts; duplicates are allowed.
 std::vector<std::unique_lock<std::mutex>> lock_accounts(std::vector<LedgerAccount*> accounts);
 
 }  // namespace sluice

@@ -1,8 +1,4 @@
-// What a ledger is asked, what it records, and what it answers.
-//
-// A request becomes one event, or a refusal, which is an event too. Events are numbered from 1
-// without gaps, in an order in which they can be replayed from nothing. Amounts are integer
-// micro-credits. Any thread; plain values.
+// A ledger's requests, events and results. Plain values; any thread.
 #pragma once
 
 #include <cstdint>
@@ -18,26 +14,26 @@ namespace sluice {
 using Amount = std::int64_t;
 inline constexpr Amount kAmountMax = std::numeric_limits<Amount>::max();
 
-/// As the amount of a settlement: all that is held.
+/// As the amount of a settlement: the whole held amount.
 inline constexpr Amount kInFull = -1;
 
-/// As an account's overdraft: none that it could reach.
+/// As an account's overdraft: no limit.
 inline constexpr Amount kUnlimited = kAmountMax;
 
-/// Names an event, and the hold or the scheduled transfer that it made; 0 names none.
+/// The number of an event, and of the hold or scheduled transfer that it created; 0: none.
 using LedgerId = std::uint64_t;
 
-/// The ledger's own accounts, without a limit. Money comes from and goes to the first one, and what
-/// is settled goes to the second, so that the balances of all accounts always sum to zero.
+/// The ledger's own accounts, without a limit. Deposits come from the first and withdrawals go to
+/// it; settled amounts go to the second. So the balances of all accounts always sum to zero.
 inline constexpr std::string_view kExternalAccount = "@external";
 inline constexpr std::string_view kUsageAccount = "@usage";
 
-/// Whether an account is one of the ledger's own.
+/// Whether a name is that of one of the ledger's own accounts.
 constexpr bool is_own_account(std::string_view name) {
   return name.starts_with('@');
 }
 
-/// Data files have the numbers of codes and types: new ones come at the end.
+/// The result of a request. Data files contain the numbers: append new codes at the end.
 enum class LedgerCode : std::uint8_t {
   kOk = 0,
   kInsufficientFunds,
@@ -55,19 +51,19 @@ enum class LedgerCode : std::uint8_t {
   kAlreadyExecuted,
   kAlreadyCancelled,
   kAmountOverflow,       ///< a balance would leave the range of Amount
-  kIdempotencyConflict,  ///< the key was used for something else; alone leaves no event
+  kIdempotencyConflict,  ///< the key belongs to another request; leaves no event
   kAccountClosed,
-  kAccountNotEmpty,  ///< it has a balance, or something is held of it
-  kLinkedFailed,     ///< another one of the linked transfers was refused
+  kAccountNotEmpty,  ///< it has a balance or holds
+  kLinkedFailed,     ///< another of the linked transfers was refused
 };
 
-/// As above. Callers request the types up to kCancelScheduled, and kClose; the others follow from
-/// these.
+/// The type of an event, numbered like LedgerCode. Callers request the types up to
+/// kCancelScheduled, and kClose; the ledger makes the others.
 enum class LedgerEventType : std::uint8_t {
   kOpen = 0,
   kDeposit,
   kWithdraw,
-  kTransfer,  ///< without a key: a scheduled one that was executed
+  kTransfer,  ///< without a key: an executed scheduled transfer
   kHold,
   kSettle,
   kVoid,
@@ -75,53 +71,54 @@ enum class LedgerEventType : std::uint8_t {
   kSchedule,
   kCancelScheduled,
   kHoldExpired,
-  kScheduleFailed,  ///< a scheduled transfer that was due and could not be; it is not retried
-  kRefused,         ///< the answer to a request, kept for its key; changes nothing
-  kClose,           ///< of an account; nothing moves in or out any more
+  kScheduleFailed,  ///< a due scheduled transfer that was refused; it is not retried
+  kRefused,         ///< a refused request, kept for its key; moves nothing
+  kClose,           ///< closes an account; later transfers are refused
 };
 
-/// A request that has a key. Which fields count is said by the functions that make one.
+/// A request with a key. The functions that make one determine which fields apply.
 struct LedgerRequest {
   LedgerEventType operation = LedgerEventType::kDeposit;
   std::string key;
   std::string from;
   std::string to;
   Amount amount = 0;
-  LedgerId target = 0;  ///< the event, hold or scheduled transfer that it is about
+  LedgerId target = 0;  ///< the event, hold or scheduled transfer that it refers to
   Nanos time = 0;       ///< of a hold: its timeout; of a scheduled transfer: when it is due
   bool force = false;
-  std::string metadata{};  ///< the caller's, kept with the event
+  std::string metadata{};  ///< of the caller, stored with the event
 };
 
-/// What has happened: the fields of a request, with those filled in that it takes from what it is
-/// about, and more.
+/// One entry of the journal: the fields of a request, completed from the event it refers to, and
+/// the result. Events are numbered from 1 without gaps, in an order in which they can be replayed.
+/// A refused request is an event too.
 struct LedgerEvent {
   LedgerId id = 0;
   LedgerEventType type = LedgerEventType::kOpen;
-  Nanos at = 0;       ///< never before that of the event before
-  std::string key;    ///< empty for kOpen, what came about by itself, and linked ones but the first
-  std::string from;   ///< who pays; for kOpen and kClose the account
-  std::string to;     ///< who is paid; empty for kClose
-  Amount amount = 0;  ///< what is moved, or (hold, schedule) would be; for kOpen the overdraft
-  LedgerId target = 0;  ///< what this event closes, see JournalEntry
+  Nanos at = 0;         ///< not before the time of the previous event
+  std::string key;      ///< empty for kOpen, the ledger's own, and linked ones but the first
+  std::string from;     ///< the payer; for kOpen and kClose the account
+  std::string to;       ///< the payee; empty for kClose
+  Amount amount = 0;    ///< moved, held or scheduled; for kOpen the overdraft
+  LedgerId target = 0;  ///< the event that this one closes, see JournalEntry
   Nanos time = 0;
   bool force = false;
   Nanos due = kNever;                                ///< of a hold or a scheduled transfer
   LedgerCode code = LedgerCode::kOk;                 ///< of a refusal or a failure
   LedgerEventType refused = LedgerEventType::kOpen;  ///< of a refusal: the operation
-  std::uint32_t linked = 0;  ///< how many events after this one were made with it, all or none
+  std::uint32_t linked = 0;  ///< the number of events after this one that are linked to it
   std::string metadata{};
 };
 
 struct LedgerBalance {
   Amount posted = 0;
-  Amount held = 0;  ///< of what is posted, what is held; at least 0
+  Amount held = 0;  ///< the part of `posted` under holds; at least 0
 
   [[nodiscard]] Amount available() const { return posted - held; }
   friend bool operator==(const LedgerBalance&, const LedgerBalance&) = default;
 };
 
-/// The answer to a request. The same key and request get the same answer for ever.
+/// The result of a request. The same key and request always get the same result.
 struct LedgerResult {
   LedgerCode code = LedgerCode::kOk;
   LedgerEvent event;      ///< the refusal, when refused; none (id 0) for a conflict
@@ -143,7 +140,7 @@ LedgerRequest schedule_request(std::string key, Nanos at, std::string from, std:
 LedgerRequest close_request(std::string key, std::string account);
 LedgerRequest cancel_request(std::string key, LedgerId scheduled);
 
-/// Whether a request asks for what the one asked for that made `event`, which is not linked.
+/// Whether a request equals the one that made `event`, which is not linked.
 bool same_request(const LedgerRequest& request, const LedgerEvent& event);
 
 }  // namespace sluice

@@ -1,10 +1,4 @@
-// The events of a ledger, in order, and what each key was answered with.
-//
-// The journal numbers events and never changes one. An event that concerns accounts is appended
-// while their mutexes are held, so that the order of the journal is each account's order as well:
-// that is what makes a replay come to the same balances.
-//
-// Any thread. Entries stay where they are for as long as the journal lives.
+// The events of a ledger, in order, and the event that answers each key.
 #pragma once
 
 #include <array>
@@ -26,31 +20,38 @@ struct JournalEntry {
   LedgerEvent event;
   LedgerBalance balance;  ///< see LedgerResult
   /// The event that undid this one (a reversal), resolved it (of a hold: settled, voided, expired)
-  /// or decided it (of a scheduled transfer: executed, failed, cancelled); at most one ever does.
+  /// or decided it (of a scheduled transfer: executed, failed, cancelled); at most one.
   /// Guarded by the mutexes of the event's accounts.
   LedgerId closed_by = 0;
 };
 
+/// The journal numbers events and never changes one.
+///
+/// An event is appended while the mutexes of its accounts are locked, so that the journal's order
+/// is also the order of each account's events. Therefore a replay yields the same balances. Any
+/// thread. Entries keep their address for the life of the journal.
 class LedgerJournal {
  public:
   using Observer = std::function<void(std::span<const LedgerEvent* const>)>;
 
-  /// Calls `observer` with every event from now on, in order and with linked ones at once, on the
-  /// thread that makes it and with locks held: it must be brief and must not call the ledger.
+  /// Calls `observer` with every event from now on, in order, with linked ones together. It runs on
+  /// the thread that makes the event, with locks held: it must be brief and must not call the
+  /// ledger.
   void observe(Observer observer);
 
-  /// Adds an event and gives it its number; its time is put off to that of the last event if it is
-  /// before.
+  /// Appends an event and numbers it. An earlier time than that of the last event is raised to
+  /// that.
   JournalEntry& append(LedgerEvent event, const LedgerBalance& balance);
 
-  /// Adds events one directly after the other.
+  /// Appends events without others in between.
   std::vector<JournalEntry*> append_linked(std::vector<LedgerEvent> events,
                                            const std::vector<LedgerBalance>& balances);
 
-  /// Calls `change` for each event of an account of that name. Not to be called beside other calls.
+  /// Calls `change` for each event of an account of that name. Not to be called
+  /// concurrently with other calls.
   void change(std::string_view account, const std::function<void(LedgerEvent&)>& change);
 
-  /// nullptr when there is no such event.
+  /// The entry of an event; nullptr when there is no such event.
   [[nodiscard]] JournalEntry* find(LedgerId id);
 
   /// Up to `limit` events after the one with the number `after`.
@@ -58,7 +59,7 @@ class LedgerJournal {
   /// The events with these numbers.
   [[nodiscard]] std::vector<LedgerEvent> copy(const std::vector<LedgerId>& ids) const;
 
-  /// How many events there are: the number of the last one.
+  /// The number of events, which is the number of the last one.
   [[nodiscard]] LedgerId size() const;
   /// The time of the last event; 0 before the first.
   [[nodiscard]] Nanos last_at() const;
@@ -72,18 +73,19 @@ class LedgerJournal {
   Observer observer_;
 };
 
-/// Which event answers a key. Requests with the same key go one after the other; those with others
-/// mostly side by side.
+/// Maps each key to the event that answers it. Requests with the same key are serialized; those
+/// with different keys usually run in parallel.
 class LedgerKeys {
  public:
-  /// Holds a key from before it is looked up until its answer is there.
+  /// Locks a key from its lookup until its answer is stored.
   class Use {
    public:
-    /// The event that answers the key; 0 when nothing does yet.
+    /// The event that answers the key; 0: none yet.
     [[nodiscard]] LedgerId answer() const;
-    /// Called once, without an answer: `key` is the entry's own, which outlives this.
+    /// Stores the answer; once, and only while there is none. `key` is the entry's, which outlives
+    /// this.
     void answer_with(std::string_view key, LedgerId event);
-    /// Forgets the answer: the entry's key is about to go.
+    /// Removes the answer: the entry's key is about to be erased.
     void forget() { stripe_.answers.erase(key_); }
 
    private:

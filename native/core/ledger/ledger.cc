@@ -13,7 +13,7 @@ bool is_reversible(Type type) {
          type == Type::kSettle;
 }
 
-// Whether the event leaves the account alone that it would pay.
+// Whether the event belongs to the payer only: the payee receives nothing.
 bool concerns_holder_alone(Type type) {
   return type == Type::kHold || type == Type::kVoid || type == Type::kHoldExpired;
 }
@@ -35,14 +35,14 @@ LedgerEvent event_of(const LedgerRequest& request, Nanos now) {
   return event;
 }
 
-// Whether what the event does is refused by a closed account. What ends a hold or a scheduled
-// transfer is not.
+// Whether a closed account refuses the event. Events that end a hold or a scheduled transfer are
+// not refused.
 bool needs_open_accounts(Type type) {
   return type != Type::kSettle && type != Type::kVoid && type != Type::kHoldExpired &&
          type != Type::kCancelScheduled && type != Type::kScheduleFailed;
 }
 
-// Fills in what an event takes from the one that it is about.
+// Completes an event from the one that it refers to.
 void take_over(LedgerEvent& event, const LedgerEvent& target) {
   event.from = target.from;
   event.to = target.to;
@@ -51,7 +51,7 @@ void take_over(LedgerEvent& event, const LedgerEvent& target) {
   if (event.type != Type::kSettle || event.amount == kInFull) event.amount = target.amount;
 }
 
-// Both accounts' mutexes are held, and all of it was found to be possible.
+// Requires both accounts' mutexes, and that the event was found valid.
 void move(const LedgerEvent& event, LedgerAccount& from, LedgerAccount& to,
           const JournalEntry* target) {
   switch (event.type) {
@@ -80,8 +80,8 @@ void move(const LedgerEvent& event, LedgerAccount& from, LedgerAccount& to,
   }
 }
 
-// Whether the request is the one that the entry answers. A settlement in full may have been refused
-// before its hold was known, and so with its amount as it was asked for.
+// Whether the entry answers this request. A settlement in full that was refused before its hold was
+// looked up has the amount of the request.
 bool is_answer(const LedgerRequest& request, const JournalEntry& entry, LedgerJournal& journal) {
   if (same_request(request, entry.event)) return true;
   if (request.operation != Type::kSettle || request.amount != kInFull) return false;
@@ -129,7 +129,7 @@ LedgerResult Ledger::execute(const LedgerRequest& request, Nanos now) {
     use.answer_with(entry.event.key, entry.event.id);
     result = result_of(entry);
   }
-  // What was scheduled may be due already.
+  // The scheduled transfer may be due already.
   advance(now);
   return result;
 }
@@ -242,7 +242,7 @@ const JournalEntry& Ledger::commit(LedgerEvent event, const Parties& parties) {
   return entry;
 }
 
-// Has the event's accounts, and what it is about, know of it. Both accounts' mutexes are held.
+// Records the event with its accounts and the entry it refers to. Requires both accounts' mutexes.
 void Ledger::note(const LedgerEvent& done, const Parties& parties) {
   auto& [from, to, target] = parties;
   from->events.push_back(done.id);
@@ -267,7 +267,7 @@ const JournalEntry& Ledger::refuse(const LedgerRequest& request, LedgerCode code
   return journal_.append(std::move(event), balance);
 }
 
-// The event that comes about when the entry, a hold or a scheduled transfer, is due.
+// The event to make when the entry, a hold or a scheduled transfer, is due.
 Ledger::Parties Ledger::draft_due(JournalEntry& entry, LedgerEvent& event) {
   event.type = entry.event.type == Type::kHold ? Type::kHoldExpired : Type::kTransfer;
   take_over(event, entry.event);

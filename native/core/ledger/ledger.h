@@ -1,17 +1,4 @@
 // A ledger: accounts in micro-credits, double entry, an append-only journal.
-//
-// Every amount moves from one account to another, so the balances of all sum to zero (see
-// kExternalAccount). A request has a key, under which its outcome is kept, refusals included: the
-// same request with the same key gets it again, whatever has happened since. A hold sets an amount
-// aside until it is settled (at most that amount; the rest returns), voided, or expires; it is
-// alive while now < its expiry. A scheduled transfer is executed, or fails for good, when it is
-// due. Whatever is due by `now` happens, by (due, id), before a call with that `now` does anything.
-//
-// Deposits, withdrawals, transfers and settlements can be reversed, once, by a new event.
-//
-// Any thread may call anything. A call locks, in this order: the agenda's runner, and lets go of
-// it; its key; its accounts, sorted by name; then, one at a time, the journal and the agenda. Times
-// come from one clock and are at least 0. Ends with its owner.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +15,20 @@
 
 namespace sluice {
 
+/// Accounts in micro-credits with double entry and an append-only journal.
+///
+/// Every amount moves from one account to another, so all balances sum to zero (see
+/// kExternalAccount). The result of a request, refusals included, is kept under its key: a repeated
+/// request with the same key gets the same result, whatever has happened since. A hold reserves an
+/// amount until it is settled (at most that amount; the rest returns), voided, or expired; it is
+/// active while now < its expiry. A scheduled transfer is executed, or fails permanently, when it
+/// is due. Each call first processes everything due by its `now`, by (due, id).
+///
+/// Deposits, withdrawals, transfers and settlements can be reversed, once, by a new event.
+///
+/// Any thread may call any function, except where noted. A call locks, in this order: the agenda's
+/// runner, which it releases again; its key; its accounts, sorted by name; then, one at a time, the
+/// journal and the agenda. Times are of one clock and at least 0.
 class Ledger {
  public:
   Ledger() = default;
@@ -45,53 +46,54 @@ class Ledger {
   /// Executes a request, once per key. Amounts are at least 0.
   LedgerResult execute(const LedgerRequest& request, Nanos now);
 
-  /// Makes deposits, withdrawals and transfers, at least one, in their order: all of them, or none.
-  /// Each sees the balances that those before it left. The key is the first one's. An answer each,
-  /// or a single kIdempotencyConflict; where one is refused, the others are kLinkedFailed.
+  /// Makes one or more deposits, withdrawals and transfers in their order: all of them, or none.
+  /// Each sees the balances after the previous one. The key is that of the first. Returns a result
+  /// for each, or a single kIdempotencyConflict. If one is refused, the others are kLinkedFailed.
   std::vector<LedgerResult> execute_linked(const std::vector<LedgerRequest>& requests, Nanos now);
 
-  /// Gives an account another name, in all events too, whose keys and metadata are erased. The
-  /// events that it changed. Amounts and balances stay. Alone among the calls it must not be made
-  /// beside others.
+  /// Renames an account, also in all of its events, and erases the keys and metadata of those.
+  /// Amounts and balances stay. Returns the changed events. Must not be called concurrently with
+  /// other calls.
   std::vector<LedgerEvent> rename(std::string_view account, std::string_view name);
 
   /// None when there is no such account.
   std::optional<bool> is_closed(std::string_view account);
 
-  /// Expires holds and executes scheduled transfers that are due by now.
+  /// Expires holds and executes scheduled transfers that are due by `now`.
   void advance(Nanos now);
-  /// When there is next something to do.
+  /// The time of the next expiry or scheduled transfer; kNever: none.
   [[nodiscard]] Nanos next_deadline() const { return agenda_.next(); }
 
   /// None when there is no such account.
   std::optional<LedgerBalance> balance(std::string_view account, Nanos now);
 
-  /// Up to `limit` events after the one with the number `after` that concern an account: of holds
-  /// the holder, of all others payer and payee. Refusals concern no account. None when there
-  /// is no such account.
+  /// Up to `limit` events of an account after number `after`: holds of its own, and other events of
+  /// which it is payer or payee. Refusals belong to no account. Empty optional for an unknown
+  /// account.
   std::optional<std::vector<LedgerEvent>> events(std::string_view account, LedgerId after,
                                                  std::size_t limit, Nanos now);
 
   /// All events, as above.
   std::vector<LedgerEvent> journal(LedgerId after, std::size_t limit, Nanos now);
 
-  /// The names of all accounts, the ledger's own among them, in order.
+  /// The names of all accounts, the ledger's own included, sorted.
   [[nodiscard]] std::vector<std::string> accounts() const { return accounts_.names(); }
 
   /// Number and time of the last event.
   [[nodiscard]] LedgerId last_event() const { return journal_.size(); }
   [[nodiscard]] Nanos last_at() const { return journal_.last_at(); }
 
-  /// Takes in an event of a journal: a new ledger takes in all of them, in order, before anything
-  /// else, and before `observe`. An answer that is not empty says why no ledger
-  /// can have written it, and then it was not taken in.
+  /// Applies an event of a journal. A new ledger replays all events, in order, before any other
+  /// call and before `observe`. Returns empty on success; otherwise why the event is invalid, with
+  /// no effect.
   std::string_view replay(const LedgerEvent& event);
 
-  /// As `replay`: whether the journal may end where it does.
+  /// To be called after the last `replay`. Returns empty if the journal may end there; otherwise
+  /// why not.
   [[nodiscard]] std::string_view replay_end() const;
 
  private:
-  // What an event is about, found before it is decided.
+  // The accounts and the entry that a request refers to.
   struct Parties {
     LedgerAccount* from = nullptr;
     LedgerAccount* to = nullptr;
@@ -125,7 +127,7 @@ class Ledger {
   LedgerKeys keys_;
   LedgerAgenda agenda_;
   std::mutex runner_mutex_;  // held while due events are made
-  // Of the last event that was taken in.
+  // The last replayed event.
   std::uint32_t replayed_linked_ = 0;
   bool replayed_refused_ = false;
 };

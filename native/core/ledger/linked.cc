@@ -1,8 +1,4 @@
-// Transfers that are made together or not at all.
-//
-// They are judged and moved one after the other with the mutexes of all their accounts held, and
-// moved back where one is refused: no other thread sees a part of them. Their events follow one
-// another in the journal, each with the number of those behind it.
+// Linked transfers, all made or none.
 #include <utility>
 
 #include "core/ledger/ledger.h"
@@ -22,7 +18,7 @@ LedgerEvent draft_of(const LedgerRequest& request, Nanos now) {
   return event;
 }
 
-// The number of events behind each that belong to it, and the key with the first alone.
+// Sets the number of linked events after each one, and leaves the key with the first only.
 void link(std::vector<LedgerEvent>& events) {
   for (std::size_t i = 0; i < events.size(); ++i) {
     events[i].linked = static_cast<std::uint32_t>(events.size() - 1 - i);
@@ -32,6 +28,9 @@ void link(std::vector<LedgerEvent>& events) {
 
 }  // namespace
 
+// Decides and applies the transfers one after the other with the mutexes of all their accounts
+// locked, and undoes them if one is refused: no other thread sees a part of them. Their events are
+// consecutive in the journal, each with the number of linked events after it.
 std::vector<LedgerResult> Ledger::execute_linked(const std::vector<LedgerRequest>& requests,
                                                  Nanos now) {
   advance(now);
@@ -51,7 +50,7 @@ std::vector<LedgerResult> Ledger::execute_linked(const std::vector<LedgerRequest
   return results;
 }
 
-// The answer that the same requests had; nothing where they were others.
+// The results of the same requests; nothing if the key belongs to other requests.
 std::optional<std::vector<LedgerResult>> Ledger::linked_answer(
     const std::vector<LedgerRequest>& requests, LedgerId first) {
   std::vector<LedgerResult> results;

@@ -1,5 +1,5 @@
-// Taking in a journal. Each event is decided anew by the rules that made it, which finds out a
-// journal that no ledger can have written.
+// Replays a journal: each event is decided again by the rules that made it, which detects an
+// invalid journal.
 #include <utility>
 
 #include "core/ledger/ledger.h"
@@ -20,7 +20,7 @@ bool comes_about(const LedgerEvent& event) {
          (event.type == Type::kTransfer && event.target != 0);
 }
 
-// Whether the ledger's own accounts are where the operation has them, and nowhere else.
+// Whether the ledger's own accounts appear exactly where the type of the event requires them.
 bool has_fitting_accounts(const LedgerEvent& event) {
   switch (event.type) {
     case Type::kDeposit:
@@ -35,7 +35,7 @@ bool has_fitting_accounts(const LedgerEvent& event) {
     case Type::kSchedule:
       return !is_own_account(event.from) && !is_own_account(event.to);
     default:
-      return true;  // they have those of the event that they are about
+      return true;  // their accounts are those of the event they refer to
   }
 }
 
@@ -81,7 +81,7 @@ std::string_view Ledger::replay_end() const {
   return replayed_linked_ == 0 ? "" : "it ends in the middle of linked transfers";
 }
 
-// Linked events follow one another, all made or all refused, and the first one alone has the key.
+// Linked events are consecutive, all made or all refused, and only the first has the key.
 std::string_view Ledger::replay_linked(const LedgerEvent& event) {
   const bool follows = replayed_linked_ > 0;
   if (event.linked > 0 && !can_be_linked(event)) return "it cannot be linked";

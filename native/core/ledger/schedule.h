@@ -1,7 +1,4 @@
-// What a ledger has to do by itself: holds that expire and transfers that are scheduled.
-//
-// By (due, id), both kinds together. Any thread; plain state that ends with its owner. An entry
-// stays until its event is made: a thread that finds nothing due sees the effects of all before.
+// The expiries of holds and the due scheduled transfers of a ledger.
 #pragma once
 
 #include <atomic>
@@ -13,9 +10,13 @@
 
 namespace sluice {
 
+/// Expiries of holds and scheduled transfers, together, by (due, id). Any thread.
+///
+/// An entry stays until its event is made, so a thread that finds nothing due sees the effects of
+/// all earlier entries.
 class LedgerAgenda {
  public:
-  /// kNever is not entered.
+  /// Adds an entry; kNever is ignored.
   void add(Nanos due, LedgerId id) {
     if (due == kNever) return;
     const std::lock_guard lock(mutex_);
@@ -23,20 +24,20 @@ class LedgerAgenda {
     next_.store(entries_.begin()->first);
   }
 
-  /// Nothing if it is not there.
+  /// Removes an entry; an unknown one is ignored.
   void remove(Nanos due, LedgerId id) {
     const std::lock_guard lock(mutex_);
     entries_.erase({due, id});
     next_.store(entries_.empty() ? kNever : entries_.begin()->first);
   }
 
-  /// The first entry that is due; 0 when there is none.
+  /// The first due entry; 0 when there is none.
   [[nodiscard]] LedgerId first_due(Nanos now) const {
     const std::lock_guard lock(mutex_);
     return entries_.empty() || entries_.begin()->first > now ? 0 : entries_.begin()->second;
   }
 
-  /// When something is next due.
+  /// The time of the first entry; kNever when there is none.
   [[nodiscard]] Nanos next() const { return next_.load(); }
 
  private:

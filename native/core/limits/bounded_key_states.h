@@ -1,20 +1,4 @@
-// The states of a limiter's keys: at most `max_keys`, without those whose usage has expired.
-//
-// Forgetting a key never grants it anything. A state that is as good as new (a full bucket, a
-// window that is over) may go at any time: every insertion looks at a few entries, and every 256th
-// request at some more. When the table is full and no entry looked at is as good as new, the one
-// closest to it is evicted, and the *eviction floor* records its usage: from then on every key
-// without an entry is taken to have used as much. So a key never has more than it would have in an
-// unbounded table, and a flood of new keys is granted about as much in total as `max_keys` keys
-// are.
-//
-// `Rule` has `State`, `EvictionFloor` (default-constructible: nothing was evicted) and
-//   State unknown(EvictionFloor&, now, ...)          the state of a key without an entry
-//   Nanos reset_after(State, now)                    0: as good as new
-//   void forget(EvictionFloor&, const State&, now)   records the usage of an evicted state
-// where State may be a const reference.
-//
-// Not thread-safe: KeyedLimiter and Quota lock. Plain state, ends with its owner.
+// The states of a limiter's keys, with a bound on their number.
 #pragma once
 
 #include <algorithm>
@@ -28,6 +12,23 @@
 
 namespace sluice {
 
+/// The states of a limiter's keys: at most `max_keys`, without those whose usage has expired.
+///
+/// Dropping a key never grants it anything. A state equal to a new one (a full bucket, a window
+/// that is over) may be dropped at any time: every insertion examines a few entries, and every
+/// 256th request some more. When the table is full and no examined entry equals a new one, the
+/// closest to it is evicted, and the *eviction floor* records its usage: from then on every key
+/// without an entry counts as having used as much. So a key never has more than it would have in an
+/// unbounded table, and a flood of new keys is granted about as much in total as `max_keys` keys
+/// are.
+///
+/// `Rule` has `State`, `EvictionFloor` (default-constructed: nothing was evicted) and
+///   State unknown(EvictionFloor&, now, ...)          the state of a key without an entry
+///   Nanos reset_after(State, now)                    0: equal to a new state
+///   void forget(EvictionFloor&, const State&, now)   records the usage of an evicted state
+/// where State may be a const reference.
+///
+/// Not thread-safe: KeyedLimiter and Quota lock.
 template <typename Rule>
 class KeyedStates {
  public:
@@ -44,26 +45,26 @@ class KeyedStates {
     return table_.find(key, hash);
   }
 
-  /// The state that a key without one starts with. `context` is passed on to the rule.
+  /// The initial state of a key without an entry. `context` is passed on to the rule.
   template <typename... Context>
   [[nodiscard]] State unknown(Nanos now, Context... context) {
     return rule_.unknown(floor_, now, context...);
   }
 
-  /// Adds a key that has no state. Other states may be forgotten.
+  /// Adds a key that has no state. Other states may be dropped.
   State& insert(std::string_view key, std::uint32_t hash, State state, Nanos now) {
     sweep(kLookedAtPerInsert, now);
     if (table_.size() >= max_keys_) make_room(now);
     return table_.insert(key, hash, std::move(state));
   }
 
-  /// Forgets what a key has taken. True when any of it still counted. The key is as good as new
-  /// until its state is forgotten in turn; from then on the floor applies to it.
+  /// Clears the usage of a key. Returns whether any of it was unexpired. The key has a new state
+  /// until that is dropped; the floor applies to it afterwards.
   bool reset(std::string_view key, std::uint32_t hash, Nanos now) {
     const State* const known = table_.find(key, hash);
     const bool counted = known != nullptr && rule_.reset_after(*known, now) > 0;
     table_.erase(key, hash);
-    // A key without an entry is taken to lack what the floor says.
+    // A key without an entry counts with the usage of the floor.
     if (rule_.reset_after(rule_.unknown(floor_, now), now) > 0) {
       typename Rule::EvictionFloor none{};
       insert(key, hash, rule_.unknown(none, now), now);
@@ -71,12 +72,12 @@ class KeyedStates {
     return counted;
   }
 
-  /// Called with every request, before find: forgets idle keys where nothing is inserted.
+  /// To be called with every request, before `find`: drops idle keys also when nothing is inserted.
   void tick(Nanos now) {
     if (++ticks_ % kTicksPerSweep == 0) sweep(kLookedAtPerSweep, now);
   }
 
-  /// Calls `change(key, state)` for all.
+  /// Calls `change(key, state)` for every entry.
   template <typename Change>
   void for_each(const Change& change) {
     for (EntryId id = 0; id < table_.extent(); ++id) {
@@ -85,7 +86,7 @@ class KeyedStates {
   }
 
   [[nodiscard]] const Rule& rule() const { return rule_; }
-  /// For a rule that changes.
+  /// The rule, to be changed.
   [[nodiscard]] typename Rule::EvictionFloor& floor() { return floor_; }
   [[nodiscard]] std::size_t size() const { return table_.size(); }
   [[nodiscard]] std::size_t max_keys() const { return max_keys_; }
@@ -99,7 +100,7 @@ class KeyedStates {
   static constexpr int kLookedAtPerSweep = 64;
   static constexpr int kCandidates = 16;
 
-  // The next entry in the round; nullptr where there is none.
+  // The next entry of the sweep; nullptr if there is none.
   State* next() {
     ++cursor_;
     if (cursor_ >= table_.extent()) cursor_ = 0;

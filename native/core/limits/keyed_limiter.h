@@ -1,10 +1,4 @@
-// A limiter for any number of keys, each limited by `Rule`.
-//
-// Thread-safe: one mutex guards all state. Ends with its owner.
-//
-// In addition to the requirements of KeyedStates, `Rule` has
-//   LimitDecision decide(State&, cost, now)      takes the cost if it grants it
-//   LimitDecision peek(State, now)               decides on a cost of 0; changes nothing
+// A thread-safe limiter for any number of keys.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +14,12 @@
 
 namespace sluice {
 
+/// A limiter for any number of keys, each limited by `Rule`. Thread-safe: one mutex guards all
+/// state.
+///
+/// In addition to the requirements of KeyedStates, `Rule` has
+///   LimitDecision decide(State&, cost, now)      takes the cost if it grants it
+///   LimitDecision peek(State, now)               decides on a cost of 0; changes nothing
 template <typename Rule>
 class KeyedLimiter {
  public:
@@ -47,7 +47,7 @@ class KeyedLimiter {
     return decision;
   }
 
-  /// Forgets what `key` has taken, so that it is as good as new. True when any of it still counted.
+  /// Clears the usage of `key`. Returns whether any of it was unexpired.
   bool reset(std::string_view key, Nanos now) {
     const std::uint32_t hash = KeyedStates<Rule>::hash_of(key);
     const std::lock_guard lock(mutex_);

@@ -7,24 +7,23 @@
 
 namespace sluice {
 
-/// A limiter's answer to one request. Spans count from the `now` of the request.
+/// A limiter's decision on one request. Waits count from the `now` of the request.
 struct LimitDecision {
   bool allowed = false;
   std::int64_t limit = 0;      ///< the most that can be taken at once
   std::int64_t remaining = 0;  ///< what could be taken now, after this request; not below 0
   Nanos retry_after = 0;       ///< 0 when allowed; else the same request, with no other one before
                                ///< it, is granted after exactly this wait; kNever: never granted
-  Nanos reset_after = 0;       ///< the wait until nothing that was taken counts; kNever: for ever
+  Nanos reset_after = 0;       ///< the wait until all usage has expired; kNever: never
 };
 
-/// The smallest step back in time that counts as a clock that was set back; time then goes on from
-/// there. A smaller step comes from threads that read the clock in one order and called in another:
-/// time stands still until it has caught up. Believing each such step would make time run faster
-/// the more threads there are.
+/// The smallest step back in time that counts as a clock set back; time then continues from there.
+/// Smaller steps come from threads that read the clock in one order and call in another: time
+/// stands still until the clock has caught up. Following such steps would make time run faster with
+/// every thread.
 inline constexpr Nanos kSetBackMin = 10 * kMillisecond;
 
-/// Moves the time `at` of a limiter's state to `now`, and returns by how much it went forward:
-/// 0 for any step back.
+/// Moves the time `at` of a limiter's state to `now`. Returns the step forward, 0 for a step back.
 constexpr Nanos advance_time(Nanos& at, Nanos now) {
   const Nanos elapsed = now - at;
   if (elapsed > 0 || elapsed <= -kSetBackMin) at = now;

@@ -1,10 +1,4 @@
-// A quota: several dimensions, of which a request takes its shares all at once or not at all.
-//
-// A reservation is a lease, which is ended exactly once: settled at actual use, or released without
-// a trace. An abandoned lease expires, so that nothing stays held for ever; expiry settles it at
-// what it reserved, since the actual use is unknown.
-//
-// Thread-safe: one mutex guards all state. Ends with its owner. All times are of one clock.
+// A quota of several dimensions, reserved together under leases.
 #pragma once
 
 #include <cstddef>
@@ -26,10 +20,10 @@
 
 namespace sluice {
 
-/// Names a dimension: the first that was added is 0.
+/// The number of a dimension, in the order of adding from 0.
 using DimensionId = std::uint32_t;
 
-/// A share of one dimension. One request asks at most once for a dimension and key.
+/// The share of one dimension that a request reserves. At most one per dimension and key.
 struct QuotaAsk {
   DimensionId dimension = 0;
   std::string_view key;
@@ -38,13 +32,21 @@ struct QuotaAsk {
 
 struct QuotaAnswer {
   bool allowed = false;
-  Nanos retry_after = 0;     ///< the longest of those that failed; see LimitDecision, HeldAccounts
+  Nanos retry_after = 0;     ///< the longest of the denied shares; see LimitDecision, HeldAccounts
   LeaseId lease = 0;         ///< when allowed
   Nanos expires_at = 0;      ///< of the lease
-  bool leases_full = false;  ///< denied for want of room for another lease
+  bool leases_full = false;  ///< denied because there are too many leases
   std::vector<LimitDecision> shares;  ///< one for each ask, in order
 };
 
+/// Limits several dimensions at once: a request reserves its share of each, or nothing.
+///
+/// A reservation is a lease, which ends exactly once: settled at the actual use, or released, which
+/// gives everything back. A lease that is neither settled nor released in time expires, so that
+/// nothing stays reserved for ever; expiry charges the reserved amounts, since the actual use is
+/// unknown.
+///
+/// Thread-safe: one mutex guards all state. All times are of one clock.
 class Quota {
  public:
   struct Options {
@@ -56,30 +58,32 @@ class Quota {
   Quota(const Quota&) = delete;
   Quota& operator=(const Quota&) = delete;
 
-  /// `amount` at once, and again in each `window`, for each key; from 0.
+  /// Adds a dimension that allows each key a burst of `amount`, refilled over each `window`.
+  /// `amount` is at least 0.
   DimensionId add_windowed(std::int64_t amount, Nanos window);
-  /// `amount` at a time for each key; from 0.
+  /// Adds a dimension that allows each key to hold `amount` (at least 0) at a time.
   DimensionId add_held(std::int64_t amount);
 
-  /// New limits from now on, for keys that have none of their own. `window` is ignored by a held
-  /// dimension; keys with a limit of their own get the new window too.
+  /// Changes the limit of the keys that have none of their own, from now on. The window of a
+  /// windowed dimension changes for all keys; a held dimension ignores it.
   void set_limit(DimensionId dimension, std::int64_t amount, Nanos window, Nanos now);
-  /// A limit of its own for one key, kept until it is cleared.
+  /// Sets a limit for one key, until it is cleared.
   void set_limit_of(DimensionId dimension, std::string_view key, std::int64_t amount, Nanos now);
   void clear_limit_of(DimensionId dimension, std::string_view key, Nanos now);
 
-  /// Takes all that is asked for, under a lease of `lease_for` (up to 2^55 ns), or nothing.
+  /// Reserves all shares under a lease of `lease_for` (up to 2^55 ns), or nothing.
   QuotaAnswer reserve(std::span<const QuotaAsk> asks, Nanos lease_for, Nanos now);
 
-  /// Ends a lease at actual use: `used[i]` of the i-th ask, or what was reserved where that is
-  /// missing or negative. The rest is given back, and an excess is taken, as a debt if need be.
-  /// False, without effect, when the lease has ended already.
+  /// Ends a lease at the actual use: `used[i]` of the i-th share, or the reserved amount if that is
+  /// missing or negative. The rest is given back; an excess is charged, if necessary as a debt.
+  /// Returns false, without effect, when the lease has ended already.
   bool settle(LeaseId lease, std::span<const std::int64_t> used, Nanos now);
 
-  /// Ends a lease and gives all of it back. False, without effect, when it has ended already.
+  /// Ends a lease and gives back all of it. Returns false, without effect, when it has ended
+  /// already.
   bool release(LeaseId lease, Nanos now);
 
-  /// Moves a lease's expiry to `lease_for` after now. False when it has ended already.
+  /// Moves a lease's expiry to `lease_for` after now. Returns false when it has ended already.
   bool renew(LeaseId lease, Nanos lease_for, Nanos now);
 
   /// Leases that have not ended.

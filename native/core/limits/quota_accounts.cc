@@ -94,8 +94,8 @@ void WindowedAccounts::clear_limit_of(std::string_view key, Nanos now) {
   own_.erase(found);
 }
 
-// All that is known of a forgotten key is how long its bucket takes to fill. That depends on its
-// limit, so the key gets an account again.
+// For a key whose state was dropped, only the time until its bucket is full is known. That depends
+// on its limit, so the key gets an account again.
 void WindowedAccounts::move_to(const HashedKey& key, std::uint32_t limit, Nanos now) {
   WindowedAccount* account = accounts_.find(key.text, key.hash);
   if (account == nullptr) {

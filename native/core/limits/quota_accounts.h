@@ -1,10 +1,4 @@
-// One dimension of a quota: the usage of each key.
-//
-// A windowed dimension (requests, tokens) is a token bucket for each key, whose balance may be
-// negative: a debt. A held dimension (concurrent jobs) counts what open leases hold. Both have a
-// common limit, and may have limits for single keys.
-//
-// Not thread-safe: Quota locks. Plain state, ends with its owner.
+// The usage of each key in one dimension of a quota. Not thread-safe: Quota locks.
 #pragma once
 
 #include <cstddef>
@@ -25,10 +19,10 @@
 
 namespace sluice {
 
-/// Names a lease; 0 names none. Never reused.
+/// The id of a lease, never reused; 0: none.
 using LeaseId = std::uint64_t;
 
-/// A key and its hash, which is taken once.
+/// A key and its hash, computed once.
 struct HashedKey {
   explicit HashedKey(std::string_view key) : text(key), hash(KeyedTable<int>::hash_of(key)) {}
 
@@ -36,7 +30,7 @@ struct HashedKey {
   std::uint32_t hash;
 };
 
-/// Lets a map of strings be asked for a string_view.
+/// A transparent hash: finds a std::string key by string_view.
 struct TextHash {
   using is_transparent = void;
   std::size_t operator()(std::string_view text) const {
@@ -74,8 +68,9 @@ class WindowedRule {
   const std::vector<BucketLimit>* limits_;
 };
 
-/// A windowed dimension: `amount` at once, and as much again in every `window`, continuously. An
-/// amount of 0 grants nothing.
+/// A windowed dimension (requests, tokens): a token bucket for each key, with a capacity of
+/// `amount` that refills continuously over `window`. The balance may be negative: a debt. An amount
+/// of 0 grants nothing. Keys share a common limit or have one of their own.
 class WindowedAccounts {
  public:
   WindowedAccounts(std::int64_t amount, Nanos window, std::size_t max_keys);
@@ -86,7 +81,7 @@ class WindowedAccounts {
   [[nodiscard]] LimitDecision evaluate(const HashedKey& key, std::int64_t cost, Nanos now);
 
   /// Takes `cost`, available or not, and returns the decision on a cost of 0. A negative cost gives
-  /// some back, except to a key that was forgotten.
+  /// some back, unless the state of the key was dropped.
   LimitDecision consume(const HashedKey& key, std::int64_t cost, Nanos now);
 
   /// Changes the limit of all keys without one of their own, and the window of all keys. Usage is
@@ -107,13 +102,14 @@ class WindowedAccounts {
   void move_to(const HashedKey& key, std::uint32_t limit, Nanos now);
 
   Nanos window_;
-  std::vector<BucketLimit> limits_;  // by number; kCommon is that of keys without their own
+  std::vector<BucketLimit> limits_;  // by number; kCommon: of keys without their own
   std::vector<std::uint32_t> free_numbers_;
   MapByText<std::uint32_t> own_;
   KeyedStates<WindowedRule> accounts_;
 };
 
-/// A held dimension: at most `amount` at a time.
+/// A held dimension (concurrent jobs): open leases hold at most `amount` at a time. Keys share a
+/// common limit or have one of their own.
 class HeldAccounts {
  public:
   explicit HeldAccounts(std::int64_t amount) : amount_(amount) {}

@@ -9,7 +9,7 @@ namespace {
 // Products of a span and a rate need up to 116 bits.
 __extension__ using Wide = unsigned __int128;
 
-// A debt ends here, far beyond anything that can be paid off.
+// The largest debt, far beyond any that could be paid off.
 constexpr std::int64_t kDebtMax = std::int64_t{1} << 62;
 
 struct Units {
@@ -22,7 +22,7 @@ std::uint64_t saturated(Wide value) {
   return value > kMax ? kMax : static_cast<std::uint64_t>(value);
 }
 
-// What `elapsed` brings on top of `part`. Most of it fits 64 bits, whose division is far cheaper.
+// The tokens gained in `elapsed`, plus `part`. Usually it fits 64 bits, whose division is cheaper.
 Units gain(const Rate& rate, Nanos elapsed, std::uint64_t part) {
   std::uint64_t units = 0;
   if (!__builtin_mul_overflow(static_cast<std::uint64_t>(elapsed), rate.tokens, &units) &&
@@ -52,7 +52,7 @@ Bucket full_bucket(const BucketLimit& limit, Nanos now) {
 }
 
 Bucket bucket_full_in(const BucketLimit& limit, Nanos wait, Nanos now) {
-  // A nanosecond's share too many is missing at most, for wait_for has rounded up.
+  // At most one nanosecond's share too much is missing, since wait_for rounds up.
   const Units missing = gain(limit.rate, wait, 0);
   const auto lacking = static_cast<std::int64_t>(
       std::min(missing.whole, static_cast<std::uint64_t>(kDebtMax - limit.capacity)));

@@ -1,8 +1,4 @@
-// The token bucket: the arithmetic of one bucket, and the rule of a limiter with a bucket per key.
-//
-// Exact: a bucket holds whole tokens and a part of one in units of `1 / rate.span` token, of which
-// each nanosecond adds `rate.tokens`. Only returned waits are rounded, up to the next nanosecond.
-// Plain state, not thread-safe: KeyedLimiter and Quota lock.
+// The token bucket: exact arithmetic of one bucket, and a limiter rule with a bucket per key.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +15,14 @@ struct BucketLimit {
   Rate rate{1, 1};
 };
 
-/// Times lie less than 2^62 ns from 0. The balance may be negative: a debt, paid off by the refill.
+/// The balance of a bucket: whole tokens, and a part of one in units of `1 / rate.span` token, of
+/// which each nanosecond adds `rate.tokens`. That is exact; only returned waits are rounded, up to
+/// the next nanosecond. A negative balance is a debt, which the refill pays off. Times lie less
+/// than 2^62 ns from 0. Plain values; KeyedLimiter and Quota lock.
 struct Bucket {
   std::int64_t tokens = 0;  ///< whole ones, rounded down
   std::uint64_t part = 0;   ///< below rate.span
-  Nanos at = 0;             ///< as of when
+  Nanos at = 0;             ///< the time of this balance
 };
 
 /// A full bucket.
@@ -38,17 +37,17 @@ void refill(Bucket& bucket, const BucketLimit& limit, Nanos now);
 /// The wait until the refilled bucket holds `tokens`; 0 when it does.
 Nanos wait_for(const Bucket& bucket, const BucketLimit& limit, std::int64_t tokens, Nanos now);
 
-/// The decision on taking `cost` (at least 0) from the refilled bucket; takes nothing. A cost of 0
-/// is always granted.
+/// Decides on taking `cost` (at least 0) from the refilled bucket; takes nothing. A cost of 0 is
+/// always granted.
 LimitDecision evaluate(const Bucket& bucket, const BucketLimit& limit, std::int64_t cost,
                        Nanos now);
 
 /// Takes `cost` tokens, available or not; a negative cost gives some back, up to the capacity.
 void consume(Bucket& bucket, const BucketLimit& limit, std::int64_t cost);
 
-/// Puts a refilled bucket under another limit. Usage is kept: 70 missing tokens are missing in a
-/// larger bucket too. A smaller bucket is empty where it would be in debt, or keeps a debt that it
-/// had. A part of a token is rounded down.
+/// Changes the limit of a refilled bucket. Usage is kept: 70 missing tokens are missing in a larger
+/// bucket too. A smaller bucket becomes empty rather than indebted, but an existing debt stays. A
+/// part of a token is rounded down.
 void change_limit(Bucket& bucket, const BucketLimit& from, const BucketLimit& to);
 
 /// A bound on the buckets evicted before they were full: each would be full by `at + wait`,

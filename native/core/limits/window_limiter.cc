@@ -14,7 +14,7 @@ std::int64_t window_of(Nanos now, Nanos window) {
   return now % window < 0 ? number - 1 : number;
 }
 
-// Which window a state of window `known` is in at `now`.
+// The window at `now` of a state whose window is `known`.
 std::int64_t next_window(std::int64_t known, Nanos window, Nanos now) {
   const std::int64_t number = window_of(now, window);
   const bool disorder = number < known && known * window - now < kSetBackMin;

@@ -1,14 +1,4 @@
-// Limits per window of time: fixed windows, and two kinds of sliding ones.
-//
-//   fixed            `limit` in each window that starts at a multiple of its length: one number a
-//                    key, but up to twice the limit around a boundary
-//   sliding log      `limit` in any window: exact, and each request of the window is kept
-//   sliding counter  as if the requests of the window before were spread evenly over it: two
-//                    numbers a key, close to the log
-//
-// Rules of KeyedLimiter; plain state, not thread-safe by themselves. Times lie less than 2^62 ns
-// from 0, windows are 1 ns to 2^55 ns (a year), limits 1 to 2^53. Steps back in time:
-// limit_decision.h.
+// Limits per window of time: fixed windows, sliding log, sliding counter.
 #pragma once
 
 #include <cstddef>
@@ -21,15 +11,20 @@
 
 namespace sluice {
 
+/// The limit of a window rule: `limit` (1 to 2^53) per `window` (1 ns to 2^55 ns, a year). Times
+/// lie less than 2^62 ns from 0. Steps back in time: see limit_decision.h. The rules are for
+/// KeyedLimiter and not thread-safe by themselves.
 struct WindowLimit {
   std::int64_t limit = 1;
   Nanos window = kSecond;
 };
 
+/// Fixed windows: `limit` in each window that starts at a multiple of its length. One number per
+/// key, but up to twice the limit around a boundary.
 class FixedWindowRule {
  public:
   struct State {
-    std::int64_t window = 0;  ///< which, from that which starts at 0
+    std::int64_t window = 0;  ///< its number; window 0 starts at time 0
     std::int64_t used = 0;
   };
   using EvictionFloor = State;
@@ -50,12 +45,14 @@ class FixedWindowRule {
   WindowLimit limit_;
 };
 
+/// Sliding counter: counts as if the requests of the previous window were spread evenly over it.
+/// Two numbers per key, and close to the sliding log.
 class SlidingCounterRule {
  public:
   struct State {
     std::int64_t window = 0;
-    std::int64_t used = 0;         ///< in that window
-    std::int64_t used_before = 0;  ///< in the one before
+    std::int64_t used = 0;         ///< in this window
+    std::int64_t used_before = 0;  ///< in the previous window
   };
   using EvictionFloor = State;
 
@@ -95,7 +92,7 @@ class HitLog {
   /// Adds a hit, which is no older than the newest.
   void add(Nanos at, std::int64_t cost);
   void drop_oldest();
-  /// Makes all of them older by `span`.
+  /// Makes all hits older by `span`.
   void set_back(Nanos span);
 
  private:
@@ -107,6 +104,7 @@ class HitLog {
   std::int64_t total_ = 0;
 };
 
+/// Sliding log: `limit` in any window. Exact; keeps each request of the window.
 class SlidingLogRule {
  public:
   using State = HitLog;

@@ -1,6 +1,4 @@
-// The debounce batcher: one open batch, and when it is due.
-//
-// Not thread-safe: one machine owns it. Plain state, ends with its owner.
+// The debounce batcher: one open batch and its due time.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +17,8 @@ struct BatcherOptions {
 
 /// Collects items into a batch that is due when it is full, when `idle_flush` has passed with no
 /// new item, or when its oldest item has waited for `max_wait`. A batch that is due stays open
-/// until it is taken: while the next stage has no room, it goes on filling up.
+/// until it is taken: while the next stage has no room, it continues to fill up. Not thread-safe:
+/// one machine owns it.
 class Batcher {
  public:
   explicit Batcher(const BatcherOptions& options) : options_(options) {}
@@ -27,13 +26,13 @@ class Batcher {
   /// Adds an item that arrived at `item.arrived`; the batch must not be full.
   void add(const QueuedItem& item);
 
-  /// Takes an item out of the open batch. False when it is not there. The time of the newest
-  /// arrival stays as it is.
+  /// Removes an item from the open batch. Returns false for an unknown item. The time of the newest
+  /// arrival is unchanged.
   bool remove(ItemId item);
 
   [[nodiscard]] bool due(Nanos now) const { return full() || next_deadline() <= now; }
 
-  /// When the open batch falls due by time; kNever when it is empty.
+  /// The time at which the open batch becomes due; kNever when it is empty.
   [[nodiscard]] Nanos next_deadline() const;
 
   /// Closes the batch and returns its items in order of arrival.

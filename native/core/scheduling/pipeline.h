@@ -1,16 +1,4 @@
-// The pipeline: items come in one by one and go out in batches, a few batches at a time.
-//
-//   submit -> incoming -> batcher -> processing -> slots -> dispatch ... batch_done
-//    line      (100)      (8|0.1 s)    (10)         (5)        |
-//                                       retry after a delay <--+
-//
-// Each stage waits for the next. The batcher draws from incoming as soon as it has room and holds
-// one batch at most: a batch that is due while processing is full stays in the batcher, still
-// filling up, and everything else waits in incoming. Behind a stalled dispatch the pipeline thus
-// holds slots x batch + processing x batch + one batch + incoming items, and the next submitter
-// waits in line.
-//
-// Not thread-safe: its executor's thread alone calls it. It ends after closed().
+// The pipeline: items enter one by one and leave in batches, a few batches at a time.
 #pragma once
 
 #include <cstddef>
@@ -65,6 +53,19 @@ struct PipelineCounts {
   std::size_t active_batches;      ///< batches that hold a slot
 };
 
+/// Collects items into batches and dispatches a limited number of batches at a time.
+///
+///   submit -> incoming -> batcher -> processing -> slots -> dispatch ... batch_done
+///    line      (100)      (8|0.1 s)    (10)         (5)        |
+///                                       retry after a delay <--+
+///
+/// Each stage waits for the next. The batcher takes items from incoming as soon as it has room, and
+/// holds at most one batch: a batch that is due while processing is full stays in the batcher and
+/// continues to fill up, and all other items wait in incoming. Behind a stalled dispatch the
+/// pipeline thus holds slots x batch + processing x batch + one batch + incoming items, and the
+/// next submitter waits in line.
+///
+/// Not thread-safe: only its executor's thread calls it. It ends after closed().
 class PipelineCore : public Machine {
  public:
   /// `observer` outlives the pipeline.

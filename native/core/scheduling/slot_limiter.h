@@ -1,6 +1,4 @@
 // A fixed number of slots, each held under a name and freed once.
-//
-// Not thread-safe: one machine owns it. Plain state, ends with its owner.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +7,8 @@
 
 namespace sluice {
 
+/// A fixed number of slots, each held under a name and freed once. Not thread-safe: one machine
+/// owns it.
 class SlotLimiter {
  public:
   explicit SlotLimiter(std::size_t slots) : slots_(slots) {}

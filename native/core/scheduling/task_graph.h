@@ -1,22 +1,4 @@
-// One run of a task graph: starts, retries, skips and the end of its tasks.
-//
-//   waiting -> ready -> running -> complete
-//      |         ^         |-----> failed
-//      |         +-- delayed (retry)
-//      +-> skipped            any of them but the final ones -> cancelled
-//
-// - A task is ready when each of its dependencies is complete, or has failed and lets its
-// dependants
-//   continue.
-// - At most `concurrency` tasks run. Ready tasks start in the order in which they became ready, due
-//   retries before first attempts. A task that waits for its next attempt holds no slot.
-// - When a task fails without further attempts, every task that depends on it, directly or not, is
-//   skipped at once; the others go on.
-// - Each task has exactly one ending, and the run ends with the last one.
-//
-// Every call is iterative, and a whole run takes steps in proportion to tasks, dependencies and
-// attempts (`steps` counts them). Not thread-safe: its executor's thread alone calls it. It ends
-// with `ended`.
+// One run of a task graph: starts, retries, skips and endings of its tasks.
 #pragma once
 
 #include <cstddef>
@@ -59,6 +41,24 @@ enum class TaskState : std::uint8_t {
   kCancelled,
 };
 
+/// One run of a task graph.
+///
+///   waiting -> ready -> running -> complete
+///      |         ^         |-----> failed
+///      |         +-- delayed (retry)
+///      +-> skipped            any state that is not final -> cancelled
+///
+/// - A task is ready when each of its dependencies is complete, or has failed and lets its
+///   dependants continue.
+/// - At most `concurrency` tasks run. Ready tasks start in the order in which they became ready,
+///   due retries before first attempts. A task that waits for its next attempt holds no slot.
+/// - When a task fails without further attempts, every task that depends on it, directly or not, is
+///   skipped at once; the others continue.
+/// - Each task has exactly one ending, and the run ends with the last one.
+///
+/// Every call is iterative, and a whole run takes steps in proportion to tasks, dependencies and
+/// attempts (`steps` counts them). Not thread-safe: only its executor's thread calls it. It ends
+/// with `ended`.
 class TaskGraph final : public Machine {
  public:
   /// A failed attempt.
@@ -87,7 +87,7 @@ class TaskGraph final : public Machine {
   [[nodiscard]] bool has_ended() const { return ended_; }
   [[nodiscard]] TaskState state(TaskId task) const { return tasks_[task].state; }
   [[nodiscard]] std::size_t running() const { return running_; }
-  /// Tasks and dependencies looked at so far: what the run costs, whatever the machine's speed.
+  /// Tasks and dependencies visited so far: the cost of the run, independent of the machine.
   [[nodiscard]] std::uint64_t steps() const { return steps_; }
 
   [[nodiscard]] Nanos next_deadline() const override { return retries_.next_deadline(); }

@@ -1,8 +1,4 @@
 // The plan of a task graph: tasks and their dependencies, checked for faults.
-//
-// Tasks are added under their names in any order, and dependencies may be named before they are
-// added. `check` finds faults, and resolves names to numbers when there is none. Everything is
-// iterative and takes steps in proportion to tasks plus dependencies. Not thread-safe; plain state.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +11,7 @@
 
 namespace sluice {
 
-/// A task's place in the order of adding, from 0.
+/// The number of a task, in the order of adding from 0.
 using TaskId = std::uint32_t;
 
 struct TaskOptions {
@@ -25,7 +21,7 @@ struct TaskOptions {
   bool continue_on_failure = false;  ///< dependants run although this task failed
 };
 
-/// Why a plan cannot be run.
+/// The reason why a plan cannot run.
 struct PlanFault {
   enum class Kind : std::uint8_t { kNone, kDuplicate, kUnknown, kCycle };
   Kind kind = Kind::kNone;
@@ -36,6 +32,11 @@ struct PlanFault {
   std::vector<TaskId> cycle;
 };
 
+/// Tasks and their dependencies, by name.
+///
+/// Tasks may be added in any order, and dependencies may be named before they are added. `check`
+/// finds faults; without faults it resolves names to numbers. Every call is iterative and takes
+/// steps in proportion to tasks plus dependencies. Not thread-safe.
 class TaskPlan {
  public:
   /// Adds a task; `after` names its dependencies.

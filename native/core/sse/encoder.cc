@@ -35,7 +35,7 @@ bool append_sse_event(std::string& out, std::string_view id, std::string_view ty
 void append_sse_retry(std::string& out, std::uint64_t retry_ms) {
   out.append("retry: ");
   append_json_number(out, retry_ms);
-  out.append("\n\n");
+  out.push_back('\n');
 }
 
 }  // namespace sluice

@@ -1,6 +1,4 @@
-// Server-sent events, written: WHATWG HTML section 9.2, "Server-sent events".
-//
-// Appends to a caller's string. Any thread.
+// Appends server-sent events (WHATWG HTML section 9.2) to a caller's string. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +13,8 @@ namespace sluice {
 [[nodiscard]] bool append_sse_event(std::string& out, std::string_view id, std::string_view type,
                                     std::string_view data);
 
-/// Appends the field that sets the client's reconnection time, as a block of its own.
+/// Appends the field that sets the reconnection time of the client. It is a line of the block that
+/// follows: clients exist that take a block without data for an empty message.
 void append_sse_retry(std::string& out, std::uint64_t retry_ms);
 
 /// A comment that shows the connection is alive. One newline only: a blank line after a comment

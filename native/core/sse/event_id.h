@@ -1,8 +1,4 @@
-// Ids of a job's events: `<attempt>-<seq>`, both decimal, attempt from 1.
-//
-// The same shape as a Redis Stream id, so that a replica can use it as it is. Within an attempt
-// `seq` counts from 1; 0 stands for "before the first" and, as an event, for the start of a new
-// attempt. Plain values; any thread.
+// Ids of a job's events: `<attempt>-<seq>`, both decimal. Plain values; any thread.
 #pragma once
 
 #include <compare>
@@ -13,6 +9,9 @@
 
 namespace sluice {
 
+/// The id `<attempt>-<seq>`: the form of a Redis stream id, so that a replica can use it unchanged.
+/// The attempt counts from 1. Within an attempt `seq` counts from 1; 0 means "before the first
+/// event" and, as the id of an event, the start of a new attempt.
 struct EventId {
   std::uint64_t attempt = 1;
   std::uint64_t seq = 0;

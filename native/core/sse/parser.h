@@ -1,7 +1,4 @@
-// Incremental parser of server-sent events (text/event-stream), for streams we receive.
-//
-// One parser per connection, used by one thread at a time; it knows neither threads nor sockets.
-// It ends when its owner drops it; a stream that broke off needs no further call.
+// Incremental parser of server-sent events (text/event-stream), for upstream responses.
 #pragma once
 
 #include <cstddef>
@@ -13,38 +10,41 @@ namespace sluice {
 
 /// One event, as the HTML standard dispatches it. Everything is valid during `on_event` only.
 struct SseEvent {
-  std::string_view type;  ///< The `event` field; empty where the stream named none.
-  std::string& data;      ///< The `data` lines joined by LF. The receiver may scribble on it.
+  std::string_view type;           ///< The `event` field; empty where the stream named none.
+  std::string& data;               ///< The `data` lines joined by LF. The receiver may modify it.
   std::string_view last_event_id;  ///< The latest `id`, kept from event to event.
 };
 
-/// Receives what the parser finds. It must not call the parser nor destroy it.
+/// Receives the events of a parser. It must neither call the parser nor destroy it.
 class SseSink {
  public:
   virtual ~SseSink() = default;
   virtual void on_event(const SseEvent& event) = 0;
   /// A `retry` field: the reconnection time the server asks for, in milliseconds.
   virtual void on_retry(std::uint64_t retry_ms) { static_cast<void>(retry_ms); }
-  /// A field that the standard does not know, and has ignored.
+  /// An unknown field, which the standard ignores.
   virtual void on_unknown_field(std::string_view name, std::string_view value) {
     static_cast<void>(name);
     static_cast<void>(value);
   }
-  /// Whether an event whose first `data` line is this one ends where another follows, as with
-  /// servers that forget the blank line between their events.
+  /// Whether an event with this first `data` line ends at the next `data` line, for servers that
+  /// omit the blank line between events.
   virtual bool ends_event(std::string_view data) {
     static_cast<void>(data);
     return false;
   }
 };
 
-/// Parses as the HTML standard's section "Interpreting an event stream" says, byte by byte
-/// transparent: the bytes of a field's value are handed on unchanged, so that the consumer can
-/// decode UTF-8 over event boundaries too. (Every byte with a meaning here is ASCII, which no
-/// UTF-8 error swallows; decoding first would find the same lines and fields.)
+/// Parses one stream, on one thread at a time, without threads or sockets of its own.
 ///
-/// Where the input is cut makes no difference. Each byte is looked at a bounded number of times,
-/// however small the pieces; a line that lies within one piece is not copied.
+/// Follows the HTML standard's section "Interpreting an event stream", on bytes: those of a field's
+/// value are passed on unchanged, so that the consumer can also decode UTF-8 across events. (Every
+/// byte with a meaning here is ASCII, which no UTF-8 error consumes; decoding first would find the
+/// same lines and fields.)
+///
+/// The result does not depend on how the input is split. Each byte is examined a bounded number of
+/// times, however small the pieces; a line within one piece is not copied. A stream that breaks off
+/// needs no further call.
 class SseParser {
  public:
   static constexpr std::size_t kEventBytesMaxDefault = std::size_t{1} << 20;

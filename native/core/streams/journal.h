@@ -31,7 +31,7 @@ struct JobChange {
   std::uint64_t record = 0;
   bool dropped = false;  // remove the record; the other members are ignored
   bool moved = false;    // the attempt or the spans have changed
-  bool trims = false;    // remove tokens of earlier attempts, and those up to `trimmed`
+  bool trims = false;    // remove the tokens of past attempts and up to `trimmed`
   std::uint64_t attempt = 1;
   std::uint64_t trimmed = 0;
   JobSpans spans;

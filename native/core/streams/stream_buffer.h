@@ -1,21 +1,4 @@
-// A bounded buffer of chunks between writers and readers.
-//
-// Thread-safe: one mutex guards all state, and no callback runs while it is held. It ends with its
-// last reference, after close(), which ends every wait.
-//
-// A caller that has to wait gets a Ticket and a place in a line. When its turn comes, its `on_turn`
-// runs on the thread whose call caused that, and the caller then claims the ticket. No chunk moves
-// before the claim: until then abort() takes the waiter out of the line and those behind it move
-// up, as if it had never been there. So an aborted reader loses no chunk, and an aborted writer
-// leaves none behind.
-//
-// Two lines, both first come, first served:
-//
-//   entries_  [ stored ... | chunks of waiting writers ... ]   at most `capacity` stored
-//   readers_  [ ready  ... | waiting ...                   ]   as many ready as chunks stored
-//
-// Turns come in the order of the line, and chunks leave oldest first in the order of the claims. So
-// each reader sees each writer's chunks in order, despite aborts.
+// A bounded buffer of chunks between writers and readers, which wait in line.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +23,24 @@ enum class BufferStatus {
   kClosed,   ///< write: the buffer is closed, the chunk was not stored. read: closed and drained
 };
 
-/// `Chunk` is any default-constructible, movable type. An empty chunk is a chunk like any other.
+/// A bounded FIFO buffer of chunks. `Chunk` is any default-constructible, movable type; an empty
+/// chunk is a chunk like any other.
+///
+/// Thread-safe: one mutex guards all state, and no callback runs while it is locked. `close` ends
+/// every wait.
+///
+/// A caller that has to wait gets a Ticket and a place in a line. When its turn comes, its
+/// `on_turn` runs on the thread whose call caused that, and the caller then claims the ticket. No
+/// chunk moves before the claim: until then `abort` removes the waiter from the line, and those
+/// after it move up. So an aborted reader loses no chunk, and an aborted writer leaves none behind.
+///
+/// Two lines, both first come, first served:
+///
+///   entries_  [ stored ... | chunks of waiting writers ... ]   at most `capacity` stored
+///   readers_  [ ready  ... | waiting ...                   ]   as many ready as chunks stored
+///
+/// Turns come in the order of the line, and chunks leave oldest first in the order of the claims.
+/// So each reader sees each writer's chunks in order, despite aborts.
 template <typename Chunk>
 class StreamBuffer {
  public:
@@ -186,8 +186,8 @@ class StreamBuffer {
     return true;
   }
 
-  /// Refuses waiting and later writes, and wakes every reader: the first in line take what is
-  /// stored, the others see the end. A second close does nothing.
+  /// Refuses waiting and later writes, and wakes every reader: the first in line get the stored
+  /// chunks, the others see the end. A second close does nothing.
   void close() {
     Turns turns;
     std::unique_lock lock(mutex_);
@@ -203,7 +203,7 @@ class StreamBuffer {
     call(turns);
   }
 
-  /// Chunks stored, without those that readers in line are about to take.
+  /// Stored chunks, without those reserved for readers in line.
   [[nodiscard]] std::size_t size() const {
     const std::lock_guard lock(mutex_);
     return stored_ - std::min(stored_, readers_.size());
@@ -219,7 +219,7 @@ class StreamBuffer {
  private:
   struct Entry {
     Chunk chunk;
-    Ticket writer;  // 0: nobody waits for this entry to be stored
+    Ticket writer;  // 0: no writer waits for this entry
     bool stored;
   };
   struct Reader {

@@ -1,5 +1,4 @@
-// The chunked transfer coding, taken off: RFC 9112 section 7.1. Incremental; extensions and
-// trailers are skipped, and a line may end in LF alone, as libcurl has it too. Not thread-safe.
+// Incremental decoder of the chunked transfer coding (RFC 9112 section 7.1).
 #pragma once
 
 #include <cstdint>
@@ -8,20 +7,22 @@
 
 namespace sluice {
 
+/// Decodes a chunked body. Skips extensions and trailers, and accepts lines that end in LF only,
+/// like libcurl. Not thread-safe.
 class ChunkDecoder {
  public:
   enum class Status : std::uint8_t {
-    kMore,  ///< The body goes on.
-    kEnd,   ///< The body is complete. Bytes behind it are dropped, see `has_excess`.
-    kBad,   ///< This is no chunked body. So it stays.
+    kMore,  ///< The body continues.
+    kEnd,   ///< The body is complete. Later bytes are dropped, see `has_excess`.
+    kBad,   ///< Not a valid chunked body. Permanent.
   };
 
-  /// Appends to `out` what `bytes` has of the body.
+  /// Decodes `bytes` and appends their part of the body to `out`.
   Status push(std::string_view bytes, std::string& out);
 
   [[nodiscard]] Status status() const;
 
-  /// Whether bytes came behind the end of the body: the connection is out of step.
+  /// Whether bytes arrived after the end of the body: the connection must not be reused.
   [[nodiscard]] bool has_excess() const { return has_excess_; }
 
  private:

@@ -1,8 +1,4 @@
-// Decodes the body of a streamed answer of an OpenAI-style server: bytes in, events out.
-//
-// One decoder per upstream call, used by one thread at a time; it knows neither threads, sockets
-// nor JavaScript. It ends with `finish` when the body ended in good order; one whose connection
-// broke is simply dropped.
+// Decodes the streamed response of an OpenAI-style server: bytes in, events out.
 #pragma once
 
 #include <cstddef>
@@ -23,41 +19,43 @@ enum class FinishReason : std::uint8_t {
   kLength,
   kToolCalls,
   kContentFilter,
-  kFailed,  ///< The upstream gave up, or sent a reason that nobody knows; the raw one tells more.
+  kFailed,  ///< The upstream failed, or sent an unknown reason; see the raw one.
 };
 
-/// `length` and so on, as completed jobs have it; empty for kFailed.
+/// The reason of a completed job (`stop`, `length`, ...); empty for kFailed.
 std::string_view name_of(FinishReason reason);
 
-/// Receives what the decoder finds. Views are valid during the call only and are valid UTF-8.
-/// A sink must not call the decoder nor destroy it.
+/// Receives the events of a decoder. Views are valid UTF-8, and valid during the call only. A sink
+/// must neither call the decoder nor destroy it.
 class OpenAiSink {
  public:
   virtual ~OpenAiSink() = default;
   /// More text, never empty, for one choice.
   virtual void on_text(std::uint32_t index, std::string_view text) = 0;
-  /// More output of another kind for one choice: where typed entries of a log come from. So far
-  /// only the presence of calls and extras is told.
+  /// More output of another kind for one choice, the source of typed events in a log. For tool
+  /// calls and extras only the presence is reported.
   virtual void on_other(std::uint32_t index, PieceKind kind, std::string_view text) = 0;
-  /// The end of one choice, by the upstream's word. More output may follow, and another end, which
-  /// replaces it.
+  /// A finish reason of one choice. More output may follow, and another finish reason, which
+  /// replaces this one.
   virtual void on_finish(std::uint32_t index, FinishReason reason, std::string_view raw) = 0;
-  /// Token counts for the whole call: all those known by now.
+  /// Token counts of the whole call: all that are known so far.
   virtual void on_usage(const TokenUsage& usage) = 0;
-  /// An error object inside the stream. Nothing follows it.
+  /// An error object inside the stream. The last event.
   virtual void on_error(const OpenAiError& error) = 0;
-  /// `[DONE]`. Nothing follows it.
+  /// `[DONE]`. The last event.
   virtual void on_done() = 0;
-  /// The stream is not what it should be; `problem` is a short phrase that quotes none of it.
-  /// Nothing follows it.
+  /// The stream is malformed; `problem` is a short phrase without content of the stream. The last
+  /// event.
   virtual void on_malformed(std::string_view problem) = 0;
 };
 
-/// Takes chat chunks and completions alike, their choices interleaved in any order, and is lenient
-/// with what servers are known to send: events without a blank line between them, an `error` line,
-/// named events without JSON, a `message` beside the deltas, the finish reason "null". Text is
-/// UTF-8 per choice: a character is held until whole even if its bytes, or the two halves of an
-/// escaped surrogate pair, come in different deltas; what is ill-formed becomes U+FFFD.
+/// Decodes the body of one call, on one thread at a time.
+///
+/// Accepts chat chunks and completions, with choices interleaved in any order. It tolerates known
+/// deviations of servers: events without a blank line between them, an `error` line, named events
+/// without JSON, a `message` next to the deltas, the finish reason "null". Text is UTF-8 per
+/// choice: a character is held until complete, even if its bytes, or the two halves of an escaped
+/// surrogate pair, arrive in different deltas; ill-formed sequences become U+FFFD.
 class OpenAiDecoder {
  public:
   struct Limits {
@@ -73,18 +71,19 @@ class OpenAiDecoder {
   /// Takes the next bytes of the body. Ignored once `ended`.
   void push(std::string_view bytes, OpenAiSink& sink);
 
-  /// The body has ended in good order: a last event that lacks its blank line still counts if it
-  /// is whole, text held back is given out, and a choice whose last finish reason was "null" ends.
+  /// The body has ended in good order: a complete last event counts even without its blank line,
+  /// held text is passed on, and a choice whose last finish reason was "null" ends. Not to be
+  /// called if the connection broke.
   void finish(OpenAiSink& sink);
 
-  /// Whether an event has come that nothing follows: done, error or malformed.
+  /// Whether the last event has been passed on: done, error or malformed.
   [[nodiscard]] bool ended() const { return ended_; }
 
  private:
   class EventAdapter;
   struct Choice {
     Utf8Decoder text;
-    bool has_delta = false;  // A `message` that comes now only repeats it.
+    bool has_delta = false;  // A later `message` only repeats the deltas.
     bool finished = false;
     bool ended_by_null = false;
   };
@@ -105,7 +104,7 @@ class OpenAiDecoder {
   SseParser sse_;
   OpenAiPayloadParser payloads_;
   std::vector<Choice> choices_;
-  TokenUsage usage_;  // Each count as it came last.
+  TokenUsage usage_;  // The latest value of each count.
   std::string scratch_;
   bool ended_ = false;
   bool at_end_of_body_ = false;

@@ -13,15 +13,15 @@
 namespace sluice {
 namespace {
 
-// Deeper than any honest payload; a hostile one is refused before it costs memory.
+// Deeper than any legitimate payload; a hostile one is refused before it costs memory.
 constexpr std::size_t kDepthMax = 64;
 
-// Iterative: nesting must not use up the thread's stack. Numbers as strings: each is looked at
-// where it matters only.
+// Iterative: nesting must not exhaust the thread's stack. Numbers as strings: only the relevant
+// ones are converted.
 constexpr unsigned kParseFlags = rapidjson::kParseInsituFlag | rapidjson::kParseIterativeFlag |
                                  rapidjson::kParseNumbersAsStringsFlag;
 
-/// Where in the payload the reader is.
+/// The position of the reader in the payload.
 enum class Place : std::uint8_t {
   kRoot,
   kRoots,  // an array of objects in place of one
@@ -118,7 +118,7 @@ Member find_member(std::string_view name) {
   return Member::kNone;
 }
 
-/// A count as sent, a fraction rounded up; absent if it is none that JavaScript could hold.
+/// A count as sent, a fraction rounded up; absent unless it is an exact integer in JavaScript.
 std::optional<std::uint64_t> parse_count(std::string_view digits) {
   constexpr double kSafeIntegerMax = 9007199254740991.0;
   double count = -1;
@@ -134,9 +134,9 @@ class PayloadHandler {
   using Ch = char;
 
   OpenAiPayload payload;
-  OpenAiError root_error;  // What the root would say, were it the error object itself.
+  OpenAiError root_error;  // The error if the root is the error object.
   bool too_deep = false;
-  bool is_array = false;  // An array of objects: only errors come so.
+  bool is_array = false;  // The root is an array of objects: an error.
 
   void reset() {
     payload.choices.clear();
@@ -261,7 +261,7 @@ class PayloadHandler {
     return true;
   }
 
-  /// Which object starts here, by where we are and under which name.
+  /// The kind of object that starts here, by the position and the member name.
   [[nodiscard]] Place object_place() const {
     if (depth_ == 0) return Place::kRoot;
     switch (place()) {

@@ -1,7 +1,4 @@
-// One JSON payload of an OpenAI-style stream, reduced to the few fields that matter here.
-//
-// A parser belongs to one decoder and is used by one thread at a time; it keeps its buffers from
-// payload to payload. RapidJSON stays behind this header.
+// Parses one JSON payload of an OpenAI-style stream into the few fields that the decoder needs.
 #pragma once
 
 #include <cstdint>
@@ -13,39 +10,38 @@
 
 namespace sluice {
 
-/// Token counts of the upstream. What it left out, or sent as something else than a count, is
-/// absent.
+/// Token counts of the upstream. Missing or invalid ones are absent.
 struct TokenUsage {
   std::optional<std::uint64_t> prompt_tokens;
   std::optional<std::uint64_t> completion_tokens;
   std::optional<std::uint64_t> total_tokens;
 };
 
-/// The error object of a stream; each field is empty where the upstream left it out.
+/// The error object of a stream; missing fields are empty.
 struct OpenAiError {
   std::string_view message = {};
   std::string_view type = {};
-  std::string_view code = {};  ///< Numbers come as their digits.
+  std::string_view code = {};  ///< A number as its digits.
 };
 
-/// What a piece of a choice is. Of calls and extras only the presence is told so far.
+/// The kind of a piece of output. For tool calls and extras only the presence is reported.
 enum class PieceKind : std::uint8_t { kReasoning, kText, kRefusal, kToolCall, kExtra };
 
 /// A piece of one choice's output.
 struct OpenAiPiece {
-  std::uint32_t choice = 0;  ///< Its place in `choices`.
-  bool is_whole = false;     ///< Of a `message`: the whole of it, not what was added.
+  std::uint32_t choice = 0;  ///< Index in `choices`.
+  bool is_whole = false;     ///< From a `message`: the whole output, not a delta.
   PieceKind kind = PieceKind::kText;
   std::string_view text;
 };
 
 /// One entry of `choices`.
 struct OpenAiChoice {
-  double index = 0;                ///< As sent: any number at all, so check it.
-  std::string_view finish_reason;  ///< As sent; empty where there is none.
+  double index = 0;                ///< As sent; any number, so validate it.
+  std::string_view finish_reason;  ///< As sent; empty if absent.
 };
 
-/// Views into the parsed payload: valid while that lives unchanged.
+/// Views into the parsed payload, valid while it exists unchanged.
 struct OpenAiPayload {
   std::vector<OpenAiChoice> choices;
   std::vector<OpenAiPiece> pieces;  ///< Of one choice in the order of PieceKind.
@@ -54,7 +50,7 @@ struct OpenAiPayload {
   /// Text may hold UTF-16 surrogate halves in their three-byte form: decode it with
   /// Utf8Decoder::Surrogates::kJoin.
   bool has_surrogate_halves = false;
-  /// It has a member that belongs to an answer (`choices`, counts, an error).
+  /// The payload has a member of a response (`choices`, counts, an error).
   bool is_answer = false;
 };
 
@@ -62,7 +58,8 @@ struct OpenAiPayload {
 /// (`choices[].message`); `content` may be text, null, or an array of parts. Errors are found as
 /// `error` (an object or text, at the root, in a choice, or in an array of objects), as a flat
 /// object with `message`, as `detail`, and as `errors`. Unknown members are skipped, members of an
-/// unexpected type count as absent; of a repeated member the last one counts.
+/// unexpected type count as absent; the last of repeated members counts. One thread at a time; the
+/// parser keeps its buffers between payloads.
 class OpenAiPayloadParser {
  public:
   OpenAiPayloadParser();

@@ -34,7 +34,7 @@ std::string media_type(std::string_view header) {
 
 constexpr std::array<std::string_view, 4> kSseFields{"data", "event", "id", "retry"};
 
-/// What a body is, by its first bytes.
+/// The kind of a body, by its first bytes.
 enum class Body : std::uint8_t { kUnknown, kJson, kEvents, kOther };
 
 Body body_of(std::string_view bytes) {
@@ -62,7 +62,7 @@ bool is_identity(std::string_view encoding) {
   return encoding.empty() || equals_ignoring_case(encoding, "identity");
 }
 
-/// The kinds of output in `kinds`, but text, in words.
+/// Describes the kinds of output in `kinds`, except text.
 std::string names_of(std::uint8_t kinds) {
   constexpr std::array<std::pair<PieceKind, std::string_view>, 4> kNames{{
       {PieceKind::kToolCall, "tool calls"},
@@ -151,8 +151,8 @@ bool Relay::on_bytes(std::string_view bytes, Nanos now) {
   return true;
 }
 
-// What a server says of its body's type is often wrong; a body of JSON that should be a stream is
-// mostly an error.
+// The content type of a server is often wrong; a JSON body in place of a stream is usually an
+// error.
 void Relay::sniff(std::string_view bytes) {
   held_.append(bytes);
   const bool is_stream = content_type_.empty() || content_type_ == "text/event-stream";
@@ -169,7 +169,7 @@ void Relay::sniff(std::string_view bytes) {
         break;
       }
       strange_ = true;
-      [[fallthrough]];  // the decoder will tell
+      [[fallthrough]];  // the decoder decides
     case Body::kEvents:
       state_ = State::kEvents;
       if (blocked_) break;
@@ -178,7 +178,7 @@ void Relay::sniff(std::string_view bytes) {
   }
 }
 
-// Line by line, so that a window that closes in the middle of what came is heeded there.
+// Line by line, so that decoding stops as soon as a window closes.
 void Relay::feed(std::string_view bytes) {
   while (!bytes.empty() && state_ == State::kEvents) {
     if (blocked_) {
@@ -276,7 +276,7 @@ void Relay::resume(Nanos now) {
   const bool was_blocked = blocked_;
   look_for_window();
   if (blocked_ || !was_blocked) return;
-  last_byte_at_ = now;  // time in which nobody asked does not count as silence
+  last_byte_at_ = now;  // time while blocked does not count as silence
   if (state_ == State::kEvents) {
     feed(std::exchange(held_, {}));
     if (!held_.empty() || !body_ended_ || state_ != State::kEvents) return;
@@ -384,7 +384,7 @@ void Relay::end(std::size_t index) {
   hub_.finish(share.job, std::move(terminal), now_);
 }
 
-// A count that is missing is what the others leave for it, or else the hub's estimate.
+// A missing count is derived from the others, or else is the hub's estimate.
 std::optional<Usage> Relay::usage_of(const Share& share) const {
   Usage usage = hub_.usage(share.job);
   usage.estimated = true;
@@ -427,7 +427,7 @@ void Relay::conclude(Failure failure, const std::string& text) {
   for (std::size_t i = 0; i < shares_.size(); ++i) {
     const Share& share = shares_[i];
     if (share.settled) continue;
-    // An error says more than a finish reason that only announces one.
+    // An error object is more specific than a finish reason that signals an error.
     const bool announced = share.reason == FinishReason::kFailed && failure != Failure::kNone;
     if ((share.reason && !announced) || (in_order && share.entries > 0)) {
       end(i);

@@ -1,11 +1,4 @@
-// One upstream call on its way into the logs of its jobs: what the bytes of an answer mean, when
-// enough has come, and what went wrong.
-//
-// A pure state machine: whoever has the connection tells it what came (`on_head`, `on_bytes`,
-// `on_end`, `on_broken`) and asks it what to do with the transfer (`blocked`, `over`). It writes
-// deltas and completions to the hub by itself; failures are only reported, since whether to try
-// again is not decided here. Not thread-safe: the hub's thread alone. Must not be called from
-// within the hub, `forget` excepted. Ends once it is `over`; may be dropped at any time.
+// Relays the response of one upstream call into the logs of its jobs.
 #pragma once
 
 #include <cstdint>
@@ -21,14 +14,23 @@
 
 namespace sluice {
 
+/// Interprets the response of one upstream call: writes deltas and completions to the logs of its
+/// jobs, decides when the response is complete, and classifies failures.
+///
+/// A pure state machine. The owner of the connection reports its events (`on_head`, `on_bytes`,
+/// `on_end`, `on_broken`) and queries what to do with the transfer (`blocked`, `over`). The relay
+/// writes to the hub itself, but only reports failures, since the retry policy is not part of it.
+///
+/// Not thread-safe: only the hub's thread calls it. Must not be called from within the hub, except
+/// `forget`. Ends once it is `over`; may be destroyed at any time.
 class Relay final : private OpenAiSink {
  public:
   struct Options {
-    /// Longest silence, from the start on, while there is room for more; and longest time for the
-    /// body of an answer that is no success.
+    /// The longest silence, from the start, while not blocked; also the longest time for the body
+    /// of a response that is not a success.
     Nanos idle;
-    std::vector<JobHandle> jobs;  ///< By the upstream's index of the choice.
-    bool times_silence = true;    ///< False: the caller does, see `on_stalled`.
+    std::vector<JobHandle> jobs;  ///< By the index of the choice.
+    bool times_silence = true;    ///< False: the caller enforces `idle`, see `on_stalled`.
   };
   struct Head {
     int status;
@@ -42,57 +44,57 @@ class Relay final : private OpenAiSink {
   Relay(Options options, JobHub& hub, Nanos now);
 
   void on_head(const Head& head, Nanos now);
-  /// The next bytes of the body. False while blocked: they were not taken, and are to be given
-  /// again when it no longer is.
+  /// The next bytes of the body. Returns false while blocked: the bytes were refused and must be
+  /// passed again once unblocked.
   bool on_bytes(std::string_view bytes, Nanos now);
   /// The body has ended in good order.
   void on_end(Nanos now);
-  /// The connection is gone before that. `name`: the error's.
+  /// The connection broke before the end. `name`: of the error.
   void on_broken(bool protocol, std::string_view name, Nanos now);
 
-  /// Nothing has come for too long.
+  /// The upstream was silent for too long.
   void on_stalled(Nanos now);
 
-  /// The job has ended: nothing more is said of it. To be followed by `resume`, outside of the hub:
-  /// the others may have waited for this one.
+  /// The job has ended: its result no longer matters. Must be followed by `resume`, outside of the
+  /// hub: the job may have blocked the others.
   void forget(JobHandle job);
   /// The window of one of its jobs has moved, or one was forgotten.
   void resume(Nanos now);
 
-  /// Some job of the call has no room for another token: the transfer is to be paused.
+  /// A job of the call has no room for another token: the transfer must pause.
   [[nodiscard]] bool blocked() const { return blocked_; }
-  /// Nothing more will be said of any job: `outcome` is final.
+  /// All jobs are settled: `outcome` is final.
   [[nodiscard]] bool settled() const { return unsettled_ == 0; }
-  /// The transfer is to be dropped, if it has not ended. Until then its bytes are to be read.
+  /// The transfer must be dropped, unless it has ended. Until then its bytes must be read.
   [[nodiscard]] bool over() const { return state_ == State::kOver; }
   [[nodiscard]] const RelayOutcome& outcome() const { return outcome_; }
 
-  /// The jobs of the call, those included that are settled.
+  /// The jobs of the call, including settled ones.
   [[nodiscard]] std::vector<JobHandle> jobs() const;
 
   [[nodiscard]] Nanos next_deadline() const;
-  /// Whether `advance` would give the upstream up because nothing came.
+  /// Whether `advance` would fail the call because of silence.
   [[nodiscard]] bool stalls_at(Nanos now) const;
   void advance(Nanos now);
 
  private:
   enum class State : std::uint8_t {
-    kHead,     // nothing has come yet
-    kSniff,    // the head of a success: the first bytes tell what its body is
-    kRefusal,  // the body of an answer that is no success
+    kHead,     // waiting for the head
+    kSniff,    // success: the first bytes determine the kind of body
+    kRefusal,  // the body of a response that is not a success
     kWhole,    // one JSON object
     kEvents,   // an event stream
-    kRest,     // what follows the content: read so that the connection can be kept
+    kRest,     // after the content: read so that the connection can be kept
     kOver,
   };
   struct Share {
     JobHandle job;
     std::uint64_t texts = 0;
-    std::uint64_t entries = 0;     // of any kind, those included that are not logged yet
+    std::uint64_t entries = 0;     // of any kind, including ones not logged yet
     std::uint8_t other_kinds = 0;  // a bit for each PieceKind
     std::optional<FinishReason> reason = {};
     std::string raw_reason = {};
-    bool finished = false;  // by the upstream's word
+    bool finished = false;  // has a finish reason
     bool settled = false;
     bool blocked = false;
   };
@@ -131,15 +133,15 @@ class Relay final : private OpenAiSink {
   std::size_t unsettled_;
   bool blocked_ = false;
   bool body_ended_ = false;
-  bool complete_ = false;  // the upstream has nothing more to say
-  bool done_ = false;      // by its own word
-  bool heard_ = false;     // the decoder has found something
+  bool complete_ = false;  // the content is complete
+  bool done_ = false;      // `[DONE]` was received
+  bool heard_ = false;     // the decoder has reported an event
   bool encoded_ = false;   // the body cannot be read
-  bool strange_ = false;   // the body does not begin as a stream of events does
+  bool strange_ = false;   // the body does not begin like an event stream
   std::string content_type_;
   TokenUsage usage_;
-  std::string held_;  // of the body: bytes that came while blocked, or the whole of a small one
-  /// How the connection broke while bytes were held: told after them.
+  std::string held_;  // bytes received while blocked, or a whole small body
+  /// How the connection broke while bytes were held; reported after them.
   std::optional<std::pair<RelayOutcome::Failure, std::string>> broken_;
   std::size_t rest_bytes_ = 0;
   Nanos now_;

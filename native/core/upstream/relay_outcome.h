@@ -1,6 +1,4 @@
-// What became of an upstream call: plain data, and its JSON for JavaScript.
-//
-// Any thread.
+// The outcome of an upstream call: plain data, and its JSON for JavaScript. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -10,24 +8,24 @@
 
 namespace sluice {
 
-/// What became of a call, once nothing more will be said of its jobs.
+/// The outcome of a call, final once all of its jobs are settled.
 struct RelayOutcome {
-  /// Why the answers that did not complete have failed. lib/providers/openai/relay.js has the same
+  /// Why the incomplete answers failed. lib/providers/openai/relay.js has the same
   /// names, see `name_of`.
   enum class Failure : std::uint8_t {
     kNone,
-    kStatus,        ///< `status` is no success; `text`: the body, as far as it was read.
-    kContentType,   ///< `text`: the type of what is no event stream.
-    kInvalid,       ///< `text`: what was sent instead.
-    kReported,      ///< An error object; `text`: its message, `code` and `type`: likewise.
-    kIncomplete,    ///< The end came without a finish reason; `text`: what it was in its place.
-    kStalled,       ///< Nothing came for `idle`.
-    kUnreachable,   ///< It broke before the head of an answer; `code`: the error's name.
-    kDisconnected,  ///< It broke after the head.
-    kProtocol,      ///< It is no proper HTTP.
-    kEncoding,      ///< The body is encoded, though nobody asked for it; `text`: how.
-    kFinish,        ///< A finish reason that is no success; `text`: as sent.
-    kUnsupported,   ///< An answer without text; `text`: what it has instead.
+    kStatus,        ///< `status` is not a success; `text`: the part of the body that was read.
+    kContentType,   ///< Not an event stream; `text`: its type.
+    kInvalid,       ///< Invalid content; `text`: a description.
+    kReported,      ///< An error object, with its message (`text`), `code` and `type`.
+    kIncomplete,    ///< Ended without a finish reason; `text`: how it ended.
+    kStalled,       ///< Silence for `idle`.
+    kUnreachable,   ///< Failed before the head of a response; `code`: the error.
+    kDisconnected,  ///< The connection broke after the head.
+    kProtocol,      ///< Not valid HTTP.
+    kEncoding,      ///< An unrequested Content-Encoding; `text`: its value.
+    kFinish,        ///< An unsuccessful finish reason; `text`: as sent.
+    kUnsupported,   ///< An answer without text; `text`: its output instead.
   };
   Failure failure = Failure::kNone;
   int status = 0;
@@ -38,7 +36,7 @@ struct RelayOutcome {
   std::string location;        ///< Header of a redirect, as sent.
   std::string retry_after;     ///< Header, as sent.
   std::string retry_after_ms;  ///< Likewise.
-  /// By answer: the entries of any kind that came before it failed; -1 for one that did not fail.
+  /// For each answer: the number of entries before it failed; -1 if it did not fail.
   std::vector<std::int64_t> failed;
 
   /// As one JSON object.

@@ -1,8 +1,4 @@
-// An executor whose time is moved by hand: the same machines, run inline on the caller's thread.
-//
-// One thread only (JavaScript's, or a test's). `post` runs the command before it returns, unless
-// it is called from inside a command or a machine: then the command runs right after, so that a
-// machine is never entered twice.
+// An executor under a manual clock, for tests and for manual time in JavaScript.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +9,11 @@
 
 namespace sluice {
 
+/// Runs commands and machines inline on the caller's thread, under a clock that the caller moves.
+///
+/// Single-threaded: JavaScript's thread, or a test's. `post` runs the command before it returns. A
+/// command posted from inside a command or a machine runs right after that one, so that a machine
+/// is never re-entered.
 class ManualExecutor final : public Executor {
  public:
   bool post(Command command) override {
@@ -28,7 +29,7 @@ class ManualExecutor final : public Executor {
   [[nodiscard]] Nanos now() const { return now_; }
   [[nodiscard]] Nanos next_deadline() const { return machines_.next_deadline(); }
 
-  /// Moves time to `time` (never back) and does everything due by then, in order of due time.
+  /// Moves time to `time` (never back) and advances the machines due by then, in order of due time.
   void advance_to(Nanos time) {
     if (stopped_ || settling_) return;
     for (Nanos due = next_deadline(); due <= time; due = next_deadline()) {
@@ -38,7 +39,7 @@ class ManualExecutor final : public Executor {
     now_ = std::max(now_, time);
   }
 
-  /// Drops the machines; `post` answers false from here on. Idempotent.
+  /// Drops the machines. `post` returns false afterwards. Idempotent.
   void stop() {
     stopped_ = true;
     queue_.clear();

@@ -7,8 +7,8 @@ namespace sluice {
 
 namespace {
 
-// A loop that cannot be set up means that the process is out of descriptors or memory at start-up;
-// there is no smaller unit that could fail.
+// Aborts: the loop cannot be set up only if the process is out of descriptors or memory at
+// start-up, and the caller has no way to continue.
 void check(int status) {
   if (status != 0) std::abort();
 }
@@ -41,7 +41,7 @@ bool Reactor::post(Command command) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return false;
   incoming_.push_back(std::move(command));
-  // Sent under the lock: the loop closes the handle under it too, so it cannot be gone here.
+  // Sent under the lock: the loop closes the handle under the same lock, so it is still open here.
   if (!wake_pending_) uv_async_send(wake_.get());
   wake_pending_ = true;
   return true;
@@ -64,7 +64,7 @@ void Reactor::stop() {
 
 void Reactor::run() {
   uv_run(&loop_, UV_RUN_DEFAULT);
-  std::vector<Command> dropped;  // what was posted too late
+  std::vector<Command> dropped;  // commands posted too late to run
   const std::lock_guard lock(mutex_);
   dropped.swap(incoming_);
 }
@@ -82,8 +82,7 @@ void Reactor::drain() {
   }
   running_.clear();
   if (stop_requested_) {
-    // The machines let go of their handles on the thread that they lived on, while the loop still
-    // turns.
+    // The machines close their handles on their own thread, while the loop still runs.
     machines_.clear();
     const std::lock_guard lock(mutex_);
     stopped_ = true;

@@ -1,12 +1,4 @@
-// The executor of real time: one libuv loop on one thread.
-//
-// Any thread may `post`; everything posted, and every machine, runs on the reactor's own thread.
-// `stop` (or the destructor) drops what is still queued, retires the machines on their own
-// thread, and joins. After that `post` answers false.
-//
-// The mailbox is a mutex and two vectors that are swapped, so the posting side never waits for
-// the work itself. Its length is bounded by its users: JavaScript posts tokens only within the
-// window a job log has granted, and everything else once per request.
+// The executor under the monotonic clock: one libuv loop on its own thread.
 #pragma once
 
 #include <uv.h>
@@ -20,6 +12,15 @@
 
 namespace sluice {
 
+/// Runs commands and machines on a libuv loop with a thread of its own.
+///
+/// Any thread may `post`; commands and machines run on the reactor's thread. `stop`, or the
+/// destructor, drops the commands still queued, retires the machines on that thread, and joins it.
+/// `post` returns false afterwards.
+///
+/// The mailbox is a mutex and two vectors that are swapped, so a poster never waits for running
+/// commands. Its length is bounded by its users: JavaScript posts tokens only within the window
+/// that a job granted, and everything else once per request.
 class Reactor final : public Executor {
  public:
   /// Starts the thread. Commands posted from now on run on it.
@@ -30,17 +31,17 @@ class Reactor final : public Executor {
   void add(std::shared_ptr<Machine> machine) override;
   void remove(const Machine* machine) override;
 
-  /// The loop, for handles of machines that live here. Reactor's thread only.
+  /// The loop, for the handles of this reactor's machines. Reactor's thread only.
   [[nodiscard]] uv_loop_t* loop() { return &loop_; }
 
-  /// Advances the machines and sets the timer anew: for a machine whose handle has fired. Reactor's
-  /// thread only, from a libuv callback.
+  /// Advances the machines and re-arms the timer. A machine calls it from the libuv callback of its
+  /// handle. Reactor's thread only.
   void turn();
 
   /// Stops and joins. Idempotent; must not be called from the reactor's own thread.
   void stop();
 
-  /// Monotonic nanoseconds, the clock that commands and machines are given. Any thread.
+  /// Monotonic nanoseconds: the clock of commands and machines. Any thread.
   [[nodiscard]] static Nanos now();
 
  private:

@@ -1,6 +1,4 @@
-// The machines of one executor and the rule by which they are advanced.
-//
-// Executor's thread only.
+// The machines of one executor.
 #pragma once
 
 #include <algorithm>
@@ -12,11 +10,12 @@
 
 namespace sluice {
 
+/// The machines of one executor, and the order in which it advances them. Executor's thread only.
 class MachineSet {
  public:
   void add(std::shared_ptr<Machine> machine) { machines_.push_back(std::move(machine)); }
 
-  /// Retires the machine; unknown ones are ignored.
+  /// Removes and retires the machine; an unknown one is ignored.
   void remove(const Machine* machine) {
     const auto found = std::find_if(machines_.begin(), machines_.end(),
                                     [machine](const auto& m) { return m.get() == machine; });
@@ -26,13 +25,13 @@ class MachineSet {
     keep_alive->retire();
   }
 
-  /// Retires all of them.
+  /// Removes and retires all machines.
   void clear() {
     const std::vector<std::shared_ptr<Machine>> retired = std::exchange(machines_, {});
     for (const auto& machine : retired) machine->retire();
   }
 
-  /// The earliest deadline of all, or kNever.
+  /// The earliest deadline of any machine, or kNever.
   [[nodiscard]] Nanos next_deadline() const {
     Nanos earliest = kNever;
     for (const auto& machine : machines_) earliest = std::min(earliest, machine->next_deadline());

@@ -1,7 +1,4 @@
-// Ownership of a libuv handle: closed exactly once, freed only when libuv has let go of it.
-//
-// Loop thread only. The loop must turn once more after the last UvHandle is gone, so that the
-// close callbacks run (Reactor does so before it closes its loop).
+// Ownership of a libuv handle: closed exactly once, freed in its close callback.
 #pragma once
 
 #include <uv.h>
@@ -20,7 +17,9 @@ struct UvHandleDeleter {
   }
 };
 
-/// A `uv_timer_t`, `uv_async_t`, ... that must have been initialised on a loop.
+/// An owner of a `uv_timer_t`, `uv_async_t`, ... that is initialised on a loop. Loop thread only.
+/// The loop must run once more after the last UvHandle is destroyed, so that the close callbacks
+/// run (Reactor does so before it closes its loop).
 template <typename T>
 using UvHandle = std::unique_ptr<T, UvHandleDeleter<T>>;
 

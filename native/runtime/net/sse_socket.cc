@@ -24,20 +24,20 @@ constexpr std::string_view kChunkEnd = "\r\n";
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 constexpr std::string_view kChunkEndAndLast = "\r\n0\r\n\r\n";
 
-// What the kernel may hold that has not gone out yet. It grows to megabytes by itself, and a model
-// would be that far ahead of a reader who stands still; a socket that is kept busy needs no more.
+// The most unsent bytes in the kernel (TCP_NOTSENT_LOWAT). The send buffer would grow to megabytes,
+// and a model would run that far ahead of a stalled reader; throughput needs no more than this.
 constexpr int kUnsentBytesMax = 128 * 1024;
 
 void limit_unsent_bytes(int fd) {
 #ifdef TCP_NOTSENT_LOWAT
-  // Best effort: other sockets than TCP have no such option, and hold little.
+  // Best effort: sockets other than TCP lack the option, and have small buffers.
   (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytesMax, sizeof kUnsentBytesMax);
 #else
   (void)fd;
 #endif
 }
 
-// 0: as long as the kernel has it, a quarter of an hour.
+// 0: the kernel's default, about a quarter of an hour.
 void limit_silence(int fd, Nanos limit) {
 #ifdef TCP_USER_TIMEOUT
   const auto limit_ms = static_cast<int>(std::min<Nanos>(limit / kMillisecond, INT_MAX));
@@ -77,17 +77,17 @@ SocketEgress::SocketEgress(uv_loop_t* loop, UniqueFd fd, std::uint64_t id, Owner
 }
 
 SocketEgress::~SocketEgress() {
-  // The watcher goes before the descriptor: its number may be somebody else's right after.
+  // Stop watching before closing: the descriptor number can be reused at once.
   if (poll_) uv_poll_stop(poll_.get());
   poll_.reset();
-  // Node may go on with the connection.
+  // Node may continue to use the connection.
   if (fd_.valid()) limit_silence(fd_.get(), 0);
 }
 
 void SocketEgress::take_over() {
   sole_ = true;
   idle_events_ = UV_READABLE | UV_DISCONNECT;
-  // One that cannot be watched shows by its writes, or their time-out, that nobody is there.
+  // If it cannot be watched, a failed or timed-out write reveals the disconnect.
   (void)watch(idle_events_);
 }
 
@@ -125,7 +125,7 @@ SocketEgress::Sent SocketEgress::send(std::string_view frames, bool last) {
     taken -= skip;
     pending_.append(text.substr(skip));
   }
-  // One that cannot be watched is ended by the write time-out.
+  // If it cannot be watched, the write time-out ends it.
   (void)watch(idle_events_ | UV_WRITABLE);
   return Sent::kPending;
 }
@@ -158,7 +158,7 @@ bool SocketEgress::at_end_of_input() {
   char byte = 0;
   const ssize_t size = recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (size <= 0) return size == 0 || !(would_block() || errno == EINTR);
-  // The next request. It is left where it is; the socket stays readable, so look no more for that.
+  // The next request stays in the kernel. The socket remains readable, so stop watching for input.
   idle_events_ = UV_DISCONNECT;
   (void)watch(idle_events_ | (pending_.empty() ? 0 : UV_WRITABLE));
   return false;
@@ -186,7 +186,7 @@ void SocketEgress::on_writable() {
   } else {
     (void)watch(idle_events_);
   }
-  // A socket that filled up once may never again: its memory is not kept.
+  // Free the buffer: the socket may never fill up again.
   pending_ = {};
   pending_from_ = 0;
   owner_.on_drained(*this);

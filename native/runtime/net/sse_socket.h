@@ -1,13 +1,4 @@
-// Writes a stream's frames to a browser's socket from the reactor, as HTTP/1.1 chunks.
-//
-// The descriptor is a duplicate of Node's. Either Node goes on reading, notices the client's
-// leaving, and ends the response when the log has ended; the bytes in between are ours. Or Node has
-// let go of its own (`take_over`): then the client's leaving is noticed here, the last chunk ends
-// the response, and the descriptor may be given back afterwards.
-//
-// What the kernel does not take at once is kept here and sent when the socket is writable again;
-// the owner is told, and gives nothing new before that. Reactor's thread only. Ends with its
-// destruction, which closes the descriptor exactly once.
+// Writes a stream's frames to a client's socket from the reactor, as HTTP/1.1 chunks.
 #pragma once
 
 #include <uv.h>
@@ -22,46 +13,58 @@
 
 namespace sluice {
 
+/// Writes the chunks of one response to a duplicate of Node's descriptor.
+///
+/// By default Node keeps its descriptor: it reads from the socket, detects a disconnect, and ends
+/// the response; this class writes the body in between. After `take_over` Node has closed its
+/// descriptor: this class detects the disconnect, writes the last chunk, and can return the
+/// descriptor.
+///
+/// Bytes that the kernel does not accept at once are buffered and sent when the socket is writable
+/// again. The owner is notified then and sends no more before that. Reactor's thread only. The
+/// destructor closes the descriptor.
 class SocketEgress {
  public:
-  /// Told what became of a write that the kernel did not take at once, and of a client that has
-  /// left. May destroy the egress.
+  /// Receives the progress of buffered writes and the disconnect of the client. May destroy the
+  /// egress from a callback.
   class Owner {
    public:
     virtual ~Owner() = default;
-    /// Everything has been taken.
+    /// The kernel has accepted all bytes.
     virtual void on_drained(SocketEgress& egress) = 0;
-    /// Some of it has been taken: the reader is alive.
+    /// The kernel has accepted some bytes: the reader is alive.
     virtual void on_progress(SocketEgress& egress) = 0;
-    /// The socket is dead.
+    /// The client has disconnected, or the connection has failed.
     virtual void on_gone(SocketEgress& egress) = 0;
   };
 
-  /// A client whose machine or network is gone says so by no packet, and heartbeats are too small
-  /// to fill the kernel: it is dead when nothing has been acknowledged for so long. Long enough for
-  /// a network that comes back, and for a reader who takes little at a time. Linux only.
+  /// The longest time without an acknowledgement (TCP_USER_TIMEOUT), after which the client counts
+  /// as disconnected. A machine or network that fails sends no packet, and heartbeats are too small
+  /// to fill the send buffer. Long enough for a network that recovers, and for a slow reader. Linux
+  /// only.
   static constexpr Nanos kSilenceMax = 60 * kSecond;
 
   enum class Sent : std::uint8_t { kAll, kPending, kGone };
 
-  /// @param id the owner's name for it.
+  /// @param id identifies the egress to its owner.
   SocketEgress(uv_loop_t* loop, UniqueFd fd, std::uint64_t id, Owner& owner,
                Nanos silence_max = kSilenceMax);
   SocketEgress(const SocketEgress&) = delete;
   SocketEgress& operator=(const SocketEgress&) = delete;
   ~SocketEgress();
 
-  /// Nobody else has the socket any more: from now on it is watched for the client's leaving, by a
-  /// FIN too, as Node does. What the client sends is not read; it waits for whoever is next.
+  /// To be called once Node has closed its descriptor. From now on this object watches for the
+  /// client's disconnect, which includes a FIN, as in Node. Bytes that the client sends stay in the
+  /// kernel for the next reader.
   void take_over();
 
   /// Sends `frames` (not empty) as one chunk. Only while nothing is pending.
-  /// @param last ends the body with it: of a socket that was taken over, Node ends its own.
+  /// @param last also write the last chunk; only after `take_over`, otherwise Node ends the body.
   Sent send(std::string_view frames, bool last = false);
 
-  /// The descriptor, no longer watched, of a socket that was taken over: for the client's next
-  /// request. Ends the body where no batch was the last. Only while nothing is pending; nothing may
-  /// be sent after. Invalid, and the descriptor closed, when the end could not be sent.
+  /// Stops watching a socket that was taken over and returns its descriptor, for the client's next
+  /// request. Writes the last chunk unless `send` did. Only while nothing is pending; no `send` may
+  /// follow. Returns an invalid descriptor, and closes the socket, if that chunk cannot be sent.
   [[nodiscard]] UniqueFd release();
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
@@ -78,12 +81,12 @@ class SocketEgress {
   UniqueFd fd_;
   std::uint64_t id_;
   Owner& owner_;
-  std::string pending_;           // what the kernel has not taken yet
-  std::size_t pending_from_ = 0;  // of it, what it has
-  UvHandle<uv_poll_t> poll_;      // made when the socket is taken over, or first fills up
-  bool sole_ = false;             // it was taken over
+  std::string pending_;           // bytes that the kernel has not accepted yet
+  std::size_t pending_from_ = 0;  // the bytes of it that have been accepted
+  UvHandle<uv_poll_t> poll_;      // created by take_over, or when the socket first fills up
+  bool sole_ = false;             // take_over was called
   bool body_ended_ = false;       // the last chunk is sent, or pending
-  int idle_events_ = 0;           // what to watch for while nothing is pending
+  int idle_events_ = 0;           // events to watch while nothing is pending
 };
 
 }  // namespace sluice

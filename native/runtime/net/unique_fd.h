@@ -14,7 +14,7 @@ class UniqueFd {
   UniqueFd& operator=(const UniqueFd&) = delete;
   ~UniqueFd();
 
-  /// A duplicate of `fd` that child processes do not inherit; invalid when there is none to be had.
+  /// A duplicate of `fd` that child processes do not inherit; invalid on failure.
   static UniqueFd duplicate_of(int fd);
 
   [[nodiscard]] bool valid() const { return fd_ >= 0; }

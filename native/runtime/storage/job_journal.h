@@ -1,6 +1,5 @@
-// Jobs in the store's tables: what a hub wants written, as rows.
-//
-// Plain functions; any thread.
+// Converts journal changes of jobs to rows of the data file, and rows back to tokens. Plain
+// functions; any thread.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +12,13 @@
 
 namespace sluice {
 
-/// The rows that these changes come to.
-/// @param now_ms Unix time: when those that have ended are taken to have
+/// Converts job changes to rows.
+/// @param now_ms Unix time, stored as the end time of the jobs that end in `changes`
 StoreBatch batch_of(std::vector<JobChange> changes, std::int64_t now_ms);
 
-/// Adds a row's tokens to those before it; the first one says where they begin. A row that does not
-/// fit (a hole, offsets that go beyond the text) is left out, and false is returned.
+/// Appends a row's tokens to `run`. The first row sets the sequence number of the first token.
+/// @returns false, with `run` unchanged, for an inconsistent row: a gap in the sequence, or offsets
+///   beyond the text
 bool append_run(TokenRun& run, std::int64_t seq, std::string_view text, std::string_view ends);
 
 }  // namespace sluice

@@ -20,7 +20,7 @@ StoreValue number(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
 
-// The places of the statements, looked up once.
+// Indexes of the statements, looked up once.
 struct Statements {
   std::size_t set = of("set_entry");
   std::size_t drop = of("drop_entry");
@@ -56,8 +56,8 @@ void append(StoreBatch& batch, const KvChange& change, Nanos to_unix) {
   }
 }
 
-// The change that made an entry. False for a row that no change can have made. Its columns are in
-// the order of the table; the views are good for as long as the row is.
+// Reads the change that made an entry. False for an invalid row. Columns are in the order of the
+// table; the views are valid for as long as the row.
 bool change_of(const StoreRow& row, Nanos to_unix, KvChange& change) {
   if (row.size() != kColumns) return false;
   const auto* const version = std::get_if<std::int64_t>(&row[0]);
@@ -88,7 +88,7 @@ KvLoaded load_kv(StoreFile& file, KvStore& kv, Nanos to_unix, Nanos now) {
           ? std::get_if<std::int64_t>(&rows[0][0])
           : nullptr;
   if (version == nullptr || *version < 0) return {"its keys have no version", {}};
-  // Deletes nothing: there is nothing yet.
+  // The store is empty, so this deletes nothing.
   kv.load(
       {.kind = KvChange::Kind::kDeleted, .version = static_cast<KvVersion>(*version), .key = {}});
   const std::size_t entries = file.statement("entries");
@@ -106,7 +106,7 @@ KvLoaded load_kv(StoreFile& file, KvStore& kv, Nanos to_unix, Nanos now) {
       }
       last = change.version;
       if (change.last_alive < now) {
-        change.kind = KvChange::Kind::kDeleted;  // for its version
+        change.kind = KvChange::Kind::kDeleted;  // sets the version only
         loaded.expired.push_back(last);
       } else {
         count += 1;

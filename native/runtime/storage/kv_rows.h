@@ -1,9 +1,4 @@
-// A key-value store in the store's tables: its changes as rows, and back.
-//
-// A KvKeeper gets changes under the lock of their KvStore, on any thread, and queues them in that
-// order; `load_kv` is for the thread that has the file, before. A keeper ends with the last
-// who holds it: the KvStore's observer, mostly. The SqliteStore may be closed before it; what is
-// changed then is written nowhere.
+// Writes the changes of a key-value store to the data file, and loads them back.
 #pragma once
 
 #include <atomic>
@@ -17,32 +12,38 @@
 
 namespace sluice {
 
-/// What a file had.
+/// The result of `load_kv`.
 struct KvLoaded {
-  /// Not empty: what is wrong with it, in words that go on behind the file's name. The KvStore is
-  /// of no use then.
+  /// Empty on success; otherwise the fault, worded to follow the file's name in an error message.
+  /// The KvStore must then be discarded.
   std::string problem;
-  std::vector<KvVersion> expired;  ///< entries that were left out: they are over by now
+  std::vector<KvVersion> expired;  ///< entries skipped because they had expired
 };
 
-/// Fills a new KvStore with the entries of a file. Its versions go on behind the last one that was
-/// written, that of a deletion included.
+/// Loads the entries of a file into a new KvStore. Its next version follows the last one written,
+/// including the version of a deletion. Called by the thread that owns the file, before the file
+/// passes to a SqliteStore.
 /// @param to_unix offset from the KvStore's time to Unix time
 /// @param now in the KvStore's time
 KvLoaded load_kv(StoreFile& file, KvStore& kv, Nanos to_unix, Nanos now);
 
+/// Persists the changes of one KvStore.
+///
+/// The KvStore's observer calls it under the store's lock, on any thread, so changes are queued in
+/// the order of their versions. The observer's reference usually keeps it alive. The SqliteStore
+/// may be closed first; later changes are then not written.
 class KvKeeper {
  public:
-  /// @param version of the last change that is in the file
+  /// @param version the version of the last change in the file
   KvKeeper(std::shared_ptr<SqliteStore> store, Nanos to_unix, KvVersion version);
 
   /// Queues changes; for KvStore::observe.
   void on_changes(std::span<const KvChange> changes);
 
-  /// Removes entries that `load_kv` has left out.
+  /// Deletes the rows of the expired entries that `load_kv` skipped.
   void drop(const std::vector<KvVersion>& expired);
 
-  /// The last version that is on the disk, with all before it. Any thread.
+  /// The version up to which every change is on the disk. Any thread.
   [[nodiscard]] KvVersion written() const { return written_->load(std::memory_order_acquire); }
 
  private:

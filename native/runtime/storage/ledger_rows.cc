@@ -14,7 +14,7 @@ StoreValue number(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }
 
-// The value of an enumeration whose last one is given.
+// Converts a number to an enumerator; `last` is the largest valid one.
 template <typename Enum>
 bool take_enum(std::int64_t value, Enum last, Enum& into) {
   if (value < 0 || value > static_cast<std::int64_t>(last)) return false;
@@ -22,7 +22,7 @@ bool take_enum(std::int64_t value, Enum last, Enum& into) {
   return true;
 }
 
-// Nothing for a row that no event can have made. Its columns are in the order of the table.
+// Reads an event; empty for an invalid row. Columns are in the order of the table.
 std::optional<LedgerEvent> event_of(StoreRow& row) {
   const auto integer = [&row](std::size_t i) {
     const auto* const value = std::get_if<std::int64_t>(&row[i]);

@@ -1,6 +1,5 @@
-// A ledger in the store's tables: its events as rows, and back.
-//
-// Plain functions; the thread that has the file, or the ledger.
+// Converts ledger events to rows of the data file, and loads them back. Plain functions, called by
+// the thread that owns the file or the ledger.
 #pragma once
 
 #include <span>
@@ -12,7 +11,7 @@
 
 namespace sluice {
 
-/// The rows of new events.
+/// Converts new events to rows.
 StoreBatch batch_of(std::span<const LedgerEvent* const> events);
 
 inline StoreBatch batch_of(const LedgerEvent& event) {
@@ -20,11 +19,12 @@ inline StoreBatch batch_of(const LedgerEvent& event) {
   return batch_of({&only, 1});
 }
 
-/// The rows of events that Ledger::rename has changed.
+/// Converts events that Ledger::rename changed to row updates.
 StoreBatch batch_of_changed(const std::vector<LedgerEvent>& events);
 
-/// Replays all events of a file into a new ledger. An answer that is not empty says what is wrong
-/// with them, in words that go on behind the file's name; the ledger is of no use then.
+/// Replays all events of a file into a new ledger.
+/// @returns empty on success; otherwise the fault, worded to follow the file's name in an error
+///   message. The ledger must then be discarded.
 std::string load_ledger(StoreFile& file, Ledger& ledger);
 
 }  // namespace sluice

@@ -53,9 +53,9 @@ void append_number(std::string& bytes, std::uint64_t number) {
   }
 }
 
-// Each value with its type and length, so that nothing can move from one column to the next unseen.
+// Hashes each value with its type and length, so that a shift between columns changes the sum.
 void row_sum(sqlite3_context* context, int count, sqlite3_value** values) {
-  constexpr HashSecret kFixed{0x736c756963650001, 0x726f775f73756d21};  // files keep what it gives
+  constexpr HashSecret kFixed{0x736c756963650001, 0x726f775f73756d21};  // files contain its sums
   std::string bytes;
   for (int i = 0; i < count; ++i) {
     const int type = sqlite3_value_type(values[i]);
@@ -106,7 +106,7 @@ const char* name_of(StoreStatus status) {
 }
 
 StoreStatus status_of(sqlite3* connection, int code) {
-  switch (code & 0xff) {  // without what an extended code adds
+  switch (code & 0xff) {  // the primary code of an extended one
     case SQLITE_OK:
     case SQLITE_ROW:
     case SQLITE_DONE:
@@ -122,7 +122,7 @@ StoreStatus status_of(sqlite3* connection, int code) {
     case SQLITE_RANGE:
       return StoreStatus::kRefused;
     case SQLITE_IOERR: {
-      // A sync, or the shared index, may be what finds the disk full.
+      // A full disk may also show as an I/O error of a sync or of the shared index.
       const int system = sqlite3_system_errno(connection);
       return system == ENOSPC || system == EDQUOT ? StoreStatus::kFull : StoreStatus::kFailed;
     }

@@ -1,8 +1,4 @@
-// SQLite's C API with owners: a connection, its statements, and what an error means to a store.
-//
-// The library is linked statically with its symbols hidden, because Node may bring one of its own.
-// A connection is used by one thread at a time; it may be handed from one to another. Ends with
-// its owner.
+// RAII owners for SQLite's C API, and the mapping of its result codes to StoreStatus.
 #pragma once
 
 #include <sqlite3.h>
@@ -16,26 +12,26 @@
 
 namespace sluice {
 
-/// How an operation of a store went.
+/// The result of an operation on a store.
 enum class StoreStatus : std::uint8_t {
   kOk,
   kFull,      // no space left on the disk: nothing was written, a later try may succeed
-  kFailed,    // the disk or another program is in the way: nothing was written, as above
-  kCorrupt,   // the file is damaged: nothing is written to it any more
-  kRefused,   // this change broke a rule of its table; it alone was not written
-  kBusy,      // too much is waiting to be written
+  kFailed,    // I/O error, or locked by another program: nothing was written, as above
+  kCorrupt,   // the file is damaged; the store writes no more
+  kRefused,   // this change violates a constraint of its table; only this one was not written
+  kBusy,      // the write queue is full
   kClosed,    // the store is closed
-  kLocked,    // another process, or another store of this one, has the file
-  kNotOurs,   // the file is something else
-  kNewer,     // a later version wrote it
-  kNoAccess,  // it cannot be opened or created
-  kMoved,     // another file, or none, has its name now: nothing is written any more
+  kLocked,    // another process, or another store of this process, has the file open
+  kNotOurs,   // the file was not created by this program
+  kNewer,     // a later version wrote the file
+  kNoAccess,  // the file cannot be opened or created
+  kMoved,     // the file was renamed, removed or replaced; the store writes no more
 };
 
-/// A status as JavaScript knows it: "ok", "full", "failed", ...
+/// The name of a status in JavaScript: "ok", "full", "failed", ...
 const char* name_of(StoreStatus status);
 
-/// Bytes that are no text.
+/// A BLOB value.
 struct StoreBlob {
   std::string bytes;
   bool operator==(const StoreBlob&) const = default;
@@ -51,28 +47,30 @@ struct SqliteCloser {
 struct SqliteFinalizer {
   void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 };
+/// A connection. One thread at a time may use it; it may pass from thread to thread. SQLite is
+/// linked statically with hidden symbols, because Node may export its own copy.
 using SqliteConnection = std::unique_ptr<sqlite3, SqliteCloser>;
 using SqliteStatement = std::unique_ptr<sqlite3_stmt, SqliteFinalizer>;
 
-/// What a result code of the last call on this connection comes to.
+/// The status for a result code of the last call on this connection.
 StoreStatus status_of(sqlite3* connection, int code);
 
-/// Gives a connection the SQL function `row_sum(column, ...)`: a checksum of values and their
-/// types, for the column that keeps it. SQLite's result code.
+/// Adds the SQL function `row_sum(column, ...)` to a connection: a checksum of values and their
+/// types. Returns SQLite's result code.
 int add_row_sum(sqlite3* connection);
 
-/// Runs SQL without results. SQLite's result code.
+/// Runs SQL that returns no rows. Returns SQLite's result code.
 int execute(sqlite3* connection, const char* sql);
 
-/// A statement to be run many times; nullptr when the SQL does not fit the file.
+/// Prepares a statement for repeated use; nullptr when the SQL does not match the tables.
 SqliteStatement prepare(sqlite3* connection, std::string_view sql);
 
-/// Runs a statement to its end with these values. SQLITE_DONE, or the code of what went wrong.
-/// @param rows where its rows go; nullptr drops them
+/// Binds `values` and runs a statement to its end. Returns SQLITE_DONE or an error code.
+/// @param rows receives the result rows; nullptr: they are discarded
 int run(sqlite3_stmt* statement, const std::vector<StoreValue>& values,
         std::vector<StoreRow>* rows);
 
-/// The first column of a statement's first row as an integer, or `fallback`.
+/// Runs a query and returns the first column of its first row, or `fallback`.
 std::int64_t integer_of(sqlite3* connection, const char* sql, std::int64_t fallback);
 
 }  // namespace sluice

@@ -20,7 +20,7 @@ std::size_t bytes_of(const StoreBatch& batch) {
   return bytes;
 }
 
-// Whether nothing is written to the file any more.
+// Whether the status is permanent: the store writes no more.
 bool is_final(StoreStatus status) {
   return status == StoreStatus::kCorrupt || status == StoreStatus::kMoved;
 }
@@ -74,7 +74,7 @@ void SqliteStore::commit_until_written(StoreBatch batch, Done done) {
   }
 }
 
-// The mutex is held. A batch that is larger than the bound goes alone.
+// Requires the mutex. A batch larger than the bound is accepted when the queue is empty.
 bool SqliteStore::is_full(std::size_t bytes) const {
   if (queue_.size() >= options_.batches_max) return true;
   return !queue_.empty() && queued_bytes_ + bytes > options_.bytes_max;
@@ -122,10 +122,10 @@ void SqliteStore::run() {
   file_.reset();
 }
 
-// Waits for something to do and takes all that is queued. True: nothing more will come.
+// Waits for work and takes the whole queue. Returns true when the store is closing.
 bool SqliteStore::take(std::vector<Entry>& group) {
   std::unique_lock lock(mutex_);
-  // What was tried before is not tried again with each change that comes.
+  // A failed entry waits for the retry interval; new entries do not trigger its retry.
   const auto called = [this] { return queue_.size() > kept_ || closing_; };
   const auto closing = [this] { return closing_; };
   const StoreStatus now = state();
@@ -144,7 +144,7 @@ bool SqliteStore::take(std::vector<Entry>& group) {
   return closing_;
 }
 
-// What is left in the group afterwards is to be tried again.
+// Entries left in the group afterwards must be retried.
 void SqliteStore::write(std::vector<Entry>& group) {
   std::vector<const StoreBatch*> batches;
   batches.reserve(group.size());
@@ -165,9 +165,9 @@ void SqliteStore::write(std::vector<Entry>& group) {
   });
 }
 
-// One of them breaks a rule; that must not be the others' fault. But nothing goes ahead of what has
-// to be written: should that be what breaks it, the file and the memory have parted, and nobody is
-// told any more that anything is written.
+// One batch of the group violates a constraint: write each alone, so that the others do not fail.
+// No batch may overtake one that must be written. If that one is refused, file and memory have
+// diverged, and no later batch is reported as written.
 void SqliteStore::write_each(std::vector<Entry>& group) {
   std::vector<Entry> kept;
   StoreStatus status = StoreStatus::kOk;
@@ -199,7 +199,7 @@ void SqliteStore::put_back(std::vector<Entry>& kept) {
 StoreStatus SqliteStore::transact(const std::vector<const StoreBatch*>& batches) {
   if (is_final(state())) return state();
   const StoreStatus status = file_->write(batches);
-  // A change that breaks a rule says nothing of the disk.
+  // A constraint violation does not change the state of the disk.
   if (status != StoreStatus::kRefused) state_.store(status, std::memory_order_relaxed);
   if (status == StoreStatus::kOk) {
     commits_.fetch_add(1, std::memory_order_relaxed);
@@ -212,8 +212,8 @@ void SqliteStore::scrub() {
   unscrubbed_ = !is_final(state()) && !file_->scrub();
 }
 
-// Whether there is room again: for about as much as a few jobs write at a time, and not for one
-// page alone, which would only be taken back in the next moment.
+// Tests whether the disk has room again: for the writes of a few jobs, since a single free page
+// would be used up at once.
 void SqliteStore::probe() {
   if (transact({&probe_batch_}) == StoreStatus::kOk) transact({&unprobe_batch_});
 }

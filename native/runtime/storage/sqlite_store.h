@@ -1,20 +1,4 @@
-// The store: a data file, the thread that writes it, and the queue in front of that thread.
-//
-// Group commit: what queued up while the last transaction went to the disk goes into the next one,
-// in the order in which it came. So the disk is waited for once per group, not once per change, and
-// each caller learns when its own changes are on the disk.
-//
-// The queue is bounded; beyond the bound a change is refused (kBusy) and its caller decides. A full
-// disk fails what is queued, and the store goes on trying: `state` says when there is room again. A
-// damaged file, or one whose name another file has now, is not written to any more.
-//
-// Changes that are made in memory first (the ledger, keys and values) can be neither refused nor
-// failed: `commit_until_written` keeps them at the head of the queue, in order, until they are on
-// the disk. Callers keep that bounded: they check `room` before they accept a new request.
-//
-// All but `close` from any thread. `close`, or the destructor, writes what is queued, moves the log
-// into the file, and joins; after that `commit` answers kClosed. What a full disk has kept from
-// being written until then is lost; it was never acknowledged.
+// The store: a data file, its writer thread, and the bounded queue of changes to write.
 #pragma once
 
 #include <atomic>
@@ -31,21 +15,38 @@
 
 namespace sluice {
 
+/// Writes batches of changes to a StoreFile on its own thread.
+///
+/// Group commit: the batches queued during one transaction form the next one, in order of arrival.
+/// The disk is synced once per group, and each caller learns when its own changes are on the disk.
+///
+/// The queue is bounded. A batch beyond the bound is refused with kBusy, and the caller decides
+/// what to do. While the disk is full, queued batches fail and the store retries; `state` reports
+/// when there is room again. Nothing more is written to a damaged file or to one that was moved.
+///
+/// Changes already made in memory (ledger, keys and values) can be neither refused nor failed:
+/// `commit_until_written` keeps them at the head of the queue, in order, until they are on the
+/// disk. Callers bound their number by checking `room` before they accept a new request.
+///
+/// Any thread may call any function except `close`. `close`, or the destructor, writes the queued
+/// changes, checkpoints the log into the file, and joins the thread; afterwards `commit` returns
+/// kClosed. Changes that a full disk has held back until then are lost; they were never
+/// acknowledged.
 class SqliteStore {
  public:
   struct Options {
-    std::size_t batches_max = 65'536;               // that wait for the disk
-    std::size_t bytes_max = 64u << 20;              // of those
-    std::chrono::milliseconds retry_interval{250};  // while the disk is full
+    std::size_t batches_max = 65'536;               // batches in the queue
+    std::size_t bytes_max = 64u << 20;              // bytes in the queue
+    std::chrono::milliseconds retry_interval{250};  // between attempts while the disk is full
   };
 
   struct Stats {
     std::uint64_t commits = 0;  // transactions
-    std::uint64_t batches = 0;  // in those
-    std::uint64_t queued = 0;   // batches that wait for the next one
+    std::uint64_t batches = 0;  // in these transactions
+    std::uint64_t queued = 0;   // batches in the queue
   };
 
-  /// Told once, on the store's thread, when the changes are on the disk or have failed. Must not
+  /// Called once, on the store's thread, when the changes are on the disk or have failed. Must not
   /// wait for the store.
   using Done = std::function<void(StoreStatus)>;
 
@@ -55,26 +56,26 @@ class SqliteStore {
   SqliteStore(const SqliteStore&) = delete;
   SqliteStore& operator=(const SqliteStore&) = delete;
 
-  /// Queues changes. kOk: `done` will be called; anything else: it will not. `scrub`: nothing of
-  /// the rows that they delete is left on the disk when it is (see StoreFile::scrub; a reader of
-  /// another program may put that off).
+  /// Queues changes. Returns kOk when `done` will be called; with any other status it will not.
+  /// @param scrub erase the deleted rows from the disk before `done` is called (see
+  ///   StoreFile::scrub; a reader in another program may delay the erasure)
   StoreStatus commit(StoreBatch batch, Done done, bool scrub = false);
 
-  /// Queues changes that stay queued, ahead of all that came later, until they are on the disk,
-  /// whatever that takes. `done` may be empty; it is told kOk then, or why that will never be:
-  /// kClosed, kCorrupt or kMoved. It may be told so within the call.
+  /// Queues changes and retries them, ahead of all later ones, until they are on the disk. `done`
+  /// may be empty. It receives kOk, or the reason why they will never be written: kClosed, kCorrupt
+  /// or kMoved; it may be called before this function returns.
   void commit_until_written(StoreBatch batch, Done done);
 
-  /// Whether something new should be begun that will have to be written: kOk, what `state` says, or
-  /// kBusy while the queue is full.
+  /// Whether to accept a new request that will need a write: kOk, or else `state`, or kBusy while
+  /// the queue is full.
   [[nodiscard]] StoreStatus room() const;
 
-  /// How the last transaction went: kOk, kFull, kFailed; or kCorrupt or kMoved, which stay.
+  /// The result of the last transaction: kOk, kFull or kFailed; kCorrupt and kMoved are permanent.
   [[nodiscard]] StoreStatus state() const { return state_.load(std::memory_order_relaxed); }
 
   [[nodiscard]] Stats stats() const;
 
-  /// See above. Idempotent; not from `done`.
+  /// Writes the queued changes and stops the thread. Idempotent. Must not be called from `done`.
   void close();
 
  private:
@@ -100,11 +101,11 @@ class SqliteStore {
   void probe();
   void scrub();
 
-  std::unique_ptr<StoreFile> file_;  // the thread's, once it runs
+  std::unique_ptr<StoreFile> file_;  // used by the thread only, once it runs
   const Options options_;
   const StoreBatch probe_batch_;
   const StoreBatch unprobe_batch_;
-  bool unscrubbed_ = false;  // the thread's: deleted rows may be on the disk still
+  bool unscrubbed_ = false;  // thread only: deleted rows may still be on the disk
   std::atomic<StoreStatus> state_{StoreStatus::kOk};
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> batches_{0};
@@ -113,7 +114,7 @@ class SqliteStore {
   std::condition_variable wake_;
   std::vector<Entry> queue_;
   std::size_t queued_bytes_ = 0;
-  std::size_t kept_ = 0;  // at its head: that have been tried
+  std::size_t kept_ = 0;  // entries at the head of queue_ that a write has failed for
   bool closing_ = false;
 
   std::thread thread_;  // last: it uses all of the above

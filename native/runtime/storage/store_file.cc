@@ -8,17 +8,17 @@ namespace sluice {
 
 namespace {
 
-// How long another program that reads the file may delay a commit.
+// The longest that a reader in another program may delay a commit.
 constexpr int kOthersMsMax = 5000;
 
-// Says what the system has against a file.
+// The status and the message for an errno of opening or locking a file.
 StoreStatus refused(const std::string& path, int error, std::string& detail) {
   detail = path + ": " + std::strerror(error);
   if (error == EWOULDBLOCK) return StoreStatus::kLocked;
   return error == ENOSPC || error == EDQUOT ? StoreStatus::kFull : StoreStatus::kNoAccess;
 }
 
-// A file is made smaller where it has this many free pages, and one in four is free.
+// A file is shrunk when it has at least this many free pages and one page in four is free.
 constexpr std::int64_t kFreePagesMax = 64;
 
 }  // namespace
@@ -44,7 +44,7 @@ StoreFile::Opened StoreFile::open(const std::string& path, Mode mode, const Stor
     opened.detail = raw == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(raw);
     return opened;
   }
-  // Until it is known to be ours and sound, closing it writes nothing to it.
+  // Closing must not write to the file before it passed all checks.
   sqlite3_busy_timeout(raw, kOthersMsMax);
   add_row_sum(raw);
   std::unique_ptr<StoreFile> file(
@@ -88,7 +88,7 @@ StoreStatus StoreFile::check(Mode mode, std::string& detail) {
   }
   if (mode == Mode::kRead) {
     if (version == latest) {
-      // All queries read the state of one moment, whatever is written meanwhile.
+      // One read transaction: all queries see the same state, despite concurrent writes.
       execute(db, "BEGIN");
       const StoreStatus sums = check_sums(detail);
       return sums == StoreStatus::kOk ? prepare_all() : failed(sums);
@@ -96,7 +96,7 @@ StoreStatus StoreFile::check(Mode mode, std::string& detail) {
     detail = "it has version " + std::to_string(version) + "; a server brings it up to date";
     return StoreStatus::kFailed;
   }
-  // A start reads the whole file anyway, so looking at all of it first costs no more than that.
+  // A full check is affordable: a start reads the whole file anyway.
   std::vector<StoreRow> found;
   const SqliteStatement look = prepare(db, "PRAGMA quick_check(1)");
   if (!look || run(look.get(), {}, &found) != SQLITE_DONE || found.empty() ||
@@ -110,8 +110,8 @@ StoreStatus StoreFile::check(Mode mode, std::string& detail) {
     const StoreStatus sums = check_sums(detail);
     if (sums != StoreStatus::kOk) return failed(sums);
   }
-  // FULL: a commit is on the disk when it returns, also when the power goes; NORMAL would leave
-  // that to the next checkpoint. Deleted rows are overwritten: what was purged is not to be found.
+  // FULL: a commit survives a power failure once it returns; NORMAL would sync at the next
+  // checkpoint only. Deleted rows are overwritten, so that purged text cannot be recovered.
   const int code = execute(db,
                            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                            "PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 16777216;");
@@ -120,7 +120,7 @@ StoreStatus StoreFile::check(Mode mode, std::string& detail) {
   return migrated == StoreStatus::kOk ? prepare_all() : failed(migrated);
 }
 
-// From whatever version in one transaction: a file is of its old version or of the latest.
+// Migrates in one transaction: a file has either its old version or the latest.
 StoreStatus StoreFile::migrate(std::int64_t version) {
   sqlite3* const db = connection_.get();
   const std::size_t latest = schema_.migrations.size();
@@ -152,7 +152,7 @@ StoreStatus StoreFile::check_sums(std::string& detail) {
   return StoreStatus::kOk;
 }
 
-// Closing the connection leaves file and log as they are.
+// Makes closing the connection leave the file and the log unchanged.
 void StoreFile::keep_log() {
   sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
 }
@@ -160,7 +160,7 @@ void StoreFile::keep_log() {
 StoreStatus StoreFile::prepare_all() {
   for (const StoreSql& each : schema_.statements) {
     statements_.push_back(prepare(connection_.get(), each.sql));
-    // The tables are not what this version makes them.
+    // The tables differ from those that this version creates.
     if (!statements_.back()) return StoreStatus::kCorrupt;
   }
   return StoreStatus::kOk;

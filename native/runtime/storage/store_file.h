@@ -1,14 +1,4 @@
-// A data file: opened, checked, brought up to date, and locked against everybody else.
-//
-// Used by one thread at a time; SqliteStore hands it to the one that writes. While a StoreFile
-// lives, an flock on the file keeps other processes away, and a list of the files that this process
-// has open keeps its other stores away; the kernel lets go of the lock however the process ends.
-// (SQLite's own locks are POSIX locks. Those exclude nobody within a process, and they fall when
-// any descriptor of the file is closed: so none is opened beside a store of this process.)
-//
-// A file that is not ours, is newer, or is damaged is left exactly as it is. So is one that was
-// renamed, removed or replaced while it was open: that is looked for with each transaction. Ends
-// with its destruction: what the log holds is then moved into the file, and the log removed.
+// An open data file: checked, migrated, and locked against other writers.
 #pragma once
 
 #include <cstdint>
@@ -22,26 +12,38 @@
 
 namespace sluice {
 
-/// A change: a statement of the schema and its values.
+/// A change: the index of a statement of the schema, and the values to bind.
 struct StoreWrite {
   std::size_t statement;
   std::vector<StoreValue> values;
 };
 
-/// Changes that are made together or not at all.
+/// Changes that are applied in one transaction.
 using StoreBatch = std::vector<StoreWrite>;
 
+/// An open data file.
+///
+/// One thread at a time may use it; SqliteStore passes it to its writer thread. While a StoreFile
+/// exists, an flock on the file excludes other processes, and a list of the files open in this
+/// process excludes its other stores. The kernel releases the flock however the process ends.
+/// SQLite's POSIX locks do not replace it: they do not exclude within a process, and closing any
+/// descriptor of the file releases them. Therefore no second descriptor is opened next to a store
+/// of this process.
+///
+/// A file of another program, of a newer version, or damaged is left unchanged. So is one that was
+/// renamed, removed or replaced while open; each transaction checks for that. The destructor
+/// checkpoints the log into the file and removes the log.
 class StoreFile {
  public:
   enum class Mode : std::uint8_t {
-    kWrite,  // ours alone; made when it is not there
-    kRead,   // beside its writer, as it is at the first query
+    kWrite,  // exclusive; the file is created if it is missing
+    kRead,   // next to a writer; all queries see the state at the first one
   };
 
   struct Opened {
     StoreStatus status = StoreStatus::kOk;
-    std::string detail;               // what SQLite or the system says of it, for people
-    std::unique_ptr<StoreFile> file;  // only when it is kOk
+    std::string detail;               // the error message of SQLite or the system
+    std::unique_ptr<StoreFile> file;  // only with kOk
   };
 
   /// @param path absolute
@@ -52,24 +54,23 @@ class StoreFile {
   StoreFile& operator=(const StoreFile&) = delete;
   ~StoreFile();
 
-  /// Makes the changes in one transaction and has it on the disk before it returns. Anything but
-  /// kOk: none of them was made. A statement that the schema does not have is kRefused; kMoved
-  /// stays.
+  /// Applies the changes in one transaction and syncs it to the disk. With any status but kOk no
+  /// change was applied. An unknown statement is kRefused. kMoved is permanent.
   StoreStatus write(const std::vector<const StoreBatch*>& batches);
 
-  /// The rows of a query of the schema; kOk, or why they could not be read to their end.
+  /// Runs a query of the schema. Returns kOk, or the error that ended the reading.
   StoreStatus select(std::size_t statement, const StoreRow& values, std::vector<StoreRow>& rows);
 
-  /// The place of a statement, or the number of statements for an unknown name.
+  /// The index of a statement; the number of statements for an unknown name.
   [[nodiscard]] std::size_t statement(std::string_view name) const {
     return statement_at(schema_.statements, name);
   }
 
-  /// Leaves nothing of deleted rows on the disk: empties the log, and makes the file smaller where
-  /// a quarter of it is free. False: a reader is in the way; try again.
+  /// Erases deleted rows from the disk: truncates the log, and shrinks the file when a quarter of
+  /// it is free. Returns false when a reader blocks this; try again.
   bool scrub();
 
-  /// Caps the file, for tests: beyond this many pages it is as if the disk were full.
+  /// Limits the file to this many pages, for tests; beyond that the disk counts as full.
   void limit_pages(std::int64_t pages);
 
  private:
@@ -83,7 +84,7 @@ class StoreFile {
   StoreStatus prepare_all();
 
   const StoreSchema& schema_;
-  std::unique_ptr<StoreLock> lock_;  // of a file to write; let go of last
+  std::unique_ptr<StoreLock> lock_;  // with Mode::kWrite; released last
   SqliteConnection connection_;
   std::vector<SqliteStatement> statements_;
 };

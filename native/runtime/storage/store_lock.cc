@@ -15,15 +15,15 @@ namespace {
 
 using FileId = std::pair<dev_t, ino_t>;
 
-// The files that this process has locked. They are known by number, so that a second attempt opens
-// no descriptor: closing it would drop the locks of SQLite.
+// The files that this process has locked, by device and inode. A second attempt is thus refused
+// without opening a descriptor; closing that would release SQLite's POSIX locks.
 std::mutex mutex;
 std::set<FileId>& locked_files() {
   static std::set<FileId> files;
   return files;
 }
 
-// Only for us: the file holds what users were told. SQLite gives its companions the same mode.
+// Owner only: the file contains answers to users. SQLite gives its log files the same mode.
 UniqueFd open_private(const std::string& path) {
   return UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
 }
@@ -45,7 +45,7 @@ StoreLock::Taken StoreLock::take(const std::string& path) {
   if (!file.valid()) return {nullptr, errno};
   UniqueFd beside;
 #if defined(__APPLE__)
-  // There flock and the POSIX locks of SQLite exclude each other.
+  // On such a file system flock conflicts with the POSIX locks of SQLite.
   beside = open_private(path + "-lock");
   const bool locked = flocked(beside);
 #else
@@ -55,7 +55,7 @@ StoreLock::Taken StoreLock::take(const std::string& path) {
   std::unique_ptr<StoreLock> lock(new StoreLock(path, std::move(file), found.st_dev, found.st_ino));
   lock->beside_ = std::move(beside);
   locked_files().insert({lock->device_, lock->inode_});
-  // It may have been renamed in between.
+  // The file may have been renamed between open and lock.
   if (!lock->in_place()) return {nullptr, ESTALE};
   return {std::move(lock), 0};
 }

@@ -1,6 +1,4 @@
-// The right to write a data file: one holder at a time, in this process and in all others.
-//
-// Any thread. Ends with its destruction, after which another one may take it.
+// An exclusive lock on a data file, across threads and processes.
 #pragma once
 
 #include <sys/types.h>
@@ -12,21 +10,23 @@
 
 namespace sluice {
 
+/// The exclusive right to write a data file: one holder at a time, in this process and in all
+/// others. Any thread. The destructor releases it.
 class StoreLock {
  public:
   struct Taken {
     std::unique_ptr<StoreLock> lock;
-    int error = 0;  ///< errno where there is no lock; EWOULDBLOCK: another holder has it
+    int error = 0;  ///< errno on failure; EWOULDBLOCK: the file is locked already
   };
 
-  /// Locks a file, which is made, readable for its owner alone, where it is not there.
+  /// Locks a file. A missing file is created, readable by its owner only.
   static Taken take(const std::string& path);
 
   StoreLock(const StoreLock&) = delete;
   StoreLock& operator=(const StoreLock&) = delete;
   ~StoreLock();
 
-  /// Whether the file that was locked still has its name.
+  /// Whether the path still names the locked file.
   [[nodiscard]] bool in_place() const;
 
  private:
@@ -35,7 +35,7 @@ class StoreLock {
 
   const std::string path_;
   UniqueFd file_;
-  UniqueFd beside_;  // where a lock on the file itself cannot be had
+  UniqueFd beside_;  // a separate lock file, where the file itself cannot be locked
   const dev_t device_;
   const ino_t inode_;
 };

@@ -5,19 +5,20 @@ namespace sluice {
 namespace {
 
 // Times ending in _ms are Unix milliseconds; those of jobs in _ns are spans since the job was
-// created. Tokens lie in chunks: `text` of `count` tokens from `seq` on, `ends` their ends in it as
-// 32-bit little-endian numbers. Prompts are not kept: no request reads them again.
+// created. A row of tokens holds a chunk: the `text` of `count` tokens from `seq` on, and in `ends`
+// the end offset of each as a 32-bit little-endian number. Prompts are not stored: no request reads
+// them again.
 //
-// `ledger` has the events of core/ledger_event.h, a row each, ids from 1 without a hole, in the
-// ledger's time, types and codes as the numbers that they are there. `kv` has what is in the store,
-// each at its version; `expires_ns` in Unix time, NULL: it stays. The one row of `kv_state` has a
-// version that is not below that of any deletion.
+// `ledger` has one row per event of core/ledger/event.h: ids from 1 without gaps, times on the
+// ledger's clock, types and codes as the numbers of their enumerations. `kv` has one row per entry
+// with its version; `expires_ns` is Unix time, NULL for no expiry. The single row of `kv_state`
+// holds a version at least as high as that of any deletion.
 //
 // `checksum` is the row_sum (runtime/storage/sqlite_handle.h) of a row's other columns, in the
-// order of the lists below. It is compared when the file is opened.
+// order of the lists below. It is verified when the file is opened.
 //
-// `usage` sums what ended jobs have used, by hours since 1970; a job that is in one of the sums is
-// `counted`, in the same transaction.
+// `usage` holds sums of the usage of ended jobs, by hours since 1970. The transaction that adds a
+// job to a sum also marks the job as `counted`.
 #define JOB_BEFORE "number, id, principal, model, created_at_ms, metadata, cache, prompt_tokens"
 #define JOB_COLUMNS                                                                           \
   JOB_BEFORE                                                                                  \
@@ -189,7 +190,7 @@ constexpr StoreSql kStatements[] = {
     {"erase_keys_of", "DELETE FROM idempotency WHERE substr(name, instr(name, char(10)) + 1) = ?"},
     {"drop_job", "DELETE FROM jobs WHERE number = ?"},
     {"jobs", "SELECT " JOB_COLUMNS ", counted FROM jobs ORDER BY number"},
-    // Nothing may be left of a job that was purged before its tokens came.
+    // Tokens may arrive after the purge of their job; they must not be stored.
     {"add_tokens", "INSERT OR REPLACE INTO tokens (" TOKEN_COLUMNS ", checksum)"
                    " SELECT ?1, ?2, ?3, ?4, ?5, ?6, row_sum(?1, ?2, ?3, ?4, ?5, ?6) WHERE EXISTS "
                    "(SELECT 1 FROM jobs WHERE number = ?1)"},
@@ -205,7 +206,7 @@ constexpr StoreSql kStatements[] = {
      "SELECT name, fingerprint, answer, expires_at_ms FROM idempotency ORDER BY expires_at_ms"},
     // Not OR REPLACE: an event is written once and never changed.
     {"add_event", "INSERT INTO ledger (" EVENT_COLUMNS ", checksum) VALUES " EVENT_VALUES},
-    // But when a name is erased.
+    // Exception: the erasure of a name.
     {"replace_event",
      "INSERT OR REPLACE INTO ledger (" EVENT_COLUMNS ", checksum) VALUES " EVENT_VALUES},
     {"events", "SELECT " EVENT_COLUMNS " FROM ledger WHERE id > ?1 ORDER BY id LIMIT ?2"},
@@ -218,8 +219,8 @@ constexpr StoreSql kStatements[] = {
      " checksum = row_sum(id, max(version, ?1))"},
     {"entries", "SELECT " ENTRY_COLUMNS " FROM kv WHERE version > ?1 ORDER BY version LIMIT ?2"},
     {"version", "SELECT version FROM kv_state"},
-    // A sum that leaves its range stays at the end of it: the row must go in. JavaScript counts up
-    // to 2^53 - 1.
+    // Sums saturate, so that the row is never refused: tokens at 2^53 - 1, the largest exact
+    // integer in JavaScript.
     {"add_usage",
      "INSERT INTO usage (" USAGE_COLUMNS ") SELECT ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
      " WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND counted = 1)"
@@ -232,7 +233,7 @@ constexpr StoreSql kStatements[] = {
      " cached_completion_tokens ="
      " min(cached_completion_tokens + excluded.cached_completion_tokens, 9007199254740991),"
      " cost = min(cost, 9223372036854775807 - excluded.cost) + excluded.cost"},
-    // After each `add_usage`: the sum of a row that is added to, or was there before.
+    // Runs after each `add_usage`: updates the checksum of the inserted or changed row.
     {"seal_usage", "UPDATE usage SET checksum = row_sum(" USAGE_COLUMNS ")"
                    " WHERE hour = ? AND principal = ? AND model = ?"},
     {"count_job",

@@ -1,8 +1,5 @@
-// What a data file holds: its tables, version by version, and the statements that use them.
-//
-// A new kind of record (a journal, a table of keys) is one more migration at the end of the list
-// and a few statements; everything goes through the same queue and the same transactions. Versions
-// that have been released are never changed. Plain constants; any thread.
+// The schema of a data file: its migrations, and the statements that use its tables. Plain
+// constants; any thread.
 #pragma once
 
 #include <cstddef>
@@ -12,27 +9,29 @@
 
 namespace sluice {
 
-/// A statement and the name by which it is asked for.
+/// A statement and its name.
 struct StoreSql {
   std::string_view name;
   std::string_view sql;
 };
 
+/// The tables and statements of a data file. A new kind of record (a journal, a table of keys)
+/// takes a new migration at the end of the list and its statements. A released migration never
+/// changes.
 struct StoreSchema {
-  /// Marks a file as ours; SQLite keeps it in the file's header.
+  /// SQLite's application_id, stored in the file's header: identifies a file of this program.
   std::int32_t application_id;
-  /// The n-th makes version n of version n - 1.
+  /// The n-th migrates version n - 1 to version n.
   std::span<const char* const> migrations;
   std::span<const StoreSql> statements;
-  /// Queries for rows whose checksum does not fit, by table; each answers with what such a row is,
-  /// for people.
+  /// One query per table for the rows with a wrong checksum. It returns a description of each.
   std::span<const StoreSql> checks{};
 };
 
-/// The gateway's own.
+/// The schema of the gateway's data file.
 const StoreSchema& store_schema();
 
-/// The place of a statement in its schema, or its size for an unknown name.
+/// The index of a statement; `statements.size()` for an unknown name.
 constexpr std::size_t statement_at(std::span<const StoreSql> statements, std::string_view name) {
   std::size_t at = 0;
   while (at < statements.size() && statements[at].name != name) ++at;

@@ -1,5 +1,5 @@
-// Never called by libcurl from within one of its own callbacks: a transfer is added, resumed and
-// dropped from the reactor's turns alone.
+// Calls into libcurl come from the reactor's turns only, never from its own callbacks: libcurl does
+// not allow adding, resuming or removing a transfer there.
 #include "runtime/upstream/client.h"
 
 #include <utility>
@@ -36,8 +36,7 @@ UpstreamClient::UpstreamClient(const CurlApi& api, uv_loop_t* loop, Owner& owner
 
 UpstreamClient::~UpstreamClient() {
   if (multi_ == nullptr) return;
-  // The watchers go before the descriptors that libcurl closes: a number may be somebody else's
-  // right after.
+  // Stop watching before libcurl closes the descriptors: their numbers can be reused at once.
   api_.multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, nullptr);
   api_.multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, nullptr);
   watched_.clear();
@@ -51,7 +50,7 @@ bool UpstreamClient::set_up() {
                                            void*) {
     auto* const client = static_cast<UpstreamClient*>(self);
     client->watch(socket, what);
-    // libcurl has handles of its own too, for connections that nobody uses.
+    // libcurl also has internal handles, for idle connections.
     char* of = nullptr;
     client->api_.easy_getinfo(easy, CURLINFO_PRIVATE, &of);
     if (of != nullptr) reinterpret_cast<Transfer*>(of)->watched(socket, what);
@@ -65,8 +64,7 @@ bool UpstreamClient::set_up() {
   api_.multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
   api_.multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, on_timeout);
   api_.multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
-  // One call to a connection, HTTP/2 included: a stream that is paused on a shared one would hold
-  // back its neighbours.
+  // One call per connection, HTTP/2 included: a paused stream would block others on a shared one.
   api_.multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
   api_.multi_setopt(multi_, CURLMOPT_MAXCONNECTS, kIdleConnectionsMax);
   return true;
@@ -89,7 +87,7 @@ void UpstreamClient::watch(curl_socket_t socket, int what) {
     if (uv_poll_init_socket(loop_, made, socket) != 0) {
       delete made;
       watched_.erase(socket);
-      return;  // nothing will come of it: the call's idle time-out ends it
+      return;  // the call's idle time-out ends it
     }
     made->data = this;
     poll.reset(made);

@@ -1,21 +1,4 @@
-// HTTP calls to models' servers from a reactor: libcurl's multi interface on a libuv loop.
-//
-// libcurl says which sockets to watch and when to be called; this file has one uv_poll per socket
-// and one uv_timer for all. Each call has a connection of its own for as long as it lasts, so that
-// one that is paused holds back nobody else, and one that is dropped closes its socket; what ended
-// in good order is kept for the next call.
-//
-// A kept connection carries no byte of one call into the next. Right before each use it must be
-// silent: one with unread bytes, in the kernel or in the TLS library, or with a close is closed in
-// place of being used, and so is one whose answer was followed by further bytes. A call that fails
-// on a kept connection before the first byte of its answer, or is answered 408 there (RFC 9110,
-// 15.5.9), is made once more on a new connection; its receiver does not see the first try.
-//
-// libcurl polls a socket again after each read, and looks at all that a transfer could be doing. An
-// answer that comes in many pieces, in chunks over plain TCP, is therefore taken over in the midst
-// of it: libcurl's descriptor is closed, and a duplicate read here. What that costs is the
-// connection, which is not kept; short answers stay with libcurl. Reactor's thread only. Ends with
-// its destruction, after that of its transfers.
+// HTTP client for model servers: libcurl's multi interface on a reactor's libuv loop.
 #pragma once
 
 #include <uv.h>
@@ -42,10 +25,10 @@ struct UpstreamRequest {
   std::string body;
 };
 
-/// The head of an answer.
+/// The status and headers of a response.
 struct UpstreamHead {
   int status = 0;
-  std::string content_type;      ///< As sent; empty where there is none.
+  std::string content_type;      ///< As sent; empty if absent.
   std::string retry_after;       ///< Likewise.
   std::string retry_after_ms;    ///< Likewise.
   std::string location;          ///< Likewise.
@@ -55,47 +38,66 @@ struct UpstreamHead {
 /// How a transfer ended.
 struct UpstreamEnd {
   enum class Kind : std::uint8_t {
-    kWhole,     ///< The whole answer has come.
-    kBroken,    ///< No connection, or it broke.
-    kProtocol,  ///< What came is not proper HTTP.
-    kSilent,    ///< Nothing came for too long. Said by a feeder only, see `RelayHub::start_fed`.
+    kWhole,     ///< The response is complete.
+    kBroken,    ///< The connection failed or broke.
+    kProtocol,  ///< The response is not valid HTTP.
+    kSilent,    ///< Idle time-out. Fed calls only, see `RelayHub::start_fed`.
   };
   Kind kind = Kind::kWhole;
-  std::string name;    ///< Of the error, `ECONNREFUSED`; empty where it has none.
+  std::string name;    ///< Of the error (`ECONNREFUSED`); may be empty.
   std::string detail;  ///< For logs.
 };
 
-/// Told what comes back. Must not destroy the transfer nor call it.
+/// Receives a response. Must neither destroy the transfer nor call it.
 class UpstreamReceiver {
  public:
   virtual ~UpstreamReceiver() = default;
   virtual void on_head(const UpstreamHead& head) = 0;
-  /// Bytes of the body. False: not now; the same bytes come again after `resume`, and the socket is
-  /// not read before that.
+  /// Bytes of the body. Returns false to refuse them: the transfer then pauses, its socket is not
+  /// read, and the same bytes come again after `resume`.
   virtual bool on_bytes(std::string_view bytes) = 0;
-  /// Last.
+  /// The last call.
   virtual void on_end(const UpstreamEnd& end) = 0;
 };
 
+/// Makes HTTP calls on a reactor's loop.
+///
+/// libcurl reports which sockets to watch and when to be called; this class has one uv_poll per
+/// socket and one uv_timer. Each call has a connection of its own while it lasts, so that a paused
+/// call does not block others, and a dropped call closes its socket. The connection of a call that
+/// ended in good order is kept for the next call.
+///
+/// A kept connection carries no byte of one call into the next. Right before each reuse it is
+/// checked: one with unread bytes, in the kernel or in the TLS library, or with a pending close is
+/// closed instead, and so is one whose response was followed by further bytes. If a call on a kept
+/// connection fails before the first byte of its response, or receives a 408 there (RFC 9110,
+/// 15.5.9), it is retried once on a new connection; its receiver does not see the first attempt.
+///
+/// libcurl polls a socket again after each read and examines every state of a transfer. The
+/// connection of a response that comes in many pieces, chunked over plain TCP, is therefore taken
+/// over while the response is received: libcurl closes its descriptor, and this class reads a
+/// duplicate. Such a connection cannot be kept; short responses stay with libcurl.
+///
+/// Reactor's thread only. Outlives its transfers.
 class UpstreamClient {
  public:
   class Owner {
    public:
     virtual ~Owner() = default;
-    /// Receivers have been told something: once for all that came in one go.
+    /// Receivers were called. Once per turn of the loop.
     virtual void on_activity() = 0;
   };
 
   class Transfer;
 
-  /// A client on `loop`; nullptr where there is no libcurl.
+  /// A client on `loop`; nullptr if libcurl is not available.
   static std::unique_ptr<UpstreamClient> create(uv_loop_t* loop, Owner& owner);
   UpstreamClient(const UpstreamClient&) = delete;
   UpstreamClient& operator=(const UpstreamClient&) = delete;
   ~UpstreamClient();
 
-  /// Starts a POST. Its receiver is called later, never from within this call. nullptr when libcurl
-  /// has no memory left, or does not take the URL.
+  /// Starts a POST. The receiver is called later, never from within this call. Returns nullptr when
+  /// libcurl is out of memory or rejects the URL.
   std::unique_ptr<Transfer> post(UpstreamRequest request, UpstreamReceiver& receiver);
 
  private:
@@ -116,27 +118,27 @@ class UpstreamClient {
   UpstreamSockets sockets_;
   CURLM* multi_ = nullptr;
   UvHandle<uv_timer_t> timer_;
-  UvHandle<uv_check_t> check_;  // after the sockets of one turn of the loop
-  bool active_ = false;         // since the last look of `check_`
+  UvHandle<uv_check_t> check_;  // runs after the sockets of each turn
+  bool active_ = false;         // since the last run of `check_`
   std::unordered_map<curl_socket_t, UvHandle<uv_poll_t>> watched_;
-  std::vector<Transfer*> leaving_;  // libcurl, when it is not in the midst of calling them
-  std::vector<char> input_;         // scratch: of sockets that were taken over
+  std::vector<Transfer*> leaving_;  // transfers to take over, outside of their libcurl callbacks
+  std::vector<char> input_;         // scratch: read buffer of taken-over sockets
 };
 
-/// One call. Its destruction drops it: a connection whose answer has not ended is closed.
+/// One call. Destroying it drops the call: the connection of an incomplete response is closed.
 class UpstreamClient::Transfer {
  public:
   ~Transfer();
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
-  /// Whether the receiver has refused bytes that it has not been given again yet.
+  /// Whether the receiver has refused bytes and not received them again yet.
   [[nodiscard]] bool paused() const { return paused_; }
 
-  /// Goes on after a pause; may call the receiver.
+  /// Continues after a pause; may call the receiver.
   void resume();
 
-  /// Whether bytes are waiting in the kernel that nobody has looked at yet.
+  /// Whether the kernel has received bytes that have not been read.
   [[nodiscard]] bool has_input() const;
 
  private:
@@ -157,7 +159,7 @@ class UpstreamClient::Transfer {
   void end(UpstreamEnd end);
   void let_go_of_library();
 
-  // upstream_own_socket.cc
+  // transfer_own_socket.cc
   void take_over();
   void read_socket(int status);
   void give_held();
@@ -176,20 +178,20 @@ class UpstreamClient::Transfer {
   bool fresh_ = false;  // this is the second try, on a new connection
   bool added_ = false;
   bool paused_ = false;
-  std::vector<char> problem_;  // libcurl's own words
+  std::vector<char> problem_;  // libcurl's error message
 
-  // Of a body that may be taken over: it comes with its chunk framing, whoever reads it.
-  bool plain_ = false;             // over TCP itself: only then the socket can be taken over
-  std::string transfer_encoding_;  // as sent, in this head
+  // Taking over. The chunk framing of such a body is decoded here, also while libcurl reads it.
+  bool plain_ = false;             // plain TCP: a condition for taking over
+  std::string transfer_encoding_;  // of this head, as sent
   bool chunked_ = false;
   bool leaving_ = false;
-  curl_socket_t library_socket_ = CURL_SOCKET_BAD;  // while libcurl has it watched for this call
+  curl_socket_t library_socket_ = CURL_SOCKET_BAD;  // while libcurl watches it
   std::uint32_t reads_ = 0;
   ChunkDecoder chunks_;
-  std::string body_;                  // scratch: without framing
-  std::string held_;                  // of it, what the receiver has refused
-  std::optional<UpstreamEnd> ended_;  // while something is held
-  UniqueFd socket_;                   // once it was taken over
+  std::string body_;                  // scratch: decoded body
+  std::string held_;                  // decoded bytes that the receiver refused
+  std::optional<UpstreamEnd> ended_;  // the end, to report after held_
+  UniqueFd socket_;                   // once taken over
   UvHandle<uv_poll_t> poll_;
 };
 

@@ -17,10 +17,9 @@ namespace {
 
 #if defined(__unix__) || defined(__APPLE__)
 
-// Node exports the OpenSSL, zlib and nghttp2 that are linked into it. A libcurl that is opened
-// plainly would be bound to some of those and to its own for the rest; with RTLD_DEEPBIND it sees
-// its own first. The sanitizers' runtimes cannot be loaded with that flag, nor are their test
-// binaries Node.
+// Node exports the symbols of its built-in OpenSSL, zlib and nghttp2. Without RTLD_DEEPBIND libcurl
+// would bind to a mixture of those and its own dependencies; with it, its own come first. Sanitizer
+// builds do not support the flag, and do not need it: their test binaries are not Node.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kMayBind = true;
 constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL;
@@ -28,7 +27,7 @@ constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL;
 constexpr bool kMayBind = true;
 constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
 #elif defined(__APPLE__)
-constexpr bool kMayBind = true;  // every library names where its symbols come from
+constexpr bool kMayBind = true;  // two-level namespace: symbols name their library
 constexpr int kOpenFlags = RTLD_NOW | RTLD_LOCAL;
 #else
 constexpr bool kMayBind = false;
@@ -85,7 +84,7 @@ bool fill(void* library, CurlApi& api) {
          find(library, "curl_global_init", api.global_init);
 }
 
-// A resolver that blocks would stop every stream of its reactor for as long.
+// A blocking resolver would stall every stream of the reactor.
 bool will_do(const CurlApi& api) {
   constexpr unsigned kOldest = 0x073E00;  // 7.62, of 2018
   constexpr int kNeeded = CURL_VERSION_ASYNCHDNS | CURL_VERSION_SSL;
@@ -93,7 +92,7 @@ bool will_do(const CurlApi& api) {
   return about->version_num >= kOldest && (about->features & kNeeded) == kNeeded;
 }
 
-// Of these libcurl heeds the first that is set.
+// libcurl uses the first of these that is set.
 bool names_proxy_by_tls() {
   constexpr std::string_view kScheme = "https:";
   constexpr std::array<const char*, 3> kVariables{"http_proxy", "all_proxy", "ALL_PROXY"};
@@ -107,7 +106,7 @@ bool names_proxy_by_tls() {
 }  // namespace
 
 const CurlApi* CurlApi::get() {
-  // Initialised once for all threads and never torn down: other code of the process may share it.
+  // Initialised once and never cleaned up: other code in the process may use the library.
   static const struct Opened {
     Opened() {
       void* const library = open_library();
@@ -124,8 +123,8 @@ const CurlApi* CurlApi::get() {
   return opened.usable ? &opened.api : nullptr;
 }
 
-// The symbols are looked up among the library's own dependencies: another TLS library of the
-// process would misread the session.
+// Looks the symbols up among the dependencies of libcurl: a function of another TLS library in the
+// process would misinterpret the session.
 void CurlApi::find_tls_functions(void* library) {
   (void)find(library, "SSL_has_pending", openssl_has_pending_);
   (void)find(library, "SSL_pending", openssl_pending_);

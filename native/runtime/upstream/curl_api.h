@@ -1,8 +1,4 @@
-// The functions of libcurl, found at run time.
-//
-// The addon is not linked to libcurl, so it loads where there is none; `CurlApi::get()` then says
-// so, and JavaScript makes its calls by other means. The library stays open for the life of the
-// process. Any thread.
+// The functions of libcurl, loaded at run time.
 #pragma once
 
 #include <curl/curl.h>
@@ -11,6 +7,11 @@
 
 namespace sluice {
 
+/// The functions of libcurl, loaded at run time.
+///
+/// The addon is not linked to libcurl, so it also loads on systems without it; `get` then returns
+/// nullptr, and JavaScript uses another HTTP client. The library stays open for the life of the
+/// process. Any thread.
 struct CurlApi {
   decltype(&::curl_easy_init) easy_init = nullptr;
   decltype(&::curl_easy_setopt) easy_setopt = nullptr;
@@ -30,28 +31,27 @@ struct CurlApi {
   decltype(&::curl_version_info) version_info = nullptr;
   decltype(&::curl_global_init) global_init = nullptr;
 
-  /// The file of the authorities to trust, from SSL_CERT_FILE as curl's own command has it; empty:
-  /// those that libcurl was built with.
+  /// The file of trusted CA certificates, from SSL_CERT_FILE as in the curl command. Empty:
+  /// libcurl's built-in default.
   std::string authorities;
 
-  /// Calls to plain servers may go to their proxy by TLS, as the environment's variables have it.
+  /// Whether the environment configures an HTTPS proxy for calls to http:// URLs.
   bool proxied_by_tls = false;
 
-  /// Whether the TLS library holds received bytes of the connection that libcurl has not read:
-  /// a socket that looks idle can have some. True also where the TLS library cannot be asked.
+  /// Whether the TLS library has buffered received bytes that libcurl has not read. The socket of
+  /// such a connection looks idle. Also true if the TLS library offers no way to find out.
   [[nodiscard]] bool has_unread_tls(CURL* easy) const;
 
-  /// The table, the library opened on first use; nullptr where there is none that will do: one that
-  /// can do TLS, and resolves names without blocking its caller. SLUICE_LIBCURL_PATH names another
-  /// library than the system's.
+  /// The functions of the library, which is opened on first use. nullptr if there is no usable one:
+  /// it must support TLS and asynchronous name resolution. SLUICE_LIBCURL_PATH overrides the
+  /// system's library.
   static const CurlApi* get();
 
   /// The library's version, `7.88.1`.
   [[nodiscard]] const char* version() const;
 
  private:
-  // Functions of libcurl's own TLS library; nullptr where it has none of that name. Each takes that
-  // library's session.
+  // Functions of the TLS library that libcurl uses, taking its session; nullptr for the others.
   int (*openssl_has_pending_)(const void*) = nullptr;
   int (*openssl_pending_)(const void*) = nullptr;
   std::size_t (*gnutls_pending_)(void*) = nullptr;

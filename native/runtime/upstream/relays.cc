@@ -5,7 +5,7 @@
 
 namespace sluice {
 
-/// One call: where its bytes come from, and what they mean.
+/// One call: the source of its bytes, and the relay that interprets them.
 struct RelayHub::Call final : public UpstreamReceiver {
   Call(RelayHub& relay_hub, CallId call_id, Relay::Options options, bool is_fed, Nanos at)
       : hub(relay_hub),
@@ -50,15 +50,15 @@ struct RelayHub::Call final : public UpstreamReceiver {
     hub.touch(*this);
   }
 
-  // A feeder's time may be moved by hand.
+  // The feeder's clock may be a manual one.
   [[nodiscard]] Nanos now() const { return fed ? fed_at : Reactor::now(); }
 
-  // Most bytes change nothing but the logs.
+  // Most bytes change only the logs.
   void touch_if_due() {
     if (relay.settled() || relay.next_deadline() < armed_for) hub.touch(*this);
   }
 
-  /// Gives what was refused earlier.
+  /// Passes on the bytes that were refused earlier.
   void give_held() {
     if (!held.empty() && on_bytes(held)) held = {};
     if (held.empty() && held_end) on_end(*std::exchange(held_end, std::nullopt));
@@ -78,9 +78,9 @@ struct RelayHub::Call final : public UpstreamReceiver {
   // Of a fed call.
   Nanos fed_at;
   std::uint64_t bytes_fed = 0;
-  std::uint64_t bytes_told = 0;         // of them, those that the feeder knows to be taken
-  std::string held;                     // refused, to be given again
-  std::optional<UpstreamEnd> held_end;  // behind what is held
+  std::uint64_t bytes_told = 0;         // consumed bytes that were reported
+  std::string held;                     // refused bytes, to be passed on again
+  std::optional<UpstreamEnd> held_end;  // to be reported after `held`
 };
 
 RelayHub::RelayHub(Reactor* reactor, JobHub& hub, Observer& observer)
@@ -189,7 +189,7 @@ void RelayHub::advance(Nanos now) {
 
 void RelayHub::run_timer(Call& call, Nanos now) {
   call.armed_for = kNever;
-  // What the kernel holds already is no silence: this thread was late, not the upstream.
+  // Bytes in the kernel are no silence of the upstream: this thread was late.
   if (call.relay.stalls_at(now) && call.transfer && call.transfer->has_input()) {
     arm(call, now + kMillisecond);
     return;
@@ -209,7 +209,7 @@ void RelayHub::look_at(Call& call, Nanos now) {
       if (found != jobs_.end() && found->second == &call) jobs_.erase(found);
     }
     observer_.on_relay_end(call.id, call.relay.outcome());
-    // What is left of the body is read without heeding anybody's window.
+    // The rest of the body is read regardless of windows.
     if (!call.relay.over()) resume(call);
   }
   if (call.relay.over()) {

@@ -1,12 +1,4 @@
-// The upstream calls of one job hub: connections on one side, relays in the middle, jobs on the
-// other.
-//
-// A call's bytes come from libcurl on the reactor's own loop (`start`), or from another HTTP client
-// that feeds them (`start_fed`): where there is no libcurl, or time is moved by hand.
-//
-// Calls are numbered by their maker. Reactor's thread only; advanced by the hub's owner, right
-// before the hub. Ends with its destruction, while the reactor's loop still turns: every call is
-// dropped, every connection closed.
+// The upstream calls of one job hub: connects HTTP transfers to relays, and relays to jobs.
 #pragma once
 
 #include <cstdint>
@@ -26,44 +18,54 @@ namespace sluice {
 
 using CallId = std::uint64_t;
 
+/// The upstream calls of one job hub.
+///
+/// The bytes of a call come from libcurl on the reactor's loop (`start`), or from another HTTP
+/// client that feeds them (`start_fed`): without libcurl, or under a manual clock.
+///
+/// Reactor's thread only. The hub's owner advances it right before the hub. It must be destroyed
+/// while the reactor's loop still runs; that drops every call and closes every connection. The
+/// caller chooses the call ids.
 class RelayHub final : private UpstreamClient::Owner {
  public:
   class Observer {
    public:
     virtual ~Observer() = default;
-    /// Nothing more will be said of the call's jobs. Once per call. Must not call the relay hub.
+    /// The outcome of the call's jobs is final. Once per call. Must not call the relay hub.
     virtual void on_relay_end(CallId call, const RelayOutcome& outcome) = 0;
-    /// A fed call has dealt with all of the first `bytes` of its body: more may be fed.
+    /// A fed call has consumed the first `bytes` of its body: more may be fed.
     virtual void on_relay_taken(CallId call, std::uint64_t bytes) = 0;
-    /// A fed call takes no more: its feeder drops the connection unless the body has ended. Last.
+    /// A fed call is over: its feeder drops the connection unless the body has ended. The last
+    /// event.
     virtual void on_relay_over(CallId call) = 0;
   };
 
-  /// @param reactor nullptr: calls are fed only.
+  /// @param reactor nullptr: only fed calls are possible.
   RelayHub(Reactor* reactor, JobHub& hub, Observer& observer);
   ~RelayHub() override;
   RelayHub(const RelayHub&) = delete;
   RelayHub& operator=(const RelayHub&) = delete;
 
-  /// Makes a call. A job may be in one call at a time. `id` must be new.
+  /// Starts a call. A job may be in one call at a time. `id` must be new.
   void start(CallId id, UpstreamRequest request, Relay::Options options, Nanos now);
 
-  /// Takes a call that another client makes, who times the silence of its upstream. What it feeds
-  /// is ignored once the call is over.
+  /// Registers a call made by another HTTP client, which also enforces the idle time-out. Bytes fed
+  /// after the call is over are ignored.
   void start_fed(CallId id, Relay::Options options, Nanos now);
   void feed_head(CallId id, const UpstreamHead& head, Nanos now);
   void feed_bytes(CallId id, std::string bytes, Nanos now);
   void feed_end(CallId id, const UpstreamEnd& end, Nanos now);
 
-  /// Closes the call's connection; its jobs' answers fail.
+  /// Closes the call's connection; its unsettled jobs fail.
   void abort(CallId id, Nanos now);
 
-  /// A job has ended, whoever ended it. May be called from within the hub.
+  /// A job has ended, for any reason. May be called from within the hub.
   void job_ended(JobHandle job);
-  /// A job's window has moved. False if it is not in a call. May be called from within the hub.
+  /// A job's window has moved. Returns false for a job without a call. May be called from within
+  /// the hub.
   bool window_moved(JobHandle job);
 
-  /// Whether `advance` has something to do without time going by.
+  /// Whether `advance` has work to do now.
   [[nodiscard]] bool has_work() const { return !touched_.empty(); }
   [[nodiscard]] Nanos next_deadline() const { return has_work() ? 0 : timers_.next_deadline(); }
   void advance(Nanos now);
@@ -89,7 +91,7 @@ class RelayHub final : private UpstreamClient::Owner {
   std::unordered_map<CallId, std::unique_ptr<Call>> calls_;
   std::unordered_map<JobHandle, Call*> jobs_;
   TimerQueue<CallId> timers_;
-  std::vector<CallId> touched_;  // to be looked at in `advance`
+  std::vector<CallId> touched_;  // to be processed by `advance`
 };
 
 }  // namespace sluice

@@ -19,7 +19,7 @@ struct Address {
   int port = 0;
 };
 
-// Of one end of a socket; false if it has none.
+// Formats the address of one end of a socket; false if it has none.
 bool read_address(AskName ask, int socket, Address& address) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;

@@ -1,7 +1,4 @@
-// The sockets that libcurl has open, found by the addresses of their connection.
-//
-// libcurl names the connection that it is about to use by its addresses alone. Reactor's thread
-// only; outlives the multi handle whose sockets it holds.
+// The open sockets of libcurl, by the addresses of their connections.
 #pragma once
 
 #include <curl/curl.h>
@@ -11,10 +8,13 @@
 
 namespace sluice {
 
+/// The open sockets of libcurl, by the addresses of their connections: libcurl identifies the
+/// connection that it is about to use by its addresses only. Reactor's thread only; outlives the
+/// multi handle whose sockets it holds.
 class UpstreamSockets {
  public:
   /// For CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; `self` is an UpstreamSockets.
-  /// A socket is not inherited by child processes: one of them would hold the connection open.
+  /// Sockets are close-on-exec: a child process would keep the connection open.
   static curl_socket_t open(void* self, curlsocktype purpose, curl_sockaddr* address);
   static int close(void* self, curl_socket_t socket);
 
@@ -22,11 +22,11 @@ class UpstreamSockets {
   static std::string name_of(const char* local_address, int local_port, const char* peer_address,
                              int peer_port);
 
-  /// The connected socket of that name; CURL_SOCKET_BAD where there is none.
+  /// The connected socket with this key; CURL_SOCKET_BAD if there is none.
   curl_socket_t find(const std::string& name);
 
  private:
-  std::unordered_map<curl_socket_t, std::string> names_;  // empty until it was connected and found
+  std::unordered_map<curl_socket_t, std::string> names_;  // empty until it is looked up
   std::unordered_map<std::string, curl_socket_t> sockets_;
 };
 

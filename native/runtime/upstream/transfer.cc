@@ -12,9 +12,9 @@ namespace sluice {
 namespace {
 
 constexpr std::size_t kHeadBytesMax = 64 * 1024;
-constexpr long kReadBytes = 8 * 1024;  // at once: deltas are small, and every call has a buffer
+constexpr long kReadBytes = 8 * 1024;  // per read: deltas are small, each call has a buffer
 
-// Answers of fewer reads are left to libcurl, which keeps their connections.
+// Responses with fewer reads stay with libcurl, which keeps their connections.
 constexpr std::uint32_t kReadsWithLibrary = 32;
 
 std::string_view trim(std::string_view text) {
@@ -24,7 +24,7 @@ std::string_view trim(std::string_view text) {
   return text.substr(from, text.find_last_not_of(kBlank) - from + 1);
 }
 
-// A header without a value has to be written with a semicolon; with a colon libcurl leaves it out.
+// libcurl omits a header that ends in a colon; a semicolon sends it with an empty value.
 std::string header_for(const std::string& header) {
   const std::size_t colon = header.find(':');
   if (colon == std::string::npos || !trim(header.substr(colon + 1)).empty()) return header;
@@ -65,7 +65,7 @@ UpstreamClient::Transfer::Transfer(UpstreamClient& client, UpstreamRequest reque
 
 UpstreamClient::Transfer::~Transfer() {
   if (leaving_) std::erase(client_.leaving_, this);
-  // The watcher goes before the descriptor: its number may be somebody else's right after.
+  // Stop watching before closing: the descriptor number can be reused at once.
   if (poll_) uv_poll_stop(poll_.get());
   poll_.reset();
   let_go_of_library();
@@ -82,7 +82,7 @@ bool UpstreamClient::Transfer::set_up() {
   const CurlApi& api = client_.api_;
   easy_ = api.easy_init();
   if (easy_ == nullptr) return false;
-  std::vector<std::string> lines{"Expect:"};  // one round trip less for a long prompt
+  std::vector<std::string> lines{"Expect:"};  // saves a round trip for long prompts
   for (const std::string& header : request_.headers) lines.push_back(header_for(header));
   for (const std::string& line : lines) {
     curl_slist* const longer = api.slist_append(headers_, line.c_str());
@@ -131,11 +131,11 @@ bool UpstreamClient::Transfer::set_up() {
   set(CURLOPT_PREREQDATA, this);
   checks = api.easy_setopt(easy_, CURLOPT_PREREQFUNCTION, before_request) == CURLE_OK;
 #endif
-  // No connection is used again where it cannot be checked: by a libcurl before 7.80, and through a
-  // proxy by TLS, where one TLS session may lie within another.
+  // A connection that cannot be checked is not reused: with a libcurl before 7.80, and through an
+  // HTTPS proxy, where one TLS session may be nested in another.
   if (!checks || api.proxied_by_tls) set(CURLOPT_FORBID_REUSE, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
-  // A call that is dropped while its name is looked up must not wait for the resolver.
+  // Dropping a call during its name resolution must not wait for the resolver.
   set(CURLOPT_QUICK_EXIT, 1L);
 #endif
   constexpr std::string_view kPlainScheme = "http://";
@@ -143,7 +143,7 @@ bool UpstreamClient::Transfer::set_up() {
            equals_ignoring_case(std::string_view(request_.url).substr(0, kPlainScheme.size()),
                                 kPlainScheme);
   set(CURLOPT_HTTP_TRANSFER_DECODING, 0L);
-  // Certificates are verified in any case: that is libcurl's default.
+  // libcurl verifies certificates by default.
   if (!api.authorities.empty()) {
     set(CURLOPT_CAINFO, api.authorities.c_str());
     set(CURLOPT_PROXY_CAINFO, api.authorities.c_str());
@@ -160,7 +160,7 @@ void UpstreamClient::Transfer::take_header_line(std::string_view line) {
     return;
   }
   if (line.starts_with("HTTP/")) {
-    head_ = {};  // what came before was a provisional answer
+    head_ = {};  // the head before was an interim (1xx) response
     transfer_encoding_.clear();
     return;
   }
@@ -171,7 +171,7 @@ void UpstreamClient::Transfer::take_header_line(std::string_view line) {
     if (status < 200) return;
     constexpr long kRequestTimeout = 408;
     if (status == kRequestTimeout && !fresh_ && on_kept_connection()) {
-      // Meant for the idle connection, not for this request.
+      // A 408 on a kept connection refers to its idle time, not to this request.
       stale_ = true;
       return;
     }
@@ -202,13 +202,13 @@ std::size_t UpstreamClient::Transfer::take_bytes(std::string_view bytes) {
   return paused_ ? CURL_WRITEFUNC_PAUSE : bytes.size();
 }
 
-// Taken in any case: what the receiver refuses is kept here, and libcurl is left, or paused, before
-// it comes with more.
+// Always consumes the bytes: refused ones are kept in held_, and the transfer leaves libcurl, or
+// pauses, before more arrive.
 std::size_t UpstreamClient::Transfer::take_chunks(std::string_view bytes) {
   if (held_.empty()) body_.clear();
   std::string& body = held_.empty() ? body_ : held_;
   chunks_.push(bytes, body);
-  // Whatever follows is no answer to a request: the next call must not find its rest.
+  // Excess bytes belong to no request: the connection must not be reused.
   if (chunks_.has_excess()) client_.api_.easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L);
   if (held_.empty() && !body_.empty() && !receiver_.on_bytes(body_)) {
     paused_ = true;
@@ -219,7 +219,7 @@ std::size_t UpstreamClient::Transfer::take_chunks(std::string_view bytes) {
   return bytes.size();
 }
 
-// Called by libcurl with its connection at hand, right before the request is sent.
+// Called by libcurl when it has a connection, right before it sends the request.
 bool UpstreamClient::Transfer::is_fit_for_use(const std::string& connection) {
   const curl_socket_t socket = client_.sockets_.find(connection);
   if (!on_kept_connection()) return true;
@@ -235,7 +235,7 @@ bool UpstreamClient::Transfer::on_kept_connection() const {
   return made == 0;
 }
 
-// Whether the connection is to blame, and not the upstream's answer to this request.
+// Whether a stale kept connection caused the failure.
 bool UpstreamClient::Transfer::failed_by_kept_connection(CURLcode code) const {
   if (code == CURLE_OK || fresh_ || has_head_) return false;
   return stale_ || (head_bytes_ == 0 && on_kept_connection());

@@ -1,4 +1,4 @@
-// A call whose answer is read past libcurl: why, and which, is said in upstream_client.h.
+// The part of a transfer that reads a taken-over socket without libcurl; see UpstreamClient.
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -22,17 +22,17 @@ void UpstreamClient::Transfer::take_over() {
       socket_ = UniqueFd::duplicate_of(library_socket_);
     }
     if (socket_.valid()) {
-      // In the midst of an answer: libcurl closes its descriptor and does not keep the connection.
+      // The response is incomplete: libcurl closes its descriptor and does not keep the connection.
       let_go_of_library();
       problem_ = {};
       request_ = {};
-      // As it would have been with libcurl, the idle time-out ends what cannot be watched.
+      // If the socket cannot be watched, the idle time-out ends the call, as with libcurl.
       if (held_.empty()) (void)watch_socket();
       return;
     }
   }
-  // It has come to its end, or its socket cannot be read without libcurl (TLS, no descriptor to be
-  // had): it stays there. In the latter case a receiver that refuses bytes must get no more.
+  // The transfer stays with libcurl: it has ended, or its socket cannot be read directly (TLS, or
+  // no free descriptor). In the latter case it pauses if its receiver has refused bytes.
   if (may_leave && !held_.empty()) client_.api_.easy_pause(easy_, CURLPAUSE_RECV);
   reads_ = 0;
 }
@@ -51,7 +51,7 @@ bool UpstreamClient::Transfer::watch_socket() {
          }) == 0;
 }
 
-// One read a turn: the rest, if there is any, is there in the next one.
+// One read per turn of the loop; the next turn reads the rest.
 void UpstreamClient::Transfer::read_socket(int /*status*/) {
   client_.active_ = true;
   client_.input_.resize(kReadBytes);

@@ -110,7 +110,7 @@ test('an HTTP/1.0 client, which knows no chunks, gets plain frames and the end o
     socket.on('end', () => resolve(text)).on('error', reject);
     socket.write(`GET ${job.streamUrl} HTTP/1.0\r\n\r\n`);
   });
-  expect(raw).toContain('\r\n\r\nretry: 2000\n\nid: 1-1\n');
+  expect(raw).toContain('\r\n\r\nretry: 2000\nid: 1-1\n');
   expect(raw).toContain('job_complete');
 });
 

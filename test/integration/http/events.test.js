@@ -38,7 +38,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
     const ids = await submit(server, 12);
     const stream = await server.read(`/v1/events?${query(ids)}`);
     expect(stream.ended).toBe(true);
-    expect(stream.raw.startsWith('retry: 2000\n\n')).toBe(true);
+    expect(stream.raw.startsWith('retry: 2000\n')).toBe(true);
     expect(byJob(stream)).toEqual(
       Object.fromEntries(ids.map((id) => [id, { text: 'abc', endings: ['job_complete'] }])),
     );

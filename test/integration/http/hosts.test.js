@@ -2,8 +2,8 @@
  * Pages of elsewhere and a server without keys on loopback: by a name of theirs that resolves to it
  * (DNS rebinding), and by the requests that a browser lets any page send.
  */
-import http from 'node:http';
 import express from 'express';
+import { ask } from '../../support/gateway/ask.js';
 import { createGateway } from '../../../lib/index.js';
 import { entry } from '../../support/gateway/keys.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
@@ -12,20 +12,6 @@ import { echo } from '../../support/providers/providers.js';
 afterEach(stopAll);
 
 const evil = 'evil.example';
-
-/** A request by this name, as a browser sends it to wherever the name resolves to. */
-function ask(port, host, { path = '/v1/jobs', method = 'GET', headers = {}, body } = {}) {
-  return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, method, headers: { host, ...headers } };
-    const request = http.request(options, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (chunk) => (text += chunk));
-      response.once('end', () => resolve({ status: response.statusCode, text }));
-    });
-    request.once('error', reject);
-    request.end(body);
-  });
-}
 
 const json = { 'content-type': 'application/json' };
 
@@ -73,6 +59,23 @@ describe('without keys', () => {
     expect((await ask(port, `app.example:${port}`)).status).toBe(200);
   });
 
+  test('adminToken makes the calls of administrators take it, for that server alone', async () => {
+    const { gateway, server } = await start({ provider: echo });
+    const { port } = await gateway.listen({ adminToken: 'let-me-in' });
+    const status = async (at, headers) =>
+      (await ask(at, 'localhost', { path: '/v1/logs/top-errors', headers })).status;
+    expect(await status(port, {})).toBe(403);
+    expect(await status(port, { authorization: 'Bearer let-me-out' })).toBe(403);
+    expect(await status(port, { authorization: 'Bearer let-me-in' })).toBe(200);
+    expect(await status(server.port, {})).toBe(200);
+    gateway.reload({ access: { keys: [entry('ops', 'key-of-ops', { admin: true })] } });
+    expect(await status(port, { authorization: 'Bearer let-me-in' })).toBe(401);
+    expect(await status(port, { authorization: 'Bearer key-of-ops' })).toBe(200);
+    for (const adminToken of ['', 'a b', 7]) {
+      await expect(gateway.listen({ adminToken })).rejects.toThrow('adminToken takes a');
+    }
+  });
+
   test.each([
     ['app.example', TypeError, /^allowedHosts takes an array of names/],
     [[7], TypeError, /^allowedHosts takes an array of names/],
@@ -110,14 +113,19 @@ test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-da
   'a body of %s starts nothing',
   async (type) => {
     const { call, get } = await start({ provider: echo });
-    const headers = { origin: 'http://evil.example', 'content-type': type };
+    const page = { origin: 'http://evil.example', 'content-type': type };
     const raw = '{"prompt":"a","start_url":"http://127.0.0.1/","nodes":[],"job_ids":[]}';
     for (const path of ['jobs', 'workflows', 'crawls', 'stream_url', 'kv/txn']) {
+      const foreign = await call('POST', `/v1/${path}`, { raw, headers: page });
+      expect([path, foreign.status]).toEqual([path, 403]);
+      expect(foreign.body.error.code).toBe('origin_not_allowed');
+      // An old browser may leave the origin out.
+      const headers = { 'content-type': type };
       const { status, body } = await call('POST', `/v1/${path}`, { raw, headers });
       expect([path, status]).toEqual([path, 415]);
       expect(body.error.code).toBe('unsupported_media_type');
     }
-    const logs = await call('POST', '/v1/logs', { raw: 'ERROR forged', headers });
+    const logs = await call('POST', '/v1/logs', { raw: 'ERROR forged', headers: page });
     expect(logs.status).toBe(403);
     expect((await get('/v1/jobs')).body.data).toEqual([]);
   },

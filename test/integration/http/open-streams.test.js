@@ -18,7 +18,7 @@ test('one caller has up to half of the streams, and gets its places back', async
   const { stream_url: ofAnn } = await job('key-of-ann');
   const { stream_url: ofBob } = await job('key-of-bob');
   const opened = [await stream(ofAnn), await stream(ofAnn)];
-  const turnedAway = async (url) => (await read(url)).raw === 'retry: 15000\n\n';
+  const turnedAway = async (url) => (await read(url)).raw === 'retry: 15000\n';
   expect(await turnedAway(ofAnn)).toBe(true);
   opened.push(await stream(ofBob), await stream(ofBob));
   expect(await turnedAway(ofBob)).toBe(true);

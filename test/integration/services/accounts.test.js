@@ -55,6 +55,33 @@ describe('accounts', () => {
     expect((await read('/v1/accounts/acme', 'x')).status).toBe(401);
   });
 
+  test.each([
+    ['257 letters', 'a'.repeat(257)],
+    ['257 UTF-16 units in 129 characters', `${'\u{1F600}'.repeat(128)}a`],
+    ['5,000 letters', 'a'.repeat(5000)],
+  ])('with a name of %s do not exist', async (_what, name) => {
+    const { read, move, gateway } = await startKeyed();
+    for (const path of ['', '/events']) {
+      const answer = await read(`/v1/accounts/${encodeURIComponent(name)}${path}`, 'o');
+      expect(codeOf(answer)).toEqual([404, 'account_not_found', 'account_id']);
+    }
+    for (const field of ['from', 'to']) {
+      const answer = await move({ [field]: name, amount: 5 });
+      expect(codeOf(answer)).toEqual([400, 'invalid_value', field]);
+    }
+    const code = 'ERR_ACCOUNT_NOT_FOUND';
+    await expect(gateway.credits.account(name)).rejects.toMatchObject({ code });
+  });
+
+  test('may have names of 256 UTF-16 units', async () => {
+    const { read, move } = await startKeyed();
+    for (const name of ['a'.repeat(256), '\u{1F600}'.repeat(128)]) {
+      expect((await move({ to: name, amount: 5 })).status).toBe(201);
+      const { body } = await read(`/v1/accounts/${encodeURIComponent(name)}`, 'o');
+      expect(body).toMatchObject({ account_id: name, available: 5 });
+    }
+  });
+
   test('of the ledger itself are an administrator’s to read', async () => {
     const { read, move } = await startKeyed();
     await move({ to: 'bob', amount: 5, key: 'k' });

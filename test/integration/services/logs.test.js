@@ -46,7 +46,7 @@ test('a failed job is among the top errors, and on the stream; one that went wel
     'cache-control': 'no-cache, no-transform',
     'x-accel-buffering': 'no',
   });
-  expect(open.raw).toMatch(/^retry: 2000\n\n/);
+  expect(open.raw).toMatch(/^retry: 2000\n/);
   open.close();
   const { status, body } = await get('/v1/logs/top-errors?window_s=60&k=5');
   expect(status).toBe(200);

@@ -140,7 +140,7 @@ test(`after each of ${rounds} crashes the accounts agree with the jobs`, async (
   for (let left = rounds; left > 0; left -= ROUNDS_PER_FILE) {
     const crashes = Math.min(left, ROUNDS_PER_FILE);
     try {
-      const options = ['--data', dataFile(), ...common];
+      const options = ['--data', dataFile(), '--admin-open', ...common];
       const found = await series({ crashes, random, options });
       console.info(`seed ${seed}: ${JSON.stringify(found)}`);
       expect(found.jobs).toBeGreaterThanOrEqual(3 * crashes);

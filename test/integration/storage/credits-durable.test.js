@@ -174,7 +174,7 @@ test('what a job used is counted though its retention was over before anybody co
 test('after kill -9 in the middle of a stream a server settles by what was written', async () => {
   const data = dataFile();
   const config = await file('prices.json', JSON.stringify({ prices }));
-  const options = ['--data', data, '--config', config, '--token-interval-ms', '20'];
+  const options = ['--data', data, '--config', config, '--admin-open', '--token-interval-ms', '20'];
   const first = await serve(...options);
   await first.post('/v1/transfers', { ...deposit, amount: 100_000 });
   const { body } = await first.submit({ prompt, on_disconnect: 'continue' });

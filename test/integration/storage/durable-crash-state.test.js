@@ -307,7 +307,7 @@ test(`${rounds} crashes take back no key, no credit and no turn`, async () => {
   const data = dataFile();
   const prices = { '*': { prompt: 3, completion: 7 } };
   const config = await file('prices.json', JSON.stringify({ prices }));
-  const options = ['--data', data, '--config', config, '--token-interval-ms', '5'];
+  const options = ['--data', data, '--config', config, '--admin-open', '--token-interval-ms', '5'];
   const writers = [0, 1, 2].map((i) => new KeyWriter(`w${i}`, random));
   const counter = new Counter();
   const movers = [0, 1, 2].map((i) => new Mover(`m${i}`, random));

@@ -41,7 +41,7 @@ TEST(SseEncoder, RefusesLineEndingsAndNulInIdAndType) {
 TEST(SseEncoder, SetsTheReconnectionTime) {
   std::string out;
   append_sse_retry(out, 2000);
-  EXPECT_EQ(out, "retry: 2000\n\n");
+  EXPECT_EQ(out, "retry: 2000\n");
 }
 
 TEST(JsonText, EscapesWhatRfc8259Demands) {

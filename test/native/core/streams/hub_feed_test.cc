@@ -75,7 +75,7 @@ TEST_F(JobHubFeedTest, FramesCarryTheType) {
   attach(7, kWork);
   EXPECT_EQ(
       rec_.frames[7],
-      "retry: 2000\n\nid: 1-1\nevent: page\ndata: {\"workflow_id\":\"job_1\",\"url\":\"x\"}\n\n");
+      "retry: 2000\nid: 1-1\nevent: page\ndata: {\"workflow_id\":\"job_1\",\"url\":\"x\"}\n\n");
 }
 
 TEST_F(JobHubFeedTest, TerminalEventsAreNamedForTheWorkAndSayTheirDetails) {

@@ -249,7 +249,7 @@ TEST_F(JobHubRecordTest, PutsAFinishedJobBackForTheRestOfItsTime) {
   attach(7, 1, "2-1");
   read_all(7);
   EXPECT_EQ(rec_.frames[7],
-            "retry: 2000\n\nid: 2-2\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"b\"}\n\n"
+            "retry: 2000\nid: 2-2\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"b\"}\n\n"
             "id: 2-3\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"c\"}\n\n"
             "id: 2-4\nevent: job_complete\ndata: {\"job_id\":\"job_1\",\"reason\":\"stop\","
             "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":8},\"metrics\":{"

@@ -80,12 +80,12 @@ TEST_F(JobHubTest, SilenceIsBrokenByAComment) {
   attach(9, 1);
   read_all(9);
   pass(15 * kSecond - 1);
-  EXPECT_EQ(rec_.frames[9], "retry: 2000\n\n");
+  EXPECT_EQ(rec_.frames[9], "retry: 2000\n");
   pass(1);
-  EXPECT_EQ(rec_.frames[9], "retry: 2000\n\n: keep-alive\n");
+  EXPECT_EQ(rec_.frames[9], "retry: 2000\n: keep-alive\n");
   read_all(9);
   pass(15 * kSecond);
-  EXPECT_EQ(rec_.frames[9], "retry: 2000\n\n: keep-alive\n: keep-alive\n");
+  EXPECT_EQ(rec_.frames[9], "retry: 2000\n: keep-alive\n: keep-alive\n");
 }
 
 TEST_F(JobHubTest, HeartbeatsMayBeMoreFrequentThanTheStallLimit) {
@@ -101,7 +101,7 @@ TEST_F(JobHubTest, HeartbeatsMayBeMoreFrequentThanTheStallLimit) {
     hub.acknowledge(9, now);
     while (hub.next_deadline() <= now) hub.advance(now);
   }
-  EXPECT_EQ(recorder.frames[9], "retry: 2000\n\n: keep-alive\n: keep-alive\n");
+  EXPECT_EQ(recorder.frames[9], "retry: 2000\n: keep-alive\n: keep-alive\n");
 }
 
 TEST_F(JobHubTest, AHeartbeatObeysTheWriteTimeoutToo) {

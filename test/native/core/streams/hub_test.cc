@@ -18,7 +18,7 @@ TEST_F(JobHubTest, FramesAreThoseOfTheContract) {
   settle();
   read_all(9);
   EXPECT_EQ(rec_.frames[9],
-            "retry: 2000\n\n"
+            "retry: 2000\n"
             "id: 1-1\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"Hello\"}\n\n"
             "id: 1-2\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"\\n\\\"world\\\"\"}\n\n"
             "id: 1-3\nevent: job_complete\ndata: {\"job_id\":\"job_1\",\"reason\":\"stop\","
@@ -38,7 +38,7 @@ TEST_F(JobHubTest, AFramesSubscriberIsHeldUntilTheHeadOfItsResponseHasLeft) {
   EXPECT_EQ(rec_.frames[9], "");
   hub_.acknowledge(9, now_);
   settle();
-  EXPECT_TRUE(rec_.frames[9].starts_with("retry: 2000\n\nid: 1-1\n"));
+  EXPECT_TRUE(rec_.frames[9].starts_with("retry: 2000\nid: 1-1\n"));
 }
 
 TEST_F(JobHubTest, ASubscriberIsFinishedWhenItsTerminalEventHasBeenTaken) {
