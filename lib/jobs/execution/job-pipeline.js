@@ -7,8 +7,8 @@ import { SluiceError } from '../../internal/util/errors.js';
 /** @typedef {import('../job.js').JobRecord} JobRecord */
 
 /**
- * Runs one attempt of each job of a batch. Throws errors that may be retried; all other endings go
- * to the hub.
+ * Runs one attempt of each job of a batch. Returns an error for each job that may be retried; all
+ * other endings go to the hub.
  * @param {import('./runner.js').JobRunner} runner
  * @param {JobRecord[]} batch
  */

@@ -22,7 +22,7 @@ import { rateLimitHeaders } from './headers.js';
 /** A lease outlives its job's time limit by this, to allow for delivery of the terminal event. */
 const LEASE_GRACE_MS = 60_000;
 
-/** Lease of operations, which have no time limit here and always settle: the maximum. */
+/** Longest lease; for operations and answers without a time limit here, which always settle. */
 const NO_TIME_MS = 366 * 24 * 3600 * 1000;
 
 /** Retry-After of a refusal by `concurrent_jobs`, because the end of a running job is unknown. */

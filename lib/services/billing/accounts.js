@@ -15,7 +15,7 @@ export class Accounts {
   #access;
   /** Overdraft limit of each open account. @type {Map<string, bigint>} */
   #overdrafts = new Map();
-  /** Highest event number seen so far; there may be later events. */
+  /** Last event found by `#lastEvent`; there may be later ones. */
   #newest = 0;
 
   /**

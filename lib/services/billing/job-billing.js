@@ -96,7 +96,7 @@ export class JobBilling {
   #metrics;
   /** Bills of jobs and answers that have not ended. @type {Map<JobRecord, Bill>} */
   #open = new Map();
-  /** Number of holds placed for a job and released again. @type {WeakMap<JobRecord, number>} */
+  /** Number of holds tried for a job so far. @type {WeakMap<JobRecord, number>} */
   #tries = new WeakMap();
   /** Voided jobs: their clients never received an id. @type {WeakSet<JobRecord>} */
   #undone = new WeakSet();
@@ -121,7 +121,7 @@ export class JobBilling {
   }
 
   /**
-   * Limits `max_tokens` of a billed job to the amount that its hold covers.
+   * Sets the default `max_tokens` of a priced request, so that its answer ends where its hold does.
    * @param {JobRequest} request as it came
    * @param {string} model resolved
    * @returns {JobRequest}
