@@ -1,4 +1,4 @@
-/** `sluice export`: what a data file holds, as JSON lines. */
+/** `sluice export`: the contents of a data file as JSON lines. */
 import { UsageError, describeFlags, outputFlag, parseFlags } from './flags.js';
 import { isPartOf } from '../jobs/storage/paths.js';
 import { openOutput } from './output.js';
@@ -35,7 +35,7 @@ export async function run(argv) {
   if (path !== undefined && isPartOf(positionals[0], path)) {
     throw new UsageError(`--output ${path} is part of the data file, which it would overwrite`);
   }
-  // A file that cannot be read must not cost one that is there.
+  // An unreadable data file must not overwrite an existing output file.
   let next = lines.next();
   const output = await openOutput(path);
   for (; !next.done; next = lines.next()) await output.writeLine(next.value);

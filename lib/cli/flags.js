@@ -8,7 +8,7 @@ import { SPAN_MS_MAX } from '../internal/util/option-table.js';
 import { pointerTo } from '../internal/util/schema-problem.js';
 import { suggestion } from './suggestion.js';
 
-/** A mistake in how the command was called. */
+/** A mistake in the command's arguments. */
 export class UsageError extends Error {}
 
 /**
@@ -17,14 +17,14 @@ export class UsageError extends Error {}
  *   takes no value
  * @property {string} help
  * @property {string} [value] placeholder of its value in the help
- * @property {number | string | boolean} [default] its value where it is not given
- * @property {string} [defaultText] the default in words, where other code fills it in
+ * @property {number | string | boolean} [default] value if the flag is not given
+ * @property {string} [defaultText] the default in words, if other code sets it
  * @property {number} [min] of an integer or number; default 0
  * @property {number} [max] of an integer or number
  * @property {readonly string[]} [choices]
  * @property {boolean} [multiple] may be given several times; its value is an array of each
  * @property {string} [alias] a second name
- * @property {string} [formerly] a deprecated name; its use is warned of on stderr
+ * @property {string} [formerly] a deprecated name; its use prints a warning on stderr
  */
 
 /** @typedef {Record<string, Flag>} Flags */
@@ -48,7 +48,7 @@ export const outputFlag = {
 const INTEGER_MAX = SPAN_MS_MAX;
 
 /**
- * @param {string} at how the option is called where it was given
+ * @param {string} at name of the option as given
  * @param {Flag} flag
  * @param {unknown} value
  * @returns {string | number | boolean}
@@ -113,10 +113,10 @@ function plain(markdown) {
 }
 
 /**
- * The flags that a table of options names.
+ * The flags of a table of options.
  * @param {readonly import('../internal/util/option-table.js').OptionRow[]} rows
- * @param {{fillIn?: boolean}} [options] `fillIn`: a flag that is not given has its default; otherwise its
- *   value is undefined, and the code that takes the options fills it in
+ * @param {{fillIn?: boolean}} [options] `fillIn`: flags that are not given get their defaults;
+ *   otherwise their value is undefined, and the consumer of the options sets the default
  * @returns {Flags}
  */
 export function flagsFrom(rows, { fillIn = false } = {}) {
@@ -173,14 +173,14 @@ export function optionsFrom(rows, values) {
 }
 
 /**
- * Members of a configuration file that are no flags.
+ * Members of a configuration file other than flags.
  * @typedef {object} Members
  * @property {readonly string[]} names
  * @property {(members: Record<string, unknown>) => {path: string[], says: string} | undefined
  *   } findProblem
  */
 
-/** Deprecated names that have been warned of in this process. */
+/** Deprecated names for which this process has printed a warning. */
 const warned = new Set();
 
 /**
@@ -303,7 +303,7 @@ function parse(flags, argv, allowPositionals) {
  * @param {{positionals?: boolean, members?: Members}} [options]
  * @returns {{help: boolean, positionals: string[], values: Record<string, any>,
  *   members: Record<string, unknown>}} `values` by camelCase name, defaults filled in; `members`
- *   those of the configuration file that are no flags
+ *   the members of the configuration file other than flags
  */
 export function parseFlags(flags, argv, options = {}) {
   const { positionals: allowPositionals = false, members: extra = NO_MEMBERS } = options;

@@ -31,7 +31,7 @@ export async function run(argv) {
     process.stdout.write(help);
     return 0;
   }
-  // The prefix lets scanners for leaked secrets, and people, know one.
+  // The prefix makes a key recognizable to people and to scanners for leaked secrets.
   const key = `sluice_${randomBytes(KEY_BYTES).toString('base64url')}`;
   const id = values.id ?? `key_${randomBytes(4).toString('hex')}`;
   const entry = { id, sha256: createHash('sha256').update(key).digest('hex') };

@@ -43,19 +43,19 @@ export async function openOutput(path) {
 export const INTERRUPTED = 130;
 
 /**
- * Says on stderr what the first Ctrl-C has begun.
+ * Prints on stderr the effect of the first Ctrl-C.
  * @param {string} doing
  */
 export function noteInterrupt(doing) {
-  // The terminal has shown ^C in the line of the progress bar.
+  // The terminal has printed ^C in the line of the progress bar.
   const start = process.stderr.isTTY ? '\n' : '';
   process.stderr.write(`${start}sluice: ${doing}; press Ctrl-C again to quit at once\n`);
 }
 
 /**
- * The first SIGINT or SIGTERM asks the command to end, a second one ends the process.
+ * The first SIGINT or SIGTERM makes the command end; a second one ends the process.
  * @param {() => void} [onInterrupt]
- * @param {string} [doing] said on stderr at the first SIGINT
+ * @param {string} [doing] printed on stderr at the first SIGINT
  * @returns {{signal: AbortSignal, release: () => void}} `signal` is aborted by the first one
  */
 export function watchInterrupts(onInterrupt = () => {}, doing) {

@@ -1,4 +1,4 @@
-/** A progress line on a terminal; nothing where there is none. */
+/** A progress line on a terminal; no output otherwise. */
 
 const WIDTH = 30;
 const REFRESH_MS = 100;

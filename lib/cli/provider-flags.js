@@ -1,4 +1,4 @@
-/** Flags that choose the provider and set the gateway up, and the gateway that they ask for. */
+/** Flags of the provider and the gateway, and the creation of a gateway from them. */
 import { UsageError, flagsFrom, optionsFrom } from './flags.js';
 import { DEMO_OPTIONS, OPENAI_OPTIONS } from '../providers/option-table.js';
 import { GATEWAY_OPTIONS } from '../gateway/option-table.js';
@@ -59,10 +59,10 @@ function createProvider(values, { demo, openai, llama }) {
 
 /**
  * @param {Record<string, any>} values of `providerFlags` and `gatewayFlags`
- * @param {Partial<import('../gateway/options.js').GatewayOptions>} options of the gateway, beyond those
- *   that the flags give
+ * @param {Partial<import('../gateway/options.js').GatewayOptions>} options of the gateway, besides
+ *   those from flags
  * @returns {Promise<{gateway: import('../gateway/gateway.js').Gateway,
- *   options: import('../gateway/options.js').GatewayOptions}>} `options`: those of the gateway
+ *   options: import('../gateway/options.js').GatewayOptions}>} `options`: the gateway's
  */
 export async function createGateway(values, options) {
   const { upstream, model } = values;
@@ -76,7 +76,7 @@ export async function createGateway(values, options) {
   if (name === 'llama' && model === undefined) {
     throw new UsageError('--provider llama needs --model PATH');
   }
-  // Loaded after the flags are checked: help and mistakes are answered at once.
+  // Loaded after the flags are checked: help and usage errors come without delay.
   const [gateway, { providers }] = await Promise.all([
     import('../gateway/gateway.js'),
     import('../providers/index.js'),

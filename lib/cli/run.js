@@ -105,7 +105,7 @@ async function openInput(path) {
 
 /**
  * @param {import('../gateway/options.js').GatewayOptions} options
- * @returns {Promise<number>} prompts that the provider works on at once
+ * @returns {Promise<number>} prompts that the provider processes in parallel
  */
 async function slotsOf(options) {
   const { checkGatewayOptions } = await import('../gateway/options.js');
@@ -127,7 +127,7 @@ export async function run(argv) {
   const input = await openInput(positionals[0]);
   const output = await openOutput(values.output);
   const { gateway, options } = await createGateway(values, {
-    // The reader of a result is this process: it waits as long as it takes.
+    // This process is the only reader, and may wait without limit.
     admissionWaitMs: 2 ** 31 - 1,
     retentionMs: 10_000,
     logger: false,
@@ -154,10 +154,10 @@ export async function run(argv) {
 }
 
 /**
- * Keeps enough prompts under way to fill every slot, and writes results in the input's order.
+ * Keeps enough prompts running to fill every slot, and writes results in the input's order.
  * @param {import('../gateway/gateway.js').Gateway} gateway
  * @param {{input: NodeJS.ReadableStream, output: import('./output.js').Output,
- *   signal: AbortSignal, windowMax: number}} options `windowMax`: prompts under way
+ *   signal: AbortSignal, windowMax: number}} options `windowMax`: prompts running at once
  * @returns {Promise<{total: number, failed: number}>}
  */
 async function pump(gateway, { input, output, signal, windowMax }) {

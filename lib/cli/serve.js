@@ -57,7 +57,7 @@ An API key for --provider openai is read from OPENAI_API_KEY.
 ${describeFlags(flags)}
 `;
 
-/** How long the process may take to end by itself once everything is closed. */
+/** Time for the process to exit by itself once everything is closed. */
 const EXIT_GRACE_MS = 1000;
 
 /**

@@ -1,7 +1,6 @@
 /**
- * SIGHUP: the configuration is read again. Keys, limits and origins change at once and as a whole, or
- * not at all; changes of other options are logged as taking effect at a start. Lasts as long as the
- * process.
+ * SIGHUP reads the configuration again. Keys, limits and origins are replaced atomically; changes
+ * of other options are logged as taking effect at the next start. Active until the process ends.
  */
 import { isDeepStrictEqual } from 'node:util';
 
@@ -9,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
  * @param {object} deps
  * @param {import('../gateway/gateway.js').Gateway} deps.gateway
  * @param {import('../internal/util/logger.js').Logger} deps.logger
- * @param {Record<string, unknown>} deps.values the flags that the process was started with
+ * @param {Record<string, unknown>} deps.values the flags at the start of the process
  * @param {() => {values: Record<string, unknown>, members: Record<string, unknown>}} deps.read
  *   reads the flags and the file again
  */

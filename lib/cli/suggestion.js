@@ -1,7 +1,7 @@
 /** "Did you mean": the known name nearest to a mistyped one. */
 import { closestMatch } from 'leven';
 
-/** Differences that a typing mistake makes at most, per character of the name, and in all. */
+/** Maximum edit distance of a typing mistake, per character of the name, and in total. */
 const DIFFERENCES_PER_CHARACTER = 0.4;
 const DIFFERENCES_MAX = 3;
 
@@ -24,7 +24,7 @@ export function suggestion(name, known) {
   );
   const near = closestMatch(wanted, [...byName.keys()], { maxDistance });
   if (near !== undefined) return byName.get(near);
-  // A name that breaks off: --max-batch for --max-batch-size.
+  // A truncated name: --max-batch for --max-batch-size.
   const longer = [...byName.keys()].filter((one) => one.startsWith(wanted));
   return wanted !== '' && longer.length === 1 ? byName.get(longer[0]) : undefined;
 }

@@ -31,7 +31,7 @@ import { openJobStore } from '../jobs/storage/job-store.js';
 /** @typedef {ReturnType<typeof createParts>} GatewayParts */
 
 /**
- * The logs of jobs, and their way from the queue to the provider and back.
+ * Creates the job logs, the queue, and the path to the provider and back.
  * @param {import('./options.js').CheckedGatewayOptions} options
  */
 function createJobs(options) {
@@ -124,7 +124,7 @@ export function createParts(checked) {
     memory,
     hasPrincipals,
   });
-  /** New work is taken until this is set. */
+  /** New work is accepted until this is set. */
   const gate = { draining: false };
   const service = {
     ...{ operations, options, access, streamUrls, hub, nowMs, reservations, memory, hasPrincipals },
@@ -158,8 +158,8 @@ export function createParts(checked) {
 }
 
 /**
- * Connects what ends to what has to be settled, counted and logged. The order counts: credit and
- * turns are settled before the end of a job is logged.
+ * Subscribes billing, turns, metrics and the log to the ends of jobs and operations. Order matters:
+ * credit and turns are settled before the end of a job is logged.
  * @param {Omit<GatewayParts, never>} parts
  */
 function subscribe({ lifecycle, cache, admission, operations, billing, turns, metrics, ...rest }) {

@@ -50,21 +50,21 @@ export class Gateway extends EventEmitter {
 
   /**
    * Turns a prompt into a job. Resolves when the job is in the queue.
-   * @param {import('../jobs/request.js').JobRequest} request the fields of `POST /v1/jobs`, as there in
-   *   snake_case
+   * @param {import('../jobs/request.js').JobRequest} request the fields of `POST /v1/jobs`, as
+   *   there in snake_case
    * @param {object} [options]
    * @param {string} [options.idempotencyKey] the same key gives the same job for 24 h
-   * @param {string} [options.principal] owner of the job; default `anonymous`. The id of a key brings
-   *   the configuration of that key
+   * @param {string} [options.principal] owner of the job; default `anonymous`. The id of a key
+   *   brings the configuration of that key
    * @param {AbortSignal} [options.signal] gives up waiting for admission; without effect on a
    *   submission with an idempotency key, which others may have joined
    * @returns {Promise<{id: string, status: 'queued', createdAt: number, streamUrl: string,
    *   replayed: boolean, cache?: import('../jobs/job.js').CacheResult}>} `createdAt` in Unix
-   *   seconds; `streamUrl` relative to where the router is mounted; `replayed` when the key was
+   *   seconds; `streamUrl` relative to the mount point of the router; `replayed` when the key was
    *   known; `cache` when the answer may be shared
-   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
-   *   `ERR_IDEMPOTENCY_KEY_REUSED`; `ERR_RATE_LIMIT_EXCEEDED` with `retryAfterMs`, and
-   *   `ERR_REQUEST_EXCEEDS_LIMIT`, where no wait helps
+   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_INVALID_VALUE` and the like,
+   *   `ERR_OVERLOADED`, `ERR_DRAINING`, `ERR_IDEMPOTENCY_KEY_REUSED`; `ERR_RATE_LIMIT_EXCEEDED`
+   *   with `retryAfterMs`, and `ERR_REQUEST_EXCEEDS_LIMIT`, which no wait can resolve
    */
   async submit(request, options) {
     const known = ['idempotencyKey', 'principal', 'signal'];
@@ -115,10 +115,10 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Ends a job as `client_request`. A job that has ended stays as it is.
+   * Cancels a job with the reason `client_request`. An ended job is unchanged.
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Promise<import('../jobs/view.js').Job>} as it is afterwards
+   * @returns {Promise<import('../jobs/view.js').Job>} the state afterwards
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
   async cancel(id, options) {
@@ -132,13 +132,13 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Cancels a job that runs, and erases all of it: text, metadata, shared answer, idempotency key, and
-   * its rows in the data file. What it added to a conversation stays there.
+   * Cancels a job that runs, and erases all of it: text, metadata, shared answer, idempotency key,
+   * and its rows in the data file. Messages that it added to a conversation stay there.
    * @param {string} id
    * @param {{principal?: string}} [options]
    * @returns {Promise<void>} resolves when nothing of it is left
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`;
-   *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: it is in the data file still
+   *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: it is still in the data file
    */
   async delete(id, options) {
     const { principal = ANONYMOUS } = checkOptions('options', options, ['principal']);
@@ -148,9 +148,9 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Ends and erases all that one caller has: jobs, workflows, crawls, conversations, keys and values,
-   * cached answers, idempotency keys. The ledger and the sums of usage keep the amounts and lose the
-   * name.
+   * Ends and erases everything of one caller: jobs, workflows, crawls, conversations, keys and
+   * values, cached answers, idempotency keys. The ledger and the usage totals keep the amounts
+   * without the name.
    * @param {string} principal
    * @returns {Promise<void>} resolves when nothing of it is left
    * @throws {import('../internal/util/http-error.js').HttpError} as `delete`
@@ -214,9 +214,9 @@ export class Gateway extends EventEmitter {
   // ---------------------------------------------------------------- serving and closing
 
   /**
-   * The HTTP contract, without the page, as a function of node:http's request and response. It works as
-   * the listener of a server and as a middleware: unknown paths go on to `next`, or get a 404 if there
-   * is none.
+   * The HTTP contract, without the page, as a function of node:http's request and response. It
+   * works as the listener of a server and as a middleware: unknown paths are passed to `next`, or
+   * get a 404 without one.
    * @returns {import('../http/handler.js').Handler}
    */
   handler() {
@@ -224,7 +224,7 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * The same for Express: `app.use(gateway.router())`, under any path.
+   * The handler for Express: `app.use(gateway.router())`, under any path.
    * @returns {import('../http/handler.js').Handler}
    */
   router() {
@@ -233,14 +233,14 @@ export class Gateway extends EventEmitter {
 
   /**
    * Serves the router and the page of `web/`, when the provider is ready.
-   * @param {import('../http/server.js').ListenOptions} [options] defaults: a free port, `127.0.0.1`;
-   *   without keys another host than this machine's own needs `open: true`
-   * @returns {Promise<import('../http/server.js').GatewayServer>} a `http.Server` with `url` and `port`,
-   *   listening; `gateway.close()` closes it
+   * @param {import('../http/server.js').ListenOptions} [options] defaults: a free port,
+   *   `127.0.0.1`; without keys a host that other machines reach needs `open: true`
+   * @returns {Promise<import('../http/server.js').GatewayServer>} a `http.Server` with `url` and
+   *   `port`, listening; `gateway.close()` closes it
    */
   async listen(options) {
     const { gate, options: own, store, access, metrics } = this.#parts;
-    // A model that does not load fails the start, and not the first request.
+    // A model that fails to load must fail the start instead of the first request.
     if (!gate.draining) await own.provider.ready?.();
     await store?.restored;
     if (gate.draining) throw draining();
@@ -257,25 +257,25 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Puts another configuration of keys and limits in force. Open streams continue, also those of a
-   * removed key. A limit that grows keeps the amount in use.
+   * Replaces the configuration of keys and limits. Open streams continue, even those of a removed
+   * key. A raised limit keeps the amount in use.
    * @param {{access: import('../jobs/policy/config.js').AccessConfig}} options
-   * @throws {TypeError | RangeError} naming the member at fault; the configuration in force stays
+   * @throws {TypeError | RangeError} naming the invalid member; the current configuration is kept
    */
   reload(options) {
     this.#parts.access.reload(checkReloadOptions(options));
     this.#parts.reservations.reload();
   }
 
-  /** @returns {boolean} whether new jobs are taken: false from the call of `close()` on */
+  /** @returns {boolean} whether new jobs are accepted: false once `close()` was called */
   ready() {
     return !this.#parts.gate.draining;
   }
 
   /**
-   * Refuses new jobs, lets running ones go on for `drainMs`, then ends them as `shutdown`; each
-   * stream gets its terminal event. Then closes servers, provider and hub, so that nothing keeps the
-   * process alive. A second call returns the promise of the first.
+   * Refuses new jobs, lets running ones continue for `drainMs`, then ends them as `shutdown`; each
+   * stream gets its terminal event. Then closes servers, provider and hub, so that nothing keeps
+   * the process alive. A second call returns the promise of the first.
    * @param {{drainMs?: number}} [options] default 10000
    * @returns {Promise<void>}
    */
@@ -304,7 +304,7 @@ export class Gateway extends EventEmitter {
 /**
  * @param {import('./options.js').GatewayOptions} options
  * @returns {Gateway}
- * @throws {TypeError | RangeError} naming the option at fault and what it takes
+ * @throws {TypeError | RangeError} naming the invalid option and the values it takes
  */
 export function createGateway(options) {
   return new Gateway(createParts(checkGatewayOptions(options)));

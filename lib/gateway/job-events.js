@@ -3,9 +3,10 @@
 /**
  * One change in the life of a job.
  * @typedef {object} JobEvent
- * @property {'queued' | 'started' | 'retry' | 'ended' | 'purged'} type `queued`: it is in the queue;
- *   `started`: its first attempt begins; `retry`: a further attempt begins; `ended`: it has its terminal
- *   event; `purged`: its log is gone. A job that replays a finished answer has no `started`
+ * @property {'queued' | 'started' | 'retry' | 'ended' | 'purged'} type `queued`: entered the queue;
+ *   `started`: its first attempt begins; `retry`: a further attempt begins; `ended`: its terminal
+ *   event is written; `purged`: its log is deleted. A job that replays a finished answer has no
+ *   `started`
  * @property {string} id
  * @property {string} principal
  * @property {string} model

@@ -1,7 +1,3 @@
-/**
- * What a gateway counts, in a Prometheus registry of its own: several gateways in one process do
- * not mix.
- */
 import { droppedLogLines } from '../internal/util/logger.js';
 import { promClient } from '../internal/util/packages.js';
 
@@ -17,7 +13,10 @@ const REFUSALS = [
   'memory_full',
 ];
 
-/** See the head of this file. */
+/**
+ * Metrics of a gateway, in a Prometheus registry of its own, so that several gateways in one
+ * process do not mix.
+ */
 export class GatewayMetrics {
   /**
    * @param {object} options
@@ -25,7 +24,7 @@ export class GatewayMetrics {
    * @param {() => {queued: number, inFlightBatches: number,
    *   cached: {entries: number, bytes: number}, leases: number, held: number,
    *   retriesRefused: number, memory: import('../internal/util/memory-budget.js').MemoryBudget,
-   *   store?: StoreFigures}} options.stats asked at each scrape
+   *   store?: StoreFigures}} options.stats called at each scrape
    * @param {boolean} options.durable whether there is a `store`
    */
   constructor({ processDefaults, stats, durable }) {
@@ -192,7 +191,7 @@ export class GatewayMetrics {
     this.jobs.inc({ status });
     this.tokens.inc(metrics.tokens);
     this.durationSeconds.observe(metrics.duration_ms / 1000);
-    // A job that ended in the queue, or before its first token, has no such span.
+    // A job that ended in the queue, or before its first token, lacks these durations.
     if (typeof metrics.queue_ms === 'number') this.queueSeconds.observe(metrics.queue_ms / 1000);
     if (typeof metrics.ttft_ms === 'number') this.ttftSeconds.observe(metrics.ttft_ms / 1000);
   }
@@ -247,11 +246,11 @@ function addMemoryMetrics(registers, memory) {
  *   state: import('../jobs/storage/sqlite.js').StoreStatus}} StoreFigures
  */
 
-/** How a data file may be. */
+/** States of a data file. */
 const STORE_STATES = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'moved', 'closed']);
 
 /**
- * What there is only with a data file.
+ * Metrics that exist only with a data file.
  * @param {import('prom-client').Registry[]} registers
  * @param {() => StoreFigures} figures
  */

@@ -155,10 +155,10 @@ function isModel(model) {
 
 /**
  * @param {GatewayOptions} options
- * @throws {TypeError | RangeError} naming the option at fault and what it takes
+ * @throws {TypeError | RangeError} naming the invalid option and the values it takes
  */
 export function checkGatewayOptions(options) {
-  // The provider decides on a default, so an options object that is none must fail in the table.
+  // A default depends on the provider, so options that are no object must fail in the table.
   const { takesBatches } = Object(Object(options).provider);
   const maxConcurrency = takesBatches ? MAX_CONCURRENCY.batched : MAX_CONCURRENCY.unbatched;
   const defaults = { maxConcurrency, memoryBudgetBytes: defaultMemoryBudget() };
@@ -172,7 +172,7 @@ export function checkGatewayOptions(options) {
   const settings = /** @type {import('../jobs/settings.js').Settings} */ ({
     ...rest,
     provider,
-    // A provider that makes one call per request anyway must not wait for others to join it.
+    // With one call per request, a prompt must not wait for a batch to fill.
     batching: provider.takesBatches
       ? given.batching
       : { maxBatchSize: 1, idleFlushMs: 0, maxWaitMs: undefined },

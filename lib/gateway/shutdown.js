@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Each round is one barrier; two or three are enough. */
 const ROUNDS_MAX = 100;
 
-/** How long readers may take to receive their terminal events. */
+/** Time for readers to receive their terminal events. */
 const READERS_GRACE_MS = 2000;
 const READERS_POLL_MS = 10;
 

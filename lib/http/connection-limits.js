@@ -1,14 +1,14 @@
 /**
- * How many connections a server takes: in all, by what the process may open, and from one address.
- * Main thread only.
+ * Limits of a server's connections: in total, by the process's limit of open files, and per client
+ * address. Main thread only.
  */
 import { readFileSync } from 'node:fs';
 
-/** Descriptors kept for files, upstreams, crawls and the process itself: at least so many. */
+/** Minimum of descriptors reserved for files, upstreams, crawls and the process itself. */
 const RESERVE_MIN = 128;
-/** And at least this share of all. */
+/** Minimum share of all descriptors that is reserved. */
 const RESERVE_SHARE = 1 / 8;
-/** Where the system does not say how many there are. */
+/** Assumed limit where the system does not report one. */
 const UNKNOWN_LIMIT = 1024;
 
 /** @returns {number} descriptors that this process may have open */
@@ -57,7 +57,7 @@ export class AddressLimit {
   /** @param {import('node:net').Socket} socket */
   #onConnection(socket) {
     const { remoteAddress: address } = socket;
-    // One that came back from a stream counts already.
+    // A connection returned from a stream is counted already.
     if (address === undefined || this.#addresses.has(socket)) return;
     const count = this.#counts.get(address) ?? 0;
     if (count >= this.#max) {
@@ -70,9 +70,9 @@ export class AddressLimit {
   }
 
   /**
-   * From now on the connection is this socket.
+   * Assigns a counted connection to this socket.
    * @param {import('node:net').Socket} socket
-   * @param {string | undefined} address that counts for it
+   * @param {string | undefined} address under which it is counted
    */
   attach(socket, address) {
     if (address === undefined) return;
@@ -81,9 +81,9 @@ export class AddressLimit {
   }
 
   /**
-   * The connection goes on without this socket.
+   * Detaches the connection from this socket; it is still counted.
    * @param {import('node:net').Socket} socket
-   * @returns {string | undefined} the address that counts; to be released or attached again
+   * @returns {string | undefined} the counted address, to be released or attached again
    */
   detach(socket) {
     const address = this.#addresses.get(socket);
@@ -91,7 +91,7 @@ export class AddressLimit {
     return address;
   }
 
-  /** @param {string | undefined} address one connection of which has ended */
+  /** @param {string | undefined} address address of an ended connection */
   release(address) {
     if (address === undefined) return;
     const count = (this.#counts.get(address) ?? 0) - 1;

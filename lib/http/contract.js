@@ -1,4 +1,4 @@
-/** All routes of the HTTP contract, from the parts that they work on. */
+/** Assembles all routes of the HTTP contract. */
 import { conversationRoutes } from './routes/conversations.js';
 import { crawlRoutes, workflowRoutes } from './routes/operations.js';
 import { creditRoutes } from './routes/credits.js';

@@ -1,4 +1,4 @@
-/** Turns anything that a route throws into `{"error": {...}}`, without details of the server. */
+/** Turns any error thrown by a route into `{"error": {...}}`, without details of the server. */
 import { HttpError } from '../internal/util/http-error.js';
 import { sendJson, setHeaders } from './respond.js';
 
@@ -72,7 +72,8 @@ export function errorBody(error) {
  * @param {unknown} thrown
  * @param {import('node:http').IncomingMessage} req
  * @param {import('node:http').ServerResponse} res
- * @param {import('../internal/util/logger.js').Logger} log gets what is not the caller's fault
+ * @param {import('../internal/util/logger.js').Logger} log receives errors that are not the
+ *   caller's fault
  */
 export function sendError(thrown, req, res, log) {
   const error = toHttpError(thrown);
@@ -81,7 +82,7 @@ export function sendError(thrown, req, res, log) {
     log.error(fields, 'request failed');
   }
   if (res.headersSent) {
-    // A proper end would make a truncated body look whole.
+    // A proper end would make a truncated body look complete.
     res.destroy();
     return;
   }

@@ -18,7 +18,7 @@ import { setRequestId } from './middleware/request-id.js';
 
 /**
  * Answers the requests of the contract. Works as a listener of node:http, and as a middleware: it
- * passes every other path on to `next`, and respects `req.baseUrl` where a framework sets it.
+ * passes every other path to `next`, and respects `req.baseUrl` if a framework sets it.
  * @typedef {(req: IncomingMessage, res: ServerResponse, next?: (error?: unknown) => void) => void}
  *   Handler
  */
@@ -37,10 +37,10 @@ import { setRequestId } from './middleware/request-id.js';
  * @property {import('../internal/util/logger.js').Logger} log
  */
 
-/** A malformed path that begins so is answered here, and not passed on. */
+/** Malformed paths with this prefix are answered here instead of passed on. */
 const OWN_PREFIX = '/v1/';
 
-/** Answers describe a moment and must not be stored; stream URLs hold tokens that no Referer may leak. */
+/** Responses must not be cached; tokens in stream URLs must not leak in a Referer header. */
 const HEADERS = Object.freeze({ 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' });
 
 /**

@@ -24,7 +24,7 @@ export function sendJson(res, status, body) {
 }
 
 /**
- * As `sendJson`, of what may hold values of a KvStore: -0 stays -0.
+ * Like `sendJson`, for bodies with values of a KvStore: -0 stays -0.
  * @param {import('node:http').ServerResponse} res with nothing written yet
  * @param {number} status
  * @param {unknown} body

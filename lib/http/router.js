@@ -2,13 +2,13 @@
 import { findMyWay } from '../internal/util/packages.js';
 
 /**
- * What a route gets beside Node's request and response.
+ * Arguments of a route besides Node's request and response.
  * @typedef {object} Context
  * @property {Record<string, string | undefined>} params of the path, decoded
  * @property {import('node:querystring').ParsedUrlQuery} query
  * @property {string} baseUrl the prefix that the handler is mounted under; empty at the root
- * @property {Readonly<import('../jobs/policy/config.js').Access>} access what the caller may do
- * @property {any} body as the endpoint's `body` says
+ * @property {Readonly<import('../jobs/policy/config.js').Access>} access access of the caller
+ * @property {any} body as specified by the endpoint's `body`
  */
 
 /**
@@ -20,13 +20,13 @@ import { findMyWay } from '../internal/util/packages.js';
  * One method of one path.
  * @typedef {object} Endpoint
  * @property {Handle} handle
- * @property {'caller' | 'stream' | 'admin' | 'metrics' | 'none'} [auth] `caller` (default): a key, where
- *   there are keys; `stream`: or a signed URL; `admin`: an administrator; `metrics`: an administrator,
- *   where there are keys; `none`: anyone, also after the gateway has closed
- * @property {'none' | 'json' | 'optional-json' | 'bytes'} [body] how the body is read before `handle`;
- *   default `none`
+ * @property {'caller' | 'stream' | 'admin' | 'metrics' | 'none'} [auth] `caller` (default): a key,
+ *   where there are keys; `stream`: or a signed URL; `admin`: an administrator; `metrics`: an
+ *   administrator, where there are keys; `none`: anyone, also after the gateway has closed
+ * @property {'none' | 'json' | 'optional-json' | 'bytes'} [body] how the body is read before
+ *   `handle`; default `none`
  * @property {number} [bodyBytesMax] default: the handler's
- * @property {string} [resource] what is short when the memory budget has no room for the body; default
+ * @property {string} [resource] resource named when the memory budget refuses the body; default
  *   `bodies`
  * @property {boolean} [head] whether a GET also answers HEAD; default true
  */
@@ -34,7 +34,7 @@ import { findMyWay } from '../internal/util/packages.js';
 /** @typedef {{[method: string]: Endpoint}} Methods */
 /** @typedef {{[path: string]: Methods}} Routes paths in the syntax of find-my-way */
 
-/** Longer than any path that Node's parser lets through. */
+/** Longer than any path that Node's parser accepts. */
 const PARAM_LENGTH_MAX = 1 << 20;
 
 /** @typedef {{methods: Methods, allow: string, params: Record<string, string | undefined>}} Found */
@@ -63,7 +63,7 @@ export class Router {
   find(path) {
     const found = this.#finder.find('GET', path);
     if (found?.store === null) return 'malformed';
-    // find-my-way lets a parameter be empty: `/v1/jobs/` is the list, not a job without an id.
+    // find-my-way allows an empty parameter: `/v1/jobs/` is the list, not a job without an id.
     if (found && found.params.id !== '') return { ...found.store, params: found.params };
     return path.length > 1 && path.endsWith('/') ? this.find(path.slice(0, -1)) : undefined;
   }

@@ -1,6 +1,4 @@
-/**
- * The stand-alone server of `gateway.listen()`: the router, the page, and an end in finite time.
- */
+/** The stand-alone server of `gateway.listen()`: the router, the page, and a bounded shutdown. */
 import http from 'node:http';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -21,8 +19,8 @@ import { StreamConnections } from './sse/socket-handoff.js';
 /**
  * @typedef {import('node:http').Server & {url: string, port: number,
  *   drain: () => Promise<void>}} GatewayServer
- * `drain` stops accepting, lets open responses end, closes idle connections, and cuts what is
- * still open after a grace.
+ * `drain` stops accepting, lets open responses end, closes idle connections, and cuts the
+ * remaining ones after a grace period.
  *
  * @typedef {import('./listen-options.js').ListenOptions} ListenOptions
  */
@@ -47,7 +45,7 @@ const PAGE_POLICY = [
 
 const PAGE_HEADERS = Object.freeze({
   'Content-Security-Policy': PAGE_POLICY,
-  // File names carry no fingerprint: the browser asks each time, and mostly gets a 304.
+  // File names carry no fingerprint: the browser revalidates each time, usually with a 304.
   'Cache-Control': 'no-cache',
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
@@ -57,26 +55,27 @@ const PAGE_HEADERS = Object.freeze({
 const HEALTH_PATHS = new Set(['/healthz', '/readyz']);
 
 /**
- * What the server needs of a gateway.
+ * Dependencies of the server.
  * @typedef {object} ServerDeps
  * @property {import('./handler.js').Handler} handler
  * @property {import('../jobs/policy/access-control.js').AccessControl} access
  * @property {Function} [authenticate]
  * @property {import('./sse/response.js').EgressMode} egress
- * @property {(limit: 'all' | 'address') => void} onRefused called for each connection beyond a limit
+ * @property {(limit: 'all' | 'address') => void} onRefused called for each connection beyond a
+ *   limit
  * @property {import('../internal/util/logger.js').Logger} log
  */
 
 /**
- * Without keys only the address keeps strangers out, and a page of another origin gets round it when
- * its own name resolves to this machine (DNS rebinding): see isOwnHost.
+ * Without keys only the listening address protects the gateway. A page of another origin could
+ * bypass it by a name that resolves to this machine (DNS rebinding): see isOwnHost.
  * @param {ServerDeps} deps
  * @param {readonly string[]} allowed
  * @param {http.IncomingMessage} req
  * @throws {HttpError} 403
  */
 function checkHost({ access, authenticate }, allowed, { headers: { host }, url = '' }) {
-  // A reload may bring keys.
+  // A reload may add keys.
   if (access.keyed || authenticate !== undefined) return;
   if (isOwnHost(host, allowed) || HEALTH_PATHS.has(url.split('?', 1)[0])) return;
   throw new HttpError(403, {
@@ -131,7 +130,7 @@ function urlOf(host, port) {
 }
 
 /**
- * A gateway without keys on a reachable address must be a decision.
+ * Requires `open` for a gateway without keys on a reachable address.
  * @param {ServerDeps} deps
  * @param {string} host
  * @param {boolean} open
@@ -166,7 +165,7 @@ function checkToken(token) {
 /** @param {import('node:http').Server} server */
 async function drain(server) {
   const closed = once(server, 'close');
-  // Not listening: its user has closed it, and open connections are what it waits for.
+  // Not listening: the user has closed it, and it waits for open connections.
   if (server.listening) server.close();
   // Connections become idle one by one, as their responses end.
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);

@@ -1,7 +1,7 @@
-/** The errors that requests for jobs share. */
+/** Errors common to requests for jobs. */
 import { HttpError } from '../internal/util/http-error.js';
 
-/** The same answer for an unknown, a purged and somebody else's job. */
+/** The same answer for an unknown, a purged and another principal's job. */
 export function jobNotFound(param = 'job_id') {
   return new HttpError(404, {
     code: 'job_not_found',
@@ -10,7 +10,7 @@ export function jobNotFound(param = 'job_id') {
   });
 }
 
-/** @returns {HttpError} for whoever comes while, or after, the gateway closes */
+/** @returns {HttpError} 503 while the gateway closes, and afterwards */
 export function draining() {
   return new HttpError(503, {
     code: 'draining',
@@ -19,7 +19,7 @@ export function draining() {
   });
 }
 
-/** @returns {HttpError} for whom there is no room */
+/** @returns {HttpError} 503 when the queue has no room */
 export function overloaded() {
   return new HttpError(503, {
     code: 'overloaded',

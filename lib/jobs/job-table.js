@@ -1,10 +1,3 @@
-/**
- * The jobs a gateway knows: by id, by hub handle, newest first per principal. Main thread only.
- *
- * Text, timing and endings live in the hub; a record holds what the hub has no use for. Finished
- * jobs leave when the hub's retention is over, or earlier when there are more than `maxRetainedJobs`
- * of them: then the oldest ending of the principal that has most.
- */
 import { Retained } from './retained.js';
 
 /** @typedef {import('./job.js').JobRecord} JobRecord */
@@ -12,7 +5,7 @@ import { Retained } from './retained.js';
 /** @typedef {import('./status.js').JobStatus} JobStatus */
 
 /**
- * What a table keeps: a job, or a work.
+ * A record of the table: a job or an operation.
  * @typedef {object} Kept
  * @property {string} id
  * @property {string} principal
@@ -22,11 +15,11 @@ import { Retained } from './retained.js';
  * @property {boolean} ended
  * @property {any} request
  * @property {Part} [part]
- * @property {number} [contentBytes] that it holds beside its log, once it has ended
+ * @property {number} [contentBytes] of its content without its log, once it has ended
  */
 
 /**
- * What a request holds while its job waits and runs: its text, and the body of the call to the upstream.
+ * Bytes of a request while its job waits and runs: its text, and the body of the upstream call.
  * @param {import('./request.js').JobRequest | undefined} request
  * @returns {number}
  */
@@ -36,13 +29,17 @@ function requestBytes({ prompt = '', messages = [] } = {}) {
   return 2 * chars;
 }
 
-/** A finished job beside its text, in the hub and here. */
+/** Bytes of a finished job without its text, in the hub and here. */
 const RECORD_BYTES = 2048;
-/** An offset in the log. */
+/** Bytes of a token's offset in the log. */
 const TOKEN_BYTES = 4;
 
 /**
- * See the head of this file.
+ * The jobs of a gateway: by id, by hub handle, newest first per principal. Main thread only.
+ *
+ * The hub holds text, timing and endings; a record holds the remaining fields. Finished jobs are
+ * removed when the hub's retention ends, or earlier beyond `maxRetainedJobs`: then the oldest
+ * finished job of the principal that has most is evicted.
  * @template {Kept} [T=JobRecord]
  */
 export class JobTable {
@@ -55,15 +52,16 @@ export class JobTable {
   #maxRetainedJobs;
   #onEvict;
   #memory;
-  /** @type {Map<T, {requestBytes: number, retainedBytes: number, endedAt: number}>} as it was counted */
+  /** @type {Map<T, {requestBytes: number, retainedBytes: number, endedAt: number}>} as counted */
   #counts = new Map();
 
   /**
    * @param {object} options
    * @param {number} options.maxRetainedJobs
-   * @param {(record: T) => void} options.onEvict called for each job that the bound, or the budget of
-   *   memory, drops
-   * @param {import('../internal/util/memory-budget.js').MemoryBudget} [options.memory] default: none
+   * @param {(record: T) => void} options.onEvict called for each job evicted by the bound or the
+   *   memory budget
+   * @param {import('../internal/util/memory-budget.js').MemoryBudget} [options.memory] default:
+   *   none
    */
   constructor({ maxRetainedJobs, onEvict, memory }) {
     this.#maxRetainedJobs = maxRetainedJobs;
@@ -78,7 +76,7 @@ export class JobTable {
     });
   }
 
-  /** Jobs known, finished ones included. */
+  /** Number of jobs, including finished ones. */
   get size() {
     return this.#byId.size;
   }
@@ -95,7 +93,7 @@ export class JobTable {
   /**
    * @param {string} id
    * @param {string} principal
-   * @returns {T | undefined} undefined for somebody else's job and for a part of a work, too
+   * @returns {T | undefined} also undefined for another principal's job and for a child job
    */
   get(id, principal) {
     const record = this.#byId.get(id);
@@ -111,18 +109,18 @@ export class JobTable {
   }
 
   /**
-   * Records a job's ending. Beyond the bound the oldest finished one of the principal that has most goes:
-   * nobody's jobs go for those of a busier one.
+   * Records a job's ending. Beyond the bound the oldest finished job of the principal that has most
+   * is evicted, so that a busy principal cannot evict the jobs of others.
    * @param {T} record
    * @param {any} state the hub's snapshot, without text
    */
   finish(record, state) {
     record.final = state;
     record.status = state.status;
-    // The prompt may be large and nobody asks for it again.
+    // The prompt may be large and is not read again.
     record.request = undefined;
     this.#dropRequest(record);
-    // A part's text is read by its work, which forgets the part then.
+    // An operation reads the text of its child job, then removes the job.
     if (record.part !== undefined) return;
     this.#finished.add(record);
     this.#retain(record, state);
@@ -131,7 +129,7 @@ export class JobTable {
     }
   }
 
-  /** @param {T} record without a request from now on */
+  /** @param {T} record whose request is dropped */
   #dropRequest(record) {
     const counts = this.#counts.get(record);
     if (counts === undefined) return;
@@ -152,7 +150,7 @@ export class JobTable {
     this.#memory.retain(record.principal, counts.retainedBytes);
   }
 
-  /** @param {T} record that does not hold anything retained any more */
+  /** @param {T} record that is no longer retained */
   #release(record) {
     const counts = this.#counts.get(record);
     if (counts === undefined) return;
@@ -166,7 +164,7 @@ export class JobTable {
     this.#onEvict(record);
   }
 
-  /** @param {T} record that has ended and goes on */
+  /** @param {T} record ended one that continues */
   revive(record) {
     record.final = undefined;
     this.#release(record);
@@ -185,13 +183,13 @@ export class JobTable {
 
   /**
    * @param {string} principal
-   * @returns {T[]} all that one caller has, child jobs included
+   * @returns {T[]} all records of one caller, including child jobs
    */
   of(principal) {
     return [...this.#byId.values()].filter((record) => record.principal === principal);
   }
 
-  /** @returns {T[]} those without a terminal event */
+  /** @returns {T[]} records without a terminal event */
   active() {
     return [...this.#byId.values()].filter((record) => !record.ended);
   }

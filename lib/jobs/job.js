@@ -10,12 +10,12 @@ import { randomBytes } from 'node:crypto';
  */
 
 /**
- * A record that other jobs share the answer of: see SharedAnswer.
+ * A record whose answer other jobs share: see SharedAnswer.
  * @typedef {JobRecord & {members: Set<JobRecord>}} AnswerRecord
  */
 
 /**
- * What a job holds of its limits: see Reservations.
+ * A job's reservation of its limits: see Reservations.
  * @typedef {object} ReservationHold
  * @property {import('../primitives/limiters/quota-lease.js').QuotaEntry[]} entries
  * @property {(tokens: number) => void} settle at actual use
@@ -23,12 +23,12 @@ import { randomBytes } from 'node:crypto';
  */
 
 /**
- * `answer` gives the body to send again for the key.
+ * `answer` returns the body to replay for the key.
  * @typedef {{name: string, fingerprint: string, answer: () => object}} KeyOfJob
  */
 
 /**
- * One member per part that uses it, plain JSON.
+ * One member per component, plain JSON.
  * @typedef {Record<string, unknown>} JobExtra
  */
 
@@ -42,13 +42,13 @@ export class JobRecord {
    * @param {number} fields.createdAtMs wall-clock time
    */
   constructor({ principal, model, request, createdAtMs }) {
-    // 144 random bits: unguessable, and never the same twice.
+    // 144 random bits: unguessable and unique.
     this.id = `job_${randomBytes(18).toString('base64url')}`;
-    /** What a Pipeline calls its requests by. */
+    /** Id of the record in a Pipeline. */
     this.request_id = this.id;
     this.principal = principal;
     this.model = model;
-    /** @type {import('./request.js').JobRequest | undefined} gone once the job has ended */
+    /** @type {import('./request.js').JobRequest | undefined} removed once the job has ended */
     this.request = request;
     this.metadata = request.metadata;
     this.createdAtMs = createdAtMs;
@@ -56,15 +56,15 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
-    /** When `max_wall_ms` is over, on the monotonic clock; set at admission. */
+    /** Deadline by `max_wall_ms` on the monotonic clock; set at admission. */
     this.deadlineMs = Infinity;
     /** @type {JobStatus} */
     this.status = 'queued';
-    /** @type {any} the hub's last word on the job, without its text; set when it has ended */
+    /** @type {any} final state from the hub, without text; set when the job has ended */
     this.final = undefined;
-    /** Why its provider failed, when it did. @type {unknown} */
+    /** Error of its provider, if it failed. @type {unknown} */
     this.failure = undefined;
-    /** The larger work that it belongs to, if any. @type {Part | undefined} */
+    /** The operation that it belongs to, if any. @type {Part | undefined} */
     this.part = undefined;
     /** Whether the provider has finished by itself, so that there is no call to abort. */
     this.providerDone = false;
@@ -79,8 +79,8 @@ export class JobRecord {
     /** The idempotency key of its submission. @type {KeyOfJob | undefined} */
     this.usedKey = undefined;
     /**
-     * Data of other parts (billing, turns) that its ending needs, also after a restart. Set before the
-     * row is written.
+     * Data of other components (billing, turns) needed when the job ends, also after a restart. Set
+     * before the row is written.
      * @type {JobExtra | undefined}
      */
     this.extra = undefined;
@@ -88,7 +88,7 @@ export class JobRecord {
     this.counted = false;
     /** Settles once its row is in the data file, if there is one. @type {Promise<void> | undefined} */
     this.written = undefined;
-    /** Aborted when anything but the provider ends the job: queue and provider stop. */
+    /** Aborts when the job ends other than by its provider: queue and provider stop. */
     this.abort = new AbortController();
   }
 
@@ -102,15 +102,15 @@ export class JobRecord {
     return this.handle !== 0;
   }
 
-  /** It is dispatched, for the first time or once more. */
+  /** Counts a dispatch: the first attempt, or a retry. */
   beginAttempt() {
     this.attempts += 1;
     this.status = 'running';
   }
 
   /**
-   * It has ended: it costs what it used. What was never dispatched used nothing, and the tokens of a
-   * shared answer are the answer's.
+   * Settles the reservation of an ended job at its actual use. A job that was never dispatched used
+   * nothing; the tokens of a shared answer count for the answer.
    */
   settleReservation() {
     const { prompt_tokens: prompt = 0, completion_tokens: completion = 0 } =

@@ -1,5 +1,5 @@
 /**
- * How many tokens a prompt has, about: for what has to be known before the model says it.
+ * Estimates the tokens of a prompt, for use before the model reports the actual number.
  * @param {import('./request.js').JobRequest} request
  * @returns {number} a quarter of its bytes
  */

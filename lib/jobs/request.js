@@ -1,6 +1,6 @@
 /**
- * What a job's request may look like. One schema for `POST /v1/jobs` and `gateway.submit()`:
- * the fields are the wire's, snake_case, in both.
+ * Schema and checks of a job's request, for both `POST /v1/jobs` and `gateway.submit()`. Field
+ * names are snake_case in both.
  */
 import { badRequest } from '../internal/util/http-error.js';
 import { dotted, problemOf } from '../internal/util/schema-problem.js';
@@ -22,8 +22,8 @@ import { schemaCheck } from '../internal/util/json-schema.js';
  * @property {{mode?: 'off' | 'on' | 'refresh', ttl_s?: number}} [cache] of answers to the same
  *   question: `off` neither reads nor stores, `on` does so at temperatures other than 0 too,
  *   `refresh` stores a new one; `ttl_s`: how long the answer to this job may be kept
- * @property {string} [conversation_id] the prompt is its next turn: its messages go before, and this
- *   one and the answer are added
+ * @property {string} [conversation_id] the prompt is the next turn of this conversation: the
+ *   provider gets its messages first, and the prompt and the answer are added to it
  * @property {'reject' | 'queue'} [on_busy] while another turn of the conversation is under way;
  *   default `reject`
  */
@@ -33,7 +33,7 @@ const SPAN_MS_MAX = 2 ** 31 - 1;
 const CACHE_TTL_S_MAX = 365 * 24 * 3600;
 const METADATA_BYTES_MAX = 16 * 1024;
 const DEPTH_MAX = 32;
-/** Each is looked at on the main thread. */
+/** Values are checked on the main thread. */
 const VALUES_MAX = 500_000;
 
 /** A century. */
@@ -86,7 +86,7 @@ export const jobSchema = {
   },
 };
 
-/** Jobs that one address, or one connection, may be for. */
+/** Jobs per signed URL or connection. */
 export const JOBS_PER_STREAM_MAX = 64;
 
 const streamUrlSchema = {
@@ -121,8 +121,8 @@ export function schemaRefusal(error) {
 }
 
 /**
- * Refuses what JSON allows and UTF-8 or canonical JSON does not: half a surrogate pair, and
- * nesting deep enough to exhaust a recursive reader's stack. Walks without recursion itself.
+ * Refuses lone surrogates, which UTF-8 and canonical JSON cannot encode, and nesting deep enough to
+ * exhaust the stack of a recursive parser. Not recursive itself.
  * @param {object} body
  */
 export function checkContents(body) {
@@ -204,8 +204,8 @@ export function checkStreamUrlRequest(body) {
 }
 
 /**
- * A copy of what a JS caller passed, as JSON would carry it: what the caller changes later does
- * not matter, and what JSON cannot say is refused.
+ * Copies a JavaScript caller's request as JSON would carry it. Later changes by the caller have no
+ * effect; values that JSON cannot represent are refused.
  * @param {unknown} request
  * @returns {unknown}
  */

@@ -1,6 +1,7 @@
 /**
- * What has ended and is kept for a while, by principal: which principal holds most, and what its oldest
- * is. Each operation takes constant time, however many principals there are. Main thread only.
+ * Ended records kept for a while, by principal. Finds the oldest record of the principal that holds
+ * most. Each operation takes constant time, independent of the number of principals. Main thread
+ * only.
  * @template {{principal: string}} T
  */
 export class Retained {
@@ -15,7 +16,7 @@ export class Retained {
     return this.#size;
   }
 
-  /** @param {T} record that has ended now */
+  /** @param {T} record that has just ended */
   add(record) {
     const { principal } = record;
     const held = this.#byPrincipal.get(principal) ?? new Set();
@@ -25,7 +26,7 @@ export class Retained {
     this.#move(principal, held.size - 1, held.size);
   }
 
-  /** @param {T} record does nothing when it is not kept */
+  /** @param {T} record ignored if it is not kept */
   delete(record) {
     const { principal } = record;
     const held = this.#byPrincipal.get(principal);
@@ -44,7 +45,7 @@ export class Retained {
     return oldest;
   }
 
-  /** @returns {T | undefined} the oldest of the principal that holds most; undefined: there is none */
+  /** @returns {T | undefined} the oldest of the principal that holds most; undefined if empty */
   oldestOfMost() {
     const [principal] = this.#byCount.get(this.#mostCount) ?? [];
     return principal === undefined ? undefined : this.oldestOf(principal);

@@ -1,6 +1,4 @@
-/**
- * A job as the JavaScript API shows it: what the main thread knows of it and what the hub knows.
- */
+/** A job in the JavaScript API: combines the main thread's record with the hub's state. */
 import { badRequest } from '../internal/util/http-error.js';
 
 /**
@@ -9,16 +7,15 @@ import { badRequest } from '../internal/util/http-error.js';
  * @property {import('./status.js').JobStatus} status
  * @property {string} model
  * @property {number} createdAt Unix seconds
- * @property {string} [text] what has been produced so far; absent in lists
+ * @property {string} [text] text produced so far; absent in lists
  * @property {boolean} [textTruncated] true when the oldest text was dropped
  * @property {{prompt_tokens: number, completion_tokens: number}} usage
  * @property {object} metrics as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of a failed job
  * @property {string} [reason] why it completed or was cancelled
- * @property {import('./job.js').CacheResult} [cache] where its answer came from, when it
- *   may be shared
+ * @property {import('./job.js').CacheResult} [cache] source of its answer, if it may be shared
  * @property {Record<string, unknown>} [metadata] as submitted
- * @property {string} [conversationId] whose turn it is
+ * @property {string} [conversationId] conversation of its turn
  */
 
 /**
@@ -37,7 +34,7 @@ export async function describeJobs(hub, jobs, query) {
   const described = await Promise.all(
     found.page.map((record) => describeJob(hub, record, { text: false })),
   );
-  // A job may have moved on since the page was chosen.
+  // A job's status may have changed since the page was chosen.
   const { status } = query;
   const data = described.filter(
     (job) => job !== undefined && (status === undefined || job.status === status),

@@ -17,7 +17,7 @@ const CANNED_TEXT =
   'If you read slowly, the writer waits for you. If you cancel, it stops at once.';
 
 /**
- * Divides a text into words, each with the white space before it; joined they are the text.
+ * Splits a text into words, each with its preceding white space; joined they give the text.
  * @param {string} text
  * @returns {string[]}
  */
@@ -32,7 +32,7 @@ function promptWords({ prompt, messages }) {
 }
 
 /**
- * A provider that needs nothing. Tokens are words; `max_tokens` and `stop` are obeyed.
+ * A provider without dependencies. Tokens are words; `max_tokens` and `stop` are respected.
  * @param {import('./option-table.js').DemoOptions} [options]
  * @returns {import('./shared/types.js').Provider}
  */
@@ -49,8 +49,8 @@ export function demo(options) {
     let dueMs = performance.now();
     let used = 0;
     for (const word of wanted) {
-      // Against the clock and not the last word, so that the rate holds; a consumer that was slow
-      // does not get the missed words in one go.
+      // Scheduled by the clock instead of the last word, so that the rate holds. A slow consumer
+      // does not get the missed words in a burst.
       dueMs = Math.max(dueMs + tokenIntervalMs, performance.now());
       if (tokenIntervalMs === 0) await setImmediate(undefined, { signal });
       else await setTimeout(dueMs - performance.now(), undefined, { signal });

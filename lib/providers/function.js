@@ -1,6 +1,4 @@
-/**
- * Makes a provider of a plain `async function*(request, {signal})` that yields text.
- */
+/** Makes a provider from a plain `async function*(request, {signal})` that yields text. */
 import { SluiceError } from '../internal/util/errors.js';
 import { checkFunction, checkOptions, checkString } from '../internal/util/validate.js';
 
@@ -10,9 +8,9 @@ import { checkFunction, checkOptions, checkString } from '../internal/util/valid
  */
 
 /**
- * @param {Generator} generate yields text; what it returns may say how it ended ({reason, usage})
- * @param {{name?: string, model?: string}} [options] `model` is what /v1/models lists and jobs
- *   carry; by default the function's own name
+ * @param {Generator} generate yields text; may return its end ({reason, usage})
+ * @param {{name?: string, model?: string}} [options] `model`: name in /v1/models and in jobs;
+ *   default: the function's name
  * @returns {import('./shared/types.js').Provider}
  */
 export function fromFunction(generate, options) {
@@ -23,13 +21,13 @@ export function fromFunction(generate, options) {
   return {
     name,
     models: [{ id: model }],
-    // What a model's name means is the function's business.
+    // The function interprets the model's name.
     takesAnyModel: true,
     takesBatches: false,
     enforcesMaxTokens: false,
     generate(request, { signal }) {
-      // Handed on as it is: whoever pulls it stops at an abort by himself, also when the function
-      // never looks at its signal, and a layer in between would cost more than all the rest.
+      // Returned unchanged: the consumer stops pulling on an abort even if the function ignores its
+      // signal, and a wrapper would cost more than everything else per token.
       const iterable = generate(request, { signal });
       if (typeof iterable?.[Symbol.asyncIterator] === 'function') return iterable;
       throw new SluiceError(

@@ -116,8 +116,8 @@ async function* readEvents(hub, { handle }, { lastEventId = '', signal } = {}, l
 
 /**
  * Replays a job from `lastEventId` and goes on live until its terminal event. A consumer that is
- * slower than the stall limit does not hold the job back, and resumes at its position: it loses
- * no event, and receives a `gap` only if the log had to drop unread ones.
+ * slower than the stall limit does not hold the job back, and resumes at its position: it loses no
+ * event, and receives a `gap` only if the log has dropped unread ones.
  *
  * @param {import('./hub.js').JobHub} hub
  * @param {{handle: number}} record

@@ -5,13 +5,13 @@ import { EVENT_FIELDS } from './subscriptions.js';
 /** @typedef {import('./types.js').Member} Member */
 
 /**
- * The part of a JobHub that is used here.
+ * The part of a JobHub used here.
  * @typedef {object} StreamSource
  * @property {(members: Member[], handler: SubscriberHandler) =>
  *   {acknowledge: () => void, detach: () => void}} openStream
  */
 
-/** A cursor from a client may be any text, line breaks included; only ids go into ours. */
+/** A client's cursor may be any text, even with line breaks; only ids are copied into cursors. */
 const EVENT_ID = /^\d+-\d+$/;
 
 /** A job of the set, and its batch that is not consumed yet. */
@@ -145,7 +145,7 @@ export class FanIn {
     if (this.#over) return;
     source.ended = true;
     if (reason === 'purged') {
-      // As in a native fan-in, the set goes on without a purged job.
+      // As in a native fan-in, the set continues without a purged job.
       this.#sources = this.#sources.filter((other) => other !== source);
       if (this.#sources.length > 0) this.#announce();
     }

@@ -40,21 +40,21 @@ export class JobHub {
   /** @type {HubEvents} */
   events = new EventEmitter();
   #reactors;
-  /** The reactor that counts the work of all: one is enough to keep the process alive. */
+  /** The reactor that counts pending work of all shards; it keeps the process alive. */
   #reactor;
   #shards;
   #native;
   #machineIds;
   #fanInOptions;
-  /** Of the open jobs. */
+  /** Flow control of the open jobs. */
   #flows;
   #subscriptions;
   /** @type {PendingResults<any>} */
   #replies;
   #relays;
-  /** @type {number[]} jobs of the tokens that wait for the next command */
+  /** @type {number[]} jobs of the tokens queued for the next command */
   #tokenJobs = [];
-  /** @type {string[]} those tokens */
+  /** @type {string[]} the queued tokens */
   #tokenTexts = [];
   #closed = false;
 
@@ -99,7 +99,7 @@ export class JobHub {
     this.#relays = new Relays(this.#native, this.#reactor, this.#shards);
   }
 
-  /** Whether `relay` works: it needs real time and a libcurl. */
+  /** Whether `relay` is available: it needs real time and libcurl. */
   get makesCalls() {
     return !this.#reactor.manual && native.upstreamClient() !== '';
   }

@@ -1,5 +1,5 @@
 /**
- * Results that a reactor owes: one promise for each request. A pending one keeps the process alive.
+ * Pending results of a reactor, one promise per request. A pending promise keeps the process alive.
  * @template T
  */
 export class PendingResults {

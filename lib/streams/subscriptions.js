@@ -32,8 +32,8 @@ export class Subscriber {
   }
 
   /**
-   * As `attachSocket`, and the caller closes `fd`: the reactor ends the response, and detects when
-   * the client leaves. The subscriber then ends as `gone`; after its end as `finished` the
+   * Like `attachSocket`, but the caller closes `fd`: the reactor ends the response, and detects
+   * when the client leaves. The subscriber then ends as `gone`; after its end as `finished` the
    * connection can be used for the next request, see `detachSocket()`.
    * @param {number} fd
    * @param {SubscriberHandler} successor replaces the handler from now on

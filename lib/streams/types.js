@@ -1,6 +1,4 @@
-/**
- * The values that go into a hub and come out of it, as types. This file has no code.
- */
+/** Types of a hub's inputs and outputs. This file has no code. */
 
 /**
  * The ending of a job.

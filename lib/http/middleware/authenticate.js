@@ -19,8 +19,8 @@ import { ANONYMOUS } from '../../jobs/policy/config.js';
  * @typedef {(req: HookRequest) => string
  *   | import('../../jobs/policy/access-control.js').GivenAccess
  *   | Promise<string | import('../../jobs/policy/access-control.js').GivenAccess>} Authenticate
- * Gives the principal, by its name or with what it may do, or throws an `HttpError` (401, 403). The
- * name of a key's id brings what is configured for that key.
+ * Returns the principal's name, or its name with permissions, or throws an `HttpError` (401, 403).
+ * If the name is the id of a key, the configuration of that key applies.
  */
 
 /**
@@ -58,7 +58,7 @@ function accessByKey(access, req) {
 }
 
 /**
- * The principal that a signed address names.
+ * The principal named by a signed URL.
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
  * @param {import('node:querystring').ParsedUrlQuery} query
  * @returns {string}
@@ -90,7 +90,7 @@ function principalByToken(streamUrls, query) {
 export function createAuthenticator({ access, authenticate, streamUrls }) {
   /**
    * @param {IncomingMessage} req
-   * @returns {Readonly<Access> | Promise<Readonly<Access>>} what the caller may do
+   * @returns {Readonly<Access> | Promise<Readonly<Access>>} access of the caller
    * @throws {HttpError} 401, 403
    */
   function byRequest(req) {
@@ -109,7 +109,8 @@ export function createAuthenticator({ access, authenticate, streamUrls }) {
   }
 
   /**
-   * The same where a signed stream URL is accepted too; an `Authorization` header takes precedence.
+   * Like `byRequest`, but also accepts a signed stream URL; an `Authorization` header takes
+   * precedence.
    * @param {IncomingMessage} req
    * @param {import('node:querystring').ParsedUrlQuery} query
    */

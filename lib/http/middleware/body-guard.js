@@ -1,6 +1,6 @@
 /**
- * Watches over a request's body while it comes in and is answered: its share of the memory budget, and
- * how long the client may send nothing. Main thread.
+ * Guards a request's body while it is received and answered: reserves its memory in the budget, and
+ * limits the client's silence. Main thread.
  */
 import { HttpError } from '../../internal/util/http-error.js';
 import { isEmptyBody } from './body.js';
@@ -8,13 +8,13 @@ import { isEmptyBody } from './body.js';
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
-/** A body that is read is held twice: as bytes, and as what they say. */
+/** A body is held twice: as bytes, and parsed. */
 const COPIES = 2;
-/** Bodies of up to so many bytes count, and are not refused: what they ask for is. */
+/** Bodies up to this size count but are never refused; their requests may be. */
 const SMALL_BYTES = 64 * 1024;
 
 /**
- * Ends a request whose client sends nothing: its connection is of no use any more.
+ * Ends a request whose client has stopped sending, and its connection.
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
  * @param {number} idleMs
@@ -28,25 +28,25 @@ function timedOut(req, res, idleMs) {
 }
 
 /**
- * Runs `read` under watch. The failure that comes first is the answer.
+ * Runs `read` under guard. The first failure determines the response.
  * @template T
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
  * @param {object} options
  * @param {import('../../internal/util/memory-budget.js').MemoryBudget} options.memory
- * @param {string} options.principal whose request it is
- * @param {string} [options.resource] what is short when there is no room; default `bodies`
- * @param {number} options.idleMs how long no byte may come
+ * @param {string} options.principal principal of the request
+ * @param {string} [options.resource] resource named in the refusal; default `bodies`
+ * @param {number} options.idleMs longest silence of the client
  * @param {number} options.bytesMax of the body, decoded
- * @param {() => Promise<T>} read has to attach its listeners at once
+ * @param {() => Promise<T>} read must attach its listeners synchronously
  * @returns {Promise<T>}
- * @throws {HttpError} 408, 503, and what `read` throws
+ * @throws {HttpError} 408, 503, and the errors of `read`
  */
 export async function guardBody(req, res, options, read) {
   const { memory, principal, resource = 'bodies', idleMs, bytesMax } = options;
   if (isEmptyBody(req)) return read();
   const declared = Number(req.headers['content-length'] ?? 0);
-  // It is refused as it is; nothing of it is kept.
+  // The declared length alone refuses it; nothing is read.
   if (declared > bytesMax) return read();
   let held = 0;
   const hold = (/** @type {number} */ bytes) => {
@@ -56,7 +56,7 @@ export async function guardBody(req, res, options, read) {
     held = bytes;
   };
   const plain = (req.headers['content-encoding'] ?? 'identity').toLowerCase() === 'identity';
-  // What is compressed may become as large as the limit.
+  // A compressed body may expand up to the limit.
   hold(plain ? declared : bytesMax);
   res.once('close', () => memory.count('bodies', principal, -COPIES * held));
   let came = 0;
@@ -72,7 +72,7 @@ export async function guardBody(req, res, options, read) {
       try {
         if (plain && came <= bytesMax) hold(came);
       } catch (error) {
-        // What is still to come is thrown away.
+        // Discards the rest of the body.
         req.removeAllListeners('data').resume();
         reject(error);
       }
@@ -90,7 +90,7 @@ export async function guardBody(req, res, options, read) {
 }
 
 /**
- * Cuts the connection of a body that is read as it comes, once its client sends nothing.
+ * Cuts the connection of a streamed body once its client has been silent too long.
  * @param {IncomingMessage} req
  * @param {number} idleMs
  */

@@ -25,7 +25,7 @@ function tooLarge(bytesMax) {
 }
 
 /**
- * A body that a middleware before us has read, as Express's parsers leave it.
+ * The body read by an earlier middleware, where Express's parsers store it.
  * @param {IncomingMessage} req
  * @returns {any} undefined when there is none
  */
@@ -58,7 +58,7 @@ export function isUtf8Charset(charset) {
 }
 
 /**
- * The body as it is once its content encoding is undone.
+ * The body with its content encoding decoded.
  * @param {IncomingMessage} req
  * @returns {import('node:stream').Readable}
  * @throws {HttpError} 415
@@ -141,8 +141,8 @@ export async function readJson(req, bytesMax, { optional = false } = {}) {
 export function parseJson(bytes) {
   if (bytes.length === 0) return undefined;
   try {
-    // A decoder would put replacement characters for bad UTF-8: another text than the caller's. It
-    // drops a byte order mark.
+    // A decoder would insert replacement characters for invalid UTF-8 and change the text. It drops
+    // a byte order mark.
     if (isUtf8(bytes)) return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
     // Reported below.

@@ -23,7 +23,7 @@ const RESPONSE_HEADERS = [
   ),
 ].join(', ');
 
-/** How long a browser may remember a preflight's answer: Chromium's own limit. */
+/** How long a browser may cache a preflight response: Chromium's limit. */
 const MAX_AGE_S = 7200;
 
 /**

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 
-/** What is safe to repeat in a header and a log line. */
+/** Request ids that are safe in a header and a log line. */
 const SAFE = /^[\w.:/+=@-]{1,128}$/;
 
 /**
- * Sets `x-request-id` on a response: the caller's own where it is safe, else a new one.
+ * Sets `x-request-id` on a response: the caller's own if it is safe, else a new one.
  * @param {import('node:http').IncomingMessage} req
  * @param {import('node:http').ServerResponse} res
  */

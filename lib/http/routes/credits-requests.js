@@ -136,7 +136,7 @@ const DAY_MS = 24 * 3_600_000;
 
 /**
  * @param {string} text
- * @returns {boolean} false also of February 30th, which Date takes for one of March
+ * @returns {boolean} false also for February 30th, which Date accepts as a day of March
  */
 function isDay(text) {
   if (!DAY.test(text)) return false;
@@ -147,7 +147,7 @@ function isDay(text) {
 /**
  * @param {string} name
  * @param {unknown} text Unix seconds, a time in ISO 8601 with its zone, or a day in UTC
- * @param {number} dayMs of a day: what is added to its beginning
+ * @param {number} dayMs offset added to the start of a day
  * @returns {number | undefined} Unix milliseconds
  */
 function timeOf(name, text, dayMs) {

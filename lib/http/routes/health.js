@@ -5,8 +5,9 @@ import { send, sendJson } from '../respond.js';
 
 /**
  * @param {object} deps
- * @param {() => boolean} deps.ready whether new jobs are taken
- * @param {() => boolean} deps.writable whether they can be written to the data file, if there is one
+ * @param {() => boolean} deps.ready whether new jobs are accepted
+ * @param {() => boolean} deps.writable whether they can be written to the data file, if there is
+ *   one
  * @param {import('prom-client').Registry} deps.registry
  * @returns {import('../router.js').Routes}
  */

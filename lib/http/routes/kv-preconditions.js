@@ -5,7 +5,7 @@
 import { badRequest } from '../../internal/util/http-error.js';
 
 const ANY = '*';
-/** One entity tag of a list, and what is between it and the next. */
+/** One entity tag of a list, with the separator after it. */
 const TAG = /[\t ]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[\t ]*(?:,|$)/y;
 
 /**
@@ -37,7 +37,7 @@ function parseTags(header, name) {
 /**
  * @param {string} header
  * @param {string} name
- * @param {number} version 0: there is none
+ * @param {number} version 0: no such key
  * @param {boolean} strong whether weak tags match nothing
  */
 function matches(header, name, version, strong) {
@@ -49,7 +49,7 @@ function matches(header, name, version, strong) {
 
 /**
  * @param {import('node:http').IncomingMessage} req
- * @returns {boolean} whether it depends on the version at all
+ * @returns {boolean} whether the request has a precondition
  */
 export function isConditional(req) {
   return req.headers['if-match'] !== undefined || req.headers['if-none-match'] !== undefined;
@@ -57,8 +57,8 @@ export function isConditional(req) {
 
 /**
  * @param {import('node:http').IncomingMessage} req
- * @param {number} version that the key has; 0: it is not there
- * @returns {'met' | 'failed' | 'not_modified'} the last one for GET and HEAD alone
+ * @param {number} version of the key; 0: no such key
+ * @returns {'met' | 'failed' | 'not_modified'} `not_modified` for GET and HEAD only
  */
 export function precondition(req, version) {
   const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = req.headers;

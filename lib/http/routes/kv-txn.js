@@ -1,6 +1,6 @@
 /**
- * `POST /v1/kv/txn`: if all comparisons hold, the operations of `success`, else those of `failure`,
- * and nobody in between.
+ * `POST /v1/kv/txn`: runs the operations of `success` if all comparisons hold, else those of
+ * `failure`, atomically.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { badRequest } from '../../internal/util/http-error.js';
@@ -8,7 +8,7 @@ import { TTL_S_MAX, schemaRefusal } from '../../jobs/request.js';
 import { ANSWER_BYTES_MAX, jsonBytesOf } from '../../primitives/kv/namespaces.js';
 import { schemaCheck } from '../../internal/util/json-schema.js';
 
-/** As etcd has it. */
+/** The same limit as etcd's. */
 const OPERATIONS_MAX = 128;
 
 const key = { type: 'string', minLength: 1 };
@@ -59,12 +59,11 @@ const validate = schemaCheck({
 
 /**
  * @typedef {object} TxnRequest
- * @property {{key: string, version?: number, value?: unknown}[]} [compare] `version` 0: it is not
- *   there
+ * @property {{key: string, version?: number, value?: unknown}[]} [compare] `version` 0: no such key
  * @property {TxnOperation[]} [success]
  * @property {TxnOperation[]} [failure]
- * @property {number} [cursor] values of gets before this operation are left out; for transactions
- *   that only read
+ * @property {number} [cursor] gets before this operation omit their values; for read-only
+ *   transactions
  */
 /** @typedef {import('../../primitives/kv/values.js').KvEntry} KvEntry */
 /**
@@ -73,8 +72,8 @@ const validate = schemaCheck({
  * @property {string} key
  * @property {unknown} [value] of `put`
  * @property {number} [by] of `increment`; default 1
- * @property {number} [ttl_s] of `put`, `touch`, and of an `increment` of a key that is not there;
- *   default: it stays
+ * @property {number} [ttl_s] of `put`, `touch`, and an `increment` that creates the key; default:
+ *   no expiry
  */
 /** The fields that an operation may have besides `op` and `key`. */
 const FIELDS = /** @type {Record<TxnOperation['op'], string[]>} */ ({
@@ -156,8 +155,8 @@ export function mayWrite({ success = [], failure = [] }) {
  * @param {TxnRequest} request checked
  * @param {(entry: KvEntry) => Record<string, unknown>} toJson the fields of an entry
  * @param {(entry: {expiresAt: number | undefined}) => number | null} expiryOf Unix seconds
- * @returns {{succeeded: boolean, responses: TxnResponse[], cursor?: number}} `cursor`: the first get
- *   whose value was left out for want of room
+ * @returns {{succeeded: boolean, responses: TxnResponse[], cursor?: number}} `cursor`: the first
+ *   get whose value was omitted because the answer is full
  */
 export function runTxn(space, request, toJson, expiryOf) {
   const { compare = [], success = [], failure = [], cursor = 0 } = request;
@@ -176,7 +175,7 @@ export function runTxn(space, request, toJson, expiryOf) {
       const { key: of } = each;
       const head = tx.head(of);
       if (head === undefined) return { op: 'get', key: of, found: false };
-      // A value that is left out is not read: there may be 128 large ones.
+      // An omitted value is not read: there may be 128 large ones.
       const mayFit = room.left === ANSWER_BYTES_MAX || head.bytes <= room.left;
       const wanted = i >= cursor && next === undefined && mayFit;
       const fields = wanted ? toJson(/** @type {KvEntry} */ (tx.get(of))) : undefined;
@@ -193,16 +192,16 @@ export function runTxn(space, request, toJson, expiryOf) {
   };
   return space.transactNow(work, ({ responses }, tx) => {
     for (const response of responses) {
-      // What was put has its version only now, also where it was read again.
+      // Versions of puts are known only now, also for later gets of the same key.
       if ('version' in response) response.version ??= tx.versionOf(response.key);
     }
   });
 }
 
 /**
- * Whether a value has room in the answer; the first one always has.
+ * Whether a value fits in the answer; the first one always does.
  * @param {Record<string, unknown>} fields with the value
- * @param {{left: number}} room made smaller
+ * @param {{left: number}} room reduced by its size
  */
 function fits({ value }, room) {
   const bytes = jsonBytesOf(value);

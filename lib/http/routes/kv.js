@@ -24,7 +24,7 @@ function keyNotFound() {
   return new HttpError(404, { code: 'key_not_found', param: 'key', message: 'No such key.' });
 }
 
-/** @param {number} version that the key has; 0: it is not there */
+/** @param {number} version of the key; 0: no such key */
 function preconditionFailed(version) {
   return new HttpError(412, {
     code: 'precondition_failed',
@@ -34,7 +34,8 @@ function preconditionFailed(version) {
 }
 
 /**
- * An answer that was decided: how it is told, and what it tells of (see KvNamespaces.synced).
+ * A decided response: the function that sends it, and the version it reveals (see
+ * KvNamespaces.synced).
  * @typedef {{version?: number, tell: () => void}} Decided
  */
 
@@ -42,7 +43,7 @@ function preconditionFailed(version) {
  * @template T
  * @param {() => T} decide
  * @returns {T}
- * @throws {HttpError} what the store refuses, as it is told on the wire
+ * @throws {HttpError} the store's refusal as an HTTP error
  */
 function translated(decide) {
   try {
@@ -58,7 +59,7 @@ function translated(decide) {
       throw new HttpError(507, { code: 'kv_full', type: 'server_error', message, cause: error });
     }
     if (code === 'ERR_INVALID_VALUE' || code === 'ERR_INVALID_TYPE') {
-      // The name of what is at fault comes first in each of these messages.
+      // Each of these messages begins with the name of the invalid argument.
       throw badRequest('invalid_value', message.split(' ', 1)[0], `${message}.`);
     }
     throw error;
@@ -133,7 +134,7 @@ function valueOf(req, bytes) {
  * @param {unknown} value
  */
 function sendValue(res, value) {
-  // A browser must not take a stored text for a page.
+  // A browser must not render a stored text as a page.
   res.setHeader('X-Content-Type-Options', 'nosniff');
   if (value instanceof Uint8Array) {
     send(res, 200, Buffer.from(value.buffer, value.byteOffset, value.byteLength), BYTES_TYPE);
@@ -169,15 +170,15 @@ export function kvRoutes({ kv, memory, valueBytesMax, options }) {
   /** @param {Context} context */
   const keyOf = ({ params }) => params['*'] ?? '';
 
-  /** @param {Context} context of a request that adds something */
+  /** @param {Context} context of a request that adds data */
   const checkRoom = ({ access }) => {
     kv.namespaces.checkRoom();
     memory.check('kv', access.principal);
   };
 
   /**
-   * Answers only from the disk, also that a key is missing or has another version: a crash takes nothing
-   * back, and no version that was seen comes again for another value.
+   * Answers only after the state is on the disk, even for a missing key or another version. Thus a
+   * crash undoes nothing that a client has seen, and no version is reused for another value.
    * @param {(req: IncomingMessage, res: ServerResponse, context: Context) => Decided} decide
    * @returns {Handle}
    */
@@ -324,14 +325,14 @@ export function kvRoutes({ kv, memory, valueBytesMax, options }) {
     PATCH: { handle: change, body: /** @type {const} */ ('json'), resource: 'kv' },
     DELETE: { handle: remove },
   };
-  /** @param {Handle} handle @returns {Handle} for the key that is named like its path */
+  /** @param {Handle} handle @returns {Handle} for the key of the same name as its path */
   const ofTxn = (handle) => (req, res, context) =>
     handle(req, res, { ...context, params: { '*': 'txn' } });
   return {
     '/v1/kv': { GET: { handle: listOrWatch } },
     '/v1/kv/': { GET: { handle: listOrWatch } },
     '/v1/kv/*': ofKey,
-    // A transaction is a POST, which no key takes: a key may be called `txn`, too.
+    // A transaction is a POST, a method that keys do not have, so a key may also be named `txn`.
     '/v1/kv/txn': {
       GET: { handle: ofTxn(read) },
       PUT: { ...ofKey.PUT, handle: ofTxn(write) },

@@ -35,7 +35,7 @@ function crawlToJson({ id, status, startUrl, createdAt, counts, ...rest }) {
 }
 
 /**
- * The routes that operations of every kind have.
+ * Routes common to all kinds of operations.
  * @template V
  * @param {import('../../services/operations/service.js').OperationService<any, V>} service
  * @param {import('../../services/operations/operations.js').OperationKind} kind
@@ -114,7 +114,7 @@ export function workflowRoutes({ workflows }) {
   const { routes, streamUrlOf } = operationRoutes(workflows, 'workflow', workflowToJson);
 
   /**
-   * Nodes are answered page by page, however much they hold.
+   * A page of nodes, of bounded size.
    * @param {Context} context
    * @param {{after?: string, limit?: number}} [query]
    */
@@ -154,10 +154,10 @@ export function workflowRoutes({ workflows }) {
   async function readText(req, res, context) {
     const text = textOf(nodeOf(context), context.query.item);
     res.setHeader('Content-Type', 'text/plain; charset=utf-8');
-    // A model's text: nothing may take it for a page.
+    // A model's text must not be rendered as a page.
     res.setHeader('X-Content-Type-Options', 'nosniff');
     if (req.method === 'HEAD') res.end();
-    // A client that leaves is no failure.
+    // A disconnect of the client is not an error.
     else await pipeline(Readable.from(slicesOf(text)), res).catch(() => {});
   }
 

@@ -1,9 +1,10 @@
 /**
- * `/v1/stream`: the events of one job, workflow or crawl. `/v1/events`: the events of up to 64 jobs on
- * one connection, because browsers allow six per origin over HTTP/1.1. `stream_url`: signed addresses.
+ * `/v1/stream`: the events of one job, workflow or crawl. `/v1/events`: the events of up to 64 jobs
+ * on one connection, because browsers allow six per origin over HTTP/1.1. `stream_url`: signed
+ * URLs.
  *
- * The id of an event of `/v1/events` is a cursor over the set, `job_a:1-5,job_b:1-2`: the last event
- * seen of each job. A job that is not in it is replayed from its beginning.
+ * The id of an event of `/v1/events` is a cursor over the set, `job_a:1-5,job_b:1-2`: the last
+ * event seen of each job. A job that is not in it is replayed from its beginning.
  */
 import { ResponseEgress, writeStreamHead } from '../sse/response.js';
 import { badRequest } from '../../internal/util/http-error.js';
@@ -36,8 +37,8 @@ export function cursorOf(req, query) {
 }
 
 /**
- * Refuses a stream for overload: 200 and a longer reconnection time, because an EventSource takes every
- * other status as final.
+ * Refuses a stream for overload: 200 and a longer reconnection time, because an EventSource does
+ * not reconnect after any other status.
  * @param {ServerResponse} res
  */
 export function turnAway(res) {

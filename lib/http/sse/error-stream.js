@@ -1,10 +1,10 @@
 import { writeStreamHead } from './response.js';
 
 /**
- * A reader of the errors over server-sent events: the entries of the ring after its cursor, then live.
+ * Streams errors as server-sent events: the ring's entries after the cursor, then live ones.
  *
- * Node writes it, and its timers run in real time. The socket sets the pace; a `gap` announces entries
- * that the ring has dropped meanwhile. Ends with the response, or by `end()`.
+ * Node writes it, and its timers run in real time. The socket sets the pace; a `gap` announces
+ * entries that the ring has dropped meanwhile. Ends with the response, or by `end()`.
  */
 export class ErrorStream {
   #res;
@@ -71,7 +71,7 @@ export class ErrorStream {
 
   #beatLater() {
     clearTimeout(this.#timer);
-    // One line end only: some clients read an empty line after a comment as an empty message.
+    // A single line end: some clients read an empty line after a comment as an empty message.
     this.#timer = setTimeout(() => this.#write(': keep-alive\n'), this.#heartbeatMs).unref();
   }
 

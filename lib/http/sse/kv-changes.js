@@ -3,13 +3,13 @@ import { writeStreamHead } from './response.js';
 
 /**
  * Streams changes of keys as server-sent events, at the pace of the socket. Ends when the client
- * leaves, when the changes end, or after `event: gap` when the client falls too far behind: it has
- * to read the keys again. Main thread.
+ * leaves, when the changes end, or after `event: gap` when the client falls too far behind: it must
+ * then read the keys again. Main thread.
  * @param {import('node:http').ServerResponse} res with nothing written yet
  * @param {object} options
  * @param {(signal: AbortSignal) => AsyncIterable<{event: string, data: object}>} options.changes
  * @param {number} options.heartbeatMs of silence before a comment is sent
- * @param {number} options.stallMs that a full socket may take nothing
+ * @param {number} options.stallMs time-out of a full socket
  * @param {number} options.reconnectMs
  */
 export async function streamChanges(res, { changes, heartbeatMs, stallMs, reconnectMs }) {
@@ -23,7 +23,7 @@ export async function streamChanges(res, { changes, heartbeatMs, stallMs, reconn
     const cut = setTimeout(() => res.destroy(), stallMs).unref();
     await once(res, 'drain', { signal: gone.signal }).finally(() => clearTimeout(cut));
   };
-  // A single line end: some clients take an empty line behind a comment for an empty message.
+  // A single line end: some clients read an empty line after a comment as an empty message.
   const beat = setInterval(() => res.writableNeedDrain || res.write(': keep-alive\n'), heartbeatMs);
   try {
     await write(`retry: ${reconnectMs}\n`);

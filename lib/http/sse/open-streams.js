@@ -1,19 +1,18 @@
-/**
- * How many event streams a gateway has open, by principal. Main thread only.
- */
+/** Counts the open event streams of a gateway by principal. Main thread only. */
 export class OpenStreams {
   #max;
   #hasPrincipals;
   #onOpen;
   #onClosed;
   #size = 0;
-  /** @type {Map<string, {count: number, close: () => void}>} one function for all of a principal */
+  /** @type {Map<string, {count: number, close: () => void}>} one `close` per principal */
   #byPrincipal = new Map();
 
   /**
    * @param {object} options
    * @param {number} options.max
-   * @param {() => boolean} options.hasPrincipals whether callers are told apart: then each has up to half
+   * @param {() => boolean} options.hasPrincipals whether callers are distinguished: then each may
+   *   open up to half
    * @param {() => void} options.onOpen
    * @param {() => void} options.onClosed
    */

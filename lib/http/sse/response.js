@@ -1,28 +1,28 @@
 /**
- * From a hub's subscriber to a client's socket.
+ * Writes a hub subscriber's frames to a client's socket.
  *
- * Where the response is a plain HTTP/1.1 one on a plain socket, the reactor writes the frames to
- * it by itself. In the gateway's own server it takes the whole connection over once Node has sent
- * the head, and gives it back after the end (stream-connections.js). In somebody else's, whose
- * middleware may wait for the end of the response, Node goes on reading, and ends it when the log
- * has ended. Everything else (TLS, HTTP/2, a wrapped response, platforms without descriptors) goes
- * through Node: frames leave by `res.write`, and the next batch is asked for when Node has taken
- * this one. Every way a socket that fills up holds back its job's provider. Main thread.
+ * For a plain HTTP/1.1 response on a plain socket the reactor writes the frames itself. In the
+ * gateway's own server it takes over the connection once Node has sent the head, and returns it
+ * after the end (socket-handoff.js). In another server, whose middleware may wait for the end of
+ * the response, Node keeps reading, and ends the response when the log ends. All other responses
+ * (TLS, HTTP/2, wrapped, platforms without descriptors) go through Node: `res.write` sends the
+ * frames, and the next batch is requested once Node has accepted the current one. In each case a
+ * full socket holds back its job's provider. Main thread.
  */
 import http from 'node:http';
 import net from 'node:net';
 import { StreamConnections } from './socket-handoff.js';
 
 /**
- * Who writes a stream: `auto` the best there is, `shared` the same with the connection left to
- * Node, `node` Node.
+ * Writer of a stream: `auto` the fastest available, `shared` the reactor on a connection that stays
+ * with Node, `node` Node.
  * @typedef {'auto' | 'shared' | 'node'} EgressMode
  */
 
 /** Status, headers and TCP options of every stream: ready for browsers, proxies and nginx. */
 const STREAM_HEADERS = Object.freeze({
   'Content-Type': 'text/event-stream',
-  // no-transform keeps compression away: it would hold tokens back until its window is full.
+  // no-transform prevents compression, which would delay tokens until its window is full.
   'Cache-Control': 'no-cache, no-transform',
   'X-Accel-Buffering': 'no',
 });
@@ -32,8 +32,8 @@ const STREAM_HEADERS = Object.freeze({
  * @param {http.ServerResponse} res
  */
 export function writeStreamHead(res) {
-  // HTTP/2 has no Connection header, and Node refuses it there. Where the client wants the connection
-  // closed after the response, Node says so, and does it.
+  // HTTP/2 has no Connection header, and Node refuses it there. If the client asks for the
+  // connection to be closed, Node sends the header and closes it.
   const kept = res.req.httpVersionMajor < 2 && res.shouldKeepAlive;
   if (kept) res.setHeader('Connection', 'keep-alive');
   res.writeHead(200, STREAM_HEADERS);
@@ -43,23 +43,23 @@ export function writeStreamHead(res) {
 }
 
 /**
- * The descriptor that the reactor may write the body of `res` to.
+ * The descriptor to which the reactor may write the body of `res`.
  * @param {http.ServerResponse} res with its head written
- * @returns {number} -1 when the body has to go through Node
+ * @returns {number} -1 when the body must go through Node
  */
 function plainDescriptor(res) {
   const { socket } = res;
   const { write, end } = http.ServerResponse.prototype;
-  // A middleware that wraps the response wants to see the body.
+  // A middleware that wraps the response expects the body.
   if (res.write !== write || res.end !== end || !res.chunkedEncoding) return -1;
-  // Subclasses (TLS) have bytes of their own between us and the wire.
+  // Subclasses (TLS) transform the bytes before the wire.
   if (socket === null || Object.getPrototypeOf(socket) !== net.Socket.prototype) return -1;
   if (process.platform === 'win32' || socket.destroyed) return -1;
   const handle = /** @type {any} */ (socket)._handle;
   return typeof handle?.fd === 'number' ? handle.fd : -1;
 }
 
-/** Streams one subscriber into one response; the first that ends ends the other. */
+/** Streams one subscriber into one response. When one of them ends, the other is ended. */
 export class ResponseEgress {
   #res;
   #mode;
@@ -67,14 +67,14 @@ export class ResponseEgress {
   /** @type {import('../../streams/hub.js').StreamSubscriber | undefined} */
   #subscriber;
   #gone = false;
-  /** @type {number | undefined} the socket's time-out, while it is put off */
+  /** @type {number | undefined} the socket's time-out, while it is suspended */
   #timeoutMs;
 
   /**
    * @param {http.ServerResponse} res with nothing written yet
    * @param {object} options
    * @param {EgressMode} options.mode
-   * @param {() => void} options.onClosed called once, when the stream is over
+   * @param {() => void} options.onClosed called once, when the stream has ended
    */
   constructor(res, { mode, onClosed }) {
     this.#res = res;
@@ -83,7 +83,7 @@ export class ResponseEgress {
     res.once('close', this.#onClose);
   }
 
-  /** It comes after every ending: finished, client gone, socket destroyed. */
+  /** Called after every end: finished, client gone, socket destroyed. */
   #onClose = () => {
     this.#gone = true;
     this.#subscriber?.detach();
@@ -104,7 +104,7 @@ export class ResponseEgress {
   onOpen(finished) {
     if (this.#gone) return;
     if (finished) {
-      // 204 tells an EventSource to stop reconnecting: it has had everything.
+      // 204 makes an EventSource stop reconnecting: it has received all events.
       this.#res.writeHead(204, { 'Cache-Control': 'no-cache' }).end();
       return;
     }
@@ -114,13 +114,14 @@ export class ResponseEgress {
     else this.#begin();
   }
 
-  /** The head is with Node; the body follows as soon as that is with the kernel. */
+  /** Node holds the head; the body follows once the kernel has it. */
   #begin() {
     if (this.#gone) return;
     const { socket } = this.#res;
     const fd = this.#mode === 'node' ? -1 : plainDescriptor(this.#res);
     if (fd >= 0 && socket !== null && socket.writableLength > 0) {
-      // 'drain' comes only after a write that was refused; an empty write ends after all others.
+      // 'drain' follows only a refused write; the callback of an empty write follows all earlier
+      // writes.
       socket.write('', () => this.#begin());
       return;
     }
@@ -129,7 +130,10 @@ export class ResponseEgress {
     else this.#subscriber?.acknowledge();
   }
 
-  /** To Node, which does not see what the reactor writes, the socket stands still. */
+  /**
+   * Suspends the time-out, because Node does not see the reactor's writes and would find the socket
+   * idle.
+   */
   #putOffTimeout() {
     const { socket } = this.#res;
     if (!socket?.timeout) return;
@@ -158,8 +162,8 @@ export class ResponseEgress {
   /** @param {import('../../streams/types.js').EndReason} reason */
   onEnd(reason) {
     if (this.#gone) return;
-    // Anything but a terminal event must not look like a proper end: cut, so that the client comes
-    // back and resumes or learns that the job is gone.
+    // Only a terminal event may end the response properly. Otherwise cut the connection, so that
+    // the client reconnects and resumes, or receives a 404.
     if (reason !== 'finished') {
       this.#res.destroy();
       return;

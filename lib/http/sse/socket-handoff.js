@@ -1,23 +1,11 @@
-/**
- * Connections of a server whose event streams are under way, and that Node has let go of.
- *
- * A stream lasts for minutes, and most of what one costs is what Node keeps for it: socket, parser,
- * request, response, and whatever they refer to. None of it is needed between the head and the end.
- * So the reactor takes the connection over: Node's descriptor is closed, the reactor's duplicate
- * keeps the connection open, and after the end of the stream a new `net.Socket` is made of that and
- * given to the server as a new connection, which waits for the client's next request.
- *
- * The server goes on counting such connections, so that its `close()` waits for them. Main thread.
- * Ends with its server.
- */
 import { closeSync } from 'node:fs';
 import net from 'node:net';
 
 /**
- * @typedef {object} Boundary of a request that has come whole, and with nothing behind it
+ * @typedef {object} Boundary of a request received in full, without further bytes behind it
  * @property {StreamConnections} connections
- * @property {number} bytesRead of the connection, up to its end
- * @property {boolean} keepAlive what the request says of the connection
+ * @property {number} bytesRead of the connection, up to the end of the request
+ * @property {boolean} keepAlive whether the request keeps the connection alive
  */
 
 /** @type {WeakMap<object, Boundary>} */
@@ -26,21 +14,21 @@ const boundaries = new WeakMap();
 const HEAD_END = '\r\n\r\n';
 
 /**
- * Whether a request ends where the bytes end that its connection has brought so far: what Node's
- * parser has taken of the next one could not be given to the next parser.
+ * Whether the request is the last data received on its connection. Bytes of a next request that
+ * Node's parser has consumed could not be passed to the next parser.
  * @param {import('node:http').IncomingMessage} req whose head is being parsed: in a listener of
  *   'request', before it returns
  */
 function endsWithItsHead({ method, headers, socket }) {
   if (method !== 'GET' || 'transfer-encoding' in headers) return false;
   if ((headers['content-length'] ?? '0') !== '0') return false;
-  // Undocumented; without it connections stay with Node.
+  // Undocumented property; without it connections stay with Node.
   const bytes = /** @type {any} */ (socket).parser?.getCurrentBuffer?.();
   if (!Buffer.isBuffer(bytes) || bytes.includes('\n\n')) return false;
   return bytes.length >= HEAD_END.length && bytes.indexOf(HEAD_END) === bytes.length - 4;
 }
 
-/** One stream without a response: the handler of its subscriber. */
+/** Subscriber handler of a stream without a response. */
 class HandedOver {
   /**
    * @param {StreamConnections} connections
@@ -53,11 +41,11 @@ class HandedOver {
     this.subscriber = subscriber;
     this.keepAlive = keepAlive;
     this.onClosed = onClosed;
-    /** Of its client, where connections are counted by it. @type {string | undefined} */
+    /** Address of its client, if connections are limited by address. @type {string | undefined} */
     this.address = undefined;
   }
 
-  /** It was handed over open. */
+  /** The stream is open already. */
   onOpen() {}
 
   /** @param {import('../../streams/types.js').EndReason} reason */
@@ -66,13 +54,24 @@ class HandedOver {
   }
 }
 
-/** See the head of this file. */
+/**
+ * Connections of a server with open event streams that Node no longer holds.
+ *
+ * A stream lasts for minutes, and most of its memory is Node's: socket, parser, request, response,
+ * and the objects they refer to. None is needed between the head and the end. So the reactor takes
+ * over the connection: Node's descriptor is closed, and the reactor's duplicate keeps the
+ * connection open. After the end of the stream the server gets a new `net.Socket` of that
+ * descriptor as a new connection, which waits for the client's next request.
+ *
+ * The server still counts such connections, so that its `close()` waits for them. Main thread. Ends
+ * with its server.
+ */
 export class StreamConnections {
   #server;
   #addresses;
   /** @type {Set<HandedOver>} */
   #streams = new Set();
-  /** @type {Set<net.Socket>} given back, and without a request since */
+  /** @type {Set<net.Socket>} returned, without a request since */
   #idle = new Set();
 
   /**
@@ -94,33 +93,33 @@ export class StreamConnections {
   }
 
   /**
-   * Takes the connection of a response over, whose head has left, for the rest of its stream.
-   * Nothing is heard of the response after that but its 'close'.
+   * Takes over the connection of a response, whose head is sent, for the rest of its stream.
+   * Afterwards the response only emits 'close'.
    * @param {import('node:http').ServerResponse} res
    * @param {number} fd of its socket
    * @param {import('../../streams/hub.js').StreamSubscriber} subscriber
-   * @param {() => void} onClosed called when the stream is over
-   * @returns {boolean} false: it stays with Node
+   * @param {() => void} onClosed called when the stream has ended
+   * @returns {boolean} false: the connection stays with Node
    */
   static takeOver(res, fd, subscriber, onClosed) {
     const boundary = boundaries.get(res.req);
     const socket = /** @type {any} */ (res.socket);
-    // Bytes that came later are with the parser too.
+    // Node's parser has already read later bytes.
     if (boundary === undefined || socket.bytesRead !== boundary.bytesRead) return false;
     const { connections, keepAlive } = boundary;
     const stream = new HandedOver(connections, subscriber, keepAlive, onClosed);
     if (!subscriber.transferSocket(fd, stream)) return false;
     connections.#streams.add(stream);
     stream.address = connections.#addresses?.detach(socket);
-    // By this property a server knows whom it has to wait for: it must not hear of this ending.
+    // A server tracks its open connections by this property; it must keep counting this one.
     socket._server = null;
-    // Closes the descriptor, without a shutdown of the connection behind it.
+    // Closes the descriptor without shutting down the connection.
     socket.destroy();
     return true;
   }
 
   /**
-   * A stream has come to its end on the reactor.
+   * A stream has ended on the reactor.
    * @param {HandedOver} stream
    * @param {import('../../streams/types.js').EndReason} reason
    */
@@ -129,7 +128,7 @@ export class StreamConnections {
     this.#forget(stream, this.#socketOf(fd));
   }
 
-  /** Cuts every stream, and closes the connections that were given back and are idle. */
+  /** Cuts every stream, and closes returned connections that are idle. */
   closeAll() {
     this.closeIdle();
     for (const stream of this.#streams) {
@@ -138,7 +137,7 @@ export class StreamConnections {
     }
   }
 
-  /** Closes the connections that were given back and have had no request since. */
+  /** Closes returned connections without a request since. */
   closeIdle() {
     for (const socket of this.#idle) socket.destroy();
   }
@@ -149,7 +148,7 @@ export class StreamConnections {
     try {
       return new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     } catch {
-      // No memory, or no such thing as a socket: the client sees its connection closed.
+      // Out of memory, or not a socket: the client's connection is closed.
       closeSync(fd);
       return undefined;
     }
@@ -157,7 +156,7 @@ export class StreamConnections {
 
   /**
    * @param {HandedOver} stream
-   * @param {net.Socket | undefined} socket its connection, where there still is one
+   * @param {net.Socket | undefined} socket its connection, if still open
    */
   #forget(stream, socket) {
     this.#streams.delete(stream);
@@ -175,11 +174,11 @@ export class StreamConnections {
   #giveBack(socket) {
     this.#idle.add(socket);
     socket.once('close', () => this.#idle.delete(socket));
-    // Node's own keep-alive time-out begins after a response, and this connection has had none.
+    // Node starts its keep-alive time-out after a response, but this connection had none.
     socket.setTimeout(this.#server.keepAliveTimeout);
     this.#server.emit('connection', socket);
-    // Node takes a new connection for one that owes it a head from then on, and answers 408 in time.
-    // Taken off its list it is idle, until the first byte puts it there again. Undocumented.
+    // Node expects a head from a new connection and would answer 408 after a time. Removed from the
+    // parser list, the connection counts as idle until its first byte. Undocumented.
     /** @type {any} */ (socket).parser?.remove?.();
   }
 }

@@ -10,7 +10,7 @@ import { planOf } from '../execution/cache-policy.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
 /**
- * @typedef {object} Answer what a submission is answered with, and answered again under its key
+ * @typedef {object} Answer response to a submission, replayed for its key
  * @property {string} id
  * @property {number} createdAt Unix seconds
  * @property {import('../job.js').CacheResult} [cache] absent when its answer is not shared
@@ -18,12 +18,12 @@ import { whenAborted } from '../../internal/util/abort.js';
 
 /**
  * @typedef {object} Submission
- * @property {Readonly<import('../policy/config.js').Access>} access whose job it is, and what they may
+ * @property {Readonly<import('../policy/config.js').Access>} access of the job's caller
  * @property {string} [idempotencyKey]
  * @property {string} [cacheControl] a `Cache-Control` header
- * @property {string} [endpoint] by which it came; default that of jobs
- * @property {AbortSignal} [signal] gives up waiting for room; ignored with a key, whose outcome
- *   others may be waiting for
+ * @property {string} [endpoint] endpoint of the request; default that of jobs
+ * @property {AbortSignal} [signal] gives up waiting for room; ignored with a key, because other
+ *   requests may wait for its outcome
  */
 
 /**
@@ -31,29 +31,31 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @property {Submission['access']} access
  * @property {import('../job.js').Part} part
  * @property {AbortSignal} signal not aborted yet
- * @property {import('../rate-limits/reservations.js').Covered} covered what its work has reserved
+ * @property {import('../rate-limits/reservations.js').Covered} covered the reservation of its
+ *   operation
  */
 
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
 
 /**
- * Turns of conversations, as admission needs them.
+ * Interface of conversation turns for admission.
  * @typedef {object} TurnsPort
- * @property {(record: JobRecord, signal?: AbortSignal) => Promise<import('../request.js').JobRequest>}
- *   begin resolves with the request for the provider, the history included
+ * @property {(record: JobRecord, signal?: AbortSignal) =>
+ *   Promise<import('../request.js').JobRequest>} begin resolves with the request for the provider,
+ *   the history included
  * @property {(record: JobRecord) => void} rollback undoes `begin`
  */
 
 /**
- * Credits of jobs, as admission needs them.
+ * Interface of billing for admission.
  * @typedef {object} BillingPort
  * @property {(request: import('../request.js').JobRequest, model: string) =>
- *   import('../request.js').JobRequest} bounded the request with a limit of tokens where it is priced
+ *   import('../request.js').JobRequest} bounded the request, with a token limit if it is priced
  * @property {(record: JobRecord, request: import('../request.js').JobRequest,
  *   access: Readonly<import('../policy/config.js').Access>,
  *   how?: {answer?: JobRecord, cached?: boolean}) => void} hold throws an HttpError 402
  * @property {(record: JobRecord) => void} releaseHold of a job that was not placed
- * @property {(record: JobRecord) => void} voidJob of a job that was placed and is refused after all
+ * @property {(record: JobRecord) => void} voidJob of a job that was placed, then refused
  */
 
 /**
@@ -75,11 +77,11 @@ function answerFor({ id, createdAtMs, cache }) {
 }
 
 /**
- * From a request to a job in the queue, all or nothing. Main thread. `close()` ends it.
+ * Turns a request into a queued job, all or nothing. Main thread. `close()` ends it.
  *
  * Validates the request, answers known idempotency keys, resolves the model, reserves limits and
- * credit, takes a shared answer from the cache where the request permits one, and waits for room in
- * the queue otherwise. A refused request leaves no job and no reservation, and its key is free again.
+ * credit, takes a shared answer from the cache if the request permits one, and otherwise waits for
+ * room in the queue. A refused request leaves no job and no reservation, and its key is released.
  * @extends {EventEmitter<Events>}
  */
 export class Admission extends EventEmitter {
@@ -111,9 +113,11 @@ export class Admission extends EventEmitter {
    * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations
    * @param {BillingPort} deps.billing
    * @param {TurnsPort} deps.turns
-   * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
-   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default: none
-   * @param {() => boolean} [deps.hasPrincipals] whether callers are told apart; default no
+   * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory
+   *   only
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default:
+   *   none
+   * @param {() => boolean} [deps.hasPrincipals] whether callers are distinguished; default no
    */
   constructor(deps) {
     super();
@@ -139,17 +143,17 @@ export class Admission extends EventEmitter {
     this.#pipeline = deps.pipeline;
   }
 
-  /** Bytes that the idempotency keys take. */
+  /** Bytes held by the idempotency keys. */
   get keyBytes() {
     return this.#answers.bytes;
   }
 
-  /** Requests that are neither jobs yet nor refused. */
+  /** Number of requests that are not decided yet. */
   get pending() {
     return this.#pending;
   }
 
-  /** Refuses new jobs from now on; known keys are still answered. */
+  /** Refuses new jobs; known keys are still answered. */
   close() {
     this.#closed = true;
   }
@@ -167,7 +171,7 @@ export class Admission extends EventEmitter {
    * @param {unknown} body parsed JSON
    * @param {Submission} submission
    * @returns {Promise<{answer: Answer, replayed: boolean, entries: QuotaEntry[]}>} `replayed`: the
-   *   key was known; `entries`: what was reserved now, and what is left
+   *   key was known; `entries`: amounts reserved now and remaining
    * @throws {HttpError}
    */
   async submit(body, submission) {
@@ -187,8 +191,8 @@ export class Admission extends EventEmitter {
   }
 
   /**
-   * A job that is part of a work, which was admitted itself: it waits for room until its signal is
-   * aborted, comes in while the gateway drains, and has an answer of its own.
+   * Submits a child job of an admitted operation. It waits for room until its signal aborts, is
+   * admitted even while the gateway drains, and does not share answers.
    * @param {unknown} body
    * @param {ChildSubmission} submission
    * @returns {Promise<JobRecord>}
@@ -204,7 +208,7 @@ export class Admission extends EventEmitter {
    * @param {Submission & {part?: import('../job.js').Part,
    *   covered?: import('../rate-limits/reservations.js').Covered,
    *   used?: import('./idempotency.js').UsedKey}} submission
-   * @param {QuotaEntry[]} entries filled with what was reserved
+   * @param {QuotaEntry[]} entries receives the reserved amounts
    * @returns {Promise<JobRecord>}
    */
   async #admit(request, submission, entries) {
@@ -217,13 +221,13 @@ export class Admission extends EventEmitter {
     this.#pending += 1;
     try {
       const alone = request.conversation_id === undefined;
-      // What is no turn is placed before its submitter goes on.
+      // A job without a turn is placed synchronously.
       const whole = alone ? request : await this.#turns.begin(record, submission.signal);
       const place = () => this.#place(record, whole, submission, entries);
       await place().catch(async (error) => {
         if (error?.status !== 429 && error?.status !== 402) throw error;
-        // A client may read its job's ending, written by the reactor, before this thread has
-        // released the reservation of that job.
+        // A client may read its job's terminal event, written by the reactor, before this thread
+        // has released the job's reservation.
         await this.#hub.barrier();
         await place();
       });
@@ -240,7 +244,7 @@ export class Admission extends EventEmitter {
   }
 
   /**
-   * What is acknowledged is on the disk.
+   * Resolves when the acknowledged job is on the disk.
    * @param {JobRecord} record
    */
   async #written(record) {
@@ -274,7 +278,7 @@ export class Admission extends EventEmitter {
     const how = { shared: plan !== undefined, patient: ofPart, covered };
     record.reservation = this.#reservations.forJob(request, whose, how);
     entries.push(...(record.reservation?.entries ?? []));
-    // The provider is asked for no more than is held; limits and the cache go by what was asked.
+    // The provider gets the request limited to the hold; limits and cache use the original request.
     record.request = this.#billing.bounded(request, model);
     try {
       if (plan === undefined) {
@@ -304,12 +308,12 @@ export class Admission extends EventEmitter {
    * Resolves when the record is in the queue.
    * @param {JobRecord} record
    * @param {AbortSignal | undefined} signal
-   * @param {() => void} onAccepted called when it is in, before it is dispatched; not after the wait
-   *   was given up
+   * @param {() => void} onAccepted called once it is queued, before dispatch; not called after the
+   *   wait was aborted
    */
   async #enqueue(record, signal, onAccepted) {
     const { abort, part } = record;
-    // An accepted job is no longer stopped from here: it ends by its lifecycle.
+    // From here on the lifecycle ends an accepted job, not this signal.
     const giveUp = (/** @type {unknown} */ reason) => {
       if (!record.accepted) abort.abort(reason);
     };
@@ -319,7 +323,7 @@ export class Admission extends EventEmitter {
     try {
       await this.#pipeline.submit(record, {
         signal: abort.signal,
-        // Room may have come after the wait was given up: the queue then drops the record.
+        // Room may become free after the wait was aborted: the queue then drops the record.
         onAccepted: () => !abort.signal.aborted && onAccepted(),
       });
     } catch (/** @type {any} */ error) {

@@ -1,19 +1,9 @@
-/**
- * Answers by idempotency key: the same key with the same body is the same job, for a day.
- *
- * The first request with a key runs; those that come while it runs share its outcome, those that
- * come later get its answer. A failure frees the key, so that a retry is a new try. Main thread
- * only, in memory; bounded by refusing new keys: a key lives its time, or a job that was paid for
- * would run twice. Where callers are told apart each has up to half of `maxKeys`. With a data file the
- * answers outlive the process: whoever makes one writes it down, and what is forgotten here leaves
- * the file, too.
- */
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 
 const KEY_LENGTH_MAX = 255;
-/** Key, principal, fingerprint and answer, about. */
+/** Approximate bytes of key, principal, fingerprint and answer. */
 const KEY_BYTES = 512;
 
 /** @param {string} name of an entry */
@@ -24,7 +14,7 @@ const principalOf = (name) => name.slice(name.indexOf('\n') + 1);
  * @typedef {object} Entry
  * @property {string} fingerprint
  * @property {Promise<T>} outcome
- * @property {T} [answer] the outcome, once it is there
+ * @property {T} [answer] the outcome, once known
  * @property {number} expiresAtMs Infinity while the first request runs
  */
 
@@ -36,7 +26,7 @@ const principalOf = (name) => name.slice(name.indexOf('\n') + 1);
 
 /**
  * @template T
- * @typedef {object} KeyFile where answers of earlier are, and are to be forgotten
+ * @typedef {object} KeyFile persistent store of answered idempotency keys
  * @property {() => (UsedKey & {answer: T, leftMs: number})[]} takeKeys oldest first
  * @property {(name: string) => void} dropKey
  */
@@ -62,8 +52,15 @@ export function checkIdempotencyKey(key) {
 }
 
 /**
- * See the head of this file.
- * @template T what is answered
+ * Answers by idempotency key: the same key with the same body is the same job, for a day.
+ *
+ * The first request with a key runs. Requests during its run share its outcome; later requests get
+ * its answer. A failure releases the key, so that a retry runs again. Main thread only, in memory.
+ * The cache refuses new keys when full instead of evicting old ones, because a paid job would
+ * otherwise run twice. If callers are distinguished, each may use up to half of `maxKeys`. With a
+ * data file the answers survive a restart: `run` writes the answer, and keys removed here are
+ * removed from the file.
+ * @template T type of the answers
  */
 export class IdempotencyCache {
   /** @type {Map<string, Entry<T>>} in the order in which the keys were first used */
@@ -80,9 +77,9 @@ export class IdempotencyCache {
 
   /**
    * @param {object} options
-   * @param {number} options.ttlMs how long an answer is kept, from the moment it was given
+   * @param {number} options.ttlMs how long an answer is kept, from its creation
    * @param {number} options.maxKeys
-   * @param {() => boolean} [options.hasPrincipals] whether callers are told apart; default no
+   * @param {() => boolean} [options.hasPrincipals] whether callers are distinguished; default no
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [options.memory]
    * @param {() => number} options.nowMs
    * @param {KeyFile<T>} [options.file]
@@ -102,12 +99,12 @@ export class IdempotencyCache {
     }
   }
 
-  /** Keys held, running ones included. */
+  /** Number of keys, including running ones. */
   get size() {
     return this.#entries.size;
   }
 
-  /** Bytes that they take, about. */
+  /** Approximate bytes of all keys. */
   get bytes() {
     return this.#entries.size * KEY_BYTES;
   }
@@ -118,12 +115,12 @@ export class IdempotencyCache {
    * @param {unknown} body compared as canonical JSON (RFC 8785)
    * @param {(key: UsedKey) => Promise<T>} run makes the answer; called once per key
    * @returns {Promise<{answer: T, replayed: boolean}>}
-   * @throws {HttpError} 422 when the key was used with another body, 507 when there are as many keys as
-   *   there may be; else what `run` throws
+   * @throws {HttpError} 422 when the key was used with another body, 507 when the cache is full;
+   *   else the error of `run`
    */
   async answer(principal, key, body, run) {
     this.#purge();
-    // Visible ASCII has no line feed: no two pairs make one name.
+    // A key is visible ASCII without line feeds, so the name of each pair is unique.
     const name = `${key}\n${principal}`;
     const fingerprint = createHash('sha256')
       .update(canonicalize(body) ?? '')
@@ -185,10 +182,9 @@ export class IdempotencyCache {
   }
 
   /**
-   * Forgets what has expired. Entries are in the order
-   * of first use, which is that of expiry but for requests that waited for admission: the walk
-   * may stop early at one of those, and goes on a moment later. Whether an entry is alive is
-   * decided where it is looked up.
+   * Removes expired entries. Entries are in the order of first use, which is the order of expiry
+   * except for requests that waited for admission. The loop may stop early at such a request; a
+   * later call continues. Look-ups check expiry themselves.
    */
   #purge() {
     const nowMs = this.#nowMs();
@@ -199,7 +195,7 @@ export class IdempotencyCache {
   }
 
   /**
-   * Erases answers, so that their keys are free.
+   * Erases answers and releases their keys.
    * @param {(entry: {principal: string, answer: T}) => boolean} matches
    * @returns {string[]} the names of the keys, in the data file too
    */

@@ -1,6 +1,4 @@
-/**
- * Which model a job is for, and which models there are, for those who may not use all. Pure.
- */
+/** Selects the model of a job, and lists the models that a caller may use. Pure functions. */
 import { HttpError } from '../../internal/util/http-error.js';
 import { UNNAMED_MODEL } from '../../providers/shared/unnamed-model.js';
 
@@ -27,7 +25,7 @@ export function modelsFor({ models }, access) {
 /**
  * @param {Provider} provider
  * @param {Readonly<Access>} access
- * @param {string} [wanted] default: the first that may be used
+ * @param {string} [wanted] default: the first permitted model
  * @returns {string}
  * @throws {HttpError} 403 or 404
  */

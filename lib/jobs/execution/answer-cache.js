@@ -10,11 +10,11 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../job.js').CacheResult} CacheResult */
 
 /**
- * Puts a new answer into the queue. `onAccepted` is called when it is in, before it is dispatched.
+ * Puts a new answer into the queue. `onAccepted` is called once it is queued, before dispatch.
  * @typedef {(answer: SharedAnswer, onAccepted: () => void) => Promise<void>} Enqueue
  */
 
-/** How much longer than the cache entry the hub keeps the log: the entry must expire first. */
+/** The hub keeps the log longer than the cache entry by this, so that the entry expires first. */
 const HUB_GRACE_MS = 1;
 
 /**
@@ -22,35 +22,36 @@ const HUB_GRACE_MS = 1;
  * @property {number} maxEntries finished answers
  * @property {number} maxBytes of finished answers
  * @property {number} ttlMs
- * @property {number} maxJoined jobs at once that share a running answer which another job began
+ * @property {number} maxJoined concurrent jobs that share a running answer begun by another job
  */
 
 /**
- * Answers that jobs with the same question share: a running answer, which they join from its first
- * token, or a finished one, which is replayed. Main thread; `close()` ends it.
+ * Shares answers between jobs with the same request: jobs join a running answer from its first
+ * token, or replay a finished one. Main thread; `close()` ends it.
  *
  * A hidden job, the SharedAnswer, produces each answer; every job that shares it, the first one
- * included, follows its log in the hub. So each job can be cancelled, time out or lose its readers by
- * itself; when the last one has ended, the answer is cancelled. The LruTtlCache decides how long a
- * finished answer stays in the hub.
+ * included, follows its log in the hub. Each job can thus be cancelled, time out or lose its
+ * readers independently; when the last one has ended, the answer is cancelled. The LruTtlCache
+ * decides how long a finished answer stays in the hub.
  *
- * Emits `ended` once per answer: it has ended, or was not admitted (`answer.final` is undefined).
+ * Emits `ended` once per answer, when it ends or is not admitted (then `answer.final` is
+ * undefined).
  * @extends {EventEmitter<{ended: [answer: SharedAnswer]}>}
  */
 export class AnswerCache extends EventEmitter {
   #hub;
   #lifecycle;
   #maxJoined;
-  /** @type {Map<string, SharedAnswer>} those that run and may be joined */
+  /** @type {Map<string, SharedAnswer>} running answers that may be joined */
   #running = new Map();
-  /** @type {LruTtlCache<string, SharedAnswer>} those that may be replayed */
+  /** @type {LruTtlCache<string, SharedAnswer>} finished answers that may be replayed */
   #kept;
   /** @type {Retained<SharedAnswer>} the same, by principal */
   #retained = new Retained();
   #memory;
-  /** @type {Map<number, SharedAnswer>} all that the hub has */
+  /** @type {Map<number, SharedAnswer>} all answers in the hub */
   #byHandle = new Map();
-  /** Jobs that share a running answer which they did not start. */
+  /** Number of jobs that share a running answer begun by another job. */
   #joined = 0;
 
   /**
@@ -94,8 +95,8 @@ export class AnswerCache extends EventEmitter {
   }
 
   /**
-   * `entries` may be replayed, `running` joined; `answers` are all that the hub has, those of
-   * neither kind included; `joined` counts jobs.
+   * `entries` counts answers that may be replayed, `running` those that may be joined, `answers`
+   * all answers in the hub, and `joined` jobs.
    */
   get stats() {
     const { size: entries, bytes } = this.#kept;
@@ -104,17 +105,18 @@ export class AnswerCache extends EventEmitter {
   }
 
   /**
-   * Gives a job an answer: one that is there, one that runs, or a new one. Resolves when the job
-   * exists; `record.cache` says which it was.
+   * Assigns an answer to a job: a finished, a running, or a new one. Resolves when the job exists;
+   * `record.cache` names the kind.
    * @param {JobRecord} record
    * @param {import('./cache-policy.js').CachePlan} plan
    * @param {object} how
    * @param {AbortSignal} [how.signal] gives up waiting; not aborted yet
-   * @param {(answer: SharedAnswer) => void} how.reserve what a new answer costs; throws when it is not
-   *   to be had
-   * @param {() => void} how.share what it costs to have another one's; throws as `reserve`
+   * @param {(answer: SharedAnswer) => void} how.reserve reserves the cost of a new answer; throws
+   *   if refused
+   * @param {() => void} how.share reserves the cost of sharing an answer; throws if refused
    * @param {Enqueue} how.enqueue
-   * @throws {import('../../internal/util/http-error.js').HttpError} for want of room; then there is no job
+   * @throws {import('../../internal/util/http-error.js').HttpError} if there is no room; the job
+   *   does not exist then
    */
   async serve(record, plan, { signal, reserve, share, enqueue }) {
     try {
@@ -123,13 +125,14 @@ export class AnswerCache extends EventEmitter {
         share();
         if (await this.#share(record, known, known.kept ? 'hit' : 'join', signal)) return;
         signal?.throwIfAborted();
-        // It had lost its beginning, or was just being dropped; somebody may have begun another.
+        // Its beginning was dropped, or it was being evicted; another job may have begun a new
+        // answer.
         const now = this.#find(plan.key);
         if (now === known) break;
         known = now;
       }
       const answer = new SharedAnswer(record, plan);
-      // Before others may join it: what this one's limits do not permit is not refused to them.
+      // Reserve before other jobs may join, so that this job's limits cannot refuse them.
       try {
         reserve(answer);
       } catch (error) {
@@ -157,14 +160,14 @@ export class AnswerCache extends EventEmitter {
   async #admit(answer, enqueue) {
     try {
       await enqueue(answer, () => this.#accept(answer));
-      // When every job left just before there was room, the queue drops the answer.
+      // If every job left just before room became free, the queue drops the answer.
       if (!answer.accepted) answer.abort.signal.throwIfAborted();
     } catch (error) {
       if (!answer.accepted) this.#end(answer, null);
       this.#removeFromIndex(answer);
       throw error;
     }
-    // Whatever was kept, this one is wanted in its place; it was not refused, so the old one goes.
+    // The new answer was admitted, so it replaces the kept one.
     if (this.#running.get(answer.key) === answer) this.#kept.delete(answer.key);
   }
 
@@ -177,7 +180,7 @@ export class AnswerCache extends EventEmitter {
     const first = [...answer.members].find((record) => record.accepted);
     answer.handle = this.#hub.create({
       jobId: answer.id,
-      // It has no readers, and no time limit, but those of its members.
+      // It has no readers and no time limit of its own; those of its members apply.
       onDisconnect: 'continue',
       disconnectGraceMs: 0,
       maxWallMs: Infinity,
@@ -211,8 +214,8 @@ export class AnswerCache extends EventEmitter {
    * @param {SharedAnswer} answer
    * @param {CacheResult} cache
    * @param {AbortSignal} [signal] not aborted yet
-   * @param {() => Promise<void>} [begin] of a new answer: has it admitted
-   * @returns {Promise<boolean>} false: it cannot be had from this answer
+   * @param {() => Promise<void>} [begin] starts the admission of a new answer
+   * @returns {Promise<boolean>} false: this answer cannot serve the job
    */
   async #share(record, answer, cache, signal, begin) {
     if (cache === 'join' && this.#joined >= this.#maxJoined) throw overloaded();
@@ -224,7 +227,7 @@ export class AnswerCache extends EventEmitter {
     answer.joining += 1;
     if (begin !== undefined) {
       answer.admitted = begin();
-      // Those who wait hear of a failure; there may be none left.
+      // Waiting jobs receive the rejection; possibly none is left.
       answer.admitted.catch(() => {});
     }
     try {
@@ -243,8 +246,8 @@ export class AnswerCache extends EventEmitter {
   }
 
   /**
-   * Resolves when the answer has been admitted. Who gives up before that leaves in the same moment:
-   * a job that is in the hub exists, whoever is left to be told of it.
+   * Resolves when the answer has been admitted. A job whose wait is aborted before leaves
+   * synchronously, because a job in the hub exists even without a waiting caller.
    * @param {JobRecord} record
    * @param {SharedAnswer} answer
    * @param {AbortSignal} [signal]
@@ -267,7 +270,8 @@ export class AnswerCache extends EventEmitter {
   }
 
   /**
-   * A job has ended, or does without its answer. When it was the last, the answer is cancelled.
+   * Removes a job that has ended or no longer needs its answer. After the last job the answer is
+   * cancelled.
    * @param {JobRecord} record
    */
   leave(record) {
@@ -282,7 +286,7 @@ export class AnswerCache extends EventEmitter {
 
   /**
    * @param {SharedAnswer} answer
-   * @param {import('../../streams/types.js').JobState | null} state null: it was not admitted
+   * @param {import('../../streams/types.js').JobState | null} state null: not admitted
    */
   #end(answer, state) {
     answer.end(state);
@@ -295,7 +299,7 @@ export class AnswerCache extends EventEmitter {
   }
 
   /**
-   * @param {SharedAnswer} answer in the cache, unless there was no room for it
+   * @param {SharedAnswer} answer in the cache if there was room for it
    * @param {number} bytes
    */
   #retain(answer, bytes) {
@@ -315,7 +319,7 @@ export class AnswerCache extends EventEmitter {
     if (answer === undefined) return;
     this.#end(answer, state);
     if (!answer.providerDone) answer.abort.abort();
-    // Only what is wanted still: a refresh that began meanwhile has taken its place.
+    // Keep it only if it is still indexed: a refresh may have replaced it.
     const current = this.#running.get(answer.key) === answer;
     this.#removeFromIndex(answer);
     if (current && answer.whole && answer.ttlMs > 0) {
@@ -337,7 +341,7 @@ export class AnswerCache extends EventEmitter {
   }
 
   /**
-   * An answer that has ended leaves the hub when it is neither kept nor about to be replayed.
+   * Removes an ended answer from the hub if it is neither kept nor about to be replayed.
    * @param {SharedAnswer} answer
    */
   #evict(answer) {
@@ -346,7 +350,7 @@ export class AnswerCache extends EventEmitter {
   }
 
   /**
-   * Deletes finished answers. A running one is not kept when it ends, and nobody joins it any more.
+   * Deletes finished answers. A running one is not kept when it ends, and cannot be joined.
    * @param {(answer: SharedAnswer) => boolean} matches
    */
   erase(matches) {
@@ -359,7 +363,7 @@ export class AnswerCache extends EventEmitter {
     }
   }
 
-  /** Forgets what is kept. */
+  /** Removes all finished answers. */
   close() {
     this.#kept.clear();
   }

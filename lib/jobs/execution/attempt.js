@@ -1,16 +1,9 @@
-/**
- * One attempt of one job: the text that a provider gives, on its way to the job's log, and how the
- * attempt ends. Main thread only.
- *
- * It ends by `complete`, by `fail`, at the token limit, or by the job's own ending (the record's
- * abort signal); then it is `done`, and adds nothing more.
- */
 import { SluiceError } from '../../internal/util/errors.js';
 
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
 
 /**
- * What a provider has done wrong.
+ * An error made by a provider.
  * @param {string} message
  * @param {string} [wireCode]
  */
@@ -22,8 +15,8 @@ export function providerError(message, wireCode = 'provider_error') {
 }
 
 /**
- * What the terminal event says of an error. A provider's typed errors keep their code; what a
- * user's generator threw is a `provider_error` with its message.
+ * The error of a terminal event. A provider's typed errors keep their code; an error thrown by a
+ * user's generator becomes a `provider_error` with its message.
  * @param {any} error
  * @returns {{code: string, message: string, type: string}}
  */
@@ -37,7 +30,7 @@ function wireError(error) {
 
 /**
  * @param {any} usage
- * @returns {ProviderEnd['usage']} undefined, for the hub to count, unless it is what it should be
+ * @returns {ProviderEnd['usage']} undefined if invalid; the hub then counts tokens itself
  */
 function checkedUsage(usage) {
   const { prompt_tokens: prompt, completion_tokens: completion } = usage ?? {};
@@ -45,13 +38,19 @@ function checkedUsage(usage) {
   return counts ? { prompt_tokens: prompt, completion_tokens: completion } : undefined;
 }
 
-/** See the head of this file. */
+/**
+ * One attempt of one job: writes the provider's text to the job's log and ends the attempt. Main
+ * thread only.
+ *
+ * An attempt ends by `complete`, by `fail`, at the token limit, or with the job (the record's abort
+ * signal). It is `done` then, and writes nothing more.
+ */
 export class Run {
-  /** True when this attempt has nothing more to add to the log. */
+  /** True when this attempt writes nothing more to the log. */
   done = false;
-  /** Whether a batch's provider has said that this request is through. */
+  /** Whether the provider of a batch has sent this request's `end` event. */
   told = false;
-  /** @type {unknown} set when the attempt failed in a way that permits another */
+  /** @type {unknown} set when the attempt failed and may be retried */
   retryError = undefined;
   #hub;
   #held = '';
@@ -78,7 +77,9 @@ export class Run {
     else record.abort.signal.addEventListener('abort', this.#stop, { once: true });
   }
 
-  /** @param {() => void} onDone called once, when `done` becomes true; at once if it is */
+  /**
+   * @param {() => void} onDone called once, when `done` becomes true; immediately if it is already
+   */
   whenDone(onDone) {
     this.#onDone = onDone;
     if (this.done) onDone();
@@ -94,7 +95,7 @@ export class Run {
   /**
    * Appends one chunk.
    * @param {unknown} chunk
-   * @returns {Promise<void> | undefined} to be awaited before the next chunk is asked for
+   * @returns {Promise<void> | undefined} await it before requesting the next chunk
    */
   push(chunk) {
     if (typeof chunk !== 'string') {
@@ -103,7 +104,7 @@ export class Run {
     }
     let text = this.#held + chunk;
     this.#held = '';
-    // Half a character has no UTF-8: it waits for its other half.
+    // A lone surrogate has no UTF-8 encoding, so it waits for its other half.
     const last = text.charCodeAt(text.length - 1);
     if (last >= 0xd800 && last <= 0xdbff) {
       this.#held = text.slice(-1);
@@ -123,7 +124,7 @@ export class Run {
     return open ? undefined : this.#hub.writable(this.record.handle);
   }
 
-  /** @param {ProviderEnd | undefined} end what the provider said at its end, if anything */
+  /** @param {ProviderEnd | undefined} end the provider's return value, if any */
   complete(end) {
     if (this.done) return;
     if (this.#held !== '') {

@@ -1,14 +1,12 @@
-/**
- * Which requests may share an answer, and which of them are the same. Pure functions.
- */
+/** Decides which requests may share an answer, and computes their cache keys. Pure functions. */
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 
 /** @typedef {import('../request.js').JobRequest} JobRequest */
 
 /**
- * Who shares answers: the jobs of one principal, those of its organisation, or all jobs. A
- * principal without an organisation shares with itself alone in the second case, too.
+ * Scope of sharing: the jobs of one principal, those of its organisation, or all jobs. With
+ * `organisation`, a principal without one shares only its own answers.
  * @typedef {'principal' | 'organisation' | 'global'} CacheScope
  */
 
@@ -20,9 +18,9 @@ import canonicalize from 'canonicalize';
  */
 
 /**
- * @typedef {object} CachePlan what is to be done for one request
- * @property {string} key the same for the same question
- * @property {boolean} refresh a new answer is wanted, which takes the place of the old one
+ * @typedef {object} CachePlan how the cache handles one request
+ * @property {string} key equal for equal requests
+ * @property {boolean} refresh a new answer replaces the old one
  * @property {number} ttlMs how long the answer may be kept; 0: shared only while it runs
  */
 
@@ -35,8 +33,8 @@ function directivesOf(header = '') {
 }
 
 /**
- * What makes two questions the same. What a job is told about itself (metadata, its time limits,
- * what happens on a disconnect) is not part of it.
+ * Hash of the fields that determine an answer. Metadata, time limits and `on_disconnect` are
+ * excluded.
  * @param {JobRequest} request
  * @param {string} model resolved
  * @param {readonly string[]} scope
@@ -54,7 +52,7 @@ function keyOf({ prompt, messages, max_tokens, temperature, stop }, model, scope
  * @param {JobRequest} request
  * @param {object} of
  * @param {string} of.model resolved
- * @param {Readonly<import('../policy/config.js').Access>} of.access who asks
+ * @param {Readonly<import('../policy/config.js').Access>} of.access of the caller
  * @param {string} [of.cacheControl] the request's `Cache-Control` header
  * @param {CachePolicyOptions} options the gateway's
  * @returns {CachePlan | undefined} undefined: neither read nor stored
@@ -62,7 +60,7 @@ function keyOf({ prompt, messages, max_tokens, temperature, stop }, model, scope
 export function planOf(request, { model, access, cacheControl }, options) {
   const { mode = 'auto', ttl_s: ttlS } = request.cache ?? {};
   if (options.mode === 'off' || mode === 'off') return undefined;
-  // Elsewhere the same question is asked again for the sake of another answer.
+  // At other temperatures a repeated request is meant to get another answer.
   if (mode === 'auto' && request.temperature !== 0) return undefined;
   const directives = directivesOf(cacheControl);
   if (directives.includes('no-store')) return undefined;

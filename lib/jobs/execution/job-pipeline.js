@@ -7,8 +7,8 @@ import { SluiceError } from '../../internal/util/errors.js';
 /** @typedef {import('../job.js').JobRecord} JobRecord */
 
 /**
- * One attempt of each job of a batch. What may be retried is an error here; every other ending is
- * told to the hub.
+ * Runs one attempt of each job of a batch. Throws errors that may be retried; all other endings go
+ * to the hub.
  * @param {import('./runner.js').JobRunner} runner
  * @param {JobRecord[]} batch
  */
@@ -42,7 +42,7 @@ export function createJobPipeline(options, runner) {
 }
 
 /**
- * What waits in it, and what is under way.
+ * Number of waiting requests and of running batches.
  * @param {Pick<Pipeline, 'stats'>} pipeline
  * @returns {{queued: number, inFlightBatches: number}}
  */

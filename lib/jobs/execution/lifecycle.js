@@ -7,10 +7,11 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 
 /**
- * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt that
- * reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a finished
- * answer never starts. `attempt` is about calls of the provider: for jobs that share one answer it
- * comes once, with the answer's record. `restored` is about a job that ended in an earlier process.
+ * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt
+ * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
+ * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
+ * an answer once, with the answer's record. `restored` is emitted for a job that ended in an
+ * earlier process.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
  *   attempt: [record: JobRecord], restored: [record: JobRecord], ended: [record: JobRecord, state: JobState],
  *   purged: [record: JobRecord]}} LifecycleEvents
@@ -26,13 +27,13 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * @property {{attempts: number}} retry
  */
 
-/** The least retention of a conversation's turn: its text is read after the job has ended. */
+/** Minimum retention of a conversation's turn: its text is read after the job has ended. */
 const TURN_RETENTION_MS = 60_000;
 
 /**
- * The states of a gateway's jobs, from the queue to the purge, as events. It decides about attempts
- * and endings; queues and slots belong to the Pipeline, text, ids, timers and readers to the JobHub,
- * shared answers to the AnswerCache. Main thread. Lives as long as its hub.
+ * The states of a gateway's jobs, from the queue to the purge, as events. Decides about attempts
+ * and endings; queues and slots belong to the Pipeline, text, ids, timers and readers to the
+ * JobHub, shared answers to the AnswerCache. Main thread. Lives as long as its hub.
  * @extends {EventEmitter<LifecycleEvents>}
  */
 export class JobLifecycle extends EventEmitter {
@@ -75,7 +76,7 @@ export class JobLifecycle extends EventEmitter {
     return this.#jobs;
   }
 
-  /** How many calls to the provider may be made again. */
+  /** The budget of retries to the provider. */
   get retryBudget() {
     return this.#retryBudget;
   }
@@ -124,7 +125,7 @@ export class JobLifecycle extends EventEmitter {
     return true;
   }
 
-  /** @param {JobRecord} record that joins an answer whose attempt is under way */
+  /** @param {JobRecord} record that joins an answer with a running attempt */
   joinAttempt(record) {
     record.beginAttempt();
     this.emit('started', record);
@@ -161,7 +162,7 @@ export class JobLifecycle extends EventEmitter {
   }
 
   /**
-   * Ends and purges an accepted job whose submission is refused after all.
+   * Ends and purges an accepted job whose submission is then refused.
    * @param {JobRecord} record
    * @param {import('../../internal/util/http-error.js').HttpError} error the refusal
    */
@@ -172,7 +173,7 @@ export class JobLifecycle extends EventEmitter {
     this.#hub.purge(record.handle);
   }
 
-  /** @param {JobRecord} record whose caller gave up before it heard of the job */
+  /** @param {JobRecord} record whose caller aborted before it received the job's id */
   forget(record) {
     this.#jobs.delete(record);
     this.#hub.purge(record.handle);
@@ -190,7 +191,7 @@ export class JobLifecycle extends EventEmitter {
   async settled() {
     await this.#hub.barrier();
     if (this.#store === undefined) return;
-    // The hub answers about an ended job after the journal has committed its ending.
+    // The hub returns the final state only after the journal has committed it.
     const active = this.#jobs.active();
     await Promise.all(active.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
   }
@@ -204,7 +205,7 @@ export class JobLifecycle extends EventEmitter {
     if (record === undefined) return;
     this.#jobs.finish(record, state);
     record.settleReservation();
-    // A shared answer counts by itself.
+    // A shared answer is counted separately.
     if (state.status === 'completed' && record.answer === undefined) this.#retryBudget.onSuccess();
     this.emit('ended', record, state);
     if (!record.providerDone) record.abort.abort();

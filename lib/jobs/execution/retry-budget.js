@@ -1,22 +1,20 @@
-/**
- * How many calls may be made again to one upstream: a share of those that succeed, and a few a second
- * besides, so that one that fails altogether is not called the more for it. Main thread only.
- *
- * A token bucket that time and successes fill, as the retry budgets of Finagle and Envoy.
- */
-
 /** Retries per success. */
 const SHARE = 0.2;
 const PER_SECOND = 10;
-/** Retries that may come at once. */
+/** Maximum burst of retries. */
 const SAVED_MAX = 100;
 
-/** See the head of this file. */
+/**
+ * Limits the retries to one upstream to a share of its successful calls plus a few per second, so
+ * that retries do not add load to a failing upstream. Main thread only.
+ *
+ * A token bucket filled by time and successes, like the retry budgets of Finagle and Envoy.
+ */
 export class RetryBudget {
   #nowMs;
   #left = SAVED_MAX;
   #filledMs;
-  /** Retries that were refused. */
+  /** Number of refused retries. */
   refused = 0;
 
   /** @param {() => number} nowMs monotonic milliseconds */
@@ -25,18 +23,18 @@ export class RetryBudget {
     this.#filledMs = nowMs();
   }
 
-  /** A call has succeeded. */
+  /** Records a successful call. */
   onSuccess() {
     this.#left = Math.min(SAVED_MAX, this.#left + SHARE);
   }
 
-  /** @returns {boolean} whether one more call may be made again; it counts then */
+  /** @returns {boolean} whether a retry is allowed; if so it is counted */
   take() {
     const nowMs = this.#nowMs();
     const gained = ((nowMs - this.#filledMs) / 1000) * PER_SECOND;
     this.#left = Math.min(SAVED_MAX, this.#left + gained);
     this.#filledMs = nowMs;
-    // Fifths add up to a little less than a whole.
+    // Multiples of 0.2 may add up to slightly less than 1.
     if (this.#left < 1 - 1e-9) {
       this.refused += 1;
       return false;

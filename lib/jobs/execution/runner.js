@@ -1,11 +1,3 @@
-/**
- * Moves a provider's text into the jobs' logs: the `process` function of a gateway's pipeline.
- * Main thread only.
- *
- * A run lasts one attempt and ends by the provider's end, its error, the token limit, or by the
- * job's own ending (cancel, wall time, disconnect: the record's abort signal). In each case the
- * iterator is told to stop, and the slot is free once it has, or soon after if it does not listen.
- */
 import { Run, providerError } from './attempt.js';
 
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
@@ -15,7 +7,7 @@ import { Run, providerError } from './attempt.js';
 /** How long a provider that ignores its signal may keep its slot after the job has ended. */
 const RELEASE_MS = 1000;
 
-/** Lets one waiter at a time wait for a promise or for the gate, whichever is first. */
+/** Lets one waiter at a time wait for a promise or for `open`, whichever is first. */
 class Latch {
   opened = false;
   /** @type {(() => void) | undefined} */
@@ -29,8 +21,8 @@ class Latch {
   /**
    * @template T
    * @param {T | PromiseLike<T>} promise
-   * @returns {Promise<T | undefined>} undefined when the gate opened first; the promise's later
-   *   rejection is then nobody's concern
+   * @returns {Promise<T | undefined>} undefined when the latch opened first; a later rejection of
+   *   the promise is then ignored
    */
   race(promise) {
     return new Promise((resolve, reject) => {
@@ -42,7 +34,7 @@ class Latch {
 }
 
 /**
- * Waits for something, but not for ever.
+ * Waits for a promise, up to `RELEASE_MS`.
  * @param {unknown} promise
  */
 async function withTimeout(promise) {
@@ -59,21 +51,21 @@ async function withTimeout(promise) {
 }
 
 /**
- * Tells an iterator to stop and waits until it has: but a generator that hangs in an `await`
- * cannot hear `return()`.
+ * Stops an iterator and waits for it, up to `RELEASE_MS`: a generator that hangs in an `await` does
+ * not react to `return()`.
  * @param {AsyncIterator<unknown>} iterator
  */
 async function release(iterator) {
   try {
     await withTimeout(iterator.return?.());
   } catch {
-    // The job has its ending already; what the clean-up throws has nowhere to go.
+    // The job has ended already, so an error of the clean-up is ignored.
   }
 }
 
 /**
  * @template T, R
- * @param {AsyncIterable<T, R> | undefined} iterable what a provider gave
+ * @param {AsyncIterable<T, R> | undefined} iterable returned by a provider
  * @returns {AsyncIterator<T, R>}
  */
 function start(iterable) {
@@ -82,7 +74,15 @@ function start(iterable) {
   return iterator;
 }
 
-/** See the head of this file. */
+/**
+ * Moves a provider's text into the jobs' logs: the `process` function of a gateway's pipeline. Main
+ * thread only.
+ *
+ * A run lasts one attempt and ends by the provider's end, its error, the token limit, or by the
+ * job's own ending (cancel, wall time, disconnect: the record's abort signal). In each case the
+ * iterator is stopped. The slot becomes free once it has stopped, or after `RELEASE_MS` if it does
+ * not react.
+ */
 export class JobRunner {
   #provider;
   #hub;
@@ -130,8 +130,8 @@ export class JobRunner {
   }
 
   /**
-   * The hub fetches the text by itself, and stops when a job has ended. What is left to do here is
-   * to end, or to try again, what failed.
+   * The hub fetches the text itself and stops when a job has ended. This method ends or retries
+   * failed attempts.
    * @param {Run[]} runs
    */
   async #relay(runs) {
@@ -153,7 +153,7 @@ export class JobRunner {
    * Pulls one job's text. In plain callbacks: this runs once per token, and `await` would take
    * several promises where one does.
    * @param {Run} run
-   * @returns {Promise<void>} resolves when the provider has let go
+   * @returns {Promise<void>} resolves when the provider has stopped
    */
   #pumpOne(run) {
     return new Promise((resolve) => {
@@ -177,7 +177,7 @@ export class JobRunner {
       const pull = () => {
         if (run.done || iterator === undefined) return;
         try {
-          // `resolve` leaves a promise as it is, and admits iterators that answer at once.
+          // `resolve` returns a promise unchanged, and accepts iterators that return plain results.
           Promise.resolve(iterator.next()).then(take, fail);
         } catch (error) {
           run.fail(error);
@@ -191,7 +191,7 @@ export class JobRunner {
       } catch (error) {
         run.fail(error);
       }
-      // The provider may have ended the job by itself while it was being started.
+      // The provider may have ended the job while `start` ran.
       if (run.done && iterator !== undefined) void release(iterator);
       pull();
     });
@@ -205,7 +205,7 @@ export class JobRunner {
     for (const run of runs) {
       run.whenDone(() => {
         live -= 1;
-        // A provider that has told the last ending is about to return by itself, and may keep its
+        // After its last `end` event a provider is about to return by itself, and may keep its
         // connection for the next batch.
         if (live > 0 || run.told) return;
         gate.open();
@@ -252,7 +252,7 @@ function deliver(runs, event) {
 }
 
 /**
- * A bad chunk is its own request's fault, not the batch's.
+ * Appends a chunk. An invalid chunk fails its own request only, not the batch.
  * @param {Run} run
  * @param {unknown} text
  */
@@ -263,7 +263,7 @@ function pushOrFail(run, text) {
     run.fail(error);
     return undefined;
   } finally {
-    // At its limit, or failed: the provider may drop this sequence while the others go on.
+    // At its limit, or failed: the provider may drop this sequence while the others continue.
     if (run.done) run.record.abort.abort();
   }
 }

@@ -1,27 +1,26 @@
-/**
- * An answer that several jobs share, as it is produced: a job that nobody sees. It goes through
- * the queues and to the provider in place of the jobs that have it, its members, whose logs are
- * fed from its own on the reactor. Main thread only; made and ended by the AnswerCache.
- */
 import { JobRecord } from '../job.js';
 
-/** See the head of this file. */
+/**
+ * A hidden job that produces an answer for several jobs, its members. It passes through the queues
+ * and the provider in their place; the reactor copies its log to theirs. Main thread only; the
+ * AnswerCache creates and ends it.
+ */
 export class SharedAnswer extends JobRecord {
-  /** @type {Set<JobRecord>} jobs that wait for it, or are fed by it and have not ended */
+  /** @type {Set<JobRecord>} jobs that wait for it or follow its log, and have not ended */
   members = new Set();
-  /** @type {Promise<void>} settles with its admission: what refuses it refuses all who wait */
+  /** @type {Promise<void>} settles with its admission; a rejection refuses all waiting jobs */
   admitted = Promise.resolve();
   /** Whether it is in the cache. */
   kept = false;
   /** When it came into the cache, on the clock of `performance.now()`. */
   endedAt = 0;
-  /** What the budget of memory has of it. */
+  /** Bytes counted in the memory budget. */
   retainedBytes = 0;
-  /** Jobs that are about to be fed by it: so long it stays in the hub. */
+  /** Number of jobs about to follow its log; it stays in the hub meanwhile. */
   joining = 0;
 
   /**
-   * @param {JobRecord} first the job that asks for it. The provider is told its id
+   * @param {JobRecord} first the job that begins it. The provider receives this job's id
    * @param {import('./cache-policy.js').CachePlan} plan
    */
   constructor(first, { key, ttlMs }) {
@@ -32,7 +31,7 @@ export class SharedAnswer extends JobRecord {
     this.request_id = first.id;
     this.key = key;
     this.ttlMs = ttlMs;
-    // It lives as long as the last of its members.
+    // It ends with the last of its members.
     this.deadlineMs = 0;
   }
 
@@ -46,10 +45,9 @@ export class SharedAnswer extends JobRecord {
   }
 
   /**
-   * What was reserved for it, on behalf of the job that began it, is settled by what it has really
-   * taken, whoever it went on for: that job may have ended long before. Those who joined or hit cost
-   * no tokens.
-   * @param {import('../../streams/types.js').JobState | null} state null: it was not admitted
+   * Settles the reservation made by the job that began it at the answer's actual use, even if that
+   * job has ended before. Jobs that joined or replayed it are charged no tokens.
+   * @param {import('../../streams/types.js').JobState | null} state null: not admitted
    */
   end(state) {
     this.final = state ?? undefined;
@@ -60,20 +58,20 @@ export class SharedAnswer extends JobRecord {
     this.metadata = undefined;
   }
 
-  /** Whether another job with the same question may have it later. */
+  /** Whether another job with the same request may replay it later. */
   get whole() {
     const { status, reason, text_bytes: bytes, text_truncated: truncated } = this.final ?? {};
-    // An empty answer is mostly a failure in disguise.
+    // An empty answer usually means a failure.
     return status === 'completed' && reason === 'stop' && bytes > 0 && truncated !== true;
   }
 
-  /** Bytes that it holds in the hub, about. */
+  /** Approximate bytes that it holds in the hub. */
   get bytes() {
     return BYTES_EACH + this.final.text_bytes + BYTES_PER_TOKEN * this.final.metrics.tokens;
   }
 }
 
-/** Of a job without text: in the hub and here. */
+/** Bytes of a job without text, in the hub and here. */
 const BYTES_EACH = 2048;
-/** An offset in the log. */
+/** Bytes of a token's offset in the log. */
 const BYTES_PER_TOKEN = 4;

@@ -1,9 +1,3 @@
-/**
- * Who may do what, now: the policy in force, and its exchange while the gateway runs. Main thread.
- *
- * A request sees one policy, from its authentication on: what `reload` swaps in is for those that
- * come later, and streams that run go on.
- */
 import { createHash } from 'node:crypto';
 import { checkLimits, compileAccess, completeAccess, ANONYMOUS } from './config.js';
 import { checkBoolean, checkOptions, checkString } from '../../internal/util/validate.js';
@@ -15,8 +9,8 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 /** @typedef {import('./config.js').Policy} Policy */
 
 /**
- * Something that is counted: what one principal, one organisation, or all users of one model or one
- * endpoint have used. `name` is unique within its `scope`.
+ * A unit of quota: the usage of one principal, one organisation, or all users of one model or one
+ * endpoint. `name` is unique within its `scope`.
  * @typedef {object} Budget
  * @property {'principal' | 'organisation' | 'model' | 'endpoint'} scope
  * @property {string} name
@@ -24,13 +18,13 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
  */
 
 /**
- * What an `authenticate` hook may give in place of a principal's name.
+ * Result of an `authenticate` hook, in place of a principal's name.
  * @typedef {object} GivenAccess
  * @property {string} principal
- * @property {string} [organisation] one that is configured brings its limits and models
+ * @property {string} [organisation] a configured organisation adds its limits and models
  * @property {boolean} [admin] default false
- * @property {string} [account] that it pays from; default its organisation's, else its own
- * @property {string[]} [models] those that may be used; default all
+ * @property {string} [account] account that it pays from; default its organisation's, else its own
+ * @property {string[]} [models] permitted models; default all
  * @property {Limits} [limits] each one given replaces the default of that name
  */
 
@@ -44,7 +38,7 @@ const isStrings = (value) =>
 /**
  * @param {string} name
  * @param {unknown} value
- * @returns {string} that is no other's once it is UTF-8, as in the data file
+ * @returns {string} that stays unique when encoded as UTF-8 in the data file
  */
 function checkName(name, value) {
   const checked = checkString(name, value);
@@ -52,7 +46,14 @@ function checkName(name, value) {
   return checked;
 }
 
-/** See the head of this file. Lives as long as its gateway. */
+/**
+ * The access policy in force, and its replacement while the gateway runs. Main thread.
+ *
+ * A request uses one policy from its authentication on. A policy set by `reload` applies to later
+ * requests; open streams continue.
+ *
+ * Lives as long as its gateway.
+ */
 export class AccessControl {
   #policy;
   #corsOrigins;
@@ -61,7 +62,7 @@ export class AccessControl {
 
   /**
    * @param {Readonly<Policy>} policy
-   * @param {readonly string[]} [corsOrigins] where the policy names none
+   * @param {readonly string[]} [corsOrigins] used if the policy names none
    */
   constructor(policy, corsOrigins = []) {
     this.#policy = policy;
@@ -73,24 +74,25 @@ export class AccessControl {
     return this.#policy.keyed;
   }
 
-  /** Whose pages may call: origins, or `*`. */
+  /** Origins of pages that may call, or `*`. */
   get corsOrigins() {
     return this.#policy.corsOrigins ?? this.#corsOrigins;
   }
 
-  /** How addresses of streams are signed. */
+  /** Settings for signed stream URLs. */
   get streamUrls() {
     return this.#policy.streamUrls;
   }
 
   /**
-   * Puts another configuration in force, as a whole or not at all.
+   * Replaces the configuration atomically.
    * @param {unknown} config
-   * @throws {TypeError | RangeError} naming what is wrong; everything stays as it was
+   * @throws {TypeError | RangeError} naming the invalid option; the policy is unchanged
    */
   reload(config) {
     const policy = compileAccess('access', config);
-    // A file emptied by accident must not open the door; an empty list closes it.
+    // A file emptied by accident must not disable authentication; an empty list refuses all
+    // callers.
     if (this.#policy.keyed && !policy.keyed) {
       throw rangeError('access.keys may not be left out while the gateway runs with keys');
     }
@@ -98,7 +100,7 @@ export class AccessControl {
   }
 
   /**
-   * @param {string} key as Node reads headers: each character is a byte that the caller sent
+   * @param {string} key as Node decodes headers: each character is one byte sent by the caller
    * @returns {Readonly<Access> | undefined} undefined: no such key
    */
   byKey(key) {
@@ -115,7 +117,7 @@ export class AccessControl {
 
   /**
    * @param {string} principal
-   * @returns {Readonly<Access>} of the key with this id, else what is so by default
+   * @returns {Readonly<Access>} of the key with this id, else the default
    */
   of(principal) {
     if (principal === ANONYMOUS) return this.#policy.anonymous;
@@ -123,7 +125,7 @@ export class AccessControl {
   }
 
   /**
-   * What an `authenticate` hook gave.
+   * Converts the result of an `authenticate` hook.
    * @param {unknown} given a principal's name, or a `GivenAccess`
    * @returns {Readonly<Access>}
    */
@@ -151,21 +153,21 @@ export class AccessControl {
   }
 
   /**
-   * Whether an `authenticate` hook said what may be used, and not the configuration.
+   * Whether an `authenticate` hook set the limits and models, instead of the configuration.
    * @param {Readonly<Access>} access
    */
   isGiven(access) {
     return this.#given.has(access);
   }
 
-  /** Limits of principals that have none of their own. */
+  /** Limits of principals without limits of their own. */
   get defaults() {
     return this.#policy.limits;
   }
 
   /**
    * @param {string} model
-   * @returns {import('./prices.js').Price | undefined} undefined: it costs nothing
+   * @returns {import('./prices.js').Price | undefined} undefined: free of charge
    */
   priceOf(model) {
     return this.#policy.prices.get(model) ?? this.#policy.prices.get(ALL);
@@ -173,7 +175,7 @@ export class AccessControl {
 
   /**
    * @param {string} account
-   * @returns {bigint | boolean} how far below zero a new account of this name may go; true: without limit
+   * @returns {bigint | boolean} overdraft limit of a new account of this name; true: unlimited
    */
   overdraftOf(account) {
     return this.#policy.overdrafts.get(account) ?? this.#policy.overdrafts.get(ALL) ?? false;
@@ -181,19 +183,19 @@ export class AccessControl {
 
   /**
    * @param {string} account
-   * @returns {boolean} whether it is configured, by its own name or as what a key pays from
+   * @returns {boolean} whether it is configured, by name or as the account of a key
    */
   namesAccount(account) {
     return this.#policy.accounts.has(account);
   }
 
-  /** What is reserved for the answer to a job that does not say. */
+  /** Tokens reserved for the answer to a job without `max_tokens`. */
   get defaultMaxTokens() {
     return this.#policy.defaultMaxTokens;
   }
 
   /**
-   * Everything that is configured by its name and has limits.
+   * All configured budgets that have limits.
    * @returns {Budget[]}
    */
   configuredBudgets() {
@@ -213,10 +215,10 @@ export class AccessControl {
   }
 
   /**
-   * Everything that a job counts against. Those without a limit are left out.
-   * @param {Readonly<Access>} access whose job it is
-   * @param {string | undefined} model undefined where no model is asked
-   * @param {string} endpoint by which it came
+   * The budgets that a job counts against. Budgets without limits are omitted.
+   * @param {Readonly<Access>} access of the job's caller
+   * @param {string | undefined} model undefined if no model is used
+   * @param {string} endpoint of the request
    * @returns {Budget[]}
    */
   budgets({ principal, organisation, limits }, model, endpoint) {

@@ -1,7 +1,7 @@
 /**
- * Who may use the gateway, and how much, as it is configured: the `access` option of
- * `createGateway` and the same members of the file of `--config`. Checks it, and compiles it into
- * a frozen `Policy` that is swapped as a whole. Pure functions.
+ * Configuration of access and limits: the `access` option of `createGateway` and the same members
+ * of the file of `--config`. Checks the configuration and compiles it into a frozen `Policy` that
+ * is replaced as a whole. Pure functions.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { checkString } from '../../internal/util/validate.js';
@@ -18,18 +18,18 @@ import {
 import { rangeError, typeError } from '../../internal/util/errors.js';
 import { schemaCheck } from '../../internal/util/json-schema.js';
 
-/** The ways by which jobs come in, as limits name them. */
+/** Endpoints that accept jobs, by the names that limits use. */
 export const endpoints = Object.freeze({
   jobs: '/v1/jobs',
   workflows: '/v1/workflows',
   crawls: '/v1/crawls',
 });
 
-/** The principal of a gateway that authenticates nobody. */
+/** The principal of callers of a gateway without authentication. */
 export const ANONYMOUS = 'anonymous';
 
 /**
- * What may be used; a limit that is absent is none.
+ * Limits of use. An absent limit means unlimited.
  * @typedef {object} Limits
  * @property {number} [requests_per_minute]
  * @property {number} [tokens_per_minute] prompt and completion
@@ -38,65 +38,68 @@ export const ANONYMOUS = 'anonymous';
 
 /**
  * @typedef {object} KeyConfig
- * @property {string} id the principal: what its jobs belong to, and what logs call it
+ * @property {string} id the principal: owner of its jobs, and its name in logs
  * @property {string | string[]} sha256 of the key, 64 hexadecimal digits; several while a key is
- *   being replaced
+ *   rotated
  * @property {string} [organisation]
  * @property {Limits} [limits] each one given replaces the default of that name
- * @property {string[]} [models] those it may use; default all
- * @property {boolean} [admin] may read `/metrics`, use `/v1/logs`, see all accounts and move credits;
- *   default false
- * @property {string} [account] that it pays from; default its organisation's, else its own
+ * @property {string[]} [models] permitted models; default all
+ * @property {boolean} [admin] may read `/metrics`, use `/v1/logs`, see all accounts and move
+ *   credits; default false
+ * @property {string} [account] account that it pays from; default its organisation's, else its own
  */
 
 /**
- * The names are those of the file.
+ * Names are those of the configuration file.
  * @typedef {object} AccessConfig
- * @property {KeyConfig[]} [keys] absent: everybody is `anonymous`; an empty list lets nobody in
- * @property {Record<string, {limits?: Limits, models?: string[]}>} [organisations] limits are shared
- *   by all keys of one
- * @property {Record<string, {limits?: Limits}>} [models] limits are shared by all who use it
- * @property {Record<string, {limits?: Limits}>} [endpoints] by path; limits are shared by all who use
- *   it
+ * @property {KeyConfig[]} [keys] absent: all callers are `anonymous`; an empty list refuses all
+ *   callers
+ * @property {Record<string, {limits?: Limits, models?: string[]}>} [organisations] limits are
+ *   shared by all keys of an organisation
+ * @property {Record<string, {limits?: Limits}>} [models] limits are shared by all users of the
+ *   model
+ * @property {Record<string, {limits?: Limits}>} [endpoints] by path; limits are shared by all users
+ *   of the endpoint
  * @property {Limits} [limits] defaults for every key
- * @property {number} [default_max_tokens] what is reserved of a limit of tokens for the answer to a
- *   job without `max_tokens`, if the limit is as large, and where an answer that is paid for is cut;
+ * @property {number} [default_max_tokens] tokens reserved for the answer to a job without
+ *   `max_tokens`, if the limit is as large, and the longest answer of such a job when it is priced;
  *   default 1024
- * @property {Record<string, import('./prices.js').PriceConfig>} [prices] by model; `*`: of all
- *   others. Without a price a job costs nothing
+ * @property {Record<string, import('./prices.js').PriceConfig>} [prices] by model; `*`: all other
+ *   models. Jobs without a price are free
  * @property {Record<string, import('./prices.js').AccountConfig>} [accounts] by name; `*`: all
- *   others
+ *   other accounts
  * @property {string[]} [cors_origins] pages of these origins may call; `*` is any
  * @property {number} [stream_url_ttl_s] how long a signed `stream_url` opens streams; default 300
- * @property {string} [stream_url_secret] signs them; default: random, made by the process
+ * @property {string} [stream_url_secret] signing secret; default: random per process
  */
 
 /**
- * Who is asking, and what they may do. Frozen.
+ * Identity and permissions of a caller. Frozen.
  * @typedef {object} Access
  * @property {string} principal
  * @property {string} [organisation]
  * @property {boolean} admin
- * @property {string} [account] that it pays from, where that is not its organisation's or its own
- * @property {readonly string[]} [models] those that may be used; absent: all
+ * @property {string} [account] account that it pays from, if other than its organisation's or its
+ *   own
+ * @property {readonly string[]} [models] permitted models; absent: all
  * @property {Readonly<Limits>} limits of this principal alone, defaults filled in
  */
 
 /** @typedef {{digest: Buffer, access: Readonly<Access>}} KeyEntry */
 
 /**
- * A configuration in the form in which it is asked. Frozen.
+ * A compiled configuration. Frozen.
  * @typedef {object} Policy
  * @property {boolean} keyed whether keys are configured
  * @property {Map<string, Readonly<Access>>} principals by id of their key
  * @property {Readonly<Limits>} limits defaults
- * @property {Readonly<Access>} anonymous of those who are not asked who they are
+ * @property {Readonly<Access>} anonymous of callers without authentication
  * @property {Map<string, {limits: Readonly<Limits>, models?: string[]}>} organisations
  * @property {Map<string, {limits: Readonly<Limits>}>} models
  * @property {Map<string, {limits: Readonly<Limits>}>} endpoints
  * @property {Map<string, import('./prices.js').Price>} prices by model, and `*`
  * @property {Map<string, bigint | boolean>} overdrafts by account, and `*`
- * @property {Set<string>} accounts that keys pay from, or that are configured
+ * @property {Set<string>} accounts configured, or named by a key
  * @property {number} defaultMaxTokens
  * @property {readonly string[]} [corsOrigins]
  * @property {{ttlS: number, secret?: string}} streamUrls
@@ -180,7 +183,7 @@ const properties = {
   },
 };
 
-/** The members of a configuration file that are about access. */
+/** The members of a configuration file that concern access. */
 export const accessMembers = Object.freeze(Object.keys(properties));
 
 const validate = schemaCheck({ type: 'object', additionalProperties: false, properties });
@@ -192,7 +195,7 @@ const validateLimits = schemaCheck(limitsSchema);
 const firstProblem = (validator) => problemOf(validator.errors[0]);
 
 /**
- * What a schema cannot say: nothing twice, and no name that leads nowhere.
+ * Checks beyond the schema: duplicates and unknown names.
  * @param {AccessConfig} config
  * @returns {SchemaProblem | undefined}
  */
@@ -203,7 +206,7 @@ function findInconsistency({ keys = [], organisations, cors_origins: origins = [
     const at = ['keys', String(i)];
     /** @type {(path: string[], says: string) => SchemaProblem} */
     const bad = (path, says) => ({ path: [...at, ...path], kind: 'value', says });
-    // A caller without a key, and the jobs of gateway.submit(), must not be this key's.
+    // A key must not own the jobs of anonymous callers and of gateway.submit().
     if (id === ANONYMOUS) return bad(['id'], `must not be ${ANONYMOUS}`);
     const owner = seen.get(`id ${id}`);
     if (owner !== undefined) return bad(['id'], `must not repeat ${owner}`);
@@ -249,7 +252,7 @@ export function checkOrigins(option, value = []) {
 
 /**
  * @param {unknown} config
- * @returns {SchemaProblem | undefined} the first thing wrong with it
+ * @returns {SchemaProblem | undefined} the first problem found
  */
 export function findAccessProblem(config) {
   if (!validate(config)) return firstProblem(validate);
@@ -280,7 +283,7 @@ export function checkLimits(option, value = {}) {
 /**
  * @param {Pick<Policy, 'limits' | 'organisations'>} policy
  * @param {Partial<Access> & {principal: string}} fields
- * @returns {Readonly<Access>} with what the policy adds to it
+ * @returns {Readonly<Access>} completed from the policy
  */
 export function completeAccess(policy, fields) {
   const { principal, organisation, admin = false, account, models, limits } = fields;
@@ -298,9 +301,9 @@ export function completeAccess(policy, fields) {
 }
 
 /**
- * A look-up by the SHA-256 of a key. What is compared byte by byte with early exit (a Map compares
- * strings so) is a keyed hash whose key nobody outside knows: however long it takes, it says
- * nothing of how near a guess came. The digest itself is compared in constant time.
+ * A look-up by the SHA-256 of a key. The Map, which compares strings with early exit, is keyed by
+ * an HMAC under a secret key, so its timing reveals nothing about a guess. The digest itself is
+ * compared in constant time.
  * @param {KeyEntry[]} entries
  * @returns {(digest: Buffer) => Readonly<Access> | undefined}
  */
@@ -326,10 +329,10 @@ function withLimits(named = {}) {
 }
 
 /**
- * @param {string} option how the configuration is called where it was given
+ * @param {string} option name of the option in error messages
  * @param {unknown} given an `AccessConfig`, or undefined for none
- * @returns {Readonly<Policy>} which shares nothing with it
- * @throws {TypeError | RangeError} naming what is wrong
+ * @returns {Readonly<Policy>} independent of `given`
+ * @throws {TypeError | RangeError} naming the invalid option
  */
 export function compileAccess(option, given = {}) {
   const problem = findAccessProblem(given);

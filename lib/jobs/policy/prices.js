@@ -1,6 +1,6 @@
 /**
- * What tokens cost, and which account pays, as it is configured: the members `prices` and `accounts`
- * of the access configuration. Pure functions.
+ * Prices of tokens and the accounts that pay: the members `prices` and `accounts` of the access
+ * configuration. Pure functions.
  *
  * A price is per token, in micro-credits, and may have a fraction; an amount is a whole number of
  * micro-credits, rounded up once per job.
@@ -12,34 +12,34 @@ import { createHash } from 'node:crypto';
  * @typedef {number | string} Rate
  */
 /**
- * What a model's tokens cost. Names are those of the configuration file.
+ * Prices of a model's tokens, under the names of the configuration file.
  * @typedef {object} PriceConfig
  * @property {Rate} prompt
  * @property {Rate} completion
- * @property {Rate} [cached_prompt] of a job that shares the answer of another one; default 0
+ * @property {Rate} [cached_prompt] of a job that shares another job's answer; default 0
  * @property {Rate} [cached_completion] the same; default 0
  */
 /**
  * @typedef {object} AccountConfig
- * @property {number | string | boolean} [overdraft] how far below zero it may go, in micro-credits; true:
- *   without limit; default 0. Taken when the account is opened
+ * @property {number | string | boolean} [overdraft] limit below zero, in micro-credits; true:
+ *   unlimited; default 0. Applied when the account is opened
  */
 
 /**
- * What one job pays per token, in units of 1e-9 micro-credits.
+ * Prices of one job per token, in units of 1e-9 micro-credits.
  * @typedef {{prompt: bigint, completion: bigint}} Rates
  */
 /** @typedef {{full: Rates, cached: Rates}} Price */
 /** @typedef {{prompt_tokens: number, completion_tokens: number}} Usage */
 
-/** What is meant for all that have none of their own. */
+/** Name of the default entry. */
 export const ALL = '*';
 
 const FRACTION_DIGITS = 9;
 const SCALE = 10n ** BigInt(FRACTION_DIGITS);
-/** A thousand credits a token. What 2^31 tokens cost is still an amount. */
+/** A thousand credits per token. The cost of 2^31 tokens is still a valid amount. */
 const RATE_MAX = 1e9;
-/** What the ledger can name. */
+/** Longest account name in the ledger. */
 const ACCOUNT_LENGTH_MAX = 256;
 
 const rate = {
@@ -50,14 +50,14 @@ const rate = {
   description: `micro-credits per token, below ${RATE_MAX}, with up to ${FRACTION_DIGITS} decimals`,
 };
 
-/** An account's name, as a configuration may give it. */
+/** Schema of an account's name in a configuration. */
 export const accountSchema = {
   type: 'string',
   pattern: '^[\\w.:/+-][\\w.:@/+-]{0,127}$',
   description: '1 to 128 letters, digits or any of _ . : @ / + -, without @ in front',
 };
 
-/** What the members of a configuration must look like. */
+/** Schemas of the configuration members. */
 export const creditMembers = {
   prices: {
     type: 'object',
@@ -93,18 +93,18 @@ export const creditMembers = {
 
 /**
  * @param {Rate} given that passed the schema
- * @returns {bigint | undefined} undefined: it has more decimals than are counted
+ * @returns {bigint | undefined} undefined: too many decimals
  */
 function scaled(given) {
   const text = String(given);
-  // A number in exponent notation is below what is counted.
+  // A number in exponent notation is below the smallest unit.
   if (!/^\d+(\.\d{1,9})?$/.test(text)) return undefined;
   const [whole, fraction = ''] = text.split('.');
   return BigInt(whole) * SCALE + BigInt(fraction.padEnd(FRACTION_DIGITS, '0'));
 }
 
 /**
- * What a schema cannot say of prices and accounts.
+ * Checks of prices and accounts beyond the schema.
  * @param {object} config of access
  * @param {{id: string, organisation?: string, account?: string}[]} [config.keys]
  * @param {Record<string, PriceConfig>} [config.prices]
@@ -124,7 +124,7 @@ export function findCreditProblem({ keys = [], prices, accounts = {} }) {
     return { path: ['accounts', name], kind: 'value', says: 'must have the name of an account' };
   }
   if (prices === undefined) return undefined;
-  // By default both would pay from one account, of which neither would know.
+  // Otherwise both would pay from the same account by accident.
   const organisations = new Set(keys.map(({ organisation }) => organisation));
   const i = keys.findIndex(
     ({ id, organisation, account }) =>
@@ -162,7 +162,7 @@ export function compilePrices(prices = {}) {
 
 /**
  * @param {Record<string, AccountConfig>} [accounts]
- * @returns {Map<string, bigint | boolean>} how far below zero each may go; true: without limit
+ * @returns {Map<string, bigint | boolean>} overdraft limit of each; true: unlimited
  */
 export function compileOverdrafts(accounts = {}) {
   return new Map(
@@ -174,8 +174,8 @@ export function compileOverdrafts(accounts = {}) {
 }
 
 /**
- * The account that a caller pays from: its own, else its organisation's, else one of its name. A
- * name that no account can have stands for its hash.
+ * The account that a caller pays from: its own, else its organisation's, else one named after the
+ * principal. A name that is not a valid account name is replaced by its hash.
  * @param {{account?: string, organisation?: string, principal: string}} access
  * @returns {string}
  */

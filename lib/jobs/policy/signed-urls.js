@@ -1,29 +1,29 @@
-/**
- * Addresses of streams. An EventSource sends no headers, so where callers have to say who they are,
- * the address itself does: it carries a token, signed here, that opens the streams of certain jobs
- * for one principal, for a short time. Looked at when a stream is opened; one that runs outlives it.
- * Main thread.
- *
- * The token is `<payload>.<mac>`: base64url of `[principal, expiry in Unix seconds, whether it has a
- * key]` as JSON, and of an HMAC-SHA256 over the payload and the set of job ids, which the address names
- * anyway.
- */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** Keeps these tokens from meaning anything where the same secret signs something else. */
+/** Domain separation: these tokens are invalid elsewhere, even under the same secret. */
 const PURPOSE = 'sluice stream_url 1';
 
 const TOKEN = /^[\w-]+\.[\w-]{43}$/;
 
 /**
  * @typedef {object} StreamUrl
- * @property {string} path relative to where the router is mounted
- * @property {number | null} expiresAt Unix seconds; null: never, nothing is signed
+ * @property {string} path relative to the mount point of the router
+ * @property {number | null} expiresAt Unix seconds; null: unsigned, never expires
  */
 
-/** See the head of this file. Lives as long as its gateway. */
+/**
+ * Signed URLs of streams. An EventSource sends no headers, so where callers must authenticate the
+ * URL carries a signed token. It opens the streams of certain jobs for one principal, for a short
+ * time. The token is checked when a stream opens; an open stream continues after expiry. Main
+ * thread.
+ *
+ * The token is `<payload>.<mac>`: base64url of `[principal, expiry in Unix seconds, whether it has
+ * a key]` as JSON, and of an HMAC-SHA256 over the payload and the set of job ids in the URL.
+ *
+ * Lives as long as its gateway.
+ */
 export class StreamUrls {
-  /** Signs where no secret is configured: then nobody else has to know the tokens. */
+  /** Signs tokens when no secret is configured; no other process needs to verify them then. */
   #ownSecret = randomBytes(32);
   #access;
   #wallMs;
@@ -37,16 +37,16 @@ export class StreamUrls {
     this.#wallMs = wallMs;
   }
 
-  /** Whether addresses carry tokens: with keys, or when there is a secret to sign them with. */
+  /** Whether URLs carry tokens: if keys or a signing secret are configured. */
   get signed() {
     return this.#access.keyed || this.#access.streamUrls.secret !== undefined;
   }
 
   /**
-   * @param {string} principal whose jobs they are
+   * @param {string} principal owner of the jobs
    * @param {string[]} jobIds
    * @param {{fanIn?: boolean, parameter?: string}} [options] `fanIn`: all on one connection;
-   *   `parameter`: what the address calls the ids, default `job_id`
+   *   `parameter`: query parameter of the ids, default `job_id`
    * @returns {StreamUrl}
    */
   make(principal, jobIds, { fanIn = false, parameter = 'job_id' } = {}) {
@@ -65,13 +65,13 @@ export class StreamUrls {
   /**
    * @param {unknown} token as the caller sent it
    * @param {string[]} jobIds as the caller asks for
-   * @returns {{principal: string, state: 'good' | 'expired' | 'revoked'} | undefined} undefined: it
-   *   is not ours, or not for these jobs; `revoked`: its principal had a key, which is gone
+   * @returns {{principal: string, state: 'good' | 'expired' | 'revoked'} | undefined} undefined:
+   *   not signed by this gateway, or not for these jobs; `revoked`: its principal's key was removed
    */
   open(token, jobIds) {
     if (typeof token !== 'string' || !TOKEN.test(token)) return undefined;
     const [payload, mac] = token.split('.');
-    // The texts are compared, and not the bytes they stand for: those can be written in several ways.
+    // Compare the encoded text, because base64url can encode the same bytes in several ways.
     const expected = Buffer.from(this.#mac(payload, jobIds));
     if (!timingSafeEqual(Buffer.from(mac), expected)) return undefined;
     const [principal, expiresAt, hadKey] = JSON.parse(Buffer.from(payload, 'base64url').toString());

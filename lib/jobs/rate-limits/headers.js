@@ -1,10 +1,10 @@
 /**
- * What a caller is told of its limits: `RateLimit` and `RateLimit-Policy` as in
- * draft-ietf-httpapi-ratelimit-headers-11, and the `x-ratelimit-*` that OpenAI's clients read. Pure
- * functions.
+ * Rate-limit headers of responses: `RateLimit` and `RateLimit-Policy` as in
+ * draft-ietf-httpapi-ratelimit-headers-11, and the `x-ratelimit-*` headers that OpenAI's clients
+ * read. Pure functions.
  *
- * Where several budgets limit the same thing (a key, its organisation, a model), the tightest is
- * told: the one of which the least is left.
+ * If several budgets (a key, its organisation, a model) limit the same dimension, the headers show
+ * the one with the least remaining.
  */
 
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
@@ -34,7 +34,7 @@ function tightest(entries) {
   return found;
 }
 
-/** What may be taken now: whole, and nothing of a debt. @param {QuotaEntry} entry */
+/** Amount available now: a whole number, at least 0. @param {QuotaEntry} entry */
 const left = ({ remaining }) => Math.max(0, Math.floor(remaining));
 
 /**
@@ -46,14 +46,14 @@ const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&')}"`;
 /** @param {QuotaEntry} entry */
 function policyItem({ dimension, limit, windowMs }) {
   const name = quoted(dimension.replaceAll('_', '-'));
-  // No unit is registered for tokens, and that of the others is "requests" unless it is said.
+  // No unit is registered for tokens; the default unit is "requests".
   if (windowMs === undefined) return `${name};q=${limit};qu=${quoted('concurrent-requests')}`;
   return `${name};q=${limit};w=${Math.round(windowMs / MS_PER_S)}`;
 }
 
 /**
- * `t` is how long no more than `r` may be taken: until the bucket has gained a whole one. `Retry-
- * After` is never earlier, as the draft wants it. Of jobs at a time nobody knows.
+ * `t` is the time during which at most `r` are available: until the bucket has gained a whole unit.
+ * As the draft requires, `Retry-After` is never earlier. Concurrent jobs have no `t`.
  * @param {QuotaEntry} entry
  */
 function limitItem(entry) {
@@ -66,7 +66,7 @@ function limitItem(entry) {
 }
 
 /**
- * A span as OpenAI writes it, and Go: `0s`, `12ms`, `1.5s`, `6m0s`, `1h0m0.25s`.
+ * A duration in the format of OpenAI and Go: `0s`, `12ms`, `1.5s`, `6m0s`, `1h0m0.25s`.
  * @param {number} seconds
  * @returns {string} rounded up to milliseconds
  */
@@ -82,8 +82,8 @@ export function formatSpan(seconds) {
 }
 
 /**
- * @param {readonly QuotaEntry[]} entries what a reservation was answered
- * @returns {Record<string, string>} none when nothing is limited
+ * @param {readonly QuotaEntry[]} entries result of a reservation
+ * @returns {Record<string, string>} empty if no limit applies
  */
 export function rateLimitHeaders(entries) {
   const found = tightest(entries);

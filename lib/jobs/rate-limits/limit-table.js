@@ -1,18 +1,15 @@
-/**
- * The dimensions of a gateway's quota, and which limit each key of them has: the common one, one
- * that is configured, or one that an `authenticate` hook gave. Main thread; lives with its quota.
- */
-
 /** @typedef {import('../policy/config.js').Limits} Limits */
 /** @typedef {import('../policy/access-control.js').Budget} Budget */
 /** @typedef {'requests' | 'tokens' | 'concurrent_jobs'} DimensionName */
 
 const MINUTE_MS = 60_000;
 
-/** Where there is no common limit: nobody asks for it, and every key has its own. */
+/**
+ * Placeholder where no common limit is set; every key that uses the dimension has its own limit.
+ */
 const UNLIMITED = 2 ** 31 - 1;
 
-/** Principals whose limits come from a hook: beyond them the longest unseen is forgotten. */
+/** Principals with limits from a hook; beyond this the least recently seen is dropped. */
 const GIVEN_MAX = 100_000;
 
 /**
@@ -25,13 +22,13 @@ export const dimensionOf = Object.freeze({
   concurrent_jobs: 'concurrent_jobs',
 });
 
-/** The same as pairs, in the order in which they are asked and told. */
+/** The same as pairs, in the order of requests and headers. */
 export const dimensions = Object.freeze(
   /** @type {[keyof Limits, DimensionName][]} */ (Object.entries(dimensionOf)),
 );
 
 /**
- * What is counted for a budget is counted under this key.
+ * Key of a budget in the quota.
  * @param {Pick<Budget, 'scope' | 'name'>} budget
  * @returns {string}
  */
@@ -39,7 +36,10 @@ export function keyOf({ scope, name }) {
   return `${scope}:${name}`;
 }
 
-/** @returns {import('../../primitives/limiters/quota.js').QuotaOptions['limits']} of a gateway's quota, before any is set */
+/**
+ * @returns {import('../../primitives/limiters/quota.js').QuotaOptions['limits']} initial limits of
+ *   a gateway's quota
+ */
 export function initialLimits() {
   return {
     requests: { limit: UNLIMITED, windowMs: MINUTE_MS },
@@ -48,16 +48,22 @@ export function initialLimits() {
   };
 }
 
-/** See the head of this file. */
+/**
+ * The dimensions of a gateway's quota, and the limit of each key in them: the common limit, a
+ * configured one, or one from an `authenticate` hook. Main thread; lives with its quota.
+ */
 export class LimitTable {
   #quota;
   /** @type {Limits} */
   #common = {};
-  /** @type {Map<string, Readonly<Limits>>} in force, by key; those without have the common ones */
+  /**
+   * @type {Map<string, Readonly<Limits>>} limits in force, by key; other keys have the common
+   *   limits
+   */
   #own = new Map();
   /** @type {Map<string, Readonly<Limits>>} by key */
   #configured = new Map();
-  /** @type {Set<string>} keys whose limits a hook gave, the longest unseen first */
+  /** @type {Set<string>} keys with limits from a hook, least recently seen first */
   #given = new Set();
 
   /** @param {import('../../primitives/limiters/quota.js').Quota} quota made with `initialLimits()` */
@@ -66,9 +72,9 @@ export class LimitTable {
   }
 
   /**
-   * Puts a configuration in force in place of the one before. What was taken stays taken.
+   * Replaces the configuration. Existing use still counts.
    * @param {Readonly<Limits>} common of principals without limits of their own
-   * @param {Iterable<Budget>} budgets those that have limits
+   * @param {Iterable<Budget>} budgets that have limits
    */
   configure(common, budgets) {
     for (const [limit, name] of dimensions) {
@@ -89,7 +95,7 @@ export class LimitTable {
   }
 
   /**
-   * A hook says what the limits of a principal are.
+   * Sets the limits of a principal that a hook returned.
    * @param {Budget} budget
    */
   give(budget) {
@@ -105,7 +111,7 @@ export class LimitTable {
 
   /**
    * @param {string} key
-   * @param {Readonly<Limits> | undefined} after undefined: the common ones
+   * @param {Readonly<Limits> | undefined} after undefined: the common limits
    */
   #change(key, after) {
     const before = this.#own.get(key);

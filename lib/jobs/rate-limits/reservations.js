@@ -1,14 +1,3 @@
-/**
- * What a job may take of the limits of its key, organisation, model and endpoint: reserved as a
- * whole before it is queued, settled once at its end. Main thread, over one Quota.
- *
- * A job takes a request, a place among the jobs at a time, and as many tokens as it may come to
- * use. Refused, it has taken nothing. A job that was admitted costs its request whatever becomes of
- * it, and the tokens that it really used.
- *
- * Everything is in memory: leases of a process that is gone are gone with it. A store that outlives
- * the process has to see to it that a lease expires (they carry a time) before it grants again.
- */
 import { HttpError } from '../../internal/util/http-error.js';
 import { LimitTable, dimensions, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
@@ -23,23 +12,23 @@ import { rateLimitHeaders } from './headers.js';
 /** @typedef {import('../request.js').JobRequest} JobRequest */
 
 /**
- * What a job counts against.
+ * Identifies the budgets that a job counts against.
  * @typedef {object} Whose
  * @property {Readonly<Access>} access
- * @property {string | undefined} model resolved; undefined where no model is asked
- * @property {string} endpoint by which it came
+ * @property {string | undefined} model resolved; undefined if no model is used
+ * @property {string} endpoint of the request
  */
 
-/** Beyond a job's own time: what its ending may take to be heard of. */
+/** A lease outlives its job's time limit by this, to allow for delivery of the terminal event. */
 const LEASE_GRACE_MS = 60_000;
 
-/** For work without a time of its own, whose ending is sure to be told: the most there is. */
+/** Lease of operations, which have no time limit here and always settle: the maximum. */
 const NO_TIME_MS = 366 * 24 * 3600 * 1000;
 
-/** When one of several jobs at a time will end nobody knows: callers may ask again so soon. */
+/** Retry-After of a refusal by `concurrent_jobs`, because the end of a running job is unknown. */
 const PLACE_RETRY_S = 1;
 
-/** How the limits of a scope's members are spoken of. */
+/** Names of the scopes in error messages. */
 const WHOSE = Object.freeze({
   principal: 'this key',
   organisation: 'this organisation',
@@ -48,12 +37,12 @@ const WHOSE = Object.freeze({
 });
 
 /**
- * A refusal for want of quota.
+ * A refusal because a limit is exhausted.
  * @typedef {HttpError & {retryAfterMs: number, refusedBy: {scope: Budget['scope'],
- *   limit: string}[]}} RateLimitError `retryAfterMs` Infinity: it can never be granted
+ *   limit: string}[]}} RateLimitError `retryAfterMs` Infinity: no retry can succeed
  */
 
-/** What was reserved for one job, or for one answer that jobs share. */
+/** Reservation for one job, or for one shared answer. */
 export class Reservation {
   #lease;
   #countsTokens;
@@ -71,29 +60,29 @@ export class Reservation {
   }
 
   /**
-   * The work has ended. Only the first ending counts.
-   * @param {number} tokens that it used
+   * Settles the reservation at actual use. Only the first call has an effect.
+   * @param {number} tokens used
    */
   settle(tokens) {
     this.#lease.settle(this.#countsTokens ? { tokens } : {});
   }
 
-  /** It never began: everything is given back. */
+  /** Returns everything: the work never began. */
   release() {
     this.#lease.release();
   }
 }
 
 /**
- * The request and the place that a work has reserved, for its parts to run on. Those of a model are the
- * parts' own: a work asks no model by itself.
+ * The request and the concurrency slot that an operation has reserved for its child jobs. Child
+ * jobs reserve the limits of a model themselves, because an operation uses no model.
  */
 export class WorkReservation {
   #reservation;
   #requestUsed = false;
   #placeUsed = false;
 
-  /** @param {Reservation | undefined} reservation undefined: nothing limits the work */
+  /** @param {Reservation | undefined} reservation undefined: no limit applies */
   constructor(reservation) {
     this.#reservation = reservation;
   }
@@ -103,8 +92,8 @@ export class WorkReservation {
   }
 
   /**
-   * Gives a part what it need not reserve by itself: the work's request to its first part, the work's
-   * place to one part at a time.
+   * Lends the operation's reservation to a child job: the request to the first child, the slot to
+   * one child at a time.
    * @returns {Covered}
    */
   lend() {
@@ -121,7 +110,7 @@ export class WorkReservation {
     };
   }
 
-  /** The work has ended. */
+  /** The operation has ended. */
   settle() {
     this.#reservation?.settle(0);
   }
@@ -133,19 +122,20 @@ export class WorkReservation {
 }
 
 /**
- * What a part of a work need not reserve.
+ * The part of a child job's reservation that its operation covers.
  * @typedef {object} Covered
  * @property {boolean} request
  * @property {boolean} place
- * @property {(admitted: boolean) => void} giveBack once, when the part has ended or was refused
+ * @property {(admitted: boolean) => void} giveBack called once, when the child job has ended or was
+ *   refused
  */
 
-/** What is reserved for an answer that may be of any length is at most this share of a limit. */
+/** Largest share of a limit that is reserved for an answer without `max_tokens`. */
 const UNSAID_SHARE = 1 / 4;
 
 /**
- * What a request costs, of one budget. One that does not say how many tokens it wants should be neither
- * impossible nor alone for that, where the limit is small.
+ * Tokens that a request reserves from one budget. With a small limit, a request without
+ * `max_tokens` must neither be refused for ever nor take the whole limit.
  * @param {JobRequest} request
  * @param {number} limit
  * @param {number} defaultMaxTokens
@@ -157,7 +147,18 @@ function tokensOf(request, limit, defaultMaxTokens) {
   return Math.min(prompt + answer, Math.max(limit, prompt));
 }
 
-/** See the head of this file. Lives as long as its gateway. */
+/**
+ * Reservations of the limits of a key, organisation, model and endpoint. A job reserves all or
+ * nothing before it is queued and settles once at its end. Main thread, over one Quota.
+ *
+ * A job reserves one request, one concurrency slot, and its maximum tokens. A refused job reserves
+ * nothing. An admitted job is charged one request in any case, and the tokens that it used.
+ *
+ * State is in memory, so leases end with the process. A persistent store would have to expire
+ * leases, which carry a time, before it grants again.
+ *
+ * Lives as long as its gateway.
+ */
 export class Reservations {
   #access;
   #quota;
@@ -179,25 +180,25 @@ export class Reservations {
     this.reload();
   }
 
-  /** Puts the limits in force that `access` has now. What was taken stays taken. */
+  /** Applies the current limits of `access`. Existing use still counts. */
   reload() {
     this.#book.configure(this.#access.defaults, this.#access.configuredBudgets());
   }
 
-  /** Leases that have not ended. */
+  /** Number of open leases. */
   get open() {
     return this.#quota.openLeases;
   }
 
   /**
-   * Reserves what one job needs.
+   * Reserves the limits for one job.
    * @param {JobRequest} request
    * @param {Whose} whose
    * @param {object} how
-   * @param {boolean} how.shared its answer is: whoever begins that one reserves its tokens
-   * @param {boolean} [how.patient] it may wait for room for as long as it likes
-   * @param {Covered} [how.covered] what the work that it is part of has reserved
-   * @returns {Reservation | undefined} undefined: nothing limits it
+   * @param {boolean} how.shared the answer is shared: the job that begins it reserves its tokens
+   * @param {boolean} [how.patient] its wait for room is unlimited
+   * @param {Covered} [how.covered] the part that its operation has reserved
+   * @returns {Reservation | undefined} undefined: no limit applies
    * @throws {RateLimitError}
    */
   forJob(request, whose, { shared, patient = false, covered }) {
@@ -217,12 +218,12 @@ export class Reservations {
   }
 
   /**
-   * Reserves what a workflow, a crawl, or a crawl that is part of a workflow counts as: one request and
-   * one place.
+   * Reserves one request and one concurrency slot for a workflow, a crawl, or a crawl within a
+   * workflow.
    * @param {Readonly<Access>} access
    * @param {string} endpoint
    * @param {Covered} [covered]
-   * @returns {Reservation | undefined} undefined: nothing limits it
+   * @returns {Reservation | undefined} undefined: no limit applies
    * @throws {RateLimitError}
    */
   forWork(access, endpoint, covered) {
@@ -240,10 +241,11 @@ export class Reservations {
   }
 
   /**
-   * Reserves the tokens of an answer that jobs share. It lasts as long as any of these.
+   * Reserves the tokens of a shared answer, until the last of its jobs has ended.
    * @param {JobRequest} request
    * @param {Whose} whose
-   * @param {import('../job.js').ReservationHold | undefined} job of the job that begins it: given back with a refusal
+   * @param {import('../job.js').ReservationHold | undefined} job reservation of the job that begins
+   *   it; released on a refusal
    * @returns {Reservation | undefined}
    * @throws {RateLimitError}
    */
@@ -260,7 +262,7 @@ export class Reservations {
   }
 
   /**
-   * What is left of everything that a job would count against; takes nothing.
+   * Remaining amounts of all budgets of a job; reserves nothing.
    * @param {Whose} whose
    * @returns {QuotaEntry[]}
    */
@@ -274,11 +276,11 @@ export class Reservations {
 
   /**
    * @param {Whose} whose
-   * @param {Partial<Record<DimensionName, (limit: number, budget: Budget) => number>>} costs by what
-   *   the limit is; others are not asked for
+   * @param {Partial<Record<DimensionName, (limit: number, budget: Budget) => number>>} costs by
+   *   limit; other limits are not consumed
    * @param {number} leaseMs
-   * @returns {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets: Budget[]} | undefined} with
-   *   the budget of each entry; undefined: nothing limits it
+   * @returns {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
+   *   Budget[]} | undefined} with the budget of each entry; undefined: no limit applies
    */
   #reserve({ access, model, endpoint }, costs, leaseMs) {
     const budgets = this.#access.budgets(access, model, endpoint);
@@ -310,7 +312,7 @@ const waitOf = ({ retryAfter, windowMs, cost, limit }) =>
   windowMs === undefined && cost <= limit ? PLACE_RETRY_S : retryAfter;
 
 /**
- * @param {QuotaEntry} entry the one that takes longest
+ * @param {QuotaEntry} entry with the longest wait
  * @param {Budget} budget
  * @returns {string}
  */
@@ -331,15 +333,15 @@ function reasonOf({ dimension, limit, cost, remaining, retryAfter }, { scope }) 
 }
 
 /**
- * @param {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets: Budget[]}} answer denied, with the
- *   budget of each entry
- * @param {QuotaEntry[]} told what the caller is told to be left
+ * @param {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
+ *   Budget[]}} answer denied, with the budget of each entry
+ * @param {QuotaEntry[]} told remaining amounts for the response headers
  * @returns {HttpError}
  */
 function refusal({ lease, budgets }, told) {
   const failed = lease.entries.map((entry, i) => ({ entry, budget: budgets[i] }));
   const refusing = failed.filter(({ entry }) => !entry.allowed);
-  // Nothing is short but room for one more lease.
+  // No limit is exhausted; the quota has no room for another lease.
   if (refusing.length === 0) return overloaded();
   const longest = refusing.reduce((a, b) => (waitOf(b.entry) > waitOf(a.entry) ? b : a));
   const seconds = waitOf(longest.entry);
@@ -352,7 +354,7 @@ function refusal({ lease, budgets }, told) {
     param: never ? 'max_tokens' : null,
     headers: {
       ...rateLimitHeaders(told),
-      // No wait helps; without this OpenAI's clients would try again.
+      // Waiting does not help; without this header OpenAI's clients would retry.
       ...(never ? { 'x-should-retry': 'false' } : { 'Retry-After': String(whole) }),
     },
   });

@@ -31,15 +31,15 @@ function toHttpError(error) {
 }
 
 /**
- * A gateway's data file: its rows, and the ledger and the store of keys and values, which live in
- * memory and are written from there, in the order of their changes. Main thread; `close()` ends it.
+ * A gateway's data file: its rows, the ledger, and the key-value store. The latter two are held in
+ * memory and write their changes to the file in order. Main thread; `close()` ends it.
  *
- * All of it is read before anything is written: a file that is damaged stays as it is.
+ * The whole file is read before anything is written, so a damaged file is left unchanged.
  * @template R
  */
 export class DataFile {
   #store;
-  /** What `read` gave. @type {R} */
+  /** Result of `read`. @type {R} */
   rows;
   /** @type {import('../../primitives/ledger/ledger.js').Ledger} */
   ledger;
@@ -79,28 +79,28 @@ export class DataFile {
     return { ...this.#store.stats, state: this.#store.state };
   }
 
-  /** @returns {boolean} whether anything can be written, now or once the disk has room */
+  /** @returns {boolean} whether the file is writable, now or once the disk has room */
   get usable() {
     const { state } = this.#store;
     return state !== 'corrupt' && state !== 'moved';
   }
 
   /**
-   * Resolves when every change that was made so far is on the disk.
-   * @throws {HttpError} 507 or 503: it may not be there yet
+   * Resolves when every change so far is on the disk.
+   * @throws {HttpError} 507 or 503: changes may not be on the disk
    */
   async synced() {
     await this.commit([]);
   }
 
-  /** @throws {HttpError} 507 while the disk is full, 503 while too much waits for it */
+  /** @throws {HttpError} 507 while the disk is full, 503 while its queue is full */
   checkRoom() {
     const { room } = this.#store;
     if (room !== 'ok') throw toHttpError({ status: room });
   }
 
   /**
-   * Makes changes, all of them or none.
+   * Makes changes in one transaction.
    * @param {(string | import('./sqlite.js').Column[])[]} changes as for `SqliteStore.commit`
    * @param {{scrub?: boolean}} [options]
    * @returns {Promise<void>} resolves when they are on the disk

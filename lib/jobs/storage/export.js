@@ -1,7 +1,7 @@
 /**
- * What a data file holds, as plain objects: jobs by age, idempotency keys, the ledger's events,
- * keys with their values (at /v1/kv, and conversations) by version, and usage by hours. Works beside a server that has
- * the file, and sees the state of one moment.
+ * Contents of a data file as plain objects: jobs by age, idempotency keys, the ledger's events,
+ * keys with their values (at /v1/kv, and conversations) by version, and usage by hours. Works while
+ * a server has the file open, and reads a consistent snapshot.
  */
 import { SqliteStore } from './sqlite.js';
 import { decodeValue, isText } from '../../primitives/kv/values.js';
@@ -9,7 +9,7 @@ import { eventOf } from '../../primitives/ledger/events.js';
 import { namedJob, restoredJob } from './rows.js';
 import { namedUsage } from './usage-rows.js';
 
-/** Rows that are read at a time. */
+/** Rows per read. */
 const PAGE = 1000;
 const NS_PER_MS = 1e6;
 const HOUR_MS = 3_600_000;
@@ -35,7 +35,7 @@ function exportedJob(store, row) {
     ended_at_ms: job.ended_at_ms,
     attempt: job.attempt,
     tokens: tokens.reduce((sum, [, count]) => sum + count, 0),
-    // A token ends where a character does, so joining them as bytes loses nothing.
+    // Tokens end at character boundaries, so joining them as bytes is lossless.
     text: Buffer.concat(tokens.map(([, , text]) => text)).toString(),
     ...(tokens.length > 0 && tokens[0][0] > 1 && { text_truncated: true }),
     ...(usage && { usage }),
@@ -47,10 +47,10 @@ function exportedJob(store, row) {
 }
 
 /**
- * The rows of a query that takes the place behind which it begins, and how many there may be.
+ * The rows of a query that takes a start position (exclusive) and a limit.
  * @param {SqliteStore} store
  * @param {string} name
- * @returns {Generator<any[]>} whose first columns are their places
+ * @returns {Generator<any[]>} rows whose first column is their position
  */
 function* paged(store, name) {
   for (let after = 0; ;) {
@@ -71,7 +71,7 @@ function exportedEvent(row) {
     ...[id, type, msOf(atNs), key, from, to, BigInt(amount), target, msOf(timeNs), force !== 0],
     ...[msOf(dueNs), ...rest],
   ]);
-  // Amounts are beyond what a number in JSON is exact for.
+  // Amounts may exceed the exact range of JSON numbers.
   const wire = Object.entries(event).map(([name, value]) => [
     name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     typeof value === 'bigint' || value === Infinity ? String(value) : value,
@@ -82,10 +82,10 @@ function exportedEvent(row) {
 
 /** @param {any[]} row */
 function exportedEntry([version, fullKey, kind, data, expiresNs]) {
-  // What is a text there is bytes in the file.
+  // The file stores texts as bytes.
   const value = decodeValue(isText(kind) ? data.toString() : data, kind);
   const bytes = value instanceof Uint8Array;
-  // Neither an area nor a principal's name has a `/` there.
+  // Names of areas and principals contain no `/` here.
   const [area, principal, ...key] = fullKey.toString().split('/');
   return {
     type: 'kv',
@@ -114,7 +114,7 @@ export function* exported(file) {
   try {
     for (const row of store.select('jobs')) yield exportedJob(store, row);
     for (const [name, fingerprint, answer, expiresAtMs] of store.select('keys')) {
-      // A key has no line feed, a principal may.
+      // A key contains no line feed; a principal may.
       const [key] = name.split('\n', 1);
       yield {
         type: 'idempotency_key',

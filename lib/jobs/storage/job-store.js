@@ -3,10 +3,10 @@ import { JobRecord } from '../job.js';
 import { jobValues, namedJob, restoredJob } from './rows.js';
 import { namedUsage, usageChanges } from './usage-rows.js';
 
-/** How long the removal of a key waits for another try. */
+/** Wait before the removal of a key is retried. */
 const RETRY_MS = 1000;
 
-/** How long a job whose conversation may not have heard of its end is put back at least. */
+/** Minimum retention of a restored job whose turn may not be settled. */
 const TURN_RETENTION_MS = 60_000;
 
 const RESTARTED = Object.freeze({
@@ -18,7 +18,7 @@ const RESTARTED = Object.freeze({
 
 /**
  * @param {ReturnType<typeof namedJob>} job
- * @returns {JobRecord} that nothing is to be done for any more
+ * @returns {JobRecord} of a job that needs no further work
  */
 function recordOf(job) {
   const record = new JobRecord({
@@ -42,7 +42,7 @@ function recordOf(job) {
 const isTurn = ({ extra }) => extra?.conversation_id !== undefined;
 
 /**
- * Reads what a data file holds of jobs.
+ * Reads the jobs of a data file.
  * @param {import('./sqlite.js').SqliteStore} store open, and not started yet
  */
 function readRows(store) {
@@ -61,12 +61,12 @@ function readRows(store) {
 }
 
 /**
- * The jobs of a gateway in its data file, with the answers that submissions had under their keys, and
- * the sums of usage. Main thread; `close()` ends it.
+ * The jobs of a gateway in its data file, with the answers by idempotency key, and the usage
+ * totals. Main thread; `close()` ends it.
  *
- * A job's row and its key are one transaction, and its submission is answered after it; tokens and
- * endings are written by the hub's own threads. At start all is restored: finished jobs for the rest
- * of their retention, the others ended as `server_restarted`.
+ * A job's row and its key are written in one transaction, before its submission is answered; the
+ * hub's threads write tokens and endings. At start all jobs are restored: finished jobs for the
+ * rest of their retention, the others ended as `server_restarted`.
  */
 export class JobStore {
   #file;
@@ -83,7 +83,7 @@ export class JobStore {
    * @param {object} options
    * @param {import('../../internal/native/reactor.js').Reactor} options.reactor
    * @param {number} options.keyTtlMs how long a key is kept
-   * @param {number} options.retentionMs how long a finished job is
+   * @param {number} options.retentionMs how long a finished job is kept
    * @param {import('../../internal/time/clock.js').ManualClock} [options.clock]
    * @throws {import('../../internal/util/errors.js').SluiceError} `ERR_DATA_...`
    */
@@ -121,11 +121,11 @@ export class JobStore {
   }
 
   /**
-   * Puts the jobs of earlier back, oldest first.
+   * Restores the jobs of earlier processes, oldest first.
    * @param {object} gateway's own
    * @param {import('../../streams/hub.js').JobHub} gateway.hub
    * @param {import('../job-table.js').JobTable} gateway.jobs
-   * @param {(record: JobRecord) => void} gateway.onRestored called for each that had ended
+   * @param {(record: JobRecord) => void} gateway.onRestored called for each ended job
    */
   restore({ hub, jobs, onRestored }) {
     const times = { nowMs: Date.now(), retentionMs: this.#retentionMs };
@@ -136,7 +136,7 @@ export class JobStore {
     for (const { job, tokens } of this.#rows.jobs) {
       const restored = restoredJob(job, tokens, times);
       const over = restored.terminal !== undefined;
-      // Its conversation, or its usage, is settled first.
+      // Its conversation or usage must be settled first.
       if (over && (isTurn(job) || job.counted === 0)) {
         restored.retentionLeftMs = Math.max(restored.retentionLeftMs, TURN_RETENTION_MS);
       }
@@ -151,7 +151,7 @@ export class JobStore {
       else cutOff.push(record);
     }
     this.#rows.jobs = [];
-    // The table keeps so many finished jobs, by the order of their endings.
+    // The table keeps a limited number of finished jobs, in the order of their endings.
     ended.sort((a, b) => a.endedAtMs - b.endedAtMs);
     const order = ended.map(({ record }) => record);
     this.restored = this.#settle({ hub, jobs, onRestored }, order, cutOff);
@@ -159,7 +159,7 @@ export class JobStore {
 
   /**
    * @param {Parameters<JobStore['restore']>[0]} gateway
-   * @param {JobRecord[]} ended before this process: the hub emits nothing for them
+   * @param {JobRecord[]} ended jobs that ended before this process: the hub emits nothing for them
    * @param {JobRecord[]} cutOff
    */
   async #settle({ hub, jobs, onRestored }, ended, cutOff) {
@@ -176,10 +176,10 @@ export class JobStore {
   }
 
   /**
-   * Writes a new job down, with the key of its submission.
+   * Writes a new job, with the idempotency key of its submission.
    * @param {JobRecord} record `record.written` settles when it is on the disk
    * @param {number} promptTokens
-   * @returns {number} its number; 0 of a part of a work, which is not written
+   * @returns {number} its row number; 0 for a child job, which is not written
    */
   accept(record, promptTokens) {
     if (record.part !== undefined) return 0;
@@ -191,14 +191,14 @@ export class JobStore {
       changes.push('add_key', [name, fingerprint, JSON.stringify(answer()), expiresAtMs]);
     }
     const written = this.#file.commit(changes);
-    // No submission may be waiting for it.
+    // Possibly no submission awaits it.
     written.catch(() => {});
     record.written = written;
     return number;
   }
 
   /**
-   * What was used, of earlier, oldest first. Once.
+   * Usage of earlier processes, oldest first; returned once.
    * @returns {import('./usage-rows.js').UsageRow[]}
    */
   takeUsage() {
@@ -206,7 +206,7 @@ export class JobStore {
   }
 
   /**
-   * Adds what a job has used, unless that was done before.
+   * Adds the usage of a job, unless already added.
    * @param {import('./usage-rows.js').UsageRow} row
    * @param {string} jobId
    */
@@ -214,13 +214,13 @@ export class JobStore {
     this.#write(usageChanges(row, jobId));
   }
 
-  /** @param {number} hour whose usage, and all before, is forgotten */
+  /** @param {number} hour last hour whose usage is deleted, with all hours before */
   dropUsage(hour) {
     this.#write(['drop_usage', [hour]]);
   }
 
   /**
-   * Deletes jobs, and the keys of their submissions, so that nothing of them is left on the disk.
+   * Deletes jobs and the keys of their submissions, and overwrites them on the disk.
    * @param {{jobs: string[], keys: string[]}} rows
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
    */
@@ -233,9 +233,9 @@ export class JobStore {
   }
 
   /**
-   * Deletes all rows of a principal, and whatever was deleted before, from the disk.
+   * Deletes all rows of a principal and overwrites them, with all rows deleted before, on the disk.
    * @param {string} principal
-   * @param {import('./usage-rows.js').UsageRow[]} usage its sums, by another name
+   * @param {import('./usage-rows.js').UsageRow[]} usage its totals, under another name
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
    */
   async erasePrincipal(principal, usage) {
@@ -247,17 +247,20 @@ export class JobStore {
     await this.#file.commit(changes, { scrub: true });
   }
 
-  /** @param {string} name of a key that is free again */
+  /** @param {string} name of a released key */
   dropKey(name) {
     this.#write(['drop_key', [name]]);
   }
 
-  /** @param {number} number of a job whose time is over */
+  /** @param {number} number of a job whose retention has ended */
   #drop(number) {
     this.#write(['drop_tokens', [number], 'drop_job', [number]]);
   }
 
-  /** @param {(string | import('./sqlite.js').Column[])[]} changes to be made sooner or later */
+  /**
+   * @param {(string | import('./sqlite.js').Column[])[]} changes to be made without waiting for the
+   *   result
+   */
   #write(changes) {
     this.#file.commit(changes).catch(() => {
       if (!this.#closed) setTimeout(() => this.#write(changes), RETRY_MS).unref();
@@ -274,7 +277,7 @@ export class JobStore {
 /**
  * @param {import('../settings.js').Settings} options
  * @param {import('../../internal/native/reactor.js').Reactor} reactor
- * @returns {JobStore | undefined} undefined: everything is in memory
+ * @returns {JobStore | undefined} undefined: no data file, all state is in memory
  */
 export function openJobStore({ data, idempotency, retentionMs, clock }, reactor) {
   if (data === undefined) return undefined;

@@ -1,12 +1,12 @@
-/** Where a data file is, and what lies beside it. Synchronous; any thread. */
+/** Paths of a data file and of the files beside it. Synchronous; any thread. */
 import fs from 'node:fs';
 import path from 'node:path';
 
 const LINKS_MAX = 40;
 
 /**
- * One name for a file, whatever links lead to it: its log, which lies beside it, has that name.
- * @param {string} file need not be there
+ * Canonical path of a file, with links resolved: the write-ahead log beside it uses that name.
+ * @param {string} file may be missing
  * @returns {string}
  */
 export function realPathOf(file) {
@@ -31,7 +31,7 @@ export function realPathOf(file) {
 /**
  * @param {string} file a data file
  * @param {string} other a path
- * @returns {boolean} whether writing there would be writing into the data file, or what belongs to it
+ * @returns {boolean} whether `other` is the data file or one of its files
  */
 export function isPartOf(file, other) {
   const real = realPathOf(file);

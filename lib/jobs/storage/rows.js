@@ -1,8 +1,8 @@
 /**
  * Jobs as rows of the data file, and back. Pure functions.
  *
- * A row holds what a finished job can still be asked for: its text, model, metadata and times, but
- * not its prompt.
+ * A row holds the readable state of a finished job: its text, model, metadata and times, without
+ * its prompt.
  */
 
 /** @typedef {import('../../streams/types.js').RestoredJob} RestoredJob */
@@ -80,7 +80,7 @@ export function restoredJob(row, tokens, { nowMs, retentionMs }) {
     firstTokenNs: row.first_token_ns,
     endedNs: row.ended_ns,
     skippedIds: row.skipped_ids,
-    // A clock that was put back must not make it younger than nothing.
+    // A clock that was set back must not give a negative age.
     ageMs: Math.max(0, nowMs - row.created_at_ms),
     retentionLeftMs: ended ? Math.max(0, row.ended_at_ms + retentionMs - nowMs) : 0,
     terminal: ended ? terminalOf(row) : undefined,

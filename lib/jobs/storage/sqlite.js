@@ -1,10 +1,3 @@
-/**
- * JavaScript's face of the native store: a data file and the thread that writes it.
- *
- * Opened, and read, in the caller's thread; from `start()` on changes go to the store's own thread,
- * and what queued up while the last transaction went to the disk goes into the next one. Main
- * thread. `close()` ends it.
- */
 import path from 'node:path';
 import native from '../../internal/native/addon.js';
 import { EventKind } from '../../internal/native/reactor.js';
@@ -12,10 +5,11 @@ import { SluiceError } from '../../internal/util/errors.js';
 import { realPathOf } from './paths.js';
 
 /**
- * How a transaction went: `full` no space is left, `failed` the disk is in the way, `corrupt` the
- * file is damaged, `moved` the file was renamed, removed or replaced, `busy` too much is waiting,
- * `closed` the store is. Nothing is written any more after `corrupt` and `moved`.
- * @typedef {'ok' | 'full' | 'failed' | 'corrupt' | 'moved' | 'refused' | 'busy' | 'closed'} StoreStatus
+ * Result of a transaction: `full` no space left, `failed` I/O error, `corrupt` damaged file,
+ * `moved` the file was renamed, removed or replaced, `busy` queue full, `closed` store closed.
+ * After `corrupt` and `moved` nothing more is written.
+ * @typedef {'ok' | 'full' | 'failed' | 'corrupt' | 'moved' | 'refused' | 'busy' | 'closed'}
+ *   StoreStatus
  */
 
 /** @typedef {null | undefined | number | bigint | string | Uint8Array} Column */
@@ -36,7 +30,7 @@ const REFUSALS = {
 };
 const OTHER = { code: 'ERR_DATA_UNAVAILABLE', why: 'cannot be opened' };
 
-/** Changes that were not made. */
+/** A transaction failed; none of its changes was made. */
 export class StoreError extends SluiceError {
   /** @param {StoreStatus} status */
   constructor(status) {
@@ -45,7 +39,12 @@ export class StoreError extends SluiceError {
   }
 }
 
-/** See the head of this file. */
+/**
+ * JavaScript interface of the native store: a data file and the thread that writes it.
+ *
+ * Opens and reads the file in the caller's thread. After `start()` the store's own thread makes the
+ * changes; changes queued during one transaction form the next one. Main thread. `close()` ends it.
+ */
 export class SqliteStore {
   #native = new native.Store();
   #path;
@@ -57,7 +56,7 @@ export class SqliteStore {
   #nextRequest = 1;
 
   /**
-   * Opens the file; makes it unless it is only to be read.
+   * Opens the file, and creates it unless read-only.
    * @param {string} file
    * @param {{readOnly?: boolean}} [options]
    * @throws {SluiceError} `ERR_DATA_...`, naming the file
@@ -70,22 +69,22 @@ export class SqliteStore {
     throw new SluiceError(code, `${this.#path} ${why} (${detail}).`, { path: this.#path });
   }
 
-  /** To be passed to the native hub, once it is started. */
+  /** Handle for the native hub, once started. */
   get native() {
     return this.#native;
   }
 
-  /** @returns {StoreStatus} how the last transaction went */
+  /** @returns {StoreStatus} result of the last transaction */
   get state() {
     return this.#native.state();
   }
 
-  /** @returns {StoreStatus} whether something new may begin that will have to be written */
+  /** @returns {StoreStatus} whether the store accepts new data */
   get room() {
     return this.#native.room();
   }
 
-  /** Transactions so far, the changes that were committed with them, and those that wait. */
+  /** Number of transactions, committed changes and waiting changes. */
   get stats() {
     const [commits, batches, queued] = this.#native.stats();
     return { commits, batches, queued };
@@ -105,9 +104,9 @@ export class SqliteStore {
   }
 
   /**
-   * Fills a native state machine with what the file has of it; before `start()` only.
-   * @param {any} machine whose `load` takes the native store, and says what is wrong
-   * @param {unknown[]} more that it takes
+   * Loads the state of a native machine from the file; before `start()` only.
+   * @param {any} machine whose `load` takes the native store and returns a problem, if any
+   * @param {unknown[]} more further arguments of `load`
    * @throws {SluiceError} `ERR_DATA_CORRUPT`
    */
   load(machine, ...more) {
@@ -117,7 +116,7 @@ export class SqliteStore {
 
   /**
    * @param {string | null} text a column that holds JSON
-   * @returns {any} undefined: there is none
+   * @returns {any} undefined for null
    * @throws {SluiceError} `ERR_DATA_CORRUPT`
    */
   parse(text) {
@@ -146,10 +145,10 @@ export class SqliteStore {
   }
 
   /**
-   * Makes changes, all of them or none.
+   * Makes changes in one transaction.
    * @param {(string | Column[])[]} changes statement, values, statement, values, ...
-   * @param {{scrub?: boolean}} [options] `scrub`: nothing of the rows that they delete is left on the
-   *   disk then, the file's log included
+   * @param {{scrub?: boolean}} [options] `scrub`: overwrites deleted rows on the disk and empties
+   *   the write-ahead log
    * @returns {Promise<void>} resolves when they are on the disk
    * @throws {StoreError}
    */
@@ -177,7 +176,7 @@ export class SqliteStore {
     else waiting.reject(new StoreError(status));
   }
 
-  /** Lets go of a file that was not started. */
+  /** Closes a file that was not started. */
   release() {
     this.#native.close();
   }
@@ -187,7 +186,7 @@ export class SqliteStore {
    * @returns {Promise<void>}
    */
   async close() {
-    // What is waited for comes before the barrier; the rest of closing does not take long.
+    // Pending changes complete before the barrier; the rest of closing is quick.
     await this.commit([]).catch(() => {});
     this.#native.close();
     this.#reactor?.unregister(this.#machineId);

@@ -1,12 +1,12 @@
-/** What was used as rows of the data file, and back. Pure functions. */
+/** Usage as rows of the data file, and back. Pure functions. */
 
 /**
- * What one or more jobs have used.
+ * Usage of one or more jobs.
  * @typedef {object} Counts
- * @property {number} requests all of them
- * @property {number} prompt_tokens of those with an answer of their own
+ * @property {number} requests all requests
+ * @property {number} prompt_tokens of requests with an answer of their own
  * @property {number} completion_tokens
- * @property {number} cached_requests those that shared another job's answer
+ * @property {number} cached_requests requests that shared another job's answer
  * @property {number} cached_prompt_tokens
  * @property {number} cached_completion_tokens
  * @property {bigint} cost in micro-credits
@@ -33,9 +33,9 @@ export function namedUsage([hour, principal, model, ...rest]) {
 
 /**
  * @param {UsageRow} row
- * @param {string} [jobId] the job that used it: nothing is added when it was counted before. Default:
- *   what is added is of no single job
- * @returns {(string | import('./sqlite.js').Column[])[]} changes that add it to the sums
+ * @param {string} [jobId] the job of this usage: nothing is added if it was counted before.
+ *   Default: usage of several jobs
+ * @returns {(string | import('./sqlite.js').Column[])[]} changes that add it to the totals
  */
 export function usageChanges(row, jobId) {
   const { hour, principal, model, cost } = row;

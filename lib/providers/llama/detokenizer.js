@@ -1,6 +1,4 @@
-/**
- * Spells a model's tokens out as text. One per request; main thread only.
- */
+/** Converts a model's tokens to text. One per request; main thread only. */
 
 /** @typedef {import('node-llama-cpp').Token} Token */
 
@@ -10,7 +8,7 @@ const CHARACTER_TOKENS_MAX = 4;
 /** Turns tokens into text, whole characters only. */
 export class Speller {
   #model;
-  /** The last tokens that were spelled: they decide about a space. @type {Token[]} */
+  /** The last converted tokens: they determine a leading space. @type {Token[]} */
   #before;
   /** @type {Token[]} */
   #held = [];
@@ -25,14 +23,14 @@ export class Speller {
   push(token) {
     this.#held.push(token);
     const text = this.#model.detokenize(this.#held, false, this.#before);
-    // Bytes that are not a character yet are spelled as the replacement character.
+    // Bytes of an incomplete character decode to the replacement character.
     if (text.endsWith('\ufffd') && this.#held.length < CHARACTER_TOKENS_MAX) return '';
     this.#before = [...this.#before, ...this.#held].slice(-CHARACTER_TOKENS_MAX);
     this.#held = [];
     return text;
   }
 
-  /** What the text ended with although it is no whole character. */
+  /** The incomplete character at the end of the text. */
   flush() {
     if (this.#held.length === 0) return '';
     const text = this.#model.detokenize(this.#held, false, this.#before);

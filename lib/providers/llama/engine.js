@@ -12,10 +12,10 @@ import { StopFilter } from './stop-filter.js';
 /** @typedef {import('node-llama-cpp').Token} Token */
 /** @typedef {import('node-llama-cpp').LlamaContextSequence} Sequence */
 
-/** llama.cpp's own defaults; a temperature of 0 takes the likeliest token always. */
+/** llama.cpp's own defaults; a temperature of 0 always takes the most likely token. */
 const SAMPLING = Object.freeze({ temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05 });
 
-/** A long prompt is evaluated in parts of this many tokens: an abort is heard between two. */
+/** A long prompt is evaluated in parts of this many tokens; aborts take effect between two. */
 const PROMPT_PART = 256;
 
 /**
@@ -48,10 +48,10 @@ async function importEngine() {
 /**
  * @typedef {object} EngineOptions
  * @property {string} modelPath
- * @property {number} sequences how many texts are generated at the same time
- * @property {number} [contextSize] tokens per sequence; by default what fits, 4096 at most
+ * @property {number} sequences texts generated in parallel
+ * @property {number} [contextSize] tokens per sequence; by default as memory allows, at most 4096
  * @property {false | 'auto' | 'cuda' | 'vulkan' | 'metal'} gpu
- * @property {number} [threads] default: one fewer than the machine has cores for arithmetic
+ * @property {number} [threads] default: number of math cores minus one
  */
 
 /** A loaded model with its context. Made by LlamaEngine.load(). */
@@ -82,8 +82,7 @@ export class LlamaEngine {
     /** @type {import('node-llama-cpp').Llama | undefined} */
     let llama;
     try {
-      // A server must not begin to compile llama.cpp, which is what the default would do where no
-      // prebuilt binary suits.
+      // A server must not compile llama.cpp, which the default does if no prebuilt binary matches.
       llama = await module.getLlama({
         gpu,
         build: 'never',
@@ -94,8 +93,8 @@ export class LlamaEngine {
       const context = await model.createContext({
         sequences,
         contextSize: contextSize ?? { max: Math.min(4096, model.trainContextSize) },
-        // The threads of an evaluation wait for one another in a busy loop. With as many as there
-        // are cores, every moment that Node needs one costs all of them.
+        // The threads of an evaluation wait for one another in a busy loop. With one thread per
+        // core, each time slice that Node takes would stall all of them.
         threads: threads ?? Math.max(1, llama.cpuMathCores - 1),
       });
       return new LlamaEngine(module, llama, model, context);
@@ -109,9 +108,9 @@ export class LlamaEngine {
   }
 
   /**
-   * Answers one request on a sequence of its own, when one is free.
+   * Answers one request on its own sequence, once one is free.
    * @param {ProviderRequest} request
-   * @param {AbortSignal} signal heard between two tokens and while waiting for a sequence
+   * @param {AbortSignal} signal takes effect between two tokens and while waiting for a sequence
    * @returns {AsyncGenerator<string, ProviderEnd | undefined, void>}
    */
   async *generate(request, signal) {
@@ -177,7 +176,8 @@ export class LlamaEngine {
     chatHistory.push({ type: 'model', response: [] });
     const state = this.#chat.generateContextState({ chatHistory });
     const tokens = state.contextText.tokenize(this.#model.tokenizer);
-    // The end-of-text token is heard by the engine itself; what a template spells out is not.
+    // The engine detects the end-of-text token itself, but not an end marker that a template writes
+    // as text.
     const spelled = state.stopGenerationTriggers
       .map((trigger) => trigger.values)
       .filter((values) => values.length > 0 && values.every((part) => typeof part === 'string'))
@@ -209,7 +209,7 @@ function historyItem({ role, content }) {
  * @param {Sequence} sequence
  * @param {Token[]} tokens
  * @param {AbortSignal} signal
- * @returns {Promise<Token[]>} what is left to evaluate: at least one token, from which to generate
+ * @returns {Promise<Token[]>} tokens left to evaluate: at least one, from which to generate
  */
 async function evaluateAllButLast(sequence, tokens, signal) {
   let at = 0;

@@ -1,9 +1,9 @@
 /**
- * One iterator over many runs: what a provider that takes batches returns. Main thread only; over
- * when every run has ended, or at once on return() or an abort.
+ * Merges several runs into the iterator that `generateBatch` returns. Main thread only; ends when
+ * every run has ended, or at once on return() or an abort.
  *
- * Each run is one request's own async generator. A run is asked for its next text only after the
- * consumer took the last, so a consumer that stops asking stops all of them, one text ahead.
+ * Each run is the async generator of one request. The next text of a run is requested only after
+ * the consumer has taken the last, so a consumer that stops pulling stops all runs, one text ahead.
  */
 
 import { linkSignals } from '../../internal/util/link-signals.js';
@@ -20,8 +20,8 @@ const asError = (error) => (error instanceof Error ? error : new Error(String(er
  * @param {ProviderRequest[]} requests
  * @param {AbortSignal[]} signals each aborts the whole batch
  * @param {(request: ProviderRequest, signal: AbortSignal) => Generation} start makes one run; its
- *   signal is aborted when its request, the batch or the iteration is over, and the run must then
- *   settle whatever it waits for
+ *   signal aborts when its request, the batch or the iteration ends, and the run must then settle
+ *   all its waits
  * @returns {AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>}
  */
 export function mergeRuns(requests, signals, start) {
@@ -32,11 +32,11 @@ export function mergeRuns(requests, signals, start) {
 class MergedRuns {
   /** @type {({generation: Generation, link: ReturnType<typeof linkSignals>} | undefined)[]} */
   #runs;
-  /** Events that nobody has asked for yet: one per run at most. @type {BatchEvent[]} */
+  /** Events not requested yet, at most one per run. @type {BatchEvent[]} */
   #ready = [];
-  /** Runs whose text has been taken, to be pulled when the consumer comes back. @type {number[]} */
+  /** Runs whose text was taken, to be pulled at the next next(). @type {number[]} */
   #taken;
-  /** Calls of next() that wait. @type {((result: IteratorResult<BatchEvent>) => void)[]} */
+  /** Pending calls of next(). @type {((result: IteratorResult<BatchEvent>) => void)[]} */
   #waiters = [];
   #live;
 
@@ -75,7 +75,7 @@ class MergedRuns {
   }
 
   /**
-   * Resolves when every run has freed what it held.
+   * Resolves when every run has freed its resources.
    * @returns {Promise<IteratorResult<BatchEvent>>}
    */
   async return() {
@@ -116,7 +116,7 @@ class MergedRuns {
   }
 
   /**
-   * Ends a run that is no longer wanted: what it had ready is forgotten, nothing more is said.
+   * Ends a run that is no longer needed and drops its pending event; it emits nothing more.
    * @param {number} index
    */
   #drop(index) {
@@ -125,7 +125,7 @@ class MergedRuns {
     this.#runs[index] = undefined;
     this.#live -= 1;
     this.#ready = this.#ready.filter((event) => event.index !== index);
-    // Its clean-up has no reader left to tell of an error.
+    // No reader is left to receive an error of its clean-up.
     run.generation.return(undefined).catch(() => {});
     this.#hand();
   }

@@ -1,9 +1,9 @@
 /**
  * The llama provider: a GGUF model inside this process, through node-llama-cpp (an optional peer
- * dependency, imported when it is first needed).
+ * dependency, imported on first use).
  *
- * A batch runs as parallel sequences of one context, which llama.cpp decodes together. When more
- * requests are there than sequences, they wait for one in the order they came.
+ * A batch runs as parallel sequences of one context, which llama.cpp decodes together. Requests
+ * beyond the number of sequences wait in FIFO order.
  */
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
@@ -18,8 +18,8 @@ const GPU_TYPES = /** @type {const} */ (['auto', 'cuda', 'vulkan', 'metal']);
 
 /**
  * @param {import('../option-table.js').LlamaOptions} options
- * @returns {import('../shared/types.js').Provider & {ready: () => Promise<void>}} ready() loads the model,
- *   as the first request does otherwise
+ * @returns {import('../shared/types.js').Provider & {ready: () => Promise<void>}} ready() loads the
+ *   model; otherwise the first request does
  */
 export function llama(options) {
   const given = checkTable('providers.llama', LLAMA_OPTIONS, options);
@@ -40,7 +40,7 @@ export function llama(options) {
     }
     engine ??= LlamaEngine.load({ modelPath, sequences, contextSize, gpu, threads }).catch(
       (error) => {
-        // What failed may work when it is tried again: a package installed since, memory freed.
+        // A retry may succeed: a package was installed meanwhile, or memory freed.
         engine = undefined;
         throw error;
       },
@@ -71,7 +71,7 @@ export function llama(options) {
     close() {
       closing.abort();
       closed ??= (async () => {
-        // A model that did not load has nothing to free.
+        // A model that failed to load has nothing to free.
         const loaded = await engine?.catch(() => undefined);
         await loaded?.dispose();
       })();

@@ -24,7 +24,7 @@ export class SequencePool {
   #onIdle;
 
   /**
-   * @param {() => T} make gives a fresh sequence; called only while fewer than `size` are out
+   * @param {() => T} make creates a sequence; called only while fewer than `size` are lent
    * @param {number} size
    */
   constructor(make, size) {
@@ -34,7 +34,7 @@ export class SequencePool {
   }
 
   /**
-   * @param {AbortSignal} signal takes the caller out of the line
+   * @param {AbortSignal} signal cancels the wait
    * @returns {Promise<T>}
    */
   acquire(signal) {
@@ -58,7 +58,7 @@ export class SequencePool {
   }
 
   /**
-   * Takes a sequence back. What it holds of its text is freed before the next one starts.
+   * Takes back a sequence. Its text is freed before the next one starts.
    * @param {T} sequence
    */
   async release(sequence) {
@@ -71,7 +71,7 @@ export class SequencePool {
     }
   }
 
-  /** Refuses all who wait and those who come later; resolves when every sequence is back. */
+  /** Rejects waiting and later callers; resolves when every sequence has been returned. */
   async close() {
     this.#closed = true;
     for (const waiter of this.#waiters.splice(0)) waiter.reject(closedError());

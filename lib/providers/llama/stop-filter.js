@@ -1,23 +1,23 @@
 /**
- * Ends a text before the first of its stop strings, wherever the chunks divide it. One per request;
+ * Ends a text before its first stop string, even if chunks divide that string. One per request;
  * main thread only.
  */
 
-/** Holds back only what may still become a stop string. */
+/** Holds back only text that may be the start of a stop string. */
 export class StopFilter {
   #stops;
   #held = '';
   /** Whether a stop string has been met; everything after it is dropped. */
   stopped = false;
 
-  /** @param {readonly string[] | undefined} stops empty strings are ignored: they end nothing */
+  /** @param {readonly string[] | undefined} stops empty strings are ignored */
   constructor(stops) {
     this.#stops = (stops ?? []).filter((stop) => stop !== '');
   }
 
   /**
    * @param {string} text
-   * @returns {string} what may go out now
+   * @returns {string} text that can be sent now
    */
   push(text) {
     if (this.stopped) return '';
@@ -34,7 +34,7 @@ export class StopFilter {
     return all.slice(0, all.length - keep);
   }
 
-  /** What was held back when the text ended without a stop string. */
+  /** The text held back when the text ends without a stop string. */
   flush() {
     const held = this.#held;
     this.#held = '';
@@ -43,7 +43,7 @@ export class StopFilter {
 }
 
 /**
- * The length of the longest end of `text` that is a proper beginning of `stop`.
+ * The length of the longest suffix of `text` that is a proper prefix of `stop`.
  * @param {string} text
  * @param {string} stop
  */

@@ -1,6 +1,6 @@
 /**
- * One HTTP call to a model's server by undici: posts JSON and feeds what comes back to the native
- * relay, which says what it means. `feedAnswer` never rejects; it is over when the relay is, or when
+ * One HTTP call to a model's server by undici: posts JSON and feeds the response to the native
+ * relay, which decodes it. `feedAnswer` never rejects; it resolves when the relay is over, or when
  * the transfer has ended.
  */
 
@@ -25,11 +25,11 @@ function codeOf(error) {
   return typeof code === 'string' && /^\w{1,60}$/.test(code) ? code : '';
 }
 
-/** @param {unknown} error whether it says that the peer talks something else than HTTP */
+/** @param {unknown} error whether it means that the peer does not speak HTTP */
 function isProtocolError(error) {
   const { name, message } = /** @type {Error} */ (error);
   if (codeOf(error) === 'UND_ERR_HEADERS_OVERFLOW') return true;
-  // The parser complains of a body that stops too early as well: that is a cut.
+  // The parser also reports a truncated body, which is a disconnect.
   return name === 'HTTPParserError' && !/\bEOF\b/.test(message);
 }
 
@@ -120,7 +120,7 @@ class Call {
     }
   }
 
-  /** The body has ended: the connection may serve another call. */
+  /** Returns the connection for another call, once the body has ended. */
   #release() {
     if (this.#over) return;
     this.#over = true;
@@ -129,7 +129,7 @@ class Call {
   }
 
   /**
-   * Closes the socket now, in every phase. Idempotent.
+   * Closes the socket at once, in any phase. Idempotent.
    * @param {Error} reason
    */
   #drop(reason) {
@@ -155,7 +155,7 @@ class Call {
   }
 
   #watch() {
-    // One timer, pushed on with every wait, costs less than one for each.
+    // One timer, refreshed with every wait, costs less than a timer per wait.
     if (this.#timer !== undefined) {
       this.#timer.refresh();
       return;
@@ -163,7 +163,7 @@ class Call {
     this.#timer = setTimeout(() => {
       if (this.#waits % 2 === 0) return;
       const waits = this.#waits;
-      // A busy event loop runs its timers before it reads its sockets: look once more after that.
+      // A busy event loop runs its timers before it reads its sockets: check once more after that.
       setImmediate(() => {
         if (this.#waits !== waits || this.#over) return;
         this.#silent = true;

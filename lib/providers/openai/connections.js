@@ -2,10 +2,10 @@
  * Connections to one upstream, each used by one call at a time.
  *
  * A call owns its connection from before the connect until the end of the response, so a cancel
- * closes exactly that socket, in whichever phase it is (undici's Pool would finish connecting
- * first and keep the socket for another). A connection whose answer ended in good order is kept for
- * the next call, and is used again only while its socket is open and silent: bytes that arrive in
- * between belong to no request. Ends with `close()`.
+ * closes exactly that socket, in whichever phase it is (undici's Pool would finish connecting first
+ * and keep the socket for another). A connection whose answer ended properly is kept for the next
+ * call, and reused only while its socket is open and silent, because bytes that arrive between
+ * calls belong to no request. Ends with `close()`.
  */
 import { undici } from '../../internal/util/packages.js';
 import { InterimFilter } from './interim-answers.js';
@@ -13,12 +13,12 @@ import { InterimFilter } from './interim-answers.js';
 // Clients beyond this many idle ones are dropped; their sockets would soon time out anyway.
 const IDLE_MAX = 256;
 
-// Bytes that may wait between the kernel and the decoder while the consumer does not ask.
+// Maximum bytes buffered between the kernel and the decoder while the consumer is not reading.
 const READ_AHEAD_BYTES = 16 * 1024;
 
 /**
- * Resolves once the event loop has read every socket that has bytes or a close waiting now. The
- * first turn may have begun before they came.
+ * Resolves once the event loop has read every socket with pending bytes or a pending close. The
+ * first turn may have begun before they arrived.
  * @returns {Promise<void>}
  */
 function socketsRead() {
@@ -27,7 +27,7 @@ function socketsRead() {
 
 /** One connection, in use by one call. `release` or `destroy` ends the use. */
 class Connection {
-  /** An earlier call has used it. */
+  /** Whether an earlier call has used it. */
   isKept = false;
   /** @type {import('node:net').Socket | undefined} */
   #socket;
@@ -46,7 +46,7 @@ class Connection {
   constructor(connections, origin, connector) {
     this.#connections = connections;
     this.#client = new (undici().Client)(origin.origin, {
-      // The caller measures silence itself, and not while it is not reading.
+      // The caller measures silence itself, and only while it is reading.
       headersTimeout: 0,
       bodyTimeout: 0,
       connect: (options, callback) => {
@@ -76,7 +76,7 @@ class Connection {
     });
   }
 
-  /** Whether the socket is open, and no byte has come since `release`. */
+  /** Whether the socket is open and has received no byte since `release`. */
   get isSilent() {
     const socket = this.#socket;
     if (socket === undefined || socket.destroyed || socket.readableLength > 0) return false;
@@ -84,7 +84,7 @@ class Connection {
     return socket.bytesRead === this.#bytesReadAtRelease;
   }
 
-  /** The response has been read to its end: the connection may serve another call. */
+  /** Returns the connection for another call, once the response is read to its end. */
   release() {
     this.isKept = true;
     this.#bytesReadAtRelease = this.#socket?.bytesRead;
@@ -92,7 +92,7 @@ class Connection {
   }
 
   /**
-   * Closes the socket now, whatever it is doing. Idempotent.
+   * Closes the socket at once, in any state. Idempotent.
    * @param {Error} reason
    */
   destroy(reason) {

@@ -1,7 +1,4 @@
-/**
- * How each way in which an upstream call can fail is told: the same words whichever client made
- * the call.
- */
+/** Errors of failed upstream calls, with the same messages for both clients. */
 import { ProviderError, quoteUpstream } from '../shared/errors.js';
 import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
 
@@ -22,7 +19,7 @@ export function protocolError(cause) {
 }
 
 /**
- * Whether another attempt may help is for the caller to know: not once text has come.
+ * The caller decides whether a retry may help: not after text was received.
  * @param {unknown} [cause]
  */
 export function disconnectedError(cause) {
@@ -52,8 +49,8 @@ export function stalledError(idleMs) {
 }
 
 /**
- * Retryable where nothing came: an answer that ends before it has begun is a passing failure.
- * @param {boolean} isEmpty false: something else than an answer came
+ * Retryable if empty: an answer that ends before its first text is a transient failure.
+ * @param {boolean} isEmpty false: data other than an answer was received
  */
 export function incompleteError(isEmpty) {
   return new ProviderError(
@@ -74,7 +71,7 @@ export function encodingError(encoding, secrets) {
 }
 
 /**
- * A finish reason that is no success.
+ * A finish reason other than success.
  * @param {string} reason
  * @param {readonly string[]} secrets never quoted
  */
@@ -86,7 +83,7 @@ export function finishError(reason, secrets) {
   );
 }
 
-/** @param {string} output what came in place of text */
+/** @param {string} output kind of output received instead of text */
 export function unsupportedOutputError(output) {
   return new ProviderError(
     'upstream_unsupported_output',
@@ -95,7 +92,7 @@ export function unsupportedOutputError(output) {
 }
 
 /**
- * The type of what is no event stream.
+ * Error for a content type other than an event stream.
  * @param {string} contentType
  * @param {readonly string[]} secrets never quoted
  */
@@ -103,7 +100,7 @@ export function contentTypeError(contentType, secrets) {
   return invalidResponse(`${quoteUpstream(contentType, secrets)} in place of an event stream`);
 }
 
-/** Statuses of failures that pass. */
+/** Statuses of transient failures. */
 const PASSING_STATUSES = new Set([408, 409, 425, 429]);
 
 /** @param {number} status */
@@ -157,13 +154,13 @@ function messageOf(body) {
   try {
     return messageIn(JSON.parse(body));
   } catch {
-    // A page is for browsers, and what is cut off in the middle is no message.
+    // HTML pages and truncated bodies contain no usable message.
     return /^\s*[<{[]/.test(body) ? undefined : body;
   }
 }
 
 /**
- * Where a redirect leads: without its query, which may hold credentials.
+ * The target of a redirect, without its query, which may hold credentials.
  * @param {string | undefined} location
  */
 function redirectTarget(location) {
@@ -172,7 +169,7 @@ function redirectTarget(location) {
 }
 
 /**
- * The error for a status that is no success.
+ * The error for a status other than success.
  * @param {number} status
  * @param {Headers} headers
  * @param {string} body as far as it was read
@@ -197,7 +194,7 @@ export function statusError(status, headers, body, secrets) {
     );
   }
   if (status === 401 || status === 403) {
-    // Its message may well repeat the key.
+    // Its message may repeat the key.
     return new ProviderError(
       'upstream_bad_request',
       `The upstream refused the credentials (${status})`,
@@ -232,12 +229,12 @@ function single(header) {
  * The member of a request that its refusal names.
  * @template {string} T
  * @param {string} refusal the body of a 400 or 422
- * @param {readonly T[]} members those that may be given up
+ * @param {readonly T[]} members members that may be omitted
  * @returns {T | undefined}
  */
 export function refusedMember(refusal, members) {
   if (refusal === '') return undefined;
-  // What is said of the usage asked for concerns the whole of `stream_options`.
+  // A refusal of `include_usage` concerns the whole of `stream_options`.
   const said = refusal.replaceAll('include_usage', 'stream_options');
   /** @param {string} member */
   const at = (member) => {
@@ -249,10 +246,10 @@ export function refusedMember(refusal, members) {
 }
 
 /**
- * A call's failure as that of one of its answers: once text has gone out, another attempt would
- * repeat it.
+ * Converts a call's failure to that of one answer: not retryable once text was sent, because a
+ * retry would repeat it.
  * @param {ProviderError} failure
- * @param {number} delivered pieces of text that have gone out
+ * @param {number} delivered pieces of text sent
  */
 export function errorForAnswer(failure, delivered) {
   return new ProviderError(failure.wireCode, failure.message, {

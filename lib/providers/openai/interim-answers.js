@@ -1,6 +1,6 @@
 /**
- * Leaves `100 Continue` out of what a socket reads: any server may send one (RFC 9110, 15.2), but
- * undici ends the connection then. Main thread only; as long as its socket.
+ * Filters `100 Continue` from a socket's input: any server may send it (RFC 9110, 15.2), but undici
+ * then ends the connection. Main thread only; lives as long as its socket.
  */
 
 const STATUS_LINE = /^HTTP\/1\.[01] 100(?!\d)/;
@@ -8,7 +8,7 @@ const STATUS_LINE_BYTES = 'HTTP/1.1 100 '.length;
 const HEAD_END = '\r\n\r\n';
 const HEAD_BYTES_MAX = 16 * 1024;
 
-/** Reads in place of a socket's own `read`, at the start of each answer. */
+/** Replaces a socket's `read` at the start of each answer. */
 export class InterimFilter {
   #read;
   /** @type {Buffer | undefined} bytes that may belong to an interim answer */
@@ -18,11 +18,11 @@ export class InterimFilter {
   /** @param {import('node:net').Socket} socket its `read` is replaced */
   constructor(socket) {
     this.#read = socket.read.bind(socket);
-    // With a size it is the stream that reads, to fill its buffer.
+    // A call with a size comes from the stream itself, to fill its buffer.
     socket.read = (size) => (size === undefined ? this.#next() : this.#read(size));
   }
 
-  /** A request is about to be sent: what is read next is the head of an answer. */
+  /** Called before a request is sent: the next bytes read are the head of an answer. */
   expectAnswer() {
     this.#atStart = true;
   }

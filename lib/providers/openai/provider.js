@@ -6,14 +6,14 @@
  * split back into requests; requests of one batch that differ in model, max_tokens, temperature or
  * stop cannot share a call, so a batch makes one call for each distinct set of these.
  *
- * Token counts are asked for with `stream_options.include_usage`. A server that refuses the
- * request because of that member is asked again without it; one that refuses `max_tokens` is asked
- * with `max_completion_tokens` instead, and the other way round. Both are remembered by model. The
- * counts of a call with several prompts are a sum, so they are not reported for its requests.
+ * Token counts are requested with `stream_options.include_usage`. If a server refuses that member,
+ * the call is repeated without it; if it refuses `max_tokens`, with `max_completion_tokens`
+ * instead, and vice versa. Refusals are remembered by model. The counts of a call with several
+ * prompts are a sum, so they are not reported for its requests.
  *
- * The answer's bytes go to the native relay, which decodes them and writes the jobs' logs. Who makes
- * the call is a matter of transport: the hub by libcurl, on its own thread, or undici where there is
- * none, where the options say so, and under a manual clock.
+ * The answer's bytes go to the native relay, which decodes them and writes the jobs' logs. The
+ * transport is libcurl in the hub, on its own thread, or undici: without libcurl, by option, and
+ * under a manual clock.
  */
 import { rangeError, typeError } from '../../internal/util/errors.js';
 import { OPENAI_OPTIONS } from '../option-table.js';
@@ -32,7 +32,7 @@ import { UNNAMED_MODEL } from '../shared/unnamed-model.js';
 /** @typedef {import('../option-table.js').OpenAiOptions} OpenAiOptions */
 
 /**
- * Where calls go.
+ * Parses the base URL of calls.
  * @param {unknown} value
  * @returns {{origin: URL, path: string}} `path` without a slash at its end
  */
@@ -43,7 +43,7 @@ function parseBaseUrl(value) {
   const url = new URL(text);
   if (!/^https?:$/.test(url.protocol)) throw rangeError(takes);
   if (url.username || url.password || url.search || url.hash) throw rangeError(takes);
-  // The address of a call is often pasted in place of the API's.
+  // Users often paste the URL of a call instead of the API's base URL.
   const path = url.pathname.replace(/(\/chat)?\/completions\/*$/, '').replace(/\/+$/, '');
   return { origin: url, path: path || '/v1' };
 }
@@ -101,7 +101,7 @@ function promptOf({ prompt, messages }) {
 }
 
 /**
- * The members that requests must agree in to share a call.
+ * The members that must be equal for requests to share a call.
  * @param {OpenAiRequest} request
  */
 function sharedMembers({ model, maxTokens, temperature, stop }) {
@@ -133,7 +133,7 @@ function groupRequests(requests, shardOf) {
 
 /** @typedef {'stream_options' | 'max_tokens' | 'max_completion_tokens'} SwappedMember */
 
-/** Models whose refusals are remembered; names are the callers' own. */
+/** Models whose refusals are remembered; names are chosen by callers. */
 const MODELS_MAX = 1000;
 
 export class OpenAiProvider {
@@ -141,7 +141,7 @@ export class OpenAiProvider {
   enforcesMaxTokens = true;
   #connections;
   #usesLibcurl;
-  /** @type {Set<import('../../internal/native/relay-types.js').RelayedCall>} under way */
+  /** @type {Set<import('../../internal/native/relay-types.js').RelayedCall>} running calls */
   #calls = new Set();
   #origin;
   #path;
@@ -150,7 +150,7 @@ export class OpenAiProvider {
   #secrets;
   #mode;
   #idleMs;
-  /** What servers have refused, by model. @type {Map<string, Set<SwappedMember>>} */
+  /** Members refused by servers, by model. @type {Map<string, Set<SwappedMember>>} */
   #refused = new Map();
 
   /** @param {OpenAiOptions} options */
@@ -172,8 +172,8 @@ export class OpenAiProvider {
   }
 
   /**
-   * Makes the calls for requests, as few as the mode needs. Resolves when nothing more will be said
-   * of any of their jobs.
+   * Makes the calls for requests, as few as the mode permits. Resolves after the last event of any
+   * of their jobs.
    * @param {readonly OpenAiRequest[]} requests
    * @param {object} to
    * @param {import('../../internal/native/relay-types.js').RelayHub} to.hub
@@ -197,7 +197,7 @@ export class OpenAiProvider {
 
   /**
    * @param {readonly OpenAiRequest[]} requests
-   * @param {readonly number[]} group the indices of those that share a call
+   * @param {readonly number[]} group the indices of requests that share a call
    * @param {Parameters<OpenAiProvider['relay']>[1]} to
    */
   async #relayGroup(requests, group, { hub, handles, onError }) {

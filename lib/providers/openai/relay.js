@@ -1,6 +1,4 @@
-/**
- * Which client makes the calls of the OpenAI provider, and what the outcome of a call means.
- */
+/** Chooses the client of the OpenAI provider's calls, and maps outcomes of calls to errors. */
 import { SluiceError } from '../../internal/util/errors.js';
 import native from '../../internal/native/addon.js';
 import {
@@ -23,7 +21,7 @@ import {
 /** @typedef {import('../shared/errors.js').ProviderError} ProviderError */
 
 /**
- * Whether the hub is to make the calls, where it can.
+ * Whether the hub should make the calls if it can.
  * @param {'auto' | 'native' | 'undici'} client
  * @param {URL} origin of the upstream
  */
@@ -38,7 +36,7 @@ export function choosesLibcurl(client, origin) {
         ' "auto" goes by Node where there is none',
     );
   }
-  // Whoever has told Node which certificates to trust means these calls too.
+  // Certificates configured for Node must apply to these calls too.
   const { NODE_EXTRA_CA_CERTS, NODE_TLS_REJECT_UNAUTHORIZED } = process.env;
   const trustsByNode = NODE_EXTRA_CA_CERTS || NODE_TLS_REJECT_UNAUTHORIZED === '0';
   return available && !(origin.protocol === 'https:' && trustsByNode);
@@ -88,10 +86,10 @@ function failureOf(outcome, { idleMs, secrets }) {
 }
 
 /**
- * What a relayed call's answers failed by.
+ * Errors of a relayed call's answers.
  * @param {RelayOutcome} outcome
  * @param {{idleMs: number, secrets: readonly string[]}} call
- * @returns {(ProviderError | undefined)[]} by index; undefined for one that did not fail
+ * @returns {(ProviderError | undefined)[]} by index; undefined for a successful answer
  */
 export function relayErrors(outcome, call) {
   if (outcome.failure === 'none') return [];
@@ -102,7 +100,7 @@ export function relayErrors(outcome, call) {
 }
 
 /**
- * What the upstream said of a request that it refused as malformed; empty if it did not.
+ * The upstream's message about a request refused as malformed; empty for other outcomes.
  * @param {RelayOutcome} outcome
  */
 export function refusalOf({ failure, status, body_whole: isWhole, text }) {

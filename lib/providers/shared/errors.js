@@ -1,8 +1,8 @@
 /**
- * What can go wrong between Sluice and a model, in the codes that jobs report on the wire.
+ * Errors between Sluice and a model, with the codes that jobs report on the wire.
  *
- * A message is short and safe to show to an end user: no address, no key, nothing of a body but
- * the upstream's own error message, cut short. The cause, for logs, hangs on `cause`.
+ * A message is short and safe to show to an end user: it contains no address and no key, and of a
+ * body only the upstream's error message, truncated. `cause` holds the cause, for logs.
  */
 import { SluiceError } from '../../internal/util/errors.js';
 
@@ -29,7 +29,7 @@ export class ProviderError extends SluiceError {
    * @param {string} message
    * @param {object} [details]
    * @param {boolean} [details.retryable] whether another attempt may help; default false
-   * @param {number} [details.retryAfterMs] how long the upstream asks to wait before it
+   * @param {number} [details.retryAfterMs] wait requested by the upstream before a retry
    * @param {unknown} [details.cause]
    */
   constructor(wireCode, message, { retryable = false, retryAfterMs, cause } = {}) {
@@ -48,12 +48,12 @@ export class ProviderError extends SluiceError {
 
 const QUOTED_CHARS_MAX = 200;
 
-/** What looks like a credential: prefixed keys, `api_key=...`, bearer tokens. */
+/** Patterns of credentials: prefixed keys, `api_key=...`, bearer tokens. */
 const CREDENTIALS =
   /\b(?:sk|pk|rk|gsk)[-_][\w*-]+|\bAIza[\w-]{10,}|\bbearer\s+\S+|\b(?:api[-_]?key|token|password)[=:]\s*\S+/gi;
 
 /**
- * What stands before a stack trace: of Python, JavaScript, Java and Go.
+ * The text before a stack trace of Python, JavaScript, Java or Go.
  * @param {string} text
  */
 function withoutTrace(text) {
@@ -64,7 +64,7 @@ function withoutTrace(text) {
 }
 
 /**
- * An upstream's own message, fit to be passed on: one line, short, without what looks like a key.
+ * An upstream's message made safe to pass on: one short line, without credentials.
  * @param {unknown} text
  * @param {readonly string[]} secrets
  * @returns {string} empty if there is nothing to quote

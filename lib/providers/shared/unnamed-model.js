@@ -1,5 +1,5 @@
 /**
- * The model of a request that names none, where the provider lists none: whatever the upstream
- * takes for its default. It is what jobs show; a provider that sees it names no model upstream.
+ * Placeholder for the model of a request without one, if the provider lists no models: the
+ * upstream's default. Jobs show this name; a provider that receives it sends no model upstream.
  */
 export const UNNAMED_MODEL = 'default';

@@ -1,8 +1,3 @@
-/**
- * The accounts of a gateway: its ledger, with accounts opened as they are needed. Main thread. What
- * is refused before the ledger is asked leaves no event in it, so that a caller without credit does not
- * make it grow.
- */
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 
 /** @typedef {import('../../primitives/ledger/ledger.js').Ledger} Ledger */
@@ -11,27 +6,30 @@ import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 
 const NOTHING = Object.freeze({ available: 0n, held: 0n, posted: 0n });
 
-/** See the head of this file. */
+/**
+ * The accounts of a gateway: its ledger, with accounts opened on first use. Main thread. Requests
+ * refused here leave no event in the ledger, so a caller without credit cannot make it grow.
+ */
 export class Accounts {
   #ledger;
   #access;
-  /** How far each that is open may go below zero. @type {Map<string, bigint>} */
+  /** Overdraft limit of each open account. @type {Map<string, bigint>} */
   #overdrafts = new Map();
-  /** No event has a number above it, or there are some that were not looked at. */
+  /** Highest event number seen so far; there may be later events. */
   #newest = 0;
 
   /**
    * @param {object} parts
    * @param {Ledger} parts.ledger
-   * @param {import('../../jobs/policy/access-control.js').AccessControl} parts.access which accounts there are, besides
-   *   those that are open, and how far new ones may be overdrawn
+   * @param {import('../../jobs/policy/access-control.js').AccessControl} parts.access names the
+   *   accounts that may be opened, and their overdraft limits
    */
   constructor({ ledger, access }) {
     this.#ledger = ledger;
     this.#access = access;
   }
 
-  /** @param {string} account that has another name now */
+  /** @param {string} account that was renamed */
   forget(account) {
     this.#overdrafts.delete(account);
   }
@@ -42,7 +40,7 @@ export class Accounts {
 
   /**
    * @param {string} account
-   * @returns {bigint | undefined} undefined: it is not open
+   * @returns {bigint | undefined} undefined: not open
    */
   #overdraftOf(account) {
     const known = this.#overdrafts.get(account);
@@ -54,7 +52,7 @@ export class Accounts {
       if (error.code === 'ERR_NO_SUCH_ACCOUNT') return undefined;
       throw error;
     }
-    // The ledger's own, which have no first event of that kind, have no limit.
+    // The ledger's internal accounts have no opening event, and no limit.
     const overdraft = first?.overdraft ?? (account.startsWith('@') ? Infinity : 0n);
     const whole = overdraft === Infinity ? AMOUNT_MAX : BigInt(overdraft);
     this.#overdrafts.set(account, whole);
@@ -69,9 +67,9 @@ export class Accounts {
 
   /**
    * @param {string} account
-   * @param {{unopened?: boolean}} [options] `unopened`: it is there though nobody has used it yet
-   * @returns {(LedgerBalance & {overdraft: bigint}) | undefined} `overdraft`: how far it may go below
-   *   zero, AMOUNT_MAX for no limit; undefined: there is no such account
+   * @param {{unopened?: boolean}} [options] `unopened`: also for an account without any use so far
+   * @returns {(LedgerBalance & {overdraft: bigint}) | undefined} `overdraft`: limit below zero,
+   *   AMOUNT_MAX for no limit; undefined: no such account
    */
   balance(account, { unopened = false } = {}) {
     const overdraft = this.#overdraftOf(account);
@@ -83,7 +81,7 @@ export class Accounts {
   /**
    * @param {string} account
    * @param {{after?: number, limit?: number}} page
-   * @returns {LedgerEvent[]} none of an account that is not open
+   * @returns {LedgerEvent[]} empty for an account that is not open
    */
   events(account, { after, limit }) {
     if (this.#overdraftOf(account) === undefined) return [];
@@ -91,8 +89,8 @@ export class Accounts {
   }
 
   /**
-   * @param {string} account which may not be open yet
-   * @returns {bigint} what may be taken from it, its overdraft included; below zero when it is beyond
+   * @param {string} account possibly not open yet
+   * @returns {bigint} available amount including the overdraft; negative beyond it
    */
   roomOf(account) {
     const overdraft = this.#overdraftOf(account);
@@ -102,21 +100,21 @@ export class Accounts {
     return room > AMOUNT_MAX ? AMOUNT_MAX : room;
   }
 
-  /** @param {string} account that something is about to happen to */
+  /** @param {string} account to open if it is not open */
   open(account) {
     if (this.#overdraftOf(account) !== undefined) return;
     this.#ledger.open({ account, overdraft: this.#overdraftToBe(account) });
   }
 
-  /** @param {string} account opened if the configuration has it */
+  /** @param {string} account opened if the configuration names it */
   openConfigured(account) {
     if (this.#access.namesAccount(account)) this.open(account);
   }
 
   /**
-   * Sets an amount aside.
+   * Places a hold on an amount.
    * @param {{key: string, account: string, amount: bigint, timeoutMs: number}} request
-   * @returns {LedgerEvent | undefined} undefined: the account has not so much, and nothing was done
+   * @returns {LedgerEvent | undefined} undefined: insufficient funds, nothing was held
    */
   hold(request) {
     const { account, amount } = request;
@@ -126,7 +124,7 @@ export class Accounts {
   }
 
   /**
-   * Has the ledger answer, and says whether it had done so before.
+   * Runs a ledger operation and reports whether its answer was a replay.
    * @param {() => import('../../primitives/ledger/ledger.js').LedgerAnswer} ask
    * @returns {import('../../primitives/ledger/ledger.js').LedgerAnswer & {replayed: boolean}}
    */
@@ -136,7 +134,9 @@ export class Accounts {
     return { ...given, replayed: given.event.id <= before };
   }
 
-  /** @returns {number} of the journal's last event, found in few looks: ids have no gaps */
+  /**
+   * @returns {number} of the journal's last event, found by binary search because ids have no gaps
+   */
   #lastEvent() {
     const has = (/** @type {number} */ id) =>
       this.#ledger.events({ after: id - 1, limit: 1 }).length > 0;
@@ -146,7 +146,7 @@ export class Accounts {
       low += step;
       step *= 2;
     }
-    // It has low, and has not low + step.
+    // Event low exists; event low + step does not.
     while (step > 1) {
       step /= 2;
       if (has(low + step)) low += step;

@@ -1,7 +1,7 @@
-/** What the ledger refuses, as it is told to callers. Pure functions. */
+/** Maps refusals of the ledger to HTTP errors. Pure functions. */
 import { HttpError } from '../../internal/util/http-error.js';
 
-/** The same answer for an unknown account and for somebody else's. */
+/** The same answer for an unknown account and for another principal's. */
 export function accountNotFound() {
   return new HttpError(404, {
     code: 'account_not_found',
@@ -19,7 +19,7 @@ export function transferNotFound() {
 }
 
 /**
- * By the ledger's codes.
+ * HTTP errors by ledger error code.
  * @type {Record<string, (error: any) => ConstructorParameters<typeof HttpError>>}
  */
 const REFUSALS = {
@@ -75,7 +75,7 @@ const REFUSALS = {
 
 /**
  * @param {any} error
- * @returns {unknown} an HttpError where it is a refusal, else the same
+ * @returns {unknown} an HttpError for a refusal, else the given error
  */
 export function refusalOf(error) {
   const refuse = REFUSALS[error?.code];

@@ -1,15 +1,3 @@
-/**
- * What jobs pay: held when they are admitted, settled at what they used when they end. Main thread.
- *
- * A job holds its prompt's estimated tokens and its `max_tokens`, at the prices of that moment. What
- * it is charged is looked up nowhere else: account, hold and rates are kept with the job
- * (`record.extra.credit`), in the data file, too. Settling is idempotent by the job's id, so that a job
- * which a restart ends once more is not charged once more. It never throws: a job that has ended has
- * ended, whatever the ledger says.
- *
- * An answer that several jobs share is paid for in full by the job that began it, when the answer
- * ends, whoever it went on for. Those that join or repeat it pay the cached price of what they got.
- */
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 import { HttpError } from '../../internal/util/http-error.js';
 import { accountOf, costOf, isFree } from '../../jobs/policy/prices.js';
@@ -20,44 +8,46 @@ import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
 /** @typedef {import('../../jobs/policy/prices.js').Usage} Usage */
 
 /**
- * What is kept with a job, as plain JSON.
+ * Billing data stored with a job, as plain JSON.
  * @typedef {object} Bill
  * @property {string} account
- * @property {number} [hold] the event; absent when there was nothing to hold
+ * @property {number} [hold] id of the hold's event; absent when there was nothing to hold
  * @property {string} held
  * @property {{prompt: string, completion: string}} rates in 1e-9 micro-credits per token
  */
 
 /**
- * What a job took and what that came to.
+ * Usage and cost of an ended job.
  * @typedef {object} Settlement
  * @property {JobRecord} record a job, or a shared answer in place of the job that began it
- * @property {boolean} cached it has had another job's answer
- * @property {Usage} usage that counts
- * @property {bigint} cost what that comes to
+ * @property {boolean} cached the job used another job's answer
+ * @property {Usage} usage billable usage
+ * @property {bigint} cost of that usage
  */
 
 /**
- * In micro-credits: amounts charged, and costs beyond what an account had.
+ * In micro-credits: amounts charged, and costs that an account could not cover.
  * @typedef {{creditsCharged: {inc: (amount: number) => void},
  *   creditsUncollected: {inc: (amount: number) => void}}} BillingCounters
  */
 
-/** Beyond a job's own time: what its ending may take to be heard of. */
+/** A hold outlives its job's time limit by this, to allow for delivery of the terminal event. */
 const HOLD_GRACE_MS = 60_000;
-/** A part of a work waits for room for as long as it likes; beyond this it is charged without a hold. */
+/**
+ * Maximum wait of a child job that a hold covers; after a longer wait it is charged without a hold.
+ */
 const PART_WAIT_MS = 3_600_000;
-/** From a hold to its settlement in the same moment. */
+/** Time-out of a hold that is settled at once. */
 const AT_ONCE_MS = 60_000;
 
 /** @param {bigint} a @param {bigint} b */
 const least = (a, b) => (a < b ? a : b);
 
 /**
- * What counts of what a job used: nothing of one that never reached the model, or that failed before
- * its first token; nothing of one that shared an answer and got no token of it.
+ * Billable usage of an ended job. None if the job never reached the model, failed before its first
+ * token, or shared an answer and received no token of it.
  * @param {JobRecord} record that has ended
- * @param {boolean} cached it has had another job's answer
+ * @param {boolean} cached the job used another job's answer
  * @returns {Usage}
  */
 function usageOf({ attempts, final }, cached) {
@@ -80,23 +70,35 @@ function insufficientCredit(account, needed, available) {
     message:
       `The account ${account} has not enough credit: this request needs ${needed} micro-credits ` +
       `(prompt and max_tokens), and ${available} are available.`,
-    // No wait helps.
+    // No Retry-After: waiting does not help.
     headers: { 'x-should-retry': 'false' },
   });
   return Object.assign(error, { account, needed, available });
 }
 
-/** See the head of this file. Lives as long as its gateway. */
+/**
+ * Billing of jobs: places a hold at admission and charges the actual use at the end. Main thread.
+ *
+ * A hold covers the prompt's estimated tokens and `max_tokens` at current prices. Account, hold and
+ * rates are stored with the job (`record.extra.credit`), also in the data file; the charge depends
+ * on these alone. Settling is idempotent by job id, so a job that a restart ends again is charged
+ * once. It never throws, because a ledger failure must not affect an ended job.
+ *
+ * The job that began a shared answer pays for it in full when the answer ends, even if that job has
+ * ended before. Jobs that join or replay it pay the cached price of the tokens they received.
+ *
+ * Lives as long as its gateway.
+ */
 export class JobBilling {
   #accounts;
   #access;
   #options;
   #metrics;
-  /** Of jobs and answers that have not ended. @type {Map<JobRecord, Bill>} */
+  /** Bills of jobs and answers that have not ended. @type {Map<JobRecord, Bill>} */
   #open = new Map();
-  /** Holds that were taken for a job and given up again. @type {WeakMap<JobRecord, number>} */
+  /** Number of holds placed for a job and released again. @type {WeakMap<JobRecord, number>} */
   #tries = new WeakMap();
-  /** Those that never were anybody's jobs. @type {WeakSet<JobRecord>} */
+  /** Voided jobs: their clients never received an id. @type {WeakSet<JobRecord>} */
   #undone = new WeakSet();
 
   /**
@@ -113,13 +115,13 @@ export class JobBilling {
     this.#metrics = metrics;
   }
 
-  /** Jobs and answers that have not been settled. */
+  /** Number of jobs and answers that are not settled. */
   get open() {
     return this.#open.size;
   }
 
   /**
-   * A job that is paid for by the token ends where its hold does.
+   * Limits `max_tokens` of a billed job to the amount that its hold covers.
    * @param {JobRequest} request as it came
    * @param {string} model resolved
    * @returns {JobRequest}
@@ -131,12 +133,12 @@ export class JobBilling {
   }
 
   /**
-   * Holds what a job may come to cost, or the answer that it begins.
+   * Holds the maximum cost of a job, or of the answer that it begins.
    * @param {JobRecord} record
    * @param {JobRequest} request as it came
-   * @param {Readonly<import('../../jobs/policy/config.js').Access>} access whose job it is
-   * @param {{answer?: JobRecord, cached?: boolean}} [how] `answer` that it begins and pays for;
-   *   `cached`: it shares another one's
+   * @param {Readonly<import('../../jobs/policy/config.js').Access>} access of the job's caller
+   * @param {{answer?: JobRecord, cached?: boolean}} [how] `answer`: the answer that it begins and
+   *   pays for; `cached`: it shares another job's answer
    * @throws {HttpError} 402
    */
   hold(record, request, access, { answer, cached = false } = {}) {
@@ -159,7 +161,7 @@ export class JobBilling {
     };
     const owner = answer ?? record;
     this.#open.set(owner, bill);
-    // With the job it goes into the data file; who settles it is the owner.
+    // The data file stores it with the job; its owner settles it.
     record.extra = { ...record.extra, credit: bill };
     if (answer !== undefined) answer.extra = { credit: bill };
   }
@@ -186,8 +188,8 @@ export class JobBilling {
   }
 
   /**
-   * Gives back what is held for a job that was not placed; it may be tried again. What is held for an
-   * answer goes by that.
+   * Releases the hold of a job that was not placed; `hold` may be called again. The hold of an
+   * answer is released separately.
    * @param {JobRecord} record
    */
   releaseHold(record) {
@@ -201,8 +203,8 @@ export class JobBilling {
   }
 
   /**
-   * The same for a job that is in the hub already and of which nobody was told: its ending costs
-   * nothing. An answer that others have joined goes on, and is paid for.
+   * Like `releaseHold`, for a job that is in the hub but whose client received no id: its end costs
+   * nothing. An answer that other jobs have joined continues and is charged.
    * @param {JobRecord} record
    */
   voidJob(record) {
@@ -214,15 +216,15 @@ export class JobBilling {
   }
 
   /**
-   * A job has ended, now or before a restart; or an answer that jobs shared.
+   * Settles a job that has ended, now or before a restart, or an ended shared answer.
    * @param {JobRecord} record with its `final`; an answer without one was not admitted
-   * @returns {Settlement | undefined} undefined: there is nothing to be said of it
+   * @returns {Settlement | undefined} undefined: nothing to settle
    */
   settle(record) {
     if (record.final === undefined) this.voidJob(record);
     if (this.#undone.has(record)) return undefined;
     const shared = record.answer !== undefined;
-    // Its answer is paid for when that ends.
+    // Its answer is charged when the answer ends.
     if (shared && record.cache === 'miss') return undefined;
     const bill = /** @type {Bill | undefined} */ (record.extra?.credit);
     const cached = record.cache === 'hit' || record.cache === 'join';
@@ -240,7 +242,7 @@ export class JobBilling {
   }
 
   /**
-   * Takes the cost from what is held, and what is beyond it as far as the account goes.
+   * Takes the cost from the hold, and any excess from the account up to its limit.
    * @param {string} id of the job
    * @param {Bill} bill
    * @param {bigint} cost
@@ -267,13 +269,13 @@ export class JobBilling {
    * @param {string} id
    * @param {Bill} bill
    * @param {bigint} cost
-   * @returns {{paid: bigint, replayed: boolean} | undefined} `replayed`: it was settled so before;
-   *   undefined: otherwise, and nothing more is to be taken
+   * @returns {{paid: bigint, replayed: boolean} | undefined} `replayed`: the same settlement was
+   *   made before; undefined: a different one was, so nothing more is charged
    */
   #fromHold(id, { hold, held }, cost) {
     if (hold === undefined) return { paid: 0n, replayed: false };
     const { ledger } = this.#accounts;
-    // Of another ledger than this one: its data file was replaced.
+    // The hold belongs to another ledger: the data file was replaced.
     const [event] = ledger.events({ after: hold - 1, limit: 1 });
     if (!event?.key?.startsWith(`@hold:${id}`)) return undefined;
     const amount = least(cost, BigInt(held));
@@ -290,7 +292,7 @@ export class JobBilling {
   /**
    * @param {string} id
    * @param {string} account
-   * @param {bigint} amount that it has
+   * @param {bigint} amount available in the account
    * @returns {boolean} whether it was taken now
    */
   #beyond(id, account, amount) {
@@ -302,7 +304,7 @@ export class JobBilling {
       const ask = () => ledger.settle({ key: `@settle:${id}:rest`, hold, amount });
       return !this.#accounts.answer(ask).replayed;
     } catch (/** @type {any} */ error) {
-      // It was taken before.
+      // It was charged before.
       if (error.code === 'ERR_IDEMPOTENCY_CONFLICT') return false;
       throw error;
     }

@@ -1,8 +1,3 @@
-/**
- * The credits of a gateway, as its users see them: accounts, what has happened to them, transfers, and
- * what was used. `gateway.credits`, and the routes' way to all of it. Main thread; lives as long as
- * its gateway.
- */
 import { randomUUID } from 'node:crypto';
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 import { Accounts } from './accounts.js';
@@ -29,8 +24,9 @@ import { rangeError } from '../../internal/util/errors.js';
 /**
  * @typedef {object} Transfer
  * @property {LedgerEvent} event
- * @property {LedgerBalance} balance right after it, of who pays, or of who is paid by a deposit
- * @property {boolean} replayed the key was known: this is its first answer
+ * @property {LedgerBalance} balance balance right after it: the payer's, or the payee's for a
+ *   deposit
+ * @property {boolean} replayed true if the key was known; this is then its first answer
  */
 
 const KEY_MAX = 256;
@@ -41,7 +37,7 @@ const TIME_MS_MAX = 253_402_300_800_000;
 /**
  * @param {string} name
  * @param {unknown} value
- * @returns {string} a name that is not one of our own
+ * @returns {string} a name that is not reserved for the gateway
  */
 function checkForeign(name, value) {
   const id = checkId(name, value, { max: KEY_MAX });
@@ -51,13 +47,16 @@ function checkForeign(name, value) {
 
 /**
  * @param {unknown} value
- * @returns {string} without one: that of this request alone, which nobody else can give
+ * @returns {string} the key; without one a random key
  */
 function checkKey(value) {
   return value === undefined ? `@once:${randomUUID()}` : checkForeign('key', value);
 }
 
-/** See the head of this file. */
+/**
+ * Credits of a gateway: accounts and their events, transfers, and usage. Serves `gateway.credits`
+ * and the routes. Main thread; lives as long as its gateway.
+ */
 export class Credits {
   #accounts;
   #usage;
@@ -70,7 +69,7 @@ export class Credits {
    * @param {Accounts} parts.accounts
    * @param {UsageTable} parts.usage
    * @param {() => number} parts.nowMs Unix time
-   * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store] where it all outlives the process
+   * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store] persistent storage
    * @param {import('../../streams/hub.js').JobHub} parts.hub
    */
   constructor({ accounts, usage, nowMs, store, hub }) {
@@ -83,8 +82,8 @@ export class Credits {
 
   /**
    * @param {string} id
-   * @param {{unopened?: boolean}} [options] `unopened`: it is there though nobody has used it yet, also
-   *   when the configuration does not name it; default false
+   * @param {{unopened?: boolean}} [options] `unopened`: also for an account without any use so far,
+   *   even if the configuration does not name it; default false
    * @returns {Promise<Account>}
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_ACCOUNT_NOT_FOUND`
    */
@@ -93,7 +92,7 @@ export class Credits {
     if (checkId('id', id).length > KEY_MAX) throw accountNotFound();
     const given = checkOptions('account', options, ['unopened']);
     const unopened = checkBoolean('unopened', given.unopened, false);
-    // Whoever has seen a job's end must find it settled.
+    // A client that has read a job's terminal event must find the job settled.
     await this.#hub.barrier();
     const found = this.#accounts.balance(id, { unopened });
     if (found === undefined) throw accountNotFound();
@@ -104,10 +103,10 @@ export class Credits {
   }
 
   /**
-   * What has happened to an account, oldest first.
+   * Events of an account, oldest first.
    * @param {string} id
-   * @param {{after?: number, limit?: number, unopened?: boolean}} [options] `after` the id of an event;
-   *   `limit` 1 to 1000, default 100; `unopened` as above
+   * @param {{after?: number, limit?: number, unopened?: boolean}} [options] `after` the id of an
+   *   event; `limit` 1 to 1000, default 100; `unopened` as above
    * @returns {Promise<{data: LedgerEvent[], hasMore: boolean}>}
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_ACCOUNT_NOT_FOUND`
    */
@@ -126,25 +125,27 @@ export class Credits {
   }
 
   /**
-   * Resolves when what was read is on the disk: no crash makes it untrue. While the disk is full, what is
-   * told is what is in force.
+   * Resolves when the state just read is on the disk, so that no crash can undo it. While the disk
+   * is full, answers show the state in memory.
    */
   async #written() {
     await this.#store?.file.synced().catch(() => {});
   }
 
   /**
-   * Moves credits between accounts; without `from` it is a deposit, which opens the account if need
-   * be, without `to` a withdrawal. Resolves when it is in the data file, where there is one.
+   * Moves credits between accounts; without `from` it is a deposit, which opens the account if
+   * necessary; without `to` a withdrawal. Resolves when the transfer is in the data file, if there
+   * is one.
    * @param {object} options
-   * @param {string} [options.key] the same key again gets the first answer again, refusals included;
+   * @param {string} [options.key] a repeated key gets the first answer again, refusals included;
    *   without one each call is a new transfer
    * @param {string} [options.from]
    * @param {string} [options.to]
    * @param {bigint} options.amount in micro-credits, from 1n
    * @returns {Promise<Transfer>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_INSUFFICIENT_CREDIT`, `ERR_ACCOUNT_NOT_FOUND`,
-   *   `ERR_IDEMPOTENCY_KEY_REUSED`, `ERR_SAME_ACCOUNT`, `ERR_AMOUNT_TOO_LARGE`
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_INSUFFICIENT_CREDIT`,
+   *   `ERR_ACCOUNT_NOT_FOUND`, `ERR_IDEMPOTENCY_KEY_REUSED`, `ERR_SAME_ACCOUNT`,
+   *   `ERR_AMOUNT_TOO_LARGE`
    */
   transfer(options) {
     const given = checkOptions('transfer', options, ['key', 'from', 'to', 'amount']);
@@ -166,15 +167,17 @@ export class Credits {
   }
 
   /**
-   * Moves back what a transfer, or the settlement of a job, has moved; once.
+   * Reverses a transfer or the settlement of a job, once.
    * @param {object} options
-   * @param {string} [options.key] as above; without one a repetition is told `ERR_ALREADY_REVERSED`
+   * @param {string} [options.key] as above; without one a repetition fails with
+   *   `ERR_ALREADY_REVERSED`
    * @param {number} options.event its id
-   * @param {boolean} [options.force] also if the funds are spent: the account then goes below its limit;
-   *   default false
+   * @param {boolean} [options.force] also if the funds are spent: the account then goes below its
+   *   limit; default false
    * @returns {Promise<Transfer>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_TRANSFER_NOT_FOUND`, `ERR_ALREADY_REVERSED`,
-   *   `ERR_NOT_REVERSIBLE`, `ERR_INSUFFICIENT_CREDIT`, `ERR_IDEMPOTENCY_KEY_REUSED`
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_TRANSFER_NOT_FOUND`,
+   *   `ERR_ALREADY_REVERSED`, `ERR_NOT_REVERSIBLE`, `ERR_INSUFFICIENT_CREDIT`,
+   *   `ERR_IDEMPOTENCY_KEY_REUSED`
    */
   reverse(options) {
     const given = checkOptions('reverse', options, ['key', 'event', 'force']);
@@ -183,8 +186,8 @@ export class Credits {
     const force = checkBoolean('force', given.force, false);
     return this.#move((ledger) => {
       const [about] = ledger.events({ after: event - 1, limit: 1 });
-      // A refusal is in the journal alone: nothing was moved. Where a key is given, the ledger keeps
-      // the answer under it, in case that there will be such an event.
+      // A refusal has an event but moved nothing. With a key, the ledger stores the answer under
+      // it.
       const missing = about === undefined && given.key === undefined;
       if (missing || about?.type === 'refused') throw transferNotFound();
       return ledger.reverse({ key, event, force });
@@ -203,7 +206,7 @@ export class Credits {
       answer = this.#accounts.answer(() => ask(this.#accounts.ledger));
     } catch (error) {
       const refused = refusalOf(error);
-      // A refusal is kept under its key, too.
+      // A refusal is stored under its key, too.
       await this.#store?.file.synced();
       throw refused;
     }
@@ -212,9 +215,10 @@ export class Credits {
   }
 
   /**
-   * What ended jobs have used, by hours in UTC.
+   * Usage of ended jobs, by hours in UTC.
    * @param {object} [options]
-   * @param {number} [options.fromMs] Unix time; default 30 days before `toMs`. Its hour counts as a whole
+   * @param {number} [options.fromMs] Unix time; default 30 days before `toMs`. Its whole hour is
+   *   included
    * @param {number} [options.toMs] Unix time; default now. The rest of its hour is included
    * @param {import('./usage.js').Grouping} [options.groupBy] `model`, `key` (a principal) or `day`;
    *   default `day`
@@ -239,7 +243,7 @@ export class Credits {
 }
 
 /**
- * The credits of a gateway, put together.
+ * Creates the billing services of a gateway.
  * @param {object} gateway's own
  * @param {import('../../primitives/ledger/ledger.js').Ledger} gateway.ledger
  * @param {import('../../jobs/policy/access-control.js').AccessControl} gateway.access

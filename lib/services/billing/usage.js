@@ -1,24 +1,20 @@
-/**
- * What was used and what it came to: counted once per ended job, by hour, principal and model. Main
- * thread. Bounded: beyond so many counts the oldest go. With a data file it outlives the process.
- */
-
 /** @typedef {import('../../jobs/storage/usage-rows.js').Counts} Counts */
 /** @typedef {import('../../jobs/storage/usage-rows.js').UsageRow} UsageRow */
 
 /**
- * Where counts outlive the process.
+ * Persistent store of usage counts.
  * @typedef {object} UsageFile
- * @property {() => UsageRow[]} takeUsage those of earlier, oldest first; once
- * @property {(row: UsageRow, jobId: string) => void} addUsage adds one job's, unless that was counted
- * @property {(hour: number) => void} dropUsage of this hour and before
+ * @property {() => UsageRow[]} takeUsage rows of earlier processes, oldest first; returned once
+ * @property {(row: UsageRow, jobId: string) => void} addUsage adds the counts of one job, unless
+ *   already counted
+ * @property {(hour: number) => void} dropUsage deletes the rows of this hour and before
  */
 
 const HOUR_MS = 3_600_000;
 const HOURS_PER_DAY = 24;
 const ROWS_MAX = 200_000;
 
-/** What usage may be grouped by. */
+/** Fields by which usage may be grouped. */
 export const groupings = Object.freeze(/** @type {const} */ (['model', 'key', 'day']));
 
 /** @typedef {typeof groupings[number]} Grouping */
@@ -75,9 +71,14 @@ const groupOf = {
 /** @param {UsageRow} row */
 const nameOf = ({ hour, principal, model }) => JSON.stringify([hour, principal, model]);
 
-/** See the head of this file. Lives as long as its gateway. */
+/**
+ * Usage and its cost, counted once per ended job, by hour, principal and model. Main thread. Beyond
+ * `rowsMax` rows the oldest are dropped. With a data file the counts survive a restart.
+ *
+ * Lives as long as its gateway.
+ */
 export class UsageTable {
-  /** @type {Map<string, UsageRow>} about in the order of time */
+  /** @type {Map<string, UsageRow>} roughly in the order of time */
   #rows = new Map();
   #nowMs;
   #rowsMax;
@@ -96,7 +97,7 @@ export class UsageTable {
     for (const row of file?.takeUsage() ?? []) this.#add(row);
   }
 
-  /** @param {import('./job-billing.js').Settlement} settlement of a job that was not counted yet */
+  /** @param {import('./job-billing.js').Settlement} settlement of a job not counted yet */
   count(settlement) {
     const { id, principal, model } = settlement.record;
     const hour = Math.floor(this.#nowMs() / HOUR_MS);
@@ -106,10 +107,10 @@ export class UsageTable {
   }
 
   /**
-   * Adds all that one caller has used to the sums of another name.
+   * Moves the usage of one caller to another name.
    * @param {string} principal
    * @param {string} name
-   * @returns {UsageRow[]} what was added
+   * @returns {UsageRow[]} the added rows
    */
   rename(principal, name) {
     const rows = [...this.#rows.values()].filter((row) => row.principal === principal);
@@ -131,7 +132,7 @@ export class UsageTable {
     if (this.#rows.size > this.#rowsMax) this.#dropOldest();
   }
 
-  /** An hour as a whole, so that what is left is true. */
+  /** Drops whole hours, so that the remaining hours are complete. */
   #dropOldest() {
     const [{ hour }] = this.#rows.values();
     for (const [name, row] of this.#rows) {
@@ -143,11 +144,12 @@ export class UsageTable {
 
   /**
    * @param {object} query
-   * @param {number} query.fromMs Unix time; the hour that it is in counts as a whole
-   * @param {number} query.toMs Unix time, not included, except for the rest of its hour
+   * @param {number} query.fromMs Unix time; its whole hour is included
+   * @param {number} query.toMs Unix time, exclusive, but its hour is included as a whole
    * @param {Grouping} query.groupBy
    * @param {string} [query.principal] default: all
-   * @returns {{data: ({group: string} & Counts)[], total: Counts}} `data` in the order of the groups
+   * @returns {{data: ({group: string} & Counts)[], total: Counts}} `data` in the order of the
+   *   groups
    */
   query({ fromMs, toMs, groupBy, principal }) {
     const [from, to] = [Math.floor(fromMs / HOUR_MS), Math.ceil(toMs / HOUR_MS)];
@@ -168,5 +170,5 @@ export class UsageTable {
   }
 }
 
-/** Of what is counted by hours: the span that is asked for when nothing is said. */
+/** Default span of a usage query. */
 export const USAGE_DEFAULT_MS = 30 * HOURS_PER_DAY * HOUR_MS;

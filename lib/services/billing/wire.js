@@ -1,15 +1,15 @@
 /**
  * Credits as JSON, both ways. Pure functions.
  *
- * An amount is an integer where every reader has it exactly, up to 2^53 - 1, and a string of digits
- * beyond; both are taken.
+ * An amount up to 2^53 - 1 is written as a number, a larger one as a string of digits. Requests may
+ * use either form.
  */
 import { badRequest } from '../../internal/util/http-error.js';
 
 /** @typedef {import('../../primitives/ledger/events.js').LedgerEvent} LedgerEvent */
 
 /**
- * @param {bigint | number} amount Infinity: none
+ * @param {bigint | number} amount Infinity: no limit
  * @returns {number | string | null}
  */
 export function amountToJson(amount) {
@@ -38,12 +38,12 @@ export function balanceToJson({ available, held, posted }) {
   };
 }
 
-/** Whose keys the gateway makes itself: `@settle:job_...`. */
+/** Keys made by the gateway itself: `@settle:job_...`. */
 const OWN_KEY = /^@(?:hold|settle|void):(job_[^:]+)/;
 
 /**
  * @param {LedgerEvent} event
- * @returns {object} snake_case; absent is what it has not
+ * @returns {object} snake_case; fields that the event lacks are absent
  */
 export function eventToJson(event) {
   const { id, type, atMs, key, account, from, to, amount, overdraft, timeoutMs } = event;
@@ -72,7 +72,7 @@ export function eventToJson(event) {
   };
 }
 
-/** @param {number} ms Infinity: never, which JSON has no number for */
+/** @param {number} ms Infinity: never, written as null */
 function finite(ms) {
   return Number.isFinite(ms) ? ms : null;
 }

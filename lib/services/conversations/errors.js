@@ -1,7 +1,7 @@
-/** What is refused about conversations. */
+/** Errors of conversation requests. */
 import { HttpError } from '../../internal/util/http-error.js';
 
-/** The same answer for an unknown, an expired, a deleted and somebody else's conversation. */
+/** The same answer for an unknown, an expired, a deleted and another principal's conversation. */
 export function conversationNotFound() {
   return new HttpError(404, {
     code: 'conversation_not_found',
@@ -11,7 +11,7 @@ export function conversationNotFound() {
 }
 
 /**
- * @param {string | undefined} jobId whose turn it is
+ * @param {string | undefined} jobId job of the running turn
  * @param {string} [message]
  */
 export function conversationBusy(

@@ -1,10 +1,3 @@
-/**
- * Conversations as keys and values, each change one transaction. Main thread; nothing here waits.
- *
- * Of each there is a head (`c/ID`), its messages as JSON (`m/ID`) and, while a turn is under way, that
- * turn (`p/ID`), whose messages are no part of the conversation yet. The head names the turn's job:
- * that is what makes a conversation busy, and what makes sure that a turn ends once.
- */
 import { randomBytes } from 'node:crypto';
 import { checkPlace } from './requests.js';
 import { conversationNotFound, conversationTooLong, conversationsFull } from './errors.js';
@@ -18,7 +11,7 @@ import { conversationNotFound, conversationTooLong, conversationsFull } from './
  * @property {'system' | 'developer' | 'user' | 'assistant'} role
  * @property {string} content
  * @property {number} createdAt Unix seconds
- * @property {string} [jobId] whose turn it is of; absent where the conversation began with it
+ * @property {string} [jobId] the job of its turn; absent in the conversation's initial messages
  * @property {'stop' | 'length' | 'cancelled'} [finishReason] of an answer
  * @property {boolean} [textTruncated] true when the beginning of the answer was dropped
  */
@@ -28,13 +21,13 @@ import { conversationNotFound, conversationTooLong, conversationsFull } from './
  * @property {string} id
  * @property {string} [title]
  * @property {Record<string, unknown>} [metadata]
- * @property {number} createdMs Unix time, as the others
- * @property {number} updatedMs when its messages changed
- * @property {number | null} ttlMs null: it stays
- * @property {number | null} expiresMs null: not for now
+ * @property {number} createdMs Unix time, like all `*Ms` fields
+ * @property {number} updatedMs time of the last change of its messages
+ * @property {number | null} ttlMs null: never expires
+ * @property {number | null} expiresMs null: no expiry at present
  * @property {number} count of its messages
- * @property {number} bytes of those, as JSON
- * @property {string} [jobId] of the turn that is under way
+ * @property {number} bytes of its messages as JSON
+ * @property {string} [jobId] of the running turn
  * @property {{id: string, count: number}} [forkedFrom]
  */
 
@@ -46,8 +39,9 @@ import { conversationNotFound, conversationTooLong, conversationsFull } from './
  */
 
 /**
- * What an ended job has said.
- * @typedef {{content: string, finishReason: Message['finishReason'], textTruncated?: boolean}} Answer
+ * The answer of an ended job.
+ * @typedef {{content: string, finishReason: Message['finishReason'], textTruncated?: boolean}}
+ *   Answer
  */
 
 const PAGE = 1000;
@@ -59,14 +53,23 @@ const turnOf = (/** @type {string} */ id) => `p/${id}`;
 /** @param {number} ms */
 const seconds = (ms) => Math.floor(ms / 1000);
 
-/** See the head of this file. */
+/**
+ * Conversations stored as keys and values; each change is one transaction. Main thread; all methods
+ * are synchronous.
+ *
+ * A conversation has a head (`c/ID`), its messages as JSON (`m/ID`) and, while a turn is running,
+ * that turn (`p/ID`), whose messages do not belong to the conversation yet. The head names the
+ * turn's job. A conversation with such a job is busy, and the name ensures that a turn ends only
+ * once.
+ */
 export class ConversationRepository {
   #area;
   #limits;
   #nowMs;
 
   /**
-   * @param {import('../../primitives/kv/namespaces.js').KvPartition} area for nothing else
+   * @param {import('../../primitives/kv/namespaces.js').KvPartition} area used only by this
+   *   repository
    * @param {import('./options.js').ConversationLimits} limits
    * @param {() => number} nowMs Unix time
    */
@@ -96,8 +99,8 @@ export class ConversationRepository {
   /**
    * @param {KvNamespace} space
    * @param {string} id
-   * @returns {{head: Head, messages: Message[], asked?: Message[]} | undefined} `asked`: those of
-   *   the turn that is under way
+   * @returns {{head: Head, messages: Message[], asked?: Message[]} | undefined} `asked`: the
+   *   messages of the running turn
    */
   read(space, id) {
     if (!ID.test(id)) return undefined;
@@ -112,7 +115,7 @@ export class ConversationRepository {
 
   /**
    * @param {KvNamespace} space
-   * @returns {Head[]} the newest activity first
+   * @returns {Head[]} latest activity first
    */
   list(space) {
     const heads = [];
@@ -139,11 +142,11 @@ export class ConversationRepository {
   }
 
   /**
-   * A conversation of its own that begins as another one is now, whole turns only.
+   * Creates a conversation with a copy of the messages of another one. Only whole turns are copied.
    * @param {KvNamespace} space
    * @param {string} id
    * @param {Partial<Settings>} settings
-   * @param {(count: number) => number} takes how many of its messages; may throw
+   * @param {(count: number) => number} takes number of its messages to copy; may throw
    * @returns {Head}
    * @throws {import('../../internal/util/http-error.js').HttpError}
    */
@@ -175,7 +178,7 @@ export class ConversationRepository {
     const nowMs = this.#nowMs();
     /** @type {Head} */
     const head = {
-      // 144 random bits: unguessable, and never the same twice.
+      // 144 random bits: unguessable and unique.
       id: `conv_${randomBytes(18).toString('base64url')}`,
       ...(title !== undefined && { title }),
       ...(metadata !== undefined && { metadata }),
@@ -184,20 +187,20 @@ export class ConversationRepository {
     };
     return this.#limited(space, (tx) => {
       const made = this.#write(tx, head, messages);
-      // A fork may be as long as what it is of.
+      // A fork may be as long as its source.
       if (forkedFrom === undefined) this.#checkLength(made.bytes);
       return made;
     });
   }
 
   /**
-   * Begins a turn. While it is under way, the conversation does not expire.
+   * Begins a turn. The conversation does not expire while it runs.
    * @param {KvNamespace} space
    * @param {string} id
    * @param {string} jobId
    * @param {Messages} messages
-   * @returns {{history: Message[]} | {busy: string}} the messages before; or the job whose turn is
-   *   under way, and nothing has changed
+   * @returns {{history: Message[]} | {busy: string}} the earlier messages; or the job of the
+   *   running turn, in which case nothing has changed
    * @throws {import('../../internal/util/http-error.js').HttpError}
    */
   begin(space, id, jobId, messages) {
@@ -211,7 +214,7 @@ export class ConversationRepository {
       const turn = JSON.stringify({ jobId, createdAt: seconds(this.#nowMs()), messages });
       this.#checkLength(head.bytes + Buffer.byteLength(turn));
       const history = messagesIn(tx, id);
-      // With a time to live, its messages are written again to be there as long as the head.
+      // With a time to live, its messages are written again so that they expire with the head.
       const held = { ...head, jobId, expiresMs: null };
       tx.set(headOf(id), held, {});
       if (head.ttlMs !== null) tx.set(messagesOf(id), JSON.stringify(history), {});
@@ -221,8 +224,8 @@ export class ConversationRepository {
   }
 
   /**
-   * Ends a turn: its messages and the answer are added, or without an answer nothing is. Once: when
-   * it is not this job's turn any more, nothing happens.
+   * Ends a turn: adds its messages and the answer, or nothing if there is no answer. Does nothing
+   * if the running turn is not this job's.
    * @param {KvNamespace} space
    * @param {string} id
    * @param {string} jobId
@@ -249,7 +252,7 @@ export class ConversationRepository {
       this.#write(tx, { ...head, updatedMs: nowMs }, messages);
       return true;
     };
-    // What somebody has seen has room, whatever the limits say: they count for the next turn.
+    // Text already sent to a client is stored even beyond the limits; they apply to the next turn.
     return space.transactNow(operation, undefined, { limited: false });
   }
 
@@ -264,7 +267,7 @@ export class ConversationRepository {
   }
 
   /**
-   * The turns that are under way.
+   * The running turns.
    * @returns {{space: KvNamespace, id: string, jobId: string}[]}
    */
   turns() {
@@ -311,7 +314,7 @@ export class ConversationRepository {
   /**
    * @template T
    * @param {KvNamespace} space
-   * @param {(tx: NamespaceTransaction) => T} operation that takes room
+   * @param {(tx: NamespaceTransaction) => T} operation that adds data
    * @returns {T}
    * @throws {import('../../internal/util/http-error.js').HttpError} 507
    */
@@ -342,7 +345,7 @@ function messagesIn(tx, id) {
 /**
  * @param {NamespaceTransaction} tx
  * @param {string} id
- * @returns {Message[]} of the turn that is under way
+ * @returns {Message[]} of the running turn
  */
 function askedIn(tx, id) {
   const { messages, ...when } = JSON.parse(tx.get(turnOf(id))?.value ?? '{"messages":[]}');

@@ -1,4 +1,4 @@
-/** What requests about conversations may look like. Pure functions. */
+/** Checks of requests about conversations. Pure functions. */
 import { badRequest } from '../../internal/util/http-error.js';
 import {
   checkContents,
@@ -16,12 +16,12 @@ import { schemaCheck } from '../../internal/util/json-schema.js';
  * @property {string} [title] up to 256 characters
  * @property {Record<string, unknown>} [metadata] at most 16 KiB as JSON
  * @property {number} [ttl_s] how long it is kept after its last turn; default: the gateway's
- * @property {Messages} [messages] what it begins with
+ * @property {Messages} [messages] initial messages
  */
 
 /**
- * @typedef {object} ForkRequest fields that are left out are those of the conversation
- * @property {number} [at] how many of its messages are taken; default all
+ * @typedef {object} ForkRequest omitted fields are taken from the conversation
+ * @property {number} [at] number of messages to copy; default all
  * @property {string} [title]
  * @property {Record<string, unknown>} [metadata]
  * @property {number} [ttl_s]
@@ -64,7 +64,7 @@ function checked(validate, given) {
 const instructs = (role) => role === 'system' || role === 'developer';
 
 /**
- * Instructions stand at the beginning of a conversation, as models want it.
+ * Instructions must stand at the beginning of a conversation, as models require.
  * @param {Messages} messages
  * @param {boolean} first whether they are the first of their conversation
  */
@@ -101,7 +101,7 @@ export function checkFork(body) {
 
 /**
  * @param {import('../../jobs/request.js').JobRequest} request
- * @returns {Messages} what its turn adds before the answer
+ * @returns {Messages} the messages that the turn adds before the answer
  * @throws {import('../../internal/util/http-error.js').HttpError} 400
  */
 export function messagesOfTurn({ prompt, messages }) {
@@ -116,7 +116,7 @@ export function messagesOfTurn({ prompt, messages }) {
 
 /**
  * @param {Messages} messages of a turn
- * @param {number} before how many the conversation has
+ * @param {number} before number of messages in the conversation
  * @throws {import('../../internal/util/http-error.js').HttpError} 400
  */
 export function checkPlace(messages, before) {

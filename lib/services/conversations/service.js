@@ -1,7 +1,3 @@
-/**
- * What callers do with conversations: create, read, list, fork, delete. Turns are the business of
- * `turns.js`. Main thread.
- */
 import { asJson } from '../../jobs/request.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkConversationsQuery, checkCreate, checkFork } from './requests.js';
@@ -21,12 +17,13 @@ import { ANONYMOUS } from '../../jobs/policy/config.js';
  * @property {string} [title]
  * @property {Record<string, unknown>} [metadata]
  * @property {number} createdAt Unix seconds, as the two below
- * @property {number} updatedAt when its messages changed
- * @property {number | null} expiresAt null: it stays, or a turn is under way
+ * @property {number} updatedAt time of the last change of its messages
+ * @property {number | null} expiresAt null: never expires, or a turn is running
  * @property {number} messageCount
  * @property {Message[]} [messages] absent in lists
- * @property {string} [busyJobId] the job whose turn is under way
- * @property {Message[]} [busyMessages] what it is asked, no part of the conversation yet; absent in lists
+ * @property {string} [busyJobId] the job of the running turn
+ * @property {Message[]} [busyMessages] messages of the running turn, not part of the conversation
+ *   yet; absent in lists
  * @property {{id: string, messageCount: number}} [forkedFrom]
  */
 
@@ -56,7 +53,11 @@ function describe(head, messages, asked) {
   };
 }
 
-/** See the head of this file. `gateway.conversations`. */
+/**
+ * Creates, reads, lists, forks and deletes conversations; `Turns` runs their turns. Main thread.
+ *
+ * `gateway.conversations`.
+ */
 export class Conversations {
   #book;
   #turns;
@@ -100,12 +101,13 @@ export class Conversations {
   }
 
   /**
-   * A new conversation that begins as this one is now; a turn that is under way is not in it.
+   * Creates a conversation with a copy of this one's messages, without those of a running turn.
    * @param {string} id
    * @param {import('./requests.js').ForkRequest} [request]
    * @param {{principal?: string}} [options]
    * @returns {Promise<Conversation>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`, and as `create`
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`,
+   *   and as `create`
    */
   async fork(id, request = {}, options) {
     const { principal = ANONYMOUS } = checkOptions('fork', options, ['principal']);
@@ -124,7 +126,8 @@ export class Conversations {
   /**
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Promise<Conversation | undefined>} undefined when unknown, expired, or somebody else's
+   * @returns {Promise<Conversation | undefined>} undefined when unknown, expired, or of another
+   *   principal
    */
   async get(id, options) {
     const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
@@ -135,9 +138,9 @@ export class Conversations {
   }
 
   /**
-   * A page, the newest activity first, without messages.
-   * @param {{limit?: number, after?: string, principal?: string}} [options] `limit` 1 to 100, default
-   *   20; `after` the id of the last conversation of the page before
+   * A page of conversations without messages, latest activity first.
+   * @param {{limit?: number, after?: string, principal?: string}} [options] `limit` 1 to 100,
+   *   default 20; `after` the id of the last conversation of the page before
    * @returns {Promise<{data: Conversation[], hasMore: boolean}>}
    * @throws {import('../../internal/util/http-error.js').HttpError} 400
    */
@@ -162,7 +165,7 @@ export class Conversations {
   }
 
   /**
-   * A turn that is under way ends: its job is cancelled.
+   * Deletes a conversation. The job of a running turn is cancelled.
    * @param {string} id
    * @param {{principal?: string}} [options]
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`;
@@ -177,11 +180,11 @@ export class Conversations {
     const job =
       head.jobId === undefined ? undefined : this.#lifecycle.jobs.get(head.jobId, principal);
     if (head.jobId !== undefined && job === undefined) throw conversationBusy(head.jobId);
-    // What cannot be written is still there after a crash.
+    // A delete that is not on the disk would be undone by a crash.
     this.#store?.file.checkRoom();
     this.#book.remove(space, id);
     if (job !== undefined) this.#lifecycle.cancel(job, 'client_request');
-    // Those who wait for it hear that it is gone.
+    // Waiting turns are rejected as not found.
     this.#turns.removed(space, id);
     await this.#store?.file.synced();
   }
@@ -208,7 +211,7 @@ export class Conversations {
       this.#book.remove(space, id);
       throw error;
     }
-    // A time to live of next to nothing may be over.
+    // A very short time to live may have expired already.
     if (made === undefined) throw conversationNotFound();
     return describe(made.head, made.messages);
   }

@@ -1,23 +1,22 @@
-/**
- * Turns that wait for their conversation: a line for each, first come, first served. Main thread.
- *
- * A wait ends by its turn, by its signal, by its time, or by `close()`.
- */
 import { abortReason } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
-/** Of all conversations together; each is a request that is held open. */
+/** Waiting turns of all conversations together; each keeps a request open. */
 const WAITING_MAX = 10_000;
 
 /**
  * @template T
  * @typedef {object} Waiter
- * @property {() => T} claim takes the turn; what it throws is what the waiter gets
+ * @property {() => T} claim takes the turn; if it throws, the wait rejects with that error
  * @property {(value: T) => void} resolve
  * @property {(reason: unknown) => void} reject
  */
 
-/** See the head of this file. */
+/**
+ * Queues of turns that wait for their conversation, one FIFO queue per conversation. Main thread.
+ *
+ * A wait ends when its turn comes, its signal aborts, it times out, or `close()` is called.
+ */
 export class TurnQueues {
   /** @type {Map<string, Set<Waiter<any>>>} none of them empty */
   #lines = new Map();
@@ -31,12 +30,12 @@ export class TurnQueues {
     this.#waitMs = queueWaitMs;
   }
 
-  /** @param {string} name of a line @returns {boolean} whether somebody is in it */
+  /** @param {string} name of a queue @returns {boolean} whether a turn waits in it */
   has(name) {
     return this.#lines.has(name);
   }
 
-  /** @param {string} name @returns {boolean} whether nobody else may wait */
+  /** @param {string} name @returns {boolean} whether the queue is full */
   full(name) {
     const length = this.#lines.get(name)?.size ?? 0;
     return length >= this.#maxQueued || this.#waiting >= WAITING_MAX;
@@ -45,11 +44,11 @@ export class TurnQueues {
   /**
    * @template T
    * @param {string} name
-   * @param {() => T} claim called when it is this one's turn
+   * @param {() => T} claim called when the turn comes
    * @param {object} how
    * @param {AbortSignal} [how.signal] not aborted yet
-   * @param {() => unknown} how.late what to reject with when it took too long
-   * @returns {Promise<T>} what `claim` gave
+   * @param {() => unknown} how.late creates the rejection reason after a time-out
+   * @returns {Promise<T>} the result of `claim`
    */
   wait(name, claim, { signal, late }) {
     return new Promise((resolve, reject) => {
@@ -78,7 +77,8 @@ export class TurnQueues {
   }
 
   /**
-   * The turn before has ended: the next one begins, in this moment, and nobody comes in between.
+   * Starts the next waiting turn after one has ended, synchronously, so no other turn can start in
+   * between.
    * @param {string} name
    */
   advance(name) {
@@ -92,7 +92,7 @@ export class TurnQueues {
     }
   }
 
-  /** @param {() => unknown} reason that all who wait get */
+  /** @param {() => unknown} reason creates the rejection reason of each waiting turn */
   close(reason) {
     for (const line of [...this.#lines.values()]) {
       for (const waiter of [...line]) waiter.reject(reason());

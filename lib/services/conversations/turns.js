@@ -9,9 +9,9 @@ import { messagesOfTurn } from './requests.js';
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
 /**
- * What is kept of an ended job.
- * @param {any} state the hub's last word, with the text
- * @returns {import('./repository.js').Answer | undefined} undefined: its turn has not been
+ * The answer to store for an ended job.
+ * @param {any} state final state from the hub, with the text
+ * @returns {import('./repository.js').Answer | undefined} undefined: its turn is dropped
  */
 function answerOf({ status, reason, text = '', text_truncated: textTruncated }) {
   const truncated = textTruncated === true && { textTruncated };
@@ -20,7 +20,8 @@ function answerOf({ status, reason, text = '', text_truncated: textTruncated }) 
     if (text === '' || reason === 'content_filter') return undefined;
     return { content: text, finishReason: reason === 'length' ? 'length' : 'stop', ...truncated };
   }
-  // What was said before somebody stopped it was read; where nothing was, there is no turn.
+  // Clients have read the text sent before a cancel, so it is kept; without any text the turn is
+  // dropped.
   if (status !== 'cancelled' || text === '') return undefined;
   return { content: text, finishReason: 'cancelled', ...truncated };
 }
@@ -40,7 +41,7 @@ export class Turns {
   #store;
   #memory;
   #log;
-  /** @type {Map<string, Promise<void>>} those whose jobs have ended, until they are on the disk */
+  /** @type {Map<string, Promise<void>>} turns of ended jobs, until they are on the disk */
   #ending = new Map();
   /** Settles when the turns of an earlier process have ended. @type {Promise<void>} */
   #recovered;
@@ -68,11 +69,11 @@ export class Turns {
   }
 
   /**
-   * Begins the turn that a job is, if it is one. The caller calls `rollback` when the
+   * Begins the turn of a job that belongs to a conversation. The caller calls `rollback` when the
    * job is refused.
-   * @param {JobRecord} record given its whole request, and the conversation's id as `extra`
+   * @param {JobRecord} record receives its whole request, and the conversation's id in `extra`
    * @param {AbortSignal} [signal] gives up waiting
-   * @returns {Promise<JobRequest>} what the provider is asked
+   * @returns {Promise<JobRequest>} the request to the provider
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`,
    *   `ERR_CONVERSATION_BUSY` with the `jobId`, `ERR_CONVERSATION_TOO_LONG`,
    *   `ERR_CONVERSATIONS_FULL`, `ERR_INVALID_VALUE`, `ERR_DRAINING`
@@ -82,7 +83,7 @@ export class Turns {
     const { conversation_id: id, on_busy: onBusy, prompt: _prompt, ...rest } = request;
     if (id === undefined) return request;
     this.checkOpen();
-    // Before anything is written of what cannot be.
+    // Checked before anything is written.
     this.#store?.file.checkRoom();
     this.#memory?.check('conversations', record.principal);
     const added = messagesOfTurn(request);
@@ -98,7 +99,7 @@ export class Turns {
    * @param {string} id
    * @param {import('./requests.js').Messages} messages
    * @param {{queues: boolean, signal?: AbortSignal}} how
-   * @returns {Promise<Message[]>} those before
+   * @returns {Promise<Message[]>} the earlier messages
    */
   async #claim(record, id, messages, { queues, signal }) {
     const space = this.#book.of(record.principal);
@@ -163,9 +164,9 @@ export class Turns {
    * @param {string} id
    */
   async #end(record, space, id) {
-    // Asked for before anything is purged to make room.
+    // Read the state before a purge can remove it.
     const asked = this.#hub.snapshot(record.handle);
-    // One whose submission is refused after all has not been, whatever came of it.
+    // A turn whose submission was refused is dropped, whatever its job produced.
     const accepted = await (record.written ?? Promise.resolve()).then(
       () => true,
       () => false,
@@ -178,7 +179,7 @@ export class Turns {
   }
 
   /**
-   * Resolves when a turn whose job a client may know to have ended has ended too.
+   * Resolves once the turns of all jobs whose terminal event a client may have read have ended.
    * @param {KvNamespace} space
    * @param {string} id
    */
@@ -191,7 +192,7 @@ export class Turns {
   }
 
   /**
-   * Resolves when the turn of an ended job, if it is one, is written.
+   * Resolves when the turn of an ended job is written; at once for a job without a turn.
    * @param {import('../../jobs/job.js').JobRecord} record
    */
   async jobSettled({ principal, extra }) {
@@ -200,7 +201,7 @@ export class Turns {
   }
 
   /**
-   * The same of all conversations of one principal.
+   * Like `turnSettled`, for all conversations of one principal.
    * @param {KvNamespace} space
    */
   async allSettled(space) {
@@ -212,7 +213,7 @@ export class Turns {
   }
 
   /**
-   * A conversation is gone: those who wait for it are told.
+   * Rejects the turns that wait for a deleted conversation.
    * @param {KvNamespace} space
    * @param {string} id
    */
@@ -221,13 +222,16 @@ export class Turns {
     while (this.#lines.has(name)) this.#lines.advance(name);
   }
 
-  /** @param {string} prefix of the names of those to wait for */
+  /** @param {string} prefix of the names of the turns to wait for */
   async #endings(prefix) {
     const names = [...this.#ending.keys()].filter((name) => name.startsWith(prefix));
     await Promise.all(names.map((name) => this.#ending.get(name)));
   }
 
-  /** Ends the turns of an earlier process: by their jobs, or where there is none without an answer. */
+  /**
+   * Ends the turns of an earlier process: with the answer of their job, or without an answer where
+   * the job is missing.
+   */
   async #recover() {
     const turns = this.#book.turns();
     await this.#store?.restored;
@@ -242,13 +246,13 @@ export class Turns {
     if (this.#closed) throw draining();
   }
 
-  /** From now on no turn begins; those who wait for theirs are refused. */
+  /** Refuses new turns and rejects waiting ones. */
   close() {
     this.#closed = true;
     this.#lines.close(draining);
   }
 
-  /** Resolves when the turns of all jobs that have ended are written. */
+  /** Resolves when the turns of all ended jobs are written. */
   async idle() {
     await this.#recovered;
     while (this.#ending.size > 0) await this.#endings('');

@@ -4,13 +4,13 @@ import { accountOf } from '../../jobs/policy/prices.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
-/** What is counted and paid for stays, under this name. */
+/** Usage and ledger entries of erased callers are kept under this name. */
 const ERASED = 'erased';
 
 /**
- * Erases what a gateway holds of a job, or of a caller: in memory, in caches and in the data file,
- * whose deleted rows are overwritten and whose log is emptied before a call resolves. The ledger and
- * the sums of usage keep their amounts, without the name. What was logged is not taken back. Main
+ * Erases the data of a job or of a caller from memory, caches and the data file. Deleted rows are
+ * overwritten and the write-ahead log is emptied before a call resolves. The ledger and the usage
+ * totals keep their amounts without the name. Log lines already written are not erased. Main
  * thread.
  */
 export class Erasure {
@@ -35,12 +35,12 @@ export class Erasure {
   }
 
   /**
-   * Cancels a job that runs, and erases all of it: its text, metadata, shared answer and idempotency
-   * key. What it added to a conversation belongs to the conversation.
+   * Cancels a job that runs, and erases all of it: its text, metadata, shared answer and
+   * idempotency key. Messages that it added to a conversation stay in the conversation.
    * @param {JobRecord} record
-   * @returns {Promise<void>} resolves when nothing of it is left
+   * @returns {Promise<void>} resolves when all of its data is erased
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503 when the data file
-   *   cannot be written; what is in memory is erased then
+   *   cannot be written; the data in memory is erased nevertheless
    */
   async job(record) {
     await this.#endAndPurge([record]);
@@ -49,9 +49,9 @@ export class Erasure {
   }
 
   /**
-   * Ends and erases all that one caller has: jobs, workflows, crawls, answers, idempotency keys,
-   * conversations, keys and values. The account of that name, and its usage, lose the name. What the
-   * caller begins meanwhile may stay.
+   * Ends and erases everything of one caller: jobs, workflows, crawls, answers, idempotency keys,
+   * conversations, keys and values. The caller's account and usage are renamed. Requests that the
+   * caller makes meanwhile may survive.
    * @param {string} principal
    * @returns {Promise<void>} as `job`
    * @throws {import('../../internal/util/http-error.js').HttpError} as `job`
@@ -75,7 +75,8 @@ export class Erasure {
   async #endAndPurge(records) {
     const { hub, lifecycle, cache, turns } = this.#deps;
     for (const record of records) lifecycle.cancel(record, 'client_request');
-    // Answered when the ending is in the journal; then its listeners have settled it.
+    // Resolves when the terminal event is in the journal; by then its listeners have settled the
+    // job.
     await Promise.all(records.map(({ handle }) => hub.snapshot(handle, { text: false })));
     await hub.barrier();
     // A turn reads the text of its job.

@@ -75,7 +75,7 @@ export class ErrorRing {
 
   /**
    * @param {number} seq
-   * @returns {RingEntry | undefined} undefined if it is still to come, or dropped
+   * @returns {RingEntry | undefined} undefined if it is not written yet, or was dropped
    */
   at(seq) {
     return this.#entries[seq - this.earliest];

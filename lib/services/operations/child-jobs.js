@@ -6,23 +6,23 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 
 /**
- * What one part has given.
+ * Result of one child job.
  * @typedef {object} ChildResult
  * @property {string} text
  * @property {'stop' | 'length'} reason
  * @property {{prompt_tokens: number, completion_tokens: number}} usage
  */
 
-/** Refusals that may pass. */
+/** Statuses of transient refusals. */
 const PASSING = new Set([429, 503]);
 
-/** Why a part gave nothing, as it is told on the wire, and whether another attempt may help. */
+/** Failure of a child job: its error in answers, and whether a retry may help. */
 export class ChildJobError extends SluiceError {
   /**
    * @param {{code: string, message: string, type: string}} wire
    * @param {object} [details]
-   * @param {boolean} [details.passing] known to be passing: worth another attempt unasked
-   * @param {boolean} [details.retryable] default true: nothing speaks against another attempt
+   * @param {boolean} [details.passing] known to be transient: retried by default
+   * @param {boolean} [details.retryable] default true: a retry is allowed
    * @param {number} [details.retryAfterMs]
    * @param {unknown} [details.cause]
    */
@@ -43,7 +43,7 @@ export function refusal(error) {
   if (!(error instanceof HttpError)) return error;
   const { wireCode: code, message, type, status, headers } = error;
   const seconds = Number(headers?.['Retry-After']);
-  // Without it no wait helps: what was asked for is more than there ever is.
+  // Without `Retry-After` waiting does not help: the request exceeds the limit itself.
   const passing = PASSING.has(status) && code !== 'draining' && seconds > 0;
   return new ChildJobError(
     { code, message, type },
@@ -53,7 +53,7 @@ export function refusal(error) {
 
 /**
  * @param {{error?: {code: string, message: string, type: string}}} state of a job that failed
- * @param {any} failure what its provider threw; undefined when it was something else
+ * @param {any} failure error thrown by its provider; undefined for any other cause
  */
 function failureOf({ error }, failure) {
   const wire = error ?? { code: 'cancelled', message: 'It was cancelled.', type: 'server_error' };
@@ -66,9 +66,9 @@ function failureOf({ error }, failure) {
 }
 
 /**
- * Runs the jobs of workflows. A child job goes through admission, queue and batches as any other job;
- * its tokens also go to the workflow's log, and no list or GET shows it. It is purged once its result
- * was taken. Main thread.
+ * Runs the jobs of workflows. A child job goes through admission, queue and batches as any other
+ * job; its tokens also go to the workflow's log, and no list or GET shows it. It is purged once its
+ * result is taken. Main thread.
  */
 export class ChildJobs {
   #admission;
@@ -98,9 +98,10 @@ export class ChildJobs {
    * @param {import('../../jobs/admission/admission.js').Submission['access']} options.access
    * @param {import('../../streams/types.js').CopyTarget} options.copyTo
    * @param {AbortSignal} options.signal
-   * @param {import('../../jobs/rate-limits/reservations.js').WorkReservation} options.reservation of its work
+   * @param {import('../../jobs/rate-limits/reservations.js').WorkReservation} options.reservation
+   *   of its operation
    * @returns {Promise<ChildResult>}
-   * @throws {ChildJobError} it was refused, or failed
+   * @throws {ChildJobError} if it was refused or failed
    * @throws the signal's reason, once its job has been ended
    */
   async run(request, { access, copyTo, signal, reservation }) {

@@ -3,18 +3,18 @@ import { randomBytes } from 'node:crypto';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { JobTable } from '../../jobs/job-table.js';
 
-/** Kinds of works, and what their ids begin with. */
+/** Kinds of operations, and the prefixes of their ids. */
 const PREFIXES = Object.freeze({ workflow: 'wf', crawl: 'crawl' });
 
 /** @typedef {keyof typeof PREFIXES} OperationKind */
 
-/** Every kind of work. */
+/** Every kind of operation. */
 export const operationKinds = Object.freeze(/** @type {OperationKind[]} */ (Object.keys(PREFIXES)));
 
 /** Operations of one kind that may run at once. */
 const ACTIVE_MAX = 1000;
 
-/** Schema of a work's `max_wall_ms`: a day at most. */
+/** Schema of an operation's `max_wall_ms`: at most a day. */
 export const workWallMs = Object.freeze({
   type: 'integer',
   minimum: 1,
@@ -22,19 +22,19 @@ export const workWallMs = Object.freeze({
 });
 
 /**
- * @typedef {object} OperationPolicy what happens without readers, and how long it may take
+ * @typedef {object} OperationPolicy behaviour without readers, and the time limit
  * @property {'cancel' | 'continue'} onDisconnect
  * @property {number} disconnectGraceMs
  * @property {number} maxWallMs of each attempt
  */
 
 /**
- * A long-running operation: a workflow or a crawl, made of many jobs or fetches, with one log of typed
- * events. Created by `Operations.create`. Main thread.
+ * A long-running operation: a workflow or a crawl, made of many jobs or fetches, with one log of
+ * typed events. Created by `Operations.create`. Main thread.
  *
  * Its log lives in the hub under the hub's rules for readers, disconnects, wall time, endings and
- * retention; it is in no queue, and its service calls `finish`. `signal` is aborted when anything else
- * ended it.
+ * retention; it is not queued, and its service calls `finish`. `signal` aborts when the operation
+ * ends for any other cause.
  */
 export class Operation {
   #hub;
@@ -50,35 +50,35 @@ export class Operation {
     this.#policy = policy;
     this.kind = kind;
     this.principal = principal;
-    // 144 random bits: unguessable, and never the same twice.
+    // 144 random bits: unguessable and unique.
     this.id = `${PREFIXES[kind]}_${randomBytes(18).toString('base64url')}`;
     this.createdAtMs = Date.now();
     this.handle = 0;
     this.attempt = 1;
     /** @type {import('../../jobs/status.js').JobStatus} */
     this.status = 'running';
-    /** @type {any} the hub's last word; set when it has ended */
+    /** @type {any} final state from the hub; set when it has ended */
     this.final = undefined;
-    /** Kept by the service of its kind. @type {any} */
+    /** Set by the service of its kind: the checked request. @type {any} */
     this.request = undefined;
     this.settled = false;
-    /** What its maker keeps with it. @type {any} */
+    /** State of its service. @type {any} */
     this.data = undefined;
     /**
-     * What it has reserved of its caller's limits, for this attempt.
+     * Reservation of the caller's limits for this attempt.
      * @type {import('../../jobs/rate-limits/reservations.js').WorkReservation | undefined}
      */
     this.reservation = undefined;
-    /** Bytes of what it holds beside its log. */
+    /** Bytes of its content, without its log. */
     this.contentBytes = 0;
   }
 
-  /** Whether it has its terminal event. */
+  /** Whether its terminal event is written. */
   get ended() {
     return this.final !== undefined;
   }
 
-  /** Aborted when this attempt was ended by anything but `finish`: a cancel, a deadline, ... */
+  /** Aborts when this attempt ends other than by `finish`: a cancel, a deadline, ... */
   get signal() {
     return this.#abort.signal;
   }
@@ -88,7 +88,7 @@ export class Operation {
     this.#hub.start(this.handle);
   }
 
-  /** The next attempt of a work that has ended. */
+  /** Starts the next attempt of an ended operation. */
   reopen() {
     this.attempt += 1;
     this.status = 'running';
@@ -98,9 +98,9 @@ export class Operation {
   }
 
   /**
-   * Appends an event; it is dropped when the work has ended.
+   * Appends an event; dropped if the operation has ended.
    * @param {string} type
-   * @param {object} data what it says beside the work's id
+   * @param {object} data fields besides the operation's id
    * @returns {boolean} false: wait for `room` before the next one, unless there are few of them
    */
   emit(type, data) {
@@ -112,7 +112,10 @@ export class Operation {
     return this.#hub.writable(this.handle);
   }
 
-  /** @param {import('../../streams/types.js').TerminalInput} terminal the first ending counts */
+  /**
+   * @param {import('../../streams/types.js').TerminalInput} terminal only the first call has an
+   *   effect
+   */
   finish(terminal) {
     this.settled = true;
     this.#hub.finish(this.handle, terminal);
@@ -123,7 +126,7 @@ export class Operation {
     if (!this.ended) this.#hub.finish(this.handle, { type: 'cancelled', reason });
   }
 
-  /** It has ended, whatever caused it. */
+  /** Marks the operation as ended and aborts its signal. */
   stop() {
     this.reservation?.settle();
     if (!this.settled) this.#abort.abort();
@@ -147,10 +150,11 @@ export class Operations extends EventEmitter {
   /**
    * @param {object} parts
    * @param {import('../../streams/hub.js').JobHub} parts.hub
-   * @param {number} parts.maxRetained ended works that are kept at most, of each kind
-   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory] default: none
-   * @param {() => boolean} [parts.hasPrincipals] whether callers are told apart: then each has up to half
-   *   of the places
+   * @param {number} parts.maxRetained maximum of ended operations kept, per kind
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory] default:
+   *   none
+   * @param {() => boolean} [parts.hasPrincipals] whether callers are distinguished: then each may
+   *   use up to half of the places
    */
   constructor({ hub, maxRetained, memory, hasPrincipals = () => false }) {
     super();
@@ -174,7 +178,7 @@ export class Operations extends EventEmitter {
   }
 
   /**
-   * Begins a work. Its maker sees that it is finished.
+   * Begins an operation. The caller must call `finish` on it.
    * @param {OperationKind} kind
    * @param {string} principal
    * @param {OperationPolicy} policy
@@ -190,7 +194,7 @@ export class Operations extends EventEmitter {
   }
 
   /**
-   * Begins the next attempt of a work that has ended.
+   * Begins the next attempt of an ended operation.
    * @param {Operation} operation
    * @throws {HttpError} 503 when too many are under way
    */
@@ -219,7 +223,7 @@ export class Operations extends EventEmitter {
 
   /**
    * @param {Operation} operation
-   * @param {number} bytes that it holds beside its log from now on
+   * @param {number} bytes of its content from now on, without its log
    */
   holds(operation, bytes) {
     this.#memory?.count('workflows', operation.principal, bytes - operation.contentBytes);
@@ -230,7 +234,7 @@ export class Operations extends EventEmitter {
    * @param {OperationKind} kind
    * @param {string} id
    * @param {string} principal
-   * @returns {Operation | undefined} undefined: unknown, purged, or somebody else's
+   * @returns {Operation | undefined} undefined: unknown, purged, or of another principal
    */
   find(kind, id, principal) {
     return this.#tables[kind].get(id, principal);
@@ -249,13 +253,13 @@ export class Operations extends EventEmitter {
     throw badRequest('invalid_value', 'after', `after must be the id of a ${kind} that is kept.`);
   }
 
-  /** @param {'client_request' | 'shutdown'} reason of all that are under way */
+  /** @param {'client_request' | 'shutdown'} reason for all running operations */
   cancelAll(reason) {
     for (const operation of this.#active()) operation.cancel(reason);
   }
 
   /**
-   * Cancels and purges all that one caller has.
+   * Cancels and purges all operations of one caller.
    * @param {string} principal
    */
   async erase(principal) {
@@ -269,7 +273,7 @@ export class Operations extends EventEmitter {
     }
   }
 
-  /** @returns {Promise<void>} resolves when none is under way */
+  /** @returns {Promise<void>} resolves when no operation is running */
   idle() {
     if (this.#active().length === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
@@ -294,7 +298,7 @@ export class Operations extends EventEmitter {
     if (operation === undefined) return;
     this.#tables[operation.kind].delete(operation);
     this.holds(operation, 0);
-    // Its retention was over in the moment in which it was to begin anew.
+    // Its retention expired at the moment of its restart.
     if (!operation.ended) operation.stop();
     this.#tellIdle();
   }
@@ -318,7 +322,7 @@ export class Operations extends EventEmitter {
 }
 
 /**
- * The same answer for an unknown, a purged and somebody else's work.
+ * The same answer for an unknown, a purged and another principal's operation.
  * @param {OperationKind} kind
  */
 export function operationNotFound(kind) {

@@ -1,9 +1,3 @@
-/**
- * What callers do with works of one kind: submit, read, list, cancel, follow. Main thread.
- *
- * Workflows and crawls are two of these; each says what a request may be, begins it, and describes
- * how far it is.
- */
 import { IdempotencyCache, checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
 import { asJson, checkListQuery } from '../../jobs/request.js';
 import { checkOptions, checkSignal, checkString } from '../../internal/util/validate.js';
@@ -16,7 +10,7 @@ import { operationNotFound } from './operations.js';
 /** @typedef {import('../../jobs/admission/admission.js').Submission['access']} Access */
 
 /**
- * What a service has of its gateway.
+ * Dependencies of a service.
  * @typedef {object} ServiceParts
  * @property {import('./operations.js').Operations} operations
  * @property {import('../../jobs/settings.js').Settings} options
@@ -28,11 +22,11 @@ import { operationNotFound } from './operations.js';
  * @property {() => void} checkRoom throws an HttpError while the disk is full
  * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
  * @property {import('../../internal/util/memory-budget.js').MemoryBudget} [memory]
- * @property {() => boolean} [hasPrincipals] whether callers are told apart; default no
+ * @property {() => boolean} [hasPrincipals] whether callers are distinguished; default no
  */
 
 /**
- * Fields of a request that are about the work as a whole.
+ * Request fields that concern the operation as a whole.
  * @typedef {object} PolicyFields
  * @property {'cancel' | 'continue'} [on_disconnect]
  * @property {number} [disconnect_grace_ms]
@@ -40,22 +34,26 @@ import { operationNotFound } from './operations.js';
  */
 
 /**
- * The hooks that a kind fills in. They are called with a checked request only.
+ * Hooks of a kind of operation. They receive checked requests only.
  * @template {PolicyFields} Request
  * @template View
  * @typedef {object} Kind
  * @property {import('./operations.js').OperationKind} name
  * @property {number} maxWallMs default of `max_wall_ms`
  * @property {(body: unknown) => Request} check throws an HttpError
- * @property {(request: Request, access: Access) => void} [admit] throws an HttpError: this caller
- *   may not, for now
- * @property {(operation: import('./operations.js').Operation, request: Request, access: Access) => void} begin
- * @property {(operation: import('./operations.js').Operation, options: {whole: boolean}) => View} describe `whole`:
- *   with what a list leaves out
+ * @property {(request: Request, access: Access) => void} [admit] throws an HttpError to refuse this
+ *   caller
+ * @property {(operation: import('./operations.js').Operation, request: Request, access: Access) =>
+ *   void} begin
+ * @property {(operation: import('./operations.js').Operation, options: {whole: boolean}) => View}
+ *   describe `whole`: includes the fields that lists omit
  */
 
 /**
- * See the head of this file.
+ * Submits, reads, lists, cancels and streams operations of one kind. Main thread.
+ *
+ * Workflows and crawls are two kinds; each checks requests, begins operations and describes their
+ * progress.
  * @template {PolicyFields} Request
  * @template View
  */
@@ -95,19 +93,19 @@ export class OperationService {
     });
   }
 
-  /** Bytes that the idempotency keys take. */
+  /** Bytes held by the idempotency keys. */
   get keyBytes() {
     return this.#answers.bytes;
   }
 
   /**
-   * Begins a work.
+   * Begins an operation.
    * @param {Request} request the fields of the POST
    * @param {{principal?: string, idempotencyKey?: string}} [options] as of `gateway.submit`
    * @returns {Promise<{id: string, status: 'running', createdAt: number, streamUrl: string,
    *   replayed: boolean}>}
    * @throws {HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
-   *   `ERR_IDEMPOTENCY_KEY_REUSED`, `ERR_RATE_LIMIT_EXCEEDED`, and what the kind adds
+   *   `ERR_IDEMPOTENCY_KEY_REUSED`, `ERR_RATE_LIMIT_EXCEEDED`, and errors of the kind
    */
   async submit(request, options) {
     const known = ['principal', 'idempotencyKey'];
@@ -122,7 +120,8 @@ export class OperationService {
    * @param {unknown} body parsed JSON
    * @param {{access: Access, idempotencyKey?: string}} submission
    * @returns {Promise<{answer: {id: string, createdAt: number}, replayed: boolean,
-   *   entries: import('../../primitives/limiters/quota.js').QuotaEntry[]}>} `entries`: what was reserved now, and what is left
+   *   entries: import('../../primitives/limiters/quota.js').QuotaEntry[]}>} `entries`:
+   *   amounts reserved now and remaining
    */
   async admit(body, { access, idempotencyKey }) {
     const request = this.#kind.check(body);
@@ -135,7 +134,7 @@ export class OperationService {
   }
 
   /**
-   * Reserves what a work counts as against its caller's limits.
+   * Reserves an operation's share of its caller's limits.
    * @param {Access} access
    * @returns {WorkReservation}
    * @throws {HttpError} 429
@@ -148,7 +147,8 @@ export class OperationService {
   /**
    * @param {Request} request
    * @param {Access} access
-   * @param {import('../../primitives/limiters/quota.js').QuotaEntry[]} entries filled with what was reserved
+   * @param {import('../../primitives/limiters/quota.js').QuotaEntry[]} entries receives the
+   *   reserved amounts
    */
   async #begin(request, access, entries) {
     const check = () => {
@@ -162,7 +162,7 @@ export class OperationService {
       reservation = this.reserve(access);
     } catch (/** @type {any} */ error) {
       if (error?.status !== 429) throw error;
-      // A client may hear of an ending, from the reactor, before this thread does.
+      // A client may receive the terminal event, from the reactor, before this thread does.
       await this.#hub.barrier();
       check();
       reservation = this.reserve(access);
@@ -194,7 +194,9 @@ export class OperationService {
     return { id: operation.id, createdAt: Math.floor(operation.createdAtMs / 1000) };
   }
 
-  /** @throws {HttpError} 503 when the gateway takes nothing new, 507 while its disk is full */
+  /**
+   * @throws {HttpError} 503 while the gateway accepts no new requests, 507 while its disk is full
+   */
   checkReady() {
     if (!this.#ready()) throw draining();
     this.#checkRoom();
@@ -215,7 +217,7 @@ export class OperationService {
   /**
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {View | undefined} undefined when unknown, purged, or somebody else's
+   * @returns {View | undefined} undefined when unknown, purged, or of another principal
    */
   get(id, options) {
     const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
@@ -242,23 +244,24 @@ export class OperationService {
   }
 
   /**
-   * Ends a work as `client_request`, with all that belongs to it. One that has ended stays as it is.
+   * Cancels an operation and its child jobs, with the reason `client_request`. An ended one is
+   * unchanged.
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Promise<View>} as it is afterwards
+   * @returns {Promise<View>} the state afterwards
    * @throws {HttpError} 404
    */
   async cancel(id, options) {
     const { principal = ANONYMOUS } = checkOptions('cancel', options, ['principal']);
     const operation = this.find(id, principal);
     operation.cancel('client_request');
-    // The answer comes after the ending.
+    // Answer after the terminal event.
     await this.#hub.snapshot(operation.handle, { text: false });
     return this.#kind.describe(operation, { whole: true });
   }
 
   /**
-   * A work's events, as of `gateway.stream`.
+   * Events of an operation, like `gateway.stream`.
    * @param {string} id
    * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
    * @returns {AsyncIterable<import('../../streams/event-iterator.js').StreamEvent>}

@@ -1,8 +1,8 @@
 /**
- * What nodes do: one prompt, a prompt per item of a list, or a crawl. Main thread.
+ * Actions of nodes: one prompt, a prompt per item of a list, or a crawl. Main thread.
  *
- * Each prompt is a job of the workflow's principal and goes the way of every job; its tokens reach
- * the workflow's log on the reactor. An action ends with what the node gives, or throws.
+ * Each prompt is an ordinary job of the workflow's principal; the reactor copies its tokens to the
+ * workflow's log. An action returns the node's output, or throws.
  */
 import { ChildJobError, refusal } from '../operations/child-jobs.js';
 import { abortReason } from '../../internal/util/errors.js';
@@ -24,9 +24,9 @@ const KEPT_CHARS_MAX = 64 * 1024 * 1024;
 export const PROMPT_CHARS_HELD_MAX = 2 * PROMPT_CHARS_MAX;
 const ITEMS_MAX = 1000;
 const MAP_CONCURRENCY = 16;
-/** Text that a crawl may gather. */
+/** Maximum characters of text that a crawl collects. */
 const CRAWL_CHARS_MAX = 32 * 1024 * 1024;
-/** Errors of a crawl's first page that stay as they are, however often it is tried. */
+/** Errors of a crawl's first page that no retry can resolve. */
 const CRAWL_FINAL = new Set([
   'address_not_allowed',
   'http_status',
@@ -35,19 +35,19 @@ const CRAWL_FINAL = new Set([
 ]);
 
 /**
- * What an action works with.
+ * Dependencies of an action.
  * @typedef {object} ActionContext
  * @property {import('../operations/operations.js').Operation} operation
  * @property {import('../../jobs/admission/admission.js').Submission['access']} access
  * @property {import('../operations/child-jobs.js').ChildJobs} parts
  * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
  * @property {import('../../jobs/settings.js').Settings['crawl']} crawl
- * @property {(id: string) => NodeOutput | undefined} outputOf what another node has given; undefined
- *   for one that failed
- * @property {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} prompts characters of filled prompts that a
- *   principal's workflows hold at a time
- * @property {(node: NodeState, chars: number) => number} keeps records how many characters a node keeps
- *   now, and gives the sum over the workflow
+ * @property {(id: string) => NodeOutput | undefined} outputOf output of another node; undefined for
+ *   a failed one
+ * @property {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} prompts characters of
+ *   filled prompts that a principal's workflows hold at a time
+ * @property {(node: NodeState, chars: number) => number} keeps records the characters that a node
+ *   keeps now, and returns the sum over the workflow
  * @property {AbortSignal} signal
  */
 
@@ -62,7 +62,7 @@ function unusable(code, message) {
 /**
  * @param {ActionContext} context
  * @param {unknown} [item] of a map
- * @returns {(path: string) => string} what a placeholder stands for
+ * @returns {(path: string) => string} returns the text of a placeholder
  */
 function pieceOf({ outputOf }, item) {
   return (path) => {
@@ -83,8 +83,8 @@ function render(template, piece) {
 }
 
 /**
- * Runs one call with room for its filled prompts. They are measured before any is filled: templates of
- * a few bytes may ask for the same long text many thousand times.
+ * Reserves characters for the filled prompts of one call, then runs it. They are measured before
+ * any is filled, because a template of a few bytes may name the same long text many thousand times.
  * @template T
  * @param {string[]} templates of the call
  * @param {(path: string) => string} piece
@@ -131,7 +131,7 @@ function ask({ id, request }, { operation, access, parts, signal: whole }, what,
   const { model, max_tokens, temperature, stop, max_wall_ms } = request;
   const { item, signal = whole } = options;
   return parts.run(
-    // What is undefined is left out.
+    // JSON drops undefined fields.
     JSON.parse(JSON.stringify({ ...what, model, max_tokens, temperature, stop, max_wall_ms })),
     {
       access,
@@ -169,7 +169,7 @@ async function runPrompt(node, context) {
 }
 
 /**
- * What was done in an earlier attempt is kept.
+ * Results of an earlier attempt are kept.
  * @param {NodeState} node
  * @param {ActionContext} context
  * @returns {Promise<NodeOutput>}
@@ -205,7 +205,7 @@ async function runMap(node, context) {
   let failed;
   const workers = Array.from({ length: Math.min(concurrency, items.length) }, () =>
     worker().catch((error) => {
-      // One item is needed as much as all: the others need not be paid for.
+      // One failed item fails the node, so the others are cancelled to save their cost.
       failed ??= { error };
       stop.abort();
       next = items.length;
@@ -225,7 +225,7 @@ async function runMap(node, context) {
 }
 
 /**
- * A crawl counts against the limits as a prompt does, but for tokens.
+ * A crawl counts against the limits like a prompt, except for tokens.
  * @param {NodeState} node
  * @param {ActionContext} context
  * @returns {Promise<NodeOutput>}
@@ -248,7 +248,7 @@ async function runCrawl(node, context) {
 }
 
 /**
- * The reader of the workflow's stream sets the pace here, too.
+ * The slowest reader of the workflow's stream sets the pace of the crawl.
  * @param {NodeState} node
  * @param {ActionContext} context
  * @returns {Promise<NodeOutput>}

@@ -17,12 +17,12 @@ const jsonBytes = (value) => Buffer.byteLength(JSON.stringify(value));
 /**
  * @param {NodeState} node
  * @param {number} bytesMax
- * @returns {{view: object, bytes: number}} without text and items where the whole is larger
+ * @returns {{view: object, bytes: number}} without text and items if the whole view is larger
  */
 function fitted(node, bytesMax) {
   const bare = node.describe({ text: false });
   if (node.output === undefined) return { view: bare, bytes: jsonBytes(bare) };
-  // JSON has a byte at least for each character.
+  // JSON takes at least one byte per character.
   if (node.keptChars <= bytesMax) {
     const view = node.describe({ text: true });
     const bytes = jsonBytes(view);
@@ -34,7 +34,7 @@ function fitted(node, bytesMax) {
 
 /**
  * @param {NodeState} node
- * @returns {object} with its text and items where they fit in one answer, else with `text_omitted`
+ * @returns {object} with its text and items if they fit in one answer, else with `text_omitted`
  */
 export function nodeView(node) {
   return fitted(node, PAGE_BYTES_MAX).view;

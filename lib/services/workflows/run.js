@@ -9,9 +9,9 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent<Record<string, NodeOutput>>} TaskEvent */
 
 const NAMES_MAX = 10;
-/** Of a string with characters beyond Latin-1. */
+/** Bytes per character of a string with characters beyond Latin-1. */
 const CHAR_BYTES = 2;
-/** Attempts of a node, whatever it asks for. */
+/** Maximum attempts of a node, whatever its `retry` says. */
 const ATTEMPTS_MAX = 100;
 /** The wait before a node's n-th retry is at least 2^(n-1) ms, up to this. */
 const RETRY_FLOOR_MAX_MS = 1000;
@@ -36,9 +36,9 @@ function listed(names) {
 /**
  * A workflow: an operation whose child jobs are the nodes of a graph.
  *
- * The native TaskGraph decides which node runs when and which is tried again. This class writes that
- * to the operation's log and keeps the outputs of the nodes. Each attempt ends with the operation's
- * terminal event.
+ * The native TaskGraph decides when each node runs and whether it is retried. This class writes its
+ * decisions to the operation's log and keeps the outputs of the nodes. Each attempt ends with the
+ * operation's terminal event.
  */
 export class Workflow {
   /** @type {Map<string, NodeState>} */
@@ -117,8 +117,8 @@ export class Workflow {
   }
 
   /**
-   * Runs these nodes; what they depend on besides has run before. The work is open, and has ended
-   * when this resolves, or soon after.
+   * Runs these nodes; their other dependencies have completed before. The operation is open at the
+   * call and ends by the time this resolves, or soon after.
    * @param {NodeState[]} nodes
    */
   async run(nodes) {
@@ -172,7 +172,7 @@ export class Workflow {
       isRetryable: (/** @type {any} */ error) =>
         error?.[sign] === true &&
         node.attempts < options.attempts &&
-        // A crawl asks no upstream of the gateway.
+        // A crawl uses no upstream of the gateway.
         (node.type === 'crawl' || this.#retryBudget.take()),
     };
   }
@@ -216,7 +216,7 @@ export class Workflow {
     });
   }
 
-  /** @param {TaskEvent} event comes before its effects, so that the log is in order */
+  /** @param {TaskEvent} event handled before its effects, so that the log is in order */
   #onEvent(event) {
     const { operation } = this;
     const node = /** @type {NodeState} */ (this.#nodes.get(event.id));

@@ -32,7 +32,7 @@ import { workWallMs } from '../operations/operations.js';
  * @property {string | string[]} [stop]
  * @property {number} [max_wall_ms] of each attempt
  * @property {{attempts?: number, base_ms?: number, cap_ms?: number}} [retry] default: as for jobs,
- *   passing failures alone
+ *   transient failures only
  * @property {'fail' | 'continue'} [on_failure] default `fail`
  */
 
@@ -49,7 +49,7 @@ import { workWallMs } from '../operations/operations.js';
 export const NODES_MAX = 1000;
 export const CONCURRENCY_MAX = 100;
 
-/** The placeholder of a map's items, so no id of a node. */
+/** The placeholder of a map's items; not allowed as a node id. */
 const RESERVED_ID = 'item';
 
 const { properties: ofJob } = jobSchema;

@@ -66,7 +66,7 @@ function conflict(code, message) {
  * @param {import('../../jobs/settings.js').Settings['provider']} provider
  * @param {import('./schema.js').WorkflowRequest} request
  * @param {import('../operations/service.js').Access} access
- * @throws {HttpError} naming the node whose model it may not use
+ * @throws {HttpError} naming the node whose model the caller may not use
  */
 function checkModels(provider, { nodes }, access) {
   nodes.forEach(({ model, crawl }, i) => {
@@ -123,7 +123,7 @@ export class Workflows extends OperationService {
   }
 
   /**
-   * What `get` gives, with the nodes as a page of bounded size.
+   * Like `get`, with the nodes as a page of bounded size.
    * @param {string} id
    * @param {{principal: string, after?: string, limit?: number}} query
    * @returns {WorkflowView & {hasMore: boolean}}
@@ -152,8 +152,8 @@ export class Workflows extends OperationService {
   }
 
   /**
-   * Begins the next attempt of a workflow that has ended: what did not complete and what hangs on
-   * that runs again, what completed stays.
+   * Begins the next attempt of an ended workflow. Nodes that did not complete and their dependants
+   * run again; completed nodes keep their output.
    * @param {string} id
    * @param {{principal?: string}} [options]
    * @returns {WorkflowView}

@@ -1,8 +1,8 @@
 /**
  * Placeholders in prompts: `{{node.text}}`, and `{{item}}` in the prompts of a map. Pure functions.
  *
- * Double braces around anything but a path of names stay as they are. Texts that are filled in are
- * not searched for placeholders.
+ * Double braces are a placeholder only around a path of names. Inserted texts are not searched for
+ * placeholders.
  */
 
 const PLACEHOLDER = /\{\{\s*([\w-]+(?:\.[\w-]+)*)\s*\}\}/g;
