@@ -62,7 +62,7 @@ export class JobRecord {
     this.status = 'queued';
     /** @type {any} the hub's last word on the job, without its text; set when it has ended */
     this.final = undefined;
-    /** Why its provider failed, when it did. @type {unknown} */
+    /** @type {import('./execution/failure.js').Failure | undefined} of its provider, if it failed */
     this.failure = undefined;
     /** The larger work that it belongs to, if any. @type {Part | undefined} */
     this.part = undefined;
