@@ -56,8 +56,8 @@ function createJobs(options) {
     jobs: lifecycle.jobs,
     onRestored: (record) => lifecycle.emit('restored', record),
   });
-  const { provider } = options;
-  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors: true });
+  const { provider, exposeErrors } = options;
+  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors });
   return {
     store,
     hub,
