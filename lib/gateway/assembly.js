@@ -56,7 +56,8 @@ function createJobs(options) {
     jobs: lifecycle.jobs,
     onRestored: (record) => lifecycle.emit('restored', record),
   });
-  const runner = new JobRunner({ provider: options.provider, hub, lifecycle });
+  const { provider, exposeErrors } = options;
+  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors });
   return {
     store,
     hub,
@@ -175,9 +176,12 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     metrics.observe(state);
     const { id, principal, model, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
+    // Of a shared answer the job that calls the provider knows the failure.
+    const err = (record.failure ?? record.answer?.failure)?.logged;
     log[status === 'failed' ? 'error' : 'info'](
       {
         ...{ job_id: id, principal, model, status, reason, error },
+        ...(status === 'failed' && err !== undefined && { err }),
         ...{ cache: shared, attempts, ...figures },
       },
       'job ended',

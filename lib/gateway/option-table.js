@@ -134,6 +134,16 @@ export const GATEWAY_OPTIONS = Object.freeze([
     help: 'largest wait before any attempt',
   },
   {
+    path: 'exposeErrors',
+    type: 'boolean',
+    default: false,
+    flag: 'expose-errors',
+    help: 'show clients the message of any error that a provider throws',
+    more:
+      'Else they see those of errors with a wire code, as `ProviderError`; for others a general message, ' +
+      'and the log has the whole error.',
+  },
+  {
     path: 'onDisconnect',
     type: 'choice',
     choices: ['cancel', 'continue'],

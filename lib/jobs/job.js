@@ -62,7 +62,7 @@ export class JobRecord {
     this.status = 'queued';
     /** @type {any} final state from the hub, without text; set when the job has ended */
     this.final = undefined;
-    /** Error of its provider, if it failed. @type {unknown} */
+    /** @type {import('./execution/failure.js').Failure | undefined} of its provider, if it failed */
     this.failure = undefined;
     /** The operation that it belongs to, if any. @type {Part | undefined} */
     this.part = undefined;

@@ -24,6 +24,8 @@
  * @property {number} retry.baseMs largest wait before the second attempt; it doubles for each further one,
  *   with full jitter; default 250
  * @property {number} retry.capMs largest wait before any attempt; default 10000
+ * @property {boolean} exposeErrors show clients the message of any error that a provider throws; default
+ *   false
  * @property {'cancel' | 'continue'} onDisconnect default of `on_disconnect`: what happens to a job that its
  *   last reader has left; default `cancel`
  * @property {number} disconnectGraceMs default of `disconnect_grace_ms`: time for a reader to come back;

@@ -1,32 +1,7 @@
-import { SluiceError } from '../../internal/util/errors.js';
+import { providerError, readFailure } from './failure.js';
 
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
-
-/**
- * An error made by a provider.
- * @param {string} message
- * @param {string} [wireCode]
- */
-export function providerError(message, wireCode = 'provider_error') {
-  return new SluiceError(`ERR_${wireCode.toUpperCase()}`, message, {
-    wireCode,
-    type: wireCode === 'provider_error' ? 'provider_error' : 'upstream_error',
-  });
-}
-
-/**
- * The error of a terminal event. A provider's typed errors keep their code; an error thrown by a
- * user's generator becomes a `provider_error` with its message.
- * @param {any} error
- * @returns {{code: string, message: string, type: string}}
- */
-function wireError(error) {
-  const message = error instanceof Error || error?.message ? String(error.message) : String(error);
-  if (typeof error?.wireCode === 'string') {
-    return { code: error.wireCode, message, type: error.type ?? 'provider_error' };
-  }
-  return { code: 'provider_error', message, type: 'provider_error' };
-}
+/** @typedef {import('./failure.js').Failure} Failure */
 
 /**
  * @param {any} usage
@@ -50,13 +25,14 @@ export class Run {
   done = false;
   /** Whether the provider of a batch has sent this request's `end` event. */
   told = false;
-  /** @type {unknown} set when the attempt failed and may be retried */
+  /** @type {Failure | undefined} set when the attempt failed and may be retried */
   retryError = undefined;
   #hub;
   #held = '';
   #tokens = 0;
   #tokensMax;
   #mayRetry;
+  #exposeErrors;
   #onDone;
 
   /**
@@ -64,14 +40,16 @@ export class Run {
    * @param {import('../job.js').JobRecord} options.record
    * @param {import('../../streams/hub.js').JobHub} options.hub
    * @param {boolean} options.limitTokens
-   * @param {(error: unknown) => boolean} options.mayRetry asked when the attempt failed before its
+   * @param {boolean} options.exposeErrors whether clients see the message of any error
+   * @param {(failure: Failure) => boolean} options.mayRetry asked when the attempt failed before its
    *   first token
    */
-  constructor({ record, hub, limitTokens, mayRetry }) {
+  constructor({ record, hub, limitTokens, exposeErrors, mayRetry }) {
     this.record = record;
     this.#hub = hub;
     this.#tokensMax = (limitTokens ? record.request?.max_tokens : undefined) ?? Infinity;
     this.#mayRetry = mayRetry;
+    this.#exposeErrors = exposeErrors;
     this.#onDone = () => {};
     if (record.abort.signal.aborted) this.done = true;
     else record.abort.signal.addEventListener('abort', this.#stop, { once: true });
@@ -137,16 +115,17 @@ export class Run {
     this.#end({ type: 'complete', reason, usage: checkedUsage(end?.usage) });
   }
 
-  /** @param {unknown} error */
+  /** @param {unknown} error any value; its getters may throw */
   fail(error) {
     if (this.done) return;
-    if (this.#tokens === 0 && this.#mayRetry(error)) {
-      this.retryError = error;
+    const failure = readFailure(error, { exposeErrors: this.#exposeErrors });
+    if (this.#tokens === 0 && this.#mayRetry(failure)) {
+      this.retryError = failure;
       this.#stop();
       return;
     }
-    this.record.failure = error;
-    this.#end({ type: 'error', error: wireError(error) });
+    this.record.failure = failure;
+    this.#end({ type: 'error', error: failure.wire });
   }
 
   /** @param {import('../../streams/types.js').TerminalInput} terminal */

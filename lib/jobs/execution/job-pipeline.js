@@ -13,11 +13,10 @@ import { SluiceError } from '../../internal/util/errors.js';
  * @param {JobRecord[]} batch
  */
 async function attempt(runner, batch) {
-  const errors = await runner.run(batch);
-  return errors.map((/** @type {any} */ cause) => {
-    if (cause === undefined) return '';
-    const { retryAfterMs } = cause;
-    const details = { cause, retryable: true, retryAfterMs };
+  const failures = await runner.run(batch);
+  return failures.map((failure) => {
+    if (failure === undefined) return '';
+    const details = { retryable: true, retryAfterMs: failure.retryAfterMs };
     return new SluiceError('ERR_ATTEMPT_FAILED', 'The attempt failed.', details);
   });
 }

@@ -133,15 +133,15 @@ export class JobLifecycle extends EventEmitter {
 
   /**
    * @param {JobRecord} record whose attempt failed before its first token
-   * @param {any} error
+   * @param {import('./failure.js').Failure} failure
    * @returns {boolean} whether another attempt follows
    */
-  mayRetry(record, error) {
+  mayRetry(record, { retryable, retryAfterMs = 0 }) {
     // The workflow that a child job belongs to has a retry policy of its own.
     if (record.part !== undefined) return false;
-    if (error?.retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
+    if (retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
     // A wait beyond the deadline would end the job as `wall_time_exceeded` and hide the cause.
-    if ((error.retryAfterMs ?? 0) >= record.deadlineMs - this.#nowMs()) return false;
+    if (retryAfterMs >= record.deadlineMs - this.#nowMs()) return false;
     return this.#retryBudget.take();
   }
 

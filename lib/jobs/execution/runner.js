@@ -1,4 +1,5 @@
-import { Run, providerError } from './attempt.js';
+import { Run } from './attempt.js';
+import { providerError } from './failure.js';
 
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
@@ -87,23 +88,28 @@ export class JobRunner {
   #provider;
   #hub;
   #lifecycle;
+  #exposeErrors;
 
   /**
    * @param {object} options
    * @param {Provider} options.provider
    * @param {import('../../streams/hub.js').JobHub} options.hub
    * @param {import('./lifecycle.js').JobLifecycle} options.lifecycle
+   * @param {boolean} options.exposeErrors whether clients see the message of any error that the
+   *   provider throws; false: of those with a wire code alone
    */
-  constructor({ provider, hub, lifecycle }) {
+  constructor({ provider, hub, lifecycle, exposeErrors }) {
     this.#provider = provider;
     this.#hub = hub;
     this.#lifecycle = lifecycle;
+    this.#exposeErrors = exposeErrors;
   }
 
   /**
    * Runs one attempt of each job of a batch.
    * @param {import('../job.js').JobRecord[]} records
-   * @returns {Promise<unknown[]>} per job: undefined, or the error after which it may be retried
+   * @returns {Promise<(import('./failure.js').Failure | undefined)[]>} per job: the failure after which
+   *   it may be retried
    */
   async run(records) {
     const wanted = records.filter((record) => this.#lifecycle.beginAttempt(record));
@@ -119,7 +125,8 @@ export class JobRunner {
       record,
       hub: this.#hub,
       limitTokens: !this.#provider.enforcesMaxTokens,
-      mayRetry: (error) => this.#lifecycle.mayRetry(record, error),
+      exposeErrors: this.#exposeErrors,
+      mayRetry: (failure) => this.#lifecycle.mayRetry(record, failure),
     });
   }
 
@@ -239,33 +246,34 @@ export class JobRunner {
  * @param {any} event one of generateBatch's
  */
 function deliver(runs, event) {
-  const run = runs[event?.index];
+  const index = event?.index;
+  const run = runs[index];
   if (run === undefined) {
-    throw providerError(`The provider answered a request ${event?.index} that it was not given.`);
+    throw providerError(`The provider answered a request ${index} that it was not given.`);
   }
-  if (run.done) return undefined;
-  run.told = event.error !== undefined || event.end !== undefined;
-  if (!run.told) return pushOrFail(run, event.text);
-  if (event.error !== undefined) run.fail(event.error);
-  else run.complete(event.end);
-  return undefined;
+  return run.done ? undefined : deliverTo(run, event);
 }
 
 /**
- * Appends a chunk. An invalid chunk fails its own request only, not the batch.
+ * Delivers one event. A bad event fails its own request only, not the batch.
  * @param {Run} run
- * @param {unknown} text
+ * @param {any} event
  */
-function pushOrFail(run, text) {
+function deliverTo(run, event) {
   try {
-    return run.push(text);
+    const { error, end } = event;
+    run.told = error !== undefined || end !== undefined;
+    if (!run.told) return run.push(event.text);
+    if (error !== undefined) run.fail(error);
+    else run.complete(end);
   } catch (error) {
+    run.told = false;
     run.fail(error);
-    return undefined;
   } finally {
-    // At its limit, or failed: the provider may drop this sequence while the others continue.
-    if (run.done) run.record.abort.abort();
+    // At its limit, or failed: the provider may drop this sequence while the others go on.
+    if (run.done && !run.told) run.record.abort.abort();
   }
+  return undefined;
 }
 
 /**

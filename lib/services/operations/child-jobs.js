@@ -53,7 +53,8 @@ export function refusal(error) {
 
 /**
  * @param {{error?: {code: string, message: string, type: string}}} state of a job that failed
- * @param {any} failure error thrown by its provider; undefined for any other cause
+ * @param {import('../../jobs/execution/failure.js').Failure} [failure] of its provider; undefined when
+ *   it was something else
  */
 function failureOf({ error }, failure) {
   const wire = error ?? { code: 'cancelled', message: 'It was cancelled.', type: 'server_error' };
@@ -61,7 +62,7 @@ function failureOf({ error }, failure) {
     passing: failure?.retryable === true,
     retryable: failure?.retryable !== false,
     retryAfterMs: failure?.retryAfterMs,
-    cause: failure,
+    cause: failure?.logged,
   });
 }
 

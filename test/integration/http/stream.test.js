@@ -138,7 +138,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
 
     test('say how the job failed, in one terminal event', async () => {
       const hand = handProvider();
-      const server = await start(hand.provider);
+      const server = await start(hand.provider, { exposeErrors: true });
       const { body: job } = await server.submit({ prompt: 'hi' });
       const run = await hand.call(0);
       run.push('a');

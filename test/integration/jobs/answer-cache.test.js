@@ -203,7 +203,7 @@ describe('joining', () => {
   });
 
   test('a failure is shared, and not kept', async () => {
-    const { submit, call, ended, get, gateway } = await byHand();
+    const { submit, call, ended, get, gateway } = await byHand({ exposeErrors: true });
     const both = [await submit(question), await submit(question)];
     const run = await call(0);
     run.push('a');

@@ -80,7 +80,7 @@ describe('limits and failures', () => {
       '',
     ],
   ])('a provider that %s fails its own job', async (_, provider, message, text) => {
-    const { submit, ended } = await start({ provider });
+    const { submit, ended } = await start({ provider, exposeErrors: true });
     const { body } = await submit({ prompt: 'a' });
     expect(await ended(body.job_id)).toMatchObject({
       status: 'failed',

@@ -91,7 +91,7 @@ describe.each(everyEgress)('egress %s, %i reactors', (egress, reactors) => {
 
   test('what hangs on a failed node is skipped, the rest finishes, and the end says so', async () => {
     const { provider, prompts } = answering(shout);
-    const { post, get, read } = await start({ provider, egress, reactors });
+    const { post, get, read } = await start({ provider, egress, reactors, exposeErrors: true });
     const { body: created } = await post('/v1/workflows', {
       nodes: [
         { id: 'bad', prompt: 'fail' },
@@ -300,7 +300,7 @@ describe('retries', () => {
 
   test('of a node are told; its readers forget what it said', async () => {
     const provider = flaky(2, () => new Error('broken'));
-    const { post, read, get } = await start({ provider });
+    const { post, read, get } = await start({ provider, exposeErrors: true });
     const { body: created } = await post('/v1/workflows', {
       nodes: [{ id: 'a', prompt: 'x', retry: { attempts: 3, base_ms: 1, cap_ms: 2 } }],
     });

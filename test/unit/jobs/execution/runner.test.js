@@ -44,7 +44,10 @@ function record(request = {}) {
   return made;
 }
 
-function single(generate, { hub = fakeHub(), mayRetry = () => false, ...fields } = {}) {
+function single(
+  generate,
+  { hub = fakeHub(), mayRetry = () => false, exposeErrors = true, ...fields } = {},
+) {
   const provider = { name: 'p', models: [], takesBatches: false, generate, ...fields };
   const attempts = [];
   const lifecycle = {
@@ -55,7 +58,7 @@ function single(generate, { hub = fakeHub(), mayRetry = () => false, ...fields }
     },
     mayRetry,
   };
-  return { hub, attempts, runner: new JobRunner({ provider, hub, lifecycle }) };
+  return { hub, attempts, runner: new JobRunner({ provider, hub, lifecycle, exposeErrors }) };
 }
 
 function batched(generateBatch, options) {
@@ -207,8 +210,9 @@ test('a failure may be retried only before the first token', async () => {
     { mayRetry },
   );
   const job = record();
-  expect(await early.runner.run([job])).toEqual([error]);
-  expect(asked).toEqual([[job, error]]);
+  const failure = { wire: { code: 'provider_error', message: 'busy' } };
+  expect(await early.runner.run([job])).toMatchObject([failure]);
+  expect(asked).toEqual([[job, expect.objectContaining({ logged: error })]]);
   expect(early.hub.job(job.handle).terminal).toBeUndefined();
   const late = single(
     async function* fails() {
@@ -236,6 +240,101 @@ test.each([
   expect(hub.job(job.handle).terminal).toMatchObject({
     type: 'error',
     error: { code: 'provider_error' },
+  });
+});
+
+const throwing = (...names) =>
+  Object.defineProperties(
+    {},
+    Object.fromEntries(
+      names.map((name) => [
+        name,
+        {
+          enumerable: true,
+          get() {
+            throw new Error(`no ${name}`);
+          },
+        },
+      ]),
+    ),
+  );
+const trap = () => {
+  throw new Error('trapped');
+};
+const trapped = (target) =>
+  new Proxy(target, { get: trap, has: trap, ownKeys: trap, getPrototypeOf: trap });
+const iterable = (next) => () => ({ [Symbol.asyncIterator]: () => ({ next }) });
+async function* raise(value) {
+  yield 'x';
+  throw value;
+}
+async function* hand(value) {
+  yield value;
+}
+// eslint-disable-next-line require-yield -- its return value matters
+async function* finish(value) {
+  return value;
+}
+
+describe('a value that cannot be read ends the job at once:', () => {
+  test.each([
+    ['yielded, with a getter', () => hand(throwing('then', 'toString'))],
+    ['yielded, a Proxy', () => hand(trapped({}))],
+    ['returned as the end', () => finish(throwing('reason', 'usage'))],
+    ['returned as usage', () => finish({ usage: throwing('prompt_tokens') })],
+    ['returned, a Proxy', () => finish(trapped({}))],
+    ['thrown, without a string form', () => raise(Object.create(null))],
+    ['thrown, with getters', () => raise(throwing('message', 'wireCode', 'retryable'))],
+    ['thrown, a Proxy', () => raise(trapped(new Error('x')))],
+    ['thrown, a Proxy of a function', () => raise(trapped(() => {}))],
+    [
+      'thrown at once',
+      () => {
+        throw throwing('message', 'stack', 'toString');
+      },
+    ],
+    ['a message without a string form', () => raise({ message: Object.create(null) })],
+    ['a result whose `done` throws', iterable(async () => throwing('done'))],
+    ['a result whose `value` throws', iterable(async () => throwing('value'))],
+    ['a result that is a Proxy', iterable(() => trapped({}))],
+    ['a result that is none', iterable(async () => null)],
+    ['an iterator without `next`', iterable(undefined)],
+    ['an iterable whose iterator throws', () => throwing(Symbol.asyncIterator)],
+  ])('%s', async (_, generate) => {
+    for (const exposeErrors of [true, false]) {
+      const mayRetry = (_record, { retryable }) => retryable === true;
+      const { hub, runner } = single(generate, { mayRetry, exposeErrors });
+      const job = record();
+      await runner.run([job]);
+      expect(hub.job(job.handle).terminal).toEqual({
+        type: 'error',
+        error: { code: 'provider_error', type: 'provider_error', message: expect.any(String) },
+      });
+    }
+  });
+
+  test.each([
+    ['text', throwing('text')],
+    ['error', throwing('error')],
+    ['end', { end: throwing('reason') }],
+    ['usage', { end: { usage: throwing('completion_tokens') } }],
+    ['an error with getters', { error: throwing('message', 'retryable', 'wireCode') }],
+  ])('%s of a batch fails its own request', async (_, event) => {
+    const { hub, runner } = batched(async function* odd() {
+      yield Object.defineProperty(event, 'index', { value: 0 });
+      yield { index: 1, text: 'fine' };
+      yield { index: 1, end: {} };
+    });
+    const jobs = [record(), record()];
+    await runner.run(jobs);
+    expect(hub.job(jobs[0].handle).terminal).toMatchObject({
+      type: 'error',
+      error: { code: 'provider_error' },
+    });
+    expect(hub.job(jobs[1].handle)).toMatchObject({
+      tokens: ['fine'],
+      terminal: { type: 'complete' },
+    });
   });
 });
 
@@ -332,7 +431,11 @@ describe('a batch', () => {
       { mayRetry: () => true },
     );
     const jobs = [record(), record(), record()];
-    expect(await runner.run(jobs)).toEqual([undefined, undefined, error]);
+    expect(await runner.run(jobs)).toEqual([
+      undefined,
+      undefined,
+      expect.objectContaining({ logged: error }),
+    ]);
     expect(hub.job(jobs[0].handle).terminal).toMatchObject({ type: 'error' });
     expect(hub.job(jobs[1].handle).terminal).toMatchObject({ type: 'complete' });
     expect(hub.job(jobs[2].handle).terminal).toBeUndefined();

@@ -1,0 +1,96 @@
+/**
+ * What a provider threw, read once. A user's provider may throw any value: one without a string form,
+ * with getters that throw, or a Proxy. Past this file only its plain copy is used, so that a job ends
+ * whatever the value is. Main thread only.
+ */
+import { inspect } from 'node:util';
+import { SluiceError } from '../../internal/util/errors.js';
+
+/**
+ * @typedef {object} Failure
+ * @property {{code: string, message: string, type: string}} wire the error in the terminal event
+ * @property {boolean} [retryable] whether another attempt may help, if the provider said so
+ * @property {number} [retryAfterMs] milliseconds; the wait that the provider asks for
+ * @property {Error} [logged] the whole error, for the log alone; undefined for a typed error, whose
+ *   message is in `wire`
+ */
+
+const MASKED = "The provider failed; the server's log has the reason.";
+const UNREADABLE = 'The provider threw a value that cannot be read.';
+
+/**
+ * What a provider has done wrong.
+ * @param {string} message
+ * @param {string} [wireCode]
+ */
+export function providerError(message, wireCode = 'provider_error') {
+  return new SluiceError(`ERR_${wireCode.toUpperCase()}`, message, {
+    wireCode,
+    type: wireCode === 'provider_error' ? 'provider_error' : 'upstream_error',
+  });
+}
+
+/**
+ * @template T
+ * @param {() => T} read runs code of the provider's value
+ * @returns {T | undefined} undefined if it throws
+ */
+function tryRead(read) {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * @param {any} thrown
+ * @returns {string}
+ */
+function messageOf(thrown) {
+  const read = () => (thrown instanceof Error || thrown?.message ? thrown.message : thrown);
+  return tryRead(() => String(read())) ?? UNREADABLE;
+}
+
+/**
+ * @param {any} thrown
+ * @param {string} message
+ */
+function loggedError(thrown, message) {
+  const error = new Error(message);
+  // With the causes and the further properties. No getter of a property is called for it.
+  error.stack = tryRead(() => inspect(thrown, { customInspect: false })) ?? message;
+  return error;
+}
+
+/**
+ * @param {any} thrown
+ * @param {{exposeErrors: boolean}} options whether the message of an error without a wire code is for
+ *   clients, too
+ * @returns {Failure}
+ */
+export function readFailure(thrown, { exposeErrors }) {
+  const message = messageOf(thrown);
+  const wireCode = tryRead(() => thrown.wireCode);
+  const retryable = tryRead(() => thrown.retryable);
+  const retryAfterMs = tryRead(() => thrown.retryAfterMs);
+  const hints = {
+    ...(typeof retryable === 'boolean' && { retryable }),
+    ...(typeof retryAfterMs === 'number' && retryAfterMs > 0 && { retryAfterMs }),
+  };
+  if (typeof wireCode === 'string') {
+    const type = tryRead(() => thrown.type);
+    const wire = {
+      code: wireCode,
+      message,
+      type: typeof type === 'string' ? type : 'provider_error',
+    };
+    return { wire, ...hints };
+  }
+  const shown = exposeErrors ? message : MASKED;
+  return {
+    wire: { code: 'provider_error', message: shown, type: 'provider_error' },
+    ...hints,
+    logged: loggedError(thrown, message),
+  };
+}
