@@ -51,7 +51,7 @@ async function start(options) {
 }
 
 beforeEach(async () => {
-  gateway = createGateway({ provider: counting, logger: false });
+  gateway = createGateway({ provider: counting, logger: false, exposeErrors: true });
   server = await gateway.listen({ port: 0 });
   await start();
 });

@@ -27,7 +27,7 @@ let page;
 
 beforeAll(async () => {
   browser = await launchChromium();
-  gateway = createGateway({ provider, logger: false });
+  gateway = createGateway({ provider, logger: false, exposeErrors: true });
   server = await gateway.listen({ port: 0 });
 });
 
