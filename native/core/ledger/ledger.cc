@@ -18,23 +18,6 @@ bool concerns_holder_alone(Type type) {
   return type == Type::kHold || type == Type::kVoid || type == Type::kHoldExpired;
 }
 
-LedgerEvent event_of(const LedgerRequest& request, Nanos now) {
-  LedgerEvent event;
-  event.type = request.operation;
-  event.at = now;
-  event.key = request.key;
-  event.from = request.from;
-  event.to = request.to;
-  event.amount = request.amount;
-  event.target = request.target;
-  event.time = request.time;
-  event.force = request.force;
-  event.metadata = request.metadata;
-  if (request.operation == Type::kHold) event.due = deadline_after(now, request.time);
-  if (request.operation == Type::kSchedule) event.due = request.time;
-  return event;
-}
-
 // Whether a closed account refuses the event. Events that end a hold or a scheduled transfer are
 // not refused.
 bool needs_open_accounts(Type type) {
@@ -98,6 +81,23 @@ LedgerResult result_of(const JournalEntry& entry) {
 }
 
 }  // namespace
+
+LedgerEvent event_of(const LedgerRequest& request, Nanos now) {
+  LedgerEvent event;
+  event.type = request.operation;
+  event.at = now;
+  event.key = request.key;
+  event.from = request.from;
+  event.to = request.to;
+  event.amount = request.amount;
+  event.target = request.target;
+  event.time = request.time;
+  event.force = request.force;
+  event.metadata = request.metadata;
+  if (request.operation == Type::kHold) event.due = deadline_after(now, request.time);
+  if (request.operation == Type::kSchedule) event.due = request.time;
+  return event;
+}
 
 LedgerResult Ledger::open(std::string_view account, Amount overdraft, Nanos now,
                           std::string metadata) {

@@ -132,4 +132,7 @@ class Ledger {
   bool replayed_refused_ = false;
 };
 
+/// The event of a request, before its result is known.
+LedgerEvent event_of(const LedgerRequest& request, Nanos now);
+
 }  // namespace sluice

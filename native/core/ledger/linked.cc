@@ -6,18 +6,6 @@
 namespace sluice {
 namespace {
 
-LedgerEvent draft_of(const LedgerRequest& request, Nanos now) {
-  LedgerEvent event;
-  event.type = request.operation;
-  event.at = now;
-  event.key = request.key;
-  event.from = request.from;
-  event.to = request.to;
-  event.amount = request.amount;
-  event.metadata = request.metadata;
-  return event;
-}
-
 // Sets the number of linked events after each one, and leaves the key with the first only.
 void link(std::vector<LedgerEvent>& events) {
   for (std::size_t i = 0; i < events.size(); ++i) {
@@ -69,7 +57,7 @@ std::vector<LedgerResult> Ledger::perform_linked(const std::vector<LedgerRequest
   std::vector<Parties> parties(requests.size());
   std::vector<LedgerAccount*> accounts;
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    events.push_back(draft_of(requests[i], now));
+    events.push_back(event_of(requests[i], now));
     const LedgerCode code = locate(requests[i], events[i], parties[i]);
     if (code != LedgerCode::kOk) return refuse_linked(requests, {}, i, code, now);
     accounts.insert(accounts.end(), {parties[i].from, parties[i].to});
@@ -105,7 +93,7 @@ std::vector<LedgerResult> Ledger::refuse_linked(const std::vector<LedgerRequest>
   std::vector<LedgerEvent> events;
   std::vector<LedgerBalance> balances;
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    LedgerEvent event = draft_of(requests[i], now);
+    LedgerEvent event = event_of(requests[i], now);
     event.refused = event.type;
     event.type = LedgerEventType::kRefused;
     event.code = i == failed ? code : LedgerCode::kLinkedFailed;
