@@ -90,7 +90,8 @@ class JobHub final : public Machine {
   /// The job was dispatched; later calls do nothing.
   void start(JobHandle handle, Nanos now);
   /// Begins the next attempt: subscribers discard the text so far.
-  void retry(JobHandle handle, Nanos now);
+  /// @param members a JSON object, whose members `job_retry` carries beside the attempt
+  void retry(JobHandle handle, std::string_view members, Nanos now);
   /// Appends a token. Dropped once the job has ended.
   void append(JobHandle handle, std::string_view text, Nanos now);
   /// Appends an event of the given type; `data` is a JSON object. It counts as a token, and is
@@ -169,7 +170,7 @@ class JobHub final : public Machine {
   };
 
   void start_job(Job& job, Nanos now);
-  void retry_job(Job& job, Nanos now);
+  void retry_job(Job& job, std::string_view members, Nanos now);
   void append_token(Job& job, std::string_view text, Nanos now);
   void finish_job(Job& job, Terminal terminal, Nanos now);
   void publish_end(Job& job, Nanos now);
