@@ -11,6 +11,7 @@ import { badRequest } from '../../internal/util/http-error.js';
 import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.js';
 import { jobNotFound } from '../../jobs/errors.js';
 import { sendJson } from '../respond.js';
+import { setUpstream } from './jobs.js';
 import { operationKinds, operationNotFound } from '../../services/operations/operations.js';
 
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
@@ -104,8 +105,11 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
     return record;
   }
 
-  /** @param {Context} context @returns {number} handle of the log that the query names */
-  function handleOf({ query, access: { principal } }) {
+  /**
+   * @param {Context} context
+   * @returns {{handle: number, upstream?: string}} of the log that the query names
+   */
+  function logOf({ query, access: { principal } }) {
     const kind = operationKinds.find((each) => query[`${each}_id`] !== undefined);
     if (kind !== undefined) return operationOf(query, kind, principal);
     const { job_id: id } = query;
@@ -113,7 +117,7 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
     if (typeof id !== 'string') {
       throw badRequest('invalid_type', 'job_id', 'job_id takes one job id; see /v1/events.');
     }
-    return jobOf(id, principal).handle;
+    return jobOf(id, principal);
   }
 
   /**
@@ -129,7 +133,7 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
     }
     const operation = operations.find(kind, id, principal);
     if (operation === undefined) throw operationNotFound(kind);
-    return operation.handle;
+    return { handle: operation.handle };
   }
 
   /**
@@ -151,7 +155,9 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
   /** @type {Handle} */
   function stream(req, res, context) {
     const cursor = cursorOf(req, context.query);
-    connect(res, context.access.principal, [{ handle: handleOf(context), cursor }]);
+    const log = logOf(context);
+    setUpstream(res, log);
+    connect(res, context.access.principal, [{ handle: log.handle, cursor }]);
   }
 
   /** @type {Handle} */
