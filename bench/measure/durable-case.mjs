@@ -11,7 +11,7 @@ import { createGateway } from '../../lib/index.js';
 import { sharedReactor } from '../../lib/internal/native/reactor.js';
 import { SqliteStore } from '../../lib/jobs/storage/sqlite.js';
 import { TOGETHER } from './durable.mjs';
-import { median } from './median.mjs';
+import { median } from '../lib/median.mjs';
 
 const [, , kind, operation, ms, folder] = process.argv;
 

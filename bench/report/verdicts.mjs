@@ -9,7 +9,7 @@
  * @property {number} streams
  * @property {number} intervalMs
  * @property {number} runs
- * @property {import('./load.mjs').Sample} [sample] medians
+ * @property {import('../measure/load.mjs').Sample} [sample] medians
  * @property {string} [skipped] why there is none
  */
 /**
@@ -19,7 +19,7 @@
  * @property {'cpu' | 'delay'} shows
  * @property {string} ours
  * @property {CaseResult[]} cases
- * @property {import('./rows.mjs').Bar[]} bars
+ * @property {import('../lib/rows.mjs').Bar[]} bars
  * @property {number} [delayMsMax]
  */
 /** @typedef {{what: string, figure: string, bar: string, met: boolean}} Verdict */
@@ -69,7 +69,7 @@ export function verdictsOf(row) {
 /**
  * @param {RowResult} row
  * @param {CaseResult} ours
- * @param {import('./load.mjs').Sample} sample
+ * @param {import('../measure/load.mjs').Sample} sample
  * @returns {Verdict[]}
  */
 function manyVerdicts(row, ours, sample) {
@@ -101,7 +101,7 @@ function manyVerdicts(row, ours, sample) {
 
 /**
  * The line through the least and the most missed tokens, and how far what lies between is off it.
- * @param {import('./resume.mjs').ResumeSample[]} samples
+ * @param {import('../measure/resume.mjs').ResumeSample[]} samples
  */
 export function resumeFit(samples) {
   const longest = Math.max(...samples.map(({ logTokens }) => logTokens));
@@ -121,7 +121,7 @@ export function resumeFit(samples) {
   return { usPerToken, fixedUs, offShare, lengthRatio, leastMissed: least.missed, longest };
 }
 
-/** @param {import('./resume.mjs').ResumeSample[]} samples @returns {Verdict[]} */
+/** @param {import('../measure/resume.mjs').ResumeSample[]} samples @returns {Verdict[]} */
 export function resumeVerdicts(samples) {
   const { usPerToken, fixedUs, offShare, lengthRatio, leastMissed } = resumeFit(samples);
   const line = `${fixedUs.toFixed(0)} us + ${usPerToken.toFixed(2)} us a missed token`;

@@ -4,9 +4,9 @@
  */
 import http from 'node:http';
 import { once } from 'node:events';
-import { median } from './median.mjs';
-import { cpuNs } from './processes.mjs';
-import { setups } from './setups.mjs';
+import { median } from '../lib/median.mjs';
+import { cpuNs } from '../lib/processes.mjs';
+import { setups } from '../lib/setups.mjs';
 
 /** Each case in turns, so that what the machine does otherwise hits all of them alike. */
 const ROUNDS = 9;

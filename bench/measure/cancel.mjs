@@ -5,8 +5,8 @@
 import http from 'node:http';
 import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
-import { columns } from './table.mjs';
-import { setups } from './setups.mjs';
+import { columns } from '../report/table.mjs';
+import { setups } from '../lib/setups.mjs';
 
 const INTERVAL_MS = 2;
 const MEDIAN_MS_MAX = 20;
@@ -130,7 +130,7 @@ export function cancelTable(samples) {
   ]);
 }
 
-/** @param {CancelSample[]} samples @returns {import('./verdicts.mjs').Verdict[]} */
+/** @param {CancelSample[]} samples @returns {import('../report/verdicts.mjs').Verdict[]} */
 export function cancelVerdicts(samples) {
   return samples.map(({ label, p50_ms: p50 }) => ({
     what: `cancel: to the close of the upstream, a job ${label}, median`,

@@ -1,12 +1,12 @@
 /**
  * The cache row: operations a second of LruTtlCache and of lru-cache, and what single flight saves.
- * Each figure comes from a process of its own (bench/lib/cache-case.mjs), so that none runs on what
+ * Each figure comes from a process of its own (bench/measure/cache-case.mjs), so that none runs on what
  * the compiler has learnt from another.
  */
 import { fileURLToPath } from 'node:url';
 import { output } from '../../scripts/lib/run.mjs';
-import { median } from './median.mjs';
-import { columns } from './table.mjs';
+import { median } from '../lib/median.mjs';
+import { columns } from '../report/table.mjs';
 
 const PROGRAM = fileURLToPath(new URL('cache-case.mjs', import.meta.url));
 
@@ -97,7 +97,7 @@ export function cacheTable({ rates, flights }) {
 
 /**
  * @param {CacheResult} result
- * @returns {import('./verdicts.mjs').Verdict[]}
+ * @returns {import('../report/verdicts.mjs').Verdict[]}
  */
 export function cacheVerdicts({ rates, flights }) {
   const hit = rates.filter(({ operation }) => operation === 'hit');

@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { output } from '../../scripts/lib/run.mjs';
-import { median } from './median.mjs';
-import { columns } from './table.mjs';
+import { median } from '../lib/median.mjs';
+import { columns } from '../report/table.mjs';
 
 const PROGRAM = fileURLToPath(new URL('durable-case.mjs', import.meta.url));
 
@@ -104,7 +104,7 @@ export function durableTable({ stores, firstMs }) {
 
 /**
  * @param {DurableResult} result
- * @returns {import('./verdicts.mjs').Verdict[]}
+ * @returns {import('../report/verdicts.mjs').Verdict[]}
  */
 export function durableVerdicts({ stores }) {
   const many = (/** @type {string} */ kind) =>

@@ -39,7 +39,7 @@ export function rowTable(row) {
   const lines = row.cases
     .filter(({ sample }) => sample !== undefined)
     .map(({ label, sample }) => {
-      const s = /** @type {import('./load.mjs').Sample} */ (sample);
+      const s = /** @type {import('../measure/load.mjs').Sample} */ (sample);
       const faults = s.lost + s.doubled + s.wrong_ids + s.failed + s.silent + s.endings;
       return [
         `  ${label}`,
@@ -76,7 +76,7 @@ export function table(rows) {
   return out.join('\n');
 }
 
-/** @param {import('./resume.mjs').ResumeSample[]} samples */
+/** @param {import('../measure/resume.mjs').ResumeSample[]} samples */
 export function resumeTable(samples) {
   return columns([
     ['resume of a finished job', 'log tokens', 'missed', 'CPU us', 'us/missed'],
@@ -90,7 +90,7 @@ export function resumeTable(samples) {
   ]);
 }
 
-/** @param {import('./memory.mjs').MemoryBudget} budget */
+/** @param {import('../measure/memory.mjs').MemoryBudget} budget */
 export function memoryTable({ streams, live, garbage, room, native, resident }) {
   const line = (/** @type {string} */ what, /** @type {number} */ bytes) => [
     `  ${what}`,

@@ -1,12 +1,12 @@
 /**
  * The limiter row: decisions a second of Sluice's limiters, of rate-limiter-flexible (memory) and of
  * limiter, and the memory of a million keys. Each figure comes from a process of its own
- * (bench/lib/limiter-case.mjs).
+ * (bench/measure/limiter-case.mjs).
  */
 import { fileURLToPath } from 'node:url';
 import { output } from '../../scripts/lib/run.mjs';
-import { median } from './median.mjs';
-import { columns } from './table.mjs';
+import { median } from '../lib/median.mjs';
+import { columns } from '../report/table.mjs';
 
 const PROGRAM = fileURLToPath(new URL('limiter-case.mjs', import.meta.url));
 
@@ -89,7 +89,7 @@ export function limiterTable(samples) {
 
 /**
  * @param {LimiterSample[]} samples
- * @returns {import('./verdicts.mjs').Verdict[]}
+ * @returns {import('../report/verdicts.mjs').Verdict[]}
  */
 export function limiterVerdicts(samples) {
   const ours = samples.find(({ kind }) => kind === 'bucket');

@@ -4,9 +4,9 @@
  */
 import http from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { cpuNs, startServer } from './processes.mjs';
-import { median } from './median.mjs';
-import { columns } from './table.mjs';
+import { cpuNs, startServer } from '../lib/processes.mjs';
+import { median } from '../lib/median.mjs';
+import { columns } from '../report/table.mjs';
 
 const SERVER = fileURLToPath(new URL('../servers/sluice-admission.mjs', import.meta.url));
 const CONNECTIONS = 16;
@@ -116,7 +116,7 @@ export function admissionTable(samples) {
 
 /**
  * @param {AdmissionSample[]} samples
- * @returns {import('./verdicts.mjs').Verdict[]}
+ * @returns {import('../report/verdicts.mjs').Verdict[]}
  */
 export function admissionVerdicts(samples) {
   const of = (/** @type {string} */ mode) => samples[CASES.findIndex(([id]) => id === mode)].cpuUs;

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { median } from './median.mjs';
-import { columns } from './table.mjs';
+import { median } from '../lib/median.mjs';
+import { columns } from '../report/table.mjs';
 
 const PROGRAM = fileURLToPath(new URL('logs-case.mjs', import.meta.url));
 const MEGABYTE = 1e6;
@@ -160,7 +160,7 @@ export function logsTable(samples) {
 
 /**
  * @param {LogSample[]} samples
- * @returns {import('./verdicts.mjs').Verdict[]}
+ * @returns {import('../report/verdicts.mjs').Verdict[]}
  */
 export function logsVerdicts(samples) {
   const largest = Math.max(...samples.map(({ memoryMb }) => memoryMb));

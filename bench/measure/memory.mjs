@@ -3,8 +3,8 @@
  * difference between them leaves out what a server takes by itself.
  */
 import { join } from 'node:path';
-import { collect } from './processes.mjs';
-import { binaries, setups } from './setups.mjs';
+import { collect } from '../lib/processes.mjs';
+import { binaries, setups } from '../lib/setups.mjs';
 
 const INTERVAL_MS = 200;
 const POLL_MS = 100;

@@ -24,7 +24,7 @@ export function plot(rows, caption) {
     const isDelay = row.shows === 'delay';
     const unit = isDelay ? 'ms, 99th percentile' : 'us of server CPU a token';
     const values = cases.map(({ sample }) => {
-      const s = /** @type {import('./load.mjs').Sample} */ (sample);
+      const s = /** @type {import('../measure/load.mjs').Sample} */ (sample);
       return isDelay ? s.p99_us / 1000 : s.cpu_us_per_token;
     });
     const scale = (WIDTH - LABEL_WIDTH - 80) / Math.max(...values);

@@ -2,8 +2,8 @@
  * One measurement: starts a server (and the upstream it needs), puts the load on it, ends it.
  */
 import { join } from 'node:path';
-import { collect, descriptorLimit, startServer } from './processes.mjs';
-import { binaries, setups } from './setups.mjs';
+import { collect, descriptorLimit, startServer } from '../lib/processes.mjs';
+import { binaries, setups } from '../lib/setups.mjs';
 
 /**
  * @typedef {object} Sample what the load client reports
@@ -51,9 +51,9 @@ export async function measure(load) {
     BENCH_INTERVAL_MS: String(load.intervalMs),
     BENCH_BLOCK_MS: String(load.blockMs ?? 0),
   };
-  /** @type {import('./processes.mjs').ServerProcess | undefined} */
+  /** @type {import('../lib/processes.mjs').ServerProcess | undefined} */
   let upstream;
-  /** @type {import('./setups.mjs').Started | undefined} */
+  /** @type {import('../lib/setups.mjs').Started | undefined} */
   let started;
   try {
     if (setup.needsUpstream) {
