@@ -254,8 +254,9 @@ export class Credits {
  * @param {import('../../streams/hub.js').JobHub} gateway.hub
  * @returns {{credits: Credits, jobs: JobBilling,
  *   settle: (record: import('../../jobs/job.js').JobRecord) => void,
- *   forgetAccount: Accounts['forget'], renameUsage: UsageTable['rename']}} `settle` charges an ended
- *   job, or an ended shared answer, and counts its usage
+ *   releaseOrphans: () => void, forgetAccount: Accounts['forget'],
+ *   renameUsage: UsageTable['rename']}} `settle` charges an ended job, or an ended shared answer, and
+ *   counts its usage; `releaseOrphans`: see JobBilling
  */
 export function createBilling({ ledger, access, options, metrics, nowMs, store, hub }) {
   const accounts = new Accounts({ ledger, access });
@@ -268,6 +269,7 @@ export function createBilling({ ledger, access, options, metrics, nowMs, store, 
       const settlement = jobs.settle(record);
       if (settlement !== undefined && !record.counted) usage.count(settlement);
     },
+    releaseOrphans: () => jobs.releaseOrphans(),
     forgetAccount: (account) => accounts.forget(account),
     renameUsage: (principal, name) => usage.rename(principal, name),
   };
