@@ -2,6 +2,7 @@ import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 import { ledgerControl } from '../../primitives/ledger/ledger.js';
 import { HttpError } from '../../internal/util/http-error.js';
 import { accountOf, costOf, isFree } from '../../jobs/policy/prices.js';
+import { payerClosed } from './errors.js';
 import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
@@ -213,6 +214,7 @@ export class JobBilling {
       timeoutMs: waitMs + (record.request?.max_wall_ms ?? maxWallMs) + HOLD_GRACE_MS,
     });
     if (hold !== undefined) return hold.id;
+    if (this.#accounts.isClosed(account)) throw payerClosed(account);
     throw insufficientCredit(account, amount, this.#accounts.roomOf(account));
   }
 
