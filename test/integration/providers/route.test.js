@@ -26,7 +26,11 @@ async function gatewayOver(upstreams, { fallbacks, ...options } = {}) {
 
 /** A job to its end: the job, and its events as `[id, type, upstream or text]`. */
 async function ask({ submit, stream, ended }, body = {}) {
-  const { status, headers, body: answer } = await submit(body.messages ? body : { prompt: 'hi', ...body });
+  const {
+    status,
+    headers,
+    body: answer,
+  } = await submit(body.messages ? body : { prompt: 'hi', ...body });
   if (status !== 201) return { status, headers, error: answer.error };
   const { done } = await stream(answer.stream_url);
   const events = (await done).map(({ id, type, data }) => [
