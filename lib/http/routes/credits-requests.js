@@ -4,7 +4,7 @@ import { badRequest } from '../../internal/util/http-error.js';
 import { checkContents, schemaRefusal } from '../../jobs/request.js';
 import { checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
 import { groupings } from '../../services/billing/usage.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
+import { schemaCheck } from '../../internal/util/request-schema.js';
 
 const ACCOUNT_LENGTH_MAX = 256;
 

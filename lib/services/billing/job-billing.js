@@ -1,7 +1,7 @@
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 import { HttpError } from '../../internal/util/http-error.js';
 import { accountOf, costOf, isFree } from '../../jobs/policy/prices.js';
-import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
+import { estimatePromptTokens } from '../../jobs/request.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
