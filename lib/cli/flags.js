@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import { readFileSync } from 'node:fs';
 import { SPAN_MS_MAX } from '../internal/util/option-table.js';
-import { pointerTo } from '../internal/util/schema-problem.js';
+import { pointerTo } from '../internal/util/request-schema.js';
 import { suggestion } from './suggestion.js';
 
 /** A mistake in the command's arguments. */

@@ -2,7 +2,7 @@
 import { AccessControl } from '../jobs/policy/access-control.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
-import { ConversationRepository } from '../services/conversations/repository.js';
+import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
 import { Erasure } from '../services/erasure/service.js';
@@ -20,7 +20,6 @@ import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Turns } from '../services/conversations/turns.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
-import { areaLimits } from '../services/conversations/options.js';
 import { createBilling } from '../services/billing/service.js';
 import { JobHub } from '../streams/hub.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
@@ -76,7 +75,7 @@ function createJobs(options) {
  */
 function createConversations({ hub, lifecycle, store, memory }, namespaces, options) {
   const { conversations: limits, logger: log, clock } = options;
-  const partition = namespaces.partition('conversations', areaLimits(limits));
+  const partition = namespaces.partition('conversations', partitionLimits(limits));
   const book = new ConversationRepository(partition, limits, wallClock(clock));
   const turns = new Turns({ book, limits, hub, store, memory, log });
   const conversations = new Conversations({ book, turns, limits, lifecycle, store, memory });

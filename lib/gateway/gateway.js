@@ -98,7 +98,7 @@ export class Gateway extends EventEmitter {
 
   /**
    * A page of jobs, newest first, without their texts.
-   * @param {{limit?: number, after?: string, status?: import('../jobs/status.js').JobStatus,
+   * @param {{limit?: number, after?: string, status?: import('../jobs/request.js').JobStatus,
    *   principal?: string}} [options] `limit` 1 to 100, default 20; `after` the id of the last job
    *   of the page before
    * @returns {Promise<{data: import('../jobs/view.js').Job[], hasMore: boolean}>}

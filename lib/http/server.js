@@ -2,7 +2,6 @@
 import http from 'node:http';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import sirv from 'sirv';
 import { AddressLimit, defaultMaxConnections, descriptorLimit } from './connection-limits.js';
 import { HttpError } from '../internal/util/http-error.js';
 import { LISTEN_OPTIONS } from './listen-options.js';
@@ -14,6 +13,7 @@ import { rangeError, typeError } from '../internal/util/errors.js';
 import { routeNotFound, sendError } from './error-handler.js';
 import { setHeaders } from './respond.js';
 import { setRequestId } from './middleware/request-id.js';
+import { sirv } from '../internal/util/packages.js';
 import { StreamConnections } from './sse/socket-handoff.js';
 
 /**
@@ -96,7 +96,7 @@ function checkHost({ access, authenticate }, allowed, { headers: { host }, url =
  */
 function createListener(deps, allowedHosts, adminToken) {
   const { access, handler, log } = deps;
-  const files = sirv(WEB_ROOT, {
+  const files = sirv()(WEB_ROOT, {
     etag: true,
     dev: false,
     extensions: ['html'],

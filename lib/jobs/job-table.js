@@ -2,7 +2,7 @@ import { Retained } from './retained.js';
 
 /** @typedef {import('./job.js').JobRecord} JobRecord */
 /** @typedef {import('./job.js').Part} Part */
-/** @typedef {import('./status.js').JobStatus} JobStatus */
+/** @typedef {import('./request.js').JobStatus} JobStatus */
 
 /**
  * A record of the table: a job or an operation.

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** @typedef {import('./status.js').JobStatus} JobStatus */
+/** @typedef {import('./request.js').JobStatus} JobStatus */
 /** @typedef {'hit' | 'miss' | 'join'} CacheResult */
 
 /**

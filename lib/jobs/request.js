@@ -3,9 +3,14 @@
  * names are snake_case in both.
  */
 import { badRequest } from '../internal/util/http-error.js';
-import { dotted, problemOf } from '../internal/util/schema-problem.js';
-import { jobStatuses } from './status.js';
-import { schemaCheck } from '../internal/util/json-schema.js';
+import { dotted, problemOf, schemaCheck } from '../internal/util/request-schema.js';
+
+/** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
+
+/** Every status, in the order that a job may pass through them. */
+export const JOB_STATUSES = Object.freeze(
+  /** @type {JobStatus[]} */ (['queued', 'running', 'completed', 'failed', 'cancelled']),
+);
 
 /**
  * @typedef {object} JobRequest
@@ -101,7 +106,7 @@ const streamUrlSchema = {
 const validate = schemaCheck(jobSchema);
 const validateStreamUrl = schemaCheck(streamUrlSchema);
 
-/** @type {Record<import('../internal/util/schema-problem.js').SchemaProblem['kind'], string>} */
+/** @type {Record<import('../internal/util/request-schema.js').SchemaProblem['kind'], string>} */
 const codeOfKind = {
   type: 'invalid_type',
   missing: 'missing_field',
@@ -220,7 +225,7 @@ export function asJson(request) {
 
 /**
  * @param {Record<string, unknown>} query of `GET /v1/jobs`
- * @returns {{limit: number, after?: string, status?: import('./status.js').JobStatus}}
+ * @returns {{limit: number, after?: string, status?: JobStatus}}
  */
 export function checkListQuery(query) {
   const { limit = '20', after, status } = query;
@@ -230,8 +235,25 @@ export function checkListQuery(query) {
   if (after !== undefined && (typeof after !== 'string' || after === '')) {
     throw badRequest('invalid_value', 'after', 'after must be the id of a job.');
   }
-  if (status !== undefined && !jobStatuses.includes(/** @type {any} */ (status))) {
-    throw badRequest('invalid_value', 'status', `status must be one of ${jobStatuses.join(', ')}.`);
+  if (status !== undefined && !JOB_STATUSES.includes(/** @type {any} */ (status))) {
+    throw badRequest(
+      'invalid_value',
+      'status',
+      `status must be one of ${JOB_STATUSES.join(', ')}.`,
+    );
   }
   return { limit: +limit, after, status: /** @type {any} */ (status) };
+}
+
+/**
+ * Estimates the tokens of a prompt, for use before the model reports the actual number.
+ * @param {JobRequest} request
+ * @returns {number} a quarter of its bytes
+ */
+export function estimatePromptTokens({ prompt, messages = [] }) {
+  const bytes = messages.reduce(
+    (sum, { content }) => sum + Buffer.byteLength(content),
+    Buffer.byteLength(prompt ?? ''),
+  );
+  return Math.ceil(bytes / 4);
 }

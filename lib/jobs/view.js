@@ -4,7 +4,7 @@ import { badRequest } from '../internal/util/http-error.js';
 /**
  * @typedef {object} Job
  * @property {string} id
- * @property {import('./status.js').JobStatus} status
+ * @property {import('./request.js').JobStatus} status
  * @property {string} model
  * @property {number} createdAt Unix seconds
  * @property {string} [text] text produced so far; absent in lists

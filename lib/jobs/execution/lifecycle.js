@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { JobTable } from '../job-table.js';
 import { RetryBudget } from './retry-budget.js';
-import { estimatePromptTokens } from '../prompt-tokens.js';
+import { estimatePromptTokens } from '../request.js';
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */
 /** @typedef {import('../../streams/types.js').JobState} JobState */

@@ -1,7 +1,7 @@
 import { HttpError } from '../../internal/util/http-error.js';
 import { LimitTable, dimensions, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
-import { estimatePromptTokens } from '../prompt-tokens.js';
+import { estimatePromptTokens } from '../request.js';
 import { overloaded } from '../errors.js';
 import { rateLimitHeaders } from './headers.js';
 

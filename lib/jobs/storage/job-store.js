@@ -1,7 +1,6 @@
 import { DataFile } from './data-file.js';
 import { JobRecord } from '../job.js';
-import { jobValues, namedJob, restoredJob } from './rows.js';
-import { namedUsage, usageChanges } from './usage-rows.js';
+import { jobValues, namedJob, namedUsage, restoredJob, usageChanges } from './rows.js';
 
 /** Wait before the removal of a key is retried. */
 const RETRY_MS = 1000;
@@ -203,7 +202,7 @@ export class JobStore {
 
   /**
    * Usage of earlier processes, oldest first; returned once.
-   * @returns {import('./usage-rows.js').UsageRow[]}
+   * @returns {import('./rows.js').UsageRow[]}
    */
   takeUsage() {
     return this.#rows.usage.splice(0);
@@ -211,7 +210,7 @@ export class JobStore {
 
   /**
    * Adds the usage of a job, unless already added.
-   * @param {import('./usage-rows.js').UsageRow} row
+   * @param {import('./rows.js').UsageRow} row
    * @param {string} jobId
    */
   addUsage(row, jobId) {
@@ -239,7 +238,7 @@ export class JobStore {
   /**
    * Deletes all rows of a principal and overwrites them, with all rows deleted before, on the disk.
    * @param {string} principal
-   * @param {import('./usage-rows.js').UsageRow[]} usage its totals, under another name
+   * @param {import('./rows.js').UsageRow[]} usage its totals, under another name
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
    */
   async erasePrincipal(principal, usage) {

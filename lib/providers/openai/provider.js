@@ -6,7 +6,7 @@ import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
 import { feedAnswer } from './call.js';
 import { UpstreamConnections } from './connections.js';
 import { refusedMember } from './errors.js';
-import { UNNAMED_MODEL } from '../shared/unnamed-model.js';
+import { UNNAMED_MODEL } from '../shared/types.js';
 
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
 

@@ -1,6 +1,6 @@
 /**
  * Types of the provider interface. A provider turns requests into text; the gateway schedules the
- * requests and forwards the text. This file has no code.
+ * requests and forwards the text.
  *
  * Rules for providers:
  * - Text is pulled. While `next()` is not called, it stops reading its upstream.
@@ -63,4 +63,8 @@
  * @property {() => Promise<void>} [close] ends running requests and frees all resources
  */
 
-export {};
+/**
+ * Placeholder for the model of a request without one, if the provider lists no models: the
+ * upstream's default. Jobs show this name; a provider that receives it sends no model upstream.
+ */
+export const UNNAMED_MODEL = 'default';

@@ -3,7 +3,7 @@ import { ledgerControl } from '../../primitives/ledger/ledger.js';
 import { HttpError } from '../../internal/util/http-error.js';
 import { accountOf, costOf, isFree } from '../../jobs/policy/prices.js';
 import { payerClosed } from './errors.js';
-import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
+import { estimatePromptTokens } from '../../jobs/request.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */

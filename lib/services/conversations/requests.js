@@ -7,7 +7,7 @@ import {
   TTL_S_MAX,
   schemaRefusal,
 } from '../../jobs/request.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
+import { schemaCheck } from '../../internal/util/request-schema.js';
 
 /** @typedef {NonNullable<import('../../jobs/request.js').JobRequest['messages']>} Messages */
 

@@ -13,7 +13,7 @@ import {
   schemaRefusal,
 } from '../../jobs/request.js';
 import { pathsOf } from './template.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
+import { schemaCheck } from '../../internal/util/request-schema.js';
 import { workWallMs } from '../operations/operations.js';
 
 /**
