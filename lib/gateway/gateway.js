@@ -82,7 +82,7 @@ export class Gateway extends EventEmitter {
       signal,
     });
     const { id, createdAt, cache } = answer;
-    const streamUrl = this.#parts.streamUrls.make(principal, [id]).path;
+    const streamUrl = this.#parts.streamUrls.make(principal, [id]);
     return { id, status: 'queued', createdAt, streamUrl, replayed, ...(cache && { cache }) };
   }
 
