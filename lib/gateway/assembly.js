@@ -91,7 +91,7 @@ export function createParts(checked) {
   const { clock } = options;
   const unixMs = wallClock(clock);
   const access = new AccessControl(options.policy, options.corsOrigins);
-  const streamUrls = new StreamUrls(access, unixMs);
+  const streamUrls = new StreamUrls(access, { unixMs, nowMs: monotonicClock(clock) });
   const jobs = createJobs(options);
   const { hub, lifecycle, pipeline, cache, store, memory } = jobs;
   const reservations = new Reservations({ access, options });
@@ -120,7 +120,7 @@ export function createParts(checked) {
     ...{ billing: billing.jobs, memory, hasPrincipals },
   });
   const operations = new Operations({
-    hub,
+    ...{ hub, nowMs, retentionMs: options.retentionMs },
     maxRetained: options.maxRetainedJobs,
     memory,
     hasPrincipals,

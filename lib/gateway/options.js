@@ -117,6 +117,8 @@ import { typeError } from '../internal/util/errors.js';
  *   names of the configuration file
  * @property {string[]} [corsOrigins] origins whose pages may call, or `*`, where `access` has no
  *   `cors_origins`
+ * @property {'local' | 'all' | 'none'} [trustProxy] proxies whose X-Forwarded-Prefix begins the URLs in
+ *   answers: those with a private or loopback address, all, or none; default `local`
  * @property {import('../http/middleware/authenticate.js').Authenticate} [authenticate] identifies the
  *   caller of a request, in place of the check of keys; default: the check of keys
  * @property {object} [logs]

@@ -30,6 +30,8 @@ const WEB_ROOT = fileURLToPath(new URL('../../web', import.meta.url));
 /** How long open responses may take to end after the last job has ended. */
 const DRAIN_GRACE_MS = 2000;
 const IDLE_SWEEP_MS = 25;
+/** Default of headersTimeoutMs, above keepAliveTimeoutMs. */
+const HEADERS_TIMEOUT_MORE_MS = 5000;
 
 /** The page loads nothing from elsewhere and runs no inline script. */
 const PAGE_POLICY = [
@@ -162,6 +164,25 @@ function checkToken(token) {
   throw rangeError('adminToken takes a token of visible ASCII characters');
 }
 
+/**
+ * A proxy may send a request just as the server closes the idle connection, and then answers 502. So the
+ * server keeps connections longer than proxies do, and the time for a head, which Node counts from the end
+ * of the answer before, is longer still.
+ * @param {import('node:http').Server} server
+ * @param {ListenOptions} options checked
+ */
+function setTimeouts(server, { keepAliveTimeoutMs = 0, headersTimeoutMs }) {
+  const headersMs = headersTimeoutMs ?? keepAliveTimeoutMs + HEADERS_TIMEOUT_MORE_MS;
+  if (headersMs <= keepAliveTimeoutMs) {
+    throw rangeError(
+      `headersTimeoutMs takes more than keepAliveTimeoutMs (${keepAliveTimeoutMs}), not ${headersMs}`,
+    );
+  }
+  server.keepAliveTimeout = keepAliveTimeoutMs;
+  server.headersTimeout = headersMs;
+  server.requestTimeout = Math.max(server.requestTimeout, headersMs);
+}
+
 /** @param {import('node:http').Server} server */
 async function drain(server) {
   const closed = once(server, 'close');
@@ -204,6 +225,7 @@ export async function listen(deps, options) {
   checkReach(deps, host, open);
   const allowed = open ? undefined : [host.toLowerCase(), ...names];
   const server = http.createServer(createListener(deps, allowed, adminToken));
+  setTimeouts(server, checked);
   const addresses = limitConnections(server, deps, checked);
   const streams = new StreamConnections(server, addresses);
   server.listen({ port, host });

@@ -58,6 +58,8 @@ export class JobRecord {
     this.attempts = 0;
     /** Deadline by `max_wall_ms` on the monotonic clock; set at admission. */
     this.deadlineMs = Infinity;
+    /** When it is purged at the latest, on the monotonic clock; set at admission and at its end. */
+    this.purgeDueMs = Infinity;
     /** @type {JobStatus} */
     this.status = 'queued';
     /** @type {any} final state from the hub, without text; set when the job has ended */

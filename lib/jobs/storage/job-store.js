@@ -1,3 +1,4 @@
+import { monotonicClock } from '../../internal/time/clock.js';
 import { DataFile } from './data-file.js';
 import { JobRecord } from '../job.js';
 import { jobValues, namedJob, namedUsage, restoredJob, usageChanges } from './rows.js';
@@ -72,6 +73,7 @@ export class JobStore {
   #rows;
   #keyTtlMs;
   #retentionMs;
+  #nowMs;
   #nextNumber;
   #closed = false;
   /** Resolves when all restored jobs have their final state. @type {Promise<unknown>} */
@@ -93,6 +95,7 @@ export class JobStore {
     this.#nextNumber = (this.#rows.jobs.at(-1)?.job.number ?? 0) + 1;
     this.#keyTtlMs = keyTtlMs;
     this.#retentionMs = retentionMs;
+    this.#nowMs = monotonicClock(clock);
   }
 
   /** The file as a whole. */
@@ -146,6 +149,7 @@ export class JobStore {
         continue;
       }
       const record = recordOf(job);
+      record.purgeDueMs = this.#nowMs() + restored.retentionLeftMs;
       record.handle = hub.restore(restored);
       jobs.add(record);
       if (over) ended.push({ record, endedAtMs: job.ended_at_ms });

@@ -279,9 +279,14 @@ export class OperationService {
 
   /**
    * @param {string} principal
-   * @param {string} id
+   * @param {string} id of an operation of this principal
+   * @returns {{path: string, expiresAt: number | null}} as StreamUrls has it
    */
   streamUrl(principal, id) {
-    return this.#streamUrls.make(principal, [id], { parameter: `${this.#kind.name}_id` });
+    const operation = this.#operations.find(this.#kind.name, id, principal);
+    return {
+      path: this.#streamUrls.make(principal, [id], { parameter: `${this.#kind.name}_id` }),
+      expiresAt: this.#streamUrls.expiryOf(operation === undefined ? [] : [operation]),
+    };
   }
 }
