@@ -3,7 +3,7 @@ import { LruTtlCache } from '../../primitives/cache/lru-ttl-cache.js';
 import { Retained } from '../retained.js';
 import { SharedAnswer } from './shared-answer.js';
 import { draining, overloaded } from '../errors.js';
-import { estimatePromptTokens } from '../request.js';
+import { estimatePromptTokens } from '../prompt-tokens.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */

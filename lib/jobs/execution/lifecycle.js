@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { JobTable } from '../job-table.js';
 import { RetryBudget } from './retry-budget.js';
-import { estimatePromptTokens } from '../request.js';
+import { estimatePromptTokens } from '../prompt-tokens.js';
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
@@ -87,7 +87,7 @@ export class JobLifecycle extends EventEmitter {
    * @param {JobRecord} record
    */
   accept(record) {
-    const request = /** @type {import('../request.js').JobRequest} */ (record.request);
+    const request = /** @type {import('../checked-request.js').CheckedRequest} */ (record.request);
     const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
     const retentionMs = this.#retentionMsOf(record);
     record.deadlineMs = this.#nowMs() + maxWallMs;
@@ -103,6 +103,8 @@ export class JobLifecycle extends EventEmitter {
       promptTokens,
       record: this.#store?.accept(record, promptTokens),
       retentionMs,
+      // A face writes its frames from the whole log.
+      ...(record.extra?.face !== undefined && { announce: true, whole: true }),
       near: record.answer?.handle ?? copyTo?.handle,
     });
     this.#jobs.add(record);
