@@ -21,7 +21,7 @@ export const NATIVE_LAYERS = [
   ['core/limits'],
   ['core/cache', 'core/crawl', 'core/kv', 'core/ledger', 'core/logs', 'core/scheduling'],
   ['core/streams'],
-  ['core/upstream'],
+  ['core/faces', 'core/upstream'],
   ['runtime/loop'],
   ['runtime/net'],
   ['runtime/upstream', 'runtime/storage', 'runtime/redis'],
