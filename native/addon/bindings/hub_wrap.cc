@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "addon/bindings/face_arguments.h"
 #include "addon/bindings/hub_arguments.h"
 #include "addon/bindings/store_journal.h"
 #include "addon/bindings/store_wrap.h"
