@@ -98,12 +98,13 @@ export function createParts(checked) {
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
     durable: options.data !== undefined,
+    upstreams: options.provider.figures?.bind(options.provider),
     stats: () => ({
       ...loadOf(pipeline),
       cached: cache.stats,
       leases: reservations.open,
       held: billing.jobs.open,
-      retriesRefused: lifecycle.retryBudget.refused,
+      retriesRefused: lifecycle.retryBudgets.refused,
       store: store?.file.figures,
       memory,
     }),
@@ -148,7 +149,7 @@ export function createParts(checked) {
       onOpen: () => metrics.openStreams.inc(),
       onClosed: () => metrics.openStreams.dec(),
     }),
-    workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudget }),
+    workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudgets.of() }),
     crawls: new Crawls(service),
   };
   memory.gauge('idempotency_keys', () =>
@@ -175,13 +176,14 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
   lifecycle.on('settled', billing.releaseOrphans);
   lifecycle.on('ended', (record, state) => {
     metrics.observe(state);
-    const { id, principal, model, attempts, cache: shared } = record;
+    const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
+    if (record.answer === undefined) metrics.observeUpstream(record, figures);
     // Of a shared answer the job that calls the provider knows the failure.
     const err = (record.failure ?? record.answer?.failure)?.logged;
     log[status === 'failed' ? 'error' : 'info'](
       {
-        ...{ job_id: id, principal, model, status, reason, error },
+        ...{ job_id: id, principal, model, upstream, status, reason, error },
         ...(status === 'failed' && err !== undefined && { err }),
         ...{ cache: shared, attempts, ...figures },
       },
@@ -192,7 +194,9 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     if (attempts > 1) metrics.retries.inc();
   });
   cache.on('ended', (answer) => {
-    if (answer.final?.status === 'completed') lifecycle.retryBudget.onSuccess();
+    const { final, upstream } = answer;
+    if (final?.status === 'completed') lifecycle.retryBudgets.of(upstream).onSuccess();
+    if (final !== undefined) metrics.observeUpstream(answer, final.metrics);
     billing.settle(answer);
   });
   admission.on('admitted', ({ cache: result }) => {

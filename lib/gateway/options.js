@@ -140,11 +140,11 @@ function checkProvider(provider) {
   if (typeof provider === 'function') return fromFunction(/** @type {any} */ (provider));
   const shape = /** @type {any} */ (provider);
   const method = shape?.takesBatches ? 'generateBatch' : 'generate';
-  const isProvider = [method, 'relay'].some((name) => typeof shape?.[name] === 'function');
+  const isProvider = [method, 'relay', 'route'].some((name) => typeof shape?.[name] === 'function');
   if (typeof shape !== 'object' || !isProvider) {
     throw typeError(
       'provider takes one of providers.demo(), providers.openai(), providers.llama(), ' +
-        'or an async function*(request, {signal})',
+        'providers.route(), or an async function*(request, {signal})',
     );
   }
   if (!Array.isArray(shape.models) || !shape.models.every(isModel)) {
@@ -165,8 +165,8 @@ function isModel(model) {
  */
 export function checkGatewayOptions(options) {
   // A default depends on the provider, so options that are no object must fail in the table.
-  const { takesBatches } = Object(Object(options).provider);
-  const maxConcurrency = takesBatches ? MAX_CONCURRENCY.batched : MAX_CONCURRENCY.unbatched;
+  const { takesBatches, maxConcurrency: own } = Object(Object(options).provider);
+  const maxConcurrency = own ?? MAX_CONCURRENCY[takesBatches ? 'batched' : 'unbatched'];
   const defaults = { maxConcurrency, memoryBudgetBytes: defaultMemoryBudget() };
   const given = checkTable('createGateway', GATEWAY_OPTIONS, options, defaults);
   const { access, authenticate, clock, corsOrigins, kv, logger, logs, ...rest } = given;
