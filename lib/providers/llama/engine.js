@@ -5,7 +5,7 @@
 import { SluiceError } from '../../internal/util/errors.js';
 import { SequencePool } from './sequence-pool.js';
 import { Speller } from './detokenizer.js';
-import { StopFilter } from './stop-filter.js';
+import { StopFilter } from '../shared/stop-filter.js';
 
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
 /** @typedef {import('../shared/types.js').ProviderEnd} ProviderEnd */
