@@ -134,7 +134,7 @@ TEST_F(JobHubFollowTest, ARetryIsToldToThoseWhoWereThere) {
   create(kSource);
   ASSERT_TRUE(follow(kFollower));
   append_text("x");
-  hub_.retry(kSource, now_);
+  hub_.retry(kSource, {}, now_);
   append_text("a");
   ASSERT_TRUE(follow(3));
   finish(kSource);
@@ -258,7 +258,7 @@ TEST_F(JobHubFollowTest, APurgedFollowerIsFedNoMore) {
   append_text("a");
   hub_.purge(kFollower, now_);
   append_text("b");
-  hub_.retry(kSource, now_);
+  hub_.retry(kSource, {}, now_);
   finish(kSource);
   EXPECT_EQ(state(kFollower), "");
   EXPECT_EQ(rec_.ended.size(), 1u);
@@ -330,16 +330,16 @@ TEST(EventLogShared, ALogThatGoesOnLeavesTheOtherAsItWas) {
   EventLog other(1 << 20);
   other.take_tokens(one);
   one.append("b");
-  EXPECT_EQ(one.text(), "ab");
-  EXPECT_EQ(other.text(), "a");
+  EXPECT_EQ(text_of(one), "ab");
+  EXPECT_EQ(text_of(other), "a");
   EXPECT_EQ(other.latest(), (EventId{1, 1}));
   other.append("c");
-  EXPECT_EQ(one.text(), "ab");
-  EXPECT_EQ(other.text(), "ac");
+  EXPECT_EQ(text_of(one), "ab");
+  EXPECT_EQ(text_of(other), "ac");
   other.take_tokens(one);
   one.begin_attempt();
-  EXPECT_EQ(one.text(), "");
-  EXPECT_EQ(other.text(), "ab");
+  EXPECT_EQ(text_of(one), "");
+  EXPECT_EQ(text_of(other), "ab");
   EXPECT_EQ(other.attempt(), 1u);
 }
 

@@ -179,7 +179,7 @@ TEST_F(JobHubRecordTest, LeavesNothingOfEarlierAttempts) {
   append(1, 3);
   pass(50 * kMillisecond);
   written();
-  hub_.retry(1, now_);
+  hub_.retry(1, {}, now_);
   append(1, 1);
   pass(50 * kMillisecond);
   EXPECT_TRUE(last().trims);
@@ -310,7 +310,7 @@ TEST(EventLogCopy, GivesWhatFollowsAndStartsBehindWhatWasTrimmed) {
 
   EventLog copy(1000);
   copy.restore(3, 2, text, ends);
-  EXPECT_EQ(copy.text(), "secondthird.");
+  EXPECT_EQ(text_of(copy), "secondthird.");
   EXPECT_EQ(copy.trimmed(), 1u);
   EXPECT_EQ(copy.latest(), (EventId{3, 3}));
   EXPECT_EQ(copy.read({3, 3}).text, "third.");
