@@ -188,8 +188,7 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
     if (record.answer === undefined) metrics.observeUpstream(record, figures);
-    // Of a shared answer the job that calls the provider knows the failure.
-    const err = (record.failure ?? record.answer?.failure)?.logged;
+    const err = record.failure?.logged;
     log[status === 'failed' ? 'error' : 'info'](
       {
         ...{ job_id: id, principal, model, upstream, status, reason, error },
