@@ -256,10 +256,13 @@ export class Gateway extends EventEmitter {
     if (!gate.draining) await own.provider.ready?.();
     await store?.restored;
     if (gate.draining) throw draining();
-    const { authenticate, egress, logger: log } = own;
+    const { authenticate, egress, logger: log, bodyIdleMs, maxBodyBytes: bodyBytesMax } = own;
     const onRefused = (/** @type {'all' | 'address'} */ limit) =>
       metrics.refusedConnections.inc({ limit });
-    const deps = { handler: this.#handler, access, authenticate, egress, onRefused, log };
+    const deps = {
+      ...{ handler: this.#handler, access, authenticate, egress, onRefused, log },
+      ...{ bodyIdleMs, bodyBytesMax },
+    };
     const server = await listen(deps, options);
     this.#servers.add(server);
     server.once('close', () => this.#servers.delete(server));
