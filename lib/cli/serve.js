@@ -11,7 +11,7 @@ import {
 import { CLOSE_OPTIONS } from '../gateway/option-table.js';
 import { LISTEN_OPTIONS } from '../http/listen-options.js';
 import { accessMembers, findAccessProblem } from '../jobs/policy/config.js';
-import { pointerTo } from '../internal/util/schema-problem.js';
+import { pointerTo } from '../internal/util/request-schema.js';
 import {
   createGateway,
   gatewayFlags,

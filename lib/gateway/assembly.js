@@ -2,7 +2,7 @@
 import { AccessControl } from '../jobs/policy/access-control.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
-import { ConversationRepository } from '../services/conversations/repository.js';
+import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
 import { Erasure } from '../services/erasure/service.js';
@@ -20,7 +20,6 @@ import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Turns } from '../services/conversations/turns.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
-import { areaLimits } from '../services/conversations/options.js';
 import { createBilling } from '../services/billing/service.js';
 import { JobHub } from '../streams/hub.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
@@ -29,6 +28,11 @@ import { monotonicClock, wallClock } from '../internal/time/clock.js';
 import { openJobStore } from '../jobs/storage/job-store.js';
 
 /** @typedef {ReturnType<typeof createParts>} GatewayParts */
+
+/** Open streams of changes of keys. */
+const WATCHES_MAX = 1000;
+/** Open streams of errors. */
+const ERROR_STREAMS_MAX = 100;
 
 /**
  * Creates the job logs, the queue, and the path to the provider and back.
@@ -76,7 +80,7 @@ function createJobs(options) {
  */
 function createConversations({ hub, lifecycle, store, memory }, namespaces, options) {
   const { conversations: limits, logger: log, clock } = options;
-  const partition = namespaces.partition('conversations', areaLimits(limits));
+  const partition = namespaces.partition('conversations', partitionLimits(limits));
   const book = new ConversationRepository(partition, limits, wallClock(clock));
   const turns = new Turns({ book, limits, hub, store, memory, log });
   const conversations = new Conversations({ book, turns, limits, lifecycle, store, memory });
@@ -92,7 +96,7 @@ export function createParts(checked) {
   const { clock } = options;
   const unixMs = wallClock(clock);
   const access = new AccessControl(options.policy, options.corsOrigins);
-  const streamUrls = new StreamUrls(access, unixMs);
+  const streamUrls = new StreamUrls(access, { unixMs, nowMs: monotonicClock(clock) });
   const jobs = createJobs(options);
   const { hub, lifecycle, pipeline, cache, store, memory } = jobs;
   const reservations = new Reservations({ access, options });
@@ -114,6 +118,7 @@ export function createParts(checked) {
   const billing = createBilling({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
+  memory.gauge('watches', () => namespaces.watchBytes);
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
@@ -122,7 +127,7 @@ export function createParts(checked) {
     ...{ billing: billing.jobs, memory, hasPrincipals },
   });
   const operations = new Operations({
-    hub,
+    ...{ hub, nowMs, retentionMs: options.retentionMs },
     maxRetained: options.maxRetainedJobs,
     memory,
     hasPrincipals,
@@ -140,16 +145,19 @@ export function createParts(checked) {
     ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store },
     partitions: [kv.partition, partition],
   });
+  const streams = new OpenStreams({
+    max: options.maxStreams,
+    hasPrincipals,
+    onOpen: () => metrics.openStreams.inc(),
+    onClosed: () => metrics.openStreams.dec(),
+  });
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, operations, logs, gate },
     ...{ kv, erasure },
-    streams: new OpenStreams({
-      max: options.maxStreams,
-      hasPrincipals,
-      onOpen: () => metrics.openStreams.inc(),
-      onClosed: () => metrics.openStreams.dec(),
-    }),
+    streams,
+    watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
+    errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
     workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudgets.of() }),
     crawls: new Crawls(service),
   };
@@ -180,8 +188,7 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
     if (record.answer === undefined) metrics.observeUpstream(record, figures);
-    // Of a shared answer the job that calls the provider knows the failure.
-    const err = (record.failure ?? record.answer?.failure)?.logged;
+    const err = record.failure?.logged;
     log[status === 'failed' ? 'error' : 'info'](
       {
         ...{ job_id: id, principal, model, upstream, status, reason, error },

@@ -9,6 +9,7 @@ import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
 import { checkTable } from '../internal/util/option-table.js';
 import { createLogger } from '../internal/util/logger.js';
 import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
+import { checkFeatureList } from '../providers/shared/features.js';
 import { fromFunction } from '../providers/function.js';
 import { typeError } from '../internal/util/errors.js';
 
@@ -117,6 +118,8 @@ import { typeError } from '../internal/util/errors.js';
  *   names of the configuration file
  * @property {string[]} [corsOrigins] origins whose pages may call, or `*`, where `access` has no
  *   `cors_origins`
+ * @property {'local' | 'all' | 'none'} [trustProxy] proxies whose X-Forwarded-Prefix begins the URLs in
+ *   answers: those with a private or loopback address, all, or none; default `local`
  * @property {import('../http/middleware/authenticate.js').Authenticate} [authenticate] identifies the
  *   caller of a request, in place of the check of keys; default: the check of keys
  * @property {object} [logs]
@@ -147,6 +150,7 @@ function checkProvider(provider) {
   if (!Array.isArray(shape.models) || !shape.models.every(isModel)) {
     throw typeError('provider.models takes an array of {id}; empty: any model is passed on');
   }
+  checkFeatureList(shape.features);
   return shape;
 }
 

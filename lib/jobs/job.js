@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** @typedef {import('./status.js').JobStatus} JobStatus */
+/** @typedef {import('./request.js').JobStatus} JobStatus */
 /** @typedef {'hit' | 'miss' | 'join'} CacheResult */
 /** @typedef {import('../providers/shared/types.js').Route} Route */
 
@@ -39,7 +39,7 @@ export class JobRecord {
    * @param {object} fields
    * @param {string} fields.principal
    * @param {string} fields.model
-   * @param {import('./request.js').JobRequest} fields.request
+   * @param {import('./checked-request.js').CheckedRequest} fields.request
    * @param {number} fields.createdAtMs wall-clock time
    */
   constructor({ principal, model, request, createdAtMs }) {
@@ -49,7 +49,7 @@ export class JobRecord {
     this.request_id = this.id;
     this.principal = principal;
     this.model = model;
-    /** @type {import('./request.js').JobRequest | undefined} removed once the job has ended */
+    /** @type {import('./checked-request.js').CheckedRequest | undefined} removed once the job has ended */
     this.request = request;
     this.metadata = request.metadata;
     this.createdAtMs = createdAtMs;
@@ -67,12 +67,14 @@ export class JobRecord {
     this.ownUpstream = undefined;
     /** Deadline by `max_wall_ms` on the monotonic clock; set at admission. */
     this.deadlineMs = Infinity;
+    /** When it is purged at the latest, on the monotonic clock; set at admission and at its end. */
+    this.purgeDueMs = Infinity;
     /** @type {JobStatus} */
     this.status = 'queued';
     /** @type {any} final state from the hub, without text; set when the job has ended */
     this.final = undefined;
-    /** @type {import('./execution/failure.js').Failure | undefined} of its provider, if it failed */
-    this.failure = undefined;
+    /** Failure of its own call. @type {import('./execution/failure.js').Failure | undefined} */
+    this.ownFailure = undefined;
     /** The operation that it belongs to, if any. @type {Part | undefined} */
     this.part = undefined;
     /** Whether the provider has finished by itself, so that there is no call to abort. */
@@ -114,6 +116,12 @@ export class JobRecord {
   /** Name of the upstream of its last attempt; undefined: none, or the provider has no names. */
   get upstream() {
     return this.ownUpstream ?? this.answer?.ownUpstream;
+  }
+
+  /** Failure of the provider; undefined: it has not failed. */
+  get failure() {
+    // Of a shared answer the record that calls the provider knows it.
+    return this.ownFailure ?? this.answer?.ownFailure;
   }
 
   /** Counts a dispatch: the first attempt, or a retry. */

@@ -96,7 +96,7 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
       throw error;
     }
     const { answer, replayed, entries } = outcome;
-    const { path } = streamUrls.make(access.principal, [answer.id]);
+    const path = streamUrls.make(access.principal, [answer.id]);
     setHeaders(res, rateLimitHeaders(entries));
     if (replayed) res.setHeader('Idempotency-Replayed', 'true');
     else if (answer.cache) res.setHeader('X-Cache', answer.cache.toUpperCase());

@@ -1,6 +1,6 @@
 /** Selects the model of a job, and lists the models that a caller may use. Pure functions. */
 import { HttpError } from '../../internal/util/http-error.js';
-import { UNNAMED_MODEL } from '../../providers/shared/unnamed-model.js';
+import { UNNAMED_MODEL } from '../../providers/shared/types.js';
 
 /** @typedef {import('../policy/config.js').Access} Access */
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */

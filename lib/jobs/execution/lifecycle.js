@@ -90,9 +90,11 @@ export class JobLifecycle extends EventEmitter {
    * @param {JobRecord} record
    */
   accept(record) {
-    const request = /** @type {import('../request.js').JobRequest} */ (record.request);
+    const request = /** @type {import('../checked-request.js').CheckedRequest} */ (record.request);
     const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
+    const retentionMs = this.#retentionMsOf(record);
     record.deadlineMs = this.#nowMs() + maxWallMs;
+    record.purgeDueMs = record.deadlineMs + retentionMs;
     const copyTo = record.part?.copyTo;
     const promptTokens = estimatePromptTokens(request);
     record.handle = this.#hub.create({
@@ -103,14 +105,22 @@ export class JobLifecycle extends EventEmitter {
       maxWallMs,
       promptTokens,
       record: this.#store?.accept(record, promptTokens),
-      ...(record.extra?.conversation_id !== undefined && {
-        retentionMs: Math.max(this.#options.retentionMs, TURN_RETENTION_MS),
-      }),
+      retentionMs,
+      // A face writes its frames from the whole log.
+      ...(record.extra?.face !== undefined && { announce: true, whole: true }),
       near: record.answer?.handle ?? copyTo?.handle,
     });
     this.#jobs.add(record);
     this.emit('queued', record);
     if (this.#drained) this.cancel(record, 'shutdown');
+  }
+
+  /** @param {JobRecord} record @returns {number} how long it is kept after its end */
+  #retentionMsOf({ extra }) {
+    const { retentionMs } = this.#options;
+    return extra?.conversation_id === undefined
+      ? retentionMs
+      : Math.max(retentionMs, TURN_RETENTION_MS);
   }
 
   /**
@@ -224,6 +234,7 @@ export class JobLifecycle extends EventEmitter {
     const record = this.#jobs.byHandle(handle);
     if (record === undefined) return;
     this.#jobs.finish(record, state);
+    record.purgeDueMs = this.#nowMs() + this.#retentionMsOf(record);
     record.settleReservation();
     // A shared answer is counted separately.
     if (state.status === 'completed' && record.answer === undefined) {

@@ -1,6 +1,7 @@
 import { Run } from './attempt.js';
 import { RoutedRuns } from './routed-runs.js';
 import { providerError } from './failure.js';
+import { providerRequest } from './provider-request.js';
 
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
@@ -296,24 +297,4 @@ function deliverTo(run, event) {
     if (run.done && !run.told) run.record.abort.abort();
   }
   return undefined;
-}
-
-/**
- * @param {import('../job.js').JobRecord} record
- * @param {string} [model]
- * @returns {ProviderRequest}
- */
-function providerRequest(record, model = record.model) {
-  const request = /** @type {import('../request.js').JobRequest} */ (record.request);
-  return {
-    id: record.id,
-    prompt: request.prompt,
-    messages: request.messages,
-    model,
-    maxTokens: request.max_tokens,
-    temperature: request.temperature,
-    stop: request.stop === undefined ? undefined : [request.stop].flat(),
-    metadata: request.metadata,
-    signal: record.abort.signal,
-  };
 }

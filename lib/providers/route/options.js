@@ -3,10 +3,9 @@
  * `fallbacks`. Pure functions.
  */
 import { checkApiKey, checkHeaders, checkStrings, parseBaseUrl } from '../shared/endpoint.js';
-import { dotted, problemOf } from '../../internal/util/schema-problem.js';
+import { dotted, problemOf, schemaCheck } from '../../internal/util/request-schema.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
 import { ModelTable } from './model-table.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /**
  * One upstream, under the names of the configuration file.
