@@ -1,11 +1,10 @@
 /** The bodies of calls to Anthropic's Messages API, from requests of the chat API. Pure functions. */
 import { ProviderError } from '../shared/errors.js';
-import { UNNAMED_MODEL } from '../shared/unnamed-model.js';
+import { UNNAMED_MODEL } from '../shared/types.js';
 import { resumesWithoutThinking, toAnthropicMessages } from './messages.js';
 
 /**
- * @typedef {Omit<import('../shared/types.js').ProviderRequest, 'signal'> & {body?: Record<string, any>,
- *   n?: number}} AnthropicRequest
+ * @typedef {Omit<import('../shared/types.js').ProviderRequest, 'signal'>} AnthropicRequest
  */
 
 /**

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { CALLS_MAX, Upstream, newCounters } from './upstream.js';
 import { checkClock, checkOptions } from '../../internal/util/validate.js';
 import { checkRouteConfig, pickRouteConfig } from './options.js';
+import { DEFAULT_FEATURES } from '../shared/features.js';
 import { JobRoute } from './job-route.js';
 import { ModelTable } from './model-table.js';
 
@@ -59,6 +60,12 @@ export class RouteProvider {
   /** The models that the configuration names, without patterns; the first is the default. */
   get models() {
     return this.#table.names.map((id) => ({ id }));
+  }
+
+  /** The features that one of its upstreams has. */
+  get features() {
+    const all = this.#upstreams.map(({ provider }) => provider.features ?? DEFAULT_FEATURES);
+    return [...new Set(all.flat())];
   }
 
   /**
