@@ -144,6 +144,22 @@ export const GATEWAY_OPTIONS = Object.freeze([
       'and the log has the whole error.',
   },
   {
+    path: 'headHoldMs',
+    type: 'milliseconds',
+    default: 10_000,
+    flag: 'head-hold-ms',
+    help: 'how long the OpenAI endpoints wait for the first token before they send the head of a stream',
+    more: 'A job that fails within this time is answered by an HTTP status, so that SDKs can retry.',
+  },
+  {
+    path: 'reasoningField',
+    type: 'choice',
+    choices: ['reasoning_content', 'reasoning', 'both'],
+    default: 'reasoning_content',
+    flag: 'reasoning-field',
+    help: 'member that carries reasoning in the answers of `/v1/chat/completions`',
+  },
+  {
     path: 'onDisconnect',
     type: 'choice',
     choices: ['cancel', 'continue'],

@@ -1,4 +1,5 @@
 /** Assembles all routes of the HTTP contract. */
+import { chatRoutes } from './faces/chat/routes.js';
 import { conversationRoutes } from './routes/conversations.js';
 import { crawlRoutes, workflowRoutes } from './routes/operations.js';
 import { creditRoutes } from './routes/credits.js';
@@ -13,6 +14,7 @@ import { streamRoutes } from './routes/streams.js';
  * @param {object} deps
  * @param {Parameters<typeof jobRoutes>[0]} deps.jobs
  * @param {Parameters<typeof streamRoutes>[0]} deps.streams
+ * @param {Parameters<typeof chatRoutes>[0]} deps.faces
  * @param {Parameters<typeof conversationRoutes>[0]} deps.conversations
  * @param {Parameters<typeof workflowRoutes>[0] & Parameters<typeof crawlRoutes>[0]} deps.operations
  * @param {Parameters<typeof kvRoutes>[0]} deps.kv
@@ -26,6 +28,7 @@ export function contractRoutes(deps) {
   return {
     ...jobRoutes(deps.jobs),
     ...streamRoutes(deps.streams),
+    ...chatRoutes(deps.faces),
     ...conversationRoutes(deps.conversations),
     ...workflowRoutes(deps.operations),
     ...crawlRoutes(deps.operations),

@@ -87,5 +87,7 @@ export function sendError(thrown, req, res, log) {
     return;
   }
   setHeaders(res, error.headers ?? {});
+  // OpenAI's clients would repeat a conflict.
+  if (error.status === 409) res.setHeader('x-should-retry', 'false');
   sendJson(res, error.status, errorBody(error));
 }

@@ -56,6 +56,12 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
+    /** Whether its log has an entry; known of jobs that a face waits for. */
+    this.begun = false;
+    /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
+    this.siblings = [];
+    /** Jobs of the further prompts of its request. @type {JobRecord[]} */
+    this.peers = [];
     /** Deadline by `max_wall_ms` on the monotonic clock; set at admission. */
     this.deadlineMs = Infinity;
     /** @type {JobStatus} */

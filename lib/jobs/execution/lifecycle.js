@@ -10,10 +10,11 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
- * an answer once, with the answer's record. `restored` is emitted for a job that ended in an
+ * an answer once, with the answer's record. `begun` is emitted at the first entry of the log of a job
+ * that a face waits for. `restored` is emitted for a job that ended in an
  * earlier process.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
- *   attempt: [record: JobRecord], restored: [record: JobRecord], ended: [record: JobRecord, state: JobState],
+ *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord], ended: [record: JobRecord, state: JobState],
  *   purged: [record: JobRecord]}} LifecycleEvents
  */
 
@@ -70,6 +71,7 @@ export class JobLifecycle extends EventEmitter {
     });
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
+    hub.events.on('begun', (handle) => this.#onBegun(handle));
   }
 
   get jobs() {
@@ -209,6 +211,14 @@ export class JobLifecycle extends EventEmitter {
     if (state.status === 'completed' && record.answer === undefined) this.#retryBudget.onSuccess();
     this.emit('ended', record, state);
     if (!record.providerDone) record.abort.abort();
+  }
+
+  /** @param {number} handle */
+  #onBegun(handle) {
+    const record = this.#jobs.byHandle(handle);
+    if (record === undefined) return;
+    record.begun = true;
+    this.emit('begun', record);
   }
 
   /** @param {number} handle */

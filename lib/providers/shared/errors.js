@@ -22,6 +22,13 @@ const typesOfOthers = {
   overloaded: 'overloaded_error',
 };
 
+/**
+ * An upstream's answer other than a success: its status, and of its error object what is safe to show.
+ * Empty where it has no such member.
+ * @typedef {{status: number, message: string, type: string, code: string, param: string}}
+ *   UpstreamRefusal
+ */
+
 /** A provider's failure. */
 export class ProviderError extends SluiceError {
   /**
@@ -30,9 +37,10 @@ export class ProviderError extends SluiceError {
    * @param {object} [details]
    * @param {boolean} [details.retryable] whether another attempt may help; default false
    * @param {number} [details.retryAfterMs] wait requested by the upstream before a retry
+   * @param {UpstreamRefusal} [details.upstream] how the upstream refused the call
    * @param {unknown} [details.cause]
    */
-  constructor(wireCode, message, { retryable = false, retryAfterMs, cause } = {}) {
+  constructor(wireCode, message, { retryable = false, retryAfterMs, upstream, cause } = {}) {
     super(`ERR_${wireCode.toUpperCase()}`, message, { cause });
     this.name = 'ProviderError';
     /** @type {WireCode} */
@@ -43,10 +51,15 @@ export class ProviderError extends SluiceError {
     this.retryable = retryable;
     /** @type {number | undefined} */
     this.retryAfterMs = retryAfterMs;
+    /** @type {UpstreamRefusal | undefined} */
+    this.upstream = upstream;
   }
 }
 
 const QUOTED_CHARS_MAX = 200;
+
+/** Clients of the faces act on the whole message of a refusal. */
+export const REFUSAL_CHARS_MAX = 2000;
 
 /** Patterns of credentials: prefixed keys, `api_key=...`, bearer tokens. */
 const CREDENTIALS =
@@ -67,17 +80,18 @@ function withoutTrace(text) {
  * An upstream's message made safe to pass on: one short line, without credentials.
  * @param {unknown} text
  * @param {readonly string[]} secrets
+ * @param {number} [charsMax] default 200
  * @returns {string} empty if there is nothing to quote
  */
-export function quoteUpstream(text, secrets) {
+export function quoteUpstream(text, secrets, charsMax = QUOTED_CHARS_MAX) {
   if (typeof text !== 'string') return '';
-  let line = withoutTrace(text.slice(0, 8 * QUOTED_CHARS_MAX));
+  let line = withoutTrace(text.slice(0, 8 * charsMax));
   for (const secret of secrets) line = line.replaceAll(secret, '[redacted]');
   line = line
     .replace(CREDENTIALS, '[redacted]')
     // eslint-disable-next-line no-control-regex -- it removes control characters
     .replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim();
-  if (line.length <= QUOTED_CHARS_MAX) return line;
-  return `${line.slice(0, QUOTED_CHARS_MAX).replace(/[\ud800-\udbff]$/, '')}...`;
+  if (line.length <= charsMax) return line;
+  return `${line.slice(0, charsMax).replace(/[\ud800-\udbff]$/, '')}...`;
 }
