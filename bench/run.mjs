@@ -10,22 +10,22 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildAddon } from '../scripts/build.mjs';
 import { mustRun } from '../scripts/lib/run.mjs';
-import { admissionTable, admissionVerdicts, measureAdmission } from './lib/admission.mjs';
-import { cancelTable, cancelVerdicts, measureCancel } from './lib/cancel.mjs';
-import { cacheTable, cacheVerdicts, measureCache } from './lib/cache.mjs';
-import { limiterTable, limiterVerdicts, measureLimiters } from './lib/limiter.mjs';
-import { measure, streamsThatFit } from './lib/load.mjs';
-import { logsTable, logsVerdicts, measureLogs } from './lib/logs.mjs';
+import { admissionTable, admissionVerdicts, measureAdmission } from './measure/admission.mjs';
+import { cancelTable, cancelVerdicts, measureCancel } from './measure/cancel.mjs';
+import { cacheTable, cacheVerdicts, measureCache } from './measure/cache.mjs';
+import { limiterTable, limiterVerdicts, measureLimiters } from './measure/limiter.mjs';
+import { measure, streamsThatFit } from './measure/load.mjs';
+import { logsTable, logsVerdicts, measureLogs } from './measure/logs.mjs';
 import { median, medians } from './lib/median.mjs';
-import { measureMemory } from './lib/memory.mjs';
-import { durableTable, durableVerdicts, measureDurable } from './lib/durable.mjs';
-import { plot } from './lib/plot.mjs';
-import { measureResume } from './lib/resume.mjs';
+import { measureMemory } from './measure/memory.mjs';
+import { durableTable, durableVerdicts, measureDurable } from './measure/durable.mjs';
+import { plot } from './report/plot.mjs';
+import { measureResume } from './measure/resume.mjs';
 import { rows } from './lib/rows.mjs';
 import { binaries, setups, systemPackages } from './lib/setups.mjs';
-import { memoryTable, resumeTable, table, verdictTable } from './lib/table.mjs';
-import { resumeVerdicts, verdictsOf } from './lib/verdicts.mjs';
-import { versions } from './lib/versions.mjs';
+import { memoryTable, resumeTable, table, verdictTable } from './report/table.mjs';
+import { resumeVerdicts, verdictsOf } from './report/verdicts.mjs';
+import { versions } from './report/versions.mjs';
 
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const rowIds = [
@@ -61,7 +61,7 @@ function parseOptions() {
  * @param {import('./lib/rows.mjs').Row} row
  * @param {{quick: boolean, runs: number}} options
  * @param {(notice: string) => void} notify
- * @returns {Promise<import('./lib/verdicts.mjs').RowResult>}
+ * @returns {Promise<import('./report/verdicts.mjs').RowResult>}
  */
 async function runRow(row, { quick, runs }, notify) {
   const streams = (quick && row.quick.streams) || row.streams;
@@ -73,7 +73,7 @@ async function runRow(row, { quick, runs }, notify) {
       streams: each.streams ?? streams,
       intervalMs: each.intervalMs ?? row.intervalMs,
       skipped: missing?.(),
-      /** @type {import('./lib/load.mjs').Sample[]} */
+      /** @type {import('./measure/load.mjs').Sample[]} */
       samples: [],
     };
   });
@@ -123,7 +123,7 @@ async function runResume({ quick, runs }) {
   const plan = quick
     ? { logLengths: [1000, 20_000], missed: [100, 1000, 5000], tokensPerCase: 50_000 }
     : { logLengths: [1000, 10_000, 100_000], missed: [100, 1000, 10_000], tokensPerCase: 500_000 };
-  /** @type {import('./lib/resume.mjs').ResumeSample[][]} */
+  /** @type {import('./measure/resume.mjs').ResumeSample[][]} */
   const all = [];
   for (let run = 1; run <= runs; run += 1) {
     console.error(`resume ${run}/${runs}`);
@@ -178,15 +178,15 @@ function runMemory({ quick }) {
 /**
  * @param {ReturnType<typeof parseOptions>} options
  * @param {object} results
- * @param {import('./lib/verdicts.mjs').RowResult[]} results.done
- * @param {import('./lib/resume.mjs').ResumeSample[]} results.resume
- * @param {import('./lib/cancel.mjs').CancelSample[]} [results.cancel]
- * @param {import('./lib/memory.mjs').MemoryBudget} [results.memory]
- * @param {import('./lib/admission.mjs').AdmissionSample[]} [results.admission]
- * @param {import('./lib/cache.mjs').CacheResult} [results.cache]
- * @param {import('./lib/limiter.mjs').LimiterSample[]} [results.limiters]
- * @param {import('./lib/durable.mjs').DurableResult} [results.durable]
- * @param {import('./lib/logs.mjs').LogSample[]} [results.logs]
+ * @param {import('./report/verdicts.mjs').RowResult[]} results.done
+ * @param {import('./measure/resume.mjs').ResumeSample[]} results.resume
+ * @param {import('./measure/cancel.mjs').CancelSample[]} [results.cancel]
+ * @param {import('./measure/memory.mjs').MemoryBudget} [results.memory]
+ * @param {import('./measure/admission.mjs').AdmissionSample[]} [results.admission]
+ * @param {import('./measure/cache.mjs').CacheResult} [results.cache]
+ * @param {import('./measure/limiter.mjs').LimiterSample[]} [results.limiters]
+ * @param {import('./measure/durable.mjs').DurableResult} [results.durable]
+ * @param {import('./measure/logs.mjs').LogSample[]} [results.logs]
  * @param {string[]} results.notices
  */
 function report(options, results) {

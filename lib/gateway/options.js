@@ -9,6 +9,7 @@ import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
 import { checkTable } from '../internal/util/option-table.js';
 import { createLogger } from '../internal/util/logger.js';
 import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
+import { checkFeatureList } from '../providers/shared/features.js';
 import { fromFunction } from '../providers/function.js';
 import { typeError } from '../internal/util/errors.js';
 
@@ -147,6 +148,7 @@ function checkProvider(provider) {
   if (!Array.isArray(shape.models) || !shape.models.every(isModel)) {
     throw typeError('provider.models takes an array of {id}; empty: any model is passed on');
   }
+  checkFeatureList(shape.features);
   return shape;
 }
 

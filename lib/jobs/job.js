@@ -38,7 +38,7 @@ export class JobRecord {
    * @param {object} fields
    * @param {string} fields.principal
    * @param {string} fields.model
-   * @param {import('./request.js').JobRequest} fields.request
+   * @param {import('./checked-request.js').CheckedRequest} fields.request
    * @param {number} fields.createdAtMs wall-clock time
    */
   constructor({ principal, model, request, createdAtMs }) {
@@ -48,7 +48,7 @@ export class JobRecord {
     this.request_id = this.id;
     this.principal = principal;
     this.model = model;
-    /** @type {import('./request.js').JobRequest | undefined} removed once the job has ended */
+    /** @type {import('./checked-request.js').CheckedRequest | undefined} removed once the job has ended */
     this.request = request;
     this.metadata = request.metadata;
     this.createdAtMs = createdAtMs;

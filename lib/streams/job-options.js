@@ -13,7 +13,7 @@
 
 /**
  * @param {JobOptions} options
- * @returns {object} as native/addon/bindings/hub_arguments.h reads them
+ * @returns {object} as native/addon/bindings/streams/hub_arguments.h reads them
  */
 export function nativeOptions({
   jobId,

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/logs/pattern.h"
+#include "core/logs/pattern/pattern.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);

@@ -1,4 +1,5 @@
 import { providerError, readFailure } from './failure.js';
+import { tokenLimitOf } from '../checked-request.js';
 
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
 /** @typedef {import('./failure.js').Failure} Failure */
@@ -47,7 +48,8 @@ export class Run {
   constructor({ record, hub, limitTokens, exposeErrors, mayRetry }) {
     this.record = record;
     this.#hub = hub;
-    this.#tokensMax = (limitTokens ? record.request?.max_tokens : undefined) ?? Infinity;
+    const { request = {} } = record;
+    this.#tokensMax = (limitTokens ? tokenLimitOf(request) : undefined) ?? Infinity;
     this.#mayRetry = mayRetry;
     this.#exposeErrors = exposeErrors;
     this.#onDone = () => {};

@@ -89,7 +89,7 @@ export class JobLifecycle extends EventEmitter {
    * @param {JobRecord} record
    */
   accept(record) {
-    const request = /** @type {import('../request.js').JobRequest} */ (record.request);
+    const request = /** @type {import('../checked-request.js').CheckedRequest} */ (record.request);
     const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
     record.deadlineMs = this.#nowMs() + maxWallMs;
     const copyTo = record.part?.copyTo;
@@ -105,6 +105,8 @@ export class JobLifecycle extends EventEmitter {
       ...(record.extra?.conversation_id !== undefined && {
         retentionMs: Math.max(this.#options.retentionMs, TURN_RETENTION_MS),
       }),
+      // A face writes its frames from the whole log.
+      ...(record.extra?.face !== undefined && { announce: true, whole: true }),
       near: record.answer?.handle ?? copyTo?.handle,
     });
     this.#jobs.add(record);

@@ -1,5 +1,6 @@
 import { Run } from './attempt.js';
 import { providerError } from './failure.js';
+import { providerRequest } from './provider-request.js';
 
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
@@ -274,23 +275,4 @@ function deliverTo(run, event) {
     if (run.done && !run.told) run.record.abort.abort();
   }
   return undefined;
-}
-
-/**
- * @param {import('../job.js').JobRecord} record
- * @returns {ProviderRequest}
- */
-function providerRequest(record) {
-  const request = /** @type {import('../request.js').JobRequest} */ (record.request);
-  return {
-    id: record.id,
-    prompt: request.prompt,
-    messages: request.messages,
-    model: record.model,
-    maxTokens: request.max_tokens,
-    temperature: request.temperature,
-    stop: request.stop === undefined ? undefined : [request.stop].flat(),
-    metadata: request.metadata,
-    signal: record.abort.signal,
-  };
 }

@@ -25,7 +25,7 @@ export class SharedAnswer extends JobRecord {
    */
   constructor(first, { key, ttlMs }) {
     const { principal, model, createdAtMs } = first;
-    const request = /** @type {import('../request.js').JobRequest} */ (first.request);
+    const request = /** @type {import('../checked-request.js').CheckedRequest} */ (first.request);
     super({ principal, model, request, createdAtMs });
     this.id = first.id;
     this.request_id = first.id;

@@ -7,7 +7,7 @@ import { types } from 'node:util';
 import { SluiceError, rangeError, typeError } from '../../internal/util/errors.js';
 import { checkString } from '../../internal/util/validate.js';
 
-/** Text below FIRST_BINARY, bytes from there on: native/addon/bindings/kv_arguments.h. */
+/** Text below FIRST_BINARY, bytes from there on: native/addon/bindings/kv/arguments.h. */
 const TEXT = 0;
 const JSON_TEXT = 1;
 const BYTES = 2;

@@ -1,6 +1,6 @@
 /**
  * The events of a ledger, as JavaScript has them and as the native side does (an array of fields,
- * native/addon/bindings/ledger_wrap.h), and its refusals as errors.
+ * native/addon/bindings/ledger/ledger_wrap.h), and its refusals as errors.
  */
 import { nativeNames } from '../../internal/native/addon.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';

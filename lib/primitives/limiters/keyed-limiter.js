@@ -15,7 +15,7 @@ import { waitSeconds, writeTime } from './time.js';
 
 const NS_PER_MS = 1e6;
 const KEYS_MAX = 2 ** 31;
-/** What the native side reads and writes: native/addon/bindings/limiter_wrap.h. */
+/** What the native side reads and writes: native/addon/bindings/limits/limiter_wrap.h. */
 const NUMBERS = 5;
 
 /** Options that every limiter takes. */

@@ -16,7 +16,7 @@ const YEAR_MS = 366 * 24 * 3600 * 1000;
 const LEASES_MAX = 2 ** 31;
 /** Entries of one reservation; the numbers shared with the native side have room for as many. */
 const ENTRIES_MAX = 16;
-/** Places in those numbers, as in native/addon/bindings/quota_wrap.h. */
+/** Places in those numbers, as in native/addon/bindings/limits/quota_wrap.h. */
 const ARGUMENTS = 2;
 const HEAD = 5;
 const PER_ENTRY = 5;

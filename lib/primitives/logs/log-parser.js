@@ -41,7 +41,7 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
  * @property {string} sample the first message of the template
  */
 
-/** In the order of core/logs/event.h. */
+/** In the order of core/logs/line/event.h. */
 export const logLevels = Object.freeze(
   /** @type {(LogLevel | null)[]} */ ([null, 'trace', 'debug', 'info', 'warn', 'error', 'fatal']),
 );
@@ -306,7 +306,7 @@ export class LogParser {
   }
 
   /**
-   * @param {any[]} flat as documented in native/addon/bindings/log_parser_wrap.h
+   * @param {any[]} flat as documented in native/addon/bindings/logs/parser_wrap.h
    * @returns {LogEvent[]}
    */
   #events(flat) {

@@ -33,7 +33,7 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 
 /** @typedef {keyof typeof FORMATS} LogFormat */
 
-/** The bits of core/logs/header.h. */
+/** The bits of core/logs/line/header.h. */
 const FORMATS = Object.freeze({
   json: 1,
   timestamped: 2,

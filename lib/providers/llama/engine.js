@@ -6,6 +6,7 @@ import { SluiceError } from '../../internal/util/errors.js';
 import { SequencePool } from './sequence-pool.js';
 import { Speller } from './detokenizer.js';
 import { StopFilter } from './stop-filter.js';
+import { textOf } from '../shared/messages.js';
 
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
 /** @typedef {import('../shared/types.js').ProviderEnd} ProviderEnd */
@@ -195,13 +196,15 @@ export class LlamaEngine {
 }
 
 /**
- * @param {{role: string, content: string}} message
+ * @param {import('../shared/messages.js').ChatMessage} message
  * @returns {import('node-llama-cpp').ChatHistoryItem}
  */
-function historyItem({ role, content }) {
-  if (role === 'assistant') return { type: 'model', response: [content] };
-  if (role === 'system' || role === 'developer') return { type: 'system', text: content };
-  return { type: 'user', text: content };
+function historyItem(message) {
+  const text = textOf(message);
+  const { role } = message;
+  if (role === 'assistant') return { type: 'model', response: [text] };
+  if (role === 'system' || role === 'developer') return { type: 'system', text };
+  return { type: 'user', text };
 }
 
 /**

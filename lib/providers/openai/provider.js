@@ -6,11 +6,10 @@ import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
 import { feedAnswer } from './call.js';
 import { UpstreamConnections } from './connections.js';
 import { refusedMember } from './errors.js';
-import { UNNAMED_MODEL } from '../shared/unnamed-model.js';
+import { callBody, groupRequests, swappableIn } from './body.js';
+import { DEFAULT_FEATURES } from '../shared/features.js';
 
-/** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
-
-/** @typedef {Omit<ProviderRequest, 'signal'>} OpenAiRequest */
+/** @typedef {import('./body.js').OpenAiRequest} OpenAiRequest */
 
 /** @typedef {import('../option-table.js').OpenAiOptions} OpenAiOptions */
 
@@ -73,48 +72,7 @@ function checkApiKey(apiKey) {
   }
 }
 
-/**
- * Chat messages for a model that only continues text: one `role: content` paragraph each, and the
- * start of the assistant's.
- * @param {OpenAiRequest} request
- */
-function promptOf({ prompt, messages }) {
-  if (messages === undefined) return prompt ?? '';
-  return `${messages.map(({ role, content }) => `${role}: ${content}\n\n`).join('')}assistant:`;
-}
-
-/**
- * The members that must be equal for requests to share a call.
- * @param {OpenAiRequest} request
- */
-function sharedMembers({ model, maxTokens, temperature, stop }) {
-  return {
-    ...(model && model !== UNNAMED_MODEL ? { model } : {}),
-    ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
-    ...(temperature === undefined ? {} : { temperature }),
-    ...(stop === undefined || stop.length === 0 ? {} : { stop }),
-  };
-}
-
-/**
- * The indices of requests that can share a call, in order of appearance.
- * @param {readonly OpenAiRequest[]} requests
- * @param {(index: number) => number} shardOf the thread of a request's job
- * @returns {number[][]}
- */
-function groupRequests(requests, shardOf) {
-  /** @type {Map<string, number[]>} */
-  const groups = new Map();
-  requests.forEach((request, index) => {
-    const key = JSON.stringify([shardOf(index), sharedMembers(request)]);
-    const group = groups.get(key);
-    if (group) group.push(index);
-    else groups.set(key, [index]);
-  });
-  return [...groups.values()];
-}
-
-/** @typedef {'stream_options' | 'max_tokens' | 'max_completion_tokens'} SwappedMember */
+/** @typedef {import('./body.js').SwappedMember} SwappedMember */
 
 /** Models whose refusals are remembered; names are chosen by callers. */
 const MODELS_MAX = 1000;
@@ -124,12 +82,14 @@ const MODELS_MAX = 1000;
  *
  * Mode `chat` makes one `POST {base}/chat/completions` per request. Mode `completions` makes one
  * `POST {base}/completions` per batch, with an array of prompts, whose interleaved choices are
- * split back into requests; requests of one batch that differ in model, max_tokens, temperature or
- * stop cannot share a call, so a batch makes one call for each distinct set of these.
+ * split back into requests; requests of one batch whose bodies differ in more than the prompt cannot
+ * share a call, so a batch makes one call for each distinct body.
+ *
+ * The members that the gateway does not interpret go into the body as they are.
  *
  * Token counts are requested with `stream_options.include_usage`. If a server refuses that member,
- * the call is repeated without it; if it refuses `max_tokens`, with `max_completion_tokens`
- * instead, and vice versa. Refusals are remembered by model. The counts of a call with several
+ * the call is repeated without it; if it refuses the caller's name of the limit, `max_tokens` or
+ * `max_completion_tokens`, with the other one. Refusals are remembered by model. The counts of a call with several
  * prompts are a sum, so they are not reported for its requests.
  *
  * The answer's bytes go to the native relay, which decodes them and writes the jobs' logs. The
@@ -169,6 +129,8 @@ export class OpenAiProvider {
     /** @type {{id: string}[]} */
     this.models = given.model === undefined ? [] : [{ id: checkString('model', given.model) }];
     this.takesBatches = this.#mode === 'completions';
+    /** @type {readonly import('../shared/features.js').Feature[]} */
+    this.features = this.takesBatches ? ['token_prompts'] : DEFAULT_FEATURES;
   }
 
   /**
@@ -205,14 +167,13 @@ export class OpenAiProvider {
     const target = { idleMs: this.#idleMs, jobs: group.map((index) => handles[index]) };
     const refused = new Set(this.#refused.get(members[0].model));
     for (;;) {
-      const body = this.#body(members, refused);
+      const body = callBody(this.#mode, members, refused);
       const call = this.#start(hub, target, JSON.stringify(body));
       this.#calls.add(call);
       const outcome = await call.done;
       this.#calls.delete(call);
       if (outcome === null) return;
-      const sent = SWAPPED_MEMBERS.filter((member) => member in body && !refused.has(member));
-      const member = refusedMember(refusalOf(outcome), sent);
+      const member = refusedMember(refusalOf(outcome), swappableIn(body, refused));
       if (member !== undefined) {
         refused.add(member);
         this.#remember(members[0].model, member);
@@ -255,39 +216,6 @@ export class OpenAiProvider {
   get #callPath() {
     return `${this.#path}${this.#mode === 'chat' ? '/chat/completions' : '/completions'}`;
   }
-
-  /**
-   * @param {readonly OpenAiRequest[]} members
-   * @param {ReadonlySet<SwappedMember>} refused
-   * @returns {Record<string, unknown>}
-   */
-  #body(members, refused) {
-    const isChat = this.#mode === 'chat';
-    const [{ messages, prompt }] = members;
-    const { max_tokens: maxTokens, ...shared } = sharedMembers(members[0]);
-    return {
-      ...shared,
-      ...(maxTokens === undefined ? {} : limitMember(maxTokens, refused)),
-      ...(isChat
-        ? { messages: messages ?? [{ role: 'user', content: prompt ?? '' }] }
-        : { prompt: members.map(promptOf) }),
-      stream: true,
-      ...(refused.has('stream_options') ? {} : { stream_options: { include_usage: true } }),
-    };
-  }
-}
-
-/** @type {readonly SwappedMember[]} */
-const SWAPPED_MEMBERS = ['stream_options', 'max_tokens', 'max_completion_tokens'];
-
-/**
- * The limit under a name that the server has not refused; a server that refuses both gets none.
- * @param {number} maxTokens
- * @param {ReadonlySet<SwappedMember>} refused
- */
-function limitMember(maxTokens, refused) {
-  if (!refused.has('max_tokens')) return { max_tokens: maxTokens };
-  return refused.has('max_completion_tokens') ? {} : { max_completion_tokens: maxTokens };
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Types of the provider interface. A provider turns requests into text; the gateway schedules the
- * requests and forwards the text. This file has no code.
+ * Types of the provider interface. A provider turns requests into answers; the gateway schedules the
+ * requests and forwards the answers. This file has no code.
  *
  * Rules for providers:
  * - Text is pulled. While `next()` is not called, it stops reading its upstream.
@@ -13,13 +13,20 @@
 /**
  * @typedef {object} ProviderRequest
  * @property {string} id the job's id
- * @property {string} [prompt] either this or `messages` is set
- * @property {{role: string, content: string}[]} [messages]
+ * @property {string} [prompt] one of this, `promptIds` and `messages` is set
+ * @property {number[]} [promptIds] a prompt as token ids; only with the feature `token_prompts`
+ * @property {import('./messages.js').ChatMessage[]} [messages] as the caller gave them, parts, calls
+ *   and results of tools included
  * @property {string} model never empty: the provider's default is filled in
  * @property {number} [maxTokens]
+ * @property {'max_tokens' | 'max_completion_tokens'} [limitName] the caller's name of that limit;
+ *   default `max_tokens`
  * @property {number} [temperature]
  * @property {string[]} [stop] the text ends before the first of these strings
- * @property {object} [metadata] the job's own, passed through
+ * @property {number} [n] as the caller gave it
+ * @property {object} [metadata] the job's own
+ * @property {Record<string, any>} [body] the members of the upstream call's body that the gateway does
+ *   not interpret, as the caller gave them: `tools`, `response_format`, `seed`, ...
  * @property {AbortSignal} signal aborted when this job is no longer needed
  */
 
@@ -49,6 +56,8 @@
  * @property {boolean} takesBatches whether a call takes several requests: generateBatch() (true) or
  *   generate() (false)
  * @property {boolean} enforcesMaxTokens false: the gateway ends the job at the maxTokens-th chunk
+ * @property {readonly import('./features.js').Feature[]} [features] what it takes; a request that needs
+ *   another feature is refused. Default: `tools`, `images`, `audio` and `files`
  * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>
  *   AsyncIterable<string, ProviderEnd | undefined | void>} [generate]
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>

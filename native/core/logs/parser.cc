@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "core/base/utf8.h"
-#include "core/logs/encoding.h"
-#include "core/logs/level.h"
-#include "core/logs/scan.h"
-#include "core/logs/stack_trace.h"
+#include "core/logs/grouping/stack_trace.h"
+#include "core/logs/input/encoding.h"
+#include "core/logs/line/level.h"
+#include "core/logs/line/scan.h"
 
 namespace sluice {
 namespace {

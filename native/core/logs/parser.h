@@ -11,12 +11,12 @@
 #include <string_view>
 
 #include "core/base/time.h"
-#include "core/logs/envelope.h"
-#include "core/logs/error_counts.h"
-#include "core/logs/event.h"
-#include "core/logs/grouper.h"
-#include "core/logs/header.h"
-#include "core/logs/line_splitter.h"
+#include "core/logs/errors/error_counts.h"
+#include "core/logs/grouping/grouper.h"
+#include "core/logs/input/line_splitter.h"
+#include "core/logs/line/envelope.h"
+#include "core/logs/line/event.h"
+#include "core/logs/line/header.h"
 
 namespace sluice {
 

@@ -1,0 +1,156 @@
+#include "addon/bindings/streams/hub_arguments.h"
+
+#include <string_view>
+
+#include "runtime/storage/job_journal.h"
+
+namespace sluice {
+
+namespace {
+
+JobKind kind_from(std::string_view name) {
+  if (name == "workflow") return JobKind::kWorkflow;
+  return name == "crawl" ? JobKind::kCrawl : JobKind::kJob;
+}
+
+// Nanoseconds of a row; NULL means that the event has not happened.
+Nanos span_from(napi_env env, napi_value value) {
+  napi_valuetype type = napi_undefined;
+  if (value == nullptr || napi_typeof(env, value, &type) != napi_ok || type != napi_number) {
+    return kNever;
+  }
+  return static_cast<Nanos>(number_from(env, value));
+}
+
+// Rows of tokens: seq, count, text, ends.
+TokenRun tokens_from(napi_env env, napi_value rows) {
+  TokenRun run;
+  for (napi_value row : elements_of(env, rows)) {
+    const std::vector<napi_value> columns = elements_of(env, row);
+    if (columns.size() != 4) break;
+    const auto seq = static_cast<std::int64_t>(number_from(env, columns[0]));
+    // The positions of rows behind one that does not fit are unknown.
+    if (!append_run(run, seq, bytes_from(env, columns[2]), bytes_from(env, columns[3]))) break;
+  }
+  return run;
+}
+
+UpstreamEnd::Kind end_kind_from(std::string_view name) {
+  if (name == "whole") return UpstreamEnd::Kind::kWhole;
+  if (name == "protocol") return UpstreamEnd::Kind::kProtocol;
+  return name == "silent" ? UpstreamEnd::Kind::kSilent : UpstreamEnd::Kind::kBroken;
+}
+
+}  // namespace
+
+HubOptions FromJs<HubOptions>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  HubOptions options;
+  options.stream_capacity = given.get<std::uint64_t>("streamCapacity");
+  options.log_bytes_max = given.get<std::size_t>("logBytesMax");
+  options.retention = given.get<Nanos>("retentionMs");
+  options.heartbeat = given.get<Nanos>("heartbeatMs");
+  options.stall = given.get<Nanos>("stallMs");
+  options.retry_ms = given.get<std::uint64_t>("retryMs");
+  return options;
+}
+
+JobOptions FromJs<JobOptions>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  JobOptions options;
+  options.job_id = given.get<std::string>("jobId");
+  options.cancel_on_disconnect = given.get<bool>("cancelOnDisconnect");
+  options.disconnect_grace = given.get<Nanos>("disconnectGraceMs");
+  options.wall_time_max = given.get<Nanos>("maxWallMs");
+  options.prompt_tokens = given.get<std::uint64_t>("promptTokens");
+  options.kind = kind_from(given.get<std::string>("kind"));
+  options.record = given.get<std::uint64_t>("record");
+  options.copy_to = given.get<JobHandle>("copyTo");
+  options.copy_members = given.get<std::string>("copyMembers");
+  const double retention_ms = given.get<double>("retentionMs");
+  if (retention_ms >= 0) options.retention = nanos_from_ms(retention_ms);
+  return options;
+}
+
+Terminal FromJs<Terminal>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  Terminal terminal;
+  const auto type = given.get<std::string>("type");
+  if (type == "error") {
+    const Members error(env, given.value("error"));
+    terminal.kind = Terminal::Kind::kError;
+    terminal.error_code = error.get<std::string>("code");
+    terminal.error_message = error.get<std::string>("message");
+    terminal.error_type = error.get<std::string>("type");
+  } else {
+    terminal.kind = type == "complete" ? Terminal::Kind::kComplete : Terminal::Kind::kCancelled;
+    terminal.reason = given.get<std::string>("reason");
+  }
+  terminal.details = given.get<std::string>("details");
+  if (napi_value given_usage = given.value("usage"); is_object(env, given_usage)) {
+    const Members usage(env, given_usage);
+    terminal.usage = Usage{usage.get<std::uint64_t>("prompt_tokens"),
+                           usage.get<std::uint64_t>("completion_tokens")};
+  }
+  return terminal;
+}
+
+RestoredJob FromJs<RestoredJob>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  RestoredJob restored;
+  restored.attempt = given.get<std::uint64_t>("attempt");
+  restored.skipped_ids = given.get<std::uint64_t>("skippedIds");
+  restored.age = given.get<Nanos>("ageMs");
+  restored.retention_left = given.get<Nanos>("retentionLeftMs");
+  restored.spans = {.started = span_from(env, given.value("startedNs")),
+                    .first_token = span_from(env, given.value("firstTokenNs")),
+                    .ended = span_from(env, given.value("endedNs"))};
+  restored.tokens = tokens_from(env, given.value("tokens"));
+  if (is_object(env, given.value("terminal"))) restored.terminal = given.get<Terminal>("terminal");
+  return restored;
+}
+
+JobHub::Cursor FromJs<JobHub::Cursor>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  return {given.get<JobHandle>("handle"), given.get<std::string>("cursor")};
+}
+
+Subscriber::Mode FromJs<Subscriber::Mode>::read(napi_env env, napi_value value) {
+  return text_from(env, value) == "events" ? Subscriber::Mode::kEvents : Subscriber::Mode::kFrames;
+}
+
+UpstreamRequest FromJs<UpstreamRequest>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  UpstreamRequest request;
+  request.url = given.get<std::string>("url");
+  request.body = given.get<std::string>("body");
+  for (napi_value header : elements_of(env, given.value("headers"))) {
+    request.headers.push_back(latin1_from(env, header));
+  }
+  return request;
+}
+
+Relay::Options FromJs<Relay::Options>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  return {.idle = given.get<Nanos>("idleMs"), .jobs = given.get<std::vector<JobHandle>>("jobs")};
+}
+
+UpstreamHead FromJs<UpstreamHead>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  return {.status = static_cast<int>(given.get<double>("status")),
+          .content_type = given.get<std::string>("contentType"),
+          .retry_after = given.get<std::string>("retryAfter"),
+          .retry_after_ms = given.get<std::string>("retryAfterMs"),
+          .location = given.get<std::string>("location"),
+          .content_encoding = given.get<std::string>("contentEncoding")};
+}
+
+UpstreamEnd FromJs<UpstreamEnd>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  UpstreamEnd end;
+  end.kind = end_kind_from(given.get<std::string>("kind"));
+  end.name = given.get<std::string>("name");
+  return end;
+}
+
+}  // namespace sluice

@@ -1,0 +1,149 @@
+#include "addon/bindings/streams/hub_wrap.h"
+
+#include <string>
+#include <utility>
+
+#include "addon/bindings/storage/store_wrap.h"
+#include "addon/bindings/streams/hub_arguments.h"
+#include "addon/bindings/streams/store_journal.h"
+#include "addon/napi/arguments.h"
+
+namespace sluice {
+
+Napi::Function JobHubWrap::define(Napi::Env env) {
+  return DefineClass(env, "JobHub",
+                     {
+                         method<&JobHub::create>("create"),
+                         method<&JobHub::restore>("restore"),
+                         method<&JobHub::unrecord>("unrecord"),
+                         method<&JobHub::start>("start"),
+                         method<&JobHub::retry>("retry"),
+                         method<&JobHub::append_typed>("appendTyped"),
+                         method<&JobHub::reopen>("reopen"),
+                         method<&JobHub::finish>("finish"),
+                         method<&JobHub::purge>("purge"),
+                         method<&HubBridge::follow>("follow"),
+                         method<&HubBridge::state>("state"),
+                         method<&HubBridge::flush>("flush"),
+                         method<&JobHub::attach>("attach"),
+                         method<&HubBridge::detach>("detach"),
+                         method<&HubBridge::relay>("relay"),
+                         method<&HubBridge::relay_fed>("relayFed"),
+                         method<&HubBridge::feed_head>("feedHead"),
+                         method<&HubBridge::feed_bytes>("feedBytes"),
+                         method<&HubBridge::feed_end>("feedEnd"),
+                         method<&HubBridge::abort_relay>("abortRelay"),
+                         InstanceMethod<&JobHubWrap::append>("append"),
+                         InstanceMethod<&JobHubWrap::acknowledge>("acknowledge"),
+                         InstanceMethod<&JobHubWrap::attach_socket>("attachSocket"),
+                         InstanceMethod<&JobHubWrap::detach_socket>("detachSocket"),
+                         InstanceMethod<&JobHubWrap::log_bytes>("logBytes"),
+                         InstanceMethod<&JobHubWrap::close>("close"),
+                     });
+}
+
+JobHubWrap::JobHubWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  const napi_env env = info.Env();
+  const std::vector<napi_value> reactors = elements_of(env, info[0]);
+  const auto machine_ids = FromJs<std::vector<double>>::read(env, info[1]);
+  const HubOptions options = FromJs<HubOptions>::read(env, info[2]);
+  const std::shared_ptr<SqliteStore> store = StoreWrap::store_of(info, 3);
+  for (std::size_t i = 0; i < reactors.size() && i < machine_ids.size(); ++i) {
+    auto reactor = ReactorWrap::handle_of(env, reactors[i]);
+    auto bridge = std::make_shared<HubBridge>(options, reactor->events, machine_ids[i],
+                                              reactor->reactor.get());
+    hubs_.push_back({reactor, bridge});
+    if (store) {
+      hubs_.back().post([reactor, store, self = std::weak_ptr(bridge)](HubBridge& hub, Nanos) {
+        hub.record_to(std::make_unique<StoreJournal>(store, reactor, self));
+      });
+    }
+    hubs_.back().add();
+  }
+}
+
+JobHubWrap::~JobHubWrap() {
+  shut();
+}
+
+void JobHubWrap::shut() {
+  for (CommandTarget<HubBridge>& hub : hubs_) hub.remove();
+  hubs_.clear();
+}
+
+// append([job...], [text...]): the tokens of all jobs in one turn of the event loop, with one
+// command for each reactor.
+void JobHubWrap::append(const Napi::CallbackInfo& info) {
+  struct Token {
+    JobHandle job;
+    std::string text;
+  };
+  const std::vector<napi_value> jobs = elements_of(info.Env(), info[0]);
+  const std::vector<napi_value> texts = elements_of(info.Env(), info[1]);
+  std::vector<std::vector<Token>> tokens(hubs_.size());
+  for (std::size_t i = 0; i < jobs.size() && i < texts.size() && !hubs_.empty(); ++i) {
+    const JobHandle job = count_from(info.Env(), jobs[i]);
+    tokens[job % hubs_.size()].push_back({job, text_from(info.Env(), texts[i])});
+  }
+  for (std::size_t i = 0; i < hubs_.size(); ++i) {
+    if (tokens[i].empty()) continue;
+    hubs_[i].post([tokens = std::move(tokens[i])](HubBridge& bridge, Nanos now) {
+      for (const Token& token : tokens) bridge.hub.append(token.job, token.text, now);
+    });
+  }
+}
+
+// logBytes() gives the bytes that the logs of all hubs hold.
+Napi::Value JobHubWrap::log_bytes(const Napi::CallbackInfo& info) {
+  std::int64_t bytes = 0;
+  for (const CommandTarget<HubBridge>& hub : hubs_) bytes += hub.machine->hub.log_bytes();
+  return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
+// acknowledge([subscriber...])
+void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {
+  std::vector<std::vector<SubscriberHandle>> subscribers(hubs_.size());
+  for (napi_value value : elements_of(info.Env(), info[0])) {
+    const SubscriberHandle subscriber = count_from(info.Env(), value);
+    if (!hubs_.empty()) subscribers[subscriber % hubs_.size()].push_back(subscriber);
+  }
+  for (std::size_t i = 0; i < hubs_.size(); ++i) {
+    if (subscribers[i].empty()) continue;
+    hubs_[i].post([subscribers = std::move(subscribers[i])](HubBridge& bridge, Nanos now) {
+      for (const SubscriberHandle subscriber : subscribers) bridge.hub.acknowledge(subscriber, now);
+    });
+  }
+}
+
+// attachSocket(subscriber, fd, sole) gives false where the reactor cannot write to sockets.
+Napi::Value JobHubWrap::attach_socket(const Napi::CallbackInfo& info) {
+  const SubscriberHandle subscriber = count_from(info.Env(), info[0]);
+  const CommandTarget<HubBridge> hub = target(subscriber);
+  const bool has_loop = hub.machine && hub.reactor->reactor;
+  const int fd = static_cast<int>(number_from(info.Env(), info[1]));
+  UniqueFd copy = has_loop ? UniqueFd::duplicate_of(fd) : UniqueFd();
+  const bool attached = copy.valid();
+  if (attached) {
+    // Commands are copyable, descriptors are not.
+    auto owned = std::make_shared<UniqueFd>(std::move(copy));
+    hub.post(
+        [subscriber, owned, sole = flag_from(info.Env(), info[2])](HubBridge& bridge, Nanos now) {
+          bridge.attach_socket(subscriber, std::move(*owned), sole, now);
+        });
+  }
+  return Napi::Boolean::New(info.Env(), attached);
+}
+
+// detachSocket(subscriber) gives the descriptor, -1 for none.
+Napi::Value JobHubWrap::detach_socket(const Napi::CallbackInfo& info) {
+  const SubscriberHandle subscriber = count_from(info.Env(), info[0]);
+  const CommandTarget<HubBridge> hub = target(subscriber);
+  UniqueFd fd = hub.machine ? hub.machine->detach_socket(subscriber) : UniqueFd();
+  return Napi::Number::New(info.Env(), fd.release());
+}
+
+void JobHubWrap::close(const Napi::CallbackInfo& /*info*/) {
+  shut();
+}
+
+}  // namespace sluice

@@ -1,0 +1,57 @@
+// The binding of the JavaScript class `JobHub`.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "addon/bindings/streams/hub_bridge.h"
+#include "addon/napi/method.h"
+
+namespace sluice {
+
+/// The JavaScript class `JobHub`: one native hub on each of its reactors.
+///
+///   new JobHub([reactor...], [machineId...], options, store)
+///
+/// `options` are those of hub_arguments.h; `store` is a started Store, or undefined. Commands go to
+/// a hub on its reactor, events come back by that reactor's event queue, to the machine id at the
+/// reactor's index.
+///
+/// JavaScript numbers jobs, subscribers, calls and requests. A number modulo the count of reactors
+/// is the index of the reactor, for every command that begins with one: `start(job)` runs on the
+/// reactor at `job % count`. Numbers below the count name no job; `state` of one answers for the
+/// reactor alone.
+///
+/// Used by lib/streams/hub.js alone, which checks every argument. JavaScript's thread only. Ends
+/// with `close()` or garbage collection; the hubs themselves end on their executors.
+class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap>, private CommandMethods<JobHubWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+
+  explicit JobHubWrap(const Napi::CallbackInfo& info);
+  ~JobHubWrap() override;
+
+  /// The hub of the job, subscriber, call or request with this number.
+  template <typename... Rest>
+  [[nodiscard]] CommandTarget<HubBridge> target(std::uint64_t number,
+                                                const Rest&... /*rest*/) const {
+    return hubs_.empty() ? CommandTarget<HubBridge>{} : hubs_[number % hubs_.size()];
+  }
+
+ private:
+  void append(const Napi::CallbackInfo& info);
+  void acknowledge(const Napi::CallbackInfo& info);
+  Napi::Value attach_socket(const Napi::CallbackInfo& info);
+  Napi::Value detach_socket(const Napi::CallbackInfo& info);
+  Napi::Value log_bytes(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+
+  void shut();
+
+  std::vector<CommandTarget<HubBridge>> hubs_;  // empty once closed
+};
+
+}  // namespace sluice
