@@ -24,7 +24,7 @@ export const NATIVE_LAYERS = [
   ['core/logs/grouping'],
   ['core/logs'],
   ['core/streams'],
-  ['core/upstream'],
+  ['core/faces', 'core/upstream'],
   ['runtime/loop'],
   ['runtime/net'],
   ['runtime/upstream', 'runtime/storage', 'runtime/redis'],

@@ -16,13 +16,46 @@ std::string_view status_of(Terminal::Kind kind) {
   return "failed";
 }
 
+namespace {
+
+// The mark of an entry: its kind, and whether it has aux data. Of a typed event: the bit kTypedBit
+// and the place of its type. 0 is plain text.
+constexpr std::uint8_t kKindBits = 0x07;
+constexpr std::uint8_t kHasAux = 0x08;
+constexpr std::uint8_t kTypedBit = 0x80;
+static_assert(EventLog::kTypesMax <= kTypedBit);
+
+EntryKind kind_of(std::uint8_t mark) {
+  return static_cast<EntryKind>(mark & kKindBits);
+}
+
+// Within the strings of JSON line ends are escaped: others only separate its tokens.
+void append_one_line(std::string& out, std::string_view json) {
+  const std::size_t from = out.size();
+  out.append(json);
+  if (json.find_first_of("\r\n") == std::string_view::npos) return;
+  std::replace_if(
+      out.begin() + static_cast<std::ptrdiff_t>(from), out.end(),
+      [](char c) { return c == '\r' || c == '\n'; }, ' ');
+}
+
+}  // namespace
+
+// --- the arena
+
 EventLog::Arena::Arena(const Arena& other)
     : total(other.total),
       text(other.text),
       ends(other.ends),
-      types(other.types),
+      marks(other.marks),
       names(other.names),
+      aux(other.aux),
+      aux_ends(other.aux_ends),
+      calls(other.calls),
       head(other.head),
+      aux_head(other.aux_head),
+      calls_head(other.calls_head),
+      calls_before(other.calls_before),
       trimmed(other.trimmed) {
   count();
 }
@@ -33,34 +66,130 @@ EventLog::Arena::~Arena() {
   }
 }
 
-bool EventLog::append(std::string_view text) {
+std::size_t EventLog::Arena::bytes() const {
+  return text.capacity() + ends.capacity() * sizeof(ends[0]) + marks.capacity() + aux.capacity() +
+         aux_ends.capacity() * sizeof(aux_ends[0]) + calls.capacity() * sizeof(calls[0]);
+}
+
+std::size_t EventLog::Arena::retained() const {
+  const std::size_t entries = ends.size() - head;
+  return text.size() - head_offset() + entries * sizeof(ends[0]) + (marks.empty() ? 0 : entries) +
+         aux.size() - aux_offset() + (aux_ends.size() - aux_head) * sizeof(aux_ends[0]) +
+         (calls.size() - calls_head) * sizeof(calls[0]);
+}
+
+std::string_view EventLog::Arena::text_at(std::size_t index) const {
+  const std::size_t from = index == 0 ? 0 : ends[index - 1];
+  return std::string_view(text).substr(from, ends[index] - from);
+}
+
+std::string_view EventLog::Arena::aux_at(std::size_t index) const {
+  const auto at = std::lower_bound(aux_ends.begin(), aux_ends.end(), index,
+                                   [](const AuxEnd& end, std::size_t i) { return end.index < i; });
+  if (at == aux_ends.end() || at->index != index) return {};
+  const std::size_t from = at == aux_ends.begin() ? 0 : std::prev(at)->offset;
+  return std::string_view(aux).substr(from, at->offset - from);
+}
+
+std::uint32_t EventLog::Arena::call_at(std::size_t index) const {
+  const auto after = std::upper_bound(calls.begin(), calls.end(), index);
+  const auto opened = calls_before + static_cast<std::uint32_t>(after - calls.begin());
+  return opened == 0 ? 0 : opened - 1;
+}
+
+void EventLog::Arena::trim(std::size_t bytes_max) {
+  constexpr std::size_t kWorthCompacting = 4096;
+  while (retained() > bytes_max && ends.size() - head > 1) {
+    if (aux_head < aux_ends.size() && aux_ends[aux_head].index == head) ++aux_head;
+    if (calls_head < calls.size() && calls[calls_head] == head) ++calls_head;
+    ++head;
+    ++trimmed;
+  }
+  // The trimmed front is erased once it is as large as the retained part: amortized constant time,
+  // and the arena stays below twice the cap.
+  const std::size_t dead =
+      head_offset() + head * sizeof(ends[0]) + aux_offset() + aux_head * sizeof(aux_ends[0]);
+  if (dead >= std::max(retained(), kWorthCompacting)) erase_front();
+}
+
+void EventLog::Arena::erase_front() {
+  const auto erase = [](auto& values, std::size_t count) {
+    values.erase(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count));
+  };
+  const auto dead_text = static_cast<std::uint32_t>(head_offset());
+  const auto dead_aux = static_cast<std::uint32_t>(aux_offset());
+  const auto dead_entries = static_cast<std::uint32_t>(head);
+  text.erase(0, dead_text);
+  aux.erase(0, dead_aux);
+  erase(ends, head);
+  if (!marks.empty()) erase(marks, head);
+  erase(aux_ends, aux_head);
+  erase(calls, calls_head);
+  for (std::uint32_t& end : ends) end -= dead_text;
+  for (AuxEnd& end : aux_ends) end = {end.index - dead_entries, end.offset - dead_aux};
+  for (std::uint32_t& call : calls) call -= dead_entries;
+  calls_before += static_cast<std::uint32_t>(calls_head);
+  head = aux_head = calls_head = 0;
+}
+
+// --- writing
+
+// Makes the end of the arena's text an entry.
+void EventLog::close_entry(std::uint8_t mark) {
+  Arena& arena = *arena_;
+  if (mark != 0 || !arena.marks.empty()) {
+    arena.marks.resize(arena.ends.size(), 0);  // all before the first mark are plain text
+    arena.marks.push_back(mark);
+  }
+  arena.ends.push_back(static_cast<std::uint32_t>(arena.text.size()));
+  arena.trim(bytes_max_);
+  arena.count();
+}
+
+bool EventLog::append(const Entry& entry) {
   if (ended()) return false;
   own_arena();
-  arena_->text.append(text);
-  arena_->ends.push_back(static_cast<std::uint32_t>(arena_->text.size()));
-  if (!arena_->types.empty()) arena_->types.push_back(0);
-  trim();
-  arena_->count();
+  Arena& arena = *arena_;
+  const auto index = static_cast<std::uint32_t>(arena.ends.size());
+  auto mark = static_cast<std::uint8_t>(entry.kind);
+  if (entry.kind == EntryKind::kToolCall) arena.calls.push_back(index);
+  if (!entry.aux.empty()) {
+    mark |= kHasAux;
+    append_one_line(arena.aux, entry.aux);
+    arena.aux_ends.push_back({index, static_cast<std::uint32_t>(arena.aux.size())});
+  }
+  if (entry.kind == EntryKind::kExtra) {
+    append_one_line(arena.text, entry.text);
+  } else {
+    arena.text.append(entry.text);
+  }
+  close_entry(mark);
   return true;
 }
 
 bool EventLog::append_typed(std::string_view type, std::string_view data) {
-  constexpr std::size_t kTypesMax = 255;
   if (ended()) return false;
   own_arena();
-  auto& [total, counted, text, ends, types, names, head, trimmed] = *arena_;
+  std::vector<std::string>& names = arena_->names;
   auto name = std::find(names.begin(), names.end(), type);
   if (name == names.end()) {
     if (names.size() == kTypesMax) return false;
     name = names.emplace(names.end(), type);
   }
-  types.resize(ends.size(), 0);  // all before the first typed event are tokens
-  types.push_back(static_cast<std::uint8_t>(name - names.begin() + 1));
-  text.append(data);
-  ends.push_back(static_cast<std::uint32_t>(text.size()));
-  trim();
-  arena_->count();
+  arena_->text.append(data);
+  close_entry(static_cast<std::uint8_t>(kTypedBit | (name - names.begin())));
   return true;
+}
+
+bool EventLog::set_head(AnswerHead head) {
+  if (ended() || head_ != nullptr || entry_count() > 0) return false;
+  head_ = std::make_shared<const AnswerHead>(std::move(head));
+  return true;
+}
+
+const AnswerHead& EventLog::head() const {
+  static const AnswerHead kUnknown;
+  return head_ == nullptr ? kUnknown : *head_;
 }
 
 void EventLog::own_arena() {
@@ -71,6 +200,7 @@ bool EventLog::begin_attempt() {
   if (ended()) return false;
   ++attempt_;
   arena_ = std::make_shared<Arena>(arena_->total);
+  head_.reset();
   return true;
 }
 
@@ -88,7 +218,10 @@ bool EventLog::end(Terminal terminal, bool held) {
     // An ended log may be kept for long, and does not grow.
     arena_->text.shrink_to_fit();
     arena_->ends.shrink_to_fit();
-    arena_->types.shrink_to_fit();
+    arena_->marks.shrink_to_fit();
+    arena_->aux.shrink_to_fit();
+    arena_->aux_ends.shrink_to_fit();
+    arena_->calls.shrink_to_fit();
     arena_->count();
   }
   return true;
@@ -117,38 +250,34 @@ void EventLog::restore(std::uint64_t attempt, std::uint64_t first_seq, std::stri
   arena_->text = std::move(text);
   arena_->ends = std::move(ends);
   arena_->trimmed = first_seq - 1;
-  trim();
+  arena_->trim(bytes_max_);
   arena_->count();
 }
 
-std::string_view EventLog::text() const {
-  return std::string_view(arena_->text).substr(arena_->head_offset());
+// --- reading
+
+void EventLog::append_text(std::string& out, EntryKind kind) const {
+  const Arena& arena = *arena_;
+  if (is_plain()) {
+    if (kind == EntryKind::kText) out.append(arena.text, arena.head_offset());
+    return;
+  }
+  for (std::size_t i = arena.head; i < arena.ends.size(); ++i) {
+    if ((arena.marks[i] & kTypedBit) == 0 && kind_of(arena.marks[i]) == kind) {
+      out.append(arena.text_at(i));
+    }
+  }
 }
 
-void EventLog::trim() {
-  constexpr std::size_t kOffsetBytes = sizeof(arena_->ends[0]);
-  constexpr std::size_t kWorthCompacting = 4096;
-  auto& [total, counted, text, ends, types, names, head, trimmed] = *arena_;
-  const auto retained = [this] {
-    const Arena& arena = *arena_;
-    return arena.text.size() - arena.head_offset() +
-           (arena.ends.size() - arena.head) * kOffsetBytes;
-  };
-  while (retained() > bytes_max_ && ends.size() - head > 1) {
-    ++head;
-    ++trimmed;
+std::size_t EventLog::text_bytes() const {
+  const Arena& arena = *arena_;
+  if (is_plain()) return arena.text.size() - arena.head_offset();
+  std::size_t bytes = 0;
+  for (std::size_t i = arena.head; i < arena.ends.size(); ++i) {
+    const bool is_text = (arena.marks[i] & (kTypedBit | kKindBits)) == 0;
+    if (is_text) bytes += arena.text_at(i).size();
   }
-  // The trimmed front is erased once it is as large as the retained part: amortized constant time,
-  // and the arena stays below twice the cap.
-  const std::size_t dead_text = arena_->head_offset();
-  if (dead_text + head * kOffsetBytes < std::max(retained(), kWorthCompacting)) return;
-  text.erase(0, dead_text);
-  ends.erase(ends.begin(), ends.begin() + static_cast<std::ptrdiff_t>(head));
-  if (!types.empty()) {
-    types.erase(types.begin(), types.begin() + static_cast<std::ptrdiff_t>(head));
-  }
-  for (std::uint32_t& end : ends) end -= static_cast<std::uint32_t>(dead_text);
-  head = 0;
+  return bytes;
 }
 
 EventLog::Position EventLog::start() const {
@@ -159,19 +288,19 @@ EventLog::Position EventLog::start() const {
 
 EventId EventLog::earliest() const {
   const Position first = start();
-  if (first.next_seq == 1 && token_count() == 0 && !end_published()) return {attempt_, 0};
+  if (first.next_seq == 1 && entry_count() == 0 && !end_published()) return {attempt_, 0};
   return {attempt_, first.next_seq};
 }
 
 EventId EventLog::latest() const {
-  return {attempt_, end_published() ? terminal_seq() : token_count()};
+  return {attempt_, end_published() ? terminal_seq() : entry_count()};
 }
 
 EventLog::Resolved EventLog::resolve(std::string_view cursor) const {
   if (cursor.empty()) return {start(), trimmed() > 0};
   const std::optional<EventId> id = parse_event_id(cursor);
   if (!id || *id > latest()) return {start(), true};
-  const bool lost = id->attempt == attempt_ && id->seq > token_count() && id->seq < terminal_seq();
+  const bool lost = id->attempt == attempt_ && id->seq > entry_count() && id->seq < terminal_seq();
   if (lost) return {start(), true};
   return catch_up({id->attempt, id->seq + 1});
 }
@@ -188,15 +317,23 @@ EventLog::Event EventLog::read(Position position) const {
   if (position.attempt != attempt_) return {};
   if (position.next_seq == 0) return {attempt_ > 1 ? EventKind::kRetry : EventKind::kNone, id};
   if (position.next_seq <= trimmed()) return {};
-  const std::vector<std::uint32_t>& ends = arena_->ends;
-  const std::uint64_t offset = position.next_seq - trimmed() - 1 + arena_->head;
-  if (offset < ends.size()) {
+  const Arena& arena = *arena_;
+  const std::uint64_t offset = position.next_seq - trimmed() - 1 + arena.head;
+  if (offset < arena.ends.size()) {
     const auto index = static_cast<std::size_t>(offset);
-    const std::size_t from = index == 0 ? 0 : ends[index - 1];
-    const std::string_view text = std::string_view(arena_->text).substr(from, ends[index] - from);
-    const std::uint8_t type = arena_->types.empty() ? std::uint8_t{0} : arena_->types[index];
-    if (type == 0) return {EventKind::kToken, id, text};
-    return {EventKind::kTyped, id, text, arena_->names[type - 1u]};
+    const std::uint8_t mark = arena.marks.empty() ? std::uint8_t{0} : arena.marks[index];
+    Event event{.kind = EventKind::kEntry, .id = id, .text = arena.text_at(index)};
+    if ((mark & kTypedBit) != 0) {
+      event.kind = EventKind::kTyped;
+      event.type = arena.names[mark & ~kTypedBit];
+    } else if (mark != 0) {
+      event.entry = kind_of(mark);
+      if ((mark & kHasAux) != 0) event.aux = arena.aux_at(index);
+      const bool of_call =
+          event.entry == EntryKind::kToolCall || event.entry == EntryKind::kToolArguments;
+      if (of_call) event.call = arena.call_at(index);
+    }
+    return event;
   }
   if (end_published() && position.next_seq <= terminal_seq()) {
     return {EventKind::kTerminal, {attempt_, terminal_seq()}};

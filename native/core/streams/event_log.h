@@ -18,13 +18,43 @@ struct Usage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
   bool estimated = false;  ///< At least one of them is not the upstream's own.
+  /// The whole usage object as one line of JSON, complete: it has the two counts, `total_tokens`,
+  /// and `estimated` where it applies. Empty: made from the counts.
+  std::string raw = {};
+};
+
+/// The kind of an entry of a log.
+enum class EntryKind : std::uint8_t {
+  kText,
+  kReasoning,
+  kRefusal,
+  kToolCall,       ///< Opens a tool call.
+  kToolArguments,  ///< A piece of the arguments of the latest call.
+  kExtra,          ///< Members of a delta that have no kind of their own.
+};
+
+/// An entry, as a producer appends it. Views are valid during the call only.
+struct Entry {
+  EntryKind kind = EntryKind::kText;
+  /// kToolCall: the call's id. kExtra: a JSON object.
+  std::string_view text = {};
+  /// kText: its logprobs as JSON, empty for none. kToolCall: the name of the function.
+  std::string_view aux = {};
+};
+
+/// Facts about an answer as a whole, from the upstream. Empty: unknown.
+struct AnswerHead {
+  std::string model = {};
+  std::string system_fingerprint = {};
+  std::string service_tier = {};
 };
 
 /// The ending of a job. `kind` determines which fields apply.
 struct Terminal {
   enum class Kind : std::uint8_t { kComplete, kError, kCancelled };
   Kind kind = Kind::kComplete;
-  std::string reason;         // complete: stop, length; cancelled: client_request, ...
+  std::string reason;         // complete: stop, length, tool_calls, content_filter; cancelled: ...
+  std::string raw_reason;     // complete: the upstream's own finish reason; empty: unknown
   std::string error_code;     // error
   std::string error_message;  // error
   std::string error_type;     // error
@@ -39,17 +69,20 @@ std::string_view status_of(Terminal::Kind kind);
 /// Bytes that several logs hold together. Any thread may read it.
 using LogBytes = std::atomic<std::int64_t>;
 
-/// The append-only event log of one job: tokens, the start of a new attempt, one terminal event.
+/// The append-only event log of one job: entries, the start of a new attempt, one terminal event.
 ///
-/// The text lies in one growing arena; a token is the range between two offsets. Ids are
+/// The text lies in one growing arena; an entry is the range between two offsets. Ids are
 /// `<attempt>-<seq>`: within an attempt, 0 is the `job_retry` event (from the second attempt on),
-/// 1..n are tokens, n + 1 is the terminal event (unless ids are skipped, see `skip_ids`). A log may
-/// also hold events of other types, each with a JSON object as data; all statements about tokens
-/// apply to those, too. Readers hold positions, not pointers, so replay and live reading are the
-/// same operation.
+/// 1..n are entries, n + 1 is the terminal event (unless ids are skipped, see `skip_ids`). A log
+/// may also hold events of other types, each with a JSON object as data; all statements about
+/// entries apply to those, too. Readers hold positions, not pointers, so replay and live reading
+/// are the same operation.
 ///
-/// When the log passes its byte cap, the oldest tokens are trimmed; `resolve` and `catch_up` report
-/// a gap to a reader that still needed them. Logs with the same tokens may share the arena
+/// Entries of one tool call are adjacent: the producer sees to that. Calls count 0, 1, 2, ... in
+/// the order of their first entries. A log of plain text keeps no data about kinds.
+///
+/// When the log passes its byte cap, the oldest entries are trimmed; `resolve` and `catch_up`
+/// report a gap to a reader that still needed them. Logs with the same entries may share the arena
 /// (`take_tokens`) until one of them changes. Not thread-safe; lives on its job's executor.
 class EventLog {
  public:
@@ -65,30 +98,49 @@ class EventLog {
     bool gap = false;  // events between the cursor and `position` are missing
   };
 
-  enum class EventKind : std::uint8_t { kNone, kRetry, kToken, kTyped, kTerminal };
+  enum class EventKind : std::uint8_t { kNone, kRetry, kEntry, kTyped, kTerminal };
 
+  /// An event as read; views are valid until the log changes.
   struct Event {
     EventKind kind = EventKind::kNone;
     EventId id;
-    std::string_view text = {};  // of a token, or the data of kTyped; valid until the log changes
-    std::string_view type = {};  // of kTyped; valid until the log changes
+    EntryKind entry = EntryKind::kText;  // of kEntry
+    std::string_view text = {};          // of kEntry, see Entry; of kTyped: its data
+    std::string_view aux = {};           // of kEntry, see Entry
+    std::uint32_t call = 0;              // of kToolCall and kToolArguments: the call's index
+    std::string_view type = {};          // of kTyped
   };
 
-  /// @param bytes_max cap on text plus offsets, at least one token is always kept.
+  /// The types of kTyped that a log may have.
+  static constexpr std::size_t kTypesMax = 128;
+
+  /// @param bytes_max cap on `retained_bytes`; at least one entry is always kept.
   /// @param total counts what this log holds, once for all logs that share it; outlives them
   explicit EventLog(std::size_t bytes_max, LogBytes* total = nullptr)
       : bytes_max_(bytes_max), arena_(std::make_shared<Arena>(total)) {}
 
-  /// Appends a token. Returns false, and does nothing, once the log has ended.
-  bool append(std::string_view text);
+  /// Appends an entry. Line breaks between the tokens of its JSON become spaces. Returns false, and
+  /// does nothing, once the log has ended.
+  bool append(const Entry& entry);
+  /// Appends text.
+  bool append(std::string_view text) { return append(Entry{.text = text}); }
 
   /// Appends an event of the given type; `data` is a JSON object. Returns false, and does
-  /// nothing, once the log has ended, or when the log has had 255 types already.
+  /// nothing, once the log has ended, or when the log has had `kTypesMax` types already.
   bool append_typed(std::string_view type, std::string_view data);
 
-  /// Replaces the tokens of this attempt by those of `from`'s, trimmed ones counted; attempt and
-  /// ending stay. Constant time: the arena is shared until either log changes.
-  void take_tokens(const EventLog& from) { arena_ = from.arena_; }
+  /// Sets the head of this attempt's answer. Returns false, and does nothing, once the log has
+  /// ended, has an entry in this attempt, or has a head.
+  bool set_head(AnswerHead head);
+  /// All members are empty while there is none.
+  [[nodiscard]] const AnswerHead& head() const;
+
+  /// Replaces the entries and the head of this attempt by those of `from`'s, trimmed ones counted;
+  /// attempt and ending stay. Constant time: the arena is shared until either log changes.
+  void take_tokens(const EventLog& from) {
+    arena_ = from.arena_;
+    head_ = from.head_;
+  }
 
   /// Starts the next attempt and discards the text. False once the log has ended.
   bool begin_attempt();
@@ -109,14 +161,18 @@ class EventLog {
   [[nodiscard]] const Terminal& terminal() const { return *terminal_; }
 
   [[nodiscard]] std::uint64_t attempt() const { return attempt_; }
-  /// Tokens of this attempt, trimmed ones included.
-  [[nodiscard]] std::uint64_t token_count() const {
+  /// Entries of this attempt, trimmed ones included.
+  [[nodiscard]] std::uint64_t entry_count() const {
     return arena_->trimmed + arena_->ends.size() - arena_->head;
   }
-  /// Tokens of this attempt that the byte cap has dropped.
+  /// Entries of this attempt that the byte cap has dropped.
   [[nodiscard]] std::uint64_t trimmed() const { return arena_->trimmed; }
-  /// The retained text of this attempt; valid until the log changes.
-  [[nodiscard]] std::string_view text() const;
+  /// Whether all retained entries are plain text: none has another kind or aux data.
+  [[nodiscard]] bool is_plain() const { return arena_->marks.empty(); }
+  /// Appends the retained text of this attempt's entries of a kind.
+  void append_text(std::string& out, EntryKind kind = EntryKind::kText) const;
+  /// Size of the retained text of the entries of kind kText.
+  [[nodiscard]] std::size_t text_bytes() const;
 
   /// The earliest event that can still be read; `<attempt>-0` while there is none.
   [[nodiscard]] EventId earliest() const;
@@ -158,18 +214,29 @@ class EventLog {
 
   /// Bytes held, those included that are shared; for budgets and metrics.
   [[nodiscard]] std::size_t memory_bytes() const { return arena_->bytes(); }
+  /// Bytes of the retained entries: text, aux data and offsets.
+  [[nodiscard]] std::size_t retained_bytes() const { return arena_->retained(); }
 
  private:
-  /// The tokens of one attempt.
+  /// The end in `Arena::aux` of the aux data of an entry.
+  struct AuxEnd {
+    std::uint32_t index;  // of the entry, in `Arena::ends`
+    std::uint32_t offset;
+  };
+
+  /// The entries of one attempt.
   struct Arena {
     explicit Arena(LogBytes* sum) : total(sum) {}
     Arena(const Arena& other);
     Arena& operator=(const Arena&) = delete;
     ~Arena();
 
-    [[nodiscard]] std::size_t bytes() const {
-      return text.capacity() + ends.capacity() * sizeof(ends[0]) + types.capacity();
-    }
+    [[nodiscard]] std::size_t bytes() const;
+    [[nodiscard]] std::size_t retained() const;
+    void trim(std::size_t bytes_max);
+    [[nodiscard]] std::string_view text_at(std::size_t index) const;
+    [[nodiscard]] std::string_view aux_at(std::size_t index) const;
+    [[nodiscard]] std::uint32_t call_at(std::size_t index) const;
     /// Brings `total` up to date; after each change.
     void count() {
       const std::size_t now = bytes();
@@ -184,22 +251,35 @@ class EventLog {
     LogBytes* total;
     std::size_t counted = 0;  // what `total` has of it
     std::string text;
-    std::vector<std::uint32_t> ends;  // offset in text after each token
-    std::vector<std::uint8_t> types;  // of each token: 0, else a place in names; empty: all are 0
-    std::vector<std::string> names;   // of types, from 1
-    std::size_t head = 0;             // the first retained token's index in ends
-    std::uint64_t trimmed = 0;        // tokens dropped by the byte cap
+    std::vector<std::uint32_t> ends;   // offset in text after each entry
+    std::vector<std::uint8_t> marks;   // of each entry, see event_log.cc; empty: all are plain text
+    std::vector<std::string> names;    // types of typed events
+    std::string aux;                   // aux data of entries, end to end
+    std::vector<AuxEnd> aux_ends;      // of the entries with aux data
+    std::vector<std::uint32_t> calls;  // index in ends of each kToolCall
+    std::size_t head = 0;              // the first retained entry's index in ends
+    std::size_t aux_head = 0;          // the first retained entry's index in aux_ends
+    std::size_t calls_head = 0;        // the first retained call's index in calls
+    std::uint32_t calls_before = 0;    // calls that `calls` no longer has
+    std::uint64_t trimmed = 0;         // entries dropped by the byte cap
     [[nodiscard]] std::size_t head_offset() const { return head == 0 ? 0 : ends[head - 1]; }
+    [[nodiscard]] std::size_t aux_offset() const {
+      return aux_head == 0 ? 0 : aux_ends[aux_head - 1].offset;
+    }
+
+   private:
+    void erase_front();
   };
 
   [[nodiscard]] Position start() const;
   void own_arena();
-  [[nodiscard]] std::uint64_t terminal_seq() const { return token_count() + 1 + skipped_; }
-  void trim();
+  void close_entry(std::uint8_t mark);
+  [[nodiscard]] std::uint64_t terminal_seq() const { return entry_count() + 1 + skipped_; }
 
   std::size_t bytes_max_;
   std::uint64_t attempt_ = 1;
   std::shared_ptr<Arena> arena_;  // copied before a change while shared
+  std::shared_ptr<const AnswerHead> head_;
   std::optional<Terminal> terminal_;
   std::uint64_t skipped_ = 0;
   bool held_ = false;  // the terminal event is not published

@@ -1,6 +1,7 @@
 #include "core/streams/hub.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "core/base/json_writer.h"
@@ -47,8 +48,14 @@ void JobHub::touch_window(Job& job) {
 
 // --- jobs
 
+EventLog JobHub::new_log(const JobOptions& options) {
+  constexpr std::size_t kUntrimmed = std::numeric_limits<std::size_t>::max();
+  return EventLog(options.whole ? kUntrimmed : options_.log_bytes_max, &log_bytes_);
+}
+
 void JobHub::create(JobHandle handle, JobOptions options, Nanos now) {
-  auto job = std::make_unique<Job>(handle, std::move(options), new_log(), now);
+  EventLog log = new_log(options);
+  auto job = std::make_unique<Job>(handle, std::move(options), std::move(log), now);
   job->window_granted = options_.stream_capacity;  // the producer starts with the same value
   arm(*job);
   link_copy(*job);
@@ -56,7 +63,8 @@ void JobHub::create(JobHandle handle, JobOptions options, Nanos now) {
 }
 
 void JobHub::restore(JobHandle handle, JobOptions options, RestoredJob restored, Nanos now) {
-  auto job = std::make_unique<Job>(handle, std::move(options), new_log(), now);
+  EventLog log = new_log(options);
+  auto job = std::make_unique<Job>(handle, std::move(options), std::move(log), now);
   job->restore(std::move(restored), now);
   job->window_granted = options_.stream_capacity;
   arm(*job);
@@ -79,7 +87,7 @@ void JobHub::retry(JobHandle handle, Nanos now) {
 }
 
 void JobHub::retry_job(Job& job, Nanos now) {
-  const std::uint64_t tokens = job.log.token_count();
+  const std::uint64_t tokens = job.log.entry_count();
   if (!job.log.begin_attempt()) return;
   job.appended_before += tokens;
   job.first_token_at = kNever;
@@ -88,17 +96,44 @@ void JobHub::retry_job(Job& job, Nanos now) {
   for (Job* follower : job.followers) retry_job(*follower, now);
 }
 
-void JobHub::append(JobHandle handle, std::string_view text, Nanos now) {
-  if (Job* const job = find(handle)) append_token(*job, text, now);
+void JobHub::append(JobHandle handle, const Entry& entry, Nanos now) {
+  if (Job* const job = find(handle)) append_entry(*job, entry, now);
 }
 
-void JobHub::append_token(Job& job, std::string_view text, Nanos now) {
-  if (!job.log.append(text)) return;
-  if (job.first_token_at == kNever) job.first_token_at = now;
+void JobHub::append_entry(Job& job, const Entry& entry, Nanos now) {
+  if (!job.log.append(entry)) return;
+  note_begun(job, now);
   touch(job);
   journal_.note_token(job, now);
-  if (job.copy_to != nullptr) copy_token(job, text);
-  for (Job* follower : job.followers) append_token(*follower, text, now);
+  if (job.copy_to != nullptr)
+    copy_entry(job, job.log.read({job.log.attempt(), job.log.entry_count()}));
+  for (std::size_t i = 0; i < job.followers.size();) {
+    Job* const follower = job.followers[i];
+    append_entry(*follower, entry, now);
+    // A follower leaves when its log is full.
+    if (i < job.followers.size() && job.followers[i] == follower) ++i;
+  }
+  if (job.options.whole && job.log.retained_bytes() >= options_.whole_log_bytes_max) {
+    Terminal terminal;
+    terminal.reason = "length";
+    finish_job(job, std::move(terminal), now);
+  }
+}
+
+// The log has an entry.
+void JobHub::note_begun(Job& job, Nanos now) {
+  if (job.first_token_at == kNever) job.first_token_at = now;
+  if (std::exchange(job.begun, true) || !job.options.announce) return;
+  observer_.on_begun(job.handle);
+}
+
+void JobHub::set_head(JobHandle handle, const AnswerHead& head, Nanos now) {
+  Job* const job = find(handle);
+  if (job == nullptr || !job->log.set_head(head)) return;
+  journal_.note_token(*job, now);
+  for (Job* follower : job->followers) {
+    if (follower->log.set_head(head)) journal_.note_token(*follower, now);
+  }
 }
 
 void JobHub::append_typed(JobHandle handle, std::string_view type, std::string_view data) {
@@ -196,7 +231,9 @@ void JobHub::purge(JobHandle handle, Nanos now) {
   for (Subscriber* subscriber : subscribers) {
     subscriber->remove(*job);
     // A fan-in subscriber goes on with its other jobs.
-    if (!subscriber->has_jobs()) close(subscriber->handle(), "purged", now);
+    if (!subscriber->has_jobs() || subscriber->broken()) {
+      close(subscriber->handle(), "purged", now);
+    }
   }
   jobs_.erase(handle);
   observer_.on_purged(handle);
@@ -266,12 +303,12 @@ bool JobHub::follow(JobHandle follower_handle, JobHandle source_handle, Nanos no
   if (source->log.trimmed() > 0) return false;
   // A job with a history of its own cannot become a copy.
   if (follower->source != nullptr || !follower->followers.empty()) return false;
-  if (follower->log.token_count() > 0 || follower->log.attempt() > 1) return false;
+  if (follower->log.entry_count() > 0 || follower->log.attempt() > 1) return false;
 
   if (source->status != Job::Status::kQueued) start_job(*follower, now);
-  if (source->log.token_count() > 0) {
-    follower->log.take_tokens(source->log);
-    follower->first_token_at = now;
+  follower->log.take_tokens(source->log);
+  if (source->log.entry_count() > 0) {
+    note_begun(*follower, now);
     copy_all(*follower);
     journal_.note_token(*follower, now);
   }
@@ -309,14 +346,14 @@ void JobHub::link_copy(Job& job) {
   target->copies_from.push_back(&job);
 }
 
-void JobHub::copy_token(const Job& job, std::string_view token) {
+void JobHub::copy_entry(const Job& job, const EventLog::Event& event) {
   copy_data_.clear();
   copy_data_.push_back('{');
-  copy_data_.append(job.options.copy_members).append(",\"token\":");
-  append_json_string(copy_data_, token);
+  copy_data_.append(job.options.copy_members);
+  append_entry_members(copy_data_, event);
   copy_data_.push_back('}');
   Job& target = *job.copy_to;
-  if (!target.log.append_typed("token", copy_data_)) return;
+  if (!target.log.append_typed(event_type(event.entry), copy_data_)) return;
   ++target.copied;
   touch(target);
 }
@@ -324,9 +361,9 @@ void JobHub::copy_token(const Job& job, std::string_view token) {
 void JobHub::copy_all(const Job& job) {
   if (job.copy_to == nullptr) return;
   EventLog::Position at{job.log.attempt(), 1};
-  for (auto event = job.log.read(at); event.kind == EventLog::EventKind::kToken;
+  for (auto event = job.log.read(at); event.kind == EventLog::EventKind::kEntry;
        event = job.log.read(at)) {
-    copy_token(job, event.text);
+    copy_entry(job, event);
     ++at.next_seq;
   }
 }
@@ -358,14 +395,15 @@ void JobHub::advance(Nanos now) {
   }
   journal_.advance(now);
   // All events since the last turn go into one batch per subscriber. Closing a subscriber may touch
-  // jobs, never subscribers, so one pass over each is enough.
-  for (std::size_t i = 0; i < dirty_subscribers_.size(); ++i) {
-    Subscriber* const subscriber = find_subscriber(dirty_subscribers_[i]);
+  // jobs, never subscribers; one that has more to read without a batch has its next turn later.
+  flushing_.swap(dirty_subscribers_);
+  for (const SubscriberHandle handle : flushing_) {
+    Subscriber* const subscriber = find_subscriber(handle);
     if (subscriber == nullptr) continue;
     subscriber->dirty = false;
     flush(*subscriber, now);
   }
-  dirty_subscribers_.clear();
+  flushing_.clear();
   for (std::size_t i = 0; i < dirty_jobs_.size(); ++i) {
     Job* const job = find(dirty_jobs_[i]);
     if (job == nullptr) continue;

@@ -18,13 +18,14 @@
 namespace sluice {
 
 struct HubOptions {
-  std::uint64_t stream_capacity = 256;      // tokens
-  std::size_t log_bytes_max = 4u << 20;     // per job
-  Nanos retention = 300 * kSecond;          // from the end of a job to its purge
-  Nanos heartbeat = 15 * kSecond;           // of silence, before a keep-alive comment
-  Nanos stall = 10 * kSecond;               // without progress, before a subscriber is cut off
-  std::uint64_t retry_ms = 2000;            // the reconnection time that EventSource receives
-  std::size_t batch_bytes_max = 16u << 10;  // of the frames in one batch
+  std::uint64_t stream_capacity = 256;          // tokens
+  std::size_t log_bytes_max = 4u << 20;         // per job; the oldest entries are trimmed
+  std::size_t whole_log_bytes_max = 64u << 20;  // per job with JobOptions::whole, which then ends
+  Nanos retention = 300 * kSecond;              // from the end of a job to its purge
+  Nanos heartbeat = 15 * kSecond;               // of silence, before a keep-alive comment
+  Nanos stall = 10 * kSecond;                   // without progress, before a subscriber is cut off
+  std::uint64_t retry_ms = 2000;                // the reconnection time that EventSource receives
+  std::size_t batch_bytes_max = 16u << 10;      // of the frames in one batch
   Nanos record_interval = HubJournal::kInterval;
   Nanos record_retry = HubJournal::kRetryDelay;
   Nanos hold_max = 5 * kSecond;  // the longest that an ending waits for the journal
@@ -37,6 +38,8 @@ class HubObserver {
   /// The producer may append until it has appended `tokens` in all, over all attempts. The number
   /// may go down.
   virtual void on_window(JobHandle job, std::uint64_t tokens) = 0;
+  /// The first entry of a job with JobOptions::announce, once.
+  virtual void on_begun(JobHandle /*job*/) {}
   /// The job ended; `state` is its JSON without text. Before any subscriber receives the event.
   virtual void on_ended(JobHandle job, std::string state) = 0;
   /// The log takes no more events. Before `on_ended`, which may wait for the journal.
@@ -61,7 +64,7 @@ class HubObserver {
 /// - An ended job is purged after `retention`.
 /// - A follower has no producer: its log receives the events of its source. The source's window
 ///   depends on the subscribers of both. Followers do not have followers while they run.
-/// - The tokens of a job with `copy_to` are also appended to the log of that job. The producer's
+/// - The entries of a job with `copy_to` are also appended to the log of that job. The producer's
 ///   window depends on the subscribers of both. A job that receives copies is not copied itself.
 /// - A job with a record is written to the journal. Its subscribers receive the terminal event only
 ///   after the journal has committed it, or after `hold_max`.
@@ -91,8 +94,13 @@ class JobHub final : public Machine {
   void start(JobHandle handle, Nanos now);
   /// Begins the next attempt: subscribers discard the text so far.
   void retry(JobHandle handle, Nanos now);
-  /// Appends a token. Dropped once the job has ended.
-  void append(JobHandle handle, std::string_view text, Nanos now);
+  /// Appends an entry: a token, in the words of this class. Dropped once the job has ended.
+  void append(JobHandle handle, const Entry& entry, Nanos now);
+  void append(JobHandle handle, std::string_view text, Nanos now) {
+    append(handle, Entry{.text = text}, now);
+  }
+  /// Sets the head of the current attempt's answer; ignored where `EventLog::set_head` ignores it.
+  void set_head(JobHandle handle, const AnswerHead& head, Nanos now);
   /// Appends an event of the given type; `data` is a JSON object. It counts as a token, and is
   /// dropped like one.
   void append_typed(JobHandle handle, std::string_view type, std::string_view data);
@@ -140,8 +148,11 @@ class JobHub final : public Machine {
   [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now) const;
 
   /// A new subscriber. Cursors of unknown jobs are ignored; with none left it ends as "purged".
+  /// @param face the protocol of its frames, nullptr for native ones. Such a subscriber reads from
+  ///   the beginning of its logs, whatever its cursors, and ends as "purged" where one of them is
+  ///   unknown or has lost its beginning.
   void attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
-              const std::vector<Cursor>& cursors, Nanos now);
+              const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face = nullptr);
   /// The subscriber has consumed its batch. In frames mode a first such call, without a batch, lets
   /// the first batch go.
   void acknowledge(SubscriberHandle handle, Nanos now);
@@ -170,7 +181,8 @@ class JobHub final : public Machine {
 
   void start_job(Job& job, Nanos now);
   void retry_job(Job& job, Nanos now);
-  void append_token(Job& job, std::string_view text, Nanos now);
+  void append_entry(Job& job, const Entry& entry, Nanos now);
+  void note_begun(Job& job, Nanos now);
   void finish_job(Job& job, Terminal terminal, Nanos now);
   void publish_end(Job& job, Nanos now);
   void release_end(Job& job, Nanos now);
@@ -179,7 +191,7 @@ class JobHub final : public Machine {
   void leave_source(Job& follower);
 
   void link_copy(Job& job);
-  void copy_token(const Job& job, std::string_view token);
+  void copy_entry(const Job& job, const EventLog::Event& event);
   void copy_all(const Job& job);
   void unlink_copies(Job& job);
 
@@ -199,7 +211,7 @@ class JobHub final : public Machine {
   void close(SubscriberHandle handle, std::string_view reason, Nanos now);
   void forget(SubscriberHandle handle, Nanos now);
 
-  [[nodiscard]] EventLog new_log() { return EventLog(options_.log_bytes_max, &log_bytes_); }
+  [[nodiscard]] EventLog new_log(const JobOptions& options);
 
   HubOptions options_;
   HubObserver& observer_;
@@ -211,7 +223,8 @@ class JobHub final : public Machine {
   Subscriber::Batch batch_;  // scratch: a token costs no allocation
   std::string copy_data_;    // scratch
   std::vector<SubscriberHandle> dirty_subscribers_;
-  std::vector<JobHandle> dirty_jobs_;  // their windows may have moved
+  std::vector<SubscriberHandle> flushing_;  // scratch
+  std::vector<JobHandle> dirty_jobs_;       // their windows may have moved
 };
 
 }  // namespace sluice

@@ -71,7 +71,7 @@ void HubJournal::advance(Nanos now) {
     if (!records(*job)) continue;
     changes.push_back(change_of(*job));
     in_flight_.push_back({handle,
-                          {job->log.attempt(), job->log.token_count() + 1},
+                          {job->log.attempt(), job->log.entry_count() + 1},
                           changes.back().trims ? job->log.trimmed() : job->trimmed_recorded,
                           job->log.ended()});
   }

@@ -1,5 +1,6 @@
 // The subscribers of a hub: attach, acknowledge, heartbeats and stalls, detach.
 #include <algorithm>
+#include <utility>
 
 #include "core/streams/hub.h"
 
@@ -17,7 +18,7 @@ void JobHub::touch(Subscriber& subscriber) {
 }
 
 void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
-                    const std::vector<Cursor>& cursors, Nanos now) {
+                    const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face) {
   const Subscriber::Limits limits{
       .batch_bytes_max = options_.batch_bytes_max,
       .batch_events_max =
@@ -25,12 +26,18 @@ void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
       .heartbeat = options_.heartbeat,
       .stall = options_.stall,
   };
-  auto subscriber =
-      std::make_unique<Subscriber>(handle, mode, fan_in, options_.retry_ms, limits, now);
+  const bool needs_all = face != nullptr;
+  auto subscriber = std::make_unique<Subscriber>(handle, mode, fan_in, options_.retry_ms, limits,
+                                                 now, std::move(face));
+  std::size_t added = 0;
   for (const Cursor& cursor : cursors) {
-    if (Job* const job = find(cursor.job)) subscriber->add(*job, cursor.last_event_id);
+    Job* const job = find(cursor.job);
+    if (job == nullptr) continue;
+    subscriber->add(*job, cursor.last_event_id);
+    ++added;
   }
-  if (!subscriber->has_jobs()) {
+  const bool complete = !subscriber->broken() && (!needs_all || added == cursors.size());
+  if (!subscriber->has_jobs() || !complete) {
     observer_.on_subscriber_end(handle, "purged");
     return;
   }
@@ -108,7 +115,19 @@ void JobHub::run_timers(Subscriber& subscriber, Nanos now) {
 void JobHub::flush(Subscriber& subscriber, Nanos now) {
   batch_.clear();
   subscriber.take(batch_, now);
-  if (!batch_.empty()) observer_.on_batch(subscriber.handle(), batch_);
+  if (subscriber.broken()) {
+    close(subscriber.handle(), "purged", now);
+  } else if (!batch_.empty()) {
+    observer_.on_batch(subscriber.handle(), batch_);
+  } else if (!subscriber.in_flight()) {
+    // A face may have no frames for what it has read.
+    if (subscriber.finished()) {
+      close(subscriber.handle(), "finished", now);
+      return;
+    }
+    subscriber.for_each_job([this](Job& job) { touch_window(job); });
+    if (subscriber.has_news()) touch(subscriber);
+  }
 }
 
 }  // namespace sluice

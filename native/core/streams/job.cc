@@ -104,7 +104,7 @@ Job::Job(JobHandle job_handle, JobOptions job_options, EventLog empty_log, Nanos
 
 Usage Job::usage() const {
   if (log.ended() && log.terminal().usage) return *log.terminal().usage;
-  return {options.prompt_tokens, log.token_count()};
+  return {options.prompt_tokens, log.entry_count()};
 }
 
 Nanos Job::next_deadline() const {
@@ -113,7 +113,7 @@ Nanos Job::next_deadline() const {
 
 std::uint64_t Job::lag() const {
   std::uint64_t lag = copy_to == nullptr ? 0 : copy_to->lag();
-  const std::uint64_t tokens = log.token_count();
+  const std::uint64_t tokens = log.entry_count();
   for (const Subscriber* subscriber : subscribers) {
     lag = std::max(lag, tokens - std::min(tokens, subscriber->acknowledged(*this)));
   }
@@ -132,7 +132,7 @@ void Job::restore(RestoredJob restored, Nanos now) {
   // ids must not be used again, so many tokens are skipped.
   constexpr std::uint64_t kLostMax = std::uint64_t{1} << 32;
   log.skip_ids(restored.terminal ? restored.skipped_ids : kLostMax);
-  recorded = {log.attempt(), log.token_count() + 1};
+  recorded = {log.attempt(), log.entry_count() + 1};
   trimmed_recorded = log.trimmed();
   started_recorded = started_at != kNever;
   if (!restored.terminal) return;
@@ -144,8 +144,62 @@ void Job::restore(RestoredJob restored, Nanos now) {
   purge_deadline = deadline_after(now, restored.retention_left);
 }
 
+void append_entry_members(std::string& out, const EventLog::Event& event) {
+  const auto append_member = [&out](std::string_view name, std::string_view text) {
+    out.append(",\"").append(name).append("\":");
+    append_json_string(out, text);
+  };
+  const auto append_raw = [&out](std::string_view name, std::string_view json) {
+    out.append(",\"").append(name).append("\":").append(json);
+  };
+  switch (event.entry) {
+    case EntryKind::kText:
+      append_member("token", event.text);
+      if (!event.aux.empty()) append_raw("logprobs", event.aux);
+      break;
+    case EntryKind::kReasoning:
+      append_member("reasoning", event.text);
+      break;
+    case EntryKind::kRefusal:
+      append_member("refusal", event.text);
+      break;
+    case EntryKind::kToolCall:
+      out.append(",\"index\":");
+      append_json_number(out, event.call);
+      append_member("id", event.text);
+      append_member("name", event.aux);
+      append_member("arguments", {});
+      break;
+    case EntryKind::kToolArguments:
+      out.append(",\"index\":");
+      append_json_number(out, event.call);
+      append_member("arguments", event.text);
+      break;
+    case EntryKind::kExtra:
+      append_raw("delta", event.text);
+      break;
+  }
+}
+
+std::string_view event_type(EntryKind kind) {
+  switch (kind) {
+    case EntryKind::kText:
+      return "token";
+    case EntryKind::kReasoning:
+      return "reasoning";
+    case EntryKind::kRefusal:
+      return "refusal";
+    case EntryKind::kToolCall:
+    case EntryKind::kToolArguments:
+      return "tool_call";
+    case EntryKind::kExtra:
+      return "extra";
+  }
+  return "extra";
+}
+
 std::string_view event_type(const Job& job, const EventLog::Event& event) {
-  if (event.kind == EventLog::EventKind::kToken) return "token";
+  if (event.kind == EventLog::EventKind::kEntry) return event_type(event.entry);
   if (event.kind == EventLog::EventKind::kTyped) return event.type;
   const Names& names = names_of(job);
   if (event.kind == EventLog::EventKind::kRetry) return names.retry;
@@ -163,9 +217,8 @@ std::string_view event_type(const Job& job, const EventLog::Event& event) {
 void Job::append_event_data(std::string& out, const EventLog::Event& event) const {
   out.append(data_prefix);
   switch (event.kind) {
-    case EventLog::EventKind::kToken:
-      out.append(",\"token\":");
-      append_json_string(out, event.text);
+    case EventLog::EventKind::kEntry:
+      append_entry_members(out, event);
       break;
     case EventLog::EventKind::kTyped:
       append_members(out, event.text);
@@ -216,7 +269,7 @@ void Job::append_metrics(std::string& out, Nanos now) const {
     out.append("\"metrics\":{\"duration_ms\":");
     append_ms(out, until - running_from);
     out.append(",\"events\":");
-    append_json_number(out, log.token_count());
+    append_json_number(out, log.entry_count());
     out.push_back('}');
     return;
   }
@@ -231,11 +284,11 @@ void Job::append_metrics(std::string& out, Nanos now) const {
   out.append(",\"duration_ms\":");
   append_ms(out, until - created_at);
   out.append(",\"tokens\":");
-  append_json_number(out, log.token_count());
+  append_json_number(out, log.entry_count());
   out.append(",\"tokens_per_second\":");
   // From dispatch to the end, the wait for the first token included.
   const double seconds = static_cast<double>(until - running_from) / static_cast<double>(kSecond);
-  append_json_decimal(out, seconds > 0 ? static_cast<double>(log.token_count()) / seconds : 0.0);
+  append_json_decimal(out, seconds > 0 ? static_cast<double>(log.entry_count()) / seconds : 0.0);
   out.push_back('}');
 }
 
@@ -264,11 +317,13 @@ void Job::append_state(std::string& out, bool with_text, Nanos now) const {
   out.push_back(',');
   append_metrics(out, now);
   out.append(",\"text_bytes\":");
-  append_json_number(out, log.text().size());
+  append_json_number(out, log.text_bytes());
   if (log.trimmed() > 0) out.append(",\"text_truncated\":true");
   if (with_text) {
+    std::string text;
+    log.append_text(text);
     out.append(",\"text\":");
-    append_json_string(out, log.text());
+    append_json_string(out, text);
   }
   if (log.ended()) {
     append_cause(out, log.terminal());

@@ -30,10 +30,15 @@ struct JobOptions {
   /// From the end to the purge; default: the hub's. kNever: no purge by time.
   std::optional<Nanos> retention = {};
   JobKind kind = JobKind::kJob;
-  /// A job whose log receives a copy of each token: an event of the type `token` with these members
-  /// (`"node":"a"`) and the token. 0: none.
+  /// A job whose log receives a copy of each entry: an event of the entry's type (`token`) with
+  /// these members (`"node":"a"`) and those of the entry. 0: none.
   JobHandle copy_to = 0;
   std::string copy_members = {};
+  /// The log is not trimmed: at `HubOptions::whole_log_bytes_max` the job ends as complete, with
+  /// the reason `length`.
+  bool whole = false;
+  /// Report the first entry, see `HubObserver::on_begun`.
+  bool announce = false;
   /// The job's number in the journal; 0: it is not recorded.
   std::uint64_t record = 0;
 };
@@ -53,7 +58,7 @@ struct Job {
   Status status = Status::kQueued;
   Nanos created_at;
   Nanos started_at = kNever;
-  Nanos first_token_at = kNever;
+  Nanos first_token_at = kNever;  // the first entry of any kind
   Nanos ended_at = kNever;
 
   // --- jobs that share one answer; set by the hub, cleared when either side has ended
@@ -78,6 +83,7 @@ struct Job {
   std::uint64_t copied = 0;           // the part of all tokens that was copied from other jobs
   std::uint64_t window_granted = 0;   // tokens that the producer may append, over all attempts
   bool window_dirty = false;
+  bool begun = false;  // it has had an entry, in any attempt
   Nanos grace_deadline = kNever;
   Nanos wall_deadline = kNever;
   Nanos purge_deadline = kNever;
@@ -87,7 +93,7 @@ struct Job {
 
   /// Tokens of this job's own producer, over all attempts.
   [[nodiscard]] std::uint64_t appended() const {
-    return appended_before + log.token_count() - copied;
+    return appended_before + log.entry_count() - copied;
   }
   /// Tokens that the slowest subscriber has not consumed, of this job or of its `copy_to`.
   [[nodiscard]] std::uint64_t lag() const;
@@ -122,8 +128,14 @@ struct Job {
   void append_metrics(std::string& out, Nanos now) const;
 };
 
-/// The SSE event type of an event of the log: token, job_retry, job_complete, a type of its own.
-/// Valid until the log changes.
+/// Appends the members that an entry has in the data of its event, each after a comma.
+void append_entry_members(std::string& out, const EventLog::Event& event);
+
+/// The SSE event type of an entry: token, reasoning, refusal, tool_call, extra.
+std::string_view event_type(EntryKind kind);
+
+/// The SSE event type of an event of the log: that of an entry, job_retry, job_complete, a type of
+/// its own. Valid until the log changes.
 std::string_view event_type(const Job& job, const EventLog::Event& event);
 
 }  // namespace sluice

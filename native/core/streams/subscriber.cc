@@ -1,6 +1,7 @@
 #include "core/streams/subscriber.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/sse/encoder.h"
 
@@ -13,26 +14,39 @@ EventId seen_before(EventLog::Position position) {
   return {position.attempt, position.next_seq == 0 ? 0 : position.next_seq - 1};
 }
 
+// A face may have no frame for an event. The events of one turn are limited, so that a long log
+// without frames does not delay other subscribers.
+constexpr std::size_t kFaceEventsMax = 4096;
+
 }  // namespace
 
 Subscriber::Subscriber(SubscriberHandle handle, Mode mode, bool fan_in, std::uint64_t retry_ms,
-                       Limits limits, Nanos now)
+                       Limits limits, Nanos now, std::unique_ptr<Face> face)
     : handle_(handle),
       mode_(mode),
       fan_in_(fan_in),
       retry_ms_(retry_ms),
       limits_(limits),
+      face_(std::move(face)),
       in_flight_(mode == Mode::kFrames),
       quiet_since_(now) {}
 
 void Subscriber::add(Job& job, std::string_view cursor) {
-  const EventLog::Resolved resolved = job.log.resolve(cursor);
-  members_.push_back({&job, resolved.position, resolved.position,
-                      resolved.gap ? std::string(cursor) : std::string(), resolved.gap});
+  const std::string_view from = face_ == nullptr ? cursor : std::string_view();
+  const EventLog::Resolved resolved = job.log.resolve(from);
+  const bool gap_due = resolved.gap && face_ == nullptr;
+  broken_ = broken_ || resolved.gap != gap_due;
+  members_.push_back({.job = &job,
+                      .next = resolved.position,
+                      .acknowledged = resolved.position,
+                      .choice = static_cast<std::uint32_t>(members_.size()),
+                      .requested = gap_due ? std::string(cursor) : std::string(),
+                      .gap_due = gap_due});
 }
 
 void Subscriber::remove(const Job& job) {
   std::erase_if(members_, [&job](const Member& member) { return member.job == &job; });
+  broken_ = broken_ || face_ != nullptr;
 }
 
 bool Subscriber::finished() const {
@@ -53,23 +67,59 @@ bool Subscriber::full(const Batch& batch) const {
          batch.events.size() / 3 >= limits_.batch_events_max;
 }
 
+void Subscriber::open(Batch& batch) {
+  if (std::exchange(opened_, true) || mode_ != Mode::kFrames) return;
+  if (face_ == nullptr) {
+    append_sse_retry(batch.frames, retry_ms_);
+  } else {
+    face_->open(batch.frames);
+  }
+}
+
 void Subscriber::take(Batch& batch, Nanos now) {
   if (in_flight_) return;
-  if (!opened_ && mode_ == Mode::kFrames) append_sse_retry(batch.frames, retry_ms_);
+  open(batch);
+  std::size_t events_left = kFaceEventsMax;
   for (std::size_t i = 0; i < members_.size() && !full(batch); ++i) {
-    take_from(members_[(first_ + i) % members_.size()], batch);
+    Member& member = members_[(first_ + i) % members_.size()];
+    if (face_ == nullptr) {
+      take_from(member, batch);
+    } else {
+      take_for_face(member, batch, events_left);
+    }
   }
   // Fairness among many jobs: after a full batch the next one begins with another job.
   if (full(batch)) first_ = (first_ + 1) % members_.size();
   const bool silent = deadline_after(quiet_since_, limits_.heartbeat) <= now;
-  if (batch.empty() && mode_ == Mode::kFrames && silent) batch.frames.append(kSseKeepAlive);
-  if (batch.empty()) return;
+  if (batch.empty() && mode_ == Mode::kFrames && silent) {
+    if (face_ == nullptr) {
+      batch.frames.append(kSseKeepAlive);
+    } else {
+      face_->keep_alive(batch.frames);
+    }
+  }
+  if (batch.empty()) {
+    for (Member& member : members_) member.acknowledged = member.next;
+    return;
+  }
   batch.last = std::all_of(members_.begin(), members_.end(), [](const Member& member) {
     return !member.gap_due && member.job->log.at_end(member.next);
   });
-  opened_ = true;
   in_flight_ = true;
   quiet_since_ = now;
+}
+
+void Subscriber::take_for_face(Member& member, Batch& batch, std::size_t& events_left) {
+  const EventLog::Resolved here = member.job->log.catch_up(member.next);
+  broken_ = broken_ || here.gap;
+  member.next = here.position;
+  for (; !full(batch) && events_left > 0; --events_left) {
+    const EventLog::Event event = member.job->log.read(member.next);
+    if (event.kind == EventLog::EventKind::kNone) return;
+    member.next.next_seq = event.id.seq + 1;
+    if (event.kind == EventLog::EventKind::kTyped) continue;
+    face_->write(batch.frames, member.choice, *member.job, event);
+  }
 }
 
 void Subscriber::take_from(Member& member, Batch& batch) {
@@ -141,7 +191,7 @@ std::uint64_t Subscriber::acknowledged(const Job& job) const {
     if (member.acknowledged.attempt != job.log.attempt()) return 0;
     return std::max(member.acknowledged.next_seq, std::uint64_t{1}) - 1;
   }
-  return job.log.token_count();
+  return job.log.entry_count();
 }
 
 Nanos Subscriber::next_deadline() const {

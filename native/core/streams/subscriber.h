@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/base/time.h"
+#include "core/streams/face.h"
 #include "core/streams/job.h"
 
 namespace sluice {
@@ -15,7 +17,12 @@ using SubscriberHandle = std::uint64_t;
 /// One client's connection to the log of one job, or of several (fan-in).
 ///
 /// Turns log events into batches, one in flight at a time: events that arrive while the client is
-/// busy go into the next batch together. Not thread-safe; owned by a JobHub.
+/// busy go into the next batch together.
+///
+/// A subscriber with a face has the frames of another protocol. It reads from the beginning of its
+/// logs, and is `broken` where it cannot: a face has no gaps.
+///
+/// Not thread-safe; owned by a JobHub.
 class Subscriber {
  public:
   /// The form of a batch: SSE frames as bytes, or events as (id, type, JSON) strings.
@@ -42,16 +49,18 @@ class Subscriber {
 
   /// In frames mode the first batch waits for a first `acknowledge`, which reports that the head of
   /// the response has left.
-  /// @param retry_ms part of the first batch in frames mode.
+  /// @param retry_ms part of the first batch of native frames.
+  /// @param face in frames mode only; nullptr: native frames.
   Subscriber(SubscriberHandle handle, Mode mode, bool fan_in, std::uint64_t retry_ms, Limits limits,
-             Nanos now);
+             Nanos now, std::unique_ptr<Face> face = nullptr);
 
-  /// Adds a job, at the client's cursor. Before the first batch only.
+  /// Adds a job, at the client's cursor; a face has none. Before the first batch only.
   void add(Job& job, std::string_view cursor);
+  /// Removes a job that is purged.
   void remove(const Job& job);
 
-  /// Fills `batch`, which must be empty. It stays empty while another is in flight, or while there
-  /// is no event.
+  /// Fills `batch`, which must be empty. It stays empty while another is in flight, while there
+  /// is no event, and where the face has no frame for the events: those then count as consumed.
   void take(Batch& batch, Nanos now);
 
   /// The batch in flight was consumed (its bytes are in the socket).
@@ -63,6 +72,9 @@ class Subscriber {
   /// Every job's terminal event was consumed. True for a new subscriber whose cursors are at the
   /// end.
   [[nodiscard]] bool finished() const;
+
+  /// It has a face, and one of its logs has lost events that it needs, or was purged.
+  [[nodiscard]] bool broken() const { return broken_; }
 
   /// Whether there are events to take.
   [[nodiscard]] bool has_news() const;
@@ -78,6 +90,7 @@ class Subscriber {
   [[nodiscard]] SubscriberHandle handle() const { return handle_; }
   [[nodiscard]] Mode mode() const { return mode_; }
   [[nodiscard]] bool has_jobs() const { return !members_.empty(); }
+  [[nodiscard]] bool in_flight() const { return in_flight_; }
 
   template <typename Visit>
   void for_each_job(Visit visit) const {
@@ -91,11 +104,14 @@ class Subscriber {
     Job* job;
     EventLog::Position next;          // to be taken next
     EventLog::Position acknowledged;  // consumed up to here
-    std::string requested;            // the client's cursor, until its gap is announced
+    std::uint32_t choice;             // the place of its job when it was added
+    std::string requested = {};       // the client's cursor, until its gap is announced
     bool gap_due = false;
   };
 
+  void open(Batch& batch);
   void take_from(Member& member, Batch& batch);
+  void take_for_face(Member& member, Batch& batch, std::size_t& events_left);
   void emit(Batch& batch, std::string_view id, std::string_view type);
   [[nodiscard]] std::string composite_id() const;
   [[nodiscard]] bool full(const Batch& batch) const;
@@ -108,6 +124,8 @@ class Subscriber {
   std::vector<Member> members_;
   std::size_t first_ = 0;  // index of the member that is served first
   std::string data_;       // scratch: one event's JSON
+  std::unique_ptr<Face> face_;
+  bool broken_ = false;
   bool opened_ = false;
   bool in_flight_;
   Nanos quiet_since_;  // of the last batch taken or acknowledged

@@ -305,8 +305,8 @@ void Relay::on_text(std::uint32_t index, std::string_view text) {
   share.texts += 1;
   share.entries += 1;
   if (share.finished) usage_deadline_ = kNever;  // it was early: the wait begins anew
-  hub_.append(share.job, text, now_);
-  share.blocked = !hub_.writable(share.job);
+  hub_.append(share.job, text, now_);            // may end the job, if its log is full
+  share.blocked = !share.settled && !hub_.writable(share.job);
   blocked_ = blocked_ || share.blocked;
 }
 

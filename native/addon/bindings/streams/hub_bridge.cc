@@ -13,6 +13,11 @@ HubBridge::HubBridge(HubOptions options, std::shared_ptr<EventQueue> events, dou
       reactor_(reactor),
       silence_max_(std::max(options.stall, SocketEgress::kSilenceMax)) {}
 
+void HubBridge::attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
+                       const std::vector<JobHub::Cursor>& cursors, Nanos now) {
+  hub.attach(subscriber, mode, fan_in, cursors, now);
+}
+
 void HubBridge::attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, Nanos now) {
   if (reactor_ == nullptr || !hub.has_subscriber(subscriber)) return;  // already ended
   auto socket = std::make_unique<SocketEgress>(reactor_->loop(), std::move(fd), subscriber, *this,

@@ -38,6 +38,10 @@ class HubBridge final : public Machine,
     command(hub);
   }
 
+  /// As `JobHub::attach`.
+  void attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
+              const std::vector<JobHub::Cursor>& cursors, Nanos now);
+
   /// Writes the subscriber's frames to `fd`, a duplicate of the response's descriptor, from now on,
   /// and lets the first batch go.
   /// @param sole Node has closed its own descriptor: the reactor ends the response, and the

@@ -25,7 +25,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&HubBridge::follow>("follow"),
                          method<&HubBridge::state>("state"),
                          method<&HubBridge::flush>("flush"),
-                         method<&JobHub::attach>("attach"),
+                         method<&HubBridge::attach>("attach"),
                          method<&HubBridge::detach>("detach"),
                          method<&HubBridge::relay>("relay"),
                          method<&HubBridge::relay_fed>("relayFed"),

@@ -24,11 +24,17 @@ std::vector<std::string> replay(const EventLog& log, std::string_view cursor) {
     const EventLog::Event event = log.read(position);
     if (event.kind == EventLog::EventKind::kNone) return out;
     const std::string id = to_string(event.id) + " ";
-    if (event.kind == EventLog::EventKind::kToken) out.push_back(id + std::string(event.text));
+    if (event.kind == EventLog::EventKind::kEntry) out.push_back(id + std::string(event.text));
     if (event.kind == EventLog::EventKind::kRetry) out.push_back(id + "retry");
     if (event.kind == EventLog::EventKind::kTerminal) out.push_back(id + "end");
     ++position.next_seq;
   }
+}
+
+std::string text_of(const EventLog& log, EntryKind kind = EntryKind::kText) {
+  std::string text;
+  log.append_text(text, kind);
+  return text;
 }
 
 using Lines = std::vector<std::string>;
@@ -72,21 +78,21 @@ TEST(EventLog, RecordsTheFirstEndingOnly) {
   EXPECT_FALSE(log.append("late"));
   EXPECT_FALSE(log.begin_attempt());
   EXPECT_EQ(log.terminal().kind, Terminal::Kind::kCancelled);
-  EXPECT_EQ(log.text(), "a");
+  EXPECT_EQ(text_of(log), "a");
   EXPECT_EQ(to_string(log.latest()), "1-2");
 }
 
 TEST(EventLog, ANewAttemptForgetsTheTextAndSaysSo) {
   EventLog log = log_of({"a", "b"});
   ASSERT_TRUE(log.begin_attempt());
-  EXPECT_EQ(log.text(), "");
+  EXPECT_EQ(text_of(log), "");
   EXPECT_EQ(to_string(log.earliest()), "2-0");
   EXPECT_EQ(to_string(log.latest()), "2-0");
   log.append("c");
   EXPECT_EQ(replay(log, ""), (Lines{"2-0 retry", "2-1 c"}));
   EXPECT_EQ(replay(log, "1-2"), (Lines{"2-0 retry", "2-1 c"})) << "a cursor of the first attempt";
   EXPECT_EQ(replay(log, "2-0"), (Lines{"2-1 c"}));
-  EXPECT_EQ(log.token_count(), 1u);
+  EXPECT_EQ(log.entry_count(), 1u);
 }
 
 TEST(EventLog, AnEmptyTokenIsATokenLikeAnyOther) {
@@ -102,7 +108,7 @@ TEST(EventLog, TrimsTheOldestPastItsCapAndAnnouncesIt) {
   EXPECT_EQ(log.trimmed(), 3u);
   EXPECT_EQ(to_string(log.earliest()), "1-4");
   EXPECT_EQ(to_string(log.latest()), "1-8");
-  EXPECT_EQ(log.text().substr(0, 10), "token-1003");
+  EXPECT_EQ(text_of(log).substr(0, 10), "token-1003");
   EXPECT_EQ(replay(log, "").front(), "gap");
   EXPECT_EQ(replay(log, "")[1], "1-4 token-1003");
   EXPECT_EQ(replay(log, "1-2").front(), "gap");
@@ -115,7 +121,7 @@ TEST(EventLog, AlwaysKeepsTheLatestToken) {
   EventLog log(8);
   log.append(std::string(100, 'x'));
   log.append(std::string(100, 'y'));
-  EXPECT_EQ(log.text(), std::string(100, 'y'));
+  EXPECT_EQ(text_of(log), std::string(100, 'y'));
 }
 
 TEST(EventLog, HoldsAtMostTwiceItsCapWhateverTheTokens) {
@@ -130,8 +136,9 @@ TEST(EventLog, HoldsAtMostTwiceItsCapWhateverTheTokens) {
     // Growth by doubling may reserve twice what is used.
     ASSERT_LE(log.memory_bytes(), 4 * kCap);
   }
-  ASSERT_LE(log.text().size(), expected.size());
-  EXPECT_EQ(log.text(), std::string_view(expected).substr(expected.size() - log.text().size()));
+  const std::string text = text_of(log);
+  ASSERT_LE(text.size(), expected.size());
+  EXPECT_EQ(text, std::string_view(expected).substr(expected.size() - text.size()));
 }
 
 TEST(EventLogBytes, CountsWhatLogsHoldAndWhatTheyShareOnce) {

@@ -13,6 +13,13 @@
 
 namespace sluice {
 
+/// The retained text of a log.
+inline std::string text_of(const EventLog& log, EntryKind kind = EntryKind::kText) {
+  std::string text;
+  log.append_text(text, kind);
+  return text;
+}
+
 struct Recorder final : HubObserver {
   std::map<JobHandle, std::uint64_t> window;
   std::vector<std::string> ended;
@@ -23,8 +30,13 @@ struct Recorder final : HubObserver {
   std::map<SubscriberHandle, std::string> closed;
   std::map<SubscriberHandle, bool> opened;
   std::vector<std::string> order;
+  std::vector<JobHandle> begun;
 
   void on_window(JobHandle job, std::uint64_t tokens) override { window[job] = tokens; }
+  void on_begun(JobHandle job) override {
+    order.push_back("begun " + std::to_string(job));
+    begun.push_back(job);
+  }
   void on_ended(JobHandle job, std::string state) override {
     order.push_back("ended " + std::to_string(job));
     ended.push_back(std::move(state));

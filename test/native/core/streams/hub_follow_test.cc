@@ -330,16 +330,16 @@ TEST(EventLogShared, ALogThatGoesOnLeavesTheOtherAsItWas) {
   EventLog other(1 << 20);
   other.take_tokens(one);
   one.append("b");
-  EXPECT_EQ(one.text(), "ab");
-  EXPECT_EQ(other.text(), "a");
+  EXPECT_EQ(text_of(one), "ab");
+  EXPECT_EQ(text_of(other), "a");
   EXPECT_EQ(other.latest(), (EventId{1, 1}));
   other.append("c");
-  EXPECT_EQ(one.text(), "ab");
-  EXPECT_EQ(other.text(), "ac");
+  EXPECT_EQ(text_of(one), "ab");
+  EXPECT_EQ(text_of(other), "ac");
   other.take_tokens(one);
   one.begin_attempt();
-  EXPECT_EQ(one.text(), "");
-  EXPECT_EQ(other.text(), "ab");
+  EXPECT_EQ(text_of(one), "");
+  EXPECT_EQ(text_of(other), "ab");
   EXPECT_EQ(other.attempt(), 1u);
 }
 

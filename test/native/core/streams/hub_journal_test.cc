@@ -310,7 +310,7 @@ TEST(EventLogCopy, GivesWhatFollowsAndStartsBehindWhatWasTrimmed) {
 
   EventLog copy(1000);
   copy.restore(3, 2, text, ends);
-  EXPECT_EQ(copy.text(), "secondthird.");
+  EXPECT_EQ(text_of(copy), "secondthird.");
   EXPECT_EQ(copy.trimmed(), 1u);
   EXPECT_EQ(copy.latest(), (EventId{3, 3}));
   EXPECT_EQ(copy.read({3, 3}).text, "third.");
