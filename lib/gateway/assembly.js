@@ -55,6 +55,7 @@ function createJobs(options) {
     hub,
     jobs: lifecycle.jobs,
     onRestored: (record) => lifecycle.emit('restored', record),
+    onSettled: () => lifecycle.emit('settled'),
   });
   const { provider, exposeErrors } = options;
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors });
@@ -172,6 +173,7 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
   };
   lifecycle.on('ended', settle);
   lifecycle.on('restored', settle);
+  lifecycle.on('settled', billing.releaseOrphans);
   lifecycle.on('ended', (record, state) => {
     metrics.observe(state);
     const { id, principal, model, attempts, cache: shared } = record;

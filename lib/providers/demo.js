@@ -7,7 +7,7 @@ import { DEMO_OPTIONS } from './option-table.js';
 import { checkString } from '../internal/util/validate.js';
 import { checkTable } from '../internal/util/option-table.js';
 import { mergeRuns } from './llama/merge-runs.js';
-import { StopFilter } from './llama/stop-filter.js';
+import { StopFilter } from './shared/stop-filter.js';
 import { textOf } from './shared/messages.js';
 
 const CANNED_TEXT =

@@ -1,3 +1,4 @@
+import { StopFilter } from '../../providers/shared/stop-filter.js';
 import { providerError, readFailure } from './failure.js';
 import { tokenLimitOf } from '../checked-request.js';
 
@@ -18,8 +19,8 @@ function checkedUsage(usage) {
  * One attempt of one job: writes the provider's text to the job's log and ends the attempt. Main
  * thread only.
  *
- * An attempt ends by `complete`, by `fail`, at the token limit, or with the job (the record's abort
- * signal). It is `done` then, and writes nothing more.
+ * An attempt ends by `complete`, by `fail`, before a stop string, at the token limit, or with the job
+ * (the record's abort signal). It is `done` then, and writes nothing more.
  */
 export class Run {
   /** True when this attempt writes nothing more to the log. */
@@ -30,8 +31,10 @@ export class Run {
   retryError = undefined;
   #hub;
   #held = '';
+  /** Chunks of the provider, including those that the filter holds back. */
   #tokens = 0;
   #tokensMax;
+  #filter;
   #mayRetry;
   #exposeErrors;
   #onDone;
@@ -50,6 +53,7 @@ export class Run {
     this.#hub = hub;
     const { request = {} } = record;
     this.#tokensMax = (limitTokens ? tokenLimitOf(request) : undefined) ?? Infinity;
+    this.#filter = new StopFilter([request.stop ?? []].flat());
     this.#mayRetry = mayRetry;
     this.#exposeErrors = exposeErrors;
     this.#onDone = () => {};
@@ -96,12 +100,25 @@ export class Run {
   /** @param {string} text */
   #append(text) {
     this.#tokens += 1;
-    const open = this.#hub.append(this.record.handle, text);
+    const open = this.#write(this.#filter.push(text));
+    if (this.#filter.stopped) {
+      this.#end({ type: 'complete', reason: 'stop' });
+      return undefined;
+    }
     if (this.#tokens >= this.#tokensMax) {
+      this.#write(this.#filter.flush());
       this.#end({ type: 'complete', reason: 'length' });
       return undefined;
     }
     return open ? undefined : this.#hub.writable(this.record.handle);
+  }
+
+  /**
+   * @param {string} text
+   * @returns {boolean} whether the log accepts more at once
+   */
+  #write(text) {
+    return text === '' || this.#hub.append(this.record.handle, text);
   }
 
   /** @param {ProviderEnd | undefined} end the provider's return value, if any */
@@ -113,6 +130,7 @@ export class Run {
       this.#append(text);
       if (this.done) return;
     }
+    this.#write(this.#filter.flush());
     const reason = end?.reason === 'length' ? 'length' : 'stop';
     this.#end({ type: 'complete', reason, usage: checkedUsage(end?.usage) });
   }
@@ -127,6 +145,7 @@ export class Run {
       return;
     }
     this.record.failure = failure;
+    this.#write(this.#filter.flush());
     this.#end({ type: 'error', error: failure.wire });
   }
 

@@ -11,11 +11,12 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
  * an answer once, with the answer's record. `begun` is emitted at the first entry of the log of a job
- * that a face waits for. `restored` is emitted for a job that ended in an
- * earlier process.
+ * that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
+ * `settled` once all jobs of earlier processes have ended.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
- *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord], ended: [record: JobRecord, state: JobState],
- *   purged: [record: JobRecord]}} LifecycleEvents
+ *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
+ *   ended: [record: JobRecord, state: JobState], purged: [record: JobRecord], settled: []}}
+ *   LifecycleEvents
  */
 
 /**

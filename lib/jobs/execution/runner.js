@@ -80,8 +80,8 @@ function start(iterable) {
  * Moves a provider's text into the jobs' logs: the `process` function of a gateway's pipeline. Main
  * thread only.
  *
- * A run lasts one attempt and ends by the provider's end, its error, the token limit, or by the
- * job's own ending (cancel, wall time, disconnect: the record's abort signal). In each case the
+ * A run lasts one attempt and ends by the provider's end, its error, a stop string, the token limit, or
+ * by the job's own ending (cancel, wall time, disconnect: the record's abort signal). In each case the
  * iterator is stopped. The slot becomes free once it has stopped, or after `RELEASE_MS` if it does
  * not react.
  */

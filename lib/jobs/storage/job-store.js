@@ -126,8 +126,10 @@ export class JobStore {
    * @param {import('../../streams/hub.js').JobHub} gateway.hub
    * @param {import('../job-table.js').JobTable} gateway.jobs
    * @param {(record: JobRecord) => void} gateway.onRestored called for each ended job
+   * @param {() => void} gateway.onSettled called once all of them have ended, with their events
+   *   dispatched
    */
-  restore({ hub, jobs, onRestored }) {
+  restore({ hub, jobs, onRestored, onSettled }) {
     const times = { nowMs: Date.now(), retentionMs: this.#retentionMs };
     /** @type {{record: JobRecord, endedAtMs: number}[]} */
     const ended = [];
@@ -154,7 +156,7 @@ export class JobStore {
     // The table keeps a limited number of finished jobs, in the order of their endings.
     ended.sort((a, b) => a.endedAtMs - b.endedAtMs);
     const order = ended.map(({ record }) => record);
-    this.restored = this.#settle({ hub, jobs, onRestored }, order, cutOff);
+    this.restored = this.#settle({ hub, jobs, onRestored, onSettled }, order, cutOff);
   }
 
   /**
@@ -162,7 +164,7 @@ export class JobStore {
    * @param {JobRecord[]} ended jobs that ended before this process: the hub emits nothing for them
    * @param {JobRecord[]} cutOff
    */
-  async #settle({ hub, jobs, onRestored }, ended, cutOff) {
+  async #settle({ hub, jobs, onRestored, onSettled }, ended, cutOff) {
     const snapshot = (/** @type {JobRecord} */ { handle }) => hub.snapshot(handle, { text: false });
     const states = await Promise.all(ended.map(snapshot));
     ended.forEach((record, i) => {
@@ -173,6 +175,8 @@ export class JobStore {
     });
     for (const { handle } of cutOff) hub.finish(handle, { type: 'error', error: RESTARTED });
     await Promise.all(cutOff.map(snapshot));
+    await hub.barrier();
+    onSettled();
   }
 
   /**

@@ -5,7 +5,7 @@
 import { SluiceError } from '../../internal/util/errors.js';
 import { SequencePool } from './sequence-pool.js';
 import { Speller } from './detokenizer.js';
-import { StopFilter } from './stop-filter.js';
+import { StopFilter } from '../shared/stop-filter.js';
 import { textOf } from '../shared/messages.js';
 
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
