@@ -293,6 +293,22 @@ export class JobHub {
     return this.#ask(handle, (request) => this.#native.follow(handle, source, request));
   }
 
+  /**
+   * Counts a reader that does not subscribe, such as a request for the whole answer: like a subscriber
+   * it keeps the job from being cancelled, but it holds nothing back.
+   * @param {number} handle
+   * @returns {() => void} to be called once, when the reader has left
+   */
+  hold(handle) {
+    this.#native.hold(handle);
+    this.#reactor.settle();
+    return () => {
+      if (this.#closed) return;
+      this.#native.release(handle);
+      this.#reactor.settle();
+    };
+  }
+
   /** @param {number} handle of a job to forget at once; its subscribers are cut off */
   purge(handle) {
     this.#sendTokens();

@@ -7,6 +7,8 @@
  * @typedef {object} RelayTarget
  * @property {number} idleMs longest silence of the upstream while there is room for its text
  * @property {number[]} jobs their handles, by the upstream's index of the answer; of one shard
+ * @property {boolean} [oneAnswer] the jobs are the answers to one request: they end together, and the
+ *   first one gets the usage of the call; default false
  */
 
 /**

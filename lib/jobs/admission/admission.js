@@ -327,7 +327,9 @@ export class Admission extends EventEmitter {
     if (!ofPart) this.#store?.file.checkRoom();
     this.#memory?.check('jobs', access.principal);
     signal?.throwIfAborted();
-    const plan = ofPart
+    // An answer that jobs share has one choice.
+    const alone = ofPart || (request.n ?? 1) > 1;
+    const plan = alone
       ? undefined
       : planOf(request, { model, access, cacheControl }, this.#cacheOptions);
     const whose = { access, model, endpoint: endpoint ?? endpoints.jobs };

@@ -66,7 +66,7 @@ export class JobLifecycle extends EventEmitter {
       maxRetainedJobs: options.maxRetainedJobs,
       memory,
       onEvict: (record) => {
-        hub.purge(record.handle);
+        this.#purge(record);
         this.emit('purged', record);
       },
     });
@@ -110,9 +110,31 @@ export class JobLifecycle extends EventEmitter {
       ...(record.extra?.face !== undefined && { announce: true, whole: true }),
       near: record.answer?.handle ?? copyTo?.handle,
     });
+    this.#addSiblings(record, request.n ?? 1);
     this.#jobs.add(record);
     this.emit('queued', record);
     if (this.#drained) this.cancel(record, 'shutdown');
+  }
+
+  /**
+   * Creates the logs of a job's further answers. They have no row, no reader of their own and no
+   * limits: the job's apply, and they end with it.
+   * @param {JobRecord} record accepted
+   * @param {number} n answers asked for
+   */
+  #addSiblings({ id, handle, siblings }, n) {
+    for (let index = 1; index < n; index += 1) {
+      const options = { onDisconnect: 'continue', disconnectGraceMs: 0, maxWallMs: Infinity };
+      siblings.push(
+        this.#hub.create({
+          .../** @type {const} */ (options),
+          jobId: `${id}.${index}`,
+          retentionMs: Infinity,
+          whole: true,
+          near: handle,
+        }),
+      );
+    }
   }
 
   /**
@@ -123,8 +145,10 @@ export class JobLifecycle extends EventEmitter {
   beginAttempt(record) {
     if (record.abort.signal.aborted) return false;
     record.beginAttempt();
-    if (record.attempts === 1) this.#hub.start(record.handle);
-    else this.#hub.retry(record.handle);
+    for (const handle of [record.handle, ...record.siblings]) {
+      if (record.attempts === 1) this.#hub.start(handle);
+      else this.#hub.retry(handle);
+    }
     this.emit('attempt', record);
     for (const job of record.jobs) this.emit(job.attempts === 1 ? 'started' : 'retry', job);
     return true;
@@ -175,20 +199,20 @@ export class JobLifecycle extends EventEmitter {
     this.#hub.unrecord(record.handle);
     this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
     if (!record.providerDone) record.abort.abort();
-    this.#hub.purge(record.handle);
+    this.#purge(record);
   }
 
   /** @param {JobRecord} record whose caller aborted before it received the job's id */
   forget(record) {
     this.#jobs.delete(record);
-    this.#hub.purge(record.handle);
+    this.#purge(record);
     record.handle = 0;
   }
 
   /** @param {JobRecord} record that has ended: its log and its rows are deleted */
   erase(record) {
     this.#jobs.delete(record);
-    this.#hub.purge(record.handle);
+    this.#purge(record);
     this.emit('purged', record);
   }
 
@@ -209,6 +233,9 @@ export class JobLifecycle extends EventEmitter {
     const record = this.#jobs.byHandle(handle);
     if (record === undefined) return;
     this.#jobs.finish(record, state);
+    for (const sibling of record.siblings) {
+      this.#hub.finish(sibling, { type: 'cancelled', reason: 'client_request' });
+    }
     record.settleReservation();
     // A shared answer is counted separately.
     if (state.status === 'completed' && record.answer === undefined) this.#retryBudget.onSuccess();
@@ -229,6 +256,12 @@ export class JobLifecycle extends EventEmitter {
     const record = this.#jobs.byHandle(handle);
     if (record === undefined) return;
     this.#jobs.delete(record);
+    this.#purge(record);
     this.emit('purged', record);
+  }
+
+  /** @param {JobRecord} record whose logs are deleted */
+  #purge({ handle, siblings }) {
+    for (const each of [handle, ...siblings]) this.#hub.purge(each);
   }
 }

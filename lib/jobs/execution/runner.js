@@ -150,6 +150,7 @@ export class JobRunner {
       await this.#provider.relay?.(requests, {
         hub,
         handles,
+        siblings: runs.map(({ record }) => record.siblings),
         onError: (index, error) => runs[index].fail(error),
       });
     } catch (error) {

@@ -103,9 +103,10 @@ export function groupRequests(requests, shardOf) {
   /** @type {Map<string, number[]>} */
   const groups = new Map();
   requests.forEach((request, index) => {
-    const { promptIds } = request;
+    const { promptIds, n = 1 } = request;
     // One array holds texts or token ids, not both.
-    const parts = [shardOf(index), promptIds === undefined, sharedMembers(request, NONE)];
+    const own = n > 1 ? index : null; // its answers end together
+    const parts = [shardOf(index), promptIds === undefined, own, sharedMembers(request, NONE)];
     const key = JSON.stringify(parts);
     const group = groups.get(key);
     if (group) group.push(index);

@@ -130,7 +130,9 @@ export class OpenAiProvider {
     this.models = given.model === undefined ? [] : [{ id: checkString('model', given.model) }];
     this.takesBatches = this.#mode === 'completions';
     /** @type {readonly import('../shared/features.js').Feature[]} */
-    this.features = this.takesBatches ? ['token_prompts'] : DEFAULT_FEATURES;
+    this.features = this.takesBatches
+      ? ['token_prompts', 'choices']
+      : [...DEFAULT_FEATURES, 'choices'];
   }
 
   /**
@@ -140,6 +142,7 @@ export class OpenAiProvider {
    * @param {object} to
    * @param {import('../../internal/native/relay-types.js').RelayHub} to.hub
    * @param {readonly number[]} to.handles the requests' jobs; one that ends closes its answer
+   * @param {readonly (readonly number[])[]} [to.siblings] jobs of each request's further answers
    * @param {(index: number, error: import('../shared/errors.js').ProviderError) => void} to.onError
    *   called for each request that failed; its job has not ended
    */
@@ -162,9 +165,14 @@ export class OpenAiProvider {
    * @param {readonly number[]} group the indices of requests that share a call
    * @param {Parameters<OpenAiProvider['relay']>[1]} to
    */
-  async #relayGroup(requests, group, { hub, handles, onError }) {
+  async #relayGroup(requests, group, { hub, handles, siblings = [], onError }) {
     const members = group.map((index) => requests[index]);
-    const target = { idleMs: this.#idleMs, jobs: group.map((index) => handles[index]) };
+    const more = group.flatMap((index) => siblings[index] ?? []);
+    const target = {
+      idleMs: this.#idleMs,
+      jobs: [...group.map((index) => handles[index]), ...more],
+      oneAnswer: more.length > 0,
+    };
     const refused = new Set(this.#refused.get(members[0].model));
     for (;;) {
       const body = callBody(this.#mode, members, refused);
@@ -180,7 +188,9 @@ export class OpenAiProvider {
         continue;
       }
       const errors = relayErrors(outcome, { idleMs: this.#idleMs, secrets: this.#secrets });
-      errors.forEach((error, i) => error && onError(group[i], error));
+      // The job of several answers fails with any of them.
+      const whole = more.length > 0 ? [errors.find(Boolean)] : errors;
+      whole.forEach((error, i) => error && onError(group[i], error));
       return;
     }
   }

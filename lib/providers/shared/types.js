@@ -64,7 +64,7 @@
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal aborts
  *   when no request of the batch is needed any more
  * @property {(requests: ProviderRequest[], to: {hub: RelayHub, handles: number[],
- *   onError: (index: number, error: Error) => void}) => Promise<void>} [relay] if given, replaces the
+ *   siblings: number[][], onError: (index: number, error: Error) => void}) => Promise<void>} [relay] if given, replaces the
  *   other two: the answers reach the jobs' logs without passing through JavaScript. The hub ends the
  *   jobs; `onError` is called for each failed one. Resolves after the last event of all of them
  * @property {() => Promise<void>} [ready] does in advance the set-up of the first request;

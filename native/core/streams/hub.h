@@ -158,6 +158,11 @@ class JobHub final : public Machine {
   void acknowledge(SubscriberHandle handle, Nanos now);
   /// The subscriber has consumed a part of its batch: it is not stalled.
   void progress(SubscriberHandle handle, Nanos now);
+  /// A reader that does not subscribe, such as a request for the whole answer: like a subscriber it
+  /// keeps a job from being cancelled, but it takes no events and holds nothing back.
+  void hold(JobHandle handle);
+  /// Such a reader has left.
+  void release(JobHandle handle, Nanos now);
   /// Removes the subscriber.
   void detach(SubscriberHandle handle, Nanos now);
 
@@ -210,6 +215,7 @@ class JobHub final : public Machine {
   void flush(Subscriber& subscriber, Nanos now);
   void close(SubscriberHandle handle, std::string_view reason, Nanos now);
   void forget(SubscriberHandle handle, Nanos now);
+  void look_for_readers(Job& job, Nanos now);
 
   [[nodiscard]] EventLog new_log(const JobOptions& options);
 

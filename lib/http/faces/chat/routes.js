@@ -4,7 +4,7 @@ import { chatAnswer, completionAnswer } from './answer.js';
 import { departureOf } from '../../departure.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
 import { idempotencyKeyOf } from '../../routes/jobs.js';
-import { interpretChat, interpretCompletions } from './request.js';
+import { divideChat, divideCompletions } from './request.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { cursorOf } from '../../routes/streams.js';
 import { rateLimitHeaders } from '../../../jobs/rate-limits/headers.js';
@@ -34,6 +34,8 @@ const GRACE_MS = 2000;
  * @property {import('../calls.js').FaceCalls} calls
  * @property {{reasoningField: import('./answer.js').ReasoningField}} options
  */
+
+const PATHS = { chat: '/v1/chat/completions', completions: '/v1/completions' };
 
 const DIALECTS = {
   chat: { prefix: 'chatcmpl', answer: chatAnswer },
@@ -117,14 +119,14 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
    * @param {ServerResponse} res
    * @param {Context} context
    * @param {ChatFace['dialect']} dialect
-   * @param {ReturnType<typeof interpretChat> | ReturnType<typeof interpretCompletions>} asked
+   * @param {import('./request.js').Divided & {prompts?: (string | number[])[]}} asked
    */
   async function serve(req, res, { access, body }, dialect, asked) {
     const startedAt = performance.now();
     const { principal } = access;
     const { stream, includeUsage } = asked;
     if (stream && !calls.open.hasRoom(principal)) throw overloaded();
-    const request = { path: `/v1/${dialect}`, body };
+    const request = { path: PATHS[dialect], body };
     const how = { dialect, stream, includeUsage, startedAt, request };
     const orphan = orphanOf(calls, req, { principal, ...request });
     if (orphan !== undefined) {
@@ -141,28 +143,35 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
    * @param {ServerResponse} res
    * @param {Pick<Context, 'access' | 'body'>} context
    * @param {ChatFace['dialect']} dialect
-   * @param {any} asked
+   * @param {import('./request.js').Divided & {prompts?: (string | number[])[]}} asked
    * @returns {Promise<JobRecord[] | undefined>} undefined: the client has left
    */
   async function submit(req, res, { access, body }, dialect, asked) {
-    const { model, messages, prompts = [undefined], n, includeUsage, options: own, passed } = asked;
+    const path = PATHS[dialect];
+    const { request, prompts = [undefined], includeUsage, options, passed } = asked;
     const signal = departureOf(res);
     const key = idempotencyKeyOf(req);
     const submission = {
-      ...{ access, signal, body },
-      face: { dialect, model: model ?? null, ...(includeUsage && { include_usage: true }) },
+      ...{ access, signal, passed, fingerprint: { path, body } },
+      face: {
+        dialect,
+        model: request.model ?? null,
+        ...(includeUsage && { include_usage: true }),
+      },
       cacheControl: req.headers['cache-control'],
-      options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...own },
+      options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
     };
     /** @type {JobRecord[]} */
     const records = [];
     try {
       for (const [i, prompt] of prompts.entries()) {
-        const { record, replayed, entries } = await admission.submitInterpreted(
-          { model, messages, prompt, n, passed, near: records[0]?.handle },
+        const { record, replayed, entries } = await admission.submitInterpreted({
+          ...submission,
+          request: prompt === undefined ? request : { ...request, prompt },
           // Each prompt is a job with a key of its own.
-          { ...submission, idempotencyKey: i === 0 || key === undefined ? key : `${key}#${i}` },
-        );
+          idempotencyKey: i === 0 || key === undefined ? key : `${key}#${i}`,
+          near: records[0]?.handle,
+        });
         records.push(record);
         setHeaders(res, rateLimitHeaders(entries));
         if (replayed) res.setHeader('Idempotency-Replayed', 'true');
@@ -178,11 +187,11 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
   }
 
   /** @type {Handle} */
-  const chat = (req, res, context) => serve(req, res, context, 'chat', interpretChat(context.body));
+  const chat = (req, res, context) => serve(req, res, context, 'chat', divideChat(context.body));
 
   /** @type {Handle} */
   const completions = (req, res, context) =>
-    serve(req, res, context, 'completions', interpretCompletions(context.body));
+    serve(req, res, context, 'completions', divideCompletions(context.body));
 
   /** @type {Handle} */
   async function read(req, res, { params: { id = '' }, query, access: { principal } }) {
@@ -205,9 +214,9 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
 
   const body = /** @type {const} */ ('json');
   return {
-    '/v1/chat/completions': { POST: { handle: chat, body } },
+    [PATHS.chat]: { POST: { handle: chat, body } },
     '/v1/chat/completions/:id': { GET: { handle: read, head: false } },
-    '/v1/completions': { POST: { handle: completions, body } },
+    [PATHS.completions]: { POST: { handle: completions, body } },
   };
 }
 

@@ -1,6 +1,6 @@
 /** Reads the body of `POST /v1/responses` and converts it to a chat request. Pure functions. */
 import { badRequest } from '../../../internal/util/http-error.js';
-import { checkBody, sluiceSchema } from '../chat/request.js';
+import { checkBody } from '../chat/request.js';
 import { checkMetadataSize } from '../../../jobs/request.js';
 import { schemaCheck } from '../../../internal/util/json-schema.js';
 
@@ -34,7 +34,7 @@ const schema = {
     tools: { type: ['array', 'null'], items: { type: 'object' } },
     tool_choice: { type: ['string', 'object', 'null'] },
     user: nullable('string'),
-    sluice: sluiceSchema,
+    sluice: { type: 'object' },
   },
 };
 
@@ -49,9 +49,10 @@ const check = schemaCheck(schema);
  * @property {boolean} background
  * @property {boolean} store
  * @property {string} [previous] id of the response that this one goes on from
- * @property {import('../chat/request.js').JobOptions} options
- * @property {Record<string, unknown> | undefined} metadata
- * @property {Record<string, any>} passed of the upstream's request, without model and messages
+ * @property {Record<string, unknown>} options of the job
+ * @property {Record<string, any>} request the members that the gateway interprets, without model and
+ *   messages
+ * @property {Record<string, any>} passed further members of the upstream's request
  * @property {Record<string, unknown>} envelope the members of the response that repeat the request
  * @property {boolean} summary whether reasoning is shown as its summary
  */
@@ -92,7 +93,8 @@ function passedOn(request, { unsupportedTools }) {
   const {
     ...{ model, input, instructions, background, store, stream, previous_response_id },
     ...{ conversation, include, truncation, max_tool_calls, stream_options, client_metadata },
-    ...{ metadata, sluice, tools, tool_choice, text, reasoning, max_output_tokens, ...others },
+    ...{ metadata, sluice, tools, tool_choice, text, reasoning, max_output_tokens },
+    ...{ temperature, user, ...others },
   } = request;
   const kept = tools ? chatTools(tools, unsupportedTools) : [];
   const wantsLogprobs = include?.includes('message.output_text.logprobs');
@@ -103,7 +105,6 @@ function passedOn(request, { unsupportedTools }) {
     ...(text?.format && { response_format: responseFormat(text.format) }),
     ...(text?.verbosity && { verbosity: text.verbosity }),
     ...(reasoning?.effort && { reasoning_effort: reasoning.effort }),
-    ...(max_output_tokens != null && { max_tokens: max_output_tokens }),
     ...(wantsLogprobs && { logprobs: true }),
   };
 }
@@ -173,7 +174,11 @@ export function interpretResponse(body, how) {
     store: store !== false,
     previous: request.previous_response_id ?? undefined,
     options: { ...sluice, ...(turn !== undefined && { conversation_id: turn }) },
-    metadata: metadata ?? undefined,
+    request: {
+      temperature: request.temperature,
+      user: request.user,
+      max_tokens: request.max_output_tokens,
+    },
     passed: passedOn(request, how),
     envelope: repeated(request),
     summary: request.reasoning?.summary != null,

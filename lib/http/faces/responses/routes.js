@@ -168,7 +168,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
    * @param {import('./request.js').ResponseRequest} asked
    */
   async function submit(req, res, { access, body }, asked) {
-    const { background, store, instructions, model, passed, envelope, summary } = asked;
+    const { background, store, instructions, model, request, passed, envelope, summary } = asked;
     const signal = background ? undefined : departureOf(res);
     const earlier = await chain(asked.previous, access.principal);
     const listed = typeof asked.input === 'string' ? inputItems(asked.input, '') : asked.input;
@@ -184,14 +184,12 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
       ? { ...asked.options, on_disconnect: 'continue' }
       : { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...asked.options };
     try {
-      return await admission.submitInterpreted(
-        { model, messages: [...system, ...messages], n: 1, passed, metadata: asked.metadata },
-        {
-          ...{ access, signal, body, face, options: own },
-          cacheControl: req.headers['cache-control'],
-          idempotencyKey: idempotencyKeyOf(req),
-        },
-      );
+      return await admission.submitInterpreted({
+        ...{ access, signal, face, passed, options: own, fingerprint: { path: PATH, body } },
+        request: { ...request, model, messages: [...system, ...messages] },
+        cacheControl: req.headers['cache-control'],
+        idempotencyKey: idempotencyKeyOf(req),
+      });
     } catch (error) {
       if (signal?.aborted) return undefined;
       throw error;

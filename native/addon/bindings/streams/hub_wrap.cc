@@ -22,6 +22,8 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&JobHub::reopen>("reopen"),
                          method<&JobHub::finish>("finish"),
                          method<&JobHub::purge>("purge"),
+                         method<&JobHub::hold>("hold"),
+                         method<&JobHub::release>("release"),
                          method<&HubBridge::follow>("follow"),
                          method<&HubBridge::state>("state"),
                          method<&HubBridge::flush>("flush"),
