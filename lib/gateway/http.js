@@ -30,7 +30,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
     streams: { hub, jobs: lifecycle.jobs, operations, streamUrls, open: parts.streams, options },
-    faces: { admission, lifecycle, calls, options },
+    faces: { admission, lifecycle, jobs, calls, options },
     conversations: { conversations },
     operations: { workflows, crawls },
     kv: { kv: parts.kv, memory, valueBytesMax: options.kv.maxValueBytes, options },

@@ -160,6 +160,22 @@ export const GATEWAY_OPTIONS = Object.freeze([
     help: 'member that carries reasoning in the answers of `/v1/chat/completions`',
   },
   {
+    path: 'unsupportedTools',
+    type: 'choice',
+    choices: ['refuse', 'drop'],
+    default: 'refuse',
+    flag: 'unsupported-tools',
+    help: 'what `/v1/responses` does with tools other than functions',
+  },
+  {
+    path: 'responses.ttlMs',
+    type: 'milliseconds',
+    min: 1,
+    default: DAY_MS,
+    flag: 'responses-ttl-ms',
+    help: 'how long `/v1/responses` keeps a stored response after its end',
+  },
+  {
     path: 'onDisconnect',
     type: 'choice',
     choices: ['cancel', 'continue'],

@@ -8,13 +8,16 @@ import { jobRoutes } from './routes/jobs.js';
 import { kvRoutes } from './routes/kv.js';
 import { logRoutes } from './routes/logs.js';
 import { modelRoutes } from './routes/models.js';
+import { responseRoutes } from './faces/responses/routes.js';
 import { streamRoutes } from './routes/streams.js';
+import { uiRoutes } from './faces/ui/routes.js';
 
 /**
  * @param {object} deps
  * @param {Parameters<typeof jobRoutes>[0]} deps.jobs
  * @param {Parameters<typeof streamRoutes>[0]} deps.streams
- * @param {Parameters<typeof chatRoutes>[0]} deps.faces
+ * @param {Parameters<typeof chatRoutes>[0] & Parameters<typeof responseRoutes>[0]
+ *   & Parameters<typeof uiRoutes>[0]} deps.faces
  * @param {Parameters<typeof conversationRoutes>[0]} deps.conversations
  * @param {Parameters<typeof workflowRoutes>[0] & Parameters<typeof crawlRoutes>[0]} deps.operations
  * @param {Parameters<typeof kvRoutes>[0]} deps.kv
@@ -29,6 +32,8 @@ export function contractRoutes(deps) {
     ...jobRoutes(deps.jobs),
     ...streamRoutes(deps.streams),
     ...chatRoutes(deps.faces),
+    ...responseRoutes(deps.faces),
+    ...uiRoutes(deps.faces),
     ...conversationRoutes(deps.conversations),
     ...workflowRoutes(deps.operations),
     ...crawlRoutes(deps.operations),

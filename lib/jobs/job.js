@@ -60,6 +60,8 @@ export class JobRecord {
     this.begun = false;
     /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
     this.siblings = [];
+    /** Handle of a job whose reactor it shares. @type {number | undefined} */
+    this.near = undefined;
     /** Jobs of the further prompts of its request. @type {JobRecord[]} */
     this.peers = [];
     /** Deadline by `max_wall_ms` on the monotonic clock; set at admission. */

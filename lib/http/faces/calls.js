@@ -71,9 +71,11 @@ export class FaceCalls {
    * @param {ServerResponse} res with nothing written yet
    * @param {JobRecord[]} records of its answers, at least one
    * @param {FaceRequest} [request] what a retry repeats; default: no retry can join
+   * @param {(complete: boolean) => void} [onLeft] called once, when its connection has ended;
+   *   `complete`: the client has been sent all of the answer
    * @returns {FaceCall}
    */
-  join(res, records, request) {
+  join(res, records, request, onLeft) {
     const [record] = records;
     this.orphans.delete(record);
     const counts = this.#counts.get(record) ?? { calls: 0, answered: false };
@@ -82,6 +84,7 @@ export class FaceCalls {
     return new FaceCall(this, res, records, (complete) => {
       counts.calls -= 1;
       counts.answered ||= complete;
+      onLeft?.(complete);
       if (counts.answered || counts.calls > 0 || request === undefined) return;
       this.orphans.add(record, request.path, request.body);
     });

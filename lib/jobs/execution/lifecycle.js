@@ -29,6 +29,17 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * @property {{attempts: number}} retry
  */
 
+/**
+ * @param {JobRecord} record
+ * @param {number} usualMs
+ * @returns {number} from its end to its purge
+ */
+function retentionOf({ extra }, usualMs) {
+  const face = /** @type {{retention_ms?: number} | undefined} */ (extra?.face);
+  const leastMs = extra?.conversation_id === undefined ? 0 : TURN_RETENTION_MS;
+  return Math.max(face?.retention_ms ?? usualMs, leastMs);
+}
+
 /** Minimum retention of a conversation's turn: its text is read after the job has ended. */
 const TURN_RETENTION_MS = 60_000;
 
@@ -103,12 +114,10 @@ export class JobLifecycle extends EventEmitter {
       maxWallMs,
       promptTokens,
       record: this.#store?.accept(record, promptTokens),
-      ...(record.extra?.conversation_id !== undefined && {
-        retentionMs: Math.max(this.#options.retentionMs, TURN_RETENTION_MS),
-      }),
+      retentionMs: retentionOf(record, this.#options.retentionMs),
       // A face writes its frames from the whole log.
       ...(record.extra?.face !== undefined && { announce: true, whole: true }),
-      near: record.answer?.handle ?? copyTo?.handle,
+      near: record.answer?.handle ?? copyTo?.handle ?? record.near,
     });
     this.#addSiblings(record, request.n ?? 1);
     this.#jobs.add(record);
@@ -124,16 +133,16 @@ export class JobLifecycle extends EventEmitter {
    */
   #addSiblings({ id, handle, siblings }, n) {
     for (let index = 1; index < n; index += 1) {
-      const options = { onDisconnect: 'continue', disconnectGraceMs: 0, maxWallMs: Infinity };
-      siblings.push(
-        this.#hub.create({
-          .../** @type {const} */ (options),
-          jobId: `${id}.${index}`,
-          retentionMs: Infinity,
-          whole: true,
-          near: handle,
-        }),
-      );
+      const sibling = this.#hub.create({
+        jobId: `${id}.${index}`,
+        onDisconnect: 'continue',
+        disconnectGraceMs: 0,
+        maxWallMs: Infinity,
+        retentionMs: Infinity,
+        whole: true,
+        near: handle,
+      });
+      siblings.push(sibling);
     }
   }
 
@@ -176,7 +185,7 @@ export class JobLifecycle extends EventEmitter {
 
   /**
    * @param {JobRecord} record
-   * @param {'client_request' | 'shutdown'} reason
+   * @param {'client_request' | 'shutdown' | 'superseded'} reason
    */
   cancel(record, reason) {
     if (record.ended) return;

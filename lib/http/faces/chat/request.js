@@ -10,7 +10,7 @@ import { schemaRefusal } from '../../../jobs/request.js';
  * @typedef {object} Divided
  * @property {Record<string, any>} request the members that the gateway interprets
  * @property {Record<string, unknown>} passed
- * @property {unknown} options of the job: the member `sluice`
+ * @property {object} [options] of the job, unchecked: the member `sluice`
  * @property {boolean} stream
  * @property {boolean} includeUsage whether the stream ends with a chunk of the usage
  */
@@ -50,8 +50,20 @@ export function checkBody(check, body) {
  */
 function divide(body) {
   const {
-    ...{ stream, store, sluice: options, model, messages, prompt, stop, temperature },
-    ...{ max_tokens, max_completion_tokens, n, user, metadata, ...passed },
+    stream,
+    store: _store,
+    sluice: options,
+    prompt: _prompt,
+    model,
+    messages,
+    stop,
+    temperature,
+    max_tokens,
+    max_completion_tokens,
+    n,
+    user,
+    metadata,
+    ...passed
   } = body;
   const request = {
     ...{ model, messages, stop, temperature, max_tokens, max_completion_tokens },

@@ -148,7 +148,7 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
    */
   async function submit(req, res, { access, body }, dialect, asked) {
     const path = PATHS[dialect];
-    const { request, prompts = [undefined], includeUsage, options, passed } = asked;
+    const { request, prompts = [undefined], includeUsage, passed } = asked;
     const signal = departureOf(res);
     const key = idempotencyKeyOf(req);
     const submission = {
@@ -159,7 +159,7 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
         ...(includeUsage && { include_usage: true }),
       },
       cacheControl: req.headers['cache-control'],
-      options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
+      options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...asked.options },
     };
     /** @type {JobRecord[]} */
     const records = [];

@@ -40,6 +40,11 @@ const schema = {
 
 const check = schemaCheck(schema);
 
+/** Members that are interpreted or converted; the upstream gets all others as they are. */
+const READ = new Set(
+  Object.keys(schema.properties).filter((name) => name !== 'top_p' && name !== 'parallel_tool_calls'),
+);
+
 /**
  * @typedef {object} ResponseRequest
  * @property {string} [model]
@@ -90,18 +95,14 @@ function responseFormat(format) {
  * @returns {Record<string, any>}
  */
 function passedOn(request, { unsupportedTools }) {
-  const {
-    ...{ model, input, instructions, background, store, stream, previous_response_id },
-    ...{ conversation, include, truncation, max_tool_calls, stream_options, client_metadata },
-    ...{ metadata, sluice, tools, tool_choice, text, reasoning, max_output_tokens },
-    ...{ temperature, user, ...others },
-  } = request;
+  const others = Object.fromEntries(Object.entries(request).filter(([name]) => !READ.has(name)));
+  const { include, tools, tool_choice: choice, text, reasoning } = request;
   const kept = tools ? chatTools(tools, unsupportedTools) : [];
   const wantsLogprobs = include?.includes('message.output_text.logprobs');
   return {
     ...others,
     ...(kept.length > 0 && { tools: kept }),
-    ...(tool_choice != null && kept.length > 0 && { tool_choice: toolChoice(tool_choice) }),
+    ...(choice != null && kept.length > 0 && { tool_choice: toolChoice(choice) }),
     ...(text?.format && { response_format: responseFormat(text.format) }),
     ...(text?.verbosity && { verbosity: text.verbosity }),
     ...(reasoning?.effort && { reasoning_effort: reasoning.effort }),
