@@ -7,6 +7,7 @@ import { healthRoutes } from './routes/health.js';
 import { jobRoutes } from './routes/jobs.js';
 import { kvRoutes } from './routes/kv.js';
 import { logRoutes } from './routes/logs.js';
+import { messagesRoutes } from './faces/messages/routes.js';
 import { modelRoutes } from './routes/models.js';
 import { responseRoutes } from './faces/responses/routes.js';
 import { streamRoutes } from './routes/streams.js';
@@ -17,7 +18,7 @@ import { uiRoutes } from './faces/ui/routes.js';
  * @param {Parameters<typeof jobRoutes>[0]} deps.jobs
  * @param {Parameters<typeof streamRoutes>[0]} deps.streams
  * @param {Parameters<typeof chatRoutes>[0] & Parameters<typeof responseRoutes>[0]
- *   & Parameters<typeof uiRoutes>[0]} deps.faces
+ *   & Parameters<typeof uiRoutes>[0] & Parameters<typeof messagesRoutes>[0]} deps.faces
  * @param {Parameters<typeof conversationRoutes>[0]} deps.conversations
  * @param {Parameters<typeof workflowRoutes>[0] & Parameters<typeof crawlRoutes>[0]} deps.operations
  * @param {Parameters<typeof kvRoutes>[0]} deps.kv
@@ -34,6 +35,7 @@ export function contractRoutes(deps) {
     ...chatRoutes(deps.faces),
     ...responseRoutes(deps.faces),
     ...uiRoutes(deps.faces),
+    ...messagesRoutes(deps.faces),
     ...conversationRoutes(deps.conversations),
     ...workflowRoutes(deps.operations),
     ...crawlRoutes(deps.operations),

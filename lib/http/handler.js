@@ -128,7 +128,9 @@ export function createHandler(deps) {
     setRequestId(req, res);
     if (handleCors(req, res, access.corsOrigins)) return;
     setHeaders(res, HEADERS);
-    const fail = (/** @type {unknown} */ error) => sendError(error, req, res, log);
+    const endpoint = typeof found === 'object' ? endpointOf(found.methods, req.method) : undefined;
+    const fail = (/** @type {unknown} */ error) =>
+      sendError(error, req, res, log, endpoint?.describeError);
     if (found === undefined) fail(routeNotFound(req.method));
     else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
     else answer(found, query, req, res).catch(fail);

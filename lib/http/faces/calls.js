@@ -165,7 +165,9 @@ class FaceCall {
       late = true;
       this.#wake();
     };
-    const forget = this.#records.map((record) => this.#calls.whenChanged(record, () => this.#wake()));
+    const forget = this.#records.map((record) =>
+      this.#calls.whenChanged(record, () => this.#wake()),
+    );
     while (!this.#left && !late && !reached()) {
       await new Promise((resolve) => {
         this.#wake = () => resolve(undefined);
@@ -186,7 +188,8 @@ class FaceCall {
    *   first entry
    */
   async beginning() {
-    const failed = () => this.#records.find((each) => each.ended && !each.begun && !isComplete(each));
+    const failed = () =>
+      this.#records.find((each) => each.ended && !each.begun && !isComplete(each));
     const begun = () => this.#records.some(({ begun, ended }) => begun || ended);
     const present = await this.#until(begun, this.#calls.headHoldMs);
     const record = failed();

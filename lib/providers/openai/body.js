@@ -62,7 +62,9 @@ function accepted(body, refused) {
  */
 function sharedMembers(request, refused) {
   const { model, temperature, stop = [], n } = request;
-  const body = accepted(request.body ?? {}, refused);
+  // A request in Anthropic's form also carries that, for such an upstream.
+  const { anthropic: _anthropic, ...own } = request.body ?? {};
+  const body = accepted(own, refused);
   return {
     ...(stop.length > 0 && { stop }),
     ...body,

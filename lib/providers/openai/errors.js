@@ -178,7 +178,8 @@ function redirectTarget(location) {
 function refusal(status, body, secrets) {
   const quote = (/** @type {unknown} */ text) => quoteUpstream(text, secrets, REFUSAL_CHARS_MAX);
   // A message about credentials may repeat them.
-  if (status === 401 || status === 403) return { status, message: '', type: '', code: '', param: '' };
+  if (status === 401 || status === 403)
+    return { status, message: '', type: '', code: '', param: '' };
   const { type, code, param } = errorObjectOf(body);
   return {
     status,

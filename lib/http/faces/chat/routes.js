@@ -131,7 +131,7 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     const orphan = orphanOf(calls, req, { principal, ...request });
     if (orphan !== undefined) {
       res.setHeader('Idempotency-Replayed', 'true');
-      await answer(res, [orphan, ...(orphan.peers)], how);
+      await answer(res, [orphan, ...orphan.peers], how);
       return;
     }
     const records = await submit(req, res, { access, body }, dialect, asked);

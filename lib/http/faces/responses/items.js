@@ -82,7 +82,8 @@ function addItem(messages, item, at) {
   const type = item?.type ?? (item?.role === undefined ? undefined : 'message');
   switch (type) {
     case 'message': {
-      if (!ROLES.includes(item.role)) throw invalid(`${at}.role`, `must be one of ${ROLES.join(', ')}`);
+      if (!ROLES.includes(item.role))
+        throw invalid(`${at}.role`, `must be one of ${ROLES.join(', ')}`);
       messages.push({ role: item.role, content: contentToChat(item.content, `${at}.content`) });
       return;
     }

@@ -42,7 +42,9 @@ const check = schemaCheck(schema);
 
 /** Members that are interpreted or converted; the upstream gets all others as they are. */
 const READ = new Set(
-  Object.keys(schema.properties).filter((name) => name !== 'top_p' && name !== 'parallel_tool_calls'),
+  Object.keys(schema.properties).filter(
+    (name) => name !== 'top_p' && name !== 'parallel_tool_calls',
+  ),
 );
 
 /**
@@ -77,7 +79,11 @@ function chatTools(tools, unsupported) {
     if (type === 'function') return true;
     if (unsupported === 'drop') return false;
     const param = `tools[${i}].type`;
-    throw badRequest('unsupported_tool', param, `${param} must be function: no other tool runs here.`);
+    throw badRequest(
+      'unsupported_tool',
+      param,
+      `${param} must be function: no other tool runs here.`,
+    );
   });
   return taken.map(({ type, ...tool }) => ({ type, function: tool }));
 }

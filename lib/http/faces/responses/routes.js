@@ -133,11 +133,13 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   async function chain(id, principal) {
     if (id === undefined) return [];
     const found = find(id, principal);
-    if (found === undefined) throw noPrevious(`No stored response ${JSON.stringify(id.slice(0, 100))}.`);
+    if (found === undefined)
+      throw noPrevious(`No stored response ${JSON.stringify(id.slice(0, 100))}.`);
     const { record, face } = found;
     // Its client may have read the ending, which a reactor sends, before this thread has heard of it.
     if (!record.ended) await hub.barrier();
-    if (record.final?.status !== 'completed') throw noPrevious(`The response ${id} is not completed.`);
+    if (record.final?.status !== 'completed')
+      throw noPrevious(`The response ${id} is not completed.`);
     return [...face.messages, ...(await answerOf(record))];
   }
 
@@ -260,7 +262,12 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   async function list(_req, res, context) {
     const { record, face } = foundBy(context);
     const { limit = String(LIST_LIMIT), order = 'desc', after } = context.query;
-    if (typeof limit !== 'string' || !/^\d{1,3}$/.test(limit) || +limit < 1 || +limit > LIST_LIMIT_MAX) {
+    if (
+      typeof limit !== 'string' ||
+      !/^\d{1,3}$/.test(limit) ||
+      +limit < 1 ||
+      +limit > LIST_LIMIT_MAX
+    ) {
       throw badRequest('invalid_value', 'limit', `limit must be from 1 to ${LIST_LIMIT_MAX}.`);
     }
     if (order !== 'asc' && order !== 'desc') {

@@ -54,7 +54,8 @@ function userPart(part, at) {
   if (part.type === 'text') return [{ type: 'text', text: String(part.text ?? '') }];
   if (part.type !== 'file') return [];
   const { mediaType = '', url, filename } = part;
-  if (typeof url !== 'string') throw badRequest('invalid_type', `${at}.url`, `${at}.url must be a URL.`);
+  if (typeof url !== 'string')
+    throw badRequest('invalid_type', `${at}.url`, `${at}.url must be a URL.`);
   if (String(mediaType).startsWith('image/')) return [{ type: 'image_url', image_url: { url } }];
   return [{ type: 'file', file: { ...(filename && { filename }), file_data: url } }];
 }
@@ -65,7 +66,8 @@ function userPart(part, at) {
  */
 function toolOf({ type, toolName, toolCallId, state, input, rawInput, output, errorText }) {
   const name = type === 'dynamic-tool' ? toolName : /^tool-(.+)$/s.exec(type)?.[1];
-  if (name === undefined || (state !== 'output-available' && state !== 'output-error')) return undefined;
+  if (name === undefined || (state !== 'output-available' && state !== 'output-error'))
+    return undefined;
   const given = JSON.stringify(input ?? rawInput ?? {});
   const said = state === 'output-error' ? errorText : output;
   return {
