@@ -36,6 +36,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     kv: { kv: parts.kv, memory, valueBytesMax: options.kv.maxValueBytes, options },
     credits: { credits: parts.billing.credits, admins },
     logs: { logs, open: parts.streams, options },
+    embeddings: { embeddings: parts.embeddings },
     models: { provider: options.provider },
     health: {
       ready: () => !parts.gate.draining,

@@ -3,6 +3,7 @@ import { chatRoutes } from './faces/chat/routes.js';
 import { conversationRoutes } from './routes/conversations.js';
 import { crawlRoutes, workflowRoutes } from './routes/operations.js';
 import { creditRoutes } from './routes/credits.js';
+import { embeddingRoutes } from './faces/embeddings/routes.js';
 import { healthRoutes } from './routes/health.js';
 import { jobRoutes } from './routes/jobs.js';
 import { kvRoutes } from './routes/kv.js';
@@ -24,6 +25,7 @@ import { uiRoutes } from './faces/ui/routes.js';
  * @param {Parameters<typeof kvRoutes>[0]} deps.kv
  * @param {Parameters<typeof creditRoutes>[0]} deps.credits
  * @param {Parameters<typeof logRoutes>[0]} deps.logs
+ * @param {Parameters<typeof embeddingRoutes>[0]} deps.embeddings
  * @param {Parameters<typeof modelRoutes>[0]} deps.models
  * @param {Parameters<typeof healthRoutes>[0]} deps.health
  * @returns {import('./router.js').Routes}
@@ -42,6 +44,7 @@ export function contractRoutes(deps) {
     ...kvRoutes(deps.kv),
     ...creditRoutes(deps.credits),
     ...logRoutes(deps.logs),
+    ...embeddingRoutes(deps.embeddings),
     ...modelRoutes(deps.models),
     ...healthRoutes(deps.health),
   };

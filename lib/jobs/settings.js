@@ -30,6 +30,12 @@
  *   head of a stream; default 10000
  * @property {'reasoning_content' | 'reasoning' | 'both'} reasoningField member that carries reasoning in
  *   the answers of `/v1/chat/completions`; default `reasoning_content`
+ * @property {object} embeddings
+ * @property {number} embeddings.maxInputs inputs that wait for a call of the upstream, from any requests,
+ *   at which it is made; default 256
+ * @property {number} embeddings.idleMs time without a further request for embeddings after which the call
+ *   is made; default 5
+ * @property {number} embeddings.maxWaitMs longest wait of a request for embeddings; default 20
  * @property {'refuse' | 'drop'} unsupportedTools what `/v1/responses` does with tools other than functions;
  *   default `refuse`
  * @property {object} responses

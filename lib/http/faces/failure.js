@@ -48,9 +48,16 @@ function cancelled(reason) {
  */
 export function failureAnswer(record, { error, reason }) {
   if (error === undefined) return cancelled(reason);
-  const { code, message, type } = error;
   // Of a shared answer the job that calls the upstream knows more.
-  const { upstream, retryAfterMs } = record.failure ?? record.answer?.failure ?? {};
+  return answerFor(error, record.failure ?? record.answer?.failure ?? {});
+}
+
+/**
+ * @param {{code: string, message: string, type: string}} error as on the wire
+ * @param {Pick<import('../../jobs/execution/failure.js').Failure, 'upstream' | 'retryAfterMs'>} cause
+ * @returns {HttpError}
+ */
+export function answerFor({ code, message, type }, { upstream, retryAfterMs }) {
   if (upstream !== undefined && PASSED_ON.has(upstream.status)) {
     return new HttpError(upstream.status, {
       message: upstream.message || message,

@@ -4,8 +4,10 @@ import { checkOptions, checkString } from '../../internal/util/validate.js';
 import { checkTable } from '../../internal/util/option-table.js';
 import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
 import { feedAnswer } from './call.js';
+import { UNNAMED_MODEL } from '../shared/unnamed-model.js';
 import { UpstreamConnections } from './connections.js';
 import { refusedMember } from './errors.js';
+import { fetchEmbeddings } from './embeddings.js';
 import { callBody, groupRequests, swappableIn } from './body.js';
 import { DEFAULT_FEATURES } from '../shared/features.js';
 
@@ -110,6 +112,8 @@ export class OpenAiProvider {
   #secrets;
   #mode;
   #idleMs;
+  /** Models whose embeddings the server gives as numbers alone. @type {Set<string>} */
+  #floats = new Set();
   /** Members refused by servers, by model. @type {Map<string, Set<SwappedMember>>} */
   #refused = new Map();
 
@@ -152,6 +156,37 @@ export class OpenAiProvider {
         ? requests.map((_, i) => [i])
         : groupRequests(requests, (i) => to.hub.shardOf(to.handles[i]));
     await Promise.all(groups.map((group) => this.#relayGroup(requests, group, to)));
+  }
+
+  /**
+   * Asks for base64, which is exact and a third of the bytes; of a server that refuses it, for numbers.
+   * @param {import('../shared/types.js').EmbeddingCall} call
+   * @param {{signal: AbortSignal}} options
+   * @returns {Promise<import('../shared/types.js').EmbeddingAnswer>}
+   * @throws {import('../shared/errors.js').ProviderError}
+   */
+  async embed({ model, inputs, body }, { signal }) {
+    const named = model === UNNAMED_MODEL ? {} : { model };
+    for (;;) {
+      const encoding = this.#floats.has(model) ? 'float' : 'base64';
+      const call = {
+        path: `${this.#path}/embeddings`,
+        headers: this.#headers,
+        body: { ...body, ...named, input: inputs, encoding_format: encoding },
+        count: inputs.length,
+        idleMs: this.#idleMs,
+        secrets: this.#secrets,
+      };
+      try {
+        return await fetchEmbeddings(this.#connections, call, signal);
+      } catch (/** @type {any} */ error) {
+        const { status, message = '' } = error.upstream ?? {};
+        const refused =
+          (status === 400 || status === 422) && /encoding_format|base64/i.test(message);
+        if (!refused || encoding === 'float') throw error;
+        if (this.#floats.size < MODELS_MAX) this.#floats.add(model);
+      }
+    }
   }
 
   /** Closes every connection; running calls fail. Idempotent. */

@@ -46,6 +46,22 @@
  *   | {index: number, error: Error, text?: undefined, end?: undefined}} BatchEvent
  */
 
+/**
+ * A call for embeddings.
+ * @typedef {object} EmbeddingCall
+ * @property {string} model
+ * @property {(string | number[])[]} inputs texts, or tokens
+ * @property {Record<string, unknown>} body further members of the upstream's request
+ */
+
+/**
+ * @typedef {object} EmbeddingAnswer
+ * @property {(number[] | string)[]} embeddings in the order of the inputs; a string is base64 of
+ *   float32 in little-endian order
+ * @property {number} [promptTokens] default: estimated
+ * @property {string} [model] default: the one asked for
+ */
+
 /** @typedef {import('../../internal/native/relay-types.js').RelayHub} RelayHub */
 
 /**
@@ -67,6 +83,8 @@
  *   siblings: number[][], onError: (index: number, error: Error) => void}) => Promise<void>} [relay] if given, replaces the
  *   other two: the answers reach the jobs' logs without passing through JavaScript. The hub ends the
  *   jobs; `onError` is called for each failed one. Resolves after the last event of all of them
+ * @property {(call: EmbeddingCall, options: {signal: AbortSignal}) => Promise<EmbeddingAnswer>} [embed]
+ *   makes embeddings; a rejection with `retryable` is retried. Default: it makes none
  * @property {() => Promise<void>} [ready] does in advance the set-up of the first request;
  *   gateway.listen() awaits it, and rejects if it rejects
  * @property {() => Promise<void>} [close] ends running requests and frees all resources
