@@ -117,12 +117,11 @@ export class Embeddings {
    * @param {AbortSignal} signal
    */
   async #call(call, signal) {
+    /** @type {any} */
+    const provider = this.#provider;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const embed = /** @type {NonNullable<typeof this.#provider.embed>} */ (
-          this.#provider.embed
-        );
-        const answer = await embed.call(this.#provider, call, { signal });
+        const answer = await provider.embed(call, { signal });
         const estimated = estimatePromptTokens(asRequest(call.inputs));
         return { ...answer, promptTokens: answer.promptTokens ?? estimated };
       } catch (error) {
