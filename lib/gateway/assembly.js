@@ -2,7 +2,7 @@
 import { AccessControl } from '../jobs/policy/access-control.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
-import { ConversationRepository } from '../services/conversations/repository.js';
+import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
 import { Embeddings } from '../services/embeddings/service.js';
@@ -21,7 +21,6 @@ import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Turns } from '../services/conversations/turns.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
-import { areaLimits } from '../services/conversations/options.js';
 import { createBilling } from '../services/billing/service.js';
 import { JobHub } from '../streams/hub.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
@@ -77,7 +76,7 @@ function createJobs(options) {
  */
 function createConversations({ hub, lifecycle, store, memory }, namespaces, options) {
   const { conversations: limits, logger: log, clock } = options;
-  const partition = namespaces.partition('conversations', areaLimits(limits));
+  const partition = namespaces.partition('conversations', partitionLimits(limits));
   const book = new ConversationRepository(partition, limits, wallClock(clock));
   const turns = new Turns({ book, limits, hub, store, memory, log });
   const conversations = new Conversations({ book, turns, limits, lifecycle, store, memory });
@@ -93,19 +92,20 @@ export function createParts(checked) {
   const { clock } = options;
   const unixMs = wallClock(clock);
   const access = new AccessControl(options.policy, options.corsOrigins);
-  const streamUrls = new StreamUrls(access, unixMs);
+  const streamUrls = new StreamUrls(access, { unixMs, nowMs: monotonicClock(clock) });
   const jobs = createJobs(options);
   const { hub, lifecycle, pipeline, cache, store, memory } = jobs;
   const reservations = new Reservations({ access, options });
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
     durable: options.data !== undefined,
+    upstreams: options.provider.figures?.bind(options.provider),
     stats: () => ({
       ...loadOf(pipeline),
       cached: cache.stats,
       leases: reservations.open,
       held: billing.jobs.open,
-      retriesRefused: lifecycle.retryBudget.refused,
+      retriesRefused: lifecycle.retryBudgets.refused,
       store: store?.file.figures,
       memory,
     }),
@@ -122,7 +122,7 @@ export function createParts(checked) {
     ...{ billing: billing.jobs, memory, hasPrincipals },
   });
   const operations = new Operations({
-    hub,
+    ...{ hub, nowMs, retentionMs: options.retentionMs },
     maxRetained: options.maxRetainedJobs,
     memory,
     hasPrincipals,
@@ -154,7 +154,7 @@ export function createParts(checked) {
       onOpen: () => metrics.openStreams.inc(),
       onClosed: () => metrics.openStreams.dec(),
     }),
-    workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudget }),
+    workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudgets.of() }),
     crawls: new Crawls(service),
   };
   memory.gauge('idempotency_keys', () =>
@@ -181,13 +181,14 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
   lifecycle.on('settled', billing.releaseOrphans);
   lifecycle.on('ended', (record, state) => {
     metrics.observe(state);
-    const { id, principal, model, attempts, cache: shared } = record;
+    const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
+    if (record.answer === undefined) metrics.observeUpstream(record, figures);
     // Of a shared answer the job that calls the provider knows the failure.
     const err = (record.failure ?? record.answer?.failure)?.logged;
     log[status === 'failed' ? 'error' : 'info'](
       {
-        ...{ job_id: id, principal, model, status, reason, error },
+        ...{ job_id: id, principal, model, upstream, status, reason, error },
         ...(status === 'failed' && err !== undefined && { err }),
         ...{ cache: shared, attempts, ...figures },
       },
@@ -198,7 +199,9 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     if (attempts > 1) metrics.retries.inc();
   });
   cache.on('ended', (answer) => {
-    if (answer.final?.status === 'completed') lifecycle.retryBudget.onSuccess();
+    const { final, upstream } = answer;
+    if (final?.status === 'completed') lifecycle.retryBudgets.of(upstream).onSuccess();
+    if (final !== undefined) metrics.observeUpstream(answer, final.metrics);
     billing.settle(answer);
   });
   admission.on('admitted', ({ cache: result }) => {

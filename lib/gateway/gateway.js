@@ -5,6 +5,7 @@ import { checkOptions, checkSignal, checkString } from '../internal/util/validat
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
+import { fetchFrom } from '../http/fetch.js';
 import { describeJob, describeJobs } from '../jobs/view.js';
 import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
@@ -81,7 +82,7 @@ export class Gateway extends EventEmitter {
       signal,
     });
     const { id, createdAt, cache } = answer;
-    const streamUrl = this.#parts.streamUrls.make(principal, [id]).path;
+    const streamUrl = this.#parts.streamUrls.make(principal, [id]);
     return { id, status: 'queued', createdAt, streamUrl, replayed, ...(cache && { cache }) };
   }
 
@@ -98,7 +99,7 @@ export class Gateway extends EventEmitter {
 
   /**
    * A page of jobs, newest first, without their texts.
-   * @param {{limit?: number, after?: string, status?: import('../jobs/status.js').JobStatus,
+   * @param {{limit?: number, after?: string, status?: import('../jobs/request.js').JobStatus,
    *   principal?: string}} [options] `limit` 1 to 100, default 20; `after` the id of the last job
    *   of the page before
    * @returns {Promise<{data: import('../jobs/view.js').Job[], hasMore: boolean}>}
@@ -214,9 +215,9 @@ export class Gateway extends EventEmitter {
   // ---------------------------------------------------------------- serving and closing
 
   /**
-   * The HTTP contract, without the page, as a function of node:http's request and response. It
-   * works as the listener of a server and as a middleware: unknown paths are passed to `next`, or
-   * get a 404 without one.
+   * The HTTP contract, without the page, as a function of node:http's request and response. As a
+   * middleware it passes unknown paths to `next`. Without `next` it answers below any prefix, and
+   * unknown paths get a 404. The body must not have been read, or must be in `req.body`, parsed.
    * @returns {import('../http/handler.js').Handler}
    */
   handler() {
@@ -230,6 +231,17 @@ export class Gateway extends EventEmitter {
   router() {
     return this.#handler;
   }
+
+  /**
+   * The HTTP contract as a function of the Web's `Request` and `Response`, for route handlers of Hono,
+   * Next.js and others in Node. Needs no `this`, and ignores further arguments.
+   *
+   * Resolves with the head; the body streams, at the pace of its reader. Cancelling the body, and
+   * aborting `request.signal`, count as a disconnect. Paths may have any prefix (`/api/ai/v1/jobs`). The
+   * client's address is unknown, so without keys no caller is an administrator.
+   * @type {(request: Request) => Promise<Response>}
+   */
+  fetch = (request) => fetchFrom(this.#handler, request);
 
   /**
    * Serves the router and the page of `web/`, when the provider is ready.

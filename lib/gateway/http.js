@@ -46,6 +46,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   });
   return createHandler({
     ...{ routes, access, authenticate, streamUrls, admins, checkOpen },
+    trustProxy: options.trustProxy,
     bodyBytesMax: options.maxBodyBytes,
     bodyIdleMs: options.bodyIdleMs,
     memory,

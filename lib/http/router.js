@@ -38,6 +38,8 @@ import { findMyWay } from '../internal/util/packages.js';
 
 /** Longer than any path that Node's parser accepts. */
 const PARAM_LENGTH_MAX = 1 << 20;
+/** Bounds the work for a path of many slashes. */
+const PREFIX_SEGMENTS_MAX = 16;
 
 /** @typedef {{methods: Methods, allow: string, params: Record<string, string | undefined>}} Found */
 
@@ -68,6 +70,23 @@ export class Router {
     // find-my-way allows an empty parameter: `/v1/jobs/` is the list, not a job without an id.
     if (found && found.params.id !== '') return { ...found.store, params: found.params };
     return path.length > 1 && path.endsWith('/') ? this.find(path.slice(0, -1)) : undefined;
+  }
+
+  /**
+   * Finds a route below any prefix: of `/ai/v1/jobs` it is `/v1/jobs`. The shortest prefix wins.
+   * @param {string} path without the query
+   * @returns {{found: Found | 'malformed' | undefined, prefix: string}} prefix empty for none
+   */
+  findBelow(path) {
+    const whole = this.find(path);
+    if (whole !== undefined) return { found: whole, prefix: '' };
+    let at = path.indexOf('/', 1);
+    for (let depth = 0; at > 0 && depth < PREFIX_SEGMENTS_MAX; depth += 1) {
+      const found = this.find(path.slice(at));
+      if (found !== undefined) return { found, prefix: path.slice(0, at) };
+      at = path.indexOf('/', at + 1);
+    }
+    return { found: undefined, prefix: '' };
   }
 }
 

@@ -2,7 +2,6 @@
 import http from 'node:http';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import sirv from 'sirv';
 import { AddressLimit, defaultMaxConnections, descriptorLimit } from './connection-limits.js';
 import { HttpError } from '../internal/util/http-error.js';
 import { LISTEN_OPTIONS } from './listen-options.js';
@@ -14,6 +13,7 @@ import { rangeError, typeError } from '../internal/util/errors.js';
 import { routeNotFound, sendError } from './error-handler.js';
 import { setHeaders } from './respond.js';
 import { setRequestId } from './middleware/request-id.js';
+import { sirv } from '../internal/util/packages.js';
 import { StreamConnections } from './sse/socket-handoff.js';
 
 /**
@@ -30,6 +30,8 @@ const WEB_ROOT = fileURLToPath(new URL('../../web', import.meta.url));
 /** How long open responses may take to end after the last job has ended. */
 const DRAIN_GRACE_MS = 2000;
 const IDLE_SWEEP_MS = 25;
+/** Default of headersTimeoutMs, above keepAliveTimeoutMs. */
+const HEADERS_TIMEOUT_MORE_MS = 5000;
 
 /** The page loads nothing from elsewhere and runs no inline script. */
 const PAGE_POLICY = [
@@ -96,7 +98,7 @@ function checkHost({ access, authenticate }, allowed, { headers: { host }, url =
  */
 function createListener(deps, allowedHosts, adminToken) {
   const { access, handler, log } = deps;
-  const files = sirv(WEB_ROOT, {
+  const files = sirv()(WEB_ROOT, {
     etag: true,
     dev: false,
     extensions: ['html'],
@@ -162,6 +164,25 @@ function checkToken(token) {
   throw rangeError('adminToken takes a token of visible ASCII characters');
 }
 
+/**
+ * A proxy may send a request just as the server closes the idle connection, and then answers 502. So the
+ * server keeps connections longer than proxies do, and the time for a head, which Node counts from the end
+ * of the answer before, is longer still.
+ * @param {import('node:http').Server} server
+ * @param {ListenOptions} options checked
+ */
+function setTimeouts(server, { keepAliveTimeoutMs = 0, headersTimeoutMs }) {
+  const headersMs = headersTimeoutMs ?? keepAliveTimeoutMs + HEADERS_TIMEOUT_MORE_MS;
+  if (headersMs <= keepAliveTimeoutMs) {
+    throw rangeError(
+      `headersTimeoutMs takes more than keepAliveTimeoutMs (${keepAliveTimeoutMs}), not ${headersMs}`,
+    );
+  }
+  server.keepAliveTimeout = keepAliveTimeoutMs;
+  server.headersTimeout = headersMs;
+  server.requestTimeout = Math.max(server.requestTimeout, headersMs);
+}
+
 /** @param {import('node:http').Server} server */
 async function drain(server) {
   const closed = once(server, 'close');
@@ -204,6 +225,7 @@ export async function listen(deps, options) {
   checkReach(deps, host, open);
   const allowed = open ? undefined : [host.toLowerCase(), ...names];
   const server = http.createServer(createListener(deps, allowed, adminToken));
+  setTimeouts(server, checked);
   const addresses = limitConnections(server, deps, checked);
   const streams = new StreamConnections(server, addresses);
   server.listen({ port, host });

@@ -13,7 +13,7 @@ import {
   jobSchema,
   schemaRefusal,
 } from './request.js';
-import { schemaCheck } from '../internal/util/json-schema.js';
+import { schemaCheck } from '../internal/util/request-schema.js';
 
 /** @typedef {import('./request.js').JobRequest} JobRequest */
 

@@ -3,7 +3,7 @@ import { requestBytes } from './prompt-tokens.js';
 
 /** @typedef {import('./job.js').JobRecord} JobRecord */
 /** @typedef {import('./job.js').Part} Part */
-/** @typedef {import('./status.js').JobStatus} JobStatus */
+/** @typedef {import('./request.js').JobStatus} JobStatus */
 
 /**
  * A record of the table: a job or an operation.

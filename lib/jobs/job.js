@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
-/** @typedef {import('./status.js').JobStatus} JobStatus */
+/** @typedef {import('./request.js').JobStatus} JobStatus */
 /** @typedef {'hit' | 'miss' | 'join'} CacheResult */
+/** @typedef {import('../providers/shared/types.js').Route} Route */
 
 /**
  * Marks a job of a workflow: lists and GET do not show it, and its workflow decides on retries and purge.
@@ -64,8 +65,18 @@ export class JobRecord {
     this.near = undefined;
     /** Jobs of the further prompts of its request. @type {JobRecord[]} */
     this.peers = [];
+    /** Returns to the queue after a failed attempt. */
+    this.requeued = 0;
+    /** Start of the current attempt, in milliseconds after the first one's. */
+    this.attemptOffsetMs = 0;
+    /** Its way through the upstreams, while it runs. @type {Route | undefined} */
+    this.route = undefined;
+    /** @type {string | undefined} */
+    this.ownUpstream = undefined;
     /** Deadline by `max_wall_ms` on the monotonic clock; set at admission. */
     this.deadlineMs = Infinity;
+    /** When it is purged at the latest, on the monotonic clock; set at admission and at its end. */
+    this.purgeDueMs = Infinity;
     /** @type {JobStatus} */
     this.status = 'queued';
     /** @type {any} final state from the hub, without text; set when the job has ended */
@@ -108,6 +119,11 @@ export class JobRecord {
   /** Whether the queue, or the answer that it joins, has accepted it: it has a log. */
   get accepted() {
     return this.handle !== 0;
+  }
+
+  /** Name of the upstream of its last attempt; undefined: none, or the provider has no names. */
+  get upstream() {
+    return this.ownUpstream ?? this.answer?.ownUpstream;
   }
 
   /** Counts a dispatch: the first attempt, or a retry. */

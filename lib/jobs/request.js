@@ -3,10 +3,15 @@
  * names are snake_case in both.
  */
 import { badRequest } from '../internal/util/http-error.js';
-import { dotted, problemOf } from '../internal/util/schema-problem.js';
+import { dotted, problemOf, schemaCheck } from '../internal/util/request-schema.js';
 import { checkMessages, messagesSchema } from './messages.js';
-import { jobStatuses } from './status.js';
-import { schemaCheck } from '../internal/util/json-schema.js';
+
+/** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
+
+/** Every status, in the order that a job may pass through them. */
+export const JOB_STATUSES = Object.freeze(
+  /** @type {JobStatus[]} */ (['queued', 'running', 'completed', 'failed', 'cancelled']),
+);
 
 /**
  * @typedef {object} JobRequest
@@ -141,7 +146,7 @@ const streamUrlSchema = {
 const validate = schemaCheck(jobSchema);
 const validateStreamUrl = schemaCheck(streamUrlSchema);
 
-/** @type {Record<import('../internal/util/schema-problem.js').SchemaProblem['kind'], string>} */
+/** @type {Record<import('../internal/util/request-schema.js').SchemaProblem['kind'], string>} */
 const codeOfKind = {
   type: 'invalid_type',
   missing: 'missing_field',
@@ -297,7 +302,7 @@ export function asJson(request) {
 
 /**
  * @param {Record<string, unknown>} query of `GET /v1/jobs`
- * @returns {{limit: number, after?: string, status?: import('./status.js').JobStatus}}
+ * @returns {{limit: number, after?: string, status?: JobStatus}}
  */
 export function checkListQuery(query) {
   const { limit = '20', after, status } = query;
@@ -307,8 +312,12 @@ export function checkListQuery(query) {
   if (after !== undefined && (typeof after !== 'string' || after === '')) {
     throw badRequest('invalid_value', 'after', 'after must be the id of a job.');
   }
-  if (status !== undefined && !jobStatuses.includes(/** @type {any} */ (status))) {
-    throw badRequest('invalid_value', 'status', `status must be one of ${jobStatuses.join(', ')}.`);
+  if (status !== undefined && !JOB_STATUSES.includes(/** @type {any} */ (status))) {
+    throw badRequest(
+      'invalid_value',
+      'status',
+      `status must be one of ${JOB_STATUSES.join(', ')}.`,
+    );
   }
   return { limit: +limit, after, status: /** @type {any} */ (status) };
 }

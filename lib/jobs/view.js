@@ -4,9 +4,10 @@ import { badRequest } from '../internal/util/http-error.js';
 /**
  * @typedef {object} Job
  * @property {string} id
- * @property {import('./status.js').JobStatus} status
+ * @property {import('./request.js').JobStatus} status
  * @property {string} model
  * @property {number} createdAt Unix seconds
+ * @property {string} [upstream] upstream of its last attempt, where the provider has several
  * @property {string} [text] text produced so far; absent in lists
  * @property {boolean} [textTruncated] true when the oldest text was dropped
  * @property {{prompt_tokens: number, completion_tokens: number}} usage
@@ -58,6 +59,7 @@ export async function describeJob(hub, record, { text }) {
     status: state.status,
     model: record.model,
     createdAt: Math.floor(record.createdAtMs / 1000),
+    ...(record.upstream !== undefined && { upstream: record.upstream }),
     ...(text && { text: state.text }),
     ...(text && state.text_truncated && { textTruncated: true }),
     usage: state.usage,

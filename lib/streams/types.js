@@ -64,6 +64,26 @@
  */
 
 /**
+ * The protocol of a subscriber's frames.
+ * @typedef {object} FaceOptions
+ * @property {'chat' | 'completions' | 'responses' | 'ui' | 'messages'} dialect
+ * @property {string} id of the answer: `chatcmpl-T`, `cmpl-T`, `resp_T`, `msg_T`
+ * @property {string} [tail] T; ids of output items end in `_T_k`
+ * @property {string} model as requested
+ * @property {number} created Unix time in seconds
+ * @property {string} [envelope] JSON. `responses`: the members of the response object that do not
+ *   vary; `messages`: further members of the message in `message_start`
+ * @property {number} [choices] of `chat` and `completions`; default 1
+ * @property {boolean} [includeUsage] of `chat` and `completions`; default false
+ * @property {string} [reasoningField] of `chat`: `reasoning_content` (default), `reasoning`, `both`
+ * @property {boolean} [reasoningSummary] of `responses`: reasoning is sent as its summary; default
+ *   false
+ * @property {boolean} [background] of `responses`: the response begins as queued; default false
+ * @property {number} [after] frames to leave out at the beginning; default 0. Ignored for several
+ *   choices, whose frames have no ids
+ */
+
+/**
  * The receiver of a subscriber's batches. One batch is in flight at a time: the next comes after
  * `subscriber.acknowledge()`.
  * @typedef {object} SubscriberHandler

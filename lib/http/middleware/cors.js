@@ -26,6 +26,7 @@ const RESPONSE_HEADERS = [
   'request-id',
   'idempotency-replayed',
   'x-cache',
+  'x-sluice-upstream',
   'ratelimit',
   'ratelimit-policy',
   ...['limit', 'remaining', 'reset'].flatMap((what) =>

@@ -6,7 +6,7 @@ import { JobRecord } from '../job.js';
 import { checkFeatures } from './features.js';
 import { checkJobRequest } from '../request.js';
 import { chooseModel } from './model-selection.js';
-import { draining, jobNotFound, overloaded } from '../errors.js';
+import { draining, jobNotFound, overloaded, upstreamsUnavailable } from '../errors.js';
 import { fromInterpreted, fromJobRequest } from '../checked-request.js';
 import { planOf } from '../execution/cache-policy.js';
 import { whenAborted } from '../../internal/util/abort.js';
@@ -373,6 +373,9 @@ export class Admission extends EventEmitter {
    */
   async #enqueue(record, signal, onAccepted) {
     const { abort, part } = record;
+    // A child job waits, and its workflow decides on retries.
+    const waitMs = part === undefined ? (this.#provider.unavailableMs?.(record.model) ?? 0) : 0;
+    if (waitMs > 0) throw upstreamsUnavailable(waitMs);
     // From here on the lifecycle ends an accepted job, not this signal.
     const giveUp = (/** @type {unknown} */ reason) => {
       if (!record.accepted) abort.abort(reason);

@@ -156,3 +156,16 @@ export class Run {
     this.#stop();
   }
 }
+
+/**
+ * Ends a job that no attempt is running for.
+ * @param {import('../job.js').JobRecord} record
+ * @param {import('../../streams/hub.js').JobHub} hub
+ * @param {Failure} failure
+ */
+export function endFailed(record, hub, failure) {
+  if (record.abort.signal.aborted) return;
+  record.failure = failure;
+  record.providerDone = true;
+  hub.finish(record.handle, { type: 'error', error: failure.wire });
+}

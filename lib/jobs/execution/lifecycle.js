@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { JobTable } from '../job-table.js';
-import { RetryBudget } from './retry-budget.js';
+import { RetryBudgets } from './retry-budget.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */
@@ -29,17 +29,6 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * @property {{attempts: number}} retry
  */
 
-/**
- * @param {JobRecord} record
- * @param {number} usualMs
- * @returns {number} from its end to its purge
- */
-function retentionOf({ extra }, usualMs) {
-  const face = /** @type {{retention_ms?: number} | undefined} */ (extra?.face);
-  const leastMs = extra?.conversation_id === undefined ? 0 : TURN_RETENTION_MS;
-  return Math.max(face?.retention_ms ?? usualMs, leastMs);
-}
-
 /** Minimum retention of a conversation's turn: its text is read after the job has ended. */
 const TURN_RETENTION_MS = 60_000;
 
@@ -55,7 +44,10 @@ export class JobLifecycle extends EventEmitter {
   #store;
   #hub;
   #jobs;
-  #retryBudget;
+  #retryBudgets;
+  /** Start of the first attempt of records that have been retried. */
+  /** @type {WeakMap<JobRecord, number>} */
+  #startedAtMs = new WeakMap();
   #drained = false;
 
   /**
@@ -71,7 +63,7 @@ export class JobLifecycle extends EventEmitter {
     this.#options = options;
     this.#nowMs = nowMs;
     this.#store = store;
-    this.#retryBudget = new RetryBudget(nowMs);
+    this.#retryBudgets = new RetryBudgets(nowMs);
     this.#hub = hub;
     this.#jobs = new JobTable({
       maxRetainedJobs: options.maxRetainedJobs,
@@ -90,9 +82,9 @@ export class JobLifecycle extends EventEmitter {
     return this.#jobs;
   }
 
-  /** The budget of retries to the provider. */
-  get retryBudget() {
-    return this.#retryBudget;
+  /** The budgets of retries, by upstream. */
+  get retryBudgets() {
+    return this.#retryBudgets;
   }
 
   /**
@@ -103,7 +95,9 @@ export class JobLifecycle extends EventEmitter {
   accept(record) {
     const request = /** @type {import('../checked-request.js').CheckedRequest} */ (record.request);
     const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
+    const retentionMs = this.#retentionMsOf(record);
     record.deadlineMs = this.#nowMs() + maxWallMs;
+    record.purgeDueMs = record.deadlineMs + retentionMs;
     const copyTo = record.part?.copyTo;
     const promptTokens = estimatePromptTokens(request);
     record.handle = this.#hub.create({
@@ -114,7 +108,7 @@ export class JobLifecycle extends EventEmitter {
       maxWallMs,
       promptTokens,
       record: this.#store?.accept(record, promptTokens),
-      retentionMs: retentionOf(record, this.#options.retentionMs),
+      retentionMs,
       // A face writes its frames from the whole log.
       ...(record.extra?.face !== undefined && { announce: true, whole: true }),
       near: record.answer?.handle ?? copyTo?.handle ?? record.near,
@@ -123,6 +117,13 @@ export class JobLifecycle extends EventEmitter {
     this.#jobs.add(record);
     this.emit('queued', record);
     if (this.#drained) this.cancel(record, 'shutdown');
+  }
+
+  /** @param {JobRecord} record @returns {number} how long it is kept after its end */
+  #retentionMsOf({ extra }) {
+    const face = /** @type {{retention_ms?: number} | undefined} */ (extra?.face);
+    const leastMs = extra?.conversation_id === undefined ? 0 : TURN_RETENTION_MS;
+    return Math.max(face?.retention_ms ?? this.#options.retentionMs, leastMs);
   }
 
   /**
@@ -149,14 +150,22 @@ export class JobLifecycle extends EventEmitter {
   /**
    * Records a dispatch to the provider: the first attempt, or a retry.
    * @param {JobRecord} record a job, or the answer that several jobs share
+   * @param {string} [upstream] its name, where the provider has several
    * @returns {boolean} false: the job has ended, and the provider must not be called
    */
-  beginAttempt(record) {
+  beginAttempt(record, upstream) {
     if (record.abort.signal.aborted) return false;
+    record.ownUpstream = upstream;
     record.beginAttempt();
-    for (const handle of [record.handle, ...record.siblings]) {
-      if (record.attempts === 1) this.#hub.start(handle);
-      else this.#hub.retry(handle);
+    const handles = [record.handle, ...record.siblings];
+    const nowMs = this.#nowMs();
+    if (record.attempts === 1) {
+      this.#startedAtMs.set(record, nowMs);
+      for (const handle of handles) this.#hub.start(handle);
+    } else {
+      record.attemptOffsetMs = nowMs - (this.#startedAtMs.get(record) ?? nowMs);
+      const members = upstream === undefined ? {} : { upstream };
+      for (const handle of handles) this.#hub.retry(handle, members);
     }
     this.emit('attempt', record);
     for (const job of record.jobs) this.emit(job.attempts === 1 ? 'started' : 'retry', job);
@@ -177,10 +186,19 @@ export class JobLifecycle extends EventEmitter {
   mayRetry(record, { retryable, retryAfterMs = 0 }) {
     // The workflow that a child job belongs to has a retry policy of its own.
     if (record.part !== undefined) return false;
-    if (retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
+    if (retryable !== true || !this.hasAttemptsLeft(record)) return false;
+    // The queue counts the returns, also of a job that found no upstream to begin an attempt at.
+    if (record.requeued >= this.#options.retry.attempts - 1) return false;
     // A wait beyond the deadline would end the job as `wall_time_exceeded` and hide the cause.
     if (retryAfterMs >= record.deadlineMs - this.#nowMs()) return false;
-    return this.#retryBudget.take();
+    if (!this.#retryBudgets.of(record.upstream).take()) return false;
+    record.requeued += 1;
+    return true;
+  }
+
+  /** @param {JobRecord} record @returns {boolean} whether `retry.attempts` allows another attempt */
+  hasAttemptsLeft({ attempts }) {
+    return attempts < this.#options.retry.attempts;
   }
 
   /**
@@ -245,9 +263,13 @@ export class JobLifecycle extends EventEmitter {
     for (const sibling of record.siblings) {
       this.#hub.finish(sibling, { type: 'cancelled', reason: 'client_request' });
     }
+    record.purgeDueMs = this.#nowMs() + this.#retentionMsOf(record);
     record.settleReservation();
     // A shared answer is counted separately.
-    if (state.status === 'completed' && record.answer === undefined) this.#retryBudget.onSuccess();
+    if (state.status === 'completed' && record.answer === undefined) {
+      this.#retryBudgets.of(record.upstream).onSuccess();
+    }
+    record.route = undefined;
     this.emit('ended', record, state);
     if (!record.providerDone) record.abort.abort();
   }

@@ -16,16 +16,17 @@ function bodyOf({ passed, stop, max_tokens: older, max_completion_tokens: newer 
 
 /**
  * @param {import('../job.js').JobRecord} record of a job that has not ended
+ * @param {string} [model] as its upstream calls it; default: the job's
  * @returns {import('../../providers/shared/types.js').ProviderRequest}
  */
-export function providerRequest(record) {
+export function providerRequest(record, model = record.model) {
   const request = /** @type {CheckedRequest} */ (record.request);
   return {
     id: record.id,
     prompt: request.prompt,
     promptIds: request.prompt_ids,
     messages: request.messages,
-    model: record.model,
+    model,
     maxTokens: tokenLimitOf(request),
     limitName: request.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens',
     temperature: request.temperature,

@@ -143,9 +143,10 @@ const UNSAID_SHARE = 1 / 4;
  */
 function tokensOf(request, limit, defaultMaxTokens) {
   const prompt = estimatePromptTokens(request);
+  const answers = request.n ?? 1;
   const answerMax = tokenLimitOf(request);
-  if (answerMax !== undefined) return prompt + answerMax;
-  const answer = Math.min(defaultMaxTokens, Math.ceil(limit * UNSAID_SHARE));
+  if (answerMax !== undefined) return prompt + answers * answerMax;
+  const answer = Math.min(answers * defaultMaxTokens, Math.ceil(limit * UNSAID_SHARE));
   return Math.min(prompt + answer, Math.max(limit, prompt));
 }
 

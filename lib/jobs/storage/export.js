@@ -6,8 +6,7 @@
 import { SqliteStore } from './sqlite.js';
 import { decodeValue, isText } from '../../primitives/kv/values.js';
 import { eventOf } from '../../primitives/ledger/events.js';
-import { namedJob, restoredJob } from './rows.js';
-import { namedUsage } from './usage-rows.js';
+import { namedJob, namedUsage, restoredJob } from './rows.js';
 
 /** Rows per read. */
 const PAGE = 1000;

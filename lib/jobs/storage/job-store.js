@@ -1,7 +1,7 @@
+import { monotonicClock } from '../../internal/time/clock.js';
 import { DataFile } from './data-file.js';
 import { JobRecord } from '../job.js';
-import { jobValues, namedJob, restoredJob } from './rows.js';
-import { namedUsage, usageChanges } from './usage-rows.js';
+import { jobValues, namedJob, namedUsage, restoredJob, usageChanges } from './rows.js';
 
 /** Wait before the removal of a key is retried. */
 const RETRY_MS = 1000;
@@ -73,6 +73,7 @@ export class JobStore {
   #rows;
   #keyTtlMs;
   #retentionMs;
+  #nowMs;
   #nextNumber;
   #closed = false;
   /** Resolves when all restored jobs have their final state. @type {Promise<unknown>} */
@@ -94,6 +95,7 @@ export class JobStore {
     this.#nextNumber = (this.#rows.jobs.at(-1)?.job.number ?? 0) + 1;
     this.#keyTtlMs = keyTtlMs;
     this.#retentionMs = retentionMs;
+    this.#nowMs = monotonicClock(clock);
   }
 
   /** The file as a whole. */
@@ -148,6 +150,7 @@ export class JobStore {
         continue;
       }
       const record = recordOf(job);
+      record.purgeDueMs = this.#nowMs() + restored.retentionLeftMs;
       record.handle = hub.restore(restored);
       jobs.add(record);
       if (over) ended.push({ record, endedAtMs: job.ended_at_ms });
@@ -204,7 +207,7 @@ export class JobStore {
 
   /**
    * Usage of earlier processes, oldest first; returned once.
-   * @returns {import('./usage-rows.js').UsageRow[]}
+   * @returns {import('./rows.js').UsageRow[]}
    */
   takeUsage() {
     return this.#rows.usage.splice(0);
@@ -212,7 +215,7 @@ export class JobStore {
 
   /**
    * Adds the usage of a job, unless already added.
-   * @param {import('./usage-rows.js').UsageRow} row
+   * @param {import('./rows.js').UsageRow} row
    * @param {string} jobId
    */
   addUsage(row, jobId) {
@@ -240,7 +243,7 @@ export class JobStore {
   /**
    * Deletes all rows of a principal and overwrites them, with all rows deleted before, on the disk.
    * @param {string} principal
-   * @param {import('./usage-rows.js').UsageRow[]} usage its totals, under another name
+   * @param {import('./rows.js').UsageRow[]} usage its totals, under another name
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
    */
   async erasePrincipal(principal, usage) {

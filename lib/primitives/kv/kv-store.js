@@ -4,7 +4,7 @@ import { steadyUnixClock, wallClock } from '../../internal/time/clock.js';
 import { checkClock, checkFunction } from '../../internal/util/validate.js';
 import { conflictAt, failureOf, isConflict } from './errors.js';
 import { ExpiryTimer } from './expiry.js';
-import { nextNumber } from './increment.js';
+import { checkKey, decodeEntry, encodeValue, nextNumber } from './values.js';
 import {
   KEEP_TTL,
   checkCompareAndSet,
@@ -20,7 +20,6 @@ import { Pool } from './pool.js';
 import { checkScan, decodePage } from './scan.js';
 import { KvSnapshot } from './snapshot.js';
 import { KvTransaction, control } from './transaction.js';
-import { checkKey, decodeEntry, encodeValue } from './values.js';
 import { Watches } from './watch.js';
 
 /** @typedef {import('../../internal/util/errors.js').SluiceError} SluiceError */

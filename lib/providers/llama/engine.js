@@ -144,9 +144,8 @@ export class LlamaEngine {
     if (signal.aborted) return undefined;
     const filter = new StopFilter(stops);
     const speller = new Speller(this.#model, tokens);
-    const temperature = request.temperature ?? SAMPLING.temperature;
     let generated = 0;
-    for await (const token of sequence.evaluate(rest, { ...SAMPLING, temperature })) {
+    for await (const token of sequence.evaluate(rest, samplingOf(request))) {
       if (signal.aborted) return undefined;
       generated += 1;
       const text = filter.push(speller.push(token));
@@ -193,6 +192,23 @@ export class LlamaEngine {
     await this.#model.dispose();
     await this.#llama.dispose();
   }
+}
+
+/**
+ * @param {ProviderRequest} request
+ * @returns {{temperature: number, topK: number, topP: number, minP: number, seed?: number}}
+ */
+function samplingOf({ temperature = SAMPLING.temperature, body = {} }) {
+  const number = (/** @type {string} */ name, /** @type {number} */ fallback) =>
+    Number.isFinite(body[name]) ? body[name] : fallback;
+  return {
+    temperature,
+    topK: number('top_k', SAMPLING.topK),
+    topP: number('top_p', SAMPLING.topP),
+    minP: number('min_p', SAMPLING.minP),
+    // The engine takes 32 bits; without a seed the time is one.
+    ...(Number.isInteger(body.seed) && { seed: body.seed >>> 0 }),
+  };
 }
 
 /**

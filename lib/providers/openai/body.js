@@ -1,5 +1,5 @@
 /** The bodies of calls to an OpenAI-compatible server. Pure functions. */
-import { UNNAMED_MODEL } from '../shared/unnamed-model.js';
+import { UNNAMED_MODEL } from '../shared/types.js';
 import { textOf } from '../shared/messages.js';
 
 /** @typedef {Omit<import('../shared/types.js').ProviderRequest, 'signal'>} OpenAiRequest */

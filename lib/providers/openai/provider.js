@@ -1,10 +1,18 @@
-import { rangeError, typeError } from '../../internal/util/errors.js';
 import { OPENAI_OPTIONS } from '../option-table.js';
-import { checkOptions, checkString } from '../../internal/util/validate.js';
+import { checkString } from '../../internal/util/validate.js';
 import { checkTable } from '../../internal/util/option-table.js';
+import {
+  checkApiKey,
+  checkHeaders,
+  checkStrings,
+  parseBaseUrl,
+  queryString,
+  secretsOf,
+} from '../shared/endpoint.js';
 import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
+import { ModelList } from '../shared/model-list.js';
 import { feedAnswer } from './call.js';
-import { UNNAMED_MODEL } from '../shared/unnamed-model.js';
+import { UNNAMED_MODEL } from '../shared/types.js';
 import { UpstreamConnections } from './connections.js';
 import { refusedMember } from './errors.js';
 import { fetchEmbeddings } from './embeddings.js';
@@ -16,62 +24,18 @@ import { DEFAULT_FEATURES } from '../shared/features.js';
 /** @typedef {import('../option-table.js').OpenAiOptions} OpenAiOptions */
 
 /**
- * Parses the base URL of calls.
- * @param {unknown} value
- * @returns {{origin: URL, path: string}} `path` without a slash at its end
- */
-function parseBaseUrl(value) {
-  const takes = 'baseUrl takes an http or https URL without credentials, query or fragment';
-  const text = checkString('baseUrl', value);
-  if (!URL.canParse(text)) throw rangeError(takes);
-  const url = new URL(text);
-  if (!/^https?:$/.test(url.protocol)) throw rangeError(takes);
-  if (url.username || url.password || url.search || url.hash) throw rangeError(takes);
-  // Users often paste the URL of a call instead of the API's base URL.
-  const path = url.pathname.replace(/(\/chat)?\/completions\/*$/, '').replace(/\/+$/, '');
-  return { origin: url, path: path || '/v1' };
-}
-
-/**
- * @param {string} name
- * @param {string} value not shown: it may be a secret
- */
-function checkHeader(name, value) {
-  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
-    throw rangeError(`headers takes valid names, not ${JSON.stringify(name)}`);
-  }
-  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-    throw rangeError(`headers["${name}"] takes a valid header value`);
-  }
-}
-
-/**
  * @param {string | undefined} apiKey
- * @param {Record<string, string>} extra
+ * @param {Record<string, string>} extra by names in lower case
+ * @returns {Record<string, string>}
  */
 function makeHeaders(apiKey, extra) {
-  /** @type {Record<string, string>} */
-  const headers = {
+  return {
     'content-type': 'application/json',
     accept: 'text/event-stream',
     'accept-encoding': 'identity',
+    ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+    ...extra,
   };
-  if (apiKey !== undefined) headers.authorization = `Bearer ${apiKey}`;
-  for (const [name, value] of Object.entries(extra)) {
-    checkHeader(name, checkString(`headers["${name}"]`, value));
-    headers[name.toLowerCase()] = value;
-  }
-  return headers;
-}
-
-/** @param {string | undefined} apiKey */
-function checkApiKey(apiKey) {
-  if (apiKey === undefined) return;
-  // The message must not show it.
-  if (typeof apiKey !== 'string') throw typeError('apiKey takes a string');
-  if (!/^[\x21-\x7e]+$/.test(apiKey)) {
-    throw rangeError('apiKey takes visible ASCII characters, without spaces');
-  }
 }
 
 /** @typedef {import('./body.js').SwappedMember} SwappedMember */
@@ -107,6 +71,8 @@ export class OpenAiProvider {
   #calls = new Set();
   #origin;
   #path;
+  #query;
+  #list;
   #headers;
   /** @type {string[]} */
   #secrets;
@@ -120,15 +86,22 @@ export class OpenAiProvider {
   /** @param {OpenAiOptions} options */
   constructor(options) {
     const given = checkTable('providers.openai', OPENAI_OPTIONS, options);
-    const { origin, path } = parseBaseUrl(given.baseUrl);
-    checkApiKey(given.apiKey);
+    const { url: origin, path, query: pasted } = parseBaseUrl('baseUrl', given.baseUrl);
+    const apiKey = checkApiKey('apiKey', given.apiKey);
+    const headers = checkHeaders('headers', given.headers);
+    const query = { ...pasted, ...checkStrings('query', given.query) };
     this.#mode = given.mode;
     this.#idleMs = given.idleMs;
     this.#usesLibcurl = choosesLibcurl(given.client, origin);
     this.#origin = origin.origin;
     this.#path = path;
-    this.#headers = makeHeaders(given.apiKey, checkOptions('headers', given.headers));
-    this.#secrets = given.apiKey === undefined ? [] : [given.apiKey];
+    this.#query = queryString(query);
+    this.#headers = makeHeaders(apiKey, headers);
+    this.#secrets = secretsOf(apiKey, headers, query);
+    this.#list = new ModelList({
+      url: `${origin.origin}${path}/models${this.#query}`,
+      headers: this.#headers,
+    });
     this.#connections = new UpstreamConnections(origin);
     /** @type {{id: string}[]} */
     this.models = given.model === undefined ? [] : [{ id: checkString('model', given.model) }];
@@ -170,7 +143,7 @@ export class OpenAiProvider {
     for (;;) {
       const encoding = this.#floats.has(model) ? 'float' : 'base64';
       const call = {
-        path: `${this.#path}/embeddings`,
+        path: `${this.#path}/embeddings${this.#query}`,
         headers: this.#headers,
         body: { ...body, ...named, input: inputs, encoding_format: encoding },
         count: inputs.length,
@@ -189,8 +162,29 @@ export class OpenAiProvider {
     }
   }
 
+  /**
+   * The models that the server lists; with the option `model` that one.
+   * @returns {Promise<readonly import('../shared/model-list.js').ListedModel[]>} never rejects
+   */
+  async listModels() {
+    const [only] = this.models;
+    return only === undefined ? this.#list.models() : [{ id: only.id, created: 0 }];
+  }
+
+  /**
+   * Asks the server for its models.
+   * @returns {Promise<import('../shared/types.js').UpstreamProblem[]>} empty: it answered
+   */
+  async check() {
+    const error = await this.#list.check();
+    if (error === undefined || error.problem === 'absent') return [];
+    const { problem, detail } = error;
+    return [{ upstream: this.name, address: `${this.#origin}${this.#path}`, problem, detail }];
+  }
+
   /** Closes every connection; running calls fail. Idempotent. */
   async close() {
+    this.#list.close();
     this.#connections.close();
     for (const call of this.#calls) call.abort();
   }
@@ -259,7 +253,8 @@ export class OpenAiProvider {
   }
 
   get #callPath() {
-    return `${this.#path}${this.#mode === 'chat' ? '/chat/completions' : '/completions'}`;
+    const call = this.#mode === 'chat' ? '/chat/completions' : '/completions';
+    return `${this.#path}${call}${this.#query}`;
   }
 }
 

@@ -181,7 +181,8 @@ export class JobBilling {
     const account = accountOf(access);
     const amount = costOf(rates, {
       prompt_tokens: estimatePromptTokens(request),
-      completion_tokens: tokenLimitOf(request) ?? this.#access.defaultMaxTokens,
+      completion_tokens:
+        (request.n ?? 1) * (tokenLimitOf(request) ?? this.#access.defaultMaxTokens),
     });
     const hold = amount === 0n ? undefined : this.#take(record, account, amount);
     /** @type {Bill} */

@@ -59,7 +59,7 @@ export class ConversationRepository {
   /**
    * @param {import('../../primitives/kv/namespaces.js').KvPartition} area used only by this
    *   repository
-   * @param {import('./options.js').ConversationLimits} limits
+   * @param {ConversationLimits} limits
    * @param {() => number} nowMs Unix time
    */
   constructor(area, limits, nowMs) {
@@ -339,4 +339,23 @@ function messagesIn(tx, id) {
 function askedIn(tx, id) {
   const { messages, ...when } = JSON.parse(tx.get(turnOf(id))?.value ?? '{"messages":[]}');
   return messages.map((/** @type {Messages[number]} */ message) => stored(message, when));
+}
+
+/**
+ * The option `conversations` of `createGateway`, checked.
+ * @typedef {import('../../jobs/settings.js').Settings['conversations']} ConversationLimits
+ */
+
+/**
+ * @param {ConversationLimits} limits
+ * @returns {import('../../primitives/kv/options.js').KvPartitionLimits}
+ */
+export function partitionLimits({ maxBytes, maxBytesPerPrincipal }) {
+  const any = Number.MAX_SAFE_INTEGER;
+  return {
+    ...{ maxBytes, maxBytesPerPrincipal },
+    ...{ maxKeys: any, maxKeysPerPrincipal: any, maxPinnedBytes: any },
+    // The repository limits the size of one conversation.
+    ...{ maxKeyBytes: 64, maxValueBytes: any },
+  };
 }

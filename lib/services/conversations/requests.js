@@ -8,7 +8,7 @@ import {
   schemaRefusal,
 } from '../../jobs/request.js';
 import { checkMessages } from '../../jobs/messages.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
+import { schemaCheck } from '../../internal/util/request-schema.js';
 
 /** @typedef {import('../../providers/shared/messages.js').ChatMessage[]} Messages */
 

@@ -72,7 +72,7 @@ export class Conversations {
    * @param {object} parts
    * @param {import('./repository.js').ConversationRepository} parts.book
    * @param {import('./turns.js').Turns} parts.turns
-   * @param {import('./options.js').ConversationLimits} parts.limits
+   * @param {import('./repository.js').ConversationLimits} parts.limits
    * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} parts.lifecycle
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory]

@@ -33,7 +33,7 @@ export class Turns {
   /**
    * @param {object} parts
    * @param {import('./repository.js').ConversationRepository} parts.book
-   * @param {import('./options.js').ConversationLimits} parts.limits
+   * @param {import('./repository.js').ConversationLimits} parts.limits
    * @param {import('../../streams/hub.js').JobHub} parts.hub
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory]

@@ -2,7 +2,7 @@
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkContents, schemaRefusal } from '../../jobs/request.js';
 import { CALL_INPUTS_MAX } from './gatherer.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
+import { schemaCheck } from '../../internal/util/request-schema.js';
 
 /**
  * @typedef {object} EmbeddingRequest

@@ -1,8 +1,6 @@
 import { ErrorRing } from './ring-buffer.js';
 import { LogParser } from '../../primitives/logs/log-parser.js';
-import { followFile } from '../../primitives/logs/tail.js';
 import { lazy, pino } from '../../internal/util/packages.js';
-import { plainChunks } from '../../primitives/logs/decompress.js';
 
 /** Limits of an event: enough for a stack trace, since a thousand events are kept. */
 const LINES_MAX = 200;
@@ -108,6 +106,7 @@ export class LogService {
   /** @param {string} file */
   async #follow(file) {
     const { signal } = this.#closing;
+    const { followFile } = await import('../../primitives/logs/tail.js');
     try {
       await followFile(file, {
         signal,
@@ -129,6 +128,7 @@ export class LogService {
    */
   async read(chunks, label) {
     this.#uploads += 1;
+    const { plainChunks } = await import('../../primitives/logs/decompress.js');
     // Simultaneous uploads under one name are separate sources.
     const source = `${label}\n${this.#uploads}`;
     this.#labels.set(source, label);

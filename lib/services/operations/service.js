@@ -227,7 +227,7 @@ export class OperationService {
 
   /**
    * A page, newest first.
-   * @param {{limit?: number, after?: string, status?: import('../../jobs/status.js').JobStatus,
+   * @param {{limit?: number, after?: string, status?: import('../../jobs/request.js').JobStatus,
    *   principal?: string}} [options] as of `gateway.list`
    * @returns {{data: View[], hasMore: boolean}}
    */
@@ -279,9 +279,14 @@ export class OperationService {
 
   /**
    * @param {string} principal
-   * @param {string} id
+   * @param {string} id of an operation of this principal
+   * @returns {{path: string, expiresAt: number | null}} as StreamUrls has it
    */
   streamUrl(principal, id) {
-    return this.#streamUrls.make(principal, [id], { parameter: `${this.#kind.name}_id` });
+    const operation = this.#operations.find(this.#kind.name, id, principal);
+    return {
+      path: this.#streamUrls.make(principal, [id], { parameter: `${this.#kind.name}_id` }),
+      expiresAt: this.#streamUrls.expiryOf(operation === undefined ? [] : [operation]),
+    };
   }
 }

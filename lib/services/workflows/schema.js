@@ -14,7 +14,7 @@ import {
 } from '../../jobs/request.js';
 import { pathsOf } from './template.js';
 import { templateMessagesSchema } from '../../jobs/messages.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
+import { schemaCheck } from '../../internal/util/request-schema.js';
 import { workWallMs } from '../operations/operations.js';
 
 /**

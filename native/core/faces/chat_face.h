@@ -43,7 +43,8 @@ class ChatFace final : public Face {
   void make_prefix(const AnswerHead& head);
   bool begin(std::string& out);
   bool begin_choice(std::string& out, std::uint32_t choice);
-  void end_choice(std::string& out, std::string_view logprobs, std::string_view finish_reason) const;
+  void end_choice(std::string& out, std::string_view logprobs,
+                  std::string_view finish_reason) const;
 
   FaceOptions options_;
   FrameCounter frames_;

@@ -171,8 +171,7 @@ void MessagesFace::open_block(std::string& out, const EventLog::Event& event) {
     append_text_member(out, "name", event.aux);
     out.append(",\"input\":{}}");
   } else if (event.entry == EntryKind::kReasoning) {
-    out.append(
-        ",\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
+    out.append(",\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
   } else {
     out.append(",\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
   }
@@ -180,8 +179,7 @@ void MessagesFace::open_block(std::string& out, const EventLog::Event& event) {
 }
 
 void MessagesFace::set_delta_prefix(EntryKind kind) {
-  delta_prefix_ =
-      "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":";
+  delta_prefix_ = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":";
   append_json_number(delta_prefix_, block_count_);
   if (kind == EntryKind::kToolCall) {
     delta_prefix_.append(",\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":");

@@ -141,8 +141,8 @@ void ResponseItems::append_logprobs(std::string& out, const EventLog& log, Entry
   bool is_first = true;
   for (std::uint64_t seq = span.from; seq < span.until; ++seq) {
     const EventLog::Event event = log.read({log.attempt(), seq});
-    const bool has_logprobs = event.kind == EventKind::kEntry &&
-                              event.entry == EntryKind::kText && !event.aux.empty();
+    const bool has_logprobs =
+        event.kind == EventKind::kEntry && event.entry == EntryKind::kText && !event.aux.empty();
     if (has_logprobs && append_response_logprobs(out, event.aux, is_first)) is_first = false;
   }
 }

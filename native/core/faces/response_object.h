@@ -20,11 +20,11 @@ class ResponseObject {
   /// Members of a response that change during its life.
   struct State {
     std::string_view status;
-    const Terminal* error = nullptr;         // the ending of a failed job
+    const Terminal* error = nullptr;          // the ending of a failed job
     std::string_view incomplete_reason = {};  // empty: none
-    std::string_view model = {};             // empty: the requested one
-    std::string_view service_tier = {};      // empty: unknown
-    std::string_view output = "[]";          // JSON
+    std::string_view model = {};              // empty: the requested one
+    std::string_view service_tier = {};       // empty: unknown
+    std::string_view output = "[]";           // JSON
     const Usage* usage = nullptr;
   };
 

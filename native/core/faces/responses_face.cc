@@ -214,8 +214,8 @@ void ResponsesFace::close_part(std::string& out, const EventLog& log, std::uint6
     }
     out.append(kObjectEnd);
   }
-  if (begin(out, is_summary ? "response.reasoning_summary_part.done"
-                            : "response.content_part.done")) {
+  if (begin(out,
+            is_summary ? "response.reasoning_summary_part.done" : "response.content_part.done")) {
     append_part_place(out);
     out.append(",\"part\":");
     items_.append_part(out, log, kind, span);

@@ -154,8 +154,7 @@ void UiFace::open_tool(std::string& out, const EventLog::Event& event) {
   out.append(kObjectEnd);
 }
 
-void UiFace::write_arguments(std::string& out, const EventLog& log,
-                             const EventLog::Event& event) {
+void UiFace::write_arguments(std::string& out, const EventLog& log, const EventLog::Event& event) {
   const bool was_whole = input_end_.reached();
   const std::size_t used = input_end_.take(event.text);
   const bool has_rest = event.text.find_first_not_of(" \t\r\n", used) != std::string_view::npos;

@@ -226,6 +226,7 @@ void Job::append_event_data(std::string& out, const EventLog::Event& event) cons
     case EventLog::EventKind::kRetry:
       out.append(",\"attempt\":");
       append_json_number(out, event.id.attempt);
+      append_members(out, retry_members);
       break;
     case EventLog::EventKind::kTerminal:
       append_terminal_data(out);

@@ -3,7 +3,7 @@
  * the gateway interprets, and all others, which the upstream gets as they are. Pure functions.
  */
 import { badRequest } from '../../../internal/util/http-error.js';
-import { schemaCheck } from '../../../internal/util/json-schema.js';
+import { schemaCheck } from '../../../internal/util/request-schema.js';
 import { schemaRefusal } from '../../../jobs/request.js';
 
 /**

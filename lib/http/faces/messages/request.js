@@ -1,7 +1,7 @@
 /** Converts requests of Anthropic's Messages API to chat requests. Pure functions. */
 import { badRequest } from '../../../internal/util/http-error.js';
 import { checkBody } from '../chat/request.js';
-import { schemaCheck } from '../../../internal/util/json-schema.js';
+import { schemaCheck } from '../../../internal/util/request-schema.js';
 
 /** @typedef {Record<string, any>} Block of the content of a message */
 /** @typedef {Record<string, any>} Message of chat completions */

@@ -2,7 +2,7 @@
 import { badRequest } from '../../../internal/util/http-error.js';
 import { checkBody } from '../chat/request.js';
 import { checkMetadataSize } from '../../../jobs/request.js';
-import { schemaCheck } from '../../../internal/util/json-schema.js';
+import { schemaCheck } from '../../../internal/util/request-schema.js';
 
 /** @typedef {import('./items.js').Item} Item */
 

@@ -1,7 +1,7 @@
 /** Converts the messages of the AI SDK's `useChat` to chat messages. Pure functions. */
 import { badRequest } from '../../../internal/util/http-error.js';
 import { checkBody } from '../chat/request.js';
-import { schemaCheck } from '../../../internal/util/json-schema.js';
+import { schemaCheck } from '../../../internal/util/request-schema.js';
 
 /** @typedef {Record<string, any>} Part of a UIMessage */
 /** @typedef {Record<string, any>} Message of chat completions */

@@ -81,10 +81,8 @@ TEST(ChatFace, CallsOpenWithIdAndNameAndGrowByArguments) {
             chunk(delta(R"("tool_calls":[{"index":0,"function":{"arguments":"{}"}}])")),
             chunk(delta(R"("tool_calls":[{"index":1,"id":"call_2","type":"function",)"
                         R"("function":{"name":"weather","arguments":""}}])")),
-            chunk(delta(
-                R"("tool_calls":[{"index":1,"function":{"arguments":"{\"city\":"}}])")),
-            chunk(delta(
-                R"("tool_calls":[{"index":1,"function":{"arguments":"\"Rome\"}"}}])")),
+            chunk(delta(R"("tool_calls":[{"index":1,"function":{"arguments":"{\"city\":"}}])")),
+            chunk(delta(R"("tool_calls":[{"index":1,"function":{"arguments":"\"Rome\"}"}}])")),
             chunk(finish("tool_calls")), "[DONE]"}));
 }
 
@@ -126,9 +124,9 @@ TEST(ChatFace, ForeignJsonStaysOnOneLine) {
 TEST(ChatFace, AnEmptyAnswerHasARoleAndEmptyContent) {
   Answer answer;
   answer.complete();
-  EXPECT_EQ(data_of(frames_of(chat(), answer)),
-            (Data{chunk(delta(R"("role":"assistant","content":"")")), chunk(finish("stop")),
-                  "[DONE]"}));
+  EXPECT_EQ(
+      data_of(frames_of(chat(), answer)),
+      (Data{chunk(delta(R"("role":"assistant","content":"")")), chunk(finish("stop")), "[DONE]"}));
 }
 
 TEST(ChatFace, UsageIsTheLastChunkAndNullBefore) {
@@ -140,8 +138,8 @@ TEST(ChatFace, UsageIsTheLastChunkAndNullBefore) {
   options.include_usage = true;
   EXPECT_EQ(data_of(frames_of(options, answer)),
             (Data{chunk(delta(R"("role":"assistant","content":"a")"), R"(,"usage":null)"),
-                  chunk(finish("length"), R"(,"usage":null)"),
-                  chunk("", ",\"usage\":" + usage.raw), "[DONE]"}));
+                  chunk(finish("length"), R"(,"usage":null)"), chunk("", ",\"usage\":" + usage.raw),
+                  "[DONE]"}));
 }
 
 TEST(ChatFace, UsageIsMadeFromTheCountsWithoutTheUpstreams) {

@@ -148,10 +148,12 @@ TEST_P(Faces, ARetryIsNotSeen) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Dialects, Faces,
-                         testing::Values(Dialect::kChat, Dialect::kCompletions,
-                                         Dialect::kResponses, Dialect::kUi, Dialect::kMessages));
+                         testing::Values(Dialect::kChat, Dialect::kCompletions, Dialect::kResponses,
+                                         Dialect::kUi, Dialect::kMessages));
 
-TEST(MakeFace, NoDialectHasNoFace) { EXPECT_EQ(make_face({}), nullptr); }
+TEST(MakeFace, NoDialectHasNoFace) {
+  EXPECT_EQ(make_face({}), nullptr);
+}
 
 }  // namespace
 }  // namespace sluice

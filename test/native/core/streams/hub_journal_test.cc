@@ -179,7 +179,7 @@ TEST_F(JobHubRecordTest, LeavesNothingOfEarlierAttempts) {
   append(1, 3);
   pass(50 * kMillisecond);
   written();
-  hub_.retry(1, now_);
+  hub_.retry(1, {}, now_);
   append(1, 1);
   pass(50 * kMillisecond);
   EXPECT_TRUE(last().trims);
