@@ -53,7 +53,11 @@ test('a stream has text, reasoning, calls and usage, and the upstream gets what 
       chunk({ reasoning_content: 'Hmm. ' }),
       chunk({ content: 'Let me ' }),
       chunk({ content: 'look.' }),
-      chunk({ tool_calls: [{ index: 0, id: 'c1', type: 'function', function: { name: 'weather', arguments: '' } }] }),
+      chunk({
+        tool_calls: [
+          { index: 0, id: 'c1', type: 'function', function: { name: 'weather', arguments: '' } },
+        ],
+      }),
       chunk({ tool_calls: [{ index: 0, function: { arguments: '{"city":' } }] }),
       chunk({ tool_calls: [{ index: 0, function: { arguments: '"Paris"}' } }] }),
       chunk({}, { finish_reason: 'tool_calls' }),
@@ -138,7 +142,9 @@ test('several answers to one request', async () => {
     ]),
   );
   const whole = await openai.chat.completions.create({ model: 'm', messages, n: 2 });
-  expect(whole.choices.map(({ message, finish_reason: reason }) => [message.content, reason])).toEqual([
+  expect(
+    whole.choices.map(({ message, finish_reason: reason }) => [message.content, reason]),
+  ).toEqual([
     ['a', 'stop'],
     ['b', 'length'],
   ]);
@@ -153,7 +159,15 @@ test('several answers to one request', async () => {
 });
 
 test.each([
-  [400, { message: 'too long', type: 'invalid_request_error', code: 'context_length_exceeded', param: 'messages' }],
+  [
+    400,
+    {
+      message: 'too long',
+      type: 'invalid_request_error',
+      code: 'context_length_exceeded',
+      param: 'messages',
+    },
+  ],
   [422, { message: 'no', type: 'x', code: 'y', param: 'z' }],
 ])('a refusal of the upstream is passed on: %i', async (status, error) => {
   const { post } = await serve((exchange) => {
@@ -176,7 +190,8 @@ test('failures before the first token are HTTP statuses', async () => {
     },
     { retry: { attempts: 1 } },
   );
-  const ask = (answer) => post('/v1/chat/completions', { model: 'm', messages, stream: true, answer });
+  const ask = (answer) =>
+    post('/v1/chat/completions', { model: 'm', messages, stream: true, answer });
   const limited = await ask({ status: 429, headers: { 'retry-after': '7' } });
   expect([limited.status, limited.headers.get('retry-after')]).toEqual([429, '7']);
   expect(limited.body.error.code).toBe('upstream_rate_limited');

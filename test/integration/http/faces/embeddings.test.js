@@ -37,7 +37,10 @@ async function serve(respond = embed, options = {}) {
   upstream = await startMockUpstream(respond);
   const provider = providers.openai({ baseUrl: upstream.url });
   const served = await start({ provider, retry: { attempts: 1 }, ...options });
-  return { ...served, openai: new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0 }) };
+  return {
+    ...served,
+    openai: new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0 }),
+  };
 }
 
 test('requests of a moment make one call; each gets its own vectors and share', async () => {
@@ -52,7 +55,11 @@ test('requests of a moment make one call; each gets its own vectors and share', 
   expect(upstream.exchanges[0].body.input).toHaveLength(4);
   expect(one.data.map(({ embedding }) => embedding)).toEqual([vectorOf('a'), vectorOf('bb')]);
   expect(two.data[0].embedding).toEqual(vectorOf('ccc'));
-  expect(floats.body.data[0]).toEqual({ object: 'embedding', index: 0, embedding: vectorOf('dddd') });
+  expect(floats.body.data[0]).toEqual({
+    object: 'embedding',
+    index: 0,
+    embedding: vectorOf('dddd'),
+  });
   const shares = [one, two, floats.body].map(({ usage }) => usage.prompt_tokens);
   expect(shares.reduce((a, b) => a + b)).toBe(10);
   expect(Math.min(...shares)).toBeGreaterThanOrEqual(1);
@@ -66,7 +73,13 @@ test('requests that differ in more than their inputs are apart', async () => {
     post('/v1/embeddings', { model: 'f', input: 'c' }),
   ]);
   const calls = upstream.exchanges.map(({ body: { model, dimensions } }) => [model, dimensions]);
-  expect(calls.sort()).toEqual([['e', undefined], ['e', 3], ['f', undefined]].sort());
+  expect(calls.sort()).toEqual(
+    [
+      ['e', undefined],
+      ['e', 3],
+      ['f', undefined],
+    ].sort(),
+  );
 });
 
 test('a server that refuses base64 is asked for numbers from then on', async () => {
@@ -77,10 +90,14 @@ test('a server that refuses base64 is asked for numbers from then on', async () 
   const ask = () => post('/v1/embeddings', { model: 'e', input: 'abc', encoding_format: 'base64' });
   expect((await ask()).body.data[0].embedding).toBe(base64Of(vectorOf('abc')));
   await ask();
-  expect(upstream.exchanges.map(({ body }) => body.encoding_format)).toEqual(['base64', 'float', 'float']);
+  expect(upstream.exchanges.map(({ body }) => body.encoding_format)).toEqual([
+    'base64',
+    'float',
+    'float',
+  ]);
 });
 
-test('a refusal is its sender\'s only', async () => {
+test("a refusal is its sender's only", async () => {
   const error = { message: 'bad input', type: 't', code: 'c', param: 'input' };
   const { post } = await serve(
     (exchange) => {
