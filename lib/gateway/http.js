@@ -33,9 +33,15 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     faces: { admission, lifecycle, jobs, calls, options },
     conversations: { conversations },
     operations: { workflows, crawls },
-    kv: { kv: parts.kv, memory, valueBytesMax: options.kv.maxValueBytes, options },
+    kv: {
+      kv: parts.kv,
+      memory,
+      valueBytesMax: options.kv.maxValueBytes,
+      open: parts.watches,
+      options,
+    },
     credits: { credits: parts.billing.credits, admins },
-    logs: { logs, open: parts.streams, options },
+    logs: { logs, open: parts.errorStreams, options },
     embeddings: { embeddings: parts.embeddings },
     models: { provider: options.provider },
     health: {

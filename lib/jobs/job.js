@@ -81,8 +81,8 @@ export class JobRecord {
     this.status = 'queued';
     /** @type {any} final state from the hub, without text; set when the job has ended */
     this.final = undefined;
-    /** @type {import('./execution/failure.js').Failure | undefined} of its provider, if it failed */
-    this.failure = undefined;
+    /** Failure of its own call. @type {import('./execution/failure.js').Failure | undefined} */
+    this.ownFailure = undefined;
     /** The operation that it belongs to, if any. @type {Part | undefined} */
     this.part = undefined;
     /** Whether the provider has finished by itself, so that there is no call to abort. */
@@ -124,6 +124,12 @@ export class JobRecord {
   /** Name of the upstream of its last attempt; undefined: none, or the provider has no names. */
   get upstream() {
     return this.ownUpstream ?? this.answer?.ownUpstream;
+  }
+
+  /** Failure of the provider; undefined: it has not failed. */
+  get failure() {
+    // Of a shared answer the record that calls the provider knows it.
+    return this.ownFailure ?? this.answer?.ownFailure;
   }
 
   /** Counts a dispatch: the first attempt, or a retry. */

@@ -10,8 +10,8 @@ import { badRequest } from '../internal/util/http-error.js';
  * @property {string} [upstream] upstream of its last attempt, where the provider has several
  * @property {string} [text] text produced so far; absent in lists
  * @property {boolean} [textTruncated] true when the oldest text was dropped
- * @property {{prompt_tokens: number, completion_tokens: number}} usage
- * @property {object} metrics as in the terminal event
+ * @property {import('../streams/events.js').EventUsage} usage
+ * @property {import('../streams/events.js').EventMetrics} metrics as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of a failed job
  * @property {string} [reason] why it completed or was cancelled
  * @property {import('./job.js').CacheResult} [cache] source of its answer, if it may be shared

@@ -83,14 +83,6 @@ export function finishError(reason, secrets) {
   );
 }
 
-/** @param {string} output kind of output received instead of text */
-export function unsupportedOutputError(output) {
-  return new ProviderError(
-    'upstream_unsupported_output',
-    `The upstream answered with ${output} and no text`,
-  );
-}
-
 /**
  * Error for a content type other than an event stream.
  * @param {string} contentType

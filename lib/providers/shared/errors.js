@@ -11,7 +11,7 @@ import { SluiceError } from '../../internal/util/errors.js';
  * upper case.
  * @typedef {'upstream_rate_limited' | 'upstream_bad_request' | 'upstream_unauthorized' | 'upstream_unavailable'
  *   | 'upstream_disconnected' | 'upstream_invalid_response' | 'upstream_stalled'
- *   | 'upstream_error' | 'upstream_incomplete' | 'upstream_unsupported_output' | 'wall_time_exceeded' | 'provider_error'
+ *   | 'upstream_error' | 'upstream_incomplete' | 'wall_time_exceeded' | 'provider_error'
  *   | 'overloaded'} WireCode
  */
 

@@ -16,7 +16,8 @@ constexpr std::string_view kNoJson = "The arguments of the tool call are not val
 std::string_view finish_reason(std::string_view reason) {
   if (reason == "tool_calls") return "tool-calls";
   if (reason == "content_filter") return "content-filter";
-  return reason;
+  // The SDK refuses a message with a reason that it does not know.
+  return reason == "stop" || reason == "length" ? reason : "other";
 }
 
 // The arguments of a tool call, whose entries are those from the seq `from` up to `until`.

@@ -132,7 +132,9 @@ UpstreamRequest FromJs<UpstreamRequest>::read(napi_env env, napi_value value) {
 
 Relay::Options FromJs<Relay::Options>::read(napi_env env, napi_value value) {
   const Members given(env, value);
-  return {.idle = given.get<Nanos>("idleMs"), .jobs = given.get<std::vector<JobHandle>>("jobs")};
+  return {.idle = given.get<Nanos>("idleMs"),
+          .jobs = given.get<std::vector<JobHandle>>("jobs"),
+          .one_answer = given.get<bool>("oneAnswer")};
 }
 
 UpstreamHead FromJs<UpstreamHead>::read(napi_env env, napi_value value) {

@@ -126,8 +126,11 @@ TEST(UiFace, ALoneSurrogateEscapeIsJson) {
 }
 
 TEST(UiFace, FinishReasonsHaveTheSdksNames) {
-  for (const auto& [reason, name] : std::vector<std::pair<std::string, std::string>>{
-           {"stop", "stop"}, {"length", "length"}, {"content_filter", "content-filter"}}) {
+  for (const auto& [reason, name] :
+       std::vector<std::pair<std::string, std::string>>{{"stop", "stop"},
+                                                        {"length", "length"},
+                                                        {"content_filter", "content-filter"},
+                                                        {"custom", "other"}}) {
     Answer answer;
     answer.complete(reason);
     const Data data = data_of(frames_of(ui(), answer));
