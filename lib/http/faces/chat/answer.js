@@ -93,7 +93,24 @@ export function messageOf(items, reasoningField) {
  * @property {number} created Unix seconds
  * @property {string} model as requested; the upstream's name goes before it
  * @property {ReasoningField} reasoningField
+ * @property {number} choicesPerPrompt
  */
+
+/**
+ * The usage of a call; of several prompts the sum.
+ * @param {readonly JobState[]} states of the first choice of each prompt
+ */
+function usageOf(states) {
+  const [{ usage }] = states;
+  if (states.length === 1) return usage;
+  const sum = (/** @type {'prompt_tokens' | 'completion_tokens'} */ name) =>
+    states.reduce((total, state) => total + state.usage[name], 0);
+  const counts = {
+    prompt_tokens: sum('prompt_tokens'),
+    completion_tokens: sum('completion_tokens'),
+  };
+  return { ...counts, total_tokens: counts.prompt_tokens + counts.completion_tokens };
+}
 
 /**
  * @param {'chat.completion' | 'text_completion'} object
@@ -101,14 +118,14 @@ export function messageOf(items, reasoningField) {
  * @param {readonly JobState[]} states one for each choice
  * @param {(state: JobState, index: number) => object} choice
  */
-function answer(object, { id, created, model }, states, choice) {
-  const [{ head = {}, usage }] = states;
+function answer(object, { id, created, model, choicesPerPrompt }, states, choice) {
+  const [{ head = {} }] = states;
   return {
     ...{ id, object, created, model: head.model ?? model },
     ...(head.system_fingerprint && { system_fingerprint: head.system_fingerprint }),
     ...(head.service_tier && { service_tier: head.service_tier }),
     choices: states.map(choice),
-    usage,
+    usage: usageOf(states.filter((_state, i) => i % choicesPerPrompt === 0)),
   };
 }
 

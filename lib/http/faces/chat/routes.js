@@ -3,7 +3,7 @@ import { badRequest, HttpError } from '../../../internal/util/http-error.js';
 import { chatAnswer, completionAnswer } from './answer.js';
 import { departureOf } from '../../departure.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
-import { idempotencyKeyOf } from '../../routes/jobs.js';
+import { idempotencyKeyOf, setUpstream } from '../../routes/jobs.js';
 import { divideChat, divideCompletions } from './request.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { cursorOf } from '../../routes/streams.js';
@@ -23,7 +23,7 @@ const GRACE_MS = 2000;
  * What is kept of a call with its job, to make the same bytes again.
  * @typedef {object} ChatFace
  * @property {'chat' | 'completions'} dialect
- * @property {string} model as requested
+ * @property {string | null} model as requested
  * @property {boolean} [include_usage]
  */
 
@@ -50,6 +50,7 @@ const DIALECTS = {
 export function setFaceHeaders(res, startedAt, record) {
   res.setHeader('openai-processing-ms', String(Math.round(performance.now() - startedAt)));
   res.setHeader('x-sluice-job-id', record.id);
+  setUpstream(res, record);
 }
 
 /**
@@ -80,7 +81,8 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     return {
       id: `${DIALECTS[dialect].prefix}-${tailOf(record)}`,
       created: Math.floor(record.createdAtMs / 1000),
-      model: face.model,
+      model: face.model ?? record.model,
+      choicesPerPrompt: 1 + record.siblings.length,
       reasoningField: options.reasoningField,
     };
   }
@@ -104,7 +106,7 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     if (stream) {
       if (!(await call.beginning())) return;
       setFaceHeaders(res, startedAt, records[0]);
-      const choices = records.reduce((sum, { siblings }) => sum + 1 + siblings.length, 0);
+      const choices = records.length * facts.choicesPerPrompt;
       call.stream({ dialect, ...facts, tail: tailOf(records[0]), choices, includeUsage, after });
       return;
     }
