@@ -366,6 +366,16 @@ export class JobHub {
   }
 
   /**
+   * The whole answer of a job as its log is now, in the protocol of a face that makes such answers.
+   * @param {number} handle
+   * @param {import('./types.js').FaceOptions} face
+   * @returns {Promise<any>} null for an unknown or purged job
+   */
+  answer(handle, face) {
+    return this.#ask(handle, (request) => this.#native.wholeAnswer(handle, face, request));
+  }
+
+  /**
    * @param {(request: number, shard: number) => void} send a command that a reply answers
    * @returns {Promise<unknown>} resolves once every shard has replied
    */

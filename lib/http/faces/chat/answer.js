@@ -1,6 +1,6 @@
 /** Composes whole answers of the chat and completion endpoints from the items of logs. Pure functions. */
 
-/** @typedef {import('../../../streams/types.js').LogItem} LogItem */
+/** @typedef {import('../../../streams/types.js').AnswerItem} AnswerItem */
 /** @typedef {import('../../../streams/types.js').JobState} JobState */
 
 /** Members of upstream deltas that name a thing rather than add to it. */
@@ -28,25 +28,25 @@ function joinDelta(whole, piece, name = '') {
 }
 
 /**
- * @param {readonly LogItem[]} items
+ * @param {readonly AnswerItem[]} items
  * @param {'text' | 'reasoning' | 'refusal'} kind
  * @returns {string | null} null: the log has none
  */
 function textOf(items, kind) {
   const texts = items.filter((item) => item.kind === kind);
-  return texts.length === 0 ? null : texts.map(({ text }) => text).join('');
+  return texts.length === 0 ? null : texts.map((item) => 'text' in item && item.text).join('');
 }
 
-/** @param {readonly LogItem[]} items */
+/** @param {readonly AnswerItem[]} items */
 function logprobsOf(items) {
-  const all = items.flatMap(({ logprobs = [] }) => logprobs);
+  const all = items.flatMap((item) => (item.kind === 'text' ? (item.logprobs ?? []) : []));
   return all.length === 0 ? null : all.reduce((whole, piece) => joinDelta(whole, piece));
 }
 
-/** @param {readonly LogItem[]} items */
-function callsOf(items) {
+/** @param {readonly AnswerItem[]} items */
+export function callsOf(items) {
   return items
-    .filter(({ kind }) => kind === 'tool_call')
+    .filter((item) => item.kind === 'tool_call')
     .map(({ id, name, arguments: given }) => ({
       id,
       type: 'function',
@@ -69,14 +69,14 @@ function reasoningMembers(reasoning, field) {
 /** @typedef {'reasoning_content' | 'reasoning' | 'both'} ReasoningField */
 
 /**
- * @param {readonly LogItem[]} items
+ * @param {readonly AnswerItem[]} items
  * @param {ReasoningField} reasoningField
  */
 export function messageOf(items, reasoningField) {
   const calls = callsOf(items);
   const refusal = textOf(items, 'refusal');
   const silent = calls.length > 0 || refusal !== null;
-  const extra = items.filter(({ kind }) => kind === 'extra').map(({ delta }) => delta);
+  const extra = items.filter((item) => item.kind === 'extra').map(({ delta }) => delta);
   return {
     role: 'assistant',
     content: textOf(items, 'text') ?? (silent ? null : ''),

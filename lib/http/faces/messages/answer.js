@@ -1,7 +1,7 @@
 /** Composes whole answers and errors of Anthropic's Messages API. Pure functions. */
 
 /** @typedef {import('../../../streams/types.js').JobState} JobState */
-/** @typedef {import('../../../streams/types.js').LogItem} LogItem */
+/** @typedef {import('../../../streams/types.js').AnswerItem} AnswerItem */
 
 /** @type {Record<string, string>} */
 const STOP_REASONS = {
@@ -32,7 +32,7 @@ function parsed(json) {
 }
 
 /**
- * @param {readonly LogItem[]} items in the order of the log
+ * @param {readonly AnswerItem[]} items in the order of the log
  * @returns {object[]}
  */
 function contentOf(items) {

@@ -2,6 +2,7 @@
  * Converts between the items of the Responses API and the messages of chat completions. Pure
  * functions.
  */
+import { callsOf } from '../chat/answer.js';
 import { badRequest } from '../../../internal/util/http-error.js';
 
 /** @typedef {Record<string, any>} Item of `input` or `output` */
@@ -147,23 +148,18 @@ export function inputItems(input, tail) {
 
 /**
  * The assistant's message of an answer: text and calls; reasoning is not passed back.
- * @param {readonly import('../../../streams/types.js').LogItem[]} items of its log
+ * @param {readonly import('../../../streams/types.js').AnswerItem[]} items of its log
  * @returns {Message[]} empty for an empty answer
  */
 export function answerMessages(items) {
-  const texts = items.filter(({ kind }) => kind === 'text' || kind === 'refusal');
-  const calls = items
-    .filter(({ kind }) => kind === 'tool_call')
-    .map(({ id, name, arguments: given }) => ({
-      id,
-      type: 'function',
-      function: { name, arguments: given },
-    }));
+  const texts = items.filter((item) => item.kind === 'text' || item.kind === 'refusal');
+  const calls = callsOf(items);
   if (texts.length === 0 && calls.length === 0) return [];
   return [
     {
       role: 'assistant',
-      content: texts.length === 0 ? null : texts.map(({ text: said }) => said).join(''),
+      content:
+        texts.length === 0 ? null : texts.map((item) => 'text' in item && item.text).join(''),
       ...(calls.length > 0 && { tool_calls: calls }),
     },
   ];

@@ -9,7 +9,7 @@ import { interpretResponse } from './request.js';
 import { orphanOf, setFaceHeaders } from '../chat/routes.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { rateLimitHeaders } from '../../../jobs/rate-limits/headers.js';
-import { send, sendJson, setHeaders } from '../../respond.js';
+import { sendJson, setHeaders } from '../../respond.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -34,7 +34,6 @@ import { send, sendJson, setHeaders } from '../../respond.js';
 /** A retrying client comes back within this time. */
 const GRACE_MS = 2000;
 const PATH = '/v1/responses';
-const JSON_TYPE = 'application/json; charset=utf-8';
 const LIST_LIMIT = 20;
 const LIST_LIMIT_MAX = 100;
 
@@ -88,12 +87,12 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   /**
    * @param {JobRecord} record
    * @param {ResponseFace} face
-   * @returns {Promise<string>} the response object as JSON, as the log is now
+   * @returns {Promise<any>} the response object, as the log is now
    */
   async function describe(record, face) {
-    const json = await hub.answer(record.handle, frames(record, face));
-    if (json === null) throw responseNotFound(`resp_${tailOf(record)}`);
-    return json;
+    const response = await hub.answer(record.handle, frames(record, face));
+    if (response === null) throw responseNotFound(`resp_${tailOf(record)}`);
+    return response;
   }
 
   /**
@@ -154,7 +153,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
         if (item.type !== 'item_reference') return item;
         const tail = /^[a-z]+_(.{24})_/.exec(String(item.id))?.[1] ?? '';
         const found = find(`resp_${tail}`, principal);
-        const output = found && JSON.parse(await describe(found.record, found.face)).output;
+        const output = found && (await describe(found.record, found.face)).output;
         const all = [...(output ?? []), ...(found?.face.input ?? [])];
         const named = all.find(({ id }) => id === item.id);
         if (named !== undefined) return named;
@@ -218,12 +217,12 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
     const face = /** @type {ResponseFace} */ (faceOf(record, 'responses'));
     setFaceHeaders(res, startedAt, record);
     if (asked.background && !asked.stream) {
-      send(res, 200, await describe(record, face), JSON_TYPE);
+      sendJson(res, 200, await describe(record, face));
       return;
     }
     const call = calls.join(res, [record], asked.background ? undefined : request);
     if (asked.stream) call.stream(frames(record, face));
-    else if (await call.ending()) send(res, 200, await describe(record, face), JSON_TYPE);
+    else if (await call.ending()) sendJson(res, 200, await describe(record, face));
   }
 
   /** @type {Handle} */
@@ -231,7 +230,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
     const { record, face } = foundBy(context);
     const { query } = context;
     if (query.stream !== 'true') {
-      send(res, 200, await describe(record, face), JSON_TYPE);
+      sendJson(res, 200, await describe(record, face));
       return;
     }
     const header = query.starting_after === undefined;
@@ -248,7 +247,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   async function cancel(_req, res, context) {
     const { record, face } = foundBy(context);
     lifecycle.cancel(record, 'client_request');
-    send(res, 200, await describe(record, face), JSON_TYPE);
+    sendJson(res, 200, await describe(record, face));
   }
 
   /** @type {Handle} */

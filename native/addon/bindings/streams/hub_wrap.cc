@@ -27,6 +27,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&JobHub::release>("release"),
                          method<&HubBridge::follow>("follow"),
                          method<&HubBridge::state>("state"),
+                         method<&HubBridge::whole_answer>("wholeAnswer"),
                          method<&HubBridge::flush>("flush"),
                          method<&HubBridge::attach>("attach"),
                          method<&HubBridge::detach>("detach"),
