@@ -190,7 +190,7 @@ class FaceCall {
   async beginning() {
     const failed = () =>
       this.#records.find((each) => each.ended && !each.begun && !isComplete(each));
-    const begun = () => this.#records.some(({ begun, ended }) => begun || ended);
+    const begun = () => this.#records.some((each) => each.begun || each.ended);
     const present = await this.#until(begun, this.#calls.headHoldMs);
     const record = failed();
     if (present && record !== undefined) throw failureAnswer(record, record.final);

@@ -192,11 +192,12 @@ function redirectTarget(location) {
  * @param {readonly string[]} secrets never quoted
  * @returns {import('../shared/errors.js').UpstreamRefusal}
  */
-function refusal(status, body, secrets) {
+function saidBy(status, body, secrets) {
   const quote = (/** @type {unknown} */ text) => quoteUpstream(text, secrets, REFUSAL_CHARS_MAX);
   // A message about credentials may repeat them.
-  if (status === 401 || status === 403)
+  if (status === 401 || status === 403) {
     return { status, message: '', type: '', code: '', param: '' };
+  }
   const { type, code, param } = errorObjectOf(body);
   return {
     status,
@@ -230,7 +231,7 @@ function errorObjectOf(body) {
  */
 export function statusError(status, headers, body, secrets) {
   const error = errorOfStatus(status, headers, body, secrets);
-  error.upstream = refusal(status, body, secrets);
+  error.upstream = saidBy(status, body, secrets);
   return error;
 }
 

@@ -94,9 +94,8 @@ void ResponsesFace::write_ending(std::string& out, const Job& job, const EventLo
 void ResponsesFace::append_response(std::string& out, const Job& job, ResponseObject::State state,
                                     std::uint64_t until, std::string_view last_status) const {
   const Usage usage = job.usage();
-  const bool counted =
-      job.log.ended() &&
-      (job.log.terminal().kind == Terminal::Kind::kComplete || job.log.terminal().usage);
+  const bool counted = job.log.ended() && (job.log.terminal().kind == Terminal::Kind::kComplete ||
+                                           job.log.terminal().usage);
   if (counted) state.usage = &usage;
   state.model = job.log.head().model;
   state.service_tier = job.log.head().service_tier;
@@ -114,8 +113,7 @@ void ResponsesFace::write_answer(std::string& out, const Job& job) const {
     return;
   }
   const bool is_queued = job.status == Job::Status::kQueued && options_.background;
-  append_response(out, job, {.status = is_queued ? "queued" : "in_progress"}, until,
-                  "in_progress");
+  append_response(out, job, {.status = is_queued ? "queued" : "in_progress"}, until, "in_progress");
 }
 
 // --- items and parts

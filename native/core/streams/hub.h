@@ -148,7 +148,8 @@ class JobHub final : public Machine {
   /// The job's state as JSON, see `Job::append_state`; empty for an unknown job.
   [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now,
                                   bool with_items = false) const;
-  /// The whole answer as the log is now, as JSON in the protocol of `face`; empty for an unknown job.
+  /// The whole answer as the log is now, as JSON in the protocol of `face`; empty for an unknown
+  /// job.
   [[nodiscard]] std::string answer(JobHandle handle, const Face& face) const;
 
   /// A new subscriber. Cursors of unknown jobs are ignored; with none left it ends as "purged".

@@ -22,8 +22,9 @@ function joinDelta(whole, piece, name = '') {
   const objects = [whole, piece].every((each) => typeof each === 'object' && each !== null);
   if (!objects || Array.isArray(piece)) return piece ?? whole;
   const joined = { ...whole };
-  for (const [key, value] of Object.entries(piece))
+  for (const [key, value] of Object.entries(piece)) {
     joined[key] = joinDelta(joined[key], value, key);
+  }
   return joined;
 }
 

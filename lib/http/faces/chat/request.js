@@ -17,6 +17,12 @@ import { schemaRefusal } from '../../../jobs/request.js';
 
 const PROMPTS_MAX = 64;
 
+/** Members that the gateway interprets; they have their own place in the upstream's request. */
+const INTERPRETED = new Set([
+  ...['model', 'messages', 'stop', 'temperature', 'max_tokens', 'max_completion_tokens'],
+  ...['n', 'user', 'metadata'],
+]);
+
 const properties = {
   stream: { type: ['boolean', 'null'] },
   stream_options: {
@@ -48,28 +54,18 @@ export function checkBody(check, body) {
  * @param {Record<string, any>} body checked
  * @returns {Divided}
  */
-function divide(body) {
-  const {
-    stream,
-    store: _store,
-    sluice: options,
-    prompt: _prompt,
-    model,
-    messages,
-    stop,
-    temperature,
-    max_tokens,
-    max_completion_tokens,
-    n,
-    user,
-    metadata,
-    ...passed
-  } = body;
+export function divide(body) {
+  const { stream, store: _store, sluice: options, prompt: _prompt, ...rest } = body;
+  const { model, messages, stop, temperature, max_tokens, max_completion_tokens } = rest;
+  const { n, user, metadata } = rest;
+  const passed = Object.fromEntries(
+    Object.entries(rest).filter(([name]) => !INTERPRETED.has(name)),
+  );
   const request = {
     ...{ model, messages, stop, temperature, max_tokens, max_completion_tokens },
     ...{ n, user, metadata },
   };
-  const includeUsage = passed.stream_options?.include_usage === true;
+  const includeUsage = rest.stream_options?.include_usage === true;
   return { request, passed, options, stream: stream === true, includeUsage };
 }
 

@@ -1,14 +1,13 @@
 /** `/v1/chat/completions` and `/v1/completions`, as OpenAI's clients use them. */
 import { badRequest, HttpError } from '../../../internal/util/http-error.js';
 import { chatAnswer, completionAnswer } from './answer.js';
-import { departureOf } from '../../departure.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
-import { idempotencyKeyOf, setUpstream } from '../../routes/jobs.js';
+import { idempotencyKeyOf } from '../../routes/jobs.js';
 import { divideChat, divideCompletions } from './request.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { cursorOf } from '../../routes/streams.js';
-import { rateLimitHeaders } from '../../../jobs/rate-limits/headers.js';
-import { sendJson, setHeaders } from '../../respond.js';
+import { sendJson } from '../../respond.js';
+import { joinOrphan, setFaceHeaders, submitFaced } from '../submit.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -41,29 +40,6 @@ const DIALECTS = {
   chat: { prefix: 'chatcmpl', answer: chatAnswer },
   completions: { prefix: 'cmpl', answer: completionAnswer },
 };
-
-/**
- * @param {ServerResponse} res
- * @param {number} startedAt by `performance.now()`
- * @param {JobRecord} record
- */
-export function setFaceHeaders(res, startedAt, record) {
-  res.setHeader('openai-processing-ms', String(Math.round(performance.now() - startedAt)));
-  res.setHeader('x-sluice-job-id', record.id);
-  setUpstream(res, record);
-}
-
-/**
- * The job that a retry joins: its client sends a count of retries, and no key.
- * @param {import('../calls.js').FaceCalls} calls
- * @param {IncomingMessage} req
- * @param {{principal: string, path: string, body: unknown}} request
- */
-export function orphanOf(calls, req, { principal, path, body }) {
-  const count = Number(req.headers['x-stainless-retry-count']);
-  if (!(count >= 1) || idempotencyKeyOf(req) !== undefined) return undefined;
-  return calls.orphans.take(principal, path, body);
-}
 
 /**
  * @param {ChatDeps} deps
@@ -130,9 +106,8 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     if (stream && !calls.open.hasRoom(principal)) throw overloaded();
     const request = { path: PATHS[dialect], body };
     const how = { dialect, stream, includeUsage, startedAt, request };
-    const orphan = orphanOf(calls, req, { principal, ...request });
+    const orphan = joinOrphan(calls, req, res, { principal, ...request });
     if (orphan !== undefined) {
-      res.setHeader('Idempotency-Replayed', 'true');
       await answer(res, [orphan, ...orphan.peers], how);
       return;
     }
@@ -151,37 +126,38 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
   async function submit(req, res, { access, body }, dialect, asked) {
     const path = PATHS[dialect];
     const { request, prompts = [undefined], includeUsage, passed } = asked;
-    const signal = departureOf(res);
     const key = idempotencyKeyOf(req);
     const submission = {
-      ...{ access, signal, passed, fingerprint: { path, body } },
+      ...{ access, passed, fingerprint: { path, body } },
       face: {
         dialect,
         model: request.model ?? null,
         ...(includeUsage && { include_usage: true }),
       },
-      cacheControl: req.headers['cache-control'],
       options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...asked.options },
     };
     /** @type {JobRecord[]} */
     const records = [];
+    const giveUp = () => {
+      for (const record of records) lifecycle.cancel(record, 'client_request');
+    };
     try {
       for (const [i, prompt] of prompts.entries()) {
-        const { record, replayed, entries } = await admission.submitInterpreted({
+        const record = await submitFaced(admission, req, res, {
           ...submission,
           request: prompt === undefined ? request : { ...request, prompt },
           // Each prompt is a job with a key of its own.
           idempotencyKey: i === 0 || key === undefined ? key : `${key}#${i}`,
           near: records[0]?.handle,
         });
+        if (record === undefined) {
+          giveUp();
+          return undefined;
+        }
         records.push(record);
-        setHeaders(res, rateLimitHeaders(entries));
-        if (replayed) res.setHeader('Idempotency-Replayed', 'true');
-        else if (record.cache) res.setHeader('X-Cache', record.cache.toUpperCase());
       }
     } catch (error) {
-      for (const record of records) lifecycle.cancel(record, 'client_request');
-      if (signal.aborted) return undefined;
+      giveUp();
       throw error;
     }
     records[0].peers = records.slice(1);

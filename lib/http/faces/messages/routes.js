@@ -1,14 +1,11 @@
 /** `/v1/messages`, as Anthropic's clients use it. */
-import { departureOf } from '../../departure.js';
 import { estimatePromptTokens } from '../../../jobs/prompt-tokens.js';
 import { faceOf, tailOf } from '../ids.js';
-import { idempotencyKeyOf } from '../../routes/jobs.js';
 import { messagesAnswer, messagesError } from './answer.js';
-import { orphanOf, setFaceHeaders } from '../chat/routes.js';
+import { joinOrphan, setFaceHeaders, submitFaced } from '../submit.js';
 import { overloaded } from '../../../jobs/errors.js';
-import { rateLimitHeaders } from '../../../jobs/rate-limits/headers.js';
 import { readCountRequest, readMessagesRequest } from './request.js';
-import { sendJson, setHeaders } from '../../respond.js';
+import { sendJson } from '../../respond.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -55,31 +52,14 @@ export function messagesRoutes({ admission, calls }) {
     const { request, passed, options, stream } = readMessagesRequest(body);
     if (stream && !calls.open.hasRoom(access.principal)) throw overloaded();
     const how = { stream, startedAt, request: { path: PATH, body } };
-    const orphan = orphanOf(calls, req, { principal: access.principal, ...how.request });
-    if (orphan !== undefined) {
-      res.setHeader('Idempotency-Replayed', 'true');
-      await answer(res, orphan, how);
-      return;
-    }
-    const signal = departureOf(res);
     const face = { dialect: 'messages', model: request.model };
-    let outcome;
-    try {
-      outcome = await admission.submitInterpreted({
-        ...{ access, signal, face, request, passed, fingerprint: how.request },
+    const record =
+      joinOrphan(calls, req, res, { principal: access.principal, ...how.request }) ??
+      (await submitFaced(admission, req, res, {
+        ...{ access, face, request, passed, fingerprint: how.request },
         options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
-        cacheControl: req.headers['cache-control'],
-        idempotencyKey: idempotencyKeyOf(req),
-      });
-    } catch (error) {
-      if (signal.aborted) return;
-      throw error;
-    }
-    const { record, replayed, entries } = outcome;
-    setHeaders(res, rateLimitHeaders(entries));
-    if (replayed) res.setHeader('Idempotency-Replayed', 'true');
-    else if (record.cache) res.setHeader('X-Cache', record.cache.toUpperCase());
-    await answer(res, record, how);
+      }));
+    if (record !== undefined) await answer(res, record, how);
   }
 
   /** @type {Handle} */

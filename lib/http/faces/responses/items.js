@@ -36,7 +36,7 @@ function partToChat(part, at) {
       return { type: 'image_url', image_url: { url, ...(detail && { detail }) } };
     }
     case 'input_file': {
-      const { type, ...file } = part;
+      const { type: _type, ...file } = part;
       return { type: 'file', file };
     }
     case 'input_audio':
@@ -83,8 +83,9 @@ function addItem(messages, item, at) {
   const type = item?.type ?? (item?.role === undefined ? undefined : 'message');
   switch (type) {
     case 'message': {
-      if (!ROLES.includes(item.role))
+      if (!ROLES.includes(item.role)) {
         throw invalid(`${at}.role`, `must be one of ${ROLES.join(', ')}`);
+      }
       messages.push({ role: item.role, content: contentToChat(item.content, `${at}.content`) });
       return;
     }

@@ -2,14 +2,11 @@
 import { HttpError, badRequest } from '../../../internal/util/http-error.js';
 import { answerMessages, inputItems, messagesOf } from './items.js';
 import { cursorOf } from '../../routes/streams.js';
-import { departureOf } from '../../departure.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
-import { idempotencyKeyOf } from '../../routes/jobs.js';
 import { interpretResponse } from './request.js';
-import { orphanOf, setFaceHeaders } from '../chat/routes.js';
+import { joinOrphan, setFaceHeaders, submitFaced } from '../submit.js';
 import { overloaded } from '../../../jobs/errors.js';
-import { rateLimitHeaders } from '../../../jobs/rate-limits/headers.js';
-import { sendJson, setHeaders } from '../../respond.js';
+import { sendJson } from '../../respond.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -132,13 +129,15 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   async function chain(id, principal) {
     if (id === undefined) return [];
     const found = find(id, principal);
-    if (found === undefined)
+    if (found === undefined) {
       throw noPrevious(`No stored response ${JSON.stringify(id.slice(0, 100))}.`);
+    }
     const { record, face } = found;
     // Its client may have read the ending, which a reactor sends, before this thread has heard of it.
     if (!record.ended) await hub.barrier();
-    if (record.final?.status !== 'completed')
+    if (record.final?.status !== 'completed') {
       throw noPrevious(`The response ${id} is not completed.`);
+    }
     return [...face.messages, ...(await answerOf(record))];
   }
 
@@ -170,7 +169,6 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
    */
   async function submit(req, res, { access, body }, asked) {
     const { background, store, instructions, model, request, passed, envelope, summary } = asked;
-    const signal = background ? undefined : departureOf(res);
     const earlier = await chain(asked.previous, access.principal);
     const listed = typeof asked.input === 'string' ? inputItems(asked.input, '') : asked.input;
     const items = await resolved(listed, access.principal);
@@ -184,17 +182,10 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
     const own = background
       ? { ...asked.options, on_disconnect: 'continue' }
       : { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...asked.options };
-    try {
-      return await admission.submitInterpreted({
-        ...{ access, signal, face, passed, options: own, fingerprint: { path: PATH, body } },
-        request: { ...request, model, messages: [...system, ...messages] },
-        cacheControl: req.headers['cache-control'],
-        idempotencyKey: idempotencyKeyOf(req),
-      });
-    } catch (error) {
-      if (signal?.aborted) return undefined;
-      throw error;
-    }
+    return submitFaced(admission, req, res, {
+      ...{ access, face, passed, options: own, fingerprint: { path: PATH, body } },
+      request: { ...request, model, messages: [...system, ...messages] },
+    });
   }
 
   /** @type {Handle} */
@@ -204,16 +195,10 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
     const asked = interpretResponse(body, options);
     if (asked.stream && !calls.open.hasRoom(access.principal)) throw overloaded();
     const request = { path: PATH, body };
-    let record = orphanOf(calls, req, { principal: access.principal, ...request });
-    if (record !== undefined) res.setHeader('Idempotency-Replayed', 'true');
-    else {
-      const outcome = await submit(req, res, context, asked);
-      if (outcome === undefined) return;
-      record = outcome.record;
-      setHeaders(res, rateLimitHeaders(outcome.entries));
-      if (outcome.replayed) res.setHeader('Idempotency-Replayed', 'true');
-      else if (record.cache) res.setHeader('X-Cache', record.cache.toUpperCase());
-    }
+    const record =
+      joinOrphan(calls, req, res, { principal: access.principal, ...request }) ??
+      (await submit(req, res, context, asked));
+    if (record === undefined) return;
     const face = /** @type {ResponseFace} */ (faceOf(record, 'responses'));
     setFaceHeaders(res, startedAt, record);
     if (asked.background && !asked.stream) {

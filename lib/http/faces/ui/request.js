@@ -1,6 +1,6 @@
 /** Converts the messages of the AI SDK's `useChat` to chat messages. Pure functions. */
 import { badRequest } from '../../../internal/util/http-error.js';
-import { checkBody } from '../chat/request.js';
+import { checkBody, divide } from '../chat/request.js';
 import { schemaCheck } from '../../../internal/util/request-schema.js';
 
 /** @typedef {Record<string, any>} Part of a UIMessage */
@@ -54,8 +54,9 @@ function userPart(part, at) {
   if (part.type === 'text') return [{ type: 'text', text: String(part.text ?? '') }];
   if (part.type !== 'file') return [];
   const { mediaType = '', url, filename } = part;
-  if (typeof url !== 'string')
+  if (typeof url !== 'string') {
     throw badRequest('invalid_type', `${at}.url`, `${at}.url must be a URL.`);
+  }
   if (String(mediaType).startsWith('image/')) return [{ type: 'image_url', image_url: { url } }];
   return [{ type: 'file', file: { ...(filename && { filename }), file_data: url } }];
 }
@@ -66,8 +67,9 @@ function userPart(part, at) {
  */
 function toolOf({ type, toolName, toolCallId, state, input, rawInput, output, errorText }) {
   const name = type === 'dynamic-tool' ? toolName : /^tool-(.+)$/s.exec(type)?.[1];
-  if (name === undefined || (state !== 'output-available' && state !== 'output-error'))
+  if (name === undefined || (state !== 'output-available' && state !== 'output-error')) {
     return undefined;
+  }
   const given = JSON.stringify(input ?? rawInput ?? {});
   const said = state === 'output-error' ? errorText : output;
   return {
@@ -130,37 +132,13 @@ function messagesOf({ role, parts }, i) {
  * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
  */
 export function readUiRequest(body) {
-  const {
-    id,
-    messages,
-    trigger: _trigger,
-    messageId: _messageId,
-    sluice: options,
-    model,
-    stop,
-    temperature,
-    max_tokens,
-    max_completion_tokens,
-    user,
-    metadata,
-    stream: _stream,
-    ...passed
-  } = checkBody(check, body);
-  const last = messages.at(-1);
+  const { id, trigger: _trigger, messageId: _id, ...rest } = checkBody(check, body);
+  const last = rest.messages.at(-1);
+  const messages = rest.messages.flatMap(messagesOf);
+  const { request, passed, options } = divide({ ...rest, messages });
   return {
     chat: id,
     messageId: last.role === 'assistant' ? last.id : undefined,
-    request: {
-      model,
-      messages: messages.flatMap(messagesOf),
-      stop,
-      temperature,
-      max_tokens,
-      max_completion_tokens,
-      user,
-      metadata,
-    },
-    passed,
-    options,
+    ...{ request, passed, options },
   };
 }

@@ -5,14 +5,11 @@
 import { UiChats } from './chats.js';
 import { badRequest } from '../../../internal/util/http-error.js';
 import { cursorOf } from '../../routes/streams.js';
-import { departureOf } from '../../departure.js';
 import { faceOf, tailOf } from '../ids.js';
-import { idempotencyKeyOf } from '../../routes/jobs.js';
 import { overloaded } from '../../../jobs/errors.js';
-import { rateLimitHeaders } from '../../../jobs/rate-limits/headers.js';
 import { readUiRequest } from './request.js';
-import { sendJson, sendNoContent, setHeaders } from '../../respond.js';
-import { setFaceHeaders } from '../chat/routes.js';
+import { sendJson, sendNoContent } from '../../respond.js';
+import { setFaceHeaders, submitFaced } from '../submit.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -71,29 +68,18 @@ export function uiRoutes({ admission, lifecycle, calls }) {
       await answer(res, chat, current.record, startedAt);
       return;
     }
-    const signal = departureOf(res);
     const face = { dialect: 'ui', chat, model: request.model ?? null, message_id: messageId };
-    let outcome;
-    try {
-      outcome = await admission.submitInterpreted({
-        ...{ access, signal, face, request, passed, fingerprint: { path: PATH, body } },
-        options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
-        cacheControl: req.headers['cache-control'],
-        idempotencyKey: idempotencyKeyOf(req),
-      });
-    } catch (error) {
-      if (signal.aborted) return;
-      throw error;
-    }
-    const { record, replayed, entries } = outcome;
+    const record = await submitFaced(admission, req, res, {
+      ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
+      options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
+    });
+    if (record === undefined) return;
     // The chat goes on with this job; another one that still runs has lost its reader.
     const earlier = chats.get(principal, chat)?.record;
     if (earlier !== record) {
       if (earlier !== undefined) lifecycle.cancel(earlier, 'superseded');
       chats.set(record, chat, text);
     }
-    setHeaders(res, rateLimitHeaders(entries));
-    if (replayed) res.setHeader('Idempotency-Replayed', 'true');
     await answer(res, chat, record, startedAt);
   }
 

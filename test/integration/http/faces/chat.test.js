@@ -205,10 +205,11 @@ test('failures before the first token are HTTP statuses', async () => {
 });
 
 test('a failure after the head is an error chunk, and no end marker', async () => {
+  let cut;
   const { url } = await serve(async (exchange) => {
+    cut = () => exchange.cut();
     exchange.open();
     await exchange.event(chunk({ content: 'Hel' }));
-    exchange.cut();
   });
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
@@ -217,6 +218,7 @@ test('a failure after the head is an error chunk, and no end marker', async () =
   });
   expect(response.status).toBe(200);
   expect(response.headers.get('content-type')).toBe('text/event-stream');
+  cut();
   const text = await response.text();
   const [last] = text.trimEnd().split('\n').slice(-1);
   expect(JSON.parse(last.slice('data: '.length)).error).toMatchObject({

@@ -130,8 +130,8 @@ test('messages of the page become messages of the model', async () => {
       },
     ],
   });
-  const [start] = framesOf(await response.text());
-  expect(start.messageId).toBe('a1');
+  const [first] = framesOf(await response.text());
+  expect(first.messageId).toBe('a1');
   expect(seen[0].messages).toEqual([
     { role: 'system', content: 'brief' },
     {
