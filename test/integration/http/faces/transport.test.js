@@ -14,8 +14,9 @@ async function serve() {
   async function* provider(_request, { signal }) {
     signal.addEventListener('abort', () => wake());
     for (;;) {
-      while (words.length === 0 && !signal.aborted)
-        {await new Promise((resolve) => (wake = resolve));}
+      while (words.length === 0 && !signal.aborted) {
+        await new Promise((resolve) => (wake = resolve));
+      }
       if (signal.aborted || words[0] === '') return;
       yield words.shift();
     }
