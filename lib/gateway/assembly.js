@@ -5,6 +5,7 @@ import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
+import { Embeddings } from '../services/embeddings/service.js';
 import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
@@ -28,6 +29,11 @@ import { monotonicClock, wallClock } from '../internal/time/clock.js';
 import { openJobStore } from '../jobs/storage/job-store.js';
 
 /** @typedef {ReturnType<typeof createParts>} GatewayParts */
+
+/** Open streams of changes of keys. */
+const WATCHES_MAX = 1000;
+/** Open streams of errors. */
+const ERROR_STREAMS_MAX = 100;
 
 /**
  * Creates the job logs, the queue, and the path to the provider and back.
@@ -113,6 +119,7 @@ export function createParts(checked) {
   const billing = createBilling({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
+  memory.gauge('watches', () => namespaces.watchBytes);
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
@@ -133,22 +140,29 @@ export function createParts(checked) {
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
+  const embeddings = new Embeddings({
+    ...{ options, reservations, billing, memory },
+    ready: () => !gate.draining,
+  });
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
     ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store },
     partitions: [kv.partition, partition],
   });
+  const streams = new OpenStreams({
+    max: options.maxStreams,
+    hasPrincipals,
+    onOpen: () => metrics.openStreams.inc(),
+    onClosed: () => metrics.openStreams.dec(),
+  });
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, operations, logs, gate },
-    ...{ kv, erasure },
-    streams: new OpenStreams({
-      max: options.maxStreams,
-      hasPrincipals,
-      onOpen: () => metrics.openStreams.inc(),
-      onClosed: () => metrics.openStreams.dec(),
-    }),
+    ...{ kv, erasure, embeddings },
+    streams,
+    watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
+    errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
     workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudgets.of() }),
     crawls: new Crawls(service),
   };
@@ -179,8 +193,7 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
     if (record.answer === undefined) metrics.observeUpstream(record, figures);
-    // Of a shared answer the job that calls the provider knows the failure.
-    const err = (record.failure ?? record.answer?.failure)?.logged;
+    const err = record.failure?.logged;
     log[status === 'failed' ? 'error' : 'info'](
       {
         ...{ job_id: id, principal, model, upstream, status, reason, error },

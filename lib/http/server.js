@@ -6,6 +6,7 @@ import { AddressLimit, defaultMaxConnections, descriptorLimit } from './connecti
 import { HttpError } from '../internal/util/http-error.js';
 import { LISTEN_OPTIONS } from './listen-options.js';
 import { checkTable } from '../internal/util/option-table.js';
+import { discardBody } from './middleware/body-guard.js';
 import { demandAdminToken, digestOf } from './middleware/require-admin.js';
 import { handleCors } from './middleware/cors.js';
 import { isHostName, isLoopback, isOwnHost } from '../internal/util/hosts.js';
@@ -63,6 +64,8 @@ const HEALTH_PATHS = new Set(['/healthz', '/readyz']);
  * @property {import('../jobs/policy/access-control.js').AccessControl} access
  * @property {Function} [authenticate]
  * @property {import('./sse/response.js').EgressMode} egress
+ * @property {number} bodyIdleMs
+ * @property {number} bodyBytesMax
  * @property {(limit: 'all' | 'address') => void} onRefused called for each connection beyond a
  *   limit
  * @property {import('../internal/util/logger.js').Logger} log
@@ -105,20 +108,28 @@ function createListener(deps, allowedHosts, adminToken) {
     setHeaders: (res) => setHeaders(res, PAGE_HEADERS),
   });
   const digest = adminToken === undefined ? undefined : digestOf(adminToken);
+  const limits = { idleMs: deps.bodyIdleMs, bytesMax: deps.bodyBytesMax };
   return (req, res) => {
+    const fail = (/** @type {unknown} */ error) => sendError(error, req, res, log);
     if (digest !== undefined) demandAdminToken(req, digest);
     setRequestId(req, res);
     // A page of another origin may load the client from here.
-    if (handleCors(req, res, access.corsOrigins)) return;
-    const notFound = () => sendError(routeNotFound(req.method), req, res, log);
+    const discard = () => discardBody(req, res, { ...limits, fail });
+    if (handleCors(req, res, access.corsOrigins)) {
+      discard();
+      return;
+    }
+    const notFound = () => fail(routeNotFound(req.method));
     try {
       if (allowedHosts !== undefined) checkHost(deps, allowedHosts, req);
       handler(req, res, () => {
+        discard();
         if (req.method === 'GET' || req.method === 'HEAD') files(req, res, notFound);
         else notFound();
       });
     } catch (error) {
-      sendError(error, req, res, log);
+      fail(error);
+      discard();
     }
   };
 }

@@ -57,6 +57,14 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
+    /** Whether its log has an entry; known of jobs that a face waits for. */
+    this.begun = false;
+    /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
+    this.siblings = [];
+    /** Handle of a job whose reactor it shares. @type {number | undefined} */
+    this.near = undefined;
+    /** Jobs of the further prompts of its request. @type {JobRecord[]} */
+    this.peers = [];
     /** Returns to the queue after a failed attempt. */
     this.requeued = 0;
     /** Start of the current attempt, in milliseconds after the first one's. */
@@ -73,8 +81,8 @@ export class JobRecord {
     this.status = 'queued';
     /** @type {any} final state from the hub, without text; set when the job has ended */
     this.final = undefined;
-    /** @type {import('./execution/failure.js').Failure | undefined} of its provider, if it failed */
-    this.failure = undefined;
+    /** Failure of its own call. @type {import('./execution/failure.js').Failure | undefined} */
+    this.ownFailure = undefined;
     /** The operation that it belongs to, if any. @type {Part | undefined} */
     this.part = undefined;
     /** Whether the provider has finished by itself, so that there is no call to abort. */
@@ -116,6 +124,12 @@ export class JobRecord {
   /** Name of the upstream of its last attempt; undefined: none, or the provider has no names. */
   get upstream() {
     return this.ownUpstream ?? this.answer?.ownUpstream;
+  }
+
+  /** Failure of the provider; undefined: it has not failed. */
+  get failure() {
+    // Of a shared answer the record that calls the provider knows it.
+    return this.ownFailure ?? this.answer?.ownFailure;
   }
 
   /** Counts a dispatch: the first attempt, or a retry. */

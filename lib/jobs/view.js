@@ -13,8 +13,8 @@ import { badRequest } from '../internal/util/http-error.js';
  * @property {string} [reasoning] with `text`, where there is any; as the two below
  * @property {string} [refusal]
  * @property {import('../streams/types.js').ToolCall[]} [toolCalls]
- * @property {import('../streams/types.js').Usage} usage
- * @property {object} metrics as in the terminal event
+ * @property {import('../streams/events.js').EventUsage} usage
+ * @property {import('../streams/events.js').EventMetrics} metrics as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of a failed job
  * @property {string} [reason] why it completed or was cancelled
  * @property {import('./job.js').CacheResult} [cache] source of its answer, if it may be shared

@@ -110,6 +110,8 @@
  * @property {string} [envelope] JSON. `responses`: the members of the response object that do not
  *   vary; `messages`: further members of the message in `message_start`
  * @property {number} [choices] of `chat` and `completions`; default 1
+ * @property {number} [choicesPerPrompt] of `completions`: choices that share a call, whose first has
+ *   its usage; default all
  * @property {boolean} [includeUsage] of `chat` and `completions`; default false
  * @property {string} [reasoningField] of `chat`: `reasoning_content` (default), `reasoning`, `both`
  * @property {boolean} [reasoningSummary] of `responses`: reasoning is sent as its summary; default

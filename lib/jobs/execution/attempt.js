@@ -144,7 +144,7 @@ export class Run {
       this.#stop();
       return;
     }
-    this.record.failure = failure;
+    this.record.ownFailure = failure;
     this.#write(this.#filter.flush());
     this.#end({ type: 'error', error: failure.wire });
   }
@@ -165,7 +165,7 @@ export class Run {
  */
 export function endFailed(record, hub, failure) {
   if (record.abort.signal.aborted) return;
-  record.failure = failure;
+  record.ownFailure = failure;
   record.providerDone = true;
   hub.finish(record.handle, { type: 'error', error: failure.wire });
 }
