@@ -5,24 +5,17 @@
 #include <rapidjson/reader.h>
 
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/utf8.h"
 #include "core/upstream/openai_decoder.h"
+#include "require.h"
 
 namespace {
 
 using namespace sluice;
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "violated: %s\n", what);
-  std::abort();
-}
 
 void require_utf8(std::string_view text) {
   require(valid_utf8_prefix(text) == text.size(), "every view is valid UTF-8");

@@ -372,7 +372,7 @@ TEST_F(JobHubRecordTest, WritesTheHeadWithTheAttemptThatHasIt) {
   pass(kSecond);
   EXPECT_FALSE(last().moved) << "it is written already";
   written();
-  hub_.retry(1, now_);
+  hub_.retry(1, {}, now_);
   pass(kSecond);
   EXPECT_TRUE(last().moved);
   EXPECT_EQ(last().head.model, "") << "another attempt";
