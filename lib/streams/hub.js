@@ -198,10 +198,14 @@ export class JobHub {
     this.#reactor.settle();
   }
 
-  /** @param {number} handle its next attempt begins: subscribers discard the text */
-  retry(handle) {
+  /**
+   * Begins the next attempt of a running job: subscribers discard the text.
+   * @param {number} handle
+   * @param {object} [members] of `job_retry`, beside the attempt
+   */
+  retry(handle, members = {}) {
     this.#entries.send();
-    this.#native.retry(handle);
+    this.#native.retry(handle, JSON.stringify(members));
     this.#reactor.settle();
   }
 
@@ -375,15 +379,20 @@ export class JobHub {
    * events form one sequence, without loss or duplicates.
    * @param {import('./types.js').Member[]} members
    * @param {import('./types.js').SubscriberHandler} handler with `onFrames` for several shards
-   * @param {{fanIn?: boolean}} [options] `fanIn`: ids are cursors over the set
+   * @param {{fanIn?: boolean, face?: import('./types.js').FaceOptions}} [options] `fanIn`: ids are
+   *   cursors over the set; `face`: the protocol of the frames, default: Sluice's own. With a face
+   *   the members are the choices of one answer, on one shard, and are read from their beginning
    * @returns {StreamSubscriber}
    */
-  openStream(members, handler, { fanIn = false } = {}) {
+  openStream(members, handler, { fanIn = false, face } = {}) {
     this.#entries.send();
     const handles = members.map(({ handle }) => handle);
-    if (!this.#shards.shared(handles)) return new FanIn(this, members, handler, this.#fanInOptions);
+    if (!this.#shards.shared(handles)) {
+      if (face !== undefined) throw new TypeError('the members of a face must be on one shard');
+      return new FanIn(this, members, handler, this.#fanInOptions);
+    }
     const id = this.#shards.number(this.#shards.of(handles[0]));
-    return this.#subscriptions.open(id, members, handler, fanIn);
+    return this.#subscriptions.open(id, members, handler, fanIn, face);
   }
 
   /** Drops all jobs; subscribers end as `closed`, waiting producers and requests are released. */

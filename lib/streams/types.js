@@ -85,6 +85,7 @@
  * @property {number} ageMs since its creation
  * @property {number} retentionLeftMs of a finished job
  * @property {JobState['head']} [head]
+ * @property {string} retryMembers of its `job_retry`, as JSON; empty for none
  * @property {boolean} whole as in its options
  * @property {Omit<TerminalInput, 'details'> & {details: string, usageJson?: string}} [terminal] of a
  *   finished job; `details` is JSON, and so is `usageJson`, the text of `usage`
@@ -97,6 +98,28 @@
  * @property {number} handle
  * @property {string} cursor the last event id received; empty for none
  * @property {string} [jobId] required with `fanIn`
+ */
+
+/**
+ * The protocol of a subscriber's frames.
+ * @typedef {object} FaceOptions
+ * @property {'chat' | 'completions' | 'responses' | 'ui' | 'messages'} dialect
+ * @property {string} id of the answer: `chatcmpl-T`, `cmpl-T`, `resp_T`, `msg_T`
+ * @property {string} [tail] T; ids of output items end in `_T_k`
+ * @property {string} model as requested
+ * @property {number} created Unix time in seconds
+ * @property {string} [envelope] JSON. `responses`: the members of the response object that do not
+ *   vary; `messages`: further members of the message in `message_start`
+ * @property {number} [choices] of `chat` and `completions`; default 1
+ * @property {number} [choicesPerPrompt] of `completions`: choices that share a call, whose first has
+ *   its usage; default all
+ * @property {boolean} [includeUsage] of `chat` and `completions`; default false
+ * @property {string} [reasoningField] of `chat`: `reasoning_content` (default), `reasoning`, `both`
+ * @property {boolean} [reasoningSummary] of `responses`: reasoning is sent as its summary; default
+ *   false
+ * @property {boolean} [background] of `responses`: the response begins as queued; default false
+ * @property {number} [after] frames to leave out at the beginning; default 0. Ignored for several
+ *   choices, whose frames have no ids
  */
 
 /**

@@ -14,8 +14,8 @@ HubBridge::HubBridge(HubOptions options, std::shared_ptr<EventQueue> events, dou
       silence_max_(std::max(options.stall, SocketEgress::kSilenceMax)) {}
 
 void HubBridge::attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
-                       const std::vector<JobHub::Cursor>& cursors, Nanos now) {
-  hub.attach(subscriber, mode, fan_in, cursors, now);
+                       const std::vector<JobHub::Cursor>& cursors, FaceOptions face, Nanos now) {
+  hub.attach(subscriber, mode, fan_in, cursors, now, make_face(std::move(face)));
 }
 
 void HubBridge::attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, Nanos now) {

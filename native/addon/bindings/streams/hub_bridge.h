@@ -9,6 +9,7 @@
 
 #include "addon/napi/event_queue.h"
 #include "addon/napi/method.h"
+#include "core/faces/face_options.h"
 #include "core/streams/hub.h"
 #include "runtime/loop/reactor.h"
 #include "runtime/net/sse_socket.h"
@@ -38,9 +39,9 @@ class HubBridge final : public Machine,
     command(hub);
   }
 
-  /// As `JobHub::attach`.
+  /// As `JobHub::attach`, with the face that `face` describes.
   void attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
-              const std::vector<JobHub::Cursor>& cursors, Nanos now);
+              const std::vector<JobHub::Cursor>& cursors, FaceOptions face, Nanos now);
 
   /// Writes the subscriber's frames to `fd`, a duplicate of the response's descriptor, from now on,
   /// and lets the first batch go.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "addon/bindings/storage/store_wrap.h"
+#include "addon/bindings/streams/face_arguments.h"
 #include "addon/bindings/streams/hub_arguments.h"
 #include "addon/bindings/streams/store_journal.h"
 #include "addon/napi/arguments.h"
