@@ -5,7 +5,8 @@ import { EVENT_FIELDS } from './subscriptions.js';
 /**
  * @typedef {object} StreamEvent
  * @property {string | undefined} id `<attempt>-<seq>`; undefined for `gap`
- * @property {string} type `token`, `job_retry`, `gap`, `job_complete`, `job_error`, `job_cancelled`
+ * @property {string} type `token`, `reasoning`, `refusal`, `tool_call`, `extra`, `job_retry`, `gap`,
+ *   `job_complete`, `job_error`, `job_cancelled`
  * @property {any} data as on the wire
  */
 

@@ -13,6 +13,7 @@ export function jobToJson({
   createdAt,
   textTruncated,
   conversationId,
+  toolCalls,
   status,
   model,
   ...rest
@@ -23,6 +24,7 @@ export function jobToJson({
     model,
     created_at: createdAt,
     ...rest,
+    ...(toolCalls && { tool_calls: toolCalls }),
     ...(textTruncated && { text_truncated: true }),
     ...(conversationId && { conversation_id: conversationId }),
   };

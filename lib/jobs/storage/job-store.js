@@ -48,7 +48,7 @@ const isTurn = ({ extra }) => extra?.conversation_id !== undefined;
 function readRows(store) {
   const jobs = store.select('jobs').map((row) => {
     const named = namedJob(row);
-    store.parse(named.details);
+    for (const json of [named.details, named.usage, named.head]) store.parse(json);
     const [metadata, extra] = [store.parse(named.metadata), store.parse(named.extra)];
     const job = { ...named, metadata, extra };
     return { job, tokens: store.select('tokens', [job.number, job.attempt]) };

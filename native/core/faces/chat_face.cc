@@ -4,6 +4,7 @@
 
 #include "core/faces/json_cursor.h"
 #include "core/sse/encoder.h"
+#include "core/streams/answer_json.h"
 #include "core/streams/job.h"
 
 namespace sluice {
@@ -145,8 +146,8 @@ void ChatFace::add_usage(const Usage& usage) {
 void ChatFace::write_end(std::string& out) {
   done_ = true;
   if (options_.include_usage && begin(out)) {
-    out.append("[],\"usage\":");
-    append_chat_usage(out, *usage_);
+    out.append("[],");
+    append_usage(out, *usage_);
     out.append(kObjectEnd);
   }
   if (!frames_.next()) return;

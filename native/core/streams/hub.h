@@ -144,8 +144,9 @@ class JobHub final : public Machine {
   /// What the job has used, by the hub's own count unless it ended with another. Nothing for a job
   /// that is not known.
   [[nodiscard]] Usage usage(JobHandle handle) const;
-  /// The job's state as JSON; empty for an unknown job.
-  [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now) const;
+  /// The job's state as JSON, see `Job::append_state`; empty for an unknown job.
+  [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now,
+                                  bool with_items = false) const;
 
   /// A new subscriber. Cursors of unknown jobs are ignored; with none left it ends as "purged".
   /// @param face the protocol of its frames, nullptr for native ones. Such a subscriber reads from

@@ -82,11 +82,12 @@ void HubBridge::follow(JobHandle job, JobHandle source, std::uint64_t request, N
   reply(request, hub.follow(job, source, now) ? "true" : "false");
 }
 
-void HubBridge::state(JobHandle job, bool with_text, std::uint64_t request, Nanos now) {
+void HubBridge::state(JobHandle job, bool with_text, bool with_items, std::uint64_t request,
+                      Nanos now) {
   if (hub.holds(job)) {
-    waiting_[job].push_back({job, with_text, request});
+    waiting_[job].push_back({job, with_text, with_items, request});
   } else {
-    reply(request, hub.state(job, with_text, now));
+    reply(request, hub.state(job, with_text, now, with_items));
   }
 }
 
@@ -128,7 +129,7 @@ void HubBridge::advance(Nanos now) {
       for (const std::uint64_t request : std::exchange(flushing_, {})) reply(request, "true");
     }
     for (const StateRequest& asked : std::exchange(answerable_, {})) {
-      reply(asked.request, hub.state(asked.job, asked.with_text, now));
+      reply(asked.request, hub.state(asked.job, asked.with_text, now, asked.with_items));
     }
   } while (has_work());
 }
@@ -146,6 +147,10 @@ void HubBridge::retire() {
 void HubBridge::on_window(JobHandle job, std::uint64_t tokens) {
   if (relays_ && relays_->window_moved(job)) return;
   push(EventKind::kJobWindow, job, static_cast<double>(tokens));
+}
+
+void HubBridge::on_begun(JobHandle job) {
+  push(EventKind::kJobBegun, job, {});
 }
 
 void HubBridge::on_ended(JobHandle job, std::string state) {

@@ -77,7 +77,7 @@ class HubBridge final : public Machine,
   void follow(JobHandle job, JobHandle source, std::uint64_t request, Nanos now);
 
   /// Replies with a job's state; if its ending waits for the journal, after that.
-  void state(JobHandle job, bool with_text, std::uint64_t request, Nanos now);
+  void state(JobHandle job, bool with_text, bool with_items, std::uint64_t request, Nanos now);
 
   /// Replies once the journal has committed every change, or has failed.
   void flush(std::uint64_t request);
@@ -88,6 +88,7 @@ class HubBridge final : public Machine,
 
  private:
   void on_window(JobHandle job, std::uint64_t tokens) override;
+  void on_begun(JobHandle job) override;
   void on_ended(JobHandle job, std::string state) override;
   void on_sealed(JobHandle job) override;
   void on_purged(JobHandle job) override;
@@ -107,6 +108,7 @@ class HubBridge final : public Machine,
   struct StateRequest {
     JobHandle job;
     bool with_text;
+    bool with_items;
     std::uint64_t request;
   };
 
