@@ -220,6 +220,13 @@ TEST(ResponsesFace, AnAnswerCutOffIsIncomplete) {
             frame(8, "response.incomplete",
                   "\"response\":" + response("incomplete", "[" + done + "]", kUsage, "null",
                                              R"({"reason":"max_output_tokens"})")));
+  Answer two;
+  two.call("c", "f").arguments("{}").text("a").complete("length");
+  frames = frames_after_opening(responses(), two);
+  EXPECT_NE(frames.back().find(R"("output":[{"id":"fc_T_0","type":"function_call",)"
+                               R"("status":"completed",)"),
+            std::string::npos);
+  EXPECT_NE(frames.back().find(message("msg_T_1", part("a"), "incomplete")), std::string::npos);
   Answer filtered;
   filtered.complete("content_filter");
   EXPECT_EQ(frames_after_opening(responses(), filtered),
