@@ -30,9 +30,15 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     streams: { hub, jobs: lifecycle.jobs, operations, streamUrls, open: parts.streams, options },
     conversations: { conversations },
     operations: { workflows, crawls },
-    kv: { kv: parts.kv, memory, valueBytesMax: options.kv.maxValueBytes, options },
+    kv: {
+      kv: parts.kv,
+      memory,
+      valueBytesMax: options.kv.maxValueBytes,
+      open: parts.watches,
+      options,
+    },
     credits: { credits: parts.billing.credits, admins },
-    logs: { logs, open: parts.streams, options },
+    logs: { logs, open: parts.errorStreams, options },
     models: { provider: options.provider },
     health: {
       ready: () => !parts.gate.draining,
@@ -42,6 +48,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   });
   return createHandler({
     ...{ routes, access, authenticate, streamUrls, admins, checkOpen },
+    trustProxy: options.trustProxy,
     bodyBytesMax: options.maxBodyBytes,
     bodyIdleMs: options.bodyIdleMs,
     memory,

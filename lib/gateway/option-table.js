@@ -437,6 +437,15 @@ export const GATEWAY_OPTIONS = Object.freeze([
     help: 'origins whose pages may call, or `*`, where `access` has no `cors_origins`',
   },
   {
+    path: 'trustProxy',
+    type: 'choice',
+    choices: ['local', 'all', 'none'],
+    default: 'local',
+    flag: 'trust-proxy',
+    help: 'proxies whose X-Forwarded-Prefix begins the URLs in answers: those with a private or loopback address, all, or none',
+    more: 'See [deployment](deployment.md#prefixes).',
+  },
+  {
     path: 'authenticate',
     type: 'other',
     jsType: "import('../http/middleware/authenticate.js').Authenticate",

@@ -9,6 +9,7 @@ import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
 import { checkTable } from '../internal/util/option-table.js';
 import { createLogger } from '../internal/util/logger.js';
 import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
+import { checkFeatureList } from '../providers/shared/features.js';
 import { fromFunction } from '../providers/function.js';
 import { typeError } from '../internal/util/errors.js';
 
@@ -117,6 +118,8 @@ import { typeError } from '../internal/util/errors.js';
  *   names of the configuration file
  * @property {string[]} [corsOrigins] origins whose pages may call, or `*`, where `access` has no
  *   `cors_origins`
+ * @property {'local' | 'all' | 'none'} [trustProxy] proxies whose X-Forwarded-Prefix begins the URLs in
+ *   answers: those with a private or loopback address, all, or none; default `local`
  * @property {import('../http/middleware/authenticate.js').Authenticate} [authenticate] identifies the
  *   caller of a request, in place of the check of keys; default: the check of keys
  * @property {object} [logs]
@@ -137,16 +140,17 @@ function checkProvider(provider) {
   if (typeof provider === 'function') return fromFunction(/** @type {any} */ (provider));
   const shape = /** @type {any} */ (provider);
   const method = shape?.takesBatches ? 'generateBatch' : 'generate';
-  const isProvider = [method, 'relay'].some((name) => typeof shape?.[name] === 'function');
+  const isProvider = [method, 'relay', 'route'].some((name) => typeof shape?.[name] === 'function');
   if (typeof shape !== 'object' || !isProvider) {
     throw typeError(
       'provider takes one of providers.demo(), providers.openai(), providers.llama(), ' +
-        'or an async function*(request, {signal})',
+        'providers.route(), or an async function*(request, {signal})',
     );
   }
   if (!Array.isArray(shape.models) || !shape.models.every(isModel)) {
     throw typeError('provider.models takes an array of {id}; empty: any model is passed on');
   }
+  checkFeatureList(shape.features);
   return shape;
 }
 
@@ -161,8 +165,8 @@ function isModel(model) {
  */
 export function checkGatewayOptions(options) {
   // A default depends on the provider, so options that are no object must fail in the table.
-  const { takesBatches } = Object(Object(options).provider);
-  const maxConcurrency = takesBatches ? MAX_CONCURRENCY.batched : MAX_CONCURRENCY.unbatched;
+  const { takesBatches, maxConcurrency: own } = Object(Object(options).provider);
+  const maxConcurrency = own ?? MAX_CONCURRENCY[takesBatches ? 'batched' : 'unbatched'];
   const defaults = { maxConcurrency, memoryBudgetBytes: defaultMemoryBudget() };
   const given = checkTable('createGateway', GATEWAY_OPTIONS, options, defaults);
   const { access, authenticate, clock, corsOrigins, kv, logger, logs, ...rest } = given;

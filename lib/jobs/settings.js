@@ -96,6 +96,8 @@
  * @property {object} metrics
  * @property {boolean} metrics.processDefaults add prom-client's metrics of the process to `/metrics`;
  *   default false
+ * @property {'local' | 'all' | 'none'} trustProxy proxies whose X-Forwarded-Prefix begins the URLs in
+ *   answers: those with a private or loopback address, all, or none; default `local`
  */
 // end of types
 

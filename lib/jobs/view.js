@@ -4,16 +4,17 @@ import { badRequest } from '../internal/util/http-error.js';
 /**
  * @typedef {object} Job
  * @property {string} id
- * @property {import('./status.js').JobStatus} status
+ * @property {import('./request.js').JobStatus} status
  * @property {string} model
  * @property {number} createdAt Unix seconds
+ * @property {string} [upstream] upstream of its last attempt, where the provider has several
  * @property {string} [text] text produced so far; absent in lists
  * @property {boolean} [textTruncated] true when the oldest text was dropped
  * @property {string} [reasoning] with `text`, where there is any; as the two below
  * @property {string} [refusal]
  * @property {import('../streams/types.js').ToolCall[]} [toolCalls]
- * @property {import('../streams/types.js').Usage} usage
- * @property {object} metrics as in the terminal event
+ * @property {import('../streams/events.js').EventUsage} usage
+ * @property {import('../streams/events.js').EventMetrics} metrics as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of a failed job
  * @property {string} [reason] why it completed or was cancelled
  * @property {import('./job.js').CacheResult} [cache] source of its answer, if it may be shared
@@ -61,6 +62,7 @@ export async function describeJob(hub, record, { text }) {
     status: state.status,
     model: record.model,
     createdAt: Math.floor(record.createdAtMs / 1000),
+    ...(record.upstream !== undefined && { upstream: record.upstream }),
     ...(text && { text: state.text }),
     ...(text && state.text_truncated && { textTruncated: true }),
     ...(state.reasoning && { reasoning: state.reasoning }),

@@ -198,10 +198,14 @@ export class JobHub {
     this.#reactor.settle();
   }
 
-  /** @param {number} handle its next attempt begins: subscribers discard the text */
-  retry(handle) {
+  /**
+   * Begins the next attempt of a running job: subscribers discard the text.
+   * @param {number} handle
+   * @param {object} [members] of `job_retry`, beside the attempt
+   */
+  retry(handle, members = {}) {
     this.#entries.send();
-    this.#native.retry(handle);
+    this.#native.retry(handle, JSON.stringify(members));
     this.#reactor.settle();
   }
 

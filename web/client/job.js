@@ -22,17 +22,55 @@ export const FAIL = Symbol('sluice.client.fail');
  *   the server's states, and `gone`: the job is unknown or purged
  * @typedef {'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed'} ConnectionState
  * @typedef {import('./answer.js').ToolCall} ToolCall
- * @typedef {'token' | import('./answer.js').PartEvent | 'complete' | 'error' | 'cancelled' | 'retry'
- *   | 'gap' | 'reconnecting' | 'open' | 'status'} JobEventName
+ * @typedef {keyof JobEvents} JobEventName
  * @typedef {{queue_ms: number | null, ttft_ms: number | null, duration_ms: number | null,
  *   tokens: number, tokens_per_second: number | null}} JobMetrics
  * @typedef {{prompt_tokens: number, completion_tokens: number, total_tokens: number,
- *   estimated?: true, [name: string]: unknown}} JobUsage
+ *   estimated?: true}} JobUsage counts, with the further members of the upstream
  * @typedef {{status: JobStatus, text: string, reasoning?: string, refusal?: string,
  *   toolCalls?: readonly ToolCall[], reason?: string, usage?: JobUsage, metrics?: JobMetrics,
  *   error?: SluiceClientError}} JobResult
- * @typedef {{cancel(job: Job): Promise<any>, connect(job: Job): void,
+ * @typedef {{cancel(job: Job): Promise<JobView>, connect(job: Job): void,
  *   release(job: Job): void}} JobHost
+ */
+
+/**
+ * A job as the server shows it.
+ * @typedef {object} JobView
+ * @property {string} job_id
+ * @property {Exclude<JobStatus, 'gone'>} status
+ * @property {string} model
+ * @property {number} created_at Unix seconds
+ * @property {string} text
+ * @property {boolean} [text_truncated] whether the oldest text was dropped
+ * @property {string} [reasoning] where there is any; as the two below
+ * @property {string} [refusal]
+ * @property {readonly ToolCall[]} [tool_calls]
+ * @property {JobUsage} usage
+ * @property {JobMetrics} metrics
+ * @property {{code: string, message: string, type: string}} [error] of a failed job
+ * @property {string} [reason] why it completed or was cancelled
+ * @property {Record<string, unknown>} [metadata] as submitted
+ * @property {string} [conversation_id]
+ */
+
+/**
+ * The arguments of the listeners of each event.
+ * @typedef {object} JobEvents
+ * @property {[text: string, detail: {id: string | null}]} token
+ * @property {[text: string, detail: {id: string | null}]} reasoning
+ * @property {[text: string, detail: {id: string | null}]} refusal
+ * @property {[piece: {index: number, id?: string, name?: string, arguments: string},
+ *   detail: {id: string | null}]} tool_call
+ * @property {[delta: Record<string, unknown>, detail: {id: string | null}]} extra
+ * @property {[result: JobResult]} complete
+ * @property {[result: JobResult]} cancelled
+ * @property {[error: SluiceClientError]} error
+ * @property {[detail: {attempt: number}]} retry
+ * @property {[detail: {requested: string | null, earliest: string | null, latest: string | null}]} gap
+ * @property {[detail: {resumedFrom: string | null}]} open
+ * @property {[detail: {attempt: number, lastEventId: string | null}]} reconnecting
+ * @property {[status: JobStatus]} status
  */
 
 /** @type {Record<string, JobStatus>} */
@@ -149,23 +187,24 @@ export class Job {
    * - `open` ({resumedFrom}): connected; `resumedFrom` is the id of the last event before it, or null
    * - `reconnecting` ({attempt, lastEventId}): disconnected; reconnecting automatically
    * - `status` (status): any change of `job.status`
-   * @param {JobEventName} name
-   * @param {(...args: any[]) => void} listener
+   * @template {JobEventName} Name
+   * @param {Name} name
+   * @param {(...args: JobEvents[Name]) => void} listener
    * @returns {() => void} removes the listener
    */
   on(name, listener) {
     const set = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, set);
-    set.add(listener);
+    set.add(/** @type {(...args: any[]) => void} */ (listener));
     return () => {
-      set.delete(listener);
+      set.delete(/** @type {(...args: any[]) => void} */ (listener));
     };
   }
 
   /**
    * Cancels the job at the server. Resolves with the server's view of the job; the job itself ends
    * with the `cancelled` event. A finished job does not change.
-   * @returns {Promise<any>}
+   * @returns {Promise<JobView>}
    */
   cancel() {
     return this.#host.cancel(this);
@@ -199,6 +238,7 @@ export class Job {
   }
 
   /**
+   * @internal
    * @param {string} type the event name on the wire
    * @param {any} data
    * @param {string | null} id the event id of this job
@@ -222,14 +262,18 @@ export class Job {
     if (status) this.#end(status, data);
   }
 
-  /** @param {ConnectionState} state @param {Record<string, unknown>} [detail] for the listeners */
+  /**
+   * @internal
+   * @param {ConnectionState} state
+   * @param {Record<string, unknown>} [detail] for the listeners
+   */
   [CONNECTION](state, detail) {
     if (this.#settled) return;
     this.#connection = state;
     if (state === 'open' || state === 'reconnecting') this.#emit(state, detail);
   }
 
-  /** @param {any} snapshot the view of an ended job */
+  /** @internal @param {any} snapshot the view of an ended job */
   [FINISH_FROM](snapshot) {
     if (this.#settled) return;
     if (typeof snapshot.text === 'string') this.#catchUp(snapshot);
@@ -237,7 +281,7 @@ export class Job {
     this.#end(snapshot.status, snapshot);
   }
 
-  /** @param {SluiceClientError} error @param {JobStatus} [status] default: unchanged */
+  /** @internal @param {SluiceClientError} error @param {JobStatus} [status] default: unchanged */
   [FAIL](error, status) {
     if (this.#settled) return;
     this.error = error;

@@ -35,7 +35,7 @@ function headerOf(name) {
  * @param {'missing_api_key' | 'invalid_api_key' | 'stream_url_invalid' | 'stream_url_expired'} code
  * @param {string} message
  */
-function unauthorized(code, message) {
+export function unauthorized(code, message) {
   return new HttpError(401, { code, message, headers: { 'WWW-Authenticate': 'Bearer' } });
 }
 
@@ -60,23 +60,20 @@ function accessByKey(access, req) {
 /**
  * The principal named by a signed URL.
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
+ * @param {IncomingMessage} req
  * @param {import('node:querystring').ParsedUrlQuery} query
  * @returns {string}
  * @throws {HttpError} 401
  */
-function principalByToken(streamUrls, query) {
+function principalByToken(streamUrls, req, query) {
   const { token, job_id: jobIds, workflow_id: workflowIds, crawl_id: crawlIds } = query;
   const ids = [jobIds, workflowIds, crawlIds].flat().filter((id) => typeof id === 'string');
-  const opened = streamUrls.open(token, ids);
+  const opened = streamUrls.open(req, token, ids);
   if (opened === undefined) {
     throw unauthorized('stream_url_invalid', 'This stream_url is not signed for these jobs.');
   }
-  if (opened.state === 'revoked') {
+  if (opened.revoked) {
     throw unauthorized('stream_url_invalid', 'The key that this stream_url is for is gone.');
-  }
-  if (opened.state === 'expired') {
-    const message = 'This stream_url has expired; POST /v1/jobs/{id}/stream_url gives a new one.';
-    throw unauthorized('stream_url_expired', message);
   }
   return opened.principal;
 }
@@ -117,7 +114,7 @@ export function createAuthenticator({ access, authenticate, streamUrls }) {
   function byRequestOrUrl(req, query) {
     const signed =
       streamUrls.signed && query.token !== undefined && req.headers.authorization === undefined;
-    return signed ? access.of(principalByToken(streamUrls, query)) : byRequest(req);
+    return signed ? access.of(principalByToken(streamUrls, req, query)) : byRequest(req);
   }
 
   return { byRequest, byRequestOrUrl };

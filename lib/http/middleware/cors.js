@@ -16,6 +16,7 @@ const RESPONSE_HEADERS = [
   'retry-after',
   'idempotency-replayed',
   'x-cache',
+  'x-sluice-upstream',
   'ratelimit',
   'ratelimit-policy',
   ...['limit', 'remaining', 'reset'].flatMap((what) =>

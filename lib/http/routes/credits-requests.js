@@ -1,17 +1,20 @@
 /** Checks of requests about credits. Pure functions; a bad request is a 400 that names the field. */
 import { amountFrom } from '../../services/billing/wire.js';
+import { NAME_MAX, TRANSFERS_MAX } from '../../primitives/ledger/checks.js';
+import { metadataOf } from '../../primitives/ledger/events.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkContents, schemaRefusal } from '../../jobs/request.js';
 import { checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
 import { groupings } from '../../services/billing/usage.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
+import { schemaCheck } from '../../internal/util/request-schema.js';
 
-const ACCOUNT_LENGTH_MAX = 256;
+/** @typedef {import('../../primitives/ledger/events.js').LedgerMetadata} LedgerMetadata */
+/** @typedef {{from?: string, to?: string, amount: bigint, metadata?: LedgerMetadata}} TransferRequest */
 
 const account = {
   type: 'string',
   minLength: 1,
-  maxLength: ACCOUNT_LENGTH_MAX,
+  maxLength: NAME_MAX,
   pattern: '^[^@]',
   description: 'the name of an account, without @ in front',
 };
@@ -28,16 +31,37 @@ const amount = {
   description: 'micro-credits, as an integer or a string of digits',
 };
 
-const validateTransfer = schemaCheck({
+/** The ledger checks its size and contents. */
+const metadata = { type: 'object' };
+const transfer = {
   type: 'object',
   additionalProperties: false,
   required: ['amount'],
-  properties: { from: account, to: account, amount, key },
+  properties: { from: account, to: account, amount, metadata },
+};
+
+const validateTransfer = schemaCheck({
+  ...transfer,
+  properties: { ...transfer.properties, key },
+});
+const validateLinked = schemaCheck({
+  type: 'object',
+  additionalProperties: false,
+  required: ['transfers'],
+  properties: {
+    transfers: { type: 'array', minItems: 1, maxItems: TRANSFERS_MAX, items: transfer },
+    key,
+  },
 });
 const validateReversal = schemaCheck({
   type: 'object',
   additionalProperties: false,
-  properties: { force: { type: 'boolean' }, key },
+  properties: { force: { type: 'boolean' }, key, metadata },
+});
+const validateClosing = schemaCheck({
+  type: 'object',
+  additionalProperties: false,
+  properties: { key, metadata },
 });
 const validateKey = schemaCheck(key);
 
@@ -72,38 +96,88 @@ function keyOf(header, member) {
 
 /**
  * The schema counts code points, and the ledger UTF-16 units.
- * @param {'from' | 'to'} field
+ * @param {string} field
  * @param {string} [name] of an account
  */
 function checkLength(field, name = '') {
-  if (name.length <= ACCOUNT_LENGTH_MAX) return;
-  const message = `${field} has at most ${ACCOUNT_LENGTH_MAX} UTF-16 units, not ${name.length}.`;
+  if (name.length <= NAME_MAX) return;
+  const message = `${field} has at most ${NAME_MAX} UTF-16 units, not ${name.length}.`;
   throw badRequest('invalid_value', field, message);
 }
 
 /**
- * @param {unknown} body
- * @param {string} [header] the `Idempotency-Key`
- * @returns {{from?: string, to?: string, amount: bigint, key?: string}}
+ * @param {string} field its path
+ * @param {any} value an object, or undefined
+ * @returns {LedgerMetadata | undefined} the same
  */
-export function checkTransfer(body, header) {
-  const { from, to, amount: given, key: member } = checked(validateTransfer, body);
-  checkLength('from', from);
-  checkLength('to', to);
-  if (from === undefined && to === undefined) {
-    throw badRequest('missing_field', 'to', 'Either from or to is required, or both.');
+function checkMetadata(field, value) {
+  try {
+    metadataOf(field, value);
+  } catch (/** @type {any} */ error) {
+    throw badRequest('invalid_value', field, `${error.message}.`);
   }
-  return { from, to, amount: amountFrom(given), key: keyOf(header, member) };
+  return value;
+}
+
+/**
+ * @param {any} given checked by its schema
+ * @param {string} [path] in front of its fields
+ * @returns {TransferRequest}
+ */
+function transferFrom({ from, to, amount: value, metadata: about }, path = '') {
+  checkLength(`${path}from`, from);
+  checkLength(`${path}to`, to);
+  if (from === undefined && to === undefined) {
+    const message = `Either ${path}from or ${path}to is required, or both.`;
+    throw badRequest('missing_field', `${path}to`, message);
+  }
+  const amountOf = amountFrom(value, `${path}amount`);
+  return { from, to, amount: amountOf, metadata: checkMetadata(`${path}metadata`, about) };
 }
 
 /**
  * @param {unknown} body
  * @param {string} [header] the `Idempotency-Key`
- * @returns {{force?: boolean, key?: string}}
+ * @returns {TransferRequest & {key?: string}}
+ */
+export function checkTransfer(body, header) {
+  const { key: member, ...given } = checked(validateTransfer, body);
+  return { ...transferFrom(given), key: keyOf(header, member) };
+}
+
+/**
+ * @param {unknown} body
+ * @param {string} [header] the `Idempotency-Key`
+ * @returns {{transfers: TransferRequest[], key?: string}}
+ */
+export function checkLinked(body, header) {
+  const { transfers, key: member } = checked(validateLinked, body);
+  return {
+    transfers: transfers.map((/** @type {unknown} */ each, /** @type {number} */ i) =>
+      transferFrom(each, `transfers[${i}].`),
+    ),
+    key: keyOf(header, member),
+  };
+}
+
+/**
+ * @param {unknown} body
+ * @param {string} [header] the `Idempotency-Key`
+ * @returns {{force?: boolean, key?: string, metadata?: LedgerMetadata}}
  */
 export function checkReversal(body, header) {
-  const { force, key: member } = checked(validateReversal, body);
-  return { force, key: keyOf(header, member) };
+  const { force, key: member, metadata: about } = checked(validateReversal, body);
+  return { force, key: keyOf(header, member), metadata: checkMetadata('metadata', about) };
+}
+
+/**
+ * @param {unknown} body
+ * @param {string} [header] the `Idempotency-Key`
+ * @returns {{key?: string, metadata?: LedgerMetadata}}
+ */
+export function checkClosing(body, header) {
+  const { key: member, metadata: about } = checked(validateClosing, body);
+  return { key: keyOf(header, member), metadata: checkMetadata('metadata', about) };
 }
 
 /**

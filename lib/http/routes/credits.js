@@ -1,8 +1,11 @@
 /** `/v1/accounts`, `/v1/transfers` and `/v1/usage`. */
 import { accountNotFound, transferNotFound } from '../../services/billing/errors.js';
+import { NAME_MAX } from '../../primitives/ledger/checks.js';
 import { accountOf } from '../../jobs/policy/prices.js';
 import {
+  checkClosing,
   checkEventsQuery,
+  checkLinked,
   checkReversal,
   checkTransfer,
   checkUsageQuery,
@@ -23,12 +26,37 @@ import {
  * @param {import('../../services/billing/service.js').Transfer} transfer
  */
 function sendTransfer(res, { event, balance, replayed }) {
-  if (replayed) res.setHeader('Idempotency-Replayed', 'true');
-  sendJson(res, replayed ? 200 : 201, {
+  send(res, transferToJson(event, balance), replayed);
+}
+
+/**
+ * @param {import('../../services/billing/service.js').LedgerEvent} event
+ * @param {import('../../services/billing/service.js').LedgerBalance} balance
+ */
+function transferToJson(event, balance) {
+  return {
     transfer_id: event.id,
     event: eventToJson(event),
     balance: balanceToJson(balance),
-  });
+  };
+}
+
+/**
+ * @param {import('node:http').ServerResponse} res
+ * @param {object} body
+ * @param {boolean} replayed
+ */
+function send(res, body, replayed) {
+  if (replayed) res.setHeader('Idempotency-Replayed', 'true');
+  sendJson(res, replayed ? 200 : 201, body);
+}
+
+/**
+ * @param {string} id
+ * @returns {boolean} whether an account that is not the ledger's own may have this name
+ */
+function isForeign(id) {
+  return id !== '' && id.length <= NAME_MAX && id.isWellFormed() && !id.startsWith('@');
 }
 
 /**
@@ -53,13 +81,14 @@ export function creditRoutes({ credits, admins }) {
   /** @type {Handle} */
   async function read(req, res, context) {
     const wanted = accountFor(req, context);
-    const { id, overdraft, ...balance } = await credits.account(wanted.id, {
+    const { id, overdraft, closed, ...balance } = await credits.account(wanted.id, {
       unopened: wanted.unopened,
     });
     const answer = {
       account_id: id,
       ...balanceToJson(balance),
       overdraft: amountToJson(overdraft),
+      ...(closed && { closed }),
     };
     sendJson(res, 200, answer);
   }
@@ -78,10 +107,28 @@ export function creditRoutes({ credits, admins }) {
   }
 
   /** @type {Handle} */
+  async function linked(req, res, { body }) {
+    const made = await credits.linked(checkLinked(body, idempotencyKeyOf(req)));
+    const { events: all, balances, replayed } = made;
+    const transfers = all.map((event, i) => transferToJson(event, balances[i]));
+    send(res, { transfers }, replayed);
+  }
+
+  /** @type {Handle} */
+  async function close(req, res, { params: { id = '' }, body = {} }) {
+    const { key, metadata } = checkClosing(body, idempotencyKeyOf(req));
+    // A name that no account can have.
+    if (!isForeign(id)) throw accountNotFound();
+    const { event, balance, replayed } = await credits.closeAccount({ key, account: id, metadata });
+    const answer = { account_id: id, event: eventToJson(event), balance: balanceToJson(balance) };
+    send(res, answer, replayed);
+  }
+
+  /** @type {Handle} */
   async function reverse(req, res, { params: { id = '' }, body = {} }) {
-    const { force, key } = checkReversal(body, idempotencyKeyOf(req));
+    const { force, key, metadata } = checkReversal(body, idempotencyKeyOf(req));
     if (!/^[1-9]\d{0,14}$/.test(id)) throw transferNotFound();
-    sendTransfer(res, await credits.reverse({ key, event: Number(id), force }));
+    sendTransfer(res, await credits.reverse({ key, event: Number(id), force, metadata }));
   }
 
   /** @type {Handle} */
@@ -98,6 +145,8 @@ export function creditRoutes({ credits, admins }) {
   return {
     '/v1/accounts/:id': { GET: { handle: read } },
     '/v1/accounts/:id/events': { GET: { handle: events } },
+    '/v1/accounts/:id/close': { POST: { handle: close, auth: 'admin', body: 'optional-json' } },
+    '/v1/transfers/linked': { POST: { handle: linked, auth: 'admin', body: 'json' } },
     '/v1/transfers': { POST: { handle: transfer, auth: 'admin', body: 'json' } },
     '/v1/transfers/:id/reverse': {
       POST: { handle: reverse, auth: 'admin', body: 'optional-json' },

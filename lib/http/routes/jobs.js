@@ -31,6 +31,15 @@ export function jobToJson({
 }
 
 /**
+ * Names the upstream of a job in its answer, once it is known.
+ * @param {import('node:http').ServerResponse} res
+ * @param {{upstream?: string}} job
+ */
+export function setUpstream(res, { upstream }) {
+  if (upstream !== undefined) res.setHeader('X-Sluice-Upstream', upstream);
+}
+
+/**
  * @param {import('node:http').IncomingMessage} req
  * @returns {string | undefined}
  */
@@ -89,7 +98,7 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
       throw error;
     }
     const { answer, replayed, entries } = outcome;
-    const { path } = streamUrls.make(access.principal, [answer.id]);
+    const path = streamUrls.make(access.principal, [answer.id]);
     setHeaders(res, rateLimitHeaders(entries));
     if (replayed) res.setHeader('Idempotency-Replayed', 'true');
     else if (answer.cache) res.setHeader('X-Cache', answer.cache.toUpperCase());
@@ -106,6 +115,7 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
   async function read(_req, res, { params: { id = '' }, access: { principal } }) {
     const job = await jobs.get(id, { principal });
     if (job === undefined) throw jobNotFound();
+    setUpstream(res, job);
     sendJson(res, 200, jobToJson(job));
   }
 
@@ -117,7 +127,9 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
 
   /** @type {import('../router.js').Handle} */
   async function cancel(_req, res, { params: { id = '' }, access: { principal } }) {
-    sendJson(res, 200, jobToJson(await jobs.cancel(id, { principal })));
+    const job = await jobs.cancel(id, { principal });
+    setUpstream(res, job);
+    sendJson(res, 200, jobToJson(job));
   }
 
   /** @type {import('../router.js').Handle} */

@@ -1,4 +1,6 @@
+import { StopFilter } from '../../providers/shared/stop-filter.js';
 import { providerError, readFailure } from './failure.js';
+import { tokenLimitOf } from '../checked-request.js';
 
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
 /** @typedef {import('./failure.js').Failure} Failure */
@@ -17,8 +19,8 @@ function checkedUsage(usage) {
  * One attempt of one job: writes the provider's text to the job's log and ends the attempt. Main
  * thread only.
  *
- * An attempt ends by `complete`, by `fail`, at the token limit, or with the job (the record's abort
- * signal). It is `done` then, and writes nothing more.
+ * An attempt ends by `complete`, by `fail`, before a stop string, at the token limit, or with the job
+ * (the record's abort signal). It is `done` then, and writes nothing more.
  */
 export class Run {
   /** True when this attempt writes nothing more to the log. */
@@ -29,8 +31,10 @@ export class Run {
   retryError = undefined;
   #hub;
   #held = '';
+  /** Chunks of the provider, including those that the filter holds back. */
   #tokens = 0;
   #tokensMax;
+  #filter;
   #mayRetry;
   #exposeErrors;
   #onDone;
@@ -47,7 +51,9 @@ export class Run {
   constructor({ record, hub, limitTokens, exposeErrors, mayRetry }) {
     this.record = record;
     this.#hub = hub;
-    this.#tokensMax = (limitTokens ? record.request?.max_tokens : undefined) ?? Infinity;
+    const { request = {} } = record;
+    this.#tokensMax = (limitTokens ? tokenLimitOf(request) : undefined) ?? Infinity;
+    this.#filter = new StopFilter([request.stop ?? []].flat());
     this.#mayRetry = mayRetry;
     this.#exposeErrors = exposeErrors;
     this.#onDone = () => {};
@@ -94,12 +100,25 @@ export class Run {
   /** @param {string} text */
   #append(text) {
     this.#tokens += 1;
-    const open = this.#hub.append(this.record.handle, text);
+    const open = this.#write(this.#filter.push(text));
+    if (this.#filter.stopped) {
+      this.#end({ type: 'complete', reason: 'stop' });
+      return undefined;
+    }
     if (this.#tokens >= this.#tokensMax) {
+      this.#write(this.#filter.flush());
       this.#end({ type: 'complete', reason: 'length' });
       return undefined;
     }
     return open ? undefined : this.#hub.writable(this.record.handle);
+  }
+
+  /**
+   * @param {string} text
+   * @returns {boolean} whether the log accepts more at once
+   */
+  #write(text) {
+    return text === '' || this.#hub.append(this.record.handle, text);
   }
 
   /** @param {ProviderEnd | undefined} end the provider's return value, if any */
@@ -111,6 +130,7 @@ export class Run {
       this.#append(text);
       if (this.done) return;
     }
+    this.#write(this.#filter.flush());
     const reason = end?.reason === 'length' ? 'length' : 'stop';
     this.#end({ type: 'complete', reason, usage: checkedUsage(end?.usage) });
   }
@@ -124,7 +144,8 @@ export class Run {
       this.#stop();
       return;
     }
-    this.record.failure = failure;
+    this.record.ownFailure = failure;
+    this.#write(this.#filter.flush());
     this.#end({ type: 'error', error: failure.wire });
   }
 
@@ -134,4 +155,17 @@ export class Run {
     this.#hub.finish(this.record.handle, terminal);
     this.#stop();
   }
+}
+
+/**
+ * Ends a job that no attempt is running for.
+ * @param {import('../job.js').JobRecord} record
+ * @param {import('../../streams/hub.js').JobHub} hub
+ * @param {Failure} failure
+ */
+export function endFailed(record, hub, failure) {
+  if (record.abort.signal.aborted) return;
+  record.ownFailure = failure;
+  record.providerDone = true;
+  hub.finish(record.handle, { type: 'error', error: failure.wire });
 }

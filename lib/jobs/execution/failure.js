@@ -10,6 +10,7 @@ import { SluiceError } from '../../internal/util/errors.js';
  * @typedef {object} Failure
  * @property {{code: string, message: string, type: string}} wire the error in the terminal event
  * @property {boolean} [retryable] whether another attempt may help, if the provider said so
+ * @property {boolean} [elsewhere] whether another upstream may help, if the provider said so
  * @property {number} [retryAfterMs] milliseconds; the wait that the provider asks for
  * @property {Error} [logged] the whole error, for the log alone; undefined for a typed error, whose
  *   message is in `wire`
@@ -73,9 +74,11 @@ export function readFailure(thrown, { exposeErrors }) {
   const message = messageOf(thrown);
   const wireCode = tryRead(() => thrown.wireCode);
   const retryable = tryRead(() => thrown.retryable);
+  const elsewhere = tryRead(() => thrown.elsewhere);
   const retryAfterMs = tryRead(() => thrown.retryAfterMs);
   const hints = {
     ...(typeof retryable === 'boolean' && { retryable }),
+    ...(typeof elsewhere === 'boolean' && { elsewhere }),
     ...(typeof retryAfterMs === 'number' && retryAfterMs > 0 && { retryAfterMs }),
   };
   if (typeof wireCode === 'string') {

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { JobTable } from '../job-table.js';
-import { RetryBudget } from './retry-budget.js';
+import { RetryBudgets } from './retry-budget.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */
@@ -11,10 +11,10 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
  * an answer once, with the answer's record. `restored` is emitted for a job that ended in an
- * earlier process.
+ * earlier process, and `settled` once all jobs of earlier processes have ended.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
  *   attempt: [record: JobRecord], restored: [record: JobRecord], ended: [record: JobRecord, state: JobState],
- *   purged: [record: JobRecord]}} LifecycleEvents
+ *   purged: [record: JobRecord], settled: []}} LifecycleEvents
  */
 
 /**
@@ -42,7 +42,10 @@ export class JobLifecycle extends EventEmitter {
   #store;
   #hub;
   #jobs;
-  #retryBudget;
+  #retryBudgets;
+  /** Start of the first attempt of records that have been retried. */
+  /** @type {WeakMap<JobRecord, number>} */
+  #startedAtMs = new WeakMap();
   #drained = false;
 
   /**
@@ -58,7 +61,7 @@ export class JobLifecycle extends EventEmitter {
     this.#options = options;
     this.#nowMs = nowMs;
     this.#store = store;
-    this.#retryBudget = new RetryBudget(nowMs);
+    this.#retryBudgets = new RetryBudgets(nowMs);
     this.#hub = hub;
     this.#jobs = new JobTable({
       maxRetainedJobs: options.maxRetainedJobs,
@@ -76,9 +79,9 @@ export class JobLifecycle extends EventEmitter {
     return this.#jobs;
   }
 
-  /** The budget of retries to the provider. */
-  get retryBudget() {
-    return this.#retryBudget;
+  /** The budgets of retries, by upstream. */
+  get retryBudgets() {
+    return this.#retryBudgets;
   }
 
   /**
@@ -87,9 +90,11 @@ export class JobLifecycle extends EventEmitter {
    * @param {JobRecord} record
    */
   accept(record) {
-    const request = /** @type {import('../request.js').JobRequest} */ (record.request);
+    const request = /** @type {import('../checked-request.js').CheckedRequest} */ (record.request);
     const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
+    const retentionMs = this.#retentionMsOf(record);
     record.deadlineMs = this.#nowMs() + maxWallMs;
+    record.purgeDueMs = record.deadlineMs + retentionMs;
     const copyTo = record.part?.copyTo;
     const promptTokens = estimatePromptTokens(request);
     record.handle = this.#hub.create({
@@ -100,9 +105,9 @@ export class JobLifecycle extends EventEmitter {
       maxWallMs,
       promptTokens,
       record: this.#store?.accept(record, promptTokens),
-      ...(record.extra?.conversation_id !== undefined && {
-        retentionMs: Math.max(this.#options.retentionMs, TURN_RETENTION_MS),
-      }),
+      retentionMs,
+      // A face writes its frames from the whole log.
+      ...(record.extra?.face !== undefined && { announce: true, whole: true }),
       near: record.answer?.handle ?? copyTo?.handle,
     });
     this.#jobs.add(record);
@@ -110,16 +115,32 @@ export class JobLifecycle extends EventEmitter {
     if (this.#drained) this.cancel(record, 'shutdown');
   }
 
+  /** @param {JobRecord} record @returns {number} how long it is kept after its end */
+  #retentionMsOf({ extra }) {
+    const { retentionMs } = this.#options;
+    return extra?.conversation_id === undefined
+      ? retentionMs
+      : Math.max(retentionMs, TURN_RETENTION_MS);
+  }
+
   /**
    * Records a dispatch to the provider: the first attempt, or a retry.
    * @param {JobRecord} record a job, or the answer that several jobs share
+   * @param {string} [upstream] its name, where the provider has several
    * @returns {boolean} false: the job has ended, and the provider must not be called
    */
-  beginAttempt(record) {
+  beginAttempt(record, upstream) {
     if (record.abort.signal.aborted) return false;
+    record.ownUpstream = upstream;
     record.beginAttempt();
-    if (record.attempts === 1) this.#hub.start(record.handle);
-    else this.#hub.retry(record.handle);
+    const nowMs = this.#nowMs();
+    if (record.attempts === 1) {
+      this.#startedAtMs.set(record, nowMs);
+      this.#hub.start(record.handle);
+    } else {
+      record.attemptOffsetMs = nowMs - (this.#startedAtMs.get(record) ?? nowMs);
+      this.#hub.retry(record.handle, upstream === undefined ? {} : { upstream });
+    }
     this.emit('attempt', record);
     for (const job of record.jobs) this.emit(job.attempts === 1 ? 'started' : 'retry', job);
     return true;
@@ -139,10 +160,19 @@ export class JobLifecycle extends EventEmitter {
   mayRetry(record, { retryable, retryAfterMs = 0 }) {
     // The workflow that a child job belongs to has a retry policy of its own.
     if (record.part !== undefined) return false;
-    if (retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
+    if (retryable !== true || !this.hasAttemptsLeft(record)) return false;
+    // The queue counts the returns, also of a job that found no upstream to begin an attempt at.
+    if (record.requeued >= this.#options.retry.attempts - 1) return false;
     // A wait beyond the deadline would end the job as `wall_time_exceeded` and hide the cause.
     if (retryAfterMs >= record.deadlineMs - this.#nowMs()) return false;
-    return this.#retryBudget.take();
+    if (!this.#retryBudgets.of(record.upstream).take()) return false;
+    record.requeued += 1;
+    return true;
+  }
+
+  /** @param {JobRecord} record @returns {boolean} whether `retry.attempts` allows another attempt */
+  hasAttemptsLeft({ attempts }) {
+    return attempts < this.#options.retry.attempts;
   }
 
   /**
@@ -204,9 +234,13 @@ export class JobLifecycle extends EventEmitter {
     const record = this.#jobs.byHandle(handle);
     if (record === undefined) return;
     this.#jobs.finish(record, state);
+    record.purgeDueMs = this.#nowMs() + this.#retentionMsOf(record);
     record.settleReservation();
     // A shared answer is counted separately.
-    if (state.status === 'completed' && record.answer === undefined) this.#retryBudget.onSuccess();
+    if (state.status === 'completed' && record.answer === undefined) {
+      this.#retryBudgets.of(record.upstream).onSuccess();
+    }
+    record.route = undefined;
     this.emit('ended', record, state);
     if (!record.providerDone) record.abort.abort();
   }

@@ -5,7 +5,7 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { checkString } from '../../internal/util/validate.js';
-import { dotted, problemOf } from '../../internal/util/schema-problem.js';
+import { dotted, problemOf, schemaCheck } from '../../internal/util/request-schema.js';
 import {
   accountOf,
   accountSchema,
@@ -16,7 +16,6 @@ import {
   ALL,
 } from './prices.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** Endpoints that accept jobs, by the names that limits use. */
 export const endpoints = Object.freeze({
@@ -69,7 +68,7 @@ export const ANONYMOUS = 'anonymous';
  * @property {Record<string, import('./prices.js').AccountConfig>} [accounts] by name; `*`: all
  *   other accounts
  * @property {string[]} [cors_origins] pages of these origins may call; `*` is any
- * @property {number} [stream_url_ttl_s] how long a signed `stream_url` opens streams; default 300
+ * @property {number} [stream_url_ttl_s] time to the first use of a signed `stream_url`; default 300
  * @property {string} [stream_url_secret] signing secret; default: random per process
  */
 
@@ -189,7 +188,7 @@ export const accessMembers = Object.freeze(Object.keys(properties));
 const validate = schemaCheck({ type: 'object', additionalProperties: false, properties });
 const validateLimits = schemaCheck(limitsSchema);
 
-/** @typedef {import('../../internal/util/schema-problem.js').SchemaProblem} SchemaProblem */
+/** @typedef {import('../../internal/util/request-schema.js').SchemaProblem} SchemaProblem */
 
 /** @param {any} validator @returns {SchemaProblem} */
 const firstProblem = (validator) => problemOf(validator.errors[0]);

@@ -6,9 +6,8 @@
 import { SqliteStore } from './sqlite.js';
 import { decodeValue, isText } from '../../primitives/kv/values.js';
 import { eventOf } from '../../primitives/ledger/events.js';
-import { namedJob, restoredJob } from './rows.js';
+import { namedJob, namedUsage, restoredJob } from './rows.js';
 import { answerOf } from './token-rows.js';
-import { namedUsage } from './usage-rows.js';
 
 /** Rows per read. */
 const PAGE = 1000;

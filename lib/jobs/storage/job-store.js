@@ -1,7 +1,7 @@
+import { monotonicClock } from '../../internal/time/clock.js';
 import { DataFile } from './data-file.js';
 import { JobRecord } from '../job.js';
-import { jobValues, namedJob, restoredJob } from './rows.js';
-import { namedUsage, usageChanges } from './usage-rows.js';
+import { jobValues, namedJob, namedUsage, restoredJob, usageChanges } from './rows.js';
 
 /** Wait before the removal of a key is retried. */
 const RETRY_MS = 1000;
@@ -73,6 +73,7 @@ export class JobStore {
   #rows;
   #keyTtlMs;
   #retentionMs;
+  #nowMs;
   #nextNumber;
   #closed = false;
   /** Resolves when all restored jobs have their final state. @type {Promise<unknown>} */
@@ -94,6 +95,7 @@ export class JobStore {
     this.#nextNumber = (this.#rows.jobs.at(-1)?.job.number ?? 0) + 1;
     this.#keyTtlMs = keyTtlMs;
     this.#retentionMs = retentionMs;
+    this.#nowMs = monotonicClock(clock);
   }
 
   /** The file as a whole. */
@@ -126,8 +128,10 @@ export class JobStore {
    * @param {import('../../streams/hub.js').JobHub} gateway.hub
    * @param {import('../job-table.js').JobTable} gateway.jobs
    * @param {(record: JobRecord) => void} gateway.onRestored called for each ended job
+   * @param {() => void} gateway.onSettled called once all of them have ended, with their events
+   *   dispatched
    */
-  restore({ hub, jobs, onRestored }) {
+  restore({ hub, jobs, onRestored, onSettled }) {
     const times = { nowMs: Date.now(), retentionMs: this.#retentionMs };
     /** @type {{record: JobRecord, endedAtMs: number}[]} */
     const ended = [];
@@ -145,6 +149,7 @@ export class JobStore {
         continue;
       }
       const record = recordOf(job);
+      record.purgeDueMs = this.#nowMs() + restored.retentionLeftMs;
       record.handle = hub.restore(restored);
       jobs.add(record);
       if (over) ended.push({ record, endedAtMs: job.ended_at_ms });
@@ -154,7 +159,7 @@ export class JobStore {
     // The table keeps a limited number of finished jobs, in the order of their endings.
     ended.sort((a, b) => a.endedAtMs - b.endedAtMs);
     const order = ended.map(({ record }) => record);
-    this.restored = this.#settle({ hub, jobs, onRestored }, order, cutOff);
+    this.restored = this.#settle({ hub, jobs, onRestored, onSettled }, order, cutOff);
   }
 
   /**
@@ -162,7 +167,7 @@ export class JobStore {
    * @param {JobRecord[]} ended jobs that ended before this process: the hub emits nothing for them
    * @param {JobRecord[]} cutOff
    */
-  async #settle({ hub, jobs, onRestored }, ended, cutOff) {
+  async #settle({ hub, jobs, onRestored, onSettled }, ended, cutOff) {
     const snapshot = (/** @type {JobRecord} */ { handle }) => hub.snapshot(handle, { text: false });
     const states = await Promise.all(ended.map(snapshot));
     ended.forEach((record, i) => {
@@ -173,6 +178,8 @@ export class JobStore {
     });
     for (const { handle } of cutOff) hub.finish(handle, { type: 'error', error: RESTARTED });
     await Promise.all(cutOff.map(snapshot));
+    await hub.barrier();
+    onSettled();
   }
 
   /**
@@ -199,7 +206,7 @@ export class JobStore {
 
   /**
    * Usage of earlier processes, oldest first; returned once.
-   * @returns {import('./usage-rows.js').UsageRow[]}
+   * @returns {import('./rows.js').UsageRow[]}
    */
   takeUsage() {
     return this.#rows.usage.splice(0);
@@ -207,7 +214,7 @@ export class JobStore {
 
   /**
    * Adds the usage of a job, unless already added.
-   * @param {import('./usage-rows.js').UsageRow} row
+   * @param {import('./rows.js').UsageRow} row
    * @param {string} jobId
    */
   addUsage(row, jobId) {
@@ -235,7 +242,7 @@ export class JobStore {
   /**
    * Deletes all rows of a principal and overwrites them, with all rows deleted before, on the disk.
    * @param {string} principal
-   * @param {import('./usage-rows.js').UsageRow[]} usage its totals, under another name
+   * @param {import('./rows.js').UsageRow[]} usage its totals, under another name
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
    */
   async erasePrincipal(principal, usage) {

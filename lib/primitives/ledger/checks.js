@@ -38,7 +38,7 @@ export function checkAmount(value, min = 1n) {
 }
 
 /** Of linked transfers. */
-const TRANSFERS_MAX = 1000;
+export const TRANSFERS_MAX = 1000;
 
 /**
  * @param {unknown} value

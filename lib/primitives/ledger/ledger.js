@@ -71,6 +71,8 @@ function balanceOf(posted, held) {
  * @property {(ledger: Ledger, account: string, name: string) => void} rename gives an account another
  *   name, in all events too, whose keys and metadata are erased; amounts stay. A name without an
  *   account is replaced in the refusals that have it
+ * @property {(ledger: Ledger) => LedgerEvent[]} openHolds gives the active holds that have an expiry, by
+ *   expiry
  */
 /** @type {LedgerControl} */
 export let ledgerControl;
@@ -103,6 +105,7 @@ export class Ledger {
         ledger.#arm();
       },
       rename: (ledger, account, name) => ledger.#native.rename(account, name),
+      openHolds: (ledger) => ledger.#native.openHolds(ledger.#nowMs()).map(eventOf),
     };
   }
 

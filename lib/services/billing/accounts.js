@@ -90,17 +90,26 @@ export class Accounts {
 
   /**
    * @param {string} account possibly not open yet
-   * @returns {bigint} available amount including the overdraft; negative beyond it
+   * @returns {bigint} available amount including the overdraft; negative beyond it, and 0 for a
+   *   closed account
    */
   roomOf(account) {
     const overdraft = this.#overdraftOf(account);
     if (overdraft === undefined) return this.#overdraftToBe(account);
-    const { available } = this.#ledger.balance(account);
+    const { available, closed } = this.#ledger.balance(account);
+    if (closed) return 0n;
     const room = available + overdraft;
     return room > AMOUNT_MAX ? AMOUNT_MAX : room;
   }
 
-  /** @param {string} account to open if it is not open */
+  /** @param {string} account */
+  isClosed(account) {
+    return (
+      this.#overdraftOf(account) !== undefined && this.#ledger.balance(account).closed === true
+    );
+  }
+
+  /** @param {string} account to open if it is not open; a closed one stays closed */
   open(account) {
     if (this.#overdraftOf(account) !== undefined) return;
     this.#ledger.open({ account, overdraft: this.#overdraftToBe(account) });
@@ -125,13 +134,15 @@ export class Accounts {
 
   /**
    * Runs a ledger operation and reports whether its answer was a replay.
-   * @param {() => import('../../primitives/ledger/ledger.js').LedgerAnswer} ask
-   * @returns {import('../../primitives/ledger/ledger.js').LedgerAnswer & {replayed: boolean}}
+   * @template {{event: LedgerEvent} | {events: LedgerEvent[]}} T
+   * @param {() => T} ask
+   * @returns {T & {replayed: boolean}}
    */
   answer(ask) {
     const before = this.#lastEvent();
     const given = ask();
-    return { ...given, replayed: given.event.id <= before };
+    const [first] = 'events' in given ? given.events : [given.event];
+    return { ...given, replayed: first.id <= before };
   }
 
   /**

@@ -19,6 +19,19 @@ export function transferNotFound() {
 }
 
 /**
+ * A job's paying account is closed.
+ * @param {string} account
+ */
+export function payerClosed(account) {
+  return new HttpError(402, {
+    code: 'account_closed',
+    type: 'billing_error',
+    message: `The account ${account}, which pays for this request, is closed.`,
+    headers: { 'x-should-retry': 'false' },
+  });
+}
+
+/**
  * HTTP errors by ledger error code.
  * @type {Record<string, (error: any) => ConstructorParameters<typeof HttpError>>}
  */
@@ -51,6 +64,17 @@ const REFUSALS = {
       message: 'Only deposits, withdrawals, transfers and settlements can be reversed.',
     },
   ],
+  ERR_ACCOUNT_CLOSED: () => [
+    409,
+    { code: 'account_closed', message: 'An account of this request is closed.' },
+  ],
+  ERR_ACCOUNT_NOT_EMPTY: () => [
+    409,
+    {
+      code: 'account_not_empty',
+      message: 'The account has a balance, or an amount of it is held.',
+    },
+  ],
   ERR_SAME_ACCOUNT: () => [
     400,
     { code: 'same_account', param: 'to', message: 'from and to are the same account.' },
@@ -73,6 +97,11 @@ const REFUSALS = {
   ],
 };
 
+/** @param {string} path @param {string | null} [member] */
+function within(path, member) {
+  return member ? `${path}.${member}` : path;
+}
+
 /**
  * @param {any} error
  * @returns {unknown} an HttpError for a refusal, else the given error
@@ -80,8 +109,11 @@ const REFUSALS = {
 export function refusalOf(error) {
   const refuse = REFUSALS[error?.code];
   if (refuse === undefined || error instanceof HttpError) return error;
+  const { available, index } = error;
   const [status, fields] = refuse(error);
-  const refused = new HttpError(status, { ...fields, cause: error });
-  const { available } = error;
+  const { param } = fields;
+  // Of linked transfers: the one that was refused.
+  const at = index === undefined ? {} : { param: within(`transfers[${index}]`, param) };
+  const refused = new HttpError(status, { ...fields, ...at, cause: error });
   return available === undefined ? refused : Object.assign(refused, { available });
 }

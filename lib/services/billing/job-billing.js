@@ -1,10 +1,13 @@
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
+import { ledgerControl } from '../../primitives/ledger/ledger.js';
 import { HttpError } from '../../internal/util/http-error.js';
 import { accountOf, costOf, isFree } from '../../jobs/policy/prices.js';
+import { payerClosed } from './errors.js';
 import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
+import { tokenLimitOf } from '../../jobs/checked-request.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
+/** @typedef {import('../../jobs/checked-request.js').CheckedRequest} CheckedRequest */
 /** @typedef {import('../../jobs/policy/prices.js').Usage} Usage */
 
 /**
@@ -31,6 +34,8 @@ import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
  *   creditsUncollected: {inc: (amount: number) => void}}} BillingCounters
  */
 
+/** Keys of holds begin with it; the id of the job follows. */
+const HOLD_PREFIX = '@hold:';
 /** A hold outlives its job's time limit by this, to allow for delivery of the terminal event. */
 const HOLD_GRACE_MS = 60_000;
 /**
@@ -100,6 +105,8 @@ export class JobBilling {
   #tries = new WeakMap();
   /** Voided jobs: their clients never received an id. @type {WeakSet<JobRecord>} */
   #undone = new WeakSet();
+  /** Ids of the holds of earlier processes that are still open. @type {Set<number>} */
+  #inherited;
 
   /**
    * @param {object} parts
@@ -113,6 +120,30 @@ export class JobBilling {
     this.#access = access;
     this.#options = options;
     this.#metrics = metrics;
+    this.#inherited = new Set(this.#openHolds().map(({ id }) => id));
+  }
+
+  /** Open holds of jobs. */
+  #openHolds() {
+    const open = ledgerControl.openHolds(this.#accounts.ledger);
+    return open.filter(({ key }) => key?.startsWith(HOLD_PREFIX));
+  }
+
+  /**
+   * Releases the open holds of earlier processes. Called once, after the jobs of the data file are
+   * settled: the rest belongs to jobs that are not in the file, because they were child jobs or the
+   * process ended between the hold and the job.
+   */
+  releaseOrphans() {
+    const orphans = this.#openHolds().filter(({ id }) => this.#inherited.has(id));
+    this.#inherited.clear();
+    for (const { id: hold, key = '' } of orphans) {
+      const jobId = key.slice(HOLD_PREFIX.length);
+      this.#safely(() => this.#accounts.ledger.void({ key: `@void:${jobId}:${hold}`, hold }));
+    }
+    if (orphans.length === 0) return;
+    const fields = { holds: orphans.length };
+    this.#options.logger.info(fields, 'released the holds of jobs that are not in the data file');
   }
 
   /** Number of jobs and answers that are not settled. */
@@ -122,20 +153,21 @@ export class JobBilling {
 
   /**
    * Sets the default `max_tokens` of a priced request, so that its answer ends where its hold does.
-   * @param {JobRequest} request as it came
+   * @param {CheckedRequest} request as it came
    * @param {string} model resolved
-   * @returns {JobRequest}
+   * @returns {CheckedRequest}
    */
   bounded(request, model) {
     const price = this.#access.priceOf(model);
     if (price === undefined || price.full.completion === 0n) return request;
-    return { ...request, max_tokens: request.max_tokens ?? this.#access.defaultMaxTokens };
+    if (tokenLimitOf(request) !== undefined) return request;
+    return { ...request, max_tokens: this.#access.defaultMaxTokens };
   }
 
   /**
    * Holds the maximum cost of a job, or of the answer that it begins.
    * @param {JobRecord} record
-   * @param {JobRequest} request as it came
+   * @param {CheckedRequest} request as it came
    * @param {Readonly<import('../../jobs/policy/config.js').Access>} access of the job's caller
    * @param {{answer?: JobRecord, cached?: boolean}} [how] `answer`: the answer that it begins and
    *   pays for; `cached`: it shares another job's answer
@@ -149,7 +181,8 @@ export class JobBilling {
     const account = accountOf(access);
     const amount = costOf(rates, {
       prompt_tokens: estimatePromptTokens(request),
-      completion_tokens: request.max_tokens ?? this.#access.defaultMaxTokens,
+      completion_tokens:
+        (request.n ?? 1) * (tokenLimitOf(request) ?? this.#access.defaultMaxTokens),
     });
     const hold = amount === 0n ? undefined : this.#take(record, account, amount);
     /** @type {Bill} */
@@ -178,12 +211,13 @@ export class JobBilling {
     const { admissionWaitMs, maxWallMs } = this.#options;
     const waitMs = record.part === undefined ? admissionWaitMs : PART_WAIT_MS;
     const hold = this.#accounts.hold({
-      key: tries === 1 ? `@hold:${record.id}` : `@hold:${record.id}:${tries}`,
+      key: `${HOLD_PREFIX}${record.id}${tries === 1 ? '' : `:${tries}`}`,
       account,
       amount,
       timeoutMs: waitMs + (record.request?.max_wall_ms ?? maxWallMs) + HOLD_GRACE_MS,
     });
     if (hold !== undefined) return hold.id;
+    if (this.#accounts.isClosed(account)) throw payerClosed(account);
     throw insufficientCredit(account, amount, this.#accounts.roomOf(account));
   }
 
@@ -277,7 +311,7 @@ export class JobBilling {
     const { ledger } = this.#accounts;
     // The hold belongs to another ledger: the data file was replaced.
     const [event] = ledger.events({ after: hold - 1, limit: 1 });
-    if (!event?.key?.startsWith(`@hold:${id}`)) return undefined;
+    if (!event?.key?.startsWith(`${HOLD_PREFIX}${id}`)) return undefined;
     const amount = least(cost, BigInt(held));
     try {
       const ask = () => ledger.settle({ key: `@settle:${id}`, hold, amount });
@@ -298,7 +332,7 @@ export class JobBilling {
   #beyond(id, account, amount) {
     const { ledger } = this.#accounts;
     try {
-      const key = `@hold:${id}:rest`;
+      const key = `${HOLD_PREFIX}${id}:rest`;
       const hold = this.#accounts.hold({ key, account, amount, timeoutMs: AT_ONCE_MS });
       if (hold === undefined) return false;
       const ask = () => ledger.settle({ key: `@settle:${id}:rest`, hold, amount });

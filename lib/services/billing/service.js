@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
+import { AMOUNT_MAX, metadataOf } from '../../primitives/ledger/events.js';
+import { checkTransfers } from '../../primitives/ledger/checks.js';
 import { Accounts } from './accounts.js';
 import { JobBilling } from './job-billing.js';
 import { UsageTable, groupings, USAGE_DEFAULT_MS } from './usage.js';
@@ -17,8 +18,11 @@ import { rangeError } from '../../internal/util/errors.js';
 /** @typedef {import('../../primitives/ledger/events.js').LedgerEvent} LedgerEvent */
 /** @typedef {import('../../primitives/ledger/ledger.js').LedgerBalance} LedgerBalance */
 
+/** @typedef {import('../../primitives/ledger/events.js').LedgerMetadata} LedgerMetadata */
+
 /**
- * In micro-credits. `overdraft`: how far `available` may go below zero; Infinity: no limit.
+ * In micro-credits. `overdraft`: how far `available` may go below zero; Infinity: no limit. `closed`:
+ * present and true for a closed account.
  * @typedef {{id: string, overdraft: bigint | number} & LedgerBalance} Account
  */
 /**
@@ -27,6 +31,10 @@ import { rangeError } from '../../internal/util/errors.js';
  * @property {LedgerBalance} balance balance right after it: the payer's, or the payee's for a
  *   deposit
  * @property {boolean} replayed true if the key was known; this is then its first answer
+ */
+/**
+ * An event and a balance for each transfer, as in `Transfer`.
+ * @typedef {{events: LedgerEvent[], balances: LedgerBalance[], replayed: boolean}} LinkedTransfers
  */
 
 const KEY_MAX = 256;
@@ -51,6 +59,15 @@ function checkForeign(name, value) {
  */
 function checkKey(value) {
   return value === undefined ? `@once:${randomUUID()}` : checkForeign('key', value);
+}
+
+/**
+ * @param {unknown} value
+ * @returns {LedgerMetadata | undefined} a copy: the ledger is called later
+ */
+function checkMetadata(value) {
+  const json = metadataOf('metadata', value);
+  return json === '' ? undefined : JSON.parse(json);
 }
 
 /**
@@ -97,9 +114,9 @@ export class Credits {
     const found = this.#accounts.balance(id, { unopened });
     if (found === undefined) throw accountNotFound();
     await this.#written();
-    const { available, held, posted, overdraft } = found;
+    const { available, held, posted, overdraft, closed } = found;
     const limit = overdraft === AMOUNT_MAX ? Infinity : overdraft;
-    return { id, available, held, posted, overdraft: limit };
+    return { id, available, held, posted, overdraft: limit, ...(closed && { closed }) };
   }
 
   /**
@@ -142,28 +159,84 @@ export class Credits {
    * @param {string} [options.from]
    * @param {string} [options.to]
    * @param {bigint} options.amount in micro-credits, from 1n
+   * @param {LedgerMetadata} [options.metadata] kept in the event; at most 4 KiB as JSON
    * @returns {Promise<Transfer>}
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_INSUFFICIENT_CREDIT`,
-   *   `ERR_ACCOUNT_NOT_FOUND`, `ERR_IDEMPOTENCY_KEY_REUSED`, `ERR_SAME_ACCOUNT`,
-   *   `ERR_AMOUNT_TOO_LARGE`
+   *   `ERR_ACCOUNT_NOT_FOUND`, `ERR_ACCOUNT_CLOSED`, `ERR_IDEMPOTENCY_KEY_REUSED`,
+   *   `ERR_SAME_ACCOUNT`, `ERR_AMOUNT_TOO_LARGE`
    */
   transfer(options) {
-    const given = checkOptions('transfer', options, ['key', 'from', 'to', 'amount']);
+    const given = checkOptions('transfer', options, ['key', 'from', 'to', 'amount', 'metadata']);
     const key = checkKey(given.key);
+    const metadata = checkMetadata(given.metadata);
     const amount = checkBigInt('amount', given.amount, { min: 1n, max: AMOUNT_MAX });
     const from = given.from === undefined ? undefined : checkForeign('from', given.from);
     const to = given.to === undefined ? undefined : checkForeign('to', given.to);
     if (from === undefined && to === undefined) throw rangeError('to takes the name of an account');
     return this.#move((ledger) => {
+      this.#open({ from, to });
       if (from === undefined) {
-        const account = /** @type {string} */ (to);
-        this.#accounts.open(account);
-        return ledger.deposit({ key, account, amount });
+        return ledger.deposit({ key, account: /** @type {string} */ (to), amount, metadata });
       }
-      for (const account of [from, to]) account && this.#accounts.openConfigured(account);
-      if (to === undefined) return ledger.withdraw({ key, account: from, amount });
-      return ledger.transfer({ key, from, to, amount });
+      if (to === undefined) return ledger.withdraw({ key, account: from, amount, metadata });
+      return ledger.transfer({ key, from, to, amount, metadata });
     });
+  }
+
+  /**
+   * Makes transfers in their order, all of them or none. Each sees the balances that those before it
+   * have left.
+   * @param {object} options
+   * @param {string} [options.key] of all of them; as for `transfer`
+   * @param {{from?: string, to?: string, amount: bigint, metadata?: LedgerMetadata}[]}
+   *   options.transfers 1 to 1000; without `from` a deposit, without `to` a withdrawal
+   * @returns {Promise<LinkedTransfers>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} as `transfer`, with the refused
+   *   one as `param`; nothing has moved then
+   */
+  linked(options) {
+    const given = checkOptions('linked', options, ['key', 'transfers']);
+    const key = checkKey(given.key);
+    const transfers = checkTransfers(given.transfers).map(({ metadata, ...rest }) => {
+      return { ...rest, ...(metadata !== '' && { metadata: JSON.parse(metadata) }) };
+    });
+    return this.#move((ledger) => {
+      for (const each of transfers) this.#open(each);
+      return ledger.linked({ key, transfers });
+    });
+  }
+
+  /**
+   * Closes an account without a balance and without holds, permanently: later transfers and jobs of
+   * it are refused. Its history stays.
+   * @param {object} options
+   * @param {string} options.account
+   * @param {string} [options.key] as for `transfer`; without one a repetition fails with
+   *   `ERR_ACCOUNT_CLOSED`
+   * @param {LedgerMetadata} [options.metadata] kept in the event; at most 4 KiB as JSON
+   * @returns {Promise<Transfer>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_ACCOUNT_NOT_FOUND`,
+   *   `ERR_ACCOUNT_NOT_EMPTY`, `ERR_ACCOUNT_CLOSED`, `ERR_IDEMPOTENCY_KEY_REUSED`
+   */
+  closeAccount(options) {
+    const given = checkOptions('closeAccount', options, ['key', 'account', 'metadata']);
+    const key = checkKey(given.key);
+    const account = checkForeign('account', given.account);
+    const metadata = checkMetadata(given.metadata);
+    return this.#move((ledger) => {
+      this.#accounts.openConfigured(account);
+      return ledger.close({ key, account, metadata });
+    });
+  }
+
+  /**
+   * Opens the accounts of a transfer that may be opened: of a deposit the payee, of others those that
+   * the configuration names.
+   * @param {{from?: string, to?: string}} transfer
+   */
+  #open({ from, to }) {
+    if (from === undefined && to !== undefined) this.#accounts.open(to);
+    for (const account of [from, to]) account && this.#accounts.openConfigured(account);
   }
 
   /**
@@ -174,29 +247,32 @@ export class Credits {
    * @param {number} options.event its id
    * @param {boolean} [options.force] also if the funds are spent: the account then goes below its
    *   limit; default false
+   * @param {LedgerMetadata} [options.metadata] kept in the event; at most 4 KiB as JSON
    * @returns {Promise<Transfer>}
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_TRANSFER_NOT_FOUND`,
    *   `ERR_ALREADY_REVERSED`, `ERR_NOT_REVERSIBLE`, `ERR_INSUFFICIENT_CREDIT`,
-   *   `ERR_IDEMPOTENCY_KEY_REUSED`
+   *   `ERR_ACCOUNT_CLOSED`, `ERR_IDEMPOTENCY_KEY_REUSED`
    */
   reverse(options) {
-    const given = checkOptions('reverse', options, ['key', 'event', 'force']);
+    const given = checkOptions('reverse', options, ['key', 'event', 'force', 'metadata']);
     const key = checkKey(given.key);
     const event = checkInteger('event', given.event, { min: 1 });
     const force = checkBoolean('force', given.force, false);
+    const metadata = checkMetadata(given.metadata);
     return this.#move((ledger) => {
       const [about] = ledger.events({ after: event - 1, limit: 1 });
       // A refusal has an event but moved nothing. With a key, the ledger stores the answer under
       // it.
       const missing = about === undefined && given.key === undefined;
       if (missing || about?.type === 'refused') throw transferNotFound();
-      return ledger.reverse({ key, event, force });
+      return ledger.reverse({ key, event, force, metadata });
     });
   }
 
   /**
-   * @param {(ledger: import('../../primitives/ledger/ledger.js').Ledger) => import('../../primitives/ledger/ledger.js').LedgerAnswer} ask
-   * @returns {Promise<Transfer>}
+   * @template {{event: LedgerEvent} | {events: LedgerEvent[]}} T
+   * @param {(ledger: import('../../primitives/ledger/ledger.js').Ledger) => T} ask
+   * @returns {Promise<T & {replayed: boolean}>}
    */
   async #move(ask) {
     this.#store?.file.checkRoom();
@@ -254,8 +330,9 @@ export class Credits {
  * @param {import('../../streams/hub.js').JobHub} gateway.hub
  * @returns {{credits: Credits, jobs: JobBilling,
  *   settle: (record: import('../../jobs/job.js').JobRecord) => void,
- *   forgetAccount: Accounts['forget'], renameUsage: UsageTable['rename']}} `settle` charges an ended
- *   job, or an ended shared answer, and counts its usage
+ *   releaseOrphans: () => void, forgetAccount: Accounts['forget'],
+ *   renameUsage: UsageTable['rename']}} `settle` charges an ended job, or an ended shared answer, and
+ *   counts its usage; `releaseOrphans`: see JobBilling
  */
 export function createBilling({ ledger, access, options, metrics, nowMs, store, hub }) {
   const accounts = new Accounts({ ledger, access });
@@ -268,6 +345,7 @@ export function createBilling({ ledger, access, options, metrics, nowMs, store, 
       const settlement = jobs.settle(record);
       if (settlement !== undefined && !record.counted) usage.count(settlement);
     },
+    releaseOrphans: () => jobs.releaseOrphans(),
     forgetAccount: (account) => accounts.forget(account),
     renameUsage: (principal, name) => usage.rename(principal, name),
   };

@@ -20,13 +20,14 @@ export function amountToJson(amount) {
 
 /**
  * @param {unknown} value of a request, checked by its schema
+ * @param {string} [field] its path in the request
  * @returns {bigint}
  */
-export function amountFrom(value) {
+export function amountFrom(value, field = 'amount') {
   const text = String(value);
   const amount = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
   if (amount >= 1n && amount < 2n ** 63n) return amount;
-  throw badRequest('invalid_value', 'amount', 'amount must be from 1 to 2^63 - 1 micro-credits.');
+  throw badRequest('invalid_value', field, `${field} must be from 1 to 2^63 - 1 micro-credits.`);
 }
 
 /** @param {import('../../primitives/ledger/ledger.js').LedgerBalance} balance */
@@ -48,6 +49,7 @@ const OWN_KEY = /^@(?:hold|settle|void):(job_[^:]+)/;
 export function eventToJson(event) {
   const { id, type, atMs, key, account, from, to, amount, overdraft, timeoutMs } = event;
   const { expiresAtMs, dueAtMs, hold, event: reversed, force, scheduled, operation, code } = event;
+  const { linked, metadata } = event;
   const own = key?.startsWith('@') === true;
   const jobId = OWN_KEY.exec(key ?? '')?.[1];
   return {
@@ -69,6 +71,8 @@ export function eventToJson(event) {
     ...(scheduled !== undefined && { scheduled }),
     ...(operation !== undefined && { operation }),
     ...(code !== undefined && { code }),
+    ...(linked !== undefined && { linked }),
+    ...(metadata !== undefined && { metadata }),
   };
 }
 

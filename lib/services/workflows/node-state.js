@@ -12,10 +12,28 @@
  * @property {Usage} usage
  */
 
+/**
+ * A node as answers and `gateway.workflows` show it.
+ * @typedef {object} NodeView
+ * @property {string} id
+ * @property {'prompt' | 'map' | 'crawl'} type
+ * @property {NodeStatus} status
+ * @property {string[]} after ids of the nodes that it depends on
+ * @property {number} attempts
+ * @property {string} [text]
+ * @property {unknown[]} [items] of a map: the texts; of a crawl: the pages, without their texts
+ * @property {Usage} [usage]
+ * @property {{code: string, message: string, type: string}} [error]
+ * @property {string} [reason] of a skipped node: the node that failed
+ * @property {number} [started_at] Unix seconds
+ * @property {number} [ended_at] Unix seconds
+ * @property {number} [duration_ms]
+ */
+
 /** Characters. `node_complete` omits longer texts: the tokens and the node's state have them. */
 const EVENT_TEXT_MAX = 64 * 1024;
 
-/** @param {import('./schema.js').NodeRequest} request */
+/** @param {import('./schema.js').NodeRequest} request @returns {NodeView['type']} */
 function typeOf({ map, crawl }) {
   if (map !== undefined) return 'map';
   return crawl === undefined ? 'prompt' : 'crawl';
@@ -109,7 +127,7 @@ export class NodeState {
 
   /**
    * @param {{text: boolean}} options
-   * @returns {object} the node in answers and in the JavaScript API
+   * @returns {NodeView}
    */
   describe({ text }) {
     const { id, type, status, after, attempts, output, error, reason } = this;

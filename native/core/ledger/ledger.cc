@@ -334,6 +334,13 @@ std::optional<std::vector<LedgerEvent>> Ledger::events(std::string_view account,
   return journal_.copy(ids);
 }
 
+std::vector<LedgerEvent> Ledger::open_holds(Nanos now) {
+  advance(now);
+  std::vector<LedgerEvent> holds = journal_.copy(agenda_.ids());
+  std::erase_if(holds, [](const LedgerEvent& event) { return event.type != Type::kHold; });
+  return holds;
+}
+
 std::vector<LedgerEvent> Ledger::journal(LedgerId after, std::size_t limit, Nanos now) {
   advance(now);
   return journal_.after(after, limit);

@@ -73,6 +73,9 @@ class Ledger {
   std::optional<std::vector<LedgerEvent>> events(std::string_view account, LedgerId after,
                                                  std::size_t limit, Nanos now);
 
+  /// The active holds that have an expiry, by (expiry, id).
+  std::vector<LedgerEvent> open_holds(Nanos now);
+
   /// All events, as above.
   std::vector<LedgerEvent> journal(LedgerId after, std::size_t limit, Nanos now);
 

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "core/ledger/event.h"
 
@@ -35,6 +36,15 @@ class LedgerAgenda {
   [[nodiscard]] LedgerId first_due(Nanos now) const {
     const std::lock_guard lock(mutex_);
     return entries_.empty() || entries_.begin()->first > now ? 0 : entries_.begin()->second;
+  }
+
+  /// All entries, by (due, id).
+  [[nodiscard]] std::vector<LedgerId> ids() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<LedgerId> ids;
+    ids.reserve(entries_.size());
+    for (const auto& entry : entries_) ids.push_back(entry.second);
+    return ids;
   }
 
   /// The time of the first entry; kNever when there is none.

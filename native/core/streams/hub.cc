@@ -82,18 +82,19 @@ void JobHub::start_job(Job& job, Nanos now) {
   for (Job* follower : job.followers) start_job(*follower, now);
 }
 
-void JobHub::retry(JobHandle handle, Nanos now) {
-  if (Job* const job = find(handle)) retry_job(*job, now);
+void JobHub::retry(JobHandle handle, std::string_view members, Nanos now) {
+  if (Job* const job = find(handle)) retry_job(*job, members, now);
 }
 
-void JobHub::retry_job(Job& job, Nanos now) {
+void JobHub::retry_job(Job& job, std::string_view members, Nanos now) {
   const std::uint64_t tokens = job.log.entry_count();
   if (!job.log.begin_attempt()) return;
+  job.retry_members = members;
   job.appended_before += tokens;
   job.first_token_at = kNever;
   touch(job);
   journal_.note(job, now);
-  for (Job* follower : job.followers) retry_job(*follower, now);
+  for (Job* follower : job.followers) retry_job(*follower, members, now);
 }
 
 void JobHub::append(JobHandle handle, const Entry& entry, Nanos now) {
@@ -145,6 +146,7 @@ void JobHub::reopen(JobHandle handle, Nanos now) {
   Job* const job = find(handle);
   if (job == nullptr || !job->log.reopen()) return;
   job->status = Job::Status::kRunning;
+  job->retry_members.clear();
   job->started_at = now;
   job->first_token_at = kNever;
   job->ended_at = kNever;

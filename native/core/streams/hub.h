@@ -93,7 +93,8 @@ class JobHub final : public Machine {
   /// The job was dispatched; later calls do nothing.
   void start(JobHandle handle, Nanos now);
   /// Begins the next attempt: subscribers discard the text so far.
-  void retry(JobHandle handle, Nanos now);
+  /// @param members a JSON object, whose members `job_retry` carries beside the attempt
+  void retry(JobHandle handle, std::string_view members, Nanos now);
   /// Appends an entry: a token, in the words of this class. Dropped once the job has ended.
   void append(JobHandle handle, const Entry& entry, Nanos now);
   void append(JobHandle handle, std::string_view text, Nanos now) {
@@ -181,7 +182,7 @@ class JobHub final : public Machine {
   };
 
   void start_job(Job& job, Nanos now);
-  void retry_job(Job& job, Nanos now);
+  void retry_job(Job& job, std::string_view members, Nanos now);
   void append_entry(Job& job, const Entry& entry, Nanos now);
   void note_begun(Job& job, Nanos now);
   void finish_job(Job& job, Terminal terminal, Nanos now);

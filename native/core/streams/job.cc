@@ -122,6 +122,7 @@ void Job::restore(RestoredJob restored, Nanos now) {
   if (started_at != kNever) status = Status::kRunning;
   log.restore(restored.attempt, std::move(restored.tokens), std::move(restored.head));
   head_recorded = log.has_head();
+  retry_members = std::move(restored.retry_members);
   // Subscribers of a job that was cut off may have received more tokens than were recorded. Their
   // ids must not be used again, so many tokens are skipped.
   constexpr std::uint64_t kLostMax = std::uint64_t{1} << 32;
@@ -166,6 +167,7 @@ void Job::append_event_data(std::string& out, const EventLog::Event& event) cons
     case EventLog::EventKind::kRetry:
       out.append(",\"attempt\":");
       append_json_number(out, event.id.attempt);
+      append_members(out, retry_members);
       break;
     case EventLog::EventKind::kTerminal:
       append_terminal_data(out);

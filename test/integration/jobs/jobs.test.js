@@ -89,6 +89,20 @@ test('the provider gets what was asked for', async () => {
   });
 });
 
+test('a provider that ignores stop ends before the first stop string, and is stopped', async () => {
+  const { provider, call } = handProvider();
+  const { submit, ended } = await start({ provider });
+  const { body } = await submit({ prompt: 'x', stop: ['END', '###'] });
+  const run = await call(0);
+  run.push('one E', 'N', 'x two E', 'N', 'D three');
+  expect(await ended(body.job_id)).toMatchObject({
+    status: 'completed',
+    reason: 'stop',
+    text: 'one ENx two ',
+  });
+  await until(() => run.returned, 'the end of the generator');
+});
+
 test('a job is queued, then running, and its text grows', async () => {
   const { provider, call } = handProvider();
   const { submit, job } = await start({ provider, maxConcurrency: 1 });

@@ -25,7 +25,7 @@ let app;
 
 beforeAll(async () => {
   const tarball = await pack(folder);
-  app = await install(folder, [tarball, 'express', '@types/node@20']);
+  app = await install(folder, [tarball, 'express', '@types/node@20', 'esbuild']);
 }, 300_000);
 
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -46,12 +46,14 @@ test('a prepack that fails leaves nothing behind in the tree', async () => {
   expect(left()).toEqual([]);
 }, 120_000);
 
+const programs = ['program.ts', 'no-any.ts'];
+
 test('a strict TypeScript program compiles against it, without @types/express', async () => {
   expect(existsSync(join(app, 'node_modules/@types/express'))).toBe(false);
-  copyFileSync(
-    fileURLToPath(new URL('../../support/package/program.ts', import.meta.url)),
-    join(app, 'program.ts'),
-  );
+  for (const file of programs) {
+    const source = fileURLToPath(new URL(`../../support/package/${file}`, import.meta.url));
+    copyFileSync(source, join(app, file));
+  }
   const compilerOptions = {
     strict: true,
     noEmit: true,
@@ -61,10 +63,7 @@ test('a strict TypeScript program compiles against it, without @types/express', 
     skipLibCheck: false,
     types: ['node'],
   };
-  writeFileSync(
-    join(app, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions, files: ['program.ts'] }),
-  );
+  writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: programs }));
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const { stdout } = await execute(process.execPath, [tsc, '-p', app], { cwd: app }).catch(
     (error) => error,
@@ -72,9 +71,7 @@ test('a strict TypeScript program compiles against it, without @types/express', 
   expect(stdout).toBe('');
 }, 60_000);
 
-test('the README’s example runs from it', async () => {
-  const file = join(app, 'example.mjs');
-  writeFileSync(file, exampleCode);
+async function runsExample(file) {
   const example = await startExample(file);
   try {
     const submitted = await fetch(new URL('v1/jobs', example.url), {
@@ -90,6 +87,22 @@ test('the README’s example runs from it', async () => {
   } finally {
     await example.stop();
   }
+}
+
+test('the README’s example runs from it', async () => {
+  const file = join(app, 'example.mjs');
+  writeFileSync(file, exampleCode);
+  await runsExample(file);
+}, 60_000);
+
+test('a bundle of the README’s example runs with it, marked external', async () => {
+  const file = join(app, 'to-bundle.mjs');
+  const bundle = join(app, 'bundle.cjs');
+  writeFileSync(file, exampleCode);
+  const flags = ['--bundle', '--platform=node', '--external:sluice', `--outfile=${bundle}`];
+  const esbuild = join(app, 'node_modules/esbuild/bin/esbuild');
+  await execute(process.execPath, [esbuild, file, ...flags, '--log-level=error'], { cwd: app });
+  await runsExample(bundle);
 }, 60_000);
 
 test('the command runs from it', async () => {

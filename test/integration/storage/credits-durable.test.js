@@ -5,6 +5,7 @@ import { afterCrash, dataFile } from '../../support/files/data-file.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { file, killAll, removeFiles, serve } from '../../support/crash/cli.js';
+import { partsOf } from '../../support/gateway/parts.js';
 import { sharedReactors } from '../../../lib/internal/native/reactor.js';
 import { until } from '../../support/until.js';
 
@@ -115,22 +116,52 @@ test('of a shared answer each pays for the text so far', async () => {
   expect(usage.total).toMatchObject({ requests: 2, cached_requests: 1, cost: 44 });
 });
 
-test('a hold that nobody settles is given back when its time is over', async () => {
+test('a hold of a child job is released at start', async () => {
   const data = dataFile();
-  const clock = new ManualClock();
   const { provider, call } = handProvider();
-  const first = await start({ provider, access, data, clock });
+  const first = await start({ provider, access, data });
   await first.post('/v1/transfers', deposit);
   const nodes = [{ id: 'a', prompt, max_tokens: 20 }];
-  // Workflows do not outlive the process, and neither do their jobs.
+  // The data file has neither workflows nor their jobs.
   await first.post('/v1/workflows', { nodes });
   await call(0);
   expect((await stateOf(first)).account.held).toBe(206);
-  const later = new ManualClock();
-  const second = await start({ provider, access, data: afterCrash(data), clock: later });
-  expect((await stateOf(second)).account.held).toBe(206);
-  later.advanceMs(3_600_000 + 300_000 + 60_000 + 1000);
-  expect((await stateOf(second)).account).toMatchObject({ available: 1000, held: 0 });
+  const second = await start({ provider, access, data: afterCrash(data) });
+  const { account, events } = await stateOf(second);
+  expect(account).toMatchObject({ available: 1000, held: 0 });
+  expect(events.data.at(-1)).toMatchObject({ type: 'void', job_id: events.data.at(-2).job_id });
+});
+
+test('a hold whose job was not stored is released at start, one placed since then is not', async () => {
+  const data = dataFile();
+  const first = await start({ provider: echo, access, data });
+  await first.post('/v1/transfers', deposit);
+  // As a crash leaves it between the hold and the job, and between a settlement and its rest.
+  const { ledger } = partsOf(first.gateway);
+  const timeoutMs = 3_600_000;
+  for (const [key, amount] of [
+    ['@hold:job_a', 100n],
+    ['@hold:job_b:2', 200n],
+    ['@hold:job_c:rest', 300n],
+  ]) {
+    ledger.hold({ key, account: 'anonymous', amount, timeoutMs });
+  }
+  expect((await stateOf(first)).account).toMatchObject({ available: 400, held: 600 });
+
+  const copy = afterCrash(data);
+  const { provider, call } = handProvider();
+  const gateway = createGateway({ provider, access, data: copy, logger: false });
+  cleanUp(() => gateway.close({ drainMs: 0 }));
+  const job = await gateway.submit({ prompt, max_tokens: 20 });
+  const run = await call(0);
+  await gateway.listen({ port: 0 });
+  expect(await gateway.credits.account('anonymous')).toMatchObject({ available: 794n, held: 206n });
+  run.end();
+  await until(async () => (await gateway.get(job.id)).status === 'completed', 'the end');
+  expect(await gateway.credits.account('anonymous')).toMatchObject({ available: 994n, held: 0n });
+  const { data: events } = await gateway.credits.events('anonymous');
+  const voided = events.filter(({ type }) => type === 'void');
+  expect(voided.map(({ amount }) => amount)).toEqual([100n, 200n, 300n]);
 });
 
 test('a job whose hold ran out while the server was down is charged all the same', async () => {

@@ -205,6 +205,7 @@ Napi::Function LedgerWrap::define(Napi::Env env) {
                          InstanceMethod<&LedgerWrap::balance>("balance"),
                          InstanceMethod<&LedgerWrap::events>("events"),
                          InstanceMethod<&LedgerWrap::journal>("journal"),
+                         InstanceMethod<&LedgerWrap::open_holds>("openHolds"),
                          InstanceMethod<&LedgerWrap::accounts>("accounts"),
                          InstanceMethod<&LedgerWrap::replay>("replay"),
                          InstanceMethod<&LedgerWrap::load>("load"),
@@ -278,6 +279,10 @@ Napi::Value LedgerWrap::journal(const Napi::CallbackInfo& info) {
   const napi_env env = info.Env();
   return array_of_events(
       env, ledger_.journal(count_from(env, info[1]), count_from(env, info[2]), now_from(info)));
+}
+
+Napi::Value LedgerWrap::open_holds(const Napi::CallbackInfo& info) {
+  return array_of_events(info.Env(), ledger_.open_holds(now_from(info)));
 }
 
 Napi::Value LedgerWrap::accounts(const Napi::CallbackInfo& info) {

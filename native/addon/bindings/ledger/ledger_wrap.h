@@ -23,6 +23,7 @@ namespace sluice {
 ///   balance(nowMs, account) -> [posted, held, closed], or undefined: no such account
 ///   events(nowMs, account, after, limit) -> [event...], or undefined
 ///   journal(nowMs, after, limit) -> [event...]
+///   openHolds(nowMs) -> [event...]
 ///   accounts() -> [name...]
 ///   replay(event) -> '', or why the event is invalid
 ///   load(store) -> '' once all events of an opened `Store` are loaded, or else the fault
@@ -53,6 +54,7 @@ class LedgerWrap final : public Napi::ObjectWrap<LedgerWrap> {
   Napi::Value balance(const Napi::CallbackInfo& info);
   Napi::Value events(const Napi::CallbackInfo& info);
   Napi::Value journal(const Napi::CallbackInfo& info);
+  Napi::Value open_holds(const Napi::CallbackInfo& info);
   Napi::Value accounts(const Napi::CallbackInfo& info);
   Napi::Value replay(const Napi::CallbackInfo& info);
   Napi::Value load(const Napi::CallbackInfo& info);

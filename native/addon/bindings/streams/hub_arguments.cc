@@ -119,6 +119,7 @@ RestoredJob FromJs<RestoredJob>::read(napi_env env, napi_value value) {
                     .first_token = span_from(env, given.value("firstTokenNs")),
                     .ended = span_from(env, given.value("endedNs"))};
   restored.tokens = tokens_from(env, given.value("tokens"));
+  restored.retry_members = given.get<std::string>("retryMembers");
   if (napi_value value_of_head = given.value("head"); is_object(env, value_of_head)) {
     const Members head(env, value_of_head);
     restored.head = {.model = head.get<std::string>("model"),
@@ -151,7 +152,9 @@ UpstreamRequest FromJs<UpstreamRequest>::read(napi_env env, napi_value value) {
 
 Relay::Options FromJs<Relay::Options>::read(napi_env env, napi_value value) {
   const Members given(env, value);
-  return {.idle = given.get<Nanos>("idleMs"), .jobs = given.get<std::vector<JobHandle>>("jobs")};
+  return {.idle = given.get<Nanos>("idleMs"),
+          .jobs = given.get<std::vector<JobHandle>>("jobs"),
+          .one_answer = given.get<bool>("oneAnswer")};
 }
 
 UpstreamHead FromJs<UpstreamHead>::read(napi_env env, napi_value value) {

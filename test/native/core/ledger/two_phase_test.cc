@@ -150,5 +150,23 @@ TEST_F(TwoPhaseTest, ExpiryIsAnEvent) {
   EXPECT_EQ(last.at, 3 * kSecond);
 }
 
+TEST_F(TwoPhaseTest, OpenHoldsAreThoseThatAreActiveAndExpire) {
+  const auto ids = [this] {
+    std::vector<LedgerId> found;
+    for (const LedgerEvent& each : ledger.open_holds(now)) found.push_back(each.id);
+    return found;
+  };
+  const LedgerId later = hold("A1", 1, 20).event.id;
+  const LedgerId sooner = hold("A1", 2, 10).event.id;
+  const LedgerId settled = hold("A1", 3, 10).event.id;
+  const LedgerId voided = hold("A1", 4, 10).event.id;
+  hold("A1", 5, kNever);
+  ASSERT_EQ(settle(settled, 0).code, LedgerCode::kOk);
+  ASSERT_EQ(void_hold(voided).code, LedgerCode::kOk);
+  EXPECT_EQ(ids(), (std::vector{sooner, later}));
+  now += 10;
+  EXPECT_EQ(ids(), std::vector{later});
+}
+
 }  // namespace
 }  // namespace sluice

@@ -225,7 +225,7 @@ TEST_F(JobHubEntriesTest, TheFirstEntryIsAnnouncedOnceToWhomItConcerns) {
   append(1, {.text = "t"});
   append(2, {.text = "t"});
   EXPECT_EQ(rec_.begun, (std::vector<JobHandle>{1}));
-  hub_.retry(1, now_);
+  hub_.retry(1, {}, now_);
   append(1, {.text = "t"});
   EXPECT_EQ(rec_.begun, (std::vector<JobHandle>{1})) << "once over all attempts";
 }

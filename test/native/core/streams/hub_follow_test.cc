@@ -135,7 +135,7 @@ TEST_F(JobHubFollowTest, ARetryIsToldToThoseWhoWereThere) {
   create(kSource);
   ASSERT_TRUE(follow(kFollower));
   append_text("x");
-  hub_.retry(kSource, now_);
+  hub_.retry(kSource, {}, now_);
   append_text("a");
   ASSERT_TRUE(follow(3));
   finish(kSource);
@@ -259,7 +259,7 @@ TEST_F(JobHubFollowTest, APurgedFollowerIsFedNoMore) {
   append_text("a");
   hub_.purge(kFollower, now_);
   append_text("b");
-  hub_.retry(kSource, now_);
+  hub_.retry(kSource, {}, now_);
   finish(kSource);
   EXPECT_EQ(state(kFollower), "");
   EXPECT_EQ(rec_.ended.size(), 1u);

@@ -132,13 +132,18 @@ TEST_F(JobHubTest, ANewAttemptReachesReadersAsJobRetry) {
   create(1);
   attach(9, 1, "", Subscriber::Mode::kEvents);
   append(1, 2);
-  hub_.retry(1, now_);
+  hub_.retry(1, R"({"upstream":"b"})", now_);
   append(1, 1);
   read_all(9);
   EXPECT_EQ(rec_.events[9][6], "2-0");
   EXPECT_EQ(rec_.events[9][7], "job_retry");
-  EXPECT_EQ(rec_.events[9][8], "{\"job_id\":\"job_1\",\"attempt\":2}");
+  EXPECT_EQ(rec_.events[9][8], "{\"job_id\":\"job_1\",\"attempt\":2,\"upstream\":\"b\"}");
   EXPECT_EQ(rec_.events[9][9], "2-1");
+  hub_.retry(1, "{}", now_);
+  settle();
+  read_all(9);
+  EXPECT_EQ(rec_.events[9][12], "3-0");
+  EXPECT_EQ(rec_.events[9][14], "{\"job_id\":\"job_1\",\"attempt\":3}");
 }
 
 TEST_F(JobHubTest, FanInIdsAreACursorOverTheSet) {

@@ -1,7 +1,7 @@
 /** Usage in a data file: each job in it once, and sums that stay in their range. */
 import { SqliteStore } from '../../../../lib/jobs/storage/sqlite.js';
 import { dataFile } from '../../../support/files/data-file.js';
-import { namedUsage, usageChanges } from '../../../../lib/jobs/storage/usage-rows.js';
+import { namedUsage, usageChanges } from '../../../../lib/jobs/storage/rows.js';
 import { sharedReactor } from '../../../../lib/internal/native/reactor.js';
 import { stopAll } from '../../../support/gateway/gateway.js';
 
