@@ -168,7 +168,7 @@ void ChatFace::write_error(std::string& out, const Terminal& terminal) {
     append_text_or_null(out, terminal.error_code);
   } else {
     append_json_string(out, cancelled_message(terminal.reason));
-    out.append(",\"type\":\"cancelled\",\"code\":\"cancelled\"");
+    out.append(",\"type\":\"cancelled_error\",\"code\":\"cancelled\"");
   }
   out.append(",\"param\":null}").append(kObjectEnd);
 }

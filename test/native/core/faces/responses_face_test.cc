@@ -312,6 +312,37 @@ TEST(ResponsesFace, TheEnvelopeFillsTheObjectAndTheHeadComesWithTheEnding) {
                             end)}));
 }
 
+std::string answer_of(const FaceOptions& options, const Answer& answer) {
+  std::string out;
+  make_face(options)->write_answer(out, answer.job());
+  return out;
+}
+
+TEST(ResponsesFace, TheWholeAnswerIsTheResponseAsItsLogIsNow) {
+  Answer answer;
+  EXPECT_EQ(answer_of(responses(), answer), response("in_progress"));
+  answer.reasoning("hm").text("a");
+  const std::string reasoning =
+      R"({"id":"rs_T_0","type":"reasoning","status":"completed","summary":[],)"
+      R"("content":[{"type":"reasoning_text","text":"hm"}]})";
+  EXPECT_EQ(answer_of(responses(), answer),
+            response("in_progress",
+                     "[" + reasoning + "," + message("msg_T_1", part("a"), "in_progress") + "]"));
+  answer.complete();
+  const std::string whole =
+      response("completed", "[" + reasoning + "," + message("msg_T_1", part("a")) + "]", kUsage);
+  EXPECT_EQ(answer_of(responses(), answer), whole);
+  EXPECT_TRUE(frames_of(responses(), answer).ends_with("\"response\":" + whole + "}\n\n"));
+}
+
+TEST(ResponsesFace, ABackgroundResponseIsQueuedUntilItsJobRuns) {
+  FaceOptions options = responses();
+  options.background = true;
+  Answer answer;
+  EXPECT_NE(answer_of(options, answer).find(R"("status":"queued","background":true)"),
+            std::string::npos);
+}
+
 TEST(ResponsesFace, KeepAliveRepeatsTheLastNumberAndTakesNone) {
   const std::unique_ptr<Face> face = make_face(responses());
   std::string out;
