@@ -124,6 +124,31 @@ test('a shared answer has all kinds; an empty one is not shared', async () => {
   expect(asked).toBe(3);
 });
 
+test('entries of every kind count for the size of the cache', async () => {
+  const half = 'x'.repeat(6000);
+  const { submit, read } = await start({
+    cache: { maxBytes: 10_000 },
+    async *provider({ prompt }) {
+      if (prompt === 'reasoning') yield { reasoning: half + half };
+      else if (prompt === 'call') yield call(0, { name: 'f', arguments: { half, more: half } });
+      else yield half;
+    },
+  });
+  const ask = async (prompt) => {
+    const { body, headers } = await submit({ prompt, temperature: 0 });
+    await read(body.stream_url);
+    return headers.get('x-cache');
+  };
+  for (const [prompt, again] of [
+    ['reasoning', 'MISS'],
+    ['call', 'MISS'],
+    ['text', 'HIT'],
+  ]) {
+    expect([prompt, await ask(prompt)]).toEqual([prompt, 'MISS']);
+    expect([prompt, await ask(prompt)]).toEqual([prompt, again]);
+  }
+});
+
 test('an answer without text or calls adds no turn to a conversation', async () => {
   const { post, get, submit, read } = await start({
     async *provider({ messages }) {
