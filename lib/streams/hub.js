@@ -307,6 +307,22 @@ export class JobHub {
     return this.#ask(handle, (request) => this.#native.follow(handle, source, request));
   }
 
+  /**
+   * Counts a reader that does not subscribe, such as a request for the whole answer: like a subscriber
+   * it keeps the job from being cancelled, but it holds nothing back.
+   * @param {number} handle
+   * @returns {() => void} to be called once, when the reader has left
+   */
+  hold(handle) {
+    this.#native.hold(handle);
+    this.#reactor.settle();
+    return () => {
+      if (this.#closed) return;
+      this.#native.release(handle);
+      this.#reactor.settle();
+    };
+  }
+
   /** @param {number} handle of a job to forget at once; its subscribers are cut off */
   purge(handle) {
     this.#entries.send();
@@ -347,6 +363,16 @@ export class JobHub {
    */
   snapshot(handle, { text = true, items = false } = {}) {
     return this.#ask(handle, (request) => this.#native.state(handle, text, items, request));
+  }
+
+  /**
+   * The whole answer of a job as its log is now, in the protocol of a face that makes such answers.
+   * @param {number} handle
+   * @param {import('./types.js').FaceOptions} face
+   * @returns {Promise<any>} null for an unknown or purged job
+   */
+  answer(handle, face) {
+    return this.#ask(handle, (request) => this.#native.wholeAnswer(handle, face, request));
   }
 
   /**

@@ -26,7 +26,7 @@ export const FAIL = Symbol('sluice.client.fail');
  * @typedef {{queue_ms: number | null, ttft_ms: number | null, duration_ms: number | null,
  *   tokens: number, tokens_per_second: number | null}} JobMetrics
  * @typedef {{prompt_tokens: number, completion_tokens: number, total_tokens: number,
- *   estimated?: true}} JobUsage counts, with the further members of the upstream
+ *   estimated?: true, [name: string]: unknown}} JobUsage
  * @typedef {{status: JobStatus, text: string, reasoning?: string, refusal?: string,
  *   toolCalls?: readonly ToolCall[], reason?: string, usage?: JobUsage, metrics?: JobMetrics,
  *   error?: SluiceClientError}} JobResult
@@ -43,9 +43,9 @@ export const FAIL = Symbol('sluice.client.fail');
  * @property {number} created_at Unix seconds
  * @property {string} text
  * @property {boolean} [text_truncated] whether the oldest text was dropped
- * @property {string} [reasoning] where there is any; as the two below
+ * @property {string} [reasoning] where there is any, as the two below
  * @property {string} [refusal]
- * @property {readonly ToolCall[]} [tool_calls]
+ * @property {ToolCall[]} [tool_calls]
  * @property {JobUsage} usage
  * @property {JobMetrics} metrics
  * @property {{code: string, message: string, type: string}} [error] of a failed job
@@ -60,7 +60,7 @@ export const FAIL = Symbol('sluice.client.fail');
  * @property {[text: string, detail: {id: string | null}]} token
  * @property {[text: string, detail: {id: string | null}]} reasoning
  * @property {[text: string, detail: {id: string | null}]} refusal
- * @property {[piece: {index: number, id?: string, name?: string, arguments: string},
+ * @property {[call: {index: number, id?: string, name?: string, arguments: string},
  *   detail: {id: string | null}]} tool_call
  * @property {[delta: Record<string, unknown>, detail: {id: string | null}]} extra
  * @property {[result: JobResult]} complete

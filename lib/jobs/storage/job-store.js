@@ -132,13 +132,14 @@ export class JobStore {
    *   dispatched
    */
   restore({ hub, jobs, onRestored, onSettled }) {
-    const times = { nowMs: Date.now(), retentionMs: this.#retentionMs };
+    const nowMs = Date.now();
     /** @type {{record: JobRecord, endedAtMs: number}[]} */
     const ended = [];
     /** @type {JobRecord[]} */
     const cutOff = [];
     for (const { job, tokens } of this.#rows.jobs) {
-      const restored = restoredJob(job, tokens, times);
+      const retentionMs = job.extra?.face?.retention_ms ?? this.#retentionMs;
+      const restored = restoredJob(job, tokens, { nowMs, retentionMs });
       const over = restored.terminal !== undefined;
       // Its conversation or usage must be settled first.
       if (over && (isTurn(job) || job.counted === 0)) {

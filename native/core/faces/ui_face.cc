@@ -59,6 +59,9 @@ void UiFace::write(std::string& out, std::uint32_t choice, const Job& job,
 
 void UiFace::write_ending(std::string& out, const Job& job, const EventLog::Event& event) {
   const Terminal& terminal = job.log.terminal();
+  const bool is_cut_off = terminal.kind != Terminal::Kind::kComplete;
+  // A tool call that was cut off stays without input: a client may answer one in error by itself.
+  if (is_cut_off && part_ == EntryKind::kToolCall) part_.reset();
   close_part(out, job.log, event.id.seq);
   switch (terminal.kind) {
     case Terminal::Kind::kComplete:

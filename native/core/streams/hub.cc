@@ -264,6 +264,12 @@ std::string JobHub::state(JobHandle handle, bool with_text, Nanos now, bool with
   return out;
 }
 
+std::string JobHub::answer(JobHandle handle, const Face& face) const {
+  std::string out;
+  if (const Job* const job = find(handle)) face.write_answer(out, *job);
+  return out;
+}
+
 void JobHub::run_job_timers(Job& job, Nanos now) {
   if (job.purge_deadline <= now) {
     purge(job.handle, now);

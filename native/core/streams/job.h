@@ -88,6 +88,7 @@ struct Job {
 
   // --- subscribers and flow control; set by the hub
   std::vector<Subscriber*> subscribers;
+  std::uint32_t holds = 0;            // readers that do not subscribe yet, or never
   std::uint64_t appended_before = 0;  // tokens of earlier attempts: the window counts all of them
   std::uint64_t copied = 0;           // the part of all tokens that was copied from other jobs
   std::uint64_t window_granted = 0;   // tokens that the producer may append, over all attempts

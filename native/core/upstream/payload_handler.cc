@@ -87,7 +87,7 @@ bool PayloadHandler::Bool(bool value) {
   if (depth_ == 0) return false;
   if (place() == Place::kUsage && member_ == Member::kEstimated) usage_.is_estimated = value;
   take_scalar();
-  take_json_arguments(value ? "true" : "false");
+  if (is_arguments()) output_.take_json_arguments(value ? "true" : "false");
   return true;
 }
 
@@ -95,7 +95,7 @@ bool PayloadHandler::RawNumber(const char* chars, rapidjson::SizeType length, bo
   if (depth_ == 0) return false;
   take_number({chars, length});
   take_scalar();
-  take_json_arguments({chars, length});
+  if (is_arguments()) output_.take_json_arguments({chars, length});
   return true;
 }
 
@@ -115,6 +115,7 @@ bool PayloadHandler::StartObject() {
     case Place::kDelta:
     case Place::kMessage:
       payload.choices.back().has_delta = true;
+      output_.begin(entered == Place::kMessage);
       break;
     case Place::kUsage:
       usage_ = {};
@@ -126,13 +127,13 @@ bool PayloadHandler::StartObject() {
       payload.is_answer = true;
       break;
     case Place::kPart:
-      part_ = {};
+      output_.begin_part();
       break;
     case Place::kCall:
-      add_call();
+      output_.begin_call();
       break;
     case Place::kFunction:
-      if (is_output(here)) add_call();
+      if (is_output(here)) output_.begin_call();
       break;
     default:
       break;
@@ -154,7 +155,7 @@ bool PayloadHandler::StartArray() {
 }
 
 bool PayloadHandler::EndObject(rapidjson::SizeType members) {
-  if (place() == Place::kPart) add_part();
+  if (place() == Place::kPart) output_.end_part();
   if (place() == Place::kUsage && usage_.has_counts()) {
     payload.usage = usage_;
     payload.usage_members.swap(usage_members_);
@@ -194,14 +195,7 @@ bool PayloadHandler::leave() {
 
 bool PayloadHandler::is_arguments() const {
   const bool in_call = place() == Place::kCall || place() == Place::kFunction;
-  return in_call && member_ == Member::kArguments && !payload.calls.empty();
-}
-
-bool PayloadHandler::in_message() const {
-  for (std::size_t i = depth_; i > 0; --i) {
-    if (places_[i - 1] == Place::kMessage) return true;
-  }
-  return false;
+  return in_call && member_ == Member::kArguments;
 }
 
 // --- raw JSON
@@ -234,11 +228,10 @@ void PayloadHandler::end_capture(bool is_empty) {
   const std::string_view span = raw_span(capture_.from, stream_->Tell() + 1);
   switch (capture_.of) {
     case Capture::Of::kArguments:
-      member_ = Member::kArguments;
-      take_json_arguments(span);
+      output_.take_json_arguments(span);
       break;
     case Capture::Of::kExtra:
-      if (!is_empty) add_extra(span);
+      if (!is_empty) output_.add(PieceKind::kExtra, span);
       break;
     case Capture::Of::kLogprobs:
       payload.choices.back().logprobs = span;
@@ -256,78 +249,34 @@ void PayloadHandler::end_capture(bool is_empty) {
 void PayloadHandler::take_scalar() {
   const Place here = place();
   if (is_output(here) && !is_known_output(member_)) {
-    add_extra(raw_span(member_at_, scalar_member_end(raw_, member_at_)));
+    output_.add(PieceKind::kExtra, raw_span(member_at_, scalar_member_end(raw_, member_at_)));
   } else if (here == Place::kUsage && !is_count(member_)) {
     usage_members_.push_back(raw_span(member_at_, scalar_member_end(raw_, member_at_)));
   }
 }
 
-// --- output
-
-void PayloadHandler::add_piece(PieceKind kind, std::string_view text) {
-  if (text.empty() || payload.choices.empty()) return;
-  payload.pieces.push_back({.choice = static_cast<std::uint32_t>(payload.choices.size() - 1),
-                            .is_whole = in_message(),
-                            .kind = kind,
-                            .text = text});
-}
-
-/// In place of an earlier one of its kind in the same delta: members may be repeated, and the same
-/// text may come under two names.
-void PayloadHandler::set_piece(PieceKind kind, std::string_view text) {
-  if (text.empty() || payload.choices.empty()) return;
-  const auto choice = static_cast<std::uint32_t>(payload.choices.size() - 1);
-  const bool is_whole = in_message();
-  for (auto piece = payload.pieces.rbegin(); piece != payload.pieces.rend(); ++piece) {
-    if (piece->choice != choice) break;
-    if (piece->kind != kind || piece->is_whole != is_whole) continue;
-    piece->text = text;
-    return;
-  }
-  add_piece(kind, text);
-}
-
-void PayloadHandler::add_part() {
-  const bool is_thought = part_.type == "thinking" || part_.type == "reasoning";
-  const bool is_refusal = part_.type == "refusal";
-  add_piece(is_thought   ? PieceKind::kReasoning
-            : is_refusal ? PieceKind::kRefusal
-                         : PieceKind::kText,
-            part_.text);
-}
-
-void PayloadHandler::add_call() {
-  if (payload.choices.empty()) return;
-  payload.pieces.push_back({.choice = static_cast<std::uint32_t>(payload.choices.size() - 1),
-                            .call = static_cast<std::uint32_t>(payload.calls.size()),
-                            .is_whole = in_message(),
-                            .kind = PieceKind::kToolCall,
-                            .text = {}});
-  payload.calls.emplace_back();
-}
-
-void PayloadHandler::add_extra(std::string_view member) {
-  add_piece(PieceKind::kExtra, member);
-}
+// --- members
 
 void PayloadHandler::take_string(std::string_view value) {
   switch (place()) {
     case Place::kDelta:
     case Place::kMessage:
-      take_output(value);
+      if (!output_.take_member(member_, value) && !value.empty()) take_scalar();
       break;
     case Place::kParts:
-      add_piece(PieceKind::kText, value);
+      output_.add(PieceKind::kText, value);
       break;
     case Place::kPart:
-      take_part_member(value);
+      output_.take_part_member(member_, value);
       break;
     case Place::kThought:
-      if (member_ == Member::kText) add_piece(PieceKind::kReasoning, value);
+      if (member_ == Member::kText) output_.add(PieceKind::kReasoning, value);
       break;
     case Place::kCall:
+      output_.take_call_member(member_, value);
+      break;
     case Place::kFunction:
-      take_call_member(value);
+      if (member_ != Member::kId) output_.take_call_member(member_, value);
       break;
     case Place::kChoice:
       take_choice_member(value);
@@ -349,60 +298,11 @@ void PayloadHandler::take_string(std::string_view value) {
   }
 }
 
-void PayloadHandler::take_output(std::string_view value) {
-  switch (member_) {
-    case Member::kContent:
-      set_piece(PieceKind::kText, value);
-      break;
-    case Member::kReasoning:
-    case Member::kReasoningContent:
-      set_piece(PieceKind::kReasoning, value);
-      break;
-    case Member::kRefusal:
-      set_piece(PieceKind::kRefusal, value);
-      break;
-    default:
-      if (!value.empty()) take_scalar();
-      break;
-  }
-}
-
-void PayloadHandler::take_part_member(std::string_view value) {
-  if (member_ == Member::kType) part_.type = value;
-  if (member_ == Member::kText || member_ == Member::kRefusal) part_.text = value;
-  if (member_ == Member::kThinking) add_piece(PieceKind::kReasoning, value);
-}
-
-void PayloadHandler::take_call_member(std::string_view value) {
-  if (payload.calls.empty()) return;
-  OpenAiCall& call = payload.calls.back();
-  switch (member_) {
-    case Member::kId:
-      if (place() == Place::kCall) call.id = value;
-      break;
-    case Member::kName:
-      call.name = value;
-      break;
-    case Member::kArguments:
-    case Member::kInput:  // of a custom tool
-      call.arguments = value;
-      call.arguments_are_json = false;
-      break;
-    default:
-      break;
-  }
-}
-
-void PayloadHandler::take_json_arguments(std::string_view json) {
-  if (!is_arguments()) return;
-  payload.calls.back().arguments = json;
-  payload.calls.back().arguments_are_json = true;
-}
-
 void PayloadHandler::take_choice_member(std::string_view value) {
   if (member_ == Member::kText) {
     payload.choices.back().has_delta = true;
-    set_piece(PieceKind::kText, value);
+    output_.begin(false);
+    output_.set(PieceKind::kText, value);
   }
   if (member_ == Member::kFinishReason) payload.choices.back().finish_reason = value;
 }
@@ -453,7 +353,7 @@ void PayloadHandler::take_number(std::string_view digits) {
       break;
     case Place::kCall:
       if (member_ == Member::kIndex) take_index(digits);
-      if (member_ == Member::kId) take_call_member(digits);
+      if (member_ == Member::kId) output_.take_call_member(member_, digits);
       break;
     case Place::kUsage:
       take_count(digits);
@@ -480,11 +380,9 @@ void PayloadHandler::take_index(std::string_view digits) {
   std::from_chars(digits.data(), digits.data() + digits.size(), index);
   if (place() == Place::kChoice) {
     payload.choices.back().index = index;
-    return;
+  } else {
+    output_.take_call_index(index);
   }
-  constexpr double kIndexMax = 1e6;
-  const bool fits = index >= 0 && index <= kIndexMax && std::trunc(index) == index;
-  if (fits) payload.calls.back().index = static_cast<std::uint32_t>(index);
 }
 
 }  // namespace sluice

@@ -11,6 +11,7 @@
 
 #include "core/upstream/openai_payload.h"
 #include "core/upstream/payload_grammar.h"
+#include "core/upstream/payload_output.h"
 
 namespace sluice {
 
@@ -56,11 +57,6 @@ class PayloadHandler {
   // Deeper than any legitimate payload; a hostile one is refused before it costs memory.
   static constexpr std::size_t kDepthMax = 64;
 
-  struct Part {
-    std::string_view type;
-    std::string_view text;
-  };
-
   /// An object or array whose raw JSON is wanted.
   struct Capture {
     enum class Of : std::uint8_t { kNothing, kArguments, kExtra, kLogprobs, kUsageMember };
@@ -76,21 +72,10 @@ class PayloadHandler {
   void end_capture(bool is_empty);
   [[nodiscard]] std::string_view raw_span(std::size_t from, std::size_t end) const;
 
-  void add_piece(PieceKind kind, std::string_view text);
-  void set_piece(PieceKind kind, std::string_view text);
-  void add_part();
-  void add_call();
-  void add_extra(std::string_view member);
-  [[nodiscard]] bool in_message() const;
   [[nodiscard]] bool is_arguments() const;
-
   void take_scalar();
   void take_string(std::string_view value);
   void take_number(std::string_view digits);
-  void take_output(std::string_view value);
-  void take_part_member(std::string_view value);
-  void take_call_member(std::string_view value);
-  void take_json_arguments(std::string_view json);
   void take_choice_member(std::string_view value);
   void take_root_member(std::string_view value);
   void take_root_error(std::string_view message);
@@ -98,6 +83,7 @@ class PayloadHandler {
   void take_count(std::string_view digits);
   void take_index(std::string_view digits);
 
+  PayloadOutput output_{payload};
   const char* json_ = nullptr;
   std::string_view raw_;
   rapidjson::InsituStringStream* stream_ = nullptr;
@@ -106,7 +92,6 @@ class PayloadHandler {
   Member member_ = Member::kNone;  // The last key of the innermost object.
   std::size_t member_at_ = 0;      // Its offset in `raw_`.
   Capture capture_;
-  Part part_;
   TokenUsage usage_;                             // of the usage object under way
   std::vector<std::string_view> usage_members_;  // likewise
   OpenAiError root_error_;                       // The error if the root is the error object.
