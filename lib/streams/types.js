@@ -65,6 +65,7 @@
  * @property {{model?: string, system_fingerprint?: string, service_tier?: string}} [head] from the
  *   upstream
  * @property {string} [raw_reason] the upstream's own finish reason
+ * @property {number} log_bytes of the retained entries: their text, their other data, their offsets
  * @property {number} text_bytes of the retained text
  * @property {boolean} [text_truncated] the log's byte cap has dropped the beginning of `text`
  * @property {{code: string, message: string, type: string}} [error]

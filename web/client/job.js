@@ -26,7 +26,7 @@ export const FAIL = Symbol('sluice.client.fail');
  * @typedef {{queue_ms: number | null, ttft_ms: number | null, duration_ms: number | null,
  *   tokens: number, tokens_per_second: number | null}} JobMetrics
  * @typedef {{prompt_tokens: number, completion_tokens: number, total_tokens: number,
- *   estimated?: true}} JobUsage counts, with the further members of the upstream
+ *   estimated?: true, [name: string]: unknown}} JobUsage
  * @typedef {{status: JobStatus, text: string, reasoning?: string, refusal?: string,
  *   toolCalls?: readonly ToolCall[], reason?: string, usage?: JobUsage, metrics?: JobMetrics,
  *   error?: SluiceClientError}} JobResult

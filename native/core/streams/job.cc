@@ -258,6 +258,8 @@ void Job::append_state(std::string& out, StateParts parts, Nanos now) const {
   append_usage(out, usage());
   out.push_back(',');
   append_metrics(out, now);
+  out.append(",\"log_bytes\":");
+  append_json_number(out, log.retained_bytes());
   out.append(",\"text_bytes\":");
   append_json_number(out, log.text_bytes());
   if (log.trimmed() > 0) out.append(",\"text_truncated\":true");
