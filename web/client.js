@@ -19,10 +19,12 @@ export { SluiceClientError, Job };
 /** @typedef {import('./client/conversations.js').ConversationMessage} ConversationMessage */
 /** @typedef {import('./client/job.js').ConnectionState} ConnectionState */
 /** @typedef {import('./client/job.js').JobEventName} JobEventName */
+/** @typedef {import('./client/job.js').JobEvents} JobEvents */
 /** @typedef {import('./client/job.js').JobMetrics} JobMetrics */
 /** @typedef {import('./client/job.js').JobResult} JobResult */
 /** @typedef {import('./client/job.js').JobStatus} JobStatus */
 /** @typedef {import('./client/job.js').JobUsage} JobUsage */
+/** @typedef {import('./client/job.js').JobView} JobView */
 
 /**
  * @typedef {object} ClientOptions

@@ -5,6 +5,7 @@ import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
+import { Embeddings } from '../services/embeddings/service.js';
 import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
@@ -139,6 +140,10 @@ export function createParts(checked) {
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
+  const embeddings = new Embeddings({
+    ...{ options, reservations, billing, memory },
+    ready: () => !gate.draining,
+  });
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
@@ -154,7 +159,7 @@ export function createParts(checked) {
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, operations, logs, gate },
-    ...{ kv, erasure },
+    ...{ kv, erasure, embeddings },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),

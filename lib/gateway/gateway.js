@@ -191,10 +191,12 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * A job's events: everything after `lastEventId`, then live, up to the terminal event.
+   * A job's events: everything after `lastEventId`, then live, up to the terminal event. In TypeScript
+   * `stream<WorkflowEvent>(id)` and `stream<CrawlEvent>(id)` give the types of the other kinds.
+   * @template {import('../streams/events.js').AnyStreamEvent} [Event=import('../streams/events.js').StreamEvent]
    * @param {string} id of a job, a workflow or a crawl
    * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
-   * @returns {AsyncIterable<import('../streams/event-iterator.js').StreamEvent>}
+   * @returns {AsyncIterable<Event>}
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
   stream(id, options) {

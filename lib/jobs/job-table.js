@@ -179,6 +179,11 @@ export class JobTable {
     return [...this.#byId.values()].filter((record) => record.principal === principal);
   }
 
+  /** @returns {T[]} all records, including child jobs, oldest first */
+  all() {
+    return [...this.#byId.values()];
+  }
+
   /** @returns {T[]} records without a terminal event */
   active() {
     return [...this.#byId.values()].filter((record) => !record.ended);

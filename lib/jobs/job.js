@@ -57,6 +57,14 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
+    /** Whether its log has an entry; known of jobs that a face waits for. */
+    this.begun = false;
+    /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
+    this.siblings = [];
+    /** Handle of a job whose reactor it shares. @type {number | undefined} */
+    this.near = undefined;
+    /** Jobs of the further prompts of its request. @type {JobRecord[]} */
+    this.peers = [];
     /** Returns to the queue after a failed attempt. */
     this.requeued = 0;
     /** Start of the current attempt, in milliseconds after the first one's. */

@@ -1,5 +1,6 @@
 /** `/v1/jobs`: submit, read, list, cancel. */
 import { jobNotFound } from '../../jobs/errors.js';
+import { departureOf } from '../departure.js';
 import { checkListQuery } from '../../jobs/request.js';
 import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
 import { sendJson, sendNoContent, setHeaders } from '../respond.js';
@@ -13,6 +14,7 @@ export function jobToJson({
   createdAt,
   textTruncated,
   conversationId,
+  toolCalls,
   status,
   model,
   ...rest
@@ -23,6 +25,7 @@ export function jobToJson({
     model,
     created_at: createdAt,
     ...rest,
+    ...(toolCalls && { tool_calls: toolCalls }),
     ...(textTruncated && { text_truncated: true }),
     ...(conversationId && { conversation_id: conversationId }),
   };
@@ -44,18 +47,6 @@ export function setUpstream(res, { upstream }) {
 export function idempotencyKeyOf({ headers }) {
   // Node joins repeated headers of this name with a comma: such a key is refused by its characters.
   return /** @type {string | undefined} */ (headers['idempotency-key']);
-}
-
-/**
- * @param {import('node:http').ServerResponse} res
- * @returns {AbortSignal} aborted when the client leaves before it has the answer
- */
-function departureOf(res) {
-  const controller = new AbortController();
-  res.once('close', () => {
-    if (!res.writableFinished) controller.abort();
-  });
-  return controller.signal;
 }
 
 /**

@@ -26,6 +26,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @property {string} [endpoint] endpoint of the request; default that of jobs
  * @property {AbortSignal} [signal] gives up waiting for room; ignored with a key, because other
  *   requests may wait for its outcome
+ * @property {number} [near] handle of a job whose reactor it shares
  * @property {unknown} [face] plain JSON of the route that interpreted the request; kept in
  *   `record.extra.face`, also in the data file. The log of such a job is never trimmed
  */
@@ -265,12 +266,13 @@ export class Admission extends EventEmitter {
    * @returns {Promise<JobRecord>}
    */
   async #admit(request, submission, entries) {
-    const { access, part, used, face } = submission;
+    const { access, part, used, face, near } = submission;
     const { principal } = access;
     const model = chooseModel(this.#provider, access, request.model);
     checkFeatures(this.#provider, request);
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
     record.part = part;
+    record.near = near;
     if (face !== undefined) record.extra = { face };
     if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
     this.#pending += 1;
@@ -327,7 +329,9 @@ export class Admission extends EventEmitter {
     if (!ofPart) this.#store?.file.checkRoom();
     this.#memory?.check('jobs', access.principal);
     signal?.throwIfAborted();
-    const plan = ofPart
+    // An answer that jobs share has one choice.
+    const alone = ofPart || (request.n ?? 1) > 1;
+    const plan = alone
       ? undefined
       : planOf(request, { model, access, cacheControl }, this.#cacheOptions);
     const whose = { access, model, endpoint: endpoint ?? endpoints.jobs };

@@ -31,7 +31,8 @@ function* needsOfMessage({ role, content, tool_calls: calls, function_call: call
  * @param {import('../checked-request.js').CheckedRequest} request
  * @returns {Generator<Need, void>}
  */
-function* needsOf({ prompt_ids: ids, messages = [], passed = {} }) {
+function* needsOf({ prompt_ids: ids, n = 1, messages = [], passed = {} }) {
+  if (n > 1) yield { feature: 'choices', param: 'n' };
   if (ids !== undefined) yield { feature: 'token_prompts', param: 'prompt' };
   for (const name of ['tools', 'functions']) {
     if (isGiven(passed[name])) yield { feature: 'tools', param: name };
@@ -40,7 +41,7 @@ function* needsOf({ prompt_ids: ids, messages = [], passed = {} }) {
 }
 
 /** What an error calls a feature. @type {Partial<Record<Feature, string>>} */
-const NAMES = { token_prompts: 'prompts of token ids' };
+const NAMES = { token_prompts: 'prompts of token ids', choices: 'several answers' };
 
 /**
  * @param {import('../../providers/shared/types.js').Provider} provider

@@ -10,11 +10,13 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
- * an answer once, with the answer's record. `restored` is emitted for a job that ended in an
- * earlier process, and `settled` once all jobs of earlier processes have ended.
+ * an answer once, with the answer's record. `begun` is emitted at the first entry of the log of a job
+ * that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
+ * `settled` once all jobs of earlier processes have ended.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
- *   attempt: [record: JobRecord], restored: [record: JobRecord], ended: [record: JobRecord, state: JobState],
- *   purged: [record: JobRecord], settled: []}} LifecycleEvents
+ *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
+ *   ended: [record: JobRecord, state: JobState], purged: [record: JobRecord], settled: []}}
+ *   LifecycleEvents
  */
 
 /**
@@ -67,12 +69,13 @@ export class JobLifecycle extends EventEmitter {
       maxRetainedJobs: options.maxRetainedJobs,
       memory,
       onEvict: (record) => {
-        hub.purge(record.handle);
+        this.#purge(record);
         this.emit('purged', record);
       },
     });
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
+    hub.events.on('begun', (handle) => this.#onBegun(handle));
   }
 
   get jobs() {
@@ -108,8 +111,9 @@ export class JobLifecycle extends EventEmitter {
       retentionMs,
       // A face writes its frames from the whole log.
       ...(record.extra?.face !== undefined && { announce: true, whole: true }),
-      near: record.answer?.handle ?? copyTo?.handle,
+      near: record.answer?.handle ?? copyTo?.handle ?? record.near,
     });
+    this.#addSiblings(record, request.n ?? 1);
     this.#jobs.add(record);
     this.emit('queued', record);
     if (this.#drained) this.cancel(record, 'shutdown');
@@ -117,10 +121,30 @@ export class JobLifecycle extends EventEmitter {
 
   /** @param {JobRecord} record @returns {number} how long it is kept after its end */
   #retentionMsOf({ extra }) {
-    const { retentionMs } = this.#options;
-    return extra?.conversation_id === undefined
-      ? retentionMs
-      : Math.max(retentionMs, TURN_RETENTION_MS);
+    const face = /** @type {{retention_ms?: number} | undefined} */ (extra?.face);
+    const leastMs = extra?.conversation_id === undefined ? 0 : TURN_RETENTION_MS;
+    return Math.max(face?.retention_ms ?? this.#options.retentionMs, leastMs);
+  }
+
+  /**
+   * Creates the logs of a job's further answers. They have no row, no reader of their own and no
+   * limits: the job's apply, and they end with it.
+   * @param {JobRecord} record accepted
+   * @param {number} n answers asked for
+   */
+  #addSiblings({ id, handle, siblings }, n) {
+    for (let index = 1; index < n; index += 1) {
+      const sibling = this.#hub.create({
+        jobId: `${id}.${index}`,
+        onDisconnect: 'continue',
+        disconnectGraceMs: 0,
+        maxWallMs: Infinity,
+        retentionMs: Infinity,
+        whole: true,
+        near: handle,
+      });
+      siblings.push(sibling);
+    }
   }
 
   /**
@@ -133,13 +157,15 @@ export class JobLifecycle extends EventEmitter {
     if (record.abort.signal.aborted) return false;
     record.ownUpstream = upstream;
     record.beginAttempt();
+    const handles = [record.handle, ...record.siblings];
     const nowMs = this.#nowMs();
     if (record.attempts === 1) {
       this.#startedAtMs.set(record, nowMs);
-      this.#hub.start(record.handle);
+      for (const handle of handles) this.#hub.start(handle);
     } else {
       record.attemptOffsetMs = nowMs - (this.#startedAtMs.get(record) ?? nowMs);
-      this.#hub.retry(record.handle, upstream === undefined ? {} : { upstream });
+      const members = upstream === undefined ? {} : { upstream };
+      for (const handle of handles) this.#hub.retry(handle, members);
     }
     this.emit('attempt', record);
     for (const job of record.jobs) this.emit(job.attempts === 1 ? 'started' : 'retry', job);
@@ -177,7 +203,7 @@ export class JobLifecycle extends EventEmitter {
 
   /**
    * @param {JobRecord} record
-   * @param {'client_request' | 'shutdown'} reason
+   * @param {'client_request' | 'shutdown' | 'superseded'} reason
    */
   cancel(record, reason) {
     if (record.ended) return;
@@ -200,20 +226,20 @@ export class JobLifecycle extends EventEmitter {
     this.#hub.unrecord(record.handle);
     this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
     if (!record.providerDone) record.abort.abort();
-    this.#hub.purge(record.handle);
+    this.#purge(record);
   }
 
   /** @param {JobRecord} record whose caller aborted before it received the job's id */
   forget(record) {
     this.#jobs.delete(record);
-    this.#hub.purge(record.handle);
+    this.#purge(record);
     record.handle = 0;
   }
 
   /** @param {JobRecord} record that has ended: its log and its rows are deleted */
   erase(record) {
     this.#jobs.delete(record);
-    this.#hub.purge(record.handle);
+    this.#purge(record);
     this.emit('purged', record);
   }
 
@@ -234,6 +260,9 @@ export class JobLifecycle extends EventEmitter {
     const record = this.#jobs.byHandle(handle);
     if (record === undefined) return;
     this.#jobs.finish(record, state);
+    for (const sibling of record.siblings) {
+      this.#hub.finish(sibling, { type: 'cancelled', reason: 'client_request' });
+    }
     record.purgeDueMs = this.#nowMs() + this.#retentionMsOf(record);
     record.settleReservation();
     // A shared answer is counted separately.
@@ -246,10 +275,24 @@ export class JobLifecycle extends EventEmitter {
   }
 
   /** @param {number} handle */
+  #onBegun(handle) {
+    const record = this.#jobs.byHandle(handle);
+    if (record === undefined) return;
+    record.begun = true;
+    this.emit('begun', record);
+  }
+
+  /** @param {number} handle */
   #onPurged(handle) {
     const record = this.#jobs.byHandle(handle);
     if (record === undefined) return;
     this.#jobs.delete(record);
+    this.#purge(record);
     this.emit('purged', record);
+  }
+
+  /** @param {JobRecord} record whose logs are deleted */
+  #purge({ handle, siblings }) {
+    for (const each of [handle, ...siblings]) this.#hub.purge(each);
   }
 }

@@ -167,6 +167,7 @@ export class JobRunner {
       await provider.relay?.(requests, {
         hub,
         handles,
+        siblings: runs.map(({ record }) => record.siblings),
         onError: (index, error) => runs[index].fail(error),
       });
     } catch (error) {

@@ -22,6 +22,7 @@ export const endpoints = Object.freeze({
   jobs: '/v1/jobs',
   workflows: '/v1/workflows',
   crawls: '/v1/crawls',
+  embeddings: '/v1/embeddings',
 });
 
 /** The principal of callers of a gateway without authentication. */

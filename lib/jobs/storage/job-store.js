@@ -48,7 +48,7 @@ const isTurn = ({ extra }) => extra?.conversation_id !== undefined;
 function readRows(store) {
   const jobs = store.select('jobs').map((row) => {
     const named = namedJob(row);
-    store.parse(named.details);
+    for (const json of [named.details, named.usage, named.head]) store.parse(json);
     const [metadata, extra] = [store.parse(named.metadata), store.parse(named.extra)];
     const job = { ...named, metadata, extra };
     return { job, tokens: store.select('tokens', [job.number, job.attempt]) };
@@ -132,13 +132,14 @@ export class JobStore {
    *   dispatched
    */
   restore({ hub, jobs, onRestored, onSettled }) {
-    const times = { nowMs: Date.now(), retentionMs: this.#retentionMs };
+    const nowMs = Date.now();
     /** @type {{record: JobRecord, endedAtMs: number}[]} */
     const ended = [];
     /** @type {JobRecord[]} */
     const cutOff = [];
     for (const { job, tokens } of this.#rows.jobs) {
-      const restored = restoredJob(job, tokens, times);
+      const retentionMs = job.extra?.face?.retention_ms ?? this.#retentionMs;
+      const restored = restoredJob(job, tokens, { nowMs, retentionMs });
       const over = restored.terminal !== undefined;
       // Its conversation or usage must be settled first.
       if (over && (isTurn(job) || job.counted === 0)) {

@@ -62,7 +62,9 @@ function accepted(body, refused) {
  */
 function sharedMembers(request, refused) {
   const { model, temperature, stop = [], n } = request;
-  const body = accepted(request.body ?? {}, refused);
+  // A request in Anthropic's form also carries that, for such an upstream.
+  const { anthropic: _anthropic, ...own } = request.body ?? {};
+  const body = accepted(own, refused);
   return {
     ...(stop.length > 0 && { stop }),
     ...body,
@@ -103,9 +105,10 @@ export function groupRequests(requests, shardOf) {
   /** @type {Map<string, number[]>} */
   const groups = new Map();
   requests.forEach((request, index) => {
-    const { promptIds } = request;
+    const { promptIds, n = 1 } = request;
     // One array holds texts or token ids, not both.
-    const parts = [shardOf(index), promptIds === undefined, sharedMembers(request, NONE)];
+    const own = n > 1 ? index : null; // its answers end together
+    const parts = [shardOf(index), promptIds === undefined, own, sharedMembers(request, NONE)];
     const key = JSON.stringify(parts);
     const group = groups.get(key);
     if (group) group.push(index);

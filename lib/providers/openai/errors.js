@@ -1,5 +1,5 @@
 /** Errors of failed upstream calls, with the same messages for both clients. */
-import { ProviderError, quoteUpstream } from '../shared/errors.js';
+import { ProviderError, REFUSAL_CHARS_MAX, quoteUpstream } from '../shared/errors.js';
 import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
 
 /** @typedef {Record<string, string | string[] | undefined>} Headers */
@@ -80,14 +80,6 @@ export function finishError(reason, secrets) {
     'upstream_error',
     `The upstream ended its answer with the finish reason "${quoteUpstream(reason, secrets)}"`,
     { retryable: /^insufficient_system_resource$/i.test(reason) },
-  );
-}
-
-/** @param {string} output kind of output received instead of text */
-export function unsupportedOutputError(output) {
-  return new ProviderError(
-    'upstream_unsupported_output',
-    `The upstream answered with ${output} and no text`,
   );
 }
 
@@ -194,13 +186,62 @@ function redirectTarget(location) {
 }
 
 /**
- * The error for a status other than success.
+ * What an upstream says of a refused call, for clients that act on it.
+ * @param {number} status
+ * @param {string} body as far as it was read
+ * @param {readonly string[]} secrets never quoted
+ * @returns {import('../shared/errors.js').UpstreamRefusal}
+ */
+function saidBy(status, body, secrets) {
+  const quote = (/** @type {unknown} */ text) => quoteUpstream(text, secrets, REFUSAL_CHARS_MAX);
+  // A message about credentials may repeat them.
+  if (status === 401 || status === 403) {
+    return { status, message: '', type: '', code: '', param: '' };
+  }
+  const { type, code, param } = errorObjectOf(body);
+  return {
+    status,
+    message: quote(messageOf(body)),
+    type: quote(type),
+    code: quote(typeof code === 'number' ? String(code) : code),
+    param: quote(param),
+  };
+}
+
+/**
+ * @param {string} body
+ * @returns {Record<string, unknown>} its error object; empty without one
+ */
+function errorObjectOf(body) {
+  try {
+    const json = JSON.parse(body);
+    const { error } = (Array.isArray(json) ? json[0] : json) ?? {};
+    return typeof error === 'object' && error !== null ? error : (json ?? {});
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * The error for a status other than success, with the upstream's own words.
  * @param {number} status
  * @param {Headers} headers
  * @param {string} body as far as it was read
  * @param {readonly string[]} secrets never quoted
  */
 export function statusError(status, headers, body, secrets) {
+  const error = errorOfStatus(status, headers, body, secrets);
+  error.upstream = saidBy(status, body, secrets);
+  return error;
+}
+
+/**
+ * @param {number} status
+ * @param {Headers} headers
+ * @param {string} body
+ * @param {readonly string[]} secrets
+ */
+function errorOfStatus(status, headers, body, secrets) {
   const retryAfterMs = parseRetryAfterMs(headers);
   const message = quoteUpstream(messageOf(body), secrets);
   const said = message ? `: ${message}` : '';
@@ -277,6 +318,7 @@ export function errorForAnswer(failure, delivered) {
     retryable: failure.retryable && delivered === 0,
     elsewhere: failure.elsewhere && delivered === 0,
     retryAfterMs: failure.retryAfterMs,
+    upstream: failure.upstream,
     cause: failure.cause,
   });
 }

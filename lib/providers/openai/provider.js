@@ -12,8 +12,10 @@ import {
 import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
 import { ModelList } from '../shared/model-list.js';
 import { feedAnswer } from './call.js';
+import { UNNAMED_MODEL } from '../shared/types.js';
 import { UpstreamConnections } from './connections.js';
 import { refusedMember } from './errors.js';
+import { fetchEmbeddings } from './embeddings.js';
 import { callBody, groupRequests, swappableIn } from './body.js';
 import { DEFAULT_FEATURES } from '../shared/features.js';
 
@@ -76,6 +78,8 @@ export class OpenAiProvider {
   #secrets;
   #mode;
   #idleMs;
+  /** Models whose embeddings the server gives as numbers alone. @type {Set<string>} */
+  #floats = new Set();
   /** Members refused by servers, by model. @type {Map<string, Set<SwappedMember>>} */
   #refused = new Map();
 
@@ -103,7 +107,9 @@ export class OpenAiProvider {
     this.models = given.model === undefined ? [] : [{ id: checkString('model', given.model) }];
     this.takesBatches = this.#mode === 'completions';
     /** @type {readonly import('../shared/features.js').Feature[]} */
-    this.features = this.takesBatches ? ['token_prompts'] : DEFAULT_FEATURES;
+    this.features = this.takesBatches
+      ? ['token_prompts', 'choices']
+      : [...DEFAULT_FEATURES, 'choices'];
   }
 
   /**
@@ -113,6 +119,7 @@ export class OpenAiProvider {
    * @param {object} to
    * @param {import('../../internal/native/relay-types.js').RelayHub} to.hub
    * @param {readonly number[]} to.handles the requests' jobs; one that ends closes its answer
+   * @param {readonly (readonly number[])[]} [to.siblings] jobs of each request's further answers
    * @param {(index: number, error: import('../shared/errors.js').ProviderError) => void} to.onError
    *   called for each request that failed; its job has not ended
    */
@@ -122,6 +129,37 @@ export class OpenAiProvider {
         ? requests.map((_, i) => [i])
         : groupRequests(requests, (i) => to.hub.shardOf(to.handles[i]));
     await Promise.all(groups.map((group) => this.#relayGroup(requests, group, to)));
+  }
+
+  /**
+   * Asks for base64, which is exact and a third of the bytes; of a server that refuses it, for numbers.
+   * @param {import('../shared/types.js').EmbeddingCall} call
+   * @param {{signal: AbortSignal}} options
+   * @returns {Promise<import('../shared/types.js').EmbeddingAnswer>}
+   * @throws {import('../shared/errors.js').ProviderError}
+   */
+  async embed({ model, inputs, body }, { signal }) {
+    const named = model === UNNAMED_MODEL ? {} : { model };
+    for (;;) {
+      const encoding = this.#floats.has(model) ? 'float' : 'base64';
+      const call = {
+        path: `${this.#path}/embeddings${this.#query}`,
+        headers: this.#headers,
+        body: { ...body, ...named, input: inputs, encoding_format: encoding },
+        count: inputs.length,
+        idleMs: this.#idleMs,
+        secrets: this.#secrets,
+      };
+      try {
+        return await fetchEmbeddings(this.#connections, call, signal);
+      } catch (/** @type {any} */ error) {
+        const { status, message = '' } = error.upstream ?? {};
+        const refused =
+          (status === 400 || status === 422) && /encoding_format|base64/i.test(message);
+        if (!refused || encoding === 'float') throw error;
+        if (this.#floats.size < MODELS_MAX) this.#floats.add(model);
+      }
+    }
   }
 
   /**
@@ -156,9 +194,14 @@ export class OpenAiProvider {
    * @param {readonly number[]} group the indices of requests that share a call
    * @param {Parameters<OpenAiProvider['relay']>[1]} to
    */
-  async #relayGroup(requests, group, { hub, handles, onError }) {
+  async #relayGroup(requests, group, { hub, handles, siblings = [], onError }) {
     const members = group.map((index) => requests[index]);
-    const target = { idleMs: this.#idleMs, jobs: group.map((index) => handles[index]) };
+    const more = group.flatMap((index) => siblings[index] ?? []);
+    const target = {
+      idleMs: this.#idleMs,
+      jobs: [...group.map((index) => handles[index]), ...more],
+      oneAnswer: more.length > 0,
+    };
     const refused = new Set(this.#refused.get(members[0].model));
     for (;;) {
       const body = callBody(this.#mode, members, refused);
@@ -174,7 +217,9 @@ export class OpenAiProvider {
         continue;
       }
       const errors = relayErrors(outcome, { idleMs: this.#idleMs, secrets: this.#secrets });
-      errors.forEach((error, i) => error && onError(group[i], error));
+      // The job of several answers fails with any of them.
+      const whole = more.length > 0 ? [errors.find(Boolean)] : errors;
+      whole.forEach((error, i) => error && onError(group[i], error));
       return;
     }
   }

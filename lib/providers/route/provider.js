@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { CALLS_MAX, Upstream, newCounters } from './upstream.js';
+import { DEFAULT_FEATURES } from '../shared/features.js';
 import { checkClock, checkOptions } from '../../internal/util/validate.js';
 import { checkRouteConfig, pickRouteConfig } from './options.js';
 import { JobRoute } from './job-route.js';
@@ -32,6 +33,8 @@ export class RouteProvider {
   takesBatches = false;
   enforcesMaxTokens = true;
   maxConcurrency = GATEWAY_CALLS_MAX;
+  /** @type {readonly import('../shared/features.js').Feature[]} */
+  features = [...DEFAULT_FEATURES, 'choices'];
   #nowMs;
   #client;
   /** @type {Upstream[]} in the order of the configuration */
@@ -116,6 +119,35 @@ export class RouteProvider {
   /** @param {string} model @returns {import('../shared/types.js').Route} */
   route(model) {
     return new JobRoute(this, model);
+  }
+
+  /**
+   * Makes embeddings at the upstreams as they come, until one answers.
+   * @param {import('../shared/types.js').EmbeddingCall} call
+   * @param {{signal: AbortSignal}} options
+   * @returns {Promise<import('../shared/types.js').EmbeddingAnswer>}
+   * @throws {import('../shared/errors.js').ProviderError}
+   */
+  async embed(call, { signal }) {
+    const way = this.route(call.model);
+    way.beginRound();
+    let failure = way.unavailable();
+    for (;;) {
+      const routed = await way.next(signal, { again: false });
+      signal.throwIfAborted();
+      if (routed === undefined) throw failure;
+      const { provider, model } = routed;
+      try {
+        const answer = await /** @type {any} */ (provider).embed({ ...call, model }, { signal });
+        routed.end('answered');
+        return answer;
+      } catch (/** @type {any} */ error) {
+        const { wireCode: code, retryAfterMs, elsewhere } = error;
+        routed.end(signal.aborted ? 'abandoned' : { code, retryAfterMs });
+        if (elsewhere !== true) throw error;
+        failure = error;
+      }
+    }
   }
 
   /**

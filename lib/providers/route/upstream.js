@@ -9,11 +9,7 @@ import { OpenAiProvider } from '../openai/provider.js';
 export const CALLS_MAX = 64;
 
 /** Codes of failures of a request, which say nothing about the health of the upstream. */
-const REQUEST_FAILURES = new Set([
-  'upstream_bad_request',
-  'upstream_unauthorized',
-  'upstream_unsupported_output',
-]);
+const REQUEST_FAILURES = new Set(['upstream_bad_request', 'upstream_unauthorized']);
 
 /** Failures of the gateway or of the job, on the way of a call. */
 const FOREIGN_FAILURES = new Set(['wall_time_exceeded', 'overloaded', 'provider_error']);

@@ -11,7 +11,7 @@ import { SluiceError } from '../../internal/util/errors.js';
  * upper case.
  * @typedef {'upstream_rate_limited' | 'upstream_bad_request' | 'upstream_unauthorized' | 'upstream_unavailable'
  *   | 'upstream_disconnected' | 'upstream_invalid_response' | 'upstream_stalled'
- *   | 'upstream_error' | 'upstream_incomplete' | 'upstream_unsupported_output' | 'wall_time_exceeded' | 'provider_error'
+ *   | 'upstream_error' | 'upstream_incomplete' | 'wall_time_exceeded' | 'provider_error'
  *   | 'overloaded'} WireCode
  */
 
@@ -22,6 +22,13 @@ const typesOfOthers = {
   overloaded: 'overloaded_error',
 };
 
+/**
+ * An upstream's answer other than a success: its status, and of its error object what is safe to show.
+ * Empty where it has no such member.
+ * @typedef {{status: number, message: string, type: string, code: string, param: string}}
+ *   UpstreamRefusal
+ */
+
 /** A provider's failure. */
 export class ProviderError extends SluiceError {
   /**
@@ -31,10 +38,11 @@ export class ProviderError extends SluiceError {
    * @param {boolean} [details.retryable] whether another attempt may help; default false
    * @param {boolean} [details.elsewhere] whether another upstream may help; default as `retryable`
    * @param {number} [details.retryAfterMs] wait requested by the upstream before a retry
+   * @param {UpstreamRefusal} [details.upstream] how the upstream refused the call
    * @param {unknown} [details.cause]
    */
   constructor(wireCode, message, details = {}) {
-    const { retryable = false, elsewhere = retryable, retryAfterMs, cause } = details;
+    const { retryable = false, elsewhere = retryable, retryAfterMs, upstream, cause } = details;
     super(`ERR_${wireCode.toUpperCase()}`, message, { cause });
     this.name = 'ProviderError';
     /** @type {WireCode} */
@@ -47,10 +55,15 @@ export class ProviderError extends SluiceError {
     this.elsewhere = elsewhere;
     /** @type {number | undefined} */
     this.retryAfterMs = retryAfterMs;
+    /** @type {UpstreamRefusal | undefined} */
+    this.upstream = upstream;
   }
 }
 
 const QUOTED_CHARS_MAX = 200;
+
+/** Clients of the faces act on the whole message of a refusal. */
+export const REFUSAL_CHARS_MAX = 2000;
 
 /** Keys by their prefixes, masked ones included, and bearer tokens. */
 const KEYS = /\b(?:sk|pk|rk|gsk|xai)[-_][\w.*-]*[\w*]|\bAIza[\w-]{10,}|\bbearer\s+\S+/i;
@@ -74,16 +87,17 @@ function withoutTrace(text) {
  * key in it is not quoted at all.
  * @param {unknown} text
  * @param {readonly string[]} secrets
+ * @param {number} [charsMax] default 200
  * @returns {string} empty if there is nothing to quote
  */
-export function quoteUpstream(text, secrets) {
+export function quoteUpstream(text, secrets, charsMax = QUOTED_CHARS_MAX) {
   if (typeof text !== 'string') return '';
   if (KEYS.test(text) || secrets.some((secret) => text.includes(secret))) return '';
-  const line = withoutTrace(text.slice(0, 8 * QUOTED_CHARS_MAX))
+  const line = withoutTrace(text.slice(0, 8 * charsMax))
     .replace(CREDENTIALS, '[redacted]')
     // eslint-disable-next-line no-control-regex -- it removes control characters
     .replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim();
-  if (line.length <= QUOTED_CHARS_MAX) return line;
-  return `${line.slice(0, QUOTED_CHARS_MAX).replace(/[\ud800-\udbff]$/, '')}...`;
+  if (line.length <= charsMax) return line;
+  return `${line.slice(0, charsMax).replace(/[\ud800-\udbff]$/, '')}...`;
 }

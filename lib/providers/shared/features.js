@@ -4,12 +4,19 @@ import { typeError } from '../../internal/util/errors.js';
 
 /**
  * `tools`: tools, calls and their results; `images`, `audio`, `files`: such parts of messages;
- * `token_prompts`: a prompt as token ids.
- * @typedef {'tools' | 'images' | 'audio' | 'files' | 'token_prompts'} Feature
+ * `token_prompts`: a prompt as token ids; `choices`: several answers to a request.
+ * @typedef {'tools' | 'images' | 'audio' | 'files' | 'token_prompts' | 'choices'} Feature
  */
 
 /** @type {readonly Feature[]} */
-export const FEATURES = Object.freeze(['tools', 'images', 'audio', 'files', 'token_prompts']);
+export const FEATURES = Object.freeze([
+  'tools',
+  'images',
+  'audio',
+  'files',
+  'token_prompts',
+  'choices',
+]);
 
 /** The features of a provider that declares none. @type {readonly Feature[]} */
 export const DEFAULT_FEATURES = Object.freeze(['tools', 'images', 'audio', 'files']);

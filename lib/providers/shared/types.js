@@ -46,6 +46,22 @@
  *   | {index: number, error: Error, text?: undefined, end?: undefined}} BatchEvent
  */
 
+/**
+ * A call for embeddings.
+ * @typedef {object} EmbeddingCall
+ * @property {string} model
+ * @property {(string | number[])[]} inputs texts, or tokens
+ * @property {Record<string, unknown>} body further members of the upstream's request
+ */
+
+/**
+ * @typedef {object} EmbeddingAnswer
+ * @property {(number[] | string)[]} embeddings in the order of the inputs; a string is base64 of
+ *   float32 in little-endian order
+ * @property {number} [promptTokens] default: estimated
+ * @property {string} [model] default: the one asked for
+ */
+
 /** @typedef {import('../../internal/native/relay-types.js').RelayHub} RelayHub */
 
 /**
@@ -119,9 +135,11 @@
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal aborts
  *   when no request of the batch is needed any more
  * @property {(requests: ProviderRequest[], to: {hub: RelayHub, handles: number[],
- *   onError: (index: number, error: Error) => void}) => Promise<void>} [relay] if given, replaces the
+ *   siblings: number[][], onError: (index: number, error: Error) => void}) => Promise<void>} [relay] if given, replaces the
  *   other two: the answers reach the jobs' logs without passing through JavaScript. The hub ends the
  *   jobs; `onError` is called for each failed one. Resolves after the last event of all of them
+ * @property {(call: EmbeddingCall, options: {signal: AbortSignal}) => Promise<EmbeddingAnswer>} [embed]
+ *   makes embeddings; a rejection with `retryable` is retried. Default: it makes none
  * @property {(model: string) => Route} [route] if given, replaces all of the above: the calls of a job
  *   go to several providers
  * @property {(model: string) => boolean} [serves] whether a job may name this model; default: by

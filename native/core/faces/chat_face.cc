@@ -121,10 +121,23 @@ void ChatFace::write_finish(std::string& out, std::uint32_t choice, const Job& j
   }
   state.ended = true;
   ++ended_;
-  if (choice == 0) usage_ = job.usage();
+  const std::uint32_t per_prompt = options_.choices_per_prompt;
+  const bool has_usage = per_prompt == 0 ? choice == 0 : choice % per_prompt == 0;
+  if (has_usage) add_usage(job.usage());
   if (!begin_choice(out, choice)) return;
   out.append(is_chat() ? "\"delta\":{}" : "\"text\":\"\"");
   end_choice(out, {}, job.log.terminal().reason);
+}
+
+void ChatFace::add_usage(const Usage& usage) {
+  if (!usage_) {
+    usage_ = usage;
+    return;
+  }
+  usage_->raw.clear();
+  usage_->prompt_tokens += usage.prompt_tokens;
+  usage_->completion_tokens += usage.completion_tokens;
+  usage_->estimated = usage_->estimated || usage.estimated;
 }
 
 // --- the end of the stream

@@ -36,6 +36,7 @@ class ChatFace final : public Face {
   void append_delta(std::string& out, bool is_first, const EventLog::Event& event) const;
   void append_reasoning(std::string& out, std::string_view text) const;
   void write_finish(std::string& out, std::uint32_t choice, const Job& job);
+  void add_usage(const Usage& usage);
   void write_end(std::string& out);
   void write_error(std::string& out, const Terminal& terminal);
 
@@ -52,7 +53,7 @@ class ChatFace final : public Face {
   std::uint32_t ended_ = 0;  // choices
   bool done_ = false;        // the stream has its last frame
   std::string prefix_;       // of each chunk, up to the value of `choices`; empty before the first
-  std::optional<Usage> usage_;
+  std::optional<Usage> usage_;  // of the choices that have ended
 };
 
 }  // namespace sluice

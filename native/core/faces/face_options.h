@@ -28,7 +28,9 @@ struct FaceOptions {
   /// A JSON object, or empty. kResponses: the members of the response object that do not vary.
   /// kMessages: further members of the message in `message_start`.
   std::string envelope = {};
-  std::uint32_t choices = 1;   ///< kChat, kCompletions: logs that the stream has, at least 1.
+  std::uint32_t choices = 1;  ///< kChat, kCompletions: logs that the stream has, at least 1.
+  /// kCompletions: choices of one prompt, which share a call; the first has its usage. 0: all.
+  std::uint32_t choices_per_prompt = 0;
   bool include_usage = false;  ///< kChat, kCompletions: a last chunk has the usage.
   /// kChat: the member of a delta for reasoning: `reasoning_content`, `reasoning`, or `both`.
   std::string reasoning_field = "reasoning_content";

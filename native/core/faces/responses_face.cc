@@ -45,45 +45,75 @@ void ResponsesFace::write(std::string& out, std::uint32_t choice, const Job& job
   if (event.kind == EventKind::kTerminal) write_ending(out, job, event);
 }
 
-void ResponsesFace::write_ending(std::string& out, const Job& job, const EventLog::Event& event) {
-  const Terminal& terminal = job.log.terminal();
-  std::string_view type = "response.completed";
-  ResponseObject::State state{.status = "completed",
-                              .model = job.log.head().model,
-                              .service_tier = job.log.head().service_tier};
-  const Usage usage = job.usage();
+namespace {
+
+/// How a response that has ended is described.
+struct Ending {
+  std::string_view event;
+  ResponseObject::State state;
+  std::string_view last_status;  // of its last item
+};
+
+Ending ending_of(const Terminal& terminal) {
+  Ending ending{"response.completed", {.status = "completed"}, "completed"};
   switch (terminal.kind) {
     case Terminal::Kind::kComplete:
-      state.usage = &usage;
-      if (terminal.reason == "length") state.incomplete_reason = "max_output_tokens";
-      if (terminal.reason == "content_filter") state.incomplete_reason = "content_filter";
-      if (state.incomplete_reason.empty()) break;
-      type = "response.incomplete";
-      state.status = "incomplete";
+      if (terminal.reason == "length") ending.state.incomplete_reason = "max_output_tokens";
+      if (terminal.reason == "content_filter") ending.state.incomplete_reason = "content_filter";
+      if (ending.state.incomplete_reason.empty()) return ending;
+      ending.event = "response.incomplete";
+      ending.state.status = "incomplete";
       break;
     case Terminal::Kind::kError:
-      type = "response.failed";
-      state.status = "failed";
-      state.error = &terminal;
+      ending.event = "response.failed";
+      ending.state.status = "failed";
+      ending.state.error = &terminal;
       break;
     case Terminal::Kind::kCancelled:
       // No event has the name of this status.
-      type = "response.incomplete";
-      state.status = "cancelled";
+      ending.event = "response.incomplete";
+      ending.state.status = "cancelled";
       break;
   }
-  if (terminal.usage) state.usage = &usage;
-  const std::string_view last_status = state.status == "completed" ? "completed" : "incomplete";
-  const std::uint64_t until = event.id.seq;
-  close_item(out, job.log, until, last_status);
+  ending.last_status = "incomplete";
+  return ending;
+}
+
+}  // namespace
+
+void ResponsesFace::write_ending(std::string& out, const Job& job, const EventLog::Event& event) {
+  const Ending ending = ending_of(job.log.terminal());
+  close_item(out, job.log, event.id.seq, ending.last_status);
   done_ = true;
-  if (!begin(out, type)) return;
+  if (!begin(out, ending.event)) return;
+  out.append(",\"response\":");
+  append_response(out, job, ending.state, event.id.seq, ending.last_status);
+  out.append(kObjectEnd);
+}
+
+void ResponsesFace::append_response(std::string& out, const Job& job, ResponseObject::State state,
+                                    std::uint64_t until, std::string_view last_status) const {
+  const Usage usage = job.usage();
+  const bool counted = job.log.ended() && (job.log.terminal().kind == Terminal::Kind::kComplete ||
+                                           job.log.terminal().usage);
+  if (counted) state.usage = &usage;
+  state.model = job.log.head().model;
+  state.service_tier = job.log.head().service_tier;
   std::string output;
   items_.append_output(output, job.log, until, last_status);
   state.output = output;
-  out.append(",\"response\":");
   response_.append(out, state);
-  out.append(kObjectEnd);
+}
+
+void ResponsesFace::write_answer(std::string& out, const Job& job) const {
+  const std::uint64_t until = job.log.entry_count() + 1;
+  if (job.log.end_published()) {
+    const Ending ending = ending_of(job.log.terminal());
+    append_response(out, job, ending.state, until, ending.last_status);
+    return;
+  }
+  const bool is_queued = job.status == Job::Status::kQueued && options_.background;
+  append_response(out, job, {.status = is_queued ? "queued" : "in_progress"}, until, "in_progress");
 }
 
 // --- items and parts

@@ -24,6 +24,7 @@ class ResponsesFace final : public Face {
   void open(std::string& out) override;
   void write(std::string& out, std::uint32_t choice, const Job& job,
              const EventLog::Event& event) override;
+  void write_answer(std::string& out, const Job& job) const override;
   void keep_alive(std::string& out) override;
 
  private:
@@ -31,6 +32,9 @@ class ResponsesFace final : public Face {
   void write_entry(std::string& out, const EventLog& log, const EventLog::Event& event);
   void write_delta(std::string& out, const EventLog::Event& event);
   void write_ending(std::string& out, const Job& job, const EventLog::Event& event);
+
+  void append_response(std::string& out, const Job& job, ResponseObject::State state,
+                       std::uint64_t until, std::string_view last_status) const;
 
   void open_item(std::string& out, const EventLog::Event& event);
   void open_part(std::string& out, const EventLog::Event& event);

@@ -16,7 +16,8 @@ constexpr std::string_view kNoJson = "The arguments of the tool call are not val
 std::string_view finish_reason(std::string_view reason) {
   if (reason == "tool_calls") return "tool-calls";
   if (reason == "content_filter") return "content-filter";
-  return reason;
+  // The SDK refuses a message with a reason that it does not know.
+  return reason == "stop" || reason == "length" ? reason : "other";
 }
 
 // The arguments of a tool call, whose entries are those from the seq `from` up to `until`.
@@ -58,6 +59,9 @@ void UiFace::write(std::string& out, std::uint32_t choice, const Job& job,
 
 void UiFace::write_ending(std::string& out, const Job& job, const EventLog::Event& event) {
   const Terminal& terminal = job.log.terminal();
+  const bool is_cut_off = terminal.kind != Terminal::Kind::kComplete;
+  // A tool call that was cut off stays without input: a client may answer one in error by itself.
+  if (is_cut_off && part_ == EntryKind::kToolCall) part_.reset();
   close_part(out, job.log, event.id.seq);
   switch (terminal.kind) {
     case Terminal::Kind::kComplete:

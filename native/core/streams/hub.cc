@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "core/base/json_writer.h"
+#include "core/streams/answer_json.h"
 
 namespace sluice {
 
@@ -189,7 +189,7 @@ void JobHub::publish_end(Job& job, Nanos now) {
   job.purge_deadline = deadline_after(now, job.options.retention.value_or(options_.retention));
   arm(job);
   std::string state;
-  job.append_state(state, false, now);
+  job.append_state(state, {}, now);
   observer_.on_ended(job.handle, std::move(state));
   touch(job);
 }
@@ -256,9 +256,17 @@ bool JobHub::writable(JobHandle handle) const {
   return job != nullptr && !job->log.ended() && job->appended() < job->window_granted;
 }
 
-std::string JobHub::state(JobHandle handle, bool with_text, Nanos now) const {
+std::string JobHub::state(JobHandle handle, bool with_text, Nanos now, bool with_items) const {
   std::string out;
-  if (const Job* const job = find(handle)) job->append_state(out, with_text, now);
+  if (const Job* const job = find(handle)) {
+    job->append_state(out, {.answer = with_text, .items = with_items}, now);
+  }
+  return out;
+}
+
+std::string JobHub::answer(JobHandle handle, const Face& face) const {
+  std::string out;
+  if (const Job* const job = find(handle)) face.write_answer(out, *job);
   return out;
 }
 

@@ -145,8 +145,12 @@ class JobHub final : public Machine {
   /// What the job has used, by the hub's own count unless it ended with another. Nothing for a job
   /// that is not known.
   [[nodiscard]] Usage usage(JobHandle handle) const;
-  /// The job's state as JSON; empty for an unknown job.
-  [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now) const;
+  /// The job's state as JSON, see `Job::append_state`; empty for an unknown job.
+  [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now,
+                                  bool with_items = false) const;
+  /// The whole answer as the log is now, as JSON in the protocol of `face`; empty for an unknown
+  /// job.
+  [[nodiscard]] std::string answer(JobHandle handle, const Face& face) const;
 
   /// A new subscriber. Cursors of unknown jobs are ignored; with none left it ends as "purged".
   /// @param face the protocol of its frames, nullptr for native ones. Such a subscriber reads from
@@ -159,6 +163,11 @@ class JobHub final : public Machine {
   void acknowledge(SubscriberHandle handle, Nanos now);
   /// The subscriber has consumed a part of its batch: it is not stalled.
   void progress(SubscriberHandle handle, Nanos now);
+  /// A reader that does not subscribe, such as a request for the whole answer: like a subscriber it
+  /// keeps a job from being cancelled, but it takes no events and holds nothing back.
+  void hold(JobHandle handle);
+  /// Such a reader has left.
+  void release(JobHandle handle, Nanos now);
   /// Removes the subscriber.
   void detach(SubscriberHandle handle, Nanos now);
 
@@ -211,6 +220,7 @@ class JobHub final : public Machine {
   void flush(Subscriber& subscriber, Nanos now);
   void close(SubscriberHandle handle, std::string_view reason, Nanos now);
   void forget(SubscriberHandle handle, Nanos now);
+  void look_for_readers(Job& job, Nanos now);
 
   [[nodiscard]] EventLog new_log(const JobOptions& options);
 

@@ -46,12 +46,14 @@ test('a prepack that fails leaves nothing behind in the tree', async () => {
   expect(left()).toEqual([]);
 }, 120_000);
 
+const programs = ['program.ts', 'no-any.ts'];
+
 test('a strict TypeScript program compiles against it, without @types/express', async () => {
   expect(existsSync(join(app, 'node_modules/@types/express'))).toBe(false);
-  copyFileSync(
-    fileURLToPath(new URL('../../support/package/program.ts', import.meta.url)),
-    join(app, 'program.ts'),
-  );
+  for (const file of programs) {
+    const source = fileURLToPath(new URL(`../../support/package/${file}`, import.meta.url));
+    copyFileSync(source, join(app, file));
+  }
   const compilerOptions = {
     strict: true,
     noEmit: true,
@@ -61,10 +63,7 @@ test('a strict TypeScript program compiles against it, without @types/express', 
     skipLibCheck: false,
     types: ['node'],
   };
-  writeFileSync(
-    join(app, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions, files: ['program.ts'] }),
-  );
+  writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: programs }));
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const { stdout } = await execute(process.execPath, [tsc, '-p', app], { cwd: app }).catch(
     (error) => error,

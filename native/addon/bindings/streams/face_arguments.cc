@@ -30,6 +30,7 @@ FaceOptions FromJs<FaceOptions>::read(napi_env env, napi_value value) {
   options.created = given.get<std::uint64_t>("created");
   options.envelope = given.get<std::string>("envelope");
   options.choices = std::max(given.get<std::uint32_t>("choices"), std::uint32_t{1});
+  options.choices_per_prompt = given.get<std::uint32_t>("choicesPerPrompt");
   options.include_usage = given.get<bool>("includeUsage");
   auto reasoning_field = given.get<std::string>("reasoningField");
   if (!reasoning_field.empty()) options.reasoning_field = std::move(reasoning_field);

@@ -6,8 +6,9 @@
 
 namespace sluice {
 
-/// `{dialect, id, tail, model, created, envelope, choices, includeUsage, reasoningField,
-/// reasoningSummary, background, after}`; `dialect` is `'chat'`, `'completions'`, `'responses'`,
+/// `{dialect, id, tail, model, created, envelope, choices, choicesPerPrompt, includeUsage,
+/// reasoningField, reasoningSummary, background, after}`; `dialect` is `'chat'`, `'completions'`,
+/// `'responses'`,
 /// `'ui'` or `'messages'`. All but `dialect` may be absent. A value that is no object: no face.
 template <>
 struct FromJs<FaceOptions> {

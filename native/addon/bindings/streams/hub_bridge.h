@@ -77,7 +77,10 @@ class HubBridge final : public Machine,
   void follow(JobHandle job, JobHandle source, std::uint64_t request, Nanos now);
 
   /// Replies with a job's state; if its ending waits for the journal, after that.
-  void state(JobHandle job, bool with_text, std::uint64_t request, Nanos now);
+  void state(JobHandle job, bool with_text, bool with_items, std::uint64_t request, Nanos now);
+
+  /// As `state`, with the whole answer in the protocol of a face.
+  void whole_answer(JobHandle job, FaceOptions face, std::uint64_t request, Nanos now);
 
   /// Replies once the journal has committed every change, or has failed.
   void flush(std::uint64_t request);
@@ -88,6 +91,7 @@ class HubBridge final : public Machine,
 
  private:
   void on_window(JobHandle job, std::uint64_t tokens) override;
+  void on_begun(JobHandle job) override;
   void on_ended(JobHandle job, std::string state) override;
   void on_sealed(JobHandle job) override;
   void on_purged(JobHandle job) override;
@@ -103,16 +107,20 @@ class HubBridge final : public Machine,
   void on_relay_taken(CallId call, std::uint64_t bytes) override;
   void on_relay_over(CallId call) override;
 
-  /// A request for the state of a job.
+  /// A request for the state of a job, or for its answer in the protocol of a face.
   struct StateRequest {
     JobHandle job;
     bool with_text;
+    bool with_items;
     std::uint64_t request;
+    std::shared_ptr<const Face> face = {};
   };
 
   [[nodiscard]] bool has_work() const;
   RelayHub& relays();
   void answer(JobHandle job);
+  void ask(StateRequest request, Nanos now);
+  [[nodiscard]] std::string describe(const StateRequest& request, Nanos now) const;
   void reply(std::uint64_t request, std::string json);
   void push(EventKind kind, std::uint64_t handle, EventValue value);
 

@@ -229,10 +229,29 @@ TEST_F(Choices, EachHasARoleAndAnEndingAndTheStreamEndsAfterTheLast) {
                   "[DONE]"}));
 }
 
+TEST_F(Choices, TheUsageOfSeveralPromptsIsTheirSum) {
+  FaceOptions options = two();
+  options.dialect = FaceOptions::Dialect::kCompletions;
+  options.choices_per_prompt = 1;
+  face_ = make_face(options);
+  Usage own{4, 5};
+  own.raw = R"({"prompt_tokens":4,"completion_tokens":5,"total_tokens":9})";
+  answers_[1].complete("stop", own);
+  answers_[0].complete("stop",
+                       Usage{.prompt_tokens = 10, .completion_tokens = 20, .estimated = true});
+  std::string frames = read(1);
+  frames += read(0);
+  const Data data = data_of(frames);
+  EXPECT_TRUE(data[2].ends_with(R"("choices":[],"usage":{"prompt_tokens":14,)"
+                                R"("completion_tokens":25,"total_tokens":39,"estimated":true}})"))
+      << data[2];
+}
+
 TEST_F(Choices, FramesHaveNoIds) {
   answers_[0].text("a").complete();
   answers_[1].text("b").complete();
-  const std::string frames = read(1) + read(0);
+  std::string frames = read(1);
+  frames += read(0);
   EXPECT_EQ(frames.find("id: "), std::string::npos);
   EXPECT_TRUE(frames.starts_with("data: ")) << frames;
 }

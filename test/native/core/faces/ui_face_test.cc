@@ -101,7 +101,7 @@ TEST(UiFace, InputThatIsNoJsonIsAnError) {
     EXPECT_EQ(parts[2], error + quoted + no_json);
   }
   Answer bare;
-  bare.call("c", "f").cancel();
+  bare.call("c", "f").complete("length");
   EXPECT_EQ(parts_of(bare)[1], error + no_json);
 }
 
@@ -126,8 +126,11 @@ TEST(UiFace, ALoneSurrogateEscapeIsJson) {
 }
 
 TEST(UiFace, FinishReasonsHaveTheSdksNames) {
-  for (const auto& [reason, name] : std::vector<std::pair<std::string, std::string>>{
-           {"stop", "stop"}, {"length", "length"}, {"content_filter", "content-filter"}}) {
+  for (const auto& [reason, name] :
+       std::vector<std::pair<std::string, std::string>>{{"stop", "stop"},
+                                                        {"length", "length"},
+                                                        {"content_filter", "content-filter"},
+                                                        {"custom", "other"}}) {
     Answer answer;
     answer.complete(reason);
     const Data data = data_of(frames_of(ui(), answer));
@@ -154,6 +157,15 @@ TEST(UiFace, ACancelledMessageIsAborted) {
       parts_of(answer),
       (Data{R"({"type":"text-start","id":"1"})", R"({"type":"text-delta","id":"1","delta":"a"})",
             R"({"type":"text-end","id":"1"})", R"({"type":"abort","reason":"client_request"})"}));
+}
+
+TEST(UiFace, AToolCallThatWasCutOffHasNoInput) {
+  Answer answer;
+  answer.call("c", "f").arguments("1").cancel();
+  EXPECT_EQ(parts_of(answer),
+            (Data{R"({"type":"tool-input-start","toolCallId":"c","toolName":"f"})",
+                  R"({"type":"tool-input-delta","toolCallId":"c","inputTextDelta":"1"})",
+                  R"({"type":"abort","reason":"client_request"})"}));
 }
 
 TEST(UiFace, KeepsAliveWithACommentOfOneLine) {

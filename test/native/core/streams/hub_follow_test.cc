@@ -104,7 +104,8 @@ TEST_F(JobHubFollowTest, OneThatComesAfterTheEndGetsAllAndTheEndAtOnce) {
   ASSERT_TRUE(follow(kFollower));
   EXPECT_FALSE(hub_.is_open(kFollower));
   EXPECT_EQ(read(kFollower), Events("1-1 1-2:job_complete ", "a"));
-  EXPECT_TRUE(says(kFollower, "\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":22}"));
+  EXPECT_TRUE(says(
+      kFollower, "\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":22,\"total_tokens\":33}"));
   EXPECT_EQ(rec_.ended.size(), 2u);
 }
 

@@ -22,7 +22,8 @@ TEST_F(JobHubTest, FramesAreThoseOfTheContract) {
             "id: 1-1\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"Hello\"}\n\n"
             "id: 1-2\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"\\n\\\"world\\\"\"}\n\n"
             "id: 1-3\nevent: job_complete\ndata: {\"job_id\":\"job_1\",\"reason\":\"stop\","
-            "\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":2},"
+            "\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":2,\"total_tokens\":2,"
+            "\"estimated\":true},"
             "\"metrics\":{\"queue_ms\":0.000,\"ttft_ms\":0.000,\"duration_ms\":2000.000,"
             "\"tokens\":2,\"tokens_per_second\":1.000}}\n\n");
   EXPECT_EQ(rec_.closed[9], "finished");
@@ -221,7 +222,8 @@ TEST_F(JobHubTest, StateTellsTextUsageAndMetrics) {
   now_ += 600 * kMillisecond;
   EXPECT_EQ(hub_.state(1, true, now_),
             "{\"status\":\"running\",\"attempt\":1,\"last_event_id\":\"1-2\","
-            "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2},"
+            "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9,"
+            "\"estimated\":true},"
             "\"metrics\":{\"queue_ms\":100.000,\"ttft_ms\":500.000,\"duration_ms\":1100.000,"
             "\"tokens\":2,\"tokens_per_second\":2.000},\"text_bytes\":2,\"text\":\"ab\"}");
 }

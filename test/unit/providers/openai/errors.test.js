@@ -145,7 +145,7 @@ describe.each(clients)('by %s', (client) => {
         'an event beyond the limit',
         200,
         sse,
-        `data: ${'x'.repeat(2 ** 24)}\n\n`,
+        `data: ${'x'.repeat(2 ** 24 + 64)}\n\n`,
         'upstream_invalid_response',
         false,
         /size limit/,
