@@ -44,9 +44,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   append_json_string(json, text);
   require(is_json(json), "a string is JSON");
   for (const char c : json) require(static_cast<std::uint8_t>(c) >= 0x20, "no control character");
-  require(unescaped(std::string_view(json).substr(1, json.size() - 2)) == text, "it comes back");
+  const std::string_view content = std::string_view(json).substr(1, json.size() - 2);
+  require(unescaped(content) == text, "it comes back");
   std::string escaped;
   append_json_escaped(escaped, text);
-  require('"' + escaped + '"' == json, "a part is the same without quotes");
+  require(escaped == content, "a part is the same without quotes");
   return 0;
 }

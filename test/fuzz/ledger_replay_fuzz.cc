@@ -41,11 +41,13 @@ LedgerEvent event_from(FuzzInput& input, LedgerId next) {
   return event;
 }
 
+// On its way to zero a sum of balances may leave 64 bits.
+__extension__ using Sum = __int128;
 using Balances = std::vector<std::pair<std::string, LedgerBalance>>;
 
 Balances balances_of(Ledger& ledger, Nanos now) {
   Balances balances;
-  __int128 sum = 0;  // on the way to zero it may leave 64 bits
+  Sum sum = 0;
   for (const std::string& name : ledger.accounts()) {
     const LedgerBalance balance = *ledger.balance(name, now);
     require(balance.held >= 0, "nothing negative is held");

@@ -32,8 +32,9 @@ const access = {
 async function* provider({ prompt }, { signal }) {
   yield 'some ';
   if (prompt.startsWith('fail')) throw new Error('as asked');
-  if (prompt.startsWith('hang'))
-    {await new Promise((resolve) => signal.addEventListener('abort', resolve));}
+  if (prompt.startsWith('hang')) {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  }
   yield 'words';
 }
 
