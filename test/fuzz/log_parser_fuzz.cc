@@ -9,7 +9,7 @@
 
 #include "core/base/utf8.h"
 #include "core/logs/parser.h"
-#include "require.h"
+#include "fuzz.h"
 
 namespace {
 

@@ -2,16 +2,15 @@
 // same; every view is valid UTF-8, raw JSON is valid, and tool calls keep to their rules.
 //
 // The first byte of the input chooses options, the second the cuts, the rest is the body.
-#include <rapidjson/reader.h>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/utf8.h"
+#include "core/faces/json_cursor.h"
 #include "core/upstream/openai_decoder.h"
-#include "require.h"
+#include "fuzz.h"
 
 namespace {
 
@@ -22,14 +21,7 @@ void require_utf8(std::string_view text) {
 }
 
 void require_json(std::string_view json) {
-  const std::string text(json);
-  rapidjson::StringStream stream(text.c_str());
-  rapidjson::Reader reader;
-  rapidjson::BaseReaderHandler<> handler;
-  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag |
-                              rapidjson::kParseValidateEncodingFlag |
-                              rapidjson::kParseNumbersAsStringsFlag;
-  require(!reader.Parse<kFlags>(stream, handler).IsError(), "raw JSON is valid");
+  require(is_json(json), "raw JSON is valid");
 }
 
 class Checker final : public OpenAiSink {
