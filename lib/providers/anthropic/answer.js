@@ -157,8 +157,9 @@ export class MessageDecoder {
       const said = block.text ? [block.text] : [];
       return block.citations?.length > 0 ? [...said, citation(block.citations)] : said;
     }
-    if (type === 'thinking' || type === 'redacted_thinking')
-      {return this.#startThought(index, block);}
+    if (type === 'thinking' || type === 'redacted_thinking') {
+      return this.#startThought(index, block);
+    }
     if (type === 'tool_use') return this.#startCall(index, block);
     this.#others.set(index, { block, json: '' });
     return [];
