@@ -35,7 +35,7 @@ export const providerFlags = {
 export const gatewayFlags = flagsFrom(GATEWAY_OPTIONS);
 
 /** @param {Record<string, any>} values of `providerFlags` */
-function chosenProvider({ provider, upstream }) {
+export function chosenProvider({ provider, upstream }) {
   return provider ?? (upstream === undefined ? 'demo' : 'openai');
 }
 
@@ -58,13 +58,10 @@ function createProvider(values, { demo, openai, llama }) {
 }
 
 /**
- * @param {Record<string, any>} values of `providerFlags` and `gatewayFlags`
- * @param {Partial<import('../gateway/options.js').GatewayOptions>} options of the gateway, besides
- *   those from flags
- * @returns {Promise<{gateway: import('../gateway/gateway.js').Gateway,
- *   options: import('../gateway/options.js').GatewayOptions}>} `options`: the gateway's
+ * @param {Record<string, any>} values of `providerFlags`
+ * @throws {UsageError} for flags that do not go together
  */
-export async function createGateway(values, options) {
+export function checkProviderFlags(values) {
   const { upstream, model } = values;
   const name = chosenProvider(values);
   if (name !== 'openai' && upstream !== undefined) {
@@ -76,6 +73,17 @@ export async function createGateway(values, options) {
   if (name === 'llama' && model === undefined) {
     throw new UsageError('--provider llama needs --model PATH');
   }
+}
+
+/**
+ * @param {Record<string, any>} values of `providerFlags` and `gatewayFlags`
+ * @param {Partial<import('../gateway/options.js').GatewayOptions>} options of the gateway, besides
+ *   those from flags
+ * @returns {Promise<{gateway: import('../gateway/gateway.js').Gateway,
+ *   options: import('../gateway/options.js').GatewayOptions}>} `options`: the gateway's
+ */
+export async function createGateway(values, options) {
+  checkProviderFlags(values);
   // Loaded after the flags are checked: help and usage errors come without delay.
   const [gateway, { providers }] = await Promise.all([
     import('../gateway/gateway.js'),

@@ -11,7 +11,12 @@ import {
 import { CLOSE_OPTIONS } from '../gateway/option-table.js';
 import { LISTEN_OPTIONS } from '../http/listen-options.js';
 import { accessMembers, findAccessProblem } from '../jobs/policy/config.js';
-import { createGateway, gatewayFlags, providerFlags } from './provider-flags.js';
+import {
+  checkProviderFlags,
+  createGateway,
+  gatewayFlags,
+  providerFlags,
+} from './provider-flags.js';
 import { createLogger } from '../internal/util/logger.js';
 import { isHostName, isLoopback } from '../internal/util/hosts.js';
 import { noteInterrupt } from './output.js';
@@ -128,6 +133,19 @@ function namesIn(list) {
 }
 
 /**
+ * @param {Record<string, any>} values of the flags
+ * @param {{keys?: unknown}} access members of the configuration file
+ * @throws {UsageError} for flags that do not go together
+ */
+export function checkServe(values, access) {
+  checkProviderFlags(values);
+  namesIn(values.allowedHosts ?? '');
+  if (access.keys !== undefined || values.open || isLoopback(values.host)) return;
+  const others = `--host ${values.host} lets others in`;
+  throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
+}
+
+/**
  * @param {string[]} argv
  * @returns {Promise<number>} exit code
  */
@@ -139,10 +157,7 @@ export async function run(argv) {
     return 0;
   }
   const { values, members: access } = parsed;
-  if (access.keys === undefined && !values.open && !isLoopback(values.host)) {
-    const others = `--host ${values.host} lets others in`;
-    throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
-  }
+  checkServe(values, access);
   const allowedHosts = namesIn(values.allowedHosts ?? '');
   const logger = createLogger();
   const { gateway } = await createGateway(values, {

@@ -4,6 +4,7 @@ import { checkOptions, checkString } from '../../internal/util/validate.js';
 import { checkTable } from '../../internal/util/option-table.js';
 import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
 import { feedAnswer } from './call.js';
+import { parseBaseUrl } from './base-url.js';
 import { UpstreamConnections } from './connections.js';
 import { refusedMember } from './errors.js';
 import { UNNAMED_MODEL } from '../shared/unnamed-model.js';
@@ -13,23 +14,6 @@ import { UNNAMED_MODEL } from '../shared/unnamed-model.js';
 /** @typedef {Omit<ProviderRequest, 'signal'>} OpenAiRequest */
 
 /** @typedef {import('../option-table.js').OpenAiOptions} OpenAiOptions */
-
-/**
- * Parses the base URL of calls.
- * @param {unknown} value
- * @returns {{origin: URL, path: string}} `path` without a slash at its end
- */
-function parseBaseUrl(value) {
-  const takes = 'baseUrl takes an http or https URL without credentials, query or fragment';
-  const text = checkString('baseUrl', value);
-  if (!URL.canParse(text)) throw rangeError(takes);
-  const url = new URL(text);
-  if (!/^https?:$/.test(url.protocol)) throw rangeError(takes);
-  if (url.username || url.password || url.search || url.hash) throw rangeError(takes);
-  // Users often paste the URL of a call instead of the API's base URL.
-  const path = url.pathname.replace(/(\/chat)?\/completions\/*$/, '').replace(/\/+$/, '');
-  return { origin: url, path: path || '/v1' };
-}
 
 /**
  * @param {string} name

@@ -13,8 +13,12 @@ const running = new Set();
 let folder;
 
 /** Runs a command; `exited` resolves with `{code, stdout, stderr}`. */
-export function sluice(...args) {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+export const sluice = (...args) => sluiceWith({}, ...args);
+
+/** The same, with further environment variables. */
+export function sluiceWith(variables, ...args) {
+  const env = { ...process.env, ...variables };
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   running.add(child);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) {
