@@ -50,11 +50,13 @@ export const emulator = () => [
  */
 function copyHeaders() {
   const include = join(SYSROOT, 'include');
-  rmSync(include, { recursive: true, force: true });
   mkdirSync(include, { recursive: true });
   for (const name of ['uv.h', 'uv', 'curl', 'rapidjson', 'sqlite3.h']) {
     const from = findHeader(name, [nodeInclude]);
-    if (from !== undefined) cpSync(from, join(include, name), { recursive: true });
+    // With their times, or every build would compile everything.
+    if (from !== undefined) {
+      cpSync(from, join(include, name), { recursive: true, preserveTimestamps: true });
+    }
   }
   return include;
 }

@@ -5,6 +5,7 @@
  * body only the upstream's error message, truncated. `cause` holds the cause, for logs.
  */
 import { SluiceError } from '../../internal/util/errors.js';
+import { checkOptions } from '../../internal/util/validate.js';
 
 /**
  * The wire codes, `error.code` of a failed job. `ProviderError.code` is `ERR_` and the same in
@@ -32,7 +33,13 @@ export class ProviderError extends SluiceError {
    * @param {number} [details.retryAfterMs] wait requested by the upstream before a retry
    * @param {unknown} [details.cause]
    */
-  constructor(wireCode, message, { retryable = false, retryAfterMs, cause } = {}) {
+  constructor(wireCode, message, details) {
+    const known = ['retryable', 'retryAfterMs', 'cause'];
+    const {
+      retryable = false,
+      retryAfterMs,
+      cause,
+    } = checkOptions('ProviderError', details, known);
     super(`ERR_${wireCode.toUpperCase()}`, message, { cause });
     this.name = 'ProviderError';
     /** @type {WireCode} */

@@ -113,7 +113,9 @@ export async function installNodes(folder, versions, arch = process.arch) {
   const carrier = `node-${process.platform}-${arch}`;
   writeFileSync(join(folder, 'package.json'), '{"private": true}\n');
   const aliases = versions.map((version) => `node-${version}@npm:${carrier}@${version}`);
-  await runNpm(['install', '--ignore-scripts', `--cpu=${arch}`, ...aliases], { cwd: folder });
+  // npm refuses the binaries of another machine otherwise.
+  const foreign = arch === process.arch ? [] : ['--force'];
+  await runNpm(['install', '--ignore-scripts', ...foreign, ...aliases], { cwd: folder });
   return new Map(
     versions.map((version) => [version, join(folder, `node_modules/node-${version}/bin/node`)]),
   );
