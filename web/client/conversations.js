@@ -1,4 +1,5 @@
 /** Conversations of the caller: create, read, list, fork, delete. Returns the server's answers unchanged. */
+import { checkOptions } from './options.js';
 
 /**
  * @typedef {object} ConversationMessage
@@ -51,7 +52,8 @@ export class Conversations {
    * @param {{limit?: number, after?: string}} [options] `after`: the last id of the previous page
    * @returns {Promise<{data: Conversation[], has_more: boolean}>}
    */
-  list({ limit = 20, after } = {}) {
+  list(options = {}) {
+    const { limit = 20, after } = checkOptions('list', options, ['limit', 'after']);
     const query = new URLSearchParams({ limit: String(limit), ...(after && { after }) });
     return this.#call('GET', `/v1/conversations?${query}`);
   }
