@@ -28,8 +28,8 @@ import { schemaCheck } from '../internal/util/request-schema.js';
 
 /**
  * The options of a job, under the names of `POST /v1/jobs`.
- * @typedef {Pick<JobRequest, 'on_disconnect' | 'disconnect_grace_ms' | 'max_wall_ms' | 'cache' |
- *   'conversation_id' | 'on_busy'>} JobOptions
+ * @typedef {Pick<JobRequest, 'on_disconnect' | 'disconnect_grace_ms' | 'max_wall_ms' | 'cache'
+ *   | 'conversation_id' | 'on_busy'>} JobOptions
  */
 
 /**
