@@ -2,6 +2,8 @@
 import { connect } from 'node:net';
 import { ManualClock } from '../../../lib/index.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
+import { handProvider } from '../../support/providers/providers.js';
+import { partsOf } from '../../support/gateway/parts.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 
@@ -66,6 +68,30 @@ describe('answers that are kept', () => {
     expect(await metric(get, 'sluice_memory_budget_bytes')).toBe(16 * MIB);
     expect(await metric(get, 'sluice_memory_evictions_total')).toBeGreaterThanOrEqual(17);
   });
+});
+
+test('a caller whose running jobs hold half of it gets nothing more, others do', async () => {
+  const { provider, call } = handProvider();
+  const { submit, get, gateway } = await start({
+    provider,
+    access: { keys },
+    memoryBudgetBytes: 8 * MIB,
+    logBytesMax: 8 * MIB,
+    streamCapacity: 100_000,
+  });
+  const [ann, bob] = [bearer('key-of-ann'), bearer('key-of-bob')];
+  expect((await submit({ prompt: 'a' }, ann)).status).toBe(201);
+  (await call(0)).push('x'.repeat(5 * MIB));
+  expect((await submit({ prompt: 'b' }, bob)).status).toBe(201);
+  (await call(1)).push('x'.repeat(1.8 * MIB));
+  const { memory } = partsOf(gateway);
+  await until(() => memory.used() > 6.7 * MIB, 'the texts');
+  await until(async () => (await submit({ prompt: 'a' }, ann)).status === 503, 'the refusal');
+  const refused = await submit({ prompt: 'a' }, ann);
+  expect(refused.body.error).toMatchObject({ code: 'memory_full' });
+  expect(refused.body.error.message).toContain('this caller holds half');
+  expect((await submit({ prompt: 'b' }, bob)).status).toBe(201);
+  expect((await get('/healthz')).status).toBe(200);
 });
 
 test('prompts that wait count, are refused by name, and count no more once they have ended', async () => {
