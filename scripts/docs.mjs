@@ -19,7 +19,7 @@ import {
 } from '../lib/providers/option-table.js';
 
 /** Commands whose flags have a table in docs/command-line.md. */
-const COMMANDS = ['serve', 'run', 'crawl', 'logs', 'export', 'key'];
+const COMMANDS = ['serve', 'run', 'crawl', 'logs', 'export', 'key', 'doctor'];
 
 /**
  * Replaces the text between two markers.
@@ -65,8 +65,9 @@ export async function documents() {
   putTable('docs/javascript.md', 'providers.anthropic', optionTable(ANTHROPIC_OPTIONS));
   putTable('docs/javascript.md', 'providers.llama', optionTable(LLAMA_OPTIONS));
   for (const command of COMMANDS) {
-    const { flags } = await import(`../lib/cli/${command}.js`);
-    putTable('docs/command-line.md', command, flagTable(flags));
+    // doctor takes the flags of serve, too, and shows those that it checks.
+    const { shown, flags } = await import(`../lib/cli/${command}.js`);
+    putTable('docs/command-line.md', command, flagTable(shown ?? flags));
   }
   putTypes('lib/gateway/options.js', typedef('GatewayOptions', GATEWAY_OPTIONS));
   const values = GATEWAY_OPTIONS.filter(

@@ -11,9 +11,10 @@
  */
 import { findClang, fuzzAll } from './fuzz.mjs';
 import { BUILD_FOLDER, buildAddon, buildNativeTests } from './build.mjs';
+import { crossNeeds, emulatorNeeds } from './lib/cross.mjs';
 import { buildNeeds, nativeTestNeeds } from './lib/needs.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
-import { ensure } from './setup.mjs';
+import { ensure, prefer } from './setup.mjs';
 
 const CRASH_ROUNDS_DEFAULT = '100';
 const STRESS_STREAMS_DEFAULT = '10000';
@@ -24,6 +25,7 @@ const LONG_TESTS = ['crash', 'egress', 'stream-connections', 'test/soak/'];
 const STRESS_REPEATS = 20;
 
 if (!ensure([...buildNeeds, ...nativeTestNeeds])) process.exit(1);
+prefer([...crossNeeds, ...emulatorNeeds], 'for the build for another architecture');
 const {
   SLUICE_CRASH_ROUNDS = CRASH_ROUNDS_DEFAULT,
   SLUICE_STRESS_STREAMS = STRESS_STREAMS_DEFAULT,

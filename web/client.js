@@ -12,6 +12,7 @@ import { Conversations } from './client/conversations.js';
 import { SluiceClientError } from './client/errors.js';
 import { Http, randomKey, tokenOf } from './client/http.js';
 import { isEnded, Job, FAIL, FINISH_FROM } from './client/job.js';
+import { checkOptions } from './client/options.js';
 
 export { SluiceClientError, Job };
 
@@ -78,6 +79,10 @@ export { SluiceClientError, Job };
  * @property {'reject' | 'queue'} [on_busy] the action during another turn; default `reject`
  */
 
+const CLIENT_OPTIONS = [
+  ...['baseUrl', 'apiKey', 'headers', 'fetch', 'EventSource', 'multiplex', 'submitRetriesMax'],
+];
+
 /** A client of one gateway, for any number of jobs. `createClient()` makes it; `close()` ends it. */
 export class Client {
   /** @type {Map<string, Job>} live jobs */
@@ -90,6 +95,7 @@ export class Client {
 
   /** @param {ClientOptions} [options] */
   constructor(options = {}) {
+    checkOptions('createClient', options, CLIENT_OPTIONS);
     const { baseUrl = '', headers, multiplex = 'auto', submitRetriesMax = 2 } = options;
     if (multiplex !== 'auto' && typeof multiplex !== 'boolean') {
       throw new TypeError("multiplex must be 'auto', true or false");
@@ -130,14 +136,16 @@ export class Client {
    * @returns {Promise<Job>} rejects with a SluiceClientError with the server's `code`, `param`
    *   and `status`
    */
-  async submit(request, { idempotencyKey = randomKey(), signal } = {}) {
+  async submit(request, options = {}) {
     this.#checkOpen();
+    const known = ['idempotencyKey', 'signal'];
+    const { idempotencyKey = randomKey(), signal } = checkOptions('submit', options, known);
     // AbortSignal.any() adds no listener: Node warns of a leak beyond ten listeners on a signal.
     const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
     const headers = { 'idempotency-key': idempotencyKey };
-    const options = { body: request, headers, signal: AbortSignal.any(signals) };
+    const call = { body: request, headers, signal: AbortSignal.any(signals) };
     const retriesMax = this.#submitRetriesMax;
-    const answer = await this.#http.callWithRetries('POST', '/v1/jobs', options, retriesMax);
+    const answer = await this.#http.callWithRetries('POST', '/v1/jobs', call, retriesMax);
     if (typeof answer?.job_id !== 'string') {
       throw new SluiceClientError('invalid_response', 'the server answered without a job_id');
     }
@@ -153,8 +161,9 @@ export class Client {
    * @param {string} jobId
    * @param {{lastEventId?: string | null}} [options]
    */
-  attach(jobId, { lastEventId = null } = {}) {
+  attach(jobId, options = {}) {
     this.#checkOpen();
+    const { lastEventId = null } = checkOptions('attach', options, ['lastEventId']);
     return this.#attach(jobId, lastEventId, null);
   }
 

@@ -73,6 +73,11 @@ function withVendorKeys(route) {
   return { ...route, upstreams };
 }
 
+/** @param {Record<string, any>} values of `providerFlags` */
+export function chosenProvider(values) {
+  return completed(values).provider;
+}
+
 /**
  * @param {Record<string, any>} values of `providerFlags`
  * @returns {Record<string, any>} with the provider, and with the upstream that the environment names
@@ -108,8 +113,9 @@ function createProvider(values, config, { demo, openai, llama, route }) {
 /**
  * @param {Record<string, any>} values of `providerFlags`
  * @param {import('../providers/route/options.js').RouteConfig | undefined} route
+ * @throws {UsageError} for flags that do not go together
  */
-function checkProviderFlags({ provider, upstream, mode, model }, route) {
+export function checkProviderFlags({ provider, upstream, mode, model }, route) {
   if (route !== undefined) {
     if (upstream !== undefined) {
       throw new UsageError('give --upstream or upstreams in FILE, not both');

@@ -13,6 +13,7 @@ import { LISTEN_OPTIONS } from '../http/listen-options.js';
 import { accessMembers, findAccessProblem } from '../jobs/policy/config.js';
 import { pointerTo } from '../internal/util/request-schema.js';
 import {
+  checkProviderFlags,
   createGateway,
   gatewayFlags,
   providerFlags,
@@ -110,10 +111,12 @@ function listenProblem(error, { host, port: wanted }) {
 
 /** @param {string[]} argv */
 function parse(argv) {
-  const names = [...accessMembers, ...routeMembers.names];
-  const { members, ...parsed } = parseFlags(flags, argv, { members: { names, findProblem } });
+  const { members, ...parsed } = parseFlags(flags, argv, { members: serveMembers });
   return { ...parsed, ...splitRoute(members) };
 }
+
+/** The members of a configuration file of `serve`. */
+export const serveMembers = { names: [...accessMembers, ...routeMembers.names], findProblem };
 
 /** @param {Record<string, unknown>} members @returns {string | undefined} */
 function findProblem(members) {
@@ -145,6 +148,20 @@ function namesIn(list) {
 }
 
 /**
+ * @param {Record<string, any>} values of the flags
+ * @param {{keys?: unknown}} access members of the configuration file
+ * @param {import('../providers/route/options.js').RouteConfig} [route] upstreams of that file
+ * @throws {UsageError} for flags that do not go together
+ */
+export function checkServe(values, access, route) {
+  checkProviderFlags(values, route);
+  namesIn(values.allowedHosts ?? '');
+  if (access.keys !== undefined || values.open || isLoopback(values.host)) return;
+  const others = `--host ${values.host} lets others in`;
+  throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
+}
+
+/**
  * @param {string[]} argv
  * @returns {Promise<number>} exit code
  */
@@ -156,10 +173,7 @@ export async function run(argv) {
     return 0;
   }
   const { values, access, route } = parsed;
-  if (access.keys === undefined && !values.open && !isLoopback(values.host)) {
-    const others = `--host ${values.host} lets others in`;
-    throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
-  }
+  checkServe(values, access, route);
   const allowedHosts = namesIn(values.allowedHosts ?? '');
   const logger = createLogger();
   const own = { access, logger, metrics: { processDefaults: true } };

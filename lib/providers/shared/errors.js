@@ -5,6 +5,7 @@
  * body only the upstream's error message, truncated. `cause` holds the cause, for logs.
  */
 import { SluiceError } from '../../internal/util/errors.js';
+import { checkOptions } from '../../internal/util/validate.js';
 
 /**
  * The wire codes, `error.code` of a failed job. `ProviderError.code` is `ERR_` and the same in
@@ -29,6 +30,8 @@ const typesOfOthers = {
  *   UpstreamRefusal
  */
 
+const DETAILS = Object.freeze(['retryable', 'elsewhere', 'retryAfterMs', 'upstream', 'cause']);
+
 /** A provider's failure. */
 export class ProviderError extends SluiceError {
   /**
@@ -41,8 +44,9 @@ export class ProviderError extends SluiceError {
    * @param {UpstreamRefusal} [details.upstream] how the upstream refused the call
    * @param {unknown} [details.cause]
    */
-  constructor(wireCode, message, details = {}) {
-    const { retryable = false, elsewhere = retryable, retryAfterMs, upstream, cause } = details;
+  constructor(wireCode, message, details) {
+    const given = checkOptions('ProviderError', details, DETAILS);
+    const { retryable = false, elsewhere = retryable, retryAfterMs, upstream, cause } = given;
     super(`ERR_${wireCode.toUpperCase()}`, message, { cause });
     this.name = 'ProviderError';
     /** @type {WireCode} */

@@ -41,6 +41,23 @@ test.each(['node-http', 'express', 'fastify', 'koa', 'hono'])(
   60_000,
 );
 
+test('the example of docs/getting-started.md serves a job', async () => {
+  const page = readFileSync(new URL('../getting-started.md', docs), 'utf8');
+  const [, code] = /```js\n(.*?)```/s.exec(page);
+  mkdirSync(folder, { recursive: true });
+  const file = `${folder}getting-started-${process.pid}.mjs`;
+  writeFileSync(file, code);
+  const example = await startExample(file);
+  try {
+    const { submit, read } = client(example.url.slice(0, -1));
+    const { body } = await submit({ prompt: 'hello' });
+    expect((await read(body.stream_url)).text).toBe('You said: hello');
+  } finally {
+    await example.stop();
+    rmSync(file, { force: true });
+  }
+}, 60_000);
+
 test('the route handlers of docs/frameworks/nextjs.md stream a job', async () => {
   const app = join(folder, `next-${process.pid}`);
   const files = filesOf('docs/frameworks/nextjs.md');

@@ -48,12 +48,34 @@ test('a prepack that fails leaves nothing behind in the tree', async () => {
 
 const programs = ['program.ts', 'no-any.ts'];
 
+/**
+ * The examples of docs/typescript.md as one program: imports on top, each example in a function of its
+ * own, after the names that they share.
+ */
+function documentedProgram() {
+  const page = readFileSync(join(root, 'docs/typescript.md'), 'utf8');
+  const blocks = [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code);
+  expect(blocks.length).toBeGreaterThanOrEqual(3);
+  const isImport = (line) => line.startsWith('import ');
+  const lines = (code, wanted) => code.split('\n').filter((line) => isImport(line) === wanted);
+  return [
+    ...new Set(blocks.flatMap((code) => lines(code, true))),
+    "import type { Gateway } from 'sluice';",
+    'declare const gateway: Gateway;',
+    'declare const job: { id: string };',
+    ...blocks.map(
+      (code, i) => `export async function example${i}() {\n${lines(code, false).join('\n')}}`,
+    ),
+  ].join('\n');
+}
+
 test('a strict TypeScript program compiles against it, without @types/express', async () => {
   expect(existsSync(join(app, 'node_modules/@types/express'))).toBe(false);
   for (const file of programs) {
     const source = fileURLToPath(new URL(`../../support/package/${file}`, import.meta.url));
     copyFileSync(source, join(app, file));
   }
+  writeFileSync(join(app, 'documented.ts'), documentedProgram());
   const compilerOptions = {
     strict: true,
     noEmit: true,
@@ -63,7 +85,10 @@ test('a strict TypeScript program compiles against it, without @types/express', 
     skipLibCheck: false,
     types: ['node'],
   };
-  writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: programs }));
+  writeFileSync(
+    join(app, 'tsconfig.json'),
+    JSON.stringify({ compilerOptions, files: [...programs, 'documented.ts'] }),
+  );
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const { stdout } = await execute(process.execPath, [tsc, '-p', app], { cwd: app }).catch(
     (error) => error,
@@ -112,6 +137,21 @@ test('the command runs from it', async () => {
   ]);
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   expect(stdout).toBe(`${version}\n`);
+});
+
+test('sluice build names what it needs, and where to get it, without a binary', async () => {
+  const sluice = join(app, 'node_modules/.bin/sluice');
+  const env = { ...process.env, PATH: join(folder, 'bin') };
+  // As on a platform without a prebuild: the command must not load the addon.
+  env.SLUICE_ADDON_PATH = join(folder, 'none.node');
+  delete env.CXX;
+  const failed = await execute(process.execPath, [sluice, 'build'], { env }).catch(
+    (error) => error,
+  );
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toContain('the packages cmake-js, node-addon-api');
+  expect(failed.stderr).toContain('npm install --no-save cmake-js node-addon-api');
+  expect(failed.stderr).toMatch(/this machine lacks a C\+\+20 compiler, CMake, Make or Ninja/);
 });
 
 /** Packages carry Node's binaries for Linux, among others. */

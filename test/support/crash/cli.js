@@ -16,11 +16,12 @@ let folder;
 export const environment = {};
 
 /** Runs a command; `exited` resolves with `{code, stdout, stderr}`. */
-export function sluice(...args) {
-  const child = spawn(process.execPath, [main, ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment },
-  });
+export const sluice = (...args) => sluiceWith({}, ...args);
+
+/** The same, with further environment variables. */
+export function sluiceWith(variables, ...args) {
+  const env = { ...process.env, ...environment, ...variables };
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   running.add(child);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) {
