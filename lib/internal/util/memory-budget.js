@@ -25,7 +25,7 @@ const RESOURCES = {
   idempotency_keys: { what: 'idempotency keys', code: 'idempotency_keys_full', kept: true },
 };
 
-/** @typedef {'prompts' | 'bodies' | 'workflows'} CountedKind */
+/** @typedef {'prompts' | 'bodies' | 'answers' | 'workflows'} CountedKind */
 /** @typedef {'logs' | 'kv' | 'watches' | 'idempotency_keys'} GaugedKind */
 
 /**
@@ -73,7 +73,7 @@ export class MemoryBudget {
   /** @type {Map<GaugedKind, () => number>} */
   #gauges = new Map();
   /** @type {Record<CountedKind, number>} */
-  #counted = { prompts: 0, bodies: 0, workflows: 0 };
+  #counted = { prompts: 0, bodies: 0, answers: 0, workflows: 0 };
   /** @type {Map<string, number>} of all counted kinds, by principal */
   #byPrincipal = new Map();
   /** @type {Map<string, number>} what may be dropped, by principal; part of the gauges and counts */

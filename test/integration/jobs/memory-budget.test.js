@@ -160,6 +160,43 @@ test('keys and values are refused with 507 until some are deleted', async () => 
   expect((await put('other')).status).toBe(201);
 });
 
+describe('an answer that its client does not read', () => {
+  async function open(options) {
+    async function* provider() {
+      for (let i = 0; i < 24; i += 1) yield 'x'.repeat(MIB);
+    }
+    const app = await start({ provider, logBytesMax: 32 * MIB, streamCapacity: 1000, ...options });
+    const { body } = await app.submit({ prompt: 'a' });
+    await until(async () => (await app.gateway.get(body.job_id)).status === 'completed', 'the job');
+    const socket = connect(app.server.port, '127.0.0.1');
+    const reader = { socket, bytes: 0, closed: false };
+    socket.on('error', () => {}).on('close', () => (reader.closed = true));
+    socket.write(`GET /v1/jobs/${body.job_id} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+    const waiting = () => metric(app.get, 'sluice_memory_bytes{kind="answers"}');
+    await until(async () => (await waiting()) > 4 * MIB, 'the answer');
+    return { ...app, reader, waiting };
+  }
+
+  test('counts, and its connection ends after the stall limit', async () => {
+    const { reader, waiting } = await open({ stallMs: 500 });
+    await until(async () => (await waiting()) === 0, 'the end of the connection');
+    reader.socket.resume();
+    await until(() => reader.closed, 'the end at the client');
+  });
+
+  test('comes whole if it is read slowly', async () => {
+    const { reader, waiting } = await open({ stallMs: 2000 });
+    reader.socket.on('data', (chunk) => {
+      reader.bytes += chunk.length;
+      reader.socket.pause();
+      setTimeout(() => reader.socket.resume(), 2);
+    });
+    await until(() => reader.bytes > 24 * MIB, 'the whole answer');
+    await until(async () => (await waiting()) === 0, 'the end of the answer');
+    reader.socket.destroy();
+  });
+});
+
 test('changes that wait for a slow reader count, and end its watch beyond 4 MiB', async () => {
   async function* provider() {
     yield 'unused';

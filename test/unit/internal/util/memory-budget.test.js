@@ -98,7 +98,7 @@ test('what is asked for counts, and what is given back is there again', () => {
   expect(() => budget.check('bodies', 'bob', 600)).toThrow('no memory for more request bodies');
   budget.count('bodies', 'ann', -400);
   budget.check('bodies', 'bob', 600);
-  expect(budget.byKind()).toEqual({ prompts: 0, bodies: 0, workflows: 0, logs: 0 });
+  expect(budget.byKind()).toEqual({ prompts: 0, bodies: 0, answers: 0, workflows: 0, logs: 0 });
 });
 
 test('above 80 % whoever holds half of it gets nothing more while others hold something', () => {
