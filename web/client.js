@@ -47,11 +47,28 @@ export { SluiceClientError, Job };
 /**
  * @typedef {object} JobRequest the body of `POST /v1/jobs`
  * @property {string} [prompt] either this or `messages`
- * @property {{role: string, content: string}[]} [messages]
+ * @property {{role: string, content?: string | object[] | null, [member: string]: unknown}[]} [messages]
  * @property {string} [model]
  * @property {number} [max_tokens]
+ * @property {number} [max_completion_tokens]
  * @property {number} [temperature]
  * @property {string | string[]} [stop]
+ * @property {object[] | null} [tools] this and the members below, up to `user`, go to the upstream as
+ *   they are
+ * @property {string | object | null} [tool_choice]
+ * @property {boolean | null} [parallel_tool_calls]
+ * @property {object | null} [response_format]
+ * @property {number | null} [seed]
+ * @property {number | null} [top_p]
+ * @property {number | null} [frequency_penalty]
+ * @property {number | null} [presence_penalty]
+ * @property {object | null} [logit_bias]
+ * @property {boolean | number | null} [logprobs]
+ * @property {number | null} [top_logprobs]
+ * @property {string | null} [reasoning_effort]
+ * @property {string | null} [verbosity]
+ * @property {string | null} [user]
+ * @property {Record<string, unknown>} [extra_body] further members of the upstream call's body
  * @property {Record<string, unknown>} [metadata]
  * @property {'cancel' | 'continue'} [on_disconnect]
  * @property {number} [disconnect_grace_ms]

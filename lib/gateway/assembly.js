@@ -2,9 +2,10 @@
 import { AccessControl } from '../jobs/policy/access-control.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
-import { ConversationRepository } from '../services/conversations/repository.js';
+import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
+import { Embeddings } from '../services/embeddings/service.js';
 import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
@@ -20,7 +21,6 @@ import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Turns } from '../services/conversations/turns.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
-import { areaLimits } from '../services/conversations/options.js';
 import { createBilling } from '../services/billing/service.js';
 import { JobHub } from '../streams/hub.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
@@ -29,6 +29,11 @@ import { monotonicClock, wallClock } from '../internal/time/clock.js';
 import { openJobStore } from '../jobs/storage/job-store.js';
 
 /** @typedef {ReturnType<typeof createParts>} GatewayParts */
+
+/** Open streams of changes of keys. */
+const WATCHES_MAX = 1000;
+/** Open streams of errors. */
+const ERROR_STREAMS_MAX = 100;
 
 /**
  * Creates the job logs, the queue, and the path to the provider and back.
@@ -76,7 +81,7 @@ function createJobs(options) {
  */
 function createConversations({ hub, lifecycle, store, memory }, namespaces, options) {
   const { conversations: limits, logger: log, clock } = options;
-  const partition = namespaces.partition('conversations', areaLimits(limits));
+  const partition = namespaces.partition('conversations', partitionLimits(limits));
   const book = new ConversationRepository(partition, limits, wallClock(clock));
   const turns = new Turns({ book, limits, hub, store, memory, log });
   const conversations = new Conversations({ book, turns, limits, lifecycle, store, memory });
@@ -99,12 +104,13 @@ export function createParts(checked) {
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
     durable: options.data !== undefined,
+    upstreams: options.provider.figures?.bind(options.provider),
     stats: () => ({
       ...loadOf(pipeline),
       cached: cache.stats,
       leases: reservations.open,
       held: billing.jobs.open,
-      retriesRefused: lifecycle.retryBudget.refused,
+      retriesRefused: lifecycle.retryBudgets.refused,
       store: store?.file.figures,
       memory,
     }),
@@ -113,6 +119,7 @@ export function createParts(checked) {
   const billing = createBilling({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
+  memory.gauge('watches', () => namespaces.watchBytes);
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
@@ -133,23 +140,30 @@ export function createParts(checked) {
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
+  const embeddings = new Embeddings({
+    ...{ options, reservations, billing, memory },
+    ready: () => !gate.draining,
+  });
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
     ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store },
     partitions: [kv.partition, partition],
   });
+  const streams = new OpenStreams({
+    max: options.maxStreams,
+    hasPrincipals,
+    onOpen: () => metrics.openStreams.inc(),
+    onClosed: () => metrics.openStreams.dec(),
+  });
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, operations, logs, gate },
-    ...{ kv, erasure },
-    streams: new OpenStreams({
-      max: options.maxStreams,
-      hasPrincipals,
-      onOpen: () => metrics.openStreams.inc(),
-      onClosed: () => metrics.openStreams.dec(),
-    }),
-    workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudget }),
+    ...{ kv, erasure, embeddings },
+    streams,
+    watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
+    errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
+    workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudgets.of() }),
     crawls: new Crawls(service),
   };
   memory.gauge('idempotency_keys', () =>
@@ -176,13 +190,13 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
   lifecycle.on('settled', billing.releaseOrphans);
   lifecycle.on('ended', (record, state) => {
     metrics.observe(state);
-    const { id, principal, model, attempts, cache: shared } = record;
+    const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
-    // Of a shared answer the job that calls the provider knows the failure.
-    const err = (record.failure ?? record.answer?.failure)?.logged;
+    if (record.answer === undefined) metrics.observeUpstream(record, figures);
+    const err = record.failure?.logged;
     log[status === 'failed' ? 'error' : 'info'](
       {
-        ...{ job_id: id, principal, model, status, reason, error },
+        ...{ job_id: id, principal, model, upstream, status, reason, error },
         ...(status === 'failed' && err !== undefined && { err }),
         ...{ cache: shared, attempts, ...figures },
       },
@@ -193,7 +207,9 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     if (attempts > 1) metrics.retries.inc();
   });
   cache.on('ended', (answer) => {
-    if (answer.final?.status === 'completed') lifecycle.retryBudget.onSuccess();
+    const { final, upstream } = answer;
+    if (final?.status === 'completed') lifecycle.retryBudgets.of(upstream).onSuccess();
+    if (final !== undefined) metrics.observeUpstream(answer, final.metrics);
     billing.settle(answer);
   });
   admission.on('admitted', ({ cache: result }) => {

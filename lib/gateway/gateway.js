@@ -99,7 +99,7 @@ export class Gateway extends EventEmitter {
 
   /**
    * A page of jobs, newest first, without their texts.
-   * @param {{limit?: number, after?: string, status?: import('../jobs/status.js').JobStatus,
+   * @param {{limit?: number, after?: string, status?: import('../jobs/request.js').JobStatus,
    *   principal?: string}} [options] `limit` 1 to 100, default 20; `after` the id of the last job
    *   of the page before
    * @returns {Promise<{data: import('../jobs/view.js').Job[], hasMore: boolean}>}
@@ -258,10 +258,13 @@ export class Gateway extends EventEmitter {
     if (!gate.draining) await own.provider.ready?.();
     await store?.restored;
     if (gate.draining) throw draining();
-    const { authenticate, egress, logger: log } = own;
+    const { authenticate, egress, logger: log, bodyIdleMs, maxBodyBytes: bodyBytesMax } = own;
     const onRefused = (/** @type {'all' | 'address'} */ limit) =>
       metrics.refusedConnections.inc({ limit });
-    const deps = { handler: this.#handler, access, authenticate, egress, onRefused, log };
+    const deps = {
+      ...{ handler: this.#handler, access, authenticate, egress, onRefused, log },
+      ...{ bodyIdleMs, bodyBytesMax },
+    };
     const server = await listen(deps, options);
     this.#servers.add(server);
     server.once('close', () => this.#servers.delete(server));

@@ -1,5 +1,4 @@
 /** The ordered shutdown of a gateway. Main thread. */
-import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Each round is one barrier; two or three are enough. */

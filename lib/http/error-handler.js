@@ -74,8 +74,9 @@ export function errorBody(error) {
  * @param {import('node:http').ServerResponse} res
  * @param {import('../internal/util/logger.js').Logger} log receives errors that are not the
  *   caller's fault
+ * @param {import('./router.js').Endpoint['describeError']} [describe] makes the body
  */
-export function sendError(thrown, req, res, log) {
+export function sendError(thrown, req, res, log, describe = errorBody) {
   const error = toHttpError(thrown);
   if (error.wireCode === 'internal_error') {
     const fields = { err: thrown, request_id: res.getHeader('x-request-id'), method: req.method };
@@ -87,5 +88,7 @@ export function sendError(thrown, req, res, log) {
     return;
   }
   setHeaders(res, error.headers ?? {});
-  sendJson(res, error.status, errorBody(error));
+  // OpenAI's clients would repeat a conflict.
+  if (error.status === 409) res.setHeader('x-should-retry', 'false');
+  sendJson(res, error.status, describe(error, String(res.getHeader('x-request-id'))));
 }

@@ -4,7 +4,7 @@ import { badRequest } from '../internal/util/http-error.js';
 import { Router, endpointOf } from './router.js';
 import { createAuthenticator } from './middleware/authenticate.js';
 import { checkOrigin } from './middleware/check-origin.js';
-import { guardBody } from './middleware/body-guard.js';
+import { discardBody, guardBody } from './middleware/body-guard.js';
 import { handleCors } from './middleware/cors.js';
 import { mountPrefix } from './mount-prefix.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
@@ -63,6 +63,14 @@ function splitUrl(url) {
 }
 
 /**
+ * @param {ServerResponse} res
+ * @returns {boolean} whether its connection has closed, so that no event tells of it later
+ */
+function hasLeft(res) {
+  return res.closed === true || /** @type {any} */ (res).stream?.destroyed === true;
+}
+
+/**
  * @param {HandlerDeps} deps
  * @returns {Handler}
  */
@@ -86,6 +94,16 @@ export function createHandler(deps) {
   }
 
   /**
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   */
+  function discard(req, res) {
+    const { bodyIdleMs: idleMs, bodyBytesMax: bytesMax } = deps;
+    const fail = (/** @type {unknown} */ error) => sendError(error, req, res, log);
+    discardBody(req, res, { idleMs, bytesMax, fail });
+  }
+
+  /**
    * @param {import('./router.js').Endpoint} endpoint
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
@@ -94,7 +112,8 @@ export function createHandler(deps) {
    */
   function readBody(endpoint, req, res, principal) {
     const { body = 'none', bodyBytesMax = deps.bodyBytesMax, resource } = endpoint;
-    if (body === 'none') return undefined;
+    if (body === 'none') discard(req, res);
+    if (body === 'none' || body === 'stream') return undefined;
     const watch = { memory, principal, resource, idleMs: deps.bodyIdleMs, bytesMax: bodyBytesMax };
     return guardBody(req, res, watch, () =>
       body === 'bytes'
@@ -116,9 +135,12 @@ export function createHandler(deps) {
     if (endpoint.auth !== 'none') checkOrigin(req, access.corsOrigins);
     const query = parseQuery(queryString);
     const caller = await authorize(endpoint, req, query);
+    // What follows waits for the end of the connection, and nobody waits for the answer.
+    if (hasLeft(res)) return;
     const { auth } = endpoint;
     if (auth === 'admin' || (auth === 'metrics' && access.keyed)) admins.requireAdmin(req, caller);
     const body = await readBody(endpoint, req, res, caller.principal);
+    if (hasLeft(res)) return;
     const baseUrl = mountPrefix(req, prefix, deps.trustProxy);
     await endpoint.handle(req, res, { params, query, baseUrl, access: caller, body });
   }
@@ -133,9 +155,16 @@ export function createHandler(deps) {
       return;
     }
     setRequestId(req, res);
-    if (handleCors(req, res, access.corsOrigins)) return;
+    if (handleCors(req, res, access.corsOrigins)) {
+      discard(req, res);
+      return;
+    }
     setHeaders(res, HEADERS);
-    const fail = (/** @type {unknown} */ error) => sendError(error, req, res, log);
+    const endpoint = typeof found === 'object' ? endpointOf(found.methods, req.method) : undefined;
+    const fail = (/** @type {unknown} */ error) => {
+      sendError(error, req, res, log, endpoint?.describeError);
+      discard(req, res);
+    };
     if (found === undefined) fail(routeNotFound(req.method));
     else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
     else answer(found, { prefix, queryString }, req, res).catch(fail);

@@ -23,11 +23,13 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {'caller' | 'stream' | 'admin' | 'metrics' | 'none'} [auth] `caller` (default): a key,
  *   where there are keys; `stream`: or a signed URL; `admin`: an administrator; `metrics`: an
  *   administrator, where there are keys; `none`: anyone, also after the gateway has closed
- * @property {'none' | 'json' | 'optional-json' | 'bytes'} [body] how the body is read before
- *   `handle`; default `none`
+ * @property {'none' | 'json' | 'optional-json' | 'bytes' | 'stream'} [body] how the body is read
+ *   before `handle`; `none` (default): discarded, `stream`: left to `handle`
  * @property {number} [bodyBytesMax] default: the handler's
  * @property {string} [resource] resource named when the memory budget refuses the body; default
  *   `bodies`
+ * @property {(error: import('../internal/util/http-error.js').HttpError, requestId: string) => object}
+ *   [describeError] makes the body of an answer to a failed request; default: that of OpenAI's API
  * @property {boolean} [head] whether a GET also answers HEAD; default true
  */
 

@@ -2,11 +2,11 @@
 import http from 'node:http';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import sirv from 'sirv';
 import { AddressLimit, defaultMaxConnections, descriptorLimit } from './connection-limits.js';
 import { HttpError } from '../internal/util/http-error.js';
 import { LISTEN_OPTIONS } from './listen-options.js';
 import { checkTable } from '../internal/util/option-table.js';
+import { discardBody } from './middleware/body-guard.js';
 import { demandAdminToken, digestOf } from './middleware/require-admin.js';
 import { handleCors } from './middleware/cors.js';
 import { isHostName, isLoopback, isOwnHost } from '../internal/util/hosts.js';
@@ -14,6 +14,7 @@ import { rangeError, typeError } from '../internal/util/errors.js';
 import { routeNotFound, sendError } from './error-handler.js';
 import { setHeaders } from './respond.js';
 import { setRequestId } from './middleware/request-id.js';
+import { sirv } from '../internal/util/packages.js';
 import { StreamConnections } from './sse/socket-handoff.js';
 
 /**
@@ -63,6 +64,8 @@ const HEALTH_PATHS = new Set(['/healthz', '/readyz']);
  * @property {import('../jobs/policy/access-control.js').AccessControl} access
  * @property {Function} [authenticate]
  * @property {import('./sse/response.js').EgressMode} egress
+ * @property {number} bodyIdleMs
+ * @property {number} bodyBytesMax
  * @property {(limit: 'all' | 'address') => void} onRefused called for each connection beyond a
  *   limit
  * @property {import('../internal/util/logger.js').Logger} log
@@ -98,27 +101,35 @@ function checkHost({ access, authenticate }, allowed, { headers: { host }, url =
  */
 function createListener(deps, allowedHosts, adminToken) {
   const { access, handler, log } = deps;
-  const files = sirv(WEB_ROOT, {
+  const files = sirv()(WEB_ROOT, {
     etag: true,
     dev: false,
     extensions: ['html'],
     setHeaders: (res) => setHeaders(res, PAGE_HEADERS),
   });
   const digest = adminToken === undefined ? undefined : digestOf(adminToken);
+  const limits = { idleMs: deps.bodyIdleMs, bytesMax: deps.bodyBytesMax };
   return (req, res) => {
+    const fail = (/** @type {unknown} */ error) => sendError(error, req, res, log);
     if (digest !== undefined) demandAdminToken(req, digest);
     setRequestId(req, res);
     // A page of another origin may load the client from here.
-    if (handleCors(req, res, access.corsOrigins)) return;
-    const notFound = () => sendError(routeNotFound(req.method), req, res, log);
+    const discard = () => discardBody(req, res, { ...limits, fail });
+    if (handleCors(req, res, access.corsOrigins)) {
+      discard();
+      return;
+    }
+    const notFound = () => fail(routeNotFound(req.method));
     try {
       if (allowedHosts !== undefined) checkHost(deps, allowedHosts, req);
       handler(req, res, () => {
+        discard();
         if (req.method === 'GET' || req.method === 'HEAD') files(req, res, notFound);
         else notFound();
       });
     } catch (error) {
-      sendError(error, req, res, log);
+      fail(error);
+      discard();
     }
   };
 }

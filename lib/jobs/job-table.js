@@ -1,8 +1,9 @@
 import { Retained } from './retained.js';
+import { requestBytes } from './prompt-tokens.js';
 
 /** @typedef {import('./job.js').JobRecord} JobRecord */
 /** @typedef {import('./job.js').Part} Part */
-/** @typedef {import('./status.js').JobStatus} JobStatus */
+/** @typedef {import('./request.js').JobStatus} JobStatus */
 
 /**
  * A record of the table: a job or an operation.
@@ -17,17 +18,6 @@ import { Retained } from './retained.js';
  * @property {Part} [part]
  * @property {number} [contentBytes] of its content without its log, once it has ended
  */
-
-/**
- * Bytes of a request while its job waits and runs: its text, and the body of the upstream call.
- * @param {import('./request.js').JobRequest | undefined} request
- * @returns {number}
- */
-function requestBytes({ prompt = '', messages = [] } = {}) {
-  let chars = prompt.length;
-  for (const { content } of messages) chars += content.length;
-  return 2 * chars;
-}
 
 /** Bytes of a finished job without its text, in the hub and here. */
 const RECORD_BYTES = 2048;
@@ -187,6 +177,11 @@ export class JobTable {
    */
   of(principal) {
     return [...this.#byId.values()].filter((record) => record.principal === principal);
+  }
+
+  /** @returns {T[]} all records, including child jobs, oldest first */
+  all() {
+    return [...this.#byId.values()];
   }
 
   /** @returns {T[]} records without a terminal event */

@@ -8,6 +8,7 @@ import { checkString } from '../internal/util/validate.js';
 import { checkTable } from '../internal/util/option-table.js';
 import { mergeRuns } from './llama/merge-runs.js';
 import { StopFilter } from './shared/stop-filter.js';
+import { textOf } from './shared/messages.js';
 
 const CANNED_TEXT =
   'A sluice is a gate that lets water through at the rate the channel below can carry. ' +
@@ -27,7 +28,7 @@ function wordsOf(text) {
 
 /** @param {import('./shared/types.js').ProviderRequest} request */
 function promptWords({ prompt, messages }) {
-  const texts = prompt === undefined ? (messages ?? []).map(({ content }) => content) : [prompt];
+  const texts = prompt === undefined ? (messages ?? []).map(textOf) : [prompt];
   return texts.reduce((sum, text) => sum + (text.match(/\S+/g)?.length ?? 0), 0);
 }
 
@@ -72,6 +73,7 @@ export function demo(options) {
     models: [{ id: 'demo' }],
     takesBatches: true,
     enforcesMaxTokens: true,
+    features: [],
     generateBatch(requests, { signal }) {
       return mergeRuns(requests, [signal, closing.signal], answer);
     },

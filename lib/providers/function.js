@@ -1,5 +1,6 @@
 /** Makes a provider from a plain `async function*(request, {signal})` that yields text. */
 import { SluiceError } from '../internal/util/errors.js';
+import { checkFeatureList } from './shared/features.js';
 import { checkFunction, checkOptions, checkString } from '../internal/util/validate.js';
 
 /**
@@ -9,17 +10,21 @@ import { checkFunction, checkOptions, checkString } from '../internal/util/valid
 
 /**
  * @param {Generator} generate yields text; may return its end ({reason, usage})
- * @param {{name?: string, model?: string}} [options] `model`: name in /v1/models and in jobs;
- *   default: the function's name
+ * @param {{name?: string, model?: string, features?: string[]}} [options] `model`: name in /v1/models
+ *   and in jobs; default: the function's name. `features`: as of a `Provider`; default: the function's
+ *   property of that name
  * @returns {import('./shared/types.js').Provider}
  */
 export function fromFunction(generate, options) {
   checkFunction('provider', generate);
-  const given = checkOptions('options', options, ['name', 'model']);
+  const given = checkOptions('options', options, ['name', 'model', 'features']);
   const name = checkString('name', given.name ?? 'function');
   const model = checkString('model', given.model ?? (generate.name || 'function'));
+  const own = /** @type {{features?: unknown}} */ (/** @type {unknown} */ (generate)).features;
+  const features = checkFeatureList(given.features ?? own);
   return {
     name,
+    ...(features && { features }),
     models: [{ id: model }],
     // The function interprets the model's name.
     takesAnyModel: true,

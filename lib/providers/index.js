@@ -4,5 +4,6 @@
 import { demo } from './demo.js';
 import { llama } from './llama/provider.js';
 import { openai } from './openai/provider.js';
+import { route } from './route/provider.js';
 
-export const providers = Object.freeze({ demo, openai, llama });
+export const providers = Object.freeze({ demo, openai, llama, route });

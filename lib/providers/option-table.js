@@ -71,6 +71,13 @@ export const OPENAI_OPTIONS = Object.freeze([
     help: 'further headers of each call',
   },
   {
+    path: 'query',
+    type: 'other',
+    jsType: 'Record<string, string>',
+    takes: 'an object',
+    help: 'members of the query of each call, such as the `api-version` of Azure',
+  },
+  {
     path: 'client',
     type: 'choice',
     choices: ['auto', 'native', 'undici'],
@@ -149,6 +156,8 @@ export const LLAMA_OPTIONS = Object.freeze([
  *   with an array of prompts; default `chat`
  * @property {number} [idleMs] silence of the server after which a call has failed; default 60000
  * @property {Record<string, string>} [headers] further headers of each call
+ * @property {Record<string, string>} [query] members of the query of each call, such as the `api-version`
+ *   of Azure
  * @property {'auto' | 'native' | 'undici'} [client] client that makes the calls: libcurl (`native`), or
  *   undici; `auto` is libcurl where there is one; default `auto`
  */

@@ -52,6 +52,15 @@ function hasTests(folder) {
 }
 
 /**
+ * Most tests wait more than they compute: for timers, servers and browsers. Two workers more than
+ * cores use the waits.
+ */
+const JEST_WORKERS = availableParallelism() + 2;
+
+/** Options of jest that choose the number of workers. */
+const CHOOSES_WORKERS = /^(-i|-w|--runInBand|--maxWorkers)(=|$)/;
+
+/**
  * Runs jest over folders of tests, or single ones, in one call.
  * @param {string[]} folders for example `test/unit`; patterns among `jestArgs` choose from them
  * @param {{env?: NodeJS.ProcessEnv, jestArgs?: string[]}} [options]
@@ -68,13 +77,16 @@ export async function jestSuite(folders, { env, jestArgs = [] } = {}) {
   const scratch = mkdtempSync(join(tmpdir(), 'sluice-jest-'));
   try {
     const report = join(scratch, 'report.json');
+    const chosen = jestArgs.some((arg) => CHOOSES_WORKERS.test(arg));
+    const workers = chosen ? [] : [`--maxWorkers=${JEST_WORKERS}`];
     const jest = join(root, 'node_modules/jest/bin/jest.js');
     const { status } = await run(
       process.execPath,
       [
         ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest],
         // Files and patterns come first: jest takes what follows `--roots` for more of them.
-        ...[...folders.filter(isFile), ...jestArgs, '--json', `--outputFile=${report}`, ...roots],
+        ...[...folders.filter(isFile), ...jestArgs, ...workers],
+        ...['--json', `--outputFile=${report}`, ...roots],
       ],
       { env: { ...process.env, ...env } },
     );

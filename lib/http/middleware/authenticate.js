@@ -1,5 +1,5 @@
 /**
- * Finds the principal that a request belongs to: from the key in `Authorization`, from the user's
+ * Finds the principal that a request belongs to: from the key in `Authorization` or `x-api-key`, from the user's
  * `authenticate` hook, or from a signed stream URL. Without keys and hook all callers are one.
  */
 import { HttpError } from '../../internal/util/http-error.js';
@@ -46,12 +46,13 @@ export function unauthorized(code, message) {
  * @throws {HttpError} 401
  */
 function accessByKey(access, req) {
-  const header = req.headers.authorization;
-  if (header === undefined || header === '') {
+  const { authorization: header, 'x-api-key': bare } = req.headers;
+  if (!header && !bare) {
     const message = 'A key is needed: send it as "Authorization: Bearer KEY".';
     throw unauthorized('missing_api_key', message);
   }
-  const key = /^Bearer +([^ \t]+) *$/i.exec(header)?.[1];
+  // Anthropic's clients send a bare key.
+  const key = header ? /^Bearer +([^ \t]+) *$/i.exec(header)?.[1] : String(bare);
   const found = key === undefined ? undefined : access.byKey(key);
   if (found === undefined) throw unauthorized('invalid_api_key', 'This is no valid key.');
   return found;

@@ -1,16 +1,16 @@
 /** Reads request bodies: bounded in bytes, decoded from a content encoding, as bytes or as JSON. */
 import { isUtf8 } from 'node:buffer';
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
+import { zlib } from '../../internal/util/packages.js';
 import { UNREADABLE } from '../error-handler.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
 /** @type {Record<string, (() => import('node:stream').Transform) | undefined>} */
 const DECODERS = {
-  gzip: createGunzip,
-  deflate: createInflate,
-  br: createBrotliDecompress,
+  gzip: () => zlib().createGunzip(),
+  deflate: () => zlib().createInflate(),
+  br: () => zlib().createBrotliDecompress(),
 };
 
 /** @param {string} message */
@@ -19,7 +19,7 @@ function unsupported(message) {
 }
 
 /** @param {number} bytesMax */
-function tooLarge(bytesMax) {
+export function tooLarge(bytesMax) {
   const message = `The body is over ${bytesMax} bytes.`;
   return new HttpError(413, { code: 'body_too_large', message });
 }

@@ -6,7 +6,7 @@ import { badRequest } from '../../internal/util/http-error.js';
 import { checkContents, schemaRefusal } from '../../jobs/request.js';
 import { checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
 import { groupings } from '../../services/billing/usage.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
+import { schemaCheck } from '../../internal/util/request-schema.js';
 
 /** @typedef {import('../../primitives/ledger/events.js').LedgerMetadata} LedgerMetadata */
 /** @typedef {{from?: string, to?: string, amount: bigint, metadata?: LedgerMetadata}} TransferRequest */

@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { badRequest } from '../../internal/util/http-error.js';
 import { TTL_S_MAX, schemaRefusal } from '../../jobs/request.js';
 import { ANSWER_BYTES_MAX, jsonBytesOf } from '../../primitives/kv/namespaces.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
+import { schemaCheck } from '../../internal/util/request-schema.js';
 
 /** The same limit as etcd's. */
 const OPERATIONS_MAX = 128;

@@ -12,6 +12,7 @@ import { unauthorized } from '../middleware/authenticate.js';
 import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.js';
 import { jobNotFound } from '../../jobs/errors.js';
 import { sendJson } from '../respond.js';
+import { setUpstream } from './jobs.js';
 import { operationKinds, operationNotFound } from '../../services/operations/operations.js';
 
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
@@ -174,6 +175,7 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
     const cursor = cursorOf(req, context.query);
     const log = logOf(context);
     checkFirstUse(req, [log]);
+    setUpstream(res, /** @type {{upstream?: string}} */ (log));
     connect(res, context.access.principal, [{ handle: log.handle, cursor }]);
   }
 

@@ -69,6 +69,7 @@ export class ResponseEgress {
   /** @type {import('../../streams/hub.js').StreamSubscriber | undefined} */
   #subscriber;
   #gone = false;
+  #complete = false;
   /** @type {number | undefined} the socket's time-out, while it is suspended */
   #timeoutMs;
 
@@ -76,7 +77,8 @@ export class ResponseEgress {
    * @param {http.ServerResponse} res with nothing written yet
    * @param {object} options
    * @param {EgressMode} options.mode
-   * @param {() => void} options.onClosed called once, when the stream has ended
+   * @param {(complete: boolean) => void} options.onClosed called once, when the stream has ended;
+   *   `complete`: the client has been sent all of it
    */
   constructor(res, { mode, onClosed }) {
     this.#res = res;
@@ -89,13 +91,13 @@ export class ResponseEgress {
   #onClose = () => {
     this.#gone = true;
     this.#subscriber?.detach();
-    this.#onClosed();
+    this.#onClosed(this.#complete);
   };
 
   /**
    * @param {import('../../streams/hub.js').JobHub} hub
    * @param {import('../../streams/types.js').Member[]} members
-   * @param {{fanIn?: boolean}} [options]
+   * @param {{fanIn?: boolean, face?: import('../../streams/types.js').FaceOptions}} [options]
    */
   connect(hub, members, options) {
     this.#subscriber = hub.openStream(members, this, options);
@@ -170,6 +172,7 @@ export class ResponseEgress {
       this.#res.destroy();
       return;
     }
+    this.#complete = true;
     if (this.#timeoutMs !== undefined) this.#res.socket?.setTimeout(this.#timeoutMs);
     this.#res.end();
   }

@@ -1,5 +1,5 @@
 /**
- * Packages that take long to load, each loaded when first needed: `import 'sluice'` and the command
+ * Packages and modules of Node that take long to load, each loaded when first needed: `import 'sluice'` and the command
  * line's help pay for none of them. Main thread and worker threads.
  */
 import { createRequire } from 'node:module';
@@ -39,5 +39,14 @@ export const pino = lazy(() => require('pino'));
 /** @type {() => typeof import('prom-client')} */
 export const promClient = lazy(() => require('prom-client'));
 
+/** @type {() => typeof import('sirv').default} */
+export const sirv = lazy(() => require('sirv'));
+
 /** @type {() => typeof import('undici')} */
 export const undici = lazy(() => require('undici'));
+
+/** @type {() => typeof import('node:v8')} */
+export const v8 = lazy(() => require('node:v8'));
+
+/** @type {() => typeof import('node:zlib')} */
+export const zlib = lazy(() => require('node:zlib'));

@@ -1,5 +1,6 @@
 import { StopFilter } from '../../providers/shared/stop-filter.js';
 import { providerError, readFailure } from './failure.js';
+import { tokenLimitOf } from '../checked-request.js';
 
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
 /** @typedef {import('./failure.js').Failure} Failure */
@@ -50,8 +51,9 @@ export class Run {
   constructor({ record, hub, limitTokens, exposeErrors, mayRetry }) {
     this.record = record;
     this.#hub = hub;
-    this.#tokensMax = (limitTokens ? record.request?.max_tokens : undefined) ?? Infinity;
-    this.#filter = new StopFilter([record.request?.stop ?? []].flat());
+    const { request = {} } = record;
+    this.#tokensMax = (limitTokens ? tokenLimitOf(request) : undefined) ?? Infinity;
+    this.#filter = new StopFilter([request.stop ?? []].flat());
     this.#mayRetry = mayRetry;
     this.#exposeErrors = exposeErrors;
     this.#onDone = () => {};
@@ -142,7 +144,7 @@ export class Run {
       this.#stop();
       return;
     }
-    this.record.failure = failure;
+    this.record.ownFailure = failure;
     this.#write(this.#filter.flush());
     this.#end({ type: 'error', error: failure.wire });
   }
@@ -153,4 +155,17 @@ export class Run {
     this.#hub.finish(this.record.handle, terminal);
     this.#stop();
   }
+}
+
+/**
+ * Ends a job that no attempt is running for.
+ * @param {import('../job.js').JobRecord} record
+ * @param {import('../../streams/hub.js').JobHub} hub
+ * @param {Failure} failure
+ */
+export function endFailed(record, hub, failure) {
+  if (record.abort.signal.aborted) return;
+  record.ownFailure = failure;
+  record.providerDone = true;
+  hub.finish(record.handle, { type: 'error', error: failure.wire });
 }

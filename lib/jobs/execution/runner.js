@@ -1,5 +1,7 @@
 import { Run } from './attempt.js';
+import { RoutedRuns } from './routed-runs.js';
 import { providerError } from './failure.js';
+import { providerRequest } from './provider-request.js';
 
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
@@ -89,6 +91,8 @@ export class JobRunner {
   #hub;
   #lifecycle;
   #exposeErrors;
+  /** @type {RoutedRuns | undefined} of a provider with several upstreams */
+  #routed;
 
   /**
    * @param {object} options
@@ -103,18 +107,23 @@ export class JobRunner {
     this.#hub = hub;
     this.#lifecycle = lifecycle;
     this.#exposeErrors = exposeErrors;
+    if (provider.route === undefined) return;
+    const pump = this.#pump.bind(this);
+    this.#routed = new RoutedRuns({ provider, hub, lifecycle, exposeErrors, pump });
   }
 
   /**
-   * Runs one attempt of each job of a batch.
+   * Runs one attempt of each job of a batch, or one at each upstream.
    * @param {import('../job.js').JobRecord[]} records
    * @returns {Promise<(import('./failure.js').Failure | undefined)[]>} per job: the failure after which
    *   it may be retried
    */
   async run(records) {
+    const routed = this.#routed;
+    if (routed !== undefined) return Promise.all(records.map((record) => routed.run(record)));
     const wanted = records.filter((record) => this.#lifecycle.beginAttempt(record));
     const runs = wanted.map((record) => this.#begin(record));
-    if (runs.length > 0) await this.#pump(runs);
+    if (runs.length > 0) await this.#pump(runs, this.#provider);
     const errors = new Map(runs.map((run) => [run.record, run.retryError]));
     return records.map((record) => errors.get(record));
   }
@@ -130,25 +139,35 @@ export class JobRunner {
     });
   }
 
-  /** @param {Run[]} runs */
-  #pump(runs) {
-    if (this.#provider.relay !== undefined) return this.#relay(runs);
-    return this.#provider.takesBatches ? this.#pumpBatch(runs) : this.#pumpOne(runs[0]);
+  /**
+   * @param {Run[]} runs
+   * @param {Provider} provider
+   * @param {string} [model] the upstream's name of their model; default: the jobs' own
+   * @returns {Promise<void>} resolves when the provider has stopped
+   */
+  #pump(runs, provider, model) {
+    const requests = runs.map(({ record }) => providerRequest(record, model));
+    if (provider.relay !== undefined) return this.#relay(runs, provider, requests);
+    return provider.takesBatches
+      ? this.#pumpBatch(runs, provider, requests)
+      : this.#pumpOne(runs[0], provider, requests[0]);
   }
 
   /**
    * The hub fetches the text itself and stops when a job has ended. This method ends or retries
    * failed attempts.
    * @param {Run[]} runs
+   * @param {Provider} provider
+   * @param {ProviderRequest[]} requests
    */
-  async #relay(runs) {
+  async #relay(runs, provider, requests) {
     const hub = this.#hub;
     const handles = runs.map(({ record }) => record.handle);
-    const requests = runs.map(({ record }) => providerRequest(record));
     try {
-      await this.#provider.relay?.(requests, {
+      await provider.relay?.(requests, {
         hub,
         handles,
+        siblings: runs.map(({ record }) => record.siblings),
         onError: (index, error) => runs[index].fail(error),
       });
     } catch (error) {
@@ -160,9 +179,11 @@ export class JobRunner {
    * Pulls one job's text. In plain callbacks: this runs once per token, and `await` would take
    * several promises where one does.
    * @param {Run} run
+   * @param {Provider} provider
+   * @param {ProviderRequest} request
    * @returns {Promise<void>} resolves when the provider has stopped
    */
-  #pumpOne(run) {
+  #pumpOne(run, provider, request) {
     return new Promise((resolve) => {
       /** @type {AsyncIterator<string, ProviderEnd | undefined | void> | undefined} */
       let iterator;
@@ -194,7 +215,7 @@ export class JobRunner {
       if (run.done) return;
       try {
         const { signal } = run.record.abort;
-        iterator = start(this.#provider.generate?.(providerRequest(run.record), { signal }));
+        iterator = start(provider.generate?.(request, { signal }));
       } catch (error) {
         run.fail(error);
       }
@@ -204,8 +225,12 @@ export class JobRunner {
     });
   }
 
-  /** @param {Run[]} runs */
-  async #pumpBatch(runs) {
+  /**
+   * @param {Run[]} runs
+   * @param {Provider} provider
+   * @param {ProviderRequest[]} requests
+   */
+  async #pumpBatch(runs, provider, requests) {
     const latch = new Latch();
     const controller = new AbortController();
     let live = runs.length;
@@ -222,8 +247,7 @@ export class JobRunner {
     /** @type {AsyncIterator<any> | undefined} */
     let iterator;
     try {
-      const requests = runs.map((run) => providerRequest(run.record));
-      iterator = start(this.#provider.generateBatch?.(requests, { signal: controller.signal }));
+      iterator = start(provider.generateBatch?.(requests, { signal: controller.signal }));
       while (live > 0) {
         const step = await latch.race(iterator.next());
         if (step === undefined || live === 0) break;
@@ -274,23 +298,4 @@ function deliverTo(run, event) {
     if (run.done && !run.told) run.record.abort.abort();
   }
   return undefined;
-}
-
-/**
- * @param {import('../job.js').JobRecord} record
- * @returns {ProviderRequest}
- */
-function providerRequest(record) {
-  const request = /** @type {import('../request.js').JobRequest} */ (record.request);
-  return {
-    id: record.id,
-    prompt: request.prompt,
-    messages: request.messages,
-    model: record.model,
-    maxTokens: request.max_tokens,
-    temperature: request.temperature,
-    stop: request.stop === undefined ? undefined : [request.stop].flat(),
-    metadata: request.metadata,
-    signal: record.abort.signal,
-  };
 }

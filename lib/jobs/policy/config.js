@@ -5,7 +5,7 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { checkString } from '../../internal/util/validate.js';
-import { dotted, problemOf } from '../../internal/util/schema-problem.js';
+import { dotted, problemOf, schemaCheck } from '../../internal/util/request-schema.js';
 import {
   accountOf,
   accountSchema,
@@ -16,13 +16,13 @@ import {
   ALL,
 } from './prices.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
 
 /** Endpoints that accept jobs, by the names that limits use. */
 export const endpoints = Object.freeze({
   jobs: '/v1/jobs',
   workflows: '/v1/workflows',
   crawls: '/v1/crawls',
+  embeddings: '/v1/embeddings',
 });
 
 /** The principal of callers of a gateway without authentication. */
@@ -189,7 +189,7 @@ export const accessMembers = Object.freeze(Object.keys(properties));
 const validate = schemaCheck({ type: 'object', additionalProperties: false, properties });
 const validateLimits = schemaCheck(limitsSchema);
 
-/** @typedef {import('../../internal/util/schema-problem.js').SchemaProblem} SchemaProblem */
+/** @typedef {import('../../internal/util/request-schema.js').SchemaProblem} SchemaProblem */
 
 /** @param {any} validator @returns {SchemaProblem} */
 const firstProblem = (validator) => problemOf(validator.errors[0]);

@@ -109,7 +109,7 @@ function scaled(given) {
  * @param {{id: string, organisation?: string, account?: string}[]} [config.keys]
  * @param {Record<string, PriceConfig>} [config.prices]
  * @param {Record<string, AccountConfig>} [config.accounts]
- * @returns {import('../../internal/util/schema-problem.js').SchemaProblem | undefined}
+ * @returns {import('../../internal/util/request-schema.js').SchemaProblem | undefined}
  */
 export function findCreditProblem({ keys = [], prices, accounts = {} }) {
   for (const [model, price] of Object.entries(prices ?? {})) {

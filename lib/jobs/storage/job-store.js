@@ -1,8 +1,7 @@
 import { monotonicClock } from '../../internal/time/clock.js';
 import { DataFile } from './data-file.js';
 import { JobRecord } from '../job.js';
-import { jobValues, namedJob, restoredJob } from './rows.js';
-import { namedUsage, usageChanges } from './usage-rows.js';
+import { jobValues, namedJob, namedUsage, restoredJob, usageChanges } from './rows.js';
 
 /** Wait before the removal of a key is retried. */
 const RETRY_MS = 1000;
@@ -49,7 +48,7 @@ const isTurn = ({ extra }) => extra?.conversation_id !== undefined;
 function readRows(store) {
   const jobs = store.select('jobs').map((row) => {
     const named = namedJob(row);
-    store.parse(named.details);
+    for (const json of [named.details, named.usage, named.head]) store.parse(json);
     const [metadata, extra] = [store.parse(named.metadata), store.parse(named.extra)];
     const job = { ...named, metadata, extra };
     return { job, tokens: store.select('tokens', [job.number, job.attempt]) };
@@ -133,13 +132,14 @@ export class JobStore {
    *   dispatched
    */
   restore({ hub, jobs, onRestored, onSettled }) {
-    const times = { nowMs: Date.now(), retentionMs: this.#retentionMs };
+    const nowMs = Date.now();
     /** @type {{record: JobRecord, endedAtMs: number}[]} */
     const ended = [];
     /** @type {JobRecord[]} */
     const cutOff = [];
     for (const { job, tokens } of this.#rows.jobs) {
-      const restored = restoredJob(job, tokens, times);
+      const retentionMs = job.extra?.face?.retention_ms ?? this.#retentionMs;
+      const restored = restoredJob(job, tokens, { nowMs, retentionMs });
       const over = restored.terminal !== undefined;
       // Its conversation or usage must be settled first.
       if (over && (isTurn(job) || job.counted === 0)) {
@@ -207,7 +207,7 @@ export class JobStore {
 
   /**
    * Usage of earlier processes, oldest first; returned once.
-   * @returns {import('./usage-rows.js').UsageRow[]}
+   * @returns {import('./rows.js').UsageRow[]}
    */
   takeUsage() {
     return this.#rows.usage.splice(0);
@@ -215,7 +215,7 @@ export class JobStore {
 
   /**
    * Adds the usage of a job, unless already added.
-   * @param {import('./usage-rows.js').UsageRow} row
+   * @param {import('./rows.js').UsageRow} row
    * @param {string} jobId
    */
   addUsage(row, jobId) {
@@ -243,7 +243,7 @@ export class JobStore {
   /**
    * Deletes all rows of a principal and overwrites them, with all rows deleted before, on the disk.
    * @param {string} principal
-   * @param {import('./usage-rows.js').UsageRow[]} usage its totals, under another name
+   * @param {import('./rows.js').UsageRow[]} usage its totals, under another name
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
    */
   async erasePrincipal(principal, usage) {

@@ -2,8 +2,8 @@
  * The options of an LruTtlCache and of its methods, checked.
  */
 import { types } from 'node:util';
-import { serialize } from 'node:v8';
 import { typeError } from '../../internal/util/errors.js';
+import { v8 } from '../../internal/util/packages.js';
 import {
   checkClock,
   checkFunction,
@@ -179,7 +179,7 @@ export function sizeOf(value, given, sized) {
   if (typeof value === 'string') return Buffer.byteLength(value);
   if (ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value)) return value.byteLength;
   try {
-    return serialize(value).byteLength;
+    return v8().serialize(value).byteLength;
   } catch {
     throw typeError(
       'size takes an integer: with maxBytes, a value that cannot be cloned needs one',

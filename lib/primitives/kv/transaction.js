@@ -1,6 +1,6 @@
 import { SluiceError } from '../../internal/util/errors.js';
 import { conflictAt, conflictOfReads, failureOf, isConflict } from './errors.js';
-import { nextNumber } from './increment.js';
+import { checkKey, decodeEntry, encodeValue, nextNumber, versionOf } from './values.js';
 import {
   ANY_VERSION,
   KEEP_TTL,
@@ -10,7 +10,6 @@ import {
   checkTouch,
 } from './options.js';
 import { checkScan, decodePage } from './scan.js';
-import { checkKey, decodeEntry, encodeValue, versionOf } from './values.js';
 
 /**
  * What KvStore and KvNamespace may do with a transaction, and its function may not.

@@ -1,6 +1,6 @@
 /** Reads a log, plain or gzip, in pieces; memory holds a few pieces at a time. */
 import { Readable, pipeline } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import { zlib } from '../../internal/util/packages.js';
 
 export const CHUNK_BYTES = 1024 * 1024;
 
@@ -77,7 +77,7 @@ export async function* plainChunks(chunks) {
     yield* pieces;
     return;
   }
-  const inflated = createGunzip({ chunkSize: CHUNK_BYTES });
+  const inflated = zlib().createGunzip({ chunkSize: CHUNK_BYTES });
   // The iteration below throws the errors of both.
   pipeline(Readable.from(copies(first, pieces), { highWaterMark: 2 }), inflated, () => {});
   yield* inflated;

@@ -1,4 +1,4 @@
-import { linkSignals } from '../../internal/util/link-signals.js';
+import { linkSignals } from '../../internal/util/abort.js';
 
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
 /** @typedef {import('../shared/types.js').ProviderEnd} ProviderEnd */

@@ -11,7 +11,6 @@ import { SluiceError, rangeError } from '../../internal/util/errors.js';
 import { LLAMA_OPTIONS } from '../option-table.js';
 import { checkChoice, checkString } from '../../internal/util/validate.js';
 import { checkTable } from '../../internal/util/option-table.js';
-import { LlamaEngine } from './engine.js';
 import { mergeRuns } from './merge-runs.js';
 
 const GPU_TYPES = /** @type {const} */ (['auto', 'cuda', 'vulkan', 'metal']);
@@ -32,19 +31,21 @@ export function llama(options) {
   const model = checkString('model', given.model ?? basename(modelPath, '.gguf'));
 
   const closing = new AbortController();
-  /** @type {Promise<LlamaEngine> | undefined} */
+  /** @type {Promise<import('./engine.js').LlamaEngine> | undefined} */
   let engine;
   const load = async () => {
     if (closing.signal.aborted) {
       throw new SluiceError('ERR_PROVIDER_CLOSED', 'The provider is closed.');
     }
-    engine ??= LlamaEngine.load({ modelPath, sequences, contextSize, gpu, threads }).catch(
-      (error) => {
+    engine ??= import('./engine.js')
+      .then(({ LlamaEngine }) =>
+        LlamaEngine.load({ modelPath, sequences, contextSize, gpu, threads }),
+      )
+      .catch((error) => {
         // A retry may succeed: a package was installed meanwhile, or memory freed.
         engine = undefined;
         throw error;
-      },
-    );
+      });
     return engine;
   };
 
@@ -62,6 +63,7 @@ export function llama(options) {
     models: [{ id: model }],
     takesBatches: true,
     enforcesMaxTokens: true,
+    features: [],
     async ready() {
       await load();
     },

@@ -1,5 +1,5 @@
-/** @typedef {import('../../jobs/storage/usage-rows.js').Counts} Counts */
-/** @typedef {import('../../jobs/storage/usage-rows.js').UsageRow} UsageRow */
+/** @typedef {import('../../jobs/storage/rows.js').Counts} Counts */
+/** @typedef {import('../../jobs/storage/rows.js').UsageRow} UsageRow */
 
 /**
  * Persistent store of usage counts.

@@ -62,7 +62,7 @@ export function crawlOptions(request) {
 
 /**
  * The outcome of a URL as an event of a stream.
- * @param {import('../../primitives/crawler/crawl.js').CrawlItem} found
+ * @param {import('../../primitives/crawler/items.js').CrawlItem} found
  * @param {{text?: boolean}} [options] `text`: with the text of a page; default: with its length
  * @returns {{type: 'page' | 'page_skipped' | 'page_error', data: object}}
  */

@@ -3,7 +3,7 @@ import { OperationService } from '../operations/service.js';
 import { checkContents, checkMetadataSize, jobSchema, schemaRefusal } from '../../jobs/request.js';
 import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
 import { crawl } from '../../primitives/crawler/crawl.js';
-import { schemaCheck } from '../../internal/util/json-schema.js';
+import { schemaCheck } from '../../internal/util/request-schema.js';
 import { workWallMs } from '../operations/operations.js';
 
 /** Default of `max_wall_ms`: an hour. */

@@ -1,15 +1,12 @@
 import { ErrorRing } from './ring-buffer.js';
 import { LogParser } from '../../primitives/logs/log-parser.js';
-import { followFile } from '../../primitives/logs/tail.js';
 import { lazy, pino } from '../../internal/util/packages.js';
-import { plainChunks } from '../../primitives/logs/decompress.js';
 
 /** Limits of an event: enough for a stack trace, since a thousand events are kept. */
 const LINES_MAX = 200;
 const BYTES_MAX = 16 * 1024;
 /** Bytes read from the end of a followed file that exists already. */
 const TAIL_BYTES = 16 * 1024 * 1024;
-const READERS_MAX = 100;
 
 /**
  * A reader of the errors. `pump` announces new ones, `end` the end of the service.
@@ -108,6 +105,7 @@ export class LogService {
   /** @param {string} file */
   async #follow(file) {
     const { signal } = this.#closing;
+    const { followFile } = await import('../../primitives/logs/tail.js');
     try {
       await followFile(file, {
         signal,
@@ -129,6 +127,7 @@ export class LogService {
    */
   async read(chunks, label) {
     this.#uploads += 1;
+    const { plainChunks } = await import('../../primitives/logs/decompress.js');
     // Simultaneous uploads under one name are separate sources.
     const source = `${label}\n${this.#uploads}`;
     this.#labels.set(source, label);
@@ -149,11 +148,6 @@ export class LogService {
    */
   topErrors({ k, windowMs }) {
     return this.#parser.topErrors({ k, windowMs, nowMs: Date.now() });
-  }
-
-  /** Whether another reader is admitted. */
-  get hasRoom() {
-    return this.#readers.size < READERS_MAX;
   }
 
   /** The latest errors, for readers. */

@@ -59,7 +59,7 @@ export class Operation {
     this.createdAtMs = Date.now();
     this.handle = 0;
     this.attempt = 1;
-    /** @type {import('../../jobs/status.js').JobStatus} */
+    /** @type {import('../../jobs/request.js').JobStatus} */
     this.status = 'running';
     /** When it is purged at the latest, on the monotonic clock. */
     this.purgeDueMs = Infinity;
@@ -261,7 +261,7 @@ export class Operations extends EventEmitter {
   /**
    * A page, newest first.
    * @param {OperationKind} kind
-   * @param {{principal: string, limit: number, status?: import('../../jobs/status.js').JobStatus,
+   * @param {{principal: string, limit: number, status?: import('../../jobs/request.js').JobStatus,
    *   after?: string}} query
    * @throws {HttpError} 400 when `after` is unknown
    */

@@ -229,7 +229,7 @@ export class OperationService {
 
   /**
    * A page, newest first.
-   * @param {{limit?: number, after?: string, status?: import('../../jobs/status.js').JobStatus,
+   * @param {{limit?: number, after?: string, status?: import('../../jobs/request.js').JobStatus,
    *   principal?: string}} [options] as of `gateway.list`
    * @returns {{data: View[], hasMore: boolean}}
    */

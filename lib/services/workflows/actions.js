@@ -257,7 +257,7 @@ async function crawled(node, context) {
   const { id, request } = node;
   const { operation, crawl: settings, signal } = context;
   const options = crawlOptions(/** @type {any} */ (request.crawl));
-  /** @type {import('../../primitives/crawler/crawl.js').CrawlPage[]} */
+  /** @type {import('../../primitives/crawler/items.js').CrawlPage[]} */
   const pages = [];
   let chars = 0;
   /** @type {import('../../primitives/crawler/fetch.js').CrawlError | undefined} */

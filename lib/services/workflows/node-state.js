@@ -2,7 +2,7 @@
 
 /** @typedef {'pending' | 'running' | 'retrying' | 'completed' | 'failed' | 'skipped' | 'cancelled'} NodeStatus */
 
-/** @typedef {{prompt_tokens: number, completion_tokens: number}} Usage */
+/** @typedef {import('../../streams/types.js').Usage} Usage */
 
 /**
  * Output of a node.
@@ -154,13 +154,18 @@ export class NodeState {
 
 /**
  * @param {(Usage | undefined)[]} usages
- * @returns {Usage} their sum
+ * @returns {Usage} the sum of their counts; `estimated` if one of them is
  */
 export function totalUsage(usages) {
-  const total = { prompt_tokens: 0, completion_tokens: 0 };
+  const total = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+  let estimated = false;
   for (const usage of usages) {
-    total.prompt_tokens += usage?.prompt_tokens ?? 0;
-    total.completion_tokens += usage?.completion_tokens ?? 0;
+    if (usage === undefined) continue;
+    const { prompt_tokens: prompt, completion_tokens: completion } = usage;
+    total.prompt_tokens += prompt;
+    total.completion_tokens += completion;
+    total.total_tokens += usage.total_tokens ?? prompt + completion;
+    estimated ||= usage.estimated === true;
   }
-  return total;
+  return estimated ? { ...total, estimated } : total;
 }

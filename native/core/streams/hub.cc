@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "core/base/json_writer.h"
+#include "core/streams/answer_json.h"
 
 namespace sluice {
 
@@ -82,18 +82,19 @@ void JobHub::start_job(Job& job, Nanos now) {
   for (Job* follower : job.followers) start_job(*follower, now);
 }
 
-void JobHub::retry(JobHandle handle, Nanos now) {
-  if (Job* const job = find(handle)) retry_job(*job, now);
+void JobHub::retry(JobHandle handle, std::string_view members, Nanos now) {
+  if (Job* const job = find(handle)) retry_job(*job, members, now);
 }
 
-void JobHub::retry_job(Job& job, Nanos now) {
+void JobHub::retry_job(Job& job, std::string_view members, Nanos now) {
   const std::uint64_t tokens = job.log.entry_count();
   if (!job.log.begin_attempt()) return;
+  job.retry_members = members;
   job.appended_before += tokens;
   job.first_token_at = kNever;
   touch(job);
   journal_.note(job, now);
-  for (Job* follower : job.followers) retry_job(*follower, now);
+  for (Job* follower : job.followers) retry_job(*follower, members, now);
 }
 
 void JobHub::append(JobHandle handle, const Entry& entry, Nanos now) {
@@ -145,6 +146,7 @@ void JobHub::reopen(JobHandle handle, Nanos now) {
   Job* const job = find(handle);
   if (job == nullptr || !job->log.reopen()) return;
   job->status = Job::Status::kRunning;
+  job->retry_members.clear();
   job->started_at = now;
   job->first_token_at = kNever;
   job->ended_at = kNever;
@@ -187,7 +189,7 @@ void JobHub::publish_end(Job& job, Nanos now) {
   job.purge_deadline = deadline_after(now, job.options.retention.value_or(options_.retention));
   arm(job);
   std::string state;
-  job.append_state(state, false, now);
+  job.append_state(state, {}, now);
   observer_.on_ended(job.handle, std::move(state));
   touch(job);
 }
@@ -254,9 +256,17 @@ bool JobHub::writable(JobHandle handle) const {
   return job != nullptr && !job->log.ended() && job->appended() < job->window_granted;
 }
 
-std::string JobHub::state(JobHandle handle, bool with_text, Nanos now) const {
+std::string JobHub::state(JobHandle handle, bool with_text, Nanos now, bool with_items) const {
   std::string out;
-  if (const Job* const job = find(handle)) job->append_state(out, with_text, now);
+  if (const Job* const job = find(handle)) {
+    job->append_state(out, {.answer = with_text, .items = with_items}, now);
+  }
+  return out;
+}
+
+std::string JobHub::answer(JobHandle handle, const Face& face) const {
+  std::string out;
+  if (const Job* const job = find(handle)) face.write_answer(out, *job);
   return out;
 }
 

@@ -1,4 +1,5 @@
 /** One budget of memory for everything that a gateway holds. */
+import { connect } from 'node:net';
 import { ManualClock } from '../../../lib/index.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
@@ -131,6 +132,33 @@ test('keys and values are refused with 507 until some are deleted', async () => 
   expect((await put('other')).body.error).toMatchObject({ code: 'kv_full' });
   for (let i = 0; i < 4; i += 1) await call('DELETE', `/v1/kv/k${i}`);
   expect((await put('other')).status).toBe(201);
+});
+
+test('changes that wait for a slow reader count, and end its watch beyond 4 MiB', async () => {
+  async function* provider() {
+    yield 'unused';
+  }
+  const { gateway, call, get, server } = await start({ provider });
+  const put = (key) =>
+    call('PUT', `/v1/kv/${key}`, {
+      raw: 'x'.repeat(MIB),
+      headers: { 'content-type': 'text/plain' },
+    });
+  const socket = connect(server.port, '127.0.0.1');
+  socket.write('GET /v1/kv?watch=true HTTP/1.1\r\nhost: localhost\r\n\r\n');
+  socket.pause();
+  await until(async () => (await metric(get, 'sluice_open_streams')) === 1, 'the watch');
+  const waiting = () => metric(get, 'sluice_memory_bytes{kind="watches"}');
+  let most = 0;
+  // The sockets take some, then three wait, and one more is too many.
+  for (let i = 0; i < 40; i += 1) {
+    expect((await put('k')).status).toBe(201 - (i > 0));
+    most = Math.max(most, await waiting());
+  }
+  expect(most).toBe(3 * (MIB + 'kv/anonymous/k'.length));
+  socket.destroy();
+  await until(async () => (await waiting()) === 0, 'the end of the watch');
+  await gateway.close({ drainMs: 0 });
 });
 
 test('what workflows keep counts until they go', async () => {

@@ -2,19 +2,18 @@
  * Conversations and crashes: a server is killed at random moments under load, over and over with one
  * data file. Each turn that a client saw the end of is there once, in its place, and nothing else is.
  *
- * SLUICE_CRASH_ROUNDS says how often (default 6), SLUICE_CRASH_SEED which moments.
+ * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { dataFile } from '../../support/files/data-file.js';
 import { killAll, serve } from '../../support/crash/cli.js';
+import { rounds, seed } from '../../support/crash/rounds.js';
 import { openStream } from '../../support/sse/sse-client.js';
 import { randomFrom } from '../../support/random.js';
 import { stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 
-const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 6);
-const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
 const CLIENTS = 8;
 /** Clients that share the last conversation, and queue for it. */
 const SHARING = 4;

@@ -3,17 +3,15 @@
  * file. Whatever had been acknowledged, the accounts of the next one agree with the jobs that it
  * knows, to the micro-credit.
  *
- * SLUICE_CRASH_ROUNDS says how often (default 5), SLUICE_CRASH_SEED which moments.
+ * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dataFile } from '../../support/files/data-file.js';
 import { file, killAll, removeFiles, serve } from '../../support/crash/cli.js';
+import { rounds, seed } from '../../support/crash/rounds.js';
 import { randomFrom } from '../../support/random.js';
 import { stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
-
-const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 5);
-const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
 
 const prices = { '*': { prompt: 3, completion: 10 } };
 const SUBMITTERS = 6;

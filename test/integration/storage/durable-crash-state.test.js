@@ -3,19 +3,17 @@
  * while clients change keys, move credits and talk in conversations, over and over with one data file.
  * What was acknowledged is compared with what the next one knows.
  *
- * SLUICE_CRASH_ROUNDS says how often (default 8), SLUICE_CRASH_SEED which moments.
+ * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SqliteStore } from '../../../lib/jobs/storage/sqlite.js';
 import { file, killAll, removeFiles, serve } from '../../support/crash/cli.js';
+import { rounds, seed } from '../../support/crash/rounds.js';
 import { dataFile } from '../../support/files/data-file.js';
 import { stopAll } from '../../support/gateway/gateway.js';
 import { randomFrom } from '../../support/random.js';
 import { openStream } from '../../support/sse/sse-client.js';
 import { until } from '../../support/until.js';
-
-const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 8);
-const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
 
 afterEach(async () => {
   killAll();

@@ -2,19 +2,17 @@
  * Crashes: a server is killed at random moments under load, over and over with one data file, and
  * what it had acknowledged is compared with what the next one knows.
  *
- * SLUICE_CRASH_ROUNDS says how often (default 9), SLUICE_CRASH_SEED which moments. How much happens in a
+ * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments. How much happens in a
  * round is limited by pauses, and waits are for events, so that the speed of the machine does not matter.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { killAll, serve } from '../../support/crash/cli.js';
+import { rounds, seed } from '../../support/crash/rounds.js';
 import { dataFile } from '../../support/files/data-file.js';
 import { stopAll } from '../../support/gateway/gateway.js';
 import { randomFrom } from '../../support/random.js';
 import { openStream } from '../../support/sse/sse-client.js';
 import { until } from '../../support/until.js';
-
-const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? 9);
-const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
 
 /** Clients that read what they submitted, and those that do nothing but submit. */
 const READERS = 12;

@@ -12,13 +12,18 @@ export const main = fileURLToPath(new URL('../../../lib/cli/main.js', import.met
 const running = new Set();
 let folder;
 
+/** Variables of the commands, beside this process's own. `killAll` removes them. */
+export const environment = {};
+
 /** Runs a command; `exited` resolves with `{code, stdout, stderr}`. */
 export const sluice = (...args) => sluiceWith({}, ...args);
 
 /** The same, with further environment variables. */
 export function sluiceWith(variables, ...args) {
-  const env = { ...process.env, ...variables };
-  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment, ...variables },
+  });
   running.add(child);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) {
@@ -58,6 +63,7 @@ export async function file(name, content) {
 export function killAll() {
   for (const child of running) child.kill('SIGKILL');
   running.clear();
+  for (const name of Object.keys(environment)) delete environment[name];
 }
 
 /** To be called in afterAll. */

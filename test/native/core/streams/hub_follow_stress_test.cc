@@ -59,7 +59,7 @@ void read_all(Reactor& reactor, const std::shared_ptr<SharedHub>& shared, JobHan
 void produce(Reactor& reactor, const std::shared_ptr<SharedHub>& shared) {
   for (std::uint64_t n = 0; n < kTokens + kRetryAt; ++n) {
     while (n >= shared->window) std::this_thread::yield();
-    if (n == kRetryAt) reactor.post([shared](Nanos now) { shared->hub.retry(kSource, now); });
+    if (n == kRetryAt) reactor.post([shared](Nanos now) { shared->hub.retry(kSource, {}, now); });
     reactor.post([shared](Nanos now) { shared->hub.append(kSource, "t", now); });
   }
   reactor.post([shared](Nanos now) { shared->hub.finish(kSource, {}, now); });

@@ -22,6 +22,25 @@ test('the import loads none of the packages that can wait', async () => {
   expect(await packagesAfter(`await import(${JSON.stringify(entry)});`)).toEqual([]);
 });
 
+test('the import loads neither the crawler, nor the engine, nor modules of Node for either', async () => {
+  const script = `
+    await import(${JSON.stringify(entry)});
+    console.log(JSON.stringify(process.moduleLoadList));`;
+  const args = ['--input-type=module', '-e', script];
+  const options = { env: { ...process.env, NODE_DEBUG: 'esm' }, maxBuffer: 1e8 };
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, options);
+  const files = [...stderr.matchAll(/file:\/\/[^'\s]*\/lib\/([^'\s]+\.js)/g)].map(
+    ([, file]) => file,
+  );
+  expect(files).toContain('gateway/gateway.js');
+  expect(files).not.toContain('primitives/crawler/crawler.js');
+  expect(files).not.toContain('providers/llama/engine.js');
+  const modules = JSON.parse(stdout);
+  for (const name of ['v8', 'worker_threads', 'zlib']) {
+    expect(modules).not.toContain(`NativeModule ${name}`);
+  }
+});
+
 test('what needs them loads them', async () => {
   const names = await packagesAfter(`
     const { createGateway, providers } = await import(${JSON.stringify(entry)});

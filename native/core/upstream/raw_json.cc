@@ -1,0 +1,65 @@
+#include "core/upstream/raw_json.h"
+
+#include <algorithm>
+
+#include "core/base/ascii.h"
+
+namespace sluice {
+namespace {
+
+/// The position behind the string whose opening quote is at `from`.
+std::size_t string_end(std::string_view json, std::size_t from) {
+  std::size_t at = from + 1;
+  while (at < json.size() && json[at] != '"') at += json[at] == '\\' ? 2 : 1;
+  return std::min(at + 1, json.size());
+}
+
+}  // namespace
+
+std::size_t scalar_member_end(std::string_view json, std::size_t from) {
+  std::size_t at = json.find(':', string_end(json, from));
+  at = json.find_first_not_of(" \t\r\n", at + 1);
+  if (at == std::string_view::npos) return json.size();
+  if (json[at] == '"') return string_end(json, at);
+  return std::min(json.find_first_of(",}] \t\r\n", at), json.size());
+}
+
+std::string_view whole_text(std::string_view text, Utf8Decoder::Surrogates surrogates,
+                            std::string& scratch) {
+  Utf8Decoder decoder;
+  const std::string_view decoded = decoder.decode(text, scratch, surrogates);
+  if (!decoder.holding()) return decoded;
+  if (decoded.data() != scratch.data()) scratch.assign(decoded);
+  scratch.append(decoder.finish());
+  return scratch;
+}
+
+void JsonProgress::take(std::string_view piece) {
+  for (const char c : piece) {
+    if (is_escaped_) {
+      is_escaped_ = false;
+      continue;
+    }
+    if (in_string_) {
+      is_escaped_ = c == '\\';
+      in_string_ = c != '"';
+      is_whole_ = !in_string_ && depth_ == 0;
+      continue;
+    }
+    if (is_space(c)) continue;
+    const bool opens = c == '"' || c == '{' || c == '[';
+    if (!has_begun_) can_end_ = opens;
+    has_begun_ = true;
+    is_whole_ = false;
+    if (c == '"') {
+      in_string_ = true;
+    } else if (c == '{' || c == '[') {
+      ++depth_;
+    } else if ((c == '}' || c == ']') && depth_ > 0) {
+      --depth_;
+      is_whole_ = depth_ == 0;
+    }
+  }
+}
+
+}  // namespace sluice
