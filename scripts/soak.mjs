@@ -1,12 +1,15 @@
 /**
- * The long runs: servers that are killed over and over, thousands of streams at once, and the stress
- * tests of the native core, each many times. Needs some twenty minutes. The last line sums them up.
+ * The long runs: servers that are killed over and over, thousands of streams at once, rounds of work
+ * whose descriptors, gauges and memory return to where they were, the stress tests of the native core,
+ * each many times, and ten minutes of each fuzz target, where there is clang. Needs some twenty minutes
+ * without the fuzz targets. The last line sums them up.
  *
- * SLUICE_CRASH_ROUNDS (default 100), SLUICE_CRASH_SEED and SLUICE_STRESS_STREAMS (default 10000) set
- * how long.
+ * SLUICE_CRASH_ROUNDS (default 100), SLUICE_CRASH_SEED, SLUICE_STRESS_STREAMS (default 10000),
+ * SLUICE_SOAK_ROUNDS (default 40) and SLUICE_FUZZ_SECONDS (default 600, 0: not at all) set how long.
  *
  * Usage: node scripts/soak.mjs
  */
+import { findClang, fuzzAll } from './fuzz.mjs';
 import { BUILD_FOLDER, buildAddon, buildNativeTests } from './build.mjs';
 import { crossNeeds, emulatorNeeds } from './lib/cross.mjs';
 import { buildNeeds, nativeTestNeeds } from './lib/needs.mjs';
@@ -15,6 +18,7 @@ import { ensure, prefer } from './setup.mjs';
 
 const CRASH_ROUNDS_DEFAULT = '100';
 const STRESS_STREAMS_DEFAULT = '10000';
+const FUZZ_SECONDS_DEFAULT = '600';
 /** Patterns of the files whose length those variables set, and of the tests that only run here. */
 const LONG_TESTS = ['crash', 'egress', 'stream-connections', 'test/soak/'];
 /** How often each native stress test runs. */
@@ -39,5 +43,18 @@ const jest = (await buildAddon())
       jestArgs: [...LONG_TESTS, '--testTimeout=3600000'],
     })
   : notRun;
-console.log(`\n${native.passed + jest.passed} passed, ${native.failed + jest.failed} failed`);
-process.exitCode = native.failed + jest.failed > 0 ? 1 : 0;
+/** @returns {Promise<number>} 1 when a target has found something */
+async function fuzz() {
+  const seconds = Number(process.env.SLUICE_FUZZ_SECONDS ?? FUZZ_SECONDS_DEFAULT);
+  if (seconds === 0) return 0;
+  if (findClang() === undefined) {
+    console.log('\nthe fuzz targets were skipped: they take clang');
+    return 0;
+  }
+  return (await fuzzAll(seconds)) ? 0 : 1;
+}
+
+const passed = native.passed + jest.passed;
+const failed = native.failed + jest.failed + (await fuzz());
+console.log(`\n${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;

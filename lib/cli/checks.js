@@ -31,6 +31,7 @@ const SPACE_LOW_BYTES = 256 * 2 ** 20;
 const MIB = 2 ** 20;
 const UPSTREAM_TIMEOUT_MS = 10_000;
 const MODELS_SHOWN = 8;
+const ANTHROPIC_VERSION = '2023-06-01';
 
 /** @param {string} message @returns {Finding} */
 const ok = (message) => ({ level: 'ok', message });
@@ -154,6 +155,7 @@ async function modelsIn(response) {
  * An upstream to check.
  * @typedef {object} Upstream
  * @property {string} baseUrl
+ * @property {string} [dialect] default `openai`
  * @property {string} [apiKey]
  * @property {string} keyName the variable or member that holds the key
  * @property {Record<string, string>} [headers]
@@ -185,8 +187,18 @@ function checkModels(found, wanted, base) {
   return ok(`${base} answers and has the model ${wanted.join(', ')}`);
 }
 
+/** @param {Upstream} upstream @returns {Record<string, string>} headers of its calls */
+function headersOf({ dialect, apiKey, headers }) {
+  if (dialect === 'anthropic') {
+    const own = { 'anthropic-version': ANTHROPIC_VERSION, ...headers };
+    return apiKey === undefined ? own : { ...own, 'x-api-key': apiKey };
+  }
+  return { ...headers, ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }) };
+}
+
 /** @param {Upstream} upstream @returns {Promise<Finding>} */
-export async function checkUpstream({ baseUrl, apiKey, keyName, headers, query, models }) {
+export async function checkUpstream(upstream) {
+  const { baseUrl, apiKey, keyName, query, models } = upstream;
   const { parseBaseUrl } = await import('../providers/shared/endpoint.js');
   let base = baseUrl;
   try {
@@ -194,7 +206,7 @@ export async function checkUpstream({ baseUrl, apiKey, keyName, headers, query, 
     base = `${endpoint.url.origin}${endpoint.path}`;
     const parameters = new URLSearchParams({ ...endpoint.query, ...query });
     const response = await fetch(`${base}/models${parameters.size > 0 ? `?${parameters}` : ''}`, {
-      headers: { ...headers, ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }) },
+      headers: headersOf(upstream),
       signal: AbortSignal.timeout(UPSTREAM_TIMEOUT_MS),
     });
     const { status } = response;

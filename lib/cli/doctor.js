@@ -46,11 +46,12 @@ const MARKS = Object.freeze({ ok: 'ok', warning: 'warning', problem: 'PROBLEM' }
  * @returns {Check}
  */
 function routeCheck({ name, base_url: baseUrl, api_key: key, api_key_env: variable, ...rest }) {
-  const { headers, query, models = [] } = rest;
+  const { dialect, headers, query, models = [] } = rest;
   const names = Array.isArray(models) ? models : Object.values(models);
   const apiKey = key ?? (variable === undefined ? undefined : process.env[variable] || undefined);
   const upstream = {
-    ...{ baseUrl, apiKey, headers, query, keyName: variable ?? `the api_key of ${name}` },
+    ...{ baseUrl, apiKey, dialect, headers, query },
+    keyName: variable ?? `the api_key of ${name}`,
     // A pattern names none.
     models: names.filter((model) => !model.includes('*')),
   };

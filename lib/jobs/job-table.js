@@ -19,10 +19,8 @@ import { requestBytes } from './prompt-tokens.js';
  * @property {number} [contentBytes] of its content without its log, once it has ended
  */
 
-/** Bytes of a finished job without its text, in the hub and here. */
+/** Bytes of a finished job without the entries of its log, in the hub and here. */
 const RECORD_BYTES = 2048;
-/** Bytes of a token's offset in the log. */
-const TOKEN_BYTES = 4;
 
 /**
  * The jobs of a gateway: by id, by hub handle, newest first per principal. Main thread only.
@@ -134,8 +132,8 @@ export class JobTable {
   #retain(record, state) {
     const counts = this.#counts.get(record);
     if (counts === undefined || this.#memory === undefined) return;
-    const { text_bytes: text = 0, metrics: { tokens = 0 } = {} } = state;
-    counts.retainedBytes = RECORD_BYTES + text + TOKEN_BYTES * tokens + (record.contentBytes ?? 0);
+    const { log_bytes: log = 0 } = state;
+    counts.retainedBytes = RECORD_BYTES + log + (record.contentBytes ?? 0);
     counts.endedAt = performance.now();
     this.#memory.retain(record.principal, counts.retainedBytes);
   }

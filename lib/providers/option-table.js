@@ -87,6 +87,30 @@ export const OPENAI_OPTIONS = Object.freeze([
   },
 ]);
 
+const sharedRows = OPENAI_OPTIONS.filter(({ path }) =>
+  ['model', 'idleMs', 'headers', 'query'].includes(path),
+).map(({ flag: _, ...row }) => row);
+
+/** @type {readonly OptionRow[]} */
+export const ANTHROPIC_OPTIONS = Object.freeze([
+  {
+    path: 'baseUrl',
+    type: 'other',
+    jsType: 'string',
+    takes: 'an http or https URL',
+    default: 'https://api.anthropic.com',
+    help: 'base URL of the server; without a path, `/v1` is added',
+  },
+  {
+    path: 'apiKey',
+    type: 'other',
+    jsType: 'string',
+    takes: 'visible ASCII characters',
+    help: 'key of each call, as `x-api-key`',
+  },
+  ...sharedRows,
+]);
+
 /** @type {readonly OptionRow[]} */
 export const LLAMA_OPTIONS = Object.freeze([
   {
@@ -160,6 +184,21 @@ export const LLAMA_OPTIONS = Object.freeze([
  *   of Azure
  * @property {'auto' | 'native' | 'undici'} [client] client that makes the calls: libcurl (`native`), or
  *   undici; `auto` is libcurl where there is one; default `auto`
+ */
+// end of types
+
+// types: AnthropicOptions
+/**
+ * @typedef {object} AnthropicOptions
+ * @property {string} [baseUrl] base URL of the server; without a path, `/v1` is added; default
+ *   https://api.anthropic.com
+ * @property {string} [apiKey] key of each call, as `x-api-key`
+ * @property {string} [model] the one model that requests may name, and the default; without it they may
+ *   name any
+ * @property {number} [idleMs] silence of the server after which a call has failed; default 60000
+ * @property {Record<string, string>} [headers] further headers of each call
+ * @property {Record<string, string>} [query] members of the query of each call, such as the `api-version`
+ *   of Azure
  */
 // end of types
 

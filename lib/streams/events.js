@@ -46,8 +46,8 @@
 
 /**
  * An event of a job. The terminal ones are `job_complete`, `job_error` and `job_cancelled`; after
- * `job_retry` the text begins again.
- * @typedef {OfJob<'token', {token: string}>
+ * `job_retry` the answer begins again. A call of a tool has its id and name on its first event.
+ * @typedef {OfJob<'token', {token: string, logprobs?: unknown}>
  *   | OfJob<'job_retry', {attempt: number}>
  *   | OfJob<'job_complete', {reason: 'stop' | 'length' | 'tool_calls' | 'content_filter',
  *       usage: EventUsage, metrics: EventMetrics}>
@@ -71,7 +71,12 @@
  * An event of a workflow; its terminal ones are `workflow_complete`, `workflow_failed` and
  * `workflow_cancelled`.
  * @typedef {OfWorkflow<'node_started', {node: string, attempt: number}>
- *   | OfWorkflow<'token', {node: string, token: string, item?: number}>
+ *   | OfWorkflow<'token', {node: string, token: string, logprobs?: unknown, item?: number}>
+ *   | OfWorkflow<'reasoning', {node: string, reasoning: string, item?: number}>
+ *   | OfWorkflow<'refusal', {node: string, refusal: string, item?: number}>
+ *   | OfWorkflow<'tool_call', {node: string, index: number, id?: string, name?: string, arguments: string,
+ *       item?: number}>
+ *   | OfWorkflow<'extra', {node: string, delta: Record<string, unknown>, item?: number}>
  *   | OfWorkflow<'node_progress', {node: string, item: number, done: number, total: number}>
  *   | OfWorkflow<'page' | 'page_skipped' | 'page_error', {node: string, url: string}>
  *   | OfWorkflow<'node_retry', {node: string, attempt: number, delay_ms: number, error: EventError,

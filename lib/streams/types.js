@@ -65,6 +65,7 @@
  * @property {{model?: string, system_fingerprint?: string, service_tier?: string}} [head] from the
  *   upstream
  * @property {string} [raw_reason] the upstream's own finish reason
+ * @property {number} log_bytes of the retained entries: their text, their other data, their offsets
  * @property {number} text_bytes of the retained text
  * @property {boolean} [text_truncated] the log's byte cap has dropped the beginning of `text`
  * @property {{code: string, message: string, type: string}} [error]
@@ -85,6 +86,7 @@
  * @property {number} ageMs since its creation
  * @property {number} retentionLeftMs of a finished job
  * @property {JobState['head']} [head]
+ * @property {string} retryMembers of its `job_retry`, as JSON; empty for none
  * @property {boolean} whole as in its options
  * @property {Omit<TerminalInput, 'details'> & {details: string, usageJson?: string}} [terminal] of a
  *   finished job; `details` is JSON, and so is `usageJson`, the text of `usage`

@@ -2,41 +2,26 @@
 // same; every view is valid UTF-8, raw JSON is valid, and tool calls keep to their rules.
 //
 // The first byte of the input chooses options, the second the cuts, the rest is the body.
-#include <rapidjson/reader.h>
-
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/utf8.h"
+#include "core/faces/json_cursor.h"
 #include "core/upstream/openai_decoder.h"
+#include "fuzz.h"
 
 namespace {
 
 using namespace sluice;
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "violated: %s\n", what);
-  std::abort();
-}
 
 void require_utf8(std::string_view text) {
   require(valid_utf8_prefix(text) == text.size(), "every view is valid UTF-8");
 }
 
 void require_json(std::string_view json) {
-  const std::string text(json);
-  rapidjson::StringStream stream(text.c_str());
-  rapidjson::Reader reader;
-  rapidjson::BaseReaderHandler<> handler;
-  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag |
-                              rapidjson::kParseValidateEncodingFlag |
-                              rapidjson::kParseNumbersAsStringsFlag;
-  require(!reader.Parse<kFlags>(stream, handler).IsError(), "raw JSON is valid");
+  require(is_json(json), "raw JSON is valid");
 }
 
 class Checker final : public OpenAiSink {

@@ -43,9 +43,9 @@ export const FAIL = Symbol('sluice.client.fail');
  * @property {number} created_at Unix seconds
  * @property {string} text
  * @property {boolean} [text_truncated] whether the oldest text was dropped
- * @property {string} [reasoning] where there is any, as the two below
+ * @property {string} [reasoning] where there is any; as the two below
  * @property {string} [refusal]
- * @property {ToolCall[]} [tool_calls]
+ * @property {readonly ToolCall[]} [tool_calls]
  * @property {JobUsage} usage
  * @property {JobMetrics} metrics
  * @property {{code: string, message: string, type: string}} [error] of a failed job
@@ -60,7 +60,7 @@ export const FAIL = Symbol('sluice.client.fail');
  * @property {[text: string, detail: {id: string | null}]} token
  * @property {[text: string, detail: {id: string | null}]} reasoning
  * @property {[text: string, detail: {id: string | null}]} refusal
- * @property {[call: {index: number, id?: string, name?: string, arguments: string},
+ * @property {[piece: {index: number, id?: string, name?: string, arguments: string},
  *   detail: {id: string | null}]} tool_call
  * @property {[delta: Record<string, unknown>, detail: {id: string | null}]} extra
  * @property {[result: JobResult]} complete

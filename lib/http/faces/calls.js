@@ -2,6 +2,7 @@ import { ResponseEgress } from '../sse/response.js';
 import { jobNotFound } from '../../jobs/errors.js';
 import { failureAnswer } from './failure.js';
 import { Orphans } from './orphans.js';
+import { setUpstream } from '../respond.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
@@ -175,6 +176,7 @@ class FaceCall {
     }
     clearTimeout(timer);
     for (const stop of forget) stop();
+    if (!this.#res.headersSent) setUpstream(this.#res, this.#records[0]);
     return !this.#left;
   }
 

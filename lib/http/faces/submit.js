@@ -1,8 +1,8 @@
 /** The way of a face's request to its job: a retry joins, else the request is submitted. */
 import { departureOf } from '../departure.js';
-import { idempotencyKeyOf, setUpstream } from '../routes/jobs.js';
+import { idempotencyKeyOf } from '../routes/jobs.js';
 import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
-import { setHeaders } from '../respond.js';
+import { setHeaders, setUpstream } from '../respond.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */

@@ -26,7 +26,6 @@ const RESPONSE_HEADERS = [
   'request-id',
   'idempotency-replayed',
   'x-cache',
-  'x-sluice-upstream',
   'ratelimit',
   'ratelimit-policy',
   ...['limit', 'remaining', 'reset'].flatMap((what) =>

@@ -3,7 +3,7 @@ import { jobNotFound } from '../../jobs/errors.js';
 import { departureOf } from '../departure.js';
 import { checkListQuery } from '../../jobs/request.js';
 import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
-import { sendJson, sendNoContent, setHeaders } from '../respond.js';
+import { sendJson, sendNoContent, setHeaders, setUpstream } from '../respond.js';
 
 /**
  * @param {import('../../jobs/view.js').Job} job
@@ -29,15 +29,6 @@ export function jobToJson({
     ...(textTruncated && { text_truncated: true }),
     ...(conversationId && { conversation_id: conversationId }),
   };
-}
-
-/**
- * Names the upstream of a job in its answer, once it is known.
- * @param {import('node:http').ServerResponse} res
- * @param {{upstream?: string}} job
- */
-export function setUpstream(res, { upstream }) {
-  if (upstream !== undefined) res.setHeader('X-Sluice-Upstream', upstream);
 }
 
 /**

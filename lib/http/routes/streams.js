@@ -11,8 +11,7 @@ import { badRequest } from '../../internal/util/http-error.js';
 import { unauthorized } from '../middleware/authenticate.js';
 import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.js';
 import { jobNotFound } from '../../jobs/errors.js';
-import { sendJson } from '../respond.js';
-import { setUpstream } from './jobs.js';
+import { sendJson, setUpstream } from '../respond.js';
 import { operationKinds, operationNotFound } from '../../services/operations/operations.js';
 
 /** @typedef {import('node:http').ServerResponse} ServerResponse */

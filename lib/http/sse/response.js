@@ -2,6 +2,9 @@
 import http from 'node:http';
 import net from 'node:net';
 import { StreamConnections } from './socket-handoff.js';
+import { errorBody } from '../error-handler.js';
+import { jobNotFound } from '../../jobs/errors.js';
+import { sendJson } from '../respond.js';
 
 /**
  * Writer of a stream: `auto` the fastest available, `shared` the reactor on a connection that stays
@@ -166,6 +169,12 @@ export class ResponseEgress {
   /** @param {import('../../streams/types.js').EndReason} reason */
   onEnd(reason) {
     if (this.#gone) return;
+    // Purged since it was found: nothing has been sent, and there is nothing to come back for.
+    if (reason === 'purged' && !this.#res.headersSent) {
+      const error = jobNotFound();
+      sendJson(this.#res, error.status, errorBody(error));
+      return;
+    }
     // Only a terminal event may end the response properly. Otherwise cut the connection, so that
     // the client reconnects and resumes, or receives a 404.
     if (reason !== 'finished') {

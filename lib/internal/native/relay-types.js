@@ -9,6 +9,8 @@
  * @property {number[]} jobs their handles, by the upstream's index of the answer; of one shard
  * @property {boolean} [oneAnswer] the jobs are the choices of one answer: they end together, the first
  *   of them last and with the usage of the call. Default false: they are answers of their own
+ * @property {string[]} [stops] the text of an answer ends before the first of these that is complete,
+ *   whatever the upstream does
  */
 
 /**

@@ -17,6 +17,9 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** The hub keeps the log longer than the cache entry by this, so that the entry expires first. */
 const HUB_GRACE_MS = 1;
 
+/** @param {SharedAnswer} answer */
+const hasFace = ({ members }) => [...members].some(({ extra }) => extra?.face !== undefined);
+
 /**
  * @typedef {object} AnswerCacheOptions
  * @property {number} maxEntries finished answers
@@ -186,6 +189,8 @@ export class AnswerCache extends EventEmitter {
       maxWallMs: Infinity,
       promptTokens: estimatePromptTokens(answer.request ?? {}),
       retentionMs: answer.ttlMs + HUB_GRACE_MS,
+      // The log of a member with a face is whole, so it needs the whole answer.
+      ...(hasFace(answer) && { whole: true }),
       near: first?.handle,
     });
     this.#byHandle.set(answer.handle, answer);

@@ -4,6 +4,7 @@ import { providerError } from './failure.js';
 import { providerRequest } from './provider-request.js';
 
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
+/** @typedef {import('../../providers/shared/types.js').AnswerPiece} AnswerPiece */
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
 /** @typedef {import('../../providers/shared/types.js').ProviderRequest} ProviderRequest */
 
@@ -78,7 +79,7 @@ function start(iterable) {
 }
 
 /**
- * Moves a provider's text into the jobs' logs: the `process` function of a gateway's pipeline. Main
+ * Moves a provider's answers into the jobs' logs: the `process` function of a gateway's pipeline. Main
  * thread only.
  *
  * A run lasts one attempt and ends by the provider's end, its error, a stop string, the token limit, or
@@ -176,7 +177,7 @@ export class JobRunner {
   }
 
   /**
-   * Pulls one job's text. In plain callbacks: this runs once per token, and `await` would take
+   * Pulls one job's answer. In plain callbacks: this runs once per token, and `await` would take
    * several promises where one does.
    * @param {Run} run
    * @param {Provider} provider
@@ -185,10 +186,12 @@ export class JobRunner {
    */
   #pumpOne(run, provider, request) {
     return new Promise((resolve) => {
-      /** @type {AsyncIterator<string, ProviderEnd | undefined | void> | undefined} */
+      /** @type {AsyncIterator<AnswerPiece, ProviderEnd | undefined | void> | undefined} */
       let iterator;
       const fail = (/** @type {unknown} */ error) => run.fail(error);
-      const take = (/** @type {IteratorResult<string, ProviderEnd | undefined | void>} */ step) => {
+      const take = (
+        /** @type {IteratorResult<AnswerPiece, ProviderEnd | undefined | void>} */ step,
+      ) => {
         if (run.done) return;
         try {
           if (step.done) {
@@ -285,9 +288,9 @@ function deliver(runs, event) {
  */
 function deliverTo(run, event) {
   try {
-    const { error, end } = event;
+    const { index: _index, error, end, ...value } = event;
     run.told = error !== undefined || end !== undefined;
-    if (!run.told) return run.push(event.text);
+    if (!run.told) return run.push(value);
     if (error !== undefined) run.fail(error);
     else run.complete(end);
   } catch (error) {

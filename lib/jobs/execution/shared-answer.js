@@ -68,11 +68,9 @@ export class SharedAnswer extends JobRecord {
 
   /** Approximate bytes that it holds in the hub. */
   get bytes() {
-    return BYTES_EACH + this.final.text_bytes + BYTES_PER_TOKEN * this.final.metrics.tokens;
+    return BYTES_EACH + this.final.log_bytes;
   }
 }
 
-/** Bytes of a job without text, in the hub and here. */
+/** Bytes of a job without the entries of its log, in the hub and here. */
 const BYTES_EACH = 2048;
-/** Bytes of a token's offset in the log. */
-const BYTES_PER_TOKEN = 4;

@@ -35,6 +35,7 @@ const COLUMNS = /** @type {const} */ ([
   'usage',
   'raw_reason',
   'head',
+  'retry',
   'whole',
   'counted',
 ]);
@@ -93,6 +94,7 @@ export function restoredJob(row, tokens, { nowMs, retentionMs }) {
     endedNs: row.ended_ns,
     skippedIds: row.skipped_ids,
     head: row.head === null ? undefined : JSON.parse(row.head),
+    retryMembers: row.retry ?? '',
     whole: row.whole === 1,
     // A clock that was set back must not give a negative age.
     ageMs: Math.max(0, nowMs - row.created_at_ms),

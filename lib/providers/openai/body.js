@@ -92,6 +92,16 @@ export function callBody(mode, members, refused) {
   return { ...shared, messages: messages ?? [{ role: 'user', content: prompt ?? '' }] };
 }
 
+/**
+ * The strings that end the text of requests that share a call, also if the server ignores them.
+ * @param {OpenAiRequest} request
+ * @returns {string[]}
+ */
+export function stopsOf({ stop = [], body }) {
+  // vLLM then writes the stop string, as the caller wants.
+  return body?.include_stop_str_in_output === true ? [] : [...stop];
+}
+
 /** @type {ReadonlySet<SwappedMember>} */
 const NONE = new Set();
 

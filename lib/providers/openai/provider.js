@@ -16,7 +16,7 @@ import { UNNAMED_MODEL } from '../shared/types.js';
 import { UpstreamConnections } from './connections.js';
 import { refusedMember } from './errors.js';
 import { fetchEmbeddings } from './embeddings.js';
-import { callBody, groupRequests, swappableIn } from './body.js';
+import { callBody, groupRequests, stopsOf, swappableIn } from './body.js';
 import { DEFAULT_FEATURES } from '../shared/features.js';
 
 /** @typedef {import('./body.js').OpenAiRequest} OpenAiRequest */
@@ -201,6 +201,7 @@ export class OpenAiProvider {
       idleMs: this.#idleMs,
       jobs: [...group.map((index) => handles[index]), ...more],
       oneAnswer: more.length > 0,
+      stops: stopsOf(members[0]),
     };
     const refused = new Set(this.#refused.get(members[0].model));
     for (;;) {

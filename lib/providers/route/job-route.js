@@ -5,6 +5,9 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../shared/types.js').RoutedCall} RoutedCall */
 /** @typedef {import('./model-table.js').Served<import('./upstream.js').Upstream>} ServedHere */
 
+/** As an upstream that answers 503, so that clients of all endpoints get that. */
+const UNAVAILABLE = Object.freeze({ status: 503, message: '', type: '', code: '', param: '' });
+
 /**
  * The upstreams of a RouteProvider, as a job sees them.
  * @typedef {object} Upstreams
@@ -96,7 +99,7 @@ export class JobRoute {
     return new ProviderError(
       'upstream_unavailable',
       'Every upstream of this model is closed after failures',
-      { retryable: true, retryAfterMs: this.waitMs() },
+      { retryable: true, retryAfterMs: this.waitMs(), upstream: UNAVAILABLE },
     );
   }
 

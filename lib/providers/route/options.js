@@ -12,7 +12,7 @@ import { ModelTable } from './model-table.js';
  * @typedef {object} UpstreamConfig
  * @property {string} name unique: in `job_retry`, `x-sluice-upstream`, `owned_by`, logs and metrics
  * @property {string} base_url without a path, `/v1` is added; the URL of a call gives its base URL
- * @property {'openai'} [dialect] API that it speaks; default `openai`
+ * @property {'openai' | 'anthropic'} [dialect] API that it speaks; default `openai`
  * @property {string} [api_key] key of each call
  * @property {string} [api_key_env] environment variable that holds the key
  * @property {Record<string, string>} [headers] further headers of each call
@@ -60,7 +60,7 @@ const upstreamProperties = {
     description: '1 to 64 letters, digits or any of _ . : @ / + -',
   },
   base_url: { type: 'string' },
-  dialect: { enum: ['openai'] },
+  dialect: { enum: ['openai', 'anthropic'] },
   api_key: { type: 'string' },
   api_key_env: {
     type: 'string',

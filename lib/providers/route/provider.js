@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { CALLS_MAX, Upstream, newCounters } from './upstream.js';
-import { DEFAULT_FEATURES } from '../shared/features.js';
 import { checkClock, checkOptions } from '../../internal/util/validate.js';
 import { checkRouteConfig, pickRouteConfig } from './options.js';
+import { DEFAULT_FEATURES } from '../shared/features.js';
 import { JobRoute } from './job-route.js';
 import { ModelTable } from './model-table.js';
+import { ProviderError } from '../shared/errors.js';
 
 /** @typedef {import('./options.js').RouteOptions} RouteOptions */
 /** @typedef {import('./options.js').RouteConfig} RouteConfig */
@@ -33,8 +34,6 @@ export class RouteProvider {
   takesBatches = false;
   enforcesMaxTokens = true;
   maxConcurrency = GATEWAY_CALLS_MAX;
-  /** @type {readonly import('../shared/features.js').Feature[]} */
-  features = [...DEFAULT_FEATURES, 'choices'];
   #nowMs;
   #client;
   /** @type {Upstream[]} in the order of the configuration */
@@ -62,6 +61,12 @@ export class RouteProvider {
   /** The models that the configuration names, without patterns; the first is the default. */
   get models() {
     return this.#table.names.map((id) => ({ id }));
+  }
+
+  /** The features that one of its upstreams has. */
+  get features() {
+    const all = this.#upstreams.map(({ provider }) => provider.features ?? DEFAULT_FEATURES);
+    return [...new Set(all.flat())];
   }
 
   /**
@@ -122,35 +127,6 @@ export class RouteProvider {
   }
 
   /**
-   * Makes embeddings at the upstreams as they come, until one answers.
-   * @param {import('../shared/types.js').EmbeddingCall} call
-   * @param {{signal: AbortSignal}} options
-   * @returns {Promise<import('../shared/types.js').EmbeddingAnswer>}
-   * @throws {import('../shared/errors.js').ProviderError}
-   */
-  async embed(call, { signal }) {
-    const way = this.route(call.model);
-    way.beginRound();
-    let failure = way.unavailable();
-    for (;;) {
-      const routed = await way.next(signal, { again: false });
-      signal.throwIfAborted();
-      if (routed === undefined) throw failure;
-      const { provider, model } = routed;
-      try {
-        const answer = await /** @type {any} */ (provider).embed({ ...call, model }, { signal });
-        routed.end('answered');
-        return answer;
-      } catch (/** @type {any} */ error) {
-        const { wireCode: code, retryAfterMs, elsewhere } = error;
-        routed.end(signal.aborted ? 'abandoned' : { code, retryAfterMs });
-        if (elsewhere !== true) throw error;
-        failure = error;
-      }
-    }
-  }
-
-  /**
    * @param {ServedHere} served with room
    * @returns {import('../shared/types.js').RoutedCall}
    */
@@ -200,6 +176,37 @@ export class RouteProvider {
     });
   }
 
+  /**
+   * Makes embeddings at an upstream that serves the model, as jobs go from one to the next.
+   * @param {import('../shared/types.js').EmbeddingCall} asked
+   * @param {{signal: AbortSignal}} options
+   * @returns {Promise<import('../shared/types.js').EmbeddingAnswer>}
+   * @throws {import('../shared/errors.js').ProviderError}
+   */
+  async embed(asked, { signal }) {
+    const way = this.route(asked.model);
+    way.beginRound();
+    /** @type {any} */
+    let failure;
+    for (;;) {
+      const call = await way.next(signal, { again: false });
+      if (call === undefined) break;
+      try {
+        if (call.provider.embed === undefined) throw withoutEmbeddings(call.upstream);
+        const answer = await call.provider.embed({ ...asked, model: call.model }, { signal });
+        call.end('answered');
+        return answer;
+      } catch (/** @type {any} */ error) {
+        const { wireCode: code = 'provider_error', retryAfterMs } = error;
+        call.end(signal.aborted ? 'abandoned' : { code, retryAfterMs });
+        failure = error;
+        if (signal.aborted || error.elsewhere !== true) break;
+      }
+    }
+    signal.throwIfAborted();
+    throw failure ?? way.unavailable();
+  }
+
   /** @returns {Promise<import('../shared/types.js').UpstreamProblem[]>} */
   async check() {
     const problems = await Promise.all(
@@ -222,6 +229,16 @@ export class RouteProvider {
   async close() {
     await Promise.all(this.#upstreams.map((upstream) => upstream.close()));
   }
+}
+
+/** @param {string} upstream */
+function withoutEmbeddings(upstream) {
+  const message = `The upstream ${upstream} makes no embeddings`;
+  const type = 'invalid_request_error';
+  return new ProviderError('upstream_bad_request', message, {
+    elsewhere: true,
+    upstream: { status: 400, message, type, code: 'unsupported_feature', param: 'model' },
+  });
 }
 
 /**

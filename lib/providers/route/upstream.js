@@ -1,4 +1,5 @@
 import { Circuit } from './circuit.js';
+import { AnthropicProvider } from '../anthropic/provider.js';
 import { OpenAiProvider } from '../openai/provider.js';
 
 /** @typedef {import('./options.js').UpstreamConfig} UpstreamConfig */
@@ -37,6 +38,19 @@ function keyOf({ api_key: key, api_key_env: variable }, env) {
 }
 
 /**
+ * @param {UpstreamConfig} config checked
+ * @param {'auto' | 'native' | 'undici'} [client] of the dialect openai
+ */
+function createProvider(config, client) {
+  const { base_url: baseUrl, dialect = 'openai', headers, query, timeouts } = config;
+  const apiKey = keyOf(config, process.env);
+  const shared = { baseUrl, apiKey, headers, query, idleMs: timeouts?.idle_ms };
+  return dialect === 'anthropic'
+    ? new AnthropicProvider(shared)
+    : new OpenAiProvider({ ...shared, client });
+}
+
+/**
  * One upstream of a route: its provider, its circuit, its calls. Main thread; `close()` ends it after
  * its last call.
  */
@@ -63,12 +77,9 @@ export class Upstream {
     this.#circuit = new Circuit(nowMs);
     this.#counters = counters;
     this.#onFree = onFree;
-    const { base_url: baseUrl, headers, query, timeouts } = config;
-    this.provider = new OpenAiProvider({
-      ...{ baseUrl, headers, query, client },
-      apiKey: keyOf(config, process.env),
-      idleMs: timeouts?.idle_ms,
-    });
+    /** @type {import('../shared/types.js').Provider & Required<Pick<import('../shared/types.js').Provider,
+     *   'listModels' | 'check' | 'close'>>} */
+    this.provider = createProvider(config, client);
   }
 
   /** @param {UpstreamConfig} config with other models, weight or `max_concurrency` */

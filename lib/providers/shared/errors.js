@@ -30,7 +30,7 @@ const typesOfOthers = {
  *   UpstreamRefusal
  */
 
-const DETAILS = ['retryable', 'elsewhere', 'retryAfterMs', 'upstream', 'cause'];
+const DETAILS = Object.freeze(['retryable', 'elsewhere', 'retryAfterMs', 'upstream', 'cause']);
 
 /** A provider's failure. */
 export class ProviderError extends SluiceError {
@@ -45,13 +45,8 @@ export class ProviderError extends SluiceError {
    * @param {unknown} [details.cause]
    */
   constructor(wireCode, message, details) {
-    const {
-      retryable = false,
-      elsewhere = retryable,
-      retryAfterMs,
-      upstream,
-      cause,
-    } = checkOptions('ProviderError', details, DETAILS);
+    const given = checkOptions('ProviderError', details, DETAILS);
+    const { retryable = false, elsewhere = retryable, retryAfterMs, upstream, cause } = given;
     super(`ERR_${wireCode.toUpperCase()}`, message, { cause });
     this.name = 'ProviderError';
     /** @type {WireCode} */

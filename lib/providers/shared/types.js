@@ -3,11 +3,29 @@
  * requests and forwards the answers..
  *
  * Rules for providers:
- * - Text is pulled. While `next()` is not called, it stops reading its upstream.
+ * - Answers are pulled. While `next()` is not called, it stops reading its upstream.
  * - `return()` on its iterator, or an abort of the signal, stops it at once and frees its
  *   resources.
- * - It yields whole characters; any division into chunks is fine, and each chunk counts as a token
- *   unless it reports its own usage.
+ * - Any division into pieces is fine, and each piece counts as a token unless it reports its own usage.
+ */
+
+/**
+ * A piece of a call of a tool. The pieces of one call have the same `index`, or the same `id`; a piece
+ * with neither and without a name continues the last call. Pieces of several calls may alternate: the
+ * log gets one call after the other.
+ * @typedef {object} CallPiece
+ * @property {number} [index] from 0, one per call
+ * @property {string} [id] default: made by the gateway
+ * @property {string} [name] of the function; once per call
+ * @property {string | object} [arguments] the next piece of the arguments' JSON, or all of them as an
+ *   object; a call without any gets `{}`
+ */
+
+/**
+ * A piece of an answer. A string is text. `logprobs` is any JSON of that text; `extra` has further
+ * members of the answer, as `{images: [...]}`.
+ * @typedef {string | {text: string, logprobs?: unknown} | {reasoning: string} | {refusal: string}
+ *   | {tool_call: CallPiece} | {extra: Record<string, unknown>}} AnswerPiece
  */
 
 /**
@@ -34,16 +52,17 @@
  * The end of a request. All members are optional: the default reason is "stop", and the gateway
  * counts usage that the provider does not report.
  * @typedef {object} ProviderEnd
- * @property {'stop' | 'length'} [reason]
- * @property {{prompt_tokens: number, completion_tokens: number}} [usage]
+ * @property {'stop' | 'length' | 'tool_calls' | 'content_filter'} [reason] `stop` becomes `tool_calls`
+ *   where the answer has calls
+ * @property {{prompt_tokens: number, completion_tokens: number, [name: string]: unknown}} [usage] further
+ *   members are passed on
  */
 
 /**
- * One event of a batch; `index` counts into the array of requests. Every request gets one `end` or
- * `error`, unless its signal was aborted.
- * @typedef {{index: number, text: string, end?: undefined, error?: undefined}
- *   | {index: number, end: ProviderEnd, text?: undefined, error?: undefined}
- *   | {index: number, error: Error, text?: undefined, end?: undefined}} BatchEvent
+ * One event of a batch: a piece of an answer, text as `{text}`, or its end; `index` counts into the
+ * array of requests. Every request gets one `end` or `error`, unless its signal was aborted.
+ * @typedef {{index: number} & (Exclude<AnswerPiece, string> | {end: ProviderEnd} | {error: Error})}
+ *   BatchEvent
  */
 
 /**
@@ -126,11 +145,11 @@
  * @property {boolean} [takesAnyModel] true: a job may also name an unlisted model
  * @property {boolean} takesBatches whether a call takes several requests: generateBatch() (true) or
  *   generate() (false)
- * @property {boolean} enforcesMaxTokens false: the gateway ends the job at the maxTokens-th chunk
+ * @property {boolean} enforcesMaxTokens false: the gateway ends the job at the maxTokens-th piece
  * @property {readonly import('./features.js').Feature[]} [features] what it takes; a request that needs
  *   another feature is refused. Default: `tools`, `images`, `audio` and `files`
  * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>
- *   AsyncIterable<string, ProviderEnd | undefined | void>} [generate]
+ *   AsyncIterable<AnswerPiece, ProviderEnd | undefined | void>} [generate]
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal aborts
  *   when no request of the batch is needed any more

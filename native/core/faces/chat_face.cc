@@ -4,6 +4,7 @@
 
 #include "core/faces/json_cursor.h"
 #include "core/sse/encoder.h"
+#include "core/streams/answer_json.h"
 #include "core/streams/job.h"
 
 namespace sluice {
@@ -145,8 +146,8 @@ void ChatFace::add_usage(const Usage& usage) {
 void ChatFace::write_end(std::string& out) {
   done_ = true;
   if (options_.include_usage && begin(out)) {
-    out.append("[],\"usage\":");
-    append_chat_usage(out, *usage_);
+    out.append("[],");
+    append_usage(out, *usage_);
     out.append(kObjectEnd);
   }
   if (!frames_.next()) return;
@@ -167,7 +168,7 @@ void ChatFace::write_error(std::string& out, const Terminal& terminal) {
     append_text_or_null(out, terminal.error_code);
   } else {
     append_json_string(out, cancelled_message(terminal.reason));
-    out.append(",\"type\":\"cancelled\",\"code\":\"cancelled\"");
+    out.append(",\"type\":\"cancelled_error\",\"code\":\"cancelled\"");
   }
   out.append(",\"param\":null}").append(kObjectEnd);
 }

@@ -15,21 +15,6 @@ void append_text_or_null(std::string& out, std::string_view value) {
   }
 }
 
-void append_chat_usage(std::string& out, const Usage& usage) {
-  if (!usage.raw.empty()) {
-    out.append(usage.raw);
-    return;
-  }
-  out.append("{\"prompt_tokens\":");
-  append_json_number(out, usage.prompt_tokens);
-  out.append(",\"completion_tokens\":");
-  append_json_number(out, usage.completion_tokens);
-  out.append(",\"total_tokens\":");
-  append_json_number(out, usage.prompt_tokens + usage.completion_tokens);
-  if (usage.estimated) out.append(",\"estimated\":true");
-  out.push_back('}');
-}
-
 void append_entries(std::string& out, const EventLog& log, EntryKind kind, std::uint64_t from,
                     std::uint64_t until) {
   for (std::uint64_t seq = from; seq < until; ++seq) {

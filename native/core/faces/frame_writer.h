@@ -46,10 +46,6 @@ void append_text_member(std::string& out, std::string_view name, std::string_vie
 /// Appends a JSON string, or null for an empty one.
 void append_text_or_null(std::string& out, std::string_view value);
 
-/// Appends the usage object of chat completions, on one line: the upstream's whole one, or one
-/// made from the counts.
-void append_chat_usage(std::string& out, const Usage& usage);
-
 /// Appends a string of JSON that is the concatenation of the entries of a kind from the seq `from`
 /// up to `until`, without its quotes, in the log's current attempt. Adjacent entries of one kind
 /// form a string; others between them are left out.

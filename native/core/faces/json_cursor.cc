@@ -72,15 +72,37 @@ std::string_view JsonCursor::take_string() {
 std::string_view JsonCursor::take_value() {
   if (at_ >= json_.size()) return {};
   const std::size_t from = at_;
-  const char first = json_[at_];
-  if (first == '"') return take_string();
-  if (first == '{' || first == '[') {
-    JsonEnd end;
-    at_ += end.take(json_.substr(at_));
-    return end.reached() ? json_.substr(from, at_ - from) : std::string_view();
+  switch (json_[at_]) {
+    case '"':
+      return take_string();
+    case '{':
+    case '[':
+      return skip_nested() ? json_.substr(from, at_ - from) : std::string_view();
+    default:
+      at_ = std::min(json_.find_first_of(",]} \t\r\n", at_), json_.size());
+      return json_.substr(from, at_ - from);
   }
-  at_ = std::min(json_.find_first_of(",]} \t\r\n", at_), json_.size());
-  return json_.substr(from, at_ - from);
+}
+
+// Moves behind the object or array that begins here. False if it does not end.
+bool JsonCursor::skip_nested() {
+  std::size_t depth = 0;
+  do {
+    at_ = std::min(json_.find_first_of("\"{}[]", at_), json_.size());
+    if (at_ == json_.size()) return false;
+    const char c = json_[at_];
+    if (c == '"') {
+      if (take_string().empty()) return false;
+      continue;
+    }
+    if (c == '{' || c == '[') {
+      ++depth;
+    } else {
+      --depth;
+    }
+    ++at_;
+  } while (depth > 0);
+  return true;
 }
 
 std::string_view json_member(std::string_view object, std::string_view name) {
@@ -125,37 +147,6 @@ bool is_json(std::string_view text) {
   rapidjson::Reader reader;
   // RapidJSON takes a NUL for the end of the text.
   return !reader.Parse<kFlags>(stream, handler).IsError() && stream.Tell() == copy.size();
-}
-
-std::size_t JsonEnd::take(std::string_view piece) {
-  if (reached()) return 0;
-  for (std::size_t i = 0; i < piece.size(); ++i) {
-    const char c = piece[i];
-    if (in_string_) {
-      const bool ends = c == '"' && !escaped_;
-      escaped_ = c == '\\' && !escaped_;
-      in_string_ = !ends;
-      continue;
-    }
-    switch (c) {
-      case '"':
-        in_string_ = true;
-        break;
-      case '{':
-      case '[':
-        begun_ = true;
-        ++depth_;
-        break;
-      case '}':
-      case ']':
-        if (depth_ > 0) --depth_;
-        if (reached()) return i + 1;
-        break;
-      default:
-        break;
-    }
-  }
-  return piece.size();
 }
 
 }  // namespace sluice

@@ -31,6 +31,7 @@ class JsonCursor {
   bool skip(char expected);
   std::string_view take_value();
   std::string_view take_string();
+  bool skip_nested();
 
   std::string_view json_;
   std::size_t at_ = 0;
@@ -54,21 +55,5 @@ void append_json_line(std::string& out, std::string_view json);
 
 /// Whether `text` is one JSON value as JavaScript's `JSON.parse` takes it. The input is UTF-8.
 bool is_json(std::string_view text);
-
-/// Follows a JSON object or array that arrives in pieces up to its end.
-class JsonEnd {
- public:
-  /// Takes the next piece. Returns the length of the part that belongs to the value; a value of
-  /// another type has no end.
-  std::size_t take(std::string_view piece);
-  /// All brackets are closed.
-  [[nodiscard]] bool reached() const { return begun_ && depth_ == 0; }
-
- private:
-  std::size_t depth_ = 0;
-  bool begun_ = false;
-  bool in_string_ = false;
-  bool escaped_ = false;
-};
 
 }  // namespace sluice

@@ -149,14 +149,18 @@ void MessagesFace::write_entry(std::string& out, const EventLog::Event& event) {
   out.append("}}\n\n");
 }
 
+// A signature is the end of the thinking that it signs.
 void MessagesFace::write_signature(std::string& out, std::string_view extra) {
   const std::string_view signature = json_member(extra, "signature");
-  if (!signature.starts_with('"') || !begin(out, "content_block_delta")) return;
-  out.append(",\"index\":");
-  append_json_number(out, block_count_);
-  out.append(",\"delta\":{\"type\":\"signature_delta\",\"signature\":");
-  out.append(signature).push_back('}');
-  out.append(kObjectEnd);
+  if (!signature.starts_with('"')) return;
+  if (begin(out, "content_block_delta")) {
+    out.append(",\"index\":");
+    append_json_number(out, block_count_);
+    out.append(",\"delta\":{\"type\":\"signature_delta\",\"signature\":");
+    out.append(signature).push_back('}');
+    out.append(kObjectEnd);
+  }
+  close_block(out);
 }
 
 void MessagesFace::open_block(std::string& out, const EventLog::Event& event) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/faces/json_cursor.h"
 #include "core/sse/encoder.h"
 #include "core/streams/job.h"
 
@@ -147,7 +148,7 @@ void UiFace::close_part(std::string& out, const EventLog& log, std::uint64_t unt
 void UiFace::open_tool(std::string& out, const EventLog::Event& event) {
   part_ = EntryKind::kToolCall;
   call_seq_ = event.id.seq;
-  input_end_ = {};
+  input_ = {};
   input_sent_ = input_spoiled_ = false;
   delta_prefix_ = "data: {\"type\":\"tool-input-delta\"";
   append_text_member(delta_prefix_, "toolCallId", event.text);
@@ -159,23 +160,20 @@ void UiFace::open_tool(std::string& out, const EventLog::Event& event) {
 }
 
 void UiFace::write_arguments(std::string& out, const EventLog& log, const EventLog::Event& event) {
-  const bool was_whole = input_end_.reached();
-  const std::size_t used = input_end_.take(event.text);
-  const bool has_rest = event.text.find_first_not_of(" \t\r\n", used) != std::string_view::npos;
   if (input_sent_) {
     // A delta would take back the input in the client.
-    input_spoiled_ |= has_rest;
+    input_spoiled_ |= event.text.find_first_not_of(" \t\r\n") != std::string_view::npos;
     return;
   }
+  const bool was_whole = input_.is_whole();
+  input_.take(event.text);
   if (frames_.next()) {
     append_frame_id(out, frames_.count());
     out.append(delta_prefix_);
     append_json_string(out, event.text);
     out.append(kObjectEnd);
   }
-  if (!was_whole && input_end_.reached() && !has_rest) {
-    input_sent_ = write_input(out, log, event.id.seq + 1);
-  }
+  if (!was_whole && input_.is_whole()) input_sent_ = write_input(out, log, event.id.seq + 1);
 }
 
 // Writes the input of the open call if its arguments are JSON.

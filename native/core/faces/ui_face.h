@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/json_progress.h"
 #include "core/faces/face_options.h"
 #include "core/faces/frame_writer.h"
-#include "core/faces/json_cursor.h"
 
 namespace sluice {
 
@@ -49,7 +49,7 @@ class UiFace final : public Face {
   std::uint64_t part_count_ = 0;   // parts of text and reasoning so far; the open one's number
   std::string delta_prefix_;       // data of the open part's deltas, up to the text
   std::uint64_t call_seq_ = 0;     // of the entry that opened the tool call
-  JsonEnd input_end_;              // of the open tool call
+  JsonProgress input_;             // of the open tool call
   bool input_sent_ = false;        // its input is available
   bool input_spoiled_ = false;     // more text followed
 };

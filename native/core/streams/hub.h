@@ -196,7 +196,7 @@ class JobHub final : public Machine {
   void finish_job(Job& job, Terminal terminal, Nanos now);
   void publish_end(Job& job, Nanos now);
   void release_end(Job& job, Nanos now);
-
+  // hub_followers.cc
   void finish_followers(Job& source, const Terminal& terminal, Nanos now);
   void leave_source(Job& follower);
 

@@ -29,6 +29,7 @@ JobChange change_of(const Job& job) {
   const bool head = log.has_head() && !job.head_recorded;
   change.moved = next_attempt || started || head;
   change.head = log.head();
+  change.retry_members = job.retry_members;
   change.whole = job.options.whole;
   const std::uint64_t from = next_attempt ? 1 : job.recorded.next_seq;
   change.tokens = log.copy_from(from);

@@ -122,6 +122,7 @@ void Job::restore(RestoredJob restored, Nanos now) {
   if (started_at != kNever) status = Status::kRunning;
   log.restore(restored.attempt, std::move(restored.tokens), std::move(restored.head));
   head_recorded = log.has_head();
+  retry_members = std::move(restored.retry_members);
   // Subscribers of a job that was cut off may have received more tokens than were recorded. Their
   // ids must not be used again, so many tokens are skipped.
   constexpr std::uint64_t kLostMax = std::uint64_t{1} << 32;
@@ -257,6 +258,8 @@ void Job::append_state(std::string& out, StateParts parts, Nanos now) const {
   append_usage(out, usage());
   out.push_back(',');
   append_metrics(out, now);
+  out.append(",\"log_bytes\":");
+  append_json_number(out, log.retained_bytes());
   out.append(",\"text_bytes\":");
   append_json_number(out, log.text_bytes());
   if (log.trimmed() > 0) out.append(",\"text_truncated\":true");

@@ -30,7 +30,8 @@ struct JobChange {
   JobSpans spans;
   TokenRun tokens;
   AnswerHead head;
-  bool whole = false;  // JobOptions::whole
+  std::string retry_members;  // of the attempt's retry event; a JSON object or empty
+  bool whole = false;         // JobOptions::whole
   std::optional<Terminal> terminal;
   std::uint64_t skipped_ids = 0;  // ids skipped before the terminal event's
 };
@@ -49,6 +50,7 @@ struct RestoredJob {
   std::uint64_t attempt = 1;
   TokenRun tokens;
   AnswerHead head = {};
+  std::string retry_members = {};
   JobSpans spans;
   std::optional<Terminal> terminal;
   std::uint64_t skipped_ids = 0;

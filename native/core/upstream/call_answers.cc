@@ -15,7 +15,9 @@ CallAnswers::CallAnswers(Options options, JobHub& hub, RelayOutcome& outcome)
       one_answer_(options.one_answer),
       unsettled_(options.jobs.size()) {
   shares_.reserve(options.jobs.size());
-  for (const JobHandle job : options.jobs) shares_.push_back({.job = job});
+  for (const JobHandle job : options.jobs) {
+    shares_.push_back({.job = job, .matcher = StopMatcher(options.stops)});
+  }
   outcome_.failed.assign(shares_.size(), -1);
   for (Share& share : shares_) {
     if (!hub_.is_open(share.job)) settle(share);
@@ -30,12 +32,74 @@ void CallAnswers::set_usage(const TokenUsage& usage, std::string_view members) {
 
 void CallAnswers::append(std::size_t index, const Entry& entry, Nanos now) {
   Share& share = shares_[index];
-  if (share.settled) return;
+  if (share.settled || share.stopped) return;
   begin(share, now);
   share.entries += 1;
   share.has_calls = share.has_calls || entry.kind == EntryKind::kToolCall;
+  if (!share.matcher.active()) {
+    write(share, entry, now);
+  } else if (entry.kind == EntryKind::kText) {
+    append_text(share, entry, now);
+  } else {
+    flush(share, now);
+    write(share, entry, now);
+  }
+}
+
+void CallAnswers::write(Share& share, const Entry& entry, Nanos now) {
+  if (share.settled) return;
   hub_.append(share.job, entry, now);  // may end the job, if its log is full
   blocked_ = blocked_ || (!share.settled && !hub_.writable(share.job));
+}
+
+void CallAnswers::append_text(Share& share, const Entry& entry, Nanos now) {
+  const std::size_t end = share.matcher.push(entry.text);
+  const std::size_t pending = share.matcher.pending();
+  if (end == std::string_view::npos && pending == 0 && share.held.empty()) {
+    write(share, entry, now);
+    return;
+  }
+  std::size_t bytes = end == std::string_view::npos ? entry.text.size() : end;
+  for (const HeldText& held : share.held) bytes += held.text.size();
+  share.held.push_back({std::string(entry.text), std::string(entry.aux)});
+  release(share, bytes - pending, end != std::string_view::npos, now);
+  if (end == std::string_view::npos || share.settled) return;
+  share.held.clear();
+  share.stopped = true;
+  share.reason = FinishReason::kStop;
+  share.raw_reason = name_of(FinishReason::kStop);
+  if (!one_answer_) {
+    conclude_one(share, Failure::kNone, {}, now);
+  } else if (std::ranges::all_of(shares_,
+                                 [](const Share& each) { return each.settled || each.stopped; })) {
+    conclude_together(Failure::kNone, {}, now);
+  }
+}
+
+/// Writes the first `bytes` of the held text. An entry with aux data is not divided unless `cut`,
+/// and then loses them: they are those of its whole text.
+void CallAnswers::release(Share& share, std::size_t bytes, bool cut, Nanos now) {
+  std::size_t written = 0;
+  for (HeldText& held : share.held) {
+    if (bytes < held.text.size()) {
+      if (bytes == 0 || (!held.aux.empty() && !cut)) break;
+      write(share, {.text = std::string_view(held.text).substr(0, bytes)}, now);
+      held.text.erase(0, bytes);
+      break;
+    }
+    bytes -= held.text.size();
+    write(share, {.text = held.text, .aux = held.aux}, now);
+    ++written;
+  }
+  share.held.erase(share.held.begin(), share.held.begin() + static_cast<std::ptrdiff_t>(written));
+}
+
+/// The text goes on otherwise, or ends: nothing of it is a stop string.
+void CallAnswers::flush(Share& share, Nanos now) {
+  for (const HeldText& held : std::exchange(share.held, {})) {
+    write(share, {.text = held.text, .aux = held.aux}, now);
+  }
+  share.matcher.reset();
 }
 
 // The head of a log is what is known at its first entry, or else at its end.
@@ -83,6 +147,7 @@ std::vector<JobHandle> CallAnswers::jobs() const {
 
 void CallAnswers::finish(std::size_t index, FinishReason reason, std::string_view raw, Nanos now) {
   Share& share = shares_[index];
+  if (share.stopped) return;
   share.reason = reason;
   share.raw_reason = raw;
   if (shares_.size() > 1 && !one_answer_ && !share.settled) {
@@ -110,7 +175,7 @@ void CallAnswers::conclude_one(Share& share, Failure failure, const std::string&
   if (own == Failure::kNone) {
     end(share, now);
   } else {
-    fail(share, own, own == Failure::kFinish ? share.raw_reason : text);
+    fail(share, own, own == Failure::kFinish ? share.raw_reason : text, now);
   }
 }
 
@@ -128,12 +193,13 @@ void CallAnswers::conclude_together(Failure failure, const std::string& text, Na
     if (is_whole) {
       end(share, now);
     } else {
-      fail(share, own, why);
+      fail(share, own, why, now);
     }
   }
 }
 
-void CallAnswers::fail(Share& share, Failure failure, const std::string& text) {
+void CallAnswers::fail(Share& share, Failure failure, const std::string& text, Nanos now) {
+  flush(share, now);
   settle(share);
   outcome_.failed[static_cast<std::size_t>(&share - shares_.data())] =
       static_cast<std::int64_t>(entries_of(share));
@@ -150,6 +216,7 @@ std::uint64_t CallAnswers::entries_of(const Share& share) const {
 }
 
 void CallAnswers::end(Share& share, Nanos now) {
+  flush(share, now);
   settle(share);
   begin(share, now);
   const bool ends_in_calls = share.reason == FinishReason::kStop && share.has_calls;

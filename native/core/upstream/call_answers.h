@@ -13,6 +13,7 @@
 #include "core/upstream/finish_reason.h"
 #include "core/upstream/openai_payload.h"
 #include "core/upstream/relay_outcome.h"
+#include "core/upstream/stop_matcher.h"
 
 namespace sluice {
 
@@ -21,8 +22,9 @@ namespace sluice {
 class CallAnswers {
  public:
   struct Options {
-    std::vector<JobHandle> jobs;  ///< By the index of the choice.
-    bool one_answer = false;      ///< See Relay::Options.
+    std::vector<JobHandle> jobs;          ///< By the index of the choice.
+    bool one_answer = false;              ///< See Relay::Options.
+    std::vector<std::string> stops = {};  ///< See Relay::Options.
   };
 
   /// Jobs that have ended are settled at once.
@@ -32,7 +34,8 @@ class CallAnswers {
   void set_head(const AnswerHead& head) { head_ = head; }
   void set_usage(const TokenUsage& usage, std::string_view members);
 
-  /// Appends to an answer's log, unless the answer is settled.
+  /// Appends to an answer's log, unless the answer is settled. Text that may be the beginning of a
+  /// stop string is held back; at a whole one the answer ends.
   void append(std::size_t index, const Entry& entry, Nanos now);
   /// The finish reason of an answer; a later one replaces it. An answer of its own ends if it has
   /// company: the usage that may follow is that of the whole call.
@@ -51,13 +54,23 @@ class CallAnswers {
   [[nodiscard]] bool settled() const { return unsettled_ == 0; }
   [[nodiscard]] bool is_settled(std::size_t index) const { return shares_[index].settled; }
   [[nodiscard]] bool is_finished(std::size_t index) const { return shares_[index].finished(); }
+  /// Whether its text has met a stop string.
+  [[nodiscard]] bool is_stopped(std::size_t index) const { return shares_[index].stopped; }
   [[nodiscard]] bool all_finished() const;
   [[nodiscard]] bool all_finished_or_settled() const;
   [[nodiscard]] std::vector<JobHandle> jobs() const;
 
  private:
+  struct HeldText {
+    std::string text;
+    std::string aux;
+  };
+
   struct Share {
     JobHandle job;
+    StopMatcher matcher = {};
+    std::vector<HeldText> held = {};  // text that may begin a stop string, from its entry on
+    bool stopped = false;             // at a stop string: what follows does not count
     std::uint64_t entries = 0;
     bool has_calls = false;
     std::optional<FinishReason> reason = {};
@@ -68,12 +81,16 @@ class CallAnswers {
   };
 
   void begin(const Share& share, Nanos now);
+  void write(Share& share, const Entry& entry, Nanos now);
+  void append_text(Share& share, const Entry& entry, Nanos now);
+  void release(Share& share, std::size_t bytes, bool cut, Nanos now);
+  void flush(Share& share, Nanos now);
   void settle(Share& share);
   static RelayOutcome::Failure failure_of(const Share& share, RelayOutcome::Failure failure);
   void conclude_one(Share& share, RelayOutcome::Failure failure, const std::string& text,
                     Nanos now);
   void conclude_together(RelayOutcome::Failure failure, const std::string& text, Nanos now);
-  void fail(Share& share, RelayOutcome::Failure failure, const std::string& text);
+  void fail(Share& share, RelayOutcome::Failure failure, const std::string& text, Nanos now);
   void end(Share& share, Nanos now);
   [[nodiscard]] Usage usage_of(const Share& share) const;
   [[nodiscard]] std::uint64_t entries_of(const Share& share) const;

@@ -31,7 +31,10 @@ Relay::Relay(Options options, JobHub& hub, Nanos now)
       decoder_({.choices = static_cast<std::uint32_t>(options.jobs.size()),
                 .event_bytes = kEventBytesMax + kFieldNameBytes,
                 .random = std::move(options.random)}),
-      answers_({.jobs = std::move(options.jobs), .one_answer = options.one_answer}, hub, outcome_),
+      answers_({.jobs = std::move(options.jobs),
+                .one_answer = options.one_answer,
+                .stops = std::move(options.stops)},
+               hub, outcome_),
       now_(now),
       last_byte_at_(now) {
   if (settled()) state_ = State::kOver;
@@ -229,10 +232,11 @@ void Relay::on_head(const AnswerHead& head) {
 
 void Relay::on_entry(std::uint32_t index, const Entry& entry) {
   heard_ = true;
-  if (answers_.is_settled(index)) return;
+  if (answers_.is_settled(index) || answers_.is_stopped(index)) return;
   // A finish reason was early: the wait for the counts begins anew.
   if (answers_.is_finished(index)) usage_deadline_ = kNever;
   answers_.append(index, entry, now_);
+  if (settled() && state_ != State::kOver) leave(false);  // at a stop string
 }
 
 void Relay::on_finish(std::uint32_t index, FinishReason reason, std::string_view raw) {

@@ -37,6 +37,9 @@ class Relay final : private OpenAiSink {
     /// call. False: they are answers of their own.
     bool one_answer = false;
     RandomBits random = system_random_bits;  ///< See OpenAiDecoder::Options.
+    /// The text of an answer ends before the first of these strings that is complete, for upstreams
+    /// that ignore them; the transfer is then dropped.
+    std::vector<std::string> stops = {};
   };
   struct Head {
     int status;

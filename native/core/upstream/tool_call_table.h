@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/json_progress.h"
 #include "core/base/random_text.h"
 #include "core/base/utf8.h"
 #include "core/streams/event_log.h"
-#include "core/upstream/raw_json.h"
 
 namespace sluice {
 

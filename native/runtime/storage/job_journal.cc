@@ -95,13 +95,26 @@ StoreWrite ending_of(JobChange& change, std::int64_t now_ms) {
     completion = number(end.usage->completion_tokens);
   }
   return {of("end_job"),
-          {number(change.record), number(change.attempt), span(change.spans.started),
-           span(change.spans.first_token), span(change.spans.ended), now_ms,
-           std::string(status_of(end.kind)), text(std::move(end.reason)),
-           text(std::move(end.error_code)), text(std::move(end.error_message)),
-           text(std::move(end.error_type)), std::move(prompt), std::move(completion),
-           text(std::move(end.details)), number(change.skipped_ids), json_of(end.usage),
-           text(std::move(end.raw_reason)), json_of(change.head), number(change.whole ? 1 : 0)}};
+          {number(change.record),
+           number(change.attempt),
+           span(change.spans.started),
+           span(change.spans.first_token),
+           span(change.spans.ended),
+           now_ms,
+           std::string(status_of(end.kind)),
+           text(std::move(end.reason)),
+           text(std::move(end.error_code)),
+           text(std::move(end.error_message)),
+           text(std::move(end.error_type)),
+           std::move(prompt),
+           std::move(completion),
+           text(std::move(end.details)),
+           number(change.skipped_ids),
+           json_of(end.usage),
+           text(std::move(end.raw_reason)),
+           json_of(change.head),
+           text(std::move(change.retry_members)),
+           number(change.whole ? 1 : 0)}};
 }
 
 void append_change(StoreBatch& batch, JobChange& change, std::int64_t now_ms) {
@@ -124,10 +137,10 @@ void append_change(StoreBatch& batch, JobChange& change, std::int64_t now_ms) {
   if (change.terminal) {
     batch.push_back(ending_of(change, now_ms));
   } else if (change.moved) {
-    batch.push_back(
-        {of("mark_job"),
-         {record, number(change.attempt), span(change.spans.started),
-          span(change.spans.first_token), json_of(change.head), number(change.whole ? 1 : 0)}});
+    batch.push_back({of("mark_job"),
+                     {record, number(change.attempt), span(change.spans.started),
+                      span(change.spans.first_token), json_of(change.head),
+                      text(std::move(change.retry_members)), number(change.whole ? 1 : 0)}});
   }
 }
 

@@ -5,9 +5,9 @@ namespace sluice {
 namespace {
 
 // Times ending in _ms are Unix milliseconds; those of jobs in _ns are spans since the job was
-// created. `usage`, `head` and `details` of a job are JSON. A row of tokens holds a chunk: the
-// `text` of `count` tokens from `seq` on, and in `ends` the end offset of each. `kinds` is NULL if
-// all are plain text, else it has the count of tool calls before the chunk, and a byte for each
+// created. `usage`, `head`, `retry` and `details` of a job are JSON. A row of tokens holds a chunk:
+// the `text` of `count` tokens from `seq` on, and in `ends` the end offset of each. `kinds` is NULL
+// if all are plain text, else it has the count of tool calls before the chunk, and a byte for each
 // token: its EntryKind, plus 8 if it has aux data. `aux` has the length and the bytes of each aux
 // data. Numbers in blobs have 32 bits, little-endian. Prompts are not stored: no request reads them
 // again.
@@ -28,7 +28,7 @@ namespace {
   ", attempt, started_ns, first_token_ns, ended_ns, ended_at_ms, status, reason, error_code," \
   " error_message, error_type, usage_prompt_tokens, usage_completion_tokens, details,"        \
   " skipped_ids, extra"
-#define JOB_COLUMNS JOB_COLUMNS_2 ", usage, raw_reason, head, whole"
+#define JOB_COLUMNS JOB_COLUMNS_2 ", usage, raw_reason, head, retry, whole"
 #define TOKEN_COLUMNS_2 "job, attempt, seq, count, text, ends"
 #define TOKEN_COLUMNS TOKEN_COLUMNS_2 ", kinds, aux"
 #define KEY_COLUMNS "name, fingerprint, answer, expires_at_ms"
@@ -150,6 +150,7 @@ CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
     "ALTER TABLE jobs ADD COLUMN usage TEXT;"
     "ALTER TABLE jobs ADD COLUMN raw_reason TEXT;"
     "ALTER TABLE jobs ADD COLUMN head TEXT;"
+    "ALTER TABLE jobs ADD COLUMN retry TEXT;"
     "ALTER TABLE jobs ADD COLUMN whole INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE tokens ADD COLUMN kinds BLOB;"
     "ALTER TABLE tokens ADD COLUMN aux BLOB;"
@@ -186,19 +187,20 @@ constexpr StoreSql kStatements[] = {
      "INSERT OR REPLACE INTO jobs (" JOB_BEFORE ", extra, checksum)"
      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, NULL,"
      " NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, ?9, NULL, NULL, NULL,"
-     " 0, 0))"},
+     " NULL, 0, 0))"},
     {"mark_job",
-     "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4, head = ?5, whole = ?6,"
-     " checksum = row_sum(" JOB_BEFORE ", ?2, ?3, ?4, ended_ns, ended_at_ms, status, reason,"
+     "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4, head = ?5, retry = ?6,"
+     " whole = ?7, checksum = row_sum(" JOB_BEFORE
+     ", ?2, ?3, ?4, ended_ns, ended_at_ms, status, reason,"
      " error_code, error_message, error_type, usage_prompt_tokens, usage_completion_tokens,"
-     " details, skipped_ids, extra, usage, raw_reason, ?5, ?6, counted) WHERE number = ?1"},
+     " details, skipped_ids, extra, usage, raw_reason, ?5, ?6, ?7, counted) WHERE number = ?1"},
     {"end_job",
      "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4, ended_ns = ?5,"
      " ended_at_ms = ?6, status = ?7, reason = ?8, error_code = ?9, error_message = ?10,"
      " error_type = ?11, usage_prompt_tokens = ?12, usage_completion_tokens = ?13, details = ?14,"
-     " skipped_ids = ?15, usage = ?16, raw_reason = ?17, head = ?18, whole = ?19,"
+     " skipped_ids = ?15, usage = ?16, raw_reason = ?17, head = ?18, retry = ?19, whole = ?20,"
      " checksum = row_sum(" JOB_BEFORE ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-     " ?15, extra, ?16, ?17, ?18, ?19, counted) WHERE number = ?1"},
+     " ?15, extra, ?16, ?17, ?18, ?19, ?20, counted) WHERE number = ?1"},
     {"erase_job", "DELETE FROM jobs WHERE id = ?"},
     {"erase_tokens", "DELETE FROM tokens WHERE job IN (SELECT number FROM jobs WHERE id = ?)"},
     {"erase_jobs_of", "DELETE FROM jobs WHERE principal = ?"},

@@ -1,6 +1,13 @@
 /** `sluice serve` with upstreams: of the file, of flags, of the environment; the check at the start. */
 import { environment, file, killAll, removeFiles, serve, sluice } from '../../support/crash/cli.js';
 import { listing, startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
+import {
+  start,
+  startAnthropic,
+  stop,
+  streamEvents,
+  text,
+} from '../../support/upstream/anthropic-upstream.js';
 import { until } from '../../support/until.js';
 
 const cleanups = [];
@@ -21,7 +28,7 @@ const configure = (config, name = 'config.json') => file(name, JSON.stringify(co
 const warnings = ({ output }) =>
   output.stderr
     .split('\n')
-    .filter((line) => line.includes('"upstream"'))
+    .filter((line) => line.includes('"set"'))
     .map((line) => JSON.parse(line).msg);
 
 async function answer({ submit, ended }, body = {}) {
@@ -123,6 +130,19 @@ test('the key of OpenAI goes to nobody else', async () => {
   const config = { upstreams: [{ name: 'a', base_url: a.url }] };
   await answer(await serve('--config', await configure(config)));
   expect(a.exchanges[0].headers.authorization).toBeUndefined();
+});
+
+test('ANTHROPIC_API_KEY, where an upstream of that dialect names no key', async () => {
+  const a = await startAnthropic(streamEvents(start(), ...text(0, 'hi'), ...stop()));
+  cleanups.push(() => a.close());
+  a.list = (_req, res) => res.writeHead(401).end();
+  const config = { upstreams: [{ name: 'claude', base_url: a.url, dialect: 'anthropic' }] };
+  const path = await configure(config);
+  environment.ANTHROPIC_API_KEY = 'key-of-env';
+  const server = await serve('--config', path);
+  expect(await answer(server, { model: 'claude-x' })).toMatchObject({ text: 'hi' });
+  expect(a.exchanges[0].headers['x-api-key']).toBe('key-of-env');
+  expect(warnings(server)).toEqual([expect.stringContaining('set ANTHROPIC_API_KEY')]);
 });
 
 describe('the check at the start', () => {

@@ -183,6 +183,92 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
   });
 });
 
+describe('an upstream that calls tools', () => {
+  let upstream;
+  afterEach(async () => {
+    await stopAll();
+    await upstream.close();
+  });
+  const calls = [{ id: 'c', type: 'function', function: { name: 'f', arguments: '{"a":1}' } }];
+
+  async function startWith(respond) {
+    upstream = await startMockUpstream(respond);
+    return start({
+      provider: providers.openai({ baseUrl: upstream.url }),
+      retry: { attempts: 3, baseMs: 1, capMs: 1 },
+    });
+  }
+  const chunk = (exchange, delta, finish_reason = null) =>
+    exchange.event({ choices: [{ index: 0, delta, finish_reason }] });
+
+  test('gets them back with their results, without its reasoning', async () => {
+    const { submit, post, get, read } = await startWith(async (exchange) => {
+      exchange.open();
+      if (exchange.body.messages.at(-1).role === 'tool') await chunk(exchange, { content: 'done' });
+      else {
+        await chunk(exchange, { reasoning_content: 'hm' });
+        await chunk(exchange, { tool_calls: [{ index: 0, ...calls[0] }] });
+      }
+      await exchange.finish();
+      await exchange.done();
+      exchange.end();
+    });
+    const { body: made } = await post('/v1/conversations', {});
+    const say = async (fields) => {
+      const { body } = await submit({ conversation_id: made.conversation_id, ...fields });
+      await read(body.stream_url);
+    };
+    const result = { role: 'tool', tool_call_id: 'c', content: '5' };
+    await say({ prompt: 'p', tools: passed.tools });
+    await say({ messages: [result], tools: passed.tools });
+    const history = [
+      { role: 'user', content: 'p' },
+      { role: 'assistant', content: null, tool_calls: calls },
+      result,
+    ];
+    expect(upstream.exchanges[1].body).toMatchObject({ messages: history, tools: passed.tools });
+    const { body } = await get(`/v1/conversations/${made.conversation_id}`);
+    expect(body.messages).toMatchObject([...history, { role: 'assistant', content: 'done' }]);
+    expect(body.messages[1]).toMatchObject({ reasoning: 'hm', finish_reason: 'tool_calls' });
+  });
+
+  test('is called once if it breaks off after its first reasoning', async () => {
+    const { submit, ended } = await startWith(async (exchange) => {
+      exchange.open();
+      await chunk(exchange, { reasoning_content: 'hm' });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      exchange.cut();
+    });
+    const { body } = await submit({ prompt: 'p' });
+    expect(await ended(body.job_id)).toMatchObject({
+      status: 'failed',
+      reasoning: 'hm',
+      error: { code: 'upstream_disconnected' },
+    });
+    expect(upstream.exchanges).toHaveLength(1);
+  });
+
+  test('is not cut by the count of its deltas', async () => {
+    const { submit, ended } = await startWith(async (exchange) => {
+      exchange.open();
+      for (let i = 0; i < 4; i++) await chunk(exchange, { reasoning_content: 'hm' });
+      for (const delta of ['{"a', '":1', '}']) {
+        const call = { index: 0, id: 'c', function: { name: 'f', arguments: delta } };
+        await chunk(exchange, { tool_calls: [call] });
+      }
+      await exchange.finish('tool_calls');
+      await exchange.done();
+      exchange.end();
+    });
+    const { body } = await submit({ prompt: 'p', max_completion_tokens: 2, tools: passed.tools });
+    expect(await ended(body.job_id)).toMatchObject({
+      status: 'completed',
+      reason: 'tool_calls',
+      tool_calls: calls,
+    });
+  });
+});
+
 describe('a request with an idempotency key, from a route', () => {
   afterEach(stopAll);
 

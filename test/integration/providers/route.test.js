@@ -4,6 +4,7 @@ import { providers } from '../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
 import { until } from '../../support/until.js';
+import * as anthropic from '../../support/upstream/anthropic-upstream.js';
 
 afterEach(stopAll);
 
@@ -25,7 +26,11 @@ async function gatewayOver(upstreams, { fallbacks, ...options } = {}) {
 
 /** A job to its end: the job, and its events as `[id, type, upstream or text]`. */
 async function ask({ submit, stream, ended }, body = {}) {
-  const { status, headers, body: answer } = await submit({ prompt: 'hi', ...body });
+  const {
+    status,
+    headers,
+    body: answer,
+  } = await submit(body.messages ? body : { prompt: 'hi', ...body });
   if (status !== 201) return { status, headers, error: answer.error };
   const { done } = await stream(answer.stream_url);
   const events = (await done).map(({ id, type, data }) => [
@@ -304,6 +309,82 @@ test('after the upstreams of a model come the fallbacks', async () => {
   expect(seen[0]).toEqual(['2-0', 'job_retry', 'b']);
   expect(job).toMatchObject({ model: 'big', upstream: 'b', text: 'from b' });
   expect(b.mock.exchanges.map(({ body }) => body.model)).toEqual(['small']);
+});
+
+describe('the dialect anthropic', () => {
+  const hello = [anthropic.start(), ...anthropic.text(0, 'from ', 'claude'), ...anthropic.stop()];
+
+  async function claude(...answers) {
+    const mock = await anthropic.startAnthropic(...answers);
+    cleanUp(() => mock.close());
+    const config = { name: 'claude', base_url: mock.url, dialect: 'anthropic', api_key: 'key-1' };
+    return { mock, config };
+  }
+
+  test('a job over it', async () => {
+    const a = await claude(anthropic.streamEvents(...hello));
+    const { job, events: seen } = await ask(await gatewayOver([a]), {
+      messages: [
+        { role: 'system', content: 'be kind' },
+        { role: 'user', content: 'hi' },
+      ],
+      model: 'claude-x',
+      max_tokens: 9,
+    });
+    expect(seen.map(([, , what]) => what)).toEqual(['from ', 'claude', 'stop']);
+    expect(job).toMatchObject({
+      upstream: 'claude',
+      usage: { prompt_tokens: 25, completion_tokens: 15 },
+    });
+    const [{ body, headers }] = a.mock.exchanges;
+    expect(headers['x-api-key']).toBe('key-1');
+    expect(body).toEqual({
+      model: 'claude-x',
+      max_tokens: 9,
+      system: 'be kind',
+      messages: [{ role: 'user', content: [{ type: 'text', text: 'hi' }] }],
+      stream: true,
+    });
+  });
+
+  const overloaded = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } };
+
+  test.each([
+    ['a named error event', anthropic.streamEvents(anthropic.start(), anthropic.ping, overloaded)],
+    ['529', anthropic.refuse(529, 'overloaded_error', 'Overloaded')],
+    ['an empty stream', anthropic.streamEvents()],
+  ])('%s goes on at an upstream of the other dialect', async (_name, answer) => {
+    const [a, b] = [await claude(answer), await upstream('b')];
+    const { job, events: seen } = await ask(await gatewayOver([a, b]));
+    expect(seen[0]).toEqual(['2-0', 'job_retry', 'b']);
+    expect(job).toMatchObject({ text: 'from b', upstream: 'b' });
+  });
+
+  test('and the other way', async () => {
+    const [a, b] = [
+      await upstream('a', fails(500)),
+      await claude(anthropic.streamEvents(...hello)),
+    ];
+    const { job } = await ask(await gatewayOver([a, b]));
+    expect(job).toMatchObject({ text: 'from claude', upstream: 'claude' });
+  });
+
+  test('a cancel closes its connection', async () => {
+    const a = await claude(async (exchange) => {
+      exchange.open();
+      for (const event of hello.slice(0, 3)) await exchange.raw(anthropic.frame(event));
+    });
+    const gateway = await gatewayOver([a]);
+    const { body } = await gateway.submit({ prompt: 'p' });
+    const stream = await gateway.stream(body.stream_url);
+    await until(() => stream.text === 'from ', 'the first token');
+    await gateway.cancel(body.job_id);
+    await (
+      await a.mock.exchange(0)
+    ).closed;
+    await stream.done;
+    expect(stream.last().type).toBe('job_cancelled');
+  });
 });
 
 describe('circuits', () => {

@@ -20,10 +20,8 @@ export const sluice = (...args) => sluiceWith({}, ...args);
 
 /** The same, with further environment variables. */
 export function sluiceWith(variables, ...args) {
-  const child = spawn(process.execPath, [main, ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment, ...variables },
-  });
+  const env = { ...process.env, ...environment, ...variables };
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   running.add(child);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) {

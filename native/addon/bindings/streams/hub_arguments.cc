@@ -119,6 +119,7 @@ RestoredJob FromJs<RestoredJob>::read(napi_env env, napi_value value) {
                     .first_token = span_from(env, given.value("firstTokenNs")),
                     .ended = span_from(env, given.value("endedNs"))};
   restored.tokens = tokens_from(env, given.value("tokens"));
+  restored.retry_members = given.get<std::string>("retryMembers");
   if (napi_value value_of_head = given.value("head"); is_object(env, value_of_head)) {
     const Members head(env, value_of_head);
     restored.head = {.model = head.get<std::string>("model"),
@@ -151,9 +152,13 @@ UpstreamRequest FromJs<UpstreamRequest>::read(napi_env env, napi_value value) {
 
 Relay::Options FromJs<Relay::Options>::read(napi_env env, napi_value value) {
   const Members given(env, value);
-  return {.idle = given.get<Nanos>("idleMs"),
-          .jobs = given.get<std::vector<JobHandle>>("jobs"),
-          .one_answer = given.get<bool>("oneAnswer")};
+  Relay::Options options{.idle = given.get<Nanos>("idleMs"),
+                         .jobs = given.get<std::vector<JobHandle>>("jobs"),
+                         .one_answer = given.get<bool>("oneAnswer")};
+  for (napi_value stop : elements_of(env, given.value("stops"))) {
+    options.stops.push_back(text_from(env, stop));
+  }
+  return options;
 }
 
 UpstreamHead FromJs<UpstreamHead>::read(napi_env env, napi_value value) {

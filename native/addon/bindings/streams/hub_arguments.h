@@ -34,8 +34,8 @@ struct FromJs<Terminal> {
 };
 
 /// `{attempt, skippedIds, ageMs, retentionLeftMs, startedNs, firstTokenNs, endedNs, tokens, head,
-/// terminal}`; `head` is `{model, system_fingerprint, service_tier}`, `tokens` has rows of the data
-/// file, the three times may be null.
+/// retryMembers, terminal}`; `retryMembers` is JSON, `head` is `{model, system_fingerprint,
+/// service_tier}`, `tokens` has rows of the data file, the three times may be null.
 template <>
 struct FromJs<RestoredJob> {
   static RestoredJob read(napi_env env, napi_value value);

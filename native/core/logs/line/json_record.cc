@@ -321,7 +321,8 @@ LogRecord LogRecordReader::parse(std::string_view line, const LogTimeContext& co
   rapidjson::Reader reader;
   const bool parsed = !reader.Parse<kParseFlags>(stream, *handler_).IsError();
   handler_->finish();
-  handler_->record.well_formed = parsed;
+  // RapidJSON takes a NUL for the end of its input.
+  handler_->record.well_formed = parsed && stream.Tell() == line.size();
   return handler_->record;
 }
 

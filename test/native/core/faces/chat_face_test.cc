@@ -180,7 +180,7 @@ TEST(ChatFace, ACancelledJobIsAnErrorOfItsOwn) {
   answer.cancel();
   EXPECT_EQ(data_of(frames_of(chat(), answer)),
             (Data{R"({"error":{"message":"The job was cancelled: client_request.",)"
-                  R"("type":"cancelled","code":"cancelled","param":null}})"}));
+                  R"("type":"cancelled_error","code":"cancelled","param":null}})"}));
 }
 
 TEST(ChatFace, KeepsAliveWithACommentOfOneLine) {

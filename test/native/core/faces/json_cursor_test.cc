@@ -58,20 +58,5 @@ TEST(IsJson, TakesWhatJsonParseTakes) {
   EXPECT_TRUE(is_json(std::string(100'000, '[') + std::string(100'000, ']')));
 }
 
-TEST(JsonEnd, IsWhereTheBracketsAreClosed) {
-  const std::string json = R"( {"a":"}\"\\","b":[{}]})";
-  for (std::size_t split = 0; split <= json.size(); ++split) {
-    JsonEnd end;
-    EXPECT_EQ(end.take(std::string_view(json).substr(0, split)), split);
-    EXPECT_EQ(end.reached(), split == json.size());
-    EXPECT_EQ(end.take(json.substr(split) + " {"), json.size() - split);
-    EXPECT_TRUE(end.reached());
-    EXPECT_EQ(end.take("}"), 0u);
-  }
-  JsonEnd scalar;
-  scalar.take("\"{}\" 12");
-  EXPECT_FALSE(scalar.reached());
-}
-
 }  // namespace
 }  // namespace sluice

@@ -75,13 +75,16 @@ TEST(MessagesFace, TextIsABlock) {
 TEST(MessagesFace, ThinkingKeepsItsSignature) {
   Answer answer;
   answer.extra(R"({"signature":"early"})").reasoning("hm").extra(R"({"x":1})");
-  answer.extra(R"({"signature":"Eq\/0=="})").text("a").extra(R"({"signature":"late"})").complete();
+  answer.extra(R"({"signature":"Eq\/0=="})").extra(R"({"signature":"twice"})").reasoning("?");
+  answer.text("a").extra(R"({"signature":"late"})").complete();
   EXPECT_EQ(blocks_of(frames_of(messages(), answer)),
             (Data{start(), block(0, R"({"type":"thinking","thinking":"","signature":""})"),
                   delta(0, R"({"type":"thinking_delta","thinking":"hm"})"),
                   delta(0, R"({"type":"signature_delta","signature":"Eq\/0=="})"), stop(0),
-                  block(1, R"({"type":"text","text":""})"),
-                  delta(1, R"({"type":"text_delta","text":"a"})"), stop(1), ending("end_turn"),
+                  block(1, R"({"type":"thinking","thinking":"","signature":""})"),
+                  delta(1, R"({"type":"thinking_delta","thinking":"?"})"), stop(1),
+                  block(2, R"({"type":"text","text":""})"),
+                  delta(2, R"({"type":"text_delta","text":"a"})"), stop(2), ending("end_turn"),
                   frame("message_stop")}));
 }
 

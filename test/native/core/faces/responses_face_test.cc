@@ -220,6 +220,13 @@ TEST(ResponsesFace, AnAnswerCutOffIsIncomplete) {
             frame(8, "response.incomplete",
                   "\"response\":" + response("incomplete", "[" + done + "]", kUsage, "null",
                                              R"({"reason":"max_output_tokens"})")));
+  Answer two;
+  two.call("c", "f").arguments("{}").text("a").complete("length");
+  frames = frames_after_opening(responses(), two);
+  EXPECT_NE(frames.back().find(R"("output":[{"id":"fc_T_0","type":"function_call",)"
+                               R"("status":"completed",)"),
+            std::string::npos);
+  EXPECT_NE(frames.back().find(message("msg_T_1", part("a"), "incomplete")), std::string::npos);
   Answer filtered;
   filtered.complete("content_filter");
   EXPECT_EQ(frames_after_opening(responses(), filtered),
@@ -303,6 +310,37 @@ TEST(ResponsesFace, TheEnvelopeFillsTheObjectAndTheHeadComesWithTheEnding) {
                             R"("output_tokens":20,"output_tokens_details":{"reasoning_tokens":7},)"
                             R"("total_tokens":51})" +
                             end)}));
+}
+
+std::string answer_of(const FaceOptions& options, const Answer& answer) {
+  std::string out;
+  make_face(options)->write_answer(out, answer.job());
+  return out;
+}
+
+TEST(ResponsesFace, TheWholeAnswerIsTheResponseAsItsLogIsNow) {
+  Answer answer;
+  EXPECT_EQ(answer_of(responses(), answer), response("in_progress"));
+  answer.reasoning("hm").text("a");
+  const std::string reasoning =
+      R"({"id":"rs_T_0","type":"reasoning","status":"completed","summary":[],)"
+      R"("content":[{"type":"reasoning_text","text":"hm"}]})";
+  EXPECT_EQ(answer_of(responses(), answer),
+            response("in_progress",
+                     "[" + reasoning + "," + message("msg_T_1", part("a"), "in_progress") + "]"));
+  answer.complete();
+  const std::string whole =
+      response("completed", "[" + reasoning + "," + message("msg_T_1", part("a")) + "]", kUsage);
+  EXPECT_EQ(answer_of(responses(), answer), whole);
+  EXPECT_TRUE(frames_of(responses(), answer).ends_with("\"response\":" + whole + "}\n\n"));
+}
+
+TEST(ResponsesFace, ABackgroundResponseIsQueuedUntilItsJobRuns) {
+  FaceOptions options = responses();
+  options.background = true;
+  Answer answer;
+  EXPECT_NE(answer_of(options, answer).find(R"("status":"queued","background":true)"),
+            std::string::npos);
 }
 
 TEST(ResponsesFace, KeepAliveRepeatsTheLastNumberAndTakesNone) {

@@ -372,14 +372,28 @@ TEST_F(JobHubRecordTest, WritesTheHeadWithTheAttemptThatHasIt) {
   pass(kSecond);
   EXPECT_FALSE(last().moved) << "it is written already";
   written();
-  hub_.retry(1, now_);
+  hub_.retry(1, R"({"upstream":"b"})", now_);
   pass(kSecond);
   EXPECT_TRUE(last().moved);
   EXPECT_EQ(last().head.model, "") << "another attempt";
+  EXPECT_EQ(last().retry_members, R"({"upstream":"b"})");
   written();
   hub_.set_head(1, {.model = "m-2"}, now_);
   pass(kSecond);
   EXPECT_EQ(last().head.model, "m-2");
+}
+
+TEST_F(JobHubRecordTest, RestoresTheMembersOfARetry) {
+  RestoredJob job = three_tokens();
+  job.attempt = 2;
+  job.retry_members = R"({"upstream":"b"})";
+  JobOptions options;
+  options.job_id = "job_1";
+  hub_.restore(1, options, job, now_);
+  attach(7, 1);
+  EXPECT_NE(rec_.frames[7].find(R"({"job_id":"job_1","attempt":2,"upstream":"b"})"),
+            std::string::npos)
+      << rec_.frames[7];
 }
 
 TEST_F(JobHubRecordTest, RestoresEveryKindForEveryReader) {

@@ -225,7 +225,8 @@ TEST_F(JobHubTest, StateTellsTextUsageAndMetrics) {
             "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9,"
             "\"estimated\":true},"
             "\"metrics\":{\"queue_ms\":100.000,\"ttft_ms\":500.000,\"duration_ms\":1100.000,"
-            "\"tokens\":2,\"tokens_per_second\":2.000},\"text_bytes\":2,\"text\":\"ab\"}");
+            "\"tokens\":2,\"tokens_per_second\":2.000},\"log_bytes\":10,"
+            "\"text_bytes\":2,\"text\":\"ab\"}");
 }
 
 }  // namespace

@@ -178,22 +178,23 @@ TEST_F(JobJournalTest, WritesAnEnding) {
                                std::int64_t{0}}));
 }
 
-TEST_F(JobJournalTest, WritesTheUsageTheRawReasonAndTheHeadAsTheyAre) {
+TEST_F(JobJournalTest, WritesUsageRawReasonHeadAndRetryAsTheyAre) {
   const auto last_columns = [this] {
     const StoreRow row = rows("jobs").at(0);
     constexpr std::ptrdiff_t kBefore = 23;  // up to `extra`
-    return StoreRow(row.begin() + kBefore, row.begin() + kBefore + 4);
+    return StoreRow(row.begin() + kBefore, row.begin() + kBefore + 5);
   };
   const std::monostate null;
-  EXPECT_EQ(last_columns(), (StoreRow{null, null, null, std::int64_t{0}}));
+  EXPECT_EQ(last_columns(), (StoreRow{null, null, null, null, std::int64_t{0}}));
   JobChange moved;
   moved.record = 1;
   moved.moved = true;
   moved.head = {.model = "m-1", .service_tier = "flex"};
+  moved.retry_members = R"({"upstream":"b"})";
   moved.whole = true;
   write(moved);
   const std::string head = R"({"model":"m-1","service_tier":"flex"})";
-  EXPECT_EQ(last_columns(), (StoreRow{null, null, head, std::int64_t{1}}));
+  EXPECT_EQ(last_columns(), (StoreRow{null, null, head, moved.retry_members, std::int64_t{1}}));
   JobChange ends = moved;
   ends.terminal.emplace();
   ends.terminal->raw_reason = "eos";
@@ -201,7 +202,8 @@ TEST_F(JobJournalTest, WritesTheUsageTheRawReasonAndTheHeadAsTheyAre) {
   write(ends);
   const std::string counts =
       R"({"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"estimated":true})";
-  EXPECT_EQ(last_columns(), (StoreRow{counts, std::string("eos"), head, std::int64_t{1}}));
+  EXPECT_EQ(last_columns(),
+            (StoreRow{counts, std::string("eos"), head, moved.retry_members, std::int64_t{1}}));
   ends.terminal->usage->raw = R"({"prompt_tokens":1,"x":1.0})";
   write(ends);
   EXPECT_EQ(last_columns().at(0), StoreValue(ends.terminal->usage->raw));
