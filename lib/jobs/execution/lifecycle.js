@@ -159,12 +159,12 @@ export class JobLifecycle extends EventEmitter {
     record.beginAttempt();
     const handles = [record.handle, ...record.siblings];
     const nowMs = this.#nowMs();
+    const members = upstream === undefined ? undefined : { upstream };
     if (record.attempts === 1) {
       this.#startedAtMs.set(record, nowMs);
-      for (const handle of handles) this.#hub.start(handle);
+      for (const handle of handles) this.#hub.start(handle, members);
     } else {
       record.attemptOffsetMs = nowMs - (this.#startedAtMs.get(record) ?? nowMs);
-      const members = upstream === undefined ? {} : { upstream };
       for (const handle of handles) this.#hub.retry(handle, members);
     }
     this.emit('attempt', record);
