@@ -1,6 +1,6 @@
 import { finishError, invalidResponse, reportedError } from '../openai/errors.js';
 
-/** @typedef {string | {reasoning: string} | {tool_call: object} | {extra: object}} Piece */
+/** @typedef {string | {reasoning: string} | {tool_call: object} | {extra: Record<string, unknown>}} Piece */
 
 /** Reasons of the job by the API's stop reasons. @type {Record<string, string>} */
 const REASONS = {

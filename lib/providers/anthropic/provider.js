@@ -103,9 +103,10 @@ export class AnthropicProvider {
   }
 
   /**
-   * @param {import('./body.js').AnthropicRequest} request
+   * @param {Omit<import('../shared/types.js').ProviderRequest, 'signal'>} request
    * @param {{signal: AbortSignal}} options
-   * @returns {AsyncGenerator<any, any, void>} pieces of the answer; returns `{reason, usage}`
+   * @returns {AsyncGenerator<import('../shared/types.js').AnswerPiece,
+   *   import('../shared/types.js').ProviderEnd | undefined, void>} pieces of the answer
    */
   async *generate(request, { signal }) {
     const refused = this.#refused.of(request.model);
