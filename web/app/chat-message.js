@@ -4,6 +4,7 @@
  */
 
 import { nextFrame } from './frame.js';
+import { textOfMessage } from './message-text.js';
 import { TextPane } from './text-pane.js';
 
 /** @type {Record<string, string>} */
@@ -17,6 +18,8 @@ const WHO = {
   assistant: 'Answer',
   system: 'Instructions',
   developer: 'Instructions',
+  tool: 'Result',
+  function: 'Result',
 };
 
 /** The element of one message. `follow()` connects it to a running job. */
@@ -29,13 +32,14 @@ export class ChatMessage {
   #render = () => this.#draw();
 
   /**
-   * @param {{role: string, content: string, finish_reason?: string}} message
+   * @param {{role: string, content?: string | any[] | null, finish_reason?: string}} message
    * @param {object} page
    * @param {HTMLTemplateElement} page.template
    * @param {() => void} [page.onFork] called by the fork button; without it there is no button
    * @param {() => void} [page.onDrawn] called after the text has grown
    */
-  constructor({ role, content, finish_reason: reason }, { template, onFork, onDrawn }) {
+  constructor(message, { template, onFork, onDrawn }) {
+    const { role, finish_reason: reason } = message;
     const fragment = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.element = /** @type {HTMLElement} */ (fragment.firstElementChild);
     this.element.dataset.role = role;
@@ -47,7 +51,7 @@ export class ChatMessage {
     }
     this.#parts = parts;
     this.#pane = new TextPane(parts.said);
-    this.#pane.append(content);
+    this.#pane.append(textOfMessage(message));
     this.#onDrawn = onDrawn ?? (() => {});
     parts.who.textContent = WHO[role] ?? role;
     this.setNote(NOTES[reason ?? ''] ?? '');

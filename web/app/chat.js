@@ -189,7 +189,7 @@ export class Chat {
   }
 
   /**
-   * @param {{role: string, content: string, finish_reason?: string}} message
+   * @param {{role: string, content?: string | any[] | null, finish_reason?: string}} message
    * @param {() => void} [onDrawn]
    * @param {number} [count] of stored messages up to and including this one
    */

@@ -2,12 +2,22 @@
 import { checkOptions } from './options.js';
 
 /**
+ * A part of a message's content, or a call of a tool, as the chat API has it.
+ * @typedef {{type: string, [member: string]: unknown}} MessageMember
+ */
+
+/**
  * @typedef {object} ConversationMessage
- * @property {'system' | 'developer' | 'user' | 'assistant'} role
- * @property {string} content
+ * @property {'system' | 'developer' | 'user' | 'assistant' | 'tool' | 'function'} role
+ * @property {string | MessageMember[] | null} [content] text, or parts as the chat API has them; absent or null in
+ *   an answer without text
+ * @property {MessageMember[] | null} [tool_calls] of an answer
+ * @property {string} [tool_call_id] of a tool's result
+ * @property {string | null} [refusal] of an answer
+ * @property {string} [reasoning] of an answer
  * @property {number} created_at Unix seconds
  * @property {string} [job_id] the job of its turn
- * @property {'stop' | 'length' | 'cancelled'} [finish_reason] of an answer
+ * @property {'stop' | 'length' | 'tool_calls' | 'cancelled'} [finish_reason] of an answer
  */
 
 /**
@@ -35,7 +45,7 @@ export class Conversations {
 
   /**
    * @param {{title?: string, metadata?: Record<string, unknown>, ttl_s?: number,
-   *   messages?: {role: string, content: string}[]}} [request]
+   *   messages?: {role: string, content?: string | object[] | null, [member: string]: unknown}[]}} [request]
    * @returns {Promise<Conversation>}
    */
   create(request = {}) {

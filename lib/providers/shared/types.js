@@ -112,6 +112,7 @@
  * A failure as routing needs it; see `ProviderError`.
  * @typedef {object} CallFailure
  * @property {string} code on the wire
+ * @property {boolean} passes whether another attempt may help
  * @property {number} [retryAfterMs]
  */
 
