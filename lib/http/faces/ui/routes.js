@@ -101,18 +101,15 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     if (!/^\d{0,15}$/.test(cursor)) {
       throw badRequest('invalid_value', 'Last-Event-ID', 'Last-Event-ID must be an integer.');
     }
-    const after = Number(cursor);
     const record = chats.get(principal, id)?.record;
-    // What was sent in full may have been lost on its way: a reader that names its last frame has not
-    // had the ending.
-    const isIdle =
-      record === undefined || isStopped(record) || (after === 0 && chats.isDelivered(record));
-    if (isIdle) {
+    // A cursor says that its reader lacks the end, although all of it was sent.
+    const isRead = record !== undefined && cursor === '' && chats.isDelivered(record);
+    if (record === undefined || isRead || isStopped(record)) {
       sendNoContent(res);
       return;
     }
     if (!calls.open.hasRoom(principal)) throw overloaded();
-    await answer(res, record, startedAt, after);
+    await answer(res, record, startedAt, Number(cursor));
   }
 
   /** @type {Handle} */
