@@ -26,10 +26,12 @@ import { schemaCheck } from '../internal/util/request-schema.js';
 
 /** @typedef {JobRequest & CheckedMembers} CheckedRequest */
 
+/** @typedef {'on_disconnect' | 'disconnect_grace_ms' | 'max_wall_ms'} TimingOptionName */
+/** @typedef {TimingOptionName | 'cache' | 'conversation_id' | 'on_busy'} JobOptionName */
+
 /**
  * The options of a job, under the names of `POST /v1/jobs`.
- * @typedef {Pick<JobRequest, 'on_disconnect' | 'disconnect_grace_ms' | 'max_wall_ms' | 'cache' |
- *   'conversation_id' | 'on_busy'>} JobOptions
+ * @typedef {Pick<JobRequest, JobOptionName>} JobOptions
  */
 
 /**

@@ -4,7 +4,9 @@ import { UNNAMED_MODEL } from '../shared/types.js';
 import { resumesWithoutThinking, toAnthropicMessages } from './messages.js';
 
 /**
- * @typedef {Omit<import('../shared/types.js').ProviderRequest, 'signal'>} AnthropicRequest
+ * A request whose further members are read by name here.
+ * @typedef {Omit<import('../shared/types.js').ProviderRequest, 'signal' | 'body'> &
+ *   {body?: Record<string, any>}} AnthropicRequest
  */
 
 /**

@@ -197,8 +197,13 @@ export class RouteProvider {
         call.end('answered');
         return answer;
       } catch (/** @type {any} */ error) {
-        const { wireCode: code = 'provider_error', retryAfterMs } = error;
-        call.end(signal.aborted ? 'abandoned' : { code, retryAfterMs });
+        const {
+          wireCode: code = 'provider_error',
+          elsewhere: passes = false,
+          retryAfterMs,
+        } = error;
+        const isOwn = call.provider.embed === undefined || signal.aborted;
+        call.end(isOwn ? 'abandoned' : { code, passes, retryAfterMs });
         failure = error;
         if (signal.aborted || error.elsewhere !== true) break;
       }

@@ -125,7 +125,8 @@ struct Job {
 
   /// Appends the state as a JSON object: status, attempt, last_event_id, usage, metrics, the parts
   /// asked for, and head, error, reason, raw_reason where they apply; `log_bytes` is the size of
-  /// the retained entries, `text_bytes` that of their text. Spans of an unfinished job end at `now`.
+  /// the retained entries, `text_bytes` that of their text. Spans of an unfinished job end at
+  /// `now`.
   void append_state(std::string& out, StateParts parts, Nanos now) const;
 
  private:

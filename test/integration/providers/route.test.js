@@ -1,6 +1,6 @@
 /** A gateway with several upstreams: which one answers, what goes on at another one, and who is told. */
 import net from 'node:net';
-import { providers } from '../../../lib/index.js';
+import { ManualClock, providers } from '../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
 import { until } from '../../support/until.js';
@@ -431,6 +431,49 @@ describe('circuits', () => {
     ]) {
       expect(metrics).toContain(line);
     }
+  });
+
+  test.each([408, 409, 425])('%i counts among the failures in a row', async (status) => {
+    const a = await upstream('a', fails(status));
+    const gateway = await gatewayOver([a], { retry: { ...retry, attempts: 1 } });
+    for (let i = 0; i < 3; i += 1) expect((await ask(gateway)).job.status).toBe('failed');
+    expect((await ask(gateway)).status).toBe(503);
+  });
+
+  test('refused requests are no failures in a row', async () => {
+    const a = await upstream('a', fails(400));
+    const gateway = await gatewayOver([a], { retry: { ...retry, attempts: 1 } });
+    for (let i = 0; i < 5; i += 1) expect((await ask(gateway)).job.status).toBe('failed');
+    expect(a.mock.exchanges).toHaveLength(5);
+  });
+
+  test('after its time one job tries a closed upstream, and its first token opens it', async () => {
+    const clock = new ManualClock();
+    let release;
+    let fine = false;
+    const a = await upstream('a', async (exchange) => {
+      if (!fine) return fails(500)(exchange);
+      exchange.open();
+      await exchange.delta('x');
+      await new Promise((resolve) => (release = resolve));
+      await exchange.finish();
+      exchange.end();
+    });
+    const provider = providers.route({ upstreams: [a.config], clock });
+    const gateway = await start({ provider, retry: { ...retry, attempts: 1 } });
+    for (let i = 0; i < 3; i += 1) await ask(gateway);
+    fine = true;
+    clock.advanceMs(29_999);
+    expect((await ask(gateway)).status).toBe(503);
+    clock.advanceMs(1);
+    const { status } = await gateway.submit({ prompt: 'the trial' });
+    expect(status).toBe(201);
+    await until(() => release !== undefined, 'the trial call');
+    // It is open once the gateway has seen the first token, while the call goes on.
+    const open = async () => (await gateway.submit({ prompt: 'p' })).status === 201;
+    await until(open, 'the upstream to open');
+    expect(a.mock.exchanges.length).toBeGreaterThanOrEqual(4);
+    release();
   });
 
   test('a cached answer is served while every upstream is closed', async () => {

@@ -91,7 +91,9 @@ export function uiRoutes({ admission, lifecycle, calls }) {
       throw badRequest('invalid_value', 'Last-Event-ID', 'Last-Event-ID must be an integer.');
     }
     const current = chats.get(principal, id);
-    if (current === undefined || current.delivered || isStopped(current.record)) {
+    // A cursor says that its reader lacks the end, although all of it was sent.
+    const isRead = current?.delivered === true && cursor === '';
+    if (current === undefined || isRead || isStopped(current.record)) {
       sendNoContent(res);
       return;
     }

@@ -138,3 +138,125 @@ describe('/v1/messages over the dialect anthropic', () => {
     expect(a.mock.exchanges[0].body).toEqual({ ...request, model: 'claude-x', stream: true });
   });
 });
+
+describe('/v1/chat/completions over the dialect anthropic', () => {
+  const events = [
+    anthropic.start(),
+    ...anthropic.thinking(0, 'sig-1', 'Let me ', 'see.'),
+    ...anthropic.text(1, 'I look.'),
+    ...anthropic.toolUse(2, { id: 'toolu_1', name: 'weather' }, '{"city":', '"Bonn"}'),
+    ...anthropic.toolUse(3, { id: 'toolu_2', name: 'time' }),
+    ...anthropic.stop('tool_use'),
+  ];
+  const call = (id, name, args) => ({
+    id,
+    type: 'function',
+    function: { name, arguments: args },
+  });
+  const calls = [call('toolu_1', 'weather', '{"city":"Bonn"}'), call('toolu_2', 'time', '{}')];
+  const tools = [{ type: 'function', function: { name: 'weather', parameters: {} } }];
+
+  test('reasoning, text and calls, whole; and back with their thinking', async () => {
+    const a = await claude(...events);
+    const { post } = await serve(a);
+    const ask = (body) => post('/v1/chat/completions', { model: 'claude-x', tools, ...body });
+    const { body } = await ask({ messages, reasoning_effort: 'low' });
+    const [{ message, finish_reason: reason }] = body.choices;
+    expect(reason).toBe('tool_calls');
+    expect(message).toEqual({
+      role: 'assistant',
+      content: 'I look.',
+      refusal: null,
+      reasoning_content: 'Let me see.',
+      signature: 'sig-1',
+      tool_calls: calls,
+    });
+    expect(body.usage).toMatchObject({
+      prompt_tokens: 25,
+      completion_tokens: 15,
+      total_tokens: 40,
+      prompt_tokens_details: { cached_tokens: 0 },
+    });
+
+    const result = { role: 'tool', tool_call_id: 'toolu_1', content: 'rain' };
+    await ask({ messages: [...messages, message, result], reasoning_effort: 'low' });
+    const [first, second] = a.mock.exchanges.map((exchange) => exchange.body);
+    expect(first).toMatchObject({
+      thinking: { type: 'enabled', budget_tokens: 1024 },
+      tools: [{ name: 'weather', input_schema: {} }],
+    });
+    expect(second.thinking).toEqual(first.thinking);
+    expect(second.messages.slice(1)).toEqual([
+      {
+        role: 'assistant',
+        content: [
+          { type: 'thinking', thinking: 'Let me see.', signature: 'sig-1' },
+          { type: 'text', text: 'I look.' },
+          { type: 'tool_use', id: 'toolu_1', name: 'weather', input: { city: 'Bonn' } },
+          { type: 'tool_use', id: 'toolu_2', name: 'time', input: {} },
+        ],
+      },
+      {
+        role: 'user',
+        content: [{ type: 'tool_result', tool_use_id: 'toolu_1', content: 'rain' }],
+      },
+    ]);
+  });
+
+  test('as a stream, and as an ordinary job', async () => {
+    const gateway = await serve(await claude(...events));
+    const { body } = await gateway.post('/v1/chat/completions', {
+      ...{ model: 'claude-x', messages, tools, stream: true },
+      stream_options: { include_usage: true },
+    });
+    const chunks = body
+      .split('\n')
+      .filter((line) => line.startsWith('data: {'))
+      .map((line) => JSON.parse(line.slice('data: '.length)));
+    const deltas = chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta));
+    const joined = (name) => deltas.map((delta) => delta[name] ?? '').join('');
+    expect([joined('reasoning_content'), joined('content'), joined('signature')]).toEqual([
+      'Let me see.',
+      'I look.',
+      'sig-1',
+    ]);
+    const pieces = deltas.flatMap(({ tool_calls: some = [] }) => some);
+    expect(pieces.filter(({ id }) => id).map(({ index, id }) => [index, id])).toEqual([
+      [0, 'toolu_1'],
+      [1, 'toolu_2'],
+    ]);
+    const argumentsOf = (index) =>
+      pieces.filter((each) => each.index === index).map((each) => each.function.arguments);
+    expect([argumentsOf(0).join(''), argumentsOf(1).join('')]).toEqual(['{"city":"Bonn"}', '{}']);
+    expect(chunks.at(-1).usage).toMatchObject({ prompt_tokens: 25, completion_tokens: 15 });
+
+    const { body: job } = await gateway.submit({ model: 'claude-x', prompt: 'p', tools });
+    expect(await gateway.ended(job.job_id)).toMatchObject({
+      text: 'I look.',
+      reasoning: 'Let me see.',
+      tool_calls: calls,
+      reason: 'tool_calls',
+      upstream: 'claude',
+    });
+  });
+
+  test('/v1/messages gives the thinking back with its signature', async () => {
+    const { post } = await serve(await claude(...events));
+    const { body } = await post('/v1/messages', { model: 'm', max_tokens: 50, messages });
+    expect(body).toMatchObject({
+      stop_reason: 'tool_use',
+      content: [
+        { type: 'thinking', thinking: 'Let me see.', signature: 'sig-1' },
+        { type: 'text', text: 'I look.' },
+        { type: 'tool_use', id: 'toolu_1', name: 'weather', input: { city: 'Bonn' } },
+        { type: 'tool_use', id: 'toolu_2', name: 'time', input: {} },
+      ],
+    });
+  });
+
+  test('a refusal by the model', async () => {
+    const { post } = await serve(await claude(anthropic.start(), ...anthropic.stop('refusal')));
+    const { status, body } = await post('/v1/chat/completions', { model: 'm', messages });
+    expect([status, body.choices?.[0].finish_reason]).toEqual([200, 'content_filter']);
+  });
+});
