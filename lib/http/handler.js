@@ -163,9 +163,8 @@ export function createHandler(deps) {
       return;
     }
     setHeaders(res, HEADERS);
-    const endpoint = typeof found === 'object' ? endpointOf(found.methods, req.method) : undefined;
     const fail = (/** @type {unknown} */ error) => {
-      sendError(error, req, res, log, endpoint?.describeError);
+      sendError(error, req, res, log);
       discard(req, res);
     };
     if (found === undefined) fail(routeNotFound(req.method));

@@ -229,6 +229,17 @@ export class JobLifecycle extends EventEmitter {
     this.#purge(record);
   }
 
+  /**
+   * Changes what a route keeps with its job, also in the data file.
+   * @param {JobRecord} record
+   * @param {object} members of `extra.face`
+   */
+  changeFace(record, members) {
+    const face = /** @type {object} */ (record.extra?.face);
+    record.extra = { ...record.extra, face: { ...face, ...members } };
+    this.#store?.writeExtra(record);
+  }
+
   /** @param {JobRecord} record whose caller aborted before it received the job's id */
   forget(record) {
     this.#jobs.delete(record);

@@ -262,6 +262,11 @@ export class JobStore {
     await this.#file.commit(changes, { scrub: true });
   }
 
+  /** @param {JobRecord} record accepted, whose `extra` has changed */
+  writeExtra({ id, extra }) {
+    this.#write(['set_extra', [id, JSON.stringify(extra)]]);
+  }
+
   /** @param {string} name of a released key */
   dropKey(name) {
     this.#write(['drop_key', [name]]);
