@@ -2,7 +2,7 @@
 import { estimatePromptTokens } from '../../../jobs/prompt-tokens.js';
 import { faceOf, tailOf } from '../ids.js';
 import { messagesAnswer, messagesError } from './answer.js';
-import { joinOrphan, setFaceHeaders, submitFaced } from '../submit.js';
+import { joinOrphan, ready, setFaceHeaders, submitFaced } from '../submit.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { readCountRequest, readMessagesRequest } from './request.js';
 import { sendJson } from '../../respond.js';
@@ -32,33 +32,32 @@ export function messagesRoutes({ admission, calls }) {
     const tail = tailOf(record);
     const { model = null } = faceOf(record, 'messages') ?? {};
     const facts = { id: `msg_${tail}`, model: model ?? record.model };
+    const states = await ready(call, stream, () => setFaceHeaders(res, startedAt, record));
+    if (states === undefined) return;
     if (stream) {
-      if (!(await call.beginning())) return;
-      setFaceHeaders(res, startedAt, record);
       const created = Math.floor(record.createdAtMs / 1000);
       call.stream({ dialect: 'messages', ...facts, tail, created });
       return;
     }
-    const states = await call.states();
-    if (states === undefined) return;
-    setFaceHeaders(res, startedAt, record);
     sendJson(res, 200, messagesAnswer(facts, states[0]));
   }
 
   /** @type {Handle} */
-  async function create(req, res, { access, body }) {
+  async function create(req, res, { access, body, digest }) {
     const startedAt = performance.now();
     setRequestId(res);
     const { request, passed, options, stream } = readMessagesRequest(body);
     if (stream && !calls.open.hasRoom(access.principal)) throw overloaded();
-    const how = { stream, startedAt, request: { path: PATH, body } };
+    const how = { stream, startedAt, request: { path: PATH, digest } };
     const face = { dialect: 'messages', model: request.model };
     const record =
-      joinOrphan(calls, req, res, { principal: access.principal, ...how.request }) ??
-      (await submitFaced(admission, req, res, {
-        ...{ access, face, request, passed, fingerprint: how.request },
-        options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
-      }));
+      joinOrphan(calls, req, res, access.principal, how.request) ??
+      (
+        await submitFaced(admission, req, res, {
+          ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
+          options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
+        })
+      )?.record;
     if (record !== undefined) await answer(res, record, how);
   }
 
@@ -74,7 +73,7 @@ export function messagesRoutes({ admission, calls }) {
   const body = /** @type {const} */ ('json');
   const describeError = messagesError;
   return {
-    [PATH]: { POST: { handle: create, body, describeError } },
+    [PATH]: { POST: { handle: create, body, digest: true, describeError } },
     [`${PATH}/count_tokens`]: { POST: { handle: count, body, describeError } },
   };
 }
