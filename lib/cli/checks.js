@@ -31,6 +31,7 @@ const SPACE_LOW_BYTES = 256 * 2 ** 20;
 const MIB = 2 ** 20;
 const UPSTREAM_TIMEOUT_MS = 10_000;
 const MODELS_SHOWN = 8;
+const ANTHROPIC_VERSION = '2023-06-01';
 
 /** @param {string} message @returns {Finding} */
 const ok = (message) => ({ level: 'ok', message });
@@ -151,49 +152,75 @@ async function modelsIn(response) {
 }
 
 /**
- * @param {string[] | undefined} models
- * @param {string | undefined} model
+ * An upstream to check.
+ * @typedef {object} Upstream
+ * @property {string} baseUrl
+ * @property {string} [dialect] default `openai`
+ * @property {string} [apiKey]
+ * @property {string} keyName the variable or member that holds the key
+ * @property {Record<string, string>} [headers]
+ * @property {Record<string, string>} [query]
+ * @property {string[]} models that it must have; empty: none is named
+ */
+
+/**
+ * @param {string[] | undefined} found ids of the upstream's list
+ * @param {string[]} wanted
  * @param {string} base
  * @returns {Finding}
  */
-function checkModel(models, model, base) {
-  if (models === undefined) return ok(`${base} answers; it has no list of models to check`);
-  const listed = `${models.slice(0, MODELS_SHOWN).join(', ')}${models.length > MODELS_SHOWN ? ', ...' : ''}`;
-  if (model === undefined) {
+function checkModels(found, wanted, base) {
+  if (found === undefined) return ok(`${base} answers; it has no list of models to check`);
+  const shown = found.slice(0, MODELS_SHOWN).join(', ');
+  const listed = found.length > MODELS_SHOWN ? `${shown}, ...` : shown || 'none';
+  if (wanted.length === 0) {
     const advice = `Choose one with --model, so that requests need not name one: ${listed}`;
     return warning(`${base} answers; no --model is given`, advice);
   }
-  if (models.some((id) => id === model || id === `${model}:latest`)) {
-    return ok(`${base} answers and has the model ${model}`);
+  // Ollama adds a tag to a name without one.
+  const missing = wanted.filter(
+    (model) => !found.some((id) => [model, `${model}:latest`].includes(id)),
+  );
+  if (missing.length > 0) {
+    return problem(`${base} has no model ${missing.join(', ')}`, `It has: ${listed}`);
   }
-  return problem(`${base} has no model ${model}`, `It has: ${listed || 'none'}`);
+  return ok(`${base} answers and has the model ${wanted.join(', ')}`);
 }
 
-/** @param {Values} values @returns {Promise<Finding>} */
-export async function checkUpstream({ upstream, model }) {
+/** @param {Upstream} upstream @returns {Record<string, string>} headers of its calls */
+function headersOf({ dialect, apiKey, headers }) {
+  if (dialect === 'anthropic') {
+    const own = { 'anthropic-version': ANTHROPIC_VERSION, ...headers };
+    return apiKey === undefined ? own : { ...own, 'x-api-key': apiKey };
+  }
+  return { ...headers, ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }) };
+}
+
+/** @param {Upstream} upstream @returns {Promise<Finding>} */
+export async function checkUpstream(upstream) {
+  const { baseUrl, apiKey, keyName, query, models } = upstream;
   const { parseBaseUrl } = await import('../providers/shared/endpoint.js');
-  const apiKey = process.env.OPENAI_API_KEY || undefined;
-  let base = upstream;
+  let base = baseUrl;
   try {
-    const { url, path } = parseBaseUrl('--upstream', upstream);
-    base = `${url.origin}${path}`;
-    const response = await fetch(`${base}/models`, {
-      headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+    const endpoint = parseBaseUrl('base_url', baseUrl);
+    base = `${endpoint.url.origin}${endpoint.path}`;
+    const parameters = new URLSearchParams({ ...endpoint.query, ...query });
+    const response = await fetch(`${base}/models${parameters.size > 0 ? `?${parameters}` : ''}`, {
+      headers: headersOf(upstream),
       signal: AbortSignal.timeout(UPSTREAM_TIMEOUT_MS),
     });
     const { status } = response;
     if (status === 401 || status === 403) {
-      const advice = apiKey === undefined ? 'Set OPENAI_API_KEY.' : 'Check OPENAI_API_KEY.';
+      const advice = `${apiKey === undefined ? 'Set' : 'Check'} ${keyName}.`;
       return problem(`${base} refuses the key (${status})`, advice);
     }
-    if (status === 404 || status === 405) return checkModel(undefined, model, base);
+    if (status === 404 || status === 405) return checkModels(undefined, models, base);
     if (!response.ok) {
       return warning(`${base} answers with ${status}`, "See the upstream's own log.");
     }
-    return checkModel(await modelsIn(response), model, base);
+    return checkModels(await modelsIn(response), models, base);
   } catch (error) {
-    const advice =
-      'Start the upstream, or correct --upstream: Ollama is at http://127.0.0.1:11434.';
+    const advice = 'Start the upstream, or correct its URL: Ollama is at http://127.0.0.1:11434.';
     return problem(`${base} cannot be reached (${reasonOf(error)})`, advice);
   }
 }

@@ -1,6 +1,6 @@
 /** `sluice doctor`: whether `sluice serve` with the same flags would work here. */
-import { flags as serveFlags, checkServe, serveMembers } from './serve.js';
-import { describeFlags, parseFlags } from './flags.js';
+import { flags as serveFlags, checkServe, parseServe } from './serve.js';
+import { describeFlags } from './flags.js';
 import {
   checkAddon,
   checkData,
@@ -11,7 +11,7 @@ import {
   checkPort,
   checkUpstream,
 } from './checks.js';
-import { chosenProvider, splitRoute } from './provider-flags.js';
+import { completed } from './provider-flags.js';
 
 /** @typedef {import('./checks.js').Finding} Finding */
 
@@ -30,8 +30,8 @@ export const flags = { ...serveFlags, ...shown };
 
 export const help = `Usage: sluice doctor [options]
 
-Checks Node, the addon, the port, the limit of open files, the upstream with its key and model, and
-the data file, for "sluice serve" with the same options (it takes all of them), and says what to do.
+Checks Node, the addon, the port, the limit of open files, the upstreams with their keys and models,
+and the data file, for "sluice serve" with the same options (it takes all of them), and says what to do.
 Changes nothing. Exit code 1 if a server would not work. An API key is read from OPENAI_API_KEY.
 
 ${describeFlags(shown)}
@@ -39,27 +39,49 @@ ${describeFlags(shown)}
 
 const MARKS = Object.freeze({ ok: 'ok', warning: 'warning', problem: 'PROBLEM' });
 
+/** @typedef {[name: string, check: () => Finding | Promise<Finding>]} Check */
+
+/**
+ * @param {import('../providers/route/options.js').UpstreamConfig} config
+ * @returns {Check}
+ */
+function routeCheck({ name, base_url: baseUrl, api_key: key, api_key_env: variable, ...rest }) {
+  const { dialect, headers, query, models = [] } = rest;
+  const names = Array.isArray(models) ? models : Object.values(models);
+  const apiKey = key ?? (variable === undefined ? undefined : process.env[variable] || undefined);
+  const upstream = {
+    ...{ baseUrl, apiKey, dialect, headers, query },
+    keyName: variable ?? `the api_key of ${name}`,
+    // A pattern names none.
+    models: names.filter((model) => !model.includes('*')),
+  };
+  return [name, () => checkUpstream(upstream)];
+}
+
 /**
  * @param {Record<string, any>} values of the flags
- * @returns {[name: string, check: () => Finding | Promise<Finding>][]}
+ * @param {import('../providers/route/options.js').RouteConfig | undefined} route
+ * @returns {Check[]}
  */
-function checksFor(values) {
-  const { upstream, model, data } = values;
-  const chosen = chosenProvider(values);
-  /** @type {[string, () => Finding | Promise<Finding>][]} */
+function checksFor(values, route) {
+  const { provider, upstream, model } = completed(values);
+  const { data } = values;
+  /** @type {Check[]} */
   const checks = [
     ['node', () => checkNode()],
     ['addon', checkAddon],
     ['files', () => checkFiles()],
     ['port', () => checkPort(values)],
   ];
-  if (chosen === 'openai') {
-    checks.push(['libcurl', checkLibcurl]);
-    if (upstream !== undefined) checks.push(['upstream', () => checkUpstream(values)]);
+  if (route !== undefined) {
+    checks.push(['libcurl', checkLibcurl], ...route.upstreams.map(routeCheck));
+  } else if (provider === 'openai') {
+    const apiKey = process.env.OPENAI_API_KEY || undefined;
+    const models = model === undefined ? [] : [model];
+    const own = { baseUrl: upstream, apiKey, keyName: 'OPENAI_API_KEY', models };
+    checks.push(['libcurl', checkLibcurl], ['upstream', () => checkUpstream(own)]);
   }
-  if (chosen === 'llama' && model !== undefined) {
-    checks.push(['model', () => checkModelFile(values)]);
-  }
+  if (provider === 'llama') checks.push(['model', () => checkModelFile(values)]);
   if (data !== undefined) checks.push(['data', () => checkData(values)]);
   return checks;
 }
@@ -75,17 +97,16 @@ function lineOf(name, { level, message, advice }) {
  * @returns {Promise<number>} exit code
  */
 export async function run(argv) {
-  const parsed = parseFlags(flags, argv, { members: serveMembers });
+  const parsed = parseServe(argv, flags);
   if (parsed.help) {
     process.stdout.write(help);
     return 0;
   }
-  const { values, members } = parsed;
-  const { access, route } = splitRoute(members);
+  const { values, access, route } = parsed;
   checkServe(values, access, route);
   /** @type {(Finding & {check: string})[]} */
   const findings = [];
-  for (const [check, find] of checksFor(values)) {
+  for (const [check, find] of checksFor(values, route)) {
     const finding = await find();
     findings.push({ check, ...finding });
     if (!values.json) process.stdout.write(lineOf(check, finding));

@@ -73,16 +73,11 @@ function withVendorKeys(route) {
   return { ...route, upstreams };
 }
 
-/** @param {Record<string, any>} values of `providerFlags` */
-export function chosenProvider(values) {
-  return completed(values).provider;
-}
-
 /**
  * @param {Record<string, any>} values of `providerFlags`
  * @returns {Record<string, any>} with the provider, and with the upstream that the environment names
  */
-function completed(values) {
+export function completed(values) {
   const { provider, upstream = process.env.OPENAI_BASE_URL || undefined } = values;
   const chosen = provider ?? (upstream === undefined ? 'demo' : 'openai');
   return { ...values, provider: chosen, ...(chosen === 'openai' && { upstream }) };
@@ -113,7 +108,6 @@ function createProvider(values, config, { demo, openai, llama, route }) {
 /**
  * @param {Record<string, any>} values of `providerFlags`
  * @param {import('../providers/route/options.js').RouteConfig | undefined} route
- * @throws {UsageError} for flags that do not go together
  */
 export function checkProviderFlags({ provider, upstream, mode, model }, route) {
   if (route !== undefined) {

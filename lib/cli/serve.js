@@ -109,14 +109,15 @@ function listenProblem(error, { host, port: wanted }) {
   return new Error(messages[/** @type {keyof typeof messages} */ (code)], { cause: error });
 }
 
-/** @param {string[]} argv */
-function parse(argv) {
-  const { members, ...parsed } = parseFlags(flags, argv, { members: serveMembers });
+/**
+ * @param {string[]} argv
+ * @param {import('./flags.js').Flags} [known] default: those of serve
+ */
+export function parseServe(argv, known = flags) {
+  const names = [...accessMembers, ...routeMembers.names];
+  const { members, ...parsed } = parseFlags(known, argv, { members: { names, findProblem } });
   return { ...parsed, ...splitRoute(members) };
 }
-
-/** The members of a configuration file of `serve`. */
-export const serveMembers = { names: [...accessMembers, ...routeMembers.names], findProblem };
 
 /** @param {Record<string, unknown>} members @returns {string | undefined} */
 function findProblem(members) {
@@ -150,7 +151,7 @@ function namesIn(list) {
 /**
  * @param {Record<string, any>} values of the flags
  * @param {{keys?: unknown}} access members of the configuration file
- * @param {import('../providers/route/options.js').RouteConfig} [route] upstreams of that file
+ * @param {import('../providers/route/options.js').RouteConfig | undefined} route
  * @throws {UsageError} for flags that do not go together
  */
 export function checkServe(values, access, route) {
@@ -166,7 +167,7 @@ export function checkServe(values, access, route) {
  * @returns {Promise<number>} exit code
  */
 export async function run(argv) {
-  const read = () => parse(argv);
+  const read = () => parseServe(argv);
   const parsed = read();
   if (parsed.help) {
     process.stdout.write(help);

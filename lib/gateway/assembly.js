@@ -27,6 +27,7 @@ import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
 import { openJobStore } from '../jobs/storage/job-store.js';
+import { runningLogBytes } from './running-logs.js';
 
 /** @typedef {ReturnType<typeof createParts>} GatewayParts */
 
@@ -133,6 +134,7 @@ export function createParts(checked) {
     memory,
     hasPrincipals,
   });
+  memory.setRunning(() => runningLogBytes({ hub, jobs: lifecycle.jobs, operations }));
   /** New work is accepted until this is set. */
   const gate = { draining: false };
   const service = {

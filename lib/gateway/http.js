@@ -55,6 +55,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     trustProxy: options.trustProxy,
     bodyBytesMax: options.maxBodyBytes,
     bodyIdleMs: options.bodyIdleMs,
+    stallMs: options.stallMs,
     memory,
     log: options.logger,
   });

@@ -4,6 +4,7 @@ import { badRequest } from '../internal/util/http-error.js';
 import { Router, endpointOf } from './router.js';
 import { createAuthenticator } from './middleware/authenticate.js';
 import { checkOrigin } from './middleware/check-origin.js';
+import { guardAnswer } from './middleware/answer-guard.js';
 import { discardBody, guardBody } from './middleware/body-guard.js';
 import { handleCors } from './middleware/cors.js';
 import { mountPrefix } from './mount-prefix.js';
@@ -37,6 +38,7 @@ import { setRequestId } from './middleware/request-id.js';
  * @property {{requireAdmin: (req: IncomingMessage, caller: {admin: boolean}) => void}} admins
  * @property {import('./mount-prefix.js').TrustedProxies} trustProxy
  * @property {number} bodyBytesMax
+ * @property {number} stallMs how long a client may take nothing of its answer
  * @property {number} bodyIdleMs how long a client may send no byte of a body
  * @property {import('../internal/util/memory-budget.js').MemoryBudget} memory
  * @property {() => void} checkOpen throws an HttpError once the gateway is closed
@@ -150,6 +152,7 @@ export function createHandler(deps) {
     if (endpoint.digest && digest === '') digest = digestOf(JSON.stringify(body) ?? '');
     const baseUrl = mountPrefix(req, prefix, deps.trustProxy);
     await endpoint.handle(req, res, { params, query, baseUrl, access: caller, body, digest });
+    guardAnswer(res, { memory, principal: caller.principal, stallMs: deps.stallMs });
   }
 
   return function handle(req, res, next) {
@@ -167,9 +170,8 @@ export function createHandler(deps) {
       return;
     }
     setHeaders(res, HEADERS);
-    const endpoint = typeof found === 'object' ? endpointOf(found.methods, req.method) : undefined;
     const fail = (/** @type {unknown} */ error) => {
-      sendError(error, req, res, log, endpoint?.describeError);
+      sendError(error, req, res, log);
       discard(req, res);
     };
     if (found === undefined) fail(routeNotFound(req.method));

@@ -30,8 +30,6 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {number} [bodyBytesMax] default: the handler's
  * @property {string} [resource] resource named when the memory budget refuses the body; default
  *   `bodies`
- * @property {(error: import('../internal/util/http-error.js').HttpError, requestId: string) => object}
- *   [describeError] makes the body of an answer to a failed request; default: that of OpenAI's API
  * @property {boolean} [head] whether a GET also answers HEAD; default true
  */
 

@@ -21,15 +21,19 @@ import { schemaCheck } from '../internal/util/request-schema.js';
  * @typedef {object} CheckedMembers
  * @property {number[]} [prompt_ids] a prompt as token ids, in place of `prompt`
  * @property {number} [n] answers to the one request
+ * @property {string} [instructions] of one turn: a system message before those of its conversation, which
+ *   does not keep it
  * @property {Record<string, unknown>} [passed] further members of the upstream call's body
  */
 
 /** @typedef {JobRequest & CheckedMembers} CheckedRequest */
 
+/** @typedef {'on_disconnect' | 'disconnect_grace_ms' | 'max_wall_ms'} TimingOptionName */
+/** @typedef {TimingOptionName | 'cache' | 'conversation_id' | 'on_busy'} JobOptionName */
+
 /**
  * The options of a job, under the names of `POST /v1/jobs`.
- * @typedef {Pick<JobRequest, 'on_disconnect' | 'disconnect_grace_ms' | 'max_wall_ms' | 'cache' |
- *   'conversation_id' | 'on_busy'>} JobOptions
+ * @typedef {Pick<JobRequest, JobOptionName>} JobOptions
  */
 
 /**
@@ -37,7 +41,7 @@ import { schemaCheck } from '../internal/util/request-schema.js';
  * @typedef {object} InterpretedRequest
  * @property {object} request the members that the gateway interprets: `model`, `messages` or `prompt`
  *   (a string or an array of token ids), `stop`, `temperature`, `max_tokens`, `max_completion_tokens`,
- *   `n`, `user`, `metadata`. A null counts as absent and is passed
+ *   `n`, `user`, `metadata`, `instructions` of a turn. A null counts as absent and is passed
  * @property {Record<string, unknown>} [passed] every other member, and the caller's `stream_options`
  * @property {unknown} [options] a `JobOptions`, unchecked; errors name its members `sluice.MEMBER`
  */
@@ -99,6 +103,7 @@ const interpretedSchema = {
     n: { type: ['integer', 'null'], minimum: 1, maximum: CHOICES_MAX },
     user: { type: ['string', 'null'] },
     metadata: { type: ['object', 'null'] },
+    instructions: { type: 'string' },
   },
 };
 const validateInterpreted = schemaCheck(interpretedSchema);

@@ -164,12 +164,12 @@ export class JobLifecycle extends EventEmitter {
     record.beginAttempt();
     const handles = [record.handle, ...record.siblings];
     const nowMs = this.#nowMs();
+    const members = upstream === undefined ? undefined : { upstream };
     if (record.attempts === 1) {
       this.#startedAtMs.set(record, nowMs);
-      for (const handle of handles) this.#hub.start(handle);
+      for (const handle of handles) this.#hub.start(handle, members);
     } else {
       record.attemptOffsetMs = nowMs - (this.#startedAtMs.get(record) ?? nowMs);
-      const members = upstream === undefined ? {} : { upstream };
       for (const handle of handles) this.#hub.retry(handle, members);
     }
     this.emit('attempt', record);
@@ -232,6 +232,17 @@ export class JobLifecycle extends EventEmitter {
     this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
     if (!record.providerDone) record.abort.abort();
     this.#purge(record);
+  }
+
+  /**
+   * Changes what a route keeps with its job, also in the data file.
+   * @param {JobRecord} record
+   * @param {object} members of `extra.face`
+   */
+  changeFace(record, members) {
+    const face = /** @type {object} */ (record.extra?.face);
+    record.extra = { ...record.extra, face: { ...face, ...members } };
+    this.#store?.writeExtra(record);
   }
 
   /** @param {JobRecord} record whose caller aborted before it received the job's id */

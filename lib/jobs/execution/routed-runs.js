@@ -125,7 +125,10 @@ export class RoutedRuns {
  * @returns {Parameters<RoutedCall['end']>[0]}
  */
 function outcomeOf({ abort, final }, failure) {
-  if (failure !== undefined) return { code: failure.wire.code, retryAfterMs: failure.retryAfterMs };
+  if (failure !== undefined) {
+    const { wire, retryable, elsewhere = retryable, retryAfterMs } = failure;
+    return { code: wire.code, passes: elsewhere === true, retryAfterMs };
+  }
   // The signal is aborted by a cancel, and after the end of every job that the hub has ended.
   return abort.signal.aborted && final?.status !== 'completed' ? 'abandoned' : 'answered';
 }

@@ -1,6 +1,6 @@
 import { finishError, invalidResponse, reportedError } from '../openai/errors.js';
 
-/** @typedef {string | {reasoning: string} | {tool_call: object} | {extra: object}} Piece */
+/** @typedef {string | {reasoning: string} | {tool_call: object} | {extra: Record<string, unknown>}} Piece */
 
 /** Reasons of the job by the API's stop reasons. @type {Record<string, string>} */
 const REASONS = {
@@ -64,6 +64,12 @@ export class MessageDecoder {
   /** Blocks that are given whole, by index: those of tools that the API runs. */
   /** @type {Map<number, {block: Record<string, any>, json: string}>} */
   #others = new Map();
+  /** Blocks of thinking, in their order. @type {Record<string, any>[]} */
+  #thoughts = [];
+  /** Of them, the one of each index that is not over. @type {Map<number, Record<string, any>>} */
+  #open = new Map();
+  /** Blocks of thinking that were given whole. */
+  #given = 0;
   /** @type {Record<string, any>} */
   #usage = {};
   /** @type {string | undefined} */
@@ -151,16 +157,48 @@ export class MessageDecoder {
       const said = block.text ? [block.text] : [];
       return block.citations?.length > 0 ? [...said, citation(block.citations)] : said;
     }
-    if (type === 'thinking') {
-      return [
-        ...(block.thinking ? [{ reasoning: block.thinking }] : []),
-        ...(block.signature ? [{ extra: { signature: block.signature } }] : []),
-      ];
+    if (type === 'thinking' || type === 'redacted_thinking') {
+      return this.#startThought(index, block);
     }
-    if (type === 'redacted_thinking') return [{ extra: { redacted_thinking: block.data } }];
     if (type === 'tool_use') return this.#startCall(index, block);
     this.#others.set(index, { block, json: '' });
     return [];
+  }
+
+  /** @param {number} index @param {any} block @returns {Piece[]} */
+  #startThought(index, { type, data, thinking = '', signature = '' }) {
+    const isOpen = type === 'thinking';
+    const thought = isOpen ? { type, thinking: '', signature: '' } : { type, data };
+    this.#thoughts.push(thought);
+    this.#open.set(index, thought);
+    return isOpen ? this.#addThought(index, { thinking, signature }) : [];
+  }
+
+  /** @param {number} index @param {{thinking?: string, signature?: string}} more @returns {Piece[]} */
+  #addThought(index, { thinking = '', signature = '' }) {
+    const thought = this.#open.get(index);
+    if (thought?.type !== 'thinking') return [];
+    thought.thinking += thinking;
+    thought.signature += signature;
+    return [
+      ...(thinking === '' ? [] : [{ reasoning: thinking }]),
+      ...(signature === '' ? [] : [{ extra: { signature } }]),
+    ];
+  }
+
+  /**
+   * Of one block of thinking the reasoning and the signature say all. Several, and those without a text,
+   * are given whole, too, because the API takes them back only as they were.
+   * @param {number} index
+   * @returns {Piece[]}
+   */
+  #stopThought(index) {
+    if (!this.#open.delete(index)) return [];
+    const [first] = this.#thoughts;
+    if (this.#thoughts.length === 1 && first.type === 'thinking') return [];
+    const blocks = this.#thoughts.slice(this.#given);
+    this.#given = this.#thoughts.length;
+    return [{ extra: { thinking_blocks: blocks } }];
   }
 
   /** @param {number} index @param {any} block @returns {Piece[]} */
@@ -180,9 +218,8 @@ export class MessageDecoder {
       case 'text_delta':
         return delta.text ? [delta.text] : [];
       case 'thinking_delta':
-        return delta.thinking ? [{ reasoning: delta.thinking }] : [];
       case 'signature_delta':
-        return delta.signature ? [{ extra: { signature: delta.signature } }] : [];
+        return this.#addThought(index, delta);
       case 'input_json_delta':
         return this.#addInput(index, delta.partial_json ?? '');
       case 'citations_delta':
@@ -205,7 +242,7 @@ export class MessageDecoder {
   /** @param {number} index @returns {Piece[]} */
   #stop(index) {
     const other = this.#others.get(index);
-    if (other === undefined) return [];
+    if (other === undefined) return this.#stopThought(index);
     this.#others.delete(index);
     const { block, json } = other;
     return [{ extra: { content_blocks: [json === '' ? block : withInput(block, json)] } }];

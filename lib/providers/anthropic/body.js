@@ -4,7 +4,9 @@ import { UNNAMED_MODEL } from '../shared/types.js';
 import { resumesWithoutThinking, toAnthropicMessages } from './messages.js';
 
 /**
- * @typedef {Omit<import('../shared/types.js').ProviderRequest, 'signal'>} AnthropicRequest
+ * A request whose further members are read by name here.
+ * @typedef {Omit<import('../shared/types.js').ProviderRequest, 'signal' | 'body'> &
+ *   {body?: Record<string, any>}} AnthropicRequest
  */
 
 /**
@@ -36,7 +38,16 @@ const ADAPTIVE = /claude-(?:(?:opus|sonnet|haiku)-(?:4-[6-9]|[5-9]|\d\d(?!\d))|m
  * or other code has read them. Every further member is passed on.
  */
 const CHAT_ONLY = new Set([
-  ...['anthropic', 'stream', 'stream_options', 'n', 'stop', 'max_completion_tokens', 'store'],
+  ...[
+    'anthropic',
+    'anthropic_beta',
+    'stream',
+    'stream_options',
+    'n',
+    'stop',
+    'max_completion_tokens',
+    'store',
+  ],
   ...['frequency_penalty', 'presence_penalty', 'logit_bias', 'logprobs', 'top_logprobs', 'seed'],
   ...['user', 'metadata', 'tools', 'tool_choice', 'parallel_tool_calls', 'functions'],
   ...[

@@ -129,12 +129,9 @@ function blocksOf(content, at) {
 function thinkingOf(message) {
   const { thinking_blocks: blocks, reasoning_content: content, reasoning, signature } = message;
   if (Array.isArray(blocks)) return blocks;
-  const redacted = [message.redacted_thinking ?? []]
-    .flat()
-    .map((data) => ({ type: 'redacted_thinking', data }));
   const thinking = content ?? reasoning;
-  if (typeof signature !== 'string' || typeof thinking !== 'string') return redacted;
-  return [{ type: 'thinking', thinking, signature }, ...redacted];
+  if (typeof signature !== 'string' || typeof thinking !== 'string') return [];
+  return [{ type: 'thinking', thinking, signature }];
 }
 
 /** @param {unknown} json @returns {object} */

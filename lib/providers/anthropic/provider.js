@@ -3,6 +3,7 @@ import { ANTHROPIC_OPTIONS } from '../option-table.js';
 import { MessageDecoder } from './answer.js';
 import { ModelList } from '../shared/model-list.js';
 import { PulledAnswer } from './pulled-answer.js';
+import { RefusedMembers } from '../shared/refused-members.js';
 import { UpstreamConnections } from '../openai/connections.js';
 import { checkString } from '../../internal/util/validate.js';
 import { checkTable } from '../../internal/util/option-table.js';
@@ -40,9 +41,6 @@ const EVENT_CHARS_MAX = 16 * 1024 * 1024;
 /** Bytes of the body of a refusal. */
 const REFUSAL_BYTES_MAX = 64 * 1024;
 
-/** Models whose refusals are remembered; names are chosen by callers. */
-const MODELS_MAX = 1000;
-
 /**
  * The provider for Anthropic's Messages API. Chat requests are converted; one that came in the format of
  * the API is sent as it is. Yields text, `{reasoning}`, `{tool_call}` and `{extra}`: the signature of
@@ -55,16 +53,16 @@ export class AnthropicProvider {
   name = 'anthropic';
   takesBatches = false;
   enforcesMaxTokens = true;
+  takesMessages = true;
   features = /** @type {const} */ (['tools', 'images', 'files']);
   #connections;
   #list;
-  #address;
   #path;
   #headers;
   #secrets;
   #idleMs;
-  /** @type {Map<string, Set<Refusable>>} by model */
-  #refused = new Map();
+  /** @type {RefusedMembers<Refusable>} */
+  #refused = new RefusedMembers();
 
   /** @param {AnthropicOptions} [options] */
   constructor(options) {
@@ -73,7 +71,6 @@ export class AnthropicProvider {
     const apiKey = checkApiKey('apiKey', given.apiKey);
     const headers = checkHeaders('headers', given.headers);
     const query = { ...pasted, ...checkStrings('query', given.query) };
-    this.#address = `${url.origin}${path}`;
     this.#path = `${path}/messages${queryString(query)}`;
     this.#headers = {
       'content-type': 'application/json',
@@ -87,37 +84,36 @@ export class AnthropicProvider {
     this.#idleMs = given.idleMs;
     this.#connections = new UpstreamConnections(url);
     this.#list = new ModelList({
-      url: `${this.#address}/models${queryString({ limit: '1000', ...query })}`,
+      address: `${url.origin}${path}`,
+      query: queryString({ limit: '1000', ...query }),
       headers: this.#headers,
+      only: given.model,
     });
     /** @type {{id: string}[]} */
     this.models = given.model === undefined ? [] : [{ id: checkString('model', given.model) }];
   }
 
   /** @returns {Promise<readonly import('../shared/model-list.js').ListedModel[]>} never rejects */
-  async listModels() {
-    const [only] = this.models;
-    return only === undefined ? this.#list.models() : [{ id: only.id, created: 0 }];
+  listModels() {
+    return this.#list.models();
   }
 
   /** @returns {Promise<import('../shared/types.js').UpstreamProblem[]>} */
-  async check() {
-    const error = await this.#list.check();
-    if (error === undefined || error.problem === 'absent') return [];
-    const { problem, detail } = error;
-    return [{ upstream: this.name, address: this.#address, problem, detail }];
+  check() {
+    return this.#list.check(this.name);
   }
 
   /**
-   * @param {import('./body.js').AnthropicRequest} request
+   * @param {Omit<import('../shared/types.js').ProviderRequest, 'signal'>} request
    * @param {{signal: AbortSignal}} options
-   * @returns {AsyncGenerator<any, any, void>} pieces of the answer; returns `{reason, usage}`
+   * @returns {AsyncGenerator<import('../shared/types.js').AnswerPiece,
+   *   import('../shared/types.js').ProviderEnd | undefined, void>} pieces of the answer
    */
   async *generate(request, { signal }) {
-    const refused = new Set(this.#refused.get(request.model));
+    const refused = this.#refused.of(request.model);
     for (;;) {
       const sent = messagesBody(request, refused);
-      const answer = this.#post(sent.body);
+      const answer = this.#post(sent.body, betaHeaders(request.body));
       if (signal.aborted) answer.close();
       const release = signal.aborted ? () => {} : whenAborted(signal, () => answer.close());
       try {
@@ -128,7 +124,7 @@ export class AnthropicProvider {
         const found = head.status === 400 ? refusedMemberOf(text, sent) : undefined;
         if (found === undefined) throw this.#statusError(head, text);
         refused.add(found.member);
-        if (found.lasts) this.#remember(request.model, found.member);
+        if (found.lasts) this.#refused.add(request.model, found.member);
       } finally {
         release();
         if (!answer.isFinished) answer.close();
@@ -142,12 +138,12 @@ export class AnthropicProvider {
     this.#connections.close();
   }
 
-  /** @param {object} body @returns {PulledAnswer} */
-  #post(body) {
+  /** @param {object} body @param {Record<string, string>} headers of the caller @returns {PulledAnswer} */
+  #post(body, headers) {
     const answer = new PulledAnswer();
     const request = {
       path: this.#path,
-      headers: this.#headers,
+      headers: { ...headers, ...this.#headers },
       body: JSON.stringify(body),
       idleMs: this.#idleMs,
     };
@@ -240,16 +236,15 @@ export class AnthropicProvider {
     if (end === 'protocol') return protocolError();
     return incompleteError(!begun);
   }
+}
 
-  /** @param {string} model @param {Refusable} member */
-  #remember(model, member) {
-    const known = this.#refused.get(model) ?? new Set();
-    known.add(member);
-    this.#refused.delete(model);
-    this.#refused.set(model, known);
-    const [oldest] = this.#refused.keys();
-    if (this.#refused.size > MODELS_MAX) this.#refused.delete(oldest);
-  }
+/**
+ * The betas of the API that a caller asks for; members of its body may need them.
+ * @param {Record<string, any>} [body]
+ * @returns {Record<string, string>}
+ */
+function betaHeaders({ anthropic_beta: beta } = {}) {
+  return typeof beta === 'string' && /^[\w.,: -]+$/.test(beta) ? { 'anthropic-beta': beta } : {};
 }
 
 /** @param {string} text @returns {any} */

@@ -200,14 +200,14 @@ export class LlamaEngine {
  */
 function samplingOf({ temperature = SAMPLING.temperature, body = {} }) {
   const number = (/** @type {string} */ name, /** @type {number} */ fallback) =>
-    Number.isFinite(body[name]) ? body[name] : fallback;
+    Number.isFinite(body[name]) ? Number(body[name]) : fallback;
   return {
     temperature,
     topK: number('top_k', SAMPLING.topK),
     topP: number('top_p', SAMPLING.topP),
     minP: number('min_p', SAMPLING.minP),
     // The engine takes 32 bits; without a seed the time is one.
-    ...(Number.isInteger(body.seed) && { seed: body.seed >>> 0 }),
+    ...(Number.isInteger(body.seed) && { seed: Number(body.seed) >>> 0 }),
   };
 }
 

@@ -11,6 +11,7 @@ import {
 } from '../shared/endpoint.js';
 import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
 import { ModelList } from '../shared/model-list.js';
+import { RefusedMembers } from '../shared/refused-members.js';
 import { feedAnswer } from './call.js';
 import { UNNAMED_MODEL } from '../shared/types.js';
 import { UpstreamConnections } from './connections.js';
@@ -80,8 +81,8 @@ export class OpenAiProvider {
   #idleMs;
   /** Models whose embeddings the server gives as numbers alone. @type {Set<string>} */
   #floats = new Set();
-  /** Members refused by servers, by model. @type {Map<string, Set<SwappedMember>>} */
-  #refused = new Map();
+  /** @type {RefusedMembers<SwappedMember>} */
+  #refused = new RefusedMembers();
 
   /** @param {OpenAiOptions} options */
   constructor(options) {
@@ -99,8 +100,10 @@ export class OpenAiProvider {
     this.#headers = makeHeaders(apiKey, headers);
     this.#secrets = secretsOf(apiKey, headers, query);
     this.#list = new ModelList({
-      url: `${origin.origin}${path}/models${this.#query}`,
+      address: `${origin.origin}${path}`,
+      query: this.#query,
       headers: this.#headers,
+      only: given.model,
     });
     this.#connections = new UpstreamConnections(origin);
     /** @type {{id: string}[]} */
@@ -166,20 +169,13 @@ export class OpenAiProvider {
    * The models that the server lists; with the option `model` that one.
    * @returns {Promise<readonly import('../shared/model-list.js').ListedModel[]>} never rejects
    */
-  async listModels() {
-    const [only] = this.models;
-    return only === undefined ? this.#list.models() : [{ id: only.id, created: 0 }];
+  listModels() {
+    return this.#list.models();
   }
 
-  /**
-   * Asks the server for its models.
-   * @returns {Promise<import('../shared/types.js').UpstreamProblem[]>} empty: it answered
-   */
-  async check() {
-    const error = await this.#list.check();
-    if (error === undefined || error.problem === 'absent') return [];
-    const { problem, detail } = error;
-    return [{ upstream: this.name, address: `${this.#origin}${this.#path}`, problem, detail }];
+  /** @returns {Promise<import('../shared/types.js').UpstreamProblem[]>} empty: it lists its models */
+  check() {
+    return this.#list.check(this.name);
   }
 
   /** Closes every connection; running calls fail. Idempotent. */
@@ -203,7 +199,7 @@ export class OpenAiProvider {
       oneAnswer: more.length > 0,
       stops: stopsOf(members[0]),
     };
-    const refused = new Set(this.#refused.get(members[0].model));
+    const refused = this.#refused.of(members[0].model);
     for (;;) {
       const body = callBody(this.#mode, members, refused);
       const call = this.#start(hub, target, JSON.stringify(body));
@@ -214,7 +210,7 @@ export class OpenAiProvider {
       const member = refusedMember(refusalOf(outcome), swappableIn(body, refused));
       if (member !== undefined) {
         refused.add(member);
-        this.#remember(members[0].model, member);
+        this.#refused.add(members[0].model, member);
         continue;
       }
       const errors = relayErrors(outcome, { idleMs: this.#idleMs, secrets: this.#secrets });
@@ -223,19 +219,6 @@ export class OpenAiProvider {
       whole.forEach((error, i) => error && onError(group[i], error));
       return;
     }
-  }
-
-  /**
-   * @param {string} model
-   * @param {SwappedMember} member
-   */
-  #remember(model, member) {
-    const known = this.#refused.get(model) ?? new Set();
-    known.add(member);
-    this.#refused.delete(model);
-    this.#refused.set(model, known);
-    const [oldest] = this.#refused.keys();
-    if (this.#refused.size > MODELS_MAX) this.#refused.delete(oldest);
   }
 
   /**

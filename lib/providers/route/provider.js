@@ -69,6 +69,11 @@ export class RouteProvider {
     return [...new Set(all.flat())];
   }
 
+  /** Whether one of its upstreams has Anthropic's dialect. */
+  get takesMessages() {
+    return this.#upstreams.some(({ provider }) => provider.takesMessages === true);
+  }
+
   /**
    * Replaces the upstreams. Calls that are under way go on; circuits and connections of upstreams with
    * the same address and credentials stay.
@@ -197,8 +202,13 @@ export class RouteProvider {
         call.end('answered');
         return answer;
       } catch (/** @type {any} */ error) {
-        const { wireCode: code = 'provider_error', retryAfterMs } = error;
-        call.end(signal.aborted ? 'abandoned' : { code, retryAfterMs });
+        const {
+          wireCode: code = 'provider_error',
+          elsewhere: passes = false,
+          retryAfterMs,
+        } = error;
+        const isOwn = call.provider.embed === undefined || signal.aborted;
+        call.end(isOwn ? 'abandoned' : { code, passes, retryAfterMs });
         failure = error;
         if (signal.aborted || error.elsewhere !== true) break;
       }

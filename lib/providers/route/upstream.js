@@ -9,7 +9,7 @@ import { OpenAiProvider } from '../openai/provider.js';
 /** Calls at once where `max_concurrency` says nothing. */
 export const CALLS_MAX = 64;
 
-/** Codes of failures of a request, which say nothing about the health of the upstream. */
+/** Codes of failures of a request, which do not pass: the upstream works. */
 const REQUEST_FAILURES = new Set(['upstream_bad_request', 'upstream_unauthorized']);
 
 /** Failures of the gateway or of the job, on the way of a call. */
@@ -147,14 +147,14 @@ export class Upstream {
    * @param {boolean} isTrial
    * @param {CallFailure} failure
    */
-  #fail(isTrial, { code, retryAfterMs }) {
+  #fail(isTrial, { code, passes, retryAfterMs }) {
     if (FOREIGN_FAILURES.has(code)) {
       this.#circuit.onAbandoned(isTrial);
       return;
     }
     const { failures } = this.#counters;
     failures.set(code, (failures.get(code) ?? 0) + 1);
-    if (REQUEST_FAILURES.has(code)) {
+    if (REQUEST_FAILURES.has(code) && !passes) {
       this.#circuit.onSuccess(isTrial);
       return;
     }

@@ -1,12 +1,22 @@
 /** Chat messages: their type, and the text in them. Pure functions. */
 
 /**
+ * A part of a message, as the chat API has it: `type` and members by its kind.
+ * @typedef {{type: string, [member: string]: unknown}} MessagePart
+ */
+
+/**
+ * A call of a tool that an assistant made, as the chat API has it.
+ * @typedef {{id: string, type: string, [member: string]: unknown}} MessageToolCall
+ */
+
+/**
  * A message of the chat API. Members that are not named here are kept and passed on as they are.
  * @typedef {object} ChatMessage
  * @property {'system' | 'developer' | 'user' | 'assistant' | 'tool' | 'function'} role
- * @property {string | any[] | null} [content] text, or parts as the chat API has them; absent or null
+ * @property {string | MessagePart[] | null} [content] text, or parts as the chat API has them; absent or null
  *   in an assistant's message that has only calls
- * @property {any[]} [tool_calls] of an assistant
+ * @property {MessageToolCall[]} [tool_calls] of an assistant
  * @property {string} [tool_call_id] of a tool's result
  * @property {string} [name]
  */

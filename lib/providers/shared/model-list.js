@@ -80,8 +80,10 @@ export class ListError extends ProviderError {
  * request. After a failure the last list stays in use. Main thread; `close()` ends it.
  */
 export class ModelList {
-  #url;
+  #address;
+  #query;
   #headers;
+  #only;
   #nowMs;
   #closing = new AbortController();
   /** @type {ListedModel[]} */
@@ -94,12 +96,16 @@ export class ModelList {
 
   /**
    * @param {object} options
-   * @param {string} options.url
+   * @param {string} options.address base URL of the API
+   * @param {string} options.query with its question mark, or empty
    * @param {Record<string, string>} options.headers
+   * @param {string} [options.only] the one model that is used; default: all
    * @param {() => number} [options.nowMs] monotonic milliseconds
    */
-  constructor({ url, headers, nowMs = () => performance.now() }) {
-    this.#url = url;
+  constructor({ address, query, headers, only, nowMs = () => performance.now() }) {
+    this.#address = address;
+    this.#query = query;
+    this.#only = only;
     const { 'content-type': _, ...others } = headers;
     this.#headers = { ...others, accept: 'application/json' };
     this.#nowMs = nowMs;
@@ -107,14 +113,20 @@ export class ModelList {
 
   /** @returns {Promise<readonly ListedModel[]>} never rejects; empty if no list was ever had */
   async models() {
+    if (this.#only !== undefined) return [{ id: this.#only, created: 0 }];
     await this.#refresh();
     return this.#models;
   }
 
-  /** @returns {Promise<ListError | undefined>} of the request for the list; undefined: it succeeded */
-  async check() {
+  /**
+   * @param {string} upstream its name
+   * @returns {Promise<import('./types.js').UpstreamProblem[]>} empty: it gave its list, or has none
+   */
+  async check(upstream) {
     await this.#refresh();
-    return this.#error;
+    if (this.#error === undefined || this.#error.problem === 'absent') return [];
+    const { problem, detail } = this.#error;
+    return [{ upstream, address: this.#address, problem, detail }];
   }
 
   close() {
@@ -142,7 +154,7 @@ export class ModelList {
 
   async #fetch() {
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(TIMEOUT_MS)]);
-    const { statusCode, body } = await undici().request(this.#url, {
+    const { statusCode, body } = await undici().request(`${this.#address}/models${this.#query}`, {
       headers: this.#headers,
       signal,
       // Requests are rare: a kept connection would only delay the end of the process.

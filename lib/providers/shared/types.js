@@ -43,7 +43,7 @@
  * @property {string[]} [stop] the text ends before the first of these strings
  * @property {number} [n] as the caller gave it
  * @property {object} [metadata] the job's own
- * @property {Record<string, any>} [body] the members of the upstream call's body that the gateway does
+ * @property {Record<string, unknown>} [body] the members of the upstream call's body that the gateway does
  *   not interpret, as the caller gave them: `tools`, `response_format`, `seed`, ...
  * @property {AbortSignal} signal aborted when this job is no longer needed
  */
@@ -112,6 +112,7 @@
  * A failure as routing needs it; see `ProviderError`.
  * @typedef {object} CallFailure
  * @property {string} code on the wire
+ * @property {boolean} passes whether another attempt may help
  * @property {number} [retryAfterMs]
  */
 
@@ -148,6 +149,8 @@
  * @property {boolean} enforcesMaxTokens false: the gateway ends the job at the maxTokens-th piece
  * @property {readonly import('./features.js').Feature[]} [features] what it takes; a request that needs
  *   another feature is refused. Default: `tools`, `images`, `audio` and `files`
+ * @property {boolean} [takesMessages] whether it takes requests of Anthropic's Messages API as they came,
+ *   from the member `anthropic` of the body
  * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>
  *   AsyncIterable<AnswerPiece, ProviderEnd | undefined | void>} [generate]
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>

@@ -273,7 +273,7 @@ export class Operations extends EventEmitter {
 
   /** @param {'client_request' | 'shutdown'} reason for all running operations */
   cancelAll(reason) {
-    for (const operation of this.#active()) operation.cancel(reason);
+    for (const operation of this.active()) operation.cancel(reason);
   }
 
   /**
@@ -293,7 +293,7 @@ export class Operations extends EventEmitter {
 
   /** @returns {Promise<void>} resolves when no operation is running */
   idle() {
-    if (this.#active().length === 0) return Promise.resolve();
+    if (this.active().length === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -322,10 +322,11 @@ export class Operations extends EventEmitter {
   }
 
   #tellIdle() {
-    if (this.#active().length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.active().length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  #active() {
+  /** The operations that have not ended. */
+  active() {
     return operationKinds.flatMap((kind) => this.#tables[kind].active());
   }
 

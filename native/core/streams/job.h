@@ -67,7 +67,7 @@ struct Job {
   Nanos first_token_at = kNever;  // the first entry of any kind
   Nanos ended_at = kNever;
 
-  std::string retry_members;  // JSON object: further members of this attempt's retry event
+  std::string retry_members;  // of this attempt: a JSON object or empty
 
   // --- jobs that share one answer; set by the hub, cleared when either side has ended
   Job* source = nullptr;        // its log is copied into this one
@@ -125,7 +125,8 @@ struct Job {
 
   /// Appends the state as a JSON object: status, attempt, last_event_id, usage, metrics, the parts
   /// asked for, and head, error, reason, raw_reason where they apply; `log_bytes` is the size of
-  /// the retained entries, `text_bytes` that of their text. Spans of an unfinished job end at `now`.
+  /// the retained entries, `text_bytes` that of their text. Spans of an unfinished job end at
+  /// `now`.
   void append_state(std::string& out, StateParts parts, Nanos now) const;
 
  private:

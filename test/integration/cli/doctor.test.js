@@ -150,6 +150,37 @@ describe('an upstream', () => {
   });
 });
 
+test('each upstream of the configuration file is checked, by its name', async () => {
+  const good = await upstream(200, { data: [{ id: 'large-1' }] });
+  const bad = await upstream(401, {});
+  const config = join(folder, 'upstreams.json');
+  writeFileSync(
+    config,
+    JSON.stringify({
+      upstreams: [
+        {
+          name: 'good',
+          base_url: good.url,
+          api_key_env: 'GOOD_KEY',
+          query: { 'api-version': '1' },
+          models: { large: 'large-1', 'other-*': 'other-*' },
+        },
+        { name: 'bad', base_url: bad.url, api_key: 'wrong' },
+      ],
+    }),
+  );
+  const { code, found } = await doctorWith({ GOOD_KEY: 'secret' }, '--config', config);
+  expect(code).toBe(1);
+  expect(found.good).toEqual({
+    level: 'ok',
+    message: `${good.url}/v1 answers and has the model large-1`,
+  });
+  expect(good.requests).toEqual([
+    { url: '/v1/models?api-version=1', authorization: 'Bearer secret' },
+  ]);
+  expect(found.bad).toMatchObject({ level: 'problem', advice: 'Check the api_key of bad.' });
+});
+
 describe('a data file', () => {
   test('that a server uses', async () => {
     const data = join(folder, 'used.db');

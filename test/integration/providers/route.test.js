@@ -1,8 +1,9 @@
 /** A gateway with several upstreams: which one answers, what goes on at another one, and who is told. */
 import net from 'node:net';
-import { providers } from '../../../lib/index.js';
+import { ManualClock, providers } from '../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
+import { dataFile } from '../../support/files/data-file.js';
 import { until } from '../../support/until.js';
 import * as anthropic from '../../support/upstream/anthropic-upstream.js';
 
@@ -433,6 +434,49 @@ describe('circuits', () => {
     }
   });
 
+  test.each([408, 409, 425])('%i counts among the failures in a row', async (status) => {
+    const a = await upstream('a', fails(status));
+    const gateway = await gatewayOver([a], { retry: { ...retry, attempts: 1 } });
+    for (let i = 0; i < 3; i += 1) expect((await ask(gateway)).job.status).toBe('failed');
+    expect((await ask(gateway)).status).toBe(503);
+  });
+
+  test('refused requests are no failures in a row', async () => {
+    const a = await upstream('a', fails(400));
+    const gateway = await gatewayOver([a], { retry: { ...retry, attempts: 1 } });
+    for (let i = 0; i < 5; i += 1) expect((await ask(gateway)).job.status).toBe('failed');
+    expect(a.mock.exchanges).toHaveLength(5);
+  });
+
+  test('after its time one job tries a closed upstream, and its first token opens it', async () => {
+    const clock = new ManualClock();
+    let release;
+    let fine = false;
+    const a = await upstream('a', async (exchange) => {
+      if (!fine) return fails(500)(exchange);
+      exchange.open();
+      await exchange.delta('x');
+      await new Promise((resolve) => (release = resolve));
+      await exchange.finish();
+      exchange.end();
+    });
+    const provider = providers.route({ upstreams: [a.config], clock });
+    const gateway = await start({ provider, retry: { ...retry, attempts: 1 } });
+    for (let i = 0; i < 3; i += 1) await ask(gateway);
+    fine = true;
+    clock.advanceMs(29_999);
+    expect((await ask(gateway)).status).toBe(503);
+    clock.advanceMs(1);
+    const { status } = await gateway.submit({ prompt: 'the trial' });
+    expect(status).toBe(201);
+    await until(() => release !== undefined, 'the trial call');
+    // It is open once the gateway has seen the first token, while the call goes on.
+    const open = async () => (await gateway.submit({ prompt: 'p' })).status === 201;
+    await until(open, 'the upstream to open');
+    expect(a.mock.exchanges.length).toBeGreaterThanOrEqual(4);
+    release();
+  });
+
   test('a cached answer is served while every upstream is closed', async () => {
     let fine = true;
     const a = await upstream('a', (exchange) =>
@@ -511,4 +555,20 @@ test('the log line and the events name the upstream', async () => {
   const { body: metrics } = await gateway.get('/metrics');
   expect(metrics).toContain('sluice_upstream_first_entry_seconds_count{upstream="b"} 1');
   expect(metrics).not.toContain('sluice_upstream_first_entry_seconds_count{upstream="a"}');
+});
+
+test.each([
+  ['a', ['a']],
+  ['b', ['failing', 'b']],
+])('a job of an earlier process names its upstream: %s', async (name, names) => {
+  const upstreams = [];
+  for (const each of names) {
+    upstreams.push(await upstream(each, each === 'failing' ? fails(500) : undefined));
+  }
+  const data = dataFile();
+  const first = await gatewayOver(upstreams, { data });
+  const { job } = await ask(first);
+  await first.gateway.close();
+  const second = await gatewayOver(upstreams, { data });
+  expect(await second.job(job.job_id)).toMatchObject({ text: `from ${name}`, upstream: name });
 });

@@ -21,6 +21,7 @@ type Foreign =
   | ServerResponse
   | Uint8Array
   | Iterator<unknown>
+  | ReadonlyMap<unknown, unknown>
   | typeof fetch
   | (new (url: string) => EventSource);
 /** Members that EventEmitter and Error bring. */

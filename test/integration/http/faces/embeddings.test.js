@@ -144,8 +144,9 @@ test('a call made for one of several requests ends when that one leaves', async 
   const { url } = await serve(
     (exchange) => {
       // Each alone is left without an answer.
-      if (exchange.body.input.length > 1)
-        {answer(exchange, 413, { error: { message: 'too large' } });}
+      if (exchange.body.input.length > 1) {
+        answer(exchange, 413, { error: { message: 'too large' } });
+      }
     },
     { embeddings: { idleMs: 50, maxWaitMs: 500 } },
   );

@@ -1,4 +1,5 @@
 /** The endpoints of other APIs over several upstreams, and over one of Anthropic's API. */
+import Anthropic from '@anthropic-ai/sdk';
 import { providers } from '../../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../../support/gateway/gateway.js';
 import { startMockUpstream, streamTokens } from '../../../support/upstream/mock-upstream.js';
@@ -136,5 +137,173 @@ describe('/v1/messages over the dialect anthropic', () => {
       usage: { input_tokens: 25, output_tokens: 15 },
     });
     expect(a.mock.exchanges[0].body).toEqual({ ...request, model: 'claude-x', stream: true });
+  });
+
+  test('blocks and counts of the answer come back as they are, whole and as a stream', async () => {
+    const signed = anthropic.block(
+      1,
+      { type: 'thinking', thinking: '', signature: '' },
+      { type: 'signature_delta', signature: 'kept back' },
+    );
+    const redacted = anthropic.block(2, { type: 'redacted_thinking', data: 'R' });
+    const found = { type: 'web_search_tool_result', tool_use_id: 's', content: [{ type: 'x' }] };
+    const usage = {
+      input_tokens: 25,
+      cache_creation_input_tokens: 7,
+      cache_read_input_tokens: 3,
+      output_tokens: 1,
+    };
+    const a = await claude(
+      anthropic.start({ usage }),
+      ...anthropic.thinking(0, 'sig', 'Hm'),
+      ...signed,
+      ...redacted,
+      ...anthropic.block(3, found),
+      ...anthropic.text(4, 'hi'),
+      ...anthropic.stop(),
+    );
+    const { url } = await serve(a);
+    const client = new Anthropic({ baseURL: url, apiKey: 'k', maxRetries: 0 });
+    const request = {
+      model: 'm',
+      max_tokens: 5,
+      messages: [{ role: 'user', content: [{ type: 'search_result', source: 's', title: 't' }] }],
+      tools: [{ type: 'web_search_20250305', name: 'web_search' }],
+    };
+    const content = [
+      { type: 'thinking', thinking: 'Hm', signature: 'sig' },
+      { type: 'thinking', thinking: '', signature: 'kept back' },
+      { type: 'redacted_thinking', data: 'R' },
+      found,
+      { type: 'text', text: 'hi' },
+    ];
+    const whole = await client.beta.messages.create({ ...request, betas: ['some-beta'] });
+    expect(whole).toMatchObject({ content, usage: { ...usage, output_tokens: 15 } });
+    expect(a.mock.exchanges[0].body).toEqual({ ...request, stream: true });
+    expect(a.mock.exchanges[0].headers['anthropic-beta']).toBe('some-beta');
+    const streamed = await client.messages.stream(request).finalMessage();
+    expect(streamed).toMatchObject({ content, usage: { ...usage, output_tokens: 15 } });
+  });
+});
+
+describe('/v1/chat/completions over the dialect anthropic', () => {
+  const events = [
+    anthropic.start(),
+    ...anthropic.thinking(0, 'sig-1', 'Let me ', 'see.'),
+    ...anthropic.text(1, 'I look.'),
+    ...anthropic.toolUse(2, { id: 'toolu_1', name: 'weather' }, '{"city":', '"Bonn"}'),
+    ...anthropic.toolUse(3, { id: 'toolu_2', name: 'time' }),
+    ...anthropic.stop('tool_use'),
+  ];
+  const call = (id, name, args) => ({
+    id,
+    type: 'function',
+    function: { name, arguments: args },
+  });
+  const calls = [call('toolu_1', 'weather', '{"city":"Bonn"}'), call('toolu_2', 'time', '{}')];
+  const tools = [{ type: 'function', function: { name: 'weather', parameters: {} } }];
+
+  test('reasoning, text and calls, whole; and back with their thinking', async () => {
+    const a = await claude(...events);
+    const { post } = await serve(a);
+    const ask = (body) => post('/v1/chat/completions', { model: 'claude-x', tools, ...body });
+    const { body } = await ask({ messages, reasoning_effort: 'low' });
+    const [{ message, finish_reason: reason }] = body.choices;
+    expect(reason).toBe('tool_calls');
+    expect(message).toEqual({
+      role: 'assistant',
+      content: 'I look.',
+      refusal: null,
+      reasoning_content: 'Let me see.',
+      signature: 'sig-1',
+      tool_calls: calls,
+    });
+    expect(body.usage).toMatchObject({
+      prompt_tokens: 25,
+      completion_tokens: 15,
+      total_tokens: 40,
+      prompt_tokens_details: { cached_tokens: 0 },
+    });
+
+    const result = { role: 'tool', tool_call_id: 'toolu_1', content: 'rain' };
+    await ask({ messages: [...messages, message, result], reasoning_effort: 'low' });
+    const [first, second] = a.mock.exchanges.map((exchange) => exchange.body);
+    expect(first).toMatchObject({
+      thinking: { type: 'enabled', budget_tokens: 1024 },
+      tools: [{ name: 'weather', input_schema: {} }],
+    });
+    expect(second.thinking).toEqual(first.thinking);
+    expect(second.messages.slice(1)).toEqual([
+      {
+        role: 'assistant',
+        content: [
+          { type: 'thinking', thinking: 'Let me see.', signature: 'sig-1' },
+          { type: 'text', text: 'I look.' },
+          { type: 'tool_use', id: 'toolu_1', name: 'weather', input: { city: 'Bonn' } },
+          { type: 'tool_use', id: 'toolu_2', name: 'time', input: {} },
+        ],
+      },
+      {
+        role: 'user',
+        content: [{ type: 'tool_result', tool_use_id: 'toolu_1', content: 'rain' }],
+      },
+    ]);
+  });
+
+  test('as a stream, and as an ordinary job', async () => {
+    const gateway = await serve(await claude(...events));
+    const { body } = await gateway.post('/v1/chat/completions', {
+      ...{ model: 'claude-x', messages, tools, stream: true },
+      stream_options: { include_usage: true },
+    });
+    const chunks = body
+      .split('\n')
+      .filter((line) => line.startsWith('data: {'))
+      .map((line) => JSON.parse(line.slice('data: '.length)));
+    const deltas = chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta));
+    const joined = (name) => deltas.map((delta) => delta[name] ?? '').join('');
+    expect([joined('reasoning_content'), joined('content'), joined('signature')]).toEqual([
+      'Let me see.',
+      'I look.',
+      'sig-1',
+    ]);
+    const pieces = deltas.flatMap(({ tool_calls: some = [] }) => some);
+    expect(pieces.filter(({ id }) => id).map(({ index, id }) => [index, id])).toEqual([
+      [0, 'toolu_1'],
+      [1, 'toolu_2'],
+    ]);
+    const argumentsOf = (index) =>
+      pieces.filter((each) => each.index === index).map((each) => each.function.arguments);
+    expect([argumentsOf(0).join(''), argumentsOf(1).join('')]).toEqual(['{"city":"Bonn"}', '{}']);
+    expect(chunks.at(-1).usage).toMatchObject({ prompt_tokens: 25, completion_tokens: 15 });
+
+    const { body: job } = await gateway.submit({ model: 'claude-x', prompt: 'p', tools });
+    expect(await gateway.ended(job.job_id)).toMatchObject({
+      text: 'I look.',
+      reasoning: 'Let me see.',
+      tool_calls: calls,
+      reason: 'tool_calls',
+      upstream: 'claude',
+    });
+  });
+
+  test('/v1/messages gives the thinking back with its signature', async () => {
+    const { post } = await serve(await claude(...events));
+    const { body } = await post('/v1/messages', { model: 'm', max_tokens: 50, messages });
+    expect(body).toMatchObject({
+      stop_reason: 'tool_use',
+      content: [
+        { type: 'thinking', thinking: 'Let me see.', signature: 'sig-1' },
+        { type: 'text', text: 'I look.' },
+        { type: 'tool_use', id: 'toolu_1', name: 'weather', input: { city: 'Bonn' } },
+        { type: 'tool_use', id: 'toolu_2', name: 'time', input: {} },
+      ],
+    });
+  });
+
+  test('a refusal by the model', async () => {
+    const { post } = await serve(await claude(anthropic.start(), ...anthropic.stop('refusal')));
+    const { status, body } = await post('/v1/chat/completions', { model: 'm', messages });
+    expect([status, body.choices?.[0].finish_reason]).toEqual([200, 'content_filter']);
   });
 });

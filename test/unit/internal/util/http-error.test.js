@@ -14,6 +14,6 @@ test('a ProviderError takes the details that are documented', () => {
   expect(error).toMatchObject({ code: 'ERR_OVERLOADED', retryable: true, retryAfterMs: 5 });
   expect(new ProviderError('overloaded', 'Busy.').retryable).toBe(false);
   expect(() => new ProviderError('overloaded', 'Busy.', { retry: true })).toThrow(
-    'ProviderError has no option retry; it takes retryable, retryAfterMs, cause',
+    'ProviderError has no option retry; it takes retryable, elsewhere,',
   );
 });

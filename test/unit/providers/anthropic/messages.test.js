@@ -219,7 +219,10 @@ describe('thinking', () => {
     [{ reasoning: 'hm', signature: 'sig' }, [thought]],
     [{ thinking_blocks: [thought] }, [thought]],
     [{ content: [thought] }, [thought]],
-    [{ redacted_thinking: 'xyz' }, [{ type: 'redacted_thinking', data: 'xyz' }]],
+    [
+      { reasoning_content: 'hm', signature: 'x', thinking_blocks: [{ type: 'redacted_thinking' }] },
+      [{ type: 'redacted_thinking' }],
+    ],
     // The API refuses thinking without its signature.
     [{ reasoning_content: 'hm' }, []],
     [{ signature: 'sig' }, []],

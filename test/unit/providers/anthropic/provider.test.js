@@ -115,7 +115,14 @@ test('thinking with its signature, then calls of tools', async () => {
     { reasoning: 'Let me ' },
     { reasoning: 'see.' },
     { extra: { signature: 'sig-1' } },
-    { extra: { redacted_thinking: 'xyz' } },
+    {
+      extra: {
+        thinking_blocks: [
+          { type: 'thinking', thinking: 'Let me see.', signature: 'sig-1' },
+          { type: 'redacted_thinking', data: 'xyz' },
+        ],
+      },
+    },
     'I look.',
     { tool_call: { index: 0, id: 'toolu_1', name: 'weather' } },
     { tool_call: { index: 0, arguments: '{"city"' } },
@@ -125,6 +132,31 @@ test('thinking with its signature, then calls of tools', async () => {
     { tool_call: { index: 2, arguments: '{"a":1}' } },
   ]);
   expect(end.reason).toBe('tool_calls');
+});
+
+test('several blocks of thinking are given whole, too', async () => {
+  const { provider } = await setUp(
+    streamEvents(
+      start(),
+      ...thinking(0, 's0', 'a'),
+      ...text(1, 'b'),
+      ...thinking(2, 's2', 'c'),
+      ...thinking(3, 's3', 'd'),
+      ...stop(),
+    ),
+  );
+  const thought = (what, signature) => ({ type: 'thinking', thinking: what, signature });
+  expect((await collect(provider)).pieces).toEqual([
+    { reasoning: 'a' },
+    { extra: { signature: 's0' } },
+    'b',
+    { reasoning: 'c' },
+    { extra: { signature: 's2' } },
+    { extra: { thinking_blocks: [thought('a', 's0'), thought('c', 's2')] } },
+    { reasoning: 'd' },
+    { extra: { signature: 's3' } },
+    { extra: { thinking_blocks: [thought('d', 's3')] } },
+  ]);
 });
 
 test('tools that the API runs, and citations, are members that nobody knows', async () => {
