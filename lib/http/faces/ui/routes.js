@@ -9,7 +9,7 @@ import { faceOf, tailOf } from '../ids.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { readUiRequest } from './request.js';
 import { sendJson, sendNoContent } from '../../respond.js';
-import { setFaceHeaders, submitFaced } from '../submit.js';
+import { ready, setFaceHeaders, submitFaced } from '../submit.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -42,8 +42,8 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     const call = calls.join(res, [record], undefined, (complete) => {
       if (complete) chats.setDelivered(record);
     });
-    if (!(await call.beginning())) return;
-    setFaceHeaders(res, startedAt, record);
+    const present = await ready(call, true, () => setFaceHeaders(res, startedAt, record));
+    if (present === undefined) return;
     res.setHeader('x-vercel-ai-ui-message-stream', 'v1');
     const tail = tailOf(record);
     call.stream({
@@ -73,10 +73,11 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     }
     if (res.destroyed) return undefined;
     const face = { dialect: 'ui', chat, model: request.model ?? null, message_id: messageId };
-    const record = await submitFaced(admission, req, res, {
+    const submitted = await submitFaced(admission, req, res, {
       ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
       options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
     });
+    const record = submitted?.record;
     if (record === undefined || record === current?.record) return record;
     // The chat goes on with this job; another one that still runs has lost its reader.
     if (current !== undefined) lifecycle.cancel(current.record, 'superseded');
