@@ -1,6 +1,7 @@
 /**
- * The long runs: servers that are killed over and over, thousands of streams at once, and the stress
- * tests of the native core, each many times. Needs some twenty minutes. The last line sums them up.
+ * The long runs: servers that are killed over and over, thousands of streams at once, the stress tests
+ * of the native core, each many times, and the HTTP tests over gateways mounted in plain node:http and
+ * in Express. Needs some twenty-five minutes. The last line sums them up.
  *
  * SLUICE_CRASH_ROUNDS (default 100), SLUICE_CRASH_SEED and SLUICE_STRESS_STREAMS (default 10000) set
  * how long.
@@ -16,6 +17,8 @@ const CRASH_ROUNDS_DEFAULT = '100';
 const STRESS_STREAMS_DEFAULT = '10000';
 /** Patterns of the files whose length those variables set, and of the tests that only run here. */
 const LONG_TESTS = ['crash', 'egress', 'stream-connections', 'test/soak/'];
+/** How the HTTP tests serve their gateways, besides the gateway's own server. */
+const MOUNTS = ['handler', 'express'];
 /** How often each native stress test runs. */
 const STRESS_REPEATS = 20;
 
@@ -37,5 +40,13 @@ const jest = (await buildAddon())
       jestArgs: [...LONG_TESTS, '--testTimeout=3600000'],
     })
   : notRun;
-console.log(`\n${native.passed + jest.passed} passed, ${native.failed + jest.failed} failed`);
-process.exitCode = native.failed + jest.failed > 0 ? 1 : 0;
+const results = [native, jest];
+for (const mount of MOUNTS) {
+  console.log(`\n== HTTP tests, mounted by ${mount}`);
+  const mounted = { ...process.env, SLUICE_TEST_MOUNT: mount };
+  results.push(await jestSuite(['test/integration/http'], { env: mounted }));
+}
+const sum = (/** @type {'passed' | 'failed'} */ what) =>
+  results.reduce((total, counts) => total + counts[what], 0);
+console.log(`\n${sum('passed')} passed, ${sum('failed')} failed`);
+process.exitCode = sum('failed') > 0 ? 1 : 0;
