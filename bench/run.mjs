@@ -13,6 +13,7 @@ import { mustRun } from '../scripts/lib/run.mjs';
 import { admissionTable, admissionVerdicts, measureAdmission } from './measure/admission.mjs';
 import { cancelTable, cancelVerdicts, measureCancel } from './measure/cancel.mjs';
 import { cacheTable, cacheVerdicts, measureCache } from './measure/cache.mjs';
+import { facesTable, facesVerdicts, measureFaces } from './measure/faces.mjs';
 import { limiterTable, limiterVerdicts, measureLimiters } from './measure/limiter.mjs';
 import { measure, streamsThatFit } from './measure/load.mjs';
 import { logsTable, logsVerdicts, measureLogs } from './measure/logs.mjs';
@@ -30,7 +31,7 @@ import { versions } from './report/versions.mjs';
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const rowIds = [
   ...rows.map(({ id }) => id),
-  ...['resume', 'cancel', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs'],
+  ...['resume', 'cancel', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs', 'faces'],
 ];
 
 const NOT_MEASURED = `Not measured: other machines, a network between client and server (all is
@@ -164,7 +165,8 @@ async function main() {
   const limiters = wanted('limiter') ? measureLimiters(options) : undefined;
   const durable = wanted('durable') ? measureDurable(options, binaries) : undefined;
   const logs = wanted('logs') ? measureLogs(options) : undefined;
-  const own = { cancel, admission, cache, limiters, durable, logs };
+  const faces = wanted('faces') ? measureFaces(options, binaries) : undefined;
+  const own = { cancel, admission, cache, limiters, durable, logs, faces };
   report(options, { done, resume, memory, ...own, notices: [...notices] });
 }
 
@@ -187,11 +189,12 @@ function runMemory({ quick }) {
  * @param {import('./measure/limiter.mjs').LimiterSample[]} [results.limiters]
  * @param {import('./measure/durable.mjs').DurableResult} [results.durable]
  * @param {import('./measure/logs.mjs').LogSample[]} [results.logs]
+ * @param {import('./measure/faces.mjs').FaceSample[]} [results.faces]
  * @param {string[]} results.notices
  */
 function report(options, results) {
-  const { done, resume, cancel, memory, admission, cache, limiters, durable, logs, notices } =
-    results;
+  const { done, resume, cancel, memory, admission, cache } = results;
+  const { limiters, durable, logs, faces, notices } = results;
   const verdicts = [
     ...done.flatMap(verdictsOf),
     ...(resume.length > 0 ? resumeVerdicts(resume) : []),
@@ -201,6 +204,7 @@ function report(options, results) {
     ...(limiters === undefined ? [] : limiterVerdicts(limiters)),
     ...(durable === undefined ? [] : durableVerdicts(durable)),
     ...(logs === undefined ? [] : logsVerdicts(logs)),
+    ...(faces === undefined ? [] : facesVerdicts(faces)),
   ];
   const measured = versions();
   const skipped = done.some(({ cases }) => cases.some((each) => each.skipped !== undefined));
@@ -217,6 +221,7 @@ function report(options, results) {
     limiters === undefined ? '' : limiterTable(limiters),
     durable === undefined ? '' : durableTable(durable),
     logs === undefined ? '' : logsTable(logs),
+    faces === undefined ? '' : facesTable(faces),
     verdicts.length > 0 ? `bars\n${verdictTable(verdicts)}` : '',
     notices.join('\n'),
     skipped ? `skipped peers on Debian: apt-get install ${systemPackages.join(' ')}` : '',
@@ -241,6 +246,7 @@ function report(options, results) {
     limiters,
     durable,
     logs,
+    faces,
     verdicts,
     notices,
   };

@@ -12,10 +12,26 @@
 /** @typedef {import('./primitives/crawler/items.js').CrawlStats} CrawlStats */
 /** @typedef {import('./primitives/crawler/items.js').Crawling} Crawling */
 /** @typedef {import('./primitives/crawler/options.js').CrawlOptions} CrawlOptions */
+/** @typedef {import('./providers/route/options.js').RouteOptions} RouteOptions */
+/** @typedef {import('./providers/route/options.js').UpstreamConfig} UpstreamConfig */
+/** @typedef {import('./providers/shared/messages.js').ChatMessage} ChatMessage */
+/** @typedef {import('./providers/shared/types.js').AnswerPiece} AnswerPiece */
 /** @typedef {import('./providers/shared/types.js').ProviderEnd} ProviderEnd */
 /** @typedef {import('./providers/shared/types.js').ProviderRequest} ProviderRequest */
 /** @typedef {import('./providers/shared/types.js').Provider} Provider */
-/** @typedef {import('./streams/event-iterator.js').StreamEvent} StreamEvent */
+/** @typedef {import('./http/handler.js').Handler} Handler */
+/** @typedef {import('./http/listen-options.js').ListenOptions} ListenOptions */
+/** @typedef {import('./http/server.js').GatewayServer} GatewayServer */
+/** @typedef {import('./jobs/policy/config.js').AccessConfig} AccessConfig */
+/** @typedef {import('./services/crawls/service.js').CrawlView} CrawlView */
+/** @typedef {import('./services/workflows/schema.js').WorkflowRequest} WorkflowRequest */
+/** @typedef {import('./services/workflows/service.js').WorkflowView} WorkflowView */
+/** @typedef {import('./streams/events.js').CrawlEvent} CrawlEvent */
+/** @typedef {import('./streams/events.js').EventError} EventError */
+/** @typedef {import('./streams/events.js').EventMetrics} EventMetrics */
+/** @typedef {import('./streams/events.js').EventUsage} EventUsage */
+/** @typedef {import('./streams/events.js').StreamEvent} StreamEvent */
+/** @typedef {import('./streams/events.js').WorkflowEvent} WorkflowEvent */
 
 export { Gateway, createGateway } from './gateway/gateway.js';
 export { FixedWindowLimiter, SlidingWindowLimiter } from './primitives/limiters/window-limiter.js';

@@ -5,6 +5,7 @@
  * Usage: node scripts/build.mjs [cmake-js options]
  *   for example --out build-asan --CDSLUICE_SANITIZE=address
  */
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -68,7 +69,8 @@ export async function buildAddon(options = [], how) {
     for (const stale of ['CMakeCache.txt', 'CMakeFiles']) {
       rmSync(resolve(root, folder, stale), { recursive: true, force: true });
     }
-    const cmakeJs = join(root, 'node_modules/cmake-js/bin/cmake-js');
+    // Next to this package, or where npm has put it in the project that uses this package.
+    const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
     const args = [cmakeJs, 'configure', '--log-level', 'warn', ...options];
     if ((await run(process.execPath, args, how)).status !== 0) return false;
   }

@@ -11,10 +11,15 @@ import { flagTable, optionTable } from './docs/tables.mjs';
 import { typedef } from './docs/typedefs.mjs';
 import { CLOSE_OPTIONS, GATEWAY_OPTIONS } from '../lib/gateway/option-table.js';
 import { LISTEN_OPTIONS } from '../lib/http/listen-options.js';
-import { DEMO_OPTIONS, LLAMA_OPTIONS, OPENAI_OPTIONS } from '../lib/providers/option-table.js';
+import {
+  ANTHROPIC_OPTIONS,
+  DEMO_OPTIONS,
+  LLAMA_OPTIONS,
+  OPENAI_OPTIONS,
+} from '../lib/providers/option-table.js';
 
 /** Commands whose flags have a table in docs/command-line.md. */
-const COMMANDS = ['serve', 'run', 'crawl', 'logs', 'export', 'key'];
+const COMMANDS = ['serve', 'run', 'crawl', 'logs', 'export', 'key', 'doctor'];
 
 /**
  * Replaces the text between two markers.
@@ -57,10 +62,12 @@ export async function documents() {
   putTable('docs/javascript.md', 'close', optionTable(CLOSE_OPTIONS));
   putTable('docs/javascript.md', 'providers.demo', optionTable(DEMO_OPTIONS));
   putTable('docs/javascript.md', 'providers.openai', optionTable(OPENAI_OPTIONS));
+  putTable('docs/javascript.md', 'providers.anthropic', optionTable(ANTHROPIC_OPTIONS));
   putTable('docs/javascript.md', 'providers.llama', optionTable(LLAMA_OPTIONS));
   for (const command of COMMANDS) {
-    const { flags } = await import(`../lib/cli/${command}.js`);
-    putTable('docs/command-line.md', command, flagTable(flags));
+    // doctor takes the flags of serve, too, and shows those that it checks.
+    const { shown, flags } = await import(`../lib/cli/${command}.js`);
+    putTable('docs/command-line.md', command, flagTable(shown ?? flags));
   }
   putTypes('lib/gateway/options.js', typedef('GatewayOptions', GATEWAY_OPTIONS));
   const values = GATEWAY_OPTIONS.filter(
@@ -71,6 +78,7 @@ export async function documents() {
   const providers = 'lib/providers/option-table.js';
   putTypes(providers, typedef('DemoOptions', DEMO_OPTIONS));
   putTypes(providers, typedef('OpenAiOptions', OPENAI_OPTIONS));
+  putTypes(providers, typedef('AnthropicOptions', ANTHROPIC_OPTIONS));
   putTypes(providers, typedef('LlamaOptions', LLAMA_OPTIONS));
   return texts;
 }

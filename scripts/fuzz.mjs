@@ -1,5 +1,6 @@
 /**
- * Builds the fuzz targets of test/fuzz with clang and runs each for some seconds. New inputs that
+ * Builds the fuzz targets of test/fuzz with clang and runs each for some seconds. To add one, write
+ * `test/fuzz/NAME_fuzz.cc` and its seeds in `test/fuzz/seeds/NAME_fuzz`. New inputs that
  * reach new code are kept in build-fuzz/corpus; a crash leaves its input in build-fuzz/findings.
  *
  * Usage: node scripts/fuzz.mjs [--seconds N] [TARGET...]

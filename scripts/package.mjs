@@ -1,27 +1,22 @@
 /**
- * Puts into the tree what the published package carries besides its sources: the addon's binary
- * for this platform under prebuilds/, and the type declarations under types/. npm runs it as
- * `prepack`; `--clean` (`postpack`) takes both away again, and so does a run that fails.
+ * Puts into the tree what the published package carries besides its sources: the addon's binaries
+ * under prebuilds/, and the type declarations under types/. npm runs it as `prepack`; `--clean`
+ * (`postpack`) takes both away again, and so does a run that fails.
  *
- * The binary uses the system's libstdc++, which Node needs too. A static one would not make it run
- * in more places but in fewer: Debian 12's asks for symbols of glibc 2.36, while the addon itself
- * is content with an older one. The symbol versions of the binary are checked here.
+ * Builds the binary for this platform. With SLUICE_PREBUILDS=FOLDER the binaries of that folder are
+ * taken, which has one for each target of a release.
  */
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { nativeTarget } from '../lib/internal/native/target.js';
-import { buildAddon } from './build.mjs';
-import { buildNeeds } from './lib/needs.mjs';
-import { mustRun, root, run, which } from './lib/run.mjs';
-import { checkSymbolVersions } from './lib/symbol-versions.mjs';
-import { ensure } from './setup.mjs';
+import { mustRun, root, run } from './lib/run.mjs';
+import { PREBUILDS, prebuild } from './prebuild.mjs';
+import { checkPrebuilds } from './lib/release.mjs';
 
-const prebuilds = join(root, 'prebuilds');
 const types = join(root, 'types');
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 
 function clean() {
-  for (const folder of [prebuilds, types]) rmSync(folder, { recursive: true, force: true });
+  for (const folder of [PREBUILDS, types]) rmSync(folder, { recursive: true, force: true });
 }
 
 clean();
@@ -31,28 +26,22 @@ if (!process.argv.includes('--clean')) {
   process.once('exit', (status) => {
     if (status !== 0) clean();
   });
-  if (!ensure(buildNeeds) || !(await buildAddon())) process.exit(1);
-  await packAddon();
-  await packTypes();
-}
-
-async function packAddon() {
-  const target = nativeTarget();
-  const binary = join(prebuilds, target, 'sluice.node');
-  mkdirSync(join(prebuilds, target), { recursive: true });
-  copyFileSync(join(root, 'build/Release/sluice.node'), binary);
-  const strip = which('strip');
-  // The names by which Node finds the addon must stay; macOS and GNU spell that differently.
-  const how = process.platform === 'darwin' ? '-x' : '--strip-unneeded';
-  if (strip) await mustRun(strip, [how, binary]);
-  // musl has no symbol versions.
-  if (process.platform !== 'linux' || target.endsWith('-musl')) return;
   try {
-    checkSymbolVersions(binary);
+    if (!(await packAddon())) process.exit(1);
   } catch (error) {
     console.error(`sluice: ${/** @type {Error} */ (error).message}`);
     process.exit(1);
   }
+  await packTypes();
+}
+
+/** @returns {Promise<boolean>} */
+async function packAddon() {
+  const { SLUICE_PREBUILDS: folder } = process.env;
+  if (!folder) return prebuild();
+  checkPrebuilds(folder);
+  cpSync(resolve(folder), PREBUILDS, { recursive: true });
+  return true;
 }
 
 /**

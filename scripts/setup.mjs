@@ -10,6 +10,7 @@ import { spawnSync } from 'node:child_process';
 import {
   browserTestNeeds,
   buildNeeds,
+  describeMissing,
   fasterBuildNeeds,
   logTestNeeds,
   nativeTestNeeds,
@@ -76,12 +77,13 @@ const canInstall = () => which('apt-get') !== undefined && process.getuid?.() ==
 /**
  * Installs what is missing where that can be done, and says nothing where it cannot.
  * @param {import('./lib/needs.mjs').Need[]} needs that nothing fails without
+ * @param {string} [purpose] for the message
  */
-export function prefer(needs) {
+export function prefer(needs, purpose = 'for faster builds') {
   const packages = needs.filter((need) => !need.found()).map((need) => need.package);
   if (packages.length === 0 || !canInstall()) return;
-  console.log(`sluice: installing ${packages.join(' ')} with apt-get, for faster builds`);
-  if (!aptInstall(packages, [])) console.error('sluice: the build goes on without them');
+  console.log(`sluice: installing ${packages.join(' ')} with apt-get, ${purpose}`);
+  if (!aptInstall(packages, [])) console.error('sluice: it goes on without them');
 }
 
 /**
@@ -93,18 +95,13 @@ export function prefer(needs) {
 export function ensure(needs, otherwise = '') {
   const missing = needs.filter((need) => !need.found());
   if (missing.length === 0) return true;
-  const packages = [...new Set(missing.map((need) => need.package))];
-  const apt = which('apt-get') !== undefined;
   if (canInstall()) {
+    const packages = [...new Set(missing.map((need) => need.package))];
     console.log(`sluice: installing ${packages.join(' ')} with apt-get`);
     const services = missing.flatMap(({ service }) => service ?? []);
     if (aptInstall(packages, services)) return true;
   }
-  const whats = [...new Set(missing.map((need) => need.what))].join(', ');
-  const fix = apt
-    ? `Install it with:\n\n    sudo apt-get install -y --no-install-recommends ${packages.join(' ')}\n`
-    : `Install it with your system's package manager (Debian calls it ${packages.join(', ')}).`;
-  console.error(`sluice: this machine lacks ${whats}${otherwise}. ${fix}`);
+  console.error(`sluice: ${describeMissing(missing, { otherwise })}`);
   return false;
 }
 

@@ -1,20 +1,25 @@
 /**
- * The long runs: servers that are killed over and over, thousands of streams at once, the stress tests
- * of the native core, each many times, and the HTTP tests over gateways mounted in plain node:http and
- * in Express. Needs some twenty-five minutes. The last line sums them up.
+ * The long runs: servers that are killed over and over, thousands of streams at once, rounds of work
+ * whose descriptors, gauges and memory return to where they were, the stress tests of the native core,
+ * each many times, the HTTP tests over gateways mounted in plain node:http and in Express, and ten
+ * minutes of each fuzz target, where there is clang. Needs some twenty-five minutes without the fuzz
+ * targets. The last line sums them up.
  *
- * SLUICE_CRASH_ROUNDS (default 100), SLUICE_CRASH_SEED and SLUICE_STRESS_STREAMS (default 10000) set
- * how long.
+ * SLUICE_CRASH_ROUNDS (default 100), SLUICE_CRASH_SEED, SLUICE_STRESS_STREAMS (default 10000),
+ * SLUICE_SOAK_ROUNDS (default 40) and SLUICE_FUZZ_SECONDS (default 600, 0: not at all) set how long.
  *
  * Usage: node scripts/soak.mjs
  */
+import { findClang, fuzzAll } from './fuzz.mjs';
 import { BUILD_FOLDER, buildAddon, buildNativeTests } from './build.mjs';
+import { crossNeeds, emulatorNeeds } from './lib/cross.mjs';
 import { buildNeeds, nativeTestNeeds } from './lib/needs.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
-import { ensure } from './setup.mjs';
+import { ensure, prefer } from './setup.mjs';
 
 const CRASH_ROUNDS_DEFAULT = '100';
 const STRESS_STREAMS_DEFAULT = '10000';
+const FUZZ_SECONDS_DEFAULT = '600';
 /** Patterns of the files whose length those variables set, and of the tests that only run here. */
 const LONG_TESTS = ['crash', 'egress', 'stream-connections', 'test/soak/'];
 /** How the HTTP tests serve their gateways, besides the gateway's own server. */
@@ -23,6 +28,7 @@ const MOUNTS = ['handler', 'express'];
 const STRESS_REPEATS = 20;
 
 if (!ensure([...buildNeeds, ...nativeTestNeeds])) process.exit(1);
+prefer([...crossNeeds, ...emulatorNeeds], 'for the build for another architecture');
 const {
   SLUICE_CRASH_ROUNDS = CRASH_ROUNDS_DEFAULT,
   SLUICE_STRESS_STREAMS = STRESS_STREAMS_DEFAULT,
@@ -40,13 +46,24 @@ const jest = (await buildAddon())
       jestArgs: [...LONG_TESTS, '--testTimeout=3600000'],
     })
   : notRun;
+/** @returns {Promise<number>} 1 when a target has found something */
+async function fuzz() {
+  const seconds = Number(process.env.SLUICE_FUZZ_SECONDS ?? FUZZ_SECONDS_DEFAULT);
+  if (seconds === 0) return 0;
+  if (findClang() === undefined) {
+    console.log('\nthe fuzz targets were skipped: they take clang');
+    return 0;
+  }
+  return (await fuzzAll(seconds)) ? 0 : 1;
+}
+
 const results = [native, jest];
 for (const mount of MOUNTS) {
   console.log(`\n== HTTP tests, mounted by ${mount}`);
   const mounted = { ...process.env, SLUICE_TEST_MOUNT: mount };
   results.push(await jestSuite(['test/integration/http'], { env: mounted }));
 }
-const sum = (/** @type {'passed' | 'failed'} */ what) =>
-  results.reduce((total, counts) => total + counts[what], 0);
-console.log(`\n${sum('passed')} passed, ${sum('failed')} failed`);
-process.exitCode = sum('failed') > 0 ? 1 : 0;
+const passed = results.reduce((sum, counts) => sum + counts.passed, 0);
+const failed = results.reduce((sum, counts) => sum + counts.failed, 0) + (await fuzz());
+console.log(`\n${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;

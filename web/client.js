@@ -12,6 +12,7 @@ import { Conversations } from './client/conversations.js';
 import { SluiceClientError } from './client/errors.js';
 import { Http, randomKey, tokenOf } from './client/http.js';
 import { isEnded, Job, FAIL, FINISH_FROM } from './client/job.js';
+import { checkOptions } from './client/options.js';
 
 export { SluiceClientError, Job };
 
@@ -19,10 +20,12 @@ export { SluiceClientError, Job };
 /** @typedef {import('./client/conversations.js').ConversationMessage} ConversationMessage */
 /** @typedef {import('./client/job.js').ConnectionState} ConnectionState */
 /** @typedef {import('./client/job.js').JobEventName} JobEventName */
+/** @typedef {import('./client/job.js').JobEvents} JobEvents */
 /** @typedef {import('./client/job.js').JobMetrics} JobMetrics */
 /** @typedef {import('./client/job.js').JobResult} JobResult */
 /** @typedef {import('./client/job.js').JobStatus} JobStatus */
 /** @typedef {import('./client/job.js').JobUsage} JobUsage */
+/** @typedef {import('./client/job.js').JobView} JobView */
 
 /**
  * @typedef {object} ClientOptions
@@ -44,11 +47,28 @@ export { SluiceClientError, Job };
 /**
  * @typedef {object} JobRequest the body of `POST /v1/jobs`
  * @property {string} [prompt] either this or `messages`
- * @property {{role: string, content: string}[]} [messages]
+ * @property {{role: string, content?: string | object[] | null, [member: string]: unknown}[]} [messages]
  * @property {string} [model]
  * @property {number} [max_tokens]
+ * @property {number} [max_completion_tokens]
  * @property {number} [temperature]
  * @property {string | string[]} [stop]
+ * @property {object[] | null} [tools] this and the members below, up to `user`, go to the upstream as
+ *   they are
+ * @property {string | object | null} [tool_choice]
+ * @property {boolean | null} [parallel_tool_calls]
+ * @property {object | null} [response_format]
+ * @property {number | null} [seed]
+ * @property {number | null} [top_p]
+ * @property {number | null} [frequency_penalty]
+ * @property {number | null} [presence_penalty]
+ * @property {object | null} [logit_bias]
+ * @property {boolean | number | null} [logprobs]
+ * @property {number | null} [top_logprobs]
+ * @property {string | null} [reasoning_effort]
+ * @property {string | null} [verbosity]
+ * @property {string | null} [user]
+ * @property {Record<string, unknown>} [extra_body] further members of the upstream call's body
  * @property {Record<string, unknown>} [metadata]
  * @property {'cancel' | 'continue'} [on_disconnect]
  * @property {number} [disconnect_grace_ms]
@@ -58,6 +78,10 @@ export { SluiceClientError, Job };
  * @property {string} [conversation_id] the prompt is the next turn of this conversation
  * @property {'reject' | 'queue'} [on_busy] the action during another turn; default `reject`
  */
+
+const CLIENT_OPTIONS = [
+  ...['baseUrl', 'apiKey', 'headers', 'fetch', 'EventSource', 'multiplex', 'submitRetriesMax'],
+];
 
 /** A client of one gateway, for any number of jobs. `createClient()` makes it; `close()` ends it. */
 export class Client {
@@ -71,6 +95,7 @@ export class Client {
 
   /** @param {ClientOptions} [options] */
   constructor(options = {}) {
+    checkOptions('createClient', options, CLIENT_OPTIONS);
     const { baseUrl = '', headers, multiplex = 'auto', submitRetriesMax = 2 } = options;
     if (multiplex !== 'auto' && typeof multiplex !== 'boolean') {
       throw new TypeError("multiplex must be 'auto', true or false");
@@ -111,14 +136,16 @@ export class Client {
    * @returns {Promise<Job>} rejects with a SluiceClientError with the server's `code`, `param`
    *   and `status`
    */
-  async submit(request, { idempotencyKey = randomKey(), signal } = {}) {
+  async submit(request, options = {}) {
     this.#checkOpen();
+    const known = ['idempotencyKey', 'signal'];
+    const { idempotencyKey = randomKey(), signal } = checkOptions('submit', options, known);
     // AbortSignal.any() adds no listener: Node warns of a leak beyond ten listeners on a signal.
     const signals = signal ? [signal, this.#closing.signal] : [this.#closing.signal];
     const headers = { 'idempotency-key': idempotencyKey };
-    const options = { body: request, headers, signal: AbortSignal.any(signals) };
+    const call = { body: request, headers, signal: AbortSignal.any(signals) };
     const retriesMax = this.#submitRetriesMax;
-    const answer = await this.#http.callWithRetries('POST', '/v1/jobs', options, retriesMax);
+    const answer = await this.#http.callWithRetries('POST', '/v1/jobs', call, retriesMax);
     if (typeof answer?.job_id !== 'string') {
       throw new SluiceClientError('invalid_response', 'the server answered without a job_id');
     }
@@ -134,8 +161,9 @@ export class Client {
    * @param {string} jobId
    * @param {{lastEventId?: string | null}} [options]
    */
-  attach(jobId, { lastEventId = null } = {}) {
+  attach(jobId, options = {}) {
     this.#checkOpen();
+    const { lastEventId = null } = checkOptions('attach', options, ['lastEventId']);
     return this.#attach(jobId, lastEventId, null);
   }
 

@@ -5,7 +5,6 @@
 import { parseArgs } from 'node:util';
 import { readFileSync } from 'node:fs';
 import { SPAN_MS_MAX } from '../internal/util/option-table.js';
-import { pointerTo } from '../internal/util/request-schema.js';
 import { suggestion } from './suggestion.js';
 
 /** A mistake in the command's arguments. */
@@ -19,6 +18,7 @@ export class UsageError extends Error {}
  * @property {string} [value] placeholder of its value in the help
  * @property {number | string | boolean} [default] value if the flag is not given
  * @property {string} [defaultText] the default in words, if other code sets it
+ * @property {string} [env] environment variable with the value where neither flag nor file has one
  * @property {number} [min] of an integer or number; default 0
  * @property {number} [max] of an integer or number
  * @property {readonly string[]} [choices]
@@ -176,8 +176,8 @@ export function optionsFrom(rows, values) {
  * Members of a configuration file other than flags.
  * @typedef {object} Members
  * @property {readonly string[]} names
- * @property {(members: Record<string, unknown>) => {path: string[], says: string} | undefined
- *   } findProblem
+ * @property {(members: Record<string, unknown>) => string | undefined} findProblem the first mistake,
+ *   after the name of the file
  */
 
 /** Deprecated names for which this process has printed a warning. */
@@ -260,9 +260,7 @@ function readConfig(path, flags, extra) {
     if (value !== undefined) values[camelCase(name)] = value;
   }
   const problem = extra.findProblem(members);
-  if (problem !== undefined) {
-    throw new UsageError(`${path}: ${pointerTo(problem.path)} ${problem.says}`);
-  }
+  if (problem !== undefined) throw new UsageError(`${path}: ${problem}`);
   return { values, members };
 }
 
@@ -297,6 +295,13 @@ function parse(flags, argv, allowPositionals) {
   }
 }
 
+/** @param {Flag} flag */
+function defaultOf(flag) {
+  const { env, default: fallback } = flag;
+  const value = env === undefined ? undefined : process.env[env];
+  return env === undefined || !value ? fallback : check(env, flag, value);
+}
+
 /**
  * @param {Flags} flags
  * @param {string[]} argv
@@ -310,7 +315,7 @@ export function parseFlags(flags, argv, options = {}) {
   const { values: parsed, positionals } = parse(flags, argv, allowPositionals);
   /** @type {Record<string, any>} */
   const values = {};
-  for (const [name, flag] of Object.entries(flags)) values[camelCase(name)] = flag.default;
+  for (const [name, flag] of Object.entries(flags)) values[camelCase(name)] = defaultOf(flag);
   let members = {};
   if (typeof parsed.config === 'string') {
     const config = readConfig(parsed.config, flags, extra);

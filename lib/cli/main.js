@@ -11,15 +11,24 @@ const COMMANDS = /** @type {const} */ ({
   logs: () => import('./logs.js'),
   key: () => import('./key.js'),
   export: () => import('./export.js'),
+  doctor: () => import('./doctor.js'),
+  completion: () => import('./completion.js'),
+  build: () => import('./build.js'),
 });
 
-async function overview() {
-  const lines = await Promise.all(
+/** Every command with its flags, for the overview and for completion. */
+function loadCommands() {
+  return Promise.all(
     Object.entries(COMMANDS).map(async ([name, load]) => {
-      const { summary } = await load();
-      return `  ${name.padEnd(8)}${summary}`;
+      const { summary, flags } = await load();
+      return { name, summary, flags };
     }),
   );
+}
+
+async function overview() {
+  const commands = await loadCommands();
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
   return (
     `Usage: sluice COMMAND [options]\n\n${lines.join('\n')}\n\n` +
     'sluice COMMAND --help lists the options of a command; sluice --version prints the version.\n'
@@ -49,7 +58,7 @@ async function main([name, ...rest]) {
     throw new UsageError(`unknown ${kind} '${name}'${hint || `; the commands are ${known}`}`);
   }
   const command = await COMMANDS[/** @type {keyof typeof COMMANDS} */ (name)]();
-  return command.run(rest);
+  return command.run(rest, loadCommands);
 }
 
 try {

@@ -2,6 +2,7 @@
 import { UsageError, flagsFrom, optionsFrom } from './flags.js';
 import { DEMO_OPTIONS, OPENAI_OPTIONS } from '../providers/option-table.js';
 import { GATEWAY_OPTIONS } from '../gateway/option-table.js';
+import { ROUTE_MEMBERS, findRouteProblem, pickRouteConfig } from '../providers/route/options.js';
 
 /**
  * @param {string} provider
@@ -34,54 +35,123 @@ export const providerFlags = {
 /** @type {import('./flags.js').Flags} */
 export const gatewayFlags = flagsFrom(GATEWAY_OPTIONS);
 
-/** @param {Record<string, any>} values of `providerFlags` */
-function chosenProvider({ provider, upstream }) {
-  return provider ?? (upstream === undefined ? 'demo' : 'openai');
+/** The members of a configuration file that concern upstreams. */
+export const routeMembers = { names: ROUTE_MEMBERS, findProblem: findRouteProblem };
+
+/**
+ * @param {Record<string, unknown>} members of a configuration file
+ * @returns {{access: Record<string, unknown>,
+ *   route: import('../providers/route/options.js').RouteConfig | undefined}}
+ */
+export function splitRoute({ upstreams, fallbacks, ...access }) {
+  return { access, route: withVendorKeys(pickRouteConfig({ upstreams, fallbacks })) };
+}
+
+/** Variables with the keys of dialects, where an upstream names none. */
+const KEY_VARIABLES = Object.freeze({ openai: 'OPENAI_API_KEY', anthropic: 'ANTHROPIC_API_KEY' });
+const OPENAI_HOST = 'api.openai.com';
+
+/**
+ * Names the variables of upstreams that name no key of their own. The key of OpenAI goes only to
+ * OpenAI, because many servers speak its dialect.
+ * @param {import('../providers/route/options.js').RouteConfig | undefined} route not checked yet
+ */
+function withVendorKeys(route) {
+  if (!Array.isArray(route?.upstreams)) return route;
+  const upstreams = route.upstreams.map((upstream) => {
+    const {
+      api_key: key,
+      api_key_env: variable,
+      base_url: url,
+      dialect = 'openai',
+    } = Object(upstream);
+    if (key !== undefined || variable !== undefined || !URL.canParse(url)) return upstream;
+    const isTheirs = dialect === 'anthropic' || new URL(url).hostname === OPENAI_HOST;
+    if (!isTheirs || !Object.hasOwn(KEY_VARIABLES, dialect)) return upstream;
+    return { ...upstream, api_key_env: KEY_VARIABLES[/** @type {'openai'} */ (dialect)] };
+  });
+  return { ...route, upstreams };
 }
 
 /**
- * @param {Record<string, any>} values of `providerFlags` and `gatewayFlags`
+ * @param {Record<string, any>} values of `providerFlags`
+ * @returns {Record<string, any>} with the provider, and with the upstream that the environment names
+ */
+export function completed(values) {
+  const { provider, upstream = process.env.OPENAI_BASE_URL || undefined } = values;
+  const chosen = provider ?? (upstream === undefined ? 'demo' : 'openai');
+  return { ...values, provider: chosen, ...(chosen === 'openai' && { upstream }) };
+}
+
+/**
+ * @param {Record<string, any>} values `completed`
+ * @param {import('../providers/route/options.js').RouteConfig | undefined} config
  * @param {typeof import('../providers/index.js').providers} providers
  */
-function createProvider(values, { demo, openai, llama }) {
-  const { model, maxBatchSize } = values;
-  const provider = chosenProvider(values);
+function createProvider(values, config, { demo, openai, llama, route }) {
+  const { provider, model, maxBatchSize } = values;
+  const ofOpenAi = /** @type {import('../providers/option-table.js').OpenAiOptions} */ (
+    optionsFrom(OPENAI_OPTIONS, values)
+  );
+  if (config !== undefined) return route({ ...config, client: ofOpenAi.client });
   if (provider === 'openai') {
-    const options = /** @type {import('../providers/option-table.js').OpenAiOptions} */ (
-      optionsFrom(OPENAI_OPTIONS, values)
-    );
+    if (!/^https?:\/\//.test(ofOpenAi.baseUrl) || !URL.canParse(ofOpenAi.baseUrl)) {
+      throw new UsageError('OPENAI_BASE_URL takes an http or https URL');
+    }
     // Not a flag: arguments are visible to every user of the machine.
-    return openai({ ...options, apiKey: process.env.OPENAI_API_KEY || undefined, model });
+    return openai({ ...ofOpenAi, apiKey: process.env.OPENAI_API_KEY || undefined, model });
   }
   if (provider === 'llama') return llama({ modelPath: model, sequences: maxBatchSize });
   return demo(optionsFrom(DEMO_OPTIONS, values));
 }
 
 /**
+ * @param {Record<string, any>} values of `providerFlags`
+ * @param {import('../providers/route/options.js').RouteConfig | undefined} route
+ */
+export function checkProviderFlags({ provider, upstream, mode, model }, route) {
+  if (route !== undefined) {
+    if (upstream !== undefined) {
+      throw new UsageError('give --upstream or upstreams in FILE, not both');
+    }
+    if (![undefined, 'openai'].includes(provider)) {
+      throw new UsageError(`upstreams go with --provider openai, not ${provider}`);
+    }
+    if (model !== undefined) {
+      throw new UsageError('--model goes with --upstream, not with upstreams');
+    }
+    if (mode === 'completions') throw new UsageError('upstreams go with --mode chat');
+    return;
+  }
+  const all = completed({ provider, upstream });
+  if (all.provider !== 'openai' && upstream !== undefined) {
+    throw new UsageError(`--upstream goes with --provider openai, not ${all.provider}`);
+  }
+  if (all.provider === 'openai' && all.upstream === undefined) {
+    throw new UsageError('--provider openai needs --upstream URL, or OPENAI_BASE_URL');
+  }
+  if (all.provider === 'llama' && model === undefined) {
+    throw new UsageError('--provider llama needs --model PATH');
+  }
+}
+
+/**
  * @param {Record<string, any>} values of `providerFlags` and `gatewayFlags`
  * @param {Partial<import('../gateway/options.js').GatewayOptions>} options of the gateway, besides
  *   those from flags
+ * @param {import('../providers/route/options.js').RouteConfig} [route] upstreams of the configuration
+ *   file
  * @returns {Promise<{gateway: import('../gateway/gateway.js').Gateway,
  *   options: import('../gateway/options.js').GatewayOptions}>} `options`: the gateway's
  */
-export async function createGateway(values, options) {
-  const { upstream, model } = values;
-  const name = chosenProvider(values);
-  if (name !== 'openai' && upstream !== undefined) {
-    throw new UsageError(`--upstream goes with --provider openai, not ${name}`);
-  }
-  if (name === 'openai' && upstream === undefined) {
-    throw new UsageError('--provider openai needs --upstream URL');
-  }
-  if (name === 'llama' && model === undefined) {
-    throw new UsageError('--provider llama needs --model PATH');
-  }
+export async function createGateway(values, options, route) {
+  checkProviderFlags(values, route);
   // Loaded after the flags are checked: help and usage errors come without delay.
   const [gateway, { providers }] = await Promise.all([
     import('../gateway/gateway.js'),
     import('../providers/index.js'),
   ]);
-  const provider = createProvider(values, providers);
+  const provider = createProvider(completed(values), route, providers);
   const all = { ...optionsFrom(GATEWAY_OPTIONS, values), ...options, provider };
   return { gateway: gateway.createGateway(all), options: all };
 }

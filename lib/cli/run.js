@@ -3,7 +3,13 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { open } from 'node:fs/promises';
 import { UsageError, configFlag, describeFlags, outputFlag, parseFlags } from './flags.js';
-import { createGateway, gatewayFlags, providerFlags } from './provider-flags.js';
+import {
+  createGateway,
+  gatewayFlags,
+  providerFlags,
+  routeMembers,
+  splitRoute,
+} from './provider-flags.js';
 import { createProgress } from './progress-bar.js';
 import { INTERRUPTED, openOutput, watchInterrupts } from './output.js';
 
@@ -118,7 +124,8 @@ async function slotsOf(options) {
  * @returns {Promise<number>} exit code
  */
 export async function run(argv) {
-  const { help: wantsHelp, positionals, values } = parseFlags(flags, argv, { positionals: true });
+  const parsed = parseFlags(flags, argv, { positionals: true, members: routeMembers });
+  const { help: wantsHelp, positionals, values, members } = parsed;
   if (wantsHelp) {
     process.stdout.write(help);
     return 0;
@@ -126,12 +133,13 @@ export async function run(argv) {
   if (positionals.length !== 1) throw new UsageError('run takes one FILE.jsonl');
   const input = await openInput(positionals[0]);
   const output = await openOutput(values.output);
-  const { gateway, options } = await createGateway(values, {
-    // This process is the only reader, and may wait without limit.
-    admissionWaitMs: 2 ** 31 - 1,
-    retentionMs: 10_000,
-    logger: false,
-  });
+  // This process is the only reader, and may wait without limit.
+  const own = { admissionWaitMs: 2 ** 31 - 1, retentionMs: 10_000, logger: false };
+  const { gateway, options } = await createGateway(
+    values,
+    /** @type {Partial<import('../gateway/options.js').GatewayOptions>} */ (own),
+    splitRoute(members).route,
+  );
   const { signal, release } = watchInterrupts(
     () => void gateway.close({ drainMs: 0 }),
     'writing the results so far',

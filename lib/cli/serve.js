@@ -11,11 +11,20 @@ import {
 import { CLOSE_OPTIONS } from '../gateway/option-table.js';
 import { LISTEN_OPTIONS } from '../http/listen-options.js';
 import { accessMembers, findAccessProblem } from '../jobs/policy/config.js';
-import { createGateway, gatewayFlags, providerFlags } from './provider-flags.js';
+import { pointerTo } from '../internal/util/request-schema.js';
+import {
+  checkProviderFlags,
+  createGateway,
+  gatewayFlags,
+  providerFlags,
+  routeMembers,
+  splitRoute,
+} from './provider-flags.js';
 import { createLogger } from '../internal/util/logger.js';
 import { isHostName, isLoopback } from '../internal/util/hosts.js';
 import { noteInterrupt } from './output.js';
 import { reloadOnHangup } from './sighup.js';
+import { warnOfUpstreams } from './upstream-check.js';
 
 const { port, ...listenFlags } = flagsFrom(LISTEN_OPTIONS, { fillIn: true });
 
@@ -24,7 +33,7 @@ const ADMIN_TOKEN_BYTES = 24;
 
 /** @type {import('./flags.js').Flags} */
 export const flags = {
-  port: { ...port, default: PORT_DEFAULT },
+  port: { ...port, default: PORT_DEFAULT, defaultText: `PORT, else ${PORT_DEFAULT}`, env: 'PORT' },
   ...listenFlags,
   'allowed-hosts': {
     type: 'string',
@@ -50,9 +59,9 @@ Serves the HTTP API and the demo page. Prints "listening on URL" when ready; log
 Without keys, admin calls take the token logged at start (admin_token) as a bearer token.
 SIGTERM or SIGINT (Ctrl-C) drains and exits with 0, a second one exits at once.
 FILE may also hold keys, organisations, models, limits, prices, accounts, cors_origins,
-stream_url_ttl_s and stream_url_secret (see docs/access.md, docs/credits.md); SIGHUP reloads these.
-"sluice key" makes a key.
-An API key for --provider openai is read from OPENAI_API_KEY.
+stream_url_ttl_s and stream_url_secret (see docs/access.md, docs/credits.md), upstreams and fallbacks
+(see docs/upstreams.md); SIGHUP reloads these. "sluice key" makes a key.
+Without --upstream, OPENAI_BASE_URL is read; the key of the upstream is read from OPENAI_API_KEY.
 
 ${describeFlags(flags)}
 `;
@@ -100,10 +109,22 @@ function listenProblem(error, { host, port: wanted }) {
   return new Error(messages[/** @type {keyof typeof messages} */ (code)], { cause: error });
 }
 
-/** @param {string[]} argv */
-function parse(argv) {
-  const members = { names: accessMembers, findProblem: findAccessProblem };
-  return parseFlags(flags, argv, { members });
+/**
+ * @param {string[]} argv
+ * @param {import('./flags.js').Flags} [known] default: those of serve
+ */
+export function parseServe(argv, known = flags) {
+  const names = [...accessMembers, ...routeMembers.names];
+  const { members, ...parsed } = parseFlags(known, argv, { members: { names, findProblem } });
+  return { ...parsed, ...splitRoute(members) };
+}
+
+/** @param {Record<string, unknown>} members @returns {string | undefined} */
+function findProblem(members) {
+  const { route: _, access } = splitRoute(members);
+  const problem = findAccessProblem(access);
+  if (problem !== undefined) return `${pointerTo(problem.path)} ${problem.says}`;
+  return routeMembers.findProblem(members);
 }
 
 /**
@@ -128,35 +149,46 @@ function namesIn(list) {
 }
 
 /**
+ * @param {Record<string, any>} values of the flags
+ * @param {{keys?: unknown}} access members of the configuration file
+ * @param {import('../providers/route/options.js').RouteConfig | undefined} route
+ * @throws {UsageError} for flags that do not go together
+ */
+export function checkServe(values, access, route) {
+  checkProviderFlags(values, route);
+  namesIn(values.allowedHosts ?? '');
+  if (access.keys !== undefined || values.open || isLoopback(values.host)) return;
+  const others = `--host ${values.host} lets others in`;
+  throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
+}
+
+/**
  * @param {string[]} argv
  * @returns {Promise<number>} exit code
  */
 export async function run(argv) {
-  const read = () => parse(argv);
+  const read = () => parseServe(argv);
   const parsed = read();
   if (parsed.help) {
     process.stdout.write(help);
     return 0;
   }
-  const { values, members: access } = parsed;
-  if (access.keys === undefined && !values.open && !isLoopback(values.host)) {
-    const others = `--host ${values.host} lets others in`;
-    throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
-  }
+  const { values, access, route } = parsed;
+  checkServe(values, access, route);
   const allowedHosts = namesIn(values.allowedHosts ?? '');
   const logger = createLogger();
-  const { gateway } = await createGateway(values, {
-    access,
-    logger,
-    metrics: { processDefaults: true },
-  });
+  const own = { access, logger, metrics: { processDefaults: true } };
+  const { gateway, options } = await createGateway(values, own, route);
+  const { provider } = options;
   const stop = signalled({ drainMs: values.drainMs, logger });
   // Without a file there is nothing to reload, and SIGHUP keeps its default action.
-  if (values.config !== undefined) reloadOnHangup({ gateway, logger, values, read });
+  if (values.config !== undefined) reloadOnHangup({ gateway, provider, logger, values, read });
   try {
     const adminToken = adminTokenFor(access, values);
     const listening = { ...optionsFrom(LISTEN_OPTIONS, values), allowedHosts, adminToken };
+    const checked = warnOfUpstreams(provider, { route, logger });
     const server = await gateway.listen(listening);
+    await checked;
     if (adminToken !== undefined) {
       logger.info({ admin_token: adminToken }, 'admin calls take this token as Bearer');
     }

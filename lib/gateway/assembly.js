@@ -5,6 +5,7 @@ import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
+import { Embeddings } from '../services/embeddings/service.js';
 import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
@@ -26,8 +27,14 @@ import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
 import { openJobStore } from '../jobs/storage/job-store.js';
+import { runningLogBytes } from './running-logs.js';
 
 /** @typedef {ReturnType<typeof createParts>} GatewayParts */
+
+/** Open streams of changes of keys. */
+const WATCHES_MAX = 1000;
+/** Open streams of errors. */
+const ERROR_STREAMS_MAX = 100;
 
 /**
  * Creates the job logs, the queue, and the path to the provider and back.
@@ -91,19 +98,20 @@ export function createParts(checked) {
   const { clock } = options;
   const unixMs = wallClock(clock);
   const access = new AccessControl(options.policy, options.corsOrigins);
-  const streamUrls = new StreamUrls(access, unixMs);
+  const streamUrls = new StreamUrls(access, { unixMs, nowMs: monotonicClock(clock) });
   const jobs = createJobs(options);
   const { hub, lifecycle, pipeline, cache, store, memory } = jobs;
   const reservations = new Reservations({ access, options });
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
     durable: options.data !== undefined,
+    upstreams: options.provider.figures?.bind(options.provider),
     stats: () => ({
       ...loadOf(pipeline),
       cached: cache.stats,
       leases: reservations.open,
       held: billing.jobs.open,
-      retriesRefused: lifecycle.retryBudget.refused,
+      retriesRefused: lifecycle.retryBudgets.refused,
       store: store?.file.figures,
       memory,
     }),
@@ -112,6 +120,7 @@ export function createParts(checked) {
   const billing = createBilling({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
+  memory.gauge('watches', () => namespaces.watchBytes);
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
@@ -120,11 +129,12 @@ export function createParts(checked) {
     ...{ billing: billing.jobs, memory, hasPrincipals },
   });
   const operations = new Operations({
-    hub,
+    ...{ hub, nowMs, retentionMs: options.retentionMs },
     maxRetained: options.maxRetainedJobs,
     memory,
     hasPrincipals,
   });
+  memory.setRunning(() => runningLogBytes({ hub, jobs: lifecycle.jobs, operations }));
   /** New work is accepted until this is set. */
   const gate = { draining: false };
   const service = {
@@ -132,23 +142,30 @@ export function createParts(checked) {
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
+  const embeddings = new Embeddings({
+    ...{ options, reservations, billing, memory },
+    ready: () => !gate.draining,
+  });
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
     ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store },
     partitions: [kv.partition, partition],
   });
+  const streams = new OpenStreams({
+    max: options.maxStreams,
+    hasPrincipals,
+    onOpen: () => metrics.openStreams.inc(),
+    onClosed: () => metrics.openStreams.dec(),
+  });
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, operations, logs, gate },
-    ...{ kv, erasure },
-    streams: new OpenStreams({
-      max: options.maxStreams,
-      hasPrincipals,
-      onOpen: () => metrics.openStreams.inc(),
-      onClosed: () => metrics.openStreams.dec(),
-    }),
-    workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudget }),
+    ...{ kv, erasure, embeddings },
+    streams,
+    watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
+    errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
+    workflows: new Workflows({ ...service, parts, retryBudget: lifecycle.retryBudgets.of() }),
     crawls: new Crawls(service),
   };
   memory.gauge('idempotency_keys', () =>
@@ -175,13 +192,13 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
   lifecycle.on('settled', billing.releaseOrphans);
   lifecycle.on('ended', (record, state) => {
     metrics.observe(state);
-    const { id, principal, model, attempts, cache: shared } = record;
+    const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
-    // Of a shared answer the job that calls the provider knows the failure.
-    const err = (record.failure ?? record.answer?.failure)?.logged;
+    if (record.answer === undefined) metrics.observeUpstream(record, figures);
+    const err = record.failure?.logged;
     log[status === 'failed' ? 'error' : 'info'](
       {
-        ...{ job_id: id, principal, model, status, reason, error },
+        ...{ job_id: id, principal, model, upstream, status, reason, error },
         ...(status === 'failed' && err !== undefined && { err }),
         ...{ cache: shared, attempts, ...figures },
       },
@@ -192,7 +209,9 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     if (attempts > 1) metrics.retries.inc();
   });
   cache.on('ended', (answer) => {
-    if (answer.final?.status === 'completed') lifecycle.retryBudget.onSuccess();
+    const { final, upstream } = answer;
+    if (final?.status === 'completed') lifecycle.retryBudgets.of(upstream).onSuccess();
+    if (final !== undefined) metrics.observeUpstream(answer, final.metrics);
     billing.settle(answer);
   });
   admission.on('admitted', ({ cache: result }) => {

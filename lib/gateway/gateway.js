@@ -5,6 +5,7 @@ import { checkOptions, checkSignal, checkString } from '../internal/util/validat
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
+import { fetchFrom } from '../http/fetch.js';
 import { describeJob, describeJobs } from '../jobs/view.js';
 import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
@@ -81,7 +82,7 @@ export class Gateway extends EventEmitter {
       signal,
     });
     const { id, createdAt, cache } = answer;
-    const streamUrl = this.#parts.streamUrls.make(principal, [id]).path;
+    const streamUrl = this.#parts.streamUrls.make(principal, [id]);
     return { id, status: 'queued', createdAt, streamUrl, replayed, ...(cache && { cache }) };
   }
 
@@ -190,10 +191,12 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * A job's events: everything after `lastEventId`, then live, up to the terminal event.
+   * A job's events: everything after `lastEventId`, then live, up to the terminal event. In TypeScript
+   * `stream<WorkflowEvent>(id)` and `stream<CrawlEvent>(id)` give the types of the other kinds.
+   * @template {import('../streams/events.js').AnyStreamEvent} [Event=import('../streams/events.js').StreamEvent]
    * @param {string} id of a job, a workflow or a crawl
    * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
-   * @returns {AsyncIterable<import('../streams/event-iterator.js').StreamEvent>}
+   * @returns {AsyncIterable<Event>}
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
    */
   stream(id, options) {
@@ -214,9 +217,9 @@ export class Gateway extends EventEmitter {
   // ---------------------------------------------------------------- serving and closing
 
   /**
-   * The HTTP contract, without the page, as a function of node:http's request and response. It
-   * works as the listener of a server and as a middleware: unknown paths are passed to `next`, or
-   * get a 404 without one.
+   * The HTTP contract, without the page, as a function of node:http's request and response. As a
+   * middleware it passes unknown paths to `next`. Without `next` it answers below any prefix, and
+   * unknown paths get a 404. The body must not have been read, or must be in `req.body`, parsed.
    * @returns {import('../http/handler.js').Handler}
    */
   handler() {
@@ -232,6 +235,17 @@ export class Gateway extends EventEmitter {
   }
 
   /**
+   * The HTTP contract as a function of the Web's `Request` and `Response`, for route handlers of Hono,
+   * Next.js and others in Node. Needs no `this`, and ignores further arguments.
+   *
+   * Resolves with the head; the body streams, at the pace of its reader. Cancelling the body, and
+   * aborting `request.signal`, count as a disconnect. Paths may have any prefix (`/api/ai/v1/jobs`). The
+   * client's address is unknown, so without keys no caller is an administrator.
+   * @type {(request: Request) => Promise<Response>}
+   */
+  fetch = (request) => fetchFrom(this.#handler, request);
+
+  /**
    * Serves the router and the page of `web/`, when the provider is ready.
    * @param {import('../http/server.js').ListenOptions} [options] defaults: a free port,
    *   `127.0.0.1`; without keys a host that other machines reach needs `open: true`
@@ -244,10 +258,13 @@ export class Gateway extends EventEmitter {
     if (!gate.draining) await own.provider.ready?.();
     await store?.restored;
     if (gate.draining) throw draining();
-    const { authenticate, egress, logger: log } = own;
+    const { authenticate, egress, logger: log, bodyIdleMs, maxBodyBytes: bodyBytesMax } = own;
     const onRefused = (/** @type {'all' | 'address'} */ limit) =>
       metrics.refusedConnections.inc({ limit });
-    const deps = { handler: this.#handler, access, authenticate, egress, onRefused, log };
+    const deps = {
+      ...{ handler: this.#handler, access, authenticate, egress, onRefused, log },
+      ...{ bodyIdleMs, bodyBytesMax },
+    };
     const server = await listen(deps, options);
     this.#servers.add(server);
     server.once('close', () => this.#servers.delete(server));

@@ -1,6 +1,7 @@
 /** The HTTP handler of a gateway. */
 import { contractRoutes } from '../http/contract.js';
 import { createAdminCheck } from '../http/middleware/require-admin.js';
+import { FaceCalls } from '../http/faces/calls.js';
 import { createHandler } from '../http/handler.js';
 
 /**
@@ -25,14 +26,23 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   const { authenticate } = options;
   const admins = createAdminCheck({ access, authenticate });
   const { workflows, crawls, conversations } = parts;
+  const calls = new FaceCalls({ hub, lifecycle, open: parts.streams, options });
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
     streams: { hub, jobs: lifecycle.jobs, operations, streamUrls, open: parts.streams, options },
+    faces: { admission, lifecycle, jobs, calls, options },
     conversations: { conversations },
     operations: { workflows, crawls },
-    kv: { kv: parts.kv, memory, valueBytesMax: options.kv.maxValueBytes, options },
+    kv: {
+      kv: parts.kv,
+      memory,
+      valueBytesMax: options.kv.maxValueBytes,
+      open: parts.watches,
+      options,
+    },
     credits: { credits: parts.billing.credits, admins },
-    logs: { logs, open: parts.streams, options },
+    logs: { logs, open: parts.errorStreams, options },
+    embeddings: { embeddings: parts.embeddings },
     models: { provider: options.provider },
     health: {
       ready: () => !parts.gate.draining,
@@ -42,8 +52,10 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   });
   return createHandler({
     ...{ routes, access, authenticate, streamUrls, admins, checkOpen },
+    trustProxy: options.trustProxy,
     bodyBytesMax: options.maxBodyBytes,
     bodyIdleMs: options.bodyIdleMs,
+    stallMs: options.stallMs,
     memory,
     log: options.logger,
   });

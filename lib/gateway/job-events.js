@@ -12,6 +12,7 @@
  * @property {string} model
  * @property {boolean} child true for a job of a workflow
  * @property {number} attempt from 1; 0 before the first one
+ * @property {string} [upstream] of this attempt, where the provider has several
  * @property {import('../jobs/request.js').JobStatus} status after the change
  * @property {'hit' | 'miss' | 'join'} [cache] where its answer comes from, if answers are shared
  * @property {string} [reason] of `ended`: as in the terminal event
@@ -27,7 +28,8 @@ const TYPES = /** @type {const} */ (['queued', 'started', 'retry', 'ended', 'pur
  * @param {import('../jobs/job.js').JobRecord} record
  * @returns {JobEvent}
  */
-function describe(type, { id, principal, model, part, attempts, status, cache, final }) {
+function describe(type, record) {
+  const { id, principal, model, part, attempts, status, cache, final, upstream } = record;
   const event = {
     type,
     id,
@@ -38,6 +40,7 @@ function describe(type, { id, principal, model, part, attempts, status, cache, f
     status,
   };
   if (cache !== undefined) Object.assign(event, { cache });
+  if (upstream !== undefined) Object.assign(event, { upstream });
   if (type !== 'ended') return event;
   const { reason, error, usage, metrics } = final;
   return { ...event, ...(reason && { reason }), ...(error && { error }), usage, metrics };

@@ -26,8 +26,10 @@ export class GatewayMetrics {
    *   retriesRefused: number, memory: import('../internal/util/memory-budget.js').MemoryBudget,
    *   store?: StoreFigures}} options.stats called at each scrape
    * @param {boolean} options.durable whether there is a `store`
+   * @param {() => import('../providers/shared/types.js').UpstreamFigures[]} [options.upstreams] of a
+   *   provider with several; called at each scrape
    */
-  constructor({ processDefaults, stats, durable }) {
+  constructor({ processDefaults, stats, durable, upstreams }) {
     const { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } = promClient();
     const registry = new Registry();
     const registers = [registry];
@@ -181,6 +183,9 @@ export class GatewayMetrics {
         this.inc(droppedLogLines());
       },
     });
+    /** From the start of a call to its first entry; of a provider with several upstreams. */
+    this.upstreamTtftSeconds =
+      upstreams === undefined ? undefined : addUpstreamMetrics(registers, upstreams);
     addMemoryMetrics(registers, () => stats().memory);
     if (durable) addStoreMetrics(registers, () => /** @type {StoreFigures} */ (stats().store));
     if (processDefaults) collectDefaultMetrics({ register: registry });
@@ -195,6 +200,72 @@ export class GatewayMetrics {
     if (typeof metrics.queue_ms === 'number') this.queueSeconds.observe(metrics.queue_ms / 1000);
     if (typeof metrics.ttft_ms === 'number') this.ttftSeconds.observe(metrics.ttft_ms / 1000);
   }
+
+  /**
+   * @param {{upstream?: string, attemptOffsetMs: number}} record that has called its provider itself
+   * @param {{queue_ms: number, ttft_ms: number | null}} figures of its final state
+   */
+  observeUpstream({ upstream, attemptOffsetMs }, { queue_ms: queueMs, ttft_ms: ttftMs }) {
+    if (upstream === undefined || typeof ttftMs !== 'number') return;
+    const ms = Math.max(0, ttftMs - queueMs - attemptOffsetMs);
+    this.upstreamTtftSeconds?.observe({ upstream }, ms / 1000);
+  }
+}
+
+/**
+ * @param {import('prom-client').Registry[]} registers
+ * @param {() => import('../providers/shared/types.js').UpstreamFigures[]} figures
+ * @returns {import('prom-client').Histogram<'upstream'>} of the time to the first entry
+ */
+function addUpstreamMetrics(registers, figures) {
+  const { Counter, Gauge, Histogram } = promClient();
+  new Counter({
+    name: 'sluice_upstream_calls_total',
+    help: 'Calls of each upstream.',
+    labelNames: ['upstream'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name: upstream, calls } of figures()) this.inc({ upstream }, calls);
+    },
+  });
+  new Counter({
+    name: 'sluice_upstream_failures_total',
+    help: 'Calls that failed, by error code.',
+    labelNames: ['upstream', 'code'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name: upstream, failures } of figures()) {
+        for (const [code, count] of failures) this.inc({ upstream, code }, count);
+      }
+    },
+  });
+  new Gauge({
+    name: 'sluice_upstream_in_flight',
+    help: 'Calls that have not ended.',
+    labelNames: ['upstream'],
+    registers,
+    collect() {
+      for (const { name: upstream, inFlight } of figures()) this.set({ upstream }, inFlight);
+    },
+  });
+  new Gauge({
+    name: 'sluice_upstream_circuit_open',
+    help: 'Whether an upstream is closed to new calls after failures: 1 or 0.',
+    labelNames: ['upstream'],
+    registers,
+    collect() {
+      for (const { name: upstream, open } of figures()) this.set({ upstream }, open ? 1 : 0);
+    },
+  });
+  return new Histogram({
+    name: 'sluice_upstream_first_entry_seconds',
+    help: 'From the start of a call to its first entry.',
+    labelNames: ['upstream'],
+    buckets: LATENCY_BUCKETS,
+    registers,
+  });
 }
 
 /**

@@ -9,6 +9,7 @@ import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
 import { checkTable } from '../internal/util/option-table.js';
 import { createLogger } from '../internal/util/logger.js';
 import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
+import { checkFeatureList } from '../providers/shared/features.js';
 import { fromFunction } from '../providers/function.js';
 import { typeError } from '../internal/util/errors.js';
 
@@ -43,6 +44,25 @@ import { typeError } from '../internal/util/errors.js';
  * @property {number} [retry.capMs] largest wait before any attempt; default 10000
  * @property {boolean} [exposeErrors] show clients the message of any error that a provider throws; default
  *   false
+ * @property {number} [headHoldMs] how long the OpenAI endpoints wait for the first token before they send
+ *   the head of a stream; default 10000
+ * @property {'reasoning_content' | 'reasoning' | 'both'} [reasoningField] member that carries reasoning in
+ *   the answers of `/v1/chat/completions`; default `reasoning_content`
+ * @property {object} [embeddings]
+ * @property {number} [embeddings.maxInputs] inputs that wait for a call of the upstream, from any requests,
+ *   at which it is made; default 256
+ * @property {number} [embeddings.idleMs] time without a further request for embeddings after which the call
+ *   is made; default 5
+ * @property {number} [embeddings.maxWaitMs] longest wait of a request for embeddings; default 20
+ * @property {'refuse' | 'drop'} [unsupportedTools] what `/v1/responses` does with tools other than
+ *   functions; default `refuse`
+ * @property {object} [responses]
+ * @property {number} [responses.ttlMs] how long `/v1/responses` keeps a stored response after its end;
+ *   default 86400000
+ * @property {number} [responses.maxCount] stored responses that are kept at most; the oldest is deleted
+ *   first; default 10000
+ * @property {number} [responses.maxBytes] bytes of the stored responses, with their inputs; the oldest is
+ *   deleted first; default 268435456 bytes
  * @property {'cancel' | 'continue'} [onDisconnect] default of `on_disconnect`: what happens to a job that
  *   its last reader has left; default `cancel`
  * @property {number} [disconnectGraceMs] default of `disconnect_grace_ms`: time for a reader to come back;
@@ -117,6 +137,8 @@ import { typeError } from '../internal/util/errors.js';
  *   names of the configuration file
  * @property {string[]} [corsOrigins] origins whose pages may call, or `*`, where `access` has no
  *   `cors_origins`
+ * @property {'local' | 'all' | 'none'} [trustProxy] proxies whose X-Forwarded-Prefix begins the URLs in
+ *   answers: those with a private or loopback address, all, or none; default `local`
  * @property {import('../http/middleware/authenticate.js').Authenticate} [authenticate] identifies the
  *   caller of a request, in place of the check of keys; default: the check of keys
  * @property {object} [logs]
@@ -137,16 +159,17 @@ function checkProvider(provider) {
   if (typeof provider === 'function') return fromFunction(/** @type {any} */ (provider));
   const shape = /** @type {any} */ (provider);
   const method = shape?.takesBatches ? 'generateBatch' : 'generate';
-  const isProvider = [method, 'relay'].some((name) => typeof shape?.[name] === 'function');
+  const isProvider = [method, 'relay', 'route'].some((name) => typeof shape?.[name] === 'function');
   if (typeof shape !== 'object' || !isProvider) {
     throw typeError(
       'provider takes one of providers.demo(), providers.openai(), providers.llama(), ' +
-        'or an async function*(request, {signal})',
+        'providers.route(), or an async function*(request, {signal})',
     );
   }
   if (!Array.isArray(shape.models) || !shape.models.every(isModel)) {
     throw typeError('provider.models takes an array of {id}; empty: any model is passed on');
   }
+  checkFeatureList(shape.features);
   return shape;
 }
 
@@ -161,8 +184,8 @@ function isModel(model) {
  */
 export function checkGatewayOptions(options) {
   // A default depends on the provider, so options that are no object must fail in the table.
-  const { takesBatches } = Object(Object(options).provider);
-  const maxConcurrency = takesBatches ? MAX_CONCURRENCY.batched : MAX_CONCURRENCY.unbatched;
+  const { takesBatches, maxConcurrency: own } = Object(Object(options).provider);
+  const maxConcurrency = own ?? MAX_CONCURRENCY[takesBatches ? 'batched' : 'unbatched'];
   const defaults = { maxConcurrency, memoryBudgetBytes: defaultMemoryBudget() };
   const given = checkTable('createGateway', GATEWAY_OPTIONS, options, defaults);
   const { access, authenticate, clock, corsOrigins, kv, logger, logs, ...rest } = given;

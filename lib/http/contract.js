@@ -1,23 +1,31 @@
 /** Assembles all routes of the HTTP contract. */
+import { chatRoutes } from './faces/chat/routes.js';
 import { conversationRoutes } from './routes/conversations.js';
 import { crawlRoutes, workflowRoutes } from './routes/operations.js';
 import { creditRoutes } from './routes/credits.js';
+import { embeddingRoutes } from './faces/embeddings/routes.js';
 import { healthRoutes } from './routes/health.js';
 import { jobRoutes } from './routes/jobs.js';
 import { kvRoutes } from './routes/kv.js';
 import { logRoutes } from './routes/logs.js';
+import { messagesRoutes } from './faces/messages/routes.js';
 import { modelRoutes } from './routes/models.js';
+import { responseRoutes } from './faces/responses/routes.js';
 import { streamRoutes } from './routes/streams.js';
+import { uiRoutes } from './faces/ui/routes.js';
 
 /**
  * @param {object} deps
  * @param {Parameters<typeof jobRoutes>[0]} deps.jobs
  * @param {Parameters<typeof streamRoutes>[0]} deps.streams
+ * @param {Parameters<typeof chatRoutes>[0] & Parameters<typeof responseRoutes>[0]
+ *   & Parameters<typeof uiRoutes>[0] & Parameters<typeof messagesRoutes>[0]} deps.faces
  * @param {Parameters<typeof conversationRoutes>[0]} deps.conversations
  * @param {Parameters<typeof workflowRoutes>[0] & Parameters<typeof crawlRoutes>[0]} deps.operations
  * @param {Parameters<typeof kvRoutes>[0]} deps.kv
  * @param {Parameters<typeof creditRoutes>[0]} deps.credits
  * @param {Parameters<typeof logRoutes>[0]} deps.logs
+ * @param {Parameters<typeof embeddingRoutes>[0]} deps.embeddings
  * @param {Parameters<typeof modelRoutes>[0]} deps.models
  * @param {Parameters<typeof healthRoutes>[0]} deps.health
  * @returns {import('./router.js').Routes}
@@ -26,12 +34,17 @@ export function contractRoutes(deps) {
   return {
     ...jobRoutes(deps.jobs),
     ...streamRoutes(deps.streams),
+    ...chatRoutes(deps.faces),
+    ...responseRoutes(deps.faces),
+    ...uiRoutes(deps.faces),
+    ...messagesRoutes(deps.faces),
     ...conversationRoutes(deps.conversations),
     ...workflowRoutes(deps.operations),
     ...crawlRoutes(deps.operations),
     ...kvRoutes(deps.kv),
     ...creditRoutes(deps.credits),
     ...logRoutes(deps.logs),
+    ...embeddingRoutes(deps.embeddings),
     ...modelRoutes(deps.models),
     ...healthRoutes(deps.health),
   };

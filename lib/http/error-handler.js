@@ -1,6 +1,11 @@
-/** Turns any error thrown by a route into `{"error": {...}}`, without details of the server. */
+/**
+ * Turns any error thrown by a route into `{"error": {...}}`, on the paths of Anthropic's API into an error
+ * of that, without details of the server.
+ */
 import { HttpError } from '../internal/util/http-error.js';
+import { isMessagesPath, messagesError } from './faces/messages/answer.js';
 import { sendJson, setHeaders } from './respond.js';
+import { setMessagesRequestId } from './middleware/request-id.js';
 
 /**
  * Codes for errors of an `authenticate` hook that have a `status`.
@@ -87,5 +92,9 @@ export function sendError(thrown, req, res, log) {
     return;
   }
   setHeaders(res, error.headers ?? {});
-  sendJson(res, error.status, errorBody(error));
+  // OpenAI's clients would repeat a conflict.
+  if (error.status === 409) res.setHeader('x-should-retry', 'false');
+  if (isMessagesPath(req.url)) {
+    sendJson(res, error.status, messagesError(error, setMessagesRequestId(res)));
+  } else sendJson(res, error.status, errorBody(error));
 }

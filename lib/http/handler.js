@@ -4,8 +4,10 @@ import { badRequest } from '../internal/util/http-error.js';
 import { Router, endpointOf } from './router.js';
 import { createAuthenticator } from './middleware/authenticate.js';
 import { checkOrigin } from './middleware/check-origin.js';
-import { guardBody } from './middleware/body-guard.js';
+import { guardAnswer } from './middleware/answer-guard.js';
+import { discardBody, guardBody } from './middleware/body-guard.js';
 import { handleCors } from './middleware/cors.js';
+import { mountPrefix } from './mount-prefix.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { UNREADABLE, methodNotAllowed, routeNotFound, sendError } from './error-handler.js';
 import { readBytes, readJson } from './middleware/body.js';
@@ -17,8 +19,12 @@ import { setRequestId } from './middleware/request-id.js';
 /** @typedef {import('./router.js').Context} Context */
 
 /**
- * Answers the requests of the contract. Works as a listener of node:http, and as a middleware: it
- * passes every other path to `next`, and respects `req.baseUrl` if a framework sets it.
+ * Answers the requests of the contract. As a middleware it passes every other path to `next`. As a
+ * listener of node:http, without `next`, it also answers below any prefix: `/ai/v1/jobs` as `/v1/jobs`.
+ *
+ * URLs in answers begin with the prefix that the client used: `X-Forwarded-Prefix` of a trusted proxy,
+ * then `req.baseUrl` (Express) or the part of `req.originalUrl` before `req.url` (Connect, Fastify),
+ * then the prefix in the URL.
  * @typedef {(req: IncomingMessage, res: ServerResponse, next?: (error?: unknown) => void) => void}
  *   Handler
  */
@@ -30,7 +36,9 @@ import { setRequestId } from './middleware/request-id.js';
  * @property {import('./middleware/authenticate.js').Authenticate} [authenticate]
  * @property {import('../jobs/policy/signed-urls.js').StreamUrls} streamUrls
  * @property {{requireAdmin: (req: IncomingMessage, caller: {admin: boolean}) => void}} admins
+ * @property {import('./mount-prefix.js').TrustedProxies} trustProxy
  * @property {number} bodyBytesMax
+ * @property {number} stallMs how long a client may take nothing of its answer
  * @property {number} bodyIdleMs how long a client may send no byte of a body
  * @property {import('../internal/util/memory-budget.js').MemoryBudget} memory
  * @property {() => void} checkOpen throws an HttpError once the gateway is closed
@@ -57,6 +65,14 @@ function splitUrl(url) {
 }
 
 /**
+ * @param {ServerResponse} res
+ * @returns {boolean} whether its connection has closed, so that no event tells of it later
+ */
+function hasLeft(res) {
+  return res.closed === true || /** @type {any} */ (res).stream?.destroyed === true;
+}
+
+/**
  * @param {HandlerDeps} deps
  * @returns {Handler}
  */
@@ -80,6 +96,16 @@ export function createHandler(deps) {
   }
 
   /**
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   */
+  function discard(req, res) {
+    const { bodyIdleMs: idleMs, bodyBytesMax: bytesMax } = deps;
+    const fail = (/** @type {unknown} */ error) => sendError(error, req, res, log);
+    discardBody(req, res, { idleMs, bytesMax, fail });
+  }
+
+  /**
    * @param {import('./router.js').Endpoint} endpoint
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
@@ -88,7 +114,8 @@ export function createHandler(deps) {
    */
   function readBody(endpoint, req, res, principal) {
     const { body = 'none', bodyBytesMax = deps.bodyBytesMax, resource } = endpoint;
-    if (body === 'none') return undefined;
+    if (body === 'none') discard(req, res);
+    if (body === 'none' || body === 'stream') return undefined;
     const watch = { memory, principal, resource, idleMs: deps.bodyIdleMs, bytesMax: bodyBytesMax };
     return guardBody(req, res, watch, () =>
       body === 'bytes'
@@ -99,38 +126,49 @@ export function createHandler(deps) {
 
   /**
    * @param {import('./router.js').Found} found
-   * @param {string} queryString
+   * @param {{prefix: string, queryString: string}} url
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
    */
-  async function answer({ methods, allow, params }, queryString, req, res) {
+  async function answer({ methods, allow, params }, { prefix, queryString }, req, res) {
     const endpoint = endpointOf(methods, req.method);
     if (endpoint === undefined) throw methodNotAllowed(req.method, allow);
     // Health checks may come from anywhere, and tell nothing about callers.
     if (endpoint.auth !== 'none') checkOrigin(req, access.corsOrigins);
     const query = parseQuery(queryString);
     const caller = await authorize(endpoint, req, query);
+    // What follows waits for the end of the connection, and nobody waits for the answer.
+    if (hasLeft(res)) return;
     const { auth } = endpoint;
     if (auth === 'admin' || (auth === 'metrics' && access.keyed)) admins.requireAdmin(req, caller);
     const body = await readBody(endpoint, req, res, caller.principal);
-    const baseUrl = /** @type {any} */ (req).baseUrl ?? '';
+    if (hasLeft(res)) return;
+    const baseUrl = mountPrefix(req, prefix, deps.trustProxy);
     await endpoint.handle(req, res, { params, query, baseUrl, access: caller, body });
+    guardAnswer(res, { memory, principal: caller.principal, stallMs: deps.stallMs });
   }
 
   return function handle(req, res, next) {
-    const { path, query } = splitUrl(req.url ?? '/');
-    const found = router.find(path);
+    const { path, query: queryString } = splitUrl(req.url ?? '/');
+    const { found, prefix } =
+      next === undefined ? router.findBelow(path) : { found: router.find(path), prefix: '' };
     const foreign = found === undefined || (found === 'malformed' && !path.startsWith(OWN_PREFIX));
     if (foreign && next !== undefined) {
       next();
       return;
     }
     setRequestId(req, res);
-    if (handleCors(req, res, access.corsOrigins)) return;
+    if (handleCors(req, res, access.corsOrigins)) {
+      discard(req, res);
+      return;
+    }
     setHeaders(res, HEADERS);
-    const fail = (/** @type {unknown} */ error) => sendError(error, req, res, log);
+    const fail = (/** @type {unknown} */ error) => {
+      sendError(error, req, res, log);
+      discard(req, res);
+    };
     if (found === undefined) fail(routeNotFound(req.method));
     else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
-    else answer(found, query, req, res).catch(fail);
+    else answer(found, { prefix, queryString }, req, res).catch(fail);
   };
 }

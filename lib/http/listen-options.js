@@ -61,6 +61,23 @@ export const LISTEN_OPTIONS = Object.freeze([
     defaultText: 'no limit',
     help: 'connections of one client address; proxies share one',
   },
+  {
+    path: 'keepAliveTimeoutMs',
+    type: 'milliseconds',
+    min: 1,
+    default: 75_000,
+    flag: 'keep-alive-timeout-ms',
+    help: 'how long an idle connection stays open; longer than a load balancer in front keeps it',
+    more: 'Most keep it for 60 s: see [deployment](deployment.md#time-outs).',
+  },
+  {
+    path: 'headersTimeoutMs',
+    type: 'milliseconds',
+    min: 1,
+    flag: 'headers-timeout-ms',
+    defaultText: '5 s above keepAliveTimeoutMs',
+    help: 'time for the head of a request; above the time of idle connections',
+  },
 ]);
 
 // types: ListenOptions
@@ -79,5 +96,9 @@ export const LISTEN_OPTIONS = Object.freeze([
  *   the limit of open files leaves after a reserve
  * @property {number} [maxConnectionsPerAddress] connections of one client address; proxies share one;
  *   default: no limit
+ * @property {number} [keepAliveTimeoutMs] how long an idle connection stays open; longer than a load
+ *   balancer in front keeps it; default 75000
+ * @property {number} [headersTimeoutMs] time for the head of a request; above the time of idle connections;
+ *   default: 5 s above keepAliveTimeoutMs
  */
 // end of types

@@ -46,3 +46,12 @@ export function sendNoContent(res) {
   res.statusCode = 204;
   res.end();
 }
+
+/**
+ * Names the upstream of a job in its answer, once it is known.
+ * @param {import('node:http').ServerResponse} res
+ * @param {{upstream?: string}} job
+ */
+export function setUpstream(res, { upstream }) {
+  if (upstream !== undefined) res.setHeader('X-Sluice-Upstream', upstream);
+}

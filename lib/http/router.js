@@ -23,8 +23,8 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {'caller' | 'stream' | 'admin' | 'metrics' | 'none'} [auth] `caller` (default): a key,
  *   where there are keys; `stream`: or a signed URL; `admin`: an administrator; `metrics`: an
  *   administrator, where there are keys; `none`: anyone, also after the gateway has closed
- * @property {'none' | 'json' | 'optional-json' | 'bytes'} [body] how the body is read before
- *   `handle`; default `none`
+ * @property {'none' | 'json' | 'optional-json' | 'bytes' | 'stream'} [body] how the body is read
+ *   before `handle`; `none` (default): discarded, `stream`: left to `handle`
  * @property {number} [bodyBytesMax] default: the handler's
  * @property {string} [resource] resource named when the memory budget refuses the body; default
  *   `bodies`
@@ -36,6 +36,8 @@ import { findMyWay } from '../internal/util/packages.js';
 
 /** Longer than any path that Node's parser accepts. */
 const PARAM_LENGTH_MAX = 1 << 20;
+/** Bounds the work for a path of many slashes. */
+const PREFIX_SEGMENTS_MAX = 16;
 
 /** @typedef {{methods: Methods, allow: string, params: Record<string, string | undefined>}} Found */
 
@@ -66,6 +68,23 @@ export class Router {
     // find-my-way allows an empty parameter: `/v1/jobs/` is the list, not a job without an id.
     if (found && found.params.id !== '') return { ...found.store, params: found.params };
     return path.length > 1 && path.endsWith('/') ? this.find(path.slice(0, -1)) : undefined;
+  }
+
+  /**
+   * Finds a route below any prefix: of `/ai/v1/jobs` it is `/v1/jobs`. The shortest prefix wins.
+   * @param {string} path without the query
+   * @returns {{found: Found | 'malformed' | undefined, prefix: string}} prefix empty for none
+   */
+  findBelow(path) {
+    const whole = this.find(path);
+    if (whole !== undefined) return { found: whole, prefix: '' };
+    let at = path.indexOf('/', 1);
+    for (let depth = 0; at > 0 && depth < PREFIX_SEGMENTS_MAX; depth += 1) {
+      const found = this.find(path.slice(at));
+      if (found !== undefined) return { found, prefix: path.slice(0, at) };
+      at = path.indexOf('/', at + 1);
+    }
+    return { found: undefined, prefix: '' };
   }
 }
 

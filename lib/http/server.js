@@ -6,6 +6,7 @@ import { AddressLimit, defaultMaxConnections, descriptorLimit } from './connecti
 import { HttpError } from '../internal/util/http-error.js';
 import { LISTEN_OPTIONS } from './listen-options.js';
 import { checkTable } from '../internal/util/option-table.js';
+import { discardBody } from './middleware/body-guard.js';
 import { demandAdminToken, digestOf } from './middleware/require-admin.js';
 import { handleCors } from './middleware/cors.js';
 import { isHostName, isLoopback, isOwnHost } from '../internal/util/hosts.js';
@@ -30,6 +31,8 @@ const WEB_ROOT = fileURLToPath(new URL('../../web', import.meta.url));
 /** How long open responses may take to end after the last job has ended. */
 const DRAIN_GRACE_MS = 2000;
 const IDLE_SWEEP_MS = 25;
+/** Default of headersTimeoutMs, above keepAliveTimeoutMs. */
+const HEADERS_TIMEOUT_MORE_MS = 5000;
 
 /** The page loads nothing from elsewhere and runs no inline script. */
 const PAGE_POLICY = [
@@ -61,6 +64,8 @@ const HEALTH_PATHS = new Set(['/healthz', '/readyz']);
  * @property {import('../jobs/policy/access-control.js').AccessControl} access
  * @property {Function} [authenticate]
  * @property {import('./sse/response.js').EgressMode} egress
+ * @property {number} bodyIdleMs
+ * @property {number} bodyBytesMax
  * @property {(limit: 'all' | 'address') => void} onRefused called for each connection beyond a
  *   limit
  * @property {import('../internal/util/logger.js').Logger} log
@@ -103,20 +108,28 @@ function createListener(deps, allowedHosts, adminToken) {
     setHeaders: (res) => setHeaders(res, PAGE_HEADERS),
   });
   const digest = adminToken === undefined ? undefined : digestOf(adminToken);
+  const limits = { idleMs: deps.bodyIdleMs, bytesMax: deps.bodyBytesMax };
   return (req, res) => {
+    const fail = (/** @type {unknown} */ error) => sendError(error, req, res, log);
     if (digest !== undefined) demandAdminToken(req, digest);
     setRequestId(req, res);
     // A page of another origin may load the client from here.
-    if (handleCors(req, res, access.corsOrigins)) return;
-    const notFound = () => sendError(routeNotFound(req.method), req, res, log);
+    const discard = () => discardBody(req, res, { ...limits, fail });
+    if (handleCors(req, res, access.corsOrigins)) {
+      discard();
+      return;
+    }
+    const notFound = () => fail(routeNotFound(req.method));
     try {
       if (allowedHosts !== undefined) checkHost(deps, allowedHosts, req);
       handler(req, res, () => {
+        discard();
         if (req.method === 'GET' || req.method === 'HEAD') files(req, res, notFound);
         else notFound();
       });
     } catch (error) {
-      sendError(error, req, res, log);
+      fail(error);
+      discard();
     }
   };
 }
@@ -162,6 +175,25 @@ function checkToken(token) {
   throw rangeError('adminToken takes a token of visible ASCII characters');
 }
 
+/**
+ * A proxy may send a request just as the server closes the idle connection, and then answers 502. So the
+ * server keeps connections longer than proxies do, and the time for a head, which Node counts from the end
+ * of the answer before, is longer still.
+ * @param {import('node:http').Server} server
+ * @param {ListenOptions} options checked
+ */
+function setTimeouts(server, { keepAliveTimeoutMs = 0, headersTimeoutMs }) {
+  const headersMs = headersTimeoutMs ?? keepAliveTimeoutMs + HEADERS_TIMEOUT_MORE_MS;
+  if (headersMs <= keepAliveTimeoutMs) {
+    throw rangeError(
+      `headersTimeoutMs takes more than keepAliveTimeoutMs (${keepAliveTimeoutMs}), not ${headersMs}`,
+    );
+  }
+  server.keepAliveTimeout = keepAliveTimeoutMs;
+  server.headersTimeout = headersMs;
+  server.requestTimeout = Math.max(server.requestTimeout, headersMs);
+}
+
 /** @param {import('node:http').Server} server */
 async function drain(server) {
   const closed = once(server, 'close');
@@ -204,6 +236,7 @@ export async function listen(deps, options) {
   checkReach(deps, host, open);
   const allowed = open ? undefined : [host.toLowerCase(), ...names];
   const server = http.createServer(createListener(deps, allowed, adminToken));
+  setTimeouts(server, checked);
   const addresses = limitConnections(server, deps, checked);
   const streams = new StreamConnections(server, addresses);
   server.listen({ port, host });

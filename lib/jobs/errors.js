@@ -27,3 +27,15 @@ export function overloaded() {
     headers: { 'Retry-After': '1' },
   });
 }
+
+/**
+ * @param {number} waitMs until an upstream takes calls again
+ * @returns {HttpError} 503 while every upstream of a model is closed
+ */
+export function upstreamsUnavailable(waitMs) {
+  return new HttpError(503, {
+    code: 'upstream_unavailable',
+    message: 'Every upstream of this model is closed after failures; try again later.',
+    headers: { 'Retry-After': String(Math.max(1, Math.ceil(waitMs / 1000))) },
+  });
+}

@@ -1,4 +1,5 @@
 import { Retained } from './retained.js';
+import { requestBytes } from './prompt-tokens.js';
 
 /** @typedef {import('./job.js').JobRecord} JobRecord */
 /** @typedef {import('./job.js').Part} Part */
@@ -18,21 +19,8 @@ import { Retained } from './retained.js';
  * @property {number} [contentBytes] of its content without its log, once it has ended
  */
 
-/**
- * Bytes of a request while its job waits and runs: its text, and the body of the upstream call.
- * @param {import('./request.js').JobRequest | undefined} request
- * @returns {number}
- */
-function requestBytes({ prompt = '', messages = [] } = {}) {
-  let chars = prompt.length;
-  for (const { content } of messages) chars += content.length;
-  return 2 * chars;
-}
-
-/** Bytes of a finished job without its text, in the hub and here. */
+/** Bytes of a finished job without the entries of its log, in the hub and here. */
 const RECORD_BYTES = 2048;
-/** Bytes of a token's offset in the log. */
-const TOKEN_BYTES = 4;
 
 /**
  * The jobs of a gateway: by id, by hub handle, newest first per principal. Main thread only.
@@ -144,8 +132,8 @@ export class JobTable {
   #retain(record, state) {
     const counts = this.#counts.get(record);
     if (counts === undefined || this.#memory === undefined) return;
-    const { text_bytes: text = 0, metrics: { tokens = 0 } = {} } = state;
-    counts.retainedBytes = RECORD_BYTES + text + TOKEN_BYTES * tokens + (record.contentBytes ?? 0);
+    const { log_bytes: log = 0 } = state;
+    counts.retainedBytes = RECORD_BYTES + log + (record.contentBytes ?? 0);
     counts.endedAt = performance.now();
     this.#memory.retain(record.principal, counts.retainedBytes);
   }
@@ -187,6 +175,11 @@ export class JobTable {
    */
   of(principal) {
     return [...this.#byId.values()].filter((record) => record.principal === principal);
+  }
+
+  /** @returns {T[]} all records, including child jobs, oldest first */
+  all() {
+    return [...this.#byId.values()];
   }
 
   /** @returns {T[]} records without a terminal event */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 /** @typedef {import('./request.js').JobStatus} JobStatus */
 /** @typedef {'hit' | 'miss' | 'join'} CacheResult */
+/** @typedef {import('../providers/shared/types.js').Route} Route */
 
 /**
  * Marks a job of a workflow: lists and GET do not show it, and its workflow decides on retries and purge.
@@ -38,7 +39,7 @@ export class JobRecord {
    * @param {object} fields
    * @param {string} fields.principal
    * @param {string} fields.model
-   * @param {import('./request.js').JobRequest} fields.request
+   * @param {import('./checked-request.js').CheckedRequest} fields.request
    * @param {number} fields.createdAtMs wall-clock time
    */
   constructor({ principal, model, request, createdAtMs }) {
@@ -48,7 +49,7 @@ export class JobRecord {
     this.request_id = this.id;
     this.principal = principal;
     this.model = model;
-    /** @type {import('./request.js').JobRequest | undefined} removed once the job has ended */
+    /** @type {import('./checked-request.js').CheckedRequest | undefined} removed once the job has ended */
     this.request = request;
     this.metadata = request.metadata;
     this.createdAtMs = createdAtMs;
@@ -56,14 +57,32 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
+    /** Whether its log has an entry; known of jobs that a face waits for. */
+    this.begun = false;
+    /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
+    this.siblings = [];
+    /** Handle of a job whose reactor it shares. @type {number | undefined} */
+    this.near = undefined;
+    /** Jobs of the further prompts of its request. @type {JobRecord[]} */
+    this.peers = [];
+    /** Returns to the queue after a failed attempt. */
+    this.requeued = 0;
+    /** Start of the current attempt, in milliseconds after the first one's. */
+    this.attemptOffsetMs = 0;
+    /** Its way through the upstreams, while it runs. @type {Route | undefined} */
+    this.route = undefined;
+    /** @type {string | undefined} */
+    this.ownUpstream = undefined;
     /** Deadline by `max_wall_ms` on the monotonic clock; set at admission. */
     this.deadlineMs = Infinity;
+    /** When it is purged at the latest, on the monotonic clock; set at admission and at its end. */
+    this.purgeDueMs = Infinity;
     /** @type {JobStatus} */
     this.status = 'queued';
     /** @type {any} final state from the hub, without text; set when the job has ended */
     this.final = undefined;
-    /** @type {import('./execution/failure.js').Failure | undefined} of its provider, if it failed */
-    this.failure = undefined;
+    /** Failure of its own call. @type {import('./execution/failure.js').Failure | undefined} */
+    this.ownFailure = undefined;
     /** The operation that it belongs to, if any. @type {Part | undefined} */
     this.part = undefined;
     /** Whether the provider has finished by itself, so that there is no call to abort. */
@@ -100,6 +119,17 @@ export class JobRecord {
   /** Whether the queue, or the answer that it joins, has accepted it: it has a log. */
   get accepted() {
     return this.handle !== 0;
+  }
+
+  /** Name of the upstream of its last attempt; undefined: none, or the provider has no names. */
+  get upstream() {
+    return this.ownUpstream ?? this.answer?.ownUpstream;
+  }
+
+  /** Failure of the provider; undefined: it has not failed. */
+  get failure() {
+    // Of a shared answer the record that calls the provider knows it.
+    return this.ownFailure ?? this.answer?.ownFailure;
   }
 
   /** Counts a dispatch: the first attempt, or a retry. */

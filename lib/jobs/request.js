@@ -4,6 +4,7 @@
  */
 import { badRequest } from '../internal/util/http-error.js';
 import { dotted, problemOf, schemaCheck } from '../internal/util/request-schema.js';
+import { checkMessages, messagesSchema } from './messages.js';
 
 /** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
 
@@ -15,11 +16,29 @@ export const JOB_STATUSES = Object.freeze(
 /**
  * @typedef {object} JobRequest
  * @property {string} [prompt] either this or `messages`
- * @property {{role: 'system' | 'developer' | 'user' | 'assistant', content: string}[]} [messages]
+ * @property {import('../providers/shared/messages.js').ChatMessage[]} [messages]
  * @property {string} [model] default: the provider's first
  * @property {number} [max_tokens] from 1
+ * @property {number} [max_completion_tokens] the same under its newer name; with both the smaller one
+ *   counts
  * @property {number} [temperature] from 0 to 2
  * @property {string | string[]} [stop] up to 4 strings
+ * @property {object[] | null} [tools] this and the members below, up to `user`, go to the upstream as
+ *   they are
+ * @property {string | object | null} [tool_choice]
+ * @property {boolean | null} [parallel_tool_calls]
+ * @property {object | null} [response_format]
+ * @property {number | null} [seed]
+ * @property {number | null} [top_p]
+ * @property {number | null} [frequency_penalty]
+ * @property {number | null} [presence_penalty]
+ * @property {object | null} [logit_bias]
+ * @property {boolean | number | null} [logprobs]
+ * @property {number | null} [top_logprobs]
+ * @property {string | null} [reasoning_effort]
+ * @property {string | null} [verbosity]
+ * @property {string | null} [user]
+ * @property {Record<string, unknown>} [extra_body] further members of the upstream call's body
  * @property {Record<string, unknown>} [metadata] kept with the job; at most 16 KiB as JSON
  * @property {'cancel' | 'continue'} [on_disconnect] default `cancel`
  * @property {number} [disconnect_grace_ms] default 30000
@@ -37,7 +56,9 @@ const SPAN_MS_MAX = 2 ** 31 - 1;
 /** A year. */
 const CACHE_TTL_S_MAX = 365 * 24 * 3600;
 const METADATA_BYTES_MAX = 16 * 1024;
-const DEPTH_MAX = 32;
+/** Of metadata, which stays in memory with the job. */
+const METADATA_DEPTH_MAX = 32;
+const DEPTH_MAX = 128;
 /** Values are checked on the main thread. */
 const VALUES_MAX = 500_000;
 
@@ -46,26 +67,55 @@ export const TTL_S_MAX = 100 * 365 * 24 * 3600;
 
 export const nonEmptyString = { type: 'string', minLength: 1 };
 
+/** Members that go to the upstream unlooked, besides their type. */
+const passedMembers = {
+  tools: { type: ['array', 'null'], items: { type: 'object' } },
+  tool_choice: { type: ['string', 'object', 'null'] },
+  parallel_tool_calls: { type: ['boolean', 'null'] },
+  response_format: { type: ['object', 'null'] },
+  seed: { type: ['integer', 'null'] },
+  top_p: { type: ['number', 'null'] },
+  frequency_penalty: { type: ['number', 'null'] },
+  presence_penalty: { type: ['number', 'null'] },
+  logit_bias: { type: ['object', 'null'] },
+  logprobs: { type: ['boolean', 'integer', 'null'] },
+  top_logprobs: { type: ['integer', 'null'] },
+  reasoning_effort: { type: ['string', 'null'] },
+  verbosity: { type: ['string', 'null'] },
+  user: { type: ['string', 'null'] },
+};
+
+/** The names of the members that go to the upstream as they are. */
+export const PASSED_NAMES = Object.freeze(Object.keys(passedMembers));
+
+/** Options of a job that are the gateway's own: no upstream receives them. */
+export const jobOptions = {
+  on_disconnect: { enum: ['cancel', 'continue'], type: 'string' },
+  disconnect_grace_ms: { type: 'integer', minimum: 0, maximum: SPAN_MS_MAX },
+  max_wall_ms: { type: 'integer', minimum: 1, maximum: SPAN_MS_MAX },
+  cache: {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      mode: { enum: ['off', 'on', 'refresh'], type: 'string' },
+      ttl_s: { type: 'number', minimum: 0, maximum: CACHE_TTL_S_MAX },
+    },
+  },
+  conversation_id: nonEmptyString,
+  on_busy: { enum: ['reject', 'queue'], type: 'string' },
+};
+
+const tokenLimit = { type: 'integer', minimum: 1, maximum: SPAN_MS_MAX };
+
 export const jobSchema = {
   type: 'object',
   additionalProperties: false,
   properties: {
     prompt: nonEmptyString,
-    messages: {
-      type: 'array',
-      minItems: 1,
-      items: {
-        type: 'object',
-        additionalProperties: false,
-        required: ['role', 'content'],
-        properties: {
-          role: { enum: ['system', 'developer', 'user', 'assistant'], type: 'string' },
-          content: { type: 'string' },
-        },
-      },
-    },
+    messages: messagesSchema,
     model: { type: 'string', minLength: 1, maxLength: 256 },
-    max_tokens: { type: 'integer', minimum: 1, maximum: SPAN_MS_MAX },
+    max_tokens: tokenLimit,
+    max_completion_tokens: tokenLimit,
     temperature: { type: 'number', minimum: 0, maximum: 2 },
     stop: {
       type: ['string', 'array'],
@@ -75,19 +125,9 @@ export const jobSchema = {
       items: nonEmptyString,
     },
     metadata: { type: 'object' },
-    on_disconnect: { enum: ['cancel', 'continue'], type: 'string' },
-    disconnect_grace_ms: { type: 'integer', minimum: 0, maximum: SPAN_MS_MAX },
-    max_wall_ms: { type: 'integer', minimum: 1, maximum: SPAN_MS_MAX },
-    cache: {
-      type: 'object',
-      additionalProperties: false,
-      properties: {
-        mode: { enum: ['off', 'on', 'refresh'], type: 'string' },
-        ttl_s: { type: 'number', minimum: 0, maximum: CACHE_TTL_S_MAX },
-      },
-    },
-    conversation_id: nonEmptyString,
-    on_busy: { enum: ['reject', 'queue'], type: 'string' },
+    ...passedMembers,
+    extra_body: { type: 'object' },
+    ...jobOptions,
   },
 };
 
@@ -116,10 +156,12 @@ const codeOfKind = {
 
 /**
  * @param {import('ajv').ErrorObject} error
+ * @param {string[]} [within] path of the checked value in the body; default: it is the body
  * @returns {import('../internal/util/http-error.js').HttpError}
  */
-export function schemaRefusal(error) {
-  const { path, kind, says } = problemOf(error);
+export function schemaRefusal(error, within = []) {
+  const { path: inside, kind, says } = problemOf(error);
+  const path = [...within, ...inside];
   const param = path.length === 0 ? null : dotted(path);
   const what = kind === 'unknown' ? 'is not a field of this request' : says;
   return badRequest(codeOfKind[kind], param, `${param ?? 'the body'} ${what}.`);
@@ -148,8 +190,9 @@ export function checkContents(body) {
       throw badRequest('invalid_value', path, `${path} holds half of a surrogate pair.`);
     }
     if (typeof value !== 'object' || value === null) continue;
-    if (depth > DEPTH_MAX) {
-      throw badRequest('invalid_value', path, `${path} is nested deeper than ${DEPTH_MAX} levels.`);
+    const depthMax = path === 'metadata' ? METADATA_DEPTH_MAX : DEPTH_MAX;
+    if (depth > depthMax) {
+      throw badRequest('invalid_value', path, `${path} is nested deeper than ${depthMax} levels.`);
     }
     for (const key of Object.keys(value)) {
       const child = /** @type {Record<string, unknown>} */ (value)[key];
@@ -172,17 +215,51 @@ export function checkJobRequest(body) {
   if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
   const request = /** @type {JobRequest} */ (body);
   checkContents(request);
-  if (request.prompt === undefined && request.messages === undefined) {
-    throw badRequest('missing_field', 'prompt', 'Either prompt or messages is required.');
-  }
-  if (request.prompt !== undefined && request.messages !== undefined) {
-    throw badRequest('invalid_value', 'messages', 'prompt and messages exclude each other.');
-  }
-  if (request.on_busy !== undefined && request.conversation_id === undefined) {
-    throw badRequest('invalid_value', 'on_busy', 'on_busy goes with a conversation_id.');
-  }
+  checkQuestion(request);
+  if (request.messages !== undefined) checkMessages(request.messages);
+  checkExtraBody(request.extra_body);
+  checkTurn(request);
   checkMetadataSize(request.metadata);
   return request;
+}
+
+/**
+ * Exactly one of `prompt` and `messages` must be given.
+ * @param {{prompt?: unknown, messages?: unknown}} request
+ */
+export function checkQuestion({ prompt, messages }) {
+  if (prompt === undefined && messages === undefined) {
+    throw badRequest('missing_field', 'prompt', 'Either prompt or messages is required.');
+  }
+  if (prompt !== undefined && messages !== undefined) {
+    throw badRequest('invalid_value', 'messages', 'prompt and messages exclude each other.');
+  }
+}
+
+/**
+ * @param {Pick<JobRequest, 'conversation_id' | 'on_busy'>} request
+ * @param {string} [within] object that holds the two, for the message
+ */
+export function checkTurn({ conversation_id: id, on_busy: onBusy }, within = '') {
+  if (onBusy === undefined || id !== undefined) return;
+  const param = `${within}on_busy`;
+  throw badRequest('invalid_value', param, `${param} goes with a conversation_id.`);
+}
+
+/** Members of an upstream call's body that the gateway interprets or sets. */
+const OWN_MEMBERS = new Set([
+  ...['prompt', 'messages', 'model', 'max_tokens', 'max_completion_tokens', 'temperature', 'stop'],
+  ...['n', 'stream'],
+]);
+
+/** @param {Record<string, unknown>} [extra] */
+function checkExtraBody(extra = {}) {
+  for (const name of Object.keys(extra)) {
+    if (!OWN_MEMBERS.has(name)) continue;
+    const param = `extra_body.${name}`;
+    const why = name === 'n' || name === 'stream' ? 'the gateway sets it' : `use ${name} itself`;
+    throw badRequest('invalid_value', param, `${param} is not allowed: ${why}.`);
+  }
 }
 
 /**
@@ -243,17 +320,4 @@ export function checkListQuery(query) {
     );
   }
   return { limit: +limit, after, status: /** @type {any} */ (status) };
-}
-
-/**
- * Estimates the tokens of a prompt, for use before the model reports the actual number.
- * @param {JobRequest} request
- * @returns {number} a quarter of its bytes
- */
-export function estimatePromptTokens({ prompt, messages = [] }) {
-  const bytes = messages.reduce(
-    (sum, { content }) => sum + Buffer.byteLength(content),
-    Buffer.byteLength(prompt ?? ''),
-  );
-  return Math.ceil(bytes / 4);
 }

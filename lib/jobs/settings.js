@@ -26,6 +26,25 @@
  * @property {number} retry.capMs largest wait before any attempt; default 10000
  * @property {boolean} exposeErrors show clients the message of any error that a provider throws; default
  *   false
+ * @property {number} headHoldMs how long the OpenAI endpoints wait for the first token before they send the
+ *   head of a stream; default 10000
+ * @property {'reasoning_content' | 'reasoning' | 'both'} reasoningField member that carries reasoning in
+ *   the answers of `/v1/chat/completions`; default `reasoning_content`
+ * @property {object} embeddings
+ * @property {number} embeddings.maxInputs inputs that wait for a call of the upstream, from any requests,
+ *   at which it is made; default 256
+ * @property {number} embeddings.idleMs time without a further request for embeddings after which the call
+ *   is made; default 5
+ * @property {number} embeddings.maxWaitMs longest wait of a request for embeddings; default 20
+ * @property {'refuse' | 'drop'} unsupportedTools what `/v1/responses` does with tools other than functions;
+ *   default `refuse`
+ * @property {object} responses
+ * @property {number} responses.ttlMs how long `/v1/responses` keeps a stored response after its end;
+ *   default 86400000
+ * @property {number} responses.maxCount stored responses that are kept at most; the oldest is deleted
+ *   first; default 10000
+ * @property {number} responses.maxBytes bytes of the stored responses, with their inputs; the oldest is
+ *   deleted first; default 268435456 bytes
  * @property {'cancel' | 'continue'} onDisconnect default of `on_disconnect`: what happens to a job that its
  *   last reader has left; default `cancel`
  * @property {number} disconnectGraceMs default of `disconnect_grace_ms`: time for a reader to come back;
@@ -96,6 +115,8 @@
  * @property {object} metrics
  * @property {boolean} metrics.processDefaults add prom-client's metrics of the process to `/metrics`;
  *   default false
+ * @property {'local' | 'all' | 'none'} trustProxy proxies whose X-Forwarded-Prefix begins the URLs in
+ *   answers: those with a private or loopback address, all, or none; default `local`
  */
 // end of types
 

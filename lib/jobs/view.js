@@ -7,10 +7,14 @@ import { badRequest } from '../internal/util/http-error.js';
  * @property {import('./request.js').JobStatus} status
  * @property {string} model
  * @property {number} createdAt Unix seconds
+ * @property {string} [upstream] upstream of its last attempt, where the provider has several
  * @property {string} [text] text produced so far; absent in lists
  * @property {boolean} [textTruncated] true when the oldest text was dropped
- * @property {{prompt_tokens: number, completion_tokens: number}} usage
- * @property {object} metrics as in the terminal event
+ * @property {string} [reasoning] with `text`, where there is any; as the two below
+ * @property {string} [refusal]
+ * @property {import('../streams/types.js').ToolCall[]} [toolCalls]
+ * @property {import('../streams/events.js').EventUsage} usage
+ * @property {import('../streams/events.js').EventMetrics} metrics as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of a failed job
  * @property {string} [reason] why it completed or was cancelled
  * @property {import('./job.js').CacheResult} [cache] source of its answer, if it may be shared
@@ -58,8 +62,12 @@ export async function describeJob(hub, record, { text }) {
     status: state.status,
     model: record.model,
     createdAt: Math.floor(record.createdAtMs / 1000),
+    ...(record.upstream !== undefined && { upstream: record.upstream }),
     ...(text && { text: state.text }),
     ...(text && state.text_truncated && { textTruncated: true }),
+    ...(state.reasoning && { reasoning: state.reasoning }),
+    ...(state.refusal && { refusal: state.refusal }),
+    ...(state.tool_calls && { toolCalls: state.tool_calls }),
     usage: state.usage,
     metrics: state.metrics,
     ...(state.error && { error: state.error }),

@@ -1,25 +1,31 @@
-/** Makes a provider from a plain `async function*(request, {signal})` that yields text. */
+/** Makes a provider from a plain `async function*(request, {signal})` that yields an answer. */
 import { SluiceError } from '../internal/util/errors.js';
+import { checkFeatureList } from './shared/features.js';
 import { checkFunction, checkOptions, checkString } from '../internal/util/validate.js';
 
 /**
  * @typedef {(request: import('./shared/types.js').ProviderRequest, options: {signal: AbortSignal}) =>
- *   AsyncIterable<string, import('./shared/types.js').ProviderEnd | undefined | void>} Generator
+ *   AsyncIterable<import('./shared/types.js').AnswerPiece,
+ *   import('./shared/types.js').ProviderEnd | undefined | void>} Generator
  */
 
 /**
- * @param {Generator} generate yields text; may return its end ({reason, usage})
- * @param {{name?: string, model?: string}} [options] `model`: name in /v1/models and in jobs;
- *   default: the function's name
+ * @param {Generator} generate yields text, or pieces of other kinds; may return its end ({reason, usage})
+ * @param {{name?: string, model?: string, features?: string[]}} [options] `model`: name in /v1/models
+ *   and in jobs; default: the function's name. `features`: as of a `Provider`; default: the function's
+ *   property of that name
  * @returns {import('./shared/types.js').Provider}
  */
 export function fromFunction(generate, options) {
   checkFunction('provider', generate);
-  const given = checkOptions('options', options, ['name', 'model']);
+  const given = checkOptions('options', options, ['name', 'model', 'features']);
   const name = checkString('name', given.name ?? 'function');
   const model = checkString('model', given.model ?? (generate.name || 'function'));
+  const own = /** @type {{features?: unknown}} */ (/** @type {unknown} */ (generate)).features;
+  const features = checkFeatureList(given.features ?? own);
   return {
     name,
+    ...(features && { features }),
     models: [{ id: model }],
     // The function interprets the model's name.
     takesAnyModel: true,

@@ -1,8 +1,10 @@
 /**
  * The providers that come with Sluice. A plain `async function*` is one too: see function.js.
  */
+import { anthropic } from './anthropic/provider.js';
 import { demo } from './demo.js';
 import { llama } from './llama/provider.js';
 import { openai } from './openai/provider.js';
+import { route } from './route/provider.js';
 
-export const providers = Object.freeze({ demo, openai, llama });
+export const providers = Object.freeze({ anthropic, demo, openai, llama, route });

@@ -17,7 +17,7 @@ export const DEMO_OPTIONS = Object.freeze([
     jsType: 'string',
     takes: 'a string',
     defaultText: 'a text about Sluice',
-    help: 'the answer to every prompt',
+    help: 'the answer to every prompt; without it, a prompt with the word `weather` gets reasoning and a tool call, one with the word `refuse` a refusal',
   },
 ]);
 
@@ -71,6 +71,13 @@ export const OPENAI_OPTIONS = Object.freeze([
     help: 'further headers of each call',
   },
   {
+    path: 'query',
+    type: 'other',
+    jsType: 'Record<string, string>',
+    takes: 'an object',
+    help: 'members of the query of each call, such as the `api-version` of Azure',
+  },
+  {
     path: 'client',
     type: 'choice',
     choices: ['auto', 'native', 'undici'],
@@ -78,6 +85,30 @@ export const OPENAI_OPTIONS = Object.freeze([
     flag: 'upstream-client',
     help: 'client that makes the calls: libcurl (`native`), or undici; `auto` is libcurl where there is one',
   },
+]);
+
+const sharedRows = OPENAI_OPTIONS.filter(({ path }) =>
+  ['model', 'idleMs', 'headers', 'query'].includes(path),
+).map(({ flag: _, ...row }) => row);
+
+/** @type {readonly OptionRow[]} */
+export const ANTHROPIC_OPTIONS = Object.freeze([
+  {
+    path: 'baseUrl',
+    type: 'other',
+    jsType: 'string',
+    takes: 'an http or https URL',
+    default: 'https://api.anthropic.com',
+    help: 'base URL of the server; without a path, `/v1` is added',
+  },
+  {
+    path: 'apiKey',
+    type: 'other',
+    jsType: 'string',
+    takes: 'visible ASCII characters',
+    help: 'key of each call, as `x-api-key`',
+  },
+  ...sharedRows,
 ]);
 
 /** @type {readonly OptionRow[]} */
@@ -134,7 +165,8 @@ export const LLAMA_OPTIONS = Object.freeze([
 /**
  * @typedef {object} DemoOptions
  * @property {number} [tokenIntervalMs] time between two words of a job; 0: no wait; default 200
- * @property {string} [text] the answer to every prompt; default: a text about Sluice
+ * @property {string} [text] the answer to every prompt; without it, a prompt with the word `weather` gets
+ *   reasoning and a tool call, one with the word `refuse` a refusal; default: a text about Sluice
  */
 // end of types
 
@@ -149,8 +181,25 @@ export const LLAMA_OPTIONS = Object.freeze([
  *   with an array of prompts; default `chat`
  * @property {number} [idleMs] silence of the server after which a call has failed; default 60000
  * @property {Record<string, string>} [headers] further headers of each call
+ * @property {Record<string, string>} [query] members of the query of each call, such as the `api-version`
+ *   of Azure
  * @property {'auto' | 'native' | 'undici'} [client] client that makes the calls: libcurl (`native`), or
  *   undici; `auto` is libcurl where there is one; default `auto`
+ */
+// end of types
+
+// types: AnthropicOptions
+/**
+ * @typedef {object} AnthropicOptions
+ * @property {string} [baseUrl] base URL of the server; without a path, `/v1` is added; default
+ *   https://api.anthropic.com
+ * @property {string} [apiKey] key of each call, as `x-api-key`
+ * @property {string} [model] the one model that requests may name, and the default; without it they may
+ *   name any
+ * @property {number} [idleMs] silence of the server after which a call has failed; default 60000
+ * @property {Record<string, string>} [headers] further headers of each call
+ * @property {Record<string, string>} [query] members of the query of each call, such as the `api-version`
+ *   of Azure
  */
 // end of types
 

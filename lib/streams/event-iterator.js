@@ -2,14 +2,12 @@ import { SluiceError, abortReason } from '../internal/util/errors.js';
 import { whenAborted } from '../internal/util/abort.js';
 import { EVENT_FIELDS } from './subscriptions.js';
 
-/**
- * @typedef {object} StreamEvent
- * @property {string | undefined} id `<attempt>-<seq>`; undefined for `gap`
- * @property {string} type `token`, `job_retry`, `gap`, `job_complete`, `job_error`, `job_cancelled`
- * @property {any} data as on the wire
- */
+/** @typedef {import('./events.js').AnyStreamEvent} AnyStreamEvent */
 
-/** One subscriber of the hub, read event by event. */
+/**
+ * One subscriber of the hub, read event by event.
+ * @template {AnyStreamEvent} Event of the log's kind
+ */
 class EventReader {
   /** @type {string[]} */
   #batch = [];
@@ -47,14 +45,14 @@ class EventReader {
     return this.#next < this.#batch.length ? undefined : this.#end;
   }
 
-  /** @returns {StreamEvent | undefined} the next event, if it has arrived */
+  /** @returns {Event | undefined} the next event, if it has arrived */
   take() {
     if (this.#next >= this.#batch.length) return undefined;
     const [id, type, data] = this.#batch.slice(this.#next, this.#next + EVENT_FIELDS);
     this.#next += EVENT_FIELDS;
     // Acknowledged once all its events are taken: the consumer sets the pace.
     if (this.#next >= this.#batch.length) this.#subscriber.acknowledge();
-    return { id: id || undefined, type, data: JSON.parse(data) };
+    return /** @type {any} */ ({ id: id || undefined, type, data: JSON.parse(data) });
   }
 
   /** @returns {Promise<void>} resolves when the result of `take` or `end` may have changed */
@@ -76,16 +74,17 @@ class EventReader {
 }
 
 /**
+ * @template {AnyStreamEvent} Event
  * @param {import('./hub.js').JobHub} hub
  * @param {{handle: number}} record
  * @param {{lastEventId?: string, signal?: AbortSignal} | undefined} options
  * @param {{requested: boolean, wake: () => void}} leaving set and called when the consumer leaves
- * @returns {AsyncGenerator<StreamEvent, void, void>}
+ * @returns {AsyncGenerator<Event, void, void>}
  */
 async function* readEvents(hub, { handle }, { lastEventId = '', signal } = {}, leaving) {
   if (signal?.aborted) throw abortReason(signal);
   let cursor = lastEventId;
-  let reader = new EventReader(hub, { handle, cursor });
+  let reader = /** @type {EventReader<Event>} */ (new EventReader(hub, { handle, cursor }));
   const forget = whenAborted(signal, () => reader.wake());
   leaving.wake = () => reader.wake();
   try {
@@ -119,17 +118,20 @@ async function* readEvents(hub, { handle }, { lastEventId = '', signal } = {}, l
  * slower than the stall limit does not hold the job back, and resumes at its position: it loses no
  * event, and receives a `gap` only if the log has dropped unread ones.
  *
+ * @template {AnyStreamEvent} Event
  * @param {import('./hub.js').JobHub} hub
  * @param {{handle: number}} record
  * @param {{lastEventId?: string, signal?: AbortSignal}} [options] `signal` ends the iteration by
  *   throwing its reason
- * @returns {AsyncIterableIterator<StreamEvent>}
+ * @returns {AsyncIterableIterator<Event>}
  * @throws {SluiceError} `ERR_STREAM_CLOSED` when the gateway closed, `ERR_JOB_NOT_FOUND` when the
  *   job was purged before its terminal event was read
  */
 export function streamEvents(hub, record, options) {
   const leaving = { requested: false, wake: () => {} };
-  const events = readEvents(hub, record, options, leaving);
+  const events = /** @type {AsyncGenerator<Event, void, void>} */ (
+    readEvents(hub, record, options, leaving)
+  );
   return {
     next: () => events.next(),
     return: () => {

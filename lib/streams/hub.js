@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import native from '../internal/native/addon.js';
 import { EventKind } from '../internal/native/reactor.js';
+import { EntryQueue } from './entry-queue.js';
 import { FanIn } from './fan-in.js';
 import { FlowControl } from './flow-control.js';
 import { nativeOptions } from './job-options.js';
@@ -8,15 +9,17 @@ import { PendingResults } from './pending-results.js';
 import { Relays } from './relays.js';
 import { Shards } from './shards.js';
 import { Subscriptions } from './subscriptions.js';
+import { nativeTerminal } from './terminal.js';
 
 /** @typedef {import('./types.js').JobState} JobState */
 /** @typedef {import('./types.js').TerminalInput} TerminalInput */
 /** @typedef {import('../internal/native/relay-types.js').RelayedCall} RelayedCall */
 
 /**
- * Events of a hub. `ended` comes once per attempt, before any subscriber receives the terminal
- * event; `purged` after the purge of the log.
- * @typedef {{ended: [handle: number, state: JobState], purged: [handle: number]}} HubEventMap
+ * Events of a hub. `begun` comes at the first entry of a job with `announce`, once; `ended` once per
+ * attempt, before any subscriber receives the terminal event; `purged` after the purge of the log.
+ * @typedef {{begun: [handle: number], ended: [handle: number, state: JobState],
+ *   purged: [handle: number]}} HubEventMap
  */
 
 /** @typedef {EventEmitter<HubEventMap>} HubEvents */
@@ -52,10 +55,7 @@ export class JobHub {
   /** @type {PendingResults<any>} */
   #replies;
   #relays;
-  /** @type {number[]} jobs of the tokens queued for the next command */
-  #tokenJobs = [];
-  /** @type {string[]} the queued tokens */
-  #tokenTexts = [];
+  #entries;
   #closed = false;
 
   /**
@@ -95,6 +95,7 @@ export class JobHub {
       { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
       store,
     );
+    this.#entries = new EntryQueue(this.#native, this.#reactor);
     this.#subscriptions = new Subscriptions(this.#native, this.#reactor);
     this.#relays = new Relays(this.#native, this.#reactor, this.#shards);
   }
@@ -143,16 +144,18 @@ export class JobHub {
   restore(job) {
     const handle = this.#begin(this.#shards.next());
     if (job.terminal !== undefined) this.#dropFlow(handle);
-    const { jobId, promptTokens, record } = job;
+    const { jobId, promptTokens, record, whole } = job;
     const options = nativeOptions({
       jobId,
       promptTokens,
       record,
+      whole,
       onDisconnect: 'continue',
       disconnectGraceMs: 0,
       maxWallMs: Infinity,
     });
-    this.#native.restore(handle, options, job);
+    const terminal = job.terminal && nativeTerminal(job.terminal);
+    this.#native.restore(handle, options, { ...job, terminal });
     this.#reactor.settle();
     return handle;
   }
@@ -186,19 +189,27 @@ export class JobHub {
    */
   barrier() {
     // The reply comes after every earlier event, for an unknown job as well.
-    return this.#askAll((request, shard) => this.#native.state(shard, false, request));
+    return this.#askAll((request, shard) => this.#native.state(shard, false, false, request));
   }
 
-  /** @param {number} handle of a job that was dispatched; later calls do nothing */
-  start(handle) {
-    this.#native.start(handle);
+  /**
+   * Begins the first attempt of a job; later calls do nothing.
+   * @param {number} handle
+   * @param {object} [members] kept with the attempt in the data file
+   */
+  start(handle, members) {
+    this.#native.start(handle, members === undefined ? '' : JSON.stringify(members));
     this.#reactor.settle();
   }
 
-  /** @param {number} handle its next attempt begins: subscribers discard the text */
-  retry(handle) {
-    this.#sendTokens();
-    this.#native.retry(handle);
+  /**
+   * Begins the next attempt of a running job: subscribers discard the text.
+   * @param {number} handle
+   * @param {object} [members] of `job_retry`, beside the attempt; kept like those of `start`
+   */
+  retry(handle, members) {
+    this.#entries.send();
+    this.#native.retry(handle, members === undefined ? '' : JSON.stringify(members));
     this.#reactor.settle();
   }
 
@@ -211,14 +222,22 @@ export class JobHub {
   append(handle, text) {
     if (!this.#flows.has(handle)) return false;
     const open = this.#flows.count(handle);
-    this.#tokenTexts.push(text);
-    // One native call and one wake-up for the tokens of all jobs in this turn of the event loop.
-    // Commands that depend on the order send the tokens first.
-    if (this.#tokenJobs.push(handle) === 1) {
-      if (this.#reactor.manual) this.#sendTokens();
-      else setImmediate(() => this.#sendTokens());
-    }
+    this.#entries.addText(handle, text);
     return open;
+  }
+
+  /**
+   * Appends an entry of any kind; it counts as a token and is dropped like one. Entries of one job
+   * keep the order of the calls.
+   * @param {number} handle
+   * @param {import('./types.js').EntryInput} entry
+   * @returns {boolean} as `append`
+   * @throws {TypeError} when its kind is unknown
+   */
+  appendEntry(handle, entry) {
+    if (!this.#flows.has(handle)) return false;
+    this.#entries.add(handle, entry);
+    return this.#flows.count(handle);
   }
 
   /**
@@ -232,7 +251,7 @@ export class JobHub {
   appendEvent(handle, type, data) {
     if (!this.#flows.has(handle)) return false;
     const open = this.#flows.count(handle);
-    this.#sendTokens();
+    this.#entries.send();
     this.#native.appendTyped(handle, type, JSON.stringify(data));
     this.#reactor.settle();
     return open;
@@ -273,9 +292,8 @@ export class JobHub {
    * @param {TerminalInput} terminal
    */
   finish(handle, terminal) {
-    this.#sendTokens();
-    const details = JSON.stringify(terminal.details ?? {});
-    this.#native.finish(handle, { ...terminal, details });
+    this.#entries.send();
+    this.#native.finish(handle, nativeTerminal(terminal));
     this.#reactor.settle();
   }
 
@@ -293,9 +311,25 @@ export class JobHub {
     return this.#ask(handle, (request) => this.#native.follow(handle, source, request));
   }
 
+  /**
+   * Counts a reader that does not subscribe, such as a request for the whole answer: like a subscriber
+   * it keeps the job from being cancelled, but it holds nothing back.
+   * @param {number} handle
+   * @returns {() => void} to be called once, when the reader has left
+   */
+  hold(handle) {
+    this.#native.hold(handle);
+    this.#reactor.settle();
+    return () => {
+      if (this.#closed) return;
+      this.#native.release(handle);
+      this.#reactor.settle();
+    };
+  }
+
   /** @param {number} handle of a job to forget at once; its subscribers are cut off */
   purge(handle) {
-    this.#sendTokens();
+    this.#entries.send();
     this.#native.purge(handle);
     this.#reactor.settle();
   }
@@ -307,7 +341,7 @@ export class JobHub {
    * @returns {RelayedCall}
    */
   relay(request) {
-    this.#sendTokens();
+    this.#entries.send();
     return this.#relays.start(request);
   }
 
@@ -319,18 +353,30 @@ export class JobHub {
    * @returns {RelayedCall}
    */
   relayFed(target, feed) {
-    this.#sendTokens();
+    this.#entries.send();
     return this.#relays.startFed(target, feed);
   }
 
   /**
    * The job's state after every earlier call on this hub.
    * @param {number} handle
-   * @param {{text?: boolean}} [options] `text: false` omits the text; default true
+   * @param {{text?: boolean, items?: boolean}} [options] `text: false` omits the text, reasoning,
+   *   refusal and tool calls; default true. `items: true` adds the entries in their order; default
+   *   false
    * @returns {Promise<JobState | null>} null for an unknown or purged job
    */
-  snapshot(handle, { text = true } = {}) {
-    return this.#ask(handle, (request) => this.#native.state(handle, text, request));
+  snapshot(handle, { text = true, items = false } = {}) {
+    return this.#ask(handle, (request) => this.#native.state(handle, text, items, request));
+  }
+
+  /**
+   * The whole answer of a job as its log is now, in the protocol of a face that makes such answers.
+   * @param {number} handle
+   * @param {import('./types.js').FaceOptions} face
+   * @returns {Promise<any>} null for an unknown or purged job
+   */
+  answer(handle, face) {
+    return this.#ask(handle, (request) => this.#native.wholeAnswer(handle, face, request));
   }
 
   /**
@@ -352,7 +398,7 @@ export class JobHub {
     if (this.#closed) return Promise.resolve(null);
     const request = this.#shards.number(this.#shards.of(handle));
     const reply = this.#replies.add(request);
-    this.#sendTokens();
+    this.#entries.send();
     send(request);
     this.#reactor.settle();
     return reply;
@@ -363,37 +409,33 @@ export class JobHub {
    * events form one sequence, without loss or duplicates.
    * @param {import('./types.js').Member[]} members
    * @param {import('./types.js').SubscriberHandler} handler with `onFrames` for several shards
-   * @param {{fanIn?: boolean}} [options] `fanIn`: ids are cursors over the set
+   * @param {{fanIn?: boolean, face?: import('./types.js').FaceOptions}} [options] `fanIn`: ids are
+   *   cursors over the set; `face`: the protocol of the frames, default: Sluice's own. With a face
+   *   the members are the choices of one answer, on one shard, and are read from their beginning
    * @returns {StreamSubscriber}
    */
-  openStream(members, handler, { fanIn = false } = {}) {
-    this.#sendTokens();
+  openStream(members, handler, { fanIn = false, face } = {}) {
+    this.#entries.send();
     const handles = members.map(({ handle }) => handle);
-    if (!this.#shards.shared(handles)) return new FanIn(this, members, handler, this.#fanInOptions);
+    if (!this.#shards.shared(handles)) {
+      if (face !== undefined) throw new TypeError('the members of a face must be on one shard');
+      return new FanIn(this, members, handler, this.#fanInOptions);
+    }
     const id = this.#shards.number(this.#shards.of(handles[0]));
-    return this.#subscriptions.open(id, members, handler, fanIn);
+    return this.#subscriptions.open(id, members, handler, fanIn, face);
   }
 
   /** Drops all jobs; subscribers end as `closed`, waiting producers and requests are released. */
   close() {
     if (this.#closed) return;
     this.#closed = true;
+    this.#entries.close();
     this.#subscriptions.close();
     for (const handle of this.#flows.handles()) this.#dropFlow(handle);
     this.#replies.close();
     this.#relays.close();
     this.#reactors.forEach((reactor, shard) => reactor.unregister(this.#machineIds[shard]));
     this.#native.close();
-  }
-
-  #sendTokens() {
-    if (this.#tokenJobs.length === 0 || this.#closed) return;
-    const jobs = this.#tokenJobs;
-    const texts = this.#tokenTexts;
-    this.#tokenJobs = [];
-    this.#tokenTexts = [];
-    this.#native.append(jobs, texts);
-    this.#reactor.settle();
   }
 
   /** @param {number} handle */
@@ -410,6 +452,9 @@ export class JobHub {
     switch (kind) {
       case EventKind.JOB_WINDOW:
         this.#flows.move(a, b);
+        break;
+      case EventKind.JOB_BEGUN:
+        this.events.emit('begun', a);
         break;
       case EventKind.JOB_ENDED:
         this.#dropFlow(a);

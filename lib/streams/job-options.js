@@ -8,6 +8,9 @@
  * @property {number} [retentionMs] from its end to its purge; default: the hub's
  * @property {import('./types.js').JobKind} [kind] default `job`
  * @property {import('./types.js').CopyTarget} [copyTo]
+ * @property {boolean} [whole] the log keeps its beginning; at 64 MiB the job ends as complete, with the
+ *   reason `length`. Default false
+ * @property {boolean} [announce] the hub emits `begun` at its first entry; default false
  * @property {number} [record] its number in the store; default 0: not recorded
  */
 
@@ -24,6 +27,8 @@ export function nativeOptions({
   retentionMs = -1,
   kind = 'job',
   copyTo,
+  whole = false,
+  announce = false,
   record = 0,
 }) {
   return {
@@ -34,9 +39,11 @@ export function nativeOptions({
     promptTokens,
     retentionMs,
     kind,
+    whole,
+    announce,
     record,
     copyTo: copyTo?.handle ?? 0,
-    // Without its braces: the token joins them.
+    // Without its braces: the entry's members join them.
     copyMembers: copyTo === undefined ? '' : JSON.stringify(copyTo.members).slice(1, -1),
   };
 }

@@ -91,13 +91,14 @@ export class Subscriptions {
    * @param {import('./types.js').Member[]} members
    * @param {SubscriberHandler} handler
    * @param {boolean} fanIn
+   * @param {import('./types.js').FaceOptions} [face]
    * @returns {Subscriber}
    */
-  open(id, members, handler, fanIn) {
+  open(id, members, handler, fanIn, face) {
     this.#handlers.set(id, handler);
     this.#reactor.ref();
     const mode = handler.onFrames === undefined ? 'events' : 'frames';
-    this.#native.attach(id, mode, fanIn, members);
+    this.#native.attach(id, mode, fanIn, members, face);
     // Deferred until the caller has its subscriber: handlers acknowledge through it.
     queueMicrotask(() => this.#reactor.settle());
     return new Subscriber(id, this);

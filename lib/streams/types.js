@@ -1,12 +1,29 @@
 /** Types of a hub's inputs and outputs. This file has no code. */
 
 /**
+ * Token counts. `total_tokens` is the sum of the other two where it is missing; `estimated` says that
+ * the gateway counted. Further members are the upstream's own.
+ * @typedef {{prompt_tokens: number, completion_tokens: number, total_tokens?: number,
+ *   estimated?: boolean, [name: string]: unknown}} Usage
+ */
+
+/**
+ * An entry of a log. Entries of one tool call are adjacent, the call first.
+ * @typedef {object} EntryInput
+ * @property {'text' | 'reasoning' | 'refusal' | 'tool_call' | 'tool_arguments' | 'extra'} kind
+ * @property {string} text of `tool_call` the call's id; of `extra` a JSON object
+ * @property {string} [aux] of `text` its logprobs as JSON; of `tool_call` the name of the function
+ */
+
+/**
  * The ending of a job.
  * @typedef {object} TerminalInput
  * @property {'complete' | 'error' | 'cancelled'} type
- * @property {string} [reason] of complete (`stop`, `length`) and cancelled
+ * @property {string} [reason] of complete (`stop`, `length`, `tool_calls`, `content_filter`) and
+ *   cancelled
+ * @property {string} [rawReason] of complete: the upstream's own finish reason
  * @property {{code: string, message: string, type: string}} [error] of error
- * @property {{prompt_tokens: number, completion_tokens: number}} [usage] default: the hub's count
+ * @property {Usage} [usage] default: the hub's count
  * @property {object} [details] further members of the terminal event, beside its id, cause and metrics
  */
 
@@ -17,10 +34,19 @@
  */
 
 /**
- * A second log that receives a copy of each token of a job.
+ * A second log that receives a copy of each entry of a job, as an event of the entry's type.
  * @typedef {object} CopyTarget
  * @property {number} handle of that log; the job must be created `near` it
- * @property {object} members of the copied `token` events, beside the token
+ * @property {object} members of the copied events, beside those of the entry; at least one
+ */
+
+/** @typedef {{id: string, type: 'function', function: {name: string, arguments: string}}} ToolCall */
+
+/**
+ * @typedef {{kind: 'text', text: string, logprobs?: unknown[]}
+ *   | {kind: 'reasoning' | 'refusal', text: string}
+ *   | {kind: 'tool_call', id: string, name: string, arguments: string}
+ *   | {kind: 'extra', delta: Record<string, unknown>}} AnswerItem
  */
 
 /**
@@ -28,10 +54,18 @@
  * @property {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} status
  * @property {number} attempt
  * @property {string} last_event_id
- * @property {{prompt_tokens: number, completion_tokens: number}} usage
+ * @property {Usage} usage with `total_tokens`
  * @property {{queue_ms: number, ttft_ms: number | null, duration_ms: number, tokens: number,
  *   tokens_per_second: number}} metrics
  * @property {string} [text] the retained text of this attempt
+ * @property {string} [reasoning] with `text`: all of it, where there is any; as the two below
+ * @property {string} [refusal]
+ * @property {ToolCall[]} [tool_calls]
+ * @property {AnswerItem[]} [items] the entries in their order, adjacent ones of one kind as one
+ * @property {{model?: string, system_fingerprint?: string, service_tier?: string}} [head] from the
+ *   upstream
+ * @property {string} [raw_reason] the upstream's own finish reason
+ * @property {number} log_bytes of the retained entries: their text, their other data, their offsets
  * @property {number} text_bytes of the retained text
  * @property {boolean} [text_truncated] the log's byte cap has dropped the beginning of `text`
  * @property {{code: string, message: string, type: string}} [error]
@@ -51,7 +85,11 @@
  * @property {number} skippedIds ids skipped before its terminal event's
  * @property {number} ageMs since its creation
  * @property {number} retentionLeftMs of a finished job
- * @property {TerminalInput & {details?: string}} [terminal] of a finished job; `details` is JSON
+ * @property {JobState['head']} [head]
+ * @property {string} retryMembers of its last attempt, as JSON; empty for none
+ * @property {boolean} whole as in its options
+ * @property {Omit<TerminalInput, 'details'> & {details: string, usageJson?: string}} [terminal] of a
+ *   finished job; `details` is JSON, and so is `usageJson`, the text of `usage`
  * @property {any[][]} tokens rows of its tokens
  */
 
@@ -61,6 +99,28 @@
  * @property {number} handle
  * @property {string} cursor the last event id received; empty for none
  * @property {string} [jobId] required with `fanIn`
+ */
+
+/**
+ * The protocol of a subscriber's frames.
+ * @typedef {object} FaceOptions
+ * @property {'chat' | 'completions' | 'responses' | 'ui' | 'messages'} dialect
+ * @property {string} id of the answer: `chatcmpl-T`, `cmpl-T`, `resp_T`, `msg_T`
+ * @property {string} [tail] T; ids of output items end in `_T_k`
+ * @property {string} model as requested
+ * @property {number} created Unix time in seconds
+ * @property {string} [envelope] JSON. `responses`: the members of the response object that do not
+ *   vary; `messages`: further members of the message in `message_start`
+ * @property {number} [choices] of `chat` and `completions`; default 1
+ * @property {number} [choicesPerPrompt] of `completions`: choices that share a call, whose first has
+ *   its usage; default all
+ * @property {boolean} [includeUsage] of `chat` and `completions`; default false
+ * @property {string} [reasoningField] of `chat`: `reasoning_content` (default), `reasoning`, `both`
+ * @property {boolean} [reasoningSummary] of `responses`: reasoning is sent as its summary; default
+ *   false
+ * @property {boolean} [background] of `responses`: the response begins as queued; default false
+ * @property {number} [after] frames to leave out at the beginning; default 0. Ignored for several
+ *   choices, whose frames have no ids
  */
 
 /**

@@ -6,6 +6,7 @@
 #include "core/kv/store.h"
 #include "core/ledger/event.h"
 #include "core/scheduling/task_plan.h"
+#include "core/streams/event_log.h"
 
 namespace sluice {
 
@@ -18,6 +19,7 @@ Napi::Object event_kinds(Napi::Env env) {
                              {"PIPELINE_REMOVED", at(EventKind::kPipelineRemoved)},
                              {"PIPELINE_CLOSED", at(EventKind::kPipelineClosed)},
                              {"JOB_WINDOW", at(EventKind::kJobWindow)},
+                             {"JOB_BEGUN", at(EventKind::kJobBegun)},
                              {"JOB_ENDED", at(EventKind::kJobEnded)},
                              {"JOB_PURGED", at(EventKind::kJobPurged)},
                              {"SUBSCRIBER_OPEN", at(EventKind::kSubscriberOpen)},
@@ -35,6 +37,15 @@ Napi::Object event_kinds(Napi::Env env) {
                              {"GRAPH_FAILED", at(EventKind::kGraphFailed)},
                              {"GRAPH_SKIPPED", at(EventKind::kGraphSkipped)},
                              {"GRAPH_ENDED", at(EventKind::kGraphEnded)}});
+}
+
+Napi::Object entry_kinds(Napi::Env env) {
+  return named_numbers(env, {{"text", number_of(EntryKind::kText)},
+                             {"reasoning", number_of(EntryKind::kReasoning)},
+                             {"refusal", number_of(EntryKind::kRefusal)},
+                             {"tool_call", number_of(EntryKind::kToolCall)},
+                             {"tool_arguments", number_of(EntryKind::kToolArguments)},
+                             {"extra", number_of(EntryKind::kExtra)}});
 }
 
 Napi::Object crawl_failures(Napi::Env env) {
@@ -115,6 +126,7 @@ Napi::Object plan_faults(Napi::Env env) {
 Napi::Object native_enums(Napi::Env env) {
   Napi::Object enums = Napi::Object::New(env);
   enums.Set("CrawlFailure", crawl_failures(env));
+  enums.Set("EntryKind", entry_kinds(env));
   enums.Set("EventKind", event_kinds(env));
   enums.Set("KvChangeKind", kv_changes(env));
   enums.Set("KvStatus", kv_statuses(env));

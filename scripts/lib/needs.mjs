@@ -13,20 +13,38 @@ import { which } from './run.mjs';
  * @property {string} [service] what the package would start, now and at each boot
  */
 
+/**
+ * @param {Need[]} missing
+ * @param {{otherwise?: string}} [options] `otherwise`: what becomes of it
+ * @returns {string} what this machine lacks, and how to install it
+ */
+export function describeMissing(missing, { otherwise = '' } = {}) {
+  const packages = [...new Set(missing.map((need) => need.package))];
+  const whats = [...new Set(missing.map((need) => need.what))].join(', ');
+  const fix =
+    which('apt-get') === undefined
+      ? `Install it with your system's package manager (Debian calls it ${packages.join(', ')}).`
+      : `Install it with:\n\n    sudo apt-get install -y --no-install-recommends ${packages.join(' ')}\n`;
+  return `this machine lacks ${whats}${otherwise}. ${fix}`;
+}
+
 const includeFolders = ['/usr/include', '/usr/local/include', '/opt/homebrew/include'];
-const nodeInclude = resolve(process.execPath, '../../include/node');
+/** Where Node keeps its headers, libuv's among them. */
+export const nodeInclude = resolve(process.execPath, '../../include/node');
 
 /**
- * @param {string} header
+ * @param {string} header a file or a folder
  * @param {string[]} [more] further folders to look in
+ * @returns {string | undefined} its path
  */
-function hasHeader(header, more = []) {
+export function findHeader(header, more = []) {
   const own = (process.env.CPATH ?? '').split(':').filter(Boolean);
-  const folders = [...own, ...more, ...includeFolders];
-  return [...folders, ...nestedFolders('/usr/include')].some((folder) =>
-    existsSync(join(folder, header)),
-  );
+  const folders = [...own, ...more, ...includeFolders, ...nestedFolders('/usr/include')];
+  return folders.map((folder) => join(folder, header)).find((path) => existsSync(path));
 }
+
+/** @param {string} header @param {string[]} [more] further folders to look in */
+const hasHeader = (header, more) => findHeader(header, more) !== undefined;
 
 /**
  * Debian keeps some files one level down, in a folder named after the architecture.

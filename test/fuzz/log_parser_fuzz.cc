@@ -3,24 +3,17 @@
 //
 // The first byte of the input chooses options, the second the cuts, the rest is the log.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/utf8.h"
 #include "core/logs/parser.h"
+#include "fuzz.h"
 
 namespace {
 
 using namespace sluice;
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "violated: %s\n", what);
-  std::abort();
-}
 
 class Checker final : public LogSink {
  public:

@@ -10,6 +10,7 @@
  * jobs of a stream each time it opens one. A reconnect with an expired token gets such a final status.
  */
 
+import { PART_EVENTS } from './answer.js';
 import { SluiceClientError } from './errors.js';
 import { eventIdOf } from './event-id.js';
 import { backoffMs, sleep, tokenOf } from './http.js';
@@ -18,7 +19,10 @@ import { isEnded, CONNECTION, DELIVER, FAIL, FINISH_FROM } from './job.js';
 /** @typedef {import('./job.js').Job} Job */
 /** @typedef {new (url: string) => EventSource} EventSourceClass */
 
-const EVENT_TYPES = ['token', 'job_retry', 'gap', 'job_complete', 'job_error', 'job_cancelled'];
+const EVENT_TYPES = [
+  ...['token', ...PART_EVENTS, 'job_retry', 'gap'],
+  ...['job_complete', 'job_error', 'job_cancelled'],
+];
 const CLOSED = 2; // EventSource.CLOSED, which an injected class need not carry
 /** The server's limit of jobs on one connection. */
 const FAN_IN_MAX = 64;

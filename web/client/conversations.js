@@ -1,12 +1,23 @@
 /** Conversations of the caller: create, read, list, fork, delete. Returns the server's answers unchanged. */
+import { checkOptions } from './options.js';
+
+/**
+ * A part of a message's content, or a call of a tool, as the chat API has it.
+ * @typedef {{type: string, [member: string]: unknown}} MessageMember
+ */
 
 /**
  * @typedef {object} ConversationMessage
- * @property {'system' | 'developer' | 'user' | 'assistant'} role
- * @property {string} content
+ * @property {'system' | 'developer' | 'user' | 'assistant' | 'tool' | 'function'} role
+ * @property {string | MessageMember[] | null} [content] text, or parts as the chat API has them; absent or null in
+ *   an answer without text
+ * @property {MessageMember[] | null} [tool_calls] of an answer
+ * @property {string} [tool_call_id] of a tool's result
+ * @property {string | null} [refusal] of an answer
+ * @property {string} [reasoning] of an answer
  * @property {number} created_at Unix seconds
  * @property {string} [job_id] the job of its turn
- * @property {'stop' | 'length' | 'cancelled'} [finish_reason] of an answer
+ * @property {'stop' | 'length' | 'tool_calls' | 'cancelled'} [finish_reason] of an answer
  */
 
 /**
@@ -34,7 +45,7 @@ export class Conversations {
 
   /**
    * @param {{title?: string, metadata?: Record<string, unknown>, ttl_s?: number,
-   *   messages?: {role: string, content: string}[]}} [request]
+   *   messages?: {role: string, content?: string | object[] | null, [member: string]: unknown}[]}} [request]
    * @returns {Promise<Conversation>}
    */
   create(request = {}) {
@@ -51,7 +62,8 @@ export class Conversations {
    * @param {{limit?: number, after?: string}} [options] `after`: the last id of the previous page
    * @returns {Promise<{data: Conversation[], has_more: boolean}>}
    */
-  list({ limit = 20, after } = {}) {
+  list(options = {}) {
+    const { limit = 20, after } = checkOptions('list', options, ['limit', 'after']);
     const query = new URLSearchParams({ limit: String(limit), ...(after && { after }) });
     return this.#call('GET', `/v1/conversations?${query}`);
   }

@@ -3,8 +3,10 @@
  * terminal event, or when the server no longer has it, and never changes afterwards.
  */
 
+import { AnswerParts, PART_EVENTS } from './answer.js';
 import { SluiceClientError } from './errors.js';
 import { isAfter, parseEventId } from './event-id.js';
+import { TokenReader } from './token-reader.js';
 
 /** Feeds one server event. Private to the client's modules. */
 export const DELIVER = Symbol('sluice.client.deliver');
@@ -19,15 +21,56 @@ export const FAIL = Symbol('sluice.client.fail');
  * @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled' | 'gone'} JobStatus
  *   the server's states, and `gone`: the job is unknown or purged
  * @typedef {'idle' | 'connecting' | 'open' | 'reconnecting' | 'closed'} ConnectionState
- * @typedef {'token' | 'complete' | 'error' | 'cancelled' | 'retry' | 'gap' | 'reconnecting'
- *   | 'open' | 'status'} JobEventName
+ * @typedef {import('./answer.js').ToolCall} ToolCall
+ * @typedef {keyof JobEvents} JobEventName
  * @typedef {{queue_ms: number | null, ttft_ms: number | null, duration_ms: number | null,
  *   tokens: number, tokens_per_second: number | null}} JobMetrics
- * @typedef {{prompt_tokens: number, completion_tokens: number}} JobUsage
- * @typedef {{status: JobStatus, text: string, reason?: string, usage?: JobUsage,
- *   metrics?: JobMetrics, error?: SluiceClientError}} JobResult
- * @typedef {{cancel(job: Job): Promise<any>, connect(job: Job): void,
+ * @typedef {{prompt_tokens: number, completion_tokens: number, total_tokens: number,
+ *   estimated?: true, [name: string]: unknown}} JobUsage
+ * @typedef {{status: JobStatus, text: string, reasoning?: string, refusal?: string,
+ *   toolCalls?: readonly ToolCall[], reason?: string, usage?: JobUsage, metrics?: JobMetrics,
+ *   error?: SluiceClientError}} JobResult
+ * @typedef {{cancel(job: Job): Promise<JobView>, connect(job: Job): void,
  *   release(job: Job): void}} JobHost
+ */
+
+/**
+ * A job as the server shows it.
+ * @typedef {object} JobView
+ * @property {string} job_id
+ * @property {Exclude<JobStatus, 'gone'>} status
+ * @property {string} model
+ * @property {number} created_at Unix seconds
+ * @property {string} text
+ * @property {boolean} [text_truncated] whether the oldest text was dropped
+ * @property {string} [reasoning] where there is any; as the two below
+ * @property {string} [refusal]
+ * @property {readonly ToolCall[]} [tool_calls]
+ * @property {JobUsage} usage
+ * @property {JobMetrics} metrics
+ * @property {{code: string, message: string, type: string}} [error] of a failed job
+ * @property {string} [reason] why it completed or was cancelled
+ * @property {Record<string, unknown>} [metadata] as submitted
+ * @property {string} [conversation_id]
+ */
+
+/**
+ * The arguments of the listeners of each event.
+ * @typedef {object} JobEvents
+ * @property {[text: string, detail: {id: string | null}]} token
+ * @property {[text: string, detail: {id: string | null}]} reasoning
+ * @property {[text: string, detail: {id: string | null}]} refusal
+ * @property {[piece: {index: number, id?: string, name?: string, arguments: string},
+ *   detail: {id: string | null}]} tool_call
+ * @property {[delta: Record<string, unknown>, detail: {id: string | null}]} extra
+ * @property {[result: JobResult]} complete
+ * @property {[result: JobResult]} cancelled
+ * @property {[error: SluiceClientError]} error
+ * @property {[detail: {attempt: number, upstream?: string}]} retry
+ * @property {[detail: {requested: string | null, earliest: string | null, latest: string | null}]} gap
+ * @property {[detail: {resumedFrom: string | null}]} open
+ * @property {[detail: {attempt: number, lastEventId: string | null}]} reconnecting
+ * @property {[status: JobStatus]} status
  */
 
 /** @type {Record<string, JobStatus>} */
@@ -57,6 +100,7 @@ export class Job {
   /** @type {string | null} */
   #lastEventId;
   #text = '';
+  #parts = new AnswerParts();
   #tokens = 0;
   #settled = false;
   /** @type {(result: JobResult) => void} */
@@ -73,7 +117,7 @@ export class Job {
     this.metrics = undefined;
     /** @type {JobUsage | undefined} */
     this.usage = undefined;
-    /** @type {string | undefined} the reason of the end: `stop`, `length`, `client_request`, ... */
+    /** @type {string | undefined} the reason of the end: `stop`, `tool_calls`, `client_request`, ... */
     this.reason = undefined;
     /** @type {SluiceClientError | undefined} */
     this.error = undefined;
@@ -91,6 +135,21 @@ export class Job {
     return this.#text;
   }
 
+  /** All reasoning received in the current attempt. */
+  get reasoning() {
+    return this.#parts.reasoning;
+  }
+
+  /** The model's refusal, empty for none. */
+  get refusal() {
+    return this.#parts.refusal;
+  }
+
+  /** The tool calls received so far, with their arguments; a new array after each change. */
+  get toolCalls() {
+    return this.#parts.toolCalls;
+  }
+
   get status() {
     return this.#status;
   }
@@ -105,7 +164,7 @@ export class Job {
     return this.#lastEventId;
   }
 
-  /** The number of token events in `text`. */
+  /** The number of events that the answer consists of: those of text and of all other parts. */
   get tokens() {
     return this.#tokens;
   }
@@ -117,31 +176,35 @@ export class Job {
 
   /**
    * Calls `listener` on each event `name`:
-   * - `token` (text, {id})
+   * - `token` (text, {id}), `reasoning` (text, {id}), `refusal` (text, {id})
+   * - `tool_call` ({index, id, name, arguments: ''}, {id}) at the beginning of a call, then
+   *   ({index, arguments}, {id}) with each piece of its arguments
+   * - `extra` (object, {id}): other members of the model's answer, such as images
    * - `complete`, `cancelled` (result) and `error` (SluiceClientError): once, at the end
-   * - `retry` ({attempt}): the text is discarded, a new attempt follows
-   * - `gap` ({requested, earliest, latest}): the server could not replay all events. The text starts
+   * - `retry` ({attempt, upstream?}): the answer is discarded, a new attempt follows
+   * - `gap` ({requested, earliest, latest}): the server could not replay all events. The answer starts
    *   over with the stored part
    * - `open` ({resumedFrom}): connected; `resumedFrom` is the id of the last event before it, or null
    * - `reconnecting` ({attempt, lastEventId}): disconnected; reconnecting automatically
    * - `status` (status): any change of `job.status`
-   * @param {JobEventName} name
-   * @param {(...args: any[]) => void} listener
+   * @template {JobEventName} Name
+   * @param {Name} name
+   * @param {(...args: JobEvents[Name]) => void} listener
    * @returns {() => void} removes the listener
    */
   on(name, listener) {
     const set = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, set);
-    set.add(listener);
+    set.add(/** @type {(...args: any[]) => void} */ (listener));
     return () => {
-      set.delete(listener);
+      set.delete(/** @type {(...args: any[]) => void} */ (listener));
     };
   }
 
   /**
    * Cancels the job at the server. Resolves with the server's view of the job; the job itself ends
    * with the `cancelled` event. A finished job does not change.
-   * @returns {Promise<any>}
+   * @returns {Promise<JobView>}
    */
   cancel() {
     return this.#host.cancel(this);
@@ -175,6 +238,7 @@ export class Job {
   }
 
   /**
+   * @internal
    * @param {string} type the event name on the wire
    * @param {any} data
    * @param {string | null} id the event id of this job
@@ -190,39 +254,59 @@ export class Job {
       this.#lastEventId = id;
     }
     if (type === 'token') return this.#append(String(data.token), id);
+    if (PART_EVENTS.has(type)) {
+      return this.#addPart(/** @type {import('./answer.js').PartEvent} */ (type), data, id);
+    }
     if (type === 'job_retry') return this.#startOver('retry', data, this.#position);
     const status = TERMINAL[type];
     if (status) this.#end(status, data);
   }
 
-  /** @param {ConnectionState} state @param {Record<string, unknown>} [detail] for the listeners */
+  /**
+   * @internal
+   * @param {ConnectionState} state
+   * @param {Record<string, unknown>} [detail] for the listeners
+   */
   [CONNECTION](state, detail) {
     if (this.#settled) return;
     this.#connection = state;
     if (state === 'open' || state === 'reconnecting') this.#emit(state, detail);
   }
 
-  /** @param {any} snapshot the view of an ended job */
+  /** @internal @param {any} snapshot the view of an ended job */
   [FINISH_FROM](snapshot) {
     if (this.#settled) return;
-    const text = snapshot.text;
-    if (typeof text === 'string' && text !== this.#text) {
-      const missing = text.startsWith(this.#text) ? text.slice(this.#text.length) : null;
-      if (missing === null) {
-        const gap = { requested: this.#lastEventId, earliest: null, latest: null };
-        this.#startOver('gap', gap, this.#position);
-      }
-      this.#append(missing ?? text, this.#lastEventId);
-    }
+    if (typeof snapshot.text === 'string') this.#catchUp(snapshot);
     this.#tokens = snapshot.metrics?.tokens ?? this.#tokens;
     this.#end(snapshot.status, snapshot);
   }
 
-  /** @param {SluiceClientError} error @param {JobStatus} [status] default: unchanged */
+  /** @internal @param {SluiceClientError} error @param {JobStatus} [status] default: unchanged */
   [FAIL](error, status) {
     if (this.#settled) return;
     this.error = error;
     this.#settle(status ?? this.#status);
+  }
+
+  /** @param {any} snapshot with the whole answer */
+  #catchUp(snapshot) {
+    const { text } = snapshot;
+    if (!text.startsWith(this.#text) || this.#parts.missing(snapshot) === null) {
+      const gap = { requested: this.#lastEventId, earliest: null, latest: null };
+      this.#startOver('gap', gap, this.#position);
+    }
+    for (const { type, data } of this.#parts.missing(snapshot) ?? []) {
+      this.#addPart(type, data, this.#lastEventId);
+    }
+    const missing = text.slice(this.#text.length);
+    if (missing !== '') this.#append(missing, this.#lastEventId);
+  }
+
+  /** @param {import('./answer.js').PartEvent} type @param {any} data @param {string | null} id */
+  #addPart(type, data, id) {
+    this.#setStatus('running');
+    this.#tokens += 1;
+    this.#emit(type, this.#parts.add(type, data), { id });
   }
 
   /** @param {string} token @param {string | null} id */
@@ -243,6 +327,7 @@ export class Job {
     this.#position = position;
     if (position === null) this.#lastEventId = null;
     this.#text = '';
+    this.#parts = new AnswerParts();
     this.#tokens = 0;
     for (const reader of this.#readers) reader.drop();
     this.#emit(name, data);
@@ -278,8 +363,15 @@ export class Job {
 
   /** @returns {JobResult} */
   #result() {
-    const { text, status, reason, usage, metrics, error } = this;
-    return { status, text, reason, usage, metrics, error };
+    const { text, reasoning, refusal, toolCalls, status, reason, usage, metrics, error } = this;
+    return {
+      status,
+      text,
+      ...(reasoning !== '' && { reasoning }),
+      ...(refusal !== '' && { refusal }),
+      ...(toolCalls.length > 0 && { toolCalls }),
+      ...{ reason, usage, metrics, error },
+    };
   }
 
   #iterationError() {
@@ -318,72 +410,4 @@ export class Job {
 /** Whether a status of the server is final. @param {string} status */
 export function isEnded(status) {
   return ENDED.has(status);
-}
-
-/**
- * One `for await` over a job. It buffers the unread pieces, at most the stored text of one job.
- * @implements {AsyncIterableIterator<string>}
- */
-class TokenReader {
-  #onClose;
-  /** @type {string[]} */
-  #pieces = [];
-  #next = 0;
-  #ended = false;
-  /** @type {SluiceClientError | null} */
-  #error = null;
-  /** @type {{resolve: (r: IteratorResult<string>) => void, reject: (e: unknown) => void}[]} */
-  #waiting = [];
-
-  /** @param {(reader: TokenReader) => void} onClose */
-  constructor(onClose) {
-    this.#onClose = onClose;
-  }
-
-  /** @param {string} piece */
-  push(piece) {
-    const waiter = this.#waiting.shift();
-    if (waiter) waiter.resolve({ value: piece, done: false });
-    else this.#pieces.push(piece);
-  }
-
-  drop() {
-    this.#pieces = [];
-    this.#next = 0;
-  }
-
-  /** @param {SluiceClientError | null} error */
-  end(error) {
-    this.#ended = true;
-    this.#error = error;
-    for (const waiter of this.#waiting.splice(0)) this.next().then(waiter.resolve, waiter.reject);
-  }
-
-  /** @returns {Promise<IteratorResult<string>>} */
-  next() {
-    if (this.#next < this.#pieces.length) {
-      const value = this.#pieces[this.#next];
-      this.#next += 1;
-      if (this.#next === this.#pieces.length) this.drop();
-      return Promise.resolve({ value, done: false });
-    }
-    if (!this.#ended) {
-      return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
-    }
-    const error = this.#error;
-    this.#error = null;
-    return error ? Promise.reject(error) : Promise.resolve({ value: undefined, done: true });
-  }
-
-  /** @returns {Promise<IteratorResult<string>>} */
-  return() {
-    this.#onClose(this);
-    this.drop();
-    this.end(null);
-    return Promise.resolve({ value: undefined, done: true });
-  }
-
-  [Symbol.asyncIterator]() {
-    return this;
-  }
 }

@@ -1,5 +1,5 @@
 /**
- * Finds the principal that a request belongs to: from the key in `Authorization`, from the user's
+ * Finds the principal that a request belongs to: from the key in `Authorization` or `x-api-key`, from the user's
  * `authenticate` hook, or from a signed stream URL. Without keys and hook all callers are one.
  */
 import { HttpError } from '../../internal/util/http-error.js';
@@ -35,7 +35,7 @@ function headerOf(name) {
  * @param {'missing_api_key' | 'invalid_api_key' | 'stream_url_invalid' | 'stream_url_expired'} code
  * @param {string} message
  */
-function unauthorized(code, message) {
+export function unauthorized(code, message) {
   return new HttpError(401, { code, message, headers: { 'WWW-Authenticate': 'Bearer' } });
 }
 
@@ -46,12 +46,13 @@ function unauthorized(code, message) {
  * @throws {HttpError} 401
  */
 function accessByKey(access, req) {
-  const header = req.headers.authorization;
-  if (header === undefined || header === '') {
+  const { authorization: header, 'x-api-key': bare } = req.headers;
+  if (!header && !bare) {
     const message = 'A key is needed: send it as "Authorization: Bearer KEY".';
     throw unauthorized('missing_api_key', message);
   }
-  const key = /^Bearer +([^ \t]+) *$/i.exec(header)?.[1];
+  // Anthropic's clients send a bare key.
+  const key = header ? /^Bearer +([^ \t]+) *$/i.exec(header)?.[1] : String(bare);
   const found = key === undefined ? undefined : access.byKey(key);
   if (found === undefined) throw unauthorized('invalid_api_key', 'This is no valid key.');
   return found;
@@ -60,23 +61,20 @@ function accessByKey(access, req) {
 /**
  * The principal named by a signed URL.
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
+ * @param {IncomingMessage} req
  * @param {import('node:querystring').ParsedUrlQuery} query
  * @returns {string}
  * @throws {HttpError} 401
  */
-function principalByToken(streamUrls, query) {
+function principalByToken(streamUrls, req, query) {
   const { token, job_id: jobIds, workflow_id: workflowIds, crawl_id: crawlIds } = query;
   const ids = [jobIds, workflowIds, crawlIds].flat().filter((id) => typeof id === 'string');
-  const opened = streamUrls.open(token, ids);
+  const opened = streamUrls.open(req, token, ids);
   if (opened === undefined) {
     throw unauthorized('stream_url_invalid', 'This stream_url is not signed for these jobs.');
   }
-  if (opened.state === 'revoked') {
+  if (opened.revoked) {
     throw unauthorized('stream_url_invalid', 'The key that this stream_url is for is gone.');
-  }
-  if (opened.state === 'expired') {
-    const message = 'This stream_url has expired; POST /v1/jobs/{id}/stream_url gives a new one.';
-    throw unauthorized('stream_url_expired', message);
   }
   return opened.principal;
 }
@@ -117,7 +115,7 @@ export function createAuthenticator({ access, authenticate, streamUrls }) {
   function byRequestOrUrl(req, query) {
     const signed =
       streamUrls.signed && query.token !== undefined && req.headers.authorization === undefined;
-    return signed ? access.of(principalByToken(streamUrls, query)) : byRequest(req);
+    return signed ? access.of(principalByToken(streamUrls, req, query)) : byRequest(req);
   }
 
   return { byRequest, byRequestOrUrl };

@@ -3,7 +3,7 @@
  * limits the client's silence. Main thread.
  */
 import { HttpError } from '../../internal/util/http-error.js';
-import { isEmptyBody } from './body.js';
+import { isEmptyBody, tooLarge } from './body.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
@@ -21,10 +21,20 @@ const SMALL_BYTES = 64 * 1024;
  * @returns {HttpError}
  */
 function timedOut(req, res, idleMs) {
+  const message = `No byte of the body came for ${idleMs} ms.`;
+  return closing(req, res, new HttpError(408, { code: 'body_timeout', message }));
+}
+
+/**
+ * @param {IncomingMessage} req
+ * @param {ServerResponse} res
+ * @param {HttpError} error after which the connection is closed
+ * @returns {HttpError} the same
+ */
+function closing(req, res, error) {
   res.setHeader('Connection', 'close');
   res.once('finish', () => req.destroy());
-  const message = `No byte of the body came for ${idleMs} ms.`;
-  return new HttpError(408, { code: 'body_timeout', message });
+  return error;
 }
 
 /**
@@ -90,12 +100,62 @@ export async function guardBody(req, res, options, read) {
 }
 
 /**
- * Cuts the connection of a streamed body once its client has been silent too long.
+ * Reads a streamed body under the limit of the client's silence.
+ * @template T
  * @param {IncomingMessage} req
- * @param {number} idleMs
+ * @param {ServerResponse} res
+ * @param {number} idleMs longest silence of the client
+ * @param {() => Promise<T>} read must begin to read synchronously
+ * @returns {Promise<T>}
+ * @throws {HttpError} 408, and the errors of `read`
  */
-export function endWhenIdle(req, idleMs) {
-  const timer = setTimeout(() => req.destroy(), idleMs);
-  req.on('data', () => timer.refresh());
+export async function guardStream(req, res, idleMs, read) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const silence = new Promise((_resolve, reject) => {
+    timer = setTimeout(() => reject(timedOut(req, res, idleMs)), idleMs);
+  });
+  const onData = () => timer?.refresh();
+  const reading = read();
+  req.on('data', onData);
+  // After a 408 the reader fails with the connection.
+  reading.catch(() => {});
+  try {
+    return await Promise.race([reading, silence]);
+  } finally {
+    clearTimeout(timer);
+    req.off('data', onData);
+  }
+}
+
+/**
+ * Discards the body of a request that nobody reads, under the same limits as a body that is read. A
+ * client that is silent for `idleMs`, or sends more than `bytesMax`, loses its connection, after the
+ * answer or with a 408 or 413 in place of it.
+ * @param {IncomingMessage} req
+ * @param {ServerResponse} res
+ * @param {object} options
+ * @param {number} options.idleMs
+ * @param {number} options.bytesMax
+ * @param {(error: HttpError) => void} options.fail answers the request
+ */
+export function discardBody(req, res, { idleMs, bytesMax, fail }) {
+  // A parser in front of the handler has read it, or it has come with the head.
+  if (isEmptyBody(req) || req.complete || req.destroyed) return;
+  const stop = (/** @type {() => HttpError} */ error) => {
+    clearTimeout(timer);
+    if (res.headersSent) req.destroy();
+    else fail(error());
+  };
+  const timer = setTimeout(() => stop(() => timedOut(req, res, idleMs)), idleMs);
+  let came = 0;
+  req.on('data', (/** @type {Buffer} */ chunk) => {
+    timer.refresh();
+    came += chunk.length;
+    if (came <= bytesMax) return;
+    req.removeAllListeners('data');
+    stop(() => closing(req, res, tooLarge(bytesMax)));
+  });
+  req.once('end', () => clearTimeout(timer));
   req.once('close', () => clearTimeout(timer));
 }

@@ -19,7 +19,7 @@ function unsupported(message) {
 }
 
 /** @param {number} bytesMax */
-function tooLarge(bytesMax) {
+export function tooLarge(bytesMax) {
   const message = `The body is over ${bytesMax} bytes.`;
   return new HttpError(413, { code: 'body_too_large', message });
 }

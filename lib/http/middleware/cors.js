@@ -5,15 +5,25 @@
 import { sendNoContent, setHeaders } from '../respond.js';
 
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
+/** Answer to a preflight that names no header. */
 const REQUEST_HEADERS =
   'authorization, content-type, idempotency-key, last-event-id, cache-control, x-request-id, ' +
   'if-match, if-none-match';
+/** The header names of a preflight; clients of the faces send many of their own. */
+const HEADER_NAMES = /^[\w!#$%&'*+.^`|~, -]{1,4096}$/;
 const RESPONSE_HEADERS = [
   'x-request-id',
   'location',
   'etag',
   'x-expires-at',
   'retry-after',
+  'retry-after-ms',
+  'x-should-retry',
+  'openai-processing-ms',
+  'x-sluice-job-id',
+  'x-sluice-upstream',
+  'x-vercel-ai-ui-message-stream',
+  'request-id',
   'idempotency-replayed',
   'x-cache',
   'ratelimit',
@@ -47,11 +57,17 @@ export function handleCors(req, res, allowed) {
   if (req.method !== 'OPTIONS' || !preflight) return false;
   setHeaders(res, {
     'Access-Control-Allow-Methods': METHODS,
-    'Access-Control-Allow-Headers': REQUEST_HEADERS,
+    'Access-Control-Allow-Headers': allowedHeaders(req),
     'Access-Control-Max-Age': String(MAX_AGE_S),
   });
   sendNoContent(res);
   return true;
+}
+
+/** @param {import('node:http').IncomingMessage} req a preflight */
+function allowedHeaders({ headers }) {
+  const asked = headers['access-control-request-headers'];
+  return asked !== undefined && HEADER_NAMES.test(asked) ? asked : REQUEST_HEADERS;
 }
 
 /**

@@ -7,13 +7,12 @@ import { sendJson, sendNoContent } from '../respond.js';
 /** @typedef {import('../../services/conversations/service.js').Conversation} Conversation */
 
 /**
- * @param {import('../../services/conversations/repository.js').Message} message
+ * @param {import('../../services/conversations/messages.js').Message} message
  * @returns {object} the body of an answer
  */
-function messageToJson({ role, content, createdAt, jobId, finishReason, textTruncated }) {
+function messageToJson({ createdAt, jobId, finishReason, textTruncated, ...message }) {
   return {
-    role,
-    content,
+    ...message,
     created_at: createdAt,
     ...(jobId && { job_id: jobId }),
     ...(finishReason && { finish_reason: finishReason }),

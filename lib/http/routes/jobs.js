@@ -1,8 +1,9 @@
 /** `/v1/jobs`: submit, read, list, cancel. */
 import { jobNotFound } from '../../jobs/errors.js';
+import { departureOf } from '../departure.js';
 import { checkListQuery } from '../../jobs/request.js';
 import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
-import { sendJson, sendNoContent, setHeaders } from '../respond.js';
+import { sendJson, sendNoContent, setHeaders, setUpstream } from '../respond.js';
 
 /**
  * @param {import('../../jobs/view.js').Job} job
@@ -13,6 +14,7 @@ export function jobToJson({
   createdAt,
   textTruncated,
   conversationId,
+  toolCalls,
   status,
   model,
   ...rest
@@ -23,6 +25,7 @@ export function jobToJson({
     model,
     created_at: createdAt,
     ...rest,
+    ...(toolCalls && { tool_calls: toolCalls }),
     ...(textTruncated && { text_truncated: true }),
     ...(conversationId && { conversation_id: conversationId }),
   };
@@ -35,18 +38,6 @@ export function jobToJson({
 export function idempotencyKeyOf({ headers }) {
   // Node joins repeated headers of this name with a comma: such a key is refused by its characters.
   return /** @type {string | undefined} */ (headers['idempotency-key']);
-}
-
-/**
- * @param {import('node:http').ServerResponse} res
- * @returns {AbortSignal} aborted when the client leaves before it has the answer
- */
-function departureOf(res) {
-  const controller = new AbortController();
-  res.once('close', () => {
-    if (!res.writableFinished) controller.abort();
-  });
-  return controller.signal;
 }
 
 /**
@@ -87,7 +78,7 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
       throw error;
     }
     const { answer, replayed, entries } = outcome;
-    const { path } = streamUrls.make(access.principal, [answer.id]);
+    const path = streamUrls.make(access.principal, [answer.id]);
     setHeaders(res, rateLimitHeaders(entries));
     if (replayed) res.setHeader('Idempotency-Replayed', 'true');
     else if (answer.cache) res.setHeader('X-Cache', answer.cache.toUpperCase());
@@ -104,6 +95,7 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
   async function read(_req, res, { params: { id = '' }, access: { principal } }) {
     const job = await jobs.get(id, { principal });
     if (job === undefined) throw jobNotFound();
+    setUpstream(res, job);
     sendJson(res, 200, jobToJson(job));
   }
 
@@ -115,7 +107,9 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
 
   /** @type {import('../router.js').Handle} */
   async function cancel(_req, res, { params: { id = '' }, access: { principal } }) {
-    sendJson(res, 200, jobToJson(await jobs.cancel(id, { principal })));
+    const job = await jobs.cancel(id, { principal });
+    setUpstream(res, job);
+    sendJson(res, 200, jobToJson(job));
   }
 
   /** @type {import('../router.js').Handle} */

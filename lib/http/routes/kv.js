@@ -160,10 +160,11 @@ function valueToJson(value) {
  *   partition: import('../../primitives/kv/namespaces.js').KvPartition}} deps.kv
  * @param {import('../../internal/util/memory-budget.js').MemoryBudget} deps.memory
  * @param {number} deps.valueBytesMax
+ * @param {import('../sse/open-streams.js').OpenStreams} deps.open streams of changes
  * @param {{heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options of streams
  * @returns {import('../router.js').Routes}
  */
-export function kvRoutes({ kv, memory, valueBytesMax, options }) {
+export function kvRoutes({ kv, memory, valueBytesMax, open, options }) {
   /** @param {Context} context */
   const namespaceOf = ({ access }) => kv.partition.of(access.principal);
 
@@ -259,7 +260,9 @@ export function kvRoutes({ kv, memory, valueBytesMax, options }) {
   /** @type {Handle} */
   const watch = async (_req, res, context) => {
     const prefix = queryOf(context.query, 'prefix') ?? '';
-    if (!kv.namespaces.canWatch) return turnAway(res);
+    const { principal } = context.access;
+    if (!kv.namespaces.open || !open.hasRoom(principal)) return turnAway(res);
+    res.once('close', open.open(principal));
     const namespace = namespaceOf(context);
     /** @param {AbortSignal} signal */
     const changes = async function* (signal) {

@@ -1,6 +1,6 @@
 /** `/v1/logs`: the most frequent errors, a live stream of errors, and uploads. For administrators. */
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
-import { endWhenIdle } from '../middleware/body-guard.js';
+import { guardStream } from '../middleware/body-guard.js';
 import { ErrorStream } from '../sse/error-stream.js';
 import { cursorOf, turnAway } from './streams.js';
 import { sendJson } from '../respond.js';
@@ -49,7 +49,7 @@ export function topErrorToJson({ template, count, firstMs, lastMs, sample }) {
 /**
  * @param {object} deps
  * @param {import('../../services/error-logs/service.js').LogService} deps.logs
- * @param {import('../sse/open-streams.js').OpenStreams} deps.open
+ * @param {import('../sse/open-streams.js').OpenStreams} deps.open streams of errors
  * @param {{bodyIdleMs: number, heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options
  * @returns {import('../router.js').Routes}
  */
@@ -65,14 +65,19 @@ export function logRoutes({ logs, open, options }) {
   /** @type {import('../router.js').Handle} */
   function errors(req, res, { query, access }) {
     const cursor = cursorOf(req, query);
-    if (!logs.hasRoom || !open.hasRoom(access.principal)) {
+    const { principal } = access;
+    if (!open.hasRoom(principal)) {
       turnAway(res);
       return;
     }
+    const close = open.open(principal);
     const { ring } = logs;
     const { heartbeatMs, stallMs, reconnectMs } = options;
     const timing = { heartbeatMs, stallMs, reconnectMs };
-    const onClosed = (/** @type {ErrorStream} */ stream) => logs.removeReader(stream);
+    const onClosed = (/** @type {ErrorStream} */ stream) => {
+      logs.removeReader(stream);
+      close();
+    };
     logs.addReader(new ErrorStream(res, { ring, cursor, ...timing, onClosed }));
   }
 
@@ -80,9 +85,8 @@ export function logRoutes({ logs, open, options }) {
   async function upload(req, res, { query }) {
     const source = sourceOf(query);
     let stats;
-    endWhenIdle(req, options.bodyIdleMs);
     try {
-      stats = await logs.read(req, source);
+      stats = await guardStream(req, res, options.bodyIdleMs, () => logs.read(req, source));
     } catch (/** @type {any} */ error) {
       // The client has left: there is no answer to send.
       if (req.destroyed && !req.complete) return;
@@ -94,7 +98,7 @@ export function logRoutes({ logs, open, options }) {
   }
 
   return {
-    '/v1/logs': { POST: { handle: upload, auth: 'admin' } },
+    '/v1/logs': { POST: { handle: upload, auth: 'admin', body: 'stream' } },
     '/v1/logs/top-errors': { GET: { handle: topErrors, auth: 'admin' } },
     '/v1/logs/errors': { GET: { handle: errors, auth: 'admin', head: false } },
   };

@@ -1,5 +1,5 @@
-/** `GET /v1/models`: the models that the caller may use, in OpenAI's shape. */
-import { modelsFor } from '../../jobs/admission/model-selection.js';
+/** `/v1/models`: the models that the caller may use, in OpenAI's shape. */
+import { listModels, modelNotFound } from '../../jobs/admission/model-selection.js';
 import { sendJson } from '../respond.js';
 
 /**
@@ -7,16 +7,30 @@ import { sendJson } from '../respond.js';
  * @returns {import('../router.js').Routes}
  */
 export function modelRoutes({ provider }) {
-  /** @type {import('../router.js').Handle} */
-  function list(_req, res, { access }) {
-    const data = modelsFor(provider, access).map(({ id }) => ({
-      id,
-      object: 'model',
-      created: 0,
-      owned_by: provider.name,
-    }));
-    sendJson(res, 200, { object: 'list', data });
+  /** @param {import('../../providers/shared/types.js').ModelInfo} model */
+  function toJson({ id, created, ownedBy = provider.name }) {
+    return { id, object: 'model', created, owned_by: ownedBy };
   }
 
-  return { '/v1/models': { GET: { handle: list } } };
+  /** @type {import('../router.js').Handle} */
+  async function list(_req, res, { access }) {
+    const models = await listModels(provider, access);
+    sendJson(res, 200, { object: 'list', data: models.map(toJson) });
+  }
+
+  /** @type {import('../router.js').Handle} */
+  async function read(req, res, context) {
+    // The names of many models have slashes, which clients may encode.
+    const { '*': id = '' } = context.params;
+    if (id === '') {
+      await list(req, res, context);
+      return;
+    }
+    const models = await listModels(provider, context.access);
+    const found = models.find((model) => model.id === id);
+    if (found === undefined) throw modelNotFound();
+    sendJson(res, 200, toJson(found));
+  }
+
+  return { '/v1/models': { GET: { handle: list } }, '/v1/models/*': { GET: { handle: read } } };
 }

@@ -37,7 +37,7 @@ function crawlToJson({ id, status, startUrl, createdAt, counts, ...rest }) {
 /**
  * Routes common to all kinds of operations.
  * @template V
- * @param {import('../../services/operations/service.js').OperationService<any, V>} service
+ * @param {import('../../services/operations/service.js').OperationService<any, V, any>} service
  * @param {import('../../services/operations/operations.js').OperationKind} kind
  * @param {(view: V) => object} toJson
  * @returns {{routes: import('../router.js').Routes,

@@ -8,9 +8,10 @@
  */
 import { ResponseEgress, writeStreamHead } from '../sse/response.js';
 import { badRequest } from '../../internal/util/http-error.js';
+import { unauthorized } from '../middleware/authenticate.js';
 import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.js';
 import { jobNotFound } from '../../jobs/errors.js';
-import { sendJson } from '../respond.js';
+import { sendJson, setUpstream } from '../respond.js';
 import { operationKinds, operationNotFound } from '../../services/operations/operations.js';
 
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
@@ -19,6 +20,9 @@ import { operationKinds, operationNotFound } from '../../services/operations/ope
 
 /** The reconnection time under overload: long enough for the load to pass. */
 const OVERLOAD_RETRY_MS = 15_000;
+
+/** Names of the cursor in the query. Polyfills of EventSource use the second. */
+const CURSOR_NAMES = ['last_event_id', 'lastEventId'];
 
 /**
  * The client's cursor: the header, which EventSource sends by itself, before the query, which a page
@@ -30,10 +34,11 @@ const OVERLOAD_RETRY_MS = 15_000;
 export function cursorOf(req, query) {
   const header = req.headers['last-event-id'];
   if (typeof header === 'string' && header !== '') return header;
-  const { last_event_id: cursor } = query;
-  if (cursor === undefined) return '';
+  const name = CURSOR_NAMES.find((each) => query[each] !== undefined);
+  if (name === undefined) return '';
+  const { [name]: cursor } = query;
   if (typeof cursor === 'string') return cursor;
-  throw badRequest('invalid_type', 'last_event_id', 'last_event_id takes one event id.');
+  throw badRequest('invalid_type', name, `${name} takes one event id.`);
 }
 
 /**
@@ -104,8 +109,12 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
     return record;
   }
 
-  /** @param {Context} context @returns {number} handle of the log that the query names */
-  function handleOf({ query, access: { principal } }) {
+  /**
+   * @param {Context} context
+   * @returns {import('../../jobs/job.js').JobRecord
+   *   | import('../../services/operations/operations.js').Operation} with the log that the query names
+   */
+  function logOf({ query, access: { principal } }) {
     const kind = operationKinds.find((each) => query[`${each}_id`] !== undefined);
     if (kind !== undefined) return operationOf(query, kind, principal);
     const { job_id: id } = query;
@@ -113,7 +122,7 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
     if (typeof id !== 'string') {
       throw badRequest('invalid_type', 'job_id', 'job_id takes one job id; see /v1/events.');
     }
-    return jobOf(id, principal).handle;
+    return jobOf(id, principal);
   }
 
   /**
@@ -129,7 +138,19 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
     }
     const operation = operations.find(kind, id, principal);
     if (operation === undefined) throw operationNotFound(kind);
-    return operation.handle;
+    return operation;
+  }
+
+  /**
+   * @param {import('node:http').IncomingMessage} req
+   * @param {import('../../jobs/policy/signed-urls.js').Log[]} logs that it is for
+   * @throws {HttpError} 401 when its URL was not used in time
+   */
+  function checkFirstUse(req, logs) {
+    if (logs.every((log) => streamUrls.use(req, log))) return;
+    const message =
+      'This stream_url was not used in time; POST /v1/jobs/{id}/stream_url gives a new one.';
+    throw unauthorized('stream_url_expired', message);
   }
 
   /**
@@ -151,41 +172,47 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
   /** @type {Handle} */
   function stream(req, res, context) {
     const cursor = cursorOf(req, context.query);
-    connect(res, context.access.principal, [{ handle: handleOf(context), cursor }]);
+    const log = logOf(context);
+    checkFirstUse(req, [log]);
+    setUpstream(res, /** @type {{upstream?: string}} */ (log));
+    connect(res, context.access.principal, [{ handle: log.handle, cursor }]);
   }
 
   /** @type {Handle} */
   function events(req, res, { query, access: { principal } }) {
     const cursors = parseSetCursor(cursorOf(req, query));
-    const members = jobIds(query.job_id).map((id) => {
-      return { handle: jobOf(id, principal).handle, jobId: id, cursor: cursors(id) };
-    });
+    const records = jobIds(query.job_id).map((id) => jobOf(id, principal));
+    checkFirstUse(req, records);
+    const members = records.map(({ id, handle }) => ({ handle, jobId: id, cursor: cursors(id) }));
     connect(res, principal, members, { fanIn: true });
   }
 
   /**
    * @param {ServerResponse} res
    * @param {Context} context
-   * @param {string[]} ids of jobs of the caller
+   * @param {import('../../jobs/job.js').JobRecord[]} records of jobs of the caller
    * @param {{fanIn?: boolean}} [how]
    */
-  function sendUrl(res, { baseUrl, access: { principal } }, ids, how) {
-    const { path, expiresAt } = streamUrls.make(principal, ids, how);
-    sendJson(res, 200, { stream_url: baseUrl + path, expires_at: expiresAt });
+  function sendUrl(res, { baseUrl, access: { principal } }, records, how) {
+    const ids = records.map(({ id }) => id);
+    sendJson(res, 200, {
+      stream_url: baseUrl + streamUrls.make(principal, ids, how),
+      expires_at: streamUrls.expiryOf(records),
+    });
   }
 
   /** @type {Handle} */
   function signOne(_req, res, context) {
     const { id = '' } = context.params;
-    jobOf(id, context.access.principal);
-    sendUrl(res, context, [id]);
+    sendUrl(res, context, [jobOf(id, context.access.principal)]);
   }
 
   /** @type {Handle} */
   function signMany(_req, res, context) {
     const ids = checkStreamUrlRequest(context.body);
-    ids.forEach((id, i) => jobOf(id, context.access.principal, `job_ids[${i}]`));
-    sendUrl(res, context, ids, { fanIn: true });
+    const { principal } = context.access;
+    const records = ids.map((id, i) => jobOf(id, principal, `job_ids[${i}]`));
+    sendUrl(res, context, records, { fanIn: true });
   }
 
   return {

@@ -1,9 +1,12 @@
-/** Counts the open event streams of a gateway by principal. Main thread only. */
+/**
+ * Counts the open event streams of a gateway, or those of one kind, by principal. Main thread only.
+ */
 export class OpenStreams {
   #max;
   #hasPrincipals;
   #onOpen;
   #onClosed;
+  #within;
   #size = 0;
   /** @type {Map<string, {count: number, close: () => void}>} one `close` per principal */
   #byPrincipal = new Map();
@@ -13,14 +16,16 @@ export class OpenStreams {
    * @param {number} options.max
    * @param {() => boolean} options.hasPrincipals whether callers are distinguished: then each may
    *   open up to half
-   * @param {() => void} options.onOpen
-   * @param {() => void} options.onClosed
+   * @param {() => void} [options.onOpen]
+   * @param {() => void} [options.onClosed]
+   * @param {OpenStreams} [options.within] all streams, among which these count, too
    */
-  constructor({ max, hasPrincipals, onOpen, onClosed }) {
+  constructor({ max, hasPrincipals, onOpen = () => {}, onClosed = () => {}, within }) {
     this.#max = max;
     this.#hasPrincipals = hasPrincipals;
     this.#onOpen = onOpen;
     this.#onClosed = onClosed;
+    this.#within = within;
   }
 
   /**
@@ -28,6 +33,7 @@ export class OpenStreams {
    * @returns {boolean} whether another stream of this principal has room
    */
   hasRoom(principal) {
+    if (this.#within?.hasRoom(principal) === false) return false;
     const ownMax = this.#hasPrincipals() ? Math.ceil(this.#max / 2) : this.#max;
     return this.#size < this.#max && (this.#byPrincipal.get(principal)?.count ?? 0) < ownMax;
   }
@@ -45,7 +51,13 @@ export class OpenStreams {
     own.count += 1;
     this.#size += 1;
     this.#onOpen();
-    return own.close;
+    const closeWithin = this.#within?.open(principal);
+    if (closeWithin === undefined) return own.close;
+    const { close } = own;
+    return () => {
+      close();
+      closeWithin();
+    };
   }
 
   /** @param {string} principal */

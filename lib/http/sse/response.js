@@ -2,6 +2,9 @@
 import http from 'node:http';
 import net from 'node:net';
 import { StreamConnections } from './socket-handoff.js';
+import { errorBody } from '../error-handler.js';
+import { jobNotFound } from '../../jobs/errors.js';
+import { sendJson } from '../respond.js';
 
 /**
  * Writer of a stream: `auto` the fastest available, `shared` the reactor on a connection that stays
@@ -69,6 +72,7 @@ export class ResponseEgress {
   /** @type {import('../../streams/hub.js').StreamSubscriber | undefined} */
   #subscriber;
   #gone = false;
+  #complete = false;
   /** @type {number | undefined} the socket's time-out, while it is suspended */
   #timeoutMs;
 
@@ -76,7 +80,8 @@ export class ResponseEgress {
    * @param {http.ServerResponse} res with nothing written yet
    * @param {object} options
    * @param {EgressMode} options.mode
-   * @param {() => void} options.onClosed called once, when the stream has ended
+   * @param {(complete: boolean) => void} options.onClosed called once, when the stream has ended;
+   *   `complete`: the client has been sent all of it
    */
   constructor(res, { mode, onClosed }) {
     this.#res = res;
@@ -89,13 +94,13 @@ export class ResponseEgress {
   #onClose = () => {
     this.#gone = true;
     this.#subscriber?.detach();
-    this.#onClosed();
+    this.#onClosed(this.#complete);
   };
 
   /**
    * @param {import('../../streams/hub.js').JobHub} hub
    * @param {import('../../streams/types.js').Member[]} members
-   * @param {{fanIn?: boolean}} [options]
+   * @param {{fanIn?: boolean, face?: import('../../streams/types.js').FaceOptions}} [options]
    */
   connect(hub, members, options) {
     this.#subscriber = hub.openStream(members, this, options);
@@ -164,12 +169,19 @@ export class ResponseEgress {
   /** @param {import('../../streams/types.js').EndReason} reason */
   onEnd(reason) {
     if (this.#gone) return;
+    // Purged since it was found: nothing has been sent, and there is nothing to come back for.
+    if (reason === 'purged' && !this.#res.headersSent) {
+      const error = jobNotFound();
+      sendJson(this.#res, error.status, errorBody(error));
+      return;
+    }
     // Only a terminal event may end the response properly. Otherwise cut the connection, so that
     // the client reconnects and resumes, or receives a 404.
     if (reason !== 'finished') {
       this.#res.destroy();
       return;
     }
+    this.#complete = true;
     if (this.#timeoutMs !== undefined) this.#res.socket?.setTimeout(this.#timeoutMs);
     this.#res.end();
   }

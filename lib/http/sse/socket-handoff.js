@@ -34,7 +34,7 @@ class HandedOver {
    * @param {StreamConnections} connections
    * @param {import('../../streams/hub.js').StreamSubscriber} subscriber
    * @param {boolean} keepAlive
-   * @param {() => void} onClosed
+   * @param {(complete: boolean) => void} onClosed
    */
   constructor(connections, subscriber, keepAlive, onClosed) {
     this.connections = connections;
@@ -98,7 +98,8 @@ export class StreamConnections {
    * @param {import('node:http').ServerResponse} res
    * @param {number} fd of its socket
    * @param {import('../../streams/hub.js').StreamSubscriber} subscriber
-   * @param {() => void} onClosed called when the stream has ended
+   * @param {(complete: boolean) => void} onClosed called when the stream has ended; `complete`: the
+   *   client has been sent all of it
    * @returns {boolean} false: the connection stays with Node
    */
   static takeOver(res, fd, subscriber, onClosed) {
@@ -125,7 +126,7 @@ export class StreamConnections {
    */
   onEnd(stream, reason) {
     const fd = reason === 'finished' ? stream.subscriber.detachSocket() : -1;
-    this.#forget(stream, this.#socketOf(fd));
+    this.#forget(stream, this.#socketOf(fd), reason === 'finished');
   }
 
   /** Cuts every stream, and closes returned connections that are idle. */
@@ -133,7 +134,7 @@ export class StreamConnections {
     this.closeIdle();
     for (const stream of this.#streams) {
       stream.subscriber.detach();
-      this.#forget(stream, undefined);
+      this.#forget(stream, undefined, false);
     }
   }
 
@@ -157,10 +158,11 @@ export class StreamConnections {
   /**
    * @param {HandedOver} stream
    * @param {net.Socket | undefined} socket its connection, if still open
+   * @param {boolean} complete
    */
-  #forget(stream, socket) {
+  #forget(stream, socket, complete) {
     this.#streams.delete(stream);
-    stream.onClosed();
+    stream.onClosed(complete);
     const counted = /** @type {any} */ (socket ?? new net.Socket());
     counted._server = this.#server;
     if (socket === undefined) this.#addresses?.release(stream.address);

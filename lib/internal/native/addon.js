@@ -40,8 +40,8 @@ function load() {
   throw new SluiceError(
     'ERR_ADDON_NOT_FOUND',
     `Sluice has no native addon for ${target} (Node ${process.version}). Tried: ${tried.join(', ')}.${reason}` +
-      ' To build it, run "npm install" in a clone of the repository' +
-      ' (needs a C++20 compiler, cmake, uv.h, RapidJSON, curl.h and libsqlite3.a).',
+      ' To build it from source, run "npx sluice build" (in a clone "npm run build"): it needs a C++20' +
+      ' compiler, CMake and some libraries, and names what is missing.',
     { cause },
   );
 }

@@ -14,6 +14,7 @@ export const EventKind = nativeNumbers('enums.EventKind', [
   'PIPELINE_REMOVED',
   'PIPELINE_CLOSED',
   'JOB_WINDOW',
+  'JOB_BEGUN',
   'JOB_ENDED',
   'JOB_PURGED',
   'SUBSCRIBER_OPEN',

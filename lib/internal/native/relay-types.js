@@ -7,6 +7,10 @@
  * @typedef {object} RelayTarget
  * @property {number} idleMs longest silence of the upstream while there is room for its text
  * @property {number[]} jobs their handles, by the upstream's index of the answer; of one shard
+ * @property {boolean} [oneAnswer] the jobs are the choices of one answer: they end together, the first
+ *   of them last and with the usage of the call. Default false: they are answers of their own
+ * @property {string[]} [stops] the text of an answer ends before the first of these that is complete,
+ *   whatever the upstream does
  */
 
 /**
@@ -29,7 +33,7 @@
  * The outcome of a call; native/core/upstream/relay_outcome.h defines the values.
  * @typedef {object} RelayOutcome
  * @property {'none' | 'status' | 'content_type' | 'invalid' | 'reported' | 'incomplete' | 'stalled'
- *   | 'unreachable' | 'disconnected' | 'protocol' | 'encoding' | 'finish' | 'unsupported'} failure
+ *   | 'unreachable' | 'disconnected' | 'protocol' | 'encoding' | 'finish'} failure
  * @property {number} status
  * @property {boolean} body_whole
  * @property {string} text

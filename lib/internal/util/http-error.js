@@ -3,6 +3,9 @@
  * HTTP handler. Any thread.
  */
 import { SluiceError } from './errors.js';
+import { checkOptions } from './validate.js';
+
+const FIELDS = ['message', 'code', 'type', 'param', 'headers', 'jobId', 'cause'];
 
 /** @type {Record<number, string>} */
 const typeOfStatus = {
@@ -29,7 +32,9 @@ export class HttpError extends SluiceError {
    * @param {string} [fields.jobId] a job that is in the way
    * @param {unknown} [fields.cause]
    */
-  constructor(status, { message, code, type, param = null, headers, jobId, cause }) {
+  constructor(status, fields) {
+    const { message, code, type, param = null, headers, jobId, cause } = fields;
+    checkOptions('HttpError', fields, FIELDS);
     super(`ERR_${code.toUpperCase()}`, message, { cause });
     this.name = 'HttpError';
     this.status = status;

@@ -25,8 +25,8 @@ const RESOURCES = {
   idempotency_keys: { what: 'idempotency keys', code: 'idempotency_keys_full', kept: true },
 };
 
-/** @typedef {'prompts' | 'bodies' | 'workflows'} CountedKind */
-/** @typedef {'logs' | 'kv' | 'idempotency_keys'} GaugedKind */
+/** @typedef {'prompts' | 'bodies' | 'answers' | 'workflows'} CountedKind */
+/** @typedef {'logs' | 'kv' | 'watches' | 'idempotency_keys'} GaugedKind */
 
 /**
  * Keeps finished things that may be dropped.
@@ -73,13 +73,17 @@ export class MemoryBudget {
   /** @type {Map<GaugedKind, () => number>} */
   #gauges = new Map();
   /** @type {Record<CountedKind, number>} */
-  #counted = { prompts: 0, bodies: 0, workflows: 0 };
+  #counted = { prompts: 0, bodies: 0, answers: 0, workflows: 0 };
   /** @type {Map<string, number>} of all counted kinds, by principal */
   #byPrincipal = new Map();
   /** @type {Map<string, number>} what may be dropped, by principal; part of the gauges and counts */
   #retained = new Map();
   /** @type {Holder[]} */
   #holders = [];
+  /** @type {(() => Promise<Map<string, number>>) | undefined} */
+  #readRunning;
+  /** Of unfinished work, by principal, as last read; part of the gauges. @type {Map<string, number>} */
+  #running = new Map();
   /** Dropped, and perhaps still in the gauges. */
   #freeing = 0;
   #scheduled = false;
@@ -97,7 +101,10 @@ export class MemoryBudget {
   constructor({ limitBytes, settled }) {
     this.#limitBytes = limitBytes;
     this.#settled = settled;
-    this.#timer = setInterval(() => this.relieve(), WATCH_MS).unref();
+    this.#timer = setInterval(() => {
+      this.relieve();
+      void this.sample();
+    }, WATCH_MS).unref();
   }
 
   get limitBytes() {
@@ -128,6 +135,28 @@ export class MemoryBudget {
   /** @param {Holder} holder whose things are reported by `retain` */
   addHolder(holder) {
     this.#holders.push(holder);
+  }
+
+  /**
+   * @param {() => Promise<Map<string, number>>} read resolves with the bytes of unfinished work by
+   *   principal, which the gauges have in total alone
+   */
+  setRunning(read) {
+    this.#readRunning = read;
+  }
+
+  /** Reads the bytes of unfinished work, if the first mark is passed. Called by a timer, too. */
+  async sample() {
+    if (this.used() < RELIEVE_AT * this.#limitBytes || this.#readRunning === undefined) {
+      this.#running = new Map();
+      return;
+    }
+    try {
+      this.#running = await this.#readRunning();
+    } catch {
+      // A hub that closes meanwhile holds nothing.
+      this.#running = new Map();
+    }
   }
 
   /**
@@ -179,10 +208,10 @@ export class MemoryBudget {
 
   /** @param {string} principal */
   #holdsTooMuch(principal) {
-    const own = (this.#byPrincipal.get(principal) ?? 0) + (this.#retained.get(principal) ?? 0);
+    const shares = [this.#byPrincipal, this.#retained, this.#running];
+    const own = shares.reduce((sum, share) => sum + (share.get(principal) ?? 0), 0);
     if (own <= this.#limitBytes / 2) return false;
-    const others = [...this.#byPrincipal.keys(), ...this.#retained.keys()];
-    return others.some((other) => other !== principal);
+    return shares.some((share) => [...share.keys()].some((other) => other !== principal));
   }
 
   /**

@@ -3,9 +3,11 @@ import { HttpError } from '../../internal/util/http-error.js';
 import { endpoints } from '../policy/config.js';
 import { IdempotencyCache, checkIdempotencyKey } from './idempotency.js';
 import { JobRecord } from '../job.js';
+import { checkFeatures } from './features.js';
 import { checkJobRequest } from '../request.js';
 import { chooseModel } from './model-selection.js';
-import { draining, overloaded } from '../errors.js';
+import { draining, jobNotFound, overloaded, upstreamsUnavailable } from '../errors.js';
+import { fromInterpreted, fromJobRequest } from '../checked-request.js';
 import { planOf } from '../execution/cache-policy.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
@@ -24,7 +26,26 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @property {string} [endpoint] endpoint of the request; default that of jobs
  * @property {AbortSignal} [signal] gives up waiting for room; ignored with a key, because other
  *   requests may wait for its outcome
+ * @property {number} [near] handle of a job whose reactor it shares
+ * @property {unknown} [face] plain JSON of the route that interpreted the request; kept in
+ *   `record.extra.face`, also in the data file. The log of such a job is never trimmed
  */
+
+/**
+ * A request in the format of another API, and its submission.
+ * @typedef {import('../checked-request.js').InterpretedRequest & Submission & {fingerprint?: unknown}}
+ *   InterpretedSubmission `fingerprint`: what a repeated request with the same idempotency key must be
+ *   equal to, as JSON: the path and the body
+ */
+
+/**
+ * @typedef {object} Outcome of an interpreted request
+ * @property {JobRecord} record
+ * @property {boolean} replayed the key was known
+ * @property {QuotaEntry[]} entries amounts reserved now and remaining
+ */
+
+/** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
 
 /**
  * @typedef {object} ChildSubmission
@@ -41,7 +62,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  * Interface of conversation turns for admission.
  * @typedef {object} TurnsPort
  * @property {(record: JobRecord, signal?: AbortSignal) =>
- *   Promise<import('../request.js').JobRequest>} begin resolves with the request for the provider,
+ *   Promise<CheckedRequest>} begin resolves with the request for the provider,
  *   the history included
  * @property {(record: JobRecord) => void} rollback undoes `begin`
  */
@@ -49,9 +70,9 @@ import { whenAborted } from '../../internal/util/abort.js';
 /**
  * Interface of billing for admission.
  * @typedef {object} BillingPort
- * @property {(request: import('../request.js').JobRequest, model: string) =>
- *   import('../request.js').JobRequest} bounded the request, with a token limit if it is priced
- * @property {(record: JobRecord, request: import('../request.js').JobRequest,
+ * @property {(request: CheckedRequest, model: string) =>
+ *   CheckedRequest} bounded the request, with a token limit if it is priced
+ * @property {(record: JobRecord, request: CheckedRequest,
  *   access: Readonly<import('../policy/config.js').Access>,
  *   how?: {answer?: JobRecord, cached?: boolean}) => void} hold throws an HttpError 402
  * @property {(record: JobRecord) => void} releaseHold of a job that was not placed
@@ -175,19 +196,52 @@ export class Admission extends EventEmitter {
    * @throws {HttpError}
    */
   async submit(body, submission) {
-    const request = checkJobRequest(body);
+    const request = fromJobRequest(checkJobRequest(body));
+    const { answer, replayed, entries } = await this.#once(request, submission, body);
+    return { answer, replayed, entries };
+  }
+
+  /**
+   * Submits a request that a route has divided into the members that the gateway interprets and
+   * those that it passes.
+   * @param {InterpretedSubmission} submission
+   * @returns {Promise<Outcome>}
+   * @throws {HttpError} 404 `job_not_found` where the job of a known key is gone
+   */
+  async submitInterpreted({ request, passed, options, fingerprint, ...submission }) {
+    const checked = fromInterpreted({ request, passed, options });
+    const outcome = await this.#once(checked, submission, fingerprint);
+    const { answer, replayed, entries } = outcome;
+    const { principal } = submission.access;
+    const record = outcome.record ?? this.#lifecycle.jobs.get(answer.id, principal);
+    if (record === undefined) throw jobNotFound('Idempotency-Key');
+    return { record, replayed, entries };
+  }
+
+  /**
+   * @param {CheckedRequest} request
+   * @param {Submission} submission
+   * @param {unknown} fingerprint as JSON, what repeated requests with the same key must be equal to
+   * @returns {Promise<{answer: Answer, record?: JobRecord, replayed: boolean, entries: QuotaEntry[]}>}
+   *   `record` of a job that this call made
+   */
+  async #once(request, submission, fingerprint) {
     const { idempotencyKey, access } = submission;
     /** @type {QuotaEntry[]} */
     const entries = [];
     if (idempotencyKey === undefined) {
       const record = await this.#admit(request, submission, entries);
-      return { answer: answerFor(record), replayed: false, entries };
+      return { answer: answerFor(record), record, replayed: false, entries };
     }
     const key = checkIdempotencyKey(idempotencyKey);
-    const admit = async (/** @type {import('./idempotency.js').UsedKey} */ used) =>
-      answerFor(await this.#admit(request, { ...submission, signal: undefined, used }, entries));
-    const outcome = await this.#answers.answer(access.principal, key, body, admit);
-    return { ...outcome, entries };
+    /** @type {JobRecord | undefined} */
+    let record;
+    const admit = async (/** @type {import('./idempotency.js').UsedKey} */ used) => {
+      record = await this.#admit(request, { ...submission, signal: undefined, used }, entries);
+      return answerFor(record);
+    };
+    const outcome = await this.#answers.answer(access.principal, key, fingerprint, admit);
+    return { ...outcome, record, entries };
   }
 
   /**
@@ -200,11 +254,11 @@ export class Admission extends EventEmitter {
    */
   submitChild(body, submission) {
     const endpoint = endpoints.workflows;
-    return this.#admit(checkJobRequest(body), { ...submission, endpoint }, []);
+    return this.#admit(fromJobRequest(checkJobRequest(body)), { ...submission, endpoint }, []);
   }
 
   /**
-   * @param {import('../request.js').JobRequest} request
+   * @param {CheckedRequest} request
    * @param {Submission & {part?: import('../job.js').Part,
    *   covered?: import('../rate-limits/reservations.js').Covered,
    *   used?: import('./idempotency.js').UsedKey}} submission
@@ -212,17 +266,21 @@ export class Admission extends EventEmitter {
    * @returns {Promise<JobRecord>}
    */
   async #admit(request, submission, entries) {
-    const { access, part, used } = submission;
+    const { access, part, used, face, near } = submission;
     const { principal } = access;
     const model = chooseModel(this.#provider, access, request.model);
+    checkFeatures(this.#provider, request);
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
     record.part = part;
+    record.near = near;
+    if (face !== undefined) record.extra = { face };
     if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
     this.#pending += 1;
     try {
       const alone = request.conversation_id === undefined;
       // A job without a turn is placed synchronously.
       const whole = alone ? request : await this.#turns.begin(record, submission.signal);
+      if (!alone) checkFeatures(this.#provider, whole);
       const place = () => this.#place(record, whole, submission, entries);
       await place().catch(async (error) => {
         if (error?.status !== 429 && error?.status !== 402) throw error;
@@ -259,7 +317,7 @@ export class Admission extends EventEmitter {
 
   /**
    * @param {JobRecord} record
-   * @param {import('../request.js').JobRequest} request its own
+   * @param {CheckedRequest} request its own
    * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission
    * @param {QuotaEntry[]} entries
    * @returns {Promise<void>} resolves when the job exists
@@ -271,7 +329,9 @@ export class Admission extends EventEmitter {
     if (!ofPart) this.#store?.file.checkRoom();
     this.#memory?.check('jobs', access.principal);
     signal?.throwIfAborted();
-    const plan = ofPart
+    // An answer that jobs share has one choice.
+    const alone = ofPart || (request.n ?? 1) > 1;
+    const plan = alone
       ? undefined
       : planOf(request, { model, access, cacheControl }, this.#cacheOptions);
     const whose = { access, model, endpoint: endpoint ?? endpoints.jobs };
@@ -313,6 +373,9 @@ export class Admission extends EventEmitter {
    */
   async #enqueue(record, signal, onAccepted) {
     const { abort, part } = record;
+    // A child job waits, and its workflow decides on retries.
+    const waitMs = part === undefined ? (this.#provider.unavailableMs?.(record.model) ?? 0) : 0;
+    if (waitMs > 0) throw upstreamsUnavailable(waitMs);
     // From here on the lifecycle ends an accepted job, not this signal.
     const giveUp = (/** @type {unknown} */ reason) => {
       if (!record.accepted) abort.abort(reason);

@@ -23,6 +23,18 @@ export function modelsFor({ models }, access) {
 }
 
 /**
+ * The models for `/v1/models`.
+ * @param {Provider} provider
+ * @param {Readonly<Access>} access
+ * @returns {Promise<import('../../providers/shared/types.js').ModelInfo[]>}
+ */
+export async function listModels(provider, access) {
+  const all = await (provider.listModels?.() ??
+    provider.models.map(({ id }) => ({ id, created: 0 })));
+  return all.filter(({ id }) => mayUse(access, id));
+}
+
+/**
  * @param {Provider} provider
  * @param {Readonly<Access>} access
  * @param {string} [wanted] default: the first permitted model
@@ -31,7 +43,8 @@ export function modelsFor({ models }, access) {
  */
 export function chooseModel(provider, access, wanted) {
   const { models, takesAnyModel } = provider;
-  const open = takesAnyModel || models.length === 0;
+  const routes = provider.serves !== undefined;
+  const open = takesAnyModel || routes || models.length === 0;
   const fallback = open ? (access.models?.[0] ?? UNNAMED_MODEL) : (models[0]?.id ?? '');
   const model = wanted ?? modelsFor(provider, access)[0]?.id ?? fallback;
   if (!mayUse(access, model)) {
@@ -41,12 +54,18 @@ export function chooseModel(provider, access, wanted) {
       message: 'This key may not use this model.',
     });
   }
-  if (!open && !models.some(({ id }) => id === model)) {
-    throw new HttpError(404, {
-      code: 'model_not_found',
-      param: 'model',
-      message: 'No such model; GET /v1/models lists those there are.',
-    });
-  }
+  const isServed = routes
+    ? provider.serves?.(model)
+    : open || models.some(({ id }) => id === model);
+  if (!isServed) throw modelNotFound();
   return model;
+}
+
+/** @returns {HttpError} */
+export function modelNotFound() {
+  return new HttpError(404, {
+    code: 'model_not_found',
+    param: 'model',
+    message: 'No such model; GET /v1/models lists those there are.',
+  });
 }

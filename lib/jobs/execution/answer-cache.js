@@ -3,7 +3,7 @@ import { LruTtlCache } from '../../primitives/cache/lru-ttl-cache.js';
 import { Retained } from '../retained.js';
 import { SharedAnswer } from './shared-answer.js';
 import { draining, overloaded } from '../errors.js';
-import { estimatePromptTokens } from '../request.js';
+import { estimatePromptTokens } from '../prompt-tokens.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */
@@ -16,6 +16,9 @@ import { whenAborted } from '../../internal/util/abort.js';
 
 /** The hub keeps the log longer than the cache entry by this, so that the entry expires first. */
 const HUB_GRACE_MS = 1;
+
+/** @param {SharedAnswer} answer */
+const hasFace = ({ members }) => [...members].some(({ extra }) => extra?.face !== undefined);
 
 /**
  * @typedef {object} AnswerCacheOptions
@@ -186,6 +189,8 @@ export class AnswerCache extends EventEmitter {
       maxWallMs: Infinity,
       promptTokens: estimatePromptTokens(answer.request ?? {}),
       retentionMs: answer.ttlMs + HUB_GRACE_MS,
+      // The log of a member with a face is whole, so it needs the whole answer.
+      ...(hasFace(answer) && { whole: true }),
       near: first?.handle,
     });
     this.#byHandle.set(answer.handle, answer);

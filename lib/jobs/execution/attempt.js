@@ -1,8 +1,11 @@
 import { StopFilter } from '../../providers/shared/stop-filter.js';
+import { AnswerEntries } from './answer-entries.js';
 import { providerError, readFailure } from './failure.js';
+import { tokenLimitOf } from '../checked-request.js';
 
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
 /** @typedef {import('./failure.js').Failure} Failure */
+/** @typedef {import('../../streams/types.js').EntryInput} EntryInput */
 
 /**
  * @param {any} usage
@@ -11,11 +14,31 @@ import { providerError, readFailure } from './failure.js';
 function checkedUsage(usage) {
   const { prompt_tokens: prompt, completion_tokens: completion } = usage ?? {};
   const counts = [prompt, completion].every((count) => Number.isSafeInteger(count) && count >= 0);
-  return counts ? { prompt_tokens: prompt, completion_tokens: completion } : undefined;
+  // A copy, so that the provider's value is read here alone.
+  return counts ? JSON.parse(JSON.stringify(usage)) : undefined;
+}
+
+const REASONS = /** @type {const} */ (['stop', 'length', 'tool_calls', 'content_filter']);
+
+/**
+ * @param {unknown} given the reason that a provider returned
+ * @param {boolean} hasCalls whether the answer has calls of tools
+ * @returns {(typeof REASONS)[number]}
+ */
+function checkedReason(given, hasCalls) {
+  const known = REASONS.find((reason) => reason === given);
+  if (known === undefined && given !== undefined && given !== null) {
+    const shown = typeof given === 'string' ? `"${given.slice(0, 100)}"` : typeof given;
+    throw providerError(
+      `The provider returned the reason ${shown}; it must be one of ${REASONS.join(', ')}.`,
+    );
+  }
+  if (known === 'length' || known === 'content_filter') return known;
+  return hasCalls ? 'tool_calls' : 'stop';
 }
 
 /**
- * One attempt of one job: writes the provider's text to the job's log and ends the attempt. Main
+ * One attempt of one job: writes the provider's answer to the job's log and ends the attempt. Main
  * thread only.
  *
  * An attempt ends by `complete`, by `fail`, before a stop string, at the token limit, or with the job
@@ -29,10 +52,13 @@ export class Run {
   /** @type {Failure | undefined} set when the attempt failed and may be retried */
   retryError = undefined;
   #hub;
-  #held = '';
-  /** Chunks of the provider, including those that the filter holds back. */
+  #entries = new AnswerEntries((entry) => this.#append(entry));
+  /** Entries of any kind, including those that the filter holds back. */
   #tokens = 0;
+  /** Whether the log's window was open after the last one. */
+  #isOpen = true;
   #tokensMax;
+  #stops;
   #filter;
   #mayRetry;
   #exposeErrors;
@@ -45,13 +71,15 @@ export class Run {
    * @param {boolean} options.limitTokens
    * @param {boolean} options.exposeErrors whether clients see the message of any error
    * @param {(failure: Failure) => boolean} options.mayRetry asked when the attempt failed before its
-   *   first token
+   *   first entry
    */
   constructor({ record, hub, limitTokens, exposeErrors, mayRetry }) {
     this.record = record;
     this.#hub = hub;
-    this.#tokensMax = (limitTokens ? record.request?.max_tokens : undefined) ?? Infinity;
-    this.#filter = new StopFilter([record.request?.stop ?? []].flat());
+    const { request = {} } = record;
+    this.#tokensMax = (limitTokens ? tokenLimitOf(request) : undefined) ?? Infinity;
+    this.#stops = [request.stop ?? []].flat();
+    this.#filter = new StopFilter(this.#stops);
     this.#mayRetry = mayRetry;
     this.#exposeErrors = exposeErrors;
     this.#onDone = () => {};
@@ -75,62 +103,63 @@ export class Run {
   };
 
   /**
-   * Appends one chunk.
-   * @param {unknown} chunk
-   * @returns {Promise<void> | undefined} await it before requesting the next chunk
+   * Writes one yielded value, or holds it until what it belongs to is whole.
+   * @param {unknown} value
+   * @returns {Promise<void> | undefined} await it before requesting the next value
    */
-  push(chunk) {
-    if (typeof chunk !== 'string') {
-      const kind = chunk === null ? 'null' : typeof chunk;
-      throw providerError(`The provider yielded a value of type ${kind} where text belongs.`);
-    }
-    let text = this.#held + chunk;
-    this.#held = '';
-    // A lone surrogate has no UTF-8 encoding, so it waits for its other half.
-    const last = text.charCodeAt(text.length - 1);
-    if (last >= 0xd800 && last <= 0xdbff) {
-      this.#held = text.slice(-1);
-      text = text.slice(0, -1);
-    }
-    return text === '' ? undefined : this.#append(text);
+  push(value) {
+    this.#isOpen = true;
+    this.#entries.push(value);
+    return this.done || this.#isOpen ? undefined : this.#hub.writable(this.record.handle);
   }
 
-  /** @param {string} text */
-  #append(text) {
+  /** @param {EntryInput} entry */
+  #append(entry) {
+    if (this.done) return;
     this.#tokens += 1;
-    const open = this.#write(this.#filter.push(text));
+    if (entry.kind === 'text') this.#write(this.#filter.push(entry.text), entry.aux);
+    else {
+      this.#flush();
+      this.#isOpen = this.#hub.appendEntry(this.record.handle, entry);
+    }
     if (this.#filter.stopped) {
-      this.#end({ type: 'complete', reason: 'stop' });
-      return undefined;
-    }
-    if (this.#tokens >= this.#tokensMax) {
-      this.#write(this.#filter.flush());
+      this.#end({ type: 'complete', reason: checkedReason('stop', this.#entries.hasCalls) });
+    } else if (this.#tokens === this.#tokensMax) {
+      this.#entries.endCall();
+      this.#flush();
       this.#end({ type: 'complete', reason: 'length' });
-      return undefined;
     }
-    return open ? undefined : this.#hub.writable(this.record.handle);
   }
 
   /**
    * @param {string} text
-   * @returns {boolean} whether the log accepts more at once
+   * @param {string} [logprobs] as JSON
    */
-  #write(text) {
-    return text === '' || this.#hub.append(this.record.handle, text);
+  #write(text, logprobs) {
+    const { handle } = this.record;
+    if (logprobs !== undefined) {
+      this.#isOpen = this.#hub.appendEntry(handle, { kind: 'text', text, aux: logprobs });
+    } else if (text !== '') this.#isOpen = this.#hub.append(handle, text);
+  }
+
+  /** Writes the text that may have been the start of a stop string, which no other entry continues. */
+  #flush() {
+    const text = this.#filter.flush();
+    if (text === '') return;
+    this.#filter = new StopFilter(this.#stops);
+    this.#write(text);
   }
 
   /** @param {ProviderEnd | undefined} end the provider's return value, if any */
   complete(end) {
     if (this.done) return;
-    if (this.#held !== '') {
-      const text = this.#held;
-      this.#held = '';
-      this.#append(text);
-      if (this.done) return;
-    }
-    this.#write(this.#filter.flush());
-    const reason = end?.reason === 'length' ? 'length' : 'stop';
-    this.#end({ type: 'complete', reason, usage: checkedUsage(end?.usage) });
+    const usage = checkedUsage(end?.usage);
+    this.#entries.end();
+    const reason = checkedReason(end?.reason, this.#entries.hasCalls);
+    // The last entry may have been the last one that the limit permits.
+    if (this.done) return;
+    this.#flush();
+    this.#end({ type: 'complete', reason, usage });
   }
 
   /** @param {unknown} error any value; its getters may throw */
@@ -142,8 +171,8 @@ export class Run {
       this.#stop();
       return;
     }
-    this.record.failure = failure;
-    this.#write(this.#filter.flush());
+    this.record.ownFailure = failure;
+    this.#flush();
     this.#end({ type: 'error', error: failure.wire });
   }
 
@@ -153,4 +182,17 @@ export class Run {
     this.#hub.finish(this.record.handle, terminal);
     this.#stop();
   }
+}
+
+/**
+ * Ends a job that no attempt is running for.
+ * @param {import('../job.js').JobRecord} record
+ * @param {import('../../streams/hub.js').JobHub} hub
+ * @param {Failure} failure
+ */
+export function endFailed(record, hub, failure) {
+  if (record.abort.signal.aborted) return;
+  record.ownFailure = failure;
+  record.providerDone = true;
+  hub.finish(record.handle, { type: 'error', error: failure.wire });
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 
-/** @typedef {import('../request.js').JobRequest} JobRequest */
+/** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
 
 /**
  * Scope of sharing: the jobs of one principal, those of its organisation, or all jobs. With
@@ -32,24 +32,43 @@ function directivesOf(header = '') {
   return header.split(',').map((part) => part.split('=', 1)[0].trim().toLowerCase());
 }
 
+/** Members of an upstream call's body that do not change its answer. */
+const isAside = (/** @type {string} */ name) =>
+  name.startsWith('stream') || name === 'user' || name === 'metadata';
+
 /**
- * Hash of the fields that determine an answer. Metadata, time limits and `on_disconnect` are
- * excluded.
- * @param {JobRequest} request
+ * Hash of the body of the upstream call, without the members that do not change the answer. The
+ * job's own options are no part of that body.
+ * @param {CheckedRequest} request
  * @param {string} model resolved
  * @param {readonly string[]} scope
  * @returns {string}
  */
-function keyOf({ prompt, messages, max_tokens, temperature, stop }, model, scope) {
-  const parts = { prompt, messages, max_tokens, temperature, stop: stop && [stop].flat() };
-  const question = JSON.parse(JSON.stringify({ scope, model, ...parts }));
+function keyOf(
+  { prompt, prompt_ids, messages, temperature, stop, passed = {}, ...rest },
+  model,
+  scope,
+) {
+  const { max_tokens, max_completion_tokens, n } = rest;
+  const limits = { max_tokens, max_completion_tokens };
+  const own = {
+    prompt,
+    prompt_ids,
+    messages,
+    temperature,
+    stop: stop && [stop].flat(),
+    n,
+    ...limits,
+  };
+  const others = Object.entries(passed).filter(([name]) => !isAside(name));
+  const question = { scope, model, ...own, passed: Object.fromEntries(others) };
   return createHash('sha256')
-    .update(canonicalize(question) ?? '')
+    .update(canonicalize(JSON.parse(JSON.stringify(question))) ?? '')
     .digest('base64url');
 }
 
 /**
- * @param {JobRequest} request
+ * @param {CheckedRequest} request
  * @param {object} of
  * @param {string} of.model resolved
  * @param {Readonly<import('../policy/config.js').Access>} of.access of the caller

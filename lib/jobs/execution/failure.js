@@ -10,7 +10,10 @@ import { SluiceError } from '../../internal/util/errors.js';
  * @typedef {object} Failure
  * @property {{code: string, message: string, type: string}} wire the error in the terminal event
  * @property {boolean} [retryable] whether another attempt may help, if the provider said so
+ * @property {boolean} [elsewhere] whether another upstream may help, if the provider said so
  * @property {number} [retryAfterMs] milliseconds; the wait that the provider asks for
+ * @property {import('../../providers/shared/errors.js').UpstreamRefusal} [upstream] how the upstream
+ *   refused the call
  * @property {Error} [logged] the whole error, for the log alone; undefined for a typed error, whose
  *   message is in `wire`
  */
@@ -64,6 +67,17 @@ function loggedError(thrown, message) {
 }
 
 /**
+ * @param {any} given
+ * @returns {import('../../providers/shared/errors.js').UpstreamRefusal | undefined} a plain copy
+ */
+function refusalIn(given) {
+  if (!Number.isInteger(given?.status)) return undefined;
+  const text = (/** @type {unknown} */ value) => (typeof value === 'string' ? value : '');
+  const { status, message, type, code, param } = given;
+  return { status, message: text(message), type: text(type), code: text(code), param: text(param) };
+}
+
+/**
  * @param {any} thrown
  * @param {{exposeErrors: boolean}} options whether the message of an error without a wire code is for
  *   clients, too
@@ -73,10 +87,14 @@ export function readFailure(thrown, { exposeErrors }) {
   const message = messageOf(thrown);
   const wireCode = tryRead(() => thrown.wireCode);
   const retryable = tryRead(() => thrown.retryable);
+  const elsewhere = tryRead(() => thrown.elsewhere);
   const retryAfterMs = tryRead(() => thrown.retryAfterMs);
+  const upstream = tryRead(() => refusalIn(thrown.upstream));
   const hints = {
     ...(typeof retryable === 'boolean' && { retryable }),
+    ...(typeof elsewhere === 'boolean' && { elsewhere }),
     ...(typeof retryAfterMs === 'number' && retryAfterMs > 0 && { retryAfterMs }),
+    ...(upstream !== undefined && { upstream }),
   };
   if (typeof wireCode === 'string') {
     const type = tryRead(() => thrown.type);

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { JobTable } from '../job-table.js';
-import { RetryBudget } from './retry-budget.js';
-import { estimatePromptTokens } from '../request.js';
+import { RetryBudgets } from './retry-budget.js';
+import { estimatePromptTokens } from '../prompt-tokens.js';
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
@@ -10,11 +10,13 @@ import { estimatePromptTokens } from '../request.js';
  * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
- * an answer once, with the answer's record. `restored` is emitted for a job that ended in an
- * earlier process, and `settled` once all jobs of earlier processes have ended.
+ * an answer once, with the answer's record. `begun` is emitted at the first entry of the log of a job
+ * that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
+ * `settled` once all jobs of earlier processes have ended.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
- *   attempt: [record: JobRecord], restored: [record: JobRecord], ended: [record: JobRecord, state: JobState],
- *   purged: [record: JobRecord], settled: []}} LifecycleEvents
+ *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
+ *   ended: [record: JobRecord, state: JobState], purged: [record: JobRecord], settled: []}}
+ *   LifecycleEvents
  */
 
 /**
@@ -42,7 +44,10 @@ export class JobLifecycle extends EventEmitter {
   #store;
   #hub;
   #jobs;
-  #retryBudget;
+  #retryBudgets;
+  /** Start of the first attempt of records that have been retried. */
+  /** @type {WeakMap<JobRecord, number>} */
+  #startedAtMs = new WeakMap();
   #drained = false;
 
   /**
@@ -58,27 +63,28 @@ export class JobLifecycle extends EventEmitter {
     this.#options = options;
     this.#nowMs = nowMs;
     this.#store = store;
-    this.#retryBudget = new RetryBudget(nowMs);
+    this.#retryBudgets = new RetryBudgets(nowMs);
     this.#hub = hub;
     this.#jobs = new JobTable({
       maxRetainedJobs: options.maxRetainedJobs,
       memory,
       onEvict: (record) => {
-        hub.purge(record.handle);
+        this.#purge(record);
         this.emit('purged', record);
       },
     });
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
+    hub.events.on('begun', (handle) => this.#onBegun(handle));
   }
 
   get jobs() {
     return this.#jobs;
   }
 
-  /** The budget of retries to the provider. */
-  get retryBudget() {
-    return this.#retryBudget;
+  /** The budgets of retries, by upstream. */
+  get retryBudgets() {
+    return this.#retryBudgets;
   }
 
   /**
@@ -87,9 +93,11 @@ export class JobLifecycle extends EventEmitter {
    * @param {JobRecord} record
    */
   accept(record) {
-    const request = /** @type {import('../request.js').JobRequest} */ (record.request);
+    const request = /** @type {import('../checked-request.js').CheckedRequest} */ (record.request);
     const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
+    const retentionMs = this.#retentionMsOf(record);
     record.deadlineMs = this.#nowMs() + maxWallMs;
+    record.purgeDueMs = record.deadlineMs + retentionMs;
     const copyTo = record.part?.copyTo;
     const promptTokens = estimatePromptTokens(request);
     record.handle = this.#hub.create({
@@ -100,26 +108,65 @@ export class JobLifecycle extends EventEmitter {
       maxWallMs,
       promptTokens,
       record: this.#store?.accept(record, promptTokens),
-      ...(record.extra?.conversation_id !== undefined && {
-        retentionMs: Math.max(this.#options.retentionMs, TURN_RETENTION_MS),
-      }),
-      near: record.answer?.handle ?? copyTo?.handle,
+      retentionMs,
+      // A face writes its frames from the whole log.
+      ...(record.extra?.face !== undefined && { announce: true, whole: true }),
+      near: record.answer?.handle ?? copyTo?.handle ?? record.near,
     });
+    this.#addSiblings(record, request.n ?? 1);
     this.#jobs.add(record);
     this.emit('queued', record);
     if (this.#drained) this.cancel(record, 'shutdown');
   }
 
+  /** @param {JobRecord} record @returns {number} how long it is kept after its end */
+  #retentionMsOf({ extra }) {
+    const face = /** @type {{retention_ms?: number} | undefined} */ (extra?.face);
+    const leastMs = extra?.conversation_id === undefined ? 0 : TURN_RETENTION_MS;
+    return Math.max(face?.retention_ms ?? this.#options.retentionMs, leastMs);
+  }
+
+  /**
+   * Creates the logs of a job's further answers. They have no row, no reader of their own and no
+   * limits: the job's apply, and they end with it.
+   * @param {JobRecord} record accepted
+   * @param {number} n answers asked for
+   */
+  #addSiblings({ id, handle, siblings }, n) {
+    for (let index = 1; index < n; index += 1) {
+      const sibling = this.#hub.create({
+        jobId: `${id}.${index}`,
+        onDisconnect: 'continue',
+        disconnectGraceMs: 0,
+        maxWallMs: Infinity,
+        retentionMs: Infinity,
+        whole: true,
+        near: handle,
+      });
+      siblings.push(sibling);
+    }
+  }
+
   /**
    * Records a dispatch to the provider: the first attempt, or a retry.
    * @param {JobRecord} record a job, or the answer that several jobs share
+   * @param {string} [upstream] its name, where the provider has several
    * @returns {boolean} false: the job has ended, and the provider must not be called
    */
-  beginAttempt(record) {
+  beginAttempt(record, upstream) {
     if (record.abort.signal.aborted) return false;
+    record.ownUpstream = upstream;
     record.beginAttempt();
-    if (record.attempts === 1) this.#hub.start(record.handle);
-    else this.#hub.retry(record.handle);
+    const handles = [record.handle, ...record.siblings];
+    const nowMs = this.#nowMs();
+    const members = upstream === undefined ? undefined : { upstream };
+    if (record.attempts === 1) {
+      this.#startedAtMs.set(record, nowMs);
+      for (const handle of handles) this.#hub.start(handle, members);
+    } else {
+      record.attemptOffsetMs = nowMs - (this.#startedAtMs.get(record) ?? nowMs);
+      for (const handle of handles) this.#hub.retry(handle, members);
+    }
     this.emit('attempt', record);
     for (const job of record.jobs) this.emit(job.attempts === 1 ? 'started' : 'retry', job);
     return true;
@@ -139,15 +186,24 @@ export class JobLifecycle extends EventEmitter {
   mayRetry(record, { retryable, retryAfterMs = 0 }) {
     // The workflow that a child job belongs to has a retry policy of its own.
     if (record.part !== undefined) return false;
-    if (retryable !== true || record.attempts >= this.#options.retry.attempts) return false;
+    if (retryable !== true || !this.hasAttemptsLeft(record)) return false;
+    // The queue counts the returns, also of a job that found no upstream to begin an attempt at.
+    if (record.requeued >= this.#options.retry.attempts - 1) return false;
     // A wait beyond the deadline would end the job as `wall_time_exceeded` and hide the cause.
     if (retryAfterMs >= record.deadlineMs - this.#nowMs()) return false;
-    return this.#retryBudget.take();
+    if (!this.#retryBudgets.of(record.upstream).take()) return false;
+    record.requeued += 1;
+    return true;
+  }
+
+  /** @param {JobRecord} record @returns {boolean} whether `retry.attempts` allows another attempt */
+  hasAttemptsLeft({ attempts }) {
+    return attempts < this.#options.retry.attempts;
   }
 
   /**
    * @param {JobRecord} record
-   * @param {'client_request' | 'shutdown'} reason
+   * @param {'client_request' | 'shutdown' | 'superseded'} reason
    */
   cancel(record, reason) {
     if (record.ended) return;
@@ -170,20 +226,31 @@ export class JobLifecycle extends EventEmitter {
     this.#hub.unrecord(record.handle);
     this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
     if (!record.providerDone) record.abort.abort();
-    this.#hub.purge(record.handle);
+    this.#purge(record);
+  }
+
+  /**
+   * Changes what a route keeps with its job, also in the data file.
+   * @param {JobRecord} record
+   * @param {object} members of `extra.face`
+   */
+  changeFace(record, members) {
+    const face = /** @type {object} */ (record.extra?.face);
+    record.extra = { ...record.extra, face: { ...face, ...members } };
+    this.#store?.writeExtra(record);
   }
 
   /** @param {JobRecord} record whose caller aborted before it received the job's id */
   forget(record) {
     this.#jobs.delete(record);
-    this.#hub.purge(record.handle);
+    this.#purge(record);
     record.handle = 0;
   }
 
   /** @param {JobRecord} record that has ended: its log and its rows are deleted */
   erase(record) {
     this.#jobs.delete(record);
-    this.#hub.purge(record.handle);
+    this.#purge(record);
     this.emit('purged', record);
   }
 
@@ -204,11 +271,26 @@ export class JobLifecycle extends EventEmitter {
     const record = this.#jobs.byHandle(handle);
     if (record === undefined) return;
     this.#jobs.finish(record, state);
+    for (const sibling of record.siblings) {
+      this.#hub.finish(sibling, { type: 'cancelled', reason: 'client_request' });
+    }
+    record.purgeDueMs = this.#nowMs() + this.#retentionMsOf(record);
     record.settleReservation();
     // A shared answer is counted separately.
-    if (state.status === 'completed' && record.answer === undefined) this.#retryBudget.onSuccess();
+    if (state.status === 'completed' && record.answer === undefined) {
+      this.#retryBudgets.of(record.upstream).onSuccess();
+    }
+    record.route = undefined;
     this.emit('ended', record, state);
     if (!record.providerDone) record.abort.abort();
+  }
+
+  /** @param {number} handle */
+  #onBegun(handle) {
+    const record = this.#jobs.byHandle(handle);
+    if (record === undefined) return;
+    record.begun = true;
+    this.emit('begun', record);
   }
 
   /** @param {number} handle */
@@ -216,6 +298,12 @@ export class JobLifecycle extends EventEmitter {
     const record = this.#jobs.byHandle(handle);
     if (record === undefined) return;
     this.#jobs.delete(record);
+    this.#purge(record);
     this.emit('purged', record);
+  }
+
+  /** @param {JobRecord} record whose logs are deleted */
+  #purge({ handle, siblings }) {
+    for (const each of [handle, ...siblings]) this.#hub.purge(each);
   }
 }

@@ -43,3 +43,33 @@ export class RetryBudget {
     return true;
   }
 }
+
+/** The budgets of several upstreams, made when first needed. Main thread only. */
+export class RetryBudgets {
+  #nowMs;
+  /** @type {Map<string, RetryBudget>} */
+  #budgets = new Map();
+
+  /** @param {() => number} nowMs monotonic milliseconds */
+  constructor(nowMs) {
+    this.#nowMs = nowMs;
+  }
+
+  /**
+   * @param {string} [upstream] its name; default: the provider's only upstream
+   * @returns {RetryBudget}
+   */
+  of(upstream = '') {
+    let budget = this.#budgets.get(upstream);
+    if (budget === undefined) {
+      budget = new RetryBudget(this.#nowMs);
+      this.#budgets.set(upstream, budget);
+    }
+    return budget;
+  }
+
+  /** Number of refused retries. */
+  get refused() {
+    return [...this.#budgets.values()].reduce((sum, { refused }) => sum + refused, 0);
+  }
+}

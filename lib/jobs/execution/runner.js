@@ -1,7 +1,10 @@
 import { Run } from './attempt.js';
+import { RoutedRuns } from './routed-runs.js';
 import { providerError } from './failure.js';
+import { providerRequest } from './provider-request.js';
 
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
+/** @typedef {import('../../providers/shared/types.js').AnswerPiece} AnswerPiece */
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
 /** @typedef {import('../../providers/shared/types.js').ProviderRequest} ProviderRequest */
 
@@ -76,7 +79,7 @@ function start(iterable) {
 }
 
 /**
- * Moves a provider's text into the jobs' logs: the `process` function of a gateway's pipeline. Main
+ * Moves a provider's answers into the jobs' logs: the `process` function of a gateway's pipeline. Main
  * thread only.
  *
  * A run lasts one attempt and ends by the provider's end, its error, a stop string, the token limit, or
@@ -89,6 +92,8 @@ export class JobRunner {
   #hub;
   #lifecycle;
   #exposeErrors;
+  /** @type {RoutedRuns | undefined} of a provider with several upstreams */
+  #routed;
 
   /**
    * @param {object} options
@@ -103,18 +108,23 @@ export class JobRunner {
     this.#hub = hub;
     this.#lifecycle = lifecycle;
     this.#exposeErrors = exposeErrors;
+    if (provider.route === undefined) return;
+    const pump = this.#pump.bind(this);
+    this.#routed = new RoutedRuns({ provider, hub, lifecycle, exposeErrors, pump });
   }
 
   /**
-   * Runs one attempt of each job of a batch.
+   * Runs one attempt of each job of a batch, or one at each upstream.
    * @param {import('../job.js').JobRecord[]} records
    * @returns {Promise<(import('./failure.js').Failure | undefined)[]>} per job: the failure after which
    *   it may be retried
    */
   async run(records) {
+    const routed = this.#routed;
+    if (routed !== undefined) return Promise.all(records.map((record) => routed.run(record)));
     const wanted = records.filter((record) => this.#lifecycle.beginAttempt(record));
     const runs = wanted.map((record) => this.#begin(record));
-    if (runs.length > 0) await this.#pump(runs);
+    if (runs.length > 0) await this.#pump(runs, this.#provider);
     const errors = new Map(runs.map((run) => [run.record, run.retryError]));
     return records.map((record) => errors.get(record));
   }
@@ -130,25 +140,35 @@ export class JobRunner {
     });
   }
 
-  /** @param {Run[]} runs */
-  #pump(runs) {
-    if (this.#provider.relay !== undefined) return this.#relay(runs);
-    return this.#provider.takesBatches ? this.#pumpBatch(runs) : this.#pumpOne(runs[0]);
+  /**
+   * @param {Run[]} runs
+   * @param {Provider} provider
+   * @param {string} [model] the upstream's name of their model; default: the jobs' own
+   * @returns {Promise<void>} resolves when the provider has stopped
+   */
+  #pump(runs, provider, model) {
+    const requests = runs.map(({ record }) => providerRequest(record, model));
+    if (provider.relay !== undefined) return this.#relay(runs, provider, requests);
+    return provider.takesBatches
+      ? this.#pumpBatch(runs, provider, requests)
+      : this.#pumpOne(runs[0], provider, requests[0]);
   }
 
   /**
    * The hub fetches the text itself and stops when a job has ended. This method ends or retries
    * failed attempts.
    * @param {Run[]} runs
+   * @param {Provider} provider
+   * @param {ProviderRequest[]} requests
    */
-  async #relay(runs) {
+  async #relay(runs, provider, requests) {
     const hub = this.#hub;
     const handles = runs.map(({ record }) => record.handle);
-    const requests = runs.map(({ record }) => providerRequest(record));
     try {
-      await this.#provider.relay?.(requests, {
+      await provider.relay?.(requests, {
         hub,
         handles,
+        siblings: runs.map(({ record }) => record.siblings),
         onError: (index, error) => runs[index].fail(error),
       });
     } catch (error) {
@@ -157,17 +177,21 @@ export class JobRunner {
   }
 
   /**
-   * Pulls one job's text. In plain callbacks: this runs once per token, and `await` would take
+   * Pulls one job's answer. In plain callbacks: this runs once per token, and `await` would take
    * several promises where one does.
    * @param {Run} run
+   * @param {Provider} provider
+   * @param {ProviderRequest} request
    * @returns {Promise<void>} resolves when the provider has stopped
    */
-  #pumpOne(run) {
+  #pumpOne(run, provider, request) {
     return new Promise((resolve) => {
-      /** @type {AsyncIterator<string, ProviderEnd | undefined | void> | undefined} */
+      /** @type {AsyncIterator<AnswerPiece, ProviderEnd | undefined | void> | undefined} */
       let iterator;
       const fail = (/** @type {unknown} */ error) => run.fail(error);
-      const take = (/** @type {IteratorResult<string, ProviderEnd | undefined | void>} */ step) => {
+      const take = (
+        /** @type {IteratorResult<AnswerPiece, ProviderEnd | undefined | void>} */ step,
+      ) => {
         if (run.done) return;
         try {
           if (step.done) {
@@ -194,7 +218,7 @@ export class JobRunner {
       if (run.done) return;
       try {
         const { signal } = run.record.abort;
-        iterator = start(this.#provider.generate?.(providerRequest(run.record), { signal }));
+        iterator = start(provider.generate?.(request, { signal }));
       } catch (error) {
         run.fail(error);
       }
@@ -204,8 +228,12 @@ export class JobRunner {
     });
   }
 
-  /** @param {Run[]} runs */
-  async #pumpBatch(runs) {
+  /**
+   * @param {Run[]} runs
+   * @param {Provider} provider
+   * @param {ProviderRequest[]} requests
+   */
+  async #pumpBatch(runs, provider, requests) {
     const latch = new Latch();
     const controller = new AbortController();
     let live = runs.length;
@@ -222,8 +250,7 @@ export class JobRunner {
     /** @type {AsyncIterator<any> | undefined} */
     let iterator;
     try {
-      const requests = runs.map((run) => providerRequest(run.record));
-      iterator = start(this.#provider.generateBatch?.(requests, { signal: controller.signal }));
+      iterator = start(provider.generateBatch?.(requests, { signal: controller.signal }));
       while (live > 0) {
         const step = await latch.race(iterator.next());
         if (step === undefined || live === 0) break;
@@ -261,9 +288,9 @@ function deliver(runs, event) {
  */
 function deliverTo(run, event) {
   try {
-    const { error, end } = event;
+    const { index: _index, error, end, ...value } = event;
     run.told = error !== undefined || end !== undefined;
-    if (!run.told) return run.push(event.text);
+    if (!run.told) return run.push(value);
     if (error !== undefined) run.fail(error);
     else run.complete(end);
   } catch (error) {
@@ -274,23 +301,4 @@ function deliverTo(run, event) {
     if (run.done && !run.told) run.record.abort.abort();
   }
   return undefined;
-}
-
-/**
- * @param {import('../job.js').JobRecord} record
- * @returns {ProviderRequest}
- */
-function providerRequest(record) {
-  const request = /** @type {import('../request.js').JobRequest} */ (record.request);
-  return {
-    id: record.id,
-    prompt: request.prompt,
-    messages: request.messages,
-    model: record.model,
-    maxTokens: request.max_tokens,
-    temperature: request.temperature,
-    stop: request.stop === undefined ? undefined : [request.stop].flat(),
-    metadata: request.metadata,
-    signal: record.abort.signal,
-  };
 }

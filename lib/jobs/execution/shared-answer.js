@@ -25,7 +25,7 @@ export class SharedAnswer extends JobRecord {
    */
   constructor(first, { key, ttlMs }) {
     const { principal, model, createdAtMs } = first;
-    const request = /** @type {import('../request.js').JobRequest} */ (first.request);
+    const request = /** @type {import('../checked-request.js').CheckedRequest} */ (first.request);
     super({ principal, model, request, createdAtMs });
     this.id = first.id;
     this.request_id = first.id;
@@ -60,18 +60,17 @@ export class SharedAnswer extends JobRecord {
 
   /** Whether another job with the same request may replay it later. */
   get whole() {
-    const { status, reason, text_bytes: bytes, text_truncated: truncated } = this.final ?? {};
-    // An empty answer usually means a failure.
-    return status === 'completed' && reason === 'stop' && bytes > 0 && truncated !== true;
+    const { status, reason, metrics, text_truncated: truncated } = this.final ?? {};
+    const said = reason === 'stop' || reason === 'tool_calls';
+    // An answer without any entry usually means a failure.
+    return status === 'completed' && said && metrics.tokens > 0 && truncated !== true;
   }
 
   /** Approximate bytes that it holds in the hub. */
   get bytes() {
-    return BYTES_EACH + this.final.text_bytes + BYTES_PER_TOKEN * this.final.metrics.tokens;
+    return BYTES_EACH + this.final.log_bytes;
   }
 }
 
-/** Bytes of a job without text, in the hub and here. */
+/** Bytes of a job without the entries of its log, in the hub and here. */
 const BYTES_EACH = 2048;
-/** Bytes of a token's offset in the log. */
-const BYTES_PER_TOKEN = 4;

@@ -22,6 +22,7 @@ export const endpoints = Object.freeze({
   jobs: '/v1/jobs',
   workflows: '/v1/workflows',
   crawls: '/v1/crawls',
+  embeddings: '/v1/embeddings',
 });
 
 /** The principal of callers of a gateway without authentication. */
@@ -68,7 +69,7 @@ export const ANONYMOUS = 'anonymous';
  * @property {Record<string, import('./prices.js').AccountConfig>} [accounts] by name; `*`: all
  *   other accounts
  * @property {string[]} [cors_origins] pages of these origins may call; `*` is any
- * @property {number} [stream_url_ttl_s] how long a signed `stream_url` opens streams; default 300
+ * @property {number} [stream_url_ttl_s] time to the first use of a signed `stream_url`; default 300
  * @property {string} [stream_url_secret] signing secret; default: random per process
  */
 

@@ -1,40 +1,55 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** Domain separation: these tokens are invalid elsewhere, even under the same secret. */
-const PURPOSE = 'sluice stream_url 1';
+const PURPOSE = 'sluice stream_url 2';
 
 const TOKEN = /^[\w-]+\.[\w-]{43}$/;
 
+/** Bytes of the id that tells the tokens of one gateway from those of others with its secret. */
+const ISSUER_BYTES = 6;
+/** Used tokens that are known per job. The oldest goes first, and then counts as unused. */
+const USED_MAX = 1000;
+
+/** @typedef {{purgeDueMs: number}} Log a job or an operation, which is purged at this time, monotonic */
+
 /**
- * @typedef {object} StreamUrl
- * @property {string} path relative to the mount point of the router
- * @property {number | null} expiresAt Unix seconds; null: unsigned, never expires
+ * @typedef {object} VerifiedToken
+ * @property {string} payload
+ * @property {number} firstUseUntil Unix seconds
+ * @property {string} issuer
  */
 
 /**
  * Signed URLs of streams. An EventSource sends no headers, so where callers must authenticate the
- * URL carries a signed token. It opens the streams of certain jobs for one principal, for a short
- * time. The token is checked when a stream opens; an open stream continues after expiry. Main
- * thread.
+ * URL carries a signed token. It opens the streams of certain jobs for one principal, until the jobs
+ * are purged: an EventSource resumes with the URL that it has. Only the first use has a time limit.
+ * A URL becomes void when the key of its principal is removed; open streams continue. Main thread.
  *
- * The token is `<payload>.<mac>`: base64url of `[principal, expiry in Unix seconds, whether it has
- * a key]` as JSON, and of an HMAC-SHA256 over the payload and the set of job ids in the URL.
+ * The token is `<payload>.<mac>`: base64url of `[principal, end of the first use in Unix seconds,
+ * whether the principal has a key, issuer]` as JSON, and of an HMAC-SHA256 over the payload and the set
+ * of job ids in the URL. The first use of a token is known to its issuer alone: tokens of other
+ * processes with the same secret, and of an earlier run, are accepted at any time.
  *
  * Lives as long as its gateway.
  */
 export class StreamUrls {
   /** Signs tokens when no secret is configured; no other process needs to verify them then. */
   #ownSecret = randomBytes(32);
+  #issuer = randomBytes(ISSUER_BYTES).toString('base64url');
   #access;
-  #wallMs;
+  #clocks;
+  /** Tokens of requests, once verified. @type {WeakMap<object, VerifiedToken>} */
+  #verified = new WeakMap();
+  /** Payloads of used tokens by log. @type {WeakMap<Log, Set<string>>} */
+  #used = new WeakMap();
 
   /**
    * @param {import('./access-control.js').AccessControl} access
-   * @param {() => number} wallMs Unix time
+   * @param {{unixMs: () => number, nowMs: () => number}} clocks Unix time and a monotonic clock
    */
-  constructor(access, wallMs) {
+  constructor(access, clocks) {
     this.#access = access;
-    this.#wallMs = wallMs;
+    this.#clocks = clocks;
   }
 
   /** Whether URLs carry tokens: if keys or a signing secret are configured. */
@@ -47,37 +62,68 @@ export class StreamUrls {
    * @param {string[]} jobIds
    * @param {{fanIn?: boolean, parameter?: string}} [options] `fanIn`: all on one connection;
    *   `parameter`: query parameter of the ids, default `job_id`
-   * @returns {StreamUrl}
+   * @returns {string} relative to the mount point of the router
    */
   make(principal, jobIds, { fanIn = false, parameter = 'job_id' } = {}) {
     const query = new URLSearchParams(jobIds.map((id) => [parameter, id]));
-    let expiresAt = null;
     if (this.signed) {
-      expiresAt = Math.ceil(this.#wallMs() / 1000) + this.#access.streamUrls.ttlS;
+      const until = Math.ceil(this.#clocks.unixMs() / 1000) + this.#access.streamUrls.ttlS;
       const hasKey = this.#access.configured(principal) !== undefined;
-      const fields = JSON.stringify([principal, expiresAt, hasKey]);
+      const fields = JSON.stringify([principal, until, hasKey, this.#issuer]);
       const payload = Buffer.from(fields).toString('base64url');
       query.append('token', `${payload}.${this.#mac(payload, jobIds)}`);
     }
-    return { path: `/v1/${fanIn ? 'events' : 'stream'}?${query}`, expiresAt };
+    return `/v1/${fanIn ? 'events' : 'stream'}?${query}`;
   }
 
   /**
+   * @param {Log[]} logs that a URL is for
+   * @returns {number | null} Unix seconds when the last of them is purged at the latest, and the URL
+   *   with it; null: unsigned
+   */
+  expiryOf(logs) {
+    if (!this.signed) return null;
+    const { unixMs, nowMs } = this.#clocks;
+    const leftMs = Math.max(0, ...logs.map(({ purgeDueMs }) => purgeDueMs - nowMs()));
+    return Math.ceil((unixMs() + leftMs) / 1000);
+  }
+
+  /**
+   * Verifies the token of a request.
+   * @param {object} request which `use` is called with
    * @param {unknown} token as the caller sent it
    * @param {string[]} jobIds as the caller asks for
-   * @returns {{principal: string, state: 'good' | 'expired' | 'revoked'} | undefined} undefined:
-   *   not signed by this gateway, or not for these jobs; `revoked`: its principal's key was removed
+   * @returns {{principal: string, revoked: boolean} | undefined} undefined: not signed by this
+   *   gateway, or not for these jobs; `revoked`: its principal's key was removed
    */
-  open(token, jobIds) {
+  open(request, token, jobIds) {
     if (typeof token !== 'string' || !TOKEN.test(token)) return undefined;
     const [payload, mac] = token.split('.');
     // Compare the encoded text, because base64url can encode the same bytes in several ways.
     const expected = Buffer.from(this.#mac(payload, jobIds));
     if (!timingSafeEqual(Buffer.from(mac), expected)) return undefined;
-    const [principal, expiresAt, hadKey] = JSON.parse(Buffer.from(payload, 'base64url').toString());
-    if (this.#wallMs() >= expiresAt * 1000) return { principal, state: 'expired' };
-    const revoked = hadKey && this.#access.configured(principal) === undefined;
-    return { principal, state: revoked ? 'revoked' : 'good' };
+    const fields = JSON.parse(Buffer.from(payload, 'base64url').toString());
+    const [principal, firstUseUntil, hadKey, issuer] = fields;
+    this.#verified.set(request, { payload, firstUseUntil, issuer });
+    return { principal, revoked: hadKey && this.#access.configured(principal) === undefined };
+  }
+
+  /**
+   * Uses the token of a request for a log, once it is found.
+   * @param {object} request
+   * @param {Log} log
+   * @returns {boolean} false: the time for its first use is over; true also without a token
+   */
+  use(request, log) {
+    const token = this.#verified.get(request);
+    if (token === undefined || token.issuer !== this.#issuer) return true;
+    const used = this.#used.get(log) ?? new Set();
+    if (used.has(token.payload)) return true;
+    if (this.#clocks.unixMs() >= token.firstUseUntil * 1000) return false;
+    const [oldest] = used.size < USED_MAX ? [] : used;
+    if (oldest !== undefined) used.delete(oldest);
+    this.#used.set(log, used.add(token.payload));
+    return true;
   }
 
   /**

@@ -1,15 +1,16 @@
 import { HttpError } from '../../internal/util/http-error.js';
 import { LimitTable, dimensions, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
-import { estimatePromptTokens } from '../request.js';
+import { estimatePromptTokens } from '../prompt-tokens.js';
 import { overloaded } from '../errors.js';
 import { rateLimitHeaders } from './headers.js';
+import { tokenLimitOf } from '../checked-request.js';
 
 /** @typedef {import('../policy/access-control.js').Budget} Budget */
 /** @typedef {import('../policy/config.js').Access} Access */
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
 /** @typedef {import('./limit-table.js').DimensionName} DimensionName */
-/** @typedef {import('../request.js').JobRequest} JobRequest */
+/** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
 
 /**
  * Identifies the budgets that a job counts against.
@@ -136,14 +137,16 @@ const UNSAID_SHARE = 1 / 4;
 /**
  * Tokens that a request reserves from one budget. With a small limit, a request without
  * `max_tokens` must neither be refused for ever nor take the whole limit.
- * @param {JobRequest} request
+ * @param {CheckedRequest} request
  * @param {number} limit
  * @param {number} defaultMaxTokens
  */
 function tokensOf(request, limit, defaultMaxTokens) {
   const prompt = estimatePromptTokens(request);
-  if (request.max_tokens !== undefined) return prompt + request.max_tokens;
-  const answer = Math.min(defaultMaxTokens, Math.ceil(limit * UNSAID_SHARE));
+  const answers = request.n ?? 1;
+  const answerMax = tokenLimitOf(request);
+  if (answerMax !== undefined) return prompt + answers * answerMax;
+  const answer = Math.min(answers * defaultMaxTokens, Math.ceil(limit * UNSAID_SHARE));
   return Math.min(prompt + answer, Math.max(limit, prompt));
 }
 
@@ -192,7 +195,7 @@ export class Reservations {
 
   /**
    * Reserves the limits for one job.
-   * @param {JobRequest} request
+   * @param {CheckedRequest} request
    * @param {Whose} whose
    * @param {object} how
    * @param {boolean} how.shared the answer is shared: the job that begins it reserves its tokens
@@ -242,7 +245,7 @@ export class Reservations {
 
   /**
    * Reserves the tokens of a shared answer, until the last of its jobs has ended.
-   * @param {JobRequest} request
+   * @param {CheckedRequest} request
    * @param {Whose} whose
    * @param {import('../job.js').ReservationHold | undefined} job reservation of the job that begins
    *   it; released on a refusal

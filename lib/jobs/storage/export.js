@@ -7,6 +7,7 @@ import { SqliteStore } from './sqlite.js';
 import { decodeValue, isText } from '../../primitives/kv/values.js';
 import { eventOf } from '../../primitives/ledger/events.js';
 import { namedJob, namedUsage, restoredJob } from './rows.js';
+import { answerOf } from './token-rows.js';
 
 /** Rows per read. */
 const PAGE = 1000;
@@ -23,7 +24,7 @@ function exportedJob(store, row) {
   const job = namedJob(row);
   const tokens = store.select('tokens', [job.number, job.attempt]);
   const { terminal } = restoredJob(job, tokens, { nowMs: 0, retentionMs: 0 });
-  const { error, reason, usage } = terminal ?? {};
+  const { error, reason, rawReason, usage } = terminal ?? {};
   return {
     type: 'job',
     job_id: job.id,
@@ -34,12 +35,13 @@ function exportedJob(store, row) {
     ended_at_ms: job.ended_at_ms,
     attempt: job.attempt,
     tokens: tokens.reduce((sum, [, count]) => sum + count, 0),
-    // Tokens end at character boundaries, so joining them as bytes is lossless.
-    text: Buffer.concat(tokens.map(([, , text]) => text)).toString(),
+    ...answerOf(tokens),
     ...(tokens.length > 0 && tokens[0][0] > 1 && { text_truncated: true }),
     ...(usage && { usage }),
     ...(error && { error }),
     ...(reason && { reason }),
+    ...(rawReason && { raw_reason: rawReason }),
+    ...(job.head && { head: store.parse(job.head) }),
     ...(job.cache && { cache: job.cache }),
     ...(job.metadata && { metadata: store.parse(job.metadata) }),
   };

@@ -1,3 +1,4 @@
+import { monotonicClock } from '../../internal/time/clock.js';
 import { DataFile } from './data-file.js';
 import { JobRecord } from '../job.js';
 import { jobValues, namedJob, namedUsage, restoredJob, usageChanges } from './rows.js';
@@ -32,9 +33,16 @@ function recordOf(job) {
   record.extra = job.extra;
   record.attempts = job.started_ns === null ? 0 : job.attempt;
   record.counted = job.counted === 1;
+  record.ownUpstream = upstreamIn(job.retry);
   record.providerDone = true;
   record.status = job.status ?? (job.started_ns === null ? 'queued' : 'running');
   return record;
+}
+
+/** @param {string | null} members of its last attempt, as JSON @returns {string | undefined} */
+function upstreamIn(members) {
+  const { upstream } = JSON.parse(members || '{}');
+  return typeof upstream === 'string' ? upstream : undefined;
 }
 
 /** @param {ReturnType<typeof namedJob>} job */
@@ -47,7 +55,7 @@ const isTurn = ({ extra }) => extra?.conversation_id !== undefined;
 function readRows(store) {
   const jobs = store.select('jobs').map((row) => {
     const named = namedJob(row);
-    store.parse(named.details);
+    for (const json of [named.details, named.usage, named.head]) store.parse(json);
     const [metadata, extra] = [store.parse(named.metadata), store.parse(named.extra)];
     const job = { ...named, metadata, extra };
     return { job, tokens: store.select('tokens', [job.number, job.attempt]) };
@@ -72,6 +80,7 @@ export class JobStore {
   #rows;
   #keyTtlMs;
   #retentionMs;
+  #nowMs;
   #nextNumber;
   #closed = false;
   /** Resolves when all restored jobs have their final state. @type {Promise<unknown>} */
@@ -93,6 +102,7 @@ export class JobStore {
     this.#nextNumber = (this.#rows.jobs.at(-1)?.job.number ?? 0) + 1;
     this.#keyTtlMs = keyTtlMs;
     this.#retentionMs = retentionMs;
+    this.#nowMs = monotonicClock(clock);
   }
 
   /** The file as a whole. */
@@ -129,13 +139,14 @@ export class JobStore {
    *   dispatched
    */
   restore({ hub, jobs, onRestored, onSettled }) {
-    const times = { nowMs: Date.now(), retentionMs: this.#retentionMs };
+    const nowMs = Date.now();
     /** @type {{record: JobRecord, endedAtMs: number}[]} */
     const ended = [];
     /** @type {JobRecord[]} */
     const cutOff = [];
     for (const { job, tokens } of this.#rows.jobs) {
-      const restored = restoredJob(job, tokens, times);
+      const retentionMs = job.extra?.face?.retention_ms ?? this.#retentionMs;
+      const restored = restoredJob(job, tokens, { nowMs, retentionMs });
       const over = restored.terminal !== undefined;
       // Its conversation or usage must be settled first.
       if (over && (isTurn(job) || job.counted === 0)) {
@@ -146,6 +157,7 @@ export class JobStore {
         continue;
       }
       const record = recordOf(job);
+      record.purgeDueMs = this.#nowMs() + restored.retentionLeftMs;
       record.handle = hub.restore(restored);
       jobs.add(record);
       if (over) ended.push({ record, endedAtMs: job.ended_at_ms });
@@ -248,6 +260,11 @@ export class JobStore {
       ...usage.flatMap((row) => usageChanges(row)),
     ];
     await this.#file.commit(changes, { scrub: true });
+  }
+
+  /** @param {JobRecord} record accepted, whose `extra` has changed */
+  writeExtra({ id, extra }) {
+    this.#write(['set_extra', [id, JSON.stringify(extra)]]);
   }
 
   /** @param {string} name of a released key */

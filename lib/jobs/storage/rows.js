@@ -32,6 +32,11 @@ const COLUMNS = /** @type {const} */ ([
   'details',
   'skipped_ids',
   'extra',
+  'usage',
+  'raw_reason',
+  'head',
+  'retry',
+  'whole',
   'counted',
 ]);
 
@@ -44,23 +49,31 @@ export function namedJob(row) {
 }
 
 /**
+ * Rows of older files have the two counts only.
+ * @param {ReturnType<typeof namedJob>} row
+ * @returns {Pick<NonNullable<RestoredJob['terminal']>, 'usage' | 'usageJson'>}
+ */
+function usageOf(row) {
+  const { usage_prompt_tokens: prompt, usage_completion_tokens: completion, usage: json } = row;
+  if (prompt === null) return {};
+  const counts = { prompt_tokens: prompt, completion_tokens: completion };
+  if (json === null) return { usage: counts };
+  return { usage: { ...JSON.parse(json), ...counts }, usageJson: json };
+}
+
+/**
  * @param {ReturnType<typeof namedJob>} row of a job that has ended
  * @returns {NonNullable<RestoredJob['terminal']>}
  */
 function terminalOf(row) {
-  const usage = row.usage_prompt_tokens !== null && {
-    usage: {
-      prompt_tokens: row.usage_prompt_tokens,
-      completion_tokens: row.usage_completion_tokens,
-    },
-  };
-  const rest = { ...usage, details: row.details ?? '{}' };
+  const rest = { ...usageOf(row), details: row.details ?? '{}' };
   if (row.status === 'failed') {
     const error = { code: row.error_code, message: row.error_message, type: row.error_type };
     return { type: 'error', error, ...rest };
   }
   const type = row.status === 'completed' ? 'complete' : 'cancelled';
-  return { type, reason: row.reason ?? '', ...rest };
+  const rawReason = row.raw_reason !== null && { rawReason: row.raw_reason };
+  return { type, reason: row.reason ?? '', ...rawReason, ...rest };
 }
 
 /**
@@ -80,6 +93,9 @@ export function restoredJob(row, tokens, { nowMs, retentionMs }) {
     firstTokenNs: row.first_token_ns,
     endedNs: row.ended_ns,
     skippedIds: row.skipped_ids,
+    head: row.head === null ? undefined : JSON.parse(row.head),
+    retryMembers: row.retry ?? '',
+    whole: row.whole === 1,
     // A clock that was set back must not give a negative age.
     ageMs: Math.max(0, nowMs - row.created_at_ms),
     retentionLeftMs: ended ? Math.max(0, row.ended_at_ms + retentionMs - nowMs) : 0,

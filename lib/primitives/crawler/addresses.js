@@ -11,8 +11,8 @@ import { ipaddr, lazy } from '../../internal/util/packages.js';
 
 /**
  * @typedef {(hostname: string, options: object,
- *   callback: (error: Error | null, address?: any, family?: number) => void) => void} Lookup
- *   as `dns.lookup`
+ *   callback: (error: Error | null, address?: string | {address: string, family: number}[],
+ *     family?: number) => void) => void} Lookup as `dns.lookup`
  */
 
 /** The block that IANA assigns to the public internet; the rest of IPv6 has other uses. */
@@ -56,7 +56,9 @@ export function publicLookup(lookup) {
         return;
       }
       /** @type {{address: string, family: number}[]} */
-      const addresses = Array.isArray(found) ? found : [{ address: found, family: family ?? 4 }];
+      const addresses = Array.isArray(found)
+        ? found
+        : [{ address: found ?? '', family: family ?? 4 }];
       if (addresses.length === 0 || !addresses.every(({ address }) => isPublicAddress(address))) {
         callback(addressError(hostname));
       } else if (wantsAll) {

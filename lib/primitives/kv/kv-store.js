@@ -41,6 +41,8 @@ const NOW_RETRIES = 100;
  * @property {<T>(store: KvStore<any>, work: (tx: KvTransaction<any>) => T,
  *   options?: TransactNowOptions<T>) => T} transactNow a transaction within the call. `work` is called
  *   again when something has expired meanwhile. Throws ERR_KV_FULL, and what `work` throws
+ * @property {(store: KvStore<any>) => number} watchBytes gives the bytes of keys and values that wait
+ *   to be read in all watches
  */
 /**
  * @template T
@@ -82,6 +84,7 @@ export class KvStore {
         store.#native.keep(file.native, store.#toUnixMs);
         store.#expiry.run();
       },
+      watchBytes: (store) => store.#watches.bytes,
       writtenVersion: (store) => store.#native.writtenVersion(),
       transactNow: (store, work, options) => store.#transactNow(work, options),
     };
@@ -245,7 +248,7 @@ export class KvStore {
    * @template [T=V]
    * @param {import('./watch.js').KvWatchOptions} [options]
    * @returns {AsyncIterableIterator<import('./watch.js').KvChange<T>>} rejects with
-   *   ERR_WATCH_OVERFLOW when more than `capacity` changes wait to be read
+   *   ERR_WATCH_OVERFLOW when more than `capacity` changes, or `capacityBytes`, wait to be read
    */
   watch(options) {
     return this.#watches.add(this.#native, options);

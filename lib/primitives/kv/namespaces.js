@@ -25,8 +25,8 @@ export const ANSWER_BYTES_MAX = 4 * 2 ** 20;
 const PART = 16;
 /** Keys that are deleted in one transaction. */
 const CLEARED_AT_ONCE = 1000;
-/** Of all principals together. */
-const WATCHES_MAX = 1000;
+/** Of changes that wait for the reader of one watch: each reader's share of the memory. */
+const WATCH_BYTES = 4 * 2 ** 20;
 
 /**
  * @param {string} principal
@@ -66,7 +66,6 @@ export class KvNamespaces {
   #store;
   #unixMs;
   #file;
-  #watches = 0;
   #closing = new AbortController();
 
   /**
@@ -91,9 +90,14 @@ export class KvNamespaces {
     return new KvPartition(this.#store, `${name}/`, limits);
   }
 
-  /** @returns {boolean} whether there is room for another watch */
-  get canWatch() {
-    return !this.#closing.signal.aborted && this.#watches < WATCHES_MAX;
+  /** Whether watches may begin. */
+  get open() {
+    return !this.#closing.signal.aborted;
+  }
+
+  /** Bytes of changes that wait for the readers of watches. */
+  get watchBytes() {
+    return storeControl.watchBytes(this.#store);
   }
 
   /** Bytes of all keys and values, those that open snapshots and transactions keep included. */
@@ -112,8 +116,11 @@ export class KvNamespaces {
   async *watch(namespace, { prefix, signal }) {
     const full = namespace.prefix + prefix;
     const ends = AbortSignal.any([signal, this.#closing.signal]);
-    const changes = this.#store.watch({ prefix: full, signal: ends });
-    this.#watches += 1;
+    const changes = this.#store.watch({
+      prefix: full,
+      capacityBytes: WATCH_BYTES,
+      signal: ends,
+    });
     try {
       for await (const change of changes) {
         await this.synced();
@@ -121,8 +128,6 @@ export class KvNamespaces {
       }
     } catch (error) {
       if (!this.#closing.signal.aborted) throw error;
-    } finally {
-      this.#watches -= 1;
     }
   }
 

@@ -6,6 +6,7 @@ import { checkInteger, checkOptions, checkSignal } from '../../internal/util/val
 import { checkKey, decodeEntry } from './values.js';
 
 const CAPACITY_DEFAULT = 1024;
+const CAPACITY_BYTES_DEFAULT = 64 * 2 ** 20;
 const TYPES = nativeNames('enums.KvChangeKind', ['set', 'delete', 'expire']);
 /** Fields of a change as the native side gives it: type, version, key, data, kind, expiresAtMs. */
 const FIELDS = 6;
@@ -16,6 +17,9 @@ const FIELDS = 6;
  * @property {string} [prefix] changes of keys that begin with it; default: all
  * @property {number} [capacity] changes that may wait to be read; default 1024. One more ends the
  *   watch with ERR_WATCH_OVERFLOW, behind those that wait
+ * @property {number} [capacityBytes] bytes of keys and values that may wait to be read, counted as
+ *   stored; default 64 MiB. A change beyond it ends the watch like one beyond `capacity`; a single
+ *   change may be larger
  * @property {AbortSignal} [signal] ends the watch: the next read rejects with its reason
  */
 /**
@@ -31,6 +35,8 @@ const FIELDS = 6;
 export class Watches {
   /** @type {Set<KvWatch<any>>} */
   #open = new Set();
+  /** Bytes of keys and values that wait to be read, in all watches. */
+  bytes = 0;
 
   /**
    * @param {any} store the native one
@@ -38,7 +44,13 @@ export class Watches {
    * @returns {KvWatch<any>}
    */
   add(store, options) {
-    const given = checkOptions('options', options, ['key', 'prefix', 'capacity', 'signal']);
+    const given = checkOptions('options', options, [
+      'key',
+      'prefix',
+      'capacity',
+      'capacityBytes',
+      'signal',
+    ]);
     const { key, prefix } = given;
     if (key !== undefined && prefix !== undefined) {
       throw rangeError('options takes key or prefix, not both');
@@ -46,12 +58,19 @@ export class Watches {
     if (key !== undefined) checkKey('key', key);
     else if (prefix !== undefined) checkKey('prefix', prefix);
     const capacity = checkInteger('capacity', given.capacity, { fallback: CAPACITY_DEFAULT });
+    const capacityBytes = checkInteger('capacityBytes', given.capacityBytes, {
+      fallback: CAPACITY_BYTES_DEFAULT,
+    });
     const signal = checkSignal('signal', given.signal);
     store.watch(true);
     const watch = new KvWatch({
       matches: (name) => (key === undefined ? name.startsWith(prefix ?? '') : name === key),
       capacity,
+      capacityBytes,
       signal,
+      onBytes: (bytes) => {
+        this.bytes += bytes;
+      },
       onEnd: () => {
         this.#open.delete(watch);
         if (this.#open.size === 0) store.watch(false);
@@ -71,17 +90,13 @@ export class Watches {
     for (let at = 0; at < changes.length; at += FIELDS) {
       const [type, version, key, data, kind, expiresAtMs] = changes.slice(at, at + FIELDS);
       const name = TYPES[type];
+      const bytes = name === 'set' ? key.length + (data.length ?? data.byteLength) : key.length;
       for (const watch of this.#open) {
         if (!watch.matches(key)) continue;
         // A value for each: it is the reader's own.
-        if (name !== 'set') watch.push({ type: name, key, version });
-        else {
-          watch.push({
-            type: name,
-            key,
-            .../** @type {object} */ (decodeEntry([data, kind, version, expiresAtMs])),
-          });
-        }
+        const change =
+          name === 'set' ? decodeEntry([data, kind, version, expiresAtMs]) : { version };
+        watch.push({ type: name, key, ...change }, bytes);
       }
     }
   }
@@ -97,13 +112,17 @@ export class KvWatch {
   /** Whether a key is watched. */
   matches;
   #capacity;
+  #capacityBytes;
+  #onBytes;
   #onEnd;
   #unlisten;
   #ended = false;
   /** What reads reject with once the queue is empty. @type {unknown} */
   #error;
-  /** @type {KvChange<V>[]} */
+  /** @type {{change: KvChange<V>, bytes: number}[]} */
   #queue = [];
+  /** Bytes in the queue. */
+  #bytes = 0;
   /** @type {{resolve: (step: IteratorResult<KvChange<V>, undefined>) => void, reject: (error: unknown) => void}[]} */
   #readers = [];
 
@@ -111,40 +130,66 @@ export class KvWatch {
    * @param {object} deps
    * @param {(key: string) => boolean} deps.matches
    * @param {number} deps.capacity
+   * @param {number} deps.capacityBytes
+   * @param {(bytes: number) => void} deps.onBytes called with the growth of the queue in bytes,
+   *   negative when it shrinks
    * @param {AbortSignal} [deps.signal]
    * @param {() => void} deps.onEnd called once
    */
-  constructor({ matches, capacity, signal, onEnd }) {
+  constructor({ matches, capacity, capacityBytes, signal, onBytes, onEnd }) {
     this.matches = matches;
     this.#capacity = capacity;
+    this.#capacityBytes = capacityBytes;
+    this.#onBytes = onBytes;
     this.#onEnd = onEnd;
     const abort = () => {
-      this.#queue = [];
+      this.#clear();
       this.#end(signal?.reason);
     };
     this.#unlisten = signal?.aborted ? () => {} : whenAborted(signal, abort);
     if (signal?.aborted) queueMicrotask(abort);
   }
 
-  /** @param {any} change */
-  push(change) {
+  /**
+   * @param {any} change
+   * @param {number} bytes of its key and value
+   */
+  push(change, bytes) {
     const reader = this.#readers.shift();
-    if (reader !== undefined) reader.resolve({ done: false, value: change });
-    else if (this.#queue.length < this.#capacity) this.#queue.push(change);
-    else {
-      this.#end(
-        new SluiceError(
-          'ERR_WATCH_OVERFLOW',
-          `more than ${this.#capacity} changes wait to be read: read the keys again, and watch from there`,
-        ),
-      );
+    if (reader !== undefined) {
+      reader.resolve({ done: false, value: change });
+      return;
     }
+    const isFull = this.#queue.length >= this.#capacity;
+    const isLarge = this.#queue.length > 0 && this.#bytes + bytes > this.#capacityBytes;
+    if (!isFull && !isLarge) {
+      this.#queue.push({ change, bytes });
+      this.#grow(bytes);
+      return;
+    }
+    const limit = isFull ? `${this.#capacity} changes` : `${this.#capacityBytes} bytes of changes`;
+    const message = `more than ${limit} wait to be read: read the keys again, and watch from there`;
+    this.#end(new SluiceError('ERR_WATCH_OVERFLOW', message));
+  }
+
+  /** @param {number} bytes */
+  #grow(bytes) {
+    this.#bytes += bytes;
+    this.#onBytes(bytes);
+  }
+
+  #clear() {
+    this.#queue = [];
+    this.#grow(-this.#bytes);
   }
 
   /** @returns {Promise<IteratorResult<KvChange<V>, undefined>>} */
   next() {
-    const change = this.#queue.shift();
-    if (change !== undefined) return Promise.resolve({ done: false, value: change });
+    const next = this.#queue.shift();
+    if (next !== undefined) {
+      this.#grow(-next.bytes);
+      return Promise.resolve({ done: false, value: next.change });
+    }
     if (!this.#ended) {
       return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
     }
@@ -157,7 +202,7 @@ export class KvWatch {
 
   /** @returns {Promise<IteratorResult<KvChange<V>, undefined>>} */
   return() {
-    this.#queue = [];
+    this.#clear();
     this.#end(undefined);
     this.#error = undefined;
     return Promise.resolve({ done: true, value: undefined });

@@ -6,6 +6,7 @@ import { SluiceError } from '../../internal/util/errors.js';
 import { SequencePool } from './sequence-pool.js';
 import { Speller } from './detokenizer.js';
 import { StopFilter } from '../shared/stop-filter.js';
+import { textOf } from '../shared/messages.js';
 
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
 /** @typedef {import('../shared/types.js').ProviderEnd} ProviderEnd */
@@ -143,9 +144,8 @@ export class LlamaEngine {
     if (signal.aborted) return undefined;
     const filter = new StopFilter(stops);
     const speller = new Speller(this.#model, tokens);
-    const temperature = request.temperature ?? SAMPLING.temperature;
     let generated = 0;
-    for await (const token of sequence.evaluate(rest, { ...SAMPLING, temperature })) {
+    for await (const token of sequence.evaluate(rest, samplingOf(request))) {
       if (signal.aborted) return undefined;
       generated += 1;
       const text = filter.push(speller.push(token));
@@ -195,13 +195,32 @@ export class LlamaEngine {
 }
 
 /**
- * @param {{role: string, content: string}} message
+ * @param {ProviderRequest} request
+ * @returns {{temperature: number, topK: number, topP: number, minP: number, seed?: number}}
+ */
+function samplingOf({ temperature = SAMPLING.temperature, body = {} }) {
+  const number = (/** @type {string} */ name, /** @type {number} */ fallback) =>
+    Number.isFinite(body[name]) ? Number(body[name]) : fallback;
+  return {
+    temperature,
+    topK: number('top_k', SAMPLING.topK),
+    topP: number('top_p', SAMPLING.topP),
+    minP: number('min_p', SAMPLING.minP),
+    // The engine takes 32 bits; without a seed the time is one.
+    ...(Number.isInteger(body.seed) && { seed: Number(body.seed) >>> 0 }),
+  };
+}
+
+/**
+ * @param {import('../shared/messages.js').ChatMessage} message
  * @returns {import('node-llama-cpp').ChatHistoryItem}
  */
-function historyItem({ role, content }) {
-  if (role === 'assistant') return { type: 'model', response: [content] };
-  if (role === 'system' || role === 'developer') return { type: 'system', text: content };
-  return { type: 'user', text: content };
+function historyItem(message) {
+  const text = textOf(message);
+  const { role } = message;
+  if (role === 'assistant') return { type: 'model', response: [text] };
+  if (role === 'system' || role === 'developer') return { type: 'system', text };
+  return { type: 'user', text };
 }
 
 /**

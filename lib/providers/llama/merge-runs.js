@@ -3,7 +3,11 @@ import { linkSignals } from '../../internal/util/abort.js';
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
 /** @typedef {import('../shared/types.js').ProviderEnd} ProviderEnd */
 /** @typedef {import('../shared/types.js').BatchEvent} BatchEvent */
-/** @typedef {AsyncGenerator<string, ProviderEnd | undefined, void>} Generation */
+/** @typedef {import('../shared/types.js').AnswerPiece} AnswerPiece */
+/** @typedef {AsyncGenerator<AnswerPiece, ProviderEnd | undefined, void>} Generation */
+
+/** @param {BatchEvent} event */
+const isLast = (event) => 'end' in event || 'error' in event;
 
 /** @param {unknown} error */
 const asError = (error) => (error instanceof Error ? error : new Error(String(error)));
@@ -12,8 +16,8 @@ const asError = (error) => (error instanceof Error ? error : new Error(String(er
  * Merges several runs into the iterator that `generateBatch` returns. Main thread only; ends when
  * every run has ended, or at once on return() or an abort.
  *
- * Each run is the async generator of one request. The next text of a run is requested only after
- * the consumer has taken the last, so a consumer that stops pulling stops all runs, one text ahead.
+ * Each run is the async generator of one request. The next piece of a run is requested only after
+ * the consumer has taken the last, so a consumer that stops pulling stops all runs, one piece ahead.
  * @param {ProviderRequest[]} requests
  * @param {AbortSignal[]} signals each aborts the whole batch
  * @param {(request: ProviderRequest, signal: AbortSignal) => Generation} start makes one run; its
@@ -90,7 +94,7 @@ class MergedRuns {
       ({ done, value }) => {
         if (this.#runs[index] === undefined) return;
         if (done) this.#finish({ index, end: value ?? {} });
-        else this.#put({ index, text: value });
+        else this.#put({ index, ...(typeof value === 'string' ? { text: value } : value) });
       },
       (error) => {
         if (this.#runs[index] !== undefined) this.#finish({ index, error: asError(error) });
@@ -132,7 +136,7 @@ class MergedRuns {
       const event = this.#ready.shift();
       if (event === undefined && this.#live > 0) return;
       const waiter = this.#waiters.shift();
-      if (event?.text !== undefined) this.#taken.push(event.index);
+      if (event !== undefined && !isLast(event)) this.#taken.push(event.index);
       waiter?.(event ? { done: false, value: event } : { done: true, value: undefined });
     }
   }

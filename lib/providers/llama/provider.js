@@ -63,6 +63,7 @@ export function llama(options) {
     models: [{ id: model }],
     takesBatches: true,
     enforcesMaxTokens: true,
+    features: [],
     async ready() {
       await load();
     },

@@ -1,5 +1,5 @@
 /** Errors of failed upstream calls, with the same messages for both clients. */
-import { ProviderError, quoteUpstream } from '../shared/errors.js';
+import { ProviderError, REFUSAL_CHARS_MAX, quoteUpstream } from '../shared/errors.js';
 import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
 
 /** @typedef {Record<string, string | string[] | undefined>} Headers */
@@ -83,14 +83,6 @@ export function finishError(reason, secrets) {
   );
 }
 
-/** @param {string} output kind of output received instead of text */
-export function unsupportedOutputError(output) {
-  return new ProviderError(
-    'upstream_unsupported_output',
-    `The upstream answered with ${output} and no text`,
-  );
-}
-
 /**
  * Error for a content type other than an event stream.
  * @param {string} contentType
@@ -111,18 +103,43 @@ function isPassing(status) {
 const PASSING_TYPES =
   /overloaded|rate.?limit|too.?many.?requests|resource.?exhausted|unavailable|time.?out|server.?error/i;
 
+/** Types and codes of refused credentials. */
+const REFUSED_TYPES = /authentication_error|permission_error|invalid_api_key|unauthorized/i;
+
+/** Types and codes of a request that no upstream accepts. */
+const REQUEST_TYPES =
+  /invalid_request|invalid_argument|not_found|context_length|content_filter|content_policy|too_large/i;
+
 /**
- * An error object inside an answer.
+ * An error object inside an answer. Without a hint that the request is at fault, another upstream may
+ * answer it.
  * @param {{message: unknown, code: unknown, type: unknown}} error
  * @param {readonly string[]} secrets never quoted
  */
 export function reportedError({ message, code, type }, secrets) {
   const said = [message, code, type].map((text) => quoteUpstream(text, secrets)).find(Boolean);
   const named = `${code} ${type}`;
+  const status = Number(code);
+  if (status === 401 || status === 403 || REFUSED_TYPES.test(named)) {
+    return unauthorizedError('in its answer');
+  }
+  const retryable = isPassing(status) || PASSING_TYPES.test(named);
+  const isRefusal = (status >= 400 && status < 500) || REQUEST_TYPES.test(named);
   return new ProviderError(
     'upstream_error',
     said ? `The upstream reported: ${said}` : 'The upstream reported an error',
-    { retryable: isPassing(Number(code)) || PASSING_TYPES.test(named) },
+    { retryable, elsewhere: retryable || !isRefusal },
+  );
+}
+
+/**
+ * The message of the upstream is not quoted, because it may repeat the key.
+ * @param {string} where
+ */
+function unauthorizedError(where) {
+  return new ProviderError(
+    'upstream_unauthorized',
+    `The upstream refused the gateway's credentials ${where}`,
   );
 }
 
@@ -169,13 +186,62 @@ function redirectTarget(location) {
 }
 
 /**
- * The error for a status other than success.
+ * What an upstream says of a refused call, for clients that act on it.
+ * @param {number} status
+ * @param {string} body as far as it was read
+ * @param {readonly string[]} secrets never quoted
+ * @returns {import('../shared/errors.js').UpstreamRefusal}
+ */
+function saidBy(status, body, secrets) {
+  const quote = (/** @type {unknown} */ text) => quoteUpstream(text, secrets, REFUSAL_CHARS_MAX);
+  // A message about credentials may repeat them.
+  if (status === 401 || status === 403) {
+    return { status, message: '', type: '', code: '', param: '' };
+  }
+  const { type, code, param } = errorObjectOf(body);
+  return {
+    status,
+    message: quote(messageOf(body)),
+    type: quote(type),
+    code: quote(typeof code === 'number' ? String(code) : code),
+    param: quote(param),
+  };
+}
+
+/**
+ * @param {string} body
+ * @returns {Record<string, unknown>} its error object; empty without one
+ */
+function errorObjectOf(body) {
+  try {
+    const json = JSON.parse(body);
+    const { error } = (Array.isArray(json) ? json[0] : json) ?? {};
+    return typeof error === 'object' && error !== null ? error : (json ?? {});
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * The error for a status other than success, with the upstream's own words.
  * @param {number} status
  * @param {Headers} headers
  * @param {string} body as far as it was read
  * @param {readonly string[]} secrets never quoted
  */
 export function statusError(status, headers, body, secrets) {
+  const error = errorOfStatus(status, headers, body, secrets);
+  error.upstream = saidBy(status, body, secrets);
+  return error;
+}
+
+/**
+ * @param {number} status
+ * @param {Headers} headers
+ * @param {string} body
+ * @param {readonly string[]} secrets
+ */
+function errorOfStatus(status, headers, body, secrets) {
   const retryAfterMs = parseRetryAfterMs(headers);
   const message = quoteUpstream(messageOf(body), secrets);
   const said = message ? `: ${message}` : '';
@@ -194,11 +260,7 @@ export function statusError(status, headers, body, secrets) {
     );
   }
   if (status === 401 || status === 403) {
-    // Its message may repeat the key.
-    return new ProviderError(
-      'upstream_bad_request',
-      `The upstream refused the credentials (${status})`,
-    );
+    return unauthorizedError(`(${status})`);
   }
   if (status >= 400) {
     return new ProviderError(
@@ -254,7 +316,9 @@ export function refusedMember(refusal, members) {
 export function errorForAnswer(failure, delivered) {
   return new ProviderError(failure.wireCode, failure.message, {
     retryable: failure.retryable && delivered === 0,
+    elsewhere: failure.elsewhere && delivered === 0,
     retryAfterMs: failure.retryAfterMs,
+    upstream: failure.upstream,
     cause: failure.cause,
   });
 }

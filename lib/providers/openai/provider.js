@@ -1,120 +1,45 @@
-import { rangeError, typeError } from '../../internal/util/errors.js';
 import { OPENAI_OPTIONS } from '../option-table.js';
-import { checkOptions, checkString } from '../../internal/util/validate.js';
+import { checkString } from '../../internal/util/validate.js';
 import { checkTable } from '../../internal/util/option-table.js';
+import {
+  checkApiKey,
+  checkHeaders,
+  checkStrings,
+  parseBaseUrl,
+  queryString,
+  secretsOf,
+} from '../shared/endpoint.js';
 import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
+import { ModelList } from '../shared/model-list.js';
+import { RefusedMembers } from '../shared/refused-members.js';
 import { feedAnswer } from './call.js';
+import { UNNAMED_MODEL } from '../shared/types.js';
 import { UpstreamConnections } from './connections.js';
 import { refusedMember } from './errors.js';
-import { UNNAMED_MODEL } from '../shared/types.js';
+import { fetchEmbeddings } from './embeddings.js';
+import { callBody, groupRequests, stopsOf, swappableIn } from './body.js';
+import { DEFAULT_FEATURES } from '../shared/features.js';
 
-/** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
-
-/** @typedef {Omit<ProviderRequest, 'signal'>} OpenAiRequest */
+/** @typedef {import('./body.js').OpenAiRequest} OpenAiRequest */
 
 /** @typedef {import('../option-table.js').OpenAiOptions} OpenAiOptions */
 
 /**
- * Parses the base URL of calls.
- * @param {unknown} value
- * @returns {{origin: URL, path: string}} `path` without a slash at its end
- */
-function parseBaseUrl(value) {
-  const takes = 'baseUrl takes an http or https URL without credentials, query or fragment';
-  const text = checkString('baseUrl', value);
-  if (!URL.canParse(text)) throw rangeError(takes);
-  const url = new URL(text);
-  if (!/^https?:$/.test(url.protocol)) throw rangeError(takes);
-  if (url.username || url.password || url.search || url.hash) throw rangeError(takes);
-  // Users often paste the URL of a call instead of the API's base URL.
-  const path = url.pathname.replace(/(\/chat)?\/completions\/*$/, '').replace(/\/+$/, '');
-  return { origin: url, path: path || '/v1' };
-}
-
-/**
- * @param {string} name
- * @param {string} value not shown: it may be a secret
- */
-function checkHeader(name, value) {
-  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
-    throw rangeError(`headers takes valid names, not ${JSON.stringify(name)}`);
-  }
-  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-    throw rangeError(`headers["${name}"] takes a valid header value`);
-  }
-}
-
-/**
  * @param {string | undefined} apiKey
- * @param {Record<string, string>} extra
+ * @param {Record<string, string>} extra by names in lower case
+ * @returns {Record<string, string>}
  */
 function makeHeaders(apiKey, extra) {
-  /** @type {Record<string, string>} */
-  const headers = {
+  return {
     'content-type': 'application/json',
     accept: 'text/event-stream',
     'accept-encoding': 'identity',
-  };
-  if (apiKey !== undefined) headers.authorization = `Bearer ${apiKey}`;
-  for (const [name, value] of Object.entries(extra)) {
-    checkHeader(name, checkString(`headers["${name}"]`, value));
-    headers[name.toLowerCase()] = value;
-  }
-  return headers;
-}
-
-/** @param {string | undefined} apiKey */
-function checkApiKey(apiKey) {
-  if (apiKey === undefined) return;
-  // The message must not show it.
-  if (typeof apiKey !== 'string') throw typeError('apiKey takes a string');
-  if (!/^[\x21-\x7e]+$/.test(apiKey)) {
-    throw rangeError('apiKey takes visible ASCII characters, without spaces');
-  }
-}
-
-/**
- * Chat messages for a model that only continues text: one `role: content` paragraph each, and the
- * start of the assistant's.
- * @param {OpenAiRequest} request
- */
-function promptOf({ prompt, messages }) {
-  if (messages === undefined) return prompt ?? '';
-  return `${messages.map(({ role, content }) => `${role}: ${content}\n\n`).join('')}assistant:`;
-}
-
-/**
- * The members that must be equal for requests to share a call.
- * @param {OpenAiRequest} request
- */
-function sharedMembers({ model, maxTokens, temperature, stop }) {
-  return {
-    ...(model && model !== UNNAMED_MODEL ? { model } : {}),
-    ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
-    ...(temperature === undefined ? {} : { temperature }),
-    ...(stop === undefined || stop.length === 0 ? {} : { stop }),
+    ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+    ...extra,
   };
 }
 
-/**
- * The indices of requests that can share a call, in order of appearance.
- * @param {readonly OpenAiRequest[]} requests
- * @param {(index: number) => number} shardOf the thread of a request's job
- * @returns {number[][]}
- */
-function groupRequests(requests, shardOf) {
-  /** @type {Map<string, number[]>} */
-  const groups = new Map();
-  requests.forEach((request, index) => {
-    const key = JSON.stringify([shardOf(index), sharedMembers(request)]);
-    const group = groups.get(key);
-    if (group) group.push(index);
-    else groups.set(key, [index]);
-  });
-  return [...groups.values()];
-}
-
-/** @typedef {'stream_options' | 'max_tokens' | 'max_completion_tokens'} SwappedMember */
+/** @typedef {import('./body.js').SwappedMember} SwappedMember */
 
 /** Models whose refusals are remembered; names are chosen by callers. */
 const MODELS_MAX = 1000;
@@ -124,12 +49,14 @@ const MODELS_MAX = 1000;
  *
  * Mode `chat` makes one `POST {base}/chat/completions` per request. Mode `completions` makes one
  * `POST {base}/completions` per batch, with an array of prompts, whose interleaved choices are
- * split back into requests; requests of one batch that differ in model, max_tokens, temperature or
- * stop cannot share a call, so a batch makes one call for each distinct set of these.
+ * split back into requests; requests of one batch whose bodies differ in more than the prompt cannot
+ * share a call, so a batch makes one call for each distinct body.
+ *
+ * The members that the gateway does not interpret go into the body as they are.
  *
  * Token counts are requested with `stream_options.include_usage`. If a server refuses that member,
- * the call is repeated without it; if it refuses `max_tokens`, with `max_completion_tokens`
- * instead, and vice versa. Refusals are remembered by model. The counts of a call with several
+ * the call is repeated without it; if it refuses the caller's name of the limit, `max_tokens` or
+ * `max_completion_tokens`, with the other one. Refusals are remembered by model. The counts of a call with several
  * prompts are a sum, so they are not reported for its requests.
  *
  * The answer's bytes go to the native relay, which decodes them and writes the jobs' logs. The
@@ -145,30 +72,47 @@ export class OpenAiProvider {
   #calls = new Set();
   #origin;
   #path;
+  #query;
+  #list;
   #headers;
   /** @type {string[]} */
   #secrets;
   #mode;
   #idleMs;
-  /** Members refused by servers, by model. @type {Map<string, Set<SwappedMember>>} */
-  #refused = new Map();
+  /** Models whose embeddings the server gives as numbers alone. @type {Set<string>} */
+  #floats = new Set();
+  /** @type {RefusedMembers<SwappedMember>} */
+  #refused = new RefusedMembers();
 
   /** @param {OpenAiOptions} options */
   constructor(options) {
     const given = checkTable('providers.openai', OPENAI_OPTIONS, options);
-    const { origin, path } = parseBaseUrl(given.baseUrl);
-    checkApiKey(given.apiKey);
+    const { url: origin, path, query: pasted } = parseBaseUrl('baseUrl', given.baseUrl);
+    const apiKey = checkApiKey('apiKey', given.apiKey);
+    const headers = checkHeaders('headers', given.headers);
+    const query = { ...pasted, ...checkStrings('query', given.query) };
     this.#mode = given.mode;
     this.#idleMs = given.idleMs;
     this.#usesLibcurl = choosesLibcurl(given.client, origin);
     this.#origin = origin.origin;
     this.#path = path;
-    this.#headers = makeHeaders(given.apiKey, checkOptions('headers', given.headers));
-    this.#secrets = given.apiKey === undefined ? [] : [given.apiKey];
+    this.#query = queryString(query);
+    this.#headers = makeHeaders(apiKey, headers);
+    this.#secrets = secretsOf(apiKey, headers, query);
+    this.#list = new ModelList({
+      address: `${origin.origin}${path}`,
+      query: this.#query,
+      headers: this.#headers,
+      only: given.model,
+    });
     this.#connections = new UpstreamConnections(origin);
     /** @type {{id: string}[]} */
     this.models = given.model === undefined ? [] : [{ id: checkString('model', given.model) }];
     this.takesBatches = this.#mode === 'completions';
+    /** @type {readonly import('../shared/features.js').Feature[]} */
+    this.features = this.takesBatches
+      ? ['token_prompts', 'choices']
+      : [...DEFAULT_FEATURES, 'choices'];
   }
 
   /**
@@ -178,6 +122,7 @@ export class OpenAiProvider {
    * @param {object} to
    * @param {import('../../internal/native/relay-types.js').RelayHub} to.hub
    * @param {readonly number[]} to.handles the requests' jobs; one that ends closes its answer
+   * @param {readonly (readonly number[])[]} [to.siblings] jobs of each request's further answers
    * @param {(index: number, error: import('../shared/errors.js').ProviderError) => void} to.onError
    *   called for each request that failed; its job has not ended
    */
@@ -189,8 +134,53 @@ export class OpenAiProvider {
     await Promise.all(groups.map((group) => this.#relayGroup(requests, group, to)));
   }
 
+  /**
+   * Asks for base64, which is exact and a third of the bytes; of a server that refuses it, for numbers.
+   * @param {import('../shared/types.js').EmbeddingCall} call
+   * @param {{signal: AbortSignal}} options
+   * @returns {Promise<import('../shared/types.js').EmbeddingAnswer>}
+   * @throws {import('../shared/errors.js').ProviderError}
+   */
+  async embed({ model, inputs, body }, { signal }) {
+    const named = model === UNNAMED_MODEL ? {} : { model };
+    for (;;) {
+      const encoding = this.#floats.has(model) ? 'float' : 'base64';
+      const call = {
+        path: `${this.#path}/embeddings${this.#query}`,
+        headers: this.#headers,
+        body: { ...body, ...named, input: inputs, encoding_format: encoding },
+        count: inputs.length,
+        idleMs: this.#idleMs,
+        secrets: this.#secrets,
+      };
+      try {
+        return await fetchEmbeddings(this.#connections, call, signal);
+      } catch (/** @type {any} */ error) {
+        const { status, message = '' } = error.upstream ?? {};
+        const refused =
+          (status === 400 || status === 422) && /encoding_format|base64/i.test(message);
+        if (!refused || encoding === 'float') throw error;
+        if (this.#floats.size < MODELS_MAX) this.#floats.add(model);
+      }
+    }
+  }
+
+  /**
+   * The models that the server lists; with the option `model` that one.
+   * @returns {Promise<readonly import('../shared/model-list.js').ListedModel[]>} never rejects
+   */
+  listModels() {
+    return this.#list.models();
+  }
+
+  /** @returns {Promise<import('../shared/types.js').UpstreamProblem[]>} empty: it lists its models */
+  check() {
+    return this.#list.check(this.name);
+  }
+
   /** Closes every connection; running calls fail. Idempotent. */
   async close() {
+    this.#list.close();
     this.#connections.close();
     for (const call of this.#calls) call.abort();
   }
@@ -200,41 +190,35 @@ export class OpenAiProvider {
    * @param {readonly number[]} group the indices of requests that share a call
    * @param {Parameters<OpenAiProvider['relay']>[1]} to
    */
-  async #relayGroup(requests, group, { hub, handles, onError }) {
+  async #relayGroup(requests, group, { hub, handles, siblings = [], onError }) {
     const members = group.map((index) => requests[index]);
-    const target = { idleMs: this.#idleMs, jobs: group.map((index) => handles[index]) };
-    const refused = new Set(this.#refused.get(members[0].model));
+    const more = group.flatMap((index) => siblings[index] ?? []);
+    const target = {
+      idleMs: this.#idleMs,
+      jobs: [...group.map((index) => handles[index]), ...more],
+      oneAnswer: more.length > 0,
+      stops: stopsOf(members[0]),
+    };
+    const refused = this.#refused.of(members[0].model);
     for (;;) {
-      const body = this.#body(members, refused);
+      const body = callBody(this.#mode, members, refused);
       const call = this.#start(hub, target, JSON.stringify(body));
       this.#calls.add(call);
       const outcome = await call.done;
       this.#calls.delete(call);
       if (outcome === null) return;
-      const sent = SWAPPED_MEMBERS.filter((member) => member in body && !refused.has(member));
-      const member = refusedMember(refusalOf(outcome), sent);
+      const member = refusedMember(refusalOf(outcome), swappableIn(body, refused));
       if (member !== undefined) {
         refused.add(member);
-        this.#remember(members[0].model, member);
+        this.#refused.add(members[0].model, member);
         continue;
       }
       const errors = relayErrors(outcome, { idleMs: this.#idleMs, secrets: this.#secrets });
-      errors.forEach((error, i) => error && onError(group[i], error));
+      // The job of several answers fails with any of them.
+      const whole = more.length > 0 ? [errors.find(Boolean)] : errors;
+      whole.forEach((error, i) => error && onError(group[i], error));
       return;
     }
-  }
-
-  /**
-   * @param {string} model
-   * @param {SwappedMember} member
-   */
-  #remember(model, member) {
-    const known = this.#refused.get(model) ?? new Set();
-    known.add(member);
-    this.#refused.delete(model);
-    this.#refused.set(model, known);
-    const [oldest] = this.#refused.keys();
-    if (this.#refused.size > MODELS_MAX) this.#refused.delete(oldest);
   }
 
   /**
@@ -253,41 +237,9 @@ export class OpenAiProvider {
   }
 
   get #callPath() {
-    return `${this.#path}${this.#mode === 'chat' ? '/chat/completions' : '/completions'}`;
+    const call = this.#mode === 'chat' ? '/chat/completions' : '/completions';
+    return `${this.#path}${call}${this.#query}`;
   }
-
-  /**
-   * @param {readonly OpenAiRequest[]} members
-   * @param {ReadonlySet<SwappedMember>} refused
-   * @returns {Record<string, unknown>}
-   */
-  #body(members, refused) {
-    const isChat = this.#mode === 'chat';
-    const [{ messages, prompt }] = members;
-    const { max_tokens: maxTokens, ...shared } = sharedMembers(members[0]);
-    return {
-      ...shared,
-      ...(maxTokens === undefined ? {} : limitMember(maxTokens, refused)),
-      ...(isChat
-        ? { messages: messages ?? [{ role: 'user', content: prompt ?? '' }] }
-        : { prompt: members.map(promptOf) }),
-      stream: true,
-      ...(refused.has('stream_options') ? {} : { stream_options: { include_usage: true } }),
-    };
-  }
-}
-
-/** @type {readonly SwappedMember[]} */
-const SWAPPED_MEMBERS = ['stream_options', 'max_tokens', 'max_completion_tokens'];
-
-/**
- * The limit under a name that the server has not refused; a server that refuses both gets none.
- * @param {number} maxTokens
- * @param {ReadonlySet<SwappedMember>} refused
- */
-function limitMember(maxTokens, refused) {
-  if (!refused.has('max_tokens')) return { max_tokens: maxTokens };
-  return refused.has('max_completion_tokens') ? {} : { max_completion_tokens: maxTokens };
 }
 
 /**

@@ -14,7 +14,6 @@ import {
   stalledError,
   statusError,
   unreachableError,
-  unsupportedOutputError,
 } from './errors.js';
 
 /** @typedef {import('../../internal/native/relay-types.js').RelayOutcome} RelayOutcome */
@@ -70,8 +69,6 @@ function failureOf(outcome, { idleMs, secrets }) {
       return encodingError(text, secrets);
     case 'finish':
       return finishError(text, secrets);
-    case 'unsupported':
-      return unsupportedOutputError(text);
     case 'stalled':
       return stalledError(idleMs);
     case 'unreachable':

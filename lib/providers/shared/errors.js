@@ -5,13 +5,14 @@
  * body only the upstream's error message, truncated. `cause` holds the cause, for logs.
  */
 import { SluiceError } from '../../internal/util/errors.js';
+import { checkOptions } from '../../internal/util/validate.js';
 
 /**
  * The wire codes, `error.code` of a failed job. `ProviderError.code` is `ERR_` and the same in
  * upper case.
- * @typedef {'upstream_rate_limited' | 'upstream_bad_request' | 'upstream_unavailable'
+ * @typedef {'upstream_rate_limited' | 'upstream_bad_request' | 'upstream_unauthorized' | 'upstream_unavailable'
  *   | 'upstream_disconnected' | 'upstream_invalid_response' | 'upstream_stalled'
- *   | 'upstream_error' | 'upstream_incomplete' | 'upstream_unsupported_output' | 'wall_time_exceeded' | 'provider_error'
+ *   | 'upstream_error' | 'upstream_incomplete' | 'wall_time_exceeded' | 'provider_error'
  *   | 'overloaded'} WireCode
  */
 
@@ -22,6 +23,15 @@ const typesOfOthers = {
   overloaded: 'overloaded_error',
 };
 
+/**
+ * An upstream's answer other than a success: its status, and of its error object what is safe to show.
+ * Empty where it has no such member.
+ * @typedef {{status: number, message: string, type: string, code: string, param: string}}
+ *   UpstreamRefusal
+ */
+
+const DETAILS = Object.freeze(['retryable', 'elsewhere', 'retryAfterMs', 'upstream', 'cause']);
+
 /** A provider's failure. */
 export class ProviderError extends SluiceError {
   /**
@@ -29,10 +39,14 @@ export class ProviderError extends SluiceError {
    * @param {string} message
    * @param {object} [details]
    * @param {boolean} [details.retryable] whether another attempt may help; default false
+   * @param {boolean} [details.elsewhere] whether another upstream may help; default as `retryable`
    * @param {number} [details.retryAfterMs] wait requested by the upstream before a retry
+   * @param {UpstreamRefusal} [details.upstream] how the upstream refused the call
    * @param {unknown} [details.cause]
    */
-  constructor(wireCode, message, { retryable = false, retryAfterMs, cause } = {}) {
+  constructor(wireCode, message, details) {
+    const given = checkOptions('ProviderError', details, DETAILS);
+    const { retryable = false, elsewhere = retryable, retryAfterMs, upstream, cause } = given;
     super(`ERR_${wireCode.toUpperCase()}`, message, { cause });
     this.name = 'ProviderError';
     /** @type {WireCode} */
@@ -41,16 +55,25 @@ export class ProviderError extends SluiceError {
     this.type = typesOfOthers[wireCode] ?? 'upstream_error';
     /** @type {boolean} */
     this.retryable = retryable;
+    /** @type {boolean} */
+    this.elsewhere = elsewhere;
     /** @type {number | undefined} */
     this.retryAfterMs = retryAfterMs;
+    /** @type {UpstreamRefusal | undefined} */
+    this.upstream = upstream;
   }
 }
 
 const QUOTED_CHARS_MAX = 200;
 
-/** Patterns of credentials: prefixed keys, `api_key=...`, bearer tokens. */
-const CREDENTIALS =
-  /\b(?:sk|pk|rk|gsk)[-_][\w*-]+|\bAIza[\w-]{10,}|\bbearer\s+\S+|\b(?:api[-_]?key|token|password)[=:]\s*\S+/gi;
+/** Clients of the faces act on the whole message of a refusal. */
+export const REFUSAL_CHARS_MAX = 2000;
+
+/** Keys by their prefixes, masked ones included, and bearer tokens. */
+const KEYS = /\b(?:sk|pk|rk|gsk|xai)[-_][\w.*-]*[\w*]|\bAIza[\w-]{10,}|\bbearer\s+\S+/i;
+
+/** Members of a text that may hold credentials: `api_key=...`, `token: ...`. */
+const CREDENTIALS = /\b(?:api[-_]?key|token|password)[=:]\s*\S+/gi;
 
 /**
  * The text before a stack trace of Python, JavaScript, Java or Go.
@@ -64,20 +87,21 @@ function withoutTrace(text) {
 }
 
 /**
- * An upstream's message made safe to pass on: one short line, without credentials.
+ * An upstream's message made safe to pass on: one short line, without credentials. A message with a
+ * key in it is not quoted at all.
  * @param {unknown} text
  * @param {readonly string[]} secrets
+ * @param {number} [charsMax] default 200
  * @returns {string} empty if there is nothing to quote
  */
-export function quoteUpstream(text, secrets) {
+export function quoteUpstream(text, secrets, charsMax = QUOTED_CHARS_MAX) {
   if (typeof text !== 'string') return '';
-  let line = withoutTrace(text.slice(0, 8 * QUOTED_CHARS_MAX));
-  for (const secret of secrets) line = line.replaceAll(secret, '[redacted]');
-  line = line
+  if (KEYS.test(text) || secrets.some((secret) => text.includes(secret))) return '';
+  const line = withoutTrace(text.slice(0, 8 * charsMax))
     .replace(CREDENTIALS, '[redacted]')
     // eslint-disable-next-line no-control-regex -- it removes control characters
     .replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim();
-  if (line.length <= QUOTED_CHARS_MAX) return line;
-  return `${line.slice(0, QUOTED_CHARS_MAX).replace(/[\ud800-\udbff]$/, '')}...`;
+  if (line.length <= charsMax) return line;
+  return `${line.slice(0, charsMax).replace(/[\ud800-\udbff]$/, '')}...`;
 }

@@ -2,11 +2,12 @@ import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 import { ledgerControl } from '../../primitives/ledger/ledger.js';
 import { HttpError } from '../../internal/util/http-error.js';
 import { accountOf, costOf, isFree } from '../../jobs/policy/prices.js';
-import { estimatePromptTokens } from '../../jobs/request.js';
 import { payerClosed } from './errors.js';
+import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
+import { tokenLimitOf } from '../../jobs/checked-request.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
+/** @typedef {import('../../jobs/checked-request.js').CheckedRequest} CheckedRequest */
 /** @typedef {import('../../jobs/policy/prices.js').Usage} Usage */
 
 /**
@@ -152,20 +153,21 @@ export class JobBilling {
 
   /**
    * Sets the default `max_tokens` of a priced request, so that its answer ends where its hold does.
-   * @param {JobRequest} request as it came
+   * @param {CheckedRequest} request as it came
    * @param {string} model resolved
-   * @returns {JobRequest}
+   * @returns {CheckedRequest}
    */
   bounded(request, model) {
     const price = this.#access.priceOf(model);
     if (price === undefined || price.full.completion === 0n) return request;
-    return { ...request, max_tokens: request.max_tokens ?? this.#access.defaultMaxTokens };
+    if (tokenLimitOf(request) !== undefined) return request;
+    return { ...request, max_tokens: this.#access.defaultMaxTokens };
   }
 
   /**
    * Holds the maximum cost of a job, or of the answer that it begins.
    * @param {JobRecord} record
-   * @param {JobRequest} request as it came
+   * @param {CheckedRequest} request as it came
    * @param {Readonly<import('../../jobs/policy/config.js').Access>} access of the job's caller
    * @param {{answer?: JobRecord, cached?: boolean}} [how] `answer`: the answer that it begins and
    *   pays for; `cached`: it shares another job's answer
@@ -179,7 +181,8 @@ export class JobBilling {
     const account = accountOf(access);
     const amount = costOf(rates, {
       prompt_tokens: estimatePromptTokens(request),
-      completion_tokens: request.max_tokens ?? this.#access.defaultMaxTokens,
+      completion_tokens:
+        (request.n ?? 1) * (tokenLimitOf(request) ?? this.#access.defaultMaxTokens),
     });
     const hold = amount === 0n ? undefined : this.#take(record, account, amount);
     /** @type {Bill} */

@@ -1,20 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { checkPlace } from './requests.js';
 import { conversationNotFound, conversationTooLong, conversationsFull } from './errors.js';
+import { stored } from './messages.js';
 
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 /** @typedef {import('../../primitives/kv/namespaces.js').NamespaceTransaction} NamespaceTransaction */
 /** @typedef {import('./requests.js').Messages} Messages */
 
-/**
- * @typedef {object} Message
- * @property {'system' | 'developer' | 'user' | 'assistant'} role
- * @property {string} content
- * @property {number} createdAt Unix seconds
- * @property {string} [jobId] the job of its turn; absent in the conversation's initial messages
- * @property {'stop' | 'length' | 'cancelled'} [finishReason] of an answer
- * @property {boolean} [textTruncated] true when the beginning of the answer was dropped
- */
+/** @typedef {import('./messages.js').StoredMessage} StoredMessage */
 
 /**
  * @typedef {object} Head
@@ -38,11 +31,7 @@ import { conversationNotFound, conversationTooLong, conversationsFull } from './
  * @property {number | null} ttlMs
  */
 
-/**
- * The answer of an ended job.
- * @typedef {{content: string, finishReason: Message['finishReason'], textTruncated?: boolean}}
- *   Answer
- */
+/** @typedef {import('./messages.js').Answer} Answer */
 
 const PAGE = 1000;
 const ID = /^conv_[A-Za-z0-9_-]{24}$/;
@@ -99,7 +88,7 @@ export class ConversationRepository {
   /**
    * @param {KvNamespace} space
    * @param {string} id
-   * @returns {{head: Head, messages: Message[], asked?: Message[]} | undefined} `asked`: the
+   * @returns {{head: Head, messages: StoredMessage[], asked?: StoredMessage[]} | undefined} `asked`: the
    *   messages of the running turn
    */
   read(space, id) {
@@ -137,7 +126,7 @@ export class ConversationRepository {
    */
   create(space, { messages, ...settings }) {
     const createdAt = seconds(this.#nowMs());
-    const kept = messages.map(({ role, content }) => ({ role, content, createdAt }));
+    const kept = messages.map((message) => stored(message, { createdAt }));
     return this.#add(space, settings, () => ({ messages: kept }));
   }
 
@@ -164,7 +153,7 @@ export class ConversationRepository {
   /**
    * @param {KvNamespace} space
    * @param {Settings} settings
-   * @param {() => {messages: Message[], forkedFrom?: Head['forkedFrom']}} content
+   * @param {() => {messages: StoredMessage[], forkedFrom?: Head['forkedFrom']}} content
    * @returns {Head}
    */
   #add(space, { title, metadata, ttlMs }, content) {
@@ -199,7 +188,7 @@ export class ConversationRepository {
    * @param {string} id
    * @param {string} jobId
    * @param {Messages} messages
-   * @returns {{history: Message[]} | {busy: string}} the earlier messages; or the job of the
+   * @returns {{history: StoredMessage[]} | {busy: string}} the earlier messages; or the job of the
    *   running turn, in which case nothing has changed
    * @throws {import('../../internal/util/http-error.js').HttpError}
    */
@@ -290,7 +279,7 @@ export class ConversationRepository {
   /**
    * @param {NamespaceTransaction} tx
    * @param {Head} head of a conversation without a turn
-   * @param {Message[]} messages all of them
+   * @param {StoredMessage[]} messages all of them
    * @returns {Head} as it is now
    */
   #write(tx, head, messages) {
@@ -336,7 +325,7 @@ export class ConversationRepository {
 /**
  * @param {NamespaceTransaction} tx
  * @param {string} id
- * @returns {Message[]}
+ * @returns {StoredMessage[]}
  */
 function messagesIn(tx, id) {
   return JSON.parse(tx.get(messagesOf(id))?.value ?? '[]');
@@ -345,15 +334,11 @@ function messagesIn(tx, id) {
 /**
  * @param {NamespaceTransaction} tx
  * @param {string} id
- * @returns {Message[]} of the running turn
+ * @returns {StoredMessage[]} of the running turn
  */
 function askedIn(tx, id) {
   const { messages, ...when } = JSON.parse(tx.get(turnOf(id))?.value ?? '{"messages":[]}');
-  return messages.map((/** @type {Messages[number]} */ { role, content }) => ({
-    role,
-    content,
-    ...when,
-  }));
+  return messages.map((/** @type {Messages[number]} */ message) => stored(message, when));
 }
 
 /**

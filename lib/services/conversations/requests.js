@@ -7,9 +7,10 @@ import {
   TTL_S_MAX,
   schemaRefusal,
 } from '../../jobs/request.js';
+import { checkMessages } from '../../jobs/messages.js';
 import { schemaCheck } from '../../internal/util/request-schema.js';
 
-/** @typedef {NonNullable<import('../../jobs/request.js').JobRequest['messages']>} Messages */
+/** @typedef {import('../../providers/shared/messages.js').ChatMessage[]} Messages */
 
 /**
  * @typedef {object} CreateRequest
@@ -86,7 +87,9 @@ function checkRoles(messages, first) {
  */
 export function checkCreate(body) {
   const request = /** @type {CreateRequest} */ (checked(validateCreate, body));
-  checkRoles(request.messages ?? [], true);
+  const { messages = [] } = request;
+  checkMessages(messages);
+  checkRoles(messages, true);
   return request;
 }
 
@@ -99,17 +102,24 @@ export function checkFork(body) {
   return checked(validateFork, body);
 }
 
+/** Roles of a message that asks for an answer. */
+const ASKING = ['user', 'tool', 'function'];
+
 /**
- * @param {import('../../jobs/request.js').JobRequest} request
+ * @param {import('../../jobs/checked-request.js').CheckedRequest} request
  * @returns {Messages} the messages that the turn adds before the answer
  * @throws {import('../../internal/util/http-error.js').HttpError} 400
  */
-export function messagesOfTurn({ prompt, messages }) {
+export function messagesOfTurn({ prompt, prompt_ids: ids, messages }) {
+  if (ids !== undefined) {
+    throw badRequest('invalid_value', 'prompt', 'prompt must be a text in a conversation.');
+  }
   if (messages === undefined) return [{ role: 'user', content: prompt ?? '' }];
   const last = messages.length - 1;
-  if (messages[last].role !== 'user') {
+  if (!ASKING.includes(messages[last].role)) {
     const param = `messages[${last}].role`;
-    throw badRequest('invalid_value', param, `${param} must be user: it is what is answered.`);
+    const message = `${param} must be user, or tool after calls: the last message gets the answer.`;
+    throw badRequest('invalid_value', param, message);
   }
   return messages;
 }

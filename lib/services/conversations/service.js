@@ -3,10 +3,12 @@ import { badRequest } from '../../internal/util/http-error.js';
 import { checkConversationsQuery, checkCreate, checkFork } from './requests.js';
 import { conversationBusy, conversationNotFound } from './errors.js';
 import { checkOptions } from '../../internal/util/validate.js';
+import { shown } from './messages.js';
 import { ANONYMOUS } from '../../jobs/policy/config.js';
 
 /** @typedef {import('./repository.js').Head} Head */
-/** @typedef {import('./repository.js').Message} Message */
+/** @typedef {import('./messages.js').Message} Message */
+/** @typedef {import('./messages.js').StoredMessage} StoredMessage */
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
@@ -32,8 +34,8 @@ const seconds = (ms) => Math.floor(ms / 1000);
 
 /**
  * @param {Head} head
- * @param {Message[]} [messages]
- * @param {Message[]} [asked]
+ * @param {StoredMessage[]} [messages]
+ * @param {StoredMessage[]} [asked]
  * @returns {Conversation}
  */
 function describe(head, messages, asked) {
@@ -46,9 +48,9 @@ function describe(head, messages, asked) {
     updatedAt: seconds(updatedMs),
     expiresAt: expiresMs === null ? null : seconds(expiresMs),
     messageCount: count,
-    ...(messages !== undefined && { messages }),
+    ...(messages !== undefined && { messages: messages.map(shown) }),
     ...(jobId !== undefined && { busyJobId: jobId }),
-    ...(asked && { busyMessages: asked }),
+    ...(asked && { busyMessages: asked.map(shown) }),
     ...(forkedFrom && { forkedFrom: { id: forkedFrom.id, messageCount: forkedFrom.count } }),
   };
 }

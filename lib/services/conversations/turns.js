@@ -1,30 +1,13 @@
 import { TurnQueues } from './turn-queue.js';
+import { answerOf, sent } from './messages.js';
 import { conversationBusy } from './errors.js';
 import { draining } from '../../jobs/errors.js';
 import { messagesOfTurn } from './requests.js';
 
-/** @typedef {import('./repository.js').Message} Message */
+/** @typedef {import('./messages.js').StoredMessage} StoredMessage */
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../../jobs/request.js').JobRequest} JobRequest */
+/** @typedef {import('../../jobs/checked-request.js').CheckedRequest} CheckedRequest */
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
-
-/**
- * The answer to store for an ended job.
- * @param {any} state final state from the hub, with the text
- * @returns {import('./repository.js').Answer | undefined} undefined: its turn is dropped
- */
-function answerOf({ status, reason, text = '', text_truncated: textTruncated }) {
-  const truncated = textTruncated === true && { textTruncated };
-  if (status === 'completed') {
-    // Servers refuse a history with an empty assistant message, and a filtered one is no answer.
-    if (text === '' || reason === 'content_filter') return undefined;
-    return { content: text, finishReason: reason === 'length' ? 'length' : 'stop', ...truncated };
-  }
-  // Clients have read the text sent before a cancel, so it is kept; without any text the turn is
-  // dropped.
-  if (status !== 'cancelled' || text === '') return undefined;
-  return { content: text, finishReason: 'cancelled', ...truncated };
-}
 
 /**
  * Turns of conversations: a turn begins before its job exists, and ends with the job. Main thread;
@@ -73,14 +56,20 @@ export class Turns {
    * job is refused.
    * @param {JobRecord} record receives its whole request, and the conversation's id in `extra`
    * @param {AbortSignal} [signal] gives up waiting
-   * @returns {Promise<JobRequest>} the request to the provider
+   * @returns {Promise<CheckedRequest>} the request to the provider
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`,
    *   `ERR_CONVERSATION_BUSY` with the `jobId`, `ERR_CONVERSATION_TOO_LONG`,
    *   `ERR_CONVERSATIONS_FULL`, `ERR_INVALID_VALUE`, `ERR_DRAINING`
    */
   async begin(record, signal) {
-    const request = /** @type {JobRequest} */ (record.request);
-    const { conversation_id: id, on_busy: onBusy, prompt: _prompt, ...rest } = request;
+    const request = /** @type {CheckedRequest} */ (record.request);
+    const {
+      conversation_id: id,
+      on_busy: onBusy,
+      prompt: _prompt,
+      instructions,
+      ...rest
+    } = request;
     if (id === undefined) return request;
     this.checkOpen();
     // Checked before anything is written.
@@ -88,8 +77,9 @@ export class Turns {
     this.#memory?.check('conversations', record.principal);
     const added = messagesOfTurn(request);
     const history = await this.#claim(record, id, added, { queues: onBusy === 'queue', signal });
-    const before = history.map(({ role, content }) => ({ role, content }));
-    record.request = { ...rest, messages: [...before, ...added] };
+    /** @type {import('../../providers/shared/messages.js').ChatMessage[]} */
+    const first = instructions === undefined ? [] : [{ role: 'system', content: instructions }];
+    record.request = { ...rest, messages: [...first, ...history.map(sent), ...added] };
     record.extra = { ...record.extra, conversation_id: id };
     return record.request;
   }
@@ -99,7 +89,7 @@ export class Turns {
    * @param {string} id
    * @param {import('./requests.js').Messages} messages
    * @param {{queues: boolean, signal?: AbortSignal}} how
-   * @returns {Promise<Message[]>} the earlier messages
+   * @returns {Promise<StoredMessage[]>} the earlier messages
    */
   async #claim(record, id, messages, { queues, signal }) {
     const space = this.#repository.of(record.principal);

@@ -107,7 +107,7 @@ async function run(operation, log) {
  * Crawls as operations: the outcome of each URL is an event of the crawl's stream. The slowest reader
  * of the stream sets the pace; without readers a crawl runs to its end. The gateway makes the one
  * instance.
- * @extends {OperationService<CrawlsRequest, CrawlView>}
+ * @extends {OperationService<CrawlsRequest, CrawlView, import('../../streams/events.js').CrawlEvent>}
  */
 export class Crawls extends OperationService {
   /** @param {import('../operations/service.js').ServiceParts} service */

@@ -7,7 +7,6 @@ const LINES_MAX = 200;
 const BYTES_MAX = 16 * 1024;
 /** Bytes read from the end of a followed file that exists already. */
 const TAIL_BYTES = 16 * 1024 * 1024;
-const READERS_MAX = 100;
 
 /**
  * A reader of the errors. `pump` announces new ones, `end` the end of the service.
@@ -149,11 +148,6 @@ export class LogService {
    */
   topErrors({ k, windowMs }) {
     return this.#parser.topErrors({ k, windowMs, nowMs: Date.now() });
-  }
-
-  /** Whether another reader is admitted. */
-  get hasRoom() {
-    return this.#readers.size < READERS_MAX;
   }
 
   /** The latest errors, for readers. */

@@ -8,8 +8,8 @@ import { whenAborted } from '../../internal/util/abort.js';
 /**
  * Result of one child job.
  * @typedef {object} ChildResult
- * @property {string} text
- * @property {'stop' | 'length'} reason
+ * @property {string} text of the answer; of one that has only calls of tools these, as JSON
+ * @property {'stop' | 'length' | 'tool_calls' | 'content_filter'} reason
  * @property {{prompt_tokens: number, completion_tokens: number}} usage
  */
 
@@ -64,6 +64,14 @@ function failureOf({ error }, failure) {
     retryAfterMs: failure?.retryAfterMs,
     cause: failure?.logged,
   });
+}
+
+/**
+ * @param {any} state with the text
+ * @returns {string}
+ */
+function documentOf({ text = '', tool_calls: calls = [] }) {
+  return text === '' && calls.length > 0 ? JSON.stringify(calls) : text;
 }
 
 /**
@@ -163,6 +171,6 @@ export class ChildJobs {
         { retryable: false },
       );
     }
-    return { text: whole.text ?? '', reason: state.reason, usage: state.usage };
+    return { text: documentOf(whole), reason: state.reason, usage: state.usage };
   }
 }

@@ -38,15 +38,19 @@ export const workWallMs = Object.freeze({
  */
 export class Operation {
   #hub;
+  #purge;
   #policy;
   #abort = new AbortController();
 
   /**
    * @param {import('../../streams/hub.js').JobHub} hub
    * @param {{kind: OperationKind, principal: string, policy: OperationPolicy}} fields
+   * @param {{nowMs: () => number, retentionMs: number}} purge monotonic clock, and how long it is kept
+   *   after its end
    */
-  constructor(hub, { kind, principal, policy }) {
+  constructor(hub, { kind, principal, policy }, purge) {
     this.#hub = hub;
+    this.#purge = purge;
     this.#policy = policy;
     this.kind = kind;
     this.principal = principal;
@@ -57,6 +61,8 @@ export class Operation {
     this.attempt = 1;
     /** @type {import('../../jobs/request.js').JobStatus} */
     this.status = 'running';
+    /** When it is purged at the latest, on the monotonic clock. */
+    this.purgeDueMs = Infinity;
     /** @type {any} final state from the hub; set when it has ended */
     this.final = undefined;
     /** Set by the service of its kind: the checked request. @type {any} */
@@ -84,6 +90,7 @@ export class Operation {
   }
 
   begin() {
+    this.#due(this.#policy.maxWallMs);
     this.handle = this.#hub.create({ jobId: this.id, kind: this.kind, ...this.#policy });
     this.#hub.start(this.handle);
   }
@@ -94,6 +101,7 @@ export class Operation {
     this.status = 'running';
     this.settled = false;
     this.#abort = new AbortController();
+    this.#due(this.#policy.maxWallMs);
     this.#hub.reopen(this.handle);
   }
 
@@ -126,8 +134,14 @@ export class Operation {
     if (!this.ended) this.#hub.finish(this.handle, { type: 'cancelled', reason });
   }
 
+  /** @param {number} leftMs until its end at the latest */
+  #due(leftMs) {
+    this.purgeDueMs = this.#purge.nowMs() + leftMs + this.#purge.retentionMs;
+  }
+
   /** Marks the operation as ended and aborts its signal. */
   stop() {
+    this.#due(0);
     this.reservation?.settle();
     if (!this.settled) this.#abort.abort();
   }
@@ -140,6 +154,7 @@ export class Operation {
  */
 export class Operations extends EventEmitter {
   #hub;
+  #purge;
   /** @type {Record<OperationKind, JobTable<Operation>>} */
   #tables;
   #hasPrincipals;
@@ -150,14 +165,17 @@ export class Operations extends EventEmitter {
   /**
    * @param {object} parts
    * @param {import('../../streams/hub.js').JobHub} parts.hub
+   * @param {() => number} parts.nowMs monotonic clock
+   * @param {number} parts.retentionMs how long an ended operation is kept
    * @param {number} parts.maxRetained maximum of ended operations kept, per kind
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory] default:
    *   none
    * @param {() => boolean} [parts.hasPrincipals] whether callers are distinguished: then each may
    *   use up to half of the places
    */
-  constructor({ hub, maxRetained, memory, hasPrincipals = () => false }) {
+  constructor({ hub, nowMs, retentionMs, maxRetained, memory, hasPrincipals = () => false }) {
     super();
+    this.#purge = { nowMs, retentionMs };
     this.#memory = memory;
     this.#hasPrincipals = hasPrincipals;
     this.#hub = hub;
@@ -187,7 +205,7 @@ export class Operations extends EventEmitter {
    */
   create(kind, principal, policy) {
     this.#checkRoom(kind, principal);
-    const operation = new Operation(this.#hub, { kind, principal, policy });
+    const operation = new Operation(this.#hub, { kind, principal, policy }, this.#purge);
     operation.begin();
     this.#tables[kind].add(operation);
     return operation;
@@ -255,7 +273,7 @@ export class Operations extends EventEmitter {
 
   /** @param {'client_request' | 'shutdown'} reason for all running operations */
   cancelAll(reason) {
-    for (const operation of this.#active()) operation.cancel(reason);
+    for (const operation of this.active()) operation.cancel(reason);
   }
 
   /**
@@ -275,7 +293,7 @@ export class Operations extends EventEmitter {
 
   /** @returns {Promise<void>} resolves when no operation is running */
   idle() {
-    if (this.#active().length === 0) return Promise.resolve();
+    if (this.active().length === 0) return Promise.resolve();
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
@@ -304,10 +322,11 @@ export class Operations extends EventEmitter {
   }
 
   #tellIdle() {
-    if (this.#active().length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.active().length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  #active() {
+  /** The operations that have not ended. */
+  active() {
     return operationKinds.flatMap((kind) => this.#tables[kind].active());
   }
 

@@ -56,6 +56,7 @@ import { operationNotFound } from './operations.js';
  * progress.
  * @template {PolicyFields} Request
  * @template View
+ * @template {import('../../streams/events.js').AnyStreamEvent} Event
  */
 export class OperationService {
   #kind;
@@ -203,6 +204,7 @@ export class OperationService {
   }
 
   /**
+   * @internal
    * @param {string} id
    * @param {string} principal
    * @returns {import('./operations.js').Operation}
@@ -264,7 +266,7 @@ export class OperationService {
    * Events of an operation, like `gateway.stream`.
    * @param {string} id
    * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
-   * @returns {AsyncIterable<import('../../streams/event-iterator.js').StreamEvent>}
+   * @returns {AsyncIterable<Event>}
    * @throws {HttpError} 404
    */
   stream(id, options) {
@@ -279,9 +281,14 @@ export class OperationService {
 
   /**
    * @param {string} principal
-   * @param {string} id
+   * @param {string} id of an operation of this principal
+   * @returns {{path: string, expiresAt: number | null}} as StreamUrls has it
    */
   streamUrl(principal, id) {
-    return this.#streamUrls.make(principal, [id], { parameter: `${this.#kind.name}_id` });
+    const operation = this.#operations.find(this.#kind.name, id, principal);
+    return {
+      path: this.#streamUrls.make(principal, [id], { parameter: `${this.#kind.name}_id` }),
+      expiresAt: this.#streamUrls.expiryOf(operation === undefined ? [] : [operation]),
+    };
   }
 }

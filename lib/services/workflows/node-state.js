@@ -2,7 +2,7 @@
 
 /** @typedef {'pending' | 'running' | 'retrying' | 'completed' | 'failed' | 'skipped' | 'cancelled'} NodeStatus */
 
-/** @typedef {{prompt_tokens: number, completion_tokens: number}} Usage */
+/** @typedef {import('../../streams/types.js').Usage} Usage */
 
 /**
  * Output of a node.
@@ -12,10 +12,28 @@
  * @property {Usage} usage
  */
 
+/**
+ * A node as answers and `gateway.workflows` show it.
+ * @typedef {object} NodeView
+ * @property {string} id
+ * @property {'prompt' | 'map' | 'crawl'} type
+ * @property {NodeStatus} status
+ * @property {string[]} after ids of the nodes that it depends on
+ * @property {number} attempts
+ * @property {string} [text]
+ * @property {unknown[]} [items] of a map: the texts; of a crawl: the pages, without their texts
+ * @property {Usage} [usage]
+ * @property {{code: string, message: string, type: string}} [error]
+ * @property {string} [reason] of a skipped node: the node that failed
+ * @property {number} [started_at] Unix seconds
+ * @property {number} [ended_at] Unix seconds
+ * @property {number} [duration_ms]
+ */
+
 /** Characters. `node_complete` omits longer texts: the tokens and the node's state have them. */
 const EVENT_TEXT_MAX = 64 * 1024;
 
-/** @param {import('./schema.js').NodeRequest} request */
+/** @param {import('./schema.js').NodeRequest} request @returns {NodeView['type']} */
 function typeOf({ map, crawl }) {
   if (map !== undefined) return 'map';
   return crawl === undefined ? 'prompt' : 'crawl';
@@ -109,7 +127,7 @@ export class NodeState {
 
   /**
    * @param {{text: boolean}} options
-   * @returns {object} the node in answers and in the JavaScript API
+   * @returns {NodeView}
    */
   describe({ text }) {
     const { id, type, status, after, attempts, output, error, reason } = this;
@@ -136,13 +154,18 @@ export class NodeState {
 
 /**
  * @param {(Usage | undefined)[]} usages
- * @returns {Usage} their sum
+ * @returns {Usage} the sum of their counts; `estimated` if one of them is
  */
 export function totalUsage(usages) {
-  const total = { prompt_tokens: 0, completion_tokens: 0 };
+  const total = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+  let estimated = false;
   for (const usage of usages) {
-    total.prompt_tokens += usage?.prompt_tokens ?? 0;
-    total.completion_tokens += usage?.completion_tokens ?? 0;
+    if (usage === undefined) continue;
+    const { prompt_tokens: prompt, completion_tokens: completion } = usage;
+    total.prompt_tokens += prompt;
+    total.completion_tokens += completion;
+    total.total_tokens += usage.total_tokens ?? prompt + completion;
+    estimated ||= usage.estimated === true;
   }
-  return total;
+  return estimated ? { ...total, estimated } : total;
 }

@@ -5,6 +5,7 @@
 import { badRequest } from '../../internal/util/http-error.js';
 
 /** @typedef {import('./node-state.js').NodeState} NodeState */
+/** @typedef {import('./node-state.js').NodeView} NodeView */
 
 /** JSON of one answer's nodes. */
 const PAGE_BYTES_MAX = 4 * 1024 * 1024;
@@ -17,7 +18,7 @@ const jsonBytes = (value) => Buffer.byteLength(JSON.stringify(value));
 /**
  * @param {NodeState} node
  * @param {number} bytesMax
- * @returns {{view: object, bytes: number}} without text and items if the whole view is larger
+ * @returns {{view: NodeView, bytes: number}} without text and items if the whole view is larger
  */
 function fitted(node, bytesMax) {
   const bare = node.describe({ text: false });
@@ -34,7 +35,7 @@ function fitted(node, bytesMax) {
 
 /**
  * @param {NodeState} node
- * @returns {object} with its text and items if they fit in one answer, else with `text_omitted`
+ * @returns {NodeView & {text_omitted?: boolean}} with its text and items if they fit in one answer, else with `text_omitted`
  */
 export function nodeView(node) {
   return fitted(node, PAGE_BYTES_MAX).view;
@@ -44,7 +45,7 @@ export function nodeView(node) {
  * Nodes in the order of the request, up to 4 MiB of JSON. Texts and items that do not fit are left out.
  * @param {NodeState[]} nodes
  * @param {{after?: string, limit?: number}} [query] `after`: id of the last node of the page before
- * @returns {{nodes: object[], hasMore: boolean}}
+ * @returns {{nodes: NodeView[], hasMore: boolean}}
  * @throws {import('../../internal/util/http-error.js').HttpError} 400 for an unknown `after`
  */
 export function pageOfNodes(nodes, { after, limit = NODES_MAX } = {}) {
@@ -52,7 +53,7 @@ export function pageOfNodes(nodes, { after, limit = NODES_MAX } = {}) {
   if (after !== undefined && start === 0) {
     throw badRequest('invalid_value', 'after', 'after must be the id of a node of this workflow.');
   }
-  /** @type {object[]} */
+  /** @type {NodeView[]} */
   const page = [];
   let left = PAGE_BYTES_MAX;
   for (const node of nodes.slice(start, start + limit)) {

@@ -13,6 +13,7 @@ import {
   schemaRefusal,
 } from '../../jobs/request.js';
 import { pathsOf } from './template.js';
+import { templateMessagesSchema } from '../../jobs/messages.js';
 import { schemaCheck } from '../../internal/util/request-schema.js';
 import { workWallMs } from '../operations/operations.js';
 
@@ -21,7 +22,7 @@ import { workWallMs } from '../operations/operations.js';
  * @typedef {object} NodeRequest
  * @property {string} id letters, digits, `_` and `-`; at most 64
  * @property {string} [prompt] one of `prompt`, `messages`, `map` and `crawl`
- * @property {import('../../jobs/request.js').JobRequest['messages']} [messages]
+ * @property {{role: 'system' | 'developer' | 'user' | 'assistant', content: string}[]} [messages]
  * @property {{over: string, prompt: string, concurrency?: number}} [map] one prompt per item of the
  *   output of the node `over`; `concurrency` prompts at once, 1 to 100; default 16
  * @property {import('../crawls/request.js').CrawlRequest} [crawl]
@@ -69,7 +70,7 @@ const nodeSchema = {
     id: nodeId,
     after: { type: 'array', maxItems: NODES_MAX, items: nonEmptyString },
     prompt: ofJob.prompt,
-    messages: ofJob.messages,
+    messages: templateMessagesSchema,
     map: {
       type: 'object',
       additionalProperties: false,

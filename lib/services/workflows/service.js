@@ -22,8 +22,7 @@ const MAX_WALL_MS = 3_600_000;
  * @property {number} attempt from 1; each retry of the workflow adds one
  * @property {number} createdAt Unix seconds
  * @property {Record<string, number>} counts nodes by status
- * @property {any[]} [nodes] each `{id, type, status, after, attempts, text?, items?, usage?, error?,
- *   reason?, started_at?, ended_at?, duration_ms?}`; absent in lists
+ * @property {import('./node-state.js').NodeView[]} [nodes] absent in lists
  * @property {{prompt_tokens: number, completion_tokens: number}} usage
  * @property {{duration_ms: number, events: number}} [metrics] once it has ended
  * @property {{code: string, message: string, type: string}} [error]
@@ -85,7 +84,8 @@ function checkModels(provider, { nodes }, access) {
  * WorkflowRequest for the fields. `submit` also throws `ERR_GRAPH_CYCLE` (with the `path`),
  * `ERR_GRAPH_DUPLICATE`, `ERR_GRAPH_UNKNOWN` and `ERR_MODEL_NOT_FOUND`. The gateway makes the one
  * instance.
- * @extends {OperationService<import('./schema.js').WorkflowRequest, WorkflowView>}
+ * @extends {OperationService<import('./schema.js').WorkflowRequest, WorkflowView,
+ *   import('../../streams/events.js').WorkflowEvent>}
  */
 export class Workflows extends OperationService {
   #operations;

@@ -29,6 +29,11 @@ constexpr std::array<char, 256> kEscapes = make_escapes();
 
 void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
+  append_json_escaped(out, text);
+  out.push_back('"');
+}
+
+void append_json_escaped(std::string& out, std::string_view text) {
   std::size_t plain_from = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
@@ -45,7 +50,6 @@ void append_json_string(std::string& out, std::string_view text) {
     }
   }
   out.append(text.substr(plain_from));
-  out.push_back('"');
 }
 
 void append_json_number(std::string& out, std::uint64_t value) {

@@ -11,6 +11,9 @@ namespace sluice {
 /// solidus and control characters escaped, so that no raw CR or LF is ever left in a frame.
 void append_json_string(std::string& out, std::string_view text);
 
+/// Appends `text` as a part of a JSON string: escaped in the same way, without quotes.
+void append_json_escaped(std::string& out, std::string_view text);
+
 /// Appends an unsigned integer.
 void append_json_number(std::string& out, std::uint64_t value);
 

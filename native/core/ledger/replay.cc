@@ -94,6 +94,9 @@ std::string_view Ledger::replay_linked(const LedgerEvent& event) {
 
 std::string_view Ledger::replay_open(const LedgerEvent& event) {
   if (event.from.empty() || is_own_account(event.from)) return "it opens no account";
+  if (!has_fitting_due(event)) return "it is due when it cannot be";
+  if (!event.key.empty()) return "it has a key";
+  if (event.code != LedgerCode::kOk) return "it has a code that it cannot have";
   std::unique_lock<std::mutex> lock;
   LedgerAccount* const opened = accounts_.open(event.from, event.amount, lock);
   if (opened == nullptr) return "its account is open";

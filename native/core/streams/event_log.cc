@@ -21,9 +21,13 @@ namespace {
 // The mark of an entry: its kind, and whether it has aux data. Of a typed event: the bit kTypedBit
 // and the place of its type. 0 is plain text.
 constexpr std::uint8_t kKindBits = 0x07;
-constexpr std::uint8_t kHasAux = 0x08;
+constexpr std::uint8_t kHasAux = TokenRun::kHasAux;
 constexpr std::uint8_t kTypedBit = 0x80;
 static_assert(EventLog::kTypesMax <= kTypedBit);
+
+constexpr std::uint8_t number_of(EntryKind kind) {
+  return static_cast<std::uint8_t>(kind);
+}
 
 EntryKind kind_of(std::uint8_t mark) {
   return static_cast<EntryKind>(mark & kKindBits);
@@ -151,7 +155,7 @@ bool EventLog::append(const Entry& entry) {
   own_arena();
   Arena& arena = *arena_;
   const auto index = static_cast<std::uint32_t>(arena.ends.size());
-  auto mark = static_cast<std::uint8_t>(entry.kind);
+  std::uint8_t mark = number_of(entry.kind);
   if (entry.kind == EntryKind::kToolCall) arena.calls.push_back(index);
   if (!entry.aux.empty()) {
     mark |= kHasAux;
@@ -227,31 +231,55 @@ bool EventLog::end(Terminal terminal, bool held) {
   return true;
 }
 
-std::uint64_t EventLog::copy_from(std::uint64_t seq, std::string& text,
-                                  std::vector<std::uint32_t>& ends) const {
+// --- as values
+
+TokenRun EventLog::copy_from(std::uint64_t seq) const {
   const Arena& arena = *arena_;
-  const std::uint64_t first = std::max(seq, arena.trimmed + 1);
-  const std::size_t from = arena.head + static_cast<std::size_t>(first - arena.trimmed - 1);
-  if (from >= arena.ends.size()) return first;
-  const std::size_t offset = from == 0 ? 0 : arena.ends[from - 1];
-  const std::size_t shift = offset - text.size();  // modulo 2^n; only differences are used
-  text.append(arena.text, offset);
-  ends.reserve(ends.size() + arena.ends.size() - from);
-  for (std::size_t i = from; i < arena.ends.size(); ++i) {
-    ends.push_back(static_cast<std::uint32_t>(arena.ends[i] - shift));
+  TokenRun run;
+  run.first_seq = std::max(seq, arena.trimmed + 1);
+  const std::size_t from = arena.head + static_cast<std::size_t>(run.first_seq - arena.trimmed - 1);
+  if (from >= arena.ends.size()) return run;
+  const std::uint32_t offset = from == 0 ? 0 : arena.ends[from - 1];
+  run.text.assign(arena.text, offset);
+  run.ends.reserve(arena.ends.size() - from);
+  for (std::size_t i = from; i < arena.ends.size(); ++i) run.ends.push_back(arena.ends[i] - offset);
+  const auto marks_from = arena.marks.begin() + static_cast<std::ptrdiff_t>(is_plain() ? 0 : from);
+  const auto is_marked = [](std::uint8_t mark) { return mark != 0; };
+  if (std::none_of(marks_from, arena.marks.end(), is_marked)) return run;
+  for (auto mark = marks_from; mark != arena.marks.end(); ++mark) {
+    const bool typed = (*mark & kTypedBit) != 0;
+    run.kinds.push_back(static_cast<char>(typed ? number_of(EntryKind::kExtra) : *mark));
   }
-  return first;
+  for (std::size_t i = from; i < arena.ends.size(); ++i) {
+    if ((arena.marks[i] & (kTypedBit | kHasAux)) != kHasAux) continue;
+    run.aux.append(arena.aux_at(i));
+    run.aux_ends.push_back(static_cast<std::uint32_t>(run.aux.size()));
+  }
+  const auto first_call = std::lower_bound(arena.calls.begin(), arena.calls.end(), from);
+  run.calls_before =
+      arena.calls_before + static_cast<std::uint32_t>(first_call - arena.calls.begin());
+  return run;
 }
 
-void EventLog::restore(std::uint64_t attempt, std::uint64_t first_seq, std::string text,
-                       std::vector<std::uint32_t> ends) {
+void EventLog::restore(std::uint64_t attempt, TokenRun run, AnswerHead head) {
   attempt_ = attempt;
+  head_ = head.empty() ? nullptr : std::make_shared<const AnswerHead>(std::move(head));
   arena_ = std::make_shared<Arena>(arena_->total);
-  arena_->text = std::move(text);
-  arena_->ends = std::move(ends);
-  arena_->trimmed = first_seq - 1;
-  arena_->trim(bytes_max_);
-  arena_->count();
+  Arena& arena = *arena_;
+  arena.text = std::move(run.text);
+  arena.ends = std::move(run.ends);
+  arena.trimmed = run.first_seq - 1;
+  arena.calls_before = run.calls_before;
+  arena.aux = std::move(run.aux);
+  arena.marks.assign(run.kinds.begin(), run.kinds.end());
+  std::size_t auxes = 0;
+  for (std::size_t i = 0; i < arena.marks.size(); ++i) {
+    const auto index = static_cast<std::uint32_t>(i);
+    if (kind_of(arena.marks[i]) == EntryKind::kToolCall) arena.calls.push_back(index);
+    if ((arena.marks[i] & kHasAux) != 0) arena.aux_ends.push_back({index, run.aux_ends[auxes++]});
+  }
+  arena.trim(bytes_max_);
+  arena.count();
 }
 
 // --- reading

@@ -47,6 +47,23 @@ struct AnswerHead {
   std::string model = {};
   std::string system_fingerprint = {};
   std::string service_tier = {};
+
+  [[nodiscard]] bool empty() const {
+    return model.empty() && system_fingerprint.empty() && service_tier.empty();
+  }
+};
+
+/// Consecutive entries of one attempt, as values.
+struct TokenRun {
+  std::uint64_t first_seq = 1;
+  std::string text = {};
+  std::vector<std::uint32_t> ends = {};  ///< Of each entry in `text`.
+  /// Of each entry its EntryKind, with `kHasAux` where it has aux data; empty: all are plain text.
+  std::string kinds = {};
+  static constexpr char kHasAux = 8;
+  std::string aux = {};                      ///< The aux data, end to end.
+  std::vector<std::uint32_t> aux_ends = {};  ///< Of each entry with aux data, in `aux`.
+  std::uint32_t calls_before = 0;            ///< Tool calls of this attempt before the run.
 };
 
 /// The ending of a job. `kind` determines which fields apply.
@@ -132,6 +149,7 @@ class EventLog {
   /// Sets the head of this attempt's answer. Returns false, and does nothing, once the log has
   /// ended, has an entry in this attempt, or has a head.
   bool set_head(AnswerHead head);
+  [[nodiscard]] bool has_head() const { return head_ != nullptr; }
   /// All members are empty while there is none.
   [[nodiscard]] const AnswerHead& head() const;
 
@@ -184,14 +202,12 @@ class EventLog {
   /// a gap.
   [[nodiscard]] Resolved resolve(std::string_view cursor) const;
 
-  /// Appends the retained tokens of the current attempt from `seq` on to `text`, and the offset of
-  /// the end of each in `text` to `ends`. Returns the seq of the first.
-  std::uint64_t copy_from(std::uint64_t seq, std::string& text,
-                          std::vector<std::uint32_t>& ends) const;
+  /// The retained entries of the current attempt from `seq` on. Events of other types become
+  /// extras.
+  [[nodiscard]] TokenRun copy_from(std::uint64_t seq) const;
 
-  /// Fills a new log with the tokens of an attempt from `first_seq` on, as `copy_from` gave them.
-  void restore(std::uint64_t attempt, std::uint64_t first_seq, std::string text,
-               std::vector<std::uint32_t> ends);
+  /// Fills a new log with the entries of an attempt, as `copy_from` gave them, and its head.
+  void restore(std::uint64_t attempt, TokenRun run, AnswerHead head = {});
 
   /// Reserves ids for tokens that this log has lost but readers may have received. The id of the
   /// terminal event is larger by `count`; a cursor in between lies beyond the log.

@@ -22,6 +22,9 @@ class Face {
   /// the place of the job among the subscriber's jobs, from 0.
   virtual void write(std::string& out, std::uint32_t choice, const Job& job,
                      const EventLog::Event& event) = 0;
+  /// Appends the whole answer as its log is now, as JSON. Does not change the face. Nothing in a
+  /// protocol whose whole answers are not made here.
+  virtual void write_answer(std::string& /*out*/, const Job& /*job*/) const {}
   /// Appends the bytes that are sent after `heartbeat` of silence.
   virtual void keep_alive(std::string& out) = 0;
 };

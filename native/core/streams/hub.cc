@@ -4,8 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include "core/base/json_writer.h"
-
 namespace sluice {
 
 namespace {
@@ -71,29 +69,31 @@ void JobHub::restore(JobHandle handle, JobOptions options, RestoredJob restored,
   jobs_.emplace(handle, std::move(job));
 }
 
-void JobHub::start(JobHandle handle, Nanos now) {
-  if (Job* const job = find(handle)) start_job(*job, now);
+void JobHub::start(JobHandle handle, std::string_view members, Nanos now) {
+  if (Job* const job = find(handle)) start_job(*job, members, now);
 }
 
-void JobHub::start_job(Job& job, Nanos now) {
+void JobHub::start_job(Job& job, std::string_view members, Nanos now) {
   if (job.status != Job::Status::kQueued) return;
   job.status = Job::Status::kRunning;
   job.started_at = now;
-  for (Job* follower : job.followers) start_job(*follower, now);
+  job.retry_members = members;
+  for (Job* follower : job.followers) start_job(*follower, members, now);
 }
 
-void JobHub::retry(JobHandle handle, Nanos now) {
-  if (Job* const job = find(handle)) retry_job(*job, now);
+void JobHub::retry(JobHandle handle, std::string_view members, Nanos now) {
+  if (Job* const job = find(handle)) retry_job(*job, members, now);
 }
 
-void JobHub::retry_job(Job& job, Nanos now) {
+void JobHub::retry_job(Job& job, std::string_view members, Nanos now) {
   const std::uint64_t tokens = job.log.entry_count();
   if (!job.log.begin_attempt()) return;
+  job.retry_members = members;
   job.appended_before += tokens;
   job.first_token_at = kNever;
   touch(job);
   journal_.note(job, now);
-  for (Job* follower : job.followers) retry_job(*follower, now);
+  for (Job* follower : job.followers) retry_job(*follower, members, now);
 }
 
 void JobHub::append(JobHandle handle, const Entry& entry, Nanos now) {
@@ -145,6 +145,7 @@ void JobHub::reopen(JobHandle handle, Nanos now) {
   Job* const job = find(handle);
   if (job == nullptr || !job->log.reopen()) return;
   job->status = Job::Status::kRunning;
+  job->retry_members.clear();
   job->started_at = now;
   job->first_token_at = kNever;
   job->ended_at = kNever;
@@ -187,7 +188,7 @@ void JobHub::publish_end(Job& job, Nanos now) {
   job.purge_deadline = deadline_after(now, job.options.retention.value_or(options_.retention));
   arm(job);
   std::string state;
-  job.append_state(state, false, now);
+  job.append_state(state, {}, now);
   observer_.on_ended(job.handle, std::move(state));
   touch(job);
 }
@@ -254,9 +255,17 @@ bool JobHub::writable(JobHandle handle) const {
   return job != nullptr && !job->log.ended() && job->appended() < job->window_granted;
 }
 
-std::string JobHub::state(JobHandle handle, bool with_text, Nanos now) const {
+std::string JobHub::state(JobHandle handle, bool with_text, Nanos now, bool with_items) const {
   std::string out;
-  if (const Job* const job = find(handle)) job->append_state(out, with_text, now);
+  if (const Job* const job = find(handle)) {
+    job->append_state(out, {.answer = with_text, .items = with_items}, now);
+  }
+  return out;
+}
+
+std::string JobHub::answer(JobHandle handle, const Face& face) const {
+  std::string out;
+  if (const Job* const job = find(handle)) face.write_answer(out, *job);
   return out;
 }
 
@@ -291,90 +300,6 @@ void JobHub::update_window(Job& job) {
   if (window > job.window_granted && window - job.window_granted < step && !waiting) return;
   job.window_granted = window;
   observer_.on_window(job.handle, window);
-}
-
-// --- followers
-
-bool JobHub::follow(JobHandle follower_handle, JobHandle source_handle, Nanos now) {
-  Job* const follower = find(follower_handle);
-  if (follower == nullptr || follower->log.ended()) return true;
-  Job* const source = find(source_handle);
-  if (source == nullptr || source == follower || source->source != nullptr) return false;
-  if (source->log.trimmed() > 0) return false;
-  // A job with a history of its own cannot become a copy.
-  if (follower->source != nullptr || !follower->followers.empty()) return false;
-  if (follower->log.entry_count() > 0 || follower->log.attempt() > 1) return false;
-
-  if (source->status != Job::Status::kQueued) start_job(*follower, now);
-  follower->log.take_tokens(source->log);
-  if (source->log.entry_count() > 0) {
-    note_begun(*follower, now);
-    copy_all(*follower);
-    journal_.note_token(*follower, now);
-  }
-  if (source->log.ended()) {
-    finish_job(*follower, source->log.terminal(), now);
-    return true;
-  }
-  follower->source = source;
-  source->followers.push_back(follower);
-  touch(*follower);
-  return true;
-}
-
-void JobHub::leave_source(Job& follower) {
-  Job& source = *std::exchange(follower.source, nullptr);
-  std::erase(source.followers, &follower);
-  touch_window(source);  // the follower's subscribers may have held its producer back
-}
-
-void JobHub::finish_followers(Job& source, const Terminal& terminal, Nanos now) {
-  for (Job* follower : std::exchange(source.followers, {})) {
-    follower->source = nullptr;
-    // Both logs hold the same tokens; from here on they share one copy.
-    if (source.log.trimmed() == follower->log.trimmed()) follower->log.take_tokens(source.log);
-    finish_job(*follower, terminal, now);
-  }
-}
-
-// --- copies
-
-void JobHub::link_copy(Job& job) {
-  Job* const target = find(job.options.copy_to);
-  if (target == nullptr || target->log.ended()) return;
-  job.copy_to = target;
-  target->copies_from.push_back(&job);
-}
-
-void JobHub::copy_entry(const Job& job, const EventLog::Event& event) {
-  copy_data_.clear();
-  copy_data_.push_back('{');
-  copy_data_.append(job.options.copy_members);
-  append_entry_members(copy_data_, event);
-  copy_data_.push_back('}');
-  Job& target = *job.copy_to;
-  if (!target.log.append_typed(event_type(event.entry), copy_data_)) return;
-  ++target.copied;
-  touch(target);
-}
-
-void JobHub::copy_all(const Job& job) {
-  if (job.copy_to == nullptr) return;
-  EventLog::Position at{job.log.attempt(), 1};
-  for (auto event = job.log.read(at); event.kind == EventLog::EventKind::kEntry;
-       event = job.log.read(at)) {
-    copy_entry(job, event);
-    ++at.next_seq;
-  }
-}
-
-void JobHub::unlink_copies(Job& job) {
-  if (Job* const target = std::exchange(job.copy_to, nullptr))
-    std::erase(target->copies_from, &job);
-  for (Job* part : std::exchange(job.copies_from, {})) {
-    part->copy_to = nullptr;
-    touch_window(*part);  // this job's subscribers may have held it back
-  }
 }
 
 // --- time

@@ -91,9 +91,11 @@ class JobHub final : public Machine {
   /// A new job, queued. `handle` must be new.
   void create(JobHandle handle, JobOptions options, Nanos now);
   /// The job was dispatched; later calls do nothing.
-  void start(JobHandle handle, Nanos now);
+  /// @param members a JSON object or empty; the journal keeps it with the attempt
+  void start(JobHandle handle, std::string_view members, Nanos now);
   /// Begins the next attempt: subscribers discard the text so far.
-  void retry(JobHandle handle, Nanos now);
+  /// @param members a JSON object, whose members `job_retry` carries beside the attempt
+  void retry(JobHandle handle, std::string_view members, Nanos now);
   /// Appends an entry: a token, in the words of this class. Dropped once the job has ended.
   void append(JobHandle handle, const Entry& entry, Nanos now);
   void append(JobHandle handle, std::string_view text, Nanos now) {
@@ -144,8 +146,12 @@ class JobHub final : public Machine {
   /// What the job has used, by the hub's own count unless it ended with another. Nothing for a job
   /// that is not known.
   [[nodiscard]] Usage usage(JobHandle handle) const;
-  /// The job's state as JSON; empty for an unknown job.
-  [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now) const;
+  /// The job's state as JSON, see `Job::append_state`; empty for an unknown job.
+  [[nodiscard]] std::string state(JobHandle handle, bool with_text, Nanos now,
+                                  bool with_items = false) const;
+  /// The whole answer as the log is now, as JSON in the protocol of `face`; empty for an unknown
+  /// job.
+  [[nodiscard]] std::string answer(JobHandle handle, const Face& face) const;
 
   /// A new subscriber. Cursors of unknown jobs are ignored; with none left it ends as "purged".
   /// @param face the protocol of its frames, nullptr for native ones. Such a subscriber reads from
@@ -158,6 +164,11 @@ class JobHub final : public Machine {
   void acknowledge(SubscriberHandle handle, Nanos now);
   /// The subscriber has consumed a part of its batch: it is not stalled.
   void progress(SubscriberHandle handle, Nanos now);
+  /// A reader that does not subscribe, such as a request for the whole answer: like a subscriber it
+  /// keeps a job from being cancelled, but it takes no events and holds nothing back.
+  void hold(JobHandle handle);
+  /// Such a reader has left.
+  void release(JobHandle handle, Nanos now);
   /// Removes the subscriber.
   void detach(SubscriberHandle handle, Nanos now);
 
@@ -179,14 +190,14 @@ class JobHub final : public Machine {
     std::uint64_t handle;
   };
 
-  void start_job(Job& job, Nanos now);
-  void retry_job(Job& job, Nanos now);
+  void start_job(Job& job, std::string_view members, Nanos now);
+  void retry_job(Job& job, std::string_view members, Nanos now);
   void append_entry(Job& job, const Entry& entry, Nanos now);
   void note_begun(Job& job, Nanos now);
   void finish_job(Job& job, Terminal terminal, Nanos now);
   void publish_end(Job& job, Nanos now);
   void release_end(Job& job, Nanos now);
-
+  // hub_followers.cc
   void finish_followers(Job& source, const Terminal& terminal, Nanos now);
   void leave_source(Job& follower);
 
@@ -210,6 +221,7 @@ class JobHub final : public Machine {
   void flush(Subscriber& subscriber, Nanos now);
   void close(SubscriberHandle handle, std::string_view reason, Nanos now);
   void forget(SubscriberHandle handle, Nanos now);
+  void look_for_readers(Job& job, Nanos now);
 
   [[nodiscard]] EventLog new_log(const JobOptions& options);
 

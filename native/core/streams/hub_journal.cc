@@ -26,9 +26,13 @@ JobChange change_of(const Job& job) {
   change.trimmed = log.trimmed();
   const bool next_attempt = job.recorded.attempt != log.attempt();
   const bool started = job.started_at != kNever && !job.started_recorded;
-  change.moved = next_attempt || started;
+  const bool head = log.has_head() && !job.head_recorded;
+  change.moved = next_attempt || started || head;
+  change.head = log.head();
+  change.retry_members = job.retry_members;
+  change.whole = job.options.whole;
   const std::uint64_t from = next_attempt ? 1 : job.recorded.next_seq;
-  change.tokens.first_seq = log.copy_from(from, change.tokens.text, change.tokens.ends);
+  change.tokens = log.copy_from(from);
   // The log of a long job loses its oldest tokens one by one; the record loses them in larger
   // steps. Tokens that were trimmed before they were written leave a hole; all tokens before it go,
   // too.
@@ -73,6 +77,7 @@ void HubJournal::advance(Nanos now) {
     in_flight_.push_back({handle,
                           {job->log.attempt(), job->log.entry_count() + 1},
                           changes.back().trims ? job->log.trimmed() : job->trimmed_recorded,
+                          job->log.has_head(),
                           job->log.ended()});
   }
   for (const std::uint64_t record : purged_) {
@@ -105,6 +110,7 @@ std::vector<JobHandle> HubJournal::recorded(std::uint64_t batch, bool written, N
     }
     job->recorded = each.next;
     job->trimmed_recorded = each.trimmed;
+    job->head_recorded = each.head;
     job->started_recorded = job->started_at != kNever;
     job->end_recorded = each.ended;
     if (each.ended) endings.push_back(each.job);

@@ -68,6 +68,7 @@ class HubJournal {
     JobHandle job;
     EventLog::Position next;
     std::uint64_t trimmed;
+    bool head;
     bool ended;
   };
 

@@ -87,10 +87,30 @@ void JobHub::forget(SubscriberHandle handle, Nanos now) {
   subscriber->for_each_job([&](Job& job) {
     std::erase(job.subscribers, subscriber.get());
     touch_window(job);
-    if (!job.subscribers.empty() || job.log.ended() || !job.options.cancel_on_disconnect) return;
-    job.grace_deadline = deadline_after(now, job.options.disconnect_grace);
-    arm(job);
+    look_for_readers(job, now);
   });
+}
+
+// A job without a reader is cancelled after its grace.
+void JobHub::look_for_readers(Job& job, Nanos now) {
+  if (!job.subscribers.empty() || job.holds > 0) return;
+  if (job.log.ended() || !job.options.cancel_on_disconnect) return;
+  job.grace_deadline = deadline_after(now, job.options.disconnect_grace);
+  arm(job);
+}
+
+void JobHub::hold(JobHandle handle) {
+  Job* const job = find(handle);
+  if (job == nullptr) return;
+  ++job->holds;
+  job->grace_deadline = kNever;
+}
+
+void JobHub::release(JobHandle handle, Nanos now) {
+  Job* const job = find(handle);
+  if (job == nullptr || job->holds == 0) return;
+  --job->holds;
+  look_for_readers(*job, now);
 }
 
 // A subscriber has one timer. A batch that it takes or acknowledges later may bring its deadline

@@ -5,6 +5,7 @@
 
 #include "core/base/json_writer.h"
 #include "core/sse/encoder.h"
+#include "core/streams/answer_json.h"
 #include "core/streams/journal.h"
 #include "core/streams/subscriber.h"
 
@@ -31,15 +32,6 @@ void append_cause(std::string& out, const Terminal& terminal) {
     out.append(",\"reason\":");
     append_json_string(out, terminal.reason);
   }
-}
-
-void append_usage(std::string& out, const Usage& usage) {
-  out.append("\"usage\":{\"prompt_tokens\":");
-  append_json_number(out, usage.prompt_tokens);
-  out.append(",\"completion_tokens\":");
-  append_json_number(out, usage.completion_tokens);
-  if (usage.estimated) out.append(",\"estimated\":true");
-  out.push_back('}');
 }
 
 void append_ms(std::string& out, Nanos span) {
@@ -104,7 +96,9 @@ Job::Job(JobHandle job_handle, JobOptions job_options, EventLog empty_log, Nanos
 
 Usage Job::usage() const {
   if (log.ended() && log.terminal().usage) return *log.terminal().usage;
-  return {options.prompt_tokens, log.entry_count()};
+  return {.prompt_tokens = options.prompt_tokens,
+          .completion_tokens = log.entry_count(),
+          .estimated = true};
 }
 
 Nanos Job::next_deadline() const {
@@ -126,8 +120,9 @@ void Job::restore(RestoredJob restored, Nanos now) {
   started_at = at(restored.spans.started);
   first_token_at = at(restored.spans.first_token);
   if (started_at != kNever) status = Status::kRunning;
-  log.restore(restored.attempt, restored.tokens.first_seq, std::move(restored.tokens.text),
-              std::move(restored.tokens.ends));
+  log.restore(restored.attempt, std::move(restored.tokens), std::move(restored.head));
+  head_recorded = log.has_head();
+  retry_members = std::move(restored.retry_members);
   // Subscribers of a job that was cut off may have received more tokens than were recorded. Their
   // ids must not be used again, so many tokens are skipped.
   constexpr std::uint64_t kLostMax = std::uint64_t{1} << 32;
@@ -142,60 +137,6 @@ void Job::restore(RestoredJob restored, Nanos now) {
   end_recorded = true;
   wall_deadline = kNever;
   purge_deadline = deadline_after(now, restored.retention_left);
-}
-
-void append_entry_members(std::string& out, const EventLog::Event& event) {
-  const auto append_member = [&out](std::string_view name, std::string_view text) {
-    out.append(",\"").append(name).append("\":");
-    append_json_string(out, text);
-  };
-  const auto append_raw = [&out](std::string_view name, std::string_view json) {
-    out.append(",\"").append(name).append("\":").append(json);
-  };
-  switch (event.entry) {
-    case EntryKind::kText:
-      append_member("token", event.text);
-      if (!event.aux.empty()) append_raw("logprobs", event.aux);
-      break;
-    case EntryKind::kReasoning:
-      append_member("reasoning", event.text);
-      break;
-    case EntryKind::kRefusal:
-      append_member("refusal", event.text);
-      break;
-    case EntryKind::kToolCall:
-      out.append(",\"index\":");
-      append_json_number(out, event.call);
-      append_member("id", event.text);
-      append_member("name", event.aux);
-      append_member("arguments", {});
-      break;
-    case EntryKind::kToolArguments:
-      out.append(",\"index\":");
-      append_json_number(out, event.call);
-      append_member("arguments", event.text);
-      break;
-    case EntryKind::kExtra:
-      append_raw("delta", event.text);
-      break;
-  }
-}
-
-std::string_view event_type(EntryKind kind) {
-  switch (kind) {
-    case EntryKind::kText:
-      return "token";
-    case EntryKind::kReasoning:
-      return "reasoning";
-    case EntryKind::kRefusal:
-      return "refusal";
-    case EntryKind::kToolCall:
-    case EntryKind::kToolArguments:
-      return "tool_call";
-    case EntryKind::kExtra:
-      return "extra";
-  }
-  return "extra";
 }
 
 std::string_view event_type(const Job& job, const EventLog::Event& event) {
@@ -226,6 +167,7 @@ void Job::append_event_data(std::string& out, const EventLog::Event& event) cons
     case EventLog::EventKind::kRetry:
       out.append(",\"attempt\":");
       append_json_number(out, event.id.attempt);
+      append_members(out, retry_members);
       break;
     case EventLog::EventKind::kTerminal:
       append_terminal_data(out);
@@ -306,7 +248,7 @@ void Job::append_gap_data(std::string& out, std::string_view requested) const {
   out.append("\"}");
 }
 
-void Job::append_state(std::string& out, bool with_text, Nanos now) const {
+void Job::append_state(std::string& out, StateParts parts, Nanos now) const {
   out.append("{\"status\":\"").append(status_name(*this));
   out.append("\",\"attempt\":");
   append_json_number(out, log.attempt());
@@ -316,17 +258,20 @@ void Job::append_state(std::string& out, bool with_text, Nanos now) const {
   append_usage(out, usage());
   out.push_back(',');
   append_metrics(out, now);
+  out.append(",\"log_bytes\":");
+  append_json_number(out, log.retained_bytes());
   out.append(",\"text_bytes\":");
   append_json_number(out, log.text_bytes());
   if (log.trimmed() > 0) out.append(",\"text_truncated\":true");
-  if (with_text) {
-    std::string text;
-    log.append_text(text);
-    out.append(",\"text\":");
-    append_json_string(out, text);
-  }
+  if (parts.answer) append_answer(out, log);
+  if (parts.items) append_items(out, log);
+  append_head(out, log.head());
   if (log.ended()) {
     append_cause(out, log.terminal());
+    if (!log.terminal().raw_reason.empty()) {
+      out.append(",\"raw_reason\":");
+      append_json_string(out, log.terminal().raw_reason);
+    }
     append_members(out, log.terminal().details);
   }
   out.push_back('}');

@@ -43,6 +43,12 @@ struct JobOptions {
   std::uint64_t record = 0;
 };
 
+/// The parts of a job's state that depend on the size of its log.
+struct StateParts {
+  bool answer = false;  ///< text, and reasoning, refusal, tool_calls where there are any
+  bool items = false;   ///< the entries in their order
+};
+
 /// One job of a hub. The hub decides when its state changes; this class formats the state.
 ///
 /// Not thread-safe; lives on its hub's executor.
@@ -61,6 +67,8 @@ struct Job {
   Nanos first_token_at = kNever;  // the first entry of any kind
   Nanos ended_at = kNever;
 
+  std::string retry_members;  // of this attempt: a JSON object or empty
+
   // --- jobs that share one answer; set by the hub, cleared when either side has ended
   Job* source = nullptr;        // its log is copied into this one
   std::vector<Job*> followers;  // their logs are copies of this one
@@ -73,12 +81,14 @@ struct Job {
   EventLog::Position recorded;  // the first token that is not recorded
   std::uint64_t trimmed_recorded = 0;
   bool started_recorded = false;
+  bool head_recorded = false;
   bool end_recorded = false;
   bool record_pending = false;   // it has unwritten changes
   Nanos hold_deadline = kNever;  // until then the terminal event waits for the journal
 
   // --- subscribers and flow control; set by the hub
   std::vector<Subscriber*> subscribers;
+  std::uint32_t holds = 0;            // readers that do not subscribe yet, or never
   std::uint64_t appended_before = 0;  // tokens of earlier attempts: the window counts all of them
   std::uint64_t copied = 0;           // the part of all tokens that was copied from other jobs
   std::uint64_t window_granted = 0;   // tokens that the producer may append, over all attempts
@@ -113,10 +123,11 @@ struct Job {
   /// Appends the data of a `gap`; `requested` is the cursor that the client sent, empty for none.
   void append_gap_data(std::string& out, std::string_view requested) const;
 
-  /// Appends the whole state as a JSON object: status, attempt, last_event_id, usage, metrics, and
-  /// text, error, reason where they apply; `text_bytes` is the size of the retained text. Spans of
-  /// an unfinished job end at `now`.
-  void append_state(std::string& out, bool with_text, Nanos now) const;
+  /// Appends the state as a JSON object: status, attempt, last_event_id, usage, metrics, the parts
+  /// asked for, and head, error, reason, raw_reason where they apply; `log_bytes` is the size of
+  /// the retained entries, `text_bytes` that of their text. Spans of an unfinished job end at
+  /// `now`.
+  void append_state(std::string& out, StateParts parts, Nanos now) const;
 
  private:
   std::string frame_;  // of frame_id_; empty before the first
@@ -127,12 +138,6 @@ struct Job {
   /// For a job: its times and tokens. For another kind: the duration of this attempt, and events.
   void append_metrics(std::string& out, Nanos now) const;
 };
-
-/// Appends the members that an entry has in the data of its event, each after a comma.
-void append_entry_members(std::string& out, const EventLog::Event& event);
-
-/// The SSE event type of an entry: token, reasoning, refusal, tool_call, extra.
-std::string_view event_type(EntryKind kind);
 
 /// The SSE event type of an event of the log: that of an entry, job_retry, job_complete, a type of
 /// its own. Valid until the log changes.

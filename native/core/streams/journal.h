@@ -12,13 +12,6 @@
 
 namespace sluice {
 
-/// Consecutive tokens of one attempt.
-struct TokenRun {
-  std::uint64_t first_seq = 1;
-  std::string text;
-  std::vector<std::uint32_t> ends;  // of each token in `text`
-};
-
 /// Times since the creation of the job; kNever: not yet.
 struct JobSpans {
   Nanos started = kNever;
@@ -30,12 +23,15 @@ struct JobSpans {
 struct JobChange {
   std::uint64_t record = 0;
   bool dropped = false;  // remove the record; the other members are ignored
-  bool moved = false;    // the attempt or the spans have changed
+  bool moved = false;    // the attempt, the spans or the head have changed
   bool trims = false;    // remove the tokens of past attempts and up to `trimmed`
   std::uint64_t attempt = 1;
   std::uint64_t trimmed = 0;
   JobSpans spans;
   TokenRun tokens;
+  AnswerHead head;
+  std::string retry_members;  // of the attempt; a JSON object or empty
+  bool whole = false;         // JobOptions::whole
   std::optional<Terminal> terminal;
   std::uint64_t skipped_ids = 0;  // ids skipped before the terminal event's
 };
@@ -53,6 +49,8 @@ class JobJournal {
 struct RestoredJob {
   std::uint64_t attempt = 1;
   TokenRun tokens;
+  AnswerHead head = {};
+  std::string retry_members = {};
   JobSpans spans;
   std::optional<Terminal> terminal;
   std::uint64_t skipped_ids = 0;

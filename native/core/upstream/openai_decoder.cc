@@ -3,60 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <span>
+#include <utility>
 
-#include "core/base/ascii.h"
+#include "core/upstream/raw_json.h"
 
 namespace sluice {
-
-std::string_view name_of(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kStop:
-      return "stop";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kToolCalls:
-      return "tool_calls";
-    case FinishReason::kContentFilter:
-      return "content_filter";
-    case FinishReason::kFailed:
-      break;
-  }
-  return {};
-}
-
 namespace {
 
 constexpr std::string_view kDone = "[DONE]";
 
-struct KnownReason {
-  std::string_view raw;
-  FinishReason reason;
-};
-
-constexpr std::array kKnownReasons = {
-    KnownReason{"stop", FinishReason::kStop},
-    KnownReason{"eos", FinishReason::kStop},
-    KnownReason{"eos_token", FinishReason::kStop},
-    KnownReason{"end_turn", FinishReason::kStop},
-    KnownReason{"stop_sequence", FinishReason::kStop},
-    KnownReason{"length", FinishReason::kLength},
-    KnownReason{"max_tokens", FinishReason::kLength},
-    KnownReason{"model_length", FinishReason::kLength},
-    KnownReason{"tool_calls", FinishReason::kToolCalls},
-    KnownReason{"tool_use", FinishReason::kToolCalls},
-    KnownReason{"function_call", FinishReason::kToolCalls},
-    KnownReason{"content_filter", FinishReason::kContentFilter},
-    KnownReason{"safety", FinishReason::kContentFilter},
-    KnownReason{"refusal", FinishReason::kContentFilter},
-};
-
-FinishReason classify(std::string_view raw) {
-  for (const KnownReason& known : kKnownReasons) {
-    if (equals_ignoring_case(raw, known.raw)) return known.reason;
-  }
-  return FinishReason::kFailed;
-}
+// Longer than any name of a model; what exceeds it counts as absent.
+constexpr std::size_t kHeadFieldBytesMax = 1024;
 
 /// Whether `line` is one JSON value from its first brace to its last, or `[DONE]`.
 bool is_whole_payload(std::string_view line) {
@@ -86,17 +43,6 @@ std::string_view trim_spaces(std::string_view text) {
   return text;
 }
 
-/// `text` as valid UTF-8, on its own. The view is `text` or `scratch`.
-std::string_view whole_text(std::string_view text, Utf8Decoder::Surrogates surrogates,
-                            std::string& scratch) {
-  Utf8Decoder decoder;
-  const std::string_view decoded = decoder.decode(text, scratch, surrogates);
-  if (!decoder.holding()) return decoded;
-  if (decoded.data() != scratch.data()) scratch.assign(decoded);
-  scratch.append(decoder.finish());
-  return scratch;
-}
-
 }  // namespace
 
 /// Hands the parser's events to the decoder, and the sink along with them.
@@ -114,7 +60,8 @@ class OpenAiDecoder::EventAdapter final : public SseSink {
   OpenAiSink& sink_;
 };
 
-OpenAiDecoder::OpenAiDecoder(Limits limits) : sse_(limits.event_bytes), choices_(limits.choices) {}
+OpenAiDecoder::OpenAiDecoder(Options options)
+    : sse_(options.event_bytes), random_(std::move(options.random)), choices_(options.choices) {}
 
 OpenAiDecoder::~OpenAiDecoder() = default;
 
@@ -132,23 +79,26 @@ void OpenAiDecoder::finish(OpenAiSink& sink) {
   at_end_of_body_ = true;
   EventAdapter adapter(*this, sink);
   sse_.flush(adapter);
-  if (!ended_) flush_texts(sink);
+  if (!ended_) end_choices(sink);
 }
 
-void OpenAiDecoder::flush_texts(OpenAiSink& sink) {
+void OpenAiDecoder::flush_finished(OpenAiSink& sink) {
+  if (ended_) return;
   for (std::uint32_t index = 0; index < choices_.size(); ++index) {
-    flush_text(index, sink);
-    if (choices_[index].ended_by_null) sink.on_finish(index, FinishReason::kStop, "null");
+    if (choices_[index].finished) flush(index, sink);
   }
 }
+
+// --- events
 
 void OpenAiDecoder::take_event(const SseEvent& event, OpenAiSink& sink) {
   if (ended_) return;
   const std::string_view data = trim_spaces(event.data);
   if (data.empty()) return;
   if (data == kDone) {
-    flush_texts(sink);
-    ended_ = true;
+    is_done_ = true;
+    end_choices(sink);
+    if (std::exchange(ended_, true)) return;
     sink.on_done();
     return;
   }
@@ -176,85 +126,218 @@ void OpenAiDecoder::take_error_field(std::string_view value, OpenAiSink& sink) {
 }
 
 void OpenAiDecoder::take_payload(const OpenAiPayload& payload, OpenAiSink& sink) {
-  if (payload.error) return take_error(payload, sink);
-  const auto surrogates = payload.has_surrogate_halves ? Utf8Decoder::Surrogates::kJoin
-                                                       : Utf8Decoder::Surrogates::kReplace;
-  std::size_t next = 0;  // Of the pieces.
-  for (std::uint32_t place = 0; place < payload.choices.size(); ++place) {
+  payload_ = &payload;
+  surrogates_ = payload.has_surrogate_halves ? Utf8Decoder::Surrogates::kJoin
+                                             : Utf8Decoder::Surrogates::kReplace;
+  if (payload.error) return take_error(*payload.error, sink);
+  take_head(sink);
+  const std::span<const OpenAiPiece> pieces = payload.pieces;
+  std::size_t next = 0;
+  for (std::uint32_t place = 0; place < payload.choices.size() && !ended_; ++place) {
     const OpenAiChoice& choice = payload.choices[place];
     const bool in_range = choice.index >= 0 && choice.index < static_cast<double>(choices_.size());
     if (!in_range || std::trunc(choice.index) != choice.index) {
       return fail("a choice's index is not one that was asked for", sink);
     }
-    const auto index = static_cast<std::uint32_t>(choice.index);
     const std::size_t first = next;
-    while (next < payload.pieces.size() && payload.pieces[next].choice == place) ++next;
-    const std::span pieces(payload.pieces.begin() + static_cast<std::ptrdiff_t>(first),
-                           payload.pieces.begin() + static_cast<std::ptrdiff_t>(next));
-    Choice& state = choices_[index];
-    const bool has_delta =
-        std::ranges::any_of(pieces, [](const OpenAiPiece& piece) { return !piece.is_whole; });
-    state.has_delta = state.has_delta || has_delta;
-    const bool takes_whole = !state.has_delta;
-    for (const OpenAiPiece& piece : pieces) {
-      if (!piece.is_whole || takes_whole) take_piece(piece, index, surrogates, sink);
-    }
-    if (takes_whole && !pieces.empty()) state.has_delta = true;
-    take_choice(choice, surrogates, sink);
+    while (next < pieces.size() && pieces[next].choice == place) ++next;
+    const auto index = static_cast<std::uint32_t>(choice.index);
+    take_output(index, choice, pieces.subspan(first, next - first), sink);
+    if (!ended_ && !choice.finish_reason.empty()) take_finish(index, choice.finish_reason, sink);
   }
-  if (payload.usage) take_usage(*payload.usage, sink);
+  if (!ended_ && payload.usage) take_usage(sink);
 }
 
-void OpenAiDecoder::take_piece(const OpenAiPiece& piece, std::uint32_t index,
-                               Utf8Decoder::Surrogates surrogates, OpenAiSink& sink) {
-  if (piece.kind != PieceKind::kText) return sink.on_other(index, piece.kind, piece.text);
-  const std::string_view text = choices_[index].text.decode(piece.text, scratch_, surrogates);
-  if (!text.empty()) sink.on_text(index, text);
+void OpenAiDecoder::take_head(OpenAiSink& sink) {
+  bool is_new = false;
+  const auto take = [&](std::string& field, std::string_view value) {
+    if (value.empty() || !field.empty() || value.size() > kHeadFieldBytesMax) return;
+    field = whole_text(value, surrogates_, scratch_);
+    is_new = true;
+  };
+  take(head_.model, payload_->model);
+  take(head_.system_fingerprint, payload_->system_fingerprint);
+  take(head_.service_tier, payload_->service_tier);
+  if (is_new) sink.on_head(head_);
 }
 
-void OpenAiDecoder::take_usage(const TokenUsage& usage, OpenAiSink& sink) {
+void OpenAiDecoder::take_usage(OpenAiSink& sink) {
+  const TokenUsage& usage = *payload_->usage;
   if (usage.prompt_tokens) usage_.prompt_tokens = usage.prompt_tokens;
   if (usage.completion_tokens) usage_.completion_tokens = usage.completion_tokens;
   if (usage.total_tokens) usage_.total_tokens = usage.total_tokens;
-  sink.on_usage(usage_);
+  usage_.is_estimated = usage.is_estimated;
+  std::string members;
+  for (const std::string_view member : payload_->usage_members) {
+    if (!members.empty()) members.push_back(',');
+    members.append(whole_text(member, surrogates_, scratch_));
+  }
+  // Within strings they are escaped.
+  std::ranges::replace_if(
+      members, [](char c) { return c == '\r' || c == '\n'; }, ' ');
+  sink.on_usage(usage_, members);
 }
 
-void OpenAiDecoder::take_error(const OpenAiPayload& payload, OpenAiSink& sink) {
-  const auto surrogates = payload.has_surrogate_halves ? Utf8Decoder::Surrogates::kJoin
-                                                       : Utf8Decoder::Surrogates::kReplace;
+void OpenAiDecoder::take_error(const OpenAiError& error, OpenAiSink& sink) {
   std::array<std::string, 3> scratch;
   ended_ = true;
-  sink.on_error({.message = whole_text(payload.error->message, surrogates, scratch[0]),
-                 .type = whole_text(payload.error->type, surrogates, scratch[1]),
-                 .code = whole_text(payload.error->code, surrogates, scratch[2])});
-}
-
-void OpenAiDecoder::take_choice(const OpenAiChoice& choice, Utf8Decoder::Surrogates surrogates,
-                                OpenAiSink& sink) {
-  if (choice.finish_reason.empty()) return;
-  const auto index = static_cast<std::uint32_t>(choice.index);
-  // Some send it with every chunk: it is an end only where nothing else is.
-  Choice& state = choices_[index];
-  if (equals_ignoring_case(choice.finish_reason, "null")) {
-    state.ended_by_null = !state.finished;
-    return;
-  }
-  state.finished = true;
-  state.ended_by_null = false;
-  flush_text(index, sink);
-  std::string scratch;
-  sink.on_finish(index, classify(choice.finish_reason),
-                 whole_text(choice.finish_reason, surrogates, scratch));
-}
-
-void OpenAiDecoder::flush_text(std::uint32_t index, OpenAiSink& sink) {
-  const std::string_view rest = choices_[index].text.finish();
-  if (!rest.empty()) sink.on_text(index, rest);
+  sink.on_error({.message = whole_text(error.message, surrogates_, scratch[0]),
+                 .type = whole_text(error.type, surrogates_, scratch[1]),
+                 .code = whole_text(error.code, surrogates_, scratch[2])});
 }
 
 void OpenAiDecoder::fail(std::string_view problem, OpenAiSink& sink) {
   ended_ = true;
   sink.on_malformed(problem);
+}
+
+// --- output
+
+void OpenAiDecoder::take_output(std::uint32_t index, const OpenAiChoice& choice,
+                                std::span<const OpenAiPiece> pieces, OpenAiSink& sink) {
+  Choice& state = choices_[index];
+  if (choice.has_delta) state.has_begun = true;
+  if (pieces.empty()) {
+    // The bytes of a character that is not whole yet. Logprobs of other kinds have no place.
+    if (choice.logprobs_have_tokens && state.is_in_text) take_text(index, {}, choice, sink);
+    return;
+  }
+  const auto is_delta = [](const OpenAiPiece& piece) { return !piece.is_whole; };
+  const bool has_delta = std::ranges::any_of(pieces, is_delta);
+  const bool skips_whole = state.has_output || has_delta;
+  state.has_output = true;
+  state.calls.begin_delta();
+  bool has_text = false;
+  for (std::size_t i = 0; i < pieces.size() && !ended_; ++i) {
+    const OpenAiPiece& piece = pieces[i];
+    if (piece.is_whole && skips_whole) continue;
+    switch (piece.kind) {
+      case PieceKind::kReasoning:
+        emit_text(index, EntryKind::kReasoning, decode(state.reasoning, piece.text), sink);
+        break;
+      case PieceKind::kText:
+        take_text(index, piece.text, has_text ? OpenAiChoice{} : choice, sink);
+        has_text = true;
+        break;
+      case PieceKind::kRefusal:
+        emit_text(index, EntryKind::kRefusal, decode(state.refusal, piece.text), sink);
+        break;
+      case PieceKind::kToolCall:
+        take_call(index, piece, sink);
+        break;
+      case PieceKind::kExtra:
+        return take_extras(index, pieces.subspan(i), skips_whole, sink);
+    }
+  }
+}
+
+void OpenAiDecoder::take_text(std::uint32_t index, std::string_view text,
+                              const OpenAiChoice& choice, OpenAiSink& sink) {
+  const std::string_view decoded = decode(choices_[index].text, text);
+  if (decoded.empty() && !choice.logprobs_have_tokens) return;
+  std::string_view logprobs;
+  if (!choice.logprobs.empty()) logprobs = whole_text(choice.logprobs, surrogates_, logprobs_);
+  emit(index, {.kind = EntryKind::kText, .text = decoded, .aux = logprobs}, sink);
+}
+
+void OpenAiDecoder::take_call(std::uint32_t index, const OpenAiPiece& piece, OpenAiSink& sink) {
+  const OpenAiCall& call = payload_->calls[piece.call];
+  std::array<std::string, 3> scratch;
+  const std::string_view arguments = call.arguments_are_json
+                                         ? whole_text(call.arguments, surrogates_, scratch[0])
+                                         : call.arguments;
+  const ToolCallPiece taken{.index = call.index,
+                            .id = whole_text(call.id, surrogates_, scratch[1]),
+                            .name = whole_text(call.name, surrogates_, scratch[2]),
+                            .arguments = arguments,
+                            .surrogates = surrogates_,
+                            .is_whole = piece.is_whole};
+  Choice& state = choices_[index];
+  state.is_in_text = false;
+  check(state.calls.take(taken, random_, emitter(index, sink)), sink);
+}
+
+/// One entry of all extras of a delta: they come last.
+void OpenAiDecoder::take_extras(std::uint32_t index, std::span<const OpenAiPiece> pieces,
+                                bool skips_whole, OpenAiSink& sink) {
+  std::string members;
+  for (const OpenAiPiece& piece : pieces) {
+    if (piece.is_whole && skips_whole) continue;
+    members.push_back(members.empty() ? '{' : ',');
+    members.append(whole_text(piece.text, surrogates_, scratch_));
+  }
+  if (members.empty()) return;
+  members.push_back('}');
+  emit_text(index, EntryKind::kExtra, members, sink);
+}
+
+std::string_view OpenAiDecoder::decode(Utf8Decoder& decoder, std::string_view text) {
+  return decoder.decode(text, scratch_, surrogates_);
+}
+
+void OpenAiDecoder::emit_text(std::uint32_t index, EntryKind kind, std::string_view text,
+                              OpenAiSink& sink) {
+  if (!text.empty()) emit(index, {.kind = kind, .text = text}, sink);
+}
+
+/// Passes on an entry that is not of a tool call.
+void OpenAiDecoder::emit(std::uint32_t index, const Entry& entry, OpenAiSink& sink) {
+  Choice& state = choices_[index];
+  state.is_in_text = entry.kind == EntryKind::kText;
+  if (state.calls.is_closed()) {
+    sink.on_entry(index, entry);
+  } else {
+    check(state.calls.pass(entry, emitter(index, sink)), sink);
+  }
+}
+
+ToolCallTable::Emit OpenAiDecoder::emitter(std::uint32_t index, OpenAiSink& sink) {
+  return [index, &sink](const Entry& entry) { sink.on_entry(index, entry); };
+}
+
+void OpenAiDecoder::check(ToolCallTable::Status status, OpenAiSink& sink) {
+  if (status == ToolCallTable::Status::kTooManyCalls) fail("too many tool calls", sink);
+  if (status == ToolCallTable::Status::kTooManyHeldBytes) {
+    fail("output that waits for a tool call exceeds the size limit", sink);
+  }
+}
+
+// --- ends
+
+void OpenAiDecoder::take_finish(std::uint32_t index, std::string_view raw, OpenAiSink& sink) {
+  Choice& state = choices_[index];
+  if (is_null_reason(raw)) {
+    state.ended_by_null = !state.finished;
+    return;
+  }
+  flush(index, sink);
+  if (ended_) return;
+  state.finished = true;
+  state.ended_by_null = false;
+  std::string scratch;
+  sink.on_finish(index, classify_finish_reason(raw), whole_text(raw, surrogates_, scratch));
+}
+
+/// The answer has ended, and all choices with it.
+void OpenAiDecoder::end_choices(OpenAiSink& sink) {
+  for (std::uint32_t index = 0; index < choices_.size() && !ended_; ++index) {
+    flush(index, sink);
+    if (ended_) return;
+    const Choice& state = choices_[index];
+    if (state.ended_by_null) {
+      sink.on_finish(index, FinishReason::kStop, "null");
+    } else if (is_done_ && state.has_begun && !state.finished) {
+      sink.on_finish(index, FinishReason::kStop, {});
+    }
+  }
+}
+
+void OpenAiDecoder::flush(std::uint32_t index, OpenAiSink& sink) {
+  Choice& state = choices_[index];
+  emit_text(index, EntryKind::kReasoning, state.reasoning.finish(), sink);
+  emit_text(index, EntryKind::kText, state.text.finish(), sink);
+  emit_text(index, EntryKind::kRefusal, state.refusal.finish(), sink);
+  if (!state.calls.is_closed()) state.calls.finish(random_, emitter(index, sink));
 }
 
 }  // namespace sluice

@@ -12,9 +12,14 @@ namespace sluice {
 
 /// Token counts of the upstream. Missing or invalid ones are absent.
 struct TokenUsage {
-  std::optional<std::uint64_t> prompt_tokens;
-  std::optional<std::uint64_t> completion_tokens;
-  std::optional<std::uint64_t> total_tokens;
+  std::optional<std::uint64_t> prompt_tokens = {};
+  std::optional<std::uint64_t> completion_tokens = {};
+  std::optional<std::uint64_t> total_tokens = {};
+  bool is_estimated = false;  ///< The upstream says that it has counted itself.
+
+  [[nodiscard]] bool has_counts() const {
+    return prompt_tokens || completion_tokens || total_tokens;
+  }
 };
 
 /// The error object of a stream; missing fields are empty.
@@ -24,29 +29,50 @@ struct OpenAiError {
   std::string_view code = {};  ///< A number as its digits.
 };
 
-/// The kind of a piece of output. For tool calls and extras only the presence is reported.
+/// The kind of a piece of output.
 enum class PieceKind : std::uint8_t { kReasoning, kText, kRefusal, kToolCall, kExtra };
 
 /// A piece of one choice's output.
 struct OpenAiPiece {
-  std::uint32_t choice = 0;  ///< Index in `choices`.
+  std::uint32_t choice = 0;  ///< Place in `choices`.
+  std::uint32_t call = 0;    ///< Of kToolCall: place in `calls`.
   bool is_whole = false;     ///< From a `message`: the whole output, not a delta.
   PieceKind kind = PieceKind::kText;
+  /// The text. Of kExtra one member of the delta as raw JSON, name and value. Of kToolCall unused.
   std::string_view text;
+};
+
+/// A piece of a tool call; missing fields are empty.
+struct OpenAiCall {
+  std::optional<std::uint32_t> index = {};
+  std::string_view id = {};
+  std::string_view name = {};
+  std::string_view arguments = {};
+  bool arguments_are_json = false;  ///< `arguments` is raw JSON: it came as no string.
 };
 
 /// One entry of `choices`.
 struct OpenAiChoice {
-  double index = 0;                ///< As sent; any number, so validate it.
-  std::string_view finish_reason;  ///< As sent; empty if absent.
+  double index = 0;                   ///< As sent; any number, so validate it.
+  std::string_view finish_reason;     ///< As sent; empty if absent.
+  std::string_view logprobs;          ///< Raw JSON; empty if absent or null.
+  bool logprobs_have_tokens = false;  ///< An array of them is not empty.
+  bool has_delta = false;             ///< Has `delta`, `message` or `text`, empty ones included.
 };
 
-/// Views into the parsed payload, valid while it exists unchanged.
+/// Views into the parsed payload, valid while it exists unchanged. Raw JSON may have line ends
+/// between its tokens.
 struct OpenAiPayload {
   std::vector<OpenAiChoice> choices;
   std::vector<OpenAiPiece> pieces;  ///< Of one choice in the order of PieceKind.
-  std::optional<TokenUsage> usage;
+  std::vector<OpenAiCall> calls;
+  std::optional<TokenUsage> usage;  ///< Has at least one count.
+  /// The members of the usage object besides those of TokenUsage: raw JSON, each with its name.
+  std::vector<std::string_view> usage_members;
   std::optional<OpenAiError> error;
+  std::string_view model;
+  std::string_view system_fingerprint;
+  std::string_view service_tier;
   /// Text may hold UTF-16 surrogate halves in their three-byte form: decode it with
   /// Utf8Decoder::Surrogates::kJoin.
   bool has_surrogate_halves = false;
@@ -57,8 +83,9 @@ struct OpenAiPayload {
 /// Reads chat chunks (`choices[].delta`), completions (`choices[].text`) and whole chat answers
 /// (`choices[].message`); `content` may be text, null, or an array of parts. Errors are found as
 /// `error` (an object or text, at the root, in a choice, or in an array of objects), as a flat
-/// object with `message`, as `detail`, and as `errors`. Unknown members are skipped, members of an
-/// unexpected type count as absent; the last of repeated members counts. One thread at a time; the
+/// object with `message`, as `detail`, and as `errors`. Members of an unexpected type count as
+/// absent; the last of repeated members counts. Unknown members of a delta or message are extras
+/// unless they are null or empty; other unknown members are skipped. One thread at a time; the
 /// parser keeps its buffers between payloads.
 class OpenAiPayloadParser {
  public:

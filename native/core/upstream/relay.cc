@@ -1,10 +1,10 @@
 #include "core/upstream/relay.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
-#include "core/base/ascii.h"
+#include "core/upstream/answer_body.h"
+#include "core/upstream/call_usage.h"
 
 namespace sluice {
 
@@ -14,6 +14,7 @@ using Failure = RelayOutcome::Failure;
 
 constexpr std::size_t kRefusalBytesMax = 64 * 1024;
 constexpr std::size_t kEventBytesMax = 16 * 1024 * 1024;  // an image is one event
+constexpr std::size_t kFieldNameBytes = 64;               // beside the data of an event
 
 // Once every answer has its finish reason, only the token counts are still worth a short wait.
 constexpr Nanos kUsageWait = 2 * kSecond;
@@ -22,86 +23,21 @@ constexpr Nanos kUsageWait = 2 * kSecond;
 constexpr std::size_t kRestBytesMax = 64 * 1024;
 constexpr Nanos kRestWait = kSecond;
 
-// `text/event-stream; charset=utf-8` without its parameters, in lower case.
-std::string media_type(std::string_view header) {
-  std::string type(header.substr(0, header.find(';')));
-  for (char& c : type) c = to_lower(c);
-  constexpr std::string_view kBlank = " \t";
-  const std::size_t from = type.find_first_not_of(kBlank);
-  if (from == std::string::npos) return {};
-  return type.substr(from, type.find_last_not_of(kBlank) - from + 1);
-}
-
-constexpr std::array<std::string_view, 4> kSseFields{"data", "event", "id", "retry"};
-
-/// The kind of a body, by its first bytes.
-enum class Body : std::uint8_t { kUnknown, kJson, kEvents, kOther };
-
-Body body_of(std::string_view bytes) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  const std::string_view mark = bytes.substr(0, kByteOrderMark.size());
-  if (mark.size() < kByteOrderMark.size() && kByteOrderMark.starts_with(mark)) {
-    return Body::kUnknown;
-  }
-  if (mark == kByteOrderMark) bytes.remove_prefix(mark.size());
-  const std::size_t start = bytes.find_first_not_of(" \t\r\n");
-  if (start == std::string_view::npos) return Body::kUnknown;
-  bytes.remove_prefix(start);
-  if (bytes.front() == '{' || bytes.front() == '[') return Body::kJson;
-  if (bytes.front() == ':') return Body::kEvents;
-  for (const std::string_view field : kSseFields) {
-    const std::string_view name = bytes.substr(0, field.size());
-    if (!field.starts_with(name)) continue;
-    if (name.size() < field.size() || bytes.size() == field.size()) return Body::kUnknown;
-    if (bytes[field.size()] == ':') return Body::kEvents;
-  }
-  return Body::kOther;
-}
-
-bool is_identity(std::string_view encoding) {
-  return encoding.empty() || equals_ignoring_case(encoding, "identity");
-}
-
-/// Describes the kinds of output in `kinds`, except text.
-std::string names_of(std::uint8_t kinds) {
-  constexpr std::array<std::pair<PieceKind, std::string_view>, 4> kNames{{
-      {PieceKind::kToolCall, "tool calls"},
-      {PieceKind::kRefusal, "a refusal"},
-      {PieceKind::kReasoning, "reasoning"},
-      {PieceKind::kExtra, "images"},
-  }};
-  std::string names;
-  for (const auto& [kind, name] : kNames) {
-    if ((kinds & (1U << static_cast<unsigned>(kind))) == 0) continue;
-    if (!names.empty()) names.append(" and ");
-    names.append(name);
-  }
-  return names;
-}
-
-bool has_kind(std::uint8_t kinds, PieceKind kind) {
-  return (kinds & (1U << static_cast<unsigned>(kind))) != 0;
-}
-
 }  // namespace
 
 Relay::Relay(Options options, JobHub& hub, Nanos now)
-    : hub_(hub),
-      idle_(options.idle),
+    : idle_(options.idle),
       times_silence_(options.times_silence),
       decoder_({.choices = static_cast<std::uint32_t>(options.jobs.size()),
-                .event_bytes = kEventBytesMax}),
-      unsettled_(options.jobs.size()),
+                .event_bytes = kEventBytesMax + kFieldNameBytes,
+                .random = std::move(options.random)}),
+      answers_({.jobs = std::move(options.jobs),
+                .one_answer = options.one_answer,
+                .stops = std::move(options.stops)},
+               hub, outcome_),
       now_(now),
       last_byte_at_(now) {
-  shares_.reserve(options.jobs.size());
-  for (const JobHandle job : options.jobs) shares_.push_back({.job = job});
-  outcome_.failed.assign(shares_.size(), -1);
-  for (Share& share : shares_) {
-    if (!hub_.is_open(share.job)) settle(share);
-  }
   if (settled()) state_ = State::kOver;
-  look_for_window();
 }
 
 // --- what comes
@@ -113,7 +49,7 @@ void Relay::on_head(const Head& head, Nanos now) {
   outcome_.retry_after = head.retry_after;
   outcome_.retry_after_ms = head.retry_after_ms;
   outcome_.location = head.location;
-  encoded_ = !is_identity(head.content_encoding);
+  encoded_ = !is_identity_encoding(head.content_encoding);
   if (head.status != 200) {
     state_ = State::kRefusal;
     refusal_deadline_ = deadline_after(now, idle_);
@@ -133,7 +69,7 @@ bool Relay::on_bytes(std::string_view bytes, Nanos now) {
     if (rest_bytes_ > kRestBytesMax) state_ = State::kOver;
     return true;
   }
-  if (state_ == State::kEvents && blocked_) return false;
+  if (state_ == State::kEvents && blocked()) return false;
   last_byte_at_ = now;
   if (state_ == State::kSniff) {
     sniff(bytes);
@@ -156,23 +92,23 @@ bool Relay::on_bytes(std::string_view bytes, Nanos now) {
 void Relay::sniff(std::string_view bytes) {
   held_.append(bytes);
   const bool is_stream = content_type_.empty() || content_type_ == "text/event-stream";
-  switch (body_of(held_)) {
-    case Body::kUnknown:
+  switch (body_kind(held_)) {
+    case BodyKind::kUnknown:
       if (held_.size() > kRefusalBytesMax) fail(Failure::kContentType, std::move(content_type_));
       break;
-    case Body::kJson:
+    case BodyKind::kJson:
       state_ = State::kWhole;
       break;
-    case Body::kOther:
+    case BodyKind::kOther:
       if (!is_stream) {
         fail(Failure::kContentType, std::move(content_type_));
         break;
       }
       strange_ = true;
       [[fallthrough]];  // the decoder decides
-    case Body::kEvents:
+    case BodyKind::kEvents:
       state_ = State::kEvents;
-      if (blocked_) break;
+      if (blocked()) break;
       feed(std::exchange(held_, {}));
       break;
   }
@@ -181,7 +117,7 @@ void Relay::sniff(std::string_view bytes) {
 // Line by line, so that decoding stops as soon as a window closes.
 void Relay::feed(std::string_view bytes) {
   while (!bytes.empty() && state_ == State::kEvents) {
-    if (blocked_) {
+    if (blocked()) {
       held_.assign(bytes);
       return;
     }
@@ -190,7 +126,8 @@ void Relay::feed(std::string_view bytes) {
     decoder_.push(bytes.substr(0, length), *this);
     bytes.remove_prefix(length);
   }
-  if (state_ != State::kEvents || usage_deadline_ != kNever || !finished_or_settled()) return;
+  if (state_ != State::kEvents || usage_deadline_ != kNever || !answers_.all_finished_or_settled())
+    return;
   usage_deadline_ = deadline_after(now_, kUsageWait);
 }
 
@@ -232,8 +169,11 @@ void Relay::decode_whole() {
   // Line ends separate JSON's tokens only: within its strings they are escaped.
   std::replace(held_.begin(), held_.end(), '\n', ' ');
   std::replace(held_.begin(), held_.end(), '\r', ' ');
+  std::string_view json = held_;
+  if (json.starts_with(kByteOrderMark)) json.remove_prefix(kByteOrderMark.size());
   decoder_.push("data: ", *this);
-  decoder_.push(std::exchange(held_, {}), *this);
+  decoder_.push(json, *this);
+  held_ = {};
   decoder_.finish(*this);
   complete_ = true;
   if (heard_) {
@@ -264,18 +204,14 @@ void Relay::on_broken(bool protocol, std::string_view name, Nanos now) {
 // --- what the jobs do
 
 void Relay::forget(JobHandle job) {
-  const std::size_t before = unsettled_;
-  for (Share& share : shares_) {
-    if (share.job == job) settle(share);
-  }
-  if (settled() && unsettled_ != before) state_ = State::kOver;
+  if (answers_.forget(job) && settled()) state_ = State::kOver;
 }
 
 void Relay::resume(Nanos now) {
   now_ = now;
-  const bool was_blocked = blocked_;
-  look_for_window();
-  if (blocked_ || !was_blocked) return;
+  const bool was_blocked = blocked();
+  answers_.look_for_window();
+  if (blocked() || !was_blocked) return;
   last_byte_at_ = now;  // time while blocked does not count as silence
   if (state_ == State::kEvents) {
     feed(std::exchange(held_, {}));
@@ -288,51 +224,31 @@ void Relay::resume(Nanos now) {
   }
 }
 
-void Relay::look_for_window() {
-  blocked_ = false;
-  for (Share& share : shares_) {
-    share.blocked = !share.settled && !hub_.writable(share.job);
-    blocked_ = blocked_ || share.blocked;
-  }
-}
-
 // --- what the decoder finds
 
-void Relay::on_text(std::uint32_t index, std::string_view text) {
-  heard_ = true;
-  Share& share = shares_[index];
-  if (share.settled) return;
-  share.texts += 1;
-  share.entries += 1;
-  if (share.finished) usage_deadline_ = kNever;  // it was early: the wait begins anew
-  hub_.append(share.job, text, now_);            // may end the job, if its log is full
-  share.blocked = !share.settled && !hub_.writable(share.job);
-  blocked_ = blocked_ || share.blocked;
+void Relay::on_head(const AnswerHead& head) {
+  answers_.set_head(head);
 }
 
-void Relay::on_other(std::uint32_t index, PieceKind kind, std::string_view /*text*/) {
+void Relay::on_entry(std::uint32_t index, const Entry& entry) {
   heard_ = true;
-  Share& share = shares_[index];
-  if (share.settled) return;
-  share.entries += 1;
-  share.other_kinds |= static_cast<std::uint8_t>(1U << static_cast<unsigned>(kind));
+  if (answers_.is_settled(index) || answers_.is_stopped(index)) return;
+  // A finish reason was early: the wait for the counts begins anew.
+  if (answers_.is_finished(index)) usage_deadline_ = kNever;
+  answers_.append(index, entry, now_);
+  if (settled() && state_ != State::kOver) leave(false);  // at a stop string
 }
 
 void Relay::on_finish(std::uint32_t index, FinishReason reason, std::string_view raw) {
   heard_ = true;
-  Share& share = shares_[index];
-  share.reason = reason;
-  share.raw_reason = raw;
-  share.finished = true;
-  // The counts that may follow are for the whole call, so they say nothing of one of many.
-  if (shares_.size() == 1) return;
-  end(index);
+  if (settled()) return;
+  answers_.finish(index, reason, raw, now_);
   if (settled()) leave(true);
 }
 
-void Relay::on_usage(const TokenUsage& usage) {
+void Relay::on_usage(const TokenUsage& usage, std::string_view members) {
   heard_ = true;
-  usage_ = usage;
+  answers_.set_usage(usage, members);
 }
 
 void Relay::on_error(const OpenAiError& error) {
@@ -344,7 +260,6 @@ void Relay::on_error(const OpenAiError& error) {
 void Relay::on_done() {
   heard_ = true;
   complete_ = true;
-  done_ = true;
   conclude();
 }
 
@@ -355,117 +270,31 @@ void Relay::on_malformed(std::string_view problem) {
 
 // --- ends
 
-void Relay::settle(Share& share) {
-  if (share.settled) return;
-  share.settled = true;
-  share.blocked = false;
-  unsettled_ -= 1;
-}
-
-void Relay::end(std::size_t index) {
-  Share& share = shares_[index];
-  if (share.settled) return;
-  const FinishReason reason = share.reason.value_or(FinishReason::kStop);
-  if (reason == FinishReason::kFailed) {
-    settle_failed(index, Failure::kFinish, share.raw_reason);
-    return;
-  }
-  const bool is_filtered = reason == FinishReason::kContentFilter;
-  if (share.texts == 0 && share.other_kinds != 0 && !is_filtered) {
-    settle_failed(index, Failure::kUnsupported, names_of(share.other_kinds));
-    return;
-  }
-  settle(share);
-  const bool has_calls = has_kind(share.other_kinds, PieceKind::kToolCall);
-  Terminal terminal;
-  terminal.reason =
-      name_of(reason == FinishReason::kStop && has_calls ? FinishReason::kToolCalls : reason);
-  terminal.usage = usage_of(share);
-  hub_.finish(share.job, std::move(terminal), now_);
-}
-
-// A missing count is derived from the others, or else is the hub's estimate.
-std::optional<Usage> Relay::usage_of(const Share& share) const {
-  Usage usage = hub_.usage(share.job);
-  usage.estimated = true;
-  if (shares_.size() > 1) return usage;
-  std::optional<std::uint64_t> prompt = usage_.prompt_tokens;
-  std::optional<std::uint64_t> completion = usage_.completion_tokens;
-  const auto rest_of = [this](const std::optional<std::uint64_t>& known) {
-    std::optional<std::uint64_t> rest;
-    if (usage_.total_tokens && known && *known <= *usage_.total_tokens) {
-      rest = *usage_.total_tokens - *known;
-    }
-    return rest;
-  };
-  if (!completion) completion = rest_of(prompt);
-  if (!prompt) prompt = rest_of(completion);
-  usage.estimated = !prompt || !completion;
-  usage.prompt_tokens = prompt.value_or(usage.prompt_tokens);
-  usage.completion_tokens = completion.value_or(usage.completion_tokens);
-  return usage;
-}
-
-void Relay::settle_failed(std::size_t index, Failure failure, std::string text) {
-  settle(shares_[index]);
-  outcome_.failed[index] = static_cast<std::int64_t>(shares_[index].entries);
-  outcome_.failure = failure;
-  outcome_.text = std::move(text);
-}
-
 void Relay::fail(Failure failure, std::string text, std::string code) {
   if (settled()) return;
   outcome_.code = std::move(code);
   conclude(failure, text);
 }
 
-// Whatever is not settled is now. Nothing that goes wrong after a finish reason takes it back, and
-// the end that an upstream announces is an end also where it gives no reason.
 void Relay::conclude(Failure failure, const std::string& text) {
   if (settled()) return;
-  const bool in_order = done_ && failure == Failure::kNone;
-  for (std::size_t i = 0; i < shares_.size(); ++i) {
-    const Share& share = shares_[i];
-    if (share.settled) continue;
-    // An error object is more specific than a finish reason that signals an error.
-    const bool announced = share.reason == FinishReason::kFailed && failure != Failure::kNone;
-    if ((share.reason && !announced) || (in_order && share.entries > 0)) {
-      end(i);
-    } else {
-      const Failure own = failure == Failure::kNone ? Failure::kIncomplete : failure;
-      settle_failed(i, own, own == Failure::kIncomplete && strange_ ? "no events" : text);
-    }
-  }
+  decoder_.flush_finished(*this);
+  const bool has_no_events = failure == Failure::kNone && strange_;
+  answers_.conclude(failure, has_no_events ? "no events" : text, now_);
   leave(failure != Failure::kStalled);
 }
 
 void Relay::leave(bool connection_lives) {
-  blocked_ = false;
   held_ = {};
-  const bool keep = connection_lives && !body_ended_ && (complete_ || all_finished());
+  const bool keep = connection_lives && !body_ended_ && (complete_ || answers_.all_finished());
   state_ = keep ? State::kRest : State::kOver;
   rest_deadline_ = deadline_after(now_, kRestWait);
-}
-
-bool Relay::all_finished() const {
-  return std::ranges::all_of(shares_, [](const Share& share) { return share.finished; });
-}
-
-bool Relay::finished_or_settled() const {
-  return std::ranges::all_of(shares_,
-                             [](const Share& share) { return share.settled || share.finished; });
-}
-
-std::vector<JobHandle> Relay::jobs() const {
-  std::vector<JobHandle> jobs;
-  for (const Share& share : shares_) jobs.push_back(share.job);
-  return jobs;
 }
 
 // --- time
 
 bool Relay::stalls_at(Nanos now) const {
-  if (state_ == State::kRest || state_ == State::kOver || blocked_) return false;
+  if (state_ == State::kRest || state_ == State::kOver || blocked()) return false;
   return silence_deadline() <= now;
 }
 
@@ -476,7 +305,7 @@ Nanos Relay::silence_deadline() const {
 Nanos Relay::next_deadline() const {
   if (state_ == State::kOver) return kNever;
   if (state_ == State::kRest) return rest_deadline_;
-  if (blocked_) return kNever;
+  if (blocked()) return kNever;
   return std::min({usage_deadline_, refusal_deadline_, silence_deadline()});
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/base/time.h"
 #include "core/streams/hub.h"
+#include "core/upstream/call_answers.h"
 #include "core/upstream/openai_decoder.h"
 #include "core/upstream/relay_outcome.h"
 
@@ -31,6 +32,14 @@ class Relay final : private OpenAiSink {
     Nanos idle;
     std::vector<JobHandle> jobs;  ///< By the index of the choice.
     bool times_silence = true;    ///< False: the caller enforces `idle`, see `on_stalled`.
+    /// The jobs are the choices of one answer: none of them ends before all of the answer's
+    /// content is known, they fail together, and the first, which ends last, has the usage of the
+    /// call. False: they are answers of their own.
+    bool one_answer = false;
+    RandomBits random = system_random_bits;  ///< See OpenAiDecoder::Options.
+    /// The text of an answer ends before the first of these strings that is complete, for upstreams
+    /// that ignore them; the transfer is then dropped.
+    std::vector<std::string> stops = {};
   };
   struct Head {
     int status;
@@ -62,15 +71,15 @@ class Relay final : private OpenAiSink {
   void resume(Nanos now);
 
   /// A job of the call has no room for another token: the transfer must pause.
-  [[nodiscard]] bool blocked() const { return blocked_; }
+  [[nodiscard]] bool blocked() const { return answers_.blocked(); }
   /// All jobs are settled: `outcome` is final.
-  [[nodiscard]] bool settled() const { return unsettled_ == 0; }
+  [[nodiscard]] bool settled() const { return answers_.settled(); }
   /// The transfer must be dropped, unless it has ended. Until then its bytes must be read.
   [[nodiscard]] bool over() const { return state_ == State::kOver; }
   [[nodiscard]] const RelayOutcome& outcome() const { return outcome_; }
 
   /// The jobs of the call, including settled ones.
-  [[nodiscard]] std::vector<JobHandle> jobs() const;
+  [[nodiscard]] std::vector<JobHandle> jobs() const { return answers_.jobs(); }
 
   [[nodiscard]] Nanos next_deadline() const;
   /// Whether `advance` would fail the call because of silence.
@@ -87,59 +96,37 @@ class Relay final : private OpenAiSink {
     kRest,     // after the content: read so that the connection can be kept
     kOver,
   };
-  struct Share {
-    JobHandle job;
-    std::uint64_t texts = 0;
-    std::uint64_t entries = 0;     // of any kind, including ones not logged yet
-    std::uint8_t other_kinds = 0;  // a bit for each PieceKind
-    std::optional<FinishReason> reason = {};
-    std::string raw_reason = {};
-    bool finished = false;  // has a finish reason
-    bool settled = false;
-    bool blocked = false;
-  };
 
-  void on_text(std::uint32_t index, std::string_view text) override;
-  void on_other(std::uint32_t index, PieceKind kind, std::string_view text) override;
+  void on_head(const AnswerHead& head) override;
+  void on_entry(std::uint32_t index, const Entry& entry) override;
   void on_finish(std::uint32_t index, FinishReason reason, std::string_view raw) override;
-  void on_usage(const TokenUsage& usage) override;
+  void on_usage(const TokenUsage& usage, std::string_view members) override;
   void on_error(const OpenAiError& error) override;
   void on_done() override;
   void on_malformed(std::string_view problem) override;
 
   void sniff(std::string_view bytes);
   void feed(std::string_view bytes);
-  void settle_failed(std::size_t index, RelayOutcome::Failure failure, std::string text);
-  [[nodiscard]] std::optional<Usage> usage_of(const Share& share) const;
   void take_rest_of_body();
   void decode_whole();
-  void end(std::size_t index);
-  void settle(Share& share);
-  void look_for_window();
   void fail(RelayOutcome::Failure failure, std::string text, std::string code = {});
   void conclude(RelayOutcome::Failure failure = RelayOutcome::Failure::kNone,
                 const std::string& text = {});
   void leave(bool connection_lives);
   [[nodiscard]] Nanos silence_deadline() const;
-  [[nodiscard]] bool all_finished() const;
-  [[nodiscard]] bool finished_or_settled() const;
 
-  JobHub& hub_;
   Nanos idle_;
   bool times_silence_;
   OpenAiDecoder decoder_;
   State state_ = State::kHead;
-  std::vector<Share> shares_;
-  std::size_t unsettled_;
-  bool blocked_ = false;
+  RelayOutcome outcome_;
+  CallAnswers answers_;
   bool body_ended_ = false;
   bool complete_ = false;  // the content is complete
-  bool done_ = false;      // `[DONE]` was received
   bool heard_ = false;     // the decoder has reported an event
   bool encoded_ = false;   // the body cannot be read
   bool strange_ = false;   // the body does not begin like an event stream
   std::string content_type_;
-  TokenUsage usage_;
   std::string held_;  // bytes received while blocked, or a whole small body
   /// How the connection broke while bytes were held; reported after them.
   std::optional<std::pair<RelayOutcome::Failure, std::string>> broken_;
@@ -149,7 +136,6 @@ class Relay final : private OpenAiSink {
   Nanos usage_deadline_ = kNever;
   Nanos refusal_deadline_ = kNever;
   Nanos rest_deadline_ = kNever;
-  RelayOutcome outcome_;
 };
 
 }  // namespace sluice

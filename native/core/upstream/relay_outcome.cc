@@ -32,8 +32,6 @@ std::string_view name_of(Failure failure) {
       return "encoding";
     case Failure::kFinish:
       return "finish";
-    case Failure::kUnsupported:
-      return "unsupported";
   }
   return "none";
 }

@@ -25,7 +25,6 @@ struct RelayOutcome {
     kProtocol,      ///< Not valid HTTP.
     kEncoding,      ///< An unrequested Content-Encoding; `text`: its value.
     kFinish,        ///< An unsuccessful finish reason; `text`: as sent.
-    kUnsupported,   ///< An answer without text; `text`: its output instead.
   };
   Failure failure = Failure::kNone;
   int status = 0;

@@ -116,12 +116,13 @@ StoreStatus StoreFile::check(Mode mode, std::string& detail) {
                            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                            "PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 16777216;");
   if (code != SQLITE_OK) return failed(status_of(db, code));
-  const StoreStatus migrated = migrate(version);
+  const StoreStatus migrated = migrate(version, detail);
   return migrated == StoreStatus::kOk ? prepare_all() : failed(migrated);
 }
 
-// Migrates in one transaction: a file has either its old version or the latest.
-StoreStatus StoreFile::migrate(std::int64_t version) {
+// Migrates in one transaction: a file has either its old version or the latest. A damaged row of an
+// older version has a wrong checksum afterwards, too.
+StoreStatus StoreFile::migrate(std::int64_t version, std::string& detail) {
   sqlite3* const db = connection_.get();
   const std::size_t latest = schema_.migrations.size();
   if (static_cast<std::size_t>(version) == latest) return StoreStatus::kOk;
@@ -130,10 +131,15 @@ StoreStatus StoreFile::migrate(std::int64_t version) {
     sql += std::string(schema_.migrations[at]) + ";";
   }
   sql += "PRAGMA application_id = " + std::to_string(schema_.application_id) +
-         ";PRAGMA user_version = " + std::to_string(latest) + ";COMMIT;";
-  const int code = execute(db, sql.c_str());
-  if (code == SQLITE_OK) return StoreStatus::kOk;
-  const StoreStatus status = status_of(db, code);
+         ";PRAGMA user_version = " + std::to_string(latest) + ";";
+  int code = execute(db, sql.c_str());
+  StoreStatus status = code == SQLITE_OK ? check_sums(detail) : status_of(db, code);
+  if (status == StoreStatus::kOk) {
+    code = execute(db, "COMMIT");
+    if (code == SQLITE_OK) return StoreStatus::kOk;
+    status = status_of(db, code);
+  }
+  if (detail.empty()) detail = sqlite3_errmsg(db);
   execute(db, "ROLLBACK");
   return status;
 }

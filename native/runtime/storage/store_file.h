@@ -80,7 +80,7 @@ class StoreFile {
   StoreStatus check_sums(std::string& detail);
   void keep_log();
   StoreStatus check(Mode mode, std::string& detail);
-  StoreStatus migrate(std::int64_t version);
+  StoreStatus migrate(std::int64_t version, std::string& detail);
   StoreStatus prepare_all();
 
   const StoreSchema& schema_;

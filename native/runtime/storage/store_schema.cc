@@ -5,9 +5,12 @@ namespace sluice {
 namespace {
 
 // Times ending in _ms are Unix milliseconds; those of jobs in _ns are spans since the job was
-// created. A row of tokens holds a chunk: the `text` of `count` tokens from `seq` on, and in `ends`
-// the end offset of each as a 32-bit little-endian number. Prompts are not stored: no request reads
-// them again.
+// created. `usage`, `head`, `retry` and `details` of a job are JSON. A row of tokens holds a chunk:
+// the `text` of `count` tokens from `seq` on, and in `ends` the end offset of each. `kinds` is NULL
+// if all are plain text, else it has the count of tool calls before the chunk, and a byte for each
+// token: its EntryKind, plus 8 if it has aux data. `aux` has the length and the bytes of each aux
+// data. Numbers in blobs have 32 bits, little-endian. Prompts are not stored: no request reads them
+// again.
 //
 // `ledger` has one row per event of core/ledger/event.h: ids from 1 without gaps, times on the
 // ledger's clock, types and codes as the numbers of their enumerations. `kv` has one row per entry
@@ -20,12 +23,14 @@ namespace {
 // `usage` holds sums of the usage of ended jobs, by hours since 1970. The transaction that adds a
 // job to a sum also marks the job as `counted`.
 #define JOB_BEFORE "number, id, principal, model, created_at_ms, metadata, cache, prompt_tokens"
-#define JOB_COLUMNS                                                                           \
+#define JOB_COLUMNS_2                                                                         \
   JOB_BEFORE                                                                                  \
   ", attempt, started_ns, first_token_ns, ended_ns, ended_at_ms, status, reason, error_code," \
   " error_message, error_type, usage_prompt_tokens, usage_completion_tokens, details,"        \
   " skipped_ids, extra"
-#define TOKEN_COLUMNS "job, attempt, seq, count, text, ends"
+#define JOB_COLUMNS JOB_COLUMNS_2 ", usage, raw_reason, head, retry, whole"
+#define TOKEN_COLUMNS_2 "job, attempt, seq, count, text, ends"
+#define TOKEN_COLUMNS TOKEN_COLUMNS_2 ", kinds, aux"
 #define KEY_COLUMNS "name, fingerprint, answer, expires_at_ms"
 #define EVENT_COLUMNS                                                                          \
   "id, type, at_ns, key, payer, payee, amount, target, time_ns, force, due_ns, code, refused," \
@@ -129,9 +134,9 @@ CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
     "ALTER TABLE kv ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE kv_state ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE usage ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;"
-    "UPDATE jobs SET checksum = row_sum(" JOB_COLUMNS
+    "UPDATE jobs SET checksum = row_sum(" JOB_COLUMNS_2
     ", counted);"
-    "UPDATE tokens SET checksum = row_sum(" TOKEN_COLUMNS
+    "UPDATE tokens SET checksum = row_sum(" TOKEN_COLUMNS_2
     ");"
     "UPDATE idempotency SET checksum = row_sum(" KEY_COLUMNS
     ");"
@@ -141,6 +146,19 @@ CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL) STRICT;
     ");"
     "UPDATE kv_state SET checksum = row_sum(id, version);"
     "UPDATE usage SET checksum = row_sum(" USAGE_COLUMNS ");",
+    // A damaged row keeps its checksum, which does not fit the new columns either.
+    "ALTER TABLE jobs ADD COLUMN usage TEXT;"
+    "ALTER TABLE jobs ADD COLUMN raw_reason TEXT;"
+    "ALTER TABLE jobs ADD COLUMN head TEXT;"
+    "ALTER TABLE jobs ADD COLUMN retry TEXT;"
+    "ALTER TABLE jobs ADD COLUMN whole INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tokens ADD COLUMN kinds BLOB;"
+    "ALTER TABLE tokens ADD COLUMN aux BLOB;"
+    "UPDATE jobs SET checksum = row_sum(" JOB_COLUMNS
+    ", counted) WHERE checksum = row_sum(" JOB_COLUMNS_2
+    ", counted);"
+    "UPDATE tokens SET checksum = row_sum(" TOKEN_COLUMNS
+    ") WHERE checksum = row_sum(" TOKEN_COLUMNS_2 ");",
 };
 
 constexpr StoreSql kChecks[] = {
@@ -168,19 +186,26 @@ constexpr StoreSql kStatements[] = {
     {"add_job",
      "INSERT OR REPLACE INTO jobs (" JOB_BEFORE ", extra, checksum)"
      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, NULL,"
-     " NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, ?9, 0))"},
+     " NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, ?9, NULL, NULL, NULL,"
+     " NULL, 0, 0))"},
     {"mark_job",
-     "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4,"
-     " checksum = row_sum(" JOB_BEFORE ", ?2, ?3, ?4, ended_ns, ended_at_ms, status, reason,"
-     " error_code, error_message, error_type, usage_prompt_tokens, usage_completion_tokens, "
-     "details,"
-     " skipped_ids, extra, counted) WHERE number = ?1"},
+     "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4, head = ?5, retry = ?6,"
+     " whole = ?7, checksum = row_sum(" JOB_BEFORE
+     ", ?2, ?3, ?4, ended_ns, ended_at_ms, status, reason,"
+     " error_code, error_message, error_type, usage_prompt_tokens, usage_completion_tokens,"
+     " details, skipped_ids, extra, usage, raw_reason, ?5, ?6, ?7, counted) WHERE number = ?1"},
     {"end_job",
      "UPDATE jobs SET attempt = ?2, started_ns = ?3, first_token_ns = ?4, ended_ns = ?5,"
      " ended_at_ms = ?6, status = ?7, reason = ?8, error_code = ?9, error_message = ?10,"
      " error_type = ?11, usage_prompt_tokens = ?12, usage_completion_tokens = ?13, details = ?14,"
-     " skipped_ids = ?15, checksum = row_sum(" JOB_BEFORE ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-     " ?11, ?12, ?13, ?14, ?15, extra, counted) WHERE number = ?1"},
+     " skipped_ids = ?15, usage = ?16, raw_reason = ?17, head = ?18, retry = ?19, whole = ?20,"
+     " checksum = row_sum(" JOB_BEFORE ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+     " ?15, extra, ?16, ?17, ?18, ?19, ?20, counted) WHERE number = ?1"},
+    {"set_extra",
+     "UPDATE jobs SET extra = ?2, checksum = row_sum(" JOB_BEFORE
+     ", attempt, started_ns, first_token_ns, ended_ns, ended_at_ms, status, reason, error_code,"
+     " error_message, error_type, usage_prompt_tokens, usage_completion_tokens, details,"
+     " skipped_ids, ?2, usage, raw_reason, head, retry, whole, counted) WHERE id = ?1"},
     {"erase_job", "DELETE FROM jobs WHERE id = ?"},
     {"erase_tokens", "DELETE FROM tokens WHERE job IN (SELECT number FROM jobs WHERE id = ?)"},
     {"erase_jobs_of", "DELETE FROM jobs WHERE principal = ?"},
@@ -192,12 +217,13 @@ constexpr StoreSql kStatements[] = {
     {"jobs", "SELECT " JOB_COLUMNS ", counted FROM jobs ORDER BY number"},
     // Tokens may arrive after the purge of their job; they must not be stored.
     {"add_tokens", "INSERT OR REPLACE INTO tokens (" TOKEN_COLUMNS ", checksum)"
-                   " SELECT ?1, ?2, ?3, ?4, ?5, ?6, row_sum(?1, ?2, ?3, ?4, ?5, ?6) WHERE EXISTS "
-                   "(SELECT 1 FROM jobs WHERE number = ?1)"},
+                   " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+                   " row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                   " WHERE EXISTS (SELECT 1 FROM jobs WHERE number = ?1)"},
     {"trim_tokens", "DELETE FROM tokens WHERE job = ?1 AND (attempt < ?2 OR seq + count <= ?3)"},
     {"drop_tokens", "DELETE FROM tokens WHERE job = ?"},
     {"tokens",
-     "SELECT seq, count, text, ends FROM tokens WHERE job = ? AND attempt = ?"
+     "SELECT seq, count, text, ends, kinds, aux FROM tokens WHERE job = ? AND attempt = ?"
      " ORDER BY seq"},
     {"add_key", "INSERT OR REPLACE INTO idempotency (" KEY_COLUMNS ", checksum)"
                 " VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?3, ?4))"},

@@ -1,6 +1,9 @@
 /** Bodies while they come in: how long they may take, and what they hold meanwhile. */
+import http from 'node:http';
 import { connect } from 'node:net';
-import { echo } from '../../support/providers/providers.js';
+import { once } from 'node:events';
+import { discardBody } from '../../../lib/http/middleware/body-guard.js';
+import { echo, handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 
@@ -12,8 +15,8 @@ afterEach(async () => {
   await stopAll();
 });
 
-/** A connection that has sent the head of a POST, and writes down what comes back. */
-async function head({ port }, length, path = '/v1/jobs') {
+/** A connection that has sent the head of a request, and writes down what comes back. */
+async function head({ port }, length, path = '/v1/jobs', { method = 'POST', headers = '' } = {}) {
   const socket = connect(port, '127.0.0.1');
   sockets.push(socket);
   const answer = { socket, text: '', closed: false };
@@ -21,10 +24,17 @@ async function head({ port }, length, path = '/v1/jobs') {
   socket.on('error', () => {}).on('close', () => (answer.closed = true));
   const size = length === 'chunked' ? 'transfer-encoding: chunked' : `content-length: ${length}`;
   socket.write(
-    `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${size}\r\n\r\n`,
+    `${method} ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${headers}` +
+      `${size}\r\n\r\n`,
   );
   return answer;
 }
+
+/** Connections other than that of the test's own requests. */
+const connectionsOf = (server) =>
+  new Promise((resolve, reject) =>
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+  );
 
 const held = async (get) => {
   const { body } = await get('/metrics');
@@ -46,10 +56,94 @@ describe('time', () => {
 
   test('so is one that puts a value, and one that sends a log', async () => {
     const { server } = await start({ provider: echo, bodyIdleMs: 100 });
-    const put = await head(server, 100, '/v1/kv/a');
+    const put = await head(server, 100, '/v1/kv/a', { method: 'PUT' });
     const log = await head(server, 100, '/v1/logs');
     for (const { socket } of [put, log]) socket.write('x');
     await until(() => put.closed && log.closed, 'the end of the connections');
+    for (const { text } of [put, log]) {
+      expect(text).toMatch(/^HTTP\/1\.1 408 /);
+      expect(text).toMatch(/^connection: close\r$/im);
+      expect(text).toContain('"code":"body_timeout"');
+    }
+  });
+
+  test.each([
+    ['POST', '/v1/jobs/job_1/cancel', 404, ''],
+    ['GET', '/v1/jobs', 200, ''],
+    ['DELETE', '/v1/kv/a', 404, ''],
+    ['GET', '/v1/nothing', 404, ''],
+    ['POST', '/v1/jobs/%ff', 400, ''],
+    ['PATCH', '/v1/jobs', 405, ''],
+    ['POST', '/v1/jobs', 403, 'origin: https://elsewhere.example\r\n'],
+    [
+      'OPTIONS',
+      '/v1/jobs',
+      204,
+      'origin: https://listed.example\r\naccess-control-request-method: POST\r\n',
+    ],
+    ['GET', '/healthz', 200, ''],
+    ['GET', '/', 200, ''],
+    ['POST', '/elsewhere', 404, ''],
+  ])(
+    '%s %s is answered, and does not wait for ever for a body that nobody reads',
+    async (method, path, status, headers) => {
+      const { server } = await start({
+        provider: echo,
+        bodyIdleMs: 200,
+        corsOrigins: ['https://listed.example'],
+      });
+      const answer = await head(server, 100, path, { method, headers });
+      answer.socket.write('x');
+      await until(() => answer.closed, 'the end of the connection');
+      expect(answer.text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    },
+  );
+
+  test('a stream with such a body ends, too', async () => {
+    const { provider } = handProvider();
+    const { server, submit } = await start({ provider, bodyIdleMs: 200 });
+    const { body } = await submit({ prompt: 'a' });
+    const answer = await head(server, 100, body.stream_url, { method: 'GET' });
+    await until(() => answer.closed, 'the end of the connection');
+    expect(answer.text).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  test.each([
+    ['is silent', 'x', 408, 'body_timeout'],
+    ['sends too much', 'x'.repeat(11), 413, 'body_too_large'],
+  ])('before its answer a client that %s is told so', async (_what, text, status, code) => {
+    const server = http.createServer((req, res) => {
+      const fail = (error) => res.writeHead(error.status).end(error.wireCode);
+      discardBody(req, res, { idleMs: 200, bytesMax: 10, fail });
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const answer = await head(server.address(), 100);
+    answer.socket.write(text);
+    await until(() => answer.closed, 'the end of the connection');
+    expect(answer.text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(answer.text).toMatch(/^connection: close\r$/im);
+    expect(answer.text).toContain(code);
+    server.close();
+  });
+
+  test('a body that nobody reads has the limit of others', async () => {
+    const { server } = await start({ provider: echo, maxBodyBytes: 1000, bodyIdleMs: 60_000 });
+    const answer = await head(server, 10_000, '/v1/jobs', { method: 'GET' });
+    answer.socket.write('x'.repeat(1001));
+    await until(() => answer.closed, 'the end of the connection');
+  });
+
+  test('the connection of one that comes in full is kept', async () => {
+    const { server } = await start({ provider: echo, bodyIdleMs: 100 });
+    const answer = await head(server, 3, '/v1/jobs', { method: 'GET' });
+    answer.socket.write('abc');
+    await until(() => answer.text.includes('"data":[]'), 'the answer');
+    // Longer than the limit of silence within a body.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    answer.text = '';
+    answer.socket.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    await until(() => answer.text !== '', 'the next answer');
+    expect(answer.text).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   test('one that goes on sending may take its time', async () => {
@@ -81,6 +175,27 @@ describe('memory', () => {
     await until(async () => (await held(get)) === 0, 'the end of the first');
     expect((await submit({ prompt: 'x'.repeat(4 * MIB) })).status).toBe(201);
     expect(await held(get)).toBe(0);
+  });
+
+  test('a client that leaves while it is authenticated leaves nothing behind', async () => {
+    const waiting = [];
+    const authenticate = (req) =>
+      req.url === '/metrics' ? 'ops' : new Promise((resolve) => waiting.push(() => resolve('ann')));
+    const { server, get, gateway } = await start({ provider: echo, authenticate });
+    const job = await gateway.submit({ prompt: 'a' }, { principal: 'ann' });
+    const left = [
+      await head(server, 5 * MIB),
+      await head(server, 0, `/v1/stream?job_id=${job.id}`, { method: 'GET' }),
+      await head(server, 0, '/v1/kv?watch=true', { method: 'GET' }),
+    ];
+    await until(() => waiting.length === 3, 'the hook');
+    for (const { socket } of left) socket.destroy();
+    await until(async () => (await connectionsOf(server)) === 0, 'the ends of the connections');
+    for (const allow of waiting) allow();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await held(get)).toBe(0);
+    const { body } = await get('/metrics');
+    expect(body).toMatch(/^sluice_open_streams 0$/m);
   });
 
   test('one of unknown length counts as it comes', async () => {

@@ -1,16 +1,58 @@
-/** One handler, mounted in plain node:http and in Express, at the root and under a prefix. */
+/** One handler, mounted in plain node:http and in each framework, at the root and under a prefix. */
 import { afterEach, describe, expect, test } from '@jest/globals';
-import express from 'express';
 import { once } from 'node:events';
 import http from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import compression from 'compression';
+import express from 'express';
+import express4 from 'express4';
+import Fastify from 'fastify';
+import helmet from 'helmet';
+import { Hono } from 'hono';
+import { compress } from 'hono/compress';
+import { secureHeaders } from 'hono/secure-headers';
+import Koa from 'koa';
+import KoaRouter from '@koa/router';
 import { createGateway } from '../../../lib/index.js';
 import { cleanUp, client, stopAll } from '../../support/gateway/gateway.js';
-import { echo } from '../../support/providers/providers.js';
+import { echo, handProvider } from '../../support/providers/providers.js';
+import { until } from '../../support/until.js';
 
 afterEach(stopAll);
 
+/** Fastify with the gateway under `/ai`, as docs/frameworks/fastify.md has it. */
+async function fastify(gateway) {
+  const app = Fastify();
+  await app.register(
+    async (scope) => {
+      scope.removeAllContentTypeParsers();
+      scope.addContentTypeParser('*', (_request, _body, done) => done(null));
+      scope.all('/*', (request, reply) => {
+        reply.hijack();
+        gateway.handler()(request.raw, reply.raw);
+      });
+    },
+    { prefix: '/ai' },
+  );
+  await app.ready();
+  return (req, res) => app.routing(req, res);
+}
+
+function koa(gateway) {
+  const router = new KoaRouter();
+  router.all('/ai/{*path}', (ctx) => {
+    ctx.respond = false;
+    gateway.handler()(ctx.req, ctx.res);
+  });
+  return new Koa().use(router.routes()).callback();
+}
+
+const hono = (gateway) =>
+  getRequestListener(new Hono().all('/ai/*', (c) => gateway.fetch(c.req.raw)).fetch);
+
 const mounts = [
   ['a listener of node:http', '', (gateway) => gateway.handler()],
+  ['a listener of node:http, under a prefix', '/v1/ai', (gateway) => gateway.handler()],
   [
     'node:http with a next of its own',
     '',
@@ -29,19 +71,51 @@ const mounts = [
     '/ai',
     (gateway) => express().use(express.json()).use('/ai', gateway.router()),
   ],
+  [
+    'Express, behind compression and helmet',
+    '/ai',
+    (gateway) =>
+      express()
+        .use(compression({ threshold: 0 }), helmet())
+        .use('/ai', gateway.router()),
+  ],
+  [
+    'Express 4, behind compression, helmet and its JSON parser',
+    '/ai',
+    (gateway) =>
+      express4()
+        .use(compression({ threshold: 0 }), helmet(), express4.json())
+        .use('/ai', gateway.router()),
+  ],
+  ['Fastify', '/ai', fastify],
+  ['Koa', '/ai', koa],
+  ['Hono', '/ai', hono],
+  [
+    'Hono, behind its compression and secure headers',
+    '/ai',
+    (gateway) =>
+      getRequestListener(
+        new Hono().use(compress(), secureHeaders()).all('/ai/*', (c) => gateway.fetch(c.req.raw))
+          .fetch,
+      ),
+  ],
 ];
 
+async function serve(provider, listener) {
+  const gateway = createGateway({ provider, logger: false });
+  const server = http.createServer(await listener(gateway)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanUp(async () => {
+    await gateway.close({ drainMs: 0 });
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
 describe.each(mounts)('%s', (_name, prefix, listener) => {
-  async function start() {
-    const gateway = createGateway({ provider: echo, logger: false });
-    const server = http.createServer(listener(gateway)).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    cleanUp(async () => {
-      await gateway.close({ drainMs: 0 });
-      server.closeAllConnections();
-      server.close();
-    });
-    const url = `http://127.0.0.1:${server.address().port}`;
+  async function start(provider = echo) {
+    const url = await serve(provider, listener);
     return { url, ...client(url + prefix) };
   }
 
@@ -75,18 +149,40 @@ describe.each(mounts)('%s', (_name, prefix, listener) => {
     expect([404, 418]).toContain(other.status);
     expect((await call('HEAD', '/v1/models')).status).toBe(200);
   });
+
+  test('delivers each token when it comes, and tells a client that leaves from one that stays', async () => {
+    const hand = handProvider();
+    const { submit, stream, ended } = await start(hand.provider);
+    const { body } = await submit({ prompt: 'p', disconnect_grace_ms: 0 });
+    const call = await hand.call(0);
+    const headers = { 'accept-encoding': 'gzip, br' };
+    const open = await stream(`/v1/stream?job_id=${body.job_id}`, { headers });
+    for (const text of ['one ', 'two ', 'three ']) {
+      call.push(text);
+      await until(() => open.text.endsWith(text), text);
+    }
+    expect(open.headers['content-encoding']).toBeUndefined();
+    expect(call.signal.aborted).toBe(false);
+    open.close();
+    const job = await ended(body.job_id);
+    expect(job).toMatchObject({ status: 'cancelled', reason: 'client_disconnected' });
+    await call.aborted;
+  });
+
+  test('begins the URLs of its answers with the prefix that a proxy has stripped', async () => {
+    const { post, url } = await start();
+    const outer = { 'x-forwarded-prefix': '/outer/' };
+    const { headers, body } = await post('/v1/jobs', { prompt: 'a' }, outer);
+    expect(body.stream_url).toBe(`/outer${prefix}/v1/stream?job_id=${body.job_id}`);
+    expect(headers.get('location')).toBe(`/outer${prefix}/v1/jobs/${body.job_id}`);
+    const stream = await fetch(url + body.stream_url.replace('/outer', ''));
+    expect(await stream.text()).toContain('event: job_complete');
+  });
 });
 
 test('a body may begin with a byte order mark', async () => {
-  const gateway = createGateway({ provider: echo, logger: false });
-  const server = http.createServer(gateway.handler()).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  cleanUp(async () => {
-    await gateway.close({ drainMs: 0 });
-    server.closeAllConnections();
-    server.close();
-  });
-  const response = await fetch(`http://127.0.0.1:${server.address().port}/v1/jobs`, {
+  const url = await serve(echo, (gateway) => gateway.handler());
+  const response = await fetch(`${url}/v1/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: '\ufeff{"prompt":"a"}',

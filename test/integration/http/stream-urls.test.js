@@ -136,26 +136,66 @@ describe('renewal', () => {
   });
 });
 
-test('an address that has expired is refused; a stream that runs goes on', async () => {
+test('a URL resumes for the life of its job; one that is not used in time is refused', async () => {
   const clock = new ManualClock();
   const { provider, call } = handProvider();
   const access = { keys, stream_url_ttl_s: 2 };
-  const server = await start({ provider, clock, access, stallMs: 600_000 });
+  const server = await start({ provider, clock, access, stallMs: 600_000, retentionMs: 60_000 });
   const { job_id: id, stream_url: url } = await submitted(server);
   const open = await server.stream(url);
   const run = await call(0);
   run.push('before');
   await until(() => open.events.length === 1, 'the first token');
+  open.close();
   clock.advanceMs(3000);
-  const late = await server.get(url);
+  const { body: renewed } = await server.post(`/v1/jobs/${id}/stream_url`, undefined, ann);
+  clock.advanceMs(3000);
+  const late = await server.get(renewed.stream_url);
   expect([late.status, late.body.error.code]).toEqual([401, 'stream_url_expired']);
+  const resumed = await server.stream(url, { headers: { 'last-event-id': '1-1' } });
   run.push(' after');
   run.end();
-  expect((await open.done).at(-1)).toMatchObject({ type: 'job_complete' });
-  expect(open.text).toBe('before after');
-  const renewed = await server.post(`/v1/jobs/${id}/stream_url`, undefined, ann);
-  const rest = await server.read(`${renewed.body.stream_url}&last_event_id=1-1`);
-  expect(rest.text).toBe(' after');
+  expect((await resumed.done).at(-1)).toMatchObject({ type: 'job_complete' });
+  expect(resumed.text).toBe(' after');
+  clock.advanceMs(59_000);
+  expect((await server.read(url)).text).toBe('before after');
+  clock.advanceMs(1000);
+  await until(async () => (await server.get(url)).status === 404, 'the purge');
+});
+
+test('expires_at is the time of the purge at the latest', async () => {
+  const { provider, call } = handProvider();
+  const access = { keys, stream_url_ttl_s: 2 };
+  const server = await start({ provider, access, maxWallMs: 100_000, retentionMs: 50_000 });
+  const { job_id: id, created_at: created } = await submitted(server);
+  const expiry = async () =>
+    (await server.post(`/v1/jobs/${id}/stream_url`, undefined, ann)).body.expires_at;
+  // Two seconds: roundings, and the time between the creation and the queue.
+  expect(await expiry()).toBeGreaterThanOrEqual(created + 150);
+  expect(await expiry()).toBeLessThanOrEqual(created + 152);
+  const { body: own } = await server.post('/v1/jobs', { prompt: 'p', max_wall_ms: 200_000 }, ann);
+  const both = { job_ids: [id, own.job_id] };
+  const { body } = await server.post('/v1/stream_url', both, ann);
+  expect(body.expires_at).toBeGreaterThanOrEqual(created + 250);
+  const run = await call(0);
+  run.end();
+  await until(
+    async () => (await server.get(`/v1/jobs/${id}`, { headers: ann })).body.status === 'completed',
+    'the end',
+  );
+  expect(await expiry()).toBeLessThanOrEqual(Math.ceil(Date.now() / 1000) + 50);
+});
+
+test('lastEventId is another name of last_event_id, which wins', async () => {
+  const server = await start({ provider: echo });
+  const { stream_url: url } = await submitted(server, {});
+  expect((await server.read(`${url}&lastEventId=1-1`)).text).toBe('two');
+  expect((await server.read(`${url}&lastEventId=1-1&last_event_id=`)).text).toBe('one two');
+  const twice = await server.get(`${url}&lastEventId=1-1&lastEventId=1-2`);
+  expect([twice.status, twice.body.error.param]).toEqual([400, 'lastEventId']);
+  const id = new URL(url, 'http://x').searchParams.get('job_id');
+  const fanIn = await server.read(`/v1/events?job_id=${id}&lastEventId=${id}:1-1`);
+  expect(fanIn.text).toBe('two');
 });
 
 test("a key that is taken away takes its addresses along, and another's stay", async () => {

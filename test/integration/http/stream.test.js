@@ -88,7 +88,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       expect(data).toEqual({
         job_id: id,
         reason: 'stop',
-        usage: { prompt_tokens: expect.any(Number), completion_tokens: 2 },
+        usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3, estimated: true },
         metrics: {
           queue_ms: expect.any(Number),
           ttft_ms: expect.any(Number),

@@ -32,7 +32,8 @@ test('a prompt becomes a job, streams, completes and can be read', async () => {
   expect(last.type).toBe('job_complete');
   expect(last.data).toMatchObject({ job_id: id, reason: 'stop' });
   // 13 bytes of prompt, a token per four.
-  expect(last.data.usage).toEqual({ prompt_tokens: 4, completion_tokens: 3 });
+  const counts = { prompt_tokens: 4, completion_tokens: 3, total_tokens: 7 };
+  expect(last.data.usage).toEqual({ ...counts, estimated: true });
 
   expect(await job(id)).toEqual({
     job_id: id,

@@ -1,6 +1,9 @@
 /** One budget of memory for everything that a gateway holds. */
+import { connect } from 'node:net';
 import { ManualClock } from '../../../lib/index.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
+import { handProvider } from '../../support/providers/providers.js';
+import { partsOf } from '../../support/gateway/parts.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 
@@ -67,6 +70,30 @@ describe('answers that are kept', () => {
   });
 });
 
+test('a caller whose running jobs hold half of it gets nothing more, others do', async () => {
+  const { provider, call } = handProvider();
+  const { submit, get, gateway } = await start({
+    provider,
+    access: { keys },
+    memoryBudgetBytes: 8 * MIB,
+    logBytesMax: 8 * MIB,
+    streamCapacity: 100_000,
+  });
+  const [ann, bob] = [bearer('key-of-ann'), bearer('key-of-bob')];
+  expect((await submit({ prompt: 'a' }, ann)).status).toBe(201);
+  (await call(0)).push('x'.repeat(5 * MIB));
+  expect((await submit({ prompt: 'b' }, bob)).status).toBe(201);
+  (await call(1)).push('x'.repeat(1.8 * MIB));
+  const { memory } = partsOf(gateway);
+  await until(() => memory.used() > 6.7 * MIB, 'the texts');
+  await until(async () => (await submit({ prompt: 'a' }, ann)).status === 503, 'the refusal');
+  const refused = await submit({ prompt: 'a' }, ann);
+  expect(refused.body.error).toMatchObject({ code: 'memory_full' });
+  expect(refused.body.error.message).toContain('this caller holds half');
+  expect((await submit({ prompt: 'b' }, bob)).status).toBe(201);
+  expect((await get('/healthz')).status).toBe(200);
+});
+
 test('prompts that wait count, are refused by name, and count no more once they have ended', async () => {
   const ends = [];
   async function* provider() {
@@ -131,6 +158,70 @@ test('keys and values are refused with 507 until some are deleted', async () => 
   expect((await put('other')).body.error).toMatchObject({ code: 'kv_full' });
   for (let i = 0; i < 4; i += 1) await call('DELETE', `/v1/kv/k${i}`);
   expect((await put('other')).status).toBe(201);
+});
+
+describe('an answer that its client does not read', () => {
+  async function open(options) {
+    async function* provider() {
+      for (let i = 0; i < 24; i += 1) yield 'x'.repeat(MIB);
+    }
+    const app = await start({ provider, logBytesMax: 32 * MIB, streamCapacity: 1000, ...options });
+    const { body } = await app.submit({ prompt: 'a' });
+    await until(async () => (await app.gateway.get(body.job_id)).status === 'completed', 'the job');
+    const socket = connect(app.server.port, '127.0.0.1');
+    const reader = { socket, bytes: 0, closed: false };
+    socket.on('error', () => {}).on('close', () => (reader.closed = true));
+    socket.write(`GET /v1/jobs/${body.job_id} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+    const waiting = () => metric(app.get, 'sluice_memory_bytes{kind="answers"}');
+    await until(async () => (await waiting()) > 4 * MIB, 'the answer');
+    return { ...app, reader, waiting };
+  }
+
+  test('counts, and its connection ends after the stall limit', async () => {
+    const { reader, waiting } = await open({ stallMs: 500 });
+    await until(async () => (await waiting()) === 0, 'the end of the connection');
+    reader.socket.resume();
+    await until(() => reader.closed, 'the end at the client');
+  });
+
+  test('comes whole if it is read slowly', async () => {
+    const { reader, waiting } = await open({ stallMs: 2000 });
+    reader.socket.on('data', (chunk) => {
+      reader.bytes += chunk.length;
+      reader.socket.pause();
+      setTimeout(() => reader.socket.resume(), 2);
+    });
+    await until(() => reader.bytes > 24 * MIB, 'the whole answer');
+    await until(async () => (await waiting()) === 0, 'the end of the answer');
+    reader.socket.destroy();
+  });
+});
+
+test('changes that wait for a slow reader count, and end its watch beyond 4 MiB', async () => {
+  async function* provider() {
+    yield 'unused';
+  }
+  const { gateway, call, get, server } = await start({ provider });
+  const put = (key) =>
+    call('PUT', `/v1/kv/${key}`, {
+      raw: 'x'.repeat(MIB),
+      headers: { 'content-type': 'text/plain' },
+    });
+  const socket = connect(server.port, '127.0.0.1');
+  socket.write('GET /v1/kv?watch=true HTTP/1.1\r\nhost: localhost\r\n\r\n');
+  socket.pause();
+  await until(async () => (await metric(get, 'sluice_open_streams')) === 1, 'the watch');
+  const waiting = () => metric(get, 'sluice_memory_bytes{kind="watches"}');
+  let most = 0;
+  // The sockets take some, then three wait, and one more is too many.
+  for (let i = 0; i < 40; i += 1) {
+    expect((await put('k')).status).toBe(201 - (i > 0));
+    most = Math.max(most, await waiting());
+  }
+  expect(most).toBe(3 * (MIB + 'kv/anonymous/k'.length));
+  socket.destroy();
+  await until(async () => (await waiting()) === 0, 'the end of the watch');
+  await gateway.close({ drainMs: 0 });
 });
 
 test('what workflows keep counts until they go', async () => {

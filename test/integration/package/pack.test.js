@@ -25,7 +25,7 @@ let app;
 
 beforeAll(async () => {
   const tarball = await pack(folder);
-  app = await install(folder, [tarball, 'express', '@types/node@20']);
+  app = await install(folder, [tarball, 'express', '@types/node@20', 'esbuild']);
 }, 300_000);
 
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -46,12 +46,36 @@ test('a prepack that fails leaves nothing behind in the tree', async () => {
   expect(left()).toEqual([]);
 }, 120_000);
 
+const programs = ['program.ts', 'no-any.ts'];
+
+/**
+ * The examples of docs/typescript.md as one program: imports on top, each example in a function of its
+ * own, after the names that they share.
+ */
+function documentedProgram() {
+  const page = readFileSync(join(root, 'docs/typescript.md'), 'utf8');
+  const blocks = [...page.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code);
+  expect(blocks.length).toBeGreaterThanOrEqual(3);
+  const isImport = (line) => line.startsWith('import ');
+  const lines = (code, wanted) => code.split('\n').filter((line) => isImport(line) === wanted);
+  return [
+    ...new Set(blocks.flatMap((code) => lines(code, true))),
+    "import type { Gateway } from 'sluice';",
+    'declare const gateway: Gateway;',
+    'declare const job: { id: string };',
+    ...blocks.map(
+      (code, i) => `export async function example${i}() {\n${lines(code, false).join('\n')}}`,
+    ),
+  ].join('\n');
+}
+
 test('a strict TypeScript program compiles against it, without @types/express', async () => {
   expect(existsSync(join(app, 'node_modules/@types/express'))).toBe(false);
-  copyFileSync(
-    fileURLToPath(new URL('../../support/package/program.ts', import.meta.url)),
-    join(app, 'program.ts'),
-  );
+  for (const file of programs) {
+    const source = fileURLToPath(new URL(`../../support/package/${file}`, import.meta.url));
+    copyFileSync(source, join(app, file));
+  }
+  writeFileSync(join(app, 'documented.ts'), documentedProgram());
   const compilerOptions = {
     strict: true,
     noEmit: true,
@@ -63,7 +87,7 @@ test('a strict TypeScript program compiles against it, without @types/express', 
   };
   writeFileSync(
     join(app, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions, files: ['program.ts'] }),
+    JSON.stringify({ compilerOptions, files: [...programs, 'documented.ts'] }),
   );
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   const { stdout } = await execute(process.execPath, [tsc, '-p', app], { cwd: app }).catch(
@@ -72,9 +96,7 @@ test('a strict TypeScript program compiles against it, without @types/express', 
   expect(stdout).toBe('');
 }, 60_000);
 
-test('the README’s example runs from it', async () => {
-  const file = join(app, 'example.mjs');
-  writeFileSync(file, exampleCode);
+async function runsExample(file) {
   const example = await startExample(file);
   try {
     const submitted = await fetch(new URL('v1/jobs', example.url), {
@@ -90,6 +112,22 @@ test('the README’s example runs from it', async () => {
   } finally {
     await example.stop();
   }
+}
+
+test('the README’s example runs from it', async () => {
+  const file = join(app, 'example.mjs');
+  writeFileSync(file, exampleCode);
+  await runsExample(file);
+}, 60_000);
+
+test('a bundle of the README’s example runs with it, marked external', async () => {
+  const file = join(app, 'to-bundle.mjs');
+  const bundle = join(app, 'bundle.cjs');
+  writeFileSync(file, exampleCode);
+  const flags = ['--bundle', '--platform=node', '--external:sluice', `--outfile=${bundle}`];
+  const esbuild = join(app, 'node_modules/esbuild/bin/esbuild');
+  await execute(process.execPath, [esbuild, file, ...flags, '--log-level=error'], { cwd: app });
+  await runsExample(bundle);
 }, 60_000);
 
 test('the command runs from it', async () => {
@@ -99,6 +137,21 @@ test('the command runs from it', async () => {
   ]);
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   expect(stdout).toBe(`${version}\n`);
+});
+
+test('sluice build names what it needs, and where to get it, without a binary', async () => {
+  const sluice = join(app, 'node_modules/.bin/sluice');
+  const env = { ...process.env, PATH: join(folder, 'bin') };
+  // As on a platform without a prebuild: the command must not load the addon.
+  env.SLUICE_ADDON_PATH = join(folder, 'none.node');
+  delete env.CXX;
+  const failed = await execute(process.execPath, [sluice, 'build'], { env }).catch(
+    (error) => error,
+  );
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toContain('the packages cmake-js, node-addon-api');
+  expect(failed.stderr).toContain('npm install --no-save cmake-js node-addon-api');
+  expect(failed.stderr).toMatch(/this machine lacks a C\+\+20 compiler, CMake, Make or Ninja/);
 });
 
 /** Packages carry Node's binaries for Linux, among others. */

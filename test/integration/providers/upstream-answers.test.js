@@ -31,6 +31,46 @@ async function answer(exchange) {
   exchange.cut();
 }
 
+/**
+ * Adjacent events of one kind, and of one call, as one item, as the table has them.
+ * @param {any[]} events
+ */
+function itemsOf(events) {
+  /** @type {any[]} */
+  const items = [];
+  /** @param {string} kind */
+  const last = (kind) => {
+    if (items.at(-1)?.kind !== kind) items.push({ kind, text: '' });
+    return items.at(-1);
+  };
+  for (const { type, data } of events) {
+    if (type === 'token') {
+      const item = last('text');
+      item.text += data.token;
+      if (data.logprobs) (item.logprobs ??= []).push(data.logprobs);
+    } else if (type === 'reasoning' || type === 'refusal') {
+      last(type).text += data[type];
+    } else if (type === 'tool_call' && data.id !== undefined) {
+      const { id, name, arguments: begun } = data;
+      items.push({ kind: 'tool_call', id, name, arguments: begun });
+    } else if (type === 'tool_call') {
+      expect(data.index).toBe(items.filter(({ kind }) => kind === 'tool_call').length - 1);
+      items.at(-1).arguments += data.arguments;
+    } else if (type === 'extra') {
+      items.push({ kind: 'extra', delta: data.delta });
+    }
+  }
+  return items;
+}
+
+/** Text alone where a row does not say. @param {any} row */
+function expectedItems({ text, items }) {
+  if (items === undefined) return text === '' ? [] : [{ kind: 'text', text }];
+  return items.map((/** @type {any} */ item) =>
+    item.id === 'call_*' ? { ...item, id: expect.stringMatching(/^call_[A-Za-z0-9]{24}$/) } : item,
+  );
+}
+
 describe.each(['native', 'undici'])('by %s', (client) => {
   let upstream;
   let gateway;
@@ -57,16 +97,21 @@ describe.each(['native', 'undici'])('by %s', (client) => {
     const before = upstream.exchanges.length;
     const prompt = `${index} `.padEnd(PROMPT_BYTES, 'x');
     const { id } = await gateway.submit({ prompt, cache: { mode } });
-    let last;
-    for await (const event of gateway.stream(id)) last = event;
+    let events = [];
+    for await (const event of gateway.stream(id)) {
+      events.push(event);
+      if (event.type === 'job_retry') events = [];
+    }
     const { text } = await gateway.get(id);
-    return { last, text, calls: upstream.exchanges.length - before };
+    const items = itemsOf(events);
+    return { last: events.at(-1), items, text, calls: upstream.exchanges.length - before };
   }
 
   test.each(rows.map((row, index) => [row.name, index]))('%s', async (_, index) => {
     const row = rows[index];
-    const { last, text, calls } = await run(index);
+    const { last, items, text, calls } = await run(index);
     expect(text).toBe(row.text);
+    expect(items).toEqual(expectedItems(row));
     if (row.error === undefined) {
       expect(last).toMatchObject({ type: 'job_complete', data: { reason: row.reason } });
       if (row.usage) expect(last.data.usage).toEqual(row.usage);
@@ -80,8 +125,9 @@ describe.each(['native', 'undici'])('by %s', (client) => {
     else expect(calls).toBe(row.retryable ? 2 : 1);
   });
 
-  test('only whole answers that have text are kept for the next job', async () => {
-    const isKept = ({ reason, text }) => reason === 'stop' && text !== '';
+  test('only whole answers that are not empty are kept for the next job', async () => {
+    const isKept = (/** @type {any} */ row) =>
+      ['stop', 'tool_calls'].includes(row.reason) && expectedItems(row).length > 0;
     for (const [index, row] of rows.entries()) {
       if (row.retryable) continue;
       await run(index, 'on');

@@ -35,7 +35,7 @@ function kept(version) {
 }
 
 test('there is at least one', () => {
-  expect(versions).toContain('v1');
+  expect(versions).toEqual(expect.arrayContaining(['v1', 'v2']));
 });
 
 describe.each(versions)('a file of %s', (version) => {
@@ -113,14 +113,15 @@ describe.each(versions)('a file of %s', (version) => {
   });
 });
 
-describe('damage', () => {
+/** Rows of v1 have no checksums; those of later versions are checked before they are brought up to date. */
+describe.each(versions)('damage in a file of %s', (version) => {
   test.each([
     ['a text', 'Grüße, one', 'job_', /the text of job job_\S+ from token 1: its checksum/],
     ['a value', 'plain text, ', 'key', /the key kv\/anonymous\/a\/text of version 2: its checksum/],
     ['an amount', null, null, /event 2 of its ledger: its checksum/],
   ])('of %s is named, and the file left as it is', (what, text, _kind, message) => {
-    const { path } = kept('v1');
-    new SqliteStore(path).release();
+    const { path } = kept(version);
+    if (version === 'v1') new SqliteStore(path).release();
     const bytes = fs.readFileSync(path);
     if (text === null) {
       // The deposit under the key `first`: a byte of the key stands for any of the row.
@@ -133,7 +134,7 @@ describe('damage', () => {
       for (; at !== -1; at = bytes.indexOf(text, at + 1)) bytes[at + 1] ^= 0x20;
     }
     fs.writeFileSync(path, bytes);
-    for (const readOnly of [true, false]) {
+    for (const readOnly of version === 'v1' ? [true, false] : [false]) {
       let error;
       try {
         new SqliteStore(path, { readOnly }).release();

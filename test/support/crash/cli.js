@@ -12,9 +12,16 @@ export const main = fileURLToPath(new URL('../../../lib/cli/main.js', import.met
 const running = new Set();
 let folder;
 
+/** Variables of the commands, beside this process's own. `killAll` removes them. */
+export const environment = {};
+
 /** Runs a command; `exited` resolves with `{code, stdout, stderr}`. */
-export function sluice(...args) {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+export const sluice = (...args) => sluiceWith({}, ...args);
+
+/** The same, with further environment variables. */
+export function sluiceWith(variables, ...args) {
+  const env = { ...process.env, ...environment, ...variables };
+  const child = spawn(process.execPath, [main, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
   running.add(child);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) {
@@ -54,6 +61,7 @@ export async function file(name, content) {
 export function killAll() {
   for (const child of running) child.kill('SIGKILL');
   running.clear();
+  for (const name of Object.keys(environment)) delete environment[name];
 }
 
 /** To be called in afterAll. */

@@ -3,15 +3,18 @@ import { execFile } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   realpathSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { which } from '../../../scripts/lib/run.mjs';
 
 export const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -33,9 +36,46 @@ async function runNpm(args, { cwd, env = process.env }) {
   }
 }
 
+/** Held while files of the package are made in the tree: two test files must not do so at once. */
+const lock = join(root, 'node_modules/.cache/sluice-packing');
+
+/**
+ * @template T
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function packingAlone(work) {
+  mkdirSync(dirname(lock), { recursive: true });
+  for (;;) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      break;
+    } catch {
+      // A process that was killed has left it.
+      if (!isAlive(lock)) rmSync(lock, { force: true });
+      await sleep(200);
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    rmSync(lock);
+  }
+}
+
+/** @param {string} path of a file with a process id */
+function isAlive(path) {
+  try {
+    process.kill(Number(readFileSync(path, 'utf8')), 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Packs the working tree. @param {string} folder @returns {Promise<string>} the tarball's path */
 export async function pack(folder) {
-  await runNpm(['pack', '--pack-destination', folder], { cwd: root });
+  await packingAlone(() => runNpm(['pack', '--pack-destination', folder], { cwd: root }));
   return join(
     folder,
     readdirSync(folder).find((name) => name.endsWith('.tgz')),
@@ -66,13 +106,16 @@ export async function install(folder, packages) {
  * Installs other versions of Node, from the packages that carry its binaries.
  * @param {string} folder
  * @param {string[]} versions for example `22`
+ * @param {string} [arch] default: this machine's
  * @returns {Promise<Map<string, string>>} the path of each version's binary
  */
-export async function installNodes(folder, versions) {
-  const carrier = `node-${process.platform}-${process.arch}`;
+export async function installNodes(folder, versions, arch = process.arch) {
+  const carrier = `node-${process.platform}-${arch}`;
   writeFileSync(join(folder, 'package.json'), '{"private": true}\n');
   const aliases = versions.map((version) => `node-${version}@npm:${carrier}@${version}`);
-  await runNpm(['install', '--ignore-scripts', ...aliases], { cwd: folder });
+  // npm refuses the binaries of another machine otherwise.
+  const foreign = arch === process.arch ? [] : ['--force'];
+  await runNpm(['install', '--ignore-scripts', ...foreign, ...aliases], { cwd: folder });
   return new Map(
     versions.map((version) => [version, join(folder, `node_modules/node-${version}/bin/node`)]),
   );

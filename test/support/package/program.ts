@@ -3,8 +3,18 @@
  * The packaging test compiles it against the installed tarball; it is never run.
  */
 import { createServer } from 'node:http';
-import { HttpError, createGateway, crawl, providers } from 'sluice';
+import {
+  HttpError,
+  KvStore,
+  LruTtlCache,
+  Pipeline,
+  TaskGraph,
+  createGateway,
+  crawl,
+  providers,
+} from 'sluice';
 import type {
+  CrawlEvent,
   CrawlItem,
   GatewayOptions,
   Job as ServerJob,
@@ -13,7 +23,9 @@ import type {
   Provider,
   ProviderEnd,
   ProviderRequest,
+  RouteOptions,
   StreamEvent,
+  WorkflowEvent,
 } from 'sluice';
 import { Client, Job, SluiceClientError, createClient } from 'sluice/client';
 import type {
@@ -23,10 +35,12 @@ import type {
   ConversationMessage,
   JobRequest as ClientJobRequest,
   JobEventName,
+  JobEvents,
   JobMetrics,
   JobResult,
   JobStatus,
   JobUsage,
+  JobView,
 } from 'sluice/client';
 
 /** Accepts exactly one type: an `any` is not equal to it. */
@@ -52,6 +66,17 @@ gateway.on('job', (event) => holds<Equal<typeof event, JobEvent>>());
 createServer((req, res) => gateway.router()(req, res, () => res.end()));
 
 const provider: Provider = providers.openai({ baseUrl: 'http://127.0.0.1:1', model: 'm' });
+const upstreams: RouteOptions = {
+  upstreams: [
+    { name: 'a', base_url: 'http://127.0.0.1:1', models: ['m', 'x-*'], weight: 2 },
+    { name: 'b', base_url: 'http://127.0.0.1:1', dialect: 'anthropic', models: { y: 'z' } },
+  ],
+  fallbacks: { m: ['y'] },
+};
+export const several: Provider[] = [
+  providers.route(upstreams),
+  providers.anthropic({ apiKey: 'k' }),
+];
 const options: GatewayOptions = { provider, onDisconnect: 'continue' };
 // @ts-expect-error an option's type is checked
 createGateway({ provider, onDisconnect: 'never' });
@@ -63,12 +88,64 @@ createGateway({ provider: numbers });
 const end: ProviderEnd = { reason: 'stop' };
 const request: JobRequest = { prompt: 'Hello', max_tokens: 5 };
 
+/** The type of an event gives the type of its data. */
+function words(event: StreamEvent): string {
+  switch (event.type) {
+    case 'token':
+      return event.data.token;
+    case 'gap':
+      holds<Equal<typeof event.id, undefined>>();
+      return event.data.earliest ?? '';
+    case 'job_complete':
+      return `${event.id} ${event.data.reason} ${event.data.usage.completion_tokens}`;
+    case 'job_error':
+      return event.data.error.message;
+    default:
+      // @ts-expect-error only a token has this member
+      return event.data.token;
+  }
+}
+
+interface User {
+  name: string;
+}
+
+export async function primitives(): Promise<string> {
+  const users = new KvStore<User>();
+  users.set('a', { name: 'Ann' });
+  // @ts-expect-error a number is no User
+  users.set('b', 5);
+  const cache = new LruTtlCache<string, User>({ maxEntries: 10 });
+  const cached: User | undefined = cache.get('a');
+  const pipeline = new Pipeline({
+    process: async (batch: { request_id: string; prompt: string }[]) =>
+      batch.map(({ request_id, prompt }) => ({ request_id, text: prompt })),
+  });
+  await pipeline.submit({ request_id: '1', prompt: 'Hello' });
+  const graph = new TaskGraph<{ a: number }>();
+  graph.add('a', { run: () => 1 });
+  return `${users.get('a')?.value.name} ${cached?.name}`;
+}
+
+export const handle = (request: Request): Promise<Response> => gateway.fetch(request);
+
 export async function serve(): Promise<ServerJob | undefined> {
   const { id } = await gateway.submit(request, { idempotencyKey: 'k' });
+  let text = '';
   for await (const event of gateway.stream(id)) {
-    const known: StreamEvent = event;
-    console.log(known.id, known.type, known.data, end, options);
+    holds<Equal<typeof event, StreamEvent>>();
+    text += words(event);
   }
+  for await (const event of gateway.stream<WorkflowEvent>('wf_1')) {
+    if (event.type === 'node_failed') console.log(event.data.node, event.data.error.code);
+  }
+  for await (const event of gateway.workflows.stream('wf_1')) {
+    holds<Equal<typeof event, WorkflowEvent>>();
+  }
+  for await (const event of gateway.crawls.stream('crawl_1')) {
+    holds<Equal<typeof event, CrawlEvent>>();
+  }
+  console.log(text, end, options);
   for await (const item of crawl({ startUrl: 'http://127.0.0.1:1/' })) {
     const known: CrawlItem = item;
     console.log(known.url);
@@ -82,6 +159,15 @@ export async function read(given: ClientOptions): Promise<JobResult> {
   const job: Job = await client.submit(wanted);
   const name: JobEventName = 'token';
   job.on(name, () => {});
+  job.on('token', (text, { id }) =>
+    holds<Equal<[typeof text, typeof id], [string, string | null]>>(),
+  );
+  job.on('complete', (result) => holds<Equal<typeof result, JobResult>>());
+  job.on('error', (error) => holds<Equal<typeof error, SluiceClientError>>());
+  job.on('gap', (...args) => holds<Equal<typeof args, JobEvents['gap']>>());
+  // @ts-expect-error not an event
+  job.on('tokens', () => {});
+  const view: JobView = await job.cancel();
   for await (const text of job) holds<Equal<typeof text, string>>();
   const status: JobStatus = job.status;
   const connection: ConnectionState = job.connection;
@@ -89,7 +175,7 @@ export async function read(given: ClientOptions): Promise<JobResult> {
   const conversation: Conversation = await client.conversations.create();
   const messages: ConversationMessage[] = conversation.messages;
   if (job.error instanceof SluiceClientError) console.log(job.error.code);
-  console.log(status, connection, figures, messages);
+  console.log(status, connection, figures, messages, view);
   client.close();
   return job.done;
 }

@@ -34,8 +34,8 @@ async function firstAnswer(url, server) {
 }
 
 /**
- * Runs a file with the example in it. Another process may have taken the port meanwhile: then with
- * another port.
+ * Runs a file with an example in it, which answers `/` with 200. Another process may have taken the port
+ * meanwhile: then with another port.
  * @param {string} path
  * @returns {Promise<{url: string, stop: () => Promise<void>}>}
  */

@@ -38,7 +38,7 @@ describe.each([1, 3])('on %i reactors', (reactors) => {
     hub.append(part, ' "you"');
     hub.finish(part, { type: 'complete', reason: 'stop' });
     hub.appendEvent(work, 'node_complete', { node: 'a' });
-    const usage = { prompt_tokens: 1, completion_tokens: 2 };
+    const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 };
     hub.finish(work, { type: 'complete', usage, details: { nodes: { completed: 1 } } });
     const events = await reading;
     expect(events.map(({ id, type }) => `${id} ${type}`)).toEqual([

@@ -44,7 +44,10 @@ describe('in real time', () => {
       '1-2 token',
       '1-3 job_complete',
     ]);
-    expect(events[2].data.usage).toEqual({ prompt_tokens: 4, completion_tokens: 2 });
+    expect(events[2].data.usage).toEqual({
+      ...{ prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 },
+      estimated: true,
+    });
     expect(ended).toHaveLength(1);
     expect(hub.ended(handle)).toBe(true);
   });
@@ -68,7 +71,7 @@ describe('in real time', () => {
         status: 'completed',
         text: 'abc',
         text_bytes: 3,
-        usage: { prompt_tokens: 5, completion_tokens: 3 },
+        usage: { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 },
       });
     }
     expect(await hub.snapshot(cancelled)).toMatchObject({ status: 'cancelled', text: 'ab' });

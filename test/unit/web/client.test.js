@@ -29,6 +29,20 @@ afterEach(async () => {
   await gateway.close();
 });
 
+test('unknown options are refused by name', async () => {
+  expect(() => open({ multiplexed: true })).toThrow(
+    'createClient has no option multiplexed; it takes baseUrl, apiKey,',
+  );
+  await expect(client.submit({ prompt: 'a' }, { idempotency_key: 'k' })).rejects.toThrow(
+    'submit has no option idempotency_key; it takes idempotencyKey, signal',
+  );
+  expect(() => client.attach('job_x', { last_event_id: '1-1' })).toThrow(
+    'attach has no option last_event_id; it takes lastEventId',
+  );
+  expect(() => client.conversations.list({ max: 5 })).toThrow('list has no option max');
+  expect(gateway.requests).toEqual([]);
+});
+
 describe('submit', () => {
   test('streams the text, token by token, and ends with the terminal event', async () => {
     const job = await client.submit({ prompt: 'hi', max_tokens: 5 });

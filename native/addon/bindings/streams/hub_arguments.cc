@@ -22,15 +22,19 @@ Nanos span_from(napi_env env, napi_value value) {
   return static_cast<Nanos>(number_from(env, value));
 }
 
-// Rows of tokens: seq, count, text, ends.
+// Rows of tokens: seq, count, text, ends, kinds, aux; the last two may be NULL.
 TokenRun tokens_from(napi_env env, napi_value rows) {
   TokenRun run;
   for (napi_value row : elements_of(env, rows)) {
     const std::vector<napi_value> columns = elements_of(env, row);
-    if (columns.size() != 4) break;
-    const auto seq = static_cast<std::int64_t>(number_from(env, columns[0]));
+    if (columns.size() != 6) break;
+    const TokenRow tokens{.seq = static_cast<std::int64_t>(number_from(env, columns[0])),
+                          .text = bytes_from(env, columns[2]),
+                          .ends = bytes_from(env, columns[3]),
+                          .kinds = bytes_from(env, columns[4]),
+                          .aux = bytes_from(env, columns[5])};
     // The positions of rows behind one that does not fit are unknown.
-    if (!append_run(run, seq, bytes_from(env, columns[2]), bytes_from(env, columns[3]))) break;
+    if (!append_run(run, tokens)) break;
   }
   return run;
 }
@@ -67,9 +71,19 @@ JobOptions FromJs<JobOptions>::read(napi_env env, napi_value value) {
   options.record = given.get<std::uint64_t>("record");
   options.copy_to = given.get<JobHandle>("copyTo");
   options.copy_members = given.get<std::string>("copyMembers");
+  options.whole = given.get<bool>("whole");
+  options.announce = given.get<bool>("announce");
   const double retention_ms = given.get<double>("retentionMs");
   if (retention_ms >= 0) options.retention = nanos_from_ms(retention_ms);
   return options;
+}
+
+Usage FromJs<Usage>::read(napi_env env, napi_value value) {
+  const Members given(env, value);
+  return {.prompt_tokens = given.get<std::uint64_t>("promptTokens"),
+          .completion_tokens = given.get<std::uint64_t>("completionTokens"),
+          .estimated = given.get<bool>("estimated"),
+          .raw = given.get<std::string>("json")};
 }
 
 Terminal FromJs<Terminal>::read(napi_env env, napi_value value) {
@@ -87,10 +101,9 @@ Terminal FromJs<Terminal>::read(napi_env env, napi_value value) {
     terminal.reason = given.get<std::string>("reason");
   }
   terminal.details = given.get<std::string>("details");
-  if (napi_value given_usage = given.value("usage"); is_object(env, given_usage)) {
-    const Members usage(env, given_usage);
-    terminal.usage = Usage{usage.get<std::uint64_t>("prompt_tokens"),
-                           usage.get<std::uint64_t>("completion_tokens")};
+  terminal.raw_reason = given.get<std::string>("rawReason");
+  if (napi_value usage = given.value("usage"); is_object(env, usage)) {
+    terminal.usage = FromJs<Usage>::read(env, usage);
   }
   return terminal;
 }
@@ -106,6 +119,13 @@ RestoredJob FromJs<RestoredJob>::read(napi_env env, napi_value value) {
                     .first_token = span_from(env, given.value("firstTokenNs")),
                     .ended = span_from(env, given.value("endedNs"))};
   restored.tokens = tokens_from(env, given.value("tokens"));
+  restored.retry_members = given.get<std::string>("retryMembers");
+  if (napi_value value_of_head = given.value("head"); is_object(env, value_of_head)) {
+    const Members head(env, value_of_head);
+    restored.head = {.model = head.get<std::string>("model"),
+                     .system_fingerprint = head.get<std::string>("system_fingerprint"),
+                     .service_tier = head.get<std::string>("service_tier")};
+  }
   if (is_object(env, given.value("terminal"))) restored.terminal = given.get<Terminal>("terminal");
   return restored;
 }
@@ -132,7 +152,13 @@ UpstreamRequest FromJs<UpstreamRequest>::read(napi_env env, napi_value value) {
 
 Relay::Options FromJs<Relay::Options>::read(napi_env env, napi_value value) {
   const Members given(env, value);
-  return {.idle = given.get<Nanos>("idleMs"), .jobs = given.get<std::vector<JobHandle>>("jobs")};
+  Relay::Options options{.idle = given.get<Nanos>("idleMs"),
+                         .jobs = given.get<std::vector<JobHandle>>("jobs"),
+                         .one_answer = given.get<bool>("oneAnswer")};
+  for (napi_value stop : elements_of(env, given.value("stops"))) {
+    options.stops.push_back(text_from(env, stop));
+  }
+  return options;
 }
 
 UpstreamHead FromJs<UpstreamHead>::read(napi_env env, napi_value value) {

@@ -15,21 +15,27 @@ struct FromJs<HubOptions> {
 };
 
 /// `{jobId, cancelOnDisconnect, disconnectGraceMs, maxWallMs, promptTokens, kind, record, copyTo,
-/// copyMembers, retentionMs}`; a negative `retentionMs` means the hub's.
+/// copyMembers, whole, announce, retentionMs}`; a negative `retentionMs` means the hub's.
 template <>
 struct FromJs<JobOptions> {
   static JobOptions read(napi_env env, napi_value value);
 };
 
-/// `{type, reason, error: {code, message, type}, usage: {prompt_tokens, completion_tokens},
-/// details}`; `details` is JSON.
+/// `{promptTokens, completionTokens, estimated, json}`; `json` is the whole object, or empty.
+template <>
+struct FromJs<Usage> {
+  static Usage read(napi_env env, napi_value value);
+};
+
+/// `{type, reason, rawReason, error: {code, message, type}, usage, details}`; `details` is JSON.
 template <>
 struct FromJs<Terminal> {
   static Terminal read(napi_env env, napi_value value);
 };
 
-/// `{attempt, skippedIds, ageMs, retentionLeftMs, startedNs, firstTokenNs, endedNs, tokens,
-/// terminal}`; `tokens` has rows of the data file, the three times may be null.
+/// `{attempt, skippedIds, ageMs, retentionLeftMs, startedNs, firstTokenNs, endedNs, tokens, head,
+/// retryMembers, terminal}`; `retryMembers` is JSON, `head` is `{model, system_fingerprint,
+/// service_tier}`, `tokens` has rows of the data file, the three times may be null.
 template <>
 struct FromJs<RestoredJob> {
   static RestoredJob read(napi_env env, napi_value value);

@@ -14,8 +14,8 @@ HubBridge::HubBridge(HubOptions options, std::shared_ptr<EventQueue> events, dou
       silence_max_(std::max(options.stall, SocketEgress::kSilenceMax)) {}
 
 void HubBridge::attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
-                       const std::vector<JobHub::Cursor>& cursors, Nanos now) {
-  hub.attach(subscriber, mode, fan_in, cursors, now);
+                       const std::vector<JobHub::Cursor>& cursors, FaceOptions face, Nanos now) {
+  hub.attach(subscriber, mode, fan_in, cursors, now, make_face(std::move(face)));
 }
 
 void HubBridge::attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, Nanos now) {
@@ -82,12 +82,26 @@ void HubBridge::follow(JobHandle job, JobHandle source, std::uint64_t request, N
   reply(request, hub.follow(job, source, now) ? "true" : "false");
 }
 
-void HubBridge::state(JobHandle job, bool with_text, std::uint64_t request, Nanos now) {
-  if (hub.holds(job)) {
-    waiting_[job].push_back({job, with_text, request});
+void HubBridge::state(JobHandle job, bool with_text, bool with_items, std::uint64_t request,
+                      Nanos now) {
+  ask({job, with_text, with_items, request}, now);
+}
+
+void HubBridge::whole_answer(JobHandle job, FaceOptions face, std::uint64_t request, Nanos now) {
+  ask({job, true, false, request, make_face(std::move(face))}, now);
+}
+
+void HubBridge::ask(StateRequest request, Nanos now) {
+  if (hub.holds(request.job)) {
+    waiting_[request.job].push_back(std::move(request));
   } else {
-    reply(request, hub.state(job, with_text, now));
+    reply(request.request, describe(request, now));
   }
+}
+
+std::string HubBridge::describe(const StateRequest& request, Nanos now) const {
+  if (request.face) return hub.answer(request.job, *request.face);
+  return hub.state(request.job, request.with_text, now, request.with_items);
 }
 
 void HubBridge::flush(std::uint64_t request) {
@@ -128,7 +142,7 @@ void HubBridge::advance(Nanos now) {
       for (const std::uint64_t request : std::exchange(flushing_, {})) reply(request, "true");
     }
     for (const StateRequest& asked : std::exchange(answerable_, {})) {
-      reply(asked.request, hub.state(asked.job, asked.with_text, now));
+      reply(asked.request, describe(asked, now));
     }
   } while (has_work());
 }
@@ -146,6 +160,10 @@ void HubBridge::retire() {
 void HubBridge::on_window(JobHandle job, std::uint64_t tokens) {
   if (relays_ && relays_->window_moved(job)) return;
   push(EventKind::kJobWindow, job, static_cast<double>(tokens));
+}
+
+void HubBridge::on_begun(JobHandle job) {
+  push(EventKind::kJobBegun, job, {});
 }
 
 void HubBridge::on_ended(JobHandle job, std::string state) {

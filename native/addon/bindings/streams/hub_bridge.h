@@ -9,6 +9,7 @@
 
 #include "addon/napi/event_queue.h"
 #include "addon/napi/method.h"
+#include "core/faces/face_options.h"
 #include "core/streams/hub.h"
 #include "runtime/loop/reactor.h"
 #include "runtime/net/sse_socket.h"
@@ -38,9 +39,9 @@ class HubBridge final : public Machine,
     command(hub);
   }
 
-  /// As `JobHub::attach`.
+  /// As `JobHub::attach`, with the face that `face` describes.
   void attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
-              const std::vector<JobHub::Cursor>& cursors, Nanos now);
+              const std::vector<JobHub::Cursor>& cursors, FaceOptions face, Nanos now);
 
   /// Writes the subscriber's frames to `fd`, a duplicate of the response's descriptor, from now on,
   /// and lets the first batch go.
@@ -76,7 +77,10 @@ class HubBridge final : public Machine,
   void follow(JobHandle job, JobHandle source, std::uint64_t request, Nanos now);
 
   /// Replies with a job's state; if its ending waits for the journal, after that.
-  void state(JobHandle job, bool with_text, std::uint64_t request, Nanos now);
+  void state(JobHandle job, bool with_text, bool with_items, std::uint64_t request, Nanos now);
+
+  /// As `state`, with the whole answer in the protocol of a face.
+  void whole_answer(JobHandle job, FaceOptions face, std::uint64_t request, Nanos now);
 
   /// Replies once the journal has committed every change, or has failed.
   void flush(std::uint64_t request);
@@ -87,6 +91,7 @@ class HubBridge final : public Machine,
 
  private:
   void on_window(JobHandle job, std::uint64_t tokens) override;
+  void on_begun(JobHandle job) override;
   void on_ended(JobHandle job, std::string state) override;
   void on_sealed(JobHandle job) override;
   void on_purged(JobHandle job) override;
@@ -102,16 +107,20 @@ class HubBridge final : public Machine,
   void on_relay_taken(CallId call, std::uint64_t bytes) override;
   void on_relay_over(CallId call) override;
 
-  /// A request for the state of a job.
+  /// A request for the state of a job, or for its answer in the protocol of a face.
   struct StateRequest {
     JobHandle job;
     bool with_text;
+    bool with_items;
     std::uint64_t request;
+    std::shared_ptr<const Face> face = {};
   };
 
   [[nodiscard]] bool has_work() const;
   RelayHub& relays();
   void answer(JobHandle job);
+  void ask(StateRequest request, Nanos now);
+  [[nodiscard]] std::string describe(const StateRequest& request, Nanos now) const;
   void reply(std::uint64_t request, std::string json);
   void push(EventKind kind, std::uint64_t handle, EventValue value);
 

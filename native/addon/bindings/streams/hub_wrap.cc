@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "addon/bindings/storage/store_wrap.h"
+#include "addon/bindings/streams/face_arguments.h"
 #include "addon/bindings/streams/hub_arguments.h"
 #include "addon/bindings/streams/store_journal.h"
 #include "addon/napi/arguments.h"
@@ -22,8 +23,11 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&JobHub::reopen>("reopen"),
                          method<&JobHub::finish>("finish"),
                          method<&JobHub::purge>("purge"),
+                         method<&JobHub::hold>("hold"),
+                         method<&JobHub::release>("release"),
                          method<&HubBridge::follow>("follow"),
                          method<&HubBridge::state>("state"),
+                         method<&HubBridge::whole_answer>("wholeAnswer"),
                          method<&HubBridge::flush>("flush"),
                          method<&HubBridge::attach>("attach"),
                          method<&HubBridge::detach>("detach"),
@@ -71,24 +75,38 @@ void JobHubWrap::shut() {
   hubs_.clear();
 }
 
-// append([job...], [text...]): the tokens of all jobs in one turn of the event loop, with one
-// command for each reactor.
+// append([job...], [text...], [kind...], [aux...]): the entries of all jobs in one turn of the
+// event loop, with one command for each reactor. Without `kind` and `aux` all are plain text.
 void JobHubWrap::append(const Napi::CallbackInfo& info) {
-  struct Token {
+  struct OwnedEntry {
     JobHandle job;
     std::string text;
+    EntryKind kind = EntryKind::kText;
+    std::string aux = {};
   };
-  const std::vector<napi_value> jobs = elements_of(info.Env(), info[0]);
-  const std::vector<napi_value> texts = elements_of(info.Env(), info[1]);
-  std::vector<std::vector<Token>> tokens(hubs_.size());
+  const napi_env env = info.Env();
+  const std::vector<napi_value> jobs = elements_of(env, info[0]);
+  const std::vector<napi_value> texts = elements_of(env, info[1]);
+  const std::vector<napi_value> kinds = elements_of(env, info[2]);
+  const std::vector<napi_value> auxes = elements_of(env, info[3]);
+  std::vector<std::vector<OwnedEntry>> entries(hubs_.size());
   for (std::size_t i = 0; i < jobs.size() && i < texts.size() && !hubs_.empty(); ++i) {
-    const JobHandle job = count_from(info.Env(), jobs[i]);
-    tokens[job % hubs_.size()].push_back({job, text_from(info.Env(), texts[i])});
+    const JobHandle job = count_from(env, jobs[i]);
+    OwnedEntry entry{.job = job, .text = text_from(env, texts[i])};
+    if (i < kinds.size()) {
+      const std::uint64_t kind = count_from(env, kinds[i]);
+      if (kind > static_cast<std::uint64_t>(EntryKind::kExtra)) continue;
+      entry.kind = static_cast<EntryKind>(kind);
+    }
+    if (i < auxes.size()) entry.aux = text_from(env, auxes[i]);
+    entries[job % hubs_.size()].push_back(std::move(entry));
   }
   for (std::size_t i = 0; i < hubs_.size(); ++i) {
-    if (tokens[i].empty()) continue;
-    hubs_[i].post([tokens = std::move(tokens[i])](HubBridge& bridge, Nanos now) {
-      for (const Token& token : tokens) bridge.hub.append(token.job, token.text, now);
+    if (entries[i].empty()) continue;
+    hubs_[i].post([entries = std::move(entries[i])](HubBridge& bridge, Nanos now) {
+      for (const OwnedEntry& each : entries) {
+        bridge.hub.append(each.job, {.kind = each.kind, .text = each.text, .aux = each.aux}, now);
+      }
     });
   }
 }

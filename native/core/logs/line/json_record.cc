@@ -3,11 +3,11 @@
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 
 #include "core/base/ascii.h"
+#include "core/base/name_table.h"
 #include "core/base/surrogate_escapes.h"
 #include "core/base/utf8.h"
 #include "core/logs/line/level.h"
@@ -37,91 +37,63 @@ enum class Member : std::uint8_t {
   kProcess,
 };
 
-struct MemberName {
-  std::string_view name;
-  Member member;
-};
+using Named = NamedValue<Member>;
 
-constexpr std::array kMemberNames = {
-    MemberName{"level", Member::kLevel},
-    MemberName{"time", Member::kTime},
-    MemberName{"msg", Member::kMessage},
-    MemberName{"message", Member::kMessage},
-    MemberName{"err", Member::kError},
-    MemberName{"error", Member::kError},
-    MemberName{"timestamp", Member::kTime},
-    MemberName{"ts", Member::kTime},
-    MemberName{"@timestamp", Member::kTime},
-    MemberName{"t", Member::kTime},
-    MemberName{"severity", Member::kLevel},
-    MemberName{"lvl", Member::kLevel},
-    MemberName{"levelname", Member::kLevel},
-    MemberName{"log.level", Member::kLevel},
-    MemberName{"exception", Member::kError},
-    MemberName{"event", Member::kMessage},
-    MemberName{"log", Member::kContent},
-    MemberName{"stream", Member::kStream},
-    MemberName{"fields", Member::kFields},
-    MemberName{"s", Member::kLevel},
+constexpr NameTable kMembers(std::array{
+    Named{"level", Member::kLevel},
+    Named{"time", Member::kTime},
+    Named{"msg", Member::kMessage},
+    Named{"message", Member::kMessage},
+    Named{"err", Member::kError},
+    Named{"error", Member::kError},
+    Named{"timestamp", Member::kTime},
+    Named{"ts", Member::kTime},
+    Named{"@timestamp", Member::kTime},
+    Named{"t", Member::kTime},
+    Named{"severity", Member::kLevel},
+    Named{"lvl", Member::kLevel},
+    Named{"levelname", Member::kLevel},
+    Named{"log.level", Member::kLevel},
+    Named{"exception", Member::kError},
+    Named{"event", Member::kMessage},
+    Named{"log", Member::kContent},
+    Named{"stream", Member::kStream},
+    Named{"fields", Member::kFields},
+    Named{"s", Member::kLevel},
     // Serilog and .NET
-    MemberName{"@t", Member::kTime},
-    MemberName{"@l", Member::kLevel},
-    MemberName{"@m", Member::kMessage},
-    MemberName{"@mt", Member::kMessage},
-    MemberName{"@x", Member::kError},
-    MemberName{"Timestamp", Member::kTime},
-    MemberName{"Level", Member::kLevel},
-    MemberName{"LogLevel", Member::kLevel},
-    MemberName{"Message", Member::kMessage},
-    MemberName{"RenderedMessage", Member::kMessage},
-    MemberName{"MessageTemplate", Member::kMessage},
-    MemberName{"Exception", Member::kError},
+    Named{"@t", Member::kTime},
+    Named{"@l", Member::kLevel},
+    Named{"@m", Member::kMessage},
+    Named{"@mt", Member::kMessage},
+    Named{"@x", Member::kError},
+    Named{"Timestamp", Member::kTime},
+    Named{"Level", Member::kLevel},
+    Named{"LogLevel", Member::kLevel},
+    Named{"Message", Member::kMessage},
+    Named{"RenderedMessage", Member::kMessage},
+    Named{"MessageTemplate", Member::kMessage},
+    Named{"Exception", Member::kError},
     // PostgreSQL, Monolog, Log4j, ECS, GELF, Google Cloud
-    MemberName{"error_severity", Member::kLevel},
-    MemberName{"level_name", Member::kLevel},
-    MemberName{"datetime", Member::kTime},
-    MemberName{"timeMillis", Member::kTime},
-    MemberName{"asctime", Member::kTime},
-    MemberName{"exc_info", Member::kError},
-    MemberName{"error.message", Member::kError},
-    MemberName{"short_message", Member::kMessage},
-    MemberName{"textPayload", Member::kMessage},
+    Named{"error_severity", Member::kLevel},
+    Named{"level_name", Member::kLevel},
+    Named{"datetime", Member::kTime},
+    Named{"timeMillis", Member::kTime},
+    Named{"asctime", Member::kTime},
+    Named{"exc_info", Member::kError},
+    Named{"error.message", Member::kError},
+    Named{"short_message", Member::kMessage},
+    Named{"textPayload", Member::kMessage},
     // journald
-    MemberName{"MESSAGE", Member::kContent},
-    MemberName{"PRIORITY", Member::kPriority},
-    MemberName{"__REALTIME_TIMESTAMP", Member::kTime},
-    MemberName{"_SYSTEMD_UNIT", Member::kUnit},
-    MemberName{"SYSLOG_IDENTIFIER", Member::kUnit},
-    MemberName{"_PID", Member::kProcess},
-};
-
-constexpr std::size_t kNameBytesMax = 20;
-
-/// Sorted by the length of the name: see kFirstOfLength.
-constexpr auto kMembersByLength = [] {
-  auto names = kMemberNames;
-  std::sort(names.begin(), names.end(),
-            [](const MemberName& a, const MemberName& b) { return a.name.size() < b.name.size(); });
-  return names;
-}();
-constexpr auto kFirstOfLength = [] {
-  std::array<std::uint8_t, kNameBytesMax + 2> first{};
-  std::size_t at = 0;
-  for (std::size_t length = 0; length < first.size(); ++length) {
-    while (at < kMembersByLength.size() && kMembersByLength[at].name.size() < length) ++at;
-    first[length] = static_cast<std::uint8_t>(at);
-  }
-  return first;
-}();
-static_assert(kMembersByLength.back().name.size() <= kNameBytesMax);
+    Named{"MESSAGE", Member::kContent},
+    Named{"PRIORITY", Member::kPriority},
+    Named{"__REALTIME_TIMESTAMP", Member::kTime},
+    Named{"_SYSTEMD_UNIT", Member::kUnit},
+    Named{"SYSLOG_IDENTIFIER", Member::kUnit},
+    Named{"_PID", Member::kProcess},
+});
 
 Member find_member(std::string_view name) {
-  if (name.empty() || name.size() > kNameBytesMax) return Member::kNone;
-  for (std::size_t i = kFirstOfLength[name.size()]; i < kFirstOfLength[name.size() + 1]; ++i) {
-    const MemberName& known = kMembersByLength[i];
-    if (known.name.front() == name.front() && known.name == name) return known.member;
-  }
-  return Member::kNone;
+  return kMembers.find(name, Member::kNone);
 }
 
 }  // namespace
@@ -349,7 +321,8 @@ LogRecord LogRecordReader::parse(std::string_view line, const LogTimeContext& co
   rapidjson::Reader reader;
   const bool parsed = !reader.Parse<kParseFlags>(stream, *handler_).IsError();
   handler_->finish();
-  handler_->record.well_formed = parsed;
+  // RapidJSON takes a NUL for the end of its input.
+  handler_->record.well_formed = parsed && stream.Tell() == line.size();
   return handler_->record;
 }
 

@@ -93,6 +93,9 @@ TEST_F(LedgerReplayTest, WhatNoLedgerCanHaveWrittenIsRefused) {
   const auto said = [this](LedgerId id, auto&& change) { return said_of(id, change); };
   EXPECT_EQ(said(1, [](LedgerEvent&) {}), "");
 
+  EXPECT_NE(said(1, [](LedgerEvent& e) { e.due = 0; }), "") << "nothing of it may fall due";
+  EXPECT_NE(said(1, [](LedgerEvent& e) { e.key = "new"; }), "");
+  EXPECT_NE(said(1, [](LedgerEvent& e) { e.code = LedgerCode::kSameAccount; }), "");
   EXPECT_NE(said(3, [](LedgerEvent& e) { e.id = 4; }), "");
   EXPECT_NE(said(9, [](LedgerEvent& e) { e.at = 0; }), "");
   EXPECT_NE(said(2, [](LedgerEvent& e) { e.from = "alice"; }), "") << "open twice";

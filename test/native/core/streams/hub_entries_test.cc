@@ -136,6 +136,84 @@ TEST_F(JobHubEntriesTest, CopiesHaveTheTypesAndMembersOfTheirEntries) {
             }));
 }
 
+// --- the state
+
+TEST_F(JobHubEntriesTest, TheStateHasTheAnswerByKind) {
+  create(1);
+  append_every_kind(1);
+  const std::string state = hub_.state(1, true, now_);
+  EXPECT_NE(state.find(R"("text_bytes":7,"text":"plainHi","reasoning":"th\"ink","refusal":"no",)"
+                       R"("tool_calls":[{"id":"call_a","type":"function","function":)"
+                       R"({"name":"f","arguments":"{\"x\":1}"}},)"
+                       R"({"id":"call_b","type":"function","function":)"
+                       R"({"name":"g","arguments":"{}"}}]})"),
+            std::string::npos)
+      << state;
+  EXPECT_EQ(hub_.state(1, false, now_).find("call_a"), std::string::npos);
+}
+
+TEST_F(JobHubEntriesTest, TextAloneAddsNothingToTheState) {
+  create(1);
+  append(1, {.text = "a"});
+  const std::string state = hub_.state(1, true, now_);
+  for (const char* name : {"reasoning", "refusal", "tool_calls", "items", "head", "raw_reason"}) {
+    EXPECT_EQ(state.find(name), std::string::npos) << name;
+  }
+}
+
+TEST_F(JobHubEntriesTest, ItemsJoinAdjacentEntriesOfOneKind) {
+  create(1);
+  append(1, {.kind = EntryKind::kReasoning, .text = "th"});
+  append(1, {.kind = EntryKind::kReasoning, .text = "ink"});
+  append(1, {.text = "a", .aux = R"({"content":[1]})"});
+  append(1, {.text = "b"});
+  append(1, {.text = "c", .aux = R"({"content":[2]})"});
+  append(1, {.kind = EntryKind::kExtra, .text = R"({"images":[1]})"});
+  append(1, {.kind = EntryKind::kExtra, .text = R"({"images":[2]})"});
+  append(1, {.kind = EntryKind::kToolCall, .text = "call_a", .aux = "f"});
+  append(1, {.kind = EntryKind::kToolArguments, .text = "{\"x\":"});
+  append(1, {.kind = EntryKind::kToolArguments, .text = "1}"});
+  append(1, {.kind = EntryKind::kToolCall, .text = "call_b", .aux = "g"});
+  hub_.append_typed(1, "page", "{}");
+  append(1, {.kind = EntryKind::kRefusal, .text = "no"});
+  append(1, {.text = "d"});
+  const std::string state = hub_.state(1, false, now_, true);
+  const std::string items =
+      R"("items":[{"kind":"reasoning","text":"think"},)"
+      R"({"kind":"text","text":"abc","logprobs":[{"content":[1]},{"content":[2]}]},)"
+      R"({"kind":"extra","delta":{"images":[1]}},{"kind":"extra","delta":{"images":[2]}},)"
+      R"({"kind":"tool_call","id":"call_a","name":"f","arguments":"{\"x\":1}"},)"
+      R"({"kind":"tool_call","id":"call_b","name":"g","arguments":""},)"
+      R"({"kind":"refusal","text":"no"},{"kind":"text","text":"d"}])";
+  EXPECT_NE(state.find(items), std::string::npos) << state;
+  EXPECT_EQ(state.find("\"text\":\"abcd\""), std::string::npos) << "not asked for";
+}
+
+TEST_F(JobHubEntriesTest, TheStateHasTheHeadTheRawReasonAndTheWholeUsage) {
+  create(1);
+  hub_.set_head(1, {.model = "m-1", .service_tier = "flex"}, now_);
+  append(1, {.text = "a"});
+  Terminal terminal = complete();
+  terminal.raw_reason = "eos";
+  terminal.usage = Usage{
+      .prompt_tokens = 7,
+      .completion_tokens = 1,
+      .raw = R"({"prompt_tokens":7,"completion_tokens":1,"total_tokens":8,"x":{"y":1}})",
+  };
+  hub_.finish(1, terminal, now_);
+  settle();
+  const std::string state = hub_.state(1, false, now_);
+  EXPECT_NE(state.find(R"("head":{"model":"m-1","service_tier":"flex"})"), std::string::npos)
+      << state;
+  EXPECT_NE(state.find(R"("reason":"stop","raw_reason":"eos")"), std::string::npos) << state;
+  EXPECT_NE(state.find("\"usage\":" + terminal.usage->raw), std::string::npos) << state;
+  const Lines events = read(1);
+  EXPECT_NE(events.back().find(R"("reason":"stop","usage":{"prompt_tokens":7,)"
+                               R"("completion_tokens":1,"total_tokens":8,"x":{"y":1}},"metrics")"),
+            std::string::npos)
+      << events.back();
+}
+
 // --- the first entry
 
 TEST_F(JobHubEntriesTest, TheFirstEntryIsAnnouncedOnceToWhomItConcerns) {
@@ -147,7 +225,7 @@ TEST_F(JobHubEntriesTest, TheFirstEntryIsAnnouncedOnceToWhomItConcerns) {
   append(1, {.text = "t"});
   append(2, {.text = "t"});
   EXPECT_EQ(rec_.begun, (std::vector<JobHandle>{1}));
-  hub_.retry(1, now_);
+  hub_.retry(1, {}, now_);
   append(1, {.text = "t"});
   EXPECT_EQ(rec_.begun, (std::vector<JobHandle>{1})) << "once over all attempts";
 }
@@ -196,7 +274,7 @@ class JobHubWholeTest : public JobHubEntriesTest {
 TEST_F(JobHubWholeTest, AWholeLogIsNotTrimmedAndEndsAtItsCap) {
   JobHub hub(small(), rec_);
   hub.create(1, whole(), now_);
-  hub.start(1, now_);
+  hub.start(1, {}, now_);
   hub.create(2, {}, now_);
   // 46 bytes of text and 4 of offset: 20 of them are the cap.
   const std::string text(46, 'x');

@@ -82,7 +82,7 @@ TEST_F(JobHubFaceTest, ARetryIsAnEvent) {
   append_text(1, "a");
   attach_face(2, {{1, ""}});
   read_all(2);
-  hub_.retry(1, now_);
+  hub_.retry(1, {}, now_);
   append_text(1, "b");
   read_all(2);
   EXPECT_EQ(rec_.frames[2], "open\n0 job_1 a\n0 job_1 retry\n0 job_1 b\n");

@@ -86,7 +86,7 @@ TEST_F(JobHubFeedTest, TerminalEventsAreNamedForTheWorkAndSayTheirDetails) {
   finish(kWork, terminal);
   EXPECT_EQ(read(kWork),
             Lines{R"(1-1 workflow_complete {"workflow_id":"job_1","usage":{"prompt_tokens":3,)"
-                  R"("completion_tokens":4},"nodes":{"completed":2},)"
+                  R"("completion_tokens":4,"total_tokens":7},"nodes":{"completed":2},)"
                   R"("metrics":{"duration_ms":0.000,"events":0}})"});
 
   JobOptions crawl;

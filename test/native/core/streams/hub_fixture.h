@@ -56,7 +56,7 @@ class JobHubTest : public testing::Test {
   void create(JobHandle job, JobOptions options = {}) {
     options.job_id = "job_" + std::to_string(job);
     hub_.create(job, options, now_);
-    hub_.start(job, now_);
+    hub_.start(job, {}, now_);
   }
 
   void attach(SubscriberHandle subscriber, JobHandle job, const std::string& cursor = "",

@@ -59,7 +59,7 @@ void read_all(Reactor& reactor, const std::shared_ptr<SharedHub>& shared, JobHan
 void produce(Reactor& reactor, const std::shared_ptr<SharedHub>& shared) {
   for (std::uint64_t n = 0; n < kTokens + kRetryAt; ++n) {
     while (n >= shared->window) std::this_thread::yield();
-    if (n == kRetryAt) reactor.post([shared](Nanos now) { shared->hub.retry(kSource, now); });
+    if (n == kRetryAt) reactor.post([shared](Nanos now) { shared->hub.retry(kSource, {}, now); });
     reactor.post([shared](Nanos now) { shared->hub.append(kSource, "t", now); });
   }
   reactor.post([shared](Nanos now) { shared->hub.finish(kSource, {}, now); });
@@ -100,7 +100,7 @@ TEST(JobHubFollowStress, JoinAgainstAppendRetryCancelAndEnd) {
     reactor.post([&reactor, shared](Nanos now) {
       reactor.add(shared);
       shared->hub.create(kSource, {.job_id = "job_1", .retention = kNever}, now);
-      shared->hub.start(kSource, now);
+      shared->hub.start(kSource, {}, now);
     });
     std::vector<std::vector<Seen>> seen(kJoiners, std::vector<Seen>(kJobsEach));
     std::vector<std::thread> threads;

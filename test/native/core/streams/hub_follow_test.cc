@@ -104,7 +104,8 @@ TEST_F(JobHubFollowTest, OneThatComesAfterTheEndGetsAllAndTheEndAtOnce) {
   ASSERT_TRUE(follow(kFollower));
   EXPECT_FALSE(hub_.is_open(kFollower));
   EXPECT_EQ(read(kFollower), Events("1-1 1-2:job_complete ", "a"));
-  EXPECT_TRUE(says(kFollower, "\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":22}"));
+  EXPECT_TRUE(says(
+      kFollower, "\"usage\":{\"prompt_tokens\":11,\"completion_tokens\":22,\"total_tokens\":33}"));
   EXPECT_EQ(rec_.ended.size(), 2u);
 }
 
@@ -114,7 +115,7 @@ TEST_F(JobHubFollowTest, TimesAreTheFollowersOwn) {
   ASSERT_TRUE(follow(kFollower));
   EXPECT_TRUE(says(kFollower, "\"status\":\"queued\""));
   pass(kSecond);
-  hub_.start(kSource, now_);
+  hub_.start(kSource, {}, now_);
   EXPECT_TRUE(says(kFollower, "\"status\":\"running\""));
   pass(kSecond);
   append_text("a");
@@ -134,7 +135,7 @@ TEST_F(JobHubFollowTest, ARetryIsToldToThoseWhoWereThere) {
   create(kSource);
   ASSERT_TRUE(follow(kFollower));
   append_text("x");
-  hub_.retry(kSource, now_);
+  hub_.retry(kSource, {}, now_);
   append_text("a");
   ASSERT_TRUE(follow(3));
   finish(kSource);
@@ -258,7 +259,7 @@ TEST_F(JobHubFollowTest, APurgedFollowerIsFedNoMore) {
   append_text("a");
   hub_.purge(kFollower, now_);
   append_text("b");
-  hub_.retry(kSource, now_);
+  hub_.retry(kSource, {}, now_);
   finish(kSource);
   EXPECT_EQ(state(kFollower), "");
   EXPECT_EQ(rec_.ended.size(), 1u);

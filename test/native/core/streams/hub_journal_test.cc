@@ -179,7 +179,7 @@ TEST_F(JobHubRecordTest, LeavesNothingOfEarlierAttempts) {
   append(1, 3);
   pass(50 * kMillisecond);
   written();
-  hub_.retry(1, now_);
+  hub_.retry(1, {}, now_);
   append(1, 1);
   pass(50 * kMillisecond);
   EXPECT_TRUE(last().trims);
@@ -248,13 +248,14 @@ TEST_F(JobHubRecordTest, PutsAFinishedJobBackForTheRestOfItsTime) {
   hub_.restore(1, options, job, now_);
   attach(7, 1, "2-1");
   read_all(7);
-  EXPECT_EQ(rec_.frames[7],
-            "retry: 2000\nid: 2-2\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"b\"}\n\n"
-            "id: 2-3\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"c\"}\n\n"
-            "id: 2-4\nevent: job_complete\ndata: {\"job_id\":\"job_1\",\"reason\":\"stop\","
-            "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":8},\"metrics\":{"
-            "\"queue_ms\":1.000,\"ttft_ms\":2.000,\"duration_ms\":10.000,\"tokens\":3,"
-            "\"tokens_per_second\":333.333}}\n\n");
+  EXPECT_EQ(
+      rec_.frames[7],
+      "retry: 2000\nid: 2-2\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"b\"}\n\n"
+      "id: 2-3\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"c\"}\n\n"
+      "id: 2-4\nevent: job_complete\ndata: {\"job_id\":\"job_1\",\"reason\":\"stop\","
+      "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":8,\"total_tokens\":15},\"metrics\":{"
+      "\"queue_ms\":1.000,\"ttft_ms\":2.000,\"duration_ms\":10.000,\"tokens\":3,"
+      "\"tokens_per_second\":333.333}}\n\n");
   attach(8, 1, "2-4");
   EXPECT_TRUE(rec_.opened[8]);  // nothing follows
   pass(4 * kSecond - 1);
@@ -300,21 +301,144 @@ TEST(EventLogCopy, GivesWhatFollowsAndStartsBehindWhatWasTrimmed) {
   EventLog log(20);  // two tokens of six bytes and their offsets
   for (const char* token : {"first.", "second", "third."}) log.append(token);
   ASSERT_EQ(log.trimmed(), 1u);
-  std::string text;
-  std::vector<std::uint32_t> ends;
-  EXPECT_EQ(log.copy_from(1, text, ends), 2u);
-  EXPECT_EQ(text, "secondthird.");
-  EXPECT_EQ(ends, (std::vector<std::uint32_t>{6, 12}));
-  EXPECT_EQ(log.copy_from(4, text, ends), 4u);
-  EXPECT_EQ(ends.size(), 2u);
+  TokenRun run = log.copy_from(1);
+  EXPECT_EQ(run.first_seq, 2u);
+  EXPECT_EQ(run.text, "secondthird.");
+  EXPECT_EQ(run.ends, (std::vector<std::uint32_t>{6, 12}));
+  EXPECT_EQ(run.kinds, "");
+  const TokenRun nothing = log.copy_from(4);
+  EXPECT_EQ(nothing.first_seq, 4u);
+  EXPECT_TRUE(nothing.ends.empty());
 
   EventLog copy(1000);
-  copy.restore(3, 2, text, ends);
+  copy.restore(3, std::move(run));
   EXPECT_EQ(text_of(copy), "secondthird.");
   EXPECT_EQ(copy.trimmed(), 1u);
   EXPECT_EQ(copy.latest(), (EventId{3, 3}));
   EXPECT_EQ(copy.read({3, 3}).text, "third.");
   EXPECT_TRUE(copy.resolve("3-0").gap);
+}
+
+// The events of a log from its beginning: id, kind, call, text, aux data.
+std::vector<std::string> events_of(const EventLog& log) {
+  std::vector<std::string> lines;
+  for (auto [position, gap] = log.resolve(""); true; ++position.next_seq) {
+    const EventLog::Event event = log.read(position);
+    if (event.kind == EventLog::EventKind::kNone) return lines;
+    lines.push_back(to_string(event.id) + " " + std::to_string(static_cast<int>(event.entry)) +
+                    " " + std::to_string(event.call) + " " + std::string(event.text) + "|" +
+                    std::string(event.aux));
+  }
+}
+
+void append_two_calls(EventLog& log) {
+  log.append({.kind = EntryKind::kReasoning, .text = "think"});
+  log.append({.text = "Hi", .aux = "[1]"});
+  log.append({.kind = EntryKind::kToolCall, .text = "call_a", .aux = "f"});
+  log.append({.kind = EntryKind::kToolArguments, .text = "{}"});
+  log.append({.kind = EntryKind::kToolCall, .text = "call_b", .aux = "g"});
+  log.append({.kind = EntryKind::kToolArguments, .text = "{\"x\":"});
+  log.append({.kind = EntryKind::kToolArguments, .text = "1}"});
+  log.append({.kind = EntryKind::kExtra, .text = "{\"a\":1}"});
+  log.append("plain");
+}
+
+TEST(EventLogCopy, KeepsKindsAuxDataAndCallsFromAnyPlace) {
+  EventLog log(1000);
+  append_two_calls(log);
+  const std::vector<std::string> all = events_of(log);
+  for (std::uint64_t seq = 1; seq <= 10; ++seq) {
+    EventLog copy(1000);
+    copy.restore(1, log.copy_from(seq), {.model = "m-1"});
+    const auto from = all.begin() + static_cast<std::ptrdiff_t>(seq - 1);
+    EXPECT_EQ(events_of(copy), (std::vector<std::string>(from, all.end()))) << seq;
+    EXPECT_EQ(copy.head().model, "m-1");
+    EXPECT_EQ(copy.is_plain(), seq >= 9) << seq;
+    copy.append({.kind = EntryKind::kToolCall, .text = "call_c", .aux = "h"});
+    // The count of calls is not known from text alone.
+    EXPECT_EQ(copy.read({1, 10}).call, seq <= 8 ? 2u : 0u) << seq;
+  }
+}
+
+TEST_F(JobHubRecordTest, WritesTheHeadWithTheAttemptThatHasIt) {
+  create_recorded(1);
+  settle();
+  hub_.set_head(1, {.model = "m-1"}, now_);
+  pass(kSecond);
+  EXPECT_TRUE(last().moved);
+  EXPECT_EQ(last().head.model, "m-1");
+  written();
+  hub_.append(1, "a", now_);
+  pass(kSecond);
+  EXPECT_FALSE(last().moved) << "it is written already";
+  written();
+  hub_.retry(1, R"({"upstream":"b"})", now_);
+  pass(kSecond);
+  EXPECT_TRUE(last().moved);
+  EXPECT_EQ(last().head.model, "") << "another attempt";
+  EXPECT_EQ(last().retry_members, R"({"upstream":"b"})");
+  written();
+  hub_.set_head(1, {.model = "m-2"}, now_);
+  pass(kSecond);
+  EXPECT_EQ(last().head.model, "m-2");
+}
+
+TEST_F(JobHubRecordTest, KeepsTheMembersOfTheFirstAttempt) {
+  JobOptions options;
+  options.job_id = "job_1";
+  options.record = 9;
+  hub_.create(1, options, now_);
+  hub_.start(1, R"({"upstream":"a"})", now_);
+  append(1, 1);
+  pass(kSecond);
+  EXPECT_TRUE(last().moved);
+  EXPECT_EQ(last().retry_members, R"({"upstream":"a"})");
+}
+
+TEST_F(JobHubRecordTest, RestoresTheMembersOfARetry) {
+  RestoredJob job = three_tokens();
+  job.attempt = 2;
+  job.retry_members = R"({"upstream":"b"})";
+  JobOptions options;
+  options.job_id = "job_1";
+  hub_.restore(1, options, job, now_);
+  attach(7, 1);
+  EXPECT_NE(rec_.frames[7].find(R"({"job_id":"job_1","attempt":2,"upstream":"b"})"),
+            std::string::npos)
+      << rec_.frames[7];
+}
+
+TEST_F(JobHubRecordTest, RestoresEveryKindForEveryReader) {
+  JobOptions options;
+  options.job_id = "job_1";
+  hub_.create(1, options, now_);
+  hub_.start(1, {}, now_);
+  hub_.set_head(1, {.model = "m-1"}, now_);
+  EventLog log(1 << 20);
+  append_two_calls(log);
+  for (std::uint64_t seq = 1; seq <= log.entry_count(); ++seq) {
+    const EventLog::Event event = log.read({1, seq});
+    hub_.append(1, {.kind = event.entry, .text = event.text, .aux = event.aux}, now_);
+  }
+  Terminal terminal = complete();
+  terminal.raw_reason = "end_turn";
+  terminal.usage = Usage{.prompt_tokens = 1, .raw = R"({"prompt_tokens":1,"x":1.0})"};
+  hub_.finish(1, terminal, now_);
+  attach(7, 1);
+  read_all(7);
+  const std::string state = hub_.state(1, true, now_, true);
+
+  RestoredJob job;
+  job.tokens = log.copy_from(1);
+  job.head = {.model = "m-1"};
+  job.spans = {.started = 0, .first_token = 0, .ended = 0};
+  job.terminal = terminal;
+  job.retention_left = kSecond;
+  hub_.restore(2, options, job, now_);
+  attach(8, 2);
+  read_all(8);
+  EXPECT_EQ(rec_.frames[8], rec_.frames[7]);
+  EXPECT_EQ(hub_.state(2, true, now_, true), state);
 }
 
 }  // namespace

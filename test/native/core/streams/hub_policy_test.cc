@@ -143,6 +143,23 @@ TEST_F(JobHubTest, AReaderThatComesBackInTimeSavesTheJob) {
   EXPECT_TRUE(rec_.ended.empty());
 }
 
+TEST_F(JobHubTest, AReaderThatDoesNotSubscribeCounts) {
+  create(1, {.disconnect_grace = 2 * kSecond, .wall_time_max = kNever});
+  hub_.hold(1);
+  hub_.hold(1);
+  attach(9, 1);
+  hub_.release(1, now_);
+  hub_.detach(9, now_);
+  pass(60 * kSecond);
+  EXPECT_TRUE(rec_.ended.empty()) << "one is left";
+  hub_.release(1, now_);
+  pass(2 * kSecond - 1);
+  EXPECT_TRUE(rec_.ended.empty());
+  pass(1);
+  ASSERT_EQ(rec_.ended.size(), 1u);
+  EXPECT_NE(rec_.ended[0].find("\"reason\":\"client_disconnected\""), std::string::npos);
+}
+
 TEST_F(JobHubTest, AJobThatNobodyEverReadRunsOn) {
   create(1, {.wall_time_max = kNever});
   pass(3600 * kSecond);

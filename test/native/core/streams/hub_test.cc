@@ -22,7 +22,8 @@ TEST_F(JobHubTest, FramesAreThoseOfTheContract) {
             "id: 1-1\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"Hello\"}\n\n"
             "id: 1-2\nevent: token\ndata: {\"job_id\":\"job_1\",\"token\":\"\\n\\\"world\\\"\"}\n\n"
             "id: 1-3\nevent: job_complete\ndata: {\"job_id\":\"job_1\",\"reason\":\"stop\","
-            "\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":2},"
+            "\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":2,\"total_tokens\":2,"
+            "\"estimated\":true},"
             "\"metrics\":{\"queue_ms\":0.000,\"ttft_ms\":0.000,\"duration_ms\":2000.000,"
             "\"tokens\":2,\"tokens_per_second\":1.000}}\n\n");
   EXPECT_EQ(rec_.closed[9], "finished");
@@ -131,13 +132,18 @@ TEST_F(JobHubTest, ANewAttemptReachesReadersAsJobRetry) {
   create(1);
   attach(9, 1, "", Subscriber::Mode::kEvents);
   append(1, 2);
-  hub_.retry(1, now_);
+  hub_.retry(1, R"({"upstream":"b"})", now_);
   append(1, 1);
   read_all(9);
   EXPECT_EQ(rec_.events[9][6], "2-0");
   EXPECT_EQ(rec_.events[9][7], "job_retry");
-  EXPECT_EQ(rec_.events[9][8], "{\"job_id\":\"job_1\",\"attempt\":2}");
+  EXPECT_EQ(rec_.events[9][8], "{\"job_id\":\"job_1\",\"attempt\":2,\"upstream\":\"b\"}");
   EXPECT_EQ(rec_.events[9][9], "2-1");
+  hub_.retry(1, "{}", now_);
+  settle();
+  read_all(9);
+  EXPECT_EQ(rec_.events[9][12], "3-0");
+  EXPECT_EQ(rec_.events[9][14], "{\"job_id\":\"job_1\",\"attempt\":3}");
 }
 
 TEST_F(JobHubTest, FanInIdsAreACursorOverTheSet) {
@@ -209,16 +215,18 @@ TEST_F(JobHubTest, StateTellsTextUsageAndMetrics) {
   hub_.create(1, {.job_id = "job_1", .prompt_tokens = 7}, now_);
   EXPECT_NE(hub_.state(1, true, now_).find("\"status\":\"queued\""), std::string::npos);
   now_ += 100 * kMillisecond;
-  hub_.start(1, now_);
+  hub_.start(1, {}, now_);
   now_ += 400 * kMillisecond;
   hub_.append(1, "a", now_);
   hub_.append(1, "b", now_);
   now_ += 600 * kMillisecond;
   EXPECT_EQ(hub_.state(1, true, now_),
             "{\"status\":\"running\",\"attempt\":1,\"last_event_id\":\"1-2\","
-            "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2},"
+            "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9,"
+            "\"estimated\":true},"
             "\"metrics\":{\"queue_ms\":100.000,\"ttft_ms\":500.000,\"duration_ms\":1100.000,"
-            "\"tokens\":2,\"tokens_per_second\":2.000},\"text_bytes\":2,\"text\":\"ab\"}");
+            "\"tokens\":2,\"tokens_per_second\":2.000},\"log_bytes\":10,"
+            "\"text_bytes\":2,\"text\":\"ab\"}");
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "log_reader.h"
+
 namespace sluice {
 namespace {
 
@@ -31,14 +33,14 @@ const std::string kDoneEvent = "data: [DONE]\n\n";
 // A hub with jobs 1..n, a reader that acknowledges when told to, and a relay over all of them.
 class RelayTest : public testing::Test, public HubObserver {
  protected:
-  void begin(std::size_t jobs, std::uint64_t capacity = 256) {
+  void begin(std::size_t jobs, std::uint64_t capacity = 256, bool one_answer = false) {
     HubOptions options;
     options.stream_capacity = capacity;
     hub_ = std::make_unique<JobHub>(options, *this);
-    Relay::Options relay{.idle = kIdle, .jobs = {}};
+    Relay::Options relay{.idle = kIdle, .jobs = {}, .one_answer = one_answer, .stops = stops_};
     for (JobHandle job = 1; job <= jobs; ++job) {
       hub_->create(job, {.job_id = "job_" + std::to_string(job), .wall_time_max = kNever}, now_);
-      hub_->start(job, now_);
+      hub_->start(job, {}, now_);
       relay.jobs.push_back(job);
     }
     relay_ = std::make_unique<Relay>(std::move(relay), *hub_, now_);
@@ -87,6 +89,11 @@ class RelayTest : public testing::Test, public HubObserver {
   std::string text(JobHandle job) { return field(job, "\"text\":\""); }
   std::string status(JobHandle job) { return field(job, "\"status\":\""); }
   std::string reason(JobHandle job) { return field(job, "\"reason\":\""); }
+  // An answer of so many choices.
+  void begin_answer(std::size_t choices) { begin(choices, 256, true); }
+
+  LogContent log(JobHandle job) { return read_log(*hub_, job, 100 + job, now_); }
+
   [[nodiscard]] Failure failure() const { return relay_->outcome().failure; }
   [[nodiscard]] bool has_usage(JobHandle job) const {
     return hub_->state(job, false, now_).find("\"usage\":{\"prompt_tokens\":7,") !=
@@ -94,6 +101,7 @@ class RelayTest : public testing::Test, public HubObserver {
   }
 
   Nanos now_ = kSecond;
+  std::vector<std::string> stops_;
   std::unique_ptr<JobHub> hub_;
   std::unique_ptr<Relay> relay_;
 
@@ -353,6 +361,228 @@ TEST_F(RelayTest, AWholeAnswerIsTakenLikeOneChunk) {
   EXPECT_EQ(text(1), "two");
   EXPECT_EQ(reason(1), "length");
   EXPECT_TRUE(has_usage(1));
+}
+
+TEST_F(RelayTest, AnEventOfSixteenMegabytesIsTaken) {
+  begin(1);
+  head();
+  const std::string prefix = R"({"choices":[{"delta":{"images":[")";
+  const std::string suffix = R"("]}}]})";
+  const std::string image((1 << 24) - prefix.size() - suffix.size(), 'A');
+  bytes("data: " + prefix + image + suffix + "\n\n" + finish("stop") + kDoneEvent);
+  EXPECT_EQ(status(1), "completed");
+  const LogContent content = log(1);
+  ASSERT_EQ(content.entries.size(), 1u);
+  EXPECT_EQ(content.entries[0].kind, EntryKind::kExtra);
+  EXPECT_EQ(content.entries[0].text, R"({"images":[")" + image + R"("]})");
+}
+
+std::string call_event(std::string_view members) {
+  return "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0," + std::string(members) +
+         "}]}}]}\n\n";
+}
+
+TEST_F(RelayTest, ACallBehindTheFinishReasonHasArgumentsHoweverTheBodyEnds) {
+  const auto begin_call = [this] {
+    begin(1);
+    head();
+    bytes(finish("stop") + call_event(R"("id":"c","function":{"name":"f"})"));
+  };
+  const auto expect_call = [this] {
+    EXPECT_EQ(reason(1), "tool_calls");
+    const LogContent content = log(1);
+    ASSERT_EQ(content.entries.size(), 2u);
+    EXPECT_EQ(content.entries[1].kind, EntryKind::kToolArguments);
+    EXPECT_EQ(content.entries[1].text, "{}");
+  };
+  begin_call();
+  relay_->on_broken(false, "ECONNRESET", now_);
+  expect_call();
+  begin_call();
+  pass(2 * kSecond);
+  expect_call();
+}
+
+TEST_F(RelayTest, TheHeadOfAnEmptyAnswerIsKept) {
+  begin(1);
+  head();
+  bytes("data: {\"model\":\"m\",\"choices\":[{\"delta\":{}}]}\n\n" + kDoneEvent);
+  EXPECT_EQ(reason(1), "stop");
+  EXPECT_EQ(log(1).head.model, "m");
+}
+
+// --- stop strings that the upstream ignores
+
+TEST_F(RelayTest, TextEndsBeforeAStopStringAndTheTransferIsDropped) {
+  stops_ = {"END", "\xF0\x9F\x98\x80"};
+  begin(1);
+  head();
+  bytes(delta("one E") + delta("Nx two E"));
+  EXPECT_EQ(text(1), "one ENx two ") << "what may be a beginning is held back";
+  bytes(delta("N") + delta("D three"));
+  EXPECT_EQ(text(1), "one ENx two ");
+  EXPECT_EQ(status(1), "completed");
+  EXPECT_EQ(reason(1), "stop");
+  EXPECT_TRUE(relay_->over());
+  EXPECT_EQ(failure(), Failure::kNone);
+  EXPECT_TRUE(hub_->usage(1).estimated);
+}
+
+TEST_F(RelayTest, WhatIsHeldBackIsNotLost) {
+  const auto begin_text = [this] {
+    stops_ = {"END"};
+    begin(1);
+    head();
+    bytes(delta("a E") + delta("N"));
+    EXPECT_EQ(text(1), "a ");
+  };
+  begin_text();
+  bytes(finish("length") + kUsageEvent + kDoneEvent);
+  EXPECT_EQ(text(1), "a EN");
+  EXPECT_EQ(reason(1), "length");
+  EXPECT_TRUE(has_usage(1));
+
+  begin_text();
+  relay_->on_broken(false, "ECONNRESET", now_);
+  EXPECT_EQ(text(1), "a EN");
+  EXPECT_EQ(relay_->outcome().failed, (std::vector<std::int64_t>{2}));
+}
+
+TEST_F(RelayTest, OtherOutputDividesTheTextForStopStrings) {
+  stops_ = {"END"};
+  begin(1);
+  head();
+  bytes(delta("E") + call_event(R"("id":"c","function":{"name":"f","arguments":"END"})") +
+        delta("ND") + finish("stop") + kDoneEvent);
+  const LogContent content = log(1);
+  ASSERT_EQ(content.entries.size(), 4u);
+  EXPECT_EQ(content.entries[0].text, "E");
+  EXPECT_EQ(content.entries[1].kind, EntryKind::kToolCall);
+  EXPECT_EQ(content.entries[2].text, "END");
+  EXPECT_EQ(content.entries[3].text, "ND");
+}
+
+TEST_F(RelayTest, LogprobsStayWithTheirWholeText) {
+  const auto scored = [](std::string_view text) {
+    return "data: {\"choices\":[{\"delta\":{\"content\":\"" + std::string(text) +
+           "\"},\"logprobs\":{\"content\":[{\"token\":\"" + std::string(text) + "\"}]}}]}\n\n";
+  };
+  stops_ = {"END"};
+  begin(1);
+  head();
+  bytes(scored("a E") + scored("x") + scored("b") + scored("cEND"));
+  const LogContent content = log(1);
+  std::vector<std::string> texts;
+  for (const auto& entry : content.entries) texts.push_back(entry.text);
+  EXPECT_EQ(texts, (std::vector<std::string>{"a E", "x", "b", "c"}));
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_NE(content.entries[i].aux.find('"' + texts[i] + '"'), std::string::npos) << i;
+  }
+  EXPECT_EQ(content.entries[3].aux, "") << "those of a text that was cut are not its own";
+}
+
+TEST_F(RelayTest, EachAnswerOfACallStopsByItself) {
+  stops_ = {"."};
+  begin(2);
+  head();
+  bytes(delta("a.", 0) + delta("b", 1) + delta("c", 0));
+  EXPECT_EQ(status(1), "completed");
+  EXPECT_EQ(status(2), "running");
+  EXPECT_FALSE(relay_->over());
+  bytes(delta("d.", 1));
+  EXPECT_EQ(text(1), "a");
+  EXPECT_EQ(text(2), "bd");
+  EXPECT_TRUE(relay_->over());
+}
+
+TEST_F(RelayTest, ChoicesOfOneAnswerStopAndEndTogether) {
+  stops_ = {"."};
+  begin_answer(2);
+  head();
+  bytes(delta("a.", 0) + delta("b", 1) + delta("more", 0) + finish("length", 0));
+  EXPECT_EQ(status(1), "running");
+  bytes(delta("c.", 1));
+  EXPECT_TRUE(relay_->over());
+  EXPECT_EQ(text(1), "a");
+  EXPECT_EQ(text(2), "bc");
+  EXPECT_EQ(reason(1), "stop");
+
+  begin_answer(2);
+  head();
+  bytes(delta("a.", 0) + delta("b", 1) + finish("stop", 1));
+  pass(kSecond);
+  bytes(delta("more", 0));
+  pass(kSecond);
+  EXPECT_EQ(status(1), "completed") << "what a stopped choice goes on with is not waited for";
+  EXPECT_EQ(text(2), "b");
+}
+
+// --- one answer of several choices
+
+TEST_F(RelayTest, ChoicesOfOneAnswerEndTogetherAndTheFirstHasTheUsage) {
+  begin_answer(3);
+  head();
+  bytes(delta("a", 0) + finish("length", 0) + delta("b", 1) + finish("stop", 1) + delta("c", 2));
+  for (const JobHandle job : {1, 2, 3}) EXPECT_EQ(status(job), "running");
+  bytes(finish("stop", 2));
+  EXPECT_EQ(status(1), "running") << "the counts may follow";
+  bytes(kUsageEvent + kDoneEvent);
+  for (const JobHandle job : {1, 2, 3}) EXPECT_EQ(status(job), "completed");
+  EXPECT_EQ(reason(1), "length");
+  EXPECT_TRUE(has_usage(1));
+  EXPECT_FALSE(has_usage(2));
+  EXPECT_EQ(hub_->usage(2).completion_tokens, 1u);
+  EXPECT_TRUE(hub_->usage(2).estimated);
+}
+
+TEST_F(RelayTest, TheEstimateOfOneAnswerCountsAllItsChoices) {
+  begin_answer(2);
+  head();
+  bytes(delta("a", 0) + delta("b", 0) + delta("c", 1) + finish("stop", 0) + finish("stop", 1));
+  pass(2 * kSecond);
+  EXPECT_EQ(status(1), "completed");
+  EXPECT_EQ(hub_->usage(1).completion_tokens, 3u);
+  EXPECT_TRUE(hub_->usage(1).estimated);
+  EXPECT_EQ(hub_->usage(2).completion_tokens, 1u);
+}
+
+TEST_F(RelayTest, ChoicesOfOneAnswerFailTogether) {
+  begin_answer(2);
+  head();
+  bytes(delta("a", 0) + delta("b", 0) + finish("stop", 0));
+  relay_->on_broken(false, "ECONNRESET", now_);
+  EXPECT_EQ(failure(), Failure::kDisconnected);
+  EXPECT_EQ(relay_->outcome().failed, (std::vector<std::int64_t>{2, 2}));
+  EXPECT_EQ(status(1), "running");
+
+  begin_answer(2);
+  head();
+  bytes(delta("a", 0) + finish("stop", 0) + finish("abort", 1) + kDoneEvent);
+  EXPECT_EQ(failure(), Failure::kFinish);
+  EXPECT_EQ(relay_->outcome().text, "abort");
+  EXPECT_EQ(relay_->outcome().failed, (std::vector<std::int64_t>{1, 1}));
+
+  begin_answer(2);
+  head();
+  bytes(delta("a", 0) + finish("stop", 0) + kDoneEvent);
+  EXPECT_EQ(failure(), Failure::kIncomplete) << "a choice that never came";
+
+  begin_answer(2);
+  head();
+  bytes(finish("stop", 0) + finish("stop", 1));
+  relay_->on_broken(false, "", now_);
+  EXPECT_EQ(failure(), Failure::kNone) << "nothing takes the finish reasons back";
+  EXPECT_EQ(status(1), "completed");
+}
+
+TEST_F(RelayTest, AChoiceOfOneAnswerWhoseJobHasEndedIsLeftOut) {
+  begin_answer(2);
+  head();
+  bytes(delta("a", 0) + delta("b", 1));
+  cancel(2);
+  bytes(finish("stop", 0) + kDoneEvent);
+  EXPECT_EQ(status(1), "completed");
+  EXPECT_EQ(relay_->outcome().failed, (std::vector<std::int64_t>{-1, -1}));
 }
 
 struct Bad {

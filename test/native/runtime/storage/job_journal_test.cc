@@ -37,7 +37,9 @@ class JobJournalTest : public testing::Test {
     JobChange change;
     change.record = 1;
     change.attempt = attempt;
-    change.tokens = {seq, std::move(text), std::move(ends)};
+    change.tokens.first_seq = seq;
+    change.tokens.text = std::move(text);
+    change.tokens.ends = std::move(ends);
     return change;
   }
 
@@ -50,9 +52,16 @@ class JobJournalTest : public testing::Test {
   // The tokens of an attempt, as a start reads them.
   [[nodiscard]] TokenRun read(std::int64_t attempt) {
     TokenRun run;
+    const auto bytes = [](const StoreValue& value) {
+      const auto* blob = std::get_if<StoreBlob>(&value);
+      return blob == nullptr ? std::string_view() : std::string_view(blob->bytes);
+    };
     for (const StoreRow& row : rows("tokens", {std::int64_t{1}, attempt})) {
-      EXPECT_TRUE(append_run(run, std::get<std::int64_t>(row[0]), std::get<StoreBlob>(row[2]).bytes,
-                             std::get<StoreBlob>(row[3]).bytes));
+      EXPECT_TRUE(append_run(run, {.seq = std::get<std::int64_t>(row[0]),
+                                   .text = bytes(row[2]),
+                                   .ends = bytes(row[3]),
+                                   .kinds = bytes(row[4]),
+                                   .aux = bytes(row[5])}));
     }
     return run;
   }
@@ -69,6 +78,47 @@ TEST_F(JobJournalTest, JoinsRunsOfTokens) {
   EXPECT_EQ(run.first_seq, 1u);
   EXPECT_EQ(run.text, "a\xc3\xa4" + std::string(70'000, 'x'));
   EXPECT_EQ(run.ends, (std::vector<std::uint32_t>{1, 3, 3, 70'003}));
+}
+
+TEST_F(JobJournalTest, JoinsRunsOfEveryKind) {
+  EventLog log(1 << 20);
+  const auto write_from = [&](std::uint64_t seq) {
+    JobChange change;
+    change.record = 1;
+    change.tokens = log.copy_from(seq);
+    write(std::move(change));
+  };
+  log.append("plain");
+  write_from(1);
+  log.append({.kind = EntryKind::kToolCall, .text = "call_a", .aux = "f"});
+  log.append({.kind = EntryKind::kToolArguments, .text = "{}"});
+  write_from(2);
+  log.append("more");
+  write_from(4);
+  log.append({.text = "Hi", .aux = R"([{"token":"Hi"}])"});
+  log.append({.kind = EntryKind::kToolCall, .text = "call_b", .aux = "g"});
+  write_from(5);
+  const TokenRun written = read(1);
+  const TokenRun whole = log.copy_from(1);
+  EXPECT_EQ(written.text, whole.text);
+  EXPECT_EQ(written.ends, whole.ends);
+  EXPECT_EQ(written.kinds, whole.kinds);
+  EXPECT_EQ(written.aux, whole.aux);
+  EXPECT_EQ(written.aux_ends, whole.aux_ends);
+  EXPECT_EQ(written.calls_before, 0u);
+
+  // After a trim the record begins with text; the calls go on from the second.
+  JobChange trims;
+  trims.record = 1;
+  trims.trims = true;
+  trims.trimmed = 3;
+  write(std::move(trims));
+  const TokenRun rest = read(1);
+  EXPECT_EQ(rest.first_seq, 4u);
+  EXPECT_EQ(rest.calls_before, 1u);
+  EventLog restored(1 << 20);
+  restored.restore(1, rest);
+  EXPECT_EQ(restored.read({1, 6}).call, 1u);
 }
 
 TEST_F(JobJournalTest, RemovesWhatWasTrimmedAndEarlierAttempts) {
@@ -128,6 +178,37 @@ TEST_F(JobJournalTest, WritesAnEnding) {
                                std::int64_t{0}}));
 }
 
+TEST_F(JobJournalTest, WritesUsageRawReasonHeadAndRetryAsTheyAre) {
+  const auto last_columns = [this] {
+    const StoreRow row = rows("jobs").at(0);
+    constexpr std::ptrdiff_t kBefore = 23;  // up to `extra`
+    return StoreRow(row.begin() + kBefore, row.begin() + kBefore + 5);
+  };
+  const std::monostate null;
+  EXPECT_EQ(last_columns(), (StoreRow{null, null, null, null, std::int64_t{0}}));
+  JobChange moved;
+  moved.record = 1;
+  moved.moved = true;
+  moved.head = {.model = "m-1", .service_tier = "flex"};
+  moved.retry_members = R"({"upstream":"b"})";
+  moved.whole = true;
+  write(moved);
+  const std::string head = R"({"model":"m-1","service_tier":"flex"})";
+  EXPECT_EQ(last_columns(), (StoreRow{null, null, head, moved.retry_members, std::int64_t{1}}));
+  JobChange ends = moved;
+  ends.terminal.emplace();
+  ends.terminal->raw_reason = "eos";
+  ends.terminal->usage = Usage{.prompt_tokens = 1, .completion_tokens = 2, .estimated = true};
+  write(ends);
+  const std::string counts =
+      R"({"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"estimated":true})";
+  EXPECT_EQ(last_columns(),
+            (StoreRow{counts, std::string("eos"), head, moved.retry_members, std::int64_t{1}}));
+  ends.terminal->usage->raw = R"({"prompt_tokens":1,"x":1.0})";
+  write(ends);
+  EXPECT_EQ(last_columns().at(0), StoreValue(ends.terminal->usage->raw));
+}
+
 TEST_F(JobJournalTest, LeavesNothingOfAJobThatIsDropped) {
   write(tokens(1, 1, "t", {1}));
   JobChange dropped;
@@ -141,16 +222,38 @@ TEST_F(JobJournalTest, LeavesNothingOfAJobThatIsDropped) {
 
 TEST(TokenRunRows, RefusesWhatDoesNotFit) {
   const std::string one("\1\0\0\0", 4);
+  const std::string two("\2\0\0\0", 4);
+  const std::string none(4, '\0');
   TokenRun run;
-  EXPECT_FALSE(append_run(run, 0, "a", one));                         // ids begin at 1
-  EXPECT_FALSE(append_run(run, 1, "a", one.substr(1)));               // half an offset
-  EXPECT_FALSE(append_run(run, 1, "ab", one));                        // text that is nobody's
-  EXPECT_FALSE(append_run(run, 1, "a", std::string("\2\0\0\0", 4)));  // beyond the text
-  EXPECT_FALSE(append_run(run, 1, "a", std::string("\1\0\0\0\0\0\0\0", 8)));  // backwards
+  const auto refuses = [&run](const TokenRow& row) { return !append_run(run, row); };
+  EXPECT_TRUE(refuses({.seq = 0, .text = "a", .ends = one})) << "ids begin at 1";
+  EXPECT_TRUE(refuses({.seq = 1, .text = "a", .ends = one.substr(1)})) << "half an offset";
+  EXPECT_TRUE(refuses({.seq = 1, .text = "ab", .ends = one})) << "text of no token";
+  EXPECT_TRUE(refuses({.seq = 1, .text = "a", .ends = two})) << "beyond the text";
+  EXPECT_TRUE(refuses({.seq = 1, .text = "a", .ends = one + none})) << "backwards";
+
+  TokenRow typed{.seq = 1, .text = "a", .ends = one};
+  const auto refuses_kinds = [&](const std::string& kinds, const std::string& aux) {
+    TokenRow row = typed;
+    row.kinds = kinds;
+    row.aux = aux;
+    return refuses(row);
+  };
+  const auto kind = [&none](char byte) { return none + byte; };
+  EXPECT_TRUE(refuses_kinds("", one + "a")) << "aux data of plain text";
+  EXPECT_TRUE(refuses_kinds(none, "")) << "no kind for the token";
+  EXPECT_TRUE(refuses_kinds(kind(1) + '\1', "")) << "a kind too many";
+  EXPECT_TRUE(refuses_kinds(kind(6), "")) << "an unknown kind";
+  EXPECT_TRUE(refuses_kinds(kind(16), "")) << "an unknown bit";
+  EXPECT_TRUE(refuses_kinds(kind(8), "")) << "no aux data";
+  EXPECT_TRUE(refuses_kinds(kind(8), two + "a")) << "half of it";
+  EXPECT_TRUE(refuses_kinds(kind(8), one + "ab")) << "more than that";
+  EXPECT_TRUE(refuses_kinds(kind(0), one + "a")) << "aux data of a token without it";
   EXPECT_TRUE(run.ends.empty());
-  EXPECT_TRUE(append_run(run, 5, "a", one));
-  EXPECT_FALSE(append_run(run, 7, "a", one));  // a hole
-  EXPECT_TRUE(append_run(run, 6, "b", one));
+
+  EXPECT_FALSE(refuses({.seq = 5, .text = "a", .ends = one}));
+  EXPECT_TRUE(refuses({.seq = 7, .text = "a", .ends = one})) << "a hole";
+  EXPECT_FALSE(refuses({.seq = 6, .text = "b", .ends = one}));
   EXPECT_EQ(run.first_seq, 5u);
   EXPECT_EQ(run.text, "ab");
 }

@@ -285,7 +285,7 @@ test('a missing addon is an error that says what was tried and what to do', asyn
   expect(stdout).toContain('ERR_ADDON_NOT_FOUND');
   expect(stdout).toContain(path);
   expect(stdout).toContain(`${process.platform}-${process.arch}`);
-  expect(stdout).toContain('npm install');
+  expect(stdout).toContain('npx sluice build');
 });
 
 test('a file that is not an addon is named with the loader’s reason', async () => {

@@ -98,7 +98,7 @@ test('what is asked for counts, and what is given back is there again', () => {
   expect(() => budget.check('bodies', 'bob', 600)).toThrow('no memory for more request bodies');
   budget.count('bodies', 'ann', -400);
   budget.check('bodies', 'bob', 600);
-  expect(budget.byKind()).toEqual({ prompts: 0, bodies: 0, workflows: 0, logs: 0 });
+  expect(budget.byKind()).toEqual({ prompts: 0, bodies: 0, answers: 0, workflows: 0, logs: 0 });
 });
 
 test('above 80 % whoever holds half of it gets nothing more while others hold something', () => {
@@ -109,6 +109,35 @@ test('above 80 % whoever holds half of it gets nothing more while others hold so
   expect(() => budget.check('jobs', 'busy')).toThrow('this caller holds half');
   budget.check('jobs', 'ann');
   budget.check('jobs', 'bob');
+});
+
+test('unfinished work counts for its principal, as it was last read', async () => {
+  const { budget, setLogs } = setUp();
+  let running = new Map([
+    ['busy', 700],
+    ['ann', 110],
+  ]);
+  let reads = 0;
+  budget.setRunning(async () => {
+    reads += 1;
+    return running;
+  });
+  setLogs(700);
+  await budget.sample();
+  expect(reads).toBe(0);
+  setLogs(810);
+  budget.check('jobs', 'busy');
+  await budget.sample();
+  expect(() => budget.check('jobs', 'busy')).toThrow('this caller holds half');
+  budget.check('jobs', 'ann');
+  running = new Map([['ann', 810]]);
+  await budget.sample();
+  budget.check('jobs', 'busy');
+  // Nobody else holds anything.
+  budget.check('jobs', 'ann');
+  budget.setRunning(() => Promise.reject(new Error('closed')));
+  await budget.sample();
+  budget.check('jobs', 'busy');
 });
 
 test('many principals with as much each are dropped from in turn', () => {

@@ -16,6 +16,10 @@ function fakeHub({ window = Infinity } = {}) {
       job(handle).tokens.push(text);
       return job(handle).tokens.length < job(handle).room;
     },
+    appendEntry(handle, entry) {
+      job(handle).tokens.push(entry);
+      return job(handle).tokens.length < job(handle).room;
+    },
     writable(handle) {
       return new Promise((resolve) => {
         job(handle).wake = resolve;
@@ -195,6 +199,158 @@ test("the limit counts tokens, and is the provider's own if it says so", async (
   expect(theirs.hub.job(other.handle)).toMatchObject({
     tokens: ['1', '2', '3'],
     terminal: { reason: 'stop' },
+  });
+});
+
+describe('pieces of other kinds than text', () => {
+  const call = (index, fields) => ({ tool_call: { index, ...fields } });
+
+  test('go to the log as entries, and calls make the reason tool_calls', async () => {
+    const usage = { prompt_tokens: 1, completion_tokens: 2, cost: 0.5 };
+    const { hub, runner } = single(async function* agent() {
+      yield { reasoning: 'hm' };
+      yield 'a';
+      yield { text: 'b', logprobs: [1] };
+      yield call(0, { id: 'c', name: 'f' });
+      return { usage };
+    });
+    const job = record();
+    await runner.run([job]);
+    expect(hub.job(job.handle)).toMatchObject({
+      tokens: [
+        { kind: 'reasoning', text: 'hm' },
+        'a',
+        { kind: 'text', text: 'b', aux: '[1]' },
+        { kind: 'tool_call', text: 'c', aux: 'f' },
+        { kind: 'tool_arguments', text: '{}' },
+      ],
+      terminal: { type: 'complete', reason: 'tool_calls', usage },
+    });
+  });
+
+  test.each([
+    [[], 'stop', 'stop'],
+    [[], undefined, 'stop'],
+    [[], 'tool_calls', 'stop'],
+    [[], 'content_filter', 'content_filter'],
+    [[call(0, { name: 'f' })], 'stop', 'tool_calls'],
+    [[call(0, { name: 'f' })], 'length', 'length'],
+  ])('%j that end with %s complete as %s', async (pieces, reason, outcome) => {
+    const { hub, runner } = single(async function* ends() {
+      yield* pieces;
+      return { reason };
+    });
+    const job = record();
+    await runner.run([job]);
+    expect(hub.job(job.handle).terminal).toMatchObject({ type: 'complete', reason: outcome });
+  });
+
+  test('count for the limit, which leaves no call without arguments', async () => {
+    const { hub, runner } = single(async function* long() {
+      yield { reasoning: 'hm' };
+      yield call(0, { id: 'c', name: 'f' });
+      yield call(0, { arguments: '{"a":1}' });
+    });
+    const job = record({ max_completion_tokens: 2 });
+    await runner.run([job]);
+    expect(hub.job(job.handle)).toMatchObject({
+      tokens: [
+        { kind: 'reasoning' },
+        { kind: 'tool_call' },
+        { kind: 'tool_arguments', text: '{}' },
+      ],
+      terminal: { type: 'complete', reason: 'length' },
+    });
+  });
+
+  test('forbid a retry', async () => {
+    const { hub, runner } = single(
+      async function* fails() {
+        yield { reasoning: 'hm' };
+        throw new Error('busy');
+      },
+      { mayRetry: () => true },
+    );
+    const job = record();
+    expect(await runner.run([job])).toEqual([undefined]);
+    expect(hub.job(job.handle).terminal).toMatchObject({ type: 'error' });
+  });
+
+  test('close the window as text does', async () => {
+    let asked = 0;
+    const { hub, runner } = single(
+      async function* thinks() {
+        while ((asked += 1) < 4) yield { reasoning: 'hm' };
+      },
+      { hub: fakeHub({ window: 2 }) },
+    );
+    const job = record();
+    const run = runner.run([job]);
+    await turn();
+    expect(asked).toBe(2);
+    hub.open(job.handle);
+    await run;
+    expect(hub.job(job.handle).tokens).toHaveLength(3);
+  });
+
+  test.each([
+    [
+      'a reason that is none',
+      async function* () {
+        yield 'a';
+        return { reason: 'error' };
+      },
+      /the reason "error"; it must be one of stop, length, tool_calls, content_filter/,
+    ],
+    [
+      'a call without a name',
+      async function* () {
+        yield call(0, { id: 'c' });
+      },
+      /without a name/,
+    ],
+    [
+      'an unknown piece',
+      async function* () {
+        yield { tool_calls: [] };
+      },
+      /the members "tool_calls"/,
+    ],
+  ])('%s fails the job with a message that names it', async (_, generate, message) => {
+    const { hub, runner } = single(generate, { exposeErrors: false });
+    const job = record();
+    await runner.run([job]);
+    expect(hub.job(job.handle).terminal).toEqual({
+      type: 'error',
+      error: {
+        code: 'provider_error',
+        type: 'provider_error',
+        message: expect.stringMatching(message),
+      },
+    });
+  });
+
+  test('of a batch go to the request of their index', async () => {
+    const { hub, runner } = batched(async function* mixed() {
+      yield { index: 1, reasoning: 'hm' };
+      yield { index: 0, ...call(3, { id: 'c', name: 'f', arguments: '{}' }) };
+      yield { index: 1, text: 'x' };
+      yield { index: 0, end: {} };
+      yield { index: 1, end: {} };
+    });
+    const jobs = [record(), record()];
+    await runner.run(jobs);
+    expect(hub.job(jobs[0].handle)).toMatchObject({
+      tokens: [
+        { kind: 'tool_call', text: 'c' },
+        { kind: 'tool_arguments', text: '{}' },
+      ],
+      terminal: { reason: 'tool_calls' },
+    });
+    expect(hub.job(jobs[1].handle)).toMatchObject({
+      tokens: [{ kind: 'reasoning', text: 'hm' }, 'x'],
+      terminal: { reason: 'stop' },
+    });
   });
 });
 

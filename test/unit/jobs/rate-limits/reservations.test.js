@@ -130,6 +130,12 @@ describe('how it ends', () => {
     expect(reservations.open).toBe(0);
   });
 
+  test('each answer to a request reserves its limit, by either name', () => {
+    const { take, left } = setUp(config);
+    take('ann', { request: { prompt: 'x'.repeat(8), max_completion_tokens: 20, n: 3 } });
+    expect(left('ann')).toEqual(rest(9, 38, 1));
+  });
+
   test('more than was reserved is a debt', () => {
     const { take, left, clock } = setUp(config);
     take('ann', { request }).settle(150);

@@ -1,6 +1,7 @@
 /** Watching keys: which changes come, in which order, and how a watch ends. */
 import { describe, expect, test } from '@jest/globals';
 import { KvStore, ManualClock } from '../../../../lib/index.js';
+import { storeControl } from '../../../../lib/primitives/kv/kv-store.js';
 
 function make(options) {
   const clock = new ManualClock();
@@ -110,7 +111,37 @@ describe('watch', () => {
     expect(await watch.next()).toEqual({ done: true, value: undefined });
   });
 
+  test('ends beyond its bytes, but takes a single large change', async () => {
+    const { store } = make();
+    const watch = store.watch({ capacityBytes: 100 });
+    store.set('k', 'x'.repeat(1000));
+    expect(storeControl.watchBytes(store)).toBe(1001);
+    expect((await watch.next()).value.value).toHaveLength(1000);
+    expect(storeControl.watchBytes(store)).toBe(0);
+    store.set('k', 'x'.repeat(49));
+    store.set('k', Buffer.alloc(49));
+    expect(storeControl.watchBytes(store)).toBe(100);
+    store.delete('k');
+    await take(watch, 2);
+    await expect(watch.next()).rejects.toMatchObject({ code: 'ERR_WATCH_OVERFLOW' });
+    expect(storeControl.watchBytes(store)).toBe(0);
+  });
+
+  test('what waits counts until its watch ends', async () => {
+    const { store } = make();
+    const controller = new AbortController();
+    const watches = [store.watch(), store.watch(), store.watch({ signal: controller.signal })];
+    store.set('key', 'value');
+    expect(storeControl.watchBytes(store)).toBe(24);
+    await watches[0].return();
+    controller.abort();
+    expect(storeControl.watchBytes(store)).toBe(8);
+    await take(watches[1], 1);
+    expect(storeControl.watchBytes(store)).toBe(0);
+  });
+
   test.each([
+    [{ capacityBytes: 0 }, /^capacityBytes takes/],
     [{ key: 'a', prefix: 'b' }, /key or prefix/],
     [{ capacity: 0 }, /^capacity takes/],
     [{ prefix: 5 }, /^prefix takes a string/],

@@ -55,6 +55,18 @@ test('at temperature 0 gives the engine’s own text, and counts exactly', async
   });
 });
 
+test('a seed makes a text again, and top_k 1 takes the most likely token', async () => {
+  const ask = async (body, temperature = 1.5) => {
+    const fields = { prompt: 'the river', maxTokens: 12, temperature, body };
+    return (await collect(batch(request(fields)), 1))[0].text;
+  };
+  const texts = [];
+  for (const seed of [1, 2, 3, 1]) texts.push(await ask({ seed, top_k: 1000, min_p: 0, top_p: 1 }));
+  expect(texts[3]).toBe(texts[0]);
+  expect(new Set(texts).size).toBeGreaterThan(1);
+  expect(await ask({ top_k: 1 })).toBe(await ask({}, 0));
+});
+
 test('a batch larger than its sequences is answered whole, and interleaved', async () => {
   const requests = Array.from({ length: 10 }, (_, n) =>
     request({ prompt: `water ${n}`, maxTokens: 8, temperature: 0 }),

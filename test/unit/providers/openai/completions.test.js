@@ -47,7 +47,10 @@ describe.each(clients)('by %s', (client) => {
         {
           text: 'ab',
           endings: 1,
-          end: { reason: 'stop', usage: { prompt_tokens: 7, completion_tokens: 2 } },
+          end: {
+            reason: 'stop',
+            usage: { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 },
+          },
         },
       ]);
       expect(upstream.exchanges[0].body.prompt).toEqual([

@@ -31,7 +31,9 @@ describe.each(clients)('by %s', (client) => {
       exchange.open(status, headers);
       exchange.res.end(body);
     };
-    const errorBody = JSON.stringify({ error: { message: 'that\n is key-1 not\u0000 fine' } });
+    const errorBody = JSON.stringify({
+      error: { message: 'that\n is password: 1x not\u0000 fine' },
+    });
 
     test.each([
       [
@@ -52,13 +54,13 @@ describe.each(clients)('by %s', (client) => {
         false,
         /\(404\): not found$/,
       ],
-      ['a wrong key', 401, json, errorBody, 'upstream_bad_request', false, /credentials \(401\)$/],
+      ['a wrong key', 401, json, errorBody, 'upstream_unauthorized', false, /credentials \(401\)$/],
       [
         'a key without the right',
         403,
         json,
         errorBody,
-        'upstream_bad_request',
+        'upstream_unauthorized',
         false,
         /credentials \(403\)$/,
       ],
@@ -143,7 +145,7 @@ describe.each(clients)('by %s', (client) => {
         'an event beyond the limit',
         200,
         sse,
-        `data: ${'x'.repeat(2 ** 24)}\n\n`,
+        `data: ${'x'.repeat(2 ** 24 + 64)}\n\n`,
         'upstream_invalid_response',
         false,
         /size limit/,

@@ -27,7 +27,10 @@ describe.each(clients)('by %s', (client) => {
       expect(got).toEqual({
         texts: ['Hel', 'lo', ' you'],
         text: 'Hello you',
-        end: { reason: 'stop', usage: { prompt_tokens: 7, completion_tokens: 3 } },
+        end: {
+          reason: 'stop',
+          usage: { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 },
+        },
       });
       const [{ path, headers, body }] = upstream.exchanges;
       expect(path).toBe('/v1/chat/completions');
@@ -179,7 +182,10 @@ describe.each(clients)('by %s', (client) => {
       });
       expect(await collect(provider.generate(request()))).toMatchObject({
         text: 'two\nlines',
-        end: { reason: 'length', usage: { prompt_tokens: 1, completion_tokens: 2 } },
+        end: {
+          reason: 'length',
+          usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
+        },
       });
     });
 

@@ -11,7 +11,8 @@ function setUp({ maxRetained = 10, retentionMs = 500, hasPrincipals } = {}) {
   const clock = new ManualClock();
   const endings = [];
   const hub = new JobHub({ ...hubOptions, reactors: [manualReactor(clock)], retentionMs });
-  const operations = new Operations({ hub, maxRetained, hasPrincipals });
+  const nowMs = () => clock.nowMs();
+  const operations = new Operations({ hub, nowMs, retentionMs, maxRetained, hasPrincipals });
   operations.on('ended', (operation, state) => endings.push([operation.id, state.status]));
   const create = (kind = 'workflow', principal = 'ann') =>
     operations.create(kind, principal, policy);

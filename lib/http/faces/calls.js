@@ -1,0 +1,253 @@
+import { ResponseEgress } from '../sse/response.js';
+import { jobNotFound } from '../../jobs/errors.js';
+import { failureAnswer } from './failure.js';
+import { Orphans } from './orphans.js';
+import { setUpstream } from '../respond.js';
+
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../streams/types.js').JobState} JobState */
+/** @typedef {import('node:http').ServerResponse} ServerResponse */
+
+/**
+ * The request that a connection waits for.
+ * @typedef {object} FaceRequest
+ * @property {string} path
+ * @property {unknown} body parsed JSON
+ */
+
+/**
+ * The HTTP calls of the faces that wait for jobs: each counts as a reader of its job from the start,
+ * waits for the first entry or the end, and streams or answers. Main thread; lives as long as its hub.
+ */
+export class FaceCalls {
+  #hub;
+  #egress;
+  #open;
+  #headHoldMs;
+  /** @type {Map<JobRecord, Set<() => void>>} calls to wake when a job has begun or ended */
+  #waiting = new Map();
+  /** Calls and answers of each job. @type {WeakMap<JobRecord, {calls: number, answered: boolean}>} */
+  #counts = new WeakMap();
+  orphans = new Orphans();
+
+  /**
+   * @param {object} deps
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../sse/open-streams.js').OpenStreams} deps.open
+   * @param {{egress: import('../sse/response.js').EgressMode, headHoldMs: number}} deps.options
+   */
+  constructor({ hub, lifecycle, open, options }) {
+    this.#hub = hub;
+    this.#open = open;
+    this.#egress = options.egress;
+    this.#headHoldMs = options.headHoldMs;
+    const wake = (/** @type {JobRecord} */ record) => this.#wake(record);
+    lifecycle.on('begun', wake);
+    lifecycle.on('ended', wake);
+    lifecycle.on('purged', (record) => {
+      this.orphans.delete(record);
+      wake(record);
+    });
+  }
+
+  get hub() {
+    return this.#hub;
+  }
+
+  get open() {
+    return this.#open;
+  }
+
+  get egress() {
+    return this.#egress;
+  }
+
+  get headHoldMs() {
+    return this.#headHoldMs;
+  }
+
+  /**
+   * Connects a response to the jobs that it will answer.
+   * @param {ServerResponse} res with nothing written yet
+   * @param {JobRecord[]} records of its answers, at least one
+   * @param {FaceRequest} [request] what a retry repeats; default: no retry can join
+   * @param {(complete: boolean) => void} [onLeft] called once, when its connection has ended;
+   *   `complete`: the client has been sent all of the answer
+   * @returns {FaceCall}
+   */
+  join(res, records, request, onLeft) {
+    const [record] = records;
+    this.orphans.delete(record);
+    const counts = this.#counts.get(record) ?? { calls: 0, answered: false };
+    counts.calls += 1;
+    this.#counts.set(record, counts);
+    return new FaceCall(this, res, records, (complete) => {
+      counts.calls -= 1;
+      counts.answered ||= complete;
+      onLeft?.(complete);
+      if (counts.answered || counts.calls > 0 || request === undefined) return;
+      this.orphans.add(record, request.path, request.body);
+    });
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {() => void} wake called at its next event
+   * @returns {() => void} stops waiting
+   */
+  whenChanged(record, wake) {
+    const waiting = this.#waiting.get(record) ?? new Set();
+    this.#waiting.set(record, waiting.add(wake));
+    return () => {
+      waiting.delete(wake);
+      if (waiting.size === 0) this.#waiting.delete(record);
+    };
+  }
+
+  /** @param {JobRecord} record */
+  #wake(record) {
+    for (const wake of this.#waiting.get(record) ?? []) wake();
+  }
+}
+
+/** One response that waits for jobs. Ends with its connection. */
+class FaceCall {
+  #calls;
+  #res;
+  #records;
+  #onLeft;
+  #streams = false;
+  /** @type {(() => void)[]} */
+  #holds;
+  #left = false;
+  #wake = () => {};
+
+  /**
+   * @param {FaceCalls} calls
+   * @param {ServerResponse} res
+   * @param {JobRecord[]} records
+   * @param {(complete: boolean) => void} onLeft
+   */
+  constructor(calls, res, records, onLeft) {
+    this.#calls = calls;
+    this.#res = res;
+    this.#records = records;
+    this.#onLeft = onLeft;
+    this.#holds = records.map(({ handle }) => calls.hub.hold(handle));
+    res.once('close', () => {
+      if (!this.#streams) this.#leave(res.writableFinished);
+    });
+    if (res.destroyed) this.#leave(false);
+  }
+
+  /** @param {boolean} complete whether the client has received the whole answer */
+  #leave(complete) {
+    if (this.#left) return;
+    this.#left = true;
+    this.#release();
+    this.#onLeft(complete);
+    this.#wake();
+  }
+
+  #release() {
+    for (const release of this.#holds.splice(0)) release();
+  }
+
+  /**
+   * @param {() => boolean} reached
+   * @param {number} [holdMs] longest wait; default: none
+   * @returns {Promise<boolean>} false: the client has left
+   */
+  async #until(reached, holdMs) {
+    let late = false;
+    const timer = holdMs === undefined ? undefined : setTimeout(() => this.#late(), holdMs);
+    this.#late = () => {
+      late = true;
+      this.#wake();
+    };
+    const forget = this.#records.map((record) =>
+      this.#calls.whenChanged(record, () => this.#wake()),
+    );
+    while (!this.#left && !late && !reached()) {
+      await new Promise((resolve) => {
+        this.#wake = () => resolve(undefined);
+      });
+    }
+    clearTimeout(timer);
+    for (const stop of forget) stop();
+    if (!this.#res.headersSent) setUpstream(this.#res, this.#records[0]);
+    return !this.#left;
+  }
+
+  #late = () => {};
+
+  /**
+   * Waits until the head of a stream may be sent: a job has its first entry, or has ended well, or
+   * `headHoldMs` have passed.
+   * @returns {Promise<boolean>} false: the client has left
+   * @throws {import('../../internal/util/http-error.js').HttpError} when a job failed before its
+   *   first entry
+   */
+  async beginning() {
+    const failed = () =>
+      this.#records.find((each) => each.ended && !each.begun && !isComplete(each));
+    const begun = () => this.#records.some((each) => each.begun || each.ended);
+    const present = await this.#until(begun, this.#calls.headHoldMs);
+    const record = failed();
+    if (present && record !== undefined) throw failureAnswer(record, record.final);
+    return present;
+  }
+
+  /**
+   * Waits for the ends of all jobs.
+   * @returns {Promise<boolean>} false: the client has left
+   * @throws {import('../../internal/util/http-error.js').HttpError} when a job has failed
+   */
+  async ending() {
+    const failed = () => this.#records.find((each) => each.ended && !isComplete(each));
+    const ended = () => failed() !== undefined || this.#records.every((each) => each.ended);
+    if (!(await this.#until(ended))) return false;
+    const record = failed();
+    if (record !== undefined) throw failureAnswer(record, record.final);
+    return true;
+  }
+
+  /**
+   * As `ending`.
+   * @returns {Promise<JobState[] | undefined>} the states of all answers, with items; undefined: the
+   *   client has left
+   */
+  async states() {
+    if (!(await this.ending())) return undefined;
+    const handles = this.#records.flatMap(({ handle, siblings }) => [handle, ...siblings]);
+    const states = await Promise.all(
+      handles.map((handle) => this.#calls.hub.snapshot(handle, { items: true })),
+    );
+    if (states.includes(null)) throw jobNotFound();
+    return /** @type {JobState[]} */ (states);
+  }
+
+  /**
+   * Streams the jobs' logs as frames of a face, until their end.
+   * @param {import('../../streams/types.js').FaceOptions} face
+   */
+  stream(face) {
+    this.#streams = true;
+    const { hub, open, egress } = this.#calls;
+    const members = this.#records.flatMap(({ handle, siblings }) =>
+      [handle, ...siblings].map((each) => ({ handle: each, cursor: '' })),
+    );
+    const closed = open.open(this.#records[0].principal);
+    const onClosed = (/** @type {boolean} */ complete) => {
+      closed();
+      this.#leave(complete);
+    };
+    new ResponseEgress(this.#res, { mode: egress, onClosed }).connect(hub, members, { face });
+    // From here on the stream itself is the reader.
+    this.#release();
+  }
+}
+
+/** @param {JobRecord} record ended */
+const isComplete = ({ final }) => final.status === 'completed';

@@ -1,0 +1,208 @@
+/** `/v1/chat/completions` and `/v1/completions`, as OpenAI's clients use them. */
+import { badRequest, HttpError } from '../../../internal/util/http-error.js';
+import { chatAnswer, completionAnswer } from './answer.js';
+import { faceOf, jobIdOf, tailOf } from '../ids.js';
+import { idempotencyKeyOf } from '../../routes/jobs.js';
+import { divideChat, divideCompletions } from './request.js';
+import { overloaded } from '../../../jobs/errors.js';
+import { cursorOf } from '../../routes/streams.js';
+import { sendJson } from '../../respond.js';
+import { joinOrphan, setFaceHeaders, submitFaced } from '../submit.js';
+
+/** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../router.js').Handle} Handle */
+/** @typedef {import('../../router.js').Context} Context */
+/** @typedef {import('node:http').ServerResponse} ServerResponse */
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+
+/** A retrying client comes back within this time. */
+const GRACE_MS = 2000;
+
+/**
+ * What is kept of a call with its job, to make the same bytes again.
+ * @typedef {object} ChatFace
+ * @property {'chat' | 'completions'} dialect
+ * @property {string | null} model as requested
+ * @property {boolean} [include_usage]
+ */
+
+/**
+ * @typedef {object} ChatDeps
+ * @property {import('../../../jobs/admission/admission.js').Admission} admission
+ * @property {import('../../../jobs/execution/lifecycle.js').JobLifecycle} lifecycle
+ * @property {import('../calls.js').FaceCalls} calls
+ * @property {{reasoningField: import('./answer.js').ReasoningField}} options
+ */
+
+const PATHS = { chat: '/v1/chat/completions', completions: '/v1/completions' };
+
+const DIALECTS = {
+  chat: { prefix: 'chatcmpl', answer: chatAnswer },
+  completions: { prefix: 'cmpl', answer: completionAnswer },
+};
+
+/**
+ * @param {ChatDeps} deps
+ * @returns {import('../../router.js').Routes}
+ */
+export function chatRoutes({ admission, lifecycle, calls, options }) {
+  const { jobs } = lifecycle;
+
+  /**
+   * @param {ChatFace['dialect']} dialect
+   * @param {JobRecord[]} records
+   */
+  function factsOf(dialect, [record]) {
+    const face = /** @type {ChatFace} */ (record.extra?.face);
+    return {
+      id: `${DIALECTS[dialect].prefix}-${tailOf(record)}`,
+      created: Math.floor(record.createdAtMs / 1000),
+      model: face.model ?? record.model,
+      choicesPerPrompt: 1 + record.siblings.length,
+      reasoningField: options.reasoningField,
+    };
+  }
+
+  /**
+   * Answers with the records' logs, as a stream or whole, once that is possible.
+   * @param {ServerResponse} res
+   * @param {JobRecord[]} records
+   * @param {object} how
+   * @param {ChatFace['dialect']} how.dialect
+   * @param {boolean} how.stream
+   * @param {boolean} [how.includeUsage]
+   * @param {number} [how.after] number of frames that the client has
+   * @param {number} how.startedAt
+   * @param {import('../calls.js').FaceRequest} [how.request] default: a retry joins no such call
+   */
+  async function answer(res, records, how) {
+    const { dialect, stream, includeUsage = false, after = 0, startedAt, request } = how;
+    const call = calls.join(res, records, request);
+    const facts = factsOf(dialect, records);
+    if (stream) {
+      if (!(await call.beginning())) return;
+      setFaceHeaders(res, startedAt, records[0]);
+      const choices = records.length * facts.choicesPerPrompt;
+      call.stream({ dialect, ...facts, tail: tailOf(records[0]), choices, includeUsage, after });
+      return;
+    }
+    const states = await call.states();
+    if (states === undefined) return;
+    setFaceHeaders(res, startedAt, records[0]);
+    sendJson(res, 200, DIALECTS[dialect].answer(facts, states));
+  }
+
+  /**
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   * @param {Context} context
+   * @param {ChatFace['dialect']} dialect
+   * @param {import('./request.js').Divided & {prompts?: (string | number[])[]}} asked
+   */
+  async function serve(req, res, { access, body }, dialect, asked) {
+    const startedAt = performance.now();
+    const { principal } = access;
+    const { stream, includeUsage } = asked;
+    if (stream && !calls.open.hasRoom(principal)) throw overloaded();
+    const request = { path: PATHS[dialect], body };
+    const how = { dialect, stream, includeUsage, startedAt, request };
+    const orphan = joinOrphan(calls, req, res, { principal, ...request });
+    if (orphan !== undefined) {
+      await answer(res, [orphan, ...orphan.peers], how);
+      return;
+    }
+    const records = await submit(req, res, { access, body }, dialect, asked);
+    if (records !== undefined) await answer(res, records, how);
+  }
+
+  /**
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   * @param {Pick<Context, 'access' | 'body'>} context
+   * @param {ChatFace['dialect']} dialect
+   * @param {import('./request.js').Divided & {prompts?: (string | number[])[]}} asked
+   * @returns {Promise<JobRecord[] | undefined>} undefined: the client has left
+   */
+  async function submit(req, res, { access, body }, dialect, asked) {
+    const path = PATHS[dialect];
+    const { request, prompts = [undefined], includeUsage, passed } = asked;
+    const key = idempotencyKeyOf(req);
+    const submission = {
+      ...{ access, passed, fingerprint: { path, body } },
+      face: {
+        dialect,
+        model: request.model ?? null,
+        ...(includeUsage && { include_usage: true }),
+      },
+      options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...asked.options },
+    };
+    /** @type {JobRecord[]} */
+    const records = [];
+    const giveUp = () => {
+      for (const record of records) lifecycle.cancel(record, 'client_request');
+    };
+    try {
+      for (const [i, prompt] of prompts.entries()) {
+        const record = await submitFaced(admission, req, res, {
+          ...submission,
+          request: prompt === undefined ? request : { ...request, prompt },
+          // Each prompt is a job with a key of its own.
+          idempotencyKey: i === 0 || key === undefined ? key : `${key}#${i}`,
+          near: records[0]?.handle,
+        });
+        if (record === undefined) {
+          giveUp();
+          return undefined;
+        }
+        records.push(record);
+      }
+    } catch (error) {
+      giveUp();
+      throw error;
+    }
+    records[0].peers = records.slice(1);
+    return records;
+  }
+
+  /** @type {Handle} */
+  const chat = (req, res, context) => serve(req, res, context, 'chat', divideChat(context.body));
+
+  /** @type {Handle} */
+  const completions = (req, res, context) =>
+    serve(req, res, context, 'completions', divideCompletions(context.body));
+
+  /** @type {Handle} */
+  async function read(req, res, { params: { id = '' }, query, access: { principal } }) {
+    const record = jobs.get(jobIdOf('chatcmpl-', id), principal);
+    const face = faceOf(record, 'chat');
+    if (record === undefined || face === undefined) throw completionNotFound(id);
+    const stream = query.stream === 'true';
+    const cursor = stream ? cursorOf(req, query) : '';
+    if (!/^\d{0,15}$/.test(cursor)) {
+      throw badRequest('invalid_value', 'Last-Event-ID', 'Last-Event-ID must be an integer.');
+    }
+    await answer(res, [record], {
+      dialect: 'chat',
+      stream,
+      includeUsage: face.include_usage === true,
+      after: Number(cursor),
+      startedAt: performance.now(),
+    });
+  }
+
+  const body = /** @type {const} */ ('json');
+  return {
+    [PATHS.chat]: { POST: { handle: chat, body } },
+    '/v1/chat/completions/:id': { GET: { handle: read, head: false } },
+    [PATHS.completions]: { POST: { handle: completions, body } },
+  };
+}
+
+/** @param {string} id */
+function completionNotFound(id) {
+  return new HttpError(404, {
+    code: 'not_found',
+    param: 'id',
+    message: `No chat completion with the id ${JSON.stringify(id.slice(0, 100))}.`,
+  });
+}

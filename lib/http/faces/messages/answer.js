@@ -1,0 +1,116 @@
+/** Composes whole answers and errors of Anthropic's Messages API. Pure functions. */
+
+/** @typedef {import('../../../streams/types.js').JobState} JobState */
+/** @typedef {import('../../../streams/types.js').AnswerItem} AnswerItem */
+
+/** @type {Record<string, string>} */
+const STOP_REASONS = {
+  length: 'max_tokens',
+  tool_calls: 'tool_use',
+  content_filter: 'refusal',
+};
+
+/** @type {Record<number, string>} */
+const ERROR_TYPES = {
+  401: 'authentication_error',
+  402: 'billing_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  503: 'overloaded_error',
+  504: 'timeout_error',
+};
+
+/** @param {string} json @returns {unknown} `{}` for arguments that are no JSON */
+function parsed(json) {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * Adds what an upstream of the same API gave beside texts and calls: its client needs it in the next turn.
+ * @param {any[]} content
+ * @param {any} delta
+ */
+function addExtra(content, { signature, redacted_thinking: redacted, content_blocks: blocks }) {
+  if (typeof signature === 'string') {
+    const last = content.at(-1);
+    // Thinking may be kept back, and its signature not.
+    if (last?.type === 'thinking' && last.signature === '') last.signature = signature;
+    else content.push({ type: 'thinking', thinking: '', signature });
+  }
+  if (typeof redacted === 'string') content.push({ type: 'redacted_thinking', data: redacted });
+  if (Array.isArray(blocks)) content.push(...blocks);
+}
+
+/**
+ * @param {readonly AnswerItem[]} items in the order of the log
+ * @returns {object[]}
+ */
+function contentOf(items) {
+  /** @type {any[]} */
+  const content = [];
+  for (const item of items) {
+    if (item.kind === 'reasoning') {
+      content.push({ type: 'thinking', thinking: item.text, signature: '' });
+    } else if (item.kind === 'extra') {
+      addExtra(content, item.delta ?? {});
+    } else if (item.kind === 'tool_call') {
+      const { id, name, arguments: given = '{}' } = item;
+      content.push({ type: 'tool_use', id, name, input: parsed(given) });
+    } else {
+      content.push({ type: 'text', text: item.text });
+    }
+  }
+  return content;
+}
+
+/** @param {any} usage */
+function usageOf({
+  prompt_tokens: prompt,
+  completion_tokens: output,
+  prompt_tokens_details: details,
+  cache_creation_input_tokens: written,
+}) {
+  const read = details?.cached_tokens ?? 0;
+  return {
+    input_tokens: Math.max(0, prompt - read - (written ?? 0)),
+    ...(written > 0 && { cache_creation_input_tokens: written }),
+    ...(read > 0 && { cache_read_input_tokens: read }),
+    output_tokens: output,
+  };
+}
+
+/**
+ * @param {{id: string, model: string}} facts `model` as requested; the upstream's name goes before it
+ * @param {JobState} state with items
+ */
+export function messagesAnswer({ id, model }, { items = [], head = {}, reason = '', usage }) {
+  return {
+    ...{ id, type: 'message', role: 'assistant', model: head.model ?? model },
+    content: contentOf(items),
+    stop_reason: STOP_REASONS[reason] ?? 'end_turn',
+    stop_sequence: null,
+    usage: usageOf(usage),
+  };
+}
+
+/**
+ * @param {string} [url] of a request
+ * @returns {boolean} whether Anthropic's clients ask there
+ */
+export const isMessagesPath = (url = '') => /^[^?]*\/v1\/messages(?:[/?]|$)/.test(url);
+
+/**
+ * @param {import('../../../internal/util/http-error.js').HttpError} error
+ * @param {string} requestId
+ * @returns {object} the body of an answer
+ */
+export function messagesError({ status, message }, requestId) {
+  const type = ERROR_TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error');
+  return { type: 'error', error: { type, message }, request_id: requestId };
+}

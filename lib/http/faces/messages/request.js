@@ -1,0 +1,267 @@
+/** Converts requests of Anthropic's Messages API to chat requests. Pure functions. */
+import { badRequest } from '../../../internal/util/http-error.js';
+import { checkBody } from '../chat/request.js';
+import { schemaCheck } from '../../../internal/util/request-schema.js';
+
+/** @typedef {Record<string, any>} Block of the content of a message */
+/** @typedef {Record<string, any>} Message of chat completions */
+
+/**
+ * @typedef {object} MessagesRequest
+ * @property {Record<string, any>} request the members that the gateway interprets
+ * @property {Record<string, unknown>} passed members of a chat request; as `anthropic` the body itself,
+ *   which an Anthropic upstream gets in place of all others, and as `anthropic_beta` its header
+ * @property {object} [options] of the job, unchecked: the member `sluice`
+ * @property {boolean} stream
+ */
+
+const text = { type: ['string', 'array'] };
+const properties = {
+  model: { type: 'string', minLength: 1, maxLength: 256 },
+  messages: {
+    type: 'array',
+    minItems: 1,
+    items: {
+      type: 'object',
+      required: ['role', 'content'],
+      properties: {
+        role: { type: 'string', enum: ['user', 'assistant', 'system'] },
+        content: text,
+      },
+    },
+  },
+  system: text,
+  max_tokens: { type: 'integer', minimum: 1 },
+  stop_sequences: { type: 'array', items: { type: 'string' } },
+  temperature: { type: 'number', minimum: 0, maximum: 1 },
+  stream: { type: 'boolean' },
+  tools: { type: 'array', items: { type: 'object', required: ['name'] } },
+  tool_choice: { type: 'object', required: ['type'] },
+  thinking: { type: 'object' },
+  output_config: { type: 'object' },
+  metadata: { type: 'object' },
+  sluice: { type: 'object' },
+};
+const checkMessages = schemaCheck({
+  type: 'object',
+  required: ['model', 'messages', 'max_tokens'],
+  properties,
+});
+const checkCount = schemaCheck({ type: 'object', required: ['model', 'messages'], properties });
+
+/** @param {Block} source of an image or a document @param {string} at */
+function urlOf(source, at) {
+  if (source?.type === 'url') return source.url;
+  if (source?.type === 'base64') return `data:${source.media_type};base64,${source.data}`;
+  if (source?.type === 'text') {
+    return `data:text/plain;base64,${Buffer.from(String(source.data)).toString('base64')}`;
+  }
+  throw badRequest(
+    'invalid_value',
+    `${at}.source.type`,
+    `${at}.source.type must be base64 or url.`,
+  );
+}
+
+/**
+ * What the chat format has no word for is an error, or is left to the upstream, which may be one of this
+ * API and takes the body as it came.
+ * @typedef {object} Reading
+ * @property {boolean} isStrict
+ * @property {string | string[]} [beta] header of the request
+ */
+
+/**
+ * @param {Block} block
+ * @param {string} at
+ * @param {Reading} how
+ * @returns {object} a part of a chat message
+ */
+function partOf(block, at, how) {
+  switch (block?.type) {
+    case 'text':
+      return { type: 'text', text: String(block.text ?? '') };
+    case 'image':
+      return { type: 'image_url', image_url: { url: urlOf(block.source, at) } };
+    case 'document':
+      return {
+        type: 'file',
+        file: { ...(block.title && { filename: block.title }), file_data: urlOf(block.source, at) },
+      };
+    default:
+      if (!how.isStrict && typeof block?.type === 'string') return block;
+      throw badRequest('invalid_value', `${at}.type`, `${at}.type is not supported here.`);
+  }
+}
+
+/**
+ * @param {string | Block[]} content
+ * @param {string} at
+ * @param {Reading} how
+ * @returns {string | object[]} texts alone as one text: many servers take no parts
+ */
+function contentOf(content, at, how) {
+  if (typeof content === 'string') return content;
+  const parts = content.map((block, i) => partOf(block, `${at}[${i}]`, how));
+  const isText = parts.every((/** @type {any} */ part) => part.type === 'text');
+  return isText ? parts.map((/** @type {any} */ part) => part.text).join('\n') : parts;
+}
+
+/**
+ * The results of tools come before what the user says beside them.
+ * @param {string | Block[]} content
+ * @param {string} at
+ * @param {Reading} how
+ * @returns {Message[]}
+ */
+function userMessages(content, at, how) {
+  if (typeof content === 'string') return [{ role: 'user', content }];
+  const results = content.filter(({ type }) => type === 'tool_result');
+  const others = content.filter(({ type }) => type !== 'tool_result');
+  const tools = results.map(({ tool_use_id: id, content: said = '' }) => ({
+    role: 'tool',
+    tool_call_id: id,
+    content: contentOf(said, `${at}.content`, how),
+  }));
+  if (others.length === 0 && tools.length > 0) return tools;
+  return [...tools, { role: 'user', content: contentOf(others, at, how) }];
+}
+
+/**
+ * @param {string | Block[]} content
+ * @returns {Message[]}
+ */
+function assistantMessages(content) {
+  if (typeof content === 'string') return [{ role: 'assistant', content }];
+  const said = content.filter(({ type }) => type === 'text').map((block) => block.text);
+  const calls = content
+    .filter(({ type }) => type === 'tool_use')
+    .map(({ id, name, input }) => ({
+      id,
+      type: 'function',
+      function: { name, arguments: JSON.stringify(input ?? {}) },
+    }));
+  if (said.length === 0 && calls.length === 0) return [];
+  return [
+    {
+      role: 'assistant',
+      content: said.length === 0 ? null : said.join(''),
+      ...(calls.length > 0 && { tool_calls: calls }),
+    },
+  ];
+}
+
+/** @param {Record<string, any>} body @param {Reading} how @returns {Message[]} */
+function chatMessages({ system, messages }, how) {
+  const first =
+    system === undefined ? [] : [{ role: 'system', content: contentOf(system, 'system', how) }];
+  const rest = messages.flatMap((/** @type {any} */ { role, content }, /** @type {number} */ i) => {
+    const at = `messages[${i}].content`;
+    if (role === 'assistant') return assistantMessages(content);
+    if (role === 'system') return [{ role, content: contentOf(content, at, how) }];
+    return userMessages(content, at, how);
+  });
+  return [...first, ...rest];
+}
+
+/** @param {Record<string, any>} tool @param {number} i @param {Reading} how */
+function chatTool(tool, i, { isStrict }) {
+  const { type, name, description, input_schema: parameters } = tool;
+  if (type != null && type !== 'custom') {
+    if (!isStrict) return tool;
+    const param = `tools[${i}].type`;
+    throw badRequest(
+      'unsupported_tool',
+      param,
+      `${param} must be custom: no other tool runs here.`,
+    );
+  }
+  return { type: 'function', function: { name, ...(description && { description }), parameters } };
+}
+
+/** @type {Record<string, unknown>} */
+const CHOICES = { auto: 'auto', any: 'required', none: 'none' };
+
+/** @param {Record<string, any>} choice */
+function chatToolChoice({ type, name }) {
+  if (type === 'tool') return { type: 'function', function: { name } };
+  if (Object.hasOwn(CHOICES, type)) return CHOICES[type];
+  const param = 'tool_choice.type';
+  throw badRequest('invalid_value', param, `${param} must be one of auto, any, tool, none.`);
+}
+
+/** Budgets of thinking from which an effort is the next higher one. */
+const MEDIUM_FROM = 4096;
+const HIGH_FROM = 16_384;
+
+/** @param {Record<string, any>} body */
+function effortOf({ thinking, output_config: output }) {
+  if (typeof output?.effort === 'string') return output.effort;
+  if (thinking?.type !== 'enabled') return undefined;
+  const { budget_tokens: budget = MEDIUM_FROM } = thinking;
+  if (budget < MEDIUM_FROM) return 'low';
+  return budget < HIGH_FROM ? 'medium' : 'high';
+}
+
+/** @param {Record<string, any>} body @returns {Record<string, any>} */
+function formatMembers({ output_config: output, output_format: older }) {
+  const format = output?.format ?? older;
+  if (format?.type !== 'json_schema') return {};
+  const { schema } = format;
+  return {
+    response_format: {
+      type: 'json_schema',
+      json_schema: { name: 'answer', schema, strict: true },
+    },
+  };
+}
+
+/**
+ * @param {unknown} body of `POST /v1/messages`
+ * @param {Reading} how
+ * @returns {MessagesRequest}
+ * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
+ */
+export function readMessagesRequest(body, how) {
+  const checked = checkBody(checkMessages, body);
+  const { sluice: options, stream, ...anthropic } = checked;
+  const { tools, tool_choice: choice, stop_sequences: stop, metadata, top_p } = checked;
+  const effort = effortOf(checked);
+  const beta = how.beta === undefined ? undefined : String(how.beta);
+  return {
+    request: {
+      model: checked.model,
+      messages: chatMessages(checked, how),
+      max_tokens: checked.max_tokens,
+      temperature: checked.temperature,
+      ...(stop?.length > 0 && { stop }),
+      user: metadata?.user_id ?? undefined,
+    },
+    passed: {
+      ...(top_p !== undefined && { top_p }),
+      ...(tools?.length > 0 && {
+        tools: tools.map((/** @type {any} */ tool, /** @type {number} */ i) =>
+          chatTool(tool, i, how),
+        ),
+      }),
+      ...(choice !== undefined && { tool_choice: chatToolChoice(choice) }),
+      ...(choice?.disable_parallel_tool_use === true && { parallel_tool_calls: false }),
+      ...(effort !== undefined && { reasoning_effort: effort }),
+      ...formatMembers(checked),
+      anthropic,
+      ...(beta !== undefined && { anthropic_beta: beta }),
+    },
+    options,
+    stream: stream === true,
+  };
+}
+
+/**
+ * @param {unknown} body of `POST /v1/messages/count_tokens`
+ * @returns {{messages: Message[], tools: unknown}}
+ * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
+ */
+export function readCountRequest(body) {
+  const checked = checkBody(checkCount, body);
+  return { messages: chatMessages(checked, { isStrict: false }), tools: checked.tools };
+}

@@ -1,0 +1,84 @@
+/** `/v1/messages`, as Anthropic's clients use it. */
+import { estimatePromptTokens } from '../../../jobs/prompt-tokens.js';
+import { faceOf, tailOf } from '../ids.js';
+import { messagesAnswer } from './answer.js';
+import { joinOrphan, setFaceHeaders, submitFaced } from '../submit.js';
+import { overloaded } from '../../../jobs/errors.js';
+import { readCountRequest, readMessagesRequest } from './request.js';
+import { sendJson } from '../../respond.js';
+import { setMessagesRequestId } from '../../middleware/request-id.js';
+
+/** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../router.js').Handle} Handle */
+/** @typedef {import('node:http').ServerResponse} ServerResponse */
+
+/** A retrying client comes back within this time. */
+const GRACE_MS = 2000;
+const PATH = '/v1/messages';
+
+/**
+ * @param {object} deps
+ * @param {import('../../../jobs/admission/admission.js').Admission} deps.admission
+ * @param {import('../calls.js').FaceCalls} deps.calls
+ * @param {{provider: import('../../../providers/shared/types.js').Provider}} deps.options
+ * @returns {import('../../router.js').Routes}
+ */
+export function messagesRoutes({ admission, calls, options: { provider } }) {
+  /**
+   * @param {ServerResponse} res
+   * @param {JobRecord} record
+   * @param {{stream: boolean, startedAt: number, request: import('../calls.js').FaceRequest}} how
+   */
+  async function answer(res, record, { stream, startedAt, request }) {
+    const call = calls.join(res, [record], request);
+    const tail = tailOf(record);
+    const { model = null } = faceOf(record, 'messages') ?? {};
+    const facts = { id: `msg_${tail}`, model: model ?? record.model };
+    if (stream) {
+      if (!(await call.beginning())) return;
+      setFaceHeaders(res, startedAt, record);
+      const created = Math.floor(record.createdAtMs / 1000);
+      call.stream({ dialect: 'messages', ...facts, tail, created });
+      return;
+    }
+    const states = await call.states();
+    if (states === undefined) return;
+    setFaceHeaders(res, startedAt, record);
+    sendJson(res, 200, messagesAnswer(facts, states[0]));
+  }
+
+  /** @type {Handle} */
+  async function create(req, res, { access, body }) {
+    const startedAt = performance.now();
+    setMessagesRequestId(res);
+    const { request, passed, options, stream } = readMessagesRequest(body, {
+      isStrict: provider.takesMessages !== true,
+      beta: req.headers['anthropic-beta'],
+    });
+    if (stream && !calls.open.hasRoom(access.principal)) throw overloaded();
+    const how = { stream, startedAt, request: { path: PATH, body } };
+    const face = { dialect: 'messages', model: request.model };
+    const record =
+      joinOrphan(calls, req, res, { principal: access.principal, ...how.request }) ??
+      (await submitFaced(admission, req, res, {
+        ...{ access, face, request, passed, fingerprint: how.request },
+        options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
+      }));
+    if (record !== undefined) await answer(res, record, how);
+  }
+
+  /** @type {Handle} */
+  function count(_req, res, { body }) {
+    setMessagesRequestId(res);
+    const { messages, tools } = readCountRequest(body);
+    const passed = tools === undefined ? {} : { tools };
+    const tokens = estimatePromptTokens(/** @type {any} */ ({ messages, passed }));
+    sendJson(res, 200, { input_tokens: tokens, estimated: true });
+  }
+
+  const body = /** @type {const} */ ('json');
+  return {
+    [PATH]: { POST: { handle: create, body } },
+    [`${PATH}/count_tokens`]: { POST: { handle: count, body } },
+  };
+}

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+
+/** How long after its creation a job may be joined by a retry. */
+const AGE_MS_MAX = 10 * 60_000;
+const ORPHANS_MAX = 10_000;
+
+/**
+ * @param {string} principal
+ * @param {string} path
+ * @param {unknown} body
+ */
+function keyOf(principal, path, body) {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([principal, path]));
+  return hash.update(JSON.stringify(body)).digest('base64url');
+}
+
+/**
+ * Jobs that lost all their connections before one was answered in full. A client whose connection
+ * broke sends the same request again, with a count of retries: it then joins the oldest such job, so
+ * that the model is not asked and paid twice. Main thread only.
+ */
+export class Orphans {
+  /** @type {Map<string, Set<JobRecord>>} by request, oldest first */
+  #byKey = new Map();
+  /** @type {Map<JobRecord, string>} in the order of their departures */
+  #keys = new Map();
+  #nowMs;
+
+  /** @param {{nowMs?: () => number}} [options] wall-clock time */
+  constructor({ nowMs = Date.now } = {}) {
+    this.#nowMs = nowMs;
+  }
+
+  get size() {
+    return this.#keys.size;
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {string} path of its request
+   * @param {unknown} body of its request
+   */
+  add(record, path, body) {
+    this.delete(record);
+    const key = keyOf(record.principal, path, body);
+    const same = this.#byKey.get(key) ?? new Set();
+    this.#byKey.set(key, same.add(record));
+    this.#keys.set(record, key);
+    const [oldest] = this.#keys.keys();
+    if (this.#keys.size > ORPHANS_MAX || !this.#isFresh(oldest)) this.delete(oldest);
+  }
+
+  /** @param {JobRecord} record that was joined, answered or purged */
+  delete(record) {
+    const key = this.#keys.get(record);
+    if (key === undefined) return;
+    this.#keys.delete(record);
+    const same = this.#byKey.get(key);
+    same?.delete(record);
+    if (same?.size === 0) this.#byKey.delete(key);
+  }
+
+  /**
+   * @param {string} principal
+   * @param {string} path
+   * @param {unknown} body
+   * @returns {JobRecord | undefined} the oldest orphan of this request that runs or has completed; it
+   *   is none any more
+   */
+  take(principal, path, body) {
+    if (this.#keys.size === 0) return undefined;
+    const same = this.#byKey.get(keyOf(principal, path, body)) ?? [];
+    const usable = [...same].filter((record) => {
+      const alive = this.#isFresh(record) && !['failed', 'cancelled'].includes(record.status);
+      if (!alive) this.delete(record);
+      return alive;
+    });
+    const [oldest] = usable.sort((a, b) => a.createdAtMs - b.createdAtMs);
+    if (oldest !== undefined) this.delete(oldest);
+    return oldest;
+  }
+
+  /** @param {JobRecord} record */
+  #isFresh({ createdAtMs }) {
+    return this.#nowMs() - createdAtMs <= AGE_MS_MAX;
+  }
+}

@@ -1,0 +1,66 @@
+/** The way of a face's request to its job: a retry joins, else the request is submitted. */
+import { departureOf } from '../departure.js';
+import { idempotencyKeyOf } from '../routes/jobs.js';
+import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
+import { setHeaders, setUpstream } from '../respond.js';
+
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('node:http').IncomingMessage} IncomingMessage */
+/** @typedef {import('node:http').ServerResponse} ServerResponse */
+
+/**
+ * The job that a retry joins: its client sends a count of retries, and no key.
+ * @param {import('./calls.js').FaceCalls} calls
+ * @param {IncomingMessage} req
+ * @param {ServerResponse} res
+ * @param {{principal: string, path: string, body: unknown}} request
+ * @returns {JobRecord | undefined}
+ */
+export function joinOrphan(calls, req, res, { principal, path, body }) {
+  const count = Number(req.headers['x-stainless-retry-count']);
+  if (!(count >= 1) || idempotencyKeyOf(req) !== undefined) return undefined;
+  const orphan = calls.orphans.take(principal, path, body);
+  if (orphan !== undefined) res.setHeader('Idempotency-Replayed', 'true');
+  return orphan;
+}
+
+/**
+ * Submits a request, and sets the headers of its answer that say how it was admitted.
+ * @param {import('../../jobs/admission/admission.js').Admission} admission
+ * @param {IncomingMessage} req
+ * @param {ServerResponse} res
+ * @param {import('../../jobs/admission/admission.js').InterpretedSubmission} submission without a
+ *   signal; its key and cache control are those of the request where it has none
+ * @returns {Promise<JobRecord | undefined>} undefined: the client has left
+ * @throws {import('../../internal/util/http-error.js').HttpError}
+ */
+export async function submitFaced(admission, req, res, submission) {
+  const signal = departureOf(res);
+  try {
+    const { record, replayed, entries } = await admission.submitInterpreted({
+      idempotencyKey: idempotencyKeyOf(req),
+      cacheControl: req.headers['cache-control'],
+      ...submission,
+      signal,
+    });
+    setHeaders(res, rateLimitHeaders(entries));
+    if (replayed) res.setHeader('Idempotency-Replayed', 'true');
+    else if (record.cache) res.setHeader('X-Cache', record.cache.toUpperCase());
+    return record;
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Sets the headers of an answer that is about to be sent.
+ * @param {ServerResponse} res
+ * @param {number} startedAt by `performance.now()`
+ * @param {JobRecord} record
+ */
+export function setFaceHeaders(res, startedAt, record) {
+  res.setHeader('openai-processing-ms', String(Math.round(performance.now() - startedAt)));
+  res.setHeader('x-sluice-job-id', record.id);
+  setUpstream(res, record);
+}

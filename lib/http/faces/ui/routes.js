@@ -1,0 +1,140 @@
+/**
+ * `/v1/ui/chat`, as the AI SDK's `useChat` uses it: each chat has one job at a time, which a reload
+ * resumes and `stop` ends.
+ */
+import { UiChats } from './chats.js';
+import { badRequest } from '../../../internal/util/http-error.js';
+import { cursorOf } from '../../routes/streams.js';
+import { faceOf, tailOf } from '../ids.js';
+import { overloaded } from '../../../jobs/errors.js';
+import { readUiRequest } from './request.js';
+import { sendJson, sendNoContent } from '../../respond.js';
+import { setFaceHeaders, submitFaced } from '../submit.js';
+
+/** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../router.js').Handle} Handle */
+/** @typedef {import('./chats.js').UiFace} UiFace */
+/** @typedef {import('node:http').ServerResponse} ServerResponse */
+
+/** A reload resumes within this time; a closed tab stops the job after it. */
+const GRACE_MS = 30_000;
+const PATH = '/v1/ui/chat';
+
+/**
+ * @param {object} deps
+ * @param {import('../../../jobs/admission/admission.js').Admission} deps.admission
+ * @param {import('../../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+ * @param {import('../calls.js').FaceCalls} deps.calls
+ * @returns {import('../../router.js').Routes}
+ */
+export function uiRoutes({ admission, lifecycle, calls }) {
+  const chats = new UiChats(lifecycle);
+
+  /**
+   * Streams the answer of a chat's job.
+   * @param {ServerResponse} res
+   * @param {JobRecord} record
+   * @param {number} startedAt by `performance.now()`
+   * @param {number} [after] number of frames that the client has
+   */
+  async function answer(res, record, startedAt, after = 0) {
+    const face = /** @type {UiFace} */ (faceOf(record, 'ui'));
+    const call = calls.join(res, [record], undefined, (complete) => {
+      if (complete) chats.setDelivered(record);
+    });
+    if (!(await call.beginning())) return;
+    setFaceHeaders(res, startedAt, record);
+    res.setHeader('x-vercel-ai-ui-message-stream', 'v1');
+    const tail = tailOf(record);
+    call.stream({
+      ...{ dialect: 'ui', id: face.message_id ?? `msg_${tail}`, tail, after },
+      model: face.model ?? record.model,
+      created: Math.floor(record.createdAtMs / 1000),
+    });
+  }
+
+  /**
+   * The job of a request: the chat's own where its body is the same, else a new one.
+   * @param {import('node:http').IncomingMessage} req
+   * @param {ServerResponse} res
+   * @param {import('../../router.js').Context} context
+   * @returns {Promise<JobRecord | undefined>} undefined: the client has left
+   */
+  async function jobOf(req, res, { access, body }) {
+    const { principal } = access;
+    const { chat, messageId, request, passed, options } = readUiRequest(body);
+    const text = JSON.stringify(body);
+    const current = chats.get(principal, chat);
+    // Its client may have read the ending, which a reactor sends, before this thread has heard of it.
+    if (current?.record.ended === false) await calls.hub.barrier();
+    if (current?.record.ended === false && current.body === text) {
+      res.setHeader('Idempotency-Replayed', 'true');
+      return current.record;
+    }
+    if (res.destroyed) return undefined;
+    const face = { dialect: 'ui', chat, model: request.model ?? null, message_id: messageId };
+    const record = await submitFaced(admission, req, res, {
+      ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
+      options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
+    });
+    if (record === undefined || record === current?.record) return record;
+    // The chat goes on with this job; another one that still runs has lost its reader.
+    if (current !== undefined) lifecycle.cancel(current.record, 'superseded');
+    chats.set(record, chat, text);
+    return record;
+  }
+
+  /** @type {Handle} */
+  async function create(req, res, context) {
+    const startedAt = performance.now();
+    const { principal } = context.access;
+    const { chat } = readUiRequest(context.body);
+    if (!calls.open.hasRoom(principal)) throw overloaded();
+    const record = await chats.alone(principal, chat, () => jobOf(req, res, context));
+    if (record !== undefined) await answer(res, record, startedAt);
+  }
+
+  /** @type {Handle} */
+  async function resume(req, res, { params: { id = '' }, query, access: { principal } }) {
+    const startedAt = performance.now();
+    const cursor = cursorOf(req, query);
+    if (!/^\d{0,15}$/.test(cursor)) {
+      throw badRequest('invalid_value', 'Last-Event-ID', 'Last-Event-ID must be an integer.');
+    }
+    const record = chats.get(principal, id)?.record;
+    // A cursor says that its reader lacks the end, although all of it was sent.
+    const isRead = record !== undefined && cursor === '' && chats.isDelivered(record);
+    if (record === undefined || isRead || isStopped(record)) {
+      sendNoContent(res);
+      return;
+    }
+    if (!calls.open.hasRoom(principal)) throw overloaded();
+    await answer(res, record, startedAt, Number(cursor));
+  }
+
+  /** @type {Handle} */
+  async function stop(_req, res, { params: { id = '' }, access: { principal } }) {
+    const record = chats.get(principal, id)?.record;
+    // A reader may have had its ending, which a reactor sends, before this thread has heard of it.
+    if (record?.ended === false) await calls.hub.barrier();
+    const ran = record?.ended === false;
+    if (ran) {
+      lifecycle.cancel(record, 'client_request');
+      // The state comes once the ending is in the data file.
+      await calls.hub.snapshot(record.handle, { text: false });
+      await calls.hub.barrier();
+    }
+    const stopped = ran && (record.final === undefined || isStopped(record));
+    sendJson(res, 200, { stopped, job_id: record?.id ?? null });
+  }
+
+  return {
+    [PATH]: { POST: { handle: create, body: 'json' } },
+    '/v1/ui/chat/:id/stream': { GET: { handle: resume, head: false } },
+    '/v1/ui/chat/:id/stop': { POST: { handle: stop } },
+  };
+}
+
+/** @param {JobRecord} record */
+const isStopped = ({ final }) =>
+  final?.status === 'cancelled' && ['client_request', 'superseded'].includes(final.reason);

@@ -1,0 +1,149 @@
+/**
+ * Requests in the form in which the gateway works with them: the members that it interprets, and
+ * `passed`, the members of the upstream call's body that it does not. Pure functions.
+ */
+import { openMessagesSchema } from './messages.js';
+import {
+  PASSED_NAMES,
+  checkContents,
+  checkMetadataSize,
+  checkQuestion,
+  checkTurn,
+  jobOptions,
+  jobSchema,
+  schemaRefusal,
+} from './request.js';
+import { schemaCheck } from '../internal/util/request-schema.js';
+
+/** @typedef {import('./request.js').JobRequest} JobRequest */
+
+/**
+ * @typedef {object} CheckedMembers
+ * @property {number[]} [prompt_ids] a prompt as token ids, in place of `prompt`
+ * @property {number} [n] answers to the one request
+ * @property {string} [instructions] of one turn: a system message before those of its conversation, which
+ *   does not keep it
+ * @property {Record<string, unknown>} [passed] further members of the upstream call's body
+ */
+
+/** @typedef {JobRequest & CheckedMembers} CheckedRequest */
+
+/** @typedef {'on_disconnect' | 'disconnect_grace_ms' | 'max_wall_ms'} TimingOptionName */
+/** @typedef {TimingOptionName | 'cache' | 'conversation_id' | 'on_busy'} JobOptionName */
+
+/**
+ * The options of a job, under the names of `POST /v1/jobs`.
+ * @typedef {Pick<JobRequest, JobOptionName>} JobOptions
+ */
+
+/**
+ * A request in the format of OpenAI's API, divided by a route.
+ * @typedef {object} InterpretedRequest
+ * @property {object} request the members that the gateway interprets: `model`, `messages` or `prompt`
+ *   (a string or an array of token ids), `stop`, `temperature`, `max_tokens`, `max_completion_tokens`,
+ *   `n`, `user`, `metadata`, `instructions` of a turn. A null counts as absent and is passed
+ * @property {Record<string, unknown>} [passed] every other member, and the caller's `stream_options`
+ * @property {unknown} [options] a `JobOptions`, unchecked; errors name its members `sluice.MEMBER`
+ */
+
+/**
+ * @param {JobRequest} request
+ * @returns {number | undefined} tokens that its answer may have; undefined: no limit
+ */
+export function tokenLimitOf({ max_tokens: older, max_completion_tokens: newer }) {
+  if (older === undefined || newer === undefined) return newer ?? older;
+  return Math.min(older, newer);
+}
+
+/**
+ * @param {JobRequest} request of `POST /v1/jobs`, checked
+ * @returns {CheckedRequest}
+ */
+export function fromJobRequest(request) {
+  const { extra_body: extra, ...rest } = request;
+  /** @type {Record<string, any>} */
+  const own = rest;
+  /** @type {Record<string, unknown>} */
+  const passed = {};
+  for (const name of PASSED_NAMES) {
+    if (own[name] === undefined) continue;
+    passed[name] = own[name];
+    delete own[name];
+  }
+  Object.assign(passed, extra);
+  return Object.keys(passed).length === 0 ? rest : { ...rest, passed };
+}
+
+const orNull = (/** @type {{type: string | string[]}} */ schema) => ({
+  ...schema,
+  type: [schema.type, 'null'].flat(),
+});
+
+const { properties: ofJob } = jobSchema;
+const CHOICES_MAX = 16;
+
+const interpretedSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    model: orNull(ofJob.model),
+    messages: openMessagesSchema,
+    prompt: {
+      type: ['string', 'array'],
+      items: { type: 'integer', minimum: 0 },
+      minLength: 1,
+      minItems: 1,
+    },
+    stop: { type: ['string', 'array', 'null'], items: { type: 'string' } },
+    temperature: orNull(ofJob.temperature),
+    max_tokens: orNull(ofJob.max_tokens),
+    max_completion_tokens: orNull(ofJob.max_completion_tokens),
+    n: { type: ['integer', 'null'], minimum: 1, maximum: CHOICES_MAX },
+    user: { type: ['string', 'null'] },
+    metadata: { type: ['object', 'null'] },
+    instructions: { type: 'string' },
+  },
+};
+const validateInterpreted = schemaCheck(interpretedSchema);
+const validateOptions = schemaCheck({
+  type: 'object',
+  additionalProperties: false,
+  properties: jobOptions,
+});
+
+/** @param {unknown} options @returns {JobOptions} */
+function checkedOptions(options) {
+  if (!validateOptions(options)) {
+    throw schemaRefusal(/** @type {any} */ (validateOptions.errors)[0], ['sluice']);
+  }
+  const checked = /** @type {JobOptions} */ (options);
+  checkTurn(checked, 'sluice.');
+  return checked;
+}
+
+/**
+ * @param {InterpretedRequest} given
+ * @returns {CheckedRequest}
+ * @throws {import('../internal/util/http-error.js').HttpError} 400, naming the field in `param`
+ */
+export function fromInterpreted({ request, passed = {}, options = {} }) {
+  if (!validateInterpreted(request)) {
+    throw schemaRefusal(/** @type {any} */ (validateInterpreted.errors)[0]);
+  }
+  checkContents({ ...passed, ...request });
+  /** @type {Record<string, any>} */
+  const own = {};
+  /** @type {Record<string, unknown>} */
+  const others = { ...passed };
+  for (const [name, value] of Object.entries(request)) {
+    if (value === undefined) continue;
+    if (value === null || name === 'user' || name === 'metadata') others[name] = value;
+    if (value !== null && name !== 'user') own[name] = value;
+  }
+  checkQuestion(own);
+  checkMetadataSize(own.metadata);
+  const { prompt, ...rest } = own;
+  const question = Array.isArray(prompt) ? { prompt_ids: prompt } : { prompt };
+  const checked = { ...rest, ...question, ...checkedOptions(options), passed: others };
+  return /** @type {CheckedRequest} */ (checked);
+}

@@ -1,0 +1,39 @@
+/** The request that a provider receives for a job. Pure functions. */
+import { tokenLimitOf } from '../checked-request.js';
+
+/** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
+
+/** @param {CheckedRequest} request */
+function bodyOf({ passed, stop, max_tokens: older, max_completion_tokens: newer }) {
+  return {
+    ...passed,
+    // As the caller wrote it: a string stays one.
+    ...(stop !== undefined && { stop }),
+    // The limit goes by its newer name then.
+    ...(older !== undefined && newer !== undefined && { max_tokens: older }),
+  };
+}
+
+/**
+ * @param {import('../job.js').JobRecord} record of a job that has not ended
+ * @param {string} [model] as its upstream calls it; default: the job's
+ * @returns {import('../../providers/shared/types.js').ProviderRequest}
+ */
+export function providerRequest(record, model = record.model) {
+  const request = /** @type {CheckedRequest} */ (record.request);
+  return {
+    id: record.id,
+    prompt: request.prompt,
+    promptIds: request.prompt_ids,
+    messages: request.messages,
+    model,
+    maxTokens: tokenLimitOf(request),
+    limitName: request.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens',
+    temperature: request.temperature,
+    stop: request.stop === undefined ? undefined : [request.stop].flat().filter(Boolean),
+    n: request.n,
+    metadata: request.metadata,
+    body: bodyOf(request),
+    signal: record.abort.signal,
+  };
+}

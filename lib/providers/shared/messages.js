@@ -1,0 +1,67 @@
+/** Chat messages: their type, and the text in them. Pure functions. */
+
+/**
+ * A part of a message, as the chat API has it: `type` and members by its kind.
+ * @typedef {{type: string, [member: string]: unknown}} MessagePart
+ */
+
+/**
+ * A call of a tool that an assistant made, as the chat API has it.
+ * @typedef {{id: string, type: string, [member: string]: unknown}} MessageToolCall
+ */
+
+/**
+ * A message of the chat API. Members that are not named here are kept and passed on as they are.
+ * @typedef {object} ChatMessage
+ * @property {'system' | 'developer' | 'user' | 'assistant' | 'tool' | 'function'} role
+ * @property {string | MessagePart[] | null} [content] text, or parts as the chat API has them; absent or null
+ *   in an assistant's message that has only calls
+ * @property {MessageToolCall[]} [tool_calls] of an assistant
+ * @property {string} [tool_call_id] of a tool's result
+ * @property {string} [name]
+ */
+
+/** Part types of media. The values name the feature that a provider needs for them. */
+const MEDIA = Object.freeze({
+  image_url: 'images',
+  input_image: 'images',
+  image: 'images',
+  input_audio: 'audio',
+  audio: 'audio',
+  file: 'files',
+  input_file: 'files',
+  document: 'files',
+  video_url: 'files',
+  input_video: 'files',
+  video: 'files',
+});
+
+/**
+ * @param {unknown} part of a message's content
+ * @returns {'images' | 'audio' | 'files' | undefined} undefined: it is no medium
+ */
+export function mediumOf(part) {
+  const { type } = /** @type {any} */ (part ?? {});
+  return Object.hasOwn(MEDIA, type)
+    ? /** @type {any} */ (MEDIA[/** @type {keyof typeof MEDIA} */ (type)])
+    : undefined;
+}
+
+/**
+ * @param {unknown} part
+ * @returns {string} empty for a part without text
+ */
+function textOfPart(part) {
+  if (typeof part === 'string') return part;
+  const { text, refusal, thinking } = /** @type {any} */ (part ?? {});
+  return [text, refusal, thinking].find((value) => typeof value === 'string') ?? '';
+}
+
+/**
+ * @param {ChatMessage} message
+ * @returns {string} the text of its content; parts are joined
+ */
+export function textOf({ content }) {
+  if (typeof content === 'string') return content;
+  return Array.isArray(content) ? content.map(textOfPart).join('') : '';
+}

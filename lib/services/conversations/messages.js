@@ -1,0 +1,100 @@
+/** Messages of a conversation: as stored, as sent to a provider, as shown. Pure functions. */
+
+/** @typedef {import('../../providers/shared/messages.js').ChatMessage} ChatMessage */
+
+/**
+ * What the conversation knows of a message besides the message itself.
+ * @typedef {object} MessageFields
+ * @property {number} createdAt Unix seconds
+ * @property {string} [jobId] the job of its turn; absent in the conversation's initial messages
+ * @property {'stop' | 'length' | 'tool_calls' | 'cancelled'} [finishReason] of an answer
+ * @property {boolean} [textTruncated] true when the beginning of the answer was dropped
+ * @property {string} [reasoning] of an answer; the model does not get it again
+ */
+
+/**
+ * @typedef {object} MessageContent
+ * @property {ChatMessage['role']} role
+ * @property {ChatMessage['content']} [content]
+ * @property {Record<string, unknown>} [members] the other members of the message, as sent: `tool_calls`,
+ *   `tool_call_id`, `name`, ...
+ */
+
+/** A message as stored. @typedef {MessageContent & MessageFields} StoredMessage */
+
+/** A message as shown. @typedef {ChatMessage & MessageFields} Message */
+
+/**
+ * @param {ChatMessage} message
+ * @param {MessageFields} fields
+ * @returns {StoredMessage}
+ */
+export function stored({ role, content, ...members }, fields) {
+  return {
+    role,
+    ...(content !== undefined && { content }),
+    ...(Object.keys(members).length > 0 && { members }),
+    ...fields,
+  };
+}
+
+/** @param {StoredMessage} message @returns {ChatMessage} for a provider */
+export function sent({ role, content, members }) {
+  return { role, ...(content !== undefined && { content }), ...members };
+}
+
+/**
+ * @param {StoredMessage} message
+ * @returns {Message} the conversation's own fields hide members of the same name
+ */
+export function shown({ members, role, content, ...fields }) {
+  return { role, ...(content !== undefined && { content }), ...members, ...fields };
+}
+
+/** @param {any} call @returns {boolean} whether its arguments are whole JSON */
+function isWhole(call) {
+  try {
+    JSON.parse(call.function.arguments);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The answer to store for an ended job.
+ * @param {any} state final state from the hub, with the text
+ * @returns {Answer | undefined} undefined: its turn is dropped
+ */
+export function answerOf({ status, reason, text = '', tool_calls = [], refusal, ...state }) {
+  const truncated = state.text_truncated === true && { textTruncated: true };
+  const reasoning = state.reasoning && { reasoning: state.reasoning };
+  // Clients have read the text sent before a cancel, so it is kept. Calls are not: nobody answers them.
+  if (status === 'cancelled') {
+    return text === ''
+      ? undefined
+      : { content: text, finishReason: 'cancelled', ...truncated, ...reasoning };
+  }
+  // A filtered answer is none.
+  if (status !== 'completed' || reason === 'content_filter') return undefined;
+  // The limit may have cut the last call; servers refuse a history with arguments that are no JSON.
+  const calls = reason === 'length' ? tool_calls.filter(isWhole) : tool_calls;
+  // Servers refuse a history with an empty assistant message.
+  if (text === '' && calls.length === 0 && !refusal) return undefined;
+  const members = {
+    ...(calls.length > 0 && { tool_calls: calls }),
+    ...(refusal && { refusal }),
+  };
+  return {
+    content: text === '' ? null : text,
+    ...(Object.keys(members).length > 0 && { members }),
+    finishReason: ['length', 'tool_calls'].includes(reason) ? reason : 'stop',
+    ...truncated,
+    ...reasoning,
+  };
+}
+
+/**
+ * The answer of an ended job.
+ * @typedef {Omit<StoredMessage, 'role' | 'createdAt' | 'jobId'>} Answer
+ */

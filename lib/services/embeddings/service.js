@@ -1,0 +1,140 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { EmbeddingGatherer } from './gatherer.js';
+import { HttpError } from '../../internal/util/http-error.js';
+import { JobRecord } from '../../jobs/job.js';
+import { RetryPolicy } from '../../primitives/scheduling/retry-policy.js';
+import { chooseModel } from '../../jobs/admission/model-selection.js';
+import { draining } from '../../jobs/errors.js';
+import { encoded } from './vectors.js';
+import { endpoints } from '../../jobs/policy/config.js';
+import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
+import { readEmbeddingRequest } from './request.js';
+
+/** @typedef {import('../../providers/shared/types.js').EmbeddingCall} EmbeddingCall */
+
+/**
+ * Answers requests for embeddings: reserves limits and credit for each, and makes the calls of the
+ * upstream for several requests together. Main thread.
+ */
+export class Embeddings {
+  #provider;
+  #reservations;
+  #billing;
+  #memory;
+  #ready;
+  #retry;
+  #gatherer;
+
+  /**
+   * @param {object} deps
+   * @param {import('../../jobs/settings.js').Settings} deps.options
+   * @param {import('../../jobs/rate-limits/reservations.js').Reservations} deps.reservations
+   * @param {{jobs: import('../billing/job-billing.js').JobBilling, settle: (record: JobRecord) => void}}
+   *   deps.billing
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} deps.memory
+   * @param {() => boolean} deps.ready false once the gateway drains
+   */
+  constructor({ options, reservations, billing, memory, ready }) {
+    this.#provider = options.provider;
+    this.#reservations = reservations;
+    this.#billing = billing;
+    this.#memory = memory;
+    this.#ready = ready;
+    this.#retry = new RetryPolicy(options.retry);
+    this.#gatherer = new EmbeddingGatherer(
+      (call, signal) => this.#call(call, signal),
+      options.embeddings,
+    );
+  }
+
+  /** Calls of the upstream, and requests and inputs that they answered. */
+  get stats() {
+    return this.#gatherer.stats;
+  }
+
+  /**
+   * @param {unknown} body of `POST /v1/embeddings`
+   * @param {object} how
+   * @param {Readonly<import('../../jobs/policy/config.js').Access>} how.access of the caller
+   * @param {AbortSignal} how.signal aborted when the caller leaves
+   * @returns {Promise<{answer: object, entries:
+   *   import('../../primitives/limiters/quota.js').QuotaEntry[]}>} the body of the answer; amounts
+   *   reserved and remaining
+   * @throws {HttpError}; a `ProviderError` when the upstream failed
+   */
+  async create(body, { access, signal }) {
+    const { model: asked, inputs, encoding, passed } = readEmbeddingRequest(body);
+    if (!this.#ready()) throw draining();
+    this.#memory.check('jobs', access.principal);
+    const model = chooseModel(this.#provider, access, asked);
+    if (this.#provider.embed === undefined) {
+      const message = `The provider ${this.#provider.name} makes no embeddings.`;
+      throw new HttpError(400, { code: 'unsupported_feature', param: 'input', message });
+    }
+    // Not a job, but charged like one: a prompt without an answer.
+    const request = { ...asRequest(inputs), max_tokens: 0 };
+    const record = new JobRecord({
+      principal: access.principal,
+      model,
+      request,
+      createdAtMs: Date.now(),
+    });
+    const whose = { access, model, endpoint: endpoints.embeddings };
+    record.reservation = this.#reservations.forJob(request, whose, { shared: false });
+    let answer;
+    try {
+      this.#billing.jobs.hold(record, request, access);
+      answer = await this.#gatherer.embed({ model, inputs, body: passed }, signal);
+    } catch (error) {
+      record.reservation?.release();
+      this.#billing.jobs.releaseHold(record);
+      throw error;
+    }
+    this.#settle(record, answer.promptTokens);
+    const data = answer.embeddings.map((vector, index) => {
+      return { object: 'embedding', index, embedding: encoded(vector, encoding) };
+    });
+    const usage = { prompt_tokens: answer.promptTokens, total_tokens: answer.promptTokens };
+    return {
+      answer: { object: 'list', data, model: answer.model ?? model, usage },
+      entries: record.reservation?.entries ?? [],
+    };
+  }
+
+  /** @param {JobRecord} record @param {number} tokens used */
+  #settle(record, tokens) {
+    record.attempts = 1;
+    record.final = {
+      status: 'completed',
+      usage: { prompt_tokens: tokens, completion_tokens: 0 },
+    };
+    record.reservation?.settle(tokens);
+    this.#billing.settle(record);
+  }
+
+  /**
+   * @param {EmbeddingCall} call
+   * @param {AbortSignal} signal
+   */
+  async #call(call, signal) {
+    /** @type {any} */
+    const provider = this.#provider;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const answer = await provider.embed(call, { signal });
+        const estimated = estimatePromptTokens(asRequest(call.inputs));
+        return { ...answer, promptTokens: answer.promptTokens ?? estimated };
+      } catch (error) {
+        if (signal.aborted || !this.#retry.allows(attempt, error)) throw error;
+        await wait(this.#retry.delayMs(attempt, [error]), undefined, { signal });
+      }
+    }
+  }
+}
+
+/** @param {readonly import('./gatherer.js').EmbeddingInput[]} inputs */
+function asRequest(inputs) {
+  const texts = inputs.filter((each) => typeof each === 'string');
+  const tokens = inputs.filter((each) => typeof each !== 'string').flat();
+  return { prompt: texts.join(''), prompt_ids: tokens };
+}

@@ -1,0 +1,80 @@
+import { EntryKind } from './entry-kinds.js';
+
+/**
+ * The entries that JavaScript appends to the logs of a hub, until their next command: one native call
+ * and one wake-up for the entries of all jobs in one turn of the event loop. Main thread; ends with
+ * `close()`.
+ */
+export class EntryQueue {
+  #native;
+  #reactor;
+  #closed = false;
+  /** @type {number[]} */
+  #jobs = [];
+  /** @type {string[]} */
+  #texts = [];
+  /** Of all entries in the queue; undefined while all are plain text. @type {number[] | undefined} */
+  #kinds;
+  /** As `#kinds`. @type {string[] | undefined} */
+  #auxes;
+
+  /**
+   * @param {any} hub the native one
+   * @param {import('../internal/native/reactor.js').Reactor} reactor
+   */
+  constructor(hub, reactor) {
+    this.#native = hub;
+    this.#reactor = reactor;
+  }
+
+  /**
+   * @param {number} handle
+   * @param {string} text
+   */
+  addText(handle, text) {
+    this.#kinds?.push(EntryKind.text);
+    this.#auxes?.push('');
+    this.#add(handle, text);
+  }
+
+  /**
+   * @param {number} handle
+   * @param {import('./types.js').EntryInput} entry
+   * @throws {TypeError} when its kind is unknown
+   */
+  add(handle, { kind, text, aux = '' }) {
+    if (!Object.hasOwn(EntryKind, kind)) throw new TypeError(`There is no entry kind "${kind}".`);
+    this.#kinds ??= this.#jobs.map(() => EntryKind.text);
+    this.#auxes ??= this.#jobs.map(() => '');
+    this.#kinds.push(EntryKind[kind]);
+    this.#auxes.push(aux);
+    this.#add(handle, text);
+  }
+
+  /**
+   * @param {number} handle
+   * @param {string} text
+   */
+  #add(handle, text) {
+    this.#texts.push(text);
+    if (this.#jobs.push(handle) > 1) return;
+    if (this.#reactor.manual) this.send();
+    else setImmediate(() => this.send());
+  }
+
+  /** Sends the queue now: commands whose effect depends on the order call this first. */
+  send() {
+    if (this.#jobs.length === 0 || this.#closed) return;
+    const [jobs, texts, kinds, auxes] = [this.#jobs, this.#texts, this.#kinds, this.#auxes];
+    this.#jobs = [];
+    this.#texts = [];
+    this.#kinds = this.#auxes = undefined;
+    this.#native.append(jobs, texts, kinds, auxes);
+    this.#reactor.settle();
+  }
+
+  /** Later entries are dropped. */
+  close() {
+    this.#closed = true;
+  }
+}

@@ -1,0 +1,240 @@
+#include "core/upstream/call_answers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/upstream/call_usage.h"
+
+namespace sluice {
+
+using Failure = RelayOutcome::Failure;
+
+CallAnswers::CallAnswers(Options options, JobHub& hub, RelayOutcome& outcome)
+    : hub_(hub),
+      outcome_(outcome),
+      one_answer_(options.one_answer),
+      unsettled_(options.jobs.size()) {
+  shares_.reserve(options.jobs.size());
+  for (const JobHandle job : options.jobs) {
+    shares_.push_back({.job = job, .matcher = StopMatcher(options.stops)});
+  }
+  outcome_.failed.assign(shares_.size(), -1);
+  for (Share& share : shares_) {
+    if (!hub_.is_open(share.job)) settle(share);
+  }
+  look_for_window();
+}
+
+void CallAnswers::set_usage(const TokenUsage& usage, std::string_view members) {
+  usage_ = usage;
+  usage_members_ = members;
+}
+
+void CallAnswers::append(std::size_t index, const Entry& entry, Nanos now) {
+  Share& share = shares_[index];
+  if (share.settled || share.stopped) return;
+  begin(share, now);
+  share.entries += 1;
+  share.has_calls = share.has_calls || entry.kind == EntryKind::kToolCall;
+  if (!share.matcher.active()) {
+    write(share, entry, now);
+  } else if (entry.kind == EntryKind::kText) {
+    append_text(share, entry, now);
+  } else {
+    flush(share, now);
+    write(share, entry, now);
+  }
+}
+
+void CallAnswers::write(Share& share, const Entry& entry, Nanos now) {
+  if (share.settled) return;
+  hub_.append(share.job, entry, now);  // may end the job, if its log is full
+  blocked_ = blocked_ || (!share.settled && !hub_.writable(share.job));
+}
+
+void CallAnswers::append_text(Share& share, const Entry& entry, Nanos now) {
+  const std::size_t end = share.matcher.push(entry.text);
+  const std::size_t pending = share.matcher.pending();
+  if (end == std::string_view::npos && pending == 0 && share.held.empty()) {
+    write(share, entry, now);
+    return;
+  }
+  std::size_t bytes = end == std::string_view::npos ? entry.text.size() : end;
+  for (const HeldText& held : share.held) bytes += held.text.size();
+  share.held.push_back({std::string(entry.text), std::string(entry.aux)});
+  release(share, bytes - pending, end != std::string_view::npos, now);
+  if (end == std::string_view::npos || share.settled) return;
+  share.held.clear();
+  share.stopped = true;
+  share.reason = FinishReason::kStop;
+  share.raw_reason = name_of(FinishReason::kStop);
+  if (!one_answer_) {
+    conclude_one(share, Failure::kNone, {}, now);
+  } else if (std::ranges::all_of(shares_,
+                                 [](const Share& each) { return each.settled || each.stopped; })) {
+    conclude_together(Failure::kNone, {}, now);
+  }
+}
+
+/// Writes the first `bytes` of the held text. An entry with aux data is not divided unless `cut`,
+/// and then loses them: they are those of its whole text.
+void CallAnswers::release(Share& share, std::size_t bytes, bool cut, Nanos now) {
+  std::size_t written = 0;
+  for (HeldText& held : share.held) {
+    if (bytes < held.text.size()) {
+      if (bytes == 0 || (!held.aux.empty() && !cut)) break;
+      write(share, {.text = std::string_view(held.text).substr(0, bytes)}, now);
+      held.text.erase(0, bytes);
+      break;
+    }
+    bytes -= held.text.size();
+    write(share, {.text = held.text, .aux = held.aux}, now);
+    ++written;
+  }
+  share.held.erase(share.held.begin(), share.held.begin() + static_cast<std::ptrdiff_t>(written));
+}
+
+/// The text goes on otherwise, or ends: nothing of it is a stop string.
+void CallAnswers::flush(Share& share, Nanos now) {
+  for (const HeldText& held : std::exchange(share.held, {})) {
+    write(share, {.text = held.text, .aux = held.aux}, now);
+  }
+  share.matcher.reset();
+}
+
+// The head of a log is what is known at its first entry, or else at its end.
+void CallAnswers::begin(const Share& share, Nanos now) {
+  if (share.entries > 0) return;
+  const auto& [model, fingerprint, tier] = head_;
+  if (model.empty() && fingerprint.empty() && tier.empty()) return;
+  hub_.set_head(share.job, head_, now);
+}
+
+void CallAnswers::look_for_window() {
+  blocked_ = std::ranges::any_of(
+      shares_, [this](const Share& share) { return !share.settled && !hub_.writable(share.job); });
+}
+
+bool CallAnswers::forget(JobHandle job) {
+  const std::size_t before = unsettled_;
+  for (Share& share : shares_) {
+    if (share.job == job) settle(share);
+  }
+  return unsettled_ != before;
+}
+
+void CallAnswers::settle(Share& share) {
+  if (std::exchange(share.settled, true)) return;
+  unsettled_ -= 1;
+}
+
+bool CallAnswers::all_finished() const {
+  return std::ranges::all_of(shares_, &Share::finished);
+}
+
+bool CallAnswers::all_finished_or_settled() const {
+  return std::ranges::all_of(shares_,
+                             [](const Share& share) { return share.settled || share.finished(); });
+}
+
+std::vector<JobHandle> CallAnswers::jobs() const {
+  std::vector<JobHandle> jobs;
+  for (const Share& share : shares_) jobs.push_back(share.job);
+  return jobs;
+}
+
+// --- ends
+
+void CallAnswers::finish(std::size_t index, FinishReason reason, std::string_view raw, Nanos now) {
+  Share& share = shares_[index];
+  if (share.stopped) return;
+  share.reason = reason;
+  share.raw_reason = raw;
+  if (shares_.size() > 1 && !one_answer_ && !share.settled) {
+    conclude_one(share, Failure::kNone, {}, now);
+  }
+}
+
+void CallAnswers::conclude(Failure failure, const std::string& text, Nanos now) {
+  if (one_answer_) return conclude_together(failure, text, now);
+  for (Share& share : shares_) {
+    if (!share.settled) conclude_one(share, failure, text, now);
+  }
+}
+
+/// Why the answer fails if the call ends now, because of `failure` or in good order.
+Failure CallAnswers::failure_of(const Share& share, Failure failure) {
+  if (!share.reason) return failure == Failure::kNone ? Failure::kIncomplete : failure;
+  if (share.reason != FinishReason::kFailed) return Failure::kNone;
+  // An error object is more specific than a finish reason that signals an error.
+  return failure == Failure::kNone ? Failure::kFinish : failure;
+}
+
+void CallAnswers::conclude_one(Share& share, Failure failure, const std::string& text, Nanos now) {
+  const Failure own = failure_of(share, failure);
+  if (own == Failure::kNone) {
+    end(share, now);
+  } else {
+    fail(share, own, own == Failure::kFinish ? share.raw_reason : text, now);
+  }
+}
+
+// The answer is whole, or it has failed.
+void CallAnswers::conclude_together(Failure failure, const std::string& text, Nanos now) {
+  const auto failed = std::ranges::find_if(shares_, [failure](const Share& share) {
+    return !share.settled && failure_of(share, failure) != Failure::kNone;
+  });
+  const bool is_whole = failed == shares_.end();
+  const Failure own = is_whole ? Failure::kNone : failure_of(*failed, failure);
+  const std::string why = own == Failure::kFinish ? failed->raw_reason : text;
+  for (std::size_t i = shares_.size(); i-- > 0;) {
+    Share& share = shares_[i];
+    if (share.settled) continue;
+    if (is_whole) {
+      end(share, now);
+    } else {
+      fail(share, own, why, now);
+    }
+  }
+}
+
+void CallAnswers::fail(Share& share, Failure failure, const std::string& text, Nanos now) {
+  flush(share, now);
+  settle(share);
+  outcome_.failed[static_cast<std::size_t>(&share - shares_.data())] =
+      static_cast<std::int64_t>(entries_of(share));
+  outcome_.failure = failure;
+  outcome_.text = text;
+}
+
+/// The entries that another attempt would repeat.
+std::uint64_t CallAnswers::entries_of(const Share& share) const {
+  if (!one_answer_) return share.entries;
+  std::uint64_t entries = 0;
+  for (const Share& each : shares_) entries += each.entries;
+  return entries;
+}
+
+void CallAnswers::end(Share& share, Nanos now) {
+  flush(share, now);
+  settle(share);
+  begin(share, now);
+  const bool ends_in_calls = share.reason == FinishReason::kStop && share.has_calls;
+  Terminal terminal;
+  terminal.reason = name_of(ends_in_calls ? FinishReason::kToolCalls : *share.reason);
+  terminal.raw_reason = share.raw_reason;
+  terminal.usage = usage_of(share);
+  hub_.finish(share.job, std::move(terminal), now);
+}
+
+Usage CallAnswers::usage_of(const Share& share) const {
+  Usage estimate = hub_.usage(share.job);
+  const bool has_whole_call = shares_.size() == 1 || (one_answer_ && &share == shares_.data());
+  if (!has_whole_call) return complete_usage({}, {}, estimate);
+  for (std::size_t i = 1; i < shares_.size(); ++i) {
+    estimate.completion_tokens += hub_.usage(shares_[i].job).completion_tokens;
+  }
+  return complete_usage(usage_, usage_members_, estimate);
+}
+
+}  // namespace sluice

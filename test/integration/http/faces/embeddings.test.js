@@ -1,0 +1,139 @@
+/** `/v1/embeddings` as the unmodified OpenAI client sees it. */
+import OpenAI from 'openai';
+import { providers } from '../../../../lib/index.js';
+import { start, stopAll } from '../../../support/gateway/gateway.js';
+import { startMockUpstream } from '../../../support/upstream/mock-upstream.js';
+
+/** A vector that tells its input, exact in float32. @param {string} text */
+const vectorOf = (text) => [text.length, 0.5, -2];
+
+/** @param {number[]} vector */
+const base64Of = (vector) => Buffer.from(Float32Array.from(vector).buffer).toString('base64');
+
+let upstream;
+afterEach(async () => {
+  await stopAll();
+  await upstream?.close();
+});
+
+/** @param {any} exchange @param {number} status @param {object} body */
+function answer(exchange, status, body) {
+  exchange.open(status, { 'content-type': 'application/json' });
+  void exchange.raw(JSON.stringify(body));
+  exchange.end();
+}
+
+/** @param {any} exchange */
+function embed(exchange, { floats = false } = {}) {
+  const { input } = exchange.body;
+  const data = input.map((text, index) => {
+    const vector = vectorOf(text);
+    return { object: 'embedding', index, embedding: floats ? vector : base64Of(vector) };
+  });
+  answer(exchange, 200, { data: data.reverse(), model: 'e', usage: { prompt_tokens: 10 } });
+}
+
+async function serve(respond = embed, options = {}) {
+  upstream = await startMockUpstream(respond);
+  const provider = providers.openai({ baseUrl: upstream.url });
+  const served = await start({ provider, retry: { attempts: 1 }, ...options });
+  return {
+    ...served,
+    openai: new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0 }),
+  };
+}
+
+test('requests of a moment make one call; each gets its own vectors and share', async () => {
+  const { openai, post } = await serve(embed, { embeddings: { idleMs: 50, maxWaitMs: 500 } });
+  const [one, two, floats] = await Promise.all([
+    openai.embeddings.create({ model: 'e', input: ['a', 'bb'] }),
+    openai.embeddings.create({ model: 'e', input: 'ccc' }),
+    post('/v1/embeddings', { model: 'e', input: ['dddd'], encoding_format: 'float' }),
+  ]);
+  expect(upstream.exchanges).toHaveLength(1);
+  expect(upstream.exchanges[0].body).toMatchObject({ model: 'e', encoding_format: 'base64' });
+  expect(upstream.exchanges[0].body.input).toHaveLength(4);
+  expect(one.data.map(({ embedding }) => embedding)).toEqual([vectorOf('a'), vectorOf('bb')]);
+  expect(two.data[0].embedding).toEqual(vectorOf('ccc'));
+  expect(floats.body.data[0]).toEqual({
+    object: 'embedding',
+    index: 0,
+    embedding: vectorOf('dddd'),
+  });
+  const shares = [one, two, floats.body].map(({ usage }) => usage.prompt_tokens);
+  expect(shares.reduce((a, b) => a + b)).toBe(10);
+  expect(Math.min(...shares)).toBeGreaterThanOrEqual(1);
+});
+
+test('requests that differ in more than their inputs are apart', async () => {
+  const { post } = await serve();
+  await Promise.all([
+    post('/v1/embeddings', { model: 'e', input: 'a', dimensions: 3 }),
+    post('/v1/embeddings', { model: 'e', input: 'b' }),
+    post('/v1/embeddings', { model: 'f', input: 'c' }),
+  ]);
+  const calls = upstream.exchanges.map(({ body: { model, dimensions } }) => [model, dimensions]);
+  expect(calls.sort()).toEqual(
+    [
+      ['e', undefined],
+      ['e', 3],
+      ['f', undefined],
+    ].sort(),
+  );
+});
+
+test('a server that refuses base64 is asked for numbers from then on', async () => {
+  const { post } = await serve((exchange) => {
+    if (exchange.body.encoding_format !== 'base64') return embed(exchange, { floats: true });
+    return answer(exchange, 400, { error: { message: "unknown encoding_format 'base64'" } });
+  });
+  const ask = () => post('/v1/embeddings', { model: 'e', input: 'abc', encoding_format: 'base64' });
+  expect((await ask()).body.data[0].embedding).toBe(base64Of(vectorOf('abc')));
+  await ask();
+  expect(upstream.exchanges.map(({ body }) => body.encoding_format)).toEqual([
+    'base64',
+    'float',
+    'float',
+  ]);
+});
+
+test("a refusal is its sender's only", async () => {
+  const error = { message: 'bad input', type: 't', code: 'c', param: 'input' };
+  const { post } = await serve(
+    (exchange) => {
+      if (exchange.body.input.includes('bad')) return answer(exchange, 400, { error });
+      return embed(exchange);
+    },
+    { embeddings: { idleMs: 50, maxWaitMs: 500 } },
+  );
+  const [good, bad] = await Promise.all([
+    post('/v1/embeddings', { model: 'e', input: 'good' }),
+    post('/v1/embeddings', { model: 'e', input: 'bad' }),
+  ]);
+  expect(good.status).toBe(200);
+  expect([bad.status, bad.body.error]).toEqual([400, error]);
+  expect(upstream.exchanges).toHaveLength(3);
+});
+
+test.each([
+  [{}, 'input'],
+  [{ input: [] }, 'input'],
+  [{ input: '' }, 'input'],
+  [{ input: ['a', ''] }, 'input[1]'],
+  [{ input: ['a', [1]] }, 'input[1]'],
+  [{ input: 'a', encoding_format: 'hex' }, 'encoding_format'],
+  [{ input: Array.from({ length: 2049 }, () => 'a') }, 'input'],
+])('a bad request names the member', async (body, param) => {
+  const { post } = await serve();
+  const { status, body: said } = await post('/v1/embeddings', { model: 'e', ...body });
+  expect([status, said.error.param]).toEqual([400, param]);
+});
+
+test('a provider without embeddings refuses', async () => {
+  async function* provider() {
+    yield 'x';
+  }
+  const { post } = await start({ provider });
+  const { status, body } = await post('/v1/embeddings', { model: 'e', input: 'a' });
+  expect([status, body.error.code]).toEqual([400, 'unsupported_feature']);
+});

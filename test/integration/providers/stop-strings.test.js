@@ -1,0 +1,90 @@
+/** `stop` of an upstream that ignores it: the text ends before it, and the call is closed. */
+import { providers } from '../../../lib/index.js';
+import { startMockUpstream } from '../../support/upstream/mock-upstream.js';
+import { start, stopAll } from '../../support/gateway/gateway.js';
+
+describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => {
+  let upstream;
+  afterEach(async () => {
+    await stopAll();
+    await upstream.close();
+  });
+
+  async function relay(respond, { mode = 'chat', ...options } = {}) {
+    upstream = await startMockUpstream(respond);
+    const provider = providers.openai({ baseUrl: upstream.url, model: 'm', mode, client });
+    return start({ provider, retry: { attempts: 1 }, ...options });
+  }
+
+  /** Goes on until the client leaves. */
+  const endless = (texts) => async (exchange) => {
+    exchange.open();
+    for (const text of texts) await exchange.delta(text);
+    for (;;) {
+      const left = await Promise.race([
+        exchange.delta('x').then(() => new Promise((resolve) => setTimeout(resolve, 5))),
+        exchange.closed.then(() => true),
+      ]);
+      if (left) return;
+    }
+  };
+
+  test('the text ends before the first one, though it comes in pieces', async () => {
+    const { submit, ended, read } = await relay(
+      endless(['one E', 'Nx two ', '\u{1f600}E', 'N', 'D']),
+    );
+    const { body } = await submit({ prompt: 'hi', stop: ['END', '###'] });
+    expect(await ended(body.job_id)).toMatchObject({
+      status: 'completed',
+      reason: 'stop',
+      text: 'one ENx two \u{1f600}',
+      usage: { estimated: true },
+    });
+    await upstream.exchanges[0].closed;
+    const { text, events } = await read(body.stream_url);
+    expect(text).toBe('one ENx two \u{1f600}');
+    expect(events.at(-1)).toMatchObject({ type: 'job_complete', data: { reason: 'stop' } });
+  });
+
+  test('each prompt of a shared call stops by itself', async () => {
+    const respond = async (exchange) => {
+      exchange.open();
+      await exchange.delta('a.', 0);
+      await exchange.delta('b', 1);
+      await exchange.delta('more', 0);
+      await exchange.delta('c', 1);
+      await exchange.finish('stop', 1);
+      await exchange.finish('length', 0);
+      exchange.end();
+    };
+    const { submit, ended } = await relay(respond, {
+      mode: 'completions',
+      batching: { maxBatchSize: 2, idleFlushMs: 5000 },
+    });
+    const jobs = [];
+    for (const prompt of ['p', 'q']) {
+      jobs.push((await submit({ prompt, stop: '.' })).body.job_id);
+    }
+    const states = await Promise.all(jobs.map(ended));
+    expect(states.map(({ text, reason }) => [text, reason])).toEqual([
+      ['a', 'stop'],
+      ['bc', 'stop'],
+    ]);
+    expect(upstream.exchanges).toHaveLength(1);
+  });
+
+  test('without stop, and with include_stop_str_in_output, the text is as it comes', async () => {
+    const respond = async (exchange) => {
+      exchange.open();
+      await exchange.delta('a END');
+      await exchange.finish('stop');
+      exchange.end();
+    };
+    const { submit, ended } = await relay(respond);
+    const extra_body = { include_stop_str_in_output: true };
+    for (const fields of [{}, { stop: 'END', extra_body }]) {
+      const { body } = await submit({ prompt: 'hi', ...fields });
+      expect((await ended(body.job_id)).text).toBe('a END');
+    }
+  });
+});

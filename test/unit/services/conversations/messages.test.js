@@ -1,0 +1,67 @@
+/** Messages of conversations, and the answers that become messages. */
+import { answerOf, sent, shown, stored } from '../../../../lib/services/conversations/messages.js';
+
+const call = (id, args) => ({ id, type: 'function', function: { name: 'f', arguments: args } });
+
+test.each([
+  [{ role: 'user', content: 'hi' }],
+  [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }], name: 'bob' }],
+  [{ role: 'assistant', content: null, tool_calls: [call('c', '{}')] }],
+  [{ role: 'assistant', tool_calls: [call('c', '{}')] }],
+  [{ role: 'tool', tool_call_id: 'c', content: '1', createdAt: 'theirs', jobId: 7 }],
+])('the message %j is stored and sent again as it is', (message) => {
+  const kept = JSON.parse(JSON.stringify(stored(message, { createdAt: 5, jobId: 'job_1' })));
+  expect(sent(kept)).toEqual(message);
+  expect(shown(kept)).toEqual({ ...message, createdAt: 5, jobId: 'job_1' });
+});
+
+test('a message of earlier versions is read as it was', () => {
+  const old = { role: 'assistant', content: 'a', createdAt: 1, jobId: 'j', finishReason: 'stop' };
+  expect(sent(old)).toEqual({ role: 'assistant', content: 'a' });
+  expect(shown(old)).toEqual(old);
+});
+
+const done = (fields) => answerOf({ status: 'completed', reason: 'stop', ...fields });
+
+test.each([
+  ['text', { text: 'a' }, { content: 'a', finishReason: 'stop' }],
+  ['cut text', { text: 'a', reason: 'length' }, { content: 'a', finishReason: 'length' }],
+  [
+    'text whose beginning is gone',
+    { text: 'a', text_truncated: true },
+    { content: 'a', finishReason: 'stop', textTruncated: true },
+  ],
+  [
+    'reasoning beside text',
+    { text: 'a', reasoning: 'hm' },
+    { content: 'a', finishReason: 'stop', reasoning: 'hm' },
+  ],
+  [
+    'calls',
+    { text: '', reason: 'tool_calls', tool_calls: [call('c', '{}')] },
+    { content: null, members: { tool_calls: [call('c', '{}')] }, finishReason: 'tool_calls' },
+  ],
+  [
+    'calls of which the last is cut',
+    { text: 'a', reason: 'length', tool_calls: [call('c', '{}'), call('d', '{"x')] },
+    { content: 'a', members: { tool_calls: [call('c', '{}')] }, finishReason: 'length' },
+  ],
+  [
+    'a refusal',
+    { text: '', refusal: 'no' },
+    { content: null, members: { refusal: 'no' }, finishReason: 'stop' },
+  ],
+  ['nothing', { text: '' }, undefined],
+  ['reasoning alone', { text: '', reasoning: 'hm' }, undefined],
+  ['a cut call alone', { text: '', reason: 'length', tool_calls: [call('d', '{"x')] }, undefined],
+  ['a filtered answer', { text: 'a', reason: 'content_filter' }, undefined],
+  ['a failure', { status: 'failed', text: 'a' }, undefined],
+  ['a cancelled job without text', { status: 'cancelled', text: '' }, undefined],
+  [
+    'a cancelled job',
+    { status: 'cancelled', text: 'a', tool_calls: [call('c', '{}')] },
+    { content: 'a', finishReason: 'cancelled' },
+  ],
+])('%s', (_, state, answer) => {
+  expect(done(state)).toEqual(answer);
+});
