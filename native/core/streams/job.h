@@ -134,6 +134,7 @@ struct Job {
   std::string data_;   // scratch
   EventId frame_id_;
 
+  void append_entry_frame(const EventLog::Event& event);
   void append_terminal_data(std::string& out) const;
   /// For a job: its times and tokens. For another kind: the duration of this attempt, and events.
   void append_metrics(std::string& out, Nanos now) const;
