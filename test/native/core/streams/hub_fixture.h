@@ -9,16 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/streams/event_log_text.h"
 #include "core/streams/hub.h"
 
 namespace sluice {
-
-/// The retained text of a log.
-inline std::string text_of(const EventLog& log, EntryKind kind = EntryKind::kText) {
-  std::string text;
-  log.append_text(text, kind);
-  return text;
-}
 
 struct Recorder final : HubObserver {
   std::map<JobHandle, std::uint64_t> window;
