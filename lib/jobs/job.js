@@ -33,6 +33,13 @@ import { randomBytes } from 'node:crypto';
  * @typedef {Record<string, unknown>} JobExtra
  */
 
+/**
+ * The id of the log of a job's further answer.
+ * @param {string} id of the job
+ * @param {number} choice from 1
+ */
+export const choiceId = (id, choice) => `${id}.${choice}`;
+
 /** One job as the main thread sees it. */
 export class JobRecord {
   /**

@@ -139,10 +139,11 @@ export class JobHub {
   /**
    * A job of an earlier process. One without a `terminal` is open, and must be finished.
    * @param {import('./types.js').RestoredJob} job
+   * @param {{near?: number}} [where] `near`: a job whose shard it shares
    * @returns {number} its handle
    */
-  restore(job) {
-    const handle = this.#begin(this.#shards.next());
+  restore(job, { near } = {}) {
+    const handle = this.#begin(near === undefined ? this.#shards.next() : this.#shards.of(near));
     if (job.terminal !== undefined) this.#dropFlow(handle);
     const { jobId, promptTokens, record, whole } = job;
     const options = nativeOptions({

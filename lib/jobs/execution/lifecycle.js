@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { JobTable } from '../job-table.js';
 import { RetryBudgets } from './retry-budget.js';
+import { choiceId } from '../job.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */
@@ -102,6 +103,8 @@ export class JobLifecycle extends EventEmitter {
     record.purgeDueMs = record.deadlineMs + retentionMs;
     const copyTo = record.part?.copyTo;
     const promptTokens = estimatePromptTokens(request);
+    const { n = 1 } = request;
+    const number = this.#store?.accept(record, promptTokens, n);
     record.handle = this.#hub.create({
       jobId: record.id,
       copyTo,
@@ -109,13 +112,13 @@ export class JobLifecycle extends EventEmitter {
       disconnectGraceMs: request.disconnect_grace_ms ?? this.#options.disconnectGraceMs,
       maxWallMs,
       promptTokens,
-      record: this.#store?.accept(record, promptTokens),
+      record: number,
       retentionMs,
       // A face writes its frames from the whole log.
       ...(record.extra?.face !== undefined && { announce: true, whole: true }),
       near: record.answer?.handle ?? copyTo?.handle ?? record.near,
     });
-    this.#addSiblings(record, request.n ?? 1);
+    this.#addSiblings(record, n, number);
     this.#jobs.add(record);
     this.emit('queued', record);
     if (this.#drained) this.cancel(record, 'shutdown');
@@ -129,16 +132,18 @@ export class JobLifecycle extends EventEmitter {
   }
 
   /**
-   * Creates the logs of a job's further answers. They have no row, no reader of their own and no
-   * limits: the job's apply, and they end with it.
+   * Creates the logs of a job's further answers. They have no reader of their own and no limits: the
+   * job's apply, and they end with it.
    * @param {JobRecord} record accepted
    * @param {number} n answers asked for
+   * @param {number} [number] of the job's row, before theirs; default: none
    */
-  #addSiblings(record, n) {
+  #addSiblings(record, n, number = 0) {
     const { id, handle, siblings, extra } = record;
     for (let index = 1; index < n; index += 1) {
       const sibling = this.#hub.create({
-        jobId: `${id}.${index}`,
+        jobId: choiceId(id, index),
+        record: number && number + index,
         onDisconnect: 'continue',
         disconnectGraceMs: 0,
         maxWallMs: Infinity,
@@ -228,7 +233,7 @@ export class JobLifecycle extends EventEmitter {
    * @param {import('../../internal/util/http-error.js').HttpError} error the refusal
    */
   rollbackJob(record, { wireCode: code, message, type }) {
-    this.#hub.unrecord(record.handle);
+    for (const handle of [record.handle, ...record.siblings]) this.#hub.unrecord(handle);
     this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
     if (!record.providerDone) record.abort.abort();
     this.#purge(record);

@@ -64,6 +64,16 @@ test('a preflight is answered without a key', async () => {
   }
 });
 
+test('a preflight is answered with the names that it asks for, once each', async () => {
+  const server = await start({ provider: echo, access });
+  const names = 'Authorization, x-stainless-retry-count,x-own';
+  const headers = { ...preflight(app).headers, 'access-control-request-headers': names };
+  const asked = await server.call('OPTIONS', '/v1/chat/completions', { headers });
+  const allowed = list(asked.headers.get('access-control-allow-headers'));
+  expect(allowed).toEqual(expect.arrayContaining(list(names)));
+  expect(new Set(allowed).size).toBe(allowed.length);
+});
+
 test.each(['https://app.example.evil', 'https://app.example:444', 'http://app.example', 'null'])(
   'the origin %s is not on the list',
   async (origin) => {

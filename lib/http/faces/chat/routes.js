@@ -176,6 +176,7 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     const face = faceOf(record, 'chat');
     if (record === undefined || face === undefined) throw completionNotFound(id);
     const stream = query.stream === 'true';
+    if (stream && !calls.open.hasRoom(record.principal)) throw overloaded();
     const cursor = stream ? cursorOf(req, query) : '';
     if (!/^\d{0,15}$/.test(cursor)) {
       throw badRequest('invalid_value', 'Last-Event-ID', 'Last-Event-ID must be an integer.');

@@ -284,6 +284,17 @@ test.each([
   expect(Object.keys(answer.body.error).sort()).toEqual(['code', 'message', 'param', 'type']);
 });
 
+test('a number beyond all doubles is refused, because JSON could not pass it on', async () => {
+  const { url } = await serve(() => {});
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"messages":[{"role":"user","content":"x"}],"budget":{"max":[1e400]}}',
+  });
+  const { error } = await response.json();
+  expect([response.status, error.param]).toEqual([400, 'budget']);
+});
+
 test('an unknown conversation is named by its member', async () => {
   const { post } = await serve(() => {});
   const sluice = { conversation_id: 'conv_none' };

@@ -169,6 +169,19 @@ test('a call made for one of several requests ends when that one leaves', async 
   await Promise.all(asked);
 });
 
+test('inputs of many tokens are taken', async () => {
+  const { post } = await serve((exchange) => {
+    const data = exchange.body.input.map((tokens, index) => ({
+      index,
+      embedding: [tokens.length],
+    }));
+    answer(exchange, 200, { data });
+  });
+  const input = Array.from({ length: 1000 }, () => Array.from({ length: 600 }, (_, i) => i));
+  const { status, body } = await post('/v1/embeddings', { model: 'e', input });
+  expect([status, body.data?.length, body.data?.[999].embedding]).toEqual([200, 1000, [600]]);
+});
+
 test('vectors without an index are in the order of the inputs', async () => {
   const { post } = await serve((exchange) => {
     const data = exchange.body.input.map((text) => ({ embedding: vectorOf(text) }));
