@@ -31,16 +31,17 @@ export default {
       name: 'web-apart-from-lib',
       severity: 'error',
       from: { path: '^web/' },
-      to: { path: '^(lib|native|node_modules)/' },
+      // react is an optional peer.
+      to: { path: '^(lib|native|node_modules)/', pathNot: '^node_modules/react/' },
     },
     {
       name: 'no-development-dependency',
       severity: 'error',
       from: { path: '^(lib|web)/' },
-      // node-llama-cpp is an optional peer.
+      // These two are optional peers.
       to: {
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
-        pathNot: '^node_modules/node-llama-cpp/',
+        pathNot: '^node_modules/(node-llama-cpp|react)/',
       },
     },
     {

@@ -64,12 +64,12 @@ export function toHttpError(error) {
 
 /**
  * @param {HttpError} error
- * @returns {{error: {message: string, type: string, code: string, param: string | null,
+ * @returns {{error: {message: string, type: string, code: string | null, param: string | null,
  *   job_id?: string}}}
  */
 export function errorBody(error) {
   const { message, type, wireCode: code, param, jobId } = error;
-  return { error: { message, type, code, param, ...(jobId && { job_id: jobId }) } };
+  return { error: { message, type, code: code || null, param, ...(jobId && { job_id: jobId }) } };
 }
 
 /**

@@ -74,12 +74,14 @@ export function fromJobRequest(request) {
   return Object.keys(passed).length === 0 ? rest : { ...rest, passed };
 }
 
-const orNull = (/** @type {{type: string | string[]}} */ schema) => ({
+const orNull = (/** @type {{type: string | string[], minimum?: number}} */ schema) => ({
   ...schema,
   type: [schema.type, 'null'].flat(),
 });
 
 const { properties: ofJob } = jobSchema;
+/** With `echo` an answer may be the prompt alone. */
+const tokenLimit = orNull({ ...ofJob.max_tokens, minimum: 0 });
 const CHOICES_MAX = 16;
 
 const interpretedSchema = {
@@ -96,8 +98,8 @@ const interpretedSchema = {
     },
     stop: { type: ['string', 'array', 'null'], items: { type: 'string' } },
     temperature: orNull(ofJob.temperature),
-    max_tokens: orNull(ofJob.max_tokens),
-    max_completion_tokens: orNull(ofJob.max_completion_tokens),
+    max_tokens: tokenLimit,
+    max_completion_tokens: tokenLimit,
     n: { type: ['integer', 'null'], minimum: 1, maximum: CHOICES_MAX },
     user: { type: ['string', 'null'] },
     metadata: { type: ['object', 'null'] },

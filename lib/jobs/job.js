@@ -57,7 +57,7 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
-    /** Whether its log has an entry; known of jobs that a face waits for. */
+    /** Whether one of its logs has an entry; known of jobs that a face waits for. */
     this.begun = false;
     /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
     this.siblings = [];

@@ -192,20 +192,24 @@ export class JobHub {
     return this.#askAll((request, shard) => this.#native.state(shard, false, false, request));
   }
 
-  /** @param {number} handle of a job that was dispatched; later calls do nothing */
-  start(handle) {
-    this.#native.start(handle);
+  /**
+   * Begins the first attempt of a job; later calls do nothing.
+   * @param {number} handle
+   * @param {object} [members] kept with the attempt in the data file
+   */
+  start(handle, members) {
+    this.#native.start(handle, members === undefined ? '' : JSON.stringify(members));
     this.#reactor.settle();
   }
 
   /**
    * Begins the next attempt of a running job: subscribers discard the text.
    * @param {number} handle
-   * @param {object} [members] of `job_retry`, beside the attempt
+   * @param {object} [members] of `job_retry`, beside the attempt; kept like those of `start`
    */
-  retry(handle, members = {}) {
+  retry(handle, members) {
     this.#entries.send();
-    this.#native.retry(handle, JSON.stringify(members));
+    this.#native.retry(handle, members === undefined ? '' : JSON.stringify(members));
     this.#reactor.settle();
   }
 

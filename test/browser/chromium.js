@@ -104,3 +104,37 @@ export async function takePicture(page, name) {
   mkdirSync(pictures, { recursive: true });
   await page.screenshot({ path: `${pictures}/${name}.png` });
 }
+
+/**
+ * Runs in the page: the contrast of texts with their background, as WCAG counts.
+ * @param {string} selector of the texts' elements
+ */
+export function contrasts(selector) {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  if (!canvas) throw new Error('no canvas');
+  const luminance = (/** @type {string} */ colour) => {
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((byte) => {
+      const part = byte / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const backdrop = (/** @type {Element | null} */ element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (colour !== 'rgba(0, 0, 0, 0)') return colour;
+    }
+    return 'white';
+  };
+  /** @type {Record<string, number>} */
+  const ratios = {};
+  for (const element of document.querySelectorAll(selector)) {
+    const [a, b] = [getComputedStyle(element).color, backdrop(element)].map(luminance);
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const key = `${element.tagName}.${element.className}.${element.textContent?.slice(0, 12)}`;
+    ratios[key] = Math.min(ratio, ratios[key] ?? Infinity);
+  }
+  return ratios;
+}

@@ -1,13 +1,18 @@
 /** The demo page in Chromium against a real gateway: what a visitor can do with it. */
 
 import { createGateway, providers } from '../../lib/index.js';
-import { driver, launchChromium, openPage, takePicture } from './chromium.js';
+import { contrasts, driver, launchChromium, openPage, takePicture } from './chromium.js';
 
 const answer =
   'Water waits above the gate.\n\nWhen it opens by a hand’s breadth, "only so much" may pass: ' +
   'the field below is <b>not</b> flooded, the mill does not stand still 🌊 and every drop is ' +
   'counted on its way down the hill, past the miller and the baker, to the sea that keeps no ' +
   'record of who sent what, or when.\n  1. wait\n  2. open\n  3. count\nThat is all there is to it.';
+
+/** Every kind of text. */
+const KINDS =
+  '.brand, .tagline, .link, .field-label, .check small, .hint, .count, .state, .model, ' +
+  '.prompt, .text, .note, dt, dd, button:not(:disabled), textarea, .segments span, .legend';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -273,41 +278,7 @@ describe.each([
     await takePicture(page, `${name}-jobs`);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     expect(overflow).toBeLessThanOrEqual(0);
-    const ratios = await page.evaluate(contrasts);
+    const ratios = await page.evaluate(contrasts, KINDS);
     expect(Object.entries(ratios).filter(([, ratio]) => ratio < 4.5)).toEqual([]);
   });
 });
-
-/** Runs in the page: the contrast of every kind of text with what is behind it, as WCAG counts. */
-function contrasts() {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  if (!canvas) throw new Error('no canvas');
-  const luminance = (/** @type {string} */ colour) => {
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((byte) => {
-      const part = byte / 255;
-      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const backdrop = (/** @type {Element | null} */ element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = getComputedStyle(at).backgroundColor;
-      if (colour !== 'rgba(0, 0, 0, 0)') return colour;
-    }
-    return 'white';
-  };
-  /** @type {Record<string, number>} */
-  const ratios = {};
-  const kinds =
-    '.brand, .tagline, .link, .field-label, .check small, .hint, .count, .state, .model, ' +
-    '.prompt, .text, .note, dt, dd, button:not(:disabled), textarea, .segments span, .legend';
-  for (const element of document.querySelectorAll(kinds)) {
-    const [a, b] = [getComputedStyle(element).color, backdrop(element)].map(luminance);
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    const key = `${element.tagName}.${element.className}.${element.textContent?.slice(0, 12)}`;
-    ratios[key] = Math.min(ratio, ratios[key] ?? Infinity);
-  }
-  return ratios;
-}

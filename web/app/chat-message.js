@@ -3,14 +3,16 @@
  * drawn at most once per frame.
  */
 
+import { AnswerBlocks } from './answer-blocks.js';
 import { nextFrame } from './frame.js';
 import { textOfMessage } from './message-text.js';
+import { REASON_NOTES } from './reasons.js';
 import { TextPane } from './text-pane.js';
 
 /** @type {Record<string, string>} */
 const NOTES = {
   cancelled: 'Cancelled. The partial answer is kept.',
-  length: 'Stopped at the requested length.',
+  ...REASON_NOTES,
 };
 /** @type {Record<string, string>} */
 const WHO = {
@@ -22,17 +24,27 @@ const WHO = {
   function: 'Result',
 };
 
+/**
+ * @typedef {{role: string, content?: string | any[] | null, finish_reason?: string,
+ *   job_id?: string, reasoning?: string, refusal?: string | null, tool_calls?: any[] | null}}
+ *   ShownMessage
+ */
+
 /** The element of one message. `follow()` connects it to a running job. */
 export class ChatMessage {
   #parts;
   #pane;
+  #blocks;
+  /** @type {import('../client.js').Job | null} */
+  #job = null;
+  #reasons = false;
   #pending = '';
   #cleared = false;
   #onDrawn;
   #render = () => this.#draw();
 
   /**
-   * @param {{role: string, content?: string | any[] | null, finish_reason?: string}} message
+   * @param {ShownMessage} message
    * @param {object} page
    * @param {HTMLTemplateElement} page.template
    * @param {() => void} [page.onFork] called by the fork button; without it there is no button
@@ -52,6 +64,9 @@ export class ChatMessage {
     this.#parts = parts;
     this.#pane = new TextPane(parts.said);
     this.#pane.append(textOfMessage(message));
+    this.#blocks = new AnswerBlocks(parts.said);
+    const { reasoning, refusal, tool_calls: calls } = message;
+    this.#blocks.set({ reasoning, refusal, toolCalls: calls ?? [] });
     this.#onDrawn = onDrawn ?? (() => {});
     parts.who.textContent = WHO[role] ?? role;
     this.setNote(NOTES[reason ?? ''] ?? '');
@@ -61,6 +76,15 @@ export class ChatMessage {
     }
   }
 
+  /** Whether the reader has unfolded the reasoning. */
+  get unfolded() {
+    return this.#blocks.unfolded;
+  }
+
+  set unfolded(open) {
+    this.#blocks.unfolded = open;
+  }
+
   /** @param {string} note @param {'plain' | 'away' | 'bad'} [tone] */
   setNote(note, tone = 'plain') {
     this.#parts.note.textContent = note;
@@ -68,11 +92,12 @@ export class ChatMessage {
   }
 
   /**
-   * Shows the text of a job as it streams.
+   * Shows the answer of a job as it streams.
    * @param {import('../client.js').Job} job
    */
   follow(job) {
     const { element } = this;
+    this.#job = job;
     const stop = /** @type {HTMLButtonElement} */ (this.#parts.stop);
     element.dataset.jobId = job.id;
     element.dataset.state = 'running';
@@ -86,8 +111,15 @@ export class ChatMessage {
     });
     job.on('token', (text) => {
       this.#pending += text;
+      this.#reasons = false;
       nextFrame(this.#render);
     });
+    for (const name of /** @type {const} */ (['reasoning', 'refusal', 'tool_call'])) {
+      job.on(name, () => {
+        this.#reasons = name === 'reasoning';
+        nextFrame(this.#render);
+      });
+    }
     const startOver = () => {
       this.#pending = '';
       this.#cleared = true;
@@ -102,7 +134,10 @@ export class ChatMessage {
     void job.done.then(() => {
       stop.hidden = true;
       element.dataset.state = job.status;
+      nextFrame(this.#render);
     });
+    // The job may have parts from before it was disconnected.
+    nextFrame(this.#render);
   }
 
   #draw() {
@@ -110,6 +145,9 @@ export class ChatMessage {
     this.#cleared = false;
     if (this.#pending !== '') this.#pane.append(this.#pending);
     this.#pending = '';
+    if (this.#job !== null) {
+      this.#blocks.set(this.#job, { live: !this.#job.ended, reasons: this.#reasons });
+    }
     this.#onDrawn();
   }
 }

@@ -22,6 +22,8 @@ export class Chat {
   #job = null;
   /** @type {ChatMessage | null} the shown answer of that job */
   #answer = null;
+  /** The shown answers, by the job of their turn. @type {Map<string, ChatMessage>} */
+  #answers = new Map();
   /** Counts calls of open(), so that a late response for another conversation is ignored. */
   #opening = 0;
   #find;
@@ -139,7 +141,9 @@ export class Chat {
   #follow(job) {
     this.#job = job;
     // The job may have been disconnected before; it keeps the text received until then.
-    this.#answer = this.#add({ role: 'assistant', content: job.text }, () => this.#scroll(false));
+    this.#answer = this.#add({ role: 'assistant', content: job.text, job_id: job.id }, () =>
+      this.#scroll(false),
+    );
     this.#answer.follow(job);
     job.on('open', this.#onConnection);
     job.on('reconnecting', this.#onConnection);
@@ -180,16 +184,20 @@ export class Chat {
       messages.length === 0 ? '' : plural(messages.length, 'message');
     const near = this.#isNearEnd();
     const live = this.#job;
+    const before = this.#answers;
+    this.#answers = new Map();
     this.#find('turns').replaceChildren();
     messages.forEach((message, i) => this.#add(message, undefined, i + 1));
     for (const message of asked) this.#add(message);
     if (busy !== undefined && live === null) this.#follow(this.#client.attach(busy));
+    // What the reader has unfolded stays so.
+    for (const [job, shown] of this.#answers) shown.unfolded = before.get(job)?.unfolded ?? false;
     this.#drawActions();
     if (near) this.#scroll(true);
   }
 
   /**
-   * @param {{role: string, content?: string | any[] | null, finish_reason?: string}} message
+   * @param {import('./chat-message.js').ShownMessage} message
    * @param {() => void} [onDrawn]
    * @param {number} [count] of stored messages up to and including this one
    */
@@ -197,6 +205,7 @@ export class Chat {
     const forks = count !== undefined && message.role === 'assistant';
     const onFork = forks ? () => void this.#fork(count) : undefined;
     const shown = new ChatMessage(message, { template: this.#template, onFork, onDrawn });
+    if (message.role === 'assistant' && message.job_id) this.#answers.set(message.job_id, shown);
     this.#find('turns').append(shown.element);
     return shown;
   }

@@ -3,10 +3,12 @@
  * from the page ends it.
  */
 
+import { AnswerBlocks } from './answer-blocks.js';
 import { Flow } from './flow.js';
 import { duration, excerpt, plural, rate } from './format.js';
 import { nextFrame } from './frame.js';
 import { Meter } from './meter.js';
+import { REASON_NOTES } from './reasons.js';
 import { TextPane } from './text-pane.js';
 
 /** @typedef {import('../client.js').Job} Job */
@@ -53,6 +55,8 @@ export class JobCard {
   #onChange;
   #parts;
   #pane;
+  #blocks;
+  #reasons = false;
   #flow;
   #meter;
   #pending = '';
@@ -100,6 +104,7 @@ export class JobCard {
     }
     this.#parts = parts;
     this.#pane = new TextPane(parts.text);
+    this.#blocks = new AnswerBlocks(parts.text);
     const now = performance.now();
     this.#flow = new Flow(/** @type {Element} */ (this.element.querySelector('.flow')), now);
     this.#meter = new Meter(sentAtMs);
@@ -154,7 +159,13 @@ export class JobCard {
 
   #listen() {
     const job = this.#job;
-    job.on('token', (text, { id }) => this.#token(text, id));
+    job.on('token', (text, { id }) => {
+      this.#pending += text;
+      this.#arrived('token', id);
+    });
+    for (const name of /** @type {const} */ (['reasoning', 'refusal', 'tool_call', 'extra'])) {
+      job.on(name, (_piece, { id }) => this.#arrived(name, id));
+    }
     job.on('open', ({ resumedFrom }) => this.#opened(resumedFrom));
     job.on('reconnecting', ({ attempt, lastEventId }) => {
       if (this.#awaySinceMs === null) this.#say(`Connection lost: ${excerpt(this.#known.prompt)}`);
@@ -177,8 +188,8 @@ export class JobCard {
     void job.done.then(() => this.#ended());
   }
 
-  /** @param {string} text @param {string | null} id */
-  #token(text, id) {
+  /** Counts an event of the answer. @param {string} name @param {string | null} id */
+  #arrived(name, id) {
     const now = performance.now();
     const replayed = this.#meter.token(now);
     this.#flow.token(now, replayed);
@@ -187,7 +198,7 @@ export class JobCard {
     const [before, here] = [sequence(this.#newestId), sequence(id)];
     if (before.attempt === here.attempt) this.#lost += Math.max(0, here.seq - before.seq - 1);
     this.#newestId = id;
-    this.#pending += text;
+    this.#reasons = name === 'reasoning';
     nextFrame(this.#render);
   }
 
@@ -251,11 +262,20 @@ export class JobCard {
       this.#setNote(`${error.message} (${error.code})`, 'bad');
     } else if (status === 'cancelled') {
       this.#setNote(CANCELLED[reason ?? ''] ?? 'Cancelled.');
-    } else if (reason === 'length' && this.#resumedFrom === null && !this.#restored) {
-      this.#setNote('Stopped at the requested length.');
+    } else if (this.#resumedFrom === null && !this.#restored) {
+      this.#setNote(REASON_NOTES[reason ?? ''] ?? '');
     }
-    this.#say(`${STATES[status]}: ${excerpt(this.#known.prompt)}`);
+    this.#say(`${this.#endingOf(status)}: ${excerpt(this.#known.prompt)}`);
     this.#changed();
+  }
+
+  /** @param {string} status */
+  #endingOf(status) {
+    const { refusal, toolCalls } = this.#job;
+    if (status !== 'completed') return STATES[status];
+    if (refusal !== '') return 'Refused';
+    if (toolCalls.length === 0) return STATES[status];
+    return `${STATES[status]}, with ${plural(toolCalls.length, 'tool call')}`;
   }
 
   #changed() {
@@ -292,6 +312,7 @@ export class JobCard {
     this.#cleared = false;
     if (this.#pending !== '') this.#pane.append(this.#pending);
     this.#pending = '';
+    this.#blocks.set(job, { live: !job.ended, reasons: this.#reasons });
     if (this.#awaySinceMs !== null && !job.ended) {
       const now = performance.now();
       this.#flow.away(this.#awaySinceMs, now);

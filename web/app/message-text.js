@@ -1,5 +1,5 @@
 /**
- * The text that the page shows of a message: text, a word for each other part, calls of tools.
+ * The text that the page shows of a message: its text, and a word for each part of another type.
  * Pure functions.
  */
 
@@ -12,18 +12,11 @@ function textOfPart(part) {
   return `[${String(part?.type ?? 'part').replace(/^input_|_url$/g, '')}]`;
 }
 
-/** @param {any} call of a tool */
-function textOfCall(call) {
-  const { name = '', arguments: given = '' } = call?.function ?? {};
-  return `${name}(${given})`;
-}
-
 /**
- * @param {Pick<ConversationMessage, 'content' | 'tool_calls' | 'refusal'>} message
+ * @param {Pick<ConversationMessage, 'content'>} message
  * @returns {string}
  */
-export function textOfMessage({ content, tool_calls: calls, refusal }) {
+export function textOfMessage({ content }) {
   const texts = Array.isArray(content) ? content.map(textOfPart) : [content ?? ''];
-  texts.push(refusal ?? '', ...(Array.isArray(calls) ? calls.map(textOfCall) : []));
   return texts.filter((text) => text !== '').join('\n');
 }

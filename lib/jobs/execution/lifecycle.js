@@ -10,8 +10,8 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
- * an answer once, with the answer's record. `begun` is emitted at the first entry of the log of a job
- * that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
+ * an answer once, with the answer's record. `begun` is emitted once, at the first entry of any log of a
+ * job that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
  * `settled` once all jobs of earlier processes have ended.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
  *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
@@ -45,6 +45,8 @@ export class JobLifecycle extends EventEmitter {
   #hub;
   #jobs;
   #retryBudgets;
+  /** By the handle of a further answer's log. @type {Map<number, JobRecord>} */
+  #ofSiblings = new Map();
   /** Start of the first attempt of records that have been retried. */
   /** @type {WeakMap<JobRecord, number>} */
   #startedAtMs = new WeakMap();
@@ -132,7 +134,8 @@ export class JobLifecycle extends EventEmitter {
    * @param {JobRecord} record accepted
    * @param {number} n answers asked for
    */
-  #addSiblings({ id, handle, siblings }, n) {
+  #addSiblings(record, n) {
+    const { id, handle, siblings, extra } = record;
     for (let index = 1; index < n; index += 1) {
       const sibling = this.#hub.create({
         jobId: `${id}.${index}`,
@@ -140,10 +143,12 @@ export class JobLifecycle extends EventEmitter {
         disconnectGraceMs: 0,
         maxWallMs: Infinity,
         retentionMs: Infinity,
+        announce: extra?.face !== undefined,
         whole: true,
         near: handle,
       });
       siblings.push(sibling);
+      this.#ofSiblings.set(sibling, record);
     }
   }
 
@@ -159,12 +164,12 @@ export class JobLifecycle extends EventEmitter {
     record.beginAttempt();
     const handles = [record.handle, ...record.siblings];
     const nowMs = this.#nowMs();
+    const members = upstream === undefined ? undefined : { upstream };
     if (record.attempts === 1) {
       this.#startedAtMs.set(record, nowMs);
-      for (const handle of handles) this.#hub.start(handle);
+      for (const handle of handles) this.#hub.start(handle, members);
     } else {
       record.attemptOffsetMs = nowMs - (this.#startedAtMs.get(record) ?? nowMs);
-      const members = upstream === undefined ? {} : { upstream };
       for (const handle of handles) this.#hub.retry(handle, members);
     }
     this.emit('attempt', record);
@@ -287,8 +292,8 @@ export class JobLifecycle extends EventEmitter {
 
   /** @param {number} handle */
   #onBegun(handle) {
-    const record = this.#jobs.byHandle(handle);
-    if (record === undefined) return;
+    const record = this.#jobs.byHandle(handle) ?? this.#ofSiblings.get(handle);
+    if (record === undefined || record.begun) return;
     record.begun = true;
     this.emit('begun', record);
   }
@@ -305,5 +310,6 @@ export class JobLifecycle extends EventEmitter {
   /** @param {JobRecord} record whose logs are deleted */
   #purge({ handle, siblings }) {
     for (const each of [handle, ...siblings]) this.#hub.purge(each);
+    for (const each of siblings) this.#ofSiblings.delete(each);
   }
 }

@@ -33,9 +33,16 @@ function recordOf(job) {
   record.extra = job.extra;
   record.attempts = job.started_ns === null ? 0 : job.attempt;
   record.counted = job.counted === 1;
+  record.ownUpstream = upstreamIn(job.retry);
   record.providerDone = true;
   record.status = job.status ?? (job.started_ns === null ? 'queued' : 'running');
   return record;
+}
+
+/** @param {string | null} members of its last attempt, as JSON @returns {string | undefined} */
+function upstreamIn(members) {
+  const { upstream } = JSON.parse(members || '{}');
+  return typeof upstream === 'string' ? upstream : undefined;
 }
 
 /** @param {ReturnType<typeof namedJob>} job */

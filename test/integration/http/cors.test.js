@@ -1,5 +1,5 @@
 /** Pages of other origins: what the Fetch standard's CORS check asks for, on every kind of answer. */
-import { everyEgress, start, stopAll } from '../../support/gateway/gateway.js';
+import { everyEgress, start, stopAll, testOwnServer } from '../../support/gateway/gateway.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { echo } from '../../support/providers/providers.js';
 
@@ -128,7 +128,7 @@ test('"*" is any origin, and still no credentials', async () => {
   expect(headers.has('access-control-allow-credentials')).toBe(false);
 });
 
-test('the client itself can be loaded from elsewhere', async () => {
+testOwnServer('the client itself can be loaded from elsewhere', async () => {
   const server = await start({ provider: echo, access });
   const { status, headers } = await server.get('/client.js', from(app));
   expect([status, headers.get('access-control-allow-origin')]).toEqual([200, app]);

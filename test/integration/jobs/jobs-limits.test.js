@@ -76,7 +76,8 @@ describe('limits and failures', () => {
       async function* odd() {
         yield 7;
       },
-      'The provider yielded a value of type number where text belongs.',
+      'The provider yielded a value of type number; it must be a string, {text, logprobs}, {reasoning},' +
+        ' {refusal}, {tool_call} or {extra}.',
       '',
     ],
   ])('a provider that %s fails its own job', async (_, provider, message, text) => {

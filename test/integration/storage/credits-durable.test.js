@@ -191,7 +191,8 @@ test('what a job used is counted though its retention was over before anybody co
   store.start(sharedReactors(1)[0]);
   const nowMs = Date.now();
   const made = [1, 'job_x', 'anonymous', 'echo', nowMs, null, null, 2, null];
-  const ended = [1, 1, 1, 1, 2, nowMs, 'completed', 'stop', null, null, null, 2, 3, '{}', 0];
+  const ending = [1, 1, 1, 1, 2, nowMs, 'completed', 'stop', null, null, null, 2, 3, '{}', 0];
+  const ended = [...ending, null, null, null, null, 0]; // no usage object, no head, no retry
   await store.commit(['add_job', made, 'end_job', ended]);
   await store.close();
   for (let i = 0; i < 2; i += 1) {

@@ -123,3 +123,78 @@ test.each([
   expect(() => demo(options)).toThrow(type);
   expect(() => demo(options)).toThrow(name);
 });
+
+describe('without the option text', () => {
+  const ask = async (overrides) => {
+    const provider = demo({ tokenIntervalMs: 0 });
+    const pieces = [];
+    const events = provider.generateBatch([request(overrides)], { signal: never });
+    for await (const { index: _index, ...event } of events) pieces.push(event);
+    const { end } = pieces.pop();
+    const joined = (name) => pieces.map((piece) => piece[name] ?? '').join('');
+    return { pieces, end, joined };
+  };
+  const message = (role, content) => ({ role, content });
+
+  test.each([
+    [{ prompt: 'What is the weather in New York today?' }, 'New York'],
+    [{ prompt: 'Weather, please' }, 'Venice'],
+    [{ prompt: undefined, messages: [message('user', 'weather in Oslo')] }, 'Oslo'],
+    [
+      {
+        prompt: undefined,
+        messages: [message('user', 'hi'), message('user', [{ type: 'text', text: 'the weather' }])],
+      },
+      'Venice',
+    ],
+  ])('%j gets reasoning, a text and a call', async (overrides, city) => {
+    const { pieces, end, joined } = await ask(overrides);
+    const calls = pieces.flatMap(({ tool_call: call }) => (call ? [call] : []));
+    expect(joined('reasoning')).toContain(`the weather in ${city}. `);
+    expect(joined('text')).toBe(`I am looking up the weather in ${city}.`);
+    expect(calls[0]).toMatchObject({ index: 0, id: 'call_demo_weather', name: 'get_weather' });
+    const json = calls.map((call) => call.arguments).join('');
+    expect(JSON.parse(json)).toEqual({ city, unit: 'celsius' });
+    expect(calls.length).toBeGreaterThan(2);
+    expect(end.reason).toBe('tool_calls');
+    expect(end.usage.completion_tokens).toBe(pieces.length);
+  });
+
+  test('a refusal that is asked for', async () => {
+    const { pieces, end, joined } = await ask({ prompt: 'Please refuse.' });
+    expect(joined('refusal')).toMatch(/^I was asked to refuse/);
+    expect(joined('text')).toBe('');
+    expect(end).toMatchObject({ reason: 'stop', usage: { completion_tokens: pieces.length } });
+  });
+
+  test('maxTokens and stop end these, too', async () => {
+    const short = await ask({ prompt: 'weather', maxTokens: 3 });
+    expect(short.pieces).toEqual([
+      { reasoning: 'The' },
+      { reasoning: ' question' },
+      { reasoning: ' is' },
+    ]);
+    expect(short.end.reason).toBe('length');
+    const stopped = await ask({ prompt: 'weather', stop: [' up the'] });
+    expect(stopped.joined('text')).toBe('I am looking');
+    expect(stopped.pieces.some((piece) => 'tool_call' in piece)).toBe(false);
+    expect(stopped.end.reason).toBe('stop');
+    // Text held back for a stop string comes before the call.
+    const held = await ask({ prompt: 'weather', stop: ['Venice.!'] });
+    expect(held.joined('text')).toBe('I am looking up the weather in Venice.');
+    expect('tool_call' in held.pieces.at(-1)).toBe(true);
+  });
+
+  test('words that only contain these get the canned text', async () => {
+    const { joined, end } = await ask({ prompt: 'weathered refuses' });
+    expect(joined('text')).toMatch(/^A sluice is a gate/);
+    expect(end.reason).toBe('stop');
+  });
+});
+
+test('the option text is the answer to a prompt about the weather, too', async () => {
+  const provider = demo({ tokenIntervalMs: 0, text: 'one two' });
+  const requests = [request({ prompt: 'the weather' })];
+  const [result] = await collect(provider.generateBatch(requests, { signal: never }), 1);
+  expect(result).toMatchObject({ text: 'one two', end: { reason: 'stop' } });
+});

@@ -2,7 +2,7 @@
 import { estimatePromptTokens } from '../../../jobs/prompt-tokens.js';
 import { faceOf, tailOf } from '../ids.js';
 import { messagesAnswer } from './answer.js';
-import { joinOrphan, setFaceHeaders, submitFaced } from '../submit.js';
+import { joinOrphan, ready, setFaceHeaders, submitFaced } from '../submit.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { readCountRequest, readMessagesRequest } from './request.js';
 import { sendJson } from '../../respond.js';
@@ -34,21 +34,18 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
     const tail = tailOf(record);
     const { model = null } = faceOf(record, 'messages') ?? {};
     const facts = { id: `msg_${tail}`, model: model ?? record.model };
+    const states = await ready(call, stream, () => setFaceHeaders(res, startedAt, record));
+    if (states === undefined) return;
     if (stream) {
-      if (!(await call.beginning())) return;
-      setFaceHeaders(res, startedAt, record);
       const created = Math.floor(record.createdAtMs / 1000);
       call.stream({ dialect: 'messages', ...facts, tail, created });
       return;
     }
-    const states = await call.states();
-    if (states === undefined) return;
-    setFaceHeaders(res, startedAt, record);
     sendJson(res, 200, messagesAnswer(facts, states[0]));
   }
 
   /** @type {Handle} */
-  async function create(req, res, { access, body }) {
+  async function create(req, res, { access, body, digest }) {
     const startedAt = performance.now();
     setMessagesRequestId(res);
     const { request, passed, options, stream } = readMessagesRequest(body, {
@@ -56,14 +53,16 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
       beta: req.headers['anthropic-beta'],
     });
     if (stream && !calls.open.hasRoom(access.principal)) throw overloaded();
-    const how = { stream, startedAt, request: { path: PATH, body } };
+    const how = { stream, startedAt, request: { path: PATH, digest } };
     const face = { dialect: 'messages', model: request.model };
     const record =
-      joinOrphan(calls, req, res, { principal: access.principal, ...how.request }) ??
-      (await submitFaced(admission, req, res, {
-        ...{ access, face, request, passed, fingerprint: how.request },
-        options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
-      }));
+      joinOrphan(calls, req, res, access.principal, how.request) ??
+      (
+        await submitFaced(admission, req, res, {
+          ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
+          options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
+        })
+      )?.record;
     if (record !== undefined) await answer(res, record, how);
   }
 
@@ -78,7 +77,7 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
 
   const body = /** @type {const} */ ('json');
   return {
-    [PATH]: { POST: { handle: create, body } },
+    [PATH]: { POST: { handle: create, body, digest: true } },
     [`${PATH}/count_tokens`]: { POST: { handle: count, body } },
   };
 }

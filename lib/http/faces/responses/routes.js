@@ -191,24 +191,26 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
     const own = background
       ? { ...asked.options, on_disconnect: 'continue' }
       : { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...asked.options };
-    return submitFaced(admission, req, res, {
+    const submission = {
       ...{ access, face, passed, options: own, fingerprint: { path: PATH, body } },
       request: {
         ...{ ...request, model, messages: [...system, ...messages] },
         ...(isTurn && instructions !== null && { instructions }),
       },
-    });
+    };
+    const named = body.conversation ? 'conversation' : undefined;
+    return (await submitFaced(admission, req, res, submission, named))?.record;
   }
 
   /** @type {Handle} */
   async function create(req, res, context) {
     const startedAt = performance.now();
-    const { access, body } = context;
+    const { access, body, digest } = context;
     const asked = interpretResponse(body, options);
     if (asked.stream && !calls.open.hasRoom(access.principal)) throw overloaded();
-    const request = { path: PATH, body };
+    const request = { path: PATH, digest };
     const record =
-      joinOrphan(calls, req, res, { principal: access.principal, ...request }) ??
+      joinOrphan(calls, req, res, access.principal, request) ??
       (await submit(req, res, context, asked));
     if (record === undefined) return;
     const face = /** @type {ResponseFace} */ (faceOf(record, 'responses'));
@@ -293,7 +295,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   }
 
   return {
-    [PATH]: { POST: { handle: create, body: 'json' } },
+    [PATH]: { POST: { handle: create, body: 'json', digest: true } },
     '/v1/responses/:id': { GET: { handle: read, head: false }, DELETE: { handle: remove } },
     '/v1/responses/:id/cancel': { POST: { handle: cancel } },
     '/v1/responses/:id/input_items': { GET: { handle: list } },

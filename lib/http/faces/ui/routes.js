@@ -9,7 +9,7 @@ import { faceOf, tailOf } from '../ids.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { readUiRequest } from './request.js';
 import { sendJson, sendNoContent } from '../../respond.js';
-import { setFaceHeaders, submitFaced } from '../submit.js';
+import { ready, setFaceHeaders, submitFaced } from '../submit.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -42,8 +42,8 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     const call = calls.join(res, [record], undefined, (complete) => {
       if (complete) chats.setDelivered(record);
     });
-    if (!(await call.beginning())) return;
-    setFaceHeaders(res, startedAt, record);
+    const present = await ready(call, true, () => setFaceHeaders(res, startedAt, record));
+    if (present === undefined) return;
     res.setHeader('x-vercel-ai-ui-message-stream', 'v1');
     const tail = tailOf(record);
     call.stream({
@@ -78,12 +78,13 @@ export function uiRoutes({ admission, lifecycle, calls }) {
       options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
     };
     const submit = () => submitFaced(admission, req, res, submission);
-    const record = await submit().catch(async (error) => {
+    const submitted = await submit().catch(async (error) => {
       if (current === undefined || current.record.ended || !isPlaceTaken(error)) throw error;
       // The chat's own job may have the place.
       await end(current.record, 'superseded');
       return submit();
     });
+    const record = submitted?.record;
     if (record === undefined || record === current?.record) return record;
     // The chat goes on with this job; another one that still runs has lost its reader.
     if (current !== undefined) lifecycle.cancel(current.record, 'superseded');
