@@ -1,7 +1,9 @@
 /**
  * The transport of the AI SDK's `useChat` to a Sluice server: `import { SluiceChatTransport } from
- * 'sluice/ai'`. It depends on nothing, and runs in browsers and in Node.
+ * 'sluice/ai'`. It depends on no package, and runs in browsers and in Node.
  */
+
+import { checkOptions } from './client/options.js';
 
 /**
  * @typedef {Record<string, string> | Headers} HeadersInput
@@ -158,19 +160,29 @@ class AnswerStream {
    */
   async #resume() {
     const { attempts, baseMs, capMs } = this.#reconnect;
+    /** @type {unknown} */
+    let failure;
     while (this.#failures < attempts) {
       const longest = Math.min(capMs, baseMs * 2 ** this.#failures);
       this.#failures += 1;
       await pause(Math.random() * longest, this.#signal);
+      /** @type {Response | null} */
+      let response;
       try {
-        const response = await this.#open(this.#lastEventId);
-        if (response === null) return false;
-        this.#take(response);
-        return true;
+        response = await this.#open(this.#lastEventId);
       } catch (error) {
         this.#signal?.throwIfAborted();
         if (error instanceof RefusedError) throw error;
+        failure = error;
+        continue;
       }
+      if (response !== null) {
+        this.#take(response);
+        return true;
+      }
+      // A failure of the job is said once.
+      if (failure instanceof FailedError) throw failure;
+      return false;
     }
     throw new TypeError('network error');
   }
@@ -178,6 +190,9 @@ class AnswerStream {
 
 /** An answer other than a success, which no further attempt would change. */
 class RefusedError extends Error {}
+
+/** An answer that says that the server, the upstream or the job failed. */
+class FailedError extends Error {}
 
 /**
  * @param {number} ms
@@ -212,7 +227,7 @@ async function refusal(response) {
     // Not one of the server's own answers.
   }
   const said = message || `The server answered with status ${response.status}.`;
-  return response.status >= 500 ? new Error(said) : new RefusedError(said);
+  return response.status >= 500 ? new FailedError(said) : new RefusedError(said);
 }
 
 /**
@@ -232,8 +247,15 @@ export class SluiceChatTransport {
   #fetch;
   #reconnect;
 
-  /** @param {TransportOptions} [options] */
-  constructor({ api = '/v1/ui/chat', headers, body, credentials, fetch, reconnect = {} } = {}) {
+  /**
+   * @param {TransportOptions} [options]
+   * @throws {TypeError} for an unknown option
+   */
+  constructor(options = {}) {
+    const known = ['api', 'headers', 'body', 'credentials', 'fetch', 'reconnect'];
+    const given = checkOptions('SluiceChatTransport', options, known);
+    const { api = '/v1/ui/chat', headers, body, credentials, fetch, reconnect = {} } = given;
+    checkOptions('SluiceChatTransport: reconnect', reconnect, ['attempts', 'baseMs', 'capMs']);
     this.#api = api.replace(/\/+$/, '');
     this.#headers = headers;
     this.#body = body;

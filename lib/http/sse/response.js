@@ -94,7 +94,7 @@ export class ResponseEgress {
   #onClose = () => {
     this.#gone = true;
     this.#subscriber?.detach();
-    this.#onClosed(this.#complete);
+    this.#onClosed(this.#complete && this.#res.writableFinished);
   };
 
   /**

@@ -161,10 +161,10 @@ void MessagesFace::write_entry(std::string& out, const EventLog::Event& event) {
 void MessagesFace::write_extra(std::string& out, std::string_view extra) {
   const std::string_view signature = json_member(extra, "signature");
   if (signature.starts_with('"')) write_signature(out, signature);
-  const std::string_view redacted = json_member(extra, "redacted_thinking");
-  if (redacted.starts_with('"')) {
-    write_block(
-        out, std::string("{\"type\":\"redacted_thinking\",\"data\":").append(redacted).append("}"));
+  // The text of other thinking, and its signature, are entries.
+  for (JsonCursor blocks(json_member(extra, "thinking_blocks")); blocks.next();) {
+    const bool is_redacted = json_member(blocks.value(), "type") == "\"redacted_thinking\"";
+    if (is_redacted) write_block(out, blocks.value());
   }
   for (JsonCursor blocks(json_member(extra, "content_blocks")); blocks.next();) {
     write_block(out, blocks.value());

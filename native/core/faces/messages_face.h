@@ -13,7 +13,7 @@ namespace sluice {
 
 /// Writes entries as content blocks: text, thinking, tool use. One block is open at a time; a
 /// refusal is a block of text. Of extra entries the members that an upstream of the same API gave
-/// are written: the `signature` of thinking, `redacted_thinking`, and whole `content_blocks`.
+/// are written: the `signature` of thinking, redacted `thinking_blocks`, and `content_blocks`.
 class MessagesFace final : public Face {
  public:
   explicit MessagesFace(FaceOptions options);

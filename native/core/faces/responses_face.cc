@@ -1,5 +1,6 @@
 #include "core/faces/responses_face.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/streams/job.h"
@@ -34,7 +35,8 @@ void ResponsesFace::write_lifecycle(std::string& out, std::string_view type,
 void ResponsesFace::keep_alive(std::string& out) {
   if (frames_.count() == 0) return;
   out.append("event: keepalive\ndata: {\"type\":\"keepalive\",\"sequence_number\":");
-  append_json_number(out, frames_.count() - 1);
+  // A reader may have more frames than there are yet.
+  append_json_number(out, std::max(frames_.count(), options_.after) - 1);
   out.append(kObjectEnd);
 }
 

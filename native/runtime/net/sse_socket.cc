@@ -109,6 +109,8 @@ SocketEgress::Sent SocketEgress::send(std::string_view frames, bool last) {
       std::to_chars(digits.data(), digits.data() + digits.size(), frames.size(), 16);
   (void)error;  // 16 digits hold every size
   const std::string_view size(digits.data(), static_cast<std::size_t>(digits_end - digits.data()));
+  // The kernel would take the end for a client that has left, too.
+  if (last && has_left()) return Sent::kGone;
   body_ended_ = sole_ && last;
   const std::string_view end = body_ended_ ? kChunkEndAndLast : kChunkEnd;
   const std::array<std::string_view, 4> texts{size, kCrlf, frames, end};
@@ -152,6 +154,12 @@ void SocketEgress::on_event(int status, int events) {
   } else if ((events & UV_WRITABLE) != 0) {
     on_writable();
   }
+}
+
+bool SocketEgress::has_left() const {
+  char byte = 0;
+  const ssize_t size = recv(fd_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return size == 0 || (size < 0 && !would_block() && errno != EINTR);
 }
 
 bool SocketEgress::at_end_of_input() {

@@ -59,7 +59,8 @@ class SocketEgress {
   void take_over();
 
   /// Sends `frames` (not empty) as one chunk. Only while nothing is pending.
-  /// @param last also write the last chunk; only after `take_over`, otherwise Node ends the body.
+  /// @param last the end of the stream: kGone if the client has left by now. After `take_over` the
+  ///   last chunk, too; otherwise Node ends the body.
   Sent send(std::string_view frames, bool last = false);
 
   /// Stops watching a socket that was taken over and returns its descriptor, for the client's next
@@ -76,6 +77,7 @@ class SocketEgress {
   void on_writable();
   void on_dead();
   [[nodiscard]] bool at_end_of_input();
+  [[nodiscard]] bool has_left() const;
 
   uv_loop_t* loop_;
   UniqueFd fd_;

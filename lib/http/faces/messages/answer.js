@@ -36,14 +36,16 @@ function parsed(json) {
  * @param {any[]} content
  * @param {any} delta
  */
-function addExtra(content, { signature, redacted_thinking: redacted, content_blocks: blocks }) {
+function addExtra(content, { signature, thinking_blocks: thoughts, content_blocks: blocks }) {
   if (typeof signature === 'string') {
     const last = content.at(-1);
     // Thinking may be kept back, and its signature not.
     if (last?.type === 'thinking' && last.signature === '') last.signature = signature;
     else content.push({ type: 'thinking', thinking: '', signature });
   }
-  if (typeof redacted === 'string') content.push({ type: 'redacted_thinking', data: redacted });
+  // The text of other thinking, and its signature, are items.
+  const isRedacted = (/** @type {any} */ thought) => thought?.type === 'redacted_thinking';
+  if (Array.isArray(thoughts)) content.push(...thoughts.filter(isRedacted));
   if (Array.isArray(blocks)) content.push(...blocks);
 }
 

@@ -64,6 +64,8 @@ const READ = new Set(
  * @property {boolean} summary whether reasoning is shown as its summary
  */
 
+const CHOICE_TYPES = new Set(['function', 'allowed_tools']);
+
 /** @param {any} choice @returns {any} */
 function toolChoice(choice) {
   if (choice?.type === 'allowed_tools') {
@@ -108,11 +110,16 @@ function passedOn(request, { unsupportedTools }) {
   const others = Object.fromEntries(Object.entries(request).filter(([name]) => !READ.has(name)));
   const { include, tools, tool_choice: choice, text, reasoning } = request;
   const kept = tools ? chatTools(tools, unsupportedTools) : [];
+  // A choice of a tool that is left out would be refused by the upstream.
+  const hasChoice =
+    choice != null &&
+    kept.length > 0 &&
+    (typeof choice === 'string' || CHOICE_TYPES.has(choice.type) || unsupportedTools === 'refuse');
   const wantsLogprobs = include?.includes('message.output_text.logprobs');
   return {
     ...others,
     ...(kept.length > 0 && { tools: kept }),
-    ...(choice != null && kept.length > 0 && { tool_choice: toolChoice(choice) }),
+    ...(hasChoice && { tool_choice: toolChoice(choice) }),
     ...(text?.format && { response_format: responseFormat(text.format) }),
     ...(text?.verbosity && { verbosity: text.verbosity }),
     ...(reasoning?.effort && { reasoning_effort: reasoning.effort }),

@@ -226,10 +226,13 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
 
   /** @type {Handle} */
   async function read(req, res, context) {
+    const startedAt = performance.now();
     const { record, face } = foundBy(context);
     const { query } = context;
     if (query.stream !== 'true') {
-      sendJson(res, 200, await describe(record, face));
+      const response = await describe(record, face);
+      setFaceHeaders(res, startedAt, record);
+      sendJson(res, 200, response);
       return;
     }
     const header = query.starting_after === undefined;
@@ -239,14 +242,18 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
       throw badRequest('invalid_value', param, `${param} must be the number of an event.`);
     }
     if (!calls.open.hasRoom(context.access.principal)) throw overloaded();
+    setFaceHeaders(res, startedAt, record);
     calls.join(res, [record]).stream(frames(record, face, number === '' ? 0 : Number(number) + 1));
   }
 
   /** @type {Handle} */
   async function cancel(_req, res, context) {
+    const startedAt = performance.now();
     const { record, face } = foundBy(context);
     lifecycle.cancel(record, 'client_request');
-    sendJson(res, 200, await describe(record, face));
+    const response = await describe(record, face);
+    setFaceHeaders(res, startedAt, record);
+    sendJson(res, 200, response);
   }
 
   /** @type {Handle} */

@@ -73,9 +73,16 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     }
     if (res.destroyed) return undefined;
     const face = { dialect: 'ui', chat, model: request.model ?? null, message_id: messageId };
-    const submitted = await submitFaced(admission, req, res, {
+    const submission = {
       ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
       options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
+    };
+    const submit = () => submitFaced(admission, req, res, submission);
+    const submitted = await submit().catch(async (error) => {
+      if (current === undefined || current.record.ended || !isPlaceTaken(error)) throw error;
+      // The chat's own job may have the place.
+      await end(current.record, 'superseded');
+      return submit();
     });
     const record = submitted?.record;
     if (record === undefined || record === current?.record) return record;
@@ -83,6 +90,17 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     if (current !== undefined) lifecycle.cancel(current.record, 'superseded');
     chats.set(record, chat, text);
     return record;
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {'client_request' | 'superseded'} reason
+   */
+  async function end(record, reason) {
+    lifecycle.cancel(record, reason);
+    // The state comes once the ending is in the data file.
+    await calls.hub.snapshot(record.handle, { text: false });
+    await calls.hub.barrier();
   }
 
   /** @type {Handle} */
@@ -119,12 +137,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     // A reader may have had its ending, which a reactor sends, before this thread has heard of it.
     if (record?.ended === false) await calls.hub.barrier();
     const ran = record?.ended === false;
-    if (ran) {
-      lifecycle.cancel(record, 'client_request');
-      // The state comes once the ending is in the data file.
-      await calls.hub.snapshot(record.handle, { text: false });
-      await calls.hub.barrier();
-    }
+    if (ran) await end(record, 'client_request');
     const stopped = ran && (record.final === undefined || isStopped(record));
     sendJson(res, 200, { stopped, job_id: record?.id ?? null });
   }
@@ -135,6 +148,11 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     '/v1/ui/chat/:id/stop': { POST: { handle: stop } },
   };
 }
+
+/** @param {any} error of a submission @returns {boolean} whether running jobs alone stand in its way */
+const isPlaceTaken = ({ refusedBy = [] }) =>
+  refusedBy.length > 0 &&
+  refusedBy.every((/** @type {{limit: string}} */ { limit }) => limit === 'concurrent_jobs');
 
 /** @param {JobRecord} record */
 const isStopped = ({ final }) =>

@@ -91,6 +91,37 @@ const isKept = async (openai, { id }) =>
     ({ status }) => status !== 404,
   );
 
+test('after ttlMs a response is gone', async () => {
+  const { ask, openai } = await serve({ responses: { ttlMs: 30 } });
+  const first = await ask('a');
+  await until(async () => !(await isKept(openai, first)), 'its end');
+  await expect(ask('x', { previous_response_id: first.id })).rejects.toMatchObject({
+    code: 'previous_response_not_found',
+  });
+});
+
+test('reading and cancelling name the job', async () => {
+  const { ask, get, post } = await serve();
+  const { id } = await ask('a');
+  const answers = [
+    await get(`/v1/responses/${id}`),
+    await get(`/v1/responses/${id}?stream=true`),
+    await post(`/v1/responses/${id}/cancel`),
+  ];
+  for (const { headers } of answers) {
+    expect(headers.get('x-sluice-job-id')).toBe(id.replace('resp_', 'job_'));
+    expect(headers.get('openai-processing-ms')).toMatch(/^\d+$/);
+  }
+});
+
+test('with unsupportedTools: drop, a choice of such a tool is left out, too', async () => {
+  const { ask, seen } = await serve({ unsupportedTools: 'drop' });
+  const tools = [{ type: 'web_search' }, { type: 'function', name: 'f', parameters: {} }];
+  await ask('x', { tools, tool_choice: { type: 'web_search' } });
+  expect(seen[0].body.tool_choice).toBeUndefined();
+  expect(seen[0].body.tools).toHaveLength(1);
+});
+
 test('beyond maxCount the oldest response is deleted', async () => {
   const { ask, openai, get } = await serve({ responses: { maxCount: 2 } });
   const all = [];

@@ -165,6 +165,24 @@ test('an abort after the end of the answer ends nothing', async () => {
   expect(paths).toEqual(['/v1/ui/chat']);
 });
 
+test('a failure that a resume is told of is the failure of the stream', async () => {
+  const said = { error: { message: 'The upstream broke off its answer' } };
+  const answers = [
+    new Response('id: 1\ndata: {"type":"start"}\n\n', { status: 200 }),
+    new Response(JSON.stringify(said), { status: 502 }),
+    new Response(null, { status: 204 }),
+  ];
+  const fetch = async () => answers.shift();
+  const transport = new SluiceChatTransport({ fetch, reconnect: { baseMs: 1 } });
+  const stream = await transport.sendMessages({ chatId: 'c', messages });
+  await expect(readAll(stream)).rejects.toThrow(said.error.message);
+});
+
+test('an unknown option is refused by name', () => {
+  expect(() => new SluiceChatTransport({ url: '/v1/ui/chat' })).toThrow(/no option url/);
+  expect(() => new SluiceChatTransport({ reconnect: { tries: 1 } })).toThrow(/no option tries/);
+});
+
 test('a refusal has the message of the server', async () => {
   const { url } = await serve();
   const transport = new SluiceChatTransport({ api: `${url}/v1/ui/chat` });

@@ -1,6 +1,7 @@
 /** `/v1/ui/chat` as the AI SDK's `useChat` uses it. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { bearer, entry } from '../../../support/gateway/keys.js';
 import { tmpdir } from 'node:os';
 import { cleanUp, start, stopAll } from '../../../support/gateway/gateway.js';
 
@@ -95,6 +96,23 @@ test('the same body joins the job that runs; another one takes its place', async
   release();
   await third.text();
   await first.text();
+});
+
+test('another body takes the place of the job, also of the only one that the key may run', async () => {
+  const access = { keys: [entry('k', 'secret', { limits: { concurrent_jobs: 1 } })] };
+  const { url, release } = await serve({ access });
+  const send = (text) =>
+    fetch(`${url}/v1/ui/chat`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...bearer('secret') },
+      body: JSON.stringify({ id: 'c', messages: [user(text)] }),
+    });
+  const first = await send('hi');
+  const second = await send('ho');
+  expect(second.status).toBe(200);
+  release();
+  expect(framesOf(await first.text()).at(-2)).toEqual({ type: 'abort', reason: 'superseded' });
+  expect(framesOf(await second.text()).at(-2)).toMatchObject({ type: 'finish' });
 });
 
 test('two equal requests at once are one job', async () => {

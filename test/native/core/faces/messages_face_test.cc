@@ -102,9 +102,10 @@ TEST(MessagesFace, ASignatureWithoutThinkingIsABlockOfItsOwn) {
 
 TEST(MessagesFace, BlocksOfTheApiComeAsTheyAre) {
   Answer answer;
-  answer.text("a").extra(R"({"redacted_thinking":"R=="})");
+  answer.text("a").extra(
+      R"({"thinking_blocks":[{"type":"thinking"},{"type":"redacted_thinking","data":"R=="}]})");
   answer.extra(R"({"content_blocks":[{"type":"server_tool_use","id":"s"},{"type":"x"}]})");
-  answer.extra(R"({"redacted_thinking":5,"content_blocks":null})").text("b").complete();
+  answer.extra(R"({"thinking_blocks":5,"content_blocks":null})").text("b").complete();
   EXPECT_EQ(blocks_of(frames_of(messages(), answer)),
             (Data{start(), block(0, R"({"type":"text","text":""})"),
                   delta(0, R"({"type":"text_delta","text":"a"})"), stop(0),

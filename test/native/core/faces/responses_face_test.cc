@@ -362,5 +362,16 @@ TEST(ResponsesFace, KeepAliveRepeatsTheLastNumberAndTakesNone) {
   EXPECT_EQ(out, "event: keepalive\ndata: {\"type\":\"keepalive\",\"sequence_number\":4}\n\n");
 }
 
+TEST(ResponsesFace, KeepAliveOfAReaderAheadRepeatsItsOwnNumber) {
+  FaceOptions options = responses();
+  options.after = 8;  // it has the numbers up to 7
+  const std::unique_ptr<Face> face = make_face(options);
+  std::string out;
+  face->open(out);
+  EXPECT_EQ(out, "");
+  face->keep_alive(out);
+  EXPECT_EQ(out, "event: keepalive\ndata: {\"type\":\"keepalive\",\"sequence_number\":7}\n\n");
+}
+
 }  // namespace
 }  // namespace sluice

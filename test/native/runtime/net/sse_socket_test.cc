@@ -119,6 +119,20 @@ TEST_F(SocketEgressTest, OnlyOneThatWasTakenOverEndsTheBody) {
   EXPECT_EQ(received(), "3\r\nbye\r\n0\r\n\r\n");
 }
 
+TEST_F(SocketEgressTest, TheEndIsNotSentToAPeerThatHasLeft) {
+  ASSERT_EQ(write(theirs_.get(), "next", 4), 4);
+  EXPECT_EQ(egress_->send("hello", true), SocketEgress::Sent::kAll);
+  std::array<char, 4> next{};
+  ASSERT_EQ(read(raw_, next.data(), next.size()), 4);
+  ASSERT_EQ(shutdown(theirs_.get(), SHUT_WR), 0);
+  EXPECT_EQ(egress_->send("a"), SocketEgress::Sent::kAll)
+      << "whoever watches the socket tells of it";
+  EXPECT_EQ(egress_->send("b", true), SocketEgress::Sent::kGone);
+  EXPECT_EQ(received(), "5\r\nhello\r\n1\r\na\r\n");
+  egress_->take_over();
+  EXPECT_EQ(egress_->send("c", true), SocketEgress::Sent::kGone);
+}
+
 TEST_F(SocketEgressTest, TheEndOfTheBodyWaitsForAFullKernelToo) {
   egress_->take_over();
   ASSERT_EQ(egress_->send(std::string(200'000, 'x'), true), SocketEgress::Sent::kPending);
