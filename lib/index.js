@@ -12,6 +12,8 @@
 /** @typedef {import('./primitives/crawler/items.js').CrawlStats} CrawlStats */
 /** @typedef {import('./primitives/crawler/items.js').Crawling} Crawling */
 /** @typedef {import('./primitives/crawler/options.js').CrawlOptions} CrawlOptions */
+/** @typedef {import('./providers/route/options.js').RouteOptions} RouteOptions */
+/** @typedef {import('./providers/route/options.js').UpstreamConfig} UpstreamConfig */
 /** @typedef {import('./providers/shared/messages.js').ChatMessage} ChatMessage */
 /** @typedef {import('./providers/shared/types.js').AnswerPiece} AnswerPiece */
 /** @typedef {import('./providers/shared/types.js').ProviderEnd} ProviderEnd */

@@ -1,8 +1,9 @@
 /**
  * The long runs: servers that are killed over and over, thousands of streams at once, rounds of work
  * whose descriptors, gauges and memory return to where they were, the stress tests of the native core,
- * each many times, and ten minutes of each fuzz target, where there is clang. Needs some twenty minutes
- * without the fuzz targets. The last line sums them up.
+ * each many times, the HTTP tests over gateways mounted in plain node:http and in Express, and ten
+ * minutes of each fuzz target, where there is clang. Needs some twenty-five minutes without the fuzz
+ * targets. The last line sums them up.
  *
  * SLUICE_CRASH_ROUNDS (default 100), SLUICE_CRASH_SEED, SLUICE_STRESS_STREAMS (default 10000),
  * SLUICE_SOAK_ROUNDS (default 40) and SLUICE_FUZZ_SECONDS (default 600, 0: not at all) set how long.
@@ -21,6 +22,8 @@ const STRESS_STREAMS_DEFAULT = '10000';
 const FUZZ_SECONDS_DEFAULT = '600';
 /** Patterns of the files whose length those variables set, and of the tests that only run here. */
 const LONG_TESTS = ['crash', 'egress', 'stream-connections', 'test/soak/'];
+/** How the HTTP tests serve their gateways, besides the gateway's own server. */
+const MOUNTS = ['handler', 'express'];
 /** How often each native stress test runs. */
 const STRESS_REPEATS = 20;
 
@@ -54,7 +57,13 @@ async function fuzz() {
   return (await fuzzAll(seconds)) ? 0 : 1;
 }
 
-const passed = native.passed + jest.passed;
-const failed = native.failed + jest.failed + (await fuzz());
+const results = [native, jest];
+for (const mount of MOUNTS) {
+  console.log(`\n== HTTP tests, mounted by ${mount}`);
+  const mounted = { ...process.env, SLUICE_TEST_MOUNT: mount };
+  results.push(await jestSuite(['test/integration/http'], { env: mounted }));
+}
+const passed = results.reduce((sum, counts) => sum + counts.passed, 0);
+const failed = results.reduce((sum, counts) => sum + counts.failed, 0) + (await fuzz());
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;

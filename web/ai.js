@@ -69,6 +69,7 @@ class AnswerStream {
   #open;
   #reconnect;
   #signal;
+  #onEnd;
   /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
   #reader;
   #parser = new FrameParser();
@@ -82,11 +83,13 @@ class AnswerStream {
    *   is none
    * @param {{attempts: number, baseMs: number, capMs: number}} reconnect
    * @param {AbortSignal | undefined} signal
+   * @param {() => void} onEnd called when the answer has come to its end
    */
-  constructor(response, open, reconnect, signal) {
+  constructor(response, open, reconnect, signal, onEnd) {
     this.#open = open;
     this.#reconnect = reconnect;
     this.#signal = signal;
+    this.#onEnd = onEnd;
     this.#take(response);
   }
 
@@ -123,6 +126,7 @@ class AnswerStream {
       if (frames.length > 0 && !this.#ended) return;
     }
     this.#ended = true;
+    this.#onEnd();
     controller.close();
   }
 
@@ -256,7 +260,7 @@ export class SluiceChatTransport {
         signal: abortSignal,
       });
       if (!response.ok) throw await refusal(response);
-      return this.#answer(response, chatId, headers, abortSignal);
+      return this.#answer(response, chatId, headers, abortSignal, forget);
     } catch (error) {
       forget();
       throw error;
@@ -269,10 +273,16 @@ export class SluiceChatTransport {
    * @throws {Error} when the server refuses
    */
   async reconnectToStream({ chatId, headers, abortSignal }) {
-    const response = await this.#open(chatId, headers, abortSignal, '');
-    if (response === null) return null;
-    this.#stopOnAbort(chatId, headers, abortSignal);
-    return this.#answer(response, chatId, headers, abortSignal);
+    const forget = this.#stopOnAbort(chatId, headers, abortSignal);
+    try {
+      const response = await this.#open(chatId, headers, abortSignal, '');
+      if (response !== null) return this.#answer(response, chatId, headers, abortSignal, forget);
+      forget();
+      return null;
+    } catch (error) {
+      forget();
+      throw error;
+    }
   }
 
   /**
@@ -280,11 +290,12 @@ export class SluiceChatTransport {
    * @param {string} chatId
    * @param {HeadersInput | undefined} headers
    * @param {AbortSignal | undefined} signal
+   * @param {() => void} onEnd
    */
-  #answer(response, chatId, headers, signal) {
+  #answer(response, chatId, headers, signal, onEnd) {
     const open = (/** @type {string} */ lastEventId) =>
       this.#open(chatId, headers, signal, lastEventId);
-    return new AnswerStream(response, open, this.#reconnect, signal).stream();
+    return new AnswerStream(response, open, this.#reconnect, signal, onEnd).stream();
   }
 
   /**
@@ -321,7 +332,7 @@ export class SluiceChatTransport {
     };
     signal?.addEventListener('abort', stop, { once: true });
     return () => {
-      if (!signal?.aborted) signal?.removeEventListener('abort', stop);
+      signal?.removeEventListener('abort', stop);
     };
   }
 

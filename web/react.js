@@ -214,8 +214,28 @@ export function useJobStream(jobOrId, { client }) {
 }
 
 /**
- * Submits prompts from a component. A second call while one is under way waits for its own answer; the
- * job of the last call is shown.
+ * @param {Client} client
+ * @param {any} request
+ * @param {Map<string, Promise<Job>>} pending submissions without an answer yet, by their request
+ * @returns {Promise<Job>}
+ */
+function submitOnce(client, request, pending) {
+  const key = JSON.stringify(request);
+  const known = pending.get(key);
+  if (known !== undefined) return known;
+  const submission = client.submit(request);
+  const forget = () => {
+    if (pending.get(key) === submission) pending.delete(key);
+  };
+  pending.set(key, submission);
+  submission.then(forget, forget);
+  return submission;
+}
+
+/**
+ * Submits prompts from a component. A second call while one is under way waits for its own answer, and
+ * with an equal request joins it: StrictMode runs effects twice, and users click twice. The job of the
+ * last call is shown.
  * @param {{client: Client}} options
  * @returns {{submit: (request: object) => Promise<Job>, job: Job | null, error: Error | undefined}}
  */
@@ -225,6 +245,7 @@ export function useSubmit({ client }) {
   );
   const latest = useRef(0);
   const mounted = useRef(false);
+  const pending = useRef(/** @type {Map<string, Promise<Job>>} */ (new Map()));
   useEffect(() => {
     mounted.current = true;
     return () => {
@@ -237,7 +258,7 @@ export function useSubmit({ client }) {
       const call = latest.current;
       const isShown = () => mounted.current && call === latest.current;
       try {
-        const job = await client.submit(request);
+        const job = await submitOnce(client, request, pending.current);
         if (isShown()) setState({ job, error: undefined });
         return job;
       } catch (/** @type {any} */ error) {

@@ -64,7 +64,7 @@ void measure(const Protocol& protocol, int entries) {
   JobOptions job;
   job.job_id = "job_0123456789abcdefghijklmn";
   hub.create(kJob, job, now);
-  hub.start(kJob, now);
+  hub.start(kJob, {}, now);
   FaceOptions face;
   face.dialect = protocol.dialect;
   face.id = "chatcmpl-0123456789abcdefghijklmn";

@@ -1,6 +1,11 @@
-/** Turns any error thrown by a route into `{"error": {...}}`, without details of the server. */
+/**
+ * Turns any error thrown by a route into `{"error": {...}}`, on the paths of Anthropic's API into an error
+ * of that, without details of the server.
+ */
 import { HttpError } from '../internal/util/http-error.js';
+import { isMessagesPath, messagesError } from './faces/messages/answer.js';
 import { sendJson, setHeaders } from './respond.js';
+import { setMessagesRequestId } from './middleware/request-id.js';
 
 /**
  * Codes for errors of an `authenticate` hook that have a `status`.
@@ -59,12 +64,12 @@ export function toHttpError(error) {
 
 /**
  * @param {HttpError} error
- * @returns {{error: {message: string, type: string, code: string, param: string | null,
+ * @returns {{error: {message: string, type: string, code: string | null, param: string | null,
  *   job_id?: string}}}
  */
 export function errorBody(error) {
   const { message, type, wireCode: code, param, jobId } = error;
-  return { error: { message, type, code, param, ...(jobId && { job_id: jobId }) } };
+  return { error: { message, type, code: code || null, param, ...(jobId && { job_id: jobId }) } };
 }
 
 /**
@@ -74,9 +79,8 @@ export function errorBody(error) {
  * @param {import('node:http').ServerResponse} res
  * @param {import('../internal/util/logger.js').Logger} log receives errors that are not the
  *   caller's fault
- * @param {import('./router.js').Endpoint['describeError']} [describe] makes the body
  */
-export function sendError(thrown, req, res, log, describe = errorBody) {
+export function sendError(thrown, req, res, log) {
   const error = toHttpError(thrown);
   if (error.wireCode === 'internal_error') {
     const fields = { err: thrown, request_id: res.getHeader('x-request-id'), method: req.method };
@@ -90,5 +94,7 @@ export function sendError(thrown, req, res, log, describe = errorBody) {
   setHeaders(res, error.headers ?? {});
   // OpenAI's clients would repeat a conflict.
   if (error.status === 409) res.setHeader('x-should-retry', 'false');
-  sendJson(res, error.status, describe(error, String(res.getHeader('x-request-id'))));
+  if (isMessagesPath(req.url)) {
+    sendJson(res, error.status, messagesError(error, setMessagesRequestId(res)));
+  } else sendJson(res, error.status, errorBody(error));
 }

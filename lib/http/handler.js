@@ -10,7 +10,7 @@ import { handleCors } from './middleware/cors.js';
 import { mountPrefix } from './mount-prefix.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { UNREADABLE, methodNotAllowed, routeNotFound, sendError } from './error-handler.js';
-import { readBytes, readJson } from './middleware/body.js';
+import { digestOf, readBytes, readJson } from './middleware/body.js';
 import { setHeaders } from './respond.js';
 import { setRequestId } from './middleware/request-id.js';
 
@@ -110,9 +110,10 @@ export function createHandler(deps) {
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
    * @param {string} principal
+   * @param {(bytes: Buffer) => void} [onBytes] of `readJson`
    * @returns {Promise<unknown> | undefined}
    */
-  function readBody(endpoint, req, res, principal) {
+  function readBody(endpoint, req, res, principal, onBytes) {
     const { body = 'none', bodyBytesMax = deps.bodyBytesMax, resource } = endpoint;
     if (body === 'none') discard(req, res);
     if (body === 'none' || body === 'stream') return undefined;
@@ -120,7 +121,7 @@ export function createHandler(deps) {
     return guardBody(req, res, watch, () =>
       body === 'bytes'
         ? readBytes(req, bodyBytesMax)
-        : readJson(req, bodyBytesMax, { optional: body === 'optional-json' }),
+        : readJson(req, bodyBytesMax, { optional: body === 'optional-json', onBytes }),
     );
   }
 
@@ -141,10 +142,16 @@ export function createHandler(deps) {
     if (hasLeft(res)) return;
     const { auth } = endpoint;
     if (auth === 'admin' || (auth === 'metrics' && access.keyed)) admins.requireAdmin(req, caller);
-    const body = await readBody(endpoint, req, res, caller.principal);
+    let digest = '';
+    const onBytes = endpoint.digest
+      ? (/** @type {Buffer} */ bytes) => (digest = digestOf(bytes))
+      : undefined;
+    const body = await readBody(endpoint, req, res, caller.principal, onBytes);
     if (hasLeft(res)) return;
+    // A middleware that has parsed the body leaves no bytes.
+    if (endpoint.digest && digest === '') digest = digestOf(JSON.stringify(body) ?? '');
     const baseUrl = mountPrefix(req, prefix, deps.trustProxy);
-    await endpoint.handle(req, res, { params, query, baseUrl, access: caller, body });
+    await endpoint.handle(req, res, { params, query, baseUrl, access: caller, body, digest });
     guardAnswer(res, { memory, principal: caller.principal, stallMs: deps.stallMs });
   }
 
@@ -163,9 +170,8 @@ export function createHandler(deps) {
       return;
     }
     setHeaders(res, HEADERS);
-    const endpoint = typeof found === 'object' ? endpointOf(found.methods, req.method) : undefined;
     const fail = (/** @type {unknown} */ error) => {
-      sendError(error, req, res, log, endpoint?.describeError);
+      sendError(error, req, res, log);
       discard(req, res);
     };
     if (found === undefined) fail(routeNotFound(req.method));

@@ -9,6 +9,7 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {string} baseUrl the prefix that the handler is mounted under; empty at the root
  * @property {Readonly<import('../jobs/policy/config.js').Access>} access access of the caller
  * @property {any} body as specified by the endpoint's `body`
+ * @property {string} digest of the body's bytes, where the endpoint asks for it; else empty
  */
 
 /**
@@ -25,11 +26,10 @@ import { findMyWay } from '../internal/util/packages.js';
  *   administrator, where there are keys; `none`: anyone, also after the gateway has closed
  * @property {'none' | 'json' | 'optional-json' | 'bytes' | 'stream'} [body] how the body is read
  *   before `handle`; `none` (default): discarded, `stream`: left to `handle`
+ * @property {boolean} [digest] whether the bytes of a JSON body are digested; default false
  * @property {number} [bodyBytesMax] default: the handler's
  * @property {string} [resource] resource named when the memory budget refuses the body; default
  *   `bodies`
- * @property {(error: import('../internal/util/http-error.js').HttpError, requestId: string) => object}
- *   [describeError] makes the body of an answer to a failed request; default: that of OpenAI's API
  * @property {boolean} [head] whether a GET also answers HEAD; default true
  */
 

@@ -21,6 +21,8 @@ import { schemaCheck } from '../internal/util/request-schema.js';
  * @typedef {object} CheckedMembers
  * @property {number[]} [prompt_ids] a prompt as token ids, in place of `prompt`
  * @property {number} [n] answers to the one request
+ * @property {string} [instructions] of one turn: a system message before those of its conversation, which
+ *   does not keep it
  * @property {Record<string, unknown>} [passed] further members of the upstream call's body
  */
 
@@ -39,7 +41,7 @@ import { schemaCheck } from '../internal/util/request-schema.js';
  * @typedef {object} InterpretedRequest
  * @property {object} request the members that the gateway interprets: `model`, `messages` or `prompt`
  *   (a string or an array of token ids), `stop`, `temperature`, `max_tokens`, `max_completion_tokens`,
- *   `n`, `user`, `metadata`. A null counts as absent and is passed
+ *   `n`, `user`, `metadata`, `instructions` of a turn. A null counts as absent and is passed
  * @property {Record<string, unknown>} [passed] every other member, and the caller's `stream_options`
  * @property {unknown} [options] a `JobOptions`, unchecked; errors name its members `sluice.MEMBER`
  */
@@ -72,12 +74,14 @@ export function fromJobRequest(request) {
   return Object.keys(passed).length === 0 ? rest : { ...rest, passed };
 }
 
-const orNull = (/** @type {{type: string | string[]}} */ schema) => ({
+const orNull = (/** @type {{type: string | string[], minimum?: number}} */ schema) => ({
   ...schema,
   type: [schema.type, 'null'].flat(),
 });
 
 const { properties: ofJob } = jobSchema;
+/** With `echo` an answer may be the prompt alone. */
+const tokenLimit = orNull({ ...ofJob.max_tokens, minimum: 0 });
 const CHOICES_MAX = 16;
 
 const interpretedSchema = {
@@ -94,11 +98,12 @@ const interpretedSchema = {
     },
     stop: { type: ['string', 'array', 'null'], items: { type: 'string' } },
     temperature: orNull(ofJob.temperature),
-    max_tokens: orNull(ofJob.max_tokens),
-    max_completion_tokens: orNull(ofJob.max_completion_tokens),
+    max_tokens: tokenLimit,
+    max_completion_tokens: tokenLimit,
     n: { type: ['integer', 'null'], minimum: 1, maximum: CHOICES_MAX },
     user: { type: ['string', 'null'] },
     metadata: { type: ['object', 'null'] },
+    instructions: { type: 'string' },
   },
 };
 const validateInterpreted = schemaCheck(interpretedSchema);

@@ -33,6 +33,13 @@ import { randomBytes } from 'node:crypto';
  * @typedef {Record<string, unknown>} JobExtra
  */
 
+/**
+ * The id of the log of a job's further answer.
+ * @param {string} id of the job
+ * @param {number} choice from 1
+ */
+export const choiceId = (id, choice) => `${id}.${choice}`;
+
 /** One job as the main thread sees it. */
 export class JobRecord {
   /**
@@ -57,7 +64,7 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
-    /** Whether its log has an entry; known of jobs that a face waits for. */
+    /** Whether one of its logs has an entry; known of jobs that a face waits for. */
     this.begun = false;
     /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
     this.siblings = [];

@@ -168,8 +168,8 @@ export function schemaRefusal(error, within = []) {
 }
 
 /**
- * Refuses lone surrogates, which UTF-8 and canonical JSON cannot encode, and nesting deep enough to
- * exhaust the stack of a recursive parser. Not recursive itself.
+ * Refuses lone surrogates, which UTF-8 and canonical JSON cannot encode, numbers beyond those of a
+ * double, and nesting deep enough to exhaust the stack of a recursive parser. Not recursive itself.
  * @param {object} body
  */
 export function checkContents(body) {
@@ -188,6 +188,10 @@ export function checkContents(body) {
     }
     if (typeof value === 'string' && !value.isWellFormed()) {
       throw badRequest('invalid_value', path, `${path} holds half of a surrogate pair.`);
+    }
+    // JSON has no infinity: it would go on as null.
+    if (value === Infinity || value === -Infinity) {
+      throw badRequest('invalid_value', path, `${path} holds a number that is too large.`);
     }
     if (typeof value !== 'object' || value === null) continue;
     const depthMax = path === 'metadata' ? METADATA_DEPTH_MAX : DEPTH_MAX;

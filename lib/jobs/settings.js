@@ -41,6 +41,10 @@
  * @property {object} responses
  * @property {number} responses.ttlMs how long `/v1/responses` keeps a stored response after its end;
  *   default 86400000
+ * @property {number} responses.maxCount stored responses that are kept at most; the oldest is deleted
+ *   first; default 10000
+ * @property {number} responses.maxBytes bytes of the stored responses, with their inputs; the oldest is
+ *   deleted first; default 268435456 bytes
  * @property {'cancel' | 'continue'} onDisconnect default of `on_disconnect`: what happens to a job that its
  *   last reader has left; default `cancel`
  * @property {number} disconnectGraceMs default of `disconnect_grace_ms`: time for a reader to come back;

@@ -48,7 +48,7 @@
  * An event of a job. The terminal ones are `job_complete`, `job_error` and `job_cancelled`; after
  * `job_retry` the answer begins again. A call of a tool has its id and name on its first event.
  * @typedef {OfJob<'token', {token: string, logprobs?: unknown}>
- *   | OfJob<'job_retry', {attempt: number}>
+ *   | OfJob<'job_retry', {attempt: number, upstream?: string}>
  *   | OfJob<'job_complete', {reason: 'stop' | 'length' | 'tool_calls' | 'content_filter',
  *       usage: EventUsage, metrics: EventMetrics}>
  *   | OfJob<'job_error', {error: EventError, metrics: EventMetrics}>

@@ -139,10 +139,11 @@ export class JobHub {
   /**
    * A job of an earlier process. One without a `terminal` is open, and must be finished.
    * @param {import('./types.js').RestoredJob} job
+   * @param {{near?: number}} [where] `near`: a job whose shard it shares
    * @returns {number} its handle
    */
-  restore(job) {
-    const handle = this.#begin(this.#shards.next());
+  restore(job, { near } = {}) {
+    const handle = this.#begin(near === undefined ? this.#shards.next() : this.#shards.of(near));
     if (job.terminal !== undefined) this.#dropFlow(handle);
     const { jobId, promptTokens, record, whole } = job;
     const options = nativeOptions({
@@ -192,20 +193,24 @@ export class JobHub {
     return this.#askAll((request, shard) => this.#native.state(shard, false, false, request));
   }
 
-  /** @param {number} handle of a job that was dispatched; later calls do nothing */
-  start(handle) {
-    this.#native.start(handle);
+  /**
+   * Begins the first attempt of a job; later calls do nothing.
+   * @param {number} handle
+   * @param {object} [members] kept with the attempt in the data file
+   */
+  start(handle, members) {
+    this.#native.start(handle, members === undefined ? '' : JSON.stringify(members));
     this.#reactor.settle();
   }
 
   /**
    * Begins the next attempt of a running job: subscribers discard the text.
    * @param {number} handle
-   * @param {object} [members] of `job_retry`, beside the attempt
+   * @param {object} [members] of `job_retry`, beside the attempt; kept like those of `start`
    */
-  retry(handle, members = {}) {
+  retry(handle, members) {
     this.#entries.send();
-    this.#native.retry(handle, JSON.stringify(members));
+    this.#native.retry(handle, members === undefined ? '' : JSON.stringify(members));
     this.#reactor.settle();
   }
 

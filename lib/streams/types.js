@@ -86,7 +86,7 @@
  * @property {number} ageMs since its creation
  * @property {number} retentionLeftMs of a finished job
  * @property {JobState['head']} [head]
- * @property {string} retryMembers of its `job_retry`, as JSON; empty for none
+ * @property {string} retryMembers of its last attempt, as JSON; empty for none
  * @property {boolean} whole as in its options
  * @property {Omit<TerminalInput, 'details'> & {details: string, usageJson?: string}} [terminal] of a
  *   finished job; `details` is JSON, and so is `usageJson`, the text of `usage`

@@ -49,7 +49,7 @@ std::string relayed(const Setup& setup, std::string_view body, std::size_t piece
   if (setup.stops) options.stops = {"END", "aab", "\n\n"};
   for (JobHandle job = 1; job <= setup.jobs; ++job) {
     hub.create(job, {.job_id = "j", .wall_time_max = kNever, .prompt_tokens = 5}, now);
-    hub.start(job, now);
+    hub.start(job, {}, now);
     options.jobs.push_back(job);
   }
   Relay relay(std::move(options), hub, now);

@@ -2,11 +2,16 @@
 import { checkOptions } from './options.js';
 
 /**
+ * A part of a message's content, or a call of a tool, as the chat API has it.
+ * @typedef {{type: string, [member: string]: unknown}} MessageMember
+ */
+
+/**
  * @typedef {object} ConversationMessage
  * @property {'system' | 'developer' | 'user' | 'assistant' | 'tool' | 'function'} role
- * @property {string | any[] | null} [content] text, or parts as the chat API has them; absent or null in
+ * @property {string | MessageMember[] | null} [content] text, or parts as the chat API has them; absent or null in
  *   an answer without text
- * @property {any[] | null} [tool_calls] of an answer
+ * @property {MessageMember[] | null} [tool_calls] of an answer
  * @property {string} [tool_call_id] of a tool's result
  * @property {string | null} [refusal] of an answer
  * @property {string} [reasoning] of an answer

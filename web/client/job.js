@@ -66,7 +66,7 @@ export const FAIL = Symbol('sluice.client.fail');
  * @property {[result: JobResult]} complete
  * @property {[result: JobResult]} cancelled
  * @property {[error: SluiceClientError]} error
- * @property {[detail: {attempt: number}]} retry
+ * @property {[detail: {attempt: number, upstream?: string}]} retry
  * @property {[detail: {requested: string | null, earliest: string | null, latest: string | null}]} gap
  * @property {[detail: {resumedFrom: string | null}]} open
  * @property {[detail: {attempt: number, lastEventId: string | null}]} reconnecting
@@ -181,7 +181,7 @@ export class Job {
    *   ({index, arguments}, {id}) with each piece of its arguments
    * - `extra` (object, {id}): other members of the model's answer, such as images
    * - `complete`, `cancelled` (result) and `error` (SluiceClientError): once, at the end
-   * - `retry` ({attempt}): the answer is discarded, a new attempt follows
+   * - `retry` ({attempt, upstream?}): the answer is discarded, a new attempt follows
    * - `gap` ({requested, earliest, latest}): the server could not replay all events. The answer starts
    *   over with the stored part
    * - `open` ({resumedFrom}): connected; `resumedFrom` is the id of the last event before it, or null

@@ -8,11 +8,14 @@ import { setUpstream } from '../respond.js';
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
+/** @typedef {import('./orphans.js').FaceRequest} FaceRequest */
+
 /**
- * The request that a connection waits for.
- * @typedef {object} FaceRequest
- * @property {string} path
- * @property {unknown} body parsed JSON
+ * The connections of a job.
+ * @typedef {object} JobCalls
+ * @property {number} calls open ones
+ * @property {boolean} answered whether one has been sent all of the answer
+ * @property {FaceRequest} [request] that a retry may repeat
  */
 
 /**
@@ -26,7 +29,7 @@ export class FaceCalls {
   #headHoldMs;
   /** @type {Map<JobRecord, Set<() => void>>} calls to wake when a job has begun or ended */
   #waiting = new Map();
-  /** Calls and answers of each job. @type {WeakMap<JobRecord, {calls: number, answered: boolean}>} */
+  /** @type {WeakMap<JobRecord, JobCalls>} */
   #counts = new WeakMap();
   orphans = new Orphans();
 
@@ -71,7 +74,7 @@ export class FaceCalls {
    * Connects a response to the jobs that it will answer.
    * @param {ServerResponse} res with nothing written yet
    * @param {JobRecord[]} records of its answers, at least one
-   * @param {FaceRequest} [request] what a retry repeats; default: no retry can join
+   * @param {FaceRequest} [request] what a retry repeats; default: that of the job's other calls
    * @param {(complete: boolean) => void} [onLeft] called once, when its connection has ended;
    *   `complete`: the client has been sent all of the answer
    * @returns {FaceCall}
@@ -81,13 +84,14 @@ export class FaceCalls {
     this.orphans.delete(record);
     const counts = this.#counts.get(record) ?? { calls: 0, answered: false };
     counts.calls += 1;
+    counts.request ??= request;
     this.#counts.set(record, counts);
     return new FaceCall(this, res, records, (complete) => {
       counts.calls -= 1;
       counts.answered ||= complete;
       onLeft?.(complete);
-      if (counts.answered || counts.calls > 0 || request === undefined) return;
-      this.orphans.add(record, request.path, request.body);
+      if (counts.answered || counts.calls > 0 || counts.request === undefined) return;
+      this.orphans.add(record, counts.request);
     });
   }
 
@@ -112,7 +116,7 @@ export class FaceCalls {
 }
 
 /** One response that waits for jobs. Ends with its connection. */
-class FaceCall {
+export class FaceCall {
   #calls;
   #res;
   #records;

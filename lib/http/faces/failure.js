@@ -59,12 +59,15 @@ export function failureAnswer(record, { error, reason }) {
  */
 export function answerFor({ code, message, type }, { upstream, retryAfterMs }) {
   if (upstream !== undefined && PASSED_ON.has(upstream.status)) {
-    return new HttpError(upstream.status, {
+    const refusal = new HttpError(upstream.status, {
       message: upstream.message || message,
       type: upstream.type || 'invalid_request_error',
       code: upstream.code || code,
       param: upstream.param || null,
     });
+    // An error object without a code stays one.
+    if (upstream.message !== '') refusal.wireCode = upstream.code;
+    return refusal;
   }
   const passesBack = upstream?.status === 503 || upstream?.status === 429;
   const status = passesBack ? upstream.status : (STATUS_OF_CODE[code] ?? 502);

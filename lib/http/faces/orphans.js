@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
 /** How long after its creation a job may be joined by a retry. */
@@ -7,15 +5,17 @@ const AGE_MS_MAX = 10 * 60_000;
 const ORPHANS_MAX = 10_000;
 
 /**
- * @param {string} principal
- * @param {string} path
- * @param {unknown} body
+ * What a retry repeats.
+ * @typedef {object} FaceRequest
+ * @property {string} path
+ * @property {string} digest of the body's bytes
  */
-function keyOf(principal, path, body) {
-  const hash = createHash('sha256');
-  hash.update(JSON.stringify([principal, path]));
-  return hash.update(JSON.stringify(body)).digest('base64url');
-}
+
+/**
+ * @param {string} principal
+ * @param {FaceRequest} request
+ */
+const keyOf = (principal, { path, digest }) => JSON.stringify([principal, path, digest]);
 
 /**
  * Jobs that lost all their connections before one was answered in full. A client whose connection
@@ -40,12 +40,11 @@ export class Orphans {
 
   /**
    * @param {JobRecord} record
-   * @param {string} path of its request
-   * @param {unknown} body of its request
+   * @param {FaceRequest} request
    */
-  add(record, path, body) {
+  add(record, request) {
     this.delete(record);
-    const key = keyOf(record.principal, path, body);
+    const key = keyOf(record.principal, request);
     const same = this.#byKey.get(key) ?? new Set();
     this.#byKey.set(key, same.add(record));
     this.#keys.set(record, key);
@@ -65,14 +64,13 @@ export class Orphans {
 
   /**
    * @param {string} principal
-   * @param {string} path
-   * @param {unknown} body
+   * @param {FaceRequest} request
    * @returns {JobRecord | undefined} the oldest orphan of this request that runs or has completed; it
    *   is none any more
    */
-  take(principal, path, body) {
+  take(principal, request) {
     if (this.#keys.size === 0) return undefined;
-    const same = this.#byKey.get(keyOf(principal, path, body)) ?? [];
+    const same = this.#byKey.get(keyOf(principal, request)) ?? [];
     const usable = [...same].filter((record) => {
       const alive = this.#isFresh(record) && !['failed', 'cancelled'].includes(record.status);
       if (!alive) this.delete(record);

@@ -13,13 +13,14 @@ import { setHeaders, setUpstream } from '../respond.js';
  * @param {import('./calls.js').FaceCalls} calls
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
- * @param {{principal: string, path: string, body: unknown}} request
+ * @param {string} principal
+ * @param {import('./orphans.js').FaceRequest} request
  * @returns {JobRecord | undefined}
  */
-export function joinOrphan(calls, req, res, { principal, path, body }) {
+export function joinOrphan(calls, req, res, principal, request) {
   const count = Number(req.headers['x-stainless-retry-count']);
   if (!(count >= 1) || idempotencyKeyOf(req) !== undefined) return undefined;
-  const orphan = calls.orphans.take(principal, path, body);
+  const orphan = calls.orphans.take(principal, request);
   if (orphan !== undefined) res.setHeader('Idempotency-Replayed', 'true');
   return orphan;
 }
@@ -31,10 +32,18 @@ export function joinOrphan(calls, req, res, { principal, path, body }) {
  * @param {ServerResponse} res
  * @param {import('../../jobs/admission/admission.js').InterpretedSubmission} submission without a
  *   signal; its key and cache control are those of the request where it has none
- * @returns {Promise<JobRecord | undefined>} undefined: the client has left
+ * @param {string} [conversationParam] the body's member that names the conversation
+ * @returns {Promise<{record: JobRecord, replayed: boolean} | undefined>} `replayed`: the job of a known
+ *   key; undefined: the client has left
  * @throws {import('../../internal/util/http-error.js').HttpError}
  */
-export async function submitFaced(admission, req, res, submission) {
+export async function submitFaced(
+  admission,
+  req,
+  res,
+  submission,
+  conversationParam = 'sluice.conversation_id',
+) {
   const signal = departureOf(res);
   try {
     const { record, replayed, entries } = await admission.submitInterpreted({
@@ -46,10 +55,29 @@ export async function submitFaced(admission, req, res, submission) {
     setHeaders(res, rateLimitHeaders(entries));
     if (replayed) res.setHeader('Idempotency-Replayed', 'true');
     else if (record.cache) res.setHeader('X-Cache', record.cache.toUpperCase());
-    return record;
-  } catch (error) {
+    return { record, replayed };
+  } catch (/** @type {any} */ error) {
     if (signal.aborted) return undefined;
+    if (error?.param === 'conversation_id') error.param = conversationParam;
     throw error;
+  }
+}
+
+/**
+ * Waits until an answer may begin.
+ * @param {import('./calls.js').FaceCall} call
+ * @param {boolean} stream whether it is streamed
+ * @param {() => void} onReady called before the answer, also before that of a failed job
+ * @returns {Promise<import('../../streams/types.js').JobState[] | undefined>} the states of all
+ *   choices; empty for a stream; undefined: the client has left
+ * @throws {import('../../internal/util/http-error.js').HttpError} when a job has failed
+ */
+export async function ready(call, stream, onReady) {
+  try {
+    if (!stream) return await call.states();
+    return (await call.beginning()) ? [] : undefined;
+  } finally {
+    onReady();
   }
 }
 
@@ -60,6 +88,7 @@ export async function submitFaced(admission, req, res, submission) {
  * @param {JobRecord} record
  */
 export function setFaceHeaders(res, startedAt, record) {
+  if (res.headersSent) return;
   res.setHeader('openai-processing-ms', String(Math.round(performance.now() - startedAt)));
   res.setHeader('x-sluice-job-id', record.id);
   setUpstream(res, record);

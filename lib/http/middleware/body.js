@@ -1,4 +1,5 @@
 /** Reads request bodies: bounded in bytes, decoded from a content encoding, as bytes or as JSON. */
+import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { zlib } from '../../internal/util/packages.js';
@@ -111,14 +112,25 @@ export function readBytes(req, bytesMax) {
 }
 
 /**
+ * @param {string | Buffer} body
+ * @returns {string} equal for equal bytes
+ */
+export function digestOf(body) {
+  return createHash('sha256').update(body).digest('base64url');
+}
+
+/**
  * Reads a JSON body.
  * @param {IncomingMessage} req
  * @param {number} bytesMax
- * @param {{optional?: boolean}} [options] `optional`: a request without a body may have any type
+ * @param {object} [options]
+ * @param {boolean} [options.optional] a request without a body may have any type; default false
+ * @param {(bytes: Buffer) => void} [options.onBytes] called with the decoded body, unless an earlier
+ *   middleware has read it
  * @returns {Promise<unknown>} undefined when there is no body; an empty one counts as `{}`
  * @throws {HttpError} 400 `invalid_json`, 413, 415
  */
-export async function readJson(req, bytesMax, { optional = false } = {}) {
+export async function readJson(req, bytesMax, { optional = false, onBytes } = {}) {
   const parsed = parsedBodyOf(req);
   if (parsed !== undefined) return parsed;
   if (optional && isEmptyBody(req)) return undefined;
@@ -130,6 +142,7 @@ export async function readJson(req, bytesMax, { optional = false } = {}) {
   }
   if (!isUtf8Charset(charset)) throw unsupported('The body must be UTF-8.');
   const bytes = await readBytes(req, bytesMax);
+  onBytes?.(bytes);
   return bytes.length === 0 ? {} : parseJson(bytes);
 }
 

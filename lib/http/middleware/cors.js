@@ -5,11 +5,11 @@
 import { sendNoContent, setHeaders } from '../respond.js';
 
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
-/** Answer to a preflight that names no header. */
+/** What every preflight is told. */
 const REQUEST_HEADERS =
   'authorization, content-type, idempotency-key, last-event-id, cache-control, x-request-id, ' +
   'if-match, if-none-match';
-/** The header names of a preflight; clients of the faces send many of their own. */
+/** The header names of a preflight, which are allowed, too: clients have many of their own. */
 const HEADER_NAMES = /^[\w!#$%&'*+.^`|~, -]{1,4096}$/;
 const RESPONSE_HEADERS = [
   'x-request-id',
@@ -67,7 +67,15 @@ export function handleCors(req, res, allowed) {
 /** @param {import('node:http').IncomingMessage} req a preflight */
 function allowedHeaders({ headers }) {
   const asked = headers['access-control-request-headers'];
-  return asked !== undefined && HEADER_NAMES.test(asked) ? asked : REQUEST_HEADERS;
+  if (asked === undefined || !HEADER_NAMES.test(asked)) return REQUEST_HEADERS;
+  const names = new Set(
+    asked
+      .toLowerCase()
+      .split(',')
+      .map((name) => name.trim()),
+  );
+  const others = REQUEST_HEADERS.split(', ').filter((name) => !names.has(name));
+  return [asked, ...others].join(', ');
 }
 
 /**

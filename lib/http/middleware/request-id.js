@@ -14,3 +14,14 @@ export function setRequestId(req, res) {
   const usable = typeof inbound === 'string' && SAFE.test(inbound);
   res.setHeader('x-request-id', usable ? inbound : randomUUID());
 }
+
+/**
+ * Gives the id the name of Anthropic's API, too.
+ * @param {import('node:http').ServerResponse} res with an `x-request-id`
+ * @returns {string} the id
+ */
+export function setMessagesRequestId(res) {
+  const id = String(res.getHeader('x-request-id'));
+  res.setHeader('request-id', id);
+  return id;
+}

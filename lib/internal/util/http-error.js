@@ -18,7 +18,8 @@ const typeOfStatus = {
 };
 
 /**
- * A request that is refused. `wireCode` is the code on the wire, `code` the same as `ERR_...`.
+ * A request that is refused. `wireCode` is the code on the wire, empty for none; `code` the same as
+ * `ERR_...`.
  */
 export class HttpError extends SluiceError {
   /**

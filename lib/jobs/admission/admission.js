@@ -245,6 +245,18 @@ export class Admission extends EventEmitter {
   }
 
   /**
+   * Takes back a job whose request is refused after its admission: it leaves no job and no charge, and
+   * its key is released.
+   * @param {JobRecord} record that this request made
+   * @param {HttpError} error the refusal
+   */
+  takeBack(record, error) {
+    if (record.usedKey !== undefined) this.#answers.release(record.usedKey.name);
+    this.#billing.voidJob(record);
+    this.#lifecycle.rollbackJob(record, error);
+  }
+
+  /**
    * Submits a child job of an admitted operation. It waits for room until its signal aborts, is
    * admitted even while the gateway drains, and does not share answers.
    * @param {unknown} body

@@ -211,6 +211,14 @@ export class IdempotencyCache {
     return names;
   }
 
+  /**
+   * Forgets a key whose request was refused after all.
+   * @param {string} name of key and principal
+   */
+  release(name) {
+    this.#forget(name);
+  }
+
   /** @param {string} name */
   #forget(name) {
     if (!this.#entries.delete(name)) return;

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { JobTable } from '../job-table.js';
 import { RetryBudgets } from './retry-budget.js';
+import { choiceId } from '../job.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */
@@ -10,8 +11,8 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
- * an answer once, with the answer's record. `begun` is emitted at the first entry of the log of a job
- * that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
+ * an answer once, with the answer's record. `begun` is emitted once, at the first entry of any log of a
+ * job that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
  * `settled` once all jobs of earlier processes have ended.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
  *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
@@ -45,6 +46,8 @@ export class JobLifecycle extends EventEmitter {
   #hub;
   #jobs;
   #retryBudgets;
+  /** By the handle of a further answer's log. @type {Map<number, JobRecord>} */
+  #ofSiblings = new Map();
   /** Start of the first attempt of records that have been retried. */
   /** @type {WeakMap<JobRecord, number>} */
   #startedAtMs = new WeakMap();
@@ -100,6 +103,8 @@ export class JobLifecycle extends EventEmitter {
     record.purgeDueMs = record.deadlineMs + retentionMs;
     const copyTo = record.part?.copyTo;
     const promptTokens = estimatePromptTokens(request);
+    const { n = 1 } = request;
+    const number = this.#store?.accept(record, promptTokens, n);
     record.handle = this.#hub.create({
       jobId: record.id,
       copyTo,
@@ -107,13 +112,13 @@ export class JobLifecycle extends EventEmitter {
       disconnectGraceMs: request.disconnect_grace_ms ?? this.#options.disconnectGraceMs,
       maxWallMs,
       promptTokens,
-      record: this.#store?.accept(record, promptTokens),
+      record: number,
       retentionMs,
       // A face writes its frames from the whole log.
       ...(record.extra?.face !== undefined && { announce: true, whole: true }),
       near: record.answer?.handle ?? copyTo?.handle ?? record.near,
     });
-    this.#addSiblings(record, request.n ?? 1);
+    this.#addSiblings(record, n, number);
     this.#jobs.add(record);
     this.emit('queued', record);
     if (this.#drained) this.cancel(record, 'shutdown');
@@ -127,23 +132,28 @@ export class JobLifecycle extends EventEmitter {
   }
 
   /**
-   * Creates the logs of a job's further answers. They have no row, no reader of their own and no
-   * limits: the job's apply, and they end with it.
+   * Creates the logs of a job's further answers. They have no reader of their own and no limits: the
+   * job's apply, and they end with it.
    * @param {JobRecord} record accepted
    * @param {number} n answers asked for
+   * @param {number} [number] of the job's row, before theirs; default: none
    */
-  #addSiblings({ id, handle, siblings }, n) {
+  #addSiblings(record, n, number = 0) {
+    const { id, handle, siblings, extra } = record;
     for (let index = 1; index < n; index += 1) {
       const sibling = this.#hub.create({
-        jobId: `${id}.${index}`,
+        jobId: choiceId(id, index),
+        record: number && number + index,
         onDisconnect: 'continue',
         disconnectGraceMs: 0,
         maxWallMs: Infinity,
         retentionMs: Infinity,
+        announce: extra?.face !== undefined,
         whole: true,
         near: handle,
       });
       siblings.push(sibling);
+      this.#ofSiblings.set(sibling, record);
     }
   }
 
@@ -159,12 +169,12 @@ export class JobLifecycle extends EventEmitter {
     record.beginAttempt();
     const handles = [record.handle, ...record.siblings];
     const nowMs = this.#nowMs();
+    const members = upstream === undefined ? undefined : { upstream };
     if (record.attempts === 1) {
       this.#startedAtMs.set(record, nowMs);
-      for (const handle of handles) this.#hub.start(handle);
+      for (const handle of handles) this.#hub.start(handle, members);
     } else {
       record.attemptOffsetMs = nowMs - (this.#startedAtMs.get(record) ?? nowMs);
-      const members = upstream === undefined ? {} : { upstream };
       for (const handle of handles) this.#hub.retry(handle, members);
     }
     this.emit('attempt', record);
@@ -223,10 +233,21 @@ export class JobLifecycle extends EventEmitter {
    * @param {import('../../internal/util/http-error.js').HttpError} error the refusal
    */
   rollbackJob(record, { wireCode: code, message, type }) {
-    this.#hub.unrecord(record.handle);
+    for (const handle of [record.handle, ...record.siblings]) this.#hub.unrecord(handle);
     this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
     if (!record.providerDone) record.abort.abort();
     this.#purge(record);
+  }
+
+  /**
+   * Changes what a route keeps with its job, also in the data file.
+   * @param {JobRecord} record
+   * @param {object} members of `extra.face`
+   */
+  changeFace(record, members) {
+    const face = /** @type {object} */ (record.extra?.face);
+    record.extra = { ...record.extra, face: { ...face, ...members } };
+    this.#store?.writeExtra(record);
   }
 
   /** @param {JobRecord} record whose caller aborted before it received the job's id */
@@ -276,8 +297,8 @@ export class JobLifecycle extends EventEmitter {
 
   /** @param {number} handle */
   #onBegun(handle) {
-    const record = this.#jobs.byHandle(handle);
-    if (record === undefined) return;
+    const record = this.#jobs.byHandle(handle) ?? this.#ofSiblings.get(handle);
+    if (record === undefined || record.begun) return;
     record.begun = true;
     this.emit('begun', record);
   }
@@ -294,5 +315,6 @@ export class JobLifecycle extends EventEmitter {
   /** @param {JobRecord} record whose logs are deleted */
   #purge({ handle, siblings }) {
     for (const each of [handle, ...siblings]) this.#hub.purge(each);
+    for (const each of siblings) this.#ofSiblings.delete(each);
   }
 }

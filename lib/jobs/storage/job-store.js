@@ -1,6 +1,6 @@
 import { monotonicClock } from '../../internal/time/clock.js';
 import { DataFile } from './data-file.js';
-import { JobRecord } from '../job.js';
+import { JobRecord, choiceId } from '../job.js';
 import { jobValues, namedJob, namedUsage, restoredJob, usageChanges } from './rows.js';
 
 /** Wait before the removal of a key is retried. */
@@ -33,9 +33,16 @@ function recordOf(job) {
   record.extra = job.extra;
   record.attempts = job.started_ns === null ? 0 : job.attempt;
   record.counted = job.counted === 1;
+  record.ownUpstream = upstreamIn(job.retry);
   record.providerDone = true;
   record.status = job.status ?? (job.started_ns === null ? 'queued' : 'running');
   return record;
+}
+
+/** @param {string | null} members of its last attempt, as JSON @returns {string | undefined} */
+function upstreamIn(members) {
+  const { upstream } = JSON.parse(members || '{}');
+  return typeof upstream === 'string' ? upstream : undefined;
 }
 
 /** @param {ReturnType<typeof namedJob>} job */
@@ -137,7 +144,13 @@ export class JobStore {
     const ended = [];
     /** @type {JobRecord[]} */
     const cutOff = [];
+    /** @type {Map<string, JobRecord>} */
+    const byId = new Map();
     for (const { job, tokens } of this.#rows.jobs) {
+      if (job.extra?.choice_of !== undefined) {
+        this.#restoreChoice({ job, tokens }, byId.get(job.extra.choice_of), hub);
+        continue;
+      }
       const retentionMs = job.extra?.face?.retention_ms ?? this.#retentionMs;
       const restored = restoredJob(job, tokens, { nowMs, retentionMs });
       const over = restored.terminal !== undefined;
@@ -153,6 +166,7 @@ export class JobStore {
       record.purgeDueMs = this.#nowMs() + restored.retentionLeftMs;
       record.handle = hub.restore(restored);
       jobs.add(record);
+      byId.set(record.id, record);
       if (over) ended.push({ record, endedAtMs: job.ended_at_ms });
       else cutOff.push(record);
     }
@@ -161,6 +175,27 @@ export class JobStore {
     ended.sort((a, b) => a.endedAtMs - b.endedAtMs);
     const order = ended.map(({ record }) => record);
     this.restored = this.#settle({ hub, jobs, onRestored, onSettled }, order, cutOff);
+  }
+
+  /**
+   * Restores the log of a job's further answer; it ends with its job.
+   * @param {{job: ReturnType<typeof namedJob>, tokens: any[][]}} row
+   * @param {JobRecord | undefined} record of its job; undefined: that one's retention is over
+   * @param {import('../../streams/hub.js').JobHub} hub
+   */
+  #restoreChoice({ job, tokens }, record, hub) {
+    if (record === undefined) {
+      this.#drop(job.number);
+      return;
+    }
+    const restored = restoredJob(job, tokens, {
+      nowMs: Date.now(),
+      retentionMs: this.#retentionMs,
+    });
+    restored.retentionLeftMs = Math.max(0, record.purgeDueMs - this.#nowMs());
+    const handle = hub.restore(restored, { near: record.handle });
+    record.siblings.push(handle);
+    if (restored.terminal === undefined) hub.finish(handle, { type: 'error', error: RESTARTED });
   }
 
   /**
@@ -184,15 +219,26 @@ export class JobStore {
   }
 
   /**
-   * Writes a new job, with the idempotency key of its submission.
+   * Writes a new job, with the idempotency key of its submission. The logs of its further answers get
+   * the numbers after its own.
    * @param {JobRecord} record `record.written` settles when it is on the disk
    * @param {number} promptTokens
+   * @param {number} [n] answers asked for
    * @returns {number} its row number; 0 for a child job, which is not written
    */
-  accept(record, promptTokens) {
+  accept(record, promptTokens, n = 1) {
     if (record.part !== undefined) return 0;
-    const number = this.#nextNumber++;
+    const number = this.#nextNumber;
+    this.#nextNumber += n;
     const changes = ['add_job', jobValues(number, record, promptTokens)];
+    for (let choice = 1; choice < n; choice += 1) {
+      const { principal, model, createdAtMs } = record;
+      const log = {
+        ...{ principal, model, createdAtMs, id: choiceId(record.id, choice) },
+        extra: { choice_of: record.id },
+      };
+      changes.push('add_job', jobValues(number + choice, log, promptTokens));
+    }
     if (record.usedKey !== undefined) {
       const { name, fingerprint, answer } = record.usedKey;
       const expiresAtMs = Date.now() + this.#keyTtlMs;
@@ -253,6 +299,11 @@ export class JobStore {
       ...usage.flatMap((row) => usageChanges(row)),
     ];
     await this.#file.commit(changes, { scrub: true });
+  }
+
+  /** @param {JobRecord} record accepted, whose `extra` has changed */
+  writeExtra({ id, extra }) {
+    this.#write(['set_extra', [id, JSON.stringify(extra)]]);
   }
 
   /** @param {string} name of a released key */

@@ -106,7 +106,8 @@ export function restoredJob(row, tokens, { nowMs, retentionMs }) {
 
 /**
  * @param {number} number
- * @param {import('../job.js').JobRecord} record
+ * @param {Pick<import('../job.js').JobRecord, 'id' | 'principal' | 'model' | 'createdAtMs'>
+ *   & {metadata?: unknown, cache?: string, extra?: unknown}} record
  * @param {number} promptTokens
  * @returns {import('./sqlite.js').Column[]} the values of `add_job`
  */

@@ -38,7 +38,16 @@ const ADAPTIVE = /claude-(?:(?:opus|sonnet|haiku)-(?:4-[6-9]|[5-9]|\d\d(?!\d))|m
  * or other code has read them. Every further member is passed on.
  */
 const CHAT_ONLY = new Set([
-  ...['anthropic', 'stream', 'stream_options', 'n', 'stop', 'max_completion_tokens', 'store'],
+  ...[
+    'anthropic',
+    'anthropic_beta',
+    'stream',
+    'stream_options',
+    'n',
+    'stop',
+    'max_completion_tokens',
+    'store',
+  ],
   ...['frequency_penalty', 'presence_penalty', 'logit_bias', 'logprobs', 'top_logprobs', 'seed'],
   ...['user', 'metadata', 'tools', 'tool_choice', 'parallel_tool_calls', 'functions'],
   ...[

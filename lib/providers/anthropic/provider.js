@@ -53,6 +53,7 @@ export class AnthropicProvider {
   name = 'anthropic';
   takesBatches = false;
   enforcesMaxTokens = true;
+  takesMessages = true;
   features = /** @type {const} */ (['tools', 'images', 'files']);
   #connections;
   #list;
@@ -112,7 +113,7 @@ export class AnthropicProvider {
     const refused = this.#refused.of(request.model);
     for (;;) {
       const sent = messagesBody(request, refused);
-      const answer = this.#post(sent.body);
+      const answer = this.#post(sent.body, betaHeaders(request.body));
       if (signal.aborted) answer.close();
       const release = signal.aborted ? () => {} : whenAborted(signal, () => answer.close());
       try {
@@ -137,12 +138,12 @@ export class AnthropicProvider {
     this.#connections.close();
   }
 
-  /** @param {object} body @returns {PulledAnswer} */
-  #post(body) {
+  /** @param {object} body @param {Record<string, string>} headers of the caller @returns {PulledAnswer} */
+  #post(body, headers) {
     const answer = new PulledAnswer();
     const request = {
       path: this.#path,
-      headers: this.#headers,
+      headers: { ...headers, ...this.#headers },
       body: JSON.stringify(body),
       idleMs: this.#idleMs,
     };
@@ -235,6 +236,15 @@ export class AnthropicProvider {
     if (end === 'protocol') return protocolError();
     return incompleteError(!begun);
   }
+}
+
+/**
+ * The betas of the API that a caller asks for; members of its body may need them.
+ * @param {Record<string, any>} [body]
+ * @returns {Record<string, string>}
+ */
+function betaHeaders({ anthropic_beta: beta } = {}) {
+  return typeof beta === 'string' && /^[\w.,: -]+$/.test(beta) ? { 'anthropic-beta': beta } : {};
 }
 
 /** @param {string} text @returns {any} */

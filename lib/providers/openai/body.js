@@ -63,7 +63,7 @@ function accepted(body, refused) {
 function sharedMembers(request, refused) {
   const { model, temperature, stop = [], n } = request;
   // A request in Anthropic's form also carries that, for such an upstream.
-  const { anthropic: _anthropic, ...own } = request.body ?? {};
+  const { anthropic: _anthropic, anthropic_beta: _beta, ...own } = request.body ?? {};
   const body = accepted(own, refused);
   return {
     ...(stop.length > 0 && { stop }),

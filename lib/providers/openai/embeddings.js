@@ -53,9 +53,11 @@ function parseAnswer(text, count) {
     throw invalidResponse('embeddings that are no JSON');
   }
   const embeddings = Array.from({ length: count });
-  for (const { index, embedding } of Array.isArray(json?.data) ? json.data : []) {
-    embeddings[index] = embedding;
-  }
+  const data = Array.isArray(json?.data) ? json.data : [];
+  // Some servers leave the index out.
+  data.forEach((/** @type {any} */ each, /** @type {number} */ i) => {
+    embeddings[each?.index ?? i] = each?.embedding;
+  });
   const isVector = (/** @type {unknown} */ each) => typeof each === 'string' || Array.isArray(each);
   if (embeddings.length !== count || !embeddings.every(isVector)) {
     throw invalidResponse('embeddings that do not match the inputs');

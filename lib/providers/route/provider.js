@@ -69,6 +69,11 @@ export class RouteProvider {
     return [...new Set(all.flat())];
   }
 
+  /** Whether one of its upstreams has Anthropic's dialect. */
+  get takesMessages() {
+    return this.#upstreams.some(({ provider }) => provider.takesMessages === true);
+  }
+
   /**
    * Replaces the upstreams. Calls that are under way go on; circuits and connections of upstreams with
    * the same address and credentials stay.

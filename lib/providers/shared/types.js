@@ -149,6 +149,8 @@
  * @property {boolean} enforcesMaxTokens false: the gateway ends the job at the maxTokens-th piece
  * @property {readonly import('./features.js').Feature[]} [features] what it takes; a request that needs
  *   another feature is refused. Default: `tools`, `images`, `audio` and `files`
+ * @property {boolean} [takesMessages] whether it takes requests of Anthropic's Messages API as they came,
+ *   from the member `anthropic` of the body
  * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>
  *   AsyncIterable<AnswerPiece, ProviderEnd | undefined | void>} [generate]
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>

@@ -63,7 +63,13 @@ export class Turns {
    */
   async begin(record, signal) {
     const request = /** @type {CheckedRequest} */ (record.request);
-    const { conversation_id: id, on_busy: onBusy, prompt: _prompt, ...rest } = request;
+    const {
+      conversation_id: id,
+      on_busy: onBusy,
+      prompt: _prompt,
+      instructions,
+      ...rest
+    } = request;
     if (id === undefined) return request;
     this.checkOpen();
     // Checked before anything is written.
@@ -71,7 +77,9 @@ export class Turns {
     this.#memory?.check('conversations', record.principal);
     const added = messagesOfTurn(request);
     const history = await this.#claim(record, id, added, { queues: onBusy === 'queue', signal });
-    record.request = { ...rest, messages: [...history.map(sent), ...added] };
+    /** @type {import('../../providers/shared/messages.js').ChatMessage[]} */
+    const first = instructions === undefined ? [] : [{ role: 'system', content: instructions }];
+    record.request = { ...rest, messages: [...first, ...history.map(sent), ...added] };
     record.extra = { ...record.extra, conversation_id: id };
     return record.request;
   }

@@ -6,8 +6,16 @@ import { shareOut } from './vectors.js';
 /** @typedef {import('../../providers/shared/types.js').EmbeddingAnswer & {promptTokens: number}} CountedAnswer */
 
 /**
+ * A request for embeddings.
+ * @typedef {EmbeddingCall & {user?: string}} EmbeddingAsked `user`: passed where all requests of a
+ *   call have the same
+ */
+
+/**
  * @typedef {object} Waiting a request that waits for its vectors
  * @property {EmbeddingInput[]} inputs
+ * @property {string} [user]
+ * @property {AbortSignal} signal
  * @property {(answer: CountedAnswer) => void} resolve
  * @property {(error: unknown) => void} reject
  * @property {boolean} left
@@ -59,16 +67,18 @@ export class EmbeddingGatherer {
   }
 
   /**
-   * @param {EmbeddingCall} asked
+   * @param {EmbeddingAsked} asked
    * @param {AbortSignal} signal leaves the request out; the last one of a call ends that call
    * @returns {Promise<CountedAnswer>} its vectors in the order of its inputs, its share of the usage
    * @throws the reason of the signal, or the error of the call
    */
-  embed({ inputs, ...common }, signal) {
+  embed({ inputs, user, ...common }, signal) {
     signal.throwIfAborted();
     const key = JSON.stringify([typeof inputs[0], common]);
     let group = this.#groups.get(key);
-    if (group !== undefined && group.size + inputs.length > CALL_INPUTS_MAX) {
+    // A group that all its requests have left makes no call.
+    const open = group?.abort.signal.aborted === false;
+    if (group !== undefined && (!open || group.size + inputs.length > CALL_INPUTS_MAX)) {
       this.#send(key, group);
       group = undefined;
     }
@@ -76,7 +86,7 @@ export class EmbeddingGatherer {
       group = new Group(common, this.#options, (full) => this.#send(key, full));
       this.#groups.set(key, group);
     }
-    return group.add(inputs, signal);
+    return group.add({ inputs, user }, signal);
   }
 
   /** @param {string} key @param {Group} group */
@@ -91,7 +101,7 @@ export class EmbeddingGatherer {
     const present = group.waiting.filter(({ left }) => !left);
     if (present.length === 0) return;
     try {
-      const answer = await this.#callFor(group, present);
+      const answer = await this.#callFor(group, present, group.abort.signal);
       deliver(present, answer);
     } catch (/** @type {any} */ error) {
       if (present.length === 1 || !OWN_STATUSES.has(error?.upstream?.status)) {
@@ -103,7 +113,7 @@ export class EmbeddingGatherer {
         present.map(async (each) => {
           if (each.left) return;
           try {
-            deliver([each], await this.#callFor(group, [each]));
+            deliver([each], await this.#callFor(group, [each], each.signal));
           } catch (own) {
             each.reject(own);
           }
@@ -112,13 +122,16 @@ export class EmbeddingGatherer {
     }
   }
 
-  /** @param {Group} group @param {Waiting[]} members */
-  #callFor({ common, abort }, members) {
+  /** @param {Group} group @param {Waiting[]} members @param {AbortSignal} signal */
+  #callFor({ common }, members, signal) {
     const inputs = members.flatMap((each) => each.inputs);
+    const [{ user }] = members;
+    const shared = user !== undefined && members.every((each) => each.user === user);
+    const body = shared ? { ...common.body, user } : common.body;
     this.stats.calls += 1;
     this.stats.requests += members.length;
     this.stats.inputs += inputs.length;
-    return this.#call({ ...common, inputs }, abort.signal);
+    return this.#call({ ...common, body, inputs }, signal);
   }
 }
 
@@ -146,8 +159,12 @@ class Group {
     this.#latest = setTimeout(this.#send, options.maxWaitMs);
   }
 
-  /** @param {EmbeddingInput[]} inputs @param {AbortSignal} signal @returns {Promise<CountedAnswer>} */
-  add(inputs, signal) {
+  /**
+   * @param {Pick<Waiting, 'inputs' | 'user'>} asked
+   * @param {AbortSignal} signal
+   * @returns {Promise<CountedAnswer>}
+   */
+  add({ inputs, user }, signal) {
     return new Promise((resolve, reject) => {
       const stop = whenAborted(signal, () => {
         each.left = true;
@@ -157,6 +174,8 @@ class Group {
       /** @type {Waiting} */
       const each = {
         inputs,
+        user,
+        signal,
         left: false,
         resolve: (answer) => {
           stop();

@@ -9,7 +9,8 @@ import { schemaCheck } from '../../internal/util/request-schema.js';
  * @property {string} [model]
  * @property {import('./gatherer.js').EmbeddingInput[]} inputs
  * @property {'float' | 'base64'} encoding
- * @property {Record<string, unknown>} passed further members, `user` left out
+ * @property {string} [user]
+ * @property {Record<string, unknown>} passed further members
  */
 
 const check = schemaCheck({
@@ -34,19 +35,17 @@ const isTokens = (value) =>
  */
 export function readEmbeddingRequest(body) {
   if (!check(body)) throw schemaRefusal(/** @type {any} */ (check.errors)[0]);
-  const {
-    model,
-    input,
-    encoding_format: encoding,
-    user: _user,
-    ...passed
-  } = /** @type {any} */ (body);
-  checkContents({ input, ...passed });
+  const { model, input, encoding_format: encoding, user, ...passed } = /** @type {any} */ (body);
   const inputs = typeof input === 'string' || isTokens(input) ? [input] : input;
   if (inputs.length > CALL_INPUTS_MAX) {
     const message = `input has at most ${CALL_INPUTS_MAX} inputs.`;
     throw badRequest('invalid_value', 'input', message);
   }
+  // Tokens are checked below, and may be millions.
+  checkContents({
+    input: inputs.filter((/** @type {unknown} */ each) => !isTokens(each)),
+    ...passed,
+  });
   const kind = typeof inputs[0];
   inputs.forEach((/** @type {unknown} */ each, /** @type {number} */ i) => {
     const valid = typeof each === 'string' ? each !== '' : isTokens(each);
@@ -55,5 +54,8 @@ export function readEmbeddingRequest(body) {
     const says = 'must be a string that is not empty, or tokens, as all others';
     throw badRequest('invalid_value', at, `${at} ${says}.`);
   });
-  return { model: model ?? undefined, inputs, encoding: encoding ?? 'float', passed };
+  return {
+    ...{ model: model ?? undefined, inputs, user: user ?? undefined },
+    ...{ encoding: encoding ?? 'float', passed },
+  };
 }

@@ -63,7 +63,7 @@ export class Embeddings {
    * @throws {HttpError}; a `ProviderError` when the upstream failed
    */
   async create(body, { access, signal }) {
-    const { model: asked, inputs, encoding, passed } = readEmbeddingRequest(body);
+    const { model: asked, inputs, user, encoding, passed } = readEmbeddingRequest(body);
     if (!this.#ready()) throw draining();
     this.#memory.check('jobs', access.principal);
     const model = chooseModel(this.#provider, access, asked);
@@ -84,7 +84,7 @@ export class Embeddings {
     let answer;
     try {
       this.#billing.jobs.hold(record, request, access);
-      answer = await this.#gatherer.embed({ model, inputs, body: passed }, signal);
+      answer = await this.#gatherer.embed({ model, inputs, user, body: passed }, signal);
     } catch (error) {
       record.reservation?.release();
       this.#billing.jobs.releaseHold(record);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ledgerControl } from '../../primitives/ledger/ledger.js';
 import { accountOf } from '../../jobs/policy/prices.js';
+import { choiceId } from '../../jobs/job.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
@@ -45,7 +46,8 @@ export class Erasure {
   async job(record) {
     await this.#endAndPurge([record]);
     const keys = this.#deps.admission.forgetKeys(({ jobId }) => jobId === record.id);
-    await this.#deps.store?.erase({ jobs: [record.id], keys });
+    const choices = record.siblings.map((_, i) => choiceId(record.id, i + 1));
+    await this.#deps.store?.erase({ jobs: [record.id, ...choices], keys });
   }
 
   /**

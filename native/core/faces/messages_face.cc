@@ -28,16 +28,23 @@ std::string_view error_type(const Terminal& terminal) {
   return is_late ? "timeout_error" : "api_error";
 }
 
-// The counts of tokens as Anthropic divides them: those read from a cache are no input tokens.
+// The counts of tokens as Anthropic divides them: those read from a cache, or written to one, are
+// no input tokens.
 void append_usage(std::string& out, const Usage& usage) {
-  const std::uint64_t cached =
+  const std::uint64_t read =
       json_count(json_member(json_member(usage.raw, "prompt_tokens_details"), "cached_tokens"))
           .value_or(0);
+  const std::uint64_t written =
+      json_count(json_member(usage.raw, "cache_creation_input_tokens")).value_or(0);
   out.append("{\"input_tokens\":");
-  append_json_number(out, usage.prompt_tokens - std::min(cached, usage.prompt_tokens));
-  if (cached > 0) {
+  append_json_number(out, usage.prompt_tokens - std::min(read + written, usage.prompt_tokens));
+  if (written > 0) {
+    out.append(",\"cache_creation_input_tokens\":");
+    append_json_number(out, written);
+  }
+  if (read > 0) {
     out.append(",\"cache_read_input_tokens\":");
-    append_json_number(out, cached);
+    append_json_number(out, read);
   }
   out.append(",\"output_tokens\":");
   append_json_number(out, usage.completion_tokens);
@@ -126,7 +133,7 @@ void MessagesFace::write_stop(std::string& out, const Job& job) {
 void MessagesFace::write_entry(std::string& out, const EventLog::Event& event) {
   switch (event.entry) {
     case EntryKind::kExtra:
-      if (block_ == EntryKind::kReasoning) write_signature(out, event.text);
+      write_extra(out, event.text);
       return;
     case EntryKind::kToolCall:
       close_block(out);
@@ -149,15 +156,49 @@ void MessagesFace::write_entry(std::string& out, const EventLog::Event& event) {
   out.append("}}\n\n");
 }
 
-// A signature is the end of the thinking that it signs.
-void MessagesFace::write_signature(std::string& out, std::string_view extra) {
+// What an upstream of the same API gave beside texts and calls: its client needs it in the next
+// turn.
+void MessagesFace::write_extra(std::string& out, std::string_view extra) {
   const std::string_view signature = json_member(extra, "signature");
-  if (!signature.starts_with('"')) return;
+  if (signature.starts_with('"')) write_signature(out, signature);
+  const std::string_view redacted = json_member(extra, "redacted_thinking");
+  if (redacted.starts_with('"')) {
+    write_block(
+        out, std::string("{\"type\":\"redacted_thinking\",\"data\":").append(redacted).append("}"));
+  }
+  for (JsonCursor blocks(json_member(extra, "content_blocks")); blocks.next();) {
+    write_block(out, blocks.value());
+  }
+}
+
+// A signature is the end of the thinking that it signs. Thinking may be kept back, and its
+// signature not.
+void MessagesFace::write_signature(std::string& out, std::string_view signature) {
+  if (block_ != EntryKind::kReasoning) {
+    close_block(out);
+    EventLog::Event thinking;
+    thinking.entry = EntryKind::kReasoning;
+    open_block(out, thinking);
+  }
   if (begin(out, "content_block_delta")) {
     out.append(",\"index\":");
     append_json_number(out, block_count_);
     out.append(",\"delta\":{\"type\":\"signature_delta\",\"signature\":");
-    out.append(signature).push_back('}');
+    append_json_line(out, signature);
+    out.push_back('}');
+    out.append(kObjectEnd);
+  }
+  close_block(out);
+}
+
+void MessagesFace::write_block(std::string& out, std::string_view block) {
+  close_block(out);
+  block_ = EntryKind::kExtra;
+  if (begin(out, "content_block_start")) {
+    out.append(",\"index\":");
+    append_json_number(out, block_count_);
+    out.append(",\"content_block\":");
+    append_json_line(out, block);
     out.append(kObjectEnd);
   }
   close_block(out);

@@ -12,7 +12,8 @@
 namespace sluice {
 
 /// Writes entries as content blocks: text, thinking, tool use. One block is open at a time; a
-/// refusal is a block of text. Of extra entries the `signature` of the open thinking is written.
+/// refusal is a block of text. Of extra entries the members that an upstream of the same API gave
+/// are written: the `signature` of thinking, `redacted_thinking`, and whole `content_blocks`.
 class MessagesFace final : public Face {
  public:
   explicit MessagesFace(FaceOptions options);
@@ -25,7 +26,9 @@ class MessagesFace final : public Face {
  private:
   void write_start(std::string& out, const Job& job);
   void write_entry(std::string& out, const EventLog::Event& event);
-  void write_signature(std::string& out, std::string_view extra);
+  void write_extra(std::string& out, std::string_view extra);
+  void write_signature(std::string& out, std::string_view signature);
+  void write_block(std::string& out, std::string_view block);
   void write_ending(std::string& out, const Job& job);
   void write_stop(std::string& out, const Job& job);
 

@@ -69,15 +69,16 @@ void JobHub::restore(JobHandle handle, JobOptions options, RestoredJob restored,
   jobs_.emplace(handle, std::move(job));
 }
 
-void JobHub::start(JobHandle handle, Nanos now) {
-  if (Job* const job = find(handle)) start_job(*job, now);
+void JobHub::start(JobHandle handle, std::string_view members, Nanos now) {
+  if (Job* const job = find(handle)) start_job(*job, members, now);
 }
 
-void JobHub::start_job(Job& job, Nanos now) {
+void JobHub::start_job(Job& job, std::string_view members, Nanos now) {
   if (job.status != Job::Status::kQueued) return;
   job.status = Job::Status::kRunning;
   job.started_at = now;
-  for (Job* follower : job.followers) start_job(*follower, now);
+  job.retry_members = members;
+  for (Job* follower : job.followers) start_job(*follower, members, now);
 }
 
 void JobHub::retry(JobHandle handle, std::string_view members, Nanos now) {

@@ -91,7 +91,8 @@ class JobHub final : public Machine {
   /// A new job, queued. `handle` must be new.
   void create(JobHandle handle, JobOptions options, Nanos now);
   /// The job was dispatched; later calls do nothing.
-  void start(JobHandle handle, Nanos now);
+  /// @param members a JSON object or empty; the journal keeps it with the attempt
+  void start(JobHandle handle, std::string_view members, Nanos now);
   /// Begins the next attempt: subscribers discard the text so far.
   /// @param members a JSON object, whose members `job_retry` carries beside the attempt
   void retry(JobHandle handle, std::string_view members, Nanos now);
@@ -189,7 +190,7 @@ class JobHub final : public Machine {
     std::uint64_t handle;
   };
 
-  void start_job(Job& job, Nanos now);
+  void start_job(Job& job, std::string_view members, Nanos now);
   void retry_job(Job& job, std::string_view members, Nanos now);
   void append_entry(Job& job, const Entry& entry, Nanos now);
   void note_begun(Job& job, Nanos now);

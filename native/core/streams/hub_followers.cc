@@ -18,7 +18,7 @@ bool JobHub::follow(JobHandle follower_handle, JobHandle source_handle, Nanos no
   if (follower->source != nullptr || !follower->followers.empty()) return false;
   if (follower->log.entry_count() > 0 || follower->log.attempt() > 1) return false;
 
-  if (source->status != Job::Status::kQueued) start_job(*follower, now);
+  if (source->status != Job::Status::kQueued) start_job(*follower, source->retry_members, now);
   follower->log.take_tokens(source->log);
   if (source->log.entry_count() > 0) {
     note_begun(*follower, now);

@@ -183,12 +183,26 @@ std::string_view Job::frame(const EventLog::Event& event) {
   if (frame_id_ == event.id && !frame_.empty()) return frame_;
   frame_id_ = event.id;
   frame_.clear();
+  if (event.kind == EventLog::EventKind::kEntry) {
+    append_entry_frame(event);
+    return frame_;
+  }
   data_.clear();
   append_event_data(data_, event);
   const bool appended =
       append_sse_event(frame_, to_string(event.id), event_type(*this, event), data_);
   (void)appended;  // ids and types are our own and are one line each
   return frame_;
+}
+
+// The data of an entry is one line: its texts are JSON strings, and its raw JSON has lost its line
+// breaks in the log.
+void Job::append_entry_frame(const EventLog::Event& event) {
+  frame_.append("id: ");
+  append_event_id(frame_, event.id);
+  frame_.append("\nevent: ").append(event_type(event.entry)).append("\ndata: ");
+  append_event_data(frame_, event);
+  frame_.append("\n\n");
 }
 
 void Job::append_terminal_data(std::string& out) const {

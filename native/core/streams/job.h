@@ -67,7 +67,7 @@ struct Job {
   Nanos first_token_at = kNever;  // the first entry of any kind
   Nanos ended_at = kNever;
 
-  std::string retry_members;  // JSON object: further members of this attempt's retry event
+  std::string retry_members;  // of this attempt: a JSON object or empty
 
   // --- jobs that share one answer; set by the hub, cleared when either side has ended
   Job* source = nullptr;        // its log is copied into this one
@@ -134,6 +134,7 @@ struct Job {
   std::string data_;   // scratch
   EventId frame_id_;
 
+  void append_entry_frame(const EventLog::Event& event);
   void append_terminal_data(std::string& out) const;
   /// For a job: its times and tokens. For another kind: the duration of this attempt, and events.
   void append_metrics(std::string& out, Nanos now) const;

@@ -30,7 +30,7 @@ struct JobChange {
   JobSpans spans;
   TokenRun tokens;
   AnswerHead head;
-  std::string retry_members;  // of the attempt's retry event; a JSON object or empty
+  std::string retry_members;  // of the attempt; a JSON object or empty
   bool whole = false;         // JobOptions::whole
   std::optional<Terminal> terminal;
   std::uint64_t skipped_ids = 0;  // ids skipped before the terminal event's

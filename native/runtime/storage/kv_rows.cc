@@ -12,20 +12,12 @@ constexpr std::int64_t kPageRows = 1000;
 constexpr std::size_t kColumns = 5;
 constexpr std::size_t kDroppedAtOnce = 1000;
 
-std::size_t of(std::string_view name) {
-  return statement_at(store_schema().statements, name);
-}
-
-StoreValue number(std::uint64_t value) {
-  return static_cast<std::int64_t>(value);
-}
-
 // Indexes of the statements, looked up once.
 struct Statements {
-  std::size_t set = of("set_entry");
-  std::size_t drop = of("drop_entry");
-  std::size_t drop_version = of("drop_version");
-  std::size_t raise_version = of("raise_version");
+  std::size_t set = store_statement("set_entry");
+  std::size_t drop = store_statement("drop_entry");
+  std::size_t drop_version = store_statement("drop_version");
+  std::size_t raise_version = store_statement("raise_version");
 };
 
 const Statements& statements() {
@@ -39,19 +31,19 @@ void append(StoreBatch& batch, const KvChange& change, Nanos to_unix) {
     case KvChange::Kind::kSet: {
       StoreValue expires;
       if (change.last_alive != kNever) expires = deadline_after(change.last_alive, to_unix);
-      batch.push_back(
-          {sql.set,
-           {number(change.version), StoreBlob{std::string(change.key)}, number(change.value_kind),
-            StoreBlob{std::string(change.value)}, std::move(expires)}});
+      batch.push_back({sql.set,
+                       {store_number(change.version), StoreBlob{std::string(change.key)},
+                        store_number(change.value_kind), StoreBlob{std::string(change.value)},
+                        std::move(expires)}});
       break;
     }
     case KvChange::Kind::kDeleted:
       batch.push_back({sql.drop, {StoreBlob{std::string(change.key)}}});
-      batch.push_back({sql.raise_version, {number(change.version)}});
+      batch.push_back({sql.raise_version, {store_number(change.version)}});
       break;
     case KvChange::Kind::kExpired:
-      batch.push_back({sql.drop_version, {number(change.version)}});
-      batch.push_back({sql.raise_version, {number(change.version)}});
+      batch.push_back({sql.drop_version, {store_number(change.version)}});
+      batch.push_back({sql.raise_version, {store_number(change.version)}});
       break;
   }
 }
@@ -96,7 +88,7 @@ KvLoaded load_kv(StoreFile& file, KvStore& kv, Nanos to_unix, Nanos now) {
   std::uint64_t count = 0;
   do {
     rows.clear();
-    if (file.select(entries, {number(last), kPageRows}, rows) != StoreStatus::kOk) {
+    if (file.select(entries, {store_number(last), kPageRows}, rows) != StoreStatus::kOk) {
       return {"its keys cannot be read", {}};
     }
     for (const StoreRow& row : rows) {

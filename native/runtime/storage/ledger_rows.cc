@@ -10,10 +10,6 @@ namespace {
 constexpr std::int64_t kPageRows = 1000;
 constexpr std::size_t kColumns = 15;
 
-StoreValue number(std::uint64_t value) {
-  return static_cast<std::int64_t>(value);
-}
-
 // Converts a number to an enumerator; `last` is the largest valid one.
 template <typename Enum>
 bool take_enum(std::int64_t value, Enum last, Enum& into) {
@@ -54,20 +50,20 @@ std::optional<LedgerEvent> event_of(StoreRow& row) {
 }
 
 StoreRow row_of(const LedgerEvent& event) {
-  return {number(event.id),
-          number(static_cast<std::uint64_t>(event.type)),
+  return {store_number(event.id),
+          store_number(static_cast<std::uint64_t>(event.type)),
           event.at,
           event.key,
           event.from,
           event.to,
           event.amount,
-          number(event.target),
+          store_number(event.target),
           event.time,
-          number(event.force ? 1 : 0),
+          store_number(event.force ? 1 : 0),
           event.due,
-          number(static_cast<std::uint64_t>(event.code)),
-          number(static_cast<std::uint64_t>(event.refused)),
-          number(event.linked),
+          store_number(static_cast<std::uint64_t>(event.code)),
+          store_number(static_cast<std::uint64_t>(event.refused)),
+          store_number(event.linked),
           event.metadata};
 }
 
@@ -78,14 +74,14 @@ std::string at_event(LedgerId id, std::string_view what) {
 }  // namespace
 
 StoreBatch batch_of(std::span<const LedgerEvent* const> events) {
-  static const std::size_t kAdd = statement_at(store_schema().statements, "add_event");
+  static const std::size_t kAdd = store_statement("add_event");
   StoreBatch batch;
   for (const LedgerEvent* event : events) batch.push_back({kAdd, row_of(*event)});
   return batch;
 }
 
 StoreBatch batch_of_changed(const std::vector<LedgerEvent>& events) {
-  static const std::size_t kReplace = statement_at(store_schema().statements, "replace_event");
+  static const std::size_t kReplace = store_statement("replace_event");
   StoreBatch batch;
   for (const LedgerEvent& event : events) batch.push_back({kReplace, row_of(event)});
   return batch;
@@ -96,7 +92,8 @@ std::string load_ledger(StoreFile& file, Ledger& ledger) {
   std::vector<StoreRow> rows;
   do {
     rows.clear();
-    const StoreStatus status = file.select(events, {number(ledger.last_event()), kPageRows}, rows);
+    const StoreStatus status =
+        file.select(events, {store_number(ledger.last_event()), kPageRows}, rows);
     if (status != StoreStatus::kOk) return "its ledger cannot be read";
     for (StoreRow& row : rows) {
       const LedgerId next = ledger.last_event() + 1;

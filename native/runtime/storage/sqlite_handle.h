@@ -41,6 +41,11 @@ struct StoreBlob {
 using StoreValue = std::variant<std::monostate, std::int64_t, std::string, StoreBlob>;
 using StoreRow = std::vector<StoreValue>;
 
+/// A number as SQLite stores it, in two's complement.
+inline StoreValue store_number(std::uint64_t value) {
+  return static_cast<std::int64_t>(value);
+}
+
 struct SqliteCloser {
   void operator()(sqlite3* connection) const { sqlite3_close(connection); }
 };

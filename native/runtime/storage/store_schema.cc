@@ -201,6 +201,11 @@ constexpr StoreSql kStatements[] = {
      " skipped_ids = ?15, usage = ?16, raw_reason = ?17, head = ?18, retry = ?19, whole = ?20,"
      " checksum = row_sum(" JOB_BEFORE ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
      " ?15, extra, ?16, ?17, ?18, ?19, ?20, counted) WHERE number = ?1"},
+    {"set_extra",
+     "UPDATE jobs SET extra = ?2, checksum = row_sum(" JOB_BEFORE
+     ", attempt, started_ns, first_token_ns, ended_ns, ended_at_ms, status, reason, error_code,"
+     " error_message, error_type, usage_prompt_tokens, usage_completion_tokens, details,"
+     " skipped_ids, ?2, usage, raw_reason, head, retry, whole, counted) WHERE id = ?1"},
     {"erase_job", "DELETE FROM jobs WHERE id = ?"},
     {"erase_tokens", "DELETE FROM tokens WHERE job IN (SELECT number FROM jobs WHERE id = ?)"},
     {"erase_jobs_of", "DELETE FROM jobs WHERE principal = ?"},

@@ -38,4 +38,9 @@ constexpr std::size_t statement_at(std::span<const StoreSql> statements, std::st
   return at;
 }
 
+/// The index of a statement of the gateway's data file.
+inline std::size_t store_statement(std::string_view name) {
+  return statement_at(store_schema().statements, name);
+}
+
 }  // namespace sluice

@@ -1,5 +1,5 @@
 /** Pages of other origins: what the Fetch standard's CORS check asks for, on every kind of answer. */
-import { everyEgress, start, stopAll } from '../../support/gateway/gateway.js';
+import { everyEgress, start, stopAll, testOwnServer } from '../../support/gateway/gateway.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { echo } from '../../support/providers/providers.js';
 
@@ -45,7 +45,12 @@ test('a preflight is answered without a key', async () => {
       'patch',
       'delete',
     ]);
-    expect(list(headers.get('access-control-allow-headers'))).toEqual(
+    // The names that were asked for; without any, those that the gateway reads.
+    const allowed = 'access-control-allow-headers';
+    expect(list(headers.get(allowed))).toEqual(['authorization', 'content-type']);
+    const unnamed = from(app, { 'access-control-request-method': 'POST' });
+    const { headers: all } = await server.call('OPTIONS', path, unnamed);
+    expect(list(all.get(allowed))).toEqual(
       expect.arrayContaining([
         'authorization',
         'content-type',
@@ -57,6 +62,16 @@ test('a preflight is answered without a key', async () => {
     expect(Number(headers.get('access-control-max-age'))).toBeGreaterThan(0);
     expect(headers.has('access-control-allow-credentials')).toBe(false);
   }
+});
+
+test('a preflight is answered with the names that it asks for, once each', async () => {
+  const server = await start({ provider: echo, access });
+  const names = 'Authorization, x-stainless-retry-count,x-own';
+  const headers = { ...preflight(app).headers, 'access-control-request-headers': names };
+  const asked = await server.call('OPTIONS', '/v1/chat/completions', { headers });
+  const allowed = list(asked.headers.get('access-control-allow-headers'));
+  expect(allowed).toEqual(expect.arrayContaining(list(names)));
+  expect(new Set(allowed).size).toBe(allowed.length);
 });
 
 test.each(['https://app.example.evil', 'https://app.example:444', 'http://app.example', 'null'])(
@@ -128,7 +143,7 @@ test('"*" is any origin, and still no credentials', async () => {
   expect(headers.has('access-control-allow-credentials')).toBe(false);
 });
 
-test('the client itself can be loaded from elsewhere', async () => {
+testOwnServer('the client itself can be loaded from elsewhere', async () => {
   const server = await start({ provider: echo, access });
   const { status, headers } = await server.get('/client.js', from(app));
   expect([status, headers.get('access-control-allow-origin')]).toEqual([200, app]);

@@ -1,5 +1,5 @@
 /** What those who run the server look at: health, models, metrics, the log line of a job. */
-import { start, stopAll } from '../../support/gateway/gateway.js';
+import { start, stopAll, testOwnServer } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { until } from '../../support/until.js';
 
@@ -82,7 +82,7 @@ test('each job that ends is one line in the log', async () => {
   ]);
 });
 
-test('the page is served with a strict policy and its client beside it', async () => {
+testOwnServer('the page is served with a strict policy and its client beside it', async () => {
   const { get } = await start({ provider: echo });
   const script = await get('/client.js');
   expect(script.status).toBe(200);

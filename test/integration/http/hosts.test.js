@@ -6,7 +6,7 @@ import express from 'express';
 import { ask } from '../../support/gateway/ask.js';
 import { createGateway } from '../../../lib/index.js';
 import { entry } from '../../support/gateway/keys.js';
-import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
+import { cleanUp, start, stopAll, testOwnServer } from '../../support/gateway/gateway.js';
 import { echo } from '../../support/providers/providers.js';
 
 afterEach(stopAll);
@@ -16,7 +16,7 @@ const evil = 'evil.example';
 const json = { 'content-type': 'application/json' };
 
 describe('without keys', () => {
-  test("a page's own name is refused, and says what to do", async () => {
+  testOwnServer("a page's own name is refused, and says what to do", async () => {
     const { server, get } = await start({ provider: echo });
     const host = `${evil}:${server.port}`;
     const submission = { method: 'POST', headers: json, body: '{"prompt":"a"}' };

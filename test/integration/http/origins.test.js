@@ -2,7 +2,7 @@
 import { ask } from '../../support/gateway/ask.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { echo } from '../../support/providers/providers.js';
-import { everyEgress, start, stopAll } from '../../support/gateway/gateway.js';
+import { everyEgress, start, stopAll, testOwnServer } from '../../support/gateway/gateway.js';
 
 afterEach(stopAll);
 
@@ -95,7 +95,7 @@ test('a refusal names the origin and what to do, and makes nothing', async () =>
   expect((await get('/v1/conversations')).body.data).toEqual([]);
 });
 
-test('health, the page and its files answer to everybody', async () => {
+testOwnServer('health, the page and its files answer to everybody', async () => {
   const { server } = await start({ provider: echo });
   for (const path of ['/healthz', '/readyz', '/', '/client.js']) {
     const { status } = await ask(server.port, 'localhost', {

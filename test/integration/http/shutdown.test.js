@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import express from 'express';
 import { createGateway } from '../../../lib/index.js';
-import { client, start, stopAll } from '../../support/gateway/gateway.js';
+import { client, start, stopAll, testOwnServer } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { until } from '../../support/until.js';
 
@@ -21,26 +21,31 @@ async function running(options) {
   return { ...server, id: body.job_id, open, run, calls };
 }
 
-test('while draining: no new jobs, not ready, the old ones go on and complete', async () => {
-  const { gateway, server, open, run, submit, get, job, id } = await running();
-  const closing = gateway.close({ drainMs: 60_000 });
-  expect(gateway.ready()).toBe(false);
-  const refused = await submit({ prompt: 'late' });
-  expect(refused.status).toBe(503);
-  expect(refused.body.error.code).toBe('draining');
-  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
-  expect((await get('/readyz')).status).toBe(503);
-  expect((await get('/healthz')).status).toBe(200);
-  expect((await job(id)).status).toBe('running');
-  await expect(gateway.submit({ prompt: 'late' })).rejects.toMatchObject({ code: 'ERR_DRAINING' });
+testOwnServer(
+  'while draining: no new jobs, not ready, the old ones go on and complete',
+  async () => {
+    const { gateway, server, open, run, submit, get, job, id } = await running();
+    const closing = gateway.close({ drainMs: 60_000 });
+    expect(gateway.ready()).toBe(false);
+    const refused = await submit({ prompt: 'late' });
+    expect(refused.status).toBe(503);
+    expect(refused.body.error.code).toBe('draining');
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    expect((await get('/readyz')).status).toBe(503);
+    expect((await get('/healthz')).status).toBe(200);
+    expect((await job(id)).status).toBe('running');
+    await expect(gateway.submit({ prompt: 'late' })).rejects.toMatchObject({
+      code: 'ERR_DRAINING',
+    });
 
-  run.push(' world');
-  run.end();
-  await closing;
-  const events = await open.done;
-  expect(events.map(({ type }) => type)).toEqual(['token', 'token', 'job_complete']);
-  expect(server.listening).toBe(false);
-});
+    run.push(' world');
+    run.end();
+    await closing;
+    const events = await open.done;
+    expect(events.map(({ type }) => type)).toEqual(['token', 'token', 'job_complete']);
+    expect(server.listening).toBe(false);
+  },
+);
 
 test('what is not done in time is cancelled as shutdown, on the open stream too', async () => {
   const { gateway, open, run, submit, calls } = await running({ maxConcurrency: 1 });

@@ -3,6 +3,7 @@ import net from 'node:net';
 import { ManualClock, providers } from '../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
+import { dataFile } from '../../support/files/data-file.js';
 import { until } from '../../support/until.js';
 import * as anthropic from '../../support/upstream/anthropic-upstream.js';
 
@@ -554,4 +555,20 @@ test('the log line and the events name the upstream', async () => {
   const { body: metrics } = await gateway.get('/metrics');
   expect(metrics).toContain('sluice_upstream_first_entry_seconds_count{upstream="b"} 1');
   expect(metrics).not.toContain('sluice_upstream_first_entry_seconds_count{upstream="a"}');
+});
+
+test.each([
+  ['a', ['a']],
+  ['b', ['failing', 'b']],
+])('a job of an earlier process names its upstream: %s', async (name, names) => {
+  const upstreams = [];
+  for (const each of names) {
+    upstreams.push(await upstream(each, each === 'failing' ? fails(500) : undefined));
+  }
+  const data = dataFile();
+  const first = await gatewayOver(upstreams, { data });
+  const { job } = await ask(first);
+  await first.gateway.close();
+  const second = await gatewayOver(upstreams, { data });
+  expect(await second.job(job.job_id)).toMatchObject({ text: `from ${name}`, upstream: name });
 });

@@ -1,4 +1,12 @@
-/** Gateways on free ports, and requests against them. What is made here, `stopAll` ends. */
+/**
+ * Gateways on free ports, and requests against them. What is made here, `stopAll` ends.
+ *
+ * SLUICE_TEST_MOUNT says how `start` serves a gateway: `listen` (its own server, the default),
+ * `handler` (plain node:http) or `express`. `npm run test:soak` runs the HTTP tests with each.
+ */
+import { once } from 'node:events';
+import http from 'node:http';
+import { test } from '@jest/globals';
 import { createGateway } from './parts.js';
 import { openStream, readStream } from '../sse/sse-client.js';
 import { until } from '../until.js';
@@ -58,11 +66,47 @@ export function cleanUp(cleanup) {
   cleanups.push(cleanup);
 }
 
-/** A gateway of its own server, and its client. */
+/** Listeners for a server of the caller's, by the name of the way. */
+const MOUNTS = {
+  handler: (gateway) => gateway.handler(),
+  express: async (gateway) => (await import('express')).default().use(gateway.router()),
+};
+let mount = process.env.SLUICE_TEST_MOUNT ?? 'listen';
+
+/** Has `start` serve gateways by another way: one of those of SLUICE_TEST_MOUNT. */
+export function mountBy(name) {
+  mount = name;
+}
+
+/** The way that `start` serves gateways. */
+export const mountedBy = () => mount;
+
+/** A test of what only the gateway's own server has: the page and its files. */
+export function testOwnServer(name, run) {
+  if (mount === 'listen') test(name, run);
+  else test.skip(name, run);
+}
+
+/** A server of the caller's that has the gateway mounted, as `gateway.listen()` returns its own. */
+async function serveMounted(gateway, listener) {
+  const server = http.createServer(listener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanUp(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address();
+  return Object.assign(server, { port, url: `http://127.0.0.1:${port}` });
+}
+
+/** A served gateway, and its client. */
 export async function start(options) {
   const gateway = createGateway({ logger: false, ...options });
+  const server =
+    mount === 'listen'
+      ? await gateway.listen()
+      : await serveMounted(gateway, await MOUNTS[mount](gateway));
   cleanUp(() => gateway.close({ drainMs: 0 }));
-  const server = await gateway.listen();
   return { gateway, server, url: server.url, ...client(server.url) };
 }
 

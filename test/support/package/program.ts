@@ -23,6 +23,7 @@ import type {
   Provider,
   ProviderEnd,
   ProviderRequest,
+  RouteOptions,
   StreamEvent,
   WorkflowEvent,
 } from 'sluice';
@@ -65,6 +66,17 @@ gateway.on('job', (event) => holds<Equal<typeof event, JobEvent>>());
 createServer((req, res) => gateway.router()(req, res, () => res.end()));
 
 const provider: Provider = providers.openai({ baseUrl: 'http://127.0.0.1:1', model: 'm' });
+const upstreams: RouteOptions = {
+  upstreams: [
+    { name: 'a', base_url: 'http://127.0.0.1:1', models: ['m', 'x-*'], weight: 2 },
+    { name: 'b', base_url: 'http://127.0.0.1:1', dialect: 'anthropic', models: { y: 'z' } },
+  ],
+  fallbacks: { m: ['y'] },
+};
+export const several: Provider[] = [
+  providers.route(upstreams),
+  providers.anthropic({ apiKey: 'k' }),
+];
 const options: GatewayOptions = { provider, onDisconnect: 'continue' };
 // @ts-expect-error an option's type is checked
 createGateway({ provider, onDisconnect: 'never' });

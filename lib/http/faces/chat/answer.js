@@ -110,7 +110,11 @@ function usageOf(states) {
     prompt_tokens: sum('prompt_tokens'),
     completion_tokens: sum('completion_tokens'),
   };
-  return { ...counts, total_tokens: counts.prompt_tokens + counts.completion_tokens };
+  return {
+    ...counts,
+    total_tokens: counts.prompt_tokens + counts.completion_tokens,
+    ...(states.some((state) => state.usage.estimated) && { estimated: true }),
+  };
 }
 
 /**

@@ -10,7 +10,7 @@ import { schemaRefusal } from '../../../jobs/request.js';
  * @typedef {object} Divided
  * @property {Record<string, any>} request the members that the gateway interprets
  * @property {Record<string, unknown>} passed
- * @property {object} [options] of the job, unchecked: the member `sluice`
+ * @property {object} options of the job, unchecked: the member `sluice`
  * @property {boolean} stream
  * @property {boolean} includeUsage whether the stream ends with a chunk of the usage
  */
@@ -29,7 +29,7 @@ const properties = {
     type: ['object', 'null'],
     properties: { include_usage: { type: ['boolean', 'null'] } },
   },
-  sluice: { type: 'object' },
+  sluice: { type: ['object', 'null'] },
 };
 const checkChat = schemaCheck({ type: 'object', required: ['messages'], properties });
 const checkCompletions = schemaCheck({
@@ -66,7 +66,7 @@ export function divide(body) {
     ...{ n, user, metadata },
   };
   const includeUsage = rest.stream_options?.include_usage === true;
-  return { request, passed, options, stream: stream === true, includeUsage };
+  return { request, passed, options: options ?? {}, stream: stream === true, includeUsage };
 }
 
 /**

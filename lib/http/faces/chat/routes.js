@@ -6,8 +6,9 @@ import { idempotencyKeyOf } from '../../routes/jobs.js';
 import { divideChat, divideCompletions } from './request.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { cursorOf } from '../../routes/streams.js';
+import { digestOf } from '../../middleware/body.js';
 import { sendJson } from '../../respond.js';
-import { joinOrphan, setFaceHeaders, submitFaced } from '../submit.js';
+import { joinOrphan, ready, setFaceHeaders, submitFaced } from '../submit.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -79,16 +80,13 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     const { dialect, stream, includeUsage = false, after = 0, startedAt, request } = how;
     const call = calls.join(res, records, request);
     const facts = factsOf(dialect, records);
+    const states = await ready(call, stream, () => setFaceHeaders(res, startedAt, records[0]));
+    if (states === undefined) return;
     if (stream) {
-      if (!(await call.beginning())) return;
-      setFaceHeaders(res, startedAt, records[0]);
       const choices = records.length * facts.choicesPerPrompt;
       call.stream({ dialect, ...facts, tail: tailOf(records[0]), choices, includeUsage, after });
       return;
     }
-    const states = await call.states();
-    if (states === undefined) return;
-    setFaceHeaders(res, startedAt, records[0]);
     sendJson(res, 200, DIALECTS[dialect].answer(facts, states));
   }
 
@@ -99,14 +97,14 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
    * @param {ChatFace['dialect']} dialect
    * @param {import('./request.js').Divided & {prompts?: (string | number[])[]}} asked
    */
-  async function serve(req, res, { access, body }, dialect, asked) {
+  async function serve(req, res, { access, body, digest }, dialect, asked) {
     const startedAt = performance.now();
     const { principal } = access;
     const { stream, includeUsage } = asked;
     if (stream && !calls.open.hasRoom(principal)) throw overloaded();
-    const request = { path: PATHS[dialect], body };
+    const request = { path: PATHS[dialect], digest };
     const how = { dialect, stream, includeUsage, startedAt, request };
-    const orphan = joinOrphan(calls, req, res, { principal, ...request });
+    const orphan = joinOrphan(calls, req, res, principal, request);
     if (orphan !== undefined) {
       await answer(res, [orphan, ...orphan.peers], how);
       return;
@@ -138,26 +136,27 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     };
     /** @type {JobRecord[]} */
     const records = [];
-    const giveUp = () => {
-      for (const record of records) lifecycle.cancel(record, 'client_request');
-    };
+    /** @type {JobRecord[]} */
+    const created = [];
     try {
       for (const [i, prompt] of prompts.entries()) {
-        const record = await submitFaced(admission, req, res, {
+        const submitted = await submitFaced(admission, req, res, {
           ...submission,
           request: prompt === undefined ? request : { ...request, prompt },
-          // Each prompt is a job with a key of its own.
-          idempotencyKey: i === 0 || key === undefined ? key : `${key}#${i}`,
+          idempotencyKey: i === 0 || key === undefined ? key : keyOfPrompt(key, i),
           near: records[0]?.handle,
         });
-        if (record === undefined) {
-          giveUp();
+        if (submitted === undefined) {
+          // Their reader has left.
+          if (records.length > 0) calls.join(res, records);
           return undefined;
         }
-        records.push(record);
+        records.push(submitted.record);
+        if (!submitted.replayed) created.push(submitted.record);
       }
-    } catch (error) {
-      giveUp();
+    } catch (/** @type {any} */ error) {
+      // All prompts, or none.
+      for (const record of created) admission.takeBack(record, error);
       throw error;
     }
     records[0].peers = records.slice(1);
@@ -177,6 +176,7 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     const face = faceOf(record, 'chat');
     if (record === undefined || face === undefined) throw completionNotFound(id);
     const stream = query.stream === 'true';
+    if (stream && !calls.open.hasRoom(record.principal)) throw overloaded();
     const cursor = stream ? cursorOf(req, query) : '';
     if (!/^\d{0,15}$/.test(cursor)) {
       throw badRequest('invalid_value', 'Last-Event-ID', 'Last-Event-ID must be an integer.');
@@ -192,11 +192,18 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
 
   const body = /** @type {const} */ ('json');
   return {
-    [PATHS.chat]: { POST: { handle: chat, body } },
+    [PATHS.chat]: { POST: { handle: chat, body, digest: true } },
     '/v1/chat/completions/:id': { GET: { handle: read, head: false } },
-    [PATHS.completions]: { POST: { handle: completions, body } },
+    [PATHS.completions]: { POST: { handle: completions, body, digest: true } },
   };
 }
+
+/**
+ * Each prompt is a job with a key of its own, which no caller's key equals.
+ * @param {string} key of the request
+ * @param {number} index of the prompt
+ */
+const keyOfPrompt = (key, index) => digestOf(`${index}\n${key}`);
 
 /** @param {string} id */
 function completionNotFound(id) {

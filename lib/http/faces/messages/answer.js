@@ -32,6 +32,22 @@ function parsed(json) {
 }
 
 /**
+ * Adds what an upstream of the same API gave beside texts and calls: its client needs it in the next turn.
+ * @param {any[]} content
+ * @param {any} delta
+ */
+function addExtra(content, { signature, redacted_thinking: redacted, content_blocks: blocks }) {
+  if (typeof signature === 'string') {
+    const last = content.at(-1);
+    // Thinking may be kept back, and its signature not.
+    if (last?.type === 'thinking' && last.signature === '') last.signature = signature;
+    else content.push({ type: 'thinking', thinking: '', signature });
+  }
+  if (typeof redacted === 'string') content.push({ type: 'redacted_thinking', data: redacted });
+  if (Array.isArray(blocks)) content.push(...blocks);
+}
+
+/**
  * @param {readonly AnswerItem[]} items in the order of the log
  * @returns {object[]}
  */
@@ -39,12 +55,10 @@ function contentOf(items) {
   /** @type {any[]} */
   const content = [];
   for (const item of items) {
-    const last = content.at(-1);
     if (item.kind === 'reasoning') {
       content.push({ type: 'thinking', thinking: item.text, signature: '' });
     } else if (item.kind === 'extra') {
-      const { signature } = /** @type {any} */ (item.delta) ?? {};
-      if (last?.type === 'thinking' && typeof signature === 'string') last.signature += signature;
+      addExtra(content, item.delta ?? {});
     } else if (item.kind === 'tool_call') {
       const { id, name, arguments: given = '{}' } = item;
       content.push({ type: 'tool_use', id, name, input: parsed(given) });
@@ -60,11 +74,13 @@ function usageOf({
   prompt_tokens: prompt,
   completion_tokens: output,
   prompt_tokens_details: details,
+  cache_creation_input_tokens: written,
 }) {
-  const cached = Math.min(details?.cached_tokens ?? 0, prompt);
+  const read = details?.cached_tokens ?? 0;
   return {
-    input_tokens: prompt - cached,
-    ...(cached > 0 && { cache_read_input_tokens: cached }),
+    input_tokens: Math.max(0, prompt - read - (written ?? 0)),
+    ...(written > 0 && { cache_creation_input_tokens: written }),
+    ...(read > 0 && { cache_read_input_tokens: read }),
     output_tokens: output,
   };
 }
@@ -82,6 +98,12 @@ export function messagesAnswer({ id, model }, { items = [], head = {}, reason = 
     usage: usageOf(usage),
   };
 }
+
+/**
+ * @param {string} [url] of a request
+ * @returns {boolean} whether Anthropic's clients ask there
+ */
+export const isMessagesPath = (url = '') => /^[^?]*\/v1\/messages(?:[/?]|$)/.test(url);
 
 /**
  * @param {import('../../../internal/util/http-error.js').HttpError} error

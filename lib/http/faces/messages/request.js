@@ -9,8 +9,8 @@ import { schemaCheck } from '../../../internal/util/request-schema.js';
 /**
  * @typedef {object} MessagesRequest
  * @property {Record<string, any>} request the members that the gateway interprets
- * @property {Record<string, unknown>} passed members of a chat request, and as `anthropic` the body
- *   itself, which an Anthropic upstream gets in place of all others
+ * @property {Record<string, unknown>} passed members of a chat request; as `anthropic` the body itself,
+ *   which an Anthropic upstream gets in place of all others, and as `anthropic_beta` its header
  * @property {object} [options] of the job, unchecked: the member `sluice`
  * @property {boolean} stream
  */
@@ -38,6 +38,7 @@ const properties = {
   tools: { type: 'array', items: { type: 'object', required: ['name'] } },
   tool_choice: { type: 'object', required: ['type'] },
   thinking: { type: 'object' },
+  output_config: { type: 'object' },
   metadata: { type: 'object' },
   sluice: { type: 'object' },
 };
@@ -63,11 +64,20 @@ function urlOf(source, at) {
 }
 
 /**
+ * What the chat format has no word for is an error, or is left to the upstream, which may be one of this
+ * API and takes the body as it came.
+ * @typedef {object} Reading
+ * @property {boolean} isStrict
+ * @property {string | string[]} [beta] header of the request
+ */
+
+/**
  * @param {Block} block
  * @param {string} at
+ * @param {Reading} how
  * @returns {object} a part of a chat message
  */
-function partOf(block, at) {
+function partOf(block, at, how) {
   switch (block?.type) {
     case 'text':
       return { type: 'text', text: String(block.text ?? '') };
@@ -79,6 +89,7 @@ function partOf(block, at) {
         file: { ...(block.title && { filename: block.title }), file_data: urlOf(block.source, at) },
       };
     default:
+      if (!how.isStrict && typeof block?.type === 'string') return block;
       throw badRequest('invalid_value', `${at}.type`, `${at}.type is not supported here.`);
   }
 }
@@ -86,11 +97,12 @@ function partOf(block, at) {
 /**
  * @param {string | Block[]} content
  * @param {string} at
+ * @param {Reading} how
  * @returns {string | object[]} texts alone as one text: many servers take no parts
  */
-function contentOf(content, at) {
+function contentOf(content, at, how) {
   if (typeof content === 'string') return content;
-  const parts = content.map((block, i) => partOf(block, `${at}[${i}]`));
+  const parts = content.map((block, i) => partOf(block, `${at}[${i}]`, how));
   const isText = parts.every((/** @type {any} */ part) => part.type === 'text');
   return isText ? parts.map((/** @type {any} */ part) => part.text).join('\n') : parts;
 }
@@ -99,19 +111,20 @@ function contentOf(content, at) {
  * The results of tools come before what the user says beside them.
  * @param {string | Block[]} content
  * @param {string} at
+ * @param {Reading} how
  * @returns {Message[]}
  */
-function userMessages(content, at) {
+function userMessages(content, at, how) {
   if (typeof content === 'string') return [{ role: 'user', content }];
   const results = content.filter(({ type }) => type === 'tool_result');
   const others = content.filter(({ type }) => type !== 'tool_result');
   const tools = results.map(({ tool_use_id: id, content: said = '' }) => ({
     role: 'tool',
     tool_call_id: id,
-    content: contentOf(said, `${at}.content`),
+    content: contentOf(said, `${at}.content`, how),
   }));
   if (others.length === 0 && tools.length > 0) return tools;
-  return [...tools, { role: 'user', content: contentOf(others, at) }];
+  return [...tools, { role: 'user', content: contentOf(others, at, how) }];
 }
 
 /**
@@ -138,22 +151,24 @@ function assistantMessages(content) {
   ];
 }
 
-/** @param {Record<string, any>} body @returns {Message[]} */
-function chatMessages({ system, messages }) {
+/** @param {Record<string, any>} body @param {Reading} how @returns {Message[]} */
+function chatMessages({ system, messages }, how) {
   const first =
-    system === undefined ? [] : [{ role: 'system', content: contentOf(system, 'system') }];
+    system === undefined ? [] : [{ role: 'system', content: contentOf(system, 'system', how) }];
   const rest = messages.flatMap((/** @type {any} */ { role, content }, /** @type {number} */ i) => {
     const at = `messages[${i}].content`;
     if (role === 'assistant') return assistantMessages(content);
-    if (role === 'system') return [{ role, content: contentOf(content, at) }];
-    return userMessages(content, at);
+    if (role === 'system') return [{ role, content: contentOf(content, at, how) }];
+    return userMessages(content, at, how);
   });
   return [...first, ...rest];
 }
 
-/** @param {Record<string, any>} tool @param {number} i */
-function chatTool({ type = 'custom', name, description, input_schema: parameters }, i) {
-  if (type !== 'custom') {
+/** @param {Record<string, any>} tool @param {number} i @param {Reading} how */
+function chatTool(tool, i, { isStrict }) {
+  const { type, name, description, input_schema: parameters } = tool;
+  if (type != null && type !== 'custom') {
+    if (!isStrict) return tool;
     const param = `tools[${i}].type`;
     throw badRequest(
       'unsupported_tool',
@@ -179,28 +194,44 @@ function chatToolChoice({ type, name }) {
 const MEDIUM_FROM = 4096;
 const HIGH_FROM = 16_384;
 
-/** @param {Record<string, any> | undefined} thinking */
-function effortOf(thinking) {
+/** @param {Record<string, any>} body */
+function effortOf({ thinking, output_config: output }) {
+  if (typeof output?.effort === 'string') return output.effort;
   if (thinking?.type !== 'enabled') return undefined;
   const { budget_tokens: budget = MEDIUM_FROM } = thinking;
   if (budget < MEDIUM_FROM) return 'low';
   return budget < HIGH_FROM ? 'medium' : 'high';
 }
 
+/** @param {Record<string, any>} body @returns {Record<string, any>} */
+function formatMembers({ output_config: output, output_format: older }) {
+  const format = output?.format ?? older;
+  if (format?.type !== 'json_schema') return {};
+  const { schema } = format;
+  return {
+    response_format: {
+      type: 'json_schema',
+      json_schema: { name: 'answer', schema, strict: true },
+    },
+  };
+}
+
 /**
  * @param {unknown} body of `POST /v1/messages`
+ * @param {Reading} how
  * @returns {MessagesRequest}
  * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
  */
-export function readMessagesRequest(body) {
+export function readMessagesRequest(body, how) {
   const checked = checkBody(checkMessages, body);
   const { sluice: options, stream, ...anthropic } = checked;
-  const { tools, tool_choice: choice, stop_sequences: stop, thinking, metadata, top_p } = checked;
-  const effort = effortOf(thinking);
+  const { tools, tool_choice: choice, stop_sequences: stop, metadata, top_p } = checked;
+  const effort = effortOf(checked);
+  const beta = how.beta === undefined ? undefined : String(how.beta);
   return {
     request: {
       model: checked.model,
-      messages: chatMessages(checked),
+      messages: chatMessages(checked, how),
       max_tokens: checked.max_tokens,
       temperature: checked.temperature,
       ...(stop?.length > 0 && { stop }),
@@ -208,11 +239,17 @@ export function readMessagesRequest(body) {
     },
     passed: {
       ...(top_p !== undefined && { top_p }),
-      ...(tools?.length > 0 && { tools: tools.map(chatTool) }),
+      ...(tools?.length > 0 && {
+        tools: tools.map((/** @type {any} */ tool, /** @type {number} */ i) =>
+          chatTool(tool, i, how),
+        ),
+      }),
       ...(choice !== undefined && { tool_choice: chatToolChoice(choice) }),
       ...(choice?.disable_parallel_tool_use === true && { parallel_tool_calls: false }),
       ...(effort !== undefined && { reasoning_effort: effort }),
+      ...formatMembers(checked),
       anthropic,
+      ...(beta !== undefined && { anthropic_beta: beta }),
     },
     options,
     stream: stream === true,
@@ -226,5 +263,5 @@ export function readMessagesRequest(body) {
  */
 export function readCountRequest(body) {
   const checked = checkBody(checkCount, body);
-  return { messages: chatMessages(checked), tools: checked.tools };
+  return { messages: chatMessages(checked, { isStrict: false }), tools: checked.tools };
 }

@@ -1,11 +1,12 @@
 /** `/v1/messages`, as Anthropic's clients use it. */
 import { estimatePromptTokens } from '../../../jobs/prompt-tokens.js';
 import { faceOf, tailOf } from '../ids.js';
-import { messagesAnswer, messagesError } from './answer.js';
-import { joinOrphan, setFaceHeaders, submitFaced } from '../submit.js';
+import { messagesAnswer } from './answer.js';
+import { joinOrphan, ready, setFaceHeaders, submitFaced } from '../submit.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { readCountRequest, readMessagesRequest } from './request.js';
 import { sendJson } from '../../respond.js';
+import { setMessagesRequestId } from '../../middleware/request-id.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -19,9 +20,10 @@ const PATH = '/v1/messages';
  * @param {object} deps
  * @param {import('../../../jobs/admission/admission.js').Admission} deps.admission
  * @param {import('../calls.js').FaceCalls} deps.calls
+ * @param {{provider: import('../../../providers/shared/types.js').Provider}} deps.options
  * @returns {import('../../router.js').Routes}
  */
-export function messagesRoutes({ admission, calls }) {
+export function messagesRoutes({ admission, calls, options: { provider } }) {
   /**
    * @param {ServerResponse} res
    * @param {JobRecord} record
@@ -32,39 +34,41 @@ export function messagesRoutes({ admission, calls }) {
     const tail = tailOf(record);
     const { model = null } = faceOf(record, 'messages') ?? {};
     const facts = { id: `msg_${tail}`, model: model ?? record.model };
+    const states = await ready(call, stream, () => setFaceHeaders(res, startedAt, record));
+    if (states === undefined) return;
     if (stream) {
-      if (!(await call.beginning())) return;
-      setFaceHeaders(res, startedAt, record);
       const created = Math.floor(record.createdAtMs / 1000);
       call.stream({ dialect: 'messages', ...facts, tail, created });
       return;
     }
-    const states = await call.states();
-    if (states === undefined) return;
-    setFaceHeaders(res, startedAt, record);
     sendJson(res, 200, messagesAnswer(facts, states[0]));
   }
 
   /** @type {Handle} */
-  async function create(req, res, { access, body }) {
+  async function create(req, res, { access, body, digest }) {
     const startedAt = performance.now();
-    setRequestId(res);
-    const { request, passed, options, stream } = readMessagesRequest(body);
+    setMessagesRequestId(res);
+    const { request, passed, options, stream } = readMessagesRequest(body, {
+      isStrict: provider.takesMessages !== true,
+      beta: req.headers['anthropic-beta'],
+    });
     if (stream && !calls.open.hasRoom(access.principal)) throw overloaded();
-    const how = { stream, startedAt, request: { path: PATH, body } };
+    const how = { stream, startedAt, request: { path: PATH, digest } };
     const face = { dialect: 'messages', model: request.model };
     const record =
-      joinOrphan(calls, req, res, { principal: access.principal, ...how.request }) ??
-      (await submitFaced(admission, req, res, {
-        ...{ access, face, request, passed, fingerprint: how.request },
-        options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
-      }));
+      joinOrphan(calls, req, res, access.principal, how.request) ??
+      (
+        await submitFaced(admission, req, res, {
+          ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
+          options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
+        })
+      )?.record;
     if (record !== undefined) await answer(res, record, how);
   }
 
   /** @type {Handle} */
   function count(_req, res, { body }) {
-    setRequestId(res);
+    setMessagesRequestId(res);
     const { messages, tools } = readCountRequest(body);
     const passed = tools === undefined ? {} : { tools };
     const tokens = estimatePromptTokens(/** @type {any} */ ({ messages, passed }));
@@ -72,14 +76,8 @@ export function messagesRoutes({ admission, calls }) {
   }
 
   const body = /** @type {const} */ ('json');
-  const describeError = messagesError;
   return {
-    [PATH]: { POST: { handle: create, body, describeError } },
-    [`${PATH}/count_tokens`]: { POST: { handle: count, body, describeError } },
+    [PATH]: { POST: { handle: create, body, digest: true } },
+    [`${PATH}/count_tokens`]: { POST: { handle: count, body } },
   };
-}
-
-/** Anthropic's name of the header. @param {ServerResponse} res */
-function setRequestId(res) {
-  res.setHeader('request-id', String(res.getHeader('x-request-id')));
 }

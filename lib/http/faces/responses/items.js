@@ -130,6 +130,14 @@ export function messagesOf(items, at = 'input') {
   return messages;
 }
 
+/** @type {Record<string, string>} */
+const ID_PREFIXES = { function_call: 'fc', function_call_output: 'fco', reasoning: 'rs' };
+
+/** @param {Item} item @returns {boolean} its type may be left out */
+export function isReference({ type, role, id }) {
+  return type === 'item_reference' || (type == null && role === undefined && id !== undefined);
+}
+
 /**
  * @param {string | Item[]} input
  * @param {string} tail of the response's id
@@ -141,7 +149,7 @@ export function inputItems(input, tail) {
       ? [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: input }] }]
       : input;
   return items.map((item, i) => ({
-    id: `${item.type === 'function_call' ? 'fc' : item.type === 'function_call_output' ? 'fco' : 'msg'}_${tail}_in${i}`,
+    id: `${ID_PREFIXES[item.type] ?? 'msg'}_${tail}_in${i}`,
     type: 'message',
     ...item,
   }));

@@ -64,8 +64,12 @@ const READ = new Set(
  * @property {boolean} summary whether reasoning is shown as its summary
  */
 
-/** @param {any} choice */
+/** @param {any} choice @returns {any} */
 function toolChoice(choice) {
+  if (choice?.type === 'allowed_tools') {
+    const { type, mode, tools = [] } = choice;
+    return { type, [type]: { mode, tools: tools.map(toolChoice) } };
+  }
   if (choice?.type !== 'function') return choice;
   return { type: 'function', function: { name: choice.name } };
 }
@@ -138,6 +142,9 @@ function repeated(request) {
     top_p: request.top_p ?? null,
     truncation: request.truncation ?? 'disabled',
     user: request.user ?? null,
+    ...(request.conversation != null && {
+      conversation: { id: conversationId(request.conversation) },
+    }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** `/v1/responses`, as OpenAI's clients use it. */
 import { HttpError, badRequest } from '../../../internal/util/http-error.js';
-import { answerMessages, inputItems, messagesOf } from './items.js';
+import { StoredResponses } from './stored.js';
+import { answerMessages, inputItems, isReference, messagesOf } from './items.js';
 import { cursorOf } from '../../routes/streams.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
 import { interpretResponse } from './request.js';
@@ -31,6 +32,8 @@ import { sendJson } from '../../respond.js';
 /** A retrying client comes back within this time. */
 const GRACE_MS = 2000;
 const PATH = '/v1/responses';
+/** Reasons of a completed job whose response is `incomplete`. */
+const INCOMPLETE = new Set(['length', 'content_filter']);
 const LIST_LIMIT = 20;
 const LIST_LIMIT_MAX = 100;
 
@@ -54,11 +57,13 @@ function noPrevious(message) {
  * @param {import('../../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
  * @param {import('../../routes/jobs.js').JobsPort} deps.jobs
  * @param {import('../calls.js').FaceCalls} deps.calls
- * @param {{responses: {ttlMs: number}, unsupportedTools: 'refuse' | 'drop'}} deps.options
+ * @param {{responses: {ttlMs: number, maxCount: number, maxBytes: number},
+ *   unsupportedTools: 'refuse' | 'drop'}} deps.options
  * @returns {import('../../router.js').Routes}
  */
 export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   const { hub } = calls;
+  const stored = new StoredResponses(lifecycle, options.responses);
 
   /**
    * @param {JobRecord} record
@@ -101,7 +106,8 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   function find(id, principal) {
     const record = lifecycle.jobs.get(jobIdOf('resp_', id), principal);
     const face = /** @type {ResponseFace | undefined} */ (faceOf(record, 'responses'));
-    return record !== undefined && face?.store === true ? { record, face } : undefined;
+    const isKept = record !== undefined && face?.store === true && !stored.isEvicted(record);
+    return isKept ? { record, face } : undefined;
   }
 
   /** @param {Context} context */
@@ -135,7 +141,8 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
     const { record, face } = found;
     // Its client may have read the ending, which a reactor sends, before this thread has heard of it.
     if (!record.ended) await hub.barrier();
-    if (record.final?.status !== 'completed') {
+    const { status, reason } = record.final ?? {};
+    if (status !== 'completed' || INCOMPLETE.has(reason)) {
       throw noPrevious(`The response ${id} is not completed.`);
     }
     return [...face.messages, ...(await answerOf(record))];
@@ -149,11 +156,11 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   async function resolved(items, principal) {
     return Promise.all(
       items.map(async (item, i) => {
-        if (item.type !== 'item_reference') return item;
+        if (!isReference(item)) return item;
         const tail = /^[a-z]+_(.{24})_/.exec(String(item.id))?.[1] ?? '';
         const found = find(`resp_${tail}`, principal);
         const output = found && (await describe(found.record, found.face)).output;
-        const all = [...(output ?? []), ...(found?.face.input ?? [])];
+        const all = [...(output ?? []), ...inputItems(found?.face.input ?? [], tail)];
         const named = all.find(({ id }) => id === item.id);
         if (named !== undefined) return named;
         throw badRequest('item_not_found', `input[${i}].id`, `No stored item has this id.`);
@@ -173,7 +180,9 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
     const listed = typeof asked.input === 'string' ? inputItems(asked.input, '') : asked.input;
     const items = await resolved(listed, access.principal);
     const messages = [...earlier, ...messagesOf(items)];
-    const system = instructions === null ? [] : [{ role: 'system', content: instructions }];
+    const isTurn = asked.options.conversation_id !== undefined;
+    const system =
+      instructions === null || isTurn ? [] : [{ role: 'system', content: instructions }];
     const face = {
       ...{ dialect: 'responses', model: model ?? null, envelope, summary, background, store },
       ...{ input: items, messages },
@@ -182,21 +191,26 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
     const own = background
       ? { ...asked.options, on_disconnect: 'continue' }
       : { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...asked.options };
-    return submitFaced(admission, req, res, {
+    const submission = {
       ...{ access, face, passed, options: own, fingerprint: { path: PATH, body } },
-      request: { ...request, model, messages: [...system, ...messages] },
-    });
+      request: {
+        ...{ ...request, model, messages: [...system, ...messages] },
+        ...(isTurn && instructions !== null && { instructions }),
+      },
+    };
+    const named = body.conversation ? 'conversation' : undefined;
+    return (await submitFaced(admission, req, res, submission, named))?.record;
   }
 
   /** @type {Handle} */
   async function create(req, res, context) {
     const startedAt = performance.now();
-    const { access, body } = context;
+    const { access, body, digest } = context;
     const asked = interpretResponse(body, options);
     if (asked.stream && !calls.open.hasRoom(access.principal)) throw overloaded();
-    const request = { path: PATH, body };
+    const request = { path: PATH, digest };
     const record =
-      joinOrphan(calls, req, res, { principal: access.principal, ...request }) ??
+      joinOrphan(calls, req, res, access.principal, request) ??
       (await submit(req, res, context, asked));
     if (record === undefined) return;
     const face = /** @type {ResponseFace} */ (faceOf(record, 'responses'));
@@ -274,7 +288,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   }
 
   return {
-    [PATH]: { POST: { handle: create, body: 'json' } },
+    [PATH]: { POST: { handle: create, body: 'json', digest: true } },
     '/v1/responses/:id': { GET: { handle: read, head: false }, DELETE: { handle: remove } },
     '/v1/responses/:id/cancel': { POST: { handle: cancel } },
     '/v1/responses/:id/input_items': { GET: { handle: list } },

@@ -121,6 +121,7 @@ function messagesOf({ role, parts }, i) {
   if (role === 'assistant') return assistantMessages(parts);
   if (role === 'system') return [{ role, content: textOf(parts) }];
   const all = parts.flatMap((part, k) => userPart(part, `messages[${i}].parts[${k}]`));
+  if (all.length === 0) return [{ role, content: '' }];
   const only = /** @type {any} */ (all[0]);
   const isText = all.length === 1 && only.type === 'text';
   return [{ role, content: isText ? only.text : all }];

@@ -9,7 +9,7 @@ import { faceOf, tailOf } from '../ids.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { readUiRequest } from './request.js';
 import { sendJson, sendNoContent } from '../../respond.js';
-import { setFaceHeaders, submitFaced } from '../submit.js';
+import { ready, setFaceHeaders, submitFaced } from '../submit.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -33,19 +33,17 @@ export function uiRoutes({ admission, lifecycle, calls }) {
   /**
    * Streams the answer of a chat's job.
    * @param {ServerResponse} res
-   * @param {string} chat
    * @param {JobRecord} record
    * @param {number} startedAt by `performance.now()`
    * @param {number} [after] number of frames that the client has
    */
-  async function answer(res, chat, record, startedAt, after = 0) {
+  async function answer(res, record, startedAt, after = 0) {
     const face = /** @type {UiFace} */ (faceOf(record, 'ui'));
     const call = calls.join(res, [record], undefined, (complete) => {
-      const entry = chats.get(record.principal, chat);
-      if (complete && entry?.record === record) entry.delivered = true;
+      if (complete) chats.setDelivered(record);
     });
-    if (!(await call.beginning())) return;
-    setFaceHeaders(res, startedAt, record);
+    const present = await ready(call, true, () => setFaceHeaders(res, startedAt, record));
+    if (present === undefined) return;
     res.setHeader('x-vercel-ai-ui-message-stream', 'v1');
     const tail = tailOf(record);
     call.stream({
@@ -55,32 +53,46 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     });
   }
 
-  /** @type {Handle} */
-  async function create(req, res, { access, body }) {
-    const startedAt = performance.now();
+  /**
+   * The job of a request: the chat's own where its body is the same, else a new one.
+   * @param {import('node:http').IncomingMessage} req
+   * @param {ServerResponse} res
+   * @param {import('../../router.js').Context} context
+   * @returns {Promise<JobRecord | undefined>} undefined: the client has left
+   */
+  async function jobOf(req, res, { access, body }) {
     const { principal } = access;
     const { chat, messageId, request, passed, options } = readUiRequest(body);
-    if (!calls.open.hasRoom(principal)) throw overloaded();
     const text = JSON.stringify(body);
     const current = chats.get(principal, chat);
-    if (current !== undefined && !current.record.ended && current.body === text) {
+    // Its client may have read the ending, which a reactor sends, before this thread has heard of it.
+    if (current?.record.ended === false) await calls.hub.barrier();
+    if (current?.record.ended === false && current.body === text) {
       res.setHeader('Idempotency-Replayed', 'true');
-      await answer(res, chat, current.record, startedAt);
-      return;
+      return current.record;
     }
+    if (res.destroyed) return undefined;
     const face = { dialect: 'ui', chat, model: request.model ?? null, message_id: messageId };
-    const record = await submitFaced(admission, req, res, {
+    const submitted = await submitFaced(admission, req, res, {
       ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
       options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
     });
-    if (record === undefined) return;
+    const record = submitted?.record;
+    if (record === undefined || record === current?.record) return record;
     // The chat goes on with this job; another one that still runs has lost its reader.
-    const earlier = chats.get(principal, chat)?.record;
-    if (earlier !== record) {
-      if (earlier !== undefined) lifecycle.cancel(earlier, 'superseded');
-      chats.set(record, chat, text);
-    }
-    await answer(res, chat, record, startedAt);
+    if (current !== undefined) lifecycle.cancel(current.record, 'superseded');
+    chats.set(record, chat, text);
+    return record;
+  }
+
+  /** @type {Handle} */
+  async function create(req, res, context) {
+    const startedAt = performance.now();
+    const { principal } = context.access;
+    const { chat } = readUiRequest(context.body);
+    if (!calls.open.hasRoom(principal)) throw overloaded();
+    const record = await chats.alone(principal, chat, () => jobOf(req, res, context));
+    if (record !== undefined) await answer(res, record, startedAt);
   }
 
   /** @type {Handle} */
@@ -90,27 +102,30 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     if (!/^\d{0,15}$/.test(cursor)) {
       throw badRequest('invalid_value', 'Last-Event-ID', 'Last-Event-ID must be an integer.');
     }
-    const current = chats.get(principal, id);
+    const record = chats.get(principal, id)?.record;
     // A cursor says that its reader lacks the end, although all of it was sent.
-    const isRead = current?.delivered === true && cursor === '';
-    if (current === undefined || isRead || isStopped(current.record)) {
+    const isRead = record !== undefined && cursor === '' && chats.isDelivered(record);
+    if (record === undefined || isRead || isStopped(record)) {
       sendNoContent(res);
       return;
     }
     if (!calls.open.hasRoom(principal)) throw overloaded();
-    await answer(res, id, current.record, startedAt, Number(cursor));
+    await answer(res, record, startedAt, Number(cursor));
   }
 
   /** @type {Handle} */
   async function stop(_req, res, { params: { id = '' }, access: { principal } }) {
     const record = chats.get(principal, id)?.record;
     // A reader may have had its ending, which a reactor sends, before this thread has heard of it.
-    if (record !== undefined && !record.ended) await calls.hub.barrier();
-    const stopped = record !== undefined && !record.ended;
-    if (stopped) {
+    if (record?.ended === false) await calls.hub.barrier();
+    const ran = record?.ended === false;
+    if (ran) {
       lifecycle.cancel(record, 'client_request');
+      // The state comes once the ending is in the data file.
+      await calls.hub.snapshot(record.handle, { text: false });
       await calls.hub.barrier();
     }
+    const stopped = ran && (record.final === undefined || isStopped(record));
     sendJson(res, 200, { stopped, job_id: record?.id ?? null });
   }
 

@@ -158,6 +158,41 @@ test('several answers to one request', async () => {
   expect(texts).toEqual(['a', 'b']);
 });
 
+test('the head of several answers is sent with the first entry of any', async () => {
+  let release;
+  const gate = new Promise((resolve) => (release = resolve));
+  const { openai } = await serve(
+    async (exchange) => {
+      exchange.open();
+      await exchange.event({ choices: [{ index: 1, delta: { content: 'b' } }] });
+      await gate;
+      await exchange.event({ choices: [{ index: 0, delta: { content: 'a' } }] });
+      for (const index of [0, 1]) await exchange.finish('stop', index);
+      await exchange.done();
+      exchange.end();
+    },
+    { headHoldMs: 600_000 },
+  );
+  const stream = await openai.chat.completions.create({ model: 'm', messages, n: 2, stream: true });
+  const seen = [];
+  for await (const { choices } of stream) {
+    seen.push(...choices.map(({ index, delta }) => [index, delta.content]));
+    release();
+  }
+  expect(seen[0]).toEqual([1, 'b']);
+  expect(seen).toContainEqual([0, 'a']);
+});
+
+test('an answer of no tokens, and options that are null, are for the upstream to judge', async () => {
+  const { post } = await serve((exchange) =>
+    send(exchange, [chunk({ content: 'echo' }), chunk({}, { finish_reason: 'length' })]),
+  );
+  const body = { model: 'm', prompt: 'echo', echo: true, max_tokens: 0, sluice: null };
+  expect((await post('/v1/completions', body)).status).toBe(200);
+  expect(upstream.exchanges[0].body).toMatchObject({ echo: true, max_tokens: 0 });
+  expect(upstream.exchanges[0].body).not.toHaveProperty('sluice');
+});
+
 test.each([
   [
     400,
@@ -169,6 +204,7 @@ test.each([
     },
   ],
   [422, { message: 'no', type: 'x', code: 'y', param: 'z' }],
+  [404, { message: 'no', type: 'x', code: null, param: null }],
 ])('a refusal of the upstream is passed on: %i', async (status, error) => {
   const { post } = await serve((exchange) => {
     exchange.open(status, { 'content-type': 'application/json' });
@@ -178,6 +214,8 @@ test.each([
   const answer = await post('/v1/chat/completions', { model: 'm', messages, stream: true });
   expect(answer.status).toBe(status);
   expect(answer.body.error).toEqual(error);
+  expect(answer.headers.get('x-sluice-job-id')).toMatch(/^job_/);
+  expect(answer.headers.get('openai-processing-ms')).toMatch(/^\d+$/);
 });
 
 test('failures before the first token are HTTP statuses', async () => {
@@ -244,6 +282,24 @@ test.each([
   expect(answer.status).toBe(400);
   expect(answer.body.error.param).toBe(param);
   expect(Object.keys(answer.body.error).sort()).toEqual(['code', 'message', 'param', 'type']);
+});
+
+test('a number beyond all doubles is refused, because JSON could not pass it on', async () => {
+  const { url } = await serve(() => {});
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"messages":[{"role":"user","content":"x"}],"budget":{"max":[1e400]}}',
+  });
+  const { error } = await response.json();
+  expect([response.status, error.param]).toEqual([400, 'budget']);
+});
+
+test('an unknown conversation is named by its member', async () => {
+  const { post } = await serve(() => {});
+  const sluice = { conversation_id: 'conv_none' };
+  const { status, body } = await post('/v1/chat/completions', { model: 'm', messages, sluice });
+  expect([status, body.error.param]).toEqual([404, 'sluice.conversation_id']);
 });
 
 test('a job whose client has left is cancelled, and a retry joins it before', async () => {

@@ -115,6 +115,82 @@ test("a refusal is its sender's only", async () => {
   expect(upstream.exchanges).toHaveLength(3);
 });
 
+test('a member `user` is passed where all requests of a call agree in it', async () => {
+  const { post } = await serve(embed, { embeddings: { idleMs: 50, maxWaitMs: 500 } });
+  const ask = (user, input) => post('/v1/embeddings', { model: 'e', input, user });
+  await ask('ann', 'a');
+  await Promise.all([ask('ann', 'b'), ask('bob', 'c')]);
+  expect(upstream.exchanges.map(({ body }) => body.user)).toEqual(['ann', undefined]);
+});
+
+test('a request may follow one that has left before their call', async () => {
+  const { url, post } = await serve(embed, { embeddings: { idleMs: 300, maxWaitMs: 1000 } });
+  const departure = new AbortController();
+  const left = fetch(`${url}/v1/embeddings`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'e', input: 'gone' }),
+    signal: departure.signal,
+  }).catch(() => {});
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  departure.abort();
+  await left;
+  const { status, body } = await post('/v1/embeddings', { model: 'e', input: 'abc' });
+  expect([status, body.data?.[0].embedding]).toEqual([200, vectorOf('abc')]);
+  expect(upstream.exchanges.map(({ body: { input } }) => input)).toEqual([['abc']]);
+});
+
+test('a call made for one of several requests ends when that one leaves', async () => {
+  const { url } = await serve(
+    (exchange) => {
+      // Each alone is left without an answer.
+      if (exchange.body.input.length > 1) {
+        answer(exchange, 413, { error: { message: 'too large' } });
+      }
+    },
+    { embeddings: { idleMs: 50, maxWaitMs: 500 } },
+  );
+  const ask = (input, { signal }) =>
+    fetch(`${url}/v1/embeddings`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'e', input }),
+      signal,
+    }).catch(() => {});
+  const [one, two] = [new AbortController(), new AbortController()];
+  const asked = [ask('one', one), ask('two', two)];
+  await upstream.exchange(2);
+  const alone = (input) => upstream.exchanges.find(({ body }) => body.input.join() === input);
+  one.abort();
+  await alone('one').closed;
+  expect(alone('two').closedAtMs).toBeUndefined();
+  two.abort();
+  await alone('two').closed;
+  await Promise.all(asked);
+});
+
+test('inputs of many tokens are taken', async () => {
+  const { post } = await serve((exchange) => {
+    const data = exchange.body.input.map((tokens, index) => ({
+      index,
+      embedding: [tokens.length],
+    }));
+    answer(exchange, 200, { data });
+  });
+  const input = Array.from({ length: 1000 }, () => Array.from({ length: 600 }, (_, i) => i));
+  const { status, body } = await post('/v1/embeddings', { model: 'e', input });
+  expect([status, body.data?.length, body.data?.[999].embedding]).toEqual([200, 1000, [600]]);
+});
+
+test('vectors without an index are in the order of the inputs', async () => {
+  const { post } = await serve((exchange) => {
+    const data = exchange.body.input.map((text) => ({ embedding: vectorOf(text) }));
+    answer(exchange, 200, { data, usage: { prompt_tokens: 2 } });
+  });
+  const { body } = await post('/v1/embeddings', { model: 'e', input: ['a', 'bb'] });
+  expect(body.data.map(({ embedding }) => embedding)).toEqual([vectorOf('a'), vectorOf('bb')]);
+});
+
 test.each([
   [{}, 'input'],
   [{ input: [] }, 'input'],

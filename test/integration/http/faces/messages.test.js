@@ -22,14 +22,14 @@ const answer = [
   { choices: [], usage: { prompt_tokens: 9, completion_tokens: 5 } },
 ];
 
-async function serve() {
+async function serve(options = {}) {
   upstream = await startMockUpstream(async (exchange) => {
     exchange.open();
     for (const each of answer) await exchange.event(each);
     await exchange.done();
     exchange.end();
   });
-  return start({ provider: providers.openai({ baseUrl: upstream.url }) });
+  return start({ provider: providers.openai({ baseUrl: upstream.url }), ...options });
 }
 
 const request = {
@@ -154,4 +154,35 @@ test('tokens are estimated, and said to be', async () => {
     messages: [{ role: 'user', content: 'x'.repeat(400) }],
   });
   expect([status, body]).toEqual([200, { input_tokens: 100, estimated: true }]);
+});
+
+test.each([
+  ['POST', '/v1/messages', '{', 400, 'invalid_request_error'],
+  ['GET', '/v1/messages', undefined, 405, 'invalid_request_error'],
+  ['POST', '/v1/messages/batches', '{}', 404, 'not_found_error'],
+  ['POST', '/v1/messages', '{}', 401, 'authentication_error', { access: { keys: [] } }],
+])('%s %s of %j has its shape, too', async (method, path, raw, status, type, options = {}) => {
+  const { call } = await serve(options);
+  const headers = { 'content-type': 'application/json' };
+  const { body, headers: head, ...rest } = await call(method, path, { raw, headers });
+  expect(rest.status).toBe(status);
+  expect(body).toEqual({
+    type: 'error',
+    error: { type, message: expect.any(String) },
+    request_id: head.get('request-id'),
+  });
+});
+
+test('an OpenAI upstream gets the format of the output, and no tool that it cannot have', async () => {
+  const { post } = await serve();
+  const schema = { type: 'object', properties: {} };
+  const output_config = { format: { type: 'json_schema', schema }, effort: 'low' };
+  await post('/v1/messages', { ...request, output_config });
+  expect(upstream.exchanges[0].body).toMatchObject({
+    reasoning_effort: 'low',
+    response_format: { type: 'json_schema', json_schema: { schema, strict: true } },
+  });
+  const tools = [{ type: 'web_search_20250305', name: 'web_search' }];
+  const { status, body } = await post('/v1/messages', { ...request, tools });
+  expect([status, body.error.message]).toEqual([400, expect.stringContaining('tools[0].type')]);
 });

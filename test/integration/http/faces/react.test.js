@@ -1,6 +1,6 @@
 /** `sluice/react` against a gateway, under StrictMode. */
 import { EventSource } from 'eventsource';
-import { StrictMode, createElement as h } from 'react';
+import { StrictMode, createElement as h, useEffect } from 'react';
 import { act, create } from 'react-test-renderer';
 import { createClient } from '../../../../web/client.js';
 import { start, stopAll, cleanUp } from '../../../support/gateway/gateway.js';
@@ -88,6 +88,27 @@ test('no job is idle, and a submit shows its job', async () => {
   release();
   await act(() => expect(seen.form.submit({ prompt: 5 })).rejects.toThrow());
   expect(seen.form.error.param).toBe('prompt');
+});
+
+test('a submit of an effect is one POST under StrictMode, and equal later ones are others', async () => {
+  const { client, calls, release } = await serve();
+  const jobs = [];
+  let submitAgain;
+  function Show() {
+    const { submit, job } = useSubmit({ client });
+    submitAgain = submit;
+    useEffect(() => {
+      submit({ prompt: 'x' }).then(({ id }) => jobs.push(id));
+    }, [submit]);
+    return useJobStream(job, { client }).text;
+  }
+  await render(h(StrictMode, null, h(Show)));
+  await settled(() => jobs.length === 2, 'both answers');
+  expect(jobs[0]).toBe(jobs[1]);
+  const later = await act(() => submitAgain({ prompt: 'x' }));
+  expect(later.id).not.toBe(jobs[0]);
+  await settled(() => calls() === 2, 'the second call');
+  release();
 });
 
 test('a component that is unmounted lets go of the stream', async () => {

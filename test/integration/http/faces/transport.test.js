@@ -122,6 +122,49 @@ test('an abort ends the job; a reader that leaves does not', async () => {
   expect(await transport.reconnectToStream({ chatId: 'd' })).toBeNull();
 });
 
+test('an abort of a reconnect ends the job, too, also before its answer', async () => {
+  const { url, say, get } = await serve();
+  const api = `${url}/v1/ui/chat`;
+  const abort = new AbortController();
+  const transport = new SluiceChatTransport({
+    api,
+    fetch: (address, init) => {
+      if (!address.endsWith('/stream')) return fetch(address, init);
+      abort.abort();
+      return fetch(address, init);
+    },
+  });
+  say('one ');
+  const left = await transport.sendMessages({ chatId: 'c', messages });
+  await left.cancel();
+  const again = transport.reconnectToStream({ chatId: 'c', abortSignal: abort.signal });
+  await expect(again).rejects.toThrow();
+  await until(
+    async () => (await get('/v1/jobs?status=cancelled')).body.data.length === 1,
+    'its end',
+  );
+});
+
+test('an abort after the end of the answer ends nothing', async () => {
+  const { url, say } = await serve();
+  const paths = [];
+  const transport = new SluiceChatTransport({
+    api: `${url}/v1/ui/chat`,
+    fetch: (address, init) => {
+      paths.push(new URL(address).pathname);
+      return fetch(address, init);
+    },
+  });
+  const abort = new AbortController();
+  say('one');
+  say('');
+  const stream = await transport.sendMessages({ chatId: 'c', messages, abortSignal: abort.signal });
+  await readAll(stream);
+  abort.abort();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(paths).toEqual(['/v1/ui/chat']);
+});
+
 test('a refusal has the message of the server', async () => {
   const { url } = await serve();
   const transport = new SluiceChatTransport({ api: `${url}/v1/ui/chat` });

@@ -1,5 +1,8 @@
 /** `/v1/ui/chat` as the AI SDK's `useChat` uses it. */
-import { start, stopAll } from '../../../support/gateway/gateway.js';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { cleanUp, start, stopAll } from '../../../support/gateway/gateway.js';
 
 afterEach(stopAll);
 
@@ -92,6 +95,48 @@ test('the same body joins the job that runs; another one takes its place', async
   release();
   await third.text();
   await first.text();
+});
+
+test('two equal requests at once are one job', async () => {
+  const { send, release, seen } = await serve();
+  const body = { id: 'c', messages: [user('hi')] };
+  const [first, second] = await Promise.all([send(body), send(body)]);
+  const idOf = ({ headers }) => headers.get('x-sluice-job-id');
+  expect(idOf(first)).toBe(idOf(second));
+  release();
+  expect(await first.text()).toBe(await second.text());
+  expect(seen).toHaveLength(1);
+});
+
+test('a reader that names its last frame gets what follows, although all was sent', async () => {
+  const { send, release, url } = await serve();
+  release();
+  const whole = await (await send({ id: 'c', messages: [user('hi')] })).text();
+  const from = whole.indexOf('id: 4\n');
+  const rest = await fetch(`${url}/v1/ui/chat/c/stream`, { headers: { 'last-event-id': '3' } });
+  expect([rest.status, await rest.text()]).toEqual([200, whole.slice(from)]);
+  expect((await fetch(`${url}/v1/ui/chat/c/stream`)).status).toBe(204);
+});
+
+test('with a data file, a stop is done once it is answered, and a restart keeps what is idle', async () => {
+  const data = join(await mkdtemp(join(tmpdir(), 'sluice-')), 'jobs.db');
+  cleanUp(() => rm(dirname(data), { recursive: true }));
+  const first = await serve({ data });
+  await readUntil(await first.send({ id: 'stopped', messages: [user('hi')] }), 'one ');
+  const stop = () => first.post('/v1/ui/chat/stopped/stop');
+  expect((await stop()).body.stopped).toBe(true);
+  expect((await stop()).body.stopped).toBe(false);
+  expect((await first.get('/v1/ui/chat/stopped/stream')).status).toBe(204);
+  await readUntil(await first.send({ id: 'unread', messages: [user('hi')] }), 'one ');
+  first.release();
+  await (await first.send({ id: 'read', messages: [user('hi')] })).text();
+  await first.gateway.close({ drainMs: 5000 });
+  const { get } = await serve({ data });
+  expect((await get('/v1/ui/chat/stopped/stream')).status).toBe(204);
+  expect((await get('/v1/ui/chat/read/stream')).status).toBe(204);
+  const unread = await get('/v1/ui/chat/unread/stream');
+  expect([unread.status, unread.body]).toEqual([200, expect.stringContaining('"delta":"two"')]);
+  expect((await get('/v1/ui/chat/unread/stream')).status).toBe(204);
 });
 
 test('messages of the page become messages of the model', async () => {

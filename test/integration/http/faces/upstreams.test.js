@@ -1,4 +1,5 @@
 /** The endpoints of other APIs over several upstreams, and over one of Anthropic's API. */
+import Anthropic from '@anthropic-ai/sdk';
 import { providers } from '../../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../../support/gateway/gateway.js';
 import { startMockUpstream, streamTokens } from '../../../support/upstream/mock-upstream.js';
@@ -136,6 +137,52 @@ describe('/v1/messages over the dialect anthropic', () => {
       usage: { input_tokens: 25, output_tokens: 15 },
     });
     expect(a.mock.exchanges[0].body).toEqual({ ...request, model: 'claude-x', stream: true });
+  });
+
+  test('blocks and counts of the answer come back as they are, whole and as a stream', async () => {
+    const signed = anthropic.block(
+      1,
+      { type: 'thinking', thinking: '', signature: '' },
+      { type: 'signature_delta', signature: 'kept back' },
+    );
+    const redacted = anthropic.block(2, { type: 'redacted_thinking', data: 'R' });
+    const found = { type: 'web_search_tool_result', tool_use_id: 's', content: [{ type: 'x' }] };
+    const usage = {
+      input_tokens: 25,
+      cache_creation_input_tokens: 7,
+      cache_read_input_tokens: 3,
+      output_tokens: 1,
+    };
+    const a = await claude(
+      anthropic.start({ usage }),
+      ...anthropic.thinking(0, 'sig', 'Hm'),
+      ...signed,
+      ...redacted,
+      ...anthropic.block(3, found),
+      ...anthropic.text(4, 'hi'),
+      ...anthropic.stop(),
+    );
+    const { url } = await serve(a);
+    const client = new Anthropic({ baseURL: url, apiKey: 'k', maxRetries: 0 });
+    const request = {
+      model: 'm',
+      max_tokens: 5,
+      messages: [{ role: 'user', content: [{ type: 'search_result', source: 's', title: 't' }] }],
+      tools: [{ type: 'web_search_20250305', name: 'web_search' }],
+    };
+    const content = [
+      { type: 'thinking', thinking: 'Hm', signature: 'sig' },
+      { type: 'thinking', thinking: '', signature: 'kept back' },
+      { type: 'redacted_thinking', data: 'R' },
+      found,
+      { type: 'text', text: 'hi' },
+    ];
+    const whole = await client.beta.messages.create({ ...request, betas: ['some-beta'] });
+    expect(whole).toMatchObject({ content, usage: { ...usage, output_tokens: 15 } });
+    expect(a.mock.exchanges[0].body).toEqual({ ...request, stream: true });
+    expect(a.mock.exchanges[0].headers['anthropic-beta']).toBe('some-beta');
+    const streamed = await client.messages.stream(request).finalMessage();
+    expect(streamed).toMatchObject({ content, usage: { ...usage, output_tokens: 15 } });
   });
 });
 

@@ -6,12 +6,10 @@
 #include <cmath>
 #include <limits>
 
+#include "milliseconds.h"
+
 namespace sluice {
 namespace {
-
-constexpr Nanos ms(Nanos n) {
-  return n * kMillisecond;
-}
 
 TEST(FullJitter, DoublesFromTheBaseToTheCap) {
   // random = 0.5: half of min(1000, 100 * 2^n) for n = 0, 1, ...

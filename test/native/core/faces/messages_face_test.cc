@@ -74,9 +74,8 @@ TEST(MessagesFace, TextIsABlock) {
 
 TEST(MessagesFace, ThinkingKeepsItsSignature) {
   Answer answer;
-  answer.extra(R"({"signature":"early"})").reasoning("hm").extra(R"({"x":1})");
-  answer.extra(R"({"signature":"Eq\/0=="})").extra(R"({"signature":"twice"})").reasoning("?");
-  answer.text("a").extra(R"({"signature":"late"})").complete();
+  answer.reasoning("hm").extra(R"({"x":1})").extra(R"({"signature":"Eq\/0=="})").reasoning("?");
+  answer.text("a").complete();
   EXPECT_EQ(blocks_of(frames_of(messages(), answer)),
             (Data{start(), block(0, R"({"type":"thinking","thinking":"","signature":""})"),
                   delta(0, R"({"type":"thinking_delta","thinking":"hm"})"),
@@ -85,6 +84,34 @@ TEST(MessagesFace, ThinkingKeepsItsSignature) {
                   delta(1, R"({"type":"thinking_delta","thinking":"?"})"), stop(1),
                   block(2, R"({"type":"text","text":""})"),
                   delta(2, R"({"type":"text_delta","text":"a"})"), stop(2), ending("end_turn"),
+                  frame("message_stop")}));
+}
+
+TEST(MessagesFace, ASignatureWithoutThinkingIsABlockOfItsOwn) {
+  Answer answer;
+  answer.extra(R"({"signature":"s1"})").text("a").extra(R"({"signature":"s2"})").complete();
+  EXPECT_EQ(blocks_of(frames_of(messages(), answer)),
+            (Data{start(), block(0, R"({"type":"thinking","thinking":"","signature":""})"),
+                  delta(0, R"({"type":"signature_delta","signature":"s1"})"), stop(0),
+                  block(1, R"({"type":"text","text":""})"),
+                  delta(1, R"({"type":"text_delta","text":"a"})"), stop(1),
+                  block(2, R"({"type":"thinking","thinking":"","signature":""})"),
+                  delta(2, R"({"type":"signature_delta","signature":"s2"})"), stop(2),
+                  ending("end_turn"), frame("message_stop")}));
+}
+
+TEST(MessagesFace, BlocksOfTheApiComeAsTheyAre) {
+  Answer answer;
+  answer.text("a").extra(R"({"redacted_thinking":"R=="})");
+  answer.extra(R"({"content_blocks":[{"type":"server_tool_use","id":"s"},{"type":"x"}]})");
+  answer.extra(R"({"redacted_thinking":5,"content_blocks":null})").text("b").complete();
+  EXPECT_EQ(blocks_of(frames_of(messages(), answer)),
+            (Data{start(), block(0, R"({"type":"text","text":""})"),
+                  delta(0, R"({"type":"text_delta","text":"a"})"), stop(0),
+                  block(1, R"({"type":"redacted_thinking","data":"R=="})"), stop(1),
+                  block(2, R"({"type":"server_tool_use","id":"s"})"), stop(2),
+                  block(3, R"({"type":"x"})"), stop(3), block(4, R"({"type":"text","text":""})"),
+                  delta(4, R"({"type":"text_delta","text":"b"})"), stop(4), ending("end_turn"),
                   frame("message_stop")}));
 }
 
@@ -110,6 +137,16 @@ TEST(MessagesFace, StopReasonsHaveAnthropicsNames) {
                     delta(0, R"({"type":"text_delta","text":"no"})"), stop(0), ending(name),
                     frame("message_stop")}));
   }
+}
+
+TEST(MessagesFace, TokensWrittenToACacheAreNoInputTokens) {
+  Answer answer;
+  Usage usage{30, 20};
+  usage.raw = R"({"cache_creation_input_tokens":7,"prompt_tokens_details":{"cached_tokens":12}})";
+  answer.complete("stop", usage);
+  EXPECT_EQ(blocks_of(frames_of(messages(), answer))[1],
+            ending("end_turn", R"({"input_tokens":11,"cache_creation_input_tokens":7,)"
+                               R"("cache_read_input_tokens":12,"output_tokens":20})"));
 }
 
 TEST(MessagesFace, TokensReadFromACacheAreNoInputTokens) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/limits/keyed_limiter.h"
+#include "milliseconds.h"
 
 namespace sluice {
 namespace {
@@ -18,10 +19,6 @@ constexpr std::size_t kManyKeys = 1000;
 
 TokenBucketLimiter limiter_of(std::int64_t capacity, double per_second) {
   return TokenBucketLimiter(TokenBucketRule({capacity, rate_per_second(per_second)}), kManyKeys);
-}
-
-Nanos ms(std::int64_t count) {
-  return count * kMillisecond;
 }
 
 struct Step {

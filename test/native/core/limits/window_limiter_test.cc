@@ -11,14 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "milliseconds.h"
+
 namespace sluice {
 namespace {
 
 constexpr std::size_t kManyKeys = 1000;
-
-Nanos ms(std::int64_t count) {
-  return count * kMillisecond;
-}
 
 // Ten of ten a minute are taken at 59.9 s.
 template <typename Limiter, typename Rule>

@@ -3,12 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include "milliseconds.h"
+
 namespace sluice {
 namespace {
-
-constexpr Nanos ms(Nanos n) {
-  return n * kMillisecond;
-}
 
 TEST(Batcher, IsDueOneIdleSpanAfterTheNewestItem) {
   Batcher batcher({});

@@ -6,12 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "milliseconds.h"
+
 namespace sluice {
 namespace {
-
-constexpr Nanos ms(Nanos n) {
-  return n * kMillisecond;
-}
 
 struct Dispatched {
   BatchId batch;

@@ -4,15 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "core/scheduling/task_graph_fixture.h"
+#include "milliseconds.h"
 
 namespace sluice {
 namespace {
 
 using Log = std::vector<std::string>;
-
-constexpr Nanos ms(Nanos n) {
-  return n * kMillisecond;
-}
 
 constexpr TaskOptions kThreeAttempts{
     .attempts_max = 3, .backoff_base = 100 * kMillisecond, .backoff_cap = 10 * kSecond};

@@ -6,19 +6,12 @@
 #include <vector>
 
 #include "core/streams/event_log.h"
+#include "core/streams/event_log_text.h"
 
 namespace sluice {
 namespace {
 
-constexpr std::size_t kRoomy = 1 << 20;
-
 using Lines = std::vector<std::string>;
-
-std::string text_of(const EventLog& log, EntryKind kind = EntryKind::kText) {
-  std::string text;
-  log.append_text(text, kind);
-  return text;
-}
 
 std::string name_of(EntryKind kind) {
   switch (kind) {

@@ -4,10 +4,10 @@
 
 #include <random>
 
+#include "core/streams/event_log_text.h"
+
 namespace sluice {
 namespace {
-
-constexpr std::size_t kRoomy = 1 << 20;
 
 EventLog log_of(std::initializer_list<const char*> tokens) {
   EventLog log(kRoomy);
@@ -29,12 +29,6 @@ std::vector<std::string> replay(const EventLog& log, std::string_view cursor) {
     if (event.kind == EventLog::EventKind::kTerminal) out.push_back(id + "end");
     ++position.next_seq;
   }
-}
-
-std::string text_of(const EventLog& log, EntryKind kind = EntryKind::kText) {
-  std::string text;
-  log.append_text(text, kind);
-  return text;
 }
 
 using Lines = std::vector<std::string>;

@@ -274,7 +274,7 @@ class JobHubWholeTest : public JobHubEntriesTest {
 TEST_F(JobHubWholeTest, AWholeLogIsNotTrimmedAndEndsAtItsCap) {
   JobHub hub(small(), rec_);
   hub.create(1, whole(), now_);
-  hub.start(1, now_);
+  hub.start(1, {}, now_);
   hub.create(2, {}, now_);
   // 46 bytes of text and 4 of offset: 20 of them are the cap.
   const std::string text(46, 'x');

@@ -9,16 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/streams/event_log_text.h"
 #include "core/streams/hub.h"
 
 namespace sluice {
-
-/// The retained text of a log.
-inline std::string text_of(const EventLog& log, EntryKind kind = EntryKind::kText) {
-  std::string text;
-  log.append_text(text, kind);
-  return text;
-}
 
 struct Recorder final : HubObserver {
   std::map<JobHandle, std::uint64_t> window;
@@ -62,7 +56,7 @@ class JobHubTest : public testing::Test {
   void create(JobHandle job, JobOptions options = {}) {
     options.job_id = "job_" + std::to_string(job);
     hub_.create(job, options, now_);
-    hub_.start(job, now_);
+    hub_.start(job, {}, now_);
   }
 
   void attach(SubscriberHandle subscriber, JobHandle job, const std::string& cursor = "",

@@ -100,7 +100,7 @@ TEST(JobHubFollowStress, JoinAgainstAppendRetryCancelAndEnd) {
     reactor.post([&reactor, shared](Nanos now) {
       reactor.add(shared);
       shared->hub.create(kSource, {.job_id = "job_1", .retention = kNever}, now);
-      shared->hub.start(kSource, now);
+      shared->hub.start(kSource, {}, now);
     });
     std::vector<std::vector<Seen>> seen(kJoiners, std::vector<Seen>(kJobsEach));
     std::vector<std::thread> threads;

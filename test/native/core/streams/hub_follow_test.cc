@@ -115,7 +115,7 @@ TEST_F(JobHubFollowTest, TimesAreTheFollowersOwn) {
   ASSERT_TRUE(follow(kFollower));
   EXPECT_TRUE(says(kFollower, "\"status\":\"queued\""));
   pass(kSecond);
-  hub_.start(kSource, now_);
+  hub_.start(kSource, {}, now_);
   EXPECT_TRUE(says(kFollower, "\"status\":\"running\""));
   pass(kSecond);
   append_text("a");

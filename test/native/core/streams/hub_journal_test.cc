@@ -383,6 +383,18 @@ TEST_F(JobHubRecordTest, WritesTheHeadWithTheAttemptThatHasIt) {
   EXPECT_EQ(last().head.model, "m-2");
 }
 
+TEST_F(JobHubRecordTest, KeepsTheMembersOfTheFirstAttempt) {
+  JobOptions options;
+  options.job_id = "job_1";
+  options.record = 9;
+  hub_.create(1, options, now_);
+  hub_.start(1, R"({"upstream":"a"})", now_);
+  append(1, 1);
+  pass(kSecond);
+  EXPECT_TRUE(last().moved);
+  EXPECT_EQ(last().retry_members, R"({"upstream":"a"})");
+}
+
 TEST_F(JobHubRecordTest, RestoresTheMembersOfARetry) {
   RestoredJob job = three_tokens();
   job.attempt = 2;
@@ -400,7 +412,7 @@ TEST_F(JobHubRecordTest, RestoresEveryKindForEveryReader) {
   JobOptions options;
   options.job_id = "job_1";
   hub_.create(1, options, now_);
-  hub_.start(1, now_);
+  hub_.start(1, {}, now_);
   hub_.set_head(1, {.model = "m-1"}, now_);
   EventLog log(1 << 20);
   append_two_calls(log);

@@ -215,7 +215,7 @@ TEST_F(JobHubTest, StateTellsTextUsageAndMetrics) {
   hub_.create(1, {.job_id = "job_1", .prompt_tokens = 7}, now_);
   EXPECT_NE(hub_.state(1, true, now_).find("\"status\":\"queued\""), std::string::npos);
   now_ += 100 * kMillisecond;
-  hub_.start(1, now_);
+  hub_.start(1, {}, now_);
   now_ += 400 * kMillisecond;
   hub_.append(1, "a", now_);
   hub_.append(1, "b", now_);

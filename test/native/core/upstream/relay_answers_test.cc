@@ -40,7 +40,7 @@ class Answering : public HubObserver {
  public:
   Answering() : hub_({}, *this) {
     hub_.create(1, {.job_id = "j", .wall_time_max = kNever, .prompt_tokens = kPromptTokens}, now_);
-    hub_.start(1, now_);
+    hub_.start(1, {}, now_);
     relay_ = std::make_unique<Relay>(Relay::Options{.idle = kSecond, .jobs = {1}}, hub_, now_);
   }
 

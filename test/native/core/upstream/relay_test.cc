@@ -40,7 +40,7 @@ class RelayTest : public testing::Test, public HubObserver {
     Relay::Options relay{.idle = kIdle, .jobs = {}, .one_answer = one_answer, .stops = stops_};
     for (JobHandle job = 1; job <= jobs; ++job) {
       hub_->create(job, {.job_id = "job_" + std::to_string(job), .wall_time_max = kNever}, now_);
-      hub_->start(job, now_);
+      hub_->start(job, {}, now_);
       relay.jobs.push_back(job);
     }
     relay_ = std::make_unique<Relay>(std::move(relay), *hub_, now_);

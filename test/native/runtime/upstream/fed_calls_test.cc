@@ -28,7 +28,7 @@ class FedCallTest : public testing::Test, public HubObserver, public RelayHub::O
     hub_ = std::make_unique<JobHub>(options, *this);
     relays_ = std::make_unique<RelayHub>(nullptr, *hub_, *this);
     hub_->create(1, {.job_id = "job_1", .wall_time_max = kNever}, now_);
-    hub_->start(1, now_);
+    hub_->start(1, {}, now_);
     hub_->attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now_);
     relays_->start_fed(7, {.idle = kIdle, .jobs = {1}}, now_);
     turn();

@@ -222,7 +222,7 @@ class RelayHubTest : public testing::Test {
   void call(CallId id, const std::string& url) {
     run([&](Nanos now) {
       hub_->jobs.create(id, {.job_id = "j", .wall_time_max = kNever}, now);
-      hub_->jobs.start(id, now);
+      hub_->jobs.start(id, {}, now);
       hub_->relays->start(id,
                           {.url = url, .headers = {"content-type: application/json"}, .body = "{}"},
                           {.idle = 60 * kSecond, .jobs = {id}}, now);

@@ -162,7 +162,7 @@ TEST_F(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
   run([&](Nanos now) {
     hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
     hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
-    hub_->jobs.start(1, now);
+    hub_->jobs.start(1, {}, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
                         {.idle = kNever, .jobs = {1}}, now);
   });

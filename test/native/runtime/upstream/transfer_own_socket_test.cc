@@ -101,7 +101,7 @@ TEST_F(RelayOwnSocketTest, AnEndThatComesWhileTheReaderSleepsWaitsForIt) {
   run([&](Nanos now) {
     hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
     hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
-    hub_->jobs.start(1, now);
+    hub_->jobs.start(1, {}, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
                         {.idle = kNever, .jobs = {1}}, now);
   });
@@ -127,7 +127,7 @@ TEST_F(RelayOwnSocketTest, AReaderThatFallsAsleepLaterHoldsTheSocketBack) {
   run([&](Nanos now) {
     hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
     hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
-    hub_->jobs.start(1, now);
+    hub_->jobs.start(1, {}, now);
     hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
                         {.idle = kNever, .jobs = {1}}, now);
   });

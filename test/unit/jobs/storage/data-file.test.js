@@ -91,7 +91,8 @@ test('an event that cannot be is reported, and the file is left alone', async ()
   const data = dataFile();
   const raw = new SqliteStore(data);
   raw.start(sharedReactor());
-  const row = (id) => [id, 0, 1, '', `account-${id}`, '', 0, 0, 0, 0, 1, 0, 0, 0, ''];
+  const never = 2n ** 63n - 1n;
+  const row = (id) => [id, 0, 1, '', `account-${id}`, '', 0, 0, 0, 0, never, 0, 0, 0, ''];
   await raw.commit(['add_event', row(1), 'add_event', row(3)]);
   await raw.close();
   expect(() => storeOf(data)).toThrow(

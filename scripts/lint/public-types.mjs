@@ -1,0 +1,52 @@
+/**
+ * Compiles the strict programs of test/support/package against the declarations of this tree: what the packaging
+ * test does with the installed tarball, without packing. A syntax error in a printed type, and an `any` in a
+ * public signature, are found here.
+ *
+ * Usage: node scripts/lint/public-types.mjs   Exit status 1 on a problem.
+ */
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { root, run } from '../lib/run.mjs';
+
+const PROGRAMS = ['program.ts', 'no-any.ts'];
+const compilerOptions = {
+  strict: true,
+  noEmit: true,
+  target: 'es2022',
+  module: 'nodenext',
+  moduleResolution: 'nodenext',
+  skipLibCheck: false,
+  types: ['node'],
+};
+
+const tsc = join(root, 'node_modules/typescript/bin/tsc');
+const app = mkdtempSync(join(tmpdir(), 'sluice-types-'));
+try {
+  const installed = join(app, 'node_modules/sluice');
+  mkdirSync(installed, { recursive: true });
+  cpSync(join(root, 'package.json'), join(installed, 'package.json'));
+  const types = join(installed, 'types');
+  await run(process.execPath, [tsc, '-p', join(root, 'tsconfig.types.json'), '--outDir', types]);
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const name of ['@types', ...Object.keys(dependencies)]) {
+    const link = join(app, 'node_modules', name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(root, 'node_modules', name), link);
+  }
+  for (const file of PROGRAMS) cpSync(join(root, 'test/support/package', file), join(app, file));
+  writeFileSync(join(app, 'package.json'), '{"private": true, "type": "module"}\n');
+  writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: PROGRAMS }));
+  process.exitCode = (await run(process.execPath, [tsc, '-p', app], { cwd: app })).status;
+} finally {
+  rmSync(app, { recursive: true });
+}

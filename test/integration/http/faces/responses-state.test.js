@@ -1,0 +1,113 @@
+/** What `/v1/responses` keeps: items, conversations, bounds. */
+import OpenAI from 'openai';
+import { start, stopAll } from '../../../support/gateway/gateway.js';
+import { until } from '../../../support/until.js';
+
+afterEach(stopAll);
+
+/** A gateway whose model says the last message's text again; `length` ends by the limit of tokens. */
+async function serve(options = {}) {
+  const seen = [];
+  async function* provider(request) {
+    seen.push(request);
+    const { content } = request.messages.at(-1);
+    yield `re: ${content}`;
+    return { reason: content === 'length' ? 'length' : 'stop' };
+  }
+  const served = await start({ provider, ...options });
+  const openai = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0 });
+  const ask = (input, more = {}) => openai.responses.create({ model: 'm', input, ...more });
+  return { ...served, openai, seen, ask };
+}
+
+test.each([['item_reference'], [undefined]])(
+  'an item of a stored response stands for itself, by the type %s',
+  async (type) => {
+    const { ask, openai, seen } = await serve();
+    const first = await ask([{ role: 'user', content: 'one' }]);
+    const { data } = await openai.responses.inputItems.list(first.id);
+    const references = [data[0].id, first.output[0].id].map((id) => ({
+      id,
+      ...(type && { type }),
+    }));
+    await ask([...references, { role: 'user', content: 'two' }]);
+    expect(seen[1].messages).toEqual([
+      { role: 'user', content: 'one' },
+      { role: 'assistant', content: 're: one' },
+      { role: 'user', content: 'two' },
+    ]);
+  },
+);
+
+test('a conversation keeps no instructions: each turn has its own', async () => {
+  const { ask, post, seen } = await serve();
+  const { body } = await post('/v1/conversations', {});
+  const id = body.conversation_id;
+  const first = await ask('one', { conversation: id, instructions: 'first' });
+  expect(first.conversation).toEqual({ id });
+  await ask('two', { conversation: { id } });
+  await ask('three', { conversation: id, instructions: 'third' });
+  const history = [
+    { role: 'user', content: 'one' },
+    { role: 'assistant', content: 're: one' },
+    { role: 'user', content: 'two' },
+  ];
+  expect(seen[0].messages).toEqual([{ role: 'system', content: 'first' }, history[0]]);
+  expect(seen[1].messages).toEqual(history);
+  expect(seen[2].messages).toEqual([
+    { role: 'system', content: 'third' },
+    ...history,
+    { role: 'assistant', content: 're: two' },
+    { role: 'user', content: 'three' },
+  ]);
+});
+
+test('an incomplete response cannot be continued', async () => {
+  const { ask } = await serve();
+  const { id, status } = await ask('length');
+  expect(status).toBe('incomplete');
+  await expect(ask('x', { previous_response_id: id })).rejects.toMatchObject({
+    status: 400,
+    code: 'previous_response_not_found',
+    param: 'previous_response_id',
+  });
+});
+
+test('a choice among allowed tools is nested', async () => {
+  const { ask, seen } = await serve();
+  await ask('x', {
+    tools: [{ type: 'function', name: 'f', parameters: {} }],
+    tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'f' }] },
+  });
+  expect(seen[0].body.tool_choice).toEqual({
+    type: 'allowed_tools',
+    allowed_tools: { mode: 'auto', tools: [{ type: 'function', function: { name: 'f' } }] },
+  });
+});
+
+const isKept = async (openai, { id }) =>
+  openai.responses.retrieve(id).then(
+    () => true,
+    ({ status }) => status !== 404,
+  );
+
+test('beyond maxCount the oldest response is deleted', async () => {
+  const { ask, openai, get } = await serve({ responses: { maxCount: 2 } });
+  const all = [];
+  for (const text of ['a', 'b', 'c']) all.push(await ask(text));
+  await ask('not stored', { store: false });
+  expect(await Promise.all(all.map((each) => isKept(openai, each)))).toEqual([false, true, true]);
+  const job = all[0].id.replace('resp_', 'job_');
+  await until(async () => (await get(`/v1/jobs/${job}`)).status === 404, 'its job is gone, too');
+  await expect(ask('x', { previous_response_id: all[0].id })).rejects.toMatchObject({
+    code: 'previous_response_not_found',
+  });
+});
+
+test('beyond maxBytes the oldest responses are deleted, and the latest one stays', async () => {
+  const { ask, openai } = await serve({ responses: { maxBytes: 20_000 } });
+  const small = [await ask('a'), await ask('b')];
+  const large = await ask('x'.repeat(30_000));
+  const kept = [...small, large].map((each) => isKept(openai, each));
+  expect(await Promise.all(kept)).toEqual([false, false, true]);
+});

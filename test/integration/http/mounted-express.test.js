@@ -1,0 +1,10 @@
+/**
+ * A part of the HTTP tests over a gateway that is mounted in Express. `npm run test:soak` runs all of
+ * them so.
+ */
+import { mountBy } from '../../support/gateway/gateway.js';
+
+mountBy('express');
+await import('./cors.test.js');
+await import('./disconnect.test.js');
+await import('./resume.test.js');
