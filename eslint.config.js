@@ -2,7 +2,18 @@ import js from '@eslint/js';
 import globals from 'globals';
 
 export default [
-  { ignores: ['build/', 'build-*/', 'prebuilds/', 'types/', 'coverage/', '**/.cache/'] },
+  {
+    ignores: [
+      'build/',
+      'build-*/',
+      'prebuilds/',
+      'types/',
+      'coverage/',
+      '**/.cache/',
+      '**/.next/',
+      '**/dist/',
+    ],
+  },
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 2024, sourceType: 'module' },
@@ -26,8 +37,17 @@ export default [
   },
   { files: ['web/**'], languageOptions: { globals: globals.browser } },
   {
-    files: ['test/browser/**', 'test/integration/**'],
+    files: ['test/browser/**', 'test/integration/**', 'test/soak/**'],
     languageOptions: { globals: globals.browser },
+  },
+  {
+    files: ['examples/**/*.{js,mjs,jsx}'],
+    languageOptions: {
+      globals: { ...globals.browser, ...globals.node },
+      parserOptions: { ecmaFeatures: { jsx: true } },
+    },
+    // Names in JSX count as unused without a plugin for React.
+    rules: { 'no-unused-vars': 'off' },
   },
   { files: ['test/**/*.test.js'], languageOptions: { globals: globals.jest } },
 ];

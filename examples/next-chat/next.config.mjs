@@ -1,0 +1,4 @@
+export default {
+  // A native addon cannot be bundled.
+  serverExternalPackages: ['sluice'],
+};

@@ -1,0 +1,66 @@
+/** An app of examples/, installed with the packed package outside the repository. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { install, pack, root } from './packed.js';
+
+const execute = promisify(execFile);
+const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' };
+
+/**
+ * @param {string} name
+ * @param {string} folder to install it in, empty
+ * @returns {Promise<string>} the path of the app
+ */
+export async function installExample(name, folder) {
+  const source = join(root, 'examples', name);
+  const { dependencies, devDependencies } = JSON.parse(
+    readFileSync(join(source, 'package.json'), 'utf8'),
+  );
+  const packages = Object.entries({ ...dependencies, ...devDependencies }).map(
+    ([dependency, range]) => `${dependency}@${range}`,
+  );
+  const app = await install(folder, [await pack(folder), ...packages]);
+  cpSync(source, app, { recursive: true, filter: (path) => !path.endsWith('package.json') });
+  return app;
+}
+
+/** Runs a command of a package to its end. @param {string} app @param {string[]} args */
+export async function runIn(app, [file, ...args]) {
+  const path = join(app, file);
+  await execute(process.execPath, [path, ...args], { cwd: app, env, maxBuffer: 1e8 });
+}
+
+/**
+ * Starts a server that prints its address.
+ * @param {string} app
+ * @param {string[]} args the file to run, and its arguments
+ * @returns {Promise<{origin: string, stop: () => Promise<void>}>}
+ */
+export async function startIn(app, [file, ...args]) {
+  const server = spawn(process.execPath, [join(app, file), ...args], {
+    cwd: app,
+    env: { ...env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exit = once(server, 'exit');
+  const origin = await new Promise((resolve, reject) => {
+    let text = '';
+    server.once('exit', (code) => reject(new Error(`${file} ended with ${code}: ${text}`)));
+    server.stdout.setEncoding('utf8').on('data', (chunk) => {
+      text += chunk;
+      const [found] = /http:\/\/127\.0\.0\.1:\d+/.exec(text) ?? [];
+      if (found !== undefined) resolve(found);
+    });
+  });
+  return {
+    origin,
+    stop: async () => {
+      if (server.exitCode !== null) return;
+      server.kill();
+      await exit;
+    },
+  };
+}
