@@ -157,6 +157,8 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     } catch (/** @type {any} */ error) {
       // All prompts, or none.
       for (const record of created) admission.takeBack(record, error);
+      // A client that has the refusal finds none of these jobs.
+      await calls.hub.barrier();
       throw error;
     }
     records[0].peers = records.slice(1);
