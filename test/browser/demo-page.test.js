@@ -39,9 +39,12 @@ afterAll(async () => {
   await gateway?.close({ drainMs: 0 });
 });
 
-/** @param {import('playwright-core').BrowserContextOptions} [options] */
-async function open(options) {
-  visit = await openPage(browser, server.url, options);
+/**
+ * @param {import('playwright-core').BrowserContextOptions} [options]
+ * @param {string} [url] default: that of the gateway of all tests
+ */
+async function open(options, url = server.url) {
+  visit = await openPage(browser, url, options);
   page = visit.page;
   drive = driver(page);
 }
@@ -53,9 +56,9 @@ afterEach(async () => {
   await visit.close();
 });
 
-/** @param {string} jobId */
-async function jobAtServer(jobId) {
-  const response = await fetch(`${server.url}/v1/jobs/${jobId}`);
+/** @param {string} jobId @param {string} [url] of the gateway */
+async function jobAtServer(jobId, url = server.url) {
+  const response = await fetch(`${url}/v1/jobs/${jobId}`);
   return response.json();
 }
 
@@ -121,6 +124,12 @@ test('when the server cuts the socket, the browser comes back by itself', async 
 });
 
 test('a reload in the middle finds the job again, from the first token on', async () => {
+  // The job outlasts a reload on a slow machine.
+  const provider = providers.demo({ tokenIntervalMs: 250, text: answer });
+  const slow = createGateway({ provider, logger: false });
+  const { url } = await slow.listen({ port: 0 });
+  await visit.close();
+  await open(undefined, url);
   await drive.send('Reload me');
   const { id, card } = await drive.firstCard();
   await drive.waitForTokens(id, 5);
@@ -129,10 +138,11 @@ test('a reload in the middle finds the job again, from the first token on', asyn
   expect(await card.locator('[data-part=prompt]').innerText()).toBe('Reload me');
   await drive.waitForCards('[data-state=completed]');
   expect(await card.getByTestId('note').innerText()).toMatch(/^Restored after a reload: .*nothing/);
-  expect(await drive.textOf(card)).toBe((await jobAtServer(id)).text);
+  expect(await drive.textOf(card)).toBe((await jobAtServer(id, url)).text);
   await page.reload();
   await drive.waitForCards('[data-state=completed]');
   expect(await drive.textOf(card)).toBe(answer);
+  await slow.close({ drainMs: 0 });
 });
 
 test('cancel stops the job, here and at the server', async () => {
