@@ -325,3 +325,8 @@ export function checkListQuery(query) {
   }
   return { limit: +limit, after, status: /** @type {any} */ (status) };
 }
+
+/** @param {unknown} value @returns {boolean} whether it is a text as tokens: integers, at least one */
+export function isTokens(value) {
+  return Array.isArray(value) && value.length > 0 && value.every((each) => Number.isInteger(each));
+}

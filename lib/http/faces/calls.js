@@ -165,11 +165,11 @@ export class FaceCall {
    */
   async #until(reached, holdMs) {
     let late = false;
-    const timer = holdMs === undefined ? undefined : setTimeout(() => this.#late(), holdMs);
-    this.#late = () => {
+    const onLate = () => {
       late = true;
       this.#wake();
     };
+    const timer = holdMs === undefined ? undefined : setTimeout(onLate, holdMs);
     const forget = this.#records.map((record) =>
       this.#calls.whenChanged(record, () => this.#wake()),
     );
@@ -183,8 +183,6 @@ export class FaceCall {
     if (!this.#res.headersSent) setUpstream(this.#res, this.#records[0]);
     return !this.#left;
   }
-
-  #late = () => {};
 
   /**
    * Waits until the head of a stream may be sent: a job has its first entry, or has ended well, or
@@ -224,12 +222,16 @@ export class FaceCall {
    */
   async states() {
     if (!(await this.ending())) return undefined;
-    const handles = this.#records.flatMap(({ handle, siblings }) => [handle, ...siblings]);
     const states = await Promise.all(
-      handles.map((handle) => this.#calls.hub.snapshot(handle, { items: true })),
+      this.#handles().map((handle) => this.#calls.hub.snapshot(handle, { items: true })),
     );
     if (states.includes(null)) throw jobNotFound();
     return /** @type {JobState[]} */ (states);
+  }
+
+  /** The logs of all choices, in the order of their indices. */
+  #handles() {
+    return this.#records.flatMap(({ handle, siblings }) => [handle, ...siblings]);
   }
 
   /**
@@ -239,9 +241,7 @@ export class FaceCall {
   stream(face) {
     this.#streams = true;
     const { hub, open, egress } = this.#calls;
-    const members = this.#records.flatMap(({ handle, siblings }) =>
-      [handle, ...siblings].map((each) => ({ handle: each, cursor: '' })),
-    );
+    const members = this.#handles().map((handle) => ({ handle, cursor: '' }));
     const closed = open.open(this.#records[0].principal);
     const onClosed = (/** @type {boolean} */ complete) => {
       closed();

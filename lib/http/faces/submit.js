@@ -8,6 +8,9 @@ import { setHeaders, setUpstream } from '../respond.js';
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
+/** A retrying client comes back within this time. */
+export const RETRY_GRACE_MS = 2000;
+
 /**
  * The job that a retry joins: its client sends a count of retries, and no key.
  * @param {import('./calls.js').FaceCalls} calls

@@ -1,6 +1,6 @@
 /** Checks the bodies of `POST /v1/embeddings`. Pure functions. */
 import { badRequest } from '../../internal/util/http-error.js';
-import { checkContents, schemaRefusal } from '../../jobs/request.js';
+import { checkContents, isTokens, schemaRefusal } from '../../jobs/request.js';
 import { CALL_INPUTS_MAX } from './gatherer.js';
 import { schemaCheck } from '../../internal/util/request-schema.js';
 
@@ -23,10 +23,6 @@ const check = schemaCheck({
     user: { type: ['string', 'null'] },
   },
 });
-
-/** @param {unknown} value */
-const isTokens = (value) =>
-  Array.isArray(value) && value.length > 0 && value.every((each) => Number.isInteger(each));
 
 /**
  * @param {unknown} body

@@ -4,7 +4,7 @@
  */
 import { badRequest } from '../../../internal/util/http-error.js';
 import { schemaCheck } from '../../../internal/util/request-schema.js';
-import { schemaRefusal } from '../../../jobs/request.js';
+import { isTokens, schemaRefusal } from '../../../jobs/request.js';
 
 /**
  * @typedef {object} Divided
@@ -77,10 +77,6 @@ export function divide(body) {
 export function divideChat(body) {
   return divide(checkBody(checkChat, body));
 }
-
-/** @param {unknown} value */
-const isTokens = (value) =>
-  Array.isArray(value) && value.length > 0 && value.every((each) => Number.isInteger(each));
 
 /**
  * @param {unknown} body of `POST /v1/completions`

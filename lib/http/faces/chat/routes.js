@@ -8,16 +8,13 @@ import { overloaded } from '../../../jobs/errors.js';
 import { cursorOf } from '../../routes/streams.js';
 import { digestOf } from '../../middleware/body.js';
 import { sendJson } from '../../respond.js';
-import { joinOrphan, ready, setFaceHeaders, submitFaced } from '../submit.js';
+import { joinOrphan, ready, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '../submit.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
 /** @typedef {import('../../router.js').Context} Context */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
-
-/** A retrying client comes back within this time. */
-const GRACE_MS = 2000;
 
 /**
  * What is kept of a call with its job, to make the same bytes again.
@@ -132,7 +129,7 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
         model: request.model ?? null,
         ...(includeUsage && { include_usage: true }),
       },
-      options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...asked.options },
+      options: { on_disconnect: 'cancel', disconnect_grace_ms: RETRY_GRACE_MS, ...asked.options },
     };
     /** @type {JobRecord[]} */
     const records = [];

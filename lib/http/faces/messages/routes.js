@@ -2,7 +2,7 @@
 import { estimatePromptTokens } from '../../../jobs/prompt-tokens.js';
 import { faceOf, tailOf } from '../ids.js';
 import { messagesAnswer } from './answer.js';
-import { joinOrphan, ready, setFaceHeaders, submitFaced } from '../submit.js';
+import { joinOrphan, ready, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '../submit.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { readCountRequest, readMessagesRequest } from './request.js';
 import { sendJson } from '../../respond.js';
@@ -12,8 +12,6 @@ import { setMessagesRequestId } from '../../middleware/request-id.js';
 /** @typedef {import('../../router.js').Handle} Handle */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
-/** A retrying client comes back within this time. */
-const GRACE_MS = 2000;
 const PATH = '/v1/messages';
 
 /**
@@ -60,7 +58,7 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
       (
         await submitFaced(admission, req, res, {
           ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
-          options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
+          options: { on_disconnect: 'cancel', disconnect_grace_ms: RETRY_GRACE_MS, ...options },
         })
       )?.record;
     if (record !== undefined) await answer(res, record, how);

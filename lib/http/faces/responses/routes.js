@@ -5,7 +5,7 @@ import { answerMessages, inputItems, isReference, messagesOf } from './items.js'
 import { cursorOf } from '../../routes/streams.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
 import { interpretResponse } from './request.js';
-import { joinOrphan, setFaceHeaders, submitFaced } from '../submit.js';
+import { joinOrphan, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '../submit.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { sendJson } from '../../respond.js';
 
@@ -29,8 +29,6 @@ import { sendJson } from '../../respond.js';
  * @property {number} [retention_ms] of its log
  */
 
-/** A retrying client comes back within this time. */
-const GRACE_MS = 2000;
 const PATH = '/v1/responses';
 /** Reasons of a completed job whose response is `incomplete`. */
 const INCOMPLETE = new Set(['length', 'content_filter']);
@@ -139,7 +137,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
       throw noPrevious(`No stored response ${JSON.stringify(id.slice(0, 100))}.`);
     }
     const { record, face } = found;
-    // Its client may have read the ending, which a reactor sends, before this thread has heard of it.
+    // A reactor may have sent the ending to its client before this thread has its event.
     if (!record.ended) await hub.barrier();
     const { status, reason } = record.final ?? {};
     if (status !== 'completed' || INCOMPLETE.has(reason)) {
@@ -190,7 +188,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
     };
     const own = background
       ? { ...asked.options, on_disconnect: 'continue' }
-      : { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...asked.options };
+      : { on_disconnect: 'cancel', disconnect_grace_ms: RETRY_GRACE_MS, ...asked.options };
     const submission = {
       ...{ access, face, passed, options: own, fingerprint: { path: PATH, body } },
       request: {

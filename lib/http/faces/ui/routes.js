@@ -65,7 +65,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     const { chat, messageId, request, passed, options } = readUiRequest(body);
     const text = JSON.stringify(body);
     const current = chats.get(principal, chat);
-    // Its client may have read the ending, which a reactor sends, before this thread has heard of it.
+    // A reactor may have sent the ending to its client before this thread has its event.
     if (current?.record.ended === false) await calls.hub.barrier();
     if (current?.record.ended === false && current.body === text) {
       res.setHeader('Idempotency-Replayed', 'true');
@@ -134,7 +134,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
   /** @type {Handle} */
   async function stop(_req, res, { params: { id = '' }, access: { principal } }) {
     const record = chats.get(principal, id)?.record;
-    // A reader may have had its ending, which a reactor sends, before this thread has heard of it.
+    // A reactor may have sent the ending to a reader before this thread has its event.
     if (record?.ended === false) await calls.hub.barrier();
     const ran = record?.ended === false;
     if (ran) await end(record, 'client_request');
