@@ -30,12 +30,7 @@ async function serve(respond, options = {}) {
 }
 
 /** @param {any} exchange @param {object[]} chunks */
-async function send(exchange, chunks) {
-  exchange.open();
-  for (const each of chunks) await exchange.event(each);
-  await exchange.done();
-  exchange.end();
-}
+const send = (exchange, chunks) => exchange.stream(chunks);
 
 const tools = [{ type: 'function', function: { name: 'weather', parameters: { type: 'object' } } }];
 const messages = [{ role: 'user', content: 'Paris?' }];

@@ -23,12 +23,7 @@ const answer = [
 ];
 
 async function serve(options = {}) {
-  upstream = await startMockUpstream(async (exchange) => {
-    exchange.open();
-    for (const each of answer) await exchange.event(each);
-    await exchange.done();
-    exchange.end();
-  });
+  upstream = await startMockUpstream((exchange) => exchange.stream(answer));
   return start({ provider: providers.openai({ baseUrl: upstream.url }), ...options });
 }
 

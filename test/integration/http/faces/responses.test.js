@@ -34,12 +34,7 @@ async function serve(respond = (exchange) => send(exchange, hello), options = {}
 }
 
 /** @param {any} exchange @param {object[]} chunks */
-async function send(exchange, chunks) {
-  exchange.open();
-  for (const each of chunks) await exchange.event(each);
-  await exchange.done();
-  exchange.end();
-}
+const send = (exchange, chunks) => exchange.stream(chunks);
 
 test('a whole response, and what the upstream gets', async () => {
   const { openai } = await serve();
