@@ -11,6 +11,7 @@ import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { listen } from '../http/server.js';
+import { checkShared } from './shared-options.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
@@ -280,7 +281,9 @@ export class Gateway extends EventEmitter {
    * @throws {TypeError | RangeError} naming the invalid member; the current configuration is kept
    */
   reload(options) {
-    this.#parts.access.reload(checkReloadOptions(options));
+    const access = checkReloadOptions(options);
+    if (this.#parts.options.redis !== undefined) checkShared(access);
+    this.#parts.access.reload(access);
     this.#parts.reservations.reload();
   }
 
