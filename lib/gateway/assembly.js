@@ -12,6 +12,7 @@ import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
+import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
 import { MemoryBudget } from '../internal/util/memory-budget.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
@@ -121,12 +122,13 @@ export function createParts(checked) {
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
   memory.gauge('watches', () => namespaces.watchBytes);
+  const directory = new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const admission = new Admission({
     ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
-    ...{ billing: billing.jobs, memory, hasPrincipals },
+    ...{ billing: billing.jobs, memory, hasPrincipals, directory },
   });
   const operations = new Operations({
     ...{ hub, nowMs, retentionMs: options.retentionMs },
@@ -160,7 +162,7 @@ export function createParts(checked) {
   });
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
-    ...{ conversations, admission, operations, logs, gate },
+    ...{ conversations, admission, operations, logs, gate, directory },
     ...{ kv, erasure, embeddings },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),

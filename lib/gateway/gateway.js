@@ -6,7 +6,7 @@ import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
 import { fetchFrom } from '../http/fetch.js';
-import { describeJob, describeJobs } from '../jobs/view.js';
+import { describeJob } from '../jobs/view.js';
 import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
@@ -94,7 +94,7 @@ export class Gateway extends EventEmitter {
    */
   async get(id, options) {
     const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
-    const record = this.#parts.lifecycle.jobs.get(id, principal);
+    const record = await this.#parts.directory.find(id, principal);
     return record === undefined ? undefined : describeJob(this.#parts.hub, record, { text: true });
   }
 
@@ -113,7 +113,7 @@ export class Gateway extends EventEmitter {
       after,
       status,
     });
-    return describeJobs(this.#parts.hub, this.#parts.lifecycle.jobs, { ...query, principal });
+    return this.#parts.directory.list({ ...query, principal });
   }
 
   /**
@@ -125,9 +125,9 @@ export class Gateway extends EventEmitter {
    */
   async cancel(id, options) {
     const { principal = ANONYMOUS } = checkOptions('cancel', options, ['principal']);
-    const record = this.#parts.lifecycle.jobs.get(id, principal);
+    const record = await this.#parts.directory.find(id, principal);
     if (record === undefined) throw jobNotFound();
-    this.#parts.lifecycle.cancel(record, 'client_request');
+    await this.#parts.directory.cancel(record, 'client_request');
     const job = await describeJob(this.#parts.hub, record, { text: true });
     if (job === undefined) throw jobNotFound();
     return job;
@@ -144,7 +144,7 @@ export class Gateway extends EventEmitter {
    */
   async delete(id, options) {
     const { principal = ANONYMOUS } = checkOptions('options', options, ['principal']);
-    const record = this.#parts.lifecycle.jobs.get(id, principal);
+    const record = await this.#parts.directory.find(id, principal);
     if (record === undefined) throw jobNotFound();
     await this.#parts.erasure.job(record);
   }

@@ -17,6 +17,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     streamUrls,
     hub,
     admission,
+    directory,
     lifecycle,
     operations,
     metrics,
@@ -26,11 +27,11 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   const { authenticate } = options;
   const admins = createAdminCheck({ access, authenticate });
   const { workflows, crawls, conversations } = parts;
-  const calls = new FaceCalls({ hub, lifecycle, open: parts.streams, options });
+  const calls = new FaceCalls({ hub, events: lifecycle, open: parts.streams, options });
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
-    streams: { hub, jobs: lifecycle.jobs, operations, streamUrls, open: parts.streams, options },
-    faces: { admission, lifecycle, jobs, calls, options },
+    streams: { hub, directory, operations, streamUrls, open: parts.streams, options },
+    faces: { admission, lifecycle, directory, jobs, calls, options },
     conversations: { conversations },
     operations: { workflows, crawls },
     kv: {

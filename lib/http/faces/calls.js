@@ -11,6 +11,12 @@ import { setUpstream } from '../respond.js';
 /** @typedef {import('./orphans.js').FaceRequest} FaceRequest */
 
 /**
+ * Events of jobs, as those of a JobLifecycle.
+ * @typedef {{on: (event: 'begun' | 'ended' | 'purged', listener: (record: JobRecord) => void) =>
+ *   unknown}} JobEvents
+ */
+
+/**
  * The connections of a job.
  * @typedef {object} JobCalls
  * @property {number} calls open ones
@@ -36,19 +42,19 @@ export class FaceCalls {
   /**
    * @param {object} deps
    * @param {import('../../streams/hub.js').JobHub} deps.hub
-   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {JobEvents} deps.events of the jobs
    * @param {import('../sse/open-streams.js').OpenStreams} deps.open
    * @param {{egress: import('../sse/response.js').EgressMode, headHoldMs: number}} deps.options
    */
-  constructor({ hub, lifecycle, open, options }) {
+  constructor({ hub, events, open, options }) {
     this.#hub = hub;
     this.#open = open;
     this.#egress = options.egress;
     this.#headHoldMs = options.headHoldMs;
     const wake = (/** @type {JobRecord} */ record) => this.#wake(record);
-    lifecycle.on('begun', wake);
-    lifecycle.on('ended', wake);
-    lifecycle.on('purged', (record) => {
+    events.on('begun', wake);
+    events.on('ended', wake);
+    events.on('purged', (record) => {
       this.orphans.delete(record);
       wake(record);
     });

@@ -119,6 +119,7 @@ export class Admission extends EventEmitter {
   #lifecycle;
   #store;
   #memory;
+  #directory;
   #turns;
   #closed = false;
   #pending = 0;
@@ -130,6 +131,7 @@ export class Admission extends EventEmitter {
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {import('../../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
    * @param {import('../execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../job-directory.js').JobDirectory} deps.directory
    * @param {import('../execution/answer-cache.js').AnswerCache} deps.cache
    * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations
    * @param {BillingPort} deps.billing
@@ -152,6 +154,7 @@ export class Admission extends EventEmitter {
     });
     this.#store = store;
     this.#memory = deps.memory;
+    this.#directory = deps.directory;
     this.#turns = deps.turns;
     this.#lifecycle = deps.lifecycle;
     this.#cache = deps.cache;
@@ -213,7 +216,7 @@ export class Admission extends EventEmitter {
     const outcome = await this.#once(checked, submission, fingerprint);
     const { answer, replayed, entries } = outcome;
     const { principal } = submission.access;
-    const record = outcome.record ?? this.#lifecycle.jobs.get(answer.id, principal);
+    const record = outcome.record ?? (await this.#directory.find(answer.id, principal));
     if (record === undefined) throw jobNotFound('Idempotency-Key');
     return { record, replayed, entries };
   }

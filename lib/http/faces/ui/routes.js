@@ -24,10 +24,11 @@ const PATH = '/v1/ui/chat';
  * @param {object} deps
  * @param {import('../../../jobs/admission/admission.js').Admission} deps.admission
  * @param {import('../../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+ * @param {import('../../../jobs/job-directory.js').JobDirectory} deps.directory
  * @param {import('../calls.js').FaceCalls} deps.calls
  * @returns {import('../../router.js').Routes}
  */
-export function uiRoutes({ admission, lifecycle, calls }) {
+export function uiRoutes({ admission, lifecycle, directory, calls }) {
   const chats = new UiChats(lifecycle);
 
   /**
@@ -87,8 +88,8 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     const record = submitted?.record;
     if (record === undefined || record === current?.record) return record;
     // The chat goes on with this job; another one that still runs has lost its reader.
-    if (current !== undefined) lifecycle.cancel(current.record, 'superseded');
     chats.set(record, chat, text);
+    if (current !== undefined) await directory.cancel(current.record, 'superseded');
     return record;
   }
 
@@ -97,7 +98,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
    * @param {'client_request' | 'superseded'} reason
    */
   async function end(record, reason) {
-    lifecycle.cancel(record, reason);
+    await directory.cancel(record, reason);
     // The state comes once the ending is in the data file.
     await calls.hub.snapshot(record.handle, { text: false });
     await calls.hub.barrier();
