@@ -130,6 +130,11 @@ export class Cluster extends EventEmitter {
     return this.#secret;
   }
 
+  /** Name of the data in Redis; empty before the first contact. */
+  get epoch() {
+    return this.#epoch;
+  }
+
   /** Milliseconds since Redis has answered; Infinity before the first answer. */
   get silentMs() {
     return this.#nowMs() - this.#lastAnswerMs;

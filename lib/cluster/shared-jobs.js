@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpError } from '../internal/util/http-error.js';
+import { jobFields } from './job-fields.js';
 import { redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
@@ -8,6 +9,8 @@ import { redisUnavailable } from '../jobs/errors.js';
 
 /** A job lives in Redis for this long after its wall time, if nobody ends it. */
 const SPARE_MS = 3_600_000;
+/** A century: what Redis takes has room for the current time. */
+const TTL_MS_MAX = 100 * 365 * 24 * 3_600_000;
 /** Waits for the outcome of a request with the same key. */
 const PENDING_MS = { first: 25, last: 100 };
 /** Wait before something that must be done is tried again. */
@@ -16,19 +19,8 @@ const AGAIN_MS = 250;
 /** @param {string} name of a key and its principal */
 const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}`;
 
-/**
- * The fields of a job from which another process can run it.
- * @param {JobRecord} record with its request
- * @param {{maxWallMs: number, retentionMs: number}} limits
- * @returns {string[]} name, value, name, value, ...
- */
-export function jobFields({ model, request, metadata, extra }, { maxWallMs, retentionMs }) {
-  const fields = ['model', model, 'request', JSON.stringify(request)];
-  fields.push('max_wall_ms', String(maxWallMs), 'retention_ms', String(retentionMs));
-  if (metadata !== undefined) fields.push('metadata', JSON.stringify(metadata));
-  if (extra !== undefined) fields.push('extra', JSON.stringify(extra));
-  return fields;
-}
+/** @param {{maxWallMs: number}} limits @returns {string} how long a running job is kept, in milliseconds */
+const ttlOf = ({ maxWallMs }) => String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
 
 /** @returns {HttpError} 422 */
 function keyReused() {
@@ -102,8 +94,7 @@ export class SharedJobs {
     const keys = [`job:${id}`];
     if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
     const args = ['', this.#deadlineUs(), this.#process(), id, principal];
-    const ttlMs = Math.min(limits.maxWallMs + SPARE_MS, Number.MAX_SAFE_INTEGER);
-    args.push(String(Math.ceil(ttlMs)), String(request?.n ?? 1));
+    args.push(ttlOf(limits), String(request?.n ?? 1));
     args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), ...jobFields(record, limits));
     try {
       return await this.#redis.run('admit', keys, args);
@@ -119,7 +110,9 @@ export class SharedJobs {
     const { id, usedKey } = record;
     if (usedKey === undefined) return;
     const args = [String(this.#keyTtlMs), JSON.stringify(usedKey.answer())];
-    await this.#insist('placed', [`job:${id}`], () => args);
+    const { isDone } = await this.#attempt('placed', [`job:${id}`], args);
+    // The job runs; requests with its key wait until Redis has this answer.
+    if (!isDone) void this.#insist('placed', [`job:${id}`], () => args);
   }
 
   /** @type {SharedJobsPort['retract']} */
@@ -156,23 +149,50 @@ export class SharedJobs {
   }
 
   /**
+   * Writes a job anew after Redis has lost its data; its log follows natively.
+   * @param {JobRecord} record that has not ended
+   * @param {{maxWallMs: number, retentionMs: number}} limits
+   * @returns {Promise<boolean>} false: another process has it, or has ended it
+   */
+  async rewrite(record, limits) {
+    const { id, principal, createdAtMs, request, attempts, status, upstream } = record;
+    const fields = ['attempt', String(Math.max(attempts, record.firstAttempt))];
+    fields.push('status', status, 'choices', String(request?.n ?? 1));
+    if (upstream !== undefined) fields.push('upstream', upstream);
+    fields.push(...jobFields(record, limits));
+    const args = () => [this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`];
+    const answer = await this.#insist('rewrite', [`job:${id}`], () => [...args(), ...fields]);
+    return answer !== 'FENCED' && answer !== 'ENDED';
+  }
+
+  /**
    * Runs a script until Redis answers.
    * @param {string} name
    * @param {string[]} keys
    * @param {() => string[]} args
+   * @returns {Promise<any>} its answer; undefined when it cannot be had
    */
   async #insist(name, keys, args) {
-    while (!this.#closed) {
-      try {
-        await this.#redis.run(name, keys, args());
-        return;
-      } catch (/** @type {any} */ error) {
-        if (error.status === undefined) {
-          this.#log.error({ err: error, script: name }, 'a script of Redis failed');
-          return;
-        }
-        await sleep(AGAIN_MS, undefined, { ref: false });
-      }
+    for (;;) {
+      const { isDone, answer } = await this.#attempt(name, keys, args());
+      if (isDone || this.#closed) return answer;
+      await sleep(AGAIN_MS, undefined, { ref: false });
+    }
+  }
+
+  /**
+   * @param {string} name
+   * @param {string[]} keys
+   * @param {string[]} args
+   * @returns {Promise<{isDone: boolean, answer?: any}>} not done: Redis has not answered
+   */
+  async #attempt(name, keys, args) {
+    try {
+      return { isDone: true, answer: await this.#redis.run(name, keys, args) };
+    } catch (/** @type {any} */ error) {
+      if (error.status !== undefined) return { isDone: false };
+      this.#log.error({ err: error, script: name }, 'a script of Redis failed');
+      return { isDone: true };
     }
   }
 
