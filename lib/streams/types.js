@@ -138,8 +138,10 @@
 
 /**
  * `finished`: every terminal event was consumed. `stalled`: no progress for the stall limit.
- * `purged`: the jobs were purged. `gone`: the socket died. `closed`: the hub was closed.
- * @typedef {'finished' | 'stalled' | 'purged' | 'gone' | 'closed'} EndReason
+ * `purged`: the jobs were purged. `gone`: the socket died. `closed`: the hub was closed. `fenced`:
+ * another process owns the job. `unreachable`: the log could not be read from Redis. After the last
+ * two the client may come back.
+ * @typedef {'finished' | 'stalled' | 'purged' | 'gone' | 'closed' | 'fenced' | 'unreachable'} EndReason
  */
 
 export {};
