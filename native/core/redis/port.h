@@ -69,7 +69,7 @@ class ReplyHandler {
   virtual void on_lost(std::uint64_t request) = 0;
 };
 
-/// Receives the events of the connections. The functions may call the port, except `detach`.
+/// Receives the events of the connections. The functions may call the port.
 class Listener {
  public:
   virtual ~Listener() = default;
