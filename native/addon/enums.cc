@@ -36,7 +36,12 @@ Napi::Object event_kinds(Napi::Env env) {
                              {"GRAPH_COMPLETED", at(EventKind::kGraphCompleted)},
                              {"GRAPH_FAILED", at(EventKind::kGraphFailed)},
                              {"GRAPH_SKIPPED", at(EventKind::kGraphSkipped)},
-                             {"GRAPH_ENDED", at(EventKind::kGraphEnded)}});
+                             {"GRAPH_ENDED", at(EventKind::kGraphEnded)},
+                             {"REDIS_STATE", at(EventKind::kRedisState)},
+                             {"REDIS_BEAT", at(EventKind::kRedisBeat)},
+                             {"REDIS_SERVER", at(EventKind::kRedisServer)},
+                             {"REDIS_SUBSCRIBED", at(EventKind::kRedisSubscribed)},
+                             {"REDIS_MESSAGE", at(EventKind::kRedisMessage)}});
 }
 
 Napi::Object entry_kinds(Napi::Env env) {

@@ -18,7 +18,7 @@ export const LIB_LAYERS = [
 /** Folders of native/. `core/crawl` paces its requests with the token bucket of `core/limits`. */
 export const NATIVE_LAYERS = [
   ['core/base'],
-  ['core/containers', 'core/sse'],
+  ['core/containers', 'core/redis', 'core/sse'],
   ['core/limits'],
   ['core/cache', 'core/crawl', 'core/kv', 'core/ledger', 'core/scheduling'],
   ['core/logs/errors', 'core/logs/input', 'core/logs/line', 'core/logs/pattern'],
@@ -30,7 +30,7 @@ export const NATIVE_LAYERS = [
   ['runtime/net'],
   ['runtime/upstream', 'runtime/storage', 'runtime/redis'],
   ['addon/napi'],
-  ['addon/bindings/storage'],
+  ['addon/bindings/redis', 'addon/bindings/storage'],
   [
     'addon/bindings/cache',
     'addon/bindings/crawl',

@@ -32,6 +32,11 @@ export const EventKind = nativeNumbers('enums.EventKind', [
   'GRAPH_FAILED',
   'GRAPH_SKIPPED',
   'GRAPH_ENDED',
+  'REDIS_STATE',
+  'REDIS_BEAT',
+  'REDIS_SERVER',
+  'REDIS_SUBSCRIBED',
+  'REDIS_MESSAGE',
 ]);
 
 /** Values to an event in the flat array: kind, target, a, b. */

@@ -36,6 +36,11 @@ enum class EventKind : std::uint8_t {
   kGraphFailed = 33,       // a: task
   kGraphSkipped = 34,      // a: task, b: the task that failed
   kGraphEnded = 35,
+  kRedisState = 40,       // a: name of the state, b: one line that says why
+  kRedisBeat = 41,        // a: [sent, answered] in milliseconds, b: the answer as JSON
+  kRedisServer = 42,      // a: the server as JSON
+  kRedisSubscribed = 43,  // a: channel
+  kRedisMessage = 44,     // a: channel, b: text
 };
 
 /// Raw bytes, which JavaScript sees as a Buffer (a `std::string` becomes a JavaScript string).
@@ -61,7 +66,8 @@ struct QueuedEvent {
 ///
 /// The queue is bounded by its sources: a subscriber has at most one batch in flight, a job one
 /// window update and one ending, a call one report on each piece fed to it, a pipeline the items in
-/// its stages, a task graph one ending a task and one event for each running attempt.
+/// its stages, a task graph one ending a task and one event for each running attempt, a link to
+/// Redis one beat per interval, and the messages on channels of few senders.
 class EventQueue {
  public:
   EventQueue() = default;
