@@ -137,9 +137,34 @@
  */
 
 /**
+ * A log that another process writes to Redis.
+ * @typedef {object} ReplicaOptions
+ * @property {string} jobId of the job, or of one of its further choices
+ * @property {number} leaseMs how long a cursor ahead of the log waits, in time that Redis answers
+ * @property {boolean} [whole] as in the options of a job; default false
+ * @property {number} [promptTokens] as in the options of a job; default 0
+ * @property {number} [ageMs] since the creation of the job; default 0
+ */
+
+/**
+ * What makes a replica a job of this process, after Redis has named this process as its owner.
+ * @typedef {import('./job-options.js').JobOptions & {attempt: number, skipIds?: number}} AdoptOptions
+ *   `attempt`: the attempt that this process owns. `skipIds`: ids skipped before the id of the terminal
+ *   event, 2^32 to end an attempt of another owner; default 0. `record` is required, and `maxWallMs`
+ *   counts from now
+ */
+
+/**
+ * An adopted job: its log ends with `lastEventId`, and this process appends behind it.
+ * @typedef {{attempt: number, lastEventId: string, tokens: number}} AdoptedJob
+ */
+
+/**
  * `finished`: every terminal event was consumed. `stalled`: no progress for the stall limit.
- * `purged`: the jobs were purged. `gone`: the socket died. `closed`: the hub was closed.
- * @typedef {'finished' | 'stalled' | 'purged' | 'gone' | 'closed'} EndReason
+ * `purged`: the jobs were purged. `gone`: the socket died. `closed`: the hub was closed. `fenced`:
+ * another process owns the job. `unreachable`: the log could not be read from Redis. After the last
+ * two the client may come back.
+ * @typedef {'finished' | 'stalled' | 'purged' | 'gone' | 'closed' | 'fenced' | 'unreachable'} EndReason
  */
 
 export {};

@@ -26,6 +26,7 @@ export const NATIVE_LAYERS = [
   ['core/logs'],
   ['core/streams'],
   ['core/faces', 'core/upstream'],
+  ['core/replication'],
   ['runtime/loop'],
   ['runtime/net'],
   ['runtime/upstream', 'runtime/storage', 'runtime/redis'],
