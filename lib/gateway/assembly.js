@@ -15,6 +15,8 @@ import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
 import { MemoryBudget } from '../internal/util/memory-budget.js';
+import { Orphans } from '../http/faces/orphans.js';
+import { UiChats } from '../http/faces/ui/chats.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
@@ -163,6 +165,7 @@ export function createParts(checked) {
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, operations, logs, gate, directory },
+    faces: { orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     ...{ kv, erasure, embeddings },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),

@@ -27,11 +27,12 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   const { authenticate } = options;
   const admins = createAdminCheck({ access, authenticate });
   const { workflows, crawls, conversations } = parts;
-  const calls = new FaceCalls({ hub, events: lifecycle, open: parts.streams, options });
+  const { orphans, chats, events } = parts.faces;
+  const calls = new FaceCalls({ hub, events, open: parts.streams, orphans, options });
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
     streams: { hub, directory, operations, streamUrls, open: parts.streams, options },
-    faces: { admission, lifecycle, directory, jobs, calls, options },
+    faces: { admission, lifecycle, directory, jobs, chats, calls, options },
     conversations: { conversations },
     operations: { workflows, crawls },
     kv: {

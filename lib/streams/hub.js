@@ -5,6 +5,7 @@ import { EntryQueue } from './entry-queue.js';
 import { FanIn } from './fan-in.js';
 import { FlowControl } from './flow-control.js';
 import { nativeOptions } from './job-options.js';
+import { ReaderCounts } from './reader-counts.js';
 import { PendingResults } from './pending-results.js';
 import { Relays } from './relays.js';
 import { Shards } from './shards.js';
@@ -18,8 +19,9 @@ import { nativeTerminal } from './terminal.js';
 /**
  * Events of a hub. `begun` comes at the first entry of a job with `announce`, once; `ended` once per
  * attempt, before any subscriber receives the terminal event; `purged` after the purge of the log.
+ * `readers`, with `countReaders`, when the first reader of a log has come, and when the last one has left.
  * @typedef {{begun: [handle: number], ended: [handle: number, state: JobState],
- *   purged: [handle: number]}} HubEventMap
+ *   purged: [handle: number], readers: [handle: number, present: boolean]}} HubEventMap
  */
 
 /** @typedef {EventEmitter<HubEventMap>} HubEvents */
@@ -56,6 +58,8 @@ export class JobHub {
   #replies;
   #relays;
   #entries;
+  /** @type {ReaderCounts | undefined} */
+  #readers;
   #closed = false;
 
   /**
@@ -69,6 +73,7 @@ export class JobHub {
    * @param {number} options.stallMs without progress before a subscriber is cut off
    * @param {number} options.retryMs the reconnection time that EventSource receives
    * @param {object} [options.store] the native store of jobs with a record
+   * @param {boolean} [options.countReaders] whether it emits `readers`; default false
    */
   constructor({
     reactors,
@@ -79,6 +84,7 @@ export class JobHub {
     stallMs,
     retryMs,
     store,
+    countReaders = false,
   }) {
     this.#reactors = reactors;
     this.#reactor = reactors[0];
@@ -96,7 +102,14 @@ export class JobHub {
       store,
     );
     this.#entries = new EntryQueue(this.#native, this.#reactor);
-    this.#subscriptions = new Subscriptions(this.#native, this.#reactor);
+    if (countReaders) {
+      this.#readers = new ReaderCounts((handle, present) =>
+        this.events.emit('readers', handle, present),
+      );
+    }
+    this.#subscriptions = new Subscriptions(this.#native, this.#reactor, (id) =>
+      this.#readers?.unsubscribed(id),
+    );
     this.#relays = new Relays(this.#native, this.#reactor, this.#shards);
   }
 
@@ -111,6 +124,11 @@ export class JobHub {
    */
   shardOf(handle) {
     return this.#shards.of(handle);
+  }
+
+  /** @param {number} handle @returns {boolean} with `countReaders`, whether the log has a reader */
+  hasReader(handle) {
+    return this.#readers?.has(handle) === true;
   }
 
   /** Bytes that the logs of all jobs hold; logs that several jobs share count once. */
@@ -320,10 +338,12 @@ export class JobHub {
    */
   hold(handle) {
     this.#native.hold(handle);
+    this.#readers?.add(handle);
     this.#reactor.settle();
     return () => {
       if (this.#closed) return;
       this.#native.release(handle);
+      this.#readers?.remove(handle);
       this.#reactor.settle();
     };
   }
@@ -423,6 +443,7 @@ export class JobHub {
       return new FanIn(this, members, handler, this.#fanInOptions);
     }
     const id = this.#shards.number(this.#shards.of(handles[0]));
+    this.#readers?.subscribed(id, handles);
     return this.#subscriptions.open(id, members, handler, fanIn, face);
   }
 

@@ -6,7 +6,7 @@
  * The id of an event of `/v1/events` is a cursor over the set, `job_a:1-5,job_b:1-2`: the last
  * event seen of each job. A job that is not in it is replayed from its beginning.
  */
-import { ResponseEgress, writeStreamHead } from '../sse/response.js';
+import { ResponseEgress, sendRetry } from '../sse/response.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { unauthorized } from '../middleware/authenticate.js';
 import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.js';
@@ -42,13 +42,11 @@ export function cursorOf(req, query) {
 }
 
 /**
- * Refuses a stream for overload: 200 and a longer reconnection time, because an EventSource does
- * not reconnect after any other status.
+ * Refuses a stream for overload.
  * @param {ServerResponse} res
  */
 export function turnAway(res) {
-  writeStreamHead(res);
-  res.end(`retry: ${OVERLOAD_RETRY_MS}\n`);
+  sendRetry(res, OVERLOAD_RETRY_MS);
 }
 
 /**

@@ -99,7 +99,7 @@ export function chatRoutes({ admission, directory, calls, options }) {
     if (stream && !calls.open.hasRoom(principal)) throw overloaded();
     const request = { path: PATHS[dialect], digest };
     const how = { dialect, stream, includeUsage, startedAt, request };
-    const orphan = joinOrphan(calls, req, res, principal, request);
+    const orphan = await joinOrphan(calls, req, res, principal, request);
     if (orphan !== undefined) {
       await answer(res, [orphan, ...orphan.peers], how);
       return;

@@ -209,7 +209,7 @@ export function responseRoutes({ admission, lifecycle, directory, jobs, calls, o
     if (asked.stream && !calls.open.hasRoom(access.principal)) throw overloaded();
     const request = { path: PATH, digest };
     const record =
-      joinOrphan(calls, req, res, access.principal, request) ??
+      (await joinOrphan(calls, req, res, access.principal, request)) ??
       (await submit(req, res, context, asked));
     if (record === undefined) return;
     const face = /** @type {ResponseFace} */ (faceOf(record, 'responses'));
