@@ -6,13 +6,13 @@ import { RedisLink } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
 import { SharedOrphans } from '../http/faces/shared-orphans.js';
 import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
+import { addClusterMetrics } from './cluster-metrics.js';
 import { notShared } from '../jobs/errors.js';
 import { openCluster } from '../cluster/cluster.js';
 import { scripts } from '../cluster/scripts.js';
 
 /** @typedef {import('./options.js').CheckedGatewayOptions} Options */
 /** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
-/** @typedef {ReturnType<typeof createDeployment>} DeploymentParts */
 
 /** A chat has its job for this long after the job's wall time and retention, at the longest. */
 const CHAT_SPARE_MS = 3_600_000;
@@ -31,7 +31,7 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
     prefix: cluster.prefix,
     process: cluster.process,
   });
-  cluster.useLink(link);
+  cluster.useLink(/** @type {any} */ (link));
   return { cluster, link };
 }
 
@@ -42,12 +42,14 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
  * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} jobs.lifecycle
  * @param {import('../primitives/scheduling/pipeline.js').Pipeline<
  *   import('../jobs/job.js').JobRecord>} jobs.pipeline
- * @param {Options & {redis: import('../cluster/options.js').CheckedRedis}} options
+ * @param {Options} options
  * @param {() => number} nowMs
  */
-export function createDeployment({ cluster }, { hub, lifecycle, pipeline }, options, nowMs) {
+export function createDeployment({ cluster, link }, jobs, options, nowMs) {
+  const { hub, lifecycle, pipeline } = jobs;
   const { logger: log, maxWallMs, retentionMs } = options;
-  const { leaseMs } = options.redis;
+  const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
+  const { leaseMs } = redis;
   const replicas = new RemoteJobs({
     ...{ hub, cluster, lifecycle, leaseMs, nowMs },
     endByForce: async (id, owner) => {
@@ -56,7 +58,7 @@ export function createDeployment({ cluster }, { hub, lifecycle, pipeline }, opti
   });
   /** @type {Deployment} */
   const deployment = new Deployment({
-    ...{ cluster, hub, lifecycle, pipeline, replicas, options, log },
+    ...{ cluster, hub, lifecycle, pipeline, replicas, options: { ...options, redis }, log },
   });
   const endJob = (/** @type {import('../jobs/job.js').JobRecord} */ record) =>
     lifecycle.cancel(record, 'client_disconnected');
@@ -72,9 +74,40 @@ export function createDeployment({ cluster }, { hub, lifecycle, pipeline }, opti
       ...{ store, directory: replicas },
       ttlMs: maxWallMs + retentionMs + CHAT_SPARE_MS,
     }),
-    events: replicas,
+    events: [lifecycle, replicas],
   };
-  return { deployment, replicas, presence, faces };
+  /** Counters of what the parts emit. */
+  const counts = { fenced: 0, dataLosses: 0 };
+  lifecycle.on('dropped', () => (counts.fenced += 1));
+  cluster.on('joined', ({ isLost }) => (counts.dataLosses += isLost ? 1 : 0));
+
+  /** @returns {import('./cluster-metrics.js').ClusterFigures} */
+  const figures = () => ({
+    ...counts,
+    state: cluster.state,
+    reconnects: Math.max(0, link.figures().connections - 1),
+    ...{ unsentTokens: 0, catchUps: {}, conflictingEndings: 0 },
+    followedJobs: replicas.size,
+    processes: cluster.members.names.length,
+    failovers: deployment.failover.outcomes,
+  });
+
+  return {
+    ...{ cluster, deployment, replicas, faces },
+    /** @param {import('prom-client').Registry} registry */
+    addMetrics(registry) {
+      const { observeRoundtrip } = addClusterMetrics(registry, figures);
+      cluster.on('beat', ({ sentMs, answeredMs }) =>
+        observeRoundtrip((answeredMs - sentMs) / 1000),
+      );
+    },
+    /** Whether Redis has answered within a lease. */
+    isReady: () => cluster.silentMs <= leaseMs,
+    close() {
+      presence.close();
+      link.close();
+    },
+  };
 }
 
 /**

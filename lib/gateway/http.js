@@ -46,9 +46,10 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     logs: { logs, open: parts.errorStreams, options },
     embeddings: { embeddings: parts.embeddings },
     models: { provider: options.provider },
+    isShared: parts.deployed !== undefined,
     health: {
       ready: () => !parts.gate.draining,
-      writable: () => parts.store?.file.usable !== false,
+      writable: () => parts.store?.file.usable !== false && parts.deployed?.isReady() !== false,
       registry: metrics.registry,
     },
   });

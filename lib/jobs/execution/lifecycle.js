@@ -300,7 +300,7 @@ export class JobLifecycle extends EventEmitter {
 
   /**
    * @param {JobRecord} record
-   * @param {'client_request' | 'shutdown' | 'superseded'} reason
+   * @param {'client_request' | 'client_disconnected' | 'shutdown' | 'superseded'} reason
    */
   cancel(record, reason) {
     if (record.ended) return;
