@@ -11,7 +11,5 @@ local status, of, choices, key =
 if not status or of ~= principal then return 'GONE' end
 if not ENDED[status] then return 'OPEN' end
 if key and redis.call('HGET', prefix .. key, 'job') == id then redis.call('DEL', prefix .. key) end
-redis.call('DEL', job, prefix .. 'readers:' .. id, unpack(logs_of(prefix, id, choices)))
-redis.call('ZREM', prefix .. 'jobs:' .. principal, id)
-redis.call('ZREM', prefix .. 'ended:' .. principal, id)
+delete_job(prefix, id, principal, choices)
 return 'OK'
