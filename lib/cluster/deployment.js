@@ -1,11 +1,13 @@
 import { Departure } from './departure.js';
 import { Failover } from './failover.js';
+import { Retention } from './retention.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 
 /**
  * @typedef {object} DeploymentOptions
  * @property {import('./options.js').CheckedRedis} redis
+ * @property {number} maxRetainedJobs
  * @property {number} incomingCapacity
  * @property {number} maxConcurrency batches at a time
  */
@@ -18,6 +20,7 @@ export class Deployment {
   #pipeline;
   #replicas;
   #options;
+  #retention;
   /** @type {Promise<unknown>} */
   #leaving = Promise.resolve();
 
@@ -42,6 +45,11 @@ export class Deployment {
       ...{ cluster, hub, lifecycle, replicas, onProducerLost, leaseMs, log },
       enqueue: (record) => this.#enqueue(record),
       room: () => this.#room(),
+    });
+    const { maxRetainedJobs } = options;
+    this.#retention = new Retention({ redis: cluster.redis, maxRetainedJobs });
+    lifecycle.on('ended', ({ part, principal }) => {
+      if (part === undefined) this.#retention.count(principal);
     });
     for (const event of /** @type {const} */ (['started', 'retry'])) {
       lifecycle.on(event, (record) => {
@@ -84,6 +92,7 @@ export class Deployment {
   /** Leaves the deployment, once every ending is in Redis. */
   async leave() {
     await this.#leaving;
+    this.#retention.close();
     await this.cluster.leave();
     this.cluster.close();
   }

@@ -86,8 +86,12 @@ export class Failover {
     cluster.on('dead', (name, beat) => void this.#bury(name, beat));
     cluster.on('offer', () => void this.#sweep());
     cluster.on('joined', ({ isFirst, isLost, ids }) => {
-      if (isLost) this.#writeAnew();
+      if (isLost) this.#writeAnew(lifecycle.jobs.active());
       else if (!isFirst) this.#keepOnly(new Set(ids));
+    });
+    /** @type {any} */ (hub.events).on('dataLoss', (/** @type {number} */ handle) => {
+      const record = lifecycle.jobs.byHandle(handle);
+      if (record !== undefined) this.#writeAnew([record]);
     });
     cluster.on('message', (message) => this.#onMessage(message));
   }
@@ -292,10 +296,13 @@ export class Failover {
     }
   }
 
-  /** Redis has lost its data: the owners of jobs write them anew. */
-  #writeAnew() {
-    for (const record of this.#lifecycle.jobs.active()) {
-      if (record.part !== undefined) continue;
+  /**
+   * Writes jobs anew that Redis has lost.
+   * @param {JobRecord[]} records
+   */
+  #writeAnew(records) {
+    for (const record of records) {
+      if (record.part !== undefined || record.ended) continue;
       this.#cluster.sharedJobs.rewrite(record, this.#lifecycle.limitsOf(record)).then(
         (isOwn) => isOwn || this.#lifecycle.drop(record),
         () => {},

@@ -107,7 +107,8 @@ export class SharedJobs {
 
   /** @type {SharedJobsPort['placed']} */
   async placed(record) {
-    const { id, usedKey } = record;
+    const { id, usedKey, cache } = record;
+    if (cache !== undefined) void this.#insist('note', [`job:${id}`], () => ['cache', cache]);
     if (usedKey === undefined) return;
     const args = [String(this.#keyTtlMs), JSON.stringify(usedKey.answer())];
     const { isDone } = await this.#attempt('placed', [`job:${id}`], args);

@@ -40,6 +40,6 @@ redis.call(
 if key then redis.call('HSET', job, 'key', string.sub(key, #prefix + 1)) end
 begin_attempt(prefix, id, choices, 1)
 expire_job(prefix, id, choices, ttl_ms)
-redis.call('ZADD', prefix .. 'jobs:' .. principal, created, id)
+index_job(prefix, prefix .. 'jobs:' .. principal, created, id, ttl_ms)
 redis.call('SADD', prefix .. 'open:' .. process, id)
 return { 'OK', created }

@@ -78,6 +78,26 @@ local function expire_job(prefix, id, choices, ttl_ms)
   for _, log in ipairs(logs_of(prefix, id, choices)) do redis.call('PEXPIRE', log, ttl_ms) end
 end
 
+-- Adds a job to an index of a principal, which lives as long as its last job. What has expired at the
+-- beginning of the index goes, two members at a time: it does not grow without lists.
+local function index_job(prefix, index, score, id, ttl_ms)
+  redis.call('ZADD', index, score, id)
+  if redis.call('PTTL', index) < tonumber(ttl_ms) then redis.call('PEXPIRE', index, ttl_ms) end
+  for _, oldest in ipairs(redis.call('ZRANGE', index, 0, 1)) do
+    if redis.call('EXISTS', prefix .. 'job:' .. oldest) == 1 then break end
+    redis.call('ZREM', index, oldest)
+  end
+end
+
+-- Deletes the keys of a job that has ended, but for its idempotency key.
+local function delete_job(prefix, id, principal, choices)
+  redis.call(
+    'DEL', prefix .. 'job:' .. id, prefix .. 'readers:' .. id, unpack(logs_of(prefix, id, choices))
+  )
+  redis.call('ZREM', prefix .. 'jobs:' .. principal, id)
+  redis.call('ZREM', prefix .. 'ended:' .. principal, id)
+end
+
 -- Leaves a message to a process, and tells it to look.
 local function tell(prefix, process, message)
   redis.call('RPUSH', prefix .. 'ctl:' .. process, message)

@@ -11,9 +11,7 @@ local status, of, choices, key, owner =
 if not status or of ~= principal then return 'GONE' end
 if not ENDED[status] then return 'OPEN' end
 if key and redis.call('HGET', prefix .. key, 'job') == id then redis.call('DEL', prefix .. key) end
-redis.call('DEL', job, prefix .. 'readers:' .. id, unpack(logs_of(prefix, id, choices)))
-redis.call('ZREM', prefix .. 'jobs:' .. principal, id)
-redis.call('ZREM', prefix .. 'ended:' .. principal, id)
+delete_job(prefix, id, principal, choices)
 -- The owner keeps it in memory for its retention; others may have its replica.
 if redis.call('HEXISTS', prefix .. 'procs', owner) == 1 then tell(prefix, owner, 'erased ' .. id) end
 redis.call('PUBLISH', prefix .. 'all', 'erased ' .. id)

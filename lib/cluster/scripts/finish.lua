@@ -35,7 +35,9 @@ if role == 'job' then
   redis.call('PEXPIRE', job, retention_ms)
   redis.call('PEXPIRE', prefix .. 'readers:' .. log_id, retention_ms)
   redis.call('SREM', prefix .. 'open:' .. owner, log_id)
-  redis.call('ZADD', prefix .. 'ended:' .. known[3], ended_ms, log_id)
+  index_job(prefix, prefix .. 'ended:' .. known[3], ended_ms, log_id, retention_ms)
+  local all = prefix .. 'jobs:' .. known[3]
+  if redis.call('PTTL', all) < tonumber(retention_ms) then redis.call('PEXPIRE', all, retention_ms) end
 end
 publish_entry(prefix, log_id, ending_id, 'x', x, 'f', f)
 return 'OK'

@@ -12,8 +12,6 @@ if known[1] ~= process then return 'FENCED' end
 if known[4] and redis.call('HGET', prefix .. known[4], 'job') == id then
   redis.call('DEL', prefix .. known[4])
 end
-redis.call('DEL', job, prefix .. 'readers:' .. id, unpack(logs_of(prefix, id, known[3])))
-redis.call('ZREM', prefix .. 'jobs:' .. known[2], id)
-redis.call('ZREM', prefix .. 'ended:' .. known[2], id)
+delete_job(prefix, id, known[2], known[3])
 redis.call('SREM', prefix .. 'open:' .. process, id)
 return 'OK'

@@ -16,6 +16,6 @@ redis.call(
 )
 redis.call('HSETNX', job, 'lost', '0')
 redis.call('PEXPIRE', job, ttl_ms)
-redis.call('ZADD', prefix .. 'jobs:' .. principal, created_us, id)
+index_job(prefix, prefix .. 'jobs:' .. principal, created_us, id, ttl_ms)
 redis.call('SADD', prefix .. 'open:' .. process, id)
 return 'OK'

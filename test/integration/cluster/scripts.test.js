@@ -27,12 +27,12 @@ const bury = async (name) => expect(await t.bury('b', name, '1')).toBe('OK');
 const outcome = async (promise) => (await promise)[0];
 
 test('each script has its tests here', () => {
-  expect(Object.keys(scripts()).sort()).toEqual(
-    [
-      ...['admit', 'beat', 'began', 'bury', 'cancel', 'erase', 'estate', 'finish', 'join', 'leave'],
-      ...['list', 'messages', 'note', 'offer', 'placed', 'retract', 'rewrite', 'take'],
-    ].sort(),
-  );
+  const tested = `
+    admit beat began bury cancel erase estate finish join leave list messages note offer placed
+    readers retain retract rewrite take`.trim();
+  // Those of faces are shown by the tests of their routes.
+  const faces = ['chat', 'delivered'];
+  expect(Object.keys(scripts()).sort()).toEqual([...tested.split(/\s+/), ...faces].sort());
 });
 
 describe('join', () => {
@@ -167,7 +167,10 @@ test('began records the first start and the last attempt', async () => {
   });
   expect(await t.field('j', 'upstream')).toBeNull();
   await t.finish('a', 'j', '1-0');
-  expect(await began('a', '8000', '3', '')).toBe('ENDED');
+  expect(await began('a', '8000', '3', 'u3')).toBe('ENDED');
+  expect(await t.field('j', 'upstream')).toBeNull();
+  expect(await began('a', '8000', '1', 'u1')).toBe('ENDED');
+  expect(await t.field('j', 'upstream')).toBe('u1');
   expect(await t.run('began', ['job:x'], ['a', '1', '1', ''])).toBe('GONE');
 });
 
@@ -481,6 +484,72 @@ test('erase leaves nothing of an ended job', async () => {
   expect(await erase()).toBe('OK');
   expect(await t.dump()).toEqual(before);
   expect(await erase()).toBe('GONE');
+});
+
+describe('retain', () => {
+  const retain = (max, principals, removedMax = 100) =>
+    t.run('retain', ['retained', 'retained:total'], [max, removedMax, ...principals]);
+  const end = async (id, principal) => {
+    await job(id, { principal });
+    await t.finish('a', id, '1-0');
+  };
+  const left = async () =>
+    (await t.admin.keys('{t}:job:*')).map((key) => key.slice('{t}:job:'.length)).sort();
+
+  test('removes the oldest of the principal that has most', async () => {
+    const before = await t.dump();
+    for (const id of ['m1', 'm2', 'm3']) await end(id, 'much');
+    await end('l1', 'little');
+    expect(await retain(4, ['much', 'little'])).toBe(0);
+    await end('m4', 'much');
+    expect(await retain(3, ['much'])).toBe(2);
+    expect(await left()).toEqual(['l1', 'm3', 'm4']);
+    // As after a lost answer.
+    expect(await retain(3, ['much'])).toBe(0);
+    expect(await retain(0, ['much'], 1)).toBe(1);
+    expect(await retain(0, [])).toBe(2);
+    await t.admin.del('{t}:retained:total');
+    expect(await t.dump()).toEqual(before);
+  });
+
+  test('counts no job whose retention is over', async () => {
+    for (const id of ['m1', 'm2', 'm3']) await end(id, 'much');
+    await end('l1', 'little');
+    await retain(4, ['much', 'little']);
+    await t.admin.del('{t}:job:m1', '{t}:job:m2', '{t}:job:m3');
+    await end('l2', 'little');
+    expect(await retain(2, ['little'])).toBe(0);
+    expect(await left()).toEqual(['l1', 'l2']);
+    expect(await t.admin.get('{t}:retained:total')).toBe('2');
+  });
+});
+
+test('the indexes of a principal live as long as its jobs, and lose what has expired', async () => {
+  await job('j1');
+  expect(await t.ttl('jobs:me')).toBeGreaterThan(50_000);
+  await t.finish('a', 'j1', '1-0');
+  expect(await t.ttl('ended:me')).toBeGreaterThan(20_000);
+  await t.admin.del('{t}:job:j1');
+  await job('j2');
+  expect(await t.admin.zrange('{t}:jobs:me', 0, -1)).toEqual(['j2']);
+  await t.finish('a', 'j2', '1-0');
+  expect(await t.admin.zrange('{t}:ended:me', 0, -1)).toEqual(['j2']);
+});
+
+test('readers are told to the owner, and are no member of an ended job', async () => {
+  const readers = (by, present) => t.run('readers', ['job:j'], [by, 'j', present]);
+  expect(await readers('b', '1')).toBe('GONE');
+  await job();
+  expect(await readers('x', '1')).toBe('BURIED');
+  expect(await readers('b', '1')).toBe('OK');
+  expect(await t.admin.hgetall('{t}:readers:j')).toEqual({ b: '1' });
+  expect(await t.members('reading:b')).toEqual(['j']);
+  expect(await t.ttl('readers:j')).toBeGreaterThan(50_000);
+  expect(await readers('b', '0')).toBe('OK');
+  expect(await t.admin.exists('{t}:readers:j', '{t}:reading:b')).toBe(0);
+  expect(await t.run('messages', ['ctl:a'])).toEqual(['readers j', 'readers j']);
+  await t.finish('a', 'j', '1-0');
+  expect(await readers('b', '1')).toBe('ENDED');
 });
 
 test('rewrite makes a job again that Redis has lost', async () => {
