@@ -189,7 +189,7 @@ export class Replicas extends EventEmitter {
     const ageMs = Math.max(0, this.#cluster.redisNowMs() - record.createdAtMs);
     const hasFace = record.extra?.face !== undefined;
     const handles = logIds(record.id, fields).map((jobId, choice) =>
-      /** @type {any} */ (this.#hub).replica({
+      this.#hub.replica({
         ...{ jobId, leaseMs: this.#leaseMs, promptTokens: Number(fields.prompt_tokens), ageMs },
         // A face writes its frames from the whole log.
         whole: choice > 0 || hasFace,

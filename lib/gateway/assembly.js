@@ -53,8 +53,8 @@ function createJobs(options) {
   const hub = new JobHub({
     reactors,
     ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
-    store: store?.file.native ?? redis?.link.native,
-    countReaders: redis !== undefined,
+    store: store?.file.native,
+    ...(redis && { link: redis.link, flushMs: options.redis?.flushMs, countReaders: true }),
   });
   const memory = new MemoryBudget({
     limitBytes: options.memoryBudgetBytes,
