@@ -181,7 +181,6 @@ test('what is not shared says so', async () => {
     ['POST', '/v1/workflows'],
     ['GET', '/v1/crawls'],
     ['GET', '/v1/usage'],
-    ['POST', '/v1/transfers'],
   ]) {
     const { status, body } = await a.call(method, path, method === 'GET' ? {} : { body: {} });
     expect({ path, status, code: body.error.code }).toEqual({
