@@ -193,6 +193,7 @@ export class Replicas extends EventEmitter {
         ...{ jobId, leaseMs: this.#leaseMs, promptTokens: Number(fields.prompt_tokens), ageMs },
         // A face writes its frames from the whole log.
         whole: choice > 0 || hasFace,
+        announce: hasFace,
       }),
     );
     [record.handle, ...record.siblings] = handles;
