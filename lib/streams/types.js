@@ -144,19 +144,18 @@
  * @property {boolean} [whole] as in the options of a job; default false
  * @property {number} [promptTokens] as in the options of a job; default 0
  * @property {number} [ageMs] since the creation of the job; default 0
+ * @property {boolean} [announce] the hub emits `begun` at its first entry; default false
  */
 
 /**
- * What makes a replica a job of this process, after Redis has named this process as its owner.
- * @typedef {import('./job-options.js').JobOptions & {attempt: number, skipIds?: number}} AdoptOptions
- *   `attempt`: the attempt that this process owns. `skipIds`: ids skipped before the id of the terminal
- *   event, 2^32 to end an attempt of another owner; default 0. `record` is required, and `maxWallMs`
- *   counts from now
+ * An adopted job: this process appends behind `last_event_id`.
+ * @typedef {{attempt: number, last_event_id: string}} AdoptedJob
  */
 
 /**
- * An adopted job: its log ends with `lastEventId`, and this process appends behind it.
- * @typedef {{attempt: number, lastEventId: string, tokens: number}} AdoptedJob
+ * Figures of the replication over Redis. `catch_ups`: how often logs were read, by the cause.
+ * @typedef {{followed: number, unsent_tokens: number, catch_ups: {open: number, hole: number,
+ *   silence: number, reconnected: number, asked: number}}} ReplicationFigures
  */
 
 /**

@@ -169,18 +169,41 @@ bool LogEntry::read(std::string_view id_text, const EntryViews& fields) {
     if (fields[i].size() != 1) continue;
     const std::string_view value = fields[i + 1];
     switch (fields[i].front()) {
-      case 't': t = value; break;
-      case 'e': e = value; break;
-      case 'k': k = value; break;
-      case 'a': a = value; break;
-      case 'r': r = value; break;
-      case 'y': y = value; break;
-      case 'd': d = value; break;
-      case 'x': x = value; break;
-      case 'f': f = value; break;
-      case 'h': h = value; break;
-      case 's': s = value; break;
-      default: break;
+      case 't':
+        t = value;
+        break;
+      case 'e':
+        e = value;
+        break;
+      case 'k':
+        k = value;
+        break;
+      case 'a':
+        a = value;
+        break;
+      case 'r':
+        r = value;
+        break;
+      case 'y':
+        y = value;
+        break;
+      case 'd':
+        d = value;
+        break;
+      case 'x':
+        x = value;
+        break;
+      case 'f':
+        f = value;
+        break;
+      case 'h':
+        h = value;
+        break;
+      case 's':
+        s = value;
+        break;
+      default:
+        break;
     }
   }
   if (h) {

@@ -5,8 +5,8 @@
 //   t          texts of events, end to end
 //   e          their byte lengths, `4,5,3`; absent: `t` is one event
 //   k          their kinds, `t,r,c0:11,g0`; absent: all are plain text. A letter (t text, r
-//              reasoning, f refusal, c tool call, g its arguments, x extra), of c and g the index of
-//              the call, and after a colon the byte length of its aux data
+//              reasoning, f refusal, c tool call, g its arguments, x extra), of c and g the index
+//              of the call, and after a colon the byte length of its aux data
 //   a          aux data, end to end
 //   h          the head of the answer as a JSON object; with the first event of an attempt
 //   s          times as a JSON object, nanoseconds since the creation: started, first_token

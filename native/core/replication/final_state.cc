@@ -136,13 +136,12 @@ bool read_restore(std::string_view json, ReplicaEnding& ending) {
   std::string status;
   bool raw_usage = false;
   if (!object.valid() || !object.read("status", status) || !read_kind(status, terminal.kind) ||
-      !object.read("reason", terminal.reason) ||
-      !object.read("raw_reason", terminal.raw_reason) ||
+      !object.read("reason", terminal.reason) || !object.read("raw_reason", terminal.raw_reason) ||
       !object.read("code", terminal.error_code) ||
       !object.read("message", terminal.error_message) ||
       !object.read("type", terminal.error_type) ||
-      !object.read("skipped_ids", ending.skipped_ids) ||
-      !object.read("raw_usage", raw_usage) || !read_spans(object, ending.spans)) {
+      !object.read("skipped_ids", ending.skipped_ids) || !object.read("raw_usage", raw_usage) ||
+      !read_spans(object, ending.spans)) {
     return false;
   }
   if (ending.spans.ended == kNever) return false;

@@ -286,8 +286,7 @@ void RedisJournal::judge(std::uint64_t record, const Reply& hash, const Reply& t
   }
   const Reply& entry = tail.items.front();
   const bool is_entry = entry.items.size() == 2 && entry.items[1].kind == Reply::Kind::kArray;
-  const std::optional<EventId> last =
-      is_entry ? parse_event_id(entry.items[0].text) : std::nullopt;
+  const std::optional<EventId> last = is_entry ? parse_event_id(entry.items[0].text) : std::nullopt;
   if (!last) {
     decide(record, Kind::kFailed);
     return;
@@ -412,8 +411,7 @@ Command RedisJournal::finish_command(const Work& work, Writer& writer) {
   writer.ending = ending_json(change.ending);
   const std::int64_t ended_ms =
       options_.unix_ms() - (options_.now() - change.ended_at) / kMillisecond;
-  const std::int64_t retention_ms =
-      std::min(change.retention / kMillisecond + 1, kRetentionMaxMs);
+  const std::int64_t retention_ms = std::min(change.retention / kMillisecond + 1, kRetentionMaxMs);
   return redis::script_call(
       "finish", {key("job:", job_of(writer.id)), key("log:", writer.id)},
       {std::string(port_.prefix()), writer.owner, std::to_string(change.attempt),

@@ -36,8 +36,8 @@ class RedisJournalOwner {
 ///
 /// - A log gets one entry at a time, so that an entry never follows one that was refused.
 /// - After a reconnection, a lost answer or an error a job's owner and last id are looked up before
-///   anything is written. Writing goes on behind the last id; a job of another owner is fenced. Jobs
-///   whose ending was written within `ended_kept` are looked up as well.
+///   anything is written. Writing goes on behind the last id; a job of another owner is fenced.
+///   Jobs whose ending was written within `ended_kept` are looked up as well.
 /// - A log that is gone while the job is there is written anew. A job that is gone is reported, and
 ///   looked up until it is back.
 ///
@@ -49,7 +49,7 @@ class RedisJournal final : public Machine, private redis::Listener, private redi
   struct Options {
     Nanos ended_kept = 60 * kSecond;
     Nanos retry_delay = 250 * kMillisecond;
-    std::function<Nanos()> now;              // the executor's clock
+    std::function<Nanos()> now;             // the executor's clock
     std::function<std::int64_t()> unix_ms;  // Unix time
   };
 
@@ -73,12 +73,12 @@ class RedisJournal final : public Machine, private redis::Listener, private redi
     std::uint64_t attempt = 0;   // the latest that this process has written or is to write
     std::uint64_t next_seq = 1;  // behind the last entry that this process has
     bool verified = true;
-    bool is_lost = false;          // reported as lost
-    bool has_log = true;           // false: to be created
-    std::int64_t ttl_ms = -1;      // of the job, where the log is to be created
-    std::string ending;            // x, once it was sent
-    Nanos ended_at = kNever;       // its ending was written
-    std::uint32_t doubts = 0;      // look-ups since the last entry that was taken
+    bool is_lost = false;      // reported as lost
+    bool has_log = true;       // false: to be created
+    std::int64_t ttl_ms = -1;  // of the job, where the log is to be created
+    std::string ending;        // x, once it was sent
+    Nanos ended_at = kNever;   // its ending was written
+    std::uint32_t doubts = 0;  // look-ups since the last entry that was taken
   };
 
   /// A change of the batch under way.
@@ -132,7 +132,7 @@ class RedisJournal final : public Machine, private redis::Listener, private redi
   redis::Port& port_;
   RedisJournalOwner& owner_;
   Options options_;
-  std::unordered_set<std::string> names_;            // of this process, earlier ones as well
+  std::unordered_set<std::string> names_;              // of this process, earlier ones as well
   std::unordered_map<std::uint64_t, Writer> writers_;  // by record
 
   Phase phase_ = Phase::kIdle;

@@ -244,8 +244,9 @@ void Replicas::miss(Replica& replica) {
 
 // Those that wait for this reading of the log.
 void Replicas::settle_waiting(Replica& replica) {
-  const auto later = std::partition(replica.refreshes.begin(), replica.refreshes.end(),
-                                    [&](const Refresh& each) { return each.after > replica.reading; });
+  const auto later =
+      std::partition(replica.refreshes.begin(), replica.refreshes.end(),
+                     [&](const Refresh& each) { return each.after > replica.reading; });
   std::vector<Refresh> done(later, replica.refreshes.end());
   replica.refreshes.erase(later, replica.refreshes.end());
   for (const Refresh& each : done) observer_.on_refreshed(each.request);

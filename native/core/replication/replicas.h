@@ -40,13 +40,14 @@ class ReplicasObserver {
 /// Follows the logs of a hub's replicas: one subscription and one cursor each, however many readers
 /// there are.
 ///
-/// A log is read (XRANGE from the cursor) when its subscription is confirmed; after that its entries
-/// come as messages. A message that does not follow the cursor, an unknown attempt, a reconnection,
-/// or `silence` without an entry: the log is read again. So a lost message costs `silence` at most.
-/// What the log itself lacks (it has been trimmed) is missing in the replica as well.
+/// A log is read (XRANGE from the cursor) when its subscription is confirmed; after that its
+/// entries come as messages. A message that does not follow the cursor, an unknown attempt, a
+/// reconnection, or `silence` without an entry: the log is read again. So a lost message costs
+/// `silence` at most. What the log itself lacks (it has been trimmed) is missing in the replica as
+/// well.
 ///
-/// A replica that cannot be read the first time is dropped when the connection is lost; one that was
-/// read before waits for the next connection.
+/// A replica that cannot be read the first time is dropped when the connection is lost; one that
+/// was read before waits for the next connection.
 ///
 /// Not thread-safe; lives on the executor of the port and of the hub, which advances it.
 class Replicas final : public Machine, private redis::Listener, private redis::ReplyHandler {
@@ -102,9 +103,9 @@ class Replicas final : public Machine, private redis::Listener, private redis::R
     std::string log;
     std::string job;
     Nanos lease = 0;
-    EventId cursor = {1, 0};     // the last id that was applied
-    std::uint64_t request = 0;   // the page under way
-    std::uint64_t reading = 0;   // the first page of this reading of the log
+    EventId cursor = {1, 0};            // the last id that was applied
+    std::uint64_t request = 0;          // the page under way
+    std::uint64_t reading = 0;          // the first page of this reading of the log
     std::optional<CatchUp> again = {};  // another reading follows
     bool is_loaded = false;
     bool has_read = false;       // an entry, since it was opened
@@ -151,7 +152,7 @@ class Replicas final : public Machine, private redis::Listener, private redis::R
   std::unordered_map<std::uint64_t, JobHandle> requests_;  // pages under way
   std::uint64_t request_ = 0;
   TimerQueue<JobHandle> timers_;
-  LogEntry entry_;     // scratch, as the two below
+  LogEntry entry_;  // scratch, as the two below
   EntryViews views_;
   std::array<std::uint64_t, 5> catch_ups_{};
 };

@@ -70,7 +70,8 @@ void JobHub::restore(JobHandle handle, JobOptions options, RestoredJob restored,
 }
 
 void JobHub::start(JobHandle handle, std::string_view members, Nanos now) {
-  if (delay(handle, [=, this, m = std::string(members)](Nanos at) { start(handle, m, at); })) return;
+  if (delay(handle, [=, this, m = std::string(members)](Nanos at) { start(handle, m, at); }))
+    return;
   if (Job* const job = find(handle)) start_job(*job, members, now);
 }
 

@@ -28,7 +28,7 @@ struct HubOptions {
   std::size_t batch_bytes_max = 16u << 10;      // of the frames in one batch
   Nanos record_interval = HubJournal::kInterval;
   Nanos record_retry = HubJournal::kRetryDelay;
-  Nanos hold_max = 5 * kSecond;  // the longest that an ending waits for the journal
+  Nanos hold_max = 5 * kSecond;      // the longest that an ending waits for the journal
   Nanos replica_idle = 5 * kSecond;  // without a reader, before an open replica is purged
 };
 
@@ -154,6 +154,8 @@ class JobHub final : public Machine {
   /// The outcome of the batch for each of its jobs, as `HubJournal::recorded` takes it. Fenced jobs
   /// are forgotten.
   void recorded(std::uint64_t batch, const std::vector<JobOutcome>& outcomes, Nanos now);
+  /// Entries that the journal has not committed.
+  [[nodiscard]] std::uint64_t unrecorded_tokens() const { return journal_.unwritten(); }
   /// As `HubJournal::rewind`.
   void rewind(JobHandle handle, EventLog::Position next, Nanos now);
   /// Writes pending changes, and removes purged jobs, in the next turn.

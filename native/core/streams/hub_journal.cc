@@ -59,6 +59,17 @@ JobChange HubJournal::change_of(const Job& job) const {
   return change;
 }
 
+std::uint64_t HubJournal::unwritten() const {
+  std::uint64_t count = 0;
+  for (const auto& [handle, job] : jobs_) {
+    if (!records(*job)) continue;
+    const std::uint64_t next = job->log.entry_count() + 1;
+    const bool same = job->recorded.attempt == job->log.attempt();
+    count += same ? next - std::min(next, job->recorded.next_seq) : next - 1;
+  }
+  return count;
+}
+
 void HubJournal::note_due(Job& job, Nanos due) {
   if (!records(job)) return;
   due_ = std::min(due_, due);

@@ -32,8 +32,8 @@ class HubJournal {
   static constexpr Nanos kRetryDelay = 250 * kMillisecond;
 
   struct Options {
-    Nanos interval;     // how long a token waits for others, to be written with them
-    Nanos retry_delay;  // after the journal has failed
+    Nanos interval;                  // how long a token waits for others, to be written with them
+    Nanos retry_delay;               // after the journal has failed
     std::uint64_t trim_step = 1024;  // tokens that the log has trimmed and the journal still has
     Nanos retention = kNever;        // of a job that states none
   };
@@ -75,8 +75,12 @@ class HubJournal {
   void hasten() { due_ = 0; }
   /// Whether everything is written, or the last batch has just failed.
   [[nodiscard]] bool rests() const {
-    return in_flight_batch_ == 0 && (failed_ || (pending_.empty() && delayed_.empty() && purged_.empty()));
+    return in_flight_batch_ == 0 &&
+           (failed_ || (pending_.empty() && delayed_.empty() && purged_.empty()));
   }
+
+  /// Entries of jobs with a record that are not committed.
+  [[nodiscard]] std::uint64_t unwritten() const;
 
   /// The journal has committed the batch with this number, or has failed.
   [[nodiscard]] Settled recorded(std::uint64_t batch, bool written, Nanos now);
@@ -124,7 +128,7 @@ class HubJournal {
   std::size_t purged_in_flight_ = 0;   // the first of purged_
   std::uint64_t in_flight_batch_ = 0;  // its number; 0: none
   std::uint64_t batches_ = 0;
-  bool failed_ = false;  // the last batch
+  bool failed_ = false;          // the last batch
   std::deque<Delayed> delayed_;  // by time; their jobs are marked as pending
   Nanos left_ = 0;               // the last batch
   Nanos due_ = kNever;

@@ -68,7 +68,8 @@ void JobHub::append_replica(JobHandle handle, const ReplicaEntry& entry, Nanos n
     if (kind == EntryKind::kToolArguments) job->log.set_calls_before(entry.call + 1);
     job->log.append(entry.entry);
   }
-  if (job->status == Job::Status::kQueued) set_replica_spans(handle, {.started = now - job->created_at});
+  if (job->status == Job::Status::kQueued)
+    set_replica_spans(handle, {.started = now - job->created_at});
   note_begun(*job, now);
   touch(*job);
 }
@@ -138,7 +139,8 @@ bool JobHub::delay_attach(SubscriberHandle handle, Subscriber::Mode mode, bool f
     replica.idle_deadline = kNever;
     delayed = true;
   }
-  if (delayed) attaching_.insert_or_assign(handle, DelayedAttach{mode, fan_in, cursors, std::move(face)});
+  if (delayed)
+    attaching_.insert_or_assign(handle, DelayedAttach{mode, fan_in, cursors, std::move(face)});
   return delayed;
 }
 

@@ -58,12 +58,12 @@ struct StateParts {
 
 /// The part of a job that is a replica: another process writes its log.
 struct ReplicaState {
-  bool loaded = false;        // it has been read up to its end once
-  Nanos answered = 0;         // the time in which the other side could be read
-  Nanos wait_max = 0;         // of `answered`, that a cursor ahead of the log waits
+  bool loaded = false;           // it has been read up to its end once
+  Nanos answered = 0;            // the time in which the other side could be read
+  Nanos wait_max = 0;            // of `answered`, that a cursor ahead of the log waits
   Nanos idle_deadline = kNever;  // its purge, while it has no reader
-  std::string ending_data;    // of the terminal event, as its writer has it; empty before that
-  bool adopting = false;      // it becomes a job of this hub; commands wait for that
+  std::string ending_data;       // of the terminal event, as its writer has it; empty before that
+  bool adopting = false;         // it becomes a job of this hub; commands wait for that
   std::vector<std::function<void(Nanos now)>> commands = {};  // that wait
   /// Subscribers that attach once it is loaded.
   std::vector<std::uint64_t> attaching;

@@ -19,8 +19,8 @@ using SubscriberHandle = std::uint64_t;
 /// Turns log events into batches, one in flight at a time: events that arrive while the client is
 /// busy go into the next batch together.
 ///
-/// A cursor ahead of a replica's log waits until the log gets there, ends or begins a later attempt,
-/// or until `ReplicaState::wait_max` has passed.
+/// A cursor ahead of a replica's log waits until the log gets there, ends or begins a later
+/// attempt, or until `ReplicaState::wait_max` has passed.
 ///
 /// A subscriber with a face has the frames of another protocol. It reads from the beginning of its
 /// logs, and is `broken` where it cannot: a face has no gaps.
@@ -110,8 +110,8 @@ class Subscriber {
     std::uint32_t choice;             // the place of its job when it was added
     std::string requested = {};       // the client's cursor, until its gap is announced
     bool gap_due = false;
-    bool waiting = false;    // `requested` is ahead of the log
-    Nanos answered_at = 0;   // ReplicaState::answered when it began to wait
+    bool waiting = false;   // `requested` is ahead of the log
+    Nanos answered_at = 0;  // ReplicaState::answered when it began to wait
   };
 
   static bool waits(const Member& member);
