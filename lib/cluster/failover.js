@@ -89,7 +89,7 @@ export class Failover {
       if (isLost) this.#writeAnew(lifecycle.jobs.active());
       else if (!isFirst) this.#keepOnly(new Set(ids));
     });
-    /** @type {any} */ (hub.events).on('dataLoss', (/** @type {number} */ handle) => {
+    hub.events.on('dataLoss', (handle) => {
       const record = lifecycle.jobs.byHandle(handle);
       if (record !== undefined) this.#writeAnew([record]);
     });
@@ -256,7 +256,7 @@ export class Failover {
     if (replica !== undefined) return [replica.handle, ...replica.siblings];
     const leaseMs = this.#leaseMs;
     return logIds(id, fields).map((jobId, choice) =>
-      /** @type {any} */ (this.#hub).replica({
+      this.#hub.replica({
         jobId,
         leaseMs,
         whole: choice > 0 || extra?.face !== undefined,

@@ -95,9 +95,7 @@ export class JobLifecycle extends EventEmitter {
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
     hub.events.on('begun', (handle) => this.#onBegun(handle));
-    /** @type {any} */ (hub.events).on('fenced', (/** @type {number} */ handle) =>
-      this.#onFenced(handle),
-    );
+    hub.events.on('fenced', (handle) => this.#onFenced(handle));
   }
 
   get jobs() {
@@ -142,16 +140,15 @@ export class JobLifecycle extends EventEmitter {
     // The wall time goes on from the admission.
     const leftMs = Math.max(1, record.createdAtMs + maxWallMs - Date.now());
     const [handle, ...siblings] = handles;
-    const hub = /** @type {any} */ (this.#hub);
-    const number = this.#numberOf(record, handles.length);
+    const number = this.#numberOf(record, handles.length) ?? 0;
     record.attempts = isToRun ? attempt - 1 : attempt;
     record.firstAttempt = attempt;
     record.handle = handle;
     const how = { attempt, skipIds };
-    hub.adopt(handle, { ...this.#logOptionsOf(record, leftMs), ...how, record: number });
+    void this.#hub.adopt(handle, { ...this.#logOptionsOf(record, leftMs), ...how, record: number });
     siblings.forEach((sibling, index) => {
       const options = choiceLogOptions(record, index + 1);
-      hub.adopt(sibling, { ...options, ...how, record: number && number + index + 1 });
+      void this.#hub.adopt(sibling, { ...options, ...how, record: number && number + index + 1 });
       this.#addSibling(record, sibling);
     });
     this.#begin(record, leftMs);
