@@ -5,6 +5,7 @@ import { EntryQueue } from './entry-queue.js';
 import { FanIn } from './fan-in.js';
 import { FlowControl } from './flow-control.js';
 import { nativeOptions } from './job-options.js';
+import { ReaderCounts } from './reader-counts.js';
 import { PendingResults } from './pending-results.js';
 import { Relays } from './relays.js';
 import { Shards } from './shards.js';
@@ -18,6 +19,7 @@ import { nativeTerminal } from './terminal.js';
 /**
  * Events of a hub. `begun` comes at the first entry of a job with `announce`, once; `ended` once per
  * attempt, before any subscriber receives the terminal event; `purged` after the purge of the log.
+ * `readers`, with `countReaders`, when the first reader of a log has come, and when the last one has left.
  *
  * `abandoned`: the grace of a job with `onDisconnect: 'report'` has passed without a reader here.
  *
@@ -28,7 +30,7 @@ import { nativeTerminal } from './terminal.js';
  * last two was purged.
  * @typedef {{begun: [handle: number], ended: [handle: number, state: JobState],
  *   purged: [handle: number], abandoned: [handle: number], fenced: [handle: number, told: boolean],
- *   dataLoss: [handle: number], replicaMissing: [handle: number],
+ *   readers: [handle: number, present: boolean], dataLoss: [handle: number], replicaMissing: [handle: number],
  *   replicaBroken: [handle: number, problem: string]}} HubEventMap
  */
 
@@ -66,6 +68,8 @@ export class JobHub {
   #replies;
   #relays;
   #entries;
+  /** @type {ReaderCounts | undefined} */
+  #readers;
   #closed = false;
 
   /**
@@ -82,6 +86,7 @@ export class JobHub {
    * @param {import('./redis-link.js').RedisLink} [options.link] jobs with a record are written to Redis
    *   over it; on the first reactor
    * @param {number} [options.flushMs] between two writes to Redis; default 10
+   * @param {boolean} [options.countReaders] whether it emits `readers`; default false
    */
   constructor({
     reactors,
@@ -94,6 +99,7 @@ export class JobHub {
     store,
     link,
     flushMs = 10,
+    countReaders = false,
   }) {
     this.#reactors = reactors;
     this.#reactor = reactors[0];
@@ -113,7 +119,14 @@ export class JobHub {
       flushMs,
     );
     this.#entries = new EntryQueue(this.#native, this.#reactor);
-    this.#subscriptions = new Subscriptions(this.#native, this.#reactor);
+    if (countReaders) {
+      this.#readers = new ReaderCounts((handle, present) =>
+        this.events.emit('readers', handle, present),
+      );
+    }
+    this.#subscriptions = new Subscriptions(this.#native, this.#reactor, (id) =>
+      this.#readers?.unsubscribed(id),
+    );
     this.#relays = new Relays(this.#native, this.#reactor, this.#shards);
   }
 
@@ -128,6 +141,11 @@ export class JobHub {
    */
   shardOf(handle) {
     return this.#shards.of(handle);
+  }
+
+  /** @param {number} handle @returns {boolean} with `countReaders`, whether the log has a reader */
+  hasReader(handle) {
+    return this.#readers?.has(handle) === true;
   }
 
   /** Bytes that the logs of all jobs hold; logs that several jobs share count once. */
@@ -381,10 +399,12 @@ export class JobHub {
    */
   hold(handle) {
     this.#native.hold(handle);
+    this.#readers?.add(handle);
     this.#reactor.settle();
     return () => {
       if (this.#closed) return;
       this.#native.release(handle);
+      this.#readers?.remove(handle);
       this.#reactor.settle();
     };
   }
@@ -484,6 +504,7 @@ export class JobHub {
       return new FanIn(this, members, handler, this.#fanInOptions);
     }
     const id = this.#shards.number(this.#shards.of(handles[0]));
+    this.#readers?.subscribed(id, handles);
     return this.#subscriptions.open(id, members, handler, fanIn, face);
   }
 

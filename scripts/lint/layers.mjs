@@ -6,8 +6,9 @@
 /** Folders of lib/. */
 export const LIB_LAYERS = [
   ['internal'],
-  ['streams', 'providers', 'primitives', 'cluster'],
+  ['streams', 'providers', 'primitives'],
   ['jobs'],
+  ['cluster'],
   ['services'],
   ['http'],
   ['gateway'],
