@@ -53,7 +53,9 @@ function createJobs(options) {
   const hub = new JobHub({
     reactors,
     ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
-    store: store?.file.native ?? redis?.link.native,
+    store: store?.file.native,
+    link: redis?.link,
+    flushMs: options.redis?.flushMs,
     countReaders: redis !== undefined,
   });
   const memory = new MemoryBudget({
