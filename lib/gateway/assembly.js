@@ -54,9 +54,7 @@ function createJobs(options) {
     reactors,
     ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
     store: store?.file.native,
-    link: redis?.link,
-    flushMs: options.redis?.flushMs,
-    countReaders: redis !== undefined,
+    ...(redis && { link: redis.link, flushMs: options.redis?.flushMs, countReaders: true }),
   });
   const memory = new MemoryBudget({
     limitBytes: options.memoryBudgetBytes,
@@ -136,7 +134,7 @@ export function createParts(checked) {
   memory.gauge('kv', () => namespaces.bytes);
   memory.gauge('watches', () => namespaces.watchBytes);
   deployed?.addMetrics(metrics.registry);
-  const directory = deployed?.replicas ?? new LocalJobs({ hub, lifecycle });
+  const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;

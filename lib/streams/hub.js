@@ -19,8 +19,8 @@ import { nativeTerminal } from './terminal.js';
 /**
  * Events of a hub. `begun` comes at the first entry of a job with `announce`, once; `ended` once per
  * attempt, before any subscriber receives the terminal event; `purged` after the purge of the log.
- * `readers`, with `countReaders`, when the first reader of a log has come, and when the last one has left.
  *
+ * `readers`, with `countReaders`: the first reader of a log has come, or the last one has left.
  * `abandoned`: the grace of a job with `onDisconnect: 'report'` has passed without a reader here.
  *
  * With Redis: `fenced`, the job belongs to another process; it is forgotten here, its readers were cut off,
@@ -30,9 +30,8 @@ import { nativeTerminal } from './terminal.js';
  * last two was purged.
  * @typedef {{begun: [handle: number], ended: [handle: number, state: JobState],
  *   purged: [handle: number], abandoned: [handle: number], fenced: [handle: number, told: boolean],
- *   dataLoss: [handle: number], replicaMissing: [handle: number],
- *   replicaBroken: [handle: number, problem: string],
- *   readers: [handle: number, present: boolean]}} HubEventMap
+ *   readers: [handle: number, present: boolean], dataLoss: [handle: number], replicaMissing: [handle: number],
+ *   replicaBroken: [handle: number, problem: string]}} HubEventMap
  */
 
 /** @typedef {EventEmitter<HubEventMap>} HubEvents */
