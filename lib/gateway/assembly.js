@@ -54,7 +54,9 @@ function createJobs(options) {
     reactors,
     ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
     store: store?.file.native,
-    ...(redis && { link: redis.link, flushMs: options.redis?.flushMs, countReaders: true }),
+    link: redis?.link,
+    flushMs: options.redis?.flushMs,
+    countReaders: redis !== undefined,
   });
   const memory = new MemoryBudget({
     limitBytes: options.memoryBudgetBytes,

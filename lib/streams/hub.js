@@ -19,8 +19,8 @@ import { nativeTerminal } from './terminal.js';
 /**
  * Events of a hub. `begun` comes at the first entry of a job with `announce`, once; `ended` once per
  * attempt, before any subscriber receives the terminal event; `purged` after the purge of the log.
+ * `readers`, with `countReaders`, when the first reader of a log has come, and when the last one has left.
  *
- * `readers`, with `countReaders`: the first reader of a log has come, or the last one has left.
  * `abandoned`: the grace of a job with `onDisconnect: 'report'` has passed without a reader here.
  *
  * With Redis: `fenced`, the job belongs to another process; it is forgotten here, its readers were cut off,
@@ -83,10 +83,10 @@ export class JobHub {
    * @param {number} options.stallMs without progress before a subscriber is cut off
    * @param {number} options.retryMs the reconnection time that EventSource receives
    * @param {object} [options.store] the native store of jobs with a record
-   * @param {boolean} [options.countReaders] whether it emits `readers`; default false
    * @param {import('./redis-link.js').RedisLink} [options.link] jobs with a record are written to Redis
    *   over it; on the first reactor
    * @param {number} [options.flushMs] between two writes to Redis; default 10
+   * @param {boolean} [options.countReaders] whether it emits `readers`; default false
    */
   constructor({
     reactors,
@@ -97,9 +97,9 @@ export class JobHub {
     stallMs,
     retryMs,
     store,
-    countReaders = false,
     link,
     flushMs = 10,
+    countReaders = false,
   }) {
     this.#reactors = reactors;
     this.#reactor = reactors[0];
