@@ -6,8 +6,9 @@
 /** Folders of lib/. */
 export const LIB_LAYERS = [
   ['internal'],
-  ['streams', 'providers', 'primitives', 'cluster'],
+  ['streams', 'providers', 'primitives'],
   ['jobs'],
+  ['cluster'],
   ['services'],
   ['http'],
   ['gateway'],
@@ -25,6 +26,7 @@ export const NATIVE_LAYERS = [
   ['core/logs'],
   ['core/streams'],
   ['core/faces', 'core/upstream'],
+  ['core/replication'],
   ['runtime/loop'],
   ['runtime/net'],
   ['runtime/upstream', 'runtime/storage', 'runtime/redis'],
