@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,12 +23,14 @@
 namespace sluice {
 
 /// Answers each command of every connection with the bytes that `answer` gives; empty: nothing. One
-/// thread. The destructor closes everything.
+/// thread, and no SIGPIPE from now on. The destructor closes everything.
 class RedisPeer {
  public:
   using Answer = std::function<std::string(const redis::Command& command)>;
 
   explicit RedisPeer(Answer answer) : answer_(std::move(answer)) {
+    // As in Node: libuv writes to sockets that the other side has closed.
+    signal(SIGPIPE, SIG_IGN);
     listener_ = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
