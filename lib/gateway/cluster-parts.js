@@ -88,7 +88,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
     ...counts,
     state: cluster.state,
     reconnects: Math.max(0, link.figures().connections - 1),
-    ...{ unsentTokens: 0, catchUps: {}, conflictingEndings: 0 },
+    ...{ unsentTokens: 0, catchUps: {}, conflictingEndings: deployment.conflictingEndings },
     followedJobs: replicas.size,
     processes: cluster.members.names.length,
     failovers: deployment.failover.outcomes,
