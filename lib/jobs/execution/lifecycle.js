@@ -14,11 +14,12 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * an answer once, with the answer's record. `begun` is emitted once, at the first entry of any log of a
  * job that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
  * `settled` once all jobs of earlier processes have ended. `dropped` is emitted in place of all further
- * events of a job that another process has taken.
+ * events of a job that another process has taken; `conflicting` when this process had told an ending of such
+ * a job.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
  *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
  *   ended: [record: JobRecord, state: JobState], purged: [record: JobRecord], settled: [],
- *   dropped: [record: JobRecord]}}
+ *   dropped: [record: JobRecord], conflicting: [record: JobRecord]}}
  *   LifecycleEvents
  */
 
@@ -95,9 +96,7 @@ export class JobLifecycle extends EventEmitter {
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
     hub.events.on('begun', (handle) => this.#onBegun(handle));
-    /** @type {any} */ (hub.events).on('fenced', (/** @type {number} */ handle) =>
-      this.#onFenced(handle),
-    );
+    hub.events.on('fenced', (handle) => this.#onFenced(handle));
   }
 
   get jobs() {
@@ -142,16 +141,15 @@ export class JobLifecycle extends EventEmitter {
     // The wall time goes on from the admission.
     const leftMs = Math.max(1, record.createdAtMs + maxWallMs - Date.now());
     const [handle, ...siblings] = handles;
-    const hub = /** @type {any} */ (this.#hub);
-    const number = this.#numberOf(record, handles.length);
+    const number = this.#numberOf(record, handles.length) ?? 0;
     record.attempts = isToRun ? attempt - 1 : attempt;
     record.firstAttempt = attempt;
     record.handle = handle;
     const how = { attempt, skipIds };
-    hub.adopt(handle, { ...this.#logOptionsOf(record, leftMs), ...how, record: number });
+    void this.#hub.adopt(handle, { ...this.#logOptionsOf(record, leftMs), ...how, record: number });
     siblings.forEach((sibling, index) => {
       const options = choiceLogOptions(record, index + 1);
-      hub.adopt(sibling, { ...options, ...how, record: number && number + index + 1 });
+      void this.#hub.adopt(sibling, { ...options, ...how, record: number && number + index + 1 });
       this.#addSibling(record, sibling);
     });
     this.#begin(record, leftMs);
@@ -352,10 +350,12 @@ export class JobLifecycle extends EventEmitter {
    */
   drop(record) {
     if (record.ended) return;
-    for (const handle of [record.handle, ...record.siblings]) this.#hub.unrecord(handle);
     this.#jobs.delete(record);
     if (!record.providerDone) record.abort.abort();
-    this.#purge(record);
+    for (const handle of [record.handle, ...record.siblings]) {
+      this.#hub.fence(handle);
+      this.#ofSiblings.delete(handle);
+    }
     record.reservation?.release();
     this.emit('dropped', record);
   }
@@ -408,8 +408,15 @@ export class JobLifecycle extends EventEmitter {
 
   /** @param {number} handle of a log that another process writes */
   #onFenced(handle) {
-    const record = this.#jobs.byHandle(handle) ?? this.#ofSiblings.get(handle);
-    if (record !== undefined) this.drop(record);
+    const own = this.#jobs.byHandle(handle);
+    const record = own ?? this.#ofSiblings.get(handle);
+    if (record !== undefined && !record.ended) this.drop(record);
+    if (record === undefined || !record.ended || own === undefined) return;
+    // Cut off alone, this process has told another ending than the one that counts.
+    this.#jobs.delete(record);
+    this.#purge(record);
+    this.emit('conflicting', record);
+    this.emit('purged', record);
   }
 
   /** @param {number} handle */

@@ -50,6 +50,7 @@ export function readAcross(
   let current;
   async function connect(turn) {
     const all = urls();
+    if (all.length === 0) return;
     const last = reader.ids.at(-1);
     current = openStream(all[turn % all.length] + path, {
       headers: { ...headers, ...(last !== undefined && { 'last-event-id': last }) },
