@@ -79,29 +79,9 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
     events: [lifecycle, replicas],
   };
   /** Counters of what the parts emit. */
-  const counts = { fenced: 0, dataLosses: 0, conflictingEndings: 0 };
+  const counts = { fenced: 0, dataLosses: 0 };
   lifecycle.on('dropped', () => (counts.fenced += 1));
   cluster.on('joined', ({ isLost }) => (counts.dataLosses += isLost ? 1 : 0));
-
-  hub.events.on('fenced', (handle, told) => {
-    if (!told) return;
-    counts.conflictingEndings += 1;
-    void reportConflict(handle);
-  });
-
-  /**
-   * Another process has ended a job that has ended here, too: that ending counts.
-   * @param {number} handle
-   */
-  async function reportConflict(handle) {
-    const record = lifecycle.jobs.byHandle(handle);
-    if (record === undefined) return;
-    const { id, final: here } = record;
-    const there = await cluster.redis.command('HGET', `job:${id}`, 'final').catch(() => null);
-    const fields = { job_id: id, here, there: there && JSON.parse(there).state };
-    log.error(fields, 'a job has ended here otherwise than in Redis, where another process has it');
-    lifecycle.erase(record);
-  }
 
   /** @returns {Promise<import('./cluster-metrics.js').ClusterFigures>} */
   async function figures() {
@@ -109,6 +89,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
     return {
       ...counts,
       ...{ state: cluster.state, unsentTokens, catchUps, followedJobs: followed },
+      conflictingEndings: deployment.conflictingEndings,
       reconnects: Math.max(0, link.figures().connections - 1),
       processes: cluster.members.names.length,
       failovers: deployment.failover.outcomes,
