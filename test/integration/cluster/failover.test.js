@@ -100,6 +100,7 @@ test('a process that leaves hands over what it has not begun, and what has no to
   const other = await waitingJob(deployment, b, { stopAt: 2 });
   a.gone = true;
   a.child.kill('SIGTERM');
+  await until(() => calls(deployment, silent).length === 2, 'the other process to call');
   deployment.upstream.go(silent.plan.name);
   deployment.upstream.go(other.plan.name);
   const [{ code }] = await Promise.all([
