@@ -23,6 +23,8 @@ import { schemaCheck } from '../internal/util/request-schema.js';
  * @property {number} [n] answers to the one request
  * @property {string} [instructions] of one turn: a system message before those of its conversation, which
  *   does not keep it
+ * @property {import('../providers/shared/messages.js').ChatMessage[]} [history] of the turn: those of
+ *   `messages` that are earlier ones of its conversation
  * @property {Record<string, unknown>} [passed] further members of the upstream call's body
  */
 

@@ -14,6 +14,7 @@ export function jobToJson({
   createdAt,
   textTruncated,
   conversationId,
+  stopSequence,
   toolCalls,
   status,
   model,
@@ -27,6 +28,7 @@ export function jobToJson({
     ...rest,
     ...(toolCalls && { tool_calls: toolCalls }),
     ...(textTruncated && { text_truncated: true }),
+    ...(stopSequence !== undefined && { stop_sequence: stopSequence }),
     ...(conversationId && { conversation_id: conversationId }),
   };
 }

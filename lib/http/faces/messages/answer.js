@@ -10,6 +10,16 @@ const STOP_REASONS = {
   content_filter: 'refusal',
 };
 
+/**
+ * Reasons of this API that an upstream gave, and the reason of the job that each became.
+ * @type {Record<string, string>}
+ */
+const OWN_REASONS = {
+  stop_sequence: 'stop',
+  pause_turn: 'stop',
+  model_context_window_exceeded: 'length',
+};
+
 /** @type {Record<number, string>} */
 const ERROR_TYPES = {
   401: 'authentication_error',
@@ -87,16 +97,24 @@ function usageOf({
   };
 }
 
+/** @param {JobState} state @returns {string} */
+function stopReason({ reason = '', raw_reason: raw = '', stop_sequence: sequence }) {
+  if (Object.hasOwn(OWN_REASONS, raw) && OWN_REASONS[raw] === reason) return raw;
+  if (reason === 'stop' && sequence !== undefined) return 'stop_sequence';
+  return STOP_REASONS[reason] ?? 'end_turn';
+}
+
 /**
  * @param {{id: string, model: string}} facts `model` as requested; the upstream's name goes before it
  * @param {JobState} state with items
  */
-export function messagesAnswer({ id, model }, { items = [], head = {}, reason = '', usage }) {
+export function messagesAnswer({ id, model }, state) {
+  const { items = [], head = {}, stop_sequence: sequence = null, usage } = state;
   return {
     ...{ id, type: 'message', role: 'assistant', model: head.model ?? model },
     content: contentOf(items),
-    stop_reason: STOP_REASONS[reason] ?? 'end_turn',
-    stop_sequence: null,
+    stop_reason: stopReason(state),
+    stop_sequence: sequence,
     usage: usageOf(usage),
   };
 }
