@@ -10,6 +10,7 @@ import { schemaCheck } from '../../../internal/util/request-schema.js';
  * @typedef {object} UiRequest
  * @property {string} chat id of the chat
  * @property {string | undefined} messageId of the assistant's message that the answer continues
+ * @property {Part[] | undefined} earlier the parts that this message has
  * @property {Record<string, any>} request the members that the gateway interprets
  * @property {Record<string, unknown>} passed
  * @property {object} [options] of the job, unchecked: the member `sluice`
@@ -137,9 +138,11 @@ export function readUiRequest(body) {
   const last = rest.messages.at(-1);
   const messages = rest.messages.flatMap(messagesOf);
   const { request, passed, options } = divide({ ...rest, messages });
+  const continues = last.role === 'assistant';
   return {
     chat: id,
-    messageId: last.role === 'assistant' ? last.id : undefined,
+    messageId: continues ? last.id : undefined,
+    earlier: continues ? last.parts : undefined,
     ...{ request, passed, options },
   };
 }

@@ -174,10 +174,57 @@ describe.each([
     ]);
   });
 
+  test('a page that is loaded again amid the second step resumes the whole message', async () => {
+    const { say, end, api } = await serve();
+    const ran = [];
+    const options = (messages) => ({
+      ...{ id: 'c', messages, transport: new Transport({ api }) },
+      sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls,
+    });
+    const chat = new Chat({
+      ...options([]),
+      onToolCall({ toolCall: { toolName, toolCallId } }) {
+        void chat.addToolOutput({ tool: toolName, toolCallId, output: '12:00' });
+      },
+    });
+    say({ reasoning: 'hm' });
+    say('Let me look. ');
+    say(callTime);
+    end();
+    say('It is ');
+    void chat.sendMessage({ text: 'What time is it?' });
+    await until(() => chat.messages.length === 2 && textOf(chat).endsWith('It is '), 'the answer');
+    // A page that kept the question alone, and one that kept all of it.
+    const shown = chat.messages;
+    for (const kept of [shown.slice(0, 1), shown]) {
+      const again = new Chat({
+        ...options(kept),
+        onToolCall: ({ toolCall }) => ran.push(toolCall.toolName),
+      });
+      const resumed = again.resumeStream();
+      const isReplayed = () => again.status === 'streaming' && textOf(again).endsWith('It is ');
+      await until(isReplayed, 'a replay');
+      if (kept === shown) {
+        say('noon.');
+        end();
+      }
+      const isOver = kept === shown ? resumed : undefined;
+      await isOver;
+      expect(partsOf(again)).toMatchObject([
+        { type: 'reasoning', text: 'hm' },
+        { type: 'text', text: 'Let me look. ' },
+        { type: 'tool-time', state: 'output-available', input: { zone: 'UTC' }, output: '12:00' },
+        { type: 'text', text: isOver ? 'It is noon.' : 'It is ' },
+      ]);
+      expect(again.messages.at(-1).id).toBe(chat.messages.at(-1).id);
+    }
+    expect(ran).toEqual([]);
+  });
+
   test('a failure is the error of the chat', async () => {
     const { url } = await start({
       // eslint-disable-next-line require-yield -- it fails before its first word
-      async *provider () {
+      async *provider() {
         throw new Error('no model');
       },
     });
