@@ -127,7 +127,7 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
   }
 
   return {
-    '/v1/jobs': { GET: { handle: list }, POST: { handle: create, body: 'json' } },
+    '/v1/jobs': { GET: { handle: list }, POST: { handle: create, body: 'exact-json' } },
     '/v1/jobs/:id': { GET: { handle: read }, DELETE: { handle: remove } },
     '/v1/jobs/:id/cancel': { POST: { handle: cancel } },
     '/v1/principals/:id': { DELETE: { handle: removePrincipal, auth: 'admin' } },

@@ -1,4 +1,5 @@
 import { finishError, invalidResponse, reportedError } from '../openai/errors.js';
+import { parseExact, stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {string | {reasoning: string} | {tool_call: object} | {extra: Record<string, unknown>}} Piece */
 
@@ -225,7 +226,7 @@ export class MessageDecoder {
     const isGiven = Object.keys(input ?? {}).length > 0;
     return [
       { tool_call: { index: call, id, name } },
-      ...(isGiven ? [{ tool_call: { index: call, arguments: JSON.stringify(input) } }] : []),
+      ...(isGiven ? [{ tool_call: { index: call, arguments: stringifyExact(input) } }] : []),
     ];
   }
 
@@ -274,7 +275,7 @@ function citation(citations) {
 /** @param {Record<string, any>} block @param {string} json */
 function withInput(block, json) {
   try {
-    return { ...block, input: JSON.parse(json) };
+    return { ...block, input: parseExact(json) };
   } catch {
     return { ...block, input: json };
   }

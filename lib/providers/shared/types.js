@@ -46,7 +46,8 @@
  * @property {number} [n] as the caller gave it
  * @property {object} [metadata] the job's own
  * @property {Record<string, unknown>} [body] the members of the upstream call's body that the gateway does
- *   not interpret, as the caller gave them: `tools`, `response_format`, `seed`, ...
+ *   not interpret, as the caller gave them: `tools`, `response_format`, `seed`, ... An integer that no
+ *   number holds is an object: its `valueOf()` is the nearest number, its `toString()` has all digits
  * @property {AbortSignal} signal aborted when this job is no longer needed
  */
 

@@ -1,4 +1,5 @@
 /** Composes whole answers and errors of Anthropic's Messages API. Pure functions. */
+import { parseExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {import('../../../streams/types.js').JobState} JobState */
 /** @typedef {import('../../../streams/types.js').AnswerItem} AnswerItem */
@@ -35,7 +36,7 @@ const ERROR_TYPES = {
 /** @param {string} json @returns {unknown} `{}` for arguments that are no JSON */
 function parsed(json) {
   try {
-    return JSON.parse(json);
+    return parseExact(json);
   } catch {
     return {};
   }

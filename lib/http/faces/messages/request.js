@@ -2,6 +2,7 @@
 import { badRequest } from '../../../internal/util/http-error.js';
 import { checkBody } from '../chat/request.js';
 import { schemaCheck } from '../../../internal/util/request-schema.js';
+import { stringifyExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {Record<string, any>} Block of the content of a message */
 /** @typedef {Record<string, any>} Message of chat completions */
@@ -139,7 +140,7 @@ function assistantMessages(content) {
     .map(({ id, name, input }) => ({
       id,
       type: 'function',
-      function: { name, arguments: JSON.stringify(input ?? {}) },
+      function: { name, arguments: stringifyExact(input ?? {}) },
     }));
   if (said.length === 0 && calls.length === 0) return [];
   return [

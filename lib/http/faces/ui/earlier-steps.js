@@ -2,6 +2,7 @@
  * The frames of the steps that an assistant's message had before the request that continues it. A page
  * that was loaded again gets the message from its start. Pure functions.
  */
+import { stringifyExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {Record<string, any>} Part of a UIMessage */
 /** @typedef {Record<string, unknown>} Chunk of the UI message stream */
@@ -37,7 +38,7 @@ function toolChunks(part) {
   const given = {
     type: 'tool-input-delta',
     toolCallId,
-    inputTextDelta: JSON.stringify(input ?? {}),
+    inputTextDelta: stringifyExact(input ?? {}),
   };
   switch (state) {
     case 'input-available':
@@ -87,7 +88,7 @@ export function earlierFrames(parts, cursor) {
   const [, from = cursor === '' ? '0' : undefined] = /^1\.(\d+)$/.exec(cursor) ?? [];
   if (from === undefined) return '';
   return chunksOf(parts)
-    .map((chunk, i) => `id: 1.${i + 1}\ndata: ${JSON.stringify(chunk)}\n\n`)
+    .map((chunk, i) => `id: 1.${i + 1}\ndata: ${stringifyExact(chunk)}\n\n`)
     .slice(Number(from))
     .join('');
 }

@@ -2,6 +2,7 @@
 import { badRequest } from '../../../internal/util/http-error.js';
 import { checkBody, divide } from '../chat/request.js';
 import { schemaCheck } from '../../../internal/util/request-schema.js';
+import { stringifyExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {Record<string, any>} Part of a UIMessage */
 /** @typedef {Record<string, any>} Message of chat completions */
@@ -71,14 +72,14 @@ function toolOf({ type, toolName, toolCallId, state, input, rawInput, output, er
   if (name === undefined || (state !== 'output-available' && state !== 'output-error')) {
     return undefined;
   }
-  const given = JSON.stringify(input ?? rawInput ?? {});
+  const given = stringifyExact(input ?? rawInput ?? {});
   const said = state === 'output-error' ? errorText : output;
   return {
     call: { id: toolCallId, type: 'function', function: { name, arguments: given } },
     result: {
       role: 'tool',
       tool_call_id: toolCallId,
-      content: typeof said === 'string' ? said : JSON.stringify(said ?? null),
+      content: typeof said === 'string' ? said : stringifyExact(said ?? null),
     },
   };
 }

@@ -11,6 +11,7 @@ import { overloaded } from '../../../jobs/errors.js';
 import { readUiRequest } from './request.js';
 import { sendJson, sendNoContent } from '../../respond.js';
 import { ready, setFaceHeaders, submitFaced } from '../submit.js';
+import { stringifyExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -68,7 +69,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
   async function jobOf(req, res, { access, body }) {
     const { principal } = access;
     const { chat, messageId, earlier, request, passed, options } = readUiRequest(body);
-    const text = JSON.stringify(body);
+    const text = stringifyExact(body);
     const current = chats.get(principal, chat);
     // A reactor may have sent the ending to its client before this thread has its event.
     if (current?.record.ended === false) await calls.hub.barrier();
@@ -153,7 +154,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
   }
 
   return {
-    [PATH]: { POST: { handle: create, body: 'json' } },
+    [PATH]: { POST: { handle: create, body: 'exact-json' } },
     '/v1/ui/chat/:id/stream': { GET: { handle: resume, head: false } },
     '/v1/ui/chat/:id/stop': { POST: { handle: stop } },
   };
