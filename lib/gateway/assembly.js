@@ -19,14 +19,18 @@ import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Turns } from '../services/conversations/turns.js';
+import { Webhooks } from '../services/webhooks/service.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
 import { createBilling } from '../services/billing/service.js';
 import { JobHub } from '../streams/hub.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
+import { jobToJson } from '../http/routes/jobs.js';
+import { crawlToJson, workflowToJson } from '../http/routes/operations.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
 import { overheadMsOf } from '../jobs/execution/overhead.js';
+import { webhookLimits } from '../services/webhooks/repository.js';
 import { openJobStore } from '../jobs/storage/job-store.js';
 import { runningLogBytes } from './running-logs.js';
 
@@ -91,6 +95,35 @@ function createConversations({ hub, lifecycle, store, memory }, namespaces, opti
 }
 
 /**
+ * @param {ReturnType<typeof createJobs>} jobs
+ * @param {KvNamespaces} namespaces
+ * @param {GatewayMetrics} metrics
+ * @param {import('./options.js').CheckedGatewayOptions} options
+ * @param {() => {workflows: Workflows, crawls: Crawls}} services
+ */
+function createWebhooks({ hub, lifecycle, store, memory }, namespaces, metrics, options, services) {
+  const { webhookSettings: settings, webhookDelivery: limits, logger: log, clock } = options;
+  const webhooks = new Webhooks({
+    ...{ settings, limits, hub, metrics, log, clock },
+    jobs: lifecycle.jobs,
+    partition: namespaces.partition('webhooks', webhookLimits(limits.maxBytes)),
+    durable: store !== undefined,
+    views: {
+      job: jobToJson,
+      workflow: ({ id, principal }, { text }) => {
+        const { workflows } = services();
+        return workflowToJson(
+          text ? workflows.page(id, { principal }) : workflows.summary(id, principal),
+        );
+      },
+      crawl: ({ id, principal }) => crawlToJson(services().crawls.summary(id, principal)),
+    },
+  });
+  memory.gauge('webhooks', () => webhooks.bytes);
+  return webhooks;
+}
+
+/**
  * @param {import('./options.js').CheckedGatewayOptions} checked
  */
 export function createParts(checked) {
@@ -113,6 +146,7 @@ export function createParts(checked) {
       leases: reservations.open,
       held: billing.jobs.open,
       retriesRefused: lifecycle.retryBudgets.refused,
+      webhooks: webhooks.figures,
       store: store?.file.figures,
       memory,
     }),
@@ -125,8 +159,9 @@ export function createParts(checked) {
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
+  const webhooks = createWebhooks(jobs, namespaces, metrics, options, () => all);
   const admission = new Admission({
-    ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
+    ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
     ...{ billing: billing.jobs, memory, hasPrincipals },
   });
   const operations = new Operations({
@@ -150,7 +185,7 @@ export function createParts(checked) {
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
-    ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store },
+    ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store, webhooks },
     partitions: [kv.partition, partition],
   });
   const streams = new OpenStreams({
@@ -162,7 +197,7 @@ export function createParts(checked) {
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, operations, logs, gate },
-    ...{ kv, erasure, embeddings },
+    ...{ kv, erasure, embeddings, webhooks },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
@@ -177,14 +212,18 @@ export function createParts(checked) {
 }
 
 /**
- * Subscribes billing, turns, metrics and the log to the ends of jobs and operations. Order matters:
- * credit and turns are settled before the end of a job is logged.
+ * Subscribes webhooks, billing, turns, metrics and the log to the ends of jobs and operations. Order
+ * matters: webhooks are stored before the job counts as settled, and credit and turns are settled before the
+ * end of a job is logged.
  * @param {Omit<GatewayParts, never>} parts
  */
 function subscribe({ lifecycle, cache, admission, operations, billing, turns, metrics, ...rest }) {
+  const { webhooks } = rest;
   const log = rest.options.logger;
   /** @param {import('../jobs/job.js').JobRecord} record */
   const settle = (record) => {
+    // An earlier process that counted the job has stored its webhooks before.
+    if (!record.counted) webhooks.onJobEnded(record);
     billing.settle(record);
     turns.end(record);
   };
@@ -224,7 +263,9 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     const { principal, model } = record;
     log.debug?.({ principal, model, code, refused_by: refusedBy }, 'job refused');
   });
-  operations.on('ended', ({ kind, id, principal, attempt }, state) => {
+  operations.on('ended', (operation, state) => {
+    const { kind, id, principal, attempt } = operation;
+    webhooks.onOperationEnded(operation, state);
     const { status, reason, error, metrics: figures } = state;
     metrics.operations.inc({ kind, status });
     const fields = { principal, status, reason, error, attempt, ...figures };

@@ -44,6 +44,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     logs: { logs, open: parts.errorStreams, options },
     embeddings: { embeddings: parts.embeddings },
     models: { provider: options.provider },
+    webhooks: { webhooks: parts.webhooks },
     health: {
       ready: () => !parts.gate.draining,
       writable: () => parts.store?.file.usable !== false,

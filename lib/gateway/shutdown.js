@@ -19,7 +19,8 @@ async function readersServed(hub) {
 
 /**
  * Refuses new work, lets the rest run for `drainMs`, then ends it as `shutdown`. When this resolves,
- * every reader has its terminal event, and servers and provider are closed; the hub is still open.
+ * every reader has its terminal event, webhooks that were due have been attempted, and servers and provider
+ * are closed; the hub is still open.
  * @param {import('./assembly.js').GatewayParts} parts
  * @param {{drainMs: number, servers: Set<import('../http/server.js').GatewayServer>}} options
  */
@@ -56,4 +57,5 @@ export async function shutDown(parts, { drainMs, servers }) {
   await Promise.all([...servers].map((server) => server.drain()));
   await parts.options.provider.close?.();
   await turns.idle();
+  await parts.webhooks.close();
 }

@@ -12,6 +12,7 @@ import { messagesRoutes } from './faces/messages/routes.js';
 import { modelRoutes } from './routes/models.js';
 import { responseRoutes } from './faces/responses/routes.js';
 import { streamRoutes } from './routes/streams.js';
+import { webhookRoutes } from './routes/webhooks.js';
 import { uiRoutes } from './faces/ui/routes.js';
 
 /**
@@ -27,6 +28,7 @@ import { uiRoutes } from './faces/ui/routes.js';
  * @param {Parameters<typeof logRoutes>[0]} deps.logs
  * @param {Parameters<typeof embeddingRoutes>[0]} deps.embeddings
  * @param {Parameters<typeof modelRoutes>[0]} deps.models
+ * @param {Parameters<typeof webhookRoutes>[0]} deps.webhooks
  * @param {Parameters<typeof healthRoutes>[0]} deps.health
  * @returns {import('./router.js').Routes}
  */
@@ -46,6 +48,7 @@ export function contractRoutes(deps) {
     ...logRoutes(deps.logs),
     ...embeddingRoutes(deps.embeddings),
     ...modelRoutes(deps.models),
+    ...webhookRoutes(deps.webhooks),
     ...healthRoutes(deps.health),
   };
 }

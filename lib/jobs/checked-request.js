@@ -9,6 +9,7 @@ import {
   checkMetadataSize,
   checkQuestion,
   checkTurn,
+  checkWebhook,
   jobOptions,
   jobSchema,
   schemaRefusal,
@@ -29,7 +30,8 @@ import { schemaCheck } from '../internal/util/request-schema.js';
 /** @typedef {JobRequest & CheckedMembers} CheckedRequest */
 
 /** @typedef {'on_disconnect' | 'disconnect_grace_ms' | 'max_wall_ms'} TimingOptionName */
-/** @typedef {TimingOptionName | 'cache' | 'conversation_id' | 'on_busy'} JobOptionName */
+/** @typedef {TimingOptionName | 'cache' | 'conversation_id' | 'on_busy' | 'webhook_url'
+ *   | 'webhook_text'} JobOptionName */
 
 /**
  * The options of a job, under the names of `POST /v1/jobs`.
@@ -120,6 +122,7 @@ function checkedOptions(options) {
   }
   const checked = /** @type {JobOptions} */ (options);
   checkTurn(checked, 'sluice.');
+  checkWebhook(checked, 'sluice.');
   return checked;
 }
 

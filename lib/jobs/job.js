@@ -123,6 +123,8 @@ export class JobRecord {
      * @type {JobExtra | undefined}
      */
     this.extra = undefined;
+    /** Whether its submission was refused after all, so that its caller never received its id. */
+    this.refused = false;
     /** Whether an earlier process has counted its usage. */
     this.counted = false;
     /** Settles once its row is in the data file, if there is one. @type {Promise<void> | undefined} */

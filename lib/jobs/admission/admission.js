@@ -80,6 +80,14 @@ import { whenAborted } from '../../internal/util/abort.js';
  */
 
 /**
+ * Interface of webhooks for admission.
+ * @typedef {object} WebhooksPort
+ * @property {(request: CheckedRequest, within: string) => object | undefined} ofRequest checks
+ *   `webhook_url`, and returns plain JSON to keep with the job, if it has one; throws an HttpError. `within`:
+ *   prefix of the member's name
+ */
+
+/**
  * Events of admission: `admitted` for each job, `refused` for each valid request without a place.
  * @typedef {{admitted: [record: JobRecord], refused: [error: HttpError, record: JobRecord]}} Events
  */
@@ -120,6 +128,7 @@ export class Admission extends EventEmitter {
   #store;
   #memory;
   #turns;
+  #webhooks;
   #nowMs;
   #closed = false;
   #pending = 0;
@@ -135,6 +144,7 @@ export class Admission extends EventEmitter {
    * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations
    * @param {BillingPort} deps.billing
    * @param {TurnsPort} deps.turns
+   * @param {WebhooksPort} [deps.webhooks] default: no job may have a `webhook_url`
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory
    *   only
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default:
@@ -155,6 +165,7 @@ export class Admission extends EventEmitter {
     this.#nowMs = deps.nowMs;
     this.#memory = deps.memory;
     this.#turns = deps.turns;
+    this.#webhooks = deps.webhooks;
     this.#lifecycle = deps.lifecycle;
     this.#cache = deps.cache;
     this.#cacheOptions = options.cache;
@@ -284,11 +295,13 @@ export class Admission extends EventEmitter {
     const { principal } = access;
     const model = chooseModel(this.#provider, access, request.model);
     checkFeatures(this.#provider, request);
+    const webhook = this.#webhooks?.ofRequest(request, face === undefined ? '' : 'sluice.');
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
     record.submittedMs = this.#nowMs();
     record.part = part;
     record.near = near;
     if (face !== undefined) record.extra = { face };
+    if (webhook !== undefined) record.extra = { ...record.extra, webhook };
     if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
     this.#pending += 1;
     try {

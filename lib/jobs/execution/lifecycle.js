@@ -247,6 +247,7 @@ export class JobLifecycle extends EventEmitter {
    * @param {import('../../internal/util/http-error.js').HttpError} error the refusal
    */
   rollbackJob(record, { wireCode: code, message, type }) {
+    record.refused = true;
     for (const handle of [record.handle, ...record.siblings]) this.#hub.unrecord(handle);
     this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
     if (!record.providerDone) record.abort.abort();
