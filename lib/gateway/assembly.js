@@ -26,6 +26,7 @@ import { JobHub } from '../streams/hub.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
+import { overheadMsOf } from '../jobs/execution/overhead.js';
 import { openJobStore } from '../jobs/storage/job-store.js';
 import { runningLogBytes } from './running-logs.js';
 
@@ -191,7 +192,7 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
   lifecycle.on('restored', settle);
   lifecycle.on('settled', billing.releaseOrphans);
   lifecycle.on('ended', (record, state) => {
-    metrics.observe(state);
+    metrics.observe(state, overheadMsOf(record, state.metrics.duration_ms));
     const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
     if (record.answer === undefined) metrics.observeUpstream(record, figures);

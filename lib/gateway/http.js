@@ -57,6 +57,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     bodyIdleMs: options.bodyIdleMs,
     stallMs: options.stallMs,
     memory,
+    onAnswer: (route, status) => metrics.responses.inc({ route, status }),
     log: options.logger,
   });
 }

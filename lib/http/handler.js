@@ -41,9 +41,15 @@ import { setRequestId } from './middleware/request-id.js';
  * @property {number} stallMs how long a client may take nothing of its answer
  * @property {number} bodyIdleMs how long a client may send no byte of a body
  * @property {import('../internal/util/memory-budget.js').MemoryBudget} memory
+ * @property {(route: string, status: number) => void} [onAnswer] called for each answer when it is
+ *   over; of a stream with a socket of its own, once its head is sent. `route` is a path of the table, or
+ *   `unknown`
  * @property {() => void} checkOpen throws an HttpError once the gateway is closed
  * @property {import('../internal/util/logger.js').Logger} log
  */
+
+/** Label of the route of requests for other paths. */
+const UNKNOWN_ROUTE = 'unknown';
 
 /** Malformed paths with this prefix are answered here instead of passed on. */
 const OWN_PREFIX = '/v1/';
@@ -171,10 +177,14 @@ export function createHandler(deps) {
       return;
     }
     setHeaders(res, HEADERS);
+    const route = typeof found === 'object' ? found.route : UNKNOWN_ROUTE;
     const fail = (/** @type {unknown} */ error) => {
       sendError(error, req, res, log);
       discard(req, res);
     };
+    res.once('close', () => {
+      if (res.headersSent) deps.onAnswer?.(route, res.statusCode);
+    });
     if (found === undefined) fail(routeNotFound(req.method));
     else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
     else answer(found, { prefix, queryString }, req, res).catch(fail);

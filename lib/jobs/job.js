@@ -34,6 +34,12 @@ import { randomBytes } from 'node:crypto';
  */
 
 /**
+ * One call of the provider for a record. `endMs` is set when the record goes on after it; the last call
+ * ends with the record.
+ * @typedef {{startMs: number, endMs?: number}} ProviderCall
+ */
+
+/**
  * The id of the log of a job's further answer.
  * @param {string} id of the job
  * @param {number} choice from 1
@@ -74,6 +80,13 @@ export class JobRecord {
     this.peers = [];
     /** Returns to the queue after a failed attempt. */
     this.requeued = 0;
+    /** When its admission began and ended, on the monotonic clock; undefined for a restored job. */
+    /** @type {number | undefined} */
+    this.submittedMs = undefined;
+    /** @type {number | undefined} */
+    this.acceptedMs = undefined;
+    /** Its own calls of the provider, on the monotonic clock. @type {ProviderCall[]} */
+    this.calls = [];
     /** Start of the current attempt, in milliseconds after the first one's. */
     this.attemptOffsetMs = 0;
     /** Its way through the upstreams, while it runs. @type {Route | undefined} */

@@ -120,6 +120,7 @@ export class Admission extends EventEmitter {
   #store;
   #memory;
   #turns;
+  #nowMs;
   #closed = false;
   #pending = 0;
 
@@ -151,6 +152,7 @@ export class Admission extends EventEmitter {
       file: store,
     });
     this.#store = store;
+    this.#nowMs = deps.nowMs;
     this.#memory = deps.memory;
     this.#turns = deps.turns;
     this.#lifecycle = deps.lifecycle;
@@ -283,6 +285,7 @@ export class Admission extends EventEmitter {
     const model = chooseModel(this.#provider, access, request.model);
     checkFeatures(this.#provider, request);
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
+    record.submittedMs = this.#nowMs();
     record.part = part;
     record.near = near;
     if (face !== undefined) record.extra = { face };

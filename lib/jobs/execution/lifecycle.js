@@ -11,11 +11,12 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
- * an answer once, with the answer's record. `begun` is emitted once, at the first entry of any log of a
+ * an answer once, with the answer's record; `attemptFailed` at its end if another one may follow. `begun` is emitted once, at the first entry of any log of a
  * job that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
  * `settled` once all jobs of earlier processes have ended.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
- *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
+ *   attempt: [record: JobRecord],
+ *   attemptFailed: [record: JobRecord, failure: import('./failure.js').Failure], begun: [record: JobRecord], restored: [record: JobRecord],
  *   ended: [record: JobRecord, state: JobState], purged: [record: JobRecord], settled: []}}
  *   LifecycleEvents
  */
@@ -99,7 +100,8 @@ export class JobLifecycle extends EventEmitter {
     const request = /** @type {import('../checked-request.js').CheckedRequest} */ (record.request);
     const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
     const retentionMs = this.#retentionMsOf(record);
-    record.deadlineMs = this.#nowMs() + maxWallMs;
+    record.acceptedMs = this.#nowMs();
+    record.deadlineMs = record.acceptedMs + maxWallMs;
     record.purgeDueMs = record.deadlineMs + retentionMs;
     const copyTo = record.part?.copyTo;
     const promptTokens = estimatePromptTokens(request);
@@ -169,6 +171,7 @@ export class JobLifecycle extends EventEmitter {
     record.beginAttempt();
     const handles = [record.handle, ...record.siblings];
     const nowMs = this.#nowMs();
+    record.calls.push({ startMs: nowMs });
     const members = upstream === undefined ? undefined : { upstream };
     if (record.attempts === 1) {
       this.#startedAtMs.set(record, nowMs);
@@ -180,6 +183,17 @@ export class JobLifecycle extends EventEmitter {
     this.emit('attempt', record);
     for (const job of record.jobs) this.emit(job.attempts === 1 ? 'started' : 'retry', job);
     return true;
+  }
+
+  /**
+   * Ends an attempt that another one may follow. The last attempt of a record ends with it.
+   * @param {JobRecord} record whose attempt failed before its first token
+   * @param {import('./failure.js').Failure} failure
+   */
+  failAttempt(record, failure) {
+    const call = record.calls.at(-1);
+    if (call !== undefined) call.endMs = this.#nowMs();
+    this.emit('attemptFailed', record, failure);
   }
 
   /** @param {JobRecord} record that joins an answer with a running attempt */
