@@ -124,10 +124,11 @@ export function createHandler(deps) {
     if (body === 'none') discard(req, res);
     if (body === 'none' || body === 'stream') return undefined;
     const watch = { memory, principal, resource, idleMs: deps.bodyIdleMs, bytesMax: bodyBytesMax };
+    const [optional, exact] = [body === 'optional-json', body === 'exact-json'];
     return guardBody(req, res, watch, () =>
       body === 'bytes'
         ? readBytes(req, bodyBytesMax)
-        : readJson(req, bodyBytesMax, { optional: body === 'optional-json', onBytes }),
+        : readJson(req, bodyBytesMax, { optional, exact, onBytes }),
     );
   }
 

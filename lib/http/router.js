@@ -24,8 +24,9 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {'caller' | 'stream' | 'admin' | 'metrics' | 'none'} [auth] `caller` (default): a key,
  *   where there are keys; `stream`: or a signed URL; `admin`: an administrator; `metrics`: an
  *   administrator, where there are keys; `none`: anyone, also after the gateway has closed
- * @property {'none' | 'json' | 'optional-json' | 'bytes' | 'stream'} [body] how the body is read
- *   before `handle`; `none` (default): discarded, `stream`: left to `handle`
+ * @property {'none' | 'json' | 'exact-json' | 'optional-json' | 'bytes' | 'stream'} [body] how the body is
+ *   read before `handle`; `none` (default): discarded, `stream`: left to `handle`, `exact-json`: integers
+ *   keep their digits, see `parseExact`
  * @property {boolean} [digest] whether the bytes of a JSON body are digested; default false
  * @property {number} [bodyBytesMax] default: the handler's
  * @property {string} [resource] resource named when the memory budget refuses the body; default

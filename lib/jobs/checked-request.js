@@ -15,6 +15,7 @@ import {
   schemaRefusal,
 } from './request.js';
 import { schemaCheck } from '../internal/util/request-schema.js';
+import { rounded } from '../internal/util/exact-json.js';
 
 /** @typedef {import('./request.js').JobRequest} JobRequest */
 
@@ -24,6 +25,8 @@ import { schemaCheck } from '../internal/util/request-schema.js';
  * @property {number} [n] answers to the one request
  * @property {string} [instructions] of one turn: a system message before those of its conversation, which
  *   does not keep it
+ * @property {import('../providers/shared/messages.js').ChatMessage[]} [history] of the turn: those of
+ *   `messages` that are earlier ones of its conversation
  * @property {Record<string, unknown>} [passed] further members of the upstream call's body
  */
 
@@ -65,6 +68,7 @@ export function fromJobRequest(request) {
   const { extra_body: extra, ...rest } = request;
   /** @type {Record<string, any>} */
   const own = rest;
+  if (own.metadata !== undefined) own.metadata = rounded(own.metadata);
   /** @type {Record<string, unknown>} */
   const passed = {};
   for (const name of PASSED_NAMES) {
@@ -99,7 +103,8 @@ const interpretedSchema = {
       minItems: 1,
     },
     stop: { type: ['string', 'array', 'null'], items: { type: 'string' } },
-    temperature: orNull(ofJob.temperature),
+    // Its range is for the upstream to judge: some servers take more than 2.
+    temperature: orNull({ type: 'number' }),
     max_tokens: tokenLimit,
     max_completion_tokens: tokenLimit,
     n: { type: ['integer', 'null'], minimum: 1, maximum: CHOICES_MAX },
@@ -143,7 +148,7 @@ export function fromInterpreted({ request, passed = {}, options = {} }) {
   for (const [name, value] of Object.entries(request)) {
     if (value === undefined) continue;
     if (value === null || name === 'user' || name === 'metadata') others[name] = value;
-    if (value !== null && name !== 'user') own[name] = value;
+    if (value !== null && name !== 'user') own[name] = name === 'metadata' ? rounded(value) : value;
   }
   checkQuestion(own);
   checkMetadataSize(own.metadata);

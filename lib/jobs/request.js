@@ -5,6 +5,7 @@
 import { badRequest } from '../internal/util/http-error.js';
 import { dotted, problemOf, schemaCheck } from '../internal/util/request-schema.js';
 import { checkMessages, messagesSchema } from './messages.js';
+import { rounded } from '../internal/util/exact-json.js';
 
 /** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
 
@@ -221,7 +222,10 @@ export function checkContents(body) {
  * @throws {import('../internal/util/http-error.js').HttpError} 400, naming the field in `param`
  */
 export function checkJobRequest(body) {
-  if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
+  // The schema takes no `ExactNumber` for a number.
+  if (!validate(body) && !validate(rounded(body))) {
+    throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
+  }
   const request = /** @type {JobRequest} */ (body);
   checkContents(request);
   checkQuestion(request);

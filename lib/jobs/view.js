@@ -17,6 +17,7 @@ import { badRequest } from '../internal/util/http-error.js';
  * @property {import('../streams/events.js').EventMetrics} metrics as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of a failed job
  * @property {string} [reason] why it completed or was cancelled
+ * @property {string} [stopSequence] the stop string that ended its text, where it is known
  * @property {import('./job.js').CacheResult} [cache] source of its answer, if it may be shared
  * @property {Record<string, unknown>} [metadata] as submitted
  * @property {string} [conversationId] conversation of its turn
@@ -81,6 +82,7 @@ export function describeState(record, state, { text }) {
     metrics: state.metrics,
     ...(state.error && { error: state.error }),
     ...(state.reason && { reason: state.reason }),
+    ...(state.stop_sequence !== undefined && { stopSequence: state.stop_sequence }),
     ...(record.cache && { cache: record.cache }),
     ...(record.metadata && { metadata: record.metadata }),
     ...(typeof conversationId === 'string' && { conversationId }),

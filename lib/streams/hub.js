@@ -10,6 +10,7 @@ import { Relays } from './relays.js';
 import { Shards } from './shards.js';
 import { Subscriptions } from './subscriptions.js';
 import { nativeTerminal } from './terminal.js';
+import { parseExact } from '../internal/util/exact-json.js';
 
 /** @typedef {import('./types.js').JobState} JobState */
 /** @typedef {import('./types.js').TerminalInput} TerminalInput */
@@ -487,7 +488,7 @@ export class JobHub {
         this.#relays.onOver(a);
         break;
       case EventKind.REPLY:
-        this.#replies.settle(a, b === '' ? null : JSON.parse(b));
+        this.#replies.settle(a, b === '' ? null : parseExact(b));
         break;
     }
   }
