@@ -227,11 +227,12 @@ export class GatewayMetrics {
       upstreams === undefined ? undefined : addUpstreamMetrics(registers, upstreams);
     this.webhookDeliveries = addWebhookMetrics(registers, () => stats().webhooks);
     addMemoryMetrics(registers, () => stats().memory);
-    if (durable)
-      {addStoreMetrics(
+    if (durable) {
+      addStoreMetrics(
         registers,
         () => /** @type {import('./metric-groups.js').StoreFigures} */ (stats().store),
-      );}
+      );
+    }
     if (processDefaults) collectDefaultMetrics({ register: registry });
   }
 
