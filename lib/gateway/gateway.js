@@ -6,16 +6,20 @@ import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
 import { fetchFrom } from '../http/fetch.js';
-import { describeJob, describeJobs } from '../jobs/view.js';
+import { describeJob } from '../jobs/view.js';
 import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { listen } from '../http/server.js';
+import { checkShared } from './shared-options.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+
+/** How long `listen()` waits for Redis before it listens all the same. */
+const FIRST_ANSWER_MS = 2000;
 
 /**
  * Turns prompts into jobs, streams their tokens, and serves both over HTTP. Created by
@@ -93,7 +97,7 @@ export class Gateway extends EventEmitter {
    */
   async get(id, options) {
     const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
-    const record = this.#parts.lifecycle.jobs.get(id, principal);
+    const record = await this.#parts.directory.find(id, principal);
     return record === undefined ? undefined : describeJob(this.#parts.hub, record, { text: true });
   }
 
@@ -112,7 +116,7 @@ export class Gateway extends EventEmitter {
       after,
       status,
     });
-    return describeJobs(this.#parts.hub, this.#parts.lifecycle.jobs, { ...query, principal });
+    return this.#parts.directory.list({ ...query, principal });
   }
 
   /**
@@ -124,9 +128,8 @@ export class Gateway extends EventEmitter {
    */
   async cancel(id, options) {
     const { principal = ANONYMOUS } = checkOptions('cancel', options, ['principal']);
-    const record = this.#parts.lifecycle.jobs.get(id, principal);
-    if (record === undefined) throw jobNotFound();
-    this.#parts.lifecycle.cancel(record, 'client_request');
+    const record = await this.#find(id, principal);
+    await this.#parts.directory.cancel(record, 'client_request');
     const job = await describeJob(this.#parts.hub, record, { text: true });
     if (job === undefined) throw jobNotFound();
     return job;
@@ -143,9 +146,7 @@ export class Gateway extends EventEmitter {
    */
   async delete(id, options) {
     const { principal = ANONYMOUS } = checkOptions('options', options, ['principal']);
-    const record = this.#parts.lifecycle.jobs.get(id, principal);
-    if (record === undefined) throw jobNotFound();
-    await this.#parts.erasure.job(record);
+    await this.#parts.erasure.job(await this.#find(id, principal));
   }
 
   /**
@@ -206,21 +207,35 @@ export class Gateway extends EventEmitter {
    * @param {string} id of a job, a workflow or a crawl
    * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
    * @returns {AsyncIterable<Event>}
-   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
+   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`. With `redis` the
+   *   first `next()` rejects with it, because other processes have jobs, too
    */
   stream(id, options) {
     const known = ['lastEventId', 'signal', 'principal'];
     const { lastEventId, signal, principal = ANONYMOUS } = checkOptions('stream', options, known);
+    const { lifecycle, operations, deployed, hub } = this.#parts;
     const record =
-      this.#parts.lifecycle.jobs.get(id, principal) ??
-      this.#parts.operations.find('workflow', id, principal) ??
-      this.#parts.operations.find('crawl', id, principal);
-    if (record === undefined) throw jobNotFound();
+      lifecycle.jobs.get(id, principal) ??
+      operations.find('workflow', id, principal) ??
+      operations.find('crawl', id, principal);
+    if (record === undefined && deployed === undefined) throw jobNotFound();
     if (this.#hubClosed) throw draining();
-    return streamEvents(this.#parts.hub, record, {
-      lastEventId,
-      signal: checkSignal('signal', signal),
-    });
+    const find = deployed && (() => this.#find(id, principal));
+    const own = { lastEventId, signal: checkSignal('signal', signal) };
+    return streamEvents(hub, { handle: record?.handle, find }, own);
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} principal
+   * @returns {Promise<JobRecord>}
+   * @throws {HttpError} 404 `job_not_found`
+   */
+  async #find(id, principal) {
+    if (this.#hubClosed) throw draining();
+    const record = await this.#parts.directory.find(id, principal);
+    if (record === undefined) throw jobNotFound();
+    return record;
   }
 
   // ---------------------------------------------------------------- serving and closing
@@ -266,6 +281,7 @@ export class Gateway extends EventEmitter {
     // A model that fails to load must fail the start instead of the first request.
     if (!gate.draining) await own.provider.ready?.();
     await store?.restored;
+    await this.#parts.deployed?.cluster.ready(FIRST_ANSWER_MS);
     if (gate.draining) throw draining();
     const { authenticate, egress, logger: log, bodyIdleMs, maxBodyBytes: bodyBytesMax } = own;
     const onRefused = (/** @type {'all' | 'address'} */ limit) =>
@@ -289,7 +305,9 @@ export class Gateway extends EventEmitter {
    * @throws {TypeError | RangeError} naming the invalid member; the current configuration is kept
    */
   reload(options) {
-    this.#parts.access.reload(checkReloadOptions(options));
+    const access = checkReloadOptions(options);
+    if (this.#parts.options.redis !== undefined) checkShared(access);
+    this.#parts.access.reload(access);
     this.#parts.reservations.reload();
   }
 
@@ -317,11 +335,13 @@ export class Gateway extends EventEmitter {
       await shutDown(this.#parts, { drainMs, servers: this.#servers });
     } finally {
       this.#hubClosed = true;
-      const { cache, hub, store, memory } = this.#parts;
+      const { cache, hub, store, memory, deployed } = this.#parts;
       memory.close();
       cache.close();
-      if (store !== undefined) await hub.flush();
+      if (store !== undefined || deployed !== undefined) await hub.flush();
+      await deployed?.deployment.leave();
       hub.close();
+      deployed?.close();
       await store?.close();
     }
   }

@@ -70,6 +70,8 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
+    /** Number of the attempt that this process begins first; above 1 for a job of another one. */
+    this.firstAttempt = 1;
     /** Whether one of its logs has an entry; known of jobs that a face waits for. */
     this.begun = false;
     /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */

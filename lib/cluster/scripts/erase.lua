@@ -1,0 +1,15 @@
+-- Erases an ended job and its idempotency key.
+--
+-- KEYS  job:<id>
+-- ARGV  prefix, id, principal
+-- Answers 'OK'; 'GONE', also for a job of another principal; 'OPEN', it has not ended.
+local prefix, id, principal = ARGV[1], ARGV[2], ARGV[3]
+local job = KEYS[1]
+
+local status, of, choices, key =
+  unpack(redis.call('HMGET', job, 'status', 'principal', 'choices', 'key'))
+if not status or of ~= principal then return 'GONE' end
+if not ENDED[status] then return 'OPEN' end
+if key and redis.call('HGET', prefix .. key, 'job') == id then redis.call('DEL', prefix .. key) end
+delete_job(prefix, id, principal, choices)
+return 'OK'
