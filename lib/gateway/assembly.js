@@ -171,7 +171,7 @@ export function createParts(checked) {
   memory.gauge('kv', () => namespaces.bytes);
   memory.gauge('watches', () => namespaces.watchBytes);
   deployed?.addMetrics(metrics.registry);
-  const directory = deployed?.replicas ?? new LocalJobs({ hub, lifecycle });
+  const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;

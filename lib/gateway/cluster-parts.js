@@ -4,6 +4,7 @@ import { FaceStore } from '../cluster/face-store.js';
 import { Presence } from '../cluster/presence.js';
 import { RedisLink } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
+import { Replicas } from '../cluster/replicas.js';
 import { SharedOrphans } from '../http/faces/shared-orphans.js';
 import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
 import { addClusterMetrics } from './cluster-metrics.js';
@@ -50,8 +51,9 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   const { logger: log, maxWallMs, retentionMs } = options;
   const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
   const { leaseMs } = redis;
-  const replicas = new RemoteJobs({
-    ...{ hub, cluster, lifecycle, leaseMs, nowMs },
+  const replicas = new Replicas({ hub, cluster, lifecycle, leaseMs, nowMs });
+  const directory = new RemoteJobs({
+    ...{ hub, cluster, lifecycle, replicas },
     endByForce: async (id, owner) => {
       await deployment.failover.take(id, owner, 'cancel');
     },
@@ -69,9 +71,9 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   });
   const store = new FaceStore(cluster.redis);
   const faces = {
-    orphans: new SharedOrphans({ store, directory: replicas }),
+    orphans: new SharedOrphans({ store, directory }),
     chats: new SharedUiChats({
-      ...{ store, directory: replicas },
+      ...{ store, directory },
       ttlMs: maxWallMs + retentionMs + CHAT_SPARE_MS,
     }),
     events: [lifecycle, replicas],
@@ -93,7 +95,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   });
 
   return {
-    ...{ cluster, deployment, replicas, faces },
+    ...{ cluster, deployment, directory, faces },
     /** @param {import('prom-client').Registry} registry */
     addMetrics(registry) {
       const { observeRoundtrip } = addClusterMetrics(registry, figures);

@@ -7,7 +7,7 @@ import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
 import { fetchFrom } from '../http/fetch.js';
 import { describeJob } from '../jobs/view.js';
-import { draining, jobNotFound } from '../jobs/errors.js';
+import { draining, jobNotFound, notShared } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { listen } from '../http/server.js';
@@ -146,7 +146,10 @@ export class Gateway extends EventEmitter {
    */
   async delete(id, options) {
     const { principal = ANONYMOUS } = checkOptions('options', options, ['principal']);
-    await this.#parts.erasure.job(await this.#find(id, principal));
+    const record = await this.#find(id, principal);
+    const { erasure, deployed } = this.#parts;
+    if (deployed === undefined) await erasure.job(record);
+    else await deployed.directory.erase(record, (own) => erasure.job(own));
   }
 
   /**
@@ -158,31 +161,44 @@ export class Gateway extends EventEmitter {
    * @throws {import('../internal/util/http-error.js').HttpError} as `delete`
    */
   async erasePrincipal(principal) {
-    await this.#parts.erasure.principal(checkString('principal', principal));
+    checkString('principal', principal);
+    if (this.#parts.deployed !== undefined) throw notShared('Erasures of principals');
+    await this.#parts.erasure.principal(principal);
+  }
+
+  /**
+   * @param {string} what a feature, in the plural
+   * @throws {HttpError} `ERR_NOT_SHARED` with `redis`
+   */
+  #checkAlone(what) {
+    if (this.#parts.deployed !== undefined) throw notShared(what);
   }
 
   /** Conversations: see `lib/services/conversations/service.js`. */
   get conversations() {
+    this.#checkAlone('Conversations');
     return this.#parts.conversations;
   }
 
   /** Workflows: see `lib/services/workflows/service.js`. */
   get workflows() {
+    this.#checkAlone('Workflows');
     return this.#parts.workflows;
   }
 
   /** @type {import('../services/workflows/service.js').Workflows['submit']} `gateway.workflows.submit` */
-  submitWorkflow(request, options) {
-    return this.#parts.workflows.submit(request, options);
+  async submitWorkflow(request, options) {
+    return this.workflows.submit(request, options);
   }
 
   /** @type {import('../services/workflows/service.js').Workflows['get']} `gateway.workflows.get` */
-  workflow(id, options) {
-    return this.#parts.workflows.get(id, options);
+  async workflow(id, options) {
+    return this.workflows.get(id, options);
   }
 
   /** Accounts, transfers and usage: see `lib/services/billing/service.js`. */
   get credits() {
+    this.#checkAlone('Accounts, transfers and usage');
     return this.#parts.billing.credits;
   }
 
@@ -197,6 +213,7 @@ export class Gateway extends EventEmitter {
 
   /** Crawls: see `lib/services/crawls/service.js`. */
   get crawls() {
+    this.#checkAlone('Crawls');
     return this.#parts.crawls;
   }
 

@@ -31,9 +31,8 @@ import { parseExact } from '../internal/util/exact-json.js';
  * last two was purged.
  * @typedef {{begun: [handle: number], ended: [handle: number, state: JobState],
  *   purged: [handle: number], abandoned: [handle: number], fenced: [handle: number, told: boolean],
- *   dataLoss: [handle: number], replicaMissing: [handle: number],
- *   replicaBroken: [handle: number, problem: string],
- *   readers: [handle: number, present: boolean]}} HubEventMap
+ *   readers: [handle: number, present: boolean], dataLoss: [handle: number], replicaMissing: [handle: number],
+ *   replicaBroken: [handle: number, problem: string]}} HubEventMap
  */
 
 /** @typedef {EventEmitter<HubEventMap>} HubEvents */
@@ -85,10 +84,10 @@ export class JobHub {
    * @param {number} options.stallMs without progress before a subscriber is cut off
    * @param {number} options.retryMs the reconnection time that EventSource receives
    * @param {object} [options.store] the native store of jobs with a record
-   * @param {boolean} [options.countReaders] whether it emits `readers`; default false
    * @param {import('./redis-link.js').RedisLink} [options.link] jobs with a record are written to Redis
    *   over it; on the first reactor
    * @param {number} [options.flushMs] between two writes to Redis; default 10
+   * @param {boolean} [options.countReaders] whether it emits `readers`; default false
    */
   constructor({
     reactors,
@@ -99,9 +98,9 @@ export class JobHub {
     stallMs,
     retryMs,
     store,
-    countReaders = false,
     link,
     flushMs = 10,
+    countReaders = false,
   }) {
     this.#reactors = reactors;
     this.#reactor = reactors[0];
