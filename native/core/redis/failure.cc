@@ -37,12 +37,12 @@ constexpr NameTable kMeanings(std::to_array<NamedValue<ErrorMeaning>>({
 }));
 
 // Redis 6.2 wraps what a script ran into: "ERR Error running script (call to f_SHA):
-// @user_script:3: OOM command not allowed ...".
+// @user_script:3: @user_script: 3: -OOM command not allowed ...".
 std::string_view inner_error(std::string_view error) {
   constexpr std::string_view kWrapper = "ERR Error running script";
   constexpr std::string_view kPlace = "@user_script:";
   if (!error.starts_with(kWrapper)) return error;
-  const std::size_t at = error.find(kPlace);
+  const std::size_t at = error.rfind(kPlace);
   if (at == std::string_view::npos) return error;
   std::string_view inner = error.substr(at + kPlace.size());
   while (!inner.empty() && !is_letter(inner.front())) inner.remove_prefix(1);
