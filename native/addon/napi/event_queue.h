@@ -30,6 +30,7 @@ enum class EventKind : std::uint8_t {
   kReply = 20,             // a: request, b: value
   kStoreWritten = 21,      // a: request, b: status
   kJobBegun = 22,          // a: job
+  kSubscriberWhole = 23,   // a: subscriber, b: frames as text
   kGraphStarted = 30,      // a: task, b: attempt, from 1
   kGraphRetrying = 31,     // a: task, b: [the attempt to come, milliseconds until then]
   kGraphCompleted = 32,    // a: task
