@@ -1,4 +1,5 @@
-import { randomBytes } from 'node:crypto';
+import { AbortState } from '../internal/util/abort.js';
+import { randomId } from '../internal/util/random-id.js';
 
 /** @typedef {import('./request.js').JobStatus} JobStatus */
 /** @typedef {'hit' | 'miss' | 'join'} CacheResult */
@@ -56,8 +57,7 @@ export class JobRecord {
    * @param {number} fields.createdAtMs wall-clock time
    */
   constructor({ principal, model, request, createdAtMs }) {
-    // 144 random bits: unguessable and unique.
-    this.id = `job_${randomBytes(18).toString('base64url')}`;
+    this.id = randomId('job');
     /** Id of the record in a Pipeline. */
     this.request_id = this.id;
     this.principal = principal;
@@ -132,7 +132,7 @@ export class JobRecord {
     /** Settles once its row is in the data file, if there is one. @type {Promise<void> | undefined} */
     this.written = undefined;
     /** Aborts when the job ends other than by its provider: queue and provider stop. */
-    this.abort = new AbortController();
+    this.abort = new AbortState();
   }
 
   /** The jobs that a call of the provider is for. @returns {Iterable<JobRecord>} */

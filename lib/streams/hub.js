@@ -567,6 +567,9 @@ export class JobHub {
       case EventKind.SUBSCRIBER_OPEN:
         this.#subscriptions.onOpen(a, b === 1);
         break;
+      case EventKind.SUBSCRIBER_WHOLE:
+        this.#subscriptions.onWhole(a, b);
+        break;
       case EventKind.SUBSCRIBER_FRAMES:
         this.#subscriptions.onFrames(a, b);
         break;

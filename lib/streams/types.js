@@ -133,6 +133,8 @@
  *   end of its job, and no other call follows
  * @property {(frames: Buffer) => void} [onFrames] receives SSE frames; the first after a first
  *   `acknowledge()`, none after a successful `attachSocket()`
+ * @property {(frames: string) => void} [onWhole] called in place of all others where the jobs have ended
+ *   with short logs: receives all frames. Without it, and with a face, these come as any
  * @property {(events: string[]) => void} [onEvents] receives id, type, JSON, id, type, JSON, ... in
  *   place of frames, in a handler without `onFrames`
  * @property {(reason: EndReason) => void} onEnd called last

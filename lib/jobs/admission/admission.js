@@ -24,7 +24,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @property {string} [idempotencyKey]
  * @property {string} [cacheControl] a `Cache-Control` header
  * @property {string} [endpoint] endpoint of the request; default that of jobs
- * @property {AbortSignal} [signal] gives up waiting for room; ignored with a key, because other
+ * @property {import('../../internal/util/abort.js').Abortable} [signal] gives up waiting for room; ignored with a key, because other
  *   requests may wait for its outcome
  * @property {number} [near] handle of a job whose reactor it shares
  * @property {unknown} [face] plain JSON of the route that interpreted the request; kept in
@@ -66,7 +66,7 @@ import { whenAborted } from '../../internal/util/abort.js';
 /**
  * Interface of conversation turns for admission.
  * @typedef {object} TurnsPort
- * @property {(record: JobRecord, signal?: AbortSignal) =>
+ * @property {(record: JobRecord, signal?: import('../../internal/util/abort.js').Abortable) =>
  *   Promise<CheckedRequest>} begin resolves with the request for the provider,
  *   the history included
  * @property {(record: JobRecord) => void} rollback undoes `begin`
@@ -421,7 +421,7 @@ export class Admission extends EventEmitter {
   /**
    * Resolves when the record is in the queue.
    * @param {JobRecord} record
-   * @param {AbortSignal | undefined} signal
+   * @param {import('../../internal/util/abort.js').Abortable | undefined} signal
    * @param {() => void} onAccepted called once it is queued, before dispatch; not called after the
    *   wait was aborted
    */
@@ -434,21 +434,22 @@ export class Admission extends EventEmitter {
     const giveUp = (/** @type {unknown} */ reason) => {
       if (!record.accepted) abort.abort(reason);
     };
-    const timer =
-      part === undefined ? setTimeout(() => giveUp(overloaded()), this.#waitMs) : undefined;
+    const queued = this.#pipeline.submit(record, {
+      signal: /** @type {any} */ (abort),
+      // Room may become free after the wait was aborted: the queue then drops the record.
+      onAccepted: () => !abort.aborted && onAccepted(),
+    });
+    const waits = part === undefined && !record.accepted;
+    const timer = waits ? setTimeout(() => giveUp(overloaded()), this.#waitMs) : undefined;
     const release = whenAborted(signal, () => giveUp(signal?.reason));
     try {
-      await this.#pipeline.submit(record, {
-        signal: abort.signal,
-        // Room may become free after the wait was aborted: the queue then drops the record.
-        onAccepted: () => !abort.signal.aborted && onAccepted(),
-      });
+      await queued;
     } catch (/** @type {any} */ error) {
       throw error?.code === 'ERR_PIPELINE_CLOSED' ? draining() : error;
     } finally {
       clearTimeout(timer);
       release();
     }
-    if (!record.accepted) abort.signal.throwIfAborted();
+    if (!record.accepted) abort.throwIfAborted();
   }
 }

@@ -249,7 +249,7 @@ export class JobLifecycle extends EventEmitter {
    * @returns {boolean} false: the job has ended, and the provider must not be called
    */
   beginAttempt(record, upstream) {
-    if (record.abort.signal.aborted) return false;
+    if (record.abort.aborted) return false;
     record.ownUpstream = upstream;
     record.beginAttempt();
     const handles = [record.handle, ...record.siblings];
