@@ -42,7 +42,10 @@ const PARAM_LENGTH_MAX = 1 << 20;
 /** Bounds the work for a path of many slashes. */
 const PREFIX_SEGMENTS_MAX = 16;
 
-/** @typedef {{methods: Methods, allow: string, params: Record<string, string | undefined>}} Found */
+/**
+ * @typedef {{route: string, methods: Methods, allow: string, params: Record<string, string | undefined>}}
+ *   Found `route`: its path in the table
+ */
 
 /** The routes of one handler. Stateless after construction. */
 export class Router {
@@ -56,7 +59,7 @@ export class Router {
       onBadUrl: () => {},
     });
     for (const [path, methods] of Object.entries(routes)) {
-      const store = { methods, allow: allowOf(methods) };
+      const store = { route: path, methods, allow: allowOf(methods) };
       this.#finder.on('GET', path, () => {}, store);
     }
   }

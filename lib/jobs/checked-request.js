@@ -9,6 +9,7 @@ import {
   checkMetadataSize,
   checkQuestion,
   checkTurn,
+  checkWebhook,
   jobOptions,
   jobSchema,
   schemaRefusal,
@@ -32,7 +33,8 @@ import { rounded } from '../internal/util/exact-json.js';
 /** @typedef {JobRequest & CheckedMembers} CheckedRequest */
 
 /** @typedef {'on_disconnect' | 'disconnect_grace_ms' | 'max_wall_ms'} TimingOptionName */
-/** @typedef {TimingOptionName | 'cache' | 'conversation_id' | 'on_busy'} JobOptionName */
+/** @typedef {TimingOptionName | 'cache' | 'conversation_id' | 'on_busy' | 'webhook_url'
+ *   | 'webhook_text'} JobOptionName */
 
 /**
  * The options of a job, under the names of `POST /v1/jobs`.
@@ -125,6 +127,7 @@ function checkedOptions(options) {
   }
   const checked = /** @type {JobOptions} */ (options);
   checkTurn(checked, 'sluice.');
+  checkWebhook(checked, 'sluice.');
   return checked;
 }
 

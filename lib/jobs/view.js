@@ -56,7 +56,16 @@ export async function describeJobs(hub, jobs, query) {
 export async function describeJob(hub, record, { text }) {
   const listed = !text && record.ended;
   const state = listed ? record.final : await hub.snapshot(record.handle, { text });
-  if (state === null) return undefined;
+  return state === null ? undefined : describeState(record, state, { text });
+}
+
+/**
+ * @param {import('./job.js').JobRecord} record
+ * @param {any} state of the hub
+ * @param {{text: boolean}} options
+ * @returns {Job}
+ */
+export function describeState(record, state, { text }) {
   const conversationId = record.extra?.conversation_id;
   return {
     id: record.id,

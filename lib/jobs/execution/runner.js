@@ -136,7 +136,11 @@ export class JobRunner {
       hub: this.#hub,
       limitTokens: !this.#provider.enforcesMaxTokens,
       exposeErrors: this.#exposeErrors,
-      mayRetry: (failure) => this.#lifecycle.mayRetry(record, failure),
+      mayRetry: (failure) => {
+        if (!this.#lifecycle.mayRetry(record, failure)) return false;
+        this.#lifecycle.failAttempt(record, failure);
+        return true;
+      },
     });
   }
 
@@ -217,8 +221,14 @@ export class JobRunner {
       run.whenDone(() => resolve(iterator && release(iterator)));
       if (run.done) return;
       try {
-        const { signal } = run.record.abort;
-        iterator = start(provider.generate?.(request, { signal }));
+        const { abort } = run.record;
+        // Read on demand: a provider that ignores its signal makes none.
+        const options = {
+          get signal() {
+            return abort.signal;
+          },
+        };
+        iterator = start(provider.generate?.(request, options));
       } catch (error) {
         run.fail(error);
       }
