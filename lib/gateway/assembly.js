@@ -18,6 +18,7 @@ import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
+import { Telemetry } from '../services/telemetry/service.js';
 import { Turns } from '../services/conversations/turns.js';
 import { Webhooks } from '../services/webhooks/service.js';
 import { Workflows } from '../services/workflows/service.js';
@@ -69,15 +70,15 @@ function createJobs(options) {
     onSettled: () => lifecycle.emit('settled'),
   });
   const { provider, exposeErrors } = options;
-  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors });
-  return {
-    store,
-    hub,
-    memory,
-    lifecycle,
-    pipeline: createJobPipeline(options, runner),
-    cache: new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock }),
-  };
+  const telemetry = new Telemetry({
+    ...{ hub, provider, settings: options.telemetry, log: options.logger },
+    realTime: clock === undefined,
+  });
+  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
+  const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
+  telemetry.subscribe(lifecycle, cache);
+  const pipeline = createJobPipeline(options, runner);
+  return { store, hub, memory, lifecycle, pipeline, cache, telemetry };
 }
 
 /**
@@ -134,7 +135,7 @@ export function createParts(checked) {
   const access = new AccessControl(options.policy, options.corsOrigins);
   const streamUrls = new StreamUrls(access, { unixMs, nowMs: monotonicClock(clock) });
   const jobs = createJobs(options);
-  const { hub, lifecycle, pipeline, cache, store, memory } = jobs;
+  const { hub, lifecycle, pipeline, cache, store, memory, telemetry } = jobs;
   const reservations = new Reservations({ access, options });
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
@@ -161,6 +162,7 @@ export function createParts(checked) {
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const webhooks = createWebhooks(jobs, namespaces, metrics, options, () => all);
   const admission = new Admission({
+    context: () => telemetry.context(),
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
     ...{ billing: billing.jobs, memory, hasPrincipals },
   });
@@ -180,6 +182,7 @@ export function createParts(checked) {
   };
   const embeddings = new Embeddings({
     ...{ options, reservations, billing, memory },
+    onCall: () => telemetry.calls.observeEmbeddings(),
     ready: () => !gate.draining,
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });

@@ -129,6 +129,7 @@ export class Admission extends EventEmitter {
   #memory;
   #turns;
   #webhooks;
+  #context;
   #nowMs;
   #closed = false;
   #pending = 0;
@@ -144,6 +145,7 @@ export class Admission extends EventEmitter {
    * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations
    * @param {BillingPort} deps.billing
    * @param {TurnsPort} deps.turns
+   * @param {() => unknown} [deps.context] the context of the current request for traces; default: none
    * @param {WebhooksPort} [deps.webhooks] default: no job may have a `webhook_url`
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory
    *   only
@@ -166,6 +168,7 @@ export class Admission extends EventEmitter {
     this.#memory = deps.memory;
     this.#turns = deps.turns;
     this.#webhooks = deps.webhooks;
+    this.#context = deps.context;
     this.#lifecycle = deps.lifecycle;
     this.#cache = deps.cache;
     this.#cacheOptions = options.cache;
@@ -298,6 +301,7 @@ export class Admission extends EventEmitter {
     const webhook = this.#webhooks?.ofRequest(request, face === undefined ? '' : 'sluice.');
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
     record.submittedMs = this.#nowMs();
+    record.trace = this.#context?.();
     record.part = part;
     record.near = near;
     if (face !== undefined) record.extra = { face };
