@@ -364,10 +364,12 @@ export class JobLifecycle extends EventEmitter {
    */
   drop(record) {
     if (record.ended) return;
-    for (const handle of [record.handle, ...record.siblings]) this.#hub.unrecord(handle);
     this.#jobs.delete(record);
     if (!record.providerDone) record.abort.abort();
-    this.#purge(record);
+    for (const handle of [record.handle, ...record.siblings]) {
+      this.#hub.fence(handle);
+      this.#ofSiblings.delete(handle);
+    }
     record.reservation?.release();
     this.emit('dropped', record);
   }

@@ -252,6 +252,7 @@ void JobHub::purge(JobHandle handle, Nanos now) {
 void JobHub::fence(JobHandle handle, Nanos now) {
   Job* const job = find(handle);
   if (job == nullptr) return;
+  journal_.note_purged(*job, now);
   const bool told = job->log.end_published();
   if (!job->log.ended()) observer_.on_sealed(handle);
   erase(*job, "fenced", now);
