@@ -103,8 +103,8 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
         observeRoundtrip((answeredMs - sentMs) / 1000),
       );
     },
-    /** Whether Redis has answered within a lease. */
-    isReady: () => cluster.silentMs <= leaseMs,
+    /** Whether this process is a member of the deployment, and Redis has answered within a lease. */
+    isReady: () => cluster.isMember && cluster.silentMs <= leaseMs,
     close() {
       presence.close();
       link.close();
