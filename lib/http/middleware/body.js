@@ -45,7 +45,17 @@ export function isEmptyBody({ headers }) {
  * @returns {{type: string, charset: string | undefined}} both in lower case
  */
 export function contentTypeOf({ headers }) {
-  const [type, ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
+  const header = headers['content-type'] ?? '';
+  if (header !== lastContentType.header) lastContentType = { header, ...parseContentType(header) };
+  return lastContentType;
+}
+
+/** Clients send the same one again and again. */
+let lastContentType = { header: '', ...parseContentType('') };
+
+/** @param {string} header */
+function parseContentType(header) {
+  const [type, ...parameters] = header.toLowerCase().split(';');
   const charsets = parameters.map((each) => /^\s*charset\s*=\s*"?([^"]*)"?\s*$/.exec(each)?.[1]);
   return { type: type.trim(), charset: charsets.find((charset) => charset !== undefined) };
 }
@@ -146,6 +156,8 @@ export async function readJson(req, bytesMax, { optional = false, onBytes } = {}
   return bytes.length === 0 ? {} : parseJson(bytes);
 }
 
+const decoder = new TextDecoder();
+
 /**
  * @param {Buffer} bytes
  * @returns {unknown} undefined when there are none
@@ -156,7 +168,7 @@ export function parseJson(bytes) {
   try {
     // A decoder would insert replacement characters for invalid UTF-8 and change the text. It drops
     // a byte order mark.
-    if (isUtf8(bytes)) return JSON.parse(new TextDecoder().decode(bytes));
+    if (isUtf8(bytes)) return JSON.parse(decoder.decode(bytes));
   } catch {
     // Reported below.
   }

@@ -293,15 +293,16 @@ export class Admission extends EventEmitter {
       // A job without a turn is placed synchronously.
       const whole = alone ? request : await this.#turns.begin(record, submission.signal);
       if (!alone) checkFeatures(this.#provider, whole);
-      const place = () => this.#place(record, whole, submission, entries);
-      await place().catch(async (error) => {
+      try {
+        await this.#place(record, whole, submission, entries);
+      } catch (/** @type {any} */ error) {
         if (error?.status !== 429 && error?.status !== 402) throw error;
         // A client may read its job's terminal event, written by the reactor, before this thread
         // has released the job's reservation.
         await this.#hub.barrier();
-        await place();
-      });
-      await this.#written(record);
+        await this.#place(record, whole, submission, entries);
+      }
+      if (record.written !== undefined) await this.#written(record);
     } catch (error) {
       this.#turns.rollback(record);
       if (error instanceof HttpError) this.emit('refused', error, record);
