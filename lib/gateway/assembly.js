@@ -258,15 +258,21 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
     if (record.answer === undefined) metrics.observeUpstream(record, figures);
-    const err = record.failure?.logged;
-    log[status === 'failed' ? 'error' : 'info'](
-      {
-        ...{ job_id: id, principal, model, upstream, status, reason, error },
-        ...(status === 'failed' && err !== undefined && { err }),
-        ...{ cache: shared, attempts, ...figures },
-      },
-      'job ended',
-    );
+    const failed = status === 'failed';
+    const fields = {
+      job_id: id,
+      principal,
+      model,
+      upstream,
+      status,
+      reason,
+      error,
+      err: failed ? record.failure?.logged : undefined,
+      cache: shared,
+      attempts,
+      ...figures,
+    };
+    log[failed ? 'error' : 'info'](fields, 'job ended');
   });
   lifecycle.on('attempt', ({ attempts }) => {
     if (attempts > 1) metrics.retries.inc();

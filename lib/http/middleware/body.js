@@ -46,7 +46,17 @@ export function isEmptyBody({ headers }) {
  * @returns {{type: string, charset: string | undefined}} both in lower case
  */
 export function contentTypeOf({ headers }) {
-  const [type, ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
+  const header = headers['content-type'] ?? '';
+  if (header !== lastContentType.header) lastContentType = { header, ...parseContentType(header) };
+  return lastContentType;
+}
+
+/** Clients send the same one again and again. */
+let lastContentType = { header: '', ...parseContentType('') };
+
+/** @param {string} header */
+function parseContentType(header) {
+  const [type, ...parameters] = header.toLowerCase().split(';');
   const charsets = parameters.map((each) => /^\s*charset\s*=\s*"?([^"]*)"?\s*$/.exec(each)?.[1]);
   return { type: type.trim(), charset: charsets.find((charset) => charset !== undefined) };
 }
@@ -148,6 +158,8 @@ export async function readJson(req, bytesMax, { optional = false, exact = false,
   return bytes.length === 0 ? {} : parseJson(bytes, exact ? parseExact : JSON.parse);
 }
 
+const decoder = new TextDecoder();
+
 /**
  * @param {Buffer} bytes
  * @param {(text: string) => unknown} [parse]
@@ -159,7 +171,7 @@ export function parseJson(bytes, parse = JSON.parse) {
   try {
     // A decoder would insert replacement characters for invalid UTF-8 and change the text. It drops
     // a byte order mark.
-    if (isUtf8(bytes)) return parse(new TextDecoder().decode(bytes));
+    if (isUtf8(bytes)) return parse(decoder.decode(bytes));
   } catch {
     // Reported below.
   }

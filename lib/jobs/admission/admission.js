@@ -337,15 +337,16 @@ export class Admission extends EventEmitter {
         if (known !== undefined) return { record, known };
         isShared = true;
       }
-      const place = () => this.#place(record, whole, submission, entries);
-      await place().catch(async (error) => {
+      try {
+        await this.#place(record, whole, submission, entries);
+      } catch (/** @type {any} */ error) {
         if (error?.status !== 429 && error?.status !== 402) throw error;
         // A client may read its job's terminal event, written by the reactor, before this thread
         // has released the job's reservation.
         await this.#hub.barrier();
-        await place();
-      });
-      await this.#written(record);
+        await this.#place(record, whole, submission, entries);
+      }
+      if (record.written !== undefined) await this.#written(record);
       if (isShared) await this.#shared?.placed(record);
     } catch (error) {
       this.#turns.rollback(record);

@@ -143,11 +143,12 @@ export class JobRunner {
   async run(records) {
     const routed = this.#routed;
     if (routed !== undefined) return Promise.all(records.map((record) => routed.run(record)));
-    const wanted = records.filter((record) => this.#lifecycle.beginAttempt(record));
-    const runs = wanted.map((record) => this.#begin(record));
-    if (runs.length > 0) await this.#pump(runs, this.#provider);
-    const errors = new Map(runs.map((run) => [run.record, run.retryError]));
-    return records.map((record) => errors.get(record));
+    const runs = records.map((record) =>
+      this.#lifecycle.beginAttempt(record) ? this.#begin(record) : undefined,
+    );
+    const begun = runs.filter((run) => run !== undefined);
+    if (begun.length > 0) await this.#pump(begun, this.#provider);
+    return runs.map((run) => run?.retryError);
   }
 
   /** @param {import('../job.js').JobRecord} record */
@@ -231,6 +232,8 @@ export class JobRunner {
         if (run.done) return;
         try {
           if (step.done) {
+            // There is nothing left to stop.
+            iterator = undefined;
             run.complete(step.value || undefined);
             return;
           }
