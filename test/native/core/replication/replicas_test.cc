@@ -564,6 +564,7 @@ TEST_F(AdoptionTest, GrantsTheProducerAWindow) {
   take(1);
   b_.adopt(kReplica, "j", 1);
   EXPECT_TRUE(b_.hub.writable(kReplica));
+  EXPECT_EQ(b_.rec.window[kReplica], 256U) << "a producer that waits already is told";
   for (int i = 0; i < 256; ++i) b_.append(kReplica, "x");
   EXPECT_FALSE(b_.hub.writable(kReplica)) << "counted from the adoption";
 }
