@@ -1,5 +1,5 @@
 /**
- * Writes what is made from the tables of options: the tables in docs/ and the types in lib/. They stand
+ * Writes what is made from the tables of options and from the metrics: the tables in docs/ and the types in lib/. They stand
  * between markers, and the text around them stays.
  *
  * Usage: node scripts/docs.mjs [--check]   --check writes nothing; exit status 1 if a file is not current.
@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMain, root } from './lib/run.mjs';
 import { flagTable, optionTable } from './docs/tables.mjs';
+import { metricTable } from './docs/metrics.mjs';
 import { typedef } from './docs/typedefs.mjs';
 import { CLOSE_OPTIONS, GATEWAY_OPTIONS } from '../lib/gateway/option-table.js';
 import { REDIS_OPTIONS } from '../lib/cluster/options.js';
@@ -66,6 +67,7 @@ export async function documents() {
   putTable('docs/javascript.md', 'providers.openai', optionTable(OPENAI_OPTIONS));
   putTable('docs/javascript.md', 'providers.anthropic', optionTable(ANTHROPIC_OPTIONS));
   putTable('docs/javascript.md', 'providers.llama', optionTable(LLAMA_OPTIONS));
+  putTable('docs/metrics.md', 'metrics', metricTable());
   for (const command of COMMANDS) {
     // doctor takes the flags of serve, too, and shows those that it checks.
     const { shown, flags } = await import(`../lib/cli/${command}.js`);

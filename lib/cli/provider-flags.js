@@ -4,6 +4,11 @@ import { DEMO_OPTIONS, OPENAI_OPTIONS } from '../providers/option-table.js';
 import { GATEWAY_OPTIONS } from '../gateway/option-table.js';
 import { REDIS_OPTIONS, checkPrefix, parseRedisUrl } from '../cluster/options.js';
 import { ROUTE_MEMBERS, findRouteProblem, pickRouteConfig } from '../providers/route/options.js';
+import {
+  WEBHOOK_MEMBERS,
+  findWebhookProblem,
+  webhookOptions,
+} from '../services/webhooks/options.js';
 
 /**
  * @param {string} provider
@@ -39,13 +44,18 @@ export const gatewayFlags = { ...flagsFrom(GATEWAY_OPTIONS), ...flagsFrom(REDIS_
 /** The members of a configuration file that concern upstreams. */
 export const routeMembers = { names: ROUTE_MEMBERS, findProblem: findRouteProblem };
 
+/** The members of a configuration file that concern webhooks. */
+export const webhookMembers = { names: WEBHOOK_MEMBERS, findProblem: findWebhookProblem };
+
 /**
- * @param {Record<string, unknown>} members of a configuration file
+ * @param {Record<string, unknown>} members of a configuration file, checked
  * @returns {{access: Record<string, unknown>,
- *   route: import('../providers/route/options.js').RouteConfig | undefined}}
+ *   route: import('../providers/route/options.js').RouteConfig | undefined,
+ *   webhooks: ReturnType<typeof webhookOptions>}}
  */
-export function splitRoute({ upstreams, fallbacks, ...access }) {
-  return { access, route: withVendorKeys(pickRouteConfig({ upstreams, fallbacks })) };
+export function splitMembers({ upstreams, fallbacks, webhooks, webhook_urls, ...access }) {
+  const route = withVendorKeys(pickRouteConfig({ upstreams, fallbacks }));
+  return { access, route, webhooks: webhookOptions({ webhooks, webhook_urls }) };
 }
 
 /** Variables with the keys of dialects, where an upstream names none. */

@@ -22,14 +22,20 @@ import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
+import { Telemetry } from '../services/telemetry/service.js';
 import { Turns } from '../services/conversations/turns.js';
+import { Webhooks } from '../services/webhooks/service.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
 import { createBilling } from '../services/billing/service.js';
 import { JobHub } from '../streams/hub.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
+import { jobToJson } from '../http/routes/jobs.js';
+import { crawlToJson, workflowToJson } from '../http/routes/operations.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
+import { overheadMsOf } from '../jobs/execution/overhead.js';
+import { webhookLimits } from '../services/webhooks/repository.js';
 import { openJobStore } from '../jobs/storage/job-store.js';
 import { runningLogBytes } from './running-logs.js';
 
@@ -73,17 +79,16 @@ function createJobs(options) {
     onSettled: () => lifecycle.emit('settled'),
   });
   const { provider, exposeErrors } = options;
-  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors });
+  const telemetry = new Telemetry({
+    ...{ hub, provider, settings: options.telemetry, log: options.logger },
+    realTime: clock === undefined,
+  });
+  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
+  const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
+  telemetry.subscribe(lifecycle, cache);
   const pipeline = createJobPipeline(options, runner);
-  return {
-    store,
-    hub,
-    memory,
-    lifecycle,
-    pipeline,
-    deployed: redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs),
-    cache: new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock }),
-  };
+  const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
+  return { store, hub, memory, lifecycle, pipeline, cache, telemetry, deployed };
 }
 
 /**
@@ -101,6 +106,35 @@ function createConversations({ hub, lifecycle, store, memory }, namespaces, opti
 }
 
 /**
+ * @param {ReturnType<typeof createJobs>} jobs
+ * @param {KvNamespaces} namespaces
+ * @param {GatewayMetrics} metrics
+ * @param {import('./options.js').CheckedGatewayOptions} options
+ * @param {() => {workflows: Workflows, crawls: Crawls}} services
+ */
+function createWebhooks({ hub, lifecycle, store, memory }, namespaces, metrics, options, services) {
+  const { webhookSettings: settings, webhookDelivery: limits, logger: log, clock } = options;
+  const webhooks = new Webhooks({
+    ...{ settings, limits, hub, metrics, log, clock },
+    jobs: lifecycle.jobs,
+    partition: namespaces.partition('webhooks', webhookLimits(limits.maxBytes)),
+    durable: store !== undefined,
+    views: {
+      job: jobToJson,
+      workflow: ({ id, principal }, { text }) => {
+        const { workflows } = services();
+        return workflowToJson(
+          text ? workflows.page(id, { principal }) : workflows.summary(id, principal),
+        );
+      },
+      crawl: ({ id, principal }) => crawlToJson(services().crawls.summary(id, principal)),
+    },
+  });
+  memory.gauge('webhooks', () => webhooks.bytes);
+  return webhooks;
+}
+
+/**
  * @param {import('./options.js').CheckedGatewayOptions} checked
  */
 export function createParts(checked) {
@@ -110,7 +144,7 @@ export function createParts(checked) {
   const unixMs = wallClock(clock);
   const access = new AccessControl(options.policy, options.corsOrigins);
   const jobs = createJobs(options);
-  const { hub, lifecycle, pipeline, cache, store, memory, deployed } = jobs;
+  const { hub, lifecycle, pipeline, cache, store, memory, deployed, telemetry } = jobs;
   const cluster = deployed?.cluster;
   const sharedSecret = cluster && (() => cluster.secret);
   const clocks = { unixMs, nowMs: monotonicClock(clock) };
@@ -126,6 +160,7 @@ export function createParts(checked) {
       leases: reservations.open,
       held: billing.jobs.open,
       retriesRefused: lifecycle.retryBudgets.refused,
+      webhooks: webhooks.figures,
       store: store?.file.figures,
       memory,
     }),
@@ -140,8 +175,10 @@ export function createParts(checked) {
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
+  const webhooks = createWebhooks(jobs, namespaces, metrics, options, () => all);
   const admission = new Admission({
-    ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
+    context: () => telemetry.context(),
+    ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
     turns: deployed === undefined ? turns : NO_TURNS,
     ...{ billing: billing.jobs, memory, hasPrincipals, directory, shared: cluster?.sharedJobs },
   });
@@ -161,12 +198,13 @@ export function createParts(checked) {
   };
   const embeddings = new Embeddings({
     ...{ options, reservations, billing, memory },
+    onCall: () => telemetry.calls.observeEmbeddings(),
     ready: () => !gate.draining,
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
-    ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store },
+    ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store, webhooks },
     partitions: [kv.partition, partition],
   });
   const streams = new OpenStreams({
@@ -182,7 +220,7 @@ export function createParts(checked) {
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
-    ...{ kv, erasure, embeddings },
+    ...{ kv, erasure, embeddings, webhooks },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
@@ -197,14 +235,18 @@ export function createParts(checked) {
 }
 
 /**
- * Subscribes billing, turns, metrics and the log to the ends of jobs and operations. Order matters:
- * credit and turns are settled before the end of a job is logged.
+ * Subscribes webhooks, billing, turns, metrics and the log to the ends of jobs and operations. Order
+ * matters: webhooks are stored before the job counts as settled, and credit and turns are settled before the
+ * end of a job is logged.
  * @param {Omit<GatewayParts, never>} parts
  */
 function subscribe({ lifecycle, cache, admission, operations, billing, turns, metrics, ...rest }) {
+  const { webhooks } = rest;
   const log = rest.options.logger;
   /** @param {import('../jobs/job.js').JobRecord} record */
   const settle = (record) => {
+    // An earlier process that counted the job has stored its webhooks before.
+    if (!record.counted) webhooks.onJobEnded(record);
     billing.settle(record);
     turns.end(record);
   };
@@ -212,19 +254,25 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
   lifecycle.on('restored', settle);
   lifecycle.on('settled', billing.releaseOrphans);
   lifecycle.on('ended', (record, state) => {
-    metrics.observe(state);
+    metrics.observe(state, overheadMsOf(record, state.metrics.duration_ms));
     const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
     if (record.answer === undefined) metrics.observeUpstream(record, figures);
-    const err = record.failure?.logged;
-    log[status === 'failed' ? 'error' : 'info'](
-      {
-        ...{ job_id: id, principal, model, upstream, status, reason, error },
-        ...(status === 'failed' && err !== undefined && { err }),
-        ...{ cache: shared, attempts, ...figures },
-      },
-      'job ended',
-    );
+    const failed = status === 'failed';
+    const fields = {
+      job_id: id,
+      principal,
+      model,
+      upstream,
+      status,
+      reason,
+      error,
+      err: failed ? record.failure?.logged : undefined,
+      cache: shared,
+      attempts,
+      ...figures,
+    };
+    log[failed ? 'error' : 'info'](fields, 'job ended');
   });
   lifecycle.on('attempt', ({ attempts }) => {
     if (attempts > 1) metrics.retries.inc();
@@ -244,7 +292,9 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     const { principal, model } = record;
     log.debug?.({ principal, model, code, refused_by: refusedBy }, 'job refused');
   });
-  operations.on('ended', ({ kind, id, principal, attempt }, state) => {
+  operations.on('ended', (operation, state) => {
+    const { kind, id, principal, attempt } = operation;
+    webhooks.onOperationEnded(operation, state);
     const { status, reason, error, metrics: figures } = state;
     metrics.operations.inc({ kind, status });
     const fields = { principal, status, reason, error, attempt, ...figures };

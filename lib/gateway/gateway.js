@@ -202,6 +202,15 @@ export class Gateway extends EventEmitter {
     return this.#parts.billing.credits;
   }
 
+  /**
+   * Webhooks that were given up: `listFailed({limit, after})` and `replay(id)`, see
+   * `lib/services/webhooks/deliveries.js`.
+   * @returns {Pick<import('../services/webhooks/service.js').Webhooks, 'listFailed' | 'replay'>}
+   */
+  get webhooks() {
+    return this.#parts.webhooks;
+  }
+
   /** Crawls: see `lib/services/crawls/service.js`. */
   get crawls() {
     this.#checkAlone('Crawls');

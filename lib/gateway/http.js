@@ -46,6 +46,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     logs: { logs, open: parts.errorStreams, options },
     embeddings: { embeddings: parts.embeddings },
     models: { provider: options.provider },
+    webhooks: { webhooks: parts.webhooks },
     isShared: parts.deployed !== undefined,
     health: {
       ready: () => !parts.gate.draining,
@@ -60,6 +61,8 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     bodyIdleMs: options.bodyIdleMs,
     stallMs: options.stallMs,
     memory,
+    onRequest: (req, res, route, answer) => parts.telemetry.onRequest(req, res, route, answer),
+    onAnswer: (route, status) => metrics.responses.inc({ route, status }),
     log: options.logger,
   });
 }

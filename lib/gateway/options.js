@@ -13,6 +13,7 @@ import { createLogger } from '../internal/util/logger.js';
 import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
 import { checkFeatureList } from '../providers/shared/features.js';
 import { fromFunction } from '../providers/function.js';
+import { compileWebhooks } from '../services/webhooks/options.js';
 import { rangeError, typeError } from '../internal/util/errors.js';
 
 // types: GatewayOptions
@@ -134,6 +135,27 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  * @property {number} [conversations.maxQueued] turns that may wait for one conversation; default 100
  * @property {number} [conversations.queueWaitMs] how long a turn waits for its conversation, in real time;
  *   default 120000
+ * @property {import('../services/webhooks/options.js').WebhookConfig[]} [webhooks] receivers of the ends of
+ *   jobs, workflows and crawls: see webhooks
+ * @property {object} [webhookUrls]
+ * @property {string[]} [webhookUrls.allowedHosts] hosts that the `webhook_url` of a job may name:
+ *   `hooks.example`, `*.example`, `hooks.example:8443`
+ * @property {string | string[]} [webhookUrls.secret] key of the signatures of webhooks whose URL a job
+ *   names; required with `allowedHosts`
+ * @property {boolean} [webhookUrls.allowPrivateAddresses] let the webhooks of jobs connect to private,
+ *   loopback and link-local addresses; default false
+ * @property {object} [webhookDelivery]
+ * @property {number} [webhookDelivery.timeoutMs] longest wait for the answer to a webhook; default 15000
+ * @property {number} [webhookDelivery.retryForMs] time after the event in which an undelivered webhook is
+ *   attempted again; default 86400000
+ * @property {number} [webhookDelivery.maxBytes] undelivered and failed webhooks that are kept; those of one
+ *   caller may have half of it; default 67108864 bytes
+ * @property {number} [webhookDelivery.maxFailed] failed webhooks that are kept for a replay; the oldest is
+ *   dropped first; default 1000
+ * @property {object} [telemetry]
+ * @property {boolean} [telemetry.enabled] report spans and metrics to the OpenTelemetry SDK of the
+ *   application, if it has one; default true
+ * @property {boolean} [telemetry.content] put prompts and answers into spans; default false
  * @property {object} [metrics]
  * @property {boolean} [metrics.processDefaults] add prom-client's metrics of the process to `/metrics`;
  *   default false
@@ -205,7 +227,8 @@ export function checkGatewayOptions(options) {
   const maxConcurrency = own ?? MAX_CONCURRENCY[takesBatches ? 'batched' : 'unbatched'];
   const defaults = { maxConcurrency, memoryBudgetBytes: defaultMemoryBudget() };
   const given = checkTable('createGateway', GATEWAY_OPTIONS, options, defaults);
-  const { access, authenticate, clock, corsOrigins, kv, logger, logs, redis, ...rest } = given;
+  const { access, authenticate, clock, corsOrigins, kv, logger, logs, ...others } = given;
+  const { redis, webhooks, webhookUrls, ...rest } = others;
   if (authenticate !== undefined) checkFunction('authenticate', authenticate);
   if (clock !== undefined && !(clock instanceof ManualClock)) {
     throw typeError('clock takes a ManualClock');
@@ -227,6 +250,7 @@ export function checkGatewayOptions(options) {
     ...settings,
     policy,
     redis: checkCluster(redis, given),
+    webhookSettings: compileWebhooks(webhooks, webhookUrls),
     corsOrigins: checkOrigins('corsOrigins', corsOrigins),
     authenticate: /** @type {GatewayOptions['authenticate']} */ (authenticate),
     logFiles: /** @type {string[]} */ (logs.files ?? []),

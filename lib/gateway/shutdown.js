@@ -18,9 +18,10 @@ async function readersServed(hub) {
 }
 
 /**
- * Refuses new work, lets the rest run for `drainMs`, then ends it as `shutdown`. In a deployment of several
- * processes, jobs that can be run elsewhere are handed over instead: those that have not begun at once. When this resolves,
- * every reader has its terminal event, and servers and provider are closed; the hub is still open.
+ * Refuses new work, lets the rest run for `drainMs`, then ends it as `shutdown`. In a deployment of
+ * several processes, jobs that can be run elsewhere are handed over instead: those that have not begun at
+ * once. When this resolves, every reader has its terminal event, webhooks that were due have been
+ * attempted, and servers and provider are closed; the hub is still open.
  * @param {import('./assembly.js').GatewayParts &
  *   {deployment?: import('../cluster/deployment.js').Deployment}} parts
  * @param {{drainMs: number, servers: Set<import('../http/server.js').GatewayServer>}} options
@@ -60,4 +61,5 @@ export async function shutDown(parts, { drainMs, servers }) {
   await Promise.all([...servers].map((server) => server.drain()));
   await parts.options.provider.close?.();
   await turns.idle();
+  await parts.webhooks.close();
 }

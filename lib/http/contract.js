@@ -12,6 +12,7 @@ import { messagesRoutes } from './faces/messages/routes.js';
 import { modelRoutes } from './routes/models.js';
 import { responseRoutes } from './faces/responses/routes.js';
 import { streamRoutes } from './routes/streams.js';
+import { webhookRoutes } from './routes/webhooks.js';
 import { notShared } from '../jobs/errors.js';
 import { uiRoutes } from './faces/ui/routes.js';
 
@@ -47,6 +48,7 @@ function withoutEffect(what, routes) {
  * @param {Parameters<typeof logRoutes>[0]} deps.logs
  * @param {Parameters<typeof embeddingRoutes>[0]} deps.embeddings
  * @param {Parameters<typeof modelRoutes>[0]} deps.models
+ * @param {Parameters<typeof webhookRoutes>[0]} deps.webhooks
  * @param {Parameters<typeof healthRoutes>[0]} deps.health
  * @param {boolean} deps.isShared whether the gateway is one of several processes, which share jobs alone
  * @returns {import('./router.js').Routes}
@@ -69,6 +71,7 @@ export function contractRoutes(deps) {
     ...logRoutes(deps.logs),
     ...embeddingRoutes(deps.embeddings),
     ...modelRoutes(deps.models),
+    ...webhookRoutes(deps.webhooks),
     ...healthRoutes(deps.health),
   };
 }

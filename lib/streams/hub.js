@@ -11,6 +11,7 @@ import { Relays } from './relays.js';
 import { Shards } from './shards.js';
 import { Subscriptions } from './subscriptions.js';
 import { nativeTerminal } from './terminal.js';
+import { parseExact } from '../internal/util/exact-json.js';
 
 /** @typedef {import('./types.js').JobState} JobState */
 /** @typedef {import('./types.js').TerminalInput} TerminalInput */
@@ -577,6 +578,9 @@ export class JobHub {
       case EventKind.SUBSCRIBER_OPEN:
         this.#subscriptions.onOpen(a, b === 1);
         break;
+      case EventKind.SUBSCRIBER_WHOLE:
+        this.#subscriptions.onWhole(a, b);
+        break;
       case EventKind.SUBSCRIBER_FRAMES:
         this.#subscriptions.onFrames(a, b);
         break;
@@ -596,7 +600,7 @@ export class JobHub {
         this.#relays.onOver(a);
         break;
       case EventKind.REPLY:
-        this.#replies.settle(a, b === '' ? null : JSON.parse(b));
+        this.#replies.settle(a, b === '' ? null : parseExact(b));
         break;
     }
   }

@@ -101,7 +101,7 @@ export class Subscriptions {
     this.#handlers.set(id, handler);
     this.#reactor.ref();
     const mode = handler.onFrames === undefined ? 'events' : 'frames';
-    this.#native.attach(id, mode, fanIn, members, face);
+    this.#native.attach(id, mode, fanIn, members, face, handler.onWhole !== undefined);
     // Deferred until the caller has its subscriber: handlers acknowledge through it.
     queueMicrotask(() => this.#reactor.settle());
     return new Subscriber(id, this);
@@ -123,6 +123,15 @@ export class Subscriptions {
     const handler = this.#handlers.get(id);
     if (finished) this.#drop(id);
     handler?.onOpen(finished);
+  }
+
+  /**
+   * @param {number} id
+   * @param {string} frames
+   */
+  onWhole(id, frames) {
+    const handler = this.#handlers.get(id);
+    if (this.#drop(id)) handler?.onWhole?.(frames);
   }
 
   /**
@@ -172,6 +181,7 @@ export class Subscriptions {
     const sole = successor !== undefined;
     if (!this.#handlers.has(id) || !this.#native.attachSocket(id, fd, sole)) return false;
     if (sole) this.#handlers.set(id, successor);
+    this.#reactor.settle();
     return true;
   }
 

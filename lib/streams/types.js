@@ -65,6 +65,7 @@
  * @property {{model?: string, system_fingerprint?: string, service_tier?: string}} [head] from the
  *   upstream
  * @property {string} [raw_reason] the upstream's own finish reason
+ * @property {string} [stop_sequence] the stop string that ended the text, where it is known
  * @property {number} log_bytes of the retained entries: their text, their other data, their offsets
  * @property {number} text_bytes of the retained text
  * @property {boolean} [text_truncated] the log's byte cap has dropped the beginning of `text`
@@ -110,7 +111,8 @@
  * @property {string} model as requested
  * @property {number} created Unix time in seconds
  * @property {string} [envelope] JSON. `responses`: the members of the response object that do not
- *   vary; `messages`: further members of the message in `message_start`
+ *   vary; `messages`: further members of the message in `message_start`. `ui`: frames that follow the
+ *   first one
  * @property {number} [choices] of `chat` and `completions`; default 1
  * @property {number} [choicesPerPrompt] of `completions`: choices that share a call, whose first has
  *   its usage; default all
@@ -131,6 +133,8 @@
  *   end of its job, and no other call follows
  * @property {(frames: Buffer) => void} [onFrames] receives SSE frames; the first after a first
  *   `acknowledge()`, none after a successful `attachSocket()`
+ * @property {(frames: string) => void} [onWhole] called in place of all others where the jobs have ended
+ *   with short logs: receives all frames. Without it, and with a face, these come as any
  * @property {(events: string[]) => void} [onEvents] receives id, type, JSON, id, type, JSON, ... in
  *   place of frames, in a handler without `onFrames`
  * @property {(reason: EndReason) => void} onEnd called last

@@ -29,6 +29,7 @@ Napi::Object event_kinds(Napi::Env env) {
                              {"JOB_PURGED", at(EventKind::kJobPurged)},
                              {"SUBSCRIBER_OPEN", at(EventKind::kSubscriberOpen)},
                              {"SUBSCRIBER_FRAMES", at(EventKind::kSubscriberFrames)},
+                             {"SUBSCRIBER_WHOLE", at(EventKind::kSubscriberWhole)},
                              {"SUBSCRIBER_EVENTS", at(EventKind::kSubscriberEvents)},
                              {"SUBSCRIBER_END", at(EventKind::kSubscriberEnd)},
                              {"RELAY_END", at(EventKind::kRelayEnd)},

@@ -25,14 +25,22 @@ const STREAM_HEADERS = Object.freeze({
  * @param {http.ServerResponse} res
  */
 export function writeStreamHead(res) {
+  setStreamHead(res);
+  res.flushHeaders();
+  // Tokens are small and must not wait for each other (Nagle).
+  res.socket?.setNoDelay?.(true);
+}
+
+/**
+ * Makes the head of an event stream, which leaves with the first frames.
+ * @param {http.ServerResponse} res
+ */
+function setStreamHead(res) {
   // HTTP/2 has no Connection header, and Node refuses it there. If the client asks for the
   // connection to be closed, Node sends the header and closes it.
   const kept = res.req.httpVersionMajor < 2 && res.shouldKeepAlive;
   if (kept) res.setHeader('Connection', 'keep-alive');
   res.writeHead(200, STREAM_HEADERS);
-  res.flushHeaders();
-  // Tokens are small and must not wait for each other (Nagle).
-  res.socket?.setNoDelay?.(true);
 }
 
 /** The reconnection time while Redis is away, and of a stream whose job moves to another process. */
@@ -138,6 +146,18 @@ export class ResponseEgress {
     // Under a manual clock the subscriber opens before `openStream` has returned.
     if (this.#subscriber === undefined) queueMicrotask(() => this.#begin());
     else this.#begin();
+  }
+
+  /**
+   * All of a short stream leaves with its head in one write by Node, which then waits for the next
+   * request: a transfer of the connection would cost several times as much.
+   * @param {string} frames
+   */
+  onWhole(frames) {
+    if (this.#gone) return;
+    setStreamHead(this.#res);
+    this.#complete = true;
+    this.#res.end(frames);
   }
 
   /** Node holds the head; the body follows once the kernel has it. */

@@ -24,7 +24,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @property {string} [idempotencyKey]
  * @property {string} [cacheControl] a `Cache-Control` header
  * @property {string} [endpoint] endpoint of the request; default that of jobs
- * @property {AbortSignal} [signal] gives up waiting for room; ignored with a key, because other
+ * @property {import('../../internal/util/abort.js').Abortable} [signal] gives up waiting for room; ignored with a key, because other
  *   requests may wait for its outcome
  * @property {number} [near] handle of a job whose reactor it shares
  * @property {unknown} [face] plain JSON of the route that interpreted the request; kept in
@@ -66,7 +66,7 @@ import { whenAborted } from '../../internal/util/abort.js';
 /**
  * Interface of conversation turns for admission.
  * @typedef {object} TurnsPort
- * @property {(record: JobRecord, signal?: AbortSignal) =>
+ * @property {(record: JobRecord, signal?: import('../../internal/util/abort.js').Abortable) =>
  *   Promise<CheckedRequest>} begin resolves with the request for the provider,
  *   the history included
  * @property {(record: JobRecord) => void} rollback undoes `begin`
@@ -82,6 +82,14 @@ import { whenAborted } from '../../internal/util/abort.js';
  *   how?: {answer?: JobRecord, cached?: boolean}) => void} hold throws an HttpError 402
  * @property {(record: JobRecord) => void} releaseHold of a job that was not placed
  * @property {(record: JobRecord) => void} voidJob of a job that was placed, then refused
+ */
+
+/**
+ * Interface of webhooks for admission.
+ * @typedef {object} WebhooksPort
+ * @property {(request: CheckedRequest, within: string) => object | undefined} ofRequest checks
+ *   `webhook_url`, and returns plain JSON to keep with the job, if it has one; throws an HttpError. `within`:
+ *   prefix of the member's name
  */
 
 /**
@@ -127,6 +135,9 @@ export class Admission extends EventEmitter {
   #memory;
   #directory;
   #turns;
+  #webhooks;
+  #context;
+  #nowMs;
   #closed = false;
   #pending = 0;
 
@@ -142,6 +153,8 @@ export class Admission extends EventEmitter {
    * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations
    * @param {BillingPort} deps.billing
    * @param {TurnsPort} deps.turns
+   * @param {() => unknown} [deps.context] the context of the current request for traces; default: none
+   * @param {WebhooksPort} [deps.webhooks] default: no job may have a `webhook_url`
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory
    *   only
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default:
@@ -162,10 +175,13 @@ export class Admission extends EventEmitter {
       kept: deps.shared === undefined,
     });
     this.#store = store;
+    this.#nowMs = deps.nowMs;
     this.#shared = deps.shared;
     this.#memory = deps.memory;
     this.#directory = deps.directory;
     this.#turns = deps.turns;
+    this.#webhooks = deps.webhooks;
+    this.#context = deps.context;
     this.#lifecycle = deps.lifecycle;
     this.#cache = deps.cache;
     this.#cacheOptions = options.cache;
@@ -299,10 +315,14 @@ export class Admission extends EventEmitter {
     const { principal } = access;
     const model = chooseModel(this.#provider, access, request.model);
     checkFeatures(this.#provider, request);
+    const webhook = this.#webhooks?.ofRequest(request, face === undefined ? '' : 'sluice.');
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
+    record.submittedMs = this.#nowMs();
+    record.trace = this.#context?.();
     record.part = part;
     record.near = near;
     if (face !== undefined) record.extra = { face };
+    if (webhook !== undefined) record.extra = { ...record.extra, webhook };
     if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
     this.#pending += 1;
     let isShared = false;
@@ -317,15 +337,16 @@ export class Admission extends EventEmitter {
         if (known !== undefined) return { record, known };
         isShared = true;
       }
-      const place = () => this.#place(record, whole, submission, entries);
-      await place().catch(async (error) => {
+      try {
+        await this.#place(record, whole, submission, entries);
+      } catch (/** @type {any} */ error) {
         if (error?.status !== 429 && error?.status !== 402) throw error;
         // A client may read its job's terminal event, written by the reactor, before this thread
         // has released the job's reservation.
         await this.#hub.barrier();
-        await place();
-      });
-      await this.#written(record);
+        await this.#place(record, whole, submission, entries);
+      }
+      if (record.written !== undefined) await this.#written(record);
       if (isShared) await this.#shared?.placed(record);
     } catch (error) {
       this.#turns.rollback(record);
@@ -405,7 +426,7 @@ export class Admission extends EventEmitter {
   /**
    * Resolves when the record is in the queue.
    * @param {JobRecord} record
-   * @param {AbortSignal | undefined} signal
+   * @param {import('../../internal/util/abort.js').Abortable | undefined} signal
    * @param {() => void} onAccepted called once it is queued, before dispatch; not called after the
    *   wait was aborted
    */
@@ -418,21 +439,22 @@ export class Admission extends EventEmitter {
     const giveUp = (/** @type {unknown} */ reason) => {
       if (!record.accepted) abort.abort(reason);
     };
-    const timer =
-      part === undefined ? setTimeout(() => giveUp(overloaded()), this.#waitMs) : undefined;
+    const queued = this.#pipeline.submit(record, {
+      signal: /** @type {any} */ (abort),
+      // Room may become free after the wait was aborted: the queue then drops the record.
+      onAccepted: () => !abort.aborted && onAccepted(),
+    });
+    const waits = part === undefined && !record.accepted;
+    const timer = waits ? setTimeout(() => giveUp(overloaded()), this.#waitMs) : undefined;
     const release = whenAborted(signal, () => giveUp(signal?.reason));
     try {
-      await this.#pipeline.submit(record, {
-        signal: abort.signal,
-        // Room may become free after the wait was aborted: the queue then drops the record.
-        onAccepted: () => !abort.signal.aborted && onAccepted(),
-      });
+      await queued;
     } catch (/** @type {any} */ error) {
       throw error?.code === 'ERR_PIPELINE_CLOSED' ? draining() : error;
     } finally {
       clearTimeout(timer);
       release();
     }
-    if (!record.accepted) abort.signal.throwIfAborted();
+    if (!record.accepted) abort.throwIfAborted();
   }
 }

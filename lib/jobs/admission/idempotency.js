@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
+import { comparing } from '../../internal/util/exact-json.js';
 
 const KEY_LENGTH_MAX = 255;
 /** Approximate bytes of key, principal, fingerprint and answer. */
@@ -127,7 +128,7 @@ export class IdempotencyCache {
     // A key is visible ASCII without line feeds, so the name of each pair is unique.
     const name = `${key}\n${principal}`;
     const fingerprint = createHash('sha256')
-      .update(canonicalize(body) ?? '')
+      .update(comparing(() => canonicalize(body)) ?? '')
       .digest('base64');
     const known = this.#entries.get(name);
     if (known !== undefined && known.expiresAtMs > this.#nowMs()) {

@@ -11,13 +11,14 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
- * an answer once, with the answer's record. `begun` is emitted once, at the first entry of any log of a
+ * an answer once, with the answer's record; `attemptFailed` at its end if another one may follow. `begun` is emitted once, at the first entry of any log of a
  * job that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
  * `settled` once all jobs of earlier processes have ended. `dropped` is emitted in place of all further
  * events of a job that another process has taken; `conflicting` when this process had told an ending of such
  * a job.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
  *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
+ *   attemptFailed: [record: JobRecord, failure: import('./failure.js').Failure],
  *   ended: [record: JobRecord, state: JobState], purged: [record: JobRecord], settled: [],
  *   dropped: [record: JobRecord], conflicting: [record: JobRecord]}}
  *   LifecycleEvents
@@ -168,7 +169,8 @@ export class JobLifecycle extends EventEmitter {
    * @param {number} wallMs from now
    */
   #begin(record, wallMs) {
-    record.deadlineMs = this.#nowMs() + wallMs;
+    record.acceptedMs = this.#nowMs();
+    record.deadlineMs = record.acceptedMs + wallMs;
     record.purgeDueMs = record.deadlineMs + this.#retentionMsOf(record);
     this.#jobs.add(record);
     this.emit('queued', record);
@@ -248,11 +250,12 @@ export class JobLifecycle extends EventEmitter {
    * @returns {boolean} false: the job has ended, and the provider must not be called
    */
   beginAttempt(record, upstream) {
-    if (record.abort.signal.aborted) return false;
+    if (record.abort.aborted) return false;
     record.ownUpstream = upstream;
     record.beginAttempt();
     const handles = [record.handle, ...record.siblings];
     const nowMs = this.#nowMs();
+    record.calls.push({ startMs: nowMs });
     const members = upstream === undefined ? undefined : { upstream };
     // A job of another process was given its attempt when it was taken over.
     if (record.attempts === record.firstAttempt) {
@@ -265,6 +268,17 @@ export class JobLifecycle extends EventEmitter {
     this.emit('attempt', record);
     for (const job of record.jobs) this.emit(job.attempts === 1 ? 'started' : 'retry', job);
     return true;
+  }
+
+  /**
+   * Ends an attempt that another one may follow. The last attempt of a record ends with it.
+   * @param {JobRecord} record whose attempt failed before its first token
+   * @param {import('./failure.js').Failure} failure
+   */
+  failAttempt(record, failure) {
+    const call = record.calls.at(-1);
+    if (call !== undefined) call.endMs = this.#nowMs();
+    this.emit('attemptFailed', record, failure);
   }
 
   /** @param {JobRecord} record that joins an answer with a running attempt */
@@ -318,6 +332,7 @@ export class JobLifecycle extends EventEmitter {
    * @param {import('../../internal/util/http-error.js').HttpError} error the refusal
    */
   rollbackJob(record, { wireCode: code, message, type }) {
+    record.refused = true;
     for (const handle of [record.handle, ...record.siblings]) this.#hub.unrecord(handle);
     this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
     if (!record.providerDone) record.abort.abort();

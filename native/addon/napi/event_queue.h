@@ -35,6 +35,7 @@ enum class EventKind : std::uint8_t {
   kJobDataLoss = 25,       // a: job
   kReplicaMissing = 26,    // a: job
   kReplicaBroken = 27,     // a: job, b: problem
+  kSubscriberWhole = 28,   // a: subscriber, b: frames as text
   kGraphStarted = 30,      // a: task, b: attempt, from 1
   kGraphRetrying = 31,     // a: task, b: [the attempt to come, milliseconds until then]
   kGraphCompleted = 32,    // a: task

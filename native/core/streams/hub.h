@@ -66,6 +66,8 @@ class HubObserver {
   /// The first event of a subscriber. `finished`: its cursors were at the end of their jobs, and no
   /// event follows.
   virtual void on_subscriber_open(SubscriberHandle subscriber, bool finished) = 0;
+  /// The only event of a subscriber that gets its frames at once; `frames` may be moved from.
+  virtual void on_subscriber_whole(SubscriberHandle /*subscriber*/, std::string& /*frames*/) {}
   /// `batch` may be moved from; the hub uses it again after the call.
   virtual void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) = 0;
   /// The last event of a subscriber: "finished", "stalled", "purged", "fenced" or "unreachable".
@@ -226,8 +228,12 @@ class JobHub final : public Machine {
   /// @param face the protocol of its frames, nullptr for native ones. Such a subscriber reads from
   ///   the beginning of its logs, whatever its cursors, and ends as "purged" where one of them is
   ///   unknown or has lost its beginning.
+  /// @param at_once a subscriber with native frames whose jobs have ended, with short logs, gets
+  /// all
+  ///   of them by `on_subscriber_whole` in place of every other event, and is unknown afterwards.
   void attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
-              const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face = nullptr);
+              const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face = nullptr,
+              bool at_once = false);
   /// The subscriber has consumed its batch. In frames mode a first such call, without a batch, lets
   /// the first batch go.
   void acknowledge(SubscriberHandle handle, Nanos now);
@@ -306,6 +312,8 @@ class JobHub final : public Machine {
   void arm(const Subscriber& subscriber, Nanos now);
   void run_timers(Subscriber& subscriber, Nanos now);
   void flush(Subscriber& subscriber, Nanos now);
+  bool send_whole(SubscriberHandle handle, bool fan_in, const std::vector<Cursor>& cursors,
+                  Subscriber::Limits limits, Nanos now);
   void close(SubscriberHandle handle, std::string_view reason, Nanos now);
   void forget(SubscriberHandle handle, Nanos now);
   void look_for_readers(Job& job, Nanos now);

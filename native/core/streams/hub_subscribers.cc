@@ -6,6 +6,16 @@
 
 namespace sluice {
 
+namespace {
+
+// Of the logs whose frames are given at once. Short: the main thread copies and sends them.
+constexpr std::size_t kWholeLogsMax = 8u << 10;
+// Of their frames, which are longer than the text: an entry of a few bytes has a frame of a
+// hundred.
+constexpr std::size_t kWholeFramesMax = 64u << 10;
+
+}  // namespace
+
 Subscriber* JobHub::find_subscriber(SubscriberHandle handle) {
   const auto found = subscribers_.find(handle);
   return found == subscribers_.end() ? nullptr : found->second.get();
@@ -18,7 +28,9 @@ void JobHub::touch(Subscriber& subscriber) {
 }
 
 void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
-                    const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face) {
+                    const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face,
+                    bool at_once) {
+  // One that waits for its replica is served as it goes.
   if (delay_attach(handle, mode, fan_in, cursors, face)) return;
   const Subscriber::Limits limits{
       .batch_bytes_max = options_.batch_bytes_max,
@@ -28,6 +40,10 @@ void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
       .stall = options_.stall,
   };
   const bool needs_all = face != nullptr;
+  if (at_once && !needs_all && mode == Subscriber::Mode::kFrames &&
+      send_whole(handle, fan_in, cursors, limits, now)) {
+    return;
+  }
   auto subscriber = std::make_unique<Subscriber>(handle, mode, fan_in, options_.retry_ms, limits,
                                                  now, std::move(face));
   std::size_t added = 0;
@@ -54,6 +70,28 @@ void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
   arm(*subscriber, now);
   touch(*subscriber);
   subscribers_.emplace(handle, std::move(subscriber));
+}
+
+// Gives a subscriber all frames of its jobs, if they are one batch and its last.
+bool JobHub::send_whole(SubscriberHandle handle, bool fan_in, const std::vector<Cursor>& cursors,
+                        Subscriber::Limits limits, Nanos now) {
+  limits.batch_bytes_max = kWholeFramesMax;
+  Subscriber subscriber(handle, Subscriber::Mode::kFrames, fan_in, options_.retry_ms, limits, now);
+  std::size_t log_bytes = 0;
+  for (const Cursor& cursor : cursors) {
+    Job* const job = find(cursor.job);
+    if (job == nullptr) continue;
+    log_bytes += job->log.retained_bytes();
+    if (!job->log.end_published() || log_bytes > kWholeLogsMax) return false;
+    subscriber.add(*job, cursor.last_event_id);
+  }
+  if (!subscriber.has_jobs() || subscriber.finished()) return false;
+  subscriber.acknowledge(now);
+  batch_.clear();
+  subscriber.take(batch_, now);
+  if (!batch_.last) return false;
+  observer_.on_subscriber_whole(handle, batch_.frames);
+  return true;
 }
 
 void JobHub::acknowledge(SubscriberHandle handle, Nanos now) {

@@ -187,7 +187,7 @@ export function chatRoutes({ admission, directory, calls, options }) {
     });
   }
 
-  const body = /** @type {const} */ ('json');
+  const body = /** @type {const} */ ('exact-json');
   return {
     [PATHS.chat]: { POST: { handle: chat, body, digest: true } },
     '/v1/chat/completions/:id': { GET: { handle: read, head: false } },

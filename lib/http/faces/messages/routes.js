@@ -73,7 +73,7 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
     sendJson(res, 200, { input_tokens: tokens, estimated: true });
   }
 
-  const body = /** @type {const} */ ('json');
+  const body = /** @type {const} */ ('exact-json');
   return {
     [PATH]: { POST: { handle: create, body, digest: true } },
     [`${PATH}/count_tokens`]: { POST: { handle: count, body } },

@@ -8,6 +8,7 @@ import { interpretResponse } from './request.js';
 import { joinOrphan, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '../submit.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { sendJson } from '../../respond.js';
+import { stringifyExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -78,7 +79,7 @@ export function responseRoutes({ admission, lifecycle, directory, jobs, calls, o
       tail,
       model: face.model ?? record.model,
       created: Math.floor(record.createdAtMs / 1000),
-      envelope: JSON.stringify(face.envelope),
+      envelope: stringifyExact(face.envelope),
       reasoningSummary: face.summary,
       background: face.background,
       after,
@@ -294,7 +295,7 @@ export function responseRoutes({ admission, lifecycle, directory, jobs, calls, o
   }
 
   return {
-    [PATH]: { POST: { handle: create, body: 'json', digest: true } },
+    [PATH]: { POST: { handle: create, body: 'exact-json', digest: true } },
     '/v1/responses/:id': { GET: { handle: read, head: false }, DELETE: { handle: remove } },
     '/v1/responses/:id/cancel': { POST: { handle: cancel } },
     '/v1/responses/:id/input_items': { GET: { handle: list } },

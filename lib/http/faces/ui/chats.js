@@ -9,6 +9,7 @@ import { faceOf } from '../ids.js';
  * @property {string} chat the client's id
  * @property {string | null} model as requested
  * @property {string} [message_id] of the assistant's message that the answer continues
+ * @property {Record<string, any>[]} [earlier] the parts that this message has
  * @property {boolean} [delivered] whether a reader of the chat has had its ending
  */
 

@@ -2,6 +2,7 @@
  * `/v1/ui/chat`, as the AI SDK's `useChat` uses it: each chat has one job at a time, which a reload
  * resumes and `stop` ends.
  */
+import { CURSOR, earlierFrames } from './earlier-steps.js';
 import { ChatTurns } from './chats.js';
 import { digestOf } from '../../middleware/body.js';
 import { badRequest } from '../../../internal/util/http-error.js';
@@ -11,6 +12,7 @@ import { overloaded } from '../../../jobs/errors.js';
 import { readUiRequest } from './request.js';
 import { sendJson, sendNoContent } from '../../respond.js';
 import { ready, setFaceHeaders, submitFaced } from '../submit.js';
+import { stringifyExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -20,6 +22,8 @@ import { ready, setFaceHeaders, submitFaced } from '../submit.js';
 /** A reload resumes within this time; a closed tab stops the job after it. */
 const GRACE_MS = 30_000;
 const PATH = '/v1/ui/chat';
+/** The cursor of a page that sends a request: it has the earlier steps of the message, and no frame. */
+const SENDER = '0';
 
 /**
  * @param {object} deps
@@ -37,9 +41,9 @@ export function uiRoutes({ admission, directory, chats, calls }) {
    * @param {ServerResponse} res
    * @param {JobRecord} record
    * @param {number} startedAt by `performance.now()`
-   * @param {number} [after] number of frames that the client has
+   * @param {string} cursor id of the last frame that the client has; empty: it needs all of the message
    */
-  async function answer(res, record, startedAt, after = 0) {
+  async function answer(res, record, startedAt, cursor) {
     const face = /** @type {UiFace} */ (faceOf(record, 'ui'));
     const call = calls.join(res, [record], undefined, (complete) => {
       if (complete) void chats.setDelivered(record);
@@ -49,7 +53,9 @@ export function uiRoutes({ admission, directory, chats, calls }) {
     res.setHeader('x-vercel-ai-ui-message-stream', 'v1');
     const tail = tailOf(record);
     call.stream({
-      ...{ dialect: 'ui', id: face.message_id ?? `msg_${tail}`, tail, after },
+      ...{ dialect: 'ui', id: face.message_id ?? `msg_${tail}`, tail },
+      after: Math.floor(Number(cursor)),
+      envelope: earlierFrames(face.earlier ?? [], cursor),
       model: face.model ?? record.model,
       created: Math.floor(record.createdAtMs / 1000),
     });
@@ -64,8 +70,8 @@ export function uiRoutes({ admission, directory, chats, calls }) {
    */
   async function jobOf(req, res, { access, body }) {
     const { principal } = access;
-    const { chat, messageId, request, passed, options } = readUiRequest(body);
-    const text = digestOf(JSON.stringify(body));
+    const { chat, messageId, earlier, request, passed, options } = readUiRequest(body);
+    const text = digestOf(stringifyExact(body));
     const current = await chats.get(principal, chat);
     // A reactor may have sent the ending to its client before this thread has its event.
     if (current?.record.ended === false) await calls.hub.barrier();
@@ -74,7 +80,10 @@ export function uiRoutes({ admission, directory, chats, calls }) {
       return current.record;
     }
     if (res.destroyed) return undefined;
-    const face = { dialect: 'ui', chat, model: request.model ?? null, message_id: messageId };
+    const face = {
+      ...{ dialect: 'ui', chat, model: request.model ?? null, message_id: messageId },
+      ...(earlier !== undefined && { earlier }),
+    };
     const submission = {
       ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
       options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
@@ -87,7 +96,8 @@ export function uiRoutes({ admission, directory, chats, calls }) {
       return submit();
     });
     const record = submitted?.record;
-    if (record === undefined || record === current?.record) return record;
+    // The answer to a known key is that of its job, also after the chat went on.
+    if (record === undefined || submitted?.replayed) return record;
     return settle(res, record, { chat, text, current: current?.record });
   }
 
@@ -131,15 +141,16 @@ export function uiRoutes({ admission, directory, chats, calls }) {
     const { chat } = readUiRequest(context.body);
     if (!calls.open.hasRoom(principal)) throw overloaded();
     const record = await turns.alone(principal, chat, () => jobOf(req, res, context));
-    if (record !== undefined) await answer(res, record, startedAt);
+    if (record !== undefined) await answer(res, record, startedAt, SENDER);
   }
 
   /** @type {Handle} */
   async function resume(req, res, { params: { id = '' }, query, access: { principal } }) {
     const startedAt = performance.now();
     const cursor = cursorOf(req, query);
-    if (!/^\d{0,15}$/.test(cursor)) {
-      throw badRequest('invalid_value', 'Last-Event-ID', 'Last-Event-ID must be an integer.');
+    if (!CURSOR.test(cursor)) {
+      const message = 'Last-Event-ID must be the id of a frame.';
+      throw badRequest('invalid_value', 'Last-Event-ID', message);
     }
     const current = await chats.get(principal, id);
     const record = current?.record;
@@ -150,7 +161,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
       return;
     }
     if (!calls.open.hasRoom(principal)) throw overloaded();
-    await answer(res, record, startedAt, Number(cursor));
+    await answer(res, record, startedAt, cursor);
   }
 
   /** @type {Handle} */
@@ -165,7 +176,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
   }
 
   return {
-    [PATH]: { POST: { handle: create, body: 'json' } },
+    [PATH]: { POST: { handle: create, body: 'exact-json' } },
     '/v1/ui/chat/:id/stream': { GET: { handle: resume, head: false } },
     '/v1/ui/chat/:id/stop': { POST: { handle: stop } },
   };

@@ -14,8 +14,9 @@ HubBridge::HubBridge(HubOptions options, std::shared_ptr<EventQueue> events, dou
       silence_max_(std::max(options.stall, SocketEgress::kSilenceMax)) {}
 
 void HubBridge::attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
-                       const std::vector<JobHub::Cursor>& cursors, FaceOptions face, Nanos now) {
-  hub.attach(subscriber, mode, fan_in, cursors, now, make_face(std::move(face)));
+                       const std::vector<JobHub::Cursor>& cursors, FaceOptions face, bool at_once,
+                       Nanos now) {
+  hub.attach(subscriber, mode, fan_in, cursors, now, make_face(std::move(face)), at_once);
 }
 
 void HubBridge::attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, Nanos now) {
@@ -220,6 +221,10 @@ void HubBridge::answer(JobHandle job) {
 
 void HubBridge::on_subscriber_open(SubscriberHandle subscriber, bool finished) {
   push(EventKind::kSubscriberOpen, subscriber, finished ? 1.0 : 0.0);
+}
+
+void HubBridge::on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) {
+  push(EventKind::kSubscriberWhole, subscriber, std::move(frames));
 }
 
 void HubBridge::on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) {

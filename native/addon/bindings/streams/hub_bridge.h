@@ -43,7 +43,8 @@ class HubBridge final : public Machine,
 
   /// As `JobHub::attach`, with the face that `face` describes.
   void attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
-              const std::vector<JobHub::Cursor>& cursors, FaceOptions face, Nanos now);
+              const std::vector<JobHub::Cursor>& cursors, FaceOptions face, bool at_once,
+              Nanos now);
 
   /// Writes the subscriber's frames to `fd`, a duplicate of the response's descriptor, from now on,
   /// and lets the first batch go.
@@ -115,6 +116,7 @@ class HubBridge final : public Machine,
   void on_abandoned(JobHandle job) override;
   void on_fenced(JobHandle job, bool told) override;
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override;
+  void on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) override;
   void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override;
   void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) override;
 
