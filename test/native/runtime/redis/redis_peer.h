@@ -91,14 +91,13 @@ class RedisPeer {
   }
 
   bool serve(Peer& peer) {
-    char bytes[4096];
-    const ssize_t size = recv(peer.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    const ssize_t size = recv(peer.fd, bytes_.data(), bytes_.size(), MSG_DONTWAIT);
     if (size < 0) return true;
     if (size == 0) {
       close(peer.fd);
       return false;
     }
-    peer.reader->feed({bytes, static_cast<std::size_t>(size)});
+    peer.reader->feed({bytes_.data(), static_cast<std::size_t>(size)});
     redis::Reply reply;
     while (peer.reader->next(reply) == redis::ReplyReader::Status::kReply) {
       redis::Command command;
@@ -157,6 +156,7 @@ class RedisPeer {
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::vector<Peer> peers_;
+  std::vector<char> bytes_ = std::vector<char>(256 << 10);  // scratch
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> cuts_ = false;
   std::mutex mutex_;
