@@ -65,6 +65,18 @@ export function hasRedis() {
 }
 
 /**
+ * @throws {SluiceError} `ERR_REDIS_NOT_BUILT`: this build of the addon has no link
+ */
+export function requireRedis() {
+  if (hasRedis()) return;
+  throw new SluiceError(
+    'ERR_REDIS_NOT_BUILT',
+    'this build of the native addon cannot use Redis: it was built without hiredis (Debian:' +
+      ' libhiredis-dev). Install that and run "npx sluice build" (in a clone "npm run build")',
+  );
+}
+
+/**
  * The connections of the job log to Redis, a writer and a subscriber, on a reactor's thread: they beat and
  * reconnect while the main thread is blocked.
  *
@@ -97,17 +109,11 @@ export class RedisLink extends EventEmitter {
    * @param {number} options.leaseMs a beat is sent every fifth of it
    * @param {Record<string, {source: string, sha: string}>} options.scripts by name; `beat` for the beat,
    *   others for the job log. `sha`: SHA-1 of the source
-   * @throws {SluiceError} `ERR_REDIS_NOT_BUILT`: the addon was built without hiredis
+   * @throws {SluiceError} `ERR_REDIS_NOT_BUILT`, see `requireRedis`
    */
   constructor({ reactor, address, prefix, process: name = '', leaseMs, scripts }) {
     super();
-    if (!hasRedis()) {
-      throw new SluiceError(
-        'ERR_REDIS_NOT_BUILT',
-        'this build of the native addon cannot use Redis: it was built without hiredis (Debian:' +
-          ' libhiredis-dev). Install that and run "npx sluice build" (in a clone "npm run build")',
-      );
-    }
+    requireRedis();
     if (reactor.manual) throw new TypeError('RedisLink takes a reactor with real time');
     const { host, port, user = '', password = '', db = 0 } = address;
     this.#host = host;
