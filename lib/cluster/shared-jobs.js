@@ -37,6 +37,8 @@ export class SharedJobs {
   #process;
   #deadlineUs;
   #keyTtlMs;
+  #onBuried;
+  #onLate;
   #log;
   #rows = 0;
   #closed = false;
@@ -49,19 +51,22 @@ export class SharedJobs {
    *   first contact
    * @param {number} deps.keyTtlMs how long an idempotency key is kept
    * @param {() => void} deps.onBuried this process is no member of the deployment
+   * @param {() => Promise<void>} deps.onLate Redis's clock is later than was thought
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, process, deadlineUs, keyTtlMs, onBuried, log }) {
+  constructor({ redis, process, deadlineUs, keyTtlMs, onBuried, onLate, log }) {
     this.#redis = redis;
     this.#process = process;
     this.#deadlineUs = deadlineUs;
     this.#keyTtlMs = keyTtlMs;
     this.#log = log;
-    this.onBuried = onBuried;
+    this.#onBuried = onBuried;
+    this.#onLate = onLate;
   }
 
   /** @type {SharedJobsPort['admit']} */
   async admit(record, limits) {
+    let isSynced = false;
     for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
       const [answer, ...rest] = await this.#askAdmit(record, limits);
       switch (answer) {
@@ -76,10 +81,13 @@ export class SharedJobs {
           await sleep(waitMs);
           break;
         case 'BURIED':
-          this.onBuried();
+          this.#onBuried();
           throw redisUnavailable();
         default:
-          throw redisUnavailable();
+          // Its answer came in time, so that Redis's clock was set.
+          if (isSynced) throw redisUnavailable();
+          isSynced = true;
+          await this.#onLate();
       }
     }
   }
