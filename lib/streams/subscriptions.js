@@ -66,6 +66,7 @@ export class Subscriber {
 export class Subscriptions {
   #native;
   #reactor;
+  #onDropped;
   /** @type {Map<number, SubscriberHandler>} */
   #handlers = new Map();
   /** @type {number[]} subscribers of the next acknowledgement */
@@ -74,10 +75,12 @@ export class Subscriptions {
   /**
    * @param {any} hub the native one
    * @param {import('../internal/native/reactor.js').Reactor} reactor
+   * @param {(id: number) => void} [onDropped] called once for each subscriber, when it has ended
    */
-  constructor(hub, reactor) {
+  constructor(hub, reactor, onDropped) {
     this.#native = hub;
     this.#reactor = reactor;
+    this.#onDropped = onDropped;
   }
 
   /** Open subscribers. */
@@ -198,6 +201,7 @@ export class Subscriptions {
   #drop(id) {
     if (!this.#handlers.delete(id)) return false;
     this.#reactor.unref();
+    this.#onDropped?.(id);
     return true;
   }
 }

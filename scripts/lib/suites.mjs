@@ -3,7 +3,7 @@
  */
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { root, run } from './run.mjs';
 
 /** @typedef {{passed: number, failed: number, skipped: number}} Counts */
@@ -60,8 +60,13 @@ const JEST_WORKERS = availableParallelism() + 2;
 /** Options of jest that choose the number of workers. */
 const CHOOSES_WORKERS = /^(-i|-w|--runInBand|--maxWorkers)(=|$)/;
 
+/** More failed files than these are no accident of a busy machine. */
+const AGAIN_MAX = 3;
+
 /**
- * Runs jest over folders of tests, or single ones, in one call.
+ * Runs jest over folders of tests, or single ones, in one call. In a whole run, without `jestArgs`, files
+ * that fail beside others run once more, alone: what then passes is named as unsteady, and counts as
+ * passed.
  * @param {string[]} folders for example `test/unit`; patterns among `jestArgs` choose from them
  * @param {{env?: NodeJS.ProcessEnv, jestArgs?: string[]}} [options]
  * @returns {Promise<Counts>}
@@ -74,19 +79,40 @@ export async function jestSuite(folders, { env, jestArgs = [] } = {}) {
   }
   const isFile = (/** @type {string} */ path) => path.endsWith('.test.js');
   const roots = folders.filter((path) => !isFile(path)).map((path) => `--roots=<rootDir>/${path}`);
+  const chosen = jestArgs.some((arg) => CHOOSES_WORKERS.test(arg));
+  const workers = chosen ? [] : [`--maxWorkers=${JEST_WORKERS}`];
+  // Files and patterns come first: jest takes what follows `--roots` for more of them.
+  const first = await runJest([...folders.filter(isFile), ...jestArgs, ...workers, ...roots], env);
+  const { failedFiles, counts } = first;
+  const whole = jestArgs.length === 0;
+  if (!whole || failedFiles.length === 0 || failedFiles.length > AGAIN_MAX) return counts;
+  console.log(`\n== once more, alone: ${failedFiles.join(', ')}`);
+  const again = await runJest(['--runInBand', '--runTestsByPath', ...failedFiles], env);
+  const { failed } = again.counts;
+  const unsteady = failedFiles.filter((file) => !again.failedFiles.includes(file));
+  if (unsteady.length > 0) {
+    console.log(
+      `\nsluice: unsteady, failed beside others and passed alone: ${unsteady.join(', ')}`,
+    );
+  }
+  return { ...counts, passed: counts.passed + counts.failed - failed, failed };
+}
+
+/**
+ * @param {string[]} args of jest
+ * @param {NodeJS.ProcessEnv} [env] beside this process's
+ * @returns {Promise<{counts: Counts, failedFiles: string[]}>} `failedFiles`: below the root
+ */
+async function runJest(args, env) {
   const scratch = mkdtempSync(join(tmpdir(), 'sluice-jest-'));
   try {
     const report = join(scratch, 'report.json');
-    const chosen = jestArgs.some((arg) => CHOOSES_WORKERS.test(arg));
-    const workers = chosen ? [] : [`--maxWorkers=${JEST_WORKERS}`];
     const jest = join(root, 'node_modules/jest/bin/jest.js');
     const { status } = await run(
       process.execPath,
       [
         ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest],
-        // Files and patterns come first: jest takes what follows `--roots` for more of them.
-        ...[...folders.filter(isFile), ...jestArgs, ...workers],
-        ...['--json', `--outputFile=${report}`, ...roots],
+        ...['--json', `--outputFile=${report}`, ...args],
       ],
       { env: { ...process.env, ...env } },
     );
@@ -99,20 +125,25 @@ export async function jestSuite(folders, { env, jestArgs = [] } = {}) {
 /**
  * @param {string} path jest's JSON report
  * @param {number} status jest's exit status
- * @returns {Counts}
+ * @returns {{counts: Counts, failedFiles: string[]}}
  */
 function readReport(path, status) {
   let report;
   try {
     report = JSON.parse(readFileSync(path, 'utf8'));
   } catch {
-    return notRun;
+    return { counts: notRun, failedFiles: [] };
   }
   // A file that does not even load has no tests that failed; it counts as one.
   const failed = report.numFailedTests + report.numRuntimeErrorTestSuites;
   return {
-    passed: report.numPassedTests,
-    failed: status !== 0 && failed === 0 ? 1 : failed,
-    skipped: report.numPendingTests + report.numTodoTests,
+    counts: {
+      passed: report.numPassedTests,
+      failed: status !== 0 && failed === 0 ? 1 : failed,
+      skipped: report.numPendingTests + report.numTodoTests,
+    },
+    failedFiles: report.testResults
+      .filter((/** @type {{status: string}} */ file) => file.status === 'failed')
+      .map((/** @type {{name: string}} */ file) => relative(root, file.name)),
   };
 }

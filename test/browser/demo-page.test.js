@@ -1,7 +1,10 @@
 /** The demo page in Chromium against a real gateway: what a visitor can do with it. */
 
-import { createGateway, providers } from '../../lib/index.js';
+import { createGateway } from '../../lib/index.js';
 import { contrasts, driver, launchChromium, openPage, takePicture } from './chromium.js';
+import { Pace } from './pace.js';
+
+const pace = new Pace();
 
 const answer =
   'Water waits above the gate.\n\nWhen it opens by a hand’s breadth, "only so much" may pass: ' +
@@ -29,8 +32,7 @@ let drive;
 
 beforeAll(async () => {
   browser = await launchChromium();
-  const provider = providers.demo({ tokenIntervalMs: 40, text: answer });
-  gateway = createGateway({ provider, logger: false });
+  gateway = createGateway({ provider: pace.provider(answer), logger: false });
   server = await gateway.listen({ port: 0 });
 });
 
@@ -39,12 +41,9 @@ afterAll(async () => {
   await gateway?.close({ drainMs: 0 });
 });
 
-/**
- * @param {import('playwright-core').BrowserContextOptions} [options]
- * @param {string} [url] default: that of the gateway of all tests
- */
-async function open(options, url = server.url) {
-  visit = await openPage(browser, url, options);
+/** @param {import('playwright-core').BrowserContextOptions} [options] */
+async function open(options) {
+  visit = await openPage(browser, server.url, options);
   page = visit.page;
   drive = driver(page);
 }
@@ -52,23 +51,26 @@ async function open(options, url = server.url) {
 beforeEach(() => open());
 
 afterEach(async () => {
+  pace.release();
   expect(visit.faults).toEqual([]);
   await visit.close();
 });
 
-/** @param {string} jobId @param {string} [url] of the gateway */
-async function jobAtServer(jobId, url = server.url) {
-  const response = await fetch(`${url}/v1/jobs/${jobId}`);
+/** @param {string} jobId */
+async function jobAtServer(jobId) {
+  const response = await fetch(`${server.url}/v1/jobs/${jobId}`);
   return response.json();
 }
 
 test('type, stream, complete: the text and the figures are the server’s', async () => {
+  pace.hold(6);
   await drive.send('What does a sluice do?');
   const { id, card } = await drive.firstCard();
   await drive.waitForCards('[data-state=running]');
   await drive.waitForTokens(id, 5);
   expect(answer.startsWith(String(await drive.textOf(card)))).toBe(true);
   expect(await page.getByTestId('connection').innerText()).toBe('1 stream on 1 connection');
+  pace.release();
   await drive.waitForCards('[data-state=completed]');
   const job = await jobAtServer(id);
   expect(await drive.textOf(card)).toBe(job.text);
@@ -91,11 +93,13 @@ test('the length asked for ends the text', async () => {
 });
 
 test('a dropped connection is taken up where it was, and nothing is lost', async () => {
+  pace.hold(30);
   await drive.send('Drop me');
   const { id, card } = await drive.firstCard();
   await drive.waitForTokens(id, 5);
   await card.getByTestId('drop').click();
   await drive.waitForCards('[data-connection=closed]');
+  pace.release();
   const place = await card.locator('[data-part=id]').innerText();
   const before = await drive.textOf(card);
   expect(await card.getByTestId('note').innerText()).toContain(`Dropped after event ${place}`);
@@ -112,40 +116,38 @@ test('a dropped connection is taken up where it was, and nothing is lost', async
 });
 
 test('when the server cuts the socket, the browser comes back by itself', async () => {
+  pace.hold(4);
   await drive.send('Cut me');
   const { id, card } = await drive.firstCard();
   await drive.waitForTokens(id, 3);
   server.closeAllConnections();
   await drive.waitForCards('[data-connection=reconnecting]');
   expect(await card.getByTestId('note').innerText()).toContain('Reconnecting automatically');
+  pace.release();
   await drive.waitForCards('[data-state=completed]');
   expect(await card.getByTestId('note').innerText()).toMatch(/^Resumed from 1-\d+: .*nothing lost/);
   expect(await drive.textOf(card)).toBe((await jobAtServer(id)).text);
 });
 
 test('a reload in the middle finds the job again, from the first token on', async () => {
-  // The job outlasts a reload on a slow machine.
-  const provider = providers.demo({ tokenIntervalMs: 250, text: answer });
-  const slow = createGateway({ provider, logger: false });
-  const { url } = await slow.listen({ port: 0 });
-  await visit.close();
-  await open(undefined, url);
+  pace.hold(6);
   await drive.send('Reload me');
   const { id, card } = await drive.firstCard();
   await drive.waitForTokens(id, 5);
   await page.reload();
-  await drive.waitForTokens(id, 8);
+  await drive.waitForTokens(id, 6);
+  pace.release();
   expect(await card.locator('[data-part=prompt]').innerText()).toBe('Reload me');
   await drive.waitForCards('[data-state=completed]');
   expect(await card.getByTestId('note').innerText()).toMatch(/^Restored after a reload: .*nothing/);
-  expect(await drive.textOf(card)).toBe((await jobAtServer(id, url)).text);
+  expect(await drive.textOf(card)).toBe((await jobAtServer(id)).text);
   await page.reload();
   await drive.waitForCards('[data-state=completed]');
   expect(await drive.textOf(card)).toBe(answer);
-  await slow.close({ drainMs: 0 });
 });
 
 test('cancel stops the job, here and at the server', async () => {
+  pace.hold(5);
   await drive.send('Cancel me');
   const { id, card } = await drive.firstCard();
   await drive.waitForTokens(id, 3);
@@ -163,6 +165,7 @@ test('cancel stops the job, here and at the server', async () => {
 });
 
 test('eight jobs stream side by side on one connection, dropped and resumed together', async () => {
+  pace.hold(10);
   await drive.send('Eight of us', '8');
   await drive.waitForCards('[data-state=running][data-connection=open]', 8);
   await page.waitForFunction(
@@ -172,6 +175,7 @@ test('eight jobs stream side by side on one connection, dropped and resumed toge
   );
   await page.getByTestId('drop-all').click();
   await drive.waitForCards('[data-connection=closed]', 8);
+  pace.release();
   await page.getByTestId('drop-all').click();
   await drive.waitForCards('[data-state=completed]', 8);
   const ids = await drive.cards().evaluateAll((all) => all.map((card) => card.dataset.jobId));
@@ -273,6 +277,7 @@ describe.each([
   });
 
   test('is readable, fits, and has its picture taken', async () => {
+    pace.hold(14);
     await drive.send(
       'A somewhat longer prompt, to see how a title of two lines or more behaves',
       '4',

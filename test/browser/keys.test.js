@@ -2,9 +2,12 @@
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { createGateway, providers } from '../../lib/index.js';
+import { createGateway } from '../../lib/index.js';
 import { bearer, entry } from '../support/gateway/keys.js';
 import { driver, launchChromium, openPage, takePicture } from './chromium.js';
+import { Pace } from './pace.js';
+
+const pace = new Pace();
 
 const key = 'key-of-ann';
 const keys = [entry('ann', key)];
@@ -31,9 +34,9 @@ beforeAll(async () => {
 
 afterAll(() => browser?.close());
 
-/** @param {{tokenIntervalMs?: number, reconnectMs?: number}} [options] */
-async function open({ tokenIntervalMs = 40, reconnectMs } = {}) {
-  const provider = providers.demo({ tokenIntervalMs, text: words });
+/** @param {{reconnectMs?: number}} [options] */
+async function open({ reconnectMs } = {}) {
+  const provider = pace.provider(words);
   // An address is good for a second, and for what is left of the one it was made in.
   const access = { keys, stream_url_ttl_s: 1 };
   gateway = createGateway({ provider, logger: false, reconnectMs, access });
@@ -50,6 +53,7 @@ async function open({ tokenIntervalMs = 40, reconnectMs } = {}) {
 }
 
 afterEach(async () => {
+  pace.release();
   expect(visit.faults).toEqual([]);
   await visit.close();
   await gateway.close({ drainMs: 0 });
@@ -98,10 +102,12 @@ test('the page asks for a key; a wrong one is refused in place, a right one lets
 test('a reload in the middle finds key and job again; the key is kept in this tab alone', async () => {
   await open();
   await enter();
+  pace.hold(6);
   await drive.send('Reload me');
   const { id, card } = await drive.firstCard();
   await drive.waitForTokens(id, 5);
   await page.reload();
+  pace.release();
   await drive.waitForCards('[data-state=completed]');
   expect(await form().isHidden()).toBe(true);
   expect(await drive.textOf(card)).toBe(words);
@@ -115,13 +121,15 @@ test('a reload in the middle finds key and job again; the key is kept in this ta
 
 test('a cut stream is resumed at the same address, though the time for its first use is over', async () => {
   // The browser comes back by itself when that time is over for certain.
-  await open({ tokenIntervalMs: 100, reconnectMs: 2500 });
+  await open({ reconnectMs: 2500 });
   await enter();
+  pace.hold(4);
   await drive.send('Cut me');
   const { id, card } = await drive.firstCard();
   await drive.waitForTokens(id, 3);
   server.closeAllConnections();
   await drive.waitForCards('[data-connection=reconnecting]');
+  pace.release();
   await drive.waitForCards('[data-state=completed]');
   expect(await drive.textOf(card)).toBe(words);
   expect(await card.getByTestId('note').innerText()).toMatch(/^Resumed from 1-\d+: .*nothing lost/);
@@ -133,11 +141,13 @@ test('a cut stream is resumed at the same address, though the time for its first
 test('eight jobs on one connection, dropped and taken up again with a new token', async () => {
   await open();
   await enter();
+  pace.hold(10);
   await drive.send('Eight of us', '8');
   await drive.waitForCards('[data-state=running][data-connection=open]', 8);
   await page.getByTestId('drop-all').click();
   await drive.waitForCards('[data-connection=closed]', 8);
   await page.waitForTimeout(2100);
+  pace.release();
   await page.getByTestId('drop-all').click();
   await drive.waitForCards('[data-state=completed]', 8);
   for (const text of await page.getByTestId('text').allTextContents()) expect(text).toBe(words);
@@ -148,6 +158,7 @@ test('eight jobs on one connection, dropped and taken up again with a new token'
 test('a key that is taken away is asked for again, and its jobs come back with it', async () => {
   await open();
   await enter();
+  pace.hold(4);
   await drive.send('Keep me');
   const { id, card } = await drive.firstCard();
   await drive.waitForTokens(id, 3);
@@ -159,6 +170,7 @@ test('a key that is taken away is asked for again, and its jobs come back with i
   await page.getByTestId('problem').getByText('This is no valid key.').waitFor();
   gateway.reload({ access: { keys } });
   await giveKey();
+  pace.release();
   await drive.waitForCards('[data-state=completed]');
   expect(await drive.textOf(card)).toBe(words);
   expect(await drive.cards().count()).toBe(1);

@@ -2,19 +2,19 @@
 
 import { createGateway } from '../../lib/index.js';
 import { launchChromium, openPage, takePicture } from './chromium.js';
+import { Pace } from './pace.js';
 
-/** Fails once for prompts that say so, else tells a few words slowly. */
+const pace = new Pace();
+
+/** Fails once for prompts that say so, else says a few words. */
 const broken = { now: true };
-async function* provider({ prompt }) {
+async function* provider({ prompt }, { signal }) {
   if (prompt.includes('fails') && broken.now) throw new Error('the spring is dry');
   if (prompt === 'list') {
     yield 'one\ntwo\nthree';
     return;
   }
-  for (const word of `<b>${prompt}</b> runs\ndown the hill to the mill`.split(/(?<= )/)) {
-    await new Promise((resolve) => setTimeout(resolve, 40));
-    yield word;
-  }
+  yield* pace.say(`<b>${prompt}</b> runs\ndown the hill to the mill`.split(/(?<= )/), signal);
 }
 
 /** @type {import('playwright-core').Browser} */
@@ -45,6 +45,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  pace.release();
   expect(visit.faults).toEqual([]);
   await visit.close();
 });
@@ -67,6 +68,7 @@ const text = () => page.getByTestId('text').evaluate((element) => element.textCo
 
 test('a sample runs: boxes, lines and states follow it, a click shows the text as it grows', async () => {
   expect(await page.getByTestId('sample').locator('option').allInnerTexts()).toHaveLength(3);
+  pace.hold(4);
   await page.getByTestId('run').click();
   await waitForState('question', 'running');
   expect(await node('answer').getAttribute('data-state')).toBe('pending');
@@ -74,10 +76,12 @@ test('a sample runs: boxes, lines and states follow it, a click shows the text a
   await page.waitForFunction(
     () => (document.querySelector('[data-testid=text]')?.textContent ?? '').length > 10,
   );
+  pace.step();
   await waitForState('miller', 'running');
   expect(await node('question').getAttribute('data-state')).toBe('completed');
   await node('miller').click();
   await takePicture(page, 'workflow-running');
+  pace.release();
   await ended('completed');
   expect(await page.getByTestId('count').innerText()).toBe('5 of 5 nodes done');
   expect(await page.locator('.edges path[data-state=open]').count()).toBe(6);
@@ -107,9 +111,11 @@ test('what failed is told, what hangs on it is shut, and a retry runs those alon
   expect(await page.locator('.edges path[data-state=shut]').count()).toBe(1);
   await takePicture(page, 'workflow-failed');
   broken.now = false;
+  pace.hold(4);
   await page.getByTestId('retry').click();
   await waitForState('spring', 'running');
   expect(await node('rain').getAttribute('data-state')).toBe('completed');
+  pace.release();
   await ended('completed');
   expect(await text()).toContain('this fails');
   expect(await page.getByTestId('retry').isDisabled()).toBe(true);
@@ -144,10 +150,11 @@ test('the keyboard alone goes from box to box and opens one', async () => {
   await page.keyboard.press('Enter');
   expect(await text()).toBe('one\ntwo\nthree');
   expect(await node('b').getAttribute('aria-label')).toBe('b, completed, after a');
-  expect(await page.getByTestId('announcer').innerText()).toMatch(/Workflow completed|completed/);
+  await page.getByTestId('announcer').getByText('completed').waitFor({ state: 'attached' });
 });
 
 test('a map tells how far it is, and shows the texts of its items', async () => {
+  pace.hold(4);
   await run({
     nodes: [
       { id: 'list', prompt: 'list' },
@@ -156,11 +163,13 @@ test('a map tells how far it is, and shows the texts of its items', async () => 
   });
   await waitForState('each', 'running');
   await node('each').click();
+  pace.release();
   await ended('completed');
   expect(await text()).toBe(gateway.workflow(workflowId()).nodes[1].text);
 });
 
 test('a reload finds the workflow again, and a cut connection loses nothing', async () => {
+  pace.hold(4);
   await run({
     nodes: [
       { id: 'a', prompt: 'first' },
@@ -170,8 +179,10 @@ test('a reload finds the workflow again, and a cut connection loses nothing', as
   await waitForState('a', 'running');
   await page.reload();
   await node('a').click();
+  pace.step();
   await waitForState('b', 'running');
   await page.context().setOffline(true);
+  pace.release();
   await new Promise((resolve) => setTimeout(resolve, 100));
   await page.context().setOffline(false);
   await ended('completed');
@@ -184,7 +195,8 @@ test('a reload finds the workflow again, and a cut connection loses nothing', as
 });
 
 test('cancel ends it; what is wrong with a workflow is said by the field', async () => {
-  await run({ nodes: [{ id: 'a', prompt: 'slow '.repeat(200) }] });
+  pace.hold(4);
+  await run({ nodes: [{ id: 'a', prompt: 'one of some length' }] });
   await waitForState('a', 'running');
   await page.getByTestId('cancel').click();
   await ended('cancelled');

@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { zlib } from '../../internal/util/packages.js';
 import { UNREADABLE } from '../error-handler.js';
+import { parseExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
@@ -135,12 +136,13 @@ export function digestOf(body) {
  * @param {number} bytesMax
  * @param {object} [options]
  * @param {boolean} [options.optional] a request without a body may have any type; default false
+ * @param {boolean} [options.exact] integers keep their digits, see `parseExact`; default false
  * @param {(bytes: Buffer) => void} [options.onBytes] called with the decoded body, unless an earlier
  *   middleware has read it
  * @returns {Promise<unknown>} undefined when there is no body; an empty one counts as `{}`
  * @throws {HttpError} 400 `invalid_json`, 413, 415
  */
-export async function readJson(req, bytesMax, { optional = false, onBytes } = {}) {
+export async function readJson(req, bytesMax, { optional = false, exact = false, onBytes } = {}) {
   const parsed = parsedBodyOf(req);
   if (parsed !== undefined) return parsed;
   if (optional && isEmptyBody(req)) return undefined;
@@ -153,22 +155,23 @@ export async function readJson(req, bytesMax, { optional = false, onBytes } = {}
   if (!isUtf8Charset(charset)) throw unsupported('The body must be UTF-8.');
   const bytes = await readBytes(req, bytesMax);
   onBytes?.(bytes);
-  return bytes.length === 0 ? {} : parseJson(bytes);
+  return bytes.length === 0 ? {} : parseJson(bytes, exact ? parseExact : JSON.parse);
 }
 
 const decoder = new TextDecoder();
 
 /**
  * @param {Buffer} bytes
+ * @param {(text: string) => unknown} [parse]
  * @returns {unknown} undefined when there are none
  * @throws {HttpError} 400 `invalid_json`
  */
-export function parseJson(bytes) {
+export function parseJson(bytes, parse = JSON.parse) {
   if (bytes.length === 0) return undefined;
   try {
     // A decoder would insert replacement characters for invalid UTF-8 and change the text. It drops
     // a byte order mark.
-    if (isUtf8(bytes)) return JSON.parse(decoder.decode(bytes));
+    if (isUtf8(bytes)) return parse(decoder.decode(bytes));
   } catch {
     // Reported below.
   }

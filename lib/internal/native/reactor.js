@@ -17,6 +17,11 @@ export const EventKind = nativeNumbers('enums.EventKind', [
   'JOB_BEGUN',
   'JOB_ENDED',
   'JOB_PURGED',
+  'JOB_ABANDONED',
+  'JOB_FENCED',
+  'JOB_DATA_LOSS',
+  'REPLICA_MISSING',
+  'REPLICA_BROKEN',
   'SUBSCRIBER_OPEN',
   'SUBSCRIBER_FRAMES',
   'SUBSCRIBER_WHOLE',
@@ -33,6 +38,11 @@ export const EventKind = nativeNumbers('enums.EventKind', [
   'GRAPH_FAILED',
   'GRAPH_SKIPPED',
   'GRAPH_ENDED',
+  'REDIS_STATE',
+  'REDIS_BEAT',
+  'REDIS_SERVER',
+  'REDIS_SUBSCRIBED',
+  'REDIS_MESSAGE',
 ]);
 
 /** Values to an event in the flat array: kind, target, a, b. */

@@ -48,6 +48,11 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
 
 /**
+ * A job that exists now, or one that does not, because its key has an answer already.
+ * @typedef {{record: JobRecord, known?: Answer}} Admitted
+ */
+
+/**
  * @typedef {object} ChildSubmission
  * @property {Submission['access']} access
  * @property {import('../job.js').Part} part
@@ -77,6 +82,14 @@ import { whenAborted } from '../../internal/util/abort.js';
  *   how?: {answer?: JobRecord, cached?: boolean}) => void} hold throws an HttpError 402
  * @property {(record: JobRecord) => void} releaseHold of a job that was not placed
  * @property {(record: JobRecord) => void} voidJob of a job that was placed, then refused
+ */
+
+/**
+ * Interface of webhooks for admission.
+ * @typedef {object} WebhooksPort
+ * @property {(request: CheckedRequest, within: string) => object | undefined} ofRequest checks
+ *   `webhook_url`, and returns plain JSON to keep with the job, if it has one; throws an HttpError. `within`:
+ *   prefix of the member's name
  */
 
 /**
@@ -118,8 +131,12 @@ export class Admission extends EventEmitter {
   #pipeline;
   #lifecycle;
   #store;
+  #shared;
   #memory;
+  #directory;
   #turns;
+  #webhooks;
+  #nowMs;
   #closed = false;
   #pending = 0;
 
@@ -130,14 +147,18 @@ export class Admission extends EventEmitter {
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {import('../../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
    * @param {import('../execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../job-directory.js').JobDirectory} deps.directory
    * @param {import('../execution/answer-cache.js').AnswerCache} deps.cache
    * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations
    * @param {BillingPort} deps.billing
    * @param {TurnsPort} deps.turns
+   * @param {WebhooksPort} [deps.webhooks] default: no job may have a `webhook_url`
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory
    *   only
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default:
    *   none
+   * @param {import('../shared-jobs-port.js').SharedJobsPort} [deps.shared] default: jobs belong to this
+   *   process alone
    * @param {() => boolean} [deps.hasPrincipals] whether callers are distinguished; default no
    */
   constructor(deps) {
@@ -149,10 +170,15 @@ export class Admission extends EventEmitter {
       memory: deps.memory,
       nowMs: deps.nowMs,
       file: store,
+      kept: deps.shared === undefined,
     });
     this.#store = store;
+    this.#nowMs = deps.nowMs;
+    this.#shared = deps.shared;
     this.#memory = deps.memory;
+    this.#directory = deps.directory;
     this.#turns = deps.turns;
+    this.#webhooks = deps.webhooks;
     this.#lifecycle = deps.lifecycle;
     this.#cache = deps.cache;
     this.#cacheOptions = options.cache;
@@ -213,7 +239,7 @@ export class Admission extends EventEmitter {
     const outcome = await this.#once(checked, submission, fingerprint);
     const { answer, replayed, entries } = outcome;
     const { principal } = submission.access;
-    const record = outcome.record ?? this.#lifecycle.jobs.get(answer.id, principal);
+    const record = outcome.record ?? (await this.#directory.find(answer.id, principal));
     if (record === undefined) throw jobNotFound('Idempotency-Key');
     return { record, replayed, entries };
   }
@@ -230,18 +256,19 @@ export class Admission extends EventEmitter {
     /** @type {QuotaEntry[]} */
     const entries = [];
     if (idempotencyKey === undefined) {
-      const record = await this.#admit(request, submission, entries);
+      const { record } = await this.#admit(request, submission, entries);
       return { answer: answerFor(record), record, replayed: false, entries };
     }
     const key = checkIdempotencyKey(idempotencyKey);
-    /** @type {JobRecord | undefined} */
-    let record;
+    /** @type {Admitted | undefined} */
+    let admitted;
     const admit = async (/** @type {import('./idempotency.js').UsedKey} */ used) => {
-      record = await this.#admit(request, { ...submission, signal: undefined, used }, entries);
-      return answerFor(record);
+      admitted = await this.#admit(request, { ...submission, signal: undefined, used }, entries);
+      return admitted.known ?? answerFor(admitted.record);
     };
     const outcome = await this.#answers.answer(access.principal, key, fingerprint, admit);
-    return { ...outcome, record, entries };
+    if (admitted?.known !== undefined) return { ...outcome, replayed: true, entries };
+    return { ...outcome, record: admitted?.record, entries };
   }
 
   /**
@@ -254,6 +281,7 @@ export class Admission extends EventEmitter {
     if (record.usedKey !== undefined) this.#answers.release(record.usedKey.name);
     this.#billing.voidJob(record);
     this.#lifecycle.rollbackJob(record, error);
+    this.#shared?.retract(record);
   }
 
   /**
@@ -264,9 +292,11 @@ export class Admission extends EventEmitter {
    * @returns {Promise<JobRecord>}
    * @throws {HttpError}
    */
-  submitChild(body, submission) {
+  async submitChild(body, submission) {
     const endpoint = endpoints.workflows;
-    return this.#admit(fromJobRequest(checkJobRequest(body)), { ...submission, endpoint }, []);
+    const request = fromJobRequest(checkJobRequest(body));
+    const { record } = await this.#admit(request, { ...submission, endpoint }, []);
+    return record;
   }
 
   /**
@@ -275,24 +305,34 @@ export class Admission extends EventEmitter {
    *   covered?: import('../rate-limits/reservations.js').Covered,
    *   used?: import('./idempotency.js').UsedKey}} submission
    * @param {QuotaEntry[]} entries receives the reserved amounts
-   * @returns {Promise<JobRecord>}
+   * @returns {Promise<Admitted>}
    */
   async #admit(request, submission, entries) {
     const { access, part, used, face, near } = submission;
     const { principal } = access;
     const model = chooseModel(this.#provider, access, request.model);
     checkFeatures(this.#provider, request);
+    const webhook = this.#webhooks?.ofRequest(request, face === undefined ? '' : 'sluice.');
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
+    record.submittedMs = this.#nowMs();
     record.part = part;
     record.near = near;
     if (face !== undefined) record.extra = { face };
+    if (webhook !== undefined) record.extra = { ...record.extra, webhook };
     if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
     this.#pending += 1;
+    let isShared = false;
     try {
       const alone = request.conversation_id === undefined;
       // A job without a turn is placed synchronously.
       const whole = alone ? request : await this.#turns.begin(record, submission.signal);
       if (!alone) checkFeatures(this.#provider, whole);
+      if (this.#shared !== undefined && part === undefined) {
+        // The job is known to the other processes before it is placed here.
+        const known = await this.#shared.admit(record, this.#lifecycle.limitsOf(record));
+        if (known !== undefined) return { record, known };
+        isShared = true;
+      }
       try {
         await this.#place(record, whole, submission, entries);
       } catch (/** @type {any} */ error) {
@@ -303,15 +343,17 @@ export class Admission extends EventEmitter {
         await this.#place(record, whole, submission, entries);
       }
       if (record.written !== undefined) await this.#written(record);
+      if (isShared) await this.#shared?.placed(record);
     } catch (error) {
       this.#turns.rollback(record);
+      if (isShared) this.#shared?.retract(record);
       if (error instanceof HttpError) this.emit('refused', error, record);
       throw error;
     } finally {
       this.#pending -= 1;
     }
     this.emit('admitted', record);
-    return record;
+    return { record };
   }
 
   /**

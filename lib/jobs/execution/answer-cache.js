@@ -81,6 +81,7 @@ export class AnswerCache extends EventEmitter {
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
     lifecycle.on('ended', (record) => this.leave(record));
+    lifecycle.on('dropped', (record) => this.leave(record));
     const { maxEntries, maxBytes, ttlMs } = options;
     this.#kept = new LruTtlCache({
       maxEntries,

@@ -38,6 +38,12 @@ function checkedReason(given, hasCalls) {
 }
 
 /**
+ * @param {string} sequence the stop string that ended the text
+ * @returns {{details: object}} what the ending says of it
+ */
+const stoppedAt = (sequence) => ({ details: { stop_sequence: sequence } });
+
+/**
  * One attempt of one job: writes the provider's answer to the job's log and ends the attempt. Main
  * thread only.
  *
@@ -124,8 +130,10 @@ export class Run {
       this.#flush();
       this.#isOpen = this.#hub.appendEntry(this.record.handle, entry);
     }
-    if (this.#filter.stopped) {
-      this.#end({ type: 'complete', reason: checkedReason('stop', this.#entries.hasCalls) });
+    const { stopSequence } = this.#filter;
+    if (stopSequence !== undefined) {
+      const reason = checkedReason('stop', this.#entries.hasCalls);
+      this.#end({ type: 'complete', reason, ...stoppedAt(stopSequence) });
     } else if (this.#tokens === this.#tokensMax) {
       this.#entries.endCall();
       this.#flush();
@@ -161,7 +169,12 @@ export class Run {
     // The last entry may have been the last one that the limit permits.
     if (this.done) return;
     this.#flush();
-    this.#end({ type: 'complete', reason, usage });
+    const { rawReason, stopSequence } = end ?? {};
+    this.#end({
+      ...{ type: 'complete', reason, usage },
+      ...(typeof rawReason === 'string' && { rawReason }),
+      ...(typeof stopSequence === 'string' && reason === 'stop' && stoppedAt(stopSequence)),
+    });
   }
 
   /** @param {unknown} error any value; its getters may throw */

@@ -92,7 +92,12 @@ export class RoutedRuns {
       hub: this.#hub,
       limitTokens: !call.provider.enforcesMaxTokens,
       exposeErrors: this.#exposeErrors,
-      mayRetry: ({ retryable, elsewhere = retryable }) => elsewhere === true,
+      mayRetry: (failure) => {
+        const { retryable, elsewhere = retryable } = failure;
+        if (elsewhere !== true) return false;
+        this.#lifecycle.failAttempt(record, failure);
+        return true;
+      },
     });
     const stopWatching = call.isTrial ? this.#watch(record, call) : () => {};
     try {

@@ -137,7 +137,11 @@ export class JobRunner {
       hub: this.#hub,
       limitTokens: !this.#provider.enforcesMaxTokens,
       exposeErrors: this.#exposeErrors,
-      mayRetry: (failure) => this.#lifecycle.mayRetry(record, failure),
+      mayRetry: (failure) => {
+        if (!this.#lifecycle.mayRetry(record, failure)) return false;
+        this.#lifecycle.failAttempt(record, failure);
+        return true;
+      },
     });
   }
 

@@ -29,6 +29,7 @@ import {
 import { feedAnswer } from '../openai/call.js';
 import { messagesBody, refusedMemberOf } from './body.js';
 import { whenAborted } from '../../internal/util/abort.js';
+import { parseExact, stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {import('../option-table.js').AnthropicOptions} AnthropicOptions */
 /** @typedef {import('./body.js').Refusable} Refusable */
@@ -144,7 +145,7 @@ export class AnthropicProvider {
     const request = {
       path: this.#path,
       headers: { ...headers, ...this.#headers },
-      body: JSON.stringify(body),
+      body: stringifyExact(body),
       idleMs: this.#idleMs,
     };
     void feedAnswer(this.#connections, request, answer);
@@ -250,7 +251,7 @@ function betaHeaders({ anthropic_beta: beta } = {}) {
 /** @param {string} text @returns {any} */
 function parseJson(text) {
   try {
-    return JSON.parse(text);
+    return parseExact(text);
   } catch {
     throw invalidResponse('an event that is not JSON');
   }

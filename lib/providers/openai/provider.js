@@ -19,6 +19,7 @@ import { refusedMember } from './errors.js';
 import { fetchEmbeddings } from './embeddings.js';
 import { callBody, groupRequests, stopsOf, swappableIn } from './body.js';
 import { DEFAULT_FEATURES } from '../shared/features.js';
+import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {import('./body.js').OpenAiRequest} OpenAiRequest */
 
@@ -202,7 +203,7 @@ export class OpenAiProvider {
     const refused = this.#refused.of(members[0].model);
     for (;;) {
       const body = callBody(this.#mode, members, refused);
-      const call = this.#start(hub, target, JSON.stringify(body));
+      const call = this.#start(hub, target, stringifyExact(body));
       this.#calls.add(call);
       const outcome = await call.done;
       this.#calls.delete(call);

@@ -35,6 +35,8 @@
  * @property {number[]} [promptIds] a prompt as token ids; only with the feature `token_prompts`
  * @property {import('./messages.js').ChatMessage[]} [messages] as the caller gave them, parts, calls
  *   and results of tools included
+ * @property {import('./messages.js').ChatMessage[]} [history] of a turn: those of `messages` that are
+ *   earlier ones of its conversation
  * @property {string} model never empty: the provider's default is filled in
  * @property {number} [maxTokens]
  * @property {'max_tokens' | 'max_completion_tokens'} [limitName] the caller's name of that limit;
@@ -44,7 +46,8 @@
  * @property {number} [n] as the caller gave it
  * @property {object} [metadata] the job's own
  * @property {Record<string, unknown>} [body] the members of the upstream call's body that the gateway does
- *   not interpret, as the caller gave them: `tools`, `response_format`, `seed`, ...
+ *   not interpret, as the caller gave them: `tools`, `response_format`, `seed`, ... An integer that no
+ *   number holds is an object: its `valueOf()` is the nearest number, its `toString()` has all digits
  * @property {AbortSignal} signal aborted when this job is no longer needed
  */
 
@@ -54,6 +57,8 @@
  * @typedef {object} ProviderEnd
  * @property {'stop' | 'length' | 'tool_calls' | 'content_filter'} [reason] `stop` becomes `tool_calls`
  *   where the answer has calls
+ * @property {string} [rawReason] the upstream's own finish reason
+ * @property {string} [stopSequence] the stop string that ended the text
  * @property {{prompt_tokens: number, completion_tokens: number, [name: string]: unknown}} [usage] further
  *   members are passed on
  */

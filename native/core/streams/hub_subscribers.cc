@@ -30,6 +30,8 @@ void JobHub::touch(Subscriber& subscriber) {
 void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
                     const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face,
                     bool at_once) {
+  // One that waits for its replica is served as it goes.
+  if (delay_attach(handle, mode, fan_in, cursors, face)) return;
   const Subscriber::Limits limits{
       .batch_bytes_max = options_.batch_bytes_max,
       .batch_events_max =
@@ -62,6 +64,7 @@ void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
   subscriber->for_each_job([&](Job& job) {
     job.subscribers.push_back(subscriber.get());
     job.grace_deadline = kNever;
+    if (job.replica != nullptr) job.replica->idle_deadline = kNever;
     touch(job);
   });
   arm(*subscriber, now);
@@ -108,7 +111,16 @@ void JobHub::progress(SubscriberHandle handle, Nanos now) {
 }
 
 void JobHub::detach(SubscriberHandle handle, Nanos now) {
-  forget(handle, now);
+  const auto delayed = attaching_.find(handle);
+  if (delayed == attaching_.end()) {
+    forget(handle, now);
+    return;
+  }
+  const std::vector<Cursor> cursors = std::move(delayed->second.cursors);
+  attaching_.erase(delayed);
+  for (const Cursor& cursor : cursors) {
+    if (Job* const job = find(cursor.job)) watch_readers(*job, now);
+  }
 }
 
 void JobHub::close(SubscriberHandle handle, std::string_view reason, Nanos now) {
@@ -131,6 +143,7 @@ void JobHub::forget(SubscriberHandle handle, Nanos now) {
 // A job without a reader is cancelled after its grace.
 void JobHub::look_for_readers(Job& job, Nanos now) {
   if (!job.subscribers.empty() || job.holds > 0) return;
+  if (job.replica != nullptr) watch_readers(job, now);
   if (job.log.ended() || !job.options.cancel_on_disconnect) return;
   job.grace_deadline = deadline_after(now, job.options.disconnect_grace);
   arm(job);
@@ -141,6 +154,7 @@ void JobHub::hold(JobHandle handle) {
   if (job == nullptr) return;
   ++job->holds;
   job->grace_deadline = kNever;
+  if (job->replica != nullptr) job->replica->idle_deadline = kNever;
 }
 
 void JobHub::release(JobHandle handle, Nanos now) {

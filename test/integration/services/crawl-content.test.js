@@ -185,7 +185,8 @@ describe('time', () => {
     ],
     ['within a redirect', (_req, res) => res.writeHead(404, { 'content-length': 9 }).write('x')],
   ])('a page that stops %s ends with the time of the fetch', async (where, page) => {
-    const item = await only(page, { timeoutMs: 100 });
+    // Long enough for a busy machine to connect and to send the request.
+    const item = await only(page, { timeoutMs: 1500 });
     expect(item.error.code).toBe(where === 'within a redirect' ? 'http_status' : 'timeout');
     await site.allClosed();
     expect(site.counts()).toEqual({ '/': 1 });

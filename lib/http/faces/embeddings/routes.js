@@ -27,5 +27,5 @@ export function embeddingRoutes({ embeddings }) {
     }
   }
 
-  return { '/v1/embeddings': { POST: { handle: create, body: 'json' } } };
+  return { '/v1/embeddings': { POST: { handle: create, body: 'exact-json' } } };
 }
