@@ -11,6 +11,7 @@ import { flagTable, optionTable } from './docs/tables.mjs';
 import { metricTable } from './docs/metrics.mjs';
 import { typedef } from './docs/typedefs.mjs';
 import { CLOSE_OPTIONS, GATEWAY_OPTIONS } from '../lib/gateway/option-table.js';
+import { REDIS_OPTIONS } from '../lib/cluster/options.js';
 import { LISTEN_OPTIONS } from '../lib/http/listen-options.js';
 import {
   ANTHROPIC_OPTIONS,
@@ -59,6 +60,7 @@ export async function documents() {
     put(path, `// types: ${name}\n`, '// end of types', text);
   };
   putTable('docs/javascript.md', 'createGateway', optionTable(GATEWAY_OPTIONS));
+  putTable('docs/javascript.md', 'redis', optionTable(REDIS_OPTIONS));
   putTable('docs/javascript.md', 'listen', optionTable(LISTEN_OPTIONS));
   putTable('docs/javascript.md', 'close', optionTable(CLOSE_OPTIONS));
   putTable('docs/javascript.md', 'providers.demo', optionTable(DEMO_OPTIONS));
@@ -76,6 +78,8 @@ export async function documents() {
     ({ type, path }) => type !== 'other' && path !== 'logs.files',
   );
   putTypes('lib/jobs/settings.js', typedef('OptionValues', values, { filledIn: true }));
+  const ofRedis = REDIS_OPTIONS.map((row) => ({ ...row, path: row.path.replace('redis.', '') }));
+  putTypes('lib/cluster/options.js', typedef('RedisOptions', ofRedis));
   putTypes('lib/http/listen-options.js', typedef('ListenOptions', LISTEN_OPTIONS));
   const providers = 'lib/providers/option-table.js';
   putTypes(providers, typedef('DemoOptions', DEMO_OPTIONS));

@@ -4,6 +4,7 @@ import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
+import { NO_TURNS, createDeployment, openRedis } from './cluster-parts.js';
 import { Crawls } from '../services/crawls/service.js';
 import { Embeddings } from '../services/embeddings/service.js';
 import { Erasure } from '../services/erasure/service.js';
@@ -12,8 +13,11 @@ import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
+import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
 import { MemoryBudget } from '../internal/util/memory-budget.js';
+import { Orphans } from '../http/faces/orphans.js';
+import { UiChats } from '../http/faces/ui/chats.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
@@ -50,11 +54,15 @@ function createJobs(options) {
   const { clock, reactors: count, reconnectMs: retryMs } = options;
   const reactors = clock === undefined ? sharedReactors(count) : [manualReactor(clock)];
   const store = openJobStore(options, reactors[0]);
+  const redis = openRedis(options, reactors[0]);
   const { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs } = options;
   const hub = new JobHub({
     reactors,
     ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
     store: store?.file.native,
+    link: redis?.link,
+    flushMs: options.redis?.flushMs,
+    countReaders: redis !== undefined,
   });
   const memory = new MemoryBudget({
     limitBytes: options.memoryBudgetBytes,
@@ -62,7 +70,8 @@ function createJobs(options) {
   });
   memory.gauge('logs', () => hub.logBytes);
   const nowMs = monotonicClock(clock);
-  const lifecycle = new JobLifecycle({ options, nowMs, hub, store, memory });
+  const shared = redis?.cluster.sharedJobs;
+  const lifecycle = new JobLifecycle({ options, nowMs, hub, store, memory, shared });
   store?.restore({
     hub,
     jobs: lifecycle.jobs,
@@ -75,10 +84,11 @@ function createJobs(options) {
     realTime: clock === undefined,
   });
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
+  const pipeline = createJobPipeline(options, runner);
+  const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
   const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
   telemetry.subscribe(lifecycle, cache);
-  const pipeline = createJobPipeline(options, runner);
-  return { store, hub, memory, lifecycle, pipeline, cache, telemetry };
+  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry };
 }
 
 /**
@@ -133,9 +143,12 @@ export function createParts(checked) {
   const { clock } = options;
   const unixMs = wallClock(clock);
   const access = new AccessControl(options.policy, options.corsOrigins);
-  const streamUrls = new StreamUrls(access, { unixMs, nowMs: monotonicClock(clock) });
   const jobs = createJobs(options);
-  const { hub, lifecycle, pipeline, cache, store, memory, telemetry } = jobs;
+  const { hub, lifecycle, pipeline, cache, store, memory, deployed, telemetry } = jobs;
+  const cluster = deployed?.cluster;
+  const sharedSecret = cluster && (() => cluster.secret);
+  const clocks = { unixMs, nowMs: monotonicClock(clock) };
+  const streamUrls = new StreamUrls(access, clocks, sharedSecret);
   const reservations = new Reservations({ access, options });
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
@@ -157,14 +170,17 @@ export function createParts(checked) {
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
   memory.gauge('watches', () => namespaces.watchBytes);
+  deployed?.addMetrics(metrics.registry);
+  const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const webhooks = createWebhooks(jobs, namespaces, metrics, options, () => all);
   const admission = new Admission({
     context: () => telemetry.context(),
-    ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
-    ...{ billing: billing.jobs, memory, hasPrincipals },
+    ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
+    turns: deployed === undefined ? turns : NO_TURNS,
+    ...{ billing: billing.jobs, memory, hasPrincipals, directory, shared: cluster?.sharedJobs },
   });
   const operations = new Operations({
     ...{ hub, nowMs, retentionMs: options.retentionMs },
@@ -199,7 +215,11 @@ export function createParts(checked) {
   });
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
-    ...{ conversations, admission, operations, logs, gate },
+    ...{ conversations, admission, operations, logs, gate, directory },
+    deployment: deployed?.deployment,
+    faces: deployed?.faces ?? {
+      ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
+    },
     ...{ kv, erasure, embeddings, webhooks },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),

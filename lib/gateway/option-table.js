@@ -265,6 +265,14 @@ export const GATEWAY_OPTIONS = Object.freeze([
     more: 'See [durability](durability.md).',
   },
   {
+    path: 'redis',
+    type: 'other',
+    jsType: "string | import('../cluster/options.js').RedisOptions",
+    takes: 'a URL or an object',
+    help: 'Redis server that makes several processes one gateway',
+    more: 'See [scaling](scaling.md).',
+  },
+  {
     path: 'logBytesMax',
     type: 'integer',
     unit: 'bytes',

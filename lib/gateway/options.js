@@ -6,13 +6,15 @@ import { CLOSE_OPTIONS, GATEWAY_OPTIONS, MAX_CONCURRENCY } from './option-table.
 import { ManualClock } from '../internal/time/clock.js';
 import { checkFunction } from '../internal/util/validate.js';
 import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
+import { checkRedis } from '../cluster/options.js';
+import { checkShared } from './shared-options.js';
 import { checkTable } from '../internal/util/option-table.js';
 import { createLogger } from '../internal/util/logger.js';
 import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
 import { checkFeatureList } from '../providers/shared/features.js';
 import { fromFunction } from '../providers/function.js';
 import { compileWebhooks } from '../services/webhooks/options.js';
-import { typeError } from '../internal/util/errors.js';
+import { rangeError, typeError } from '../internal/util/errors.js';
 
 // types: GatewayOptions
 /**
@@ -74,6 +76,8 @@ import { typeError } from '../internal/util/errors.js';
  * @property {number} [maxRetainedJobs] finished jobs that are kept at most; default 10000
  * @property {string} [data] file in which jobs, idempotency keys, `/v1/kv` and the ledger outlive the
  *   process
+ * @property {string | import('../cluster/options.js').RedisOptions} [redis] Redis server that makes several
+ *   processes one gateway
  * @property {number} [logBytesMax] text kept per job; the oldest is dropped first, which a `gap` event
  *   announces; default 4194304 bytes
  * @property {number} [heartbeatMs] silence on a stream before a comment line is sent; default 15000
@@ -201,6 +205,19 @@ function isModel(model) {
 }
 
 /**
+ * @param {unknown} given the option `redis`
+ * @param {{data?: string, clock?: unknown, access?: unknown}} others checked
+ */
+function checkCluster(given, { data, clock, access }) {
+  const redis = checkRedis(given);
+  if (redis === undefined) return undefined;
+  if (data !== undefined) throw rangeError('createGateway takes redis or data, not both');
+  if (clock !== undefined) throw rangeError('createGateway takes redis or clock, not both');
+  checkShared(access);
+  return redis;
+}
+
+/**
  * @param {GatewayOptions} options
  * @throws {TypeError | RangeError} naming the invalid option and the values it takes
  */
@@ -211,7 +228,7 @@ export function checkGatewayOptions(options) {
   const defaults = { maxConcurrency, memoryBudgetBytes: defaultMemoryBudget() };
   const given = checkTable('createGateway', GATEWAY_OPTIONS, options, defaults);
   const { access, authenticate, clock, corsOrigins, kv, logger, logs, ...others } = given;
-  const { webhooks, webhookUrls, ...rest } = others;
+  const { redis, webhooks, webhookUrls, ...rest } = others;
   if (authenticate !== undefined) checkFunction('authenticate', authenticate);
   if (clock !== undefined && !(clock instanceof ManualClock)) {
     throw typeError('clock takes a ManualClock');
@@ -228,9 +245,11 @@ export function checkGatewayOptions(options) {
     logger: createLogger(logger),
     clock,
   });
+  const policy = compileAccess('access', access);
   return {
     ...settings,
-    policy: compileAccess('access', access),
+    policy,
+    redis: checkCluster(redis, given),
     webhookSettings: compileWebhooks(webhooks, webhookUrls),
     corsOrigins: checkOrigins('corsOrigins', corsOrigins),
     authenticate: /** @type {GatewayOptions['authenticate']} */ (authenticate),

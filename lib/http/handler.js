@@ -11,6 +11,7 @@ import { mountPrefix } from './mount-prefix.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { UNREADABLE, methodNotAllowed, routeNotFound, sendError } from './error-handler.js';
 import { digestOf, readBytes, readJson } from './middleware/body.js';
+import { COME_BACK_MS, sendRetry } from './sse/response.js';
 import { setHeaders } from './respond.js';
 import { setRequestId } from './middleware/request-id.js';
 
@@ -164,6 +165,18 @@ export function createHandler(deps) {
     guardAnswer(res, { memory, principal: caller.principal, stallMs: deps.stallMs });
   }
 
+  /**
+   * @param {import('./router.js').Found} found
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   * @param {any} error
+   * @returns {boolean} whether the client of a stream is to come back, when Redis answers again
+   */
+  function comesBack({ methods }, req, res, error) {
+    const isStream = endpointOf(methods, req.method)?.auth === 'stream';
+    return isStream && error?.wireCode === 'storage_unavailable' && !res.headersSent;
+  }
+
   return function handle(req, res, next) {
     const { path, query: queryString } = splitUrl(req.url ?? '/');
     const { found, prefix } =
@@ -190,7 +203,12 @@ export function createHandler(deps) {
     const run = () => {
       if (found === undefined) fail(routeNotFound(req.method));
       else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
-      else answer(found, { prefix, queryString }, req, res).catch(fail);
+      else {
+        answer(found, { prefix, queryString }, req, res).catch((error) => {
+          if (comesBack(found, req, res, error)) sendRetry(res, COME_BACK_MS);
+          else fail(error);
+        });
+      }
     };
     if (deps.onRequest === undefined) run();
     else deps.onRequest(req, res, route, run);

@@ -1,4 +1,5 @@
-import { randomBytes } from 'node:crypto';
+import { AbortState } from '../internal/util/abort.js';
+import { randomId } from '../internal/util/random-id.js';
 
 /** @typedef {import('./request.js').JobStatus} JobStatus */
 /** @typedef {'hit' | 'miss' | 'join'} CacheResult */
@@ -56,8 +57,7 @@ export class JobRecord {
    * @param {number} fields.createdAtMs wall-clock time
    */
   constructor({ principal, model, request, createdAtMs }) {
-    // 144 random bits: unguessable and unique.
-    this.id = `job_${randomBytes(18).toString('base64url')}`;
+    this.id = randomId('job');
     /** Id of the record in a Pipeline. */
     this.request_id = this.id;
     this.principal = principal;
@@ -70,6 +70,8 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
+    /** Number of the attempt that this process begins first; above 1 for a job of another one. */
+    this.firstAttempt = 1;
     /** Whether one of its logs has an entry; known of jobs that a face waits for. */
     this.begun = false;
     /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
@@ -132,7 +134,7 @@ export class JobRecord {
     /** Settles once its row is in the data file, if there is one. @type {Promise<void> | undefined} */
     this.written = undefined;
     /** Aborts when the job ends other than by its provider: queue and provider stop. */
-    this.abort = new AbortController();
+    this.abort = new AbortState();
   }
 
   /** The jobs that a call of the provider is for. @returns {Iterable<JobRecord>} */

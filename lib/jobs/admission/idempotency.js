@@ -71,6 +71,7 @@ export class IdempotencyCache {
   #hasPrincipals;
   #memory;
   #nowMs;
+  #isKept;
   /** @type {Map<string, number>} keys held, by principal */
   #counts = new Map();
   /** @type {KeyFile<T> | undefined} */
@@ -84,8 +85,11 @@ export class IdempotencyCache {
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [options.memory]
    * @param {() => number} options.nowMs
    * @param {KeyFile<T>} [options.file]
+   * @param {boolean} [options.kept] whether answers are kept here; false: `run` finds those of earlier
+   *   requests elsewhere, and only requests at the same time share an outcome. Default true
    */
-  constructor({ ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file }) {
+  constructor({ ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file, kept = true }) {
+    this.#isKept = kept;
     this.#ttlMs = ttlMs;
     this.#maxKeys = maxKeys;
     this.#hasPrincipals = hasPrincipals;
@@ -145,6 +149,7 @@ export class IdempotencyCache {
     this.#count(principal, 1);
     try {
       const answer = await entry.outcome;
+      if (!this.#isKept) this.#forget(name);
       entry.answer = answer;
       entry.expiresAtMs = this.#nowMs() + this.#ttlMs;
       return { answer, replayed: false };

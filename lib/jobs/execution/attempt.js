@@ -69,6 +69,8 @@ export class Run {
   #mayRetry;
   #exposeErrors;
   #onDone;
+  /** Ends the wait for the job's own ending. */
+  #release = () => {};
 
   /**
    * @param {object} options
@@ -89,8 +91,8 @@ export class Run {
     this.#mayRetry = mayRetry;
     this.#exposeErrors = exposeErrors;
     this.#onDone = () => {};
-    if (record.abort.signal.aborted) this.done = true;
-    else record.abort.signal.addEventListener('abort', this.#stop, { once: true });
+    if (record.abort.aborted) this.done = true;
+    else this.#release = record.abort.whenAborted(() => this.#stop());
   }
 
   /**
@@ -101,12 +103,12 @@ export class Run {
     if (this.done) onDone();
   }
 
-  #stop = () => {
+  #stop() {
     if (this.done) return;
     this.done = true;
-    this.record.abort.signal.removeEventListener('abort', this.#stop);
+    this.#release();
     this.#onDone();
-  };
+  }
 
   /**
    * Writes one yielded value, or holds it until what it belongs to is whole.
@@ -204,7 +206,7 @@ export class Run {
  * @param {Failure} failure
  */
 export function endFailed(record, hub, failure) {
-  if (record.abort.signal.aborted) return;
+  if (record.abort.aborted) return;
   record.ownFailure = failure;
   record.providerDone = true;
   hub.finish(record.handle, { type: 'error', error: failure.wire });

@@ -35,6 +35,8 @@ export function providerRequest(record, model = record.model) {
     n: request.n,
     metadata: request.metadata,
     body: bodyOf(request),
-    signal: record.abort.signal,
+    get signal() {
+      return record.abort.signal;
+    },
   };
 }

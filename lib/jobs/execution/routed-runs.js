@@ -135,5 +135,5 @@ function outcomeOf({ abort, final }, failure) {
     return { code: wire.code, passes: elsewhere === true, retryAfterMs };
   }
   // The signal is aborted by a cancel, and after the end of every job that the hub has ended.
-  return abort.signal.aborted && final?.status !== 'completed' ? 'abandoned' : 'answered';
+  return abort.aborted && final?.status !== 'completed' ? 'abandoned' : 'answered';
 }

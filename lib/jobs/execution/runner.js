@@ -256,8 +256,14 @@ export class JobRunner {
       run.whenDone(() => resolve(iterator && release(iterator)));
       if (run.done) return;
       try {
-        const { signal } = run.record.abort;
-        const options = onCall === undefined ? { signal } : { signal, onCall };
+        const { abort } = run.record;
+        // Read on demand: a provider that ignores its signal makes none.
+        const options = {
+          get signal() {
+            return abort.signal;
+          },
+          ...(onCall !== undefined && { onCall }),
+        };
         iterator = within(() => start(provider.generate?.(request, options)));
       } catch (error) {
         run.fail(error);

@@ -55,7 +55,7 @@ export class Turns {
    * Begins the turn of a job that belongs to a conversation. The caller calls `rollback` when the
    * job is refused.
    * @param {JobRecord} record receives its whole request, and the conversation's id in `extra`
-   * @param {AbortSignal} [signal] gives up waiting
+   * @param {import('../../internal/util/abort.js').Abortable} [signal] gives up waiting
    * @returns {Promise<CheckedRequest>} the request to the provider
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`,
    *   `ERR_CONVERSATION_BUSY` with the `jobId`, `ERR_CONVERSATION_TOO_LONG`,
@@ -89,7 +89,7 @@ export class Turns {
    * @param {JobRecord} record
    * @param {string} id
    * @param {import('./requests.js').Messages} messages
-   * @param {{queues: boolean, signal?: AbortSignal}} how
+   * @param {{queues: boolean, signal?: import('../../internal/util/abort.js').Abortable}} how
    * @returns {Promise<StoredMessage[]>} the earlier messages
    */
   async #claim(record, id, messages, { queues, signal }) {

@@ -54,7 +54,7 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
     const how = { stream, startedAt, request: { path: PATH, digest } };
     const face = { dialect: 'messages', model: request.model };
     const record =
-      joinOrphan(calls, req, res, access.principal, how.request) ??
+      (await joinOrphan(calls, req, res, access.principal, how.request)) ??
       (
         await submitFaced(admission, req, res, {
           ...{ access, face, request, passed, fingerprint: { path: PATH, body } },

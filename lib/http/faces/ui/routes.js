@@ -2,8 +2,9 @@
  * `/v1/ui/chat`, as the AI SDK's `useChat` uses it: each chat has one job at a time, which a reload
  * resumes and `stop` ends.
  */
-import { UiChats } from './chats.js';
 import { CURSOR, earlierFrames } from './earlier-steps.js';
+import { ChatTurns } from './chats.js';
+import { digestOf } from '../../middleware/body.js';
 import { badRequest } from '../../../internal/util/http-error.js';
 import { cursorOf } from '../../routes/streams.js';
 import { faceOf, tailOf } from '../ids.js';
@@ -27,12 +28,13 @@ const SENDER = '0';
 /**
  * @param {object} deps
  * @param {import('../../../jobs/admission/admission.js').Admission} deps.admission
- * @param {import('../../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+ * @param {import('../../../jobs/job-directory.js').JobDirectory} deps.directory
+ * @param {import('./chats.js').ChatsPort} deps.chats
  * @param {import('../calls.js').FaceCalls} deps.calls
  * @returns {import('../../router.js').Routes}
  */
-export function uiRoutes({ admission, lifecycle, calls }) {
-  const chats = new UiChats(lifecycle);
+export function uiRoutes({ admission, directory, chats, calls }) {
+  const turns = new ChatTurns();
 
   /**
    * Streams the answer of a chat's job.
@@ -44,7 +46,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
   async function answer(res, record, startedAt, cursor) {
     const face = /** @type {UiFace} */ (faceOf(record, 'ui'));
     const call = calls.join(res, [record], undefined, (complete) => {
-      if (complete) chats.setDelivered(record);
+      if (complete) void chats.setDelivered(record);
     });
     const present = await ready(call, true, () => setFaceHeaders(res, startedAt, record));
     if (present === undefined) return;
@@ -69,8 +71,8 @@ export function uiRoutes({ admission, lifecycle, calls }) {
   async function jobOf(req, res, { access, body }) {
     const { principal } = access;
     const { chat, messageId, earlier, request, passed, options } = readUiRequest(body);
-    const text = stringifyExact(body);
-    const current = chats.get(principal, chat);
+    const text = digestOf(stringifyExact(body));
+    const current = await chats.get(principal, chat);
     // A reactor may have sent the ending to its client before this thread has its event.
     if (current?.record.ended === false) await calls.hub.barrier();
     if (current?.record.ended === false && current.body === text) {
@@ -96,10 +98,29 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     const record = submitted?.record;
     // The answer to a known key is that of its job, also after the chat went on.
     if (record === undefined || submitted?.replayed) return record;
-    // The chat goes on with this job; another one that still runs has lost its reader.
-    if (current !== undefined) lifecycle.cancel(current.record, 'superseded');
-    chats.set(record, chat, text);
-    return record;
+    return settle(res, record, { chat, text, current: current?.record });
+  }
+
+  /**
+   * Makes a job the chat's. The one before that still runs has lost its reader.
+   * @param {ServerResponse} res
+   * @param {JobRecord} record
+   * @param {{chat: string, text: string, current: JobRecord | undefined}} turn
+   * @returns {Promise<JobRecord>} the chat's job: that of an equal request, where another process has
+   *   got one at the same time
+   */
+  async function settle(res, record, { chat, text, current }) {
+    const other = await chats.set(record, chat, text, current);
+    if (other === undefined) {
+      if (current !== undefined) await directory.cancel(current, 'superseded');
+      return record;
+    }
+    if (other.body !== text || other.record.ended) {
+      return settle(res, record, { chat, text, current: other.record });
+    }
+    res.setHeader('Idempotency-Replayed', 'true');
+    await directory.cancel(record, 'superseded');
+    return other.record;
   }
 
   /**
@@ -107,7 +128,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
    * @param {'client_request' | 'superseded'} reason
    */
   async function end(record, reason) {
-    lifecycle.cancel(record, reason);
+    await directory.cancel(record, reason);
     // The state comes once the ending is in the data file.
     await calls.hub.snapshot(record.handle, { text: false });
     await calls.hub.barrier();
@@ -119,7 +140,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     const { principal } = context.access;
     const { chat } = readUiRequest(context.body);
     if (!calls.open.hasRoom(principal)) throw overloaded();
-    const record = await chats.alone(principal, chat, () => jobOf(req, res, context));
+    const record = await turns.alone(principal, chat, () => jobOf(req, res, context));
     if (record !== undefined) await answer(res, record, startedAt, SENDER);
   }
 
@@ -131,9 +152,10 @@ export function uiRoutes({ admission, lifecycle, calls }) {
       const message = 'Last-Event-ID must be the id of a frame.';
       throw badRequest('invalid_value', 'Last-Event-ID', message);
     }
-    const record = chats.get(principal, id)?.record;
+    const current = await chats.get(principal, id);
+    const record = current?.record;
     // A cursor says that its reader lacks the end, although all of it was sent.
-    const isRead = record !== undefined && cursor === '' && chats.isDelivered(record);
+    const isRead = cursor === '' && current?.delivered === true;
     if (record === undefined || isRead || isStopped(record)) {
       sendNoContent(res);
       return;
@@ -144,7 +166,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
 
   /** @type {Handle} */
   async function stop(_req, res, { params: { id = '' }, access: { principal } }) {
-    const record = chats.get(principal, id)?.record;
+    const record = (await chats.get(principal, id))?.record;
     // A reactor may have sent the ending to a reader before this thread has its event.
     if (record?.ended === false) await calls.hub.barrier();
     const ran = record?.ended === false;
