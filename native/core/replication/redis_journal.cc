@@ -102,6 +102,7 @@ void RedisJournal::begin_work(JobChange change) {
   writer.job = change.job;
   writer.attempt = std::max(writer.attempt, change.attempt);
   writer.next_seq = change.next_seq;
+  writer.skips_ids = change.terminal && change.skipped_ids > 0;
   work_index_.emplace(record, works_.size());
   const bool moved = !is_new && writer.verified && behind(writer.last) != change.written;
   const EventLog::Position next = behind(writer.last);
@@ -259,6 +260,11 @@ void RedisJournal::judge(std::uint64_t record, const Reply& hash, const Reply& t
     if (!std::exchange(writer.is_lost, true)) owner_.on_data_loss(writer.job);
   };
   if (hash.items[0].kind != Reply::Kind::kText) {
+    // An ended job may have been erased elsewhere, and stays so.
+    if (writer.ended_at != kNever) {
+      writers_.erase(found);
+      return;
+    }
     report_loss();
     decide(record, Kind::kFailed);
     return;
@@ -300,7 +306,8 @@ void RedisJournal::judge(std::uint64_t record, const Reply& hash, const Reply& t
     return;
   }
   const EventId own{writer.attempt, writer.next_seq - 1};
-  if (*last > own) {
+  const bool is_left_to_another = writer.skips_ids && last->attempt == own.attempt;
+  if (*last > own && !is_left_to_another) {
     decide(record, Kind::kFenced);
     return;
   }

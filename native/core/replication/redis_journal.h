@@ -38,6 +38,9 @@ class RedisJournalOwner {
 /// - After a reconnection, a lost answer or an error a job's owner and last id are looked up before
 ///   anything is written. Writing goes on behind the last id; a job of another owner is fenced.
 ///   Jobs whose ending was written within `ended_kept` are looked up as well.
+/// - An earlier owner may write to an attempt that this process ends, until the ending is there:
+/// the
+///   ending follows what it has written, with the ids that are skipped for that.
 /// - A log that is gone while the job is there is written anew. A job that is gone is reported, and
 ///   looked up until it is back.
 ///
@@ -73,6 +76,7 @@ class RedisJournal final : public Machine, private redis::Listener, private redi
     std::uint64_t attempt = 0;   // the latest that this process has written or is to write
     std::uint64_t next_seq = 1;  // behind the last entry that this process has
     bool verified = true;
+    bool skips_ids = false;    // its ending leaves ids to an earlier owner
     bool is_lost = false;      // reported as lost
     bool has_log = true;       // false: to be created
     std::int64_t ttl_ms = -1;  // of the job, where the log is to be created

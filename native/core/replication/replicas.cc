@@ -388,8 +388,10 @@ void Replicas::append_unknown(Replica& replica, std::uint64_t count, Nanos now) 
 }
 
 Replicas::Applied Replicas::apply_ending(Replica& replica, bool is_whole) {
-  const std::uint64_t skipped = entry_.ending->skipped_ids;
+  std::uint64_t& skipped = entry_.ending->skipped_ids;
   if (skipped >= entry_.id.seq) return Applied::kMalformed;
+  // An earlier owner may have used ids that the ending skips.
+  if (skipped > 0) skipped = std::min(skipped, entry_.id.seq - replica.cursor.seq - 1);
   const std::uint64_t first = entry_.id.seq - skipped;  // the seq behind the last entry
   if (first <= replica.cursor.seq) return Applied::kMalformed;
   if (first > replica.cursor.seq + 1) {

@@ -242,6 +242,7 @@ void JobHub::rewind(JobHandle handle, EventLog::Position next, Nanos now) {
 void JobHub::unrecord(JobHandle handle, Nanos now) {
   Job* const job = find(handle);
   if (job == nullptr) return;
+  journal_.note_unrecorded(*job, now);
   job->options.record = 0;
   release_end(*job, now);
 }

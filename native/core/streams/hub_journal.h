@@ -74,6 +74,11 @@ class HubJournal {
   }
   /// The job is purged: its record is removed within the interval.
   void note_purged(const Job& job, Nanos now);
+  /// The job is written no longer. Its record stays; a journal that other processes read forgets
+  /// what it knows of it.
+  void note_unrecorded(const Job& job, Nanos now) {
+    if (replicated_) note_purged(job, now);
+  }
 
   /// Makes pending changes due at once.
   void hasten() { due_ = 0; }

@@ -208,6 +208,8 @@ bool JobHub::adopt(JobHandle handle, JobOptions options, std::uint64_t attempt,
   job->appended_before = 0;
   job->copied = job->log.entry_count();
   job->window_granted = options_.stream_capacity;
+  // A producer that has begun meanwhile has found the window closed.
+  observer_.on_window(handle, job->window_granted);
   arm(*job);
   touch(*job);
   look_for_readers(*job, now);

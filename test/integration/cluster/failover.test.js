@@ -33,9 +33,24 @@ async function expectSame(deployment, { id, path }) {
   return JSON.parse(states[0]);
 }
 
+/** Fifty equal requests with one key, over all processes, are one job. */
+async function expectOneJob({ nodes, upstream }) {
+  const body = { prompt: '{"name":"fifty","tokens":2}', on_disconnect: 'continue' };
+  const headers = { 'idempotency-key': 'fifty' };
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => nodes[i % nodes.length].submit(body, headers)),
+  );
+  const statuses = answers.map(({ status }) => status).sort();
+  expect(statuses).toEqual([...Array(49).fill(200), 201]);
+  expect(new Set(answers.map((answer) => JSON.stringify(answer.body))).size).toBe(1);
+  await nodes[0].ended(answers[0].body.job_id);
+  expect(upstream.calls('fifty')).toHaveLength(1);
+}
+
 test('the jobs of a killed process: failed with tokens, run again without, queued ones as well', async () => {
   const deployment = await deploy({ processes: 3, flags: ['--max-concurrency', '2'] });
   const [a, b] = deployment.nodes;
+  await expectOneJob(deployment);
   const running = await waitingJob(deployment, a, { stopAt: 3 });
   const silent = await waitingJob(deployment, a, { stopAt: 0 });
   const queued = await deployment.submit(a, { tokens: 5 });
@@ -71,7 +86,7 @@ test('the jobs of a killed process: failed with tokens, run again without, queue
   );
   expect(await deployment.redis.keys('{sluice}:open:*')).toEqual([]);
   expect(await deployment.redis.call('HLEN', '{sluice}:procs')).toBe(2);
-  expect((await b.get('/v1/jobs')).body.data).toHaveLength(3);
+  expect((await b.get('/v1/jobs')).body.data).toHaveLength(4);
 });
 
 test('with rerun a job with tokens begins again, on another process', async () => {

@@ -392,6 +392,35 @@ TEST_F(RedisJournalTest, WaitsForAJobThatIsGoneAndThenWritesItsLogAnew) {
   EXPECT_EQ(log(), "1-0={} 1-2=ab 1-3=end");
 }
 
+TEST_F(RedisJournalTest, ForgetsJobsThatAreWrittenNoMore) {
+  create();
+  append("a");
+  a_.hub.unrecord(1, clock_.now);
+  redis_.hashes.clear();
+  pass(kSecond);
+  a_.port.disconnect();
+  a_.port.connect();
+  pass(kSecond);
+  EXPECT_TRUE(a_.lost.empty());
+  EXPECT_EQ(redis_.count("HMGET"), 0u);
+}
+
+TEST_F(RedisJournalTest, LeavesAnEndedJobErasedThatWasErasedElsewhere) {
+  create();
+  append("a");
+  a_.finish(1, complete());
+  settle();
+  redis_.hashes.clear();
+  redis_.streams.clear();
+  pass(kSecond);
+  a_.port.disconnect();
+  a_.port.connect();
+  pass(kSecond);
+  EXPECT_TRUE(a_.lost.empty());
+  EXPECT_TRUE(redis_.streams.empty());
+  EXPECT_EQ(redis_.count("HMGET"), 1u);
+}
+
 TEST_F(RedisJournalTest, TrimsAsTheLogDoes) {
   JobOptions options;
   options.job_id = "j";

@@ -492,6 +492,25 @@ TEST_F(AdoptionTest, EndsTheAttemptWithAnIdThatNobodyElseCanReach) {
   EXPECT_TRUE(a_.rec.fenced.contains(kJob));
 }
 
+TEST_F(AdoptionTest, EndsTheAttemptBehindWhatItsOwnerHasWrittenMeanwhile) {
+  take(1);
+  b_.adopt(kReplica, "j", 1, std::uint64_t{1} << 32);
+  // It wakes before the ending is there.
+  a_.append(kJob, "d");
+  a_.settle();
+  ASSERT_EQ(redis_.log("j").back().first, (EventId{1, 4}));
+  b_.finish(kReplica, lost());
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(redis_.log("j").back().first, (EventId{1, 4294967300}));
+  EXPECT_EQ(redis_.field("j", "status"), "failed");
+  EXPECT_EQ(b_.rec.closed[7], "finished");
+  EXPECT_TRUE(b_.rec.fenced.empty());
+  b_.replicate(10, "j");
+  b_.attach(8, 10);
+  EXPECT_EQ(read(8), "1-1 token, 1-2 token, 1-3 token, 1-4 token, 1-4294967300 job_error");
+}
+
 TEST_F(AdoptionTest, RunsTheJobAgainInTheNextAttempt) {
   take(2);
   b_.adopt(kReplica, "j", 2);
@@ -564,6 +583,7 @@ TEST_F(AdoptionTest, GrantsTheProducerAWindow) {
   take(1);
   b_.adopt(kReplica, "j", 1);
   EXPECT_TRUE(b_.hub.writable(kReplica));
+  EXPECT_EQ(b_.rec.window[kReplica], 256U) << "a producer that waits already is told";
   for (int i = 0; i < 256; ++i) b_.append(kReplica, "x");
   EXPECT_FALSE(b_.hub.writable(kReplica)) << "counted from the adoption";
 }
