@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventEmitter } from 'node:events';
 import { logIds, recordFrom } from './job-fields.js';
+import { parseExact } from '../internal/util/exact-json.js';
 import { redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
@@ -227,7 +228,7 @@ export class Replicas extends EventEmitter {
     }
     record.ownUpstream = fields.upstream;
     record.attempts = fields.started_ms === undefined ? 0 : Number(fields.attempt);
-    record.extra = fields.extra === undefined ? undefined : JSON.parse(fields.extra);
+    record.extra = fields.extra === undefined ? undefined : parseExact(fields.extra);
     this.#stale.delete(record);
     return true;
   }

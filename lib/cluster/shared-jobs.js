@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpError } from '../internal/util/http-error.js';
 import { jobFields } from './job-fields.js';
+import { stringifyExact } from '../internal/util/exact-json.js';
 import { redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
@@ -138,7 +139,7 @@ export class SharedJobs {
 
   /** @type {SharedJobsPort['writeExtra']} */
   writeExtra({ id, extra }) {
-    void this.#insist('note', [`job:${id}`], () => ['extra', JSON.stringify(extra)]);
+    void this.#insist('note', [`job:${id}`], () => ['extra', stringifyExact(extra)]);
   }
 
   /** @type {SharedJobsPort['erase']} */

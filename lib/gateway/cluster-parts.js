@@ -2,7 +2,7 @@
 import { Deployment } from '../cluster/deployment.js';
 import { FaceStore } from '../cluster/face-store.js';
 import { Presence } from '../cluster/presence.js';
-import { RedisLink } from '../streams/redis-link.js';
+import { RedisLink, requireRedis } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
 import { Replicas } from '../cluster/replicas.js';
 import { SharedOrphans } from '../http/faces/shared-orphans.js';
@@ -22,9 +22,11 @@ const CHAT_SPARE_MS = 3_600_000;
  * Connects to Redis. The hub writes its jobs to the link.
  * @param {Options} options
  * @param {import('../internal/native/reactor.js').Reactor} reactor
+ * @throws {import('../internal/util/errors.js').SluiceError} `ERR_REDIS_NOT_BUILT`
  */
 export function openRedis({ redis, idempotency, logger: log }, reactor) {
   if (redis === undefined) return undefined;
+  requireRedis();
   const cluster = openCluster({ redis, keyTtlMs: idempotency.ttlMs, log });
   const { beat, finish } = scripts();
   const link = new RedisLink({
@@ -33,6 +35,18 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
     process: cluster.process,
   });
   cluster.useLink(/** @type {any} */ (link));
+  // A command or a channel that the job log alone needs; what refuses the control connection as well is
+  // reported there.
+  const reportRefusal = () => {
+    if (link.state !== 'refused' || !cluster.isMember) return;
+    const fields = { redis: redis.address.shown, detail: link.detail };
+    log.error(
+      fields,
+      'Redis refuses what the logs of jobs need; they are not shared until it is granted',
+    );
+  };
+  link.on('state', reportRefusal);
+  cluster.on('joined', reportRefusal);
   return { cluster, link };
 }
 

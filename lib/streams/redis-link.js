@@ -65,6 +65,18 @@ export function hasRedis() {
 }
 
 /**
+ * @throws {SluiceError} `ERR_REDIS_NOT_BUILT`: this build of the addon has no link
+ */
+export function requireRedis() {
+  if (hasRedis()) return;
+  throw new SluiceError(
+    'ERR_REDIS_NOT_BUILT',
+    'this build of the native addon cannot use Redis: it was built without hiredis (Debian:' +
+      ' libhiredis-dev). Install that and run "npx sluice build" (in a clone "npm run build")',
+  );
+}
+
+/**
  * The connections of the job log to Redis, a writer and a subscriber, on a reactor's thread: they beat and
  * reconnect while the main thread is blocked.
  *
@@ -97,17 +109,11 @@ export class RedisLink extends EventEmitter {
    * @param {number} options.leaseMs a beat is sent every fifth of it
    * @param {Record<string, {source: string, sha: string}>} options.scripts by name; `beat` for the beat,
    *   others for the job log. `sha`: SHA-1 of the source
-   * @throws {SluiceError} `ERR_REDIS_NOT_BUILT`: the addon was built without hiredis
+   * @throws {SluiceError} `ERR_REDIS_NOT_BUILT`, see `requireRedis`
    */
   constructor({ reactor, address, prefix, process: name = '', leaseMs, scripts }) {
     super();
-    if (!hasRedis()) {
-      throw new SluiceError(
-        'ERR_REDIS_NOT_BUILT',
-        'this build of the native addon cannot use Redis: it was built without hiredis (Debian:' +
-          ' libhiredis-dev). Install that and run "npx sluice build" (in a clone "npm run build")',
-      );
-    }
+    requireRedis();
     if (reactor.manual) throw new TypeError('RedisLink takes a reactor with real time');
     const { host, port, user = '', password = '', db = 0 } = address;
     this.#host = host;
@@ -157,6 +163,7 @@ export class RedisLink extends EventEmitter {
    */
   rename(name) {
     this.native.rename(name);
+    this.#reactor.settle();
   }
 
   /**
@@ -165,11 +172,13 @@ export class RedisLink extends EventEmitter {
    */
   subscribe(channel) {
     this.native.subscribe(channel);
+    this.#reactor.settle();
   }
 
   /** @param {string} channel an unknown one is ignored */
   unsubscribe(channel) {
     this.native.unsubscribe(channel);
+    this.#reactor.settle();
   }
 
   /** Closes the connections. No event follows. Idempotent. */
@@ -181,18 +190,24 @@ export class RedisLink extends EventEmitter {
     this.native.close();
   }
 
+  /** @param {string[]} hosts */
+  #setAddresses(hosts) {
+    this.native.setAddresses(hosts.map((host) => ({ host, port: this.#port })));
+    this.#reactor.settle();
+  }
+
   /** Looks the name up, and again for as long as Redis does not answer. */
   async #resolve() {
     clearTimeout(this.#lookup);
     const host = this.#host;
     if (isIP(host) !== 0) {
-      this.native.setAddresses([{ host, port: this.#port }]);
+      this.#setAddresses([host]);
       return;
     }
     try {
       const found = await lookup(host, { all: true });
       if (this.#isClosed || host !== this.#host) return;
-      this.native.setAddresses(found.map(({ address }) => ({ host: address, port: this.#port })));
+      this.#setAddresses(found.map(({ address }) => address));
     } catch (/** @type {any} */ error) {
       if (this.#isClosed || host !== this.#host) return;
       // With earlier addresses the native side says what is wrong.

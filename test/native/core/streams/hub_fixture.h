@@ -24,6 +24,7 @@ struct Recorder final : HubObserver {
   std::map<SubscriberHandle, bool> last;  // what its latest batch said
   std::map<SubscriberHandle, std::string> closed;
   std::map<SubscriberHandle, bool> opened;
+  std::map<SubscriberHandle, std::string> whole;
   std::vector<std::string> order;
   std::vector<JobHandle> begun;
   std::vector<JobHandle> abandoned;
@@ -49,6 +50,10 @@ struct Recorder final : HubObserver {
   void on_fenced(JobHandle job, bool told) override { fenced[job] = told; }
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override {
     opened[subscriber] = finished;
+  }
+  void on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) override {
+    order.push_back("whole " + std::to_string(subscriber));
+    whole[subscriber] = frames;
   }
   void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
     order.push_back("batch " + std::to_string(subscriber));
