@@ -60,6 +60,11 @@ export class Cluster extends EventEmitter {
   #name = newName();
   #isMember = false;
   #isJoining = false;
+  /** The name under which it was counted dead, until it has joined again. */
+  #was = '';
+  /** @type {NodeJS.Timeout | undefined} */
+  #joining;
+  #hasLeft = false;
   #isClosed = false;
   /** Of the data in Redis; another one: they were lost. */
   #epoch = '';
@@ -97,7 +102,7 @@ export class Cluster extends EventEmitter {
       log,
     });
     this.redis.on('ready', () => {
-      if (!this.#isMember) void this.#join('');
+      if (!this.#isMember) void this.#join();
     });
     this.redis.once('evicts', (policy) => {
       const message = 'Redis may remove jobs to make room: set maxmemory-policy noeviction';
@@ -200,30 +205,29 @@ export class Cluster extends EventEmitter {
     return this.#isMember;
   }
 
-  /**
-   * @param {string} was name until now; empty at the start
-   */
-  async #join(was) {
-    if (this.#isJoining || this.#isClosed) return;
+  /** Joins, and tries again until that has succeeded. */
+  async #join() {
+    if (this.#isJoining || this.#isMember || this.#hasLeft) return;
     this.#isJoining = true;
+    clearTimeout(this.#joining);
     try {
-      await this.#askJoin(was);
+      await this.#askJoin();
     } catch (/** @type {any} */ error) {
       if (error.status === undefined) this.#log.error({ err: error }, 'cannot join the deployment');
-      // A connection that comes back tries again; one that is there does so here.
-      const again = () => this.redis.usable && !this.#isMember && void this.#join(was);
-      setTimeout(again, JOIN_AGAIN_MS).unref();
     } finally {
       this.#isJoining = false;
     }
+    // A schema that is too new stays.
+    if (this.#isMember || this.redis.refusal !== undefined) return;
+    this.#joining = setTimeout(() => void this.#join(), JOIN_AGAIN_MS);
+    this.#joining.unref();
   }
 
-  /** @param {string} was */
-  async #askJoin(was) {
+  async #askJoin() {
     const sentMs = this.#nowMs();
     const random = () => randomBytes(18).toString('base64url');
     const { leaseMs } = this.#options;
-    const args = ['', this.#name, was, SCHEMA, random(), random(), leaseMs];
+    const args = ['', this.#name, this.#was, SCHEMA, random(), random(), leaseMs];
     const about = ['host', hostname(), 'pid', process.pid, 'started_ms', Date.now()];
     const [answer, ...rest] = await this.redis.run('join', ['procs', 'meta'], [...args, ...about]);
     if (answer === 'NEWER') {
@@ -232,7 +236,6 @@ export class Cluster extends EventEmitter {
     }
     if (answer === 'BURIED') {
       this.#rename();
-      void setImmediate(() => this.#join(was));
       return;
     }
     const [us, epoch, secret, lease, ids] = rest;
@@ -245,18 +248,20 @@ export class Cluster extends EventEmitter {
     const isLost = !isFirst && this.#epoch !== epoch;
     this.#epoch = epoch;
     this.#secret = secret;
+    this.#was = '';
     this.#isMember = true;
     this.emit('joined', { ids, isFirst, isLost });
   }
 
   /** Joins under a new name, with the jobs that nobody has taken. */
   #joinAgain() {
-    if (!this.#isMember || this.#isClosed) return;
-    const was = this.#name;
+    if (!this.#isMember) return;
+    this.#was = this.#name;
     this.#isMember = false;
     this.#rename();
-    this.#log.warn({ was, process: this.#name }, 'no member any more; joining again');
-    void this.#join(was);
+    const fields = { was: this.#was, process: this.#name };
+    this.#log.warn(fields, 'no member any more; joining again');
+    void this.#join();
   }
 
   #rename() {
@@ -337,6 +342,7 @@ export class Cluster extends EventEmitter {
 
   /** Leaves the deployment. Jobs that this process still has are left to the others. */
   async leave() {
+    this.#hasLeft = true;
     if (!this.#isMember) return;
     this.#isMember = false;
     await this.redis.run('leave', ['procs'], [this.#name]).catch(() => {});
@@ -348,6 +354,8 @@ export class Cluster extends EventEmitter {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#judging);
+    clearTimeout(this.#joining);
+    this.#hasLeft = true;
     this.sharedJobs.close();
     this.redis.close();
   }

@@ -6,6 +6,7 @@ import { JobRecord } from '../../../lib/jobs/job.js';
 import { BeatingLink } from '../../support/cluster/beating-link.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
+import { redisUnavailable } from '../../../lib/jobs/errors.js';
 import { silent } from '../../support/cluster/silent-log.js';
 
 const LEASE_MS = 1000;
@@ -156,6 +157,25 @@ test('the dead are found, and nobody else', async () => {
   expect(await server.call('HKEYS', '{t}:procs')).toEqual(
     expect.arrayContaining([a.process, b.process]),
   );
+});
+
+test('a process that is cut off while it joins again keeps the jobs that nobody took', async () => {
+  const a = await member();
+  await server.call('HSET', '{t}:job:j', 'owner', a.process);
+  await server.call('SADD', `{t}:open:${a.process}`, 'j');
+  // Its first attempt to join again fails.
+  const { run } = a.redis;
+  jest.spyOn(a.redis, 'run').mockImplementation((name, ...rest) => {
+    if (name !== 'join') return run.call(a.redis, name, ...rest);
+    a.redis.run.mockRestore();
+    return Promise.reject(redisUnavailable());
+  });
+  const joined = once(a, 'joined');
+  await server.call('SADD', '{t}:dead', a.process);
+  await server.call('HDEL', '{t}:procs', a.process);
+  expect((await joined)[0]).toMatchObject({ ids: ['j'], isFirst: false });
+  expect(await server.call('HGET', '{t}:job:j', 'owner')).toBe(a.process);
+  expect(await server.call('SMEMBERS', '{t}:dead')).toEqual([]);
 });
 
 test('a loss of the data is seen by its epoch', async () => {
