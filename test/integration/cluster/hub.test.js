@@ -1,10 +1,10 @@
 /** Two hubs on one Redis: one writes the logs of jobs, the other follows them. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { JobHub } from '../../../lib/streams/hub.js';
-import { Reactor } from '../../../lib/internal/native/reactor.js';
 import { RedisLink } from '../../../lib/streams/redis-link.js';
 import { hubOptions } from '../../support/streams/hub-options.js';
 import { scripts } from '../../../lib/cluster/scripts.js';
+import { sharedReactors } from '../../../lib/internal/native/reactor.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
 
@@ -22,10 +22,11 @@ let jobs = 0;
 
 /** A hub with a link of its own, as a process of a deployment has it. */
 class Member {
-  /** @param {string} name @param {number} [reactors] */
-  constructor(name, reactors = 1) {
+  /** @param {string} name @param {number[]} reactors indexes of shared ones */
+  constructor(name, reactors) {
     this.name = name;
-    const all = Array.from({ length: reactors }, () => new Reactor());
+    const shared = sharedReactors(3);
+    const all = reactors.map((index) => shared[index]);
     this.link = new RedisLink({
       ...{ reactor: all[0], address: { host: '127.0.0.1', port: server.port }, process: name },
       ...{ prefix: PREFIX, leaseMs: LEASE_MS, scripts: { finish: scripts().finish } },
@@ -119,7 +120,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 beforeEach(async () => {
-  [a, b] = [new Member('a'), new Member('b')];
+  [a, b] = [new Member('a', [0]), new Member('b', [1])];
   await Promise.all([a.isConnected(), b.isConnected()]);
 });
 afterEach(() => [a, b].forEach((member) => member.close()));
@@ -218,7 +219,7 @@ test('a fan-in over replicas and own jobs has every event once', async () => {
 });
 
 test('jobs of every reactor are written over the one link', async () => {
-  const wide = new Member('wide', 3);
+  const wide = new Member('wide', [2, 0, 1]);
   try {
     await wide.isConnected();
     const ids = Array.from({ length: 6 }, newId);
@@ -334,7 +335,7 @@ test('a restart of Redis with its file costs nothing', async () => {
   server = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
   const members = [a, b];
   try {
-    [a, b] = [new Member('a'), new Member('b')];
+    [a, b] = [new Member('a', [0]), new Member('b', [1])];
     await Promise.all([a.isConnected(), b.isConnected()]);
     await streamThrough(async (append, { here }) => {
       await server.kill();

@@ -51,9 +51,9 @@ struct Recorder final : HubObserver {
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override {
     opened[subscriber] = finished;
   }
-  void on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) override {
+  void on_subscriber_whole(SubscriberHandle subscriber, std::string& all) override {
     order.push_back("whole " + std::to_string(subscriber));
-    whole[subscriber] = frames;
+    whole[subscriber] = all;
   }
   void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
     order.push_back("batch " + std::to_string(subscriber));
