@@ -188,6 +188,7 @@ export class RedisLink extends EventEmitter {
     clearTimeout(this.#lookup);
     this.#reactor.unregister(this.#machineId);
     this.native.close();
+    this.#reactor.settle();
   }
 
   /** @param {string[]} hosts */
