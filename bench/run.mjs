@@ -13,6 +13,11 @@ import { mustRun } from '../scripts/lib/run.mjs';
 import { admissionTable, admissionVerdicts, measureAdmission } from './measure/admission.mjs';
 import { cancelTable, cancelVerdicts, measureCancel } from './measure/cancel.mjs';
 import { cacheTable, cacheVerdicts, measureCache } from './measure/cache.mjs';
+import {
+  faceStreamsTable,
+  faceStreamsVerdicts,
+  measureFaceStreams,
+} from './measure/face-streams.mjs';
 import { jobTable, jobVerdicts, measureJobs } from './measure/job.mjs';
 import { facesTable, facesVerdicts, measureFaces } from './measure/faces.mjs';
 import { limiterTable, limiterVerdicts, measureLimiters } from './measure/limiter.mjs';
@@ -171,7 +176,19 @@ async function main() {
   const durable = wanted('durable') ? measureDurable(options, binaries) : undefined;
   const logs = wanted('logs') ? measureLogs(options) : undefined;
   const faces = wanted('faces') ? measureFaces(options, binaries) : undefined;
-  const own = { jobs, start, cancel, admission, cache, limiters, durable, logs, faces };
+  const faceStreams = wanted('faces') ? await measureFaceStreams(options) : undefined;
+  const own = {
+    jobs,
+    start,
+    cancel,
+    admission,
+    cache,
+    limiters,
+    durable,
+    logs,
+    faces,
+    faceStreams,
+  };
   report(options, { done, resume, memory, ...own, notices: [...notices] });
 }
 
@@ -197,11 +214,12 @@ function runMemory({ quick }) {
  * @param {import('./measure/durable.mjs').DurableResult} [results.durable]
  * @param {import('./measure/logs.mjs').LogSample[]} [results.logs]
  * @param {import('./measure/faces.mjs').FaceSample[]} [results.faces]
+ * @param {import('./measure/face-streams.mjs').FaceStreams} [results.faceStreams]
  * @param {string[]} results.notices
  */
 function report(options, results) {
   const { done, jobs, start, resume, cancel, memory, admission, cache } = results;
-  const { limiters, durable, logs, faces, notices } = results;
+  const { limiters, durable, logs, faces, faceStreams, notices } = results;
   const verdicts = [
     ...done.flatMap(verdictsOf),
     ...(jobs === undefined ? [] : jobVerdicts(jobs)),
@@ -214,6 +232,7 @@ function report(options, results) {
     ...(durable === undefined ? [] : durableVerdicts(durable)),
     ...(logs === undefined ? [] : logsVerdicts(logs)),
     ...(faces === undefined ? [] : facesVerdicts(faces)),
+    ...(faceStreams === undefined ? [] : faceStreamsVerdicts(faceStreams)),
   ];
   const measured = versions();
   const skipped = done.some(({ cases }) => cases.some((each) => each.skipped !== undefined));
@@ -233,6 +252,7 @@ function report(options, results) {
     durable === undefined ? '' : durableTable(durable),
     logs === undefined ? '' : logsTable(logs),
     faces === undefined ? '' : facesTable(faces),
+    faceStreams === undefined ? '' : faceStreamsTable(faceStreams),
     verdicts.length > 0 ? `bars\n${verdictTable(verdicts)}` : '',
     notices.join('\n'),
     skipped ? `skipped peers on Debian: apt-get install ${systemPackages.join(' ')}` : '',
@@ -260,6 +280,7 @@ function report(options, results) {
     durable,
     logs,
     faces,
+    faceStreams,
     verdicts,
     notices,
   };

@@ -22,6 +22,7 @@ import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
+import { Telemetry } from '../services/telemetry/service.js';
 import { Turns } from '../services/conversations/turns.js';
 import { Webhooks } from '../services/webhooks/service.js';
 import { Workflows } from '../services/workflows/service.js';
@@ -78,17 +79,16 @@ function createJobs(options) {
     onSettled: () => lifecycle.emit('settled'),
   });
   const { provider, exposeErrors } = options;
-  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors });
+  const telemetry = new Telemetry({
+    ...{ hub, provider, settings: options.telemetry, log: options.logger },
+    realTime: clock === undefined,
+  });
+  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
   const pipeline = createJobPipeline(options, runner);
-  return {
-    store,
-    hub,
-    memory,
-    lifecycle,
-    pipeline,
-    deployed: redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs),
-    cache: new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock }),
-  };
+  const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
+  const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
+  telemetry.subscribe(lifecycle, cache);
+  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry };
 }
 
 /**
@@ -144,7 +144,7 @@ export function createParts(checked) {
   const unixMs = wallClock(clock);
   const access = new AccessControl(options.policy, options.corsOrigins);
   const jobs = createJobs(options);
-  const { hub, lifecycle, pipeline, cache, store, memory, deployed } = jobs;
+  const { hub, lifecycle, pipeline, cache, store, memory, deployed, telemetry } = jobs;
   const cluster = deployed?.cluster;
   const sharedSecret = cluster && (() => cluster.secret);
   const clocks = { unixMs, nowMs: monotonicClock(clock) };
@@ -177,6 +177,7 @@ export function createParts(checked) {
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const webhooks = createWebhooks(jobs, namespaces, metrics, options, () => all);
   const admission = new Admission({
+    context: () => telemetry.context(),
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
     turns: deployed === undefined ? turns : NO_TURNS,
     ...{ billing: billing.jobs, memory, hasPrincipals, directory, shared: cluster?.sharedJobs },
@@ -197,6 +198,7 @@ export function createParts(checked) {
   };
   const embeddings = new Embeddings({
     ...{ options, reservations, billing, memory },
+    onCall: () => telemetry.calls.observeEmbeddings(),
     ready: () => !gate.draining,
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });

@@ -61,6 +61,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     bodyIdleMs: options.bodyIdleMs,
     stallMs: options.stallMs,
     memory,
+    onRequest: (req, res, route, answer) => parts.telemetry.onRequest(req, res, route, answer),
     onAnswer: (route, status) => metrics.responses.inc({ route, status }),
     log: options.logger,
   });

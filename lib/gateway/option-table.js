@@ -556,6 +556,19 @@ export const GATEWAY_OPTIONS = Object.freeze([
     help: 'failed webhooks that are kept for a replay; the oldest is dropped first',
   },
   {
+    path: 'telemetry.enabled',
+    type: 'boolean',
+    default: true,
+    help: 'report spans and metrics to the [OpenTelemetry](telemetry.md) SDK of the application, if it has one',
+  },
+  {
+    path: 'telemetry.content',
+    type: 'boolean',
+    default: false,
+    flag: 'telemetry-content',
+    help: 'put prompts and answers into spans',
+  },
+  {
     path: 'metrics.processDefaults',
     type: 'boolean',
     default: false,

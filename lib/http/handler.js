@@ -42,6 +42,8 @@ import { setRequestId } from './middleware/request-id.js';
  * @property {number} stallMs how long a client may take nothing of its answer
  * @property {number} bodyIdleMs how long a client may send no byte of a body
  * @property {import('../internal/util/memory-budget.js').MemoryBudget} memory
+ * @property {(req: IncomingMessage, res: ServerResponse, route: string, answer: () => void) => void}
+ *   [onRequest] calls `answer` once, in the context of a trace; default: only that
  * @property {(route: string, status: number) => void} [onAnswer] called for each answer when it is
  *   over; of a stream with a socket of its own, once its head is sent. `route` is a path of the table, or
  *   `unknown`
@@ -198,13 +200,17 @@ export function createHandler(deps) {
     res.once('close', () => {
       if (res.headersSent) deps.onAnswer?.(route, res.statusCode);
     });
-    if (found === undefined) fail(routeNotFound(req.method));
-    else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
-    else {
-      answer(found, { prefix, queryString }, req, res).catch((error) => {
-        if (comesBack(found, req, res, error)) sendRetry(res, COME_BACK_MS);
-        else fail(error);
-      });
-    }
+    const run = () => {
+      if (found === undefined) fail(routeNotFound(req.method));
+      else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
+      else {
+        answer(found, { prefix, queryString }, req, res).catch((error) => {
+          if (comesBack(found, req, res, error)) sendRetry(res, COME_BACK_MS);
+          else fail(error);
+        });
+      }
+    };
+    if (deps.onRequest === undefined) run();
+    else deps.onRequest(req, res, route, run);
   };
 }

@@ -82,6 +82,8 @@ export class JobRecord {
     this.peers = [];
     /** Returns to the queue after a failed attempt. */
     this.requeued = 0;
+    /** Context of its submission for traces; undefined: none. @type {unknown} */
+    this.trace = undefined;
     /** When its admission began and ended, on the monotonic clock; undefined for a restored job. */
     /** @type {number | undefined} */
     this.submittedMs = undefined;

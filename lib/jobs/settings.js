@@ -125,6 +125,10 @@
  *   caller may have half of it; default 67108864 bytes
  * @property {number} webhookDelivery.maxFailed failed webhooks that are kept for a replay; the oldest is
  *   dropped first; default 1000
+ * @property {object} telemetry
+ * @property {boolean} telemetry.enabled report spans and metrics to the OpenTelemetry SDK of the
+ *   application, if it has one; default true
+ * @property {boolean} telemetry.content put prompts and answers into spans; default false
  * @property {object} metrics
  * @property {boolean} metrics.processDefaults add prom-client's metrics of the process to `/metrics`;
  *   default false

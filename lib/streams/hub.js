@@ -419,6 +419,17 @@ export class JobHub {
   }
 
   /**
+   * Forgets a job that another process has, or is to have: its upstream call ends, its subscribers end as
+   * `fenced`, and `fenced` is emitted.
+   * @param {number} handle
+   */
+  fence(handle) {
+    this.#entries.send();
+    this.#native.fence(handle);
+    this.#reactor.settle();
+  }
+
+  /**
    * Makes an upstream call; its text goes to the jobs' logs on the reactor. An answer that is complete
    * ends its job; a job that ends otherwise ends its answer, and the last job ends the call.
    * @param {import('../internal/native/relay-types.js').RelayRequest} request

@@ -25,7 +25,8 @@ export function webhookRoutes({ webhooks }) {
     if (status !== undefined) {
       throw badRequest('invalid_value', 'status', 'status is not a filter here.');
     }
-    const { data, hasMore } = webhooks.listFailed(checkListQuery(page));
+    const { limit, after } = checkListQuery(page);
+    const { data, hasMore } = webhooks.listFailed({ limit, after });
     sendJson(res, 200, { data: data.map(failedToJson), has_more: hasMore });
   }
 

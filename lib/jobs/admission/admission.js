@@ -136,6 +136,7 @@ export class Admission extends EventEmitter {
   #directory;
   #turns;
   #webhooks;
+  #context;
   #nowMs;
   #closed = false;
   #pending = 0;
@@ -152,6 +153,7 @@ export class Admission extends EventEmitter {
    * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations
    * @param {BillingPort} deps.billing
    * @param {TurnsPort} deps.turns
+   * @param {() => unknown} [deps.context] the context of the current request for traces; default: none
    * @param {WebhooksPort} [deps.webhooks] default: no job may have a `webhook_url`
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory
    *   only
@@ -179,6 +181,7 @@ export class Admission extends EventEmitter {
     this.#directory = deps.directory;
     this.#turns = deps.turns;
     this.#webhooks = deps.webhooks;
+    this.#context = deps.context;
     this.#lifecycle = deps.lifecycle;
     this.#cache = deps.cache;
     this.#cacheOptions = options.cache;
@@ -315,6 +318,7 @@ export class Admission extends EventEmitter {
     const webhook = this.#webhooks?.ofRequest(request, face === undefined ? '' : 'sluice.');
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
     record.submittedMs = this.#nowMs();
+    record.trace = this.#context?.();
     record.part = part;
     record.near = near;
     if (face !== undefined) record.extra = { face };

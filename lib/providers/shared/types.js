@@ -145,6 +145,21 @@
  */
 
 /**
+ * A call of an upstream as a trace sees it.
+ * @typedef {object} CallReport
+ * @property {Record<string, string>} headers that the call carries
+ * @property {(error?: unknown, usage?: {prompt_tokens: number}) => void} end to be called once; `usage`: of
+ *   embeddings
+ */
+
+/**
+ * Reports the start of a call: of the requests with these indexes, at this URL, for this model of the
+ * upstream. `provider`: its name; default: that of the provider which the requests were given to.
+ * @typedef {(indexes: readonly number[], call: {url: string, model: string, provider?: string}) =>
+ *   CallReport} OnCall
+ */
+
+/**
  * @typedef {object} Provider
  * @property {string} name
  * @property {{id: string}[]} models the first is the default; empty: any model is passed on
@@ -156,16 +171,21 @@
  *   another feature is refused. Default: `tools`, `images`, `audio` and `files`
  * @property {boolean} [takesMessages] whether it takes requests of Anthropic's Messages API as they came,
  *   from the member `anthropic` of the body
- * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>
+ * @property {'chat' | 'text_completion'} [operation] for traces; default `chat`
+ * @property {boolean} [reportsCalls] whether it calls `onCall` for each call of its upstream; otherwise an
+ *   attempt counts as one call
+ * @property {(request: ProviderRequest, options: {signal: AbortSignal, onCall?: OnCall}) =>
  *   AsyncIterable<AnswerPiece, ProviderEnd | undefined | void>} [generate]
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal aborts
  *   when no request of the batch is needed any more
  * @property {(requests: ProviderRequest[], to: {hub: RelayHub, handles: number[],
- *   siblings: number[][], onError: (index: number, error: Error) => void}) => Promise<void>} [relay] if given, replaces the
+ *   siblings: number[][], onError: (index: number, error: Error) => void, onCall?: OnCall}) =>
+ *   Promise<void>} [relay] if given, replaces the
  *   other two: the answers reach the jobs' logs without passing through JavaScript. The hub ends the
  *   jobs; `onError` is called for each failed one. Resolves after the last event of all of them
- * @property {(call: EmbeddingCall, options: {signal: AbortSignal}) => Promise<EmbeddingAnswer>} [embed]
+ * @property {(call: EmbeddingCall, options: {signal: AbortSignal, onCall?: OnCall}) =>
+ *   Promise<EmbeddingAnswer>} [embed]
  *   makes embeddings; a rejection with `retryable` is retried. Default: it makes none
  * @property {(model: string) => Route} [route] if given, replaces all of the above: the calls of a job
  *   go to several providers

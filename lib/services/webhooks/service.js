@@ -1,5 +1,7 @@
 import { badRequest } from '../../internal/util/http-error.js';
 import { WebhookDeliveries } from './deliveries.js';
+import { checkListQuery } from '../../jobs/request.js';
+import { checkOptions, checkString } from '../../internal/util/validate.js';
 import { describeState } from '../../jobs/view.js';
 import { isAllowedHost, readWebhookUrl } from './options.js';
 import { namesPrivateAddress } from './sender.js';
@@ -60,17 +62,33 @@ export class Webhooks {
     return this.#deliveries.bytes;
   }
 
-  /** @type {WebhookDeliveries['listFailed']} */
-  listFailed(query) {
-    return this.#deliveries.listFailed(query);
+  /**
+   * A page of the webhooks that were given up, the latest first.
+   * @param {{limit?: number, after?: string}} [options] `limit` 1 to 100, default 20; `after` the id of the
+   *   last one of the page before
+   * @returns {{data: import('./deliveries.js').FailedWebhook[], hasMore: boolean}}
+   * @throws {import('../../internal/util/http-error.js').HttpError} 400 when `after` is unknown
+   */
+  listFailed(options) {
+    const { limit, after } = checkOptions('listFailed', options, ['limit', 'after']);
+    const given = { limit: limit === undefined ? undefined : String(limit), after };
+    return this.#deliveries.listFailed(checkListQuery(given));
   }
 
-  /** @type {WebhookDeliveries['replay']} */
+  /**
+   * Attempts a failed webhook again, for as long as a new one.
+   * @param {string} id
+   * @throws {import('../../internal/util/http-error.js').HttpError} 404
+   */
   replay(id) {
-    this.#deliveries.replay(id);
+    this.#deliveries.replay(checkString('id', id));
   }
 
-  /** @type {WebhookDeliveries['erase']} */
+  /**
+   * Erases the webhooks of a principal, or those about one job.
+   * @param {string} principal
+   * @param {string} [subject] id of the job; default: all
+   */
   erase(principal, subject) {
     this.#deliveries.erase(principal, subject);
   }

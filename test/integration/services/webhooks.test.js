@@ -304,6 +304,11 @@ describe('a receiver that does not take it', () => {
     expect(lines.find(({ message }) => message === 'webhook dropped').subject).toBe(ids[3]);
     expect((await page('after=msg_x')).error.param).toBe('after');
     expect((await page('limit=0')).error.param).toBe('limit');
+    const { webhooks } = gateway.gateway;
+    expect(webhooks.listFailed().data.map(({ subject }) => subject)).toEqual(ids.slice(0, 3));
+    expect(webhooks.listFailed({ limit: 1 })).toMatchObject({ hasMore: true });
+    expect(() => webhooks.listFailed({ first: 1 })).toThrow('first');
+    expect(() => webhooks.replay(7)).toThrow('id takes a string');
   });
 });
 

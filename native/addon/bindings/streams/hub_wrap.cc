@@ -31,6 +31,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&JobHub::reopen>("reopen"),
                          method<&JobHub::finish>("finish"),
                          method<&JobHub::purge>("purge"),
+                         method<&JobHub::fence>("fence"),
                          method<&JobHub::hold>("hold"),
                          method<&JobHub::release>("release"),
                          method<&HubBridge::replicate>("replicate"),
