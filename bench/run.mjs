@@ -28,6 +28,7 @@ import { measureMemory } from './measure/memory.mjs';
 import { durableTable, durableVerdicts, measureDurable } from './measure/durable.mjs';
 import { plot } from './report/plot.mjs';
 import { measureResume } from './measure/resume.mjs';
+import { measureStart, startTable, startVerdicts } from './measure/startup.mjs';
 import { rows } from './lib/rows.mjs';
 import { binaries, setups, systemPackages } from './lib/setups.mjs';
 import { memoryTable, resumeTable, table, verdictTable } from './report/table.mjs';
@@ -38,12 +39,12 @@ const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const rowIds = [
   ...rows.map(({ id }) => id),
   ...['job', 'resume', 'cancel', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs'],
-  'faces',
+  ...['faces', 'start-up'],
 ];
 
 const NOT_MEASURED = `Not measured: other machines, a network between client and server (all is
 loopback), TLS, HTTP/2, several processes of one server, prompts and answers of real size, the
-uneven pace of a real model, start-up, and the time to the first token.`;
+uneven pace of a real model, and the time to the first token.`;
 
 /** Cores that the rest of the machine may use before a run counts as disturbed. */
 const OTHERS_SHARE_MAX = 0.25;
@@ -165,6 +166,7 @@ async function main() {
     if (wanted(row.id)) done.push(await runRow(row, options, (notice) => notices.add(notice)));
   }
   const jobs = wanted('job') ? await measureJobs(options) : undefined;
+  const start = wanted('start-up') ? await measureStart(options) : undefined;
   const resume = wanted('resume') ? await runResume(options) : [];
   const cancel = wanted('cancel') ? await measureCancel(options) : undefined;
   const memory = wanted('memory') ? await runMemory(options) : undefined;
@@ -175,7 +177,18 @@ async function main() {
   const logs = wanted('logs') ? measureLogs(options) : undefined;
   const faces = wanted('faces') ? measureFaces(options, binaries) : undefined;
   const faceStreams = wanted('faces') ? await measureFaceStreams(options) : undefined;
-  const own = { jobs, cancel, admission, cache, limiters, durable, logs, faces, faceStreams };
+  const own = {
+    jobs,
+    start,
+    cancel,
+    admission,
+    cache,
+    limiters,
+    durable,
+    logs,
+    faces,
+    faceStreams,
+  };
   report(options, { done, resume, memory, ...own, notices: [...notices] });
 }
 
@@ -191,6 +204,7 @@ function runMemory({ quick }) {
  * @param {object} results
  * @param {import('./report/verdicts.mjs').RowResult[]} results.done
  * @param {import('./measure/job.mjs').JobSample[]} [results.jobs]
+ * @param {import('./measure/startup.mjs').StartSample} [results.start]
  * @param {import('./measure/resume.mjs').ResumeSample[]} results.resume
  * @param {import('./measure/cancel.mjs').CancelSample[]} [results.cancel]
  * @param {import('./measure/memory.mjs').MemoryBudget} [results.memory]
@@ -204,11 +218,12 @@ function runMemory({ quick }) {
  * @param {string[]} results.notices
  */
 function report(options, results) {
-  const { done, jobs, resume, cancel, memory, admission, cache } = results;
+  const { done, jobs, start, resume, cancel, memory, admission, cache } = results;
   const { limiters, durable, logs, faces, faceStreams, notices } = results;
   const verdicts = [
     ...done.flatMap(verdictsOf),
     ...(jobs === undefined ? [] : jobVerdicts(jobs)),
+    ...(start === undefined ? [] : startVerdicts(start)),
     ...(resume.length > 0 ? resumeVerdicts(resume) : []),
     ...(cancel === undefined ? [] : cancelVerdicts(cancel)),
     ...(admission === undefined ? [] : admissionVerdicts(admission)),
@@ -227,6 +242,7 @@ function report(options, results) {
       .join(' | ')}`,
     done.length > 0 ? table(done) : '',
     jobs === undefined ? '' : jobTable(jobs),
+    start === undefined ? '' : startTable(start),
     resume.length > 0 ? resumeTable(resume) : '',
     cancel === undefined ? '' : cancelTable(cancel),
     memory === undefined ? '' : memoryTable(memory),
@@ -254,6 +270,7 @@ function report(options, results) {
     versions: measured,
     rows: done,
     jobs,
+    start,
     resume,
     cancel,
     memory,

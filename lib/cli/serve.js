@@ -22,7 +22,7 @@ import {
   splitMembers,
   webhookMembers,
 } from './provider-flags.js';
-import { createLogger } from '../internal/util/logger.js';
+import { createLogger, flushLog } from '../internal/util/logger.js';
 import { isHostName, isLoopback } from '../internal/util/hosts.js';
 import { noteInterrupt } from './output.js';
 import { reloadOnHangup } from './sighup.js';
@@ -205,6 +205,7 @@ export async function run(argv) {
     logger.info({ max_connections: server.maxConnections }, 'limit of connections');
     // The parent process may read this one line and close the pipe.
     process.stdout.on('error', () => {});
+    flushLog();
     process.stdout.write(`listening on ${server.url}\n`);
   } catch (error) {
     await gateway.close({ drainMs: 0 });

@@ -1,5 +1,5 @@
 /** Reads request bodies: bounded in bytes, decoded from a content encoding, as bytes or as JSON. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { zlib } from '../../internal/util/packages.js';
@@ -127,7 +127,7 @@ export function readBytes(req, bytesMax) {
  * @returns {string} equal for equal bytes
  */
 export function digestOf(body) {
-  return createHash('sha256').update(body).digest('base64url');
+  return hash('sha256', body, 'base64url');
 }
 
 /**

@@ -58,7 +58,7 @@ const stderr = {
     if (this.untold === 0 || stream.writableLength > WAITING_BYTES_MAX / 2) return;
     const dropped = this.untold;
     this.untold = 0;
-    stderrLogger().warn({ dropped }, 'log lines were dropped: the reader of stderr fell behind');
+    stderrLogger.warn({ dropped }, 'log lines were dropped: the reader of stderr fell behind');
   },
 };
 
@@ -66,9 +66,26 @@ const stderr = {
 let logger;
 
 /** @returns {Logger} */
-function stderrLogger() {
+function pinoLogger() {
   logger ??= pino()({ base: { name: 'sluice' } }, stderr);
   return /** @type {Logger} */ (logger);
+}
+
+/** Loads pino with its first line: a server listens before it logs. */
+const stderrLogger = Object.freeze({
+  /** @type {Logger['info']} */
+  debug: (fields, message) => pinoLogger().debug?.(fields, message),
+  /** @type {Logger['info']} */
+  info: (fields, message) => pinoLogger().info(fields, message),
+  /** @type {Logger['info']} */
+  warn: (fields, message) => pinoLogger().warn(fields, message),
+  /** @type {Logger['info']} */
+  error: (fields, message) => pinoLogger().error(fields, message),
+});
+
+/** Writes the lines of this turn now: before output that follows them. */
+export function flushLog() {
+  stderr.flush();
 }
 
 /** @returns {number} lines of this process that stderr had no room for */
@@ -84,7 +101,7 @@ const silent = Object.freeze({ info() {}, warn() {}, error() {} });
  */
 export function createLogger(option) {
   if (option === false) return silent;
-  if (option === undefined || option === true) return stderrLogger();
+  if (option === undefined || option === true) return stderrLogger;
   const given = /** @type {any} */ (option);
   for (const level of ['info', 'warn', 'error']) {
     if (typeof given?.[level] !== 'function') {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { comparing } from '../../internal/util/exact-json.js';
@@ -127,9 +127,8 @@ export class IdempotencyCache {
     this.#purge();
     // A key is visible ASCII without line feeds, so the name of each pair is unique.
     const name = `${key}\n${principal}`;
-    const fingerprint = createHash('sha256')
-      .update(comparing(() => canonicalize(body)) ?? '')
-      .digest('base64');
+    const text = comparing(() => canonicalize(body)) ?? '';
+    const fingerprint = hash('sha256', text, 'base64');
     const known = this.#entries.get(name);
     if (known !== undefined && known.expiresAtMs > this.#nowMs()) {
       if (known.fingerprint !== fingerprint) {
