@@ -138,20 +138,22 @@ export function isReference({ type, role, id }) {
   return type === 'item_reference' || (type == null && role === undefined && id !== undefined);
 }
 
+/** @param {string | Item[]} input of a request @returns {Item[]} */
+export function itemsOf(input) {
+  if (typeof input !== 'string') return input;
+  return [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: input }] }];
+}
+
 /**
- * @param {string | Item[]} input
+ * @param {Item[]} items of a request
  * @param {string} tail of the response's id
  * @returns {Item[]} each with a type and an id
  */
-export function inputItems(input, tail) {
-  const items =
-    typeof input === 'string'
-      ? [{ type: 'message', role: 'user', content: [{ type: 'input_text', text: input }] }]
-      : input;
+export function inputItems(items, tail) {
   return items.map((item, i) => ({
-    id: `${ID_PREFIXES[item.type] ?? 'msg'}_${tail}_in${i}`,
-    type: 'message',
     ...item,
+    id: item.id ?? `${ID_PREFIXES[item.type] ?? 'msg'}_${tail}_in${i}`,
+    type: item.type ?? 'message',
   }));
 }
 

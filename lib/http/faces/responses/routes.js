@@ -1,7 +1,7 @@
 /** `/v1/responses`, as OpenAI's clients use it. */
 import { HttpError, badRequest } from '../../../internal/util/http-error.js';
 import { StoredResponses } from './stored.js';
-import { answerMessages, inputItems, isReference, messagesOf } from './items.js';
+import { answerMessages, inputItems, isReference, itemsOf, messagesOf } from './items.js';
 import { cursorOf } from '../../routes/streams.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
 import { interpretResponse } from './request.js';
@@ -177,8 +177,7 @@ export function responseRoutes({ admission, lifecycle, directory, jobs, calls, o
   async function submit(req, res, { access, body }, asked) {
     const { background, store, instructions, model, request, passed, envelope, summary } = asked;
     const earlier = await chain(asked.previous, access.principal);
-    const listed = typeof asked.input === 'string' ? inputItems(asked.input, '') : asked.input;
-    const items = await resolved(listed, access.principal);
+    const items = await resolved(itemsOf(asked.input), access.principal);
     const messages = [...earlier, ...messagesOf(items)];
     const isTurn = asked.options.conversation_id !== undefined;
     const system =

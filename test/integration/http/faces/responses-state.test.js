@@ -39,6 +39,19 @@ test.each([['item_reference'], [undefined]])(
   },
 );
 
+test('the item of an input that is a text has an id of its response', async () => {
+  const { ask, openai, seen } = await serve();
+  const ids = [];
+  for (const text of ['one', 'two']) {
+    const { id } = await ask(text);
+    const { data } = await openai.responses.inputItems.list(id);
+    expect(data[0].id).toBe(`msg_${id.slice('resp_'.length)}_in0`);
+    ids.push(data[0].id);
+  }
+  await ask([...ids.map((id) => ({ type: 'item_reference', id })), { role: 'user', content: 'x' }]);
+  expect(seen[2].messages.map(({ content }) => content)).toEqual(['one', 'two', 'x']);
+});
+
 test('a conversation keeps no instructions: each turn has its own', async () => {
   const { ask, post, seen } = await serve();
   const { body } = await post('/v1/conversations', {});
