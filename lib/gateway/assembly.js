@@ -5,6 +5,7 @@ import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { Crawls } from '../services/crawls/service.js';
+import { DurableStreams, partitionLimits as durableLimits } from '../services/durable/service.js';
 import { Embeddings } from '../services/embeddings/service.js';
 import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
@@ -23,6 +24,7 @@ import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
 import { createBilling } from '../services/billing/service.js';
 import { JobHub } from '../streams/hub.js';
+import { deadlinesOf } from '../internal/time/timers.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
@@ -122,6 +124,10 @@ export function createParts(checked) {
   memory.gauge('kv', () => namespaces.bytes);
   memory.gauge('watches', () => namespaces.watchBytes);
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
+  const durable = new DurableStreams({
+    ...{ namespaces, options: options.durable, memory, unixMs, timers: deadlinesOf(clock) },
+    partition: namespaces.partition('durable', durableLimits(options.durable)),
+  });
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const admission = new Admission({
@@ -151,6 +157,7 @@ export function createParts(checked) {
   const erasure = new Erasure({
     ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store },
     partitions: [kv.partition, partition],
+    durable,
   });
   const streams = new OpenStreams({
     max: options.maxStreams,
@@ -161,7 +168,7 @@ export function createParts(checked) {
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
     ...{ conversations, admission, operations, logs, gate },
-    ...{ kv, erasure, embeddings },
+    ...{ kv, durable, unixMs, erasure, embeddings },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
