@@ -38,10 +38,10 @@ export default {
       name: 'no-development-dependency',
       severity: 'error',
       from: { path: '^(lib|web)/' },
-      // These two are optional peers.
+      // These are optional peers.
       to: {
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
-        pathNot: '^node_modules/(node-llama-cpp|react)/',
+        pathNot: '^node_modules/(node-llama-cpp|react|@opentelemetry/api)/',
       },
     },
     {

@@ -13,6 +13,12 @@ import { mustRun } from '../scripts/lib/run.mjs';
 import { admissionTable, admissionVerdicts, measureAdmission } from './measure/admission.mjs';
 import { cancelTable, cancelVerdicts, measureCancel } from './measure/cancel.mjs';
 import { cacheTable, cacheVerdicts, measureCache } from './measure/cache.mjs';
+import {
+  faceStreamsTable,
+  faceStreamsVerdicts,
+  measureFaceStreams,
+} from './measure/face-streams.mjs';
+import { jobTable, jobVerdicts, measureJobs } from './measure/job.mjs';
 import { facesTable, facesVerdicts, measureFaces } from './measure/faces.mjs';
 import { limiterTable, limiterVerdicts, measureLimiters } from './measure/limiter.mjs';
 import { measure, streamsThatFit } from './measure/load.mjs';
@@ -31,7 +37,8 @@ import { versions } from './report/versions.mjs';
 const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const rowIds = [
   ...rows.map(({ id }) => id),
-  ...['resume', 'cancel', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs', 'faces'],
+  ...['job', 'resume', 'cancel', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs'],
+  'faces',
 ];
 
 const NOT_MEASURED = `Not measured: other machines, a network between client and server (all is
@@ -157,6 +164,7 @@ async function main() {
   for (const row of rows) {
     if (wanted(row.id)) done.push(await runRow(row, options, (notice) => notices.add(notice)));
   }
+  const jobs = wanted('job') ? await measureJobs(options) : undefined;
   const resume = wanted('resume') ? await runResume(options) : [];
   const cancel = wanted('cancel') ? await measureCancel(options) : undefined;
   const memory = wanted('memory') ? await runMemory(options) : undefined;
@@ -166,7 +174,8 @@ async function main() {
   const durable = wanted('durable') ? measureDurable(options, binaries) : undefined;
   const logs = wanted('logs') ? measureLogs(options) : undefined;
   const faces = wanted('faces') ? measureFaces(options, binaries) : undefined;
-  const own = { cancel, admission, cache, limiters, durable, logs, faces };
+  const faceStreams = wanted('faces') ? await measureFaceStreams(options) : undefined;
+  const own = { jobs, cancel, admission, cache, limiters, durable, logs, faces, faceStreams };
   report(options, { done, resume, memory, ...own, notices: [...notices] });
 }
 
@@ -181,6 +190,7 @@ function runMemory({ quick }) {
  * @param {ReturnType<typeof parseOptions>} options
  * @param {object} results
  * @param {import('./report/verdicts.mjs').RowResult[]} results.done
+ * @param {import('./measure/job.mjs').JobSample[]} [results.jobs]
  * @param {import('./measure/resume.mjs').ResumeSample[]} results.resume
  * @param {import('./measure/cancel.mjs').CancelSample[]} [results.cancel]
  * @param {import('./measure/memory.mjs').MemoryBudget} [results.memory]
@@ -190,13 +200,15 @@ function runMemory({ quick }) {
  * @param {import('./measure/durable.mjs').DurableResult} [results.durable]
  * @param {import('./measure/logs.mjs').LogSample[]} [results.logs]
  * @param {import('./measure/faces.mjs').FaceSample[]} [results.faces]
+ * @param {import('./measure/face-streams.mjs').FaceStreams} [results.faceStreams]
  * @param {string[]} results.notices
  */
 function report(options, results) {
-  const { done, resume, cancel, memory, admission, cache } = results;
-  const { limiters, durable, logs, faces, notices } = results;
+  const { done, jobs, resume, cancel, memory, admission, cache } = results;
+  const { limiters, durable, logs, faces, faceStreams, notices } = results;
   const verdicts = [
     ...done.flatMap(verdictsOf),
+    ...(jobs === undefined ? [] : jobVerdicts(jobs)),
     ...(resume.length > 0 ? resumeVerdicts(resume) : []),
     ...(cancel === undefined ? [] : cancelVerdicts(cancel)),
     ...(admission === undefined ? [] : admissionVerdicts(admission)),
@@ -205,6 +217,7 @@ function report(options, results) {
     ...(durable === undefined ? [] : durableVerdicts(durable)),
     ...(logs === undefined ? [] : logsVerdicts(logs)),
     ...(faces === undefined ? [] : facesVerdicts(faces)),
+    ...(faceStreams === undefined ? [] : faceStreamsVerdicts(faceStreams)),
   ];
   const measured = versions();
   const skipped = done.some(({ cases }) => cases.some((each) => each.skipped !== undefined));
@@ -213,6 +226,7 @@ function report(options, results) {
       .map((pair) => pair.join(' '))
       .join(' | ')}`,
     done.length > 0 ? table(done) : '',
+    jobs === undefined ? '' : jobTable(jobs),
     resume.length > 0 ? resumeTable(resume) : '',
     cancel === undefined ? '' : cancelTable(cancel),
     memory === undefined ? '' : memoryTable(memory),
@@ -222,6 +236,7 @@ function report(options, results) {
     durable === undefined ? '' : durableTable(durable),
     logs === undefined ? '' : logsTable(logs),
     faces === undefined ? '' : facesTable(faces),
+    faceStreams === undefined ? '' : faceStreamsTable(faceStreams),
     verdicts.length > 0 ? `bars\n${verdictTable(verdicts)}` : '',
     notices.join('\n'),
     skipped ? `skipped peers on Debian: apt-get install ${systemPackages.join(' ')}` : '',
@@ -238,6 +253,7 @@ function report(options, results) {
     runs: options.runs,
     versions: measured,
     rows: done,
+    jobs,
     resume,
     cancel,
     memory,
@@ -247,6 +263,7 @@ function report(options, results) {
     durable,
     logs,
     faces,
+    faceStreams,
     verdicts,
     notices,
   };

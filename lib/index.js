@@ -24,6 +24,9 @@
 /** @typedef {import('./http/server.js').GatewayServer} GatewayServer */
 /** @typedef {import('./jobs/policy/config.js').AccessConfig} AccessConfig */
 /** @typedef {import('./services/crawls/service.js').CrawlView} CrawlView */
+/** @typedef {import('./services/webhooks/deliveries.js').FailedWebhook} FailedWebhook */
+/** @typedef {import('./services/webhooks/options.js').WebhookConfig} WebhookConfig */
+/** @typedef {import('./services/webhooks/options.js').WebhookUrlsConfig} WebhookUrlsConfig */
 /** @typedef {import('./services/workflows/schema.js').WorkflowRequest} WorkflowRequest */
 /** @typedef {import('./services/workflows/service.js').WorkflowView} WorkflowView */
 /** @typedef {import('./streams/events.js').CrawlEvent} CrawlEvent */

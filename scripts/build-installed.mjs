@@ -7,7 +7,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BUILD_FOLDER, buildAddon } from './build.mjs';
-import { buildNeeds, describeMissing } from './lib/needs.mjs';
+import { buildNeeds, describeMissing, redisBuildNeeds } from './lib/needs.mjs';
 import { root, run } from './lib/run.mjs';
 
 /** Packages that only a build needs, so that they are no dependencies. */
@@ -41,6 +41,12 @@ function findMissing() {
 const problems = findMissing();
 for (const problem of problems) console.error(`sluice: ${problem}`);
 if (problems.length > 0) process.exit(1);
+
+const wanted = redisBuildNeeds.filter((need) => !need.found());
+if (wanted.length > 0) {
+  const otherwise = '; the addon is built without it, and cannot use Redis';
+  console.error(`sluice: ${describeMissing(wanted, { otherwise })}`);
+}
 
 // The warnings of a compiler that nobody has tried must not stop the build.
 if (!(await buildAddon(['--CDSLUICE_WARNINGS_AS_ERRORS=OFF']))) {

@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { redisBuildNeeds } from './lib/needs.mjs';
 import { isMain, root, run, which } from './lib/run.mjs';
 
 /** The tree of the ordinary build. */
@@ -30,6 +31,17 @@ function isCached(folder, name, value) {
   return cache
     .split('\n')
     .some((line) => line.startsWith(`${name}:`) && line.endsWith(`=${value}`));
+}
+
+/**
+ * Whether a tree was configured before hiredis was installed.
+ * @param {string} folder
+ */
+function lacksRedis(folder) {
+  const isLacking = ['HIREDIS_INCLUDE_DIR', 'HIREDIS_LIBRARY'].some((name) =>
+    isCached(folder, name, `${name}-NOTFOUND`),
+  );
+  return isLacking && redisBuildNeeds.every((need) => need.found());
 }
 
 /**
@@ -73,6 +85,8 @@ export async function buildAddon(options = [], how) {
     const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
     const args = [cmakeJs, 'configure', '--log-level', 'warn', ...options];
     if ((await run(process.execPath, args, how)).status !== 0) return false;
+  } else if (lacksRedis(folder) && !(await configureTree(folder, [], how))) {
+    return false;
   }
   return buildTree(folder, ['sluice'], how);
 }

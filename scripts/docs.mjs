@@ -1,5 +1,5 @@
 /**
- * Writes what is made from the tables of options: the tables in docs/ and the types in lib/. They stand
+ * Writes what is made from the tables of options and from the metrics: the tables in docs/ and the types in lib/. They stand
  * between markers, and the text around them stays.
  *
  * Usage: node scripts/docs.mjs [--check]   --check writes nothing; exit status 1 if a file is not current.
@@ -8,8 +8,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMain, root } from './lib/run.mjs';
 import { flagTable, optionTable } from './docs/tables.mjs';
+import { metricTable } from './docs/metrics.mjs';
 import { typedef } from './docs/typedefs.mjs';
 import { CLOSE_OPTIONS, GATEWAY_OPTIONS } from '../lib/gateway/option-table.js';
+import { REDIS_OPTIONS } from '../lib/cluster/options.js';
 import { LISTEN_OPTIONS } from '../lib/http/listen-options.js';
 import {
   ANTHROPIC_OPTIONS,
@@ -58,12 +60,14 @@ export async function documents() {
     put(path, `// types: ${name}\n`, '// end of types', text);
   };
   putTable('docs/javascript.md', 'createGateway', optionTable(GATEWAY_OPTIONS));
+  putTable('docs/javascript.md', 'redis', optionTable(REDIS_OPTIONS));
   putTable('docs/javascript.md', 'listen', optionTable(LISTEN_OPTIONS));
   putTable('docs/javascript.md', 'close', optionTable(CLOSE_OPTIONS));
   putTable('docs/javascript.md', 'providers.demo', optionTable(DEMO_OPTIONS));
   putTable('docs/javascript.md', 'providers.openai', optionTable(OPENAI_OPTIONS));
   putTable('docs/javascript.md', 'providers.anthropic', optionTable(ANTHROPIC_OPTIONS));
   putTable('docs/javascript.md', 'providers.llama', optionTable(LLAMA_OPTIONS));
+  putTable('docs/metrics.md', 'metrics', metricTable());
   for (const command of COMMANDS) {
     // doctor takes the flags of serve, too, and shows those that it checks.
     const { shown, flags } = await import(`../lib/cli/${command}.js`);
@@ -74,6 +78,8 @@ export async function documents() {
     ({ type, path }) => type !== 'other' && path !== 'logs.files',
   );
   putTypes('lib/jobs/settings.js', typedef('OptionValues', values, { filledIn: true }));
+  const ofRedis = REDIS_OPTIONS.map((row) => ({ ...row, path: row.path.replace('redis.', '') }));
+  putTypes('lib/cluster/options.js', typedef('RedisOptions', ofRedis));
   putTypes('lib/http/listen-options.js', typedef('ListenOptions', LISTEN_OPTIONS));
   const providers = 'lib/providers/option-table.js';
   putTypes(providers, typedef('DemoOptions', DEMO_OPTIONS));

@@ -13,10 +13,10 @@ import { join } from 'node:path';
 import { nativeTarget } from '../lib/internal/native/target.js';
 import { buildAddon } from './build.mjs';
 import { CROSS_TARGET, crossBuild, crossNeeds } from './lib/cross.mjs';
-import { buildNeeds } from './lib/needs.mjs';
+import { buildNeeds, redisBuildNeeds } from './lib/needs.mjs';
 import { isMain, mustRun, root, which } from './lib/run.mjs';
 import { checkSymbolVersions } from './lib/symbol-versions.mjs';
-import { ensure } from './setup.mjs';
+import { FOR_REDIS, ensure, prefer } from './setup.mjs';
 
 /** Where the package has its binaries. */
 export const PREBUILDS = join(root, 'prebuilds');
@@ -24,13 +24,14 @@ export const PREBUILDS = join(root, 'prebuilds');
 /** @param {string} target @returns {Promise<string | undefined>} the path of a built addon */
 async function build(target) {
   if (target === nativeTarget()) {
-    const built = ensure(buildNeeds) && (await buildAddon());
-    return built ? join(root, 'build/Release/sluice.node') : undefined;
+    if (!ensure(buildNeeds)) return undefined;
+    prefer(redisBuildNeeds, FOR_REDIS);
+    return (await buildAddon()) ? join(root, 'build/Release/sluice.node') : undefined;
   }
   if (target !== CROSS_TARGET || process.platform !== 'linux') {
     throw new Error(`a binary for ${target} is built on that platform`);
   }
-  return ensure([...buildNeeds, ...crossNeeds]) ? crossBuild() : undefined;
+  return ensure([...buildNeeds, ...redisBuildNeeds, ...crossNeeds]) ? crossBuild() : undefined;
 }
 
 /** @param {string} target @returns {string[]} the commands that may strip its binary */

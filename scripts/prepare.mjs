@@ -3,9 +3,12 @@
  * `prepare` for clones and git dependencies only; the published package has its binary inside.
  */
 import { buildAddon } from './build.mjs';
-import { buildNeeds, fasterBuildNeeds } from './lib/needs.mjs';
-import { ensure, prefer } from './setup.mjs';
+import { buildNeeds, fasterBuildNeeds, redisBuildNeeds } from './lib/needs.mjs';
+import { FOR_REDIS, ensure, prefer } from './setup.mjs';
 
 const ready = ensure(buildNeeds);
-if (ready) prefer(fasterBuildNeeds);
+if (ready) {
+  prefer(redisBuildNeeds, FOR_REDIS);
+  prefer(fasterBuildNeeds);
+}
 process.exitCode = ready && (await buildAddon()) ? 0 : 1;

@@ -11,10 +11,10 @@ import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { buildAddon, buildTree, configureTree } from './build.mjs';
-import { buildNeeds, nativeTestNeeds } from './lib/needs.mjs';
+import { buildNeeds, nativeTestNeeds, redisBuildNeeds } from './lib/needs.mjs';
 import { output, root } from './lib/run.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
-import { ensure } from './setup.mjs';
+import { FOR_REDIS, ensure, prefer } from './setup.mjs';
 
 const separator = process.argv.indexOf('--');
 const own = process.argv.slice(2, separator === -1 ? undefined : separator);
@@ -30,7 +30,7 @@ const gtestUnder = (sanitizer, env) => async () => {
 };
 
 /** What drives other programs, which libasan does not suit: Chromium, nginx, redis-server. */
-const NOT_UNDER_ADDRESS = ['/readme', '/logs-real', '/real-engine'];
+const NOT_UNDER_ADDRESS = ['/readme', '/logs-real', '/real-engine', '/cluster/', '/redis-link'];
 
 /** The reports of a run's processes, servers that tests started among them. @param {string} folder */
 function printReports(folder) {
@@ -83,6 +83,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 if (!ensure([...buildNeeds, ...nativeTestNeeds])) process.exit(1);
+prefer(redisBuildNeeds, FOR_REDIS);
 
 const total = { passed: 0, failed: 0 };
 for (const name of wanted) {

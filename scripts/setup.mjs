@@ -12,8 +12,9 @@ import {
   buildNeeds,
   describeMissing,
   fasterBuildNeeds,
-  logTestNeeds,
   nativeTestNeeds,
+  redisBuildNeeds,
+  serverTestNeeds,
 } from './lib/needs.mjs';
 import { isMain, which } from './lib/run.mjs';
 
@@ -36,8 +37,11 @@ const WITHOUT_SERVICES = `
   "$@"
 `;
 
-/** What `ensure(logTestNeeds)` says when they stay missing. */
-export const LOG_TESTS_SKIPPED = ', and the tests that read such logs are skipped';
+/** What `ensure(serverTestNeeds)` says when they stay missing. */
+export const SERVER_TESTS_SKIPPED = ', and the tests that run such servers are skipped';
+
+/** The purpose of `redisBuildNeeds`, for `prefer`. */
+export const FOR_REDIS = 'for the link to Redis';
 
 /** @param {string} command @param {string[]} args */
 function quietly(command, args) {
@@ -110,6 +114,7 @@ if (isMain(import.meta.url)) {
   const needs = [...buildNeeds];
   if (groups.includes('test')) needs.push(...nativeTestNeeds, ...browserTestNeeds);
   process.exitCode = ensure(needs) ? 0 : 1;
+  prefer(redisBuildNeeds, FOR_REDIS);
   prefer(fasterBuildNeeds);
-  if (groups.includes('test')) ensure(logTestNeeds, LOG_TESTS_SKIPPED);
+  if (groups.includes('test')) ensure(serverTestNeeds, SERVER_TESTS_SKIPPED);
 }

@@ -13,7 +13,7 @@
 import { findClang, fuzzAll } from './fuzz.mjs';
 import { BUILD_FOLDER, buildAddon, buildNativeTests } from './build.mjs';
 import { crossNeeds, emulatorNeeds } from './lib/cross.mjs';
-import { buildNeeds, nativeTestNeeds } from './lib/needs.mjs';
+import { buildNeeds, nativeTestNeeds, redisBuildNeeds } from './lib/needs.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
 import { ensure, prefer } from './setup.mjs';
 
@@ -27,7 +27,7 @@ const MOUNTS = ['handler', 'express'];
 /** How often each native stress test runs. */
 const STRESS_REPEATS = 20;
 
-if (!ensure([...buildNeeds, ...nativeTestNeeds])) process.exit(1);
+if (!ensure([...buildNeeds, ...nativeTestNeeds, ...redisBuildNeeds])) process.exit(1);
 prefer([...crossNeeds, ...emulatorNeeds], 'for the build for another architecture');
 const {
   SLUICE_CRASH_ROUNDS = CRASH_ROUNDS_DEFAULT,

@@ -8,10 +8,16 @@
  */
 import { parseArgs } from 'node:util';
 import { BUILD_FOLDER, buildAddon, buildNativeTests } from './build.mjs';
-import { browserTestNeeds, buildNeeds, logTestNeeds, nativeTestNeeds } from './lib/needs.mjs';
+import {
+  browserTestNeeds,
+  buildNeeds,
+  nativeTestNeeds,
+  redisBuildNeeds,
+  serverTestNeeds,
+} from './lib/needs.mjs';
 import { run } from './lib/run.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
-import { ensure, LOG_TESTS_SKIPPED } from './setup.mjs';
+import { ensure, FOR_REDIS, prefer, SERVER_TESTS_SKIPPED } from './setup.mjs';
 
 /** @typedef {import('./lib/suites.mjs').Counts} Counts */
 
@@ -88,12 +94,13 @@ async function jest() {
   return jestSuite(folders, { jestArgs });
 }
 
+prefer(redisBuildNeeds, FOR_REDIS);
 // The unit and integration tests load the addon, which must be that of the sources at hand.
 const addonReady =
   ensure([...buildNeeds, ...wanted.flatMap(needsOf)]) &&
   (jestSuites.length === 0 || (await buildAddon()));
 
-if (wanted.includes('integration')) ensure(logTestNeeds, LOG_TESTS_SKIPPED);
+if (wanted.includes('integration')) ensure(serverTestNeeds, SERVER_TESTS_SKIPPED);
 
 const results = (await Promise.all([jest(), besideJest()])).flat();
 const sum = (/** @type {keyof Counts} */ what) =>

@@ -4,6 +4,7 @@
  */
 
 import { checkOptions } from './client/options.js';
+import { randomKey, sleep } from './client/http.js';
 
 /**
  * @typedef {Record<string, string> | Headers} HeadersInput
@@ -23,7 +24,7 @@ import { checkOptions } from './client/options.js';
  * @property {RequestCredentials} [credentials]
  * @property {typeof globalThis.fetch} [fetch]
  * @property {{attempts?: number, baseMs?: number, capMs?: number}} [reconnect] of a connection that
- *   broke: attempts in a row (5), the longest wait before the first (250 ms), and before any (5000 ms)
+ *   broke, also before the answer began: attempts in a row (5), the longest wait before the first (250 ms), and before any (5000 ms)
  */
 
 /**
@@ -34,6 +35,8 @@ import { checkOptions } from './client/options.js';
  */
 
 const DONE = '[DONE]';
+/** The cursor of a page that sends a request: it has the earlier steps of the message, and no frame. */
+const SENDER = '0';
 
 /**
  * @template T
@@ -43,6 +46,8 @@ const DONE = '[DONE]';
 async function resolve(given) {
   return typeof given === 'function' ? /** @type {() => T | Promise<T>} */ (given)() : given;
 }
+
+/** @typedef {{attempts: number, baseMs: number, capMs: number}} Reconnect */
 
 /** Splits the bytes of an event stream into frames. */
 class FrameParser {
@@ -75,7 +80,7 @@ class AnswerStream {
   /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
   #reader;
   #parser = new FrameParser();
-  #lastEventId = '';
+  #lastEventId;
   #failures = 0;
   #ended = false;
 
@@ -83,11 +88,13 @@ class AnswerStream {
    * @param {Response} response with the beginning of the answer
    * @param {(lastEventId: string) => Promise<Response | null>} open the rest of the answer; null: there
    *   is none
-   * @param {{attempts: number, baseMs: number, capMs: number}} reconnect
+   * @param {Reconnect} reconnect
    * @param {AbortSignal | undefined} signal
    * @param {() => void} onEnd called when the answer has come to its end
+   * @param {string} lastEventId from which the answer begins
    */
-  constructor(response, open, reconnect, signal, onEnd) {
+  constructor(response, open, reconnect, signal, onEnd, lastEventId) {
+    this.#lastEventId = lastEventId;
     this.#open = open;
     this.#reconnect = reconnect;
     this.#signal = signal;
@@ -159,13 +166,11 @@ class AnswerStream {
    * @throws {TypeError} `network error`, as of a fetch that failed: the SDK then resumes by itself
    */
   async #resume() {
-    const { attempts, baseMs, capMs } = this.#reconnect;
     /** @type {unknown} */
     let failure;
-    while (this.#failures < attempts) {
-      const longest = Math.min(capMs, baseMs * 2 ** this.#failures);
+    while (this.#failures < this.#reconnect.attempts) {
+      await pause(this.#failures, this.#reconnect, this.#signal);
       this.#failures += 1;
-      await pause(Math.random() * longest, this.#signal);
       /** @type {Response | null} */
       let response;
       try {
@@ -188,31 +193,20 @@ class AnswerStream {
   }
 }
 
+/**
+ * Waits before an attempt to connect again.
+ * @param {number} failures attempts that have failed
+ * @param {Reconnect} reconnect
+ * @param {AbortSignal | undefined} signal
+ */
+const pause = (failures, { baseMs, capMs }, signal) =>
+  sleep(Math.random() * Math.min(capMs, baseMs * 2 ** failures), signal);
+
 /** An answer other than a success, which no further attempt would change. */
 class RefusedError extends Error {}
 
 /** An answer that says that the server, the upstream or the job failed. */
 class FailedError extends Error {}
-
-/**
- * @param {number} ms
- * @param {AbortSignal | undefined} signal
- * @returns {Promise<void>}
- */
-function pause(ms, signal) {
-  return new Promise((done, reject) => {
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', stop);
-      done();
-    }, ms);
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    if (signal?.aborted) stop();
-    else signal?.addEventListener('abort', stop, { once: true });
-  });
-}
 
 /**
  * @param {Response} response
@@ -275,14 +269,16 @@ export class SluiceChatTransport {
     const members = { ...(await resolve(this.#body)), ...body };
     const forget = this.#stopOnAbort(chatId, headers, abortSignal);
     try {
-      const response = await this.#request(this.#api, {
-        method: 'POST',
-        headers: await this.#headersOf(headers, { 'content-type': 'application/json' }),
+      const response = await this.#post({
+        headers: await this.#headersOf(headers, {
+          'content-type': 'application/json',
+          'idempotency-key': randomKey(),
+        }),
         body: JSON.stringify({ ...members, id: chatId, messages, trigger, messageId }),
         signal: abortSignal,
       });
       if (!response.ok) throw await refusal(response);
-      return this.#answer(response, chatId, headers, abortSignal, forget);
+      return this.#answer(response, chatId, headers, abortSignal, forget, SENDER);
     } catch (error) {
       forget();
       throw error;
@@ -298,7 +294,9 @@ export class SluiceChatTransport {
     const forget = this.#stopOnAbort(chatId, headers, abortSignal);
     try {
       const response = await this.#open(chatId, headers, abortSignal, '');
-      if (response !== null) return this.#answer(response, chatId, headers, abortSignal, forget);
+      if (response !== null) {
+        return this.#answer(response, chatId, headers, abortSignal, forget, '');
+      }
       forget();
       return null;
     } catch (error) {
@@ -313,11 +311,30 @@ export class SluiceChatTransport {
    * @param {HeadersInput | undefined} headers
    * @param {AbortSignal | undefined} signal
    * @param {() => void} onEnd
+   * @param {string} cursor
    */
-  #answer(response, chatId, headers, signal, onEnd) {
+  #answer(response, chatId, headers, signal, onEnd, cursor) {
     const open = (/** @type {string} */ lastEventId) =>
       this.#open(chatId, headers, signal, lastEventId);
-    return new AnswerStream(response, open, this.#reconnect, signal, onEnd).stream();
+    return new AnswerStream(response, open, this.#reconnect, signal, onEnd, cursor).stream();
+  }
+
+  /**
+   * Sends a request until an answer to it begins. Its key joins the job of an attempt that came through.
+   * @param {RequestInit} init
+   * @returns {Promise<Response>}
+   * @throws {TypeError} `network error`, after the attempts
+   */
+  async #post(init) {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await this.#request(this.#api, { method: 'POST', ...init });
+      } catch {
+        init.signal?.throwIfAborted();
+        if (failures === this.#reconnect.attempts) throw new TypeError('network error');
+        await pause(failures, this.#reconnect, init.signal ?? undefined);
+      }
+    }
   }
 
   /**

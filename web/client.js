@@ -77,6 +77,9 @@ export { SluiceClientError, Job };
  *   the answer of another job; default: at temperature 0
  * @property {string} [conversation_id] the prompt is the next turn of this conversation
  * @property {'reject' | 'queue'} [on_busy] the action during another turn; default `reject`
+ * @property {string} [webhook_url] receives the end of the job; its host must be one that the server
+ *   allows
+ * @property {boolean} [webhook_text] whether that has the text of the answer; default false
  */
 
 const CLIENT_OPTIONS = [

@@ -2,10 +2,11 @@
  * What can be measured: Sluice, its peers, and the floors. A setup says how to start its server,
  * how the load client asks it for a stream, and whether this machine has what it takes.
  */
+import { createRequire } from 'node:module';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { output, which } from '../../scripts/lib/run.mjs';
 import { freePort, startServer } from './processes.mjs';
@@ -134,8 +135,89 @@ async function startNchan(env) {
   return { server, load: ['--from-one', '0'], stop };
 }
 
+const messages = [{ role: 'user', content: 'bench' }];
+const chatBody = { model: 'mock', messages, stream: true };
+
+/** How each face is asked for a stream. @type {Record<string, [string, object]>} */
+const FACES = {
+  chat: ['/v1/chat/completions', chatBody],
+  completions: ['/v1/completions', { model: 'mock', prompt: 'bench', stream: true }],
+  responses: ['/v1/responses', { model: 'mock', input: 'bench', stream: true }],
+  ui: [
+    '/v1/ui/chat',
+    { id: 'bench-{N}', messages: [{ role: 'user', parts: [{ type: 'text', text: 'bench' }] }] },
+  ],
+  messages: ['/v1/messages', { model: 'mock', max_tokens: 100_000, messages, stream: true }],
+};
+
+/** @param {string} face @returns {string[]} arguments of the load client */
+function asking(face) {
+  const [path, body] = FACES[face];
+  return ['--ask', path, '--body', JSON.stringify(body)];
+}
+
+/** @param {string} face @param {string} label @returns {Setup} */
+const sluiceFace = (face, label) => ({
+  label: `Sluice, ${label}`,
+  needsUpstream: true,
+  start: async (env) => ({ ...(await sluice('relay')(env)), load: asking(face) }),
+});
+
+/** The start-server.js of @portkey-ai/gateway; BENCH_PEERS is a folder that has it in `node_modules`. */
+function portkeyFile() {
+  const require = createRequire(join(process.env.BENCH_PEERS ?? here('..'), 'package.json'));
+  try {
+    return join(dirname(require.resolve('@portkey-ai/gateway/package.json')), PORTKEY_START);
+  } catch {
+    return undefined;
+  }
+}
+
+const PORTKEY_START = 'build/start-server.js';
+
+/** @type {Setup['start']} */
+async function startPortkey(env) {
+  const port = await freePort();
+  const file = portkeyFile() ?? '';
+  const command = [process.execPath, here('peers/portkey-gateway.mjs'), file, String(port)];
+  const config = {
+    provider: 'openai',
+    api_key: 'none',
+    custom_host: `http://127.0.0.1:${env.BENCH_UPSTREAM_PORT}/v1`,
+  };
+  return {
+    server: await startServer(command, { env, port }),
+    load: [...asking('chat'), '--header', `x-portkey-config: ${JSON.stringify(config)}`],
+  };
+}
+
 /** @type {Record<string, Setup>} */
 export const setups = {
+  'face-chat': sluiceFace('chat', 'chat completions'),
+  'face-completions': sluiceFace('completions', 'completions'),
+  'face-responses': sluiceFace('responses', 'responses'),
+  'face-ui': sluiceFace('ui', 'UI message stream'),
+  'face-messages': sluiceFace('messages', 'messages'),
+  'openai-chat': {
+    label: 'openai client, relayed by hand',
+    needsUpstream: true,
+    start: async (env) => ({ ...(await nodePeer('openai-chat-relay')(env)), load: asking('chat') }),
+  },
+  portkey: {
+    label: '@portkey-ai/gateway',
+    needsUpstream: true,
+    missing: () => (portkeyFile() === undefined ? 'see bench/README.md' : undefined),
+    start: startPortkey,
+  },
+  'no-gateway': {
+    label: 'no gateway: the upstream itself',
+    start: async (env) => ({
+      server: await startServer([
+        ...[join(binaries, 'mock_upstream'), '--interval-us', intervalUs(env)],
+      ]),
+      load: asking('chat'),
+    }),
+  },
   'sluice-generator': { label: 'Sluice, async generator', start: sluice('generator') },
   'sluice-relay': {
     label: 'Sluice, openai provider',

@@ -43,3 +43,11 @@ export async function* tokens(intervalMs, signal) {
     yield tokenText(seq);
   }
 }
+
+/**
+ * So many tokens, as fast as they are taken.
+ * @param {number} count
+ */
+export async function* burst(count) {
+  for (let seq = 1; seq <= count; seq += 1) yield tokenText(seq);
+}

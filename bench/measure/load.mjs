@@ -24,6 +24,8 @@ import { binaries, setups } from '../lib/setups.mjs';
  * @property {number} others_cpu_share cores that processes outside the benchmark used meanwhile
  * @property {number} rss_bytes_per_stream
  * @property {number} descriptors_per_stream
+ * @property {number} first_p50_us from the request to the first token
+ * @property {number} first_p99_us
  * @property {number} p50_us
  * @property {number} p99_us
  * @property {number} max_us

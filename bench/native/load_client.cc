@@ -2,11 +2,13 @@
 // measures delay and the server's CPU time over a steady interval, and prints one line of JSON.
 //
 // A stream is one connection: `GET path`, or, with --post PATH, a POST that makes a job and then
-// the GET of its stream on the same connection, as a browser would. The delay of a token runs from
-// the time written in its text to the return of the read that brought it.
+// the GET of its stream on the same connection, as a browser would, or, with --ask PATH, a POST of
+// --body that is answered with the stream. The delay of a token runs from the time written in its
+// text to the return of the read that brought it; the time to the first token from the request.
 //
 // Usage: load_client --port P --streams N [--path /stream] [--post /v1/jobs] [--from-one 1]
-//                    [--pid SERVER] [--upstream-pid UPSTREAM] [--ramp-ms 1000] [--settle-ms 1000]
+//                    [--ask PATH --body JSON [--header 'NAME: VALUE']] [--pid SERVER]
+//                    [--upstream-pid UPSTREAM] [--ramp-ms 1000] [--settle-ms 1000]
 //                    [--measure-ms 4000] [--announce 0]
 //
 // --announce 1 prints a line `open N` before that, when N streams are open.
@@ -41,6 +43,9 @@ struct Options {
   size_t streams;
   std::string path;
   std::string post;
+  std::string ask;
+  std::string body;    // of --ask; {N} in it is the number of the stream
+  std::string header;  // a further one of --ask
   bool from_one;
   int64_t ramp_us;
   int64_t settle_us;
@@ -57,6 +62,7 @@ struct Stream {
   bool is_counted_open = false;
   uint64_t tokens_at_start = 0;  // of the steady interval
   std::string answer;            // to the POST
+  int64_t asked_us = 0;          // when the request of the stream was sent
   SseReader reader;
 };
 
@@ -164,20 +170,37 @@ class LoadClient {
 
   void on_connected(Stream& stream, size_t at) {
     watch(epoll_, stream.fd, EPOLLIN, at, false);
-    if (options_.post.empty()) {
+    if (!options_.ask.empty()) {
+      stream.phase = Phase::kStreaming;
+      stream.asked_us = now_us();
+      post(stream, options_.ask, body_of(at));
+    } else if (options_.post.empty()) {
       request_stream(stream, options_.path);
-      return;
+    } else {
+      stream.phase = Phase::kPosting;
+      post(stream, options_.post, R"({"prompt":"bench"})");
     }
-    static const std::string kBody = R"({"prompt":"bench"})";
-    stream.phase = Phase::kPosting;
-    send_all(stream, "POST " + options_.post +
-                         " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-                         "Content-Length: " +
-                         std::to_string(kBody.size()) + "\r\n\r\n" + kBody);
+  }
+
+  // Each stream has a chat of its own, where its protocol has chats.
+  [[nodiscard]] std::string body_of(size_t stream) const {
+    constexpr std::string_view kNumber = "{N}";
+    std::string body = options_.body;
+    const size_t from = body.find(kNumber);
+    if (from != std::string::npos) body.replace(from, kNumber.size(), std::to_string(stream));
+    return body;
+  }
+
+  void post(Stream& stream, const std::string& path, const std::string& body) {
+    const std::string header = options_.header.empty() ? "" : options_.header + "\r\n";
+    send_all(stream,
+             "POST " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n" +
+                 header + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   }
 
   void request_stream(Stream& stream, const std::string& path) {
     stream.phase = Phase::kStreaming;
+    stream.asked_us = now_us();
     send_all(stream,
              "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n");
   }
@@ -200,10 +223,14 @@ class LoadClient {
       return;
     }
     const int64_t now = now_us();
+    const bool is_first = stream.reader.tokens() == 0;
     const bool is_whole = stream.reader.read(bytes, totals_, [this, now](int64_t sent_us) {
       if (is_measuring_)
         delays_us_.push_back(static_cast<uint32_t>(std::max<int64_t>(now - sent_us, 0)));
     });
+    if (is_first && stream.reader.tokens() > 0) {
+      first_us_.push_back(static_cast<uint32_t>(now - stream.asked_us));
+    }
     if (!is_whole) {
       close_early(stream);
     } else if (stream.reader.is_open() && !stream.is_counted_open) {
@@ -250,11 +277,11 @@ class LoadClient {
     }
   }
 
-  uint32_t percentile(double share) {
-    if (delays_us_.empty()) return 0;
-    const auto at = static_cast<size_t>(share * static_cast<double>(delays_us_.size() - 1));
-    const auto nth = delays_us_.begin() + static_cast<std::ptrdiff_t>(at);
-    std::nth_element(delays_us_.begin(), nth, delays_us_.end());
+  static uint32_t percentile(std::vector<uint32_t>& values, double share) {
+    if (values.empty()) return 0;
+    const auto at = static_cast<size_t>(share * static_cast<double>(values.size() - 1));
+    const auto nth = values.begin() + static_cast<std::ptrdiff_t>(at);
+    std::nth_element(values.begin(), nth, values.end());
     return *nth;
   }
 
@@ -285,8 +312,10 @@ class LoadClient {
                 static_cast<double>(end.resident_bytes - before.resident_bytes) * per_stream);
     std::printf("\"descriptors_per_stream\":%.3f,",
                 static_cast<double>(end.descriptors - before.descriptors) * per_stream);
-    std::printf("\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u}\n", percentile(0.5), percentile(0.99),
-                percentile(1));
+    std::printf("\"first_p50_us\":%u,\"first_p99_us\":%u,", percentile(first_us_, 0.5),
+                percentile(first_us_, 0.99));
+    std::printf("\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u}\n", percentile(delays_us_, 0.5),
+                percentile(delays_us_, 0.99), percentile(delays_us_, 1));
   }
 
   Options options_;
@@ -294,6 +323,7 @@ class LoadClient {
   std::vector<Stream> streams_;
   StreamTotals totals_;
   std::vector<uint32_t> delays_us_;
+  std::vector<uint32_t> first_us_;  // from the request to the first token, of every stream
   bool is_measuring_ = false;
   int64_t opened_us_ = 0;  // how long it took to open all of them
   size_t open_ = 0;
@@ -313,6 +343,9 @@ int main(int argc, char** argv) {
       .streams = static_cast<size_t>(given.number("streams", 100)),
       .path = given.text("path", "/stream"),
       .post = given.text("post", ""),
+      .ask = given.text("ask", ""),
+      .body = given.text("body", ""),
+      .header = given.text("header", ""),
       .from_one = given.number("from-one", 1) != 0,
       .ramp_us = given.number("ramp-ms", 1000) * 1000,
       .settle_us = given.number("settle-ms", 1000) * 1000,

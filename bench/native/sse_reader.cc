@@ -1,11 +1,26 @@
 // Reads one event stream response; see sse_reader.h.
 #include "sse_reader.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "common.h"
 
 namespace sluice::bench {
+
+namespace {
+
+// Events that end a stream, or report a fault, in the protocols of Sluice and of its faces.
+constexpr std::array<std::string_view, 6> kEndings = {
+    "response.completed", "response.incomplete", "response.failed", "message_stop", "error", "gap"};
+
+bool is_ending(std::string_view event) {
+  return event.starts_with("job_") ||
+         std::find(kEndings.begin(), kEndings.end(), event) != kEndings.end();
+}
+
+}  // namespace
 
 void SseReader::take_head(std::string_view& bytes) {
   const size_t before = carry_.size();
@@ -89,7 +104,7 @@ bool SseReader::line(std::string_view text, int64_t& sent_us) {
     return false;
   }
   if (text.starts_with("event: ")) {
-    if (text != "event: token") ++totals_->endings;
+    if (is_ending(text.substr(sizeof "event: " - 1))) ++totals_->endings;
     return false;
   }
   uint64_t seq = 0;

@@ -14,7 +14,7 @@ struct StreamTotals {
   uint64_t lost = 0;       // numbers skipped
   uint64_t doubled = 0;    // numbers seen again, or out of order
   uint64_t wrong_ids = 0;  // an `id: <attempt>-<n>` that is not the token's number
-  uint64_t endings = 0;    // events that are not tokens
+  uint64_t endings = 0;    // events that end a stream, or report a fault
 };
 
 class SseReader {

@@ -7,7 +7,7 @@
  */
 import { createGateway, providers } from '../../lib/index.js';
 import { intervalMs, upstreamUrl } from '../lib/server-settings.mjs';
-import { tokens, tokenText } from '../lib/token.mjs';
+import { burst, tokens } from '../lib/token.mjs';
 
 /**
  * @param {import('../../lib/providers/shared/types.js').ProviderRequest} _request
@@ -15,15 +15,13 @@ import { tokens, tokenText } from '../lib/token.mjs';
  */
 const generator = (_request, { signal }) => tokens(intervalMs, signal);
 
-/** @param {import('../../lib/providers/shared/types.js').ProviderRequest} request */
-async function* burst({ prompt }) {
-  for (let seq = 1; seq <= Number(prompt); seq += 1) yield tokenText(seq);
-}
-
 const modes = {
   generator: () => generator,
   relay: () => providers.openai({ baseUrl: `${upstreamUrl}/v1`, model: 'mock' }),
-  burst: () => burst,
+  burst:
+    () =>
+    (/** @type {{prompt?: string}} */ { prompt }) =>
+      burst(Number(prompt)),
 };
 const mode = /** @type {keyof typeof modes} */ (process.argv[2]);
 const gateway = createGateway({

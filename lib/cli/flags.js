@@ -131,6 +131,7 @@ export function flagsFrom(rows, { fillIn = false } = {}) {
       type: type === 'milliseconds' ? 'integer' : FLAG_TYPES[type],
       help: plain(row.help),
       ...(value !== undefined && { value }),
+      ...(row.env !== undefined && { env: row.env }),
       ...(type === 'integer' || type === 'milliseconds'
         ? { min, max: Math.min(max ?? INTEGER_MAX, INTEGER_MAX) }
         : {}),

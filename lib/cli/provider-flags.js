@@ -2,7 +2,13 @@
 import { UsageError, flagsFrom, optionsFrom } from './flags.js';
 import { DEMO_OPTIONS, OPENAI_OPTIONS } from '../providers/option-table.js';
 import { GATEWAY_OPTIONS } from '../gateway/option-table.js';
+import { REDIS_OPTIONS, checkPrefix, parseRedisUrl } from '../cluster/options.js';
 import { ROUTE_MEMBERS, findRouteProblem, pickRouteConfig } from '../providers/route/options.js';
+import {
+  WEBHOOK_MEMBERS,
+  findWebhookProblem,
+  webhookOptions,
+} from '../services/webhooks/options.js';
 
 /**
  * @param {string} provider
@@ -33,18 +39,23 @@ export const providerFlags = {
 };
 
 /** @type {import('./flags.js').Flags} */
-export const gatewayFlags = flagsFrom(GATEWAY_OPTIONS);
+export const gatewayFlags = { ...flagsFrom(GATEWAY_OPTIONS), ...flagsFrom(REDIS_OPTIONS) };
 
 /** The members of a configuration file that concern upstreams. */
 export const routeMembers = { names: ROUTE_MEMBERS, findProblem: findRouteProblem };
 
+/** The members of a configuration file that concern webhooks. */
+export const webhookMembers = { names: WEBHOOK_MEMBERS, findProblem: findWebhookProblem };
+
 /**
- * @param {Record<string, unknown>} members of a configuration file
+ * @param {Record<string, unknown>} members of a configuration file, checked
  * @returns {{access: Record<string, unknown>,
- *   route: import('../providers/route/options.js').RouteConfig | undefined}}
+ *   route: import('../providers/route/options.js').RouteConfig | undefined,
+ *   webhooks: ReturnType<typeof webhookOptions>}}
  */
-export function splitRoute({ upstreams, fallbacks, ...access }) {
-  return { access, route: withVendorKeys(pickRouteConfig({ upstreams, fallbacks })) };
+export function splitMembers({ upstreams, fallbacks, webhooks, webhook_urls, ...access }) {
+  const route = withVendorKeys(pickRouteConfig({ upstreams, fallbacks }));
+  return { access, route, webhooks: webhookOptions({ webhooks, webhook_urls }) };
 }
 
 /** Variables with the keys of dialects, where an upstream names none. */
@@ -136,6 +147,30 @@ export function checkProviderFlags({ provider, upstream, mode, model }, route) {
 }
 
 /**
+ * @param {Record<string, any>} values of `gatewayFlags`
+ * @throws {UsageError} naming the flag
+ */
+export function checkRedisFlags({ redis, data, ...rest }) {
+  if (redis === undefined) {
+    const [alone] = Object.entries({
+      'redis-prefix': rest.redisPrefix,
+      'lease-ms': rest.leaseMs,
+      'on-producer-lost': rest.onProducerLost,
+    }).filter(([, value]) => value !== undefined);
+    if (alone !== undefined) throw new UsageError(`--${alone[0]} goes with --redis`);
+    return;
+  }
+  if (data !== undefined) throw new UsageError('give --redis or --data, not both');
+  const env = process.env.SLUICE_REDIS_URL;
+  try {
+    parseRedisUrl(redis === env ? 'SLUICE_REDIS_URL' : '--redis', redis);
+    if (rest.redisPrefix !== undefined) checkPrefix('--redis-prefix', rest.redisPrefix);
+  } catch (/** @type {any} */ error) {
+    throw new UsageError(error.message, { cause: error });
+  }
+}
+
+/**
  * @param {Record<string, any>} values of `providerFlags` and `gatewayFlags`
  * @param {Partial<import('../gateway/options.js').GatewayOptions>} options of the gateway, besides
  *   those from flags
@@ -152,6 +187,7 @@ export async function createGateway(values, options, route) {
     import('../providers/index.js'),
   ]);
   const provider = createProvider(completed(values), route, providers);
-  const all = { ...optionsFrom(GATEWAY_OPTIONS, values), ...options, provider };
+  const ofRedis = values.redis === undefined ? {} : optionsFrom(REDIS_OPTIONS, values);
+  const all = { ...optionsFrom(GATEWAY_OPTIONS, values), ...ofRedis, ...options, provider };
   return { gateway: gateway.createGateway(all), options: all };
 }

@@ -8,7 +8,7 @@ import {
   gatewayFlags,
   providerFlags,
   routeMembers,
-  splitRoute,
+  splitMembers,
 } from './provider-flags.js';
 import { createProgress } from './progress-bar.js';
 import { INTERRUPTED, openOutput, watchInterrupts } from './output.js';
@@ -138,7 +138,7 @@ export async function run(argv) {
   const { gateway, options } = await createGateway(
     values,
     /** @type {Partial<import('../gateway/options.js').GatewayOptions>} */ (own),
-    splitRoute(members).route,
+    splitMembers(members).route,
   );
   const { signal, release } = watchInterrupts(
     () => void gateway.close({ drainMs: 0 }),

@@ -14,16 +14,19 @@ import { accessMembers, findAccessProblem } from '../jobs/policy/config.js';
 import { pointerTo } from '../internal/util/request-schema.js';
 import {
   checkProviderFlags,
+  checkRedisFlags,
   createGateway,
   gatewayFlags,
   providerFlags,
   routeMembers,
-  splitRoute,
+  splitMembers,
+  webhookMembers,
 } from './provider-flags.js';
 import { createLogger } from '../internal/util/logger.js';
 import { isHostName, isLoopback } from '../internal/util/hosts.js';
 import { noteInterrupt } from './output.js';
 import { reloadOnHangup } from './sighup.js';
+import { unsharedProblem } from '../gateway/shared-options.js';
 import { warnOfUpstreams } from './upstream-check.js';
 
 const { port, ...listenFlags } = flagsFrom(LISTEN_OPTIONS, { fillIn: true });
@@ -60,7 +63,8 @@ Without keys, admin calls take the token logged at start (admin_token) as a bear
 SIGTERM or SIGINT (Ctrl-C) drains and exits with 0, a second one exits at once.
 FILE may also hold keys, organisations, models, limits, prices, accounts, cors_origins,
 stream_url_ttl_s and stream_url_secret (see docs/access.md, docs/credits.md), upstreams and fallbacks
-(see docs/upstreams.md); SIGHUP reloads these. "sluice key" makes a key.
+(see docs/upstreams.md); SIGHUP reloads these. It may also hold webhooks and webhook_urls (see
+docs/webhooks.md). "sluice key" makes a key.
 Without --upstream, OPENAI_BASE_URL is read; the key of the upstream is read from OPENAI_API_KEY.
 
 ${describeFlags(flags)}
@@ -114,15 +118,16 @@ function listenProblem(error, { host, port: wanted }) {
  * @param {import('./flags.js').Flags} [known] default: those of serve
  */
 export function parseServe(argv, known = flags) {
-  const names = [...accessMembers, ...routeMembers.names];
+  const names = [...accessMembers, ...routeMembers.names, ...webhookMembers.names];
   const { members, ...parsed } = parseFlags(known, argv, { members: { names, findProblem } });
-  return { ...parsed, ...splitRoute(members) };
+  return { ...parsed, ...splitMembers(members) };
 }
 
 /** @param {Record<string, unknown>} members @returns {string | undefined} */
 function findProblem(members) {
-  const { route: _, access } = splitRoute(members);
-  const problem = findAccessProblem(access);
+  const { upstreams: _, fallbacks: _others, webhooks, webhook_urls, ...access } = members;
+  const problem =
+    findAccessProblem(access) ?? webhookMembers.findProblem({ webhooks, webhook_urls });
   if (problem !== undefined) return `${pointerTo(problem.path)} ${problem.says}`;
   return routeMembers.findProblem(members);
 }
@@ -156,6 +161,9 @@ function namesIn(list) {
  */
 export function checkServe(values, access, route) {
   checkProviderFlags(values, route);
+  checkRedisFlags(values);
+  const problem = values.redis === undefined ? undefined : unsharedProblem(access);
+  if (problem !== undefined) throw new UsageError(`${values.config}: ${problem}`);
   namesIn(values.allowedHosts ?? '');
   if (access.keys !== undefined || values.open || isLoopback(values.host)) return;
   const others = `--host ${values.host} lets others in`;
@@ -173,16 +181,18 @@ export async function run(argv) {
     process.stdout.write(help);
     return 0;
   }
-  const { values, access, route } = parsed;
+  const { values, access, route, webhooks } = parsed;
   checkServe(values, access, route);
   const allowedHosts = namesIn(values.allowedHosts ?? '');
   const logger = createLogger();
-  const own = { access, logger, metrics: { processDefaults: true } };
+  const own = { access, logger, metrics: { processDefaults: true }, ...webhooks };
   const { gateway, options } = await createGateway(values, own, route);
   const { provider } = options;
   const stop = signalled({ drainMs: values.drainMs, logger });
   // Without a file there is nothing to reload, and SIGHUP keeps its default action.
-  if (values.config !== undefined) reloadOnHangup({ gateway, provider, logger, values, read });
+  if (values.config !== undefined) {
+    reloadOnHangup({ gateway, provider, logger, values, webhooks, read });
+  }
   try {
     const adminToken = adminTokenFor(access, values);
     const listening = { ...optionsFrom(LISTEN_OPTIONS, values), allowedHosts, adminToken };

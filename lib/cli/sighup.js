@@ -11,11 +11,12 @@ import { isDeepStrictEqual } from 'node:util';
  * @param {object} deps.provider of the gateway; with several upstreams it has `reload`
  * @param {import('../internal/util/logger.js').Logger} deps.logger
  * @param {Record<string, unknown>} deps.values the flags at the start of the process
- * @param {() => {values: Record<string, unknown>, access: Record<string, unknown>,
+ * @param {object} deps.webhooks options from the file at the start of the process
+ * @param {() => {values: Record<string, unknown>, access: Record<string, unknown>, webhooks: object,
  *   route: import('../providers/route/options.js').RouteConfig | undefined}} deps.read reads the flags
  *   and the file again, and checks them
  */
-export function reloadOnHangup({ gateway, provider, logger, values, read }) {
+export function reloadOnHangup({ gateway, provider, logger, values, webhooks, read }) {
   const router = 'reload' in provider ? /** @type {any} */ (provider) : undefined;
   process.on('SIGHUP', () => {
     try {
@@ -29,6 +30,7 @@ export function reloadOnHangup({ gateway, provider, logger, values, read }) {
         (name) => !isDeepStrictEqual(values[name], now.values[name]),
       );
       if (router === undefined && now.route !== undefined) ignored.push('upstreams');
+      if (!isDeepStrictEqual(webhooks, now.webhooks)) ignored.push('webhooks');
       if (ignored.length > 0) logger.warn({ ignored }, 'these options take effect at a start');
       logger.info({}, 'configuration reloaded');
     } catch (/** @type {any} */ error) {

@@ -4,6 +4,7 @@ import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
+import { NO_TURNS, createDeployment, openRedis } from './cluster-parts.js';
 import { Crawls } from '../services/crawls/service.js';
 import { DurableStreams, partitionLimits as durableLimits } from '../services/durable/service.js';
 import { Embeddings } from '../services/embeddings/service.js';
@@ -13,13 +14,18 @@ import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
+import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
 import { MemoryBudget } from '../internal/util/memory-budget.js';
+import { Orphans } from '../http/faces/orphans.js';
+import { UiChats } from '../http/faces/ui/chats.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
+import { Telemetry } from '../services/telemetry/service.js';
 import { Turns } from '../services/conversations/turns.js';
+import { Webhooks } from '../services/webhooks/service.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
 import { createBilling } from '../services/billing/service.js';
@@ -27,7 +33,11 @@ import { JobHub } from '../streams/hub.js';
 import { deadlinesOf } from '../internal/time/timers.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
+import { jobToJson } from '../http/routes/jobs.js';
+import { crawlToJson, workflowToJson } from '../http/routes/operations.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
+import { overheadMsOf } from '../jobs/execution/overhead.js';
+import { webhookLimits } from '../services/webhooks/repository.js';
 import { openJobStore } from '../jobs/storage/job-store.js';
 import { runningLogBytes } from './running-logs.js';
 
@@ -46,11 +56,15 @@ function createJobs(options) {
   const { clock, reactors: count, reconnectMs: retryMs } = options;
   const reactors = clock === undefined ? sharedReactors(count) : [manualReactor(clock)];
   const store = openJobStore(options, reactors[0]);
+  const redis = openRedis(options, reactors[0]);
   const { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs } = options;
   const hub = new JobHub({
     reactors,
     ...{ streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
     store: store?.file.native,
+    link: redis?.link,
+    flushMs: options.redis?.flushMs,
+    countReaders: redis !== undefined,
   });
   const memory = new MemoryBudget({
     limitBytes: options.memoryBudgetBytes,
@@ -58,7 +72,8 @@ function createJobs(options) {
   });
   memory.gauge('logs', () => hub.logBytes);
   const nowMs = monotonicClock(clock);
-  const lifecycle = new JobLifecycle({ options, nowMs, hub, store, memory });
+  const shared = redis?.cluster.sharedJobs;
+  const lifecycle = new JobLifecycle({ options, nowMs, hub, store, memory, shared });
   store?.restore({
     hub,
     jobs: lifecycle.jobs,
@@ -66,15 +81,16 @@ function createJobs(options) {
     onSettled: () => lifecycle.emit('settled'),
   });
   const { provider, exposeErrors } = options;
-  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors });
-  return {
-    store,
-    hub,
-    memory,
-    lifecycle,
-    pipeline: createJobPipeline(options, runner),
-    cache: new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock }),
-  };
+  const telemetry = new Telemetry({
+    ...{ hub, provider, settings: options.telemetry, log: options.logger },
+    realTime: clock === undefined,
+  });
+  const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
+  const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
+  telemetry.subscribe(lifecycle, cache);
+  const pipeline = createJobPipeline(options, runner);
+  const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
+  return { store, hub, memory, lifecycle, pipeline, cache, telemetry, deployed };
 }
 
 /**
@@ -92,6 +108,35 @@ function createConversations({ hub, lifecycle, store, memory }, namespaces, opti
 }
 
 /**
+ * @param {ReturnType<typeof createJobs>} jobs
+ * @param {KvNamespaces} namespaces
+ * @param {GatewayMetrics} metrics
+ * @param {import('./options.js').CheckedGatewayOptions} options
+ * @param {() => {workflows: Workflows, crawls: Crawls}} services
+ */
+function createWebhooks({ hub, lifecycle, store, memory }, namespaces, metrics, options, services) {
+  const { webhookSettings: settings, webhookDelivery: limits, logger: log, clock } = options;
+  const webhooks = new Webhooks({
+    ...{ settings, limits, hub, metrics, log, clock },
+    jobs: lifecycle.jobs,
+    partition: namespaces.partition('webhooks', webhookLimits(limits.maxBytes)),
+    durable: store !== undefined,
+    views: {
+      job: jobToJson,
+      workflow: ({ id, principal }, { text }) => {
+        const { workflows } = services();
+        return workflowToJson(
+          text ? workflows.page(id, { principal }) : workflows.summary(id, principal),
+        );
+      },
+      crawl: ({ id, principal }) => crawlToJson(services().crawls.summary(id, principal)),
+    },
+  });
+  memory.gauge('webhooks', () => webhooks.bytes);
+  return webhooks;
+}
+
+/**
  * @param {import('./options.js').CheckedGatewayOptions} checked
  */
 export function createParts(checked) {
@@ -100,9 +145,12 @@ export function createParts(checked) {
   const { clock } = options;
   const unixMs = wallClock(clock);
   const access = new AccessControl(options.policy, options.corsOrigins);
-  const streamUrls = new StreamUrls(access, { unixMs, nowMs: monotonicClock(clock) });
   const jobs = createJobs(options);
-  const { hub, lifecycle, pipeline, cache, store, memory } = jobs;
+  const { hub, lifecycle, pipeline, cache, store, memory, deployed, telemetry } = jobs;
+  const cluster = deployed?.cluster;
+  const sharedSecret = cluster && (() => cluster.secret);
+  const clocks = { unixMs, nowMs: monotonicClock(clock) };
+  const streamUrls = new StreamUrls(access, clocks, sharedSecret);
   const reservations = new Reservations({ access, options });
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
@@ -114,6 +162,7 @@ export function createParts(checked) {
       leases: reservations.open,
       held: billing.jobs.open,
       retriesRefused: lifecycle.retryBudgets.refused,
+      webhooks: webhooks.figures,
       store: store?.file.figures,
       memory,
     }),
@@ -123,6 +172,8 @@ export function createParts(checked) {
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
   memory.gauge('watches', () => namespaces.watchBytes);
+  deployed?.addMetrics(metrics.registry);
+  const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
   const durable = new DurableStreams({
     ...{ namespaces, options: options.durable, memory, unixMs, timers: deadlinesOf(clock) },
@@ -130,9 +181,12 @@ export function createParts(checked) {
   });
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
+  const webhooks = createWebhooks(jobs, namespaces, metrics, options, () => all);
   const admission = new Admission({
-    ...{ options, nowMs, hub, pipeline, lifecycle, cache, reservations, turns, store },
-    ...{ billing: billing.jobs, memory, hasPrincipals },
+    context: () => telemetry.context(),
+    ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
+    turns: deployed === undefined ? turns : NO_TURNS,
+    ...{ billing: billing.jobs, memory, hasPrincipals, directory, shared: cluster?.sharedJobs },
   });
   const operations = new Operations({
     ...{ hub, nowMs, retentionMs: options.retentionMs },
@@ -150,12 +204,13 @@ export function createParts(checked) {
   };
   const embeddings = new Embeddings({
     ...{ options, reservations, billing, memory },
+    onCall: () => telemetry.calls.observeEmbeddings(),
     ready: () => !gate.draining,
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
-    ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store },
+    ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store, webhooks },
     partitions: [kv.partition, partition],
     durable,
   });
@@ -167,8 +222,12 @@ export function createParts(checked) {
   });
   const all = {
     ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
-    ...{ conversations, admission, operations, logs, gate },
-    ...{ kv, durable, unixMs, erasure, embeddings },
+    ...{ conversations, admission, operations, logs, gate, directory },
+    deployment: deployed?.deployment,
+    faces: deployed?.faces ?? {
+      ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
+    },
+    ...{ kv, durable, unixMs, erasure, embeddings, webhooks },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
@@ -183,14 +242,18 @@ export function createParts(checked) {
 }
 
 /**
- * Subscribes billing, turns, metrics and the log to the ends of jobs and operations. Order matters:
- * credit and turns are settled before the end of a job is logged.
+ * Subscribes webhooks, billing, turns, metrics and the log to the ends of jobs and operations. Order
+ * matters: webhooks are stored before the job counts as settled, and credit and turns are settled before the
+ * end of a job is logged.
  * @param {Omit<GatewayParts, never>} parts
  */
 function subscribe({ lifecycle, cache, admission, operations, billing, turns, metrics, ...rest }) {
+  const { webhooks } = rest;
   const log = rest.options.logger;
   /** @param {import('../jobs/job.js').JobRecord} record */
   const settle = (record) => {
+    // An earlier process that counted the job has stored its webhooks before.
+    if (!record.counted) webhooks.onJobEnded(record);
     billing.settle(record);
     turns.end(record);
   };
@@ -198,19 +261,25 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
   lifecycle.on('restored', settle);
   lifecycle.on('settled', billing.releaseOrphans);
   lifecycle.on('ended', (record, state) => {
-    metrics.observe(state);
+    metrics.observe(state, overheadMsOf(record, state.metrics.duration_ms));
     const { id, principal, model, upstream, attempts, cache: shared } = record;
     const { status, reason, error, metrics: figures } = state;
     if (record.answer === undefined) metrics.observeUpstream(record, figures);
-    const err = record.failure?.logged;
-    log[status === 'failed' ? 'error' : 'info'](
-      {
-        ...{ job_id: id, principal, model, upstream, status, reason, error },
-        ...(status === 'failed' && err !== undefined && { err }),
-        ...{ cache: shared, attempts, ...figures },
-      },
-      'job ended',
-    );
+    const failed = status === 'failed';
+    const fields = {
+      job_id: id,
+      principal,
+      model,
+      upstream,
+      status,
+      reason,
+      error,
+      err: failed ? record.failure?.logged : undefined,
+      cache: shared,
+      attempts,
+      ...figures,
+    };
+    log[failed ? 'error' : 'info'](fields, 'job ended');
   });
   lifecycle.on('attempt', ({ attempts }) => {
     if (attempts > 1) metrics.retries.inc();
@@ -230,7 +299,9 @@ function subscribe({ lifecycle, cache, admission, operations, billing, turns, me
     const { principal, model } = record;
     log.debug?.({ principal, model, code, refused_by: refusedBy }, 'job refused');
   });
-  operations.on('ended', ({ kind, id, principal, attempt }, state) => {
+  operations.on('ended', (operation, state) => {
+    const { kind, id, principal, attempt } = operation;
+    webhooks.onOperationEnded(operation, state);
     const { status, reason, error, metrics: figures } = state;
     metrics.operations.inc({ kind, status });
     const fields = { principal, status, reason, error, attempt, ...figures };

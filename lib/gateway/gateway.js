@@ -6,16 +6,20 @@ import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
 import { fetchFrom } from '../http/fetch.js';
-import { describeJob, describeJobs } from '../jobs/view.js';
-import { draining, jobNotFound } from '../jobs/errors.js';
+import { describeJob } from '../jobs/view.js';
+import { draining, jobNotFound, notShared } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { listen } from '../http/server.js';
+import { checkShared } from './shared-options.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+
+/** How long `listen()` waits for Redis before it listens all the same. */
+const FIRST_ANSWER_MS = 2000;
 
 /**
  * Turns prompts into jobs, streams their tokens, and serves both over HTTP. Created by
@@ -93,7 +97,7 @@ export class Gateway extends EventEmitter {
    */
   async get(id, options) {
     const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
-    const record = this.#parts.lifecycle.jobs.get(id, principal);
+    const record = await this.#parts.directory.find(id, principal);
     return record === undefined ? undefined : describeJob(this.#parts.hub, record, { text: true });
   }
 
@@ -112,7 +116,7 @@ export class Gateway extends EventEmitter {
       after,
       status,
     });
-    return describeJobs(this.#parts.hub, this.#parts.lifecycle.jobs, { ...query, principal });
+    return this.#parts.directory.list({ ...query, principal });
   }
 
   /**
@@ -124,9 +128,8 @@ export class Gateway extends EventEmitter {
    */
   async cancel(id, options) {
     const { principal = ANONYMOUS } = checkOptions('cancel', options, ['principal']);
-    const record = this.#parts.lifecycle.jobs.get(id, principal);
-    if (record === undefined) throw jobNotFound();
-    this.#parts.lifecycle.cancel(record, 'client_request');
+    const record = await this.#find(id, principal);
+    await this.#parts.directory.cancel(record, 'client_request');
     const job = await describeJob(this.#parts.hub, record, { text: true });
     if (job === undefined) throw jobNotFound();
     return job;
@@ -143,9 +146,10 @@ export class Gateway extends EventEmitter {
    */
   async delete(id, options) {
     const { principal = ANONYMOUS } = checkOptions('options', options, ['principal']);
-    const record = this.#parts.lifecycle.jobs.get(id, principal);
-    if (record === undefined) throw jobNotFound();
-    await this.#parts.erasure.job(record);
+    const record = await this.#find(id, principal);
+    const { erasure, deployed } = this.#parts;
+    if (deployed === undefined) await erasure.job(record);
+    else await deployed.directory.erase(record, (own) => erasure.job(own));
   }
 
   /**
@@ -157,36 +161,59 @@ export class Gateway extends EventEmitter {
    * @throws {import('../internal/util/http-error.js').HttpError} as `delete`
    */
   async erasePrincipal(principal) {
-    await this.#parts.erasure.principal(checkString('principal', principal));
+    checkString('principal', principal);
+    if (this.#parts.deployed !== undefined) throw notShared('Erasures of principals');
+    await this.#parts.erasure.principal(principal);
+  }
+
+  /**
+   * @param {string} what a feature, in the plural
+   * @throws {HttpError} `ERR_NOT_SHARED` with `redis`
+   */
+  #checkAlone(what) {
+    if (this.#parts.deployed !== undefined) throw notShared(what);
   }
 
   /** Conversations: see `lib/services/conversations/service.js`. */
   get conversations() {
+    this.#checkAlone('Conversations');
     return this.#parts.conversations;
   }
 
   /** Workflows: see `lib/services/workflows/service.js`. */
   get workflows() {
+    this.#checkAlone('Workflows');
     return this.#parts.workflows;
   }
 
   /** @type {import('../services/workflows/service.js').Workflows['submit']} `gateway.workflows.submit` */
-  submitWorkflow(request, options) {
-    return this.#parts.workflows.submit(request, options);
+  async submitWorkflow(request, options) {
+    return this.workflows.submit(request, options);
   }
 
   /** @type {import('../services/workflows/service.js').Workflows['get']} `gateway.workflows.get` */
-  workflow(id, options) {
-    return this.#parts.workflows.get(id, options);
+  async workflow(id, options) {
+    return this.workflows.get(id, options);
   }
 
   /** Accounts, transfers and usage: see `lib/services/billing/service.js`. */
   get credits() {
+    this.#checkAlone('Accounts, transfers and usage');
     return this.#parts.billing.credits;
+  }
+
+  /**
+   * Webhooks that were given up: `listFailed({limit, after})` and `replay(id)`, see
+   * `lib/services/webhooks/deliveries.js`.
+   * @returns {Pick<import('../services/webhooks/service.js').Webhooks, 'listFailed' | 'replay'>}
+   */
+  get webhooks() {
+    return this.#parts.webhooks;
   }
 
   /** Crawls: see `lib/services/crawls/service.js`. */
   get crawls() {
+    this.#checkAlone('Crawls');
     return this.#parts.crawls;
   }
 
@@ -197,21 +224,35 @@ export class Gateway extends EventEmitter {
    * @param {string} id of a job, a workflow or a crawl
    * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
    * @returns {AsyncIterable<Event>}
-   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`
+   * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`. With `redis` the
+   *   first `next()` rejects with it, because other processes have jobs, too
    */
   stream(id, options) {
     const known = ['lastEventId', 'signal', 'principal'];
     const { lastEventId, signal, principal = ANONYMOUS } = checkOptions('stream', options, known);
+    const { lifecycle, operations, deployed, hub } = this.#parts;
     const record =
-      this.#parts.lifecycle.jobs.get(id, principal) ??
-      this.#parts.operations.find('workflow', id, principal) ??
-      this.#parts.operations.find('crawl', id, principal);
-    if (record === undefined) throw jobNotFound();
+      lifecycle.jobs.get(id, principal) ??
+      operations.find('workflow', id, principal) ??
+      operations.find('crawl', id, principal);
+    if (record === undefined && deployed === undefined) throw jobNotFound();
     if (this.#hubClosed) throw draining();
-    return streamEvents(this.#parts.hub, record, {
-      lastEventId,
-      signal: checkSignal('signal', signal),
-    });
+    const find = deployed && (() => this.#find(id, principal));
+    const own = { lastEventId, signal: checkSignal('signal', signal) };
+    return streamEvents(hub, { handle: record?.handle, find }, own);
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} principal
+   * @returns {Promise<JobRecord>}
+   * @throws {HttpError} 404 `job_not_found`
+   */
+  async #find(id, principal) {
+    if (this.#hubClosed) throw draining();
+    const record = await this.#parts.directory.find(id, principal);
+    if (record === undefined) throw jobNotFound();
+    return record;
   }
 
   // ---------------------------------------------------------------- serving and closing
@@ -257,6 +298,7 @@ export class Gateway extends EventEmitter {
     // A model that fails to load must fail the start instead of the first request.
     if (!gate.draining) await own.provider.ready?.();
     await store?.restored;
+    await this.#parts.deployed?.cluster.ready(FIRST_ANSWER_MS);
     if (gate.draining) throw draining();
     const { authenticate, egress, logger: log, bodyIdleMs, maxBodyBytes: bodyBytesMax } = own;
     const onRefused = (/** @type {'all' | 'address'} */ limit) =>
@@ -280,7 +322,9 @@ export class Gateway extends EventEmitter {
    * @throws {TypeError | RangeError} naming the invalid member; the current configuration is kept
    */
   reload(options) {
-    this.#parts.access.reload(checkReloadOptions(options));
+    const access = checkReloadOptions(options);
+    if (this.#parts.options.redis !== undefined) checkShared(access);
+    this.#parts.access.reload(access);
     this.#parts.reservations.reload();
   }
 
@@ -308,11 +352,13 @@ export class Gateway extends EventEmitter {
       await shutDown(this.#parts, { drainMs, servers: this.#servers });
     } finally {
       this.#hubClosed = true;
-      const { cache, hub, store, memory } = this.#parts;
+      const { cache, hub, store, memory, deployed } = this.#parts;
       memory.close();
       cache.close();
-      if (store !== undefined) await hub.flush();
+      if (store !== undefined || deployed !== undefined) await hub.flush();
+      await deployed?.deployment.leave();
       hub.close();
+      deployed?.close();
       await store?.close();
     }
   }

@@ -17,6 +17,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     streamUrls,
     hub,
     admission,
+    directory,
     lifecycle,
     operations,
     metrics,
@@ -26,11 +27,12 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   const { authenticate } = options;
   const admins = createAdminCheck({ access, authenticate });
   const { workflows, crawls, conversations } = parts;
-  const calls = new FaceCalls({ hub, lifecycle, open: parts.streams, options });
+  const { orphans, chats, events } = parts.faces;
+  const calls = new FaceCalls({ hub, events, open: parts.streams, orphans, options });
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
-    streams: { hub, jobs: lifecycle.jobs, operations, streamUrls, open: parts.streams, options },
-    faces: { admission, lifecycle, jobs, calls, options },
+    streams: { hub, directory, operations, streamUrls, open: parts.streams, options },
+    faces: { admission, lifecycle, directory, jobs, chats, calls, options },
     conversations: { conversations },
     operations: { workflows, crawls },
     kv: {
@@ -45,9 +47,11 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     logs: { logs, open: parts.errorStreams, options },
     embeddings: { embeddings: parts.embeddings },
     models: { provider: options.provider },
+    webhooks: { webhooks: parts.webhooks },
+    isShared: parts.deployed !== undefined,
     health: {
       ready: () => !parts.gate.draining,
-      writable: () => parts.store?.file.usable !== false,
+      writable: () => parts.store?.file.usable !== false && parts.deployed?.isReady() !== false,
       registry: metrics.registry,
     },
   });
@@ -58,6 +62,8 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     bodyIdleMs: options.bodyIdleMs,
     stallMs: options.stallMs,
     memory,
+    onRequest: (req, res, route, answer) => parts.telemetry.onRequest(req, res, route, answer),
+    onAnswer: (route, status) => metrics.responses.inc({ route, status }),
     log: options.logger,
   });
 }

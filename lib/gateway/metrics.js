@@ -1,7 +1,22 @@
+import { createRequire } from 'node:module';
+import {
+  LATENCY_BUCKETS,
+  addMemoryMetrics,
+  addStoreMetrics,
+  addUpstreamMetrics,
+  addWebhookMetrics,
+} from './metric-groups.js';
 import { droppedLogLines } from '../internal/util/logger.js';
 import { promClient } from '../internal/util/packages.js';
 
-const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const { version: VERSION } = createRequire(import.meta.url)('../../package.json');
+
+const OVERHEAD_BUCKETS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
+const TOKEN_BUCKETS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5,
+];
 const DURATION_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 
 const REFUSALS = [
@@ -24,7 +39,7 @@ export class GatewayMetrics {
    * @param {() => {queued: number, inFlightBatches: number,
    *   cached: {entries: number, bytes: number}, leases: number, held: number,
    *   retriesRefused: number, memory: import('../internal/util/memory-budget.js').MemoryBudget,
-   *   store?: StoreFigures}} options.stats called at each scrape
+   *   webhooks: {pending: number, failed: number}, store?: import('./metric-groups.js').StoreFigures}} options.stats called at each scrape
    * @param {boolean} options.durable whether there is a `store`
    * @param {() => import('../providers/shared/types.js').UpstreamFigures[]} [options.upstreams] of a
    *   provider with several; called at each scrape
@@ -50,7 +65,7 @@ export class GatewayMetrics {
     for (const code of REFUSALS) this.rejected.inc({ code }, 0);
     this.rateLimited = new Counter({
       name: 'sluice_rate_limited_total',
-      help: 'Refusals by what refused: one that several limits refused counts for each.',
+      help: 'Refusals by limits, by scope and limit; a refusal by several limits counts once for each.',
       labelNames: ['scope', 'limit'],
       registers,
     });
@@ -72,12 +87,12 @@ export class GatewayMetrics {
     });
     this.creditsCharged = new Counter({
       name: 'sluice_credits_charged_total',
-      help: 'What jobs have paid, in micro-credits.',
+      help: 'Micro-credits charged for jobs.',
       registers,
     });
     this.creditsUncollected = new Counter({
       name: 'sluice_credits_uncollected_total',
-      help: 'What jobs cost beyond what they held and their accounts had, in micro-credits.',
+      help: 'Micro-credits of cost that neither the hold nor the account of a job could cover.',
       registers,
     });
     this.retries = new Counter({
@@ -87,7 +102,7 @@ export class GatewayMetrics {
     });
     new Counter({
       name: 'sluice_retries_refused_total',
-      help: 'Attempts that were not made because the retry budget of the upstream was used up.',
+      help: 'Retries refused because the retry budget of the upstream was used up.',
       registers,
       collect() {
         this.reset();
@@ -123,16 +138,34 @@ export class GatewayMetrics {
       buckets: DURATION_BUCKETS,
       registers,
     });
+    this.overheadSeconds = new Histogram({
+      name: 'sluice_job_overhead_seconds',
+      help: 'From submission to the terminal event, without the time in which a call of the provider was open.',
+      buckets: OVERHEAD_BUCKETS,
+      registers,
+    });
+    this.outputTokenSeconds = new Histogram({
+      name: 'sluice_job_output_token_seconds',
+      help: 'Mean time between two tokens of a completed job, after the first one.',
+      buckets: TOKEN_BUCKETS,
+      registers,
+    });
+    this.responses = new Counter({
+      name: 'sluice_http_responses_total',
+      help: 'Answers to HTTP requests, by route and status; of a stream when its head is sent.',
+      labelNames: ['route', 'status'],
+      registers,
+    });
     this.cacheLookups = new Counter({
       name: 'sluice_cache_lookups_total',
-      help: 'Jobs whose answer may be shared, by where it came from.',
+      help: 'Jobs whose answer may be shared, by its source: `hit` finished, `join` running, `miss` new.',
       labelNames: ['result'],
       registers,
     });
     for (const result of ['hit', 'join', 'miss']) this.cacheLookups.inc({ result }, 0);
     new Gauge({
       name: 'sluice_cache_entries',
-      help: 'Finished answers kept.',
+      help: 'Finished answers kept for sharing.',
       registers,
       collect() {
         this.set(stats().cached.entries);
@@ -140,7 +173,7 @@ export class GatewayMetrics {
     });
     new Gauge({
       name: 'sluice_cache_bytes',
-      help: 'What they hold.',
+      help: 'Bytes of the finished answers kept.',
       registers,
       collect() {
         this.set(stats().cached.bytes);
@@ -153,11 +186,17 @@ export class GatewayMetrics {
     });
     this.refusedConnections = new Counter({
       name: 'sluice_connections_refused_total',
-      help: 'Connections closed at once, by the limit that they were beyond.',
+      help: 'Connections closed at once, by the limit reached: of all connections or of one address.',
       labelNames: ['limit'],
       registers,
     });
     for (const limit of ['all', 'address']) this.refusedConnections.inc({ limit }, 0);
+    new Gauge({
+      name: 'sluice_build_info',
+      help: 'Always 1, with the version of the package.',
+      labelNames: ['version'],
+      registers,
+    }).set({ version: VERSION }, 1);
     new Gauge({
       name: 'sluice_in_flight_batches',
       help: 'Batches in the provider.',
@@ -186,19 +225,32 @@ export class GatewayMetrics {
     /** From the start of a call to its first entry; of a provider with several upstreams. */
     this.upstreamTtftSeconds =
       upstreams === undefined ? undefined : addUpstreamMetrics(registers, upstreams);
+    this.webhookDeliveries = addWebhookMetrics(registers, () => stats().webhooks);
     addMemoryMetrics(registers, () => stats().memory);
-    if (durable) addStoreMetrics(registers, () => /** @type {StoreFigures} */ (stats().store));
+    if (durable) {
+      addStoreMetrics(
+        registers,
+        () => /** @type {import('./metric-groups.js').StoreFigures} */ (stats().store),
+      );
+    }
     if (processDefaults) collectDefaultMetrics({ register: registry });
   }
 
-  /** @param {any} state the hub's snapshot of a job that has ended */
-  observe({ status, metrics }) {
+  /**
+   * @param {any} state the hub's snapshot of a job that has ended
+   * @param {number} [overheadMs] undefined: unknown
+   */
+  observe({ status, metrics }, overheadMs) {
     this.jobs.inc({ status });
     this.tokens.inc(metrics.tokens);
     this.durationSeconds.observe(metrics.duration_ms / 1000);
     // A job that ended in the queue, or before its first token, lacks these durations.
     if (typeof metrics.queue_ms === 'number') this.queueSeconds.observe(metrics.queue_ms / 1000);
     if (typeof metrics.ttft_ms === 'number') this.ttftSeconds.observe(metrics.ttft_ms / 1000);
+    if (overheadMs !== undefined) this.overheadSeconds.observe(overheadMs / 1000);
+    if (status !== 'completed' || metrics.tokens < 2) return;
+    const spanMs = metrics.duration_ms - metrics.ttft_ms;
+    this.outputTokenSeconds.observe(spanMs / (metrics.tokens - 1) / 1000);
   }
 
   /**
@@ -210,157 +262,4 @@ export class GatewayMetrics {
     const ms = Math.max(0, ttftMs - queueMs - attemptOffsetMs);
     this.upstreamTtftSeconds?.observe({ upstream }, ms / 1000);
   }
-}
-
-/**
- * @param {import('prom-client').Registry[]} registers
- * @param {() => import('../providers/shared/types.js').UpstreamFigures[]} figures
- * @returns {import('prom-client').Histogram<'upstream'>} of the time to the first entry
- */
-function addUpstreamMetrics(registers, figures) {
-  const { Counter, Gauge, Histogram } = promClient();
-  new Counter({
-    name: 'sluice_upstream_calls_total',
-    help: 'Calls of each upstream.',
-    labelNames: ['upstream'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { name: upstream, calls } of figures()) this.inc({ upstream }, calls);
-    },
-  });
-  new Counter({
-    name: 'sluice_upstream_failures_total',
-    help: 'Calls that failed, by error code.',
-    labelNames: ['upstream', 'code'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { name: upstream, failures } of figures()) {
-        for (const [code, count] of failures) this.inc({ upstream, code }, count);
-      }
-    },
-  });
-  new Gauge({
-    name: 'sluice_upstream_in_flight',
-    help: 'Calls that have not ended.',
-    labelNames: ['upstream'],
-    registers,
-    collect() {
-      for (const { name: upstream, inFlight } of figures()) this.set({ upstream }, inFlight);
-    },
-  });
-  new Gauge({
-    name: 'sluice_upstream_circuit_open',
-    help: 'Whether an upstream is closed to new calls after failures: 1 or 0.',
-    labelNames: ['upstream'],
-    registers,
-    collect() {
-      for (const { name: upstream, open } of figures()) this.set({ upstream }, open ? 1 : 0);
-    },
-  });
-  return new Histogram({
-    name: 'sluice_upstream_first_entry_seconds',
-    help: 'From the start of a call to its first entry.',
-    labelNames: ['upstream'],
-    buckets: LATENCY_BUCKETS,
-    registers,
-  });
-}
-
-/**
- * @param {import('prom-client').Registry[]} registers
- * @param {() => import('../internal/util/memory-budget.js').MemoryBudget} memory
- */
-function addMemoryMetrics(registers, memory) {
-  const { Counter, Gauge } = promClient();
-  new Gauge({
-    name: 'sluice_memory_budget_bytes',
-    help: 'Content that may be held in memory (memoryBudgetBytes).',
-    registers,
-    collect() {
-      this.set(memory().limitBytes);
-    },
-  });
-  new Gauge({
-    name: 'sluice_memory_bytes',
-    help: 'Content that is held in memory, by kind.',
-    labelNames: ['kind'],
-    registers,
-    collect() {
-      for (const [kind, bytes] of Object.entries(memory().byKind())) this.set({ kind }, bytes);
-    },
-  });
-  new Counter({
-    name: 'sluice_memory_refusals_total',
-    help: 'Requests refused because the memory budget was used up, by what they asked for.',
-    labelNames: ['resource'],
-    registers,
-    collect() {
-      this.reset();
-      for (const [resource, n] of Object.entries(memory().refusals)) this.inc({ resource }, n);
-    },
-  });
-  new Counter({
-    name: 'sluice_memory_evictions_total',
-    help: 'Finished jobs, workflows, crawls and cached answers dropped above 80 % of the budget.',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(memory().evictions);
-    },
-  });
-}
-
-/**
- * @typedef {{commits: number, batches: number, queued: number,
- *   state: import('../jobs/storage/sqlite.js').StoreStatus}} StoreFigures
- */
-
-/** States of a data file. */
-const STORE_STATES = /** @type {const} */ (['ok', 'full', 'failed', 'corrupt', 'moved', 'closed']);
-
-/**
- * Metrics that exist only with a data file.
- * @param {import('prom-client').Registry[]} registers
- * @param {() => StoreFigures} figures
- */
-function addStoreMetrics(registers, figures) {
-  const { Counter, Gauge } = promClient();
-  new Counter({
-    name: 'sluice_store_commits_total',
-    help: 'Transactions of the data file.',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(figures().commits);
-    },
-  });
-  new Counter({
-    name: 'sluice_store_batches_total',
-    help: 'Changes that were committed together, each of them whole, in those transactions.',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(figures().batches);
-    },
-  });
-  new Gauge({
-    name: 'sluice_store_queued',
-    help: 'Changes that wait for the next transaction.',
-    registers,
-    collect() {
-      this.set(figures().queued);
-    },
-  });
-  new Gauge({
-    name: 'sluice_store_state',
-    help: 'How the last transaction went: 1 for the state that the data file is in.',
-    labelNames: ['state'],
-    registers,
-    collect() {
-      const { state: now } = figures();
-      for (const state of STORE_STATES) this.set({ state }, state === now ? 1 : 0);
-    },
-  });
 }

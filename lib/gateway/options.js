@@ -6,12 +6,15 @@ import { CLOSE_OPTIONS, GATEWAY_OPTIONS, MAX_CONCURRENCY } from './option-table.
 import { ManualClock } from '../internal/time/clock.js';
 import { checkFunction } from '../internal/util/validate.js';
 import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
+import { checkRedis } from '../cluster/options.js';
+import { checkShared } from './shared-options.js';
 import { checkTable } from '../internal/util/option-table.js';
 import { createLogger } from '../internal/util/logger.js';
 import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
 import { checkFeatureList } from '../providers/shared/features.js';
 import { fromFunction } from '../providers/function.js';
-import { typeError } from '../internal/util/errors.js';
+import { compileWebhooks } from '../services/webhooks/options.js';
+import { rangeError, typeError } from '../internal/util/errors.js';
 
 // types: GatewayOptions
 /**
@@ -73,6 +76,8 @@ import { typeError } from '../internal/util/errors.js';
  * @property {number} [maxRetainedJobs] finished jobs that are kept at most; default 10000
  * @property {string} [data] file in which jobs, idempotency keys, `/v1/kv` and the ledger outlive the
  *   process
+ * @property {string | import('../cluster/options.js').RedisOptions} [redis] Redis server that makes several
+ *   processes one gateway
  * @property {number} [logBytesMax] text kept per job; the oldest is dropped first, which a `gap` event
  *   announces; default 4194304 bytes
  * @property {number} [heartbeatMs] silence on a stream before a comment line is sent; default 15000
@@ -145,6 +150,27 @@ import { typeError } from '../internal/util/errors.js';
  *   default 3000
  * @property {number} [durable.sseMs] how long an event stream of a durable stream lasts before its client
  *   connects again, in real time; default 60000
+ * @property {import('../services/webhooks/options.js').WebhookConfig[]} [webhooks] receivers of the ends of
+ *   jobs, workflows and crawls: see webhooks
+ * @property {object} [webhookUrls]
+ * @property {string[]} [webhookUrls.allowedHosts] hosts that the `webhook_url` of a job may name:
+ *   `hooks.example`, `*.example`, `hooks.example:8443`
+ * @property {string | string[]} [webhookUrls.secret] key of the signatures of webhooks whose URL a job
+ *   names; required with `allowedHosts`
+ * @property {boolean} [webhookUrls.allowPrivateAddresses] let the webhooks of jobs connect to private,
+ *   loopback and link-local addresses; default false
+ * @property {object} [webhookDelivery]
+ * @property {number} [webhookDelivery.timeoutMs] longest wait for the answer to a webhook; default 15000
+ * @property {number} [webhookDelivery.retryForMs] time after the event in which an undelivered webhook is
+ *   attempted again; default 86400000
+ * @property {number} [webhookDelivery.maxBytes] undelivered and failed webhooks that are kept; those of one
+ *   caller may have half of it; default 67108864 bytes
+ * @property {number} [webhookDelivery.maxFailed] failed webhooks that are kept for a replay; the oldest is
+ *   dropped first; default 1000
+ * @property {object} [telemetry]
+ * @property {boolean} [telemetry.enabled] report spans and metrics to the OpenTelemetry SDK of the
+ *   application, if it has one; default true
+ * @property {boolean} [telemetry.content] put prompts and answers into spans; default false
  * @property {object} [metrics]
  * @property {boolean} [metrics.processDefaults] add prom-client's metrics of the process to `/metrics`;
  *   default false
@@ -194,6 +220,19 @@ function isModel(model) {
 }
 
 /**
+ * @param {unknown} given the option `redis`
+ * @param {{data?: string, clock?: unknown, access?: unknown}} others checked
+ */
+function checkCluster(given, { data, clock, access }) {
+  const redis = checkRedis(given);
+  if (redis === undefined) return undefined;
+  if (data !== undefined) throw rangeError('createGateway takes redis or data, not both');
+  if (clock !== undefined) throw rangeError('createGateway takes redis or clock, not both');
+  checkShared(access);
+  return redis;
+}
+
+/**
  * @param {GatewayOptions} options
  * @throws {TypeError | RangeError} naming the invalid option and the values it takes
  */
@@ -203,7 +242,8 @@ export function checkGatewayOptions(options) {
   const maxConcurrency = own ?? MAX_CONCURRENCY[takesBatches ? 'batched' : 'unbatched'];
   const defaults = { maxConcurrency, memoryBudgetBytes: defaultMemoryBudget() };
   const given = checkTable('createGateway', GATEWAY_OPTIONS, options, defaults);
-  const { access, authenticate, clock, corsOrigins, kv, logger, logs, ...rest } = given;
+  const { access, authenticate, clock, corsOrigins, kv, logger, logs, ...others } = given;
+  const { redis, webhooks, webhookUrls, ...rest } = others;
   if (authenticate !== undefined) checkFunction('authenticate', authenticate);
   if (clock !== undefined && !(clock instanceof ManualClock)) {
     throw typeError('clock takes a ManualClock');
@@ -220,9 +260,12 @@ export function checkGatewayOptions(options) {
     logger: createLogger(logger),
     clock,
   });
+  const policy = compileAccess('access', access);
   return {
     ...settings,
-    policy: compileAccess('access', access),
+    policy,
+    redis: checkCluster(redis, given),
+    webhookSettings: compileWebhooks(webhooks, webhookUrls),
     corsOrigins: checkOrigins('corsOrigins', corsOrigins),
     authenticate: /** @type {GatewayOptions['authenticate']} */ (authenticate),
     logFiles: /** @type {string[]} */ (logs.files ?? []),

@@ -18,20 +18,25 @@ async function readersServed(hub) {
 }
 
 /**
- * Refuses new work, lets the rest run for `drainMs`, then ends it as `shutdown`. When this resolves,
- * every reader has its terminal event, and servers and provider are closed; the hub is still open.
- * @param {import('./assembly.js').GatewayParts} parts
+ * Refuses new work, lets the rest run for `drainMs`, then ends it as `shutdown`. In a deployment of
+ * several processes, jobs that can be run elsewhere are handed over instead: those that have not begun at
+ * once. When this resolves, every reader has its terminal event, webhooks that were due have been
+ * attempted, and servers and provider are closed; the hub is still open.
+ * @param {import('./assembly.js').GatewayParts &
+ *   {deployment?: import('../cluster/deployment.js').Deployment}} parts
  * @param {{drainMs: number, servers: Set<import('../http/server.js').GatewayServer>}} options
  */
 export async function shutDown(parts, { drainMs, servers }) {
   const { gate, admission, turns, store, operations, pipeline, hub, logs, lifecycle } = parts;
-  const { reservations, billing } = parts;
+  const { reservations, billing, deployment } = parts;
   gate.draining = true;
   admission.close();
   turns.close();
   await store?.restored;
-  const cancelRest = () => {
+  await deployment?.beginToLeave();
+  const cancelRest = async () => {
     operations.cancelAll('shutdown');
+    if (deployment !== undefined) await deployment.offerRest();
     lifecycle.cancelAll();
   };
   const busy = () =>
@@ -40,14 +45,14 @@ export async function shutDown(parts, { drainMs, servers }) {
     billing.jobs.open > 0 ||
     lifecycle.jobs.active().length > 0;
   const timer = setTimeout(cancelRest, drainMs);
-  if (drainMs === 0) cancelRest();
+  if (drainMs === 0) await cancelRest();
   await operations.idle();
   await pipeline.close();
   clearTimeout(timer);
   // A request in admission may still become a job, and a shared answer ends one barrier later than
   // the last job that used it.
   for (let round = 0; round === 0 || (busy() && round < ROUNDS_MAX); round += 1) {
-    cancelRest();
+    await cancelRest();
     await lifecycle.settled();
   }
   await readersServed(hub);
@@ -57,4 +62,5 @@ export async function shutDown(parts, { drainMs, servers }) {
   await Promise.all([...servers].map((server) => server.drain()));
   await parts.options.provider.close?.();
   await turns.idle();
+  await parts.webhooks.close();
 }

@@ -13,7 +13,28 @@ import { messagesRoutes } from './faces/messages/routes.js';
 import { modelRoutes } from './routes/models.js';
 import { responseRoutes } from './faces/responses/routes.js';
 import { streamRoutes } from './routes/streams.js';
+import { webhookRoutes } from './routes/webhooks.js';
+import { notShared } from '../jobs/errors.js';
 import { uiRoutes } from './faces/ui/routes.js';
+
+/**
+ * @param {string} what the feature, in the plural
+ * @param {import('./router.js').Routes} routes
+ * @returns {import('./router.js').Routes} the same paths and methods, which answer 501
+ */
+function withoutEffect(what, routes) {
+  const refuse = () => {
+    throw notShared(what);
+  };
+  const refused = (/** @type {import('./router.js').Methods} */ methods) =>
+    Object.fromEntries(
+      Object.entries(methods).map(([method, { auth, head }]) => [
+        method,
+        { handle: refuse, auth, head },
+      ]),
+    );
+  return Object.fromEntries(Object.entries(routes).map(([path, all]) => [path, refused(all)]));
+}
 
 /**
  * @param {object} deps
@@ -29,10 +50,14 @@ import { uiRoutes } from './faces/ui/routes.js';
  * @param {Parameters<typeof logRoutes>[0]} deps.logs
  * @param {Parameters<typeof embeddingRoutes>[0]} deps.embeddings
  * @param {Parameters<typeof modelRoutes>[0]} deps.models
+ * @param {Parameters<typeof webhookRoutes>[0]} deps.webhooks
  * @param {Parameters<typeof healthRoutes>[0]} deps.health
+ * @param {boolean} deps.isShared whether the gateway is one of several processes, which share jobs alone
  * @returns {import('./router.js').Routes}
  */
 export function contractRoutes(deps) {
+  const alone = (/** @type {string} */ what, /** @type {import('./router.js').Routes} */ routes) =>
+    deps.isShared ? withoutEffect(what, routes) : routes;
   return {
     ...jobRoutes(deps.jobs),
     ...streamRoutes(deps.streams),
@@ -40,15 +65,16 @@ export function contractRoutes(deps) {
     ...responseRoutes(deps.faces),
     ...uiRoutes(deps.faces),
     ...messagesRoutes(deps.faces),
-    ...conversationRoutes(deps.conversations),
-    ...workflowRoutes(deps.operations),
-    ...crawlRoutes(deps.operations),
-    ...kvRoutes(deps.kv),
-    ...durableRoutes(deps.durable),
-    ...creditRoutes(deps.credits),
+    ...alone('Conversations', conversationRoutes(deps.conversations)),
+    ...alone('Workflows', workflowRoutes(deps.operations)),
+    ...alone('Crawls', crawlRoutes(deps.operations)),
+    ...alone('Keys and values', kvRoutes(deps.kv)),
+    ...alone('Durable streams', durableRoutes(deps.durable)),
+    ...alone('Accounts, transfers and usage', creditRoutes(deps.credits)),
     ...logRoutes(deps.logs),
     ...embeddingRoutes(deps.embeddings),
     ...modelRoutes(deps.models),
+    ...webhookRoutes(deps.webhooks),
     ...healthRoutes(deps.health),
   };
 }

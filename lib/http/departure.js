@@ -1,11 +1,13 @@
+import { AbortState } from '../internal/util/abort.js';
+
 /**
  * @param {import('node:http').ServerResponse} res
- * @returns {AbortSignal} aborted when the client leaves before it has the answer
+ * @returns {AbortState} aborted when the client leaves before it has the answer
  */
 export function departureOf(res) {
-  const controller = new AbortController();
+  const departure = new AbortState();
   res.once('close', () => {
-    if (!res.writableFinished) controller.abort();
+    if (!res.writableFinished) departure.abort();
   });
-  return controller.signal;
+  return departure;
 }

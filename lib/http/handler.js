@@ -11,6 +11,7 @@ import { mountPrefix } from './mount-prefix.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { UNREADABLE, methodNotAllowed, routeNotFound, sendError } from './error-handler.js';
 import { digestOf, readBytes, readJson } from './middleware/body.js';
+import { COME_BACK_MS, sendRetry } from './sse/response.js';
 import { setHeaders } from './respond.js';
 import { setRequestId } from './middleware/request-id.js';
 
@@ -41,9 +42,17 @@ import { setRequestId } from './middleware/request-id.js';
  * @property {number} stallMs how long a client may take nothing of its answer
  * @property {number} bodyIdleMs how long a client may send no byte of a body
  * @property {import('../internal/util/memory-budget.js').MemoryBudget} memory
+ * @property {(req: IncomingMessage, res: ServerResponse, route: string, answer: () => void) => void}
+ *   [onRequest] calls `answer` once, in the context of a trace; default: only that
+ * @property {(route: string, status: number) => void} [onAnswer] called for each answer when it is
+ *   over; of a stream with a socket of its own, once its head is sent. `route` is a path of the table, or
+ *   `unknown`
  * @property {() => void} checkOpen throws an HttpError once the gateway is closed
  * @property {import('../internal/util/logger.js').Logger} log
  */
+
+/** Label of the route of requests for other paths. */
+const UNKNOWN_ROUTE = 'unknown';
 
 /** Malformed paths with this prefix are answered here instead of passed on. */
 const OWN_PREFIX = '/v1/';
@@ -118,10 +127,11 @@ export function createHandler(deps) {
     if (body === 'none') discard(req, res);
     if (body === 'none' || body === 'stream') return undefined;
     const watch = { memory, principal, resource, idleMs: deps.bodyIdleMs, bytesMax: bodyBytesMax };
+    const [optional, exact] = [body === 'optional-json', body === 'exact-json'];
     return guardBody(req, res, watch, () =>
       body === 'bytes'
         ? readBytes(req, bodyBytesMax)
-        : readJson(req, bodyBytesMax, { optional: body === 'optional-json', onBytes }),
+        : readJson(req, bodyBytesMax, { optional, exact, onBytes }),
     );
   }
 
@@ -155,6 +165,18 @@ export function createHandler(deps) {
     guardAnswer(res, { memory, principal: caller.principal, stallMs: deps.stallMs });
   }
 
+  /**
+   * @param {import('./router.js').Found} found
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   * @param {any} error
+   * @returns {boolean} whether the client of a stream is to come back, when Redis answers again
+   */
+  function comesBack({ methods }, req, res, error) {
+    const isStream = endpointOf(methods, req.method)?.auth === 'stream';
+    return isStream && error?.wireCode === 'storage_unavailable' && !res.headersSent;
+  }
+
   return function handle(req, res, next) {
     const { path, query: queryString } = splitUrl(req.url ?? '/');
     const { found, prefix } =
@@ -170,12 +192,25 @@ export function createHandler(deps) {
       return;
     }
     setHeaders(res, HEADERS);
+    const route = typeof found === 'object' ? found.route : UNKNOWN_ROUTE;
     const fail = (/** @type {unknown} */ error) => {
       sendError(error, req, res, log);
       discard(req, res);
     };
-    if (found === undefined) fail(routeNotFound(req.method));
-    else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
-    else answer(found, { prefix, queryString }, req, res).catch(fail);
+    res.once('close', () => {
+      if (res.headersSent) deps.onAnswer?.(route, res.statusCode);
+    });
+    const run = () => {
+      if (found === undefined) fail(routeNotFound(req.method));
+      else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
+      else {
+        answer(found, { prefix, queryString }, req, res).catch((error) => {
+          if (comesBack(found, req, res, error)) sendRetry(res, COME_BACK_MS);
+          else fail(error);
+        });
+      }
+    };
+    if (deps.onRequest === undefined) run();
+    else deps.onRequest(req, res, route, run);
   };
 }

@@ -1,5 +1,6 @@
 /** Answers written with node:http alone, so that they work in any server and framework. */
 import { jsonOf } from '../primitives/kv/values.js';
+import { stringifyExact } from '../internal/util/exact-json.js';
 
 /**
  * @param {import('node:http').ServerResponse} res with nothing written yet
@@ -20,7 +21,7 @@ export function send(res, status, body, type) {
  * @param {unknown} body anything that JSON can represent
  */
 export function sendJson(res, status, body) {
-  send(res, status, JSON.stringify(body), 'application/json; charset=utf-8');
+  send(res, status, stringifyExact(body), 'application/json; charset=utf-8');
 }
 
 /**

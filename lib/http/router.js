@@ -24,8 +24,9 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {'caller' | 'stream' | 'admin' | 'metrics' | 'none'} [auth] `caller` (default): a key,
  *   where there are keys; `stream`: or a signed URL; `admin`: an administrator; `metrics`: an
  *   administrator, where there are keys; `none`: anyone, also after the gateway has closed
- * @property {'none' | 'json' | 'optional-json' | 'bytes' | 'stream'} [body] how the body is read
- *   before `handle`; `none` (default): discarded, `stream`: left to `handle`
+ * @property {'none' | 'json' | 'exact-json' | 'optional-json' | 'bytes' | 'stream'} [body] how the body is
+ *   read before `handle`; `none` (default): discarded, `stream`: left to `handle`, `exact-json`: integers
+ *   keep their digits, see `parseExact`
  * @property {boolean} [digest] whether the bytes of a JSON body are digested; default false
  * @property {number} [bodyBytesMax] default: the handler's
  * @property {string} [resource] resource named when the memory budget refuses the body; default
@@ -41,7 +42,10 @@ const PARAM_LENGTH_MAX = 1 << 20;
 /** Bounds the work for a path of many slashes. */
 const PREFIX_SEGMENTS_MAX = 16;
 
-/** @typedef {{methods: Methods, allow: string, params: Record<string, string | undefined>}} Found */
+/**
+ * @typedef {{route: string, methods: Methods, allow: string, params: Record<string, string | undefined>}}
+ *   Found `route`: its path in the table
+ */
 
 /** The routes of one handler. Stateless after construction. */
 export class Router {
@@ -55,7 +59,7 @@ export class Router {
       onBadUrl: () => {},
     });
     for (const [path, methods] of Object.entries(routes)) {
-      const store = { methods, allow: allowOf(methods) };
+      const store = { route: path, methods, allow: allowOf(methods) };
       this.#finder.on('GET', path, () => {}, store);
     }
   }

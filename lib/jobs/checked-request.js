@@ -9,11 +9,13 @@ import {
   checkMetadataSize,
   checkQuestion,
   checkTurn,
+  checkWebhook,
   jobOptions,
   jobSchema,
   schemaRefusal,
 } from './request.js';
 import { schemaCheck } from '../internal/util/request-schema.js';
+import { rounded } from '../internal/util/exact-json.js';
 
 /** @typedef {import('./request.js').JobRequest} JobRequest */
 
@@ -23,13 +25,16 @@ import { schemaCheck } from '../internal/util/request-schema.js';
  * @property {number} [n] answers to the one request
  * @property {string} [instructions] of one turn: a system message before those of its conversation, which
  *   does not keep it
+ * @property {import('../providers/shared/messages.js').ChatMessage[]} [history] of the turn: those of
+ *   `messages` that are earlier ones of its conversation
  * @property {Record<string, unknown>} [passed] further members of the upstream call's body
  */
 
 /** @typedef {JobRequest & CheckedMembers} CheckedRequest */
 
 /** @typedef {'on_disconnect' | 'disconnect_grace_ms' | 'max_wall_ms'} TimingOptionName */
-/** @typedef {TimingOptionName | 'cache' | 'conversation_id' | 'on_busy'} JobOptionName */
+/** @typedef {TimingOptionName | 'cache' | 'conversation_id' | 'on_busy' | 'webhook_url'
+ *   | 'webhook_text'} JobOptionName */
 
 /**
  * The options of a job, under the names of `POST /v1/jobs`.
@@ -63,6 +68,7 @@ export function fromJobRequest(request) {
   const { extra_body: extra, ...rest } = request;
   /** @type {Record<string, any>} */
   const own = rest;
+  if (own.metadata !== undefined) own.metadata = rounded(own.metadata);
   /** @type {Record<string, unknown>} */
   const passed = {};
   for (const name of PASSED_NAMES) {
@@ -97,7 +103,8 @@ const interpretedSchema = {
       minItems: 1,
     },
     stop: { type: ['string', 'array', 'null'], items: { type: 'string' } },
-    temperature: orNull(ofJob.temperature),
+    // Its range is for the upstream to judge: some servers take more than 2.
+    temperature: orNull({ type: 'number' }),
     max_tokens: tokenLimit,
     max_completion_tokens: tokenLimit,
     n: { type: ['integer', 'null'], minimum: 1, maximum: CHOICES_MAX },
@@ -120,6 +127,7 @@ function checkedOptions(options) {
   }
   const checked = /** @type {JobOptions} */ (options);
   checkTurn(checked, 'sluice.');
+  checkWebhook(checked, 'sluice.');
   return checked;
 }
 
@@ -140,7 +148,7 @@ export function fromInterpreted({ request, passed = {}, options = {} }) {
   for (const [name, value] of Object.entries(request)) {
     if (value === undefined) continue;
     if (value === null || name === 'user' || name === 'metadata') others[name] = value;
-    if (value !== null && name !== 'user') own[name] = value;
+    if (value !== null && name !== 'user') own[name] = name === 'metadata' ? rounded(value) : value;
   }
   checkQuestion(own);
   checkMetadataSize(own.metadata);

@@ -39,3 +39,35 @@ export function upstreamsUnavailable(waitMs) {
     headers: { 'Retry-After': String(Math.max(1, Math.ceil(waitMs / 1000))) },
   });
 }
+
+/**
+ * @param {string} what the feature, in the plural
+ * @param {string | null} [param] the field at fault
+ * @returns {HttpError} 501 for state that the processes of a deployment do not share
+ */
+export function notShared(what, param = null) {
+  return new HttpError(501, {
+    code: 'not_shared',
+    type: 'server_error',
+    param,
+    message: `${what} are not available with redis: this version does not share them.`,
+  });
+}
+
+/** @returns {HttpError} 503 while Redis does not answer */
+export function redisUnavailable() {
+  return new HttpError(503, {
+    code: 'storage_unavailable',
+    message: 'Redis does not answer; try again later.',
+    headers: { 'Retry-After': '1' },
+  });
+}
+
+/** @returns {HttpError} 507 while Redis takes no more data */
+export function redisFull() {
+  return new HttpError(507, {
+    code: 'insufficient_storage',
+    type: 'server_error',
+    message: 'Redis has no memory left.',
+  });
+}

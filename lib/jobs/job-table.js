@@ -89,6 +89,14 @@ export class JobTable {
   }
 
   /**
+   * @param {string} id
+   * @returns {T | undefined} of any principal, child jobs included
+   */
+  byId(id) {
+    return this.#byId.get(id);
+  }
+
+  /**
    * @param {number} handle
    * @returns {T | undefined}
    */

@@ -1,4 +1,5 @@
-import { randomBytes } from 'node:crypto';
+import { AbortState } from '../internal/util/abort.js';
+import { randomId } from '../internal/util/random-id.js';
 
 /** @typedef {import('./request.js').JobStatus} JobStatus */
 /** @typedef {'hit' | 'miss' | 'join'} CacheResult */
@@ -34,6 +35,12 @@ import { randomBytes } from 'node:crypto';
  */
 
 /**
+ * One call of the provider for a record. `endMs` is set when the record goes on after it; the last call
+ * ends with the record.
+ * @typedef {{startMs: number, endMs?: number}} ProviderCall
+ */
+
+/**
  * The id of the log of a job's further answer.
  * @param {string} id of the job
  * @param {number} choice from 1
@@ -50,8 +57,7 @@ export class JobRecord {
    * @param {number} fields.createdAtMs wall-clock time
    */
   constructor({ principal, model, request, createdAtMs }) {
-    // 144 random bits: unguessable and unique.
-    this.id = `job_${randomBytes(18).toString('base64url')}`;
+    this.id = randomId('job');
     /** Id of the record in a Pipeline. */
     this.request_id = this.id;
     this.principal = principal;
@@ -64,6 +70,8 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
+    /** Number of the attempt that this process begins first; above 1 for a job of another one. */
+    this.firstAttempt = 1;
     /** Whether one of its logs has an entry; known of jobs that a face waits for. */
     this.begun = false;
     /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
@@ -74,6 +82,15 @@ export class JobRecord {
     this.peers = [];
     /** Returns to the queue after a failed attempt. */
     this.requeued = 0;
+    /** Context of its submission for traces; undefined: none. @type {unknown} */
+    this.trace = undefined;
+    /** When its admission began and ended, on the monotonic clock; undefined for a restored job. */
+    /** @type {number | undefined} */
+    this.submittedMs = undefined;
+    /** @type {number | undefined} */
+    this.acceptedMs = undefined;
+    /** Its own calls of the provider, on the monotonic clock. @type {ProviderCall[]} */
+    this.calls = [];
     /** Start of the current attempt, in milliseconds after the first one's. */
     this.attemptOffsetMs = 0;
     /** Its way through the upstreams, while it runs. @type {Route | undefined} */
@@ -110,12 +127,14 @@ export class JobRecord {
      * @type {JobExtra | undefined}
      */
     this.extra = undefined;
+    /** Whether its submission was refused after all, so that its caller never received its id. */
+    this.refused = false;
     /** Whether an earlier process has counted its usage. */
     this.counted = false;
     /** Settles once its row is in the data file, if there is one. @type {Promise<void> | undefined} */
     this.written = undefined;
     /** Aborts when the job ends other than by its provider: queue and provider stop. */
-    this.abort = new AbortController();
+    this.abort = new AbortState();
   }
 
   /** The jobs that a call of the provider is for. @returns {Iterable<JobRecord>} */

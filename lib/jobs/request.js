@@ -5,6 +5,7 @@
 import { badRequest } from '../internal/util/http-error.js';
 import { dotted, problemOf, schemaCheck } from '../internal/util/request-schema.js';
 import { checkMessages, messagesSchema } from './messages.js';
+import { rounded } from '../internal/util/exact-json.js';
 
 /** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
 
@@ -50,6 +51,9 @@ export const JOB_STATUSES = Object.freeze(
  *   provider gets its messages first, and the prompt and the answer are added to it
  * @property {'reject' | 'queue'} [on_busy] behaviour while another turn of the conversation is
  *   running; default `reject`
+ * @property {string} [webhook_url] receives the end of the job; its host must be one that the server
+ *   allows
+ * @property {boolean} [webhook_text] whether that has the text of the answer; default false
  */
 
 const SPAN_MS_MAX = 2 ** 31 - 1;
@@ -103,6 +107,8 @@ export const jobOptions = {
   },
   conversation_id: nonEmptyString,
   on_busy: { enum: ['reject', 'queue'], type: 'string' },
+  webhook_url: nonEmptyString,
+  webhook_text: { type: 'boolean' },
 };
 
 const tokenLimit = { type: 'integer', minimum: 1, maximum: SPAN_MS_MAX };
@@ -216,13 +222,17 @@ export function checkContents(body) {
  * @throws {import('../internal/util/http-error.js').HttpError} 400, naming the field in `param`
  */
 export function checkJobRequest(body) {
-  if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
+  // The schema takes no `ExactNumber` for a number.
+  if (!validate(body) && !validate(rounded(body))) {
+    throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
+  }
   const request = /** @type {JobRequest} */ (body);
   checkContents(request);
   checkQuestion(request);
   if (request.messages !== undefined) checkMessages(request.messages);
   checkExtraBody(request.extra_body);
   checkTurn(request);
+  checkWebhook(request);
   checkMetadataSize(request.metadata);
   return request;
 }
@@ -248,6 +258,16 @@ export function checkTurn({ conversation_id: id, on_busy: onBusy }, within = '')
   if (onBusy === undefined || id !== undefined) return;
   const param = `${within}on_busy`;
   throw badRequest('invalid_value', param, `${param} goes with a conversation_id.`);
+}
+
+/**
+ * @param {Pick<JobRequest, 'webhook_url' | 'webhook_text'>} request
+ * @param {string} [within] object that holds the two, for the message
+ */
+export function checkWebhook({ webhook_url: url, webhook_text: text }, within = '') {
+  if (text === undefined || url !== undefined) return;
+  const param = `${within}webhook_text`;
+  throw badRequest('invalid_value', param, `${param} goes with a webhook_url.`);
 }
 
 /** Members of an upstream call's body that the gateway interprets or sets. */

@@ -125,6 +125,23 @@
  *   default 3000
  * @property {number} durable.sseMs how long an event stream of a durable stream lasts before its client
  *   connects again, in real time; default 60000
+ * @property {object} webhookUrls
+ * @property {string[]} [webhookUrls.allowedHosts] hosts that the `webhook_url` of a job may name:
+ *   `hooks.example`, `*.example`, `hooks.example:8443`
+ * @property {boolean} webhookUrls.allowPrivateAddresses let the webhooks of jobs connect to private,
+ *   loopback and link-local addresses; default false
+ * @property {object} webhookDelivery
+ * @property {number} webhookDelivery.timeoutMs longest wait for the answer to a webhook; default 15000
+ * @property {number} webhookDelivery.retryForMs time after the event in which an undelivered webhook is
+ *   attempted again; default 86400000
+ * @property {number} webhookDelivery.maxBytes undelivered and failed webhooks that are kept; those of one
+ *   caller may have half of it; default 67108864 bytes
+ * @property {number} webhookDelivery.maxFailed failed webhooks that are kept for a replay; the oldest is
+ *   dropped first; default 1000
+ * @property {object} telemetry
+ * @property {boolean} telemetry.enabled report spans and metrics to the OpenTelemetry SDK of the
+ *   application, if it has one; default true
+ * @property {boolean} telemetry.content put prompts and answers into spans; default false
  * @property {object} metrics
  * @property {boolean} metrics.processDefaults add prom-client's metrics of the process to `/metrics`;
  *   default false

@@ -17,6 +17,7 @@ import { badRequest } from '../internal/util/http-error.js';
  * @property {import('../streams/events.js').EventMetrics} metrics as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of a failed job
  * @property {string} [reason] why it completed or was cancelled
+ * @property {string} [stopSequence] the stop string that ended its text, where it is known
  * @property {import('./job.js').CacheResult} [cache] source of its answer, if it may be shared
  * @property {Record<string, unknown>} [metadata] as submitted
  * @property {string} [conversationId] conversation of its turn
@@ -55,7 +56,16 @@ export async function describeJobs(hub, jobs, query) {
 export async function describeJob(hub, record, { text }) {
   const listed = !text && record.ended;
   const state = listed ? record.final : await hub.snapshot(record.handle, { text });
-  if (state === null) return undefined;
+  return state === null ? undefined : describeState(record, state, { text });
+}
+
+/**
+ * @param {import('./job.js').JobRecord} record
+ * @param {any} state of the hub
+ * @param {{text: boolean}} options
+ * @returns {Job}
+ */
+export function describeState(record, state, { text }) {
   const conversationId = record.extra?.conversation_id;
   return {
     id: record.id,
@@ -72,6 +82,7 @@ export async function describeJob(hub, record, { text }) {
     metrics: state.metrics,
     ...(state.error && { error: state.error }),
     ...(state.reason && { reason: state.reason }),
+    ...(state.stop_sequence !== undefined && { stopSequence: state.stop_sequence }),
     ...(record.cache && { cache: record.cache }),
     ...(record.metadata && { metadata: record.metadata }),
     ...(typeof conversationId === 'string' && { conversationId }),

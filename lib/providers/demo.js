@@ -122,7 +122,8 @@ export function demo(options) {
     /** @type {typeof cut} */
     const reason = filter.stopped ? 'stop' : cut;
     const usage = { prompt_tokens: promptWords(request), completion_tokens: used };
-    return { reason, usage };
+    const { stopSequence } = filter;
+    return { reason, ...(stopSequence !== undefined && { stopSequence }), usage };
   }
 
   return {

@@ -18,6 +18,11 @@ export class EntryQueue {
   /** As `#kinds`. @type {string[] | undefined} */
   #auxes;
 
+  #sendTurn = () => {
+    this.send();
+    this.#reactor.wake();
+  };
+
   /**
    * @param {any} hub the native one
    * @param {import('../internal/native/reactor.js').Reactor} reactor
@@ -59,7 +64,7 @@ export class EntryQueue {
     this.#texts.push(text);
     if (this.#jobs.push(handle) > 1) return;
     if (this.#reactor.manual) this.send();
-    else setImmediate(() => this.send());
+    else setImmediate(this.#sendTurn);
   }
 
   /** Sends the queue now: commands whose effect depends on the order call this first. */

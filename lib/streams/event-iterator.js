@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SluiceError, abortReason } from '../internal/util/errors.js';
 import { whenAborted } from '../internal/util/abort.js';
 import { EVENT_FIELDS } from './subscriptions.js';
@@ -73,17 +74,57 @@ class EventReader {
   }
 }
 
+/** Wait before a job that has moved is looked up again, while that cannot be done. */
+const FIND_AGAIN_MS = 250;
+
+/** Ends of a reader whose job may go on in another log. */
+const MOVED = new Set(['purged', 'fenced', 'unreachable']);
+
+/**
+ * A log, or a way to find it.
+ * @typedef {object} LogSource
+ * @property {number} [handle] default: it is found first
+ * @property {() => Promise<{handle: number}> | {handle: number}} [find] finds the log, also after the job
+ *   has moved to another process; throws `ERR_STORAGE_UNAVAILABLE` while that cannot be said. Default:
+ *   the job does not move
+ */
+
+/**
+ * Finds a log that has moved, however long Redis is away.
+ * @param {NonNullable<LogSource['find']>} find
+ * @param {AbortSignal | undefined} signal
+ * @returns {Promise<{handle: number}>}
+ */
+async function findAgain(find, signal) {
+  for (;;) {
+    try {
+      return await find();
+    } catch (/** @type {any} */ error) {
+      if (error?.code !== 'ERR_STORAGE_UNAVAILABLE') throw error;
+    }
+    await sleep(FIND_AGAIN_MS, undefined, { ref: false });
+    if (signal?.aborted) throw abortReason(signal);
+  }
+}
+
 /**
  * @template {AnyStreamEvent} Event
  * @param {import('./hub.js').JobHub} hub
- * @param {{handle: number}} record
+ * @param {LogSource} source
  * @param {{lastEventId?: string, signal?: AbortSignal} | undefined} options
  * @param {{requested: boolean, wake: () => void}} leaving set and called when the consumer leaves
  * @returns {AsyncGenerator<Event, void, void>}
  */
-async function* readEvents(hub, { handle }, { lastEventId = '', signal } = {}, leaving) {
+async function* readEvents(
+  hub,
+  { handle: known, find },
+  { lastEventId = '', signal } = {},
+  leaving,
+) {
   if (signal?.aborted) throw abortReason(signal);
   let cursor = lastEventId;
+  const ofFound = async () => (await /** @type {NonNullable<typeof find>} */ (find)()).handle;
+  let handle = known ?? (await ofFound());
   let reader = /** @type {EventReader<Event>} */ (new EventReader(hub, { handle, cursor }));
   const forget = whenAborted(signal, () => reader.wake());
   leaving.wake = () => reader.wake();
@@ -100,6 +141,9 @@ async function* readEvents(hub, { handle }, { lastEventId = '', signal } = {}, l
       } else if (reader.end === 'finished') {
         return;
       } else if (reader.end === 'stalled') {
+        reader = new EventReader(hub, { handle, cursor });
+      } else if (find !== undefined && MOVED.has(reader.end)) {
+        ({ handle } = await findAgain(find, signal));
         reader = new EventReader(hub, { handle, cursor });
       } else if (reader.end === 'purged') {
         throw new SluiceError('ERR_JOB_NOT_FOUND', 'The job was purged before it was read.');
@@ -120,17 +164,17 @@ async function* readEvents(hub, { handle }, { lastEventId = '', signal } = {}, l
  *
  * @template {AnyStreamEvent} Event
  * @param {import('./hub.js').JobHub} hub
- * @param {{handle: number}} record
+ * @param {LogSource} source
  * @param {{lastEventId?: string, signal?: AbortSignal}} [options] `signal` ends the iteration by
  *   throwing its reason
  * @returns {AsyncIterableIterator<Event>}
  * @throws {SluiceError} `ERR_STREAM_CLOSED` when the gateway closed, `ERR_JOB_NOT_FOUND` when the
  *   job was purged before its terminal event was read
  */
-export function streamEvents(hub, record, options) {
+export function streamEvents(hub, source, options) {
   const leaving = { requested: false, wake: () => {} };
   const events = /** @type {AsyncGenerator<Event, void, void>} */ (
-    readEvents(hub, record, options, leaving)
+    readEvents(hub, source, options, leaving)
   );
   return {
     next: () => events.next(),

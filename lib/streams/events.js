@@ -50,7 +50,7 @@
  * @typedef {OfJob<'token', {token: string, logprobs?: unknown}>
  *   | OfJob<'job_retry', {attempt: number, upstream?: string}>
  *   | OfJob<'job_complete', {reason: 'stop' | 'length' | 'tool_calls' | 'content_filter',
- *       usage: EventUsage, metrics: EventMetrics}>
+ *       stop_sequence?: string, usage: EventUsage, metrics: EventMetrics}>
  *   | OfJob<'job_error', {error: EventError, metrics: EventMetrics}>
  *   | OfJob<'job_cancelled', {reason: 'client_request' | 'client_disconnected' | 'shutdown',
  *       metrics: EventMetrics}>

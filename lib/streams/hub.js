@@ -5,11 +5,13 @@ import { EntryQueue } from './entry-queue.js';
 import { FanIn } from './fan-in.js';
 import { FlowControl } from './flow-control.js';
 import { nativeOptions } from './job-options.js';
+import { ReaderCounts } from './reader-counts.js';
 import { PendingResults } from './pending-results.js';
 import { Relays } from './relays.js';
 import { Shards } from './shards.js';
 import { Subscriptions } from './subscriptions.js';
 import { nativeTerminal } from './terminal.js';
+import { parseExact } from '../internal/util/exact-json.js';
 
 /** @typedef {import('./types.js').JobState} JobState */
 /** @typedef {import('./types.js').TerminalInput} TerminalInput */
@@ -18,8 +20,19 @@ import { nativeTerminal } from './terminal.js';
 /**
  * Events of a hub. `begun` comes at the first entry of a job with `announce`, once; `ended` once per
  * attempt, before any subscriber receives the terminal event; `purged` after the purge of the log.
+ * `readers`, with `countReaders`, when the first reader of a log has come, and when the last one has left.
+ *
+ * `abandoned`: the grace of a job with `onDisconnect: 'report'` has passed without a reader here.
+ *
+ * With Redis: `fenced`, the job belongs to another process; it is forgotten here, its readers were cut off,
+ * and `told` says whether its ending had been published before. Also where `adopt` fails. `dataLoss`: Redis
+ * has lost a job of this process; its log is written anew once the job is there again. `replicaMissing`:
+ * Redis has no such job, or has lost its log. `replicaBroken`: the log cannot be read. The replica of the
+ * last two was purged.
  * @typedef {{begun: [handle: number], ended: [handle: number, state: JobState],
- *   purged: [handle: number]}} HubEventMap
+ *   purged: [handle: number], abandoned: [handle: number], fenced: [handle: number, told: boolean],
+ *   readers: [handle: number, present: boolean], dataLoss: [handle: number], replicaMissing: [handle: number],
+ *   replicaBroken: [handle: number, problem: string]}} HubEventMap
  */
 
 /** @typedef {EventEmitter<HubEventMap>} HubEvents */
@@ -56,6 +69,8 @@ export class JobHub {
   #replies;
   #relays;
   #entries;
+  /** @type {ReaderCounts | undefined} */
+  #readers;
   #closed = false;
 
   /**
@@ -69,6 +84,10 @@ export class JobHub {
    * @param {number} options.stallMs without progress before a subscriber is cut off
    * @param {number} options.retryMs the reconnection time that EventSource receives
    * @param {object} [options.store] the native store of jobs with a record
+   * @param {import('./redis-link.js').RedisLink} [options.link] jobs with a record are written to Redis
+   *   over it; on the first reactor
+   * @param {number} [options.flushMs] between two writes to Redis; default 10
+   * @param {boolean} [options.countReaders] whether it emits `readers`; default false
    */
   constructor({
     reactors,
@@ -79,6 +98,9 @@ export class JobHub {
     stallMs,
     retryMs,
     store,
+    link,
+    flushMs = 10,
+    countReaders = false,
   }) {
     this.#reactors = reactors;
     this.#reactor = reactors[0];
@@ -94,9 +116,18 @@ export class JobHub {
       this.#machineIds,
       { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs, retryMs },
       store,
+      link?.native,
+      flushMs,
     );
     this.#entries = new EntryQueue(this.#native, this.#reactor);
-    this.#subscriptions = new Subscriptions(this.#native, this.#reactor);
+    if (countReaders) {
+      this.#readers = new ReaderCounts((handle, present) =>
+        this.events.emit('readers', handle, present),
+      );
+    }
+    this.#subscriptions = new Subscriptions(this.#native, this.#reactor, (id) =>
+      this.#readers?.unsubscribed(id),
+    );
     this.#relays = new Relays(this.#native, this.#reactor, this.#shards);
   }
 
@@ -111,6 +142,11 @@ export class JobHub {
    */
   shardOf(handle) {
     return this.#shards.of(handle);
+  }
+
+  /** @param {number} handle @returns {boolean} with `countReaders`, whether the log has a reader */
+  hasReader(handle) {
+    return this.#readers?.has(handle) === true;
   }
 
   /** Bytes that the logs of all jobs hold; logs that several jobs share count once. */
@@ -159,6 +195,50 @@ export class JobHub {
     this.#native.restore(handle, options, { ...job, terminal });
     this.#reactor.settle();
     return handle;
+  }
+
+  /**
+   * A log that another process writes to Redis, with its ending and its readers here. Emits `ended` and
+   * `purged` as other jobs do; `purged` 5 s after its last reader while it has not ended, and at once
+   * where Redis does not answer. Its subscribers open once the log has been read.
+   * @param {import('./types.js').ReplicaOptions} options
+   * @returns {number} its handle
+   */
+  replica({ leaseMs, ageMs = 0, ...options }) {
+    const handle = this.#shards.number(0);
+    const job = { onDisconnect: /** @type {const} */ ('continue'), disconnectGraceMs: 0 };
+    const native_ = nativeOptions({ ...options, ...job, maxWallMs: Infinity });
+    this.#native.replicate(handle, native_, leaseMs, ageMs);
+    return handle;
+  }
+
+  /**
+   * Makes a replica a job of this process, with its log, its readers and its handle: it can be started,
+   * appended to and finished from now on. Natively that waits until the log has been read once more.
+   * @param {number} handle of an open replica
+   * @param {import('./job-options.js').AdoptOptions} options
+   * @returns {Promise<import('./types.js').AdoptedJob | null>} null: it has ended, or is in a later
+   *   attempt; `fenced` is emitted
+   */
+  adopt(handle, { attempt, skipIds = 0, ...options }) {
+    if (this.#closed) return Promise.resolve(null);
+    this.#flows.add(handle);
+    this.#reactor.ref();
+    return this.#ask(handle, (request) =>
+      this.#native.adopt(handle, nativeOptions(options), attempt, skipIds, request),
+    );
+  }
+
+  /** @returns {Promise<import('./types.js').ReplicationFigures>} of all shards */
+  async replication() {
+    const sum = { followed: 0, unsent_tokens: 0, catch_ups: {} };
+    const replies = await this.#askAll((request) => this.#native.replication(request));
+    for (const each of replies) {
+      sum.followed += each?.followed ?? 0;
+      sum.unsent_tokens += each?.unsent_tokens ?? 0;
+      Object.assign(sum.catch_ups, each?.catch_ups);
+    }
+    return /** @type {any} */ (sum);
   }
 
   /** @param {number} shard @returns {number} the handle of a new open job */
@@ -320,10 +400,12 @@ export class JobHub {
    */
   hold(handle) {
     this.#native.hold(handle);
+    this.#readers?.add(handle);
     this.#reactor.settle();
     return () => {
       if (this.#closed) return;
       this.#native.release(handle);
+      this.#readers?.remove(handle);
       this.#reactor.settle();
     };
   }
@@ -332,6 +414,17 @@ export class JobHub {
   purge(handle) {
     this.#entries.send();
     this.#native.purge(handle);
+    this.#reactor.settle();
+  }
+
+  /**
+   * Forgets a job that another process has, or is to have: its upstream call ends, its subscribers end as
+   * `fenced`, and `fenced` is emitted.
+   * @param {number} handle
+   */
+  fence(handle) {
+    this.#entries.send();
+    this.#native.fence(handle);
     this.#reactor.settle();
   }
 
@@ -382,7 +475,7 @@ export class JobHub {
 
   /**
    * @param {(request: number, shard: number) => void} send a command that a reply answers
-   * @returns {Promise<unknown>} resolves once every shard has replied
+   * @returns {Promise<any[]>} resolves once every shard has replied, with the replies
    */
   #askAll(send) {
     return Promise.all(
@@ -423,6 +516,7 @@ export class JobHub {
       return new FanIn(this, members, handler, this.#fanInOptions);
     }
     const id = this.#shards.number(this.#shards.of(handles[0]));
+    this.#readers?.subscribed(id, handles);
     return this.#subscriptions.open(id, members, handler, fanIn, face);
   }
 
@@ -465,8 +559,27 @@ export class JobHub {
         this.#dropFlow(a);
         this.events.emit('purged', a);
         break;
+      case EventKind.JOB_ABANDONED:
+        this.events.emit('abandoned', a);
+        break;
+      case EventKind.JOB_FENCED:
+        this.#dropFlow(a);
+        this.events.emit('fenced', a, b === 1);
+        break;
+      case EventKind.JOB_DATA_LOSS:
+        this.events.emit('dataLoss', a);
+        break;
+      case EventKind.REPLICA_MISSING:
+        this.events.emit('replicaMissing', a);
+        break;
+      case EventKind.REPLICA_BROKEN:
+        this.events.emit('replicaBroken', a, b);
+        break;
       case EventKind.SUBSCRIBER_OPEN:
         this.#subscriptions.onOpen(a, b === 1);
+        break;
+      case EventKind.SUBSCRIBER_WHOLE:
+        this.#subscriptions.onWhole(a, b);
         break;
       case EventKind.SUBSCRIBER_FRAMES:
         this.#subscriptions.onFrames(a, b);
@@ -487,7 +600,7 @@ export class JobHub {
         this.#relays.onOver(a);
         break;
       case EventKind.REPLY:
-        this.#replies.settle(a, b === '' ? null : JSON.parse(b));
+        this.#replies.settle(a, b === '' ? null : parseExact(b));
         break;
     }
   }

@@ -1,7 +1,8 @@
 /**
  * @typedef {object} JobOptions
  * @property {string} jobId
- * @property {'cancel' | 'continue'} onDisconnect
+ * @property {'cancel' | 'continue' | 'report'} onDisconnect `report`: the hub emits `abandoned` where
+ *   `cancel` ends the job
  * @property {number} disconnectGraceMs
  * @property {number} maxWallMs
  * @property {number} [promptTokens] reported where the provider counts none; default 0
@@ -12,6 +13,14 @@
  *   reason `length`. Default false
  * @property {boolean} [announce] the hub emits `begun` at its first entry; default false
  * @property {number} [record] its number in the store; default 0: not recorded
+ */
+
+/**
+ * What makes a replica a job of this process, after Redis has named this process as its owner.
+ * `attempt`: the one that this process owns; a later one than that of the log begins. `skipIds`: ids left
+ * out before the next terminal event, 2^32 to end an attempt that another process may still write to;
+ * default 0. `maxWallMs` counts from now.
+ * @typedef {JobOptions & {record: number, attempt: number, skipIds?: number}} AdoptOptions
  */
 
 /**
@@ -33,7 +42,8 @@ export function nativeOptions({
 }) {
   return {
     jobId,
-    cancelOnDisconnect: onDisconnect === 'cancel',
+    cancelOnDisconnect: onDisconnect !== 'continue',
+    reportAbandoned: onDisconnect === 'report',
     disconnectGraceMs,
     maxWallMs,
     promptTokens,

@@ -66,6 +66,7 @@ export class Subscriber {
 export class Subscriptions {
   #native;
   #reactor;
+  #onDropped;
   /** @type {Map<number, SubscriberHandler>} */
   #handlers = new Map();
   /** @type {number[]} subscribers of the next acknowledgement */
@@ -74,10 +75,12 @@ export class Subscriptions {
   /**
    * @param {any} hub the native one
    * @param {import('../internal/native/reactor.js').Reactor} reactor
+   * @param {(id: number) => void} [onDropped] called once for each subscriber, when it has ended
    */
-  constructor(hub, reactor) {
+  constructor(hub, reactor, onDropped) {
     this.#native = hub;
     this.#reactor = reactor;
+    this.#onDropped = onDropped;
   }
 
   /** Open subscribers. */
@@ -98,7 +101,7 @@ export class Subscriptions {
     this.#handlers.set(id, handler);
     this.#reactor.ref();
     const mode = handler.onFrames === undefined ? 'events' : 'frames';
-    this.#native.attach(id, mode, fanIn, members, face);
+    this.#native.attach(id, mode, fanIn, members, face, handler.onWhole !== undefined);
     // Deferred until the caller has its subscriber: handlers acknowledge through it.
     queueMicrotask(() => this.#reactor.settle());
     return new Subscriber(id, this);
@@ -120,6 +123,15 @@ export class Subscriptions {
     const handler = this.#handlers.get(id);
     if (finished) this.#drop(id);
     handler?.onOpen(finished);
+  }
+
+  /**
+   * @param {number} id
+   * @param {string} frames
+   */
+  onWhole(id, frames) {
+    const handler = this.#handlers.get(id);
+    if (this.#drop(id)) handler?.onWhole?.(frames);
   }
 
   /**
@@ -169,6 +181,7 @@ export class Subscriptions {
     const sole = successor !== undefined;
     if (!this.#handlers.has(id) || !this.#native.attachSocket(id, fd, sole)) return false;
     if (sole) this.#handlers.set(id, successor);
+    this.#reactor.settle();
     return true;
   }
 
@@ -188,6 +201,7 @@ export class Subscriptions {
   #drop(id) {
     if (!this.#handlers.delete(id)) return false;
     this.#reactor.unref();
+    this.#onDropped?.(id);
     return true;
   }
 }

@@ -65,6 +65,7 @@
  * @property {{model?: string, system_fingerprint?: string, service_tier?: string}} [head] from the
  *   upstream
  * @property {string} [raw_reason] the upstream's own finish reason
+ * @property {string} [stop_sequence] the stop string that ended the text, where it is known
  * @property {number} log_bytes of the retained entries: their text, their other data, their offsets
  * @property {number} text_bytes of the retained text
  * @property {boolean} [text_truncated] the log's byte cap has dropped the beginning of `text`
@@ -110,7 +111,8 @@
  * @property {string} model as requested
  * @property {number} created Unix time in seconds
  * @property {string} [envelope] JSON. `responses`: the members of the response object that do not
- *   vary; `messages`: further members of the message in `message_start`
+ *   vary; `messages`: further members of the message in `message_start`. `ui`: frames that follow the
+ *   first one
  * @property {number} [choices] of `chat` and `completions`; default 1
  * @property {number} [choicesPerPrompt] of `completions`: choices that share a call, whose first has
  *   its usage; default all
@@ -131,15 +133,41 @@
  *   end of its job, and no other call follows
  * @property {(frames: Buffer) => void} [onFrames] receives SSE frames; the first after a first
  *   `acknowledge()`, none after a successful `attachSocket()`
+ * @property {(frames: string) => void} [onWhole] called in place of all others where the jobs have ended
+ *   with short logs: receives all frames. Without it, and with a face, these come as any
  * @property {(events: string[]) => void} [onEvents] receives id, type, JSON, id, type, JSON, ... in
  *   place of frames, in a handler without `onFrames`
  * @property {(reason: EndReason) => void} onEnd called last
  */
 
 /**
+ * A log that another process writes to Redis.
+ * @typedef {object} ReplicaOptions
+ * @property {string} jobId of the job, or of one of its further choices
+ * @property {number} leaseMs how long a cursor ahead of the log waits, in time that Redis answers
+ * @property {boolean} [whole] as in the options of a job; default false
+ * @property {number} [promptTokens] as in the options of a job; default 0
+ * @property {number} [ageMs] since the creation of the job; default 0
+ * @property {boolean} [announce] the hub emits `begun` at its first entry; default false
+ */
+
+/**
+ * An adopted job: this process appends behind `last_event_id`.
+ * @typedef {{attempt: number, last_event_id: string}} AdoptedJob
+ */
+
+/**
+ * Figures of the replication over Redis. `catch_ups`: how often logs were read, by the cause.
+ * @typedef {{followed: number, unsent_tokens: number, catch_ups: {open: number, hole: number,
+ *   silence: number, reconnected: number, asked: number}}} ReplicationFigures
+ */
+
+/**
  * `finished`: every terminal event was consumed. `stalled`: no progress for the stall limit.
- * `purged`: the jobs were purged. `gone`: the socket died. `closed`: the hub was closed.
- * @typedef {'finished' | 'stalled' | 'purged' | 'gone' | 'closed'} EndReason
+ * `purged`: the jobs were purged. `gone`: the socket died. `closed`: the hub was closed. `fenced`:
+ * another process owns the job. `unreachable`: the log could not be read from Redis. After the last
+ * two the client may come back.
+ * @typedef {'finished' | 'stalled' | 'purged' | 'gone' | 'closed' | 'fenced' | 'unreachable'} EndReason
  */
 
 export {};

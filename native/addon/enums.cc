@@ -21,9 +21,15 @@ Napi::Object event_kinds(Napi::Env env) {
                              {"JOB_WINDOW", at(EventKind::kJobWindow)},
                              {"JOB_BEGUN", at(EventKind::kJobBegun)},
                              {"JOB_ENDED", at(EventKind::kJobEnded)},
+                             {"JOB_ABANDONED", at(EventKind::kJobAbandoned)},
+                             {"JOB_FENCED", at(EventKind::kJobFenced)},
+                             {"JOB_DATA_LOSS", at(EventKind::kJobDataLoss)},
+                             {"REPLICA_MISSING", at(EventKind::kReplicaMissing)},
+                             {"REPLICA_BROKEN", at(EventKind::kReplicaBroken)},
                              {"JOB_PURGED", at(EventKind::kJobPurged)},
                              {"SUBSCRIBER_OPEN", at(EventKind::kSubscriberOpen)},
                              {"SUBSCRIBER_FRAMES", at(EventKind::kSubscriberFrames)},
+                             {"SUBSCRIBER_WHOLE", at(EventKind::kSubscriberWhole)},
                              {"SUBSCRIBER_EVENTS", at(EventKind::kSubscriberEvents)},
                              {"SUBSCRIBER_END", at(EventKind::kSubscriberEnd)},
                              {"RELAY_END", at(EventKind::kRelayEnd)},
@@ -36,7 +42,12 @@ Napi::Object event_kinds(Napi::Env env) {
                              {"GRAPH_COMPLETED", at(EventKind::kGraphCompleted)},
                              {"GRAPH_FAILED", at(EventKind::kGraphFailed)},
                              {"GRAPH_SKIPPED", at(EventKind::kGraphSkipped)},
-                             {"GRAPH_ENDED", at(EventKind::kGraphEnded)}});
+                             {"GRAPH_ENDED", at(EventKind::kGraphEnded)},
+                             {"REDIS_STATE", at(EventKind::kRedisState)},
+                             {"REDIS_BEAT", at(EventKind::kRedisBeat)},
+                             {"REDIS_SERVER", at(EventKind::kRedisServer)},
+                             {"REDIS_SUBSCRIBED", at(EventKind::kRedisSubscribed)},
+                             {"REDIS_MESSAGE", at(EventKind::kRedisMessage)}});
 }
 
 Napi::Object entry_kinds(Napi::Env env) {

@@ -14,6 +14,7 @@
 #include "addon/bindings/limits/quota_wrap.h"
 #include "addon/bindings/limits/rolling_window_wrap.h"
 #include "addon/bindings/logs/parser_wrap.h"
+#include "addon/bindings/redis/link_wrap.h"
 #include "addon/bindings/scheduling/pipeline_wrap.h"
 #include "addon/bindings/scheduling/stream_buffer_wrap.h"
 #include "addon/bindings/scheduling/task_graph_wrap.h"
@@ -23,6 +24,7 @@
 #include "addon/napi/arguments.h"
 #include "addon/napi/reactor_wrap.h"
 #include "core/base/backoff.h"
+#include "core/redis/reply_reader.h"
 #include "runtime/upstream/curl_api.h"
 
 namespace sluice {
@@ -45,6 +47,7 @@ class Module final : public Napi::Addon<Module> {
             InstanceValue("Pipeline", PipelineWrap::define(env), napi_enumerable),
             InstanceValue("Quota", QuotaWrap::define(env), napi_enumerable),
             InstanceValue("Reactor", ReactorWrap::define(env), napi_enumerable),
+            InstanceValue("RedisLink", RedisLinkWrap::define(env), napi_enumerable),
             InstanceValue("RollingWindow", RollingWindowWrap::define(env), napi_enumerable),
             InstanceValue("SlidingCounter", SlidingCounterWrap::define(env), napi_enumerable),
             InstanceValue("SlidingLog", SlidingLogWrap::define(env), napi_enumerable),
@@ -54,6 +57,7 @@ class Module final : public Napi::Addon<Module> {
             InstanceValue("TokenBucket", TokenBucketWrap::define(env), napi_enumerable),
             InstanceValue("enums", native_enums(env), napi_enumerable),
             InstanceMethod("fullJitterMs", &Module::full_jitter_ms, napi_enumerable),
+            InstanceMethod("hasRedis", &Module::has_redis, napi_enumerable),
             InstanceMethod("upstreamClient", &Module::upstream_client, napi_enumerable),
         });
   }
@@ -65,6 +69,11 @@ class Module final : public Napi::Addon<Module> {
     const Nanos delay = full_jitter(nanos_from_ms(number(0)), nanos_from_ms(number(1)),
                                     count_from(info.Env(), info[2]), number(3));
     return Napi::Number::New(info.Env(), ms_from_nanos(delay));
+  }
+
+  // Whether this build has the link to Redis.
+  Napi::Value has_redis(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), redis::ReplyReader::available());
   }
 
   // What makes upstream calls on the reactor, `libcurl 7.88.1`; empty where there is nothing.

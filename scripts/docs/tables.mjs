@@ -31,6 +31,7 @@ function rangeText({ type, unit, min, max, infinite, choices, takes }) {
         : `${range} ${unit}`;
     }
     case 'milliseconds':
+      if (max !== undefined && !infinite) return `ms, ${min ?? 0} to ${max}`;
       return `ms${min ? `, ${min} or more` : ''}${infinite ? ', or Infinity' : ''}`;
     case 'choice':
       return (choices ?? []).map((choice) => `\`${choice}\``).join(', ');

@@ -1,12 +1,12 @@
 /**
  * The cross build for linux-arm64 on a Debian of another architecture. Its headers, which are the same on
- * every architecture, are those of this machine; the one static library comes from Debian's package for
+ * every architecture, are those of this machine; the static libraries come from Debian's packages for
  * arm64. Both lie in a folder of the build tree, so that nothing of the system is changed.
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildTree } from '../build.mjs';
-import { findHeader, nodeInclude } from './needs.mjs';
+import { findHeader, nodeInclude, staticLibraries } from './needs.mjs';
 import { root, run, which } from './run.mjs';
 
 /** @typedef {import('./needs.mjs').Need} Need */
@@ -15,7 +15,6 @@ export const CROSS_TARGET = 'linux-arm64';
 
 const FOLDER = `build-${CROSS_TARGET}`;
 const SYSROOT = join(root, FOLDER, 'sysroot');
-const SQLITE_PACKAGE = 'libsqlite3-dev';
 
 /** What the cross build needs beyond the build for this machine. @type {Need[]} */
 export const crossNeeds = [
@@ -51,7 +50,8 @@ export const emulator = () => [
 function copyHeaders() {
   const include = join(SYSROOT, 'include');
   mkdirSync(include, { recursive: true });
-  for (const name of ['uv.h', 'uv', 'curl', 'rapidjson', 'sqlite3.h']) {
+  const ofLibraries = staticLibraries.flatMap(({ headers }) => headers);
+  for (const name of ['uv.h', 'uv', 'curl', 'rapidjson', ...ofLibraries]) {
     const from = findHeader(name, [nodeInclude]);
     // With their times, or every build would compile everything.
     if (from !== undefined) {
@@ -61,14 +61,17 @@ function copyHeaders() {
   return include;
 }
 
+/** @param {import('./needs.mjs').StaticLibrary} library */
+const pathOf = ({ archive }) => join(SYSROOT, archive);
+
 /**
- * Downloads Debian's package of SQLite for arm64 with lists of its own: the system's apt keeps its
- * architectures.
- * @returns {Promise<string | undefined>} the path of the static library
+ * Downloads Debian's packages of the static libraries for arm64 with lists of its own: the system's apt
+ * keeps its architectures.
+ * @returns {Promise<boolean>} whether all libraries are there
  */
-async function fetchSqlite() {
-  const library = join(SYSROOT, 'libsqlite3.a');
-  if (existsSync(library)) return library;
+async function fetchLibraries() {
+  const missing = staticLibraries.filter((library) => !existsSync(pathOf(library)));
+  if (missing.length === 0) return true;
   const apt = join(SYSROOT, 'apt');
   for (const folder of ['lists/partial', 'cache/archives/partial']) {
     mkdirSync(join(apt, folder), { recursive: true });
@@ -78,34 +81,37 @@ async function fetchSqlite() {
     ...['-o', `Dir::State::Lists=${join(apt, 'lists')}`, '-o', `Dir::Cache=${join(apt, 'cache')}`],
     ...['-o', 'Dir::State::status=/dev/null', '-o', 'APT::Sandbox::User=root'],
   ];
-  for (const args of [['update'], ['download', `${SQLITE_PACKAGE}:arm64`]]) {
+  const packages = missing.map((library) => `${library.package}:arm64`);
+  for (const args of [['update'], ['download', ...packages]]) {
     const { status } = await run('apt-get', [...options, ...args], { cwd: apt });
-    if (status !== 0) return undefined;
+    if (status !== 0) return false;
   }
-  const deb = readdirSync(apt).find((name) => name.endsWith('.deb'));
-  if (deb === undefined) return undefined;
   const unpacked = join(apt, 'unpacked');
-  const { status } = await run('dpkg-deb', ['--extract', join(apt, deb), unpacked]);
-  if (status !== 0) return undefined;
-  renameSync(join(unpacked, 'usr/lib/aarch64-linux-gnu/libsqlite3.a'), library);
+  for (const deb of readdirSync(apt).filter((name) => name.endsWith('.deb'))) {
+    const { status } = await run('dpkg-deb', ['--extract', join(apt, deb), unpacked]);
+    if (status !== 0) return false;
+  }
+  for (const library of missing) {
+    renameSync(join(unpacked, 'usr/lib/aarch64-linux-gnu', library.archive), pathOf(library));
+  }
   rmSync(apt, { recursive: true });
-  return library;
+  return true;
 }
 
 /** @returns {Promise<string | undefined>} the path of the addon; undefined: the build failed */
 export async function crossBuild() {
-  const library = await fetchSqlite();
-  if (library === undefined) return undefined;
+  if (!(await fetchLibraries())) return undefined;
   const include = copyHeaders();
   const cmakeJs = join(root, 'node_modules/cmake-js/bin/cmake-js');
-  const paths = ['UV', 'CURL', 'RAPIDJSON', 'SQLITE'].map(
-    (name) => `--CD${name}_INCLUDE_DIR=${include}`,
-  );
+  const names = ['UV', 'CURL', 'RAPIDJSON', ...staticLibraries.map(({ name }) => name)];
+  const paths = [
+    ...names.map((name) => `--CD${name}_INCLUDE_DIR=${include}`),
+    ...staticLibraries.map((library) => `--CD${library.name}_LIBRARY=${pathOf(library)}`),
+  ];
   const { status } = await run(process.execPath, [
     ...[cmakeJs, 'configure', '--log-level', 'warn', '--out', FOLDER, '--arch', 'arm64'],
     `--CDCMAKE_TOOLCHAIN_FILE=${join(root, 'scripts/cmake', `${CROSS_TARGET}.cmake`)}`,
     ...paths,
-    `--CDSQLITE_LIBRARY=${library}`,
   ]);
   if (status !== 0 || !(await buildTree(FOLDER, ['sluice']))) return undefined;
   return join(root, FOLDER, 'Release/sluice.node');

@@ -64,6 +64,37 @@ function hasLibrary(file) {
   return [...folders, ...nested].some((folder) => existsSync(join(folder, file)));
 }
 
+/**
+ * Libraries that are linked statically, so that a packaged binary needs nothing: the prefix of their
+ * variables in CMakeLists.txt, Debian's package, the archive, and the headers (files or folders). The
+ * build for another architecture uses the same list.
+ * @typedef {{name: string, package: string, archive: string, headers: string[]}} StaticLibrary
+ */
+
+/** @type {StaticLibrary} */
+const sqlite = {
+  name: 'SQLITE',
+  package: 'libsqlite3-dev',
+  archive: 'libsqlite3.a',
+  headers: ['sqlite3.h'],
+};
+/** @type {StaticLibrary} */
+const hiredis = {
+  name: 'HIREDIS',
+  package: 'libhiredis-dev',
+  archive: 'libhiredis.a',
+  headers: ['hiredis'],
+};
+
+export const staticLibraries = [sqlite, hiredis];
+
+/** @param {StaticLibrary} library @param {string} what */
+const libraryNeed = ({ package: name, archive, headers }, what) => ({
+  what,
+  package: name,
+  found: () => headers.every((header) => hasHeader(header)) && hasLibrary(archive),
+});
+
 /** @type {Need[]} */
 export const buildNeeds = [
   {
@@ -89,11 +120,13 @@ export const buildNeeds = [
     package: 'libcurl4-openssl-dev',
     found: () => hasHeader('curl/curl.h'),
   },
-  {
-    what: 'SQLite as a static library, with its header',
-    package: 'libsqlite3-dev',
-    found: () => hasHeader('sqlite3.h') && hasLibrary('libsqlite3.a'),
-  },
+  libraryNeed(sqlite, 'SQLite as a static library, with its header'),
+];
+
+/** Without it the build succeeds, and its addon refuses the option `redis`. */
+/** @type {Need[]} */
+export const redisBuildNeeds = [
+  libraryNeed(hiredis, 'hiredis as a static library, with its headers'),
 ];
 
 /**
@@ -132,9 +165,12 @@ export const browserTestNeeds = [
   },
 ];
 
-/** Real programs whose logs the integration tests read; without them those tests are skipped. */
+/**
+ * Real programs that the integration tests run: they read the logs of both, and Redis joins several
+ * processes. Without them those tests are skipped.
+ */
 /** @type {Need[]} */
-export const logTestNeeds = [
+export const serverTestNeeds = [
   { what: 'nginx', package: 'nginx', found: () => Boolean(which('nginx')), service: 'nginx' },
   {
     what: 'redis-server',

@@ -6,8 +6,9 @@
 /** Folders of lib/. */
 export const LIB_LAYERS = [
   ['internal'],
-  ['streams', 'providers', 'primitives', 'cluster'],
+  ['streams', 'providers', 'primitives'],
   ['jobs'],
+  ['cluster'],
   ['services'],
   ['http'],
   ['gateway'],
@@ -17,7 +18,7 @@ export const LIB_LAYERS = [
 /** Folders of native/. `core/crawl` paces its requests with the token bucket of `core/limits`. */
 export const NATIVE_LAYERS = [
   ['core/base'],
-  ['core/containers', 'core/sse'],
+  ['core/containers', 'core/redis', 'core/sse'],
   ['core/limits'],
   ['core/cache', 'core/crawl', 'core/kv', 'core/ledger', 'core/scheduling'],
   ['core/logs/errors', 'core/logs/input', 'core/logs/line', 'core/logs/pattern'],
@@ -25,11 +26,12 @@ export const NATIVE_LAYERS = [
   ['core/logs'],
   ['core/streams'],
   ['core/faces', 'core/upstream'],
+  ['core/replication'],
   ['runtime/loop'],
   ['runtime/net'],
   ['runtime/upstream', 'runtime/storage', 'runtime/redis'],
   ['addon/napi'],
-  ['addon/bindings/storage'],
+  ['addon/bindings/redis', 'addon/bindings/storage'],
   [
     'addon/bindings/cache',
     'addon/bindings/crawl',

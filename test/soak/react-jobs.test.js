@@ -2,8 +2,11 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { launchChromium } from '../browser/chromium.js';
+import { openSleepingPage } from '../browser/sleeping-page.js';
+import { cuttingProxy } from '../support/client/cutting-proxy.js';
 import { installExample, runIn, startIn } from '../support/package/example-app.js';
 import { root, scratchFolder } from '../support/package/packed.js';
+import { until } from '../support/until.js';
 
 const folder = scratchFolder();
 let app;
@@ -53,6 +56,9 @@ async function send(prompt) {
   return { id, item: page.locator(`[data-job="${id}"]`) };
 }
 
+/** Words that take the model some seconds. */
+const long = Array.from({ length: 60 }, (_, i) => `word${i}`).join(' ');
+
 const atServer = async (id) => (await fetch(`${server.origin}/v1/jobs/${id}`)).json();
 
 test('a job streams, by one stream for both of its components', async () => {
@@ -77,10 +83,81 @@ test('a reload in the middle shows the job again, whole', async () => {
 
 test('cancel ends the job', async () => {
   await page.goto(server.origin);
-  const { id, item } = await send('cancel me');
+  const { id, item } = await send(long);
   await item.getByRole('button', { name: 'Cancel' }).click();
   await item.getByText('cancelled').waitFor();
   expect(await atServer(id)).toMatchObject({ status: 'cancelled', reason: 'client_request' });
+});
+
+const ended = async (id) =>
+  until(async () => {
+    const job = await atServer(id);
+    return job.status === 'completed' && job;
+  }, 'the end of the job');
+
+describe('a page that sleeps', () => {
+  const text = "document.querySelector('.text')?.textContent ?? ''";
+  const isEnded = "document.querySelector('li strong')?.textContent === 'completed'";
+
+  /** Sends a prompt, and puts the page to sleep once the answer has begun. */
+  async function sleepAmid(sleeper) {
+    await sleeper.type('input', long);
+    await sleeper.evaluate("document.querySelector('form').requestSubmit()");
+    await sleeper.until(`(${text}).includes('You said:')`, 'the first words');
+    await sleeper.freeze();
+    return sleeper.evaluate("document.querySelector('li').dataset.job");
+  }
+
+  /** Wakes the page up, and gives the answer that it shows. */
+  async function shownAfter(sleeper) {
+    expect(await sleeper.wake()).toBe(true);
+    await sleeper.until(isEnded, 'the end');
+    return sleeper.evaluate(text);
+  }
+
+  test('has the whole answer once it wakes up', async () => {
+    const sleeper = await openSleepingPage(browser, server.origin);
+    const id = await sleepAmid(sleeper);
+    const job = await ended(id);
+    expect(await sleeper.evaluate(isEnded)).toBe(false);
+    expect(await shownAfter(sleeper)).toBe(job.text);
+    await sleeper.close();
+  });
+
+  test('goes on where it was when its connection broke meanwhile', async () => {
+    const { port } = new URL(server.origin);
+    const proxy = await cuttingProxy(Number(port), { eventsPerConnection: Infinity });
+    const sleeper = await openSleepingPage(browser, `http://127.0.0.1:${proxy.port}`);
+    const id = await sleepAmid(sleeper);
+    proxy.cut();
+    const job = await ended(id);
+    expect(await shownAfter(sleeper)).toBe(job.text);
+    await sleeper.close();
+    await proxy.close();
+  });
+});
+
+test('an edit of a component while a job runs keeps its state, its stream and its job', async () => {
+  const file = join(app, 'src/jobs.jsx');
+  const code = readFileSync(file, 'utf8');
+  const vite = ['node_modules/vite/bin/vite.js', '--host', '127.0.0.1', '--port', '0'];
+  const dev = await startIn(app, vite, { NODE_ENV: 'development', SLUICE_URL: server.origin });
+  try {
+    let posts = 0;
+    page.on('request', (request) => (posts += request.method() === 'POST' ? 1 : 0));
+    await page.goto(dev.origin);
+    const { id, item } = await send(long);
+    await page.evaluate(() => (window.isSamePage = true));
+    writeFileSync(file, code.replace('<h1>Jobs</h1>', '<h1>Edited</h1>'));
+    await page.getByRole('heading', { name: 'Edited' }).waitFor();
+    await item.getByText('completed').waitFor();
+    expect(await item.locator('.text').innerText()).toBe((await atServer(id)).text);
+    expect(await page.evaluate(() => window.isSamePage)).toBe(true);
+    expect([streams, posts]).toEqual([1, 1]);
+  } finally {
+    writeFileSync(file, code);
+    await dev.stop();
+  }
 });
 
 test('the README’s component shows an answer and cancels one', async () => {

@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import { useChat } from '@ai-sdk/react';
 import { lastAssistantMessageIsCompleteWithToolCalls } from 'ai';
-import { StoringTransport, load, restoreSteps, save } from './stored-chat.js';
+import { StoringTransport, load, save } from './stored-chat.js';
 
 /** As in OpenAI's chat completions: the gateway passes it to the model. */
 const tools = [
@@ -34,9 +34,7 @@ export default function Chat({ id }) {
       void chat.addToolOutput({ tool: toolName, toolCallId, output: timeIn(input?.zone) });
     },
     onFinish({ messages: shown }) {
-      const whole = restoreSteps(id, shown);
-      save(id, whole);
-      chat.setMessages(whole);
+      save(id, shown);
     },
   });
   const { messages, status, error, sendMessage, stop, regenerate } = chat;

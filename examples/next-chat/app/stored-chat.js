@@ -16,22 +16,3 @@ export class StoringTransport extends SluiceChatTransport {
     return super.sendMessages(options);
   }
 }
-
-/** @param {any[]} parts */
-const callsOf = (parts) => parts.flatMap(({ toolCallId }) => toolCallId ?? []);
-
-/**
- * A resumed answer has the steps of its own request. Puts those of earlier requests, as the call of a
- * tool and its output, back before it.
- * @param {string} id
- * @param {any[]} messages
- */
-export function restoreSteps(id, messages) {
-  const stored = new Map(load(id).map((message) => [message.id, message.parts]));
-  return messages.map((message) => {
-    const before = stored.get(message.id) ?? [];
-    const calls = callsOf(message.parts);
-    const isMissing = callsOf(before).some((call) => !calls.includes(call));
-    return isMissing ? { ...message, parts: [...before, ...message.parts] } : message;
-  });
-}

@@ -1,9 +1,8 @@
 import { useEffect, useState } from 'react';
-import { createClient } from 'sluice/client';
 import { useJobStream, useSubmit } from 'sluice/react';
+import { client } from './client.js';
 import './jobs.css';
 
-const client = createClient();
 const KEY = 'jobs';
 
 /** The ids of the page's jobs, newest first, kept over a reload. */

@@ -1,7 +1,6 @@
 import { ResponseEgress } from '../sse/response.js';
 import { jobNotFound } from '../../jobs/errors.js';
 import { failureAnswer } from './failure.js';
-import { Orphans } from './orphans.js';
 import { setUpstream } from '../respond.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
@@ -9,6 +8,12 @@ import { setUpstream } from '../respond.js';
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
 /** @typedef {import('./orphans.js').FaceRequest} FaceRequest */
+
+/**
+ * Events of jobs, as those of a JobLifecycle.
+ * @typedef {{on: (event: 'begun' | 'ended' | 'purged', listener: (record: JobRecord) => void) =>
+ *   unknown}} JobEvents
+ */
 
 /**
  * The connections of a job.
@@ -31,27 +36,35 @@ export class FaceCalls {
   #waiting = new Map();
   /** @type {WeakMap<JobRecord, JobCalls>} */
   #counts = new WeakMap();
-  orphans = new Orphans();
+  #orphans;
 
   /**
    * @param {object} deps
    * @param {import('../../streams/hub.js').JobHub} deps.hub
-   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {JobEvents[]} deps.events of the jobs
    * @param {import('../sse/open-streams.js').OpenStreams} deps.open
+   * @param {import('./orphans.js').OrphansPort} deps.orphans
    * @param {{egress: import('../sse/response.js').EgressMode, headHoldMs: number}} deps.options
    */
-  constructor({ hub, lifecycle, open, options }) {
+  constructor({ hub, events, open, orphans, options }) {
+    this.#orphans = orphans;
     this.#hub = hub;
     this.#open = open;
     this.#egress = options.egress;
     this.#headHoldMs = options.headHoldMs;
     const wake = (/** @type {JobRecord} */ record) => this.#wake(record);
-    lifecycle.on('begun', wake);
-    lifecycle.on('ended', wake);
-    lifecycle.on('purged', (record) => {
-      this.orphans.delete(record);
-      wake(record);
-    });
+    for (const source of events) {
+      source.on('begun', wake);
+      source.on('ended', wake);
+      source.on('purged', (record) => {
+        orphans.delete(record);
+        wake(record);
+      });
+    }
+  }
+
+  get orphans() {
+    return this.#orphans;
   }
 
   get hub() {
@@ -81,7 +94,7 @@ export class FaceCalls {
    */
   join(res, records, request, onLeft) {
     const [record] = records;
-    this.orphans.delete(record);
+    this.#orphans.delete(record);
     const counts = this.#counts.get(record) ?? { calls: 0, answered: false };
     counts.calls += 1;
     counts.request ??= request;
@@ -91,7 +104,7 @@ export class FaceCalls {
       counts.answered ||= complete;
       onLeft?.(complete);
       if (counts.answered || counts.calls > 0 || counts.request === undefined) return;
-      this.orphans.add(record, counts.request);
+      this.#orphans.add(record, counts.request);
     });
   }
 

@@ -1,7 +1,17 @@
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
+/**
+ * Orphans of this process, or of all processes of a deployment.
+ * @typedef {object} OrphansPort
+ * @property {(record: JobRecord, request: FaceRequest) => void} add
+ * @property {(record: JobRecord) => void} delete a job that was joined, answered or purged
+ * @property {(principal: string, request: FaceRequest) =>
+ *   JobRecord | undefined | Promise<JobRecord | undefined>} take the oldest orphan of this request that runs
+ *   or has completed; it is none any more
+ */
+
 /** How long after its creation a job may be joined by a retry. */
-const AGE_MS_MAX = 10 * 60_000;
+export const AGE_MS_MAX = 10 * 60_000;
 const ORPHANS_MAX = 10_000;
 
 /**
@@ -21,6 +31,7 @@ const keyOf = (principal, { path, digest }) => JSON.stringify([principal, path, 
  * Jobs that lost all their connections before one was answered in full. A client whose connection
  * broke sends the same request again, with a count of retries: it then joins the oldest such job, so
  * that the model is not asked and paid twice. Main thread only.
+ * @implements {OrphansPort}
  */
 export class Orphans {
   /** @type {Map<string, Set<JobRecord>>} by request, oldest first */

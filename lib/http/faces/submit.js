@@ -18,12 +18,12 @@ export const RETRY_GRACE_MS = 2000;
  * @param {ServerResponse} res
  * @param {string} principal
  * @param {import('./orphans.js').FaceRequest} request
- * @returns {JobRecord | undefined}
+ * @returns {Promise<JobRecord | undefined>}
  */
-export function joinOrphan(calls, req, res, principal, request) {
+export async function joinOrphan(calls, req, res, principal, request) {
   const count = Number(req.headers['x-stainless-retry-count']);
   if (!(count >= 1) || idempotencyKeyOf(req) !== undefined) return undefined;
-  const orphan = calls.orphans.take(principal, request);
+  const orphan = await calls.orphans.take(principal, request);
   if (orphan !== undefined) res.setHeader('Idempotency-Replayed', 'true');
   return orphan;
 }

@@ -52,7 +52,7 @@ function closing(req, res, error) {
  * @returns {Promise<T>}
  * @throws {HttpError} 408, 503, and the errors of `read`
  */
-export async function guardBody(req, res, options, read) {
+export function guardBody(req, res, options, read) {
   const { memory, principal, resource = 'bodies', idleMs, bytesMax } = options;
   if (isEmptyBody(req)) return read();
   const declared = Number(req.headers['content-length'] ?? 0);
@@ -70,33 +70,34 @@ export async function guardBody(req, res, options, read) {
   hold(plain ? declared : bytesMax);
   res.once('close', () => memory.count('bodies', principal, -COPIES * held));
   let came = 0;
-  /** @type {NodeJS.Timeout | undefined} */
-  let timer;
-  /** @type {((chunk: Buffer) => void) | undefined} */
-  let onData;
-  const failure = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(timedOut(req, res, idleMs)), idleMs);
-    onData = (chunk) => {
-      timer?.refresh();
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => fail(timedOut(req, res, idleMs)), idleMs);
+    const onData = (/** @type {Buffer} */ chunk) => {
+      timer.refresh();
       came += chunk.length;
       try {
         if (plain && came <= bytesMax) hold(came);
       } catch (error) {
         // Discards the rest of the body.
         req.removeAllListeners('data').resume();
-        reject(error);
+        fail(error);
       }
+    };
+    const stop = () => {
+      clearTimeout(timer);
+      req.off('data', onData);
+    };
+    const fail = (/** @type {unknown} */ error) => {
+      stop();
+      reject(error);
     };
     req.on('data', onData);
     req.once('close', () => clearTimeout(timer));
+    read().then((value) => {
+      stop();
+      resolve(value);
+    }, fail);
   });
-  try {
-    return await Promise.race([read(), failure]);
-  } finally {
-    clearTimeout(timer);
-    if (onData !== undefined) req.off('data', onData);
-    failure.catch(() => {});
-  }
 }
 
 /**

@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { zlib } from '../../internal/util/packages.js';
 import { UNREADABLE } from '../error-handler.js';
+import { parseExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
@@ -45,7 +46,17 @@ export function isEmptyBody({ headers }) {
  * @returns {{type: string, charset: string | undefined}} both in lower case
  */
 export function contentTypeOf({ headers }) {
-  const [type, ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';');
+  const header = headers['content-type'] ?? '';
+  if (header !== lastContentType.header) lastContentType = { header, ...parseContentType(header) };
+  return lastContentType;
+}
+
+/** Clients send the same one again and again. */
+let lastContentType = { header: '', ...parseContentType('') };
+
+/** @param {string} header */
+function parseContentType(header) {
+  const [type, ...parameters] = header.toLowerCase().split(';');
   const charsets = parameters.map((each) => /^\s*charset\s*=\s*"?([^"]*)"?\s*$/.exec(each)?.[1]);
   return { type: type.trim(), charset: charsets.find((charset) => charset !== undefined) };
 }
@@ -125,12 +136,13 @@ export function digestOf(body) {
  * @param {number} bytesMax
  * @param {object} [options]
  * @param {boolean} [options.optional] a request without a body may have any type; default false
+ * @param {boolean} [options.exact] integers keep their digits, see `parseExact`; default false
  * @param {(bytes: Buffer) => void} [options.onBytes] called with the decoded body, unless an earlier
  *   middleware has read it
  * @returns {Promise<unknown>} undefined when there is no body; an empty one counts as `{}`
  * @throws {HttpError} 400 `invalid_json`, 413, 415
  */
-export async function readJson(req, bytesMax, { optional = false, onBytes } = {}) {
+export async function readJson(req, bytesMax, { optional = false, exact = false, onBytes } = {}) {
   const parsed = parsedBodyOf(req);
   if (parsed !== undefined) return parsed;
   if (optional && isEmptyBody(req)) return undefined;
@@ -143,20 +155,23 @@ export async function readJson(req, bytesMax, { optional = false, onBytes } = {}
   if (!isUtf8Charset(charset)) throw unsupported('The body must be UTF-8.');
   const bytes = await readBytes(req, bytesMax);
   onBytes?.(bytes);
-  return bytes.length === 0 ? {} : parseJson(bytes);
+  return bytes.length === 0 ? {} : parseJson(bytes, exact ? parseExact : JSON.parse);
 }
+
+const decoder = new TextDecoder();
 
 /**
  * @param {Buffer} bytes
+ * @param {(text: string) => unknown} [parse]
  * @returns {unknown} undefined when there are none
  * @throws {HttpError} 400 `invalid_json`
  */
-export function parseJson(bytes) {
+export function parseJson(bytes, parse = JSON.parse) {
   if (bytes.length === 0) return undefined;
   try {
     // A decoder would insert replacement characters for invalid UTF-8 and change the text. It drops
     // a byte order mark.
-    if (isUtf8(bytes)) return JSON.parse(new TextDecoder().decode(bytes));
+    if (isUtf8(bytes)) return parse(decoder.decode(bytes));
   } catch {
     // Reported below.
   }

@@ -3,7 +3,6 @@ import { HttpError } from '../../internal/util/http-error.js';
 import { DurableFrames, streamDurable } from '../sse/durable-events.js';
 import { appendOf, readQueryOf, settingsOf } from './durable-requests.js';
 import { bodyOf } from '../../services/durable/content.js';
-import { departureOf } from '../departure.js';
 import { formatOffset, nextCursor } from '../../services/durable/offsets.js';
 import { send, sendNoContent, setHeaders } from '../respond.js';
 
@@ -200,15 +199,14 @@ export function durableRoutes({ durable, open, unixMs, options }) {
       admit(res, context);
       const ends = new AbortController();
       const timer = setTimeout(() => ends.abort(), longPollMs);
-      const left = departureOf(res);
-      left.addEventListener('abort', () => ends.abort(), { once: true });
+      res.once('close', () => ends.abort());
       try {
         const { principal } = context.access;
         read = await durable.next(principal, pathOf(context), first, ends.signal);
       } finally {
         clearTimeout(timer);
       }
-      if (left.aborted) return;
+      if (res.closed) return;
     }
     setHeaders(res, { ...readHeaders(read), 'Stream-Cursor': nextCursor(cursor, unixMs()) });
     if (read.chunks.length === 0) {

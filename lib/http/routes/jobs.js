@@ -14,6 +14,7 @@ export function jobToJson({
   createdAt,
   textTruncated,
   conversationId,
+  stopSequence,
   toolCalls,
   status,
   model,
@@ -27,6 +28,7 @@ export function jobToJson({
     ...rest,
     ...(toolCalls && { tool_calls: toolCalls }),
     ...(textTruncated && { text_truncated: true }),
+    ...(stopSequence !== undefined && { stop_sequence: stopSequence }),
     ...(conversationId && { conversation_id: conversationId }),
   };
 }
@@ -125,7 +127,7 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
   }
 
   return {
-    '/v1/jobs': { GET: { handle: list }, POST: { handle: create, body: 'json' } },
+    '/v1/jobs': { GET: { handle: list }, POST: { handle: create, body: 'exact-json' } },
     '/v1/jobs/:id': { GET: { handle: read }, DELETE: { handle: remove } },
     '/v1/jobs/:id/cancel': { POST: { handle: cancel } },
     '/v1/principals/:id': { DELETE: { handle: removePrincipal, auth: 'admin' } },

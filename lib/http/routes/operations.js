@@ -14,7 +14,7 @@ import { operationNotFound } from '../../services/operations/operations.js';
  * @param {import('../../services/workflows/service.js').WorkflowView & {hasMore?: boolean}} view
  * @returns {object} the body of an answer
  */
-function workflowToJson({ id, createdAt, status, attempt, hasMore, ...rest }) {
+export function workflowToJson({ id, createdAt, status, attempt, hasMore, ...rest }) {
   const fields = { workflow_id: id, status, attempt, created_at: createdAt, ...rest };
   return hasMore === undefined ? fields : { ...fields, has_more: hasMore };
 }
@@ -23,7 +23,7 @@ function workflowToJson({ id, createdAt, status, attempt, hasMore, ...rest }) {
  * @param {import('../../services/crawls/service.js').CrawlView} view
  * @returns {object} the body of an answer
  */
-function crawlToJson({ id, status, startUrl, createdAt, counts, ...rest }) {
+export function crawlToJson({ id, status, startUrl, createdAt, counts, ...rest }) {
   return {
     crawl_id: id,
     status,

@@ -6,7 +6,7 @@
  * The id of an event of `/v1/events` is a cursor over the set, `job_a:1-5,job_b:1-2`: the last
  * event seen of each job. A job that is not in it is replayed from its beginning.
  */
-import { ResponseEgress, writeStreamHead } from '../sse/response.js';
+import { ResponseEgress, sendRetry } from '../sse/response.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { unauthorized } from '../middleware/authenticate.js';
 import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.js';
@@ -42,13 +42,11 @@ export function cursorOf(req, query) {
 }
 
 /**
- * Refuses a stream for overload: 200 and a longer reconnection time, because an EventSource does
- * not reconnect after any other status.
+ * Refuses a stream for overload.
  * @param {ServerResponse} res
  */
 export function turnAway(res) {
-  writeStreamHead(res);
-  res.end(`retry: ${OVERLOAD_RETRY_MS}\n`);
+  sendRetry(res, OVERLOAD_RETRY_MS);
 }
 
 /**
@@ -90,31 +88,31 @@ function jobIds(query) {
 /**
  * @param {object} deps
  * @param {import('../../streams/hub.js').JobHub} deps.hub
- * @param {import('../../jobs/job-table.js').JobTable} deps.jobs
+ * @param {import('../../jobs/job-directory.js').JobDirectory} deps.directory
  * @param {import('../../services/operations/operations.js').Operations} deps.operations
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
  * @param {import('../sse/open-streams.js').OpenStreams} deps.open
  * @param {{egress: import('../sse/response.js').EgressMode}} deps.options
  * @returns {import('../router.js').Routes}
  */
-export function streamRoutes({ hub, jobs, operations, streamUrls, open, options }) {
+export function streamRoutes({ hub, directory, operations, streamUrls, open, options }) {
   /**
    * @param {string} id
    * @param {string} principal
    * @param {string} [param] the field that names the job
    */
-  function jobOf(id, principal, param) {
-    const record = jobs.get(id, principal);
+  async function jobOf(id, principal, param) {
+    const record = await directory.find(id, principal);
     if (record === undefined) throw jobNotFound(param);
     return record;
   }
 
   /**
    * @param {Context} context
-   * @returns {import('../../jobs/job.js').JobRecord
-   *   | import('../../services/operations/operations.js').Operation} with the log that the query names
+   * @returns {Promise<import('../../jobs/job.js').JobRecord
+   *   | import('../../services/operations/operations.js').Operation>} with the log that the query names
    */
-  function logOf({ query, access: { principal } }) {
+  async function logOf({ query, access: { principal } }) {
     const kind = operationKinds.find((each) => query[`${each}_id`] !== undefined);
     if (kind !== undefined) return operationOf(query, kind, principal);
     const { job_id: id } = query;
@@ -170,18 +168,18 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
   }
 
   /** @type {Handle} */
-  function stream(req, res, context) {
+  async function stream(req, res, context) {
     const cursor = cursorOf(req, context.query);
-    const log = logOf(context);
+    const log = await logOf(context);
     checkFirstUse(req, [log]);
     setUpstream(res, /** @type {{upstream?: string}} */ (log));
     connect(res, context.access.principal, [{ handle: log.handle, cursor }]);
   }
 
   /** @type {Handle} */
-  function events(req, res, { query, access: { principal } }) {
+  async function events(req, res, { query, access: { principal } }) {
     const cursors = parseSetCursor(cursorOf(req, query));
-    const records = jobIds(query.job_id).map((id) => jobOf(id, principal));
+    const records = await Promise.all(jobIds(query.job_id).map((id) => jobOf(id, principal)));
     checkFirstUse(req, records);
     const members = records.map(({ id, handle }) => ({ handle, jobId: id, cursor: cursors(id) }));
     connect(res, principal, members, { fanIn: true });
@@ -202,16 +200,16 @@ export function streamRoutes({ hub, jobs, operations, streamUrls, open, options 
   }
 
   /** @type {Handle} */
-  function signOne(_req, res, context) {
+  async function signOne(_req, res, context) {
     const { id = '' } = context.params;
-    sendUrl(res, context, [jobOf(id, context.access.principal)]);
+    sendUrl(res, context, [await jobOf(id, context.access.principal)]);
   }
 
   /** @type {Handle} */
-  function signMany(_req, res, context) {
+  async function signMany(_req, res, context) {
     const ids = checkStreamUrlRequest(context.body);
     const { principal } = context.access;
-    const records = ids.map((id, i) => jobOf(id, principal, `job_ids[${i}]`));
+    const records = await Promise.all(ids.map((id, i) => jobOf(id, principal, `job_ids[${i}]`)));
     sendUrl(res, context, records, { fanIn: true });
   }
 

@@ -3,8 +3,8 @@ import http from 'node:http';
 import net from 'node:net';
 import { StreamConnections } from './socket-handoff.js';
 import { errorBody } from '../error-handler.js';
-import { jobNotFound } from '../../jobs/errors.js';
-import { sendJson } from '../respond.js';
+import { jobNotFound, redisUnavailable } from '../../jobs/errors.js';
+import { sendJson, setHeaders } from '../respond.js';
 
 /**
  * Writer of a stream: `auto` the fastest available, `shared` the reactor on a connection that stays
@@ -25,14 +25,36 @@ const STREAM_HEADERS = Object.freeze({
  * @param {http.ServerResponse} res
  */
 export function writeStreamHead(res) {
+  setStreamHead(res);
+  res.flushHeaders();
+  // Tokens are small and must not wait for each other (Nagle).
+  res.socket?.setNoDelay?.(true);
+}
+
+/**
+ * Makes the head of an event stream, which leaves with the first frames.
+ * @param {http.ServerResponse} res
+ */
+function setStreamHead(res) {
   // HTTP/2 has no Connection header, and Node refuses it there. If the client asks for the
   // connection to be closed, Node sends the header and closes it.
   const kept = res.req.httpVersionMajor < 2 && res.shouldKeepAlive;
   if (kept) res.setHeader('Connection', 'keep-alive');
   res.writeHead(200, STREAM_HEADERS);
-  res.flushHeaders();
-  // Tokens are small and must not wait for each other (Nagle).
-  res.socket?.setNoDelay?.(true);
+}
+
+/** The reconnection time while Redis is away, and of a stream whose job moves to another process. */
+export const COME_BACK_MS = 1000;
+
+/**
+ * Ends a stream before its first event, so that its client comes back: 200 and a reconnection time, because
+ * an EventSource does not reconnect after any other status.
+ * @param {http.ServerResponse} res with nothing written yet
+ * @param {number} retryMs
+ */
+export function sendRetry(res, retryMs) {
+  writeStreamHead(res);
+  res.end(`retry: ${retryMs}\n`);
 }
 
 /**
@@ -73,6 +95,7 @@ export class ResponseEgress {
   #subscriber;
   #gone = false;
   #complete = false;
+  #hasFace = false;
   /** @type {number | undefined} the socket's time-out, while it is suspended */
   #timeoutMs;
 
@@ -103,6 +126,7 @@ export class ResponseEgress {
    * @param {{fanIn?: boolean, face?: import('../../streams/types.js').FaceOptions}} [options]
    */
   connect(hub, members, options) {
+    this.#hasFace = options?.face !== undefined;
     this.#subscriber = hub.openStream(members, this, options);
     if (this.#gone) this.#subscriber.detach();
   }
@@ -119,6 +143,18 @@ export class ResponseEgress {
     // Under a manual clock the subscriber opens before `openStream` has returned.
     if (this.#subscriber === undefined) queueMicrotask(() => this.#begin());
     else this.#begin();
+  }
+
+  /**
+   * All of a short stream leaves with its head in one write by Node, which then waits for the next
+   * request: a transfer of the connection would cost several times as much.
+   * @param {string} frames
+   */
+  onWhole(frames) {
+    if (this.#gone) return;
+    setStreamHead(this.#res);
+    this.#complete = true;
+    this.#res.end(frames);
   }
 
   /** Node holds the head; the body follows once the kernel has it. */
@@ -166,6 +202,17 @@ export class ResponseEgress {
     else this.#res.once('drain', taken);
   }
 
+  /** Nothing has been sent. Clients of a face know errors, an EventSource only reconnects. */
+  #comeBack() {
+    if (!this.#hasFace) {
+      sendRetry(this.#res, COME_BACK_MS);
+      return;
+    }
+    const error = redisUnavailable();
+    setHeaders(this.#res, error.headers ?? {});
+    sendJson(this.#res, error.status, errorBody(error));
+  }
+
   /** @param {import('../../streams/types.js').EndReason} reason */
   onEnd(reason) {
     if (this.#gone) return;
@@ -173,6 +220,10 @@ export class ResponseEgress {
     if (reason === 'purged' && !this.#res.headersSent) {
       const error = jobNotFound();
       sendJson(this.#res, error.status, errorBody(error));
+      return;
+    }
+    if ((reason === 'fenced' || reason === 'unreachable') && !this.#res.headersSent) {
+      this.#comeBack();
       return;
     }
     // Only a terminal event may end the response properly. Otherwise cut the connection, so that

@@ -17,8 +17,14 @@ export const EventKind = nativeNumbers('enums.EventKind', [
   'JOB_BEGUN',
   'JOB_ENDED',
   'JOB_PURGED',
+  'JOB_ABANDONED',
+  'JOB_FENCED',
+  'JOB_DATA_LOSS',
+  'REPLICA_MISSING',
+  'REPLICA_BROKEN',
   'SUBSCRIBER_OPEN',
   'SUBSCRIBER_FRAMES',
+  'SUBSCRIBER_WHOLE',
   'SUBSCRIBER_EVENTS',
   'SUBSCRIBER_END',
   'RELAY_END',
@@ -32,6 +38,11 @@ export const EventKind = nativeNumbers('enums.EventKind', [
   'GRAPH_FAILED',
   'GRAPH_SKIPPED',
   'GRAPH_ENDED',
+  'REDIS_STATE',
+  'REDIS_BEAT',
+  'REDIS_SERVER',
+  'REDIS_SUBSCRIBED',
+  'REDIS_MESSAGE',
 ]);
 
 /** Values to an event in the flat array: kind, target, a, b. */
@@ -52,7 +63,6 @@ export class Reactor {
   #machines = new Map();
   #refs = 0;
   #settling = false;
-
   /** @param {import('../time/clock.js').ManualClock} [clock] absent: real time */
   constructor(clock) {
     /** Under a ManualClock: every effect happens within the call that causes it. */
@@ -88,11 +98,16 @@ export class Reactor {
   }
 
   /**
-   * Manual time: dispatches the events of the last native call, so that they precede its return.
-   * Real time: does nothing, the event queue wakes JavaScript. Must follow every native call.
+   * Must follow every native call. Manual time: dispatches the events of the call, so that they precede
+   * its return. Real time: wakes the reactors at the end of this turn of the event loop, once for all of
+   * its calls; the event queue wakes JavaScript.
    */
   settle() {
-    if (!this.manual || this.#settling) return;
+    if (!this.manual) {
+      wakeAtEndOfTurn();
+      return;
+    }
+    if (this.#settling) return;
     this.#settling = true;
     try {
       for (;;) {
@@ -103,6 +118,11 @@ export class Reactor {
     } finally {
       this.#settling = false;
     }
+  }
+
+  /** Wakes the real-time reactors now, for the calls of the last callback of a turn. */
+  wake() {
+    if (!this.manual) wakeAll();
   }
 
   /** Counts one more unit of work that keeps the process alive. */
@@ -134,6 +154,20 @@ export class Reactor {
 
 /** @type {Reactor[]} */
 const shared = [];
+let wakesLater = false;
+
+function wakeAll() {
+  for (const reactor of shared) reactor.native.wake();
+}
+
+function wakeAtEndOfTurn() {
+  if (wakesLater) return;
+  wakesLater = true;
+  setImmediate(() => {
+    wakesLater = false;
+    wakeAll();
+  });
+}
 
 /**
  * The first `count` real-time reactors of this environment, each started on first use. They keep

@@ -3,18 +3,84 @@
  * a signal shared by many requests is none.
  */
 
+/**
+ * An AbortController whose signal is made when it is first read. Most jobs and requests end without an
+ * abort, and nothing outside reads their signals; a controller and its signal take a kilobyte.
+ */
+export class AbortState {
+  /** Whether `abort` has been called. */
+  aborted = false;
+  /** @type {unknown} */
+  #reason = undefined;
+  /** @type {AbortController | undefined} */
+  #controller = undefined;
+  /** @type {(() => void)[] | undefined} */
+  #callbacks = undefined;
+
+  /** The reason of the abort; undefined before. @returns {any} */
+  get reason() {
+    if (this.aborted) this.#reason ??= new DOMException('This operation was aborted', 'AbortError');
+    return this.#reason;
+  }
+
+  get signal() {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.aborted) this.#controller.abort(this.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /**
+   * Aborts once; later calls do nothing.
+   * @param {unknown} [reason] default: an `AbortError`
+   */
+  abort(reason) {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.#reason = reason;
+    const callbacks = this.#callbacks;
+    this.#callbacks = undefined;
+    if (callbacks !== undefined) callLastFirst(callbacks, (each) => callbacks.includes(each));
+    this.#controller?.abort(this.reason);
+  }
+
+  throwIfAborted() {
+    if (this.aborted) throw this.reason;
+  }
+
+  /**
+   * As `whenAborted`.
+   * @param {() => void} callback
+   * @returns {() => void}
+   */
+  whenAborted(callback) {
+    const callbacks = (this.#callbacks ??= []);
+    // One function may be given twice; each gets an entry of its own.
+    const entry = () => callback();
+    callbacks.push(entry);
+    return () => {
+      const at = callbacks.indexOf(entry);
+      if (at >= 0) callbacks.splice(at, 1);
+    };
+  }
+}
+
+/** What can be waited for. @typedef {AbortSignal | AbortState} Abortable */
+
 /** @type {WeakMap<AbortSignal, Set<() => void>>} */
 const watched = new WeakMap();
 
 /**
  * Calls `callback` when the signal is aborted, unless the returned function is called before. The
  * signal's listener goes with the last callback.
- * @param {AbortSignal | undefined} signal not aborted yet
+ * @param {Abortable | undefined} signal not aborted yet
  * @param {() => void} callback must not throw
  * @returns {() => void}
  */
 export function whenAborted(signal, callback) {
   if (signal === undefined) return () => {};
+  if (signal instanceof AbortState) return signal.whenAborted(callback);
   const callbacks = watched.get(signal) ?? watch(signal);
   // One function may be given twice; each gets an entry of its own.
   const entry = () => callback();
@@ -41,10 +107,18 @@ function onAbort({ target }) {
   const signal = /** @type {AbortSignal} */ (target);
   const callbacks = watched.get(signal);
   watched.delete(signal);
-  // The last to come goes first: where they stand in a line, nobody moves up into a place that is
-  // given up a moment before his own turn. A callback may release others; those are left out.
-  for (const callback of [...(callbacks ?? [])].reverse()) {
-    if (callbacks?.has(callback)) callback();
+  if (callbacks !== undefined) callLastFirst([...callbacks], (each) => callbacks.has(each));
+}
+
+/**
+ * The last to come goes first: where they stand in a line, nobody moves up into a place that is given up
+ * a moment before his own turn.
+ * @param {(() => void)[]} callbacks
+ * @param {(callback: () => void) => boolean} waits false: another callback has released it
+ */
+function callLastFirst(callbacks, waits) {
+  for (const callback of [...callbacks].reverse()) {
+    if (waits(callback)) callback();
   }
 }
 

@@ -71,7 +71,7 @@ export function rangeError(message) {
 /**
  * The rejection reason for an aborted signal: the caller's own reason when it gave one (as the
  * platform's own APIs do), else an `AbortError`.
- * @param {AbortSignal} signal an aborted signal
+ * @param {{reason?: any}} signal an aborted signal
  * @returns {unknown}
  */
 export function abortReason(signal) {

@@ -4,7 +4,8 @@
  *
  * A reader of stderr that falls behind must not stop the process: lines wait in memory up to a bound, and
  * further ones are dropped and counted. Node writes to pipes and sockets asynchronously, and to files and
- * terminals at once. The process has one stderr, so the state of this file is shared.
+ * terminals at once. The lines of one turn of the event loop leave in one write, at its end or when the
+ * process exits. The process has one stderr, so the state of this file is shared.
  */
 import { typeError } from './errors.js';
 import { pino } from './packages.js';
@@ -26,21 +27,34 @@ const stderr = {
   /** Of `dropped`: lines that no line of the log has told of yet. */
   untold: 0,
   opened: false,
+  /** Lines of this turn. */
+  gathered: '',
+
+  open() {
+    this.opened = true;
+    // A reader that has closed its end takes no lines; that is no reason to end.
+    process.stderr.on('error', () => {});
+    process.on('exit', () => this.flush());
+  },
 
   /** @param {string} line of pino, with its end */
   write(line) {
-    const { stderr: stream } = process;
-    if (!this.opened) {
-      this.opened = true;
-      // A reader that has closed its end takes no lines; that is no reason to end.
-      stream.on('error', () => {});
-    }
-    if (stream.writableLength + line.length > WAITING_BYTES_MAX) {
+    if (!this.opened) this.open();
+    const waiting = process.stderr.writableLength + this.gathered.length;
+    if (waiting + line.length > WAITING_BYTES_MAX) {
       this.dropped += 1;
       this.untold += 1;
       return;
     }
-    stream.write(line);
+    if (this.gathered === '') setImmediate(() => this.flush());
+    this.gathered += line;
+  },
+
+  flush() {
+    const lines = this.gathered;
+    this.gathered = '';
+    const { stderr: stream } = process;
+    if (lines !== '') stream.write(lines);
     if (this.untold === 0 || stream.writableLength > WAITING_BYTES_MAX / 2) return;
     const dropped = this.untold;
     this.untold = 0;

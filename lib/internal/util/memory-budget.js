@@ -27,7 +27,7 @@ const RESOURCES = {
 };
 
 /** @typedef {'prompts' | 'bodies' | 'answers' | 'workflows'} CountedKind */
-/** @typedef {'logs' | 'kv' | 'watches' | 'idempotency_keys'} GaugedKind */
+/** @typedef {'logs' | 'kv' | 'watches' | 'webhooks' | 'idempotency_keys'} GaugedKind */
 
 /**
  * Keeps finished things that may be dropped.
@@ -120,8 +120,9 @@ export class MemoryBudget {
 
   /** @returns {number} bytes held now, without what is about to go */
   used() {
-    let used = -this.#freeing;
-    for (const bytes of Object.values(this.byKind())) used += bytes;
+    const { prompts, bodies, answers, workflows } = this.#counted;
+    let used = prompts + bodies + answers + workflows - this.#freeing;
+    for (const read of this.#gauges.values()) used += read();
     return Math.max(0, used);
   }
 

@@ -32,6 +32,7 @@ import {
  * @property {boolean} [required]
  * @property {string} [flag] name on the command line, without `--`
  * @property {string} [flagValue] placeholder of its value in the help
+ * @property {string} [env] environment variable with the value where no flag is given
  * @property {string} [formerly] deprecated name of the option; the flag of that name is deprecated too
  */
 

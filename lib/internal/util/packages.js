@@ -30,6 +30,9 @@ export const findMyWay = lazy(() => require('find-my-way'));
 /** @type {() => (bytes: Uint8Array, options: object) => string} */
 export const htmlEncodingSniffer = lazy(() => require('html-encoding-sniffer'));
 
+/** @type {() => typeof import('ioredis')} */
+export const ioredis = lazy(() => require('ioredis'));
+
 /** @type {() => typeof import('ipaddr.js')} */
 export const ipaddr = lazy(() => require('ipaddr.js'));
 

@@ -2,6 +2,7 @@
  * Option checks for public constructors: each throws a `TypeError` (wrong kind) or `RangeError`
  * (right kind, wrong value) that names the option and says what it takes.
  */
+import { AbortState } from './abort.js';
 import { rangeError, typeError } from './errors.js';
 import { SCHEDULE } from './symbols.js';
 
@@ -186,10 +187,12 @@ export function checkChoice(name, value, choices, fallback) {
 /**
  * @param {string} name
  * @param {unknown} value
- * @returns {AbortSignal | undefined}
+ * @returns {AbortSignal | undefined} `whenAborted` takes an AbortState, too, and so do callers that use no
+ *   more of a signal than that has
  */
 export function checkSignal(name, value) {
   if (value === undefined) return undefined;
+  if (value instanceof AbortState) return /** @type {any} */ (value);
   const signal = /** @type {AbortSignal} */ (value);
   if (
     typeof value !== 'object' ||

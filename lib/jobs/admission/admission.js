@@ -24,7 +24,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @property {string} [idempotencyKey]
  * @property {string} [cacheControl] a `Cache-Control` header
  * @property {string} [endpoint] endpoint of the request; default that of jobs
- * @property {AbortSignal} [signal] gives up waiting for room; ignored with a key, because other
+ * @property {import('../../internal/util/abort.js').Abortable} [signal] gives up waiting for room; ignored with a key, because other
  *   requests may wait for its outcome
  * @property {number} [near] handle of a job whose reactor it shares
  * @property {unknown} [face] plain JSON of the route that interpreted the request; kept in
@@ -48,6 +48,11 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
 
 /**
+ * A job that exists now, or one that does not, because its key has an answer already.
+ * @typedef {{record: JobRecord, known?: Answer}} Admitted
+ */
+
+/**
  * @typedef {object} ChildSubmission
  * @property {Submission['access']} access
  * @property {import('../job.js').Part} part
@@ -61,7 +66,7 @@ import { whenAborted } from '../../internal/util/abort.js';
 /**
  * Interface of conversation turns for admission.
  * @typedef {object} TurnsPort
- * @property {(record: JobRecord, signal?: AbortSignal) =>
+ * @property {(record: JobRecord, signal?: import('../../internal/util/abort.js').Abortable) =>
  *   Promise<CheckedRequest>} begin resolves with the request for the provider,
  *   the history included
  * @property {(record: JobRecord) => void} rollback undoes `begin`
@@ -77,6 +82,14 @@ import { whenAborted } from '../../internal/util/abort.js';
  *   how?: {answer?: JobRecord, cached?: boolean}) => void} hold throws an HttpError 402
  * @property {(record: JobRecord) => void} releaseHold of a job that was not placed
  * @property {(record: JobRecord) => void} voidJob of a job that was placed, then refused
+ */
+
+/**
+ * Interface of webhooks for admission.
+ * @typedef {object} WebhooksPort
+ * @property {(request: CheckedRequest, within: string) => object | undefined} ofRequest checks
+ *   `webhook_url`, and returns plain JSON to keep with the job, if it has one; throws an HttpError. `within`:
+ *   prefix of the member's name
  */
 
 /**
@@ -118,8 +131,13 @@ export class Admission extends EventEmitter {
   #pipeline;
   #lifecycle;
   #store;
+  #shared;
   #memory;
+  #directory;
   #turns;
+  #webhooks;
+  #context;
+  #nowMs;
   #closed = false;
   #pending = 0;
 
@@ -130,14 +148,19 @@ export class Admission extends EventEmitter {
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {import('../../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
    * @param {import('../execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../job-directory.js').JobDirectory} deps.directory
    * @param {import('../execution/answer-cache.js').AnswerCache} deps.cache
    * @param {import('../rate-limits/reservations.js').Reservations} deps.reservations
    * @param {BillingPort} deps.billing
    * @param {TurnsPort} deps.turns
+   * @param {() => unknown} [deps.context] the context of the current request for traces; default: none
+   * @param {WebhooksPort} [deps.webhooks] default: no job may have a `webhook_url`
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory
    *   only
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default:
    *   none
+   * @param {import('../shared-jobs-port.js').SharedJobsPort} [deps.shared] default: jobs belong to this
+   *   process alone
    * @param {() => boolean} [deps.hasPrincipals] whether callers are distinguished; default no
    */
   constructor(deps) {
@@ -149,10 +172,16 @@ export class Admission extends EventEmitter {
       memory: deps.memory,
       nowMs: deps.nowMs,
       file: store,
+      kept: deps.shared === undefined,
     });
     this.#store = store;
+    this.#nowMs = deps.nowMs;
+    this.#shared = deps.shared;
     this.#memory = deps.memory;
+    this.#directory = deps.directory;
     this.#turns = deps.turns;
+    this.#webhooks = deps.webhooks;
+    this.#context = deps.context;
     this.#lifecycle = deps.lifecycle;
     this.#cache = deps.cache;
     this.#cacheOptions = options.cache;
@@ -213,7 +242,7 @@ export class Admission extends EventEmitter {
     const outcome = await this.#once(checked, submission, fingerprint);
     const { answer, replayed, entries } = outcome;
     const { principal } = submission.access;
-    const record = outcome.record ?? this.#lifecycle.jobs.get(answer.id, principal);
+    const record = outcome.record ?? (await this.#directory.find(answer.id, principal));
     if (record === undefined) throw jobNotFound('Idempotency-Key');
     return { record, replayed, entries };
   }
@@ -230,18 +259,19 @@ export class Admission extends EventEmitter {
     /** @type {QuotaEntry[]} */
     const entries = [];
     if (idempotencyKey === undefined) {
-      const record = await this.#admit(request, submission, entries);
+      const { record } = await this.#admit(request, submission, entries);
       return { answer: answerFor(record), record, replayed: false, entries };
     }
     const key = checkIdempotencyKey(idempotencyKey);
-    /** @type {JobRecord | undefined} */
-    let record;
+    /** @type {Admitted | undefined} */
+    let admitted;
     const admit = async (/** @type {import('./idempotency.js').UsedKey} */ used) => {
-      record = await this.#admit(request, { ...submission, signal: undefined, used }, entries);
-      return answerFor(record);
+      admitted = await this.#admit(request, { ...submission, signal: undefined, used }, entries);
+      return admitted.known ?? answerFor(admitted.record);
     };
     const outcome = await this.#answers.answer(access.principal, key, fingerprint, admit);
-    return { ...outcome, record, entries };
+    if (admitted?.known !== undefined) return { ...outcome, replayed: true, entries };
+    return { ...outcome, record: admitted?.record, entries };
   }
 
   /**
@@ -254,6 +284,7 @@ export class Admission extends EventEmitter {
     if (record.usedKey !== undefined) this.#answers.release(record.usedKey.name);
     this.#billing.voidJob(record);
     this.#lifecycle.rollbackJob(record, error);
+    this.#shared?.retract(record);
   }
 
   /**
@@ -264,9 +295,11 @@ export class Admission extends EventEmitter {
    * @returns {Promise<JobRecord>}
    * @throws {HttpError}
    */
-  submitChild(body, submission) {
+  async submitChild(body, submission) {
     const endpoint = endpoints.workflows;
-    return this.#admit(fromJobRequest(checkJobRequest(body)), { ...submission, endpoint }, []);
+    const request = fromJobRequest(checkJobRequest(body));
+    const { record } = await this.#admit(request, { ...submission, endpoint }, []);
+    return record;
   }
 
   /**
@@ -275,42 +308,56 @@ export class Admission extends EventEmitter {
    *   covered?: import('../rate-limits/reservations.js').Covered,
    *   used?: import('./idempotency.js').UsedKey}} submission
    * @param {QuotaEntry[]} entries receives the reserved amounts
-   * @returns {Promise<JobRecord>}
+   * @returns {Promise<Admitted>}
    */
   async #admit(request, submission, entries) {
     const { access, part, used, face, near } = submission;
     const { principal } = access;
     const model = chooseModel(this.#provider, access, request.model);
     checkFeatures(this.#provider, request);
+    const webhook = this.#webhooks?.ofRequest(request, face === undefined ? '' : 'sluice.');
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
+    record.submittedMs = this.#nowMs();
+    record.trace = this.#context?.();
     record.part = part;
     record.near = near;
     if (face !== undefined) record.extra = { face };
+    if (webhook !== undefined) record.extra = { ...record.extra, webhook };
     if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
     this.#pending += 1;
+    let isShared = false;
     try {
       const alone = request.conversation_id === undefined;
       // A job without a turn is placed synchronously.
       const whole = alone ? request : await this.#turns.begin(record, submission.signal);
       if (!alone) checkFeatures(this.#provider, whole);
-      const place = () => this.#place(record, whole, submission, entries);
-      await place().catch(async (error) => {
+      if (this.#shared !== undefined && part === undefined) {
+        // The job is known to the other processes before it is placed here.
+        const known = await this.#shared.admit(record, this.#lifecycle.limitsOf(record));
+        if (known !== undefined) return { record, known };
+        isShared = true;
+      }
+      try {
+        await this.#place(record, whole, submission, entries);
+      } catch (/** @type {any} */ error) {
         if (error?.status !== 429 && error?.status !== 402) throw error;
         // A client may read its job's terminal event, written by the reactor, before this thread
         // has released the job's reservation.
         await this.#hub.barrier();
-        await place();
-      });
-      await this.#written(record);
+        await this.#place(record, whole, submission, entries);
+      }
+      if (record.written !== undefined) await this.#written(record);
+      if (isShared) await this.#shared?.placed(record);
     } catch (error) {
       this.#turns.rollback(record);
+      if (isShared) this.#shared?.retract(record);
       if (error instanceof HttpError) this.emit('refused', error, record);
       throw error;
     } finally {
       this.#pending -= 1;
     }
     this.emit('admitted', record);
-    return record;
+    return { record };
   }
 
   /**
@@ -379,7 +426,7 @@ export class Admission extends EventEmitter {
   /**
    * Resolves when the record is in the queue.
    * @param {JobRecord} record
-   * @param {AbortSignal | undefined} signal
+   * @param {import('../../internal/util/abort.js').Abortable | undefined} signal
    * @param {() => void} onAccepted called once it is queued, before dispatch; not called after the
    *   wait was aborted
    */
@@ -392,21 +439,22 @@ export class Admission extends EventEmitter {
     const giveUp = (/** @type {unknown} */ reason) => {
       if (!record.accepted) abort.abort(reason);
     };
-    const timer =
-      part === undefined ? setTimeout(() => giveUp(overloaded()), this.#waitMs) : undefined;
+    const queued = this.#pipeline.submit(record, {
+      signal: /** @type {any} */ (abort),
+      // Room may become free after the wait was aborted: the queue then drops the record.
+      onAccepted: () => !abort.aborted && onAccepted(),
+    });
+    const waits = part === undefined && !record.accepted;
+    const timer = waits ? setTimeout(() => giveUp(overloaded()), this.#waitMs) : undefined;
     const release = whenAborted(signal, () => giveUp(signal?.reason));
     try {
-      await this.#pipeline.submit(record, {
-        signal: abort.signal,
-        // Room may become free after the wait was aborted: the queue then drops the record.
-        onAccepted: () => !abort.signal.aborted && onAccepted(),
-      });
+      await queued;
     } catch (/** @type {any} */ error) {
       throw error?.code === 'ERR_PIPELINE_CLOSED' ? draining() : error;
     } finally {
       clearTimeout(timer);
       release();
     }
-    if (!record.accepted) abort.signal.throwIfAborted();
+    if (!record.accepted) abort.throwIfAborted();
   }
 }

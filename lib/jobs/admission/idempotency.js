@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
+import { comparing } from '../../internal/util/exact-json.js';
 
 const KEY_LENGTH_MAX = 255;
 /** Approximate bytes of key, principal, fingerprint and answer. */
@@ -70,6 +71,7 @@ export class IdempotencyCache {
   #hasPrincipals;
   #memory;
   #nowMs;
+  #isKept;
   /** @type {Map<string, number>} keys held, by principal */
   #counts = new Map();
   /** @type {KeyFile<T> | undefined} */
@@ -83,8 +85,11 @@ export class IdempotencyCache {
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [options.memory]
    * @param {() => number} options.nowMs
    * @param {KeyFile<T>} [options.file]
+   * @param {boolean} [options.kept] whether answers are kept here; false: `run` finds those of earlier
+   *   requests elsewhere, and only requests at the same time share an outcome. Default true
    */
-  constructor({ ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file }) {
+  constructor({ ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file, kept = true }) {
+    this.#isKept = kept;
     this.#ttlMs = ttlMs;
     this.#maxKeys = maxKeys;
     this.#hasPrincipals = hasPrincipals;
@@ -123,7 +128,7 @@ export class IdempotencyCache {
     // A key is visible ASCII without line feeds, so the name of each pair is unique.
     const name = `${key}\n${principal}`;
     const fingerprint = createHash('sha256')
-      .update(canonicalize(body) ?? '')
+      .update(comparing(() => canonicalize(body)) ?? '')
       .digest('base64');
     const known = this.#entries.get(name);
     if (known !== undefined && known.expiresAtMs > this.#nowMs()) {
@@ -144,6 +149,7 @@ export class IdempotencyCache {
     this.#count(principal, 1);
     try {
       const answer = await entry.outcome;
+      if (!this.#isKept) this.#forget(name);
       entry.answer = answer;
       entry.expiresAtMs = this.#nowMs() + this.#ttlMs;
       return { answer, replayed: false };

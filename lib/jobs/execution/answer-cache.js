@@ -81,6 +81,7 @@ export class AnswerCache extends EventEmitter {
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
     lifecycle.on('ended', (record) => this.leave(record));
+    lifecycle.on('dropped', (record) => this.leave(record));
     const { maxEntries, maxBytes, ttlMs } = options;
     this.#kept = new LruTtlCache({
       maxEntries,
@@ -113,7 +114,7 @@ export class AnswerCache extends EventEmitter {
    * @param {JobRecord} record
    * @param {import('./cache-policy.js').CachePlan} plan
    * @param {object} how
-   * @param {AbortSignal} [how.signal] gives up waiting; not aborted yet
+   * @param {import('../../internal/util/abort.js').Abortable} [how.signal] gives up waiting; not aborted yet
    * @param {(answer: SharedAnswer) => void} how.reserve reserves the cost of a new answer; throws
    *   if refused
    * @param {() => void} how.share reserves the cost of sharing an answer; throws if refused
@@ -164,7 +165,7 @@ export class AnswerCache extends EventEmitter {
     try {
       await enqueue(answer, () => this.#accept(answer));
       // If every job left just before room became free, the queue drops the answer.
-      if (!answer.accepted) answer.abort.signal.throwIfAborted();
+      if (!answer.accepted) answer.abort.throwIfAborted();
     } catch (error) {
       if (!answer.accepted) this.#end(answer, null);
       this.#removeFromIndex(answer);
@@ -179,7 +180,7 @@ export class AnswerCache extends EventEmitter {
    * @param {SharedAnswer} answer
    */
   #accept(answer) {
-    if (answer.abort.signal.aborted) return;
+    if (answer.abort.aborted) return;
     const first = [...answer.members].find((record) => record.accepted);
     answer.handle = this.#hub.create({
       jobId: answer.id,
@@ -218,7 +219,7 @@ export class AnswerCache extends EventEmitter {
    * @param {JobRecord} record
    * @param {SharedAnswer} answer
    * @param {CacheResult} cache
-   * @param {AbortSignal} [signal] not aborted yet
+   * @param {import('../../internal/util/abort.js').Abortable} [signal] not aborted yet
    * @param {() => Promise<void>} [begin] starts the admission of a new answer
    * @returns {Promise<boolean>} false: this answer cannot serve the job
    */
@@ -255,7 +256,7 @@ export class AnswerCache extends EventEmitter {
    * synchronously, because a job in the hub exists even without a waiting caller.
    * @param {JobRecord} record
    * @param {SharedAnswer} answer
-   * @param {AbortSignal} [signal]
+   * @param {import('../../internal/util/abort.js').Abortable} [signal]
    */
   async #admission(record, answer, signal) {
     let release = () => {};

@@ -38,6 +38,12 @@ function checkedReason(given, hasCalls) {
 }
 
 /**
+ * @param {string} sequence the stop string that ended the text
+ * @returns {{details: object}} what the ending says of it
+ */
+const stoppedAt = (sequence) => ({ details: { stop_sequence: sequence } });
+
+/**
  * One attempt of one job: writes the provider's answer to the job's log and ends the attempt. Main
  * thread only.
  *
@@ -63,6 +69,8 @@ export class Run {
   #mayRetry;
   #exposeErrors;
   #onDone;
+  /** Ends the wait for the job's own ending. */
+  #release = () => {};
 
   /**
    * @param {object} options
@@ -83,8 +91,8 @@ export class Run {
     this.#mayRetry = mayRetry;
     this.#exposeErrors = exposeErrors;
     this.#onDone = () => {};
-    if (record.abort.signal.aborted) this.done = true;
-    else record.abort.signal.addEventListener('abort', this.#stop, { once: true });
+    if (record.abort.aborted) this.done = true;
+    else this.#release = record.abort.whenAborted(() => this.#stop());
   }
 
   /**
@@ -95,12 +103,12 @@ export class Run {
     if (this.done) onDone();
   }
 
-  #stop = () => {
+  #stop() {
     if (this.done) return;
     this.done = true;
-    this.record.abort.signal.removeEventListener('abort', this.#stop);
+    this.#release();
     this.#onDone();
-  };
+  }
 
   /**
    * Writes one yielded value, or holds it until what it belongs to is whole.
@@ -122,8 +130,10 @@ export class Run {
       this.#flush();
       this.#isOpen = this.#hub.appendEntry(this.record.handle, entry);
     }
-    if (this.#filter.stopped) {
-      this.#end({ type: 'complete', reason: checkedReason('stop', this.#entries.hasCalls) });
+    const { stopSequence } = this.#filter;
+    if (stopSequence !== undefined) {
+      const reason = checkedReason('stop', this.#entries.hasCalls);
+      this.#end({ type: 'complete', reason, ...stoppedAt(stopSequence) });
     } else if (this.#tokens === this.#tokensMax) {
       this.#entries.endCall();
       this.#flush();
@@ -159,7 +169,12 @@ export class Run {
     // The last entry may have been the last one that the limit permits.
     if (this.done) return;
     this.#flush();
-    this.#end({ type: 'complete', reason, usage });
+    const { rawReason, stopSequence } = end ?? {};
+    this.#end({
+      ...{ type: 'complete', reason, usage },
+      ...(typeof rawReason === 'string' && { rawReason }),
+      ...(typeof stopSequence === 'string' && reason === 'stop' && stoppedAt(stopSequence)),
+    });
   }
 
   /** @param {unknown} error any value; its getters may throw */
@@ -191,7 +206,7 @@ export class Run {
  * @param {Failure} failure
  */
 export function endFailed(record, hub, failure) {
-  if (record.abort.signal.aborted) return;
+  if (record.abort.aborted) return;
   record.ownFailure = failure;
   record.providerDone = true;
   hub.finish(record.handle, { type: 'error', error: failure.wire });

@@ -1,6 +1,7 @@
 /** Decides which requests may share an answer, and computes their cache keys. Pure functions. */
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
+import { comparing } from '../../internal/util/exact-json.js';
 
 /** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
 
@@ -63,7 +64,7 @@ function keyOf(
   const others = Object.entries(passed).filter(([name]) => !isAside(name));
   const question = { scope, model, ...own, passed: Object.fromEntries(others) };
   return createHash('sha256')
-    .update(canonicalize(JSON.parse(JSON.stringify(question))) ?? '')
+    .update(comparing(() => canonicalize(JSON.parse(JSON.stringify(question)))) ?? '')
     .digest('base64url');
 }
 

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { JobTable } from '../job-table.js';
 import { RetryBudgets } from './retry-budget.js';
-import { choiceId } from '../job.js';
+import { choiceLogOptions, logOptions } from './log-options.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */
@@ -11,12 +11,15 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
- * an answer once, with the answer's record. `begun` is emitted once, at the first entry of any log of a
+ * an answer once, with the answer's record; `attemptFailed` at its end if another one may follow. `begun` is emitted once, at the first entry of any log of a
  * job that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
- * `settled` once all jobs of earlier processes have ended.
+ * `settled` once all jobs of earlier processes have ended. `dropped` is emitted in place of all further
+ * events of a job that another process has taken.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
  *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
- *   ended: [record: JobRecord, state: JobState], purged: [record: JobRecord], settled: []}}
+ *   attemptFailed: [record: JobRecord, failure: import('./failure.js').Failure],
+ *   ended: [record: JobRecord, state: JobState], purged: [record: JobRecord], settled: [],
+ *   dropped: [record: JobRecord]}}
  *   LifecycleEvents
  */
 
@@ -28,6 +31,16 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * @property {number} retentionMs
  * @property {number} maxRetainedJobs
  * @property {{attempts: number}} retry
+ */
+
+/**
+ * The logs of a job of another process, as replicas of this one.
+ * @typedef {object} TakenLogs
+ * @property {number[]} handles of its log and those of its further choices
+ * @property {number} attempt
+ * @property {boolean} isToRun
+ * @property {number} skipIds ids to leave out before its next event, so that it comes after all that its
+ *   former owner may still write
  */
 
 /** Minimum retention of a conversation's turn: its text is read after the job has ended. */
@@ -43,6 +56,7 @@ export class JobLifecycle extends EventEmitter {
   #options;
   #nowMs;
   #store;
+  #shared;
   #hub;
   #jobs;
   #retryBudgets;
@@ -60,9 +74,12 @@ export class JobLifecycle extends EventEmitter {
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default: none
+   * @param {import('../shared-jobs-port.js').SharedJobsPort} [deps.shared] default: jobs belong to this
+   *   process alone
    */
-  constructor({ options, nowMs, hub, store, memory }) {
+  constructor({ options, nowMs, hub, store, memory, shared }) {
     super();
+    this.#shared = shared;
     this.#options = options;
     this.#nowMs = nowMs;
     this.#store = store;
@@ -79,6 +96,7 @@ export class JobLifecycle extends EventEmitter {
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
     hub.events.on('begun', (handle) => this.#onBegun(handle));
+    hub.events.on('fenced', (handle) => this.#onFenced(handle));
   }
 
   get jobs() {
@@ -97,31 +115,97 @@ export class JobLifecycle extends EventEmitter {
    */
   accept(record) {
     const request = /** @type {import('../checked-request.js').CheckedRequest} */ (record.request);
-    const maxWallMs = request.max_wall_ms ?? this.#options.maxWallMs;
-    const retentionMs = this.#retentionMsOf(record);
-    record.deadlineMs = this.#nowMs() + maxWallMs;
-    record.purgeDueMs = record.deadlineMs + retentionMs;
-    const copyTo = record.part?.copyTo;
-    const promptTokens = estimatePromptTokens(request);
+    const { maxWallMs } = this.limitsOf(record);
     const { n = 1 } = request;
-    const number = this.#store?.accept(record, promptTokens, n);
+    const number =
+      this.#store?.accept(record, estimatePromptTokens(request), n) ?? this.#numberOf(record, n);
+    const copyTo = record.part?.copyTo;
     record.handle = this.#hub.create({
-      jobId: record.id,
+      ...this.#logOptionsOf(record, maxWallMs),
       copyTo,
-      onDisconnect: request.on_disconnect ?? this.#options.onDisconnect,
-      disconnectGraceMs: request.disconnect_grace_ms ?? this.#options.disconnectGraceMs,
-      maxWallMs,
-      promptTokens,
       record: number,
-      retentionMs,
-      // A face writes its frames from the whole log.
-      ...(record.extra?.face !== undefined && { announce: true, whole: true }),
       near: record.answer?.handle ?? copyTo?.handle ?? record.near,
     });
     this.#addSiblings(record, n, number);
+    this.#begin(record, maxWallMs);
+  }
+
+  /**
+   * Makes the logs of a job of another process those of a job of this one. With `isToRun` its current
+   * attempt, which has no entry yet, is to be run; else the job is to be ended.
+   * @param {JobRecord} record with its request
+   * @param {TakenLogs} logs
+   */
+  adopt(record, { handles, attempt, isToRun, skipIds }) {
+    const { maxWallMs } = this.limitsOf(record);
+    // The wall time goes on from the admission.
+    const leftMs = Math.max(1, record.createdAtMs + maxWallMs - Date.now());
+    const [handle, ...siblings] = handles;
+    const number = this.#numberOf(record, handles.length) ?? 0;
+    record.attempts = isToRun ? attempt - 1 : attempt;
+    record.firstAttempt = attempt;
+    record.handle = handle;
+    const how = { attempt, skipIds };
+    void this.#hub.adopt(handle, { ...this.#logOptionsOf(record, leftMs), ...how, record: number });
+    siblings.forEach((sibling, index) => {
+      const options = choiceLogOptions(record, index + 1);
+      void this.#hub.adopt(sibling, { ...options, ...how, record: number && number + index + 1 });
+      this.#addSibling(record, sibling);
+    });
+    this.#begin(record, leftMs);
+  }
+
+  /**
+   * @param {JobRecord} record of a child job, which no other process sees, or another one
+   * @param {number} logs
+   */
+  #numberOf(record, logs) {
+    return record.part === undefined ? this.#shared?.number(record, logs) : undefined;
+  }
+
+  /**
+   * @param {JobRecord} record with its logs
+   * @param {number} wallMs from now
+   */
+  #begin(record, wallMs) {
+    record.acceptedMs = this.#nowMs();
+    record.deadlineMs = record.acceptedMs + wallMs;
+    record.purgeDueMs = record.deadlineMs + this.#retentionMsOf(record);
     this.#jobs.add(record);
     this.emit('queued', record);
     if (this.#drained) this.cancel(record, 'shutdown');
+  }
+
+  /**
+   * @param {JobRecord} record with its request
+   * @returns {{maxWallMs: number, retentionMs: number}} from its admission, and from its end
+   */
+  limitsOf(record) {
+    const maxWallMs = record.request?.max_wall_ms ?? this.#options.maxWallMs;
+    return { maxWallMs, retentionMs: this.#retentionMsOf(record) };
+  }
+
+  /**
+   * @param {JobRecord} record with its request
+   * @param {number} maxWallMs from now
+   */
+  #logOptionsOf(record, maxWallMs) {
+    const { onDisconnect, disconnectGraceMs } = this.#options;
+    const retentionMs = this.#retentionMsOf(record);
+    const options = logOptions(record, { onDisconnect, disconnectGraceMs, maxWallMs, retentionMs });
+    // The hub knows the readers of this process alone.
+    if (this.#shared !== undefined) options.onDisconnect = 'continue';
+    return options;
+  }
+
+  /**
+   * @param {JobRecord} record with its request
+   * @returns {number} how long it runs on without a reader; Infinity: to its end
+   */
+  graceMsOf({ request }) {
+    const onDisconnect = request?.on_disconnect ?? this.#options.onDisconnect;
+    if (onDisconnect === 'continue') return Infinity;
+    return request?.disconnect_grace_ms ?? this.#options.disconnectGraceMs;
   }
 
   /** @param {JobRecord} record @returns {number} how long it is kept after its end */
@@ -139,22 +223,23 @@ export class JobLifecycle extends EventEmitter {
    * @param {number} [number] of the job's row, before theirs; default: none
    */
   #addSiblings(record, n, number = 0) {
-    const { id, handle, siblings, extra } = record;
     for (let index = 1; index < n; index += 1) {
       const sibling = this.#hub.create({
-        jobId: choiceId(id, index),
+        ...choiceLogOptions(record, index),
         record: number && number + index,
-        onDisconnect: 'continue',
-        disconnectGraceMs: 0,
-        maxWallMs: Infinity,
-        retentionMs: Infinity,
-        announce: extra?.face !== undefined,
-        whole: true,
-        near: handle,
+        near: record.handle,
       });
-      siblings.push(sibling);
-      this.#ofSiblings.set(sibling, record);
+      this.#addSibling(record, sibling);
     }
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {number} sibling handle of the log of a further answer
+   */
+  #addSibling(record, sibling) {
+    record.siblings.push(sibling);
+    this.#ofSiblings.set(sibling, record);
   }
 
   /**
@@ -164,13 +249,15 @@ export class JobLifecycle extends EventEmitter {
    * @returns {boolean} false: the job has ended, and the provider must not be called
    */
   beginAttempt(record, upstream) {
-    if (record.abort.signal.aborted) return false;
+    if (record.abort.aborted) return false;
     record.ownUpstream = upstream;
     record.beginAttempt();
     const handles = [record.handle, ...record.siblings];
     const nowMs = this.#nowMs();
+    record.calls.push({ startMs: nowMs });
     const members = upstream === undefined ? undefined : { upstream };
-    if (record.attempts === 1) {
+    // A job of another process was given its attempt when it was taken over.
+    if (record.attempts === record.firstAttempt) {
       this.#startedAtMs.set(record, nowMs);
       for (const handle of handles) this.#hub.start(handle, members);
     } else {
@@ -180,6 +267,17 @@ export class JobLifecycle extends EventEmitter {
     this.emit('attempt', record);
     for (const job of record.jobs) this.emit(job.attempts === 1 ? 'started' : 'retry', job);
     return true;
+  }
+
+  /**
+   * Ends an attempt that another one may follow. The last attempt of a record ends with it.
+   * @param {JobRecord} record whose attempt failed before its first token
+   * @param {import('./failure.js').Failure} failure
+   */
+  failAttempt(record, failure) {
+    const call = record.calls.at(-1);
+    if (call !== undefined) call.endMs = this.#nowMs();
+    this.emit('attemptFailed', record, failure);
   }
 
   /** @param {JobRecord} record that joins an answer with a running attempt */
@@ -213,7 +311,7 @@ export class JobLifecycle extends EventEmitter {
 
   /**
    * @param {JobRecord} record
-   * @param {'client_request' | 'shutdown' | 'superseded'} reason
+   * @param {'client_request' | 'client_disconnected' | 'shutdown' | 'superseded'} reason
    */
   cancel(record, reason) {
     if (record.ended) return;
@@ -233,6 +331,7 @@ export class JobLifecycle extends EventEmitter {
    * @param {import('../../internal/util/http-error.js').HttpError} error the refusal
    */
   rollbackJob(record, { wireCode: code, message, type }) {
+    record.refused = true;
     for (const handle of [record.handle, ...record.siblings]) this.#hub.unrecord(handle);
     this.#hub.finish(record.handle, { type: 'error', error: { code, message, type } });
     if (!record.providerDone) record.abort.abort();
@@ -248,6 +347,7 @@ export class JobLifecycle extends EventEmitter {
     const face = /** @type {object} */ (record.extra?.face);
     record.extra = { ...record.extra, face: { ...face, ...members } };
     this.#store?.writeExtra(record);
+    this.#shared?.writeExtra(record);
   }
 
   /** @param {JobRecord} record whose caller aborted before it received the job's id */
@@ -255,6 +355,23 @@ export class JobLifecycle extends EventEmitter {
     this.#jobs.delete(record);
     this.#purge(record);
     record.handle = 0;
+  }
+
+  /**
+   * Lets go of a job that has not ended and that another process has, or is to have: its provider stops,
+   * its readers are cut off without a terminal event, and nothing is settled.
+   * @param {JobRecord} record
+   */
+  drop(record) {
+    if (record.ended) return;
+    this.#jobs.delete(record);
+    if (!record.providerDone) record.abort.abort();
+    for (const handle of [record.handle, ...record.siblings]) {
+      this.#hub.fence(handle);
+      this.#ofSiblings.delete(handle);
+    }
+    record.reservation?.release();
+    this.emit('dropped', record);
   }
 
   /** @param {JobRecord} record that has ended: its log and its rows are deleted */
@@ -301,6 +418,12 @@ export class JobLifecycle extends EventEmitter {
     if (record === undefined || record.begun) return;
     record.begun = true;
     this.emit('begun', record);
+  }
+
+  /** @param {number} handle of a log that another process writes */
+  #onFenced(handle) {
+    const record = this.#jobs.byHandle(handle) ?? this.#ofSiblings.get(handle);
+    if (record !== undefined) this.drop(record);
   }
 
   /** @param {number} handle */

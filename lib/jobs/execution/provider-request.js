@@ -26,6 +26,7 @@ export function providerRequest(record, model = record.model) {
     prompt: request.prompt,
     promptIds: request.prompt_ids,
     messages: request.messages,
+    ...(request.history && { history: request.history }),
     model,
     maxTokens: tokenLimitOf(request),
     limitName: request.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens',
@@ -34,6 +35,8 @@ export function providerRequest(record, model = record.model) {
     n: request.n,
     metadata: request.metadata,
     body: bodyOf(request),
-    signal: record.abort.signal,
+    get signal() {
+      return record.abort.signal;
+    },
   };
 }

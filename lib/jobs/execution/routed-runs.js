@@ -92,7 +92,12 @@ export class RoutedRuns {
       hub: this.#hub,
       limitTokens: !call.provider.enforcesMaxTokens,
       exposeErrors: this.#exposeErrors,
-      mayRetry: ({ retryable, elsewhere = retryable }) => elsewhere === true,
+      mayRetry: (failure) => {
+        const { retryable, elsewhere = retryable } = failure;
+        if (elsewhere !== true) return false;
+        this.#lifecycle.failAttempt(record, failure);
+        return true;
+      },
     });
     const stopWatching = call.isTrial ? this.#watch(record, call) : () => {};
     try {
@@ -130,5 +135,5 @@ function outcomeOf({ abort, final }, failure) {
     return { code: wire.code, passes: elsewhere === true, retryAfterMs };
   }
   // The signal is aborted by a cancel, and after the end of every job that the hub has ended.
-  return abort.signal.aborted && final?.status !== 'completed' ? 'abandoned' : 'answered';
+  return abort.aborted && final?.status !== 'completed' ? 'abandoned' : 'answered';
 }

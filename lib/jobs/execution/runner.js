@@ -8,6 +8,24 @@ import { providerRequest } from './provider-request.js';
 /** @typedef {import('../../providers/shared/types.js').ProviderEnd} ProviderEnd */
 /** @typedef {import('../../providers/shared/types.js').ProviderRequest} ProviderRequest */
 
+/** @typedef {import('../job.js').JobRecord} JobRecord */
+
+/**
+ * The span of a call that the provider does not report itself.
+ * @typedef {object} CallSpan
+ * @property {<T>(run: () => T) => T} run runs a part of the call in its context
+ * @property {(error?: unknown) => void} end to be called once
+ */
+
+/**
+ * Interface of traces for the runner.
+ * @typedef {object} CallsPort
+ * @property {(records: JobRecord[], provider: Provider, model: string) => CallSpan | undefined} begin
+ * @property {(records: JobRecord[], provider: Provider) =>
+ *   import('../../providers/shared/types.js').OnCall | undefined} observe of a provider that reports its
+ *   calls
+ */
+
 /** How long a provider that ignores its signal may keep its slot after the job has ended. */
 const RELEASE_MS = 1000;
 
@@ -92,6 +110,7 @@ export class JobRunner {
   #hub;
   #lifecycle;
   #exposeErrors;
+  #calls;
   /** @type {RoutedRuns | undefined} of a provider with several upstreams */
   #routed;
 
@@ -102,8 +121,10 @@ export class JobRunner {
    * @param {import('./lifecycle.js').JobLifecycle} options.lifecycle
    * @param {boolean} options.exposeErrors whether clients see the message of any error that the
    *   provider throws; false: of those with a wire code alone
+   * @param {CallsPort} [options.calls] default: no traces
    */
-  constructor({ provider, hub, lifecycle, exposeErrors }) {
+  constructor({ provider, hub, lifecycle, exposeErrors, calls }) {
+    this.#calls = calls;
     this.#provider = provider;
     this.#hub = hub;
     this.#lifecycle = lifecycle;
@@ -122,11 +143,12 @@ export class JobRunner {
   async run(records) {
     const routed = this.#routed;
     if (routed !== undefined) return Promise.all(records.map((record) => routed.run(record)));
-    const wanted = records.filter((record) => this.#lifecycle.beginAttempt(record));
-    const runs = wanted.map((record) => this.#begin(record));
-    if (runs.length > 0) await this.#pump(runs, this.#provider);
-    const errors = new Map(runs.map((run) => [run.record, run.retryError]));
-    return records.map((record) => errors.get(record));
+    const runs = records.map((record) =>
+      this.#lifecycle.beginAttempt(record) ? this.#begin(record) : undefined,
+    );
+    const begun = runs.filter((run) => run !== undefined);
+    if (begun.length > 0) await this.#pump(begun, this.#provider);
+    return runs.map((run) => run?.retryError);
   }
 
   /** @param {import('../job.js').JobRecord} record */
@@ -136,7 +158,11 @@ export class JobRunner {
       hub: this.#hub,
       limitTokens: !this.#provider.enforcesMaxTokens,
       exposeErrors: this.#exposeErrors,
-      mayRetry: (failure) => this.#lifecycle.mayRetry(record, failure),
+      mayRetry: (failure) => {
+        if (!this.#lifecycle.mayRetry(record, failure)) return false;
+        this.#lifecycle.failAttempt(record, failure);
+        return true;
+      },
     });
   }
 
@@ -148,10 +174,17 @@ export class JobRunner {
    */
   #pump(runs, provider, model) {
     const requests = runs.map(({ record }) => providerRequest(record, model));
-    if (provider.relay !== undefined) return this.#relay(runs, provider, requests);
-    return provider.takesBatches
-      ? this.#pumpBatch(runs, provider, requests)
-      : this.#pumpOne(runs[0], provider, requests[0]);
+    const records = runs.map(({ record }) => record);
+    const onCall = provider.reportsCalls ? this.#calls?.observe(records, provider) : undefined;
+    if (provider.relay !== undefined) return this.#relay(runs, provider, requests, onCall);
+    const span = provider.reportsCalls
+      ? undefined
+      : this.#calls?.begin(records, provider, requests[0].model);
+    const done = provider.takesBatches
+      ? this.#pumpBatch(runs, provider, requests, span)
+      : this.#pumpOne(runs[0], provider, requests[0], { span, onCall });
+    if (span === undefined) return done;
+    return done.finally(() => span.end(runs.map(failureOf).find(Boolean)));
   }
 
   /**
@@ -160,8 +193,9 @@ export class JobRunner {
    * @param {Run[]} runs
    * @param {Provider} provider
    * @param {ProviderRequest[]} requests
+   * @param {import('../../providers/shared/types.js').OnCall} [onCall]
    */
-  async #relay(runs, provider, requests) {
+  async #relay(runs, provider, requests, onCall) {
     const hub = this.#hub;
     const handles = runs.map(({ record }) => record.handle);
     try {
@@ -170,6 +204,7 @@ export class JobRunner {
         handles,
         siblings: runs.map(({ record }) => record.siblings),
         onError: (index, error) => runs[index].fail(error),
+        onCall,
       });
     } catch (error) {
       for (const run of runs) run.fail(error);
@@ -182,9 +217,11 @@ export class JobRunner {
    * @param {Run} run
    * @param {Provider} provider
    * @param {ProviderRequest} request
+   * @param {{span?: CallSpan, onCall?: import('../../providers/shared/types.js').OnCall}} trace
    * @returns {Promise<void>} resolves when the provider has stopped
    */
-  #pumpOne(run, provider, request) {
+  #pumpOne(run, provider, request, { span, onCall }) {
+    const within = span?.run ?? directly;
     return new Promise((resolve) => {
       /** @type {AsyncIterator<AnswerPiece, ProviderEnd | undefined | void> | undefined} */
       let iterator;
@@ -195,6 +232,8 @@ export class JobRunner {
         if (run.done) return;
         try {
           if (step.done) {
+            // There is nothing left to stop.
+            iterator = undefined;
             run.complete(step.value || undefined);
             return;
           }
@@ -209,7 +248,10 @@ export class JobRunner {
         if (run.done || iterator === undefined) return;
         try {
           // `resolve` returns a promise unchanged, and accepts iterators that return plain results.
-          Promise.resolve(iterator.next()).then(take, fail);
+          const own = iterator;
+          // Without a span no closure is made per token.
+          const step = span === undefined ? own.next() : span.run(() => own.next());
+          Promise.resolve(step).then(take, fail);
         } catch (error) {
           run.fail(error);
         }
@@ -217,8 +259,15 @@ export class JobRunner {
       run.whenDone(() => resolve(iterator && release(iterator)));
       if (run.done) return;
       try {
-        const { signal } = run.record.abort;
-        iterator = start(provider.generate?.(request, { signal }));
+        const { abort } = run.record;
+        // Read on demand: a provider that ignores its signal makes none.
+        const options = {
+          get signal() {
+            return abort.signal;
+          },
+          ...(onCall !== undefined && { onCall }),
+        };
+        iterator = within(() => start(provider.generate?.(request, options)));
       } catch (error) {
         run.fail(error);
       }
@@ -232,8 +281,10 @@ export class JobRunner {
    * @param {Run[]} runs
    * @param {Provider} provider
    * @param {ProviderRequest[]} requests
+   * @param {CallSpan} [span]
    */
-  async #pumpBatch(runs, provider, requests) {
+  async #pumpBatch(runs, provider, requests, span) {
+    const within = span?.run ?? directly;
     const latch = new Latch();
     const controller = new AbortController();
     let live = runs.length;
@@ -250,9 +301,11 @@ export class JobRunner {
     /** @type {AsyncIterator<any> | undefined} */
     let iterator;
     try {
-      iterator = start(provider.generateBatch?.(requests, { signal: controller.signal }));
+      const { signal } = controller;
+      const own = within(() => start(provider.generateBatch?.(requests, { signal })));
+      iterator = own;
       while (live > 0) {
-        const step = await latch.race(iterator.next());
+        const step = await latch.race(within(() => own.next()));
         if (step === undefined || live === 0) break;
         if (step.done) {
           throw providerError('The provider ended before this request did.', 'upstream_incomplete');
@@ -266,6 +319,14 @@ export class JobRunner {
     }
     if (iterator !== undefined) await release(iterator);
   }
+}
+
+/** @template T @param {() => T} run @returns {T} */
+const directly = (run) => run();
+
+/** @param {Run} run @returns {{code: string, message: string} | undefined} why its attempt failed */
+function failureOf({ retryError, record }) {
+  return (retryError ?? record.ownFailure)?.wire;
 }
 
 /**

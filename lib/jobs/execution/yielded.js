@@ -1,5 +1,6 @@
 /** Values that providers yield, read and checked. Pure functions. */
 import { providerError } from './failure.js';
+import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /**
  * A piece of a call, checked: arguments are text.
@@ -41,7 +42,7 @@ const optionalText = (name, value) =>
 /** @param {string} name @param {unknown} value @returns {string} */
 function json(name, value) {
   try {
-    const written = JSON.stringify(value);
+    const written = stringifyExact(value);
     if (written !== undefined) return written;
   } catch {
     // A cycle, a BigInt, or a getter that throws.

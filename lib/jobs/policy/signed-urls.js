@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { redisUnavailable } from '../errors.js';
 
 /** Domain separation: these tokens are invalid elsewhere, even under the same secret. */
 const PURPOSE = 'sluice stream_url 2';
@@ -29,6 +30,7 @@ const USED_MAX = 1000;
  * whether the principal has a key, issuer]` as JSON, and of an HMAC-SHA256 over the payload and the set
  * of job ids in the URL. The first use of a token is known to its issuer alone: tokens of other
  * processes with the same secret, and of an earlier run, are accepted at any time.
+ * The processes of a deployment share a secret.
  *
  * Lives as long as its gateway.
  */
@@ -36,6 +38,7 @@ export class StreamUrls {
   /** Signs tokens when no secret is configured; no other process needs to verify them then. */
   #ownSecret = randomBytes(32);
   #issuer = randomBytes(ISSUER_BYTES).toString('base64url');
+  #sharedSecret;
   #access;
   #clocks;
   /** Tokens of requests, once verified. @type {WeakMap<object, VerifiedToken>} */
@@ -46,8 +49,11 @@ export class StreamUrls {
   /**
    * @param {import('./access-control.js').AccessControl} access
    * @param {{unixMs: () => number, nowMs: () => number}} clocks Unix time and a monotonic clock
+   * @param {() => string} [sharedSecret] that of a deployment of several processes, where none is
+   *   configured; empty while it is unknown
    */
-  constructor(access, clocks) {
+  constructor(access, clocks, sharedSecret) {
+    this.#sharedSecret = sharedSecret;
     this.#access = access;
     this.#clocks = clocks;
   }
@@ -95,6 +101,7 @@ export class StreamUrls {
    * @param {string[]} jobIds as the caller asks for
    * @returns {{principal: string, revoked: boolean} | undefined} undefined: not signed by this
    *   gateway, or not for these jobs; `revoked`: its principal's key was removed
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 before the first contact with Redis
    */
   open(request, token, jobIds) {
     if (typeof token !== 'string' || !TOKEN.test(token)) return undefined;
@@ -126,13 +133,21 @@ export class StreamUrls {
     return true;
   }
 
+  #secret() {
+    const { secret } = this.#access.streamUrls;
+    if (secret !== undefined || this.#sharedSecret === undefined) return secret ?? this.#ownSecret;
+    const shared = this.#sharedSecret();
+    if (shared === '') throw redisUnavailable();
+    return shared;
+  }
+
   /**
    * @param {string} payload
    * @param {string[]} jobIds in any order
    */
   #mac(payload, jobIds) {
     const ids = [...new Set(jobIds)].sort();
-    return createHmac('sha256', this.#access.streamUrls.secret ?? this.#ownSecret)
+    return createHmac('sha256', this.#secret())
       .update(JSON.stringify([PURPOSE, payload, ids]))
       .digest('base64url');
   }

@@ -2,6 +2,7 @@ import { monotonicClock } from '../../internal/time/clock.js';
 import { DataFile } from './data-file.js';
 import { JobRecord, choiceId } from '../job.js';
 import { jobValues, namedJob, namedUsage, restoredJob, usageChanges } from './rows.js';
+import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /** Wait before the removal of a key is retried. */
 const RETRY_MS = 1000;
@@ -303,7 +304,7 @@ export class JobStore {
 
   /** @param {JobRecord} record accepted, whose `extra` has changed */
   writeExtra({ id, extra }) {
-    this.#write(['set_extra', [id, JSON.stringify(extra)]]);
+    this.#write(['set_extra', [id, stringifyExact(extra)]]);
   }
 
   /** @param {string} name of a released key */

@@ -4,6 +4,7 @@
  * A job's row holds the readable state of a finished job: its text, model, metadata and times, without
  * its prompt.
  */
+import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {import('../../streams/types.js').RestoredJob} RestoredJob */
 
@@ -114,7 +115,7 @@ export function restoredJob(row, tokens, { nowMs, retentionMs }) {
 export function jobValues(number, record, promptTokens) {
   const { id, principal, model, createdAtMs, metadata, cache, extra } = record;
   const json = (/** @type {unknown} */ value) =>
-    value === undefined ? null : JSON.stringify(value);
+    value === undefined ? null : stringifyExact(value);
   return [
     ...[number, id, principal, model, createdAtMs],
     ...[json(metadata), cache ?? null, promptTokens, json(extra)],

@@ -3,6 +3,7 @@ import native from '../../internal/native/addon.js';
 import { EventKind } from '../../internal/native/reactor.js';
 import { SluiceError } from '../../internal/util/errors.js';
 import { realPathOf } from './paths.js';
+import { parseExact } from '../../internal/util/exact-json.js';
 
 /**
  * Result of a transaction: `full` no space left, `failed` I/O error, `corrupt` damaged file,
@@ -122,7 +123,7 @@ export class SqliteStore {
   parse(text) {
     if (text === null) return undefined;
     try {
-      return JSON.parse(text);
+      return parseExact(text);
     } catch {
       throw this.#corrupt('a text in it is no JSON');
     }

@@ -1,9 +1,38 @@
-/** The connections of one crawl. */
+/** Connections to hosts that callers name: of one crawl, and of webhooks. */
 import { isIP } from 'node:net';
 import { addressError, isPublicAddress, publicLookup } from './addresses.js';
 
 /** Marks an error of connecting: no request was sent. */
-export const CONNECTING = Symbol('sluice.crawl.connecting');
+const CONNECTING = Symbol('sluice.crawl.connecting');
+
+const CLOSED = 'the connections are closed';
+
+/**
+ * Describes why a request brought no answer.
+ * @param {any} error of a request or of reading its answer
+ * @returns {{code: 'address_not_allowed' | 'dns_failed' | 'tls_failed' | 'connect_failed' |
+ *   'protocol_error' | 'disconnected', message: string}}
+ */
+export function connectionFault(error) {
+  const code = String(error?.code ?? '');
+  const named = /^\w{1,60}$/.test(code) ? ` (${code})` : '';
+  if (code === 'ERR_CRAWL_ADDRESS_NOT_ALLOWED') {
+    return { code: 'address_not_allowed', message: error.message };
+  }
+  if (error?.[CONNECTING]) {
+    if (error.syscall === 'getaddrinfo' || /^(ENOTFOUND|EAI_|ENODATA|ESERVFAIL)/.test(code)) {
+      return { code: 'dns_failed', message: `The name does not resolve${named}` };
+    }
+    if (/CERT|TLS|SSL|SIGN|ISSUER/.test(code)) {
+      return { code: 'tls_failed', message: `TLS cannot be set up${named}` };
+    }
+    return { code: 'connect_failed', message: `The host cannot be reached${named}` };
+  }
+  if (error?.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
+    return { code: 'protocol_error', message: 'The response is not valid HTTP' };
+  }
+  return { code: 'disconnected', message: `The connection closed early${named}` };
+}
 
 /**
  * undici's connections, each to an address that was checked; they are opened as requests need them.
@@ -68,24 +97,36 @@ export class CrawlConnections {
    * @param {Record<string, string>} headers
    * @param {AbortSignal} signal closes the connection, at any time until the body has ended
    */
-  async get(url, headers, signal) {
+  get(url, headers, signal) {
+    return this.#request(url, { method: 'GET', headers, signal });
+  }
+
+  /**
+   * As `get`, with a body. Redirects are answers.
+   * @param {URL} url
+   * @param {Record<string, string>} headers
+   * @param {string} body
+   * @param {AbortSignal} signal
+   */
+  post(url, headers, body, signal) {
+    return this.#request(url, { method: 'POST', headers, body, signal });
+  }
+
+  /**
+   * @param {URL} url
+   * @param {{method: 'GET' | 'POST', headers: Record<string, string>, body?: string,
+   *   signal: AbortSignal}} request
+   */
+  async #request({ origin, pathname, search }, request) {
     const agent = await (this.#agent ??= this.#start());
-    if (this.#closed) throw new Error('the crawl is over');
-    return agent.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: 'GET',
-      headers,
-      signal,
-    });
+    if (this.#closed) throw new Error(CLOSED);
+    return agent.request({ origin, path: pathname + search, ...request });
   }
 
   /** Closes every socket now, those that are still connecting too; open requests fail. */
   close() {
     this.#closed = true;
     for (const socket of this.#sockets) socket.destroy();
-    void this.#agent
-      ?.then((agent) => agent.destroy(new Error('the crawl is over')))
-      .catch(() => {});
+    void this.#agent?.then((agent) => agent.destroy(new Error(CLOSED))).catch(() => {});
   }
 }

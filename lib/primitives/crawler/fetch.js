@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { nativeNumbers } from '../../internal/native/addon.js';
 import { SluiceError } from '../../internal/util/errors.js';
 import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
-import { CONNECTING } from './connections.js';
+import { connectionFault } from './connections.js';
 import { codingsOf, decoded, mediaTypeOf } from './content.js';
 import { readPage } from './page-reader.js';
 import { forbidsFollowing } from './robots-rules.js';
@@ -38,6 +38,16 @@ const HTML_TYPES = new Set(['text/html', 'application/xhtml+xml']);
 /** Bytes of an unused body that are discarded to keep the connection; a longer one closes it. */
 const REST_BYTES_MAX = 16 * 1024;
 
+/** @type {Record<ReturnType<typeof connectionFault>['code'], number>} */
+const FAILURES = Object.freeze({
+  address_not_allowed: Failure.FORBIDDEN,
+  dns_failed: Failure.UNREACHABLE,
+  tls_failed: Failure.UNREACHABLE,
+  connect_failed: Failure.UNREACHABLE,
+  protocol_error: Failure.BROKEN,
+  disconnected: Failure.BROKEN,
+});
+
 const TIMEOUT = new SluiceError('ERR_CRAWL_TIMEOUT', 'the fetch timed out');
 
 /**
@@ -56,27 +66,11 @@ function failed(failure, code, message) {
  * @returns {Outcome}
  */
 function outcomeOf(error, timeoutMs) {
-  const code = String(error?.code ?? '');
-  const named = /^\w{1,60}$/.test(code) ? ` (${code})` : '';
   if (error === TIMEOUT) {
     return failed(Failure.TIMED_OUT, 'timeout', `The page took longer than ${timeoutMs} ms`);
   }
-  if (code === 'ERR_CRAWL_ADDRESS_NOT_ALLOWED') {
-    return failed(Failure.FORBIDDEN, 'address_not_allowed', error.message);
-  }
-  if (error?.[CONNECTING]) {
-    if (error.syscall === 'getaddrinfo' || /^(ENOTFOUND|EAI_|ENODATA|ESERVFAIL)/.test(code)) {
-      return failed(Failure.UNREACHABLE, 'dns_failed', `The name does not resolve${named}`);
-    }
-    if (/CERT|TLS|SSL|SIGN|ISSUER/.test(code)) {
-      return failed(Failure.UNREACHABLE, 'tls_failed', `TLS cannot be set up${named}`);
-    }
-    return failed(Failure.UNREACHABLE, 'connect_failed', `The host cannot be reached${named}`);
-  }
-  if (error?.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW') {
-    return failed(Failure.BROKEN, 'protocol_error', 'The response is not valid HTTP');
-  }
-  return failed(Failure.BROKEN, 'disconnected', `The connection closed early${named}`);
+  const { code, message } = connectionFault(error);
+  return failed(FAILURES[code], code, message);
 }
 
 /**

@@ -7,6 +7,9 @@ import { checkPipelineOptions, identify } from './pipeline-options.js';
 import { callProcess } from './process-call.js';
 import { ResultQueue } from './result-queue.js';
 
+/** Ids of directly dispatched batches begin here; those of the native side never come so far. */
+const DIRECT_BATCHES = 2 ** 52;
+
 /**
  * @import {Entry, EntryHandler, Failure, PipelineOptions, PipelineStats, RequestId, SubmitOptions,
  *   Success} from './pipeline-options.js'
@@ -23,7 +26,10 @@ function closedError() {
  * next stage.
  *
  * Queues, batches, slots and timers are native and run on a reactor; JavaScript calls `process` and
- * keeps the promises. Main thread only. Ends with `close()`; pending requests keep the process alive.
+ * keeps the promises. With batches of one and a free slot, a request that would wait for nothing skips
+ * the way through the reactor: it is dispatched at the end of the turn. The native side learns of such
+ * batches when it is about to count slots. Main thread only. Ends with `close()`; pending requests keep
+ * the process alive.
  * @template {object | string} [Request=object | string]
  * @template {{text: string}} [Result={text: string}] what `process` gives for a request
  */
@@ -40,6 +46,18 @@ export class Pipeline {
   /** @type {Map<number, Entry<Request, Result>>} */
   #entries = new Map();
   #lastItem = 0;
+  /** Batches that may be dispatched directly at once; 0: none. */
+  #directMax;
+  /** Entries in the native stages, including those whose dispatch is on its way here. */
+  #waiting = 0;
+  /** Batches in `#run`. */
+  #inFlight = 0;
+  /** Direct batches that have not ended, and whose slots the native side does not count. */
+  /** @type {Set<number>} */
+  #uncounted = new Set();
+  #lastDirect = DIRECT_BATCHES;
+  /** Direct batches that begin at the end of this turn. @type {[number, Entry<Request, Result>][]} */
+  #starting = [];
   #running = 0;
   #accepted = 0;
   #completed = 0;
@@ -61,6 +79,9 @@ export class Pipeline {
     this.#reactor = clock === undefined ? sharedReactor() : manualReactor(clock);
     this.#machine = this.#reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
     this.#native = new native.Pipeline(this.#reactor.native, this.#machine, stages);
+    // Under a manual clock every effect has its place in the order of the reactor.
+    const isDirect = stages.maxBatchSize === 1 && clock === undefined;
+    this.#directMax = isDirect ? stages.maxConcurrency : 0;
   }
 
   /**
@@ -140,6 +161,7 @@ export class Pipeline {
       this.#reactor.ref();
       // What the stages hold bounds the results still to come, so close needs no reader.
       this.#results.unbound();
+      this.#countDirect();
       this.#native.close();
     });
     this.#reactor.settle();
@@ -157,7 +179,7 @@ export class Pipeline {
       processing,
       processingBatches,
       retrying,
-      inFlight,
+      inFlight: inFlight + this.#uncounted.size,
       running: this.#running,
       blocked: this.#results.blocked,
       results: this.#results.size,
@@ -178,7 +200,8 @@ export class Pipeline {
     if (this.#closing !== undefined) throw closedError();
     if (signal?.aborted) throw abortReason(signal);
     const item = ++this.#lastItem;
-    this.#entries.set(item, {
+    /** @type {Entry<Request, Result>} */
+    const entry = {
       item,
       ...identified,
       attempt: 1,
@@ -186,10 +209,38 @@ export class Pipeline {
       release: whenAborted(signal, () => this.#onAbort(item)),
       onAbortRunning: undefined,
       handler,
-    });
+    };
+    this.#entries.set(item, entry);
     if (this.#entries.size === 1) this.#reactor.ref();
+    if (this.#waiting === 0 && this.#inFlight + this.#starting.length < this.#directMax) {
+      this.#dispatch(entry);
+      return;
+    }
+    this.#countDirect();
+    this.#waiting += 1;
     this.#native.submit(item);
     this.#reactor.settle();
+  }
+
+  /** @param {Entry<Request, Result>} entry that a slot is free for */
+  #dispatch(entry) {
+    const batch = ++this.#lastDirect;
+    this.#uncounted.add(batch);
+    if (this.#starting.push([batch, entry]) === 1) {
+      setImmediate(() => {
+        for (const [id, one] of this.#starting.splice(0)) void this.#run(id, [one]);
+        this.#reactor.wake();
+      });
+    }
+    this.#accepted += 1;
+    this.#onAccepted(entry);
+  }
+
+  /** Has the native side count the slots of direct batches. */
+  #countDirect() {
+    if (this.#uncounted.size === 0) return;
+    this.#native.hold([...this.#uncounted]);
+    this.#uncounted.clear();
   }
 
   /**
@@ -204,12 +255,14 @@ export class Pipeline {
         this.#onAccepted(this.#entryOf(a));
         break;
       case EventKind.PIPELINE_DISPATCH:
+        this.#waiting -= b.length;
         void this.#run(
           a,
           b.map((/** @type {number} */ item) => this.#entryOf(item)),
         );
         break;
       case EventKind.PIPELINE_REMOVED:
+        this.#waiting -= 1;
         this.#onRemoved(this.#entryOf(a), b === 1);
         break;
       case EventKind.PIPELINE_CLOSED:
@@ -269,12 +322,15 @@ export class Pipeline {
    * @param {Entry<Request, Result>[]} dispatched
    */
   async #run(batch, dispatched) {
+    this.#inFlight += 1;
     // A request aborted while its dispatch was on the way is not sent either.
     const entries = dispatched.filter((entry) => !entry.signal?.aborted);
     for (const entry of dispatched) {
       if (entry.signal?.aborted) this.#settle(entry, { error: abortReason(entry.signal) });
     }
     if (entries.length > 0) await this.#callProcess(entries);
+    this.#inFlight -= 1;
+    if (this.#uncounted.delete(batch)) return;
     this.#native.batchDone(batch);
     this.#reactor.settle();
   }
@@ -354,7 +410,10 @@ export class Pipeline {
       }
     }
     // Before batchDone, or else a close in between would find all work done.
-    if (items.length > 0) this.#native.retry(items, delayMs);
+    if (items.length === 0) return;
+    this.#countDirect();
+    this.#waiting += items.length;
+    this.#native.retry(items, delayMs);
   }
 
   /**

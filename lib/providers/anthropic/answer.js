@@ -1,8 +1,12 @@
 import { finishError, invalidResponse, reportedError } from '../openai/errors.js';
+import { parseExact, stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {string | {reasoning: string} | {tool_call: object} | {extra: Record<string, unknown>}} Piece */
 
-/** Reasons of the job by the API's stop reasons. @type {Record<string, string>} */
+/**
+ * Reasons of the job by the API's stop reasons.
+ * @type {Record<string, import('../shared/types.js').ProviderEnd['reason']>}
+ */
 const REASONS = {
   end_turn: 'stop',
   stop_sequence: 'stop',
@@ -74,6 +78,8 @@ export class MessageDecoder {
   #usage = {};
   /** @type {string | undefined} */
   #stopReason;
+  /** @type {string | undefined} */
+  #stopSequence;
   #secrets;
   /** Whether the message has begun. */
   begun = false;
@@ -106,7 +112,7 @@ export class MessageDecoder {
         return this.#stop(index);
       case 'message_delta':
         this.#addUsage(event.usage);
-        this.#stopReason = event.delta?.stop_reason ?? this.#stopReason;
+        this.#takeStop(event.delta);
         return [];
       case 'error':
         throw errorOf(event.error, this.#secrets);
@@ -127,7 +133,7 @@ export class MessageDecoder {
     }
     this.begun = true;
     this.#addUsage(message.usage);
-    this.#stopReason = message.stop_reason ?? this.#stopReason;
+    this.#takeStop(message);
     return message.content.flatMap((/** @type {any} */ block, /** @type {number} */ index) => [
       ...this.#start(index, block),
       ...this.#stop(index),
@@ -135,13 +141,25 @@ export class MessageDecoder {
   }
 
   /**
-   * @returns {{reason: any, usage: any}} the end of the answer
+   * @returns {import('../shared/types.js').ProviderEnd}
    * @throws {import('../shared/errors.js').ProviderError} for a reason that is none of success
    */
   end() {
-    const reason = this.#stopReason ?? '';
-    if (!Object.hasOwn(REASONS, reason)) throw finishError(reason, this.#secrets);
-    return { reason: REASONS[reason], usage: chatUsage(this.#usage) };
+    const rawReason = this.#stopReason ?? '';
+    if (!Object.hasOwn(REASONS, rawReason)) throw finishError(rawReason, this.#secrets);
+    return {
+      reason: REASONS[rawReason],
+      rawReason,
+      ...(this.#stopSequence !== undefined && { stopSequence: this.#stopSequence }),
+      usage: /** @type {any} */ (chatUsage(this.#usage)),
+    };
+  }
+
+  /** @param {any} given a message, or its last changes */
+  #takeStop(given) {
+    const { stop_reason: reason, stop_sequence: sequence } = given ?? {};
+    this.#stopReason = reason ?? this.#stopReason;
+    if (typeof sequence === 'string') this.#stopSequence = sequence;
   }
 
   /** Counts of later events replace those before. @param {any} usage */
@@ -208,7 +226,7 @@ export class MessageDecoder {
     const isGiven = Object.keys(input ?? {}).length > 0;
     return [
       { tool_call: { index: call, id, name } },
-      ...(isGiven ? [{ tool_call: { index: call, arguments: JSON.stringify(input) } }] : []),
+      ...(isGiven ? [{ tool_call: { index: call, arguments: stringifyExact(input) } }] : []),
     ];
   }
 
@@ -257,7 +275,7 @@ function citation(citations) {
 /** @param {Record<string, any>} block @param {string} json */
 function withInput(block, json) {
   try {
-    return { ...block, input: JSON.parse(json) };
+    return { ...block, input: parseExact(json) };
   } catch {
     return { ...block, input: json };
   }

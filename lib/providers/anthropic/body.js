@@ -187,6 +187,24 @@ function systemMember(blocks) {
 }
 
 /**
+ * A request that came in the format of the API, after the earlier messages of its conversation.
+ * @param {Record<string, any>} request
+ * @param {readonly import('./messages.js').ChatMessage[]} history
+ * @returns {Record<string, any>}
+ */
+function continued(request, history) {
+  if (history.length === 0) return request;
+  const earlier = toAnthropicMessages(history);
+  const { system = [], messages } = request;
+  const own = typeof system === 'string' ? [{ type: 'text', text: system }] : system;
+  return {
+    ...request,
+    ...systemMember([...earlier.system, ...own]),
+    messages: [...earlier.messages, ...messages],
+  };
+}
+
+/**
  * The members that a call asks for and a server may refuse.
  * @param {AnthropicRequest} request
  * @param {ReadonlySet<Refusable>} [refused]
@@ -195,14 +213,14 @@ function systemMember(blocks) {
  * @throws {ProviderError} for a request that the API cannot express
  */
 export function messagesBody(request, refused = new Set()) {
-  const { prompt = '', messages, model, maxTokens, stop = [], n = 1, body = {} } = request;
+  const { prompt = '', messages, history = [], model, maxTokens } = request;
+  const { stop = [], n = 1, body = {} } = request;
   const named = model && model !== UNNAMED_MODEL ? { model } : {};
   if (typeof body.anthropic === 'object' && body.anthropic !== null) {
     // A request that came in the format of the API.
     const { max_tokens: given = MAX_TOKENS_DEFAULT } = body.anthropic;
-    return {
-      body: { ...body.anthropic, ...named, max_tokens: maxTokens ?? given, stream: true },
-    };
+    const asked = continued(body.anthropic, history);
+    return { body: { ...asked, ...named, max_tokens: maxTokens ?? given, stream: true } };
   }
   if (n > 1) {
     const message = 'An upstream of the dialect anthropic gives one answer to a request (n)';

@@ -1,5 +1,6 @@
 /** Converts chat messages to those of Anthropic's Messages API. Pure functions. */
 import { ProviderError } from '../shared/errors.js';
+import { parseExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {Record<string, any>} ChatMessage of the chat API */
 /** @typedef {Record<string, any>} Block of the content of a message */
@@ -139,7 +140,7 @@ function inputOf(json) {
   if (typeof json === 'object' && json !== null) return json;
   const text = String(json ?? '');
   try {
-    const value = text.trim() === '' ? {} : JSON.parse(text);
+    const value = text.trim() === '' ? {} : parseExact(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   } catch {
     // A model may have written anything: the next turn shows it to the model as it was.

@@ -29,6 +29,7 @@ import {
 import { feedAnswer } from '../openai/call.js';
 import { messagesBody, refusedMemberOf } from './body.js';
 import { whenAborted } from '../../internal/util/abort.js';
+import { parseExact, stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {import('../option-table.js').AnthropicOptions} AnthropicOptions */
 /** @typedef {import('./body.js').Refusable} Refusable */
@@ -54,9 +55,11 @@ export class AnthropicProvider {
   takesBatches = false;
   enforcesMaxTokens = true;
   takesMessages = true;
+  reportsCalls = true;
   features = /** @type {const} */ (['tools', 'images', 'files']);
   #connections;
   #list;
+  #origin;
   #path;
   #headers;
   #secrets;
@@ -71,6 +74,7 @@ export class AnthropicProvider {
     const apiKey = checkApiKey('apiKey', given.apiKey);
     const headers = checkHeaders('headers', given.headers);
     const query = { ...pasted, ...checkStrings('query', given.query) };
+    this.#origin = url.origin;
     this.#path = `${path}/messages${queryString(query)}`;
     this.#headers = {
       'content-type': 'application/json',
@@ -105,15 +109,19 @@ export class AnthropicProvider {
 
   /**
    * @param {Omit<import('../shared/types.js').ProviderRequest, 'signal'>} request
-   * @param {{signal: AbortSignal}} options
+   * @param {{signal: AbortSignal, onCall?: import('../shared/types.js').OnCall}} options
    * @returns {AsyncGenerator<import('../shared/types.js').AnswerPiece,
    *   import('../shared/types.js').ProviderEnd | undefined, void>} pieces of the answer
    */
-  async *generate(request, { signal }) {
+  async *generate(request, { signal, onCall }) {
     const refused = this.#refused.of(request.model);
     for (;;) {
       const sent = messagesBody(request, refused);
-      const answer = this.#post(sent.body, betaHeaders(request.body));
+      const report = onCall?.([0], { url: this.#origin, model: request.model });
+      const headers = { ...betaHeaders(request.body), ...report?.headers };
+      const answer = this.#post(sent.body, headers);
+      /** @type {unknown} */
+      let failure;
       if (signal.aborted) answer.close();
       const release = signal.aborted ? () => {} : whenAborted(signal, () => answer.close());
       try {
@@ -122,11 +130,16 @@ export class AnthropicProvider {
         if (head.status >= 200 && head.status < 300) return yield* this.#read(answer, head);
         const text = await readBody(answer, REFUSAL_BYTES_MAX);
         const found = head.status === 400 ? refusedMemberOf(text, sent) : undefined;
-        if (found === undefined) throw this.#statusError(head, text);
+        failure = this.#statusError(head, text);
+        if (found === undefined) throw failure;
         refused.add(found.member);
         if (found.lasts) this.#refused.add(request.model, found.member);
+      } catch (error) {
+        failure = error;
+        throw error;
       } finally {
         release();
+        report?.end(failure);
         if (!answer.isFinished) answer.close();
       }
     }
@@ -144,7 +157,7 @@ export class AnthropicProvider {
     const request = {
       path: this.#path,
       headers: { ...headers, ...this.#headers },
-      body: JSON.stringify(body),
+      body: stringifyExact(body),
       idleMs: this.#idleMs,
     };
     void feedAnswer(this.#connections, request, answer);
@@ -250,7 +263,7 @@ function betaHeaders({ anthropic_beta: beta } = {}) {
 /** @param {string} text @returns {any} */
 function parseJson(text) {
   try {
-    return JSON.parse(text);
+    return parseExact(text);
   } catch {
     throw invalidResponse('an event that is not JSON');
   }

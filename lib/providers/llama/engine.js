@@ -154,8 +154,10 @@ export class LlamaEngine {
     }
     const tail = filter.push(speller.flush()) + filter.flush();
     if (tail !== '') yield tail;
+    const { stopSequence } = filter;
     return {
-      reason: !filter.stopped && generated >= tokensMax ? 'length' : 'stop',
+      reason: stopSequence === undefined && generated >= tokensMax ? 'length' : 'stop',
+      ...(stopSequence !== undefined && { stopSequence }),
       usage: { prompt_tokens: tokens.length, completion_tokens: generated },
     };
   }

@@ -1,6 +1,7 @@
 /** The bodies of calls to an OpenAI-compatible server. Pure functions. */
 import { UNNAMED_MODEL } from '../shared/types.js';
 import { textOf } from '../shared/messages.js';
+import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {Omit<import('../shared/types.js').ProviderRequest, 'signal'>} OpenAiRequest */
 
@@ -119,7 +120,7 @@ export function groupRequests(requests, shardOf) {
     // One array holds texts or token ids, not both.
     const own = n > 1 ? index : null; // its answers end together
     const parts = [shardOf(index), promptIds === undefined, own, sharedMembers(request, NONE)];
-    const key = JSON.stringify(parts);
+    const key = stringifyExact(parts);
     const group = groups.get(key);
     if (group) group.push(index);
     else groups.set(key, [index]);

@@ -6,6 +6,7 @@ import {
   statusError,
   unreachableError,
 } from './errors.js';
+import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {import('./connections.js').UpstreamConnections} UpstreamConnections */
 /** @typedef {import('../shared/types.js').EmbeddingCall} EmbeddingCall */
@@ -97,7 +98,7 @@ export async function fetchEmbeddings(connections, call, signal) {
   try {
     signal.throwIfAborted();
     const post = { ...headers, accept: 'application/json' };
-    const response = await connection.post(path, post, JSON.stringify(body));
+    const response = await connection.post(path, post, stringifyExact(body));
     answered = true;
     const { statusCode: status } = response;
     const text = await readAll(response.body, status === 200 ? BODY_BYTES_MAX : ERROR_BYTES_MAX);

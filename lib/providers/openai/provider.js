@@ -19,6 +19,7 @@ import { refusedMember } from './errors.js';
 import { fetchEmbeddings } from './embeddings.js';
 import { callBody, groupRequests, stopsOf, swappableIn } from './body.js';
 import { DEFAULT_FEATURES } from '../shared/features.js';
+import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {import('./body.js').OpenAiRequest} OpenAiRequest */
 
@@ -66,6 +67,7 @@ const MODELS_MAX = 1000;
 export class OpenAiProvider {
   name = 'openai';
   enforcesMaxTokens = true;
+  reportsCalls = true;
   #connections;
   #usesLibcurl;
   /** @type {Set<import('../../internal/native/relay-types.js').RelayedCall>} running calls */
@@ -109,6 +111,8 @@ export class OpenAiProvider {
     /** @type {{id: string}[]} */
     this.models = given.model === undefined ? [] : [{ id: checkString('model', given.model) }];
     this.takesBatches = this.#mode === 'completions';
+    /** @type {'chat' | 'text_completion'} */
+    this.operation = this.takesBatches ? 'text_completion' : 'chat';
     /** @type {readonly import('../shared/features.js').Feature[]} */
     this.features = this.takesBatches
       ? ['token_prompts', 'choices']
@@ -125,6 +129,7 @@ export class OpenAiProvider {
    * @param {readonly (readonly number[])[]} [to.siblings] jobs of each request's further answers
    * @param {(index: number, error: import('../shared/errors.js').ProviderError) => void} to.onError
    *   called for each request that failed; its job has not ended
+   * @param {import('../shared/types.js').OnCall} [to.onCall] called for each call
    */
   async relay(requests, to) {
     const groups =
@@ -137,25 +142,30 @@ export class OpenAiProvider {
   /**
    * Asks for base64, which is exact and a third of the bytes; of a server that refuses it, for numbers.
    * @param {import('../shared/types.js').EmbeddingCall} call
-   * @param {{signal: AbortSignal}} options
+   * @param {{signal: AbortSignal, onCall?: import('../shared/types.js').OnCall}} options
    * @returns {Promise<import('../shared/types.js').EmbeddingAnswer>}
    * @throws {import('../shared/errors.js').ProviderError}
    */
-  async embed({ model, inputs, body }, { signal }) {
+  async embed({ model, inputs, body }, { signal, onCall }) {
     const named = model === UNNAMED_MODEL ? {} : { model };
     for (;;) {
       const encoding = this.#floats.has(model) ? 'float' : 'base64';
+      const report = onCall?.([], { url: this.#origin, model, provider: this.name });
       const call = {
         path: `${this.#path}/embeddings${this.#query}`,
-        headers: this.#headers,
+        headers: { ...this.#headers, ...report?.headers },
         body: { ...body, ...named, input: inputs, encoding_format: encoding },
         count: inputs.length,
         idleMs: this.#idleMs,
         secrets: this.#secrets,
       };
       try {
-        return await fetchEmbeddings(this.#connections, call, signal);
+        const answer = await fetchEmbeddings(this.#connections, call, signal);
+        const { promptTokens: tokens } = answer;
+        report?.end(undefined, tokens === undefined ? undefined : { prompt_tokens: tokens });
+        return answer;
       } catch (/** @type {any} */ error) {
+        report?.end(error);
         const { status, message = '' } = error.upstream ?? {};
         const refused =
           (status === 400 || status === 422) && /encoding_format|base64/i.test(message);
@@ -190,7 +200,7 @@ export class OpenAiProvider {
    * @param {readonly number[]} group the indices of requests that share a call
    * @param {Parameters<OpenAiProvider['relay']>[1]} to
    */
-  async #relayGroup(requests, group, { hub, handles, siblings = [], onError }) {
+  async #relayGroup(requests, group, { hub, handles, siblings = [], onError, onCall }) {
     const members = group.map((index) => requests[index]);
     const more = group.flatMap((index) => siblings[index] ?? []);
     const target = {
@@ -202,18 +212,23 @@ export class OpenAiProvider {
     const refused = this.#refused.of(members[0].model);
     for (;;) {
       const body = callBody(this.#mode, members, refused);
-      const call = this.#start(hub, target, JSON.stringify(body));
+      const report = onCall?.(group, { url: this.#origin, model: members[0].model });
+      const call = this.#start(hub, target, stringifyExact(body), report?.headers);
       this.#calls.add(call);
       const outcome = await call.done;
       this.#calls.delete(call);
-      if (outcome === null) return;
+      if (outcome === null) {
+        report?.end();
+        return;
+      }
+      const errors = relayErrors(outcome, { idleMs: this.#idleMs, secrets: this.#secrets });
+      report?.end(errors.find(Boolean));
       const member = refusedMember(refusalOf(outcome), swappableIn(body, refused));
       if (member !== undefined) {
         refused.add(member);
         this.#refused.add(members[0].model, member);
         continue;
       }
-      const errors = relayErrors(outcome, { idleMs: this.#idleMs, secrets: this.#secrets });
       // The job of several answers fails with any of them.
       const whole = more.length > 0 ? [errors.find(Boolean)] : errors;
       whole.forEach((error, i) => error && onError(group[i], error));
@@ -225,14 +240,16 @@ export class OpenAiProvider {
    * @param {import('../../internal/native/relay-types.js').RelayHub} hub
    * @param {import('../../internal/native/relay-types.js').RelayTarget} target
    * @param {string} body
+   * @param {Record<string, string>} [more] headers of this call
    */
-  #start(hub, target, body) {
+  #start(hub, target, body, more) {
     const path = this.#callPath;
+    const all = more === undefined ? this.#headers : { ...this.#headers, ...more };
     if (this.#usesLibcurl && hub.makesCalls) {
-      const headers = Object.entries(this.#headers).map(([name, value]) => `${name}: ${value}`);
+      const headers = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
       return hub.relay({ ...target, url: `${this.#origin}${path}`, headers, body });
     }
-    const request = { path, headers: this.#headers, body, idleMs: this.#idleMs };
+    const request = { path, headers: all, body, idleMs: this.#idleMs };
     return hub.relayFed(target, (fed) => void feedAnswer(this.#connections, request, fed));
   }
 

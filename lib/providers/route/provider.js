@@ -184,11 +184,11 @@ export class RouteProvider {
   /**
    * Makes embeddings at an upstream that serves the model, as jobs go from one to the next.
    * @param {import('../shared/types.js').EmbeddingCall} asked
-   * @param {{signal: AbortSignal}} options
+   * @param {{signal: AbortSignal, onCall?: import('../shared/types.js').OnCall}} options
    * @returns {Promise<import('../shared/types.js').EmbeddingAnswer>}
    * @throws {import('../shared/errors.js').ProviderError}
    */
-  async embed(asked, { signal }) {
+  async embed(asked, { signal, onCall }) {
     const way = this.route(asked.model);
     way.beginRound();
     /** @type {any} */
@@ -198,7 +198,10 @@ export class RouteProvider {
       if (call === undefined) break;
       try {
         if (call.provider.embed === undefined) throw withoutEmbeddings(call.upstream);
-        const answer = await call.provider.embed({ ...asked, model: call.model }, { signal });
+        const answer = await call.provider.embed(
+          { ...asked, model: call.model },
+          { signal, onCall },
+        );
         call.end('answered');
         return answer;
       } catch (/** @type {any} */ error) {

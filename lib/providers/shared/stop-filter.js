@@ -51,8 +51,16 @@ class Prefix {
 export class StopFilter {
   #prefixes;
   #held = '';
-  /** Whether a stop string has been met; everything after it is dropped. */
-  stopped = false;
+  /**
+   * The stop string that was met; everything after it is dropped.
+   * @type {string | undefined}
+   */
+  stopSequence = undefined;
+
+  /** Whether a stop string has been met. */
+  get stopped() {
+    return this.stopSequence !== undefined;
+  }
 
   /** @param {readonly string[] | undefined} stops empty strings are ignored */
   constructor(stops) {
@@ -74,8 +82,8 @@ export class StopFilter {
         if (prefix.whole) met = Math.max(met, prefix.length);
       }
       if (met > 0) {
-        this.stopped = true;
         const end = this.#held.length + at + 1;
+        this.stopSequence = all.slice(end - met, end);
         this.#held = '';
         return all.slice(0, end - met);
       }

@@ -35,6 +35,8 @@
  * @property {number[]} [promptIds] a prompt as token ids; only with the feature `token_prompts`
  * @property {import('./messages.js').ChatMessage[]} [messages] as the caller gave them, parts, calls
  *   and results of tools included
+ * @property {import('./messages.js').ChatMessage[]} [history] of a turn: those of `messages` that are
+ *   earlier ones of its conversation
  * @property {string} model never empty: the provider's default is filled in
  * @property {number} [maxTokens]
  * @property {'max_tokens' | 'max_completion_tokens'} [limitName] the caller's name of that limit;
@@ -44,7 +46,8 @@
  * @property {number} [n] as the caller gave it
  * @property {object} [metadata] the job's own
  * @property {Record<string, unknown>} [body] the members of the upstream call's body that the gateway does
- *   not interpret, as the caller gave them: `tools`, `response_format`, `seed`, ...
+ *   not interpret, as the caller gave them: `tools`, `response_format`, `seed`, ... An integer that no
+ *   number holds is an object: its `valueOf()` is the nearest number, its `toString()` has all digits
  * @property {AbortSignal} signal aborted when this job is no longer needed
  */
 
@@ -54,6 +57,8 @@
  * @typedef {object} ProviderEnd
  * @property {'stop' | 'length' | 'tool_calls' | 'content_filter'} [reason] `stop` becomes `tool_calls`
  *   where the answer has calls
+ * @property {string} [rawReason] the upstream's own finish reason
+ * @property {string} [stopSequence] the stop string that ended the text
  * @property {{prompt_tokens: number, completion_tokens: number, [name: string]: unknown}} [usage] further
  *   members are passed on
  */
@@ -140,6 +145,21 @@
  */
 
 /**
+ * A call of an upstream as a trace sees it.
+ * @typedef {object} CallReport
+ * @property {Record<string, string>} headers that the call carries
+ * @property {(error?: unknown, usage?: {prompt_tokens: number}) => void} end to be called once; `usage`: of
+ *   embeddings
+ */
+
+/**
+ * Reports the start of a call: of the requests with these indexes, at this URL, for this model of the
+ * upstream. `provider`: its name; default: that of the provider which the requests were given to.
+ * @typedef {(indexes: readonly number[], call: {url: string, model: string, provider?: string}) =>
+ *   CallReport} OnCall
+ */
+
+/**
  * @typedef {object} Provider
  * @property {string} name
  * @property {{id: string}[]} models the first is the default; empty: any model is passed on
@@ -151,16 +171,21 @@
  *   another feature is refused. Default: `tools`, `images`, `audio` and `files`
  * @property {boolean} [takesMessages] whether it takes requests of Anthropic's Messages API as they came,
  *   from the member `anthropic` of the body
- * @property {(request: ProviderRequest, options: {signal: AbortSignal}) =>
+ * @property {'chat' | 'text_completion'} [operation] for traces; default `chat`
+ * @property {boolean} [reportsCalls] whether it calls `onCall` for each call of its upstream; otherwise an
+ *   attempt counts as one call
+ * @property {(request: ProviderRequest, options: {signal: AbortSignal, onCall?: OnCall}) =>
  *   AsyncIterable<AnswerPiece, ProviderEnd | undefined | void>} [generate]
  * @property {(requests: ProviderRequest[], options: {signal: AbortSignal}) =>
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal aborts
  *   when no request of the batch is needed any more
  * @property {(requests: ProviderRequest[], to: {hub: RelayHub, handles: number[],
- *   siblings: number[][], onError: (index: number, error: Error) => void}) => Promise<void>} [relay] if given, replaces the
+ *   siblings: number[][], onError: (index: number, error: Error) => void, onCall?: OnCall}) =>
+ *   Promise<void>} [relay] if given, replaces the
  *   other two: the answers reach the jobs' logs without passing through JavaScript. The hub ends the
  *   jobs; `onError` is called for each failed one. Resolves after the last event of all of them
- * @property {(call: EmbeddingCall, options: {signal: AbortSignal}) => Promise<EmbeddingAnswer>} [embed]
+ * @property {(call: EmbeddingCall, options: {signal: AbortSignal, onCall?: OnCall}) =>
+ *   Promise<EmbeddingAnswer>} [embed]
  *   makes embeddings; a rejection with `retryable` is retried. Default: it makes none
  * @property {(model: string) => Route} [route] if given, replaces all of the above: the calls of a job
  *   go to several providers

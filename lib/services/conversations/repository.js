@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomId } from '../../internal/util/random-id.js';
 import { checkPlace } from './requests.js';
 import { conversationNotFound, conversationTooLong, conversationsFull } from './errors.js';
 import { stored } from './messages.js';
@@ -168,7 +168,7 @@ export class ConversationRepository {
     /** @type {Head} */
     const head = {
       // 144 random bits: unguessable and unique.
-      id: `conv_${randomBytes(18).toString('base64url')}`,
+      id: randomId('conv'),
       ...(title !== undefined && { title }),
       ...(metadata !== undefined && { metadata }),
       ...{ createdMs: nowMs, updatedMs: nowMs, ttlMs, expiresMs: null, count: 0, bytes: 0 },

@@ -46,7 +46,7 @@ export class TurnQueues {
    * @param {string} name
    * @param {() => T} claim called when the turn comes
    * @param {object} how
-   * @param {AbortSignal} [how.signal] not aborted yet
+   * @param {import('../../internal/util/abort.js').Abortable} [how.signal] not aborted yet
    * @param {() => unknown} how.late creates the rejection reason after a time-out
    * @returns {Promise<T>} the result of `claim`
    */
@@ -69,7 +69,7 @@ export class TurnQueues {
       };
       const timer = setTimeout(() => waiter.reject(late()), this.#waitMs);
       const release = whenAborted(signal, () => {
-        waiter.reject(abortReason(/** @type {AbortSignal} */ (signal)));
+        waiter.reject(abortReason(/** @type {{reason?: any}} */ (signal)));
       });
       queue.add(waiter);
       this.#waiting += 1;

@@ -55,7 +55,7 @@ export class Turns {
    * Begins the turn of a job that belongs to a conversation. The caller calls `rollback` when the
    * job is refused.
    * @param {JobRecord} record receives its whole request, and the conversation's id in `extra`
-   * @param {AbortSignal} [signal] gives up waiting
+   * @param {import('../../internal/util/abort.js').Abortable} [signal] gives up waiting
    * @returns {Promise<CheckedRequest>} the request to the provider
    * @throws {import('../../internal/util/http-error.js').HttpError} `ERR_CONVERSATION_NOT_FOUND`,
    *   `ERR_CONVERSATION_BUSY` with the `jobId`, `ERR_CONVERSATION_TOO_LONG`,
@@ -79,7 +79,8 @@ export class Turns {
     const history = await this.#claim(record, id, added, { queues: onBusy === 'queue', signal });
     /** @type {import('../../providers/shared/messages.js').ChatMessage[]} */
     const first = instructions === undefined ? [] : [{ role: 'system', content: instructions }];
-    record.request = { ...rest, messages: [...first, ...history.map(sent), ...added] };
+    const earlier = history.map(sent);
+    record.request = { ...rest, messages: [...first, ...earlier, ...added], history: earlier };
     record.extra = { ...record.extra, conversation_id: id };
     return record.request;
   }
@@ -88,7 +89,7 @@ export class Turns {
    * @param {JobRecord} record
    * @param {string} id
    * @param {import('./requests.js').Messages} messages
-   * @param {{queues: boolean, signal?: AbortSignal}} how
+   * @param {{queues: boolean, signal?: import('../../internal/util/abort.js').Abortable}} how
    * @returns {Promise<StoredMessage[]>} the earlier messages
    */
   async #claim(record, id, messages, { queues, signal }) {

@@ -1,5 +1,6 @@
 import { whenAborted } from '../../internal/util/abort.js';
 import { shareOut } from './vectors.js';
+import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {string | number[]} EmbeddingInput a text, or tokens */
 /** @typedef {import('../../providers/shared/types.js').EmbeddingCall} EmbeddingCall */
@@ -74,7 +75,7 @@ export class EmbeddingGatherer {
    */
   embed({ inputs, user, ...common }, signal) {
     signal.throwIfAborted();
-    const key = JSON.stringify([typeof inputs[0], common]);
+    const key = stringifyExact([typeof inputs[0], common]);
     let group = this.#groups.get(key);
     // A group that all its requests have left makes no call.
     const open = group?.abort.signal.aborted === false;

@@ -22,6 +22,7 @@ export class Embeddings {
   #billing;
   #memory;
   #ready;
+  #onCall;
   #retry;
   #gatherer;
 
@@ -33,13 +34,16 @@ export class Embeddings {
    *   deps.billing
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} deps.memory
    * @param {() => boolean} deps.ready false once the gateway drains
+   * @param {() => import('../../providers/shared/types.js').OnCall | undefined} [deps.onCall] reports calls to
+   *   traces; default: none
    */
-  constructor({ options, reservations, billing, memory, ready }) {
+  constructor({ options, reservations, billing, memory, ready, onCall }) {
     this.#provider = options.provider;
     this.#reservations = reservations;
     this.#billing = billing;
     this.#memory = memory;
     this.#ready = ready;
+    this.#onCall = onCall;
     this.#retry = new RetryPolicy(options.retry);
     this.#gatherer = new EmbeddingGatherer(
       (call, signal) => this.#call(call, signal),
@@ -121,7 +125,7 @@ export class Embeddings {
     const provider = this.#provider;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const answer = await provider.embed(call, { signal });
+        const answer = await provider.embed(call, { signal, onCall: this.#onCall?.() });
         const estimated = estimatePromptTokens(asRequest(call.inputs));
         return { ...answer, promptTokens: answer.promptTokens ?? estimated };
       } catch (error) {

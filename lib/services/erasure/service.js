@@ -30,6 +30,8 @@ export class Erasure {
    * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions of keys and
    *   values, by principal
    * @param {import('../durable/service.js').DurableStreams} deps.durable
+   * @param {{erase: (principal: string, subject?: string) => void}} deps.webhooks erases those of a
+   *   principal, or about one job
    * @param {import('../../jobs/storage/job-store.js').JobStore} [deps.store]
    */
   constructor(deps) {
@@ -38,7 +40,8 @@ export class Erasure {
 
   /**
    * Cancels a job that runs, and erases all of it: its text, metadata, shared answer and
-   * idempotency key. Messages that it added to a conversation stay in the conversation.
+   * idempotency key, and webhooks not delivered yet. Messages that it added to a conversation stay in the
+   * conversation.
    * @param {JobRecord} record
    * @returns {Promise<void>} resolves when all of its data is erased
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503 when the data file
@@ -47,25 +50,27 @@ export class Erasure {
   async job(record) {
     await this.#endAndPurge([record]);
     const keys = this.#deps.admission.forgetKeys(({ jobId }) => jobId === record.id);
+    this.#deps.webhooks.erase(record.principal, record.id);
     const choices = record.siblings.map((_, i) => choiceId(record.id, i + 1));
     await this.#deps.store?.erase({ jobs: [record.id, ...choices], keys });
   }
 
   /**
    * Ends and erases everything of one caller: jobs, workflows, crawls, answers, idempotency keys,
-   * conversations, durable streams, keys and values. The caller's account and usage are renamed. Requests that the
-   * caller makes meanwhile may survive.
+   * conversations, durable streams, keys and values, webhooks not delivered yet. The caller's account and
+   * usage are renamed. Requests that the caller makes meanwhile may survive.
    * @param {string} principal
    * @returns {Promise<void>} as `job`
    * @throws {import('../../internal/util/http-error.js').HttpError} as `job`
    */
   async principal(principal) {
     const { lifecycle, operations, cache, admission, billing, ledger, ...kept } = this.#deps;
-    const { partitions, durable, store } = kept;
+    const { partitions, durable, webhooks, store } = kept;
     await operations.erase(principal);
     await this.#endAndPurge(lifecycle.jobs.of(principal));
     cache.erase((answer) => answer.principal === principal);
     admission.forgetKeys((key) => key.principal === principal);
+    webhooks.erase(principal);
     for (const partition of partitions) partition.of(principal).clear();
     durable.erase(principal);
     const account = accountOf({ principal });

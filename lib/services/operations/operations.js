@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { randomBytes } from 'node:crypto';
+import { randomId } from '../../internal/util/random-id.js';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { JobTable } from '../../jobs/job-table.js';
 
@@ -55,7 +55,7 @@ export class Operation {
     this.kind = kind;
     this.principal = principal;
     // 144 random bits: unguessable and unique.
-    this.id = `${PREFIXES[kind]}_${randomBytes(18).toString('base64url')}`;
+    this.id = randomId(PREFIXES[kind]);
     this.createdAtMs = Date.now();
     this.handle = 0;
     this.attempt = 1;

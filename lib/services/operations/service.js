@@ -228,6 +228,16 @@ export class OperationService {
   }
 
   /**
+   * @param {string} id
+   * @param {string} principal
+   * @returns {View} without the fields that lists omit
+   * @throws {HttpError} 404
+   */
+  summary(id, principal) {
+    return this.#kind.describe(this.find(id, principal), { whole: false });
+  }
+
+  /**
    * A page, newest first.
    * @param {{limit?: number, after?: string, status?: import('../../jobs/request.js').JobStatus,
    *   principal?: string}} [options] as of `gateway.list`

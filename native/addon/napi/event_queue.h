@@ -30,12 +30,23 @@ enum class EventKind : std::uint8_t {
   kReply = 20,             // a: request, b: value
   kStoreWritten = 21,      // a: request, b: status
   kJobBegun = 22,          // a: job
+  kJobAbandoned = 23,      // a: job
+  kJobFenced = 24,         // a: job, b: 1 if its ending had been published, else 0
+  kJobDataLoss = 25,       // a: job
+  kReplicaMissing = 26,    // a: job
+  kReplicaBroken = 27,     // a: job, b: problem
+  kSubscriberWhole = 28,   // a: subscriber, b: frames as text
   kGraphStarted = 30,      // a: task, b: attempt, from 1
   kGraphRetrying = 31,     // a: task, b: [the attempt to come, milliseconds until then]
   kGraphCompleted = 32,    // a: task
   kGraphFailed = 33,       // a: task
   kGraphSkipped = 34,      // a: task, b: the task that failed
   kGraphEnded = 35,
+  kRedisState = 40,       // a: name of the state, b: one line that says why
+  kRedisBeat = 41,        // a: [sent, answered] in milliseconds, b: the answer as JSON
+  kRedisServer = 42,      // a: the server as JSON
+  kRedisSubscribed = 43,  // a: channel
+  kRedisMessage = 44,     // a: channel, b: text
 };
 
 /// Raw bytes, which JavaScript sees as a Buffer (a `std::string` becomes a JavaScript string).
@@ -61,7 +72,8 @@ struct QueuedEvent {
 ///
 /// The queue is bounded by its sources: a subscriber has at most one batch in flight, a job one
 /// window update and one ending, a call one report on each piece fed to it, a pipeline the items in
-/// its stages, a task graph one ending a task and one event for each running attempt.
+/// its stages, a task graph one ending a task and one event for each running attempt, a link to
+/// Redis one beat per interval, and the messages on channels of few senders.
 class EventQueue {
  public:
   EventQueue() = default;

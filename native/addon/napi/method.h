@@ -103,11 +103,12 @@ struct CommandTarget {
   std::shared_ptr<ReactorHandle> reactor;
   std::shared_ptr<Machine> machine;
 
-  /// Posts `command(machine, now)` to the reactor; an empty target drops it.
+  /// Posts `command(machine, now)` to the reactor, to run after its next wake-up; an empty target
+  /// drops it.
   template <typename Command>
   void post(Command command) const {
     if (!machine) return;
-    reactor->executor().post([machine = machine, command = std::move(command)](Nanos now) mutable {
+    reactor->post([machine = machine, command = std::move(command)](Nanos now) mutable {
       command(*machine, now);
     });
   }

@@ -42,6 +42,7 @@ void ReactorHandle::close() {
 Napi::Function ReactorWrap::define(Napi::Env env) {
   return DefineClass(env, "Reactor",
                      {
+                         InstanceMethod<&ReactorWrap::wake>("wake"),
                          InstanceMethod<&ReactorWrap::advance_to>("advanceTo"),
                          InstanceMethod<&ReactorWrap::next_deadline>("nextDeadline"),
                          InstanceMethod<&ReactorWrap::drain>("drain"),
@@ -80,6 +81,10 @@ std::shared_ptr<ReactorHandle> ReactorWrap::handle_of(napi_env env, napi_value r
 
 void ReactorWrap::on_environment_exit(void* self) {
   static_cast<ReactorWrap*>(self)->handle_->close();
+}
+
+void ReactorWrap::wake(const Napi::CallbackInfo& /*info*/) {
+  if (handle_->reactor) handle_->reactor->wake();
 }
 
 Napi::Value ReactorWrap::advance_to(const Napi::CallbackInfo& info) {

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <utility>
 
 #include "addon/napi/event_queue.h"
 #include "runtime/loop/manual_executor.h"
@@ -21,6 +22,11 @@ struct ReactorHandle {
     return reactor ? static_cast<Executor&>(*reactor) : *manual;
   }
 
+  /// Posts a command of JavaScript's thread; in real time it may wait for `Reactor.wake()`.
+  bool post(Executor::Command command) const {
+    return reactor ? reactor->gather(std::move(command)) : manual->post(std::move(command));
+  }
+
   /// Stops the executor, then closes the queue; its machines are destroyed. Idempotent.
   void close();
 };
@@ -28,7 +34,8 @@ struct ReactorHandle {
 /// The JavaScript class `Reactor`: an executor and its event queue.
 ///
 ///   new Reactor(onEvents)     real time: a libuv loop on a thread of its own; `onEvents(array)` is
-///                             called with all events since the last call
+///                             called with all events since the last call. Commands run after
+///                             `wake()`, which follows them at the end of JavaScript's turn
 ///   new Reactor(undefined)    manual time: commands run inline, JavaScript moves the clock with
 ///                             `advanceTo(ns)` and collects events with `drain()`; `nextDeadline()`
 ///                             is in nanoseconds too; both are BigInts; undefined: never
@@ -51,6 +58,7 @@ class ReactorWrap final : public Napi::ObjectWrap<ReactorWrap> {
   }
 
  private:
+  void wake(const Napi::CallbackInfo& info);
   Napi::Value advance_to(const Napi::CallbackInfo& info);
   Napi::Value next_deadline(const Napi::CallbackInfo& info);
   Napi::Value drain(const Napi::CallbackInfo& info);

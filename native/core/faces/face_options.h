@@ -26,7 +26,8 @@ struct FaceOptions {
   std::string model = {};     ///< As requested.
   std::uint64_t created = 0;  ///< Unix time in seconds.
   /// A JSON object, or empty. kResponses: the members of the response object that do not vary.
-  /// kMessages: further members of the message in `message_start`.
+  /// kMessages: further members of the message in `message_start`. kUi: whole frames that follow
+  /// the first one, which then has the id 1.0; ids of their own lie between 1.0 and 2.
   std::string envelope = {};
   std::uint32_t choices = 1;  ///< kChat, kCompletions: logs that the stream has, at least 1.
   /// kCompletions: choices of one prompt, which share a call; the first has its usage. 0: all.

@@ -1,6 +1,7 @@
 #include "core/faces/messages_face.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/faces/json_cursor.h"
@@ -12,7 +13,24 @@ using EventKind = EventLog::EventKind;
 
 namespace {
 
+// Reasons of this API that an upstream gave, and the reason of the job that each became.
+struct OwnReason {
+  std::string_view name;
+  std::string_view reason;
+};
+constexpr std::array kOwnReasons = {
+    OwnReason{"stop_sequence", "stop"},
+    OwnReason{"pause_turn", "stop"},
+    OwnReason{"model_context_window_exceeded", "length"},
+};
+
 std::string_view stop_reason(const Terminal& terminal) {
+  for (const auto& [name, reason] : kOwnReasons) {
+    if (terminal.raw_reason == name && terminal.reason == reason) return name;
+  }
+  if (terminal.reason == "stop" && !json_member(terminal.details, "stop_sequence").empty()) {
+    return "stop_sequence";
+  }
   if (terminal.reason == "length") return "max_tokens";
   if (terminal.reason == "tool_calls") return "tool_use";
   if (terminal.reason == "content_filter") return "refusal";
@@ -121,7 +139,10 @@ void MessagesFace::write_stop(std::string& out, const Job& job) {
   if (begin(out, "message_delta")) {
     out.append(",\"delta\":{\"stop_reason\":");
     append_json_string(out, stop_reason(job.log.terminal()));
-    out.append(",\"stop_sequence\":null},\"usage\":");
+    out.append(",\"stop_sequence\":");
+    const std::string_view sequence = json_member(job.log.terminal().details, "stop_sequence");
+    append_json_line(out, sequence.empty() ? "null" : sequence);
+    out.append("},\"usage\":");
     append_usage(out, job.usage());
     out.append(kObjectEnd);
   }

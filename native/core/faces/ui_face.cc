@@ -44,10 +44,13 @@ void UiFace::keep_alive(std::string& out) {
 // --- the life of the message
 
 void UiFace::open(std::string& out) {
-  if (begin(out, "start")) {
+  if (frames_.next()) {
+    out.append(options_.envelope.empty() ? "id: 1\n" : "id: 1.0\n");
+    out.append("data: {\"type\":\"start\"");
     append_text_member(out, "messageId", options_.id);
     out.append(kObjectEnd);
   }
+  out.append(options_.envelope);
   write_plain(out, "start-step");
 }
 

@@ -41,6 +41,10 @@ void PipelineCore::abort(ItemId item, Nanos now) {
   pump(now);
 }
 
+void PipelineCore::hold(const std::vector<BatchId>& batches) {
+  for (const BatchId batch : batches) slots_.acquire(batch);
+}
+
 void PipelineCore::batch_done(BatchId batch, Nanos now) {
   advance(now);
   if (slots_.release(batch)) pump(now);

@@ -78,6 +78,11 @@ class PipelineCore : public Machine {
   /// Removes an item that waits in any stage. No effect once it is dispatched.
   void abort(ItemId item, Nanos now);
 
+  /// Takes slots for batches that the caller has dispatched itself, under ids beyond those of the
+  /// pipeline. The caller keeps within `max_concurrency`, and dispatches only while it knows the
+  /// pipeline to have no item.
+  void hold(const std::vector<BatchId>& batches);
+
   /// Frees the slot of a dispatched batch, whose items the pipeline no longer knows then. Unknown
   /// batches are ignored.
   void batch_done(BatchId batch, Nanos now);

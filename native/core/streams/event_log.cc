@@ -191,6 +191,10 @@ bool EventLog::set_head(AnswerHead head) {
   return true;
 }
 
+void EventLog::replace_head(AnswerHead head) {
+  head_ = head.empty() ? nullptr : std::make_shared<const AnswerHead>(std::move(head));
+}
+
 const AnswerHead& EventLog::head() const {
   static const AnswerHead kUnknown;
   return head_ == nullptr ? kUnknown : *head_;
@@ -200,12 +204,25 @@ void EventLog::own_arena() {
   if (arena_.use_count() > 1) arena_ = std::make_shared<Arena>(*arena_);
 }
 
-bool EventLog::begin_attempt() {
-  if (ended()) return false;
-  ++attempt_;
+bool EventLog::begin_attempt(std::uint64_t attempt) {
+  if (ended() || attempt <= attempt_) return false;
+  attempt_ = attempt;
   arena_ = std::make_shared<Arena>(arena_->total);
   head_.reset();
   return true;
+}
+
+bool EventLog::skip_to(std::uint64_t seq) {
+  if (ended() || seq <= entry_count()) return false;
+  arena_ = std::make_shared<Arena>(arena_->total);
+  arena_->trimmed = seq - 1;
+  return true;
+}
+
+void EventLog::set_calls_before(std::uint32_t calls) {
+  if (trimmed() == 0 || !arena_->calls.empty() || arena_->calls_before == calls) return;
+  own_arena();
+  arena_->calls_before = calls;
 }
 
 bool EventLog::reopen() {
@@ -263,7 +280,7 @@ TokenRun EventLog::copy_from(std::uint64_t seq) const {
 
 void EventLog::restore(std::uint64_t attempt, TokenRun run, AnswerHead head) {
   attempt_ = attempt;
-  head_ = head.empty() ? nullptr : std::make_shared<const AnswerHead>(std::move(head));
+  replace_head(std::move(head));
   arena_ = std::make_shared<Arena>(arena_->total);
   Arena& arena = *arena_;
   arena.text = std::move(run.text);
@@ -331,6 +348,11 @@ EventLog::Resolved EventLog::resolve(std::string_view cursor) const {
   const bool lost = id->attempt == attempt_ && id->seq > entry_count() && id->seq < terminal_seq();
   if (lost) return {start(), true};
   return catch_up({id->attempt, id->seq + 1});
+}
+
+bool EventLog::is_ahead(std::string_view cursor) const {
+  const std::optional<EventId> id = parse_event_id(cursor);
+  return id && *id > latest() && id->attempt <= attempt_ + 1;
 }
 
 EventLog::Resolved EventLog::catch_up(Position position) const {

@@ -107,6 +107,7 @@ class EventLog {
   struct Position {
     std::uint64_t attempt = 1;
     std::uint64_t next_seq = 1;
+    friend bool operator==(const Position&, const Position&) = default;
   };
 
   /// The position for a client's cursor.
@@ -143,12 +144,15 @@ class EventLog {
   bool append(std::string_view text) { return append(Entry{.text = text}); }
 
   /// Appends an event of the given type; `data` is a JSON object. Returns false, and does
-  /// nothing, once the log has ended, or when the log has had `kTypesMax` types already.
+  /// nothing, once the log has ended, or when the log has had `kTypesMax` types already. Readers
+  /// pass over events of the empty type, which only take up an id.
   bool append_typed(std::string_view type, std::string_view data);
 
   /// Sets the head of this attempt's answer. Returns false, and does nothing, once the log has
   /// ended, has an entry in this attempt, or has a head.
   bool set_head(AnswerHead head);
+  /// Sets the head at any time, in place of another.
+  void replace_head(AnswerHead head);
   [[nodiscard]] bool has_head() const { return head_ != nullptr; }
   /// All members are empty while there is none.
   [[nodiscard]] const AnswerHead& head() const;
@@ -161,7 +165,16 @@ class EventLog {
   }
 
   /// Starts the next attempt and discards the text. False once the log has ended.
-  bool begin_attempt();
+  bool begin_attempt() { return begin_attempt(attempt_ + 1); }
+  /// Starts a later attempt. False, with no effect, for one that is not later.
+  bool begin_attempt(std::uint64_t attempt);
+
+  /// Moves on to the given seq, which is not before the next entry's: the entries up to it are
+  /// missing. They count as trimmed, and so do those before them. False once the log has ended.
+  bool skip_to(std::uint64_t seq);
+  /// Of a log that has skipped entries: it had this many tool calls before those that it has.
+  /// Ignored once it has one.
+  void set_calls_before(std::uint32_t calls);
 
   /// Starts the next attempt of a log that has ended, and discards text and ending. False, with no
   /// effect, while it has not ended.
@@ -177,6 +190,8 @@ class EventLog {
   [[nodiscard]] bool end_published() const { return ended() && !held_; }
   /// Only when `ended()`.
   [[nodiscard]] const Terminal& terminal() const { return *terminal_; }
+  /// The id of the terminal event, were it appended now.
+  [[nodiscard]] EventId terminal_id() const { return {attempt_, terminal_seq()}; }
 
   [[nodiscard]] std::uint64_t attempt() const { return attempt_; }
   /// Entries of this attempt, trimmed ones included.
@@ -208,6 +223,10 @@ class EventLog {
 
   /// Fills a new log with the entries of an attempt, as `copy_from` gave them, and its head.
   void restore(std::uint64_t attempt, TokenRun run, AnswerHead head = {});
+
+  /// Whether a client's cursor may be one of a log that has more events than this one: it lies
+  /// beyond the log, in this attempt or the next.
+  [[nodiscard]] bool is_ahead(std::string_view cursor) const;
 
   /// Reserves ids for tokens that this log has lost but readers may have received. The id of the
   /// terminal event is larger by `count`; a cursor in between lies beyond the log.

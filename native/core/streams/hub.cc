@@ -70,6 +70,8 @@ void JobHub::restore(JobHandle handle, JobOptions options, RestoredJob restored,
 }
 
 void JobHub::start(JobHandle handle, std::string_view members, Nanos now) {
+  if (delay(handle, [=, this, m = std::string(members)](Nanos at) { start(handle, m, at); }))
+    return;
   if (Job* const job = find(handle)) start_job(*job, members, now);
 }
 
@@ -128,6 +130,7 @@ void JobHub::note_begun(Job& job, Nanos now) {
 }
 
 void JobHub::set_head(JobHandle handle, const AnswerHead& head, Nanos now) {
+  if (delay(handle, [=, this](Nanos at) { set_head(handle, head, at); })) return;
   Job* const job = find(handle);
   if (job == nullptr || !job->log.set_head(head)) return;
   journal_.note_token(*job, now);
@@ -138,7 +141,8 @@ void JobHub::set_head(JobHandle handle, const AnswerHead& head, Nanos now) {
 
 void JobHub::append_typed(JobHandle handle, std::string_view type, std::string_view data) {
   Job* const job = find(handle);
-  if (job != nullptr && job->log.append_typed(type, data)) touch(*job);
+  if (job == nullptr || job->replica != nullptr) return;
+  if (job->log.append_typed(type, data)) touch(*job);
 }
 
 void JobHub::reopen(JobHandle handle, Nanos now) {
@@ -160,6 +164,7 @@ void JobHub::reopen(JobHandle handle, Nanos now) {
 }
 
 void JobHub::finish(JobHandle handle, Terminal terminal, Nanos now) {
+  if (delay(handle, [=, this](Nanos at) { finish(handle, terminal, at); })) return;
   if (Job* const job = find(handle)) finish_job(*job, std::move(terminal), now);
 }
 
@@ -200,10 +205,28 @@ void JobHub::release_end(Job& job, Nanos now) {
   publish_end(job, now);
 }
 
+void JobHub::record_to(JobJournal* journal, HubJournal::Options pace) {
+  if (pace.retention == kNever) pace.retention = options_.retention;
+  journal_.record_to(journal, pace);
+}
+
 void JobHub::recorded(std::uint64_t batch, bool written, Nanos now) {
-  for (const JobHandle handle : journal_.recorded(batch, written, now)) {
+  for (const JobHandle handle : journal_.recorded(batch, written, now).endings) {
     if (Job* const job = find(handle)) release_end(*job, now);
   }
+}
+
+void JobHub::recorded(std::uint64_t batch, const std::vector<JobOutcome>& outcomes, Nanos now) {
+  const HubJournal::Settled settled = journal_.recorded(batch, outcomes, now);
+  for (const JobHandle handle : settled.endings) {
+    if (Job* const job = find(handle)) release_end(*job, now);
+  }
+  for (const JobHandle handle : settled.fenced) fence(handle, now);
+}
+
+void JobHub::rewind(JobHandle handle, EventLog::Position next, Nanos now) {
+  Job* const job = find(handle);
+  if (job != nullptr && journal_.records(*job)) journal_.rewind(*job, next, now);
 }
 
 void JobHub::unrecord(JobHandle handle, Nanos now) {
@@ -222,22 +245,40 @@ void JobHub::purge(JobHandle handle, Nanos now) {
   Job* const job = find(handle);
   if (job == nullptr) return;
   journal_.note_purged(*job, now);
-  unlink_copies(*job);
-  if (job->source != nullptr) leave_source(*job);
-  if (!job->followers.empty()) {
-    const std::string message = "The answer that this job shared was dropped before its end.";
-    finish_followers(*job, failure("answer_dropped", message, "server_error"), now);
-  }
-  const std::vector<Subscriber*> subscribers = job->subscribers;
-  for (Subscriber* subscriber : subscribers) {
-    subscriber->remove(*job);
-    // A fan-in subscriber goes on with its other jobs.
-    if (!subscriber->has_jobs() || subscriber->broken()) {
-      close(subscriber->handle(), "purged", now);
-    }
-  }
-  jobs_.erase(handle);
+  erase(*job, "purged", now);
   observer_.on_purged(handle);
+}
+
+void JobHub::fence(JobHandle handle, Nanos now) {
+  Job* const job = find(handle);
+  if (job == nullptr) return;
+  journal_.note_purged(*job, now);
+  const bool told = job->log.end_published();
+  if (!job->log.ended()) observer_.on_sealed(handle);
+  erase(*job, "fenced", now);
+  observer_.on_fenced(handle, told);
+}
+
+// Removes the job; its subscribers end with `reason`.
+void JobHub::erase(Job& job, std::string_view reason, Nanos now) {
+  unlink_copies(job);
+  if (job.source != nullptr) leave_source(job);
+  if (!job.followers.empty()) {
+    const std::string message = "The answer that this job shared was dropped before its end.";
+    finish_followers(job, failure("answer_dropped", message, "server_error"), now);
+  }
+  const std::vector<Subscriber*> subscribers = job.subscribers;
+  for (Subscriber* subscriber : subscribers) {
+    subscriber->remove(job);
+    // A fan-in subscriber goes on with its other jobs.
+    if (!subscriber->has_jobs() || subscriber->broken()) close(subscriber->handle(), reason, now);
+  }
+  const std::unique_ptr<ReplicaState> replica = std::move(job.replica);
+  jobs_.erase(job.handle);
+  if (replica == nullptr) return;
+  for (const SubscriberHandle subscriber : replica->attaching) {
+    if (attaching_.erase(subscriber) > 0) observer_.on_subscriber_end(subscriber, reason);
+  }
 }
 
 bool JobHub::is_open(JobHandle handle) const {
@@ -278,7 +319,15 @@ void JobHub::run_job_timers(Job& job, Nanos now) {
     const std::string message = "The job took longer than its max_wall_ms.";
     finish_job(job, failure("wall_time_exceeded", message, "timeout_error"), now);
   } else if (job.grace_deadline <= now) {
-    finish_job(job, cancelled("client_disconnected"), now);
+    if (job.options.report_abandoned) {
+      job.grace_deadline = kNever;
+      arm(job);
+      observer_.on_abandoned(job.handle);
+    } else {
+      finish_job(job, cancelled("client_disconnected"), now);
+    }
+  } else if (job.replica != nullptr && job.replica->idle_deadline <= now) {
+    purge(job.handle, now);
   } else {
     arm(job);  // it fired early: the deadline had moved
   }
@@ -288,7 +337,7 @@ void JobHub::run_job_timers(Job& job, Nanos now) {
 // moves along with the producer, so that the queue between the two stays bounded. Subscribers of
 // followers count, and those of the job that receives copies.
 void JobHub::update_window(Job& job) {
-  if (job.log.ended() || job.source != nullptr) return;
+  if (job.log.ended() || job.source != nullptr || job.replica != nullptr) return;
   std::uint64_t lag = job.lag();
   for (const Job* follower : job.followers) lag = std::max(lag, follower->lag());
   const std::uint64_t reach = job.appended() + options_.stream_capacity;

@@ -28,7 +28,19 @@ struct HubOptions {
   std::size_t batch_bytes_max = 16u << 10;      // of the frames in one batch
   Nanos record_interval = HubJournal::kInterval;
   Nanos record_retry = HubJournal::kRetryDelay;
-  Nanos hold_max = 5 * kSecond;  // the longest that an ending waits for the journal
+  Nanos hold_max = 5 * kSecond;      // the longest that an ending waits for the journal
+  Nanos replica_idle = 5 * kSecond;  // without a reader, before an open replica is purged
+};
+
+/// An event of a replica's log, in its place.
+struct ReplicaEntry {
+  Entry entry = {};
+  /// An event of its own type, with `entry.text` as its data.
+  std::string_view type = {};
+  /// Of kToolCall and kToolArguments: the index of the call.
+  std::uint32_t call = 0;
+  /// An event of a kind that is unknown here: it takes up its id.
+  bool is_unknown = false;
 };
 
 /// Receives the events of a hub, on the executor's thread. Must not call the hub.
@@ -45,12 +57,20 @@ class HubObserver {
   /// The log takes no more events. Before `on_ended`, which may wait for the journal.
   virtual void on_sealed(JobHandle /*job*/) {}
   virtual void on_purged(JobHandle job) = 0;
+  /// The grace of a job with JobOptions::report_abandoned has passed without a reader.
+  virtual void on_abandoned(JobHandle /*job*/) {}
+  /// A replica has been read up to its end for the first time.
+  virtual void on_loaded(JobHandle /*job*/) {}
+  /// The job was forgotten as `JobHub::fence` says. `told`: its ending had been published.
+  virtual void on_fenced(JobHandle /*job*/, bool /*told*/) {}
   /// The first event of a subscriber. `finished`: its cursors were at the end of their jobs, and no
   /// event follows.
   virtual void on_subscriber_open(SubscriberHandle subscriber, bool finished) = 0;
+  /// The only event of a subscriber that gets its frames at once; `frames` may be moved from.
+  virtual void on_subscriber_whole(SubscriberHandle /*subscriber*/, std::string& /*frames*/) {}
   /// `batch` may be moved from; the hub uses it again after the call.
   virtual void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) = 0;
-  /// The last event of a subscriber: "finished", "stalled" or "purged".
+  /// The last event of a subscriber: "finished", "stalled", "purged", "fenced" or "unreachable".
   virtual void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) = 0;
 };
 
@@ -68,6 +88,10 @@ class HubObserver {
 ///   window depends on the subscribers of both. A job that receives copies is not copied itself.
 /// - A job with a record is written to the journal. Its subscribers receive the terminal event only
 ///   after the journal has committed it, or after `hold_max`.
+///
+/// - A replica has no producer here: another process writes its log, and a follower of that log
+///   (core/replication) appends what it reads. It has no limits; without a reader it is purged
+///   after `replica_idle`. Subscribers of a new replica attach once it has been read up to its end.
 ///
 /// Jobs that refer to each other do so while neither has ended; the first that ends or is purged
 /// clears both references.
@@ -125,8 +149,17 @@ class JobHub final : public Machine {
 
   /// Jobs with a record are written to `journal` from now on; nullptr: no longer.
   void record_to(JobJournal* journal) { journal_.record_to(journal); }
+  /// As above, at another pace; a retention that is unset is the hub's.
+  void record_to(JobJournal* journal, HubJournal::Options pace);
   /// The journal has committed the batch with this number, or has failed and receives it again.
   void recorded(std::uint64_t batch, bool written, Nanos now);
+  /// The outcome of the batch for each of its jobs, as `HubJournal::recorded` takes it. Fenced jobs
+  /// are forgotten.
+  void recorded(std::uint64_t batch, const std::vector<JobOutcome>& outcomes, Nanos now);
+  /// Entries that the journal has not committed.
+  [[nodiscard]] std::uint64_t unrecorded_tokens() const { return journal_.unwritten(); }
+  /// As `HubJournal::rewind`.
+  void rewind(JobHandle handle, EventLog::Position next, Nanos now);
   /// Writes pending changes, and removes purged jobs, in the next turn.
   void hasten_records() { journal_.hasten(); }
   /// Whether everything is written, or the journal has just failed.
@@ -138,6 +171,44 @@ class JobHub final : public Machine {
   void restore(JobHandle handle, JobOptions options, RestoredJob restored, Nanos now);
   /// Whether the job has ended and its terminal event waits for the journal.
   [[nodiscard]] bool holds(JobHandle handle) const;
+
+  /// A new replica. Of `options` the id, `whole`, `kind`, `prompt_tokens` and `retention` count.
+  /// @param wait_max how long a cursor ahead of the log waits, see ReplicaState::wait_max
+  /// @param age since the creation of the job
+  void replicate(JobHandle handle, JobOptions options, Nanos wait_max, Nanos age, Nanos now);
+  // For the follower of its log. Calls for a job that is no open replica do nothing.
+  /// Begins an attempt after this one; for this one, or an earlier one, sets its members alone.
+  void begin_replica_attempt(JobHandle handle, std::uint64_t attempt, std::string_view members);
+  void append_replica(JobHandle handle, const ReplicaEntry& entry, Nanos now);
+  /// The entries up to `seq`, without it, are missing: they count as trimmed.
+  void skip_replica(JobHandle handle, std::uint64_t seq);
+  void set_replica_head(JobHandle handle, AnswerHead head);
+  void set_replica_spans(JobHandle handle, const JobSpans& spans);
+  void end_replica(JobHandle handle, ReplicaEnding ending, Nanos now);
+  /// It has been read up to its end.
+  void load_replica(JobHandle handle, Nanos now);
+  /// The other side could be read for another `span`.
+  void answer_replica(JobHandle handle, Nanos span);
+  /// Forgets the replica; its subscribers end with `reason`.
+  void drop_replica(JobHandle handle, std::string_view reason, Nanos now);
+  /// Announces `adopt`: from now on commands for the replica wait for it. False, with no effect, if
+  /// it is no open replica.
+  bool begin_adoption(JobHandle handle);
+  /// Makes an open replica a job of this hub that continues its log, from the given attempt on; its
+  /// wall time begins now. Commands that have waited follow.
+  /// @param skip_ids as `EventLog::skip_ids`
+  /// @returns false, with no effect but the loss of these commands, if it is no open replica or is
+  ///   in a later attempt
+  [[nodiscard]] bool adopt(JobHandle handle, JobOptions options, std::uint64_t attempt,
+                           std::uint64_t skip_ids, Nanos now);
+  /// Whether the job is a replica that has not ended.
+  [[nodiscard]] bool is_open_replica(JobHandle handle) const;
+  /// Whether the job is a replica that `load_replica` has not reported.
+  [[nodiscard]] bool is_loading(JobHandle handle) const;
+  /// The latest event of its log; `1-0` for an unknown job.
+  [[nodiscard]] EventId latest(JobHandle handle) const;
+  /// Forgets a job that another process owns: it appends no more, its subscribers are cut off.
+  void fence(JobHandle handle, Nanos now);
 
   /// Whether the job is known and has not ended.
   [[nodiscard]] bool is_open(JobHandle handle) const;
@@ -157,8 +228,12 @@ class JobHub final : public Machine {
   /// @param face the protocol of its frames, nullptr for native ones. Such a subscriber reads from
   ///   the beginning of its logs, whatever its cursors, and ends as "purged" where one of them is
   ///   unknown or has lost its beginning.
+  /// @param at_once a subscriber with native frames whose jobs have ended, with short logs, gets
+  /// all
+  ///   of them by `on_subscriber_whole` in place of every other event, and is unknown afterwards.
   void attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
-              const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face = nullptr);
+              const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face = nullptr,
+              bool at_once = false);
   /// The subscriber has consumed its batch. In frames mode a first such call, without a batch, lets
   /// the first batch go.
   void acknowledge(SubscriberHandle handle, Nanos now);
@@ -197,6 +272,24 @@ class JobHub final : public Machine {
   void finish_job(Job& job, Terminal terminal, Nanos now);
   void publish_end(Job& job, Nanos now);
   void release_end(Job& job, Nanos now);
+  void erase(Job& job, std::string_view reason, Nanos now);
+
+  // hub_replicas.cc
+  [[nodiscard]] Job* open_replica(JobHandle handle) const;
+  /// Commands for a replica have no effect, or wait for its adoption.
+  /// @returns false, with no effect, for another job
+  template <typename Command>
+  bool delay(JobHandle handle, Command command) {
+    Job* const job = find(handle);
+    if (job == nullptr || job->replica == nullptr) return false;
+    if (job->replica->adopting) job->replica->commands.push_back(std::move(command));
+    return true;
+  }
+  bool delay_attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
+                    const std::vector<Cursor>& cursors, std::unique_ptr<Face>& face);
+  void attach_delayed(Job& job, Nanos now);
+  void watch_readers(Job& job, Nanos now);
+
   // hub_followers.cc
   void finish_followers(Job& source, const Terminal& terminal, Nanos now);
   void leave_source(Job& follower);
@@ -219,11 +312,21 @@ class JobHub final : public Machine {
   void arm(const Subscriber& subscriber, Nanos now);
   void run_timers(Subscriber& subscriber, Nanos now);
   void flush(Subscriber& subscriber, Nanos now);
+  bool send_whole(SubscriberHandle handle, bool fan_in, const std::vector<Cursor>& cursors,
+                  Subscriber::Limits limits, Nanos now);
   void close(SubscriberHandle handle, std::string_view reason, Nanos now);
   void forget(SubscriberHandle handle, Nanos now);
   void look_for_readers(Job& job, Nanos now);
 
   [[nodiscard]] EventLog new_log(const JobOptions& options);
+
+  /// A subscriber that attaches once its replicas are loaded.
+  struct DelayedAttach {
+    Subscriber::Mode mode;
+    bool fan_in;
+    std::vector<Cursor> cursors;
+    std::unique_ptr<Face> face;
+  };
 
   HubOptions options_;
   HubObserver& observer_;
@@ -231,6 +334,7 @@ class JobHub final : public Machine {
   JobTable jobs_;
   HubJournal journal_;
   std::unordered_map<SubscriberHandle, std::unique_ptr<Subscriber>> subscribers_;
+  std::unordered_map<SubscriberHandle, DelayedAttach> attaching_;
   TimerQueue<TimerKey> timers_;
   Subscriber::Batch batch_;  // scratch: a token costs no allocation
   std::string copy_data_;    // scratch

@@ -17,7 +17,14 @@ JobSpans spans_of(const Job& job) {
           .ended = span_of(job, job.ended_at)};
 }
 
-JobChange change_of(const Job& job) {
+}  // namespace
+
+Job* HubJournal::find(JobHandle handle) const {
+  const auto found = jobs_.find(handle);
+  return found == jobs_.end() ? nullptr : found->second.get();
+}
+
+JobChange HubJournal::change_of(const Job& job) const {
   const EventLog& log = job.log;
   JobChange change;
   change.record = job.options.record;
@@ -36,19 +43,31 @@ JobChange change_of(const Job& job) {
   // The log of a long job loses its oldest tokens one by one; the record loses them in larger
   // steps. Tokens that were trimmed before they were written leave a hole; all tokens before it go,
   // too.
-  constexpr std::uint64_t kTrimStep = 1024;
   const bool hole = change.tokens.first_seq > from;
-  change.trims = next_attempt || hole || log.trimmed() >= job.trimmed_recorded + kTrimStep;
+  change.trims = next_attempt || hole || log.trimmed() >= job.trimmed_recorded + options_.trim_step;
   if (log.ended() && !job.end_recorded) change.terminal = log.terminal();
   change.skipped_ids = log.skipped_ids();
+  if (!replicated_) return change;
+  change.job = job.handle;
+  change.job_id = job.options.job_id;
+  change.written = job.recorded;
+  change.next_seq = log.entry_count() + 1;
+  if (!change.terminal) return change;
+  change.ended_at = job.ended_at;
+  change.retention = job.options.retention.value_or(options_.retention);
+  change.ending = job.ending();
   return change;
 }
 
-}  // namespace
-
-Job* HubJournal::find(JobHandle handle) const {
-  const auto found = jobs_.find(handle);
-  return found == jobs_.end() ? nullptr : found->second.get();
+std::uint64_t HubJournal::unwritten() const {
+  std::uint64_t count = 0;
+  for (const auto& [handle, job] : jobs_) {
+    if (!records(*job)) continue;
+    const std::uint64_t next = job->log.entry_count() + 1;
+    const bool same = job->recorded.attempt == job->log.attempt();
+    count += same ? next - std::min(next, job->recorded.next_seq) : next - 1;
+  }
+  return count;
 }
 
 void HubJournal::note_due(Job& job, Nanos due) {
@@ -67,6 +86,9 @@ void HubJournal::note_purged(const Job& job, Nanos now) {
 void HubJournal::advance(Nanos now) {
   if (next_deadline() > now) return;
   due_ = kNever;
+  for (; !delayed_.empty() && delayed_.front().due <= now; delayed_.pop_front()) {
+    pending_.push_back(delayed_.front().job);
+  }
   std::vector<JobChange> changes;
   for (const JobHandle handle : std::exchange(pending_, {})) {
     Job* const job = find(handle);
@@ -78,6 +100,7 @@ void HubJournal::advance(Nanos now) {
                           {job->log.attempt(), job->log.entry_count() + 1},
                           changes.back().trims ? job->log.trimmed() : job->trimmed_recorded,
                           job->log.has_head(),
+                          job->started_at != kNever,
                           job->log.ended()});
   }
   for (const std::uint64_t record : purged_) {
@@ -87,37 +110,66 @@ void HubJournal::advance(Nanos now) {
   }
   purged_in_flight_ = purged_.size();
   if (changes.empty()) return;
+  left_ = now;
   in_flight_batch_ = ++batches_;
   journal_->on_changes(in_flight_batch_, std::move(changes));
 }
 
-std::vector<JobHandle> HubJournal::recorded(std::uint64_t batch, bool written, Nanos now) {
-  std::vector<JobHandle> endings;
-  if (batch != in_flight_batch_) return endings;
+HubJournal::Settled HubJournal::recorded(std::uint64_t batch, bool written, Nanos now) {
+  if (written) return recorded(batch, {}, now);
+  if (batch != in_flight_batch_) return {};
   in_flight_batch_ = 0;
-  failed_ = !written;
-  if (written) {
-    purged_.erase(purged_.begin(),
-                  purged_.begin() + static_cast<std::ptrdiff_t>(purged_in_flight_));
-  }
+  failed_ = true;
   purged_in_flight_ = 0;
+  for (const InFlight& each : std::exchange(in_flight_, {})) {
+    if (Job* const job = find(each.job)) note(*job, now);
+  }
+  // Newer changes wait as well: the journal has just failed.
+  due_ = now + options_.retry_delay;
+  return {};
+}
+
+HubJournal::Settled HubJournal::recorded(std::uint64_t batch,
+                                         const std::vector<JobOutcome>& outcomes, Nanos now) {
+  if (batch != in_flight_batch_) return {};
+  in_flight_batch_ = 0;
+  failed_ = false;
+  purged_.erase(purged_.begin(),
+                purged_.begin() + static_cast<std::ptrdiff_t>(std::exchange(purged_in_flight_, 0)));
+  std::unordered_map<std::uint64_t, const JobOutcome*> others;
+  for (const JobOutcome& outcome : outcomes) others.emplace(outcome.record, &outcome);
+  Settled settled;
   for (const InFlight& each : std::exchange(in_flight_, {})) {
     Job* const job = find(each.job);
     if (job == nullptr) continue;
-    if (!written) {
-      note(*job, now);
-      continue;
+    const auto other = others.find(job->options.record);
+    const bool written = other == others.end() || other->second->kind == JobOutcome::Kind::kWritten;
+    if (written) {
+      job->recorded = each.next;
+      job->trimmed_recorded = each.trimmed;
+      job->head_recorded = each.head;
+      job->started_recorded = each.started;
+      job->end_recorded = each.ended;
+      if (each.ended) settled.endings.push_back(each.job);
+    } else if (other->second->kind == JobOutcome::Kind::kMoved) {
+      rewind(*job, other->second->next, now);
+    } else if (other->second->kind == JobOutcome::Kind::kFenced) {
+      settled.fenced.push_back(each.job);
+    } else {
+      failed_ = true;
+      // A newer change, which may have made it pending again, waits as well.
+      std::erase(pending_, each.job);
+      job->record_pending = true;
+      delayed_.push_back({each.job, now + options_.retry_delay});
     }
-    job->recorded = each.next;
-    job->trimmed_recorded = each.trimmed;
-    job->head_recorded = each.head;
-    job->started_recorded = job->started_at != kNever;
-    job->end_recorded = each.ended;
-    if (each.ended) endings.push_back(each.job);
   }
-  // Newer changes wait as well: the journal has just failed.
-  if (!written) due_ = now + options_.retry_delay;
-  return endings;
+  return settled;
+}
+
+void HubJournal::rewind(Job& job, EventLog::Position next, Nanos now) {
+  job.recorded = next;
+  job.end_recorded = false;
+  note(job, now);
 }
 
 }  // namespace sluice

@@ -6,6 +6,16 @@
 
 namespace sluice {
 
+namespace {
+
+// Of the logs whose frames are given at once. Short: the main thread copies and sends them.
+constexpr std::size_t kWholeLogsMax = 8u << 10;
+// Of their frames, which are longer than the text: an entry of a few bytes has a frame of a
+// hundred.
+constexpr std::size_t kWholeFramesMax = 64u << 10;
+
+}  // namespace
+
 Subscriber* JobHub::find_subscriber(SubscriberHandle handle) {
   const auto found = subscribers_.find(handle);
   return found == subscribers_.end() ? nullptr : found->second.get();
@@ -18,7 +28,10 @@ void JobHub::touch(Subscriber& subscriber) {
 }
 
 void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
-                    const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face) {
+                    const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face,
+                    bool at_once) {
+  // One that waits for its replica is served as it goes.
+  if (delay_attach(handle, mode, fan_in, cursors, face)) return;
   const Subscriber::Limits limits{
       .batch_bytes_max = options_.batch_bytes_max,
       .batch_events_max =
@@ -27,6 +40,10 @@ void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
       .stall = options_.stall,
   };
   const bool needs_all = face != nullptr;
+  if (at_once && !needs_all && mode == Subscriber::Mode::kFrames &&
+      send_whole(handle, fan_in, cursors, limits, now)) {
+    return;
+  }
   auto subscriber = std::make_unique<Subscriber>(handle, mode, fan_in, options_.retry_ms, limits,
                                                  now, std::move(face));
   std::size_t added = 0;
@@ -47,11 +64,34 @@ void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
   subscriber->for_each_job([&](Job& job) {
     job.subscribers.push_back(subscriber.get());
     job.grace_deadline = kNever;
+    if (job.replica != nullptr) job.replica->idle_deadline = kNever;
     touch(job);
   });
   arm(*subscriber, now);
   touch(*subscriber);
   subscribers_.emplace(handle, std::move(subscriber));
+}
+
+// Gives a subscriber all frames of its jobs, if they are one batch and its last.
+bool JobHub::send_whole(SubscriberHandle handle, bool fan_in, const std::vector<Cursor>& cursors,
+                        Subscriber::Limits limits, Nanos now) {
+  limits.batch_bytes_max = kWholeFramesMax;
+  Subscriber subscriber(handle, Subscriber::Mode::kFrames, fan_in, options_.retry_ms, limits, now);
+  std::size_t log_bytes = 0;
+  for (const Cursor& cursor : cursors) {
+    Job* const job = find(cursor.job);
+    if (job == nullptr) continue;
+    log_bytes += job->log.retained_bytes();
+    if (!job->log.end_published() || log_bytes > kWholeLogsMax) return false;
+    subscriber.add(*job, cursor.last_event_id);
+  }
+  if (!subscriber.has_jobs() || subscriber.finished()) return false;
+  subscriber.acknowledge(now);
+  batch_.clear();
+  subscriber.take(batch_, now);
+  if (!batch_.last) return false;
+  observer_.on_subscriber_whole(handle, batch_.frames);
+  return true;
 }
 
 void JobHub::acknowledge(SubscriberHandle handle, Nanos now) {
@@ -71,7 +111,16 @@ void JobHub::progress(SubscriberHandle handle, Nanos now) {
 }
 
 void JobHub::detach(SubscriberHandle handle, Nanos now) {
-  forget(handle, now);
+  const auto delayed = attaching_.find(handle);
+  if (delayed == attaching_.end()) {
+    forget(handle, now);
+    return;
+  }
+  const std::vector<Cursor> cursors = std::move(delayed->second.cursors);
+  attaching_.erase(delayed);
+  for (const Cursor& cursor : cursors) {
+    if (Job* const job = find(cursor.job)) watch_readers(*job, now);
+  }
 }
 
 void JobHub::close(SubscriberHandle handle, std::string_view reason, Nanos now) {
@@ -94,6 +143,7 @@ void JobHub::forget(SubscriberHandle handle, Nanos now) {
 // A job without a reader is cancelled after its grace.
 void JobHub::look_for_readers(Job& job, Nanos now) {
   if (!job.subscribers.empty() || job.holds > 0) return;
+  if (job.replica != nullptr) watch_readers(job, now);
   if (job.log.ended() || !job.options.cancel_on_disconnect) return;
   job.grace_deadline = deadline_after(now, job.options.disconnect_grace);
   arm(job);
@@ -104,6 +154,7 @@ void JobHub::hold(JobHandle handle) {
   if (job == nullptr) return;
   ++job->holds;
   job->grace_deadline = kNever;
+  if (job->replica != nullptr) job->replica->idle_deadline = kNever;
 }
 
 void JobHub::release(JobHandle handle, Nanos now) {

@@ -38,9 +38,9 @@ void append_ms(std::string& out, Nanos span) {
   append_json_decimal(out, static_cast<double>(span) / static_cast<double>(kMillisecond));
 }
 
-std::string_view status_name(const Job& job) {
-  if (job.status == Job::Status::kQueued) return "queued";
-  if (job.status == Job::Status::kRunning) return "running";
+std::string_view status_name(const Job& job, bool final) {
+  if (job.status == Job::Status::kQueued && !final) return "queued";
+  if (job.status == Job::Status::kRunning && !final) return "running";
   return status_of(job.log.terminal().kind);
 }
 
@@ -102,7 +102,8 @@ Usage Job::usage() const {
 }
 
 Nanos Job::next_deadline() const {
-  return std::min({grace_deadline, wall_deadline, purge_deadline, hold_deadline});
+  const Nanos idle_deadline = replica == nullptr ? kNever : replica->idle_deadline;
+  return std::min({grace_deadline, wall_deadline, purge_deadline, hold_deadline, idle_deadline});
 }
 
 std::uint64_t Job::lag() const {
@@ -155,7 +156,21 @@ std::string_view event_type(const Job& job, const EventLog::Event& event) {
   return names.error;
 }
 
+JobEnding Job::ending() const {
+  const EventLog::Event event{EventLog::EventKind::kTerminal, log.terminal_id()};
+  JobEnding ending{.type = std::string(event_type(*this, event)), .usage = usage()};
+  append_event_data(ending.data, event);
+  append_state(ending.state, {.final = true}, ended_at);
+  return ending;
+}
+
 void Job::append_event_data(std::string& out, const EventLog::Event& event) const {
+  const bool is_foreign_ending = replica != nullptr && !replica->ending_data.empty() &&
+                                 event.kind == EventLog::EventKind::kTerminal;
+  if (is_foreign_ending) {
+    out.append(replica->ending_data);
+    return;
+  }
   out.append(data_prefix);
   switch (event.kind) {
     case EventLog::EventKind::kEntry:
@@ -263,11 +278,11 @@ void Job::append_gap_data(std::string& out, std::string_view requested) const {
 }
 
 void Job::append_state(std::string& out, StateParts parts, Nanos now) const {
-  out.append("{\"status\":\"").append(status_name(*this));
+  out.append("{\"status\":\"").append(status_name(*this, parts.final));
   out.append("\",\"attempt\":");
   append_json_number(out, log.attempt());
   out.append(",\"last_event_id\":\"");
-  append_event_id(out, log.latest());
+  append_event_id(out, parts.final ? log.terminal_id() : log.latest());
   out.append("\",");
   append_usage(out, usage());
   out.push_back(',');

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +17,7 @@ class Subscriber;
 
 using JobHandle = std::uint64_t;
 
+struct JobEnding;
 struct RestoredJob;
 
 /// The kind of work that a log belongs to. It names the id and the events: `job_id` and
@@ -24,6 +27,9 @@ enum class JobKind : std::uint8_t { kJob, kWorkflow, kCrawl };
 struct JobOptions {
   std::string job_id = {};
   bool cancel_on_disconnect = true;
+  /// Where it would be cancelled for want of readers, it is reported as abandoned instead, see
+  /// `HubObserver::on_abandoned`.
+  bool report_abandoned = false;
   Nanos disconnect_grace = 30 * kSecond;
   Nanos wall_time_max = 300 * kSecond;
   std::uint64_t prompt_tokens = 0;  // used where the provider reports no usage
@@ -47,6 +53,20 @@ struct JobOptions {
 struct StateParts {
   bool answer = false;  ///< text, and reasoning, refusal, tool_calls where there are any
   bool items = false;   ///< the entries in their order
+  bool final = false;   ///< of a log that has ended: as it is once the ending is published
+};
+
+/// The part of a job that is a replica: another process writes its log.
+struct ReplicaState {
+  bool loaded = false;           // it has been read up to its end once
+  Nanos answered = 0;            // the time in which the other side could be read
+  Nanos wait_max = 0;            // of `answered`, that a cursor ahead of the log waits
+  Nanos idle_deadline = kNever;  // its purge, while it has no reader
+  std::string ending_data;       // of the terminal event, as its writer has it; empty before that
+  bool adopting = false;         // it becomes a job of this hub; commands wait for that
+  std::vector<std::function<void(Nanos now)>> commands = {};  // that wait
+  /// Subscribers that attach once it is loaded.
+  std::vector<std::uint64_t> attaching;
 };
 
 /// One job of a hub. The hub decides when its state changes; this class formats the state.
@@ -86,6 +106,9 @@ struct Job {
   bool record_pending = false;   // it has unwritten changes
   Nanos hold_deadline = kNever;  // until then the terminal event waits for the journal
 
+  /// Set by the hub while another process writes the log, and after its ending.
+  std::unique_ptr<ReplicaState> replica;
+
   // --- subscribers and flow control; set by the hub
   std::vector<Subscriber*> subscribers;
   std::uint32_t holds = 0;            // readers that do not subscribe yet, or never
@@ -119,6 +142,9 @@ struct Job {
   /// An event of the log as an SSE frame. The last frame is kept, so that an event is encoded once
   /// for all subscribers at the head of the log. Valid until the next call.
   [[nodiscard]] std::string_view frame(const EventLog::Event& event);
+
+  /// The ending as a journal gives it to other processes. Only when the log has ended.
+  [[nodiscard]] JobEnding ending() const;
 
   /// Appends the data of a `gap`; `requested` is the cursor that the client sent, empty for none.
   void append_gap_data(std::string& out, std::string_view requested) const;

@@ -19,6 +19,14 @@ struct JobSpans {
   Nanos ended = kNever;
 };
 
+/// An ending as all processes show it.
+struct JobEnding {
+  std::string type = {};   // of the SSE event
+  std::string data = {};   // of the SSE event
+  std::string state = {};  // JSON without text, as `HubObserver::on_ended` receives it
+  Usage usage = {};
+};
+
 /// The changes of one job since it was last written.
 struct JobChange {
   std::uint64_t record = 0;
@@ -34,15 +42,49 @@ struct JobChange {
   bool whole = false;         // JobOptions::whole
   std::optional<Terminal> terminal;
   std::uint64_t skipped_ids = 0;  // ids skipped before the terminal event's
+
+  // --- for a journal that other processes read, see JobJournal::is_replicated; else unset
+  std::uint64_t job = 0;  // its handle
+  std::string job_id;
+  EventLog::Position written;  // what the journal has ends before it
+  std::uint64_t next_seq = 1;  // behind the last entry of the attempt
+  Nanos ended_at = kNever;
+  Nanos retention = kNever;  // from the end; kNever: unlimited
+  JobEnding ending;          // with `terminal`
+};
+
+/// What has become of the changes of one job.
+struct JobOutcome {
+  enum class Kind : std::uint8_t {
+    kWritten,  ///< Committed.
+    kFailed,   ///< To be given again after a delay.
+    kMoved,    ///< To be given again at once: the journal has what comes before `next`.
+    kFenced,   ///< Another process owns the job.
+  };
+  std::uint64_t record = 0;
+  Kind kind = Kind::kWritten;
+  EventLog::Position next = {};  // of kMoved
 };
 
 /// A persistent store of job records. Called on the hub's executor.
 class JobJournal {
  public:
   virtual ~JobJournal() = default;
-  /// Commits all changes or none, and reports that by `JobHub::recorded` with this number, from a
+  /// Commits the changes, and reports the outcome by `JobHub::recorded` with this number, from a
   /// later command: the hub must not be called from here. One batch is in flight at a time.
   virtual void on_changes(std::uint64_t batch, std::vector<JobChange> changes) = 0;
+  /// Whether other processes read the records: changes then have all their members. A constant.
+  [[nodiscard]] virtual bool is_replicated() const { return false; }
+};
+
+/// An ending that another process has written, as its replicas show it.
+struct ReplicaEnding {
+  Terminal terminal;
+  JobSpans spans;
+  AnswerHead head;
+  std::uint64_t skipped_ids = 0;
+  std::string type = {};  // of the SSE event
+  std::string data = {};  // of the SSE event
 };
 
 /// A job as restored from the journal.

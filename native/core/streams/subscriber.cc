@@ -32,6 +32,18 @@ Subscriber::Subscriber(SubscriberHandle handle, Mode mode, bool fan_in, std::uin
       quiet_since_(now) {}
 
 void Subscriber::add(Job& job, std::string_view cursor) {
+  if (face_ == nullptr && job.replica != nullptr && !job.log.ended() && job.log.is_ahead(cursor)) {
+    const EventId seen = *parse_event_id(cursor);
+    const EventLog::Position next{seen.attempt, seen.seq + 1};
+    members_.push_back({.job = &job,
+                        .next = next,
+                        .acknowledged = next,
+                        .choice = static_cast<std::uint32_t>(members_.size()),
+                        .requested = std::string(cursor),
+                        .waiting = true,
+                        .answered_at = job.replica->answered});
+    return;
+  }
   const std::string_view from = face_ == nullptr ? cursor : std::string_view();
   const EventLog::Resolved resolved = job.log.resolve(from);
   const bool gap_due = resolved.gap && face_ == nullptr;
@@ -44,6 +56,28 @@ void Subscriber::add(Job& job, std::string_view cursor) {
                       .gap_due = gap_due});
 }
 
+// Whether the member's cursor is still ahead of the log, and may stay so.
+bool Subscriber::waits(const Member& member) {
+  if (!member.waiting) return false;
+  const Job& job = *member.job;
+  const EventId seen = seen_before(member.next);
+  const EventLog& log = job.log;
+  const bool reached = log.attempt() > seen.attempt ||
+                       (log.attempt() == seen.attempt && log.entry_count() >= seen.seq);
+  if (reached || log.end_published() || job.replica == nullptr) return false;
+  return job.replica->answered - member.answered_at < job.replica->wait_max;
+}
+
+// The end of a wait: the cursor counts as it does in a log that has all its events.
+void Subscriber::settle(Member& member) {
+  if (!member.waiting || waits(member)) return;
+  const EventLog::Resolved resolved = member.job->log.resolve(member.requested);
+  member.waiting = false;
+  member.next = member.acknowledged = resolved.position;
+  member.gap_due = resolved.gap;
+  if (!resolved.gap) member.requested.clear();
+}
+
 void Subscriber::remove(const Job& job) {
   std::erase_if(members_, [&job](const Member& member) { return member.job == &job; });
   broken_ = broken_ || face_ != nullptr;
@@ -51,13 +85,14 @@ void Subscriber::remove(const Job& job) {
 
 bool Subscriber::finished() const {
   return std::all_of(members_.begin(), members_.end(), [](const Member& member) {
-    return !member.gap_due && member.job->log.at_end(member.acknowledged);
+    return !member.gap_due && !member.waiting && member.job->log.at_end(member.acknowledged);
   });
 }
 
 bool Subscriber::has_news() const {
   if (!opened_ && mode_ == Mode::kFrames) return true;
   return std::any_of(members_.begin(), members_.end(), [](const Member& member) {
+    if (member.waiting) return !waits(member);
     return member.gap_due || !member.job->log.is_latest(member.next);
   });
 }
@@ -103,7 +138,7 @@ void Subscriber::take(Batch& batch, Nanos now) {
     return;
   }
   batch.last = std::all_of(members_.begin(), members_.end(), [](const Member& member) {
-    return !member.gap_due && member.job->log.at_end(member.next);
+    return !member.gap_due && !member.waiting && member.job->log.at_end(member.next);
   });
   in_flight_ = true;
   quiet_since_ = now;
@@ -123,6 +158,8 @@ void Subscriber::take_for_face(Member& member, Batch& batch, std::size_t& events
 }
 
 void Subscriber::take_from(Member& member, Batch& batch) {
+  settle(member);
+  if (member.waiting) return;
   const EventLog& log = member.job->log;
   const EventLog::Resolved here = log.catch_up(member.next);
   if (here.gap && !member.gap_due) {
@@ -141,6 +178,7 @@ void Subscriber::take_from(Member& member, Batch& batch) {
     const EventLog::Event event = log.read(member.next);
     if (event.kind == EventLog::EventKind::kNone) return;
     member.next.next_seq = event.id.seq + 1;
+    if (event.kind == EventLog::EventKind::kTyped && event.type.empty()) continue;
     if (mode_ == Mode::kFrames && !fan_in_) {
       batch.frames.append(member.job->frame(event));
       continue;

@@ -19,6 +19,9 @@ using SubscriberHandle = std::uint64_t;
 /// Turns log events into batches, one in flight at a time: events that arrive while the client is
 /// busy go into the next batch together.
 ///
+/// A cursor ahead of a replica's log waits until the log gets there, ends or begins a later
+/// attempt, or until `ReplicaState::wait_max` has passed.
+///
 /// A subscriber with a face has the frames of another protocol. It reads from the beginning of its
 /// logs, and is `broken` where it cannot: a face has no gaps.
 ///
@@ -107,8 +110,12 @@ class Subscriber {
     std::uint32_t choice;             // the place of its job when it was added
     std::string requested = {};       // the client's cursor, until its gap is announced
     bool gap_due = false;
+    bool waiting = false;   // `requested` is ahead of the log
+    Nanos answered_at = 0;  // ReplicaState::answered when it began to wait
   };
 
+  static bool waits(const Member& member);
+  static void settle(Member& member);
   void open(Batch& batch);
   void take_from(Member& member, Batch& batch);
   void take_for_face(Member& member, Batch& batch, std::size_t& events_left);

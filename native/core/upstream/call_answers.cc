@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/json_writer.h"
 #include "core/upstream/call_usage.h"
 
 namespace sluice {
@@ -64,7 +65,8 @@ void CallAnswers::append_text(Share& share, const Entry& entry, Nanos now) {
   share.held.push_back({std::string(entry.text), std::string(entry.aux)});
   release(share, bytes - pending, end != std::string_view::npos, now);
   if (end == std::string_view::npos || share.settled) return;
-  share.held.clear();
+  for (const HeldText& held : std::exchange(share.held, {})) share.stop_sequence.append(held.text);
+  share.stop_sequence.resize(pending);
   share.stopped = true;
   share.reason = FinishReason::kStop;
   share.raw_reason = name_of(FinishReason::kStop);
@@ -223,6 +225,11 @@ void CallAnswers::end(Share& share, Nanos now) {
   Terminal terminal;
   terminal.reason = name_of(ends_in_calls ? FinishReason::kToolCalls : *share.reason);
   terminal.raw_reason = share.raw_reason;
+  if (share.stopped) {
+    terminal.details = "{\"stop_sequence\":";
+    append_json_string(terminal.details, share.stop_sequence);
+    terminal.details.push_back('}');
+  }
   terminal.usage = usage_of(share);
   hub_.finish(share.job, std::move(terminal), now);
 }

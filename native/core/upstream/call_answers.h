@@ -71,6 +71,7 @@ class CallAnswers {
     StopMatcher matcher = {};
     std::vector<HeldText> held = {};  // text that may begin a stop string, from its entry on
     bool stopped = false;             // at a stop string: what follows does not count
+    std::string stop_sequence = {};   // that string
     std::uint64_t entries = 0;
     bool has_calls = false;
     std::optional<FinishReason> reason = {};

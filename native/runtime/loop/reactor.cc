@@ -1,11 +1,15 @@
 // The reactor's loop: drain the mailbox, advance what is due, sleep until the next deadline.
 #include "runtime/loop/reactor.h"
 
+#include <cstddef>
 #include <cstdlib>
 
 namespace sluice {
 
 namespace {
+
+// So many gathered commands do not wait for the end of their turn.
+constexpr std::size_t kGatheredMax = 32;
 
 // Aborts: the loop cannot be set up only if the process is out of descriptors or memory at
 // start-up, and the caller has no way to continue.
@@ -41,10 +45,27 @@ bool Reactor::post(Command command) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return false;
   incoming_.push_back(std::move(command));
-  // Sent under the lock: the loop closes the handle under the same lock, so it is still open here.
+  send_wake();
+  return true;
+}
+
+bool Reactor::gather(Command command) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return false;
+  incoming_.push_back(std::move(command));
+  if (incoming_.size() >= kGatheredMax) send_wake();
+  return true;
+}
+
+void Reactor::wake() {
+  const std::lock_guard lock(mutex_);
+  if (!stopped_ && !incoming_.empty()) send_wake();
+}
+
+// Sent under the lock: the loop closes the handle under the same lock, so it is still open here.
+void Reactor::send_wake() {
   if (!wake_pending_) uv_async_send(wake_.get());
   wake_pending_ = true;
-  return true;
 }
 
 void Reactor::add(std::shared_ptr<Machine> machine) {

@@ -28,6 +28,13 @@ class Reactor final : public Executor {
   ~Reactor() override;
 
   bool post(Command command) override;
+
+  /// As `post`, but without waking the thread for a command of its own: `wake` follows at the end
+  /// of the poster's turn, and wakes it once for all of them. A long turn does not hold back many.
+  bool gather(Command command);
+
+  /// Wakes the thread for gathered commands. Any thread.
+  void wake();
   void add(std::shared_ptr<Machine> machine) override;
   void remove(const Machine* machine) override;
 
@@ -46,6 +53,7 @@ class Reactor final : public Executor {
 
  private:
   void run();
+  void send_wake();
   void drain();
   void arm();
 

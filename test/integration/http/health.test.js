@@ -49,6 +49,10 @@ test('metrics count endings, tokens, streams and what is in the queue', async ()
   expect(await value('sluice_tokens_total')).toBe(2);
   expect(await value('sluice_job_ttft_seconds_count')).toBe(1);
   expect(await value('sluice_job_duration_seconds_count')).toBe(2);
+  expect(await value('sluice_job_overhead_seconds_count')).toBe(2);
+  expect(await value('sluice_job_output_token_seconds_count')).toBe(1);
+  const cancels = 'sluice_http_responses_total{route="/v1/jobs/:id/cancel",status="200"}';
+  expect(await value(cancels)).toBe(1);
   expect((await get('/metrics')).headers.get('content-type')).toMatch(/^text\/plain/);
 });
 

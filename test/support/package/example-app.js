@@ -37,12 +37,13 @@ export async function runIn(app, [file, ...args]) {
  * Starts a server that prints its address.
  * @param {string} app
  * @param {string[]} args the file to run, and its arguments
+ * @param {NodeJS.ProcessEnv} [more] variables of its environment
  * @returns {Promise<{origin: string, stop: () => Promise<void>}>}
  */
-export async function startIn(app, [file, ...args]) {
+export async function startIn(app, [file, ...args], more = {}) {
   const server = spawn(process.execPath, [join(app, file), ...args], {
     cwd: app,
-    env: { ...env, PORT: '0' },
+    env: { ...env, PORT: '0', ...more },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exit = once(server, 'exit');

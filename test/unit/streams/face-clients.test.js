@@ -247,10 +247,10 @@ describe('the UI message stream', () => {
       { kind: 'tool_call', text: 'call_1', aux: 'weather' },
       { kind: 'tool_arguments', text: '{"city":' },
     ];
-    expect((await messageOf(broken, complete('length'))).parts).toMatchObject([
-      { type: 'step-start' },
-      { type: 'tool-weather', state: 'output-error', rawInput: '{"city":' },
-    ]);
+    const [, call] = (await messageOf(broken, complete('length'))).parts;
+    expect(call).toMatchObject({ type: 'tool-weather', state: 'output-error' });
+    // ai 6 keeps the text of what is no JSON as `rawInput`, ai 7 as `input`.
+    expect(call.rawInput ?? call.input).toBe('{"city":');
   });
 });
 

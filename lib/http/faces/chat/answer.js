@@ -1,4 +1,5 @@
 /** Composes whole answers of the chat and completion endpoints from the items of logs. Pure functions. */
+import { ExactNumber } from '../../../internal/util/exact-json.js';
 
 /** @typedef {import('../../../streams/types.js').AnswerItem} AnswerItem */
 /** @typedef {import('../../../streams/types.js').JobState} JobState */
@@ -19,7 +20,9 @@ function joinDelta(whole, piece, name = '') {
   if (typeof whole === 'string' && typeof piece === 'string' && !NAMES.has(name)) {
     return whole + piece;
   }
-  const objects = [whole, piece].every((each) => typeof each === 'object' && each !== null);
+  const objects = [whole, piece].every(
+    (each) => typeof each === 'object' && each !== null && !(each instanceof ExactNumber),
+  );
   if (!objects || Array.isArray(piece)) return piece ?? whole;
   const joined = { ...whole };
   for (const [key, value] of Object.entries(piece)) {

@@ -27,7 +27,7 @@ import { joinOrphan, ready, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '
 /**
  * @typedef {object} ChatDeps
  * @property {import('../../../jobs/admission/admission.js').Admission} admission
- * @property {import('../../../jobs/execution/lifecycle.js').JobLifecycle} lifecycle
+ * @property {import('../../../jobs/job-directory.js').JobDirectory} directory
  * @property {import('../calls.js').FaceCalls} calls
  * @property {{reasoningField: import('./answer.js').ReasoningField}} options
  */
@@ -43,9 +43,7 @@ const DIALECTS = {
  * @param {ChatDeps} deps
  * @returns {import('../../router.js').Routes}
  */
-export function chatRoutes({ admission, lifecycle, calls, options }) {
-  const { jobs } = lifecycle;
-
+export function chatRoutes({ admission, directory, calls, options }) {
   /**
    * @param {ChatFace['dialect']} dialect
    * @param {JobRecord[]} records
@@ -101,7 +99,7 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     if (stream && !calls.open.hasRoom(principal)) throw overloaded();
     const request = { path: PATHS[dialect], digest };
     const how = { dialect, stream, includeUsage, startedAt, request };
-    const orphan = joinOrphan(calls, req, res, principal, request);
+    const orphan = await joinOrphan(calls, req, res, principal, request);
     if (orphan !== undefined) {
       await answer(res, [orphan, ...orphan.peers], how);
       return;
@@ -171,7 +169,7 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
 
   /** @type {Handle} */
   async function read(req, res, { params: { id = '' }, query, access: { principal } }) {
-    const record = jobs.get(jobIdOf('chatcmpl-', id), principal);
+    const record = await directory.find(jobIdOf('chatcmpl-', id), principal);
     const face = faceOf(record, 'chat');
     if (record === undefined || face === undefined) throw completionNotFound(id);
     const stream = query.stream === 'true';
@@ -189,7 +187,7 @@ export function chatRoutes({ admission, lifecycle, calls, options }) {
     });
   }
 
-  const body = /** @type {const} */ ('json');
+  const body = /** @type {const} */ ('exact-json');
   return {
     [PATHS.chat]: { POST: { handle: chat, body, digest: true } },
     '/v1/chat/completions/:id': { GET: { handle: read, head: false } },

@@ -13,7 +13,7 @@ export function embeddingRoutes({ embeddings }) {
   /** @type {import('../../router.js').Handle} */
   async function create(_req, res, { access, body }) {
     const startedAt = performance.now();
-    const signal = departureOf(res);
+    const { signal } = departureOf(res);
     try {
       const { answer, entries } = await embeddings.create(body, { access, signal });
       setHeaders(res, rateLimitHeaders(entries));
@@ -27,5 +27,5 @@ export function embeddingRoutes({ embeddings }) {
     }
   }
 
-  return { '/v1/embeddings': { POST: { handle: create, body: 'json' } } };
+  return { '/v1/embeddings': { POST: { handle: create, body: 'exact-json' } } };
 }

@@ -1,4 +1,5 @@
 /** Composes whole answers and errors of Anthropic's Messages API. Pure functions. */
+import { parseExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {import('../../../streams/types.js').JobState} JobState */
 /** @typedef {import('../../../streams/types.js').AnswerItem} AnswerItem */
@@ -8,6 +9,16 @@ const STOP_REASONS = {
   length: 'max_tokens',
   tool_calls: 'tool_use',
   content_filter: 'refusal',
+};
+
+/**
+ * Reasons of this API that an upstream gave, and the reason of the job that each became.
+ * @type {Record<string, string>}
+ */
+const OWN_REASONS = {
+  stop_sequence: 'stop',
+  pause_turn: 'stop',
+  model_context_window_exceeded: 'length',
 };
 
 /** @type {Record<number, string>} */
@@ -25,7 +36,7 @@ const ERROR_TYPES = {
 /** @param {string} json @returns {unknown} `{}` for arguments that are no JSON */
 function parsed(json) {
   try {
-    return JSON.parse(json);
+    return parseExact(json);
   } catch {
     return {};
   }
@@ -87,16 +98,24 @@ function usageOf({
   };
 }
 
+/** @param {JobState} state @returns {string} */
+function stopReason({ reason = '', raw_reason: raw = '', stop_sequence: sequence }) {
+  if (Object.hasOwn(OWN_REASONS, raw) && OWN_REASONS[raw] === reason) return raw;
+  if (reason === 'stop' && sequence !== undefined) return 'stop_sequence';
+  return STOP_REASONS[reason] ?? 'end_turn';
+}
+
 /**
  * @param {{id: string, model: string}} facts `model` as requested; the upstream's name goes before it
  * @param {JobState} state with items
  */
-export function messagesAnswer({ id, model }, { items = [], head = {}, reason = '', usage }) {
+export function messagesAnswer({ id, model }, state) {
+  const { items = [], head = {}, stop_sequence: sequence = null, usage } = state;
   return {
     ...{ id, type: 'message', role: 'assistant', model: head.model ?? model },
     content: contentOf(items),
-    stop_reason: STOP_REASONS[reason] ?? 'end_turn',
-    stop_sequence: null,
+    stop_reason: stopReason(state),
+    stop_sequence: sequence,
     usage: usageOf(usage),
   };
 }

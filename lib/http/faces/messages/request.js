@@ -2,6 +2,7 @@
 import { badRequest } from '../../../internal/util/http-error.js';
 import { checkBody } from '../chat/request.js';
 import { schemaCheck } from '../../../internal/util/request-schema.js';
+import { stringifyExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {Record<string, any>} Block of the content of a message */
 /** @typedef {Record<string, any>} Message of chat completions */
@@ -139,7 +140,7 @@ function assistantMessages(content) {
     .map(({ id, name, input }) => ({
       id,
       type: 'function',
-      function: { name, arguments: JSON.stringify(input ?? {}) },
+      function: { name, arguments: stringifyExact(input ?? {}) },
     }));
   if (said.length === 0 && calls.length === 0) return [];
   return [
@@ -151,17 +152,29 @@ function assistantMessages(content) {
   ];
 }
 
+/**
+ * The instructions of a request. A conversation does not keep them: each turn has its own.
+ * @param {Record<string, any>} body
+ * @param {Reading} how
+ * @returns {{first: Message[], members: {instructions?: string}}}
+ */
+function systemOf({ system, sluice }, how) {
+  if (system === undefined) return { first: [], members: {} };
+  const content = contentOf(system, 'system', how);
+  if (sluice?.conversation_id === undefined || typeof content !== 'string') {
+    return { first: [{ role: 'system', content }], members: {} };
+  }
+  return { first: [], members: { instructions: content } };
+}
+
 /** @param {Record<string, any>} body @param {Reading} how @returns {Message[]} */
-function chatMessages({ system, messages }, how) {
-  const first =
-    system === undefined ? [] : [{ role: 'system', content: contentOf(system, 'system', how) }];
-  const rest = messages.flatMap((/** @type {any} */ { role, content }, /** @type {number} */ i) => {
+function chatMessages({ messages }, how) {
+  return messages.flatMap((/** @type {any} */ { role, content }, /** @type {number} */ i) => {
     const at = `messages[${i}].content`;
     if (role === 'assistant') return assistantMessages(content);
     if (role === 'system') return [{ role, content: contentOf(content, at, how) }];
     return userMessages(content, at, how);
   });
-  return [...first, ...rest];
 }
 
 /** @param {Record<string, any>} tool @param {number} i @param {Reading} how */
@@ -228,10 +241,12 @@ export function readMessagesRequest(body, how) {
   const { tools, tool_choice: choice, stop_sequences: stop, metadata, top_p } = checked;
   const effort = effortOf(checked);
   const beta = how.beta === undefined ? undefined : String(how.beta);
+  const { first, members } = systemOf(checked, how);
   return {
     request: {
       model: checked.model,
-      messages: chatMessages(checked, how),
+      messages: [...first, ...chatMessages(checked, how)],
+      ...members,
       max_tokens: checked.max_tokens,
       temperature: checked.temperature,
       ...(stop?.length > 0 && { stop }),
@@ -263,5 +278,7 @@ export function readMessagesRequest(body, how) {
  */
 export function readCountRequest(body) {
   const checked = checkBody(checkCount, body);
-  return { messages: chatMessages(checked, { isStrict: false }), tools: checked.tools };
+  const how = { isStrict: false };
+  const messages = [...systemOf(checked, how).first, ...chatMessages(checked, how)];
+  return { messages, tools: checked.tools };
 }

@@ -54,7 +54,7 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
     const how = { stream, startedAt, request: { path: PATH, digest } };
     const face = { dialect: 'messages', model: request.model };
     const record =
-      joinOrphan(calls, req, res, access.principal, how.request) ??
+      (await joinOrphan(calls, req, res, access.principal, how.request)) ??
       (
         await submitFaced(admission, req, res, {
           ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
@@ -73,7 +73,7 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
     sendJson(res, 200, { input_tokens: tokens, estimated: true });
   }
 
-  const body = /** @type {const} */ ('json');
+  const body = /** @type {const} */ ('exact-json');
   return {
     [PATH]: { POST: { handle: create, body, digest: true } },
     [`${PATH}/count_tokens`]: { POST: { handle: count, body } },

@@ -8,6 +8,7 @@ import { interpretResponse } from './request.js';
 import { joinOrphan, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '../submit.js';
 import { overloaded } from '../../../jobs/errors.js';
 import { sendJson } from '../../respond.js';
+import { stringifyExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -53,13 +54,14 @@ function noPrevious(message) {
  * @param {object} deps
  * @param {import('../../../jobs/admission/admission.js').Admission} deps.admission
  * @param {import('../../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+ * @param {import('../../../jobs/job-directory.js').JobDirectory} deps.directory
  * @param {import('../../routes/jobs.js').JobsPort} deps.jobs
  * @param {import('../calls.js').FaceCalls} deps.calls
  * @param {{responses: {ttlMs: number, maxCount: number, maxBytes: number},
  *   unsupportedTools: 'refuse' | 'drop'}} deps.options
  * @returns {import('../../router.js').Routes}
  */
-export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
+export function responseRoutes({ admission, lifecycle, directory, jobs, calls, options }) {
   const { hub } = calls;
   const stored = new StoredResponses(lifecycle, options.responses);
 
@@ -77,7 +79,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
       tail,
       model: face.model ?? record.model,
       created: Math.floor(record.createdAtMs / 1000),
-      envelope: JSON.stringify(face.envelope),
+      envelope: stringifyExact(face.envelope),
       reasoningSummary: face.summary,
       background: face.background,
       after,
@@ -99,18 +101,18 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
    * A stored response of the caller.
    * @param {string} id
    * @param {string} principal
-   * @returns {{record: JobRecord, face: ResponseFace} | undefined}
+   * @returns {Promise<{record: JobRecord, face: ResponseFace} | undefined>}
    */
-  function find(id, principal) {
-    const record = lifecycle.jobs.get(jobIdOf('resp_', id), principal);
+  async function find(id, principal) {
+    const record = await directory.find(jobIdOf('resp_', id), principal);
     const face = /** @type {ResponseFace | undefined} */ (faceOf(record, 'responses'));
     const isKept = record !== undefined && face?.store === true && !stored.isEvicted(record);
     return isKept ? { record, face } : undefined;
   }
 
   /** @param {Context} context */
-  function foundBy({ params: { id = '' }, access: { principal } }) {
-    const found = find(id, principal);
+  async function foundBy({ params: { id = '' }, access: { principal } }) {
+    const found = await find(id, principal);
     if (found === undefined) throw responseNotFound(id);
     return found;
   }
@@ -132,7 +134,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
    */
   async function chain(id, principal) {
     if (id === undefined) return [];
-    const found = find(id, principal);
+    const found = await find(id, principal);
     if (found === undefined) {
       throw noPrevious(`No stored response ${JSON.stringify(id.slice(0, 100))}.`);
     }
@@ -156,7 +158,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
       items.map(async (item, i) => {
         if (!isReference(item)) return item;
         const tail = /^[a-z]+_(.{24})_/.exec(String(item.id))?.[1] ?? '';
-        const found = find(`resp_${tail}`, principal);
+        const found = await find(`resp_${tail}`, principal);
         const output = found && (await describe(found.record, found.face)).output;
         const all = [...(output ?? []), ...inputItems(found?.face.input ?? [], tail)];
         const named = all.find(({ id }) => id === item.id);
@@ -208,7 +210,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
     if (asked.stream && !calls.open.hasRoom(access.principal)) throw overloaded();
     const request = { path: PATH, digest };
     const record =
-      joinOrphan(calls, req, res, access.principal, request) ??
+      (await joinOrphan(calls, req, res, access.principal, request)) ??
       (await submit(req, res, context, asked));
     if (record === undefined) return;
     const face = /** @type {ResponseFace} */ (faceOf(record, 'responses'));
@@ -225,7 +227,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   /** @type {Handle} */
   async function read(req, res, context) {
     const startedAt = performance.now();
-    const { record, face } = foundBy(context);
+    const { record, face } = await foundBy(context);
     const { query } = context;
     if (query.stream !== 'true') {
       const response = await describe(record, face);
@@ -247,8 +249,8 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   /** @type {Handle} */
   async function cancel(_req, res, context) {
     const startedAt = performance.now();
-    const { record, face } = foundBy(context);
-    lifecycle.cancel(record, 'client_request');
+    const { record, face } = await foundBy(context);
+    await directory.cancel(record, 'client_request');
     const response = await describe(record, face);
     setFaceHeaders(res, startedAt, record);
     sendJson(res, 200, response);
@@ -256,14 +258,14 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
 
   /** @type {Handle} */
   async function remove(_req, res, context) {
-    const { record } = foundBy(context);
+    const { record } = await foundBy(context);
     await jobs.delete(record.id, { principal: record.principal });
     sendJson(res, 200, { id: context.params.id, object: 'response', deleted: true });
   }
 
   /** @type {Handle} */
   async function list(_req, res, context) {
-    const { record, face } = foundBy(context);
+    const { record, face } = await foundBy(context);
     const { limit = String(LIST_LIMIT), order = 'desc', after } = context.query;
     if (
       typeof limit !== 'string' ||
@@ -293,7 +295,7 @@ export function responseRoutes({ admission, lifecycle, jobs, calls, options }) {
   }
 
   return {
-    [PATH]: { POST: { handle: create, body: 'json', digest: true } },
+    [PATH]: { POST: { handle: create, body: 'exact-json', digest: true } },
     '/v1/responses/:id': { GET: { handle: read, head: false }, DELETE: { handle: remove } },
     '/v1/responses/:id/cancel': { POST: { handle: cancel } },
     '/v1/responses/:id/input_items': { GET: { handle: list } },

@@ -9,7 +9,28 @@ import { faceOf } from '../ids.js';
  * @property {string} chat the client's id
  * @property {string | null} model as requested
  * @property {string} [message_id] of the assistant's message that the answer continues
+ * @property {Record<string, any>[]} [earlier] the parts that this message has
  * @property {boolean} [delivered] whether a reader of the chat has had its ending
+ */
+
+/**
+ * The job of a chat.
+ * @typedef {object} ChatJob
+ * @property {JobRecord} record
+ * @property {string} [body] digest of its request
+ * @property {boolean} delivered whether a reader of the chat has had its ending
+ */
+
+/**
+ * The jobs of UI chats, of this process or of all processes of a deployment.
+ * @typedef {object} ChatsPort
+ * @property {(principal: string, chat: string) =>
+ *   ChatJob | undefined | Promise<ChatJob | undefined>} get
+ * @property {(record: JobRecord, chat: string, body: string, current?: JobRecord) =>
+ *   Promise<{record: JobRecord, body: string} | undefined>} set makes `record` the chat's job in place of
+ *   `current`; resolves with another job that the chat has got meanwhile, and changes nothing then
+ * @property {(record: JobRecord) => void | Promise<void>} setDelivered a reader of the chat has had the
+ *   ending of its job
  */
 
 /** @param {string} principal @param {string} chat */
@@ -17,12 +38,11 @@ const keyOf = (principal, chat) => JSON.stringify([principal, chat]);
 
 /**
  * The job of each UI chat: its last one, while it is kept. Main thread; lives as long as its lifecycle.
+ * @implements {ChatsPort}
  */
 export class UiChats {
   /** @type {Map<string, {record: JobRecord, body?: string}>} */
   #chats = new Map();
-  /** Work of `alone` that has not ended, the last of each chat. @type {Map<string, Promise<any>>} */
-  #work = new Map();
   #lifecycle;
 
   /** @param {import('../../../jobs/execution/lifecycle.js').JobLifecycle} lifecycle */
@@ -31,7 +51,7 @@ export class UiChats {
     // Those of an earlier process, oldest first.
     for (const record of lifecycle.jobs.all()) {
       const face = /** @type {UiFace | undefined} */ (faceOf(record, 'ui'));
-      if (face !== undefined) this.set(record, face.chat);
+      if (face !== undefined) this.#chats.set(keyOf(record.principal, face.chat), { record });
     }
     lifecycle.on('purged', (record) => {
       const face = /** @type {UiFace | undefined} */ (faceOf(record, 'ui'));
@@ -41,35 +61,32 @@ export class UiChats {
     });
   }
 
-  /**
-   * @param {JobRecord} record the chat's job from now on
-   * @param {string} chat
-   * @param {string} [body] of its request
-   */
-  set(record, chat, body) {
+  /** @type {ChatsPort['set']} */
+  async set(record, chat, body) {
     this.#chats.set(keyOf(record.principal, chat), { record, body });
+    return undefined;
   }
 
-  /**
-   * @param {string} principal
-   * @param {string} chat
-   */
+  /** @type {ChatsPort['get']} */
   get(principal, chat) {
-    return this.#chats.get(keyOf(principal, chat));
+    const found = this.#chats.get(keyOf(principal, chat));
+    return found && { ...found, delivered: isDelivered(found.record) };
   }
 
-  /**
-   * @param {JobRecord} record
-   * @returns {boolean} whether a reader of the chat has had its ending, also in an earlier process
-   */
-  isDelivered(record) {
-    return /** @type {UiFace | undefined} */ (faceOf(record, 'ui'))?.delivered === true;
-  }
-
-  /** @param {JobRecord} record whose ending a reader of the chat has had */
+  /** @type {ChatsPort['setDelivered']} */
   setDelivered(record) {
-    if (!this.isDelivered(record)) this.#lifecycle.changeFace(record, { delivered: true });
+    if (!isDelivered(record)) this.#lifecycle.changeFace(record, { delivered: true });
   }
+}
+
+/** @param {JobRecord} record @returns {boolean} whether a reader has had its ending, also in an earlier process */
+const isDelivered = (record) =>
+  /** @type {UiFace | undefined} */ (faceOf(record, 'ui'))?.delivered === true;
+
+/** Work on chats, one piece after the other for each. Main thread. */
+export class ChatTurns {
+  /** Work that has not ended, the last of each chat. @type {Map<string, Promise<any>>} */
+  #work = new Map();
 
   /**
    * Runs `work` after what was given for the same chat before: of two requests at once the second finds

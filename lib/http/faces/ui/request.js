@@ -2,6 +2,7 @@
 import { badRequest } from '../../../internal/util/http-error.js';
 import { checkBody, divide } from '../chat/request.js';
 import { schemaCheck } from '../../../internal/util/request-schema.js';
+import { stringifyExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {Record<string, any>} Part of a UIMessage */
 /** @typedef {Record<string, any>} Message of chat completions */
@@ -10,6 +11,7 @@ import { schemaCheck } from '../../../internal/util/request-schema.js';
  * @typedef {object} UiRequest
  * @property {string} chat id of the chat
  * @property {string | undefined} messageId of the assistant's message that the answer continues
+ * @property {Part[] | undefined} earlier the parts that this message has
  * @property {Record<string, any>} request the members that the gateway interprets
  * @property {Record<string, unknown>} passed
  * @property {object} [options] of the job, unchecked: the member `sluice`
@@ -70,14 +72,14 @@ function toolOf({ type, toolName, toolCallId, state, input, rawInput, output, er
   if (name === undefined || (state !== 'output-available' && state !== 'output-error')) {
     return undefined;
   }
-  const given = JSON.stringify(input ?? rawInput ?? {});
+  const given = stringifyExact(input ?? rawInput ?? {});
   const said = state === 'output-error' ? errorText : output;
   return {
     call: { id: toolCallId, type: 'function', function: { name, arguments: given } },
     result: {
       role: 'tool',
       tool_call_id: toolCallId,
-      content: typeof said === 'string' ? said : JSON.stringify(said ?? null),
+      content: typeof said === 'string' ? said : stringifyExact(said ?? null),
     },
   };
 }
@@ -137,9 +139,11 @@ export function readUiRequest(body) {
   const last = rest.messages.at(-1);
   const messages = rest.messages.flatMap(messagesOf);
   const { request, passed, options } = divide({ ...rest, messages });
+  const continues = last.role === 'assistant';
   return {
     chat: id,
-    messageId: last.role === 'assistant' ? last.id : undefined,
+    messageId: continues ? last.id : undefined,
+    earlier: continues ? last.parts : undefined,
     ...{ request, passed, options },
   };
 }

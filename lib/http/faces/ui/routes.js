@@ -2,7 +2,9 @@
  * `/v1/ui/chat`, as the AI SDK's `useChat` uses it: each chat has one job at a time, which a reload
  * resumes and `stop` ends.
  */
-import { UiChats } from './chats.js';
+import { CURSOR, earlierFrames } from './earlier-steps.js';
+import { ChatTurns } from './chats.js';
+import { digestOf } from '../../middleware/body.js';
 import { badRequest } from '../../../internal/util/http-error.js';
 import { cursorOf } from '../../routes/streams.js';
 import { faceOf, tailOf } from '../ids.js';
@@ -10,6 +12,7 @@ import { overloaded } from '../../../jobs/errors.js';
 import { readUiRequest } from './request.js';
 import { sendJson, sendNoContent } from '../../respond.js';
 import { ready, setFaceHeaders, submitFaced } from '../submit.js';
+import { stringifyExact } from '../../../internal/util/exact-json.js';
 
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../router.js').Handle} Handle */
@@ -19,35 +22,40 @@ import { ready, setFaceHeaders, submitFaced } from '../submit.js';
 /** A reload resumes within this time; a closed tab stops the job after it. */
 const GRACE_MS = 30_000;
 const PATH = '/v1/ui/chat';
+/** The cursor of a page that sends a request: it has the earlier steps of the message, and no frame. */
+const SENDER = '0';
 
 /**
  * @param {object} deps
  * @param {import('../../../jobs/admission/admission.js').Admission} deps.admission
- * @param {import('../../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+ * @param {import('../../../jobs/job-directory.js').JobDirectory} deps.directory
+ * @param {import('./chats.js').ChatsPort} deps.chats
  * @param {import('../calls.js').FaceCalls} deps.calls
  * @returns {import('../../router.js').Routes}
  */
-export function uiRoutes({ admission, lifecycle, calls }) {
-  const chats = new UiChats(lifecycle);
+export function uiRoutes({ admission, directory, chats, calls }) {
+  const turns = new ChatTurns();
 
   /**
    * Streams the answer of a chat's job.
    * @param {ServerResponse} res
    * @param {JobRecord} record
    * @param {number} startedAt by `performance.now()`
-   * @param {number} [after] number of frames that the client has
+   * @param {string} cursor id of the last frame that the client has; empty: it needs all of the message
    */
-  async function answer(res, record, startedAt, after = 0) {
+  async function answer(res, record, startedAt, cursor) {
     const face = /** @type {UiFace} */ (faceOf(record, 'ui'));
     const call = calls.join(res, [record], undefined, (complete) => {
-      if (complete) chats.setDelivered(record);
+      if (complete) void chats.setDelivered(record);
     });
     const present = await ready(call, true, () => setFaceHeaders(res, startedAt, record));
     if (present === undefined) return;
     res.setHeader('x-vercel-ai-ui-message-stream', 'v1');
     const tail = tailOf(record);
     call.stream({
-      ...{ dialect: 'ui', id: face.message_id ?? `msg_${tail}`, tail, after },
+      ...{ dialect: 'ui', id: face.message_id ?? `msg_${tail}`, tail },
+      after: Math.floor(Number(cursor)),
+      envelope: earlierFrames(face.earlier ?? [], cursor),
       model: face.model ?? record.model,
       created: Math.floor(record.createdAtMs / 1000),
     });
@@ -62,9 +70,9 @@ export function uiRoutes({ admission, lifecycle, calls }) {
    */
   async function jobOf(req, res, { access, body }) {
     const { principal } = access;
-    const { chat, messageId, request, passed, options } = readUiRequest(body);
-    const text = JSON.stringify(body);
-    const current = chats.get(principal, chat);
+    const { chat, messageId, earlier, request, passed, options } = readUiRequest(body);
+    const text = digestOf(stringifyExact(body));
+    const current = await chats.get(principal, chat);
     // A reactor may have sent the ending to its client before this thread has its event.
     if (current?.record.ended === false) await calls.hub.barrier();
     if (current?.record.ended === false && current.body === text) {
@@ -72,7 +80,10 @@ export function uiRoutes({ admission, lifecycle, calls }) {
       return current.record;
     }
     if (res.destroyed) return undefined;
-    const face = { dialect: 'ui', chat, model: request.model ?? null, message_id: messageId };
+    const face = {
+      ...{ dialect: 'ui', chat, model: request.model ?? null, message_id: messageId },
+      ...(earlier !== undefined && { earlier }),
+    };
     const submission = {
       ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
       options: { on_disconnect: 'cancel', disconnect_grace_ms: GRACE_MS, ...options },
@@ -85,11 +96,31 @@ export function uiRoutes({ admission, lifecycle, calls }) {
       return submit();
     });
     const record = submitted?.record;
-    if (record === undefined || record === current?.record) return record;
-    // The chat goes on with this job; another one that still runs has lost its reader.
-    if (current !== undefined) lifecycle.cancel(current.record, 'superseded');
-    chats.set(record, chat, text);
-    return record;
+    // The answer to a known key is that of its job, also after the chat went on.
+    if (record === undefined || submitted?.replayed) return record;
+    return settle(res, record, { chat, text, current: current?.record });
+  }
+
+  /**
+   * Makes a job the chat's. The one before that still runs has lost its reader.
+   * @param {ServerResponse} res
+   * @param {JobRecord} record
+   * @param {{chat: string, text: string, current: JobRecord | undefined}} turn
+   * @returns {Promise<JobRecord>} the chat's job: that of an equal request, where another process has
+   *   got one at the same time
+   */
+  async function settle(res, record, { chat, text, current }) {
+    const other = await chats.set(record, chat, text, current);
+    if (other === undefined) {
+      if (current !== undefined) await directory.cancel(current, 'superseded');
+      return record;
+    }
+    if (other.body !== text || other.record.ended) {
+      return settle(res, record, { chat, text, current: other.record });
+    }
+    res.setHeader('Idempotency-Replayed', 'true');
+    await directory.cancel(record, 'superseded');
+    return other.record;
   }
 
   /**
@@ -97,7 +128,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
    * @param {'client_request' | 'superseded'} reason
    */
   async function end(record, reason) {
-    lifecycle.cancel(record, reason);
+    await directory.cancel(record, reason);
     // The state comes once the ending is in the data file.
     await calls.hub.snapshot(record.handle, { text: false });
     await calls.hub.barrier();
@@ -109,31 +140,33 @@ export function uiRoutes({ admission, lifecycle, calls }) {
     const { principal } = context.access;
     const { chat } = readUiRequest(context.body);
     if (!calls.open.hasRoom(principal)) throw overloaded();
-    const record = await chats.alone(principal, chat, () => jobOf(req, res, context));
-    if (record !== undefined) await answer(res, record, startedAt);
+    const record = await turns.alone(principal, chat, () => jobOf(req, res, context));
+    if (record !== undefined) await answer(res, record, startedAt, SENDER);
   }
 
   /** @type {Handle} */
   async function resume(req, res, { params: { id = '' }, query, access: { principal } }) {
     const startedAt = performance.now();
     const cursor = cursorOf(req, query);
-    if (!/^\d{0,15}$/.test(cursor)) {
-      throw badRequest('invalid_value', 'Last-Event-ID', 'Last-Event-ID must be an integer.');
+    if (!CURSOR.test(cursor)) {
+      const message = 'Last-Event-ID must be the id of a frame.';
+      throw badRequest('invalid_value', 'Last-Event-ID', message);
     }
-    const record = chats.get(principal, id)?.record;
+    const current = await chats.get(principal, id);
+    const record = current?.record;
     // A cursor says that its reader lacks the end, although all of it was sent.
-    const isRead = record !== undefined && cursor === '' && chats.isDelivered(record);
+    const isRead = cursor === '' && current?.delivered === true;
     if (record === undefined || isRead || isStopped(record)) {
       sendNoContent(res);
       return;
     }
     if (!calls.open.hasRoom(principal)) throw overloaded();
-    await answer(res, record, startedAt, Number(cursor));
+    await answer(res, record, startedAt, cursor);
   }
 
   /** @type {Handle} */
   async function stop(_req, res, { params: { id = '' }, access: { principal } }) {
-    const record = chats.get(principal, id)?.record;
+    const record = (await chats.get(principal, id))?.record;
     // A reactor may have sent the ending to a reader before this thread has its event.
     if (record?.ended === false) await calls.hub.barrier();
     const ran = record?.ended === false;
@@ -143,7 +176,7 @@ export function uiRoutes({ admission, lifecycle, calls }) {
   }
 
   return {
-    [PATH]: { POST: { handle: create, body: 'json' } },
+    [PATH]: { POST: { handle: create, body: 'exact-json' } },
     '/v1/ui/chat/:id/stream': { GET: { handle: resume, head: false } },
     '/v1/ui/chat/:id/stop': { POST: { handle: stop } },
   };

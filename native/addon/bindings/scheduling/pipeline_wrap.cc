@@ -51,6 +51,7 @@ Napi::Function PipelineWrap::define(Napi::Env env) {
                      {
                          method<&PipelineCore::submit>("submit"),
                          method<&PipelineCore::abort>("abort"),
+                         method<&PipelineCore::hold>("hold"),
                          method<&PipelineCore::batch_done>("batchDone"),
                          method<&PipelineCore::retry>("retry"),
                          method<&PipelineCore::close>("close"),

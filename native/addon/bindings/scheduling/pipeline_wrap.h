@@ -53,8 +53,8 @@ class PipelineBridge final : public Machine, private PipelineObserver {
 ///
 ///   new Pipeline(reactor, target, {maxBatchSize, idleFlushMs, maxWaitMs, maxConcurrency,
 ///                                  incomingCapacity, processingCapacity})
-///   submit(item), abort(item), batchDone(batch), retry([item...], delayMs), close()
-///   counts()     [waiting, incoming, batching, processing, processingBatches, retrying,
+///   submit(item), abort(item), hold([batch...]), batchDone(batch), retry([item...], delayMs),
+///   close() counts()     [waiting, incoming, batching, processing, processingBatches, retrying,
 ///                 activeBatches], every event delivered so far included
 ///   dispose()    the reactor forgets the pipeline
 ///

@@ -64,6 +64,7 @@ JobOptions FromJs<JobOptions>::read(napi_env env, napi_value value) {
   JobOptions options;
   options.job_id = given.get<std::string>("jobId");
   options.cancel_on_disconnect = given.get<bool>("cancelOnDisconnect");
+  options.report_abandoned = given.get<bool>("reportAbandoned");
   options.disconnect_grace = given.get<Nanos>("disconnectGraceMs");
   options.wall_time_max = given.get<Nanos>("maxWallMs");
   options.prompt_tokens = given.get<std::uint64_t>("promptTokens");

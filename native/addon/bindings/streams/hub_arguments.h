@@ -14,8 +14,9 @@ struct FromJs<HubOptions> {
   static HubOptions read(napi_env env, napi_value value);
 };
 
-/// `{jobId, cancelOnDisconnect, disconnectGraceMs, maxWallMs, promptTokens, kind, record, copyTo,
-/// copyMembers, whole, announce, retentionMs}`; a negative `retentionMs` means the hub's.
+/// `{jobId, cancelOnDisconnect, reportAbandoned, disconnectGraceMs, maxWallMs, promptTokens, kind,
+/// record, copyTo, copyMembers, whole, announce, retentionMs}`; a negative `retentionMs` means the
+/// hub's.
 template <>
 struct FromJs<JobOptions> {
   static JobOptions read(napi_env env, napi_value value);

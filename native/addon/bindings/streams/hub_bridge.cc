@@ -14,8 +14,9 @@ HubBridge::HubBridge(HubOptions options, std::shared_ptr<EventQueue> events, dou
       silence_max_(std::max(options.stall, SocketEgress::kSilenceMax)) {}
 
 void HubBridge::attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
-                       const std::vector<JobHub::Cursor>& cursors, FaceOptions face, Nanos now) {
-  hub.attach(subscriber, mode, fan_in, cursors, now, make_face(std::move(face)));
+                       const std::vector<JobHub::Cursor>& cursors, FaceOptions face, bool at_once,
+                       Nanos now) {
+  hub.attach(subscriber, mode, fan_in, cursors, now, make_face(std::move(face)), at_once);
 }
 
 void HubBridge::attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, Nanos now) {
@@ -78,6 +79,11 @@ void HubBridge::record_to(std::unique_ptr<JobJournal> journal) {
   hub.record_to(journal_.get());
 }
 
+void HubBridge::record_to(std::unique_ptr<JobJournal> journal, HubJournal::Options pace) {
+  journal_ = std::move(journal);
+  hub.record_to(journal_.get(), pace);
+}
+
 void HubBridge::follow(JobHandle job, JobHandle source, std::uint64_t request, Nanos now) {
   reply(request, hub.follow(job, source, now) ? "true" : "false");
 }
@@ -92,6 +98,17 @@ void HubBridge::whole_answer(JobHandle job, FaceOptions face, std::uint64_t requ
 }
 
 void HubBridge::ask(StateRequest request, Nanos now) {
+  if (replicas_ && hub.is_open_replica(request.job)) {
+    const std::uint64_t number = request.request;
+    const JobHandle job = request.job;
+    refreshing_.emplace(number, std::move(request));
+    replicas_->refresh(job, number);
+  } else {
+    answer_or_wait(std::move(request), now);
+  }
+}
+
+void HubBridge::answer_or_wait(StateRequest request, Nanos now) {
   if (hub.holds(request.job)) {
     waiting_[request.job].push_back(std::move(request));
   } else {
@@ -115,7 +132,10 @@ void HubBridge::reply(std::uint64_t request, std::string json) {
 
 Nanos HubBridge::next_deadline() const {
   if (has_work()) return 0;
-  return relays_ ? std::min(hub.next_deadline(), relays_->next_deadline()) : hub.next_deadline();
+  Nanos deadline = hub.next_deadline();
+  if (relays_) deadline = std::min(deadline, relays_->next_deadline());
+  if (replicas_) deadline = std::min(deadline, replicas_->next_deadline());
+  return deadline;
 }
 
 bool HubBridge::has_work() const {
@@ -137,13 +157,13 @@ void HubBridge::advance(Nanos now) {
     for (const SubscriberHandle subscriber : acknowledging_) hub.acknowledge(subscriber, now);
     acknowledging_.clear();
     if (relays_ && relays_->next_deadline() <= now) relays_->advance(now);
+    if (replicas_ && replicas_->next_deadline() <= now) replicas_->advance(now);
     if (hub.next_deadline() <= now) hub.advance(now);
     if (hub.records_rest()) {
       for (const std::uint64_t request : std::exchange(flushing_, {})) reply(request, "true");
     }
-    for (const StateRequest& asked : std::exchange(answerable_, {})) {
-      reply(asked.request, describe(asked, now));
-    }
+    for (StateRequest& asked : std::exchange(answerable_, {}))
+      answer_or_wait(std::move(asked), now);
   } while (has_work());
 }
 
@@ -152,6 +172,8 @@ void HubBridge::retire() {
   retired_ = true;
   sockets_.clear();
   relays_.reset();
+  replicas_.reset();
+  port_.reset();
   record_to(nullptr);
 }
 
@@ -176,7 +198,17 @@ void HubBridge::on_sealed(JobHandle job) {
 }
 
 void HubBridge::on_purged(JobHandle job) {
+  if (replicas_) replicas_->close(job);
   push(EventKind::kJobPurged, job, {});
+  answer(job);
+}
+
+void HubBridge::on_abandoned(JobHandle job) {
+  push(EventKind::kJobAbandoned, job, {});
+}
+
+void HubBridge::on_fenced(JobHandle job, bool told) {
+  push(EventKind::kJobFenced, job, told ? 1.0 : 0.0);
   answer(job);
 }
 
@@ -189,6 +221,10 @@ void HubBridge::answer(JobHandle job) {
 
 void HubBridge::on_subscriber_open(SubscriberHandle subscriber, bool finished) {
   push(EventKind::kSubscriberOpen, subscriber, finished ? 1.0 : 0.0);
+}
+
+void HubBridge::on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) {
+  push(EventKind::kSubscriberWhole, subscriber, std::move(frames));
 }
 
 void HubBridge::on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) {

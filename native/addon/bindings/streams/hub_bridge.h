@@ -10,6 +10,7 @@
 #include "addon/napi/event_queue.h"
 #include "addon/napi/method.h"
 #include "core/faces/face_options.h"
+#include "core/replication/replicas.h"
 #include "core/streams/hub.h"
 #include "runtime/loop/reactor.h"
 #include "runtime/net/sse_socket.h"
@@ -25,7 +26,8 @@ namespace sluice {
 class HubBridge final : public Machine,
                         public HubObserver,
                         public SocketEgress::Owner,
-                        public RelayHub::Observer {
+                        public RelayHub::Observer,
+                        public ReplicasObserver {
  public:
   /// @param reactor nullptr under a manual clock: there are no sockets then.
   HubBridge(HubOptions options, std::shared_ptr<EventQueue> events, double machine_id,
@@ -41,7 +43,8 @@ class HubBridge final : public Machine,
 
   /// As `JobHub::attach`, with the face that `face` describes.
   void attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
-              const std::vector<JobHub::Cursor>& cursors, FaceOptions face, Nanos now);
+              const std::vector<JobHub::Cursor>& cursors, FaceOptions face, bool at_once,
+              Nanos now);
 
   /// Writes the subscriber's frames to `fd`, a duplicate of the response's descriptor, from now on,
   /// and lets the first batch go.
@@ -72,11 +75,26 @@ class HubBridge final : public Machine,
 
   /// Records jobs in `journal` from now on.
   void record_to(std::unique_ptr<JobJournal> journal);
+  void record_to(std::unique_ptr<JobJournal> journal, HubJournal::Options pace);
+
+  /// Follows the logs of replicas over `port`, of this reactor, from now on.
+  void follow_over(std::shared_ptr<redis::Port> port);
+  /// A new replica, see Replicas::open. Without a port it is purged at once.
+  void replicate(JobHandle job, JobOptions options, Nanos lease, Nanos age, Nanos now);
+  /// Makes a replica a job of this hub, see Replicas::adopt. Replies with `{attempt, last_event_id,
+  /// tokens}`, or with null and the event that the job is fenced.
+  void adopt(JobHandle job, JobOptions options, std::uint64_t attempt, std::uint64_t skip_ids,
+             std::uint64_t request, Nanos now);
+  /// Redis has lost the job.
+  void report_data_loss(JobHandle job);
+  /// Replies with figures of the replication: `{followed, unsent_tokens, catch_ups: {...}}`.
+  void replication(std::uint64_t request);
 
   /// As `JobHub::follow`; replies with its result.
   void follow(JobHandle job, JobHandle source, std::uint64_t request, Nanos now);
 
-  /// Replies with a job's state; if its ending waits for the journal, after that.
+  /// Replies with a job's state; if its ending waits for the journal, after that. The log of a
+  /// replica is read up to its end before.
   void state(JobHandle job, bool with_text, bool with_items, std::uint64_t request, Nanos now);
 
   /// As `state`, with the whole answer in the protocol of a face.
@@ -95,7 +113,10 @@ class HubBridge final : public Machine,
   void on_ended(JobHandle job, std::string state) override;
   void on_sealed(JobHandle job) override;
   void on_purged(JobHandle job) override;
+  void on_abandoned(JobHandle job) override;
+  void on_fenced(JobHandle job, bool told) override;
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override;
+  void on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) override;
   void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override;
   void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) override;
 
@@ -106,6 +127,11 @@ class HubBridge final : public Machine,
   void on_relay_end(CallId call, const RelayOutcome& outcome) override;
   void on_relay_taken(CallId call, std::uint64_t bytes) override;
   void on_relay_over(CallId call) override;
+
+  void on_replica_missing(JobHandle job) override;
+  void on_replica_broken(JobHandle job, std::string problem) override;
+  void on_adopted(std::uint64_t request, JobHandle job, bool adopted) override;
+  void on_refreshed(std::uint64_t request) override;
 
   /// A request for the state of a job, or for its answer in the protocol of a face.
   struct StateRequest {
@@ -120,6 +146,7 @@ class HubBridge final : public Machine,
   RelayHub& relays();
   void answer(JobHandle job);
   void ask(StateRequest request, Nanos now);
+  void answer_or_wait(StateRequest request, Nanos now);
   [[nodiscard]] std::string describe(const StateRequest& request, Nanos now) const;
   void reply(std::uint64_t request, std::string json);
   void push(EventKind kind, std::uint64_t handle, EventValue value);
@@ -132,6 +159,9 @@ class HubBridge final : public Machine,
   std::unordered_map<SubscriberHandle, std::unique_ptr<SocketEgress>> sockets_;
   std::unique_ptr<RelayHub> relays_;  // created for the first call
   std::unique_ptr<JobJournal> journal_;
+  std::shared_ptr<redis::Port> port_;
+  std::unique_ptr<Replicas> replicas_;
+  std::unordered_map<std::uint64_t, StateRequest> refreshing_;  // by the number of their refresh
   std::unordered_map<JobHandle, std::vector<StateRequest>>
       waiting_;  // for an ending to be recorded
   // The hub must not be called from its own callbacks; `advance` processes these.

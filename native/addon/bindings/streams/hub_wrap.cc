@@ -6,10 +6,18 @@
 #include "addon/bindings/storage/store_wrap.h"
 #include "addon/bindings/streams/face_arguments.h"
 #include "addon/bindings/streams/hub_arguments.h"
+#include "addon/bindings/streams/redis_log.h"
 #include "addon/bindings/streams/store_journal.h"
 #include "addon/napi/arguments.h"
 
 namespace sluice {
+
+namespace {
+
+/// Tokens that a log has trimmed and its stream in Redis still has.
+constexpr std::uint64_t kTrimStep = 256;
+
+}  // namespace
 
 Napi::Function JobHubWrap::define(Napi::Env env) {
   return DefineClass(env, "JobHub",
@@ -23,8 +31,12 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&JobHub::reopen>("reopen"),
                          method<&JobHub::finish>("finish"),
                          method<&JobHub::purge>("purge"),
+                         method<&JobHub::fence>("fence"),
                          method<&JobHub::hold>("hold"),
                          method<&JobHub::release>("release"),
+                         method<&HubBridge::replicate>("replicate"),
+                         method<&HubBridge::adopt>("adopt"),
+                         method<&HubBridge::replication>("replication"),
                          method<&HubBridge::follow>("follow"),
                          method<&HubBridge::state>("state"),
                          method<&HubBridge::whole_answer>("wholeAnswer"),
@@ -64,6 +76,28 @@ JobHubWrap::JobHubWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     }
     hubs_.back().add();
   }
+  link_ = RedisLinkWrap::port_of(info, 4);
+  if (link_.port) use_link(FromJs<Nanos>::read(env, info[5]));
+}
+
+// Jobs of every hub are written over the link; replicas live on the link's reactor.
+void JobHubWrap::use_link(Nanos pace) {
+  Executor* const executor = &link_.reactor->executor();
+  for (const CommandTarget<HubBridge>& hub : hubs_) {
+    auto log = std::make_shared<RedisLog>(link_, hub.reactor, hub.machine);
+    logs_.push_back(log);
+    executor->post([executor, log](Nanos) {
+      log->start();
+      executor->add(log);
+    });
+    hub.post([link = link_.reactor, log, pace](HubBridge& bridge, Nanos) {
+      bridge.record_to(
+          std::make_unique<LinkJournal>(link, log),
+          {.interval = pace, .retry_delay = HubJournal::kRetryDelay, .trim_step = kTrimStep});
+    });
+    if (hub.reactor != link_.reactor) continue;
+    hub.post([port = link_.port](HubBridge& bridge, Nanos) { bridge.follow_over(port); });
+  }
 }
 
 JobHubWrap::~JobHubWrap() {
@@ -71,6 +105,11 @@ JobHubWrap::~JobHubWrap() {
 }
 
 void JobHubWrap::shut() {
+  for (const std::shared_ptr<RedisLog>& log : std::exchange(logs_, {})) {
+    Executor* const executor = &link_.reactor->executor();
+    executor->post([executor, log](Nanos) { executor->remove(log.get()); });
+  }
+  link_ = {};
   for (CommandTarget<HubBridge>& hub : hubs_) hub.remove();
   hubs_.clear();
 }

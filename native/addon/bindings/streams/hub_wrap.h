@@ -7,18 +7,23 @@
 #include <memory>
 #include <vector>
 
+#include "addon/bindings/redis/link_wrap.h"
 #include "addon/bindings/streams/hub_bridge.h"
 #include "addon/napi/method.h"
 
 namespace sluice {
 
+class RedisLog;
+
 /// The JavaScript class `JobHub`: one native hub on each of its reactors.
 ///
-///   new JobHub([reactor...], [machineId...], options, store)
+///   new JobHub([reactor...], [machineId...], options, store, link, flushMs)
 ///
-/// `options` are those of hub_arguments.h; `store` is a started Store, or undefined. Commands go to
-/// a hub on its reactor, events come back by that reactor's event queue, to the machine id at the
-/// reactor's index.
+/// `options` are those of hub_arguments.h. Jobs with a record are written to `store`, a started
+/// Store, or over `link`, a RedisLink on one of the reactors, at most once in `flushMs` and
+/// reactor; both may be undefined. Replicas live on the link's reactor. Commands go to a hub on its
+/// reactor, events come back by that reactor's event queue, to the machine id at the reactor's
+/// index.
 ///
 /// JavaScript numbers jobs, subscribers, calls and requests. A number modulo the count of reactors
 /// is the index of the reactor, for every command that begins with one: `start(job)` runs on the
@@ -49,9 +54,12 @@ class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap>, private CommandMet
   Napi::Value log_bytes(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
+  void use_link(Nanos pace);
   void shut();
 
   std::vector<CommandTarget<HubBridge>> hubs_;  // empty once closed
+  RedisPort link_;
+  std::vector<std::shared_ptr<RedisLog>> logs_;  // of each hub, where there is a link
 };
 
 }  // namespace sluice

@@ -188,6 +188,17 @@ test('an answer of no tokens, and options that are null, are for the upstream to
   expect(upstream.exchanges[0].body).not.toHaveProperty('sluice');
 });
 
+test('the range of temperature is for the upstream to judge', async () => {
+  const { post } = await serve((exchange) =>
+    send(exchange, [chunk({ content: 'hot' }), chunk({}, { finish_reason: 'stop' })]),
+  );
+  for (const temperature of [5, -1]) {
+    const { status } = await post('/v1/chat/completions', { model: 'm', messages, temperature });
+    expect(status).toBe(200);
+    expect(upstream.exchanges.at(-1).body.temperature).toBe(temperature);
+  }
+});
+
 test.each([
   [
     400,

@@ -100,6 +100,69 @@ test('after the attempts it fails as a network error', async () => {
   await expect(readAll(stream)).rejects.toThrow(new TypeError('network error'));
 });
 
+test('a request whose answer did not begin is sent again, and joins the job of the first', async () => {
+  const { url, say, get } = await serve();
+  const sent = [];
+  const transport = new SluiceChatTransport({
+    api: `${url}/v1/ui/chat`,
+    reconnect: { baseMs: 1 },
+    fetch: async (address, init) => {
+      sent.push(init.headers.get('idempotency-key'));
+      if (sent.length > 1) return fetch(address, init);
+      // All of it reaches the page that asked first, so the chat is idle.
+      await (await fetch(address, init)).text();
+      throw new TypeError('fetch failed');
+    },
+  });
+  say('one ');
+  say('');
+  const chunks = await readAll(await transport.sendMessages({ chatId: 'c', messages }));
+  expect(textOf(chunks)).toBe('one ');
+  expect(sent[1]).toBe(sent[0]);
+  expect((await get('/v1/jobs')).body.data).toHaveLength(1);
+  await readAll(await transport.sendMessages({ chatId: 'c', messages }));
+  expect(sent[2]).not.toBe(sent[0]);
+  expect((await get('/v1/jobs')).body.data).toHaveLength(2);
+});
+
+test('a request that never reaches the server fails as a network error', async () => {
+  let calls = 0;
+  const transport = new SluiceChatTransport({
+    reconnect: { attempts: 2, baseMs: 1 },
+    fetch: async () => {
+      calls += 1;
+      throw new TypeError('fetch failed');
+    },
+  });
+  const asked = transport.sendMessages({ chatId: 'c', messages });
+  await expect(asked).rejects.toThrow(new TypeError('network error'));
+  expect(calls).toBe(3);
+});
+
+test('an answer that broke off before its first frame does not repeat the steps of the page', async () => {
+  const { url, say } = await serve();
+  const transport = new SluiceChatTransport({
+    api: `${url}/v1/ui/chat`,
+    reconnect: { baseMs: 1 },
+    fetch: async (address, init) => {
+      const response = await fetch(address, init);
+      if (init.method !== 'POST') return response;
+      const broken = new ReadableStream({
+        pull: (controller) => controller.error(new TypeError('terminated')),
+      });
+      return new Response(broken, { status: response.status, headers: response.headers });
+    },
+  });
+  say('one');
+  say('');
+  const parts = [{ type: 'step-start' }, { type: 'text', text: 'zero' }];
+  const continued = [...messages, { id: 'a1', role: 'assistant', parts }];
+  const stream = await transport.sendMessages({ chatId: 'c', messages: continued });
+  const chunks = await readAll(stream);
+  expect(textOf(chunks)).toBe('one');
+  expect(chunks.map(({ type }) => type).slice(0, 3)).toEqual(['start', 'start-step', 'text-start']);
+});
+
 test('an abort ends the job; a reader that leaves does not', async () => {
   const { url, say, get } = await serve();
   const transport = new SluiceChatTransport({ api: `${url}/v1/ui/chat` });

@@ -2,8 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bearer, entry } from '../../../support/gateway/keys.js';
+import { ManualClock } from '../../../../lib/index.js';
 import { tmpdir } from 'node:os';
 import { cleanUp, start, stopAll } from '../../../support/gateway/gateway.js';
+import { until } from '../../../support/until.js';
 
 afterEach(stopAll);
 
@@ -136,6 +138,101 @@ test('a reader that names its last frame gets what follows, although all was sen
   expect((await fetch(`${url}/v1/ui/chat/c/stream`)).status).toBe(204);
 });
 
+test('a chat is of one principal', async () => {
+  const keys = [entry('a', 'secret-a'), entry('b', 'secret-b')];
+  const { url, call, release } = await serve({ access: { keys } });
+  const asked = (key, text) =>
+    fetch(`${url}/v1/ui/chat`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...bearer(key) },
+      body: JSON.stringify({ id: 'c', messages: [user(text)] }),
+    });
+  const first = await asked('secret-a', 'hi');
+  const other = { headers: bearer('secret-b') };
+  expect((await call('GET', '/v1/ui/chat/c/stream', other)).status).toBe(204);
+  const stopped = await call('POST', '/v1/ui/chat/c/stop', other);
+  expect(stopped.body).toEqual({ stopped: false, job_id: null });
+  // The same id and another body end no chat of the other principal.
+  const second = await asked('secret-b', 'ho');
+  release();
+  for (const response of [first, second]) {
+    expect(framesOf(await response.text()).at(-2)).toMatchObject({ type: 'finish' });
+  }
+  const idOf = ({ headers }) => headers.get('x-sluice-job-id');
+  expect(idOf(first)).not.toBe(idOf(second));
+});
+
+test('a late retry of an older request gets its answer, and leaves the chat as it is', async () => {
+  const { send, release, url } = await serve();
+  const body = { id: 'c', messages: [user('hi')] };
+  const headers = { 'content-type': 'application/json', 'idempotency-key': 'k' };
+  const first = await send(body, { headers });
+  const second = await send({ ...body, messages: [user('ho')] });
+  const again = await send(body, { headers });
+  expect(framesOf(await again.text()).at(-2)).toMatchObject({ type: 'abort' });
+  expect(again.headers.get('x-sluice-job-id')).toBe(first.headers.get('x-sluice-job-id'));
+  release();
+  expect(framesOf(await second.text()).at(-2)).toMatchObject({ type: 'finish' });
+  expect((await fetch(`${url}/v1/ui/chat/c/stream`)).status).toBe(204);
+  await first.text();
+});
+
+const earlier = [
+  { type: 'step-start' },
+  { type: 'reasoning', text: 'hm' },
+  { type: 'text', text: 'wait' },
+  {
+    type: 'tool-f',
+    toolCallId: 't1',
+    state: 'output-available',
+    input: { a: 1 },
+    output: { b: 2 },
+  },
+];
+
+test('a replay has the earlier steps of the message; the request that continues it has not', async () => {
+  const { send, release, url } = await serve();
+  const assistant = { id: 'a1', role: 'assistant', parts: earlier };
+  const sent = await send({ id: 'c', messages: [user('hi'), assistant] });
+  await readUntil(sent, 'one ');
+  release();
+  const replay = async (id) => {
+    const headers = id === undefined ? {} : { 'last-event-id': id };
+    return (await fetch(`${url}/v1/ui/chat/c/stream`, { headers })).text();
+  };
+  const whole = await replay();
+  expect(framesOf(whole)).toMatchObject([
+    { type: 'start', messageId: 'a1' },
+    { type: 'start-step' },
+    { type: 'reasoning-start' },
+    { type: 'reasoning-delta', delta: 'hm' },
+    { type: 'reasoning-end' },
+    { type: 'text-start' },
+    { type: 'text-delta', delta: 'wait' },
+    { type: 'text-end' },
+    { type: 'tool-input-start', toolCallId: 't1', toolName: 'f' },
+    { type: 'tool-input-delta', toolCallId: 't1', inputTextDelta: '{"a":1}' },
+    { type: 'tool-output-available', toolCallId: 't1', output: { b: 2 } },
+    { type: 'finish-step' },
+    { type: 'start-step' },
+    { type: 'text-start' },
+    { type: 'text-delta', delta: 'one ' },
+    { type: 'text-delta', delta: 'two' },
+    { type: 'text-end' },
+    { type: 'finish-step' },
+    { type: 'finish' },
+    '[DONE]',
+  ]);
+  // Wherever it breaks off, the rest follows.
+  const blocks = whole.split(/(?<=\n\n)/);
+  const ids = blocks.map((block) => /^id: (.*)$/m.exec(block)[1]);
+  expect(new Set(ids).size).toBe(blocks.length);
+  for (const [i, id] of ids.entries()) expect(await replay(id)).toBe(blocks.slice(i + 1).join(''));
+  // A reader of the request's own stream has these steps.
+  expect(framesOf(await replay('1'))[1]).toMatchObject({ type: 'text-start' });
+  expect(framesOf(await replay('0'))[1]).toMatchObject({ type: 'start-step' });
+});
+
 test('with a data file, a stop is done once it is answered, and a restart keeps what is idle', async () => {
   const data = join(await mkdtemp(join(tmpdir(), 'sluice-')), 'jobs.db');
   cleanUp(() => rm(dirname(data), { recursive: true }));
@@ -212,6 +309,32 @@ test('messages of the page become messages of the model', async () => {
     { role: 'tool', tool_call_id: 't1', content: '{"b":2}' },
     { role: 'assistant', content: 'done' },
   ]);
+});
+
+test('a page that has left has 30 s to come back, unless its request says otherwise', async () => {
+  const clock = new ManualClock();
+  const { send, get, job, url } = await serve({ clock });
+  const streams = async () => /^sluice_open_streams (.*)$/m.exec((await get('/metrics')).body)[1];
+  const leave = async (response) => {
+    await readUntil(response, 'one ');
+    await until(async () => (await streams()) === '0', 'the departure of the page');
+    return response.headers.get('x-sluice-job-id');
+  };
+  const id = await leave(await send({ id: 'c', messages: [user('hi')] }));
+  clock.advanceMs(29_999);
+  expect(await job(id)).toMatchObject({ status: 'running' });
+  // A reload: the time begins anew.
+  await leave(await fetch(`${url}/v1/ui/chat/c/stream`));
+  clock.advanceMs(29_999);
+  expect(await job(id)).toMatchObject({ status: 'running' });
+  clock.advanceMs(1);
+  expect(await job(id)).toMatchObject({ status: 'cancelled', reason: 'client_disconnected' });
+  // What the page has not seen of it is replayed.
+  expect((await get('/v1/ui/chat/c/stream')).body).toContain('"type":"abort"');
+  const sluice = { disconnect_grace_ms: 5 };
+  const brief = await leave(await send({ id: 'd', messages: [user('hi')], sluice }));
+  clock.advanceMs(5);
+  expect(await job(brief)).toMatchObject({ status: 'cancelled' });
 });
 
 test.each([

@@ -186,6 +186,97 @@ describe('/v1/messages over the dialect anthropic', () => {
   });
 });
 
+test('a turn of a conversation has its earlier messages, and instructions of its own', async () => {
+  const a = await claude(anthropic.start(), ...anthropic.text(0, 'four'), ...anthropic.stop());
+  const { post, get } = await serve(a);
+  const { body: conversation } = await post('/v1/conversations', {
+    messages: [
+      { role: 'system', content: 'kept' },
+      { role: 'user', content: 'one' },
+      { role: 'assistant', content: 'two' },
+    ],
+  });
+  const { conversation_id } = conversation;
+  const turn = (content, system) =>
+    post('/v1/messages', {
+      ...{ model: 'm', max_tokens: 50, system, thinking: { type: 'adaptive' } },
+      messages: [{ role: 'user', content }],
+      sluice: { conversation_id },
+    });
+  const marked = [{ type: 'text', text: 'three', cache_control: { type: 'ephemeral' } }];
+  expect((await turn(marked, 'brief')).status).toBe(200);
+  expect((await turn('five', [{ type: 'text', text: 'long' }])).status).toBe(200);
+  const said = (text) => [{ type: 'text', text }];
+  const first = [
+    { role: 'user', content: said('one') },
+    { role: 'assistant', content: said('two') },
+  ];
+  const [one, two] = a.mock.exchanges.map(({ body }) => body);
+  expect(one).toEqual({
+    ...{ model: 'm', max_tokens: 50, stream: true, thinking: { type: 'adaptive' } },
+    system: 'kept\n\nbrief',
+    messages: [...first, { role: 'user', content: marked }],
+  });
+  expect(two).toMatchObject({
+    system: 'kept\n\nlong',
+    messages: [
+      ...first,
+      { role: 'user', content: said('three') },
+      { role: 'assistant', content: said('four') },
+      { role: 'user', content: 'five' },
+    ],
+  });
+  const { body: kept } = await get(`/v1/conversations/${conversation_id}`);
+  expect(kept.messages.filter(({ role }) => role === 'system')).toHaveLength(1);
+});
+
+describe('a stop sequence', () => {
+  const question = { model: 'm', max_tokens: 50, messages, stop_sequences: ['END', '\n\n'] };
+  const stopped = (delta) => [
+    anthropic.start(),
+    ...anthropic.text(0, 'hi'),
+    { type: 'message_delta', delta, usage: { output_tokens: 15 } },
+    { type: 'message_stop' },
+  ];
+
+  test.each([
+    ['stop_sequence', { stop_reason: 'stop_sequence', stop_sequence: '\n\n' }, 'stop'],
+    ['pause_turn', { stop_reason: 'pause_turn', stop_sequence: null }, 'stop'],
+    [
+      'model_context_window_exceeded',
+      { stop_reason: 'model_context_window_exceeded', stop_sequence: null },
+      'length',
+    ],
+  ])('the %s of an Anthropic upstream comes back', async (_name, delta, reason) => {
+    const a = await claude(...stopped(delta));
+    const { url, post, get } = await serve(a);
+    const client = new Anthropic({ baseURL: url, apiKey: 'k', maxRetries: 0 });
+    expect(await client.messages.create(question)).toMatchObject(delta);
+    expect(await client.messages.stream(question).finalMessage()).toMatchObject(delta);
+    const chat = { model: 'm', messages, stop: question.stop_sequences };
+    const { body } = await post('/v1/chat/completions', chat);
+    expect(body.choices[0].finish_reason).toBe(reason);
+    const { body: job } = await get(`/v1/jobs/job_${body.id.slice('chatcmpl-'.length)}`);
+    expect([job.reason, job.stop_sequence]).toEqual([reason, delta.stop_sequence ?? undefined]);
+  });
+
+  test('one that the gateway finds, because the upstream has ignored it, is named', async () => {
+    const a = await upstream('a', (exchange) =>
+      exchange.stream([
+        { choices: [{ delta: { content: 'hi E' } }] },
+        { choices: [{ delta: { content: 'ND and more' } }] },
+      ]),
+    );
+    const { url } = await serve(a);
+    const client = new Anthropic({ baseURL: url, apiKey: 'k', maxRetries: 0 });
+    const ending = { stop_reason: 'stop_sequence', stop_sequence: 'END' };
+    const content = [{ type: 'text', text: 'hi ' }];
+    expect(await client.messages.create(question)).toMatchObject({ content, ...ending });
+    const streamed = await client.messages.stream(question).finalMessage();
+    expect(streamed).toMatchObject({ content, ...ending });
+  });
+});
+
 describe('/v1/chat/completions over the dialect anthropic', () => {
   const events = [
     anthropic.start(),

@@ -140,6 +140,41 @@ TEST(MessagesFace, StopReasonsHaveAnthropicsNames) {
   }
 }
 
+// The change of the message that its ending makes.
+std::string last_change(const std::string& reason, const std::string& raw,
+                        const std::string& details) {
+  Terminal terminal;
+  terminal.reason = reason;
+  terminal.raw_reason = raw;
+  terminal.details = details;
+  terminal.usage = Usage{3, 2};
+  Answer answer;
+  answer.end(std::move(terminal));
+  const std::string frames = frames_of(messages(), answer);
+  const std::size_t from = frames.find("event: message_delta");
+  return frames.substr(from, frames.find("event: message_stop") - from);
+}
+
+TEST(MessagesFace, TheStopStringThatEndedTheTextIsNamed) {
+  const auto stopped_at = [](const std::string& sequence) {
+    return frame("message_delta", R"("delta":{"stop_reason":"stop_sequence","stop_sequence":)" +
+                                      sequence +
+                                      R"(},"usage":{"input_tokens":3,"output_tokens":2})");
+  };
+  const std::string details = R"({"stop_sequence":"\"E\n"})";
+  EXPECT_EQ(last_change("stop", "stop_sequence", details), stopped_at(R"("\"E\n")"));
+  EXPECT_EQ(last_change("stop", "stop", details), stopped_at(R"("\"E\n")"));
+  EXPECT_EQ(last_change("stop", "stop_sequence", ""), stopped_at("null"));
+}
+
+TEST(MessagesFace, AReasonOfTheApiComesBack) {
+  EXPECT_EQ(last_change("stop", "pause_turn", ""), ending("pause_turn"));
+  EXPECT_EQ(last_change("length", "model_context_window_exceeded", ""),
+            ending("model_context_window_exceeded"));
+  EXPECT_EQ(last_change("tool_calls", "pause_turn", ""), ending("tool_use"));
+  EXPECT_EQ(last_change("stop", "eos", ""), ending("end_turn"));
+}
+
 TEST(MessagesFace, TokensWrittenToACacheAreNoInputTokens) {
   Answer answer;
   Usage usage{30, 20};

@@ -36,6 +36,20 @@ TEST(UiFace, TextIsAPartWithAnIdOfItsOwn) {
             "id: 9\ndata: [DONE]\n\n");
 }
 
+TEST(UiFace, EarlierStepsFollowTheStart) {
+  FaceOptions options = ui();
+  options.envelope = "id: 1.1\ndata: {\"type\":\"start-step\"}\n\n";
+  Answer answer;
+  answer.complete();
+  const std::string step = "id: 2\ndata: {\"type\":\"start-step\"}\n\n";
+  const std::string frames = frames_of(options, answer);
+  const std::string start = "id: 1.0\ndata: {\"type\":\"start\",\"messageId\":\"msg_T\"}\n\n";
+  EXPECT_TRUE(frames.starts_with(start + options.envelope + step)) << frames;
+  // A reader that broke off among them lacks the rest of them.
+  options.after = 1;
+  EXPECT_EQ(frames_of(options, answer), frames.substr(start.size()));
+}
+
 TEST(UiFace, OnePartIsOpenAtATime) {
   Answer answer;
   answer.reasoning("hm").text("a").extra("{\"x\":1}").refusal("no").reasoning("?").complete();

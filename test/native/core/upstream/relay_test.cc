@@ -89,6 +89,7 @@ class RelayTest : public testing::Test, public HubObserver {
   std::string text(JobHandle job) { return field(job, "\"text\":\""); }
   std::string status(JobHandle job) { return field(job, "\"status\":\""); }
   std::string reason(JobHandle job) { return field(job, "\"reason\":\""); }
+  std::string stop_sequence(JobHandle job) { return field(job, "\"stop_sequence\":\""); }
   // An answer of so many choices.
   void begin_answer(std::size_t choices) { begin(choices, 256, true); }
 
@@ -423,6 +424,7 @@ TEST_F(RelayTest, TextEndsBeforeAStopStringAndTheTransferIsDropped) {
   EXPECT_EQ(text(1), "one ENx two ");
   EXPECT_EQ(status(1), "completed");
   EXPECT_EQ(reason(1), "stop");
+  EXPECT_EQ(stop_sequence(1), "END");
   EXPECT_TRUE(relay_->over());
   EXPECT_EQ(failure(), Failure::kNone);
   EXPECT_TRUE(hub_->usage(1).estimated);

@@ -54,6 +54,7 @@ function single(
 ) {
   const provider = { name: 'p', models: [], takesBatches: false, generate, ...fields };
   const attempts = [];
+  const failedAttempts = [];
   const lifecycle = {
     beginAttempt(attempted) {
       if (attempted.abort.signal.aborted) return false;
@@ -61,8 +62,14 @@ function single(
       return true;
     },
     mayRetry,
+    failAttempt: (attempted, failure) => failedAttempts.push([attempted, failure]),
   };
-  return { hub, attempts, runner: new JobRunner({ provider, hub, lifecycle, exposeErrors }) };
+  return {
+    hub,
+    attempts,
+    failedAttempts,
+    runner: new JobRunner({ provider, hub, lifecycle, exposeErrors }),
+  };
 }
 
 function batched(generateBatch, options) {
@@ -369,6 +376,7 @@ test('a failure may be retried only before the first token', async () => {
   const failure = { wire: { code: 'provider_error', message: 'busy' } };
   expect(await early.runner.run([job])).toMatchObject([failure]);
   expect(asked).toEqual([[job, expect.objectContaining({ logged: error })]]);
+  expect(early.failedAttempts).toEqual(asked);
   expect(early.hub.job(job.handle).terminal).toBeUndefined();
   const late = single(
     async function* fails() {
@@ -380,6 +388,7 @@ test('a failure may be retried only before the first token', async () => {
   const other = record();
   expect(await late.runner.run([other])).toEqual([undefined]);
   expect(asked).toHaveLength(1);
+  expect(late.failedAttempts).toEqual([]);
   expect(late.hub.job(other.handle).terminal).toEqual({
     type: 'error',
     error: { code: 'provider_error', type: 'provider_error', message: 'busy' },

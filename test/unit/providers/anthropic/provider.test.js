@@ -56,6 +56,7 @@ test('text, with the usage of its beginning and its end', async () => {
     pieces: ['Hel', 'lo'],
     end: {
       reason: 'stop',
+      rawReason: 'end_turn',
       usage: {
         prompt_tokens: 25,
         completion_tokens: 15,

@@ -45,7 +45,7 @@ test('any division of a text gives the same result, and nothing free is held bac
 test('nothing follows a stop string', () => {
   const filter = new StopFilter(['END']);
   expect(filter.push('a END b')).toBe('a ');
-  expect(filter.stopped).toBe(true);
+  expect([filter.stopped, filter.stopSequence]).toEqual([true, 'END']);
   expect(filter.push('c')).toBe('');
   expect(filter.flush()).toBe('');
 });

@@ -1,0 +1,355 @@
+import { EventEmitter } from 'node:events';
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { BEATS_PER_LEASE, Members } from './members.js';
+import { RedisClient } from './redis-client.js';
+import { SharedJobs } from './shared-jobs.js';
+import { fieldsOf } from './scripts.js';
+
+/** The schema of the keys in Redis. */
+const SCHEMA = 1;
+/** Wait before the first contact is tried again. */
+const JOIN_AGAIN_MS = 250;
+
+/**
+ * An answer to a beat of this process, as the native link reports it.
+ * @typedef {object} Beat
+ * @property {number} seconds of Redis's clock
+ * @property {number} microseconds
+ * @property {boolean} member false: this process was counted dead, or Redis has lost its data
+ * @property {string[]} processes name, beat, name, beat, ... of all members
+ * @property {number} dead processes whose jobs are to be taken over
+ * @property {number} offered jobs that no process has
+ * @property {string[]} messages to this process
+ * @property {number} sentMs when the beat was sent, on the clock of `performance.now()`
+ * @property {number} answeredMs
+ */
+
+/**
+ * The native link as a cluster uses it: see `lib/streams/redis-link.js`.
+ * @typedef {EventEmitter<{beat: [beat: Beat], message: [channel: string, payload: string],
+ *   state: [state: import('./redis-client.js').RedisState]}> & {subscribe: (channel: string) => void,
+ *   unsubscribe: (channel: string) => void, rename: (process: string) => void, close: () => void}} Link
+ */
+
+/**
+ * `state`: that of Redis. `joined`: this process is a member under its name; `ids` are the jobs that
+ * are still its own, `isFirst` at the start, `isLost` when Redis has lost its data. `beat`: after each
+ * answered beat. `message`: a message to this process. `offer`: a job, or the jobs of a dead process, want
+ * an owner. `erased`: a job is no more. `left`: this process is no member any more.
+ * @typedef {{state: [state: import('./redis-client.js').RedisState], joined: [how: {ids: string[],
+ *   isFirst: boolean, isLost: boolean}], beat: [beat: Beat], dead: [name: string, beat: string],
+ *   message: [message: string], offer: [], erased: [id: string], left: []}} ClusterEvents
+ */
+
+/** @returns {string} a name that no process had before */
+const newName = () => `p${randomBytes(9).toString('base64url')}`;
+
+/**
+ * This process as a member of a deployment of several processes on one Redis. Main thread. `close()` ends
+ * it.
+ *
+ * Joins at the first contact. Counted dead, or after a loss of Redis's data, it joins again under a new
+ * name, with the jobs that no other process has taken.
+ * @extends {EventEmitter<ClusterEvents>}
+ */
+export class Cluster extends EventEmitter {
+  #options;
+  #nowMs;
+  #log;
+  #name = newName();
+  #isMember = false;
+  #isJoining = false;
+  #isClosed = false;
+  /** Of the data in Redis; another one: they were lost. */
+  #epoch = '';
+  #secret = '';
+  /** Redis's clock in microseconds, at the given time of this process's. */
+  #clock = { us: 0, atMs: 0 };
+  #lastAnswerMs = -Infinity;
+  /** @type {NodeJS.Timeout | undefined} */
+  #judging;
+  /** @type {Link | undefined} */
+  #link;
+
+  /**
+   * @param {object} deps
+   * @param {import('./options.js').CheckedRedis} deps.redis
+   * @param {number} deps.keyTtlMs how long an idempotency key is kept
+   * @param {import('../internal/util/logger.js').Logger} deps.log
+   * @param {() => number} [deps.nowMs] monotonic milliseconds; default `performance.now`
+   */
+  constructor({ redis, keyTtlMs, log, nowMs = () => performance.now() }) {
+    super();
+    this.#options = redis;
+    this.#nowMs = nowMs;
+    this.#log = log;
+    const { address, commandTimeoutMs, leaseMs } = redis;
+    this.redis = new RedisClient({ address, prefix: this.prefix, commandTimeoutMs });
+    this.members = new Members({ leaseMs });
+    this.sharedJobs = new SharedJobs({
+      redis: this.redis,
+      process: () => this.#name,
+      deadlineUs: () => this.deadlineUs(),
+      keyTtlMs,
+      onBuried: () => this.#joinAgain(),
+      log,
+    });
+    this.redis.on('ready', () => {
+      if (!this.#isMember) void this.#join('');
+    });
+    this.redis.once('evicts', (policy) => {
+      const message = 'Redis may remove jobs to make room: set maxmemory-policy noeviction';
+      log.warn({ redis: address.shown, maxmemory_policy: policy }, message);
+    });
+    this.redis.on('state', (state, detail) => this.#onState(state, detail));
+  }
+
+  /** Name of this process. It changes when it was counted dead. */
+  get process() {
+    return this.#name;
+  }
+
+  /** What all keys begin with: `{PREFIX}:`. */
+  get prefix() {
+    return `{${this.#options.prefix}}:`;
+  }
+
+  /** @returns {import('./redis-client.js').RedisState} */
+  get state() {
+    return this.redis.state;
+  }
+
+  /** Whether this process is a member, as far as it knows. */
+  get isMember() {
+    return this.#isMember;
+  }
+
+  /** The secret of stream URLs where none is configured; empty before the first contact. */
+  get secret() {
+    return this.#secret;
+  }
+
+  /** Name of the data in Redis; empty before the first contact. */
+  get epoch() {
+    return this.#epoch;
+  }
+
+  /** Milliseconds since Redis has answered; Infinity before the first answer. */
+  get silentMs() {
+    return this.#nowMs() - this.#lastAnswerMs;
+  }
+
+  /** @returns {number} Redis's Unix time in milliseconds; 0 before the first contact */
+  redisNowMs() {
+    const { us, atMs } = this.#clock;
+    return us === 0 ? 0 : us / 1000 + this.#nowMs() - atMs;
+  }
+
+  /** @returns {string} until when Redis may run a script that is sent now, in its own microseconds */
+  deadlineUs() {
+    const nowMs = this.redisNowMs();
+    return nowMs === 0 ? '' : String(Math.ceil((nowMs + this.#options.commandTimeoutMs) * 1000));
+  }
+
+  /**
+   * Uses the native link for beats and messages.
+   * @param {Link} link
+   */
+  useLink(link) {
+    this.#link = link;
+    link.on('beat', (beat) => this.#onBeat(beat));
+    link.on('message', (channel, payload) => this.#onMessage(channel, payload));
+    link.subscribe(`${this.prefix}p:${this.#name}`);
+    link.subscribe(`${this.prefix}all`);
+  }
+
+  /**
+   * Resolves once this process is a member, or after `waitMs` all the same.
+   * @param {number} waitMs
+   * @returns {Promise<boolean>} whether it is one
+   * @throws {import('../internal/util/errors.js').SluiceError} `ERR_REDIS_...`: waiting does not help
+   */
+  async ready(waitMs) {
+    if (!this.#isMember && this.redis.refusal === undefined) {
+      await new Promise((resolve) => {
+        const timer = setTimeout(done, waitMs);
+        /** @type {(state: string) => void} */
+        const onState = (state) => state === 'refused' && done();
+        const joined = () => done();
+        /** @type {Cluster} */
+        const cluster = this;
+        function done() {
+          clearTimeout(timer);
+          cluster.off('state', onState);
+          cluster.off('joined', joined);
+          resolve(undefined);
+        }
+        this.on('state', onState);
+        this.on('joined', joined);
+      });
+    }
+    if (this.redis.refusal !== undefined) throw this.redis.refusal;
+    return this.#isMember;
+  }
+
+  /**
+   * @param {string} was name until now; empty at the start
+   */
+  async #join(was) {
+    if (this.#isJoining || this.#isClosed) return;
+    this.#isJoining = true;
+    try {
+      await this.#askJoin(was);
+    } catch (/** @type {any} */ error) {
+      if (error.status === undefined) this.#log.error({ err: error }, 'cannot join the deployment');
+      // A connection that comes back tries again; one that is there does so here.
+      const again = () => this.redis.usable && !this.#isMember && void this.#join(was);
+      setTimeout(again, JOIN_AGAIN_MS).unref();
+    } finally {
+      this.#isJoining = false;
+    }
+  }
+
+  /** @param {string} was */
+  async #askJoin(was) {
+    const sentMs = this.#nowMs();
+    const random = () => randomBytes(18).toString('base64url');
+    const { leaseMs } = this.#options;
+    const args = ['', this.#name, was, SCHEMA, random(), random(), leaseMs];
+    const about = ['host', hostname(), 'pid', process.pid, 'started_ms', Date.now()];
+    const [answer, ...rest] = await this.redis.run('join', ['procs', 'meta'], [...args, ...about]);
+    if (answer === 'NEWER') {
+      this.redis.refuseSchema(rest[0]);
+      return;
+    }
+    if (answer === 'BURIED') {
+      this.#rename();
+      void setImmediate(() => this.#join(was));
+      return;
+    }
+    const [us, epoch, secret, lease, ids] = rest;
+    this.#observeClock(Number(us), sentMs);
+    if (Number(lease) !== leaseMs) {
+      const fields = { lease_ms: leaseMs, lease_ms_of_others: Number(lease) };
+      this.#log.warn(fields, 'the other processes have another --lease-ms; it has to be the same');
+    }
+    const isFirst = this.#epoch === '';
+    const isLost = !isFirst && this.#epoch !== epoch;
+    this.#epoch = epoch;
+    this.#secret = secret;
+    this.#isMember = true;
+    this.emit('joined', { ids, isFirst, isLost });
+  }
+
+  /** Joins under a new name, with the jobs that nobody has taken. */
+  #joinAgain() {
+    if (!this.#isMember || this.#isClosed) return;
+    const was = this.#name;
+    this.#isMember = false;
+    this.#rename();
+    this.#log.warn({ was, process: this.#name }, 'no member any more; joining again');
+    void this.#join(was);
+  }
+
+  #rename() {
+    this.#link?.unsubscribe(`${this.prefix}p:${this.#name}`);
+    this.#name = newName();
+    this.#link?.rename(this.#name);
+    this.#link?.subscribe(`${this.prefix}p:${this.#name}`);
+  }
+
+  /**
+   * @param {number} us of Redis's clock
+   * @param {number} atMs of this process's, not later than `us` was read
+   */
+  #observeClock(us, atMs) {
+    this.#clock = { us, atMs };
+    this.#lastAnswerMs = this.#nowMs();
+  }
+
+  /** @param {Beat} beat */
+  #onBeat(beat) {
+    this.#observeClock(beat.seconds * 1e6 + beat.microseconds, beat.sentMs);
+    if (!beat.member) {
+      this.#joinAgain();
+      return;
+    }
+    const { sentMs, answeredMs } = beat;
+    const beats = Object.entries(fieldsOf(beat.processes));
+    this.members.observe({ self: this.#name, beats, sentMs, answeredMs });
+    this.#judge();
+    for (const message of beat.messages) this.emit('message', message);
+    if (beat.dead > 0 || beat.offered > 0) this.emit('offer');
+    this.emit('beat', beat);
+  }
+
+  /** Reports dead processes now, and once more when the next lease may run out. */
+  #judge() {
+    clearTimeout(this.#judging);
+    const nowMs = this.#nowMs();
+    for (const { name, beat } of this.members.dead(nowMs)) this.emit('dead', name, beat);
+    const waitMs = this.members.dueMs - nowMs;
+    // The answer to the next beat judges again.
+    if (waitMs <= 0 || waitMs > this.#options.leaseMs / BEATS_PER_LEASE) return;
+    this.#judging = setTimeout(() => this.#isMember && this.#judge(), waitMs);
+    this.#judging.unref();
+  }
+
+  /**
+   * @param {string} channel
+   * @param {string} payload
+   */
+  #onMessage(channel, payload) {
+    const [, erased] = /^erased (.+)$/.exec(payload) ?? [];
+    if (channel === `${this.prefix}all` && erased !== undefined) this.emit('erased', erased);
+    else if (channel === `${this.prefix}all`) this.emit('offer');
+    else if (channel === `${this.prefix}p:${this.#name}`) void this.#takeMessages(payload);
+  }
+
+  /** @param {string} _hint */
+  async #takeMessages(_hint) {
+    try {
+      const messages = await this.redis.run('messages', [`ctl:${this.#name}`], []);
+      for (const message of messages) this.emit('message', message);
+    } catch {
+      // The next beat brings them.
+    }
+  }
+
+  /**
+   * @param {import('./redis-client.js').RedisState} state
+   * @param {string} detail
+   */
+  #onState(state, detail) {
+    const fields = { redis: this.#options.address.shown, state, ...(detail && { detail }) };
+    if (state === 'ok') this.#log.info(fields, 'Redis answers');
+    else this.#log.warn(fields, 'Redis is not usable');
+    this.emit('state', state);
+  }
+
+  /** Leaves the deployment. Jobs that this process still has are left to the others. */
+  async leave() {
+    if (!this.#isMember) return;
+    this.#isMember = false;
+    await this.redis.run('leave', ['procs'], [this.#name]).catch(() => {});
+    this.emit('left');
+  }
+
+  /** Ends the connection. */
+  close() {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#judging);
+    this.sharedJobs.close();
+    this.redis.close();
+  }
+}
+
+/**
+ * @param {ConstructorParameters<typeof Cluster>[0]} deps
+ * @returns {Cluster} that connects from now on
+ */
+export function openCluster(deps) {
+  return new Cluster(deps);
+}

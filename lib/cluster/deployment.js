@@ -1,0 +1,99 @@
+import { Departure } from './departure.js';
+import { Failover } from './failover.js';
+import { Retention } from './retention.js';
+
+/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+
+/**
+ * @typedef {object} DeploymentOptions
+ * @property {import('./options.js').CheckedRedis} redis
+ * @property {number} maxRetainedJobs
+ * @property {number} incomingCapacity
+ * @property {number} maxConcurrency batches at a time
+ */
+
+/**
+ * The jobs of this process as a part of a deployment: it takes over jobs of other processes, and hands its
+ * own to them when it leaves. Main thread; `leave()` ends it.
+ */
+export class Deployment {
+  #pipeline;
+  #replicas;
+  #options;
+  #retention;
+  /** @type {Promise<unknown>} */
+  #leaving = Promise.resolve();
+
+  /**
+   * @param {object} deps
+   * @param {import('./cluster.js').Cluster} deps.cluster
+   * @param {import('../streams/hub.js').JobHub} deps.hub that writes to the cluster's link
+   * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
+   * @param {import('./failover.js').ReplicasPort & {leave: () => Promise<void>}} deps.replicas
+   * @param {DeploymentOptions} deps.options
+   * @param {import('../internal/util/logger.js').Logger} deps.log
+   */
+  constructor({ cluster, hub, lifecycle, pipeline, replicas, options, log }) {
+    this.cluster = cluster;
+    this.#pipeline = pipeline;
+    this.#replicas = replicas;
+    this.#options = options;
+    const { onProducerLost, leaseMs } = options.redis;
+    this.departure = new Departure({ cluster, lifecycle, hub, onProducerLost, log });
+    this.failover = new Failover({
+      ...{ cluster, hub, lifecycle, replicas, onProducerLost, leaseMs, log },
+      enqueue: (record) => this.#enqueue(record),
+      room: () => this.#room(),
+    });
+    const { maxRetainedJobs } = options;
+    this.#retention = new Retention({ redis: cluster.redis, maxRetainedJobs });
+    lifecycle.on('ended', ({ part, principal }) => {
+      if (part === undefined) this.#retention.count(principal);
+    });
+    for (const event of /** @type {const} */ (['started', 'retry'])) {
+      lifecycle.on(event, (record) => {
+        if (record.part === undefined) cluster.sharedJobs.began(record);
+      });
+    }
+  }
+
+  /** @param {JobRecord} record adopted */
+  async #enqueue(record) {
+    try {
+      await this.#pipeline.submit(record, { signal: record.abort.signal });
+    } catch {
+      // The queue is closed, or the job has ended.
+      if (!record.abort.signal.aborted) await this.departure.giveBack(record);
+    }
+  }
+
+  #room() {
+    const { waiting, incoming, inFlight } = this.#pipeline.stats();
+    const hasRoom = waiting + incoming < this.#options.incomingCapacity;
+    return { hasRoom, isBusy: inFlight >= this.#options.maxConcurrency };
+  }
+
+  /**
+   * Takes no further jobs, hands over those that have not begun, and sends the readers of other processes'
+   * jobs elsewhere. Resolves once the jobs are handed over; the readers leave within a second.
+   */
+  async beginToLeave() {
+    this.failover.close();
+    this.#leaving = this.#replicas.leave();
+    await this.departure.offerQueued();
+  }
+
+  /** Hands over all jobs that can be run elsewhere. */
+  async offerRest() {
+    await this.departure.offerRest();
+  }
+
+  /** Leaves the deployment, once every ending is in Redis. */
+  async leave() {
+    await this.#leaving;
+    this.#retention.close();
+    await this.cluster.leave();
+    this.cluster.close();
+  }
+}

@@ -1,0 +1,98 @@
+/** A job as the fields of its hash in Redis, and back. Pure functions. */
+import { JobRecord, choiceId } from '../jobs/job.js';
+import { estimatePromptTokens } from '../jobs/prompt-tokens.js';
+import { SluiceError } from '../internal/util/errors.js';
+
+/**
+ * The fields of `job:<id>`; all are texts. `request` is there until the job has ended, `final` from then on.
+ * @typedef {object} JobFields
+ * @property {string} owner name of a process; `-`: none, it is offered
+ * @property {string} attempt
+ * @property {string} lost how many of its owners died
+ * @property {string} status
+ * @property {string} principal
+ * @property {string} model
+ * @property {string} created_us Redis's Unix time
+ * @property {string} choices
+ * @property {string} max_wall_ms from its admission
+ * @property {string} retention_ms from its end
+ * @property {string} prompt_tokens as this process would count them
+ * @property {string} [request] JSON
+ * @property {string} [metadata] JSON
+ * @property {string} [extra] JSON
+ * @property {string} [cache]
+ * @property {string} [upstream]
+ * @property {string} [started_ms]
+ * @property {string} [ended_ms]
+ * @property {string} [cancel] the reason of a cancellation that was asked for
+ * @property {string} [taken] the outcome of its last takeover, and from whom
+ * @property {string} [key] key of its idempotency key
+ * @property {string} [final] JSON of its final state
+ */
+
+/**
+ * @param {JobRecord} record
+ * @param {{maxWallMs: number, retentionMs: number}} limits
+ * @returns {string[]} name, value, name, value, ...
+ */
+export function jobFields({ model, request, metadata, extra }, { maxWallMs, retentionMs }) {
+  const promptTokens = request === undefined ? 0 : estimatePromptTokens(request);
+  const fields = ['model', model, 'request', JSON.stringify(request)];
+  fields.push('max_wall_ms', String(maxWallMs), 'retention_ms', String(retentionMs));
+  fields.push('prompt_tokens', String(promptTokens));
+  if (metadata !== undefined) fields.push('metadata', JSON.stringify(metadata));
+  if (extra !== undefined) fields.push('extra', JSON.stringify(extra));
+  return fields;
+}
+
+/**
+ * @param {string | undefined} json
+ * @param {string} name of the field
+ * @returns {any} undefined for an absent field
+ * @throws {SluiceError} naming the field
+ */
+function parse(json, name) {
+  if (json === undefined) return undefined;
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    const message = `The field ${name} of a job in Redis is not JSON.`;
+    throw new SluiceError('ERR_REDIS_DATA', message, { cause });
+  }
+}
+
+/**
+ * @param {string} id
+ * @param {JobFields} fields
+ * @returns {JobRecord} without a log; with its request while it has one
+ * @throws {SluiceError} ERR_REDIS_DATA
+ */
+export function recordFrom(id, fields) {
+  const metadata = parse(fields.metadata, 'metadata');
+  const request = parse(fields.request, 'request');
+  const record = new JobRecord({
+    principal: fields.principal,
+    model: fields.model,
+    request: request ?? { metadata },
+    createdAtMs: Math.floor(Number(fields.created_us) / 1000),
+  });
+  record.id = record.request_id = id;
+  record.request = request;
+  record.extra = parse(fields.extra, 'extra');
+  record.cache = /** @type {import('../jobs/job.js').CacheResult | undefined} */ (fields.cache);
+  record.ownUpstream = fields.upstream;
+  record.attempts = fields.started_ms === undefined ? 0 : Number(fields.attempt);
+  record.status = /** @type {import('../jobs/request.js').JobStatus} */ (fields.status);
+  return record;
+}
+
+/**
+ * @param {string} id
+ * @param {JobFields} fields
+ * @returns {string[]} ids of the job's logs: its own, and those of its further choices
+ */
+export function logIds(id, { choices }) {
+  const ids = [id];
+  for (let choice = 1; choice < Number(choices); choice += 1) ids.push(choiceId(id, choice));
+  return ids;
+}

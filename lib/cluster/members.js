@@ -1,0 +1,78 @@
+/** A beat may be this many intervals after the one before; beyond that, the observer starts anew. */
+const GAP_INTERVALS = 2.5;
+/** Beats per lease. */
+export const BEATS_PER_LEASE = 5;
+
+/**
+ * The answer to a beat.
+ * @typedef {object} Observation
+ * @property {string} self name of this process, which is not judged
+ * @property {[name: string, beat: string][]} beats of all members
+ * @property {number} sentMs when this process sent its beat
+ * @property {number} answeredMs when the answer came
+ */
+
+/**
+ * Judges which processes are dead, from the answers to this process's own beats. Pure: times are
+ * arguments, in milliseconds of this process's monotonic clock. Redis compares the beat once more before
+ * it counts a process dead.
+ *
+ * A process is dead when its beat has not changed for a whole lease in which Redis has answered this
+ * process's beats in time. Two answers further apart than 2.5 intervals, be it that Redis was away or
+ * that this process slept, make all observations start anew. No other clock is involved.
+ */
+export class Members {
+  #leaseMs;
+  #gapMs;
+  /** @type {Map<string, {beat: string, sinceMs: number}>} by process */
+  #seen = new Map();
+  #answeredMs = -Infinity;
+  #self = '';
+
+  /** @param {{leaseMs: number}} options */
+  constructor({ leaseMs }) {
+    this.#leaseMs = leaseMs;
+    this.#gapMs = (leaseMs / BEATS_PER_LEASE) * GAP_INTERVALS;
+  }
+
+  /** The processes of the last answer, this one included. @returns {string[]} */
+  get names() {
+    return [...this.#seen.keys()];
+  }
+
+  /** @param {Observation} observation */
+  observe({ self, beats, sentMs, answeredMs }) {
+    const isLate = answeredMs - this.#answeredMs > this.#gapMs || answeredMs - sentMs > this.#gapMs;
+    this.#answeredMs = answeredMs;
+    this.#self = self;
+    const before = this.#seen;
+    this.#seen = new Map();
+    for (const [name, beat] of beats) {
+      const known = isLate ? undefined : before.get(name);
+      // Redis read the beat before the answer came: the shorter span counts.
+      const sinceMs = known?.beat === beat ? known.sinceMs : answeredMs;
+      this.#seen.set(name, { beat, sinceMs });
+    }
+  }
+
+  /**
+   * @param {number} nowMs
+   * @returns {{name: string, beat: string}[]} processes that are dead unless their beat has changed since
+   *   the last answer
+   */
+  dead(nowMs) {
+    if (nowMs - this.#answeredMs > this.#gapMs) return [];
+    return this.#others()
+      .filter(([, { sinceMs }]) => nowMs - sinceMs >= this.#leaseMs)
+      .map(([name, { beat }]) => ({ name, beat }));
+  }
+
+  /** @returns {number} when `dead` may next find one; Infinity without other processes */
+  get dueMs() {
+    return Math.min(...this.#others().map(([, { sinceMs }]) => sinceMs + this.#leaseMs));
+  }
+
+  #others() {
+    return [...this.#seen].filter(([name]) => name !== this.#self);
+  }
+}

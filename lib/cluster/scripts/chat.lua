@@ -1,0 +1,17 @@
+-- Makes a job the one of a UI chat, if the chat has the expected job until now.
+--
+-- KEYS  chat:<sha256>
+-- ARGV  prefix, expected (an id, empty for none), id, body (digest), ttl_ms
+-- Answers {'OK'}; {'OTHER', id, body}, the chat has another job, which exists.
+local prefix, expected, id, body, ttl_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local chat = KEYS[1]
+
+local current = redis.call('HMGET', chat, 'job', 'body')
+local job = current[1]
+if job and job ~= expected and job ~= id and redis.call('EXISTS', prefix .. 'job:' .. job) == 1 then
+  return { 'OTHER', job, current[2] }
+end
+redis.call('DEL', chat)
+redis.call('HSET', chat, 'job', id, 'body', body)
+redis.call('PEXPIRE', chat, ttl_ms)
+return { 'OK' }

@@ -1,0 +1,118 @@
+-- Functions that every script may use; lib/cluster/scripts.js puts them before each of them.
+--
+-- ARGV[1] is what all keys begin with, `{PREFIX}:`. Times are Unix microseconds: a Lua number holds
+-- them exactly. A `clock` argument that is not empty replaces the server's clock, for tests.
+
+local ENDED = { completed = true, failed = true, cancelled = true }
+
+local function now_us(clock)
+  if clock ~= '' then return tonumber(clock) end
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
+-- A number without an exponent or a fraction.
+local function text_of(number)
+  return string.format('%.0f', number)
+end
+
+-- Whether the deadline, in microseconds, has passed; empty for none.
+local function is_late(now, deadline)
+  return deadline ~= '' and now > tonumber(deadline)
+end
+
+-- The keys of the logs of a job: its own, and one per further choice.
+local function logs_of(prefix, id, choices)
+  local logs = { prefix .. 'log:' .. id }
+  for choice = 1, (tonumber(choices) or 1) - 1 do
+    logs[#logs + 1] = prefix .. 'log:' .. id .. '.' .. choice
+  end
+  return logs
+end
+
+-- The attempt and the number of the last entry of a log; 0 and 0 for a log that does not exist.
+local function tail_of(log)
+  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+  if not last then return 0, 0 end
+  local attempt, seq = string.match(last[1], '^(%d+)-(%d+)$')
+  return tonumber(attempt), tonumber(seq)
+end
+
+-- Tells the followers of a log about an entry: a RESP array of its id, its fields and their values.
+local function publish_entry(prefix, log_id, entry_id, ...)
+  local parts = { entry_id, ... }
+  local out = { '*' .. #parts .. '\r\n' }
+  for _, part in ipairs(parts) do
+    out[#out + 1] = '$' .. #part .. '\r\n' .. part .. '\r\n'
+  end
+  redis.call('PUBLISH', prefix .. 'j:' .. log_id, table.concat(out))
+end
+
+-- Begins an attempt in every log of a job. No entry of an earlier attempt can follow.
+local function begin_attempt(prefix, id, choices, attempt)
+  local entry_id = text_of(attempt) .. '-0'
+  for _, log in ipairs(logs_of(prefix, id, choices)) do
+    local reached = tail_of(log)
+    if reached < attempt then
+      redis.call('XADD', log, entry_id, 'r', '{}')
+      publish_entry(prefix, string.sub(log, #prefix + 5), entry_id, 'r', '{}')
+    end
+  end
+end
+
+-- The attempt that the logs of a job have reached, and whether that attempt has a token.
+local function progress_of(prefix, id, choices)
+  local attempt, has_token = 0, false
+  for _, log in ipairs(logs_of(prefix, id, choices)) do
+    local reached, seq = tail_of(log)
+    if reached > attempt then attempt, has_token = reached, false end
+    if reached == attempt and seq > 0 then has_token = true end
+  end
+  return attempt, has_token
+end
+
+-- Gives the keys of a job the same time to live.
+local function expire_job(prefix, id, choices, ttl_ms)
+  redis.call('PEXPIRE', prefix .. 'job:' .. id, ttl_ms)
+  redis.call('PEXPIRE', prefix .. 'readers:' .. id, ttl_ms)
+  for _, log in ipairs(logs_of(prefix, id, choices)) do redis.call('PEXPIRE', log, ttl_ms) end
+end
+
+-- Adds a job to an index of a principal, which lives as long as its last job. What has expired at the
+-- beginning of the index goes, two members at a time: it does not grow without lists.
+local function index_job(prefix, index, score, id, ttl_ms)
+  redis.call('ZADD', index, score, id)
+  if redis.call('PTTL', index) < tonumber(ttl_ms) then redis.call('PEXPIRE', index, ttl_ms) end
+  for _, oldest in ipairs(redis.call('ZRANGE', index, 0, 1)) do
+    if redis.call('EXISTS', prefix .. 'job:' .. oldest) == 1 then break end
+    redis.call('ZREM', index, oldest)
+  end
+end
+
+-- Deletes the keys of a job that has ended, but for its idempotency key.
+local function delete_job(prefix, id, principal, choices)
+  redis.call(
+    'DEL', prefix .. 'job:' .. id, prefix .. 'readers:' .. id, unpack(logs_of(prefix, id, choices))
+  )
+  redis.call('ZREM', prefix .. 'jobs:' .. principal, id)
+  redis.call('ZREM', prefix .. 'ended:' .. principal, id)
+end
+
+-- Leaves a message to a process, and tells it to look.
+local function tell(prefix, process, message)
+  redis.call('RPUSH', prefix .. 'ctl:' .. process, message)
+  redis.call('PUBLISH', prefix .. 'p:' .. process, 'ctl')
+end
+
+-- Removes what a process that is gone has left beside its jobs.
+local function forget_process(prefix, process)
+  local reading = prefix .. 'reading:' .. process
+  for _, id in ipairs(redis.call('SMEMBERS', reading)) do
+    local readers = prefix .. 'readers:' .. id
+    if redis.call('HDEL', readers, process) == 1 and redis.call('HLEN', readers) == 0 then
+      local owner = redis.call('HGET', prefix .. 'job:' .. id, 'owner')
+      if owner and owner ~= '-' and owner ~= process then tell(prefix, owner, 'readers ' .. id) end
+    end
+  end
+  redis.call('DEL', reading, prefix .. 'proc:' .. process, prefix .. 'ctl:' .. process)
+end

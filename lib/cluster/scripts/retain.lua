@@ -1,0 +1,42 @@
+-- Keeps the number of ended jobs within a bound: beyond it, the oldest of the principal that has most
+-- goes. To be run after jobs have ended; counts of principals that are not named may be too high.
+--
+-- KEYS  retained (principal -> number of its ended jobs), retained:total
+-- ARGV  prefix, jobs_max, removed_max, then principals whose jobs have ended
+-- Answers the number of jobs that were removed.
+local prefix, jobs_max, removed_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local counts, total = KEYS[1], KEYS[2]
+
+-- Without the jobs whose retention is over; those come first.
+local function recount(principal)
+  local ended = prefix .. 'ended:' .. principal
+  while true do
+    local oldest = redis.call('ZRANGE', ended, 0, 0)[1]
+    if not oldest or redis.call('EXISTS', prefix .. 'job:' .. oldest) == 1 then break end
+    redis.call('ZREM', ended, oldest)
+  end
+  local count = redis.call('ZCARD', ended)
+  local before = tonumber(redis.call('ZSCORE', counts, principal) or 0)
+  if count == 0 then
+    redis.call('ZREM', counts, principal)
+  else
+    redis.call('ZADD', counts, count, principal)
+  end
+  if count ~= before then redis.call('INCRBY', total, count - before) end
+  return count == before
+end
+
+for i = 4, #ARGV do recount(ARGV[i]) end
+local removed, steps = 0, 0
+while tonumber(redis.call('GET', total) or 0) > jobs_max and steps < removed_max do
+  steps = steps + 1
+  local principal = redis.call('ZREVRANGE', counts, 0, 0)[1]
+  -- With a count that was too high, another one may have most.
+  if recount(principal) then
+    local id = redis.call('ZRANGE', prefix .. 'ended:' .. principal, 0, 0)[1]
+    delete_job(prefix, id, principal, redis.call('HGET', prefix .. 'job:' .. id, 'choices'))
+    recount(principal)
+    removed = removed + 1
+  end
+end
+return removed

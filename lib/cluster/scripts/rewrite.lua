@@ -1,0 +1,21 @@
+-- Writes a running job anew, after Redis has lost its data. Its owner writes its log.
+--
+-- KEYS  job:<id>
+-- ARGV  prefix, process, id, principal, ttl_ms, created_us, then fields of the job and their values
+-- Answers 'OK'; 'FENCED', another process has it; 'ENDED'; 'BURIED', the process is no member.
+local prefix, process, id, principal = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local ttl_ms, created_us = ARGV[5], ARGV[6]
+local job = KEYS[1]
+
+if redis.call('HEXISTS', prefix .. 'procs', process) == 0 then return 'BURIED' end
+local owner, status = unpack(redis.call('HMGET', job, 'owner', 'status'))
+if owner and owner ~= process then return 'FENCED' end
+if owner and ENDED[status] then return 'ENDED' end
+redis.call(
+  'HSET', job, 'owner', process, 'principal', principal, 'created_us', created_us, unpack(ARGV, 7)
+)
+redis.call('HSETNX', job, 'lost', '0')
+redis.call('PEXPIRE', job, ttl_ms)
+index_job(prefix, prefix .. 'jobs:' .. principal, created_us, id, ttl_ms)
+redis.call('SADD', prefix .. 'open:' .. process, id)
+return 'OK'

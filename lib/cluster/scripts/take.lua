@@ -1,0 +1,71 @@
+-- Gives a job of a dead process, an offered one, or one whose owner does not answer a cancel, to
+-- another process, and decides what becomes of it. Again by the same process: the same answer.
+--
+-- KEYS  job:<id>
+-- ARGV  prefix, clock, deadline, heir, id, from (a process, `-` for an offered job), why (`lost`,
+--       `offered`, `cancel`), on_lost (`fail`, `rerun`), room (`1`, `0`), losses_max
+-- Answers {outcome, fields of the job and their values}:
+--   'RUN'     to be run, in the attempt that the fields name; no token of it is in the log
+--   'FAIL'    to be ended as `producer_lost`     'CANCEL'  to be ended as cancelled
+-- or, without any effect on the job: {'ROOM'}, to be run and `room` is 0; {'ENDED'}; {'GONE'};
+-- {'FENCED'}, `from` has it no longer; {'ALIVE'}, `from` is not buried, or no cancel was asked for;
+-- {'BURIED'}, the heir is no member; {'LATE'}.
+local prefix, heir, id, from, why, on_lost = ARGV[1], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local has_room, losses_max = ARGV[9] == '1', tonumber(ARGV[10])
+local job, open = KEYS[1], prefix .. 'open:'
+
+if is_late(now_us(ARGV[2]), ARGV[3]) then return { 'LATE' } end
+
+local names = { 'owner', 'status', 'attempt', 'lost', 'choices', 'cancel', 'taken' }
+local owner, status, attempt, lost, choices, cancel, taken =
+  unpack(redis.call('HMGET', job, unpack(names)))
+
+local function answer(outcome)
+  local out = redis.call('HGETALL', job)
+  table.insert(out, 1, outcome)
+  return out
+end
+
+if not owner then
+  redis.call('SREM', open .. from, id)
+  return { 'GONE' }
+end
+if ENDED[status] then
+  redis.call('SREM', open .. from, id)
+  return { 'ENDED' }
+end
+if owner == heir and taken then
+  local outcome, before = string.match(taken, '^(%u+) (.*)$')
+  if before == from then return answer(outcome) end
+end
+if owner ~= from then
+  redis.call('SREM', open .. from, id)
+  return { 'FENCED' }
+end
+if redis.call('HEXISTS', prefix .. 'procs', heir) == 0 then return { 'BURIED' } end
+if why == 'lost' and redis.call('SISMEMBER', prefix .. 'dead', from) == 0 then return { 'ALIVE' } end
+if why == 'cancel' and not cancel then return { 'ALIVE' } end
+
+local reached, has_token = progress_of(prefix, id, choices)
+attempt = math.max(tonumber(attempt), reached)
+if why == 'lost' then lost = tonumber(lost) + 1 end
+
+local outcome = 'RUN'
+if cancel then
+  outcome = 'CANCEL'
+elseif why == 'lost' and (lost > losses_max or (has_token and on_lost == 'fail')) then
+  outcome = 'FAIL'
+elseif not has_room then
+  return { 'ROOM' }
+elseif why == 'lost' then
+  attempt = attempt + 1
+  begin_attempt(prefix, id, choices, attempt)
+  redis.call('HSET', job, 'status', 'queued')
+end
+redis.call(
+  'HSET', job, 'owner', heir, 'attempt', text_of(attempt), 'lost', lost,
+  'taken', outcome .. ' ' .. from
+)
+redis.call('SREM', open .. from, id)
+redis.call('SADD', open .. heir, id)
+return answer(outcome)

@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HttpError } from '../internal/util/http-error.js';
+import { jobFields } from './job-fields.js';
+import { redisUnavailable } from '../jobs/errors.js';
+
+/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../jobs/shared-jobs-port.js').SharedJobsPort} SharedJobsPort */
+
+/** A job lives in Redis for this long after its wall time, if nobody ends it. */
+const SPARE_MS = 3_600_000;
+/** A century: what Redis takes has room for the current time. */
+const TTL_MS_MAX = 100 * 365 * 24 * 3_600_000;
+/** Waits for the outcome of a request with the same key. */
+const PENDING_MS = { first: 25, last: 100 };
+/** Wait before something that must be done is tried again. */
+const AGAIN_MS = 250;
+
+/** @param {string} name of a key and its principal */
+const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}`;
+
+/** @param {{maxWallMs: number}} limits @returns {string} how long a running job is kept, in milliseconds */
+const ttlOf = ({ maxWallMs }) => String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
+
+/** @returns {HttpError} 422 */
+function keyReused() {
+  return new HttpError(422, {
+    code: 'idempotency_key_reused',
+    param: 'Idempotency-Key',
+    message: 'This Idempotency-Key was used with another body.',
+  });
+}
+
+/** @implements {SharedJobsPort} Makes jobs known to all processes of a deployment. Main thread. */
+export class SharedJobs {
+  #redis;
+  #process;
+  #deadlineUs;
+  #keyTtlMs;
+  #log;
+  #rows = 0;
+  #closed = false;
+
+  /**
+   * @param {object} deps
+   * @param {import('./redis-client.js').RedisClient} deps.redis
+   * @param {() => string} deps.process name of this process
+   * @param {() => string} deps.deadlineUs until when Redis may run a script of now; empty before the
+   *   first contact
+   * @param {number} deps.keyTtlMs how long an idempotency key is kept
+   * @param {() => void} deps.onBuried this process is no member of the deployment
+   * @param {import('../internal/util/logger.js').Logger} deps.log
+   */
+  constructor({ redis, process, deadlineUs, keyTtlMs, onBuried, log }) {
+    this.#redis = redis;
+    this.#process = process;
+    this.#deadlineUs = deadlineUs;
+    this.#keyTtlMs = keyTtlMs;
+    this.#log = log;
+    this.onBuried = onBuried;
+  }
+
+  /** @type {SharedJobsPort['admit']} */
+  async admit(record, limits) {
+    for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
+      const [answer, ...rest] = await this.#askAdmit(record, limits);
+      switch (answer) {
+        case 'OK':
+          record.createdAtMs = Math.floor(Number(rest[0]) / 1000);
+          return undefined;
+        case 'KNOWN':
+          return JSON.parse(rest[1]);
+        case 'REUSED':
+          throw keyReused();
+        case 'PENDING':
+          await sleep(waitMs);
+          break;
+        case 'BURIED':
+          this.onBuried();
+          throw redisUnavailable();
+        default:
+          throw redisUnavailable();
+      }
+    }
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {{maxWallMs: number, retentionMs: number}} limits
+   * @returns {Promise<string[]>}
+   */
+  async #askAdmit(record, limits) {
+    const { id, principal, request, usedKey } = record;
+    const keys = [`job:${id}`];
+    if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
+    const args = ['', this.#deadlineUs(), this.#process(), id, principal];
+    args.push(ttlOf(limits), String(request?.n ?? 1));
+    args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), ...jobFields(record, limits));
+    try {
+      return await this.#redis.run('admit', keys, args);
+    } catch (/** @type {any} */ error) {
+      // After its deadline Redis does not admit it any more; before, it may have been admitted.
+      if (error.uncertain) this.retract(record);
+      throw error;
+    }
+  }
+
+  /** @type {SharedJobsPort['placed']} */
+  async placed(record) {
+    const { id, usedKey, cache } = record;
+    if (cache !== undefined) void this.#insist('note', [`job:${id}`], () => ['cache', cache]);
+    if (usedKey === undefined) return;
+    const args = [String(this.#keyTtlMs), JSON.stringify(usedKey.answer())];
+    const { isDone } = await this.#attempt('placed', [`job:${id}`], args);
+    // The job runs; requests with its key wait until Redis has this answer.
+    if (!isDone) void this.#insist('placed', [`job:${id}`], () => args);
+  }
+
+  /** @type {SharedJobsPort['retract']} */
+  retract({ id }) {
+    void this.#insist('retract', [`job:${id}`], () => [this.#process(), id]);
+  }
+
+  /** @type {SharedJobsPort['number']} */
+  number(_record, logs) {
+    const first = this.#rows + 1;
+    this.#rows += logs;
+    return first;
+  }
+
+  /** @type {SharedJobsPort['writeExtra']} */
+  writeExtra({ id, extra }) {
+    void this.#insist('note', [`job:${id}`], () => ['extra', JSON.stringify(extra)]);
+  }
+
+  /** @type {SharedJobsPort['erase']} */
+  async erase({ id, principal }) {
+    await this.#redis.run('erase', [`job:${id}`], [id, principal]);
+  }
+
+  /**
+   * Records that an attempt was dispatched; lists and failover go by it. A loss is made good by the
+   * ending.
+   * @param {JobRecord} record
+   */
+  began(record) {
+    const { id, attempts, upstream } = record;
+    const args = [this.#process(), String(Date.now()), String(attempts), upstream ?? ''];
+    this.#redis.run('began', [`job:${id}`], args).catch(() => {});
+  }
+
+  /**
+   * Writes a job anew after Redis has lost its data; its log follows natively.
+   * @param {JobRecord} record that has not ended
+   * @param {{maxWallMs: number, retentionMs: number}} limits
+   * @returns {Promise<boolean>} false: another process has it, or has ended it
+   */
+  async rewrite(record, limits) {
+    const { id, principal, createdAtMs, request, attempts, status, upstream } = record;
+    const fields = ['attempt', String(Math.max(attempts, record.firstAttempt))];
+    fields.push('status', status, 'choices', String(request?.n ?? 1));
+    if (upstream !== undefined) fields.push('upstream', upstream);
+    fields.push(...jobFields(record, limits));
+    const args = () => [this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`];
+    const answer = await this.#insist('rewrite', [`job:${id}`], () => [...args(), ...fields]);
+    return answer !== 'FENCED' && answer !== 'ENDED';
+  }
+
+  /**
+   * Runs a script until Redis answers.
+   * @param {string} name
+   * @param {string[]} keys
+   * @param {() => string[]} args
+   * @returns {Promise<any>} its answer; undefined when it cannot be had
+   */
+  async #insist(name, keys, args) {
+    for (;;) {
+      const { isDone, answer } = await this.#attempt(name, keys, args());
+      if (isDone || this.#closed) return answer;
+      await sleep(AGAIN_MS, undefined, { ref: false });
+    }
+  }
+
+  /**
+   * @param {string} name
+   * @param {string[]} keys
+   * @param {string[]} args
+   * @returns {Promise<{isDone: boolean, answer?: any}>} not done: Redis has not answered
+   */
+  async #attempt(name, keys, args) {
+    try {
+      return { isDone: true, answer: await this.#redis.run(name, keys, args) };
+    } catch (/** @type {any} */ error) {
+      if (error.status !== undefined) return { isDone: false };
+      this.#log.error({ err: error, script: name }, 'a script of Redis failed');
+      return { isDone: true };
+    }
+  }
+
+  /** Nothing is tried again from now on. */
+  close() {
+    this.#closed = true;
+  }
+}

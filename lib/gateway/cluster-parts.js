@@ -1,0 +1,124 @@
+/** Builds the parts of a gateway that is one of several processes on Redis. Main thread. */
+import { Deployment } from '../cluster/deployment.js';
+import { FaceStore } from '../cluster/face-store.js';
+import { Presence } from '../cluster/presence.js';
+import { RedisLink } from '../streams/redis-link.js';
+import { RemoteJobs } from '../cluster/remote-jobs.js';
+import { Replicas } from '../cluster/replicas.js';
+import { SharedOrphans } from '../http/faces/shared-orphans.js';
+import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
+import { addClusterMetrics } from './cluster-metrics.js';
+import { notShared } from '../jobs/errors.js';
+import { openCluster } from '../cluster/cluster.js';
+import { scripts } from '../cluster/scripts.js';
+
+/** @typedef {import('./options.js').CheckedGatewayOptions} Options */
+/** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
+
+/** A chat has its job for this long after the job's wall time and retention, at the longest. */
+const CHAT_SPARE_MS = 3_600_000;
+
+/**
+ * Connects to Redis. The hub writes its jobs to the link.
+ * @param {Options} options
+ * @param {import('../internal/native/reactor.js').Reactor} reactor
+ */
+export function openRedis({ redis, idempotency, logger: log }, reactor) {
+  if (redis === undefined) return undefined;
+  const cluster = openCluster({ redis, keyTtlMs: idempotency.ttlMs, log });
+  const { beat, finish } = scripts();
+  const link = new RedisLink({
+    ...{ reactor, address: redis.address, leaseMs: redis.leaseMs, scripts: { beat, finish } },
+    prefix: cluster.prefix,
+    process: cluster.process,
+  });
+  cluster.useLink(/** @type {any} */ (link));
+  return { cluster, link };
+}
+
+/**
+ * @param {Redis} redis
+ * @param {object} jobs
+ * @param {import('../streams/hub.js').JobHub} jobs.hub
+ * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} jobs.lifecycle
+ * @param {import('../primitives/scheduling/pipeline.js').Pipeline<
+ *   import('../jobs/job.js').JobRecord>} jobs.pipeline
+ * @param {Options} options
+ * @param {() => number} nowMs
+ */
+export function createDeployment({ cluster, link }, jobs, options, nowMs) {
+  const { hub, lifecycle, pipeline } = jobs;
+  const { logger: log, maxWallMs, retentionMs } = options;
+  const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
+  const { leaseMs } = redis;
+  const replicas = new Replicas({ hub, cluster, lifecycle, leaseMs, nowMs });
+  const directory = new RemoteJobs({
+    ...{ hub, cluster, lifecycle, replicas },
+    endByForce: async (id, owner) => {
+      await deployment.failover.take(id, owner, 'cancel');
+    },
+  });
+  /** @type {Deployment} */
+  const deployment = new Deployment({
+    ...{ cluster, hub, lifecycle, pipeline, replicas, options: { ...options, redis }, log },
+  });
+  const endJob = (/** @type {import('../jobs/job.js').JobRecord} */ record) =>
+    lifecycle.cancel(record, 'client_disconnected');
+  const presence = new Presence({ hub, cluster, replicas, endJob });
+  lifecycle.on('queued', (record) => {
+    const graceMs = lifecycle.graceMsOf(record);
+    if (record.part === undefined && graceMs < Infinity) presence.watch(record, graceMs);
+  });
+  const store = new FaceStore(cluster.redis);
+  const faces = {
+    orphans: new SharedOrphans({ store, directory }),
+    chats: new SharedUiChats({
+      ...{ store, directory },
+      ttlMs: maxWallMs + retentionMs + CHAT_SPARE_MS,
+    }),
+    events: [lifecycle, replicas],
+  };
+  /** Counters of what the parts emit. */
+  const counts = { fenced: 0, dataLosses: 0 };
+  lifecycle.on('dropped', () => (counts.fenced += 1));
+  cluster.on('joined', ({ isLost }) => (counts.dataLosses += isLost ? 1 : 0));
+
+  /** @returns {import('./cluster-metrics.js').ClusterFigures} */
+  const figures = () => ({
+    ...counts,
+    state: cluster.state,
+    reconnects: Math.max(0, link.figures().connections - 1),
+    ...{ unsentTokens: 0, catchUps: {}, conflictingEndings: 0 },
+    followedJobs: replicas.size,
+    processes: cluster.members.names.length,
+    failovers: deployment.failover.outcomes,
+  });
+
+  return {
+    ...{ cluster, deployment, directory, faces },
+    /** @param {import('prom-client').Registry} registry */
+    addMetrics(registry) {
+      const { observeRoundtrip } = addClusterMetrics(registry, figures);
+      cluster.on('beat', ({ sentMs, answeredMs }) =>
+        observeRoundtrip((answeredMs - sentMs) / 1000),
+      );
+    },
+    /** Whether this process is a member of the deployment, and Redis has answered within a lease. */
+    isReady: () => cluster.isMember && cluster.silentMs <= leaseMs,
+    close() {
+      presence.close();
+      link.close();
+    },
+  };
+}
+
+/**
+ * Turns of conversations in a deployment, which does not share them.
+ * @type {import('../jobs/admission/admission.js').TurnsPort}
+ */
+export const NO_TURNS = Object.freeze({
+  async begin() {
+    throw notShared('Conversations', 'conversation_id');
+  },
+  rollback() {},
+});

@@ -1,0 +1,64 @@
+import { AGE_MS_MAX, Orphans } from './orphans.js';
+
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('./orphans.js').FaceRequest} FaceRequest */
+/** @typedef {import('./orphans.js').OrphansPort} OrphansPort */
+
+/**
+ * The orphans of all processes of a deployment: a retry joins its job from whichever process it reaches.
+ * While Redis is away, a job that loses its clients becomes no orphan. Main thread.
+ * @implements {OrphansPort}
+ */
+export class SharedOrphans {
+  /** Jobs of requests with several prompts: only their own process knows which ones belong together. */
+  #own = new Orphans();
+  /** Those that this process has added. @type {Map<JobRecord, FaceRequest>} */
+  #added = new Map();
+  #store;
+  #directory;
+
+  /**
+   * @param {object} deps
+   * @param {import('../../cluster/face-store.js').FaceStore} deps.store
+   * @param {import('../../jobs/job-directory.js').JobDirectory} deps.directory
+   */
+  constructor({ store, directory }) {
+    this.#store = store;
+    this.#directory = directory;
+  }
+
+  /** @type {OrphansPort['add']} */
+  add(record, request) {
+    if (record.peers.length > 0) {
+      this.#own.add(record, request);
+      return;
+    }
+    this.#added.set(record, request);
+    this.#store.addOrphan(record, request, AGE_MS_MAX).catch(() => {});
+  }
+
+  /** @type {OrphansPort['delete']} */
+  delete(record) {
+    this.#own.delete(record);
+    const request = this.#added.get(record);
+    if (request === undefined) return;
+    this.#added.delete(record);
+    this.#store.removeOrphan(record, request).catch(() => {});
+  }
+
+  /** @type {OrphansPort['take']} */
+  async take(principal, request) {
+    const own = this.#own.take(principal, request);
+    if (own !== undefined) return own;
+    for (;;) {
+      const id = await this.#store.takeOrphan(principal, request);
+      if (id === undefined) return undefined;
+      const record = await this.#directory.find(id, principal);
+      if (record !== undefined && isUsable(record)) return record;
+    }
+  }
+}
+
+/** @param {JobRecord} record */
+const isUsable = ({ status, createdAtMs }) =>
+  !['failed', 'cancelled'].includes(status) && Date.now() - createdAtMs <= AGE_MS_MAX;

@@ -1,0 +1,15 @@
+// Commands as they go to Redis.
+#pragma once
+
+#include <string>
+
+#include "core/redis/port.h"
+
+namespace sluice::redis {
+
+/// Appends a command in RESP2: an array of bulk strings. hiredis' own formatter is not used: it
+/// returns an allocation of its own for each command, and drags the blocking sockets of hiredis
+/// along.
+void append_command(std::string& out, const Command& command);
+
+}  // namespace sluice::redis

@@ -1,0 +1,32 @@
+// What a server says of itself (INFO), and whether it can be used.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/redis/failure.h"
+
+namespace sluice::redis {
+
+/// The fields of INFO that count.
+struct ServerInfo {
+  std::string version;              ///< `redis_version`
+  std::string mode;                 ///< `redis_mode`: standalone, sentinel, cluster
+  std::string eviction_policy;      ///< `maxmemory_policy`
+  std::uint64_t memory_max = 0;     ///< `maxmemory` in bytes; 0: no bound
+  bool is_loading = false;          ///< `loading`
+  bool is_replica = false;          ///< `role` is slave
+  bool refuses_writes = false;      ///< a replica with `slave_read_only`
+  bool writes_append_file = false;  ///< `aof_enabled`
+
+  bool operator==(const ServerInfo&) const = default;
+};
+
+/// Reads the text of INFO. Unknown lines are ignored, absent fields keep their defaults.
+ServerInfo parse_server_info(std::string_view text);
+
+/// Whether the server can be used: kOk, or what is wrong.
+Failure check_server(const ServerInfo& info);
+
+}  // namespace sluice::redis

@@ -1,0 +1,180 @@
+/** The control client and the membership of processes, on a real Redis that fails in several ways. */
+import { once } from 'node:events';
+import { Cluster } from '../../../lib/cluster/cluster.js';
+import { BeatingLink } from '../../support/cluster/beating-link.js';
+import { startRedis } from '../../support/cluster/redis.js';
+import { until } from '../../support/until.js';
+import { silent } from '../../support/cluster/silent-log.js';
+
+const LEASE_MS = 1000;
+
+let server;
+const opened = [];
+
+beforeEach(async () => {
+  server = await startRedis();
+});
+
+afterEach(async () => {
+  while (opened.length > 0) opened.pop().close();
+  await server.stop();
+});
+
+/** A process of the deployment; `link.stop()` is its death. */
+function open({ password = '', beats = true, ...redis } = {}) {
+  const address = { host: '127.0.0.1', port: server.port, user: '', password, db: 0 };
+  const cluster = new Cluster({
+    redis: {
+      ...{ url: '', prefix: 't', leaseMs: LEASE_MS, onProducerLost: 'fail', flushMs: 10 },
+      ...{ commandTimeoutMs: 1000, address: { ...address, shown: 'redis://127.0.0.1' }, ...redis },
+    },
+    keyTtlMs: 60_000,
+    log: silent,
+  });
+  opened.push(cluster);
+  if (!beats) return cluster;
+  const link = new BeatingLink({
+    port: server.port,
+    prefix: cluster.prefix,
+    name: cluster.process,
+    intervalMs: LEASE_MS / 5,
+  });
+  opened.push(link);
+  cluster.useLink(link);
+  return Object.assign(cluster, { link });
+}
+
+const member = async (options) => {
+  const cluster = open(options);
+  expect(await cluster.ready(20_000)).toBe(true);
+  return cluster;
+};
+
+/** As a dead process is buried. */
+const buryWhenDead = (cluster) =>
+  cluster.on('dead', (name, beat) => {
+    const args = ['', cluster.deadlineUs(), cluster.process, name, beat];
+    cluster.redis.run('bury', ['procs'], args).catch(() => {});
+  });
+
+test('a process without a connection is no member, and becomes one by itself', async () => {
+  await server.kill();
+  const cluster = open({ beats: false });
+  expect(await cluster.ready(50)).toBe(false);
+  await expect(cluster.redis.command('GET', 'x')).rejects.toMatchObject({ status: 503 });
+  await server.start();
+  expect(await cluster.ready(20_000)).toBe(true);
+  expect(cluster.state).toBe('ok');
+  expect(Math.abs(cluster.redisNowMs() - Date.now())).toBeLessThan(60_000);
+});
+
+test('what waiting does not mend is a refusal with a code', async () => {
+  await server.call('CONFIG', 'SET', 'requirepass', 'secret');
+  const wrong = open({ password: 'no', beats: false });
+  await expect(wrong.ready(20_000)).rejects.toMatchObject({
+    code: 'ERR_REDIS_AUTHENTICATION',
+    message: expect.not.stringContaining('secret'),
+  });
+  const none = open({ beats: false });
+  await expect(none.ready(20_000)).rejects.toMatchObject({ code: 'ERR_REDIS_AUTHENTICATION' });
+});
+
+test('data of a newer version is left alone', async () => {
+  await server.call('HSET', '{t}:meta', 'schema', '2');
+  const cluster = open({ beats: false });
+  await expect(cluster.ready(20_000)).rejects.toMatchObject({ code: 'ERR_REDIS_SCHEMA' });
+  expect(await server.keys()).toEqual(['{t}:meta']);
+});
+
+test('a right that is missing is named', async () => {
+  await server.call('ACL', 'SETUSER', 'default', '-eval', '-evalsha');
+  const cluster = open({ beats: false });
+  await expect(cluster.ready(20_000)).rejects.toMatchObject({
+    code: 'ERR_REDIS_PERMISSION',
+    message: expect.stringContaining('evalsha'),
+  });
+});
+
+test('a frozen Redis fails one command in its time, and the next ones at once', async () => {
+  const { redis } = await member({ beats: false, commandTimeoutMs: 300 });
+  const states = [];
+  redis.on('state', (state) => states.push(state));
+  server.freeze();
+  await expect(redis.command('GET', 'x')).rejects.toMatchObject({ status: 503, uncertain: true });
+  expect(redis.usable).toBe(false);
+  await expect(redis.command('GET', 'x')).rejects.not.toHaveProperty('uncertain');
+  server.thaw();
+  await until(() => redis.usable, 'Redis to be usable');
+  expect(await redis.command('GET', 'x')).toBeNull();
+  expect([states[0], states.at(-1)]).toEqual(['unreachable', 'ok']);
+});
+
+test('survives a cut connection, forgotten scripts, a full server and a replica', async () => {
+  const { redis } = await member({ beats: false });
+  const note = () => redis.run('note', ['job:x'], ['a', 'b']);
+  await server.call('SCRIPT', 'FLUSH');
+  expect(await note()).toBe(0);
+  await server.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  await until(
+    () =>
+      note().then(
+        () => true,
+        () => false,
+      ),
+    'the connection to be back',
+  );
+  await server.call('CONFIG', 'SET', 'maxmemory', '1');
+  await expect(redis.command('SET', 'x', 'y')).rejects.toMatchObject({ status: 507 });
+  expect(redis.state).toBe('full');
+  await server.call('CONFIG', 'SET', 'maxmemory', '0');
+  expect(await redis.command('SET', 'x', 'y')).toBe('OK');
+  await server.call('REPLICAOF', '127.0.0.1', '1');
+  await expect(redis.command('SET', 'x', 'y')).rejects.toMatchObject({ status: 503 });
+  expect(redis.state).toBe('readonly');
+  await server.call('REPLICAOF', 'NO', 'ONE');
+  expect(await redis.command('SET', 'x', 'z')).toBe('OK');
+});
+
+test('the dead are found, and nobody else', async () => {
+  const a = await member();
+  const b = await member();
+  buryWhenDead(a);
+  await until(() => a.members.names.length === 2, 'both to be seen');
+  const dead = once(a, 'dead');
+  b.link.stop();
+  expect((await dead)[0]).toBe(b.process);
+  await until(async () => (await server.call('SMEMBERS', '{t}:dead')).length === 1, 'the burial');
+  expect(await server.call('SMEMBERS', '{t}:dead')).toEqual([b.process]);
+  // It was not dead after all, and comes back under another name.
+  const was = b.process;
+  const joined = once(b, 'joined');
+  await b.link.beat();
+  expect((await joined)[0]).toEqual({ ids: [], isFirst: false, isLost: false });
+  expect(b.process).not.toBe(was);
+  expect(await server.call('HKEYS', '{t}:procs')).toEqual(
+    expect.arrayContaining([a.process, b.process]),
+  );
+});
+
+test('a loss of the data is seen by its epoch', async () => {
+  const a = await member();
+  const { epoch } = a;
+  const joined = once(a, 'joined');
+  await server.call('FLUSHALL');
+  expect((await joined)[0]).toEqual({ ids: [], isFirst: false, isLost: true });
+  expect(a.epoch).not.toBe(epoch);
+});
+
+test('messages come by the channel, and by the beat', async () => {
+  const a = await member();
+  const message = once(a, 'message');
+  await server.call('RPUSH', `{t}:ctl:${a.process}`, 'cancel j client_request');
+  expect((await message)[0]).toBe('cancel j client_request');
+});
+
+test('a process that leaves is gone at once', async () => {
+  const a = await member();
+  await a.leave();
+  expect(await server.call('HKEYS', '{t}:procs')).toEqual([]);
+  expect(await server.keys()).toEqual(['{t}:meta']);
+});

@@ -1,0 +1,120 @@
+/** A Redis server of a test's own, on a free port, with its files in a folder of its own. */
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { until } from '../until.js';
+
+const run = promisify(execFile);
+
+/** Whether a program is installed. */
+export function hasProgram(name) {
+  try {
+    execFileSync('which', [name], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A port that is free now. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** One `redis-server`. `stop()` ends it and removes its files. */
+export class RedisServer {
+  #folder;
+  #args;
+  #child;
+  /** Arguments of redis-cli that name the user. */
+  #credentials;
+
+  constructor(port, folder, { args, password }) {
+    this.port = port;
+    this.#folder = folder;
+    this.#args = [...args, ...(password === undefined ? [] : ['--requirepass', password])];
+    this.#credentials = password === undefined ? [] : ['-a', password, '--no-auth-warning'];
+    this.url = `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}`;
+  }
+
+  async start() {
+    const args = [
+      ...['--port', String(this.port), '--dir', this.#folder, '--bind', '127.0.0.1'],
+      ...['--save', '', '--loglevel', 'warning', ...this.#args],
+    ];
+    this.#child = spawn('redis-server', args, { stdio: 'ignore' });
+    await until(() => this.#answers(), 'redis-server to answer');
+  }
+
+  async #answers() {
+    try {
+      return (await this.call('PING')) === 'PONG';
+    } catch {
+      return false;
+    }
+  }
+
+  /** A command, in words; resolves with its reply as JSON gives it. */
+  async call(...words) {
+    const args = ['-p', String(this.port), ...this.#credentials, '--json', ...words.map(String)];
+    const { stdout, stderr } = await run('redis-cli', args, { timeout: 20_000 });
+    if (stderr !== '') throw new Error(stderr);
+    const reply = JSON.parse(stdout);
+    // redis-cli writes errors of commands to standard output.
+    if (typeof reply === 'string' && /^(ERR|[A-Z]+) /.test(reply) && reply.includes('ERR')) {
+      throw new Error(reply);
+    }
+    return reply;
+  }
+
+  /** A section of INFO as an object. */
+  async info(section) {
+    const text = await this.call('INFO', section);
+    return Object.fromEntries(
+      text.split('\r\n').flatMap((line) => (line.includes(':') ? [line.split(':')] : [])),
+    );
+  }
+
+  /** All keys, sorted: of a small test database. */
+  async keys(pattern = '*') {
+    return (await this.call('KEYS', pattern)).sort();
+  }
+
+  freeze() {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw() {
+    this.#child.kill('SIGCONT');
+  }
+
+  async kill() {
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await exited;
+  }
+
+  async stop() {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await this.kill();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {{args?: string[], password?: string, port?: number}} [options] `args` further ones of redis-server
+ */
+export async function startRedis({ args = [], password, port } = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-redis-'));
+  const server = new RedisServer(port ?? (await freePort()), folder, { args, password });
+  await server.start();
+  return server;
+}

@@ -1,0 +1,3 @@
+/** A logger that writes nothing. */
+const nothing = () => {};
+export const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };

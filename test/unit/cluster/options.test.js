@@ -1,0 +1,108 @@
+/** The options of `redis`: defaults, ranges, the URL, and what cannot be combined with it. */
+import { checkGatewayOptions } from '../../../lib/gateway/options.js';
+import { checkRedis, parseRedisUrl } from '../../../lib/cluster/options.js';
+import { unsharedProblem } from '../../../lib/gateway/shared-options.js';
+
+const provider = { models: [], takesBatches: false, generate() {} };
+const check = (options) => checkGatewayOptions({ logger: false, provider, ...options });
+const parse = (url) => parseRedisUrl('redis.url', url);
+const DIGEST = 'a'.repeat(64);
+
+test('the defaults, for a URL alone and for an object', () => {
+  const defaults = {
+    ...{ url: 'redis://h', prefix: 'sluice', leaseMs: 10_000, onProducerLost: 'fail' },
+    ...{ commandTimeoutMs: 1000, flushMs: 10 },
+  };
+  expect(checkRedis('redis://h')).toMatchObject(defaults);
+  expect(checkRedis({ url: 'redis://h' })).toMatchObject(defaults);
+  expect(check({}).redis).toBeUndefined();
+  expect(check({ redis: 'redis://h' }).redis).toMatchObject(defaults);
+});
+
+test.each([
+  ['redis://h', { host: 'h', port: 6379, user: '', password: '', db: 0 }, 'redis://h'],
+  ['redis://h:1234/15', { host: 'h', port: 1234, db: 15 }, 'redis://h:1234/15'],
+  ['REDIS://h/', { host: 'h', port: 6379, db: 0 }, 'redis://h'],
+  ['redis://:p%40%3A@h', { user: '', password: 'p@:' }, 'redis://h'],
+  ['redis://a%20b:secret@h:1', { user: 'a b', password: 'secret' }, 'redis://a%20b@h:1'],
+  ['redis://u@[::1]:7/3', { host: '::1', port: 7, user: 'u', db: 3 }, 'redis://u@[::1]:7/3'],
+])('%s', (url, fields, shown) => {
+  expect(parse(url)).toMatchObject({ ...fields, shown });
+});
+
+test.each([
+  ...['', 'h:6379', 'http://u:secret@h', 'redis:secret', 'redis://', 'redis://h:0'],
+  ...['redis://u:secret@h:99999', 'redis://u:secret@h/name', 'redis://h/123456', 'redis://h/1/2'],
+  ...['redis://u:secret@h?ssl=1', 'redis://u:secret@h#1', 'redis://u:%zzsecret@h'],
+  ...['rediss://u:secret@h', 'redis-sentinel://u:secret@h/name'],
+])('%j is refused without being shown', (url) => {
+  const refused = () => parse(url);
+  expect(refused).toThrow(RangeError);
+  expect(refused).toThrow('redis.url takes redis://[user[:password]@]host[:port][/db]');
+  expect(refused).not.toThrow('secret');
+});
+
+test('a scheme of a later version is named', () => {
+  expect(() => parse('rediss://h')).toThrow('rediss:// is not supported');
+});
+
+test.each([
+  [3, 'redis takes a URL or an object with a url'],
+  [null, 'redis takes a URL or an object with a url'],
+  [{}, 'redis.url is required'],
+  [{ url: 'redis://h', prefix: 'a b' }, 'redis.prefix takes 1 to 64 of A-Z, a-z, 0-9, _, . and -'],
+  [{ url: 'redis://h', prefix: '{a}' }, 'redis.prefix takes 1 to 64'],
+  [{ url: 'redis://h', prefix: 'a'.repeat(65) }, 'redis.prefix takes 1 to 64'],
+  [{ url: 'redis://h', leaseMs: 500 }, 'redis.leaseMs takes milliseconds from 1000 to 600000'],
+  [{ url: 'redis://h', leaseMs: 600_001 }, 'redis.leaseMs takes milliseconds from 1000 to 600000'],
+  [{ url: 'redis://h', onProducerLost: 'retry' }, 'redis.onProducerLost takes one of'],
+  [{ url: 'redis://h', lease: 1 }, 'redis has no option lease'],
+])('%j: %s', (redis, message) => {
+  expect(() => check({ redis })).toThrow(message);
+});
+
+test('has no file and no manual clock beside it', () => {
+  expect(() => check({ redis: 'redis://h', data: 'f' })).toThrow('redis or data, not both');
+});
+
+test.each([
+  [{ limits: { concurrent_jobs: 1 } }, 'access.limits', '/limits'],
+  [{ prices: { '*': { prompt: 1, completion: 1 } } }, 'access.prices', '/prices'],
+  [{ accounts: { a: { overdraft: true } } }, 'access.accounts', '/accounts'],
+  [
+    { keys: [{ id: 'k', sha256: DIGEST, limits: { concurrent_jobs: 1 } }] },
+    'access.keys[0].limits',
+    '/keys/0/limits',
+  ],
+  [
+    { organisations: { acme: { limits: { requests_per_minute: 1 } } } },
+    'access.organisations.acme.limits',
+    '/organisations/acme/limits',
+  ],
+  [
+    { models: { m: { limits: { concurrent_jobs: 1 } } } },
+    'access.models.m.limits',
+    '/models/m/limits',
+  ],
+])('%j counts per process and is refused', (access, path, pointer) => {
+  const reason = 'may not be set with redis: this version counts it per process';
+  expect(() => check({ access })).not.toThrow();
+  expect(() => check({ access, redis: 'redis://h' })).toThrow(`${path} ${reason}`);
+  expect(unsharedProblem(access)).toBe(`${pointer} ${reason}`);
+});
+
+test('keys, models and empty limits are fine', () => {
+  const access = {
+    keys: [{ id: 'k', sha256: DIGEST, models: ['m'] }],
+    limits: {},
+    models: { m: {} },
+  };
+  expect(() => check({ access, redis: 'redis://h' })).not.toThrow();
+  expect(unsharedProblem(access)).toBeUndefined();
+});
+
+test('an invalid configuration is refused for its own mistake', () => {
+  expect(() => check({ access: { limits: { concurrent_jobs: 0 } }, redis: 'redis://h' })).toThrow(
+    'access.limits.concurrent_jobs',
+  );
+});
