@@ -76,18 +76,21 @@ export class StreamReads {
   async next(space, path, before, signal) {
     const { readers, deadlines } = this.#registry;
     for (;;) {
-      const found = await this.#registry.decided(() => {
+      const { found, changed } = await this.#registry.decided(() => {
         const { head, version } = this.#registry.require(space, path);
         if (head.id !== before.head.id) throw streamNotFound();
-        const changed = head.tail > before.to || head.closed;
-        const ends = changed || signal.aborted || this.#closed;
-        return ends ? this.#readFrom(space, path, { head, version }, before.to) : undefined;
+        const more = head.tail > before.to || head.closed;
+        if (more || signal.aborted || this.#closed) {
+          return { found: this.#readFrom(space, path, { head, version }, before.to) };
+        }
+        // The wait begins in this turn, or it could miss a change.
+        return { changed: readers.next(space, path, signal) };
       });
       if (found !== undefined) {
         await this.#registry.synced(found.version);
         return found.read;
       }
-      await readers.next(space, path, signal);
+      await changed;
       // A stream does not expire while someone waits for it.
       deadlines.extend(space, path);
     }
