@@ -161,6 +161,7 @@ export function createParts(checked) {
       cached: cache.stats,
       leases: reservations.open,
       held: billing.jobs.open,
+      durableStreams: durable.size,
       retriesRefused: lifecycle.retryBudgets.refused,
       webhooks: webhooks.figures,
       store: store?.file.figures,

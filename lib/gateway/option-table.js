@@ -516,7 +516,7 @@ export const GATEWAY_OPTIONS = Object.freeze([
     type: 'integer',
     unit: 'bytes',
     default: 256 * MIB,
-    help: 'durable streams of all principals together, with about 60 bytes per append',
+    help: 'durable streams of all principals together, with about 40 bytes per append',
   },
   {
     path: 'durable.maxBytesPerPrincipal',

@@ -115,7 +115,7 @@
  * @property {object} durable
  * @property {number} durable.maxStreams durable streams of all principals together; default 100000
  * @property {number} durable.maxStreamsPerPrincipal durable streams of one principal; default 10000
- * @property {number} durable.maxBytes durable streams of all principals together, with about 60 bytes per
+ * @property {number} durable.maxBytes durable streams of all principals together, with about 40 bytes per
  *   append; default 268435456 bytes
  * @property {number} durable.maxBytesPerPrincipal durable streams of one principal; default 67108864 bytes
  * @property {number} durable.maxAppendBytes body of one request to a durable stream; default 8388608 bytes

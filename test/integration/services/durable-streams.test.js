@@ -300,7 +300,7 @@ describe('limits', () => {
   });
 
   test('of bytes: a refused append changes nothing, closing is always possible', async () => {
-    const { put, append, read, remove } = await startDurable({
+    const { get, put, append, read, remove } = await startDurable({
       durable: { maxBytesPerPrincipal: 10_000, maxAppendBytes: 5000 },
     });
     await put('a', Buffer.alloc(4000), BYTES);
@@ -314,6 +314,7 @@ describe('limits', () => {
     await put('small', '');
     expect((await append('small', 'x', producer)).status).toBe(200);
     expect((await append('a', undefined, { 'stream-closed': 'true' })).status).toBe(204);
+    expect((await get('/metrics')).body).toMatch(/^sluice_durable_streams 2$/m);
     await remove('a');
     expect((await put('b', Buffer.alloc(5000), BYTES)).status).toBe(201);
   });
