@@ -93,6 +93,7 @@ export class Cluster extends EventEmitter {
       deadlineUs: () => this.deadlineUs(),
       keyTtlMs,
       onBuried: () => this.#joinAgain(),
+      onLate: () => this.syncClock(),
       log,
     });
     this.redis.on('ready', () => {
@@ -150,6 +151,12 @@ export class Cluster extends EventEmitter {
   deadlineUs() {
     const nowMs = this.redisNowMs();
     return nowMs === 0 ? '' : String(Math.ceil((nowMs + this.#options.commandTimeoutMs) * 1000));
+  }
+
+  /** Reads Redis's clock anew: it was set, if it has refused a script that was not late. */
+  async syncClock() {
+    const sentMs = this.#nowMs();
+    this.#observeClock(await this.redis.timeUs(), sentMs);
   }
 
   /**

@@ -21,6 +21,8 @@ export class Deployment {
   #replicas;
   #options;
   #retention;
+  /** Jobs of which this process has told another ending than the one that counts. */
+  conflictingEndings = 0;
   /** @type {Promise<unknown>} */
   #leaving = Promise.resolve();
 
@@ -51,11 +53,26 @@ export class Deployment {
     lifecycle.on('ended', ({ part, principal }) => {
       if (part === undefined) this.#retention.count(principal);
     });
+    lifecycle.on('conflicting', (record) => void this.#report(record, log));
     for (const event of /** @type {const} */ (['started', 'retry'])) {
       lifecycle.on(event, (record) => {
         if (record.part === undefined) cluster.sharedJobs.began(record);
       });
     }
+  }
+
+  /**
+   * Logs both endings of a job.
+   * @param {JobRecord} record with the ending that this process has told
+   * @param {import('../internal/util/logger.js').Logger} log
+   */
+  async #report({ id, status, final }, log) {
+    this.conflictingEndings += 1;
+    const kept = await this.cluster.redis
+      .command('HMGET', `job:${id}`, 'status', 'final')
+      .catch(() => [null, null]);
+    const told = { status, reason: final.reason, error: final.error };
+    log.error({ job_id: id, told, kept_status: kept[0], kept: kept[1] }, 'two endings of a job');
   }
 
   /** @param {JobRecord} record adopted */

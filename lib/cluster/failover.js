@@ -16,6 +16,9 @@ const BUSY_WAIT_MS = 200;
 /** Wait before a script whose answer was lost is run again. */
 const AGAIN_MS = 250;
 
+/** Outcomes after which a job is not where it was; the next beat tries the others again. */
+const MOVED = new Set(['RUN', 'FAIL', 'CANCEL', 'ENDED', 'GONE', 'FENCED']);
+
 /** Ids before the ending of a job by another than its owner: more than an owner has unwritten. */
 const SKIPPED_IDS = 2 ** 32;
 
@@ -167,7 +170,7 @@ export class Failover {
    */
   async #takeAll(ids, from, why) {
     const moved = await Promise.all(ids.map((id) => this.take(id, from, why)));
-    return moved.filter((outcome) => outcome !== 'ROOM').length;
+    return moved.filter((outcome) => MOVED.has(outcome)).length;
   }
 
   /**

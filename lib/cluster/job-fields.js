@@ -2,6 +2,7 @@
 import { JobRecord, choiceId } from '../jobs/job.js';
 import { estimatePromptTokens } from '../jobs/prompt-tokens.js';
 import { SluiceError } from '../internal/util/errors.js';
+import { parseExact, stringifyExact } from '../internal/util/exact-json.js';
 
 /**
  * The fields of `job:<id>`; all are texts. `request` is there until the job has ended, `final` from then on.
@@ -37,11 +38,11 @@ import { SluiceError } from '../internal/util/errors.js';
  */
 export function jobFields({ model, request, metadata, extra }, { maxWallMs, retentionMs }) {
   const promptTokens = request === undefined ? 0 : estimatePromptTokens(request);
-  const fields = ['model', model, 'request', JSON.stringify(request)];
+  const fields = ['model', model, 'request', stringifyExact(request)];
   fields.push('max_wall_ms', String(maxWallMs), 'retention_ms', String(retentionMs));
   fields.push('prompt_tokens', String(promptTokens));
   if (metadata !== undefined) fields.push('metadata', JSON.stringify(metadata));
-  if (extra !== undefined) fields.push('extra', JSON.stringify(extra));
+  if (extra !== undefined) fields.push('extra', stringifyExact(extra));
   return fields;
 }
 
@@ -54,7 +55,7 @@ export function jobFields({ model, request, metadata, extra }, { maxWallMs, rete
 function parse(json, name) {
   if (json === undefined) return undefined;
   try {
-    return JSON.parse(json);
+    return parseExact(json);
   } catch (cause) {
     const message = `The field ${name} of a job in Redis is not JSON.`;
     throw new SluiceError('ERR_REDIS_DATA', message, { cause });

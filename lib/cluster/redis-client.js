@@ -172,6 +172,17 @@ export class RedisClient extends EventEmitter {
   }
 
   /**
+   * @returns {Promise<number>} the server's Unix time in microseconds
+   * @throws {import('../internal/util/http-error.js').HttpError} as `run`
+   */
+  async timeUs() {
+    const [seconds, microseconds] = /** @type {string[]} */ (
+      await this.#ask(() => this.#client.call('TIME'))
+    );
+    return Number(seconds) * 1e6 + Number(microseconds);
+  }
+
+  /**
    * Sends several commands at once. They are no transaction.
    * @param {[name: string, key: string, ...args: (string | number)[]][]} commands keys without the prefix
    * @returns {Promise<any[]>} their answers

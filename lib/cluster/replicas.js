@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventEmitter } from 'node:events';
 import { logIds, recordFrom } from './job-fields.js';
+import { parseExact } from '../internal/util/exact-json.js';
 import { redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
@@ -51,9 +52,9 @@ export function remoteRecord(id, fields) {
  * and serves any number of readers; the hub removes it when it has had no reader for a while, or at the
  * end of its retention. Main thread; lives as long as its hub.
  *
- * `begun`, `ended` and `purged` are emitted as a JobLifecycle does for its jobs.
+ * Emits events as a JobLifecycle does for its jobs.
  * @extends {EventEmitter<{begun: [record: JobRecord], ended: [record: JobRecord, state: JobState],
- *   purged: [record: JobRecord]}>}
+ *   purged: [record: JobRecord], dropped: [record: JobRecord]}>}
  */
 export class Replicas extends EventEmitter {
   #hub;
@@ -96,7 +97,7 @@ export class Replicas extends EventEmitter {
     lifecycle.on('begun', (record) => this.#ofTaken(record, 'begun'));
     lifecycle.on('ended', (record) => this.#ofTaken(record, 'ended'));
     lifecycle.on('purged', (record) => this.#ofTaken(record, 'purged'));
-    lifecycle.on('dropped', (record) => this.#taken.delete(record.id));
+    lifecycle.on('dropped', (record) => this.#ofTaken(record, 'dropped'));
     cluster.on('joined', ({ isLost }) => {
       if (isLost) this.#lossUntilMs = this.#nowMs() + this.#leaseMs;
     });
@@ -227,7 +228,7 @@ export class Replicas extends EventEmitter {
     }
     record.ownUpstream = fields.upstream;
     record.attempts = fields.started_ms === undefined ? 0 : Number(fields.attempt);
-    record.extra = fields.extra === undefined ? undefined : JSON.parse(fields.extra);
+    record.extra = fields.extra === undefined ? undefined : parseExact(fields.extra);
     this.#stale.delete(record);
     return true;
   }
@@ -285,14 +286,14 @@ export class Replicas extends EventEmitter {
   /**
    * Passes an event of a job that was taken over to the calls that waited for its replica.
    * @param {JobRecord} own
-   * @param {'begun' | 'ended' | 'purged'} event
+   * @param {'begun' | 'ended' | 'purged' | 'dropped'} event
    */
   #ofTaken(own, event) {
     const record = this.#taken.get(own.id);
     if (record === undefined) return;
     const { begun, final, status, ownUpstream } = own;
     Object.assign(record, { begun, final, status, ownUpstream });
-    if (event === 'purged') this.#taken.delete(own.id);
+    if (event === 'purged' || event === 'dropped') this.#taken.delete(own.id);
     if (event === 'ended') this.emit(event, record, final);
     else this.emit(event, record);
   }

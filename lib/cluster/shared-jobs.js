@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpError } from '../internal/util/http-error.js';
 import { jobFields } from './job-fields.js';
+import { stringifyExact } from '../internal/util/exact-json.js';
 import { redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
@@ -37,6 +38,8 @@ export class SharedJobs {
   #process;
   #deadlineUs;
   #keyTtlMs;
+  #onBuried;
+  #onLate;
   #log;
   #rows = 0;
   #closed = false;
@@ -49,19 +52,22 @@ export class SharedJobs {
    *   first contact
    * @param {number} deps.keyTtlMs how long an idempotency key is kept
    * @param {() => void} deps.onBuried this process is no member of the deployment
+   * @param {() => Promise<void>} deps.onLate Redis's clock is later than was thought
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, process, deadlineUs, keyTtlMs, onBuried, log }) {
+  constructor({ redis, process, deadlineUs, keyTtlMs, onBuried, onLate, log }) {
     this.#redis = redis;
     this.#process = process;
     this.#deadlineUs = deadlineUs;
     this.#keyTtlMs = keyTtlMs;
     this.#log = log;
-    this.onBuried = onBuried;
+    this.#onBuried = onBuried;
+    this.#onLate = onLate;
   }
 
   /** @type {SharedJobsPort['admit']} */
   async admit(record, limits) {
+    let isSynced = false;
     for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
       const [answer, ...rest] = await this.#askAdmit(record, limits);
       switch (answer) {
@@ -76,10 +82,13 @@ export class SharedJobs {
           await sleep(waitMs);
           break;
         case 'BURIED':
-          this.onBuried();
+          this.#onBuried();
           throw redisUnavailable();
         default:
-          throw redisUnavailable();
+          // Its answer came in time, so that Redis's clock was set.
+          if (isSynced) throw redisUnavailable();
+          isSynced = true;
+          await this.#onLate();
       }
     }
   }
@@ -130,7 +139,7 @@ export class SharedJobs {
 
   /** @type {SharedJobsPort['writeExtra']} */
   writeExtra({ id, extra }) {
-    void this.#insist('note', [`job:${id}`], () => ['extra', JSON.stringify(extra)]);
+    void this.#insist('note', [`job:${id}`], () => ['extra', stringifyExact(extra)]);
   }
 
   /** @type {SharedJobsPort['erase']} */

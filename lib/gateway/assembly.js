@@ -86,11 +86,11 @@ function createJobs(options) {
     realTime: clock === undefined,
   });
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
-  const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
-  telemetry.subscribe(lifecycle, cache);
   const pipeline = createJobPipeline(options, runner);
   const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
-  return { store, hub, memory, lifecycle, pipeline, cache, telemetry, deployed };
+  const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
+  telemetry.subscribe(lifecycle, cache);
+  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry };
 }
 
 /**

@@ -26,7 +26,7 @@ const ROUNDTRIP_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 
 /**
  * @param {import('prom-client').Registry} registry
- * @param {() => ClusterFigures} figures
+ * @param {() => Promise<ClusterFigures>} figures
  * @returns {{observeRoundtrip: (seconds: number) => void}}
  */
 export function addClusterMetrics(registry, figures) {
@@ -41,8 +41,8 @@ export function addClusterMetrics(registry, figures) {
   const gauge = (name, help, value) =>
     new Gauge({
       ...{ name, help, registers },
-      collect() {
-        this.set(value(figures()));
+      async collect() {
+        this.set(value(await figures()));
       },
     });
 
@@ -54,9 +54,10 @@ export function addClusterMetrics(registry, figures) {
   const counter = (name, help, value) =>
     new Counter({
       ...{ name, help, registers },
-      collect() {
+      async collect() {
+        const all = await figures();
         this.reset();
-        this.inc(value(figures()));
+        this.inc(value(all));
       },
     });
 
@@ -65,8 +66,8 @@ export function addClusterMetrics(registry, figures) {
     help: 'How Redis answers: 1 for the state that it is in.',
     labelNames: ['state'],
     registers,
-    collect() {
-      const { state: now } = figures();
+    async collect() {
+      const { state: now } = await figures();
       for (const state of STATES) this.set({ state }, state === now ? 1 : 0);
     },
   });
@@ -90,9 +91,10 @@ export function addClusterMetrics(registry, figures) {
     help: 'Times that a followed log was read from the stream, by cause.',
     labelNames: ['why'],
     registers,
-    collect() {
+    async collect() {
+      const { catchUps } = await figures();
       this.reset();
-      for (const [why, count] of Object.entries(figures().catchUps)) this.inc({ why }, count);
+      for (const [why, count] of Object.entries(catchUps)) this.inc({ why }, count);
     },
   });
   counter(
@@ -106,9 +108,9 @@ export function addClusterMetrics(registry, figures) {
     help: 'Jobs that this process has taken over, by what became of them.',
     labelNames: ['outcome'],
     registers,
-    collect() {
+    async collect() {
+      const { failovers } = await figures();
       this.reset();
-      const { failovers } = figures();
       for (const outcome of OUTCOMES) this.inc({ outcome }, failovers[outcome]);
     },
   });

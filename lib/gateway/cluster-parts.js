@@ -83,16 +83,18 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   lifecycle.on('dropped', () => (counts.fenced += 1));
   cluster.on('joined', ({ isLost }) => (counts.dataLosses += isLost ? 1 : 0));
 
-  /** @returns {import('./cluster-metrics.js').ClusterFigures} */
-  const figures = () => ({
-    ...counts,
-    state: cluster.state,
-    reconnects: Math.max(0, link.figures().connections - 1),
-    ...{ unsentTokens: 0, catchUps: {}, conflictingEndings: 0 },
-    followedJobs: replicas.size,
-    processes: cluster.members.names.length,
-    failovers: deployment.failover.outcomes,
-  });
+  /** @returns {Promise<import('./cluster-metrics.js').ClusterFigures>} */
+  async function figures() {
+    const { followed, unsent_tokens: unsentTokens, catch_ups: catchUps } = await hub.replication();
+    return {
+      ...counts,
+      ...{ state: cluster.state, unsentTokens, catchUps, followedJobs: followed },
+      conflictingEndings: deployment.conflictingEndings,
+      reconnects: Math.max(0, link.figures().connections - 1),
+      processes: cluster.members.names.length,
+      failovers: deployment.failover.outcomes,
+    };
+  }
 
   return {
     ...{ cluster, deployment, directory, faces },

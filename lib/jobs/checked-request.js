@@ -25,8 +25,8 @@ import { rounded } from '../internal/util/exact-json.js';
  * @property {number} [n] answers to the one request
  * @property {string} [instructions] of one turn: a system message before those of its conversation, which
  *   does not keep it
- * @property {import('../providers/shared/messages.js').ChatMessage[]} [history] of the turn: those of
- *   `messages` that are earlier ones of its conversation
+ * @property {[number, number]} [history] of a turn: where in `messages` those that its conversation had
+ *   before begin and end
  * @property {Record<string, unknown>} [passed] further members of the upstream call's body
  */
 

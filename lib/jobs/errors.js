@@ -63,6 +63,15 @@ export function redisUnavailable() {
   });
 }
 
+/** @returns {HttpError} 503 to a request that waits for a job which goes on at another process */
+export function jobMoved() {
+  return new HttpError(503, {
+    code: 'storage_unavailable',
+    message: 'Another process has taken the job over; send the request again.',
+    headers: { 'Retry-After': '1' },
+  });
+}
+
 /** @returns {HttpError} 507 while Redis takes no more data */
 export function redisFull() {
   return new HttpError(507, {

@@ -209,6 +209,7 @@ export class JobHub {
     const job = { onDisconnect: /** @type {const} */ ('continue'), disconnectGraceMs: 0 };
     const native_ = nativeOptions({ ...options, ...job, maxWallMs: Infinity });
     this.#native.replicate(handle, native_, leaseMs, ageMs);
+    this.#reactor.settle();
     return handle;
   }
 

@@ -157,6 +157,7 @@ export class RedisLink extends EventEmitter {
    */
   rename(name) {
     this.native.rename(name);
+    this.#reactor.settle();
   }
 
   /**
@@ -165,11 +166,13 @@ export class RedisLink extends EventEmitter {
    */
   subscribe(channel) {
     this.native.subscribe(channel);
+    this.#reactor.settle();
   }
 
   /** @param {string} channel an unknown one is ignored */
   unsubscribe(channel) {
     this.native.unsubscribe(channel);
+    this.#reactor.settle();
   }
 
   /** Closes the connections. No event follows. Idempotent. */
@@ -181,18 +184,24 @@ export class RedisLink extends EventEmitter {
     this.native.close();
   }
 
+  /** @param {string[]} hosts */
+  #setAddresses(hosts) {
+    this.native.setAddresses(hosts.map((host) => ({ host, port: this.#port })));
+    this.#reactor.settle();
+  }
+
   /** Looks the name up, and again for as long as Redis does not answer. */
   async #resolve() {
     clearTimeout(this.#lookup);
     const host = this.#host;
     if (isIP(host) !== 0) {
-      this.native.setAddresses([{ host, port: this.#port }]);
+      this.#setAddresses([host]);
       return;
     }
     try {
       const found = await lookup(host, { all: true });
       if (this.#isClosed || host !== this.#host) return;
-      this.native.setAddresses(found.map(({ address }) => ({ host: address, port: this.#port })));
+      this.#setAddresses(found.map(({ address }) => address));
     } catch (/** @type {any} */ error) {
       if (this.#isClosed || host !== this.#host) return;
       // With earlier addresses the native side says what is wrong.

@@ -16,8 +16,10 @@ local job, open = KEYS[1], prefix .. 'open:'
 
 if is_late(now_us(ARGV[2]), ARGV[3]) then return { 'LATE' } end
 
-local names = { 'owner', 'status', 'attempt', 'lost', 'choices', 'cancel', 'taken' }
-local owner, status, attempt, lost, choices, cancel, taken =
+local names = {
+  'owner', 'status', 'attempt', 'lost', 'choices', 'cancel', 'taken', 'key', 'created_us',
+}
+local owner, status, attempt, lost, choices, cancel, taken, key, created_us =
   unpack(redis.call('HMGET', job, unpack(names)))
 
 local function answer(outcome)
@@ -68,4 +70,10 @@ redis.call(
 )
 redis.call('SREM', open .. from, id)
 redis.call('SADD', open .. heir, id)
+-- The former owner may have died before it answered the request with this key.
+if key and redis.call('HGET', prefix .. key, 'job') == id then
+  local created_s = text_of(math.floor(tonumber(created_us) / 1000000))
+  local known = '{"id":"' .. id .. '","createdAt":' .. created_s .. '}'
+  redis.call('HSETNX', prefix .. key, 'answer', known)
+end
 return answer(outcome)

@@ -1,5 +1,5 @@
 import { ResponseEgress } from '../sse/response.js';
-import { jobNotFound } from '../../jobs/errors.js';
+import { jobMoved, jobNotFound } from '../../jobs/errors.js';
 import { failureAnswer } from './failure.js';
 import { setUpstream } from '../respond.js';
 
@@ -11,8 +11,8 @@ import { setUpstream } from '../respond.js';
 
 /**
  * Events of jobs, as those of a JobLifecycle.
- * @typedef {{on: (event: 'begun' | 'ended' | 'purged', listener: (record: JobRecord) => void) =>
- *   unknown}} JobEvents
+ * @typedef {{on: (event: 'begun' | 'ended' | 'purged' | 'dropped',
+ *   listener: (record: JobRecord) => void) => unknown}} JobEvents
  */
 
 /**
@@ -30,12 +30,15 @@ import { setUpstream } from '../respond.js';
 export class FaceCalls {
   #hub;
   #egress;
+  #moves;
   #open;
   #headHoldMs;
   /** @type {Map<JobRecord, Set<() => void>>} calls to wake when a job has begun or ended */
   #waiting = new Map();
   /** @type {WeakMap<JobRecord, JobCalls>} */
   #counts = new WeakMap();
+  /** Jobs whose ending does not come to this process. @type {WeakSet<JobRecord>} */
+  #lost = new WeakSet();
   #orphans;
 
   /**
@@ -44,13 +47,15 @@ export class FaceCalls {
    * @param {JobEvents[]} deps.events of the jobs
    * @param {import('../sse/open-streams.js').OpenStreams} deps.open
    * @param {import('./orphans.js').OrphansPort} deps.orphans
-   * @param {{egress: import('../sse/response.js').EgressMode, headHoldMs: number}} deps.options
+   * @param {{egress: import('../sse/response.js').EgressMode, headHoldMs: number,
+   *   redis?: object}} deps.options
    */
   constructor({ hub, events, open, orphans, options }) {
     this.#orphans = orphans;
     this.#hub = hub;
     this.#open = open;
     this.#egress = options.egress;
+    this.#moves = options.redis !== undefined;
     this.#headHoldMs = options.headHoldMs;
     const wake = (/** @type {JobRecord} */ record) => this.#wake(record);
     for (const source of events) {
@@ -58,9 +63,22 @@ export class FaceCalls {
       source.on('ended', wake);
       source.on('purged', (record) => {
         orphans.delete(record);
+        if (!record.ended) this.#lost.add(record);
+        wake(record);
+      });
+      source.on('dropped', (record) => {
+        this.#lost.add(record);
         wake(record);
       });
     }
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @returns {boolean} whether its ending does not come to this process
+   */
+  isLost(record) {
+    return this.#lost.has(record);
   }
 
   get orphans() {
@@ -77,6 +95,10 @@ export class FaceCalls {
 
   get egress() {
     return this.#egress;
+  }
+
+  get moves() {
+    return this.#moves;
   }
 
   get headHoldMs() {
@@ -175,6 +197,7 @@ export class FaceCall {
    * @param {() => boolean} reached
    * @param {number} [holdMs] longest wait; default: none
    * @returns {Promise<boolean>} false: the client has left
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 when a job has moved
    */
   async #until(reached, holdMs) {
     let late = false;
@@ -186,13 +209,15 @@ export class FaceCall {
     const forget = this.#records.map((record) =>
       this.#calls.whenChanged(record, () => this.#wake()),
     );
-    while (!this.#left && !late && !reached()) {
+    const lost = () => this.#records.some((record) => this.#calls.isLost(record));
+    while (!this.#left && !late && !reached() && !lost()) {
       await new Promise((resolve) => {
         this.#wake = () => resolve(undefined);
       });
     }
     clearTimeout(timer);
     for (const stop of forget) stop();
+    if (!reached() && lost()) throw jobMoved();
     if (!this.#res.headersSent) setUpstream(this.#res, this.#records[0]);
     return !this.#left;
   }
@@ -260,7 +285,10 @@ export class FaceCall {
       closed();
       this.#leave(complete);
     };
-    new ResponseEgress(this.#res, { mode: egress, onClosed }).connect(hub, members, { face });
+    const { moves } = this.#calls;
+    new ResponseEgress(this.#res, { mode: egress, moves, onClosed }).connect(hub, members, {
+      face,
+    });
     // From here on the stream itself is the reader.
     this.#release();
   }

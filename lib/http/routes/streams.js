@@ -92,7 +92,7 @@ function jobIds(query) {
  * @param {import('../../services/operations/operations.js').Operations} deps.operations
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
  * @param {import('../sse/open-streams.js').OpenStreams} deps.open
- * @param {{egress: import('../sse/response.js').EgressMode}} deps.options
+ * @param {{egress: import('../sse/response.js').EgressMode, redis?: object}} deps.options
  * @returns {import('../router.js').Routes}
  */
 export function streamRoutes({ hub, directory, operations, streamUrls, open, options }) {
@@ -164,7 +164,8 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
       return;
     }
     const onClosed = open.open(principal);
-    new ResponseEgress(res, { mode: options.egress, onClosed }).connect(hub, members, how);
+    const egress = { mode: options.egress, moves: options.redis !== undefined, onClosed };
+    new ResponseEgress(res, egress).connect(hub, members, how);
   }
 
   /** @type {Handle} */

@@ -96,6 +96,7 @@ export class ResponseEgress {
   #gone = false;
   #complete = false;
   #hasFace = false;
+  #moves;
   /** @type {number | undefined} the socket's time-out, while it is suspended */
   #timeoutMs;
 
@@ -103,11 +104,13 @@ export class ResponseEgress {
    * @param {http.ServerResponse} res with nothing written yet
    * @param {object} options
    * @param {EgressMode} options.mode
+   * @param {boolean} [options.moves] whether the job may go on at another process; default false
    * @param {(complete: boolean) => void} options.onClosed called once, when the stream has ended;
    *   `complete`: the client has been sent all of it
    */
-  constructor(res, { mode, onClosed }) {
+  constructor(res, { mode, moves = false, onClosed }) {
     this.#res = res;
+    this.#moves = moves;
     this.#mode = mode;
     this.#onClosed = onClosed;
     res.once('close', this.#onClose);
@@ -216,14 +219,14 @@ export class ResponseEgress {
   /** @param {import('../../streams/types.js').EndReason} reason */
   onEnd(reason) {
     if (this.#gone) return;
+    if (this.#moves && reason !== 'finished' && !this.#res.headersSent) {
+      this.#comeBack();
+      return;
+    }
     // Purged since it was found: nothing has been sent, and there is nothing to come back for.
     if (reason === 'purged' && !this.#res.headersSent) {
       const error = jobNotFound();
       sendJson(this.#res, error.status, errorBody(error));
-      return;
-    }
-    if ((reason === 'fenced' || reason === 'unreachable') && !this.#res.headersSent) {
-      this.#comeBack();
       return;
     }
     // Only a terminal event may end the response properly. Otherwise cut the connection, so that

@@ -14,12 +14,13 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * an answer once, with the answer's record; `attemptFailed` at its end if another one may follow. `begun` is emitted once, at the first entry of any log of a
  * job that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
  * `settled` once all jobs of earlier processes have ended. `dropped` is emitted in place of all further
- * events of a job that another process has taken.
+ * events of a job that another process has taken; `conflicting` when this process had told an ending of such
+ * a job.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
  *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
  *   attemptFailed: [record: JobRecord, failure: import('./failure.js').Failure],
  *   ended: [record: JobRecord, state: JobState], purged: [record: JobRecord], settled: [],
- *   dropped: [record: JobRecord]}}
+ *   dropped: [record: JobRecord], conflicting: [record: JobRecord]}}
  *   LifecycleEvents
  */
 
@@ -422,8 +423,15 @@ export class JobLifecycle extends EventEmitter {
 
   /** @param {number} handle of a log that another process writes */
   #onFenced(handle) {
-    const record = this.#jobs.byHandle(handle) ?? this.#ofSiblings.get(handle);
-    if (record !== undefined) this.drop(record);
+    const own = this.#jobs.byHandle(handle);
+    const record = own ?? this.#ofSiblings.get(handle);
+    if (record !== undefined && !record.ended) this.drop(record);
+    if (record === undefined || !record.ended || own === undefined) return;
+    // Cut off alone, this process has told another ending than the one that counts.
+    this.#jobs.delete(record);
+    this.#purge(record);
+    this.emit('conflicting', record);
+    this.emit('purged', record);
   }
 
   /** @param {number} handle */

@@ -26,7 +26,7 @@ export function providerRequest(record, model = record.model) {
     prompt: request.prompt,
     promptIds: request.prompt_ids,
     messages: request.messages,
-    ...(request.history && { history: request.history }),
+    ...(request.history && { history: request.messages?.slice(...request.history) }),
     model,
     maxTokens: tokenLimitOf(request),
     limitName: request.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens',

@@ -79,8 +79,11 @@ export class Turns {
     const history = await this.#claim(record, id, added, { queues: onBusy === 'queue', signal });
     /** @type {import('../../providers/shared/messages.js').ChatMessage[]} */
     const first = instructions === undefined ? [] : [{ role: 'system', content: instructions }];
-    const earlier = history.map(sent);
-    record.request = { ...rest, messages: [...first, ...earlier, ...added], history: earlier };
+    record.request = {
+      ...rest,
+      messages: [...first, ...history.map(sent), ...added],
+      history: [first.length, first.length + history.length],
+    };
     record.extra = { ...record.extra, conversation_id: id };
     return record.request;
   }

@@ -23,7 +23,7 @@ constexpr NameTable kMeanings(std::to_array<NamedValue<ErrorMeaning>>({
     {"MISCONF", kNoWrites},
     {"NOREPLICAS", kNoWrites},
     {"READONLY", kNoMaster},
-    {"MASTERDOWN", kNoMaster},
+    {"MASTERDOWN", kAway},
     {"LOADING", kAway},
     {"BUSY", kBusy},
     {"CLUSTERDOWN", kBusy},

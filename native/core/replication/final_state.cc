@@ -140,7 +140,8 @@ bool read_restore(std::string_view json, ReplicaEnding& ending) {
       !object.read("code", terminal.error_code) ||
       !object.read("message", terminal.error_message) ||
       !object.read("type", terminal.error_type) ||
-      !object.read("skipped_ids", ending.skipped_ids) || !object.read("raw_usage", raw_usage) ||
+      !object.read("skipped_ids", ending.skipped_ids) ||
+      !object.read("prompt_tokens", ending.prompt_tokens) || !object.read("raw_usage", raw_usage) ||
       !read_spans(object, ending.spans)) {
     return false;
   }
@@ -193,8 +194,9 @@ std::string final_json(const JobEnding& ending, const Terminal& terminal, const 
   append_member(out, "code", terminal.error_code);
   append_member(out, "message", terminal.error_message);
   append_member(out, "type", terminal.error_type);
-  append_raw_member(out, "usage", usage_json(ending.usage));
-  if (!ending.usage.raw.empty()) append_raw_member(out, "raw_usage", "true");
+  if (terminal.usage) append_raw_member(out, "usage", usage_json(*terminal.usage));
+  if (terminal.usage && !terminal.usage->raw.empty()) append_raw_member(out, "raw_usage", "true");
+  append_member(out, "prompt_tokens", ending.prompt_tokens);
   append_raw_member(out, "details", terminal.details);
   if (!head.empty()) append_raw_member(out, "head", head_json(head));
   append_span(out, "started", spans.started);

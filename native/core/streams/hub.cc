@@ -84,6 +84,8 @@ void JobHub::start_job(Job& job, std::string_view members, Nanos now) {
 }
 
 void JobHub::retry(JobHandle handle, std::string_view members, Nanos now) {
+  if (delay(handle, [=, this, m = std::string(members)](Nanos at) { retry(handle, m, at); }))
+    return;
   if (Job* const job = find(handle)) retry_job(*job, members, now);
 }
 
@@ -99,7 +101,15 @@ void JobHub::retry_job(Job& job, std::string_view members, Nanos now) {
 }
 
 void JobHub::append(JobHandle handle, const Entry& entry, Nanos now) {
-  if (Job* const job = find(handle)) append_entry(*job, entry, now);
+  Job* const job = find(handle);
+  if (job == nullptr) return;
+  if (job->replica == nullptr) {
+    append_entry(*job, entry, now);
+    return;
+  }
+  delay(handle,
+        [=, this, kind = entry.kind, text = std::string(entry.text), aux = std::string(entry.aux)](
+            Nanos at) { append(handle, {.kind = kind, .text = text, .aux = aux}, at); });
 }
 
 void JobHub::append_entry(Job& job, const Entry& entry, Nanos now) {
@@ -133,9 +143,9 @@ void JobHub::set_head(JobHandle handle, const AnswerHead& head, Nanos now) {
   if (delay(handle, [=, this](Nanos at) { set_head(handle, head, at); })) return;
   Job* const job = find(handle);
   if (job == nullptr || !job->log.set_head(head)) return;
-  journal_.note_token(*job, now);
+  journal_.note_head(*job, now);
   for (Job* follower : job->followers) {
-    if (follower->log.set_head(head)) journal_.note_token(*follower, now);
+    if (follower->log.set_head(head)) journal_.note_head(*follower, now);
   }
 }
 

@@ -116,7 +116,7 @@ void HubJournal::advance(Nanos now) {
 }
 
 HubJournal::Settled HubJournal::recorded(std::uint64_t batch, bool written, Nanos now) {
-  if (written) return recorded(batch, {}, now);
+  if (written) return recorded(batch, std::vector<JobOutcome>(), now);
   if (batch != in_flight_batch_) return {};
   in_flight_batch_ = 0;
   failed_ = true;

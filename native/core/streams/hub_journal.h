@@ -68,6 +68,10 @@ class HubJournal {
   void note_token(Job& job, Nanos now) {
     note_due(job, replicated_ ? std::max(now, left_ + options_.interval) : now + options_.interval);
   }
+  /// The log has a head. Other processes read it with its first entry.
+  void note_head(Job& job, Nanos now) {
+    if (!replicated_) note_token(job, now);
+  }
   /// The job is purged: its record is removed within the interval.
   void note_purged(const Job& job, Nanos now);
 

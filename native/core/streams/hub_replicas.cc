@@ -103,6 +103,7 @@ void JobHub::end_replica(JobHandle handle, ReplicaEnding ending, Nanos now) {
   job->ended_at = at(ending.spans.ended);
   job->log.replace_head(std::move(ending.head));
   job->log.skip_ids(ending.skipped_ids);
+  job->options.prompt_tokens = ending.prompt_tokens;
   job->replica->ending_data = std::move(ending.data);
   job->replica->idle_deadline = kNever;
   job->replica->adopting = false;

@@ -158,7 +158,8 @@ std::string_view event_type(const Job& job, const EventLog::Event& event) {
 
 JobEnding Job::ending() const {
   const EventLog::Event event{EventLog::EventKind::kTerminal, log.terminal_id()};
-  JobEnding ending{.type = std::string(event_type(*this, event)), .usage = usage()};
+  JobEnding ending{.type = std::string(event_type(*this, event)),
+                   .prompt_tokens = options.prompt_tokens};
   append_event_data(ending.data, event);
   append_state(ending.state, {.final = true}, ended_at);
   return ending;

@@ -21,10 +21,10 @@ struct JobSpans {
 
 /// An ending as all processes show it.
 struct JobEnding {
-  std::string type = {};   // of the SSE event
-  std::string data = {};   // of the SSE event
-  std::string state = {};  // JSON without text, as `HubObserver::on_ended` receives it
-  Usage usage = {};
+  std::string type = {};            // of the SSE event
+  std::string data = {};            // of the SSE event
+  std::string state = {};           // JSON without text, as `HubObserver::on_ended` receives it
+  std::uint64_t prompt_tokens = 0;  // JobOptions::prompt_tokens
 };
 
 /// The changes of one job since it was last written.
@@ -82,6 +82,7 @@ struct ReplicaEnding {
   Terminal terminal;
   JobSpans spans;
   AnswerHead head;
+  std::uint64_t prompt_tokens = 0;  // where the terminal has no usage
   std::uint64_t skipped_ids = 0;
   std::string type = {};  // of the SSE event
   std::string data = {};  // of the SSE event

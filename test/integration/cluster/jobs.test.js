@@ -191,3 +191,27 @@ test('what is not shared says so', async () => {
   expect(status).toBe(501);
   expect(body.error).toMatchObject({ code: 'not_shared', param: 'conversation_id' });
 });
+
+test('the metrics of Redis and of the deployment', async () => {
+  const job = await deployment.submit(a, { tokens: 2, stopAt: 1 });
+  const stream = await b.stream(job.path);
+  await until(() => stream.events.length === 1, 'a token');
+  const { body } = await b.get('/metrics');
+  await b.cancel(job.id);
+  const value = (name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(body)?.[1]);
+  const states = ['connecting', 'ok', 'unreachable', 'readonly', 'full', 'refused'];
+  expect(states.map((state) => value(`sluice_redis_state{state="${state}"}`))).toEqual([
+    ...[0, 1, 0, 0, 0, 0],
+  ]);
+  expect(value('sluice_processes')).toBe(2);
+  expect(value('sluice_redis_roundtrip_seconds_count')).toBeGreaterThan(0);
+  expect(value('sluice_redis_followed_jobs')).toBe(1);
+  expect(value('sluice_redis_catch_ups_total{why="open"}')).toBeGreaterThan(0);
+  for (const name of ['reconnects', 'fenced', 'data_loss', 'conflicting_endings']) {
+    expect(value(`sluice_redis_${name}_total`)).toBe(0);
+  }
+  expect(value('sluice_redis_unsent_tokens')).toBe(0);
+  for (const outcome of ['failed', 'rerun', 'handed_over']) {
+    expect(value(`sluice_failovers_total{outcome="${outcome}"}`)).toBe(0);
+  }
+});

@@ -1,6 +1,8 @@
 /** The control client and the membership of processes, on a real Redis that fails in several ways. */
+import { jest } from '@jest/globals';
 import { once } from 'node:events';
 import { Cluster } from '../../../lib/cluster/cluster.js';
+import { JobRecord } from '../../../lib/jobs/job.js';
 import { BeatingLink } from '../../support/cluster/beating-link.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
@@ -163,6 +165,21 @@ test('a loss of the data is seen by its epoch', async () => {
   await server.call('FLUSHALL');
   expect((await joined)[0]).toEqual({ ids: [], isFirst: false, isLost: true });
   expect(a.epoch).not.toBe(epoch);
+});
+
+test('a clock of Redis that is set forward refuses no job', async () => {
+  const a = await member({ beats: false });
+  // As if the server's clock had been an hour earlier when it was read.
+  jest.spyOn(a.redis, 'timeUs');
+  const realDeadline = a.deadlineUs();
+  jest.spyOn(a, 'deadlineUs').mockReturnValueOnce(String(Number(realDeadline) - 3_600_000_000));
+  const record = new JobRecord({
+    ...{ principal: 'me', model: 'm', request: { prompt: 'p' }, createdAtMs: 0 },
+  });
+  const limits = { maxWallMs: 1000, retentionMs: 1000 };
+  expect(await a.sharedJobs.admit(record, limits)).toBeUndefined();
+  expect(a.redis.timeUs).toHaveBeenCalledTimes(1);
+  expect(Math.abs(record.createdAtMs - Date.now())).toBeLessThan(60_000);
 });
 
 test('messages come by the channel, and by the beat', async () => {

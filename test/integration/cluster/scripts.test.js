@@ -336,6 +336,15 @@ describe('take', () => {
     expect(await t.take('b', 'j', 'a')).toEqual(['ENDED']);
   });
 
+  test('answers the idempotency key that the dead process has left pending', async () => {
+    await job('j', { key: 'k', clock: '7000000' });
+    await bury('a');
+    expect(await t.admit('b', 'j2', { key: 'k' })).toEqual(['PENDING', 'j']);
+    await t.take('b', 'j', 'a');
+    const [answer, id, json] = await t.admit('b', 'j2', { key: 'k' });
+    expect([answer, id, JSON.parse(json)]).toEqual(['KNOWN', 'j', { id: 'j', createdAt: 7 }]);
+  });
+
   test('of two heirs one gets it', async () => {
     await job();
     await bury('a');
@@ -482,6 +491,8 @@ test('erase leaves nothing of an ended job', async () => {
   await t.run('placed', ['job:j'], ['90000', '{}']);
   await t.finish('a', 'j', '1-0');
   expect(await erase()).toBe('OK');
+  // Its former owner has it in memory.
+  expect(await t.run('messages', ['ctl:a'])).toEqual(['erased j']);
   expect(await t.dump()).toEqual(before);
   expect(await erase()).toBe('GONE');
 });

@@ -32,7 +32,8 @@ export function readAcross(
       let text = '';
       for (const { type, data } of this.events) {
         if (type === 'token') text += data.token;
-        else if (type === 'job_retry') text = '';
+        // Both announce that what follows begins anew.
+        else if (type === 'job_retry' || type === 'gap') text = '';
       }
       return text;
     },

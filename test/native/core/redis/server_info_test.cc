@@ -57,7 +57,7 @@ TEST(RedisErrorMeaning, IsThatOfItsFirstWord) {
           Row{"MISCONF Redis is configured to save RDB snapshots, but", State::kReadonly, false},
           Row{"NOREPLICAS Not enough good replicas to write.", State::kReadonly, false},
           Row{"READONLY You can't write against a read only replica.", State::kReadonly, true},
-          Row{"MASTERDOWN Link with MASTER is down and", State::kReadonly, true},
+          Row{"MASTERDOWN Link with MASTER is down and", State::kUnreachable, true},
           Row{"LOADING Redis is loading the dataset in memory", State::kUnreachable, true},
           Row{"BUSY Redis is busy running a script.", State::kUnreachable, false},
           Row{"CLUSTERDOWN Hash slot not served", State::kUnreachable, false},

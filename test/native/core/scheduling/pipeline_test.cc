@@ -195,6 +195,22 @@ TEST(PipelineLimits, ASlotIsGivenBackOnce) {
   EXPECT_EQ(rig.batches.size(), 2u);
 }
 
+TEST(PipelineLimits, HeldBatchesTakeSlotsUntilTheyAreDone) {
+  Rig rig({.batching = {.max_batch_size = 1}, .max_concurrency = 2});
+  const BatchId first = 1ull << 52;
+  rig.pipeline.hold({first, first + 1});
+  rig.pipeline.submit(1, 0);
+  EXPECT_TRUE(rig.batches.empty());
+  EXPECT_EQ(rig.pipeline.counts().active_batches, 2u);
+  rig.pipeline.batch_done(first, 0);
+  ASSERT_EQ(rig.batches.size(), 1u);
+  rig.pipeline.close(0);
+  rig.pipeline.batch_done(1, 0);
+  EXPECT_EQ(rig.closed_count, 0);
+  rig.pipeline.batch_done(first + 1, 0);
+  EXPECT_EQ(rig.closed_count, 1);
+}
+
 TEST(PipelineAbort, TakesAnItemOutOfEveryStageAndLeavesItsNeighbours) {
   Rig rig({.max_concurrency = 1, .incoming_capacity = 4, .processing_capacity = 1});
   rig.submit_range(1, 29);  // 1-8 dispatched, 9-16 processing, 17-24 batcher, 25-28 incoming

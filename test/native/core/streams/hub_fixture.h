@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -23,8 +24,13 @@ struct Recorder final : HubObserver {
   std::map<SubscriberHandle, bool> last;  // what its latest batch said
   std::map<SubscriberHandle, std::string> closed;
   std::map<SubscriberHandle, bool> opened;
+  std::map<SubscriberHandle, std::string> whole;
   std::vector<std::string> order;
   std::vector<JobHandle> begun;
+  std::vector<JobHandle> abandoned;
+  std::vector<JobHandle> loaded;
+  std::map<JobHandle, bool> fenced;  // and whether their ending was told
+  std::function<void(JobHandle)> when_purged = [](JobHandle) {};
 
   void on_window(JobHandle job, std::uint64_t tokens) override { window[job] = tokens; }
   void on_begun(JobHandle job) override {
@@ -35,9 +41,19 @@ struct Recorder final : HubObserver {
     order.push_back("ended " + std::to_string(job));
     ended.push_back(std::move(state));
   }
-  void on_purged(JobHandle job) override { purged.push_back(job); }
+  void on_purged(JobHandle job) override {
+    purged.push_back(job);
+    when_purged(job);
+  }
+  void on_abandoned(JobHandle job) override { abandoned.push_back(job); }
+  void on_loaded(JobHandle job) override { loaded.push_back(job); }
+  void on_fenced(JobHandle job, bool told) override { fenced[job] = told; }
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override {
     opened[subscriber] = finished;
+  }
+  void on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) override {
+    order.push_back("whole " + std::to_string(subscriber));
+    whole[subscriber] = frames;
   }
   void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
     order.push_back("batch " + std::to_string(subscriber));

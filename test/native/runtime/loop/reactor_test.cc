@@ -47,6 +47,45 @@ TEST(Reactor, RunsCommandsInTheOrderPostedOnItsOwnThread) {
   for (int i = 0; i < 1000; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
 }
 
+TEST(Reactor, RunsGatheredCommandsInOrderAfterAWakeUp) {
+  Reactor reactor;
+  std::vector<int> order;
+  std::promise<void> done;
+  reactor.gather([&order](Nanos) { order.push_back(1); });
+  reactor.gather([&](Nanos) {
+    order.push_back(2);
+    done.set_value();
+  });
+  reactor.wake();
+  done.get_future().wait();
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+}
+
+TEST(Reactor, ManyGatheredCommandsAndPostedOnesNeedNoWakeUp) {
+  Reactor reactor;
+  std::promise<void> many;
+  for (int i = 0; i < 200; ++i) {
+    reactor.gather([&many, i](Nanos) {
+      if (i == 0) many.set_value();
+    });
+  }
+  many.get_future().wait();
+  std::promise<void> gathered;
+  reactor.gather([&gathered](Nanos) { gathered.set_value(); });
+  reactor.post([](Nanos) {});
+  gathered.get_future().wait();
+}
+
+TEST(Reactor, StopRunsWhatWasGathered) {
+  int ran = 0;
+  Reactor reactor;
+  reactor.gather([&ran](Nanos) { ++ran; });
+  reactor.stop();
+  EXPECT_EQ(ran, 1);
+  EXPECT_FALSE(reactor.gather([](Nanos) {}));
+  reactor.wake();
+}
+
 TEST(Reactor, FiresATimerNotBeforeItsDeadline) {
   Reactor reactor;
   const Nanos due = Reactor::now() + 20 * kMillisecond;

@@ -111,7 +111,7 @@ TEST_F(RedisLinkOnReactor, ConnectsSendsAndListens) {
   user_.journal.await("connected");
   reactor.post([&](Nanos) { link->link().subscribe("a", user_); });
   user_.journal.await("+a");
-  peer.push("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n");
+  peer.publish("a", "hi");
   user_.journal.await("a=hi");
 }
 

@@ -12,9 +12,12 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/redis/command_format.h"
@@ -22,7 +25,8 @@
 
 namespace sluice {
 
-/// Answers each command of every connection with the bytes that `answer` gives; empty: nothing. One
+/// Answers each command of every connection with the bytes that `answer` gives; empty: nothing.
+/// SUBSCRIBE, UNSUBSCRIBE and PUBLISH work as those of Redis, and are not given to `answer`. One
 /// thread, and no SIGPIPE from now on. The destructor closes everything.
 class RedisPeer {
  public:
@@ -55,16 +59,17 @@ class RedisPeer {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   /// Closes every connection soon; new ones are accepted.
   void cut() { cuts_ = true; }
-  /// Sends bytes on every connection soon.
-  void push(std::string bytes) {
+  /// Publishes a message soon.
+  void publish(std::string channel, std::string payload) {
     const std::lock_guard lock(mutex_);
-    pushed_ += bytes;
+    published_.emplace_back(std::move(channel), std::move(payload));
   }
 
  private:
   struct Peer {
     int fd;
     std::unique_ptr<redis::ReplyReader> reader = std::make_unique<redis::ReplyReader>();
+    std::set<std::string> channels = {};
   };
 
   void run() {
@@ -73,12 +78,12 @@ class RedisPeer {
       for (const Peer& peer : peers_) fds.push_back({peer.fd, POLLIN, 0});
       poll(fds.data(), static_cast<nfds_t>(fds.size()), 2);
       if (cuts_.exchange(false)) drop_all();
-      std::string pushed;
+      std::vector<std::pair<std::string, std::string>> published;
       {
         const std::lock_guard lock(mutex_);
-        pushed.swap(pushed_);
+        published.swap(published_);
       }
-      for (Peer& peer : peers_) send_all(peer.fd, pushed);
+      for (const auto& [channel, payload] : published) tell_subscribers(channel, payload);
       if ((fds[0].revents & POLLIN) != 0) peers_.push_back({accept(listener_, nullptr, nullptr)});
       std::erase_if(peers_, [this](Peer& peer) { return !serve(peer); });
     }
@@ -98,9 +103,41 @@ class RedisPeer {
     while (peer.reader->next(reply) == redis::ReplyReader::Status::kReply) {
       redis::Command command;
       for (const redis::Reply& item : reply.items) command.push_back(item.text);
-      send_all(peer.fd, answer_(command));
+      send_all(peer.fd, answer(peer, command));
     }
     return true;
+  }
+
+  std::string answer(Peer& peer, const redis::Command& command) {
+    const bool subscribes = command[0] == "SUBSCRIBE";
+    if (command[0] == "PUBLISH") {
+      tell_subscribers(command[1], command[2]);
+      return ":0\r\n";
+    }
+    if (!subscribes && command[0] != "UNSUBSCRIBE") return answer_(command);
+    std::string out;
+    for (std::size_t i = 1; i < command.size(); ++i) {
+      if (subscribes) {
+        peer.channels.insert(command[i]);
+      } else {
+        peer.channels.erase(command[i]);
+      }
+      out += "*3\r\n" + bulk(subscribes ? "subscribe" : "unsubscribe") + bulk(command[i]) + ":" +
+             std::to_string(peer.channels.size()) + "\r\n";
+    }
+    return out;
+  }
+
+  void tell_subscribers(const std::string& channel, const std::string& payload) {
+    std::string message;
+    redis::append_command(message, {"message", channel, payload});
+    for (const Peer& peer : peers_) {
+      if (peer.channels.contains(channel)) send_all(peer.fd, message);
+    }
+  }
+
+  static std::string bulk(const std::string& text) {
+    return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
   }
 
   static void send_all(int fd, std::string_view bytes) {
@@ -123,11 +160,11 @@ class RedisPeer {
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> cuts_ = false;
   std::mutex mutex_;
-  std::string pushed_;  // guarded by mutex_
+  std::vector<std::pair<std::string, std::string>> published_;  // guarded by mutex_
   std::thread thread_;
 };
 
-/// The answer of a Redis that knows the greeting, PING and SUBSCRIBE, and answers OK to all else.
+/// The answer of a Redis that knows the greeting, PING and ECHO, and answers OK to all else.
 inline std::string answer_as_redis(const redis::Command& command) {
   const auto bulk = [](const std::string& text) {
     return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
@@ -136,14 +173,6 @@ inline std::string answer_as_redis(const redis::Command& command) {
   if (command[0] == "PING") return "+PONG\r\n";
   if (command[0] == "EVALSHA") return "*1\r\n:1\r\n";
   if (command[0] == "ECHO") return bulk(command[1]);
-  if (command[0] == "SUBSCRIBE" || command[0] == "UNSUBSCRIBE") {
-    std::string out;
-    const std::string kind = command[0] == "SUBSCRIBE" ? "subscribe" : "unsubscribe";
-    for (std::size_t i = 1; i < command.size(); ++i) {
-      out += "*3\r\n" + bulk(kind) + bulk(command[i]) + ":1\r\n";
-    }
-    return out;
-  }
   return "+OK\r\n";
 }
 

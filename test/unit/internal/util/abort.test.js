@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { whenAborted } from '../../../../lib/internal/util/abort.js';
+import { AbortState, whenAborted } from '../../../../lib/internal/util/abort.js';
 
 const listeners = (signal) => getEventListeners(signal, 'abort').length;
 
@@ -38,4 +38,60 @@ describe('whenAborted', () => {
   test('no signal is no wait', () => {
     expect(whenAborted(undefined, () => {})()).toBeUndefined();
   });
+});
+
+describe('AbortState', () => {
+  test('calls each wait once, the last first, but for those released meanwhile', () => {
+    const state = new AbortState();
+    const called = [];
+    const release = whenAborted(state, () => called.push('released'));
+    whenAborted(state, () => called.push('first'));
+    whenAborted(state, () => {
+      called.push('releasing');
+      release();
+    });
+    const gone = whenAborted(state, () => called.push('gone'));
+    gone();
+    gone();
+    state.abort();
+    state.abort();
+    expect(called).toEqual(['releasing', 'first']);
+    expect(state.aborted).toBe(true);
+  });
+
+  test('keeps the first reason; the default is that of an AbortController', () => {
+    const given = new AbortState();
+    expect(given.reason).toBeUndefined();
+    expect(() => given.throwIfAborted()).not.toThrow();
+    const reason = new Error('left');
+    given.abort(reason);
+    given.abort(new Error('again'));
+    expect(given.reason).toBe(reason);
+    expect(() => given.throwIfAborted()).toThrow(reason);
+    const bare = new AbortState();
+    bare.abort();
+    expect(bare.reason).toMatchObject({
+      name: 'AbortError',
+      message: AbortSignal.abort().reason.message,
+    });
+    expect(bare.reason).toBe(bare.reason);
+  });
+
+  test.each(['before', 'after'])(
+    'its signal, read %s the abort, is aborted with the reason',
+    (when) => {
+      const state = new AbortState();
+      const reason = new Error('left');
+      const heard = [];
+      if (when === 'before') {
+        expect(state.signal.aborted).toBe(false);
+        state.signal.addEventListener('abort', () => heard.push(state.aborted));
+      }
+      state.abort(reason);
+      expect(state.signal.aborted).toBe(true);
+      expect(state.signal.reason).toBe(reason);
+      expect(state.signal).toBe(state.signal);
+      expect(heard).toEqual(when === 'before' ? [true] : []);
+    },
+  );
 });

@@ -1,0 +1,468 @@
+// The journal in Redis: what is written when, and what it does when Redis fails.
+#include "process.h"
+
+namespace sluice {
+namespace {
+
+class RedisJournalTest : public ReplicationTest {
+ protected:
+  void SetUp() override { redis_.admit("j", "a"); }
+
+  void create() {
+    a_.create(1, "j");
+    settle();
+  }
+
+  // The ids of a log, and the texts of its entries.
+  [[nodiscard]] std::string log(const std::string& id = "j") {
+    std::string out;
+    for (const auto& [entry, fields] : redis_.log(id)) {
+      out.append(out.empty() ? "" : " ").append(to_string(entry));
+      for (std::size_t i = 0; i < fields.size(); i += 2) {
+        if (fields[i] == "t" || fields[i] == "r") out.append("=").append(fields[i + 1]);
+        if (fields[i] == "x") out.append("=end");
+      }
+    }
+    return out;
+  }
+
+  [[nodiscard]] std::string field(std::size_t entry, const std::string& name) {
+    const auto& fields = redis_.log("j").at(entry).second;
+    for (std::size_t i = 0; i < fields.size(); i += 2) {
+      if (fields[i] == name) return fields[i + 1];
+    }
+    return "-";
+  }
+
+  void append(const std::string& text) {
+    a_.append(1, text);
+    settle();
+  }
+};
+
+TEST_F(RedisJournalTest, WritesTheFirstTokenAtOnceAndLaterOnesAtItsPace) {
+  create();
+  append("a");
+  EXPECT_EQ(log(), "1-0={} 1-1=a");
+  pass(kMillisecond);
+  append("b");
+  append("c");
+  pass(8 * kMillisecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a");
+  pass(kMillisecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-3=bc");
+  EXPECT_EQ(field(2, "e"), "1,1");
+  EXPECT_EQ(field(1, "e"), "-");
+  pass(kSecond);
+  append("d");
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-3=bc 1-4=d");
+}
+
+TEST_F(RedisJournalTest, WritesOneEntryForEachJobInOnePipeline) {
+  redis_.admit("k", "a");
+  create();
+  a_.create(2, "k");
+  for (int i = 0; i < 3; ++i) {
+    a_.append(1, "x");
+    a_.append(2, "y");
+  }
+  settle();
+  EXPECT_EQ(log("j"), "1-0={} 1-3=xxx");
+  EXPECT_EQ(log("k"), "1-0={} 1-3=yyy");
+  EXPECT_EQ(redis_.count("XADD"), 2u);
+}
+
+TEST_F(RedisJournalTest, WritesKindsAndTheHeadWithTheFirstEntry) {
+  create();
+  a_.hub.set_head(1, {.model = "m-1"}, clock_.now);
+  settle();
+  EXPECT_EQ(log(), "1-0={}");
+  a_.hub.append(1, {.kind = EntryKind::kReasoning, .text = "hm"}, clock_.now);
+  a_.hub.append(1, {.text = "Hi", .aux = "[1]"}, clock_.now);
+  a_.hub.append(1, {.kind = EntryKind::kToolCall, .text = "c_1", .aux = "fn"}, clock_.now);
+  a_.hub.append(1, {.kind = EntryKind::kToolArguments, .text = "{}"}, clock_.now);
+  settle();
+  EXPECT_EQ(log(), "1-0={} 1-4=hmHic_1{}");
+  EXPECT_EQ(field(1, "e"), "2,2,3,2");
+  EXPECT_EQ(field(1, "k"), "r,t:3,c0:2,g0");
+  EXPECT_EQ(field(1, "a"), "[1]fn");
+  EXPECT_EQ(field(1, "h"), R"({"model":"m-1"})");
+  EXPECT_EQ(field(1, "s"), R"({"started":0,"first_token":0})");
+  pass(kSecond);
+  append("b");
+  EXPECT_EQ(field(2, "h"), "-");
+  EXPECT_EQ(field(2, "k"), "-");
+}
+
+TEST_F(RedisJournalTest, PublishesWhatWasTakenAndNothingElse) {
+  create();
+  b_.replicate(9, "j");
+  const auto published = [this] { return redis_.count("PUBLISH"); };
+  append("a");
+  EXPECT_EQ(published(), 1u);
+  redis_.error = "OOM command not allowed when used memory > 'maxmemory'.";
+  pass(kSecond);
+  append("b");
+  EXPECT_EQ(published(), 1u);
+  redis_.error.clear();
+  pass(250 * kMillisecond);
+  EXPECT_EQ(published(), 2u);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b");
+  EXPECT_EQ(b_.state(9).find("\"text\":\"ab\"") == std::string::npos, false);
+}
+
+TEST_F(RedisJournalTest, TriesAgainAfterAnErrorOnceInTheDelay) {
+  create();
+  for (const char* error : {"OOM x", "READONLY x", "LOADING x", "MASTERDOWN x"}) {
+    redis_.error = error;
+    append("a");
+    const std::size_t before = redis_.commands.size();
+    pass(249 * kMillisecond);
+    append("b");
+    EXPECT_EQ(redis_.commands.size(), before) << error;
+    pass(2 * kMillisecond);
+    EXPECT_GT(redis_.commands.size(), before) << error;
+    redis_.error.clear();
+    pass(kSecond);
+  }
+  EXPECT_EQ(redis_.log("j").back().first, (EventId{1, 8}));
+}
+
+TEST_F(RedisJournalTest, LooksUpBeforeItWritesAgainWhenAnAnswerWasLost) {
+  create();
+  append("a");
+  for (const std::size_t executed : {std::size_t{0}, std::size_t{1}}) {
+    pass(kSecond);
+    a_.port.is_frozen = true;
+    append("b");
+    a_.port.disconnect(executed);
+    a_.port.is_frozen = false;
+    a_.append(1, "c");
+    pass(kSecond);
+    const std::size_t before = redis_.commands.size();
+    a_.port.connect();
+    settle();
+    pass(250 * kMillisecond);
+    EXPECT_EQ(redis_.commands.at(before)[0], "HMGET") << executed;
+  }
+  const auto& entries = redis_.log("j");
+  EXPECT_EQ(entries.back().first, (EventId{1, 5}));
+  std::string text;
+  for (std::size_t i = 1; i < entries.size(); ++i) text += field(i, "t");
+  EXPECT_EQ(text, "abcbc");
+}
+
+TEST_F(RedisJournalTest, LooksUpEveryOpenJobAfterAReconnection) {
+  redis_.admit("k", "a");
+  create();
+  a_.create(2, "k");
+  a_.append(1, "x");
+  a_.append(2, "y");
+  settle();
+  pass(kSecond);
+  // A server that has taken over from the one that failed lacks the end.
+  redis_.streams["{t}:log:k"].pop_back();
+  a_.port.disconnect();
+  a_.port.connect();
+  settle();
+  EXPECT_EQ(log("j"), "1-0={} 1-1=x");
+  EXPECT_EQ(log("k"), "1-0={} 1-1=y");
+}
+
+TEST_F(RedisJournalTest, WritesALostEndingAgain) {
+  create();
+  append("a");
+  a_.finish(1, complete());
+  settle();
+  ASSERT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+  const auto ending = redis_.log("j").back();
+  redis_.streams["{t}:log:j"].resize(1);
+  redis_.field("j", "status") = "running";
+  a_.port.disconnect();
+  a_.port.connect();
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+  EXPECT_EQ(redis_.log("j").back(), ending);
+  EXPECT_EQ(a_.rec.ended.size(), 1u);
+  // Later than a minute after its ending nothing is looked up.
+  pass(61 * kSecond);
+  append("nothing");
+  redis_.admit("k", "a");
+  a_.create(2, "k");
+  a_.append(2, "x");
+  settle();
+  a_.port.disconnect();
+  const std::size_t before = redis_.count("XREVRANGE");
+  a_.port.connect();
+  settle();
+  EXPECT_EQ(redis_.count("XREVRANGE"), before + 1);
+}
+
+TEST_F(RedisJournalTest, EndsByTheScriptAndTellsNobodyBefore) {
+  create();
+  append("a");
+  a_.attach(7, 1);
+  a_.port.is_frozen = true;
+  a_.hub.append(1, "b", clock_.now);
+  a_.finish(1, complete());
+  settle();
+  EXPECT_TRUE(a_.hub.holds(1));
+  EXPECT_TRUE(a_.rec.ended.empty());
+  a_.port.is_frozen = false;
+  settle();
+  pass(10 * kMillisecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b 1-3=end");
+  EXPECT_FALSE(a_.hub.holds(1));
+  EXPECT_EQ(a_.rec.ended.size(), 1u);
+  EXPECT_EQ(redis_.field("j", "status"), "completed");
+  // The event and the state are the same as here, to the byte.
+  const std::string x = field(3, "x");
+  const std::string data = x.substr(x.find(",\"data\":") + 8);
+  EXPECT_NE(a_.rec.frames[7].find("event: job_complete\ndata: " + data.substr(0, data.size() - 1) +
+                                  "\n\n"),
+            std::string::npos);
+  EXPECT_NE(field(3, "f").find("{\"state\":" + a_.rec.ended[0] + ","), std::string::npos);
+}
+
+TEST_F(RedisJournalTest, FindsItsOwnEndingWhenTheAnswerWasLost) {
+  create();
+  append("a");
+  pass(kSecond);
+  a_.finish(1, complete());
+  a_.port.is_frozen = true;
+  a_.settle();
+  ASSERT_EQ(a_.port.waiting(), 1u);
+  a_.port.disconnect(1);
+  a_.port.is_frozen = false;
+  ASSERT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+  a_.port.connect();
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+  EXPECT_EQ(a_.rec.ended.size(), 1u);
+  EXPECT_TRUE(a_.rec.fenced.empty());
+}
+
+TEST_F(RedisJournalTest, TellsLocalReadersOfAnEndingAfterFiveSecondsWithoutRedis) {
+  create();
+  append("a");
+  a_.port.disconnect();
+  a_.finish(1, complete());
+  pass(5 * kSecond - kMillisecond);
+  EXPECT_TRUE(a_.rec.ended.empty());
+  pass(kMillisecond);
+  EXPECT_EQ(a_.rec.ended.size(), 1u);
+  EXPECT_EQ(log(), "1-0={} 1-1=a");
+  a_.port.connect();
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+  EXPECT_EQ(a_.rec.ended.size(), 1u);
+}
+
+TEST_F(RedisJournalTest, BeginsAnAttemptWithItsMembers) {
+  create();
+  append("a");
+  a_.hub.retry(1, R"({"upstream":"b"})", clock_.now);
+  a_.hub.append(1, "x", clock_.now);
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(redis_.log("j").back().first, (EventId{2, 1}));
+  EXPECT_EQ(log().find("2-0={\"upstream\":\"b\"} 2-1=x"), 0u) << log() << ": the rest is trimmed";
+}
+
+TEST_F(RedisJournalTest, StepsDownForAJobOfAnotherOwner) {
+  create();
+  append("a");
+  a_.attach(7, 1);
+  redis_.field("j", "owner") = "b";
+  redis_.streams["{t}:log:j"].push_back({{2, 0}, {"r", "{}"}});
+  pass(kSecond);
+  append("late");
+  EXPECT_EQ(log(), "1-0={} 1-1=a 2-0={}");
+  EXPECT_EQ(a_.rec.fenced, (std::map<JobHandle, bool>{{1, false}}));
+  EXPECT_EQ(a_.rec.closed[7], "fenced");
+  EXPECT_FALSE(a_.hub.is_open(1));
+  EXPECT_TRUE(a_.rec.ended.empty()) << "nothing is settled";
+}
+
+TEST_F(RedisJournalTest, StepsDownWhenAnotherHasEndedTheJob) {
+  create();
+  append("a");
+  pass(kSecond);
+  // With an id larger than all that this process may still have in hand.
+  redis_.field("j", "owner") = "b";
+  redis_.field("j", "status") = "cancelled";
+  const EventId far{1, 2 + (std::uint64_t{1} << 32)};
+  redis_.streams["{t}:log:j"].push_back({far, {"x", "{}", "f", "{}"}});
+  a_.hub.append(1, "late", clock_.now);
+  a_.finish(1, complete());
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(redis_.log("j").back().first, far);
+  EXPECT_EQ(a_.rec.fenced, (std::map<JobHandle, bool>{{1, false}}));
+  EXPECT_TRUE(a_.rec.ended.empty());
+}
+
+TEST_F(RedisJournalTest, SaysThatItHasToldAnotherEnding) {
+  create();
+  append("a");
+  a_.port.disconnect();
+  a_.finish(1, complete());
+  pass(6 * kSecond);
+  ASSERT_EQ(a_.rec.ended.size(), 1u);
+  redis_.field("j", "owner") = "b";
+  a_.port.connect();
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(a_.rec.fenced, (std::map<JobHandle, bool>{{1, true}}));
+  EXPECT_EQ(log(), "1-0={} 1-1=a");
+}
+
+TEST_F(RedisJournalTest, FencesIdleJobsAfterAReconnection) {
+  create();
+  append("a");
+  redis_.field("j", "owner") = "b";
+  pass(kSecond);
+  EXPECT_TRUE(a_.rec.fenced.empty());
+  a_.port.disconnect();
+  a_.port.connect();
+  settle();
+  EXPECT_EQ(a_.rec.fenced.size(), 1u);
+}
+
+TEST_F(RedisJournalTest, KeepsTheJobsThatItTakesAlongUnderAnotherName) {
+  create();
+  append("a");
+  a_.port.rename("a2");
+  pass(kSecond);
+  append("b");  // still in the old name
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b");
+  redis_.field("j", "owner") = "a2";
+  a_.finish(1, complete());
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b 1-3=end");
+  EXPECT_TRUE(a_.rec.fenced.empty());
+}
+
+TEST_F(RedisJournalTest, WritesALogAnewThatIsGone) {
+  create();
+  for (const char* token : {"a", "b", "c"}) {
+    append(token);
+    pass(20 * kMillisecond);
+  }
+  redis_.streams.erase("{t}:log:j");
+  append("d");
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-4=abcd");
+  EXPECT_EQ(a_.lost, (std::vector<JobHandle>{1}));
+  // It lives as long as the job.
+  const auto expire = std::find_if(redis_.commands.begin(), redis_.commands.end(),
+                                   [](const auto& command) { return command[0] == "PEXPIRE"; });
+  ASSERT_NE(expire, redis_.commands.end());
+  EXPECT_EQ(*expire, (redis::Command{"PEXPIRE", "{t}:log:j", "1234"}));
+  append("e");
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-4=abcd 1-5=e");
+  redis_.streams.erase("{t}:log:j");
+  append("f");
+  pass(kSecond);
+  EXPECT_EQ(a_.lost.size(), 2u) << "another loss";
+}
+
+TEST_F(RedisJournalTest, WaitsForAJobThatIsGoneAndThenWritesItsLogAnew) {
+  create();
+  append("a");
+  const auto job = redis_.hashes["{t}:job:j"];
+  redis_.hashes.clear();
+  redis_.streams.clear();
+  pass(kSecond);
+  append("b");
+  pass(3 * kSecond);
+  EXPECT_EQ(a_.lost, (std::vector<JobHandle>{1})) << "reported once";
+  EXPECT_TRUE(redis_.streams.empty());
+  redis_.hashes["{t}:job:j"] = job;
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-2=ab");
+  a_.finish(1, complete());
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-2=ab 1-3=end");
+}
+
+TEST_F(RedisJournalTest, TrimsAsTheLogDoes) {
+  JobOptions options;
+  options.job_id = "j";
+  HubOptions small;
+  small.log_bytes_max = 60;
+  Process small_process(redis_, clock_, "a", small);
+  processes_.push_back(&small_process);
+  small_process.create(1, "j");
+  for (int i = 0; i < 40; ++i) {
+    small_process.append(1, "0123456789");
+    settle();
+    pass(20 * kMillisecond);
+  }
+  EXPECT_LE(redis_.log("j").size(), 9u) << "four entries, and steps of four";
+  EXPECT_GE(redis_.log("j").size(), 4u);
+  EXPECT_EQ(redis_.log("j").back().first, (EventId{1, 40}));
+  small_process.kill();
+  processes_.pop_back();
+}
+
+TEST_F(RedisJournalTest, WritesABacklogInEntriesOfALimitedSizeOneAfterTheOther) {
+  create();
+  append("a");
+  a_.port.disconnect();
+  const std::string text(1000, 'x');
+  for (int i = 0; i < 200; ++i) a_.append(1, text);
+  for (int i = 0; i < 3000; ++i) a_.append(1, "y");
+  pass(kSecond);
+  a_.port.connect();
+  pass(kSecond);
+  const auto& entries = redis_.log("j");
+  ASSERT_EQ(entries.back().first, (EventId{1, 3201}));
+  EXPECT_GE(entries.size(), 7u);
+  std::string all;
+  for (std::size_t i = 1; i < entries.size(); ++i) {
+    EXPECT_LE(field(i, "t").size(), EntryWriter::kBytesMax);
+    all += field(i, "t");
+  }
+  EXPECT_EQ(all.size(), 1u + 200 * 1000 + 3000);
+}
+
+TEST_F(RedisJournalTest, EndsAChoiceByTheJobItBelongsTo) {
+  redis_.streams["{t}:log:j.1"] = {{{1, 0}, {"r", "{}"}}};
+  a_.create(2, "j.1");
+  a_.append(2, "x");
+  a_.finish(2, complete());
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(log("j.1"), "1-0={} 1-1=x 1-2=end");
+  EXPECT_EQ(redis_.field("j", "status"), "queued");
+  EXPECT_EQ(redis_.commands.back()[0], "EVALSHA");
+  EXPECT_EQ(redis_.commands.back().back(), "choice");
+}
+
+TEST_F(RedisJournalTest, CostsNothingWhileRedisIsFrozen) {
+  create();
+  append("a");
+  pass(kSecond);
+  a_.port.is_frozen = true;
+  for (int i = 0; i < 1000; ++i) {
+    append("b");
+    pass(kMillisecond);
+  }
+  EXPECT_LE(a_.port.waiting(), 1u);
+  EXPECT_EQ(a_.hub.unrecorded_tokens(), 1000u);
+  a_.port.is_frozen = false;
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(redis_.log("j").back().first, (EventId{1, 1001}));
+  EXPECT_EQ(a_.hub.unrecorded_tokens(), 0u);
+}
+
+}  // namespace
+}  // namespace sluice

@@ -1,0 +1,127 @@
+/**
+ * Processes of a deployment that are killed, stopped, frozen and replaced at random moments while clients
+ * submit jobs and read them wherever they can. SLUICE_CRASH_ROUNDS sets the number of such moments.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { deploy, metric, removeFiles, stopDeployments } from '../support/cluster/deployment.js';
+import { plan, textOf } from '../support/cluster/upstream.js';
+import { randomFrom } from '../support/random.js';
+import { rounds, seed } from '../support/crash/rounds.js';
+import { until } from '../support/until.js';
+
+afterAll(async () => {
+  await stopDeployments();
+  await removeFiles();
+});
+
+const PROCESSES = 3;
+const JOBS_PER_ROUND = 4;
+const LEASE_MS = 1000;
+const PAUSE_MS = 50;
+
+const random = randomFrom(seed);
+const below = (count) => Math.floor(random() * count);
+
+/** Submits a plan with a key of its own until a process has taken it; resolves with its path. */
+async function submit(deployment, number) {
+  const { prompt, plan: own } = plan({ tokens: 5 + below(30), intervalMs: below(12) });
+  const headers = { 'content-type': 'application/json', 'idempotency-key': `key-${number}` };
+  const body = JSON.stringify({ prompt, on_disconnect: 'continue', max_wall_ms: 120_000 });
+  for (;;) {
+    const urls = deployment.urls();
+    try {
+      const url = `${urls[below(urls.length)]}/v1/jobs`;
+      const answer = await fetch(url, { method: 'POST', headers, body });
+      const { job_id: id, stream_url: path } = await answer.json();
+      if (answer.ok) return { id, path, plan: own };
+      if (answer.status !== 503) throw new Error(`status ${answer.status}`);
+    } catch (error) {
+      if (!(error instanceof TypeError) && error.name !== 'SyntaxError') throw error;
+    }
+    await sleep(PAUSE_MS);
+  }
+}
+
+/** What befalls a deployment, at random. */
+const EVENTS = {
+  async kill(deployment, node) {
+    await node.crash();
+    await deployment.add();
+  },
+  async leave(deployment, node) {
+    node.gone = true;
+    node.child.kill('SIGTERM');
+    const [{ code }] = await Promise.all([node.exited, deployment.add()]);
+    expect(code).toBe(0);
+  },
+  async freeze(_deployment, node) {
+    node.child.kill('SIGSTOP');
+    await sleep(random() * 2 * LEASE_MS);
+    node.child.kill('SIGCONT');
+  },
+  async freezeRedis({ redis }) {
+    redis.freeze();
+    await sleep(random() * 2 * LEASE_MS);
+    redis.thaw();
+  },
+};
+
+/** Makes what befalls it happen, and reports what it was. */
+async function befall(deployment) {
+  const names = Object.keys(EVENTS);
+  const name = names[below(names.length)];
+  const nodes = deployment.nodes.filter(({ gone }) => !gone);
+  await EVENTS[name](deployment, nodes[below(nodes.length)]);
+  return name;
+}
+
+const GET = async (url) => (await fetch(url)).text();
+
+test(`${rounds} rounds, seed ${seed}`, async () => {
+  const flags = ['--drain-ms', '100', '--max-concurrency', '4', '--incoming-capacity', '1000'];
+  const deployment = await deploy({ processes: PROCESSES, leaseMs: LEASE_MS, flags });
+  const jobs = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const submitted = Promise.all(
+      Array.from({ length: JOBS_PER_ROUND }, async (_, i) => {
+        await sleep(random() * 300);
+        const job = await submit(deployment, round * JOBS_PER_ROUND + i);
+        jobs.push({ ...job, reader: deployment.read(job.path, { first: below(PROCESSES) }) });
+      }),
+    );
+    await befall(deployment);
+    await submitted;
+  }
+  await until(() => jobs.every(({ reader }) => reader.over), 'the end of all jobs');
+  const outcomes = {};
+  for (const { id, path, plan: own, reader } of jobs) {
+    const states = await Promise.all(deployment.urls().map((url) => GET(`${url}/v1/jobs/${id}`)));
+    expect(new Set(states).size).toBe(1);
+    const streams = await Promise.all(deployment.urls().map((url) => GET(url + path)));
+    expect(new Set(streams).size).toBe(1);
+    expect(streams[0].match(/^event: job_(complete|error|cancelled)$/gm)).toHaveLength(1);
+    const { status, text, error, reason } = JSON.parse(states[0]);
+    const whole = textOf(own);
+    expect(whole.startsWith(text)).toBe(true);
+    if (status === 'completed') expect(text).toBe(whole);
+    else expect(['producer_lost', 'shutdown']).toContain(error?.code ?? reason);
+    // The reader has had the text of the ending that counts, with nothing lost or doubled.
+    expect(reader.text).toBe(text);
+    outcomes[status] = (outcomes[status] ?? 0) + 1;
+  }
+  expect(outcomes.completed).toBeGreaterThan(0);
+  // One job per key, and nothing is left of the processes that are gone.
+  const keys = await deployment.redis.keys('{sluice}:*');
+  expect(keys.filter((key) => key.includes(':job:'))).toHaveLength(jobs.length);
+  await until(
+    async () => (await deployment.redis.keys('{sluice}:open:*')).length === 0,
+    'no open job in Redis',
+  );
+  await until(async () => (await deployment.redis.call('SCARD', '{sluice}:dead')) === 0, 'no dead');
+  for (const node of deployment.nodes.filter(({ gone }) => !gone)) {
+    expect(await metric(node, 'sluice_quota_leases')).toBe(0);
+    expect(await metric(node, 'sluice_redis_conflicting_endings_total')).toBe(0);
+    expect(await metric(node, 'sluice_redis_unsent_tokens')).toBe(0);
+  }
+  await until(() => deployment.upstream.openSockets <= 64 * PROCESSES, 'calls to end');
+});
