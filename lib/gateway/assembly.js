@@ -6,6 +6,7 @@ import { ConversationRepository, partitionLimits } from '../services/conversatio
 import { Conversations } from '../services/conversations/service.js';
 import { NO_TURNS, createDeployment, openRedis } from './cluster-parts.js';
 import { Crawls } from '../services/crawls/service.js';
+import { DurableStreams, partitionLimits as durableLimits } from '../services/durable/service.js';
 import { Embeddings } from '../services/embeddings/service.js';
 import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
@@ -29,6 +30,7 @@ import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
 import { createBilling } from '../services/billing/service.js';
 import { JobHub } from '../streams/hub.js';
+import { deadlinesOf } from '../internal/time/timers.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
 import { jobToJson } from '../http/routes/jobs.js';
@@ -159,6 +161,7 @@ export function createParts(checked) {
       cached: cache.stats,
       leases: reservations.open,
       held: billing.jobs.open,
+      durableStreams: durable.size,
       retriesRefused: lifecycle.retryBudgets.refused,
       webhooks: webhooks.figures,
       store: store?.file.figures,
@@ -173,6 +176,10 @@ export function createParts(checked) {
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
+  const durable = new DurableStreams({
+    ...{ namespaces, options: options.durable, memory, unixMs, timers: deadlinesOf(clock) },
+    partition: namespaces.partition('durable', durableLimits(options.durable)),
+  });
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const webhooks = createWebhooks(jobs, namespaces, metrics, options, () => all);
@@ -206,6 +213,7 @@ export function createParts(checked) {
   const erasure = new Erasure({
     ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store, webhooks },
     partitions: [kv.partition, partition],
+    durable,
   });
   const streams = new OpenStreams({
     max: options.maxStreams,
@@ -220,7 +228,7 @@ export function createParts(checked) {
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
-    ...{ kv, erasure, embeddings, webhooks },
+    ...{ kv, durable, unixMs, erasure, embeddings, webhooks },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),

@@ -153,8 +153,8 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Ends and erases everything of one caller: jobs, workflows, crawls, conversations, keys and
-   * values, cached answers, idempotency keys. The ledger and the usage totals keep the amounts
+   * Ends and erases everything of one caller: jobs, workflows, crawls, conversations, durable streams,
+   * keys and values, cached answers, idempotency keys. The ledger and the usage totals keep the amounts
    * without the name.
    * @param {string} principal
    * @returns {Promise<void>} resolves when nothing of it is left

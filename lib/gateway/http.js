@@ -42,6 +42,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
       open: parts.watches,
       options,
     },
+    durable: { durable: parts.durable, open: parts.streams, unixMs: parts.unixMs, options },
     credits: { credits: parts.billing.credits, admins },
     logs: { logs, open: parts.errorStreams, options },
     embeddings: { embeddings: parts.embeddings },

@@ -37,7 +37,7 @@ export class GatewayMetrics {
    * @param {object} options
    * @param {boolean} options.processDefaults
    * @param {() => {queued: number, inFlightBatches: number,
-   *   cached: {entries: number, bytes: number}, leases: number, held: number,
+   *   cached: {entries: number, bytes: number}, leases: number, held: number, durableStreams: number,
    *   retriesRefused: number, memory: import('../internal/util/memory-budget.js').MemoryBudget,
    *   webhooks: {pending: number, failed: number}, store?: import('./metric-groups.js').StoreFigures}} options.stats called at each scrape
    * @param {boolean} options.durable whether there is a `store`
@@ -211,6 +211,14 @@ export class GatewayMetrics {
       registers,
       collect() {
         this.set(stats().queued);
+      },
+    });
+    new Gauge({
+      name: 'sluice_durable_streams',
+      help: 'Durable streams, those included that are kept for their forks.',
+      registers,
+      collect() {
+        this.set(stats().durableStreams);
       },
     });
     new Counter({

@@ -135,6 +135,21 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  * @property {number} [conversations.maxQueued] turns that may wait for one conversation; default 100
  * @property {number} [conversations.queueWaitMs] how long a turn waits for its conversation, in real time;
  *   default 120000
+ * @property {object} [durable]
+ * @property {number} [durable.maxStreams] durable streams of all principals together; default 100000
+ * @property {number} [durable.maxStreamsPerPrincipal] durable streams of one principal; default 10000
+ * @property {number} [durable.maxBytes] durable streams of all principals together, with about 40 bytes per
+ *   append; default 268435456 bytes
+ * @property {number} [durable.maxBytesPerPrincipal] durable streams of one principal; default 67108864
+ *   bytes
+ * @property {number} [durable.maxAppendBytes] body of one request to a durable stream; default 8388608
+ *   bytes
+ * @property {number} [durable.ttlMs] how long a durable stream without `Stream-TTL` and `Stream-Expires-At`
+ *   is kept after its last use; default Infinity
+ * @property {number} [durable.longPollMs] how long a long poll of a durable stream waits, in real time;
+ *   default 3000
+ * @property {number} [durable.sseMs] how long an event stream of a durable stream lasts before its client
+ *   connects again, in real time; default 60000
  * @property {import('../services/webhooks/options.js').WebhookConfig[]} [webhooks] receivers of the ends of
  *   jobs, workflows and crawls: see webhooks
  * @property {object} [webhookUrls]

@@ -58,6 +58,7 @@ export async function shutDown(parts, { drainMs, servers }) {
   await readersServed(hub);
   logs.close();
   parts.kv.namespaces.close();
+  parts.durable.close();
   await Promise.all([...servers].map((server) => server.drain()));
   await parts.options.provider.close?.();
   await turns.idle();

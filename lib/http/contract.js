@@ -3,6 +3,7 @@ import { chatRoutes } from './faces/chat/routes.js';
 import { conversationRoutes } from './routes/conversations.js';
 import { crawlRoutes, workflowRoutes } from './routes/operations.js';
 import { creditRoutes } from './routes/credits.js';
+import { durableRoutes } from './routes/durable.js';
 import { embeddingRoutes } from './faces/embeddings/routes.js';
 import { healthRoutes } from './routes/health.js';
 import { jobRoutes } from './routes/jobs.js';
@@ -44,6 +45,7 @@ function withoutEffect(what, routes) {
  * @param {Parameters<typeof conversationRoutes>[0]} deps.conversations
  * @param {Parameters<typeof workflowRoutes>[0] & Parameters<typeof crawlRoutes>[0]} deps.operations
  * @param {Parameters<typeof kvRoutes>[0]} deps.kv
+ * @param {Parameters<typeof durableRoutes>[0]} deps.durable
  * @param {Parameters<typeof creditRoutes>[0]} deps.credits
  * @param {Parameters<typeof logRoutes>[0]} deps.logs
  * @param {Parameters<typeof embeddingRoutes>[0]} deps.embeddings
@@ -67,6 +69,7 @@ export function contractRoutes(deps) {
     ...alone('Workflows', workflowRoutes(deps.operations)),
     ...alone('Crawls', crawlRoutes(deps.operations)),
     ...alone('Keys and values', kvRoutes(deps.kv)),
+    ...alone('Durable streams', durableRoutes(deps.durable)),
     ...alone('Accounts, transfers and usage', creditRoutes(deps.credits)),
     ...logRoutes(deps.logs),
     ...embeddingRoutes(deps.embeddings),

@@ -11,6 +11,7 @@ const LONG = [
   'real-engine',
   '/relay',
   'serve-keys',
+  'durable-conformance',
   'native/addon',
   '/llama/',
 ];

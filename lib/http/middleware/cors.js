@@ -8,7 +8,8 @@ const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
 /** What every preflight is told. */
 const REQUEST_HEADERS =
   'authorization, content-type, idempotency-key, last-event-id, cache-control, x-request-id, ' +
-  'if-match, if-none-match';
+  'if-match, if-none-match, stream-closed, stream-seq, stream-ttl, stream-expires-at, ' +
+  'stream-forked-from, stream-fork-offset, stream-fork-sub-offset, producer-id, producer-epoch, producer-seq';
 /** The header names of a preflight, which are allowed, too: clients have many of their own. */
 const HEADER_NAMES = /^[\w!#$%&'*+.^`|~, -]{1,4096}$/;
 const RESPONSE_HEADERS = [
@@ -28,6 +29,16 @@ const RESPONSE_HEADERS = [
   'x-cache',
   'ratelimit',
   'ratelimit-policy',
+  ...[
+    'next-offset',
+    'cursor',
+    'up-to-date',
+    'closed',
+    'ttl',
+    'expires-at',
+    'sse-data-encoding',
+  ].map((name) => `stream-${name}`),
+  ...['epoch', 'seq', 'expected-seq', 'received-seq'].map((name) => `producer-${name}`),
   ...['limit', 'remaining', 'reset'].flatMap((what) =>
     ['requests', 'tokens'].map((unit) => `x-ratelimit-${what}-${unit}`),
   ),

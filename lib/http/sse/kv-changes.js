@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { PacedWriter } from './paced-writer.js';
 import { writeStreamHead } from './response.js';
 
 /**
@@ -13,31 +13,21 @@ import { writeStreamHead } from './response.js';
  * @param {number} options.reconnectMs
  */
 export async function streamChanges(res, { changes, heartbeatMs, stallMs, reconnectMs }) {
-  const gone = new AbortController();
-  res.once('close', () => gone.abort());
-  const source = changes(gone.signal);
+  const writer = new PacedWriter(res, { heartbeatMs, stallMs });
+  const source = changes(writer.gone);
   writeStreamHead(res);
-  /** @param {string} frame */
-  const write = async (frame) => {
-    if (res.write(frame)) return;
-    const cut = setTimeout(() => res.destroy(), stallMs).unref();
-    await once(res, 'drain', { signal: gone.signal }).finally(() => clearTimeout(cut));
-  };
-  // A single line end: some clients read an empty line after a comment as an empty message.
-  const beat = setInterval(() => res.writableNeedDrain || res.write(': keep-alive\n'), heartbeatMs);
+  writer.start();
   try {
-    await write(`retry: ${reconnectMs}\n`);
+    await writer.write(`retry: ${reconnectMs}\n`);
     for await (const { event, data } of source) {
-      await write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
-      beat.refresh();
+      await writer.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
     }
     res.end();
   } catch (/** @type {any} */ error) {
-    if (gone.signal.aborted) return;
+    if (writer.gone.aborted) return;
     if (error?.code === 'ERR_WATCH_OVERFLOW') res.write('event: gap\ndata: {}\n\n');
     res.end();
   } finally {
-    clearInterval(beat);
-    gone.abort();
+    writer.stop();
   }
 }

@@ -21,6 +21,7 @@ const RESOURCES = {
   crawls: { what: 'crawls', code: 'memory_full' },
   bodies: { what: 'request bodies', code: 'memory_full' },
   kv: { what: 'keys and values', code: 'kv_full', kept: true },
+  durable: { what: 'durable streams', code: 'durable_full', kept: true },
   conversations: { what: 'conversations', code: 'conversations_full', kept: true },
   idempotency_keys: { what: 'idempotency keys', code: 'idempotency_keys_full', kept: true },
 };

@@ -29,6 +29,7 @@ export class Erasure {
    * @param {import('../../primitives/ledger/ledger.js').Ledger} deps.ledger
    * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions of keys and
    *   values, by principal
+   * @param {import('../durable/service.js').DurableStreams} deps.durable
    * @param {{erase: (principal: string, subject?: string) => void}} deps.webhooks erases those of a
    *   principal, or about one job
    * @param {import('../../jobs/storage/job-store.js').JobStore} [deps.store]
@@ -56,22 +57,22 @@ export class Erasure {
 
   /**
    * Ends and erases everything of one caller: jobs, workflows, crawls, answers, idempotency keys,
-   * conversations, keys and values, webhooks not delivered yet. The caller's account and usage are renamed. Requests that the
-   * caller makes meanwhile may survive.
+   * conversations, durable streams, keys and values, webhooks not delivered yet. The caller's account and
+   * usage are renamed. Requests that the caller makes meanwhile may survive.
    * @param {string} principal
    * @returns {Promise<void>} as `job`
    * @throws {import('../../internal/util/http-error.js').HttpError} as `job`
    */
   async principal(principal) {
-    const { lifecycle, operations, cache, admission, billing, ledger, partitions, store } =
-      this.#deps;
-    const { webhooks } = this.#deps;
+    const { lifecycle, operations, cache, admission, billing, ledger, ...kept } = this.#deps;
+    const { partitions, durable, webhooks, store } = kept;
     await operations.erase(principal);
     await this.#endAndPurge(lifecycle.jobs.of(principal));
     cache.erase((answer) => answer.principal === principal);
     admission.forgetKeys((key) => key.principal === principal);
     webhooks.erase(principal);
     for (const partition of partitions) partition.of(principal).clear();
+    durable.erase(principal);
     const account = accountOf({ principal });
     ledgerControl.rename(ledger, account, `${ERASED}:${randomBytes(12).toString('hex')}`);
     billing.forgetAccount(account);

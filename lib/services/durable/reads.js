@@ -1,0 +1,165 @@
+import { badRequest } from '../../internal/util/http-error.js';
+import { isJson } from './content.js';
+import { offsetGone, streamNotFound } from './errors.js';
+import { parseOffset } from './offsets.js';
+
+/** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
+/** @typedef {import('./head.js').Head} Head */
+
+/**
+ * @typedef {object} Read
+ * @property {Head} head
+ * @property {Buffer[]} chunks of one append each; the first and last may be cut
+ * @property {number} from
+ * @property {number} to position after the chunks
+ * @property {boolean} upToDate whether that is the end of the stream
+ * @property {boolean} closed whether nothing will follow
+ */
+
+/**
+ * @param {Head} head
+ * @param {number} from
+ * @param {import('./repository.js').Part} part
+ * @returns {Read}
+ */
+function readOf(head, from, { chunks, to }) {
+  const upToDate = to === head.tail;
+  return { head, chunks, from, to, upToDate, closed: head.closed && upToDate };
+}
+
+/** @param {string} message */
+const badOffset = (message) => badRequest('invalid_value', 'offset', message);
+
+/**
+ * Reads streams, and waits for more. What it returns is on the disk. Main thread; `close()` ends all
+ * waits.
+ */
+export class StreamReads {
+  #registry;
+  #closed = false;
+  /** The last read of this turn of the event loop, since many readers may wait for the same data.
+   * @type {{key: string, version: number, read: Read} | undefined} */
+  #recent;
+
+  /** @param {import('./registry.js').StreamRegistry} registry */
+  constructor(registry) {
+    this.#registry = registry;
+  }
+
+  /**
+   * Reads up to 1 MiB, or one larger append.
+   * @param {KvNamespace} space
+   * @param {string} path
+   * @param {string} offset as sent by the client; `-1`: from the beginning; `now`: nothing before the end
+   * @returns {Promise<Read>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} 400, 404, 410
+   */
+  async read(space, path, offset) {
+    const { version, read } = await this.#registry.decided(() => {
+      const found = this.#registry.require(space, path);
+      return this.#readFrom(space, path, found, this.#positionOf(space, found.head, offset));
+    });
+    await this.#registry.synced(version);
+    return read;
+  }
+
+  /**
+   * What follows a read, as soon as there is something.
+   * @param {KvNamespace} space
+   * @param {string} path
+   * @param {Read} before
+   * @param {AbortSignal} signal
+   * @returns {Promise<Read>} without data when the stream is closed, the signal is aborted, or the gateway
+   *   closes
+   * @throws {import('../../internal/util/http-error.js').HttpError} 404, 410
+   */
+  async next(space, path, before, signal) {
+    const { readers, deadlines } = this.#registry;
+    for (;;) {
+      const { found, changed } = await this.#registry.decided(() => {
+        const { head, version } = this.#registry.require(space, path);
+        if (head.id !== before.head.id) throw streamNotFound();
+        const more = head.tail > before.to || head.closed;
+        if (more || signal.aborted || this.#closed) {
+          return { found: this.#readFrom(space, path, { head, version }, before.to) };
+        }
+        // The wait begins in this turn, or it could miss a change.
+        return { changed: readers.next(space, path, signal) };
+      });
+      if (found !== undefined) {
+        await this.#registry.synced(found.version);
+        return found.read;
+      }
+      await changed;
+      // A stream does not expire while someone waits for it.
+      deadlines.extend(space, path);
+    }
+  }
+
+  /**
+   * A read and all that follow it, up to the end of the stream.
+   * @param {KvNamespace} space
+   * @param {string} path
+   * @param {Read} first
+   * @param {AbortSignal} signal ends it
+   * @returns {AsyncGenerator<Read>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} 404, 410: the stream was deleted
+   */
+  async *follow(space, path, first, signal) {
+    let read = first;
+    for (;;) {
+      yield read;
+      if (read.closed || signal.aborted || this.#closed) return;
+      const { to } = read;
+      read = await this.next(space, path, read, signal);
+      if (read.to === to && !read.closed) return;
+    }
+  }
+
+  close() {
+    this.#closed = true;
+  }
+
+  /**
+   * @param {KvNamespace} space
+   * @param {string} path
+   * @param {import('./registry.js').Found} found
+   * @param {number} from
+   * @returns {{read: Read, version: number}}
+   */
+  #readFrom(space, path, { head, version }, from) {
+    const key = space.prefix + path;
+    let read = this.#recent?.read;
+    const known = this.#recent?.key === key && this.#recent.version === version;
+    if (read === undefined || !known || read.from !== from) {
+      read = readOf(head, from, this.#registry.repository.read(space, head, from));
+      if (this.#recent === undefined) setImmediate(() => (this.#recent = undefined)).unref();
+      this.#recent = { key, version, read };
+    }
+    this.#registry.touch(space, path, head);
+    return { read, version };
+  }
+
+  /**
+   * @param {KvNamespace} space
+   * @param {Head} head
+   * @param {string} offset
+   * @returns {number}
+   */
+  #positionOf(space, head, offset) {
+    if (offset === '-1') return 0;
+    if (offset === 'now') return head.tail;
+    const parsed = parseOffset(offset);
+    if (parsed === undefined) {
+      throw badOffset('offset takes -1, now, or a Stream-Next-Offset of this stream.');
+    }
+    const { space: id, position } = parsed;
+    if (id === 0 && position === 0) return 0;
+    if (id !== head.space) throw offsetGone();
+    if (position > head.tail) throw badOffset('offset is after the end of the stream.');
+    if (isJson(head.type) && !this.#registry.repository.isBoundary(space, head, position)) {
+      throw badOffset('offset is within a message.');
+    }
+    return position;
+  }
+}
