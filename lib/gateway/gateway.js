@@ -192,7 +192,7 @@ export class Gateway extends EventEmitter {
   }
 
   /** @type {import('../services/workflows/service.js').Workflows['get']} `gateway.workflows.get` */
-  async workflow(id, options) {
+  workflow(id, options) {
     return this.workflows.get(id, options);
   }
 

@@ -183,8 +183,9 @@ export function compileWebhooks(webhooks = [], webhookUrls = {}) {
   };
   // The schema takes long to compile, and most servers start without webhooks.
   const isEmpty = Array.isArray(webhooks) && webhooks.length === 0;
-  if (!isEmpty && !validateWebhooks(webhooks))
+  if (!isEmpty && !validateWebhooks(webhooks)) {
     throw optionError(schemaProblem(validateWebhooks, 'webhooks'));
+  }
   if (webhookUrls.secret !== undefined && !validateSecret(webhookUrls.secret)) {
     throw optionError(schemaProblem(validateSecret, 'webhookUrls.secret'));
   }
