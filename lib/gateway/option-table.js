@@ -523,7 +523,7 @@ export const GATEWAY_OPTIONS = Object.freeze([
     type: 'integer',
     unit: 'bytes',
     default: 64 * MIB,
-    help: 'durable streams of one principal',
+    help: 'content of the durable streams of one principal',
   },
   {
     path: 'durable.maxAppendBytes',

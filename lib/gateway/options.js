@@ -140,8 +140,8 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  * @property {number} [durable.maxStreamsPerPrincipal] durable streams of one principal; default 10000
  * @property {number} [durable.maxBytes] durable streams of all principals together, with about 40 bytes per
  *   append; default 268435456 bytes
- * @property {number} [durable.maxBytesPerPrincipal] durable streams of one principal; default 67108864
- *   bytes
+ * @property {number} [durable.maxBytesPerPrincipal] content of the durable streams of one principal;
+ *   default 67108864 bytes
  * @property {number} [durable.maxAppendBytes] body of one request to a durable stream; default 8388608
  *   bytes
  * @property {number} [durable.ttlMs] how long a durable stream without `Stream-TTL` and `Stream-Expires-At`
