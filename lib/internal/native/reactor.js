@@ -63,6 +63,7 @@ export class Reactor {
   #machines = new Map();
   #refs = 0;
   #settling = false;
+
   /** @param {import('../time/clock.js').ManualClock} [clock] absent: real time */
   constructor(clock) {
     /** Under a ManualClock: every effect happens within the call that causes it. */

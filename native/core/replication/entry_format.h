@@ -63,8 +63,7 @@ class EntryWriter {
   std::uint32_t calls_;     // opened before it
 };
 
-/// JSON objects of the fields h and s, and the value of x.
-std::string head_json(const AnswerHead& head);
+/// A JSON object of the field s, and the value of x.
 std::string spans_json(const JobSpans& spans);
 std::string ending_json(const JobEnding& ending);
 /// The value of f.

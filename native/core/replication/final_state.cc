@@ -42,13 +42,6 @@ void append_span(std::string& out, std::string_view name, Nanos span) {
   if (span != kNever) append_member(out, name, static_cast<std::uint64_t>(span));
 }
 
-std::string usage_json(const Usage& usage) {
-  constexpr std::string_view kName = "\"usage\":";
-  std::string json;
-  append_usage(json, usage);
-  return json.substr(kName.size());
-}
-
 // A JSON object with members of known types; others are ignored.
 class Object {
  public:
@@ -160,15 +153,6 @@ bool read_restore(std::string_view json, ReplicaEnding& ending) {
 
 }  // namespace
 
-std::string head_json(const AnswerHead& head) {
-  std::string out = "{";
-  append_member(out, "model", head.model);
-  append_member(out, "system_fingerprint", head.system_fingerprint);
-  append_member(out, "service_tier", head.service_tier);
-  out.push_back('}');
-  return out;
-}
-
 std::string spans_json(const JobSpans& spans) {
   std::string out = "{";
   append_span(out, "started", spans.started);
@@ -198,7 +182,7 @@ std::string final_json(const JobEnding& ending, const Terminal& terminal, const 
   if (terminal.usage && !terminal.usage->raw.empty()) append_raw_member(out, "raw_usage", "true");
   append_member(out, "prompt_tokens", ending.prompt_tokens);
   append_raw_member(out, "details", terminal.details);
-  if (!head.empty()) append_raw_member(out, "head", head_json(head));
+  append_raw_member(out, "head", head_json(head));
   append_span(out, "started", spans.started);
   append_span(out, "first_token", spans.first_token);
   append_span(out, "ended", spans.ended);

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <utility>
 
+#include "core/streams/answer_json.h"
+
 namespace sluice {
 
 namespace {

@@ -38,8 +38,8 @@ class RedisJournalOwner {
 /// - After a reconnection, a lost answer or an error a job's owner and last id are looked up before
 ///   anything is written. Writing goes on behind the last id; a job of another owner is fenced.
 ///   Jobs whose ending was written within `ended_kept` are looked up as well.
-/// - An earlier owner may write to an attempt that this process ends, until the ending is there:
-/// the
+/// - An earlier owner may write to an attempt that this process ends, until the ending is there.
+/// The
 ///   ending follows what it has written, with the ids that are skipped for that.
 /// - A log that is gone while the job is there is written anew. A job that is gone is reported, and
 ///   looked up until it is back.

@@ -208,7 +208,7 @@ void append_items(std::string& out, const EventLog& log) {
   out.push_back(']');
 }
 
-void append_head(std::string& out, const AnswerHead& head) {
+std::string head_json(const AnswerHead& head) {
   std::string members;
   const auto add = [&members](std::string_view name, std::string_view value) {
     if (!value.empty()) append_member(members, name, value);
@@ -216,18 +216,19 @@ void append_head(std::string& out, const AnswerHead& head) {
   add("model", head.model);
   add("system_fingerprint", head.system_fingerprint);
   add("service_tier", head.service_tier);
-  if (members.empty()) return;
+  if (members.empty()) return members;
   members.front() = '{';
-  append_raw_member(out, "head", members + "}");
+  return members + "}";
 }
 
-void append_usage(std::string& out, const Usage& usage) {
-  out.append("\"usage\":");
-  if (!usage.raw.empty()) {
-    out.append(usage.raw);
-    return;
-  }
-  out.append("{\"prompt_tokens\":");
+void append_head(std::string& out, const AnswerHead& head) {
+  const std::string json = head_json(head);
+  if (!json.empty()) append_raw_member(out, "head", json);
+}
+
+std::string usage_json(const Usage& usage) {
+  if (!usage.raw.empty()) return usage.raw;
+  std::string out = "{\"prompt_tokens\":";
   append_json_number(out, usage.prompt_tokens);
   out.append(",\"completion_tokens\":");
   append_json_number(out, usage.completion_tokens);
@@ -235,6 +236,11 @@ void append_usage(std::string& out, const Usage& usage) {
   append_json_number(out, usage.prompt_tokens + usage.completion_tokens);
   if (usage.estimated) out.append(",\"estimated\":true");
   out.push_back('}');
+  return out;
+}
+
+void append_usage(std::string& out, const Usage& usage) {
+  out.append("\"usage\":").append(usage_json(usage));
 }
 
 }  // namespace sluice

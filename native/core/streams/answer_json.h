@@ -27,6 +27,11 @@ void append_answer(std::string& out, const EventLog& log);
 /// - `{kind: "extra", delta}`, one for each entry
 void append_items(std::string& out, const EventLog& log);
 
+/// A JSON object of the known members; empty if there are none.
+std::string head_json(const AnswerHead& head);
+/// The usage as a JSON object.
+std::string usage_json(const Usage& usage);
+
 /// Appends `"head"` after a comma, with its known members; nothing if there are none.
 void append_head(std::string& out, const AnswerHead& head);
 

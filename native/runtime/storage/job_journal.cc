@@ -70,20 +70,9 @@ StoreValue aux_of(const TokenRun& run) {
   return blob;
 }
 
-// A JSON object of the known members.
-StoreValue json_of(const AnswerHead& head) {
-  std::string json;
-  append_head(json, head);
-  constexpr std::string_view kName = ",\"head\":";
-  return text(json.empty() ? json : json.substr(kName.size()));
-}
-
 StoreValue json_of(const std::optional<Usage>& usage) {
   if (!usage) return std::monostate{};
-  std::string json;
-  append_usage(json, *usage);
-  constexpr std::string_view kName = "\"usage\":";
-  return json.substr(kName.size());
+  return usage_json(*usage);
 }
 
 StoreWrite ending_of(JobChange& change, std::int64_t now_ms) {
@@ -112,7 +101,7 @@ StoreWrite ending_of(JobChange& change, std::int64_t now_ms) {
            number(change.skipped_ids),
            json_of(end.usage),
            text(std::move(end.raw_reason)),
-           json_of(change.head),
+           text(head_json(change.head)),
            text(std::move(change.retry_members)),
            number(change.whole ? 1 : 0)}};
 }
@@ -139,7 +128,7 @@ void append_change(StoreBatch& batch, JobChange& change, std::int64_t now_ms) {
   } else if (change.moved) {
     batch.push_back({of("mark_job"),
                      {record, number(change.attempt), span(change.spans.started),
-                      span(change.spans.first_token), json_of(change.head),
+                      span(change.spans.first_token), text(head_json(change.head)),
                       text(std::move(change.retry_members)), number(change.whole ? 1 : 0)}});
   }
 }
