@@ -11,25 +11,12 @@ const SCHEMA = 1;
 /** Wait before the first contact is tried again. */
 const JOIN_AGAIN_MS = 250;
 
-/**
- * An answer to a beat of this process, as the native link reports it.
- * @typedef {object} Beat
- * @property {number} seconds of Redis's clock
- * @property {number} microseconds
- * @property {boolean} member false: this process was counted dead, or Redis has lost its data
- * @property {string[]} processes name, beat, name, beat, ... of all members
- * @property {number} dead processes whose jobs are to be taken over
- * @property {number} offered jobs that no process has
- * @property {string[]} messages to this process
- * @property {number} sentMs when the beat was sent, on the clock of `performance.now()`
- * @property {number} answeredMs
- */
+/** @typedef {import('../streams/redis-link.js').Beat} Beat */
 
 /**
- * The native link as a cluster uses it: see `lib/streams/redis-link.js`.
- * @typedef {EventEmitter<{beat: [beat: Beat], message: [channel: string, payload: string],
- *   state: [state: import('./redis-client.js').RedisState]}> & {subscribe: (channel: string) => void,
- *   unsubscribe: (channel: string) => void, rename: (process: string) => void, close: () => void}} Link
+ * The native link as a cluster uses it.
+ * @typedef {Pick<import('../streams/redis-link.js').RedisLink,
+ *   'on' | 'subscribe' | 'unsubscribe' | 'rename'>} Link
  */
 
 /**
@@ -316,11 +303,10 @@ export class Cluster extends EventEmitter {
     const [, erased] = /^erased (.+)$/.exec(payload) ?? [];
     if (channel === `${this.prefix}all` && erased !== undefined) this.emit('erased', erased);
     else if (channel === `${this.prefix}all`) this.emit('offer');
-    else if (channel === `${this.prefix}p:${this.#name}`) void this.#takeMessages(payload);
+    else if (channel === `${this.prefix}p:${this.#name}`) void this.#takeMessages();
   }
 
-  /** @param {string} _hint */
-  async #takeMessages(_hint) {
+  async #takeMessages() {
     try {
       const messages = await this.redis.run('messages', [`ctl:${this.#name}`], []);
       for (const message of messages) this.emit('message', message);

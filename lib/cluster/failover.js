@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fieldsOf } from './scripts.js';
-import { logIds, recordFrom } from './job-fields.js';
+import { recordFrom } from './job-fields.js';
+import { replicateLogs } from './replicas.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('./job-fields.js').JobFields} JobFields */
@@ -254,17 +255,10 @@ export class Failover {
    * @param {JobFields} fields
    * @returns {number[]} the replicas of its logs, with their readers
    */
-  #logsOf({ id, extra }, fields) {
-    const replica = this.#replicas.take(id);
+  #logsOf(record, fields) {
+    const replica = this.#replicas.take(record.id);
     if (replica !== undefined) return [replica.handle, ...replica.siblings];
-    const leaseMs = this.#leaseMs;
-    return logIds(id, fields).map((jobId, choice) =>
-      this.#hub.replica({
-        jobId,
-        leaseMs,
-        whole: choice > 0 || extra?.face !== undefined,
-      }),
-    );
+    return replicateLogs(this.#hub, record, fields, { leaseMs: this.#leaseMs });
   }
 
   /**

@@ -70,16 +70,6 @@ export class Presence {
     this.#watched.set(record.handle, { record, graceMs, elsewhere: false, read });
   }
 
-  /**
-   * As `watch`, for a job of another process that is this one's from now on.
-   * @param {JobRecord} record
-   * @param {number} graceMs
-   */
-  async watchAdopted(record, graceMs) {
-    this.watch(record, graceMs);
-    await this.#lookElsewhere(record.handle);
-  }
-
   /** @param {number} handle */
   #unwatch(handle) {
     clearTimeout(this.#watched.get(handle)?.timer);

@@ -4,11 +4,7 @@ import { ioredis } from '../internal/util/packages.js';
 import { redisFull, redisUnavailable } from '../jobs/errors.js';
 import { scripts } from './scripts.js';
 
-/**
- * `connecting` before the first answer; `unreachable` no connection, or no answer in time; `readonly` a
- * replica, or a server that refuses writes; `full` no memory left; `refused` waiting does not help.
- * @typedef {'connecting' | 'ok' | 'unreachable' | 'readonly' | 'full' | 'refused'} RedisState
- */
+/** @typedef {import('../streams/redis-link.js').RedisState} RedisState */
 
 /** First wait before a reconnection; it doubles up to the second. */
 const RETRY_MS = 50;

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { EventEmitter, once } from 'node:events';
 import { badRequest } from '../internal/util/http-error.js';
 import { describeJob } from '../jobs/view.js';
 import { fieldsOf } from './scripts.js';
@@ -29,6 +29,8 @@ export class RemoteJobs {
   #lifecycle;
   #replicas;
   #endByForce;
+  /** Endings of jobs, by id. */
+  #endings = new EventEmitter().setMaxListeners(0);
 
   /**
    * @param {object} deps
@@ -45,6 +47,9 @@ export class RemoteJobs {
     this.#lifecycle = lifecycle;
     this.#replicas = replicas;
     this.#endByForce = endByForce;
+    const onEnded = (/** @type {JobRecord} */ { id }) => this.#endings.emit(id);
+    replicas.on('ended', onEnded);
+    lifecycle.on('ended', onEnded);
     cluster.on('erased', (id) => this.#onErased(id));
     cluster.on('message', (message) => {
       const [what, id] = message.split(' ');
@@ -135,20 +140,10 @@ export class RemoteJobs {
    * @returns {Promise<boolean>} whether the job has its ending here
    */
   async #ending(record, waitMs) {
-    const stop = new AbortController();
-    /** @type {(ended: JobRecord) => void} */
-    let onEnded = () => {};
-    const sources = [this.#replicas, this.#lifecycle];
-    const ended = new Promise((resolve) => {
-      onEnded = ({ id }) => id === record.id && resolve(true);
-      for (const source of sources) source.on('ended', onEnded);
-    });
     if (!record.ended) {
-      const late = sleep(waitMs, false, { signal: stop.signal }).catch(() => false);
-      await Promise.race([ended, late]);
+      const signal = AbortSignal.timeout(waitMs);
+      await once(this.#endings, record.id, { signal }).catch(() => {});
     }
-    stop.abort();
-    for (const source of sources) source.off('ended', onEnded);
     return record.ended || this.#lifecycle.jobs.get(record.id, record.principal)?.ended === true;
   }
 
@@ -172,7 +167,7 @@ export class RemoteJobs {
     const own = this.#lifecycle.jobs.get(id, principal);
     if (own === undefined) await this.cancel(record, 'client_request');
     else await eraseOwn(own);
-    await this.#cluster.redis.run('erase', [`job:${id}`], [id, principal]);
+    await this.#cluster.sharedJobs.erase(record);
     this.#onErased(id);
   }
 }

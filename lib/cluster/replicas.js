@@ -48,6 +48,20 @@ export function remoteRecord(id, fields) {
 }
 
 /**
+ * @param {import('../streams/hub.js').JobHub} hub
+ * @param {JobRecord} record
+ * @param {JobFields} fields
+ * @param {Omit<import('../streams/types.js').ReplicaOptions, 'jobId' | 'whole'>} options
+ * @returns {number[]} handles of new replicas of its logs, its own one first
+ */
+export function replicateLogs(hub, { id, extra }, fields, options) {
+  return logIds(id, fields).map((jobId, choice) =>
+    // A face writes its frames from the whole log.
+    hub.replica({ ...options, jobId, whole: choice > 0 || extra?.face !== undefined }),
+  );
+}
+
+/**
  * Jobs of other processes as replicas of their logs. A replica is made when its job is first asked for,
  * and serves any number of readers; the hub removes it when it has had no reader for a while, or at the
  * end of its retention. Main thread; lives as long as its hub.
@@ -188,15 +202,10 @@ export class Replicas extends EventEmitter {
    */
   #follow(record, fields) {
     const ageMs = Math.max(0, this.#cluster.redisNowMs() - record.createdAtMs);
-    const hasFace = record.extra?.face !== undefined;
-    const handles = logIds(record.id, fields).map((jobId, choice) =>
-      this.#hub.replica({
-        ...{ jobId, leaseMs: this.#leaseMs, promptTokens: Number(fields.prompt_tokens), ageMs },
-        // A face writes its frames from the whole log.
-        whole: choice > 0 || hasFace,
-        announce: hasFace,
-      }),
-    );
+    const handles = replicateLogs(this.#hub, record, fields, {
+      ...{ leaseMs: this.#leaseMs, promptTokens: Number(fields.prompt_tokens), ageMs },
+      announce: record.extra?.face !== undefined,
+    });
     [record.handle, ...record.siblings] = handles;
     record.purgeDueMs = this.#purgeDueMs(record, fields);
     this.#byId.set(record.id, record);

@@ -42,16 +42,15 @@ export class Retention {
   async #run() {
     const principals = [...this.#principals];
     this.#principals.clear();
+    let removed = 0;
     try {
       const args = [this.#max, REMOVED_MAX, ...principals];
-      const removed = await this.#redis.run('retain', ['retained', 'retained:total'], args);
-      this.#timer = undefined;
-      if (removed === REMOVED_MAX || this.#principals.size > 0) this.#later();
+      removed = await this.#redis.run('retain', ['retained', 'retained:total'], args);
     } catch {
       for (const principal of principals) this.#principals.add(principal);
-      this.#timer = undefined;
-      this.#later();
     }
+    this.#timer = undefined;
+    if (removed === REMOVED_MAX || this.#principals.size > 0) this.#later();
   }
 
   /** Counts nothing from now on. */

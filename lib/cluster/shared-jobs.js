@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HttpError } from '../internal/util/http-error.js';
 import { jobFields } from './job-fields.js';
 import { stringifyExact } from '../internal/util/exact-json.js';
-import { redisUnavailable } from '../jobs/errors.js';
+import { idempotencyKeyReused, redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../jobs/shared-jobs-port.js').SharedJobsPort} SharedJobsPort */
@@ -22,15 +21,6 @@ const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}
 
 /** @param {{maxWallMs: number}} limits @returns {string} how long a running job is kept, in milliseconds */
 const ttlOf = ({ maxWallMs }) => String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
-
-/** @returns {HttpError} 422 */
-function keyReused() {
-  return new HttpError(422, {
-    code: 'idempotency_key_reused',
-    param: 'Idempotency-Key',
-    message: 'This Idempotency-Key was used with another body.',
-  });
-}
 
 /** @implements {SharedJobsPort} Makes jobs known to all processes of a deployment. Main thread. */
 export class SharedJobs {
@@ -77,7 +67,7 @@ export class SharedJobs {
         case 'KNOWN':
           return JSON.parse(rest[1]);
         case 'REUSED':
-          throw keyReused();
+          throw idempotencyKeyReused();
         case 'PENDING':
           await sleep(waitMs);
           break;
@@ -142,7 +132,7 @@ export class SharedJobs {
     void this.#insist('note', [`job:${id}`], () => ['extra', stringifyExact(extra)]);
   }
 
-  /** @type {SharedJobsPort['erase']} */
+  /** @param {JobRecord} record of a job that has ended; it is erased from all processes */
   async erase({ id, principal }) {
     await this.#redis.run('erase', [`job:${id}`], [id, principal]);
   }

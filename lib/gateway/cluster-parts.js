@@ -34,7 +34,7 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
     prefix: cluster.prefix,
     process: cluster.process,
   });
-  cluster.useLink(/** @type {any} */ (link));
+  cluster.useLink(link);
   // A command or a channel that the job log alone needs; what refuses the control connection as well is
   // reported there.
   const reportRefusal = () => {

@@ -10,6 +10,15 @@ export function jobNotFound(param = 'job_id') {
   });
 }
 
+/** @returns {HttpError} 422 */
+export function idempotencyKeyReused() {
+  return new HttpError(422, {
+    code: 'idempotency_key_reused',
+    param: 'Idempotency-Key',
+    message: 'This Idempotency-Key was used with another body.',
+  });
+}
+
 /** @returns {HttpError} 503 while the gateway closes, and afterwards */
 export function draining() {
   return new HttpError(503, {

@@ -22,7 +22,6 @@
  * @property {(record: JobRecord, logs: number) => number} number of the job's row in the journal of logs,
  *   before those of its further choices
  * @property {(record: JobRecord) => void} writeExtra its `extra` has changed
- * @property {(record: JobRecord) => Promise<void>} erase of a job that has ended, from all processes
  */
 
 export {};

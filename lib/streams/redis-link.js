@@ -20,7 +20,7 @@ const LOOKUP_MS = 1000;
  * @typedef {object} Beat
  * @property {number} seconds of Redis's clock
  * @property {number} microseconds
- * @property {boolean} member whether this process is counted as alive
+ * @property {boolean} member false: this process was counted dead, or Redis has lost its data
  * @property {string[]} processes name, beat, name, beat, ... of all members
  * @property {number} dead processes whose jobs are to be taken over
  * @property {number} offered jobs that no process has

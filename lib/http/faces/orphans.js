@@ -27,6 +27,18 @@ const ORPHANS_MAX = 10_000;
  */
 const keyOf = (principal, { path, digest }) => JSON.stringify([principal, path, digest]);
 
+/** @param {JobRecord} record @param {number} nowMs wall-clock time */
+const isFresh = ({ createdAtMs }, nowMs) => nowMs - createdAtMs <= AGE_MS_MAX;
+
+/**
+ * @param {JobRecord} record an orphan
+ * @param {number} nowMs wall-clock time
+ * @returns {boolean} whether a retry may join it
+ */
+export function isJoinable(record, nowMs) {
+  return isFresh(record, nowMs) && !['failed', 'cancelled'].includes(record.status);
+}
+
 /**
  * Jobs that lost all their connections before one was answered in full. A client whose connection
  * broke sends the same request again, with a count of retries: it then joins the oldest such job, so
@@ -60,7 +72,7 @@ export class Orphans {
     this.#byKey.set(key, same.add(record));
     this.#keys.set(record, key);
     const [oldest] = this.#keys.keys();
-    if (this.#keys.size > ORPHANS_MAX || !this.#isFresh(oldest)) this.delete(oldest);
+    if (this.#keys.size > ORPHANS_MAX || !isFresh(oldest, this.#nowMs())) this.delete(oldest);
   }
 
   /** @param {JobRecord} record that was joined, answered or purged */
@@ -82,18 +94,14 @@ export class Orphans {
   take(principal, request) {
     if (this.#keys.size === 0) return undefined;
     const same = this.#byKey.get(keyOf(principal, request)) ?? [];
+    const nowMs = this.#nowMs();
     const usable = [...same].filter((record) => {
-      const alive = this.#isFresh(record) && !['failed', 'cancelled'].includes(record.status);
-      if (!alive) this.delete(record);
-      return alive;
+      if (isJoinable(record, nowMs)) return true;
+      this.delete(record);
+      return false;
     });
     const [oldest] = usable.sort((a, b) => a.createdAtMs - b.createdAtMs);
     if (oldest !== undefined) this.delete(oldest);
     return oldest;
-  }
-
-  /** @param {JobRecord} record */
-  #isFresh({ createdAtMs }) {
-    return this.#nowMs() - createdAtMs <= AGE_MS_MAX;
   }
 }

@@ -1,4 +1,4 @@
-import { AGE_MS_MAX, Orphans } from './orphans.js';
+import { AGE_MS_MAX, Orphans, isJoinable } from './orphans.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('./orphans.js').FaceRequest} FaceRequest */
@@ -54,11 +54,7 @@ export class SharedOrphans {
       const id = await this.#store.takeOrphan(principal, request);
       if (id === undefined) return undefined;
       const record = await this.#directory.find(id, principal);
-      if (record !== undefined && isUsable(record)) return record;
+      if (record !== undefined && isJoinable(record, Date.now())) return record;
     }
   }
 }
-
-/** @param {JobRecord} record */
-const isUsable = ({ status, createdAtMs }) =>
-  !['failed', 'cancelled'].includes(status) && Date.now() - createdAtMs <= AGE_MS_MAX;

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
+import { idempotencyKeyReused } from '../errors.js';
 import { comparing } from '../../internal/util/exact-json.js';
 
 const KEY_LENGTH_MAX = 255;
@@ -131,13 +132,7 @@ export class IdempotencyCache {
     const fingerprint = hash('sha256', text, 'base64');
     const known = this.#entries.get(name);
     if (known !== undefined && known.expiresAtMs > this.#nowMs()) {
-      if (known.fingerprint !== fingerprint) {
-        throw new HttpError(422, {
-          code: 'idempotency_key_reused',
-          param: 'Idempotency-Key',
-          message: 'This Idempotency-Key was used with another body.',
-        });
-      }
+      if (known.fingerprint !== fingerprint) throw idempotencyKeyReused();
       return { answer: await known.outcome, replayed: true };
     }
     if (known !== undefined) this.#forget(name);
