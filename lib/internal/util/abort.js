@@ -107,13 +107,13 @@ function onAbort({ target }) {
   const signal = /** @type {AbortSignal} */ (target);
   const callbacks = watched.get(signal);
   watched.delete(signal);
-  if (callbacks !== undefined) callLastFirst([...callbacks], (each) => callbacks.has(each));
+  if (callbacks !== undefined) callLastFirst(callbacks, (each) => callbacks.has(each));
 }
 
 /**
  * The last to come goes first: where they stand in a line, nobody moves up into a place that is given up
  * a moment before his own turn.
- * @param {(() => void)[]} callbacks
+ * @param {Iterable<() => void>} callbacks
  * @param {(callback: () => void) => boolean} waits false: another callback has released it
  */
 function callLastFirst(callbacks, waits) {

@@ -25,6 +25,8 @@ export const ANSWER_BYTES_MAX = 4 * 2 ** 20;
 const PART = 16;
 /** Keys that are deleted in one transaction. */
 const CLEARED_AT_ONCE = 1000;
+/** Items that `items` reads at once. */
+const PAGE = 1000;
 /** Of changes that wait for the reader of one watch: each reader's share of the memory. */
 const WATCH_BYTES = 4 * 2 ** 20;
 
@@ -327,6 +329,21 @@ export class KvNamespace {
       cursor = page.cursor;
     } while (cursor !== undefined && items.length < limit);
     return { items, cursor };
+  }
+
+  /**
+   * All items with a prefix, read page by page.
+   * @param {string} prefix
+   * @returns {Generator<import('./scan.js').KvPage<any>['items'][number]>}
+   */
+  *items(prefix) {
+    /** @type {string | undefined} */
+    let cursor;
+    do {
+      const page = this.scan({ prefix, limit: PAGE, cursor });
+      yield* page.items;
+      cursor = page.cursor;
+    } while (cursor !== undefined);
   }
 
   /**

@@ -118,6 +118,19 @@ export function checkLimits({ clock: _, ...given }) {
  */
 
 /**
+ * Limits of a partition whose service bounds the number and the size of its values itself.
+ * @param {{maxBytes: number, maxBytesPerPrincipal: number, maxKeyBytes: number}} limits
+ * @returns {KvPartitionLimits}
+ */
+export function byteLimits(limits) {
+  const any = Number.MAX_SAFE_INTEGER;
+  return {
+    ...limits,
+    ...{ maxKeys: any, maxKeysPerPrincipal: any, maxPinnedBytes: any, maxValueBytes: any },
+  };
+}
+
+/**
  * @param {unknown} value
  * @returns {number} for the native side
  */

@@ -1,3 +1,4 @@
+import { byteLimits } from '../../primitives/kv/options.js';
 import { randomId } from '../../internal/util/random-id.js';
 import { checkPlace } from './requests.js';
 import { conversationNotFound, conversationTooLong, conversationsFull } from './errors.js';
@@ -33,7 +34,6 @@ import { stored } from './messages.js';
 
 /** @typedef {import('./messages.js').Answer} Answer */
 
-const PAGE = 1000;
 const ID = /^conv_[A-Za-z0-9_-]{24}$/;
 const headOf = (/** @type {string} */ id) => `c/${id}`;
 const messagesOf = (/** @type {string} */ id) => `m/${id}`;
@@ -107,14 +107,7 @@ export class ConversationRepository {
    * @returns {Head[]} latest activity first
    */
   list(space) {
-    const heads = [];
-    /** @type {string | undefined} */
-    let cursor;
-    do {
-      const page = space.scan({ prefix: headOf(''), limit: PAGE, cursor });
-      for (const { value } of page.items) heads.push(/** @type {Head} */ (value));
-      cursor = page.cursor;
-    } while (cursor !== undefined);
+    const heads = Array.from(space.items(headOf('')), ({ value }) => /** @type {Head} */ (value));
     return heads.sort((a, b) => b.updatedMs - a.updatedMs || (a.id < b.id ? -1 : 1));
   }
 
@@ -262,16 +255,10 @@ export class ConversationRepository {
   turns() {
     const turns = [];
     for (const space of this.#area.used()) {
-      /** @type {string | undefined} */
-      let cursor;
-      do {
-        const page = space.scan({ prefix: turnOf(''), limit: PAGE, cursor });
-        for (const { key, value } of page.items) {
-          const id = key.slice(turnOf('').length);
-          turns.push({ space, id, jobId: JSON.parse(value).jobId });
-        }
-        cursor = page.cursor;
-      } while (cursor !== undefined);
+      for (const { key, value } of space.items(turnOf(''))) {
+        const id = key.slice(turnOf('').length);
+        turns.push({ space, id, jobId: JSON.parse(value).jobId });
+      }
     }
     return turns;
   }
@@ -351,11 +338,5 @@ function askedIn(tx, id) {
  * @returns {import('../../primitives/kv/options.js').KvPartitionLimits}
  */
 export function partitionLimits({ maxBytes, maxBytesPerPrincipal }) {
-  const any = Number.MAX_SAFE_INTEGER;
-  return {
-    ...{ maxBytes, maxBytesPerPrincipal },
-    ...{ maxKeys: any, maxKeysPerPrincipal: any, maxPinnedBytes: any },
-    // The repository limits the size of one conversation.
-    ...{ maxKeyBytes: 64, maxValueBytes: any },
-  };
+  return byteLimits({ maxBytes, maxBytesPerPrincipal, maxKeyBytes: 64 });
 }

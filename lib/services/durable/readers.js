@@ -1,3 +1,5 @@
+import { whenAborted } from '../../internal/util/abort.js';
+
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
 /**
@@ -33,13 +35,13 @@ export class Readers {
       const waiting = this.#waiting.get(key) ?? new Set();
       this.#waiting.set(key, waiting);
       const done = () => {
-        signal.removeEventListener('abort', done);
+        release();
         waiting.delete(done);
         if (waiting.size === 0 && this.#waiting.get(key) === waiting) this.#waiting.delete(key);
         resolve();
       };
       waiting.add(done);
-      signal.addEventListener('abort', done, { once: true });
+      const release = whenAborted(signal, done);
     });
   }
 

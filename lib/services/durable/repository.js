@@ -82,15 +82,9 @@ export class StreamRepository {
    * @returns {Generator<{path: string, head: Head}>}
    */
   *heads(space) {
-    /** @type {string | undefined} */
-    let cursor;
-    do {
-      const page = space.scan({ prefix: headKey(''), limit: PAGE, cursor });
-      for (const { key, value } of page.items) {
-        yield { path: key.slice(headKey('').length), head: /** @type {any} */ (value) };
-      }
-      cursor = page.cursor;
-    } while (cursor !== undefined);
+    for (const { key, value } of space.items(headKey(''))) {
+      yield { path: key.slice(headKey('').length), head: value };
+    }
   }
 
   /**

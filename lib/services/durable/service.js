@@ -1,6 +1,7 @@
 import { badRequest } from '../../internal/util/http-error.js';
 import { DEFAULT_TYPE, contentOf, mediaTypeOf } from './content.js';
 import { PATH_BYTES_MAX } from './repository.js';
+import { byteLimits } from '../../primitives/kv/options.js';
 import { StreamReads } from './reads.js';
 import { StreamRegistry, checkPath } from './registry.js';
 import {
@@ -363,11 +364,6 @@ function isSame(first, second) {
  * @returns {import('../../primitives/kv/options.js').KvPartitionLimits}
  */
 export function partitionLimits({ maxBytes, maxBytesPerPrincipal }) {
-  const any = Number.MAX_SAFE_INTEGER;
-  return {
-    ...{ maxBytes, maxBytesPerPrincipal },
-    ...{ maxKeys: any, maxKeysPerPrincipal: any, maxPinnedBytes: any },
-    // Names in keys are checked where they come in, and bodies by the HTTP handler.
-    ...{ maxKeyBytes: 2 * PATH_BYTES_MAX, maxValueBytes: any },
-  };
+  // Names in keys are checked where they come in, and bodies by the HTTP handler.
+  return byteLimits({ maxBytes, maxBytesPerPrincipal, maxKeyBytes: 2 * PATH_BYTES_MAX });
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { byteLimits } from '../../primitives/kv/options.js';
 
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 /** @typedef {import('../../primitives/kv/namespaces.js').NamespaceTransaction} NamespaceTransaction */
@@ -23,7 +24,6 @@ import { createHash } from 'node:crypto';
 
 /** @typedef {{id: string, space: KvNamespace, head: Head}} Delivery */
 
-const PAGE = 1000;
 const ID_LENGTH = 32;
 const headOf = (/** @type {string} */ id) => `h/${id}`;
 const bodyOf = (/** @type {string} */ id) => `b/${id}`;
@@ -64,15 +64,9 @@ export class WebhookRepository {
   /** @returns {Generator<Delivery>} all of them */
   *all() {
     for (const space of this.#partition.used()) {
-      /** @type {string | undefined} */
-      let cursor;
-      do {
-        const page = space.scan({ prefix: headOf(''), limit: PAGE, cursor });
-        for (const { key, value } of page.items) {
-          yield { id: key.slice(headOf('').length), space, head: /** @type {Head} */ (value) };
-        }
-        cursor = page.cursor;
-      } while (cursor !== undefined);
+      for (const { key, value } of space.items(headOf(''))) {
+        yield { id: key.slice(headOf('').length), space, head: /** @type {Head} */ (value) };
+      }
     }
   }
 
@@ -121,10 +115,6 @@ export class WebhookRepository {
  * @returns {import('../../primitives/kv/options.js').KvPartitionLimits}
  */
 export function webhookLimits(maxBytes) {
-  const any = Number.MAX_SAFE_INTEGER;
-  return {
-    ...{ maxBytes, maxBytesPerPrincipal: Math.ceil(maxBytes / 2) },
-    ...{ maxKeys: any, maxKeysPerPrincipal: any, maxPinnedBytes: any },
-    ...{ maxKeyBytes: 64, maxValueBytes: any },
-  };
+  const maxBytesPerPrincipal = Math.ceil(maxBytes / 2);
+  return byteLimits({ maxBytes, maxBytesPerPrincipal, maxKeyBytes: 64 });
 }
