@@ -218,8 +218,9 @@ function runMemory({ quick }) {
  * @param {string[]} results.notices
  */
 function report(options, results) {
-  const { done, jobs, start, resume, cancel, memory, admission, cache } = results;
-  const { limiters, durable, logs, faces, faceStreams, notices } = results;
+  const { done, notices, ...measured } = results;
+  const { jobs, start, resume, cancel, memory, admission, cache } = measured;
+  const { limiters, durable, logs, faces, faceStreams } = measured;
   const verdicts = [
     ...done.flatMap(verdictsOf),
     ...(jobs === undefined ? [] : jobVerdicts(jobs)),
@@ -234,10 +235,10 @@ function report(options, results) {
     ...(faces === undefined ? [] : facesVerdicts(faces)),
     ...(faceStreams === undefined ? [] : faceStreamsVerdicts(faceStreams)),
   ];
-  const measured = versions();
+  const versionsHere = versions();
   const skipped = done.some(({ cases }) => cases.some((each) => each.skipped !== undefined));
   const text = [
-    `${Object.entries(measured)
+    `${Object.entries(versionsHere)
       .map((pair) => pair.join(' '))
       .join(' | ')}`,
     done.length > 0 ? table(done) : '',
@@ -267,25 +268,14 @@ function report(options, results) {
   const json = {
     date,
     runs: options.runs,
-    versions: measured,
+    versions: versionsHere,
     rows: done,
-    jobs,
-    start,
-    resume,
-    cancel,
-    memory,
-    admission,
-    cache,
-    limiters,
-    durable,
-    logs,
-    faces,
-    faceStreams,
+    ...measured,
     verdicts,
     notices,
   };
   writeFileSync(join(RESULTS, `${name}.json`), `${JSON.stringify(json, null, 2)}\n`);
-  const { sluice, node, cpu } = measured;
+  const { sluice, node, cpu } = versionsHere;
   const caption = `Sluice ${sluice}, node ${node}, ${cpu}, ${date.slice(0, 10)}`;
   writeFileSync(join(RESULTS, `${name}.svg`), plot(done, caption));
   console.log(`\nbench/results/${name}.json and .svg written`);

@@ -1,8 +1,9 @@
 // A user of Redis who may not use channels: the control connection works, and the log says what is missing.
 import { createGateway } from '../../../lib/index.js';
-import { hasProgram, startRedis } from '../../support/cluster/redis.js';
+import { startRedis } from '../../support/cluster/redis.js';
+import { which } from '../../../scripts/lib/run.mjs';
 
-const testWithRedis = hasProgram('redis-server') ? test : test.skip;
+const testWithRedis = which('redis-server') ? test : test.skip;
 
 testWithRedis('a user without channels is reported by an error that names them', async () => {
   const redis = await startRedis();

@@ -3,24 +3,15 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../support/free-port.js';
 import { which } from '../../../scripts/lib/run.mjs';
 import { client, start, stopAll } from '../../support/gateway/gateway.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { until } from '../../support/until.js';
 
 const read = (path) => readFileSync(new URL(`../../../ops/${path}`, import.meta.url), 'utf8');
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** Replaces a text that must be there. */
 function replaced(text, from, to) {

@@ -6,9 +6,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../support/free-port.js';
 import { LogParser } from '../../../lib/index.js';
 import { until } from '../../support/until.js';
 import { which } from '../../../scripts/lib/run.mjs';
@@ -31,15 +31,6 @@ function parse(text) {
   const parser = new LogParser();
   const events = [...parser.push(text), ...parser.end()];
   return { parser, events };
-}
-
-async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 test('a crash of Node is one event', async () => {

@@ -7,9 +7,11 @@ import { createServer } from 'node:http';
 import { sharedReactor } from '../../../lib/internal/native/reactor.js';
 import { RedisLink, hasRedis } from '../../../lib/streams/redis-link.js';
 import { until } from '../../support/until.js';
-import { freePort, hasProgram, startRedis } from '../../support/cluster/redis.js';
+import { freePort } from '../../support/free-port.js';
+import { startRedis } from '../../support/cluster/redis.js';
+import { which } from '../../../scripts/lib/run.mjs';
 
-const isRunnable = hasRedis() && hasProgram('redis-server');
+const isRunnable = hasRedis() && which('redis-server') !== undefined;
 const describeWithRedis = isRunnable ? describe : describe.skip;
 
 /** Of the form that the deployment's own script has. */
