@@ -16,7 +16,7 @@ const JOIN_AGAIN_MS = 250;
 /**
  * The native link as a cluster uses it.
  * @typedef {Pick<import('../streams/redis-link.js').RedisLink,
- *   'on' | 'subscribe' | 'unsubscribe' | 'rename'>} Link
+ *   'on' | 'subscribe' | 'unsubscribe' | 'rename' | 'relocate'>} Link
  */
 
 /**
@@ -76,8 +76,8 @@ export class Cluster extends EventEmitter {
     this.#options = redis;
     this.#nowMs = nowMs;
     this.#log = log;
-    const { address, commandTimeoutMs, leaseMs } = redis;
-    this.redis = new RedisClient({ address, prefix: this.prefix, commandTimeoutMs });
+    const { address, tls, commandTimeoutMs, leaseMs } = redis;
+    this.redis = new RedisClient({ address, tls, prefix: this.prefix, commandTimeoutMs });
     this.members = new Members({ leaseMs });
     this.sharedJobs = new SharedJobs({
       redis: this.redis,
@@ -161,6 +161,9 @@ export class Cluster extends EventEmitter {
     link.on('message', (channel, payload) => this.#onMessage(channel, payload));
     link.subscribe(`${this.prefix}p:${this.#name}`);
     link.subscribe(`${this.prefix}all`);
+    const { locator } = this.redis.route;
+    locator.on('moved', () => link.relocate());
+    link.on('state', (_state, detail) => locator.follow(detail));
   }
 
   /**

@@ -1,6 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { SluiceError } from '../internal/util/errors.js';
 import { ioredis } from '../internal/util/packages.js';
+import { Route } from './route.js';
+import { connectorFor } from './connector.js';
+import { isTlsError } from './tls-options.js';
 import { redisFull, redisUnavailable } from '../jobs/errors.js';
 import { scripts } from './scripts.js';
 
@@ -25,12 +28,16 @@ const STATES = {
   MASTERDOWN: 'unreachable',
   LOADING: 'unreachable',
   CLUSTERDOWN: 'unreachable',
+  TRYAGAIN: 'unreachable',
+  MOVED: 'unreachable',
+  ASK: 'unreachable',
   OOM: 'full',
   WRONGPASS: 'refused',
   NOAUTH: 'refused',
   NOPERM: 'refused',
-  MOVED: 'refused',
   CROSSSLOT: 'refused',
+  COMMAND: 'refused',
+  DATABASE: 'refused',
 };
 
 /** Codes and explanations of what waiting does not mend. @type {Record<string, [string, string]>} */
@@ -38,18 +45,49 @@ const REFUSALS = {
   WRONGPASS: ['ERR_REDIS_AUTHENTICATION', 'does not accept the user or the password'],
   NOAUTH: ['ERR_REDIS_AUTHENTICATION', 'asks for a password'],
   NOPERM: ['ERR_REDIS_PERMISSION', 'does not let its user do this'],
-  MOVED: ['ERR_REDIS_CLUSTER', 'is part of a cluster, and another node has the keys'],
   CROSSSLOT: ['ERR_REDIS_CLUSTER', 'is part of a cluster that refuses the keys'],
+  TLS: ['ERR_REDIS_TLS', 'cannot be reached by TLS'],
+  DATABASE: ['ERR_REDIS_DATABASE', 'does not have this database'],
+  COMMAND: ['ERR_REDIS_COMMAND', 'does not have a command that is needed'],
+  SENTINEL: ['ERR_REDIS_SENTINEL', 'is a Sentinel, which has no data'],
   VERSION: ['ERR_REDIS_VERSION', 'is older than 6.2'],
   SCHEMA: ['ERR_REDIS_SCHEMA', 'has data of a newer version of sluice'],
 };
 
+/** Errors after which the server is looked up anew. */
+const LEAVE = new Set(['READONLY', 'MASTERDOWN', 'MOVED']);
+
+/** Errors without a word of their own, and one for each. @type {[RegExp, string][]} */
+const WORDS = [
+  [/^ERR unknown command/i, 'COMMAND'],
+  [/Unknown Redis command called from/, 'COMMAND'],
+  [/^ERR (DB index|invalid DB index|SELECT is not allowed)/, 'DATABASE'],
+];
+
 /** The first word of an error: of a script Redis puts it elsewhere. @param {Error} error */
 function wordOf({ message }) {
+  const [, own] = WORDS.find(([pattern]) => pattern.test(message)) ?? [];
+  if (own !== undefined) return own;
   const known = Object.keys(STATES).find(
     (word) => message.startsWith(word) || message.includes(` ${word} `),
   );
   return known ?? message.split(' ', 1)[0];
+}
+
+/**
+ * Names the command that a server does not have: of one that a script calls it says the line alone.
+ * @param {Error} error of a script
+ * @param {import('./scripts.js').Script} script
+ */
+function withCommand(error, { source }) {
+  const [, line] = /Unknown Redis command.*user_script:\s?(\d+)/.exec(error.message) ?? [];
+  const [, command] = /call\('(\w+)'/.exec(source.split('\n')[Number(line) - 1] ?? '') ?? [];
+  return command === undefined ? error : new ReplyError(`ERR unknown command '${command}'`);
+}
+
+/** An error that Redis has answered. */
+class ReplyError extends Error {
+  name = 'ReplyError';
 }
 
 /**
@@ -63,10 +101,13 @@ function wordOf({ message }) {
  */
 export class RedisClient extends EventEmitter {
   #client;
+  #route;
   #prefix;
   #shown;
   #closed = false;
   #silent = false;
+  /** Whether the connection is given up for another server. */
+  #isLeaving = false;
   /** Whether the server of this connection is known to do. */
   #isChecked = false;
   /** @type {NodeJS.Timeout | undefined} */
@@ -78,19 +119,25 @@ export class RedisClient extends EventEmitter {
 
   /**
    * @param {object} options
-   * @param {import('./options.js').RedisAddress} options.address
+   * @param {import('./address.js').RedisAddress} options.address
    * @param {string} options.prefix what all keys begin with: `{PREFIX}:`
    * @param {number} options.commandTimeoutMs
+   * @param {Route} [options.route] to that address, shared with others; default: one of its own
+   * @param {import('./tls-options.js').RedisTls} [options.tls] of that route
    * @param {string} [options.name] of the connection, in `CLIENT LIST`
    */
-  constructor({ address, prefix, commandTimeoutMs, name = 'sluice' }) {
+  constructor({ address, prefix, commandTimeoutMs, tls, route, name = 'sluice' }) {
     super();
-    const { host, port, user, password, db, shown } = address;
+    const { user, password, db, shown } = address;
+    this.#route = route ?? new Route({ address, tls, timeoutMs: commandTimeoutMs });
     this.#prefix = prefix;
     this.#shown = shown;
     const { Redis } = ioredis();
     this.#client = new Redis({
-      ...{ host, port, db, protocol: 2, connectionName: name, disableClientInfo: true },
+      ...{ db, protocol: 2, connectionName: name, disableClientInfo: true },
+      Connector: connectorFor(this.#route.locator, this.#route.tls),
+      // Connected is what has greeted by TLS; the connector has the options.
+      tls: this.#route.tls && {},
       username: user || undefined,
       password: password || undefined,
       commandTimeout: commandTimeoutMs,
@@ -108,9 +155,15 @@ export class RedisClient extends EventEmitter {
     this.#client.on('close', () => {
       this.#isChecked = false;
       this.#stopProbing();
-      if (!this.#closed && this.#state !== 'refused') this.#become('unreachable', 'no connection');
+      if (this.#closed || this.#isLeaving || this.#state === 'refused') return;
+      this.#become('unreachable', 'no connection');
     });
     this.#client.on('ready', () => void this.#onReady());
+  }
+
+  /** How it comes to the server; the native link takes the same way. */
+  get route() {
+    return this.#route;
   }
 
   /** What all keys begin with: `{PREFIX}:`. */
@@ -143,15 +196,18 @@ export class RedisClient extends EventEmitter {
    *   `insufficient_storage`; `uncertain`: Redis may have run it
    */
   async run(name, keys, args) {
-    const { source, sha } = scripts()[name];
+    const script = scripts()[name];
+    const { source, sha } = script;
     const all = [keys.length, ...keys.map((key) => this.#prefix + key), this.#prefix, ...args];
     return this.#ask(async () => {
       try {
         return await this.#client.call('EVALSHA', sha, ...all);
       } catch (/** @type {any} */ error) {
-        if (!error.message.startsWith('NOSCRIPT')) throw error;
-        return this.#client.call('EVAL', source, ...all);
+        if (!error.message.startsWith('NOSCRIPT')) throw withCommand(error, script);
       }
+      return this.#client.call('EVAL', source, ...all).catch((error) => {
+        throw withCommand(error, script);
+      });
     });
   }
 
@@ -218,9 +274,21 @@ export class RedisClient extends EventEmitter {
     if (error.message === 'Command timed out') this.#beSilent();
     if (state === 'refused') this.#refuse(word, error);
     else if (state !== undefined) this.#become(state, error.message);
+    if (LEAVE.has(word)) this.#leave(error);
     const failure = state === 'full' ? redisFull() : redisUnavailable();
     // An error of Redis itself says that nothing was done.
     return Object.assign(failure, { cause: error, uncertain: state === undefined });
+  }
+
+  /**
+   * Leaves a server that is not, or no longer, the one that takes writes.
+   * @param {Error} error that says so
+   */
+  #leave({ message }) {
+    this.#isChecked = false;
+    this.#isLeaving = true;
+    this.#route.locator.follow(message);
+    this.#client.disconnect(true);
   }
 
   /** Sends probes until one is answered, and gives the connection up when none is for too long. */
@@ -252,7 +320,10 @@ export class RedisClient extends EventEmitter {
 
   /** Checks the server, and lets commands go. */
   async #onReady() {
+    this.#isLeaving = false;
     try {
+      // ioredis goes on with the first one when it may not select another.
+      if (this.#route.address.db !== 0) await this.#client.select(this.#route.address.db);
       const info = String(await this.#client.call('INFO'));
       this.#checkServer(info);
     } catch (/** @type {any} */ error) {
@@ -273,6 +344,18 @@ export class RedisClient extends EventEmitter {
       this.#refuse('VERSION', new Error(`its version is ${version}`));
       return;
     }
+    if (valueOf('redis_mode') === 'sentinel') {
+      this.#refuse('SENTINEL', new Error('use redis-sentinel://'));
+      return;
+    }
+    if (valueOf('role') === 'slave' && valueOf('slave_read_only') === '1') {
+      const master = `MOVED 0 ${valueOf('master_host')}:${valueOf('master_port')}`;
+      if (valueOf('redis_mode') === 'cluster') this.#route.locator.follow(master);
+      const reason = new Error('a replica, which takes no writes');
+      this.#become('readonly', reason.message);
+      setTimeout(() => this.#leave(reason), PROBE_MS).unref();
+      return;
+    }
     const policy = valueOf('maxmemory_policy');
     if (policy !== '' && policy !== 'noeviction') this.emit('evicts', policy);
     this.#isChecked = true;
@@ -283,8 +366,8 @@ export class RedisClient extends EventEmitter {
 
   /** @param {Error} error of the connection */
   #onError(error) {
-    const word = wordOf(error);
-    if (STATES[word] === 'refused') this.#refuse(word, error);
+    const word = isTlsError(error) ? 'TLS' : wordOf(error);
+    if (Object.hasOwn(REFUSALS, word)) this.#refuse(word, error);
     else if (this.#state !== 'refused') this.#become('unreachable', error.message);
   }
 
@@ -320,5 +403,6 @@ export class RedisClient extends EventEmitter {
     this.#closed = true;
     clearInterval(this.#probe);
     this.#client.disconnect();
+    this.#route.close();
   }
 }

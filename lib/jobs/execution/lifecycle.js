@@ -80,6 +80,8 @@ export class JobLifecycle extends EventEmitter {
    */
   constructor({ options, nowMs, hub, store, memory, shared }) {
     super();
+    // Each part of a gateway listens.
+    this.setMaxListeners(0);
     this.#shared = shared;
     this.#options = options;
     this.#nowMs = nowMs;
