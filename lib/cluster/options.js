@@ -1,7 +1,7 @@
 /** The options of `redis` and their checks. Pure functions; loads no client. */
 import { checkTable } from '../internal/util/option-table.js';
-import { checkTls } from './tls-options.js';
-import { parseRedisUrl } from './address.js';
+import { checkTls } from './connection/tls-options.js';
+import { parseRedisUrl } from './connection/address.js';
 import { rangeError, typeError } from '../internal/util/errors.js';
 
 /** @typedef {import('../internal/util/option-table.js').OptionRow} OptionRow */
@@ -72,7 +72,7 @@ export const REDIS_OPTIONS = Object.freeze([
   {
     path: 'redis.tls',
     type: 'other',
-    jsType: "import('./tls-options.js').RedisTls",
+    jsType: "import('./connection/tls-options.js').RedisTls",
     takes: 'options of `tls.connect`',
     help: 'certificates and other options of TLS, for `rediss://`',
     more: 'See [scaling](scaling.md#tls).',
@@ -93,22 +93,22 @@ export const REDIS_OPTIONS = Object.freeze([
  * @property {number} [flushMs] shortest time between two writes of tokens to Redis; default 10
  * @property {number} [waitReplicas] replicas that have to have what is acknowledged for good before the
  *   answer is sent; default 0
- * @property {import('./tls-options.js').RedisTls} [tls] certificates and other options of TLS, for
- *   `rediss://`
+ * @property {import('./connection/tls-options.js').RedisTls} [tls] certificates and other options of TLS,
+ *   for `rediss://`
  */
 // end of types
 
 /**
  * @typedef {object} CheckedRedis
  * @property {string} url
- * @property {import('./address.js').RedisAddress} address of the URL
+ * @property {import('./connection/address.js').RedisAddress} address of the URL
  * @property {string} prefix
  * @property {number} leaseMs
  * @property {'fail' | 'rerun'} onProducerLost
  * @property {number} commandTimeoutMs
  * @property {number} flushMs
  * @property {number} waitReplicas
- * @property {import('./tls-options.js').RedisTls} tls
+ * @property {import('./connection/tls-options.js').RedisTls} tls
  */
 
 const PREFIX = /^[\w.-]{1,64}$/;
@@ -134,11 +134,21 @@ export function checkRedis(given) {
     throw typeError('redis takes a URL or an object with a url');
   }
   const checked = checkTable('createGateway', REDIS_OPTIONS, { redis }).redis;
-  if (checked.url === undefined) throw typeError('redis.url is required');
-  const address = parseRedisUrl('redis.url', checked.url);
-  checkPrefix('redis.prefix', checked.prefix);
-  if (checked.tls !== undefined && !address.isEncrypted) {
-    throw rangeError('redis.tls goes with rediss:// or rediss-sentinel://');
+  return { ...checked, ...checkServer('redis.', checked) };
+}
+
+/**
+ * @param {string} at what the names of the options begin with
+ * @param {Record<string, any>} options with the types of their table
+ * @returns {{address: import('./connection/address.js').RedisAddress, tls: import('./connection/tls-options.js').RedisTls}}
+ * @throws {TypeError | RangeError} naming the option
+ */
+export function checkServer(at, { url, prefix, tls }) {
+  if (url === undefined) throw typeError(`${at}url is required`);
+  const address = parseRedisUrl(`${at}url`, url);
+  checkPrefix(`${at}prefix`, prefix);
+  if (tls !== undefined && !address.isEncrypted) {
+    throw rangeError(`${at}tls goes with rediss:// or rediss-sentinel://`);
   }
-  return { ...checked, tls: checkTls('redis.tls', checked.tls ?? {}), address };
+  return { address, tls: checkTls(`${at}tls`, tls ?? {}) };
 }

@@ -1,94 +1,20 @@
 import { EventEmitter } from 'node:events';
 import { SluiceError } from '../internal/util/errors.js';
-import { ioredis } from '../internal/util/packages.js';
-import { Route } from './route.js';
-import { connectorFor } from './connector.js';
-import { isTlsError } from './tls-options.js';
+import { Route } from './connection/route.js';
+import { LEAVE, REFUSALS, STATES, withCommand, wordOf } from './connection/errors.js';
+import { KEPT, ReplicaWait } from './connection/replica-wait.js';
+import { connectClient } from './connection/client.js';
 import { redisFull, redisUnavailable } from '../jobs/errors.js';
 import { scripts } from './scripts.js';
 
 /** @typedef {import('../streams/redis-link.js').RedisState} RedisState */
 
-/** First wait before a reconnection; it doubles up to the second. */
-const RETRY_MS = 50;
-const RETRY_MS_MAX = 1000;
-const CONNECT_MS = 2000;
 /** Interval of the probes while a command is unanswered. */
 const PROBE_MS = 250;
 /** A connection that answers nothing for this long is replaced. */
 const SILENT_MS_MAX = 2000;
 /** The first version with the commands that are used. */
 const VERSION_MIN = [6, 2];
-
-/** The first word of an error of Redis, and the state that it means. @type {Record<string, RedisState>} */
-const STATES = {
-  READONLY: 'readonly',
-  MISCONF: 'readonly',
-  NOREPLICAS: 'readonly',
-  MASTERDOWN: 'unreachable',
-  LOADING: 'unreachable',
-  CLUSTERDOWN: 'unreachable',
-  TRYAGAIN: 'unreachable',
-  MOVED: 'unreachable',
-  ASK: 'unreachable',
-  OOM: 'full',
-  WRONGPASS: 'refused',
-  NOAUTH: 'refused',
-  NOPERM: 'refused',
-  CROSSSLOT: 'refused',
-  COMMAND: 'refused',
-  DATABASE: 'refused',
-};
-
-/** Codes and explanations of what waiting does not mend. @type {Record<string, [string, string]>} */
-const REFUSALS = {
-  WRONGPASS: ['ERR_REDIS_AUTHENTICATION', 'does not accept the user or the password'],
-  NOAUTH: ['ERR_REDIS_AUTHENTICATION', 'asks for a password'],
-  NOPERM: ['ERR_REDIS_PERMISSION', 'does not let its user do this'],
-  CROSSSLOT: ['ERR_REDIS_CLUSTER', 'is part of a cluster that refuses the keys'],
-  TLS: ['ERR_REDIS_TLS', 'cannot be reached by TLS'],
-  DATABASE: ['ERR_REDIS_DATABASE', 'does not have this database'],
-  COMMAND: ['ERR_REDIS_COMMAND', 'does not have a command that is needed'],
-  SENTINEL: ['ERR_REDIS_SENTINEL', 'is a Sentinel, which has no data'],
-  VERSION: ['ERR_REDIS_VERSION', 'is older than 6.2'],
-  SCHEMA: ['ERR_REDIS_SCHEMA', 'has data of a newer version of sluice'],
-};
-
-/** Errors after which the server is looked up anew. */
-const LEAVE = new Set(['READONLY', 'MASTERDOWN', 'MOVED']);
-
-/** Errors without a word of their own, and one for each. @type {[RegExp, string][]} */
-const WORDS = [
-  [/^ERR unknown command/i, 'COMMAND'],
-  [/Unknown Redis command called from/, 'COMMAND'],
-  [/^ERR (DB index|invalid DB index|SELECT is not allowed)/, 'DATABASE'],
-];
-
-/** The first word of an error: of a script Redis puts it elsewhere. @param {Error} error */
-function wordOf({ message }) {
-  const [, own] = WORDS.find(([pattern]) => pattern.test(message)) ?? [];
-  if (own !== undefined) return own;
-  const known = Object.keys(STATES).find(
-    (word) => message.startsWith(word) || message.includes(` ${word} `),
-  );
-  return known ?? message.split(' ', 1)[0];
-}
-
-/**
- * Names the command that a server does not have: of one that a script calls it says the line alone.
- * @param {Error} error of a script
- * @param {import('./scripts.js').Script} script
- */
-function withCommand(error, { source }) {
-  const [, line] = /Unknown Redis command.*user_script:\s?(\d+)/.exec(error.message) ?? [];
-  const [, command] = /call\('(\w+)'/.exec(source.split('\n')[Number(line) - 1] ?? '') ?? [];
-  return command === undefined ? error : new ReplyError(`ERR unknown command '${command}'`);
-}
-
-/** An error that Redis has answered. */
-class ReplyError extends Error {
-  name = 'ReplyError';
-}
 
 /**
  * The control connection to Redis: scripts and short commands, none of which blocks. Main thread;
@@ -97,10 +23,14 @@ class ReplyError extends Error {
  * A command fails within `commandTimeoutMs`. After one that was not answered, others fail at once,
  * until a probe is answered. Nothing is queued while there is no connection, and nothing is sent twice.
  * `ready` is emitted after each connection; `evicts` at a server that may remove keys to make room.
- * @extends {EventEmitter<{state: [state: RedisState, detail: string], ready: [], evicts: [policy: string]}>}
+ * `replicas`: whether as many replicas as are waited for have answered in time, when that changes.
+ * @extends {EventEmitter<{state: [state: RedisState, detail: string], ready: [], evicts: [policy: string],
+ *   replicas: [has: boolean]}>}
  */
 export class RedisClient extends EventEmitter {
   #client;
+  /** @type {ReplicaWait | undefined} */
+  #replicas;
   #route;
   #prefix;
   #shown;
@@ -110,6 +40,7 @@ export class RedisClient extends EventEmitter {
   #isLeaving = false;
   /** Whether the server of this connection is known to do. */
   #isChecked = false;
+  #runId = '';
   /** @type {NodeJS.Timeout | undefined} */
   #probe;
   /** @type {RedisState} */
@@ -119,38 +50,36 @@ export class RedisClient extends EventEmitter {
 
   /**
    * @param {object} options
-   * @param {import('./address.js').RedisAddress} options.address
+   * @param {import('./connection/address.js').RedisAddress} options.address
    * @param {string} options.prefix what all keys begin with: `{PREFIX}:`
    * @param {number} options.commandTimeoutMs
    * @param {Route} [options.route] to that address, shared with others; default: one of its own
-   * @param {import('./tls-options.js').RedisTls} [options.tls] of that route
+   * @param {import('./connection/tls-options.js').RedisTls} [options.tls] of that route
+   * @param {number} [options.waitReplicas] replicas that have to have what a script has kept; default 0
    * @param {string} [options.name] of the connection, in `CLIENT LIST`
    */
-  constructor({ address, prefix, commandTimeoutMs, tls, route, name = 'sluice' }) {
+  constructor({
+    address,
+    prefix,
+    commandTimeoutMs,
+    tls,
+    route,
+    waitReplicas = 0,
+    name = 'sluice',
+  }) {
     super();
-    const { user, password, db, shown } = address;
     this.#route = route ?? new Route({ address, tls, timeoutMs: commandTimeoutMs });
     this.#prefix = prefix;
-    this.#shown = shown;
-    const { Redis } = ioredis();
-    this.#client = new Redis({
-      ...{ db, protocol: 2, connectionName: name, disableClientInfo: true },
-      Connector: connectorFor(this.#route.locator, this.#route.tls),
-      // Connected is what has greeted by TLS; the connector has the options.
-      tls: this.#route.tls && {},
-      username: user || undefined,
-      password: password || undefined,
-      commandTimeout: commandTimeoutMs,
-      connectTimeout: CONNECT_MS,
-      enableOfflineQueue: false,
-      enableReadyCheck: false,
-      maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false,
-      retryStrategy: (attempt) => {
-        const waitMs = Math.min(RETRY_MS * 2 ** (attempt - 1), RETRY_MS_MAX);
-        return Math.round(waitMs * (0.5 + Math.random() / 2));
-      },
-    });
+    this.#shown = address.shown;
+    this.#client = connectClient({ route: this.#route, commandTimeoutMs, name });
+    if (waitReplicas > 0) {
+      this.#replicas = new ReplicaWait({
+        client: connectClient({ route: this.#route, commandTimeoutMs, name: `${name}:replicas` }),
+        key: `${prefix}replicated`,
+        ...{ count: waitReplicas, timeoutMs: commandTimeoutMs },
+      });
+      this.#replicas.on('change', (has) => this.emit('replicas', has));
+    }
     this.#client.on('error', (error) => this.#onError(error));
     this.#client.on('close', () => {
       this.#isChecked = false;
@@ -181,6 +110,16 @@ export class RedisClient extends EventEmitter {
     return this.#refusal;
   }
 
+  /** The URL without its password. */
+  get shown() {
+    return this.#shown;
+  }
+
+  /** The name of the server's run: another one after a restart, or on another server. */
+  get runId() {
+    return this.#runId;
+  }
+
   /** Whether commands can be sent now. */
   get usable() {
     return this.#isChecked && !this.#silent && this.#client.status === 'ready';
@@ -190,25 +129,33 @@ export class RedisClient extends EventEmitter {
    * Runs a script of `scripts/`.
    * @param {string} name
    * @param {string[]} keys without the prefix
-   * @param {(string | number)[]} args without the first one, the prefix
+   * @param {(string | number | Uint8Array)[]} args without the first one, the prefix
+   * @param {{bytes?: boolean, isKept?: boolean}} [options] `bytes`: strings of the answer are Buffers;
+   *   `isKept`: the answer waits for replicas, where any are waited for
    * @returns {Promise<any>} its answer
    * @throws {import('../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507
    *   `insufficient_storage`; `uncertain`: Redis may have run it
    */
-  async run(name, keys, args) {
+  async run(name, keys, args, { bytes = false, isKept = KEPT.has(name) } = {}) {
     const script = scripts()[name];
-    const { source, sha } = script;
     const all = [keys.length, ...keys.map((key) => this.#prefix + key), this.#prefix, ...args];
-    return this.#ask(async () => {
+    /** @param {'EVAL' | 'EVALSHA'} command @param {string} which */
+    const send = (command, which) =>
+      bytes
+        ? this.#client.callBuffer(command, which, .../** @type {any[]} */ (all))
+        : this.#client.call(command, which, .../** @type {any[]} */ (all));
+    const answer = await this.#ask(async () => {
       try {
-        return await this.#client.call('EVALSHA', sha, ...all);
+        return await send('EVALSHA', script.sha);
       } catch (/** @type {any} */ error) {
         if (!error.message.startsWith('NOSCRIPT')) throw withCommand(error, script);
       }
-      return this.#client.call('EVAL', source, ...all).catch((error) => {
+      return send('EVAL', script.source).catch((error) => {
         throw withCommand(error, script);
       });
     });
+    if (isKept) await this.#replicas?.wait();
+    return answer;
   }
 
   /**
@@ -325,9 +272,12 @@ export class RedisClient extends EventEmitter {
       // ioredis goes on with the first one when it may not select another.
       if (this.#route.address.db !== 0) await this.#client.select(this.#route.address.db);
       const info = String(await this.#client.call('INFO'));
+      // A node of a Redis Cluster says who has the keys, before anything is asked for.
+      if (/^redis_mode:cluster/m.test(info)) await this.#client.exists(`${this.#prefix}meta`);
       this.#checkServer(info);
     } catch (/** @type {any} */ error) {
       this.#onError(error);
+      if (LEAVE.has(wordOf(error))) this.#leave(error);
       // A server that loads its data answers commands later; a closed connection calls this again.
       const again = () => this.#client.status === 'ready' && void this.#onReady();
       if (this.#state !== 'refused') setTimeout(again, PROBE_MS).unref();
@@ -349,13 +299,12 @@ export class RedisClient extends EventEmitter {
       return;
     }
     if (valueOf('role') === 'slave' && valueOf('slave_read_only') === '1') {
-      const master = `MOVED 0 ${valueOf('master_host')}:${valueOf('master_port')}`;
-      if (valueOf('redis_mode') === 'cluster') this.#route.locator.follow(master);
       const reason = new Error('a replica, which takes no writes');
       this.#become('readonly', reason.message);
       setTimeout(() => this.#leave(reason), PROBE_MS).unref();
       return;
     }
+    this.#runId = valueOf('run_id');
     const policy = valueOf('maxmemory_policy');
     if (policy !== '' && policy !== 'noeviction') this.emit('evicts', policy);
     this.#isChecked = true;
@@ -366,7 +315,7 @@ export class RedisClient extends EventEmitter {
 
   /** @param {Error} error of the connection */
   #onError(error) {
-    const word = isTlsError(error) ? 'TLS' : wordOf(error);
+    const word = wordOf(error);
     if (Object.hasOwn(REFUSALS, word)) this.#refuse(word, error);
     else if (this.#state !== 'refused') this.#become('unreachable', error.message);
   }
@@ -403,6 +352,7 @@ export class RedisClient extends EventEmitter {
     this.#closed = true;
     clearInterval(this.#probe);
     this.#client.disconnect();
+    this.#replicas?.close();
     this.#route.close();
   }
 }

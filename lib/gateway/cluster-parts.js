@@ -32,6 +32,7 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
   const link = new RedisLink({
     ...cluster.redis.route.ofLink(),
     ...{ reactor, leaseMs: redis.leaseMs, scripts: { beat, finish } },
+    waitReplicas: redis.waitReplicas,
     prefix: cluster.prefix,
     process: cluster.process,
   });

@@ -119,12 +119,15 @@ export class RedisLink extends EventEmitter {
    * @param {string} options.prefix what all keys and channels begin with: `{PREFIX}:`
    * @param {string} [options.process] the name to beat under; empty, the default: no beats
    * @param {number} options.leaseMs a beat is sent every fifth of it
+   * @param {number} [options.waitReplicas] replicas that have to have the ending of a job before it is told;
+   *   default 0
    * @param {Record<string, {source: string, sha: string}>} options.scripts by name; `beat` for the beat,
    *   others for the job log. `sha`: SHA-1 of the source
    * @throws {SluiceError} `ERR_REDIS_NOT_BUILT`, see `requireRedis`
    */
-  constructor({ reactor, address, locate, prefix, process: name = '', leaseMs, scripts }) {
+  constructor({ reactor, address, locate, prefix, process: name = '', leaseMs, scripts, ...rest }) {
     super();
+    const { waitReplicas = 0 } = rest;
     requireRedis();
     if (reactor.manual) throw new TypeError('RedisLink takes a reactor with real time');
     const { host, port, user = '', password = '', db = 0 } = address;
@@ -139,7 +142,9 @@ export class RedisLink extends EventEmitter {
       source,
       sha1: sha,
     }));
-    const options = { prefix, process: name, user, password, db, leaseMs, scripts: list };
+    const options = {
+      ...{ prefix, process: name, user, password, db, leaseMs, waitReplicas, scripts: list },
+    };
     /** The native object, an argument of the native hub. */
     this.native = new native.RedisLink(reactor.native, this.#machineId, options);
     void this.#resolve();

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from '../../support/free-port.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { killAll, sluiceWith } from '../../support/crash/cli.js';
+import { readAcross } from '../../support/cluster/reader.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { startRedis, startSentinel } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
@@ -49,7 +50,7 @@ const submitted = ({ submit }) =>
 async function readElsewhere({ a, b, hand }, befall = async () => {}) {
   const body = await submitted(a);
   const call = await hand.call(hand.calls.length - 1);
-  const reader = b.read(body.stream_url);
+  const reader = readAcross(() => [b.url], body.stream_url);
   call.push('one ');
   const told = () => a.job(body.job_id).then(({ text }) => text);
   await until(async () => (await b.job(body.job_id)).text === 'one ', 'a token elsewhere');
@@ -57,7 +58,7 @@ async function readElsewhere({ a, b, hand }, befall = async () => {}) {
   call.push('two');
   await until(async () => (await told()) === 'one two', 'a token here');
   call.end();
-  const { events, text } = await reader;
+  const { events, text } = await reader.done;
   expect(events.at(-1).type).toBe('job_complete');
   expect(text).toBe('one two');
 }
@@ -135,7 +136,7 @@ describe('TLS', () => {
   });
 
   test('other programs of the machine get nothing out of the port of the relay', async () => {
-    const { TlsRelay } = await import('../../../lib/cluster/tls-relay.js');
+    const { TlsRelay } = await import('../../../lib/cluster/connection/tls-relay.js');
     const { redis, port } = await tlsServer('--tls-auth-clients', 'no');
     const relay = new TlsRelay({ tls: { ca: certificate }, user: '', password: 'secret' });
     const at = await relay.connectTo({ host: 'localhost', port });

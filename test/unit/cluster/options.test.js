@@ -1,7 +1,7 @@
 /** The options of `redis`: defaults, ranges, the URL, and what cannot be combined with it. */
 import { checkGatewayOptions } from '../../../lib/gateway/options.js';
 import { checkRedis } from '../../../lib/cluster/options.js';
-import { parseRedisUrl } from '../../../lib/cluster/address.js';
+import { parseRedisUrl } from '../../../lib/cluster/connection/address.js';
 import { unsharedProblem } from '../../../lib/gateway/shared-options.js';
 
 const provider = { models: [], takesBatches: false, generate() {} };

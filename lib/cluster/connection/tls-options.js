@@ -1,9 +1,9 @@
 /** The options of TLS, their checks, and the certificates that are trusted. Loads no client. */
 import { readFileSync } from 'node:fs';
 import * as tls from 'node:tls';
-import { checkOptions } from '../internal/util/validate.js';
-import { typeError } from '../internal/util/errors.js';
-import { lazy } from '../internal/util/packages.js';
+import { checkOptions } from '../../internal/util/validate.js';
+import { typeError } from '../../internal/util/errors.js';
+import { lazy } from '../../internal/util/packages.js';
 
 /**
  * Options of `tls.connect` that can be handed to another thread: no functions, and no address.

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { ioredis } from '../internal/util/packages.js';
+import { ioredis } from '../../internal/util/packages.js';
 
 /** @typedef {import('./address.js').Endpoint} Endpoint */
 /** @typedef {import('./address.js').RedisAddress} RedisAddress */

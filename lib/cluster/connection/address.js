@@ -1,5 +1,5 @@
 /** Where Redis is, as a URL says. Pure functions. */
-import { rangeError } from '../internal/util/errors.js';
+import { rangeError } from '../../internal/util/errors.js';
 
 /**
  * @typedef {object} Endpoint

@@ -27,7 +27,7 @@ export class Route {
   }
 
   /**
-   * @returns {{address: import('../streams/redis-link.js').LinkAddress, locate: () => Promise<Endpoint>}} for
+   * @returns {{address: import('../../streams/redis-link.js').LinkAddress, locate: () => Promise<Endpoint>}} for
    *   the native link, which speaks plain TCP
    */
   ofLink() {
