@@ -5,11 +5,27 @@ import { checkOptions } from '../../internal/util/validate.js';
 import { typeError } from '../../internal/util/errors.js';
 import { lazy } from '../../internal/util/packages.js';
 
+/** @typedef {import('node:tls').ConnectionOptions} ConnectionOptions */
+
 /**
  * Options of `tls.connect` that can be handed to another thread: no functions, and no address.
- * @typedef {Pick<import('node:tls').ConnectionOptions, 'ca' | 'cert' | 'ciphers' | 'crl' | 'ecdhCurve' |
- *   'key' | 'maxVersion' | 'minVersion' | 'passphrase' | 'pfx' | 'rejectUnauthorized' |
- *   'secureOptions' | 'servername' | 'sigalgs'>} RedisTls
+ * @typedef {object} RedisTls
+ * @property {ConnectionOptions['ca']} [ca] authorities that are trusted; default: those of Node, of the system and
+ *   of NODE_EXTRA_CA_CERTS
+ * @property {ConnectionOptions['cert']} [cert] certificate of this client
+ * @property {ConnectionOptions['ciphers']} [ciphers]
+ * @property {ConnectionOptions['crl']} [crl]
+ * @property {ConnectionOptions['ecdhCurve']} [ecdhCurve]
+ * @property {ConnectionOptions['key']} [key] of `cert`
+ * @property {ConnectionOptions['maxVersion']} [maxVersion]
+ * @property {ConnectionOptions['minVersion']} [minVersion]
+ * @property {ConnectionOptions['passphrase']} [passphrase] of `key` or `pfx`
+ * @property {ConnectionOptions['pfx']} [pfx] in place of `cert` and `key`
+ * @property {ConnectionOptions['rejectUnauthorized']} [rejectUnauthorized] false: any certificate will do;
+ *   default true
+ * @property {ConnectionOptions['secureOptions']} [secureOptions]
+ * @property {ConnectionOptions['servername']} [servername] that the certificate has to have; default: the host
+ * @property {ConnectionOptions['sigalgs']} [sigalgs]
  */
 
 const NAMES = Object.freeze([
@@ -82,7 +98,7 @@ const trusted = lazy(() => {
 
 /**
  * @param {RedisTls} options checked
- * @returns {import('node:tls').ConnectionOptions} options of `tls.connect`, without an address; to be made
+ * @returns {ConnectionOptions} options of `tls.connect`, without an address; to be made
  *   once, for the certificates take time
  */
 export function connectionOptions(options) {

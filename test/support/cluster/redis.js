@@ -38,7 +38,7 @@ export class RedisServer {
   async start() {
     const args = [
       ...['--port', String(this.port), '--dir', this.#folder, '--bind', '127.0.0.1'],
-      ...['--save', '', '--loglevel', 'warning', ...this.#args],
+      ...['--save', '', '--loglevel', 'warning', '--repl-diskless-sync-delay', '0', ...this.#args],
     ];
     await this.spawn(args);
   }
