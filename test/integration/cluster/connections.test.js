@@ -172,13 +172,13 @@ test('a Sentinel: the master is found, and its replica after it has died', async
     ...{ password: 'secret' },
     args: ['--masterauth', 'secret', '--replicaof', `127.0.0.1 ${master.port}`],
   });
+  await until(() => isLinked(replica), 'the replica to follow');
   const sentinel = await startSentinel({ name: 'main', port: master.port });
   servers.push(sentinel);
   await sentinel.call('SENTINEL', 'SET', 'main', 'auth-pass', 'secret');
   const nodes = await twoGateways({
     url: `redis-sentinel://:secret@127.0.0.1:1,127.0.0.1:${sentinel.port}/main/1`,
   });
-  await until(() => isLinked(replica), 'the replica to follow');
   await until(
     async () => (await sentinel.call('SENTINEL', 'REPLICAS', 'main')).length === 1,
     'the Sentinel to know the replica',
@@ -198,8 +198,11 @@ test('a Redis Cluster: the node that has the keys is found, and again after they
   await until(isWhole, 'the cluster to be whole');
   const nodes = await twoGateways({ url: `redis://127.0.0.1:${b.port}` });
   expect(await a.call('DBSIZE')).toBeGreaterThan(0);
-  await b.call('CLUSTER', 'REPLICATE', await a.call('CLUSTER', 'MYID'));
+  const idA = await a.call('CLUSTER', 'MYID');
+  await b.call('CLUSTER', 'REPLICATE', idA);
   await until(() => isLinked(b), 'the other node to follow');
+  const isKnown = async () => (await a.call('CLUSTER', 'REPLICAS', idA)).length === 1;
+  await until(isKnown, 'the node to know its replica');
   await readElsewhere(nodes, async () => {
     await b.call('CLUSTER', 'FAILOVER');
     await until(
