@@ -130,5 +130,9 @@ export async function startSentinel({ name, port: master, downMs = 300 }) {
   await writeFile(path, lines.join('\n'));
   const sentinel = new RedisServer(port, folder, { args: [] });
   await sentinel.spawn([path, '--sentinel']);
+  // It looks once in ten seconds otherwise.
+  for (const period of ['info-period', 'ask-period', 'ping-period']) {
+    await sentinel.call('SENTINEL', 'DEBUG', period, 100);
+  }
   return sentinel;
 }
