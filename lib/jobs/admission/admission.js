@@ -338,7 +338,8 @@ export class Admission extends EventEmitter {
         isShared = true;
       }
       try {
-        await this.#place(record, whole, submission, entries);
+        const placing = this.#place(record, whole, submission, entries);
+        if (placing !== undefined) await placing;
       } catch (/** @type {any} */ error) {
         if (error?.status !== 429 && error?.status !== 402) throw error;
         // A client may read its job's terminal event, written by the reactor, before this thread
@@ -379,9 +380,9 @@ export class Admission extends EventEmitter {
    * @param {CheckedRequest} request its own
    * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission
    * @param {QuotaEntry[]} entries
-   * @returns {Promise<void>} resolves when the job exists
+   * @returns {Promise<void> | undefined} resolves when the job exists; undefined: it does already
    */
-  async #place(record, request, { access, cacheControl, signal, endpoint, covered }, entries) {
+  #place(record, request, { access, cacheControl, signal, endpoint, covered }, entries) {
     const { model, part } = record;
     const ofPart = part !== undefined;
     if (this.#closed && !ofPart) throw draining();
@@ -399,13 +400,18 @@ export class Admission extends EventEmitter {
     entries.push(...(record.reservation?.entries ?? []));
     // The provider gets the request limited to the hold; limits and cache use the original request.
     record.request = this.#billing.bounded(request, model);
+    const undo = (/** @type {unknown} */ error) => {
+      record.reservation?.release();
+      this.#billing.releaseHold(record);
+      entries.length = 0;
+      throw error;
+    };
     try {
       if (plan === undefined) {
         this.#billing.hold(record, request, access);
-        await this.#enqueue(record, signal, () => this.#lifecycle.accept(record));
-        return;
+        return this.#enqueue(record, signal, () => this.#lifecycle.accept(record))?.catch(undo);
       }
-      await this.#cache.serve(record, plan, {
+      const serving = this.#cache.serve(record, plan, {
         signal,
         reserve: (answer) => {
           answer.reservation = this.#reservations.forAnswer(request, whose, record.reservation);
@@ -413,37 +419,50 @@ export class Admission extends EventEmitter {
           this.#billing.hold(record, request, access, { answer });
         },
         share: () => this.#billing.hold(record, request, access, { cached: true }),
-        enqueue: (answer, onAccepted) => this.#enqueue(answer, undefined, onAccepted),
+        enqueue: async (answer, onAccepted) => this.#enqueue(answer, undefined, onAccepted),
       });
+      return serving.catch(undo);
     } catch (error) {
-      record.reservation?.release();
-      this.#billing.releaseHold(record);
-      entries.length = 0;
-      throw error;
+      return undo(error);
     }
   }
 
   /**
-   * Resolves when the record is in the queue.
    * @param {JobRecord} record
    * @param {import('../../internal/util/abort.js').Abortable | undefined} signal
    * @param {() => void} onAccepted called once it is queued, before dispatch; not called after the
    *   wait was aborted
+   * @returns {Promise<void> | undefined} resolves when the record is in the queue; undefined: it is already
    */
-  async #enqueue(record, signal, onAccepted) {
+  #enqueue(record, signal, onAccepted) {
     const { abort, part } = record;
     // A child job waits, and its workflow decides on retries.
     const waitMs = part === undefined ? (this.#provider.unavailableMs?.(record.model) ?? 0) : 0;
     if (waitMs > 0) throw upstreamsUnavailable(waitMs);
+    let isQueued = false;
+    const queued = this.#pipeline.submit(record, {
+      signal: /** @type {any} */ (abort),
+      onAccepted: () => {
+        // Room may become free after the wait was aborted: the queue then drops the record.
+        if (abort.aborted) return;
+        onAccepted();
+        isQueued = true;
+      },
+    });
+    return isQueued && record.accepted ? undefined : this.#whenQueued(record, signal, queued);
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {import('../../internal/util/abort.js').Abortable | undefined} signal
+   * @param {Promise<unknown>} queued
+   */
+  async #whenQueued(record, signal, queued) {
+    const { abort, part } = record;
     // From here on the lifecycle ends an accepted job, not this signal.
     const giveUp = (/** @type {unknown} */ reason) => {
       if (!record.accepted) abort.abort(reason);
     };
-    const queued = this.#pipeline.submit(record, {
-      signal: /** @type {any} */ (abort),
-      // Room may become free after the wait was aborted: the queue then drops the record.
-      onAccepted: () => !abort.aborted && onAccepted(),
-    });
     const waits = part === undefined && !record.accepted;
     const timer = waits ? setTimeout(() => giveUp(overloaded()), this.#waitMs) : undefined;
     const release = whenAborted(signal, () => giveUp(signal?.reason));

@@ -104,8 +104,7 @@ export class KvNamespaces {
 
   /** Bytes of all keys and values, those that open snapshots and transactions keep included. */
   get bytes() {
-    const { bytes, pinnedBytes } = this.#store.stats();
-    return bytes + pinnedBytes;
+    return storeControl.heldBytes(this.#store);
   }
 
   /**
