@@ -3,9 +3,9 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 import { checkInteger, checkMs, checkOptions, checkString } from '../../internal/util/validate.js';
 import { maxKeysOf } from './keyed-limiter.js';
 
-/** @typedef {import('./quota.js').WindowedLimit} WindowedLimit */
-/** @typedef {import('./quota.js').ConcurrentLimit} ConcurrentLimit */
-/** @typedef {import('./quota.js').QuotaAsk} QuotaAsk */
+/** @typedef {import('./quota-types.js').WindowedLimit} WindowedLimit */
+/** @typedef {import('./quota-types.js').ConcurrentLimit} ConcurrentLimit */
+/** @typedef {import('./quota-types.js').QuotaAsk} QuotaAsk */
 
 /**
  * @typedef {object} Dimension
@@ -52,7 +52,7 @@ function checkLimit(name, value) {
 }
 
 /**
- * @param {Omit<import('./quota.js').QuotaOptions, 'clock'>} given without unknown members
+ * @param {Omit<import('./quota-types.js').QuotaOptions, 'clock'>} given without unknown members
  */
 export function checkQuotaOptions(given) {
   const leaseMs = checkLeaseMs(given.leaseMs, 600_000);

@@ -18,33 +18,10 @@ const PER_ENTRY = 5;
 
 const OPTIONS = Object.freeze(['limits', 'leaseMs', 'maxKeys', 'maxLeases', 'clock']);
 
-/**
- * @typedef {object} WindowedLimit a token bucket for each key
- * @property {number} limit an integer from 0: so much at once, and again in every window,
- *   continuously; 0 grants nothing
- * @property {number} windowMs
- */
-/**
- * @typedef {object} ConcurrentLimit
- * @property {number} concurrent an integer from 0: so much at a time for each key
- */
-/**
- * @typedef {object} QuotaOptions
- * @property {Record<string, WindowedLimit | ConcurrentLimit>} limits the dimensions by name
- * @property {number} [leaseMs] time to live of a lease that is neither ended nor renewed; default
- *   600000
- * @property {number} [maxKeys] of each windowed dimension, as in TokenBucketLimiter; default
- *   1,000,000
- * @property {number} [maxLeases] leases open at a time; default 100,000. Further reservations are
- *   denied, with `leases` among the failed
- * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: the monotonic clock
- */
-/**
- * @typedef {object} QuotaAsk
- * @property {string} dimension
- * @property {string} [key] default: that of the options
- * @property {number} [cost] an integer from 0; default 1
- */
+/** @typedef {import('./quota-types.js').WindowedLimit} WindowedLimit */
+/** @typedef {import('./quota-types.js').ConcurrentLimit} ConcurrentLimit */
+/** @typedef {import('./quota-types.js').QuotaOptions} QuotaOptions */
+/** @typedef {import('./quota-types.js').QuotaAsk} QuotaAsk */
 /** @typedef {import('./quota-lease.js').QuotaEntry} QuotaEntry */
 /** @typedef {import('./quota-checks.js').Dimension & {id: number}} NativeDimension `id`: the native one */
 
