@@ -4,6 +4,7 @@ import { RedisClock } from './redis-clock.js';
 import { ScriptCalls } from './script-calls.js';
 import { SCHEMA } from './cluster.js';
 import { SharedKv } from './kv/shared-kv.js';
+import { SharedQuota } from './quota/shared-quota.js';
 import { SluiceError, rangeError, typeError } from '../internal/util/errors.js';
 import { KvStoreInRedis } from './kv/store.js';
 import { KV_LIMIT_ROWS, checkLimits } from '../primitives/kv/options.js';
@@ -40,9 +41,9 @@ const ROWS = REDIS_OPTIONS.filter(({ path }) =>
 const KV_OPTIONS = ['name', ...KV_LIMIT_ROWS.map(({ path }) => path)];
 const STORE_NAME = /^[\w.-]{1,64}$/;
 
-/** @param {string | undefined} name @returns {string} its key, without the prefix */
+/** @param {string} [name] of a store @returns {string} */
 function checkStoreName(name = 'default') {
-  if (STORE_NAME.test(checkString('name', name))) return `kv:store:${name}`;
+  if (STORE_NAME.test(checkString('name', name))) return name;
   throw rangeError('name takes 1 to 64 of A-Z, a-z, 0-9, _, . and -');
 }
 
@@ -101,7 +102,7 @@ export class SharedRedis {
    */
   kv(options) {
     const { name, ...limits } = checkOptions('options', options, KV_OPTIONS);
-    const store = checkStoreName(name);
+    const store = `kv:store:${checkStoreName(name)}`;
     let opened = this.#stores.get(store);
     if (opened === undefined) {
       const { calls, subscribe } = { calls: this.#calls, subscribe: this.#subscribe };
@@ -109,6 +110,19 @@ export class SharedRedis {
       this.#stores.set(store, opened);
     }
     return new SharedKv({ calls: this.#calls, store: opened, limits: checkLimits(limits) });
+  }
+
+  /**
+   * A quota, as `Quota`; its methods return promises.
+   * @param {import('./quota/shared-quota.js').SharedQuotaOptions} options
+   * @returns {SharedQuota}
+   * @throws {TypeError | RangeError} naming the option
+   */
+  quota(options) {
+    const { name, ...rest } = checkOptions('options', options);
+    const nowUs = () => Math.floor(this.#clock.unixMs() * 1000);
+    const key = `quota:${checkStoreName(name)}`;
+    return new SharedQuota({ calls: this.#calls, nowUs, key }, rest);
   }
 
   /** @param {Parameters<RedisClient['run']>} call */
