@@ -95,6 +95,7 @@ export class Cluster extends EventEmitter {
     this.calls = new ScriptCalls({
       send: (...call) => this.redis.run(...call),
       runId: () => this.redis.runId,
+      unixMs: () => this.redisNowMs(),
       deadlineUs: () => this.deadlineUs(),
       syncClock: () => this.syncClock(),
     });
