@@ -3,9 +3,14 @@ import { RedisClient } from './redis-client.js';
 import { RedisClock } from './redis-clock.js';
 import { ScriptCalls } from './script-calls.js';
 import { SCHEMA } from './cluster.js';
-import { SluiceError } from '../internal/util/errors.js';
+import { SharedKv } from './kv/shared-kv.js';
+import { SharedQuota } from './quota/shared-quota.js';
+import { SluiceError, rangeError } from '../internal/util/errors.js';
+import { KvStoreInRedis } from './kv/store.js';
+import { KV_LIMIT_ROWS, checkLimits } from '../primitives/kv/options.js';
+import { subscriber } from './subscription.js';
 import { REDIS_OPTIONS, checkServer } from './options.js';
-import { checkClock, checkOptions } from '../internal/util/validate.js';
+import { checkClock, checkOptions, checkString } from '../internal/util/validate.js';
 import { checkTable } from '../internal/util/option-table.js';
 
 /** How long `openRedis` waits for the first answer. */
@@ -32,6 +37,21 @@ const ROWS = REDIS_OPTIONS.filter(({ path }) =>
  * @property {import('./connection/tls-options.js').RedisTls} [tls] certificates and other options of TLS, for `rediss://`
  */
 
+/**
+ * @typedef {Omit<import('../primitives/kv/options.js').KvStoreOptions, 'clock'> & {name?: string}}
+ *   SharedKvOptions `name` of the store, 1 to 64 of A-Z, a-z, 0-9, _, . and -; default `default`. The other ones
+ *   are those of `KvStore`
+ */
+
+const KV_OPTIONS = ['name', ...KV_LIMIT_ROWS.map(({ path }) => path)];
+const STORE_NAME = /^[\w.-]{1,64}$/;
+
+/** @param {string} [name] of a store @returns {string} */
+function checkStoreName(name = 'default') {
+  if (STORE_NAME.test(checkString('name', name))) return name;
+  throw rangeError('name takes 1 to 64 of A-Z, a-z, 0-9, _, . and -');
+}
+
 /** Codes and words of the states in which Redis does not do what it is asked. */
 const FAILURES = /** @type {const} */ ({
   full: ['ERR_REDIS_FULL', 'has no memory left'],
@@ -47,22 +67,29 @@ export class SharedRedis {
   #redis;
   #clock;
   #calls;
+  #subscribe;
+  /** By key. @type {Map<string, KvStoreInRedis>} */
+  #stores = new Map();
   /** @type {Promise<void> | undefined} */
   #closing;
   /** Calls without an answer. @type {Set<Promise<unknown>>} */
   #open = new Set();
 
   /**
-   * @param {RedisClient} redis that is connected
-   * @param {RedisClock} redisClock that was read
-   * @param {import('../internal/time/clock.js').ManualClock} [clock]
+   * @param {object} deps
+   * @param {RedisClient} deps.redis that is connected
+   * @param {RedisClock} deps.redisClock that was read
+   * @param {import('./kv/change-feed.js').Subscribe} deps.subscribe
+   * @param {import('../internal/time/clock.js').ManualClock} [deps.clock]
    */
-  constructor(redis, redisClock, clock) {
+  constructor({ redis, redisClock, subscribe, clock }) {
+    this.#subscribe = subscribe;
     this.#redis = redis;
     this.#clock = redisClock;
     this.#calls = new ScriptCalls({
       send: (...call) => this.#run(call),
       runId: () => redis.runId,
+      unixMs: () => redisClock.unixMs(),
       deadlineUs: () => this.#deadlineUs(),
       syncClock: () => redisClock.sync(redis),
       clock,
@@ -71,9 +98,36 @@ export class SharedRedis {
     redis.on('ready', () => void redisClock.sync(redis).catch(() => {}));
   }
 
-  /** Calls of the scripts of building blocks. */
-  get calls() {
-    return this.#calls;
+  /**
+   * A key-value store. Handles of the same name, in all processes, share its keys; the limits are those of
+   * each handle.
+   * @template [V=import('../primitives/kv/values.js').KvValue]
+   * @param {SharedKvOptions} [options]
+   * @returns {SharedKv<V>}
+   */
+  kv(options) {
+    const { name, ...limits } = checkOptions('options', options, KV_OPTIONS);
+    const store = `kv:store:${checkStoreName(name)}`;
+    let opened = this.#stores.get(store);
+    if (opened === undefined) {
+      const { calls, subscribe } = { calls: this.#calls, subscribe: this.#subscribe };
+      opened = new KvStoreInRedis({ calls, subscribe, name: store, prefix: this.#redis.prefix });
+      this.#stores.set(store, opened);
+    }
+    return new SharedKv({ calls: this.#calls, store: opened, limits: checkLimits(limits) });
+  }
+
+  /**
+   * A quota, as `Quota`; its methods return promises.
+   * @param {import('./quota/shared-quota.js').SharedQuotaOptions} options
+   * @returns {SharedQuota}
+   * @throws {TypeError | RangeError} naming the option
+   */
+  quota(options) {
+    const { name, ...rest } = checkOptions('options', options);
+    const nowUs = () => Math.floor(this.#clock.unixMs() * 1000);
+    const key = `quota:${checkStoreName(name)}`;
+    return new SharedQuota({ calls: this.#calls, nowUs, key }, rest);
   }
 
   /** @param {Parameters<RedisClient['run']>} call */
@@ -99,13 +153,19 @@ export class SharedRedis {
   }
 
   /**
-   * Waits for the answers to calls under way, and ends the connection. Every later call rejects with
+   * Waits for the answers to calls under way, and ends the connection and all watches. Every later call rejects with
    * ERR_REDIS_CLOSED.
    * @returns {Promise<void>}
    */
   close() {
-    this.#closing ??= Promise.allSettled(this.#open).then(() => this.#redis.close());
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close() {
+    for (const store of this.#stores.values()) store.close(this.#closedError());
+    await Promise.allSettled(this.#open);
+    this.#redis.close();
   }
 }
 
@@ -160,7 +220,8 @@ async function answered(redis) {
  *   this package), `ERR_REDIS_CLUSTER`. Messages show the URL without its password
  */
 export async function openRedis(options) {
-  const { clock, ...given } = checkOptions('openRedis', options);
+  const known = [...ROWS.map(({ path }) => path), 'clock'];
+  const { clock, ...given } = checkOptions('openRedis', options, known);
   const checked = checkTable('openRedis', ROWS, given);
   const manual = checkClock('clock', clock);
   const server = checkServer('', checked);
@@ -179,5 +240,6 @@ export async function openRedis(options) {
     redis.close();
     throw error instanceof HttpError ? failureOf(redis, error) : error;
   }
-  return new SharedRedis(redis, redisClock, manual);
+  const subscribe = subscriber(redis.route);
+  return new SharedRedis({ redis, redisClock, subscribe, clock: manual });
 }

@@ -20,8 +20,9 @@ import { randomId } from '../internal/util/random-id.js';
  * A job's reservation of its limits: see Reservations.
  * @typedef {object} ReservationHold
  * @property {import('../primitives/limiters/quota-lease.js').QuotaEntry[]} entries
- * @property {(tokens: number) => void} settle at actual use
- * @property {() => void} release gives everything back
+ * @property {(tokens: number) => void | Promise<void>} settle at actual use. A promise resolves once that is
+ *   known to other processes, or Redis has not answered
+ * @property {() => void | Promise<void>} release gives everything back
  */
 
 /**
@@ -179,7 +180,9 @@ export class JobRecord {
    * @returns {number} tokens that count against its own limits
    */
   tokensUsed({ prompt_tokens: prompt = 0, completion_tokens: completion = 0 } = {}) {
-    return this.attempts === 0 || this.answer !== undefined ? 0 : prompt + completion;
+    // A job that was taken over may have tokens though its dispatch was not recorded.
+    const reachedModel = this.attempts > 0 || completion > 0;
+    return reachedModel && this.answer === undefined ? prompt + completion : 0;
   }
 
   /** Whether the job has its terminal event. */

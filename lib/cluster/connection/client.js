@@ -9,12 +9,13 @@ const CONNECT_MS = 2000;
 /**
  * @param {object} options
  * @param {import('./route.js').Route} options.route
- * @param {number} options.commandTimeoutMs
  * @param {string} options.name of the connection, in `CLIENT LIST`
+ * @param {number} [options.commandTimeoutMs] default: none
+ * @param {boolean} [options.autoResubscribe] default true
  * @returns {import('ioredis').Redis} a client that connects from now on, and again after each loss. It queues
  *   nothing, and sends nothing twice
  */
-export function connectClient({ route, commandTimeoutMs, name }) {
+export function connectClient({ route, name, commandTimeoutMs, autoResubscribe = true }) {
   const { user, password, db } = route.address;
   const { Redis } = ioredis();
   return new Redis({
@@ -24,7 +25,8 @@ export function connectClient({ route, commandTimeoutMs, name }) {
     tls: route.tls && {},
     username: user || undefined,
     password: password || undefined,
-    commandTimeout: commandTimeoutMs,
+    ...(commandTimeoutMs !== undefined && { commandTimeout: commandTimeoutMs }),
+    autoResubscribe,
     connectTimeout: CONNECT_MS,
     enableOfflineQueue: false,
     enableReadyCheck: false,
