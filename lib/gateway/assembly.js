@@ -2,6 +2,7 @@
 import { AccessControl } from '../jobs/policy/access-control.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
+import { AuditLog } from '../services/audit/log.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { NO_TURNS, createDeployment, openRedis } from './cluster-parts.js';
@@ -12,6 +13,7 @@ import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
+import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
@@ -173,6 +175,10 @@ export function createParts(checked) {
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
   memory.gauge('watches', () => namespaces.watchBytes);
+  // Without a data file the entries would be in memory twice.
+  const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
+  const audit = new AuditLog({ ...options.audit, unixMs, journal, metrics });
+  memory.gauge('audit', () => audit.bytes);
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
@@ -211,7 +217,19 @@ export function createParts(checked) {
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
-    ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store, webhooks },
+    ...{
+      hub,
+      lifecycle,
+      cache,
+      admission,
+      turns,
+      operations,
+      billing,
+      ledger,
+      store,
+      webhooks,
+      audit,
+    },
     partitions: [kv.partition, partition],
     durable,
   });
@@ -228,7 +246,7 @@ export function createParts(checked) {
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
-    ...{ kv, durable, unixMs, erasure, embeddings, webhooks },
+    ...{ kv, durable, unixMs, erasure, embeddings, webhooks, audit },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),

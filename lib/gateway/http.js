@@ -48,6 +48,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     embeddings: { embeddings: parts.embeddings },
     models: { provider: options.provider },
     webhooks: { webhooks: parts.webhooks },
+    audit: { audit: parts.audit },
     isShared: parts.deployed !== undefined,
     health: {
       ready: () => !parts.gate.draining,
@@ -62,6 +63,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     bodyIdleMs: options.bodyIdleMs,
     stallMs: options.stallMs,
     memory,
+    audit: parts.audit,
     onRequest: (req, res, route, answer) => parts.telemetry.onRequest(req, res, route, answer),
     onAnswer: (route, status) => metrics.responses.inc({ route, status }),
     log: options.logger,

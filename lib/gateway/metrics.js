@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import {
   LATENCY_BUCKETS,
+  addAuditMetrics,
   addMemoryMetrics,
   addStoreMetrics,
   addUpstreamMetrics,
@@ -233,6 +234,9 @@ export class GatewayMetrics {
     /** From the start of a call to its first entry; of a provider with several upstreams. */
     this.upstreamTtftSeconds =
       upstreams === undefined ? undefined : addUpstreamMetrics(registers, upstreams);
+    const audit = addAuditMetrics(registers);
+    this.auditEntries = audit.entries;
+    this.auditDropped = audit.dropped;
     this.webhookDeliveries = addWebhookMetrics(registers, () => stats().webhooks);
     addMemoryMetrics(registers, () => stats().memory);
     if (durable) {

@@ -617,6 +617,15 @@ export const GATEWAY_OPTIONS = Object.freeze([
     help: 'failed webhooks that are kept for a replay; the oldest is dropped first',
   },
   {
+    path: 'audit.maxEntries',
+    type: 'integer',
+    unit: 'entries',
+    max: MANY,
+    default: 10_000,
+    flag: 'audit-max-entries',
+    help: 'entries of the [audit log](admin.md#audit-log); then the oldest of the caller with the most is dropped',
+  },
+  {
     path: 'telemetry.enabled',
     type: 'boolean',
     default: true,

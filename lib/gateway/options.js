@@ -167,6 +167,9 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  *   caller may have half of it; default 67108864 bytes
  * @property {number} [webhookDelivery.maxFailed] failed webhooks that are kept for a replay; the oldest is
  *   dropped first; default 1000
+ * @property {object} [audit]
+ * @property {number} [audit.maxEntries] entries of the audit log; then the oldest of the caller with the
+ *   most is dropped; default 10000
  * @property {object} [telemetry]
  * @property {boolean} [telemetry.enabled] report spans and metrics to the OpenTelemetry SDK of the
  *   application, if it has one; default true

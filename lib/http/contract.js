@@ -1,4 +1,5 @@
 /** Assembles all routes of the HTTP contract. */
+import { auditRoutes } from './routes/audit.js';
 import { chatRoutes } from './faces/chat/routes.js';
 import { conversationRoutes } from './routes/conversations.js';
 import { crawlRoutes, workflowRoutes } from './routes/operations.js';
@@ -51,6 +52,7 @@ function withoutEffect(what, routes) {
  * @param {Parameters<typeof embeddingRoutes>[0]} deps.embeddings
  * @param {Parameters<typeof modelRoutes>[0]} deps.models
  * @param {Parameters<typeof webhookRoutes>[0]} deps.webhooks
+ * @param {Parameters<typeof auditRoutes>[0]} deps.audit
  * @param {Parameters<typeof healthRoutes>[0]} deps.health
  * @param {boolean} deps.isShared whether the gateway is one of several processes, which share jobs alone
  * @returns {import('./router.js').Routes}
@@ -75,6 +77,7 @@ export function contractRoutes(deps) {
     ...embeddingRoutes(deps.embeddings),
     ...modelRoutes(deps.models),
     ...webhookRoutes(deps.webhooks),
+    ...auditRoutes(deps.audit),
     ...healthRoutes(deps.health),
   };
 }

@@ -326,7 +326,7 @@ export function kvRoutes({ kv, memory, valueBytesMax, open, options }) {
       resource: 'kv',
     },
     PATCH: { handle: change, body: /** @type {const} */ ('json'), resource: 'kv' },
-    DELETE: { handle: remove },
+    DELETE: { handle: remove, audit: { action: 'kv.delete', erases: true } },
   };
   /** @param {Handle} handle @returns {Handle} for the key of the same name as its path */
   const ofTxn = (handle) => (req, res, context) =>
@@ -340,7 +340,7 @@ export function kvRoutes({ kv, memory, valueBytesMax, open, options }) {
       GET: { handle: ofTxn(read) },
       PUT: { ...ofKey.PUT, handle: ofTxn(write) },
       PATCH: { ...ofKey.PATCH, handle: ofTxn(change) },
-      DELETE: { handle: ofTxn(remove) },
+      DELETE: { ...ofKey.DELETE, handle: ofTxn(remove) },
       POST: { handle: txn, body: 'json', resource: 'kv' },
     },
   };
