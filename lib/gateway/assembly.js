@@ -13,6 +13,8 @@ import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
+import { ConfigFile } from '../services/keys/config-file.js';
+import { Keys } from '../services/keys/service.js';
 import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
@@ -209,6 +211,16 @@ export function createParts(checked) {
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
+  const keys = new Keys({
+    access,
+    store: options.configFile === undefined ? undefined : new ConfigFile(options.configFile),
+    isShared: deployed !== undefined,
+    hasHook: options.authenticate !== undefined,
+    apply(config) {
+      access.reload(config);
+      reservations.reload();
+    },
+  });
   const embeddings = new Embeddings({
     ...{ options, reservations, billing, memory },
     onCall: () => telemetry.calls.observeEmbeddings(),
@@ -246,7 +258,7 @@ export function createParts(checked) {
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
-    ...{ kv, durable, unixMs, erasure, embeddings, webhooks, audit },
+    ...{ kv, durable, unixMs, erasure, embeddings, webhooks, audit, keys },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),

@@ -49,6 +49,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     models: { provider: options.provider },
     webhooks: { webhooks: parts.webhooks },
     audit: { audit: parts.audit },
+    keys: { keys: parts.keys },
     isShared: parts.deployed !== undefined,
     health: {
       ready: () => !parts.gate.draining,

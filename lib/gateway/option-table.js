@@ -654,6 +654,13 @@ export const GATEWAY_OPTIONS = Object.freeze([
     more: 'Without [keys](access.md#keys) every caller is `anonymous`.',
   },
   {
+    path: 'configFile',
+    type: 'string',
+    takes: 'a path',
+    help: 'JSON file to whose `keys` [changes of keys over HTTP](admin.md#keys) are written; other members stay',
+    more: 'Without `access` its members of that name are read from it. `sluice serve --config` sets it.',
+  },
+  {
     path: 'corsOrigins',
     type: 'other',
     jsType: 'string[]',

@@ -8,6 +8,7 @@ import { durableRoutes } from './routes/durable.js';
 import { embeddingRoutes } from './faces/embeddings/routes.js';
 import { healthRoutes } from './routes/health.js';
 import { jobRoutes } from './routes/jobs.js';
+import { keyRoutes } from './routes/keys.js';
 import { kvRoutes } from './routes/kv.js';
 import { logRoutes } from './routes/logs.js';
 import { messagesRoutes } from './faces/messages/routes.js';
@@ -53,6 +54,7 @@ function withoutEffect(what, routes) {
  * @param {Parameters<typeof modelRoutes>[0]} deps.models
  * @param {Parameters<typeof webhookRoutes>[0]} deps.webhooks
  * @param {Parameters<typeof auditRoutes>[0]} deps.audit
+ * @param {Parameters<typeof keyRoutes>[0]} deps.keys
  * @param {Parameters<typeof healthRoutes>[0]} deps.health
  * @param {boolean} deps.isShared whether the gateway is one of several processes, which share jobs alone
  * @returns {import('./router.js').Routes}
@@ -78,6 +80,7 @@ export function contractRoutes(deps) {
     ...modelRoutes(deps.models),
     ...webhookRoutes(deps.webhooks),
     ...auditRoutes(deps.audit),
+    ...keyRoutes(deps.keys),
     ...healthRoutes(deps.health),
   };
 }

@@ -149,6 +149,8 @@
  * @property {object} metrics
  * @property {boolean} metrics.processDefaults add prom-client's metrics of the process to `/metrics`;
  *   default false
+ * @property {string} [configFile] JSON file to whose `keys` changes of keys over HTTP are written; other
+ *   members stay
  * @property {'local' | 'all' | 'none'} trustProxy proxies whose X-Forwarded-Prefix begins the URLs in
  *   answers: those with a private or loopback address, all, or none; default `local`
  */

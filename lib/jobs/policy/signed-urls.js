@@ -74,7 +74,7 @@ export class StreamUrls {
     const query = new URLSearchParams(jobIds.map((id) => [parameter, id]));
     if (this.signed) {
       const until = Math.ceil(this.#clocks.unixMs() / 1000) + this.#access.streamUrls.ttlS;
-      const hasKey = this.#access.configured(principal) !== undefined;
+      const hasKey = this.#access.hasKey(principal);
       const fields = JSON.stringify([principal, until, hasKey, this.#issuer]);
       const payload = Buffer.from(fields).toString('base64url');
       query.append('token', `${payload}.${this.#mac(payload, jobIds)}`);
@@ -100,7 +100,8 @@ export class StreamUrls {
    * @param {unknown} token as the caller sent it
    * @param {string[]} jobIds as the caller asks for
    * @returns {{principal: string, revoked: boolean} | undefined} undefined: not signed by this
-   *   gateway, or not for these jobs; `revoked`: its principal's key was removed
+   *   gateway, or not for these jobs; `revoked`: its principal's key was removed or
+   *   disabled
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 before the first contact with Redis
    */
   open(request, token, jobIds) {
@@ -112,7 +113,7 @@ export class StreamUrls {
     const fields = JSON.parse(Buffer.from(payload, 'base64url').toString());
     const [principal, firstUseUntil, hadKey, issuer] = fields;
     this.#verified.set(request, { payload, firstUseUntil, issuer });
-    return { principal, revoked: hadKey && this.#access.configured(principal) === undefined };
+    return { principal, revoked: hadKey && !this.#access.hasKey(principal) };
   }
 
   /**
