@@ -1,5 +1,6 @@
 /** Builds the parts of a gateway and connects them. Main thread. */
 import { AccessControl } from '../jobs/policy/access-control.js';
+import { createAdmin } from './admin-parts.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { AuditLog } from '../services/audit/log.js';
@@ -269,14 +270,14 @@ export function createParts(checked) {
     [admission, all.workflows, all.crawls].reduce((sum, { keyBytes }) => sum + keyBytes, 0),
   );
   subscribe(all);
-  return all;
+  return { ...all, admin: createAdmin({ ...all, cluster }) };
 }
 
 /**
  * Subscribes webhooks, billing, turns, metrics and the log to the ends of jobs and operations. Order
  * matters: webhooks are stored before the job counts as settled, and credit and turns are settled before the
  * end of a job is logged.
- * @param {Omit<GatewayParts, never>} parts
+ * @param {Omit<GatewayParts, 'admin'>} parts
  */
 function subscribe({ lifecycle, cache, admission, operations, billing, turns, metrics, ...rest }) {
   const { webhooks } = rest;

@@ -50,6 +50,10 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     webhooks: { webhooks: parts.webhooks },
     audit: { audit: parts.audit },
     keys: { keys: parts.keys },
+    admin: {
+      ...{ ...parts.admin, directory, operations, workflows, conversations },
+      options,
+    },
     isShared: parts.deployed !== undefined,
     health: {
       ready: () => !parts.gate.draining,

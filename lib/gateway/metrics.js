@@ -10,7 +10,7 @@ import {
 import { droppedLogLines } from '../internal/util/logger.js';
 import { promClient } from '../internal/util/packages.js';
 
-const { version: VERSION } = createRequire(import.meta.url)('../../package.json');
+export const { version: VERSION } = createRequire(import.meta.url)('../../package.json');
 
 const OVERHEAD_BUCKETS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,

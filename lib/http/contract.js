@@ -1,4 +1,5 @@
 /** Assembles all routes of the HTTP contract. */
+import { adminRoutes } from './routes/admin.js';
 import { auditRoutes } from './routes/audit.js';
 import { chatRoutes } from './faces/chat/routes.js';
 import { conversationRoutes } from './routes/conversations.js';
@@ -55,6 +56,7 @@ function withoutEffect(what, routes) {
  * @param {Parameters<typeof webhookRoutes>[0]} deps.webhooks
  * @param {Parameters<typeof auditRoutes>[0]} deps.audit
  * @param {Parameters<typeof keyRoutes>[0]} deps.keys
+ * @param {Parameters<typeof adminRoutes>[0]} deps.admin
  * @param {Parameters<typeof healthRoutes>[0]} deps.health
  * @param {boolean} deps.isShared whether the gateway is one of several processes, which share jobs alone
  * @returns {import('./router.js').Routes}
@@ -79,6 +81,7 @@ export function contractRoutes(deps) {
     ...embeddingRoutes(deps.embeddings),
     ...modelRoutes(deps.models),
     ...webhookRoutes(deps.webhooks),
+    ...adminRoutes(deps.admin),
     ...auditRoutes(deps.audit),
     ...keyRoutes(deps.keys),
     ...healthRoutes(deps.health),

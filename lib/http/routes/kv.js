@@ -6,7 +6,7 @@ import { isConditional, precondition, tagOf } from './kv-preconditions.js';
 import { contentTypeOf, isUtf8Charset, parseJson } from '../middleware/body.js';
 import { TTL_S_MAX } from '../../jobs/request.js';
 import { send, sendJson, sendNoContent, sendValues } from '../respond.js';
-import { streamChanges } from '../sse/kv-changes.js';
+import { streamIterated } from '../sse/iterated-events.js';
 import { turnAway } from './streams.js';
 
 /** @typedef {import('../router.js').Context} Context */
@@ -277,7 +277,7 @@ export function kvRoutes({ kv, memory, valueBytesMax, open, options }) {
       }
     };
     const { heartbeatMs, stallMs, reconnectMs } = options;
-    await streamChanges(res, { changes, heartbeatMs, stallMs, reconnectMs });
+    await streamIterated(res, { events: changes, heartbeatMs, stallMs, reconnectMs });
   };
 
   /** @type {Handle} */

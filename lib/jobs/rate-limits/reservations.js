@@ -278,6 +278,22 @@ export class Reservations {
   }
 
   /**
+   * Remaining amounts of one budget; reserves nothing.
+   * @param {Budget} budget
+   * @returns {QuotaEntry[]}
+   */
+  peekBudget(budget) {
+    const key = keyOf(budget);
+    const asks = dimensions
+      .filter(([limit]) => budget.limits[limit] !== undefined)
+      .map(([, dimension]) => ({ dimension, key, cost: 0 }));
+    if (asks.length === 0) return [];
+    const lease = this.#quota.reserve(asks, { leaseMs: 1 });
+    lease.release();
+    return lease.entries;
+  }
+
+  /**
    * @param {Whose} whose
    * @param {Partial<Record<DimensionName, (limit: number, budget: Budget) => number>>} costs by
    *   limit; other limits are not consumed
