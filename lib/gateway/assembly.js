@@ -27,6 +27,8 @@ import { UiChats } from '../http/faces/ui/chats.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
+import { SharedParts } from '../jobs/shared-parts.js';
+import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Telemetry } from '../services/telemetry/service.js';
 import { Turns } from '../services/conversations/turns.js';
@@ -78,7 +80,16 @@ function createJobs(options) {
   memory.gauge('logs', () => hub.logBytes);
   const nowMs = monotonicClock(clock);
   const shared = redis?.cluster.sharedJobs;
-  const lifecycle = new JobLifecycle({ options, nowMs, hub, store, memory, shared });
+  const sharedParts = shared && new SharedParts({ log: options.logger });
+  const lifecycle = new JobLifecycle({
+    options,
+    nowMs,
+    hub,
+    store,
+    memory,
+    shared,
+    parts: sharedParts,
+  });
   store?.restore({
     hub,
     jobs: lifecycle.jobs,
@@ -95,7 +106,7 @@ function createJobs(options) {
   const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
   const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
   telemetry.subscribe(lifecycle, cache);
-  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry };
+  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry, sharedParts };
 }
 
 /**
@@ -157,6 +168,9 @@ export function createParts(checked) {
   const clocks = { unixMs, nowMs: monotonicClock(clock) };
   const streamUrls = new StreamUrls(access, clocks, sharedSecret);
   const reservations = new Reservations({ access, options });
+  const sharedReservations =
+    cluster && new SharedReservations({ access, quota: cluster.sharedLeases });
+  if (sharedReservations !== undefined) jobs.sharedParts?.add(sharedReservations);
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
     durable: options.data !== undefined,
@@ -164,7 +178,7 @@ export function createParts(checked) {
     stats: () => ({
       ...loadOf(pipeline),
       cached: cache.stats,
-      leases: reservations.open,
+      leases: openLeases({ reservations, sharedReservations, lifecycle }),
       held: billing.jobs.open,
       durableStreams: durable.size,
       retriesRefused: lifecycle.retryBudgets.refused,
@@ -197,6 +211,7 @@ export function createParts(checked) {
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
     turns: deployed === undefined ? turns : NO_TURNS,
     ...{ billing: billing.jobs, memory, hasPrincipals, directory, shared: cluster?.sharedJobs },
+    parts: jobs.sharedParts,
   });
   const operations = new Operations({
     ...{ hub, nowMs, retentionMs: options.retentionMs },
@@ -223,7 +238,8 @@ export function createParts(checked) {
     },
   });
   const embeddings = new Embeddings({
-    ...{ options, reservations, billing, memory },
+    ...{ options, billing, memory },
+    reservations: sharedReservations ?? reservations,
     onCall: () => telemetry.calls.observeEmbeddings(),
     ready: () => !gate.draining,
   });
@@ -253,7 +269,18 @@ export function createParts(checked) {
     onClosed: () => metrics.openStreams.dec(),
   });
   const all = {
-    ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
+    ...{
+      options,
+      access,
+      streamUrls,
+      ...jobs,
+      reservations,
+      sharedReservations,
+      metrics,
+      ledger,
+      billing,
+      turns,
+    },
     ...{ conversations, admission, operations, logs, gate, directory },
     deployment: deployed?.deployment,
     faces: deployed?.faces ?? {
@@ -271,6 +298,16 @@ export function createParts(checked) {
   );
   subscribe(all);
   return { ...all, admin: createAdmin({ ...all, cluster }) };
+}
+
+/**
+ * @param {Pick<GatewayParts, 'reservations' | 'sharedReservations' | 'lifecycle'>} parts
+ * @returns {number} reservations that are not settled; of a deployment, those of this process
+ */
+function openLeases({ reservations, sharedReservations, lifecycle }) {
+  if (sharedReservations === undefined) return reservations.open;
+  const active = lifecycle.jobs.active().filter(({ reservation }) => reservation !== undefined);
+  return reservations.open + sharedReservations.open + active.length;
 }
 
 /**

@@ -339,6 +339,7 @@ export class Gateway extends EventEmitter {
       if (this.#parts.options.redis !== undefined) checkShared(access);
       this.#parts.access.reload(access);
       this.#parts.reservations.reload();
+      this.#parts.sharedReservations?.reload();
     } catch (error) {
       trail.end({ code: 'invalid_value' });
       throw error;
