@@ -1,6 +1,6 @@
 import { LimitTable, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
-import { asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
+import { NOTHING, asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
 import { refusalOf } from './refusals.js';
 
 /** @typedef {import('../policy/access-control.js').Budget} Budget */
@@ -233,9 +233,7 @@ export class Reservations {
    * @returns {QuotaEntry[]}
    */
   peek(whose) {
-    const none = () => 0;
-    const costs = { requests: none, tokens: none, concurrent_jobs: none };
-    const lease = this.#reserve(whose, costs, 1)?.lease;
+    const lease = this.#reserve(whose, NOTHING, 1)?.lease;
     lease?.release();
     return lease?.entries ?? [];
   }
@@ -243,13 +241,13 @@ export class Reservations {
   /**
    * Remaining amounts of one budget; reserves nothing.
    * @param {Budget} budget
-   * @returns {QuotaEntry[]}
+   * @returns {Promise<QuotaEntry[]>}
    */
-  peekBudget(budget) {
-    const key = keyOf(budget);
-    const asks = dimensions
-      .filter(([limit]) => budget.limits[limit] !== undefined)
-      .map(([, dimension]) => ({ dimension, key, cost: 0 }));
+  async peekBudget(budget) {
+    const asks = asksOf([budget], NOTHING).map(({ dimension, cost }) => ({
+      ...{ dimension, cost },
+      key: keyOf(budget),
+    }));
     if (asks.length === 0) return [];
     const lease = this.#quota.reserve(asks, { leaseMs: 1 });
     lease.release();
