@@ -25,7 +25,8 @@ export async function streamIterated(res, { events, heartbeatMs, stallMs, reconn
     res.end();
   } catch (/** @type {any} */ error) {
     if (writer.gone.aborted) return;
-    if (error?.code === 'ERR_WATCH_OVERFLOW') res.write('event: gap\ndata: {}\n\n');
+    if (error?.code !== 'ERR_WATCH_OVERFLOW') throw error;
+    res.write('event: gap\ndata: {}\n\n');
     res.end();
   } finally {
     writer.stop();
