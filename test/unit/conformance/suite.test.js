@@ -124,8 +124,8 @@ test('a server that accepts connections and never answers breaks each rule, and 
   const note = (error) => unhandled.push(error);
   process.on('unhandledRejection', note);
   const upstream = await startFixtureUpstream();
-  const url = `http://127.0.0.1:${server.address().port}`;
-  const report = await runConformance({ url, upstream, adapter: 'chat', timeoutMs: 20 });
+  const address = `http://127.0.0.1:${server.address().port}`;
+  const report = await runConformance({ url: address, upstream, adapter: 'chat', timeoutMs: 20 });
   for (const socket of sockets) socket.destroy();
   server.close();
   await upstream.close();
