@@ -19,11 +19,12 @@ void HubBridge::attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool 
   hub.attach(subscriber, mode, fan_in, cursors, now, make_face(std::move(face)), at_once);
 }
 
-void HubBridge::attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, Nanos now) {
+void HubBridge::attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, std::string head,
+                              Nanos now) {
   if (reactor_ == nullptr || !hub.has_subscriber(subscriber)) return;  // already ended
   auto socket = std::make_unique<SocketEgress>(reactor_->loop(), std::move(fd), subscriber, *this,
                                                silence_max_);
-  if (sole) socket->take_over();
+  if (sole) socket->take_over(std::move(head));
   sockets_.insert_or_assign(subscriber, std::move(socket));
   hub.acknowledge(subscriber, now);
 }
