@@ -3,11 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { BEATS_PER_LEASE, Members } from './members.js';
 import { RedisClient } from './redis-client.js';
+import { RedisClock } from './redis-clock.js';
+import { ScriptCalls } from './script-calls.js';
 import { SharedJobs } from './shared-jobs.js';
+import { SharedLeases } from './shared-leases.js';
 import { fieldsOf } from './scripts.js';
 
 /** The schema of the keys in Redis. */
-const SCHEMA = 1;
+export const SCHEMA = 1;
 /** Wait before the first contact is tried again. */
 const JOIN_AGAIN_MS = 250;
 
@@ -16,7 +19,7 @@ const JOIN_AGAIN_MS = 250;
 /**
  * The native link as a cluster uses it.
  * @typedef {Pick<import('../streams/redis-link.js').RedisLink,
- *   'on' | 'subscribe' | 'unsubscribe' | 'rename'>} Link
+ *   'on' | 'subscribe' | 'unsubscribe' | 'rename' | 'relocate'>} Link
  */
 
 /**
@@ -56,8 +59,7 @@ export class Cluster extends EventEmitter {
   /** Of the data in Redis; another one: they were lost. */
   #epoch = '';
   #secret = '';
-  /** Redis's clock in microseconds, at the given time of this process's. */
-  #clock = { us: 0, atMs: 0 };
+  #clock;
   #lastAnswerMs = -Infinity;
   /** @type {NodeJS.Timeout | undefined} */
   #judging;
@@ -76,8 +78,11 @@ export class Cluster extends EventEmitter {
     this.#options = redis;
     this.#nowMs = nowMs;
     this.#log = log;
-    const { address, commandTimeoutMs, leaseMs } = redis;
-    this.redis = new RedisClient({ address, prefix: this.prefix, commandTimeoutMs });
+    const { address, tls, commandTimeoutMs, waitReplicas, leaseMs } = redis;
+    this.#clock = new RedisClock({ commandTimeoutMs, nowMs });
+    this.redis = new RedisClient({
+      ...{ address, tls, prefix: this.prefix, commandTimeoutMs, waitReplicas },
+    });
     this.members = new Members({ leaseMs });
     this.sharedJobs = new SharedJobs({
       redis: this.redis,
@@ -88,12 +93,30 @@ export class Cluster extends EventEmitter {
       onLate: () => this.syncClock(),
       log,
     });
+    /** Calls of the scripts of building blocks. */
+    this.calls = new ScriptCalls({
+      send: (...call) => this.redis.run(...call),
+      runId: () => this.redis.runId,
+      unixMs: () => this.redisNowMs(),
+      deadlineUs: () => this.deadlineUs(),
+      syncClock: () => this.syncClock(),
+    });
+    this.sharedLeases = new SharedLeases({
+      ...{ redis: this.redis, calls: this.calls, clock: this.#clock, log },
+      process: () => this.#name,
+      onBuried: () => this.#joinAgain(),
+    });
     this.redis.on('ready', () => {
       if (!this.#isMember) void this.#join();
     });
     this.redis.once('evicts', (policy) => {
       const message = 'Redis may remove jobs to make room: set maxmemory-policy noeviction';
       log.warn({ redis: address.shown, maxmemory_policy: policy }, message);
+    });
+    this.redis.on('replicas', (has) => {
+      const fields = { redis: address.shown, wait_replicas: waitReplicas };
+      if (has) log.info(fields, 'replicas answer in time again');
+      else log.warn(fields, 'too few replicas answer in time; what has to be on them gets 503');
     });
     this.redis.on('state', (state, detail) => this.#onState(state, detail));
   }
@@ -135,14 +158,12 @@ export class Cluster extends EventEmitter {
 
   /** @returns {number} Redis's Unix time in milliseconds; 0 before the first contact */
   redisNowMs() {
-    const { us, atMs } = this.#clock;
-    return us === 0 ? 0 : us / 1000 + this.#nowMs() - atMs;
+    return this.#clock.unixMs();
   }
 
   /** @returns {string} until when Redis may run a script that is sent now, in its own microseconds */
   deadlineUs() {
-    const nowMs = this.redisNowMs();
-    return nowMs === 0 ? '' : String(Math.ceil((nowMs + this.#options.commandTimeoutMs) * 1000));
+    return this.#clock.deadlineUs();
   }
 
   /** Reads Redis's clock anew: it was set, if it has refused a script that was not late. */
@@ -161,6 +182,9 @@ export class Cluster extends EventEmitter {
     link.on('message', (channel, payload) => this.#onMessage(channel, payload));
     link.subscribe(`${this.prefix}p:${this.#name}`);
     link.subscribe(`${this.prefix}all`);
+    const { locator } = this.redis.route;
+    locator.on('moved', () => link.relocate());
+    link.on('state', (_state, detail) => locator.follow(detail));
   }
 
   /**
@@ -263,7 +287,7 @@ export class Cluster extends EventEmitter {
    * @param {number} atMs of this process's, not later than `us` was read
    */
   #observeClock(us, atMs) {
-    this.#clock = { us, atMs };
+    this.#clock.observe(us, atMs);
     this.#lastAnswerMs = this.#nowMs();
   }
 
@@ -343,6 +367,7 @@ export class Cluster extends EventEmitter {
     clearTimeout(this.#joining);
     this.#hasLeft = true;
     this.sharedJobs.close();
+    this.sharedLeases.close();
     this.redis.close();
   }
 }

@@ -1,6 +1,8 @@
 /**
- * The Lua scripts that Redis runs for a deployment: one file each in `scripts/`, which says its keys,
- * arguments and answers, after the functions of `common.lua`. Read once, when a cluster is opened.
+ * The Lua scripts that Redis runs for a deployment, by subject in the folders of `scripts/`: one file each,
+ * which says its keys, arguments and answers. Before each stand the functions of `common.lua` and those of
+ * the fragments that it names: `-- needs quota, ledger` in its first line. A fragment, a file of
+ * `scripts/fragments/`, has functions alone, and may need others. Read once, when a cluster is opened.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -9,22 +11,61 @@ import { lazy } from '../internal/util/packages.js';
 /** @typedef {{source: string, sha: string}} Script `sha`: SHA-1 of the source, for EVALSHA */
 
 const FOLDER = new URL('./scripts/', import.meta.url);
-const COMMON = 'common.lua';
+const FRAGMENTS = 'fragments';
+/** Scripts of this folder go by their own name; those of others by `folder/name`. */
+const JOBS = 'jobs';
+const SUFFIX = '.lua';
+const NEEDS = /^-- needs (.+)\n/;
 
-/** @param {string} name of a file */
-const read = (name) => readFileSync(new URL(name, FOLDER), 'utf8');
+/** @param {string} path of a file, without its suffix */
+const read = (path) => readFileSync(new URL(path + SUFFIX, FOLDER), 'utf8');
+
+/**
+ * Adds a fragment, after those that it needs.
+ * @param {Map<string, string>} to by name, in their order
+ * @param {string} source of a script or a fragment
+ */
+function addFragments(to, source) {
+  const names = NEEDS.exec(source)?.[1].split(', ') ?? [];
+  for (const name of names) {
+    if (to.has(name)) continue;
+    const fragment = read(`${FRAGMENTS}/${name}`);
+    addFragments(to, fragment);
+    to.set(name, fragment);
+  }
+}
+
+/**
+ * @param {string} common
+ * @param {string} path of a script
+ * @returns {Script}
+ */
+function assemble(common, path) {
+  const script = read(path);
+  /** @type {Map<string, string>} */
+  const fragments = new Map();
+  addFragments(fragments, script);
+  const source = [common, ...fragments.values(), script].join('\n');
+  return { source, sha: createHash('sha1').update(source).digest('hex') };
+}
 
 /** @type {() => Readonly<Record<string, Script>>} by name */
 export const scripts = lazy(() => {
-  const common = read(COMMON);
-  const names = readdirSync(FOLDER).filter((name) => name.endsWith('.lua') && name !== COMMON);
+  const common = read('common');
+  const folders = readdirSync(FOLDER, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== FRAGMENTS)
+    .map(({ name }) => name);
   return Object.freeze(
     Object.fromEntries(
-      names.map((name) => {
-        const source = `${common}\n${read(name)}`;
-        const sha = createHash('sha1').update(source).digest('hex');
-        return [name.slice(0, -'.lua'.length), { source, sha }];
-      }),
+      folders.flatMap((folder) =>
+        readdirSync(new URL(`${folder}/`, FOLDER))
+          .filter((file) => file.endsWith(SUFFIX))
+          .map((file) => {
+            const name = file.slice(0, -SUFFIX.length);
+            const path = `${folder}/${name}`;
+            return [folder === JOBS ? name : path, assemble(common, path)];
+          }),
+      ),
     ),
   );
 });

@@ -1,7 +1,9 @@
 /** Builds the parts of a gateway and connects them. Main thread. */
 import { AccessControl } from '../jobs/policy/access-control.js';
+import { createAdmin } from './admin-parts.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
+import { AuditLog } from '../services/audit/log.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { NO_TURNS, createDeployment, openRedis } from './cluster-parts.js';
@@ -12,6 +14,9 @@ import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
+import { ConfigFile } from '../services/keys/config-file.js';
+import { Keys } from '../services/keys/service.js';
+import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
@@ -22,6 +27,8 @@ import { UiChats } from '../http/faces/ui/chats.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
+import { SharedParts } from '../jobs/shared-parts.js';
+import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Telemetry } from '../services/telemetry/service.js';
 import { Turns } from '../services/conversations/turns.js';
@@ -73,7 +80,16 @@ function createJobs(options) {
   memory.gauge('logs', () => hub.logBytes);
   const nowMs = monotonicClock(clock);
   const shared = redis?.cluster.sharedJobs;
-  const lifecycle = new JobLifecycle({ options, nowMs, hub, store, memory, shared });
+  const sharedParts = shared && new SharedParts({ log: options.logger });
+  const lifecycle = new JobLifecycle({
+    options,
+    nowMs,
+    hub,
+    store,
+    memory,
+    shared,
+    parts: sharedParts,
+  });
   store?.restore({
     hub,
     jobs: lifecycle.jobs,
@@ -90,7 +106,7 @@ function createJobs(options) {
   const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
   const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
   telemetry.subscribe(lifecycle, cache);
-  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry };
+  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry, sharedParts };
 }
 
 /**
@@ -152,6 +168,9 @@ export function createParts(checked) {
   const clocks = { unixMs, nowMs: monotonicClock(clock) };
   const streamUrls = new StreamUrls(access, clocks, sharedSecret);
   const reservations = new Reservations({ access, options });
+  const sharedReservations =
+    cluster && new SharedReservations({ access, quota: cluster.sharedLeases });
+  if (sharedReservations !== undefined) jobs.sharedParts?.add(sharedReservations);
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
     durable: options.data !== undefined,
@@ -159,7 +178,7 @@ export function createParts(checked) {
     stats: () => ({
       ...loadOf(pipeline),
       cached: cache.stats,
-      leases: reservations.open,
+      leases: openLeases({ reservations, sharedReservations, lifecycle }),
       held: billing.jobs.open,
       durableStreams: durable.size,
       retriesRefused: lifecycle.retryBudgets.refused,
@@ -173,6 +192,10 @@ export function createParts(checked) {
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
   memory.gauge('watches', () => namespaces.watchBytes);
+  // Without a data file the entries would be in memory twice.
+  const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
+  const audit = new AuditLog({ ...options.audit, unixMs, journal, metrics });
+  memory.gauge('audit', () => audit.bytes);
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
@@ -188,6 +211,7 @@ export function createParts(checked) {
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
     turns: deployed === undefined ? turns : NO_TURNS,
     ...{ billing: billing.jobs, memory, hasPrincipals, directory, shared: cluster?.sharedJobs },
+    parts: jobs.sharedParts,
   });
   const operations = new Operations({
     ...{ hub, nowMs, retentionMs: options.retentionMs },
@@ -203,15 +227,38 @@ export function createParts(checked) {
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
+  const keys = new Keys({
+    access,
+    store: options.configFile === undefined ? undefined : new ConfigFile(options.configFile),
+    isShared: deployed !== undefined,
+    hasHook: options.authenticate !== undefined,
+    apply(config) {
+      access.reload(config);
+      reservations.reload();
+    },
+  });
   const embeddings = new Embeddings({
-    ...{ options, reservations, billing, memory },
+    ...{ options, billing, memory },
+    reservations: sharedReservations ?? reservations,
     onCall: () => telemetry.calls.observeEmbeddings(),
     ready: () => !gate.draining,
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
-    ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store, webhooks },
+    ...{
+      hub,
+      lifecycle,
+      cache,
+      admission,
+      turns,
+      operations,
+      billing,
+      ledger,
+      store,
+      webhooks,
+      audit,
+    },
     partitions: [kv.partition, partition],
     durable,
   });
@@ -222,13 +269,24 @@ export function createParts(checked) {
     onClosed: () => metrics.openStreams.dec(),
   });
   const all = {
-    ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
+    ...{
+      options,
+      access,
+      streamUrls,
+      ...jobs,
+      reservations,
+      sharedReservations,
+      metrics,
+      ledger,
+      billing,
+      turns,
+    },
     ...{ conversations, admission, operations, logs, gate, directory },
     deployment: deployed?.deployment,
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
-    ...{ kv, durable, unixMs, erasure, embeddings, webhooks },
+    ...{ kv, durable, unixMs, erasure, embeddings, webhooks, audit, keys },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
@@ -239,14 +297,24 @@ export function createParts(checked) {
     [admission, all.workflows, all.crawls].reduce((sum, { keyBytes }) => sum + keyBytes, 0),
   );
   subscribe(all);
-  return all;
+  return { ...all, admin: createAdmin({ ...all, cluster }) };
+}
+
+/**
+ * @param {Pick<GatewayParts, 'reservations' | 'sharedReservations' | 'lifecycle'>} parts
+ * @returns {number} reservations that are not settled; of a deployment, those of this process
+ */
+function openLeases({ reservations, sharedReservations, lifecycle }) {
+  if (sharedReservations === undefined) return reservations.open;
+  const active = lifecycle.jobs.active().filter(({ reservation }) => reservation !== undefined);
+  return reservations.open + sharedReservations.open + active.length;
 }
 
 /**
  * Subscribes webhooks, billing, turns, metrics and the log to the ends of jobs and operations. Order
  * matters: webhooks are stored before the job counts as settled, and credit and turns are settled before the
  * end of a job is logged.
- * @param {Omit<GatewayParts, never>} parts
+ * @param {Omit<GatewayParts, 'admin'>} parts
  */
 function subscribe({ lifecycle, cache, admission, operations, billing, turns, metrics, ...rest }) {
   const { webhooks } = rest;

@@ -20,8 +20,9 @@ import { randomId } from '../internal/util/random-id.js';
  * A job's reservation of its limits: see Reservations.
  * @typedef {object} ReservationHold
  * @property {import('../primitives/limiters/quota-lease.js').QuotaEntry[]} entries
- * @property {(tokens: number) => void} settle at actual use
- * @property {() => void} release gives everything back
+ * @property {(tokens: number) => void | Promise<void>} settle at actual use. A promise resolves once that is
+ *   known to other processes, or Redis has not answered
+ * @property {() => void | Promise<void>} release gives everything back
  */
 
 /**
@@ -119,6 +120,8 @@ export class JobRecord {
     this.following = undefined;
     /** Its share of the limits; undefined: no limit applies. @type {ReservationHold | undefined} */
     this.reservation = undefined;
+    /** With Redis, what its parts were asked for, as JSON; undefined: nothing. @type {string | undefined} */
+    this.asked = undefined;
     /** The idempotency key of its submission. @type {KeyOfJob | undefined} */
     this.usedKey = undefined;
     /**
@@ -169,10 +172,17 @@ export class JobRecord {
    * nothing; the tokens of a shared answer count for the answer.
    */
   settleReservation() {
-    const { prompt_tokens: prompt = 0, completion_tokens: completion = 0 } =
-      this.final?.usage ?? {};
-    const used = this.attempts === 0 || this.answer !== undefined ? 0 : prompt + completion;
-    this.reservation?.settle(used);
+    this.reservation?.settle(this.tokensUsed(this.final?.usage));
+  }
+
+  /**
+   * @param {{prompt_tokens?: number, completion_tokens?: number}} [usage] at its end
+   * @returns {number} tokens that count against its own limits
+   */
+  tokensUsed({ prompt_tokens: prompt = 0, completion_tokens: completion = 0 } = {}) {
+    // A job that was taken over may have tokens though its dispatch was not recorded.
+    const reachedModel = this.attempts > 0 || completion > 0;
+    return reachedModel && this.answer === undefined ? prompt + completion : 0;
   }
 
   /** Whether the job has its terminal event. */

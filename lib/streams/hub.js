@@ -24,12 +24,15 @@ import { parseExact } from '../internal/util/exact-json.js';
  *
  * `abandoned`: the grace of a job with `onDisconnect: 'report'` has passed without a reader here.
  *
+ * `ending`, with Redis: a job with `settles` has ended, and `settle` is to be called; before `ended`. `state`
+ * is as for `ended`, with the answer's parts for `settles: 'answer'`.
+ *
  * With Redis: `fenced`, the job belongs to another process; it is forgotten here, its readers were cut off,
  * and `told` says whether its ending had been published before. Also where `adopt` fails. `dataLoss`: Redis
  * has lost a job of this process; its log is written anew once the job is there again. `replicaMissing`:
  * Redis has no such job, or has lost its log. `replicaBroken`: the log cannot be read. The replica of the
  * last two was purged.
- * @typedef {{begun: [handle: number], ended: [handle: number, state: JobState],
+ * @typedef {{begun: [handle: number], ending: [handle: number, state: JobState], ended: [handle: number, state: JobState],
  *   purged: [handle: number], abandoned: [handle: number], fenced: [handle: number, told: boolean],
  *   readers: [handle: number, present: boolean], dataLoss: [handle: number], replicaMissing: [handle: number],
  *   replicaBroken: [handle: number, problem: string]}} HubEventMap
@@ -152,6 +155,11 @@ export class JobHub {
   /** Bytes that the logs of all jobs hold; logs that several jobs share count once. */
   get logBytes() {
     return this.#native.logBytes();
+  }
+
+  /** Entries that providers have appended to the logs of all jobs, over all time. */
+  get entriesAppended() {
+    return this.#native.entriesAppended();
   }
 
   /** Open subscribers; a fan-in over several shards counts once for each job. */
@@ -381,6 +389,17 @@ export class JobHub {
   }
 
   /**
+   * What the ended job of an `ending` event settles. It is written to Redis with the ending, once; a further
+   * call does nothing.
+   * @param {number} handle
+   * @param {string} settlement JSON, as `finish.lua` reads it
+   */
+  settle(handle, settlement) {
+    this.#native.settle(handle, settlement);
+    this.#reactor.settle();
+  }
+
+  /**
    * Makes a new job a follower: its log receives all tokens of the source's current attempt, then its
    * further events and its ending. A follower has no producer; its own ending does not affect the
    * source.
@@ -466,6 +485,16 @@ export class JobHub {
   }
 
   /**
+   * The readers of a job: of each subscriber the entries that it has not consumed yet, and whether some are
+   * on their way to it; of a request that waits for the whole answer `lag` is null.
+   * @param {number} handle
+   * @returns {Promise<{lag: number | null, busy?: boolean}[] | null>} null for an unknown or purged job
+   */
+  readers(handle) {
+    return this.#ask(handle, (request) => this.#native.readers(handle, request));
+  }
+
+  /**
    * The whole answer of a job as its log is now, in the protocol of a face that makes such answers.
    * @param {number} handle
    * @param {import('./types.js').FaceOptions} face
@@ -505,12 +534,14 @@ export class JobHub {
    * events form one sequence, without loss or duplicates.
    * @param {import('./types.js').Member[]} members
    * @param {import('./types.js').SubscriberHandler} handler with `onFrames` for several shards
-   * @param {{fanIn?: boolean, face?: import('./types.js').FaceOptions}} [options] `fanIn`: ids are
-   *   cursors over the set; `face`: the protocol of the frames, default: Sluice's own. With a face
-   *   the members are the choices of one answer, on one shard, and are read from their beginning
+   * @param {{fanIn?: boolean, face?: import('./types.js').FaceOptions, observes?: boolean}} [options]
+   *   `fanIn`: ids are cursors over the set; `face`: the protocol of the frames, default: Sluice's own.
+   *   With a face the members are the choices of one answer, on one shard, and are read from their
+   *   beginning. `observes`: of one job, with `onEvents`: holds no provider back, and does not keep the
+   *   job from being cancelled
    * @returns {StreamSubscriber}
    */
-  openStream(members, handler, { fanIn = false, face } = {}) {
+  openStream(members, handler, { fanIn = false, face, observes = false } = {}) {
     this.#entries.send();
     const handles = members.map(({ handle }) => handle);
     if (!this.#shards.shared(handles)) {
@@ -518,8 +549,8 @@ export class JobHub {
       return new FanIn(this, members, handler, this.#fanInOptions);
     }
     const id = this.#shards.number(this.#shards.of(handles[0]));
-    this.#readers?.subscribed(id, handles);
-    return this.#subscriptions.open(id, members, handler, fanIn, face);
+    if (!observes) this.#readers?.subscribed(id, handles);
+    return this.#subscriptions.open(id, members, handler, { fanIn, face, observes });
   }
 
   /** Drops all jobs; subscribers end as `closed`, waiting producers and requests are released. */
@@ -552,6 +583,9 @@ export class JobHub {
         break;
       case EventKind.JOB_BEGUN:
         this.events.emit('begun', a);
+        break;
+      case EventKind.JOB_ENDING:
+        this.events.emit('ending', a, JSON.parse(b));
         break;
       case EventKind.JOB_ENDED:
         this.#dropFlow(a);

@@ -13,6 +13,8 @@
  *   reason `length`. Default false
  * @property {boolean} [announce] the hub emits `begun` at its first entry; default false
  * @property {number} [record] its number in the store; default 0: not recorded
+ * @property {'state' | 'answer'} [settles] with Redis: the hub emits `ending`, with the state alone or with
+ *   the answer as well, and writes the ending once `settle` was called. Default: it does not wait
  */
 
 /**
@@ -28,6 +30,8 @@ const CANCEL = 1;
 const REPORT = 2;
 const WHOLE = 4;
 const ANNOUNCE = 8;
+const SETTLES = 16;
+const SETTLES_ANSWER = 32;
 const ON_DISCONNECT = { continue: 0, cancel: CANCEL, report: CANCEL | REPORT };
 
 /**
@@ -40,7 +44,9 @@ export function nativeOptions(options) {
   const flags =
     ON_DISCONNECT[options.onDisconnect] |
     (options.whole === true ? WHOLE : 0) |
-    (options.announce === true ? ANNOUNCE : 0);
+    (options.announce === true ? ANNOUNCE : 0) |
+    (options.settles === undefined ? 0 : SETTLES) |
+    (options.settles === 'answer' ? SETTLES_ANSWER : 0);
   return [
     jobId,
     kind,

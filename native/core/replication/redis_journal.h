@@ -32,7 +32,8 @@ class RedisJournalOwner {
 };
 
 /// Writes the changes of jobs to their logs in Redis (entry_format.h), and publishes the entries
-/// that were taken. An ending is written by the script `finish`, which compares owner and last id.
+/// that were taken. An ending is written by the script `finish`, which compares owner and last id,
+/// and applies the job's settlement with it.
 ///
 /// - A log gets one entry at a time, so that an entry never follows one that was refused.
 /// - After a reconnection, a lost answer or an error a job's owner and last id are looked up before
@@ -43,6 +44,8 @@ class RedisJournalOwner {
 ///   ending follows what it has written, with the ids that are skipped for that.
 /// - A log that is gone while the job is there is written anew. A job that is gone is reported, and
 ///   looked up until it is back.
+///
+/// Where the port waits for replicas, an ending counts as written when they have it.
 ///
 /// It never drops a change: a batch that fails is given again by the hub, which keeps the log.
 ///

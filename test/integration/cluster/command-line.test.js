@@ -18,8 +18,8 @@ async function refused(args, variables = {}) {
 
 test.each([
   [['--redis', 'http://user:secret@h'], '--redis takes redis://[user[:password]@]host[:port][/db]'],
-  [['--redis', 'rediss://user:secret@h'], 'rediss:// is not supported'],
-  [['--redis', 'redis-sentinel://h/n'], 'redis-sentinel:// is not supported'],
+  [['--redis', 'rediss://user:secret@h/db'], 'the db is a number'],
+  [['--redis', 'redis-sentinel://user:secret@h'], 'redis-sentinel://[user:password@]host[:port]'],
   [['--redis', 'redis://user:secret@h/db'], 'the db is a number'],
   [['--redis', ''], '--redis takes a non-empty string'],
   [['--redis', URL, '--data', 'f.db'], 'give --redis or --data, not both'],
@@ -43,7 +43,10 @@ test('the URL comes from the environment too, which its error names', async () =
 });
 
 test('members of the file that would count per process are named', async () => {
-  const path = await file('limits.json', JSON.stringify({ limits: { concurrent_jobs: 1 } }));
+  const path = await file(
+    'accounts.json',
+    JSON.stringify({ accounts: { a: { overdraft: true } } }),
+  );
   const stderr = await refused(['--redis', URL, '--config', path]);
-  expect(stderr).toContain(`${path}: /limits may not be set with redis`);
+  expect(stderr).toContain(`${path}: /accounts may not be set with redis`);
 });

@@ -44,6 +44,8 @@ constexpr std::uint64_t kCancel = 1;
 constexpr std::uint64_t kReport = 2;
 constexpr std::uint64_t kWhole = 4;
 constexpr std::uint64_t kAnnounce = 8;
+constexpr std::uint64_t kSettles = 16;
+constexpr std::uint64_t kSettlesAnswer = 32;
 
 UpstreamEnd::Kind end_kind_from(std::string_view name) {
   if (name == "whole") return UpstreamEnd::Kind::kWhole;
@@ -75,6 +77,8 @@ JobOptions FromJs<JobOptions>::read(napi_env env, napi_value value) {
   options.report_abandoned = (flags & kReport) != 0;
   options.whole = (flags & kWhole) != 0;
   options.announce = (flags & kAnnounce) != 0;
+  options.settles = (flags & kSettles) != 0;
+  options.settles_answer = (flags & kSettlesAnswer) != 0;
   options.disconnect_grace = given.get<Nanos>(3);
   options.wall_time_max = given.get<Nanos>(4);
   options.prompt_tokens = given.get<std::uint64_t>(5);
@@ -143,7 +147,9 @@ JobHub::Cursor FromJs<JobHub::Cursor>::read(napi_env env, napi_value value) {
 }
 
 Subscriber::Mode FromJs<Subscriber::Mode>::read(napi_env env, napi_value value) {
-  return text_from(env, value) == "events" ? Subscriber::Mode::kEvents : Subscriber::Mode::kFrames;
+  const std::string mode = text_from(env, value);
+  if (mode == "observe") return Subscriber::Mode::kObserve;
+  return mode == "events" ? Subscriber::Mode::kEvents : Subscriber::Mode::kFrames;
 }
 
 UpstreamRequest FromJs<UpstreamRequest>::read(napi_env env, napi_value value) {

@@ -98,6 +98,10 @@ void HubBridge::whole_answer(JobHandle job, FaceOptions face, std::uint64_t requ
   ask({job, true, false, request, make_face(std::move(face))}, now);
 }
 
+void HubBridge::readers(JobHandle job, std::uint64_t request) {
+  reply(request, hub.readers(job));
+}
+
 void HubBridge::ask(StateRequest request, Nanos now) {
   if (replicas_ && hub.is_open_replica(request.job)) {
     const std::uint64_t number = request.request;
@@ -196,6 +200,10 @@ void HubBridge::on_ended(JobHandle job, std::string state) {
 
 void HubBridge::on_sealed(JobHandle job) {
   if (relays_) relays_->job_ended(job);
+}
+
+void HubBridge::on_ending(JobHandle job, std::string state) {
+  push(EventKind::kJobEnding, job, std::move(state));
 }
 
 void HubBridge::on_purged(JobHandle job) {

@@ -62,6 +62,7 @@ class FakeRedis {
     if (command[0] == "PEXPIRE") return integer_reply(streams.contains(command[1]) ? 1 : 0);
     if (command[0] == "PUBLISH") return publish(command[1], command[2]);
     if (command[0] == "EVALSHA") return finish(command);
+    if (command[0] == "WAIT") return integer_reply(replicas);
     ADD_FAILURE() << "unknown command " << command[0];
     return error_reply("ERR unknown command");
   }
@@ -80,8 +81,10 @@ class FakeRedis {
   std::map<std::string, std::map<std::string, std::string>> hashes;
   std::map<std::string, Stream> streams;
   std::vector<redis::Command> commands;
-  std::string error;  // the reply to every command, unless empty
+  std::vector<std::string> settlements;  // of the endings that were taken
+  std::string error;                     // the reply to every command, unless empty
   bool drops_messages = false;
+  std::int64_t replicas = 0;  // that have everything
   std::vector<FakePort*> ports;
 
  private:
@@ -165,6 +168,7 @@ class FakeRedis {
       return text_reply("FENCED");
     }
     stream.push_back({*parse_event_id(argument(5)), {"x", argument(6), "f", argument(7)}});
+    settlements.push_back(argument(12));
     if (argument(11) == "job") {
       hash["status"] = argument(8);
       hash["ended_ms"] = argument(9);
@@ -211,6 +215,7 @@ class FakePort final : public redis::Port {
   [[nodiscard]] bool connected() const override { return connected_; }
   [[nodiscard]] std::string_view prefix() const override { return "{t}:"; }
   [[nodiscard]] std::string_view process() const override { return process_; }
+  [[nodiscard]] std::uint32_t wait_replicas() const override { return replicas; }
 
   /// Executes the next pipeline, if there is one, and answers it.
   bool run_one() {
@@ -278,6 +283,7 @@ class FakePort final : public redis::Port {
     return channels_.contains(channel);
   }
 
+  std::uint32_t replicas = 0;  // to wait for
   bool is_frozen = false;
 
  private:
