@@ -169,7 +169,7 @@ void HubBridge::advance(Nanos now) {
     }
     for (StateRequest& asked : std::exchange(answerable_, {}))
       answer_or_wait(std::move(asked), now);
-  } while (has_work());
+  } while (has_work() || hub.has_turn());
 }
 
 void HubBridge::retire() {
@@ -236,7 +236,7 @@ void HubBridge::on_subscriber_whole(SubscriberHandle subscriber, std::string& fr
   push(EventKind::kSubscriberWhole, subscriber, std::move(frames));
 }
 
-void HubBridge::on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) {
+bool HubBridge::on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) {
   const auto socket = sockets_.find(subscriber);
   if (socket == sockets_.end()) {
     if (batch.events.empty()) {
@@ -244,18 +244,11 @@ void HubBridge::on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) 
     } else {
       push(EventKind::kSubscriberEvents, subscriber, std::move(batch.events));
     }
-    return;
+    return false;
   }
-  switch (socket->second->send(batch.frames, batch.last)) {
-    case SocketEgress::Sent::kAll:
-      taken_.push_back(subscriber);
-      break;
-    case SocketEgress::Sent::kPending:
-      break;
-    case SocketEgress::Sent::kGone:
-      gone_.push_back(subscriber);
-      break;
-  }
+  const SocketEgress::Sent sent = socket->second->send(batch.frames, batch.last);
+  if (sent == SocketEgress::Sent::kGone) gone_.push_back(subscriber);
+  return sent == SocketEgress::Sent::kAll;
 }
 
 void HubBridge::on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) {

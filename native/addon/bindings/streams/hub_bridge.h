@@ -122,7 +122,7 @@ class HubBridge final : public Machine,
   void on_fenced(JobHandle job, bool told) override;
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override;
   void on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) override;
-  void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override;
+  bool on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override;
   void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) override;
 
   void on_drained(SocketEgress& egress) override;
