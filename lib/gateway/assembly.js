@@ -13,6 +13,7 @@ import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
+import { LocalKv } from '../primitives/kv/local-kv.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
@@ -186,7 +187,6 @@ export function createParts(checked) {
   const billing = createBilling({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
-  memory.gauge('watches', () => namespaces.watchBytes);
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
@@ -225,10 +225,13 @@ export function createParts(checked) {
     ready: () => !gate.draining,
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });
-  const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
+  const local = { namespaces, partition: namespaces.partition('kv', options.kv), memory };
+  const kv = deployed?.kv ?? new LocalKv(local);
+  memory.gauge('watches', () => kv.watchBytes);
   const erasure = new Erasure({
     ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store, webhooks },
-    partitions: [kv.partition, partition],
+    kv,
+    partitions: [partition],
     durable,
   });
   const streams = new OpenStreams({

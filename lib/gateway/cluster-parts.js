@@ -5,12 +5,14 @@ import { Presence } from '../cluster/presence.js';
 import { RedisLink, requireRedis } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
 import { Replicas } from '../cluster/replicas.js';
+import { SharedKvSpaces } from '../cluster/kv/spaces.js';
 import { SharedOrphans } from '../http/faces/shared-orphans.js';
 import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
 import { addClusterMetrics } from './cluster-metrics.js';
 import { notShared } from '../jobs/errors.js';
 import { openCluster } from '../cluster/cluster.js';
 import { scripts } from '../cluster/scripts.js';
+import { subscriber } from '../cluster/subscription.js';
 
 /** @typedef {import('./options.js').CheckedGatewayOptions} Options */
 /** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
@@ -112,6 +114,10 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
 
   return {
     ...{ cluster, deployment, directory, faces },
+    kv: new SharedKvSpaces({
+      ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
+      subscribe: subscriber(redis.address),
+    }),
     /** @param {import('prom-client').Registry} registry */
     addMetrics(registry) {
       const { observeRoundtrip } = addClusterMetrics(registry, figures);

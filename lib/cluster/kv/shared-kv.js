@@ -24,9 +24,15 @@ import { KvSpaceScripts, noReads } from './space.js';
  * What the gateway does with its keys, and users of `shared.kv()` cannot.
  * @typedef {object} SharedKvControl
  * @property {(kv: SharedKv<any>, key: string, change: Omit<Change, 'key'>, expected: number) =>
- *   Promise<Committed & {nowMs: number}>} change makes one change. Throws ERR_CONFLICT with the version of the
- *   key, ERR_KV_FULL
+ *   Promise<Committed | undefined>} change makes one change; undefined: `add` finds no integers. Throws
+ *   ERR_CONFLICT with the version of the key, ERR_KV_FULL
+ * @property {(kv: SharedKv<any>, key: string, value: any, options: {ttlMs: number, expected: number}) =>
+ *   Promise<Committed>} set as the method, with checked options
  * @property {(kv: SharedKv<any>) => Promise<void>} clear deletes all keys
+ * @property {(kv: SharedKv<any>, key: string) => Promise<number>} versionOf a key; 0: it is not there
+ * @property {(kv: SharedKv<any>, options: import('../../primitives/kv/scan.js').KvScanOptions,
+ *   maxBytes: number) => Promise<import('../../primitives/kv/scan.js').KvPage<any>>} scan as the method, with a
+ *   page of up to so many bytes of values; at least one item
  * @property {<T>(kv: SharedKv<any>, work: (tx: SharedKvTransaction<any>) => Promise<T>,
  *   options: {retries: number, done?: (result: T, tx: SharedKvTransaction<any>) => void}) => Promise<T>}
  *   transact as `transaction`; `done` is called after the commit: versions are known
@@ -51,8 +57,12 @@ export class SharedKv {
 
   static {
     sharedKvControl = {
-      change: (kv, key, change, expected) => kv.#change(key, change, expected),
+      change: (kv, key, change, expected) => kv.#tryChange(key, change, expected),
+      set: (kv, key, value, { ttlMs, expected }) =>
+        kv.#set(key, encodedNow(value), ttlMs, expected),
       clear: (kv) => kv.#clear(),
+      versionOf: async (kv, key) => (await kv.#read(key, false))?.version ?? 0,
+      scan: (kv, options, maxBytes) => kv.#scan(checkScan(options), maxBytes),
       transact: (kv, work, options) => kv.#transact(work, options),
     };
   }
@@ -197,10 +207,19 @@ export class SharedKv {
    * @returns {Promise<import('../../primitives/kv/scan.js').KvPage<T>>}
    */
   async scan(options) {
-    const { reverse, keysOnly, request } = checkScan(options);
+    return this.#scan(checkScan(options));
+  }
+
+  /**
+   * @param {import('../../primitives/kv/scan.js').CheckedScan} scan
+   * @param {number} [maxBytes] of values in a page with more than one item
+   * @returns {Promise<import('../../primitives/kv/scan.js').KvPage<any>>}
+   */
+  async #scan({ reverse, keysOnly, request }, maxBytes) {
     await this.#store.feed.ready;
     const limit = Number(request[0]);
-    const read = { reverse, values: !keysOnly, limit };
+    const bytes = maxBytes === Infinity ? undefined : maxBytes;
+    const read = { reverse, values: !keysOnly, limit, maxBytes: bytes };
     const page = await this.#scripts.scan(rangeOf(request), read);
     const { isMore, entries } = /** @type {NonNullable<typeof page>} */ (page);
     const items = entries.map(({ key, entry: { version, kind, data } }) => ({
@@ -286,10 +305,13 @@ export class SharedKv {
     while ((await this.#scripts.clear(CLEARED_AT_ONCE)) > 0);
   }
 
-  /** @param {string} key */
-  async #read(key) {
+  /**
+   * @param {string} key
+   * @param {boolean} [values]
+   */
+  async #read(key, values = true) {
     await this.#store.feed.ready;
-    const answer = await this.#scripts.read([key], { values: true });
+    const answer = await this.#scripts.read([key], { values });
     return answer?.entries[0];
   }
 
@@ -345,7 +367,7 @@ export class SharedKv {
    * @param {string} key
    * @param {Omit<Change, 'key'>} change
    * @param {number} [expected] version of the key
-   * @returns {Promise<(Committed & {nowMs: number}) | undefined>} undefined: `add` finds no integers
+   * @returns {Promise<Committed | undefined>} undefined: `add` finds no integers
    */
   async #tryChange(key, change, expected = ANY_VERSION) {
     const reads = noReads();
@@ -356,10 +378,9 @@ export class SharedKv {
     if (answer.status === 'CONFLICT') throw conflictAt(key, answer.version);
     if (answer.status === 'FULL') throw this.#scripts.full(answer.limit);
     if (answer.status === 'OTHER') return undefined;
-    const { nowMs, changes } = answer;
-    const { ttl = '' } = change;
-    if (ttl !== '' && ttl !== 'keep') this.#store.expect([nowMs + Number(ttl) / 1000]);
-    return { ...changes[0], nowMs };
+    const [done] = answer.changes;
+    this.#store.expect([done.endMs]);
+    return done;
   }
 }
 

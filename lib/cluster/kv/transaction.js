@@ -441,10 +441,7 @@ export class SharedKvTransaction {
     if (answer.status === 'FULL') throw this.#scripts.full(answer.limit);
     if (answer.status !== 'OK') return;
     for (const [i, [key]] of writes.entries()) this.#versions.set(key, answer.changes[i].version);
-    const ends = writes.flatMap(([, write]) =>
-      write.op !== 'delete' && write.ttlMs !== KEEP_TTL ? [answer.nowMs + write.ttlMs] : [],
-    );
-    this.#onCommitted(ends);
+    this.#onCommitted(answer.changes.map(({ endMs }) => endMs));
   }
 
   #end() {

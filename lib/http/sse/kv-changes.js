@@ -8,13 +8,21 @@ import { writeStreamHead } from './response.js';
  * @param {import('node:http').ServerResponse} res with nothing written yet
  * @param {object} options
  * @param {(signal: AbortSignal) => AsyncIterable<{event: string, data: object}>} options.changes
+ * @param {() => Promise<void>} options.ready resolves once changes are seen
  * @param {number} options.heartbeatMs of silence before a comment is sent
  * @param {number} options.stallMs time-out of a full socket
  * @param {number} options.reconnectMs
  */
-export async function streamChanges(res, { changes, heartbeatMs, stallMs, reconnectMs }) {
+export async function streamChanges(res, { changes, ready, heartbeatMs, stallMs, reconnectMs }) {
   const writer = new PacedWriter(res, { heartbeatMs, stallMs });
   const source = changes(writer.gone);
+  try {
+    await ready();
+  } catch (error) {
+    writer.stop();
+    throw error;
+  }
+  if (writer.gone.aborted) return;
   writeStreamHead(res);
   writer.start();
   try {

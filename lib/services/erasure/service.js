@@ -27,8 +27,9 @@ export class Erasure {
    * @param {import('../operations/operations.js').Operations} deps.operations
    * @param {ReturnType<typeof import('../billing/service.js').createBilling>} deps.billing
    * @param {import('../../primitives/ledger/ledger.js').Ledger} deps.ledger
-   * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions of keys and
-   *   values, by principal
+   * @param {import('../../primitives/kv/port.js').KvPort} deps.kv
+   * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions further ones, by
+   *   principal
    * @param {import('../durable/service.js').DurableStreams} deps.durable
    * @param {{erase: (principal: string, subject?: string) => void}} deps.webhooks erases those of a
    *   principal, or about one job
@@ -65,13 +66,14 @@ export class Erasure {
    */
   async principal(principal) {
     const { lifecycle, operations, cache, admission, billing, ledger, ...kept } = this.#deps;
-    const { partitions, durable, webhooks, store } = kept;
+    const { kv, partitions, durable, webhooks, store } = kept;
     await operations.erase(principal);
     await this.#endAndPurge(lifecycle.jobs.of(principal));
     cache.erase((answer) => answer.principal === principal);
     admission.forgetKeys((key) => key.principal === principal);
     webhooks.erase(principal);
     for (const partition of partitions) partition.of(principal).clear();
+    await kv.erase(principal);
     durable.erase(principal);
     const account = accountOf({ principal });
     ledgerControl.rename(ledger, account, `${ERASED}:${randomBytes(12).toString('hex')}`);
