@@ -32,7 +32,9 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
   const cluster = openCluster({ redis, keyTtlMs: idempotency.ttlMs, log });
   const { beat, finish } = scripts();
   const link = new RedisLink({
-    ...{ reactor, address: redis.address, leaseMs: redis.leaseMs, scripts: { beat, finish } },
+    ...cluster.redis.route.ofLink(),
+    ...{ reactor, leaseMs: redis.leaseMs, scripts: { beat, finish } },
+    waitReplicas: redis.waitReplicas,
     prefix: cluster.prefix,
     process: cluster.process,
   });
@@ -116,7 +118,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
     ...{ cluster, deployment, directory, faces },
     kv: new SharedKvSpaces({
       ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
-      subscribe: subscriber(redis.address),
+      subscribe: subscriber(cluster.redis.route, redis.commandTimeoutMs),
     }),
     /** @param {import('prom-client').Registry} registry */
     addMetrics(registry) {

@@ -6,7 +6,7 @@ import { isConditional, precondition, tagOf } from './kv-preconditions.js';
 import { contentTypeOf, isUtf8Charset, parseJson } from '../middleware/body.js';
 import { TTL_S_MAX } from '../../jobs/request.js';
 import { send, sendJson, sendNoContent, sendValues } from '../respond.js';
-import { streamChanges } from '../sse/kv-changes.js';
+import { streamIterated } from '../sse/iterated-events.js';
 import { turnAway } from './streams.js';
 
 /** @typedef {import('../router.js').Context} Context */
@@ -294,7 +294,7 @@ export function kvRoutes({ kv, valueBytesMax, open, options }) {
     const changes = (signal) => eventsOf(kv.watch(space, { prefix, signal }));
     const { heartbeatMs, stallMs, reconnectMs } = options;
     const ready = () => kv.watching();
-    await streamChanges(res, { changes, ready, heartbeatMs, stallMs, reconnectMs });
+    await streamIterated(res, { events: changes, ready, heartbeatMs, stallMs, reconnectMs });
   };
 
   /** @param {AsyncIterable<import('../../primitives/kv/watch.js').KvChange<any>>} changes */
@@ -356,7 +356,7 @@ export function kvRoutes({ kv, valueBytesMax, open, options }) {
       resource: 'kv',
     },
     PATCH: { handle: change, body: /** @type {const} */ ('json'), resource: 'kv' },
-    DELETE: { handle: remove },
+    DELETE: { handle: remove, audit: { action: 'kv.delete', erases: true } },
   };
   /** @param {Handle} handle @returns {Handle} for the key of the same name as its path */
   const ofTxn = (handle) => (req, res, context) =>
@@ -370,7 +370,7 @@ export function kvRoutes({ kv, valueBytesMax, open, options }) {
       GET: { handle: ofTxn(read) },
       PUT: { ...ofKey.PUT, handle: ofTxn(write) },
       PATCH: { ...ofKey.PATCH, handle: ofTxn(change) },
-      DELETE: { handle: ofTxn(remove) },
+      DELETE: { ...ofKey.DELETE, handle: ofTxn(remove) },
       POST: { handle: txn, body: 'json', resource: 'kv' },
     },
   };

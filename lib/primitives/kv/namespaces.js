@@ -105,8 +105,7 @@ export class KvNamespaces {
 
   /** Bytes of all keys and values, those that open snapshots and transactions keep included. */
   get bytes() {
-    const { bytes, pinnedBytes } = this.#store.stats();
-    return bytes + pinnedBytes;
+    return storeControl.heldBytes(this.#store);
   }
 
   /**
@@ -256,6 +255,12 @@ export class KvNamespace {
   /** What its keys begin with in the store, and no other principal's. */
   get prefix() {
     return this.#prefix;
+  }
+
+  /** The principal; of one whose name is very long `#` and a hash. */
+  get owner() {
+    const name = this.#prefix.slice(this.#share.area.prefix.length, -1);
+    return name.startsWith('#') ? name : decodeURIComponent(name);
   }
 
   /** @param {string} key */

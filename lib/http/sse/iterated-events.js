@@ -2,22 +2,23 @@ import { PacedWriter } from './paced-writer.js';
 import { writeStreamHead } from './response.js';
 
 /**
- * Streams changes of keys as server-sent events, at the pace of the socket. Ends when the client
- * leaves, when the changes end, or after `event: gap` when the client falls too far behind: it must
- * then read the keys again. Main thread.
+ * Streams what an iterator yields as server-sent events, at the pace of the socket. Ends when the client
+ * leaves, when the iterator ends, or after `event: gap` when a client that watches keys falls too far
+ * behind: it must then read the keys again. Main thread.
  * @param {import('node:http').ServerResponse} res with nothing written yet
  * @param {object} options
- * @param {(signal: AbortSignal) => AsyncIterable<{event: string, data: object}>} options.changes
- * @param {() => Promise<void>} options.ready resolves once changes are seen
+ * @param {(signal: AbortSignal) => AsyncIterable<{event: string, data: object}>} options.events
+ * @param {() => Promise<void>} [options.ready] resolves once the iterator misses nothing; the head is written then
  * @param {number} options.heartbeatMs of silence before a comment is sent
  * @param {number} options.stallMs time-out of a full socket
  * @param {number} options.reconnectMs
  */
-export async function streamChanges(res, { changes, ready, heartbeatMs, stallMs, reconnectMs }) {
+export async function streamIterated(res, options) {
+  const { events, ready, heartbeatMs, stallMs, reconnectMs } = options;
   const writer = new PacedWriter(res, { heartbeatMs, stallMs });
-  const source = changes(writer.gone);
+  const source = events(writer.gone);
   try {
-    await ready();
+    await ready?.();
   } catch (error) {
     writer.stop();
     throw error;
