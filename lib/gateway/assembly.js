@@ -265,6 +265,10 @@ export function createParts(checked) {
     partitions: [partition],
     durable,
   });
+  const erasePrincipal =
+    deployed === undefined
+      ? (/** @type {string} */ principal) => erasure.principal(principal)
+      : deployed.eraserOf(erasure, [(principal) => kv.erase(principal)]);
   const streams = new OpenStreams({
     max: options.maxStreams,
     hasPrincipals,
@@ -289,7 +293,7 @@ export function createParts(checked) {
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
-    ...{ kv, durable, unixMs, erasure, embeddings, webhooks, audit, keys },
+    ...{ kv, durable, unixMs, erasure, erasePrincipal, embeddings, webhooks, audit, keys },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),

@@ -1,5 +1,6 @@
 /** Builds the parts of a gateway that is one of several processes on Redis. Main thread. */
 import { Deployment } from '../cluster/deployment.js';
+import { DeploymentErasure } from '../services/erasure/deployment.js';
 import { FaceStore } from '../cluster/face-store.js';
 import { Presence } from '../cluster/presence.js';
 import { RedisLink, requireRedis } from '../streams/redis-link.js';
@@ -120,6 +121,15 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
       ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
       subscribe: subscriber(cluster.redis.route, redis.commandTimeoutMs),
     }),
+    /**
+     * @param {import('../services/erasure/service.js').Erasure} erasure of this process
+     * @param {((principal: string) => void | Promise<void>)[]} erasers of what services keep in Redis
+     * @returns {(principal: string) => Promise<void>} which erases a principal from the deployment
+     */
+    eraserOf(erasure, erasers) {
+      const shared = new DeploymentErasure({ cluster, directory, erasure, erasers });
+      return (principal) => shared.principal(principal);
+    },
     /** @param {import('prom-client').Registry} registry */
     addMetrics(registry) {
       const { observeRoundtrip } = addClusterMetrics(registry, figures);

@@ -216,7 +216,7 @@ export class SharedKv {
    * @returns {Promise<import('../../primitives/kv/scan.js').KvPage<any>>}
    */
   async #scan({ reverse, keysOnly, request }, maxBytes) {
-    await this.#store.feed.ready;
+    if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
     const limit = Number(request[0]);
     const bytes = maxBytes === Infinity ? undefined : maxBytes;
     const read = { reverse, values: !keysOnly, limit, maxBytes: bytes };
@@ -279,7 +279,7 @@ export class SharedKv {
    * @returns {Promise<T>}
    */
   async #transact(work, { retries, done }) {
-    await this.#store.feed.ready;
+    if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
     for (let left = retries; ; left -= 1) {
       const tx = new SharedKvTransaction({
         scripts: this.#scripts,
@@ -301,7 +301,7 @@ export class SharedKv {
   }
 
   async #clear() {
-    await this.#store.feed.ready;
+    if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
     while ((await this.#scripts.clear(CLEARED_AT_ONCE)) > 0);
   }
 
@@ -310,7 +310,7 @@ export class SharedKv {
    * @param {boolean} [values]
    */
   async #read(key, values = true) {
-    await this.#store.feed.ready;
+    if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
     const answer = await this.#scripts.read([key], { values });
     return answer?.entries[0];
   }
@@ -373,7 +373,7 @@ export class SharedKv {
     const reads = noReads();
     if (expected === 0) reads.keys.set(key, undefined);
     else if (expected !== ANY_VERSION) reads.keys.set(key, { ...NO_ENTRY, version: expected });
-    await this.#store.feed.ready;
+    if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
     const answer = await this.#scripts.commit(reads, [{ key, ...change }]);
     if (answer.status === 'CONFLICT') throw conflictAt(key, answer.version);
     if (answer.status === 'FULL') throw this.#scripts.full(answer.limit);

@@ -72,7 +72,7 @@ export class KvStoreInRedis {
    * @returns {Promise<{keys: number, bytes: number, version: number}>}
    */
   async figures({ ready = true } = {}) {
-    if (ready) await this.feed.ready;
+    if (ready && this.feed.ready !== undefined) await this.feed.ready;
     return this.#reclaim(BEFORE_COUNT);
   }
 
