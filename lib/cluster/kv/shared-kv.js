@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SluiceError } from '../../internal/util/errors.js';
 import { checkFunction } from '../../internal/util/validate.js';
 import { conflictAt, keyTooLong, valueTooLong } from '../../primitives/kv/errors.js';
@@ -34,12 +35,16 @@ import { KvSpaceScripts, noReads } from './space.js';
  *   maxBytes: number) => Promise<import('../../primitives/kv/scan.js').KvPage<any>>} scan as the method, with a
  *   page of up to so many bytes of values; at least one item
  * @property {<T>(kv: SharedKv<any>, work: (tx: SharedKvTransaction<any>) => Promise<T>,
- *   options: {retries: number, done?: (result: T, tx: SharedKvTransaction<any>) => void}) => Promise<T>}
- *   transact as `transaction`; `done` is called after the commit: versions are known
+ *   options: {retries: number, isReadLate?: boolean,
+ *   done?: (result: T, tx: SharedKvTransaction<any>) => void}) => Promise<T>} transact as `transaction`; `done` is
+ *   called after the commit: versions are known. `isReadLate: false`: one that has written nothing shows the state at
+ *   its last read, and is no conflict when that has changed since
  */
 /** @type {SharedKvControl} */
 export let sharedKvControl;
 
+/** Longest wait after a conflict; the waits of those who conflict differ. */
+const WAIT_MS_MAX = 25;
 /** Keys that one call deletes. */
 const CLEARED_AT_ONCE = 1000;
 
@@ -275,10 +280,11 @@ export class SharedKv {
   /**
    * @template T
    * @param {(tx: SharedKvTransaction<any>) => T | Promise<T>} work
-   * @param {{retries: number, done?: (result: T, tx: SharedKvTransaction<any>) => void}} options
+   * @param {{retries: number, isReadLate?: boolean,
+   *   done?: (result: T, tx: SharedKvTransaction<any>) => void}} options
    * @returns {Promise<T>}
    */
-  async #transact(work, { retries, done }) {
+  async #transact(work, { retries, isReadLate = true, done }) {
     if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
     for (let left = retries; ; left -= 1) {
       const tx = new SharedKvTransaction({
@@ -289,7 +295,7 @@ export class SharedKv {
       });
       try {
         const result = await work(tx);
-        await control.commit(tx);
+        await control.commit(tx, { isReadLate });
         done?.(result, tx);
         return result;
       } catch (error) {
@@ -297,6 +303,7 @@ export class SharedKv {
       } finally {
         control.end(tx);
       }
+      await sleep(Math.random() * Math.min(retries - left, WAIT_MS_MAX));
     }
   }
 

@@ -145,11 +145,10 @@ export class KvSpaceScripts {
    * Makes all changes if what was read still holds, or none.
    * @param {Reads} reads
    * @param {Change[]} changes in the order of keys
-   * @param {{limited?: boolean}} [options] `limited: false`: whatever the limits are
    * @returns {Promise<CommitAnswer>}
    */
-  async commit(reads, changes, { limited = true } = {}) {
-    const limits = Object.values(this.#limits).map((limit) => (limited ? (limit ?? '') : ''));
+  async commit(reads, changes) {
+    const limits = Object.values(this.#limits).map((limit) => limit ?? '');
     const flat = changes.flatMap(({ op, key, data = '', kind = 0, ttl = '' }) => [
       ...[op, key, kind, data, ttl],
     ]);

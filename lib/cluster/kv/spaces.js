@@ -231,7 +231,7 @@ class SharedKvSpace {
       return step.value;
     };
     return sharedKvControl.transact(this.#kv, run, {
-      retries: CONFLICTS_MAX,
+      ...{ retries: CONFLICTS_MAX, isReadLate: false },
       done: (result, tx) => done(result, (key) => control.versionOf(tx, key)),
     });
   }

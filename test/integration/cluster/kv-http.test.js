@@ -18,7 +18,10 @@ afterAll(() => server.stop());
 
 /** A gateway of the deployment of a test. */
 const open = (options) =>
-  startKv({ ...options, redis: { url: server.url, prefix: `t${deployments}` } });
+  startKv({
+    ...options,
+    redis: { url: server.url, prefix: `t${deployments}`, commandTimeoutMs: 30_000 },
+  });
 
 describe('in Redis', () => testKv(open));
 
