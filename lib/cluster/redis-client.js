@@ -129,7 +129,7 @@ export class RedisClient extends EventEmitter {
    * Runs a script of `scripts/`.
    * @param {string} name
    * @param {string[]} keys without the prefix
-   * @param {(string | number | Buffer)[]} args without the first one, the prefix
+   * @param {(string | number | Uint8Array)[]} args without the first one, the prefix
    * @param {{bytes?: boolean, isKept?: boolean}} [options] `bytes`: strings of the answer are Buffers;
    *   `isKept`: the answer waits for replicas, where any are waited for
    * @returns {Promise<any>} its answer

@@ -17,6 +17,7 @@ import { streamEvents } from '../streams/event-iterator.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../services/audit/log.js').AuditLog} AuditLog */
 
 /** How long `listen()` waits for Redis before it listens all the same. */
 const FIRST_ANSWER_MS = 2000;
@@ -162,8 +163,7 @@ export class Gateway extends EventEmitter {
    */
   async erasePrincipal(principal) {
     checkString('principal', principal);
-    if (this.#parts.deployed !== undefined) throw notShared('Erasures of principals');
-    await this.#parts.erasure.principal(principal);
+    await this.#parts.erasePrincipal(principal);
   }
 
   /**
@@ -209,6 +209,16 @@ export class Gateway extends EventEmitter {
    */
   get webhooks() {
     return this.#parts.webhooks;
+  }
+
+  /**
+   * The audit log: `list(query)` reads it; `record(action)` adds an action of the application itself, for
+   * example of an administration page of its own.
+   * @returns {{list: AuditLog['list'], record: AuditLog['record']}}
+   */
+  get audit() {
+    const { audit } = this.#parts;
+    return { list: (query) => audit.list(query), record: (action) => audit.record(action) };
   }
 
   /** Crawls: see `lib/services/crawls/service.js`. */
@@ -323,10 +333,17 @@ export class Gateway extends EventEmitter {
    */
   reload(options) {
     const access = checkReloadOptions(options);
-    if (this.#parts.options.redis !== undefined) checkShared(access);
-    this.#parts.access.reload(access);
-    this.#parts.reservations.reload();
-    this.#parts.sharedReservations?.reload();
+    const trail = this.#parts.audit.begin({ actor: null, action: 'config.reload' });
+    try {
+      if (this.#parts.options.redis !== undefined) checkShared(access);
+      this.#parts.access.reload(access);
+      this.#parts.reservations.reload();
+      this.#parts.sharedReservations?.reload();
+    } catch (error) {
+      trail.end({ code: 'invalid_value' });
+      throw error;
+    }
+    trail.end({});
   }
 
   /** @returns {boolean} whether new jobs are accepted: false once `close()` was called */

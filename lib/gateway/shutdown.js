@@ -57,7 +57,8 @@ export async function shutDown(parts, { drainMs, servers }) {
   }
   await readersServed(hub);
   logs.close();
-  parts.kv.namespaces.close();
+  parts.admin.feed.close();
+  parts.kv.close();
   parts.durable.close();
   await Promise.all([...servers].map((server) => server.drain()));
   await parts.options.provider.close?.();

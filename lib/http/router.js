@@ -1,5 +1,5 @@
 /** Finds the route of a request: paths by find-my-way, methods by a table per path. */
-import { findMyWay } from '../internal/util/packages.js';
+import { findMyWay, lazy } from '../internal/util/packages.js';
 
 /**
  * Arguments of a route besides Node's request and response.
@@ -10,6 +10,8 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {Readonly<import('../jobs/policy/config.js').Access>} access access of the caller
  * @property {any} body as specified by the endpoint's `body`
  * @property {string} digest of the body's bytes, where the endpoint asks for it; else empty
+ * @property {import('./middleware/audit-trail.js').Note} note adds to the entry of the audit log; without
+ *   effect where the endpoint is not recorded
  */
 
 /**
@@ -32,6 +34,8 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {string} [resource] resource named when the memory budget refuses the body; default
  *   `bodies`
  * @property {boolean} [head] whether a GET also answers HEAD; default true
+ * @property {import('./middleware/audit-trail.js').AuditSpec} [audit] how requests are recorded in the audit
+ *   log; default: not at all
  */
 
 /** @typedef {{[method: string]: Endpoint}} Methods */
@@ -49,6 +53,20 @@ const PREFIX_SEGMENTS_MAX = 16;
  *   Found `route`: its path in the table
  */
 
+/**
+ * @param {Omit<Found, 'params'>[]} stores
+ * @returns {import('find-my-way').Instance<any>}
+ */
+function finderOf(stores) {
+  const finder = findMyWay()({
+    maxParamLength: PARAM_LENGTH_MAX,
+    // With a handler here, `find` returns a result without a store for a malformed path.
+    onBadUrl: () => {},
+  });
+  for (const store of stores) finder.on('GET', store.route, () => {}, store);
+  return finder;
+}
+
 /** The routes of one handler. Stateless after construction. */
 export class Router {
   #finder;
@@ -57,16 +75,17 @@ export class Router {
 
   /** @param {Routes} routes */
   constructor(routes) {
-    this.#finder = findMyWay()({
-      maxParamLength: PARAM_LENGTH_MAX,
-      // With a handler here, `find` returns a result without a store for a malformed path.
-      onBadUrl: () => {},
-    });
-    for (const [path, methods] of Object.entries(routes)) {
-      const store = { route: path, methods, allow: allowOf(methods) };
-      this.#finder.on('GET', path, () => {}, store);
-      if (!/[:*()]/.test(path)) this.#fixed.set(path, { ...store, params: NO_PARAMS });
+    const stores = Object.entries(routes).map(([path, methods]) => ({
+      route: path,
+      methods,
+      allow: allowOf(methods),
+    }));
+    for (const store of stores) {
+      if (!/[:*()]/.test(store.route)) {
+        this.#fixed.set(store.route, { ...store, params: NO_PARAMS });
+      }
     }
+    this.#finder = lazy(() => finderOf(stores));
   }
 
   /**
@@ -76,7 +95,7 @@ export class Router {
   find(path) {
     const fixed = this.#fixed.get(path);
     if (fixed !== undefined) return fixed;
-    const found = this.#finder.find('GET', path);
+    const found = this.#finder().find('GET', path);
     if (found?.store === null) return 'malformed';
     // find-my-way allows an empty parameter: `/v1/jobs/` is the list, not a job without an id.
     if (found && found.params.id !== '') return { ...found.store, params: found.params };

@@ -40,6 +40,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&HubBridge::replication>("replication"),
                          method<&HubBridge::follow>("follow"),
                          method<&HubBridge::state>("state"),
+                         method<&HubBridge::readers>("readers"),
                          method<&HubBridge::whole_answer>("wholeAnswer"),
                          method<&HubBridge::flush>("flush"),
                          method<&HubBridge::attach>("attach"),
@@ -55,6 +56,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          InstanceMethod<&JobHubWrap::attach_socket>("attachSocket"),
                          InstanceMethod<&JobHubWrap::detach_socket>("detachSocket"),
                          InstanceMethod<&JobHubWrap::log_bytes>("logBytes"),
+                         InstanceMethod<&JobHubWrap::entries_appended>("entriesAppended"),
                          InstanceMethod<&JobHubWrap::close>("close"),
                      });
 }
@@ -158,6 +160,13 @@ Napi::Value JobHubWrap::log_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
 }
 
+// entriesAppended() gives the entries that producers have appended, over all time.
+Napi::Value JobHubWrap::entries_appended(const Napi::CallbackInfo& info) {
+  std::uint64_t entries = 0;
+  for (const CommandTarget<HubBridge>& hub : hubs_) entries += hub.machine->hub.entries_appended();
+  return Napi::Number::New(info.Env(), static_cast<double>(entries));
+}
+
 // acknowledge([subscriber...])
 void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {
   std::vector<std::vector<SubscriberHandle>> subscribers(hubs_.size());
@@ -173,7 +182,7 @@ void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {
   }
 }
 
-// attachSocket(subscriber, fd, sole) gives false where the reactor cannot write to sockets.
+// attachSocket(subscriber, fd, sole, head) gives false where the reactor cannot write to sockets.
 Napi::Value JobHubWrap::attach_socket(const Napi::CallbackInfo& info) {
   const SubscriberHandle subscriber = count_from(info.Env(), info[0]);
   const CommandTarget<HubBridge> hub = target(subscriber);
@@ -184,10 +193,10 @@ Napi::Value JobHubWrap::attach_socket(const Napi::CallbackInfo& info) {
   if (attached) {
     // Commands are copyable, descriptors are not.
     auto owned = std::make_shared<UniqueFd>(std::move(copy));
-    hub.post(
-        [subscriber, owned, sole = flag_from(info.Env(), info[2])](HubBridge& bridge, Nanos now) {
-          bridge.attach_socket(subscriber, std::move(*owned), sole, now);
-        });
+    hub.post([subscriber, owned, sole = flag_from(info.Env(), info[2]),
+              head = latin1_from(info.Env(), info[3])](HubBridge& bridge, Nanos now) mutable {
+      bridge.attach_socket(subscriber, std::move(*owned), sole, std::move(head), now);
+    });
   }
   return Napi::Boolean::New(info.Env(), attached);
 }
