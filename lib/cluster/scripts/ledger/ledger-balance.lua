@@ -1,0 +1,13 @@
+-- needs ledger
+-- The balance of an account.
+--
+-- KEYS  ledger
+-- ARGV  prefix, clock, account
+-- Answers {'OK', posted, held, overdraft, closed (`1`, `0`)}; {'NONE'}, no such account; {'MORE'}, to be
+-- run again.
+local L = ledger_at(ARGV[1], ARGV[2])
+if not ledger_advance(L) then return { 'MORE' } end
+local overdraft, is_closed = account_of(L, ARGV[3])
+if not overdraft then return { 'NONE' } end
+local posted, held = balance_of(L, ARGV[3])
+return { 'OK', posted, held, overdraft, is_closed and '1' or '0' }
