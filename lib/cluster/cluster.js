@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { BEATS_PER_LEASE, Members } from './members.js';
 import { RedisClient } from './redis-client.js';
+import { RedisClock } from './redis-clock.js';
 import { SharedJobs } from './shared-jobs.js';
 import { fieldsOf } from './scripts.js';
 
 /** The schema of the keys in Redis. */
-const SCHEMA = 1;
+export const SCHEMA = 1;
 /** Wait before the first contact is tried again. */
 const JOIN_AGAIN_MS = 250;
 
@@ -56,8 +57,7 @@ export class Cluster extends EventEmitter {
   /** Of the data in Redis; another one: they were lost. */
   #epoch = '';
   #secret = '';
-  /** Redis's clock in microseconds, at the given time of this process's. */
-  #clock = { us: 0, atMs: 0 };
+  #clock;
   #lastAnswerMs = -Infinity;
   /** @type {NodeJS.Timeout | undefined} */
   #judging;
@@ -77,6 +77,7 @@ export class Cluster extends EventEmitter {
     this.#nowMs = nowMs;
     this.#log = log;
     const { address, commandTimeoutMs, leaseMs } = redis;
+    this.#clock = new RedisClock({ commandTimeoutMs, nowMs });
     this.redis = new RedisClient({ address, prefix: this.prefix, commandTimeoutMs });
     this.members = new Members({ leaseMs });
     this.sharedJobs = new SharedJobs({
@@ -135,14 +136,12 @@ export class Cluster extends EventEmitter {
 
   /** @returns {number} Redis's Unix time in milliseconds; 0 before the first contact */
   redisNowMs() {
-    const { us, atMs } = this.#clock;
-    return us === 0 ? 0 : us / 1000 + this.#nowMs() - atMs;
+    return this.#clock.unixMs();
   }
 
   /** @returns {string} until when Redis may run a script that is sent now, in its own microseconds */
   deadlineUs() {
-    const nowMs = this.redisNowMs();
-    return nowMs === 0 ? '' : String(Math.ceil((nowMs + this.#options.commandTimeoutMs) * 1000));
+    return this.#clock.deadlineUs();
   }
 
   /** Reads Redis's clock anew: it was set, if it has refused a script that was not late. */
@@ -263,7 +262,7 @@ export class Cluster extends EventEmitter {
    * @param {number} atMs of this process's, not later than `us` was read
    */
   #observeClock(us, atMs) {
-    this.#clock = { us, atMs };
+    this.#clock.observe(us, atMs);
     this.#lastAnswerMs = this.#nowMs();
   }
 

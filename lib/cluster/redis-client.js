@@ -69,6 +69,7 @@ export class RedisClient extends EventEmitter {
   #silent = false;
   /** Whether the server of this connection is known to do. */
   #isChecked = false;
+  #runId = '';
   /** @type {NodeJS.Timeout | undefined} */
   #probe;
   /** @type {RedisState} */
@@ -128,6 +129,16 @@ export class RedisClient extends EventEmitter {
     return this.#refusal;
   }
 
+  /** The URL without its password. */
+  get shown() {
+    return this.#shown;
+  }
+
+  /** The name of the server's run: another one after a restart, or on another server. */
+  get runId() {
+    return this.#runId;
+  }
+
   /** Whether commands can be sent now. */
   get usable() {
     return this.#isChecked && !this.#silent && this.#client.status === 'ready';
@@ -137,20 +148,26 @@ export class RedisClient extends EventEmitter {
    * Runs a script of `scripts/`.
    * @param {string} name
    * @param {string[]} keys without the prefix
-   * @param {(string | number)[]} args without the first one, the prefix
+   * @param {(string | number | Uint8Array)[]} args without the first one, the prefix
+   * @param {{bytes?: boolean}} [options] `bytes`: strings of the answer are Buffers
    * @returns {Promise<any>} its answer
    * @throws {import('../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507
    *   `insufficient_storage`; `uncertain`: Redis may have run it
    */
-  async run(name, keys, args) {
+  async run(name, keys, args, { bytes = false } = {}) {
     const { source, sha } = scripts()[name];
     const all = [keys.length, ...keys.map((key) => this.#prefix + key), this.#prefix, ...args];
+    /** @param {'EVAL' | 'EVALSHA'} command @param {string} script */
+    const send = (command, script) =>
+      bytes
+        ? this.#client.callBuffer(command, script, .../** @type {any[]} */ (all))
+        : this.#client.call(command, script, .../** @type {any[]} */ (all));
     return this.#ask(async () => {
       try {
-        return await this.#client.call('EVALSHA', sha, ...all);
+        return await send('EVALSHA', sha);
       } catch (/** @type {any} */ error) {
         if (!error.message.startsWith('NOSCRIPT')) throw error;
-        return this.#client.call('EVAL', source, ...all);
+        return send('EVAL', source);
       }
     });
   }
@@ -273,6 +290,7 @@ export class RedisClient extends EventEmitter {
       this.#refuse('VERSION', new Error(`its version is ${version}`));
       return;
     }
+    this.#runId = valueOf('run_id');
     const policy = valueOf('maxmemory_policy');
     if (policy !== '' && policy !== 'noeviction') this.emit('evicts', policy);
     this.#isChecked = true;

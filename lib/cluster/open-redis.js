@@ -1,0 +1,178 @@
+import { HttpError } from '../internal/util/http-error.js';
+import { RedisClient } from './redis-client.js';
+import { RedisClock } from './redis-clock.js';
+import { ScriptCalls } from './script-calls.js';
+import { SCHEMA } from './cluster.js';
+import { SluiceError, typeError } from '../internal/util/errors.js';
+import { REDIS_OPTIONS, checkPrefix, parseRedisUrl } from './options.js';
+import { checkClock, checkOptions } from '../internal/util/validate.js';
+import { checkTable } from '../internal/util/option-table.js';
+
+/** How long `openRedis` waits for the first answer. */
+const OPEN_MS = 2000;
+/** Age at which the reading of Redis's clock is renewed. */
+const CLOCK_AGE_MS_MAX = 60_000;
+
+/** The options that `openRedis` shares with the gateway. */
+const ROWS = REDIS_OPTIONS.filter(({ path }) =>
+  ['redis.url', 'redis.prefix', 'redis.commandTimeoutMs'].includes(path),
+).map((row) => ({ ...row, path: row.path.slice('redis.'.length) }));
+
+/**
+ * @typedef {object} OpenRedisOptions
+ * @property {string} url `redis://[user[:password]@]host[:port][/db]`
+ * @property {string} [prefix] first part of all keys, 1 to 64 of A-Z, a-z, 0-9, _, . and -; default
+ *   `sluice`. Handles with the same server and prefix share their state
+ * @property {import('../internal/time/clock.js').ManualClock} [clock] in place of the server's, for tests
+ * @property {number} [commandTimeoutMs] how long a command waits for the answer of Redis; default 1000
+ */
+
+/** Codes and words of the states in which Redis does not do what it is asked. */
+const FAILURES = /** @type {const} */ ({
+  full: ['ERR_REDIS_FULL', 'has no memory left'],
+  readonly: ['ERR_REDIS_READONLY', 'takes no writes'],
+  unreachable: ['ERR_REDIS_UNREACHABLE', 'does not answer'],
+});
+
+/**
+ * The state of building blocks in Redis, shared by all processes that open the same server and prefix.
+ * Made by `openRedis`; main thread; `close()` ends it.
+ */
+export class SharedRedis {
+  #redis;
+  #clock;
+  #calls;
+  /** @type {Promise<void> | undefined} */
+  #closing;
+  /** Calls without an answer. @type {Set<Promise<unknown>>} */
+  #open = new Set();
+
+  /**
+   * @param {RedisClient} redis that is connected
+   * @param {RedisClock} redisClock that was read
+   * @param {import('../internal/time/clock.js').ManualClock} [clock]
+   */
+  constructor(redis, redisClock, clock) {
+    this.#redis = redis;
+    this.#clock = redisClock;
+    this.#calls = new ScriptCalls({
+      send: (...call) => this.#run(call),
+      runId: () => redis.runId,
+      deadlineUs: () => this.#deadlineUs(),
+      syncClock: () => redisClock.sync(redis),
+      clock,
+      failureOf: (error) => (error instanceof HttpError ? failureOf(redis, error) : error),
+    });
+    redis.on('ready', () => void redisClock.sync(redis).catch(() => {}));
+  }
+
+  /** Calls of the scripts of building blocks. */
+  get calls() {
+    return this.#calls;
+  }
+
+  /** @param {Parameters<RedisClient['run']>} call */
+  async #run(call) {
+    if (this.#closing !== undefined) throw this.#closedError();
+    const answer = this.#redis.run(...call);
+    this.#open.add(answer);
+    try {
+      return await answer;
+    } finally {
+      this.#open.delete(answer);
+    }
+  }
+
+  #deadlineUs() {
+    if (this.#clock.ageMs > CLOCK_AGE_MS_MAX) void this.#clock.sync(this.#redis).catch(() => {});
+    return this.#clock.deadlineUs();
+  }
+
+  #closedError() {
+    const message = `the connection to Redis at ${this.#redis.shown} is closed`;
+    return new SluiceError('ERR_REDIS_CLOSED', message);
+  }
+
+  /**
+   * Waits for the answers to calls under way, and ends the connection. Every later call rejects with
+   * ERR_REDIS_CLOSED.
+   * @returns {Promise<void>}
+   */
+  close() {
+    this.#closing ??= Promise.allSettled(this.#open).then(() => this.#redis.close());
+    return this.#closing;
+  }
+}
+
+/**
+ * @param {RedisClient} redis
+ * @param {any} error of a command
+ */
+function failureOf(redis, error) {
+  if (redis.refusal !== undefined) return redis.refusal;
+  const cause = error.cause ?? error;
+  const isFull = error.status === 507;
+  const state = isFull ? 'full' : redis.state === 'readonly' ? 'readonly' : 'unreachable';
+  const [code, words] = FAILURES[state];
+  const detail = cause === error ? '' : ` (${cause.message})`;
+  const message = `Redis at ${redis.shown} ${words}${detail}`;
+  return new SluiceError(code, message, { cause, uncertain: error.uncertain === true });
+}
+
+/**
+ * Resolves with the first answer of the server.
+ * @param {RedisClient} redis
+ * @returns {Promise<void>}
+ * @throws {SluiceError} `ERR_REDIS_...`
+ */
+async function answered(redis) {
+  let detail = 'no connection in time';
+  await new Promise((resolve) => {
+    const timer = setTimeout(resolve, OPEN_MS);
+    const done = () => {
+      clearTimeout(timer);
+      resolve(undefined);
+    };
+    redis.once('ready', done);
+    redis.on('state', (state, why) => {
+      if (why !== '' && why !== 'no connection') detail = why;
+      if (state === 'refused') done();
+    });
+  });
+  if (redis.refusal !== undefined) throw redis.refusal;
+  if (!redis.usable) {
+    const message = `Redis at ${redis.shown} does not answer (${detail})`;
+    throw new SluiceError('ERR_REDIS_UNREACHABLE', message);
+  }
+}
+
+/**
+ * Connects to a Redis server that holds the state of building blocks: key-value stores, ledgers and quotas.
+ * @param {OpenRedisOptions} options
+ * @returns {Promise<SharedRedis>}
+ * @throws {SluiceError} `ERR_REDIS_UNREACHABLE` after 2 s without an answer; `ERR_REDIS_AUTHENTICATION`,
+ *   `ERR_REDIS_PERMISSION`, `ERR_REDIS_VERSION` (before 6.2), `ERR_REDIS_SCHEMA` (data of a newer version of
+ *   this package), `ERR_REDIS_CLUSTER`. Messages show the URL without its password
+ */
+export async function openRedis(options) {
+  const { clock, ...given } = checkOptions('openRedis', options);
+  const checked = checkTable('openRedis', ROWS, given);
+  if (checked.url === undefined) throw typeError('url is required');
+  const manual = checkClock('clock', clock);
+  const address = parseRedisUrl('url', checked.url);
+  checkPrefix('prefix', checked.prefix);
+  const { commandTimeoutMs, prefix } = checked;
+  const redis = new RedisClient({ address, prefix: `{${prefix}}:`, commandTimeoutMs });
+  const redisClock = new RedisClock({ commandTimeoutMs });
+  try {
+    await answered(redis);
+    await redisClock.sync(redis);
+    const schema = await redis.command('HGET', 'meta', 'schema');
+    if (Number(schema) > SCHEMA) redis.refuseSchema(schema);
+    if (redis.refusal !== undefined) throw redis.refusal;
+  } catch (error) {
+    redis.close();
+    throw error instanceof HttpError ? failureOf(redis, error) : error;
+  }
+  return new SharedRedis(redis, redisClock, manual);
+}
