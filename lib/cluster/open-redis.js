@@ -3,6 +3,7 @@ import { RedisClient } from './redis-client.js';
 import { RedisClock } from './redis-clock.js';
 import { ScriptCalls } from './script-calls.js';
 import { SCHEMA } from './cluster.js';
+import { SharedLedger } from './shared-ledger.js';
 import { SluiceError, typeError } from '../internal/util/errors.js';
 import { REDIS_OPTIONS, checkPrefix, parseRedisUrl } from './options.js';
 import { checkClock, checkOptions } from '../internal/util/validate.js';
@@ -91,6 +92,16 @@ export class SharedRedis {
   #closedError() {
     const message = `the connection to Redis at ${this.#redis.shown} is closed`;
     return new SluiceError('ERR_REDIS_CLOSED', message);
+  }
+
+  /**
+   * The ledger of this server and prefix: accounts in micro-credits, holds and a journal.
+   * @param {{}} [options] none so far
+   * @returns {SharedLedger}
+   */
+  ledger(options) {
+    checkOptions('ledger', options, []);
+    return new SharedLedger(this.#calls);
   }
 
   /**

@@ -2,10 +2,12 @@
 -- Events of an account, or of the whole journal, in their order.
 --
 -- KEYS  ledger
--- ARGV  prefix, clock, account (empty: the journal), after (the id of an event; 0: from the first on), limit
--- Answers {'OK', entry, entry, ...}; {'NONE'}, no such account; {'MORE'}, to be run again.
+-- ARGV  prefix, clock, deadline, account (empty: the journal), after (the id of an event; 0: from the
+--       first on), limit
+-- Answers {'OK', entry, entry, ...}; {'NONE'}, no such account; {'MORE'}, to be run again; {'LATE'}.
 local L = ledger_at(ARGV[1], ARGV[2])
-local account, after, limit = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local account, after, limit = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 if not ledger_advance(L) then return { 'MORE' } end
 
 local function events_of_account()
