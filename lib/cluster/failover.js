@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fieldsOf } from './scripts.js';
-import { recordFrom } from './job-fields.js';
+import { parseField, recordFrom } from './job-fields.js';
 import { replicateLogs } from './replicas.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
@@ -234,7 +234,8 @@ export class Failover {
     const attempt = Number(fields.attempt);
     // The next event of an attempt that is to be run is its first.
     const skipIds = isToRun ? 0 : SKIPPED_IDS;
-    this.#lifecycle.adopt(record, { handles, attempt, isToRun, skipIds });
+    const held = this.#heldBy(id, fields);
+    this.#lifecycle.adopt(record, { handles, attempt, isToRun, skipIds, held });
     const what = isToRun ? 'run' : 'ended';
     this.#log.info({ job_id: id, from: fields.taken, why, what }, 'job taken over');
     if (isToRun) {
@@ -272,6 +273,20 @@ export class Failover {
       this.#log.error({ err: error, job_id: id }, 'a job in Redis cannot be read; it is ended');
       const { request: _request, metadata: _metadata, extra: _extra, ...rest } = fields;
       return recordFrom(id, rest);
+    }
+  }
+
+  /**
+   * @param {string} id
+   * @param {JobFields} fields
+   * @returns {Record<string, any>} by name of the part
+   */
+  #heldBy(id, { held }) {
+    try {
+      return parseField(held, 'held') ?? {};
+    } catch (error) {
+      this.#log.error({ err: error, job_id: id }, 'what a job holds in Redis cannot be read');
+      return {};
     }
   }
 

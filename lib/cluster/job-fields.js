@@ -28,6 +28,7 @@ import { parseExact, stringifyExact } from '../internal/util/exact-json.js';
  * @property {string} [cancel] the reason of a cancellation that was asked for
  * @property {string} [taken] the outcome of its last takeover, and from whom
  * @property {string} [key] key of its idempotency key
+ * @property {string} [held] JSON: what its parts hold, until it has ended
  * @property {string} [final] JSON of its final state
  */
 
@@ -52,7 +53,7 @@ export function jobFields({ model, request, metadata, extra }, { maxWallMs, rete
  * @returns {any} undefined for an absent field
  * @throws {SluiceError} naming the field
  */
-function parse(json, name) {
+export function parseField(json, name) {
   if (json === undefined) return undefined;
   try {
     return parseExact(json);
@@ -69,8 +70,8 @@ function parse(json, name) {
  * @throws {SluiceError} ERR_REDIS_DATA
  */
 export function recordFrom(id, fields) {
-  const metadata = parse(fields.metadata, 'metadata');
-  const request = parse(fields.request, 'request');
+  const metadata = parseField(fields.metadata, 'metadata');
+  const request = parseField(fields.request, 'request');
   const record = new JobRecord({
     principal: fields.principal,
     model: fields.model,
@@ -79,7 +80,7 @@ export function recordFrom(id, fields) {
   });
   record.id = record.request_id = id;
   record.request = request;
-  record.extra = parse(fields.extra, 'extra');
+  record.extra = parseField(fields.extra, 'extra');
   record.cache = /** @type {import('../jobs/job.js').CacheResult | undefined} */ (fields.cache);
   record.ownUpstream = fields.upstream;
   record.attempts = fields.started_ms === undefined ? 0 : Number(fields.attempt);

@@ -1,40 +1,71 @@
 /**
- * The Lua scripts that Redis runs for a deployment: one file each in a folder of `scripts/`, which says its
- * keys, arguments and answers. `common.lua` stands before each, and then the fragments that a line
- * `-- needs a, b` names: files with functions only. Read once, when a cluster is opened.
+ * The Lua scripts that Redis runs for a deployment, by subject in the folders of `scripts/`: one file each,
+ * which says its keys, arguments and answers. Before each stand the functions of `common.lua` and those of
+ * the fragments that it names: `-- needs quota, ledger` in its first line. A fragment, a file of
+ * `scripts/fragments/`, has functions alone, and may need others. Read once, when a cluster is opened.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
-import { basename } from 'node:path';
 import { lazy } from '../internal/util/packages.js';
 
 /** @typedef {{source: string, sha: string}} Script `sha`: SHA-1 of the source, for EVALSHA */
 
 const FOLDER = new URL('./scripts/', import.meta.url);
+const FRAGMENTS = 'fragments';
+/** Scripts of this folder go by their own name; those of others by `folder/name`. */
+const JOBS = 'jobs';
+const SUFFIX = '.lua';
+const NEEDS = /^-- needs (.+)\n/;
 
-/** @param {string} source @returns {string[]} names of the fragments that it needs */
-function needsOf(source) {
-  return /^-- needs (.+)$/m.exec(source)?.[1].split(', ') ?? [];
+/** @param {string} path of a file, without its suffix */
+const read = (path) => readFileSync(new URL(path + SUFFIX, FOLDER), 'utf8');
+
+/**
+ * Adds a fragment, after those that it needs.
+ * @param {Map<string, string>} to by name, in their order
+ * @param {string} source of a script or a fragment
+ */
+function addFragments(to, source) {
+  const names = NEEDS.exec(source)?.[1].split(', ') ?? [];
+  for (const name of names) {
+    if (to.has(name)) continue;
+    const fragment = read(`${FRAGMENTS}/${name}`);
+    addFragments(to, fragment);
+    to.set(name, fragment);
+  }
+}
+
+/**
+ * @param {string} common
+ * @param {string} path of a script
+ * @returns {Script}
+ */
+function assemble(common, path) {
+  const script = read(path);
+  /** @type {Map<string, string>} */
+  const fragments = new Map();
+  addFragments(fragments, script);
+  const source = [common, ...fragments.values(), script].join('\n');
+  return { source, sha: createHash('sha1').update(source).digest('hex') };
 }
 
 /** @type {() => Readonly<Record<string, Script>>} by name */
 export const scripts = lazy(() => {
-  const files = readdirSync(FOLDER, { recursive: true, encoding: 'utf8' });
-  const sources = new Map(
-    files
-      .filter((name) => name.endsWith('.lua'))
-      .map((name) => [basename(name, '.lua'), readFileSync(new URL(name, FOLDER), 'utf8')]),
-  );
-  const fragments = new Set(['common', ...[...sources.values()].flatMap(needsOf)]);
-  const names = [...sources.keys()].filter((name) => !fragments.has(name));
+  const common = read('common');
+  const folders = readdirSync(FOLDER, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== FRAGMENTS)
+    .map(({ name }) => name);
   return Object.freeze(
     Object.fromEntries(
-      names.map((name) => {
-        const own = sources.get(name) ?? '';
-        const parts = ['common', ...needsOf(own)].map((fragment) => sources.get(fragment));
-        const source = [...parts, own].join('\n');
-        return [name, { source, sha: createHash('sha1').update(source).digest('hex') }];
-      }),
+      folders.flatMap((folder) =>
+        readdirSync(new URL(`${folder}/`, FOLDER))
+          .filter((file) => file.endsWith(SUFFIX))
+          .map((file) => {
+            const name = file.slice(0, -SUFFIX.length);
+            const path = `${folder}/${name}`;
+            return [folder === JOBS ? name : path, assemble(common, path)];
+          }),
+      ),
     ),
   );
 });

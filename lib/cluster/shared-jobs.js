@@ -56,14 +56,19 @@ export class SharedJobs {
   }
 
   /** @type {SharedJobsPort['admit']} */
-  async admit(record, limits) {
+  async admit(record, limits, parts) {
+    const asked = Object.keys(parts.asked).length === 0 ? '' : JSON.stringify(parts.asked);
+    record.asked = asked === '' ? undefined : asked;
     let isSynced = false;
     for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
-      const [answer, ...rest] = await this.#askAdmit(record, limits);
+      const [answer, ...rest] = await this.#askAdmit(record, limits, asked);
       switch (answer) {
         case 'OK':
           record.createdAtMs = Math.floor(Number(rest[0]) / 1000);
+          if (rest[1] !== '') parts.taken(JSON.parse(rest[1]));
           return undefined;
+        case 'REFUSED':
+          throw parts.refused(rest[0], JSON.parse(rest[1]));
         case 'KNOWN':
           return JSON.parse(rest[1]);
         case 'REUSED':
@@ -86,20 +91,22 @@ export class SharedJobs {
   /**
    * @param {JobRecord} record
    * @param {{maxWallMs: number, retentionMs: number}} limits
+   * @param {string} asked of its parts, JSON
    * @returns {Promise<string[]>}
    */
-  async #askAdmit(record, limits) {
+  async #askAdmit(record, limits, asked) {
     const { id, principal, request, usedKey } = record;
     const keys = [`job:${id}`];
     if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
     const args = ['', this.#deadlineUs(), this.#process(), id, principal];
     args.push(ttlOf(limits), String(request?.n ?? 1));
-    args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), ...jobFields(record, limits));
+    args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), asked);
+    args.push(...jobFields(record, limits));
     try {
       return await this.#redis.run('admit', keys, args);
     } catch (/** @type {any} */ error) {
       // After its deadline Redis does not admit it any more; before, it may have been admitted.
-      if (error.uncertain) this.retract(record);
+      if (error.uncertain) void this.retract(record);
       throw error;
     }
   }
@@ -116,8 +123,8 @@ export class SharedJobs {
   }
 
   /** @type {SharedJobsPort['retract']} */
-  retract({ id }) {
-    void this.#insist('retract', [`job:${id}`], () => [this.#process(), id]);
+  async retract({ id }) {
+    await this.#insist('retract', [`job:${id}`], () => [this.#process(), id]);
   }
 
   /** @type {SharedJobsPort['number']} */
@@ -155,13 +162,15 @@ export class SharedJobs {
    * @returns {Promise<boolean>} false: another process has it, or has ended it
    */
   async rewrite(record, limits) {
-    const { id, principal, createdAtMs, request, attempts, status, upstream } = record;
+    const { id, principal, createdAtMs, request, attempts, status, upstream, asked = '' } = record;
     const fields = ['attempt', String(Math.max(attempts, record.firstAttempt))];
     fields.push('status', status, 'choices', String(request?.n ?? 1));
     if (upstream !== undefined) fields.push('upstream', upstream);
     fields.push(...jobFields(record, limits));
-    const args = () => [this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`];
-    const answer = await this.#insist('rewrite', [`job:${id}`], () => [...args(), ...fields]);
+    const answer = await this.#insist('rewrite', [`job:${id}`], () => [
+      ...[this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
+      ...fields,
+    ]);
     return answer !== 'FENCED' && answer !== 'ENDED';
   }
 

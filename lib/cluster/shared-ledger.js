@@ -42,7 +42,7 @@ export class SharedLedger {
   async open(options) {
     const { account, overdraft, metadata } = openRequest(options);
     const args = [account, String(overdraft), metadata];
-    const [answer, event] = await this.#run('ledger-open', args);
+    const [answer, event] = await this.#run('ledger/open', args);
     if (answer === 'EXISTS') throw refusal('ERR_ACCOUNT_EXISTS', 'open', { account });
     return answerOf('open', rawAnswer(event), { account });
   }
@@ -172,7 +172,7 @@ export class SharedLedger {
     const names = [];
     for (let page = PAGE; page === PAGE;) {
       const after = names.at(-1) ?? '';
-      const [, ...more] = await this.#calls.run('ledger-accounts', ['accts'], [after, String(PAGE)]);
+      const [, ...more] = await this.#calls.run('ledger/accounts', ['accts'], [after, String(PAGE)]);
       names.push(...more);
       page = more.length;
     }
@@ -188,7 +188,7 @@ export class SharedLedger {
   async execute(request, openings) {
     const { operation, key } = request;
     const args = [openingsToJson(openings), ...requestFields(request)];
-    const [answer, known, event] = await this.#run('ledger-execute', args);
+    const [answer, known, event] = await this.#run('ledger/execute', args);
     if (answer === 'CONFLICT') throw conflict(operation, key);
     return { answer: answerOf(operation, rawAnswer(event), { key }), known: known === '1' };
   }
@@ -206,7 +206,7 @@ export class SharedLedger {
       metadata,
     ]);
     const args = [openingsToJson(openings), key, ...each];
-    const [answer, known, ...events] = await this.#run('ledger-linked', args);
+    const [answer, known, ...events] = await this.#run('ledger/linked', args);
     if (answer === 'CONFLICT') throw conflict('linked', key);
     return { answer: linkedAnswer(events.map(rawAnswer), key), known: known === '1' };
   }
@@ -216,7 +216,7 @@ export class SharedLedger {
    * @returns {Promise<OpenBalance | undefined>} undefined: no such account
    */
   async find(account) {
-    const [answer, posted, held, overdraft, closed] = await this.#run('ledger-balance', [account]);
+    const [answer, posted, held, overdraft, closed] = await this.#run('ledger/balance', [account]);
     if (answer === 'NONE') return undefined;
     const balance = balanceOf(BigInt(posted), BigInt(held));
     return { ...balance, overdraft: BigInt(overdraft), ...(closed === '1' && { closed: true }) };
@@ -235,7 +235,7 @@ export class SharedLedger {
       page = Math.min(PAGE, limit - events.length);
       const from = events.at(-1)?.id ?? after;
       const args = [account, String(from), String(page)];
-      const [answer, ...entries] = await this.#run('ledger-events', args);
+      const [answer, ...entries] = await this.#run('ledger/events', args);
       if (answer === 'NONE') return undefined;
       for (const entry of entries) events.push(eventOf(eventFields(entry)));
       if (entries.length < page) break;

@@ -22,6 +22,7 @@ import { UiChats } from '../http/faces/ui/chats.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
+import { SharedParts } from '../jobs/shared-parts.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Telemetry } from '../services/telemetry/service.js';
 import { Turns } from '../services/conversations/turns.js';
@@ -73,7 +74,16 @@ function createJobs(options) {
   memory.gauge('logs', () => hub.logBytes);
   const nowMs = monotonicClock(clock);
   const shared = redis?.cluster.sharedJobs;
-  const lifecycle = new JobLifecycle({ options, nowMs, hub, store, memory, shared });
+  const sharedParts = shared && new SharedParts({ log: options.logger });
+  const lifecycle = new JobLifecycle({
+    options,
+    nowMs,
+    hub,
+    store,
+    memory,
+    shared,
+    parts: sharedParts,
+  });
   store?.restore({
     hub,
     jobs: lifecycle.jobs,
@@ -90,7 +100,7 @@ function createJobs(options) {
   const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
   const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
   telemetry.subscribe(lifecycle, cache);
-  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry };
+  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry, sharedParts };
 }
 
 /**
@@ -188,6 +198,7 @@ export function createParts(checked) {
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
     turns: deployed === undefined ? turns : NO_TURNS,
     ...{ billing: billing.jobs, memory, hasPrincipals, directory, shared: cluster?.sharedJobs },
+    parts: jobs.sharedParts,
   });
   const operations = new Operations({
     ...{ hub, nowMs, retentionMs: options.retentionMs },

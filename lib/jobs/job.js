@@ -119,6 +119,8 @@ export class JobRecord {
     this.following = undefined;
     /** Its share of the limits; undefined: no limit applies. @type {ReservationHold | undefined} */
     this.reservation = undefined;
+    /** With Redis, what its parts were asked for, as JSON; undefined: nothing. @type {string | undefined} */
+    this.asked = undefined;
     /** The idempotency key of its submission. @type {KeyOfJob | undefined} */
     this.usedKey = undefined;
     /**
@@ -169,10 +171,15 @@ export class JobRecord {
    * nothing; the tokens of a shared answer count for the answer.
    */
   settleReservation() {
-    const { prompt_tokens: prompt = 0, completion_tokens: completion = 0 } =
-      this.final?.usage ?? {};
-    const used = this.attempts === 0 || this.answer !== undefined ? 0 : prompt + completion;
-    this.reservation?.settle(used);
+    this.reservation?.settle(this.tokensUsed(this.final?.usage));
+  }
+
+  /**
+   * @param {{prompt_tokens?: number, completion_tokens?: number}} [usage] at its end
+   * @returns {number} tokens that count against its own limits
+   */
+  tokensUsed({ prompt_tokens: prompt = 0, completion_tokens: completion = 0 } = {}) {
+    return this.attempts === 0 || this.answer !== undefined ? 0 : prompt + completion;
   }
 
   /** Whether the job has its terminal event. */

@@ -24,12 +24,15 @@ import { parseExact } from '../internal/util/exact-json.js';
  *
  * `abandoned`: the grace of a job with `onDisconnect: 'report'` has passed without a reader here.
  *
+ * `ending`, with Redis: a job with `settles` has ended, and `settle` is to be called; before `ended`. `state`
+ * is as for `ended`, with the answer's parts for `settles: 'answer'`.
+ *
  * With Redis: `fenced`, the job belongs to another process; it is forgotten here, its readers were cut off,
  * and `told` says whether its ending had been published before. Also where `adopt` fails. `dataLoss`: Redis
  * has lost a job of this process; its log is written anew once the job is there again. `replicaMissing`:
  * Redis has no such job, or has lost its log. `replicaBroken`: the log cannot be read. The replica of the
  * last two was purged.
- * @typedef {{begun: [handle: number], ended: [handle: number, state: JobState],
+ * @typedef {{begun: [handle: number], ending: [handle: number, state: JobState], ended: [handle: number, state: JobState],
  *   purged: [handle: number], abandoned: [handle: number], fenced: [handle: number, told: boolean],
  *   readers: [handle: number, present: boolean], dataLoss: [handle: number], replicaMissing: [handle: number],
  *   replicaBroken: [handle: number, problem: string]}} HubEventMap
@@ -380,6 +383,17 @@ export class JobHub {
   }
 
   /**
+   * What the ended job of an `ending` event settles. It is written to Redis with the ending, once; a further
+   * call does nothing.
+   * @param {number} handle
+   * @param {string} settlement JSON, as `finish.lua` reads it
+   */
+  settle(handle, settlement) {
+    this.#native.settle(handle, settlement);
+    this.#reactor.settle();
+  }
+
+  /**
    * Makes a new job a follower: its log receives all tokens of the source's current attempt, then its
    * further events and its ending. A follower has no producer; its own ending does not affect the
    * source.
@@ -551,6 +565,9 @@ export class JobHub {
         break;
       case EventKind.JOB_BEGUN:
         this.events.emit('begun', a);
+        break;
+      case EventKind.JOB_ENDING:
+        this.events.emit('ending', a, JSON.parse(b));
         break;
       case EventKind.JOB_ENDED:
         this.#dropFlow(a);

@@ -13,6 +13,8 @@
  *   reason `length`. Default false
  * @property {boolean} [announce] the hub emits `begun` at its first entry; default false
  * @property {number} [record] its number in the store; default 0: not recorded
+ * @property {'state' | 'answer'} [settles] with Redis: the hub emits `ending`, with the state alone or with
+ *   the answer as well, and writes the ending once `settle` was called. Default: it does not wait
  */
 
 /**
@@ -39,6 +41,7 @@ export function nativeOptions({
   whole = false,
   announce = false,
   record = 0,
+  settles,
 }) {
   return {
     jobId,
@@ -52,6 +55,8 @@ export function nativeOptions({
     whole,
     announce,
     record,
+    settles: settles !== undefined,
+    settlesAnswer: settles === 'answer',
     copyTo: copyTo?.handle ?? 0,
     // Without its braces: the entry's members join them.
     copyMembers: copyTo === undefined ? '' : JSON.stringify(copyTo.members).slice(1, -1),

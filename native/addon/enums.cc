@@ -20,6 +20,7 @@ Napi::Object event_kinds(Napi::Env env) {
                              {"PIPELINE_CLOSED", at(EventKind::kPipelineClosed)},
                              {"JOB_WINDOW", at(EventKind::kJobWindow)},
                              {"JOB_BEGUN", at(EventKind::kJobBegun)},
+                             {"JOB_ENDING", at(EventKind::kJobEnding)},
                              {"JOB_ENDED", at(EventKind::kJobEnded)},
                              {"JOB_ABANDONED", at(EventKind::kJobAbandoned)},
                              {"JOB_FENCED", at(EventKind::kJobFenced)},

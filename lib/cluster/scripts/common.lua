@@ -1,4 +1,5 @@
--- Functions that every script may use; lib/cluster/scripts.js puts them before each of them.
+-- Functions that every script may use; lib/cluster/scripts.js puts them before each of them, and before
+-- the fragments that a script needs.
 --
 -- ARGV[1] is what all keys begin with, `{PREFIX}:`. Times are Unix microseconds: a Lua number holds
 -- them exactly. A `clock` argument that is not empty replaces the server's clock, for tests.
@@ -102,17 +103,4 @@ end
 local function tell(prefix, process, message)
   redis.call('RPUSH', prefix .. 'ctl:' .. process, message)
   redis.call('PUBLISH', prefix .. 'p:' .. process, 'ctl')
-end
-
--- Removes what a process that is gone has left beside its jobs.
-local function forget_process(prefix, process)
-  local reading = prefix .. 'reading:' .. process
-  for _, id in ipairs(redis.call('SMEMBERS', reading)) do
-    local readers = prefix .. 'readers:' .. id
-    if redis.call('HDEL', readers, process) == 1 and redis.call('HLEN', readers) == 0 then
-      local owner = redis.call('HGET', prefix .. 'job:' .. id, 'owner')
-      if owner and owner ~= '-' and owner ~= process then tell(prefix, owner, 'readers ' .. id) end
-    end
-  end
-  redis.call('DEL', reading, prefix .. 'proc:' .. process, prefix .. 'ctl:' .. process)
 end

@@ -15,6 +15,7 @@ export const EventKind = nativeNumbers('enums.EventKind', [
   'PIPELINE_CLOSED',
   'JOB_WINDOW',
   'JOB_BEGUN',
+  'JOB_ENDING',
   'JOB_ENDED',
   'JOB_PURGED',
   'JOB_ABANDONED',

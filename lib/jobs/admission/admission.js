@@ -105,6 +105,9 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @property {import('../execution/cache-policy.js').CachePolicyOptions} cache
  */
 
+/** An answer that a job was to share is gone before that. */
+class AnswerGone extends Error {}
+
 /** @param {JobRecord} record @returns {Answer} */
 function answerFor({ id, createdAtMs, cache }) {
   return { id, createdAt: Math.floor(createdAtMs / 1000), cache };
@@ -132,6 +135,7 @@ export class Admission extends EventEmitter {
   #lifecycle;
   #store;
   #shared;
+  #parts;
   #memory;
   #directory;
   #turns;
@@ -161,6 +165,8 @@ export class Admission extends EventEmitter {
    *   none
    * @param {import('../shared-jobs-port.js').SharedJobsPort} [deps.shared] default: jobs belong to this
    *   process alone
+   * @param {import('../shared-parts.js').SharedParts} [deps.parts] with `shared`: takes the place of
+   *   `reservations` and of the holds of `billing`
    * @param {() => boolean} [deps.hasPrincipals] whether callers are distinguished; default no
    */
   constructor(deps) {
@@ -177,6 +183,7 @@ export class Admission extends EventEmitter {
     this.#store = store;
     this.#nowMs = deps.nowMs;
     this.#shared = deps.shared;
+    this.#parts = deps.parts;
     this.#memory = deps.memory;
     this.#directory = deps.directory;
     this.#turns = deps.turns;
@@ -284,7 +291,7 @@ export class Admission extends EventEmitter {
     if (record.usedKey !== undefined) this.#answers.release(record.usedKey.name);
     this.#billing.voidJob(record);
     this.#lifecycle.rollbackJob(record, error);
-    this.#shared?.retract(record);
+    void this.#shared?.retract(record);
   }
 
   /**
@@ -325,32 +332,20 @@ export class Admission extends EventEmitter {
     if (webhook !== undefined) record.extra = { ...record.extra, webhook };
     if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
     this.#pending += 1;
-    let isShared = false;
+    const isShared = this.#shared !== undefined && part === undefined;
     try {
       const alone = request.conversation_id === undefined;
       // A job without a turn is placed synchronously.
       const whole = alone ? request : await this.#turns.begin(record, submission.signal);
       if (!alone) checkFeatures(this.#provider, whole);
-      if (this.#shared !== undefined && part === undefined) {
-        // The job is known to the other processes before it is placed here.
-        const known = await this.#shared.admit(record, this.#lifecycle.limitsOf(record));
+      if (isShared) {
+        const known = await this.#placeShared(record, whole, submission, entries);
         if (known !== undefined) return { record, known };
-        isShared = true;
+      } else {
+        await this.#placeAgain(record, whole, submission, entries);
       }
-      try {
-        await this.#place(record, whole, submission, entries);
-      } catch (/** @type {any} */ error) {
-        if (error?.status !== 429 && error?.status !== 402) throw error;
-        // A client may read its job's terminal event, written by the reactor, before this thread
-        // has released the job's reservation.
-        await this.#hub.barrier();
-        await this.#place(record, whole, submission, entries);
-      }
-      if (record.written !== undefined) await this.#written(record);
-      if (isShared) await this.#shared?.placed(record);
     } catch (error) {
       this.#turns.rollback(record);
-      if (isShared) this.#shared?.retract(record);
       if (error instanceof HttpError) this.emit('refused', error, record);
       throw error;
     } finally {
@@ -358,6 +353,74 @@ export class Admission extends EventEmitter {
     }
     this.emit('admitted', record);
     return { record };
+  }
+
+  /**
+   * Places a job that this process alone knows; once more where a limit or credit refuses it.
+   * @param {JobRecord} record
+   * @param {CheckedRequest} request whole
+   * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission
+   * @param {QuotaEntry[]} entries
+   */
+  async #placeAgain(record, request, submission, entries) {
+    try {
+      await this.#place(record, request, submission, entries);
+    } catch (/** @type {any} */ error) {
+      if (error?.status !== 429 && error?.status !== 402) throw error;
+      // A client may read its job's terminal event, written by the reactor, before this thread
+      // has released the job's reservation.
+      await this.#hub.barrier();
+      await this.#place(record, request, submission, entries);
+    }
+    if (record.written !== undefined) await this.#written(record);
+  }
+
+  /**
+   * Makes a job known to the other processes, with all that it takes, and places it here.
+   * @param {JobRecord} record
+   * @param {CheckedRequest} request whole
+   * @param {Submission} submission
+   * @param {QuotaEntry[]} entries
+   * @returns {Promise<Answer | undefined>} the answer of its key, if another request has made the job
+   */
+  async #placeShared(record, request, submission, entries) {
+    const shared = /** @type {import('../shared-jobs-port.js').SharedJobsPort} */ (this.#shared);
+    const { access, endpoint = endpoints.jobs } = submission;
+    const plan = this.#planOf(record, request, submission);
+    let begins = plan !== undefined && this.#cache.begins(plan);
+    for (;;) {
+      this.#checkRoom(record, submission);
+      record.request = this.#billing.bounded(request, record.model);
+      const own = begins ? 'begins' : 'shares';
+      /** @type {import('../shared-parts.js').AdmittedHow} */
+      const how = { request, access, endpoint, answer: plan === undefined ? 'alone' : own };
+      const known = await shared.admit(record, this.#lifecycle.limitsOf(record), {
+        asked: this.#parts?.ask(record, how) ?? {},
+        taken: (results) => this.#parts?.taken(record, results, how),
+        refused: (name, refusal) =>
+          /** @type {Error} */ (this.#parts?.refused(record, name, refusal, how)),
+      });
+      if (known !== undefined) return known;
+      try {
+        await this.#enter(record, plan, submission.signal, {
+          alone: () => {},
+          share: () => {},
+          reserve: (answer) => {
+            if (!begins) throw new AnswerGone();
+            this.#parts?.begun(record, answer);
+          },
+        });
+        entries.push(...(record.reservation?.entries ?? []));
+        await shared.placed(record);
+        return undefined;
+      } catch (error) {
+        const retracted = shared.retract(record);
+        if (!(error instanceof AnswerGone)) throw error;
+        // It takes more than it did.
+        await retracted;
+        begins = true;
+      }
+    }
   }
 
   /**
@@ -381,18 +444,12 @@ export class Admission extends EventEmitter {
    * @param {QuotaEntry[]} entries
    * @returns {Promise<void>} resolves when the job exists
    */
-  async #place(record, request, { access, cacheControl, signal, endpoint, covered }, entries) {
+  async #place(record, request, submission, entries) {
+    const { access, signal, endpoint, covered } = submission;
     const { model, part } = record;
     const ofPart = part !== undefined;
-    if (this.#closed && !ofPart) throw draining();
-    if (!ofPart) this.#store?.file.checkRoom();
-    this.#memory?.check('jobs', access.principal);
-    signal?.throwIfAborted();
-    // An answer that jobs share has one choice.
-    const alone = ofPart || (request.n ?? 1) > 1;
-    const plan = alone
-      ? undefined
-      : planOf(request, { model, access, cacheControl }, this.#cacheOptions);
+    this.#checkRoom(record, submission);
+    const plan = this.#planOf(record, request, submission);
     const whose = { access, model, endpoint: endpoint ?? endpoints.jobs };
     const how = { shared: plan !== undefined, patient: ofPart, covered };
     record.reservation = this.#reservations.forJob(request, whose, how);
@@ -400,20 +457,14 @@ export class Admission extends EventEmitter {
     // The provider gets the request limited to the hold; limits and cache use the original request.
     record.request = this.#billing.bounded(request, model);
     try {
-      if (plan === undefined) {
-        this.#billing.hold(record, request, access);
-        await this.#enqueue(record, signal, () => this.#lifecycle.accept(record));
-        return;
-      }
-      await this.#cache.serve(record, plan, {
-        signal,
+      await this.#enter(record, plan, signal, {
+        alone: () => this.#billing.hold(record, request, access),
         reserve: (answer) => {
           answer.reservation = this.#reservations.forAnswer(request, whose, record.reservation);
           entries.push(...(answer.reservation?.entries ?? []));
           this.#billing.hold(record, request, access, { answer });
         },
         share: () => this.#billing.hold(record, request, access, { cached: true }),
-        enqueue: (answer, onAccepted) => this.#enqueue(answer, undefined, onAccepted),
       });
     } catch (error) {
       record.reservation?.release();
@@ -421,6 +472,51 @@ export class Admission extends EventEmitter {
       entries.length = 0;
       throw error;
     }
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {Pick<Submission, 'access' | 'signal'>} submission
+   * @throws {HttpError} where this process takes no job now
+   */
+  #checkRoom({ part }, { access, signal }) {
+    const ofPart = part !== undefined;
+    if (this.#closed && !ofPart) throw draining();
+    if (!ofPart) this.#store?.file.checkRoom();
+    this.#memory?.check('jobs', access.principal);
+    signal?.throwIfAborted();
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {CheckedRequest} request its own
+   * @param {Pick<Submission, 'access' | 'cacheControl'>} submission
+   */
+  #planOf({ model, part }, request, { access, cacheControl }) {
+    // An answer that jobs share has one choice.
+    if (part !== undefined || (request.n ?? 1) > 1) return undefined;
+    return planOf(request, { model, access, cacheControl }, this.#cacheOptions);
+  }
+
+  /**
+   * Puts a job, or the answer that it begins, into the queue, or lets it share an answer.
+   * @param {JobRecord} record
+   * @param {import('../execution/cache-policy.js').CachePlan | undefined} plan
+   * @param {import('../../internal/util/abort.js').Abortable | undefined} signal
+   * @param {object} take each takes what such a job takes; throws if refused
+   * @param {() => void} take.alone its answer is its own
+   * @param {(answer: import('../execution/shared-answer.js').SharedAnswer) => void} take.reserve
+   * @param {() => void} take.share
+   */
+  async #enter(record, plan, signal, { alone, reserve, share }) {
+    if (plan === undefined) {
+      alone();
+      await this.#enqueue(record, signal, () => this.#lifecycle.accept(record));
+      return;
+    }
+    const enqueue = (/** @type {JobRecord} */ answer, /** @type {() => void} */ onAccepted) =>
+      this.#enqueue(answer, undefined, onAccepted);
+    await this.#cache.serve(record, plan, { signal, reserve, share, enqueue });
   }
 
   /**

@@ -152,6 +152,14 @@ export class AnswerCache extends EventEmitter {
     }
   }
 
+  /**
+   * @param {import('./cache-policy.js').CachePlan} plan
+   * @returns {boolean} whether a job with this plan begins an answer, as things are now
+   */
+  begins(plan) {
+    return plan.refresh || this.#find(plan.key) === undefined;
+  }
+
   /** @param {string} key */
   #find(key) {
     return this.#running.get(key) ?? this.#kept.get(key);

@@ -42,6 +42,7 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * @property {boolean} isToRun
  * @property {number} skipIds ids to leave out before its next event, so that it comes after all that its
  *   former owner may still write
+ * @property {Record<string, any>} held what it holds in Redis, by name of the part
  */
 
 /** Minimum retention of a conversation's turn: its text is read after the job has ended. */
@@ -58,6 +59,7 @@ export class JobLifecycle extends EventEmitter {
   #nowMs;
   #store;
   #shared;
+  #parts;
   #hub;
   #jobs;
   #retryBudgets;
@@ -77,10 +79,12 @@ export class JobLifecycle extends EventEmitter {
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default: none
    * @param {import('../shared-jobs-port.js').SharedJobsPort} [deps.shared] default: jobs belong to this
    *   process alone
+   * @param {import('../shared-parts.js').SharedParts} [deps.parts] of jobs of a deployment; default: none
    */
-  constructor({ options, nowMs, hub, store, memory, shared }) {
+  constructor({ options, nowMs, hub, store, memory, shared, parts }) {
     super();
     this.#shared = shared;
+    this.#parts = parts;
     this.#options = options;
     this.#nowMs = nowMs;
     this.#store = store;
@@ -94,6 +98,7 @@ export class JobLifecycle extends EventEmitter {
         this.emit('purged', record);
       },
     });
+    hub.events.on('ending', (handle, state) => void this.#onEnding(handle, state));
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
     hub.events.on('begun', (handle) => this.#onBegun(handle));
@@ -137,7 +142,8 @@ export class JobLifecycle extends EventEmitter {
    * @param {JobRecord} record with its request
    * @param {TakenLogs} logs
    */
-  adopt(record, { handles, attempt, isToRun, skipIds }) {
+  adopt(record, { handles, attempt, isToRun, skipIds, held }) {
+    this.#parts?.adopt(record, held);
     const { maxWallMs } = this.limitsOf(record);
     // The wall time goes on from the admission.
     const leftMs = Math.max(1, record.createdAtMs + maxWallMs - Date.now());
@@ -196,6 +202,7 @@ export class JobLifecycle extends EventEmitter {
     const options = logOptions(record, { onDisconnect, disconnectGraceMs, maxWallMs, retentionMs });
     // The hub knows the readers of this process alone.
     if (this.#shared !== undefined) options.onDisconnect = 'continue';
+    if (record.part === undefined) options.settles = this.#parts?.settles(record);
     return options;
   }
 
@@ -389,6 +396,17 @@ export class JobLifecycle extends EventEmitter {
     // The hub returns the final state only after the journal has committed it.
     const active = this.#jobs.active();
     await Promise.all(active.map(({ handle }) => this.#hub.snapshot(handle, { text: false })));
+  }
+
+  /**
+   * Settles the parts of a job with its ending.
+   * @param {number} handle
+   * @param {JobState} state
+   */
+  async #onEnding(handle, state) {
+    const record = this.#jobs.byHandle(handle);
+    const settlement = record === undefined ? {} : await this.#parts?.settlement(record, state);
+    this.#hub.settle(handle, JSON.stringify(settlement ?? {}));
   }
 
   /**

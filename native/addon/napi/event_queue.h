@@ -19,6 +19,7 @@ enum class EventKind : std::uint8_t {
   kPipelineClosed = 4,
   kJobWindow = 10,         // a: job, b: tokens that may have been appended in all
   kJobEnded = 11,          // a: job, b: state as JSON
+  kJobEnding = 29,         // a: job, b: state as JSON
   kJobPurged = 12,         // a: job
   kSubscriberOpen = 13,    // a: subscriber, b: 1 if every cursor was at its end already, else 0
   kSubscriberFrames = 14,  // a: subscriber, b: bytes

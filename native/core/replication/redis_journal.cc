@@ -427,7 +427,7 @@ Command RedisJournal::finish_command(const Work& work, Writer& writer) {
        to_string(writer.last), to_string(id), writer.ending,
        final_json(change.ending, *change.terminal, change.spans, change.head, change.skipped_ids),
        std::string(status_of(change.terminal->kind)), std::to_string(ended_ms),
-       std::to_string(retention_ms), is_choice(writer.id) ? "choice" : "job"});
+       std::to_string(retention_ms), is_choice(writer.id) ? "choice" : "job", change.settlement});
 }
 
 bool RedisJournal::write_endings() {

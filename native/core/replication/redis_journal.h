@@ -32,7 +32,8 @@ class RedisJournalOwner {
 };
 
 /// Writes the changes of jobs to their logs in Redis (entry_format.h), and publishes the entries
-/// that were taken. An ending is written by the script `finish`, which compares owner and last id.
+/// that were taken. An ending is written by the script `finish`, which compares owner and last id,
+/// and applies the job's settlement with it.
 ///
 /// - A log gets one entry at a time, so that an entry never follows one that was refused.
 /// - After a reconnection, a lost answer or an error a job's owner and last id are looked up before

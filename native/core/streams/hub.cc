@@ -189,12 +189,28 @@ void JobHub::finish_job(Job& job, Terminal terminal, Nanos now) {
     job.hold_deadline = deadline_after(now, options_.hold_max);
     arm(job);
     journal_.note(job, now);
+    begin_settling(job, now);
   } else {
     publish_end(job, now);
   }
   unlink_copies(job);
   if (job.source != nullptr) leave_source(job);
   finish_followers(job, job.log.terminal(), now);
+}
+
+void JobHub::begin_settling(Job& job, Nanos now) {
+  if (!job.options.settles || !journal_.is_replicated()) return;
+  job.settling = true;
+  std::string state;
+  job.append_state(state, {.answer = job.options.settles_answer, .final = true}, now);
+  observer_.on_ending(job.handle, std::move(state));
+}
+
+void JobHub::settle(JobHandle handle, std::string settlement, Nanos now) {
+  Job* const job = find(handle);
+  if (job == nullptr || !std::exchange(job->settling, false)) return;
+  job->settlement = std::move(settlement);
+  journal_.note(*job, now);
 }
 
 // From here on subscribers receive the terminal event.

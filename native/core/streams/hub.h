@@ -56,6 +56,9 @@ class HubObserver {
   virtual void on_ended(JobHandle job, std::string state) = 0;
   /// The log takes no more events. Before `on_ended`, which may wait for the journal.
   virtual void on_sealed(JobHandle /*job*/) {}
+  /// The ending of a job with JobOptions::settles, once: it is written after `JobHub::settle`.
+  /// `state` is as for `on_ended`. Before `on_ended`.
+  virtual void on_ending(JobHandle /*job*/, std::string /*state*/) {}
   virtual void on_purged(JobHandle job) = 0;
   /// The grace of a job with JobOptions::report_abandoned has passed without a reader.
   virtual void on_abandoned(JobHandle /*job*/) {}
@@ -87,7 +90,8 @@ class HubObserver {
 /// - The entries of a job with `copy_to` are also appended to the log of that job. The producer's
 ///   window depends on the subscribers of both. A job that receives copies is not copied itself.
 /// - A job with a record is written to the journal. Its subscribers receive the terminal event only
-///   after the journal has committed it, or after `hold_max`.
+///   after the journal has committed it, or after `hold_max`. The ending of a job that settles
+///   something is written once the settlement is known; its entries do not wait for that.
 ///
 /// - A replica has no producer here: another process writes its log, and a follower of that log
 ///   (core/replication) appends what it reads. It has no limits; without a reader it is purged
@@ -135,6 +139,9 @@ class JobHub final : public Machine {
   void reopen(JobHandle handle, Nanos now);
   /// Ends the job; only the first ending counts.
   void finish(JobHandle handle, Terminal terminal, Nanos now);
+  /// What the job that `on_ending` has reported settles; the journal gets it with the ending, and
+  /// again whenever it writes the ending again. Only the first call counts.
+  void settle(JobHandle handle, std::string settlement, Nanos now);
   /// Makes `follower`, a new job without a token, a follower of `source`: it receives all tokens of
   /// the source's current attempt, then each token, retry and the ending. The follower keeps its
   /// own ids, times, limits and subscribers; its own ending (cancel, wall time, disconnect) does
@@ -270,6 +277,7 @@ class JobHub final : public Machine {
   void append_entry(Job& job, const Entry& entry, Nanos now);
   void note_begun(Job& job, Nanos now);
   void finish_job(Job& job, Terminal terminal, Nanos now);
+  void begin_settling(Job& job, Nanos now);
   void publish_end(Job& job, Nanos now);
   void release_end(Job& job, Nanos now);
   void erase(Job& job, std::string_view reason, Nanos now);

@@ -45,7 +45,7 @@ JobChange HubJournal::change_of(const Job& job) const {
   // too.
   const bool hole = change.tokens.first_seq > from;
   change.trims = next_attempt || hole || log.trimmed() >= job.trimmed_recorded + options_.trim_step;
-  if (log.ended() && !job.end_recorded) change.terminal = log.terminal();
+  if (log.ended() && !job.end_recorded && !job.settling) change.terminal = log.terminal();
   change.skipped_ids = log.skipped_ids();
   if (!replicated_) return change;
   change.job = job.handle;
@@ -56,6 +56,7 @@ JobChange HubJournal::change_of(const Job& job) const {
   change.ended_at = job.ended_at;
   change.retention = job.options.retention.value_or(options_.retention);
   change.ending = job.ending();
+  change.settlement = job.settlement;
   return change;
 }
 
@@ -101,7 +102,7 @@ void HubJournal::advance(Nanos now) {
                           changes.back().trims ? job->log.trimmed() : job->trimmed_recorded,
                           job->log.has_head(),
                           job->started_at != kNever,
-                          job->log.ended()});
+                          job->log.ended() && !job->settling});
   }
   for (const std::uint64_t record : purged_) {
     JobChange& change = changes.emplace_back();

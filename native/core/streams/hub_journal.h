@@ -58,6 +58,8 @@ class HubJournal {
     record_to(journal);
   }
 
+  /// Whether other processes read the journal.
+  [[nodiscard]] bool is_replicated() const { return replicated_; }
   /// Whether changes of the job are written.
   [[nodiscard]] bool records(const Job& job) const {
     return journal_ != nullptr && job.options.record != 0;

@@ -47,6 +47,11 @@ struct JobOptions {
   bool announce = false;
   /// The job's number in the journal; 0: it is not recorded.
   std::uint64_t record = 0;
+  /// Of a job whose journal other processes read: its ending is written with what the job settles,
+  /// see `HubObserver::on_ending` and `JobHub::settle`.
+  bool settles = false;
+  /// With `settles`: `on_ending` carries the answer as well.
+  bool settles_answer = false;
 };
 
 /// The parts of a job's state that depend on the size of its log.
@@ -105,6 +110,8 @@ struct Job {
   bool end_recorded = false;
   bool record_pending = false;   // it has unwritten changes
   Nanos hold_deadline = kNever;  // until then the terminal event waits for the journal
+  bool settling = false;         // its ending is not written before `JobHub::settle`
+  std::string settlement;        // what its ending is written with
 
   /// Set by the hub while another process writes the log, and after its ending.
   std::unique_ptr<ReplicaState> replica;

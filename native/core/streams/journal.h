@@ -51,6 +51,7 @@ struct JobChange {
   Nanos ended_at = kNever;
   Nanos retention = kNever;  // from the end; kNever: unlimited
   JobEnding ending;          // with `terminal`
+  std::string settlement;    // with `terminal`: of JobHub::settle
 };
 
 /// What has become of the changes of one job.

@@ -29,7 +29,7 @@ const outcome = async (promise) => (await promise)[0];
 test('each script has its tests here', () => {
   const tested = `
     admit beat began bury cancel erase estate finish join leave list messages note offer placed
-    readers retain retract rewrite take`.trim();
+    quota/end_lease quota/lease readers retain retract rewrite take`.trim();
   // Those of faces are shown by the tests of their routes.
   const faces = ['chat', 'delivered'];
   expect(Object.keys(scripts()).sort()).toEqual([...tested.split(/\s+/), ...faces].sort());
@@ -82,7 +82,7 @@ describe('join', () => {
 
 describe('admit', () => {
   test('makes a job with a log, and with one per choice', async () => {
-    expect(await t.admit('a', 'j', { choices: 3 })).toEqual(['OK', '5000']);
+    expect(await t.admit('a', 'j', { choices: 3 })).toEqual(['OK', '5000', '']);
     for (const id of ['j', 'j.1', 'j.2']) expect(await t.log(id)).toEqual(['1-0 r {}']);
     expect(await t.admin.hgetall('{t}:job:j')).toMatchObject({
       ...{ owner: 'a', attempt: '1', lost: '0', status: 'queued', principal: 'me' },
@@ -97,7 +97,7 @@ describe('admit', () => {
   test('has no effect twice', async () => {
     await job();
     const before = await t.dump();
-    expect(await t.admit('a', 'j', { clock: '9000' })).toEqual(['OK', '5000']);
+    expect(await t.admit('a', 'j', { clock: '9000' })).toEqual(['OK', '5000', '']);
     expect(await t.dump()).toEqual(before);
   });
 
@@ -568,7 +568,22 @@ test('rewrite makes a job again that Redis has lost', async () => {
     t.run(
       'rewrite',
       ['job:j'],
-      [...[owner, 'j', 'me', '60000', '5000', 'attempt', '2', 'status', 'running', 'choices', '1']],
+      [
+        ...[
+          owner,
+          'j',
+          'me',
+          '60000',
+          '5000',
+          '',
+          'attempt',
+          '2',
+          'status',
+          'running',
+          'choices',
+          '1',
+        ],
+      ],
     );
   expect(await rewrite('x')).toBe('BURIED');
   expect(await rewrite('a')).toBe('OK');

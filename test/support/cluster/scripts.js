@@ -46,18 +46,18 @@ export async function openScripts() {
         ['procs', 'meta'],
         [...[clock, name, was, schema, 'epoch1', 'secret1', lease], ...['host', 'h', 'pid', '1']],
       ),
-    /** Admits a job; `key` is the name of its idempotency key. */
+    /** Admits a job; `key` is the name of its idempotency key, `parts` what it takes. */
     admit: (
       owner,
       id,
-      { clock = '5000', deadline = '', choices = 1, key, print = 'f', ...rest } = {},
+      { clock = '5000', deadline = '', choices = 1, key, print = 'f', parts, ...rest } = {},
     ) =>
       run(
         'admit',
         [`job:${id}`, ...(key === undefined ? [] : [`idem:${key}`])],
         [
           ...[clock, deadline, owner, id, rest.principal ?? 'me', '60000', choices, print, '90000'],
-          ...JOB,
+          ...[parts === undefined ? '' : JSON.stringify(parts), ...JOB],
         ],
       ),
     take: (heir, id, from, { why = 'lost', onLost = 'fail', room = '1', deadline = '' } = {}) =>
@@ -68,14 +68,14 @@ export async function openScripts() {
       owner,
       id,
       lastId,
-      { status = 'completed', ending, x = '{"type":"e"}', role = 'job', log = id } = {},
+      { status = 'completed', ending, x = '{"type":"e"}', role = 'job', log = id, ...rest } = {},
     ) =>
       run(
         'finish',
         [`job:${id}`, `log:${log}`],
         [
           ...[owner, lastId.split('-')[0], lastId, ending ?? nextId(lastId), x, '{"f":1}'],
-          ...[status, '7000', '30000', role],
+          ...[status, '7000', '30000', role, rest.settlement ?? '', rest.clock ?? ''],
         ],
       ),
     token: (id, entryId, text = 'hi') => admin.xadd(`${PREFIX}log:${id}`, entryId, 't', text),

@@ -74,6 +74,8 @@ JobOptions FromJs<JobOptions>::read(napi_env env, napi_value value) {
   options.copy_members = given.get<std::string>("copyMembers");
   options.whole = given.get<bool>("whole");
   options.announce = given.get<bool>("announce");
+  options.settles = given.get<bool>("settles");
+  options.settles_answer = given.get<bool>("settlesAnswer");
   const double retention_ms = given.get<double>("retentionMs");
   if (retention_ms >= 0) options.retention = nanos_from_ms(retention_ms);
   return options;

@@ -197,6 +197,10 @@ void HubBridge::on_sealed(JobHandle job) {
   if (relays_) relays_->job_ended(job);
 }
 
+void HubBridge::on_ending(JobHandle job, std::string state) {
+  push(EventKind::kJobEnding, job, std::move(state));
+}
+
 void HubBridge::on_purged(JobHandle job) {
   if (replicas_) replicas_->close(job);
   push(EventKind::kJobPurged, job, {});

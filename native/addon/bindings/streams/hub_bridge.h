@@ -112,6 +112,7 @@ class HubBridge final : public Machine,
   void on_begun(JobHandle job) override;
   void on_ended(JobHandle job, std::string state) override;
   void on_sealed(JobHandle job) override;
+  void on_ending(JobHandle job, std::string state) override;
   void on_purged(JobHandle job) override;
   void on_abandoned(JobHandle job) override;
   void on_fenced(JobHandle job, bool told) override;

@@ -30,6 +30,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&JobHub::append_typed>("appendTyped"),
                          method<&JobHub::reopen>("reopen"),
                          method<&JobHub::finish>("finish"),
+                         method<&JobHub::settle>("settle"),
                          method<&JobHub::purge>("purge"),
                          method<&JobHub::fence>("fence"),
                          method<&JobHub::hold>("hold"),

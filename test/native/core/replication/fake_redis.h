@@ -80,7 +80,8 @@ class FakeRedis {
   std::map<std::string, std::map<std::string, std::string>> hashes;
   std::map<std::string, Stream> streams;
   std::vector<redis::Command> commands;
-  std::string error;  // the reply to every command, unless empty
+  std::vector<std::string> settlements;  // of the endings that were taken
+  std::string error;                     // the reply to every command, unless empty
   bool drops_messages = false;
   std::vector<FakePort*> ports;
 
@@ -165,6 +166,7 @@ class FakeRedis {
       return text_reply("FENCED");
     }
     stream.push_back({*parse_event_id(argument(5)), {"x", argument(6), "f", argument(7)}});
+    settlements.push_back(argument(12));
     if (argument(11) == "job") {
       hash["status"] = argument(8);
       hash["ended_ms"] = argument(9);

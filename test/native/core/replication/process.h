@@ -59,8 +59,7 @@ class Process final : public RedisJournalOwner, public ReplicasObserver {
   }
 
   void adopt(JobHandle job, const std::string& name, std::uint64_t attempt,
-             std::uint64_t skip_ids = 0) {
-    JobOptions options;
+             std::uint64_t skip_ids = 0, JobOptions options = {}) {
     options.job_id = name;
     options.record = job;
     options.cancel_on_disconnect = false;

@@ -18,6 +18,7 @@ namespace sluice {
 struct Recorder final : HubObserver {
   std::map<JobHandle, std::uint64_t> window;
   std::vector<std::string> ended;
+  std::vector<std::pair<JobHandle, std::string>> ending;  // and their states
   std::vector<JobHandle> purged;
   std::map<SubscriberHandle, std::string> frames;
   std::map<SubscriberHandle, std::vector<std::string>> events;
@@ -44,6 +45,10 @@ struct Recorder final : HubObserver {
   void on_purged(JobHandle job) override {
     purged.push_back(job);
     when_purged(job);
+  }
+  void on_ending(JobHandle job, std::string state) override {
+    order.push_back("ending " + std::to_string(job));
+    ending.emplace_back(job, std::move(state));
   }
   void on_abandoned(JobHandle job) override { abandoned.push_back(job); }
   void on_loaded(JobHandle job) override { loaded.push_back(job); }

@@ -1,19 +1,24 @@
--- Admits a job, or finds the job of its idempotency key. Again with the same id: the same answer.
+-- needs parts
+--
+-- Admits a job, with all its parts or not at all, or finds the job of its idempotency key. Again with
+-- the same id: the same answer, without the results.
 --
 -- KEYS  job:<id>, and idem:<sha256> if there is an idempotency key
 -- ARGV  prefix, clock, deadline, process, id, principal, ttl_ms, choices, fingerprint, key_ttl_ms,
+--       parts (JSON: what each part of fragments/parts.lua is asked for; empty for none),
 --       then fields of the job and their values
--- Answers {'OK', created_us}; {'KNOWN', id, answer}; {'PENDING', id}, whose outcome is not known
+-- Answers {'OK', created_us, results of the parts (JSON, empty for none)}; {'REFUSED', part, JSON}; {'KNOWN', id, answer}; {'PENDING', id}, whose outcome is not known
 -- yet; {'REUSED'}, the key has another fingerprint; {'LATE'}; {'BURIED'}, the process is no member.
 local prefix, process, id, principal = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 local ttl_ms, choices, fingerprint, key_ttl_ms = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local parts = ARGV[11]
 local job, key = KEYS[1], KEYS[2]
 
 local now = now_us(ARGV[2])
 if is_late(now, ARGV[3]) then return { 'LATE' } end
 
 local known = redis.call('HMGET', job, 'owner', 'created_us')
-if known[1] then return { 'OK', known[2] } end
+if known[1] then return { 'OK', known[2], '' } end
 if redis.call('HEXISTS', prefix .. 'procs', process) == 0 then return { 'BURIED' } end
 
 if key then
@@ -26,6 +31,13 @@ if key then
       return { 'PENDING', used[2] }
     end
   end
+end
+
+local asked, context = parts_of(parts), parts_context(ARGV[2], id, principal)
+local refused_part, refusal = check_parts(prefix, asked, context)
+if refused_part then return { 'REFUSED', refused_part, refusal } end
+
+if key then
   redis.call('DEL', key)
   redis.call('HSET', key, 'fingerprint', fingerprint, 'job', id)
   redis.call('PEXPIRE', key, key_ttl_ms)
@@ -35,11 +47,13 @@ local created = text_of(now)
 redis.call(
   'HSET', job, 'owner', process, 'attempt', '1', 'lost', '0', 'status', 'queued',
   'principal', principal, 'created_us', created, 'choices', choices,
-  unpack(ARGV, 11)
+  unpack(ARGV, 12)
 )
 if key then redis.call('HSET', job, 'key', string.sub(key, #prefix + 1)) end
+local held, results = take_parts(prefix, asked, context, 'take')
+if held then redis.call('HSET', job, 'held', held) end
 begin_attempt(prefix, id, choices, 1)
 expire_job(prefix, id, choices, ttl_ms)
 index_job(prefix, prefix .. 'jobs:' .. principal, created, id, ttl_ms)
 redis.call('SADD', prefix .. 'open:' .. process, id)
-return { 'OK', created }
+return { 'OK', created, results or '' }

@@ -1,4 +1,5 @@
 -- needs ledger
+--
 -- The balance of an account.
 --
 -- KEYS  ledger

@@ -1,3 +1,5 @@
+-- needs processes
+--
 -- A process leaves. Jobs that it still has are left to the others.
 --
 -- KEYS  procs

@@ -1,9 +1,10 @@
 -- needs ledger
+--
 -- Makes deposits, withdrawals and transfers in their order, all of them or none, once per key. Each sees
 -- the balances that those before it have left. Again: the same answer.
 --
 -- KEYS  ledger
--- ARGV  prefix, clock, deadline, accounts to open first (as of ledger-execute.lua), key, then from (empty for
+-- ARGV  prefix, clock, deadline, accounts to open first (as of execute.lua), key, then from (empty for
 --       a deposit), to (empty for a withdrawal), amount and metadata of each
 -- Answers {'OK', known (`1`, `0`), event, event, ...}; {'CONFLICT'}; {'MORE'}; {'LATE'}.
 local L = ledger_at(ARGV[1], ARGV[2])

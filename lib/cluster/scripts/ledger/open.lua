@@ -1,4 +1,5 @@
 -- needs ledger
+--
 -- Opens an account.
 --
 -- KEYS  ledger

@@ -1,3 +1,5 @@
+-- needs processes
+--
 -- Makes a process a member. Under a new name it takes the jobs along that nobody took from the old.
 --
 -- KEYS  procs, meta
@@ -30,6 +32,7 @@ if was ~= '' then
   redis.call('DEL', old)
   redis.call('HDEL', procs, was)
   redis.call('SREM', prefix .. 'dead', was)
+  move_leases(prefix, was, process)
   forget_process(prefix, was)
 end
 return {

@@ -2,7 +2,8 @@
 --
 -- KEYS  jobs:<principal>
 -- ARGV  prefix, after (an id, empty for none), limit, status (empty for all), steps_max
--- Answers {'OK', cursor, jobs}, each job its id and the flat fields without the request; `cursor`
+-- Answers {'OK', cursor, jobs}, each job its id and the flat fields without the request and
+-- what it holds; `cursor`
 -- is the id to go on after, empty at the end of the list. {'UNKNOWN'}: `after` is not in the list.
 local prefix, after, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local status, steps_max = ARGV[4], tonumber(ARGV[5])
@@ -27,7 +28,7 @@ while cursor == '' do
       local fields = redis.call('HGETALL', job)
       local out = { id }
       for i = 1, #fields, 2 do
-        if fields[i] ~= 'request' then
+        if fields[i] ~= 'request' and fields[i] ~= 'held' then
           out[#out + 1] = fields[i]
           out[#out + 1] = fields[i + 1]
         end

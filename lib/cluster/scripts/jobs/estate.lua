@@ -1,3 +1,5 @@
+-- needs processes
+--
 -- Jobs of a dead process, chosen at random; or, when it has none, the removal of its last traces.
 --
 -- KEYS  dead

@@ -1,4 +1,5 @@
 -- needs ledger
+--
 -- Executes a request of the ledger, once per key. Again: the same answer.
 --
 -- KEYS  ledger

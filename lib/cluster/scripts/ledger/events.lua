@@ -1,4 +1,5 @@
 -- needs ledger
+--
 -- Events of an account, or of the whole journal, in their order.
 --
 -- KEYS  ledger

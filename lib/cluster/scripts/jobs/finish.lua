@@ -1,16 +1,19 @@
+-- needs parts
+--
 -- Ends a job, or the log of one of its choices, by its owner. Called natively.
 --
 -- KEYS  job:<id> of the job, log:<id> of the log that ends
 -- ARGV  prefix, process, attempt, last id (of the last entry that the process has written), ending
 --       id, x (the event: JSON {type, data}), f (the final state, JSON), status, ended_ms,
---       retention_ms, role (`job` or `choice`)
+--       retention_ms, role (`job` or `choice`), settlement (JSON: what each part of
+--       fragments/parts.lua is settled with; empty for none), clock (missing for the server's)
 -- Answers 'OK'; 'DONE', this very ending is there; 'FENCED', another process has the job, or has
 -- written to its log; 'GONE', no such job or log.
 local prefix, process, attempt, last_id, ending_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local x, f, status, ended_ms, retention_ms, role = unpack(ARGV, 6, 11)
+local x, f, status, ended_ms, retention_ms, role, settlement, clock = unpack(ARGV, 6, 13)
 local job, log = KEYS[1], KEYS[2]
 
-local known = redis.call('HMGET', job, 'owner', 'status', 'principal', 'choices')
+local known = redis.call('HMGET', job, 'owner', 'status', 'principal', 'held')
 local owner = known[1]
 if not owner then return 'GONE' end
 local tail = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
@@ -31,13 +34,17 @@ redis.call('XADD', log, ending_id, 'x', x, 'f', f)
 redis.call('PEXPIRE', log, retention_ms)
 if role == 'job' then
   redis.call('HSET', job, 'status', status, 'ended_ms', ended_ms, 'attempt', attempt, 'final', f)
-  redis.call('HDEL', job, 'request', 'cancel')
+  redis.call('HDEL', job, 'request', 'cancel', 'held')
   redis.call('PEXPIRE', job, retention_ms)
   redis.call('PEXPIRE', prefix .. 'readers:' .. log_id, retention_ms)
   redis.call('SREM', prefix .. 'open:' .. owner, log_id)
   index_job(prefix, prefix .. 'ended:' .. known[3], ended_ms, log_id, retention_ms)
   local all = prefix .. 'jobs:' .. known[3]
   if redis.call('PTTL', all) < tonumber(retention_ms) then redis.call('PEXPIRE', all, retention_ms) end
+end
+if role == 'job' and (known[4] or settlement ~= '') then
+  local context = parts_context(clock, log_id, known[3])
+  settle_parts(prefix, job, parts_of(known[4]), parts_of(settlement), context)
 end
 publish_entry(prefix, log_id, ending_id, 'x', x, 'f', f)
 return 'OK'

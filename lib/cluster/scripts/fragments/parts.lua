@@ -1,0 +1,71 @@
+-- needs quota
+--
+-- What a job takes when it is admitted, beside its log: its parts. Each has functions of
+-- (prefix, ..., context), where `context` is {now (microseconds), id (of the job), principal, has_clock}:
+--
+--   check(prefix, asked, context)   nil, or what the refusal says
+--   take(prefix, asked, context)    takes it all, after every check; gives what is held, and the result
+--   settle(prefix, held, settlement, context)   at the ending of the job; either may be nil
+--   release(prefix, held, context)  as if it had never been taken
+--   retake(prefix, asked, context)  as `take`, without a check, after Redis has lost its data; optional
+--
+-- The order is that of the checks: the first refusal counts. All amounts are texts of whole numbers.
+local PARTS = {
+  {
+    name = 'quota',
+    check = quota_check, take = quota_take, settle = quota_settle, release = quota_release,
+    retake = quota_take,
+  },
+}
+
+-- The context of a job's parts. `clock` is a script's argument, empty or missing for the server's.
+local function parts_context(clock, id, principal)
+  return { now = now_us(clock or ''), id = id, principal = principal, has_clock = (clock or '') ~= '' }
+end
+
+local function parts_of(json)
+  if not json or json == '' then return {} end
+  return cjson.decode(json)
+end
+
+-- The name of the first part that is refused, and the refusal as JSON.
+local function check_parts(prefix, asked, context)
+  for _, part in ipairs(PARTS) do
+    if asked[part.name] then
+      local refusal = part.check(prefix, asked[part.name], context)
+      if refusal then return part.name, cjson.encode(refusal) end
+    end
+  end
+end
+
+-- Takes all parts. Gives what is held and the results as JSON; nil where nothing was asked for.
+-- `how` is the name of the function, `take` or `retake`.
+local function take_parts(prefix, asked, context, how)
+  local held, results = {}, {}
+  for _, part in ipairs(PARTS) do
+    if asked[part.name] and part[how] then
+      held[part.name], results[part.name] = part[how](prefix, asked[part.name], context)
+    end
+  end
+  return next(held) and cjson.encode(held), next(results) and cjson.encode(results)
+end
+
+-- Applies a settlement. A part that fails does not keep a job from its ending.
+local function settle_parts(prefix, job, held, settlement, context)
+  for _, part in ipairs(PARTS) do
+    local name = part.name
+    if held[name] or settlement[name] then
+      local ok, problem = pcall(part.settle, prefix, held[name], settlement[name], context)
+      if not ok then
+        problem = type(problem) == 'table' and problem.err or tostring(problem)
+        redis.call('HSET', job, 'unsettled', name .. ': ' .. problem)
+      end
+    end
+  end
+end
+
+local function release_parts(prefix, held, context)
+  for _, part in ipairs(PARTS) do
+    if held[part.name] then part.release(prefix, held[part.name], context) end
+  end
+end

@@ -1,0 +1,21 @@
+-- needs quota
+--
+-- Ends a lease, once: its places are free, and what was used is charged.
+--
+-- KEYS  lease:<id>
+-- ARGV  prefix, clock, id, used (JSON: a text for each of its asks, empty for as reserved; empty: all of
+--       it is given back)
+-- Answers 'OK'; 'GONE', it has ended.
+local prefix, id, used = ARGV[1], ARGV[3], ARGV[4]
+
+local owner, held = unpack(redis.call('HMGET', KEYS[1], 'owner', 'held'))
+if not held then return 'GONE' end
+local context = { now = now_us(ARGV[2]), id = id, has_clock = ARGV[2] ~= '' }
+if used == '' then
+  quota_release(prefix, cjson.decode(held), context)
+else
+  quota_settle(prefix, cjson.decode(held), cjson.decode(used), context)
+end
+redis.call('DEL', KEYS[1])
+redis.call('SREM', prefix .. 'leases:' .. owner, id)
+return 'OK'
