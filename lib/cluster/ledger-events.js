@@ -24,6 +24,8 @@ function partiesOf({ operation, one, other }) {
 
 /** Operations whose requests name no amount. */
 const WITHOUT_AMOUNT = ['void', 'reverse', 'cancel_scheduled', 'close'];
+/** Operations that are about an event. */
+const ABOUT_EVENTS = ['settle', 'void', 'reverse', 'cancel_scheduled'];
 
 /**
  * @param {LedgerRequest} request
@@ -34,7 +36,7 @@ export function requestFields(request) {
   const [from, to] = partiesOf(request);
   const fields = ['t', String(numberOf(operation)), 'k', key, 'f', from, 'o', to];
   if (!WITHOUT_AMOUNT.includes(operation)) fields.push('m', String(amount));
-  if (target !== 0) fields.push('r', String(target));
+  if (ABOUT_EVENTS.includes(operation)) fields.push('r', String(target));
   if (operation === 'hold' || operation === 'schedule') fields.push('w', usOf(timeMs));
   if (force) fields.push('g', '1');
   if (metadata !== '') fields.push('j', metadata);
@@ -48,7 +50,13 @@ export function requestFields(request) {
  */
 function rawEvent(id, fields) {
   const { t: type, w: time, x: rare } = fields;
-  const { c: code, z: refused, l: linked, g: force, j: metadata } = rare === '' ? {} : JSON.parse(rare);
+  const {
+    c: code,
+    z: refused,
+    l: linked,
+    g: force,
+    j: metadata,
+  } = rare === '' ? {} : JSON.parse(rare);
   const operation = refused ?? type;
   return [
     Number(id),

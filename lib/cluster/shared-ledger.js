@@ -3,7 +3,12 @@ import { answerOf, balanceOf, linkedAnswer } from '../primitives/ledger/answers.
 import { checkId } from '../internal/util/validate.js';
 import { eventOf, refusal } from '../primitives/ledger/events.js';
 import { eventFields, rawAnswer, requestFields } from './ledger-events.js';
-import { eventsRequest, linkedRequest, openRequest, requests } from '../primitives/ledger/requests.js';
+import {
+  eventsRequest,
+  linkedRequest,
+  openRequest,
+  requests,
+} from '../primitives/ledger/requests.js';
 
 /** @typedef {import('../primitives/ledger/ledger.js').Ledger} Ledger */
 /** @typedef {import('../primitives/ledger/events.js').LedgerEvent} LedgerEvent */
@@ -172,7 +177,11 @@ export class SharedLedger {
     const names = [];
     for (let page = PAGE; page === PAGE;) {
       const after = names.at(-1) ?? '';
-      const [, ...more] = await this.#calls.run('ledger/accounts', ['accts'], [after, String(PAGE)]);
+      const [, ...more] = await this.#calls.run(
+        'ledger/accounts',
+        ['accts'],
+        [after, String(PAGE)],
+      );
       names.push(...more);
       page = more.length;
     }

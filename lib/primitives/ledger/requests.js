@@ -59,7 +59,8 @@ function requestOf(operation, { key, metadata, ...rest }) {
  * @param {string[]} names
  * @returns {any}
  */
-const optionsOf = (options, names) => checkOptions('options', options, names);
+const optionsOf = (options, names) =>
+  checkOptions('options', /** @type {object} */ (options), names);
 
 /**
  * @param {'deposit' | 'withdraw'} operation

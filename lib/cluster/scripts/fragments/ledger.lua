@@ -133,6 +133,11 @@ local function shown_account(event)
   return is_own_account(event.f) and event.o or event.f
 end
 
+-- The member of L.holds for an event: ids of one time are in the order of their numbers.
+local function due_member(id)
+  return string.format('%016.0f', tonumber(id))
+end
+
 -- Appends an event, and records it with its accounts and the event that it is about.
 local function commit(L, event, at, target)
   append(L, event, at, shown_account(event))
@@ -142,12 +147,12 @@ local function commit(L, event, at, target)
     redis.call('RPUSH', L.prefix .. 'acctlog:' .. event.o, event.id)
   end
   if target then
-    redis.call('ZREM', L.holds, string.format('%016.0f', tonumber(target.id)))
+    redis.call('ZREM', L.holds, due_member(target.id))
     local how = ({ [HOLD_EXPIRED] = 'e', [CANCEL_SCHEDULED] = 'c', [REVERSE] = 'r' })[event.t]
     if how then redis.call('HSET', L.done, target.id, how) end
   end
   if event.t == HOLD or event.t == SCHEDULE then
-    redis.call('ZADD', L.holds, event.u == '' and '+inf' or event.u, string.format('%016.0f', L.last))
+    redis.call('ZADD', L.holds, event.u == '' and '+inf' or event.u, due_member(event.id))
   end
 end
 
@@ -221,7 +226,7 @@ local function code_of_done(L, target)
   if target.t ~= HOLD and target.t ~= SCHEDULE then
     return how and LEDGER_CODES.already_reversed or nil
   end
-  if redis.call('ZSCORE', L.holds, string.format('%016.0f', tonumber(target.id))) then return nil end
+  if redis.call('ZSCORE', L.holds, due_member(target.id)) then return nil end
   if target.t == HOLD then return how and LEDGER_CODES.hold_expired or LEDGER_CODES.hold_closed end
   return how and LEDGER_CODES.already_cancelled or LEDGER_CODES.already_executed
 end
@@ -309,7 +314,7 @@ end
 -- The event of a request, before its outcome is known. A request has the fields t, k, f, o, m, r, w, g
 -- and j, as the events have.
 local function draft_of(request, now)
-  local event = { rare = {} }
+  local event = { rare = {}, u = '' }
   for _, name in ipairs({ 't', 'k', 'f', 'o', 'm', 'r', 'w' }) do event[name] = request[name] or '' end
   if request.g == '1' then event.rare.g = '1' end
   if request.j and request.j ~= '' then event.rare.j = request.j end
