@@ -4,7 +4,9 @@ import { hostname } from 'node:os';
 import { BEATS_PER_LEASE, Members } from './members.js';
 import { RedisClient } from './redis-client.js';
 import { RedisClock } from './redis-clock.js';
+import { ScriptCalls } from './script-calls.js';
 import { SharedJobs } from './shared-jobs.js';
+import { SharedLeases } from './shared-leases.js';
 import { fieldsOf } from './scripts.js';
 
 /** The schema of the keys in Redis. */
@@ -88,6 +90,18 @@ export class Cluster extends EventEmitter {
       onBuried: () => this.#joinAgain(),
       onLate: () => this.syncClock(),
       log,
+    });
+    /** Calls of the scripts of building blocks. */
+    this.calls = new ScriptCalls({
+      send: (...call) => this.redis.run(...call),
+      runId: () => this.redis.runId,
+      deadlineUs: () => this.deadlineUs(),
+      syncClock: () => this.syncClock(),
+    });
+    this.sharedLeases = new SharedLeases({
+      ...{ redis: this.redis, calls: this.calls, clock: this.#clock, log },
+      process: () => this.#name,
+      onBuried: () => this.#joinAgain(),
     });
     this.redis.on('ready', () => {
       if (!this.#isMember) void this.#join();
@@ -342,6 +356,7 @@ export class Cluster extends EventEmitter {
     clearTimeout(this.#joining);
     this.#hasLeft = true;
     this.sharedJobs.close();
+    this.sharedLeases.close();
     this.redis.close();
   }
 }

@@ -23,6 +23,7 @@ import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { SharedParts } from '../jobs/shared-parts.js';
+import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Telemetry } from '../services/telemetry/service.js';
 import { Turns } from '../services/conversations/turns.js';
@@ -162,6 +163,9 @@ export function createParts(checked) {
   const clocks = { unixMs, nowMs: monotonicClock(clock) };
   const streamUrls = new StreamUrls(access, clocks, sharedSecret);
   const reservations = new Reservations({ access, options });
+  const sharedReservations =
+    cluster && new SharedReservations({ access, quota: cluster.sharedLeases });
+  if (sharedReservations !== undefined) jobs.sharedParts?.add(sharedReservations);
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
     durable: options.data !== undefined,
@@ -169,7 +173,7 @@ export function createParts(checked) {
     stats: () => ({
       ...loadOf(pipeline),
       cached: cache.stats,
-      leases: reservations.open,
+      leases: openLeases({ reservations, sharedReservations, lifecycle }),
       held: billing.jobs.open,
       durableStreams: durable.size,
       retriesRefused: lifecycle.retryBudgets.refused,
@@ -215,7 +219,8 @@ export function createParts(checked) {
     checkRoom: () => store?.file.checkRoom(),
   };
   const embeddings = new Embeddings({
-    ...{ options, reservations, billing, memory },
+    ...{ options, billing, memory },
+    reservations: sharedReservations ?? reservations,
     onCall: () => telemetry.calls.observeEmbeddings(),
     ready: () => !gate.draining,
   });
@@ -233,7 +238,18 @@ export function createParts(checked) {
     onClosed: () => metrics.openStreams.dec(),
   });
   const all = {
-    ...{ options, access, streamUrls, ...jobs, reservations, metrics, ledger, billing, turns },
+    ...{
+      options,
+      access,
+      streamUrls,
+      ...jobs,
+      reservations,
+      sharedReservations,
+      metrics,
+      ledger,
+      billing,
+      turns,
+    },
     ...{ conversations, admission, operations, logs, gate, directory },
     deployment: deployed?.deployment,
     faces: deployed?.faces ?? {
@@ -251,6 +267,16 @@ export function createParts(checked) {
   );
   subscribe(all);
   return all;
+}
+
+/**
+ * @param {Pick<GatewayParts, 'reservations' | 'sharedReservations' | 'lifecycle'>} parts
+ * @returns {number} reservations that are not settled; of a deployment, those of this process
+ */
+function openLeases({ reservations, sharedReservations, lifecycle }) {
+  if (sharedReservations === undefined) return reservations.open;
+  const active = lifecycle.jobs.active().filter(({ reservation }) => reservation !== undefined);
+  return reservations.open + sharedReservations.open + active.length;
 }
 
 /**

@@ -326,6 +326,7 @@ export class Gateway extends EventEmitter {
     if (this.#parts.options.redis !== undefined) checkShared(access);
     this.#parts.access.reload(access);
     this.#parts.reservations.reload();
+    this.#parts.sharedReservations?.reload();
   }
 
   /** @returns {boolean} whether new jobs are accepted: false once `close()` was called */

@@ -5,8 +5,6 @@ import { rangeError } from '../internal/util/errors.js';
 
 /** @typedef {import('../jobs/policy/config.js').AccessConfig} AccessConfig */
 
-const GROUPS = /** @type {const} */ (['keys', 'organisations', 'models', 'endpoints']);
-
 /** @param {object | undefined} value */
 const isEmpty = (value) => Object.keys(value ?? {}).length === 0;
 
@@ -15,13 +13,8 @@ const isEmpty = (value) => Object.keys(value ?? {}).length === 0;
  * @returns {string[] | undefined} path of the first member that would count per process
  */
 function findUnshared(config) {
-  for (const name of /** @type {const} */ (['limits', 'prices', 'accounts'])) {
+  for (const name of /** @type {const} */ (['prices', 'accounts'])) {
     if (!isEmpty(config[name])) return [name];
-  }
-  for (const group of GROUPS) {
-    for (const [name, { limits }] of Object.entries(config[group] ?? {})) {
-      if (!isEmpty(limits)) return [group, name, 'limits'];
-    }
   }
   return undefined;
 }

@@ -20,8 +20,9 @@ import { randomId } from '../internal/util/random-id.js';
  * A job's reservation of its limits: see Reservations.
  * @typedef {object} ReservationHold
  * @property {import('../primitives/limiters/quota-lease.js').QuotaEntry[]} entries
- * @property {(tokens: number) => void} settle at actual use
- * @property {() => void} release gives everything back
+ * @property {(tokens: number) => void | Promise<void>} settle at actual use. A promise resolves once that is
+ *   known to other processes, or Redis has not answered
+ * @property {() => void | Promise<void>} release gives everything back
  */
 
 /**

@@ -83,6 +83,8 @@ export class JobLifecycle extends EventEmitter {
    */
   constructor({ options, nowMs, hub, store, memory, shared, parts }) {
     super();
+    // Listeners are the parts of a gateway: a fixed number.
+    this.setMaxListeners(0);
     this.#shared = shared;
     this.#parts = parts;
     this.#options = options;

@@ -1,15 +1,12 @@
-import { HttpError } from '../../internal/util/http-error.js';
-import { LimitTable, dimensions, initialLimits, keyOf } from './limit-table.js';
+import { LimitTable, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
-import { estimatePromptTokens } from '../prompt-tokens.js';
-import { overloaded } from '../errors.js';
-import { rateLimitHeaders } from './headers.js';
-import { tokenLimitOf } from '../checked-request.js';
+import { asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
+import { refusalOf } from './refusals.js';
 
 /** @typedef {import('../policy/access-control.js').Budget} Budget */
 /** @typedef {import('../policy/config.js').Access} Access */
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
-/** @typedef {import('./limit-table.js').DimensionName} DimensionName */
+/** @typedef {import('./refusals.js').RateLimitError} RateLimitError */
 /** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
 
 /**
@@ -25,23 +22,6 @@ const LEASE_GRACE_MS = 60_000;
 
 /** Longest lease; for operations and answers without a time limit here, which always settle. */
 const NO_TIME_MS = 366 * 24 * 3600 * 1000;
-
-/** Retry-After of a refusal by `concurrent_jobs`, because the end of a running job is unknown. */
-const PLACE_RETRY_S = 1;
-
-/** Names of the scopes in error messages. */
-const WHOSE = Object.freeze({
-  principal: 'this key',
-  organisation: 'this organisation',
-  model: 'this model',
-  endpoint: 'this endpoint',
-});
-
-/**
- * A refusal because a limit is exhausted.
- * @typedef {HttpError & {retryAfterMs: number, refusedBy: {scope: Budget['scope'],
- *   limit: string}[]}} RateLimitError `retryAfterMs` Infinity: no retry can succeed
- */
 
 /** Reservation for one job, or for one shared answer. */
 export class Reservation {
@@ -131,25 +111,6 @@ export class WorkReservation {
  *   refused
  */
 
-/** Largest share of a limit that is reserved for an answer without `max_tokens`. */
-const UNSAID_SHARE = 1 / 4;
-
-/**
- * Tokens that a request reserves from one budget. With a small limit, a request without
- * `max_tokens` must neither be refused for ever nor take the whole limit.
- * @param {CheckedRequest} request
- * @param {number} limit
- * @param {number} defaultMaxTokens
- */
-function tokensOf(request, limit, defaultMaxTokens) {
-  const prompt = estimatePromptTokens(request);
-  const answers = request.n ?? 1;
-  const answerMax = tokenLimitOf(request);
-  if (answerMax !== undefined) return prompt + answers * answerMax;
-  const answer = Math.min(answers * defaultMaxTokens, Math.ceil(limit * UNSAID_SHARE));
-  return Math.min(prompt + answer, Math.max(limit, prompt));
-}
-
 /**
  * Reservations of the limits of a key, organisation, model and endpoint. A job reserves all or
  * nothing before it is queued and settles once at its end. Main thread, over one Quota.
@@ -206,18 +167,26 @@ export class Reservations {
    */
   forJob(request, whose, { shared, patient = false, covered }) {
     const ms = this.#waitMs + (request.max_wall_ms ?? this.#maxWallMs) + LEASE_GRACE_MS;
+    const { defaultMaxTokens } = this.#access;
     const answer = this.#reserve(
       whose,
-      {
-        requests: (_limit, { scope }) => (covered?.request && scope !== 'model' ? 0 : 1),
-        tokens: (limit) => (shared ? 0 : tokensOf(request, limit, this.#access.defaultMaxTokens)),
-        concurrent_jobs: (_limit, { scope }) => (covered?.place && scope !== 'model' ? 0 : 1),
-      },
+      costsOfJob(request, { tokens: !shared, defaultMaxTokens, covered }),
       patient ? NO_TIME_MS : Math.min(ms, NO_TIME_MS),
     );
     if (answer === undefined) return undefined;
-    if (!answer.lease.allowed) throw refusal(answer, answer.lease.entries);
+    if (!answer.lease.allowed) throw refusalOf(answer.lease.entries, answer.budgets);
     return new Reservation(answer.lease);
+  }
+
+  /**
+   * Reserves the limits of a call that is charged like a job.
+   * @param {CheckedRequest} request
+   * @param {Whose} whose
+   * @returns {Promise<import('../job.js').ReservationHold | undefined>} undefined: no limit applies
+   * @throws {RateLimitError}
+   */
+  async forCall(request, whose) {
+    return this.forJob(request, whose, { shared: false });
   }
 
   /**
@@ -230,16 +199,10 @@ export class Reservations {
    * @throws {RateLimitError}
    */
   forWork(access, endpoint, covered) {
-    const answer = this.#reserve(
-      { access, endpoint, model: undefined },
-      {
-        requests: (_limit, { scope }) => (covered?.request && scope !== 'model' ? 0 : 1),
-        concurrent_jobs: (_limit, { scope }) => (covered?.place && scope !== 'model' ? 0 : 1),
-      },
-      NO_TIME_MS,
-    );
+    const whose = { access, endpoint, model: undefined };
+    const answer = this.#reserve(whose, costsOfWork(covered), NO_TIME_MS);
     if (answer === undefined) return undefined;
-    if (!answer.lease.allowed) throw refusal(answer, answer.lease.entries);
+    if (!answer.lease.allowed) throw refusalOf(answer.lease.entries, answer.budgets);
     return new Reservation(answer.lease);
   }
 
@@ -261,7 +224,7 @@ export class Reservations {
     if (answer === undefined) return undefined;
     if (answer.lease.allowed) return new Reservation(answer.lease);
     job?.release();
-    throw refusal(answer, this.peek(whose));
+    throw refusalOf(answer.lease.entries, answer.budgets, this.peek(whose));
   }
 
   /**
@@ -279,8 +242,7 @@ export class Reservations {
 
   /**
    * @param {Whose} whose
-   * @param {Partial<Record<DimensionName, (limit: number, budget: Budget) => number>>} costs by
-   *   limit; other limits are not consumed
+   * @param {import('./asks.js').Costs} costs
    * @param {number} leaseMs
    * @returns {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
    *   Budget[]} | undefined} with the budget of each entry; undefined: no limit applies
@@ -291,81 +253,12 @@ export class Reservations {
     if (budgets[0].scope === 'principal' && this.#access.isGiven(access)) {
       this.#book.give(budgets[0]);
     }
-    /** @type {import('../../primitives/limiters/quota.js').QuotaAsk[]} */
-    const asks = [];
-    /** @type {Budget[]} of each ask */
-    const asked = [];
-    for (const budget of budgets) {
-      const key = keyOf(budget);
-      for (const [name, dimension] of dimensions) {
-        const limit = budget.limits[name];
-        const cost = costs[dimension];
-        if (limit === undefined || cost === undefined) continue;
-        asks.push({ dimension, key, cost: cost(limit, budget) });
-        asked.push(budget);
-      }
-    }
-    if (asks.length === 0) return undefined;
-    return { lease: this.#quota.reserve(asks, { leaseMs }), budgets: asked };
+    const asked = asksOf(budgets, costs);
+    if (asked.length === 0) return undefined;
+    const asks = asked.map(({ dimension, cost, budget }) => {
+      return { dimension, key: keyOf(budget), cost };
+    });
+    const lease = this.#quota.reserve(asks, { leaseMs });
+    return { lease, budgets: asked.map(({ budget }) => budget) };
   }
-}
-
-/** @param {QuotaEntry} entry */
-const waitOf = ({ retryAfter, windowMs, cost, limit }) =>
-  windowMs === undefined && cost <= limit ? PLACE_RETRY_S : retryAfter;
-
-/**
- * @param {QuotaEntry} entry with the longest wait
- * @param {Budget} budget
- * @returns {string}
- */
-function reasonOf({ dimension, limit, cost, remaining, retryAfter }, { scope }) {
-  const whose = WHOSE[scope];
-  if (dimension === 'concurrent_jobs') {
-    return `Rate limit reached: ${whose} may have ${limit} jobs at a time.`;
-  }
-  if (dimension === 'requests') {
-    return `Rate limit reached: ${whose} may make ${limit} requests per minute.`;
-  }
-  const reserved = `this request reserves ${cost} (prompt and max_tokens)`;
-  if (retryAfter === Infinity) {
-    return `Request too large: ${whose} may use ${limit} tokens per minute, and ${reserved}; ask for fewer.`;
-  }
-  const left = Math.max(0, Math.floor(remaining));
-  return `Rate limit reached: ${whose} may use ${limit} tokens per minute, ${reserved}, and ${left} are left.`;
-}
-
-/**
- * @param {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
- *   Budget[]}} answer denied, with the budget of each entry
- * @param {QuotaEntry[]} remaining remaining amounts for the response headers
- * @returns {HttpError}
- */
-function refusal({ lease, budgets }, remaining) {
-  const failed = lease.entries.map((entry, i) => ({ entry, budget: budgets[i] }));
-  const refusing = failed.filter(({ entry }) => !entry.allowed);
-  // No limit is exhausted; the quota has no room for another lease.
-  if (refusing.length === 0) return overloaded();
-  const longest = refusing.reduce((a, b) => (waitOf(b.entry) > waitOf(a.entry) ? b : a));
-  const seconds = waitOf(longest.entry);
-  const never = seconds === Infinity;
-  const whole = Math.max(1, Math.ceil(seconds));
-  const reason = reasonOf(longest.entry, longest.budget);
-  const error = new HttpError(429, {
-    code: never ? 'request_exceeds_limit' : 'rate_limit_exceeded',
-    message: never ? reason : `${reason} Try again in ${whole} s.`,
-    param: never ? 'max_tokens' : null,
-    headers: {
-      ...rateLimitHeaders(remaining),
-      // Waiting does not help; without this header OpenAI's clients would retry.
-      ...(never ? { 'x-should-retry': 'false' } : { 'Retry-After': String(whole) }),
-    },
-  });
-  return Object.assign(error, {
-    retryAfterMs: never ? Infinity : seconds * 1000,
-    refusedBy: refusing.map(({ entry, budget }) => ({
-      scope: budget.scope,
-      limit: entry.dimension,
-    })),
-  });
 }

@@ -29,7 +29,7 @@ export class Embeddings {
   /**
    * @param {object} deps
    * @param {import('../../jobs/settings.js').Settings} deps.options
-   * @param {import('../../jobs/rate-limits/reservations.js').Reservations} deps.reservations
+   * @param {Pick<import('../../jobs/rate-limits/reservations.js').Reservations, 'forCall'>} deps.reservations
    * @param {{jobs: import('../billing/job-billing.js').JobBilling, settle: (record: JobRecord) => void}}
    *   deps.billing
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} deps.memory
@@ -84,17 +84,18 @@ export class Embeddings {
       createdAtMs: Date.now(),
     });
     const whose = { access, model, endpoint: endpoints.embeddings };
-    record.reservation = this.#reservations.forJob(request, whose, { shared: false });
+    record.reservation = await this.#reservations.forCall(request, whose);
     let answer;
     try {
+      signal.throwIfAborted();
       this.#billing.jobs.hold(record, request, access);
       answer = await this.#gatherer.embed({ model, inputs, user, body: passed }, signal);
     } catch (error) {
-      record.reservation?.release();
       this.#billing.jobs.releaseHold(record);
+      await record.reservation?.release();
       throw error;
     }
-    this.#settle(record, answer.promptTokens);
+    await this.#settle(record, answer.promptTokens);
     const data = answer.embeddings.map((vector, index) => {
       return { object: 'embedding', index, embedding: encoded(vector, encoding) };
     });
@@ -106,14 +107,14 @@ export class Embeddings {
   }
 
   /** @param {JobRecord} record @param {number} tokens used */
-  #settle(record, tokens) {
+  async #settle(record, tokens) {
     record.attempts = 1;
     record.final = {
       status: 'completed',
       usage: { prompt_tokens: tokens, completion_tokens: 0 },
     };
-    record.reservation?.settle(tokens);
     this.#billing.settle(record);
+    await record.reservation?.settle(tokens);
   }
 
   /**

@@ -66,24 +66,8 @@ test('has no file and no manual clock beside it', () => {
 });
 
 test.each([
-  [{ limits: { concurrent_jobs: 1 } }, 'access.limits', '/limits'],
   [{ prices: { '*': { prompt: 1, completion: 1 } } }, 'access.prices', '/prices'],
   [{ accounts: { a: { overdraft: true } } }, 'access.accounts', '/accounts'],
-  [
-    { keys: [{ id: 'k', sha256: DIGEST, limits: { concurrent_jobs: 1 } }] },
-    'access.keys[0].limits',
-    '/keys/0/limits',
-  ],
-  [
-    { organisations: { acme: { limits: { requests_per_minute: 1 } } } },
-    'access.organisations.acme.limits',
-    '/organisations/acme/limits',
-  ],
-  [
-    { models: { m: { limits: { concurrent_jobs: 1 } } } },
-    'access.models.m.limits',
-    '/models/m/limits',
-  ],
 ])('%j counts per process and is refused', (access, path, pointer) => {
   const reason = 'may not be set with redis: this version counts it per process';
   expect(() => check({ access })).not.toThrow();
@@ -91,11 +75,12 @@ test.each([
   expect(unsharedProblem(access)).toBe(`${pointer} ${reason}`);
 });
 
-test('keys, models and empty limits are fine', () => {
+test('keys, models and limits are shared', () => {
   const access = {
-    keys: [{ id: 'k', sha256: DIGEST, models: ['m'] }],
-    limits: {},
-    models: { m: {} },
+    keys: [{ id: 'k', sha256: DIGEST, models: ['m'], limits: { concurrent_jobs: 1 } }],
+    limits: { requests_per_minute: 1 },
+    models: { m: { limits: { concurrent_jobs: 1 } } },
+    organisations: { acme: { limits: { tokens_per_minute: 1 } } },
   };
   expect(() => check({ access, redis: 'redis://h' })).not.toThrow();
   expect(unsharedProblem(access)).toBeUndefined();

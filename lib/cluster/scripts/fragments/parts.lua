@@ -20,7 +20,7 @@ local PARTS = {
 
 -- The context of a job's parts. `clock` is a script's argument, empty or missing for the server's.
 local function parts_context(clock, id, principal)
-  return { now = now_us(clock or ''), id = id, principal = principal, has_clock = (clock or '') ~= '' }
+  return { now = math.floor(now_us(clock or '')), id = id, principal = principal, has_clock = (clock or '') ~= '' }
 end
 
 local function parts_of(json)

@@ -10,7 +10,7 @@ local prefix, id, used = ARGV[1], ARGV[3], ARGV[4]
 
 local owner, held = unpack(redis.call('HMGET', KEYS[1], 'owner', 'held'))
 if not held then return 'GONE' end
-local context = { now = now_us(ARGV[2]), id = id, has_clock = ARGV[2] ~= '' }
+local context = { now = math.floor(now_us(ARGV[2])), id = id, has_clock = ARGV[2] ~= '' }
 if used == '' then
   quota_release(prefix, cjson.decode(held), context)
 else

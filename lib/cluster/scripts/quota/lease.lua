@@ -10,7 +10,7 @@
 local prefix, process, id, ttl_ms = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 local lease = KEYS[1]
 
-local now = now_us(ARGV[2])
+local now = math.floor(now_us(ARGV[2]))
 if is_late(now, ARGV[3]) then return { 'LATE' } end
 if redis.call('EXISTS', lease) == 1 then return { 'OK', '' } end
 if redis.call('HEXISTS', prefix .. 'procs', process) == 0 then return { 'BURIED' } end

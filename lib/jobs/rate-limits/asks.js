@@ -1,0 +1,77 @@
+/** What work asks of which limits. Pure functions. */
+import { dimensions } from './limit-table.js';
+import { estimatePromptTokens } from '../prompt-tokens.js';
+import { tokenLimitOf } from '../checked-request.js';
+
+/** @typedef {import('../policy/access-control.js').Budget} Budget */
+/** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
+/** @typedef {import('./limit-table.js').DimensionName} DimensionName */
+
+/**
+ * Costs by limit; other limits are not consumed.
+ * @typedef {Partial<Record<DimensionName, (limit: number, budget: Budget) => number>>} Costs
+ */
+
+/** @typedef {{dimension: DimensionName, limit: number, cost: number, budget: Budget}} Ask */
+
+/** Largest share of a limit that is reserved for an answer without `max_tokens`. */
+const UNSAID_SHARE = 1 / 4;
+
+/**
+ * Tokens that a request reserves from one budget. With a small limit, a request without
+ * `max_tokens` must neither be refused for ever nor take the whole limit.
+ * @param {CheckedRequest} request
+ * @param {number} limit
+ * @param {number} defaultMaxTokens
+ */
+export function tokensOf(request, limit, defaultMaxTokens) {
+  const prompt = estimatePromptTokens(request);
+  const answers = request.n ?? 1;
+  const answerMax = tokenLimitOf(request);
+  if (answerMax !== undefined) return prompt + answers * answerMax;
+  const answer = Math.min(answers * defaultMaxTokens, Math.ceil(limit * UNSAID_SHARE));
+  return Math.min(prompt + answer, Math.max(limit, prompt));
+}
+
+/**
+ * @param {CheckedRequest} request
+ * @param {object} how
+ * @param {boolean} how.tokens whether it reserves the tokens of its answer
+ * @param {number} how.defaultMaxTokens
+ * @param {{request: boolean, place: boolean}} [how.covered] what its operation has reserved; limits of a model
+ *   are never covered
+ * @returns {Costs} of a job
+ */
+export function costsOfJob(request, { tokens, defaultMaxTokens, covered }) {
+  return {
+    ...costsOfWork(covered),
+    tokens: (limit) => (tokens ? tokensOf(request, limit, defaultMaxTokens) : 0),
+  };
+}
+
+/**
+ * @param {{request: boolean, place: boolean}} [covered]
+ * @returns {Costs} of work without tokens of its own
+ */
+export function costsOfWork(covered) {
+  return {
+    requests: (_limit, { scope }) => (covered?.request && scope !== 'model' ? 0 : 1),
+    concurrent_jobs: (_limit, { scope }) => (covered?.place && scope !== 'model' ? 0 : 1),
+  };
+}
+
+/**
+ * @param {readonly Budget[]} budgets
+ * @param {Costs} costs
+ * @returns {Ask[]} in the order of headers; empty: no limit applies
+ */
+export function asksOf(budgets, costs) {
+  return budgets.flatMap((budget) =>
+    dimensions.flatMap(([name, dimension]) => {
+      const limit = budget.limits[name];
+      const cost = costs[dimension];
+      if (limit === undefined || cost === undefined) return [];
+      return [{ dimension, limit, cost: cost(limit, budget), budget }];
+    }),
+  );
+}

@@ -1,0 +1,283 @@
+import { asksOf, costsOfJob } from './asks.js';
+import { keyOf } from './limit-table.js';
+import { randomId } from '../../internal/util/random-id.js';
+import { refusalOf } from './refusals.js';
+
+/** @typedef {import('../job.js').JobRecord} JobRecord */
+/** @typedef {import('../job.js').ReservationHold} ReservationHold */
+/** @typedef {import('../shared-parts.js').SharedPart} SharedPart */
+/** @typedef {import('../policy/access-control.js').Budget} Budget */
+/** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
+/** @typedef {import('./asks.js').Ask} Ask */
+/** @typedef {import('./shared-quota-port.js').SharedAsk} SharedAsk */
+/** @typedef {import('./shared-quota-port.js').SharedDecision} SharedDecision */
+/** @typedef {import('./shared-quota-port.js').SharedHold} SharedHold */
+
+const WINDOW_MS = 60_000;
+const US_PER_MS = 1000;
+const US_PER_S = 1e6;
+/** The end of the keys of buckets of tokens. */
+const TOKENS = '/tokens';
+/** A wait that never ends, as scripts write it. */
+const NEVER = '-1';
+
+/** @param {string} us */
+const secondsOf = (us) => (us === NEVER ? Infinity : Number(us) / US_PER_S);
+
+/**
+ * @param {Ask} ask
+ * @param {SharedDecision} decision
+ * @returns {QuotaEntry}
+ */
+function entryOf({ dimension, budget, cost, limit }, [allowed, remaining, retryUs, resetUs]) {
+  return {
+    dimension,
+    key: keyOf(budget),
+    cost,
+    allowed: allowed === '1',
+    limit,
+    windowMs: dimension === 'concurrent_jobs' ? undefined : WINDOW_MS,
+    remaining: Number(remaining),
+    retryAfter: secondsOf(retryUs),
+    resetAfter: secondsOf(resetUs),
+  };
+}
+
+/**
+ * What a job holds of limits in Redis. It is settled by the script that ends the job, and given back by
+ * the one that retracts it.
+ * @implements {ReservationHold}
+ */
+class SharedReservation {
+  #held;
+  #onLateTokens;
+  /** What is known of the answer that the job begins. */
+  #answer = { isBegun: false, isSettled: false, tokens: 0 };
+  #isSettled = false;
+
+  /**
+   * @param {readonly SharedHold[]} held
+   * @param {QuotaEntry[]} entries
+   * @param {(charges: [hold: SharedHold, amount: string][]) => void} onLateTokens the answer has ended after
+   *   the job that began it
+   */
+  constructor(held, entries, onLateTokens) {
+    this.#held = held;
+    this.entries = entries;
+    this.#onLateTokens = onLateTokens;
+  }
+
+  settle() {}
+
+  release() {}
+
+  /** Its tokens are those of an answer that the job begins. @returns {ReservationHold} */
+  ofAnswer() {
+    this.#answer.isBegun = true;
+    return { entries: [], settle: (tokens) => this.#settleAnswer(tokens), release: () => {} };
+  }
+
+  /** @param {number} tokens used */
+  #settleAnswer(tokens) {
+    this.#answer.isSettled = true;
+    this.#answer.tokens = tokens;
+    if (!this.#isSettled) return;
+    const buckets = this.#held.filter(([key]) => key.endsWith(TOKENS));
+    this.#onLateTokens(buckets.map((hold) => [hold, String(tokens - Number(hold[1]))]));
+  }
+
+  /**
+   * @param {number} tokens that the job has used; those of an answer that it begins are counted in their place
+   * @returns {string[]} what is charged for each of what is held; empty: as reserved
+   */
+  settlement(tokens) {
+    this.#isSettled = true;
+    const { isBegun, isSettled, tokens: ofAnswer } = this.#answer;
+    const own = isBegun ? ofAnswer : tokens;
+    // An answer that goes on is charged when it ends.
+    const used = isBegun && !isSettled ? '' : String(own);
+    return this.#held.map(([key]) => (key.endsWith(TOKENS) ? used : ''));
+  }
+}
+
+/**
+ * Reservations of the limits of a key, organisation, model and endpoint that the processes of a deployment
+ * share, with the rules of Reservations. A job takes them in the script that admits it; other work takes a
+ * lease. Main thread. Lives as long as its gateway.
+ * @implements {SharedPart}
+ */
+export class SharedReservations {
+  /** @type {'quota'} */
+  name = 'quota';
+  #access;
+  #quota;
+  /** When the limits came into force, on Redis's clock; empty: they are those of the start. */
+  #since = '';
+  /** Asks of jobs that are being admitted. @type {WeakMap<JobRecord, Ask[]>} */
+  #asked = new WeakMap();
+  /** Leases that are open here. */
+  open = 0;
+
+  /**
+   * @param {object} parts
+   * @param {import('../policy/access-control.js').AccessControl} parts.access
+   * @param {import('./shared-quota-port.js').SharedQuotaPort} parts.quota
+   */
+  constructor({ access, quota }) {
+    this.#access = access;
+    this.#quota = quota;
+  }
+
+  /** Applies the current limits of `access`. Existing use still counts. */
+  reload() {
+    const nowUs = this.#quota.nowUs();
+    this.#since = nowUs === 0 ? '' : String(Math.floor(nowUs));
+  }
+
+  // --- the part of a job
+
+  /**
+   * @param {JobRecord} record
+   * @param {import('../shared-parts.js').AdmittedHow} how
+   * @returns {SharedAsk[] | undefined}
+   */
+  ask(record, { request, access, endpoint, answer }) {
+    const costs = costsOfJob(request, {
+      tokens: answer !== 'shares',
+      defaultMaxTokens: this.#access.defaultMaxTokens,
+    });
+    const asks = asksOf(this.#access.budgets(access, record.model, endpoint), costs);
+    if (asks.length === 0) return undefined;
+    this.#asked.set(record, asks);
+    return asks.map((ask) => this.#shared(ask));
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {SharedDecision[]} decisions
+   */
+  taken(record, decisions) {
+    const asks = this.#askedOf(record);
+    const entries = asks.map((ask, i) => entryOf(ask, decisions[i]));
+    record.reservation = this.#reservation(record, asks.map(holdOf), entries);
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {SharedDecision[]} decisions
+   */
+  refused(record, decisions) {
+    const asks = this.#askedOf(record);
+    const entries = asks.map((ask, i) => entryOf(ask, decisions[i]));
+    return refusalOf(
+      entries,
+      asks.map(({ budget }) => budget),
+    );
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {JobRecord} answer
+   */
+  begun(record, answer) {
+    const { reservation } = record;
+    if (reservation instanceof SharedReservation) answer.reservation = reservation.ofAnswer();
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {SharedHold[]} held
+   */
+  adopt(record, held) {
+    record.reservation = this.#reservation(record, held, []);
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @returns {'state' | undefined}
+   */
+  settles({ reservation }) {
+    return reservation instanceof SharedReservation ? 'state' : undefined;
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {import('../../streams/types.js').JobState} state
+   * @returns {string[] | undefined}
+   */
+  settle(record, { usage }) {
+    const { reservation } = record;
+    if (!(reservation instanceof SharedReservation)) return undefined;
+    return reservation.settlement(record.tokensUsed(usage));
+  }
+
+  // --- work that is no job
+
+  /**
+   * Reserves the limits of a call that is charged like a job.
+   * @param {import('../checked-request.js').CheckedRequest} request
+   * @param {import('./reservations.js').Whose} whose
+   * @returns {Promise<ReservationHold | undefined>} undefined: no limit applies
+   * @throws {import('../../internal/util/http-error.js').HttpError} 429; 503 and 507 for Redis
+   */
+  async forCall(request, { access, model, endpoint }) {
+    const { defaultMaxTokens } = this.#access;
+    const costs = costsOfJob(request, { tokens: true, defaultMaxTokens });
+    const asks = asksOf(this.#access.budgets(access, model, endpoint), costs);
+    if (asks.length === 0) return undefined;
+    const id = randomId('lease');
+    const { allowed, decisions } = await this.#quota.reserve(
+      id,
+      asks.map((ask) => this.#shared(ask)),
+    );
+    const entries = asks.map((ask, i) => entryOf(ask, decisions[i]));
+    if (!allowed) {
+      const budgets = asks.map(({ budget }) => budget);
+      throw refusalOf(entries, budgets);
+    }
+    this.open += 1;
+    const end = (/** @type {string[] | undefined} */ used) => {
+      this.open -= 1;
+      return this.#quota.end(id, used);
+    };
+    return {
+      entries,
+      settle: (tokens) =>
+        end(asks.map(({ dimension }) => (dimension === 'tokens' ? String(tokens) : ''))),
+      release: () => end(undefined),
+    };
+  }
+
+  /** @param {JobRecord} record */
+  #askedOf(record) {
+    return /** @type {Ask[]} */ (this.#asked.get(record));
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {readonly SharedHold[]} held
+   * @param {QuotaEntry[]} entries
+   */
+  #reservation({ id }, held, entries) {
+    return new SharedReservation(held, entries, (charges) => this.#quota.charge(id, charges));
+  }
+
+  /**
+   * @param {Ask} ask
+   * @returns {SharedAsk}
+   */
+  #shared(ask) {
+    const hold = holdOf(ask);
+    return hold.length === 3 ? hold : [...hold, this.#since];
+  }
+}
+
+/**
+ * @param {Ask} ask
+ * @returns {SharedHold}
+ */
+function holdOf({ dimension, cost, limit, budget: { scope, name } }) {
+  if (dimension === 'concurrent_jobs') return [`c:${scope}/${name}`, String(cost), String(limit)];
+  const key = `q:${scope}/${name}/${dimension}`;
+  return [key, String(cost), String(limit), String(WINDOW_MS * US_PER_MS)];
+}

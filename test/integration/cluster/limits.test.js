@@ -1,0 +1,254 @@
+/** Limits of two gateways on one Redis: they are those of both together. */
+import { bearer, entry } from '../../support/gateway/keys.js';
+import { handProvider } from '../../support/providers/providers.js';
+import { start, stopAll } from '../../support/gateway/gateway.js';
+import { startRedis } from '../../support/cluster/redis.js';
+import { until } from '../../support/until.js';
+
+let redis;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+afterEach(async () => {
+  redis.thaw();
+  await stopAll();
+  await redis.call('FLUSHALL');
+});
+
+/** Yields four tokens. */
+async function* four() {
+  for (const token of ['a', 'b', 'c', 'd']) yield token;
+}
+
+/** Two gateways with the same options. */
+async function startTwo({ access, ...options }) {
+  const open = () =>
+    start({
+      ...{
+        provider: four,
+        access,
+        redis: { url: redis.url, leaseMs: 1000 },
+        cache: { mode: 'off' },
+      },
+      ...options,
+    });
+  const [a, b] = await Promise.all([open(), open()]);
+  for (const { get } of [a, b]) {
+    await until(async () => (await get('/readyz')).status === 200, 'the gateway to be ready');
+  }
+  return [a, b];
+}
+
+/** What `RateLimit` says is left, by limit. */
+const leftOf = ({ headers }) =>
+  Object.fromEntries(
+    [...(headers.get('ratelimit') ?? '').matchAll(/"([a-z-]+)";r=(\d+)/g)].map(
+      ([, name, remaining]) => [name, Number(remaining)],
+    ),
+  );
+const requests = (limit) => ({ limits: { requests_per_minute: limit } });
+
+test('a limit of requests is one for both, to the last one', async () => {
+  const [a, b] = await startTwo({ access: requests(5) });
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => (i % 2 ? a : b).submit({ prompt: 'x' })),
+  );
+  expect(answers.filter(({ status }) => status === 201)).toHaveLength(5);
+  const refused = answers.filter(({ status }) => status === 429);
+  expect(refused).toHaveLength(15);
+  expect(refused[0].body.error).toMatchObject({
+    type: 'rate_limit_error',
+    code: 'rate_limit_exceeded',
+    message: expect.stringMatching(/this key may make 5 requests per minute.*Try again in \d+ s/),
+  });
+  expect(Number(refused[0].headers.get('retry-after'))).toBeLessThanOrEqual(12);
+  expect(refused[0].headers.get('ratelimit-policy')).toBe('"requests";q=5;w=60');
+  expect(leftOf(refused[0])).toEqual({ requests: 0 });
+  const { body: metrics } = await a.get('/metrics');
+  expect(metrics).toMatch(/sluice_rate_limited_total\{scope="principal",limit="requests"\} \d+/);
+});
+
+test('headers show what is left to the deployment', async () => {
+  const limits = { requests_per_minute: 60, tokens_per_minute: 1000, concurrent_jobs: 5 };
+  const { provider } = handProvider();
+  const [a, b] = await startTwo({ provider, access: { limits } });
+  const first = await a.submit({ prompt: 'abcdefgh', max_tokens: 98 });
+  expect(first.status).toBe(201);
+  const names = [...first.headers.keys()].filter((name) => name.includes('ratelimit'));
+  expect(names.sort()).toEqual([
+    ...['ratelimit', 'ratelimit-policy', 'x-ratelimit-limit-requests'],
+    ...['x-ratelimit-limit-tokens', 'x-ratelimit-remaining-requests'],
+    ...['x-ratelimit-remaining-tokens', 'x-ratelimit-reset-requests', 'x-ratelimit-reset-tokens'],
+  ]);
+  expect(leftOf(first)).toEqual({ requests: 59, tokens: 900, 'concurrent-jobs': 4 });
+  const second = leftOf(await b.submit({ prompt: 'abcdefgh', max_tokens: 98 }));
+  expect(second['concurrent-jobs']).toBe(3);
+  expect(second.requests).toBe(58);
+  // Little is gained meanwhile.
+  expect(second.tokens).toBeGreaterThanOrEqual(800);
+  expect(second.tokens).toBeLessThan(900);
+});
+
+test('a place is free once the ending is told, on any process', async () => {
+  const hand = handProvider();
+  const access = { limits: { concurrent_jobs: 1 } };
+  const [a, b] = await startTwo({ provider: hand.provider, access });
+  const { body: job } = await a.submit({ prompt: 'x' });
+  const refused = await b.submit({ prompt: 'x' });
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
+  expect(refused.body.error.message).toContain('this key may have 1 jobs at a time');
+  expect(await redis.call('SMEMBERS', '{sluice}:c:principal/anonymous')).toEqual([job.job_id]);
+  // Whoever has read the ending, wherever, finds the place free.
+  const stream = await b.stream(job.stream_url);
+  (await hand.call(0)).end();
+  await stream.done;
+  const next = await b.submit({ prompt: 'x' });
+  expect(next.status).toBe(201);
+  expect((await a.cancel(next.body.job_id)).status).toBe(200);
+  expect((await a.submit({ prompt: 'x' })).status).toBe(201);
+});
+
+test('tokens are settled at what the job has used', async () => {
+  const [a, b] = await startTwo({ access: { limits: { tokens_per_minute: 1000 } } });
+  // A prompt of 2 tokens, an answer of 4.
+  const { body } = await a.submit({ prompt: 'a b c d', max_tokens: 500 });
+  await a.read(body.stream_url);
+  const { tokens } = leftOf(await b.submit({ prompt: 'x', max_tokens: 1 }));
+  expect(tokens).toBeGreaterThanOrEqual(1000 - 6 - 2);
+});
+
+test('a job that finds no room gives back what it took', async () => {
+  const { provider } = handProvider();
+  const access = { limits: { requests_per_minute: 10, concurrent_jobs: 10 } };
+  const [a, b] = await startTwo({
+    ...{ provider, access, maxConcurrency: 1, incomingCapacity: 1, admissionWaitMs: 1 },
+    ...{ processingCapacity: 1 },
+  });
+  const answers = [];
+  for (let i = 0; i < 6; i += 1) answers.push(await a.submit({ prompt: 'x' }));
+  const taken = answers.filter(({ status }) => status === 201).length;
+  expect(answers.filter(({ status }) => status === 503)).toHaveLength(6 - taken);
+  expect(taken).toBeLessThan(6);
+  await until(
+    async () => (await redis.call('SCARD', '{sluice}:c:principal/anonymous')) === taken,
+    'the places to be free',
+  );
+  expect(leftOf(await b.submit({ prompt: 'x' })).requests).toBe(10 - taken - 1);
+});
+
+test('limits of organisations and models are shared as well', async () => {
+  const access = {
+    keys: [
+      entry('ann', 'sk-a', { organisation: 'acme' }),
+      entry('bob', 'sk-b', { organisation: 'acme' }),
+    ],
+    organisations: { acme: { limits: { requests_per_minute: 3 } } },
+    models: { m: { limits: { requests_per_minute: 2 } } },
+  };
+  const [a, b] = await startTwo({ access });
+  const submit = (node, key, model) => node.submit({ prompt: 'x', model }, bearer(key));
+  expect((await submit(a, 'sk-a', 'm')).status).toBe(201);
+  expect((await submit(b, 'sk-b', 'm')).status).toBe(201);
+  const third = await submit(b, 'sk-a', 'm');
+  expect(third.body.error.message).toContain('this model may make 2 requests');
+  expect((await submit(b, 'sk-b', 'n')).status).toBe(201);
+  const last = await submit(a, 'sk-a', 'n');
+  expect(last.body.error.message).toContain('this organisation may make 3 requests');
+});
+
+test('every face says what is left', async () => {
+  const [a, b] = await startTwo({ access: requests(60) });
+  const messages = [{ role: 'user', content: 'x' }];
+  const ui = [{ id: 'm1', role: 'user', parts: [{ type: 'text', text: 'x' }] }];
+  const asked = [
+    ['/v1/jobs', { prompt: 'x' }],
+    ['/v1/chat/completions', { model: 'm', messages }],
+    ['/v1/completions', { model: 'm', prompt: 'x' }],
+    ['/v1/responses', { model: 'm', input: 'x' }],
+    ['/v1/messages', { model: 'm', messages, max_tokens: 5 }],
+    ['/v1/ui/chat', { id: 'chat1', messages: ui }],
+  ];
+  for (const [i, [path, body]] of asked.entries()) {
+    const answer = await (i % 2 ? a : b).post(path, body);
+    expect([path, answer.status < 300, leftOf(answer).requests]).toEqual([
+      ...[path, true, 60 - i - 1],
+    ]);
+  }
+});
+
+test('a shared answer takes its tokens once, and what follows none', async () => {
+  const access = { limits: { tokens_per_minute: 1000 } };
+  const [a, b] = await startTwo({ access, cache: { mode: 'auto' } });
+  const body = { prompt: 'a b c d', max_tokens: 500, temperature: 0 };
+  const first = await a.submit(body);
+  await a.read(first.body.stream_url);
+  const second = await a.submit(body);
+  expect(second.headers.get('x-cache')).toBe('HIT');
+  await a.read(second.body.stream_url);
+  const { tokens } = leftOf(await b.submit({ prompt: 'x', max_tokens: 1 }));
+  expect(tokens).toBeGreaterThanOrEqual(1000 - 6 - 2);
+});
+
+test('an answer is charged in full though the job that began it was cancelled', async () => {
+  const hand = handProvider();
+  const access = { limits: { tokens_per_minute: 1000 } };
+  const [a, b] = await startTwo({ provider: hand.provider, access, cache: { mode: 'auto' } });
+  const body = { prompt: 'abcd', max_tokens: 500, temperature: 0 };
+  const first = await a.submit(body);
+  const second = await a.submit(body);
+  expect(second.headers.get('x-cache')).toBe('JOIN');
+  const call = await hand.call(0);
+  call.push('one');
+  await a.cancel(first.body.job_id);
+  call.push('two', 'three');
+  call.end();
+  await a.ended(second.body.job_id);
+  // A token of prompt and three of text; a minute's worth of the rest is not gained in this time.
+  await until(async () => {
+    const { tokens } = leftOf(await b.submit({ prompt: 'x', max_tokens: 1 }));
+    return tokens > 900 ? true : undefined;
+  }, 'the settlement');
+});
+
+test('a reload changes limits from then on, and keeps what was used', async () => {
+  const [a, b] = await startTwo({ access: requests(2) });
+  for (const node of [a, b]) expect((await node.submit({ prompt: 'x' })).status).toBe(201);
+  for (const { gateway } of [a, b]) gateway.reload({ access: requests(10) });
+  expect(leftOf(await b.submit({ prompt: 'x' }))).toEqual({ requests: 7 });
+  for (const { gateway } of [a, b]) gateway.reload({ access: {} });
+  expect(leftOf(await a.submit({ prompt: 'x' }))).toEqual({});
+});
+
+test('embeddings take and settle the same limits', async () => {
+  const provider = {
+    name: 'e',
+    models: [{ id: 'm' }],
+    generate: four,
+    embed: async ({ inputs }) => ({
+      embeddings: inputs.map(() => [1, 2]),
+      promptTokens: 3,
+    }),
+  };
+  const access = { limits: { tokens_per_minute: 1000, concurrent_jobs: 1 } };
+  const [a, b] = await startTwo({ provider, access });
+  for (const node of [a, b]) {
+    const answer = await node.post('/v1/embeddings', { model: 'm', input: 'x'.repeat(400) });
+    expect(answer.status).toBe(200);
+    expect(leftOf(answer)['concurrent-jobs']).toBe(0);
+  }
+  const { tokens } = leftOf(await b.submit({ prompt: 'x', max_tokens: 1 }));
+  expect(tokens).toBeGreaterThanOrEqual(1000 - 6 - 2);
+});
+
+test('while Redis is away nothing is counted and nothing admitted: 503, no 429', async () => {
+  const [a, b] = await startTwo({ access: requests(1) });
+  expect((await a.submit({ prompt: 'x' })).status).toBe(201);
+  redis.freeze();
+  for (const node of [a, b, a]) {
+    const answer = await node.submit({ prompt: 'x' });
+    expect([answer.status, answer.body.error.code]).toEqual([503, 'storage_unavailable']);
+  }
+  redis.thaw();
+  await until(async () => (await b.submit({ prompt: 'x' })).status === 429, 'the limit again');
+});
