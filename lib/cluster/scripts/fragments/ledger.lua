@@ -13,16 +13,15 @@
 -- holds         sorted set: active holds and scheduled transfers by when they are due; an id has 16 digits
 
 local AMOUNT_MAX, AMOUNT_MIN = '9223372036854775807', '-9223372036854775808'
-local OPEN, DEPOSIT, WITHDRAW, TRANSFER, HOLD, SETTLE, VOID, REVERSE = '0', '1', '2', '3', '4', '5', '6', '7'
-local SCHEDULE, CANCEL_SCHEDULED, HOLD_EXPIRED, SCHEDULE_FAILED = '8', '9', '10', '11'
-local REFUSED, CLOSE = '12', '13'
-local DONE = '0'
-local INSUFFICIENT_FUNDS, NO_SUCH_ACCOUNT, NO_SUCH_EVENT, NO_SUCH_HOLD = '1', '2', '3', '4'
-local NO_SUCH_SCHEDULED, ACCOUNT_EXISTS, SAME_ACCOUNT = '5', '6', '7'
-local LEDGER_CODES = {
-  hold_expired = '8', hold_closed = '9', exceeds_hold = '10', already_reversed = '11',
-  not_reversible = '12', already_executed = '13', already_cancelled = '14', overflow = '15',
-  conflict = '16', closed = '17', not_empty = '18', linked_failed = '19',
+local EVENT = {
+  OPEN = '0', DEPOSIT = '1', WITHDRAW = '2', TRANSFER = '3', HOLD = '4', SETTLE = '5', VOID = '6', REVERSE = '7',
+  SCHEDULE = '8', CANCEL_SCHEDULED = '9', HOLD_EXPIRED = '10', SCHEDULE_FAILED = '11', REFUSED = '12', CLOSE = '13',
+}
+local CODE = {
+  DONE = '0', INSUFFICIENT_FUNDS = '1', NO_SUCH_ACCOUNT = '2', NO_SUCH_EVENT = '3', NO_SUCH_HOLD = '4',
+  NO_SUCH_SCHEDULED = '5', SAME_ACCOUNT = '7', HOLD_EXPIRED = '8', HOLD_CLOSED = '9',
+  EXCEEDS_HOLD = '10', ALREADY_REVERSED = '11', NOT_REVERSIBLE = '12', ALREADY_EXECUTED = '13',
+  ALREADY_CANCELLED = '14', OVERFLOW = '15', ACCOUNT_CLOSED = '17', NOT_EMPTY = '18', LINKED_FAILED = '19',
 }
 local EXTERNAL, USAGE = '@external', '@usage'
 -- As the amount of a settlement: all that is held.
@@ -67,9 +66,9 @@ local function add(key, field, amount)
   return redis.call('HGET', key, field) or '0'
 end
 
--- The state of a ledger for one run of a script. `clock`: see now_us.
-local function ledger_at(prefix, clock)
-  local L = { prefix = prefix, now = now_us(clock), journal = prefix .. 'ledger' }
+-- The state of a ledger for one run of a script, at a time in microseconds.
+local function ledger_at(prefix, now)
+  local L = { prefix = prefix, now = now, journal = prefix .. 'ledger' }
   L.keys, L.done, L.holds = prefix .. 'ledgerkeys', prefix .. 'ledgerdone', prefix .. 'holds'
   L.last, L.last_at = 0, 0
   local tail = redis.call('XREVRANGE', L.journal, '+', '-', 'COUNT', 1)[1]
@@ -142,16 +141,16 @@ end
 local function commit(L, event, at, target)
   append(L, event, at, shown_account(event))
   redis.call('RPUSH', L.prefix .. 'acctlog:' .. event.f, event.id)
-  local is_of_both = event.t ~= HOLD and event.t ~= VOID and event.t ~= HOLD_EXPIRED
+  local is_of_both = event.t ~= EVENT.HOLD and event.t ~= EVENT.VOID and event.t ~= EVENT.HOLD_EXPIRED
   if is_of_both and event.o ~= '' and event.o ~= event.f then
     redis.call('RPUSH', L.prefix .. 'acctlog:' .. event.o, event.id)
   end
   if target then
     redis.call('ZREM', L.holds, due_member(target.id))
-    local how = ({ [HOLD_EXPIRED] = 'e', [CANCEL_SCHEDULED] = 'c', [REVERSE] = 'r' })[event.t]
+    local how = ({ [EVENT.HOLD_EXPIRED] = 'e', [EVENT.CANCEL_SCHEDULED] = 'c', [EVENT.REVERSE] = 'r' })[event.t]
     if how then redis.call('HSET', L.done, target.id, how) end
   end
-  if event.t == HOLD or event.t == SCHEDULE then
+  if event.t == EVENT.HOLD or event.t == EVENT.SCHEDULE then
     redis.call('ZADD', L.holds, event.u == '' and '+inf' or event.u, due_member(event.id))
   end
 end
@@ -161,7 +160,7 @@ local function open_account(L, name, overdraft, metadata)
   if account_of(L, name) then return nil end
   redis.call('HSET', account_key(L, name), 'posted', '0', 'available', '0', 'held', '0', 'overdraft', overdraft)
   redis.call('ZADD', L.prefix .. 'accts', 0, EXTERNAL, 0, USAGE, 0, name)
-  local event = { t = OPEN, f = name, o = '', m = overdraft, rare = {} }
+  local event = { t = EVENT.OPEN, f = name, o = '', m = overdraft, rare = {} }
   if metadata ~= '' then event.rare.j = metadata end
   commit(L, event, L.now)
   return event
@@ -170,25 +169,25 @@ end
 -- Takes an amount from what an account has available, or answers why not.
 local function take_available(key, overdraft, amount, is_forced)
   local left = add(key, 'available', negated(amount))
-  if left and left ~= AMOUNT_MIN and (is_forced or not is_less(left, negated(overdraft))) then return DONE end
+  if left and left ~= AMOUNT_MIN and (is_forced or not is_less(left, negated(overdraft))) then return CODE.DONE end
   if left then add(key, 'available', amount) end
   local is_limited = overdraft ~= AMOUNT_MAX and not is_forced
-  return is_limited and INSUFFICIENT_FUNDS or LEDGER_CODES.overflow
+  return is_limited and CODE.INSUFFICIENT_FUNDS or CODE.OVERFLOW
 end
 
 -- Moves an amount from one account to another, or answers why not.
 local function move(L, from, overdraft, to, amount, is_forced)
   local payer, payee = account_key(L, from), account_key(L, to)
   local code = take_available(payer, overdraft, amount, is_forced)
-  if code ~= DONE then return code end
+  if code ~= CODE.DONE then return code end
   if not add(payee, 'posted', amount) then
     add(payer, 'available', amount)
-    return LEDGER_CODES.overflow
+    return CODE.OVERFLOW
   end
   -- What is available is at most what is posted, which keeps both in range.
   add(payee, 'available', amount)
   add(payer, 'posted', negated(amount))
-  return DONE
+  return CODE.DONE
 end
 
 local function move_back(L, from, to, amount)
@@ -201,9 +200,9 @@ end
 local function hold_amount(L, account, overdraft, amount)
   local key = account_key(L, account)
   local code = take_available(key, overdraft, amount, false)
-  if code == DONE and not add(key, 'held', amount) then
+  if code == CODE.DONE and not add(key, 'held', amount) then
     add(key, 'available', amount)
-    return LEDGER_CODES.overflow
+    return CODE.OVERFLOW
   end
   return code
 end
@@ -211,63 +210,63 @@ end
 -- Ends a hold: an amount of it, at most all, goes to USAGE.
 local function release_held(L, hold, amount)
   local key, used = account_key(L, hold.f), account_key(L, USAGE)
-  if not add(used, 'posted', amount) then return LEDGER_CODES.overflow end
+  if not add(used, 'posted', amount) then return CODE.OVERFLOW end
   add(used, 'available', amount)
   add(key, 'held', negated(hold.m))
   add(key, 'available', hold.m)
   add(key, 'available', negated(amount))
   add(key, 'posted', negated(amount))
-  return DONE
+  return CODE.DONE
 end
 
 -- Why the event cannot be settled, voided, executed, cancelled or reversed again; nil if it can.
 local function code_of_done(L, target)
   local how = redis.call('HGET', L.done, target.id)
-  if target.t ~= HOLD and target.t ~= SCHEDULE then
-    return how and LEDGER_CODES.already_reversed or nil
+  if target.t ~= EVENT.HOLD and target.t ~= EVENT.SCHEDULE then
+    return how and CODE.ALREADY_REVERSED or nil
   end
   if redis.call('ZSCORE', L.holds, due_member(target.id)) then return nil end
-  if target.t == HOLD then return how and LEDGER_CODES.hold_expired or LEDGER_CODES.hold_closed end
-  return how and LEDGER_CODES.already_cancelled or LEDGER_CODES.already_executed
+  if target.t == EVENT.HOLD then return how and CODE.HOLD_EXPIRED or CODE.HOLD_CLOSED end
+  return how and CODE.ALREADY_CANCELLED or CODE.ALREADY_EXECUTED
 end
 
-local IS_REVERSIBLE = { [DEPOSIT] = true, [WITHDRAW] = true, [TRANSFER] = true, [SETTLE] = true }
+local IS_REVERSIBLE = { [EVENT.DEPOSIT] = true, [EVENT.WITHDRAW] = true, [EVENT.TRANSFER] = true, [EVENT.SETTLE] = true }
 
 -- Completes an event from the one that it is about. Answers that, and DONE or why not.
 local function locate_target(L, event)
   local target = find_event(L, event.r)
-  if event.t == REVERSE then
-    if not target then return nil, NO_SUCH_EVENT end
-    if not IS_REVERSIBLE[target.t] then return nil, LEDGER_CODES.not_reversible end
+  if event.t == EVENT.REVERSE then
+    if not target then return nil, CODE.NO_SUCH_EVENT end
+    if not IS_REVERSIBLE[target.t] then return nil, CODE.NOT_REVERSIBLE end
     event.f, event.o = target.o, target.f
   else
-    local wanted = event.t == CANCEL_SCHEDULED and SCHEDULE or HOLD
+    local wanted = event.t == EVENT.CANCEL_SCHEDULED and EVENT.SCHEDULE or EVENT.HOLD
     if not target or target.t ~= wanted then
-      return nil, wanted == HOLD and NO_SUCH_HOLD or NO_SUCH_SCHEDULED
+      return nil, wanted == EVENT.HOLD and CODE.NO_SUCH_HOLD or CODE.NO_SUCH_SCHEDULED
     end
     event.f, event.o = target.f, target.o
   end
-  if event.t ~= SETTLE or event.m == IN_FULL then event.m = target.m end
-  return target, DONE
+  if event.t ~= EVENT.SETTLE or event.m == IN_FULL then event.m = target.m end
+  return target, CODE.DONE
 end
 
 -- The event that a request is about, if any, and DONE or why there is none, or no such account.
 local function locate(L, event)
   local target, code
-  if event.t == SETTLE or event.t == VOID or event.t == REVERSE or event.t == CANCEL_SCHEDULED then
+  if event.t == EVENT.SETTLE or event.t == EVENT.VOID or event.t == EVENT.REVERSE or event.t == EVENT.CANCEL_SCHEDULED then
     target, code = locate_target(L, event)
-    if code ~= DONE then return nil, code end
-  elseif event.t ~= CLOSE and event.f == event.o then
-    return nil, SAME_ACCOUNT
+    if code ~= CODE.DONE then return nil, code end
+  elseif event.t ~= EVENT.CLOSE and event.f == event.o then
+    return nil, CODE.SAME_ACCOUNT
   end
-  local exists = account_of(L, event.f) and (event.t == CLOSE or account_of(L, event.o))
-  return target, exists and DONE or NO_SUCH_ACCOUNT
+  local exists = account_of(L, event.f) and (event.t == EVENT.CLOSE or account_of(L, event.o))
+  return target, exists and CODE.DONE or CODE.NO_SUCH_ACCOUNT
 end
 
 -- Whether a closed account refuses an event of this type. Those that end a hold or a scheduled transfer
 -- are not refused.
 local function needs_open_accounts(kind)
-  return kind ~= SETTLE and kind ~= VOID and kind ~= HOLD_EXPIRED and kind ~= CANCEL_SCHEDULED
+  return kind ~= EVENT.SETTLE and kind ~= EVENT.VOID and kind ~= EVENT.HOLD_EXPIRED and kind ~= EVENT.CANCEL_SCHEDULED
 end
 
 -- Makes the changes of an event, or answers why not.
@@ -279,20 +278,20 @@ local function apply(L, event, target)
   local overdraft, is_closed = account_of(L, event.f)
   if needs_open_accounts(event.t) then
     local _, is_payee_closed = account_of(L, event.o)
-    if is_closed or is_payee_closed then return LEDGER_CODES.closed end
+    if is_closed or is_payee_closed then return CODE.ACCOUNT_CLOSED end
   end
-  if event.t == CLOSE then
+  if event.t == EVENT.CLOSE then
     local key = account_key(L, event.f)
     local posted, held = unpack(redis.call('HMGET', key, 'posted', 'held'))
-    if posted ~= '0' or held ~= '0' then return LEDGER_CODES.not_empty end
+    if posted ~= '0' or held ~= '0' then return CODE.NOT_EMPTY end
     redis.call('HSET', key, 'closed', '1')
-    return DONE
+    return CODE.DONE
   end
-  if event.t == HOLD then return hold_amount(L, event.f, overdraft, event.m) end
-  if event.t == SETTLE and is_less(target.m, event.m) then return LEDGER_CODES.exceeds_hold end
-  if event.t == SETTLE then return release_held(L, target, event.m) end
-  if event.t == VOID or event.t == HOLD_EXPIRED then return release_held(L, target, '0') end
-  if event.t == SCHEDULE or event.t == CANCEL_SCHEDULED then return DONE end
+  if event.t == EVENT.HOLD then return hold_amount(L, event.f, overdraft, event.m) end
+  if event.t == EVENT.SETTLE and is_less(target.m, event.m) then return CODE.EXCEEDS_HOLD end
+  if event.t == EVENT.SETTLE then return release_held(L, target, event.m) end
+  if event.t == EVENT.VOID or event.t == EVENT.HOLD_EXPIRED then return release_held(L, target, '0') end
+  if event.t == EVENT.SCHEDULE or event.t == EVENT.CANCEL_SCHEDULED then return CODE.DONE end
   return move(L, event.f, overdraft, event.o, event.m, event.rare.g == '1')
 end
 
@@ -302,10 +301,10 @@ local function ledger_advance(L)
     local due = redis.call('ZRANGEBYSCORE', L.holds, '-inf', text_of(L.now), 'LIMIT', 0, 1)[1]
     if not due then return true end
     local target = find_event(L, text_of(tonumber(due)))
-    local event = { t = target.t == HOLD and HOLD_EXPIRED or TRANSFER, r = target.id, rare = {} }
+    local event = { t = target.t == EVENT.HOLD and EVENT.HOLD_EXPIRED or EVENT.TRANSFER, r = target.id, rare = {} }
     event.f, event.o, event.m = target.f, target.o, target.m
     local code = apply(L, event, target)
-    if code ~= DONE then event.t, event.rare.c = SCHEDULE_FAILED, code end
+    if code ~= CODE.DONE then event.t, event.rare.c = EVENT.SCHEDULE_FAILED, code end
     commit(L, event, tonumber(target.u), target)
   end
   return redis.call('ZCOUNT', L.holds, '-inf', text_of(L.now)) == 0
@@ -318,15 +317,15 @@ local function draft_of(request, now)
   for _, name in ipairs({ 't', 'k', 'f', 'o', 'm', 'r', 'w' }) do event[name] = request[name] or '' end
   if request.g == '1' then event.rare.g = '1' end
   if request.j and request.j ~= '' then event.rare.j = request.j end
-  if event.t == HOLD and event.w ~= '' then event.u = text_of(now + tonumber(event.w)) end
-  if event.t == SCHEDULE then event.u = event.w end
+  if event.t == EVENT.HOLD and event.w ~= '' then event.u = text_of(now + tonumber(event.w)) end
+  if event.t == EVENT.SCHEDULE then event.u = event.w end
   return event
 end
 
 -- Appends the refusal of a request. `shown`: the account whose balance it has, if any.
 local function refuse(L, request, code, shown, linked)
   local event = draft_of(request, L.now)
-  event.rare.c, event.rare.z, event.t, event.u = code, event.t, REFUSED, ''
+  event.rare.c, event.rare.z, event.t, event.u = code, event.t, EVENT.REFUSED, ''
   if linked and linked > 0 then event.rare.l = text_of(linked) end
   append(L, event, L.now, shown)
   return event
@@ -334,11 +333,11 @@ end
 
 -- Whether an event answers a request.
 local function is_same(request, event)
-  local operation = event.t == REFUSED and event.rare.z or event.t
+  local operation = event.t == EVENT.REFUSED and event.rare.z or event.t
   if operation ~= request.t or (request.j or '') ~= (event.rare.j or '') then return false end
-  if operation == VOID or operation == CANCEL_SCHEDULED then return request.r == event.r end
-  if operation == SETTLE then return request.r == event.r and request.m == event.m end
-  if operation == REVERSE then
+  if operation == EVENT.VOID or operation == EVENT.CANCEL_SCHEDULED then return request.r == event.r end
+  if operation == EVENT.SETTLE then return request.r == event.r and request.m == event.m end
+  if operation == EVENT.REVERSE then
     return request.r == event.r and (request.g == '1') == (event.rare.g == '1')
   end
   return request.f == event.f and (request.o or '') == event.o and (request.m or '') == event.m
@@ -349,19 +348,19 @@ end
 local function is_answer(L, request, event)
   if event.rare.l then return false end
   if is_same(request, event) then return true end
-  if request.t ~= SETTLE or request.m ~= IN_FULL then return false end
+  if request.t ~= EVENT.SETTLE or request.m ~= IN_FULL then return false end
   local hold = find_event(L, request.r)
-  if not hold or hold.t ~= HOLD then return false end
-  return is_same({ t = SETTLE, r = request.r, m = hold.m, j = request.j }, event)
+  if not hold or hold.t ~= EVENT.HOLD then return false end
+  return is_same({ t = EVENT.SETTLE, r = request.r, m = hold.m, j = request.j }, event)
 end
 
 -- Executes a request, which has no key or a new one. Answers its event.
 local function perform(L, request)
   local event = draft_of(request, L.now)
   local target, code = locate(L, event)
-  if code ~= DONE then return refuse(L, request, code) end
+  if code ~= CODE.DONE then return refuse(L, request, code) end
   code = apply(L, event, target)
-  if code ~= DONE then return refuse(L, request, code, shown_account(event)) end
+  if code ~= CODE.DONE then return refuse(L, request, code, shown_account(event)) end
   commit(L, event, L.now, target)
   return event
 end

@@ -1,7 +1,8 @@
--- needs quota
+-- needs quota, holds, usage
 --
 -- What a job takes when it is admitted, beside its log: its parts. Each has functions of
--- (prefix, ..., context), where `context` is {now (microseconds), id (of the job), principal, has_clock}:
+-- (prefix, ..., context), where `context` is {now (microseconds), id (of the job), principal, has_clock,
+-- final (its final state as JSON, in `settle`)}:
 --
 --   check(prefix, asked, context)   nil, or what the refusal says
 --   take(prefix, asked, context)    takes it all, after every check; gives what is held, and the result
@@ -15,6 +16,12 @@ local PARTS = {
     name = 'quota',
     check = quota_check, take = quota_take, settle = quota_settle, release = quota_release,
     retake = quota_take,
+  },
+  { name = 'hold', check = hold_check, take = hold_take, settle = hold_settle, release = hold_release },
+  {
+    name = 'usage',
+    check = function() end, take = usage_take, settle = usage_settle, release = function() end,
+    retake = usage_take,
   },
 }
 

@@ -6,7 +6,7 @@
 -- ARGV  prefix, clock, deadline, account
 -- Answers {'OK', posted, held, overdraft, closed (`1`, `0`)}; {'NONE'}, no such account; {'MORE'}, to be
 -- run again; {'LATE'}.
-local L = ledger_at(ARGV[1], ARGV[2])
+local L = ledger_at(ARGV[1], now_us(ARGV[2]))
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 if not ledger_advance(L) then return { 'MORE' } end
 local overdraft, is_closed = account_of(L, ARGV[4])

@@ -6,7 +6,7 @@
 -- ARGV  prefix, clock, deadline, account (empty: the journal), after (the id of an event; 0: from the
 --       first on), limit
 -- Answers {'OK', entry, entry, ...}; {'NONE'}, no such account; {'MORE'}, to be run again; {'LATE'}.
-local L = ledger_at(ARGV[1], ARGV[2])
+local L = ledger_at(ARGV[1], now_us(ARGV[2]))
 local account, after, limit = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 if not ledger_advance(L) then return { 'MORE' } end

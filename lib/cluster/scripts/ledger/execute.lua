@@ -7,7 +7,7 @@
 --       then fields of the request and their values, as of `draft_of`
 -- Answers {'OK', known (`1`, `0`), event}; {'CONFLICT'}, the key belongs to another request; {'MORE'}, to
 -- be run again, for more was due than one run does; {'LATE'}.
-local L = ledger_at(ARGV[1], ARGV[2])
+local L = ledger_at(ARGV[1], now_us(ARGV[2]))
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 if not ledger_advance(L) then return { 'MORE' } end
 

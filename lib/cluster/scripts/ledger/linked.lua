@@ -7,13 +7,13 @@
 -- ARGV  prefix, clock, deadline, accounts to open first (as of execute.lua), key, then from (empty for
 --       a deposit), to (empty for a withdrawal), amount and metadata of each
 -- Answers {'OK', known (`1`, `0`), event, event, ...}; {'CONFLICT'}; {'MORE'}; {'LATE'}.
-local L = ledger_at(ARGV[1], ARGV[2])
+local L = ledger_at(ARGV[1], now_us(ARGV[2]))
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 if not ledger_advance(L) then return { 'MORE' } end
 
 local key, requests = ARGV[5], {}
 for i = 6, #ARGV, 4 do
-  local kind = ARGV[i] == '' and DEPOSIT or ARGV[i + 1] == '' and WITHDRAW or TRANSFER
+  local kind = ARGV[i] == '' and EVENT.DEPOSIT or ARGV[i + 1] == '' and EVENT.WITHDRAW or EVENT.TRANSFER
   requests[#requests + 1] = {
     t = kind, k = i == 6 and key or '', f = ARGV[i] == '' and EXTERNAL or ARGV[i],
     o = ARGV[i + 1] == '' and EXTERNAL or ARGV[i + 1], m = ARGV[i + 2], j = ARGV[i + 3],
@@ -36,7 +36,7 @@ local function refuse_all(failed, code, have_parties)
   local out = { 'OK', '0' }
   for i, request in ipairs(requests) do
     local shown = have_parties and shown_account(request) or nil
-    local own_code = i == failed and code or LEDGER_CODES.linked_failed
+    local own_code = i == failed and code or CODE.LINKED_FAILED
     out[#out + 1] = flat_event(refuse(L, request, own_code, shown, #requests - i))
   end
   return out
@@ -47,11 +47,11 @@ local function perform_all()
   for i, request in ipairs(requests) do
     events[i] = draft_of(request, L.now)
     local _, code = locate(L, events[i])
-    if code ~= DONE then return refuse_all(i, code, false) end
+    if code ~= CODE.DONE then return refuse_all(i, code, false) end
   end
   for i, event in ipairs(events) do
     local code = apply(L, event)
-    if code ~= DONE then
+    if code ~= CODE.DONE then
       for j = i - 1, 1, -1 do move_back(L, events[j].f, events[j].o, events[j].m) end
       return refuse_all(i, code, true)
     end
