@@ -1,10 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { PersistentCalls } from './persistent-calls.js';
 import { fieldsOf } from './scripts.js';
 
 /** How long it is known that something was settled; what is not settled within this is left as it is. */
 const SETTLED_MS = 3_600_000;
-/** Wait before a script is tried again. */
-const AGAIN_MS = 250;
 /** Hours that one script answers. */
 const HOURS = 48;
 
@@ -38,8 +36,7 @@ const HOURS = 48;
 export class SharedCredit {
   #redis;
   #calls;
-  #log;
-  #isClosed = false;
+  #persistent;
 
   /**
    * @param {object} deps
@@ -50,7 +47,7 @@ export class SharedCredit {
   constructor({ redis, calls, log }) {
     this.#redis = redis;
     this.#calls = calls;
-    this.#log = log;
+    this.#persistent = new PersistentCalls({ redis, log });
   }
 
   /**
@@ -127,33 +124,7 @@ export class SharedCredit {
       counts,
       String(SETTLED_MS),
     ];
-    const { isDone, answer } = await this.#attempt(`settled:${id}`, args);
-    if (!isDone) void this.#insist(`settled:${id}`, args);
-    return answer;
-  }
-
-  /**
-   * @param {string} key
-   * @param {string[]} args
-   */
-  async #insist(key, args) {
-    do await sleep(AGAIN_MS, undefined, { ref: false });
-    while (!this.#isClosed && !(await this.#attempt(key, args)).isDone);
-  }
-
-  /**
-   * @param {string} key
-   * @param {string[]} args
-   * @returns {Promise<{isDone: boolean, answer?: any[]}>} not done: Redis has not answered
-   */
-  async #attempt(key, args) {
-    try {
-      return { isDone: true, answer: await this.#redis.run('ledger/settle', [key], args) };
-    } catch (/** @type {any} */ error) {
-      if (error.status !== undefined) return { isDone: false };
-      this.#log.error({ err: error, key }, 'credit in Redis was not settled');
-      return { isDone: true };
-    }
+    return this.#persistent.tryFirst('ledger/settle', [`settled:${id}`], args);
   }
 
   /**
@@ -190,7 +161,7 @@ export class SharedCredit {
 
   /** Nothing is tried again from now on. */
   close() {
-    this.#isClosed = true;
+    this.#persistent.close();
   }
 }
 
