@@ -5,9 +5,9 @@ import { BEATS_PER_LEASE, Members } from './members.js';
 import { RedisClient } from './redis-client.js';
 import { RedisClock } from './redis-clock.js';
 import { ScriptCalls } from './script-calls.js';
-import { SharedCredit } from './shared-credit.js';
+import { SharedCredit } from './ledger/shared-credit.js';
 import { SharedJobs } from './shared-jobs.js';
-import { SharedLedger } from './shared-ledger.js';
+import { SharedLedger } from './ledger/shared-ledger.js';
 import { SharedLeases } from './shared-leases.js';
 import { fieldsOf } from './scripts.js';
 
@@ -97,6 +97,7 @@ export class Cluster extends EventEmitter {
     this.calls = new ScriptCalls({
       send: (...call) => this.redis.run(...call),
       runId: () => this.redis.runId,
+      unixMs: () => this.redisNowMs(),
       deadlineUs: () => this.deadlineUs(),
       syncClock: () => this.syncClock(),
     });

@@ -53,6 +53,28 @@ function wordOf({ message }) {
 }
 
 /**
+ * Options of a connection that reconnects for ever, and neither queues nor repeats commands.
+ * @param {import('./options.js').RedisAddress} address
+ * @param {string} name of the connection, in `CLIENT LIST`
+ * @returns {import('ioredis').RedisOptions}
+ */
+export function connectionOptions({ host, port, user, password, db }, name) {
+  return {
+    ...{ host, port, db, protocol: 2, connectionName: name, disableClientInfo: true },
+    username: user || undefined,
+    password: password || undefined,
+    connectTimeout: CONNECT_MS,
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: (attempt) => {
+      const waitMs = Math.min(RETRY_MS * 2 ** (attempt - 1), RETRY_MS_MAX);
+      return Math.round(waitMs * (0.5 + Math.random() / 2));
+    },
+  };
+}
+
+/**
  * The control connection to Redis: scripts and short commands, none of which blocks. Main thread;
  * `close()` ends it.
  *
@@ -86,24 +108,13 @@ export class RedisClient extends EventEmitter {
    */
   constructor({ address, prefix, commandTimeoutMs, name = 'sluice' }) {
     super();
-    const { host, port, user, password, db, shown } = address;
     this.#prefix = prefix;
-    this.#shown = shown;
+    this.#shown = address.shown;
     const { Redis } = ioredis();
     this.#client = new Redis({
-      ...{ host, port, db, protocol: 2, connectionName: name, disableClientInfo: true },
-      username: user || undefined,
-      password: password || undefined,
+      ...connectionOptions(address, name),
       commandTimeout: commandTimeoutMs,
-      connectTimeout: CONNECT_MS,
-      enableOfflineQueue: false,
-      enableReadyCheck: false,
       maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false,
-      retryStrategy: (attempt) => {
-        const waitMs = Math.min(RETRY_MS * 2 ** (attempt - 1), RETRY_MS_MAX);
-        return Math.round(waitMs * (0.5 + Math.random() / 2));
-      },
     });
     this.#client.on('error', (error) => this.#onError(error));
     this.#client.on('close', () => {
@@ -148,7 +159,7 @@ export class RedisClient extends EventEmitter {
    * Runs a script of `scripts/`.
    * @param {string} name
    * @param {string[]} keys without the prefix
-   * @param {(string | number | Uint8Array)[]} args without the first one, the prefix
+   * @param {(string | number | Buffer)[]} args without the first one, the prefix
    * @param {{bytes?: boolean}} [options] `bytes`: strings of the answer are Buffers
    * @returns {Promise<any>} its answer
    * @throws {import('../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507

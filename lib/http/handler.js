@@ -197,7 +197,8 @@ export function createHandler(deps) {
       sendError(error, req, res, log);
       discard(req, res);
     };
-    res.once('close', () => {
+    // It is emitted once.
+    res.on('close', () => {
       if (res.headersSent) deps.onAnswer?.(route, res.statusCode);
     });
     const run = () => {

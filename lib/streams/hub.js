@@ -168,7 +168,8 @@ export class JobHub {
    *   may `follow` the other, or copy tokens to it
    * @returns {number} its handle
    */
-  create({ near, ...options }) {
+  create(options) {
+    const { near } = options;
     const handle = this.#begin(near === undefined ? this.#shards.next() : this.#shards.of(near));
     this.#native.create(handle, nativeOptions(options));
     this.#reactor.settle();

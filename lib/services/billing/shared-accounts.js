@@ -16,7 +16,7 @@ export class SharedAccounts {
 
   /**
    * @param {object} parts
-   * @param {import('../../cluster/shared-ledger.js').SharedLedger} parts.ledger
+   * @param {import('../../cluster/ledger/shared-ledger.js').SharedLedger} parts.ledger
    * @param {import('../../jobs/policy/access-control.js').AccessControl} parts.access names the accounts that
    *   may be opened, and their overdrafts
    */
@@ -83,7 +83,7 @@ const LETTERS = Object.freeze(
 
 /**
  * @param {Counts} counts
- * @returns {import('../../cluster/shared-credit.js').UsageCounts}
+ * @returns {import('../../cluster/ledger/shared-credit.js').UsageCounts}
  */
 export function usageFields(counts) {
   return Object.fromEntries(
@@ -95,7 +95,7 @@ export function usageFields(counts) {
 }
 
 /**
- * @param {import('../../cluster/shared-credit.js').UsageRow} row
+ * @param {import('../../cluster/ledger/shared-credit.js').UsageRow} row
  * @returns {import('../../jobs/storage/rows.js').UsageRow}
  */
 function usageRow({ counts, ...row }) {
@@ -110,7 +110,7 @@ function usageRow({ counts, ...row }) {
 export class SharedUsage {
   #credit;
 
-  /** @param {import('../../cluster/shared-credit.js').SharedCredit} credit */
+  /** @param {import('../../cluster/ledger/shared-credit.js').SharedCredit} credit */
   constructor(credit) {
     this.#credit = credit;
   }

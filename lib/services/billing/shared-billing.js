@@ -21,10 +21,10 @@ import {
 /** @typedef {import('../../jobs/shared-parts.js').SharedPart} SharedPart */
 /** @typedef {import('../../jobs/shared-parts.js').AdmittedHow} AdmittedHow */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
-/** @typedef {import('../../cluster/shared-credit.js').SharedCredit} SharedCredit */
-/** @typedef {import('../../cluster/shared-credit.js').AskedHold} AskedHold */
-/** @typedef {import('../../cluster/shared-credit.js').HoldRefusal} HoldRefusal */
-/** @typedef {import('../../cluster/shared-credit.js').HoldSettlement} HoldSettlement */
+/** @typedef {import('../../cluster/ledger/shared-credit.js').SharedCredit} SharedCredit */
+/** @typedef {import('../../cluster/ledger/shared-credit.js').AskedHold} AskedHold */
+/** @typedef {import('../../cluster/ledger/shared-credit.js').HoldRefusal} HoldRefusal */
+/** @typedef {import('../../cluster/ledger/shared-credit.js').HoldSettlement} HoldSettlement */
 /** @typedef {import('./charges.js').Bill} Bill */
 /** @typedef {import('./charges.js').Settlement} Settlement */
 
@@ -312,7 +312,7 @@ export class SharedJobBilling {
    * @param {string} id
    * @param {Bill} bill
    * @param {bigint} cost
-   * @param {import('../../cluster/shared-credit.js').Billed} billed
+   * @param {import('../../cluster/ledger/shared-credit.js').Billed} billed
    */
   #count(id, { account }, cost, { paid, beyond }) {
     this.#metrics.creditsCharged.inc(Number(paid + beyond));
@@ -372,7 +372,7 @@ function isExpired(record, options) {
  * Creates the billing services of a gateway that is one of several processes.
  * @param {object} deps
  * @param {SharedCredit} deps.credit
- * @param {import('../../cluster/shared-ledger.js').SharedLedger} deps.ledger
+ * @param {import('../../cluster/ledger/shared-ledger.js').SharedLedger} deps.ledger
  * @param {import('../../jobs/policy/access-control.js').AccessControl} deps.access
  * @param {import('../../jobs/settings.js').Settings} deps.options
  * @param {import('./charges.js').BillingCounters} deps.metrics

@@ -1,19 +1,19 @@
-import { NAME_MAX } from '../primitives/ledger/checks.js';
-import { answerOf, balanceOf, linkedAnswer } from '../primitives/ledger/answers.js';
-import { checkId } from '../internal/util/validate.js';
-import { eventOf, refusal } from '../primitives/ledger/events.js';
-import { eventFields, rawAnswer, requestFields } from './ledger-events.js';
+import { NAME_MAX } from '../../primitives/ledger/checks.js';
+import { answerOf, balanceOf, linkedAnswer } from '../../primitives/ledger/answers.js';
+import { checkId } from '../../internal/util/validate.js';
+import { eventOf, refusal } from '../../primitives/ledger/events.js';
+import { eventFields, rawAnswer, requestFields } from './events.js';
 import {
   eventsRequest,
   linkedRequest,
   openRequest,
   requests,
-} from '../primitives/ledger/requests.js';
+} from '../../primitives/ledger/requests.js';
 
-/** @typedef {import('../primitives/ledger/ledger.js').Ledger} Ledger */
-/** @typedef {import('../primitives/ledger/events.js').LedgerEvent} LedgerEvent */
-/** @typedef {import('../primitives/ledger/answers.js').LedgerAnswer} LedgerAnswer */
-/** @typedef {import('../primitives/ledger/answers.js').LedgerBalance} LedgerBalance */
+/** @typedef {import('../../primitives/ledger/ledger.js').Ledger} Ledger */
+/** @typedef {import('../../primitives/ledger/events.js').LedgerEvent} LedgerEvent */
+/** @typedef {import('../../primitives/ledger/answers.js').LedgerAnswer} LedgerAnswer */
+/** @typedef {import('../../primitives/ledger/answers.js').LedgerBalance} LedgerBalance */
 
 /** Events and names that one script answers. */
 const PAGE = 500;
@@ -35,7 +35,7 @@ const PAGE = 500;
 export class SharedLedger {
   #calls;
 
-  /** @param {import('./script-calls.js').ScriptCalls} calls */
+  /** @param {import('../script-calls.js').ScriptCalls} calls */
   constructor(calls) {
     this.#calls = calls;
   }
@@ -190,7 +190,7 @@ export class SharedLedger {
   }
 
   /**
-   * @param {import('../primitives/ledger/requests.js').LedgerRequest} request
+   * @param {import('../../primitives/ledger/requests.js').LedgerRequest} request
    * @param {Openings} [openings]
    * @returns {Promise<{answer: LedgerAnswer, known: boolean}>} `known`: its key was known
    */

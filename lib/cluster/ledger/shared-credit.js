@@ -1,5 +1,5 @@
-import { PersistentCalls } from './persistent-calls.js';
-import { fieldsOf } from './scripts.js';
+import { PersistentCalls } from '../persistent-calls.js';
+import { fieldsOf } from '../scripts.js';
 
 /** How long it is known that something was settled; what is not settled within this is left as it is. */
 const SETTLED_MS = 3_600_000;
@@ -40,9 +40,9 @@ export class SharedCredit {
 
   /**
    * @param {object} deps
-   * @param {import('./redis-client.js').RedisClient} deps.redis
-   * @param {import('./script-calls.js').ScriptCalls} deps.calls
-   * @param {import('../internal/util/logger.js').Logger} deps.log
+   * @param {import('../redis-client.js').RedisClient} deps.redis
+   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
   constructor({ redis, calls, log }) {
     this.#redis = redis;
@@ -55,7 +55,7 @@ export class SharedCredit {
    * @param {string} id
    * @param {AskedHold} asked
    * @returns {Promise<HoldRefusal | undefined>} undefined: it is held
-   * @throws {import('../internal/util/http-error.js').HttpError} 503 and 507 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 and 507 for Redis
    */
   async hold(id, asked) {
     try {
@@ -143,7 +143,7 @@ export class SharedCredit {
    * @param {number} toHour inclusive
    * @param {string} [principal] default: all
    * @returns {Promise<UsageRow[]>} by hour
-   * @throws {import('../internal/util/http-error.js').HttpError} 503 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
    */
   async usage(fromHour, toHour, principal) {
     const mine = principal === undefined ? ['0', ''] : ['1', principal];
