@@ -102,7 +102,7 @@ test('any history has the outcomes and the journal of a Ledger', async () => {
         expect(await shared.events({ account: name })).toEqual(ledger.events({ account: name }));
       }
     }),
-    { numRuns: 15 },
+    { numRuns: 10 },
   );
 }, 60_000);
 
@@ -193,7 +193,7 @@ test('an event takes about 110 bytes, and all keys have the prefix', async () =>
   const ledger = await open({ prefix: 'size' });
   await ledger.open({ account: 'acme', overdraft: true });
   const admin = new Redis(server.port, '127.0.0.1');
-  const pairs = 500;
+  const pairs = 200;
   for (let i = 0; i < pairs; i += 1) {
     const id = `job_${String(i).padStart(24, '0')}`;
     const { hold } = await ledger.hold({ key: `@hold:${id}`, account: 'acme', amount: 2500n });

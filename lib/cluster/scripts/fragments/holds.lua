@@ -41,7 +41,8 @@ local function hold_take(prefix, asked, context)
   local L = ledger_of(prefix, context)
   open_account(L, asked.account, asked.overdraft, '')
   local event = perform(L, {
-    t = EVENT.HOLD, k = '@hold:' .. context.id, f = asked.account, o = USAGE, m = asked.amount, w = asked.timeout,
+    t = EVENT.HOLD, k = '@hold:' .. context.id, f = asked.account, o = USAGE, m = asked.amount,
+    w = asked.timeout,
   })
   return event.id, event.id
 end
@@ -111,5 +112,5 @@ end
 local function hold_settle(prefix, held, settlement, context)
   local paid, beyond = settle_hold(prefix, held, settlement, context)
   local job = prefix .. 'job:' .. context.id
-  if paid and (paid ~= settlement.cost) then redis.call('HSET', job, 'billed', paid .. ' ' .. beyond) end
+  if paid and paid ~= settlement.cost then redis.call('HSET', job, 'billed', paid .. ' ' .. beyond) end
 end

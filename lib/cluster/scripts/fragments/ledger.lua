@@ -14,8 +14,9 @@
 
 local AMOUNT_MAX, AMOUNT_MIN = '9223372036854775807', '-9223372036854775808'
 local EVENT = {
-  OPEN = '0', DEPOSIT = '1', WITHDRAW = '2', TRANSFER = '3', HOLD = '4', SETTLE = '5', VOID = '6', REVERSE = '7',
-  SCHEDULE = '8', CANCEL_SCHEDULED = '9', HOLD_EXPIRED = '10', SCHEDULE_FAILED = '11', REFUSED = '12', CLOSE = '13',
+  OPEN = '0', DEPOSIT = '1', WITHDRAW = '2', TRANSFER = '3', HOLD = '4', SETTLE = '5', VOID = '6',
+  REVERSE = '7', SCHEDULE = '8', CANCEL_SCHEDULED = '9', HOLD_EXPIRED = '10', SCHEDULE_FAILED = '11',
+  REFUSED = '12', CLOSE = '13',
 }
 local CODE = {
   DONE = '0', INSUFFICIENT_FUNDS = '1', NO_SUCH_ACCOUNT = '2', NO_SUCH_EVENT = '3', NO_SUCH_HOLD = '4',
@@ -158,7 +159,9 @@ end
 -- Opens an account. Answers its event; nil when there is one of that name.
 local function open_account(L, name, overdraft, metadata)
   if account_of(L, name) then return nil end
-  redis.call('HSET', account_key(L, name), 'posted', '0', 'available', '0', 'held', '0', 'overdraft', overdraft)
+  redis.call(
+    'HSET', account_key(L, name), 'posted', '0', 'available', '0', 'held', '0', 'overdraft', overdraft
+  )
   redis.call('ZADD', L.prefix .. 'accts', 0, EXTERNAL, 0, USAGE, 0, name)
   local event = { t = EVENT.OPEN, f = name, o = '', m = overdraft, rare = {} }
   if metadata ~= '' then event.rare.j = metadata end
@@ -169,7 +172,8 @@ end
 -- Takes an amount from what an account has available, or answers why not.
 local function take_available(key, overdraft, amount, is_forced)
   local left = add(key, 'available', negated(amount))
-  if left and left ~= AMOUNT_MIN and (is_forced or not is_less(left, negated(overdraft))) then return CODE.DONE end
+  local fits = left and left ~= AMOUNT_MIN
+  if fits and (is_forced or not is_less(left, negated(overdraft))) then return CODE.DONE end
   if left then add(key, 'available', amount) end
   local is_limited = overdraft ~= AMOUNT_MAX and not is_forced
   return is_limited and CODE.INSUFFICIENT_FUNDS or CODE.OVERFLOW
@@ -230,7 +234,17 @@ local function code_of_done(L, target)
   return how and CODE.ALREADY_CANCELLED or CODE.ALREADY_EXECUTED
 end
 
-local IS_REVERSIBLE = { [EVENT.DEPOSIT] = true, [EVENT.WITHDRAW] = true, [EVENT.TRANSFER] = true, [EVENT.SETTLE] = true }
+local IS_REVERSIBLE = {
+  [EVENT.DEPOSIT] = true, [EVENT.WITHDRAW] = true, [EVENT.TRANSFER] = true, [EVENT.SETTLE] = true,
+}
+-- Types of requests about an event.
+local HAS_TARGET = {
+  [EVENT.SETTLE] = true, [EVENT.VOID] = true, [EVENT.REVERSE] = true, [EVENT.CANCEL_SCHEDULED] = true,
+}
+-- Types that a closed account does not refuse: they end a hold or a scheduled transfer.
+local ENDS_ONE = {
+  [EVENT.SETTLE] = true, [EVENT.VOID] = true, [EVENT.HOLD_EXPIRED] = true, [EVENT.CANCEL_SCHEDULED] = true,
+}
 
 -- Completes an event from the one that it is about. Answers that, and DONE or why not.
 local function locate_target(L, event)
@@ -253,7 +267,7 @@ end
 -- The event that a request is about, if any, and DONE or why there is none, or no such account.
 local function locate(L, event)
   local target, code
-  if event.t == EVENT.SETTLE or event.t == EVENT.VOID or event.t == EVENT.REVERSE or event.t == EVENT.CANCEL_SCHEDULED then
+  if HAS_TARGET[event.t] then
     target, code = locate_target(L, event)
     if code ~= CODE.DONE then return nil, code end
   elseif event.t ~= EVENT.CLOSE and event.f == event.o then
@@ -263,12 +277,6 @@ local function locate(L, event)
   return target, exists and CODE.DONE or CODE.NO_SUCH_ACCOUNT
 end
 
--- Whether a closed account refuses an event of this type. Those that end a hold or a scheduled transfer
--- are not refused.
-local function needs_open_accounts(kind)
-  return kind ~= EVENT.SETTLE and kind ~= EVENT.VOID and kind ~= EVENT.HOLD_EXPIRED and kind ~= EVENT.CANCEL_SCHEDULED
-end
-
 -- Makes the changes of an event, or answers why not.
 local function apply(L, event, target)
   if target then
@@ -276,7 +284,7 @@ local function apply(L, event, target)
     if code then return code end
   end
   local overdraft, is_closed = account_of(L, event.f)
-  if needs_open_accounts(event.t) then
+  if not ENDS_ONE[event.t] then
     local _, is_payee_closed = account_of(L, event.o)
     if is_closed or is_payee_closed then return CODE.ACCOUNT_CLOSED end
   end
@@ -301,8 +309,8 @@ local function ledger_advance(L)
     local due = redis.call('ZRANGEBYSCORE', L.holds, '-inf', text_of(L.now), 'LIMIT', 0, 1)[1]
     if not due then return true end
     local target = find_event(L, text_of(tonumber(due)))
-    local event = { t = target.t == EVENT.HOLD and EVENT.HOLD_EXPIRED or EVENT.TRANSFER, r = target.id, rare = {} }
-    event.f, event.o, event.m = target.f, target.o, target.m
+    local kind = target.t == EVENT.HOLD and EVENT.HOLD_EXPIRED or EVENT.TRANSFER
+    local event = { t = kind, r = target.id, f = target.f, o = target.o, m = target.m, rare = {} }
     local code = apply(L, event, target)
     if code ~= CODE.DONE then event.t, event.rare.c = EVENT.SCHEDULE_FAILED, code end
     commit(L, event, tonumber(target.u), target)
