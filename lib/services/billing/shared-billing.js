@@ -51,8 +51,11 @@ export class SharedJobBilling {
   #later = new WeakSet();
   /** What jobs that are ending are settled with. @type {WeakMap<JobRecord, Settlement | undefined>} */
   #settlements = new WeakMap();
-  /** Costs of jobs that may have paid less. @type {WeakMap<JobRecord, bigint>} */
-  #unsure = new WeakMap();
+  /**
+   * Costs of jobs that are ending; `isSure`: their holds cover them.
+   * @type {WeakMap<JobRecord, {cost: bigint, isSure: boolean}>}
+   */
+  #costs = new WeakMap();
   /** Jobs that were taken back after their admission. @type {WeakSet<JobRecord>} */
   #undone = new WeakSet();
   /** Calls and answers that are being settled. */
@@ -238,8 +241,7 @@ export class SharedJobBilling {
     const cost = settlement?.cost ?? 0n;
     const part = least(cost, BigInt(bill.held));
     const isSure = cost === part && !isExpired(record, this.#options);
-    if (isSure) this.#metrics.creditsCharged.inc(Number(cost));
-    else this.#unsure.set(record, cost);
+    this.#costs.set(record, { cost, isSure });
     return this.#holdSettlement(bill, cost);
   }
 
@@ -266,7 +268,8 @@ export class SharedJobBilling {
   settle(record) {
     const job = this.#began.get(record);
     if (job !== undefined) void this.#settleAnswer(record, job);
-    else if (this.#unsure.has(record)) void this.#countBilled(record);
+    // A job that another process has ended was not charged here.
+    else if (this.#costs.has(record)) void this.#countBilled(record);
   }
 
   /**
@@ -299,12 +302,12 @@ export class SharedJobBilling {
     if (bill !== undefined && billed !== undefined) this.#count(id, bill, cost, billed);
   }
 
-  /** @param {JobRecord} record that may have paid less than its cost */
+  /** @param {JobRecord} record that has ended */
   async #countBilled(record) {
     const bill = /** @type {Bill} */ (billOf(record));
-    const cost = this.#unsure.get(record) ?? 0n;
-    this.#unsure.delete(record);
-    const billed = await this.#credit.billed(record.id);
+    const { cost = 0n, isSure = true } = this.#costs.get(record) ?? {};
+    this.#costs.delete(record);
+    const billed = isSure ? undefined : await this.#credit.billed(record.id);
     this.#count(record.id, bill, cost, billed ?? { paid: cost, beyond: 0n });
   }
 

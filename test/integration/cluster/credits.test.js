@@ -85,7 +85,10 @@ describe('a job', () => {
     ]);
     const { data } = (await a.get(`${account}/events`)).body;
     expect(data.slice(2).map(({ job_id: id }) => id)).toEqual([body.job_id, body.job_id]);
-    expect(await metricOf(a, 'sluice_credits_charged_total')).toBe(promptCost + 30);
+    await until(
+      async () => (await metricOf(a, 'sluice_credits_charged_total')) === promptCost + 30,
+      'the charge to be counted',
+    );
     expect(await metricOf(a, 'sluice_credit_holds')).toBe(0);
   });
 
