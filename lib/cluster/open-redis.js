@@ -6,11 +6,11 @@ import { SCHEMA } from './cluster.js';
 import { SharedKv } from './kv/shared-kv.js';
 import { SharedLedger } from './ledger/shared-ledger.js';
 import { SharedQuota } from './quota/shared-quota.js';
-import { SluiceError, rangeError, typeError } from '../internal/util/errors.js';
+import { SluiceError, rangeError } from '../internal/util/errors.js';
 import { KvStoreInRedis } from './kv/store.js';
 import { KV_LIMIT_ROWS, checkLimits } from '../primitives/kv/options.js';
 import { subscriber } from './subscription.js';
-import { REDIS_OPTIONS, checkPrefix, parseRedisUrl } from './options.js';
+import { REDIS_OPTIONS, checkServer } from './options.js';
 import { checkClock, checkOptions, checkString } from '../internal/util/validate.js';
 import { checkTable } from '../internal/util/option-table.js';
 
@@ -21,16 +21,21 @@ const CLOCK_AGE_MS_MAX = 60_000;
 
 /** The options that `openRedis` shares with the gateway. */
 const ROWS = REDIS_OPTIONS.filter(({ path }) =>
-  ['redis.url', 'redis.prefix', 'redis.commandTimeoutMs'].includes(path),
+  ['url', 'prefix', 'commandTimeoutMs', 'waitReplicas', 'tls'].includes(
+    path.slice('redis.'.length),
+  ),
 ).map((row) => ({ ...row, path: row.path.slice('redis.'.length) }));
 
 /**
  * @typedef {object} OpenRedisOptions
- * @property {string} url `redis://[user[:password]@]host[:port][/db]`
+ * @property {string} url `redis://[user[:password]@]host[:port][/db]`, `rediss://`, or `redis-sentinel://`
  * @property {string} [prefix] first part of all keys, 1 to 64 of A-Z, a-z, 0-9, _, . and -; default
  *   `sluice`. Handles with the same server and prefix share their state
  * @property {import('../internal/time/clock.js').ManualClock} [clock] in place of the server's, for tests
  * @property {number} [commandTimeoutMs] how long a command waits for the answer of Redis; default 1000
+ * @property {number} [waitReplicas] replicas that have to have what is acknowledged for good before a call
+ *   resolves; default 0
+ * @property {import('./connection/tls-options.js').RedisTls} [tls] certificates and other options of TLS, for `rediss://`
  */
 
 /**
@@ -233,12 +238,12 @@ export async function openRedis(options) {
   const known = [...ROWS.map(({ path }) => path), 'clock'];
   const { clock, ...given } = checkOptions('openRedis', options, known);
   const checked = checkTable('openRedis', ROWS, given);
-  if (checked.url === undefined) throw typeError('url is required');
   const manual = checkClock('clock', clock);
-  const address = parseRedisUrl('url', checked.url);
-  checkPrefix('prefix', checked.prefix);
-  const { commandTimeoutMs, prefix } = checked;
-  const redis = new RedisClient({ address, prefix: `{${prefix}}:`, commandTimeoutMs });
+  const server = checkServer('', checked);
+  const { commandTimeoutMs, waitReplicas, prefix } = checked;
+  const redis = new RedisClient({
+    ...{ ...server, prefix: `{${prefix}}:`, commandTimeoutMs, waitReplicas },
+  });
   const redisClock = new RedisClock({ commandTimeoutMs });
   try {
     await answered(redis);
@@ -250,6 +255,6 @@ export async function openRedis(options) {
     redis.close();
     throw error instanceof HttpError ? failureOf(redis, error) : error;
   }
-  const subscribe = subscriber(address);
+  const subscribe = subscriber(redis.route, commandTimeoutMs);
   return new SharedRedis({ redis, redisClock, subscribe, clock: manual });
 }

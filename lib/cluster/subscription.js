@@ -1,19 +1,18 @@
-import { connectionOptions } from './redis-client.js';
-import { ioredis } from '../internal/util/packages.js';
+import { connectClient } from './connection/client.js';
 
 /** Wait before a subscription that was refused is tried again. */
 const AGAIN_MS = 1000;
 
 /**
- * @param {import('./options.js').RedisAddress} address
+ * @param {import('./connection/route.js').Route} route to the server
+ * @param {number} commandTimeoutMs
  * @returns {import('./kv/change-feed.js').Subscribe} which opens a connection for each subscription; it
  *   subscribes again after each reconnection
  */
-export function subscriber(address) {
+export function subscriber(route, commandTimeoutMs) {
   return (channel, { onReady, onMessage }) => {
-    const { Redis } = ioredis();
-    const options = connectionOptions(address, 'sluice-watch');
-    const client = new Redis({ ...options, autoResubscribe: false });
+    const name = 'sluice-watch';
+    const client = connectClient({ route, commandTimeoutMs, name, autoResubscribe: false });
     let isClosed = false;
     const subscribe = () =>
       client.subscribe(channel).then(onReady, () => {

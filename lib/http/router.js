@@ -10,6 +10,8 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {Readonly<import('../jobs/policy/config.js').Access>} access access of the caller
  * @property {any} body as specified by the endpoint's `body`
  * @property {string} digest of the body's bytes, where the endpoint asks for it; else empty
+ * @property {import('./middleware/audit-trail.js').Note} note adds to the entry of the audit log; without
+ *   effect where the endpoint is not recorded
  */
 
 /**
@@ -32,6 +34,8 @@ import { findMyWay } from '../internal/util/packages.js';
  * @property {string} [resource] resource named when the memory budget refuses the body; default
  *   `bodies`
  * @property {boolean} [head] whether a GET also answers HEAD; default true
+ * @property {import('./middleware/audit-trail.js').AuditSpec} [audit] how requests are recorded in the audit
+ *   log; default: not at all
  */
 
 /** @typedef {{[method: string]: Endpoint}} Methods */

@@ -75,7 +75,7 @@ export class StreamUrls {
     let query = jobIds.map((id) => `${parameter}=${id}`).join('&');
     if (this.signed) {
       const until = Math.ceil(this.#clocks.unixMs() / 1000) + this.#access.streamUrls.ttlS;
-      const hasKey = this.#access.configured(principal) !== undefined;
+      const hasKey = this.#access.hasKey(principal);
       const fields = JSON.stringify([principal, until, hasKey, this.#issuer]);
       const payload = Buffer.from(fields).toString('base64url');
       query += `&token=${payload}.${this.#mac(payload, jobIds)}`;
@@ -101,7 +101,8 @@ export class StreamUrls {
    * @param {unknown} token as the caller sent it
    * @param {string[]} jobIds as the caller asks for
    * @returns {{principal: string, revoked: boolean} | undefined} undefined: not signed by this
-   *   gateway, or not for these jobs; `revoked`: its principal's key was removed
+   *   gateway, or not for these jobs; `revoked`: its principal's key was removed or
+   *   disabled
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 before the first contact with Redis
    */
   open(request, token, jobIds) {
@@ -113,7 +114,7 @@ export class StreamUrls {
     const fields = JSON.parse(Buffer.from(payload, 'base64url').toString());
     const [principal, firstUseUntil, hadKey, issuer] = fields;
     this.#verified.set(request, { payload, firstUseUntil, issuer });
-    return { principal, revoked: hadKey && this.#access.configured(principal) === undefined };
+    return { principal, revoked: hadKey && !this.#access.hasKey(principal) };
   }
 
   /**

@@ -1,4 +1,4 @@
-import { LimitTable, initialLimits, keyOf } from './limit-table.js';
+import { LimitTable, dimensions, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
 import { asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
 import { refusalOf } from './refusals.js';
@@ -238,6 +238,22 @@ export class Reservations {
     const lease = this.#reserve(whose, costs, 1)?.lease;
     lease?.release();
     return lease?.entries ?? [];
+  }
+
+  /**
+   * Remaining amounts of one budget; reserves nothing.
+   * @param {Budget} budget
+   * @returns {QuotaEntry[]}
+   */
+  peekBudget(budget) {
+    const key = keyOf(budget);
+    const asks = dimensions
+      .filter(([limit]) => budget.limits[limit] !== undefined)
+      .map(([, dimension]) => ({ dimension, key, cost: 0 }));
+    if (asks.length === 0) return [];
+    const lease = this.#quota.reserve(asks, { leaseMs: 1 });
+    lease.release();
+    return lease.entries;
   }
 
   /**

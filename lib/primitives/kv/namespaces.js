@@ -245,6 +245,12 @@ export class KvNamespace {
     return this.#prefix;
   }
 
+  /** The principal; of one whose name is very long `#` and a hash. */
+  get owner() {
+    const name = this.#prefix.slice(this.#share.area.prefix.length, -1);
+    return name.startsWith('#') ? name : decodeURIComponent(name);
+  }
+
   /** @param {string} key */
   get(key) {
     return this.#store.get(this.#full(key));

@@ -147,7 +147,9 @@ JobHub::Cursor FromJs<JobHub::Cursor>::read(napi_env env, napi_value value) {
 }
 
 Subscriber::Mode FromJs<Subscriber::Mode>::read(napi_env env, napi_value value) {
-  return text_from(env, value) == "events" ? Subscriber::Mode::kEvents : Subscriber::Mode::kFrames;
+  const std::string mode = text_from(env, value);
+  if (mode == "observe") return Subscriber::Mode::kObserve;
+  return mode == "events" ? Subscriber::Mode::kEvents : Subscriber::Mode::kFrames;
 }
 
 UpstreamRequest FromJs<UpstreamRequest>::read(napi_env env, napi_value value) {

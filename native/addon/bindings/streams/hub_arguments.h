@@ -49,7 +49,7 @@ struct FromJs<JobHub::Cursor> {
   static JobHub::Cursor read(napi_env env, napi_value value);
 };
 
-/// `'events'` or `'frames'`
+/// `'events'`, `'observe'` or `'frames'`
 template <>
 struct FromJs<Subscriber::Mode> {
   static Subscriber::Mode read(napi_env env, napi_value value);
