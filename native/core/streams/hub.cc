@@ -100,16 +100,17 @@ void JobHub::retry_job(Job& job, std::string_view members, Nanos now) {
   for (Job* follower : job.followers) retry_job(*follower, members, now);
 }
 
-void JobHub::append(JobHandle handle, const Entry& entry, Nanos now) {
+bool JobHub::append(JobHandle handle, const Entry& entry, Nanos now) {
   Job* const job = find(handle);
-  if (job == nullptr) return;
+  if (job == nullptr) return false;
   if (job->replica == nullptr) {
     append_entry(*job, entry, now);
-    return;
+    return writable(*job);
   }
   delay(handle,
         [=, this, kind = entry.kind, text = std::string(entry.text), aux = std::string(entry.aux)](
             Nanos at) { append(handle, {.kind = kind, .text = text, .aux = aux}, at); });
+  return writable(*job);
 }
 
 void JobHub::append_entry(Job& job, const Entry& entry, Nanos now) {
@@ -333,7 +334,11 @@ Usage JobHub::usage(JobHandle handle) const {
 
 bool JobHub::writable(JobHandle handle) const {
   const Job* const job = find(handle);
-  return job != nullptr && !job->log.ended() && job->appended() < job->window_granted;
+  return job != nullptr && writable(*job);
+}
+
+bool JobHub::writable(const Job& job) {
+  return !job.log.ended() && job.appended() < job.window_granted;
 }
 
 std::string JobHub::state(JobHandle handle, bool with_text, Nanos now, bool with_items) const {
@@ -394,7 +399,7 @@ void JobHub::update_window(Job& job) {
 // --- time
 
 Nanos JobHub::next_deadline() const {
-  if (!dirty_subscribers_.empty() || !dirty_jobs_.empty()) return 0;
+  if (has_turn()) return 0;
   return std::min(timers_.next_deadline(), journal_.next_deadline());
 }
 

@@ -72,8 +72,9 @@ class HubObserver {
   virtual void on_subscriber_open(SubscriberHandle subscriber, bool finished) = 0;
   /// The only event of a subscriber that gets its frames at once; `frames` may be moved from.
   virtual void on_subscriber_whole(SubscriberHandle /*subscriber*/, std::string& /*frames*/) {}
-  /// `batch` may be moved from; the hub uses it again after the call.
-  virtual void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) = 0;
+  /// `batch` may be moved from; the hub uses it again after the call. Returns whether it is
+  /// consumed already; else `acknowledge` follows.
+  virtual bool on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) = 0;
   /// The last event of a subscriber: "finished", "stalled", "purged", "fenced" or "unreachable".
   virtual void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) = 0;
 };
@@ -126,7 +127,8 @@ class JobHub final : public Machine {
   /// @param members a JSON object, whose members `job_retry` carries beside the attempt
   void retry(JobHandle handle, std::string_view members, Nanos now);
   /// Appends an entry: a token, in the words of this class. Dropped once the job has ended.
-  void append(JobHandle handle, const Entry& entry, Nanos now);
+  /// @returns `writable(handle)`, after it
+  bool append(JobHandle handle, const Entry& entry, Nanos now);
   void append(JobHandle handle, std::string_view text, Nanos now) {
     append(handle, Entry{.text = text}, now);
   }
@@ -257,6 +259,10 @@ class JobHub final : public Machine {
   void detach(SubscriberHandle handle, Nanos now);
 
   [[nodiscard]] Nanos next_deadline() const override;
+  /// Whether subscribers or windows wait for `advance` at once.
+  [[nodiscard]] bool has_turn() const {
+    return !dirty_subscribers_.empty() || !dirty_jobs_.empty();
+  }
   void advance(Nanos now) override;
 
   [[nodiscard]] bool has_subscriber(SubscriberHandle handle) const {
@@ -327,6 +333,8 @@ class JobHub final : public Machine {
 
   // hub_subscribers.cc
   Subscriber* find_subscriber(SubscriberHandle handle);
+  [[nodiscard]] static bool writable(const Job& job);
+  void go_on(Subscriber& subscriber, Nanos now);
   void touch(Subscriber& subscriber);
   void arm(const Subscriber& subscriber, Nanos now);
   void run_timers(Subscriber& subscriber, Nanos now);
