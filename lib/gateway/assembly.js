@@ -235,6 +235,7 @@ export function createParts(checked) {
     apply(config) {
       access.reload(config);
       reservations.reload();
+      sharedReservations?.reload();
     },
   });
   const embeddings = new Embeddings({

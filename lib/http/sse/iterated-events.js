@@ -34,7 +34,8 @@ export async function streamIterated(res, options) {
     res.end();
   } catch (/** @type {any} */ error) {
     if (writer.gone.aborted) return;
-    if (error?.code === 'ERR_WATCH_OVERFLOW') res.write('event: gap\ndata: {}\n\n');
+    if (error?.code !== 'ERR_WATCH_OVERFLOW') throw error;
+    res.write('event: gap\ndata: {}\n\n');
     res.end();
   } finally {
     writer.stop();

@@ -1,6 +1,6 @@
 import { LimitTable, dimensions, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
-import { asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
+import { NOTHING, asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
 import { refusalOf } from './refusals.js';
 
 /** @typedef {import('../policy/access-control.js').Budget} Budget */
@@ -233,9 +233,7 @@ export class Reservations {
    * @returns {QuotaEntry[]}
    */
   peek(whose) {
-    const none = () => 0;
-    const costs = { requests: none, tokens: none, concurrent_jobs: none };
-    const lease = this.#reserve(whose, costs, 1)?.lease;
+    const lease = this.#reserve(whose, NOTHING, 1)?.lease;
     lease?.release();
     return lease?.entries ?? [];
   }
@@ -243,17 +241,12 @@ export class Reservations {
   /**
    * Remaining amounts of one budget; reserves nothing.
    * @param {Budget} budget
-   * @returns {QuotaEntry[]}
+   * @returns {Promise<QuotaEntry[]>}
    */
-  peekBudget(budget) {
-    const key = keyOf(budget);
-    const asks = dimensions
-      .filter(([limit]) => budget.limits[limit] !== undefined)
-      .map(([, dimension]) => ({ dimension, key, cost: 0 }));
-    if (asks.length === 0) return [];
-    const lease = this.#quota.reserve(asks, { leaseMs: 1 });
-    lease.release();
-    return lease.entries;
+  async peekBudget(budget) {
+    const lease = this.#lease([budget], NOTHING, 1)?.lease;
+    lease?.release();
+    return lease?.entries ?? [];
   }
 
   /**
@@ -269,6 +262,17 @@ export class Reservations {
     if (budgets[0].scope === 'principal' && this.#access.isGiven(access)) {
       this.#book.give(budgets[0]);
     }
+    return this.#lease(budgets, costs, leaseMs);
+  }
+
+  /**
+   * @param {Budget[]} budgets
+   * @param {import('./asks.js').Costs} costs
+   * @param {number} leaseMs
+   * @returns {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
+   *   Budget[]} | undefined} as `#reserve`
+   */
+  #lease(budgets, costs, leaseMs) {
     const asked = asksOf(budgets, costs);
     if (asked.length === 0) return undefined;
     const asks = asked.map(({ dimension, cost, budget }) => {
