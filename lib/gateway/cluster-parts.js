@@ -119,7 +119,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
     ...{ cluster, deployment, directory, faces },
     kv: new SharedKvSpaces({
       ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
-      subscribe: subscriber(cluster.redis.route, redis.commandTimeoutMs),
+      subscribe: subscriber(cluster.redis.route),
     }),
     /**
      * @param {import('../services/erasure/service.js').Erasure} erasure of this process
