@@ -18,6 +18,7 @@ import { ConfigFile } from '../services/keys/config-file.js';
 import { Keys } from '../services/keys/service.js';
 import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
+import { LocalKv } from '../primitives/kv/local-kv.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
@@ -192,11 +193,12 @@ export function createParts(checked) {
   const billing = createBilling({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
-  memory.gauge('watches', () => namespaces.watchBytes);
   // Without a data file the entries would be in memory twice.
   const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
   const audit = new AuditLog({ ...options.audit, unixMs, journal, metrics });
   memory.gauge('audit', () => audit.bytes);
+  // A job that was erased at another process.
+  cluster?.on('erased', (id) => audit.eraseJob(id));
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
@@ -249,7 +251,9 @@ export function createParts(checked) {
     ready: () => !gate.draining,
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });
-  const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
+  const local = { namespaces, partition: namespaces.partition('kv', options.kv), memory };
+  const kv = deployed?.kv ?? new LocalKv(local);
+  memory.gauge('watches', () => kv.watchBytes);
   const erasure = new Erasure({
     ...{
       hub,
@@ -264,9 +268,14 @@ export function createParts(checked) {
       webhooks,
       audit,
     },
-    partitions: [kv.partition, partition],
+    kv,
+    partitions: [partition],
     durable,
   });
+  const erasePrincipal =
+    deployed === undefined
+      ? (/** @type {string} */ principal) => erasure.principal(principal)
+      : deployed.eraserOf(erasure, [(principal) => kv.erase(principal)]);
   const streams = new OpenStreams({
     max: options.maxStreams,
     hasPrincipals,
@@ -291,7 +300,7 @@ export function createParts(checked) {
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
-    ...{ kv, durable, unixMs, erasure, embeddings, webhooks, audit, keys },
+    ...{ kv, durable, unixMs, erasure, erasePrincipal, embeddings, webhooks, audit, keys },
     ...{ sharedKeys, applyAccess },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),

@@ -1,4 +1,4 @@
-import { LimitTable, initialLimits, keyOf } from './limit-table.js';
+import { LimitTable, dimensions, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
 import { NOTHING, asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
 import { refusalOf } from './refusals.js';
@@ -244,14 +244,9 @@ export class Reservations {
    * @returns {Promise<QuotaEntry[]>}
    */
   async peekBudget(budget) {
-    const asks = asksOf([budget], NOTHING).map(({ dimension, cost }) => ({
-      ...{ dimension, cost },
-      key: keyOf(budget),
-    }));
-    if (asks.length === 0) return [];
-    const lease = this.#quota.reserve(asks, { leaseMs: 1 });
-    lease.release();
-    return lease.entries;
+    const lease = this.#lease([budget], NOTHING, 1)?.lease;
+    lease?.release();
+    return lease?.entries ?? [];
   }
 
   /**
@@ -267,6 +262,17 @@ export class Reservations {
     if (budgets[0].scope === 'principal' && this.#access.isGiven(access)) {
       this.#book.give(budgets[0]);
     }
+    return this.#lease(budgets, costs, leaseMs);
+  }
+
+  /**
+   * @param {Budget[]} budgets
+   * @param {import('./asks.js').Costs} costs
+   * @param {number} leaseMs
+   * @returns {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
+   *   Budget[]} | undefined} as `#reserve`
+   */
+  #lease(budgets, costs, leaseMs) {
     const asked = asksOf(budgets, costs);
     if (asked.length === 0) return undefined;
     const asks = asked.map(({ dimension, cost, budget }) => {
