@@ -272,6 +272,9 @@ export function checkGatewayOptions(options) {
   return {
     ...settings,
     policy,
+    access: /** @type {import('../jobs/policy/config.js').AccessConfig} */ (
+      structuredClone(inForce ?? {})
+    ),
     redis: checkCluster(redis, { ...given, access: inForce }),
     webhookSettings: compileWebhooks(webhooks, webhookUrls),
     corsOrigins: checkOrigins('corsOrigins', corsOrigins),
