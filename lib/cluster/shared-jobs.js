@@ -113,10 +113,12 @@ export class SharedJobs {
 
   /** @type {SharedJobsPort['placed']} */
   async placed(record) {
-    const { id, usedKey, cache } = record;
+    const { id, usedKey, cache, extra } = record;
     if (cache !== undefined) void this.#insist('note', [`job:${id}`], () => ['cache', cache]);
-    if (usedKey === undefined) return;
-    const args = [String(this.#keyTtlMs), JSON.stringify(usedKey.answer())];
+    // A conversation whose turn waits for its place is not deleted.
+    if (usedKey === undefined && extra?.conversation_id === undefined) return;
+    const answer = usedKey === undefined ? '' : JSON.stringify(usedKey.answer());
+    const args = [String(this.#keyTtlMs), answer];
     const { isDone } = await this.#attempt('placed', [`job:${id}`], args);
     // The job runs; requests with its key wait until Redis has this answer.
     if (!isDone) void this.#insist('placed', [`job:${id}`], () => args);
@@ -166,7 +168,8 @@ export class SharedJobs {
     const fields = ['attempt', String(Math.max(attempts, record.firstAttempt))];
     fields.push('status', status, 'choices', String(request?.n ?? 1));
     if (upstream !== undefined) fields.push('upstream', upstream);
-    fields.push(...jobFields(record, limits));
+    // Its conversation is lost as well.
+    fields.push(...jobFields(record, limits, { whole: true }));
     const answer = await this.#insist('rewrite', [`job:${id}`], () => [
       ...[this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
       ...fields,

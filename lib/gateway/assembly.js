@@ -4,7 +4,7 @@ import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
-import { NO_TURNS, createDeployment, openRedis } from './cluster-parts.js';
+import { createDeployment, createSharedConversations, openRedis } from './cluster-parts.js';
 import { Crawls } from '../services/crawls/service.js';
 import { DurableStreams, partitionLimits as durableLimits } from '../services/durable/service.js';
 import { Embeddings } from '../services/embeddings/service.js';
@@ -13,6 +13,7 @@ import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
+import { LocalBook } from '../services/conversations/local-book.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
@@ -22,6 +23,7 @@ import { UiChats } from '../http/faces/ui/chats.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
+import { SharedBook } from '../services/conversations/shared-book.js';
 import { SharedParts } from '../jobs/shared-parts.js';
 import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -98,24 +100,46 @@ function createJobs(options) {
   });
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
   const pipeline = createJobPipeline(options, runner);
-  const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
+  const talks = redis && createSharedConversations(redis, options);
+  if (talks !== undefined) sharedParts?.add(talks.turns);
+  const { turns } = talks ?? {};
+  const deployed =
+    redis && turns && createDeployment(redis, { hub, lifecycle, pipeline, turns }, options, nowMs);
   const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
   telemetry.subscribe(lifecycle, cache);
-  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry, sharedParts };
+  return {
+    store,
+    hub,
+    memory,
+    lifecycle,
+    pipeline,
+    deployed,
+    cache,
+    telemetry,
+    sharedParts,
+    talks,
+  };
 }
 
 /**
  * @param {ReturnType<typeof createJobs>} jobs
  * @param {KvNamespaces} namespaces
+ * @param {import('../jobs/job-directory.js').JobDirectory} directory
  * @param {import('./options.js').CheckedGatewayOptions} options
  */
-function createConversations({ hub, lifecycle, store, memory }, namespaces, options) {
+function createConversations(jobs, namespaces, directory, options) {
+  const { hub, lifecycle, store, memory, talks } = jobs;
   const { conversations: limits, logger: log, clock } = options;
   const partition = namespaces.partition('conversations', partitionLimits(limits));
-  const book = new ConversationRepository(partition, limits, wallClock(clock));
-  const turns = new Turns({ book, limits, hub, store, memory, log });
-  const conversations = new Conversations({ book, turns, limits, lifecycle, store, memory });
-  return { turns, partition, conversations };
+  if (talks !== undefined) {
+    const { turns } = talks;
+    const book = new SharedBook({ ...talks, limits, directory, log });
+    return { turns, partition, conversations: new Conversations({ book, limits }) };
+  }
+  const repository = new ConversationRepository(partition, limits, wallClock(clock));
+  const turns = new Turns({ book: repository, limits, hub, store, memory, log });
+  const book = new LocalBook({ repository, turns, lifecycle, store, memory });
+  return { turns, partition, conversations: new Conversations({ book, limits }) };
 }
 
 /**
@@ -189,7 +213,12 @@ export function createParts(checked) {
   memory.gauge('watches', () => namespaces.watchBytes);
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
-  const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
+  const { turns, partition, conversations } = createConversations(
+    jobs,
+    namespaces,
+    directory,
+    options,
+  );
   const durable = new DurableStreams({
     ...{ namespaces, options: options.durable, memory, unixMs, timers: deadlinesOf(clock) },
     partition: namespaces.partition('durable', durableLimits(options.durable)),
@@ -200,8 +229,14 @@ export function createParts(checked) {
   const admission = new Admission({
     context: () => telemetry.context(),
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
-    turns: deployed === undefined ? turns : NO_TURNS,
-    ...{ billing: billing.jobs, memory, hasPrincipals, directory, shared: cluster?.sharedJobs },
+    ...{
+      turns,
+      billing: billing.jobs,
+      memory,
+      hasPrincipals,
+      directory,
+      shared: cluster?.sharedJobs,
+    },
     parts: jobs.sharedParts,
   });
   const operations = new Operations({

@@ -176,7 +176,6 @@ export class Gateway extends EventEmitter {
 
   /** Conversations: see `lib/services/conversations/service.js`. */
   get conversations() {
-    this.#checkAlone('Conversations');
     return this.#parts.conversations;
   }
 

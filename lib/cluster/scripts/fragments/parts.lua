@@ -1,4 +1,4 @@
--- needs quota
+-- needs turn, quota
 --
 -- What a job takes when it is admitted, beside its log: its parts. Each has functions of
 -- (prefix, ..., context), where `context` is {now (microseconds), id (of the job), principal, has_clock}:
@@ -11,6 +11,7 @@
 --
 -- The order is that of the checks: the first refusal counts. All amounts are texts of whole numbers.
 local PARTS = {
+  { name = 'turn', check = turn_check, take = turn_take, settle = turn_settle, release = turn_release },
   {
     name = 'quota',
     check = quota_check, take = quota_take, settle = quota_settle, release = quota_release,
