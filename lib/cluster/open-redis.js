@@ -3,9 +3,10 @@ import { RedisClient } from './redis-client.js';
 import { RedisClock } from './redis-clock.js';
 import { ScriptCalls } from './script-calls.js';
 import { SCHEMA } from './cluster.js';
-import { SluiceError, typeError } from '../internal/util/errors.js';
+import { SharedQuota } from './quota/shared-quota.js';
+import { SluiceError, rangeError, typeError } from '../internal/util/errors.js';
 import { REDIS_OPTIONS, checkPrefix, parseRedisUrl } from './options.js';
-import { checkClock, checkOptions } from '../internal/util/validate.js';
+import { checkClock, checkOptions, checkString } from '../internal/util/validate.js';
 import { checkTable } from '../internal/util/option-table.js';
 
 /** How long `openRedis` waits for the first answer. */
@@ -26,6 +27,14 @@ const ROWS = REDIS_OPTIONS.filter(({ path }) =>
  * @property {import('../internal/time/clock.js').ManualClock} [clock] in place of the server's, for tests
  * @property {number} [commandTimeoutMs] how long a command waits for the answer of Redis; default 1000
  */
+
+const STORE_NAME = /^[\w.-]{1,64}$/;
+
+/** @param {string} [name] of a store @returns {string} */
+function checkStoreName(name = 'default') {
+  if (STORE_NAME.test(checkString('name', name))) return name;
+  throw rangeError('name takes 1 to 64 of A-Z, a-z, 0-9, _, . and -');
+}
 
 /** Codes and words of the states in which Redis does not do what it is asked. */
 const FAILURES = /** @type {const} */ ({
@@ -69,6 +78,19 @@ export class SharedRedis {
   /** Calls of the scripts of building blocks. */
   get calls() {
     return this.#calls;
+  }
+
+  /**
+   * A quota, as `Quota`; its methods return promises.
+   * @param {import('./quota/shared-quota.js').SharedQuotaOptions} options
+   * @returns {SharedQuota}
+   * @throws {TypeError | RangeError} naming the option
+   */
+  quota(options) {
+    const { name, ...rest } = checkOptions('options', options);
+    const nowUs = () => Math.floor(this.#clock.unixMs() * 1000);
+    const key = `quota:${checkStoreName(name)}`;
+    return new SharedQuota({ calls: this.#calls, nowUs, key }, rest);
   }
 
   /** @param {Parameters<RedisClient['run']>} call */

@@ -180,7 +180,9 @@ export class JobRecord {
    * @returns {number} tokens that count against its own limits
    */
   tokensUsed({ prompt_tokens: prompt = 0, completion_tokens: completion = 0 } = {}) {
-    return this.attempts === 0 || this.answer !== undefined ? 0 : prompt + completion;
+    // A job that was taken over may have tokens though its dispatch was not recorded.
+    const reachedModel = this.attempts > 0 || completion > 0;
+    return reachedModel && this.answer === undefined ? prompt + completion : 0;
   }
 
   /** Whether the job has its terminal event. */

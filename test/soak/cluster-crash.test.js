@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deploy, metric, removeFiles, stopDeployments } from '../support/cluster/deployment.js';
+import { file } from '../support/crash/cli.js';
 import { plan, textOf } from '../support/cluster/upstream.js';
 import { randomFrom } from '../support/random.js';
 import { rounds, seed } from '../support/crash/rounds.js';
@@ -17,6 +18,8 @@ afterAll(async () => {
 const PROCESSES = 3;
 const JOBS_PER_ROUND = 4;
 const LEASE_MS = 1000;
+/** Places of all jobs; every place is one of a job that has not ended. */
+const PLACES = 6;
 const PAUSE_MS = 50;
 
 const random = randomFrom(seed);
@@ -34,7 +37,7 @@ async function submit(deployment, number) {
       const answer = await fetch(url, { method: 'POST', headers, body });
       const { job_id: id, stream_url: path } = await answer.json();
       if (answer.ok) return { id, path, plan: own };
-      if (answer.status !== 503) throw new Error(`status ${answer.status}`);
+      if (![429, 503].includes(answer.status)) throw new Error(`status ${answer.status}`);
     } catch (error) {
       if (!(error instanceof TypeError) && error.name !== 'SyntaxError') throw error;
     }
@@ -78,7 +81,12 @@ async function befall(deployment) {
 const GET = async (url) => (await fetch(url)).text();
 
 test(`${rounds} rounds, seed ${seed}`, async () => {
-  const flags = ['--drain-ms', '100', '--max-concurrency', '4', '--incoming-capacity', '1000'];
+  const limits = { concurrent_jobs: PLACES, tokens_per_minute: 1_000_000_000 };
+  const config = await file('limits.json', JSON.stringify({ limits }));
+  const flags = [
+    ...['--drain-ms', '100', '--max-concurrency', '4', '--incoming-capacity', '1000'],
+    ...['--config', config],
+  ];
   const deployment = await deploy({ processes: PROCESSES, leaseMs: LEASE_MS, flags });
   const jobs = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -91,6 +99,8 @@ test(`${rounds} rounds, seed ${seed}`, async () => {
     );
     await befall(deployment);
     await submitted;
+    const taken = await deployment.redis.call('SCARD', '{sluice}:c:principal/anonymous');
+    expect(taken).toBeLessThanOrEqual(PLACES);
   }
   await until(() => jobs.every(({ reader }) => reader.over), 'the end of all jobs');
   const outcomes = {};
@@ -118,6 +128,9 @@ test(`${rounds} rounds, seed ${seed}`, async () => {
     'no open job in Redis',
   );
   await until(async () => (await deployment.redis.call('SCARD', '{sluice}:dead')) === 0, 'no dead');
+  // What jobs have taken was given back by whichever process ended them.
+  expect(await deployment.redis.keys('{sluice}:c:*')).toEqual([]);
+  expect(await deployment.redis.keys('{sluice}:leases:*')).toEqual([]);
   for (const node of deployment.nodes.filter(({ gone }) => !gone)) {
     expect(await metric(node, 'sluice_quota_leases')).toBe(0);
     expect(await metric(node, 'sluice_redis_conflicting_endings_total')).toBe(0);

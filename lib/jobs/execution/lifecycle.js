@@ -151,7 +151,9 @@ export class JobLifecycle extends EventEmitter {
     const leftMs = Math.max(1, record.createdAtMs + maxWallMs - Date.now());
     const [handle, ...siblings] = handles;
     const number = this.#numberOf(record, handles.length) ?? 0;
-    record.attempts = isToRun ? attempt - 1 : attempt;
+    // One that ends without a dispatch has had none.
+    if (isToRun) record.attempts = attempt - 1;
+    else if (record.attempts > 0) record.attempts = attempt;
     record.firstAttempt = attempt;
     record.handle = handle;
     const how = { attempt, skipIds };

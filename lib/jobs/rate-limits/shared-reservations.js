@@ -190,6 +190,9 @@ export class SharedReservations {
    */
   adopt(record, held) {
     record.reservation = this.#reservation(record, held, []);
+    // Taken again, should Redis lose its data.
+    const { asked = '{}' } = record;
+    record.asked = JSON.stringify({ ...JSON.parse(asked), quota: held });
   }
 
   /**

@@ -1,91 +1,29 @@
 import native from '../../internal/native/addon.js';
-import { rangeError, typeError } from '../../internal/util/errors.js';
-import { maxKeysOf } from './keyed-limiter.js';
-import { QuotaLease } from './quota-lease.js';
-import { secondsAt, waitSeconds, writeTime } from './time.js';
 import {
-  checkClock,
-  checkInteger,
-  checkMs,
-  checkOptions,
-  checkString,
-} from '../../internal/util/validate.js';
+  Dimensions,
+  ENTRIES_MAX,
+  LEASES,
+  checkLeaseMs,
+  checkQuotaOptions,
+} from './quota-checks.js';
+import { QuotaLease } from './quota-lease.js';
+import { checkClock, checkOptions } from '../../internal/util/validate.js';
+import { secondsAt, waitSeconds, writeTime } from './time.js';
 
 const NS_PER_MS = 1e6;
-const YEAR_MS = 366 * 24 * 3600 * 1000;
-const LEASES_MAX = 2 ** 31;
-/** Entries of one reservation; the numbers shared with the native side have room for as many. */
-const ENTRIES_MAX = 16;
 /** Places in those numbers, as in native/addon/bindings/limits/quota_wrap.h. */
 const ARGUMENTS = 2;
 const HEAD = 5;
 const PER_ENTRY = 5;
 
-/** Stands among the failed dimensions when there are too many leases. */
-const LEASES = 'leases';
-
 const OPTIONS = Object.freeze(['limits', 'leaseMs', 'maxKeys', 'maxLeases', 'clock']);
 
-/**
- * @typedef {object} WindowedLimit a token bucket for each key
- * @property {number} limit an integer from 0: so much at once, and again in every window,
- *   continuously; 0 grants nothing
- * @property {number} windowMs
- */
-/**
- * @typedef {object} ConcurrentLimit
- * @property {number} concurrent an integer from 0: so much at a time for each key
- */
-/**
- * @typedef {object} QuotaOptions
- * @property {Record<string, WindowedLimit | ConcurrentLimit>} limits the dimensions by name
- * @property {number} [leaseMs] time to live of a lease that is neither ended nor renewed; default
- *   600000
- * @property {number} [maxKeys] of each windowed dimension, as in TokenBucketLimiter; default
- *   1,000,000
- * @property {number} [maxLeases] leases open at a time; default 100,000. Further reservations are
- *   denied, with `leases` among the failed
- * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: the monotonic clock
- */
-/**
- * @typedef {object} QuotaAsk
- * @property {string} dimension
- * @property {string} [key] default: that of the options
- * @property {number} [cost] an integer from 0; default 1
- */
+/** @typedef {import('./quota-types.js').WindowedLimit} WindowedLimit */
+/** @typedef {import('./quota-types.js').ConcurrentLimit} ConcurrentLimit */
+/** @typedef {import('./quota-types.js').QuotaOptions} QuotaOptions */
+/** @typedef {import('./quota-types.js').QuotaAsk} QuotaAsk */
 /** @typedef {import('./quota-lease.js').QuotaEntry} QuotaEntry */
-/**
- * @typedef {object} Dimension
- * @property {string} name
- * @property {number} id the native one
- * @property {number | undefined} windowMs undefined: concurrent
- */
-
-/**
- * @param {string} name
- * @param {unknown} value
- * @returns {{amount: number, windowMs: number | undefined}}
- */
-function checkLimit(name, value) {
-  const given = /** @type {Partial<WindowedLimit & ConcurrentLimit>} */ (
-    checkOptions(name, /** @type {object | undefined} */ (value), [
-      'limit',
-      'windowMs',
-      'concurrent',
-    ])
-  );
-  if (given.concurrent !== undefined) {
-    if (given.limit !== undefined || given.windowMs !== undefined) {
-      throw rangeError(`${name} takes either concurrent or limit and windowMs, not both`);
-    }
-    const amount = checkInteger(`${name}.concurrent`, given.concurrent, { min: 0 });
-    return { amount, windowMs: undefined };
-  }
-  return {
-    amount: checkInteger(`${name}.limit`, given.limit, { min: 0 }),
-    windowMs: checkMs(`${name}.windowMs`, given.windowMs, { min: 1, max: YEAR_MS }),
-  };
-}
+/** @typedef {import('./quota-checks.js').Dimension & {id: number}} NativeDimension `id`: the native one */
 
 /**
  * Several limits that a request takes all at once or not at all: requests and tokens per window, jobs
@@ -101,24 +39,25 @@ export class Quota {
   #leaseMs;
   /** In and out of the native calls. */
   #numbers;
-  /** @type {Map<string, Dimension>} */
-  #dimensions = new Map();
+  /** @type {Dimensions<NativeDimension>} */
+  #dimensions = new Dimensions();
 
   /** @param {QuotaOptions} options */
   constructor(options) {
     const given = checkOptions('options', options, OPTIONS);
     this.#clock = checkClock('clock', given.clock);
-    this.#leaseMs = checkMs('leaseMs', given.leaseMs, { min: 1, max: YEAR_MS, fallback: 600_000 });
-    const maxLeases = checkInteger('maxLeases', given.maxLeases, {
-      max: LEASES_MAX,
-      fallback: 100_000,
-    });
+    const { leaseMs, maxLeases, maxKeys, limits } = checkQuotaOptions(given);
+    this.#leaseMs = leaseMs;
     const bytes = (HEAD + PER_ENTRY * ENTRIES_MAX) * Float64Array.BYTES_PER_ELEMENT;
     this.#numbers = new Float64Array(new ArrayBuffer(bytes));
-    this.#native = new native.Quota(this.#numbers, maxKeysOf(given), maxLeases);
-    const limits = Object.entries(checkOptions('limits', given.limits));
-    if (limits.length === 0) throw rangeError('limits takes at least one dimension');
-    for (const [name, limit] of limits) this.#add(name, limit);
+    this.#native = new native.Quota(this.#numbers, maxKeys, maxLeases);
+    for (const { name, amount, windowMs } of limits) {
+      const id =
+        windowMs === undefined
+          ? this.#native.addHeld(amount)
+          : this.#native.addWindowed(amount, Math.round(windowMs * NS_PER_MS));
+      this.#dimensions.add({ name, id, windowMs });
+    }
   }
 
   /**
@@ -132,12 +71,8 @@ export class Quota {
    */
   reserve(costs, options) {
     const given = checkOptions('options', options, ['key', 'leaseMs', 'now']);
-    const asks = this.#asksOf(costs, given.key === undefined ? '' : checkString('key', given.key));
-    const leaseMs = checkMs('leaseMs', given.leaseMs, {
-      min: 1,
-      max: YEAR_MS,
-      fallback: this.#leaseMs,
-    });
+    const asks = this.#dimensions.asksOf(costs, given.key);
+    const leaseMs = checkLeaseMs(given.leaseMs, this.#leaseMs);
     const numbers = this.#numbers;
     writeTime(numbers, given.now, this.#clock);
     asks.forEach(({ dimension, cost }, i) => {
@@ -173,28 +108,16 @@ export class Quota {
    */
   setLimit(name, limit, options) {
     const { key, now } = checkOptions('options', options, ['key', 'now']);
-    const dimension = this.#dimensionOf('name', name);
+    const { dimension, limit: changed } = this.#dimensions.changeOf(name, limit, key);
     writeTime(this.#numbers, now, this.#clock);
-    if (key !== undefined) checkString('key', key);
-    if (limit === null) {
-      if (key === undefined) throw typeError('limit takes null only with a key');
+    if (changed === null) {
       this.#native.clearLimitOf(dimension.id, key);
-      return;
-    }
-    const { amount, windowMs } = checkLimit('limit', {
-      ...(dimension.windowMs === undefined ? {} : { windowMs: dimension.windowMs }),
-      ...checkOptions('limit', limit),
-    });
-    if ((windowMs === undefined) !== (dimension.windowMs === undefined)) {
-      throw rangeError(`limit takes what "${name}" is: concurrent, or limit and windowMs`);
-    }
-    if (key === undefined) {
+    } else if (key === undefined) {
+      const { amount, windowMs } = changed;
       this.#native.setLimit(dimension.id, amount, Math.round((windowMs ?? 0) * NS_PER_MS));
       dimension.windowMs = windowMs;
-    } else if (windowMs !== dimension.windowMs) {
-      throw rangeError(`limit.windowMs takes the window of "${name}" where a key is given`);
     } else {
-      this.#native.setLimitOf(dimension.id, key, amount);
+      this.#native.setLimitOf(dimension.id, key, changed.amount);
     }
   }
 
@@ -208,76 +131,7 @@ export class Quota {
   }
 
   /**
-   * @param {string} name
-   * @param {unknown} limit
-   */
-  #add(name, limit) {
-    if (name === LEASES) throw rangeError(`limits takes any name but "${LEASES}"`);
-    if (limit === undefined) throw typeError(`limits.${name} takes an object, not undefined`);
-    const { amount, windowMs } = checkLimit(`limits.${name}`, limit);
-    const id =
-      windowMs === undefined
-        ? this.#native.addHeld(amount)
-        : this.#native.addWindowed(amount, Math.round(windowMs * NS_PER_MS));
-    this.#dimensions.set(name, { name, id, windowMs });
-  }
-
-  /**
-   * @param {string} what names it
-   * @param {unknown} name
-   * @returns {Dimension}
-   */
-  #dimensionOf(what, name) {
-    const dimension = this.#dimensions.get(checkString(what, name));
-    if (dimension === undefined) {
-      const names = [...this.#dimensions.keys()].map((each) => `"${each}"`).join(', ');
-      throw rangeError(`${what} takes one of ${names}, not ${JSON.stringify(name)}`);
-    }
-    return dimension;
-  }
-
-  /**
-   * @param {Record<string, number> | QuotaAsk[]} costs
-   * @param {string} key
-   * @returns {{dimension: Dimension, key: string, cost: number}[]}
-   */
-  #asksOf(costs, key) {
-    const asks = Array.isArray(costs)
-      ? costs.map((ask, i) => this.#askOf(ask, `costs[${i}]`, key))
-      : Object.entries(checkOptions('costs', costs)).map(([name, cost]) => ({
-          dimension: this.#dimensionOf('costs', name),
-          key,
-          cost: checkInteger(`costs.${name}`, cost, { min: 0 }),
-        }));
-    if (asks.length === 0 || asks.length > ENTRIES_MAX) {
-      throw rangeError(`costs takes 1 to ${ENTRIES_MAX} entries, not ${asks.length}`);
-    }
-    for (const [i, ask] of asks.entries()) {
-      if (asks.findIndex((each) => each.dimension === ask.dimension && each.key === ask.key) < i) {
-        throw rangeError(`costs takes a dimension and key once: costs[${i}] repeats one`);
-      }
-    }
-    return asks;
-  }
-
-  /**
-   * @param {unknown} ask
-   * @param {string} name
-   * @param {string} key
-   */
-  #askOf(ask, name, key) {
-    const given = /** @type {Partial<QuotaAsk>} */ (
-      checkOptions(name, /** @type {object | undefined} */ (ask), ['dimension', 'key', 'cost'])
-    );
-    return {
-      dimension: this.#dimensionOf(`${name}.dimension`, given.dimension),
-      key: given.key === undefined ? key : checkString(`${name}.key`, given.key),
-      cost: checkInteger(`${name}.cost`, given.cost, { min: 0, fallback: 1 }),
-    };
-  }
-
-  /**
-   * @param {{dimension: Dimension, key: string, cost: number}} ask
+   * @param {import('./quota-checks.js').CheckedAsk<NativeDimension>} ask
    * @param {number} index
    * @param {number | bigint | undefined} now
    * @returns {QuotaEntry}
@@ -315,7 +169,7 @@ export class Quota {
         return this.#native.release(id);
       },
       renew: (leaseMs = this.#leaseMs, now) => {
-        checkMs('leaseMs', leaseMs, { min: 1, max: YEAR_MS });
+        checkLeaseMs(leaseMs);
         writeTime(this.#numbers, now, this.#clock);
         return this.#native.renew(id, Math.round(leaseMs * NS_PER_MS));
       },

@@ -94,7 +94,7 @@ export class SharedTurns {
   #enter(record, id, request, signal) {
     /** @type {Turn} */
     const turn = { id, added: messagesOfTurn(request) };
-    if (request.on_busy === 'queue' && isConversationId(id)) {
+    if (request.on_busy === 'queue' && this.#limits.maxQueued > 0 && isConversationId(id)) {
       const name = `${id} ${record.principal}`;
       const full = this.#lines.full(name);
       if (full !== undefined) {

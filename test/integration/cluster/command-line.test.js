@@ -43,7 +43,10 @@ test('the URL comes from the environment too, which its error names', async () =
 });
 
 test('members of the file that would count per process are named', async () => {
-  const path = await file('limits.json', JSON.stringify({ limits: { concurrent_jobs: 1 } }));
+  const path = await file(
+    'accounts.json',
+    JSON.stringify({ accounts: { a: { overdraft: true } } }),
+  );
   const stderr = await refused(['--redis', URL, '--config', path]);
-  expect(stderr).toContain(`${path}: /limits may not be set with redis`);
+  expect(stderr).toContain(`${path}: /accounts may not be set with redis`);
 });

@@ -2,8 +2,11 @@
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
+import { partsOf } from '../../support/gateway/parts.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
+
+const TOKENS = '{sluice}:q:principal/anonymous/tokens';
 
 let redis;
 beforeAll(async () => {
@@ -209,6 +212,26 @@ test('an answer is charged in full though the job that began it was cancelled', 
     const { tokens } = leftOf(await b.submit({ prompt: 'x', max_tokens: 1 }));
     return tokens > 900 ? true : undefined;
   }, 'the settlement');
+});
+
+test('a job whose answer is gone before it could share it begins one, with its tokens', async () => {
+  const hand = handProvider();
+  const access = { limits: { tokens_per_minute: 1000, concurrent_jobs: 3 } };
+  const [a, b] = await startTwo({ provider: hand.provider, access, cache: { mode: 'auto' } });
+  const { cache } = partsOf(a.gateway);
+  // As if the answer that it was to share had been dropped while Redis was asked.
+  cache.begins = () => false;
+  const body = { prompt: 'abcd', max_tokens: 499, temperature: 0 };
+  const answer = await a.submit(body);
+  expect([answer.status, answer.headers.get('x-cache')]).toEqual([201, 'MISS']);
+  expect(leftOf(answer)).toMatchObject({ tokens: 500, 'concurrent-jobs': 2 });
+  expect((await b.get('/v1/jobs')).body.data).toHaveLength(1);
+  const call = await hand.call(0);
+  call.push('one');
+  call.end();
+  await a.ended(answer.body.job_id);
+  expect(await redis.keys('{sluice}:c:*')).toEqual([]);
+  expect(Number(await redis.call('HGET', TOKENS, 'tokens'))).toBeGreaterThanOrEqual(998);
 });
 
 test('a reload changes limits from then on, and keeps what was used', async () => {

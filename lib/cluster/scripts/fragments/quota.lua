@@ -1,8 +1,9 @@
 -- Limits: buckets, which refill over a window, and places, which are held for a time.
 --
--- An ask is {key, cost, limit} for places, and {key, cost, limit, window_us, since_us} for a bucket;
--- all but the key are whole numbers as texts, and `since_us`, which may be missing, says when the limit
--- came into force. A bucket is a hash `q:...`, a set of places `c:...`; its members are the ids of those
+-- An ask is {key, cost, limit} for places, and {key, cost, limit, window_us, since_us, earlier} for a
+-- bucket; all but the key are whole numbers as texts. `since_us`, which may be missing, says when the
+-- limit came into force; `earlier`, too, lists earlier limits, {limit, window_us, since_us} each, oldest
+-- first. A bucket is a hash `q:...`, a set of places `c:...`; its members are the ids of those
 -- who hold a place. A decision is {allowed (`1`, `0`), remaining, retry_us, reset_us}, as texts.
 --
 -- Numbers of tokens and of microseconds are whole and below 2^53, and their products are never formed:
@@ -82,6 +83,22 @@ local function quota_change(bucket, limit, window)
   bucket.limit, bucket.window = limit, window
 end
 
+-- Brings a bucket under the limit of an ask, by all limits that came after its own.
+local function quota_apply_limit(bucket, ask, now)
+  local steps = { unpack(ask[6] or {}) }
+  steps[#steps + 1] = { ask[3], ask[4], ask[5] }
+  local first = #steps
+  for i = #steps, 1, -1 do
+    local step = steps[i]
+    if tonumber(step[1]) == bucket.limit and tonumber(step[2]) == bucket.window then first = i + 1 end
+  end
+  for i = first, #steps do
+    local limit, window, since = tonumber(steps[i][1]), tonumber(steps[i][2]), tonumber(steps[i][3])
+    quota_refill(bucket, math.max(bucket.at, math.min(since or now, now)))
+    quota_change(bucket, limit, window)
+  end
+end
+
 -- The bucket of an ask at `now`, under the limit of the ask, or under its own with `keeps_limit`. A
 -- bucket that does not exist is full.
 local function quota_bucket(prefix, ask, now, keeps_limit)
@@ -92,10 +109,8 @@ local function quota_bucket(prefix, ask, now, keeps_limit)
     tokens = tonumber(known[1]), part = tonumber(known[2]), at = tonumber(known[3]),
     limit = tonumber(known[4]), window = tonumber(known[5]),
   }
-  if not keeps_limit and (bucket.limit ~= limit or bucket.window ~= window) then
-    local since = tonumber(ask[5]) or now
-    quota_refill(bucket, math.max(bucket.at, math.min(since, now)))
-    quota_change(bucket, limit, window)
+  if not keeps_limit and (ask[6] or bucket.limit ~= limit or bucket.window ~= window) then
+    quota_apply_limit(bucket, ask, now)
   end
   quota_refill(bucket, now)
   return bucket

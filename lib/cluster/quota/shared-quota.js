@@ -1,0 +1,281 @@
+import { QuotaLease } from '../../primitives/limiters/quota-lease.js';
+import {
+  Dimensions,
+  LEASES,
+  checkLeaseMs,
+  checkQuotaOptions,
+} from '../../primitives/limiters/quota-checks.js';
+import { LimitSteps } from './limit-steps.js';
+import { checkOptions } from '../../internal/util/validate.js';
+import { secondsAt, waitSeconds, writeTime } from '../../primitives/limiters/time.js';
+
+/** @typedef {import('../../primitives/limiters/quota.js').QuotaOptions} QuotaOptions */
+/** @typedef {import('../../primitives/limiters/quota.js').QuotaAsk} QuotaAsk */
+/** @typedef {import('../../primitives/limiters/quota.js').WindowedLimit} WindowedLimit */
+/** @typedef {import('../../primitives/limiters/quota.js').ConcurrentLimit} ConcurrentLimit */
+/** @typedef {import('../../jobs/rate-limits/shared-quota-port.js').SharedDecision} SharedDecision */
+/** @typedef {import('../../primitives/limiters/quota-checks.js').Dimension & {steps: LimitSteps}} SharedDimension */
+/** @typedef {import('../../primitives/limiters/quota-checks.js').CheckedAsk<SharedDimension>} SharedAsked */
+
+/**
+ * @typedef {Omit<QuotaOptions, 'clock'> & {name?: string}} SharedQuotaOptions `name` of the quota, 1 to 64 of
+ *   A-Z, a-z, 0-9, _, . and -; default `default`. Limits are those of this handle: give all processes the same.
+ *   `maxKeys` has no effect: Redis forgets a key once it has its whole limit again. The other ones are those of
+ *   `Quota`
+ */
+
+const US_PER_MS = 1000;
+const US_PER_S = 1e6;
+const NS_PER_US = 1000;
+/** A wait that never ends, as scripts write it. */
+const NEVER = '-1';
+
+/** @param {string} us @returns {number} nanoseconds */
+const nanosOf = (us) => (us === NEVER ? Infinity : Number(us) * NS_PER_US);
+
+/**
+ * @param {number | bigint | undefined} now as a caller gives it
+ * @returns {string} whole microseconds; empty: the clock's
+ */
+function microsecondsOf(now) {
+  if (now === undefined) return '';
+  const numbers = new Float64Array(2);
+  writeTime(numbers, now, undefined);
+  return String(numbers[0] * US_PER_S + Math.floor(numbers[1] / NS_PER_US));
+}
+
+/** The answer of a `SharedQuota` to a reservation, as `QuotaLease`; its calls return promises. */
+export class SharedQuotaLease {
+  #lease;
+
+  /**
+   * @param {QuotaLease} lease whose calls return promises
+   */
+  constructor(lease) {
+    this.#lease = lease;
+    /** As of `QuotaLease`. */
+    this.allowed = lease.allowed;
+    /** As of `QuotaLease`, in seconds. */
+    this.retryAfter = lease.retryAfter;
+    /** As of `QuotaLease`. */
+    this.failed = lease.failed;
+    /** As of `QuotaLease`. */
+    this.entries = lease.entries;
+    /** As of `QuotaLease`. */
+    this.id = lease.id;
+    /** As of `QuotaLease`; without a clock or `now` in Unix seconds of Redis. */
+    this.expiresAt = lease.expiresAt;
+  }
+
+  /** The entries by dimension, as of `QuotaLease`. */
+  get dimensions() {
+    return this.#lease.dimensions;
+  }
+
+  /**
+   * Ends the lease and charges actual use.
+   * @param {Parameters<QuotaLease['settle']>} args as of `QuotaLease.settle`
+   * @returns {Promise<boolean>} false, without effect, when it has ended already or was denied
+   */
+  async settle(...args) {
+    return this.#lease.settle(...args);
+  }
+
+  /**
+   * Ends the lease and gives everything back.
+   * @param {Parameters<QuotaLease['release']>} args as of `QuotaLease.release`
+   * @returns {Promise<boolean>} as `settle`
+   */
+  async release(...args) {
+    return this.#lease.release(...args);
+  }
+
+  /**
+   * Moves the lease's expiry.
+   * @param {Parameters<QuotaLease['renew']>} args as of `QuotaLease.renew`
+   * @returns {Promise<boolean>} as `settle`
+   */
+  async renew(...args) {
+    return this.#lease.renew(...args);
+  }
+}
+
+/**
+ * A `Quota` whose state is in Redis, shared by all handles with the same server, prefix and name: the same
+ * methods, errors and limits; each returns a promise. Made by `openRedis(...).quota(options)`.
+ *
+ * Times are whole microseconds. A call that rejects with `ERR_REDIS_...` and `uncertain` may have had its
+ * effect; a lease that is lost in this way expires.
+ */
+export class SharedQuota {
+  #calls;
+  #nowUs;
+  #leaseMs;
+  #maxLeases;
+  #key;
+  /** @type {Dimensions<SharedDimension>} */
+  #dimensions = new Dimensions();
+
+  /**
+   * @param {object} deps
+   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {() => number} deps.nowUs Redis's clock
+   * @param {string} deps.key of the quota, without the prefix
+   * @param {SharedQuotaOptions} options without `name`
+   */
+  constructor({ calls, nowUs, key }, options) {
+    const known = ['limits', 'leaseMs', 'maxKeys', 'maxLeases'];
+    const { leaseMs, maxLeases, limits } = checkQuotaOptions(
+      checkOptions('options', options, known),
+    );
+    this.#calls = calls;
+    this.#nowUs = nowUs;
+    this.#key = key;
+    this.#leaseMs = leaseMs;
+    this.#maxLeases = maxLeases;
+    for (const { name, ...limit } of limits) {
+      this.#dimensions.add({ name, windowMs: limit.windowMs, steps: new LimitSteps(limit) });
+    }
+  }
+
+  /**
+   * Takes all costs or none, as `Quota.reserve`.
+   * @param {Record<string, number> | QuotaAsk[]} costs
+   * @param {{key?: string, leaseMs?: number, now?: number | bigint}} [options]
+   * @returns {Promise<SharedQuotaLease>} a denied one holds nothing
+   */
+  async reserve(costs, options) {
+    const given = checkOptions('options', options, ['key', 'leaseMs', 'now']);
+    const asks = this.#dimensions.asksOf(costs, given.key);
+    const leaseUs = Math.round(checkLeaseMs(given.leaseMs, this.#leaseMs) * US_PER_MS);
+    const counts = asks.map(({ dimension }) => dimension.steps.count);
+    const [answer, json, ...rest] = await this.#run(
+      'reserve',
+      ['leases', 'expiry', 'last'],
+      [
+        ...[microsecondsOf(given.now), String(leaseUs), String(this.#maxLeases)],
+        JSON.stringify(asks.map((ask) => this.#sharedAsk(ask))),
+      ],
+    );
+    /** @type {SharedDecision[]} */
+    const decisions = JSON.parse(json);
+    const allowed = answer === 'OK';
+    if (allowed) {
+      asks.forEach(({ dimension, key, cost }, i) => {
+        if (cost > 0) dimension.steps.took(key, counts[i]);
+      });
+    }
+    return this.#leaseOf(asks, decisions, {
+      ...{ now: given.now, allowed },
+      ...(allowed ? { id: rest[0], expiresUs: rest[1] } : { fullUs: rest[0] }),
+    });
+  }
+
+  /**
+   * Changes a limit while it is in use, as `Quota.setLimit`; for this handle alone.
+   * @param {string} name of a dimension
+   * @param {Partial<WindowedLimit & ConcurrentLimit> | null} limit
+   * @param {{key?: string, now?: number | bigint}} [options]
+   * @returns {Promise<void>}
+   */
+  async setLimit(name, limit, options) {
+    const { key, now } = checkOptions('options', options, ['key', 'now']);
+    const { dimension, limit: changed } = this.#dimensions.changeOf(name, limit, key);
+    const sinceUs = microsecondsOf(now ?? this.#calls.clock?.nowNs()) || String(this.#nowUs());
+    if (changed !== null && key === undefined) dimension.windowMs = changed.windowMs;
+    const { windowMs } = dimension;
+    dimension.steps.add({ key, amount: changed?.amount, windowMs, sinceUs });
+  }
+
+  /** Leases that have not ended, of all handles. @returns {Promise<number>} */
+  get openLeases() {
+    return this.#run('open', ['leases', 'expiry'], []);
+  }
+
+  /**
+   * @param {SharedAsked} ask
+   * @returns {unknown[]} as scripts/fragments/quota.lua reads it
+   */
+  #sharedAsk({ dimension, key, cost }) {
+    const steps = dimension.steps.of(key);
+    const { amount, windowMs, sinceUs } = steps[steps.length - 1];
+    const name = `${encodeURIComponent(dimension.name)}/${key}`;
+    if (windowMs === undefined) return [`${this.#key}:p:${name}`, String(cost), String(amount)];
+    const windowUs = String(Math.round(windowMs * US_PER_MS));
+    const ask = [`${this.#key}:b:${name}`, String(cost), String(amount), windowUs, sinceUs];
+    if (steps.length === 1) return ask;
+    const earlier = steps
+      .slice(0, -1)
+      .map((step) => [
+        ...[String(step.amount), String(Math.round((step.windowMs ?? 0) * US_PER_MS))],
+        step.sinceUs,
+      ]);
+    return [...ask, earlier];
+  }
+
+  /**
+   * @param {SharedAsked[]} asks
+   * @param {SharedDecision[]} decisions
+   * @param {{now?: number | bigint, allowed: boolean, id?: string, expiresUs?: string, fullUs?: string}} outcome
+   */
+  #leaseOf(asks, decisions, { now, allowed, id = '', expiresUs = '0', fullUs = '' }) {
+    const entries = asks.map(({ dimension, key, cost }, i) => {
+      const [isAllowed, remaining, retryUs, resetUs] = decisions[i];
+      const steps = dimension.steps.of(key);
+      return {
+        ...{ dimension: dimension.name, key, cost, allowed: isAllowed === '1' },
+        ...{ limit: steps[steps.length - 1].amount, windowMs: dimension.windowMs },
+        remaining: Number(remaining),
+        retryAfter: waitSeconds(nanosOf(retryUs), now),
+        resetAfter: waitSeconds(nanosOf(resetUs), now),
+      };
+    });
+    const refused = entries.filter((entry) => !entry.allowed);
+    const failed = new Set(refused.map(({ dimension }) => dimension));
+    if (fullUs !== '') failed.add(LEASES);
+    const waits = refused.map(({ retryAfter }) => retryAfter);
+    if (fullUs !== '') waits.push(waitSeconds(nanosOf(fullUs), now));
+    const expires = Number(expiresUs);
+    const whole = Math.floor(expires / US_PER_S);
+    const lease = new QuotaLease(
+      {
+        ...{ allowed, retryAfter: Math.max(0, ...waits), failed: [...failed], entries },
+        id: allowed ? Number(id) : null,
+        expiresAt: allowed ? secondsAt(whole, (expires - whole * US_PER_S) * NS_PER_US) : null,
+      },
+      /** @type {any} */ (this.#enderOf(id)),
+    );
+    return new SharedQuotaLease(lease);
+  }
+
+  /**
+   * The calls by which a lease ends itself, as of `LeaseEnder`, with promises.
+   * @param {string} id
+   */
+  #enderOf(id) {
+    const run = async (
+      /** @type {string} */ name,
+      /** @type {number | bigint | undefined} */ now,
+      /** @type {string} */ argument,
+    ) => (await this.#run(name, ['leases', 'expiry'], [microsecondsOf(now), id, argument])) === 1;
+    return {
+      settle: (/** @type {number[]} */ used, /** @type {number | bigint} */ now) =>
+        run('end', now, JSON.stringify(used.map((each) => (each < 0 ? '' : String(each))))),
+      release: (/** @type {number | bigint} */ now) => run('end', now, ''),
+      renew: (leaseMs = this.#leaseMs, /** @type {number | bigint} */ now) => {
+        checkLeaseMs(leaseMs);
+        return run('renew', now, String(Math.round(leaseMs * US_PER_MS)));
+      },
+    };
+  }
+
+  /**
+   * @param {string} name of a script of scripts/quota
+   * @param {string[]} keys of this quota
+   * @param {string[]} args
+   */
+  #run(name, keys, args) {
+    const named = keys.map((key) => `${this.#key}:${key}`);
+    return this.#calls.run(`quota/${name}`, named, args);
+  }
+}

@@ -1,0 +1,173 @@
+/** The checks that a Quota in memory and one in Redis make of their arguments. */
+import { rangeError, typeError } from '../../internal/util/errors.js';
+import { checkInteger, checkMs, checkOptions, checkString } from '../../internal/util/validate.js';
+import { maxKeysOf } from './keyed-limiter.js';
+
+/** @typedef {import('./quota-types.js').WindowedLimit} WindowedLimit */
+/** @typedef {import('./quota-types.js').ConcurrentLimit} ConcurrentLimit */
+/** @typedef {import('./quota-types.js').QuotaAsk} QuotaAsk */
+
+/**
+ * @typedef {object} Dimension
+ * @property {string} name
+ * @property {number | undefined} windowMs undefined: concurrent
+ */
+
+/**
+ * @template {Dimension} D
+ * @typedef {{dimension: D, key: string, cost: number}} CheckedAsk
+ */
+
+export const YEAR_MS = 366 * 24 * 3600 * 1000;
+const LEASES_MAX = 2 ** 31;
+/** Entries of one reservation; the numbers shared with the native side have room for as many. */
+export const ENTRIES_MAX = 16;
+/** Stands among the failed dimensions when there are too many leases. */
+export const LEASES = 'leases';
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {{amount: number, windowMs: number | undefined}}
+ */
+function checkLimit(name, value) {
+  const given = /** @type {Partial<WindowedLimit & ConcurrentLimit>} */ (
+    checkOptions(name, /** @type {object | undefined} */ (value), [
+      'limit',
+      'windowMs',
+      'concurrent',
+    ])
+  );
+  if (given.concurrent !== undefined) {
+    if (given.limit !== undefined || given.windowMs !== undefined) {
+      throw rangeError(`${name} takes either concurrent or limit and windowMs, not both`);
+    }
+    const amount = checkInteger(`${name}.concurrent`, given.concurrent, { min: 0 });
+    return { amount, windowMs: undefined };
+  }
+  return {
+    amount: checkInteger(`${name}.limit`, given.limit, { min: 0 }),
+    windowMs: checkMs(`${name}.windowMs`, given.windowMs, { min: 1, max: YEAR_MS }),
+  };
+}
+
+/**
+ * @param {Omit<import('./quota-types.js').QuotaOptions, 'clock'>} given without unknown members
+ */
+export function checkQuotaOptions(given) {
+  const leaseMs = checkLeaseMs(given.leaseMs, 600_000);
+  const bounds = { max: LEASES_MAX, fallback: 100_000 };
+  const maxLeases = checkInteger('maxLeases', given.maxLeases, bounds);
+  const maxKeys = maxKeysOf(given);
+  const limits = Object.entries(checkOptions('limits', given.limits)).map(([name, limit]) => {
+    if (name === LEASES) throw rangeError(`limits takes any name but "${LEASES}"`);
+    if (limit === undefined) throw typeError(`limits.${name} takes an object, not undefined`);
+    return { name, ...checkLimit(`limits.${name}`, limit) };
+  });
+  if (limits.length === 0) throw rangeError('limits takes at least one dimension');
+  return { leaseMs, maxLeases, maxKeys, limits };
+}
+
+/**
+ * @param {number | undefined} leaseMs
+ * @param {number} [fallback]
+ */
+export function checkLeaseMs(leaseMs, fallback) {
+  return checkMs('leaseMs', leaseMs, { min: 1, max: YEAR_MS, fallback });
+}
+
+/**
+ * The dimensions of a quota by name.
+ * @template {Dimension} D
+ */
+export class Dimensions {
+  /** @type {Map<string, D>} */
+  #byName = new Map();
+
+  /** @param {D} dimension */
+  add(dimension) {
+    this.#byName.set(dimension.name, dimension);
+  }
+
+  /**
+   * @param {string} what names it
+   * @param {unknown} name
+   * @returns {D}
+   */
+  of(what, name) {
+    const dimension = this.#byName.get(checkString(what, name));
+    if (dimension === undefined) {
+      const names = [...this.#byName.keys()].map((each) => `"${each}"`).join(', ');
+      throw rangeError(`${what} takes one of ${names}, not ${JSON.stringify(name)}`);
+    }
+    return dimension;
+  }
+
+  /**
+   * @param {Record<string, number> | QuotaAsk[]} costs
+   * @param {string} [given] key of the options
+   * @returns {CheckedAsk<D>[]}
+   */
+  asksOf(costs, given) {
+    const key = given === undefined ? '' : checkString('key', given);
+    const asks = Array.isArray(costs)
+      ? costs.map((ask, i) => this.#askOf(ask, `costs[${i}]`, key))
+      : Object.entries(checkOptions('costs', costs)).map(([name, cost]) => ({
+          dimension: this.of('costs', name),
+          key,
+          cost: checkInteger(`costs.${name}`, cost, { min: 0 }),
+        }));
+    if (asks.length === 0 || asks.length > ENTRIES_MAX) {
+      throw rangeError(`costs takes 1 to ${ENTRIES_MAX} entries, not ${asks.length}`);
+    }
+    for (const [i, ask] of asks.entries()) {
+      if (asks.findIndex((each) => each.dimension === ask.dimension && each.key === ask.key) < i) {
+        throw rangeError(`costs takes a dimension and key once: costs[${i}] repeats one`);
+      }
+    }
+    return asks;
+  }
+
+  /**
+   * @param {unknown} ask
+   * @param {string} name
+   * @param {string} key
+   */
+  #askOf(ask, name, key) {
+    const given = /** @type {Partial<QuotaAsk>} */ (
+      checkOptions(name, /** @type {object | undefined} */ (ask), ['dimension', 'key', 'cost'])
+    );
+    return {
+      dimension: this.of(`${name}.dimension`, given.dimension),
+      key: given.key === undefined ? key : checkString(`${name}.key`, given.key),
+      cost: checkInteger(`${name}.cost`, given.cost, { min: 0, fallback: 1 }),
+    };
+  }
+
+  /**
+   * @param {string} name
+   * @param {Partial<WindowedLimit & ConcurrentLimit> | null} limit
+   * @param {string} [key]
+   * @returns {{dimension: D, limit: {amount: number, windowMs: number | undefined} | null}} null: the common
+   *   limit is restored for the key
+   */
+  changeOf(name, limit, key) {
+    const dimension = this.of('name', name);
+    if (key !== undefined) checkString('key', key);
+    if (limit === null) {
+      if (key === undefined) throw typeError('limit takes null only with a key');
+      return { dimension, limit };
+    }
+    const checked = checkLimit('limit', {
+      ...(dimension.windowMs === undefined ? {} : { windowMs: dimension.windowMs }),
+      ...checkOptions('limit', limit),
+    });
+    if ((checked.windowMs === undefined) !== (dimension.windowMs === undefined)) {
+      throw rangeError(`limit takes what "${name}" is: concurrent, or limit and windowMs`);
+    }
+    if (key !== undefined && checked.windowMs !== dimension.windowMs) {
+      throw rangeError(`limit.windowMs takes the window of "${name}" where a key is given`);
+    }
+    return { dimension, limit: checked };
+  }
+}
