@@ -141,7 +141,7 @@ export class SharedConversations {
    */
   create(principal, { id, ttlMs, messages, ...settings }, limits) {
     const args = [ttlMs === null ? '' : ttlMs, JSON.stringify(asTexts(settings))];
-    args.push(...messages.map((message) => JSON.stringify(message)));
+    args.push(JSON.stringify(messages.map((message) => JSON.stringify(message))));
     return this.#make('create', [id], principal, limits, args);
   }
 

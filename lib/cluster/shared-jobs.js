@@ -22,6 +22,9 @@ const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}
 /** @param {{maxWallMs: number}} limits @returns {string} how long a running job is kept, in milliseconds */
 const ttlOf = ({ maxWallMs }) => String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
 
+/** @param {Record<string, unknown>} asked of the parts of a job @returns {string} JSON; empty for none */
+const asText = (asked) => (Object.keys(asked).length === 0 ? '' : JSON.stringify(asked));
+
 /** @implements {SharedJobsPort} Makes jobs known to all processes of a deployment. Main thread. */
 export class SharedJobs {
   #redis;
@@ -57,8 +60,10 @@ export class SharedJobs {
 
   /** @type {SharedJobsPort['admit']} */
   async admit(record, limits, parts) {
-    const asked = Object.keys(parts.asked).length === 0 ? '' : JSON.stringify(parts.asked);
-    record.asked = asked === '' ? undefined : asked;
+    const { turn: _turn, ...others } = parts.asked;
+    const asked = asText(parts.asked);
+    // A conversation that Redis has lost has no turn any more.
+    record.asked = asText(others) || undefined;
     let isSynced = false;
     for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
       const [answer, ...rest] = await this.#askAdmit(record, limits, asked);

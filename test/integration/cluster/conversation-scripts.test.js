@@ -266,7 +266,7 @@ describe('turns', () => {
   });
 
   test('a script after its deadline, or once more, changes nothing', async () => {
-    const args = ['me', '9', '5000', '9000', '', '{}', JSON.stringify(user('a'))];
+    const args = ['me', '9', '5000', '9000', '', '{}', JSON.stringify([JSON.stringify(user('a'))])];
     const call = (name, at, deadline, ...rest) =>
       t.run(`conversations/${name}`, ['conv:c', 'conv:s'], [at, deadline, 'c', ...rest]);
     expect(await call('create', '6000', '5000', ...args)).toEqual(['LATE']);

@@ -5,7 +5,7 @@
 -- KEYS  conv:<id>
 -- ARGV  prefix, clock, deadline, id, principal, count_max, bytes_max of the principal, bytes_max of all,
 --       ttl_ms (empty: never expires), settings (JSON: {title, metadata (both JSON)}, both may be missing),
---       then messages as JSON
+--       messages (JSON: a list of messages as JSON)
 -- Answers {'OK', values, messages}, as `conv_shown`; {'FULL', limit (`count`, `principal` or `total`)};
 -- {'LATE'}.
 local prefix, id, principal = ARGV[1], ARGV[4], ARGV[5]
@@ -16,7 +16,7 @@ local context = { now = now, has_clock = ARGV[2] ~= '' }
 
 if redis.call('EXISTS', KEYS[1]) == 0 then
   local settings, messages = cjson.decode(ARGV[10]), {}
-  for i = 11, #ARGV do messages[#messages + 1] = conv_dated(ARGV[i], context) end
+  for i, message in ipairs(cjson.decode(ARGV[11])) do messages[i] = conv_dated(message, context) end
   local conv = {
     principal = principal, ttl_ms = ARGV[9], title = settings.title, metadata = settings.metadata,
   }
