@@ -62,7 +62,7 @@ class Place {
   async pause(ms) {
     /** @type {NodeJS.Timeout | undefined} */
     let timer;
-    if (!this.#isWoken) {
+    if (!this.#isWoken && this.#over === undefined) {
       await new Promise((resolve) => {
         this.#resume = () => resolve(undefined);
         if (ms !== undefined) timer = setTimeout(resolve, ms);

@@ -124,9 +124,15 @@ describe('seen from another process', () => {
     const again = await b.say(id, 'a', more, key);
     expect([again.status, again.body.job_id]).toEqual([200, first.body.job_id]);
     expect((await b.say(id, 'b', {}, { 'idempotency-key': 'l' })).status).toBe(409);
+    // Another key waits.
+    const waiting = b.say(id, 'b', more, { 'idempotency-key': 'm' });
     (await call(0)).push('A');
     (await call(0)).end();
-    await b.ended(first.body.job_id);
+    const second = await waiting;
+    expect(second.status).toBe(201);
+    expect((await call(1)).request.messages).toEqual([user('a'), assistant('A'), user('b')]);
+    (await call(1)).end();
+    await a.ended(second.body.job_id);
     await a.remove(id);
     expect((await b.say(id, 'a', more, key)).body.job_id).toBe(first.body.job_id);
     expect((await b.say(id, 'b', {}, { 'idempotency-key': 'l' })).status).toBe(404);

@@ -180,11 +180,13 @@ test('a process that was frozen for longer than the lease lets go of what others
 test('a job of a frozen process is cancelled from another one', async () => {
   const deployment = await deploy({ leaseMs: 60_000 });
   const [a, b] = deployment.nodes;
-  const job = await waitingJob(deployment, a, { stopAt: 3 });
+  const { turn, contents } = await conversation(b);
+  const job = await waitingJob(deployment, a, { stopAt: 3 }, turn);
   a.child.kill('SIGSTOP');
   const { status, body } = await b.cancel(job.id);
   expect(status).toBe(200);
   expect(body).toMatchObject({ status: 'cancelled', reason: 'client_request', text: sent(job) });
+  expect(await contents()).toEqual(['hello', job.prompt, sent(job)]);
   await job.reader.done;
   a.child.kill('SIGCONT');
   await calls(deployment, job)[0].closed;
