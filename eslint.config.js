@@ -9,6 +9,7 @@ export default [
       'prebuilds/',
       'types/',
       'coverage/',
+      'web/vendor/',
       '**/.cache/',
       '**/.next/',
       '**/dist/',

@@ -1,6 +1,9 @@
 /** What the package exports. */
 
 /** @typedef {import('./gateway/job-events.js').JobEvent} JobEvent */
+/** @typedef {import('./cluster/kv/shared-kv.js').SharedKv} SharedKv */
+/** @typedef {import('./cluster/open-redis.js').OpenRedisOptions} OpenRedisOptions */
+/** @typedef {import('./cluster/open-redis.js').SharedRedis} SharedRedis */
 /** @typedef {import('./gateway/options.js').GatewayOptions} GatewayOptions */
 /** @typedef {import('./jobs/request.js').JobRequest} JobRequest */
 /** @typedef {import('./jobs/view.js').Job} Job */
@@ -53,5 +56,6 @@ export { SluiceError } from './internal/util/errors.js';
 export { StreamBuffer } from './primitives/scheduling/stream-buffer.js';
 export { TaskGraph } from './primitives/scheduling/task-graph.js';
 export { TokenBucketLimiter } from './primitives/limiters/token-bucket-limiter.js';
+export { openRedis } from './cluster/open-redis.js';
 export { providers } from './providers/index.js';
 export { crawl } from './primitives/crawler/crawl.js';

@@ -21,7 +21,7 @@ import {
 } from '../lib/providers/option-table.js';
 
 /** Commands whose flags have a table in docs/command-line.md. */
-const COMMANDS = ['serve', 'run', 'crawl', 'logs', 'export', 'key', 'doctor'];
+const COMMANDS = ['serve', 'run', 'crawl', 'logs', 'export', 'key', 'doctor', 'conformance'];
 
 /**
  * Replaces the text between two markers.

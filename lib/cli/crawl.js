@@ -1,5 +1,6 @@
 /** `sluice crawl`: a site's pages as JSON lines, as they are read. */
 import { UsageError, configFlag, describeFlags, outputFlag, parseFlags } from './flags.js';
+import { headersOf } from './headers.js';
 import { createProgress } from './progress-bar.js';
 import { INTERRUPTED, openOutput, watchInterrupts } from './output.js';
 
@@ -109,24 +110,6 @@ export async function run(argv) {
   }
   if (interrupts.signal.aborted) return INTERRUPTED;
   return crawling.stats().errors > 0 ? 1 : 0;
-}
-
-/**
- * @param {string[]} lines `Name: value`
- * @returns {Record<string, string>}
- */
-function headersOf(lines) {
-  /** @type {Map<string, string>} */
-  const headers = new Map();
-  for (const line of lines) {
-    const [, name, value] = /^([^:\s]+):[ \t]*(.*)$/s.exec(line) ?? [];
-    if (name === undefined) {
-      throw new UsageError(`--header takes "NAME: VALUE", not ${JSON.stringify(line)}`);
-    }
-    if (headers.has(name)) throw new UsageError(`--header ${name} is given twice`);
-    headers.set(name, value);
-  }
-  return Object.fromEntries(headers);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** `sluice key`: a new key, and its entry for the configuration. Nothing is stored. */
-import { createHash, randomBytes } from 'node:crypto';
 import { UsageError, describeFlags, parseFlags } from './flags.js';
 import { findAccessProblem } from '../jobs/policy/config.js';
+import { newKey, newKeyId } from '../jobs/policy/new-key.js';
 
 /** @type {import('./flags.js').Flags} */
 export const flags = {
@@ -18,9 +18,6 @@ key is not stored anywhere.
 ${describeFlags(flags)}
 `;
 
-/** Random bytes in a key. */
-const KEY_BYTES = 32;
-
 /**
  * @param {string[]} argv
  * @returns {Promise<number>} exit code
@@ -31,10 +28,8 @@ export async function run(argv) {
     process.stdout.write(help);
     return 0;
   }
-  // The prefix makes a key recognizable to people and to scanners for leaked secrets.
-  const key = `sluice_${randomBytes(KEY_BYTES).toString('base64url')}`;
-  const id = values.id ?? `key_${randomBytes(4).toString('hex')}`;
-  const entry = { id, sha256: createHash('sha256').update(key).digest('hex') };
+  const { key, sha256 } = newKey();
+  const entry = { id: values.id ?? newKeyId(), sha256 };
   const problem = findAccessProblem({ keys: [entry] });
   if (problem !== undefined) throw new UsageError(`--id ${problem.says}`);
   process.stdout.write(`${key}\n${JSON.stringify(entry)}\n`);

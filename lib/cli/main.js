@@ -10,6 +10,7 @@ const COMMANDS = /** @type {const} */ ({
   crawl: () => import('./crawl.js'),
   logs: () => import('./logs.js'),
   key: () => import('./key.js'),
+  conformance: () => import('./conformance.js'),
   export: () => import('./export.js'),
   doctor: () => import('./doctor.js'),
   completion: () => import('./completion.js'),

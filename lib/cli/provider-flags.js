@@ -2,7 +2,8 @@
 import { UsageError, flagsFrom, optionsFrom } from './flags.js';
 import { DEMO_OPTIONS, OPENAI_OPTIONS } from '../providers/option-table.js';
 import { GATEWAY_OPTIONS } from '../gateway/option-table.js';
-import { REDIS_OPTIONS, checkPrefix, parseRedisUrl } from '../cluster/options.js';
+import { REDIS_OPTIONS, checkPrefix } from '../cluster/options.js';
+import { parseRedisUrl } from '../cluster/connection/address.js';
 import { ROUTE_MEMBERS, findRouteProblem, pickRouteConfig } from '../providers/route/options.js';
 import {
   WEBHOOK_MEMBERS,

@@ -185,7 +185,13 @@ export async function run(argv) {
   checkServe(values, access, route);
   const allowedHosts = namesIn(values.allowedHosts ?? '');
   const logger = createLogger();
-  const own = { access, logger, metrics: { processDefaults: true }, ...webhooks };
+  const own = {
+    access,
+    configFile: values.config,
+    logger,
+    metrics: { processDefaults: true },
+    ...webhooks,
+  };
   const { gateway, options } = await createGateway(values, own, route);
   const { provider } = options;
   const stop = signalled({ drainMs: values.drainMs, logger });

@@ -19,7 +19,7 @@ const JOIN_AGAIN_MS = 250;
 /**
  * The native link as a cluster uses it.
  * @typedef {Pick<import('../streams/redis-link.js').RedisLink,
- *   'on' | 'subscribe' | 'unsubscribe' | 'rename'>} Link
+ *   'on' | 'subscribe' | 'unsubscribe' | 'rename' | 'relocate'>} Link
  */
 
 /**
@@ -78,9 +78,11 @@ export class Cluster extends EventEmitter {
     this.#options = redis;
     this.#nowMs = nowMs;
     this.#log = log;
-    const { address, commandTimeoutMs, leaseMs } = redis;
+    const { address, tls, commandTimeoutMs, waitReplicas, leaseMs } = redis;
     this.#clock = new RedisClock({ commandTimeoutMs, nowMs });
-    this.redis = new RedisClient({ address, prefix: this.prefix, commandTimeoutMs });
+    this.redis = new RedisClient({
+      ...{ address, tls, prefix: this.prefix, commandTimeoutMs, waitReplicas },
+    });
     this.members = new Members({ leaseMs });
     this.sharedJobs = new SharedJobs({
       redis: this.redis,
@@ -95,6 +97,7 @@ export class Cluster extends EventEmitter {
     this.calls = new ScriptCalls({
       send: (...call) => this.redis.run(...call),
       runId: () => this.redis.runId,
+      unixMs: () => this.redisNowMs(),
       deadlineUs: () => this.deadlineUs(),
       syncClock: () => this.syncClock(),
     });
@@ -109,6 +112,11 @@ export class Cluster extends EventEmitter {
     this.redis.once('evicts', (policy) => {
       const message = 'Redis may remove jobs to make room: set maxmemory-policy noeviction';
       log.warn({ redis: address.shown, maxmemory_policy: policy }, message);
+    });
+    this.redis.on('replicas', (has) => {
+      const fields = { redis: address.shown, wait_replicas: waitReplicas };
+      if (has) log.info(fields, 'replicas answer in time again');
+      else log.warn(fields, 'too few replicas answer in time; what has to be on them gets 503');
     });
     this.redis.on('state', (state, detail) => this.#onState(state, detail));
   }
@@ -174,6 +182,9 @@ export class Cluster extends EventEmitter {
     link.on('message', (channel, payload) => this.#onMessage(channel, payload));
     link.subscribe(`${this.prefix}p:${this.#name}`);
     link.subscribe(`${this.prefix}all`);
+    const { locator } = this.redis.route;
+    locator.on('moved', () => link.relocate());
+    link.on('state', (_state, detail) => locator.follow(detail));
   }
 
   /**

@@ -3,9 +3,13 @@ import { RedisClient } from './redis-client.js';
 import { RedisClock } from './redis-clock.js';
 import { ScriptCalls } from './script-calls.js';
 import { SCHEMA } from './cluster.js';
+import { SharedKv } from './kv/shared-kv.js';
 import { SharedQuota } from './quota/shared-quota.js';
-import { SluiceError, rangeError, typeError } from '../internal/util/errors.js';
-import { REDIS_OPTIONS, checkPrefix, parseRedisUrl } from './options.js';
+import { SluiceError, rangeError } from '../internal/util/errors.js';
+import { KvStoreInRedis } from './kv/store.js';
+import { KV_LIMIT_ROWS, checkLimits } from '../primitives/kv/options.js';
+import { subscriber } from './subscription.js';
+import { REDIS_OPTIONS, checkServer } from './options.js';
 import { checkClock, checkOptions, checkString } from '../internal/util/validate.js';
 import { checkTable } from '../internal/util/option-table.js';
 
@@ -16,18 +20,30 @@ const CLOCK_AGE_MS_MAX = 60_000;
 
 /** The options that `openRedis` shares with the gateway. */
 const ROWS = REDIS_OPTIONS.filter(({ path }) =>
-  ['redis.url', 'redis.prefix', 'redis.commandTimeoutMs'].includes(path),
+  ['url', 'prefix', 'commandTimeoutMs', 'waitReplicas', 'tls'].includes(
+    path.slice('redis.'.length),
+  ),
 ).map((row) => ({ ...row, path: row.path.slice('redis.'.length) }));
 
 /**
  * @typedef {object} OpenRedisOptions
- * @property {string} url `redis://[user[:password]@]host[:port][/db]`
+ * @property {string} url `redis://[user[:password]@]host[:port][/db]`, `rediss://`, or `redis-sentinel://`
  * @property {string} [prefix] first part of all keys, 1 to 64 of A-Z, a-z, 0-9, _, . and -; default
  *   `sluice`. Handles with the same server and prefix share their state
  * @property {import('../internal/time/clock.js').ManualClock} [clock] in place of the server's, for tests
  * @property {number} [commandTimeoutMs] how long a command waits for the answer of Redis; default 1000
+ * @property {number} [waitReplicas] replicas that have to have what is acknowledged for good before a call
+ *   resolves; default 0
+ * @property {import('./connection/tls-options.js').RedisTls} [tls] certificates and other options of TLS, for `rediss://`
  */
 
+/**
+ * @typedef {Omit<import('../primitives/kv/options.js').KvStoreOptions, 'clock'> & {name?: string}}
+ *   SharedKvOptions `name` of the store, 1 to 64 of A-Z, a-z, 0-9, _, . and -; default `default`. The other ones
+ *   are those of `KvStore`
+ */
+
+const KV_OPTIONS = ['name', ...KV_LIMIT_ROWS.map(({ path }) => path)];
 const STORE_NAME = /^[\w.-]{1,64}$/;
 
 /** @param {string} [name] of a store @returns {string} */
@@ -51,22 +67,29 @@ export class SharedRedis {
   #redis;
   #clock;
   #calls;
+  #subscribe;
+  /** By key. @type {Map<string, KvStoreInRedis>} */
+  #stores = new Map();
   /** @type {Promise<void> | undefined} */
   #closing;
   /** Calls without an answer. @type {Set<Promise<unknown>>} */
   #open = new Set();
 
   /**
-   * @param {RedisClient} redis that is connected
-   * @param {RedisClock} redisClock that was read
-   * @param {import('../internal/time/clock.js').ManualClock} [clock]
+   * @param {object} deps
+   * @param {RedisClient} deps.redis that is connected
+   * @param {RedisClock} deps.redisClock that was read
+   * @param {import('./kv/change-feed.js').Subscribe} deps.subscribe
+   * @param {import('../internal/time/clock.js').ManualClock} [deps.clock]
    */
-  constructor(redis, redisClock, clock) {
+  constructor({ redis, redisClock, subscribe, clock }) {
+    this.#subscribe = subscribe;
     this.#redis = redis;
     this.#clock = redisClock;
     this.#calls = new ScriptCalls({
       send: (...call) => this.#run(call),
       runId: () => redis.runId,
+      unixMs: () => redisClock.unixMs(),
       deadlineUs: () => this.#deadlineUs(),
       syncClock: () => redisClock.sync(redis),
       clock,
@@ -75,9 +98,23 @@ export class SharedRedis {
     redis.on('ready', () => void redisClock.sync(redis).catch(() => {}));
   }
 
-  /** Calls of the scripts of building blocks. */
-  get calls() {
-    return this.#calls;
+  /**
+   * A key-value store. Handles of the same name, in all processes, share its keys; the limits are those of
+   * each handle.
+   * @template [V=import('../primitives/kv/values.js').KvValue]
+   * @param {SharedKvOptions} [options]
+   * @returns {SharedKv<V>}
+   */
+  kv(options) {
+    const { name, ...limits } = checkOptions('options', options, KV_OPTIONS);
+    const store = `kv:store:${checkStoreName(name)}`;
+    let opened = this.#stores.get(store);
+    if (opened === undefined) {
+      const { calls, subscribe } = { calls: this.#calls, subscribe: this.#subscribe };
+      opened = new KvStoreInRedis({ calls, subscribe, name: store, prefix: this.#redis.prefix });
+      this.#stores.set(store, opened);
+    }
+    return new SharedKv({ calls: this.#calls, store: opened, limits: checkLimits(limits) });
   }
 
   /**
@@ -116,13 +153,19 @@ export class SharedRedis {
   }
 
   /**
-   * Waits for the answers to calls under way, and ends the connection. Every later call rejects with
+   * Waits for the answers to calls under way, and ends the connection and all watches. Every later call rejects with
    * ERR_REDIS_CLOSED.
    * @returns {Promise<void>}
    */
   close() {
-    this.#closing ??= Promise.allSettled(this.#open).then(() => this.#redis.close());
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close() {
+    for (const store of this.#stores.values()) store.close(this.#closedError());
+    await Promise.allSettled(this.#open);
+    this.#redis.close();
   }
 }
 
@@ -177,14 +220,15 @@ async function answered(redis) {
  *   this package), `ERR_REDIS_CLUSTER`. Messages show the URL without its password
  */
 export async function openRedis(options) {
-  const { clock, ...given } = checkOptions('openRedis', options);
+  const known = [...ROWS.map(({ path }) => path), 'clock'];
+  const { clock, ...given } = checkOptions('openRedis', options, known);
   const checked = checkTable('openRedis', ROWS, given);
-  if (checked.url === undefined) throw typeError('url is required');
   const manual = checkClock('clock', clock);
-  const address = parseRedisUrl('url', checked.url);
-  checkPrefix('prefix', checked.prefix);
-  const { commandTimeoutMs, prefix } = checked;
-  const redis = new RedisClient({ address, prefix: `{${prefix}}:`, commandTimeoutMs });
+  const server = checkServer('', checked);
+  const { commandTimeoutMs, waitReplicas, prefix } = checked;
+  const redis = new RedisClient({
+    ...{ ...server, prefix: `{${prefix}}:`, commandTimeoutMs, waitReplicas },
+  });
   const redisClock = new RedisClock({ commandTimeoutMs });
   try {
     await answered(redis);
@@ -196,5 +240,6 @@ export async function openRedis(options) {
     redis.close();
     throw error instanceof HttpError ? failureOf(redis, error) : error;
   }
-  return new SharedRedis(redis, redisClock, manual);
+  const subscribe = subscriber(redis.route, commandTimeoutMs);
+  return new SharedRedis({ redis, redisClock, subscribe, clock: manual });
 }

@@ -1,5 +1,7 @@
 /** The options of `redis` and their checks. Pure functions; loads no client. */
 import { checkTable } from '../internal/util/option-table.js';
+import { checkTls } from './connection/tls-options.js';
+import { parseRedisUrl } from './connection/address.js';
 import { rangeError, typeError } from '../internal/util/errors.js';
 
 /** @typedef {import('../internal/util/option-table.js').OptionRow} OptionRow */
@@ -57,6 +59,24 @@ export const REDIS_OPTIONS = Object.freeze([
     default: 10,
     help: 'shortest time between two writes of tokens to Redis',
   },
+  {
+    path: 'redis.waitReplicas',
+    type: 'integer',
+    unit: 'replicas',
+    min: 0,
+    max: 16,
+    default: 0,
+    help: 'replicas that have to have what is acknowledged for good before the answer is sent',
+    more: 'See [scaling](scaling.md#replicas).',
+  },
+  {
+    path: 'redis.tls',
+    type: 'other',
+    jsType: "import('./connection/tls-options.js').RedisTls",
+    takes: 'options of `tls.connect`',
+    help: 'certificates and other options of TLS, for `rediss://`',
+    more: 'See [scaling](scaling.md#tls).',
+  },
 ]);
 
 // types: RedisOptions
@@ -71,84 +91,27 @@ export const REDIS_OPTIONS = Object.freeze([
  *   dies: it fails, or is run again; default `fail`
  * @property {number} [commandTimeoutMs] how long a command waits for the answer of Redis; default 1000
  * @property {number} [flushMs] shortest time between two writes of tokens to Redis; default 10
+ * @property {number} [waitReplicas] replicas that have to have what is acknowledged for good before the
+ *   answer is sent; default 0
+ * @property {import('./connection/tls-options.js').RedisTls} [tls] certificates and other options of TLS,
+ *   for `rediss://`
  */
 // end of types
 
 /**
- * Where Redis is, as its URL says.
- * @typedef {object} RedisAddress
- * @property {string} host name or address, IPv6 without brackets
- * @property {number} port
- * @property {string} user empty: the default user
- * @property {string} password empty: none
- * @property {number} db
- * @property {string} shown the URL without its password, for messages
- */
-
-/**
  * @typedef {object} CheckedRedis
  * @property {string} url
- * @property {RedisAddress} address of the URL
+ * @property {import('./connection/address.js').RedisAddress} address of the URL
  * @property {string} prefix
  * @property {number} leaseMs
  * @property {'fail' | 'rerun'} onProducerLost
  * @property {number} commandTimeoutMs
  * @property {number} flushMs
+ * @property {number} waitReplicas
+ * @property {import('./connection/tls-options.js').RedisTls} tls
  */
 
-const FORM = 'redis://[user[:password]@]host[:port][/db]';
-const PORT_DEFAULT = 6379;
 const PREFIX = /^[\w.-]{1,64}$/;
-/** Schemes that a later version will take. */
-const LATER = new Set(['rediss:', 'redis-sentinel:']);
-
-/**
- * @param {string} at name of the option as the caller wrote it
- * @param {string} text
- * @returns {RedisAddress}
- * @throws {RangeError} without the URL, which may hold a password
- */
-export function parseRedisUrl(at, text) {
-  const [scheme] = /^[a-z][a-z\d+.-]*:/i.exec(text) ?? [''];
-  if (LATER.has(scheme.toLowerCase())) {
-    throw rangeError(`${at} takes ${FORM}; ${scheme}// is not supported`);
-  }
-  if (scheme.toLowerCase() !== 'redis:' || !URL.canParse(text)) {
-    throw rangeError(`${at} takes ${FORM}`);
-  }
-  const url = new URL(text);
-  const { hostname, port, pathname, search, hash } = url;
-  if (hostname === '' || port === '0') throw rangeError(`${at} takes ${FORM}`);
-  if (search !== '' || hash !== '') {
-    throw rangeError(`${at} takes ${FORM}, without parameters`);
-  }
-  if (!/^(\/\d{0,5})?$/.test(pathname)) {
-    throw rangeError(`${at} takes ${FORM}; the db is a number`);
-  }
-  const [user, password, host] = [url.username, url.password, hostname].map((part) =>
-    decoded(at, part),
-  );
-  const db = Number(pathname.slice(1));
-  const who = user === '' ? '' : `${url.username}@`;
-  return {
-    ...{ user, password, db },
-    host: host.replace(/^\[|\]$/g, ''),
-    port: port === '' ? PORT_DEFAULT : Number(port),
-    shown: `redis://${who}${url.host}${db === 0 ? '' : `/${db}`}`,
-  };
-}
-
-/**
- * @param {string} at
- * @param {string} part
- */
-function decoded(at, part) {
-  try {
-    return decodeURIComponent(part);
-  } catch (cause) {
-    throw Object.assign(rangeError(`${at} takes ${FORM}, percent-encoded`), { cause });
-  }
-}
 
 /**
  * @param {string} at name of the option as the caller wrote it
@@ -171,8 +134,21 @@ export function checkRedis(given) {
     throw typeError('redis takes a URL or an object with a url');
   }
   const checked = checkTable('createGateway', REDIS_OPTIONS, { redis }).redis;
-  if (checked.url === undefined) throw typeError('redis.url is required');
-  const address = parseRedisUrl('redis.url', checked.url);
-  checkPrefix('redis.prefix', checked.prefix);
-  return { ...checked, address };
+  return { ...checked, ...checkServer('redis.', checked) };
+}
+
+/**
+ * @param {string} at what the names of the options begin with
+ * @param {Record<string, any>} options with the types of their table
+ * @returns {{address: import('./connection/address.js').RedisAddress, tls: import('./connection/tls-options.js').RedisTls}}
+ * @throws {TypeError | RangeError} naming the option
+ */
+export function checkServer(at, { url, prefix, tls }) {
+  if (url === undefined) throw typeError(`${at}url is required`);
+  const address = parseRedisUrl(`${at}url`, url);
+  checkPrefix(`${at}prefix`, prefix);
+  if (tls !== undefined && !address.isEncrypted) {
+    throw rangeError(`${at}tls goes with rediss:// or rediss-sentinel://`);
+  }
+  return { address, tls: checkTls(`${at}tls`, tls ?? {}) };
 }

@@ -1,56 +1,20 @@
 import { EventEmitter } from 'node:events';
 import { SluiceError } from '../internal/util/errors.js';
-import { ioredis } from '../internal/util/packages.js';
+import { Route } from './connection/route.js';
+import { LEAVE, REFUSALS, STATES, withCommand, wordOf } from './connection/errors.js';
+import { KEPT, ReplicaWait } from './connection/replica-wait.js';
+import { connectClient } from './connection/client.js';
 import { redisFull, redisUnavailable } from '../jobs/errors.js';
 import { scripts } from './scripts.js';
 
 /** @typedef {import('../streams/redis-link.js').RedisState} RedisState */
 
-/** First wait before a reconnection; it doubles up to the second. */
-const RETRY_MS = 50;
-const RETRY_MS_MAX = 1000;
-const CONNECT_MS = 2000;
 /** Interval of the probes while a command is unanswered. */
 const PROBE_MS = 250;
 /** A connection that answers nothing for this long is replaced. */
 const SILENT_MS_MAX = 2000;
 /** The first version with the commands that are used. */
 const VERSION_MIN = [6, 2];
-
-/** The first word of an error of Redis, and the state that it means. @type {Record<string, RedisState>} */
-const STATES = {
-  READONLY: 'readonly',
-  MISCONF: 'readonly',
-  NOREPLICAS: 'readonly',
-  MASTERDOWN: 'unreachable',
-  LOADING: 'unreachable',
-  CLUSTERDOWN: 'unreachable',
-  OOM: 'full',
-  WRONGPASS: 'refused',
-  NOAUTH: 'refused',
-  NOPERM: 'refused',
-  MOVED: 'refused',
-  CROSSSLOT: 'refused',
-};
-
-/** Codes and explanations of what waiting does not mend. @type {Record<string, [string, string]>} */
-const REFUSALS = {
-  WRONGPASS: ['ERR_REDIS_AUTHENTICATION', 'does not accept the user or the password'],
-  NOAUTH: ['ERR_REDIS_AUTHENTICATION', 'asks for a password'],
-  NOPERM: ['ERR_REDIS_PERMISSION', 'does not let its user do this'],
-  MOVED: ['ERR_REDIS_CLUSTER', 'is part of a cluster, and another node has the keys'],
-  CROSSSLOT: ['ERR_REDIS_CLUSTER', 'is part of a cluster that refuses the keys'],
-  VERSION: ['ERR_REDIS_VERSION', 'is older than 6.2'],
-  SCHEMA: ['ERR_REDIS_SCHEMA', 'has data of a newer version of sluice'],
-};
-
-/** The first word of an error: of a script Redis puts it elsewhere. @param {Error} error */
-function wordOf({ message }) {
-  const known = Object.keys(STATES).find(
-    (word) => message.startsWith(word) || message.includes(` ${word} `),
-  );
-  return known ?? message.split(' ', 1)[0];
-}
 
 /**
  * The control connection to Redis: scripts and short commands, none of which blocks. Main thread;
@@ -59,14 +23,21 @@ function wordOf({ message }) {
  * A command fails within `commandTimeoutMs`. After one that was not answered, others fail at once,
  * until a probe is answered. Nothing is queued while there is no connection, and nothing is sent twice.
  * `ready` is emitted after each connection; `evicts` at a server that may remove keys to make room.
- * @extends {EventEmitter<{state: [state: RedisState, detail: string], ready: [], evicts: [policy: string]}>}
+ * `replicas`: whether as many replicas as are waited for have answered in time, when that changes.
+ * @extends {EventEmitter<{state: [state: RedisState, detail: string], ready: [], evicts: [policy: string],
+ *   replicas: [has: boolean]}>}
  */
 export class RedisClient extends EventEmitter {
   #client;
+  /** @type {ReplicaWait | undefined} */
+  #replicas;
+  #route;
   #prefix;
   #shown;
   #closed = false;
   #silent = false;
+  /** Whether the connection is given up for another server. */
+  #isLeaving = false;
   /** Whether the server of this connection is known to do. */
   #isChecked = false;
   #runId = '';
@@ -79,39 +50,49 @@ export class RedisClient extends EventEmitter {
 
   /**
    * @param {object} options
-   * @param {import('./options.js').RedisAddress} options.address
+   * @param {import('./connection/address.js').RedisAddress} options.address
    * @param {string} options.prefix what all keys begin with: `{PREFIX}:`
    * @param {number} options.commandTimeoutMs
+   * @param {Route} [options.route] to that address, shared with others; default: one of its own
+   * @param {import('./connection/tls-options.js').RedisTls} [options.tls] of that route
+   * @param {number} [options.waitReplicas] replicas that have to have what a script has kept; default 0
    * @param {string} [options.name] of the connection, in `CLIENT LIST`
    */
-  constructor({ address, prefix, commandTimeoutMs, name = 'sluice' }) {
+  constructor({
+    address,
+    prefix,
+    commandTimeoutMs,
+    tls,
+    route,
+    waitReplicas = 0,
+    name = 'sluice',
+  }) {
     super();
-    const { host, port, user, password, db, shown } = address;
+    this.#route = route ?? new Route({ address, tls, timeoutMs: commandTimeoutMs });
     this.#prefix = prefix;
-    this.#shown = shown;
-    const { Redis } = ioredis();
-    this.#client = new Redis({
-      ...{ host, port, db, protocol: 2, connectionName: name, disableClientInfo: true },
-      username: user || undefined,
-      password: password || undefined,
-      commandTimeout: commandTimeoutMs,
-      connectTimeout: CONNECT_MS,
-      enableOfflineQueue: false,
-      enableReadyCheck: false,
-      maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false,
-      retryStrategy: (attempt) => {
-        const waitMs = Math.min(RETRY_MS * 2 ** (attempt - 1), RETRY_MS_MAX);
-        return Math.round(waitMs * (0.5 + Math.random() / 2));
-      },
-    });
+    this.#shown = address.shown;
+    this.#client = connectClient({ route: this.#route, commandTimeoutMs, name });
+    if (waitReplicas > 0) {
+      this.#replicas = new ReplicaWait({
+        client: connectClient({ route: this.#route, commandTimeoutMs, name: `${name}:replicas` }),
+        key: `${prefix}replicated`,
+        ...{ count: waitReplicas, timeoutMs: commandTimeoutMs },
+      });
+      this.#replicas.on('change', (has) => this.emit('replicas', has));
+    }
     this.#client.on('error', (error) => this.#onError(error));
     this.#client.on('close', () => {
       this.#isChecked = false;
       this.#stopProbing();
-      if (!this.#closed && this.#state !== 'refused') this.#become('unreachable', 'no connection');
+      if (this.#closed || this.#isLeaving || this.#state === 'refused') return;
+      this.#become('unreachable', 'no connection');
     });
     this.#client.on('ready', () => void this.#onReady());
+  }
+
+  /** How it comes to the server; the native link takes the same way. */
+  get route() {
+    return this.#route;
   }
 
   /** What all keys begin with: `{PREFIX}:`. */
@@ -149,27 +130,32 @@ export class RedisClient extends EventEmitter {
    * @param {string} name
    * @param {string[]} keys without the prefix
    * @param {(string | number | Uint8Array)[]} args without the first one, the prefix
-   * @param {{bytes?: boolean}} [options] `bytes`: strings of the answer are Buffers
+   * @param {{bytes?: boolean, isKept?: boolean}} [options] `bytes`: strings of the answer are Buffers;
+   *   `isKept`: the answer waits for replicas, where any are waited for
    * @returns {Promise<any>} its answer
    * @throws {import('../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507
    *   `insufficient_storage`; `uncertain`: Redis may have run it
    */
-  async run(name, keys, args, { bytes = false } = {}) {
-    const { source, sha } = scripts()[name];
+  async run(name, keys, args, { bytes = false, isKept = KEPT.has(name) } = {}) {
+    const script = scripts()[name];
     const all = [keys.length, ...keys.map((key) => this.#prefix + key), this.#prefix, ...args];
-    /** @param {'EVAL' | 'EVALSHA'} command @param {string} script */
-    const send = (command, script) =>
+    /** @param {'EVAL' | 'EVALSHA'} command @param {string} which */
+    const send = (command, which) =>
       bytes
-        ? this.#client.callBuffer(command, script, .../** @type {any[]} */ (all))
-        : this.#client.call(command, script, .../** @type {any[]} */ (all));
-    return this.#ask(async () => {
+        ? this.#client.callBuffer(command, which, .../** @type {any[]} */ (all))
+        : this.#client.call(command, which, .../** @type {any[]} */ (all));
+    const answer = await this.#ask(async () => {
       try {
-        return await send('EVALSHA', sha);
+        return await send('EVALSHA', script.sha);
       } catch (/** @type {any} */ error) {
-        if (!error.message.startsWith('NOSCRIPT')) throw error;
-        return send('EVAL', source);
+        if (!error.message.startsWith('NOSCRIPT')) throw withCommand(error, script);
       }
+      return send('EVAL', script.source).catch((error) => {
+        throw withCommand(error, script);
+      });
     });
+    if (isKept) await this.#replicas?.wait();
+    return answer;
   }
 
   /**
@@ -235,9 +221,21 @@ export class RedisClient extends EventEmitter {
     if (error.message === 'Command timed out') this.#beSilent();
     if (state === 'refused') this.#refuse(word, error);
     else if (state !== undefined) this.#become(state, error.message);
+    if (LEAVE.has(word)) this.#leave(error);
     const failure = state === 'full' ? redisFull() : redisUnavailable();
     // An error of Redis itself says that nothing was done.
     return Object.assign(failure, { cause: error, uncertain: state === undefined });
+  }
+
+  /**
+   * Leaves a server that is not, or no longer, the one that takes writes.
+   * @param {Error} error that says so
+   */
+  #leave({ message }) {
+    this.#isChecked = false;
+    this.#isLeaving = true;
+    this.#route.locator.follow(message);
+    this.#client.disconnect(true);
   }
 
   /** Sends probes until one is answered, and gives the connection up when none is for too long. */
@@ -269,11 +267,17 @@ export class RedisClient extends EventEmitter {
 
   /** Checks the server, and lets commands go. */
   async #onReady() {
+    this.#isLeaving = false;
     try {
+      // ioredis goes on with the first one when it may not select another.
+      if (this.#route.address.db !== 0) await this.#client.select(this.#route.address.db);
       const info = String(await this.#client.call('INFO'));
+      // A node of a Redis Cluster says who has the keys, before anything is asked for.
+      if (/^redis_mode:cluster/m.test(info)) await this.#client.exists(`${this.#prefix}meta`);
       this.#checkServer(info);
     } catch (/** @type {any} */ error) {
       this.#onError(error);
+      if (LEAVE.has(wordOf(error))) this.#leave(error);
       // A server that loads its data answers commands later; a closed connection calls this again.
       const again = () => this.#client.status === 'ready' && void this.#onReady();
       if (this.#state !== 'refused') setTimeout(again, PROBE_MS).unref();
@@ -290,6 +294,16 @@ export class RedisClient extends EventEmitter {
       this.#refuse('VERSION', new Error(`its version is ${version}`));
       return;
     }
+    if (valueOf('redis_mode') === 'sentinel') {
+      this.#refuse('SENTINEL', new Error('use redis-sentinel://'));
+      return;
+    }
+    if (valueOf('role') === 'slave' && valueOf('slave_read_only') === '1') {
+      const reason = new Error('a replica, which takes no writes');
+      this.#become('readonly', reason.message);
+      setTimeout(() => this.#leave(reason), PROBE_MS).unref();
+      return;
+    }
     this.#runId = valueOf('run_id');
     const policy = valueOf('maxmemory_policy');
     if (policy !== '' && policy !== 'noeviction') this.emit('evicts', policy);
@@ -302,7 +316,7 @@ export class RedisClient extends EventEmitter {
   /** @param {Error} error of the connection */
   #onError(error) {
     const word = wordOf(error);
-    if (STATES[word] === 'refused') this.#refuse(word, error);
+    if (Object.hasOwn(REFUSALS, word)) this.#refuse(word, error);
     else if (this.#state !== 'refused') this.#become('unreachable', error.message);
   }
 
@@ -338,5 +352,7 @@ export class RedisClient extends EventEmitter {
     this.#closed = true;
     clearInterval(this.#probe);
     this.#client.disconnect();
+    this.#replicas?.close();
+    this.#route.close();
   }
 }

@@ -8,6 +8,7 @@ import { redisUnavailable } from '../jobs/errors.js';
 export class ScriptCalls {
   #send;
   #runId;
+  #nowMs;
   #deadlineUs;
   #syncClock;
   #clock;
@@ -17,15 +18,17 @@ export class ScriptCalls {
    * @param {object} deps
    * @param {import('./redis-client.js').RedisClient['run']} deps.send
    * @param {() => string} deps.runId name of the server's run
+   * @param {() => number} deps.unixMs Redis's time as far as it is known
    * @param {() => string} deps.deadlineUs until when Redis may run a script that is sent now
    * @param {() => Promise<void>} deps.syncClock reads Redis's clock anew
    * @param {import('../internal/time/clock.js').ManualClock} [deps.clock] in place of Redis's, for tests
    * @param {(error: any) => unknown} [deps.failureOf] the error that a caller gets in place of one of `send`;
    *   default: the same
    */
-  constructor({ send, runId, deadlineUs, syncClock, clock, failureOf = (error) => error }) {
+  constructor({ send, runId, unixMs, deadlineUs, syncClock, clock, failureOf = (error) => error }) {
     this.#send = send;
     this.#runId = runId;
+    this.#nowMs = clock === undefined ? unixMs : () => clock.nowMs();
     this.#deadlineUs = deadlineUs;
     this.#syncClock = syncClock;
     this.#clock = clock;
@@ -37,6 +40,11 @@ export class ScriptCalls {
     return this.#clock;
   }
 
+  /** @returns {number} the time of what is kept, in milliseconds: Redis's, or that of `clock` */
+  nowMs() {
+    return this.#nowMs();
+  }
+
   /** The name of the server's run: another one after a restart, or on another server. */
   get runId() {
     return this.#runId();
@@ -45,7 +53,7 @@ export class ScriptCalls {
   /**
    * @param {string} name of the script
    * @param {string[]} keys without the prefix
-   * @param {(string | number | Uint8Array)[]} args behind `clock` and `deadline`
+   * @param {(string | number | Buffer)[]} args behind `clock` and `deadline`
    * @param {{bytes?: boolean}} [options] `bytes`: strings of the answer are Buffers
    * @returns {Promise<any>} its answer, which is not LATE
    * @throws {import('../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507

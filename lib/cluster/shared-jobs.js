@@ -108,7 +108,7 @@ export class SharedJobs {
     args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), asked);
     args.push(...jobFields(record, limits));
     try {
-      return await this.#redis.run('admit', keys, args);
+      return await this.#redis.run('admit', keys, args, { isKept: usedKey !== undefined });
     } catch (/** @type {any} */ error) {
       // After its deadline Redis does not admit it any more; before, it may have been admitted.
       if (error.uncertain) void this.retract(record);

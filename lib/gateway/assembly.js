@@ -1,7 +1,9 @@
 /** Builds the parts of a gateway and connects them. Main thread. */
 import { AccessControl } from '../jobs/policy/access-control.js';
+import { createAdmin } from './admin-parts.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
+import { AuditLog } from '../services/audit/log.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
 import { createDeployment, createSharedConversations, openRedis } from './cluster-parts.js';
@@ -12,6 +14,9 @@ import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
+import { ConfigFile } from '../services/keys/config-file.js';
+import { Keys } from '../services/keys/service.js';
+import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { LocalBook } from '../services/conversations/local-book.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
@@ -211,6 +216,10 @@ export function createParts(checked) {
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
   memory.gauge('watches', () => namespaces.watchBytes);
+  // Without a data file the entries would be in memory twice.
+  const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
+  const audit = new AuditLog({ ...options.audit, unixMs, journal, metrics });
+  memory.gauge('audit', () => audit.bytes);
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(
@@ -253,6 +262,16 @@ export function createParts(checked) {
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
+  const keys = new Keys({
+    access,
+    store: options.configFile === undefined ? undefined : new ConfigFile(options.configFile),
+    isShared: deployed !== undefined,
+    hasHook: options.authenticate !== undefined,
+    apply(config) {
+      access.reload(config);
+      reservations.reload();
+    },
+  });
   const embeddings = new Embeddings({
     ...{ options, billing, memory },
     reservations: sharedReservations ?? reservations,
@@ -262,7 +281,19 @@ export function createParts(checked) {
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
   const erasure = new Erasure({
-    ...{ hub, lifecycle, cache, admission, turns, operations, billing, ledger, store, webhooks },
+    ...{
+      hub,
+      lifecycle,
+      cache,
+      admission,
+      turns,
+      operations,
+      billing,
+      ledger,
+      store,
+      webhooks,
+      audit,
+    },
     partitions: [kv.partition, partition],
     durable,
   });
@@ -290,7 +321,7 @@ export function createParts(checked) {
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
-    ...{ kv, durable, unixMs, erasure, embeddings, webhooks },
+    ...{ kv, durable, unixMs, erasure, embeddings, webhooks, audit, keys },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
@@ -301,7 +332,7 @@ export function createParts(checked) {
     [admission, all.workflows, all.crawls].reduce((sum, { keyBytes }) => sum + keyBytes, 0),
   );
   subscribe(all);
-  return all;
+  return { ...all, admin: createAdmin({ ...all, cluster }) };
 }
 
 /**
@@ -318,7 +349,7 @@ function openLeases({ reservations, sharedReservations, lifecycle }) {
  * Subscribes webhooks, billing, turns, metrics and the log to the ends of jobs and operations. Order
  * matters: webhooks are stored before the job counts as settled, and credit and turns are settled before the
  * end of a job is logged.
- * @param {Omit<GatewayParts, never>} parts
+ * @param {Omit<GatewayParts, 'admin'>} parts
  */
 function subscribe({ lifecycle, cache, admission, operations, billing, turns, metrics, ...rest }) {
   const { webhooks } = rest;

@@ -31,7 +31,9 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
   const cluster = openCluster({ redis, keyTtlMs: idempotency.ttlMs, log });
   const { beat, finish } = scripts();
   const link = new RedisLink({
-    ...{ reactor, address: redis.address, leaseMs: redis.leaseMs, scripts: { beat, finish } },
+    ...cluster.redis.route.ofLink(),
+    ...{ reactor, leaseMs: redis.leaseMs, scripts: { beat, finish } },
+    waitReplicas: redis.waitReplicas,
     prefix: cluster.prefix,
     process: cluster.process,
   });

@@ -17,6 +17,7 @@ import { streamEvents } from '../streams/event-iterator.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../services/audit/log.js').AuditLog} AuditLog */
 
 /** How long `listen()` waits for Redis before it listens all the same. */
 const FIRST_ANSWER_MS = 2000;
@@ -210,6 +211,16 @@ export class Gateway extends EventEmitter {
     return this.#parts.webhooks;
   }
 
+  /**
+   * The audit log: `list(query)` reads it; `record(action)` adds an action of the application itself, for
+   * example of an administration page of its own.
+   * @returns {{list: AuditLog['list'], record: AuditLog['record']}}
+   */
+  get audit() {
+    const { audit } = this.#parts;
+    return { list: (query) => audit.list(query), record: (action) => audit.record(action) };
+  }
+
   /** Crawls: see `lib/services/crawls/service.js`. */
   get crawls() {
     this.#checkAlone('Crawls');
@@ -322,10 +333,17 @@ export class Gateway extends EventEmitter {
    */
   reload(options) {
     const access = checkReloadOptions(options);
-    if (this.#parts.options.redis !== undefined) checkShared(access);
-    this.#parts.access.reload(access);
-    this.#parts.reservations.reload();
-    this.#parts.sharedReservations?.reload();
+    const trail = this.#parts.audit.begin({ actor: null, action: 'config.reload' });
+    try {
+      if (this.#parts.options.redis !== undefined) checkShared(access);
+      this.#parts.access.reload(access);
+      this.#parts.reservations.reload();
+      this.#parts.sharedReservations?.reload();
+    } catch (error) {
+      trail.end({ code: 'invalid_value' });
+      throw error;
+    }
+    trail.end({});
   }
 
   /** @returns {boolean} whether new jobs are accepted: false once `close()` was called */

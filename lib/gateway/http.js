@@ -48,6 +48,12 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     embeddings: { embeddings: parts.embeddings },
     models: { provider: options.provider },
     webhooks: { webhooks: parts.webhooks },
+    audit: { audit: parts.audit },
+    keys: { keys: parts.keys },
+    admin: {
+      ...{ ...parts.admin, directory, operations, workflows, conversations },
+      options,
+    },
     isShared: parts.deployed !== undefined,
     health: {
       ready: () => !parts.gate.draining,
@@ -62,6 +68,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     bodyIdleMs: options.bodyIdleMs,
     stallMs: options.stallMs,
     memory,
+    audit: parts.audit,
     onRequest: (req, res, route, answer) => parts.telemetry.onRequest(req, res, route, answer),
     onAnswer: (route, status) => metrics.responses.inc({ route, status }),
     log: options.logger,

@@ -95,6 +95,23 @@ export function addWebhookMetrics(registers, figures) {
   return deliveries;
 }
 
+/** @param {import('prom-client').Registry[]} registers */
+export function addAuditMetrics(registers) {
+  const { Counter } = promClient();
+  const entries = new Counter({
+    name: 'sluice_audit_entries_total',
+    help: 'Entries of the audit log, by action and outcome.',
+    labelNames: ['action', 'outcome'],
+    registers,
+  });
+  const dropped = new Counter({
+    name: 'sluice_audit_dropped_total',
+    help: 'Entries dropped from a full audit log (audit.maxEntries).',
+    registers,
+  });
+  return { entries, dropped };
+}
+
 /**
  * @param {import('prom-client').Registry[]} registers
  * @param {() => import('../internal/util/memory-budget.js').MemoryBudget} memory

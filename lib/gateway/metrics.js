@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import {
   LATENCY_BUCKETS,
+  addAuditMetrics,
   addMemoryMetrics,
   addStoreMetrics,
   addUpstreamMetrics,
@@ -9,7 +10,7 @@ import {
 import { droppedLogLines } from '../internal/util/logger.js';
 import { promClient } from '../internal/util/packages.js';
 
-const { version: VERSION } = createRequire(import.meta.url)('../../package.json');
+export const { version: VERSION } = createRequire(import.meta.url)('../../package.json');
 
 const OVERHEAD_BUCKETS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
@@ -233,6 +234,9 @@ export class GatewayMetrics {
     /** From the start of a call to its first entry; of a provider with several upstreams. */
     this.upstreamTtftSeconds =
       upstreams === undefined ? undefined : addUpstreamMetrics(registers, upstreams);
+    const audit = addAuditMetrics(registers);
+    this.auditEntries = audit.entries;
+    this.auditDropped = audit.dropped;
     this.webhookDeliveries = addWebhookMetrics(registers, () => stats().webhooks);
     addMemoryMetrics(registers, () => stats().memory);
     if (durable) {

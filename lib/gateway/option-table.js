@@ -617,6 +617,15 @@ export const GATEWAY_OPTIONS = Object.freeze([
     help: 'failed webhooks that are kept for a replay; the oldest is dropped first',
   },
   {
+    path: 'audit.maxEntries',
+    type: 'integer',
+    unit: 'entries',
+    max: MANY,
+    default: 10_000,
+    flag: 'audit-max-entries',
+    help: 'entries of the [audit log](admin.md#audit-log); then the oldest of the caller with the most is dropped',
+  },
+  {
     path: 'telemetry.enabled',
     type: 'boolean',
     default: true,
@@ -643,6 +652,13 @@ export const GATEWAY_OPTIONS = Object.freeze([
     takes: 'an object',
     help: 'keys, limits, models, [prices](credits.md), by the names of the configuration file',
     more: 'Without [keys](access.md#keys) every caller is `anonymous`.',
+  },
+  {
+    path: 'configFile',
+    type: 'string',
+    takes: 'a path',
+    help: 'JSON file to whose `keys` [changes of keys over HTTP](admin.md#keys) are written; other members stay',
+    more: 'Without `access` its members of that name are read from it. `sluice serve --config` sets it.',
   },
   {
     path: 'corsOrigins',

@@ -14,6 +14,7 @@ import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
 import { checkFeatureList } from '../providers/shared/features.js';
 import { fromFunction } from '../providers/function.js';
 import { compileWebhooks } from '../services/webhooks/options.js';
+import { readAccessSync } from '../services/keys/config-file.js';
 import { rangeError, typeError } from '../internal/util/errors.js';
 
 // types: GatewayOptions
@@ -167,6 +168,9 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  *   caller may have half of it; default 67108864 bytes
  * @property {number} [webhookDelivery.maxFailed] failed webhooks that are kept for a replay; the oldest is
  *   dropped first; default 1000
+ * @property {object} [audit]
+ * @property {number} [audit.maxEntries] entries of the audit log; then the oldest of the caller with the
+ *   most is dropped; default 10000
  * @property {object} [telemetry]
  * @property {boolean} [telemetry.enabled] report spans and metrics to the OpenTelemetry SDK of the
  *   application, if it has one; default true
@@ -176,6 +180,8 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  *   default false
  * @property {import('../jobs/policy/config.js').AccessConfig} [access] keys, limits, models, prices, by the
  *   names of the configuration file
+ * @property {string} [configFile] JSON file to whose `keys` changes of keys over HTTP are written; other
+ *   members stay
  * @property {string[]} [corsOrigins] origins whose pages may call, or `*`, where `access` has no
  *   `cors_origins`
  * @property {'local' | 'all' | 'none'} [trustProxy] proxies whose X-Forwarded-Prefix begins the URLs in
@@ -260,11 +266,13 @@ export function checkGatewayOptions(options) {
     logger: createLogger(logger),
     clock,
   });
-  const policy = compileAccess('access', access);
+  const { configFile } = rest;
+  const inForce = access ?? (configFile && readAccessSync(/** @type {string} */ (configFile)));
+  const policy = compileAccess('access', inForce);
   return {
     ...settings,
     policy,
-    redis: checkCluster(redis, given),
+    redis: checkCluster(redis, { ...given, access: inForce }),
     webhookSettings: compileWebhooks(webhooks, webhookUrls),
     corsOrigins: checkOrigins('corsOrigins', corsOrigins),
     authenticate: /** @type {GatewayOptions['authenticate']} */ (authenticate),

@@ -1,4 +1,6 @@
 /** Assembles all routes of the HTTP contract. */
+import { adminRoutes } from './routes/admin.js';
+import { auditRoutes } from './routes/audit.js';
 import { chatRoutes } from './faces/chat/routes.js';
 import { conversationRoutes } from './routes/conversations.js';
 import { crawlRoutes, workflowRoutes } from './routes/operations.js';
@@ -7,6 +9,7 @@ import { durableRoutes } from './routes/durable.js';
 import { embeddingRoutes } from './faces/embeddings/routes.js';
 import { healthRoutes } from './routes/health.js';
 import { jobRoutes } from './routes/jobs.js';
+import { keyRoutes } from './routes/keys.js';
 import { kvRoutes } from './routes/kv.js';
 import { logRoutes } from './routes/logs.js';
 import { messagesRoutes } from './faces/messages/routes.js';
@@ -51,6 +54,9 @@ function withoutEffect(what, routes) {
  * @param {Parameters<typeof embeddingRoutes>[0]} deps.embeddings
  * @param {Parameters<typeof modelRoutes>[0]} deps.models
  * @param {Parameters<typeof webhookRoutes>[0]} deps.webhooks
+ * @param {Parameters<typeof auditRoutes>[0]} deps.audit
+ * @param {Parameters<typeof keyRoutes>[0]} deps.keys
+ * @param {Parameters<typeof adminRoutes>[0]} deps.admin
  * @param {Parameters<typeof healthRoutes>[0]} deps.health
  * @param {boolean} deps.isShared whether the gateway is one of several processes, which share jobs alone
  * @returns {import('./router.js').Routes}
@@ -75,6 +81,9 @@ export function contractRoutes(deps) {
     ...embeddingRoutes(deps.embeddings),
     ...modelRoutes(deps.models),
     ...webhookRoutes(deps.webhooks),
+    ...adminRoutes(deps.admin),
+    ...auditRoutes(deps.audit),
+    ...keyRoutes(deps.keys),
     ...healthRoutes(deps.health),
   };
 }

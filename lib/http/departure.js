@@ -6,7 +6,8 @@ import { AbortState } from '../internal/util/abort.js';
  */
 export function departureOf(res) {
   const departure = new AbortState();
-  res.once('close', () => {
+  // It is emitted once.
+  res.on('close', () => {
     if (!res.writableFinished) departure.abort();
   });
   return departure;

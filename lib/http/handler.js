@@ -2,6 +2,7 @@
 import { parse as parseQuery } from 'node:querystring';
 import { badRequest } from '../internal/util/http-error.js';
 import { Router, endpointOf } from './router.js';
+import { recorded } from './middleware/audit-trail.js';
 import { createAuthenticator } from './middleware/authenticate.js';
 import { checkOrigin } from './middleware/check-origin.js';
 import { guardAnswer } from './middleware/answer-guard.js';
@@ -42,6 +43,7 @@ import { setRequestId } from './middleware/request-id.js';
  * @property {number} stallMs how long a client may take nothing of its answer
  * @property {number} bodyIdleMs how long a client may send no byte of a body
  * @property {import('../internal/util/memory-budget.js').MemoryBudget} memory
+ * @property {import('../services/audit/log.js').AuditLog} audit
  * @property {(req: IncomingMessage, res: ServerResponse, route: string, answer: () => void) => void}
  *   [onRequest] calls `answer` once, in the context of a trace; default: only that
  * @property {(route: string, status: number) => void} [onAnswer] called for each answer when it is
@@ -150,6 +152,19 @@ export function createHandler(deps) {
     const caller = await authorize(endpoint, req, query);
     // What follows waits for the end of the connection, and nobody waits for the answer.
     if (hasLeft(res)) return;
+    const { principal } = caller;
+    await recorded(deps.audit, endpoint.audit, { res, principal, params }, (note) =>
+      serve(endpoint, { prefix, params, query, caller, note }, req, res),
+    );
+  }
+
+  /**
+   * @param {import('./router.js').Endpoint} endpoint
+   * @param {Pick<Context, 'params' | 'query' | 'note'> & {prefix: string, caller: Context['access']}} found
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   */
+  async function serve(endpoint, { prefix, caller, ...found }, req, res) {
     const { auth } = endpoint;
     if (auth === 'admin' || (auth === 'metrics' && access.keyed)) admins.requireAdmin(req, caller);
     let digest = '';
@@ -161,7 +176,7 @@ export function createHandler(deps) {
     // A middleware that has parsed the body leaves no bytes.
     if (endpoint.digest && digest === '') digest = digestOf(JSON.stringify(body) ?? '');
     const baseUrl = mountPrefix(req, prefix, deps.trustProxy);
-    await endpoint.handle(req, res, { params, query, baseUrl, access: caller, body, digest });
+    await endpoint.handle(req, res, { ...found, baseUrl, access: caller, body, digest });
     guardAnswer(res, { memory, principal: caller.principal, stallMs: deps.stallMs });
   }
 
@@ -197,7 +212,8 @@ export function createHandler(deps) {
       sendError(error, req, res, log);
       discard(req, res);
     };
-    res.once('close', () => {
+    // It is emitted once.
+    res.on('close', () => {
       if (res.headersSent) deps.onAnswer?.(route, res.statusCode);
     });
     const run = () => {

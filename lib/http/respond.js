@@ -39,7 +39,7 @@ export function sendValues(res, status, body) {
  * @param {Record<string, string>} headers
  */
 export function setHeaders(res, headers) {
-  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+  for (const name of Object.keys(headers)) res.setHeader(name, headers[name]);
 }
 
 /** @param {import('node:http').ServerResponse} res with nothing written yet */

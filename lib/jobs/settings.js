@@ -139,6 +139,9 @@
  *   caller may have half of it; default 67108864 bytes
  * @property {number} webhookDelivery.maxFailed failed webhooks that are kept for a replay; the oldest is
  *   dropped first; default 1000
+ * @property {object} audit
+ * @property {number} audit.maxEntries entries of the audit log; then the oldest of the caller with the most
+ *   is dropped; default 10000
  * @property {object} telemetry
  * @property {boolean} telemetry.enabled report spans and metrics to the OpenTelemetry SDK of the
  *   application, if it has one; default true
@@ -146,6 +149,8 @@
  * @property {object} metrics
  * @property {boolean} metrics.processDefaults add prom-client's metrics of the process to `/metrics`;
  *   default false
+ * @property {string} [configFile] JSON file to whose `keys` changes of keys over HTTP are written; other
+ *   members stay
  * @property {'local' | 'all' | 'none'} trustProxy proxies whose X-Forwarded-Prefix begins the URLs in
  *   answers: those with a private or loopback address, all, or none; default `local`
  */

@@ -157,6 +157,11 @@ export class JobHub {
     return this.#native.logBytes();
   }
 
+  /** Entries that providers have appended to the logs of all jobs, over all time. */
+  get entriesAppended() {
+    return this.#native.entriesAppended();
+  }
+
   /** Open subscribers; a fan-in over several shards counts once for each job. */
   get subscriberCount() {
     return this.#subscriptions.size;
@@ -168,7 +173,8 @@ export class JobHub {
    *   may `follow` the other, or copy tokens to it
    * @returns {number} its handle
    */
-  create({ near, ...options }) {
+  create(options) {
+    const { near } = options;
     const handle = this.#begin(near === undefined ? this.#shards.next() : this.#shards.of(near));
     this.#native.create(handle, nativeOptions(options));
     this.#reactor.settle();
@@ -479,6 +485,16 @@ export class JobHub {
   }
 
   /**
+   * The readers of a job: of each subscriber the entries that it has not consumed yet, and whether some are
+   * on their way to it; of a request that waits for the whole answer `lag` is null.
+   * @param {number} handle
+   * @returns {Promise<{lag: number | null, busy?: boolean}[] | null>} null for an unknown or purged job
+   */
+  readers(handle) {
+    return this.#ask(handle, (request) => this.#native.readers(handle, request));
+  }
+
+  /**
    * The whole answer of a job as its log is now, in the protocol of a face that makes such answers.
    * @param {number} handle
    * @param {import('./types.js').FaceOptions} face
@@ -518,12 +534,14 @@ export class JobHub {
    * events form one sequence, without loss or duplicates.
    * @param {import('./types.js').Member[]} members
    * @param {import('./types.js').SubscriberHandler} handler with `onFrames` for several shards
-   * @param {{fanIn?: boolean, face?: import('./types.js').FaceOptions}} [options] `fanIn`: ids are
-   *   cursors over the set; `face`: the protocol of the frames, default: Sluice's own. With a face
-   *   the members are the choices of one answer, on one shard, and are read from their beginning
+   * @param {{fanIn?: boolean, face?: import('./types.js').FaceOptions, observes?: boolean}} [options]
+   *   `fanIn`: ids are cursors over the set; `face`: the protocol of the frames, default: Sluice's own.
+   *   With a face the members are the choices of one answer, on one shard, and are read from their
+   *   beginning. `observes`: of one job, with `onEvents`: holds no provider back, and does not keep the
+   *   job from being cancelled
    * @returns {StreamSubscriber}
    */
-  openStream(members, handler, { fanIn = false, face } = {}) {
+  openStream(members, handler, { fanIn = false, face, observes = false } = {}) {
     this.#entries.send();
     const handles = members.map(({ handle }) => handle);
     if (!this.#shards.shared(handles)) {
@@ -531,8 +549,8 @@ export class JobHub {
       return new FanIn(this, members, handler, this.#fanInOptions);
     }
     const id = this.#shards.number(this.#shards.of(handles[0]));
-    this.#readers?.subscribed(id, handles);
-    return this.#subscriptions.open(id, members, handler, fanIn, face);
+    if (!observes) this.#readers?.subscribed(id, handles);
+    return this.#subscriptions.open(id, members, handler, { fanIn, face, observes });
   }
 
   /** Drops all jobs; subscribers end as `closed`, waiting producers and requests are released. */

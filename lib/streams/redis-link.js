@@ -59,6 +59,15 @@ const LOOKUP_MS = 1000;
  *   message: [channel: string, text: string]}} RedisLinkEvents
  */
 
+/**
+ * @typedef {object} LinkAddress
+ * @property {string} host a name or an IP address
+ * @property {number} port
+ * @property {string} [user] default: Redis's default user
+ * @property {string} [password]
+ * @property {number} [db]
+ */
+
 /** Whether this build of the addon has the link. @returns {boolean} */
 export function hasRedis() {
   return native.hasRedis();
@@ -87,8 +96,10 @@ export function requireRedis() {
 export class RedisLink extends EventEmitter {
   #reactor;
   #machineId;
-  #host;
-  #port;
+  #locate;
+  /** Number of the last search for the server. */
+  #searches = 0;
+  #mayMove;
   /** From the clock of the reactor to `performance.now()`. */
   #offsetMs = performance.now() - Number(process.hrtime.bigint()) / 1e6;
   /** @type {RedisState} */
@@ -102,22 +113,28 @@ export class RedisLink extends EventEmitter {
    * @param {object} options
    * @param {import('../internal/native/reactor.js').Reactor} options.reactor with real time; the hub that
    *   uses the link has its jobs there
-   * @param {{host: string, port: number, user?: string, password?: string, db?: number}} options.address
-   *   `host`: a name or an IP address
+   * @param {LinkAddress} options.address
+   * @param {() => Promise<{host: string, port: number}>} [options.locate] asked at the start, and every second
+   *   while Redis does not answer; default: the host and the port of the address
    * @param {string} options.prefix what all keys and channels begin with: `{PREFIX}:`
    * @param {string} [options.process] the name to beat under; empty, the default: no beats
    * @param {number} options.leaseMs a beat is sent every fifth of it
+   * @param {number} [options.waitReplicas] replicas that have to have the ending of a job before it is told;
+   *   default 0
    * @param {Record<string, {source: string, sha: string}>} options.scripts by name; `beat` for the beat,
    *   others for the job log. `sha`: SHA-1 of the source
    * @throws {SluiceError} `ERR_REDIS_NOT_BUILT`, see `requireRedis`
    */
-  constructor({ reactor, address, prefix, process: name = '', leaseMs, scripts }) {
+  constructor({ reactor, address, locate, prefix, process: name = '', leaseMs, scripts, ...rest }) {
     super();
+    const { waitReplicas = 0 } = rest;
     requireRedis();
     if (reactor.manual) throw new TypeError('RedisLink takes a reactor with real time');
     const { host, port, user = '', password = '', db = 0 } = address;
-    this.#host = host;
-    this.#port = port;
+    // A name may have other addresses later on; numbers stay.
+    const stays = locate === undefined && isIP(host) !== 0;
+    this.#locate = locate ?? (async () => ({ host, port }));
+    this.#mayMove = !stays;
     this.#reactor = reactor;
     this.#machineId = reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
     const list = Object.entries(scripts).map(([key, { source, sha }]) => ({
@@ -125,7 +142,9 @@ export class RedisLink extends EventEmitter {
       source,
       sha1: sha,
     }));
-    const options = { prefix, process: name, user, password, db, leaseMs, scripts: list };
+    const options = {
+      ...{ prefix, process: name, user, password, db, leaseMs, waitReplicas, scripts: list },
+    };
     /** The native object, an argument of the native hub. */
     this.native = new native.RedisLink(reactor.native, this.#machineId, options);
     void this.#resolve();
@@ -147,13 +166,8 @@ export class RedisLink extends EventEmitter {
     return { state: this.#state, connections, pipelines, commands, beats, channels, roundtripMs };
   }
 
-  /**
-   * Goes to another server, also from a connection that answers.
-   * @param {{host: string, port: number}} address
-   */
-  setAddress({ host, port }) {
-    this.#host = host;
-    this.#port = port;
+  /** Asks anew where the server is, and leaves a connection to another one, also if it answers. */
+  relocate() {
     void this.#resolve();
   }
 
@@ -191,26 +205,18 @@ export class RedisLink extends EventEmitter {
     this.#reactor.settle();
   }
 
-  /** @param {string[]} hosts */
-  #setAddresses(hosts) {
-    this.native.setAddresses(hosts.map((host) => ({ host, port: this.#port })));
-    this.#reactor.settle();
-  }
-
-  /** Looks the name up, and again for as long as Redis does not answer. */
+  /** Asks where the server is, and again for as long as Redis does not answer. */
   async #resolve() {
     clearTimeout(this.#lookup);
-    const host = this.#host;
-    if (isIP(host) !== 0) {
-      this.#setAddresses([host]);
-      return;
-    }
+    const search = (this.#searches += 1);
     try {
-      const found = await lookup(host, { all: true });
-      if (this.#isClosed || host !== this.#host) return;
-      this.#setAddresses(found.map(({ address }) => address));
+      const { host, port } = await this.#locate();
+      const found = isIP(host) === 0 ? await lookup(host, { all: true }) : [{ address: host }];
+      if (this.#isClosed || search !== this.#searches) return;
+      this.native.setAddresses(found.map(({ address }) => ({ host: address, port })));
+      this.#reactor.settle();
     } catch (/** @type {any} */ error) {
-      if (this.#isClosed || host !== this.#host) return;
+      if (this.#isClosed || search !== this.#searches) return;
       // With earlier addresses the native side says what is wrong.
       if (this.#state === 'connecting') this.#become('unreachable', error.message);
     }
@@ -219,7 +225,7 @@ export class RedisLink extends EventEmitter {
 
   #resolveLater() {
     clearTimeout(this.#lookup);
-    if (this.#isClosed || isIP(this.#host) !== 0) return;
+    if (this.#isClosed || !this.#mayMove) return;
     this.#lookup = setTimeout(() => void this.#resolve(), LOOKUP_MS);
     this.#lookup.unref();
   }

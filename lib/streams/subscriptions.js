@@ -93,14 +93,14 @@ export class Subscriptions {
    * @param {number} id new
    * @param {import('./types.js').Member[]} members
    * @param {SubscriberHandler} handler
-   * @param {boolean} fanIn
-   * @param {import('./types.js').FaceOptions} [face]
+   * @param {{fanIn?: boolean, face?: import('./types.js').FaceOptions, observes?: boolean}} how
    * @returns {Subscriber}
    */
-  open(id, members, handler, fanIn, face) {
+  open(id, members, handler, { fanIn = false, face, observes = false }) {
     this.#handlers.set(id, handler);
     this.#reactor.ref();
-    const mode = handler.onFrames === undefined ? 'events' : 'frames';
+    const inEvents = observes ? 'observe' : 'events';
+    const mode = handler.onFrames === undefined ? inEvents : 'frames';
     this.#native.attach(id, mode, fanIn, members, face, handler.onWhole !== undefined);
     // Deferred until the caller has its subscriber: handlers acknowledge through it.
     queueMicrotask(() => this.#reactor.settle());

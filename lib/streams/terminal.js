@@ -7,7 +7,7 @@ const COUNTS = new Set(['prompt_tokens', 'completion_tokens', 'total_tokens', 'e
 /**
  * @param {Usage} usage
  * @param {string} [text] its JSON, whose bytes are to be kept
- * @returns {object} as native/addon/bindings/streams/hub_arguments.h reads it
+ * @returns {any[]} as native/addon/bindings/streams/hub_arguments.h reads it
  */
 function nativeUsage(usage, text) {
   const { prompt_tokens: promptTokens, completion_tokens: completionTokens, estimated } = usage;
@@ -15,18 +15,20 @@ function nativeUsage(usage, text) {
   const total = usage.total_tokens ?? sum;
   const plain = total === sum && Object.keys(usage).every((name) => COUNTS.has(name));
   const json = text ?? (plain ? '' : JSON.stringify({ ...usage, total_tokens: total }));
-  return { promptTokens, completionTokens, estimated: estimated === true, json };
+  return [promptTokens, completionTokens, estimated === true, json];
 }
 
 /**
  * @param {TerminalInput | NonNullable<import('./types.js').RestoredJob['terminal']>} terminal
- * @returns {object} as native/addon/bindings/streams/hub_arguments.h reads it
+ * @returns {any[]} as native/addon/bindings/streams/hub_arguments.h reads it
  */
 export function nativeTerminal(terminal) {
-  const { usage, details = {}, usageJson, ...rest } = { usageJson: undefined, ...terminal };
-  return {
-    ...rest,
-    usage: usage && nativeUsage(usage, usageJson),
-    details: typeof details === 'string' ? details : JSON.stringify(details),
-  };
+  const { type, usage, details, error } = terminal;
+  const counts =
+    usage && nativeUsage(usage, 'usageJson' in terminal ? terminal.usageJson : undefined);
+  const more = typeof details === 'object' ? JSON.stringify(details) : (details ?? '{}');
+  if (type === 'error') {
+    return [type, error?.code, error?.message, error?.type, more, counts];
+  }
+  return [type, terminal.reason, terminal.rawReason, '', more, counts];
 }

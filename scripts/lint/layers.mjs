@@ -6,7 +6,7 @@
 /** Folders of lib/. */
 export const LIB_LAYERS = [
   ['internal'],
-  ['streams', 'providers', 'primitives'],
+  ['streams', 'providers', 'primitives', 'conformance'],
   ['jobs'],
   ['cluster'],
   ['services'],

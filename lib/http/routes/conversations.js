@@ -91,7 +91,10 @@ export function conversationRoutes({ conversations }) {
       GET: { handle: list },
       POST: { handle: create, body: 'optional-json', resource: 'conversations' },
     },
-    '/v1/conversations/:id': { GET: { handle: read }, DELETE: { handle: remove } },
+    '/v1/conversations/:id': {
+      GET: { handle: read },
+      DELETE: { handle: remove, audit: { action: 'conversation.delete', erases: true } },
+    },
     '/v1/conversations/:id/fork': {
       POST: { handle: fork, body: 'optional-json', resource: 'conversations' },
     },

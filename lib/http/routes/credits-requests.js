@@ -251,9 +251,17 @@ export function checkUsageQuery({ from, to, group_by: groupBy }) {
     const message = `group_by must be one of ${groupings.join(', ')}.`;
     throw badRequest('invalid_value', 'group_by', message);
   }
+  return { ...checkTimeRange({ from, to }), groupBy: /** @type {any} */ (groupBy) };
+}
+
+/**
+ * @param {Record<string, unknown>} query
+ * @returns {{fromMs?: number, toMs?: number}} Unix times; `to` as a day includes that day
+ */
+export function checkTimeRange({ from, to }) {
   const range = { fromMs: timeOf('from', from, 0), toMs: timeOf('to', to, DAY_MS) };
   if (range.fromMs !== undefined && range.toMs !== undefined && range.fromMs > range.toMs) {
     throw badRequest('invalid_value', 'to', 'to must not be before from.');
   }
-  return { ...range, groupBy: /** @type {any} */ (groupBy) };
+  return range;
 }

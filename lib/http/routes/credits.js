@@ -102,33 +102,44 @@ export function creditRoutes({ credits, admins }) {
   }
 
   /** @type {Handle} */
-  async function transfer(req, res, { body }) {
-    sendTransfer(res, await credits.transfer(checkTransfer(body, idempotencyKeyOf(req))));
+  async function transfer(req, res, { body, note }) {
+    const request = checkTransfer(body, idempotencyKeyOf(req));
+    const { from, to, amount } = request;
+    note({ details: { from, to, amount: amountToJson(amount) ?? undefined } });
+    const made = await credits.transfer(request);
+    note({ target: String(made.event.id), details: { replayed: made.replayed } });
+    sendTransfer(res, made);
   }
 
   /** @type {Handle} */
-  async function linked(req, res, { body }) {
-    const made = await credits.linked(checkLinked(body, idempotencyKeyOf(req)));
-    const { events: all, balances, replayed } = made;
+  async function linked(req, res, { body, note }) {
+    const request = checkLinked(body, idempotencyKeyOf(req));
+    note({ details: { transfers: request.transfers.length } });
+    const { events: all, balances, replayed } = await credits.linked(request);
+    note({ target: String(all[0].id), details: { replayed } });
     const transfers = all.map((event, i) => transferToJson(event, balances[i]));
     send(res, { transfers }, replayed);
   }
 
   /** @type {Handle} */
-  async function close(req, res, { params: { id = '' }, body = {} }) {
+  async function close(req, res, { params: { id = '' }, body = {}, note }) {
     const { key, metadata } = checkClosing(body, idempotencyKeyOf(req));
     // A name that no account can have.
     if (!isForeign(id)) throw accountNotFound();
     const { event, balance, replayed } = await credits.closeAccount({ key, account: id, metadata });
+    note({ details: { replayed } });
     const answer = { account_id: id, event: eventToJson(event), balance: balanceToJson(balance) };
     send(res, answer, replayed);
   }
 
   /** @type {Handle} */
-  async function reverse(req, res, { params: { id = '' }, body = {} }) {
+  async function reverse(req, res, { params: { id = '' }, body = {}, note }) {
     const { force, key, metadata } = checkReversal(body, idempotencyKeyOf(req));
     if (!/^[1-9]\d{0,14}$/.test(id)) throw transferNotFound();
-    sendTransfer(res, await credits.reverse({ key, event: Number(id), force, metadata }));
+    note({ details: { force } });
+    const made = await credits.reverse({ key, event: Number(id), force, metadata });
+    note({ details: { transfer_id: made.event.id, replayed: made.replayed } });
+    sendTransfer(res, made);
   }
 
   /** @type {Handle} */
@@ -145,11 +156,29 @@ export function creditRoutes({ credits, admins }) {
   return {
     '/v1/accounts/:id': { GET: { handle: read } },
     '/v1/accounts/:id/events': { GET: { handle: events } },
-    '/v1/accounts/:id/close': { POST: { handle: close, auth: 'admin', body: 'optional-json' } },
-    '/v1/transfers/linked': { POST: { handle: linked, auth: 'admin', body: 'json' } },
-    '/v1/transfers': { POST: { handle: transfer, auth: 'admin', body: 'json' } },
+    '/v1/accounts/:id/close': {
+      POST: {
+        ...{ handle: close, auth: 'admin', body: 'optional-json' },
+        audit: { action: 'account.close' },
+      },
+    },
+    '/v1/transfers/linked': {
+      POST: {
+        ...{ handle: linked, auth: 'admin', body: 'json' },
+        audit: { action: 'credits.transfer_linked' },
+      },
+    },
+    '/v1/transfers': {
+      POST: {
+        ...{ handle: transfer, auth: 'admin', body: 'json' },
+        audit: { action: 'credits.transfer' },
+      },
+    },
     '/v1/transfers/:id/reverse': {
-      POST: { handle: reverse, auth: 'admin', body: 'optional-json' },
+      POST: {
+        ...{ handle: reverse, auth: 'admin', body: 'optional-json' },
+        audit: { action: 'credits.reverse' },
+      },
     },
     '/v1/usage': { GET: { handle: usage } },
   };

@@ -262,7 +262,7 @@ export function durableRoutes({ durable, open, unixMs, options }) {
       GET: { handle: safe(answerRead) },
       PUT: { handle: safe(create), ...written },
       POST: { handle: safe(append), ...written },
-      DELETE: { handle: safe(remove) },
+      DELETE: { handle: safe(remove), audit: { action: 'durable.delete', erases: true } },
     },
   };
 }

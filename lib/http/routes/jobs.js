@@ -128,8 +128,17 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
 
   return {
     '/v1/jobs': { GET: { handle: list }, POST: { handle: create, body: 'exact-json' } },
-    '/v1/jobs/:id': { GET: { handle: read }, DELETE: { handle: remove } },
-    '/v1/jobs/:id/cancel': { POST: { handle: cancel } },
-    '/v1/principals/:id': { DELETE: { handle: removePrincipal, auth: 'admin' } },
+    '/v1/jobs/:id': {
+      GET: { handle: read },
+      DELETE: { handle: remove, audit: { action: 'job.delete', erases: true } },
+    },
+    '/v1/jobs/:id/cancel': { POST: { handle: cancel, audit: { action: 'job.cancel' } } },
+    '/v1/principals/:id': {
+      DELETE: {
+        handle: removePrincipal,
+        auth: 'admin',
+        audit: { action: 'principal.erase', erases: true },
+      },
+    },
   };
 }

@@ -6,7 +6,7 @@ import { isConditional, precondition, tagOf } from './kv-preconditions.js';
 import { contentTypeOf, isUtf8Charset, parseJson } from '../middleware/body.js';
 import { TTL_S_MAX } from '../../jobs/request.js';
 import { send, sendJson, sendNoContent, sendValues } from '../respond.js';
-import { streamChanges } from '../sse/kv-changes.js';
+import { streamIterated } from '../sse/iterated-events.js';
 import { turnAway } from './streams.js';
 
 /** @typedef {import('../router.js').Context} Context */
@@ -277,7 +277,7 @@ export function kvRoutes({ kv, memory, valueBytesMax, open, options }) {
       }
     };
     const { heartbeatMs, stallMs, reconnectMs } = options;
-    await streamChanges(res, { changes, heartbeatMs, stallMs, reconnectMs });
+    await streamIterated(res, { events: changes, heartbeatMs, stallMs, reconnectMs });
   };
 
   /** @type {Handle} */
@@ -326,7 +326,7 @@ export function kvRoutes({ kv, memory, valueBytesMax, open, options }) {
       resource: 'kv',
     },
     PATCH: { handle: change, body: /** @type {const} */ ('json'), resource: 'kv' },
-    DELETE: { handle: remove },
+    DELETE: { handle: remove, audit: { action: 'kv.delete', erases: true } },
   };
   /** @param {Handle} handle @returns {Handle} for the key of the same name as its path */
   const ofTxn = (handle) => (req, res, context) =>
@@ -340,7 +340,7 @@ export function kvRoutes({ kv, memory, valueBytesMax, open, options }) {
       GET: { handle: ofTxn(read) },
       PUT: { ...ofKey.PUT, handle: ofTxn(write) },
       PATCH: { ...ofKey.PATCH, handle: ofTxn(change) },
-      DELETE: { handle: ofTxn(remove) },
+      DELETE: { ...ofKey.DELETE, handle: ofTxn(remove) },
       POST: { handle: txn, body: 'json', resource: 'kv' },
     },
   };

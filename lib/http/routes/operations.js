@@ -100,7 +100,7 @@ function operationRoutes(service, kind, toJson) {
     routes: {
       [base]: { GET: { handle: list }, POST: { handle: create, body: 'json' } },
       [`${base}/:id`]: { GET: { handle: read } },
-      [`${base}/:id/cancel`]: { POST: { handle: cancel } },
+      [`${base}/:id/cancel`]: { POST: { handle: cancel, audit: { action: `${kind}.cancel` } } },
       [`${base}/:id/stream_url`]: { POST: { handle: signUrl } },
     },
   };
@@ -165,7 +165,7 @@ export function workflowRoutes({ workflows }) {
   return {
     ...routes,
     [one]: { GET: { handle: read } },
-    [`${one}/cancel`]: { POST: { handle: cancel } },
+    [`${one}/cancel`]: { POST: { handle: cancel, audit: { action: 'workflow.cancel' } } },
     [`${one}/retry`]: { POST: { handle: retry } },
     [`${one}/nodes/:node`]: { GET: { handle: readNode } },
     [`${one}/nodes/:node/text`]: { GET: { handle: readText } },

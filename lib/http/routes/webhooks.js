@@ -38,6 +38,8 @@ export function webhookRoutes({ webhooks }) {
 
   return {
     '/v1/webhooks/failed': { GET: { handle: list, auth: 'admin' } },
-    '/v1/webhooks/failed/:id/replay': { POST: { handle: replay, auth: 'admin' } },
+    '/v1/webhooks/failed/:id/replay': {
+      POST: { handle: replay, auth: 'admin', audit: { action: 'webhook.replay' } },
+    },
   };
 }

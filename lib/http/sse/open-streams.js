@@ -28,6 +28,11 @@ export class OpenStreams {
     this.#within = within;
   }
 
+  /** Open streams. */
+  get size() {
+    return this.#size;
+  }
+
   /**
    * @param {string} principal
    * @returns {boolean} whether another stream of this principal has room

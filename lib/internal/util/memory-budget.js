@@ -27,7 +27,7 @@ const RESOURCES = {
 };
 
 /** @typedef {'prompts' | 'bodies' | 'answers' | 'workflows'} CountedKind */
-/** @typedef {'logs' | 'kv' | 'watches' | 'webhooks' | 'idempotency_keys'} GaugedKind */
+/** @typedef {'logs' | 'kv' | 'watches' | 'webhooks' | 'idempotency_keys' | 'audit'} GaugedKind */
 
 /**
  * Keeps finished things that may be dropped.

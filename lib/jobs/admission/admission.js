@@ -367,7 +367,8 @@ export class Admission extends EventEmitter {
    */
   async #placeAgain(record, request, submission, entries) {
     try {
-      await this.#place(record, request, submission, entries);
+      const placing = this.#place(record, request, submission, entries);
+      if (placing !== undefined) await placing;
     } catch (/** @type {any} */ error) {
       if (error?.status !== 429 && error?.status !== 402) throw error;
       // A client may read its job's terminal event, written by the reactor, before this thread
@@ -470,9 +471,9 @@ export class Admission extends EventEmitter {
    * @param {CheckedRequest} request its own
    * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission
    * @param {QuotaEntry[]} entries
-   * @returns {Promise<void>} resolves when the job exists
+   * @returns {Promise<void> | undefined} resolves when the job exists; undefined: it does already
    */
-  async #place(record, request, submission, entries) {
+  #place(record, request, submission, entries) {
     const { access, signal, endpoint, covered } = submission;
     const { model, part } = record;
     const ofPart = part !== undefined;
@@ -484,8 +485,14 @@ export class Admission extends EventEmitter {
     entries.push(...(record.reservation?.entries ?? []));
     // The provider gets the request limited to the hold; limits and cache use the original request.
     record.request = this.#billing.bounded(request, model);
+    const undo = (/** @type {unknown} */ error) => {
+      record.reservation?.release();
+      this.#billing.releaseHold(record);
+      entries.length = 0;
+      throw error;
+    };
     try {
-      await this.#enter(record, plan, signal, {
+      return this.#enter(record, plan, signal, {
         alone: () => this.#billing.hold(record, request, access),
         reserve: (answer) => {
           answer.reservation = this.#reservations.forAnswer(request, whose, record.reservation);
@@ -493,12 +500,9 @@ export class Admission extends EventEmitter {
           this.#billing.hold(record, request, access, { answer });
         },
         share: () => this.#billing.hold(record, request, access, { cached: true }),
-      });
+      })?.catch(undo);
     } catch (error) {
-      record.reservation?.release();
-      this.#billing.releaseHold(record);
-      entries.length = 0;
-      throw error;
+      return undo(error);
     }
   }
 
@@ -535,16 +539,16 @@ export class Admission extends EventEmitter {
    * @param {() => void} take.alone its answer is its own
    * @param {(answer: import('../execution/shared-answer.js').SharedAnswer) => void} take.reserve
    * @param {() => void} take.share
+   * @returns {Promise<void> | undefined} resolves when the job exists; undefined: it does already
    */
-  async #enter(record, plan, signal, { alone, reserve, share }) {
+  #enter(record, plan, signal, { alone, reserve, share }) {
     if (plan === undefined) {
       alone();
-      await this.#enqueue(record, signal, () => this.#lifecycle.accept(record));
-      return;
+      return this.#enqueue(record, signal, () => this.#lifecycle.accept(record));
     }
-    const enqueue = (/** @type {JobRecord} */ answer, /** @type {() => void} */ onAccepted) =>
+    const enqueue = async (/** @type {JobRecord} */ answer, /** @type {() => void} */ onAccepted) =>
       this.#enqueue(answer, undefined, onAccepted);
-    await this.#cache.serve(record, plan, { signal, reserve, share, enqueue });
+    return this.#cache.serve(record, plan, { signal, reserve, share, enqueue });
   }
 
   /**
@@ -553,21 +557,37 @@ export class Admission extends EventEmitter {
    * @param {import('../../internal/util/abort.js').Abortable | undefined} signal
    * @param {() => void} onAccepted called once it is queued, before dispatch; not called after the
    *   wait was aborted
+   * @returns {Promise<void> | undefined} resolves when the record is in the queue; undefined: it is already
    */
-  async #enqueue(record, signal, onAccepted) {
+  #enqueue(record, signal, onAccepted) {
     const { abort, part } = record;
     // A child job waits, and its workflow decides on retries.
     const waitMs = part === undefined ? (this.#provider.unavailableMs?.(record.model) ?? 0) : 0;
     if (waitMs > 0) throw upstreamsUnavailable(waitMs);
+    let isQueued = false;
+    const queued = this.#pipeline.submit(record, {
+      signal: /** @type {any} */ (abort),
+      onAccepted: () => {
+        // Room may become free after the wait was aborted: the queue then drops the record.
+        if (abort.aborted) return;
+        onAccepted();
+        isQueued = true;
+      },
+    });
+    return isQueued && record.accepted ? undefined : this.#whenQueued(record, signal, queued);
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {import('../../internal/util/abort.js').Abortable | undefined} signal
+   * @param {Promise<unknown>} queued
+   */
+  async #whenQueued(record, signal, queued) {
+    const { abort, part } = record;
     // From here on the lifecycle ends an accepted job, not this signal.
     const giveUp = (/** @type {unknown} */ reason) => {
       if (!record.accepted) abort.abort(reason);
     };
-    const queued = this.#pipeline.submit(record, {
-      signal: /** @type {any} */ (abort),
-      // Room may become free after the wait was aborted: the queue then drops the record.
-      onAccepted: () => !abort.aborted && onAccepted(),
-    });
     const waits = part === undefined && !record.accepted;
     const timer = waits ? setTimeout(() => giveUp(overloaded()), this.#waitMs) : undefined;
     const release = whenAborted(signal, () => giveUp(signal?.reason));

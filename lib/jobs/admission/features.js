@@ -5,7 +5,6 @@ import { mediumOf } from '../../providers/shared/messages.js';
 
 /** @typedef {import('../../providers/shared/features.js').Feature} Feature */
 /** @typedef {import('../../providers/shared/messages.js').ChatMessage} ChatMessage */
-/** @typedef {{feature: Feature, param: string}} Need */
 
 /** @param {unknown} value @returns {boolean} whether it is given, and no empty list */
 const isGiven = (value) =>
@@ -14,30 +13,31 @@ const isGiven = (value) =>
 /**
  * @param {ChatMessage & {function_call?: unknown}} message
  * @param {string} at
- * @returns {Generator<Need, void>}
+ * @param {(feature: Feature, param: string) => void} need called for each
  */
-function* needsOfMessage({ role, content, tool_calls: calls, function_call: call }, at) {
-  if (role === 'tool' || role === 'function') yield { feature: 'tools', param: `${at}.role` };
-  if (isGiven(calls)) yield { feature: 'tools', param: `${at}.tool_calls` };
-  if (isGiven(call)) yield { feature: 'tools', param: `${at}.function_call` };
+function needsOfMessage({ role, content, tool_calls: calls, function_call: call }, at, need) {
+  if (role === 'tool' || role === 'function') need('tools', `${at}.role`);
+  if (isGiven(calls)) need('tools', `${at}.tool_calls`);
+  if (isGiven(call)) need('tools', `${at}.function_call`);
   if (!Array.isArray(content)) return;
   for (const [i, part] of content.entries()) {
     const feature = mediumOf(part);
-    if (feature !== undefined) yield { feature, param: `${at}.content[${i}]` };
+    if (feature !== undefined) need(feature, `${at}.content[${i}]`);
   }
 }
 
 /**
  * @param {import('../checked-request.js').CheckedRequest} request
- * @returns {Generator<Need, void>}
+ * @param {(feature: Feature, param: string) => void} need called for each
  */
-function* needsOf({ prompt_ids: ids, n = 1, messages = [], passed = {} }) {
-  if (n > 1) yield { feature: 'choices', param: 'n' };
-  if (ids !== undefined) yield { feature: 'token_prompts', param: 'prompt' };
-  for (const name of ['tools', 'functions']) {
-    if (isGiven(passed[name])) yield { feature: 'tools', param: name };
+function needsOf({ prompt_ids: ids, n = 1, messages, passed }, need) {
+  if (n > 1) need('choices', 'n');
+  if (ids !== undefined) need('token_prompts', 'prompt');
+  if (passed !== undefined) {
+    if (isGiven(passed.tools)) need('tools', 'tools');
+    if (isGiven(passed.functions)) need('tools', 'functions');
   }
-  for (const [i, message] of messages.entries()) yield* needsOfMessage(message, `messages[${i}]`);
+  messages?.forEach((message, i) => needsOfMessage(message, `messages[${i}]`, need));
 }
 
 /** What an error calls a feature. @type {Partial<Record<Feature, string>>} */
@@ -50,9 +50,9 @@ const NAMES = { token_prompts: 'prompts of token ids', choices: 'several answers
  *   the field
  */
 export function checkFeatures({ name, features = DEFAULT_FEATURES }, request) {
-  for (const { feature, param } of needsOf(request)) {
-    if (features.includes(feature)) continue;
+  needsOf(request, (feature, param) => {
+    if (features.includes(feature)) return;
     const message = `The provider ${name} does not take ${NAMES[feature] ?? feature}; ${param} needs them.`;
     throw badRequest('unsupported_feature', param, message);
-  }
+  });
 }

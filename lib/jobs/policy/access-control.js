@@ -115,6 +115,20 @@ export class AccessControl {
     return this.#policy.principals.get(principal);
   }
 
+  /** Configured keys by id. @returns {ReadonlyMap<string, Readonly<import('./config.js').KeyInfo>>} */
+  get keys() {
+    return this.#policy.keys;
+  }
+
+  /**
+   * @param {string} principal
+   * @returns {boolean} whether a key with this id is accepted
+   */
+  hasKey(principal) {
+    const key = this.#policy.keys.get(principal);
+    return key !== undefined && key.disabled !== true;
+  }
+
   /**
    * @param {string} principal
    * @returns {Readonly<Access>} of the key with this id, else the default

@@ -47,6 +47,7 @@ export const ANONYMOUS = 'anonymous';
  * @property {boolean} [admin] may read `/metrics`, use `/v1/logs`, see all accounts and move
  *   credits; default false
  * @property {string} [account] account that it pays from; default its organisation's, else its own
+ * @property {boolean} [disabled] refuse the key and void its signed URLs; default false
  */
 
 /**
@@ -88,10 +89,16 @@ export const ANONYMOUS = 'anonymous';
 /** @typedef {{digest: Buffer, access: Readonly<Access>}} KeyEntry */
 
 /**
+ * A configured key as administrators see it. `fingerprints`: the first digits of its hashes.
+ * @typedef {Omit<KeyConfig, 'sha256'> & {fingerprints: readonly string[]}} KeyInfo
+ */
+
+/**
  * A compiled configuration. Frozen.
  * @typedef {object} Policy
  * @property {boolean} keyed whether keys are configured
- * @property {Map<string, Readonly<Access>>} principals by id of their key
+ * @property {Map<string, Readonly<Access>>} principals by id of their key, disabled ones included
+ * @property {Map<string, Readonly<KeyInfo>>} keys by id, in the order of the configuration
  * @property {Readonly<Limits>} limits defaults
  * @property {Readonly<Access>} anonymous of callers without authentication
  * @property {Map<string, {limits: Readonly<Limits>, models?: string[]}>} organisations
@@ -128,9 +135,28 @@ const name = {
   pattern: '^[\\w.:@/+-]{1,128}$',
   description: '1 to 128 letters, digits or any of _ . : @ / + -',
 };
+const FINGERPRINT_DIGITS = 8;
 const hash = {
   pattern: '^[0-9a-fA-F]{64}$',
   description: 'the SHA-256 of the key as 64 hexadecimal digits',
+};
+
+/** Members of a key, but its hashes. */
+const keyMembers = {
+  id: name,
+  organisation: name,
+  limits: limitsSchema,
+  models: modelNames,
+  admin: { type: 'boolean' },
+  account: accountSchema,
+  disabled: { type: 'boolean' },
+};
+
+/** A key that is to be made: an entry without hashes. */
+export const newKeySchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: keyMembers,
 };
 
 /** @type {Record<keyof AccessConfig, object>} */
@@ -142,18 +168,13 @@ const properties = {
       additionalProperties: false,
       required: ['id', 'sha256'],
       properties: {
-        id: name,
+        ...keyMembers,
         sha256: {
           type: ['string', 'array'],
           ...hash,
           minItems: 1,
           items: { type: 'string', ...hash },
         },
-        organisation: name,
-        limits: limitsSchema,
-        models: modelNames,
-        admin: { type: 'boolean' },
-        account: accountSchema,
       },
     },
   },
@@ -323,6 +344,12 @@ function lookup(entries) {
   };
 }
 
+/** @param {KeyConfig} key @returns {Readonly<KeyInfo>} independent of it */
+function infoOf({ sha256, ...rest }) {
+  const fingerprints = [sha256].flat().map((digits) => digits.slice(0, FINGERPRINT_DIGITS));
+  return Object.freeze({ ...structuredClone(rest), fingerprints });
+}
+
 /**
  * @template {{limits?: Limits}} T
  * @param {Record<string, T>} [named]
@@ -349,12 +376,16 @@ export function compileAccess(option, given = NONE) {
   const entries = [];
   /** @type {Map<string, Readonly<Access>>} */
   const principals = new Map();
+  /** @type {Policy['keys']} */
+  const keys = new Map();
   for (const key of config.keys ?? []) {
     const access = completeAccess(
       { limits: defaults, organisations },
       { ...key, principal: key.id },
     );
     principals.set(key.id, access);
+    keys.set(key.id, infoOf(key));
+    if (key.disabled) continue;
     for (const digits of [key.sha256].flat()) {
       entries.push({ digest: Buffer.from(digits, 'hex'), access });
     }
@@ -366,6 +397,7 @@ export function compileAccess(option, given = NONE) {
   return Object.freeze({
     keyed: config.keys !== undefined,
     principals,
+    keys,
     limits: defaults,
     anonymous,
     prices: compilePrices(config.prices),

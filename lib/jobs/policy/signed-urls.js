@@ -71,13 +71,14 @@ export class StreamUrls {
    * @returns {string} relative to the mount point of the router
    */
   make(principal, jobIds, { fanIn = false, parameter = 'job_id' } = {}) {
-    const query = new URLSearchParams(jobIds.map((id) => [parameter, id]));
+    // Ids and tokens have no character that a URL escapes.
+    let query = jobIds.map((id) => `${parameter}=${id}`).join('&');
     if (this.signed) {
       const until = Math.ceil(this.#clocks.unixMs() / 1000) + this.#access.streamUrls.ttlS;
-      const hasKey = this.#access.configured(principal) !== undefined;
+      const hasKey = this.#access.hasKey(principal);
       const fields = JSON.stringify([principal, until, hasKey, this.#issuer]);
       const payload = Buffer.from(fields).toString('base64url');
-      query.append('token', `${payload}.${this.#mac(payload, jobIds)}`);
+      query += `&token=${payload}.${this.#mac(payload, jobIds)}`;
     }
     return `/v1/${fanIn ? 'events' : 'stream'}?${query}`;
   }
@@ -100,7 +101,8 @@ export class StreamUrls {
    * @param {unknown} token as the caller sent it
    * @param {string[]} jobIds as the caller asks for
    * @returns {{principal: string, revoked: boolean} | undefined} undefined: not signed by this
-   *   gateway, or not for these jobs; `revoked`: its principal's key was removed
+   *   gateway, or not for these jobs; `revoked`: its principal's key was removed or
+   *   disabled
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 before the first contact with Redis
    */
   open(request, token, jobIds) {
@@ -112,7 +114,7 @@ export class StreamUrls {
     const fields = JSON.parse(Buffer.from(payload, 'base64url').toString());
     const [principal, firstUseUntil, hadKey, issuer] = fields;
     this.#verified.set(request, { payload, firstUseUntil, issuer });
-    return { principal, revoked: hadKey && this.#access.configured(principal) === undefined };
+    return { principal, revoked: hadKey && !this.#access.hasKey(principal) };
   }
 
   /**

@@ -241,6 +241,22 @@ export class Reservations {
   }
 
   /**
+   * Remaining amounts of one budget; reserves nothing.
+   * @param {Budget} budget
+   * @returns {QuotaEntry[]}
+   */
+  peekBudget(budget) {
+    const key = keyOf(budget);
+    const asks = dimensions
+      .filter(([limit]) => budget.limits[limit] !== undefined)
+      .map(([, dimension]) => ({ dimension, key, cost: 0 }));
+    if (asks.length === 0) return [];
+    const lease = this.#quota.reserve(asks, { leaseMs: 1 });
+    lease.release();
+    return lease.entries;
+  }
+
+  /**
    * @param {Whose} whose
    * @param {import('./asks.js').Costs} costs
    * @param {number} leaseMs

@@ -57,13 +57,31 @@ export function conflictOfReads() {
   return new SluiceError('ERR_CONFLICT', message);
 }
 
+/** What an ERR_KV_FULL says, by its limit. @type {Readonly<Record<string, string>>} */
+const FULL = Object.freeze({
+  maxKeys: 'the store has no room for another key',
+  maxBytes: 'the store has no room for so many bytes',
+  maxPinnedBytes: 'snapshots hold on to too much that has been replaced',
+  maxKeysPerPrincipal: 'there are as many keys as there may be',
+  maxBytesPerPrincipal: 'there are as many bytes as there may be',
+});
+
 /**
- * @param {string} limit
+ * @param {string} limit its name
  * @param {number | undefined} value
- * @param {string} what
  */
-function full(limit, value, what) {
-  return new SluiceError('ERR_KV_FULL', `${what}: ${limit} is ${value}`, { limit });
+export function storeFull(limit, value) {
+  return new SluiceError('ERR_KV_FULL', `${FULL[limit]}: ${limit} is ${value}`, { limit });
+}
+
+/** @param {{maxKeyBytes: number}} limits */
+export function keyTooLong({ maxKeyBytes }) {
+  return rangeError(`key takes up to ${maxKeyBytes} bytes of UTF-8 (maxKeyBytes)`);
+}
+
+/** @param {{maxValueBytes: number}} limits */
+export function valueTooLong({ maxValueBytes }) {
+  return rangeError(`value takes up to ${maxValueBytes} bytes (maxValueBytes)`);
 }
 
 /**
@@ -75,26 +93,18 @@ export function failureOf(answer, limits, share) {
   const { maxKeys, maxBytes } = share?.area ?? limits;
   switch (-1 - answer) {
     case Status.KEY_TOO_LONG:
-      return rangeError(`key takes up to ${limits.maxKeyBytes} bytes of UTF-8 (maxKeyBytes)`);
+      return keyTooLong(limits);
     case Status.VALUE_TOO_LONG:
-      return rangeError(`value takes up to ${limits.maxValueBytes} bytes (maxValueBytes)`);
+      return valueTooLong(limits);
     case Status.KEYS_FULL:
-      return full('maxKeys', maxKeys, 'the store has no room for another key');
+      return storeFull('maxKeys', maxKeys);
     case Status.BYTES_FULL:
-      return full('maxBytes', maxBytes, 'the store has no room for so many bytes');
+      return storeFull('maxBytes', maxBytes);
     case Status.PINNED_FULL:
-      return full(
-        'maxPinnedBytes',
-        limits.maxPinnedBytes,
-        'snapshots hold on to too much that has been replaced',
-      );
+      return storeFull('maxPinnedBytes', limits.maxPinnedBytes);
     case Status.SHARE_KEYS_FULL:
-      return full('maxKeysPerPrincipal', share?.maxKeys, 'there are as many keys as there may be');
+      return storeFull('maxKeysPerPrincipal', share?.maxKeys);
     default:
-      return full(
-        'maxBytesPerPrincipal',
-        share?.maxBytes,
-        'there are as many bytes as there may be',
-      );
+      return storeFull('maxBytesPerPrincipal', share?.maxBytes);
   }
 }

@@ -41,6 +41,8 @@ const NOW_RETRIES = 100;
  * @property {<T>(store: KvStore<any>, work: (tx: KvTransaction<any>) => T,
  *   options?: TransactNowOptions<T>) => T} transactNow a transaction within the call. `work` is called
  *   again when something has expired meanwhile. Throws ERR_KV_FULL, and what `work` throws
+ * @property {(store: KvStore<any>) => number} heldBytes gives the bytes of all keys and values in memory,
+ *   those that open snapshots and transactions keep included
  * @property {(store: KvStore<any>) => number} watchBytes gives the bytes of keys and values that wait
  *   to be read in all watches
  */
@@ -84,6 +86,7 @@ export class KvStore {
         store.#native.keep(file.native, store.#toUnixMs);
         store.#expiry.run();
       },
+      heldBytes: (store) => store.#native.bytes() + store.#native.pinnedBytes(),
       watchBytes: (store) => store.#watches.bytes,
       writtenVersion: (store) => store.#native.writtenVersion(),
       transactNow: (store, work, options) => store.#transactNow(work, options),

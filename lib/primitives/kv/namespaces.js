@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { KvStore, storeControl } from './kv-store.js';
 import { cursorBehind } from './scan.js';
 import { control } from './transaction.js';
+import { valueTooLong } from './errors.js';
 import { rangeError } from '../../internal/util/errors.js';
 import { wallClock } from '../../internal/time/clock.js';
 import { jsonOf } from './values.js';
@@ -104,8 +105,7 @@ export class KvNamespaces {
 
   /** Bytes of all keys and values, those that open snapshots and transactions keep included. */
   get bytes() {
-    const { bytes, pinnedBytes } = this.#store.stats();
-    return bytes + pinnedBytes;
+    return storeControl.heldBytes(this.#store);
   }
 
   /**
@@ -243,6 +243,12 @@ export class KvNamespace {
   /** What its keys begin with in the store, and no other principal's. */
   get prefix() {
     return this.#prefix;
+  }
+
+  /** The principal; of one whose name is very long `#` and a hash. */
+  get owner() {
+    const name = this.#prefix.slice(this.#share.area.prefix.length, -1);
+    return name.startsWith('#') ? name : decodeURIComponent(name);
   }
 
   /** @param {string} key */
@@ -389,7 +395,7 @@ export class KvNamespace {
   /** @param {any} value */
   #checkValue(value) {
     if (sizeOf(value) <= this.#maxValueBytes) return;
-    throw rangeError(`value takes up to ${this.#maxValueBytes} bytes (maxValueBytes)`);
+    throw valueTooLong({ maxValueBytes: this.#maxValueBytes });
   }
 
   /** @param {string} key */

@@ -80,6 +80,19 @@ export class Watches {
     return watch;
   }
 
+  /** How many watches there are. */
+  get size() {
+    return this.#open.size;
+  }
+
+  /**
+   * Ends all watches behind the changes that wait to be read.
+   * @param {unknown} error of the next read
+   */
+  fail(error) {
+    for (const watch of [...this.#open]) watch.fail(error);
+  }
+
   /**
    * To be called after every call that may have changed something.
    * @param {any} store the native one
@@ -176,6 +189,14 @@ export class KvWatch {
   #grow(bytes) {
     this.#bytes += bytes;
     this.#onBytes(bytes);
+  }
+
+  /**
+   * Ends the watch behind the changes that wait to be read.
+   * @param {unknown} error of the next read
+   */
+  fail(error) {
+    this.#end(error);
   }
 
   #clear() {

@@ -95,11 +95,12 @@ export class Pipeline {
    * @throws {SluiceError} ERR_PIPELINE_CLOSED
    * @throws the signal's reason, on an abort before the request is in the incoming queue
    */
-  async submit(request, options) {
-    const { onAccepted, ...given } = checkOptions('options', options, ['signal', 'onAccepted']);
-    const signal = checkSignal('signal', given.signal);
-    if (onAccepted !== undefined) checkFunction('onAccepted', onAccepted);
+  submit(request, options) {
     return new Promise((resolve, reject) => {
+      const given = checkOptions('options', options, ['signal', 'onAccepted']);
+      const { onAccepted } = given;
+      const signal = checkSignal('signal', given.signal);
+      if (onAccepted !== undefined) checkFunction('onAccepted', onAccepted);
       this.#enter(request, signal, {
         onAccepted: (id) => {
           onAccepted?.();
@@ -203,7 +204,8 @@ export class Pipeline {
     /** @type {Entry<Request, Result>} */
     const entry = {
       item,
-      ...identified,
+      request: identified.request,
+      id: identified.id,
       attempt: 1,
       signal,
       release: whenAborted(signal, () => this.#onAbort(item)),

@@ -1,5 +1,5 @@
 import { undici } from '../../internal/util/packages.js';
-import { InterimFilter } from './interim-answers.js';
+import { SocketInput } from './socket-input.js';
 
 // Clients beyond this many idle ones are dropped; their sockets would soon time out anyway.
 const IDLE_MAX = 256;
@@ -22,8 +22,8 @@ class Connection {
   isKept = false;
   /** @type {import('node:net').Socket | undefined} */
   #socket;
-  /** @type {InterimFilter | undefined} */
-  #filter;
+  /** @type {SocketInput | undefined} */
+  #input;
   #client;
   #connections;
   /** @type {number | undefined} */
@@ -45,8 +45,8 @@ class Connection {
         this.#socket = /** @type {import('node:net').Socket} */ (
           /** @type {unknown} */ (connector(options, callback))
         );
-        this.#filter = new InterimFilter(this.#socket);
-        this.#filter.expectAnswer();
+        this.#input = new SocketInput(this.#socket);
+        this.#input.expectAnswer();
       },
     });
   }
@@ -57,7 +57,7 @@ class Connection {
    * @param {string} body
    */
   post(path, headers, body) {
-    this.#filter?.expectAnswer();
+    this.#input?.expectAnswer();
     return this.#client.request({
       method: 'POST',
       path,

@@ -296,8 +296,8 @@ export class Credits {
    * @param {number} [options.fromMs] Unix time; default 30 days before `toMs`. Its whole hour is
    *   included
    * @param {number} [options.toMs] Unix time; default now. The rest of its hour is included
-   * @param {import('./usage.js').Grouping} [options.groupBy] `model`, `key` (a principal) or `day`;
-   *   default `day`
+   * @param {import('./usage.js').Grouping} [options.groupBy] `model`, `key` (a principal), `day`
+   *   (default) or `key_day` (`2026-01-31 PRINCIPAL`)
    * @param {string} [options.principal] default: all
    * @returns {Promise<{data: ({group: string} & import('./usage.js').Counts)[],
    *   total: import('./usage.js').Counts}>}

@@ -15,7 +15,7 @@ const HOURS_PER_DAY = 24;
 const ROWS_MAX = 200_000;
 
 /** Fields by which usage may be grouped. */
-export const groupings = Object.freeze(/** @type {const} */ (['model', 'key', 'day']));
+export const groupings = Object.freeze(/** @type {const} */ (['model', 'key', 'day', 'key_day']));
 
 /** @typedef {typeof groupings[number]} Grouping */
 
@@ -61,11 +61,15 @@ function countsOf({ cached, usage: { prompt_tokens, completion_tokens }, cost })
   };
 }
 
+/** @param {number} hour since 1970 @returns {string} its day in UTC, as in `2026-01-31` */
+const dayOf = (hour) => new Date(hour * HOUR_MS).toISOString().slice(0, 10);
+
 /** @type {Record<Grouping, (row: UsageRow) => string>} */
 const groupOf = {
   model: ({ model }) => model,
   key: ({ principal }) => principal,
-  day: ({ hour }) => new Date(hour * HOUR_MS).toISOString().slice(0, 10),
+  day: ({ hour }) => dayOf(hour),
+  key_day: ({ hour, principal }) => `${dayOf(hour)} ${principal}`,
 };
 
 /** @param {UsageRow} row */

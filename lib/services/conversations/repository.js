@@ -52,6 +52,9 @@ const headOf = (/** @type {string} */ id) => `c/${id}`;
 const messagesOf = (/** @type {string} */ id) => `m/${id}`;
 const turnOf = (/** @type {string} */ id) => `p/${id}`;
 
+/** @param {{owner: string, head: Head}[]} heads sorted in place */
+const latestFirst = (heads) => heads.sort((a, b) => b.head.updatedMs - a.head.updatedMs);
+
 /** @param {number} ms */
 const seconds = (ms) => Math.floor(ms / 1000);
 
@@ -122,6 +125,23 @@ export class ConversationRepository {
   list(space) {
     const heads = Array.from(space.items(headOf('')), ({ value }) => /** @type {Head} */ (value));
     return heads.sort((a, b) => b.updatedMs - a.updatedMs || (a.id < b.id ? -1 : 1));
+  }
+
+  /**
+   * Conversations of all principals.
+   * @param {number} max of those that are read
+   * @returns {{heads: {owner: string, head: Head}[], truncated: boolean}} latest activity first;
+   *   `truncated`: there are more, which may be later ones
+   */
+  heads(max) {
+    const heads = [];
+    for (const space of this.#area.used()) {
+      for (const { value } of space.items(headOf(''))) {
+        if (heads.length === max) return { heads: latestFirst(heads), truncated: true };
+        heads.push({ owner: space.owner, head: /** @type {Head} */ (value) });
+      }
+    }
+    return { heads: latestFirst(heads), truncated: false };
   }
 
   /**

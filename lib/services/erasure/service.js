@@ -30,6 +30,7 @@ export class Erasure {
    * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions of keys and
    *   values, by principal
    * @param {import('../durable/service.js').DurableStreams} deps.durable
+   * @param {import('../audit/log.js').AuditLog} deps.audit
    * @param {{erase: (principal: string, subject?: string) => void}} deps.webhooks erases those of a
    *   principal, or about one job
    * @param {import('../../jobs/storage/job-store.js').JobStore} [deps.store]
@@ -51,26 +52,28 @@ export class Erasure {
     await this.#endAndPurge([record]);
     const keys = this.#deps.admission.forgetKeys(({ jobId }) => jobId === record.id);
     this.#deps.webhooks.erase(record.principal, record.id);
+    this.#deps.audit.eraseJob(record.id);
     const choices = record.siblings.map((_, i) => choiceId(record.id, i + 1));
     await this.#deps.store?.erase({ jobs: [record.id, ...choices], keys });
   }
 
   /**
    * Ends and erases everything of one caller: jobs, workflows, crawls, answers, idempotency keys,
-   * conversations, durable streams, keys and values, webhooks not delivered yet. The caller's account and
-   * usage are renamed. Requests that the caller makes meanwhile may survive.
+   * conversations, durable streams, keys and values, webhooks not delivered yet. The caller's account,
+   * usage and entries of the audit log are renamed. Requests that the caller makes meanwhile may survive.
    * @param {string} principal
    * @returns {Promise<void>} as `job`
    * @throws {import('../../internal/util/http-error.js').HttpError} as `job`
    */
   async principal(principal) {
     const { lifecycle, operations, cache, admission, billing, ledger, ...kept } = this.#deps;
-    const { partitions, durable, webhooks, store } = kept;
+    const { partitions, durable, webhooks, audit, store } = kept;
     await operations.erase(principal);
     await this.#endAndPurge(lifecycle.jobs.of(principal));
     cache.erase((answer) => answer.principal === principal);
     admission.forgetKeys((key) => key.principal === principal);
     webhooks.erase(principal);
+    audit.erasePrincipal(principal);
     for (const partition of partitions) partition.of(principal).clear();
     durable.erase(principal);
     const account = accountOf({ principal });

@@ -325,6 +325,23 @@ export class Operations extends EventEmitter {
     if (this.active().length === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
+  /**
+   * @param {OperationKind} kind
+   * @returns {Operation[]} of all principals, oldest first
+   */
+  all(kind) {
+    return this.#tables[kind].all();
+  }
+
+  /**
+   * @param {OperationKind} kind
+   * @param {string} id
+   * @returns {Operation | undefined} of any principal
+   */
+  byId(kind, id) {
+    return this.#tables[kind].byId(id);
+  }
+
   /** The operations that have not ended. */
   active() {
     return operationKinds.flatMap((kind) => this.#tables[kind].active());

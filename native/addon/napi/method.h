@@ -97,6 +97,26 @@ class Members {
   napi_value object_;
 };
 
+/// The elements of a JavaScript array, by place. One that is missing reads as undefined.
+class Places {
+ public:
+  Places(napi_env env, napi_value array) : env_(env), array_(array) {}
+
+  [[nodiscard]] napi_value value(std::uint32_t place) const {
+    napi_value element = nullptr;
+    return napi_get_element(env_, array_, place, &element) == napi_ok ? element : nullptr;
+  }
+
+  template <typename T>
+  [[nodiscard]] T get(std::uint32_t place) const {
+    return FromJs<T>::read(env_, value(place));
+  }
+
+ private:
+  napi_env env_;
+  napi_value array_;
+};
+
 /// A machine and its reactor; empty after `remove`.
 template <typename Machine>
 struct CommandTarget {

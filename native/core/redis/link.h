@@ -74,6 +74,7 @@ class Link final : public Port,
   [[nodiscard]] bool connected() const override { return writer_.ready(); }
   [[nodiscard]] std::string_view prefix() const override { return options_.prefix; }
   [[nodiscard]] std::string_view process() const override { return options_.process; }
+  [[nodiscard]] std::uint32_t wait_replicas() const override { return options_.wait_replicas; }
 
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] const LinkFigures& figures() const { return figures_; }

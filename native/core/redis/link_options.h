@@ -25,7 +25,8 @@ struct LinkOptions {
   std::string user;      ///< Empty: the default user.
   std::string password;  ///< Empty: none.
   std::uint32_t db = 0;
-  Nanos lease = 10 * kSecond;  ///< A beat is sent every fifth of it.
+  std::uint32_t wait_replicas = 0;  ///< See Port.
+  Nanos lease = 10 * kSecond;       ///< A beat is sent every fifth of it.
   std::vector<Script> scripts;
 };
 

@@ -98,7 +98,8 @@ class Port {
 
   /// Sends `commands` (not empty) on the writer as one pipeline. `to` is called exactly once with
   /// this number. The port does not check the number; it need not be unique.
-  /// None of the commands may block or change the connection's mode.
+  /// None of the commands may change the connection's mode, or block for longer than WAIT does
+  /// while `wait_replicas` is not 0.
   virtual void send(std::uint64_t request, std::vector<Command> commands, ReplyHandler& to) = 0;
   /// `to` is not called any more. Commands that were sent stay sent.
   virtual void forget(ReplyHandler& to) = 0;
@@ -117,6 +118,8 @@ class Port {
   /// The name of this process, under which its jobs are owned. It changes when the process was
   /// counted dead.
   [[nodiscard]] virtual std::string_view process() const = 0;
+  /// Replicas that have to have the ending of a job before it is told; 0: none.
+  [[nodiscard]] virtual std::uint32_t wait_replicas() const { return 0; }
 };
 
 }  // namespace sluice::redis

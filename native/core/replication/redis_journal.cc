@@ -17,6 +17,9 @@ using redis::Reply;
 constexpr std::size_t kLookUpsMax = 256;
 /// Look-ups that a batch waits for, without an entry taken in between.
 constexpr std::uint32_t kDoubtsMax = 4;
+/// WAIT holds up the tokens of other jobs: an ending that is not on enough replicas in this time is
+/// tried again.
+constexpr int kReplicasWaitMs = 100;
 /// Numbers of pipelines: those with messages alone have no handler that matters.
 constexpr std::uint64_t kMessagesOnly = 0;
 /// A retention without a limit, for Redis: a century.
@@ -439,6 +442,9 @@ bool RedisJournal::write_endings() {
     sent_.push_back({.work = i, .id = {}});
   }
   if (endings.empty()) return false;
+  if (const std::uint32_t replicas = port_.wait_replicas(); replicas > 0) {
+    endings.push_back({"WAIT", std::to_string(replicas), std::to_string(kReplicasWaitMs)});
+  }
   // Followers receive the entries before the ending.
   if (!messages_.empty()) port_.send(kMessagesOnly, std::exchange(messages_, {}), *this);
   send(Phase::kFinish, std::move(endings));
@@ -446,6 +452,11 @@ bool RedisJournal::write_endings() {
 }
 
 void RedisJournal::on_finished(const std::vector<Reply>& replies) {
+  // The answer to WAIT. An ending that too few replicas have is written again, which finds it
+  // there.
+  const bool is_kept = replies.size() == sent_.size() ||
+                       (replies.back().kind == Reply::Kind::kInteger &&
+                        replies.back().integer >= std::int64_t{port_.wait_replicas()});
   for (std::size_t i = 0; i < sent_.size(); ++i) {
     const Reply& reply = replies[i];
     Work& work = works_[sent_[i].work];
@@ -454,6 +465,10 @@ void RedisJournal::on_finished(const std::vector<Reply>& replies) {
     Writer& writer = found->second;
     const bool is_answer = reply.kind == Reply::Kind::kText;
     if (is_answer && (reply.text == "OK" || reply.text == "DONE")) {
+      if (!is_kept) {
+        decide(work, JobOutcome::Kind::kFailed);
+        continue;
+      }
       writer.ended_at = options_.now();
       writer.doubts = 0;
       decide(work, JobOutcome::Kind::kWritten);

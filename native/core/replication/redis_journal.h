@@ -45,6 +45,8 @@ class RedisJournalOwner {
 /// - A log that is gone while the job is there is written anew. A job that is gone is reported, and
 ///   looked up until it is back.
 ///
+/// Where the port waits for replicas, an ending counts as written when they have it.
+///
 /// It never drops a change: a batch that fails is given again by the hub, which keeps the log.
 ///
 /// Not thread-safe; lives on the port's executor, which advances it.

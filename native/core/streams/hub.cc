@@ -114,6 +114,10 @@ void JobHub::append(JobHandle handle, const Entry& entry, Nanos now) {
 
 void JobHub::append_entry(Job& job, const Entry& entry, Nanos now) {
   if (!job.log.append(entry)) return;
+  // One thread writes it: no atomic addition.
+  if (job.source == nullptr) {
+    entries_appended_.store(entries_appended() + 1, std::memory_order_relaxed);
+  }
   note_begun(job, now);
   touch(job);
   journal_.note_token(job, now);

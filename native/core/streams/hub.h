@@ -1,6 +1,7 @@
 // The hub: all jobs of one reactor, their subscribers, and the rules between them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -261,6 +262,14 @@ class JobHub final : public Machine {
     return subscribers_.contains(handle);
   }
   [[nodiscard]] std::size_t subscriber_count() const { return subscribers_.size(); }
+  /// The readers of a job as JSON: of each subscriber `{lag, busy}`, the entries that it has not
+  /// consumed and whether a batch is on its way to it; of each hold `{lag: null}`. Empty for an
+  /// unknown job.
+  [[nodiscard]] std::string readers(JobHandle handle) const;
+  /// Entries that producers have appended to jobs of this hub, over all time. Any thread.
+  [[nodiscard]] std::uint64_t entries_appended() const {
+    return entries_appended_.load(std::memory_order_relaxed);
+  }
   /// Bytes that the logs of all jobs hold, shared ones once. Any thread.
   [[nodiscard]] std::int64_t log_bytes() const {
     return log_bytes_.load(std::memory_order_relaxed);
@@ -338,7 +347,8 @@ class JobHub final : public Machine {
 
   HubOptions options_;
   HubObserver& observer_;
-  LogBytes log_bytes_ = 0;  // before the jobs, whose logs count in it
+  LogBytes log_bytes_ = 0;                           // before the jobs, whose logs count in it
+  std::atomic<std::uint64_t> entries_appended_ = 0;  // changed by one thread
   JobTable jobs_;
   HubJournal journal_;
   std::unordered_map<SubscriberHandle, std::unique_ptr<Subscriber>> subscribers_;

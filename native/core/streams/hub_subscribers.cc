@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/json_writer.h"
 #include "core/streams/hub.h"
 
 namespace sluice {
@@ -63,7 +64,7 @@ void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
   if (finished) return;
   subscriber->for_each_job([&](Job& job) {
     job.subscribers.push_back(subscriber.get());
-    job.grace_deadline = kNever;
+    if (subscriber->is_reader()) job.grace_deadline = kNever;
     if (job.replica != nullptr) job.replica->idle_deadline = kNever;
     touch(job);
   });
@@ -136,17 +137,40 @@ void JobHub::forget(SubscriberHandle handle, Nanos now) {
   subscriber->for_each_job([&](Job& job) {
     std::erase(job.subscribers, subscriber.get());
     touch_window(job);
-    look_for_readers(job, now);
+    if (subscriber->is_reader()) {
+      look_for_readers(job, now);
+    } else if (job.replica != nullptr) {
+      watch_readers(job, now);
+    }
   });
 }
 
 // A job without a reader is cancelled after its grace.
 void JobHub::look_for_readers(Job& job, Nanos now) {
-  if (!job.subscribers.empty() || job.holds > 0) return;
+  if (job.has_reader()) return;
   if (job.replica != nullptr) watch_readers(job, now);
   if (job.log.ended() || !job.options.cancel_on_disconnect) return;
   job.grace_deadline = deadline_after(now, job.options.disconnect_grace);
   arm(job);
+}
+
+std::string JobHub::readers(JobHandle handle) const {
+  const Job* const job = find(handle);
+  if (job == nullptr) return {};
+  const std::uint64_t tokens = job->log.entry_count();
+  std::string out = "[";
+  for (const Subscriber* subscriber : job->subscribers) {
+    if (!subscriber->is_reader()) continue;
+    const std::uint64_t consumed = std::min(tokens, subscriber->acknowledged(*job));
+    out.append(out.size() == 1 ? "{\"lag\":" : ",{\"lag\":");
+    append_json_number(out, tokens - consumed);
+    out.append(subscriber->in_flight() ? ",\"busy\":true}" : ",\"busy\":false}");
+  }
+  for (std::uint32_t i = 0; i < job->holds; ++i) {
+    out.append(out.size() == 1 ? "{\"lag\":null}" : ",{\"lag\":null}");
+  }
+  out.push_back(']');
+  return out;
 }
 
 void JobHub::hold(JobHandle handle) {

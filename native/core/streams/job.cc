@@ -110,9 +110,15 @@ std::uint64_t Job::lag() const {
   std::uint64_t lag = copy_to == nullptr ? 0 : copy_to->lag();
   const std::uint64_t tokens = log.entry_count();
   for (const Subscriber* subscriber : subscribers) {
+    if (!subscriber->is_reader()) continue;
     lag = std::max(lag, tokens - std::min(tokens, subscriber->acknowledged(*this)));
   }
   return lag;
+}
+
+bool Job::has_reader() const {
+  return holds > 0 || std::any_of(subscribers.begin(), subscribers.end(),
+                                  [](const Subscriber* each) { return each->is_reader(); });
 }
 
 void Job::restore(RestoredJob restored, Nanos now) {

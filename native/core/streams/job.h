@@ -137,6 +137,8 @@ struct Job {
   }
   /// Tokens that the slowest subscriber has not consumed, of this job or of its `copy_to`.
   [[nodiscard]] std::uint64_t lag() const;
+  /// Whether a subscriber that is no onlooker, or a hold, keeps it from being cancelled.
+  [[nodiscard]] bool has_reader() const;
   [[nodiscard]] Usage usage() const;
   [[nodiscard]] Nanos next_deadline() const;
 

@@ -191,7 +191,7 @@ void Subscriber::take_from(Member& member, Batch& batch) {
 }
 
 void Subscriber::emit(Batch& batch, std::string_view id, std::string_view type) {
-  if (mode_ == Mode::kEvents) {
+  if (mode_ != Mode::kFrames) {
     batch.events.emplace_back(id);
     batch.events.emplace_back(type);
     batch.events.emplace_back(data_);

@@ -28,12 +28,14 @@ using SubscriberHandle = std::uint64_t;
 /// Not thread-safe; owned by a JobHub.
 class Subscriber {
  public:
-  /// The form of a batch: SSE frames as bytes, or events as (id, type, JSON) strings.
-  enum class Mode : std::uint8_t { kFrames, kEvents };
+  /// The form of a batch: SSE frames as bytes, or events as (id, type, JSON) strings. With kObserve
+  /// these are events for an onlooker: it holds no producer back, and does not count as a reader
+  /// whose presence keeps a job from being cancelled.
+  enum class Mode : std::uint8_t { kFrames, kEvents, kObserve };
 
   struct Batch {
     std::string frames;               // kFrames
-    std::vector<std::string> events;  // kEvents: id, type, data, id, type, ...
+    std::vector<std::string> events;  // kEvents, kObserve: id, type, data, id, type, ...
     bool last = false;                // no batch follows
     [[nodiscard]] bool empty() const { return frames.empty() && events.empty(); }
     void clear() {
@@ -45,7 +47,7 @@ class Subscriber {
 
   struct Limits {
     std::size_t batch_bytes_max;   // a batch is closed once it is this long
-    std::size_t batch_events_max;  // kEvents only
+    std::size_t batch_events_max;  // kEvents and kObserve only
     Nanos heartbeat;
     Nanos stall;
   };
@@ -92,6 +94,7 @@ class Subscriber {
 
   [[nodiscard]] SubscriberHandle handle() const { return handle_; }
   [[nodiscard]] Mode mode() const { return mode_; }
+  [[nodiscard]] bool is_reader() const { return mode_ != Mode::kObserve; }
   [[nodiscard]] bool has_jobs() const { return !members_.empty(); }
   [[nodiscard]] bool in_flight() const { return in_flight_; }
 

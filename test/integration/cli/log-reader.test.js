@@ -8,7 +8,12 @@ import { until } from '../../support/until.js';
 afterEach(killAll);
 
 test('a server whose stderr nobody reads goes on with its jobs', async () => {
-  const { child, submit, get, exited } = await serve('--token-interval-ms', '0');
+  const { child, submit, get, exited } = await serve(
+    '--token-interval-ms',
+    '0',
+    '--incoming-capacity',
+    '800',
+  );
   child.stderr.pause();
   // Some 300 lines fill what the system keeps of a pipe.
   for (let i = 0; i < 40; i += 1) {

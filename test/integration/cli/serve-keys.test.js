@@ -1,5 +1,6 @@
 /** `sluice serve` with keys: the file, SIGHUP, who may listen where; and `sluice key`. */
 import http from 'node:http';
+import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { file, killAll, removeFiles, serve, sluice } from '../../support/crash/cli.js';
 import { bearer, entry, sha256 } from '../../support/gateway/keys.js';
@@ -44,6 +45,18 @@ describe('the file', () => {
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);
     expect(stdout).toBe('');
     expect(code).toBe(2);
+  });
+
+  test('gets the keys that are made over HTTP, and SIGHUP reads them again', async () => {
+    const path = await configure({ tokenIntervalMs: 0, keys: [{ ...keyOfAnn, admin: true }] });
+    const server = await serve('--config', path);
+    const made = await server.post('/v1/keys', { id: 'bob' }, ann);
+    expect(made.status).toBe(201);
+    const { tokenIntervalMs, keys } = JSON.parse(readFileSync(path, 'utf8'));
+    expect([tokenIntervalMs, keys[1]]).toEqual([0, entry('bob', made.body.key)]);
+    server.child.kill('SIGHUP');
+    await until(() => server.output.stderr.includes('configuration reloaded'), 'the reload');
+    expect(await statusFor(server, bearer(made.body.key))).toBe(200);
   });
 
   test('is for serve: run knows no keys', async () => {

@@ -18,8 +18,8 @@ async function refused(args, variables = {}) {
 
 test.each([
   [['--redis', 'http://user:secret@h'], '--redis takes redis://[user[:password]@]host[:port][/db]'],
-  [['--redis', 'rediss://user:secret@h'], 'rediss:// is not supported'],
-  [['--redis', 'redis-sentinel://h/n'], 'redis-sentinel:// is not supported'],
+  [['--redis', 'rediss://user:secret@h/db'], 'the db is a number'],
+  [['--redis', 'redis-sentinel://user:secret@h'], 'redis-sentinel://[user:password@]host[:port]'],
   [['--redis', 'redis://user:secret@h/db'], 'the db is a number'],
   [['--redis', ''], '--redis takes a non-empty string'],
   [['--redis', URL, '--data', 'f.db'], 'give --redis or --data, not both'],

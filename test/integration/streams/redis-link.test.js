@@ -315,12 +315,14 @@ describeWithRedis('the link to Redis', () => {
 
   test('goes to another address, and says that a name is unknown', async () => {
     const redis = await redisServer();
-    const { link, nextState, next } = linkTo(redis.port, { host: 'redis.invalid' });
+    let address = { host: 'redis.invalid', port: redis.port };
+    const { link, nextState, next } = linkTo(redis.port, {}, { locate: async () => address });
     expect((await nextState('unreachable'))[1]).toMatch(/redis\.invalid/);
-    link.setAddress({ host: 'localhost', port: redis.port });
+    address = { host: 'localhost', port: redis.port };
     await nextState('ok');
     const other = await redisServer();
-    link.setAddress({ host: '127.0.0.1', port: other.port });
+    address = { host: '127.0.0.1', port: other.port };
+    link.relocate();
     await nextState('unreachable');
     await nextState('ok');
     await next('beat');

@@ -27,6 +27,8 @@ export class BeatingLink extends EventEmitter {
     this.#name = name;
   }
 
+  relocate() {}
+
   subscribe(channel) {
     this.#subscriber.subscribe(channel).catch(() => {});
   }

@@ -1,7 +1,7 @@
 /** A Redis server of a test's own, on a free port, with its files in a folder of its own. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,6 +9,15 @@ import { freePort } from '../free-port.js';
 import { until } from '../until.js';
 
 const run = promisify(execFile);
+
+/** redis-cli does not make JSON of replies that are text for people. */
+function parsed(stdout) {
+  try {
+    return JSON.parse(stdout);
+  } catch {
+    return stdout.trim();
+  }
+}
 
 /** One `redis-server`. `stop()` ends it and removes its files. */
 export class RedisServer {
@@ -29,8 +38,13 @@ export class RedisServer {
   async start() {
     const args = [
       ...['--port', String(this.port), '--dir', this.#folder, '--bind', '127.0.0.1'],
-      ...['--save', '', '--loglevel', 'warning', ...this.#args],
+      ...['--save', '', '--loglevel', 'warning', '--repl-diskless-sync-delay', '0', ...this.#args],
     ];
+    await this.spawn(args);
+  }
+
+  /** Starts it with these arguments alone. */
+  async spawn(args) {
     this.#child = spawn('redis-server', args, { stdio: 'ignore' });
     await until(() => this.#answers(), 'redis-server to answer');
   }
@@ -43,12 +57,12 @@ export class RedisServer {
     }
   }
 
-  /** A command, in words; resolves with its reply as JSON gives it. */
+  /** A command, in words; resolves with its reply as JSON gives it, or with its text (INFO and the like). */
   async call(...words) {
     const args = ['-p', String(this.port), ...this.#credentials, '--json', ...words.map(String)];
     const { stdout, stderr } = await run('redis-cli', args, { timeout: 20_000 });
     if (stderr !== '') throw new Error(stderr);
-    const reply = JSON.parse(stdout);
+    const reply = parsed(stdout);
     // redis-cli writes errors of commands to standard output.
     if (typeof reply === 'string' && /^(ERR|[A-Z]+) /.test(reply) && reply.includes('ERR')) {
       throw new Error(reply);
@@ -60,7 +74,7 @@ export class RedisServer {
   async info(section) {
     const text = await this.call('INFO', section);
     return Object.fromEntries(
-      text.split('\r\n').flatMap((line) => (line.includes(':') ? [line.split(':')] : [])),
+      text.split(/\r?\n/).flatMap((line) => (line.includes(':') ? [line.split(':')] : [])),
     );
   }
 
@@ -97,4 +111,28 @@ export async function startRedis({ args = [], password, port } = {}) {
   const server = new RedisServer(port ?? (await freePort()), folder, { args, password });
   await server.start();
   return server;
+}
+
+/**
+ * A Sentinel of one master, which counts it down after `downMs` and needs no other Sentinel for that.
+ * @param {{name: string, port: number, downMs?: number}} master
+ */
+export async function startSentinel({ name, port: master, downMs = 300 }) {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-sentinel-'));
+  const port = await freePort();
+  const path = join(folder, 'sentinel.conf');
+  const lines = [
+    ...[`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, 'loglevel warning'],
+    `sentinel monitor ${name} 127.0.0.1 ${master} 1`,
+    `sentinel down-after-milliseconds ${name} ${downMs}`,
+    `sentinel failover-timeout ${name} 3000`,
+  ];
+  await writeFile(path, lines.join('\n'));
+  const sentinel = new RedisServer(port, folder, { args: [] });
+  await sentinel.spawn([path, '--sentinel']);
+  // It looks once in ten seconds otherwise.
+  for (const period of ['info-period', 'ask-period', 'ping-period']) {
+    await sentinel.call('SENTINEL', 'DEBUG', period, 100);
+  }
+  return sentinel;
 }

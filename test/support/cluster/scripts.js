@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { RedisClient } from '../../../lib/cluster/redis-client.js';
+import { parseRedisUrl } from '../../../lib/cluster/connection/address.js';
 import { startRedis } from './redis.js';
 
 const PREFIX = '{t}:';
@@ -18,10 +19,7 @@ export async function openScripts() {
   const admin = new Redis(server.port, '127.0.0.1');
   await admin.call('ACL', 'SETUSER', 'gw', 'on', '>secret', ...RIGHTS.split(' '));
   const client = new RedisClient({
-    address: {
-      ...{ host: '127.0.0.1', port: server.port, user: 'gw', password: 'secret', db: 0 },
-      shown: 'redis://gw@127.0.0.1',
-    },
+    address: parseRedisUrl('url', `redis://gw:secret@127.0.0.1:${server.port}`),
     prefix: PREFIX,
     commandTimeoutMs: 1000,
   });

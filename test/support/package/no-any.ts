@@ -6,6 +6,7 @@ import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type * as server from 'sluice';
 import type * as client from 'sluice/client';
+import type * as conformance from 'sluice/conformance';
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 
@@ -103,3 +104,4 @@ interface Sample {
 }
 const found: AnyIn<Sample, 'sample', 5> = 'await sample.a().b[]';
 export default found;
+none<AnyIn<typeof conformance, 'sluice/conformance', 7>>();

@@ -27,6 +27,8 @@ import type {
   StreamEvent,
   WorkflowEvent,
 } from 'sluice';
+import { runConformance, startFixtureUpstream, toJunit } from 'sluice/conformance';
+import type { ConformanceOptions, Report, RuleResult } from 'sluice/conformance';
 import { Client, Job, SluiceClientError, createClient } from 'sluice/client';
 import type {
   ClientOptions,
@@ -178,4 +180,15 @@ export async function read(given: ClientOptions): Promise<JobResult> {
   console.log(status, connection, figures, messages, view);
   client.close();
   return job.done;
+}
+
+export async function conformance(url: string): Promise<string> {
+  const upstream = await startFixtureUpstream({ port: 0 });
+  const options: ConformanceOptions = { url, upstream, adapter: 'responses', heartbeatMs: 15_000 };
+  // @ts-expect-error an option's type is checked
+  const wrong: ConformanceOptions = { url, only: 'cursor' };
+  const report: Report = await runConformance(options);
+  const failed: RuleResult[] = report.results.filter(({ status }) => status === 'failed');
+  await upstream.close();
+  return `${toJunit(report)}${failed.length}${upstream.port}${wrong.url}`;
 }

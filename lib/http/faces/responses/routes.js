@@ -294,8 +294,11 @@ export function responseRoutes({ admission, lifecycle, directory, jobs, calls, o
 
   return {
     [PATH]: { POST: { handle: create, body: 'exact-json', digest: true } },
-    '/v1/responses/:id': { GET: { handle: read, head: false }, DELETE: { handle: remove } },
-    '/v1/responses/:id/cancel': { POST: { handle: cancel } },
+    '/v1/responses/:id': {
+      GET: { handle: read, head: false },
+      DELETE: { handle: remove, audit: { action: 'response.delete', erases: true } },
+    },
+    '/v1/responses/:id/cancel': { POST: { handle: cancel, audit: { action: 'response.cancel' } } },
     '/v1/responses/:id/input_items': { GET: { handle: list } },
   };
 }

@@ -176,7 +176,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
   return {
     [PATH]: { POST: { handle: create, body: 'exact-json' } },
     '/v1/ui/chat/:id/stream': { GET: { handle: resume, head: false } },
-    '/v1/ui/chat/:id/stop': { POST: { handle: stop } },
+    '/v1/ui/chat/:id/stop': { POST: { handle: stop, audit: { action: 'chat.stop' } } },
   };
 }
 

@@ -36,6 +36,7 @@ struct FromJs<redis::LinkOptions> {
     options.user = members.get<std::string>("user");
     options.password = members.get<std::string>("password");
     options.db = members.get<std::uint32_t>("db");
+    options.wait_replicas = members.get<std::uint32_t>("waitReplicas");
     options.lease = members.get<Nanos>("leaseMs");
     options.scripts = members.get<std::vector<redis::Script>>("scripts");
     return options;

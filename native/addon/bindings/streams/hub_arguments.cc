@@ -39,6 +39,14 @@ TokenRun tokens_from(napi_env env, napi_value rows) {
   return run;
 }
 
+// The flags of a job's options, as lib/streams/job-options.js has them.
+constexpr std::uint64_t kCancel = 1;
+constexpr std::uint64_t kReport = 2;
+constexpr std::uint64_t kWhole = 4;
+constexpr std::uint64_t kAnnounce = 8;
+constexpr std::uint64_t kSettles = 16;
+constexpr std::uint64_t kSettlesAnswer = 32;
+
 UpstreamEnd::Kind end_kind_from(std::string_view name) {
   if (name == "whole") return UpstreamEnd::Kind::kWhole;
   if (name == "protocol") return UpstreamEnd::Kind::kProtocol;
@@ -60,52 +68,52 @@ HubOptions FromJs<HubOptions>::read(napi_env env, napi_value value) {
 }
 
 JobOptions FromJs<JobOptions>::read(napi_env env, napi_value value) {
-  const Members given(env, value);
+  const Places given(env, value);
   JobOptions options;
-  options.job_id = given.get<std::string>("jobId");
-  options.cancel_on_disconnect = given.get<bool>("cancelOnDisconnect");
-  options.report_abandoned = given.get<bool>("reportAbandoned");
-  options.disconnect_grace = given.get<Nanos>("disconnectGraceMs");
-  options.wall_time_max = given.get<Nanos>("maxWallMs");
-  options.prompt_tokens = given.get<std::uint64_t>("promptTokens");
-  options.kind = kind_from(given.get<std::string>("kind"));
-  options.record = given.get<std::uint64_t>("record");
-  options.copy_to = given.get<JobHandle>("copyTo");
-  options.copy_members = given.get<std::string>("copyMembers");
-  options.whole = given.get<bool>("whole");
-  options.announce = given.get<bool>("announce");
-  options.settles = given.get<bool>("settles");
-  options.settles_answer = given.get<bool>("settlesAnswer");
-  const double retention_ms = given.get<double>("retentionMs");
+  options.job_id = given.get<std::string>(0);
+  options.kind = kind_from(given.get<std::string>(1));
+  const auto flags = given.get<std::uint64_t>(2);
+  options.cancel_on_disconnect = (flags & kCancel) != 0;
+  options.report_abandoned = (flags & kReport) != 0;
+  options.whole = (flags & kWhole) != 0;
+  options.announce = (flags & kAnnounce) != 0;
+  options.settles = (flags & kSettles) != 0;
+  options.settles_answer = (flags & kSettlesAnswer) != 0;
+  options.disconnect_grace = given.get<Nanos>(3);
+  options.wall_time_max = given.get<Nanos>(4);
+  options.prompt_tokens = given.get<std::uint64_t>(5);
+  const double retention_ms = given.get<double>(6);
   if (retention_ms >= 0) options.retention = nanos_from_ms(retention_ms);
+  options.record = given.get<std::uint64_t>(7);
+  options.copy_to = given.get<JobHandle>(8);
+  options.copy_members = given.get<std::string>(9);
   return options;
 }
 
 Usage FromJs<Usage>::read(napi_env env, napi_value value) {
-  const Members given(env, value);
-  return {.prompt_tokens = given.get<std::uint64_t>("promptTokens"),
-          .completion_tokens = given.get<std::uint64_t>("completionTokens"),
-          .estimated = given.get<bool>("estimated"),
-          .raw = given.get<std::string>("json")};
+  const Places given(env, value);
+  return {.prompt_tokens = given.get<std::uint64_t>(0),
+          .completion_tokens = given.get<std::uint64_t>(1),
+          .estimated = given.get<bool>(2),
+          .raw = given.get<std::string>(3)};
 }
 
 Terminal FromJs<Terminal>::read(napi_env env, napi_value value) {
-  const Members given(env, value);
+  const Places given(env, value);
   Terminal terminal;
-  const auto type = given.get<std::string>("type");
+  const auto type = given.get<std::string>(0);
   if (type == "error") {
-    const Members error(env, given.value("error"));
     terminal.kind = Terminal::Kind::kError;
-    terminal.error_code = error.get<std::string>("code");
-    terminal.error_message = error.get<std::string>("message");
-    terminal.error_type = error.get<std::string>("type");
+    terminal.error_code = given.get<std::string>(1);
+    terminal.error_message = given.get<std::string>(2);
+    terminal.error_type = given.get<std::string>(3);
   } else {
     terminal.kind = type == "complete" ? Terminal::Kind::kComplete : Terminal::Kind::kCancelled;
-    terminal.reason = given.get<std::string>("reason");
+    terminal.reason = given.get<std::string>(1);
+    terminal.raw_reason = given.get<std::string>(2);
   }
-  terminal.details = given.get<std::string>("details");
-  terminal.raw_reason = given.get<std::string>("rawReason");
-  if (napi_value usage = given.value("usage"); is_object(env, usage)) {
+  terminal.details = given.get<std::string>(4);
+  if (napi_value usage = given.value(5); is_object(env, usage)) {
     terminal.usage = FromJs<Usage>::read(env, usage);
   }
   return terminal;
@@ -139,7 +147,9 @@ JobHub::Cursor FromJs<JobHub::Cursor>::read(napi_env env, napi_value value) {
 }
 
 Subscriber::Mode FromJs<Subscriber::Mode>::read(napi_env env, napi_value value) {
-  return text_from(env, value) == "events" ? Subscriber::Mode::kEvents : Subscriber::Mode::kFrames;
+  const std::string mode = text_from(env, value);
+  if (mode == "observe") return Subscriber::Mode::kObserve;
+  return mode == "events" ? Subscriber::Mode::kEvents : Subscriber::Mode::kFrames;
 }
 
 UpstreamRequest FromJs<UpstreamRequest>::read(napi_env env, napi_value value) {

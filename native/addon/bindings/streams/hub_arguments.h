@@ -14,21 +14,22 @@ struct FromJs<HubOptions> {
   static HubOptions read(napi_env env, napi_value value);
 };
 
-/// `{jobId, cancelOnDisconnect, reportAbandoned, disconnectGraceMs, maxWallMs, promptTokens, kind,
-/// record, copyTo, copyMembers, whole, announce, retentionMs}`; a negative `retentionMs` means the
-/// hub's.
+/// `[jobId, kind, flags, disconnectGraceMs, maxWallMs, promptTokens, retentionMs, record, copyTo,
+/// copyMembers]`; a negative `retentionMs` means the hub's. An array, because each look-up of a
+/// name makes a string of it.
 template <>
 struct FromJs<JobOptions> {
   static JobOptions read(napi_env env, napi_value value);
 };
 
-/// `{promptTokens, completionTokens, estimated, json}`; `json` is the whole object, or empty.
+/// `[promptTokens, completionTokens, estimated, json]`; `json` is the whole object, or empty.
 template <>
 struct FromJs<Usage> {
   static Usage read(napi_env env, napi_value value);
 };
 
-/// `{type, reason, rawReason, error: {code, message, type}, usage, details}`; `details` is JSON.
+/// `[type, reason, rawReason, empty, details, usage]`, or of an error `[type, code, message, type,
+/// details, usage]`; `details` is JSON.
 template <>
 struct FromJs<Terminal> {
   static Terminal read(napi_env env, napi_value value);
@@ -48,7 +49,7 @@ struct FromJs<JobHub::Cursor> {
   static JobHub::Cursor read(napi_env env, napi_value value);
 };
 
-/// `'events'` or `'frames'`
+/// `'events'`, `'observe'` or `'frames'`
 template <>
 struct FromJs<Subscriber::Mode> {
   static Subscriber::Mode read(napi_env env, napi_value value);

@@ -97,6 +97,10 @@ void HubBridge::whole_answer(JobHandle job, FaceOptions face, std::uint64_t requ
   ask({job, true, false, request, make_face(std::move(face))}, now);
 }
 
+void HubBridge::readers(JobHandle job, std::uint64_t request) {
+  reply(request, hub.readers(job));
+}
+
 void HubBridge::ask(StateRequest request, Nanos now) {
   if (replicas_ && hub.is_open_replica(request.job)) {
     const std::uint64_t number = request.request;

@@ -97,6 +97,9 @@ class HubBridge final : public Machine,
   /// replica is read up to its end before.
   void state(JobHandle job, bool with_text, bool with_items, std::uint64_t request, Nanos now);
 
+  /// Replies with the readers of a job, as `JobHub::readers`.
+  void readers(JobHandle job, std::uint64_t request);
+
   /// As `state`, with the whole answer in the protocol of a face.
   void whole_answer(JobHandle job, FaceOptions face, std::uint64_t request, Nanos now);
 

@@ -40,6 +40,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&HubBridge::replication>("replication"),
                          method<&HubBridge::follow>("follow"),
                          method<&HubBridge::state>("state"),
+                         method<&HubBridge::readers>("readers"),
                          method<&HubBridge::whole_answer>("wholeAnswer"),
                          method<&HubBridge::flush>("flush"),
                          method<&HubBridge::attach>("attach"),
@@ -55,6 +56,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          InstanceMethod<&JobHubWrap::attach_socket>("attachSocket"),
                          InstanceMethod<&JobHubWrap::detach_socket>("detachSocket"),
                          InstanceMethod<&JobHubWrap::log_bytes>("logBytes"),
+                         InstanceMethod<&JobHubWrap::entries_appended>("entriesAppended"),
                          InstanceMethod<&JobHubWrap::close>("close"),
                      });
 }
@@ -156,6 +158,13 @@ Napi::Value JobHubWrap::log_bytes(const Napi::CallbackInfo& info) {
   std::int64_t bytes = 0;
   for (const CommandTarget<HubBridge>& hub : hubs_) bytes += hub.machine->hub.log_bytes();
   return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+}
+
+// entriesAppended() gives the entries that producers have appended, over all time.
+Napi::Value JobHubWrap::entries_appended(const Napi::CallbackInfo& info) {
+  std::uint64_t entries = 0;
+  for (const CommandTarget<HubBridge>& hub : hubs_) entries += hub.machine->hub.entries_appended();
+  return Napi::Number::New(info.Env(), static_cast<double>(entries));
 }
 
 // acknowledge([subscriber...])

@@ -52,6 +52,7 @@ class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap>, private CommandMet
   Napi::Value attach_socket(const Napi::CallbackInfo& info);
   Napi::Value detach_socket(const Napi::CallbackInfo& info);
   Napi::Value log_bytes(const Napi::CallbackInfo& info);
+  Napi::Value entries_appended(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
   void use_link(Nanos pace);

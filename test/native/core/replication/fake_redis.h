@@ -62,6 +62,7 @@ class FakeRedis {
     if (command[0] == "PEXPIRE") return integer_reply(streams.contains(command[1]) ? 1 : 0);
     if (command[0] == "PUBLISH") return publish(command[1], command[2]);
     if (command[0] == "EVALSHA") return finish(command);
+    if (command[0] == "WAIT") return integer_reply(replicas);
     ADD_FAILURE() << "unknown command " << command[0];
     return error_reply("ERR unknown command");
   }
@@ -83,6 +84,7 @@ class FakeRedis {
   std::vector<std::string> settlements;  // of the endings that were taken
   std::string error;                     // the reply to every command, unless empty
   bool drops_messages = false;
+  std::int64_t replicas = 0;  // that have everything
   std::vector<FakePort*> ports;
 
  private:
@@ -213,6 +215,7 @@ class FakePort final : public redis::Port {
   [[nodiscard]] bool connected() const override { return connected_; }
   [[nodiscard]] std::string_view prefix() const override { return "{t}:"; }
   [[nodiscard]] std::string_view process() const override { return process_; }
+  [[nodiscard]] std::uint32_t wait_replicas() const override { return replicas; }
 
   /// Executes the next pipeline, if there is one, and answers it.
   bool run_one() {
@@ -280,6 +283,7 @@ class FakePort final : public redis::Port {
     return channels_.contains(channel);
   }
 
+  std::uint32_t replicas = 0;  // to wait for
   bool is_frozen = false;
 
  private:

@@ -408,6 +408,35 @@ TEST_F(SettlingJobTest, SettlesAJobThatItHasTakenOver) {
   EXPECT_EQ(redis_.settlements, Texts{"heir"});
 }
 
+TEST_F(RedisJournalTest, TellsAnEndingThatEnoughReplicasHave) {
+  a_.port.replicas = 2;
+  redis_.replicas = 1;
+  create();
+  append("a");
+  a_.finish(1, complete());
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+  EXPECT_TRUE(a_.rec.ended.empty());
+  redis_.replicas = 2;
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end") << "written once";
+  EXPECT_EQ(a_.rec.ended.size(), 1u);
+  const auto wait = std::ranges::find_if(
+      redis_.commands, [](const redis::Command& command) { return command.front() == "WAIT"; });
+  ASSERT_NE(wait, redis_.commands.end());
+  EXPECT_EQ(*wait, (redis::Command{"WAIT", "2", "100"}));
+}
+
+TEST_F(RedisJournalTest, WaitsForNoReplicasUnlessItIsTold) {
+  create();
+  a_.finish(1, complete());
+  settle();
+  pass(kSecond);
+  EXPECT_EQ(a_.rec.ended.size(), 1u);
+  EXPECT_EQ(redis_.count("WAIT"), 0u);
+}
+
 TEST_F(RedisJournalTest, BeginsAnAttemptWithItsMembers) {
   create();
   append("a");

@@ -223,5 +223,53 @@ TEST_F(JobHubTest, PurgeCutsItsReadersButNotAFanInWithOtherJobs) {
   EXPECT_EQ(rec_.events[10].size(), 3u);
 }
 
+TEST_F(JobHubTest, AnOnlookerHoldsNothingBackAndKeepsNothingAlive) {
+  create(1, {.disconnect_grace = 2 * kSecond, .wall_time_max = kNever});
+  attach(9, 1);
+  attach(10, 1, "", Subscriber::Mode::kObserve);
+  append(1, 200);
+  EXPECT_LT(rec_.events[10].size(), 600u) << "its first batch is under way";
+  // The reader has a batch in flight, too, and has consumed nothing.
+  EXPECT_EQ(hub_.readers(1), "[{\"lag\":200,\"busy\":true}]");
+  read_all(9);
+  EXPECT_EQ(rec_.window[1], 456u) << "the onlooker lags, and does not count";
+  EXPECT_EQ(hub_.readers(1), "[{\"lag\":0,\"busy\":false}]");
+  hub_.hold(1);
+  EXPECT_EQ(hub_.readers(1), "[{\"lag\":0,\"busy\":false},{\"lag\":null}]");
+  hub_.release(1, now_);
+  read_all(10);
+  EXPECT_EQ(rec_.events[10].size(), 600u);
+  EXPECT_EQ(rec_.events[10][1], "token");
+  hub_.detach(9, now_);
+  EXPECT_EQ(hub_.readers(1), "[]");
+  // A further onlooker does not end the grace.
+  attach(11, 1, "1-200", Subscriber::Mode::kObserve);
+  pass(2 * kSecond);
+  ASSERT_EQ(rec_.ended.size(), 1u);
+  EXPECT_NE(rec_.ended[0].find("\"reason\":\"client_disconnected\""), std::string::npos);
+  EXPECT_EQ(hub_.readers(7), "");
+}
+
+TEST_F(JobHubTest, AnOnlookerThatLeavesDoesNotCancelAJobThatNobodyRead) {
+  create(1, {.wall_time_max = kNever});
+  attach(10, 1, "", Subscriber::Mode::kObserve);
+  hub_.detach(10, now_);
+  pass(3600 * kSecond);
+  EXPECT_TRUE(rec_.ended.empty());
+}
+
+TEST_F(JobHubTest, CountsWhatProducersAppend) {
+  create(1);
+  create(2);
+  create(3);
+  ASSERT_TRUE(hub_.follow(3, 2, now_));
+  append(1, 3);
+  append(2, 4);
+  EXPECT_EQ(hub_.entries_appended(), 7u) << "copies do not count";
+  hub_.finish(1, complete(), now_);
+  append(1, 1);
+  EXPECT_EQ(hub_.entries_appended(), 7u);
+}
+
 }  // namespace
 }  // namespace sluice

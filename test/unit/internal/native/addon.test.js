@@ -223,7 +223,7 @@ test('what a forgotten cache held is collected, while loads of it are under way'
       cache.fetch('x', () => new Promise(() => {}));
       registry.register(cache, i);
     }
-    for (let i = 0; i < 1000 && collected < 100; i += 1) {
+    for (let i = 0; i < 1000 && collected < 99; i += 1) {
       gc();
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

@@ -3,13 +3,21 @@ const STATUS_LINE_BYTES = 'HTTP/1.1 100 '.length;
 const HEAD_END = '\r\n\r\n';
 const HEAD_BYTES_MAX = 16 * 1024;
 
+// At most the high-water mark of a socket in every version of Node: a larger size would raise it.
+const PIECE_BYTES = 16 * 1024;
+
 /**
- * Filters `100 Continue` from a socket's input: any server may send it (RFC 9110, 15.2), but undici
- * then ends the connection. Main thread only; lives as long as its socket.
+ * The input of a socket that undici reads. Main thread only; lives as long as its socket.
  *
- * Replaces a socket's `read` at the start of each answer.
+ * It comes in pieces. Where the reader of an answer pauses, undici puts the rest of what it read back,
+ * and reads all that waits when the reader goes on. Such a read makes Node fetch 64 KiB from the kernel,
+ * however much waits: what waited grew with each pause, without bound, and was copied at each.
+ *
+ * `100 Continue` is filtered out: any server may send it (RFC 9110, 15.2), but undici then ends the
+ * connection.
  */
-export class InterimFilter {
+export class SocketInput {
+  #socket;
   #read;
   /** @type {Buffer | undefined} bytes that may belong to an interim answer */
   #held;
@@ -17,6 +25,7 @@ export class InterimFilter {
 
   /** @param {import('node:net').Socket} socket its `read` is replaced */
   constructor(socket) {
+    this.#socket = socket;
     this.#read = socket.read.bind(socket);
     // A call with a size comes from the stream itself, to fill its buffer.
     socket.read = (size) => (size === undefined ? this.#next() : this.#read(size));
@@ -28,7 +37,8 @@ export class InterimFilter {
   }
 
   #next() {
-    const bytes = this.#read();
+    const bytes =
+      this.#socket.readableLength > PIECE_BYTES ? this.#read(PIECE_BYTES) : this.#read();
     if (!this.#atStart) return bytes;
     if (bytes === null) return null;
     let rest = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);

@@ -2,19 +2,19 @@ import { PacedWriter } from './paced-writer.js';
 import { writeStreamHead } from './response.js';
 
 /**
- * Streams changes of keys as server-sent events, at the pace of the socket. Ends when the client
- * leaves, when the changes end, or after `event: gap` when the client falls too far behind: it must
- * then read the keys again. Main thread.
+ * Streams what an iterator yields as server-sent events, at the pace of the socket. Ends when the client
+ * leaves, when the iterator ends, or after `event: gap` when a client that watches keys falls too far
+ * behind: it must then read the keys again. Main thread.
  * @param {import('node:http').ServerResponse} res with nothing written yet
  * @param {object} options
- * @param {(signal: AbortSignal) => AsyncIterable<{event: string, data: object}>} options.changes
+ * @param {(signal: AbortSignal) => AsyncIterable<{event: string, data: object}>} options.events
  * @param {number} options.heartbeatMs of silence before a comment is sent
  * @param {number} options.stallMs time-out of a full socket
  * @param {number} options.reconnectMs
  */
-export async function streamChanges(res, { changes, heartbeatMs, stallMs, reconnectMs }) {
+export async function streamIterated(res, { events, heartbeatMs, stallMs, reconnectMs }) {
   const writer = new PacedWriter(res, { heartbeatMs, stallMs });
-  const source = changes(writer.gone);
+  const source = events(writer.gone);
   writeStreamHead(res);
   writer.start();
   try {

@@ -1,0 +1,40 @@
+import { connectorFor } from './connector.js';
+import { ioredis } from '../../internal/util/packages.js';
+
+/** First wait before a reconnection; it doubles up to the second. */
+const RETRY_MS = 50;
+const RETRY_MS_MAX = 1000;
+const CONNECT_MS = 2000;
+
+/**
+ * @param {object} options
+ * @param {import('./route.js').Route} options.route
+ * @param {number} options.commandTimeoutMs
+ * @param {string} options.name of the connection, in `CLIENT LIST`
+ * @param {boolean} [options.autoResubscribe] after a reconnection; default true
+ * @returns {import('ioredis').Redis} a client that connects from now on, and again after each loss. It queues
+ *   nothing, and sends nothing twice
+ */
+export function connectClient({ route, commandTimeoutMs, name, autoResubscribe = true }) {
+  const { user, password, db } = route.address;
+  const { Redis } = ioredis();
+  return new Redis({
+    ...{ db, protocol: 2, connectionName: name, disableClientInfo: true },
+    Connector: connectorFor(route.locator, route.tls),
+    // Connected is what has greeted by TLS; the connector has the options.
+    tls: route.tls && {},
+    username: user || undefined,
+    password: password || undefined,
+    commandTimeout: commandTimeoutMs,
+    connectTimeout: CONNECT_MS,
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe,
+    retryStrategy: (attempt) => {
+      const waitMs = Math.min(RETRY_MS * 2 ** (attempt - 1), RETRY_MS_MAX);
+      return Math.round(waitMs * (0.5 + Math.random() / 2));
+    },
+  });
+}

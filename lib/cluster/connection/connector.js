@@ -1,0 +1,76 @@
+import { Socket, connect as connectTcp, isIP } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+/** A connection that is closed while its server does not answer ends after this long. */
+const CLOSE_MS = 2000;
+
+/**
+ * @param {import('./locator.js').Locator} locator
+ * @param {import('node:tls').ConnectionOptions} [tls] undefined: plain TCP
+ * @returns {any} a class for ioredis that looks the server up anew before each connection
+ */
+export function connectorFor(locator, tls) {
+  return class Connector {
+    /** Of the stream; read by ioredis. @type {Error | undefined} */
+    firstError;
+    #isConnecting = false;
+    /** @type {Socket | undefined} */
+    #stream;
+    /** Where it is connected to. @type {import('./address.js').Endpoint | undefined} */
+    #endpoint;
+
+    constructor() {
+      locator.on('moved', () => {
+        if (this.#endpoint !== undefined && locator.isElsewhere(this.#endpoint)) this.disconnect();
+      });
+    }
+
+    check() {
+      return true;
+    }
+
+    /**
+     * @returns {Promise<Socket>} destroyed already where the server was not found, so that ioredis tries again
+     * @throws {Error} `disconnect` was called meanwhile
+     */
+    async connect() {
+      this.#isConnecting = true;
+      this.firstError = undefined;
+      this.#endpoint = undefined;
+      /** @type {import('./address.js').Endpoint | undefined} */
+      let endpoint;
+      try {
+        endpoint = await locator.locate();
+      } catch (/** @type {any} */ error) {
+        this.firstError = error;
+      }
+      if (!this.#isConnecting) throw new Error('Connection is closed.');
+      this.#stream = endpoint === undefined ? new Socket().destroy() : open(endpoint, tls);
+      this.#endpoint = endpoint;
+      this.#stream.once('error', (error) => (this.firstError = error));
+      this.#stream.once('close', () => locator.forget(endpoint));
+      return this.#stream;
+    }
+
+    disconnect() {
+      this.#isConnecting = false;
+      const stream = this.#stream;
+      if (stream === undefined) return;
+      const timer = setTimeout(() => stream.destroy(), CLOSE_MS);
+      stream.once('close', () => clearTimeout(timer));
+      stream.end();
+    }
+  };
+}
+
+/**
+ * @param {import('./address.js').Endpoint} endpoint
+ * @param {import('node:tls').ConnectionOptions} [tls] with the name that the certificate has to have; default:
+ *   the host
+ * @returns {Socket}
+ */
+export function open({ host, port }, tls) {
+  if (tls === undefined) return connectTcp({ host, port });
+  const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined);
+  return connectTls({ ...tls, host, port, servername });
+}

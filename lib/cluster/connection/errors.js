@@ -1,0 +1,79 @@
+/** What errors of Redis say of the server. Pure functions. */
+import { isTlsError } from './tls-options.js';
+
+/** @typedef {import('../../streams/redis-link.js').RedisState} RedisState */
+
+/** The first word of an error of Redis, and the state that it means. @type {Record<string, RedisState>} */
+export const STATES = {
+  READONLY: 'readonly',
+  MISCONF: 'readonly',
+  NOREPLICAS: 'readonly',
+  MASTERDOWN: 'unreachable',
+  LOADING: 'unreachable',
+  CLUSTERDOWN: 'unreachable',
+  TRYAGAIN: 'unreachable',
+  MOVED: 'unreachable',
+  ASK: 'unreachable',
+  OOM: 'full',
+  WRONGPASS: 'refused',
+  NOAUTH: 'refused',
+  NOPERM: 'refused',
+  CROSSSLOT: 'refused',
+  COMMAND: 'refused',
+  DATABASE: 'refused',
+};
+
+/** Codes and explanations of what waiting does not mend. @type {Record<string, [string, string]>} */
+export const REFUSALS = {
+  WRONGPASS: ['ERR_REDIS_AUTHENTICATION', 'does not accept the user or the password'],
+  NOAUTH: ['ERR_REDIS_AUTHENTICATION', 'asks for a password'],
+  NOPERM: ['ERR_REDIS_PERMISSION', 'does not let its user do this'],
+  CROSSSLOT: ['ERR_REDIS_CLUSTER', 'is part of a cluster that refuses the keys'],
+  TLS: ['ERR_REDIS_TLS', 'cannot be reached by TLS'],
+  DATABASE: ['ERR_REDIS_DATABASE', 'does not have this database'],
+  COMMAND: ['ERR_REDIS_COMMAND', 'does not have a command that is needed'],
+  SENTINEL: ['ERR_REDIS_SENTINEL', 'is a Sentinel, which has no data'],
+  VERSION: ['ERR_REDIS_VERSION', 'is older than 6.2'],
+  SCHEMA: ['ERR_REDIS_SCHEMA', 'has data of a newer version of sluice'],
+};
+
+/** Errors after which the server is looked up anew. */
+export const LEAVE = new Set(['READONLY', 'MASTERDOWN', 'MOVED']);
+
+/** Errors without a word of their own, and one for each. @type {[RegExp, string][]} */
+const WORDS = [
+  [/^ERR unknown command/i, 'COMMAND'],
+  [/Unknown Redis command called from/, 'COMMAND'],
+  [/^ERR (DB index|invalid DB index|SELECT is not allowed)/, 'DATABASE'],
+];
+
+/**
+ * @param {Error} error of a command or a connection
+ * @returns {string} the word that it begins with (of a script Redis puts it elsewhere), or one that stands for it
+ */
+export function wordOf(error) {
+  if (isTlsError(error)) return 'TLS';
+  const { message } = error;
+  const [, own] = WORDS.find(([pattern]) => pattern.test(message)) ?? [];
+  if (own !== undefined) return own;
+  const known = Object.keys(STATES).find(
+    (word) => message.startsWith(word) || message.includes(` ${word} `),
+  );
+  return known ?? message.split(' ', 1)[0];
+}
+
+/**
+ * Names the command that a server does not have: of one that a script calls it says the line alone.
+ * @param {Error} error of a script
+ * @param {import('../scripts.js').Script} script
+ */
+export function withCommand(error, { source }) {
+  const [, line] = /Unknown Redis command.*user_script:\s?(\d+)/.exec(error.message) ?? [];
+  const [, command] = /call\('(\w+)'/.exec(source.split('\n')[Number(line) - 1] ?? '') ?? [];
+  return command === undefined ? error : new ReplyError(`ERR unknown command '${command}'`);
+}
+
+/** An error that Redis has answered. */
+class ReplyError extends Error {
+  name = 'ReplyError';
+}

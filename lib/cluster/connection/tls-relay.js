@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import { Worker } from 'node:worker_threads';
+
+/** @typedef {import('./address.js').Endpoint} Endpoint */
+
+/** Bytes of the secret that the relay takes connections by. */
+const TOKEN_BYTES = 32;
+
+/** @param {...string} words @returns {string} a command as Redis reads it */
+const commandOf = (...words) =>
+  `*${words.length}\r\n` +
+  words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('');
+
+/**
+ * Encrypts the connections of the native link, which speaks plain TCP: a worker thread takes them at a port
+ * of the loopback interface and passes their bytes on by TLS, also while the main thread is blocked.
+ *
+ * Other programs of the machine can reach the port. So a connection has to begin with AUTH and a random
+ * secret, before a connection to Redis is made for it; Redis gets the user and the password in its place.
+ *
+ * Main thread; the worker thread starts with the first address, and keeps no process alive. `close()` ends
+ * it.
+ */
+export class TlsRelay {
+  #workerData;
+  #token = randomBytes(TOKEN_BYTES).toString('base64url');
+  /** @type {Worker | undefined} */
+  #worker;
+  /** @type {Promise<number> | undefined} */
+  #port;
+  #isClosed = false;
+
+  /**
+   * @param {object} options
+   * @param {import('./tls-options.js').RedisTls} options.tls
+   * @param {string} options.user of Redis
+   * @param {string} options.password
+   */
+  constructor({ tls, user, password }) {
+    const login = [...(user === '' ? [] : [user]), password];
+    this.#workerData = {
+      tls,
+      expected: commandOf('AUTH', this.#token),
+      // Something whose answer is no error, where no password is wanted.
+      login: password === '' ? commandOf('PING') : commandOf('AUTH', ...login),
+    };
+  }
+
+  /** What the native link has to log in with. */
+  get credentials() {
+    return { user: '', password: this.#token };
+  }
+
+  /**
+   * Connects later connections to this server; those to another one are cut.
+   * @param {Endpoint} endpoint
+   * @returns {Promise<Endpoint>} where the relay takes connections
+   */
+  async connectTo(endpoint) {
+    if (this.#isClosed) throw new Error('the TLS relay is closed');
+    this.#port ??= this.#start();
+    this.#worker?.postMessage(endpoint);
+    return { host: '127.0.0.1', port: await this.#port };
+  }
+
+  /** @returns {Promise<number>} */
+  #start() {
+    const worker = new Worker(new URL('./tls-worker.js', import.meta.url), {
+      ...{ execArgv: [], name: 'sluice-redis-tls', workerData: this.#workerData },
+    });
+    worker.unref();
+    this.#worker = worker;
+    return new Promise((resolve, reject) => {
+      worker.once('message', resolve);
+      const fail = (/** @type {Error} */ error) => {
+        // The next address starts another one.
+        if (this.#worker === worker) [this.#worker, this.#port] = [undefined, undefined];
+        reject(error);
+      };
+      worker.once('error', fail);
+      worker.once('exit', () => fail(new Error('the thread for TLS has ended')));
+    });
+  }
+
+  /** Cuts all connections. */
+  close() {
+    this.#isClosed = true;
+    void this.#worker?.terminate();
+  }
+}

@@ -1,0 +1,116 @@
+import { ChangeFeed } from './change-feed.js';
+import { Watches } from '../../primitives/kv/watch.js';
+import { deadlinesOf } from '../../internal/time/timers.js';
+import { endMsOf } from './wire.js';
+
+/** Expired entries that one call frees. */
+const PER_CALL = 1000;
+const BACKGROUND = Object.freeze({ background: true });
+/** Those that a call frees before it counts what is left. */
+const BEFORE_COUNT = 100_000;
+/** How often a process looks for entries that others have given a time to live. */
+const SWEEP_MS = 60_000;
+
+/**
+ * One store in Redis: its watches in this process, and the timer that frees what has expired, also for
+ * processes that have ended. Main thread; `close()` ends it.
+ */
+export class KvStoreInRedis {
+  #calls;
+  #name;
+  #deadlines;
+  #nowMs;
+  #isClosed = false;
+  /** When the timer fires next, in the store's time. */
+  #atMs = Infinity;
+  #cancel = () => {};
+
+  /**
+   * @param {object} deps
+   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {string} deps.name its key, without the prefix
+   * @param {string} deps.prefix of all keys
+   * @param {import('./change-feed.js').Subscribe} deps.subscribe
+   */
+  constructor({ calls, name, prefix, subscribe }) {
+    this.#calls = calls;
+    this.#name = name;
+    this.#nowMs = () => calls.nowMs();
+    this.#deadlines = deadlinesOf(calls.clock);
+    this.watches = new Watches();
+    this.feed = new ChangeFeed({
+      channel: prefix + name,
+      subscribe,
+      told: async () => (await this.#reclaim(0)).told,
+      publish: (flat) => this.watches.publish({ takeChanges: () => flat }),
+      onLost: (error) => this.watches.fail(error),
+    });
+    void this.#run();
+  }
+
+  /** Its key, without the prefix. */
+  get name() {
+    return this.#name;
+  }
+
+  /** The time of the store in milliseconds: Redis's, or that of the clock in its place. */
+  get nowMs() {
+    return this.#nowMs;
+  }
+
+  /** @param {number[]} ends that were set, in milliseconds of the store's time */
+  expect(ends) {
+    const first = Math.min(...ends);
+    if (first < this.#atMs) this.#schedule(first);
+  }
+
+  /**
+   * Frees what has expired, and counts what is left.
+   * @returns {Promise<{keys: number, bytes: number, version: number}>}
+   */
+  async figures() {
+    await this.feed.ready;
+    return this.#reclaim(BEFORE_COUNT);
+  }
+
+  /** @param {number} most */
+  async #reclaim(most) {
+    const answer = await this.#calls.run('kv/reclaim', [this.#name], [most]);
+    const [, , end, keys, bytes, version, told] = answer;
+    return {
+      endMs: end === '' ? Infinity : endMsOf(end),
+      ...{ keys: Number(keys), bytes: Number(bytes), version: Number(version), told: Number(told) },
+    };
+  }
+
+  async #run() {
+    this.#atMs = Infinity;
+    let endMs = Infinity;
+    try {
+      ({ endMs } = await this.#reclaim(PER_CALL));
+    } catch {
+      // Redis is away: the next sweep frees it.
+    }
+    if (this.#isClosed) return;
+    const sweepMs = this.#calls.clock === undefined ? this.#nowMs() + SWEEP_MS : Infinity;
+    this.#schedule(Math.min(endMs, sweepMs, this.#atMs));
+  }
+
+  /** @param {number} endMs after which there is something to free; Infinity: never */
+  #schedule(endMs) {
+    if (this.#isClosed) return;
+    this.#cancel();
+    this.#atMs = endMs;
+    const waitMs = endMs - this.#nowMs();
+    if (waitMs < 0) void this.#run();
+    // An entry is there until the end of its last microsecond.
+    else this.#cancel = this.#deadlines.start(waitMs + 0.001, () => void this.#run(), BACKGROUND);
+  }
+
+  /** @param {unknown} reason with which watches end */
+  close(reason) {
+    this.#isClosed = true;
+    this.#cancel();
+    this.watches.fail(reason);
+  }
+}

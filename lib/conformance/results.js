@@ -1,0 +1,23 @@
+/** The results of a run. Types only. */
+
+/**
+ * @typedef {object} RuleResult
+ * @property {string} id of the rule
+ * @property {string} title
+ * @property {'passed' | 'failed' | 'skipped'} status
+ * @property {string} [reason] why it failed or was skipped
+ * @property {import('./sources.js').Quote} source the sentence that the rule comes from
+ * @property {number} durationMs
+ */
+
+/**
+ * @typedef {object} Report
+ * @property {string} url
+ * @property {string} adapter
+ * @property {RuleResult[]} results
+ * @property {number} passed
+ * @property {number} failed
+ * @property {number} skipped
+ */
+
+export {};

@@ -1,0 +1,42 @@
+/** Builds the parts behind the dashboard. Main thread. */
+import { AdminFeed } from '../services/admin/feed.js';
+import { AdminJobs } from '../services/admin/jobs.js';
+import { OpenStreams } from '../http/sse/open-streams.js';
+import { VERSION } from './metrics.js';
+
+/** Open streams of administrators. */
+const STREAMS_MAX = 100;
+
+/**
+ * @typedef {import('../services/admin/state.js').StateDeps
+ *   & Pick<import('../services/admin/feed.js').FeedDeps, 'lifecycle' | 'hub' | 'pipeline' | 'memory' | 'unixMs'>
+ *   & {options: import('./options.js').CheckedGatewayOptions, streams: OpenStreams}} AdminDeps
+ */
+
+/** @param {Omit<AdminDeps, 'provider'>} parts of a gateway */
+export function createAdmin({
+  options,
+  lifecycle,
+  hub,
+  pipeline,
+  memory,
+  streams,
+  unixMs,
+  ...rest
+}) {
+  const { access, reservations, operations, conversations, logs, webhooks, cluster } = rest;
+  const { provider } = options;
+  const jobs = new AdminJobs({ jobs: lifecycle.jobs, hub });
+  const feed = new AdminFeed({
+    ...{ jobs, lifecycle, hub, pipeline, memory, unixMs, options },
+    openStreams: () => streams.size,
+    about: { version: VERSION, durable: options.data !== undefined, shared: cluster !== undefined },
+    state: {
+      ...{ access, reservations, operations, conversations, logs, webhooks },
+      ...{ provider, cluster },
+    },
+  });
+  const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
+  const open = new OpenStreams({ max: STREAMS_MAX, hasPrincipals, within: streams });
+  return { jobs, feed, open };
+}

@@ -1,0 +1,45 @@
+/** Records the requests of endpoints with `audit` in the audit log. */
+import { toHttpError } from '../error-handler.js';
+
+/**
+ * @typedef {object} AuditSpec
+ * @property {string} action for example `job.cancel`
+ * @property {boolean} [erases] whether it erases its target; default false
+ */
+
+/** @typedef {import('../../services/audit/log.js').AuditTrail['note']} Note */
+
+/** The note of endpoints that are not recorded. @type {Note} */
+const NOT_RECORDED = () => {};
+
+/** @param {Record<string, string | undefined>} params of the path */
+const targetOf = ({ id, '*': rest }) => id ?? rest ?? null;
+
+/**
+ * Runs an endpoint, and records what came of it.
+ * @param {import('../../services/audit/log.js').AuditLog} audit
+ * @param {AuditSpec | undefined} spec undefined: it is not recorded
+ * @param {object} request
+ * @param {import('node:http').ServerResponse} request.res with an `x-request-id`
+ * @param {string} request.principal
+ * @param {Record<string, string | undefined>} request.params
+ * @param {(note: Note) => Promise<void>} run
+ */
+export async function recorded(audit, spec, { res, principal, params }, run) {
+  if (spec === undefined) {
+    await run(NOT_RECORDED);
+    return;
+  }
+  const requestId = String(res.getHeader('x-request-id'));
+  const target = targetOf(params);
+  const trail = audit.begin({ ...spec, actor: principal, target, requestId });
+  try {
+    await run((fields) => trail.note(fields));
+  } catch (error) {
+    const { status, wireCode: code } = toHttpError(error);
+    trail.end({ status, code });
+    throw error;
+  }
+  // Without an answer the client has left before its request was complete, and nothing was done.
+  trail.end(res.headersSent ? { status: res.statusCode } : { code: 'client_left' });
+}

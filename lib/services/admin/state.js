@@ -1,0 +1,105 @@
+/** What administrators see besides jobs. Names are those of the wire. Pure but for what it reads. */
+
+/** Budgets, workflows and crawls in one answer. */
+const BUDGETS_MAX = 200;
+const OPERATIONS_MAX = 20;
+const ERRORS_MAX = 10;
+/** Conversations that are read for a list, and of which the latest are shown. */
+const CONVERSATIONS_SCANNED = 5000;
+const CONVERSATIONS_MAX = 50;
+
+/**
+ * What is left of each configured limit.
+ * @param {import('../../jobs/policy/access-control.js').AccessControl} access
+ * @param {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
+ */
+function limitsOf(access, reservations) {
+  const budgets = access.configuredBudgets();
+  const data = budgets.slice(0, BUDGETS_MAX).map((budget) => ({
+    scope: budget.scope,
+    name: budget.name,
+    entries: reservations.peekBudget(budget).map(({ dimension, limit, remaining }) => ({
+      dimension,
+      limit,
+      remaining: Math.floor(remaining),
+    })),
+  }));
+  return { data, omitted: budgets.length - data.length };
+}
+
+/**
+ * @param {import('../operations/operations.js').Operations} operations
+ * @param {import('../operations/operations.js').OperationKind} kind
+ */
+function operationsOf(operations, kind) {
+  const latest = operations.all(kind).slice(-OPERATIONS_MAX).reverse();
+  return latest.map(({ id, principal, status, attempt, createdAtMs, data }) => ({
+    id,
+    key: principal,
+    status,
+    attempt,
+    created_at: createdAtMs / 1000,
+    ...(kind === 'workflow' && { counts: data?.counts() ?? {} }),
+  }));
+}
+
+/**
+ * @param {import('../../primitives/logs/log-parser.js').TopError} error
+ */
+function errorOf({ template, count, firstMs, lastMs, sample }) {
+  return { template, count, first_at: firstMs / 1000, last_at: lastMs / 1000, sample };
+}
+
+/**
+ * @typedef {object} StateDeps
+ * @property {import('../../jobs/policy/access-control.js').AccessControl} access
+ * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
+ * @property {import('../operations/operations.js').Operations} operations
+ * @property {import('../conversations/service.js').Conversations} conversations
+ * @property {import('../error-logs/service.js').LogService} logs
+ * @property {import('../webhooks/service.js').Webhooks} webhooks
+ * @property {import('../../providers/shared/types.js').Provider} provider
+ * @property {import('../../cluster/cluster.js').Cluster} [cluster]
+ */
+
+/** @param {StateDeps} deps */
+export function stateOf({ access, reservations, operations, logs, webhooks, provider, cluster }) {
+  return {
+    limits: limitsOf(access, reservations),
+    workflows: operationsOf(operations, 'workflow'),
+    crawls: operationsOf(operations, 'crawl'),
+    errors: logs.topErrors({ k: ERRORS_MAX }).map(errorOf),
+    webhooks: webhooks.figures,
+    upstreams: (provider.figures?.() ?? []).map(({ name, calls, inFlight, open, failures }) => ({
+      ...{ name, calls, in_flight: inFlight, open },
+      failures: [...failures.values()].reduce((sum, count) => sum + count, 0),
+    })),
+    cluster:
+      cluster === undefined
+        ? null
+        : {
+            state: cluster.state,
+            process: cluster.process,
+            members: cluster.members.names,
+            silent_ms: Math.round(cluster.silentMs),
+          },
+  };
+}
+
+/**
+ * @param {import('../conversations/service.js').Conversations} conversations
+ */
+export function conversationsOf(conversations) {
+  const options = { limit: CONVERSATIONS_MAX, scanMax: CONVERSATIONS_SCANNED };
+  const { data, truncated } = conversations.recent(options);
+  return {
+    data: data.map(
+      ({ id, owner, title, createdAt, updatedAt, expiresAt, messageCount, bytes, ...rest }) => ({
+        ...{ id, key: owner, title: title ?? null, created_at: createdAt, updated_at: updatedAt },
+        ...{ expires_at: expiresAt, message_count: messageCount, bytes },
+        busy_job_id: rest.busyJobId ?? null,
+      }),
+    ),
+    truncated,
+  };
+}

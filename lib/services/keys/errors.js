@@ -1,0 +1,58 @@
+/** Refusals of changes of keys. */
+import { HttpError } from '../../internal/util/http-error.js';
+
+/** @returns {HttpError} 501 for a gateway without a configuration file */
+export function keysReadOnly() {
+  return new HttpError(501, {
+    code: 'keys_read_only',
+    type: 'server_error',
+    message:
+      'Keys cannot be changed: this server has no configuration file to write them to ' +
+      '(sluice serve --config FILE, or the option configFile).',
+  });
+}
+
+/**
+ * @param {unknown} cause
+ * @returns {HttpError} 409 for a file that cannot be replaced
+ */
+export function configNotWritable(cause) {
+  const code = /** @type {any} */ (cause)?.code ?? 'unknown';
+  const message = `The configuration file cannot be replaced (${code}); nothing has changed.`;
+  return new HttpError(409, { code: 'config_not_writable', message, cause });
+}
+
+/**
+ * @param {string} why
+ * @returns {HttpError} 409 for a file that no configuration can be read from
+ */
+export function configInvalid(why) {
+  const message = `The configuration file is not usable: ${why}. Nothing has changed.`;
+  return new HttpError(409, { code: 'config_invalid', message });
+}
+
+/** @returns {HttpError} 404 */
+export function keyNotFound() {
+  return new HttpError(404, {
+    code: 'key_not_found',
+    param: 'id',
+    message: 'There is no key with this id.',
+  });
+}
+
+/** @returns {HttpError} 409 */
+export function keyExists() {
+  return new HttpError(409, {
+    code: 'key_exists',
+    param: 'id',
+    message: 'There is a key with this id already.',
+  });
+}
+
+/** @returns {HttpError} 409 for a change after which nobody could administrate the gateway */
+export function lastAdminKey() {
+  return new HttpError(409, {
+    code: 'last_admin_key',
+    message: 'No administrator would be left: make a key with admin first.',
+  });
+}
