@@ -230,6 +230,18 @@ export class SharedConversations {
   }
 
   /**
+   * @param {number} limit
+   * @returns {Promise<{owner: string, head: SharedHead}[]>} the conversations of all principals with the
+   *   latest activity
+   */
+  async recent(limit) {
+    const [, ...rows] = await this.#calls.run('conversations/recent', ['convrecent'], [limit]);
+    return rows.map((/** @type {[string, string[]]} */ [id, values]) => {
+      return { owner: values[0], head: headOf(id, values) };
+    });
+  }
+
+  /**
    * @param {string} principal
    * @param {string} id
    * @returns {Promise<{job: string | undefined} | Refusal>} the job of its running turn

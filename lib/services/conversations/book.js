@@ -20,6 +20,9 @@
  * @property {(principal: string, id: string) => Promise<Whole | undefined>} read
  * @property {(principal: string, page: {limit: number, after?: string}) =>
  *   Promise<{heads: Head[], hasMore: boolean}>} list latest activity first
+ * @property {(options: {limit: number, scanMax: number}) =>
+ *   Promise<{heads: {owner: string, head: Head}[], truncated: boolean}>} recent the latest ones of all
+ *   principals. `truncated`: only `scanMax` were read, and later ones may be missing
  * @property {(principal: string, id: string) => Promise<void>} remove and cancels the job of a running turn
  */
 

@@ -87,6 +87,12 @@ export class LocalBook {
     return { heads: page, hasMore: start + page.length < heads.length };
   }
 
+  /** @type {ConversationBook['recent']} */
+  async recent({ limit, scanMax }) {
+    const { heads, truncated } = this.#repository.heads(scanMax);
+    return { heads: heads.slice(0, limit), truncated };
+  }
+
   /** @type {ConversationBook['remove']} */
   async remove(principal, id) {
     const space = this.#repository.of(principal);

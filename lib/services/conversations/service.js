@@ -129,14 +129,12 @@ export class Conversations {
   /**
    * The latest conversations of all principals, without messages; for administrators.
    * @param {{limit: number, scanMax: number}} options
-   * @returns {{data: (Conversation & {owner: string, bytes: number})[], truncated: boolean}} `truncated`: only
-   *   `scanMax` of them were read, and later ones may be missing
+   * @returns {Promise<{data: (Conversation & {owner: string, bytes: number})[], truncated: boolean}>}
+   *   `truncated`: only `scanMax` of them were read, and later ones may be missing
    */
-  recent({ limit, scanMax }) {
-    const { heads, truncated } = this.#repository.heads(scanMax);
-    const data = heads
-      .slice(0, limit)
-      .map(({ owner, head }) => ({ ...describe(head), owner, bytes: head.bytes }));
+  async recent(options) {
+    const { heads, truncated } = await this.#book.recent(options);
+    const data = heads.map(({ owner, head }) => ({ ...describe(head), owner, bytes: head.bytes }));
     return { data, truncated };
   }
 

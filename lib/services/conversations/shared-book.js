@@ -96,6 +96,11 @@ export class SharedBook {
     return found;
   }
 
+  /** @type {ConversationBook['recent']} */
+  async recent({ limit }) {
+    return { heads: await this.#conversations.recent(limit), truncated: false };
+  }
+
   /** @type {ConversationBook['remove']} */
   async remove(principal, id) {
     if (!isConversationId(id)) throw conversationNotFound();

@@ -40,7 +40,7 @@ beforeEach(async () => {
 
 test('each script has its tests here', () => {
   const names = Object.keys(scripts()).filter((name) => name.startsWith('conversations/'));
-  const known = ['create', 'delete', 'fork', 'history', 'list', 'read'];
+  const known = ['create', 'delete', 'fork', 'history', 'list', 'read', 'recent'];
   expect(names.sort()).toEqual(known.map((name) => `conversations/${name}`));
 });
 
@@ -70,7 +70,12 @@ describe.each(Object.keys(places))('in %s', (place) => {
       made.unshift((await talks.create({ title: `${i}`, metadata: { i } }, me)).id);
       clock.advanceMs(1000);
     }
-    await talks.create({}, { principal: 'you' });
+    const { id: other } = await talks.create({}, { principal: 'you' });
+    const recent = await talks.recent({ limit: 3, scanMax: 100 });
+    expect(recent.data.map(({ id, owner }) => [id, owner])).toEqual([
+      ...[[other, 'you']],
+      ...made.slice(0, 2).map((id) => [id, 'me']),
+    ]);
     const first = await talks.list({ ...me, limit: 3 });
     expect([ids(first), first.hasMore]).toEqual([made.slice(0, 3), true]);
     expect(first.data[0]).toMatchObject({ title: '3', metadata: { i: 3 }, messageCount: 0 });

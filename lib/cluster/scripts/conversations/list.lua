@@ -17,20 +17,5 @@ if after ~= '' then
   if not found then return { 'UNKNOWN' } end
   rank = found + 1
 end
-local ids
-repeat
-  -- What is gone, by an eviction say, leaves the index.
-  local is_whole = true
-  ids = redis.call('ZRANGE', index, rank, rank + limit)
-  for _, id in ipairs(ids) do
-    if not conv_load(prefix, id, principal, context) then
-      redis.call('ZREM', index, id)
-      is_whole = false
-    end
-  end
-until is_whole
-local answer = { 'OK', #ids > limit and '1' or '0' }
-for i = 1, math.min(#ids, limit) do
-  answer[i + 2] = { ids[i], redis.call('HMGET', conv_key(prefix, ids[i]), unpack(CONV_FIELDS)) }
-end
-return answer
+local function own() return principal end
+return { 'OK', unpack(conv_page(prefix, index, rank, limit, own, context)) }

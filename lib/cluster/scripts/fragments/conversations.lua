@@ -1,5 +1,5 @@
 -- Conversations: a hash `conv:<id>`, its messages as JSON in the list `conv:<id>:m`, and an index
--- `convs:<principal>` by the time of their last change, newest first.
+-- `convs:<principal>` by the time of their last change, newest first; `convrecent` has those of all.
 --
 -- Fields of the hash: principal, title and metadata (JSON), created_ms, updated_ms, ttl_ms and expires_ms
 -- (empty: never), count and size (of the messages, and the sum of their bytes), charged (bytes that count
@@ -48,6 +48,7 @@ end
 local function conv_forget(prefix, id, conv)
   redis.call('DEL', conv_key(prefix, id), conv_list_key(prefix, id))
   redis.call('ZREM', prefix .. 'convs:' .. conv.principal, id)
+  redis.call('ZREM', prefix .. 'convrecent', id)
   redis.call('ZREM', prefix .. 'convexpiry', conv_expiry_of(id, conv))
   conv_count_bytes(prefix, conv.principal, -conv.charged)
 end
@@ -78,7 +79,9 @@ local function conv_write(prefix, id, conv, context)
     'count', text_of(conv.count), 'size', text_of(conv.size), 'charged', text_of(charged),
     'asked_bytes', text_of(conv.asked_bytes)
   )
-  redis.call('ZADD', prefix .. 'convs:' .. conv.principal, '-' .. conv.updated_ms, id)
+  for _, index in ipairs({ 'convs:' .. conv.principal, 'convrecent' }) do
+    redis.call('ZADD', prefix .. index, '-' .. conv.updated_ms, id)
+  end
   for _, each in ipairs({ key, list }) do
     -- With the clock of a test only a look removes it.
     if ttl_ms and not context.has_clock then
@@ -176,4 +179,26 @@ end
 local function conv_shown(prefix, id)
   local values = redis.call('HMGET', conv_key(prefix, id), 'asked', unpack(CONV_FIELDS))
   return { values, redis.call('LRANGE', conv_list_key(prefix, id), 0, -1) }
+end
+
+-- A page of an index: {has_more (`1`, `0`), then for each its id and the values of CONV_FIELDS}. What is
+-- gone, by an eviction say, leaves the index. `principal_of(id)` is the principal of each.
+local function conv_page(prefix, index, first, limit, principal_of, context)
+  local ids
+  repeat
+    local is_whole = true
+    ids = redis.call('ZRANGE', index, first, first + limit)
+    for _, id in ipairs(ids) do
+      local principal = principal_of(id)
+      if not principal or not conv_load(prefix, id, principal, context) then
+        redis.call('ZREM', index, id)
+        is_whole = false
+      end
+    end
+  until is_whole
+  local page = { #ids > limit and '1' or '0' }
+  for i = 1, math.min(#ids, limit) do
+    page[i + 1] = { ids[i], redis.call('HMGET', conv_key(prefix, ids[i]), unpack(CONV_FIELDS)) }
+  end
+  return page
 end
