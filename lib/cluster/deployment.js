@@ -35,8 +35,8 @@ export class Deployment {
    * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
    * @param {import('./failover.js').ReplicasPort & {leave: () => Promise<void>}} deps.replicas
-   * @param {(record: JobRecord) => Promise<boolean>} deps.complete gives a job of another process what its
-   *   request lacks; false: that is gone
+   * @param {(record: JobRecord) => Promise<boolean>} deps.complete completes the request of a job of another
+   *   process; false: its conversation is gone
    * @param {DeploymentOptions} deps.options
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */

@@ -14,7 +14,7 @@ import { describeJobs } from './view.js';
  * @property {(record: JobRecord, reason: 'client_request' | 'superseded') => void | Promise<void>} cancel
  *   without effect on an ended job. Once it has resolved, a snapshot of the job's log is its ending
  * @property {(record: JobRecord) => Promise<void>} settled resolves once the record has the ending that a
- *   client may have read, from whichever process
+ *   client of any process may have read
  */
 
 /**

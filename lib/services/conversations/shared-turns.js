@@ -255,7 +255,11 @@ export class SharedTurns {
    */
   async complete(record) {
     const id = record.extra?.conversation_id;
-    while (typeof id === 'string' && record.request?.left_out !== undefined && !record.ended) {
+    while (
+      typeof id === 'string' &&
+      record.request?.left_out !== undefined &&
+      !record.abort.aborted
+    ) {
       try {
         const found = await this.#conversations.history(record.principal, id, record.id);
         if ('refused' in found) return false;

@@ -263,6 +263,8 @@ describe('turns', () => {
     expect(await shared.remove('you', 'c')).toEqual({ refused: 'gone' });
     await t.run('placed', ['job:j'], ['1000', '']);
     expect(await shared.remove('me', 'c')).toEqual({ job: 'j' });
+    expect(await t.field('j', 'cancel')).toBe('client_request');
+    expect(await t.admin.lrange('{t}:ctl:a', 0, -1)).toEqual(['cancel j client_request']);
     expect(await shared.remove('me', 'c')).toEqual({ refused: 'gone' });
     expect(await counted()).toEqual([0, 0]);
     // The ending finds nothing to add to.

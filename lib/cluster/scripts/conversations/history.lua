@@ -1,6 +1,6 @@
 -- needs conversations
 --
--- What the next turn of a conversation is asked with; or, for `job`, what its turn was asked with.
+-- The earlier messages for the next turn of a conversation; with `job`, also while that job has its turn.
 --
 -- KEYS  conv:<id>
 -- ARGV  prefix, clock, deadline (none), id, principal, job (an id, empty for none)

@@ -9,7 +9,7 @@
 -- `convbytes` has the charged bytes of each principal, `convbytes:total` those of all. Those that expire
 -- stand in `convexpiry` with what has to be given back.
 
--- Bytes that a conversation counts for beside its texts: about what its keys and numbers take.
+-- Bytes that a conversation counts for beside its texts: about the size of its keys and numbers.
 local CONV_OWN_BYTES = 400
 -- Expired conversations that one script gives back in passing, and before it refuses for lack of room.
 local CONV_EXPIRED_MAX, CONV_EXPIRED_MAX_FULL = 20, 10000

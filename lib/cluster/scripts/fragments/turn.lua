@@ -1,6 +1,6 @@
 -- needs conversations
 --
--- The turn of a conversation as a part of its job. What is asked for is {conversation, count (of the
+-- The turn of a conversation as a part of its job. It asks for {conversation, count (of the
 -- messages that the job was asked with), asked (messages as JSON), bytes (of them), of_principal, total
 -- (bytes that all may have)}, numbers as texts; or {refused = '1'}, when the process knows that it is
 -- refused. A refusal is {word, ...}: `GONE`; `BUSY`, job; `CHANGED`, the job was asked with too few
