@@ -5,7 +5,9 @@ import { BEATS_PER_LEASE, Members } from './members.js';
 import { RedisClient } from './redis-client.js';
 import { RedisClock } from './redis-clock.js';
 import { ScriptCalls } from './script-calls.js';
+import { SharedCredit } from './ledger/shared-credit.js';
 import { SharedJobs } from './shared-jobs.js';
+import { SharedLedger } from './ledger/shared-ledger.js';
 import { SharedLeases } from './shared-leases.js';
 import { fieldsOf } from './scripts.js';
 
@@ -101,6 +103,8 @@ export class Cluster extends EventEmitter {
       deadlineUs: () => this.deadlineUs(),
       syncClock: () => this.syncClock(),
     });
+    this.ledger = new SharedLedger(this.calls);
+    this.sharedCredit = new SharedCredit({ redis: this.redis, calls: this.calls, log });
     this.sharedLeases = new SharedLeases({
       ...{ redis: this.redis, calls: this.calls, clock: this.#clock, log },
       process: () => this.#name,
@@ -382,6 +386,7 @@ export class Cluster extends EventEmitter {
     this.#hasLeft = true;
     this.sharedJobs.close();
     this.sharedLeases.close();
+    this.sharedCredit.close();
     this.redis.close();
   }
 }

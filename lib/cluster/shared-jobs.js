@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PersistentCalls } from './persistent-calls.js';
 import { jobFields } from './job-fields.js';
 import { stringifyExact } from '../internal/util/exact-json.js';
 import { idempotencyKeyReused, redisUnavailable } from '../jobs/errors.js';
@@ -13,8 +14,6 @@ const SPARE_MS = 3_600_000;
 const TTL_MS_MAX = 100 * 365 * 24 * 3_600_000;
 /** Waits for the outcome of a request with the same key. */
 const PENDING_MS = { first: 25, last: 100 };
-/** Wait before something that must be done is tried again. */
-const AGAIN_MS = 250;
 
 /** @param {string} name of a key and its principal */
 const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}`;
@@ -33,9 +32,8 @@ export class SharedJobs {
   #keyTtlMs;
   #onBuried;
   #onLate;
-  #log;
+  #persistent;
   #rows = 0;
-  #closed = false;
 
   /**
    * @param {object} deps
@@ -53,7 +51,7 @@ export class SharedJobs {
     this.#process = process;
     this.#deadlineUs = deadlineUs;
     this.#keyTtlMs = keyTtlMs;
-    this.#log = log;
+    this.#persistent = new PersistentCalls({ redis, log });
     this.#onBuried = onBuried;
     this.#onLate = onLate;
   }
@@ -182,39 +180,18 @@ export class SharedJobs {
     return answer !== 'FENCED' && answer !== 'ENDED';
   }
 
-  /**
-   * Runs a script until Redis answers.
-   * @param {string} name
-   * @param {string[]} keys
-   * @param {() => string[]} args
-   * @returns {Promise<any>} its answer; undefined when it cannot be had
-   */
-  async #insist(name, keys, args) {
-    for (;;) {
-      const { isDone, answer } = await this.#attempt(name, keys, args());
-      if (isDone || this.#closed) return answer;
-      await sleep(AGAIN_MS, undefined, { ref: false });
-    }
+  /** @type {PersistentCalls['insist']} */
+  #insist(name, keys, args) {
+    return this.#persistent.insist(name, keys, args);
   }
 
-  /**
-   * @param {string} name
-   * @param {string[]} keys
-   * @param {string[]} args
-   * @returns {Promise<{isDone: boolean, answer?: any}>} not done: Redis has not answered
-   */
-  async #attempt(name, keys, args) {
-    try {
-      return { isDone: true, answer: await this.#redis.run(name, keys, args) };
-    } catch (/** @type {any} */ error) {
-      if (error.status !== undefined) return { isDone: false };
-      this.#log.error({ err: error, script: name }, 'a script of Redis failed');
-      return { isDone: true };
-    }
+  /** @type {PersistentCalls['attempt']} */
+  #attempt(name, keys, args) {
+    return this.#persistent.attempt(name, keys, args);
   }
 
   /** Nothing is tried again from now on. */
   close() {
-    this.#closed = true;
+    this.#persistent.close();
   }
 }

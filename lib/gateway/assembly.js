@@ -38,6 +38,7 @@ import { Webhooks } from '../services/webhooks/service.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
 import { createBilling } from '../services/billing/service.js';
+import { createSharedBilling } from '../services/billing/shared-billing.js';
 import { JobHub } from '../streams/hub.js';
 import { deadlinesOf } from '../internal/time/timers.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
@@ -203,7 +204,7 @@ export function createParts(checked) {
       ...loadOf(pipeline),
       cached: cache.stats,
       leases: openLeases({ reservations, sharedReservations, lifecycle }),
-      held: billing.jobs.open,
+      held: openHolds({ billing, lifecycle, isShared: cluster !== undefined }),
       durableStreams: durable.size,
       retriesRefused: lifecycle.retryBudgets.refused,
       webhooks: webhooks.figures,
@@ -212,7 +213,14 @@ export function createParts(checked) {
     }),
   });
   const ledger = store?.file.ledger ?? new Ledger({ clock });
-  const billing = createBilling({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
+  const ofBilling = { access, options, metrics, nowMs: unixMs, hub };
+  const billing =
+    cluster && jobs.sharedParts
+      ? createSharedBilling({
+          ...{ ...ofBilling, parts: jobs.sharedParts },
+          ...{ credit: cluster.sharedCredit, ledger: cluster.ledger },
+        })
+      : createBilling({ ...ofBilling, ledger, store });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
   memory.gauge('watches', () => namespaces.watchBytes);
@@ -333,6 +341,19 @@ export function createParts(checked) {
   );
   subscribe(all);
   return { ...all, admin: createAdmin({ ...all, cluster }) };
+}
+
+/**
+ * @param {object} parts
+ * @param {import('../services/billing/service.js').Billing} parts.billing
+ * @param {JobLifecycle} parts.lifecycle
+ * @param {boolean} parts.isShared
+ * @returns {number} holds that are not settled; of a deployment, those of this process
+ */
+function openHolds({ billing, lifecycle, isShared }) {
+  if (!isShared) return billing.jobs.open;
+  const active = lifecycle.jobs.active().filter(({ extra }) => extra?.credit !== undefined);
+  return billing.jobs.open + active.length;
 }
 
 /**

@@ -11,7 +11,6 @@ import { draining, jobNotFound, notShared } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { listen } from '../http/server.js';
-import { checkShared } from './shared-options.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
@@ -198,7 +197,6 @@ export class Gateway extends EventEmitter {
 
   /** Accounts, transfers and usage: see `lib/services/billing/service.js`. */
   get credits() {
-    this.#checkAlone('Accounts, transfers and usage');
     return this.#parts.billing.credits;
   }
 
@@ -335,7 +333,6 @@ export class Gateway extends EventEmitter {
     const access = checkReloadOptions(options);
     const trail = this.#parts.audit.begin({ actor: null, action: 'config.reload' });
     try {
-      if (this.#parts.options.redis !== undefined) checkShared(access);
       this.#parts.access.reload(access);
       this.#parts.reservations.reload();
       this.#parts.sharedReservations?.reload();

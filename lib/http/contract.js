@@ -76,7 +76,7 @@ export function contractRoutes(deps) {
     ...alone('Crawls', crawlRoutes(deps.operations)),
     ...alone('Keys and values', kvRoutes(deps.kv)),
     ...alone('Durable streams', durableRoutes(deps.durable)),
-    ...alone('Accounts, transfers and usage', creditRoutes(deps.credits)),
+    ...creditRoutes(deps.credits),
     ...logRoutes(deps.logs),
     ...embeddingRoutes(deps.embeddings),
     ...modelRoutes(deps.models),

@@ -21,6 +21,8 @@ const LEASE_MS = 1000;
 /** Places of all jobs; every place is one of a job that has not ended. */
 const PLACES = 6;
 const PAUSE_MS = 50;
+/** Micro-credits for a token of an answer. */
+const PRICE = 10;
 
 const random = randomFrom(seed);
 const below = (count) => Math.floor(random() * count);
@@ -110,9 +112,33 @@ async function expectTurns(deployment, turn, jobs) {
 
 const GET = async (url) => (await fetch(url)).text();
 
+/** Every job was paid for once, by the tokens of its log, and nothing is held. */
+async function expectPaid(deployment, jobs, tokens) {
+  const [url] = deployment.urls();
+  const account = JSON.parse(await GET(`${url}/v1/accounts/anonymous`));
+  expect(account).toMatchObject({ posted: -PRICE * tokens, held: 0 });
+  const { total } = JSON.parse(await GET(`${url}/v1/usage`));
+  const counted = { requests: jobs.length, completion_tokens: tokens, cost: PRICE * tokens };
+  expect(total).toMatchObject(counted);
+  const settled = new Map();
+  for (let after = 0, more = true; more;) {
+    const path = `/v1/accounts/anonymous/events?limit=1000&after=${after}`;
+    const { data, has_more: hasMore } = JSON.parse(await GET(url + path));
+    for (const { type, job_id: id } of data) {
+      if (type === 'settle') settled.set(id, (settled.get(id) ?? 0) + 1);
+    }
+    after = data.at(-1)?.id;
+    more = hasMore;
+  }
+  expect([...settled.keys()].sort()).toEqual(jobs.map(({ id }) => id).sort());
+  expect(new Set(settled.values())).toEqual(new Set([1]));
+}
+
 test(`${rounds} rounds, seed ${seed}`, async () => {
   const limits = { concurrent_jobs: PLACES, tokens_per_minute: 1_000_000_000 };
-  const config = await file('limits.json', JSON.stringify({ limits }));
+  const prices = { '*': { prompt: 0, completion: PRICE } };
+  const accounts = { anonymous: { overdraft: true } };
+  const config = await file('limits.json', JSON.stringify({ limits, prices, accounts }));
   const flags = [
     ...['--drain-ms', '100', '--max-concurrency', '4', '--incoming-capacity', '1000'],
     ...['--config', config],
@@ -136,6 +162,7 @@ test(`${rounds} rounds, seed ${seed}`, async () => {
   }
   await until(() => jobs.every(({ reader }) => reader.over), 'the end of all jobs');
   const outcomes = {};
+  let tokens = 0;
   for (const job of jobs) {
     const { id, path, plan: own, reader } = job;
     const states = await Promise.all(deployment.urls().map((url) => GET(`${url}/v1/jobs/${id}`)));
@@ -143,8 +170,9 @@ test(`${rounds} rounds, seed ${seed}`, async () => {
     const streams = await Promise.all(deployment.urls().map((url) => GET(url + path)));
     expect(new Set(streams).size).toBe(1);
     expect(streams[0].match(/^event: job_(complete|error|cancelled)$/gm)).toHaveLength(1);
-    const { status, text, error, reason } = JSON.parse(states[0]);
+    const { status, text, error, reason, usage } = JSON.parse(states[0]);
     Object.assign(job, { status, text });
+    tokens += usage.completion_tokens;
     const whole = textOf(own);
     expect(whole.startsWith(text)).toBe(true);
     if (status === 'completed') expect(text).toBe(whole);
@@ -166,6 +194,7 @@ test(`${rounds} rounds, seed ${seed}`, async () => {
   // What jobs have taken was given back by whichever process ended them.
   expect(await deployment.redis.keys('{sluice}:c:*')).toEqual([]);
   expect(await deployment.redis.keys('{sluice}:leases:*')).toEqual([]);
+  await expectPaid(deployment, jobs, tokens);
   for (const node of deployment.nodes.filter(({ gone }) => !gone)) {
     expect(await metric(node, 'sluice_quota_leases')).toBe(0);
     expect(await metric(node, 'sluice_redis_conflicting_endings_total')).toBe(0);

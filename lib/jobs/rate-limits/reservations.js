@@ -1,4 +1,4 @@
-import { LimitTable, dimensions, initialLimits, keyOf } from './limit-table.js';
+import { LimitTable, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
 import { asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
 import { refusalOf } from './refusals.js';
@@ -22,6 +22,10 @@ const LEASE_GRACE_MS = 60_000;
 
 /** Longest lease; for operations and answers without a time limit here, which always settle. */
 const NO_TIME_MS = 366 * 24 * 3600 * 1000;
+
+const none = () => 0;
+/** Costs that show what is left. @type {import('./asks.js').Costs} */
+const NOTHING = Object.freeze({ requests: none, tokens: none, concurrent_jobs: none });
 
 /** Reservation for one job, or for one shared answer. */
 export class Reservation {
@@ -233,9 +237,7 @@ export class Reservations {
    * @returns {QuotaEntry[]}
    */
   peek(whose) {
-    const none = () => 0;
-    const costs = { requests: none, tokens: none, concurrent_jobs: none };
-    const lease = this.#reserve(whose, costs, 1)?.lease;
+    const lease = this.#reserve(whose, NOTHING, 1)?.lease;
     lease?.release();
     return lease?.entries ?? [];
   }
@@ -246,14 +248,9 @@ export class Reservations {
    * @returns {QuotaEntry[]}
    */
   peekBudget(budget) {
-    const key = keyOf(budget);
-    const asks = dimensions
-      .filter(([limit]) => budget.limits[limit] !== undefined)
-      .map(([, dimension]) => ({ dimension, key, cost: 0 }));
-    if (asks.length === 0) return [];
-    const lease = this.#quota.reserve(asks, { leaseMs: 1 });
-    lease.release();
-    return lease.entries;
+    const lease = this.#lease([budget], NOTHING, 1)?.lease;
+    lease?.release();
+    return lease?.entries ?? [];
   }
 
   /**
@@ -269,6 +266,17 @@ export class Reservations {
     if (budgets[0].scope === 'principal' && this.#access.isGiven(access)) {
       this.#book.give(budgets[0]);
     }
+    return this.#lease(budgets, costs, leaseMs);
+  }
+
+  /**
+   * @param {Budget[]} budgets
+   * @param {import('./asks.js').Costs} costs
+   * @param {number} leaseMs
+   * @returns {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
+   *   Budget[]} | undefined} as `#reserve`
+   */
+  #lease(budgets, costs, leaseMs) {
     const asked = asksOf(budgets, costs);
     if (asked.length === 0) return undefined;
     const asks = asked.map(({ dimension, cost, budget }) => {

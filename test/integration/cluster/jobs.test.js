@@ -179,7 +179,6 @@ test('what is not shared says so', async () => {
     ['GET', '/v1/kv'],
     ['POST', '/v1/workflows'],
     ['GET', '/v1/crawls'],
-    ['GET', '/v1/usage'],
   ]) {
     const { status, body } = await a.call(method, path, method === 'GET' ? {} : { body: {} });
     expect({ path, status, code: body.error.code }).toEqual({
