@@ -51,6 +51,8 @@ export class Cluster extends EventEmitter {
   #log;
   #name = newName();
   #isMember = false;
+  /** When it has joined under its name. */
+  #joinedMs = Infinity;
   #isJoining = false;
   /** The name under which it was counted dead, until it has joined again. */
   #was = '';
@@ -265,6 +267,7 @@ export class Cluster extends EventEmitter {
     this.#secret = secret;
     this.#was = '';
     this.#isMember = true;
+    this.#joinedMs = this.#nowMs();
     this.emit('joined', { ids, isFirst, isLost });
   }
 
@@ -298,11 +301,12 @@ export class Cluster extends EventEmitter {
   /** @param {Beat} beat */
   #onBeat(beat) {
     this.#observeClock(beat.seconds * 1e6 + beat.microseconds, beat.sentMs);
+    const { sentMs, answeredMs } = beat;
     if (!beat.member) {
-      this.#joinAgain();
+      // Sent before it had joined, a beat says nothing of its name.
+      if (sentMs >= this.#joinedMs) this.#joinAgain();
       return;
     }
-    const { sentMs, answeredMs } = beat;
     const beats = Object.entries(fieldsOf(beat.processes));
     this.members.observe({ self: this.#name, beats, sentMs, answeredMs });
     this.#judge();
