@@ -1,7 +1,8 @@
 /** Limits of two gateways on one Redis: they are those of both together. */
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { handProvider } from '../../support/providers/providers.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
+import { startTwo as startGateways } from '../../support/cluster/gateways.js';
+import { stopAll } from '../../support/gateway/gateway.js';
 import { partsOf } from '../../support/gateway/parts.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
@@ -28,24 +29,7 @@ async function* four() {
   for (const token of ['a', 'b', 'c', 'd']) yield token;
 }
 
-/** Two gateways with the same options. */
-async function startTwo({ access, ...options }) {
-  const open = () =>
-    start({
-      ...{
-        provider: four,
-        access,
-        redis: { url: redis.url, leaseMs: 1000 },
-        cache: { mode: 'off' },
-      },
-      ...options,
-    });
-  const [a, b] = await Promise.all([open(), open()]);
-  for (const { get } of [a, b]) {
-    await until(async () => (await get('/readyz')).status === 200, 'the gateway to be ready');
-  }
-  return [a, b];
-}
+const startTwo = (options) => startGateways(redis, { provider: four, ...options });
 
 /** What `RateLimit` says is left, by limit. */
 const leftOf = ({ headers }) =>
