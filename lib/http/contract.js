@@ -71,7 +71,7 @@ export function contractRoutes(deps) {
     ...responseRoutes(deps.faces),
     ...uiRoutes(deps.faces),
     ...messagesRoutes(deps.faces),
-    ...alone('Conversations', conversationRoutes(deps.conversations)),
+    ...conversationRoutes(deps.conversations),
     ...alone('Workflows', workflowRoutes(deps.operations)),
     ...alone('Crawls', crawlRoutes(deps.operations)),
     ...kvRoutes(deps.kv),

@@ -1,6 +1,6 @@
 /**
  * Processes of a deployment that are killed, stopped, frozen and replaced at random moments while clients
- * submit jobs and read them wherever they can. SLUICE_CRASH_ROUNDS sets the number of such moments.
+ * submit jobs, some of them turns of conversations, and read them wherever they can. SLUICE_CRASH_ROUNDS sets the number of such moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deploy, metric, removeFiles, stopDeployments } from '../support/cluster/deployment.js';
@@ -28,17 +28,20 @@ const random = randomFrom(seed);
 const below = (count) => Math.floor(random() * count);
 
 /** Submits a plan with a key of its own until a process has taken it; resolves with its path. */
-async function submit(deployment, number) {
+async function submit(deployment, number, turn) {
   const { prompt, plan: own } = plan({ tokens: 5 + below(30), intervalMs: below(12) });
   const headers = { 'content-type': 'application/json', 'idempotency-key': `key-${number}` };
-  const body = JSON.stringify({ prompt, on_disconnect: 'continue', max_wall_ms: 120_000 });
+  const body = JSON.stringify({
+    ...{ prompt, on_disconnect: 'continue', max_wall_ms: 120_000 },
+    ...turn,
+  });
   for (;;) {
     const urls = deployment.urls();
     try {
       const url = `${urls[below(urls.length)]}/v1/jobs`;
       const answer = await fetch(url, { method: 'POST', headers, body });
       const { job_id: id, stream_url: path } = await answer.json();
-      if (answer.ok) return { id, path, plan: own };
+      if (answer.ok) return { id, path, prompt, plan: own, turn };
       if (![429, 503].includes(answer.status)) throw new Error(`status ${answer.status}`);
     } catch (error) {
       if (!(error instanceof TypeError) && error.name !== 'SyntaxError') throw error;
@@ -80,6 +83,33 @@ async function befall(deployment) {
   return name;
 }
 
+/** A conversation, as jobs name it that wait for their turn. */
+async function conversation({ nodes }) {
+  const { body } = await nodes[0].post('/v1/conversations', {});
+  return { conversation_id: body.conversation_id, on_busy: 'queue' };
+}
+
+/** Every process has exactly the turns of the jobs that have answers, each whole. */
+async function expectTurns(deployment, turn, jobs) {
+  const path = `/v1/conversations/${turn.conversation_id}`;
+  const texts = await Promise.all(deployment.urls().map((url) => GET(url + path)));
+  expect(new Set(texts).size).toBe(1);
+  const { messages, ...head } = JSON.parse(texts[0]);
+  expect(head).not.toHaveProperty('busy_job_id');
+  const own = jobs.filter((job) => job.turn === turn && job.text !== '');
+  const added = new Map(
+    own.filter(({ status }) => status !== 'failed').map((job) => [job.id, job]),
+  );
+  expect(messages).toHaveLength(2 * added.size);
+  for (let i = 0; i < messages.length; i += 2) {
+    const { prompt, text } = added.get(messages[i].job_id);
+    added.delete(messages[i].job_id);
+    const [asked, answer] = messages.slice(i, i + 2);
+    expect([asked.content, answer.content]).toEqual([prompt, text]);
+    expect(answer.job_id).toBe(asked.job_id);
+  }
+}
+
 const GET = async (url) => (await fetch(url)).text();
 
 /** Every job was paid for once, by the tokens of its log, and nothing is held. */
@@ -114,12 +144,14 @@ test(`${rounds} rounds, seed ${seed}`, async () => {
     ...['--config', config],
   ];
   const deployment = await deploy({ processes: PROCESSES, leaseMs: LEASE_MS, flags });
+  const turns = [await conversation(deployment), await conversation(deployment)];
   const jobs = [];
   for (let round = 0; round < rounds; round += 1) {
     const submitted = Promise.all(
       Array.from({ length: JOBS_PER_ROUND }, async (_, i) => {
         await sleep(random() * 300);
-        const job = await submit(deployment, round * JOBS_PER_ROUND + i);
+        // The other jobs have no conversation.
+        const job = await submit(deployment, round * JOBS_PER_ROUND + i, turns[i]);
         jobs.push({ ...job, reader: deployment.read(job.path, { first: below(PROCESSES) }) });
       }),
     );
@@ -131,13 +163,15 @@ test(`${rounds} rounds, seed ${seed}`, async () => {
   await until(() => jobs.every(({ reader }) => reader.over), 'the end of all jobs');
   const outcomes = {};
   let tokens = 0;
-  for (const { id, path, plan: own, reader } of jobs) {
+  for (const job of jobs) {
+    const { id, path, plan: own, reader } = job;
     const states = await Promise.all(deployment.urls().map((url) => GET(`${url}/v1/jobs/${id}`)));
     expect(new Set(states).size).toBe(1);
     const streams = await Promise.all(deployment.urls().map((url) => GET(url + path)));
     expect(new Set(streams).size).toBe(1);
     expect(streams[0].match(/^event: job_(complete|error|cancelled)$/gm)).toHaveLength(1);
     const { status, text, error, reason, usage } = JSON.parse(states[0]);
+    Object.assign(job, { status, text });
     tokens += usage.completion_tokens;
     const whole = textOf(own);
     expect(whole.startsWith(text)).toBe(true);
@@ -148,6 +182,7 @@ test(`${rounds} rounds, seed ${seed}`, async () => {
     outcomes[status] = (outcomes[status] ?? 0) + 1;
   }
   expect(outcomes.completed).toBeGreaterThan(0);
+  for (const turn of turns) await expectTurns(deployment, turn, jobs);
   // One job per key, and nothing is left of the processes that are gone.
   const keys = await deployment.redis.keys('{sluice}:*');
   expect(keys.filter((key) => key.includes(':job:'))).toHaveLength(jobs.length);

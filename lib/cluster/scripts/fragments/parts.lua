@@ -1,4 +1,5 @@
 -- needs quota, usage
+-- loads turn: turn_check, turn_take, turn_settle, turn_release
 -- loads holds: hold_check, hold_take, hold_settle, hold_release
 --
 -- What a job takes when it is admitted, beside its log: its parts. Each has functions of
@@ -14,6 +15,13 @@
 --
 -- The order is that of the checks: the first refusal counts. All amounts are texts of whole numbers.
 local PARTS = {
+  {
+    name = 'turn',
+    load = function()
+      local check, take, settle, release = load_turn()
+      return { check = check, take = take, settle = settle, release = release }
+    end,
+  },
   {
     name = 'quota',
     check = quota_check, take = quota_take, settle = quota_settle, release = quota_release,
