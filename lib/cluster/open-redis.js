@@ -255,6 +255,6 @@ export async function openRedis(options) {
     redis.close();
     throw error instanceof HttpError ? failureOf(redis, error) : error;
   }
-  const subscribe = subscriber(redis.route, commandTimeoutMs);
+  const subscribe = subscriber(redis.route);
   return new SharedRedis({ redis, redisClock, subscribe, clock: manual });
 }

@@ -19,6 +19,7 @@ import { Keys } from '../services/keys/service.js';
 import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { LocalBook } from '../services/conversations/local-book.js';
+import { LocalKv } from '../primitives/kv/local-kv.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
@@ -223,7 +224,6 @@ export function createParts(checked) {
       : createBilling({ ...ofBilling, ledger, store });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
-  memory.gauge('watches', () => namespaces.watchBytes);
   // Without a data file the entries would be in memory twice.
   const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
   const audit = new AuditLog({ ...options.audit, unixMs, journal, metrics });
@@ -278,6 +278,7 @@ export function createParts(checked) {
     apply(config) {
       access.reload(config);
       reservations.reload();
+      sharedReservations?.reload();
     },
   });
   const embeddings = new Embeddings({
@@ -287,7 +288,9 @@ export function createParts(checked) {
     ready: () => !gate.draining,
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });
-  const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
+  const local = { namespaces, partition: namespaces.partition('kv', options.kv), memory };
+  const kv = deployed?.kv ?? new LocalKv(local);
+  memory.gauge('watches', () => kv.watchBytes);
   const erasure = new Erasure({
     ...{
       hub,
@@ -302,9 +305,17 @@ export function createParts(checked) {
       webhooks,
       audit,
     },
-    partitions: [kv.partition, partition],
+    kv,
+    partitions: [partition],
     durable,
   });
+  const erasePrincipal =
+    deployed === undefined
+      ? (/** @type {string} */ principal) => erasure.principal(principal)
+      : deployed.eraserOf(erasure, [
+          (principal) => kv.erase(principal),
+          (principal) => jobs.talks?.conversations.clear(principal),
+        ]);
   const streams = new OpenStreams({
     max: options.maxStreams,
     hasPrincipals,
@@ -329,7 +340,7 @@ export function createParts(checked) {
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
-    ...{ kv, durable, unixMs, erasure, embeddings, webhooks, audit, keys },
+    ...{ kv, durable, unixMs, erasure, erasePrincipal, embeddings, webhooks, audit, keys },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),

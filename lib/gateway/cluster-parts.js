@@ -1,17 +1,20 @@
 /** Builds the parts of a gateway that is one of several processes on Redis. Main thread. */
 import { Deployment } from '../cluster/deployment.js';
+import { DeploymentErasure } from '../services/erasure/deployment.js';
 import { FaceStore } from '../cluster/face-store.js';
 import { Presence } from '../cluster/presence.js';
 import { RedisLink, requireRedis } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
 import { Replicas } from '../cluster/replicas.js';
 import { SharedConversations } from '../cluster/shared-conversations.js';
+import { SharedKvSpaces } from '../cluster/kv/spaces.js';
 import { SharedOrphans } from '../http/faces/shared-orphans.js';
 import { SharedTurns } from '../services/conversations/shared-turns.js';
 import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
 import { addClusterMetrics } from './cluster-metrics.js';
 import { openCluster } from '../cluster/cluster.js';
 import { scripts } from '../cluster/scripts.js';
+import { subscriber } from '../cluster/subscription.js';
 
 /** @typedef {import('./options.js').CheckedGatewayOptions} Options */
 /** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
@@ -126,6 +129,19 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
 
   return {
     ...{ cluster, deployment, directory, faces },
+    kv: new SharedKvSpaces({
+      ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
+      subscribe: subscriber(cluster.redis.route),
+    }),
+    /**
+     * @param {import('../services/erasure/service.js').Erasure} erasure of this process
+     * @param {((principal: string) => void | Promise<void>)[]} erasers of what services keep in Redis
+     * @returns {(principal: string) => Promise<void>} which erases a principal from the deployment
+     */
+    eraserOf(erasure, erasers) {
+      const shared = new DeploymentErasure({ cluster, directory, erasure, erasers });
+      return (principal) => shared.principal(principal);
+    },
     /** @param {import('prom-client').Registry} registry */
     addMetrics(registry) {
       const { observeRoundtrip } = addClusterMetrics(registry, figures);

@@ -162,8 +162,7 @@ export class Gateway extends EventEmitter {
    */
   async erasePrincipal(principal) {
     checkString('principal', principal);
-    if (this.#parts.deployed !== undefined) throw notShared('Erasures of principals');
-    await this.#parts.erasure.principal(principal);
+    await this.#parts.erasePrincipal(principal);
   }
 
   /**

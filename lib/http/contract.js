@@ -74,7 +74,7 @@ export function contractRoutes(deps) {
     ...conversationRoutes(deps.conversations),
     ...alone('Workflows', workflowRoutes(deps.operations)),
     ...alone('Crawls', crawlRoutes(deps.operations)),
-    ...alone('Keys and values', kvRoutes(deps.kv)),
+    ...kvRoutes(deps.kv),
     ...alone('Durable streams', durableRoutes(deps.durable)),
     ...creditRoutes(deps.credits),
     ...logRoutes(deps.logs),

@@ -8,9 +8,8 @@ import { redisUnavailable } from '../../jobs/errors.js';
  */
 export const KEPT = new Set([
   'placed',
-  'conversations/create',
-  'conversations/fork',
-  'conversations/delete',
+  ...['conversations/clear', 'conversations/create', 'conversations/delete', 'conversations/fork'],
+  ...['kv/commit', 'kv/clear'],
 ]);
 
 /** The key that each wait writes lives for this long. */

@@ -70,7 +70,7 @@ export function adminRoutes({ jobs, feed, directory, operations, open, options, 
 
   /** @type {Handle} */
   async function events(_req, res, context) {
-    const filter = filterOf(context.query);
+    const filter = filterOf({ ...context.query, after: undefined });
     await stream(res, context, (signal) => feed.listen(filter, signal));
   }
 

@@ -93,23 +93,23 @@ export class StreamConnections {
   }
 
   /**
-   * Takes over the connection of a response, whose head is sent, for the rest of its stream.
-   * Afterwards the response only emits 'close'.
+   * Takes over the connection of a response for the rest of its stream. Afterwards the response only emits 'close'.
    * @param {import('node:http').ServerResponse} res
    * @param {number} fd of its socket
    * @param {import('../../streams/hub.js').StreamSubscriber} subscriber
    * @param {(complete: boolean) => void} onClosed called when the stream has ended; `complete`: the
    *   client has been sent all of it
+   * @param {string} [head] of the response, for the reactor to send; default: it is sent
    * @returns {boolean} false: the connection stays with Node
    */
-  static takeOver(res, fd, subscriber, onClosed) {
+  static takeOver(res, fd, subscriber, onClosed, head) {
     const boundary = boundaries.get(res.req);
     const socket = /** @type {any} */ (res.socket);
     // Node's parser has already read later bytes.
     if (boundary === undefined || socket.bytesRead !== boundary.bytesRead) return false;
     const { connections, keepAlive } = boundary;
     const stream = new HandedOver(connections, subscriber, keepAlive, onClosed);
-    if (!subscriber.transferSocket(fd, stream)) return false;
+    if (!subscriber.transferSocket(fd, stream, head)) return false;
     connections.#streams.add(stream);
     stream.address = connections.#addresses?.detach(socket);
     // A server tracks its open connections by this property; it must keep counting this one.

@@ -271,11 +271,19 @@ export function checkOrigins(option, value = []) {
   return Object.freeze([...value]);
 }
 
+/** @param {unknown} value */
+function isEmptyObject(value) {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject && Object.keys(value).length === 0;
+}
+
 /**
  * @param {unknown} config
  * @returns {SchemaProblem | undefined} the first problem found
  */
 export function findAccessProblem(config) {
+  // What most servers start with: nothing is to be loaded and compiled for it.
+  if (isEmptyObject(config)) return undefined;
   if (!validate(config)) return firstProblem(validate);
   const checked = /** @type {AccessConfig} */ (config);
   return findInconsistency(checked) ?? findCreditProblem(checked);

@@ -175,8 +175,6 @@ test('erased from the other process, nothing is left', async () => {
 
 test('what is not shared says so', async () => {
   for (const [method, path] of [
-    ['PUT', '/v1/kv/a'],
-    ['GET', '/v1/kv'],
     ['POST', '/v1/workflows'],
     ['GET', '/v1/crawls'],
   ]) {

@@ -28,13 +28,28 @@ const outcome = async (promise) => (await promise)[0];
 
 test('each script has its tests here', () => {
   const tested = `
-    admit beat began bury cancel erase estate finish join leave list messages note offer placed
+    admit announce beat began bury cancel erase estate finish join leave list messages note offer placed
     readers retain retract rewrite take`.trim();
   // Those of faces are shown by the tests of their routes.
   const faces = ['chat', 'delivered'];
   // Those of other subjects, `subject/name`, have tests of their own.
   const own = Object.keys(scripts()).filter((name) => !name.includes('/'));
   expect(own.sort()).toEqual([...tested.split(/\s+/), ...faces].sort());
+});
+
+describe('announce', () => {
+  test('leaves the message to all processes but one, and to none that is unknown', async () => {
+    await t.join('c');
+    expect(await t.run('announce', ['procs'], ['b', 'forget ann'])).toBe(2);
+    for (const [name, messages] of [
+      ['a', ['forget ann']],
+      ['b', []],
+      ['c', ['forget ann']],
+      ['d', []],
+    ]) {
+      expect(await t.run('messages', [`ctl:${name}`], [])).toEqual(messages);
+    }
+  });
 });
 
 describe('join', () => {

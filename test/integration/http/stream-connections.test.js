@@ -60,6 +60,19 @@ async function streaming({ headers = '', ...options } = {}) {
   return { ...app, raw, run, id, streamUrl, nodes };
 }
 
+test('the reactor sends the head that Node sends', async () => {
+  const headOf = async (egress) => {
+    const headers = 'X-Request-Id: r1\r\nOrigin: http://page.example\r\n';
+    const { raw } = await streaming({ egress, corsOrigins: ['*'], headers });
+    const head = raw.text.slice(0, raw.text.indexOf('\r\n\r\n'));
+    return head.replace(/^Date: .*$/m, 'Date: now').split('\r\n');
+  };
+  const byReactor = await headOf('auto');
+  expect(byReactor).toEqual(await headOf('node'));
+  expect(byReactor).toContain('x-request-id: r1');
+  expect(byReactor).toContain('Transfer-Encoding: chunked');
+});
+
 async function openStreams({ get: ask }) {
   const { body } = await ask('/metrics');
   return Number(/^sluice_open_streams (\d+)$/m.exec(body)?.[1]);
