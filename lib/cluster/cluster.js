@@ -28,10 +28,12 @@ const JOIN_AGAIN_MS = 250;
  * `state`: that of Redis. `joined`: this process is a member under its name; `ids` are the jobs that
  * are still its own, `isFirst` at the start, `isLost` when Redis has lost its data. `beat`: after each
  * answered beat. `message`: a message to this process. `offer`: a job, or the jobs of a dead process, want
- * an owner. `erased`: a job is no more. `published`: a message on a channel of `listen`. `left`: this process is no member any more.
+ * an owner. `erased`: a job is no more. `keys`: keys of callers were changed. `published`: a message on a channel of
+ * `listen`. `left`: this process is no member any more.
  * @typedef {{state: [state: import('./redis-client.js').RedisState], joined: [how: {ids: string[],
  *   isFirst: boolean, isLost: boolean}], beat: [beat: Beat], dead: [name: string, beat: string],
- *   message: [message: string], offer: [], erased: [id: string], left: [], published: [channel: string]}} ClusterEvents
+ *   message: [message: string], offer: [], erased: [id: string], keys: [], published: [channel: string],
+ *   left: []}} ClusterEvents
  */
 
 /** @returns {string} a name that no process had before */
@@ -334,6 +336,7 @@ export class Cluster extends EventEmitter {
   #onMessage(channel, payload) {
     const [, erased] = /^erased (.+)$/.exec(payload) ?? [];
     if (channel === `${this.prefix}all` && erased !== undefined) this.emit('erased', erased);
+    else if (channel === `${this.prefix}all` && payload === 'keys') this.emit('keys');
     else if (channel === `${this.prefix}all`) this.emit('offer');
     else if (channel === `${this.prefix}p:${this.#name}`) void this.#takeMessages();
     else this.emit('published', channel.slice(this.prefix.length));

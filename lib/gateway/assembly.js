@@ -18,8 +18,8 @@ import { ConfigFile } from '../services/keys/config-file.js';
 import { Keys } from '../services/keys/service.js';
 import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
-import { LocalBook } from '../services/conversations/local-book.js';
 import { LocalKv } from '../primitives/kv/local-kv.js';
+import { LocalBook } from '../services/conversations/local-book.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
@@ -29,6 +29,7 @@ import { UiChats } from '../http/faces/ui/chats.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
+import { SharedKeys } from '../cluster/shared-keys.js';
 import { SharedBook } from '../services/conversations/shared-book.js';
 import { SharedParts } from '../jobs/shared-parts.js';
 import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
@@ -228,6 +229,8 @@ export function createParts(checked) {
   const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
   const audit = new AuditLog({ ...options.audit, unixMs, journal, metrics });
   memory.gauge('audit', () => audit.bytes);
+  // A job that was erased at another process.
+  cluster?.on('erased', (id) => audit.eraseJob(id));
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(
@@ -270,16 +273,19 @@ export function createParts(checked) {
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
+  const sharedKeys =
+    cluster && new SharedKeys({ cluster, own: options.access, log: options.logger });
+  const file = options.configFile === undefined ? undefined : new ConfigFile(options.configFile);
+  /** @param {import('../jobs/policy/config.js').AccessConfig} config */
+  const applyAccess = (config) => {
+    access.reload(config);
+    reservations.reload();
+    sharedReservations?.reload();
+  };
+  sharedKeys?.applyWith(applyAccess);
   const keys = new Keys({
-    access,
-    store: options.configFile === undefined ? undefined : new ConfigFile(options.configFile),
-    isShared: deployed !== undefined,
+    ...{ access, store: sharedKeys ?? file, apply: applyAccess },
     hasHook: options.authenticate !== undefined,
-    apply(config) {
-      access.reload(config);
-      reservations.reload();
-      sharedReservations?.reload();
-    },
   });
   const embeddings = new Embeddings({
     ...{ options, billing, memory },
@@ -341,6 +347,7 @@ export function createParts(checked) {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
     ...{ kv, durable, unixMs, erasure, erasePrincipal, embeddings, webhooks, audit, keys },
+    ...{ sharedKeys, applyAccess },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),

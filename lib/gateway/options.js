@@ -270,6 +270,9 @@ export function checkGatewayOptions(options) {
   return {
     ...settings,
     policy,
+    access: /** @type {import('../jobs/policy/config.js').AccessConfig} */ (
+      structuredClone(inForce ?? {})
+    ),
     redis: checkCluster(redis, given),
     webhookSettings: compileWebhooks(webhooks, webhookUrls),
     corsOrigins: checkOrigins('corsOrigins', corsOrigins),

@@ -63,8 +63,8 @@ end
 -- The part of an amount that an account can pay.
 local function payable(L, account, overdraft, amount)
   local key = account_key(L, account)
-  redis.call('HSET', key, 'room', redis.call('HGET', key, 'available') or '0')
-  local room = add(key, 'room', overdraft) or AMOUNT_MAX
+  redis.call('HSET', key, 'room', amount_of(key, 'available'))
+  local room = add(key, 'room', overdraft) and amount_of(key, 'room') or AMOUNT_MAX
   redis.call('HDEL', key, 'room')
   if is_less(room, '0') then return '0' end
   return is_less(room, amount) and room or amount

@@ -55,21 +55,22 @@ local function is_less(one, other)
   return one < other
 end
 
--- Adds to an amount. Answers the sum; nil, without effect, when it leaves the range of int64.
+-- Adds to an amount. Answers whether the sum is in the range of int64; otherwise it has no effect.
 local function add(key, field, amount)
-  if amount ~= '0' then
-    local sum = redis.pcall('HINCRBY', key, field, amount)
-    if type(sum) == 'table' and sum.err then
-      if string.find(sum.err, 'overflow', 1, true) then return nil end
-      error(sum.err)
-    end
-  end
+  if amount == '0' then return true end
+  local sum = redis.pcall('HINCRBY', key, field, amount)
+  if type(sum) ~= 'table' or not sum.err then return true end
+  if string.find(sum.err, 'overflow', 1, true) then return false end
+  error(sum.err)
+end
+
+local function amount_of(key, field)
   return redis.call('HGET', key, field) or '0'
 end
 
 -- The state of a ledger for one run of a script, at a time in microseconds.
 local function ledger_at(prefix, now)
-  local L = { prefix = prefix, now = now, journal = prefix .. 'ledger' }
+  local L = { prefix = prefix, now = now, journal = prefix .. 'ledger', accounts = {} }
   L.keys, L.done, L.holds = prefix .. 'ledgerkeys', prefix .. 'ledgerdone', prefix .. 'holds'
   L.last, L.last_at = 0, 0
   local tail = redis.call('XREVRANGE', L.journal, '+', '-', 'COUNT', 1)[1]
@@ -89,9 +90,14 @@ end
 -- The overdraft of an account, and whether it is closed; nil for no account.
 local function account_of(L, name)
   if name == EXTERNAL or name == USAGE then return AMOUNT_MAX, false end
-  local overdraft, closed = unpack(redis.call('HMGET', account_key(L, name), 'overdraft', 'closed'))
-  if not overdraft then return nil end
-  return overdraft, closed == '1'
+  local known = L.accounts[name]
+  if not known then
+    local overdraft, closed = unpack(redis.call('HMGET', account_key(L, name), 'overdraft', 'closed'))
+    if not overdraft then return nil end
+    known = { overdraft = overdraft, is_closed = closed == '1' }
+    L.accounts[name] = known
+  end
+  return known.overdraft, known.is_closed
 end
 
 local function event_of(entry)
@@ -171,10 +177,12 @@ end
 
 -- Takes an amount from what an account has available, or answers why not.
 local function take_available(key, overdraft, amount, is_forced)
-  local left = add(key, 'available', negated(amount))
-  local fits = left and left ~= AMOUNT_MIN
-  if fits and (is_forced or not is_less(left, negated(overdraft))) then return CODE.DONE end
-  if left then add(key, 'available', amount) end
+  if add(key, 'available', negated(amount)) then
+    local left = amount_of(key, 'available')
+    local fits = left ~= AMOUNT_MIN and (is_forced or not is_less(left, negated(overdraft)))
+    if fits then return CODE.DONE end
+    add(key, 'available', amount)
+  end
   local is_limited = overdraft ~= AMOUNT_MAX and not is_forced
   return is_limited and CODE.INSUFFICIENT_FUNDS or CODE.OVERFLOW
 end
@@ -293,6 +301,7 @@ local function apply(L, event, target)
     local posted, held = unpack(redis.call('HMGET', key, 'posted', 'held'))
     if posted ~= '0' or held ~= '0' then return CODE.NOT_EMPTY end
     redis.call('HSET', key, 'closed', '1')
+    L.accounts[event.f].is_closed = true
     return CODE.DONE
   end
   if event.t == EVENT.HOLD then return hold_amount(L, event.f, overdraft, event.m) end
