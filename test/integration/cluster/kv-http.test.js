@@ -108,6 +108,7 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
   const provider = async function* () {
     yield 'said';
   };
+  const talks = {};
   const [a, b] = await openTwo({ access, provider });
   for (const [node, who] of [
     [a, 'ann'],
@@ -115,9 +116,9 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
     [a, 'bob'],
   ]) {
     await node.put(`of ${who}`, 'x', { headers: bearer(who), query: '?ttl_s=600' });
-    const talk = await node.post('/v1/conversations', { ttl_s: 600 }, bearer(who));
+    talks[who] ??= (await node.post('/v1/conversations', { ttl_s: 600 }, bearer(who))).body;
     const { body } = await node.submit(
-      { prompt: `of ${who}`, conversation_id: talk.body.conversation_id },
+      { prompt: `of ${who}`, conversation_id: talks[who].conversation_id },
       { ...bearer(who), 'idempotency-key': who },
     );
     const path = `/v1/jobs/${body.job_id}`;
