@@ -1,4 +1,4 @@
-import { LimitTable, dimensions, initialLimits, keyOf } from './limit-table.js';
+import { LimitTable, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
 import { NOTHING, asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
 import { refusalOf } from './refusals.js';
