@@ -6,7 +6,7 @@ import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { AuditLog } from '../services/audit/log.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
-import { NO_TURNS, createDeployment, openRedis } from './cluster-parts.js';
+import { createDeployment, createSharedConversations, openRedis } from './cluster-parts.js';
 import { Crawls } from '../services/crawls/service.js';
 import { DurableStreams, partitionLimits as durableLimits } from '../services/durable/service.js';
 import { Embeddings } from '../services/embeddings/service.js';
@@ -19,6 +19,7 @@ import { Keys } from '../services/keys/service.js';
 import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { LocalKv } from '../primitives/kv/local-kv.js';
+import { LocalBook } from '../services/conversations/local-book.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
@@ -29,6 +30,7 @@ import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { SharedKeys } from '../cluster/shared-keys.js';
+import { SharedBook } from '../services/conversations/shared-book.js';
 import { SharedParts } from '../jobs/shared-parts.js';
 import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -38,6 +40,7 @@ import { Webhooks } from '../services/webhooks/service.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
 import { createBilling } from '../services/billing/service.js';
+import { createSharedBilling } from '../services/billing/shared-billing.js';
 import { JobHub } from '../streams/hub.js';
 import { deadlinesOf } from '../internal/time/timers.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
@@ -105,24 +108,46 @@ function createJobs(options) {
   });
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
   const pipeline = createJobPipeline(options, runner);
-  const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
+  const talks = redis && createSharedConversations(redis, options);
+  if (talks !== undefined) sharedParts?.add(talks.turns);
+  const { turns } = talks ?? {};
+  const deployed =
+    redis && turns && createDeployment(redis, { hub, lifecycle, pipeline, turns }, options, nowMs);
   const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
   telemetry.subscribe(lifecycle, cache);
-  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry, sharedParts };
+  return {
+    store,
+    hub,
+    memory,
+    lifecycle,
+    pipeline,
+    deployed,
+    cache,
+    telemetry,
+    sharedParts,
+    talks,
+  };
 }
 
 /**
  * @param {ReturnType<typeof createJobs>} jobs
  * @param {KvNamespaces} namespaces
+ * @param {import('../jobs/job-directory.js').JobDirectory} directory
  * @param {import('./options.js').CheckedGatewayOptions} options
  */
-function createConversations({ hub, lifecycle, store, memory }, namespaces, options) {
+function createConversations(jobs, namespaces, directory, options) {
+  const { hub, lifecycle, store, memory, talks } = jobs;
   const { conversations: limits, logger: log, clock } = options;
   const partition = namespaces.partition('conversations', partitionLimits(limits));
-  const book = new ConversationRepository(partition, limits, wallClock(clock));
-  const turns = new Turns({ book, limits, hub, store, memory, log });
-  const conversations = new Conversations({ book, turns, limits, lifecycle, store, memory });
-  return { turns, partition, conversations };
+  if (talks !== undefined) {
+    const { turns } = talks;
+    const book = new SharedBook({ ...talks, limits, directory, log });
+    return { turns, partition, conversations: new Conversations({ book, limits }) };
+  }
+  const repository = new ConversationRepository(partition, limits, wallClock(clock));
+  const turns = new Turns({ book: repository, limits, hub, store, memory, log });
+  const book = new LocalBook({ repository, turns, lifecycle, store, memory });
+  return { turns, partition, conversations: new Conversations({ book, limits }) };
 }
 
 /**
@@ -181,7 +206,7 @@ export function createParts(checked) {
       ...loadOf(pipeline),
       cached: cache.stats,
       leases: openLeases({ reservations, sharedReservations, lifecycle }),
-      held: billing.jobs.open,
+      held: openHolds({ billing, lifecycle, isShared: cluster !== undefined }),
       durableStreams: durable.size,
       retriesRefused: lifecycle.retryBudgets.refused,
       webhooks: webhooks.figures,
@@ -190,7 +215,14 @@ export function createParts(checked) {
     }),
   });
   const ledger = store?.file.ledger ?? new Ledger({ clock });
-  const billing = createBilling({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
+  const ofBilling = { access, options, metrics, nowMs: unixMs, hub };
+  const billing =
+    cluster && jobs.sharedParts
+      ? createSharedBilling({
+          ...{ ...ofBilling, parts: jobs.sharedParts },
+          ...{ credit: cluster.sharedCredit, ledger: cluster.ledger },
+        })
+      : createBilling({ ...ofBilling, ledger, store });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
   // Without a data file the entries would be in memory twice.
@@ -201,7 +233,12 @@ export function createParts(checked) {
   cluster?.on('erased', (id) => audit.eraseJob(id));
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
-  const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
+  const { turns, partition, conversations } = createConversations(
+    jobs,
+    namespaces,
+    directory,
+    options,
+  );
   const durable = new DurableStreams({
     ...{ namespaces, options: options.durable, memory, unixMs, timers: deadlinesOf(clock) },
     partition: namespaces.partition('durable', durableLimits(options.durable)),
@@ -212,8 +249,14 @@ export function createParts(checked) {
   const admission = new Admission({
     context: () => telemetry.context(),
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
-    turns: deployed === undefined ? turns : NO_TURNS,
-    ...{ billing: billing.jobs, memory, hasPrincipals, directory, shared: cluster?.sharedJobs },
+    ...{
+      turns,
+      billing: billing.jobs,
+      memory,
+      hasPrincipals,
+      directory,
+      shared: cluster?.sharedJobs,
+    },
     parts: jobs.sharedParts,
   });
   const operations = new Operations({
@@ -313,6 +356,19 @@ export function createParts(checked) {
   );
   subscribe(all);
   return { ...all, admin: createAdmin({ ...all, cluster }) };
+}
+
+/**
+ * @param {object} parts
+ * @param {import('../services/billing/service.js').Billing} parts.billing
+ * @param {JobLifecycle} parts.lifecycle
+ * @param {boolean} parts.isShared
+ * @returns {number} holds that are not settled; of a deployment, those of this process
+ */
+function openHolds({ billing, lifecycle, isShared }) {
+  if (!isShared) return billing.jobs.open;
+  const active = lifecycle.jobs.active().filter(({ extra }) => extra?.credit !== undefined);
+  return billing.jobs.open + active.length;
 }
 
 /**

@@ -11,7 +11,6 @@ import { draining, jobNotFound, notShared } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { ANONYMOUS, compileAccess } from '../jobs/policy/config.js';
 import { listen } from '../http/server.js';
-import { checkShared } from './shared-options.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
@@ -176,7 +175,6 @@ export class Gateway extends EventEmitter {
 
   /** Conversations: see `lib/services/conversations/service.js`. */
   get conversations() {
-    this.#checkAlone('Conversations');
     return this.#parts.conversations;
   }
 
@@ -198,7 +196,6 @@ export class Gateway extends EventEmitter {
 
   /** Accounts, transfers and usage: see `lib/services/billing/service.js`. */
   get credits() {
-    this.#checkAlone('Accounts, transfers and usage');
     return this.#parts.billing.credits;
   }
 
@@ -353,7 +350,6 @@ export class Gateway extends EventEmitter {
       applyAccess(access);
       return;
     }
-    checkShared(access);
     // What is in Redis goes over it; an invalid one changes nothing.
     compileAccess('access', access);
     sharedKeys.replaceOwn(structuredClone(access));

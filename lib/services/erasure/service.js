@@ -23,7 +23,7 @@ export class Erasure {
    * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('../../jobs/execution/answer-cache.js').AnswerCache} deps.cache
    * @param {import('../../jobs/admission/admission.js').Admission} deps.admission
-   * @param {import('../conversations/turns.js').Turns} deps.turns
+   * @param {Pick<import('../conversations/turns.js').Turns, 'jobSettled'>} deps.turns
    * @param {import('../operations/operations.js').Operations} deps.operations
    * @param {ReturnType<typeof import('../billing/service.js').createBilling>} deps.billing
    * @param {import('../../primitives/ledger/ledger.js').Ledger} deps.ledger
