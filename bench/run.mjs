@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildAddon } from '../scripts/build.mjs';
 import { mustRun } from '../scripts/lib/run.mjs';
+import { adminTable, adminVerdicts, measureAdmin } from './measure/admin.mjs';
 import { admissionTable, admissionVerdicts, measureAdmission } from './measure/admission.mjs';
 import { cancelTable, cancelVerdicts, measureCancel } from './measure/cancel.mjs';
 import { cacheTable, cacheVerdicts, measureCache } from './measure/cache.mjs';
@@ -39,7 +40,7 @@ const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const rowIds = [
   ...rows.map(({ id }) => id),
   ...['job', 'resume', 'cancel', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs'],
-  ...['faces', 'start-up'],
+  ...['faces', 'start-up', 'admin'],
 ];
 
 const NOT_MEASURED = `Not measured: other machines, a network between client and server (all is
@@ -177,7 +178,9 @@ async function main() {
   const logs = wanted('logs') ? measureLogs(options) : undefined;
   const faces = wanted('faces') ? measureFaces(options, binaries) : undefined;
   const faceStreams = wanted('faces') ? await measureFaceStreams(options) : undefined;
+  const admin = wanted('admin') ? await measureAdmin(options) : undefined;
   const own = {
+    admin,
     jobs,
     start,
     cancel,
@@ -215,12 +218,13 @@ function runMemory({ quick }) {
  * @param {import('./measure/logs.mjs').LogSample[]} [results.logs]
  * @param {import('./measure/faces.mjs').FaceSample[]} [results.faces]
  * @param {import('./measure/face-streams.mjs').FaceStreams} [results.faceStreams]
+ * @param {import('./measure/admin.mjs').AdminSample} [results.admin]
  * @param {string[]} results.notices
  */
 function report(options, results) {
   const { done, notices, ...measured } = results;
   const { jobs, start, resume, cancel, memory, admission, cache } = measured;
-  const { limiters, durable, logs, faces, faceStreams } = measured;
+  const { limiters, durable, logs, faces, faceStreams, admin } = measured;
   const verdicts = [
     ...done.flatMap(verdictsOf),
     ...(jobs === undefined ? [] : jobVerdicts(jobs)),
@@ -234,6 +238,7 @@ function report(options, results) {
     ...(logs === undefined ? [] : logsVerdicts(logs)),
     ...(faces === undefined ? [] : facesVerdicts(faces)),
     ...(faceStreams === undefined ? [] : faceStreamsVerdicts(faceStreams)),
+    ...(admin === undefined ? [] : adminVerdicts(admin)),
   ];
   const versionsHere = versions();
   const skipped = done.some(({ cases }) => cases.some((each) => each.skipped !== undefined));
@@ -254,6 +259,7 @@ function report(options, results) {
     logs === undefined ? '' : logsTable(logs),
     faces === undefined ? '' : facesTable(faces),
     faceStreams === undefined ? '' : faceStreamsTable(faceStreams),
+    admin === undefined ? '' : adminTable(admin),
     verdicts.length > 0 ? `bars\n${verdictTable(verdicts)}` : '',
     notices.join('\n'),
     skipped ? `skipped peers on Debian: apt-get install ${systemPackages.join(' ')}` : '',

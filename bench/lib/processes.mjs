@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
@@ -40,10 +40,11 @@ export class ServerProcess {
  * Starts a command and waits for `listening on http://127.0.0.1:PORT` on its standard output, or,
  * when `port` is given, until that port takes connections.
  * @param {string[]} command
- * @param {{env?: Record<string, string>, port?: number}} [options]
+ * @param {{env?: Record<string, string>, port?: number, isHttp?: boolean}} [options] `isHttp` false: a connection is
+ *   enough
  * @returns {Promise<ServerProcess>}
  */
-export async function startServer([file, ...args], { env = {}, port } = {}) {
+export async function startServer([file, ...args], { env = {}, port, isHttp = true } = {}) {
   const child = spawn(file, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
@@ -61,7 +62,7 @@ export async function startServer([file, ...args], { env = {}, port } = {}) {
   });
   failed.catch(() => {});
   if (port !== undefined) {
-    await Promise.race([failed, untilTaken(port)]);
+    await Promise.race([failed, isHttp ? untilTaken(port) : untilOpen(port)]);
     child.stdout.resume();
     return new ServerProcess(child, port);
   }
@@ -84,6 +85,20 @@ async function untilTaken(port) {
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+}
+
+/** Waits until a port takes connections. @param {number} port */
+async function untilOpen(port) {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1');
+    const open = await once(socket, 'connect').then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (open) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 

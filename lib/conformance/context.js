@@ -106,10 +106,38 @@ export class Context {
     return upstream;
   }
 
-  /** @template {Source} T @param {T} source @returns {T} */
+  /**
+   * The same source with an end to each wait: a server may never call its model, or never read on.
+   * @param {Source} source
+   * @returns {Source}
+   */
   #keep(source) {
     this.#sources.add(source);
-    return source;
+    const { prompt, model, text, job } = source;
+    const called = () => this.within(source.started(), 'call of the model');
+    const read = async (/** @type {Promise<void>} */ promise) => {
+      promise.catch(() => {});
+      await this.within(promise, 'room for more text of the model', this.stallLimitMs);
+    };
+    return {
+      ...{ prompt, model, text, job },
+      started: called,
+      write: (more) => called().then(() => read(source.write(more))),
+      raw: (bytes) => called().then(() => read(source.raw(bytes))),
+      end: () => called().then(() => read(source.end())),
+      fail: () => called().then(() => source.fail()),
+      left: () => this.within(source.left(), 'close of the call of the model'),
+      hasLeft: () => source.hasLeft(),
+      get calls() {
+        return source.calls;
+      },
+      close: () => source.close(),
+    };
+  }
+
+  /** How long a stalled reader may hold up the model. */
+  get stallLimitMs() {
+    return this.timeoutMs + 2 * (this.facts.stallMs ?? 0);
   }
 
   /**
@@ -129,7 +157,19 @@ export class Context {
    * @param {Omit<Submission, 'prompt'>} [how]
    * @returns {Promise<Job>}
    */
-  async submit(source, how) {
+  submit(source, how) {
+    const submitted = this.#submit(source, how);
+    // A rule that fails before it awaits this reports its own failure.
+    submitted.catch(() => {});
+    return submitted;
+  }
+
+  /**
+   * @param {Source} source
+   * @param {Omit<Submission, 'prompt'>} [how]
+   * @returns {Promise<Job>}
+   */
+  async #submit(source, how) {
     if (source.job !== undefined) return source.job;
     const response = await this.post(source, how).head();
     const { status } = response;

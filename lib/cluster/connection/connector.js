@@ -16,14 +16,6 @@ export function connectorFor(locator, tls) {
     #isConnecting = false;
     /** @type {Socket | undefined} */
     #stream;
-    /** Where it is connected to. @type {import('./address.js').Endpoint | undefined} */
-    #endpoint;
-
-    constructor() {
-      locator.on('moved', () => {
-        if (this.#endpoint !== undefined && locator.isElsewhere(this.#endpoint)) this.disconnect();
-      });
-    }
 
     check() {
       return true;
@@ -36,7 +28,6 @@ export function connectorFor(locator, tls) {
     async connect() {
       this.#isConnecting = true;
       this.firstError = undefined;
-      this.#endpoint = undefined;
       /** @type {import('./address.js').Endpoint | undefined} */
       let endpoint;
       try {
@@ -46,9 +37,16 @@ export function connectorFor(locator, tls) {
       }
       if (!this.#isConnecting) throw new Error('Connection is closed.');
       this.#stream = endpoint === undefined ? new Socket().destroy() : open(endpoint, tls);
-      this.#endpoint = endpoint;
-      this.#stream.once('error', (error) => (this.firstError = error));
-      this.#stream.once('close', () => locator.forget(endpoint));
+      const stream = this.#stream;
+      stream.once('error', (error) => (this.firstError = error));
+      const leave = () => {
+        if (endpoint !== undefined && locator.isElsewhere(endpoint)) this.disconnect();
+      };
+      locator.on('moved', leave);
+      stream.once('close', () => {
+        locator.off('moved', leave);
+        locator.forget(endpoint);
+      });
       return this.#stream;
     }
 

@@ -36,8 +36,8 @@ export class ChangeFeed {
   #last;
   /** Messages that came before that was known. @type {Buffer[]} */
   #early = [];
-  /** Resolves once changes are seen. @type {Promise<void>} */
-  #ready = Promise.resolve();
+  /** Resolves once changes are seen; undefined: nothing to wait for. @type {Promise<void> | undefined} */
+  #ready;
   #beReady = () => {};
 
   /**
@@ -56,7 +56,7 @@ export class ChangeFeed {
     this.#onLost = onLost;
   }
 
-  /** Resolves once changes are seen, or when no watch waits for them any more. */
+  /** Resolves once changes are seen, or when no watch waits for them any more; undefined: now. */
   get ready() {
     return this.#ready;
   }
@@ -72,7 +72,12 @@ export class ChangeFeed {
       this.#beReady();
       return;
     }
-    this.#ready = new Promise((resolve) => (this.#beReady = resolve));
+    this.#ready = new Promise((resolve) => {
+      this.#beReady = () => {
+        this.#ready = undefined;
+        resolve();
+      };
+    });
     const subscription = this.#subscribe(this.#channel, {
       onReady: () => void this.#catchUp(subscription),
       onMessage: (message) => this.#onMessage(message),

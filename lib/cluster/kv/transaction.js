@@ -41,8 +41,8 @@ import { noReads } from './space.js';
 /**
  * What SharedKv may do with a transaction, and its function may not.
  * @typedef {object} TransactionControl
- * @property {(tx: SharedKvTransaction<any>, options?: {limited?: boolean}) => Promise<void>} commit waits for
- *   calls that the function has not awaited. Throws ERR_CONFLICT, for which `isConflict` is true, and ERR_KV_FULL
+ * @property {(tx: SharedKvTransaction<any>, options?: {isReadLate?: boolean}) => Promise<void>} commit waits
+ *   for calls that the function has not awaited; `isReadLate`: compares what was read also where nothing was written. Throws ERR_CONFLICT, for which `isConflict` is true, and ERR_KV_FULL
  * @property {(tx: SharedKvTransaction<any>, key: string) => number} versionOf a key that was written, after the commit
  * @property {(tx: SharedKvTransaction<any>, error: unknown) => boolean} isConflict whether an error says that
  *   something which this transaction has read has changed
@@ -425,26 +425,23 @@ export class SharedKvTransaction {
     this.#writtenBytes += this.#bytesOf(key);
   }
 
-  /** @param {{limited?: boolean}} [options] */
-  async #commit(options) {
+  /** @param {{isReadLate?: boolean}} [options] */
+  async #commit({ isReadLate = true } = {}) {
     await Promise.all(this.#pending);
     this.#checkConflict();
-    if (!this.#hasRead && this.#writes.size === 0) return;
+    if (this.#writes.size === 0 && !(this.#hasRead && isReadLate)) return;
     const writes = [...this.#writes].sort(([a], [b]) => compareKeys(a, b));
     const changes = writes.map(([key, write]) => ({
       key,
       ...write,
       ttl: write.op === 'delete' ? '' : ttlToWire(write.ttlMs),
     }));
-    const answer = await this.#scripts.commit(this.#reads, changes, options);
+    const answer = await this.#scripts.commit(this.#reads, changes);
     if (answer.status === 'CONFLICT') this.#fail();
     if (answer.status === 'FULL') throw this.#scripts.full(answer.limit);
     if (answer.status !== 'OK') return;
     for (const [i, [key]] of writes.entries()) this.#versions.set(key, answer.changes[i].version);
-    const ends = writes.flatMap(([, write]) =>
-      write.op !== 'delete' && write.ttlMs !== KEEP_TTL ? [answer.nowMs + write.ttlMs] : [],
-    );
-    this.#onCommitted(ends);
+    this.#onCommitted(answer.changes.map(({ endMs }) => endMs));
   }
 
   #end() {

@@ -47,7 +47,7 @@ export const cancel = [
       for (let n = 0; n < places; n += 1) {
         const source = await context.byHand();
         await context.submit(source);
-        await context.within(source.started(), 'call of the upstream');
+        await source.started();
         busy.push(source);
       }
       const waiting = await context.byHand();
@@ -76,13 +76,13 @@ export const cancel = [
         async run(context) {
           const source = await context.byHand();
           const submitted = context.submit(source);
-          await context.within(source.started(), 'call of the upstream');
+          await source.started();
           if (head) await source.raw(': no token yet\n\n');
           const job = await submitted;
           const stream = await context.first(job);
           await cancelIt(context, job);
           await checkCancelled(context, stream);
-          await context.within(source.left(), 'close of the call of the model');
+          await source.left();
         },
       }),
   ),
@@ -101,7 +101,7 @@ export const cancel = [
       const stream = await (await context.first(job)).hasText('some text');
       await cancelIt(context, job);
       await checkCancelled(context, stream);
-      await context.within(source.left(), 'close of the call of the model');
+      await source.left();
       checkText(stream.text, 'some text', 'the text');
     },
   },

@@ -116,6 +116,8 @@ export const cursors = [
           await new Promise((resolve) => setImmediate(resolve));
         }
       })();
+      // A failure of the reader is the one to report.
+      writing.catch(() => {});
       for (let cut = 0; cut < 12; cut += 1) {
         const current = stream;
         await current.until(

@@ -41,7 +41,7 @@ const textRule = (id, title, source, texts) => ({
 async function readBytes(context, pieces, expected) {
   const source = await context.byHand();
   const submitted = context.submit(source);
-  await context.within(source.started(), 'call of the upstream');
+  await source.started();
   for (const piece of pieces) {
     await source.raw(piece);
     // Pieces that are written in one turn of the event loop leave in one packet.
@@ -78,7 +78,7 @@ function upstreamLines(newline) {
     async run(context) {
       const source = await context.byHand();
       const submitted = context.submit(source);
-      await context.within(source.started(), 'call of the upstream');
+      await source.started();
       const answer = [deltaEvent('one'), ': a comment\n\n', deltaEvent(' two'), END_EVENTS].join(
         '',
       );

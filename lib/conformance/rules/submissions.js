@@ -163,7 +163,7 @@ export const submissions = [
       const job = await submitted;
       const stream = await (await context.first(job)).hasText('some text');
       stream.close();
-      await context.within(source.left(), 'close of the call of the model');
+      await source.left();
       if (!context.has('replay')) return;
       const again = await (await context.open(job)).ended();
       const { outcome } = onlyTerminal(again);

@@ -23,12 +23,13 @@ export class Erasure {
    * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('../../jobs/execution/answer-cache.js').AnswerCache} deps.cache
    * @param {import('../../jobs/admission/admission.js').Admission} deps.admission
-   * @param {import('../conversations/turns.js').Turns} deps.turns
+   * @param {Pick<import('../conversations/turns.js').Turns, 'jobSettled'>} deps.turns
    * @param {import('../operations/operations.js').Operations} deps.operations
    * @param {ReturnType<typeof import('../billing/service.js').createBilling>} deps.billing
    * @param {import('../../primitives/ledger/ledger.js').Ledger} deps.ledger
-   * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions of keys and
-   *   values, by principal
+   * @param {import('../../primitives/kv/port.js').KvPort} deps.kv
+   * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions further ones, by
+   *   principal
    * @param {import('../durable/service.js').DurableStreams} deps.durable
    * @param {import('../audit/log.js').AuditLog} deps.audit
    * @param {{erase: (principal: string, subject?: string) => void}} deps.webhooks erases those of a
@@ -66,21 +67,31 @@ export class Erasure {
    * @throws {import('../../internal/util/http-error.js').HttpError} as `job`
    */
   async principal(principal) {
-    const { lifecycle, operations, cache, admission, billing, ledger, ...kept } = this.#deps;
-    const { partitions, durable, webhooks, audit, store } = kept;
+    const { lifecycle, operations, billing, ledger, kv, partitions, store } = this.#deps;
     await operations.erase(principal);
     await this.#endAndPurge(lifecycle.jobs.of(principal));
-    cache.erase((answer) => answer.principal === principal);
-    admission.forgetKeys((key) => key.principal === principal);
-    webhooks.erase(principal);
-    audit.erasePrincipal(principal);
+    this.forget(principal);
     for (const partition of partitions) partition.of(principal).clear();
-    durable.erase(principal);
+    await kv.erase(principal);
     const account = accountOf({ principal });
     ledgerControl.rename(ledger, account, `${ERASED}:${randomBytes(12).toString('hex')}`);
     billing.forgetAccount(account);
     const usage = billing.renameUsage(principal, ERASED);
     await store?.erasePrincipal(principal, usage);
+  }
+
+  /**
+   * Erases what this process has of a caller in memory besides jobs: answers, idempotency keys, webhooks, durable
+   * streams. Its entries of the audit log are renamed.
+   * @param {string} principal
+   */
+  forget(principal) {
+    const { cache, admission, webhooks, audit, durable } = this.#deps;
+    cache.erase((answer) => answer.principal === principal);
+    admission.forgetKeys((key) => key.principal === principal);
+    webhooks.erase(principal);
+    audit.erasePrincipal(principal);
+    durable.erase(principal);
   }
 
   /** @param {JobRecord[]} records */

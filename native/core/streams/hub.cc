@@ -206,14 +206,21 @@ void JobHub::finish_job(Job& job, Terminal terminal, Nanos now) {
 void JobHub::begin_settling(Job& job, Nanos now) {
   if (!job.options.settles || !journal_.is_replicated()) return;
   job.settling = true;
+  ++settling_;
   std::string state;
   job.append_state(state, {.answer = job.options.settles_answer, .final = true}, now);
   observer_.on_ending(job.handle, std::move(state));
 }
 
+bool JobHub::end_settling(Job& job) {
+  if (!std::exchange(job.settling, false)) return false;
+  --settling_;
+  return true;
+}
+
 void JobHub::settle(JobHandle handle, std::string settlement, Nanos now) {
   Job* const job = find(handle);
-  if (job == nullptr || !std::exchange(job->settling, false)) return;
+  if (job == nullptr || !end_settling(*job)) return;
   job->settlement = std::move(settlement);
   journal_.note(*job, now);
 }
@@ -265,6 +272,7 @@ void JobHub::unrecord(JobHandle handle, Nanos now) {
   if (job == nullptr) return;
   journal_.note_unrecorded(*job, now);
   job->options.record = 0;
+  end_settling(*job);
   release_end(*job, now);
 }
 
@@ -293,6 +301,7 @@ void JobHub::fence(JobHandle handle, Nanos now) {
 
 // Removes the job; its subscribers end with `reason`.
 void JobHub::erase(Job& job, std::string_view reason, Nanos now) {
+  end_settling(job);
   unlink_copies(job);
   if (job.source != nullptr) leave_source(job);
   if (!job.followers.empty()) {

@@ -172,8 +172,9 @@ class JobHub final : public Machine {
   void rewind(JobHandle handle, EventLog::Position next, Nanos now);
   /// Writes pending changes, and removes purged jobs, in the next turn.
   void hasten_records() { journal_.hasten(); }
-  /// Whether everything is written, or the journal has just failed.
-  [[nodiscard]] bool records_rest() const { return journal_.rests(); }
+  /// Whether everything is written, or the journal has just failed. Not while a settlement is
+  /// awaited: an ending will be written.
+  [[nodiscard]] bool records_rest() const { return settling_ == 0 && journal_.rests(); }
   /// Stops recording the job: its ending waits no longer.
   void unrecord(JobHandle handle, Nanos now);
   /// A job of an earlier process, from the journal. One that had ended is kept for the rest of its
@@ -293,6 +294,7 @@ class JobHub final : public Machine {
   void note_begun(Job& job, Nanos now);
   void finish_job(Job& job, Terminal terminal, Nanos now);
   void begin_settling(Job& job, Nanos now);
+  bool end_settling(Job& job);
   void publish_end(Job& job, Nanos now);
   void release_end(Job& job, Nanos now);
   void erase(Job& job, std::string_view reason, Nanos now);
@@ -359,6 +361,7 @@ class JobHub final : public Machine {
   std::atomic<std::uint64_t> entries_appended_ = 0;  // changed by one thread
   JobTable jobs_;
   HubJournal journal_;
+  std::size_t settling_ = 0;  // jobs that await `settle`
   std::unordered_map<SubscriberHandle, std::unique_ptr<Subscriber>> subscribers_;
   std::unordered_map<SubscriberHandle, DelayedAttach> attaching_;
   TimerQueue<TimerKey> timers_;

@@ -116,6 +116,25 @@ test('a server that does not listen is an error, not a list of failed rules', as
   await expect(run).rejects.toMatchObject({ code: 'ERR_CONFORMANCE_UNREACHABLE' });
 });
 
+test('a server that accepts connections and never answers breaks each rule, and no promise is left', async () => {
+  const sockets = new Set();
+  const server = net.createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const unhandled = [];
+  const note = (error) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  const upstream = await startFixtureUpstream();
+  const address = `http://127.0.0.1:${server.address().port}`;
+  const report = await runConformance({ url: address, upstream, adapter: 'chat', timeoutMs: 20 });
+  for (const socket of sockets) socket.destroy();
+  server.close();
+  await upstream.close();
+  process.off('unhandledRejection', note);
+  expect(unhandled).toEqual([]);
+  expect(report.passed).toBe(0);
+  expect(report.failed).toBeGreaterThan(15);
+});
+
 test('without a fixture nothing that needs one is reported as passed', async () => {
   // A server that answers everything with an empty stream.
   const upstream = await startFixtureUpstream();

@@ -28,6 +28,8 @@ end
 local function kv_open(store, space)
   return {
     store = store, space = space,
+    -- A key counts with the name of its space, as in a gateway without Redis: `kv/<space>/`.
+    overhead = space == '' and 0 or #space + 4,
     order = store .. ':o:' .. space, heads = store .. ':h:' .. space, data = store .. ':d:' .. space,
     sizes = store .. ':b', ends = store .. ':x', changes = {},
   }
@@ -79,7 +81,7 @@ local function kv_take_out(kv, key, head)
   redis.call('HDEL', kv.heads, key)
   redis.call('HDEL', kv.data, key)
   if head.ends then redis.call('ZREM', kv.ends, kv.space .. '/' .. key) end
-  kv_grow(kv, -1, -(#key + head.bytes))
+  kv_grow(kv, -1, -(kv.overhead + #key + head.bytes))
   if redis.call('EXISTS', kv.order) == 0 then redis.call('HDEL', kv.sizes, kv.space) end
 end
 
