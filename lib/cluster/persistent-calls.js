@@ -39,10 +39,12 @@ export class PersistentCalls {
    * @param {string} name
    * @param {string[]} keys
    * @param {string[]} args
+   * @returns {Promise<any>} its answer to the first try, if any
    */
   async tryFirst(name, keys, args) {
-    const { isDone } = await this.attempt(name, keys, args);
+    const { isDone, answer } = await this.attempt(name, keys, args);
     if (!isDone) void this.insist(name, keys, () => args);
+    return answer;
   }
 
   /**

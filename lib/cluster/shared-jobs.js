@@ -21,6 +21,9 @@ const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}
 /** @param {{maxWallMs: number}} limits @returns {string} how long a running job is kept, in milliseconds */
 const ttlOf = ({ maxWallMs }) => String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
 
+/** @param {Record<string, unknown>} asked of the parts of a job @returns {string} JSON; empty for none */
+const asText = (asked) => (Object.keys(asked).length === 0 ? '' : JSON.stringify(asked));
+
 /** @implements {SharedJobsPort} Makes jobs known to all processes of a deployment. Main thread. */
 export class SharedJobs {
   #redis;
@@ -55,8 +58,10 @@ export class SharedJobs {
 
   /** @type {SharedJobsPort['admit']} */
   async admit(record, limits, parts) {
-    const asked = Object.keys(parts.asked).length === 0 ? '' : JSON.stringify(parts.asked);
-    record.asked = asked === '' ? undefined : asked;
+    const { turn: _turn, ...others } = parts.asked;
+    const asked = asText(parts.asked);
+    // A conversation that Redis has lost has no turn any more.
+    record.asked = asText(others) || undefined;
     let isSynced = false;
     for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
       const [answer, ...rest] = await this.#askAdmit(record, limits, asked);
@@ -111,10 +116,12 @@ export class SharedJobs {
 
   /** @type {SharedJobsPort['placed']} */
   async placed(record) {
-    const { id, usedKey, cache } = record;
+    const { id, usedKey, cache, extra } = record;
     if (cache !== undefined) void this.#insist('note', [`job:${id}`], () => ['cache', cache]);
-    if (usedKey === undefined) return;
-    const args = [String(this.#keyTtlMs), JSON.stringify(usedKey.answer())];
+    // A conversation whose turn waits for its place is not deleted.
+    if (usedKey === undefined && extra?.conversation_id === undefined) return;
+    const answer = usedKey === undefined ? '' : JSON.stringify(usedKey.answer());
+    const args = [String(this.#keyTtlMs), answer];
     const { isDone } = await this.#attempt('placed', [`job:${id}`], args);
     // The job runs; requests with its key wait until Redis has this answer.
     if (!isDone) void this.#insist('placed', [`job:${id}`], () => args);
@@ -175,7 +182,8 @@ export class SharedJobs {
     const fields = ['attempt', String(Math.max(attempts, record.firstAttempt))];
     fields.push('status', status, 'choices', String(request?.n ?? 1));
     if (upstream !== undefined) fields.push('upstream', upstream);
-    fields.push(...jobFields(record, limits));
+    // Its conversation is lost as well.
+    fields.push(...jobFields(record, limits, { whole: true }));
     const answer = await this.#insist('rewrite', [`job:${id}`], () => [
       ...[this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
       ...fields,

@@ -7,10 +7,11 @@ import { RedisLink, requireRedis } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
 import { Replicas } from '../cluster/replicas.js';
 import { SharedKvSpaces } from '../cluster/kv/spaces.js';
+import { SharedConversations } from '../cluster/shared-conversations.js';
 import { SharedOrphans } from '../http/faces/shared-orphans.js';
+import { SharedTurns } from '../services/conversations/shared-turns.js';
 import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
 import { addClusterMetrics } from './cluster-metrics.js';
-import { notShared } from '../jobs/errors.js';
 import { openCluster } from '../cluster/cluster.js';
 import { scripts } from '../cluster/scripts.js';
 import { subscriber } from '../cluster/subscription.js';
@@ -57,16 +58,26 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
 
 /**
  * @param {Redis} redis
+ * @param {Options} options
+ */
+export function createSharedConversations({ cluster }, { conversations: limits }) {
+  const conversations = new SharedConversations({ cluster, calls: cluster.calls });
+  return { conversations, turns: new SharedTurns({ conversations, limits }) };
+}
+
+/**
+ * @param {Redis} redis
  * @param {object} jobs
  * @param {import('../streams/hub.js').JobHub} jobs.hub
  * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} jobs.lifecycle
  * @param {import('../primitives/scheduling/pipeline.js').Pipeline<
  *   import('../jobs/job.js').JobRecord>} jobs.pipeline
+ * @param {SharedTurns} jobs.turns
  * @param {Options} options
  * @param {() => number} nowMs
  */
 export function createDeployment({ cluster, link }, jobs, options, nowMs) {
-  const { hub, lifecycle, pipeline } = jobs;
+  const { hub, lifecycle, pipeline, turns } = jobs;
   const { logger: log, maxWallMs, retentionMs } = options;
   const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
   const { leaseMs } = redis;
@@ -80,6 +91,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   /** @type {Deployment} */
   const deployment = new Deployment({
     ...{ cluster, hub, lifecycle, pipeline, replicas, options: { ...options, redis }, log },
+    complete: (record) => turns.complete(record),
   });
   const endJob = (/** @type {import('../jobs/job.js').JobRecord} */ record) =>
     lifecycle.cancel(record, 'client_disconnected');
@@ -145,14 +157,3 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
     },
   };
 }
-
-/**
- * Turns of conversations in a deployment, which does not share them.
- * @type {import('../jobs/admission/admission.js').TurnsPort}
- */
-export const NO_TURNS = Object.freeze({
-  async begin() {
-    throw notShared('Conversations', 'conversation_id');
-  },
-  rollback() {},
-});

@@ -221,7 +221,13 @@ class SharedKvSpace {
     return page;
   }
 
-  /** @type {KvSpace['transact']} */
+  /**
+   * As `KvSpace.transact`.
+   * @template T
+   * @param {(tx: import('../../primitives/kv/port.js').SpaceTransaction) => Generator<any, T, any>} work
+   * @param {(result: T, versionOf: (key: string) => number) => void} done called after the commit
+   * @returns {Promise<T>}
+   */
   transact(work, done) {
     /** @param {SharedKvTransaction} tx */
     const run = async (tx) => {

@@ -397,7 +397,13 @@ export class KvNamespace {
     });
   }
 
-  /** @type {import('./port.js').KvSpace['transact']} */
+  /**
+   * As `KvSpace.transact`.
+   * @template T
+   * @param {(tx: import('./port.js').SpaceTransaction) => Generator<any, T, any>} work
+   * @param {(result: T, versionOf: (key: string) => number) => void} done called after the commit
+   * @returns {T}
+   */
   transact(work, done) {
     return this.transactNow(
       (tx) => {

@@ -102,9 +102,9 @@ export async function stateOf(deps) {
 /**
  * @param {import('../conversations/service.js').Conversations} conversations
  */
-export function conversationsOf(conversations) {
+export async function conversationsOf(conversations) {
   const options = { limit: CONVERSATIONS_MAX, scanMax: CONVERSATIONS_SCANNED };
-  const { data, truncated } = conversations.recent(options);
+  const { data, truncated } = await conversations.recent(options);
   return {
     data: data.map(
       ({ id, owner, title, createdAt, updatedAt, expiresAt, messageCount, bytes, ...rest }) => ({

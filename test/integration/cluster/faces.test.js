@@ -16,6 +16,7 @@ afterAll(async () => {
   await removeFiles();
 });
 
+const background = { model: 'm', background: true, store: true };
 const messages = (prompt) => [{ role: 'user', content: prompt }];
 
 test('a chat completion is read and streamed again elsewhere', async () => {
@@ -50,6 +51,42 @@ test('a response and its chain are known elsewhere', async () => {
   expect((await b.call('DELETE', path)).status).toBe(200);
   expect((await a.get(path)).status).toBe(404);
   expect((await b.get(path)).status).toBe(404);
+});
+
+test('a response is continued elsewhere as soon as its reader has the end', async () => {
+  const { prompt, plan: own } = plan({ stopAt: 2 });
+  const made = await a.post('/v1/responses', { ...background, input: prompt });
+  const path = `/v1/responses/${made.body.id}`;
+  // The other process follows it already.
+  expect((await b.get(path)).body.status).not.toBe('completed');
+  const reading = fetch(`${a.url}${path}?stream=true`).then((answer) => answer.text());
+  deployment.upstream.go(own.name);
+  await reading;
+  const next = plan();
+  const chained = await b.post('/v1/responses', {
+    ...{ model: 'm', input: next.prompt, previous_response_id: made.body.id },
+  });
+  expect(chained.body).toMatchObject({ status: 'completed' });
+});
+
+test('a face of one process is a turn at the other', async () => {
+  const { conversation_id: id } = (await a.post('/v1/conversations', {})).body;
+  const first = plan();
+  const sluice = { conversation_id: id };
+  const made = await a.post('/v1/chat/completions', {
+    ...{ model: 'm', messages: messages(first.prompt), sluice },
+  });
+  expect(made.status).toBe(200);
+  const second = plan();
+  const response = await b.post('/v1/responses', {
+    ...{ model: 'm', input: second.prompt, conversation: id },
+  });
+  expect(response.status).toBe(200);
+  const [call] = deployment.upstream.calls(second.plan.name);
+  const contents = [first.prompt, textOf(first.plan), second.prompt];
+  expect(call.body.messages.map(({ content }) => content)).toEqual(contents);
+  const { body } = await a.get(`/v1/conversations/${id}`);
+  expect(body.messages.map(({ content }) => content)).toEqual([...contents, textOf(second.plan)]);
 });
 
 test('a background response is cancelled elsewhere', async () => {

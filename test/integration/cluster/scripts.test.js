@@ -164,11 +164,12 @@ describe('retract', () => {
   });
 });
 
-test('placed says when there is no job, and does nothing for one without a key', async () => {
+test('placed says when there is no job, and notes that one has its place', async () => {
   expect(await t.run('placed', ['job:j'], ['90000', '{}'])).toBe('GONE');
   await job();
   const before = await t.dump();
   expect(await t.run('placed', ['job:j'], ['90000', '{}'])).toBe('OK');
+  before['{t}:job:j'].placed = '1';
   expect(await t.dump()).toEqual(before);
 });
 

@@ -157,6 +157,57 @@ test('the body of a request for a stream is not taken for the next request', asy
   expect(raw.text).not.toContain('"data":[');
 });
 
+const MESSAGES = [{ role: 'user', content: 'hi' }];
+// With what looks like the end of a head.
+const CHAT = `{"stream":true,\r\n\r\n"model":"gpt","messages":${JSON.stringify(MESSAGES)}\n\n}`;
+const post = (path, body) =>
+  `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+  `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+
+/** A server, its sockets that are with Node, and a client. */
+async function facing(options) {
+  const { provider, call } = handProvider();
+  const { server } = await start({ provider, ...options });
+  const nodes = new Set();
+  server.on('connection', (socket) => {
+    nodes.add(socket);
+    socket.once('close', () => nodes.delete(socket));
+  });
+  return { call, nodes, raw: rawClient(server.port) };
+}
+
+testOwnServer('the stream of a POST leaves Node, too, and gives its connection back', async () => {
+  const { call, nodes, raw } = await facing();
+  const request = post('/v1/chat/completions', CHAT);
+  // Whole, and in two pieces.
+  for (const [i, cut] of [request.length, request.length - 9].entries()) {
+    raw.socket.write(request.slice(0, cut));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    raw.socket.write(request.slice(cut));
+    const run = await call(i);
+    run.push(`hello ${i}`);
+    await until(() => raw.text.includes(`hello ${i}`), 'the first token');
+    await until(() => nodes.size === 0, 'Node to let go');
+    run.push(' and more');
+    run.end();
+    await until(() => endings(raw) === i + 1, 'the end');
+  }
+  raw.socket.write(get('/healthz'));
+  await until(() => raw.text.includes('"status":"ok"'), 'the next answer');
+});
+
+test('a request behind the body of a POST is answered after its stream', async () => {
+  const { call, raw } = await facing();
+  raw.socket.write(post('/v1/chat/completions', CHAT) + get('/healthz'));
+  const run = await call(0);
+  run.push('hello');
+  await until(() => raw.text.includes('hello'), 'the first token');
+  run.end();
+  await until(() => raw.text.includes('"status":"ok"'), 'the answer');
+  expect(endings(raw)).toBe(1);
+  expect(raw.text.indexOf('"status":"ok"')).toBeGreaterThan(raw.text.indexOf('[DONE]'));
+});
+
 test('after Connection: close the server closes, with nothing lost', async () => {
   const { raw, run } = await streaming({ headers: 'Connection: close\r\n' });
   run.push('x'.repeat(100_000));
