@@ -51,7 +51,11 @@ async function textOf(response) {
   return text;
 }
 
-/** One client, until `isOver`. */
+/**
+ * One client, until `isOver`.
+ * @param {{ports: number[], load: Load, index: number, agent: http.Agent, isOver: () => boolean,
+ *   counts: {jobs: number, tokens: number, remoteTokens: number}}} options
+ */
 async function work({ ports, load, index, agent, counts, isOver }) {
   const prompt = JSON.stringify({ tokens: load.tokens, intervalMs: load.intervalMs });
   const body = JSON.stringify({ prompt });
@@ -81,7 +85,8 @@ async function work({ ports, load, index, agent, counts, isOver }) {
 /** @param {Redis} redis */
 async function infoOf(redis) {
   const text = await redis.info();
-  const number = (name) => Number(new RegExp(`^${name}:(.*)$`, 'm').exec(text)[1]);
+  const number = (/** @type {string} */ name) =>
+    Number(new RegExp(`^${name}:(.*)$`, 'm').exec(text)?.[1]);
   return {
     us: (number('used_cpu_sys') + number('used_cpu_user')) * 1e6,
     bytes: number('used_memory'),
@@ -99,6 +104,7 @@ export async function measureLoad(load) {
   const server = await startServer(['redis-server', ...args], { port, isHttp: false });
   const redis = new Redis(port, '127.0.0.1');
   const env = { NODE_ENV: 'production', BENCH_REDIS_URL: `redis://127.0.0.1:${port}` };
+  /** @type {import('../lib/processes.mjs').ServerProcess[]} */
   const processes = [];
   const agent = new http.Agent({ keepAlive: true, maxSockets: Infinity });
   try {
@@ -168,9 +174,8 @@ export async function measureBeats(members) {
       for (let i = 0; i < calls; i += 1) {
         await redis.evalsha(sha, 1, '{b}:procs', '{b}:', 'p0aaaaaaaaaaaa', '1');
       }
-      const [, us] = /cmdstat_evalsha:.*usec_per_call=([\d.]+)/.exec(
-        await redis.info('commandstats'),
-      );
+      const [, us] =
+        /cmdstat_evalsha:.*usec_per_call=([\d.]+)/.exec(await redis.info('commandstats')) ?? [];
       costs.push(Number(us));
     }
     return costs;

@@ -11,7 +11,10 @@ import { cpuOf } from './model.mjs';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '5' } } });
 const seconds = Number(values.seconds);
+/** @param {number[]} numbers */
 const total = (numbers) => numbers.reduce((sum, one) => sum + one, 0);
+
+/** @typedef {import('./deployment.mjs').Load} Load */
 
 const LONG = { workers: 100, tokens: 100, intervalMs: 40, seconds };
 const SHORT = { workers: 8, tokens: 1, intervalMs: 0, seconds };
@@ -32,11 +35,16 @@ function solve([tokens, jobs, cost], [shortTokens, shortJobs, shortCost]) {
 const long = await measureLoad({ ...LONG, processes: 1, reads: 'own' });
 const short = await measureLoad({ ...SHORT, processes: 1, reads: 'own' });
 const remote = await measureLoad({ ...LONG, processes: 2, reads: 'next' });
-const loads = [long, short];
-const [ofProcess, ofRedis] = [({ processUs }) => total(processUs), ({ redisUs }) => redisUs].map(
-  (cost) => solve(...loads.map((one) => [one.tokens, one.jobs, cost(one)])),
+
+/** @param {(of: import('./deployment.mjs').Measured) => number} cost */
+const costsBy = (cost) =>
+  solve([long.tokens, long.jobs, cost(long)], [short.tokens, short.jobs, cost(short)]);
+const ofProcess = costsBy(({ processUs }) => total(processUs));
+const ofRedis = costsBy(({ redisUs }) => redisUs);
+const ofMemory = solve(
+  [long.allTokens, long.allJobs, long.redisBytes],
+  [short.allTokens, short.allJobs, short.redisBytes],
 );
-const ofMemory = solve(...loads.map((one) => [one.allTokens, one.allJobs, one.redisBytes]));
 const MEMBERS = [10, 1000];
 const [few, many] = await measureBeats(MEMBERS);
 const beatMember = (many - few) / (MEMBERS[1] - MEMBERS[0]);
@@ -76,7 +84,11 @@ const rows = [];
 for (const processes of [1, 2, 4]) {
   const measured = await measureLoad({ ...LONG, processes, reads: 'any' });
   const predicted = cpuOf(costs, measured, processes);
-  const row = (what, said, us) => ({
+  const row = (
+    /** @type {string} */ what,
+    /** @type {number} */ said,
+    /** @type {number} */ us,
+  ) => ({
     processes,
     what,
     'tokens/s': Math.round(measured.tokens / measured.seconds),

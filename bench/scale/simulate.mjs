@@ -29,7 +29,7 @@ const EVEN = 1.05;
 /** Draws of where tenants fall; the median is taken. */
 const DRAWS = 51;
 
-/** Numbers from 0 to 1 that are the same in every run. */
+/** Numbers from 0 to 1 that are the same in every run. @param {number} seed */
 function randomFrom(seed) {
   let state = seed;
   return () => {
@@ -38,6 +38,7 @@ function randomFrom(seed) {
   };
 }
 
+/** @param {number} deployments @param {'hash' | 'size'} rule */
 function skewOf(deployments, rule) {
   const random = randomFrom(deployments);
   const draws = Array.from({ length: DRAWS }, () => fullest(deployments, rule, { random }));

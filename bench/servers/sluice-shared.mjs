@@ -5,8 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createGateway } from '../../lib/index.js';
 
+/**
+ * @param {import('../../lib/providers/shared/types.js').ProviderRequest} request
+ * @param {{signal: AbortSignal}} options
+ */
 async function* provider({ prompt }, { signal }) {
-  const { tokens, intervalMs } = JSON.parse(prompt);
+  const { tokens, intervalMs } = JSON.parse(/** @type {string} */ (prompt));
   for (let i = 0; i < tokens && !signal.aborted; i += 1) {
     if (intervalMs > 0) await sleep(intervalMs);
     yield 'token ';

@@ -9,7 +9,8 @@ import { redisUnavailable } from '../../jobs/errors.js';
 export const KEPT = new Set([
   'placed',
   ...['conversations/clear', 'conversations/create', 'conversations/delete', 'conversations/fork'],
-  ...['kv/commit', 'kv/clear'],
+  ...['keys/change', 'kv/commit', 'kv/clear'],
+  ...['ledger/execute', 'ledger/linked', 'ledger/open', 'ledger/rename'],
 ]);
 
 /** The key that each wait writes lives for this long. */

@@ -1,4 +1,5 @@
 /** `waitReplicas`: what is acknowledged for good is on replicas; without them it is not acknowledged. */
+import { openRedis } from '../../../lib/index.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { startRedis } from '../../support/cluster/redis.js';
@@ -56,4 +57,28 @@ test('keys, endings and conversations are on the replica when they are answered'
   await until(async () => (await conversations()).length === 1, 'one conversation');
   expect((await node.get('/v1/jobs')).body.data).toHaveLength(3);
   expect(hand.calls).toHaveLength(3);
+});
+
+test('a write of a key and a transfer are acknowledged when the replica has them', async () => {
+  const shared = await openRedis({ url: master.url, prefix: 'kv', waitReplicas: 1 });
+  try {
+    const kv = shared.kv();
+    await kv.set('a', 1);
+    expect(await replica.keys('{kv}:*')).not.toEqual([]);
+    const ledger = shared.ledger();
+    await ledger.open({ account: 'alice' });
+    await ledger.deposit({ key: 'd1', account: 'alice', amount: 5n });
+    replica.freeze();
+    const unreachable = { code: 'ERR_REDIS_UNREACHABLE', uncertain: true };
+    await expect(kv.set('a', 2)).rejects.toMatchObject(unreachable);
+    const deposit = () => ledger.deposit({ key: 'd2', account: 'alice', amount: 7n });
+    await expect(deposit()).rejects.toMatchObject(unreachable);
+    replica.thaw();
+    await until(() => deposit().catch(() => undefined), 'the replica to answer');
+    // The key has made one deposit of the two calls.
+    expect((await ledger.balance('alice')).posted).toBe(12n);
+    await until(() => kv.set('a', 3).catch(() => undefined), 'the replica to answer');
+  } finally {
+    await shared.close();
+  }
 });
