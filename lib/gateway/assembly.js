@@ -318,7 +318,10 @@ export function createParts(checked) {
   const erasePrincipal =
     deployed === undefined
       ? (/** @type {string} */ principal) => erasure.principal(principal)
-      : deployed.eraserOf(erasure, [(principal) => kv.erase(principal)]);
+      : deployed.eraserOf(erasure, [
+          (principal) => kv.erase(principal),
+          (principal) => conversations.erase(principal),
+        ]);
   const streams = new OpenStreams({
     max: options.maxStreams,
     hasPrincipals,

@@ -150,6 +150,24 @@ export class Conversations {
     await this.#book.remove(principal, id);
   }
 
+  /**
+   * Deletes all conversations of a principal.
+   * @param {string} principal
+   * @throws {import('../../internal/util/http-error.js').HttpError} as `delete`; some are deleted
+   */
+  async erase(principal) {
+    for (;;) {
+      const { data } = await this.list({ principal, limit: 100 });
+      if (data.length === 0) return;
+      for (const { id } of data) {
+        await this.#book.remove(principal, id).catch((error) => {
+          // It has expired meanwhile.
+          if (error?.code !== 'ERR_CONVERSATION_NOT_FOUND') throw error;
+        });
+      }
+    }
+  }
+
   get #defaultTtlMs() {
     const { ttlMs } = this.#limits;
     return ttlMs === Infinity ? null : ttlMs;

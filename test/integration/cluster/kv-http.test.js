@@ -101,7 +101,7 @@ test('limits are those of all processes together', async () => {
   expect((await put(b, 'bob', '2')).body.error.message).toContain('maxKeys is 3');
 });
 
-test('the erasure of a principal leaves nothing of its keys and jobs in Redis', async () => {
+test('the erasure of a principal leaves nothing of its keys, jobs and conversations in Redis', async () => {
   const access = {
     keys: [entry('ann', 'ann'), entry('bob', 'bob'), entry('root', 'root', { admin: true })],
   };
@@ -125,6 +125,8 @@ test('the erasure of a principal leaves nothing of its keys and jobs in Redis', 
       'the end',
     );
   }
+  const begun = await b.post('/v1/conversations', { title: 'secret' }, bearer('ann'));
+  expect(begun.status).toBe(201);
   expect((await keysOf()).join()).toContain('ann');
   expect((await a.call('DELETE', '/v1/principals/ann', { headers: bearer('root') })).status).toBe(
     204,
@@ -133,6 +135,8 @@ test('the erasure of a principal leaves nothing of its keys and jobs in Redis', 
   for (const node of [a, b]) {
     expect((await node.get('/v1/kv', { headers: bearer('ann') })).body.items).toEqual([]);
     expect((await node.get('/v1/jobs', { headers: bearer('ann') })).body.data).toEqual([]);
+    const path = '/v1/conversations';
+    expect((await node.get(path, { headers: bearer('ann') })).body.data).toEqual([]);
     expect((await node.read('of bob', bearer('bob'))).body).toBe('x');
   }
   // The key is new again.
