@@ -321,6 +321,7 @@ export function createParts(checked) {
       : deployed.eraserOf(erasure, [
           (principal) => kv.erase(principal),
           (principal) => jobs.talks?.conversations.clear(principal),
+          (principal) => billing.erasePrincipal?.(principal),
         ]);
   const streams = new OpenStreams({
     max: options.maxStreams,

@@ -259,8 +259,9 @@ export function testConversations(startConversations) {
       }
       expect(caches).toEqual(['MISS', 'MISS', 'HIT']);
       expect(seen).toHaveLength(2);
-      for (const id of ids)
-        {expect((await contents(id)).at(-1)).toEqual(['assistant', 'you said q']);}
+      for (const id of ids) {
+        expect((await contents(id)).at(-1)).toEqual(['assistant', 'you said q']);
+      }
     });
 
     test('limits of tokens count the history', async () => {
