@@ -76,6 +76,7 @@ export class SharedTurns {
     this.checkOpen();
     signal?.throwIfAborted();
     const turn = this.#turns.get(record) ?? this.#enter(record, id, request, signal);
+    if (turn === undefined) throw await this.#lineFull(record.principal, id);
     const history = await this.#prepare(record, turn);
     signal?.throwIfAborted();
     if (history === undefined) return request;
@@ -89,17 +90,14 @@ export class SharedTurns {
    * @param {string} id
    * @param {CheckedRequest} request
    * @param {Abortable} [signal]
-   * @returns {Turn}
+   * @returns {Turn | undefined} undefined: too many turns wait
    */
   #enter(record, id, request, signal) {
     /** @type {Turn} */
     const turn = { id, added: messagesOfTurn(request) };
     if (request.on_busy === 'queue' && this.#limits.maxQueued > 0 && isConversationId(id)) {
       const name = `${id} ${record.principal}`;
-      const full = this.#lines.full(name);
-      if (full !== undefined) {
-        throw conversationBusy(full.job, 'Too many turns wait for this conversation.');
-      }
+      if (this.#lines.full(name)) return undefined;
       turn.place = this.#lines.join(name, {
         ...{ signal, late: (job) => conversationBusy(job) },
         watch: (wake) => this.#conversations.watch(id, wake),
@@ -107,6 +105,17 @@ export class SharedTurns {
     }
     this.#turns.set(record, turn);
     return turn;
+  }
+
+  /**
+   * @param {string} principal
+   * @param {string} id
+   * @returns {Promise<HttpError>}
+   */
+  async #lineFull(principal, id) {
+    const found = await this.#conversations.history(principal, id);
+    const job = 'refused' in found && found.refused === 'busy' ? found.job : undefined;
+    return conversationBusy(job, 'Too many turns wait for this conversation.');
   }
 
   /**

@@ -100,15 +100,10 @@ export class TurnLines {
     this.#waitMs = queueWaitMs;
   }
 
-  /**
-   * @param {string} name of a line
-   * @returns {{job: string | undefined} | undefined} that line, if it is full
-   */
+  /** @param {string} name of a line @returns {boolean} whether it is full */
   full(name) {
-    const line = this.#lines.get(name);
-    if (this.#count >= WAITING_MAX) return { job: line?.job };
-    const waiting = line?.places.filter(({ isTaking }) => !isTaking) ?? [];
-    return waiting.length >= this.#maxQueued ? line : undefined;
+    const waiting = this.#lines.get(name)?.places.filter(({ isTaking }) => !isTaking) ?? [];
+    return waiting.length >= this.#maxQueued || this.#count >= WAITING_MAX;
   }
 
   /**
