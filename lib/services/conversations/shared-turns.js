@@ -17,6 +17,9 @@ import { withHistory } from '../../jobs/checked-request.js';
 
 /** A turn that waits looks at least this often whether its conversation is free. */
 const LOOK_MS = 250;
+const TOO_MANY = 'Too many turns wait for this conversation.';
+/** The reason of a wait that took too long. */
+const LATE = new Error('too late');
 /** Wait before the history of a job that was taken over is asked for again. */
 const AGAIN_MS = 250;
 
@@ -76,8 +79,10 @@ export class SharedTurns {
     this.checkOpen();
     signal?.throwIfAborted();
     const turn = this.#turns.get(record) ?? this.#enter(record, id, request, signal);
-    if (turn === undefined) throw await this.#lineFull(record.principal, id);
-    const history = await this.#prepare(record, turn);
+    if (turn === undefined) throw await this.#busyNow(record.principal, id, TOO_MANY);
+    const history = await this.#prepare(record, turn).catch(async (error) => {
+      throw error === LATE ? await this.#busyNow(record.principal, id) : error;
+    });
     signal?.throwIfAborted();
     if (history === undefined) return request;
     record.request = wholeRequest(request, history, turn.added);
@@ -99,7 +104,7 @@ export class SharedTurns {
       const name = `${id} ${record.principal}`;
       if (this.#lines.full(name)) return undefined;
       turn.place = this.#lines.join(name, {
-        ...{ signal, late: (job) => conversationBusy(job) },
+        ...{ signal, late: () => LATE },
         watch: (wake) => this.#conversations.watch(id, wake),
       });
     }
@@ -110,12 +115,13 @@ export class SharedTurns {
   /**
    * @param {string} principal
    * @param {string} id
-   * @returns {Promise<HttpError>}
+   * @param {string} [message]
+   * @returns {Promise<HttpError>} with the job of the turn that runs now
    */
-  async #lineFull(principal, id) {
+  async #busyNow(principal, id, message) {
     const found = await this.#conversations.history(principal, id);
     const job = 'refused' in found && found.refused === 'busy' ? found.job : undefined;
-    return conversationBusy(job, 'Too many turns wait for this conversation.');
+    return conversationBusy(job, message);
   }
 
   /**
@@ -171,7 +177,6 @@ export class SharedTurns {
   #setBusy(turn, job) {
     turn.error = conversationBusy(job);
     turn.isBusy = true;
-    if (turn.place !== undefined) turn.place.line.job = job;
   }
 
   /**

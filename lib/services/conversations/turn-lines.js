@@ -9,7 +9,6 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @typedef {object} Line
  * @property {string} name
  * @property {Place[]} places first come, first served; none only at its end
- * @property {string | undefined} job of the turn that they wait for, as far as it is known
  * @property {() => void} unwatch
  */
 
@@ -27,14 +26,14 @@ class Place {
 
   /**
    * @param {Line} line
-   * @param {{signal?: Abortable, waitMs: number, late: (job: string | undefined) => unknown}} how
+   * @param {{signal?: Abortable, waitMs: number, late: () => unknown}} how
    */
   constructor(line, { signal, waitMs, late }) {
     this.line = line;
     this.#release = whenAborted(signal, () =>
       this.end(abortReason(/** @type {{reason?: any}} */ (signal))),
     );
-    this.#timer = setTimeout(() => this.end(late(line.job)), waitMs);
+    this.#timer = setTimeout(() => this.end(late()), waitMs);
   }
 
   /** Has it look anew, also if it does not wait at the moment. */
@@ -110,7 +109,7 @@ export class TurnLines {
    * @param {string} name
    * @param {object} how
    * @param {Abortable} [how.signal] not aborted yet
-   * @param {(job: string | undefined) => unknown} how.late makes the reason after a time-out
+   * @param {() => unknown} how.late makes the reason after a time-out
    * @param {(wake: () => void) => () => void} how.watch begins to tell the line that the turn may be free;
    *   gives a function that ends it
    * @returns {Place} at its end
@@ -119,7 +118,7 @@ export class TurnLines {
     let line = this.#lines.get(name);
     if (line === undefined) {
       /** @type {Line} */
-      const made = { name, places: [], job: undefined, unwatch: () => {} };
+      const made = { name, places: [], unwatch: () => {} };
       made.unwatch = watch(() => made.places[0]?.wake());
       this.#lines.set(name, made);
       line = made;
