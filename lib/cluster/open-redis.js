@@ -154,7 +154,6 @@ export class SharedRedis {
   }
 
   /**
-<<<<<<< HEAD
    * The ledger of this server and prefix: accounts in micro-credits, holds and a journal.
    * @param {{}} [options] none so far
    * @returns {SharedLedger}
@@ -165,11 +164,8 @@ export class SharedRedis {
   }
 
   /**
-   * Waits for the answers to calls under way, and ends the connection. Every later call rejects with
-=======
-   * Waits for the answers to calls under way, and ends the connection and all watches. Every later call rejects with
->>>>>>> main
-   * ERR_REDIS_CLOSED.
+   * Waits for the answers to calls under way, and ends the connection and all watches. Every later call
+   * rejects with ERR_REDIS_CLOSED.
    * @returns {Promise<void>}
    */
   close() {

@@ -4,6 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Wait before the removal of a conversation whose making is uncertain is tried again, and how often. */
 const AGAIN_MS = 250;
 const TRIES_MAX = 40;
+/** Conversations that one script deletes. */
+const CLEARED_AT_ONCE = 100;
 
 /** The order in which scripts answer the fields of a conversation: `CONV_FIELDS` of fragments/conversations.lua. */
 const FIELDS = /** @type {const} */ ([
@@ -249,6 +251,17 @@ export class SharedConversations {
   async remove(principal, id) {
     const answer = await this.#run('delete', [id], [id, principal]);
     return refusalOf(answer) ?? { job: answer[1] || undefined };
+  }
+
+  /**
+   * Deletes all conversations of a principal.
+   * @param {string} principal
+   */
+  async clear(principal) {
+    for (let count = CLEARED_AT_ONCE; count === CLEARED_AT_ONCE;) {
+      const args = [principal, CLEARED_AT_ONCE];
+      [, count] = await this.#calls.run('conversations/clear', [`convs:${principal}`], args);
+    }
   }
 
   /**

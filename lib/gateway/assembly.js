@@ -318,7 +318,11 @@ export function createParts(checked) {
   const erasePrincipal =
     deployed === undefined
       ? (/** @type {string} */ principal) => erasure.principal(principal)
-      : deployed.eraserOf(erasure, [(principal) => kv.erase(principal)]);
+      : deployed.eraserOf(erasure, [
+          (principal) => kv.erase(principal),
+          (principal) => billing.erasePrincipal?.(principal),
+          (principal) => jobs.talks?.conversations.clear(principal),
+        ]);
   const streams = new OpenStreams({
     max: options.maxStreams,
     hasPrincipals,

@@ -8,11 +8,8 @@ import { redisUnavailable } from '../../jobs/errors.js';
  */
 export const KEPT = new Set([
   'placed',
-  'kv/commit',
-  'kv/clear',
-  'conversations/create',
-  'conversations/fork',
-  'conversations/delete',
+  ...['conversations/clear', 'conversations/create', 'conversations/delete', 'conversations/fork'],
+  ...['kv/commit', 'kv/clear'],
 ]);
 
 /** The key that each wait writes lives for this long. */

@@ -43,7 +43,7 @@ export class KvStoreInRedis {
     this.feed = new ChangeFeed({
       channel: prefix + name,
       subscribe,
-      told: async () => (await this.#reclaim(0)).told,
+      told: () => this.#reclaim(0),
       publish: (flat) => this.watches.publish({ takeChanges: () => flat }),
       onLost: (error) => this.watches.fail(error),
     });
@@ -79,10 +79,11 @@ export class KvStoreInRedis {
   /** @param {number} most */
   async #reclaim(most) {
     const answer = await this.#calls.run('kv/reclaim', [this.#name], [most]);
-    const [, , end, keys, bytes, version, told] = answer;
+    const [, , end, keys, bytes, version, told, born] = answer;
     return {
       endMs: end === '' ? Infinity : endMsOf(end),
-      ...{ keys: Number(keys), bytes: Number(bytes), version: Number(version), told: Number(told) },
+      ...{ keys: Number(keys), bytes: Number(bytes), version: Number(version) },
+      ...{ told: Number(told), born: String(born) },
     };
   }
 

@@ -159,6 +159,19 @@ export class SharedCredit {
     return rows;
   }
 
+  /**
+   * Moves the usage of a principal to another name.
+   * @param {string} principal
+   * @param {string} name
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   */
+  async renameUsage(principal, name) {
+    for (let from = '-inf'; from !== '';) {
+      const args = [principal, name, from, String(HOURS)];
+      [, from] = await this.#calls.run('ledger/rename_usage', ['usagehours'], args);
+    }
+  }
+
   /** Nothing is tried again from now on. */
   close() {
     this.#persistent.close();

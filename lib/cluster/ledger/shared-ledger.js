@@ -3,6 +3,7 @@ import { answerOf, balanceOf, linkedAnswer } from '../../primitives/ledger/answe
 import { checkId } from '../../internal/util/validate.js';
 import { eventOf, refusal } from '../../primitives/ledger/events.js';
 import { eventFields, rawAnswer, requestFields } from './events.js';
+import { randomId } from '../../internal/util/random-id.js';
 import {
   eventsRequest,
   linkedRequest,
@@ -17,6 +18,8 @@ import {
 
 /** Events and names that one script answers. */
 const PAGE = 500;
+/** A copy of the journal that is not completed goes after this. */
+const COPY_MS = 600_000;
 
 /**
  * Accounts to open before a request, unless they are open: their overdrafts.
@@ -229,6 +232,20 @@ export class SharedLedger {
     if (answer === 'NONE') return undefined;
     const balance = balanceOf(BigInt(posted), BigInt(held));
     return { ...balance, overdraft: BigInt(overdraft), ...(closed === '1' && { closed: true }) };
+  }
+
+  /**
+   * Gives an account another name, in all events too, whose keys and metadata are erased; amounts stay. Takes
+   * as much memory as the journal meanwhile.
+   * @param {string} account
+   * @param {string} name that no account has
+   */
+  async rename(account, name) {
+    const copy = `ledgercopy:${randomId('copy')}`;
+    for (let answer = ['MORE']; answer[0] === 'MORE';) {
+      const args = [account, name, String(PAGE), String(COPY_MS)];
+      answer = await this.#calls.run('ledger/rename', ['ledger', copy], args);
+    }
   }
 
   /**

@@ -325,6 +325,8 @@ export class Credits {
  * @property {() => void} releaseOrphans see JobBilling
  * @property {(account: string) => void} forgetAccount that was renamed
  * @property {UsageTable['rename']} renameUsage
+ * @property {(principal: string) => Promise<void>} [erasePrincipal] of a deployment: gives the account and the
+ *   usage of a caller another name, in all events too
  */
 /**
  * Billing of calls that are charged like a job.

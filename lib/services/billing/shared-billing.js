@@ -2,6 +2,7 @@ import { Credits } from './service.js';
 import { SharedAccounts, SharedUsage, usageFields } from './shared-accounts.js';
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 import { accountOf, isFree } from '../../jobs/policy/prices.js';
+import { ERASED, erasedAccount } from './erased.js';
 import { countsOf } from './usage.js';
 import { payerClosed } from './errors.js';
 import { redisUnavailable } from '../../jobs/errors.js';
@@ -406,5 +407,9 @@ export function createSharedBilling({
     releaseOrphans() {},
     forgetAccount() {},
     renameUsage: () => [],
+    async erasePrincipal(principal) {
+      await ledger.rename(accountOf({ principal }), erasedAccount());
+      await credit.renameUsage(principal, ERASED);
+    },
   };
 }

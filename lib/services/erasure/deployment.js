@@ -31,8 +31,10 @@ export class DeploymentErasure {
     this.#erasure = erasure;
     this.#erasers = erasers;
     cluster.on('message', (message) => {
-      const [what, principal] = message.split(' ');
-      if (what === FORGET) erasure.forget(decodeURIComponent(principal));
+      const [what, name = ''] = message.split(' ');
+      if (what !== FORGET) return;
+      const principal = decoded(name);
+      if (principal !== undefined) erasure.forget(principal);
     });
   }
 
@@ -77,5 +79,14 @@ export class DeploymentErasure {
       }
     }
     await redis.command('DEL', ended);
+  }
+}
+
+/** @param {string} name percent-encoded @returns {string | undefined} undefined: it is not */
+function decoded(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return undefined;
   }
 }

@@ -1,12 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { ledgerControl } from '../../primitives/ledger/ledger.js';
+import { ERASED, erasedAccount } from '../billing/erased.js';
 import { accountOf } from '../../jobs/policy/prices.js';
 import { choiceId } from '../../jobs/job.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
-
-/** Usage and ledger entries of erased callers are kept under this name. */
-const ERASED = 'erased';
 
 /**
  * Erases the data of a job or of a caller from memory, caches and the data file. Deleted rows are
@@ -25,7 +22,7 @@ export class Erasure {
    * @param {import('../../jobs/admission/admission.js').Admission} deps.admission
    * @param {Pick<import('../conversations/turns.js').Turns, 'jobSettled'>} deps.turns
    * @param {import('../operations/operations.js').Operations} deps.operations
-   * @param {ReturnType<typeof import('../billing/service.js').createBilling>} deps.billing
+   * @param {import('../billing/service.js').Billing} deps.billing
    * @param {import('../../primitives/ledger/ledger.js').Ledger} deps.ledger
    * @param {import('../../primitives/kv/port.js').KvPort} deps.kv
    * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions further ones, by
@@ -74,7 +71,7 @@ export class Erasure {
     for (const partition of partitions) partition.of(principal).clear();
     await kv.erase(principal);
     const account = accountOf({ principal });
-    ledgerControl.rename(ledger, account, `${ERASED}:${randomBytes(12).toString('hex')}`);
+    ledgerControl.rename(ledger, account, erasedAccount());
     billing.forgetAccount(account);
     const usage = billing.renameUsage(principal, ERASED);
     await store?.erasePrincipal(principal, usage);

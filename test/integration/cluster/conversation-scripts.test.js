@@ -40,7 +40,7 @@ beforeEach(async () => {
 
 test('each script has its tests here', () => {
   const names = Object.keys(scripts()).filter((name) => name.startsWith('conversations/'));
-  const known = ['create', 'delete', 'fork', 'history', 'list', 'read', 'recent'];
+  const known = ['clear', 'create', 'delete', 'fork', 'history', 'list', 'read', 'recent'];
   expect(names.sort()).toEqual(known.map((name) => `conversations/${name}`));
 });
 
@@ -286,6 +286,33 @@ describe('turns', () => {
     expect(await call('create', '7000', '', ...args)).toEqual(made);
     expect(await call('fork', '7000', '', ...limited)).toEqual(made);
     expect(await t.dump()).toEqual(before);
+  });
+
+  test('all of a principal go, and the jobs of their turns with them', async () => {
+    await create();
+    for (let i = 0; i < 120; i += 1) {
+      await shared.create(
+        'me',
+        { id: `c${i}`, ttlMs: null, messages: [] },
+        { ...limits, count: 200, ofPrincipal: 1e6, total: 1e6 },
+      );
+    }
+    await shared.create(
+      'you',
+      { id: 'other', ttlMs: 60_000, messages: [] },
+      { ...limits, total: 1e6 },
+    );
+    await admit('j', ask({ of_principal: '1000000', total: '1000000' }));
+    await shared.clear('me');
+    expect(await t.field('j', 'cancel')).toBe('client_request');
+    expect((await shared.recent(10)).map(({ owner }) => owner)).toEqual(['you']);
+    const [mine, all] = await counted();
+    expect(mine).toBe(0);
+    expect(all).toBe(Number(await t.admin.hget('{t}:conv:other', 'charged')));
+    const keys = ['conv:other', 'convbytes', 'convbytes:total', 'convexpiry', 'convrecent'];
+    expect((await t.admin.keys('{t}:conv*')).sort()).toEqual(
+      [...keys, 'convs:you'].map((key) => `{t}:${key}`),
+    );
   });
 
   test('many messages are as few', async () => {

@@ -56,6 +56,22 @@ async function eventsBy({ get }) {
   return data.map(({ type, amount = 0 }) => [type, amount]);
 }
 
+/** How to read a key of each type. */
+const READS = {
+  ...{ hash: ['HGETALL'], stream: ['XRANGE', '-', '+'], list: ['LRANGE', '0', '-1'] },
+  ...{ zset: ['ZRANGE', '0', '-1'], set: ['SMEMBERS'], string: ['GET'] },
+};
+
+/** Every key of the deployment with its value, as JSON. */
+async function everything() {
+  const all = [];
+  for (const key of await redis.keys('{sluice}:*')) {
+    const [command, ...args] = READS[await redis.call('TYPE', key)] ?? ['EXISTS'];
+    all.push(`${key} ${JSON.stringify(await redis.call(command, key, ...args))}`);
+  }
+  return all;
+}
+
 const metricOf = async ({ get }, name) => {
   const { body } = await get('/metrics');
   return Number(new RegExp(`^${name} (.*)$`, 'm').exec(body)?.[1]);
@@ -326,6 +342,29 @@ test('usage is counted with the ending, with and without prices, by principal', 
     ['bob:/1', 1],
   ]);
   expect((await usageBy(a, 'sk-bob', '?to=2020-01-01')).data).toEqual([]);
+});
+
+test('an erased caller leaves amounts without a name', async () => {
+  const access = { prices, keys: [entry('ann', 'sk-ann'), entry('bob', 'sk-bob')] };
+  const [a, b] = await startTwo(redis, { provider: four, access });
+  for (const to of ['ann', 'bob']) {
+    await a.gateway.credits.transfer({ key: `for ${to}`, to, amount: 100n, metadata: { of: to } });
+    const { body } = await a.submit({ prompt, max_tokens: 5 }, bearer(`sk-${to}`));
+    await b.stream(body.stream_url).then(({ done }) => done);
+  }
+  await b.gateway.erasePrincipal('ann');
+  const own = await a.get('/v1/accounts/ann', { headers: bearer('sk-ann') });
+  expect(own.body).toMatchObject({ available: 0, posted: 0 });
+  const other = await a.get('/v1/accounts/bob', { headers: bearer('sk-bob') });
+  expect(other.body).toMatchObject({ available: 100 - promptCost - 40 });
+  const { data, total } = await a.gateway.credits.usage({ groupBy: 'key' });
+  expect(data.map(({ group, requests }) => [group, requests])).toEqual([
+    ['bob', 1],
+    ['erased', 1],
+  ]);
+  expect(total.cost).toBe(2n * BigInt(promptCost + 40));
+  expect((await everything()).filter((text) => /\bann\b/.test(text))).toEqual([]);
+  expect((await everything()).filter((text) => /\bbob\b/.test(text))).not.toEqual([]);
 });
 
 test('while Redis is away: 503, neither 402 nor 201', async () => {

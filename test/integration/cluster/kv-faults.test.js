@@ -114,6 +114,18 @@ test('a read-only replica says so', async () => {
   await until(() => kv.set('k', 3).catch(() => false), 'Redis to take writes');
 });
 
+test('a store that was lost and begun again ends its watches', async () => {
+  const kv = (await open()).kv();
+  const watch = kv.watch();
+  await kv.set('k', 1);
+  await kv.set('k', 2);
+  await watch.next();
+  await watch.next();
+  await server.call('FLUSHALL');
+  await kv.set('k', 3);
+  expect(await failure(watch.next())).toMatchObject({ code: 'ERR_WATCH_OVERFLOW' });
+});
+
 test('scripts are sent again when the server has forgotten them', async () => {
   const kv = (await open()).kv();
   await kv.set('k', 1);

@@ -101,13 +101,14 @@ test('limits are those of all processes together', async () => {
   expect((await put(b, 'bob', '2')).body.error.message).toContain('maxKeys is 3');
 });
 
-test('the erasure of a principal leaves nothing of its keys and jobs in Redis', async () => {
+test('the erasure of a principal leaves nothing of its keys, conversations and jobs in Redis', async () => {
   const access = {
     keys: [entry('ann', 'ann'), entry('bob', 'bob'), entry('root', 'root', { admin: true })],
   };
   const provider = async function* () {
     yield 'said';
   };
+  const talks = {};
   const [a, b] = await openTwo({ access, provider });
   for (const [node, who] of [
     [a, 'ann'],
@@ -115,8 +116,9 @@ test('the erasure of a principal leaves nothing of its keys and jobs in Redis', 
     [a, 'bob'],
   ]) {
     await node.put(`of ${who}`, 'x', { headers: bearer(who), query: '?ttl_s=600' });
+    talks[who] ??= (await node.post('/v1/conversations', { ttl_s: 600 }, bearer(who))).body;
     const { body } = await node.submit(
-      { prompt: `of ${who}` },
+      { prompt: `of ${who}`, conversation_id: talks[who].conversation_id },
       { ...bearer(who), 'idempotency-key': who },
     );
     const path = `/v1/jobs/${body.job_id}`;
@@ -130,6 +132,7 @@ test('the erasure of a principal leaves nothing of its keys and jobs in Redis', 
     204,
   );
   expect((await keysOf()).filter((key) => key.includes('ann'))).toEqual([]);
+  expect((await keysOf()).filter((key) => /:conv:conv_[^:]*$/.test(key))).toHaveLength(1);
   for (const node of [a, b]) {
     expect((await node.get('/v1/kv', { headers: bearer('ann') })).body.items).toEqual([]);
     expect((await node.get('/v1/jobs', { headers: bearer('ann') })).body.data).toEqual([]);

@@ -189,6 +189,42 @@ test('names that look like parts of keys are names', async () => {
   for (const account of names) expect(await ledger.events({ account })).toHaveLength(1);
 });
 
+test('a renamed account keeps its amounts, in a journal of many pages', async () => {
+  const ledger = await open({ prefix: 'rename' });
+  for (const account of ['a', 'b']) await ledger.open({ account, overdraft: true });
+  const transfers = Array.from({ length: 600 }, (_, i) => ({
+    ...(i % 2 ? { from: 'a', to: 'b' } : { from: 'b' }),
+    ...{ amount: BigInt(i + 1), metadata: { of: 'a' } },
+  }));
+  const { hold } = await ledger.hold({ key: 'h', account: 'a', amount: 3n, timeoutMs: Infinity });
+  await ledger.linked({ key: 'k', transfers });
+  await ledger.transfer({ key: 'of b', from: 'b', to: 'b2', amount: 1n }).catch(() => {});
+  const before = await ledger.journal();
+  await ledger.rename('a', 'x');
+  const journal = await ledger.journal();
+  const renamed = before.map((event) => {
+    if (![event.from, event.to, event.account].includes('a')) return event;
+    const { metadata: _metadata, key, ...rest } = event;
+    const names = Object.fromEntries(
+      ['account', 'from', 'to'].filter((name) => rest[name] === 'a').map((name) => [name, 'x']),
+    );
+    return { ...rest, ...names, ...(key !== undefined && { key: `@erased:${event.id}` }) };
+  });
+  expect(journal).toEqual(renamed);
+  const copy = Ledger.replay(journal);
+  for (const name of ['x', 'b']) {
+    expect(await ledger.balance(name)).toEqual(copy.balance(name));
+    expect(await ledger.events({ account: name, limit: 700 })).toEqual(
+      copy.events({ account: name, limit: 700 }),
+    );
+  }
+  expect(await ledger.accounts()).toEqual(['@external', '@usage', 'b', 'x']);
+  expect((await ledger.settle({ key: 's', hold })).event.from).toBe('x');
+  expect((await ledger.open({ account: 'a' })).event.id).toBe(journal.length + 2);
+  const again = await ledger.deposit({ key: 'h', account: 'a', amount: 1n });
+  expect(again.event.type).toBe('deposit');
+});
+
 test('an event takes about 110 bytes, and all keys have the prefix', async () => {
   const ledger = await open({ prefix: 'size' });
   await ledger.open({ account: 'acme', overdraft: true });

@@ -15,15 +15,9 @@ local context = { now = now, has_clock = ARGV[2] ~= '' }
 local conv = conv_load(prefix, id, principal, context)
 if not conv then return { 'GONE' } end
 if conv.job then
-  local job = prefix .. 'job:' .. conv.job
-  local owner, status, placed, taken =
-    unpack(redis.call('HMGET', job, 'owner', 'status', 'placed', 'taken'))
+  local status, placed, taken =
+    unpack(redis.call('HMGET', prefix .. 'job:' .. conv.job, 'status', 'placed', 'taken'))
   if status == 'queued' and not placed and not taken then return { 'BUSY', conv.job } end
-  if redis.call('HSETNX', job, 'cancel', 'client_request') == 1 and owner ~= '-' then
-    tell(prefix, owner, 'cancel ' .. conv.job .. ' client_request')
-  end
 end
-conv_forget(prefix, id, conv)
--- Turns that wait for it find that it is gone.
-redis.call('PUBLISH', KEYS[1], 'free')
+conv_delete(prefix, id, conv)
 return { 'OK', conv.job or '' }

@@ -202,3 +202,17 @@ local function conv_page(prefix, index, first, limit, principal_of, context)
   end
   return page
 end
+
+-- Deletes a conversation, and asks for the cancellation of the job of its turn.
+local function conv_delete(prefix, id, conv)
+  if conv.job then
+    local job = prefix .. 'job:' .. conv.job
+    local owner = redis.call('HGET', job, 'owner')
+    if redis.call('HSETNX', job, 'cancel', 'client_request') == 1 and owner ~= '-' then
+      tell(prefix, owner, 'cancel ' .. conv.job .. ' client_request')
+    end
+  end
+  conv_forget(prefix, id, conv)
+  -- Turns that wait for it find that it is gone.
+  redis.call('PUBLISH', conv_key(prefix, id), 'free')
+end
