@@ -2,7 +2,7 @@
  * Builds the benchmark's programs, runs every row on 127.0.0.1, and prints one table. What is
  * measured, and how, is in bench/README.md.
  *
- * Usage: npm run bench -- [--quick] [--only ROW]... [--runs N]
+ * Usage: npm run bench -- [--quick] [--only ROW]... [--runs N] [--publish]
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,11 +28,14 @@ import { median, medians } from './lib/median.mjs';
 import { measureMemory } from './measure/memory.mjs';
 import { durableTable, durableVerdicts, measureDurable } from './measure/durable.mjs';
 import { plot } from './report/plot.mjs';
+import { measureQuality } from './measure/quality.mjs';
 import { measureResume } from './measure/resume.mjs';
 import { measureStart, startTable, startVerdicts } from './measure/startup.mjs';
 import { rows } from './lib/rows.mjs';
 import { binaries, setups, systemPackages } from './lib/setups.mjs';
 import { memoryTable, resumeTable, table, verdictTable } from './report/table.mjs';
+import { publishQuality } from './report/publish.mjs';
+import { qualityTable } from './report/quality.mjs';
 import { resumeVerdicts, verdictsOf } from './report/verdicts.mjs';
 import { versions } from './report/versions.mjs';
 
@@ -40,7 +43,7 @@ const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const rowIds = [
   ...rows.map(({ id }) => id),
   ...['job', 'resume', 'cancel', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs'],
-  ...['faces', 'start-up', 'admin'],
+  ...['faces', 'start-up', 'admin', 'quality'],
 ];
 
 const NOT_MEASURED = `Not measured: other machines, a network between client and server (all is
@@ -56,6 +59,7 @@ function parseOptions() {
       quick: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
       runs: { type: 'string' },
+      publish: { type: 'boolean', default: false },
     },
   });
   const unknown = values.only.filter((id) => !rowIds.includes(id));
@@ -64,7 +68,8 @@ function parseOptions() {
   }
   const runs = Number(values.runs ?? (values.quick ? 1 : 3));
   if (!Number.isInteger(runs) || runs < 1) throw new RangeError('--runs takes a number from 1');
-  return { quick: values.quick, only: values.only, runs };
+  const { quick, only, publish } = values;
+  return { quick, only, runs, publish };
 }
 
 /**
@@ -179,8 +184,10 @@ async function main() {
   const faces = wanted('faces') ? measureFaces(options, binaries) : undefined;
   const faceStreams = wanted('faces') ? await measureFaceStreams(options) : undefined;
   const admin = wanted('admin') ? await measureAdmin(options) : undefined;
+  const quality = wanted('quality') ? await measureQuality(options) : undefined;
   const own = {
     admin,
+    quality,
     jobs,
     start,
     cancel,
@@ -219,12 +226,13 @@ function runMemory({ quick }) {
  * @param {import('./measure/faces.mjs').FaceSample[]} [results.faces]
  * @param {import('./measure/face-streams.mjs').FaceStreams} [results.faceStreams]
  * @param {import('./measure/admin.mjs').AdminSample} [results.admin]
+ * @param {import('./measure/quality.mjs').QualityCase[]} [results.quality]
  * @param {string[]} results.notices
  */
 function report(options, results) {
   const { done, notices, ...measured } = results;
   const { jobs, start, resume, cancel, memory, admission, cache } = measured;
-  const { limiters, durable, logs, faces, faceStreams, admin } = measured;
+  const { limiters, durable, logs, faces, faceStreams, admin, quality } = measured;
   const verdicts = [
     ...done.flatMap(verdictsOf),
     ...(jobs === undefined ? [] : jobVerdicts(jobs)),
@@ -260,6 +268,7 @@ function report(options, results) {
     faces === undefined ? '' : facesTable(faces),
     faceStreams === undefined ? '' : faceStreamsTable(faceStreams),
     admin === undefined ? '' : adminTable(admin),
+    quality === undefined ? '' : qualityTable(quality),
     verdicts.length > 0 ? `bars\n${verdictTable(verdicts)}` : '',
     notices.join('\n'),
     skipped ? `skipped peers on Debian: apt-get install ${systemPackages.join(' ')}` : '',
@@ -285,6 +294,7 @@ function report(options, results) {
   const caption = `Sluice ${sluice}, node ${node}, ${cpu}, ${date.slice(0, 10)}`;
   writeFileSync(join(RESULTS, `${name}.svg`), plot(done, caption));
   console.log(`\nbench/results/${name}.json and .svg written`);
+  if (options.publish && quality !== undefined) publishQuality(quality, versionsHere, options);
 }
 
 try {

@@ -162,10 +162,13 @@ let hiding;
 document.addEventListener('visibilitychange', () => {
   clearTimeout(hiding);
   if (!document.hidden) {
-    if (feed === undefined && !isAsking) follow();
+    if (feed !== undefined || isAsking) return;
+    follow();
+    show();
     return;
   }
   hiding = setTimeout(() => {
+    detail.close();
     feed?.close();
     feed = undefined;
     showLink('idle');

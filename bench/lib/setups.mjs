@@ -10,6 +10,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { output, which } from '../../scripts/lib/run.mjs';
 import { freePort, startServer } from './processes.mjs';
+import { missingRedis, startRedis } from './redis.mjs';
+import { peerFile } from '../peers/packages.mjs';
 import { pace } from './token.mjs';
 
 /**
@@ -84,9 +86,22 @@ async function startNodeFanOut(env) {
   return { server, load: ['--from-one', '0'] };
 }
 
-/** @param {number} port @param {string} folder */
-const nginxConfig = (port, folder) => `
-load_module ${nchanModule};
+const NGINX = which('nginx') ?? '/usr/sbin/nginx';
+
+/**
+ * An nginx of one process with these locations, and a folder of its own.
+ * @param {string} locations
+ * @param {{module?: string, isHttp?: boolean}} [options]
+ */
+async function startNginx(locations, { module = '', isHttp } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-nginx-'));
+  const port = await freePort();
+  const config = join(folder, 'nginx.conf');
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `  ${name}_temp_path ${folder}/${name};`)
+    .join('\n');
+  const text = `
+${module}
 daemon off;
 master_process off;
 pid ${folder}/pid;
@@ -94,32 +109,31 @@ error_log stderr crit;
 events { worker_connections 19000; }
 http {
   access_log off;
-  client_body_temp_path ${folder}/body;
-  proxy_temp_path ${folder}/proxy;
-  fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi;
-  scgi_temp_path ${folder}/scgi;
+${temporary}
   keepalive_requests 1000000;
   server {
     listen 127.0.0.1:${port};
+    ${locations}
+  }
+}
+`;
+  writeFileSync(config, text);
+  const server = await startServer([NGINX, '-p', folder, '-c', config], { port, isHttp });
+  return { port, server, stop: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+const NCHAN_LOCATIONS = `
     location = /publish { nchan_publisher; nchan_channel_id bench; }
     location = /stream {
       nchan_subscriber eventsource;
       nchan_subscriber_first_message newest;
       nchan_channel_id bench;
-    }
-  }
-}
-`;
+    }`;
 
 /** nginx with nchan, and this process as the publisher. @type {Setup['start']} */
 async function startNchan(env) {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-nginx-'));
-  const port = await freePort();
-  const config = join(folder, 'nginx.conf');
-  writeFileSync(config, nginxConfig(port, folder));
-  const nginx = which('nginx') ?? '/usr/sbin/nginx';
-  const server = await startServer([nginx, '-p', folder, '-c', config], { port });
+  const module = `load_module ${nchanModule};`;
+  const { port, server, stop: removeFolder } = await startNginx(NCHAN_LOCATIONS, { module });
   // One connection keeps the messages in order.
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   const stopPacing = pace(Number(env.BENCH_INTERVAL_MS), (text) => {
@@ -130,7 +144,7 @@ async function startNchan(env) {
   const stop = () => {
     stopPacing();
     agent.destroy();
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder();
   };
   return { server, load: ['--from-one', '0'], stop };
 }
@@ -191,8 +205,46 @@ async function startPortkey(env) {
   };
 }
 
+/** nginx in front of the upstream, without buffers: what HTTP itself costs. @type {Setup['start']} */
+async function startNginxProxy(env) {
+  const locations = `location / {
+      proxy_pass http://127.0.0.1:${env.BENCH_UPSTREAM_PORT};
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+      proxy_read_timeout 1h;
+    }`;
+  const { server, stop } = await startNginx(locations, { isHttp: false });
+  return { server, load: asking('chat'), stop };
+}
+
+/** @type {Setup['start']} */
+async function startAiSdk(env) {
+  const redis = await startRedis();
+  const server = await startServer([process.execPath, here('peers/ai-sdk-resumable.mjs')], {
+    env: { ...env, REDIS_URL: redis.url },
+  });
+  const [, body] = FACES.ui;
+  const load = ['--ask', '/api/chat', '--body', JSON.stringify(body)];
+  return { server, load, stop: () => void redis.server.stop() };
+}
+
+const AI_SDK_PACKAGES = ['ai', '@ai-sdk/openai-compatible', 'resumable-stream', 'redis'];
+
 /** @type {Record<string, Setup>} */
 export const setups = {
+  'nginx-proxy': {
+    label: 'nginx in front of the upstream',
+    needsUpstream: true,
+    missing: () => (existsSync(NGINX) ? undefined : `there is no ${NGINX}`),
+    start: startNginxProxy,
+  },
+  'ai-sdk-resumable': {
+    label: 'AI SDK with resumable-stream, Redis',
+    needsUpstream: true,
+    missing: () => (AI_SDK_PACKAGES.every(peerFile) ? missingRedis() : 'see bench/README.md'),
+    start: startAiSdk,
+  },
   'face-chat': sluiceFace('chat', 'chat completions'),
   'face-completions': sluiceFace('completions', 'completions'),
   'face-responses': sluiceFace('responses', 'responses'),

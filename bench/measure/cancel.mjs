@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { columns } from '../report/table.mjs';
 import { setups } from '../lib/setups.mjs';
+import { startTalker } from '../lib/talker.mjs';
 
 const INTERVAL_MS = 2;
 const MEDIAN_MS_MAX = 20;
@@ -28,28 +29,6 @@ const CASES = [
  * @property {number} max_ms
  */
 
-/** A model that talks until its client leaves; `left` resolves with the time at which one did. */
-class Talker {
-  /** @type {(atMs: number) => void} */
-  #tell = () => {};
-  /** @type {Promise<number>} */
-  left = Promise.resolve(0);
-
-  constructor() {
-    this.server = http.createServer((req, res) => {
-      this.left = new Promise((resolve) => (this.#tell = resolve));
-      req.resume();
-      res.writeHead(200, { 'content-type': 'text/event-stream' });
-      const delta = JSON.stringify({ choices: [{ index: 0, delta: { content: 'word ' } }] });
-      const timer = setInterval(() => res.write(`data: ${delta}\n\n`), INTERVAL_MS);
-      req.socket.once('close', () => {
-        clearInterval(timer);
-        this.#tell(performance.now());
-      });
-    });
-  }
-}
-
 /**
  * Reads a stream until so many tokens have come, or its end.
  * @param {string} url
@@ -70,7 +49,7 @@ async function readTokens(url, tokens) {
 /**
  * One job, cancelled.
  * @param {string} url of the server
- * @param {Talker} talker
+ * @param {import('../lib/talker.mjs').Talker} talker
  * @param {number} tokens
  * @returns {Promise<number>} milliseconds
  */
@@ -94,10 +73,8 @@ async function cancelOne(url, talker, tokens) {
 export async function measureCancel({ quick }) {
   console.error('cancel');
   const cancels = quick ? 20 : 200;
-  const talker = new Talker();
-  await once(talker.server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = /** @type {import('node:net').AddressInfo} */ (talker.server.address());
-  const env = { NODE_ENV: 'production', BENCH_UPSTREAM_PORT: String(port) };
+  const talker = await startTalker({ intervalMs: INTERVAL_MS });
+  const env = { NODE_ENV: 'production', BENCH_UPSTREAM_PORT: String(talker.port) };
   const { server } = await setups['sluice-relay'].start(env);
   try {
     const samples = [];
@@ -113,7 +90,7 @@ export async function measureCancel({ quick }) {
     return samples;
   } finally {
     await server.stop();
-    talker.server.close();
+    talker.close();
   }
 }
 

@@ -26,7 +26,9 @@ import { binaries, setups } from '../lib/setups.mjs';
  * @property {number} descriptors_per_stream
  * @property {number} first_p50_us from the request to the first token
  * @property {number} first_p99_us
- * @property {number} p50_us
+ * @property {number} gap_p50_us between two tokens of a stream
+ * @property {number} gap_p99_us
+ * @property {number} p50_us from the creation of a token to its arrival
  * @property {number} p99_us
  * @property {number} max_us
  */
@@ -39,6 +41,7 @@ import { binaries, setups } from '../lib/setups.mjs';
  * @property {number} rampMs
  * @property {number} settleMs
  * @property {number} measureMs
+ * @property {boolean} [stall] each stream stops reading after its first token
  */
 
 /** What a server keeps open besides its streams. */
@@ -71,6 +74,7 @@ export async function measure(load) {
       ...(upstream === undefined ? [] : ['--upstream-pid', String(upstream.pid)]),
       ...['--ramp-ms', String(load.rampMs), '--settle-ms', String(load.settleMs)],
       ...['--measure-ms', String(load.measureMs), ...started.load],
+      ...(load.stall ? ['--stall', '1'] : []),
     ]);
     return JSON.parse(said);
   } finally {

@@ -9,9 +9,11 @@
 // Usage: load_client --port P --streams N [--path /stream] [--post /v1/jobs] [--from-one 1]
 //                    [--ask PATH --body JSON [--header 'NAME: VALUE']] [--pid SERVER]
 //                    [--upstream-pid UPSTREAM] [--ramp-ms 1000] [--settle-ms 1000]
-//                    [--measure-ms 4000] [--announce 0]
+//                    [--measure-ms 4000] [--stall 0] [--announce 0]
 //
-// --announce 1 prints a line `open N` before that, when N streams are open.
+// --stall 1: each stream stops reading after its first token, with a small receive buffer, so that
+// what the server still sends stays with the server. --announce 1 prints a line `open N`
+// before that, when N streams are open.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,6 +37,8 @@ constexpr size_t kUnansweredMax = 64;
 // When opening is given up: so long, and for each stream, on a machine that has other work too.
 constexpr int64_t kOpenTimeoutUs = 60'000'000;
 constexpr int64_t kOpenTimeoutPerStreamUs = 20'000;
+// The receive buffer of a stream that stops reading.
+constexpr int kStalledBufferBytes = 4096;
 
 struct Options {
   int port;
@@ -50,6 +54,7 @@ struct Options {
   int64_t ramp_us;
   int64_t settle_us;
   int64_t measure_us;
+  bool stall;
   bool announce;
 };
 
@@ -63,6 +68,7 @@ struct Stream {
   uint64_t tokens_at_start = 0;  // of the steady interval
   std::string answer;            // to the POST
   int64_t asked_us = 0;          // when the request of the stream was sent
+  int64_t last_token_us = 0;     // when the last one was read; 0: none yet
   SseReader reader;
 };
 
@@ -145,6 +151,10 @@ class LoadClient {
       ++failed_;
       return;
     }
+    if (options_.stall) {
+      const int bytes = kStalledBufferBytes;
+      setsockopt(stream.fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    }
     watch(epoll_, stream.fd, EPOLLOUT, streams_.size() - 1, true);
   }
 
@@ -224,12 +234,18 @@ class LoadClient {
     }
     const int64_t now = now_us();
     const bool is_first = stream.reader.tokens() == 0;
-    const bool is_whole = stream.reader.read(bytes, totals_, [this, now](int64_t sent_us) {
-      if (is_measuring_)
+    const bool is_whole = stream.reader.read(bytes, totals_, [&](int64_t sent_us) {
+      if (is_measuring_) {
         delays_us_.push_back(static_cast<uint32_t>(std::max<int64_t>(now - sent_us, 0)));
+        if (stream.last_token_us != 0) {
+          gaps_us_.push_back(static_cast<uint32_t>(now - stream.last_token_us));
+        }
+      }
+      stream.last_token_us = now;
     });
     if (is_first && stream.reader.tokens() > 0) {
       first_us_.push_back(static_cast<uint32_t>(now - stream.asked_us));
+      if (options_.stall) epoll_ctl(epoll_, EPOLL_CTL_DEL, stream.fd, nullptr);
     }
     if (!is_whole) {
       close_early(stream);
@@ -314,6 +330,8 @@ class LoadClient {
                 static_cast<double>(end.descriptors - before.descriptors) * per_stream);
     std::printf("\"first_p50_us\":%u,\"first_p99_us\":%u,", percentile(first_us_, 0.5),
                 percentile(first_us_, 0.99));
+    std::printf("\"gap_p50_us\":%u,\"gap_p99_us\":%u,", percentile(gaps_us_, 0.5),
+                percentile(gaps_us_, 0.99));
     std::printf("\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u}\n", percentile(delays_us_, 0.5),
                 percentile(delays_us_, 0.99), percentile(delays_us_, 1));
   }
@@ -323,6 +341,7 @@ class LoadClient {
   std::vector<Stream> streams_;
   StreamTotals totals_;
   std::vector<uint32_t> delays_us_;
+  std::vector<uint32_t> gaps_us_;   // between two tokens of a stream
   std::vector<uint32_t> first_us_;  // from the request to the first token, of every stream
   bool is_measuring_ = false;
   int64_t opened_us_ = 0;  // how long it took to open all of them
@@ -350,6 +369,7 @@ int main(int argc, char** argv) {
       .ramp_us = given.number("ramp-ms", 1000) * 1000,
       .settle_us = given.number("settle-ms", 1000) * 1000,
       .measure_us = given.number("measure-ms", 4000) * 1000,
+      .stall = given.number("stall", 0) != 0,
       .announce = given.number("announce", 0) != 0,
   };
   static sluice::bench::LoadClient client(options);

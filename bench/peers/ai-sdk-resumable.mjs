@@ -6,6 +6,7 @@
 import http from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import '../lib/server-settings.mjs';
 import { importPeer } from './packages.mjs';
 
 const { convertToModelMessages, generateId, streamText, UI_MESSAGE_STREAM_HEADERS } =

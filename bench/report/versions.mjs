@@ -1,10 +1,9 @@
 /** What was measured, and on what. */
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import { output, which } from '../../scripts/lib/run.mjs';
+import { packageVersion, peerVersion } from '../peers/packages.mjs';
 
-const fromRoot = createRequire(new URL('../../package.json', import.meta.url));
 const packages = [
   'express',
   'better-sse',
@@ -16,17 +15,13 @@ const packages = [
   'limiter',
 ];
 
-/** @param {string} name of a package, whose exports may not include its package.json */
-function packageVersion(name) {
-  for (const folder of fromRoot.resolve.paths(name) ?? []) {
-    try {
-      return JSON.parse(readFileSync(`${folder}/${name}/package.json`, 'utf8')).version;
-    } catch {
-      // Not in this folder.
-    }
-  }
-  return 'missing';
-}
+/** Packages that may be in the folder of BENCH_PEERS. */
+const PEER_PACKAGES = [
+  'ai',
+  '@ai-sdk/openai-compatible',
+  'resumable-stream',
+  '@portkey-ai/gateway',
+];
 
 /** @returns {Record<string, string>} */
 export function versions() {
@@ -39,6 +34,8 @@ export function versions() {
     sluice: `${packageVersionOfRoot()} (${commit})`,
     node: process.version,
     ...Object.fromEntries(packages.map((name) => [name, packageVersion(name)])),
+    ...Object.fromEntries(PEER_PACKAGES.map((name) => [name, peerVersion(name)])),
+    redis: dpkg('redis-server') || 'missing',
     nginx: dpkg('nginx') || 'missing',
     nchan: dpkg('libnginx-mod-nchan') || 'missing',
     fastapi: fastapi || 'missing',

@@ -203,7 +203,8 @@ export async function run(argv) {
     const server = await gateway.listen(listening);
     await checked;
     if (adminToken !== undefined) {
-      logger.info({ admin_token: adminToken }, 'admin calls take this token as Bearer');
+      const fields = { admin_token: adminToken, admin_page: `${server.url}/admin` };
+      logger.info(fields, 'admin calls take this token as Bearer');
     }
     logger.info({ max_connections: server.maxConnections }, 'limit of connections');
     // The parent process may read this one line and close the pipe.

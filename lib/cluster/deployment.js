@@ -62,7 +62,9 @@ export class Deployment {
     lifecycle.on('conflicting', (record) => void this.#report(record, log));
     for (const event of /** @type {const} */ (['started', 'retry'])) {
       lifecycle.on(event, (record) => {
-        if (record.part === undefined) cluster.sharedJobs.began(record);
+        if (record.part !== undefined) return;
+        cluster.sharedJobs.began(record);
+        record.onFailed = (failure) => cluster.sharedJobs.failed(record, failure);
       });
     }
   }

@@ -30,6 +30,7 @@ import { withoutHistory } from '../jobs/checked-request.js';
  * @property {string} [taken] the outcome of its last takeover, and from whom
  * @property {string} [key] key of its idempotency key
  * @property {string} [held] JSON: what its parts hold, until it has ended
+ * @property {string} [refusal] JSON: how the upstream refused its call
  * @property {string} [final] JSON of its final state
  */
 

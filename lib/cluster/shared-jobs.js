@@ -161,6 +161,17 @@ export class SharedJobs {
   }
 
   /**
+   * Records how the upstream failed the call of a job, while its ending is written natively: other processes
+   * answer by it, and wait for it.
+   * @param {JobRecord} record
+   * @param {import('../jobs/execution/failure.js').Failure} failure
+   */
+  failed({ id }, { upstream, retryAfterMs }) {
+    const refusal = JSON.stringify({ upstream, retryAfterMs });
+    void this.#insist('note', [`job:${id}`], () => ['refusal', refusal]);
+  }
+
+  /**
    * Writes a job anew after Redis has lost its data; its log follows natively.
    * @param {JobRecord} record that has not ended
    * @param {{maxWallMs: number, retentionMs: number}} limits

@@ -39,6 +39,7 @@ export function createAdmin({
     },
   });
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
-  const open = new OpenStreams({ max: STREAMS_MAX, hasPrincipals, within: streams });
+  // Not within `streams`: an administrator looks when these are full.
+  const open = new OpenStreams({ max: STREAMS_MAX, hasPrincipals });
   return { jobs, feed, open };
 }

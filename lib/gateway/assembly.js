@@ -320,8 +320,8 @@ export function createParts(checked) {
       ? (/** @type {string} */ principal) => erasure.principal(principal)
       : deployed.eraserOf(erasure, [
           (principal) => kv.erase(principal),
-          (principal) => jobs.talks?.conversations.clear(principal),
           (principal) => billing.erasePrincipal?.(principal),
+          (principal) => jobs.talks?.conversations.clear(principal),
         ]);
   const streams = new OpenStreams({
     max: options.maxStreams,

@@ -13,6 +13,7 @@ const BOUNDARY = Symbol('boundary');
 
 const HEAD_END = '\r\n\r\n';
 const POST = 'POST ';
+const SUBMISSION = '/v1/jobs';
 
 /**
  * Where a request ends, if the bytes that Node's parser has been given do not go beyond. Bytes of a next
@@ -94,7 +95,8 @@ export class StreamConnections {
     this.#addresses = addresses;
     server.prependListener('request', (req, res) => {
       if (this.#idle.delete(req.socket)) req.socket.setTimeout(server.timeout);
-      const bytesRead = endOf(req);
+      // A submission, the most frequent request, is not answered by a stream.
+      const bytesRead = req.url === SUBMISSION && req.method === 'POST' ? -1 : endOf(req);
       if (bytesRead < 0) return;
       const boundary = { connections: this, bytesRead, keepAlive: res.shouldKeepAlive };
       /** @type {any} */ (req)[BOUNDARY] = boundary;

@@ -1,5 +1,5 @@
 /** Faces of two processes on one Redis: an answer of one is read, resumed and stopped at the other. */
-import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
+import { deploy, metric, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { plan, textOf } from '../../support/cluster/upstream.js';
 import { until } from '../../support/until.js';
 
@@ -164,5 +164,24 @@ test('a retry joins the job that its client has lost at the other process', asyn
   expect(again.headers.get('x-sluice-job-id')).toBe(id);
   deployment.upstream.go(own.name);
   expect(await again.text()).toContain('[DONE]');
+  expect(deployment.upstream.calls(own.name)).toHaveLength(1);
+});
+
+test('a call that the upstream has refused gets its answer elsewhere, live and later', async () => {
+  const { prompt, plan: own } = plan({ stopAt: 0, refuseWith: 422 });
+  const headers = { 'idempotency-key': 'refused' };
+  const body = { model: 'm', messages: messages(prompt) };
+  const first = a.post('/v1/chat/completions', body, headers);
+  await until(() => deployment.upstream.calls(own.name).length === 1, 'the call');
+  const second = b.post('/v1/chat/completions', body, headers);
+  const replicas = async () => metric(b, 'sluice_redis_followed_jobs');
+  await until(async () => (await replicas()) > 0, 'the other process to follow');
+  deployment.upstream.go(own.name);
+  const answers = [await first, await second, await b.post('/v1/chat/completions', body, headers)];
+  for (const { status, body: answer } of answers) {
+    expect(status).toBe(422);
+    expect(answer.error).toEqual(answers[0].body.error);
+  }
+  expect(answers[0].body.error.message).toBe('no such thing');
   expect(deployment.upstream.calls(own.name)).toHaveLength(1);
 });
