@@ -10,6 +10,7 @@ import {
 } from './flags.js';
 import { CLOSE_OPTIONS } from '../gateway/option-table.js';
 import { LISTEN_OPTIONS } from '../http/listen-options.js';
+import { checkJobRequest } from '../jobs/request.js';
 import { accessMembers, findAccessProblem } from '../jobs/policy/config.js';
 import { pointerTo } from '../internal/util/request-schema.js';
 import {
@@ -211,6 +212,8 @@ export async function run(argv) {
     process.stdout.on('error', () => {});
     flushLog();
     process.stdout.write(`listening on ${server.url}\n`);
+    // Ajv is loaded, and the schema of jobs compiled, before the first job asks for them.
+    setImmediate(() => checkJobRequest({ prompt: 'x' }));
   } catch (error) {
     await gateway.close({ drainMs: 0 });
     throw listenProblem(error, values);

@@ -42,6 +42,8 @@ export class SharedKeys {
   /** @type {Map<string, KeyConfig | null>} */
   #changed = new Map();
   #version = '0';
+  /** Versions of what `read` gave. @type {WeakMap<AccessConfig, string>} */
+  #versions = new WeakMap();
   /** @type {(access: AccessConfig) => void} */
   #apply = () => {};
   #beats = 0;
@@ -108,18 +110,23 @@ export class SharedKeys {
       this.#version = version;
       this.#apply(this.access);
     }
-    return this.access;
+    const { access } = this;
+    this.#versions.set(access, this.#version);
+    return access;
   }
 
   /**
-   * Writes what differs from what is known.
-   * @param {AccessConfig} next with the members that `read` gave, but its keys
-   * @returns {Promise<boolean>} false: another process has changed a key meanwhile, and nothing was written
+   * Writes what differs from what was read.
+   * @param {AccessConfig} next with the members of `base`, but its keys
+   * @param {AccessConfig} base that `read` gave
+   * @returns {Promise<AccessConfig | false>} what is to be in force; false: a key has been changed since `base`
+   *   was read, and nothing was written
    * @throws {import('../internal/util/http-error.js').HttpError} 503, 507
    */
-  async write({ keys = [] }) {
+  async write({ keys = [] }, base) {
+    const expected = this.#versions.get(base) ?? '';
     const own = new Set((this.#own.keys ?? []).map(({ id }) => id));
-    const before = new Map((this.access.keys ?? []).map((key) => [key.id, JSON.stringify(key)]));
+    const before = new Map((base.keys ?? []).map((key) => [key.id, JSON.stringify(key)]));
     /** @type {string[]} */
     const changes = [];
     for (const key of keys) {
@@ -128,16 +135,18 @@ export class SharedKeys {
       before.delete(key.id);
     }
     for (const id of before.keys()) changes.push(id, own.has(id) ? DELETED : '');
-    const args = [this.#version, this.#version, ...changes];
+    const args = [expected, expected, ...changes];
     const [word, version] = await this.#redis.run('keys/change', ['keys'], args);
     if (word !== 'OK') return false;
+    // A message may have been faster than the answer, and even brought a later change.
+    if (this.#version !== expected) return this.read();
     for (let i = 0; i < changes.length; i += 2) {
       const [id, json] = [changes[i], changes[i + 1]];
       if (json === '') this.#changed.delete(id);
       else this.#changed.set(id, json === DELETED ? null : JSON.parse(json));
     }
     this.#version = version;
-    return true;
+    return this.access;
   }
 
   /**

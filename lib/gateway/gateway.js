@@ -155,7 +155,8 @@ export class Gateway extends EventEmitter {
   /**
    * Ends and erases everything of one caller: jobs, workflows, crawls, conversations, durable streams,
    * keys and values, cached answers, idempotency keys. The ledger and the usage totals keep the amounts
-   * without the name.
+   * without the name; with `redis` they keep the name as well, and other processes drop what they have in memory at
+   * their next beat at the latest.
    * @param {string} principal
    * @returns {Promise<void>} resolves when nothing of it is left
    * @throws {import('../internal/util/http-error.js').HttpError} as `delete`

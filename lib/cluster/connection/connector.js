@@ -1,5 +1,5 @@
 import { Socket, connect as connectTcp, isIP } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { tls as tlsOfNode } from '../../internal/util/packages.js';
 
 /** A connection that is closed while its server does not answer ends after this long. */
 const CLOSE_MS = 2000;
@@ -70,5 +70,5 @@ export function connectorFor(locator, tls) {
 export function open({ host, port }, tls) {
   if (tls === undefined) return connectTcp({ host, port });
   const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined);
-  return connectTls({ ...tls, host, port, servername });
+  return tlsOfNode().connect({ ...tls, host, port, servername });
 }

@@ -17,6 +17,9 @@ import { withHistory } from '../../jobs/checked-request.js';
 
 /** A turn that waits looks at least this often whether its conversation is free. */
 const LOOK_MS = 250;
+const TOO_MANY = 'Too many turns wait for this conversation.';
+/** The reason of a wait that took too long. */
+const LATE = new Error('too late');
 /** Wait before the history of a job that was taken over is asked for again. */
 const AGAIN_MS = 250;
 
@@ -76,7 +79,10 @@ export class SharedTurns {
     this.checkOpen();
     signal?.throwIfAborted();
     const turn = this.#turns.get(record) ?? this.#enter(record, id, request, signal);
-    const history = await this.#prepare(record, turn);
+    if (turn === undefined) throw await this.#busyNow(record.principal, id, TOO_MANY);
+    const history = await this.#prepare(record, turn).catch(async (error) => {
+      throw error === LATE ? await this.#busyNow(record.principal, id) : error;
+    });
     signal?.throwIfAborted();
     if (history === undefined) return request;
     record.request = wholeRequest(request, history, turn.added);
@@ -89,24 +95,33 @@ export class SharedTurns {
    * @param {string} id
    * @param {CheckedRequest} request
    * @param {Abortable} [signal]
-   * @returns {Turn}
+   * @returns {Turn | undefined} undefined: too many turns wait
    */
   #enter(record, id, request, signal) {
     /** @type {Turn} */
     const turn = { id, added: messagesOfTurn(request) };
     if (request.on_busy === 'queue' && this.#limits.maxQueued > 0 && isConversationId(id)) {
       const name = `${id} ${record.principal}`;
-      const full = this.#lines.full(name);
-      if (full !== undefined) {
-        throw conversationBusy(full.job, 'Too many turns wait for this conversation.');
-      }
+      if (this.#lines.full(name)) return undefined;
       turn.place = this.#lines.join(name, {
-        ...{ signal, late: (job) => conversationBusy(job) },
+        ...{ signal, late: () => LATE },
         watch: (wake) => this.#conversations.watch(id, wake),
       });
     }
     this.#turns.set(record, turn);
     return turn;
+  }
+
+  /**
+   * @param {string} principal
+   * @param {string} id
+   * @param {string} [message]
+   * @returns {Promise<HttpError>} with the job of the turn that runs now
+   */
+  async #busyNow(principal, id, message) {
+    const found = await this.#conversations.history(principal, id);
+    const job = 'refused' in found && found.refused === 'busy' ? found.job : undefined;
+    return conversationBusy(job, message);
   }
 
   /**
@@ -162,7 +177,6 @@ export class SharedTurns {
   #setBusy(turn, job) {
     turn.error = conversationBusy(job);
     turn.isBusy = true;
-    if (turn.place !== undefined) turn.place.line.job = job;
   }
 
   /**

@@ -9,7 +9,6 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @typedef {object} Line
  * @property {string} name
  * @property {Place[]} places first come, first served; none only at its end
- * @property {string | undefined} job of the turn that they wait for, as far as it is known
  * @property {() => void} unwatch
  */
 
@@ -27,14 +26,14 @@ class Place {
 
   /**
    * @param {Line} line
-   * @param {{signal?: Abortable, waitMs: number, late: (job: string | undefined) => unknown}} how
+   * @param {{signal?: Abortable, waitMs: number, late: () => unknown}} how
    */
   constructor(line, { signal, waitMs, late }) {
     this.line = line;
     this.#release = whenAborted(signal, () =>
       this.end(abortReason(/** @type {{reason?: any}} */ (signal))),
     );
-    this.#timer = setTimeout(() => this.end(late(line.job)), waitMs);
+    this.#timer = setTimeout(() => this.end(late()), waitMs);
   }
 
   /** Has it look anew, also if it does not wait at the moment. */
@@ -100,22 +99,17 @@ export class TurnLines {
     this.#waitMs = queueWaitMs;
   }
 
-  /**
-   * @param {string} name of a line
-   * @returns {{job: string | undefined} | undefined} that line, if it is full
-   */
+  /** @param {string} name of a line @returns {boolean} whether it is full */
   full(name) {
-    const line = this.#lines.get(name);
-    if (this.#count >= WAITING_MAX) return { job: line?.job };
-    const waiting = line?.places.filter(({ isTaking }) => !isTaking) ?? [];
-    return waiting.length >= this.#maxQueued ? line : undefined;
+    const waiting = this.#lines.get(name)?.places.filter(({ isTaking }) => !isTaking) ?? [];
+    return waiting.length >= this.#maxQueued || this.#count >= WAITING_MAX;
   }
 
   /**
    * @param {string} name
    * @param {object} how
    * @param {Abortable} [how.signal] not aborted yet
-   * @param {(job: string | undefined) => unknown} how.late makes the reason after a time-out
+   * @param {() => unknown} how.late makes the reason after a time-out
    * @param {(wake: () => void) => () => void} how.watch begins to tell the line that the turn may be free;
    *   gives a function that ends it
    * @returns {Place} at its end
@@ -124,7 +118,7 @@ export class TurnLines {
     let line = this.#lines.get(name);
     if (line === undefined) {
       /** @type {Line} */
-      const made = { name, places: [], job: undefined, unwatch: () => {} };
+      const made = { name, places: [], unwatch: () => {} };
       made.unwatch = watch(() => made.places[0]?.wake());
       this.#lines.set(name, made);
       line = made;

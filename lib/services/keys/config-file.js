@@ -77,6 +77,7 @@ export class ConfigFile {
   /**
    * Replaces the file: after a crash it is the old one or the new one.
    * @param {Config} config
+   * @returns {Promise<AccessConfig>} its members that concern access
    * @throws {HttpError} 409: the file is unchanged
    */
   async write(config) {
@@ -93,6 +94,7 @@ export class ConfigFile {
       throw configNotWritable(error);
     }
     await syncFolder(path.dirname(target));
+    return accessIn(config);
   }
 
   /**

@@ -15,8 +15,9 @@ import { schemaRefusal } from '../../jobs/request.js';
  * Where keys are kept: the whole configuration, with further members that stay.
  * @typedef {object} KeyStore
  * @property {() => Promise<Record<string, any>>} read
- * @property {(config: Record<string, any>) => Promise<boolean | void>} write replaces all of it, or nothing;
- *   false: it has changed since it was read
+ * @property {(config: Record<string, any>, base: Record<string, any>) => Promise<AccessConfig | false>} write
+ *   replaces `base`, as `read` gave it, by `config`, all of it or nothing; gives what is to be in force; false:
+ *   it has changed since it was read
  */
 
 /** @typedef {KeyInfo & {key: string}} MadeKey `key`: shown this once */
@@ -231,8 +232,9 @@ export class Keys {
       const param = dotted(wrong.path.slice(2));
       throw badRequest('invalid_value', param, `${param} ${wrong.says}.`);
     }
-    if ((await store.write(next)) === false) return false;
-    this.#apply(access);
+    const inForce = await store.write(next, config);
+    if (inForce === false) return false;
+    this.#apply(inForce);
     return true;
   }
 

@@ -127,6 +127,8 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
       'the end',
     );
   }
+  const begun = await b.post('/v1/conversations', { title: 'secret' }, bearer('ann'));
+  expect(begun.status).toBe(201);
   expect((await keysOf()).join()).toContain('ann');
   expect((await a.call('DELETE', '/v1/principals/ann', { headers: bearer('root') })).status).toBe(
     204,
@@ -136,6 +138,8 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
   for (const node of [a, b]) {
     expect((await node.get('/v1/kv', { headers: bearer('ann') })).body.items).toEqual([]);
     expect((await node.get('/v1/jobs', { headers: bearer('ann') })).body.data).toEqual([]);
+    const path = '/v1/conversations';
+    expect((await node.get(path, { headers: bearer('ann') })).body.data).toEqual([]);
     expect((await node.read('of bob', bearer('bob'))).body).toBe('x');
   }
   // The key is new again.
