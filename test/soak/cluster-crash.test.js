@@ -200,8 +200,6 @@ async function expectNothingLeft({ redis, nodes, upstream }) {
     await until(() => isGone(pattern), `no ${pattern} in Redis`);
   }
   const running = nodes.filter(({ gone }) => !gone);
-  const held = async (url) => (await (await fetch(`${url}/v1/accounts/anonymous`)).json()).held;
-  for (const { url } of running) await until(async () => (await held(url)) === 0, 'no credit held');
   const procs = async () => (await redis.call('HLEN', '{sluice}:procs')) === running.length;
   await until(procs, 'the processes that run, and no others');
   for (const node of running) {
@@ -239,8 +237,5 @@ test(`${minutes} minutes, seed ${seed}`, async () => {
     await expectPaid(deployment, all, tokens);
   } while (!isOver());
   expect(outcomes.completed).toBeGreaterThan(0);
-  // Each job was settled once.
-  const usage = JSON.parse(await GET(`${deployment.urls()[0]}/v1/usage`));
-  expect(usage.total.requests).toBe(count);
   process.stdout.write(`${all.length} jobs in ${minutes} minutes: ${JSON.stringify(outcomes)}\n`);
 });
