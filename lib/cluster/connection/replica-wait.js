@@ -1,4 +1,4 @@
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { LEAVE, wordOf } from './errors.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 
@@ -73,6 +73,9 @@ export class ReplicaWait extends EventEmitter {
 
   async #ask() {
     try {
+      if (this.#client.status !== 'ready') {
+        await once(this.#client, 'ready', { signal: AbortSignal.timeout(this.#timeoutMs) });
+      }
       const [, reached] = await Promise.all([
         this.#client.set(this.#key, '', 'PX', KEY_MS),
         this.#client.wait(this.#count, this.#timeoutMs),
