@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildAddon } from '../scripts/build.mjs';
 import { mustRun } from '../scripts/lib/run.mjs';
+import { adminTable, adminVerdicts, measureAdmin } from './measure/admin.mjs';
 import { admissionTable, admissionVerdicts, measureAdmission } from './measure/admission.mjs';
 import { cancelTable, cancelVerdicts, measureCancel } from './measure/cancel.mjs';
 import { cacheTable, cacheVerdicts, measureCache } from './measure/cache.mjs';
@@ -42,7 +43,7 @@ const RESULTS = fileURLToPath(new URL('results/', import.meta.url));
 const rowIds = [
   ...rows.map(({ id }) => id),
   ...['job', 'resume', 'cancel', 'memory', 'admission', 'cache', 'limiter', 'durable', 'logs'],
-  ...['faces', 'start-up', 'quality'],
+  ...['faces', 'start-up', 'admin', 'quality'],
 ];
 
 const NOT_MEASURED = `Not measured: other machines, a network between client and server (all is
@@ -182,8 +183,10 @@ async function main() {
   const logs = wanted('logs') ? measureLogs(options) : undefined;
   const faces = wanted('faces') ? measureFaces(options, binaries) : undefined;
   const faceStreams = wanted('faces') ? await measureFaceStreams(options) : undefined;
+  const admin = wanted('admin') ? await measureAdmin(options) : undefined;
   const quality = wanted('quality') ? await measureQuality(options) : undefined;
   const own = {
+    admin,
     quality,
     jobs,
     start,
@@ -222,13 +225,14 @@ function runMemory({ quick }) {
  * @param {import('./measure/logs.mjs').LogSample[]} [results.logs]
  * @param {import('./measure/faces.mjs').FaceSample[]} [results.faces]
  * @param {import('./measure/face-streams.mjs').FaceStreams} [results.faceStreams]
+ * @param {import('./measure/admin.mjs').AdminSample} [results.admin]
  * @param {import('./measure/quality.mjs').QualityCase[]} [results.quality]
  * @param {string[]} results.notices
  */
 function report(options, results) {
   const { done, notices, ...measured } = results;
   const { jobs, start, resume, cancel, memory, admission, cache } = measured;
-  const { limiters, durable, logs, faces, faceStreams, quality } = measured;
+  const { limiters, durable, logs, faces, faceStreams, admin, quality } = measured;
   const verdicts = [
     ...done.flatMap(verdictsOf),
     ...(jobs === undefined ? [] : jobVerdicts(jobs)),
@@ -242,6 +246,7 @@ function report(options, results) {
     ...(logs === undefined ? [] : logsVerdicts(logs)),
     ...(faces === undefined ? [] : facesVerdicts(faces)),
     ...(faceStreams === undefined ? [] : faceStreamsVerdicts(faceStreams)),
+    ...(admin === undefined ? [] : adminVerdicts(admin)),
   ];
   const versionsHere = versions();
   const skipped = done.some(({ cases }) => cases.some((each) => each.skipped !== undefined));
@@ -262,6 +267,7 @@ function report(options, results) {
     logs === undefined ? '' : logsTable(logs),
     faces === undefined ? '' : facesTable(faces),
     faceStreams === undefined ? '' : faceStreamsTable(faceStreams),
+    admin === undefined ? '' : adminTable(admin),
     quality === undefined ? '' : qualityTable(quality),
     verdicts.length > 0 ? `bars\n${verdictTable(verdicts)}` : '',
     notices.join('\n'),

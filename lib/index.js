@@ -2,6 +2,7 @@
 
 /** @typedef {import('./gateway/job-events.js').JobEvent} JobEvent */
 /** @typedef {import('./cluster/kv/shared-kv.js').SharedKv} SharedKv */
+/** @typedef {import('./cluster/ledger/shared-ledger.js').SharedLedger} SharedLedger */
 /** @typedef {import('./cluster/open-redis.js').OpenRedisOptions} OpenRedisOptions */
 /** @typedef {import('./cluster/open-redis.js').SharedRedis} SharedRedis */
 /** @typedef {import('./gateway/options.js').GatewayOptions} GatewayOptions */

@@ -2,11 +2,11 @@
  * The long runs: servers that are killed over and over, thousands of streams at once, rounds of work
  * whose descriptors, gauges and memory return to where they were, the stress tests of the native core,
  * each many times, the HTTP tests over gateways mounted in plain node:http and in Express, and ten
- * minutes of each fuzz target, where there is clang. Needs some twenty-five minutes without the fuzz
- * targets. The last line sums them up.
+ * minutes of each fuzz target, where there is clang. Needs some fifty-five minutes without the fuzz
+ * targets, thirty of them for a deployment whose processes are killed and stopped. The last line sums them up.
  *
  * SLUICE_CRASH_ROUNDS (default 100), SLUICE_CRASH_SEED, SLUICE_STRESS_STREAMS (default 10000),
- * SLUICE_SOAK_ROUNDS (default 40) and SLUICE_FUZZ_SECONDS (default 600, 0: not at all) set how long.
+ * SLUICE_SOAK_ROUNDS (default 40), SLUICE_KILL_MINUTES (default 30) and SLUICE_FUZZ_SECONDS (default 600, 0: not at all) set how long.
  *
  * Usage: node scripts/soak.mjs
  */

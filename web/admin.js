@@ -81,6 +81,7 @@ function receive(type, data) {
   switch (type) {
     case 'hello':
       byTestId('key-form').hidden = true;
+      document.body.toggleAttribute('data-denied', false);
       byTestId('problem').textContent = '';
       overview.hello(data);
       jobs.suggestModels(data.models);
@@ -113,6 +114,7 @@ function deny(message) {
   feed?.close();
   feed = undefined;
   showLink('offline');
+  document.body.toggleAttribute('data-denied', true);
   // A wrong key is told of; a page that has none yet only asks.
   if (!isAsking) keyForm.ask(context.key === null ? '' : message);
   isAsking = true;
@@ -160,10 +162,13 @@ let hiding;
 document.addEventListener('visibilitychange', () => {
   clearTimeout(hiding);
   if (!document.hidden) {
-    if (feed === undefined && !isAsking) follow();
+    if (feed !== undefined || isAsking) return;
+    follow();
+    show();
     return;
   }
   hiding = setTimeout(() => {
+    detail.close();
     feed?.close();
     feed = undefined;
     showLink('idle');

@@ -2,9 +2,8 @@
  * Where the memory of an open stream goes. Two loads of different size on servers of their own: the
  * difference between them leaves out what a server takes by itself.
  */
-import { join } from 'node:path';
-import { collect } from '../lib/processes.mjs';
-import { binaries, setups } from '../lib/setups.mjs';
+import { openStreams } from '../lib/loading.mjs';
+import { setups } from '../lib/setups.mjs';
 
 const INTERVAL_MS = 200;
 const POLL_MS = 100;
@@ -48,32 +47,14 @@ async function stateAt(streams) {
     while (!said.includes('\n')) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     return /** @type {MemoryState} */ (JSON.parse(said.replace(/^memory /, '')));
   };
-  let onOpen = (/** @type {number} */ _open) => {};
-  /** @type {Promise<number>} */
-  const opening = new Promise((resolve) => (onOpen = resolve));
-  const loading = collect(
-    [
-      ...[
-        join(binaries, 'load_client'),
-        '--port',
-        String(server.port),
-        '--pid',
-        String(server.pid),
-      ],
-      ...['--streams', String(streams), '--ramp-ms', String(streams), '--settle-ms', '1000'],
-      ...['--measure-ms', '5000', '--announce', '1', ...load],
-    ],
-    (text) => {
-      const open = /^open (\d+)\n/.exec(text);
-      if (open !== null) onOpen(Number(open[1]));
-    },
-  );
-  loading.catch(() => {});
+  /** @type {Promise<unknown>} */
+  let ended = Promise.resolve();
   try {
     // Not asked before: a collection, which each answer takes, would hide what the opening leaves.
-    // How long the opening takes is the machine's business: the load client says when it is over.
-    const opened = await Promise.race([opening, loading.then(() => 0)]);
-    if (opened !== streams) throw new Error(`${opened} of ${streams} streams could be opened`);
+    ({ ended } = await openStreams(
+      { server, load },
+      { streams, rampMs: streams, measureMs: 5000 },
+    ));
     await new Promise((resolve) => setTimeout(resolve, ASK_AFTER_MS));
     const state = await ask();
     if (state.streams !== streams) {
@@ -81,7 +62,7 @@ async function stateAt(streams) {
     }
     return state;
   } finally {
-    await loading.catch(() => {});
+    await ended;
     await server.stop();
   }
 }

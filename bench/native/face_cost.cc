@@ -44,9 +44,10 @@ class Observer final : public HubObserver {
   void on_ended(JobHandle, std::string) override {}
   void on_purged(JobHandle) override {}
   void on_subscriber_open(SubscriberHandle, bool) override {}
-  void on_batch(SubscriberHandle, Subscriber::Batch& batch) override {
+  bool on_batch(SubscriberHandle, Subscriber::Batch& batch) override {
     bytes += batch.frames.size();
     has_batch = true;
+    return false;
   }
   void on_subscriber_end(SubscriberHandle, std::string_view) override {}
 };

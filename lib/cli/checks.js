@@ -34,11 +34,11 @@ const MODELS_SHOWN = 8;
 const ANTHROPIC_VERSION = '2023-06-01';
 
 /** @param {string} message @returns {Finding} */
-const ok = (message) => ({ level: 'ok', message });
+export const ok = (message) => ({ level: 'ok', message });
 /** @param {string} message @param {string} advice @returns {Finding} */
-const warning = (message, advice) => ({ level: 'warning', message, advice });
+export const warning = (message, advice) => ({ level: 'warning', message, advice });
 /** @param {string} message @param {string} advice @returns {Finding} */
-const problem = (message, advice) => ({ level: 'problem', message, advice });
+export const problem = (message, advice) => ({ level: 'problem', message, advice });
 
 /** The lines of Node that `engines` in package.json names. */
 const LINES = new Map([

@@ -11,11 +11,15 @@ import {
   checkPort,
   checkUpstream,
 } from './checks.js';
+import { RedisChecks } from './redis-checks.js';
 import { completed } from './provider-flags.js';
 
 /** @typedef {import('./checks.js').Finding} Finding */
 
-const USED = ['port', 'host', 'open', 'provider', 'upstream', 'model', 'data', 'config'];
+const USED = [
+  ...['port', 'host', 'open', 'provider', 'upstream', 'model', 'data', 'redis', 'redis-prefix'],
+  'config',
+];
 
 export const summary = 'check that a server would work here';
 
@@ -31,7 +35,8 @@ export const flags = { ...serveFlags, ...shown };
 export const help = `Usage: sluice doctor [options]
 
 Checks Node, the addon, the port, the limit of open files, the upstreams with their keys and models,
-and the data file, for "sluice serve" with the same options (it takes all of them), and says what to do.
+and the data file or the Redis server, for "sluice serve" with the same options (it takes all of them),
+and says what to do.
 Changes nothing. Exit code 1 if a server would not work. An API key is read from OPENAI_API_KEY.
 
 ${describeFlags(shown)}
@@ -61,9 +66,10 @@ function routeCheck({ name, base_url: baseUrl, api_key: key, api_key_env: variab
 /**
  * @param {Record<string, any>} values of the flags
  * @param {import('../providers/route/options.js').RouteConfig | undefined} route
+ * @param {RedisChecks | undefined} redis
  * @returns {Check[]}
  */
-function checksFor(values, route) {
+function checksFor(values, route, redis) {
   const { provider, upstream, model } = completed(values);
   const { data } = values;
   /** @type {Check[]} */
@@ -83,6 +89,7 @@ function checksFor(values, route) {
   }
   if (provider === 'llama') checks.push(['model', () => checkModelFile(values)]);
   if (data !== undefined) checks.push(['data', () => checkData(values)]);
+  if (redis !== undefined) checks.push(...redis.all);
   return checks;
 }
 
@@ -106,11 +113,13 @@ export async function run(argv) {
   checkServe(values, access, route);
   /** @type {(Finding & {check: string})[]} */
   const findings = [];
-  for (const [check, find] of checksFor(values, route)) {
+  const redis = values.redis === undefined ? undefined : new RedisChecks(values);
+  for (const [check, find] of checksFor(values, route, redis)) {
     const finding = await find();
     findings.push({ check, ...finding });
     if (!values.json) process.stdout.write(lineOf(check, finding));
   }
+  redis?.close();
   if (values.json) process.stdout.write(`${JSON.stringify(findings)}\n`);
   return findings.some(({ level }) => level === 'problem') ? 1 : 0;
 }

@@ -26,7 +26,6 @@ import { createLogger, flushLog } from '../internal/util/logger.js';
 import { isHostName, isLoopback } from '../internal/util/hosts.js';
 import { noteInterrupt } from './output.js';
 import { reloadOnHangup } from './sighup.js';
-import { unsharedProblem } from '../gateway/shared-options.js';
 import { warnOfUpstreams } from './upstream-check.js';
 
 const { port, ...listenFlags } = flagsFrom(LISTEN_OPTIONS, { fillIn: true });
@@ -162,8 +161,6 @@ function namesIn(list) {
 export function checkServe(values, access, route) {
   checkProviderFlags(values, route);
   checkRedisFlags(values);
-  const problem = values.redis === undefined ? undefined : unsharedProblem(access);
-  if (problem !== undefined) throw new UsageError(`${values.config}: ${problem}`);
   namesIn(values.allowedHosts ?? '');
   if (access.keys !== undefined || values.open || isLoopback(values.host)) return;
   const others = `--host ${values.host} lets others in`;
@@ -206,7 +203,8 @@ export async function run(argv) {
     const server = await gateway.listen(listening);
     await checked;
     if (adminToken !== undefined) {
-      logger.info({ admin_token: adminToken }, 'admin calls take this token as Bearer');
+      const fields = { admin_token: adminToken, admin_page: `${server.url}/admin` };
+      logger.info(fields, 'admin calls take this token as Bearer');
     }
     logger.info({ max_connections: server.maxConnections }, 'limit of connections');
     // The parent process may read this one line and close the pipe.

@@ -5,7 +5,9 @@ import { BEATS_PER_LEASE, Members } from './members.js';
 import { RedisClient } from './redis-client.js';
 import { RedisClock } from './redis-clock.js';
 import { ScriptCalls } from './script-calls.js';
+import { SharedCredit } from './ledger/shared-credit.js';
 import { SharedJobs } from './shared-jobs.js';
+import { SharedLedger } from './ledger/shared-ledger.js';
 import { SharedLeases } from './shared-leases.js';
 import { fieldsOf } from './scripts.js';
 
@@ -26,10 +28,12 @@ const JOIN_AGAIN_MS = 250;
  * `state`: that of Redis. `joined`: this process is a member under its name; `ids` are the jobs that
  * are still its own, `isFirst` at the start, `isLost` when Redis has lost its data. `beat`: after each
  * answered beat. `message`: a message to this process. `offer`: a job, or the jobs of a dead process, want
- * an owner. `erased`: a job is no more. `left`: this process is no member any more.
+ * an owner. `erased`: a job is no more. `keys`: keys of callers were changed. `published`: a message on a channel of
+ * `listen`. `left`: this process is no member any more.
  * @typedef {{state: [state: import('./redis-client.js').RedisState], joined: [how: {ids: string[],
  *   isFirst: boolean, isLost: boolean}], beat: [beat: Beat], dead: [name: string, beat: string],
- *   message: [message: string], offer: [], erased: [id: string], left: []}} ClusterEvents
+ *   message: [message: string], offer: [], erased: [id: string], keys: [], published: [channel: string],
+ *   left: []}} ClusterEvents
  */
 
 /** @returns {string} a name that no process had before */
@@ -49,6 +53,8 @@ export class Cluster extends EventEmitter {
   #log;
   #name = newName();
   #isMember = false;
+  /** When it has joined under its name. */
+  #joinedMs = Infinity;
   #isJoining = false;
   /** The name under which it was counted dead, until it has joined again. */
   #was = '';
@@ -101,6 +107,8 @@ export class Cluster extends EventEmitter {
       deadlineUs: () => this.deadlineUs(),
       syncClock: () => this.syncClock(),
     });
+    this.ledger = new SharedLedger(this.calls);
+    this.sharedCredit = new SharedCredit({ redis: this.redis, calls: this.calls, log });
     this.sharedLeases = new SharedLeases({
       ...{ redis: this.redis, calls: this.calls, clock: this.#clock, log },
       process: () => this.#name,
@@ -261,6 +269,7 @@ export class Cluster extends EventEmitter {
     this.#secret = secret;
     this.#was = '';
     this.#isMember = true;
+    this.#joinedMs = this.#nowMs();
     this.emit('joined', { ids, isFirst, isLost });
   }
 
@@ -294,11 +303,12 @@ export class Cluster extends EventEmitter {
   /** @param {Beat} beat */
   #onBeat(beat) {
     this.#observeClock(beat.seconds * 1e6 + beat.microseconds, beat.sentMs);
+    const { sentMs, answeredMs } = beat;
     if (!beat.member) {
-      this.#joinAgain();
+      // Sent before it had joined, a beat says nothing of its name.
+      if (sentMs >= this.#joinedMs) this.#joinAgain();
       return;
     }
-    const { sentMs, answeredMs } = beat;
     const beats = Object.entries(fieldsOf(beat.processes));
     this.members.observe({ self: this.#name, beats, sentMs, answeredMs });
     this.#judge();
@@ -326,8 +336,23 @@ export class Cluster extends EventEmitter {
   #onMessage(channel, payload) {
     const [, erased] = /^erased (.+)$/.exec(payload) ?? [];
     if (channel === `${this.prefix}all` && erased !== undefined) this.emit('erased', erased);
+    else if (channel === `${this.prefix}all` && payload === 'keys') this.emit('keys');
     else if (channel === `${this.prefix}all`) this.emit('offer');
     else if (channel === `${this.prefix}p:${this.#name}`) void this.#takeMessages();
+    else this.emit('published', channel.slice(this.prefix.length));
+  }
+
+  /**
+   * Emits `published` for each message on a channel from now on.
+   * @param {string} channel without the prefix
+   */
+  listen(channel) {
+    this.#link?.subscribe(this.prefix + channel);
+  }
+
+  /** @param {string} channel of `listen` */
+  unlisten(channel) {
+    this.#link?.unsubscribe(this.prefix + channel);
   }
 
   async #takeMessages() {
@@ -368,6 +393,7 @@ export class Cluster extends EventEmitter {
     this.#hasLeft = true;
     this.sharedJobs.close();
     this.sharedLeases.close();
+    this.sharedCredit.close();
     this.redis.close();
   }
 }

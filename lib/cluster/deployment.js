@@ -17,8 +17,10 @@ import { Retention } from './retention.js';
  * own to them when it leaves. Main thread; `leave()` ends it.
  */
 export class Deployment {
+  #lifecycle;
   #pipeline;
   #replicas;
+  #complete;
   #options;
   #retention;
   /** Jobs of which this process has told another ending than the one that counts. */
@@ -33,11 +35,15 @@ export class Deployment {
    * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
    * @param {import('./failover.js').ReplicasPort & {leave: () => Promise<void>}} deps.replicas
+   * @param {(record: JobRecord) => Promise<boolean>} deps.complete completes the request of a job of another
+   *   process; false: its conversation is gone
    * @param {DeploymentOptions} deps.options
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ cluster, hub, lifecycle, pipeline, replicas, options, log }) {
+  constructor({ cluster, hub, lifecycle, pipeline, replicas, complete, options, log }) {
     this.cluster = cluster;
+    this.#lifecycle = lifecycle;
+    this.#complete = complete;
     this.#pipeline = pipeline;
     this.#replicas = replicas;
     this.#options = options;
@@ -56,7 +62,9 @@ export class Deployment {
     lifecycle.on('conflicting', (record) => void this.#report(record, log));
     for (const event of /** @type {const} */ (['started', 'retry'])) {
       lifecycle.on(event, (record) => {
-        if (record.part === undefined) cluster.sharedJobs.began(record);
+        if (record.part !== undefined) return;
+        cluster.sharedJobs.began(record);
+        record.onFailed = (failure) => cluster.sharedJobs.failed(record, failure);
       });
     }
   }
@@ -78,6 +86,11 @@ export class Deployment {
   /** @param {JobRecord} record adopted */
   async #enqueue(record) {
     try {
+      if (!(await this.#complete(record))) {
+        // The conversation that it is a turn of was deleted.
+        this.#lifecycle.cancel(record, 'client_request');
+        return;
+      }
       await this.#pipeline.submit(record, { signal: record.abort.signal });
     } catch {
       // The queue is closed, or the job has ended.

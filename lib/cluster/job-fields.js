@@ -3,6 +3,7 @@ import { JobRecord, choiceId } from '../jobs/job.js';
 import { estimatePromptTokens } from '../jobs/prompt-tokens.js';
 import { SluiceError } from '../internal/util/errors.js';
 import { parseExact, stringifyExact } from '../internal/util/exact-json.js';
+import { withoutHistory } from '../jobs/checked-request.js';
 
 /**
  * The fields of `job:<id>`; all are texts. `request` is there until the job has ended, `final` from then on.
@@ -29,17 +30,25 @@ import { parseExact, stringifyExact } from '../internal/util/exact-json.js';
  * @property {string} [taken] the outcome of its last takeover, and from whom
  * @property {string} [key] key of its idempotency key
  * @property {string} [held] JSON: what its parts hold, until it has ended
+ * @property {string} [refusal] JSON: how the upstream refused its call
  * @property {string} [final] JSON of its final state
  */
 
 /**
  * @param {JobRecord} record
  * @param {{maxWallMs: number, retentionMs: number}} limits
+ * @param {{whole?: boolean}} [options] `whole`: with the history of its conversation, which its heir finds
+ *   there otherwise; default false
  * @returns {string[]} name, value, name, value, ...
  */
-export function jobFields({ model, request, metadata, extra }, { maxWallMs, retentionMs }) {
+export function jobFields(
+  { model, request, metadata, extra },
+  { maxWallMs, retentionMs },
+  { whole = false } = {},
+) {
   const promptTokens = request === undefined ? 0 : estimatePromptTokens(request);
-  const fields = ['model', model, 'request', stringifyExact(request)];
+  const kept = request === undefined || whole ? request : withoutHistory(request);
+  const fields = ['model', model, 'request', stringifyExact(kept)];
   fields.push('max_wall_ms', String(maxWallMs), 'retention_ms', String(retentionMs));
   fields.push('prompt_tokens', String(promptTokens));
   if (metadata !== undefined) fields.push('metadata', JSON.stringify(metadata));

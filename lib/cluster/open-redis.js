@@ -4,6 +4,7 @@ import { RedisClock } from './redis-clock.js';
 import { ScriptCalls } from './script-calls.js';
 import { SCHEMA } from './cluster.js';
 import { SharedKv } from './kv/shared-kv.js';
+import { SharedLedger } from './ledger/shared-ledger.js';
 import { SharedQuota } from './quota/shared-quota.js';
 import { SluiceError, rangeError } from '../internal/util/errors.js';
 import { KvStoreInRedis } from './kv/store.js';
@@ -153,8 +154,18 @@ export class SharedRedis {
   }
 
   /**
-   * Waits for the answers to calls under way, and ends the connection and all watches. Every later call rejects with
-   * ERR_REDIS_CLOSED.
+   * The ledger of this server and prefix: accounts in micro-credits, holds and a journal.
+   * @param {{}} [options] none so far
+   * @returns {SharedLedger}
+   */
+  ledger(options) {
+    checkOptions('ledger', options, []);
+    return new SharedLedger(this.#calls);
+  }
+
+  /**
+   * Waits for the answers to calls under way, and ends the connection and all watches. Every later call
+   * rejects with ERR_REDIS_CLOSED.
    * @returns {Promise<void>}
    */
   close() {
@@ -240,6 +251,6 @@ export async function openRedis(options) {
     redis.close();
     throw error instanceof HttpError ? failureOf(redis, error) : error;
   }
-  const subscribe = subscriber(redis.route, commandTimeoutMs);
+  const subscribe = subscriber(redis.route);
   return new SharedRedis({ redis, redisClock, subscribe, clock: manual });
 }

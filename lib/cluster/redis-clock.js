@@ -20,7 +20,7 @@ export class RedisClock {
 
   /**
    * @param {number} us Redis's Unix time in microseconds
-   * @param {number} atMs time of this process, not later than `us` was read
+   * @param {number} atMs time of this process at which it counts as read
    */
   observe(us, atMs) {
     this.#read = { us, atMs };
@@ -31,8 +31,9 @@ export class RedisClock {
    * @param {import('./redis-client.js').RedisClient} redis
    */
   async sync(redis) {
-    const sentMs = this.#nowMs();
-    this.observe(await redis.timeUs(), sentMs);
+    const us = await redis.timeUs();
+    // Rather too early than too late: after a deadline Redis does nothing.
+    this.observe(us, this.#nowMs());
   }
 
   /** Milliseconds since the clock was read; Infinity before that. */

@@ -16,6 +16,8 @@ const JOB_ID = /^job_[\w-]{24}$/;
 const LIST_STEPS_MAX = 1000;
 /** How long a cancellation waits for the owner of the job before it ends the job itself. */
 const OWNER_MS = 1000;
+/** Statuses of a job that has ended. */
+const ENDED = new Set(['completed', 'failed', 'cancelled']);
 /** How long a cancellation waits for an ending that is on its way. */
 const ENDING_MS = 5000;
 
@@ -122,6 +124,16 @@ export class RemoteJobs {
     if (answer === 'FREE') await this.#endByForce(id, '-');
     if (answer === 'OWN') this.#cancelOwn(record, reason);
     if (!(await this.#ending(record, ENDING_MS))) throw redisUnavailable();
+  }
+
+  /** @type {JobDirectory['settled']} */
+  async settled(record) {
+    if (this.#lifecycle.jobs.byHandle(record.handle) === record) {
+      await this.#hub.barrier();
+      return;
+    }
+    const status = await this.#cluster.redis.command('HGET', `job:${record.id}`, 'status');
+    if (ENDED.has(status)) await this.#ending(record, ENDING_MS);
   }
 
   /**

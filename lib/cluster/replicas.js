@@ -12,11 +12,14 @@ import { redisUnavailable } from '../jobs/errors.js';
 const FIELDS = /** @type {const} */ ([
   ...['principal', 'model', 'created_us', 'choices', 'prompt_tokens', 'status', 'attempt'],
   ...['metadata', 'extra', 'cache', 'upstream', 'final', 'max_wall_ms', 'retention_ms', 'ended_ms'],
-  'started_ms',
+  ...['started_ms', 'refusal'],
 ]);
 /** Of these fields of an ended job the last values count. */
-const CHANGING = /** @type {const} */ (['upstream', 'extra', 'attempt', 'started_ms']);
+const CHANGING = /** @type {const} */ (['upstream', 'extra', 'attempt', 'started_ms', 'refusal']);
 
+/** How often, and how long apart, a refusal is looked for that is to be there. */
+const REFUSAL_TRIES = 10;
+const REFUSAL_MS = 20;
 /** Time over which readers are sent elsewhere when this process leaves. */
 const LEAVE_MS = 1000;
 const LEAVE_STEPS = 20;
@@ -35,6 +38,16 @@ function named(names, values) {
 const hasEntries = (state) => state !== undefined && state.metrics.tokens > 0;
 
 /**
+ * @param {JobState | undefined} state
+ * @param {string | undefined} refusal
+ * @returns {JobRecord['ownFailure']} undefined: its call has not failed, or that is not known yet
+ */
+function failureOf(state, refusal) {
+  if (state?.error === undefined || refusal === undefined) return undefined;
+  return { wire: state.error, ...JSON.parse(refusal) };
+}
+
+/**
  * @param {string} id
  * @param {JobFields} fields of the job in Redis
  * @returns {JobRecord} of a job that another process runs, or that has ended; without a handle
@@ -44,6 +57,7 @@ export function remoteRecord(id, fields) {
   record.providerDone = true;
   record.final = fields.final && JSON.parse(fields.final).state;
   record.begun = hasEntries(record.final);
+  record.ownFailure = failureOf(record.final, fields.refusal);
   return record;
 }
 
@@ -183,7 +197,10 @@ export class Replicas extends EventEmitter {
     }
     // Adopted, or placed, while Redis was asked.
     const own = this.#lifecycle.jobs.get(id, fields.principal);
-    return own ?? this.#follow(remoteRecord(id, fields), fields);
+    if (own !== undefined) return own;
+    const record = remoteRecord(id, fields);
+    if (record.ended) await this.#learnFailure(record);
+    return this.#follow(record, fields);
   }
 
   /**
@@ -236,6 +253,7 @@ export class Replicas extends EventEmitter {
       return false;
     }
     record.ownUpstream = fields.upstream;
+    record.ownFailure ??= failureOf(record.final, fields.refusal);
     record.attempts = fields.started_ms === undefined ? 0 : Number(fields.attempt);
     record.extra = fields.extra === undefined ? undefined : parseExact(fields.extra);
     this.#stale.delete(record);
@@ -261,7 +279,35 @@ export class Replicas extends EventEmitter {
     record.status = state.status;
     record.begun ||= hasEntries(state);
     this.#stale.add(record);
+    if (state.error === undefined) this.emit('ended', record, state);
+    else void this.#onFailed(record, state);
+  }
+
+  /**
+   * Tells the end of a failed job when it is known how the upstream has refused it.
+   * @param {JobRecord} record
+   * @param {JobState} state
+   */
+  async #onFailed(record, state) {
+    await this.#learnFailure(record);
     this.emit('ended', record, state);
+  }
+
+  /**
+   * Waits for the refusal of a call that the upstream has failed: it is written by another connection than the
+   * ending is.
+   * @param {JobRecord} record that has failed
+   */
+  async #learnFailure(record) {
+    const { id, final } = record;
+    if (final.error?.type !== 'upstream_error') return;
+    for (let tries = 0; tries < REFUSAL_TRIES && record.ownFailure === undefined; tries += 1) {
+      if (tries > 0) await sleep(REFUSAL_MS);
+      const ask = this.#cluster.redis.command('HGET', `job:${id}`, 'refusal');
+      // Without it the code of the error has to do.
+      const refusal = await ask.catch(() => '{}');
+      record.ownFailure = failureOf(final, refusal ?? undefined);
+    }
   }
 
   /** @param {number} handle */
@@ -300,8 +346,8 @@ export class Replicas extends EventEmitter {
   #ofTaken(own, event) {
     const record = this.#taken.get(own.id);
     if (record === undefined) return;
-    const { begun, final, status, ownUpstream } = own;
-    Object.assign(record, { begun, final, status, ownUpstream });
+    const { begun, final, status, ownUpstream, ownFailure } = own;
+    Object.assign(record, { begun, final, status, ownUpstream, ownFailure });
     if (event === 'purged' || event === 'dropped') this.#taken.delete(own.id);
     if (event === 'ended') this.emit(event, record, final);
     else this.emit(event, record);

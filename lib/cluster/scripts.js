@@ -2,7 +2,9 @@
  * The Lua scripts that Redis runs for a deployment, by subject in the folders of `scripts/`: one file each,
  * which says its keys, arguments and answers. Before each stand the functions of `common.lua` and those of
  * the fragments that it names: `-- needs quota, ledger` in its first line. A fragment, a file of
- * `scripts/fragments/`, has functions alone, and may need others. Read once, when a cluster is opened.
+ * `scripts/fragments/`, has functions alone, and may need others. Redis makes all functions of a script at each
+ * run, so those of which few runs have need are made on demand: `-- loads holds: hold_check, hold_take` gives
+ * the function `load_holds`, which returns the two. Read once, when a cluster is opened.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -16,6 +18,7 @@ const FRAGMENTS = 'fragments';
 const JOBS = 'jobs';
 const SUFFIX = '.lua';
 const NEEDS = /^-- needs (.+)\n/;
+const LOADS = /^-- loads (\w+): (.+)\n/gm;
 
 /** @param {string} path of a file, without its suffix */
 const read = (path) => readFileSync(new URL(path + SUFFIX, FOLDER), 'utf8');
@@ -33,6 +36,22 @@ function addFragments(to, source) {
     addFragments(to, fragment);
     to.set(name, fragment);
   }
+  for (const [, name, functions] of source.matchAll(LOADS)) {
+    to.set(`load_${name}`, loader(name, functions, new Map(to)));
+  }
+}
+
+/**
+ * @param {string} name of a fragment
+ * @param {string} functions of it, with commas
+ * @param {Map<string, string>} outside the fragments before it
+ * @returns {string} a function that makes and returns them
+ */
+function loader(name, functions, outside) {
+  const all = new Map(outside);
+  addFragments(all, `-- needs ${name}\n`);
+  const own = [...all].filter(([each]) => !outside.has(each)).map(([, source]) => source);
+  return [`local function load_${name}()`, ...own, `return ${functions}`, 'end'].join('\n');
 }
 
 /**

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PersistentCalls } from './persistent-calls.js';
 import { jobFields } from './job-fields.js';
 import { stringifyExact } from '../internal/util/exact-json.js';
 import { idempotencyKeyReused, redisUnavailable } from '../jobs/errors.js';
@@ -13,14 +14,15 @@ const SPARE_MS = 3_600_000;
 const TTL_MS_MAX = 100 * 365 * 24 * 3_600_000;
 /** Waits for the outcome of a request with the same key. */
 const PENDING_MS = { first: 25, last: 100 };
-/** Wait before something that must be done is tried again. */
-const AGAIN_MS = 250;
 
 /** @param {string} name of a key and its principal */
 const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}`;
 
 /** @param {{maxWallMs: number}} limits @returns {string} how long a running job is kept, in milliseconds */
 const ttlOf = ({ maxWallMs }) => String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
+
+/** @param {Record<string, unknown>} asked of the parts of a job @returns {string} JSON; empty for none */
+const asText = (asked) => (Object.keys(asked).length === 0 ? '' : JSON.stringify(asked));
 
 /** @implements {SharedJobsPort} Makes jobs known to all processes of a deployment. Main thread. */
 export class SharedJobs {
@@ -30,9 +32,8 @@ export class SharedJobs {
   #keyTtlMs;
   #onBuried;
   #onLate;
-  #log;
+  #persistent;
   #rows = 0;
-  #closed = false;
 
   /**
    * @param {object} deps
@@ -50,15 +51,17 @@ export class SharedJobs {
     this.#process = process;
     this.#deadlineUs = deadlineUs;
     this.#keyTtlMs = keyTtlMs;
-    this.#log = log;
+    this.#persistent = new PersistentCalls({ redis, log });
     this.#onBuried = onBuried;
     this.#onLate = onLate;
   }
 
   /** @type {SharedJobsPort['admit']} */
   async admit(record, limits, parts) {
-    const asked = Object.keys(parts.asked).length === 0 ? '' : JSON.stringify(parts.asked);
-    record.asked = asked === '' ? undefined : asked;
+    const { turn: _turn, ...others } = parts.asked;
+    const asked = asText(parts.asked);
+    // A conversation that Redis has lost has no turn any more.
+    record.asked = asText(others) || undefined;
     let isSynced = false;
     for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
       const [answer, ...rest] = await this.#askAdmit(record, limits, asked);
@@ -113,10 +116,12 @@ export class SharedJobs {
 
   /** @type {SharedJobsPort['placed']} */
   async placed(record) {
-    const { id, usedKey, cache } = record;
+    const { id, usedKey, cache, extra } = record;
     if (cache !== undefined) void this.#insist('note', [`job:${id}`], () => ['cache', cache]);
-    if (usedKey === undefined) return;
-    const args = [String(this.#keyTtlMs), JSON.stringify(usedKey.answer())];
+    // A conversation whose turn waits for its place is not deleted.
+    if (usedKey === undefined && extra?.conversation_id === undefined) return;
+    const answer = usedKey === undefined ? '' : JSON.stringify(usedKey.answer());
+    const args = [String(this.#keyTtlMs), answer];
     const { isDone } = await this.#attempt('placed', [`job:${id}`], args);
     // The job runs; requests with its key wait until Redis has this answer.
     if (!isDone) void this.#insist('placed', [`job:${id}`], () => args);
@@ -156,6 +161,17 @@ export class SharedJobs {
   }
 
   /**
+   * Records how the upstream failed the call of a job, while its ending is written natively: other processes
+   * answer by it, and wait for it.
+   * @param {JobRecord} record
+   * @param {import('../jobs/execution/failure.js').Failure} failure
+   */
+  failed({ id }, { upstream, retryAfterMs }) {
+    const refusal = JSON.stringify({ upstream, retryAfterMs });
+    void this.#insist('note', [`job:${id}`], () => ['refusal', refusal]);
+  }
+
+  /**
    * Writes a job anew after Redis has lost its data; its log follows natively.
    * @param {JobRecord} record that has not ended
    * @param {{maxWallMs: number, retentionMs: number}} limits
@@ -166,7 +182,8 @@ export class SharedJobs {
     const fields = ['attempt', String(Math.max(attempts, record.firstAttempt))];
     fields.push('status', status, 'choices', String(request?.n ?? 1));
     if (upstream !== undefined) fields.push('upstream', upstream);
-    fields.push(...jobFields(record, limits));
+    // Its conversation is lost as well.
+    fields.push(...jobFields(record, limits, { whole: true }));
     const answer = await this.#insist('rewrite', [`job:${id}`], () => [
       ...[this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
       ...fields,
@@ -174,39 +191,18 @@ export class SharedJobs {
     return answer !== 'FENCED' && answer !== 'ENDED';
   }
 
-  /**
-   * Runs a script until Redis answers.
-   * @param {string} name
-   * @param {string[]} keys
-   * @param {() => string[]} args
-   * @returns {Promise<any>} its answer; undefined when it cannot be had
-   */
-  async #insist(name, keys, args) {
-    for (;;) {
-      const { isDone, answer } = await this.#attempt(name, keys, args());
-      if (isDone || this.#closed) return answer;
-      await sleep(AGAIN_MS, undefined, { ref: false });
-    }
+  /** @type {PersistentCalls['insist']} */
+  #insist(name, keys, args) {
+    return this.#persistent.insist(name, keys, args);
   }
 
-  /**
-   * @param {string} name
-   * @param {string[]} keys
-   * @param {string[]} args
-   * @returns {Promise<{isDone: boolean, answer?: any}>} not done: Redis has not answered
-   */
-  async #attempt(name, keys, args) {
-    try {
-      return { isDone: true, answer: await this.#redis.run(name, keys, args) };
-    } catch (/** @type {any} */ error) {
-      if (error.status !== undefined) return { isDone: false };
-      this.#log.error({ err: error, script: name }, 'a script of Redis failed');
-      return { isDone: true };
-    }
+  /** @type {PersistentCalls['attempt']} */
+  #attempt(name, keys, args) {
+    return this.#persistent.attempt(name, keys, args);
   }
 
   /** Nothing is tried again from now on. */
   close() {
-    this.#closed = true;
+    this.#persistent.close();
   }
 }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { PersistentCalls } from './persistent-calls.js';
 import { redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/rate-limits/shared-quota-port.js').SharedQuotaPort} SharedQuotaPort */
@@ -7,18 +7,14 @@ import { redisUnavailable } from '../jobs/errors.js';
 const LEASE_MS = 24 * 3_600_000;
 /** How long it is known that something was charged. */
 const CHARGED_MS = 3_600_000;
-/** Wait before a script is tried again. */
-const AGAIN_MS = 250;
 
 /** @implements {SharedQuotaPort} Main thread; `close()` ends what is tried again. */
 export class SharedLeases {
-  #redis;
   #process;
   #calls;
   #clock;
   #onBuried;
-  #log;
-  #isClosed = false;
+  #persistent;
 
   /**
    * @param {object} deps
@@ -30,12 +26,11 @@ export class SharedLeases {
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
   constructor({ redis, calls, clock, process, onBuried, log }) {
-    this.#redis = redis;
     this.#calls = calls;
     this.#clock = clock;
     this.#process = process;
     this.#onBuried = onBuried;
-    this.#log = log;
+    this.#persistent = new PersistentCalls({ redis, log });
   }
 
   /** @type {SharedQuotaPort['reserve']} */
@@ -58,13 +53,13 @@ export class SharedLeases {
   /** @type {SharedQuotaPort['end']} */
   async end(id, used) {
     const args = ['', id, used === undefined ? '' : JSON.stringify(used)];
-    await this.#insist('quota/end_lease', [`lease:${id}`], args);
+    await this.#persistent.tryFirst('quota/end_lease', [`lease:${id}`], args);
   }
 
   /** @type {SharedQuotaPort['charge']} */
   charge(id, charges) {
     const args = ['', String(CHARGED_MS), JSON.stringify(charges)];
-    void this.#insist('quota/charge', [`charged:${id}`], args);
+    void this.#persistent.insist('quota/charge', [`charged:${id}`], () => args);
   }
 
   /** @type {SharedQuotaPort['nowUs']} */
@@ -72,40 +67,8 @@ export class SharedLeases {
     return this.#clock.unixMs() * 1000;
   }
 
-  /**
-   * Runs a script, and again until Redis answers; resolves after the first try.
-   * @param {string} name
-   * @param {string[]} keys
-   * @param {string[]} args
-   */
-  async #insist(name, keys, args) {
-    if (await this.#attempt(name, keys, args)) return;
-    const again = async () => {
-      do await sleep(AGAIN_MS, undefined, { ref: false });
-      while (!this.#isClosed && !(await this.#attempt(name, keys, args)));
-    };
-    void again();
-  }
-
-  /**
-   * @param {string} name
-   * @param {string[]} keys
-   * @param {string[]} args
-   * @returns {Promise<boolean>} false: Redis has not answered
-   */
-  async #attempt(name, keys, args) {
-    try {
-      await this.#redis.run(name, keys, args);
-      return true;
-    } catch (/** @type {any} */ error) {
-      if (error.status !== undefined) return false;
-      this.#log.error({ err: error, script: name }, 'a script of Redis failed');
-      return true;
-    }
-  }
-
   /** Nothing is tried again from now on. */
   close() {
-    this.#isClosed = true;
+    this.#persistent.close();
   }
 }

@@ -4,15 +4,13 @@ import { connectClient } from './connection/client.js';
 const AGAIN_MS = 1000;
 
 /**
- * @param {import('./connection/route.js').Route} route to the server
- * @param {number} commandTimeoutMs
+ * @param {import('./connection/route.js').Route} route
  * @returns {import('./kv/change-feed.js').Subscribe} which opens a connection for each subscription; it
  *   subscribes again after each reconnection
  */
-export function subscriber(route, commandTimeoutMs) {
+export function subscriber(route) {
   return (channel, { onReady, onMessage }) => {
-    const name = 'sluice-watch';
-    const client = connectClient({ route, commandTimeoutMs, name, autoResubscribe: false });
+    const client = connectClient({ route, name: 'sluice-watch', autoResubscribe: false });
     let isClosed = false;
     const subscribe = () =>
       client.subscribe(channel).then(onReady, () => {

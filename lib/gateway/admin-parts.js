@@ -10,7 +10,8 @@ const STREAMS_MAX = 100;
 /**
  * @typedef {import('../services/admin/state.js').StateDeps
  *   & Pick<import('../services/admin/feed.js').FeedDeps, 'lifecycle' | 'hub' | 'pipeline' | 'memory' | 'unixMs'>
- *   & {options: import('./options.js').CheckedGatewayOptions, streams: OpenStreams}} AdminDeps
+ *   & {options: import('./options.js').CheckedGatewayOptions, streams: OpenStreams,
+ *   sharedReservations?: import('../services/admin/state.js').StateDeps['reservations']}} AdminDeps
  */
 
 /** @param {Omit<AdminDeps, 'provider'>} parts of a gateway */
@@ -24,7 +25,8 @@ export function createAdmin({
   unixMs,
   ...rest
 }) {
-  const { access, reservations, operations, conversations, logs, webhooks, cluster } = rest;
+  const { access, operations, conversations, logs, webhooks, cluster } = rest;
+  const reservations = rest.sharedReservations ?? rest.reservations;
   const { provider } = options;
   const jobs = new AdminJobs({ jobs: lifecycle.jobs, hub });
   const feed = new AdminFeed({
@@ -37,6 +39,7 @@ export function createAdmin({
     },
   });
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
-  const open = new OpenStreams({ max: STREAMS_MAX, hasPrincipals, within: streams });
+  // Not within `streams`: an administrator looks when these are full.
+  const open = new OpenStreams({ max: STREAMS_MAX, hasPrincipals });
   return { jobs, feed, open };
 }

@@ -6,7 +6,7 @@ import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { AuditLog } from '../services/audit/log.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
-import { NO_TURNS, createDeployment, openRedis } from './cluster-parts.js';
+import { createDeployment, createSharedConversations, openRedis } from './cluster-parts.js';
 import { Crawls } from '../services/crawls/service.js';
 import { DurableStreams, partitionLimits as durableLimits } from '../services/durable/service.js';
 import { Embeddings } from '../services/embeddings/service.js';
@@ -18,6 +18,8 @@ import { ConfigFile } from '../services/keys/config-file.js';
 import { Keys } from '../services/keys/service.js';
 import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
+import { LocalKv } from '../primitives/kv/local-kv.js';
+import { LocalBook } from '../services/conversations/local-book.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
@@ -27,6 +29,8 @@ import { UiChats } from '../http/faces/ui/chats.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
+import { SharedKeys } from '../cluster/shared-keys.js';
+import { SharedBook } from '../services/conversations/shared-book.js';
 import { SharedParts } from '../jobs/shared-parts.js';
 import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -36,6 +40,7 @@ import { Webhooks } from '../services/webhooks/service.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
 import { createBilling } from '../services/billing/service.js';
+import { createSharedBilling } from '../services/billing/shared-billing.js';
 import { JobHub } from '../streams/hub.js';
 import { deadlinesOf } from '../internal/time/timers.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
@@ -103,24 +108,46 @@ function createJobs(options) {
   });
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
   const pipeline = createJobPipeline(options, runner);
-  const deployed = redis && createDeployment(redis, { hub, lifecycle, pipeline }, options, nowMs);
+  const talks = redis && createSharedConversations(redis, options);
+  if (talks !== undefined) sharedParts?.add(talks.turns);
+  const { turns } = talks ?? {};
+  const deployed =
+    redis && turns && createDeployment(redis, { hub, lifecycle, pipeline, turns }, options, nowMs);
   const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
   telemetry.subscribe(lifecycle, cache);
-  return { store, hub, memory, lifecycle, pipeline, deployed, cache, telemetry, sharedParts };
+  return {
+    store,
+    hub,
+    memory,
+    lifecycle,
+    pipeline,
+    deployed,
+    cache,
+    telemetry,
+    sharedParts,
+    talks,
+  };
 }
 
 /**
  * @param {ReturnType<typeof createJobs>} jobs
  * @param {KvNamespaces} namespaces
+ * @param {import('../jobs/job-directory.js').JobDirectory} directory
  * @param {import('./options.js').CheckedGatewayOptions} options
  */
-function createConversations({ hub, lifecycle, store, memory }, namespaces, options) {
+function createConversations(jobs, namespaces, directory, options) {
+  const { hub, lifecycle, store, memory, talks } = jobs;
   const { conversations: limits, logger: log, clock } = options;
   const partition = namespaces.partition('conversations', partitionLimits(limits));
-  const book = new ConversationRepository(partition, limits, wallClock(clock));
-  const turns = new Turns({ book, limits, hub, store, memory, log });
-  const conversations = new Conversations({ book, turns, limits, lifecycle, store, memory });
-  return { turns, partition, conversations };
+  if (talks !== undefined) {
+    const { turns } = talks;
+    const book = new SharedBook({ ...talks, limits, directory, log });
+    return { turns, partition, conversations: new Conversations({ book, limits }) };
+  }
+  const repository = new ConversationRepository(partition, limits, wallClock(clock));
+  const turns = new Turns({ book: repository, limits, hub, store, memory, log });
+  const book = new LocalBook({ repository, turns, lifecycle, store, memory });
+  return { turns, partition, conversations: new Conversations({ book, limits }) };
 }
 
 /**
@@ -179,7 +206,7 @@ export function createParts(checked) {
       ...loadOf(pipeline),
       cached: cache.stats,
       leases: openLeases({ reservations, sharedReservations, lifecycle }),
-      held: billing.jobs.open,
+      held: openHolds({ billing, lifecycle, isShared: cluster !== undefined }),
       durableStreams: durable.size,
       retriesRefused: lifecycle.retryBudgets.refused,
       webhooks: webhooks.figures,
@@ -188,17 +215,30 @@ export function createParts(checked) {
     }),
   });
   const ledger = store?.file.ledger ?? new Ledger({ clock });
-  const billing = createBilling({ ledger, access, options, metrics, nowMs: unixMs, store, hub });
+  const ofBilling = { access, options, metrics, nowMs: unixMs, hub };
+  const billing =
+    cluster && jobs.sharedParts
+      ? createSharedBilling({
+          ...{ ...ofBilling, parts: jobs.sharedParts },
+          ...{ credit: cluster.sharedCredit, ledger: cluster.ledger },
+        })
+      : createBilling({ ...ofBilling, ledger, store });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
-  memory.gauge('watches', () => namespaces.watchBytes);
   // Without a data file the entries would be in memory twice.
   const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
   const audit = new AuditLog({ ...options.audit, unixMs, journal, metrics });
   memory.gauge('audit', () => audit.bytes);
+  // A job that was erased at another process.
+  cluster?.on('erased', (id) => audit.eraseJob(id));
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
-  const { turns, partition, conversations } = createConversations(jobs, namespaces, options);
+  const { turns, partition, conversations } = createConversations(
+    jobs,
+    namespaces,
+    directory,
+    options,
+  );
   const durable = new DurableStreams({
     ...{ namespaces, options: options.durable, memory, unixMs, timers: deadlinesOf(clock) },
     partition: namespaces.partition('durable', durableLimits(options.durable)),
@@ -209,8 +249,14 @@ export function createParts(checked) {
   const admission = new Admission({
     context: () => telemetry.context(),
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
-    turns: deployed === undefined ? turns : NO_TURNS,
-    ...{ billing: billing.jobs, memory, hasPrincipals, directory, shared: cluster?.sharedJobs },
+    ...{
+      turns,
+      billing: billing.jobs,
+      memory,
+      hasPrincipals,
+      directory,
+      shared: cluster?.sharedJobs,
+    },
     parts: jobs.sharedParts,
   });
   const operations = new Operations({
@@ -227,15 +273,19 @@ export function createParts(checked) {
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
+  const sharedKeys =
+    cluster && new SharedKeys({ cluster, own: options.access, log: options.logger });
+  const file = options.configFile === undefined ? undefined : new ConfigFile(options.configFile);
+  /** @param {import('../jobs/policy/config.js').AccessConfig} config */
+  const applyAccess = (config) => {
+    access.reload(config);
+    reservations.reload();
+    sharedReservations?.reload();
+  };
+  sharedKeys?.applyWith(applyAccess);
   const keys = new Keys({
-    access,
-    store: options.configFile === undefined ? undefined : new ConfigFile(options.configFile),
-    isShared: deployed !== undefined,
+    ...{ access, store: sharedKeys ?? file, apply: applyAccess },
     hasHook: options.authenticate !== undefined,
-    apply(config) {
-      access.reload(config);
-      reservations.reload();
-    },
   });
   const embeddings = new Embeddings({
     ...{ options, billing, memory },
@@ -244,7 +294,9 @@ export function createParts(checked) {
     ready: () => !gate.draining,
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });
-  const kv = { namespaces, partition: namespaces.partition('kv', options.kv) };
+  const local = { namespaces, partition: namespaces.partition('kv', options.kv), memory };
+  const kv = deployed?.kv ?? new LocalKv(local);
+  memory.gauge('watches', () => kv.watchBytes);
   const erasure = new Erasure({
     ...{
       hub,
@@ -259,9 +311,18 @@ export function createParts(checked) {
       webhooks,
       audit,
     },
-    partitions: [kv.partition, partition],
+    kv,
+    partitions: [partition],
     durable,
   });
+  const erasePrincipal =
+    deployed === undefined
+      ? (/** @type {string} */ principal) => erasure.principal(principal)
+      : deployed.eraserOf(erasure, [
+          (principal) => kv.erase(principal),
+          (principal) => billing.erasePrincipal?.(principal),
+          (principal) => jobs.talks?.conversations.clear(principal),
+        ]);
   const streams = new OpenStreams({
     max: options.maxStreams,
     hasPrincipals,
@@ -286,7 +347,8 @@ export function createParts(checked) {
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
     },
-    ...{ kv, durable, unixMs, erasure, embeddings, webhooks, audit, keys },
+    ...{ kv, durable, unixMs, erasure, erasePrincipal, embeddings, webhooks, audit, keys },
+    ...{ sharedKeys, applyAccess },
     streams,
     watches: new OpenStreams({ max: WATCHES_MAX, hasPrincipals, within: streams }),
     errorStreams: new OpenStreams({ max: ERROR_STREAMS_MAX, hasPrincipals, within: streams }),
@@ -298,6 +360,19 @@ export function createParts(checked) {
   );
   subscribe(all);
   return { ...all, admin: createAdmin({ ...all, cluster }) };
+}
+
+/**
+ * @param {object} parts
+ * @param {import('../services/billing/service.js').Billing} parts.billing
+ * @param {JobLifecycle} parts.lifecycle
+ * @param {boolean} parts.isShared
+ * @returns {number} holds that are not settled; of a deployment, those of this process
+ */
+function openHolds({ billing, lifecycle, isShared }) {
+  if (!isShared) return billing.jobs.open;
+  const active = lifecycle.jobs.active().filter(({ extra }) => extra?.credit !== undefined);
+  return billing.jobs.open + active.length;
 }
 
 /**

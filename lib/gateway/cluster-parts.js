@@ -1,16 +1,20 @@
 /** Builds the parts of a gateway that is one of several processes on Redis. Main thread. */
 import { Deployment } from '../cluster/deployment.js';
+import { DeploymentErasure } from '../services/erasure/deployment.js';
 import { FaceStore } from '../cluster/face-store.js';
 import { Presence } from '../cluster/presence.js';
 import { RedisLink, requireRedis } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
 import { Replicas } from '../cluster/replicas.js';
+import { SharedKvSpaces } from '../cluster/kv/spaces.js';
+import { SharedConversations } from '../cluster/shared-conversations.js';
 import { SharedOrphans } from '../http/faces/shared-orphans.js';
+import { SharedTurns } from '../services/conversations/shared-turns.js';
 import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
 import { addClusterMetrics } from './cluster-metrics.js';
-import { notShared } from '../jobs/errors.js';
 import { openCluster } from '../cluster/cluster.js';
 import { scripts } from '../cluster/scripts.js';
+import { subscriber } from '../cluster/subscription.js';
 
 /** @typedef {import('./options.js').CheckedGatewayOptions} Options */
 /** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
@@ -54,16 +58,26 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
 
 /**
  * @param {Redis} redis
+ * @param {Options} options
+ */
+export function createSharedConversations({ cluster }, { conversations: limits }) {
+  const conversations = new SharedConversations({ cluster, calls: cluster.calls });
+  return { conversations, turns: new SharedTurns({ conversations, limits }) };
+}
+
+/**
+ * @param {Redis} redis
  * @param {object} jobs
  * @param {import('../streams/hub.js').JobHub} jobs.hub
  * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} jobs.lifecycle
  * @param {import('../primitives/scheduling/pipeline.js').Pipeline<
  *   import('../jobs/job.js').JobRecord>} jobs.pipeline
+ * @param {SharedTurns} jobs.turns
  * @param {Options} options
  * @param {() => number} nowMs
  */
 export function createDeployment({ cluster, link }, jobs, options, nowMs) {
-  const { hub, lifecycle, pipeline } = jobs;
+  const { hub, lifecycle, pipeline, turns } = jobs;
   const { logger: log, maxWallMs, retentionMs } = options;
   const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
   const { leaseMs } = redis;
@@ -77,6 +91,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   /** @type {Deployment} */
   const deployment = new Deployment({
     ...{ cluster, hub, lifecycle, pipeline, replicas, options: { ...options, redis }, log },
+    complete: (record) => turns.complete(record),
   });
   const endJob = (/** @type {import('../jobs/job.js').JobRecord} */ record) =>
     lifecycle.cancel(record, 'client_disconnected');
@@ -114,6 +129,19 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
 
   return {
     ...{ cluster, deployment, directory, faces },
+    kv: new SharedKvSpaces({
+      ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
+      subscribe: subscriber(cluster.redis.route),
+    }),
+    /**
+     * @param {import('../services/erasure/service.js').Erasure} erasure of this process
+     * @param {((principal: string) => void | Promise<void>)[]} erasers of what services keep in Redis
+     * @returns {(principal: string) => Promise<void>} which erases a principal from the deployment
+     */
+    eraserOf(erasure, erasers) {
+      const shared = new DeploymentErasure({ cluster, directory, erasure, erasers });
+      return (principal) => shared.principal(principal);
+    },
     /** @param {import('prom-client').Registry} registry */
     addMetrics(registry) {
       const { observeRoundtrip } = addClusterMetrics(registry, figures);
@@ -129,14 +157,3 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
     },
   };
 }
-
-/**
- * Turns of conversations in a deployment, which does not share them.
- * @type {import('../jobs/admission/admission.js').TurnsPort}
- */
-export const NO_TURNS = Object.freeze({
-  async begin() {
-    throw notShared('Conversations', 'conversation_id');
-  },
-  rollback() {},
-});

@@ -9,9 +9,8 @@ import { fetchFrom } from '../http/fetch.js';
 import { describeJob } from '../jobs/view.js';
 import { draining, jobNotFound, notShared } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
-import { ANONYMOUS } from '../jobs/policy/config.js';
+import { ANONYMOUS, compileAccess } from '../jobs/policy/config.js';
 import { listen } from '../http/server.js';
-import { checkShared } from './shared-options.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
@@ -156,15 +155,15 @@ export class Gateway extends EventEmitter {
   /**
    * Ends and erases everything of one caller: jobs, workflows, crawls, conversations, durable streams,
    * keys and values, cached answers, idempotency keys. The ledger and the usage totals keep the amounts
-   * without the name.
+   * without the name; with `redis` they keep the name as well, and other processes drop what they have in memory at
+   * their next beat at the latest.
    * @param {string} principal
    * @returns {Promise<void>} resolves when nothing of it is left
    * @throws {import('../internal/util/http-error.js').HttpError} as `delete`
    */
   async erasePrincipal(principal) {
     checkString('principal', principal);
-    if (this.#parts.deployed !== undefined) throw notShared('Erasures of principals');
-    await this.#parts.erasure.principal(principal);
+    await this.#parts.erasePrincipal(principal);
   }
 
   /**
@@ -177,7 +176,6 @@ export class Gateway extends EventEmitter {
 
   /** Conversations: see `lib/services/conversations/service.js`. */
   get conversations() {
-    this.#checkAlone('Conversations');
     return this.#parts.conversations;
   }
 
@@ -199,7 +197,6 @@ export class Gateway extends EventEmitter {
 
   /** Accounts, transfers and usage: see `lib/services/billing/service.js`. */
   get credits() {
-    this.#checkAlone('Accounts, transfers and usage');
     return this.#parts.billing.credits;
   }
 
@@ -309,7 +306,9 @@ export class Gateway extends EventEmitter {
     // A model that fails to load must fail the start instead of the first request.
     if (!gate.draining) await own.provider.ready?.();
     await store?.restored;
-    await this.#parts.deployed?.cluster.ready(FIRST_ANSWER_MS);
+    const isMember = await this.#parts.deployed?.cluster.ready(FIRST_ANSWER_MS);
+    // Nobody may come with a key that was disabled over HTTP.
+    if (isMember) await this.#parts.sharedKeys?.read().catch(() => {});
     if (gate.draining) throw draining();
     const { authenticate, egress, logger: log, bodyIdleMs, maxBodyBytes: bodyBytesMax } = own;
     const onRefused = (/** @type {'all' | 'address'} */ limit) =>
@@ -336,15 +335,26 @@ export class Gateway extends EventEmitter {
     const access = checkReloadOptions(options);
     const trail = this.#parts.audit.begin({ actor: null, action: 'config.reload' });
     try {
-      if (this.#parts.options.redis !== undefined) checkShared(access);
-      this.#parts.access.reload(access);
-      this.#parts.reservations.reload();
-      this.#parts.sharedReservations?.reload();
+      this.#replaceAccess(access);
     } catch (error) {
       trail.end({ code: 'invalid_value' });
       throw error;
     }
     trail.end({});
+  }
+
+  /** @param {unknown} given an `AccessConfig` */
+  #replaceAccess(given) {
+    const { applyAccess, sharedKeys } = this.#parts;
+    const access = /** @type {import('../jobs/policy/config.js').AccessConfig} */ (given);
+    if (sharedKeys === undefined) {
+      applyAccess(access);
+      return;
+    }
+    // What is in Redis goes over it; an invalid one changes nothing.
+    compileAccess('access', access);
+    sharedKeys.replaceOwn(structuredClone(access));
+    applyAccess(sharedKeys.access);
   }
 
   /** @returns {boolean} whether new jobs are accepted: false once `close()` was called */

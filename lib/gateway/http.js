@@ -37,7 +37,6 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     operations: { workflows, crawls },
     kv: {
       kv: parts.kv,
-      memory,
       valueBytesMax: options.kv.maxValueBytes,
       open: parts.watches,
       options,

@@ -7,7 +7,6 @@ import { ManualClock } from '../internal/time/clock.js';
 import { checkFunction } from '../internal/util/validate.js';
 import { checkOrigins, compileAccess } from '../jobs/policy/config.js';
 import { checkRedis } from '../cluster/options.js';
-import { checkShared } from './shared-options.js';
 import { checkTable } from '../internal/util/option-table.js';
 import { createLogger } from '../internal/util/logger.js';
 import { defaultMemoryBudget } from '../internal/util/memory-budget.js';
@@ -227,14 +226,13 @@ function isModel(model) {
 
 /**
  * @param {unknown} given the option `redis`
- * @param {{data?: string, clock?: unknown, access?: unknown}} others checked
+ * @param {{data?: string, clock?: unknown}} others checked
  */
-function checkCluster(given, { data, clock, access }) {
+function checkCluster(given, { data, clock }) {
   const redis = checkRedis(given);
   if (redis === undefined) return undefined;
   if (data !== undefined) throw rangeError('createGateway takes redis or data, not both');
   if (clock !== undefined) throw rangeError('createGateway takes redis or clock, not both');
-  checkShared(access);
   return redis;
 }
 
@@ -272,7 +270,10 @@ export function checkGatewayOptions(options) {
   return {
     ...settings,
     policy,
-    redis: checkCluster(redis, { ...given, access: inForce }),
+    access: /** @type {import('../jobs/policy/config.js').AccessConfig} */ (
+      structuredClone(inForce ?? {})
+    ),
+    redis: checkCluster(redis, given),
     webhookSettings: compileWebhooks(webhooks, webhookUrls),
     corsOrigins: checkOrigins('corsOrigins', corsOrigins),
     authenticate: /** @type {GatewayOptions['authenticate']} */ (authenticate),

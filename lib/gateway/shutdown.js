@@ -58,7 +58,7 @@ export async function shutDown(parts, { drainMs, servers }) {
   await readersServed(hub);
   logs.close();
   parts.admin.feed.close();
-  parts.kv.namespaces.close();
+  parts.kv.close();
   parts.durable.close();
   await Promise.all([...servers].map((server) => server.drain()));
   await parts.options.provider.close?.();

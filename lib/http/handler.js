@@ -2,7 +2,7 @@
 import { parse as parseQuery } from 'node:querystring';
 import { badRequest } from '../internal/util/http-error.js';
 import { Router, endpointOf } from './router.js';
-import { recorded } from './middleware/audit-trail.js';
+import { NOT_RECORDED, recorded } from './middleware/audit-trail.js';
 import { createAuthenticator } from './middleware/authenticate.js';
 import { checkOrigin } from './middleware/check-origin.js';
 import { guardAnswer } from './middleware/answer-guard.js';
@@ -152,9 +152,15 @@ export function createHandler(deps) {
     const caller = await authorize(endpoint, req, query);
     // What follows waits for the end of the connection, and nobody waits for the answer.
     if (hasLeft(res)) return;
+    const { audit } = endpoint;
+    const found = { prefix, params, query, caller };
+    if (audit === undefined) {
+      await serve(endpoint, { ...found, note: NOT_RECORDED }, req, res);
+      return;
+    }
     const { principal } = caller;
-    await recorded(deps.audit, endpoint.audit, { res, principal, params }, (note) =>
-      serve(endpoint, { prefix, params, query, caller, note }, req, res),
+    await recorded(deps.audit, audit, { res, principal, params }, (note) =>
+      serve(endpoint, { ...found, note }, req, res),
     );
   }
 

@@ -1,5 +1,5 @@
 /** Finds the route of a request: paths by find-my-way, methods by a table per path. */
-import { findMyWay } from '../internal/util/packages.js';
+import { findMyWay, lazy } from '../internal/util/packages.js';
 
 /**
  * Arguments of a route besides Node's request and response.
@@ -53,6 +53,20 @@ const PREFIX_SEGMENTS_MAX = 16;
  *   Found `route`: its path in the table
  */
 
+/**
+ * @param {Omit<Found, 'params'>[]} stores
+ * @returns {import('find-my-way').Instance<any>}
+ */
+function finderOf(stores) {
+  const finder = findMyWay()({
+    maxParamLength: PARAM_LENGTH_MAX,
+    // With a handler here, `find` returns a result without a store for a malformed path.
+    onBadUrl: () => {},
+  });
+  for (const store of stores) finder.on('GET', store.route, () => {}, store);
+  return finder;
+}
+
 /** The routes of one handler. Stateless after construction. */
 export class Router {
   #finder;
@@ -61,16 +75,17 @@ export class Router {
 
   /** @param {Routes} routes */
   constructor(routes) {
-    this.#finder = findMyWay()({
-      maxParamLength: PARAM_LENGTH_MAX,
-      // With a handler here, `find` returns a result without a store for a malformed path.
-      onBadUrl: () => {},
-    });
-    for (const [path, methods] of Object.entries(routes)) {
-      const store = { route: path, methods, allow: allowOf(methods) };
-      this.#finder.on('GET', path, () => {}, store);
-      if (!/[:*()]/.test(path)) this.#fixed.set(path, { ...store, params: NO_PARAMS });
+    const stores = Object.entries(routes).map(([path, methods]) => ({
+      route: path,
+      methods,
+      allow: allowOf(methods),
+    }));
+    for (const store of stores) {
+      if (!/[:*()]/.test(store.route)) {
+        this.#fixed.set(store.route, { ...store, params: NO_PARAMS });
+      }
     }
+    this.#finder = lazy(() => finderOf(stores));
   }
 
   /**
@@ -80,7 +95,7 @@ export class Router {
   find(path) {
     const fixed = this.#fixed.get(path);
     if (fixed !== undefined) return fixed;
-    const found = this.#finder.find('GET', path);
+    const found = this.#finder().find('GET', path);
     if (found?.store === null) return 'malformed';
     // find-my-way allows an empty parameter: `/v1/jobs/` is the list, not a job without an id.
     if (found && found.params.id !== '') return { ...found.store, params: found.params };

@@ -93,6 +93,19 @@ function checkHost({ access, authenticate }, allowed, { headers: { host }, url =
 }
 
 /**
+ * Pages name their files relative to their own path, which has no slash behind it.
+ * @param {http.IncomingMessage} req
+ * @param {http.ServerResponse} res
+ * @returns {boolean} whether the client was sent to the path without the slash
+ */
+function redirectSlash({ url = '' }, res) {
+  const [, segment, query] = /\/([^/?]+)\/(\?.*)?$/.exec(url) ?? [];
+  if (segment === undefined) return false;
+  res.writeHead(308, { Location: `../${segment}${query ?? ''}` }).end();
+  return true;
+}
+
+/**
  * The gateway's handler, then the files of the page.
  * @param {ServerDeps} deps
  * @param {readonly string[] | undefined} allowedHosts undefined: any
@@ -124,8 +137,8 @@ function createListener(deps, allowedHosts, adminToken) {
       if (allowedHosts !== undefined) checkHost(deps, allowedHosts, req);
       handler(req, res, () => {
         discard();
-        if (req.method === 'GET' || req.method === 'HEAD') files(req, res, notFound);
-        else notFound();
+        if (req.method !== 'GET' && req.method !== 'HEAD') notFound();
+        else if (!redirectSlash(req, res)) files(req, res, notFound);
       });
     } catch (error) {
       fail(error);

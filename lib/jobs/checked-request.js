@@ -27,6 +27,7 @@ import { rounded } from '../internal/util/exact-json.js';
  *   does not keep it
  * @property {[number, number]} [history] of a turn: where in `messages` those that its conversation had
  *   before begin and end
+ * @property {number} [left_out] how many messages `history` has that are not in `messages`
  * @property {Record<string, unknown>} [passed] further members of the upstream call's body
  */
 
@@ -156,4 +157,32 @@ export function fromInterpreted({ request, passed = {}, options = {} }) {
   const question = Array.isArray(prompt) ? { prompt_ids: prompt } : { prompt };
   const checked = { ...rest, ...question, ...checkedOptions(options), passed: others };
   return /** @type {CheckedRequest} */ (checked);
+}
+
+/**
+ * @param {CheckedRequest} request of a job
+ * @returns {CheckedRequest} without the history of its conversation
+ */
+export function withoutHistory(request) {
+  const { history, messages = [] } = request;
+  if (history === undefined) return request;
+  const [begin, end] = history;
+  const rest = [...messages.slice(0, begin), ...messages.slice(end)];
+  return { ...request, messages: rest, left_out: end - begin };
+}
+
+/**
+ * Undoes `withoutHistory`.
+ * @param {CheckedRequest} request
+ * @param {import('../providers/shared/messages.js').ChatMessage[]} messages of the conversation
+ * @returns {CheckedRequest}
+ */
+export function withHistory({ left_out: count, ...request }, messages) {
+  const { history = [0, 0], messages: rest = [] } = request;
+  const whole = [
+    ...rest.slice(0, history[0]),
+    ...messages.slice(0, count),
+    ...rest.slice(history[0]),
+  ];
+  return { ...request, messages: whole };
 }

@@ -89,3 +89,6 @@ export function redisFull() {
     message: 'Redis has no memory left.',
   });
 }
+
+/** The conversation of a job has changed since its turn was prepared: that is to be repeated. */
+export class TurnMoved extends Error {}

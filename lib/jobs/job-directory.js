@@ -13,6 +13,8 @@ import { describeJobs } from './view.js';
  *   texts; throws an HttpError 400 when `after` is unknown
  * @property {(record: JobRecord, reason: 'client_request' | 'superseded') => void | Promise<void>} cancel
  *   without effect on an ended job. Once it has resolved, a snapshot of the job's log is its ending
+ * @property {(record: JobRecord) => Promise<void>} settled resolves once the record has the ending that a
+ *   client of any process may have read
  */
 
 /**
@@ -46,5 +48,11 @@ export class LocalJobs {
   /** @type {JobDirectory['cancel']} */
   cancel(record, reason) {
     this.#lifecycle.cancel(record, reason);
+  }
+
+  /** @type {JobDirectory['settled']} */
+  async settled() {
+    // A reactor may have sent the ending to a client before this thread has its event.
+    await this.#hub.barrier();
   }
 }

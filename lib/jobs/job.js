@@ -108,6 +108,11 @@ export class JobRecord {
     this.final = undefined;
     /** Failure of its own call. @type {import('./execution/failure.js').Failure | undefined} */
     this.ownFailure = undefined;
+    /**
+     * Called with the failure of the call before the ending is written.
+     * @type {((failure: import('./execution/failure.js').Failure) => void) | undefined}
+     */
+    this.onFailed = undefined;
     /** The operation that it belongs to, if any. @type {Part | undefined} */
     this.part = undefined;
     /** Whether the provider has finished by itself, so that there is no call to abort. */
@@ -159,6 +164,12 @@ export class JobRecord {
   get failure() {
     // Of a shared answer the record that calls the provider knows it.
     return this.ownFailure ?? this.answer?.ownFailure;
+  }
+
+  /** @param {import('./execution/failure.js').Failure} failure of the call, which ends the job */
+  failWith(failure) {
+    this.ownFailure = failure;
+    for (const job of this.jobs) job.onFailed?.(failure);
   }
 
   /** Counts a dispatch: the first attempt, or a retry. */

@@ -21,8 +21,8 @@
  *   undefined: nothing
  * @property {(record: JobRecord, result: any, how: AdmittedHow) => void} [taken] it has taken it; `result` is
  *   what `take` has given
- * @property {(record: JobRecord, refusal: any, how: AdmittedHow) =>
- *   import('../internal/util/http-error.js').HttpError} [refused] the error for what `check` has given
+ * @property {(record: JobRecord, refusal: any, how: AdmittedHow) => Error} [refused] the error for what
+ *   `check` has given
  * @property {(record: JobRecord, answer: JobRecord) => void} [begun] the job begins the answer, which may
  *   outlast it
  * @property {(record: JobRecord, held: any) => void} [adopt] the job was taken over from another process, with

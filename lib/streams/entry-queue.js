@@ -1,9 +1,15 @@
 import { EntryKind } from './entry-kinds.js';
 
 /**
+ * Entries that wait no longer. A turn of the event loop runs every timer that is due, and with thousands of
+ * generators the tokens of the first would wait for the last.
+ */
+const ENTRIES_MAX = 32;
+
+/**
  * The entries that JavaScript appends to the logs of a hub, until their next command: one native call
- * and one wake-up for the entries of all jobs in one turn of the event loop. Main thread; ends with
- * `close()`.
+ * and one wake-up for the entries of all jobs in one turn of the event loop, or for 32 of them. Main
+ * thread; ends with `close()`.
  */
 export class EntryQueue {
   #native;
@@ -18,9 +24,12 @@ export class EntryQueue {
   /** As `#kinds`. @type {string[] | undefined} */
   #auxes;
 
-  #sendTurn = () => {
-    this.send();
-    this.#reactor.wake();
+  /** Whether the end of this turn sends what is left. */
+  #isDue = false;
+
+  #endTurn = () => {
+    this.#isDue = false;
+    this.#sendTurn();
   };
 
   /**
@@ -62,9 +71,18 @@ export class EntryQueue {
    */
   #add(handle, text) {
     this.#texts.push(text);
-    if (this.#jobs.push(handle) > 1) return;
+    const count = this.#jobs.push(handle);
     if (this.#reactor.manual) this.send();
-    else setImmediate(this.#sendTurn);
+    else if (count === ENTRIES_MAX) this.#sendTurn();
+    else if (!this.#isDue) {
+      this.#isDue = true;
+      setImmediate(this.#endTurn);
+    }
+  }
+
+  #sendTurn() {
+    this.send();
+    this.#reactor.wake();
   }
 
   /** Sends the queue now: commands whose effect depends on the order call this first. */

@@ -37,10 +37,12 @@ export class Subscriber {
    * connection can be used for the next request, see `detachSocket()`.
    * @param {number} fd
    * @param {SubscriberHandler} successor replaces the handler from now on
+   * @param {string} [head] of the response, in Latin-1, which the reactor sends with the first frames; only
+   *   without a face, whose first frames may take long. Default: it is sent
    * @returns {boolean} as `attachSocket`
    */
-  transferSocket(fd, successor) {
-    return this.#subscriptions.attachSocket(this.id, fd, successor);
+  transferSocket(fd, successor, head) {
+    return this.#subscriptions.attachSocket(this.id, fd, successor, head);
   }
 
   /**
@@ -176,10 +178,11 @@ export class Subscriptions {
    * @param {number} id
    * @param {number} fd
    * @param {SubscriberHandler} [successor] given: the reactor alone uses the connection
+   * @param {string} [head] of `transferSocket`
    */
-  attachSocket(id, fd, successor) {
+  attachSocket(id, fd, successor, head = '') {
     const sole = successor !== undefined;
-    if (!this.#handlers.has(id) || !this.#native.attachSocket(id, fd, sole)) return false;
+    if (!this.#handlers.has(id) || !this.#native.attachSocket(id, fd, sole, head)) return false;
     if (sole) this.#handlers.set(id, successor);
     this.#reactor.settle();
     return true;

@@ -173,6 +173,12 @@ export const browserTestNeeds = [
 export const serverTestNeeds = [
   { what: 'nginx', package: 'nginx', found: () => Boolean(which('nginx')), service: 'nginx' },
   {
+    what: 'HAProxy',
+    package: 'haproxy',
+    found: () => Boolean(which('haproxy')),
+    service: 'haproxy',
+  },
+  {
     what: 'redis-server',
     package: 'redis-server',
     found: () => Boolean(which('redis-server')),

@@ -4,8 +4,12 @@ import { h } from './dom.js';
 const HEIGHT = 150;
 const AXIS_PX = 46;
 const FONT = '11px system-ui, sans-serif';
-/** Minutes that are shown. */
+const TIME_AXIS_PX = 24;
+/** The longest and the shortest span that is shown. */
 const SPAN_S = 15 * 60;
+const SPAN_MIN_S = 120;
+
+const HOURS = new Intl.DateTimeFormat('en-GB', { timeStyle: 'short' });
 
 /** uPlot is a script of its own, which has no module that is small. @returns {any} */
 const plotClass = () => /** @type {any} */ (globalThis).uPlot;
@@ -69,16 +73,21 @@ export class Chart {
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
       scales: {
-        x: { range: () => [Date.now() / 1000 - SPAN_S, Date.now() / 1000] },
+        x: { range: () => this.#span() },
         y: { range: (/** @type {any} */ _plot, _min = 0, max = 1) => [0, (max || 1) * 1.1] },
       },
       axes: [
-        { ...axis, space: 70 },
+        {
+          ...axis,
+          ...{ space: 60, size: TIME_AXIS_PX },
+          values: (/** @type {any} */ _plot, /** @type {number[]} */ ticks) =>
+            ticks.map((seconds) => (seconds % 60 === 0 ? HOURS.format(seconds * 1000) : '')),
+        },
         {
           ...axis,
           size: AXIS_PX,
           values: (/** @type {any} */ _plot, /** @type {number[]} */ ticks) =>
-            ticks.map((value) => this.#format(value)),
+            ticks.map((value) => (value === 0 ? '0' : this.#format(value))),
         },
       ],
       series: [
@@ -93,6 +102,13 @@ export class Chart {
       ],
       hooks: { setCursor: [() => this.#tell()] },
     };
+  }
+
+  /** @returns {[number, number]} from the first point to now, within bounds */
+  #span() {
+    const now = Date.now() / 1000;
+    const first = this.#data[0][0] ?? now;
+    return [Math.max(now - SPAN_S, Math.min(first, now - SPAN_MIN_S)), now];
   }
 
   /** @param {(number | null)[][]} data times in Unix seconds, then the values of each line */

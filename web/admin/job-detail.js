@@ -20,12 +20,12 @@ function contentOf({ type, data }) {
       return members.refusal;
     case 'tool_call': {
       const { name, arguments: text = '' } = members;
-      return name === undefined ? text : `${name}(${text}`;
+      return [name, text].filter(Boolean).join(' ');
     }
     case 'job_error':
       return `${members.error.code}: ${members.error.message}`;
     default:
-      return members.reason ?? JSON.stringify(members);
+      return members.reason ?? JSON.stringify(members.delta ?? members);
   }
 }
 

@@ -3,8 +3,7 @@ import { Rows, button, byTestId, h, number, stateMark } from './dom.js';
 
 const NAMES = ['requests_per_minute', 'tokens_per_minute'];
 const READ_ONLY =
-  'Keys are read-only here: this server has no configuration file to write them to (sluice serve --config FILE), ' +
-  'or shares its jobs with other processes.';
+  'Keys are read-only here: this server has no configuration file to write them to (sluice serve --config FILE).';
 const NONE_YET = 'This server needs no key yet. The first key must be an administrator’s.';
 
 /** @param {{dimension: string, limit: number, remaining: number}} entry */

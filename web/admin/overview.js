@@ -39,7 +39,8 @@ export class Overview {
 
   constructor() {
     const parent = byTestId('charts');
-    const perSecond = (/** @type {number | null} */ value) => number(value);
+    const perSecond = (/** @type {number | null} */ value) =>
+      number(value, value !== null && value < 10 ? 1 : 0);
     this.#charts = {
       tokens: new Chart(parent, { title: 'Tokens a second', lines: ['tokens'], format: perSecond }),
       jobs: new Chart(parent, {

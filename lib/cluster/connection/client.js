@@ -9,13 +9,13 @@ const CONNECT_MS = 2000;
 /**
  * @param {object} options
  * @param {import('./route.js').Route} options.route
- * @param {number} options.commandTimeoutMs
  * @param {string} options.name of the connection, in `CLIENT LIST`
- * @param {boolean} [options.autoResubscribe] after a reconnection; default true
+ * @param {number} [options.commandTimeoutMs] default: none
+ * @param {boolean} [options.autoResubscribe] default true
  * @returns {import('ioredis').Redis} a client that connects from now on, and again after each loss. It queues
  *   nothing, and sends nothing twice
  */
-export function connectClient({ route, commandTimeoutMs, name, autoResubscribe = true }) {
+export function connectClient({ route, name, commandTimeoutMs, autoResubscribe = true }) {
   const { user, password, db } = route.address;
   const { Redis } = ioredis();
   return new Redis({
@@ -25,13 +25,13 @@ export function connectClient({ route, commandTimeoutMs, name, autoResubscribe =
     tls: route.tls && {},
     username: user || undefined,
     password: password || undefined,
-    commandTimeout: commandTimeoutMs,
+    ...(commandTimeoutMs !== undefined && { commandTimeout: commandTimeoutMs }),
+    autoResubscribe,
     connectTimeout: CONNECT_MS,
     enableOfflineQueue: false,
     enableReadyCheck: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    autoResubscribe,
     retryStrategy: (attempt) => {
       const waitMs = Math.min(RETRY_MS * 2 ** (attempt - 1), RETRY_MS_MAX);
       return Math.round(waitMs * (0.5 + Math.random() / 2));

@@ -1,5 +1,5 @@
 import { Socket, connect as connectTcp, isIP } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { tls as tlsOfNode } from '../../internal/util/packages.js';
 
 /** A connection that is closed while its server does not answer ends after this long. */
 const CLOSE_MS = 2000;
@@ -16,14 +16,6 @@ export function connectorFor(locator, tls) {
     #isConnecting = false;
     /** @type {Socket | undefined} */
     #stream;
-    /** Where it is connected to. @type {import('./address.js').Endpoint | undefined} */
-    #endpoint;
-
-    constructor() {
-      locator.on('moved', () => {
-        if (this.#endpoint !== undefined && locator.isElsewhere(this.#endpoint)) this.disconnect();
-      });
-    }
 
     check() {
       return true;
@@ -36,7 +28,6 @@ export function connectorFor(locator, tls) {
     async connect() {
       this.#isConnecting = true;
       this.firstError = undefined;
-      this.#endpoint = undefined;
       /** @type {import('./address.js').Endpoint | undefined} */
       let endpoint;
       try {
@@ -46,9 +37,16 @@ export function connectorFor(locator, tls) {
       }
       if (!this.#isConnecting) throw new Error('Connection is closed.');
       this.#stream = endpoint === undefined ? new Socket().destroy() : open(endpoint, tls);
-      this.#endpoint = endpoint;
-      this.#stream.once('error', (error) => (this.firstError = error));
-      this.#stream.once('close', () => locator.forget(endpoint));
+      const stream = this.#stream;
+      stream.once('error', (error) => (this.firstError = error));
+      const leave = () => {
+        if (endpoint !== undefined && locator.isElsewhere(endpoint)) this.disconnect();
+      };
+      locator.on('moved', leave);
+      stream.once('close', () => {
+        locator.off('moved', leave);
+        locator.forget(endpoint);
+      });
       return this.#stream;
     }
 
@@ -72,5 +70,5 @@ export function connectorFor(locator, tls) {
 export function open({ host, port }, tls) {
   if (tls === undefined) return connectTcp({ host, port });
   const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined);
-  return connectTls({ ...tls, host, port, servername });
+  return tlsOfNode().connect({ ...tls, host, port, servername });
 }

@@ -36,6 +36,8 @@ export class Locator extends EventEmitter {
    */
   constructor({ address, timeoutMs, tls }) {
     super();
+    // One per connection.
+    this.setMaxListeners(0);
     this.#address = address;
     this.#timeoutMs = timeoutMs;
     this.#tls = tls;

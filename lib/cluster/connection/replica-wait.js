@@ -6,7 +6,11 @@ import { redisUnavailable } from '../../jobs/errors.js';
  * Scripts whose effects are acknowledged for good: an answer to their caller is sent when replicas have them.
  * `admit` counts where it has taken an idempotency key; endings are waited for natively.
  */
-export const KEPT = new Set(['placed']);
+export const KEPT = new Set([
+  'placed',
+  ...['conversations/clear', 'conversations/create', 'conversations/delete', 'conversations/fork'],
+  ...['kv/commit', 'kv/clear'],
+]);
 
 /** The key that each wait writes lives for this long. */
 const KEY_MS = 60_000;

@@ -1,9 +1,8 @@
 /** The options of TLS, their checks, and the certificates that are trusted. Loads no client. */
 import { readFileSync } from 'node:fs';
-import * as tls from 'node:tls';
 import { checkOptions } from '../../internal/util/validate.js';
 import { typeError } from '../../internal/util/errors.js';
-import { lazy } from '../../internal/util/packages.js';
+import { lazy, tls } from '../../internal/util/packages.js';
 
 /** @typedef {import('node:tls').ConnectionOptions} ConnectionOptions */
 
@@ -63,7 +62,7 @@ export function checkTls(at, given) {
     throw typeError(`${at}.rejectUnauthorized takes true or false`);
   }
   try {
-    tls.createSecureContext(options);
+    tls().createSecureContext(options);
     structuredClone(options);
   } catch (/** @type {any} */ cause) {
     throw Object.assign(typeError(`${at} is not usable: ${cause.message}`), { cause });
@@ -86,14 +85,14 @@ function certificatesIn(path) {
  */
 const trusted = lazy(() => {
   // Absent before Node 22.15.
-  const { getCACertificates } = /** @type {any} */ (tls);
+  const { getCACertificates } = /** @type {any} */ (tls());
   if (getCACertificates !== undefined) {
     return [...getCACertificates('default'), ...getCACertificates('system')];
   }
   const { NODE_EXTRA_CA_CERTS, SSL_CERT_FILE } = process.env;
   const paths = SSL_CERT_FILE ? [SSL_CERT_FILE] : SYSTEM_FILES;
   const system = paths.flatMap((path) => certificatesIn(path)).slice(0, 1);
-  return [...tls.rootCertificates, ...certificatesIn(NODE_EXTRA_CA_CERTS), ...system];
+  return [...tls().rootCertificates, ...certificatesIn(NODE_EXTRA_CA_CERTS), ...system];
 });
 
 /**
@@ -103,7 +102,7 @@ const trusted = lazy(() => {
  */
 export function connectionOptions(options) {
   const { servername, rejectUnauthorized, ...ofContext } = options;
-  const secureContext = tls.createSecureContext({ ...ofContext, ca: options.ca ?? trusted() });
+  const secureContext = tls().createSecureContext({ ...ofContext, ca: options.ca ?? trusted() });
   return {
     secureContext,
     ...(servername !== undefined && { servername }),

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Worker } from 'node:worker_threads';
+import { workerThreads } from '../../internal/util/packages.js';
 
 /** @typedef {import('./address.js').Endpoint} Endpoint */
 
@@ -24,7 +24,7 @@ const commandOf = (...words) =>
 export class TlsRelay {
   #workerData;
   #token = randomBytes(TOKEN_BYTES).toString('base64url');
-  /** @type {Worker | undefined} */
+  /** @type {import('node:worker_threads').Worker | undefined} */
   #worker;
   /** @type {Promise<number> | undefined} */
   #port;
@@ -65,6 +65,7 @@ export class TlsRelay {
 
   /** @returns {Promise<number>} */
   #start() {
+    const { Worker } = workerThreads();
     const worker = new Worker(new URL('./tls-worker.js', import.meta.url), {
       ...{ execArgv: [], name: 'sluice-redis-tls', workerData: this.#workerData },
     });

@@ -34,17 +34,20 @@ export class ChangeFeed {
   #subscription;
   /** Number of the last message that was passed on; undefined: not known yet. @type {number | undefined} */
   #last;
+  /** When the store was begun. */
+  #born = '';
   /** Messages that came before that was known. @type {Buffer[]} */
   #early = [];
-  /** Resolves once changes are seen. @type {Promise<void>} */
-  #ready = Promise.resolve();
+  /** Resolves once changes are seen; undefined: nothing to wait for. @type {Promise<void> | undefined} */
+  #ready;
   #beReady = () => {};
 
   /**
    * @param {object} deps
    * @param {string} deps.channel
    * @param {Subscribe} deps.subscribe
-   * @param {() => Promise<number>} deps.told resolves with the number of messages until now
+   * @param {() => Promise<{told: number, born: string}>} deps.told resolves with the number of messages until now,
+   *   and the time at which the store was begun, empty before its first change
    * @param {(flat: any[]) => void} deps.publish called with changes, as `Watches.publish` takes them
    * @param {(error: SluiceError) => void} deps.onLost changes were missed
    */
@@ -56,7 +59,7 @@ export class ChangeFeed {
     this.#onLost = onLost;
   }
 
-  /** Resolves once changes are seen, or when no watch waits for them any more. */
+  /** Resolves once changes are seen, or when no watch waits for them any more; undefined: now. */
   get ready() {
     return this.#ready;
   }
@@ -68,11 +71,17 @@ export class ChangeFeed {
       this.#subscription?.close();
       this.#subscription = undefined;
       this.#last = undefined;
+      this.#born = '';
       this.#early = [];
       this.#beReady();
       return;
     }
-    this.#ready = new Promise((resolve) => (this.#beReady = resolve));
+    this.#ready = new Promise((resolve) => {
+      this.#beReady = () => {
+        this.#ready = undefined;
+        resolve();
+      };
+    });
     const subscription = this.#subscribe(this.#channel, {
       onReady: () => void this.#catchUp(subscription),
       onMessage: (message) => this.#onMessage(message),
@@ -82,10 +91,10 @@ export class ChangeFeed {
 
   /** @param {Subscription} subscription that has begun, or begun again */
   async #catchUp(subscription) {
-    const before = this.#last ?? 0;
     let told;
+    let born;
     try {
-      told = await this.#told();
+      ({ told, born } = await this.#told());
     } catch (/** @type {any} */ error) {
       if (error?.code === 'ERR_REDIS_CLOSED') return;
       setTimeout(() => void this.#catchUp(subscription), AGAIN_MS).unref();
@@ -93,10 +102,10 @@ export class ChangeFeed {
     }
     if (subscription !== this.#subscription) return;
     this.#last ??= told;
+    if (this.#isOther(born)) this.#lose(told);
     for (const message of this.#early.splice(0)) this.#onMessage(message);
     this.#beReady();
-    // Fewer than before: it is another store. More: some did not come.
-    if (told < before || told > this.#last) this.#lose(told);
+    if (told > this.#last) this.#lose(told);
   }
 
   /** @param {Buffer} message */
@@ -105,8 +114,14 @@ export class ChangeFeed {
       this.#early.push(message);
       return;
     }
-    const [number, ...fields] = fieldsOf(message);
+    const [number, born, ...fields] = fieldsOf(message);
     const told = Number(number);
+    // A foreign client may send anything.
+    if (!Number.isSafeInteger(told)) return;
+    if (this.#isOther(String(born))) {
+      this.#lose(told);
+      return;
+    }
     if (told <= this.#last) return;
     if (told > this.#last + 1) {
       this.#lose(told);
@@ -122,6 +137,16 @@ export class ChangeFeed {
       flat.push(Number(type), Number(version), name, value, valueKind, endMsOf(end));
     }
     this.#publish(flat);
+  }
+
+  /**
+   * @param {string} born
+   * @returns {boolean} whether the store was lost, and begun again
+   */
+  #isOther(born) {
+    const before = this.#born;
+    this.#born = born;
+    return before !== '' && before !== born;
   }
 
   /** @param {number} told the number of messages until now */

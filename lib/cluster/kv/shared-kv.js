@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SluiceError } from '../../internal/util/errors.js';
 import { checkFunction } from '../../internal/util/validate.js';
 import { conflictAt, keyTooLong, valueTooLong } from '../../primitives/kv/errors.js';
@@ -24,16 +25,26 @@ import { KvSpaceScripts, noReads } from './space.js';
  * What the gateway does with its keys, and users of `shared.kv()` cannot.
  * @typedef {object} SharedKvControl
  * @property {(kv: SharedKv<any>, key: string, change: Omit<Change, 'key'>, expected: number) =>
- *   Promise<Committed & {nowMs: number}>} change makes one change. Throws ERR_CONFLICT with the version of the
- *   key, ERR_KV_FULL
+ *   Promise<Committed | undefined>} change makes one change; undefined: `add` finds no integers. Throws
+ *   ERR_CONFLICT with the version of the key, ERR_KV_FULL
+ * @property {(kv: SharedKv<any>, key: string, value: any, options: {ttlMs: number, expected: number}) =>
+ *   Promise<Committed>} set as the method, with checked options
  * @property {(kv: SharedKv<any>) => Promise<void>} clear deletes all keys
+ * @property {(kv: SharedKv<any>, key: string) => Promise<number>} versionOf a key; 0: it is not there
+ * @property {(kv: SharedKv<any>, options: import('../../primitives/kv/scan.js').KvScanOptions,
+ *   maxBytes: number) => Promise<import('../../primitives/kv/scan.js').KvPage<any>>} scan as the method, with a
+ *   page of up to so many bytes of values; at least one item
  * @property {<T>(kv: SharedKv<any>, work: (tx: SharedKvTransaction<any>) => Promise<T>,
- *   options: {retries: number, done?: (result: T, tx: SharedKvTransaction<any>) => void}) => Promise<T>}
- *   transact as `transaction`; `done` is called after the commit: versions are known
+ *   options: {retries: number, isReadLate?: boolean,
+ *   done?: (result: T, tx: SharedKvTransaction<any>) => void}) => Promise<T>} transact as `transaction`; `done` is
+ *   called after the commit: versions are known. `isReadLate: false`: one that has written nothing shows the state at
+ *   its last read, and is no conflict when that has changed since
  */
 /** @type {SharedKvControl} */
 export let sharedKvControl;
 
+/** Longest wait after a conflict; the waits of those who conflict differ. */
+const WAIT_MS_MAX = 25;
 /** Keys that one call deletes. */
 const CLEARED_AT_ONCE = 1000;
 
@@ -51,8 +62,12 @@ export class SharedKv {
 
   static {
     sharedKvControl = {
-      change: (kv, key, change, expected) => kv.#change(key, change, expected),
+      change: (kv, key, change, expected) => kv.#tryChange(key, change, expected),
+      set: (kv, key, value, { ttlMs, expected }) =>
+        kv.#set(key, encodedNow(value), ttlMs, expected),
       clear: (kv) => kv.#clear(),
+      versionOf: async (kv, key) => (await kv.#read(key, false))?.version ?? 0,
+      scan: (kv, options, maxBytes) => kv.#scan(checkScan(options), maxBytes),
       transact: (kv, work, options) => kv.#transact(work, options),
     };
   }
@@ -197,10 +212,19 @@ export class SharedKv {
    * @returns {Promise<import('../../primitives/kv/scan.js').KvPage<T>>}
    */
   async scan(options) {
-    const { reverse, keysOnly, request } = checkScan(options);
-    await this.#store.feed.ready;
+    return this.#scan(checkScan(options));
+  }
+
+  /**
+   * @param {import('../../primitives/kv/scan.js').CheckedScan} scan
+   * @param {number} [maxBytes] of values in a page with more than one item
+   * @returns {Promise<import('../../primitives/kv/scan.js').KvPage<any>>}
+   */
+  async #scan({ reverse, keysOnly, request }, maxBytes) {
+    if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
     const limit = Number(request[0]);
-    const read = { reverse, values: !keysOnly, limit };
+    const bytes = maxBytes === Infinity ? undefined : maxBytes;
+    const read = { reverse, values: !keysOnly, limit, maxBytes: bytes };
     const page = await this.#scripts.scan(rangeOf(request), read);
     const { isMore, entries } = /** @type {NonNullable<typeof page>} */ (page);
     const items = entries.map(({ key, entry: { version, kind, data } }) => ({
@@ -256,11 +280,12 @@ export class SharedKv {
   /**
    * @template T
    * @param {(tx: SharedKvTransaction<any>) => T | Promise<T>} work
-   * @param {{retries: number, done?: (result: T, tx: SharedKvTransaction<any>) => void}} options
+   * @param {{retries: number, isReadLate?: boolean,
+   *   done?: (result: T, tx: SharedKvTransaction<any>) => void}} options
    * @returns {Promise<T>}
    */
-  async #transact(work, { retries, done }) {
-    await this.#store.feed.ready;
+  async #transact(work, { retries, isReadLate = true, done }) {
+    if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
     for (let left = retries; ; left -= 1) {
       const tx = new SharedKvTransaction({
         scripts: this.#scripts,
@@ -270,7 +295,7 @@ export class SharedKv {
       });
       try {
         const result = await work(tx);
-        await control.commit(tx);
+        await control.commit(tx, { isReadLate });
         done?.(result, tx);
         return result;
       } catch (error) {
@@ -278,18 +303,22 @@ export class SharedKv {
       } finally {
         control.end(tx);
       }
+      await sleep(Math.random() * Math.min(retries - left, WAIT_MS_MAX));
     }
   }
 
   async #clear() {
-    await this.#store.feed.ready;
+    if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
     while ((await this.#scripts.clear(CLEARED_AT_ONCE)) > 0);
   }
 
-  /** @param {string} key */
-  async #read(key) {
-    await this.#store.feed.ready;
-    const answer = await this.#scripts.read([key], { values: true });
+  /**
+   * @param {string} key
+   * @param {boolean} [values]
+   */
+  async #read(key, values = true) {
+    if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
+    const answer = await this.#scripts.read([key], { values });
     return answer?.entries[0];
   }
 
@@ -345,21 +374,20 @@ export class SharedKv {
    * @param {string} key
    * @param {Omit<Change, 'key'>} change
    * @param {number} [expected] version of the key
-   * @returns {Promise<(Committed & {nowMs: number}) | undefined>} undefined: `add` finds no integers
+   * @returns {Promise<Committed | undefined>} undefined: `add` finds no integers
    */
   async #tryChange(key, change, expected = ANY_VERSION) {
     const reads = noReads();
     if (expected === 0) reads.keys.set(key, undefined);
     else if (expected !== ANY_VERSION) reads.keys.set(key, { ...NO_ENTRY, version: expected });
-    await this.#store.feed.ready;
+    if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
     const answer = await this.#scripts.commit(reads, [{ key, ...change }]);
     if (answer.status === 'CONFLICT') throw conflictAt(key, answer.version);
     if (answer.status === 'FULL') throw this.#scripts.full(answer.limit);
     if (answer.status === 'OTHER') return undefined;
-    const { nowMs, changes } = answer;
-    const { ttl = '' } = change;
-    if (ttl !== '' && ttl !== 'keep') this.#store.expect([nowMs + Number(ttl) / 1000]);
-    return { ...changes[0], nowMs };
+    const [done] = answer.changes;
+    this.#store.expect([done.endMs]);
+    return done;
   }
 }
 

@@ -1,5 +1,5 @@
 import { storeFull } from '../../primitives/kv/errors.js';
-import { entryOf } from './wire.js';
+import { endMsOf, entryOf } from './wire.js';
 
 /** @typedef {import('./wire.js').StoredEntry} StoredEntry */
 /** @typedef {import('./wire.js').KeyRange} KeyRange */
@@ -34,6 +34,7 @@ import { entryOf } from './wire.js';
  * @property {number} version 0: nothing was changed
  * @property {number} previous version before; 0: the key was absent
  * @property {string} sum of `add`
+ * @property {number} endMs last millisecond at which the key is there; Infinity: it stays
  */
 
 /** Nothing was read before. */
@@ -103,12 +104,13 @@ export class KvSpaceScripts {
   /**
    * Reads a page of a range, as `read` does.
    * @param {KeyRange} range
-   * @param {{reverse: boolean, values: boolean, limit: number, reads?: Reads}} options
+   * @param {{reverse: boolean, values: boolean, limit: number, maxBytes?: number, reads?: Reads}} options
+   *   `maxBytes` of values in a page with more than one item; default: any
    * @returns {Promise<{version: number, nowMs: number, isMore: boolean,
    *   entries: {key: string, entry: StoredEntry}[]} | undefined>}
    */
-  async scan({ from, to }, { reverse, values, limit, reads }) {
-    const args = [this.#space, from, to, reverse ? 1 : 0, values ? 1 : 0, limit];
+  async scan({ from, to }, { reverse, values, limit, maxBytes, reads }) {
+    const args = [this.#space, from, to, reverse ? 1 : 0, values ? 1 : 0, limit, maxBytes ?? ''];
     const answer = await this.#askWith('kv/scan', args, reads);
     if (answer === undefined) return undefined;
     const [version, nowUs, more, ...fields] = answer;
@@ -143,11 +145,10 @@ export class KvSpaceScripts {
    * Makes all changes if what was read still holds, or none.
    * @param {Reads} reads
    * @param {Change[]} changes in the order of keys
-   * @param {{limited?: boolean}} [options] `limited: false`: whatever the limits are
    * @returns {Promise<CommitAnswer>}
    */
-  async commit(reads, changes, { limited = true } = {}) {
-    const limits = Object.values(this.#limits).map((limit) => (limited ? (limit ?? '') : ''));
+  async commit(reads, changes) {
+    const limits = Object.values(this.#limits).map((limit) => limit ?? '');
     const flat = changes.flatMap(({ op, key, data = '', kind = 0, ttl = '' }) => [
       ...[op, key, kind, data, ttl],
     ]);
@@ -164,8 +165,8 @@ export class KvSpaceScripts {
     }
     const [, nowUs, ...versions] = rest;
     const committed = changes.map((_, i) => {
-      const [version, previous, sum] = versions.slice(3 * i, 3 * i + 3).map(String);
-      return { version: Number(version), previous: Number(previous), sum };
+      const [version, previous, sum, end] = versions.slice(4 * i, 4 * i + 4).map(String);
+      return { version: Number(version), previous: Number(previous), sum, endMs: endMsOf(end) };
     });
     return { status: 'OK', nowMs: Number(nowUs) / 1000, changes: committed };
   }

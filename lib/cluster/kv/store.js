@@ -8,6 +8,8 @@ const PER_CALL = 1000;
 const BACKGROUND = Object.freeze({ background: true });
 /** Those that a call frees before it counts what is left. */
 const BEFORE_COUNT = 100_000;
+/** Wait after a failure. */
+const AGAIN_MS = 1000;
 /** How often a process looks for entries that others have given a time to live. */
 const SWEEP_MS = 60_000;
 
@@ -41,7 +43,7 @@ export class KvStoreInRedis {
     this.feed = new ChangeFeed({
       channel: prefix + name,
       subscribe,
-      told: async () => (await this.#reclaim(0)).told,
+      told: () => this.#reclaim(0),
       publish: (flat) => this.watches.publish({ takeChanges: () => flat }),
       onLost: (error) => this.watches.fail(error),
     });
@@ -66,33 +68,36 @@ export class KvStoreInRedis {
 
   /**
    * Frees what has expired, and counts what is left.
+   * @param {{ready?: boolean}} [options] `ready: false`: does not wait until watches see changes
    * @returns {Promise<{keys: number, bytes: number, version: number}>}
    */
-  async figures() {
-    await this.feed.ready;
+  async figures({ ready = true } = {}) {
+    if (ready && this.feed.ready !== undefined) await this.feed.ready;
     return this.#reclaim(BEFORE_COUNT);
   }
 
   /** @param {number} most */
   async #reclaim(most) {
     const answer = await this.#calls.run('kv/reclaim', [this.#name], [most]);
-    const [, , end, keys, bytes, version, told] = answer;
+    const [, , end, keys, bytes, version, told, born] = answer;
     return {
       endMs: end === '' ? Infinity : endMsOf(end),
-      ...{ keys: Number(keys), bytes: Number(bytes), version: Number(version), told: Number(told) },
+      ...{ keys: Number(keys), bytes: Number(bytes), version: Number(version) },
+      ...{ told: Number(told), born: String(born) },
     };
   }
 
   async #run() {
     this.#atMs = Infinity;
-    let endMs = Infinity;
+    let [endMs, waitMs] = [Infinity, SWEEP_MS];
     try {
       ({ endMs } = await this.#reclaim(PER_CALL));
     } catch {
-      // Redis is away: the next sweep frees it.
+      // Redis is away.
+      waitMs = AGAIN_MS;
     }
     if (this.#isClosed) return;
-    const sweepMs = this.#calls.clock === undefined ? this.#nowMs() + SWEEP_MS : Infinity;
+    const sweepMs = this.#calls.clock === undefined ? this.#nowMs() + waitMs : Infinity;
     this.#schedule(Math.min(endMs, sweepMs, this.#atMs));
   }
 
@@ -107,7 +112,7 @@ export class KvStoreInRedis {
     else this.#cancel = this.#deadlines.start(waitMs + 0.001, () => void this.#run(), BACKGROUND);
   }
 
-  /** @param {unknown} reason with which watches end */
+  /** @param {unknown} [reason] with which watches end */
   close(reason) {
     this.#isClosed = true;
     this.#cancel();

@@ -7,42 +7,29 @@ import {
   checkSet,
   checkTouch,
 } from '../../primitives/kv/options.js';
-import {
-  conflictAt,
-  conflictOfReads,
-  keyTooLong,
-  storeFull,
-  valueTooLong,
-} from '../../primitives/kv/errors.js';
+import { conflictAt, conflictOfReads } from '../../primitives/kv/errors.js';
 import { checkKey, nextNumber } from '../../primitives/kv/values.js';
 import { checkScan, cursorBehind } from '../../primitives/kv/scan.js';
 import {
   byteLengthOf,
   compareKeys,
   encodedNow,
-  isInRange,
   rangeOf,
   rangeUpTo,
   shownEntry,
-  ttlToWire,
   valueOf,
 } from './wire.js';
 import { noReads } from './space.js';
+import { WriteSet } from './write-set.js';
 
-/** @typedef {import('../../primitives/kv/values.js').KvEntry<any>} KvEntry */
 /** @typedef {import('./wire.js').StoredEntry} StoredEntry */
-
-/**
- * A write that waits for the commit.
- * @typedef {{op: 'set', data: string | Buffer, kind: number, ttlMs: number} |
- *   {op: 'touch', ttlMs: number} | {op: 'delete'}} Write
- */
 
 /**
  * What SharedKv may do with a transaction, and its function may not.
  * @typedef {object} TransactionControl
- * @property {(tx: SharedKvTransaction<any>, options?: {limited?: boolean}) => Promise<void>} commit waits for
- *   calls that the function has not awaited. Throws ERR_CONFLICT, for which `isConflict` is true, and ERR_KV_FULL
+ * @property {(tx: SharedKvTransaction<any>, options?: {isReadLate?: boolean}) => Promise<void>} commit waits
+ *   for calls that the function has not awaited; `isReadLate`: compares what was read also where nothing was
+ *   written. Throws ERR_CONFLICT, for which `isConflict` is true, and ERR_KV_FULL
  * @property {(tx: SharedKvTransaction<any>, key: string) => number} versionOf a key that was written, after the commit
  * @property {(tx: SharedKvTransaction<any>, error: unknown) => boolean} isConflict whether an error says that
  *   something which this transaction has read has changed
@@ -66,14 +53,11 @@ const ignore = () => {};
  */
 export class SharedKvTransaction {
   #scripts;
-  #limits;
   #nowMs;
   #onCommitted;
   #reads = noReads();
   #hasRead = false;
-  /** @type {Map<string, Write>} */
-  #writes = new Map();
-  #writtenBytes = 0;
+  #writes;
   /** @type {Map<string, number>} */
   #versions = new Map();
   /** The call before. @type {Promise<unknown>} */
@@ -103,7 +87,7 @@ export class SharedKvTransaction {
    */
   constructor({ scripts, limits, nowMs, onCommitted }) {
     this.#scripts = scripts;
-    this.#limits = limits;
+    this.#writes = new WriteSet(limits);
     this.#nowMs = nowMs;
     this.#onCommitted = onCommitted;
   }
@@ -164,8 +148,8 @@ export class SharedKvTransaction {
       return async () => {
         await this.#require(key, expected);
         if (ttlMs === KEEP_TTL) await this.#load([key], false);
-        this.#checkSize(key, data);
-        this.#write(key, { op: 'set', data, kind, ttlMs });
+        this.#writes.checkSize(key, data);
+        this.#writes.put(key, { op: 'set', data, kind, ttlMs });
       };
     });
   }
@@ -184,8 +168,8 @@ export class SharedKvTransaction {
         const entry = await this.#get(key);
         const sum = nextNumber(key, entry, step.by);
         const [data, kind] = encodedNow(sum);
-        this.#checkSize(key, data);
-        this.#write(key, { op: 'set', data, kind, ttlMs: entry ? KEEP_TTL : step.ttlMs });
+        this.#writes.checkSize(key, data);
+        this.#writes.put(key, { op: 'set', data, kind, ttlMs: entry ? KEEP_TTL : step.ttlMs });
         return sum;
       };
     });
@@ -204,7 +188,7 @@ export class SharedKvTransaction {
         await this.#require(key, expected);
         if ((await this.#head(key)) === undefined) return false;
         const own = this.#writes.get(key);
-        this.#write(key, own?.op === 'set' ? { ...own, ttlMs } : { op: 'touch', ttlMs });
+        this.#writes.put(key, own?.op === 'set' ? { ...own, ttlMs } : { op: 'touch', ttlMs });
         return true;
       };
     });
@@ -221,7 +205,7 @@ export class SharedKvTransaction {
       const expected = checkDelete(options);
       return async () => {
         await this.#require(key, expected);
-        this.#write(key, { op: 'delete' });
+        this.#writes.put(key, { op: 'delete' });
       };
     });
   }
@@ -318,9 +302,7 @@ export class SharedKvTransaction {
     const [limit] = /** @type {[number]} */ (/** @type {unknown} */ (request));
     const range = rangeOf(request);
     const direction = reverse ? -1 : 1;
-    const own = [...this.#writes.keys()]
-      .filter((key) => isInRange(range, key))
-      .sort((a, b) => direction * compareKeys(a, b));
+    const own = this.#writes.keysIn(range, direction);
     const answer = await this.#scripts.scan(range, {
       ...{ reverse, values: !keysOnly, limit: limit + 1 + own.length, reads: this.#readsSoFar() },
     });
@@ -393,58 +375,20 @@ export class SharedKvTransaction {
     if (version !== expected) throw conflictAt(key, version);
   }
 
-  /**
-   * @param {string} key
-   * @param {string | Buffer} data
-   */
-  #checkSize(key, data) {
-    if (Buffer.byteLength(key) > this.#limits.maxKeyBytes) throw keyTooLong(this.#limits);
-    if (byteLengthOf(data) > this.#limits.maxValueBytes) throw valueTooLong(this.#limits);
-    const bytes = this.#writtenBytes - this.#bytesOf(key) + sizeOf(key, data);
-    if (bytes > this.#limits.maxBytes) throw storeFull('maxBytes', this.#limits.maxBytes);
-  }
-
-  /** @param {string} key @returns {number} of its write */
-  #bytesOf(key) {
-    const own = this.#writes.get(key);
-    if (own === undefined) return 0;
-    return sizeOf(key, own.op === 'set' ? own.data : '');
-  }
-
-  /**
-   * @param {string} key
-   * @param {Write} write
-   */
-  #write(key, write) {
-    const own = this.#writes.get(key);
-    this.#writtenBytes -= this.#bytesOf(key);
-    if (write.op === 'set' && write.ttlMs === KEEP_TTL && own !== undefined) {
-      write = { ...write, ttlMs: own.op === 'delete' ? Infinity : own.ttlMs };
-    }
-    this.#writes.set(key, write);
-    this.#writtenBytes += this.#bytesOf(key);
-  }
-
-  /** @param {{limited?: boolean}} [options] */
-  async #commit(options) {
+  /** @param {{isReadLate?: boolean}} [options] */
+  async #commit({ isReadLate = true } = {}) {
     await Promise.all(this.#pending);
     this.#checkConflict();
-    if (!this.#hasRead && this.#writes.size === 0) return;
-    const writes = [...this.#writes].sort(([a], [b]) => compareKeys(a, b));
-    const changes = writes.map(([key, write]) => ({
-      key,
-      ...write,
-      ttl: write.op === 'delete' ? '' : ttlToWire(write.ttlMs),
-    }));
-    const answer = await this.#scripts.commit(this.#reads, changes, options);
+    if (this.#writes.size === 0 && !(this.#hasRead && isReadLate)) return;
+    const changes = this.#writes.changes();
+    const answer = await this.#scripts.commit(this.#reads, changes);
     if (answer.status === 'CONFLICT') this.#fail();
     if (answer.status === 'FULL') throw this.#scripts.full(answer.limit);
     if (answer.status !== 'OK') return;
-    for (const [i, [key]] of writes.entries()) this.#versions.set(key, answer.changes[i].version);
-    const ends = writes.flatMap(([, write]) =>
-      write.op !== 'delete' && write.ttlMs !== KEEP_TTL ? [answer.nowMs + write.ttlMs] : [],
-    );
-    this.#onCommitted(ends);
+    for (const [i, { key }] of changes.entries()) {
+      this.#versions.set(key, answer.changes[i].version);
+    }
+    this.#onCommitted(answer.changes.map(({ endMs }) => endMs));
   }
 
   #end() {
@@ -456,11 +400,6 @@ export class SharedKvTransaction {
 
 function ended() {
   return new SluiceError('ERR_TRANSACTION_ENDED', 'the transaction has ended');
-}
-
-/** @param {string} key @param {string | Buffer} data */
-function sizeOf(key, data) {
-  return Buffer.byteLength(key) + byteLengthOf(data);
 }
 
 /**

@@ -10,7 +10,7 @@ import { toHttpError } from '../error-handler.js';
 /** @typedef {import('../../services/audit/log.js').AuditTrail['note']} Note */
 
 /** The note of endpoints that are not recorded. @type {Note} */
-const NOT_RECORDED = () => {};
+export const NOT_RECORDED = () => {};
 
 /** @param {Record<string, string | undefined>} params of the path */
 const targetOf = ({ id, '*': rest }) => id ?? rest ?? null;
@@ -18,7 +18,7 @@ const targetOf = ({ id, '*': rest }) => id ?? rest ?? null;
 /**
  * Runs an endpoint, and records what came of it.
  * @param {import('../../services/audit/log.js').AuditLog} audit
- * @param {AuditSpec | undefined} spec undefined: it is not recorded
+ * @param {AuditSpec} spec
  * @param {object} request
  * @param {import('node:http').ServerResponse} request.res with an `x-request-id`
  * @param {string} request.principal
@@ -26,10 +26,6 @@ const targetOf = ({ id, '*': rest }) => id ?? rest ?? null;
  * @param {(note: Note) => Promise<void>} run
  */
 export async function recorded(audit, spec, { res, principal, params }, run) {
-  if (spec === undefined) {
-    await run(NOT_RECORDED);
-    return;
-  }
   const requestId = String(res.getHeader('x-request-id'));
   const target = targetOf(params);
   const trail = audit.begin({ ...spec, actor: principal, target, requestId });

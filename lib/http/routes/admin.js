@@ -70,7 +70,7 @@ export function adminRoutes({ jobs, feed, directory, operations, open, options, 
 
   /** @type {Handle} */
   async function events(_req, res, context) {
-    const filter = filterOf(context.query);
+    const filter = filterOf({ ...context.query, after: undefined });
     await stream(res, context, (signal) => feed.listen(filter, signal));
   }
 
@@ -109,8 +109,8 @@ export function adminRoutes({ jobs, feed, directory, operations, open, options, 
   }
 
   /** @type {Handle} */
-  function conversations(_req, res) {
-    sendJson(res, 200, conversationsOf(deps.conversations));
+  async function conversations(_req, res) {
+    sendJson(res, 200, await conversationsOf(deps.conversations));
   }
 
   /** @type {(handle: Handle) => {GET: import('../router.js').Endpoint}} */

@@ -12,7 +12,7 @@ import { schemaCheck } from '../../internal/util/request-schema.js';
 const OPERATIONS_MAX = 128;
 
 const key = { type: 'string', minLength: 1 };
-const operations = {
+const operationList = {
   type: 'array',
   maxItems: OPERATIONS_MAX,
   items: {
@@ -51,8 +51,8 @@ const validate = schemaCheck({
         properties: { key, version: { type: 'integer', minimum: 0 }, value: {} },
       },
     },
-    success: operations,
-    failure: operations,
+    success: operationList,
+    failure: operationList,
     cursor: { type: 'integer', minimum: 0, maximum: OPERATIONS_MAX },
   },
 });
@@ -150,52 +150,132 @@ export function mayWrite({ success = [], failure = [] }) {
   return [...success, ...failure].some(({ op }) => op !== 'get');
 }
 
+/** @typedef {import('../../primitives/kv/port.js').SpaceTransaction} SpaceTransaction */
+/** @typedef {import('../../primitives/kv/values.js').KvHead} KvHead */
+
 /**
- * @param {import('../../primitives/kv/namespaces.js').KvNamespace} space
+ * @param {import('../../primitives/kv/port.js').KvSpace} space
  * @param {TxnRequest} request checked
  * @param {(entry: KvEntry) => Record<string, unknown>} toJson the fields of an entry
  * @param {(entry: {expiresAt: number | undefined}) => number | null} expiryOf Unix seconds
- * @returns {{succeeded: boolean, responses: TxnResponse[], cursor?: number}} `cursor`: the first
+ * @returns {Promise<{succeeded: boolean, responses: TxnResponse[], cursor?: number}>} `cursor`: the first
  *   get whose value was omitted because the answer is full
  */
-export function runTxn(space, request, toJson, expiryOf) {
+export async function runTxn(space, request, toJson, expiryOf) {
   const { compare = [], success = [], failure = [], cursor = 0 } = request;
-  /** @param {import('../../primitives/kv/namespaces.js').NamespaceTransaction} tx */
-  const work = (tx) => {
-    const succeeded = compare.every(({ key: of, version, value }) => {
-      if (version !== undefined && version !== (tx.head(of)?.version ?? 0)) return false;
-      return value === undefined || isDeepStrictEqual(tx.get(of)?.value, value);
-    });
-    const room = { left: ANSWER_BYTES_MAX };
-    /** @type {number | undefined} */
-    let next;
-    /** @type {(operation: TxnOperation, i: number) => TxnResponse} */
-    const respond = (each, i) => {
-      if (each.op !== 'get') return write(tx, each);
-      const { key: of } = each;
-      const head = tx.head(of);
-      if (head === undefined) return { op: 'get', key: of, found: false };
-      // An omitted value is not read: there may be 128 large ones.
-      const mayFit = room.left === ANSWER_BYTES_MAX || head.bytes <= room.left;
-      const wanted = i >= cursor && next === undefined && mayFit;
-      const fields = wanted ? toJson(/** @type {KvEntry} */ (tx.get(of))) : undefined;
-      if (fields !== undefined && fits(fields, room)) {
-        return { op: 'get', key: of, found: true, ...fields };
+  return space.transact(
+    function* work(tx) {
+      const succeeded = /** @type {boolean} */ (yield* allHold(tx, compare));
+      const operations = succeeded ? success : failure;
+      yield* preloadFor(tx, operations, cursor);
+      const room = { left: ANSWER_BYTES_MAX };
+      const responses = [];
+      /** @type {number | undefined} */
+      let next;
+      for (const [i, operation] of operations.entries()) {
+        if (operation.op !== 'get') {
+          responses.push(yield* write(tx, operation));
+          continue;
+        }
+        const isWanted = i >= cursor && next === undefined;
+        const { response, omitted } = yield* read(tx, operation.key, { room, isWanted });
+        if (omitted && i >= cursor) next ??= i;
+        responses.push(response);
       }
-      if (i >= cursor) next ??= i;
-      const { version } = head;
-      const omitted = { version, expires_at: expiryOf(head), value_omitted: true };
-      return { op: 'get', key: of, found: true, ...omitted };
-    };
-    const responses = (succeeded ? success : failure).map(respond);
-    return { succeeded, responses, ...(next !== undefined && { cursor: next }) };
-  };
-  return space.transactNow(work, ({ responses }, tx) => {
-    for (const response of responses) {
-      // Versions of puts are known only now, also for later gets of the same key.
-      if ('version' in response) response.version ??= tx.versionOf(response.key);
+      return { succeeded, responses, ...(next !== undefined && { cursor: next }) };
+    },
+    ({ responses }, versionOf) => {
+      for (const response of responses) {
+        // Versions of puts are known only now, also for later gets of the same key.
+        if ('version' in response) response.version ??= versionOf(response.key);
+      }
+    },
+  );
+
+  /**
+   * @param {SpaceTransaction} tx
+   * @param {string} of
+   * @param {{room: {left: number}, isWanted: boolean}} options
+   * @returns {Generator<any, {response: TxnResponse, omitted: boolean}, any>}
+   */
+  function* read(tx, of, { room, isWanted }) {
+    const head = /** @type {KvHead | undefined} */ (yield tx.head(of));
+    if (head === undefined) {
+      return { response: { op: 'get', key: of, found: false }, omitted: false };
     }
-  });
+    // An omitted value is not read: there may be 128 large ones.
+    const mayFit = room.left === ANSWER_BYTES_MAX || head.bytes <= room.left;
+    const entry = isWanted && mayFit ? /** @type {KvEntry} */ (yield tx.get(of)) : undefined;
+    const fields = entry && toJson(entry);
+    if (fields !== undefined && fits(fields, room)) {
+      return { response: { op: 'get', key: of, found: true, ...fields }, omitted: false };
+    }
+    const without = { version: head.version, expires_at: expiryOf(head), value_omitted: true };
+    return { response: { op: 'get', key: of, found: true, ...without }, omitted: true };
+  }
+}
+
+/**
+ * @param {SpaceTransaction} tx
+ * @param {NonNullable<TxnRequest['compare']>} compare
+ * @returns {Generator<any, boolean, any>}
+ */
+function* allHold(tx, compare) {
+  const keys = compare.map(({ key: of }) => of);
+  const values = compare.filter(({ value }) => value !== undefined).map(({ key: of }) => of);
+  yield* preload(tx, keys, new Set(values));
+  for (const { key: of, version, value } of compare) {
+    if (version !== undefined) {
+      const head = /** @type {KvHead | undefined} */ (yield tx.head(of));
+      if (version !== (head?.version ?? 0)) return false;
+    }
+    if (value === undefined) continue;
+    const entry = /** @type {KvEntry | undefined} */ (yield tx.get(of));
+    if (!isDeepStrictEqual(entry?.value, value)) return false;
+  }
+  return true;
+}
+
+/**
+ * Reads at once what operations read one by one.
+ * @param {SpaceTransaction} tx
+ * @param {TxnOperation[]} operations
+ * @param {number} cursor
+ * @returns {Generator<any, void, any>}
+ */
+function* preloadFor(tx, operations, cursor) {
+  const written = new Set();
+  /** @type {string[]} */
+  const keys = [];
+  /** @type {Set<string>} */
+  const values = new Set();
+  for (const [i, { op, key: of }] of operations.entries()) {
+    // What a put has written is not read.
+    if (op !== 'put' && !written.has(of)) keys.push(of);
+    if (op === 'put') written.add(of);
+    else if (op === 'increment' || (op === 'get' && i >= cursor)) values.add(of);
+  }
+  yield* preload(tx, keys, values);
+}
+
+/**
+ * @param {SpaceTransaction} tx
+ * @param {string[]} keys whose heads are read
+ * @param {Set<string>} values those of them whose values are read, as many as may fit in an answer
+ * @returns {Generator<any, void, any>}
+ */
+function* preload(tx, keys, values) {
+  yield tx.preload(keys, { values: false });
+  let left = ANSWER_BYTES_MAX;
+  const wanted = [];
+  for (const of of keys) {
+    if (!values.has(of)) continue;
+    const head = /** @type {KvHead | undefined} */ (yield tx.head(of));
+    left -= head?.bytes ?? 0;
+    if (left < 0 && wanted.length > 0) break;
+    wanted.push(of);
+  }
+  yield tx.preload(wanted, { values: true });
 }
 
 /**
@@ -211,24 +291,24 @@ function fits({ value }, room) {
 }
 
 /**
- * @param {import('../../primitives/kv/namespaces.js').NamespaceTransaction} tx
+ * @param {SpaceTransaction} tx
  * @param {TxnOperation} operation
- * @returns {TxnResponse}
+ * @returns {Generator<any, TxnResponse, any>}
  */
-function write(tx, { op, key: of, value, by = 1, ttl_s: ttlS }) {
+function* write(tx, { op, key: of, value, by = 1, ttl_s: ttlS }) {
   const ttlMs = ttlS === undefined ? undefined : ttlS * 1000;
   if (op === 'put') {
-    tx.set(of, value, { ttlMs });
+    yield tx.set(of, value, { ttlMs });
     return { op, key: of, version: undefined };
   }
   if (op === 'increment') {
-    return { op, key: of, value: tx.increment(of, by, { ttlMs }), version: undefined };
+    return { op, key: of, value: yield tx.increment(of, by, { ttlMs }), version: undefined };
   }
   if (op === 'touch') {
-    const found = tx.touch(of, { ttlMs });
+    const found = /** @type {boolean} */ (yield tx.touch(of, { ttlMs }));
     return { op, key: of, found, ...(found && { version: undefined }) };
   }
-  const deleted = tx.head(of) !== undefined;
-  tx.delete(of);
+  const deleted = (yield tx.head(of)) !== undefined;
+  yield tx.delete(of);
   return { op, key: of, deleted };
 }

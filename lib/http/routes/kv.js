@@ -16,6 +16,8 @@ import { turnAway } from './streams.js';
 
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
+/** How often a conditional change is tried again because its key has changed meanwhile. */
+const CONFLICTS_MAX = 100;
 const JSON_TYPE = 'application/json';
 const TEXT_TYPE = 'text/plain';
 const BYTES_TYPE = 'application/octet-stream';
@@ -33,25 +35,31 @@ function preconditionFailed(version) {
   });
 }
 
+function conflict() {
+  const message = 'Other requests change the same keys all the time; try again later.';
+  return new HttpError(409, { code: 'conflict', message });
+}
+
 /**
  * A decided response: the function that sends it, and the version it reveals (see
- * KvNamespaces.synced).
+ * KvPort.synced).
  * @typedef {{version?: number, tell: () => void}} Decided
  */
 
 /**
  * @template T
- * @param {() => T} decide
- * @returns {T}
+ * @param {() => Promise<T>} decide
+ * @returns {Promise<T>}
  * @throws {HttpError} the store's refusal as an HTTP error
  */
-function translated(decide) {
+async function translated(decide) {
   try {
-    return decide();
+    return await decide();
   } catch (error) {
     const { code, message, version } = /** @type {any} */ (error);
     if (error instanceof HttpError) throw error;
-    if (code === 'ERR_CONFLICT') throw preconditionFailed(version ?? 0);
+    if (code === 'ERR_CONFLICT' && version === undefined) throw conflict();
+    if (code === 'ERR_CONFLICT') throw preconditionFailed(version);
     if (code === 'ERR_NOT_A_NUMBER') {
       throw new HttpError(409, { code: 'not_a_number', param: 'key', message: `${message}.` });
     }
@@ -155,72 +163,89 @@ function valueToJson(value) {
 }
 
 /**
+ * Makes a change under the preconditions of its request: again when the key has changed in between.
+ * @template T
+ * @param {IncomingMessage} req
+ * @param {() => number | Promise<number>} versionOf the key
+ * @param {(ifVersion: number | undefined) => T | Promise<T>} change that obeys the condition
+ * @returns {Promise<T>}
+ * @throws {HttpError} 412
+ */
+async function conditionally(req, versionOf, change) {
+  if (!isConditional(req)) return change(undefined);
+  for (let left = CONFLICTS_MAX; ; left -= 1) {
+    const version = await versionOf();
+    if (precondition(req, version) !== 'met') throw preconditionFailed(version);
+    try {
+      return await change(version);
+    } catch (error) {
+      if (left === 0 || /** @type {any} */ (error)?.code !== 'ERR_CONFLICT') throw error;
+    }
+  }
+}
+
+/**
  * @param {object} deps
- * @param {{namespaces: import('../../primitives/kv/namespaces.js').KvNamespaces,
- *   partition: import('../../primitives/kv/namespaces.js').KvPartition}} deps.kv
- * @param {import('../../internal/util/memory-budget.js').MemoryBudget} deps.memory
+ * @param {import('../../primitives/kv/port.js').KvPort} deps.kv
  * @param {number} deps.valueBytesMax
  * @param {import('../sse/open-streams.js').OpenStreams} deps.open streams of changes
  * @param {{heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options of streams
  * @returns {import('../router.js').Routes}
  */
-export function kvRoutes({ kv, memory, valueBytesMax, open, options }) {
+export function kvRoutes({ kv, valueBytesMax, open, options }) {
   /** @param {Context} context */
-  const namespaceOf = ({ access }) => kv.partition.of(access.principal);
+  const spaceOf = ({ access }) => kv.of(access.principal);
 
   /** @param {Context} context */
   const keyOf = ({ params }) => params['*'] ?? '';
 
   /** @param {Context} context of a request that adds data */
-  const checkRoom = ({ access }) => {
-    kv.namespaces.checkRoom();
-    memory.check('kv', access.principal);
-  };
+  const checkRoom = ({ access }) => kv.checkRoom(access.principal);
 
   /**
    * Answers only after the state is on the disk, even for a missing key or another version. Thus a
    * crash undoes nothing that a client has seen, and no version is reused for another value.
-   * @param {(req: IncomingMessage, res: ServerResponse, context: Context) => Decided} decide
+   * @param {(req: IncomingMessage, res: ServerResponse, context: Context) => Promise<Decided>} decide
    * @returns {Handle}
    */
   const route = (decide) => async (req, res, context) => {
     /** @type {Decided} */
     let decided;
     try {
-      decided = translated(() => decide(req, res, context));
+      decided = await translated(() => decide(req, res, context));
     } catch (error) {
       const { status } = /** @type {any} */ (error);
-      if (status === 404 || status === 412) await kv.namespaces.synced();
+      if (status === 404 || status === 412) await kv.synced();
       throw error;
     }
-    await kv.namespaces.synced(decided.version);
+    await kv.synced(decided.version);
     decided.tell();
   };
 
-  const write = route((req, res, context) => {
+  const write = route(async (req, res, context) => {
     const key = keyOf(context);
-    const namespace = namespaceOf(context);
+    const space = spaceOf(context);
     const value = valueOf(req, context.body);
     const ttlMs = ttlMsOf(context.query);
-    const version = namespace.get(key)?.version ?? 0;
-    if (precondition(req, version) !== 'met') throw preconditionFailed(version);
-    checkRoom(context);
-    const ifVersion = isConditional(req) ? version : undefined;
-    const set = namespace.set(key, value, { ttlMs, ifVersion });
+    const versionOf = () => space.versionOf(key);
+    const { version, previous } = await conditionally(req, versionOf, (ifVersion) => {
+      checkRoom(context);
+      return space.put(key, value, { ttlMs, ifVersion });
+    });
     const tell = () => {
-      res.setHeader('ETag', tagOf(set));
-      sendJson(res, version === 0 ? 201 : 200, { key, version: set });
+      res.setHeader('ETag', tagOf(version));
+      sendJson(res, previous === 0 ? 201 : 200, { key, version });
     };
-    return { version: set, tell };
+    return { version, tell };
   });
 
-  const read = route((req, res, context) => {
-    const entry = namespaceOf(context).get(keyOf(context));
+  const read = route(async (req, res, context) => {
+    const entry = await spaceOf(context).get(keyOf(context));
     const met = precondition(req, entry?.version ?? 0);
     if (met === 'failed') throw preconditionFailed(entry?.version ?? 0);
     if (entry === undefined) throw keyNotFound();
     const { version, value } = entry;
-    const expiresAt = kv.namespaces.expiryOf(entry);
+    const expiresAt = kv.expiryOf(entry);
     const tell = () => {
       res.setHeader('ETag', tagOf(version));
       if (expiresAt !== null) res.setHeader('X-Expires-At', String(expiresAt));
@@ -230,25 +255,26 @@ export function kvRoutes({ kv, memory, valueBytesMax, open, options }) {
     return { version, tell };
   });
 
-  const remove = route((req, res, context) => {
+  const remove = route(async (req, res, context) => {
     const key = keyOf(context);
-    const namespace = namespaceOf(context);
-    const version = namespace.get(key)?.version ?? 0;
-    if (precondition(req, version) !== 'met') throw preconditionFailed(version);
-    if (version === 0) throw keyNotFound();
-    kv.namespaces.checkRoom();
-    const ifVersion = isConditional(req) ? version : undefined;
-    if (!namespace.delete(key, { ifVersion })) throw keyNotFound();
+    const space = spaceOf(context);
+    const versionOf = () => space.versionOf(key);
+    const deleted = await conditionally(req, versionOf, async (ifVersion) => {
+      if ((ifVersion ?? (await versionOf())) === 0) throw keyNotFound();
+      kv.checkWritable();
+      return space.delete(key, { ifVersion });
+    });
+    if (!deleted) throw keyNotFound();
     return { tell: () => sendNoContent(res) };
   });
 
-  const list = route((_req, res, context) => {
+  const list = route(async (_req, res, context) => {
     const { query } = context;
     const prefix = queryOf(query, 'prefix') ?? '';
     const cursor = queryOf(query, 'cursor');
     const [reverse, keysOnly] = [flagOf(query, 'reverse'), flagOf(query, 'keys_only')];
     const asked = { prefix, cursor, limit: limitOf(query), reverse, keysOnly };
-    const page = namespaceOf(context).scan(asked);
+    const page = await spaceOf(context).scan(asked);
     const items = page.items.map(({ key, value, version }) => ({
       key,
       ...(!keysOnly && valueToJson(value)),
@@ -261,59 +287,63 @@ export function kvRoutes({ kv, memory, valueBytesMax, open, options }) {
   const watch = async (_req, res, context) => {
     const prefix = queryOf(context.query, 'prefix') ?? '';
     const { principal } = context.access;
-    if (!kv.namespaces.open || !open.hasRoom(principal)) return turnAway(res);
+    if (!kv.open || !open.hasRoom(principal)) return turnAway(res);
     res.once('close', open.open(principal));
-    const namespace = namespaceOf(context);
+    const space = spaceOf(context);
     /** @param {AbortSignal} signal */
-    const changes = async function* (signal) {
-      for await (const change of kv.namespaces.watch(namespace, { prefix, signal })) {
-        const { type: event, key, version } = change;
-        if (change.type !== 'set') {
-          yield { event, data: { key, version } };
-          continue;
-        }
-        const expires_at = kv.namespaces.expiryOf(change);
-        yield { event, data: { key, ...valueToJson(change.value), version, expires_at } };
-      }
-    };
+    const changes = (signal) => eventsOf(kv.watch(space, { prefix, signal }));
     const { heartbeatMs, stallMs, reconnectMs } = options;
-    await streamIterated(res, { events: changes, heartbeatMs, stallMs, reconnectMs });
+    const ready = () => kv.watching();
+    await streamIterated(res, { events: changes, ready, heartbeatMs, stallMs, reconnectMs });
   };
+
+  /** @param {AsyncIterable<import('../../primitives/kv/watch.js').KvChange<any>>} changes */
+  async function* eventsOf(changes) {
+    for await (const change of changes) {
+      const { type: event, key, version } = change;
+      if (change.type !== 'set') {
+        yield { event, data: { key, version } };
+        continue;
+      }
+      const expires_at = kv.expiryOf(change);
+      yield { event, data: { key, ...valueToJson(change.value), version, expires_at } };
+    }
+  }
 
   /** @type {Handle} */
   const listOrWatch = (req, res, context) =>
     (flagOf(context.query, 'watch') ? watch : list)(req, res, context);
 
-  const change = route((req, res, context) => {
+  const change = route(async (req, res, context) => {
     const key = keyOf(context);
-    const namespace = namespaceOf(context);
+    const space = spaceOf(context);
     const { increment, ttl_s: ttlS } = checkPatch(context.body);
-    const version = namespace.get(key)?.version ?? 0;
-    if (precondition(req, version) !== 'met') throw preconditionFailed(version);
-    if (increment === undefined && version === 0) throw keyNotFound();
-    checkRoom(context);
     const ttlMs = ttlS == null ? undefined : ttlS * 1000;
-    const { value, version: set } = namespace.change(key, { increment, ttlMs });
-    const entry = namespace.get(key);
-    const expires_at = entry === undefined ? null : kv.namespaces.expiryOf(entry);
+    const versionOf = () => space.versionOf(key);
+    const changed = await conditionally(req, versionOf, async (ifVersion) => {
+      if (increment === undefined && (ifVersion ?? (await versionOf())) === 0) throw keyNotFound();
+      checkRoom(context);
+      return space.change(key, { increment, ttlMs, ifVersion });
+    });
+    const { value, version, previous } = changed;
+    if (version === 0) throw keyNotFound();
+    const expires_at = kv.expiryOf(changed);
     const tell = () => {
-      res.setHeader('ETag', tagOf(set));
-      sendValues(res, version === 0 ? 201 : 200, { key, value, version: set, expires_at });
+      res.setHeader('ETag', tagOf(version));
+      sendValues(res, previous === 0 ? 201 : 200, { key, value, version, expires_at });
     };
-    return { version: set, tell };
+    return { version, tell };
   });
 
-  const txn = route((_req, res, context) => {
+  const txn = route(async (_req, res, context) => {
     const request = checkTxn(context.body);
     if (mayWrite(request)) checkRoom(context);
-    const expiryOf = (/** @type {{expiresAt: number | undefined}} */ entry) =>
-      kv.namespaces.expiryOf(entry);
     const toJson = (/** @type {import('../../primitives/kv/values.js').KvEntry} */ entry) => ({
       ...valueToJson(entry.value),
       version: entry.version,
-      expires_at: expiryOf(entry),
+      expires_at: kv.expiryOf(entry),
     });
-    const answer = runTxn(namespaceOf(context), request, toJson, expiryOf);
+    const answer = await runTxn(spaceOf(context), request, toJson, (entry) => kv.expiryOf(entry));
     return { tell: () => sendValues(res, 200, answer) };
   });
 

@@ -8,13 +8,22 @@ import { writeStreamHead } from './response.js';
  * @param {import('node:http').ServerResponse} res with nothing written yet
  * @param {object} options
  * @param {(signal: AbortSignal) => AsyncIterable<{event: string, data: object}>} options.events
+ * @param {() => Promise<void>} [options.ready] resolves once the iterator misses nothing; the head is written then
  * @param {number} options.heartbeatMs of silence before a comment is sent
  * @param {number} options.stallMs time-out of a full socket
  * @param {number} options.reconnectMs
  */
-export async function streamIterated(res, { events, heartbeatMs, stallMs, reconnectMs }) {
+export async function streamIterated(res, options) {
+  const { events, ready, heartbeatMs, stallMs, reconnectMs } = options;
   const writer = new PacedWriter(res, { heartbeatMs, stallMs });
   const source = events(writer.gone);
+  try {
+    await ready?.();
+  } catch (error) {
+    writer.stop();
+    throw error;
+  }
+  if (writer.gone.aborted) return;
   writeStreamHead(res);
   writer.start();
   try {
@@ -25,7 +34,8 @@ export async function streamIterated(res, { events, heartbeatMs, stallMs, reconn
     res.end();
   } catch (/** @type {any} */ error) {
     if (writer.gone.aborted) return;
-    if (error?.code === 'ERR_WATCH_OVERFLOW') res.write('event: gap\ndata: {}\n\n');
+    if (error?.code !== 'ERR_WATCH_OVERFLOW') throw error;
+    res.write('event: gap\ndata: {}\n\n');
     res.end();
   } finally {
     writer.stop();

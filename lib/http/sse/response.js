@@ -26,6 +26,11 @@ const STREAM_HEADERS = Object.freeze({
  */
 export function writeStreamHead(res) {
   setStreamHead(res);
+  flushHead(res);
+}
+
+/** @param {http.ServerResponse} res with its head made */
+function flushHead(res) {
   res.flushHeaders();
   // Tokens are small and must not wait for each other (Nagle).
   res.socket?.setNoDelay?.(true);
@@ -59,7 +64,7 @@ export function sendRetry(res, retryMs) {
 
 /**
  * The descriptor to which the reactor may write the body of `res`.
- * @param {http.ServerResponse} res with its head written
+ * @param {http.ServerResponse} res with its head made
  * @returns {number} -1 when the body must go through Node
  */
 function plainDescriptor(res) {
@@ -78,8 +83,8 @@ function plainDescriptor(res) {
  * Writes a hub subscriber's frames to a client's socket.
  *
  * For a plain HTTP/1.1 response on a plain socket the reactor writes the frames itself. In the
- * gateway's own server it takes over the connection once Node has sent the head, and returns it
- * after the end (socket-handoff.js). In another server, whose middleware may wait for the end of
+ * gateway's own server it takes over the connection, with the head, and returns it after the end
+ * (socket-handoff.js); the head of a face, whose first frames may take long, is sent by Node before. In another server, whose middleware may wait for the end of
  * the response, Node keeps reading, and ends the response when the log ends. All other responses
  * (TLS, HTTP/2, wrapped, platforms without descriptors) go through Node: `res.write` sends the
  * frames, and the next batch is requested once Node has accepted the current one. In each case a
@@ -142,10 +147,26 @@ export class ResponseEgress {
       this.#res.writeHead(204, { 'Cache-Control': 'no-cache' }).end();
       return;
     }
-    writeStreamHead(this.#res);
+    setStreamHead(this.#res);
     // Under a manual clock the subscriber opens before `openStream` has returned.
-    if (this.#subscriber === undefined) queueMicrotask(() => this.#begin());
-    else this.#begin();
+    if (this.#subscriber === undefined) queueMicrotask(() => this.#start());
+    else this.#start();
+  }
+
+  #start() {
+    if (this.#gone) return;
+    const { socket } = this.#res;
+    // Undocumented property; without it, or behind earlier answers, Node sends the head.
+    const head = /** @type {any} */ (this.#res)._header;
+    const isNext = socket?.writableLength === 0 && typeof head === 'string';
+    if (isNext && !this.#hasFace && this.#transfer(this.#descriptor(), head)) return;
+    flushHead(this.#res);
+    this.#begin();
+  }
+
+  /** @returns {number} the descriptor to which the reactor may write the body; -1: none */
+  #descriptor() {
+    return this.#mode === 'node' ? -1 : plainDescriptor(this.#res);
   }
 
   /**
@@ -164,7 +185,7 @@ export class ResponseEgress {
   #begin() {
     if (this.#gone) return;
     const { socket } = this.#res;
-    const fd = this.#mode === 'node' ? -1 : plainDescriptor(this.#res);
+    const fd = this.#descriptor();
     if (fd >= 0 && socket !== null && socket.writableLength > 0) {
       // 'drain' follows only a refused write; the callback of an empty write follows all earlier
       // writes.
@@ -187,12 +208,15 @@ export class ResponseEgress {
     socket.setTimeout(0);
   }
 
-  /** @param {number} fd */
-  #transfer(fd) {
+  /**
+   * @param {number} fd
+   * @param {string} [head] for the reactor to send; default: Node has sent it
+   */
+  #transfer(fd, head) {
     if (fd < 0 || this.#mode !== 'auto' || this.#subscriber === undefined) return false;
     const res = this.#res;
     res.off('close', this.#onClose);
-    if (StreamConnections.takeOver(res, fd, this.#subscriber, this.#onClosed)) return true;
+    if (StreamConnections.takeOver(res, fd, this.#subscriber, this.#onClosed, head)) return true;
     res.once('close', this.#onClose);
     return false;
   }

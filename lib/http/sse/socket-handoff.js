@@ -2,30 +2,42 @@ import { closeSync } from 'node:fs';
 import net from 'node:net';
 
 /**
- * @typedef {object} Boundary of a request received in full, without further bytes behind it
+ * @typedef {object} Boundary of a request that no byte of another one has come with
  * @property {StreamConnections} connections
- * @property {number} bytesRead of the connection, up to the end of the request
+ * @property {number} bytesRead of the connection, up to the end of the request and its body
  * @property {boolean} keepAlive whether the request keeps the connection alive
  */
 
-/** @type {WeakMap<object, Boundary>} */
-const boundaries = new WeakMap();
+/** A request's `Boundary`, on the request. */
+const BOUNDARY = Symbol('boundary');
 
 const HEAD_END = '\r\n\r\n';
+const POST = 'POST ';
+const SUBMISSION = '/v1/jobs';
 
 /**
- * Whether the request is the last data received on its connection. Bytes of a next request that
- * Node's parser has consumed could not be passed to the next parser.
+ * Where a request ends, if the bytes that Node's parser has been given do not go beyond. Bytes of a next
+ * request that it has consumed could not be passed to the next parser.
  * @param {import('node:http').IncomingMessage} req whose head is being parsed: in a listener of
  *   'request', before it returns
+ * @returns {number} bytes of the connection up to the end of the request; -1: it may go on with others
  */
-function endsWithItsHead({ method, headers, socket }) {
-  if (method !== 'GET' || 'transfer-encoding' in headers) return false;
-  if ((headers['content-length'] ?? '0') !== '0') return false;
+function endOf({ method, headers, socket }) {
+  // Node answers `Expect` itself, before the body comes.
+  if ('transfer-encoding' in headers || 'expect' in headers) return -1;
   // Undocumented property; without it connections stay with Node.
   const bytes = /** @type {any} */ (socket).parser?.getCurrentBuffer?.();
-  if (!Buffer.isBuffer(bytes) || bytes.includes('\n\n')) return false;
-  return bytes.length >= HEAD_END.length && bytes.indexOf(HEAD_END) === bytes.length - 4;
+  if (!Buffer.isBuffer(bytes)) return -1;
+  const headBytes = bytes.indexOf(HEAD_END) + HEAD_END.length;
+  const bareEnd = bytes.indexOf('\n\n');
+  const bodyBytes = Number(headers['content-length'] ?? 0);
+  // Without the beginning of its head, what looks like its end may be of an earlier body.
+  const isWhole = bytes.toString('latin1', 0, POST.length) === POST;
+  if (headBytes < HEAD_END.length || (bareEnd >= 0 && (!isWhole || bareEnd < headBytes))) return -1;
+  const restBytes = bytes.length - headBytes;
+  if (method === 'GET') return restBytes === 0 && bodyBytes === 0 ? socket.bytesRead : -1;
+  if (method !== 'POST' || !isWhole || restBytes > bodyBytes) return -1;
+  return socket.bytesRead - restBytes + bodyBytes;
 }
 
 /** Subscriber handler of a stream without a response. */
@@ -83,33 +95,33 @@ export class StreamConnections {
     this.#addresses = addresses;
     server.prependListener('request', (req, res) => {
       if (this.#idle.delete(req.socket)) req.socket.setTimeout(server.timeout);
-      if (!endsWithItsHead(req)) return;
-      boundaries.set(req, {
-        connections: this,
-        bytesRead: req.socket.bytesRead,
-        keepAlive: res.shouldKeepAlive,
-      });
+      // A submission, the most frequent request, is not answered by a stream.
+      const bytesRead = req.url === SUBMISSION && req.method === 'POST' ? -1 : endOf(req);
+      if (bytesRead < 0) return;
+      const boundary = { connections: this, bytesRead, keepAlive: res.shouldKeepAlive };
+      /** @type {any} */ (req)[BOUNDARY] = boundary;
     });
   }
 
   /**
-   * Takes over the connection of a response, whose head is sent, for the rest of its stream.
-   * Afterwards the response only emits 'close'.
+   * Takes over the connection of a response for the rest of its stream. Afterwards the response only emits 'close'.
    * @param {import('node:http').ServerResponse} res
    * @param {number} fd of its socket
    * @param {import('../../streams/hub.js').StreamSubscriber} subscriber
    * @param {(complete: boolean) => void} onClosed called when the stream has ended; `complete`: the
    *   client has been sent all of it
+   * @param {string} [head] of the response, for the reactor to send; default: it is sent
    * @returns {boolean} false: the connection stays with Node
    */
-  static takeOver(res, fd, subscriber, onClosed) {
-    const boundary = boundaries.get(res.req);
+  static takeOver(res, fd, subscriber, onClosed, head) {
+    /** @type {Boundary | undefined} */
+    const boundary = /** @type {any} */ (res.req)[BOUNDARY];
     const socket = /** @type {any} */ (res.socket);
     // Node's parser has already read later bytes.
     if (boundary === undefined || socket.bytesRead !== boundary.bytesRead) return false;
     const { connections, keepAlive } = boundary;
     const stream = new HandedOver(connections, subscriber, keepAlive, onClosed);
-    if (!subscriber.transferSocket(fd, stream)) return false;
+    if (!subscriber.transferSocket(fd, stream, head)) return false;
     connections.#streams.add(stream);
     stream.address = connections.#addresses?.detach(socket);
     // A server tracks its open connections by this property; it must keep counting this one.

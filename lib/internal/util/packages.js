@@ -48,8 +48,14 @@ export const sirv = lazy(() => require('sirv'));
 /** @type {() => typeof import('undici')} */
 export const undici = lazy(() => require('undici'));
 
+/** @type {() => typeof import('node:tls')} */
+export const tls = lazy(() => require('node:tls'));
+
 /** @type {() => typeof import('node:v8')} */
 export const v8 = lazy(() => require('node:v8'));
+
+/** @type {() => typeof import('node:worker_threads')} */
+export const workerThreads = lazy(() => require('node:worker_threads'));
 
 /** @type {() => typeof import('node:zlib')} */
 export const zlib = lazy(() => require('node:zlib'));

@@ -12,14 +12,23 @@ import { ajv, lazy } from './packages.js';
  */
 
 const compiler = lazy(
-  () => new (ajv().Ajv)({ allowUnionTypes: true, strictTypes: false, verbose: true }),
+  () =>
+    new (ajv().Ajv)({
+      ...{ allowUnionTypes: true, strictTypes: false, verbose: true },
+      // The schema of schemas takes longer to compile than any of ours; a test checks these by it.
+      ...{ meta: false, validateSchema: false },
+    }),
 );
+
+/** Every schema of the process, for the test of them. @type {object[]} */
+export const schemas = [];
 
 /**
  * @param {object} schema
  * @returns {((value: unknown) => boolean) & SchemaCheck} whether a value is as the schema says
  */
 export function schemaCheck(schema) {
+  schemas.push(schema);
   const compiled = lazy(() => compiler().compile(schema));
   /** @type {((value: unknown) => boolean) & SchemaCheck} */
   const check = Object.assign(

@@ -6,7 +6,7 @@ import { JobRecord } from '../job.js';
 import { checkFeatures } from './features.js';
 import { checkJobRequest } from '../request.js';
 import { chooseModel } from './model-selection.js';
-import { draining, jobNotFound, overloaded, upstreamsUnavailable } from '../errors.js';
+import { TurnMoved, draining, jobNotFound, overloaded, upstreamsUnavailable } from '../errors.js';
 import { fromInterpreted, fromJobRequest } from '../checked-request.js';
 import { planOf } from '../execution/cache-policy.js';
 import { whenAborted } from '../../internal/util/abort.js';
@@ -70,6 +70,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  *   Promise<CheckedRequest>} begin resolves with the request for the provider,
  *   the history included
  * @property {(record: JobRecord) => void} rollback undoes `begin`
+ * @property {(record: JobRecord) => void} [decided] in a deployment: the admission has an outcome
  */
 
 /**
@@ -335,13 +336,15 @@ export class Admission extends EventEmitter {
     const isShared = this.#shared !== undefined && part === undefined;
     try {
       const alone = request.conversation_id === undefined;
-      // A job without a turn is placed synchronously.
-      const whole = alone ? request : await this.#turns.begin(record, submission.signal);
-      if (!alone) checkFeatures(this.#provider, whole);
       if (isShared) {
-        const known = await this.#placeShared(record, whole, submission, entries);
+        const known = alone
+          ? await this.#placeShared(record, request, submission, entries)
+          : await this.#placeTurn(record, request, submission, entries);
         if (known !== undefined) return { record, known };
       } else {
+        // A job without a turn is placed synchronously.
+        const whole = alone ? request : await this.#turns.begin(record, submission.signal);
+        if (!alone) checkFeatures(this.#provider, whole);
         await this.#placeAgain(record, whole, submission, entries);
       }
     } catch (error) {
@@ -374,6 +377,31 @@ export class Admission extends EventEmitter {
       await this.#place(record, request, submission, entries);
     }
     if (record.written !== undefined) await this.#written(record);
+  }
+
+  /**
+   * As `#placeShared`, for the turn of a conversation.
+   * @param {JobRecord} record
+   * @param {CheckedRequest} request without the history
+   * @param {Submission} submission
+   * @param {QuotaEntry[]} entries
+   * @returns {Promise<Answer | undefined>}
+   */
+  async #placeTurn(record, request, submission, entries) {
+    try {
+      for (;;) {
+        record.request = request;
+        const whole = await this.#turns.begin(record, submission.signal);
+        checkFeatures(this.#provider, whole);
+        try {
+          return await this.#placeShared(record, whole, submission, entries);
+        } catch (error) {
+          if (!(error instanceof TurnMoved)) throw error;
+        }
+      }
+    } finally {
+      this.#turns.decided?.(record);
+    }
   }
 
   /**

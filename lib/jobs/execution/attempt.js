@@ -186,7 +186,7 @@ export class Run {
       this.#stop();
       return;
     }
-    this.record.ownFailure = failure;
+    this.record.failWith(failure);
     this.#flush();
     this.#end({ type: 'error', error: failure.wire });
   }
@@ -207,7 +207,7 @@ export class Run {
  */
 export function endFailed(record, hub, failure) {
   if (record.abort.aborted) return;
-  record.ownFailure = failure;
+  record.failWith(failure);
   record.providerDone = true;
   hub.finish(record.handle, { type: 'error', error: failure.wire });
 }

@@ -431,6 +431,7 @@ export class JobLifecycle extends EventEmitter {
       this.#retryBudgets.of(record.upstream).onSuccess();
     }
     record.route = undefined;
+    record.asked = undefined;
     this.emit('ended', record, state);
     if (!record.providerDone) record.abort.abort();
   }

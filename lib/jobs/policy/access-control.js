@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { checkLimits, compileAccess, completeAccess, ANONYMOUS } from './config.js';
 import { checkBoolean, checkOptions, checkString } from '../../internal/util/validate.js';
 import { ALL } from './prices.js';
@@ -104,7 +104,7 @@ export class AccessControl {
    * @returns {Readonly<Access> | undefined} undefined: no such key
    */
   byKey(key) {
-    return this.#policy.find(createHash('sha256').update(key, 'latin1').digest());
+    return this.#policy.find(hash('sha256', Buffer.from(key, 'latin1'), 'buffer'));
   }
 
   /**

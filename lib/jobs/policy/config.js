@@ -3,7 +3,7 @@
  * of the file of `--config`. Checks the configuration and compiles it into a frozen `Policy` that
  * is replaced as a whole. Pure functions.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash as digestOf, randomBytes, timingSafeEqual } from 'node:crypto';
 import { checkString } from '../../internal/util/validate.js';
 import { dotted, problemOf, schemaCheck } from '../../internal/util/request-schema.js';
 import {
@@ -115,6 +115,8 @@ export const ANONYMOUS = 'anonymous';
 
 const LIMIT_MAX = 2 ** 31 - 1;
 const DEFAULT_MAX_TOKENS = 1024;
+/** Of SHA-256. */
+const DIGEST_BYTES = 32;
 const STREAM_URL_TTL_S = 300;
 const STREAM_URL_TTL_MAX_S = 24 * 3600;
 
@@ -271,11 +273,19 @@ export function checkOrigins(option, value = []) {
   return Object.freeze([...value]);
 }
 
+/** @param {unknown} value */
+function isEmptyObject(value) {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject && Object.keys(value).length === 0;
+}
+
 /**
  * @param {unknown} config
  * @returns {SchemaProblem | undefined} the first problem found
  */
 export function findAccessProblem(config) {
+  // What most servers start with: nothing is to be loaded and compiled for it.
+  if (isEmptyObject(config)) return undefined;
   if (!validate(config)) return firstProblem(validate);
   const checked = /** @type {AccessConfig} */ (config);
   return findInconsistency(checked) ?? findCreditProblem(checked);
@@ -327,16 +337,16 @@ export function completeAccess(policy, fields) {
 }
 
 /**
- * A look-up by the SHA-256 of a key. The Map, which compares strings with early exit, is keyed by
- * an HMAC under a secret key, so its timing reveals nothing about a guess. The digest itself is
- * compared in constant time.
+ * A look-up by the SHA-256 of a key. The Map, which compares strings with early exit, is keyed by a hash
+ * of a secret and the digest, so its timing reveals nothing about a guess. Their lengths are fixed, so that
+ * nobody can extend them. The digest itself is compared in constant time.
  * @param {KeyEntry[]} entries
  * @returns {(digest: Buffer) => Readonly<Access> | undefined}
  */
 function lookup(entries) {
-  const secret = randomBytes(32);
+  const secret = randomBytes(DIGEST_BYTES);
   const slot = (/** @type {Buffer} */ digest) =>
-    createHmac('sha256', secret).update(digest).digest('base64');
+    digestOf('sha256', Buffer.concat([secret, digest], 2 * DIGEST_BYTES), 'base64');
   const slots = new Map(entries.map((entry) => [slot(entry.digest), entry]));
   return (digest) => {
     const entry = slots.get(slot(digest));

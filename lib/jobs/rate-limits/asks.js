@@ -14,6 +14,10 @@ import { tokenLimitOf } from '../checked-request.js';
 
 /** @typedef {{dimension: DimensionName, limit: number, cost: number, budget: Budget}} Ask */
 
+const none = () => 0;
+/** Costs of a look at what is left. @type {Costs} */
+export const NOTHING = Object.freeze({ requests: none, tokens: none, concurrent_jobs: none });
+
 /** Largest share of a limit that is reserved for an answer without `max_tokens`. */
 const UNSAID_SHARE = 1 / 4;
 

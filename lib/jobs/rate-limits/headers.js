@@ -43,11 +43,26 @@ const left = ({ remaining }) => Math.max(0, Math.floor(remaining));
  */
 const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&')}"`;
 
+const CONCURRENT = quoted('concurrent-requests');
+
+/** The names of the dimensions as they are in the headers; a gateway has three. @type {Map<string, string>} */
+const names = new Map();
+
+/** @param {string} dimension */
+function nameOf(dimension) {
+  let name = names.get(dimension);
+  if (name === undefined) {
+    name = quoted(dimension.replaceAll('_', '-'));
+    names.set(dimension, name);
+  }
+  return name;
+}
+
 /** @param {QuotaEntry} entry */
 function policyItem({ dimension, limit, windowMs }) {
-  const name = quoted(dimension.replaceAll('_', '-'));
+  const name = nameOf(dimension);
   // No unit is registered for tokens; the default unit is "requests".
-  if (windowMs === undefined) return `${name};q=${limit};qu=${quoted('concurrent-requests')}`;
+  if (windowMs === undefined) return `${name};q=${limit};qu=${CONCURRENT}`;
   return `${name};q=${limit};w=${Math.round(windowMs / MS_PER_S)}`;
 }
 
@@ -58,7 +73,7 @@ function policyItem({ dimension, limit, windowMs }) {
  */
 function limitItem(entry) {
   const { dimension, limit, windowMs, resetAfter } = entry;
-  const item = `${quoted(dimension.replaceAll('_', '-'))};r=${left(entry)}`;
+  const item = `${nameOf(dimension)};r=${left(entry)}`;
   if (windowMs === undefined) return item;
   const missing = limit - left(entry);
   const untilNext = resetAfter - (Math.max(0, missing - 1) * windowMs) / MS_PER_S / limit;

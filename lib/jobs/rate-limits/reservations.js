@@ -1,6 +1,6 @@
 import { LimitTable, initialLimits, keyOf } from './limit-table.js';
 import { Quota } from '../../primitives/limiters/quota.js';
-import { asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
+import { NOTHING, asksOf, costsOfJob, costsOfWork, tokensOf } from './asks.js';
 import { refusalOf } from './refusals.js';
 
 /** @typedef {import('../policy/access-control.js').Budget} Budget */
@@ -22,10 +22,6 @@ const LEASE_GRACE_MS = 60_000;
 
 /** Longest lease; for operations and answers without a time limit here, which always settle. */
 const NO_TIME_MS = 366 * 24 * 3600 * 1000;
-
-const none = () => 0;
-/** Costs that show what is left. @type {import('./asks.js').Costs} */
-const NOTHING = Object.freeze({ requests: none, tokens: none, concurrent_jobs: none });
 
 /** Reservation for one job, or for one shared answer. */
 export class Reservation {
@@ -245,9 +241,9 @@ export class Reservations {
   /**
    * Remaining amounts of one budget; reserves nothing.
    * @param {Budget} budget
-   * @returns {QuotaEntry[]}
+   * @returns {Promise<QuotaEntry[]>}
    */
-  peekBudget(budget) {
+  async peekBudget(budget) {
     const lease = this.#lease([budget], NOTHING, 1)?.lease;
     lease?.release();
     return lease?.entries ?? [];

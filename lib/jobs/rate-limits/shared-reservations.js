@@ -1,4 +1,4 @@
-import { asksOf, costsOfJob } from './asks.js';
+import { NOTHING, asksOf, costsOfJob } from './asks.js';
 import { keyOf } from './limit-table.js';
 import { randomId } from '../../internal/util/random-id.js';
 import { refusalOf } from './refusals.js';
@@ -249,6 +249,24 @@ export class SharedReservations {
         end(asks.map(({ dimension }) => (dimension === 'tokens' ? String(tokens) : ''))),
       release: () => end(undefined),
     };
+  }
+
+  /**
+   * Remaining amounts of one budget; reserves nothing.
+   * @param {Budget} budget
+   * @returns {Promise<QuotaEntry[]>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   */
+  async peekBudget(budget) {
+    const asks = asksOf([budget], NOTHING);
+    if (asks.length === 0) return [];
+    const id = randomId('lease');
+    const { allowed, decisions } = await this.#quota.reserve(
+      id,
+      asks.map((ask) => this.#shared(ask)),
+    );
+    if (allowed) await this.#quota.end(id);
+    return asks.map((ask, i) => entryOf(ask, decisions[i]));
   }
 
   /** @param {JobRecord} record */

@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { KvStore, storeControl } from './kv-store.js';
 import { cursorBehind } from './scan.js';
 import { control } from './transaction.js';
-import { valueTooLong } from './errors.js';
+import { conflictAt, valueTooLong } from './errors.js';
 import { rangeError } from '../../internal/util/errors.js';
 import { wallClock } from '../../internal/time/clock.js';
 import { jsonOf } from './values.js';
 
 const NAME_MAX = 128;
 /** The partition, the name, `#` or nothing before it, and a `/` behind each. */
-const PREFIX_MAX = NAME_MAX + 32;
+export const PREFIX_MAX = NAME_MAX + 32;
 /** Each partition has limits of its own; those of the store must not be reached before. */
 export const STORE_LIMITS = Object.freeze({
   maxKeys: 2 ** 31,
@@ -29,19 +29,19 @@ const CLEARED_AT_ONCE = 1000;
 /** Items that `items` reads at once. */
 const PAGE = 1000;
 /** Of changes that wait for the reader of one watch: each reader's share of the memory. */
-const WATCH_BYTES = 4 * 2 ** 20;
+export const WATCH_BYTES = 4 * 2 ** 20;
 
 /**
  * @param {string} principal
- * @returns {string} unique, and no beginning of another one: there is one `/` in it
+ * @returns {string} unique; there is no `/` in it
  */
-function prefixOf(principal) {
+export function spaceOf(principal) {
   const whole = principal.isWellFormed();
   const name = encodeURIComponent(principal.toWellFormed());
-  if (whole && name.length <= NAME_MAX) return `${name}/`;
+  if (whole && name.length <= NAME_MAX) return name;
   // Half of a surrogate pair has no UTF-8: all of them would be one.
   const bytes = Buffer.from(principal, whole ? 'utf8' : 'utf16le');
-  return `#${createHash('sha256').update(bytes).digest('base64url')}/`;
+  return `#${createHash('sha256').update(bytes).digest('base64url')}`;
 }
 
 /** @param {any} value of an item */
@@ -110,27 +110,19 @@ export class KvNamespaces {
 
   /**
    * Changes of a principal's keys, from now on; ends when the gateway closes.
-   * @param {KvNamespace} namespace
+   * @param {{prefix: string}} namespace
    * @param {{prefix: string, signal: AbortSignal}} options `signal` ends it, too
    * @returns {AsyncGenerator<import('./watch.js').KvChange<any>>} each is on the disk, where there is a
    *   data file
    */
-  async *watch(namespace, { prefix, signal }) {
-    const full = namespace.prefix + prefix;
-    const ends = AbortSignal.any([signal, this.#closing.signal]);
+  watch(namespace, { prefix, signal }) {
     const changes = this.#store.watch({
-      prefix: full,
+      prefix: namespace.prefix + prefix,
       capacityBytes: WATCH_BYTES,
-      signal: ends,
+      signal: AbortSignal.any([signal, this.#closing.signal]),
     });
-    try {
-      for await (const change of changes) {
-        await this.synced();
-        yield { ...change, key: change.key.slice(namespace.prefix.length) };
-      }
-    } catch (error) {
-      if (!this.#closing.signal.aborted) throw error;
-    }
+    const synced = () => this.synced();
+    return changesOf(changes, { name: namespace.prefix, closing: this.#closing.signal, synced });
   }
 
   /** Ends every watch. */
@@ -167,6 +159,26 @@ export class KvNamespaces {
   }
 }
 
+/**
+ * The changes of a watch, by the keys of one namespace.
+ * @param {AsyncIterable<import('./watch.js').KvChange<any>>} changes
+ * @param {object} options
+ * @param {string} options.name what its keys begin with in the store
+ * @param {AbortSignal} options.closing ends it without an error
+ * @param {() => Promise<void>} [options.synced] to be awaited before a change is told
+ * @returns {AsyncGenerator<import('./watch.js').KvChange<any>>}
+ */
+export async function* changesOf(changes, { name, closing, synced }) {
+  try {
+    for await (const change of changes) {
+      await synced?.();
+      yield { ...change, key: change.key.slice(name.length) };
+    }
+  } catch (error) {
+    if (!closing.aborted) throw error;
+  }
+}
+
 /** The keys of one use. */
 export class KvPartition {
   #store;
@@ -189,7 +201,7 @@ export class KvPartition {
    * @returns {KvNamespace}
    */
   of(principal) {
-    return this.#namespace(this.#prefix + prefixOf(principal));
+    return this.#namespace(`${this.#prefix}${spaceOf(principal)}/`);
   }
 
   /**
@@ -256,19 +268,28 @@ export class KvNamespace {
     return this.#store.get(this.#full(key));
   }
 
+  /** @param {string} key @returns {number} 0: it is absent */
+  versionOf(key) {
+    return this.get(key)?.version ?? 0;
+  }
+
   /**
    * @param {string} key
    * @param {any} value
    * @param {import('./options.js').KvSetOptions} options
-   * @returns {number} its version
+   * @returns {import('./port.js').Written}
    */
-  set(key, value, options) {
+  put(key, value, options) {
     let version = 0;
-    this.transactNow(
-      (tx) => tx.set(key, value, options),
+    const previous = this.transactNow(
+      (tx) => {
+        const before = tx.head(key)?.version ?? 0;
+        tx.set(key, value, options);
+        return before;
+      },
       (_result, tx) => (version = tx.versionOf(key)),
     );
-    return version;
+    return { version, previous };
   }
 
   /**
@@ -282,20 +303,23 @@ export class KvNamespace {
   /**
    * Adds to a number, or gives a key that is there another time to live, or both.
    * @param {string} key
-   * @param {{increment?: number, ttlMs?: number}} change `ttlMs` with `increment`: of a new key alone
-   * @returns {{value?: number, version: number}} `value`: the sum
+   * @param {{increment?: number, ttlMs?: number, ifVersion?: number}} change `ttlMs` with `increment`: of a
+   *   new key alone
+   * @returns {import('./port.js').Changed}
    */
-  change(key, { increment, ttlMs }) {
+  change(key, { increment, ttlMs, ifVersion }) {
     let version = 0;
-    const value = this.transactNow(
+    const { previous, value } = this.transactNow(
       (tx) => {
-        if (increment !== undefined) return tx.increment(key, increment, { ttlMs });
-        tx.touch(key, { ttlMs });
-        return undefined;
+        const before = tx.head(key)?.version ?? 0;
+        if (ifVersion !== undefined && before !== ifVersion) throw conflictAt(key, before);
+        const sum = increment === undefined ? undefined : tx.increment(key, increment, { ttlMs });
+        if (increment === undefined) tx.touch(key, { ttlMs });
+        return { previous: before, value: sum };
       },
       (_result, tx) => (version = tx.versionOf(key)),
     );
-    return { value, version };
+    return { value, version, previous, expiresAt: this.get(key)?.expiresAt };
   }
 
   /** Deletes all keys. */
@@ -371,6 +395,25 @@ export class KvNamespace {
       done: (result) => done?.(result, mine),
       share: limited ? this.#share : undefined,
     });
+  }
+
+  /**
+   * As `KvSpace.transact`.
+   * @template T
+   * @param {(tx: import('./port.js').SpaceTransaction) => Generator<any, T, any>} work
+   * @param {(result: T, versionOf: (key: string) => number) => void} done called after the commit
+   * @returns {T}
+   */
+  transact(work, done) {
+    return this.transactNow(
+      (tx) => {
+        const steps = work({ ...tx, preload() {} });
+        let step = steps.next();
+        while (!step.done) step = steps.next(step.value);
+        return step.value;
+      },
+      (result, tx) => done(result, tx.versionOf),
+    );
   }
 
   /**

@@ -1,62 +1,20 @@
 import native from '../../internal/native/addon.js';
+import { NAME_MAX } from './checks.js';
 import { SluiceError, typeError } from '../../internal/util/errors.js';
+import { answerOf, balanceOf, linkedAnswer } from './answers.js';
+import { checkClock, checkId, checkOptions } from '../../internal/util/validate.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
+import { eventOf, fieldsOf, numberOf, refusal } from './events.js';
+import { eventsRequest, linkedRequest, openRequest, requests } from './requests.js';
 import { steadyUnixClock } from '../../internal/time/clock.js';
-import {
-  NAME_MAX,
-  checkAccount,
-  checkAmount,
-  checkEventId,
-  checkKey,
-  checkTransfers,
-} from './checks.js';
-import {
-  IN_FULL,
-  TIME_MS_MAX,
-  codeOf,
-  eventOf,
-  fieldsOf,
-  metadataOf,
-  numberOf,
-  overdraftOf,
-  refusal,
-} from './events.js';
-import {
-  checkBoolean,
-  checkClock,
-  checkId,
-  checkInteger,
-  checkOptions,
-  checkMs,
-} from '../../internal/util/validate.js';
 
 /** @typedef {import('./events.js').LedgerEvent} LedgerEvent */
-
-/**
- * In micro-credits. `available` is what is posted less what is held; it is below zero in an
- * overdraft. An overdraft's limit is not counted as available. `closed`: of `balance()` alone.
- * @typedef {{available: bigint, held: bigint, posted: bigint, closed?: true}} LedgerBalance
- */
 /** @typedef {import('./events.js').LedgerMetadata} LedgerMetadata */
-/**
- * `balance`: right after the event, of who pays; of who is paid, where the payer is one of the
- * ledger's own accounts.
- * @typedef {{event: LedgerEvent, balance: LedgerBalance}} LedgerAnswer
- */
+/** @typedef {import('./answers.js').LedgerBalance} LedgerBalance */
+/** @typedef {import('./answers.js').LedgerAnswer} LedgerAnswer */
 
-const EVENTS_MAX = 10_000;
-const YEAR_MS = 366 * 24 * 3600 * 1000;
 /** Times before (2001) are those of a ManualClock, which begins at 0. */
 const UNIX_MS_MIN = 1e12;
-
-/**
- * @param {bigint} posted
- * @param {bigint} held
- * @returns {LedgerBalance}
- */
-function balanceOf(posted, held) {
-  return { available: posted - held, held, posted };
-}
 
 /**
  * What the gateway does with its ledger, and users of a Ledger cannot.
@@ -178,12 +136,9 @@ export class Ledger {
    * @throws {SluiceError} ERR_ACCOUNT_EXISTS
    */
   open(options) {
-    const given = checkOptions('options', options, ['account', 'overdraft', 'metadata']);
-    const account = checkAccount('account', given.account);
-    const metadata = metadataOf('metadata', given.metadata);
-    const overdraft = overdraftOf('overdraft', given.overdraft);
+    const { account, overdraft, metadata } = openRequest(options);
     const answer = this.#native.open(this.#nowMs(), account, overdraft, metadata);
-    return this.#answer('open', answer, { account });
+    return answerOf('open', answer, { account });
   }
 
   /**
@@ -194,18 +149,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT, ERR_AMOUNT_OVERFLOW, ERR_IDEMPOTENCY_CONFLICT
    */
   deposit(options) {
-    const { key, account, amount, metadata } = checkOptions('options', options, [
-      'key',
-      'account',
-      'amount',
-      'metadata',
-    ]);
-    return this.#execute('deposit', {
-      key,
-      metadata,
-      one: checkAccount('account', account),
-      amount: checkAmount(amount),
-    });
+    return this.#execute(requests.deposit(options));
   }
 
   /**
@@ -215,18 +159,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_INSUFFICIENT_FUNDS and as `deposit`
    */
   withdraw(options) {
-    const { key, account, amount, metadata } = checkOptions('options', options, [
-      'key',
-      'account',
-      'amount',
-      'metadata',
-    ]);
-    return this.#execute('withdraw', {
-      key,
-      metadata,
-      one: checkAccount('account', account),
-      amount: checkAmount(amount),
-    });
+    return this.#execute(requests.withdraw(options));
   }
 
   /**
@@ -236,20 +169,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_SAME_ACCOUNT and as `withdraw`
    */
   transfer(options) {
-    const { key, from, to, amount, metadata } = checkOptions('options', options, [
-      'key',
-      'from',
-      'to',
-      'amount',
-      'metadata',
-    ]);
-    return this.#execute('transfer', {
-      key,
-      metadata,
-      one: checkAccount('from', from),
-      other: checkAccount('to', to),
-      amount: checkAmount(amount),
-    });
+    return this.#execute(requests.transfer(options));
   }
 
   /**
@@ -265,25 +185,14 @@ export class Ledger {
    *   moved then
    */
   linked(options) {
-    const { key, transfers } = checkOptions('options', options, ['key', 'transfers']);
-    checkKey(key);
-    const requests = checkTransfers(transfers).map(({ from = '', to = '', amount, metadata }) => [
+    const { key, transfers } = linkedRequest(options);
+    const requested = transfers.map(({ from, to, amount, metadata }) => [
       from,
       to,
       amount,
       metadata,
     ]);
-    const answers = this.#native.executeLinked(this.#nowMs(), key, requests);
-    const refused = answers.findIndex(
-      (/** @type {[number]} */ [code]) => code !== 0 && codeOf(code) !== 'ERR_LINKED_FAILED',
-    );
-    const details = refused === -1 || answers.length < requests.length ? {} : { index: refused };
-    if (refused !== -1) this.#answer('linked', answers[refused], { key, ...details });
-    const all = answers.map((/** @type {any} */ answer) => this.#answer('linked', answer, { key }));
-    return {
-      events: all.map((/** @type {LedgerAnswer} */ { event }) => event),
-      balances: all.map((/** @type {LedgerAnswer} */ { balance }) => balance),
-    };
+    return linkedAnswer(this.#native.executeLinked(this.#nowMs(), key, requested), key);
   }
 
   /**
@@ -296,12 +205,7 @@ export class Ledger {
    *   ERR_IDEMPOTENCY_CONFLICT
    */
   close(options) {
-    const { key, account, metadata } = checkOptions('options', options, [
-      'key',
-      'account',
-      'metadata',
-    ]);
-    return this.#execute('close', { key, metadata, one: checkAccount('account', account) });
+    return this.#execute(requests.close(options));
   }
 
   /**
@@ -317,25 +221,7 @@ export class Ledger {
    * @throws {SluiceError} as `withdraw`
    */
   hold(options) {
-    const { key, account, amount, timeoutMs, metadata } = checkOptions('options', options, [
-      'key',
-      'account',
-      'amount',
-      'timeoutMs',
-      'metadata',
-    ]);
-    const { event, balance } = this.#execute('hold', {
-      key,
-      metadata,
-      one: checkAccount('account', account),
-      amount: checkAmount(amount, 0n),
-      timeMs: checkMs('timeoutMs', timeoutMs, {
-        min: 1,
-        max: YEAR_MS,
-        fallback: 600_000,
-        infinite: true,
-      }),
-    });
+    const { event, balance } = this.#execute(requests.hold(options));
     return { hold: event, balance };
   }
 
@@ -351,14 +237,7 @@ export class Ledger {
    *   ERR_AMOUNT_OVERFLOW, ERR_IDEMPOTENCY_CONFLICT
    */
   settle(options) {
-    const names = ['key', 'hold', 'amount', 'metadata'];
-    const { key, hold, amount, metadata } = checkOptions('options', options, names);
-    return this.#execute('settle', {
-      key,
-      metadata,
-      target: checkEventId('hold', hold),
-      amount: amount === undefined ? IN_FULL : checkAmount(amount, 0n),
-    });
+    return this.#execute(requests.settle(options));
   }
 
   /**
@@ -369,8 +248,7 @@ export class Ledger {
    *   ERR_IDEMPOTENCY_CONFLICT
    */
   void(options) {
-    const { key, hold, metadata } = checkOptions('options', options, ['key', 'hold', 'metadata']);
-    return this.#execute('void', { key, metadata, target: checkEventId('hold', hold) });
+    return this.#execute(requests.void(options));
   }
 
   /**
@@ -386,18 +264,7 @@ export class Ledger {
    *   ERR_INSUFFICIENT_FUNDS, ERR_AMOUNT_OVERFLOW, ERR_IDEMPOTENCY_CONFLICT
    */
   reverse(options) {
-    const { key, event, force, metadata } = checkOptions('options', options, [
-      'key',
-      'event',
-      'force',
-      'metadata',
-    ]);
-    return this.#execute('reverse', {
-      key,
-      metadata,
-      target: checkEventId('event', event),
-      force: checkBoolean('force', force, false),
-    });
+    return this.#execute(requests.reverse(options));
   }
 
   /**
@@ -415,22 +282,7 @@ export class Ledger {
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT, ERR_SAME_ACCOUNT, ERR_IDEMPOTENCY_CONFLICT
    */
   schedule(options) {
-    const { key, atMs, from, to, amount, metadata } = checkOptions('options', options, [
-      'key',
-      'atMs',
-      'from',
-      'to',
-      'amount',
-      'metadata',
-    ]);
-    const { event } = this.#execute('schedule', {
-      key,
-      metadata,
-      timeMs: checkMs('atMs', atMs, { max: TIME_MS_MAX }),
-      one: checkAccount('from', from),
-      other: checkAccount('to', to),
-      amount: checkAmount(amount),
-    });
+    const { event } = this.#execute(requests.schedule(options));
     return { scheduled: event };
   }
 
@@ -444,16 +296,7 @@ export class Ledger {
    *   ERR_ALREADY_CANCELLED, ERR_IDEMPOTENCY_CONFLICT
    */
   cancelScheduled(options) {
-    const { key, scheduled, metadata } = checkOptions('options', options, [
-      'key',
-      'scheduled',
-      'metadata',
-    ]);
-    return this.#execute('cancel_scheduled', {
-      key,
-      metadata,
-      target: checkEventId('scheduled', scheduled),
-    });
+    return this.#execute(requests.cancelScheduled(options));
   }
 
   /**
@@ -480,11 +323,8 @@ export class Ledger {
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT
    */
   events(options) {
-    const given = checkOptions('options', options, ['account', 'after', 'limit']);
-    const after = given.after === undefined ? 0 : checkEventId('after', given.after);
-    const limit = checkInteger('limit', given.limit, { max: EVENTS_MAX, fallback: 100 });
-    if (given.account === undefined) return this.#journal(after, limit);
-    const account = checkId('account', given.account, { max: NAME_MAX });
+    const { account, after, limit } = eventsRequest(options);
+    if (account === undefined) return this.#journal(after, limit);
     const found = this.#native.events(this.#nowMs(), account, after, limit);
     if (found === undefined) throw refusal('ERR_NO_SUCH_ACCOUNT', 'events', { account });
     return found.map(eventOf);
@@ -513,43 +353,24 @@ export class Ledger {
   }
 
   /**
-   * @param {import('./events.js').LedgerEventType} operation
-   * @param {{key: unknown, one?: string, other?: string, amount?: bigint, target?: number,
-   *   timeMs?: number, force?: boolean, metadata?: LedgerMetadata}} request
+   * @param {import('./requests.js').LedgerRequest} request
    * @returns {LedgerAnswer}
    */
-  #execute(
-    operation,
-    { key, one = '', other = '', amount = 0n, target = 0, timeMs = 0, force = false, metadata },
-  ) {
+  #execute({ operation, key, one, other, amount, target, timeMs, force, metadata }) {
     const answer = this.#native.execute(
       this.#nowMs(),
       numberOf(operation),
-      checkKey(key),
+      key,
       one,
       other,
       amount,
       target,
       timeMs,
       force,
-      metadataOf('metadata', metadata),
+      metadata,
     );
     this.#arm();
-    return this.#answer(operation, answer, { key });
-  }
-
-  /**
-   * @param {string} operation
-   * @param {[number, bigint, bigint, any[]?]} answer
-   * @param {Record<string, unknown>} details of an error
-   * @returns {LedgerAnswer}
-   */
-  #answer(operation, [number, posted, held, fields], details) {
-    const balance = balanceOf(posted, held);
-    const code = codeOf(number);
-    if (code === undefined) return { event: eventOf(/** @type {any[]} */ (fields)), balance };
-    const known = code === 'ERR_INSUFFICIENT_FUNDS' ? { available: balance.available } : {};
-    throw refusal(code, `${operation} ${JSON.stringify(details)}`, { ...details, ...known });
+    return answerOf(operation, answer, { key });
   }
 
   /** Starts the timer of the next hold or scheduled transfer that is due. */

@@ -46,7 +46,7 @@ export class AdminFeed {
   #rates = [];
   /** @type {object} the latest sample */
   #sample = {};
-  /** @type {{at: number, json: string, data: object} | undefined} */
+  /** @type {{at: number, read: Promise<{json: string, data: object}>} | undefined} */
   #state;
   #ticks = 0;
   #last = { atMs: 0, entries: 0, cpuUs: 0 };
@@ -83,7 +83,7 @@ export class AdminFeed {
         const json = JSON.stringify(jobs);
         if (json !== shownJobs) yield { event: 'jobs', data: jobs };
         shownJobs = json;
-        const state = this.#currentState();
+        const state = await this.#currentState();
         if (state.json !== shownState) yield { event: 'state', data: state.data };
         shownState = state.json;
         await this.#nextSample(signal);
@@ -196,13 +196,16 @@ export class AdminFeed {
   /** What changes slowly, at most as old as STATE_EVERY samples. */
   #currentState() {
     const known = this.#state;
-    if (known !== undefined && this.#ticks - known.at < STATE_EVERY) return known;
-    const data = {
-      ...stateOf(this.#deps.state),
-      summary: this.#series?.summary(this.#deps.unixMs()) ?? [],
-    };
-    this.#state = { at: this.#ticks, data, json: JSON.stringify(data) };
-    return this.#state;
+    if (known !== undefined && this.#ticks - known.at < STATE_EVERY) return known.read;
+    const read = this.#readState();
+    this.#state = { at: this.#ticks, read };
+    return read;
+  }
+
+  async #readState() {
+    const summary = this.#series?.summary(this.#deps.unixMs()) ?? [];
+    const data = { ...(await stateOf(this.#deps.state)), summary };
+    return { data, json: JSON.stringify(data) };
   }
 
   #hello() {

@@ -1,7 +1,8 @@
 /** What administrators see besides jobs. Names are those of the wire. Pure but for what it reads. */
 
-/** Budgets, workflows and crawls in one answer. */
+/** Budgets, workflows and crawls in one answer; each budget is a question to Redis where there is one. */
 const BUDGETS_MAX = 200;
+const SHARED_BUDGETS_MAX = 50;
 const OPERATIONS_MAX = 20;
 const ERRORS_MAX = 10;
 /** Conversations that are read for a list, and of which the latest are shown. */
@@ -10,21 +11,31 @@ const CONVERSATIONS_MAX = 50;
 
 /**
  * What is left of each configured limit.
- * @param {import('../../jobs/policy/access-control.js').AccessControl} access
- * @param {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
+ * @param {StateDeps} deps
+ * @returns {Promise<{data: object[], omitted: number}>} `omitted`: budgets beyond those shown; all of them
+ *   while Redis does not answer
  */
-function limitsOf(access, reservations) {
+async function limitsOf({ access, reservations, cluster }) {
   const budgets = access.configuredBudgets();
-  const data = budgets.slice(0, BUDGETS_MAX).map((budget) => ({
-    scope: budget.scope,
-    name: budget.name,
-    entries: reservations.peekBudget(budget).map(({ dimension, limit, remaining }) => ({
-      dimension,
-      limit,
-      remaining: Math.floor(remaining),
-    })),
-  }));
-  return { data, omitted: budgets.length - data.length };
+  const shown = budgets.slice(0, cluster === undefined ? BUDGETS_MAX : SHARED_BUDGETS_MAX);
+  try {
+    const data = await Promise.all(
+      shown.map(async (budget) => {
+        const entries = await reservations.peekBudget(budget);
+        return {
+          ...{ scope: budget.scope, name: budget.name },
+          entries: entries.map(({ dimension, limit, remaining }) => ({
+            ...{ dimension, limit },
+            remaining: Math.floor(remaining),
+          })),
+        };
+      }),
+    );
+    return { data, omitted: budgets.length - data.length };
+  } catch (/** @type {any} */ error) {
+    if (error?.code !== 'ERR_STORAGE_UNAVAILABLE') throw error;
+    return { data: [], omitted: budgets.length };
+  }
 }
 
 /**
@@ -53,7 +64,8 @@ function errorOf({ template, count, firstMs, lastMs, sample }) {
 /**
  * @typedef {object} StateDeps
  * @property {import('../../jobs/policy/access-control.js').AccessControl} access
- * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
+ * @property {{peekBudget: import('../../jobs/rate-limits/reservations.js').Reservations['peekBudget']}}
+ *   reservations that count
  * @property {import('../operations/operations.js').Operations} operations
  * @property {import('../conversations/service.js').Conversations} conversations
  * @property {import('../error-logs/service.js').LogService} logs
@@ -63,9 +75,10 @@ function errorOf({ template, count, firstMs, lastMs, sample }) {
  */
 
 /** @param {StateDeps} deps */
-export function stateOf({ access, reservations, operations, logs, webhooks, provider, cluster }) {
+export async function stateOf(deps) {
+  const { operations, logs, webhooks, provider, cluster } = deps;
   return {
-    limits: limitsOf(access, reservations),
+    limits: await limitsOf(deps),
     workflows: operationsOf(operations, 'workflow'),
     crawls: operationsOf(operations, 'crawl'),
     errors: logs.topErrors({ k: ERRORS_MAX }).map(errorOf),
@@ -89,9 +102,9 @@ export function stateOf({ access, reservations, operations, logs, webhooks, prov
 /**
  * @param {import('../conversations/service.js').Conversations} conversations
  */
-export function conversationsOf(conversations) {
+export async function conversationsOf(conversations) {
   const options = { limit: CONVERSATIONS_MAX, scanMax: CONVERSATIONS_SCANNED };
-  const { data, truncated } = conversations.recent(options);
+  const { data, truncated } = await conversations.recent(options);
   return {
     data: data.map(
       ({ id, owner, title, createdAt, updatedAt, expiresAt, messageCount, bytes, ...rest }) => ({

@@ -1,14 +1,40 @@
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
+import { overdraftToBe } from './charges.js';
 
 /** @typedef {import('../../primitives/ledger/ledger.js').Ledger} Ledger */
 /** @typedef {import('../../primitives/ledger/events.js').LedgerEvent} LedgerEvent */
 /** @typedef {import('../../primitives/ledger/ledger.js').LedgerBalance} LedgerBalance */
 
-const NOTHING = Object.freeze({ available: 0n, held: 0n, posted: 0n });
+export const NOTHING = Object.freeze({ available: 0n, held: 0n, posted: 0n });
+
+/**
+ * The ledger's accounts as `Credits` uses them, in this process or in Redis.
+ * @typedef {object} AccountBook
+ * @property {(account: string, options?: {unopened?: boolean}) => MaybePromise<OpenBalance | undefined>} balance
+ * @property {(account: string, page: {after?: number, limit?: number}) => MaybePromise<LedgerEvent[]>} events
+ * @property {(id: number) => MaybePromise<LedgerEvent | undefined>} event
+ * @property {(move: Move) => MaybePromise<any>} move runs a method of the ledger, and reports as `replayed`
+ *   whether its answer was a replay
+ */
+/**
+ * @template T
+ * @typedef {T | Promise<T>} MaybePromise
+ */
+/** @typedef {LedgerBalance & {overdraft: bigint}} OpenBalance `overdraft`: AMOUNT_MAX for no limit */
+/**
+ * A method of the ledger and its options. Before it `payees` are opened, and those of `named` that the
+ * configuration names.
+ * @typedef {object} Move
+ * @property {'deposit' | 'withdraw' | 'transfer' | 'linked' | 'close' | 'reverse'} method
+ * @property {any} options
+ * @property {(string | undefined)[]} [payees]
+ * @property {(string | undefined)[]} [named]
+ */
 
 /**
  * The accounts of a gateway: its ledger, with accounts opened on first use. Main thread. Requests
  * refused here leave no event in the ledger, so a caller without credit cannot make it grow.
+ * @implements {AccountBook}
  */
 export class Accounts {
   #ledger;
@@ -61,8 +87,7 @@ export class Accounts {
 
   /** @param {string} account that is not open */
   #overdraftToBe(account) {
-    const overdraft = this.#access.overdraftOf(account);
-    return typeof overdraft === 'boolean' ? (overdraft ? AMOUNT_MAX : 0n) : overdraft;
+    return overdraftToBe(this.#access, account);
   }
 
   /**
@@ -130,6 +155,23 @@ export class Accounts {
     if (amount > this.roomOf(account)) return undefined;
     this.open(account);
     return this.#ledger.hold(request).hold;
+  }
+
+  /**
+   * @param {number} id
+   * @returns {LedgerEvent | undefined}
+   */
+  event(id) {
+    return this.#ledger.events({ after: id - 1, limit: 1 })[0];
+  }
+
+  /** @param {Move} move */
+  move({ method, options, payees = [], named = [] }) {
+    return this.answer(() => {
+      for (const payee of payees) if (payee !== undefined) this.open(payee);
+      for (const account of named) if (account !== undefined) this.openConfigured(account);
+      return this.#ledger[method](options);
+    });
   }
 
   /**

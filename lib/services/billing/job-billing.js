@@ -1,85 +1,27 @@
-import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 import { ledgerControl } from '../../primitives/ledger/ledger.js';
-import { HttpError } from '../../internal/util/http-error.js';
-import { accountOf, costOf, isFree } from '../../jobs/policy/prices.js';
+import { accountOf, isFree } from '../../jobs/policy/prices.js';
 import { payerClosed } from './errors.js';
-import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
-import { tokenLimitOf } from '../../jobs/checked-request.js';
+import {
+  billedCost,
+  boundedRequest,
+  holdTimeoutMs,
+  insufficientCredit,
+  least,
+  maxCostOf,
+  usageOf,
+  withRates,
+} from './charges.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/checked-request.js').CheckedRequest} CheckedRequest */
-/** @typedef {import('../../jobs/policy/prices.js').Usage} Usage */
-
-/**
- * Billing data stored with a job, as plain JSON.
- * @typedef {object} Bill
- * @property {string} account
- * @property {number} [hold] id of the hold's event; absent when there was nothing to hold
- * @property {string} held
- * @property {{prompt: string, completion: string}} rates in 1e-9 micro-credits per token
- */
-
-/**
- * Usage and cost of an ended job.
- * @typedef {object} Settlement
- * @property {JobRecord} record a job, or a shared answer in place of the job that began it
- * @property {boolean} cached the job used another job's answer
- * @property {Usage} usage billable usage
- * @property {bigint} cost of that usage
- */
-
-/**
- * In micro-credits: amounts charged, and costs that an account could not cover.
- * @typedef {{creditsCharged: {inc: (amount: number) => void},
- *   creditsUncollected: {inc: (amount: number) => void}}} BillingCounters
- */
+/** @typedef {import('./charges.js').Bill} Bill */
+/** @typedef {import('./charges.js').Settlement} Settlement */
+/** @typedef {import('./charges.js').BillingCounters} BillingCounters */
 
 /** Keys of holds begin with it; the id of the job follows. */
 const HOLD_PREFIX = '@hold:';
-/** A hold outlives its job's time limit by this, to allow for delivery of the terminal event. */
-const HOLD_GRACE_MS = 60_000;
-/**
- * Maximum wait of a child job that a hold covers; after a longer wait it is charged without a hold.
- */
-const PART_WAIT_MS = 3_600_000;
 /** Time-out of a hold that is settled at once. */
 const AT_ONCE_MS = 60_000;
-
-/** @param {bigint} a @param {bigint} b */
-const least = (a, b) => (a < b ? a : b);
-
-/**
- * Billable usage of an ended job. None if the job never reached the model, failed before its first
- * token, or shared an answer and received no token of it.
- * @param {JobRecord} record that has ended
- * @param {boolean} cached the job used another job's answer
- * @returns {Usage}
- */
-function usageOf({ attempts, final }, cached) {
-  const { status, usage } = final;
-  const { prompt_tokens, completion_tokens } = usage;
-  const came = completion_tokens > 0 || status === 'completed';
-  const asked = came || (!cached && attempts > 0 && status !== 'failed');
-  return asked ? { prompt_tokens, completion_tokens } : { prompt_tokens: 0, completion_tokens: 0 };
-}
-
-/**
- * @param {string} account
- * @param {bigint} needed
- * @param {bigint} available its overdraft included
- */
-function insufficientCredit(account, needed, available) {
-  const error = new HttpError(402, {
-    code: 'insufficient_credit',
-    type: 'billing_error',
-    message:
-      `The account ${account} has not enough credit: this request needs ${needed} micro-credits ` +
-      `(prompt and max_tokens), and ${available} are available.`,
-    // No Retry-After: waiting does not help.
-    headers: { 'x-should-retry': 'false' },
-  });
-  return Object.assign(error, { account, needed, available });
-}
 
 /**
  * Billing of jobs: places a hold at admission and charges the actual use at the end. Main thread.
@@ -158,10 +100,7 @@ export class JobBilling {
    * @returns {CheckedRequest}
    */
   bounded(request, model) {
-    const price = this.#access.priceOf(model);
-    if (price === undefined || price.full.completion === 0n) return request;
-    if (tokenLimitOf(request) !== undefined) return request;
-    return { ...request, max_tokens: this.#access.defaultMaxTokens };
+    return boundedRequest(this.#access, request, model);
   }
 
   /**
@@ -179,19 +118,9 @@ export class JobBilling {
     const rates = cached ? price?.cached : price?.full;
     if (rates === undefined || isFree(rates)) return;
     const account = accountOf(access);
-    const amount = costOf(rates, {
-      prompt_tokens: estimatePromptTokens(request),
-      completion_tokens:
-        (request.n ?? 1) * (tokenLimitOf(request) ?? this.#access.defaultMaxTokens),
-    });
+    const amount = maxCostOf(this.#access, rates, request);
     const hold = amount === 0n ? undefined : this.#take(record, account, amount);
-    /** @type {Bill} */
-    const bill = {
-      account,
-      hold,
-      held: String(amount),
-      rates: { prompt: String(rates.prompt), completion: String(rates.completion) },
-    };
+    const bill = withRates({ account, hold, held: String(amount) }, rates);
     const owner = answer ?? record;
     this.#open.set(owner, bill);
     // The data file stores it with the job; its owner settles it.
@@ -208,13 +137,11 @@ export class JobBilling {
   #take(record, account, amount) {
     const tries = (this.#tries.get(record) ?? 0) + 1;
     this.#tries.set(record, tries);
-    const { admissionWaitMs, maxWallMs } = this.#options;
-    const waitMs = record.part === undefined ? admissionWaitMs : PART_WAIT_MS;
     const hold = this.#accounts.hold({
       key: `${HOLD_PREFIX}${record.id}${tries === 1 ? '' : `:${tries}`}`,
       account,
       amount,
-      timeoutMs: waitMs + (record.request?.max_wall_ms ?? maxWallMs) + HOLD_GRACE_MS,
+      timeoutMs: holdTimeoutMs(record, this.#options),
     });
     if (hold !== undefined) return hold.id;
     if (this.#accounts.isClosed(account)) throw payerClosed(account);
@@ -262,14 +189,12 @@ export class JobBilling {
     if (shared && record.cache === 'miss') return undefined;
     const bill = /** @type {Bill | undefined} */ (record.extra?.credit);
     const cached = record.cache === 'hit' || record.cache === 'join';
-    const usage = usageOf(record, cached);
+    const usage = usageOf(record, record.final, cached);
     if (bill === undefined) return { record, cached, usage, cost: 0n };
     this.#open.delete(record);
     let cost = 0n;
     this.#safely(() => {
-      const { prompt, completion } = bill.rates;
-      const rates = { prompt: BigInt(prompt), completion: BigInt(completion) };
-      cost = least(costOf(rates, usage), AMOUNT_MAX);
+      cost = billedCost(bill, usage);
       this.#charge(record.id, bill, cost);
     });
     return { record, cached, usage, cost };

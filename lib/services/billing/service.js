@@ -71,6 +71,12 @@ function checkMetadata(value) {
 }
 
 /**
+ * @typedef {object} UsageQueries
+ * @property {(query: Parameters<UsageTable['query']>[0]) =>
+ *   ReturnType<UsageTable['query']> | Promise<ReturnType<UsageTable['query']>>} query
+ */
+
+/**
  * Credits of a gateway: accounts and their events, transfers, and usage. Serves `gateway.credits`
  * and the routes. Main thread; lives as long as its gateway.
  */
@@ -83,8 +89,8 @@ export class Credits {
 
   /**
    * @param {object} parts
-   * @param {Accounts} parts.accounts
-   * @param {UsageTable} parts.usage
+   * @param {import('./accounts.js').AccountBook} parts.accounts
+   * @param {UsageQueries} parts.usage
    * @param {() => number} parts.nowMs Unix time
    * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store] persistent storage
    * @param {import('../../streams/hub.js').JobHub} parts.hub
@@ -111,7 +117,7 @@ export class Credits {
     const unopened = checkBoolean('unopened', given.unopened, false);
     // A client that has read a job's terminal event must find the job settled.
     await this.#hub.barrier();
-    const found = this.#accounts.balance(id, { unopened });
+    const found = await this.#accounts.balance(id, { unopened });
     if (found === undefined) throw accountNotFound();
     await this.#written();
     const { available, held, posted, overdraft, closed } = found;
@@ -136,7 +142,7 @@ export class Credits {
     const from = checkInteger('after', after, { min: 0, fallback: 0 });
     const count = checkInteger('limit', limit, { max: EVENTS_MAX, fallback: 100 });
     await this.account(id, { unopened });
-    const found = this.#accounts.events(id, { after: from, limit: count + 1 });
+    const found = await this.#accounts.events(id, { after: from, limit: count + 1 });
     await this.#written();
     return { data: found.slice(0, count), hasMore: found.length > count };
   }
@@ -173,14 +179,16 @@ export class Credits {
     const from = given.from === undefined ? undefined : checkForeign('from', given.from);
     const to = given.to === undefined ? undefined : checkForeign('to', given.to);
     if (from === undefined && to === undefined) throw rangeError('to takes the name of an account');
-    return this.#move((ledger) => {
-      this.#open({ from, to });
-      if (from === undefined) {
-        return ledger.deposit({ key, account: /** @type {string} */ (to), amount, metadata });
-      }
-      if (to === undefined) return ledger.withdraw({ key, account: from, amount, metadata });
-      return ledger.transfer({ key, from, to, amount, metadata });
-    });
+    if (from === undefined) {
+      const deposit = { key, account: to, amount, metadata };
+      return this.#move({ method: 'deposit', options: deposit, payees: [to] });
+    }
+    if (to === undefined) {
+      const withdrawal = { key, account: from, amount, metadata };
+      return this.#move({ method: 'withdraw', options: withdrawal, named: [from] });
+    }
+    const made = { key, from, to, amount, metadata };
+    return this.#move({ method: 'transfer', options: made, named: [from, to] });
   }
 
   /**
@@ -200,9 +208,11 @@ export class Credits {
     const transfers = checkTransfers(given.transfers).map(({ metadata, ...rest }) => {
       return { ...rest, ...(metadata !== '' && { metadata: JSON.parse(metadata) }) };
     });
-    return this.#move((ledger) => {
-      for (const each of transfers) this.#open(each);
-      return ledger.linked({ key, transfers });
+    return this.#move({
+      method: 'linked',
+      options: { key, transfers },
+      payees: transfers.map(({ from, to }) => (from === undefined ? to : undefined)),
+      named: transfers.flatMap(({ from, to }) => [from, to]),
     });
   }
 
@@ -223,20 +233,8 @@ export class Credits {
     const key = checkKey(given.key);
     const account = checkForeign('account', given.account);
     const metadata = checkMetadata(given.metadata);
-    return this.#move((ledger) => {
-      this.#accounts.openConfigured(account);
-      return ledger.close({ key, account, metadata });
-    });
-  }
-
-  /**
-   * Opens the accounts of a transfer that may be opened: of a deposit the payee, of others those that
-   * the configuration names.
-   * @param {{from?: string, to?: string}} transfer
-   */
-  #open({ from, to }) {
-    if (from === undefined && to !== undefined) this.#accounts.open(to);
-    for (const account of [from, to]) account && this.#accounts.openConfigured(account);
+    const named = [account];
+    return this.#move({ method: 'close', options: { key, account, metadata }, named });
   }
 
   /**
@@ -253,33 +251,30 @@ export class Credits {
    *   `ERR_ALREADY_REVERSED`, `ERR_NOT_REVERSIBLE`, `ERR_INSUFFICIENT_CREDIT`,
    *   `ERR_ACCOUNT_CLOSED`, `ERR_IDEMPOTENCY_KEY_REUSED`
    */
-  reverse(options) {
+  async reverse(options) {
     const given = checkOptions('reverse', options, ['key', 'event', 'force', 'metadata']);
     const key = checkKey(given.key);
     const event = checkInteger('event', given.event, { min: 1 });
     const force = checkBoolean('force', given.force, false);
     const metadata = checkMetadata(given.metadata);
-    return this.#move((ledger) => {
-      const [about] = ledger.events({ after: event - 1, limit: 1 });
-      // A refusal has an event but moved nothing. With a key, the ledger stores the answer under
-      // it.
-      const missing = about === undefined && given.key === undefined;
-      if (missing || about?.type === 'refused') throw transferNotFound();
-      return ledger.reverse({ key, event, force, metadata });
-    });
+    await this.#hub.barrier();
+    const about = await this.#accounts.event(event);
+    // A refusal has an event but moved nothing. With a key, the ledger stores the answer under it.
+    const isMissing = about === undefined && given.key === undefined;
+    if (isMissing || about?.type === 'refused') throw transferNotFound();
+    return this.#move({ method: 'reverse', options: { key, event, force, metadata } });
   }
 
   /**
-   * @template {{event: LedgerEvent} | {events: LedgerEvent[]}} T
-   * @param {(ledger: import('../../primitives/ledger/ledger.js').Ledger) => T} ask
-   * @returns {Promise<T & {replayed: boolean}>}
+   * @param {import('./accounts.js').Move} move
+   * @returns {Promise<any>} the answer of the ledger, and `replayed`
    */
-  async #move(ask) {
+  async #move(move) {
     this.#store?.file.checkRoom();
     await this.#hub.barrier();
     let answer;
     try {
-      answer = this.#accounts.answer(() => ask(this.#accounts.ledger));
+      answer = await this.#accounts.move(move);
     } catch (error) {
       const refused = refusalOf(error);
       // A refusal is stored under its key, too.
@@ -319,6 +314,32 @@ export class Credits {
 }
 
 /**
+ * The billing services of a gateway.
+ * @typedef {object} Billing
+ * @property {Credits} credits
+ * @property {import('../../jobs/admission/admission.js').BillingPort & {open: number}} jobs `open`: jobs and
+ *   answers that are not settled
+ * @property {CallBilling} calls
+ * @property {(record: JobRecord) => void} settle charges an ended job, or an ended shared answer, and counts its
+ *   usage
+ * @property {() => void} releaseOrphans see JobBilling
+ * @property {(account: string) => void} forgetAccount that was renamed
+ * @property {UsageTable['rename']} renameUsage
+ * @property {(principal: string) => Promise<void>} [erasePrincipal] of a deployment: gives the account and the
+ *   usage of a caller another name, in all events too
+ */
+/**
+ * Billing of calls that are charged like a job.
+ * @typedef {object} CallBilling
+ * @property {(record: JobRecord, request: import('../../jobs/checked-request.js').CheckedRequest,
+ *   access: Readonly<import('../../jobs/policy/config.js').Access>) => void | Promise<void>} hold throws an
+ *   HttpError: 402; with Redis 503 and 507
+ * @property {(record: JobRecord) => void | Promise<void>} release what `hold` holds
+ * @property {(record: JobRecord) => void | Promise<void>} settle with its `final`
+ */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+
+/**
  * Creates the billing services of a gateway.
  * @param {object} gateway's own
  * @param {import('../../primitives/ledger/ledger.js').Ledger} gateway.ledger
@@ -328,23 +349,25 @@ export class Credits {
  * @param {() => number} gateway.nowMs Unix time
  * @param {import('../../jobs/storage/job-store.js').JobStore} [gateway.store]
  * @param {import('../../streams/hub.js').JobHub} gateway.hub
- * @returns {{credits: Credits, jobs: JobBilling,
- *   settle: (record: import('../../jobs/job.js').JobRecord) => void,
- *   releaseOrphans: () => void, forgetAccount: Accounts['forget'],
- *   renameUsage: UsageTable['rename']}} `settle` charges an ended job, or an ended shared answer, and
- *   counts its usage; `releaseOrphans`: see JobBilling
+ * @returns {Billing}
  */
 export function createBilling({ ledger, access, options, metrics, nowMs, store, hub }) {
   const accounts = new Accounts({ ledger, access });
   const usage = new UsageTable({ nowMs, file: store });
   const jobs = new JobBilling({ accounts, access, options, metrics });
+  const settle = (/** @type {JobRecord} */ record) => {
+    const settlement = jobs.settle(record);
+    if (settlement !== undefined && !record.counted) usage.count(settlement);
+  };
   return {
     credits: new Credits({ accounts, usage, nowMs, store, hub }),
     jobs,
-    settle(record) {
-      const settlement = jobs.settle(record);
-      if (settlement !== undefined && !record.counted) usage.count(settlement);
+    calls: {
+      hold: (...call) => jobs.hold(...call),
+      release: (record) => jobs.releaseHold(record),
+      settle,
     },
+    settle,
     releaseOrphans: () => jobs.releaseOrphans(),
     forgetAccount: (account) => accounts.forget(account),
     renameUsage: (principal, name) => usage.rename(principal, name),

@@ -47,10 +47,10 @@ function add(sum, counts) {
 }
 
 /**
- * @param {import('./job-billing.js').Settlement} settlement
+ * @param {Pick<import('./charges.js').Settlement, 'cached' | 'usage' | 'cost'>} settlement
  * @returns {Counts}
  */
-function countsOf({ cached, usage: { prompt_tokens, completion_tokens }, cost }) {
+export function countsOf({ cached, usage: { prompt_tokens, completion_tokens }, cost }) {
   const counts = { ...nothing(), requests: 1, cost };
   if (!cached) return { ...counts, prompt_tokens, completion_tokens };
   return {
@@ -101,7 +101,7 @@ export class UsageTable {
     for (const row of file?.takeUsage() ?? []) this.#add(row);
   }
 
-  /** @param {import('./job-billing.js').Settlement} settlement of a job not counted yet */
+  /** @param {import('./charges.js').Settlement} settlement of a job not counted yet */
   count(settlement) {
     const { id, principal, model } = settlement.record;
     const hour = Math.floor(this.#nowMs() / HOUR_MS);
@@ -156,22 +156,43 @@ export class UsageTable {
    *   groups
    */
   query({ fromMs, toMs, groupBy, principal }) {
-    const [from, to] = [Math.floor(fromMs / HOUR_MS), Math.ceil(toMs / HOUR_MS)];
-    /** @type {Map<string, {group: string} & Counts>} */
-    const groups = new Map();
-    const total = nothing();
-    for (const row of this.#rows.values()) {
-      if (row.hour < from || row.hour >= to) continue;
-      if (principal !== undefined && row.principal !== principal) continue;
-      const group = groupOf[groupBy](row);
-      let sum = groups.get(group);
-      if (sum === undefined) groups.set(group, (sum = { group, ...nothing() }));
-      add(sum, row);
-      add(total, row);
-    }
-    const data = [...groups.values()].sort((a, b) => (a.group < b.group ? -1 : 1));
-    return { data, total };
+    const { from, to } = hoursOf({ fromMs, toMs });
+    const rows = [...this.#rows.values()].filter(
+      (row) =>
+        row.hour >= from &&
+        row.hour < to &&
+        (principal === undefined || row.principal === principal),
+    );
+    return groupRows(rows, groupBy);
   }
+}
+
+/**
+ * @param {{fromMs: number, toMs: number}} range
+ * @returns {{from: number, to: number}} hours since 1970; `to` is exclusive
+ */
+export function hoursOf({ fromMs, toMs }) {
+  return { from: Math.floor(fromMs / HOUR_MS), to: Math.ceil(toMs / HOUR_MS) };
+}
+
+/**
+ * @param {Iterable<UsageRow>} rows
+ * @param {Grouping} groupBy
+ * @returns {{data: ({group: string} & Counts)[], total: Counts}} `data` in the order of the groups
+ */
+export function groupRows(rows, groupBy) {
+  /** @type {Map<string, {group: string} & Counts>} */
+  const groups = new Map();
+  const total = nothing();
+  for (const row of rows) {
+    const group = groupOf[groupBy](row);
+    let sum = groups.get(group);
+    if (sum === undefined) groups.set(group, (sum = { group, ...nothing() }));
+    add(sum, row);
+    add(total, row);
+  }
+  const data = [...groups.values()].sort((a, b) => (a.group < b.group ? -1 : 1));
+  return { data, total };
 }
 
 /** Default span of a usage query. */

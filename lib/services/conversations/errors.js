@@ -1,5 +1,5 @@
 /** Errors of conversation requests. */
-import { HttpError } from '../../internal/util/http-error.js';
+import { HttpError, badRequest } from '../../internal/util/http-error.js';
 
 /** The same answer for an unknown, an expired, a deleted and another principal's conversation. */
 export function conversationNotFound() {
@@ -39,11 +39,60 @@ export function conversationTooLong(maxBytes) {
  * @param {string} message
  * @param {unknown} [cause]
  */
-export function conversationsFull(message, cause) {
+function conversationsFull(message, cause) {
   return new HttpError(507, {
     code: 'conversations_full',
     type: 'server_error',
     message,
     cause,
   });
+}
+
+/**
+ * @param {number} count messages of the conversation to be copied
+ * @returns {HttpError} for an `at` beyond them
+ */
+export function beyondMessages(count) {
+  return badRequest('invalid_value', 'at', `at must be at most ${count}, its messages.`);
+}
+
+/** @returns {HttpError} for a page after a conversation that there is not */
+export function unknownAfter() {
+  const message = 'after must be the id of a conversation that is kept.';
+  return badRequest('invalid_value', 'after', message);
+}
+
+/**
+ * @param {number} max conversations of a principal
+ * @returns {HttpError}
+ */
+export function tooManyConversations(max) {
+  return conversationsFull(`There are as many conversations as there may be: ${max}.`);
+}
+
+/**
+ * @param {number} max bytes of a principal
+ * @param {unknown} [cause]
+ * @returns {HttpError}
+ */
+export function principalFull(max, cause) {
+  return conversationsFull(`Conversations have at most ${max} bytes together; delete some.`, cause);
+}
+
+/**
+ * @param {unknown} [cause]
+ * @returns {HttpError}
+ */
+export function serverFull(cause) {
+  return conversationsFull('The server has no room for more conversations.', cause);
+}
+
+/**
+ * @param {'count' | 'principal' | 'total'} limit that has no room
+ * @param {{maxPerPrincipal: number, maxBytesPerPrincipal: number}} limits
+ * @returns {HttpError}
+ */
+export function fullBy(limit, { maxPerPrincipal, maxBytesPerPrincipal }) {
+  if (limit === 'count') return tooManyConversations(maxPerPrincipal);
+  return limit === 'principal' ? principalFull(maxBytesPerPrincipal) : serverFull();
 }

@@ -20,6 +20,8 @@
  *   `tool_call_id`, `name`, ...
  */
 
+/** @typedef {import('../../jobs/checked-request.js').CheckedRequest} CheckedRequest */
+
 /** A message as stored. @typedef {MessageContent & MessageFields} StoredMessage */
 
 /** A message as shown. @typedef {ChatMessage & MessageFields} Message */
@@ -49,6 +51,29 @@ export function sent({ role, content, members }) {
  */
 export function shown({ members, role, content, ...fields }) {
   return { role, ...(content !== undefined && { content }), ...members, ...fields };
+}
+
+/**
+ * @param {CheckedRequest} request of a turn
+ * @param {StoredMessage[]} history
+ * @param {ChatMessage[]} added before the answer
+ * @returns {CheckedRequest} for the provider
+ */
+export function wholeRequest(request, history, added) {
+  const {
+    conversation_id: _id,
+    on_busy: _onBusy,
+    prompt: _prompt,
+    instructions,
+    ...rest
+  } = request;
+  /** @type {ChatMessage[]} */
+  const first = instructions === undefined ? [] : [{ role: 'system', content: instructions }];
+  return {
+    ...rest,
+    messages: [...first, ...history.map(sent), ...added],
+    history: [first.length, first.length + history.length],
+  };
 }
 
 /** @param {any} call @returns {boolean} whether its arguments are whole JSON */

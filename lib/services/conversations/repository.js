@@ -1,7 +1,13 @@
 import { byteLimits } from '../../primitives/kv/options.js';
 import { randomId } from '../../internal/util/random-id.js';
 import { checkPlace } from './requests.js';
-import { conversationNotFound, conversationTooLong, conversationsFull } from './errors.js';
+import {
+  conversationNotFound,
+  conversationTooLong,
+  principalFull,
+  serverFull,
+  tooManyConversations,
+} from './errors.js';
 import { stored } from './messages.js';
 
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
@@ -35,6 +41,13 @@ import { stored } from './messages.js';
 /** @typedef {import('./messages.js').Answer} Answer */
 
 const ID = /^conv_[A-Za-z0-9_-]{24}$/;
+
+/** @param {string} id @returns {boolean} whether a conversation may have it */
+export const isConversationId = (id) => ID.test(id);
+
+/** 144 random bits: unguessable and unique. */
+export const newConversationId = () => randomId('conv');
+
 const headOf = (/** @type {string} */ id) => `c/${id}`;
 const messagesOf = (/** @type {string} */ id) => `m/${id}`;
 const turnOf = (/** @type {string} */ id) => `p/${id}`;
@@ -85,7 +98,7 @@ export class ConversationRepository {
    * @returns {Head | undefined}
    */
   head(space, id) {
-    return ID.test(id) ? space.get(headOf(id))?.value : undefined;
+    return isConversationId(id) ? space.get(headOf(id))?.value : undefined;
   }
 
   /**
@@ -95,7 +108,7 @@ export class ConversationRepository {
    *   messages of the running turn
    */
   read(space, id) {
-    if (!ID.test(id)) return undefined;
+    if (!isConversationId(id)) return undefined;
     return space.transactNow((tx) => {
       /** @type {Head | undefined} */
       const head = tx.get(headOf(id))?.value;
@@ -172,16 +185,13 @@ export class ConversationRepository {
   #add(space, { title, metadata, ttlMs }, content) {
     const { maxPerPrincipal } = this.#limits;
     if (this.list(space).length >= maxPerPrincipal) {
-      throw conversationsFull(
-        `There are as many conversations as there may be: ${maxPerPrincipal}.`,
-      );
+      throw tooManyConversations(maxPerPrincipal);
     }
     const { messages, forkedFrom } = content();
     const nowMs = this.#nowMs();
     /** @type {Head} */
     const head = {
-      // 144 random bits: unguessable and unique.
-      id: randomId('conv'),
+      id: newConversationId(),
       ...(title !== undefined && { title }),
       ...(metadata !== undefined && { metadata }),
       ...{ createdMs: nowMs, updatedMs: nowMs, ttlMs, expiresMs: null, count: 0, bytes: 0 },
@@ -206,7 +216,7 @@ export class ConversationRepository {
    * @throws {import('../../internal/util/http-error.js').HttpError}
    */
   begin(space, id, jobId, messages) {
-    if (!ID.test(id)) throw conversationNotFound();
+    if (!isConversationId(id)) throw conversationNotFound();
     return this.#limited(space, (tx) => {
       /** @type {Head | undefined} */
       const head = tx.get(headOf(id))?.value;
@@ -319,12 +329,8 @@ export class ConversationRepository {
       return space.transactNow(operation);
     } catch (/** @type {any} */ error) {
       if (error?.code !== 'ERR_KV_FULL') throw error;
-      const { maxBytesPerPrincipal: max } = this.#limits;
-      const message =
-        error.limit === 'maxBytesPerPrincipal'
-          ? `Conversations have at most ${max} bytes together; delete some.`
-          : 'The server has no room for more conversations.';
-      throw conversationsFull(message, error);
+      if (error.limit !== 'maxBytesPerPrincipal') throw serverFull(error);
+      throw principalFull(this.#limits.maxBytesPerPrincipal, error);
     }
   }
 }

@@ -1,7 +1,5 @@
 import { asJson } from '../../jobs/request.js';
-import { badRequest } from '../../internal/util/http-error.js';
 import { checkConversationsQuery, checkCreate, checkFork } from './requests.js';
-import { conversationBusy, conversationNotFound } from './errors.js';
 import { checkOptions } from '../../internal/util/validate.js';
 import { shown } from './messages.js';
 import { ANONYMOUS } from '../../jobs/policy/config.js';
@@ -9,8 +7,6 @@ import { ANONYMOUS } from '../../jobs/policy/config.js';
 /** @typedef {import('./repository.js').Head} Head */
 /** @typedef {import('./messages.js').Message} Message */
 /** @typedef {import('./messages.js').StoredMessage} StoredMessage */
-/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
 /**
  * A conversation as the JavaScript API shows it.
@@ -56,34 +52,22 @@ function describe(head, messages, asked) {
 }
 
 /**
- * Creates, reads, lists, forks and deletes conversations; `Turns` runs their turns. Main thread.
+ * Creates, reads, lists, forks and deletes conversations; their turns are jobs. Main thread.
  *
  * `gateway.conversations`.
  */
 export class Conversations {
-  #repository;
-  #turns;
+  #book;
   #limits;
-  #store;
-  #memory;
-  #lifecycle;
 
   /**
    * @param {object} parts
-   * @param {import('./repository.js').ConversationRepository} parts.book
-   * @param {import('./turns.js').Turns} parts.turns
+   * @param {import('./book.js').ConversationBook} parts.book
    * @param {import('./repository.js').ConversationLimits} parts.limits
-   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} parts.lifecycle
-   * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
-   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory]
    */
-  constructor({ book, turns, limits, lifecycle, store, memory }) {
-    this.#repository = book;
-    this.#turns = turns;
+  constructor({ book, limits }) {
+    this.#book = book;
     this.#limits = limits;
-    this.#store = store;
-    this.#memory = memory;
-    this.#lifecycle = lifecycle;
   }
 
   /**
@@ -97,9 +81,7 @@ export class Conversations {
     const { principal = ANONYMOUS } = checkOptions('create', options, ['principal']);
     const { messages = [], ...rest } = checkCreate(asJson(request));
     const { ttlMs = this.#defaultTtlMs, ...settings } = settingsOf(rest);
-    return this.#add(principal, (space) =>
-      this.#repository.create(space, { ...settings, ttlMs, messages }),
-    );
+    return described(await this.#book.create(principal, { ...settings, ttlMs, messages }));
   }
 
   /**
@@ -114,15 +96,7 @@ export class Conversations {
   async fork(id, request = {}, options) {
     const { principal = ANONYMOUS } = checkOptions('fork', options, ['principal']);
     const { at, ...rest } = checkFork(asJson(request));
-    const settings = settingsOf(rest);
-    const space = this.#repository.of(principal);
-    await this.#turns.turnSettled(space, id);
-    return this.#add(principal, () =>
-      this.#repository.fork(space, id, settings, (count) => {
-        if (at === undefined || at <= count) return at ?? count;
-        throw badRequest('invalid_value', 'at', `at must be at most ${count}, its messages.`);
-      }),
-    );
+    return described(await this.#book.fork(principal, id, settingsOf(rest), at));
   }
 
   /**
@@ -133,10 +107,8 @@ export class Conversations {
    */
   async get(id, options) {
     const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
-    const space = this.#repository.of(principal);
-    await this.#turns.turnSettled(space, id);
-    const found = this.#repository.read(space, id);
-    return found && describe(found.head, found.messages, found.asked);
+    const found = await this.#book.read(principal, id);
+    return found && described(found);
   }
 
   /**
@@ -150,33 +122,19 @@ export class Conversations {
     const known = ['limit', 'after', 'principal'];
     const { limit, after, principal = ANONYMOUS } = checkOptions('list', options, known);
     const asked = { limit: limit === undefined ? undefined : String(limit), after };
-    const query = checkConversationsQuery(asked);
-    const space = this.#repository.of(principal);
-    await this.#turns.allSettled(space);
-    const heads = this.#repository.list(space);
-    const start = after === undefined ? 0 : heads.findIndex(({ id }) => id === after) + 1;
-    if (after !== undefined && start === 0) {
-      const message = 'after must be the id of a conversation that is kept.';
-      throw badRequest('invalid_value', 'after', message);
-    }
-    const page = heads.slice(start, start + query.limit);
-    return {
-      data: page.map((head) => describe(head)),
-      hasMore: start + page.length < heads.length,
-    };
+    const { heads, hasMore } = await this.#book.list(principal, checkConversationsQuery(asked));
+    return { data: heads.map((head) => describe(head)), hasMore };
   }
 
   /**
    * The latest conversations of all principals, without messages; for administrators.
    * @param {{limit: number, scanMax: number}} options
-   * @returns {{data: (Conversation & {owner: string, bytes: number})[], truncated: boolean}} `truncated`: only
-   *   `scanMax` of them were read, and later ones may be missing
+   * @returns {Promise<{data: (Conversation & {owner: string, bytes: number})[], truncated: boolean}>}
+   *   `truncated`: only `scanMax` of them were read, and later ones may be missing
    */
-  recent({ limit, scanMax }) {
-    const { heads, truncated } = this.#repository.heads(scanMax);
-    const data = heads
-      .slice(0, limit)
-      .map(({ owner, head }) => ({ ...describe(head), owner, bytes: head.bytes }));
+  async recent(options) {
+    const { heads, truncated } = await this.#book.recent(options);
+    const data = heads.map(({ owner, head }) => ({ ...describe(head), owner, bytes: head.bytes }));
     return { data, truncated };
   }
 
@@ -189,49 +147,17 @@ export class Conversations {
    */
   async delete(id, options) {
     const { principal = ANONYMOUS } = checkOptions('delete', options, ['principal']);
-    const space = this.#repository.of(principal);
-    await this.#turns.turnSettled(space, id);
-    const head = this.#repository.head(space, id);
-    if (head === undefined) throw conversationNotFound();
-    const job =
-      head.jobId === undefined ? undefined : this.#lifecycle.jobs.get(head.jobId, principal);
-    if (head.jobId !== undefined && job === undefined) throw conversationBusy(head.jobId);
-    // A delete that is not on the disk would be undone by a crash.
-    this.#store?.file.checkRoom();
-    this.#repository.remove(space, id);
-    if (job !== undefined) this.#lifecycle.cancel(job, 'client_request');
-    // Waiting turns are rejected as not found.
-    this.#turns.removed(space, id);
-    await this.#store?.file.synced();
+    await this.#book.remove(principal, id);
   }
 
   get #defaultTtlMs() {
     const { ttlMs } = this.#limits;
     return ttlMs === Infinity ? null : ttlMs;
   }
-
-  /**
-   * @param {string} principal
-   * @param {(space: KvNamespace) => Head} add
-   */
-  async #add(principal, add) {
-    this.#turns.checkOpen();
-    this.#store?.file.checkRoom();
-    this.#memory?.check('conversations', principal);
-    const space = this.#repository.of(principal);
-    const { id } = add(space);
-    const made = this.#repository.read(space, id);
-    try {
-      await this.#store?.file.synced();
-    } catch (error) {
-      this.#repository.remove(space, id);
-      throw error;
-    }
-    // A very short time to live may have expired already.
-    if (made === undefined) throw conversationNotFound();
-    return describe(made.head, made.messages);
-  }
 }
+
+/** @param {import('./book.js').Whole} whole @returns {Conversation} */
+const described = ({ head, messages, asked }) => describe(head, messages, asked);
 
 /**
  * @param {{title?: string, metadata?: Record<string, unknown>, ttl_s?: number}} request

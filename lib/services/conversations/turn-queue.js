@@ -2,7 +2,7 @@ import { abortReason } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
 /** Waiting turns of all conversations together; each keeps a request open. */
-const WAITING_MAX = 10_000;
+export const WAITING_MAX = 10_000;
 
 /**
  * @template T

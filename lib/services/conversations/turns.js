@@ -1,5 +1,5 @@
 import { TurnQueues } from './turn-queue.js';
-import { answerOf, sent } from './messages.js';
+import { answerOf, wholeRequest } from './messages.js';
 import { conversationBusy } from './errors.js';
 import { draining } from '../../jobs/errors.js';
 import { messagesOfTurn } from './requests.js';
@@ -63,13 +63,7 @@ export class Turns {
    */
   async begin(record, signal) {
     const request = /** @type {CheckedRequest} */ (record.request);
-    const {
-      conversation_id: id,
-      on_busy: onBusy,
-      prompt: _prompt,
-      instructions,
-      ...rest
-    } = request;
+    const { conversation_id: id, on_busy: onBusy } = request;
     if (id === undefined) return request;
     this.checkOpen();
     // Checked before anything is written.
@@ -77,13 +71,7 @@ export class Turns {
     this.#memory?.check('conversations', record.principal);
     const added = messagesOfTurn(request);
     const history = await this.#claim(record, id, added, { queues: onBusy === 'queue', signal });
-    /** @type {import('../../providers/shared/messages.js').ChatMessage[]} */
-    const first = instructions === undefined ? [] : [{ role: 'system', content: instructions }];
-    record.request = {
-      ...rest,
-      messages: [...first, ...history.map(sent), ...added],
-      history: [first.length, first.length + history.length],
-    };
+    record.request = wholeRequest(request, history, added);
     record.extra = { ...record.extra, conversation_id: id };
     return record.request;
   }

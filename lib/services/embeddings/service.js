@@ -30,8 +30,7 @@ export class Embeddings {
    * @param {object} deps
    * @param {import('../../jobs/settings.js').Settings} deps.options
    * @param {Pick<import('../../jobs/rate-limits/reservations.js').Reservations, 'forCall'>} deps.reservations
-   * @param {{jobs: import('../billing/job-billing.js').JobBilling, settle: (record: JobRecord) => void}}
-   *   deps.billing
+   * @param {Pick<import('../billing/service.js').Billing, 'calls'>} deps.billing
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} deps.memory
    * @param {() => boolean} deps.ready false once the gateway drains
    * @param {() => import('../../providers/shared/types.js').OnCall | undefined} [deps.onCall] reports calls to
@@ -88,10 +87,10 @@ export class Embeddings {
     let answer;
     try {
       signal.throwIfAborted();
-      this.#billing.jobs.hold(record, request, access);
+      await this.#billing.calls.hold(record, request, access);
       answer = await this.#gatherer.embed({ model, inputs, user, body: passed }, signal);
     } catch (error) {
-      this.#billing.jobs.releaseHold(record);
+      await this.#billing.calls.release(record);
       await record.reservation?.release();
       throw error;
     }
@@ -113,7 +112,7 @@ export class Embeddings {
       status: 'completed',
       usage: { prompt_tokens: tokens, completion_tokens: 0 },
     };
-    this.#billing.settle(record);
+    await this.#billing.calls.settle(record);
     await record.reservation?.settle(tokens);
   }
 

@@ -1,12 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { ledgerControl } from '../../primitives/ledger/ledger.js';
+import { ERASED, erasedAccount } from '../billing/erased.js';
 import { accountOf } from '../../jobs/policy/prices.js';
 import { choiceId } from '../../jobs/job.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
-
-/** Usage and ledger entries of erased callers are kept under this name. */
-const ERASED = 'erased';
 
 /**
  * Erases the data of a job or of a caller from memory, caches and the data file. Deleted rows are
@@ -23,12 +20,13 @@ export class Erasure {
    * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('../../jobs/execution/answer-cache.js').AnswerCache} deps.cache
    * @param {import('../../jobs/admission/admission.js').Admission} deps.admission
-   * @param {import('../conversations/turns.js').Turns} deps.turns
+   * @param {Pick<import('../conversations/turns.js').Turns, 'jobSettled'>} deps.turns
    * @param {import('../operations/operations.js').Operations} deps.operations
-   * @param {ReturnType<typeof import('../billing/service.js').createBilling>} deps.billing
+   * @param {import('../billing/service.js').Billing} deps.billing
    * @param {import('../../primitives/ledger/ledger.js').Ledger} deps.ledger
-   * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions of keys and
-   *   values, by principal
+   * @param {import('../../primitives/kv/port.js').KvPort} deps.kv
+   * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions further ones, by
+   *   principal
    * @param {import('../durable/service.js').DurableStreams} deps.durable
    * @param {import('../audit/log.js').AuditLog} deps.audit
    * @param {{erase: (principal: string, subject?: string) => void}} deps.webhooks erases those of a
@@ -66,21 +64,31 @@ export class Erasure {
    * @throws {import('../../internal/util/http-error.js').HttpError} as `job`
    */
   async principal(principal) {
-    const { lifecycle, operations, cache, admission, billing, ledger, ...kept } = this.#deps;
-    const { partitions, durable, webhooks, audit, store } = kept;
+    const { lifecycle, operations, billing, ledger, kv, partitions, store } = this.#deps;
     await operations.erase(principal);
     await this.#endAndPurge(lifecycle.jobs.of(principal));
+    this.forget(principal);
+    for (const partition of partitions) partition.of(principal).clear();
+    await kv.erase(principal);
+    const account = accountOf({ principal });
+    ledgerControl.rename(ledger, account, erasedAccount());
+    billing.forgetAccount(account);
+    const usage = billing.renameUsage(principal, ERASED);
+    await store?.erasePrincipal(principal, usage);
+  }
+
+  /**
+   * Erases what this process has of a caller in memory besides jobs: answers, idempotency keys, webhooks, durable
+   * streams. Its entries of the audit log are renamed.
+   * @param {string} principal
+   */
+  forget(principal) {
+    const { cache, admission, webhooks, audit, durable } = this.#deps;
     cache.erase((answer) => answer.principal === principal);
     admission.forgetKeys((key) => key.principal === principal);
     webhooks.erase(principal);
     audit.erasePrincipal(principal);
-    for (const partition of partitions) partition.of(principal).clear();
     durable.erase(principal);
-    const account = accountOf({ principal });
-    ledgerControl.rename(ledger, account, `${ERASED}:${randomBytes(12).toString('hex')}`);
-    billing.forgetAccount(account);
-    const usage = billing.renameUsage(principal, ERASED);
-    await store?.erasePrincipal(principal, usage);
   }
 
   /** @param {JobRecord[]} records */

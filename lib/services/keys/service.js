@@ -4,7 +4,7 @@ import { findAccessProblem, newKeySchema } from '../../jobs/policy/config.js';
 import { configInvalid, keyExists, keyNotFound, keysReadOnly, lastAdminKey } from './errors.js';
 import { dotted, pointerTo, schemaCheck } from '../../internal/util/request-schema.js';
 import { newKey, newKeyId } from '../../jobs/policy/new-key.js';
-import { notShared } from '../../jobs/errors.js';
+import { overloaded } from '../../jobs/errors.js';
 import { schemaRefusal } from '../../jobs/request.js';
 
 /** @typedef {import('../../jobs/policy/config.js').AccessConfig} AccessConfig */
@@ -15,12 +15,15 @@ import { schemaRefusal } from '../../jobs/request.js';
  * Where keys are kept: the whole configuration, with further members that stay.
  * @typedef {object} KeyStore
  * @property {() => Promise<Record<string, any>>} read
- * @property {(config: Record<string, any>) => Promise<void>} write replaces all of it, or nothing
+ * @property {(config: Record<string, any>) => Promise<boolean | void>} write replaces all of it, or nothing;
+ *   false: it has changed since it was read
  */
 
 /** @typedef {KeyInfo & {key: string}} MadeKey `key`: shown this once */
 
 const LIMIT_DEFAULT = 100;
+/** Of a change, while other processes change keys. */
+const ATTEMPTS_MAX = 10;
 const validateNew = schemaCheck(newKeySchema);
 const validateRotation = schemaCheck({
   type: 'object',
@@ -39,7 +42,6 @@ const isAdmin = ({ admin, disabled }) => admin === true && disabled !== true;
 export class Keys {
   #access;
   #store;
-  #isShared;
   #hasHook;
   #apply;
   /** @type {Promise<unknown>} the last change */
@@ -49,21 +51,19 @@ export class Keys {
    * @param {object} deps
    * @param {import('../../jobs/policy/access-control.js').AccessControl} deps.access
    * @param {KeyStore} [deps.store] undefined: keys are read-only
-   * @param {boolean} deps.isShared whether other processes have keys of their own, which would not follow
    * @param {boolean} deps.hasHook whether a hook, and not keys, tells administrators
    * @param {(access: AccessConfig) => void} deps.apply puts a configuration in force
    */
-  constructor({ access, store, isShared, hasHook, apply }) {
+  constructor({ access, store, hasHook, apply }) {
     this.#access = access;
     this.#store = store;
-    this.#isShared = isShared;
     this.#hasHook = hasHook;
     this.#apply = apply;
   }
 
   /** Whether changes are possible, as far as is known before one is made. */
   get writable() {
-    return this.#store !== undefined && !this.#isShared;
+    return this.#store !== undefined;
   }
 
   /** Whether callers need a key. */
@@ -186,14 +186,14 @@ export class Keys {
 
   /**
    * @param {(keys: KeyConfig[]) => void} change may throw
-   * @throws {import('../../internal/util/http-error.js').HttpError} 501 `keys_read_only`, `not_shared`; 409
-   *   `config_invalid`, `config_not_writable`, `last_admin_key`; nothing has changed then
+   * @throws {import('../../internal/util/http-error.js').HttpError} 501 `keys_read_only`; 409
+   *   `config_invalid`, `config_not_writable`, `last_admin_key`; 503 and 507 for Redis; nothing has changed
+   *   then
    */
   async #change(change) {
-    if (this.#isShared) throw notShared('Changes of keys');
     const store = this.#store;
     if (store === undefined) throw keysReadOnly();
-    const changed = this.#last.then(() => this.#replace(store, change));
+    const changed = this.#last.then(() => this.#attempt(store, change));
     this.#last = changed.catch(() => {});
     await changed;
   }
@@ -201,6 +201,18 @@ export class Keys {
   /**
    * @param {KeyStore} store
    * @param {(keys: KeyConfig[]) => void} change
+   */
+  async #attempt(store, change) {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+      if (await this.#replace(store, change)) return;
+    }
+    throw overloaded();
+  }
+
+  /**
+   * @param {KeyStore} store
+   * @param {(keys: KeyConfig[]) => void} change
+   * @returns {Promise<boolean>} false: another process was faster
    */
   async #replace(store, change) {
     const config = await store.read();
@@ -219,8 +231,9 @@ export class Keys {
       const param = dotted(wrong.path.slice(2));
       throw badRequest('invalid_value', param, `${param} ${wrong.says}.`);
     }
-    await store.write(next);
+    if ((await store.write(next)) === false) return false;
     this.#apply(access);
+    return true;
   }
 
   /**

@@ -100,16 +100,17 @@ void JobHub::retry_job(Job& job, std::string_view members, Nanos now) {
   for (Job* follower : job.followers) retry_job(*follower, members, now);
 }
 
-void JobHub::append(JobHandle handle, const Entry& entry, Nanos now) {
+bool JobHub::append(JobHandle handle, const Entry& entry, Nanos now) {
   Job* const job = find(handle);
-  if (job == nullptr) return;
+  if (job == nullptr) return false;
   if (job->replica == nullptr) {
     append_entry(*job, entry, now);
-    return;
+    return writable(*job);
   }
   delay(handle,
         [=, this, kind = entry.kind, text = std::string(entry.text), aux = std::string(entry.aux)](
             Nanos at) { append(handle, {.kind = kind, .text = text, .aux = aux}, at); });
+  return writable(*job);
 }
 
 void JobHub::append_entry(Job& job, const Entry& entry, Nanos now) {
@@ -205,14 +206,21 @@ void JobHub::finish_job(Job& job, Terminal terminal, Nanos now) {
 void JobHub::begin_settling(Job& job, Nanos now) {
   if (!job.options.settles || !journal_.is_replicated()) return;
   job.settling = true;
+  ++settling_;
   std::string state;
   job.append_state(state, {.answer = job.options.settles_answer, .final = true}, now);
   observer_.on_ending(job.handle, std::move(state));
 }
 
+bool JobHub::end_settling(Job& job) {
+  if (!std::exchange(job.settling, false)) return false;
+  --settling_;
+  return true;
+}
+
 void JobHub::settle(JobHandle handle, std::string settlement, Nanos now) {
   Job* const job = find(handle);
-  if (job == nullptr || !std::exchange(job->settling, false)) return;
+  if (job == nullptr || !end_settling(*job)) return;
   job->settlement = std::move(settlement);
   journal_.note(*job, now);
 }
@@ -264,6 +272,7 @@ void JobHub::unrecord(JobHandle handle, Nanos now) {
   if (job == nullptr) return;
   journal_.note_unrecorded(*job, now);
   job->options.record = 0;
+  end_settling(*job);
   release_end(*job, now);
 }
 
@@ -292,6 +301,7 @@ void JobHub::fence(JobHandle handle, Nanos now) {
 
 // Removes the job; its subscribers end with `reason`.
 void JobHub::erase(Job& job, std::string_view reason, Nanos now) {
+  end_settling(job);
   unlink_copies(job);
   if (job.source != nullptr) leave_source(job);
   if (!job.followers.empty()) {
@@ -324,7 +334,11 @@ Usage JobHub::usage(JobHandle handle) const {
 
 bool JobHub::writable(JobHandle handle) const {
   const Job* const job = find(handle);
-  return job != nullptr && !job->log.ended() && job->appended() < job->window_granted;
+  return job != nullptr && writable(*job);
+}
+
+bool JobHub::writable(const Job& job) {
+  return !job.log.ended() && job.appended() < job.window_granted;
 }
 
 std::string JobHub::state(JobHandle handle, bool with_text, Nanos now, bool with_items) const {
@@ -385,7 +399,7 @@ void JobHub::update_window(Job& job) {
 // --- time
 
 Nanos JobHub::next_deadline() const {
-  if (!dirty_subscribers_.empty() || !dirty_jobs_.empty()) return 0;
+  if (has_turn()) return 0;
   return std::min(timers_.next_deadline(), journal_.next_deadline());
 }
 

@@ -72,8 +72,9 @@ class HubObserver {
   virtual void on_subscriber_open(SubscriberHandle subscriber, bool finished) = 0;
   /// The only event of a subscriber that gets its frames at once; `frames` may be moved from.
   virtual void on_subscriber_whole(SubscriberHandle /*subscriber*/, std::string& /*frames*/) {}
-  /// `batch` may be moved from; the hub uses it again after the call.
-  virtual void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) = 0;
+  /// `batch` may be moved from; the hub uses it again after the call. Returns whether it is
+  /// consumed already; else `acknowledge` follows.
+  virtual bool on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) = 0;
   /// The last event of a subscriber: "finished", "stalled", "purged", "fenced" or "unreachable".
   virtual void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) = 0;
 };
@@ -126,7 +127,8 @@ class JobHub final : public Machine {
   /// @param members a JSON object, whose members `job_retry` carries beside the attempt
   void retry(JobHandle handle, std::string_view members, Nanos now);
   /// Appends an entry: a token, in the words of this class. Dropped once the job has ended.
-  void append(JobHandle handle, const Entry& entry, Nanos now);
+  /// @returns `writable(handle)`, after it
+  bool append(JobHandle handle, const Entry& entry, Nanos now);
   void append(JobHandle handle, std::string_view text, Nanos now) {
     append(handle, Entry{.text = text}, now);
   }
@@ -170,8 +172,9 @@ class JobHub final : public Machine {
   void rewind(JobHandle handle, EventLog::Position next, Nanos now);
   /// Writes pending changes, and removes purged jobs, in the next turn.
   void hasten_records() { journal_.hasten(); }
-  /// Whether everything is written, or the journal has just failed.
-  [[nodiscard]] bool records_rest() const { return journal_.rests(); }
+  /// Whether everything is written, or the journal has just failed. Not while a settlement is
+  /// awaited: an ending will be written.
+  [[nodiscard]] bool records_rest() const { return settling_ == 0 && journal_.rests(); }
   /// Stops recording the job: its ending waits no longer.
   void unrecord(JobHandle handle, Nanos now);
   /// A job of an earlier process, from the journal. One that had ended is kept for the rest of its
@@ -256,6 +259,10 @@ class JobHub final : public Machine {
   void detach(SubscriberHandle handle, Nanos now);
 
   [[nodiscard]] Nanos next_deadline() const override;
+  /// Whether subscribers or windows wait for `advance` at once.
+  [[nodiscard]] bool has_turn() const {
+    return !dirty_subscribers_.empty() || !dirty_jobs_.empty();
+  }
   void advance(Nanos now) override;
 
   [[nodiscard]] bool has_subscriber(SubscriberHandle handle) const {
@@ -287,6 +294,7 @@ class JobHub final : public Machine {
   void note_begun(Job& job, Nanos now);
   void finish_job(Job& job, Terminal terminal, Nanos now);
   void begin_settling(Job& job, Nanos now);
+  bool end_settling(Job& job);
   void publish_end(Job& job, Nanos now);
   void release_end(Job& job, Nanos now);
   void erase(Job& job, std::string_view reason, Nanos now);
@@ -325,6 +333,8 @@ class JobHub final : public Machine {
 
   // hub_subscribers.cc
   Subscriber* find_subscriber(SubscriberHandle handle);
+  [[nodiscard]] static bool writable(const Job& job);
+  void go_on(Subscriber& subscriber, Nanos now);
   void touch(Subscriber& subscriber);
   void arm(const Subscriber& subscriber, Nanos now);
   void run_timers(Subscriber& subscriber, Nanos now);
@@ -351,6 +361,7 @@ class JobHub final : public Machine {
   std::atomic<std::uint64_t> entries_appended_ = 0;  // changed by one thread
   JobTable jobs_;
   HubJournal journal_;
+  std::size_t settling_ = 0;  // jobs that await `settle`
   std::unordered_map<SubscriberHandle, std::unique_ptr<Subscriber>> subscribers_;
   std::unordered_map<SubscriberHandle, DelayedAttach> attaching_;
   TimerQueue<TimerKey> timers_;

@@ -99,12 +99,17 @@ void JobHub::acknowledge(SubscriberHandle handle, Nanos now) {
   Subscriber* const subscriber = find_subscriber(handle);
   if (subscriber == nullptr) return;
   subscriber->acknowledge(now);
-  if (subscriber->finished()) {
-    close(handle, "finished", now);
+  go_on(*subscriber, now);
+}
+
+// Nothing is in flight: the subscriber has its next batch, or its end.
+void JobHub::go_on(Subscriber& subscriber, Nanos now) {
+  if (subscriber.finished()) {
+    close(subscriber.handle(), "finished", now);
     return;
   }
-  subscriber->for_each_job([this](Job& job) { touch_window(job); });
-  if (subscriber->has_news()) touch(*subscriber);
+  subscriber.for_each_job([this](Job& job) { touch_window(job); });
+  if (subscriber.has_news()) touch(subscriber);
 }
 
 void JobHub::progress(SubscriberHandle handle, Nanos now) {
@@ -213,15 +218,12 @@ void JobHub::flush(Subscriber& subscriber, Nanos now) {
   if (subscriber.broken()) {
     close(subscriber.handle(), "purged", now);
   } else if (!batch_.empty()) {
-    observer_.on_batch(subscriber.handle(), batch_);
+    if (!observer_.on_batch(subscriber.handle(), batch_)) return;
+    subscriber.acknowledge(now);
+    go_on(subscriber, now);
   } else if (!subscriber.in_flight()) {
     // A face may have no frames for what it has read.
-    if (subscriber.finished()) {
-      close(subscriber.handle(), "finished", now);
-      return;
-    }
-    subscriber.for_each_job([this](Job& job) { touch_window(job); });
-    if (subscriber.has_news()) touch(subscriber);
+    go_on(subscriber, now);
   }
 }
 

@@ -49,8 +49,8 @@ void CallAnswers::append(std::size_t index, const Entry& entry, Nanos now) {
 
 void CallAnswers::write(Share& share, const Entry& entry, Nanos now) {
   if (share.settled) return;
-  hub_.append(share.job, entry, now);  // may end the job, if its log is full
-  blocked_ = blocked_ || (!share.settled && !hub_.writable(share.job));
+  const bool is_open = hub_.append(share.job, entry, now);  // ends the job if its log is full
+  blocked_ = blocked_ || (!share.settled && !is_open);
 }
 
 void CallAnswers::append_text(Share& share, const Entry& entry, Nanos now) {

@@ -87,6 +87,11 @@ struct OpenAiPayload {
 /// absent; the last of repeated members counts. Unknown members of a delta or message are extras
 /// unless they are null or empty; other unknown members are skipped. One thread at a time; the
 /// parser keeps its buffers between payloads.
+///
+/// A stream consists of payloads that differ in their text alone. Such a payload, with the same
+/// bytes before and behind a text without escapes as the last one that was parsed, is not parsed:
+/// it has that one's choice with the new text. `model`, `system_fingerprint` and `service_tier`,
+/// which are the same as well, are absent from it.
 class OpenAiPayloadParser {
  public:
   OpenAiPayloadParser();
@@ -103,6 +108,7 @@ class OpenAiPayloadParser {
 
  private:
   class Impl;
+  const OpenAiPayload* parse_whole(std::string& json, bool is_error_event);
   std::unique_ptr<Impl> impl_;
   std::string problem_;
 };

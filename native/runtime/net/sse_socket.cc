@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <charconv>
 #include <climits>
+#include <span>
 #include <utility>
 
 namespace sluice {
@@ -63,6 +64,27 @@ iovec part_of(std::string_view text) {
   return {const_cast<char*>(text.data()), text.size()};
 }
 
+// Chunks up to this size, which those of tokens are, are copied into one buffer: the kernel takes
+// it faster than its parts.
+constexpr std::size_t kCopiedBytesMax = 2048;
+
+// Sends the texts, `size` bytes in all.
+ssize_t send_texts(int fd, std::span<const std::string_view> texts, std::size_t size) {
+  std::array<iovec, 5> parts{};
+  if (size > kCopiedBytesMax) {
+    std::transform(texts.begin(), texts.end(), parts.begin(), part_of);
+    return send_parts(fd, parts.data(), texts.size());
+  }
+  std::array<char, kCopiedBytesMax> buffer;
+  char* to = buffer.data();
+  for (const std::string_view text : texts) to = std::copy(text.begin(), text.end(), to);
+  ssize_t sent = 0;
+  do {
+    sent = ::send(fd, buffer.data(), size, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
 bool would_block() {
   return errno == EAGAIN || errno == EWOULDBLOCK;
 }
@@ -84,8 +106,9 @@ SocketEgress::~SocketEgress() {
   if (fd_.valid()) limit_silence(fd_.get(), 0);
 }
 
-void SocketEgress::take_over() {
+void SocketEgress::take_over(std::string head) {
   sole_ = true;
+  head_ = std::move(head);
   idle_events_ = UV_READABLE | UV_DISCONNECT;
   // If it cannot be watched, a failed or timed-out write reveals the disconnect.
   (void)watch(idle_events_);
@@ -96,8 +119,9 @@ UniqueFd SocketEgress::release() {
   poll_.reset();
   UniqueFd fd = std::move(fd_);
   if (!body_ended_) {
-    iovec end = part_of(kLastChunk);
-    if (send_parts(fd.get(), &end, 1) != static_cast<ssize_t>(kLastChunk.size())) return {};
+    std::array<iovec, 2> parts{part_of(head_), part_of(kLastChunk)};
+    const std::size_t size = head_.size() + kLastChunk.size();
+    if (send_parts(fd.get(), parts.data(), parts.size()) != static_cast<ssize_t>(size)) return {};
   }
   limit_silence(fd.get(), 0);
   return fd;
@@ -113,13 +137,13 @@ SocketEgress::Sent SocketEgress::send(std::string_view frames, bool last) {
   if (last && has_left()) return Sent::kGone;
   body_ended_ = sole_ && last;
   const std::string_view end = body_ended_ ? kChunkEndAndLast : kChunkEnd;
-  const std::array<std::string_view, 4> texts{size, kCrlf, frames, end};
-  std::array<iovec, 4> parts{part_of(texts[0]), part_of(texts[1]), part_of(texts[2]),
-                             part_of(texts[3])};
-  const ssize_t sent = send_parts(fd_.get(), parts.data(), parts.size());
+  const std::string head = std::exchange(head_, {});
+  const std::array<std::string_view, 5> texts{head, size, kCrlf, frames, end};
+  const std::size_t whole = head.size() + size.size() + kCrlf.size() + frames.size() + end.size();
+  const ssize_t sent = send_texts(fd_.get(), texts, whole);
   if (sent < 0 && !would_block()) return Sent::kGone;
   auto taken = static_cast<std::size_t>(sent < 0 ? 0 : sent);
-  if (taken == size.size() + kCrlf.size() + frames.size() + end.size()) return Sent::kAll;
+  if (taken == whole) return Sent::kAll;
   pending_.clear();
   pending_from_ = 0;
   for (const std::string_view text : texts) {

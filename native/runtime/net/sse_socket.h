@@ -56,7 +56,8 @@ class SocketEgress {
   /// To be called once Node has closed its descriptor. From now on this object watches for the
   /// client's disconnect, which includes a FIN, as in Node. Bytes that the client sends stay in the
   /// kernel for the next reader.
-  void take_over();
+  /// @param head of the response, which leaves with the first chunk; empty: Node has sent it.
+  void take_over(std::string head = {});
 
   /// Sends `frames` (not empty) as one chunk. Only while nothing is pending.
   /// @param last the end of the stream: kGone if the client has left by now. After `take_over` the
@@ -83,6 +84,7 @@ class SocketEgress {
   UniqueFd fd_;
   std::uint64_t id_;
   Owner& owner_;
+  std::string head_;              // of the response, until the first chunk
   std::string pending_;           // bytes that the kernel has not accepted yet
   std::size_t pending_from_ = 0;  // the bytes of it that have been accepted
   UvHandle<uv_poll_t> poll_;      // created by take_over, or when the socket first fills up

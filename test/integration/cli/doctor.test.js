@@ -1,12 +1,15 @@
 /** `sluice doctor`: each problem is named, with advice, and decides on the exit code. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkFiles, checkNode } from '../../../lib/cli/checks.js';
 import { killAll, serve, sluice, sluiceWith } from '../../support/crash/cli.js';
+import { startRedis } from '../../support/cluster/redis.js';
 import { cleanUp, stopAll } from '../../support/gateway/gateway.js';
+
+const scaling = readFileSync(new URL('../../../docs/scaling.md', import.meta.url), 'utf8');
 
 let folder;
 beforeAll(() => {
@@ -247,4 +250,62 @@ test.each([
   [Infinity, 'ok'],
 ])('a limit of %d open files is %s', async (limit, level) => {
   expect((await checkFiles(limit)).level).toBe(level);
+});
+
+describe('Redis', () => {
+  let redis;
+  beforeAll(async () => {
+    redis = await startRedis({ args: ['--appendonly', 'yes'] });
+  });
+  afterAll(() => redis.stop());
+
+  const LEVELS = { redis: 'ok', latency: 'ok', clock: 'ok', memory: 'ok', disk: 'ok' };
+  const levelsOf = (found) =>
+    Object.fromEntries(
+      Object.entries(found).flatMap(([check, { level }]) =>
+        ['node', 'addon', 'files', 'port'].includes(check) ? [] : [[check, level]],
+      ),
+    );
+
+  test('a server that is fit, by the rights that are documented', async () => {
+    const [, rights] = /^ACL SETUSER gateway on >secret (.+)$/m.exec(scaling);
+    await redis.call('ACL', 'SETUSER', 'gateway', 'on', '>secret', ...rights.split(' '));
+    const variables = { SLUICE_REDIS_URL: `redis://gateway:secret@127.0.0.1:${redis.port}` };
+    const { code, found } = await doctorWith(variables);
+    expect(code).toBe(0);
+    // A round trip may be slow while other tests run.
+    expect({ ...levelsOf(found), latency: 'ok' }).toEqual({
+      ...LEVELS,
+      schema: 'ok',
+      rights: 'ok',
+    });
+    expect(found.redis.message).toMatch(/^redis:\/\/gateway@127\.0\.0\.1:\d+ is Redis \d/);
+    expect(found.schema.message).toBe('no data yet');
+    expect(await redis.keys()).toEqual([]);
+    expect(JSON.stringify(found)).not.toContain('secret');
+  });
+
+  test('an evicting policy, no file, few rights and data of a newer version are named', async () => {
+    await redis.call('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+    await redis.call('CONFIG', 'SET', 'appendonly', 'no');
+    await redis.call('HSET', '{sluice}:meta', 'schema', '2');
+    await redis.call('ACL', 'SETUSER', 'default', '-xadd', '-publish', '-subscribe');
+    const { code, found } = await doctor('--redis', redis.url);
+    expect(code).toBe(1);
+    expect({ ...levelsOf(found), latency: 'ok' }).toEqual({
+      ...{ ...LEVELS, memory: 'warning', disk: 'warning', schema: 'problem', rights: 'problem' },
+    });
+    expect(found.memory.advice).toBe('Set maxmemory-policy noeviction.');
+    expect(found.rights.message).toContain('may not use XADD, PUBLISH, SUBSCRIBE with its keys');
+  });
+
+  test('without an answer the rest is not checked', async () => {
+    const { code, found } = await doctor('--redis', 'redis://:secret@127.0.0.1:1');
+    expect(code).toBe(1);
+    expect(found.redis).toMatchObject({
+      level: 'problem',
+      message: expect.stringContaining('redis://127.0.0.1:1 cannot be used'),
+    });
+    expect(found.rights.message).toContain('not checked');
+  });
 });

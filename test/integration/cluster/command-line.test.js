@@ -1,5 +1,5 @@
 /** `sluice serve --redis`: mistakes are one line and exit code 2, without the password. */
-import { file, killAll, removeFiles, sluiceWith } from '../../support/crash/cli.js';
+import { killAll, removeFiles, sluiceWith } from '../../support/crash/cli.js';
 
 afterEach(killAll);
 afterAll(removeFiles);
@@ -40,13 +40,4 @@ test('the URL comes from the environment too, which its error names', async () =
   expect(await refused([], variables)).toContain('SLUICE_REDIS_URL takes redis://');
   const both = { SLUICE_REDIS_URL: URL };
   expect(await refused(['--data', 'f.db'], both)).toContain('give --redis or --data, not both');
-});
-
-test('members of the file that would count per process are named', async () => {
-  const path = await file(
-    'accounts.json',
-    JSON.stringify({ accounts: { a: { overdraft: true } } }),
-  );
-  const stderr = await refused(['--redis', URL, '--config', path]);
-  expect(stderr).toContain(`${path}: /accounts may not be set with redis`);
 });

@@ -1,5 +1,5 @@
 /** Faces of two processes on one Redis: an answer of one is read, resumed and stopped at the other. */
-import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
+import { deploy, metric, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { plan, textOf } from '../../support/cluster/upstream.js';
 import { until } from '../../support/until.js';
 
@@ -16,6 +16,7 @@ afterAll(async () => {
   await removeFiles();
 });
 
+const background = { model: 'm', background: true, store: true };
 const messages = (prompt) => [{ role: 'user', content: prompt }];
 
 test('a chat completion is read and streamed again elsewhere', async () => {
@@ -50,6 +51,42 @@ test('a response and its chain are known elsewhere', async () => {
   expect((await b.call('DELETE', path)).status).toBe(200);
   expect((await a.get(path)).status).toBe(404);
   expect((await b.get(path)).status).toBe(404);
+});
+
+test('a response is continued elsewhere as soon as its reader has the end', async () => {
+  const { prompt, plan: own } = plan({ stopAt: 2 });
+  const made = await a.post('/v1/responses', { ...background, input: prompt });
+  const path = `/v1/responses/${made.body.id}`;
+  // The other process follows it already.
+  expect((await b.get(path)).body.status).not.toBe('completed');
+  const reading = fetch(`${a.url}${path}?stream=true`).then((answer) => answer.text());
+  deployment.upstream.go(own.name);
+  await reading;
+  const next = plan();
+  const chained = await b.post('/v1/responses', {
+    ...{ model: 'm', input: next.prompt, previous_response_id: made.body.id },
+  });
+  expect(chained.body).toMatchObject({ status: 'completed' });
+});
+
+test('a face of one process is a turn at the other', async () => {
+  const { conversation_id: id } = (await a.post('/v1/conversations', {})).body;
+  const first = plan();
+  const sluice = { conversation_id: id };
+  const made = await a.post('/v1/chat/completions', {
+    ...{ model: 'm', messages: messages(first.prompt), sluice },
+  });
+  expect(made.status).toBe(200);
+  const second = plan();
+  const response = await b.post('/v1/responses', {
+    ...{ model: 'm', input: second.prompt, conversation: id },
+  });
+  expect(response.status).toBe(200);
+  const [call] = deployment.upstream.calls(second.plan.name);
+  const contents = [first.prompt, textOf(first.plan), second.prompt];
+  expect(call.body.messages.map(({ content }) => content)).toEqual(contents);
+  const { body } = await a.get(`/v1/conversations/${id}`);
+  expect(body.messages.map(({ content }) => content)).toEqual([...contents, textOf(second.plan)]);
 });
 
 test('a background response is cancelled elsewhere', async () => {
@@ -127,5 +164,24 @@ test('a retry joins the job that its client has lost at the other process', asyn
   expect(again.headers.get('x-sluice-job-id')).toBe(id);
   deployment.upstream.go(own.name);
   expect(await again.text()).toContain('[DONE]');
+  expect(deployment.upstream.calls(own.name)).toHaveLength(1);
+});
+
+test('a call that the upstream has refused gets its answer elsewhere, live and later', async () => {
+  const { prompt, plan: own } = plan({ stopAt: 0, refuseWith: 422 });
+  const headers = { 'idempotency-key': 'refused' };
+  const body = { model: 'm', messages: messages(prompt) };
+  const first = a.post('/v1/chat/completions', body, headers);
+  await until(() => deployment.upstream.calls(own.name).length === 1, 'the call');
+  const second = b.post('/v1/chat/completions', body, headers);
+  const replicas = async () => metric(b, 'sluice_redis_followed_jobs');
+  await until(async () => (await replicas()) > 0, 'the other process to follow');
+  deployment.upstream.go(own.name);
+  const answers = [await first, await second, await b.post('/v1/chat/completions', body, headers)];
+  for (const { status, body: answer } of answers) {
+    expect(status).toBe(422);
+    expect(answer.error).toEqual(answers[0].body.error);
+  }
+  expect(answers[0].body.error.message).toBe('no such thing');
   expect(deployment.upstream.calls(own.name)).toHaveLength(1);
 });

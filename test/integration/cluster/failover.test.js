@@ -22,6 +22,17 @@ async function waitingJob(deployment, node, fields, options) {
   return { ...job, reader };
 }
 
+/** A conversation with one message, that `turn` in a job continues. */
+async function conversation(node) {
+  const messages = [{ role: 'user', content: 'hello' }];
+  const { body } = await node.post('/v1/conversations', { messages });
+  const path = `/v1/conversations/${body.conversation_id}`;
+  return {
+    turn: { conversation_id: body.conversation_id },
+    contents: async () => (await node.get(path)).body.messages.map(({ content }) => content),
+  };
+}
+
 /** Every process says the same of an ended job. */
 async function expectSame(deployment, { id, path }) {
   const of = (each) => Promise.all(deployment.urls().map(each));
@@ -51,8 +62,9 @@ test('the jobs of a killed process: failed with tokens, run again without, queue
   const deployment = await deploy({ processes: 3, flags: ['--max-concurrency', '2'] });
   const [a, b] = deployment.nodes;
   await expectOneJob(deployment);
-  const running = await waitingJob(deployment, a, { stopAt: 3 });
-  const silent = await waitingJob(deployment, a, { stopAt: 0 });
+  const [failed, repeated] = await Promise.all([conversation(b), conversation(b)]);
+  const running = await waitingJob(deployment, a, { stopAt: 3 }, failed.turn);
+  const silent = await waitingJob(deployment, a, { stopAt: 0 }, repeated.turn);
   const queued = await deployment.submit(a, { tokens: 5 });
   const readers = [running.reader, silent.reader, deployment.read(queued.path, { first: 1 })];
   await a.crash();
@@ -79,6 +91,11 @@ test('the jobs of a killed process: failed with tokens, run again without, queue
   expect(await expectSame(deployment, silent)).toMatchObject({ status: 'completed' });
   expect(calls(deployment, silent)).toHaveLength(2);
   expect(calls(deployment, running)).toHaveLength(1);
+  // A turn is added by the process that ends its job, and not where the answer is lost.
+  expect(await failed.contents()).toEqual(['hello']);
+  expect(await repeated.contents()).toEqual(['hello', silent.prompt, textOf(silent.plan)]);
+  const [{ body: second }] = calls(deployment, silent).slice(1);
+  expect(second.messages.map(({ content }) => content)).toEqual(['hello', silent.prompt]);
   // Nothing is left of the process.
   await until(
     async () => (await deployment.redis.keys('{sluice}:dead')).length === 0,
@@ -163,11 +180,13 @@ test('a process that was frozen for longer than the lease lets go of what others
 test('a job of a frozen process is cancelled from another one', async () => {
   const deployment = await deploy({ leaseMs: 60_000 });
   const [a, b] = deployment.nodes;
-  const job = await waitingJob(deployment, a, { stopAt: 3 });
+  const { turn, contents } = await conversation(b);
+  const job = await waitingJob(deployment, a, { stopAt: 3 }, turn);
   a.child.kill('SIGSTOP');
   const { status, body } = await b.cancel(job.id);
   expect(status).toBe(200);
   expect(body).toMatchObject({ status: 'cancelled', reason: 'client_request', text: sent(job) });
+  expect(await contents()).toEqual(['hello', job.prompt, sent(job)]);
   await job.reader.done;
   a.child.kill('SIGCONT');
   await calls(deployment, job)[0].closed;

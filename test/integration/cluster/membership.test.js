@@ -79,6 +79,19 @@ test('a process without a connection is no member, and becomes one by itself', a
   expect(Math.abs(cluster.redisNowMs() - Date.now())).toBeLessThan(60_000);
 });
 
+test('a beat that was sent before it joined does not make it join again', async () => {
+  const cluster = await member();
+  const { link, process: name } = cluster;
+  link.stop();
+  const beat = { seconds: 1, microseconds: 0, member: false, processes: [], messages: [] };
+  link.emit('beat', { ...beat, sentMs: 0, answeredMs: performance.now() });
+  expect([cluster.process, cluster.isMember]).toEqual([name, true]);
+  const joined = once(cluster, 'joined');
+  link.emit('beat', { ...beat, sentMs: performance.now(), answeredMs: performance.now() });
+  await joined;
+  expect(cluster.process).not.toBe(name);
+});
+
 test('what waiting does not mend is a refusal with a code', async () => {
   await server.call('CONFIG', 'SET', 'requirepass', 'secret');
   const wrong = open({ password: 'no', beats: false });

@@ -16,13 +16,15 @@ async function raw(node, path) {
   return { status: answer.status, text: await answer.text() };
 }
 
-/** A job of `a` that waits after three tokens, and a stream of it there. */
+/** A turn of `a` that waits after three tokens, and a stream of it there. */
 async function waiting(deployment, a) {
-  const job = await deployment.submit(a, { tokens: 8, stopAt: 3 });
+  const { body } = await a.post('/v1/conversations', {});
+  const turn = { conversation_id: body.conversation_id };
+  const job = await deployment.submit(a, { tokens: 8, stopAt: 3 }, turn);
   const stream = await a.stream(job.path);
   const text = tokensOf(job.plan).slice(0, 3).join('');
   await until(() => stream.text === text, 'three tokens');
-  return { job, stream };
+  return { job, stream, conversation: `/v1/conversations/${turn.conversation_id}` };
 }
 
 const unavailable = { code: 'storage_unavailable' };
@@ -39,7 +41,14 @@ async function expectAway([a, b], known) {
   expect(await raw(b, path)).toEqual({ status: 200, text: 'retry: 1000\n' });
   const events = `/v1/events?job_id=${known.id}`;
   expect(await raw(b, events)).toEqual({ status: 200, text: 'retry: 1000\n' });
-  for (const answer of [await b.get(`/v1/jobs/${known.id}`), await b.cancel(known.id)]) {
+  for (const answer of [
+    await b.get(`/v1/jobs/${known.id}`),
+    await b.cancel(known.id),
+    await a.get('/v1/conversations'),
+    await a.post('/v1/conversations', {}),
+    await a.call('DELETE', `/v1/conversations/conv_${'a'.repeat(24)}`),
+    await b.submit({ prompt: '{}', conversation_id: `conv_${'a'.repeat(24)}` }),
+  ]) {
     expect({ status: answer.status, ...answer.body.error }).toMatchObject({
       ...{ status: 503, ...unavailable },
     });
@@ -52,8 +61,11 @@ async function expectAway([a, b], known) {
   }
 }
 
-/** Checks that all is as if Redis had never been away, and that no process has been buried. */
-async function expectBack(deployment, { job, stream }, reader) {
+/**
+ * Checks that all is as if Redis had never been away, and that no process has been buried. An empty Redis
+ * has lost the conversation.
+ */
+async function expectBack(deployment, { job, stream, conversation }, reader, isEmpty = false) {
   const [a, b] = deployment.nodes;
   for (const node of [a, b]) {
     await until(async () => (await node.get('/readyz')).status === 200, 'to be ready again');
@@ -68,6 +80,9 @@ async function expectBack(deployment, { job, stream }, reader) {
   expect(reader.text).toBe(textOf(job.plan));
   expectDense(reader.ids);
   expect(await b.ended(job.id)).toMatchObject({ status: 'completed', text: textOf(job.plan) });
+  const { status, body } = await b.get(conversation);
+  if (isEmpty) expect(status).toBe(404);
+  else expect(body.messages.map(({ content }) => content)).toEqual([job.prompt, textOf(job.plan)]);
   const next = await deployment.submit(b, {});
   expect(await a.ended(next.id)).toMatchObject({ status: 'completed' });
 }
@@ -118,6 +133,8 @@ describe('of a deployment that goes on', () => {
     await deployment.redis.call('CONFIG', 'SET', 'maxmemory', '1');
     const refused = await b.submit({ prompt: '{}' });
     expect(refused.status).toBe(507);
+    const none = await b.post('/v1/conversations', {});
+    expect([none.status, none.body.error.code]).toEqual([507, 'insufficient_storage']);
     expect(refused.body.error.code).toBe('insufficient_storage');
     deployment.upstream.go(own.job.plan.name);
     await until(() => own.stream.text === textOf(own.job.plan), 'all tokens here');
@@ -147,7 +164,7 @@ describe('of a deployment that goes on', () => {
       'the job to be there again',
     );
     deployment.upstream.go(own.job.plan.name);
-    await expectBack(deployment, own, reader);
+    await expectBack(deployment, own, reader, true);
   });
 });
 

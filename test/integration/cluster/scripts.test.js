@@ -28,13 +28,28 @@ const outcome = async (promise) => (await promise)[0];
 
 test('each script has its tests here', () => {
   const tested = `
-    admit beat began bury cancel erase estate finish join leave list messages note offer placed
+    admit announce beat began bury cancel erase estate finish join leave list messages note offer placed
     readers retain retract rewrite take`.trim();
   // Those of faces are shown by the tests of their routes.
   const faces = ['chat', 'delivered'];
   // Those of other subjects, `subject/name`, have tests of their own.
   const own = Object.keys(scripts()).filter((name) => !name.includes('/'));
   expect(own.sort()).toEqual([...tested.split(/\s+/), ...faces].sort());
+});
+
+describe('announce', () => {
+  test('leaves the message to all processes but one, and to none that is unknown', async () => {
+    await t.join('c');
+    expect(await t.run('announce', ['procs'], ['b', 'forget ann'])).toBe(2);
+    for (const [name, messages] of [
+      ['a', ['forget ann']],
+      ['b', []],
+      ['c', ['forget ann']],
+      ['d', []],
+    ]) {
+      expect(await t.run('messages', [`ctl:${name}`], [])).toEqual(messages);
+    }
+  });
 });
 
 describe('join', () => {
@@ -149,11 +164,12 @@ describe('retract', () => {
   });
 });
 
-test('placed says when there is no job, and does nothing for one without a key', async () => {
+test('placed says when there is no job, and notes that one has its place', async () => {
   expect(await t.run('placed', ['job:j'], ['90000', '{}'])).toBe('GONE');
   await job();
   const before = await t.dump();
   expect(await t.run('placed', ['job:j'], ['90000', '{}'])).toBe('OK');
+  before['{t}:job:j'].placed = '1';
   expect(await t.dump()).toEqual(before);
 });
 

@@ -19,7 +19,7 @@ afterAll(async () => {
   await master.stop();
 });
 
-test('keys and endings are on the replica when they are answered', async () => {
+test('keys, endings and conversations are on the replica when they are answered', async () => {
   const hand = handProvider();
   const redis = { url: master.url, leaseMs: 1000, waitReplicas: 1 };
   const node = await start({ provider: hand.provider, redis });
@@ -38,7 +38,13 @@ test('keys and endings are on the replica when they are answered', async () => {
   expect((await stream).events.at(-1).type).toBe('job_complete');
   expect(await replica.call('HGET', `{sluice}:job:${body.job_id}`, 'status')).toBe('completed');
 
+  const made = await node.post('/v1/conversations', {});
+  expect(made.status).toBe(201);
+  const conversations = () => replica.keys('{sluice}:conv:*');
+  expect(await conversations()).toEqual([`{sluice}:conv:${made.body.conversation_id}`]);
+
   replica.freeze();
+  expect((await node.post('/v1/conversations', {})).status).toBe(503);
   const refused = await submit('two');
   expect(refused.status).toBe(503);
   expect(refused.body.error.code).toBe('storage_unavailable');
@@ -46,7 +52,8 @@ test('keys and endings are on the replica when they are answered', async () => {
   expect((await node.submit({ prompt: 'p' })).status).toBe(201);
   replica.thaw();
   await until(async () => (await submit('two')).status === 201, 'the replica to answer');
-  // The request that was refused has made no job.
+  // The requests that were refused have made nothing.
+  await until(async () => (await conversations()).length === 1, 'one conversation');
   expect((await node.get('/v1/jobs')).body.data).toHaveLength(3);
   expect(hand.calls).toHaveLength(3);
 });

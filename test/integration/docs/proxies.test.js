@@ -1,38 +1,20 @@
 /** The configurations of ops/ in real proxies: tokens arrive one by one, and a client that leaves has left. */
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../support/free-port.js';
 import { which } from '../../../scripts/lib/run.mjs';
 import { client, start, stopAll } from '../../support/gateway/gateway.js';
 import { handProvider } from '../../support/providers/providers.js';
+import {
+  nginx,
+  proxyFolder,
+  read,
+  replaced,
+  startProxy,
+  stopProxies,
+} from '../../support/proxies/proxies.js';
 import { until } from '../../support/until.js';
-
-const read = (path) => readFileSync(new URL(`../../../ops/${path}`, import.meta.url), 'utf8');
-
-/** Replaces a text that must be there. */
-function replaced(text, from, to) {
-  expect(text).toContain(from);
-  return text.replaceAll(from, to);
-}
-
-/** @returns {string[]} a command that runs nginx in the foreground with these servers */
-function nginx(folder, servers) {
-  const path = join(folder, 'nginx.conf');
-  mkdirSync(join(folder, 'temp'));
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (name) => `${name}_temp_path ${join(folder, 'temp', name)};`,
-  );
-  writeFileSync(
-    path,
-    `daemon off; master_process off; pid ${join(folder, 'pid')}; error_log stderr;
-     events {} http { access_log off; ${temporary.join(' ')} ${servers} }`,
-  );
-  return [which('nginx'), '-p', folder, '-c', path];
-}
 
 const proxies = [
   [
@@ -78,8 +60,6 @@ const proxies = [
 
 describe.each(proxies)('%s', (_name, program, prefix, command) => {
   const testHere = which(program) ? test : test.skip;
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-proxy-'));
-  let proxy;
   let origin;
   let hand;
 
@@ -87,29 +67,15 @@ describe.each(proxies)('%s', (_name, program, prefix, command) => {
     hand = handProvider();
     const server = await start({ provider: hand.provider });
     const port = await freePort();
-    const [file, ...args] = command(folder, port, `127.0.0.1:${server.server.port}`);
-    const env = { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
-    proxy = spawn(file, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
-    let log = '';
-    proxy.stderr.setEncoding('utf8').on('data', (text) => {
-      log += text;
-    });
+    const folder = proxyFolder();
     origin = `http://127.0.0.1:${port}`;
-    await until(async () => {
-      if (proxy.exitCode !== null) throw new Error(`${program} ended: ${log}`);
-      const { status } = await fetch(`${origin}${prefix}/healthz`).catch(() => ({}));
-      return status === 200;
-    }, `${program} to serve`);
+    const run = command(folder, port, `127.0.0.1:${server.server.port}`);
+    await startProxy(folder, run, `${origin}${prefix}/healthz`);
   }
 
   afterAll(async () => {
-    if (proxy !== undefined) {
-      const exit = once(proxy, 'exit');
-      proxy.kill('SIGKILL');
-      await exit;
-    }
+    await stopProxies();
     await stopAll();
-    rmSync(folder, { recursive: true });
   });
 
   testHere('a job streams through it, and its client leaves through it', async () => {

@@ -2,7 +2,7 @@
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { partsOf } from '../../support/gateway/parts.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
+import { start, stopAll, testOwnServer } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 
 afterEach(stopAll);
@@ -74,7 +74,7 @@ test('the feed tells what runs, what ended and what is left, and costs nothing w
     entries_total: 5,
     jobs: { queued: 0, running: 1, completed: 1, failed: 0, cancelled: 0 },
     queue: { in_flight: 1 },
-    open_streams: 1,
+    open_streams: 0,
   });
   expect(sample.memory.logs).toBeGreaterThan(0);
   live.fail(new Error('no'));
@@ -158,6 +158,32 @@ test('the list of jobs is filtered, page by page, and an administrator cancels',
     details: { owner: 'ann' },
   });
 });
+
+testOwnServer(
+  'the page is at /admin, with a strict policy, and leads there from /admin/',
+  async () => {
+    const gateway = await start({ provider: echo });
+    const page = await gateway.get('/admin');
+    expect([page.status, page.headers.get('content-type')]).toEqual([
+      200,
+      'text/html;charset=utf-8',
+    ]);
+    expect(page.headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; script-src 'self';/,
+    );
+    const at = async (path) => {
+      const { status, headers } = await fetch(gateway.url + path, { redirect: 'manual' });
+      return [status, headers.get('location')];
+    };
+    expect(await at('/admin/')).toEqual([308, '../admin']);
+    expect(await at('/workflows/?a=b')).toEqual([308, '../workflows?a=b']);
+    expect(await at('//elsewhere.example/')).toEqual([308, '../elsewhere.example']);
+    expect(await at('/')).toEqual([200, null]);
+    const files = [...page.body.matchAll(/(?:src|href)="([^"#]+\.(?:js|css|svg))"/g)];
+    expect(files.length).toBeGreaterThan(5);
+    for (const [, file] of files) expect((await gateway.get(`/${file}`)).status).toBe(200);
+  },
+);
 
 test('workflows without their texts, conversations without their messages, usage by key and day', async () => {
   const gateway = await start({ provider: echo, access });

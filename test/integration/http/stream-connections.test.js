@@ -60,6 +60,19 @@ async function streaming({ headers = '', ...options } = {}) {
   return { ...app, raw, run, id, streamUrl, nodes };
 }
 
+test('the reactor sends the head that Node sends', async () => {
+  const headOf = async (egress) => {
+    const headers = 'X-Request-Id: r1\r\nOrigin: http://page.example\r\n';
+    const { raw } = await streaming({ egress, corsOrigins: ['*'], headers });
+    const head = raw.text.slice(0, raw.text.indexOf('\r\n\r\n'));
+    return head.replace(/^Date: .*$/m, 'Date: now').split('\r\n');
+  };
+  const byReactor = await headOf('auto');
+  expect(byReactor).toEqual(await headOf('node'));
+  expect(byReactor).toContain('x-request-id: r1');
+  expect(byReactor).toContain('Transfer-Encoding: chunked');
+});
+
 async function openStreams({ get: ask }) {
   const { body } = await ask('/metrics');
   return Number(/^sluice_open_streams (\d+)$/m.exec(body)?.[1]);
@@ -142,6 +155,57 @@ test('the body of a request for a stream is not taken for the next request', asy
   raw.socket.write(get('/healthz'));
   await until(() => raw.text.includes('"status":"ok"'), 'the next answer');
   expect(raw.text).not.toContain('"data":[');
+});
+
+const MESSAGES = [{ role: 'user', content: 'hi' }];
+// With what looks like the end of a head.
+const CHAT = `{"stream":true,\r\n\r\n"model":"gpt","messages":${JSON.stringify(MESSAGES)}\n\n}`;
+const post = (path, body) =>
+  `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
+  `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+
+/** A server, its sockets that are with Node, and a client. */
+async function facing(options) {
+  const { provider, call } = handProvider();
+  const { server } = await start({ provider, ...options });
+  const nodes = new Set();
+  server.on('connection', (socket) => {
+    nodes.add(socket);
+    socket.once('close', () => nodes.delete(socket));
+  });
+  return { call, nodes, raw: rawClient(server.port) };
+}
+
+testOwnServer('the stream of a POST leaves Node, too, and gives its connection back', async () => {
+  const { call, nodes, raw } = await facing();
+  const request = post('/v1/chat/completions', CHAT);
+  // Whole, and in two pieces.
+  for (const [i, cut] of [request.length, request.length - 9].entries()) {
+    raw.socket.write(request.slice(0, cut));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    raw.socket.write(request.slice(cut));
+    const run = await call(i);
+    run.push(`hello ${i}`);
+    await until(() => raw.text.includes(`hello ${i}`), 'the first token');
+    await until(() => nodes.size === 0, 'Node to let go');
+    run.push(' and more');
+    run.end();
+    await until(() => endings(raw) === i + 1, 'the end');
+  }
+  raw.socket.write(get('/healthz'));
+  await until(() => raw.text.includes('"status":"ok"'), 'the next answer');
+});
+
+test('a request behind the body of a POST is answered after its stream', async () => {
+  const { call, raw } = await facing();
+  raw.socket.write(post('/v1/chat/completions', CHAT) + get('/healthz'));
+  const run = await call(0);
+  run.push('hello');
+  await until(() => raw.text.includes('hello'), 'the first token');
+  run.end();
+  await until(() => raw.text.includes('"status":"ok"'), 'the answer');
+  expect(endings(raw)).toBe(1);
+  expect(raw.text.indexOf('"status":"ok"')).toBeGreaterThan(raw.text.indexOf('[DONE]'));
 });
 
 test('after Connection: close the server closes, with nothing lost', async () => {

@@ -2,12 +2,11 @@
 import { afterEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ManualClock, createGateway } from '../../../lib/index.js';
+import { startRedis } from '../../support/cluster/redis.js';
 import { cleanUp, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 
 afterEach(stopAll);
-
-const RUNS = 60;
 
 const plain = (messages) => messages.map(({ role, content }) => ({ role, content }));
 
@@ -23,30 +22,36 @@ async function* obedient({ messages }, { signal }) {
 
 const text = fc.string({ unit: 'grapheme', maxLength: 12 });
 const index = fc.nat({ max: 5 });
-const seconds = fc.option(fc.integer({ min: 1, max: 40 }), { nil: undefined });
+/** Times to live; where time cannot be moved, none that ends within the test. */
+const secondsOf = (inTime) =>
+  fc.option(inTime ? fc.integer({ min: 1, max: 40 }) : fc.constant(3600), { nil: undefined });
 const turn = fc.record({ say: text, ending: fc.constantFrom('completed', 'fails', 'cancelled') });
-const operation = fc.oneof(
-  fc.record({
-    op: fc.constant('create'),
-    title: text,
-    ttl: seconds,
-    messages: fc.array(text, { maxLength: 3 }),
-  }),
-  fc.record({ op: fc.constant('turn'), which: index, turn }),
-  fc.record({
-    op: fc.constant('turns'),
-    which: index,
-    turns: fc.array(turn, { minLength: 2, maxLength: 4 }),
-  }),
-  fc.record({
-    op: fc.constant('fork'),
-    which: index,
-    at: fc.option(fc.nat({ max: 6 })),
-    ttl: seconds,
-  }),
-  fc.record({ op: fc.constant('delete'), which: index }),
-  fc.record({ op: fc.constant('wait'), seconds: fc.integer({ min: 1, max: 30 }) }),
-);
+/** @param {boolean} inTime whether time may be moved */
+const operationsOf = (inTime) =>
+  fc.oneof(
+    fc.record({
+      op: fc.constant('create'),
+      title: text,
+      ttl: secondsOf(inTime),
+      messages: fc.array(text, { maxLength: 3 }),
+    }),
+    fc.record({ op: fc.constant('turn'), which: index, turn }),
+    fc.record({
+      op: fc.constant('turns'),
+      which: index,
+      turns: fc.array(turn, { minLength: 2, maxLength: 4 }),
+    }),
+    fc.record({
+      op: fc.constant('fork'),
+      which: index,
+      at: fc.option(fc.nat({ max: 6 })),
+      ttl: secondsOf(inTime),
+    }),
+    fc.record({ op: fc.constant('delete'), which: index }),
+    ...(inTime
+      ? [fc.record({ op: fc.constant('wait'), seconds: fc.integer({ min: 1, max: 30 }) })]
+      : []),
+  );
 
 /** What one principal has, as it should be. */
 class Model {
@@ -89,20 +94,41 @@ class Model {
   }
 }
 
-test('whatever is done, they are what was said', async () => {
+/** One gateway in memory, with time moved by hand; or two on one Redis, which take turns. */
+const places = {
+  memory: async (provider, clock) => [createGateway({ provider, clock, ...common })],
+  Redis: async (provider) => {
+    const server = await startRedis();
+    cleanUp(() => server.stop());
+    const one = () => createGateway({ provider, redis: server.url, ...common });
+    const gateways = [one(), one()];
+    await Promise.all(gateways.map((gateway) => gateway.listen()));
+    return gateways;
+  },
+};
+const common = { logger: false, maxConcurrency: 50 };
+
+test.each([
+  ['memory', 60],
+  ['Redis', 10],
+])('whatever is done, they are what was said, in %s', async (place, numRuns) => {
   const clock = new ManualClock();
   const sent = [];
   async function* provider(request, options) {
     sent.push(request.messages);
     yield* obedient(request, options);
   }
-  const gateway = createGateway({ provider, clock, logger: false, maxConcurrency: 50 });
-  cleanUp(() => gateway.close({ drainMs: 0 }));
-  const { conversations } = gateway;
+  const gateways = await places[place](provider, clock);
+  for (const gateway of gateways) cleanUp(() => gateway.close({ drainMs: 0 }));
+  const operation = operationsOf(place === 'memory');
+  let steps = 0;
+  /** The one whose turn it is. */
+  const current = () => gateways[steps % gateways.length];
 
   /** Submits a turn and sees to its end: the prompt. */
   async function run(id, each, principal, more = {}) {
     const prompt = JSON.stringify(each);
+    const gateway = current();
     const job = await gateway.submit({ conversation_id: id, prompt, ...more }, { principal });
     if (each.ending === 'cancelled') {
       await until(async () => {
@@ -123,6 +149,8 @@ test('whatever is done, they are what was said', async () => {
       const model = new Model(() => clock.nowMs());
       for (const { op, ...how } of operations) {
         const chosen = model.at(how.which ?? 0);
+        steps += 1;
+        const { conversations } = current();
         if (op === 'create') {
           const messages = how.messages.map((content) => ({ role: 'user', content }));
           const ttl_s = how.ttl;
@@ -160,13 +188,14 @@ test('whatever is done, they are what was said', async () => {
           model.all = model.all.filter((each) => each !== chosen);
           expect(await conversations.get(chosen.id, who)).toBeUndefined();
         }
+        steps += 1;
         for (const { id, messages } of model.alive()) {
-          const found = await conversations.get(id, who);
+          const found = await current().conversations.get(id, who);
           expect(plain(found.messages)).toEqual(messages);
           expect(found.messageCount).toBe(messages.length);
           expect(found.busyJobId).toBeUndefined();
         }
-        const { data } = await conversations.list({ ...who, limit: 100 });
+        const { data } = await current().conversations.list({ ...who, limit: 100 });
         expect(data.map(({ id }) => id).sort()).toEqual(
           model
             .alive()
@@ -175,6 +204,6 @@ test('whatever is done, they are what was said', async () => {
         );
       }
     }),
-    { numRuns: RUNS },
+    { numRuns },
   );
 });

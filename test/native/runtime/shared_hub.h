@@ -68,8 +68,9 @@ class SharedHub final : public Machine, public HubObserver {
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override {
     if (finished) inbox(subscriber)->end();
   }
-  void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
+  bool on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
     inbox(subscriber)->put(std::move(batch));
+    return false;
   }
   void on_subscriber_end(SubscriberHandle subscriber, std::string_view /*reason*/) override {
     inbox(subscriber)->end();

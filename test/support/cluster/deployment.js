@@ -75,7 +75,7 @@ export async function deploy({
       if (![200, 201].includes(answer.status)) {
         throw new Error(`${answer.status}: ${JSON.stringify(answer.body)}`);
       }
-      return { id: answer.body.job_id, path: answer.body.stream_url, plan: full, answer };
+      return { id: answer.body.job_id, path: answer.body.stream_url, prompt, plan: full, answer };
     },
     /** A reader that changes the process after each cut. */
     read: (path, options) => readAcross(deployment.urls, path, options),

@@ -10,6 +10,7 @@ import { startMockUpstream } from '../upstream/mock-upstream.js';
  * @property {string} name of the job in its tokens; unique within a test
  * @property {number} tokens
  * @property {number} [intervalMs] between two tokens; default 0
+ * @property {number} [refuseWith] status of a refusal, in place of an answer; with `stopAt` 0
  * @property {number} [stopAt] tokens after which the answer waits for `upstream.go(name)`
  */
 
@@ -46,6 +47,12 @@ export async function startScriptedUpstream() {
     const { name, intervalMs = 0, stopAt } = own;
     const state = of(name);
     state.calls.push(exchange);
+    if (own.refuseWith !== undefined) {
+      await state.released;
+      exchange.open(own.refuseWith, { 'content-type': 'application/json' });
+      exchange.res.end('{"error":{"message":"no such thing","type":"invalid_request_error"}}');
+      return;
+    }
     exchange.open();
     for (const [i, token] of tokensOf(own).entries()) {
       if (i === stopAt) await Promise.race([state.released, exchange.closed]);

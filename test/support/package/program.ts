@@ -11,6 +11,7 @@ import {
   TaskGraph,
   createGateway,
   crawl,
+  openRedis,
   providers,
 } from 'sluice';
 import type {
@@ -117,6 +118,21 @@ export async function primitives(): Promise<string> {
   users.set('a', { name: 'Ann' });
   // @ts-expect-error a number is no User
   users.set('b', 5);
+  const shared = await openRedis({ url: 'redis://127.0.0.1', prefix: 'mine' });
+  const stored = shared.kv<User>({ name: 'users', maxKeys: 10 });
+  const version: number = await stored.set('a', { name: 'Ann' }, { ttlMs: 5 });
+  // @ts-expect-error a number is no User
+  await stored.set('b', 5, { ifVersion: version });
+  const one: User | undefined = (await stored.get('a'))?.value;
+  const size: number = await stored.size;
+  const done = await stored.transaction(async (tx) => (await tx.get('a'))?.value, {
+    retries: size,
+  });
+  holds<Equal<typeof done, User | undefined>>();
+  for await (const change of stored.watch({ prefix: one?.name })) {
+    if (change.type === 'set') holds<Equal<typeof change.value, User>>();
+  }
+  await shared.close();
   const cache = new LruTtlCache<string, User>({ maxEntries: 10 });
   const cached: User | undefined = cache.get('a');
   const pipeline = new Pipeline({

@@ -1,4 +1,4 @@
-import { KvStore, Ledger } from '../../../lib/index.js';
+import { KvStore, Ledger, openRedis } from '../../../lib/index.js';
 interface User { name: string; age?: number }
 const users = new KvStore<User>({ maxKeys: 10 });
 users.set('a', { name: 'Ann' }, { ttlMs: 5 });
@@ -29,3 +29,10 @@ async function main() {
 const ledger = new Ledger();
 const { events } = ledger.linked({ key: 'k', transfers: [{ from: 'a', to: 'b', amount: 1n, metadata: { a: 1 } }] });
 const amount: bigint | undefined = events[0].amount;
+async function shared() {
+  const redis = await openRedis({ url: 'redis://h' });
+  const balance: bigint = (await redis.ledger().balance('a')).available;
+  const { hold } = await redis.ledger().hold({ key: 'k', account: 'a', amount: 1n });
+  // @ts-expect-error an unknown option
+  await redis.ledger().settle({ key: 's', hold, sum: 1n });
+}

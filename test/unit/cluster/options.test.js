@@ -2,7 +2,6 @@
 import { checkGatewayOptions } from '../../../lib/gateway/options.js';
 import { checkRedis } from '../../../lib/cluster/options.js';
 import { parseRedisUrl } from '../../../lib/cluster/connection/address.js';
-import { unsharedProblem } from '../../../lib/gateway/shared-options.js';
 
 const provider = { models: [], takesBatches: false, generate() {} };
 const check = (options) => checkGatewayOptions({ logger: false, provider, ...options });
@@ -93,25 +92,16 @@ test('has no file and no manual clock beside it', () => {
   expect(() => check({ redis: 'redis://h', data: 'f' })).toThrow('redis or data, not both');
 });
 
-test.each([
-  [{ prices: { '*': { prompt: 1, completion: 1 } } }, 'access.prices', '/prices'],
-  [{ accounts: { a: { overdraft: true } } }, 'access.accounts', '/accounts'],
-])('%j counts per process and is refused', (access, path, pointer) => {
-  const reason = 'may not be set with redis: this version counts it per process';
-  expect(() => check({ access })).not.toThrow();
-  expect(() => check({ access, redis: 'redis://h' })).toThrow(`${path} ${reason}`);
-  expect(unsharedProblem(access)).toBe(`${pointer} ${reason}`);
-});
-
-test('keys, models and limits are shared', () => {
+test('the whole configuration of access is shared', () => {
   const access = {
     keys: [{ id: 'k', sha256: DIGEST, models: ['m'], limits: { concurrent_jobs: 1 } }],
     limits: { requests_per_minute: 1 },
+    prices: { '*': { prompt: 1, completion: 1 } },
+    accounts: { a: { overdraft: true } },
     models: { m: { limits: { concurrent_jobs: 1 } } },
     organisations: { acme: { limits: { tokens_per_minute: 1 } } },
   };
   expect(() => check({ access, redis: 'redis://h' })).not.toThrow();
-  expect(unsharedProblem(access)).toBeUndefined();
 });
 
 test('an invalid configuration is refused for its own mistake', () => {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import yaml from 'js-yaml';
+import { checkRedis } from '../../../lib/cluster/options.js';
 import { flags, checkServe } from '../../../lib/cli/serve.js';
 import { parseFlags } from '../../../lib/cli/flags.js';
 import { findAccessProblem } from '../../../lib/jobs/policy/config.js';
@@ -28,7 +29,21 @@ function parseServe(args) {
 
 const dockerfile = read('docker/Dockerfile').replaceAll('\\\n', ' ');
 const compose = yaml.load(read('docker/compose.yaml'));
+const cluster = yaml.load(read('docker/cluster.yaml'));
 const [statefulSet, service] = yaml.loadAll(read('kubernetes/sluice.yaml'));
+
+/** Each mount is a file of ops/, or a volume that the file names. */
+function expectMounts(services, volumes) {
+  for (const { volumes: mounts } of Object.values(services)) {
+    for (const mount of mounts) {
+      const [from] = mount.split(':');
+      const known = from.startsWith('.')
+        ? existsSync(new URL(`docker/${from}`, ops))
+        : from in volumes;
+      expect([mount, known]).toEqual([mount, true]);
+    }
+  }
+}
 
 test('the image is built with what the build needs, and runs as an ordinary user', () => {
   const [build, runtime] = dockerfile.split(/^FROM /m).slice(1);
@@ -53,17 +68,35 @@ test('compose: the services, files and times fit together', () => {
   expect(new URL(values.upstream).hostname in services).toBe(true);
   expect(parseInt(sluice.stop_grace_period, 10) * 1000).toBeGreaterThan(values.drainMs);
   expect(caddy.environment.SLUICE).toBe(`sluice:${values.port}`);
-  for (const { volumes: mounts } of Object.values(services)) {
-    for (const mount of mounts) {
-      const [from] = mount.split(':');
-      const known = from.startsWith('.')
-        ? existsSync(new URL(`docker/${from}`, ops))
-        : from in volumes;
-      expect([mount, known]).toEqual([mount, true]);
-    }
-  }
+  expectMounts(services, volumes);
   const config = JSON.parse(read('docker/config.json'));
   expect(findAccessProblem(config)).toBeUndefined();
+});
+
+test('compose of several processes: the services, files, times and addresses fit together', () => {
+  const { services, volumes, networks } = cluster;
+  const [{ subnet }] = networks.default.ipam.config;
+  const addresses = ['sluice-1', 'sluice-2'].map((name) => {
+    const { command, environment, stop_grace_period: grace, networks: at } = services[name];
+    const values = parseServe(command);
+    expect(new URL(values.upstream).hostname in services).toBe(true);
+    expect(parseInt(grace, 10) * 1000).toBeGreaterThan(values.drainMs);
+    const url = environment.SLUICE_REDIS_URL.replace('${REDIS_PASSWORD:?}', 'secret');
+    expect(checkRedis(url).address).toMatchObject({ host: 'redis', port: 6379 });
+    expect(read('nginx/cluster.conf')).toContain(`server ${name}:${values.port} `);
+    expect(read('haproxy/sluice.cfg')).toContain(`server ${name} ${name}:${values.port}\n`);
+    return at.default.ipv4_address;
+  });
+  expect(new Set(addresses).size).toBe(2);
+  for (const address of addresses) {
+    expect(address.split('.').slice(0, 3)).toEqual(subnet.split('.').slice(0, 3));
+  }
+  expect(services.redis.command.join(' ')).toContain('--maxmemory-policy noeviction');
+  expect(services.redis.command.join(' ')).toContain('--appendfsync everysec');
+  expectMounts(services, volumes);
+  for (const { depends_on: needs = {} } of Object.values(services)) {
+    for (const name of Object.keys(needs)) expect(services[name].healthcheck).toBeDefined();
+  }
 });
 
 test('Kubernetes: probes, times and names fit together', () => {

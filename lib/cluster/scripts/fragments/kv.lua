@@ -1,7 +1,8 @@
 -- Functions of key-value stores; lib/cluster/redis-kv.js calls the scripts that need them.
 --
 -- A store is the hash `kv:<store>`: `version` of the last change, `keys` and `bytes` in all spaces, `told`
--- (messages to watches), `run` (of the server that made the last change). Each space in it has its own keys:
+-- (messages to watches), `run` (of the server that made the last change), `born` (time of the first one: another one
+-- in a store that was lost and begun again). Each space in it has its own keys:
 --   kv:<store>:o:<space>  zset of its keys, all with the score 0: they are in the order of their bytes
 --   kv:<store>:h:<space>  hash of heads by key: `<version> <kind> <bytes of the value> <end>`
 --   kv:<store>:d:<space>  hash of values by key
@@ -28,6 +29,8 @@ end
 local function kv_open(store, space)
   return {
     store = store, space = space,
+    -- A key counts with the name of its space, as in a gateway without Redis: `kv/<space>/`.
+    overhead = space == '' and 0 or #space + 4,
     order = store .. ':o:' .. space, heads = store .. ':h:' .. space, data = store .. ':d:' .. space,
     sizes = store .. ':b', ends = store .. ':x', changes = {},
   }
@@ -63,6 +66,7 @@ local function kv_version_before_change(kv, run)
   local known = redis.call('HGET', kv.store, 'run')
   if known == run then return kv_version(kv) end
   redis.call('HSET', kv.store, 'run', run)
+  if not known then redis.call('HSET', kv.store, 'born', text_of(now_us(''))) end
   return kv_version(kv) + (known and KV_VERSIONS_LOST_MAX or 0)
 end
 
@@ -79,7 +83,7 @@ local function kv_take_out(kv, key, head)
   redis.call('HDEL', kv.heads, key)
   redis.call('HDEL', kv.data, key)
   if head.ends then redis.call('ZREM', kv.ends, kv.space .. '/' .. key) end
-  kv_grow(kv, -1, -(#key + head.bytes))
+  kv_grow(kv, -1, -(kv.overhead + #key + head.bytes))
   if redis.call('EXISTS', kv.order) == 0 then redis.call('HDEL', kv.sizes, kv.space) end
 end
 
@@ -107,8 +111,8 @@ local function kv_reclaim(kv, now, most)
   return #due
 end
 
--- Counts a message about the changes, and sends it where watches listen: its number, then fields of each
--- change, all with their lengths.
+-- Counts a message about the changes, and sends it where watches listen: its number, when the store was born, then
+-- fields of each change, all with their lengths.
 local function kv_tell(kv)
   if #kv.changes == 0 then return end
   local told = redis.call('HINCRBY', kv.store, 'told', 1)
@@ -116,6 +120,7 @@ local function kv_tell(kv)
   local out = {}
   local function add(field) out[#out + 1] = #field .. ':' .. field end
   add(text_of(told))
+  add(redis.call('HGET', kv.store, 'born') or '')
   for _, change in ipairs(kv.changes) do
     for _, field in ipairs(change) do add(field) end
   end

@@ -1,22 +1,54 @@
--- needs quota
+-- needs quota, usage
+-- loads turn: turn_check, turn_take, turn_settle, turn_release
+-- loads holds: hold_check, hold_take, hold_settle, hold_release
 --
 -- What a job takes when it is admitted, beside its log: its parts. Each has functions of
--- (prefix, ..., context), where `context` is {now (microseconds), id (of the job), principal, has_clock}:
+-- (prefix, ..., context), where `context` is {now (microseconds), id (of the job), principal, has_clock,
+-- final (its final state as JSON, in `settle`)}:
 --
 --   check(prefix, asked, context)   nil, or what the refusal says
 --   take(prefix, asked, context)    takes it all, after every check; gives what is held, and the result
 --   settle(prefix, held, settlement, context)   at the ending of the job; either may be nil
 --   release(prefix, held, context)  as if it had never been taken
 --   retake(prefix, asked, context)  as `take`, without a check, after Redis has lost its data; optional
+--   load()  gives the others, for a part that few jobs have
 --
 -- The order is that of the checks: the first refusal counts. All amounts are texts of whole numbers.
 local PARTS = {
+  {
+    name = 'turn',
+    load = function()
+      local check, take, settle, release = load_turn()
+      return { check = check, take = take, settle = settle, release = release }
+    end,
+  },
   {
     name = 'quota',
     check = quota_check, take = quota_take, settle = quota_settle, release = quota_release,
     retake = quota_take,
   },
+  {
+    name = 'hold',
+    load = function()
+      local check, take, settle, release = load_holds()
+      return { check = check, take = take, settle = settle, release = release }
+    end,
+  },
+  {
+    name = 'usage',
+    check = function() end, take = usage_take, settle = usage_settle, release = function() end,
+    retake = usage_take,
+  },
 }
+
+-- The function of a part with this name, if it has one.
+local function function_of(part, name)
+  if part.load then
+    for each, own in pairs(part.load()) do part[each] = own end
+    part.load = nil
+  end
+  return part[name]
+end
 
 -- The context of a job's parts. `clock` is a script's argument, empty or missing for the server's.
 local function parts_context(clock, id, principal)
@@ -32,7 +64,7 @@ end
 local function check_parts(prefix, asked, context)
   for _, part in ipairs(PARTS) do
     if asked[part.name] then
-      local refusal = part.check(prefix, asked[part.name], context)
+      local refusal = function_of(part, 'check')(prefix, asked[part.name], context)
       if refusal then return part.name, cjson.encode(refusal) end
     end
   end
@@ -43,9 +75,8 @@ end
 local function take_parts(prefix, asked, context, how)
   local held, results = {}, {}
   for _, part in ipairs(PARTS) do
-    if asked[part.name] and part[how] then
-      held[part.name], results[part.name] = part[how](prefix, asked[part.name], context)
-    end
+    local take = asked[part.name] and function_of(part, how)
+    if take then held[part.name], results[part.name] = take(prefix, asked[part.name], context) end
   end
   return next(held) and cjson.encode(held), next(results) and cjson.encode(results)
 end
@@ -55,7 +86,7 @@ local function settle_parts(prefix, job, held, settlement, context)
   for _, part in ipairs(PARTS) do
     local name = part.name
     if held[name] or settlement[name] then
-      local ok, problem = pcall(part.settle, prefix, held[name], settlement[name], context)
+      local ok, problem = pcall(function_of(part, 'settle'), prefix, held[name], settlement[name], context)
       if not ok then
         problem = type(problem) == 'table' and problem.err or tostring(problem)
         redis.call('HSET', job, 'unsettled', name .. ': ' .. problem)
@@ -66,6 +97,6 @@ end
 
 local function release_parts(prefix, held, context)
   for _, part in ipairs(PARTS) do
-    if held[part.name] then part.release(prefix, held[part.name], context) end
+    if held[part.name] then function_of(part, 'release')(prefix, held[part.name], context) end
   end
 end

@@ -1,13 +1,14 @@
 -- Records that an admitted job was placed: its idempotency key has an answer from now on.
 --
 -- KEYS  job:<id>
--- ARGV  prefix, key_ttl_ms, answer (JSON)
+-- ARGV  prefix, key_ttl_ms, answer (JSON; empty without a key)
 -- Answers 'OK'; 'GONE', no such job. The owner is not compared: a job that is taken over was admitted.
 local prefix, key_ttl_ms, answer = ARGV[1], ARGV[2], ARGV[3]
 local job = KEYS[1]
 
 local owner, key = unpack(redis.call('HMGET', job, 'owner', 'key'))
 if not owner then return 'GONE' end
+redis.call('HSET', job, 'placed', '1')
 if not key then return 'OK' end
 local idem, id = prefix .. key, string.sub(job, #prefix + 5)
 if redis.call('HGET', idem, 'job') == id then

@@ -9,7 +9,7 @@
 -- an integer, is added to the key's; a key that is not there is 0). A time to live is in microseconds, empty
 -- for none, `keep` for the end that the key has.
 -- Answers {'OK', version of the store, now_us, then of each change the version (0: nothing was changed), the
--- version before (0: absent) and the sum of `add`}; {'CONFLICT', key (empty for a range), version};
+-- version before (0: absent), the sum of `add` and the end (`-`: none)}; {'CONFLICT', key (empty for a range), version};
 -- {'FULL', limit}; {'OTHER'}, a key of `add` has no integer, or the sum is none that is exact; {'LATE'}.
 local kv = kv_open(KEYS[1], ARGV[5])
 local now = now_us(ARGV[2])
@@ -55,9 +55,11 @@ local function growth()
     if change.op ~= 'touch' then
       local head = kv_head(kv, change.key)
       if head and (change.op == 'set' or change.former) then
-        keys, bytes = keys - 1, bytes - #change.key - head.bytes
+        keys, bytes = keys - 1, bytes - kv.overhead - #change.key - head.bytes
       end
-      if change.op == 'set' then keys, bytes = keys + 1, bytes + #change.key + #change.data end
+      if change.op == 'set' then
+        keys, bytes = keys + 1, bytes + kv.overhead + #change.key + #change.data
+      end
     end
   end
   return keys, bytes
@@ -103,21 +105,23 @@ local function put(change, kind, bytes)
   local head = text_of(version) .. ' ' .. kind .. ' ' .. bytes .. ' ' .. ends_text
   redis.call('HSET', kv.heads, key, head)
   if change.op == 'set' then redis.call('HSET', kv.data, key, change.data) end
-  if before then kv_grow(kv, 0, bytes - before.bytes) else kv_grow(kv, 1, #key + bytes) end
+  if before then kv_grow(kv, 0, bytes - before.bytes) else kv_grow(kv, 1, kv.overhead + #key + bytes) end
   local data = change.op == 'set' and change.data or redis.call('HGET', kv.data, key)
   kv_note(kv, KV_SET, version, key, data, kind, ends_text)
+  return ends_text
 end
 
 local answer = { 'OK', '', kv_text(now) }
 for _, change in ipairs(changes) do
   local former = change.former
   local is_done = change.op == 'set' or former ~= nil
+  local ends = '-'
   if is_done then
     version = version + 1
     if change.op == 'set' then
-      put(change, change.kind, #change.data)
+      ends = put(change, change.kind, #change.data)
     elseif change.op == 'touch' then
-      put(change, former.kind, former.bytes)
+      ends = put(change, former.kind, former.bytes)
     else
       kv_take_out(kv, change.key, former)
       kv_note(kv, KV_DELETE, version, change.key)
@@ -126,6 +130,7 @@ for _, change in ipairs(changes) do
   answer[#answer + 1] = is_done and text_of(version) or '0'
   answer[#answer + 1] = former and text_of(former.version) or '0'
   answer[#answer + 1] = change.sum or ''
+  answer[#answer + 1] = ends
 end
 redis.call('HSET', kv.store, 'version', text_of(version))
 kv_tell(kv)

@@ -3,7 +3,8 @@
 --
 -- KEYS  kv:<store>
 -- ARGV  prefix, clock, deadline (not looked at), how many at most
--- Answers {'OK', now_us, the first end of those that are left (empty: none), keys, bytes, version, told}.
+-- Answers {'OK', now_us, the first end of those that are left (empty: none), keys, bytes, version, told,
+-- born}.
 local kv = kv_open(KEYS[1], '')
 local now = now_us(ARGV[2])
 
@@ -15,5 +16,8 @@ while left > 0 do
 end
 kv_tell(kv)
 local first = redis.call('ZRANGE', kv.ends, 0, 0, 'WITHSCORES')[2]
-local all = redis.call('HMGET', kv.store, 'keys', 'bytes', 'version', 'told')
-return { 'OK', kv_text(now), first or '', all[1] or '0', all[2] or '0', all[3] or '0', all[4] or '0' }
+local all = redis.call('HMGET', kv.store, 'keys', 'bytes', 'version', 'told', 'born')
+return {
+  'OK', kv_text(now), first or '', all[1] or '0', all[2] or '0', all[3] or '0', all[4] or '0',
+  all[5] or '',
+}

@@ -3,17 +3,18 @@
 --
 -- KEYS  kv:<store>
 -- ARGV  prefix, clock, deadline (not looked at), space, from, to (as ZRANGEBYLEX takes them), whether
---       it goes from the last key to the first, whether values are wanted (1 or 0), limit, then what a
---       transaction has read, as kv_obstacle takes it
+--       it goes from the last key to the first, whether values are wanted (1 or 0), limit, bytes of values
+--       at which a page ends that has an item (empty: none), then what a transaction has read, as
+--       kv_obstacle takes it
 -- Answers {'OK', version of the store, now_us, whether there are more, then key, version, kind, bytes,
 -- end or '-', and value or '' of each}; {'MOVED'}; {'CONFLICT'}.
 local kv = kv_open(KEYS[1], ARGV[4])
 local from, to = ARGV[5], ARGV[6]
 local descends, with_values, limit = ARGV[7] == '1', ARGV[8] == '1', tonumber(ARGV[9])
-local start = ARGV[10]
+local bytes_left, start = tonumber(ARGV[10]), ARGV[11]
 local now = now_us(ARGV[2])
 
-local obstacle = kv_obstacle(kv, now, 10)
+local obstacle = kv_obstacle(kv, now, 11)
 if obstacle then return { obstacle } end
 local page = { 'OK', text_of(kv_version(kv)), kv_text(now), '0' }
 local found = 0
@@ -27,20 +28,22 @@ while true do
   end
   if #keys == 0 then return page end
   local heads = redis.call('HMGET', kv.heads, unpack(keys))
-  local values = with_values and redis.call('HMGET', kv.data, unpack(keys)) or {}
   for i, key in ipairs(keys) do
     local head = kv_parse(heads[i])
     if kv_is_alive(head, now) then
       if start ~= '' and head.version > tonumber(start) then return { 'CONFLICT' } end
-      if found == limit then
+      local is_full = bytes_left and found > 0 and head.bytes > bytes_left
+      if found == limit or is_full then
         page[4] = '1'
         return page
       end
       found = found + 1
+      if bytes_left then bytes_left = bytes_left - head.bytes end
+      local value = with_values and redis.call('HGET', kv.data, key) or ''
       local at = #page
       page[at + 1], page[at + 2], page[at + 3] = key, text_of(head.version), head.kind
       page[at + 4] = text_of(head.bytes)
-      page[at + 5], page[at + 6] = head.ends and kv_text(head.ends) or '-', values[i] or ''
+      page[at + 5], page[at + 6] = head.ends and kv_text(head.ends) or '-', value
     end
   end
   if descends then to = '(' .. keys[#keys] else from = '(' .. keys[#keys] end

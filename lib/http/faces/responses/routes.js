@@ -139,8 +139,7 @@ export function responseRoutes({ admission, lifecycle, directory, jobs, calls, o
       throw noPrevious(`No stored response ${JSON.stringify(id.slice(0, 100))}.`);
     }
     const { record, face } = found;
-    // A reactor may have sent the ending to its client before this thread has its event.
-    if (!record.ended) await hub.barrier();
+    if (!record.ended) await directory.settled(record);
     const { status, reason } = record.final ?? {};
     if (status !== 'completed' || INCOMPLETE.has(reason)) {
       throw noPrevious(`The response ${id} is not completed.`);

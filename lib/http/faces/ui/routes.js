@@ -73,8 +73,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
     const { chat, messageId, earlier, request, passed, options } = readUiRequest(body);
     const text = digestOf(stringifyExact(body));
     const current = await chats.get(principal, chat);
-    // A reactor may have sent the ending to its client before this thread has its event.
-    if (current?.record.ended === false) await calls.hub.barrier();
+    if (current?.record.ended === false) await directory.settled(current.record);
     if (current?.record.ended === false && current.body === text) {
       res.setHeader('Idempotency-Replayed', 'true');
       return current.record;
@@ -167,8 +166,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
   /** @type {Handle} */
   async function stop(_req, res, { params: { id = '' }, access: { principal } }) {
     const record = (await chats.get(principal, id))?.record;
-    // A reactor may have sent the ending to a reader before this thread has its event.
-    if (record?.ended === false) await calls.hub.barrier();
+    if (record?.ended === false) await directory.settled(record);
     const ran = record?.ended === false;
     if (ran) await end(record, 'client_request');
     const stopped = ran && (record.final === undefined || isStopped(record));

@@ -19,11 +19,12 @@ void HubBridge::attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool 
   hub.attach(subscriber, mode, fan_in, cursors, now, make_face(std::move(face)), at_once);
 }
 
-void HubBridge::attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, Nanos now) {
+void HubBridge::attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, std::string head,
+                              Nanos now) {
   if (reactor_ == nullptr || !hub.has_subscriber(subscriber)) return;  // already ended
   auto socket = std::make_unique<SocketEgress>(reactor_->loop(), std::move(fd), subscriber, *this,
                                                silence_max_);
-  if (sole) socket->take_over();
+  if (sole) socket->take_over(std::move(head));
   sockets_.insert_or_assign(subscriber, std::move(socket));
   hub.acknowledge(subscriber, now);
 }
@@ -168,7 +169,7 @@ void HubBridge::advance(Nanos now) {
     }
     for (StateRequest& asked : std::exchange(answerable_, {}))
       answer_or_wait(std::move(asked), now);
-  } while (has_work());
+  } while (has_work() || hub.has_turn());
 }
 
 void HubBridge::retire() {
@@ -235,7 +236,7 @@ void HubBridge::on_subscriber_whole(SubscriberHandle subscriber, std::string& fr
   push(EventKind::kSubscriberWhole, subscriber, std::move(frames));
 }
 
-void HubBridge::on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) {
+bool HubBridge::on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) {
   const auto socket = sockets_.find(subscriber);
   if (socket == sockets_.end()) {
     if (batch.events.empty()) {
@@ -243,18 +244,11 @@ void HubBridge::on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) 
     } else {
       push(EventKind::kSubscriberEvents, subscriber, std::move(batch.events));
     }
-    return;
+    return false;
   }
-  switch (socket->second->send(batch.frames, batch.last)) {
-    case SocketEgress::Sent::kAll:
-      taken_.push_back(subscriber);
-      break;
-    case SocketEgress::Sent::kPending:
-      break;
-    case SocketEgress::Sent::kGone:
-      gone_.push_back(subscriber);
-      break;
-  }
+  const SocketEgress::Sent sent = socket->second->send(batch.frames, batch.last);
+  if (sent == SocketEgress::Sent::kGone) gone_.push_back(subscriber);
+  return sent == SocketEgress::Sent::kAll;
 }
 
 void HubBridge::on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) {

@@ -51,7 +51,8 @@ class HubBridge final : public Machine,
   /// @param sole Node has closed its own descriptor: the reactor ends the response, and the
   ///   subscriber ends as "gone" when the client leaves. After its end as "finished" the descriptor
   ///   is to be detached.
-  void attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, Nanos now);
+  void attach_socket(SubscriberHandle subscriber, UniqueFd fd, bool sole, std::string head,
+                     Nanos now);
 
   /// The descriptor of a subscriber that ended as "finished"; invalid if there is none. Any thread.
   UniqueFd detach_socket(SubscriberHandle subscriber);
@@ -121,7 +122,7 @@ class HubBridge final : public Machine,
   void on_fenced(JobHandle job, bool told) override;
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override;
   void on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) override;
-  void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override;
+  bool on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override;
   void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) override;
 
   void on_drained(SocketEgress& egress) override;

@@ -182,7 +182,7 @@ void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {
   }
 }
 
-// attachSocket(subscriber, fd, sole) gives false where the reactor cannot write to sockets.
+// attachSocket(subscriber, fd, sole, head) gives false where the reactor cannot write to sockets.
 Napi::Value JobHubWrap::attach_socket(const Napi::CallbackInfo& info) {
   const SubscriberHandle subscriber = count_from(info.Env(), info[0]);
   const CommandTarget<HubBridge> hub = target(subscriber);
@@ -193,10 +193,10 @@ Napi::Value JobHubWrap::attach_socket(const Napi::CallbackInfo& info) {
   if (attached) {
     // Commands are copyable, descriptors are not.
     auto owned = std::make_shared<UniqueFd>(std::move(copy));
-    hub.post(
-        [subscriber, owned, sole = flag_from(info.Env(), info[2])](HubBridge& bridge, Nanos now) {
-          bridge.attach_socket(subscriber, std::move(*owned), sole, now);
-        });
+    hub.post([subscriber, owned, sole = flag_from(info.Env(), info[2]),
+              head = latin1_from(info.Env(), info[3])](HubBridge& bridge, Nanos now) mutable {
+      bridge.attach_socket(subscriber, std::move(*owned), sole, std::move(head), now);
+    });
   }
   return Napi::Boolean::New(info.Env(), attached);
 }

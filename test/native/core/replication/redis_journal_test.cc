@@ -385,6 +385,29 @@ TEST_F(SettlingJobTest, ForgetsTheSettlementOfAJobThatAnotherHas) {
   EXPECT_TRUE(redis_.settlements.empty());
 }
 
+TEST_F(SettlingJobTest, IsNotAtRestWhileItsSettlementIsAwaited) {
+  pass(kSecond);
+  EXPECT_TRUE(a_.hub.records_rest());
+  a_.finish(1, complete());
+  pass(kSecond);
+  EXPECT_FALSE(a_.hub.records_rest());
+  settle_job("s");
+  EXPECT_TRUE(a_.hub.records_rest());
+  // Nor does it wait for a job that is gone, or that is written no more.
+  redis_.admit("k", "a");
+  redis_.admit("l", "a");
+  a_.create(2, "k", {.settles = true});
+  a_.create(3, "l", {.settles = true});
+  a_.finish(2, complete());
+  a_.finish(3, complete());
+  pass(kSecond);
+  a_.hub.fence(2, clock_.now);
+  EXPECT_FALSE(a_.hub.records_rest());
+  a_.hub.unrecord(3, clock_.now);
+  pass(kSecond);
+  EXPECT_TRUE(a_.hub.records_rest());
+}
+
 TEST_F(SettlingJobTest, WaitsForNothingWithoutARecord) {
   a_.hub.unrecord(1, clock_.now);
   a_.finish(1, complete());

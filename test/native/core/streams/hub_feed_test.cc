@@ -289,5 +289,43 @@ TEST_F(JobHubFeedTest, TheWindowOfAWorkCountsWhatItsOwnProducerAppended) {
   EXPECT_TRUE(hub_.writable(kWork));
 }
 
+TEST_F(JobHubTest, ABatchThatIsTakenAtOnceNeedsNoAcknowledgement) {
+  for (const bool takes : {false, true}) {
+    rec_ = {};
+    rec_.takes_batches = takes;
+    const JobHandle job = takes ? 2 : 1;
+    create(job);
+    attach(9, job);
+    // More than one window, and more than one batch.
+    for (int i = 0; i < 3; ++i) {
+      append(job, 200);
+      if (!takes) read_all(9);
+      EXPECT_TRUE(hub_.writable(job)) << i;
+    }
+    hub_.finish(job, complete(), now_);
+    settle();
+    if (!takes) read_all(9);
+    EXPECT_EQ(rec_.closed[9], "finished");
+    EXPECT_FALSE(hub_.has_subscriber(9));
+    EXPECT_NE(rec_.frames[9].find("id: 1-601\n"), std::string::npos);
+  }
+}
+
+TEST_F(JobHubTest, AnAppendTellsWhetherTheJobIsWritable) {
+  create(1);
+  attach(9, 1);
+  bool open = true;
+  int appended = 0;
+  for (; open && appended < 10'000; ++appended) {
+    open = hub_.append(1, Entry{.text = "t"}, now_);
+    EXPECT_EQ(open, hub_.writable(1));
+  }
+  EXPECT_LT(appended, 10'000) << "the reader takes nothing";
+  EXPECT_FALSE(hub_.append(7, Entry{.text = "t"}, now_)) << "there is no such job";
+  hub_.finish(1, complete(), now_);
+  settle();
+  EXPECT_FALSE(hub_.append(1, Entry{.text = "t"}, now_));
+}
+
 }  // namespace
 }  // namespace sluice

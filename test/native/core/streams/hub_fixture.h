@@ -27,6 +27,7 @@ struct Recorder final : HubObserver {
   std::map<SubscriberHandle, bool> opened;
   std::map<SubscriberHandle, std::string> whole;
   std::vector<std::string> order;
+  bool takes_batches = false;  // at once, without an `acknowledge`
   std::vector<JobHandle> begun;
   std::vector<JobHandle> abandoned;
   std::vector<JobHandle> loaded;
@@ -60,12 +61,13 @@ struct Recorder final : HubObserver {
     order.push_back("whole " + std::to_string(subscriber));
     whole[subscriber] = all;
   }
-  void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
+  bool on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
     order.push_back("batch " + std::to_string(subscriber));
     frames[subscriber] += batch.frames;
     last[subscriber] = batch.last;
     auto& all = events[subscriber];
     all.insert(all.end(), batch.events.begin(), batch.events.end());
+    return takes_batches;
   }
   void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) override {
     closed[subscriber] = reason;

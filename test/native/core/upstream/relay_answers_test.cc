@@ -83,7 +83,7 @@ class Answering : public HubObserver {
   }
   void on_purged(JobHandle) override {}
   void on_subscriber_open(SubscriberHandle, bool) override {}
-  void on_batch(SubscriberHandle, Subscriber::Batch&) override {}
+  bool on_batch(SubscriberHandle, Subscriber::Batch&) override { return false; }
   void on_subscriber_end(SubscriberHandle, std::string_view) override {}
 
   Nanos now_ = kSecond;

@@ -119,6 +119,34 @@ TEST_F(SocketEgressTest, OnlyOneThatWasTakenOverEndsTheBody) {
   EXPECT_EQ(received(), "3\r\nbye\r\n0\r\n\r\n");
 }
 
+TEST_F(SocketEgressTest, AHeadLeavesWithTheFirstChunkAndOnce) {
+  egress_->take_over("HTTP/1.1 200 OK\r\n\r\n");
+  EXPECT_EQ(received(), "");
+  EXPECT_EQ(egress_->send("hello"), SocketEgress::Sent::kAll);
+  EXPECT_EQ(egress_->send("bye", true), SocketEgress::Sent::kAll);
+  EXPECT_EQ(received(), "HTTP/1.1 200 OK\r\n\r\n5\r\nhello\r\n3\r\nbye\r\n0\r\n\r\n");
+}
+
+TEST_F(SocketEgressTest, AHeadWaitsForAFullKernelWithItsChunk) {
+  const std::string head = "HTTP/1.1 200 OK\r\nx: " + std::string(5000, 'h') + "\r\n\r\n";
+  ASSERT_EQ(egress_->send(std::string(200'000, 'x')), SocketEgress::Sent::kPending);
+  std::string all;
+  for (; drained_ == 0; uv_run(&loop_, UV_RUN_NOWAIT)) all += received();
+  egress_->take_over(head);
+  const auto sent = egress_->send(std::string(200'000, 'y'), true);
+  ASSERT_EQ(sent, SocketEgress::Sent::kPending);
+  for (; drained_ == 1; uv_run(&loop_, UV_RUN_NOWAIT)) all += received();
+  all += received();
+  EXPECT_EQ(all, "30d40\r\n" + std::string(200'000, 'x') + "\r\n" + head + "30d40\r\n" +
+                     std::string(200'000, 'y') + "\r\n0\r\n\r\n");
+}
+
+TEST_F(SocketEgressTest, AHeadWithoutAChunkIsSentWhenTheSocketIsGivenBack) {
+  egress_->take_over("HTTP/1.1 200 OK\r\n\r\n");
+  EXPECT_EQ(egress_->release().get(), raw_);
+  EXPECT_EQ(received(), "HTTP/1.1 200 OK\r\n\r\n0\r\n\r\n");
+}
+
 TEST_F(SocketEgressTest, TheEndIsNotSentToAPeerThatHasLeft) {
   ASSERT_EQ(write(theirs_.get(), "next", 4), 4);
   EXPECT_EQ(egress_->send("hello", true), SocketEgress::Sent::kAll);

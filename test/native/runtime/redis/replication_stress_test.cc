@@ -92,8 +92,9 @@ class SharedObserver final : public HubObserver {
     ++opened;
     if (finished) inbox(subscriber)->end();
   }
-  void on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
+  bool on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override {
     inbox(subscriber)->put(std::move(batch));
+    return false;
   }
   void on_subscriber_end(SubscriberHandle subscriber, std::string_view reason) override {
     if (reason != "finished") ADD_FAILURE() << "a reader was cut off: " << reason;

@@ -84,7 +84,7 @@ class FedCallTest : public testing::Test, public HubObserver, public RelayHub::O
   void on_sealed(JobHandle job) override { relays_->job_ended(job); }
   void on_purged(JobHandle) override {}
   void on_subscriber_open(SubscriberHandle, bool) override {}
-  void on_batch(SubscriberHandle, Subscriber::Batch&) override {}
+  bool on_batch(SubscriberHandle, Subscriber::Batch&) override { return false; }
   void on_subscriber_end(SubscriberHandle, std::string_view) override {}
   void on_relay_end(CallId, const RelayOutcome& outcome) override { failure_ = outcome.failure; }
   void on_relay_taken(CallId, std::uint64_t bytes) override { taken_ = bytes; }

@@ -165,7 +165,7 @@ class Hub final : public Machine, public HubObserver, public RelayHub::Observer 
   void on_ended(JobHandle job, std::string) override { relays->job_ended(job); }
   void on_purged(JobHandle) override {}
   void on_subscriber_open(SubscriberHandle, bool) override {}
-  void on_batch(SubscriberHandle, Subscriber::Batch&) override {}
+  bool on_batch(SubscriberHandle, Subscriber::Batch&) override { return false; }
   void on_subscriber_end(SubscriberHandle, std::string_view) override {}
   void on_relay_end(CallId call, const RelayOutcome& outcome) override { on_end(call, outcome); }
   void on_relay_taken(CallId, std::uint64_t) override {}

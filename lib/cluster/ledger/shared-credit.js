@@ -1,0 +1,199 @@
+import { PersistentCalls } from '../persistent-calls.js';
+import { fieldsOf } from '../scripts.js';
+
+/** How long it is known that something was settled; what is not settled within this is left as it is. */
+const SETTLED_MS = 3_600_000;
+/** Hours that one script answers. */
+const HOURS = 48;
+
+/**
+ * What is asked for a hold, as texts: `overdraft` of the account if it is not open; `timeout` in
+ * microseconds.
+ * @typedef {{account: string, overdraft: string, amount: string, timeout: string}} AskedHold
+ */
+/**
+ * Why a hold is refused, as texts: the account is closed; `more`: holds that have expired are still to be
+ * released; or its balance is too small.
+ * @typedef {{closed?: '1', more?: '1', posted: string, held: string, overdraft: string}} HoldRefusal
+ */
+/**
+ * A settlement, as texts: `amount` is the part of `cost` that the hold covers, `rest` the other part;
+ * `nothing`: no amount was held. `later`: it is settled by another call.
+ * @typedef {{later: '1'} | {account: string, overdraft: string, cost: string, amount: string, rest: string,
+ *   nothing?: '1'}} HoldSettlement
+ */
+/**
+ * Counts of one ended job, as texts, by the letters of scripts/fragments/usage.lua.
+ * @typedef {Partial<Record<'r' | 'p' | 'c' | 'R' | 'P' | 'C' | 'k', string>>} UsageCounts
+ */
+/** @typedef {{paid: bigint, beyond: bigint}} Billed paid of the hold, and beyond it */
+/** @typedef {{hour: number, principal: string, model: string, counts: UsageCounts}} UsageRow */
+
+/**
+ * Credit and usage in Redis, as the scripts in scripts/ledger have them. Main thread; `close()` ends what is
+ * tried again.
+ */
+export class SharedCredit {
+  #redis;
+  #calls;
+  #persistent;
+
+  /**
+   * @param {object} deps
+   * @param {import('../redis-client.js').RedisClient} deps.redis
+   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
+   */
+  constructor({ redis, calls, log }) {
+    this.#redis = redis;
+    this.#calls = calls;
+    this.#persistent = new PersistentCalls({ redis, log });
+  }
+
+  /**
+   * Holds credit for a call that is no job.
+   * @param {string} id
+   * @param {AskedHold} asked
+   * @returns {Promise<HoldRefusal | undefined>} undefined: it is held
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 and 507 for Redis
+   */
+  async hold(id, asked) {
+    try {
+      const [answer, refusal] = await this.#calls.run(
+        'ledger/hold',
+        ['ledger'],
+        [id, JSON.stringify(asked)],
+      );
+      return answer === 'OK' ? undefined : JSON.parse(refusal);
+    } catch (/** @type {any} */ error) {
+      // It may be held. After the deadline of that script it is not held any more.
+      if (error.uncertain) void this.#settle({ id, void: '1' });
+      throw error;
+    }
+  }
+
+  /**
+   * Releases what `hold` holds.
+   * @param {string} id
+   * @returns {Promise<void>} after the first try; it is tried until Redis answers
+   */
+  async release(id) {
+    await this.#settle({ id, void: '1' });
+  }
+
+  /**
+   * Settles a call, or an answer that has outlasted its job, once.
+   * @param {string} id
+   * @param {object} ending
+   * @param {number} [ending.hold] of a job; default: that of `hold`
+   * @param {HoldSettlement} [ending.settlement] default: nothing is held
+   * @param {{principal: string, model: string, counts: UsageCounts}} [ending.usage]
+   * @returns {Promise<Billed | undefined>} after the first try; it is tried until Redis answers. undefined: it
+   *   was settled before, or is not yet
+   */
+  async settle(id, { hold, settlement, usage }) {
+    const answer = await this.#settle({
+      id,
+      hold: hold === undefined ? '' : String(hold),
+      settlement: settlement === undefined ? '' : JSON.stringify(settlement),
+      principal: usage?.principal,
+      model: usage?.model,
+      counts: usage && JSON.stringify(usage.counts),
+    });
+    if (answer?.[0] !== 'OK') return undefined;
+    return { paid: BigInt(answer[1]), beyond: BigInt(answer[2]) };
+  }
+
+  /**
+   * @param {{id: string, hold?: string, void?: string, settlement?: string, principal?: string, model?: string,
+   *   counts?: string}} what
+   * @returns {Promise<any[] | undefined>}
+   */
+  async #settle({ id, hold = '', void: isVoid = '', settlement = '', ...usage }) {
+    const { principal = '', model = '', counts = '' } = usage;
+    // Without a deadline: it has to be done, and is done once.
+    const args = [
+      '',
+      '',
+      id,
+      hold,
+      isVoid,
+      settlement,
+      principal,
+      model,
+      counts,
+      String(SETTLED_MS),
+    ];
+    return this.#persistent.tryFirst('ledger/settle', [`settled:${id}`], args);
+  }
+
+  /**
+   * @param {string} id of an ended job that may have paid less than its cost
+   * @returns {Promise<Billed | undefined>} undefined: it has paid its cost, or this is not known
+   */
+  async billed(id) {
+    const text = await this.#redis.command('HGET', `job:${id}`, 'billed').catch(() => null);
+    if (text === null) return undefined;
+    const [paid, beyond] = text.split(' ');
+    return { paid: BigInt(paid), beyond: BigInt(beyond) };
+  }
+
+  /**
+   * @param {number} fromHour
+   * @param {number} toHour inclusive
+   * @param {string} [principal] default: all
+   * @returns {Promise<UsageRow[]>} by hour
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   */
+  async usage(fromHour, toHour, principal) {
+    const mine = principal === undefined ? ['0', ''] : ['1', principal];
+    /** @type {UsageRow[]} */
+    const rows = [];
+    for (let from = fromHour, hours = HOURS; hours === HOURS;) {
+      const args = [String(from), String(toHour), String(HOURS), ...mine];
+      const [, ...found] = await this.#calls.run('ledger/usage', ['usagehours'], args);
+      for (const [hour, ...flat] of found) rows.push(...rowsOf(Number(hour), flat));
+      hours = found.length;
+      from = Number(found.at(-1)?.[0]) + 1;
+    }
+    return rows;
+  }
+
+  /**
+   * Moves the usage of a principal to another name.
+   * @param {string} principal
+   * @param {string} name
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   */
+  async renameUsage(principal, name) {
+    for (let from = '-inf'; from !== '';) {
+      const args = [principal, name, from, String(HOURS)];
+      [, from] = await this.#calls.run('ledger/rename_usage', ['usagehours'], args);
+    }
+  }
+
+  /** Nothing is tried again from now on. */
+  close() {
+    this.#persistent.close();
+  }
+}
+
+/**
+ * @param {number} hour
+ * @param {string[]} flat
+ * @returns {UsageRow[]}
+ */
+function rowsOf(hour, flat) {
+  /** @type {Map<string, UsageRow>} */
+  const rows = new Map();
+  for (const [field, count] of Object.entries(fieldsOf(flat))) {
+    const name = field.slice(0, -2);
+    let row = rows.get(name);
+    if (row === undefined) {
+      const [principal, model] = JSON.parse(name);
+      rows.set(name, (row = { hour, principal, model, counts: {} }));
+    }
+    row.counts[/** @type {keyof UsageCounts} */ (field.slice(-1))] = count;
+  }
+  return [...rows.values()];
+}

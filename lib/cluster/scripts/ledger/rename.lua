@@ -1,0 +1,59 @@
+-- needs ledger
+--
+-- Gives an account another name, in all events too, whose keys and metadata are erased; amounts stay. An
+-- entry of a stream cannot change: the journal is copied in pages, and the copy takes its place.
+--
+-- KEYS  ledger, ledgercopy:<token>
+-- ARGV  prefix, clock, deadline, account, name, limit (of entries), copy_ttl_ms (of a copy that nobody ends)
+-- Answers {'OK'}; {'MORE'}, to be run again; {'LATE'}.
+local prefix, account, name, limit = ARGV[1], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local journal, copy = KEYS[1], KEYS[2]
+if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
+
+local keys = prefix .. 'ledgerkeys'
+
+local function erase(event)
+  if event.f == account then event.f = name end
+  if event.o == account then event.o = name end
+  event.rare.j = nil
+  event.x = next(event.rare) and cjson.encode(event.rare) or ''
+  if event.k == '' then return end
+  if redis.call('HGET', keys, event.k) == event.id then redis.call('HDEL', keys, event.k) end
+  event.k = '@erased:' .. event.id
+  while redis.call('HSETNX', keys, event.k, event.id) == 0
+    and redis.call('HGET', keys, event.k) ~= event.id do
+    event.k = event.k .. '+'
+  end
+end
+
+local copied = redis.call('XREVRANGE', copy, '+', '-', 'COUNT', 1)[1]
+local entries = redis.call('XRANGE', journal, '(' .. (copied and copied[1] or '0-0'), '+', 'COUNT', limit)
+for _, entry in ipairs(entries) do
+  local fields = entry[2]
+  local event = event_of(entry)
+  if event.f == account or event.o == account then
+    erase(event)
+    fields = {}
+    for _, each in ipairs(EVENT_FIELDS) do
+      fields[#fields + 1] = each
+      fields[#fields + 1] = event[each]
+    end
+  end
+  redis.call('XADD', copy, entry[1], unpack(fields))
+end
+if #entries == limit then
+  redis.call('PEXPIRE', copy, ARGV[7])
+  return { 'MORE' }
+end
+if redis.call('EXISTS', copy) == 1 then
+  redis.call('PERSIST', copy)
+  redis.call('RENAME', copy, journal)
+end
+for _, key in ipairs({ 'acct:', 'acctlog:' }) do
+  local own = prefix .. key .. account
+  if redis.call('EXISTS', own) == 1 then redis.call('RENAME', own, prefix .. key .. name) end
+end
+if redis.call('ZREM', prefix .. 'accts', account) == 1 then
+  redis.call('ZADD', prefix .. 'accts', 0, name)
+end
+return { 'OK' }

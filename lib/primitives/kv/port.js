@@ -1,0 +1,68 @@
+/** Keys and values of principals, as the routes of `/v1/kv` use them. This file has no code. */
+
+/** @typedef {import('./values.js').KvEntry<any>} KvEntry */
+
+/**
+ * The keys of one principal. Methods give what is named, or a promise of it, and reject as those of a
+ * KvStore. A number `ifVersion` is a condition: ERR_CONFLICT if the key has another version (0: it is absent).
+ * @typedef {object} KvSpace
+ * @property {string} prefix unique; watches find their changes by it
+ * @property {(key: string) => KvEntry | undefined | Promise<KvEntry | undefined>} get
+ * @property {(key: string) => number | Promise<number>} versionOf 0: the key is absent
+ * @property {(key: string, value: any, options: {ttlMs?: number, ifVersion?: number}) =>
+ *   Written | Promise<Written>} put
+ * @property {(key: string, options: {ifVersion?: number}) => boolean | Promise<boolean>} delete
+ *   gives whether the key was there
+ * @property {(key: string, change: {increment?: number, ttlMs?: number, ifVersion?: number}) =>
+ *   Changed | Promise<Changed>} change adds to a number, or gives a key that is there another time to live, or
+ *   both; `ttlMs` with `increment` is that of a new key alone
+ * @property {(options: {prefix: string, limit: number, cursor?: string, reverse?: boolean,
+ *   keysOnly?: boolean}) => import('./scan.js').KvPage<any> | Promise<import('./scan.js').KvPage<any>>} scan
+ *   gives a page of up to `limit` items and, but for a single larger one, 4 MiB of JSON
+ * @property {<T>(work: (tx: SpaceTransaction) => Generator<any, T, any>,
+ *   done: (result: T, versionOf: (key: string) => number) => void) => T | Promise<T>} transact runs a
+ *   transaction, whose function yields every call of `tx` and gets its result; again after a conflict. `done` is
+ *   called after the commit, with the versions of what was written
+ */
+
+/** @typedef {{version: number, previous: number}} Written `previous` 0: the key was absent */
+/**
+ * `value`: the sum of an increment; `version` 0: the key is absent.
+ * @typedef {Written & {value?: number, expiresAt: number | undefined}} Changed
+ */
+
+/**
+ * Methods of a transaction; each gives a result or a promise.
+ * @typedef {object} SpaceTransaction
+ * @property {(key: string) => unknown} get
+ * @property {(key: string) => unknown} head as `get`, without the value
+ * @property {(key: string, value: any, options?: import('./options.js').KvSetOptions) => unknown} set
+ * @property {(key: string, by: number, options?: import('./options.js').KvIncrementOptions) => unknown} increment
+ * @property {(key: string, options?: import('./options.js').KvTouchOptions) => unknown} touch
+ * @property {(key: string) => unknown} delete
+ * @property {(keys: string[], options: {values: boolean}) => unknown} preload reads keys, or their heads, that will
+ *   be asked for: at once, where each would take a call of its own
+ */
+
+/**
+ * The keys of all principals.
+ * @typedef {object} KvPort
+ * @property {boolean} open whether watches may begin
+ * @property {number} watchBytes bytes of changes that wait for the readers of watches
+ * @property {(principal: string) => KvSpace} of
+ * @property {(space: KvSpace, options: {prefix: string, signal: AbortSignal}) =>
+ *   AsyncIterable<import('./watch.js').KvChange<any>>} watch gives the changes of the space's keys from now on, each
+ *   kept as safely as an answer; ends with the signal, and when the gateway closes
+ * @property {() => Promise<void>} watching resolves once changes are seen, for which `watch` was called. Rejects
+ *   with an HttpError 503
+ * @property {(principal: string) => void} checkRoom to be called before a request adds data. Throws an HttpError:
+ *   507, 503
+ * @property {() => void} checkWritable to be called before a request removes data. Throws as `checkRoom`
+ * @property {(version?: number) => Promise<void>} synced resolves when what an answer tells is kept: about one
+ *   version, or everything so far. Rejects with an HttpError 507 or 503
+ * @property {(entry: {expiresAt: number | undefined}) => number | null} expiryOf Unix seconds; null: it stays
+ * @property {(principal: string) => void | Promise<void>} erase deletes all keys of a principal
+ * @property {() => void} close ends every watch
+ */
+
+export {};

@@ -1,0 +1,296 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TurnLines } from './turn-lines.js';
+import { TurnMoved, draining } from '../../jobs/errors.js';
+import { answerOf, sent, stored, wholeRequest } from './messages.js';
+import { checkPlace, messagesOfTurn } from './requests.js';
+import { conversationBusy, conversationNotFound, conversationTooLong, fullBy } from './errors.js';
+import { isConversationId } from './repository.js';
+import { withHistory } from '../../jobs/checked-request.js';
+
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/checked-request.js').CheckedRequest} CheckedRequest */
+/** @typedef {import('../../jobs/shared-parts.js').SharedPart} SharedPart */
+/** @typedef {import('../../internal/util/abort.js').Abortable} Abortable */
+/** @typedef {import('../../internal/util/http-error.js').HttpError} HttpError */
+/** @typedef {import('./messages.js').StoredMessage} StoredMessage */
+/** @typedef {import('../../cluster/shared-conversations.js').SharedConversations} SharedConversations */
+
+/** A turn that waits looks at least this often whether its conversation is free. */
+const LOOK_MS = 250;
+/** Wait before the history of a job that was taken over is asked for again. */
+const AGAIN_MS = 250;
+
+/**
+ * The turn of a job that is being admitted.
+ * @typedef {object} Turn
+ * @property {string} id of the conversation
+ * @property {import('./requests.js').Messages} added messages before the answer
+ * @property {import('./turn-lines.js').PlaceInLine} [place] where it waits, with `on_busy: "queue"`
+ * @property {{count: number, bytes: number}} [after] the messages of the conversation, and the bytes of
+ *   those that are added; undefined: it cannot begin
+ * @property {HttpError} [error] why it cannot begin: told unless its idempotency key has an answer
+ * @property {boolean} [isBusy] because another turn runs
+ */
+
+/**
+ * Turns of conversations in a deployment: a turn begins in the script that admits its job, and ends in the
+ * one that ends it, or takes it back. Main thread; `close()` ends it.
+ *
+ * The history is read before the admission, which refuses a turn whose conversation has changed since.
+ * @implements {SharedPart}
+ */
+export class SharedTurns {
+  name = /** @type {const} */ ('turn');
+  #conversations;
+  #limits;
+  #lines;
+  /** Of jobs that are being admitted. @type {Map<JobRecord, Turn>} */
+  #turns = new Map();
+  #isClosed = false;
+
+  /**
+   * @param {object} deps
+   * @param {SharedConversations} deps.conversations
+   * @param {import('./repository.js').ConversationLimits} deps.limits
+   */
+  constructor({ conversations, limits }) {
+    this.#conversations = conversations;
+    this.#limits = limits;
+    this.#lines = new TurnLines(limits);
+  }
+
+  // ---------------------------------------------------------------- before the admission
+
+  /**
+   * Prepares the turn of a job that belongs to a conversation; again after each `TurnMoved`. The caller
+   * calls `decided` in the end.
+   * @param {JobRecord} record receives its whole request, and the conversation's id in `extra`
+   * @param {Abortable} [signal] gives up waiting
+   * @returns {Promise<CheckedRequest>} the request to the provider; as it came, if the turn cannot begin
+   * @throws {HttpError} as `begin` of `Turns`
+   */
+  async begin(record, signal) {
+    const request = /** @type {CheckedRequest} */ (record.request);
+    const { conversation_id: id } = request;
+    if (id === undefined) return request;
+    this.checkOpen();
+    signal?.throwIfAborted();
+    const turn = this.#turns.get(record) ?? this.#enter(record, id, request, signal);
+    const history = await this.#prepare(record, turn);
+    signal?.throwIfAborted();
+    if (history === undefined) return request;
+    record.request = wholeRequest(request, history, turn.added);
+    record.extra = { ...record.extra, conversation_id: id };
+    return record.request;
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {string} id
+   * @param {CheckedRequest} request
+   * @param {Abortable} [signal]
+   * @returns {Turn}
+   */
+  #enter(record, id, request, signal) {
+    /** @type {Turn} */
+    const turn = { id, added: messagesOfTurn(request) };
+    if (request.on_busy === 'queue' && this.#limits.maxQueued > 0 && isConversationId(id)) {
+      const name = `${id} ${record.principal}`;
+      const full = this.#lines.full(name);
+      if (full !== undefined) {
+        throw conversationBusy(full.job, 'Too many turns wait for this conversation.');
+      }
+      turn.place = this.#lines.join(name, {
+        ...{ signal, late: (job) => conversationBusy(job) },
+        watch: (wake) => this.#conversations.watch(id, wake),
+      });
+    }
+    this.#turns.set(record, turn);
+    return turn;
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {Turn} turn
+   * @returns {Promise<StoredMessage[] | undefined>} the history; undefined: the turn cannot begin, and the
+   *   admission of the job tells its error, or the answer of its key
+   * @throws {HttpError} that error, where there is no key
+   */
+  async #prepare({ principal, usedKey }, turn) {
+    const { place, id } = turn;
+    for (;;) {
+      if (place !== undefined) {
+        place.isTaking = false;
+        await place.first();
+        if (turn.isBusy) await place.pause(LOOK_MS);
+      }
+      const history = await this.#look(principal, id, turn);
+      if (turn.error === undefined) {
+        if (place !== undefined) place.isTaking = true;
+        return history;
+      }
+      if (usedKey !== undefined) return undefined;
+      if (!turn.isBusy || place === undefined) throw turn.error;
+    }
+  }
+
+  /**
+   * @param {string} principal
+   * @param {string} id
+   * @param {Turn} turn receives what is known of it now
+   * @returns {Promise<StoredMessage[] | undefined>} undefined where the turn has an error
+   */
+  async #look(principal, id, turn) {
+    /** @type {Awaited<ReturnType<SharedConversations['history']>>} */
+    const found = isConversationId(id)
+      ? await this.#conversations.history(principal, id)
+      : { refused: 'gone' };
+    Object.assign(turn, { error: undefined, isBusy: false, after: undefined });
+    if (!('refused' in found)) {
+      turn.error = this.#problemOf(found, turn);
+      return turn.error === undefined ? found.messages : undefined;
+    }
+    turn.error = conversationNotFound();
+    if (found.refused === 'busy') this.#setBusy(turn, found.job);
+    return undefined;
+  }
+
+  /**
+   * @param {Turn} turn
+   * @param {string} job of the turn that runs
+   */
+  #setBusy(turn, job) {
+    turn.error = conversationBusy(job);
+    turn.isBusy = true;
+    if (turn.place !== undefined) turn.place.line.job = job;
+  }
+
+  /**
+   * @param {{messages: StoredMessage[], bytes: number}} history
+   * @param {Turn} turn
+   * @returns {HttpError | undefined}
+   */
+  #problemOf({ messages: { length: count }, bytes }, turn) {
+    const { added } = turn;
+    try {
+      checkPlace(added, count);
+    } catch (/** @type {any} */ error) {
+      return error;
+    }
+    const createdAt = Math.floor(this.#conversations.nowMs() / 1000);
+    const size = Buffer.byteLength(JSON.stringify({ createdAt, messages: added }));
+    const { maxBytesEach } = this.#limits;
+    if (bytes + size > maxBytesEach) return conversationTooLong(maxBytesEach);
+    turn.after = { count, bytes: size };
+    return undefined;
+  }
+
+  /** There is nothing to undo: the script that takes the job back ends its turn. */
+  rollback() {}
+
+  /** @param {JobRecord} record whose admission has an outcome */
+  decided(record) {
+    const place = this.#turns.get(record)?.place;
+    this.#turns.delete(record);
+    if (place !== undefined) this.#lines.leave(place);
+  }
+
+  // ---------------------------------------------------------------- as a part of its job
+
+  /** @param {JobRecord} record */
+  ask(record) {
+    const turn = this.#turns.get(record);
+    if (turn === undefined) return undefined;
+    if (turn.after === undefined) return { refused: '1' };
+    const { maxBytesPerPrincipal, maxBytes } = this.#limits;
+    const jobId = record.id;
+    return {
+      conversation: turn.id,
+      count: String(turn.after.count),
+      // Redis adds the time.
+      asked: turn.added.map((message) =>
+        JSON.stringify(stored(message, /** @type {any} */ ({ jobId }))),
+      ),
+      bytes: String(turn.after.bytes),
+      ...{ of_principal: String(maxBytesPerPrincipal), total: String(maxBytes) },
+    };
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {{word: string, job?: any, limit?: any}} refusal of `turn_check`
+   * @returns {Error}
+   */
+  refused(record, { word, job, limit }) {
+    const turn = /** @type {Turn} */ (this.#turns.get(record));
+    if (word === 'BUSY') this.#setBusy(turn, job);
+    const waits = turn.isBusy === true && turn.place !== undefined;
+    if (word === 'CHANGED' || waits) return new TurnMoved();
+    if (word === 'FULL') return fullBy(limit, this.#limits);
+    return turn.error ?? conversationNotFound();
+  }
+
+  /** @param {JobRecord} record */
+  settles({ extra }) {
+    return extra?.conversation_id === undefined ? undefined : /** @type {const} */ ('answer');
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {import('../../streams/types.js').JobState} state with the answer
+   */
+  settle(record, state) {
+    // A turn whose submission was refused is dropped, whatever its job produced.
+    const answer = record.refused ? undefined : answerOf(state);
+    if (answer === undefined) return undefined;
+    const { content, ...how } = answer;
+    const message = { role: 'assistant', content, jobId: record.id, ...how };
+    return { answer: JSON.stringify(message) };
+  }
+
+  /**
+   * Gives a job of another process its history, which Redis does not keep twice.
+   * @param {JobRecord} record that is to be run
+   * @returns {Promise<boolean>} false: its conversation is gone
+   */
+  async complete(record) {
+    const id = record.extra?.conversation_id;
+    while (
+      typeof id === 'string' &&
+      record.request?.left_out !== undefined &&
+      !record.abort.aborted
+    ) {
+      try {
+        const found = await this.#conversations.history(record.principal, id, record.id);
+        if ('refused' in found) return false;
+        record.request = withHistory(record.request, found.messages.map(sent));
+      } catch (/** @type {any} */ error) {
+        if (error.status === undefined) throw error;
+        await sleep(AGAIN_MS, undefined, { ref: false });
+      }
+    }
+    return true;
+  }
+
+  // ---------------------------------------------------------------- as `Turns`
+
+  /** The script that has ended a job has ended its turn. */
+  end() {}
+
+  /** At once: a job that has ended has its turn. */
+  async jobSettled() {}
+
+  /** @throws {HttpError} 503 once it is closed */
+  checkOpen() {
+    if (this.#isClosed) throw draining();
+  }
+
+  /** Refuses new turns and rejects waiting ones. */
+  close() {
+    this.#isClosed = true;
+    this.#lines.close(draining);
+  }
+
+  /** At once, as `jobSettled`. */
+  async idle() {}
+}

@@ -1,0 +1,92 @@
+import { redisUnavailable } from '../../jobs/errors.js';
+
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+
+/** Jobs that are erased before the list is read again. */
+const BATCH = 100;
+/** Message to other processes; the principal follows, percent-encoded. */
+const FORGET = 'forget';
+
+/**
+ * Erases all of one caller from a deployment of several processes: its jobs at whichever process they are, what
+ * Redis holds, and what each process has in memory. Main thread.
+ */
+export class DeploymentErasure {
+  #cluster;
+  #directory;
+  #erasure;
+  #erasers;
+
+  /**
+   * @param {object} deps
+   * @param {import('../../cluster/cluster.js').Cluster} deps.cluster
+   * @param {import('../../cluster/remote-jobs.js').RemoteJobs} deps.directory
+   * @param {import('./service.js').Erasure} deps.erasure of this process
+   * @param {((principal: string) => void | Promise<void>)[]} deps.erasers one for each service that keeps data of
+   *   principals in Redis; each erases those of one principal, and rejects with an HttpError 503 while it cannot
+   */
+  constructor({ cluster, directory, erasure, erasers }) {
+    this.#cluster = cluster;
+    this.#directory = directory;
+    this.#erasure = erasure;
+    this.#erasers = erasers;
+    cluster.on('message', (message) => {
+      const [what, name = ''] = message.split(' ');
+      if (what !== FORGET) return;
+      const principal = decoded(name);
+      if (principal !== undefined) erasure.forget(principal);
+    });
+  }
+
+  /**
+   * Ends and erases everything of one caller. Other processes drop what they have in memory as soon as they read
+   * their messages, at their next beat at the latest.
+   * @param {string} principal
+   * @returns {Promise<void>} resolves when Redis and this process hold nothing of it
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away, or a job does not
+   *   end: some of it is erased; call it again
+   */
+  async principal(principal) {
+    await this.#eraseJobs(principal);
+    this.#erasure.forget(principal);
+    // Principals need not be well-formed.
+    const name = encodeURIComponent(principal.toWellFormed());
+    const { redis, process } = this.#cluster;
+    await redis.run('announce', ['procs'], [process, `${FORGET} ${name}`]);
+    for (const erase of this.#erasers) await erase(principal);
+  }
+
+  /** @param {string} principal */
+  async #eraseJobs(principal) {
+    const { redis } = this.#cluster;
+    const [jobs, ended] = [`jobs:${principal}`, `ended:${principal}`];
+    const tried = new Set();
+    for (;;) {
+      const ids = await redis.command('ZRANGE', jobs, 0, BATCH - 1);
+      if (ids.length === 0) break;
+      for (const id of ids) {
+        const record = await this.#directory.find(id, principal);
+        if (record === undefined) {
+          // Its keys have expired.
+          await redis.command('ZREM', jobs, id);
+          continue;
+        }
+        if (tried.has(id)) throw redisUnavailable();
+        tried.add(id);
+        await this.#directory.erase(record, (/** @type {JobRecord} */ own) =>
+          this.#erasure.job(own),
+        );
+      }
+    }
+    await redis.command('DEL', ended);
+  }
+}
+
+/** @param {string} name percent-encoded @returns {string | undefined} undefined: it is not */
+function decoded(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,90 @@
+/** Lines of turns that wait for their conversation in a deployment. */
+import { describe, expect, test } from '@jest/globals';
+import { TurnLines } from '../../../../lib/services/conversations/turn-lines.js';
+
+/** Lines, and functions that wake the first place of each, by name. */
+function open({ maxQueued = 10, queueWaitMs = 60_000 } = {}) {
+  const lines = new TurnLines({ maxQueued, queueWaitMs });
+  const wakes = new Map();
+  const join = (name, how = {}) =>
+    lines.join(name, {
+      late: (job) => new Error(`late for ${job}`),
+      watch: (wake) => {
+        wakes.set(name, wake);
+        return () => wakes.delete(name);
+      },
+      ...how,
+    });
+  return { lines, wakes, join };
+}
+
+/** Notes when a place is the first of its line. */
+function note(order, name, place) {
+  return place.first().then(() => order.push(name));
+}
+
+describe('a line', () => {
+  test('is first come, first served, also around one that gives up', async () => {
+    const { lines, wakes, join } = open();
+    const leaving = new AbortController();
+    const [a, b, c] = [join('x'), join('x', { signal: leaving.signal }), join('x')];
+    const other = join('y');
+    const order = [];
+    await Promise.all([note(order, 'a', a), note(order, 'other', other)]);
+    const second = note(order, 'b', b);
+    const third = note(order, 'c', c);
+    leaving.abort(new Error('enough'));
+    await expect(second).rejects.toThrow('enough');
+    lines.leave(b);
+    expect(order).toEqual(['a', 'other']);
+    lines.leave(a);
+    await third;
+    expect(order).toEqual(['a', 'other', 'c']);
+    expect([...wakes.keys()]).toEqual(['x', 'y']);
+    lines.leave(c);
+    lines.leave(other);
+    // Nobody waits: nothing is watched.
+    expect(wakes.size).toBe(0);
+  });
+
+  test('wakes its first place, also one that does not wait yet', async () => {
+    const { lines, wakes, join } = open();
+    const place = join('x');
+    await place.first();
+    wakes.get('x')();
+    await place.pause();
+    const waiting = place.pause();
+    wakes.get('x')();
+    await waiting;
+    await place.pause(0);
+    lines.leave(place);
+  });
+
+  test('is full when as many wait as may, without those that take their turn', () => {
+    const { lines, join } = open({ maxQueued: 2 });
+    const [a, b] = [join('x'), join('x')];
+    a.line.job = 'job_1';
+    expect(lines.full('x')).toMatchObject({ job: 'job_1' });
+    expect(lines.full('y')).toBeUndefined();
+    a.isTaking = true;
+    expect(lines.full('x')).toBeUndefined();
+    for (const place of [a, b]) lines.leave(place);
+  });
+
+  test('lets nobody wait for too long, and ends', async () => {
+    const { lines, join } = open({ queueWaitMs: 1 });
+    const [a, b] = [join('x'), join('x')];
+    a.line.job = 'job_1';
+    await expect(a.pause()).rejects.toThrow('late for job_1');
+    await expect(b.first()).rejects.toThrow('late for job_1');
+    for (const place of [a, b]) lines.leave(place);
+    const { lines: closing, join: enter } = open();
+    const [first, next] = [enter('x'), enter('x')];
+    const both = [first.pause(), next.first()];
+    closing.close(() => new Error('closed'));
+    for (const each of both) await expect(each).rejects.toThrow('closed');
+    // A wait that begins afterwards has ended as well.
+    await expect(first.pause()).rejects.toThrow('closed');
+    for (const place of [first, next]) closing.leave(place);
+  });
+});

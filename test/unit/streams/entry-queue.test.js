@@ -1,0 +1,46 @@
+/** When the entries of a turn leave for the reactor. */
+import { setImmediate as endOfTurn } from 'node:timers/promises';
+import { EntryQueue } from '../../../lib/streams/entry-queue.js';
+
+function start({ manual = false } = {}) {
+  /** @type {string[][]} */
+  const sent = [];
+  let wakes = 0;
+  const native = { append: (_jobs, texts) => sent.push(texts) };
+  const reactor = { manual, settle: () => {}, wake: () => (wakes += 1) };
+  const queue = new EntryQueue(native, /** @type {any} */ (reactor));
+  const add = (count) => {
+    for (let i = 0; i < count; i += 1) queue.addText(1, 'x');
+  };
+  return { queue, add, sizes: () => sent.map(({ length }) => length), wakes: () => wakes };
+}
+
+test('those of a turn leave at its end, and 32 of them at once', async () => {
+  const { add, sizes, wakes } = start();
+  add(31);
+  expect(sizes()).toEqual([]);
+  add(40);
+  expect([sizes(), wakes()]).toEqual([[32, 32], 2]);
+  await endOfTurn();
+  expect([sizes(), wakes()]).toEqual([[32, 32, 7], 3]);
+  add(2);
+  await endOfTurn();
+  expect(sizes()).toEqual([32, 32, 7, 2]);
+});
+
+test('a command sends what came before it, and the turn the rest', async () => {
+  const { queue, add, sizes } = start();
+  add(3);
+  queue.send();
+  add(2);
+  await endOfTurn();
+  expect(sizes()).toEqual([3, 2]);
+});
+
+test('under a manual clock each leaves at once; after the end none', () => {
+  const { queue, add, sizes } = start({ manual: true });
+  add(2);
+  queue.close();
+  add(2);
+  expect(sizes()).toEqual([1, 1]);
+});
