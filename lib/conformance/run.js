@@ -70,15 +70,18 @@ async function runRule(rule, options) {
   }
 }
 
+/** For the first connection: a short `timeoutMs` concerns the rules. */
+const CONNECT_MS = 10_000;
+
 /** Fails at once where no server listens: each rule would wait for it. @param {Options} options */
-async function checkReachable({ url, timeoutMs }) {
+async function checkReachable({ url }) {
   const { hostname, port, protocol } = new URL(url);
   const defaultPort = protocol === 'https:' ? 443 : 80;
   const socket = net.connect(Number(port || defaultPort), hostname.replace(/^\[|\]$/g, ''));
   try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(timeoutMs) });
+    await once(socket, 'connect', { signal: AbortSignal.timeout(CONNECT_MS) });
   } catch (/** @type {any} */ error) {
-    const why = error.code === 'ABORT_ERR' ? `no answer within ${timeoutMs} ms` : error.code;
+    const why = error.code === 'ABORT_ERR' ? `no answer within ${CONNECT_MS} ms` : error.code;
     throw new SluiceError('ERR_CONFORMANCE_UNREACHABLE', `${url} cannot be reached (${why})`);
   } finally {
     socket.destroy();

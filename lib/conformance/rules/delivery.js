@@ -4,8 +4,8 @@ import { check, checkText } from '../wire/failure.js';
 
 /** @typedef {import('./rule.js').Rule} Rule */
 
-/** A text that the buffers of a connection do not hold: 12 MiB. */
-const PIECES = 768;
+/** A text that the buffers of a connection do not hold: 8 MiB. */
+const PIECES = 512;
 const PIECE_SIZE = 16 * 1024;
 
 /** @type {readonly Rule[]} */

@@ -39,10 +39,7 @@ const FAULTS = {
     'heartbeat-as-text': 'differs from character',
   },
   'delivery/slow-reader': { 'slow-reader-blocks': 'no end for the other reader within' },
-  'delivery/slow-resume': {
-    'drop-when-slow': 'differs from character',
-    'slow-reader-blocks': 'no room for more text of the model within',
-  },
+  'delivery/slow-resume': { 'drop-when-slow': 'differs from character' },
   'cursor/unique': { 'same-ids': 'stands for two places' },
   'cursor/every-cut': {
     'resume-doubles': 'differs from character',
