@@ -11,7 +11,7 @@ import { answerOf } from './token-rows.js';
 
 /** Rows per read. */
 const PAGE = 1000;
-const NS_PER_MS = 1_000_000n;
+const NS_PER_MS = 1e6;
 const HOUR_MS = 3_600_000;
 /** "Never", in nanoseconds. */
 const NEVER = 2n ** 63n - 1n;
@@ -62,15 +62,8 @@ function* paged(store, name) {
   }
 }
 
-/**
- * A double holds the nanoseconds of a Unix time to 256 only; so the whole milliseconds come first.
- * @param {number | bigint} ns
- */
-function msOf(ns) {
-  if (ns === NEVER) return Infinity;
-  const whole = BigInt(ns);
-  return Number(whole / NS_PER_MS) + Number(whole % NS_PER_MS) / Number(NS_PER_MS);
-}
+/** @param {number | bigint} ns */
+const msOf = (ns) => (ns === NEVER ? Infinity : Number(ns) / NS_PER_MS);
 
 /** @param {any[]} row */
 function exportedEvent(row) {
