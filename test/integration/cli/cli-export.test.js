@@ -126,7 +126,13 @@ test('keys and values, and the events of the ledger, with exact amounts', async 
       overdraft: 'Infinity',
     },
     {
-      ...{ type: 'ledger_event', event_type: 'deposit', id: 2, at_ms: expect.closeTo(event.atMs, 2), key: 'k' },
+      ...{
+        type: 'ledger_event',
+        event_type: 'deposit',
+        id: 2,
+        at_ms: expect.closeTo(event.atMs, 2),
+        key: 'k',
+      },
       ...{ from: '@external', to: 'a', amount: '4611686018427387905' },
     },
     {
