@@ -1,9 +1,9 @@
 /** Keys that are changed over HTTP at one process of a deployment, and the dashboard of another one. */
 import { readFileSync } from 'node:fs';
-import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
-import { bearer, entry } from '../../support/gateway/keys.js';
-import { file } from '../../support/crash/cli.js';
-import { until } from '../../support/until.js';
+import { deploy, removeFiles, stopDeployments } from '../support/cluster/deployment.js';
+import { bearer, entry } from '../support/gateway/keys.js';
+import { file } from '../support/crash/cli.js';
+import { until } from '../support/until.js';
 
 const ops = bearer('ops');
 const KEYS = [

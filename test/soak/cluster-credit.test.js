@@ -1,7 +1,7 @@
 /** Credit of the jobs of a killed process: what they held is paid or returned by the one that ends them. */
-import { file } from '../../support/crash/cli.js';
-import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
-import { until } from '../../support/until.js';
+import { file } from '../support/crash/cli.js';
+import { deploy, removeFiles, stopDeployments } from '../support/cluster/deployment.js';
+import { until } from '../support/until.js';
 
 afterEach(stopDeployments);
 afterAll(removeFiles);

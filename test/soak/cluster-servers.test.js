@@ -1,12 +1,12 @@
 /** Servers of Redis that are not as they should be, or are so no longer: what is said, and what goes on. */
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { createGateway } from '../../../lib/index.js';
-import { expectDense, readAcross } from '../../support/cluster/reader.js';
-import { handProvider } from '../../support/providers/providers.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
-import { startRedis, startSentinel } from '../../support/cluster/redis.js';
-import { until } from '../../support/until.js';
+import { createGateway } from '../../lib/index.js';
+import { expectDense, readAcross } from '../support/cluster/reader.js';
+import { handProvider } from '../support/providers/providers.js';
+import { start, stopAll } from '../support/gateway/gateway.js';
+import { startRedis, startSentinel } from '../support/cluster/redis.js';
+import { until } from '../support/until.js';
 
 const servers = [];
 afterEach(async () => {
