@@ -176,8 +176,7 @@ export class Cluster extends EventEmitter {
 
   /** Reads Redis's clock anew: it was set, if it has refused a script that was not late. */
   async syncClock() {
-    const sentMs = this.#nowMs();
-    this.#observeClock(await this.redis.timeUs(), sentMs);
+    this.#observeClock(await this.redis.timeUs(), this.#nowMs());
   }
 
   /**
@@ -243,7 +242,6 @@ export class Cluster extends EventEmitter {
   }
 
   async #askJoin() {
-    const sentMs = this.#nowMs();
     const random = () => randomBytes(18).toString('base64url');
     const { leaseMs } = this.#options;
     const args = ['', this.#name, this.#was, SCHEMA, random(), random(), leaseMs];
@@ -258,7 +256,7 @@ export class Cluster extends EventEmitter {
       return;
     }
     const [us, epoch, secret, lease, ids] = rest;
-    this.#observeClock(Number(us), sentMs);
+    this.#observeClock(Number(us), this.#nowMs());
     if (Number(lease) !== leaseMs) {
       const fields = { lease_ms: leaseMs, lease_ms_of_others: Number(lease) };
       this.#log.warn(fields, 'the other processes have another --lease-ms; it has to be the same');
@@ -293,7 +291,7 @@ export class Cluster extends EventEmitter {
 
   /**
    * @param {number} us of Redis's clock
-   * @param {number} atMs of this process's, not later than `us` was read
+   * @param {number} atMs of this process's, not earlier than `us` was read: deadlines are early, not late
    */
   #observeClock(us, atMs) {
     this.#clock.observe(us, atMs);
@@ -302,7 +300,7 @@ export class Cluster extends EventEmitter {
 
   /** @param {Beat} beat */
   #onBeat(beat) {
-    this.#observeClock(beat.seconds * 1e6 + beat.microseconds, beat.sentMs);
+    this.#observeClock(beat.seconds * 1e6 + beat.microseconds, beat.answeredMs);
     const { sentMs, answeredMs } = beat;
     if (!beat.member) {
       // Sent before it had joined, a beat says nothing of its name.

@@ -32,7 +32,7 @@ export class RedisClock {
    */
   async sync(redis) {
     const us = await redis.timeUs();
-    // Rather too early than too late: after a deadline Redis does nothing.
+    // The clock is late by the way of the answer, so that deadlines are early.
     this.observe(us, this.#nowMs());
   }
 

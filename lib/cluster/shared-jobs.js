@@ -34,6 +34,8 @@ export class SharedJobs {
   #onLate;
   #persistent;
   #rows = 0;
+  /** The name of this process when it admitted a job. @type {WeakMap<JobRecord, string>} */
+  #admittedAs = new WeakMap();
 
   /**
    * @param {object} deps
@@ -101,7 +103,9 @@ export class SharedJobs {
     const { id, principal, request, usedKey } = record;
     const keys = [`job:${id}`];
     if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
-    const args = ['', this.#deadlineUs(), this.#process(), id, principal];
+    const process = this.#process();
+    this.#admittedAs.set(record, process);
+    const args = ['', this.#deadlineUs(), process, id, principal];
     args.push(ttlOf(limits), String(request?.n ?? 1));
     args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), asked);
     args.push(...jobFields(record, limits));
@@ -128,8 +132,11 @@ export class SharedJobs {
   }
 
   /** @type {SharedJobsPort['retract']} */
-  async retract({ id }) {
-    await this.#insist('retract', [`job:${id}`], () => [this.#process(), id]);
+  async retract(record) {
+    const { id } = record;
+    // It may get a new name meanwhile, under which it has the job once it has joined again.
+    const was = this.#admittedAs.get(record) ?? '';
+    await this.#insist('retract', [`job:${id}`], () => [this.#process(), id, '', was]);
   }
 
   /** @type {SharedJobsPort['number']} */

@@ -149,14 +149,13 @@ export class SharedCredit {
     const mine = principal === undefined ? ['0', ''] : ['1', principal];
     /** @type {UsageRow[]} */
     const rows = [];
-    for (let from = fromHour, hours = HOURS; hours === HOURS;) {
+    for (let from = fromHour; ;) {
       const args = [String(from), String(toHour), String(HOURS), ...mine];
       const [, ...found] = await this.#calls.run('ledger/usage', ['usagehours'], args);
       for (const [hour, ...flat] of found) rows.push(...rowsOf(Number(hour), flat));
-      hours = found.length;
+      if (found.length === 0) return rows;
       from = Number(found.at(-1)?.[0]) + 1;
     }
-    return rows;
   }
 
   /**

@@ -33,6 +33,7 @@ const AGAIN_MS = 250;
  *   those that are added; undefined: it cannot begin
  * @property {HttpError} [error] why it cannot begin: told unless its idempotency key has an answer
  * @property {boolean} [isBusy] because another turn runs
+ * @property {boolean} [asksKey] it does not begin yet: the admission looks for the answer of its key
  */
 
 /**
@@ -49,6 +50,8 @@ export class SharedTurns {
   #lines;
   /** Of jobs that are being admitted. @type {Map<JobRecord, Turn>} */
   #turns = new Map();
+  /** Jobs whose keys have no answer. @type {WeakSet<JobRecord>} */
+  #unanswered = new WeakSet();
   #isClosed = false;
 
   /**
@@ -78,6 +81,10 @@ export class SharedTurns {
     if (id === undefined) return request;
     this.checkOpen();
     signal?.throwIfAborted();
+    if (this.#asksKey(record, request)) {
+      this.#turns.set(record, { id, added: messagesOfTurn(request), asksKey: true });
+      return request;
+    }
     const turn = this.#turns.get(record) ?? this.#enter(record, id, request, signal);
     if (turn === undefined) throw await this.#busyNow(record.principal, id, TOO_MANY);
     const history = await this.#prepare(record, turn).catch(async (error) => {
@@ -88,6 +95,16 @@ export class SharedTurns {
     record.request = wholeRequest(request, history, turn.added);
     record.extra = { ...record.extra, conversation_id: id };
     return record.request;
+  }
+
+  /**
+   * A request with the key of a job that exists gets its answer, however many turns wait.
+   * @param {JobRecord} record
+   * @param {CheckedRequest} request
+   */
+  #asksKey(record, { on_busy: onBusy }) {
+    const isFirst = !this.#turns.has(record) && !this.#unanswered.has(record);
+    return isFirst && record.usedKey !== undefined && onBusy === 'queue';
   }
 
   /**
@@ -237,6 +254,11 @@ export class SharedTurns {
    */
   refused(record, { word, job, limit }) {
     const turn = /** @type {Turn} */ (this.#turns.get(record));
+    if (turn.asksKey === true) {
+      this.#unanswered.add(record);
+      this.#turns.delete(record);
+      return new TurnMoved();
+    }
     if (word === 'BUSY') this.#setBusy(turn, job);
     const waits = turn.isBusy === true && turn.place !== undefined;
     if (word === 'CHANGED' || waits) return new TurnMoved();

@@ -126,6 +126,9 @@ describe('seen from another process', () => {
     expect((await b.say(id, 'b', {}, { 'idempotency-key': 'l' })).status).toBe(409);
     // Another key waits.
     const waiting = b.say(id, 'b', more, { 'idempotency-key': 'm' });
+    await until(async () => (await server.call('PUBSUB', 'CHANNELS', `*conv:${id}`)).length === 1);
+    // A key with an answer does not stand behind it.
+    expect((await b.say(id, 'a', more, key)).body.job_id).toBe(first.body.job_id);
     (await call(0)).push('A');
     (await call(0)).end();
     const second = await waiting;

@@ -162,6 +162,13 @@ describe('retract', () => {
     expect(await t.run('retract', ['job:j'], ['b', 'j'])).toBe('FENCED');
     expect(await t.dump()).toEqual(before);
   });
+
+  test('is granted to the process that has admitted it, under its new name as well', async () => {
+    const before = await t.dump();
+    await job('j', { choices: 2, key: 'k' });
+    expect(await t.run('retract', ['job:j'], ['b', 'j', '', 'a'])).toBe('OK');
+    expect(await t.dump()).toEqual(before);
+  });
 });
 
 test('placed says when there is no job, and notes that one has its place', async () => {

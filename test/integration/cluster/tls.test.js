@@ -10,7 +10,7 @@ import {
   refusal,
   stopServers,
   twoGateways,
-} from '../../support/cluster/gateways.js';
+} from '../../support/cluster/own-servers.js';
 import { until } from '../../support/until.js';
 
 const keyPath = fileURLToPath(new URL('../../support/upstream/localhost-key.pem', import.meta.url));

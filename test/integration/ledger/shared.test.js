@@ -189,6 +189,22 @@ test('names that look like parts of keys are names', async () => {
   for (const account of names) expect(await ledger.events({ account })).toHaveLength(1);
 });
 
+test('two accounts that are renamed at once both have their new names', async () => {
+  const ledger = await open({ prefix: 'renames' });
+  for (const account of ['a', 'b']) await ledger.open({ account, overdraft: true });
+  const transfers = Array.from({ length: 600 }, (_, i) =>
+    i % 2 ? { from: 'a', to: 'b', amount: 1n } : { from: 'b', to: 'a', amount: 3n },
+  );
+  for (const key of ['k', 'l']) await ledger.linked({ key, transfers });
+  await Promise.all([ledger.rename('a', 'x'), ledger.rename('b', 'y'), ledger.rename('a', 'x')]);
+  const journal = await ledger.journal();
+  expect(journal).toHaveLength(1202);
+  const names = journal.flatMap(({ from, to, account }) => [from, to, account]);
+  expect(new Set(names.filter(Boolean))).toEqual(new Set(['x', 'y']));
+  expect((await ledger.balance('x')).posted).toBe(1200n);
+  expect(Ledger.replay(journal).balance('x')).toEqual(await ledger.balance('x'));
+});
+
 test('a renamed account keeps its amounts, in a journal of many pages', async () => {
   const ledger = await open({ prefix: 'rename' });
   for (const account of ['a', 'b']) await ledger.open({ account, overdraft: true });

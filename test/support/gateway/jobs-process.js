@@ -1,13 +1,14 @@
 /**
  * A process that runs jobs against upstreams, one after the other: for what has to be set before the
- * addon is loaded. `node jobs-process.js CLIENT`, over an IPC channel: `{baseUrl, prompt, waitMs}`
- * in, the job's ending out. Jobs of one `baseUrl` share a gateway. With `waitMs` the thread stands
- * still for that long, and submits the job before it looks at its sockets again.
+ * addon is loaded. `node jobs-process.js CLIENT`, over an IPC channel: `{baseUrl, prompt, waits}`
+ * in, the job's ending out. Jobs of one `baseUrl` share a gateway. With `waits` the thread says
+ * 'waiting', stands still until a byte comes on the standard input, and submits the job before it
+ * looks at its sockets again.
  */
+import { readSync } from 'node:fs';
 import { createGateway, providers } from '../../../lib/index.js';
 
 const client = /** @type {any} */ (process.argv[2]);
-const flag = new Int32Array(new SharedArrayBuffer(4));
 /** @type {Map<string, import('../../../lib/index.js').Gateway>} */
 const gateways = new Map();
 
@@ -22,11 +23,11 @@ function gatewayFor(baseUrl) {
   return gateway;
 }
 
-process.on('message', async (/** @type {any} */ { baseUrl, prompt, waitMs = 0 }) => {
+process.on('message', async (/** @type {any} */ { baseUrl, prompt, waits }) => {
   const gateway = gatewayFor(baseUrl);
-  if (waitMs > 0) {
+  if (waits) {
     process.send?.('waiting');
-    Atomics.wait(flag, 0, 0, waitMs);
+    readSync(0, new Uint8Array(1));
   }
   const { id } = await gateway.submit({ prompt });
   let last;

@@ -27,6 +27,9 @@ if was ~= '' then
     if redis.call('HGET', prefix .. 'job:' .. id, 'owner') == was then
       redis.call('HSET', prefix .. 'job:' .. id, 'owner', process)
       redis.call('SADD', new, id)
+      -- What was told to the old name.
+      local why = redis.call('HGET', prefix .. 'job:' .. id, 'cancel')
+      if why then tell(prefix, process, 'cancel ' .. id .. ' ' .. why) end
     end
   end
   redis.call('DEL', old)

@@ -31,6 +31,10 @@ local removed, steps = 0, 0
 while tonumber(redis.call('GET', total) or 0) > jobs_max and steps < removed_max do
   steps = steps + 1
   local principal = redis.call('ZREVRANGE', counts, 0, 0)[1]
+  if not principal then
+    redis.call('DEL', total)
+    break
+  end
   -- With a count that was too high, another one may have most.
   if recount(principal) then
     local id = redis.call('ZRANGE', prefix .. 'ended:' .. principal, 0, 0)[1]

@@ -3,14 +3,15 @@
 -- Takes an admitted job back, with all its parts, as if it had never been.
 --
 -- KEYS  job:<id>
--- ARGV  prefix, process, id, clock (missing for the server's)
--- Answers 'OK'; 'GONE', no such job; 'FENCED', another process has it.
+-- ARGV  prefix, process, id, clock (missing or empty for the server's), name that the process had when it
+--       admitted the job (missing: the same)
+-- Answers 'OK'; 'GONE', no such job; 'FENCED', another process has taken it.
 local prefix, process, id = ARGV[1], ARGV[2], ARGV[3]
 local job = KEYS[1]
 
 local known = redis.call('HMGET', job, 'owner', 'principal', 'choices', 'key', 'held')
 if not known[1] then return 'GONE' end
-if known[1] ~= process then return 'FENCED' end
+if known[1] ~= process and known[1] ~= ARGV[5] then return 'FENCED' end
 if known[4] and redis.call('HGET', prefix .. known[4], 'job') == id then
   redis.call('DEL', prefix .. known[4])
 end
@@ -18,5 +19,5 @@ if known[5] then
   release_parts(prefix, parts_of(known[5]), parts_context(ARGV[4], id, known[2]))
 end
 delete_job(prefix, id, known[2], known[3])
-redis.call('SREM', prefix .. 'open:' .. process, id)
+redis.call('SREM', prefix .. 'open:' .. known[1], id)
 return 'OK'

@@ -1,7 +1,8 @@
 -- needs ledger
 --
 -- Gives an account another name, in all events too, whose keys and metadata are erased; amounts stay. An
--- entry of a stream cannot change: the journal is copied in pages, and the copy takes its place.
+-- entry of a stream cannot change: the journal is copied in pages, and the copy takes its place. A copy that was
+-- begun before another one took that place begins anew.
 --
 -- KEYS  ledger, ledgercopy:<token>
 -- ARGV  prefix, clock, deadline, account, name, limit (of entries), copy_ttl_ms (of a copy that nobody ends)
@@ -26,6 +27,13 @@ local function erase(event)
   end
 end
 
+local changes = redis.call('GET', prefix .. 'ledgerrenames') or '0'
+if redis.call('GET', copy .. ':of') ~= changes then
+  redis.call('DEL', copy)
+  redis.call('SET', copy .. ':of', changes)
+end
+redis.call('PEXPIRE', copy .. ':of', ARGV[7])
+
 local copied = redis.call('XREVRANGE', copy, '+', '-', 'COUNT', 1)[1]
 local entries = redis.call('XRANGE', journal, '(' .. (copied and copied[1] or '0-0'), '+', 'COUNT', limit)
 for _, entry in ipairs(entries) do
@@ -48,7 +56,9 @@ end
 if redis.call('EXISTS', copy) == 1 then
   redis.call('PERSIST', copy)
   redis.call('RENAME', copy, journal)
+  redis.call('INCR', prefix .. 'ledgerrenames')
 end
+redis.call('DEL', copy .. ':of')
 for _, key in ipairs({ 'acct:', 'acctlog:' }) do
   local own = prefix .. key .. account
   if redis.call('EXISTS', own) == 1 then redis.call('RENAME', own, prefix .. key .. name) end

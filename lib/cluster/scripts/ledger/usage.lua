@@ -1,4 +1,4 @@
--- Usage of some hours.
+-- Usage of some hours: of as many as have some 20,000 fields, at least one.
 --
 -- KEYS  usagehours
 -- ARGV  prefix, clock, deadline, first hour, last hour, limit (of hours), has_principal (`1`, `0`),
@@ -8,7 +8,7 @@ local prefix = ARGV[1]
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 -- The beginning of the fields of one principal.
 local mine = ARGV[7] == '1' and string.sub(cjson.encode({ ARGV[8] }), 1, -2) .. ',' or ''
-local out = { 'OK' }
+local out, read = { 'OK' }, 0
 for _, hour in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[4], ARGV[5], 'LIMIT', 0, ARGV[6])) do
   local fields = redis.call('HGETALL', prefix .. 'usage:' .. hour)
   local row = { hour }
@@ -19,5 +19,7 @@ for _, hour in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[4], ARGV[5], 'LI
     end
   end
   out[#out + 1] = row
+  read = read + #fields / 2
+  if read > 20000 then break end
 end
 return out
