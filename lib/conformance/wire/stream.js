@@ -158,7 +158,8 @@ export class Stream {
         if (condition()) finish(/** @type {any} */ (undefined));
         else if (this.state !== 'open') finish(new Failure(`no ${what}: ${this.#ending()}`));
       };
-      const late = () => finish(new Failure(`no ${what} within ${timeoutMs} ms${this.#soFar()}`));
+      const late = () =>
+        finish(new Failure(`no ${what} within ${timeoutMs} ms (--timeout-ms)${this.#soFar()}`));
       const timer = setTimeout(late, timeoutMs);
       this.#waiting.add(wake);
       wake();

@@ -123,12 +123,15 @@ export class AdminJobs {
       this.#stateOf(record),
       this.#hub.readers(record.handle),
     ]);
-    const beganMs = record.submittedMs ?? record.acceptedMs ?? 0;
+    // The times of the metrics begin with the acceptance.
+    const beganMs = record.acceptedMs ?? 0;
+    // The last call ends with the job.
+    const durationMs = record.ended ? (state?.metrics.duration_ms ?? null) : null;
     return {
       ...rowOf(record, state),
       calls: record.calls.map(({ startMs, endMs }) => ({
         start_ms: since(startMs, beganMs),
-        end_ms: since(endMs, beganMs),
+        end_ms: since(endMs, beganMs) ?? durationMs,
       })),
       conversation_id: record.extra?.conversation_id ?? null,
       metadata: record.metadata ?? null,

@@ -1,4 +1,5 @@
 /** Two processes on one Redis: a job is the same from both. */
+import { readFileSync } from 'node:fs';
 import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { expectDense } from '../../support/cluster/reader.js';
 import { textOf, tokensOf } from '../../support/cluster/upstream.js';
@@ -197,6 +198,12 @@ test('the metrics of Redis and of the deployment', async () => {
     ...[0, 1, 0, 0, 0, 0],
   ]);
   expect(value('sluice_processes')).toBe(2);
+  const page = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
+  const typesIn = (pattern, text) => [...text.matchAll(pattern)].map(([, ...of]) => of).sort();
+  const ofRedis = /^# TYPE (sluice_(?:redis_\w+|processes|failovers_total)) (\w+)$/gm;
+  expect(typesIn(/^\| `(\w+)` \| (\w+) \|/gm, page.split('## With Redis')[1])).toEqual(
+    typesIn(ofRedis, body),
+  );
   expect(value('sluice_redis_roundtrip_seconds_count')).toBeGreaterThan(0);
   expect(value('sluice_redis_followed_jobs')).toBe(1);
   expect(value('sluice_redis_catch_ups_total{why="open"}')).toBeGreaterThan(0);

@@ -79,7 +79,8 @@ test('what is no longer needed goes by itself', async () => {
     ...{ name: 'ttl', leaseMs: 1000 },
     limits: { calls: { limit: 100, windowMs: 10_000 }, jobs: { concurrent: 2 } },
   });
-  await quota.reserve({ calls: 1, jobs: 1 }, { key: 'k/ü' });
+  // The bucket is full again in half of its window.
+  await quota.reserve({ calls: 50, jobs: 1 }, { key: 'k/ü' });
   const keys = (await redis.keys('{sluice}:quota:ttl:*')).filter((key) => !key.endsWith(':last'));
   expect(keys).toEqual([
     ...['{sluice}:quota:ttl:b:calls/k/ü', '{sluice}:quota:ttl:expiry', '{sluice}:quota:ttl:leases'],

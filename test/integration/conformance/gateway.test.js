@@ -8,7 +8,7 @@ import { createGateway, providers } from '../../../lib/index.js';
 import { runConformance, startFixtureUpstream } from '../../../lib/conformance/index.js';
 import { cleanUp, stopAll } from '../../support/gateway/gateway.js';
 
-const FACTS = { heartbeatMs: 100, stallMs: 500, concurrency: 3 };
+const FACTS = { heartbeatMs: 100, stallMs: 2000, concurrency: 3 };
 
 /** Rules that take long, and do not differ between faces. */
 const SLOW = ['delivery/slow-reader', 'delivery/slow-resume'];
