@@ -87,7 +87,8 @@ test('reasoning is folded and unfolds by the keyboard; a tool call is a card', a
 });
 
 test('a cut in the reasoning loses nothing; a reload restores all parts', async () => {
-  await start(demo());
+  // Slow enough for the page to be faster.
+  await start(demo(100));
   await drive.send(WEATHER);
   const { id, card } = await drive.firstCard();
   await drive.waitForTokens(id, 4);

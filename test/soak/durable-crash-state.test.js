@@ -6,14 +6,14 @@
  * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SqliteStore } from '../../../lib/jobs/storage/sqlite.js';
-import { file, killAll, removeFiles, serve } from '../../support/crash/cli.js';
-import { rounds, seed } from '../../support/crash/rounds.js';
-import { dataFile } from '../../support/files/data-file.js';
-import { stopAll } from '../../support/gateway/gateway.js';
-import { randomFrom } from '../../support/random.js';
-import { openStream } from '../../support/sse/sse-client.js';
-import { until } from '../../support/until.js';
+import { SqliteStore } from '../../lib/jobs/storage/sqlite.js';
+import { file, killAll, removeFiles, serve } from '../support/crash/cli.js';
+import { rounds, seed } from '../support/crash/rounds.js';
+import { dataFile } from '../support/files/data-file.js';
+import { stopAll } from '../support/gateway/gateway.js';
+import { randomFrom } from '../support/random.js';
+import { openStream } from '../support/sse/sse-client.js';
+import { until } from '../support/until.js';
 
 afterEach(async () => {
   killAll();

@@ -6,12 +6,12 @@
  * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dataFile } from '../../support/files/data-file.js';
-import { file, killAll, removeFiles, serve } from '../../support/crash/cli.js';
-import { rounds, seed } from '../../support/crash/rounds.js';
-import { randomFrom } from '../../support/random.js';
-import { stopAll } from '../../support/gateway/gateway.js';
-import { until } from '../../support/until.js';
+import { dataFile } from '../support/files/data-file.js';
+import { file, killAll, removeFiles, serve } from '../support/crash/cli.js';
+import { rounds, seed } from '../support/crash/rounds.js';
+import { randomFrom } from '../support/random.js';
+import { stopAll } from '../support/gateway/gateway.js';
+import { until } from '../support/until.js';
 
 const prices = { '*': { prompt: 3, completion: 10 } };
 const SUBMITTERS = 6;

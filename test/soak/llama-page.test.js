@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { tinyLlama } from '../support/providers/tiny-llama.js';
-import { launchChromium, openPage, takePicture } from './chromium.js';
+import { launchChromium, openPage, takePicture } from '../browser/chromium.js';
 
 const cli = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const LENGTH = 60;

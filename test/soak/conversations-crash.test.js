@@ -6,13 +6,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
-import { dataFile } from '../../support/files/data-file.js';
-import { killAll, serve } from '../../support/crash/cli.js';
-import { rounds, seed } from '../../support/crash/rounds.js';
-import { openStream } from '../../support/sse/sse-client.js';
-import { randomFrom } from '../../support/random.js';
-import { stopAll } from '../../support/gateway/gateway.js';
-import { until } from '../../support/until.js';
+import { dataFile } from '../support/files/data-file.js';
+import { killAll, serve } from '../support/crash/cli.js';
+import { rounds, seed } from '../support/crash/rounds.js';
+import { openStream } from '../support/sse/sse-client.js';
+import { randomFrom } from '../support/random.js';
+import { stopAll } from '../support/gateway/gateway.js';
+import { until } from '../support/until.js';
 
 const CLIENTS = 8;
 /** Clients that share the last conversation, and queue for it. */

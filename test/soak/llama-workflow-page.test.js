@@ -3,7 +3,7 @@
 import { createGateway, providers } from '../../lib/index.js';
 import { startSite } from '../support/upstream/site.js';
 import { tinyLlama } from '../support/providers/tiny-llama.js';
-import { launchChromium, openPage, takePicture } from './chromium.js';
+import { launchChromium, openPage, takePicture } from '../browser/chromium.js';
 
 const page = (title, text, ...hrefs) =>
   `<title>${title}</title><p>${text}</p>${hrefs.map((href) => `<a href="${href}">x</a>`).join('')}`;
