@@ -1,12 +1,12 @@
 /** What callers see while Redis does not answer, refuses or is full, and afterwards. */
-import { deploy, metric, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
-import { expectDense } from '../../support/cluster/reader.js';
-import { freePort } from '../../support/free-port.js';
-import { startRedis } from '../../support/cluster/redis.js';
-import { createGateway } from '../../../lib/index.js';
-import { killAll, serve, sluiceWith } from '../../support/crash/cli.js';
-import { textOf, tokensOf } from '../../support/cluster/upstream.js';
-import { until } from '../../support/until.js';
+import { deploy, metric, removeFiles, stopDeployments } from '../support/cluster/deployment.js';
+import { expectDense } from '../support/cluster/reader.js';
+import { freePort } from '../support/free-port.js';
+import { startRedis } from '../support/cluster/redis.js';
+import { createGateway } from '../../lib/index.js';
+import { killAll, serve, sluiceWith } from '../support/crash/cli.js';
+import { textOf, tokensOf } from '../support/cluster/upstream.js';
+import { until } from '../support/until.js';
 
 afterAll(removeFiles);
 

@@ -1,8 +1,8 @@
 /** Processes that die, leave and freeze: what becomes of their jobs, as readers elsewhere see it. */
-import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
-import { expectDense } from '../../support/cluster/reader.js';
-import { textOf, tokensOf } from '../../support/cluster/upstream.js';
-import { until } from '../../support/until.js';
+import { deploy, removeFiles, stopDeployments } from '../support/cluster/deployment.js';
+import { expectDense } from '../support/cluster/reader.js';
+import { textOf, tokensOf } from '../support/cluster/upstream.js';
+import { until } from '../support/until.js';
 
 afterEach(stopDeployments);
 afterAll(removeFiles);
