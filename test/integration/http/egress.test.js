@@ -171,7 +171,11 @@ const onLinux = process.platform === 'linux' ? test : test.skip;
 
 onLinux('a reader that stands still leaves little with the kernel', async () => {
   let yielded = 0;
+  let begin = () => {};
+  const begun = new Promise((resolve) => (begin = () => resolve(undefined)));
   const provider = async function* () {
+    // Nobody holds it back before there is a reader.
+    await begun;
     for (;;) yield `${'x'.repeat(1000)}${yielded++}`;
   };
   const { base, submit } = await startApp({ provider });
@@ -180,6 +184,10 @@ onLinux('a reader that stands still leaves little with the kernel', async () => 
   cleanUp(() => socket.destroy());
   socket.pause();
   socket.write(`GET ${job.stream_url} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  const isRead = async () =>
+    /^sluice_open_streams 1$/m.test(await (await fetch(`${base}/metrics`)).text());
+  await until(isRead, 'the reader');
+  begin();
   await untilStill(() => yielded, 'the provider to stand still');
   expect(yielded).toBeGreaterThanOrEqual(256);
   expect(yielded).toBeLessThan(2000);

@@ -1,7 +1,7 @@
 /** Random workflows with a provider of bad luck: each ends, each node once, and nothing is left. */
-import { start, stopAll } from '../../support/gateway/gateway.js';
-import { until } from '../../support/until.js';
-import { partsOf } from '../../support/gateway/parts.js';
+import { start, stopAll } from '../support/gateway/gateway.js';
+import { until } from '../support/until.js';
+import { partsOf } from '../support/gateway/parts.js';
 
 afterEach(stopAll);
 

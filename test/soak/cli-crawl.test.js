@@ -1,8 +1,8 @@
 /** `sluice crawl` as a user runs it. */
 import { readFile } from 'node:fs/promises';
-import { file, killAll, removeFiles, serve, sluice } from '../../support/crash/cli.js';
-import { linking, startSite } from '../../support/upstream/site.js';
-import { until } from '../../support/until.js';
+import { file, killAll, removeFiles, serve, sluice } from '../support/crash/cli.js';
+import { linking, startSite } from '../support/upstream/site.js';
+import { until } from '../support/until.js';
 
 let site;
 beforeAll(async () => {
