@@ -1,8 +1,8 @@
 /** The page of workflows in Chromium: the graph as it runs, a node's text, and the keyboard alone. */
 
 import { createGateway } from '../../lib/index.js';
-import { launchChromium, openPage, takePicture } from './chromium.js';
-import { Pace } from './pace.js';
+import { launchChromium, openPage, takePicture } from '../browser/chromium.js';
+import { Pace } from '../browser/pace.js';
 
 const pace = new Pace();
 
