@@ -187,6 +187,21 @@ export class Context {
   }
 
   /**
+   * A job in the middle of its answer, and a reader that has what the model has said.
+   * @param {string} text that the model says first
+   * @param {Omit<Submission, 'prompt'>} [how]
+   * @returns {Promise<{source: Source, job: Job, stream: Stream}>}
+   */
+  async running(text, how) {
+    const source = await this.byHand();
+    const submitted = this.submit(source, how);
+    await source.write(text);
+    const job = await submitted;
+    const stream = await (await this.first(job)).hasText(text.trimEnd());
+    return { source, job, stream };
+  }
+
+  /**
    * A stream of a job, whatever the answer.
    * @param {Job} job
    * @param {{after?: string, inQuery?: boolean}} [where]

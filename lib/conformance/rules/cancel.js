@@ -94,11 +94,7 @@ export const cancel = [
     features: ['submit', 'cancel'],
     control: 'watch',
     async run(context) {
-      const source = await context.byHand();
-      const submitted = context.submit(source);
-      await source.write('some text');
-      const job = await submitted;
-      const stream = await (await context.first(job)).hasText('some text');
+      const { source, job, stream } = await context.running('some text');
       await cancelIt(context, job);
       await checkCancelled(context, stream);
       await source.left();
@@ -113,11 +109,7 @@ export const cancel = [
     features: ['submit', 'cancel'],
     control: 'hand',
     async run(context) {
-      const source = await context.byHand();
-      const submitted = context.submit(source);
-      await source.write('some text');
-      const job = await submitted;
-      const stream = await (await context.first(job)).hasText('some text');
+      const { job, stream } = await context.running('some text');
       await cancelIt(context, job);
       await stream.closed();
       await cancelIt(context, job);

@@ -60,10 +60,7 @@ export const delivery = [
     facts: ['heartbeatMs'],
     async run(context) {
       const heartbeatMs = /** @type {number} */ (context.facts.heartbeatMs);
-      const source = await context.byHand();
-      const submitted = context.submit(source);
-      await source.write('before');
-      const stream = await (await context.first(await submitted)).hasText('before');
+      const { source, stream } = await context.running('before');
       const { size } = stream;
       await stream.until(() => stream.size > size, 'byte of a keep-alive', heartbeatMs * 2 + 1000);
       checkText(stream.text, 'before', 'the text after a keep-alive');
@@ -83,12 +80,7 @@ export const delivery = [
     control: 'hand',
     facts: ['stallMs'],
     async run(context) {
-      const source = await context.byHand();
-      const submitted = context.submit(source);
-      await source.write('first ');
-      const job = await submitted;
-      const slow = await context.first(job);
-      await slow.hasText('first');
+      const { source, job, stream: slow } = await context.running('first ');
       const other = await context.open(job);
       slow.pause();
       const piece = 'x'.repeat(PIECE_SIZE);
@@ -119,12 +111,7 @@ export const delivery = [
     control: 'hand',
     facts: ['stallMs'],
     async run(context) {
-      const source = await context.byHand();
-      const submitted = context.submit(source);
-      await source.write('first ');
-      const job = await submitted;
-      const slow = await context.first(job);
-      await slow.hasText('first');
+      const { source, job, stream: slow } = await context.running('first ');
       slow.pause();
       const pieces = Array.from({ length: PIECES }, (_, n) => `${n} `.padEnd(PIECE_SIZE, '.'));
       for (const piece of pieces) await source.write(piece);

@@ -26,11 +26,8 @@ export function onlyTerminal(stream) {
 
 /** @param {Context} context @param {number} round */
 async function raceOnce(context, round) {
-  const source = await context.byHand();
-  const submitted = context.submit(source);
-  await source.write('text');
-  const job = await submitted;
-  const streams = [await (await context.first(job)).hasText('text')];
+  const { source, job, stream: first } = await context.running('text');
+  const streams = [first];
   if (context.has('fan-out')) streams.push(await context.open(job));
   const ending = source.end();
   ending.catch(() => {});
@@ -84,11 +81,7 @@ export const endings = [
     features: ['errors'],
     control: 'hand',
     async run(context) {
-      const source = await context.byHand();
-      const submitted = context.submit(source);
-      await source.write('half of it');
-      const stream = await context.first(await submitted);
-      await stream.hasText('half of it');
+      const { source, stream } = await context.running('half of it');
       await source.fail();
       await stream.ended();
       const { outcome } = onlyTerminal(stream);

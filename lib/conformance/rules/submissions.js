@@ -133,12 +133,8 @@ export const submissions = [
     features: ['submit', 'resume', 'runs-on'],
     control: 'watch',
     async run(context) {
-      const source = await context.byHand();
       const policy = context.has('policy-continue') ? 'continue' : undefined;
-      const submitted = context.submit(source, { policy });
-      await source.write('before ');
-      const job = await submitted;
-      const stream = await (await context.first(job)).hasText('before');
+      const { source, job, stream } = await context.running('before ', { policy });
       stream.close();
       await new Promise((resolve) => setTimeout(resolve, 100));
       check(!source.hasLeft(), 'the call of the model was closed when the reader left');
@@ -157,11 +153,8 @@ export const submissions = [
     features: ['submit', 'policy-cancel'],
     control: 'watch',
     async run(context) {
-      const source = await context.byHand();
-      const submitted = context.submit(source, { policy: 'cancel', graceMs: 50 });
-      await source.write('some text');
-      const job = await submitted;
-      const stream = await (await context.first(job)).hasText('some text');
+      const how = /** @type {const} */ ({ policy: 'cancel', graceMs: 50 });
+      const { source, job, stream } = await context.running('some text', how);
       stream.close();
       await source.left();
       if (!context.has('replay')) return;
@@ -178,11 +171,9 @@ export const submissions = [
     control: 'watch',
     async run(context) {
       const graceMs = GRACE_MS;
-      const source = await context.byHand();
-      const submitted = context.submit(source, { policy: 'cancel', graceMs });
-      await source.write('before ');
-      const job = await submitted;
-      (await (await context.first(job)).hasText('before')).close();
+      const how = /** @type {const} */ ({ policy: 'cancel', graceMs });
+      const { source, job, stream } = await context.running('before ', how);
+      stream.close();
       const again = await (await context.open(job)).hasText('before');
       await new Promise((resolve) => setTimeout(resolve, 1.25 * graceMs));
       check(!source.hasLeft(), 'the call of the model was closed although a reader is there');
@@ -202,10 +193,7 @@ export const submissions = [
     control: 'hand',
     facts: ['drain'],
     async run(context) {
-      const source = await context.byHand();
-      const submitted = context.submit(source);
-      await source.write('some text');
-      const stream = await (await context.first(await submitted)).hasText('some text');
+      const { stream } = await context.running('some text');
       const { drain } = context.facts;
       const drained = Promise.resolve(drain?.());
       drained.catch(() => {});
