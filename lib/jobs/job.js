@@ -48,6 +48,12 @@ import { randomId } from '../internal/util/random-id.js';
  */
 export const choiceId = (id, choice) => `${id}.${choice}`;
 
+/**
+ * @param {Pick<JobRecord, 'cache'>} record
+ * @returns {boolean} whether it uses the answer of another job
+ */
+export const isCached = ({ cache }) => cache === 'hit' || cache === 'join';
+
 /** One job as the main thread sees it. */
 export class JobRecord {
   /**

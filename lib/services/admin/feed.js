@@ -1,4 +1,5 @@
 import { BUCKET_S, JobSeries } from './series.js';
+import { isCached } from '../../jobs/job.js';
 import { stateOf } from './state.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
@@ -126,9 +127,10 @@ export class AdminFeed {
   }
 
   /** @type {(record: JobRecord) => void} */
-  #add = ({ part, model, upstream, createdAtMs, final, cache }) => {
+  #add = (record) => {
+    const { part, model, upstream, createdAtMs, final } = record;
     // The tokens of a shared answer count once.
-    if (part !== undefined || cache === 'hit' || cache === 'join') return;
+    if (part !== undefined || isCached(record)) return;
     const { status, metrics } = final;
     const { tokens, ttft_ms: ttftMs, duration_ms: durationMs } = metrics;
     const endedMs = createdAtMs + durationMs;

@@ -1,7 +1,7 @@
 /** What jobs hold and pay, wherever the ledger is. Pure functions. */
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 import { HttpError } from '../../internal/util/http-error.js';
-import { costOf } from '../../jobs/policy/prices.js';
+import { accountOf, costOf, isFree } from '../../jobs/policy/prices.js';
 import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
 import { tokenLimitOf } from '../../jobs/checked-request.js';
 
@@ -96,7 +96,7 @@ export function boundedRequest(access, request, model) {
  * @param {CheckedRequest} request as it came
  * @returns {bigint} of its prompt's estimated tokens and `max_tokens`
  */
-export function maxCostOf({ defaultMaxTokens }, rates, request) {
+function maxCostOf({ defaultMaxTokens }, rates, request) {
   return costOf(rates, {
     prompt_tokens: estimatePromptTokens(request),
     completion_tokens: (request.n ?? 1) * (tokenLimitOf(request) ?? defaultMaxTokens),
@@ -124,14 +124,36 @@ export function overdraftToBe(access, account) {
 }
 
 /**
- * @param {Omit<Bill, 'rates'>} bill
- * @param {Rates} rates
- * @returns {Bill}
+ * @param {AccessControl} access
+ * @param {object} job
+ * @param {string} job.model resolved
+ * @param {CheckedRequest} job.request as it came
+ * @param {Readonly<import('../../jobs/policy/config.js').Access>} job.access of its caller
+ * @param {boolean} job.cached it shares the answer of another job
+ * @returns {Bill | undefined} before anything is held; undefined: it costs nothing
  */
-export const withRates = (bill, { prompt, completion }) => ({
-  ...bill,
-  rates: { prompt: String(prompt), completion: String(completion) },
-});
+export function newBill(access, { model, request, access: caller, cached }) {
+  const price = access.priceOf(model);
+  const rates = cached ? price?.cached : price?.full;
+  if (rates === undefined || isFree(rates)) return undefined;
+  const { prompt, completion } = rates;
+  return {
+    account: accountOf(caller),
+    held: String(maxCostOf(access, rates, request)),
+    rates: { prompt: String(prompt), completion: String(completion) },
+  };
+}
+
+/**
+ * Counts and logs what an account could not cover.
+ * @param {{metrics: BillingCounters, logger: import('../../internal/util/logger.js').Logger}} to
+ * @param {{id: string, account: string, missing: bigint}} what `id` of the job
+ */
+export function reportUncollected({ metrics, logger }, { id, account, missing }) {
+  metrics.creditsUncollected.inc(Number(missing));
+  const fields = { job_id: id, account, micro_credits: String(missing) };
+  logger.warn(fields, 'a job cost more than its account had');
+}
 
 /**
  * @param {Bill} bill

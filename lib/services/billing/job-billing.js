@@ -1,15 +1,15 @@
 import { ledgerControl } from '../../primitives/ledger/ledger.js';
-import { accountOf, isFree } from '../../jobs/policy/prices.js';
 import { payerClosed } from './errors.js';
+import { isCached } from '../../jobs/job.js';
 import {
   billedCost,
   boundedRequest,
   holdTimeoutMs,
   insufficientCredit,
   least,
-  maxCostOf,
+  newBill,
+  reportUncollected,
   usageOf,
-  withRates,
 } from './charges.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
@@ -114,13 +114,9 @@ export class JobBilling {
    */
   hold(record, request, access, { answer, cached = false } = {}) {
     this.releaseHold(record);
-    const price = this.#access.priceOf(record.model);
-    const rates = cached ? price?.cached : price?.full;
-    if (rates === undefined || isFree(rates)) return;
-    const account = accountOf(access);
-    const amount = maxCostOf(this.#access, rates, request);
-    const hold = amount === 0n ? undefined : this.#take(record, account, amount);
-    const bill = withRates({ account, hold, held: String(amount) }, rates);
+    const bill = newBill(this.#access, { model: record.model, request, access, cached });
+    if (bill === undefined) return;
+    if (bill.held !== '0') bill.hold = this.#take(record, bill.account, BigInt(bill.held));
     const owner = answer ?? record;
     this.#open.set(owner, bill);
     // The data file stores it with the job; its owner settles it.
@@ -188,7 +184,7 @@ export class JobBilling {
     // Its answer is charged when the answer ends.
     if (shared && record.cache === 'miss') return undefined;
     const bill = /** @type {Bill | undefined} */ (record.extra?.credit);
-    const cached = record.cache === 'hit' || record.cache === 'join';
+    const cached = isCached(record);
     const usage = usageOf(record, record.final, cached);
     if (bill === undefined) return { record, cached, usage, cost: 0n };
     this.#open.delete(record);
@@ -219,9 +215,8 @@ export class JobBilling {
     const beyond = amount > 0n && this.#beyond(id, account, amount);
     if (beyond) this.#metrics.creditsCharged.inc(Number(amount));
     if (rest === amount || replayed) return;
-    this.#metrics.creditsUncollected.inc(Number(rest - amount));
-    const fields = { job_id: id, account, micro_credits: String(rest - amount) };
-    this.#options.logger.warn(fields, 'a job cost more than its account had');
+    const to = { metrics: this.#metrics, logger: this.#options.logger };
+    reportUncollected(to, { id, account, missing: rest - amount });
   }
 
   /**

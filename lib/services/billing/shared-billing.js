@@ -1,21 +1,22 @@
 import { Credits } from './service.js';
 import { SharedAccounts, SharedUsage, usageFields } from './shared-accounts.js';
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
-import { accountOf, isFree } from '../../jobs/policy/prices.js';
+import { accountOf } from '../../jobs/policy/prices.js';
 import { ERASED, erasedAccount } from './erased.js';
 import { countsOf } from './usage.js';
 import { payerClosed } from './errors.js';
 import { redisUnavailable } from '../../jobs/errors.js';
+import { isCached } from '../../jobs/job.js';
 import {
   billedCost,
   boundedRequest,
   holdTimeoutMs,
   insufficientCredit,
   least,
-  maxCostOf,
+  newBill,
   overdraftToBe,
+  reportUncollected,
   usageOf,
-  withRates,
 } from './charges.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
@@ -133,27 +134,13 @@ export class SharedJobBilling {
    * @returns {AskedHold | undefined}
    */
   #ask(record, { request, access, answer }) {
-    const bill = this.#newBill(record.model, request, access, answer === 'shares');
+    const cached = answer === 'shares';
+    const bill = newBill(this.#access, { model: record.model, request, access, cached });
     if (bill !== undefined || billOf(record) !== undefined) {
       // Redis stores it with the job.
       record.extra = { ...record.extra, credit: bill };
     }
     return bill === undefined || bill.held === '0' ? undefined : this.#asked(record, bill);
-  }
-
-  /**
-   * @param {string} model
-   * @param {AdmittedHow['request']} request
-   * @param {AdmittedHow['access']} access
-   * @param {boolean} shares the answer of another job
-   * @returns {Bill | undefined} undefined: it costs nothing
-   */
-  #newBill(model, request, access, shares) {
-    const price = this.#access.priceOf(model);
-    const rates = shares ? price?.cached : price?.full;
-    if (rates === undefined || isFree(rates)) return undefined;
-    const held = String(maxCostOf(this.#access, rates, request));
-    return withRates({ account: accountOf(access), held }, rates);
   }
 
   /**
@@ -222,7 +209,7 @@ export class SharedJobBilling {
    * @returns {Settlement}
    */
   #chargeOf(record, used, state) {
-    const cached = record.cache === 'hit' || record.cache === 'join';
+    const cached = isCached(record);
     const usage = usageOf(used, state, cached);
     const bill = billOf(record);
     const cost = bill === undefined ? 0n : billedCost(bill, usage);
@@ -322,9 +309,8 @@ export class SharedJobBilling {
     this.#metrics.creditsCharged.inc(Number(paid + beyond));
     const missing = cost - paid - beyond;
     if (missing <= 0n) return;
-    this.#metrics.creditsUncollected.inc(Number(missing));
-    const fields = { job_id: id, account, micro_credits: String(missing) };
-    this.#options.logger.warn(fields, 'a job cost more than its account had');
+    const to = { metrics: this.#metrics, logger: this.#options.logger };
+    reportUncollected(to, { id, account, missing });
   }
 
   // --- calls that are no jobs
@@ -332,7 +318,8 @@ export class SharedJobBilling {
   /** @type {import('./service.js').CallBilling} */
   calls = {
     hold: async (record, request, access) => {
-      const bill = this.#newBill(record.model, request, access, false);
+      const { model } = record;
+      const bill = newBill(this.#access, { model, request, access, cached: false });
       if (bill === undefined) return;
       record.extra = { ...record.extra, credit: bill };
       if (bill.held === '0') return;
