@@ -25,6 +25,22 @@ const NEVER = '-1';
 const secondsOf = (us) => (us === NEVER ? Infinity : Number(us) / US_PER_S);
 
 /**
+ * @param {Ask[]} asks
+ * @param {SharedDecision[]} decisions of each
+ */
+const entriesOf = (asks, decisions) => asks.map((ask, i) => entryOf(ask, decisions[i]));
+
+/**
+ * @param {Ask[]} asks
+ * @param {QuotaEntry[]} entries of each
+ */
+const refusalBy = (asks, entries) =>
+  refusalOf(
+    entries,
+    asks.map(({ budget }) => budget),
+  );
+
+/**
  * @param {Ask} ask
  * @param {SharedDecision} decision
  * @returns {QuotaEntry}
@@ -158,8 +174,7 @@ export class SharedReservations {
    */
   taken(record, decisions) {
     const asks = this.#askedOf(record);
-    const entries = asks.map((ask, i) => entryOf(ask, decisions[i]));
-    record.reservation = this.#reservation(record, asks.map(holdOf), entries);
+    record.reservation = this.#reservation(record, asks.map(holdOf), entriesOf(asks, decisions));
   }
 
   /**
@@ -168,11 +183,7 @@ export class SharedReservations {
    */
   refused(record, decisions) {
     const asks = this.#askedOf(record);
-    const entries = asks.map((ask, i) => entryOf(ask, decisions[i]));
-    return refusalOf(
-      entries,
-      asks.map(({ budget }) => budget),
-    );
+    return refusalBy(asks, entriesOf(asks, decisions));
   }
 
   /**
@@ -228,16 +239,8 @@ export class SharedReservations {
     const costs = costsOfJob(request, { tokens: true, defaultMaxTokens });
     const asks = asksOf(this.#access.budgets(access, model, endpoint), costs);
     if (asks.length === 0) return undefined;
-    const id = randomId('lease');
-    const { allowed, decisions } = await this.#quota.reserve(
-      id,
-      asks.map((ask) => this.#shared(ask)),
-    );
-    const entries = asks.map((ask, i) => entryOf(ask, decisions[i]));
-    if (!allowed) {
-      const budgets = asks.map(({ budget }) => budget);
-      throw refusalOf(entries, budgets);
-    }
+    const { id, allowed, entries } = await this.#lease(asks);
+    if (!allowed) throw refusalBy(asks, entries);
     this.open += 1;
     const end = (/** @type {string[] | undefined} */ used) => {
       this.open -= 1;
@@ -260,13 +263,22 @@ export class SharedReservations {
   async peekBudget(budget) {
     const asks = asksOf([budget], NOTHING);
     if (asks.length === 0) return [];
+    const { id, allowed, entries } = await this.#lease(asks);
+    if (allowed) await this.#quota.end(id);
+    return entries;
+  }
+
+  /**
+   * @param {Ask[]} asks
+   * @returns {Promise<{id: string, allowed: boolean, entries: QuotaEntry[]}>} of a lease, if it is allowed
+   */
+  async #lease(asks) {
     const id = randomId('lease');
     const { allowed, decisions } = await this.#quota.reserve(
       id,
       asks.map((ask) => this.#shared(ask)),
     );
-    if (allowed) await this.#quota.end(id);
-    return asks.map((ask, i) => entryOf(ask, decisions[i]));
+    return { id, allowed, entries: entriesOf(asks, decisions) };
   }
 
   /** @param {JobRecord} record */
