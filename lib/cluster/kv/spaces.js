@@ -1,11 +1,10 @@
-import { rangeError } from '../../internal/util/errors.js';
 import {
   ANSWER_BYTES_MAX,
-  PREFIX_MAX,
-  STORE_LIMITS,
   WATCH_BYTES,
   changesOf,
+  checkKeyBytes,
   jsonBytesOf,
+  maxKeyBytesOf,
   spaceOf,
 } from '../../primitives/kv/namespaces.js';
 import { ANY_VERSION, checkSet } from '../../primitives/kv/options.js';
@@ -130,7 +129,7 @@ class SharedKvSpace {
   constructor(space, { calls, store, limits }) {
     const { maxKeysPerPrincipal: maxKeys, maxBytesPerPrincipal: maxBytes } = limits;
     this.#prefix = `${space}/`;
-    this.#maxKeyBytes = Math.min(limits.maxKeyBytes, STORE_LIMITS.maxKeyBytes - PREFIX_MAX);
+    this.#maxKeyBytes = maxKeyBytesOf(limits);
     this.#kv = new SharedKv({ calls, store, limits, space, share: { maxKeys, maxBytes } });
   }
 
@@ -270,10 +269,7 @@ class SharedKvSpace {
 
   /** @param {string} key */
   #checked(key) {
-    if (Buffer.byteLength(key) > this.#maxKeyBytes) {
-      throw rangeError(`key takes up to ${this.#maxKeyBytes} bytes of UTF-8`);
-    }
-    return key;
+    return checkKeyBytes(key, this.#maxKeyBytes);
   }
 }
 

@@ -9,7 +9,7 @@ import { jsonOf } from './values.js';
 
 const NAME_MAX = 128;
 /** The partition, the name, `#` or nothing before it, and a `/` behind each. */
-export const PREFIX_MAX = NAME_MAX + 32;
+const PREFIX_MAX = NAME_MAX + 32;
 /** Each partition has limits of its own; those of the store must not be reached before. */
 export const STORE_LIMITS = Object.freeze({
   maxKeys: 2 ** 31,
@@ -226,6 +226,23 @@ export class KvPartition {
 }
 
 /**
+ * @param {import('./options.js').KvPartitionLimits} limits
+ * @returns {number} bytes of a principal's key, behind its prefix
+ */
+export const maxKeyBytesOf = ({ maxKeyBytes }) =>
+  Math.min(maxKeyBytes, STORE_LIMITS.maxKeyBytes - PREFIX_MAX);
+
+/**
+ * @param {string} key
+ * @param {number} maxBytes
+ * @returns {string} the key
+ */
+export function checkKeyBytes(key, maxBytes) {
+  if (Buffer.byteLength(key) <= maxBytes) return key;
+  throw rangeError(`key takes up to ${maxBytes} bytes of UTF-8`);
+}
+
+/**
  * The keys of one principal. Methods and errors are those of a KvStore and of its transactions; every
  * change obeys the limits of the partition and of the principal.
  */
@@ -245,7 +262,7 @@ export class KvNamespace {
   constructor(store, prefix, limits, partitionPrefix) {
     this.#store = store;
     this.#prefix = prefix;
-    this.#maxKeyBytes = Math.min(limits.maxKeyBytes, STORE_LIMITS.maxKeyBytes - PREFIX_MAX);
+    this.#maxKeyBytes = maxKeyBytesOf(limits);
     this.#maxValueBytes = limits.maxValueBytes;
     const { maxKeys, maxBytes, maxKeysPerPrincipal, maxBytesPerPrincipal } = limits;
     const area = { prefix: partitionPrefix, maxKeys, maxBytes };
@@ -443,10 +460,7 @@ export class KvNamespace {
 
   /** @param {string} key */
   #full(key) {
-    if (Buffer.byteLength(key) > this.#maxKeyBytes) {
-      throw rangeError(`key takes up to ${this.#maxKeyBytes} bytes of UTF-8`);
-    }
-    return this.#prefix + key;
+    return this.#prefix + checkKeyBytes(key, this.#maxKeyBytes);
   }
 }
 
