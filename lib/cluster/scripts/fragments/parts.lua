@@ -11,29 +11,17 @@
 --   settle(prefix, held, settlement, context)   at the ending of the job; either may be nil
 --   release(prefix, held, context)  as if it had never been taken
 --   retake(prefix, asked, context)  as `take`, without a check, after Redis has lost its data; optional
---   load()  gives the others, for a part that few jobs have
+--   load()  gives the first four, for a part that few jobs have
 --
 -- The order is that of the checks: the first refusal counts. All amounts are texts of whole numbers.
 local PARTS = {
-  {
-    name = 'turn',
-    load = function()
-      local check, take, settle, release = load_turn()
-      return { check = check, take = take, settle = settle, release = release }
-    end,
-  },
+  { name = 'turn', load = load_turn },
   {
     name = 'quota',
     check = quota_check, take = quota_take, settle = quota_settle, release = quota_release,
     retake = quota_take,
   },
-  {
-    name = 'hold',
-    load = function()
-      local check, take, settle, release = load_holds()
-      return { check = check, take = take, settle = settle, release = release }
-    end,
-  },
+  { name = 'hold', load = load_holds },
   {
     name = 'usage',
     check = function() end, take = usage_take, settle = usage_settle, release = function() end,
@@ -44,7 +32,7 @@ local PARTS = {
 -- The function of a part with this name, if it has one.
 local function function_of(part, name)
   if part.load then
-    for each, own in pairs(part.load()) do part[each] = own end
+    part.check, part.take, part.settle, part.release = part.load()
     part.load = nil
   end
   return part[name]
