@@ -11,7 +11,7 @@ import {
   submitted,
   twoGateways,
   whenReady,
-} from '../support/cluster/own-servers.js';
+} from '../support/cluster/gateways.js';
 import { start } from '../support/gateway/gateway.js';
 import { startSentinel } from '../support/cluster/redis.js';
 import { until } from '../support/until.js';

@@ -10,7 +10,7 @@ import {
   refusal,
   stopServers,
   twoGateways,
-} from '../../support/cluster/own-servers.js';
+} from '../../support/cluster/gateways.js';
 import { until } from '../../support/until.js';
 
 const keyPath = fileURLToPath(new URL('../../support/upstream/localhost-key.pem', import.meta.url));

@@ -1,6 +1,28 @@
 /** Gateways of one process on one Redis: what tests of shared state need, without processes. */
-import { start } from '../gateway/gateway.js';
+import { expect } from '@jest/globals';
+import { createGateway } from '../../../lib/index.js';
+import { handProvider } from '../providers/providers.js';
+import { readAcross } from './reader.js';
+import { start, stopAll } from '../gateway/gateway.js';
+import { startRedis } from './redis.js';
 import { until } from '../until.js';
+
+const servers = [];
+/** Stops gateways and servers of Redis: after each test. */
+export async function stopServers() {
+  await stopAll();
+  while (servers.length > 0) await servers.pop().stop();
+}
+
+/** Stops a further server after the test. */
+export const stopLater = (server) => servers.push(server);
+
+/** A server of Redis for one test. */
+export async function redisServer(options) {
+  const server = await startRedis(options);
+  servers.push(server);
+  return server;
+}
 
 /**
  * Two gateways with the same options, without shared answers, once both are ready.
@@ -11,8 +33,61 @@ export async function startTwo(redis, options) {
   const open = () =>
     start({ redis: { url: redis.url, leaseMs: 1000 }, cache: { mode: 'off' }, ...options });
   const both = await Promise.all([open(), open()]);
-  for (const { get } of both) {
-    await until(async () => (await get('/readyz')).status === 200, 'the gateway to be ready');
-  }
+  for (const node of both) await whenReady(node);
   return both;
+}
+
+/** Two gateways of one deployment, with one provider that the test plays. */
+export async function twoGateways(redis) {
+  const hand = handProvider();
+  const options = { provider: hand.provider, redis: { leaseMs: 1000, ...redis } };
+  const [a, b] = [await start(options), await start(options)];
+  for (const node of [a, b]) await whenReady(node);
+  return { a, b, hand };
+}
+
+/** Waits until a process has its Redis. */
+export const whenReady = (node) =>
+  until(async () => (await node.get('/readyz')).status === 200, 'the process to be ready');
+
+/** Submits a job, again and again while Redis is away. */
+export const submitted = ({ submit }) =>
+  until(async () => {
+    const { status, body } = await submit({ prompt: 'p', on_disconnect: 'continue' });
+    expect([201, 503]).toContain(status);
+    return status === 201 && body;
+  }, 'a job');
+
+/** A job of `a` that is read at `b` while it is made, with something that befalls them between two tokens. */
+export async function readElsewhere({ a, b, hand }, befall = async () => {}) {
+  const body = await submitted(a);
+  const call = await hand.call(hand.calls.length - 1);
+  const reader = readAcross(() => [b.url], body.stream_url);
+  call.push('one ');
+  const told = () => a.job(body.job_id).then(({ text }) => text);
+  await until(async () => (await b.job(body.job_id)).text === 'one ', 'a token elsewhere');
+  await befall();
+  call.push('two');
+  await until(async () => (await told()) === 'one two', 'a token here');
+  call.end();
+  const { events, text } = await reader.done;
+  expect(events.at(-1).type).toBe('job_complete');
+  expect(text).toBe('one two');
+}
+
+/** Whether a replica follows its master. */
+export const isLinked = async (replica) =>
+  (await replica.info('replication')).master_link_status === 'up';
+
+/** How `listen()` of a gateway fails. */
+export async function refusal(redis) {
+  const gateway = createGateway({ provider: handProvider().provider, logger: false, redis });
+  try {
+    return await gateway.listen().then(
+      () => undefined,
+      (error) => error,
+    );
+  } finally {
+    await gateway.close({ drainMs: 0 });
+  }
 }
