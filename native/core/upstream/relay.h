@@ -10,7 +10,7 @@
 #include "core/base/time.h"
 #include "core/streams/hub.h"
 #include "core/upstream/call_answers.h"
-#include "core/upstream/openai_decoder.h"
+#include "core/upstream/openai/decoder.h"
 #include "core/upstream/relay_outcome.h"
 
 namespace sluice {

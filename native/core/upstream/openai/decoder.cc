@@ -1,11 +1,11 @@
-#include "core/upstream/openai_decoder.h"
+#include "core/upstream/openai/decoder.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
 
-#include "core/upstream/raw_json.h"
+#include "core/upstream/openai/raw_json.h"
 
 namespace sluice {
 namespace {

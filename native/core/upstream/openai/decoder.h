@@ -12,9 +12,9 @@
 #include "core/base/utf8.h"
 #include "core/sse/parser.h"
 #include "core/streams/event_log.h"
-#include "core/upstream/finish_reason.h"
-#include "core/upstream/openai_payload.h"
-#include "core/upstream/tool_call_table.h"
+#include "core/upstream/openai/finish_reason.h"
+#include "core/upstream/openai/payload.h"
+#include "core/upstream/openai/tool_call_table.h"
 
 namespace sluice {
 

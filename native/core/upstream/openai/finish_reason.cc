@@ -1,4 +1,4 @@
-#include "core/upstream/finish_reason.h"
+#include "core/upstream/openai/finish_reason.h"
 
 #include <array>
 

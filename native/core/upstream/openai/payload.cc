@@ -1,4 +1,4 @@
-#include "core/upstream/openai_payload.h"
+#include "core/upstream/openai/payload.h"
 
 #include <rapidjson/error/en.h>
 #include <rapidjson/reader.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "core/base/surrogate_escapes.h"
-#include "core/upstream/payload_handler.h"
+#include "core/upstream/openai/payload_handler.h"
 
 namespace sluice {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/upstream/payload_grammar.h"
+#include "core/upstream/openai/payload_grammar.h"
 
 #include "core/base/name_table.h"
 

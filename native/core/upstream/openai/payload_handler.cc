@@ -1,9 +1,9 @@
-#include "core/upstream/payload_handler.h"
+#include "core/upstream/openai/payload_handler.h"
 
 #include <charconv>
 #include <cmath>
 
-#include "core/upstream/raw_json.h"
+#include "core/upstream/openai/raw_json.h"
 
 namespace sluice {
 namespace {

@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/upstream/openai_payload.h"
-#include "core/upstream/payload_grammar.h"
-#include "core/upstream/payload_output.h"
+#include "core/upstream/openai/payload.h"
+#include "core/upstream/openai/payload_grammar.h"
+#include "core/upstream/openai/payload_output.h"
 
 namespace sluice {
 

@@ -1,4 +1,4 @@
-#include "core/upstream/payload_output.h"
+#include "core/upstream/openai/payload_output.h"
 
 #include <cmath>
 #include <cstdint>

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string_view>
 
-#include "core/upstream/openai_payload.h"
-#include "core/upstream/payload_grammar.h"
+#include "core/upstream/openai/payload.h"
+#include "core/upstream/openai/payload_grammar.h"
 
 namespace sluice {
 

@@ -1,4 +1,4 @@
-#include "core/upstream/tool_call_table.h"
+#include "core/upstream/openai/tool_call_table.h"
 
 #include <algorithm>
 

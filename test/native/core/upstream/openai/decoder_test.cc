@@ -1,4 +1,4 @@
-#include "core/upstream/openai_decoder.h"
+#include "core/upstream/openai/decoder.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "openai_recorder.h"
+#include "recorder.h"
 
 namespace sluice {
 namespace {

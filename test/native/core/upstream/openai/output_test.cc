@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "openai_recorder.h"
+#include "recorder.h"
 
 namespace sluice {
 namespace {

@@ -1,6 +1,6 @@
 // Payloads that differ from the one before in their text alone: what a parser that has read others
 // gives equals what a new one gives.
-#include "core/upstream/openai_payload.h"
+#include "core/upstream/openai/payload.h"
 
 #include <gtest/gtest.h>
 

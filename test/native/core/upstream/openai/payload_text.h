@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/upstream/openai_payload.h"
+#include "core/upstream/openai/payload.h"
 
 namespace sluice {
 

@@ -1,4 +1,4 @@
-#include "core/upstream/raw_json.h"
+#include "core/upstream/openai/raw_json.h"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/base/utf8.h"
-#include "core/upstream/openai_decoder.h"
+#include "core/upstream/openai/decoder.h"
 #include "split_input.h"
 
 namespace sluice {
