@@ -1,16 +1,16 @@
-/** Answers of a ledger, from what its implementation gives. Pure functions. */
+/** Converts the raw answers of a ledger's implementation. Pure functions. */
 import { codeOf, eventOf, refusal } from './events.js';
 
 /** @typedef {import('./events.js').LedgerEvent} LedgerEvent */
 
 /**
- * In micro-credits. `available` is what is posted less what is held; it is below zero in an
- * overdraft. An overdraft's limit is not counted as available. `closed`: of `balance()` alone.
+ * In micro-credits. `available` is `posted - held`, negative in an overdraft; the overdraft's limit
+ * does not count as available. Only `balance()` gives `closed`.
  * @typedef {{available: bigint, held: bigint, posted: bigint, closed?: true}} LedgerBalance
  */
 /**
- * `balance`: right after the event, of who pays; of who is paid, where the payer is one of the
- * ledger's own accounts.
+ * `balance`: of the payer right after the event; of the payee where the payer is one of the ledger's
+ * own accounts.
  * @typedef {{event: LedgerEvent, balance: LedgerBalance}} LedgerAnswer
  */
 

@@ -13,7 +13,7 @@ namespace sluice {
 namespace {
 
 constexpr char kEscape = '\x1b';
-/// Writers of one source at a time; beyond it the one heard least recently is ended.
+/// Writers of one source at a time; beyond it the least recently active one is ended.
 constexpr std::size_t kLanesMax = 64;
 
 /// Removes terminal control sequences (ECMA-48 5.4: ESC [ ... final byte).

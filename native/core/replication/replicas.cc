@@ -242,7 +242,7 @@ void Replicas::miss(Replica& replica) {
   observer_.on_replica_missing(handle);
 }
 
-// Those that wait for this reading of the log.
+// Ends the refreshes that waited for this reading of the log.
 void Replicas::settle_waiting(Replica& replica) {
   const auto later =
       std::partition(replica.refreshes.begin(), replica.refreshes.end(),

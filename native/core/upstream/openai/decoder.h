@@ -77,8 +77,8 @@ class OpenAiDecoder {
   /// called if the connection broke.
   void finish(OpenAiSink& sink);
 
-  /// Passes on what is held of the choices that have a finish reason. For an answer that counts as
-  /// whole although its body has not ended in good order.
+  /// Passes on the held entries of the choices that have a finish reason. For an answer that counts
+  /// as whole although its body has not ended in good order.
   void flush_finished(OpenAiSink& sink);
 
   /// Whether the last event has been passed on: done, error or malformed.

@@ -26,7 +26,7 @@ class PayloadHandler {
   bool is_array = false;  // The root is an array of objects: an error.
 
   /// Before each parse.
-  /// @param json what is parsed in place; only its address counts
+  /// @param json the text being parsed in place; only its address is used
   /// @param raw an unchanged copy of it, for spans of raw JSON
   /// @param stream reads `json`
   void begin(std::string_view json, std::string_view raw, rapidjson::InsituStringStream& stream);

@@ -99,7 +99,7 @@ class ToolCallTable {
   [[nodiscard]] bool is_id_taken(const Call& call) const;
 
   std::vector<Call> calls_;
-  std::size_t first_ = 0;  // of those that are not closed
+  std::size_t first_ = 0;  // the first open call
   std::vector<Waiting> waiting_;
   std::size_t held_bytes_ = 0;
   std::uint64_t delta_ = 0;
