@@ -1,5 +1,5 @@
 /** Converts the raw answers of a ledger's implementation. Pure functions. */
-import { codeOf, eventOf, refusal } from './events.js';
+import { codeOf, eventOf, ledgerError } from './events.js';
 
 /** @typedef {import('./events.js').LedgerEvent} LedgerEvent */
 
@@ -41,14 +41,14 @@ export function answerOf(operation, [number, posted, held, fields], details) {
   const code = codeOf(number);
   if (code === undefined) return { event: eventOf(/** @type {any[]} */ (fields)), balance };
   const known = code === 'ERR_INSUFFICIENT_FUNDS' ? { available: balance.available } : {};
-  throw refusal(code, `${operation} ${JSON.stringify(details)}`, { ...details, ...known });
+  throw ledgerError(code, `${operation} ${JSON.stringify(details)}`, { ...details, ...known });
 }
 
 /**
  * @param {RawAnswer[]} answers one per transfer, or a single one for a key of other requests
  * @param {string} key
  * @returns {{events: LedgerEvent[], balances: LedgerBalance[]}}
- * @throws {import('../../internal/util/errors.js').SluiceError} the refusal, with the `index` of the transfer
+ * @throws {import('../../internal/util/errors.js').SluiceError} the ledgerError, with the `index` of the transfer
  */
 export function linkedAnswer(answers, key) {
   const refused = answers.findIndex(([code]) => code !== 0 && codeOf(code) !== 'ERR_LINKED_FAILED');

@@ -279,6 +279,6 @@ export function codeOf(number) {
  * @param {string} about what was called
  * @param {Record<string, unknown>} details
  */
-export function refusal(code, about, details) {
+export function ledgerError(code, about, details) {
   return new SluiceError(code, `${REFUSALS[code]} (${about})`, details);
 }

@@ -4,7 +4,7 @@ import { SluiceError, typeError } from '../../internal/util/errors.js';
 import { answerOf, balanceOf, linkedAnswer } from './answers.js';
 import { checkClock, checkId, checkOptions } from '../../internal/util/validate.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
-import { eventOf, fieldsOf, numberOf, refusal } from './events.js';
+import { eventOf, fieldsOf, numberOf, ledgerError } from './events.js';
 import { eventsRequest, linkedRequest, openRequest, requests } from './requests.js';
 import { steadyUnixClock } from '../../internal/time/clock.js';
 
@@ -304,7 +304,7 @@ export class Ledger {
   balance(account) {
     checkId('account', account, { max: NAME_MAX });
     const found = this.#native.balance(this.#nowMs(), account);
-    if (found === undefined) throw refusal('ERR_NO_SUCH_ACCOUNT', 'balance', { account });
+    if (found === undefined) throw ledgerError('ERR_NO_SUCH_ACCOUNT', 'balance', { account });
     const [posted, held, closed] = found;
     return { ...balanceOf(posted, held), ...(closed && { closed: true }) };
   }
@@ -323,7 +323,7 @@ export class Ledger {
     const { account, after, limit } = eventsRequest(options);
     if (account === undefined) return this.#journal(after, limit);
     const found = this.#native.events(this.#nowMs(), account, after, limit);
-    if (found === undefined) throw refusal('ERR_NO_SUCH_ACCOUNT', 'events', { account });
+    if (found === undefined) throw ledgerError('ERR_NO_SUCH_ACCOUNT', 'events', { account });
     return found.map(eventOf);
   }
 

@@ -1,13 +1,13 @@
 /** Lines of turns that wait for their conversation in a deployment. */
 import { describe, expect, test } from '@jest/globals';
-import { TurnLines } from '../../../../lib/services/conversations/turn-lines.js';
+import { SharedTurnQueues } from '../../../../lib/services/conversations/shared-turn-queues.js';
 
 /** Lines, and functions that wake the first place of each, by name. */
 function open({ maxQueued = 10, queueWaitMs = 60_000 } = {}) {
-  const lines = new TurnLines({ maxQueued, queueWaitMs });
+  const queues = new SharedTurnQueues({ maxQueued, queueWaitMs });
   const wakes = new Map();
   const join = (name, how = {}) =>
-    lines.join(name, {
+    queues.join(name, {
       late: () => new Error('too late'),
       watch: (wake) => {
         wakes.set(name, wake);
@@ -15,17 +15,17 @@ function open({ maxQueued = 10, queueWaitMs = 60_000 } = {}) {
       },
       ...how,
     });
-  return { lines, wakes, join };
+  return { queues, wakes, join };
 }
 
-/** Notes when a place is the first of its line. */
+/** Notes when a place is the first of its queue. */
 function note(order, name, place) {
   return place.first().then(() => order.push(name));
 }
 
-describe('a line', () => {
+describe('a queue', () => {
   test('is first come, first served, also around one that gives up', async () => {
-    const { lines, wakes, join } = open();
+    const { queues, wakes, join } = open();
     const leaving = new AbortController();
     const [a, b, c] = [join('x'), join('x', { signal: leaving.signal }), join('x')];
     const other = join('y');
@@ -35,20 +35,20 @@ describe('a line', () => {
     const third = note(order, 'c', c);
     leaving.abort(new Error('enough'));
     await expect(second).rejects.toThrow('enough');
-    lines.leave(b);
+    queues.leave(b);
     expect(order).toEqual(['a', 'other']);
-    lines.leave(a);
+    queues.leave(a);
     await third;
     expect(order).toEqual(['a', 'other', 'c']);
     expect([...wakes.keys()]).toEqual(['x', 'y']);
-    lines.leave(c);
-    lines.leave(other);
+    queues.leave(c);
+    queues.leave(other);
     // Nobody waits: nothing is watched.
     expect(wakes.size).toBe(0);
   });
 
   test('wakes its first place, also one that does not wait yet', async () => {
-    const { lines, wakes, join } = open();
+    const { queues, wakes, join } = open();
     const place = join('x');
     await place.first();
     wakes.get('x')();
@@ -57,25 +57,25 @@ describe('a line', () => {
     wakes.get('x')();
     await waiting;
     await place.pause(0);
-    lines.leave(place);
+    queues.leave(place);
   });
 
   test('is full when as many wait as may, without those that take their turn', () => {
-    const { lines, join } = open({ maxQueued: 2 });
+    const { queues, join } = open({ maxQueued: 2 });
     const [a, b] = [join('x'), join('x')];
-    expect([lines.full('x'), lines.full('y')]).toEqual([true, false]);
+    expect([queues.full('x'), queues.full('y')]).toEqual([true, false]);
     a.isTaking = true;
-    expect(lines.full('x')).toBe(false);
-    for (const place of [a, b]) lines.leave(place);
+    expect(queues.full('x')).toBe(false);
+    for (const place of [a, b]) queues.leave(place);
   });
 
   test('lets nobody wait for too long, and ends', async () => {
-    const { lines, join } = open({ queueWaitMs: 1 });
+    const { queues, join } = open({ queueWaitMs: 1 });
     const [a, b] = [join('x'), join('x')];
     await expect(a.pause()).rejects.toThrow('too late');
     await expect(b.first()).rejects.toThrow('too late');
-    for (const place of [a, b]) lines.leave(place);
-    const { lines: closing, join: enter } = open();
+    for (const place of [a, b]) queues.leave(place);
+    const { queues: closing, join: enter } = open();
     const [first, next] = [enter('x'), enter('x')];
     const both = [first.pause(), next.first()];
     closing.close(() => new Error('closed'));

@@ -9,16 +9,16 @@ import {
 import { isConversationId, newConversationId } from './repository.js';
 import { stored } from './messages.js';
 
-/** @typedef {import('./book.js').ConversationBook} ConversationBook */
+/** @typedef {import('./store.js').ConversationStore} ConversationStore */
 /** @typedef {import('../../cluster/shared-conversations.js').SharedConversations} SharedConversations */
 /** @typedef {import('../../cluster/shared-conversations.js').Refusal} Refusal */
 /** @typedef {import('./repository.js').ConversationLimits} ConversationLimits */
 
 /**
  * The conversations of a deployment of several processes. Main thread.
- * @implements {ConversationBook}
+ * @implements {ConversationStore}
  */
-export class SharedBook {
+export class SharedStore {
   #conversations;
   #limits;
   #turns;
@@ -47,7 +47,7 @@ export class SharedBook {
     return { count, ofPrincipal, total: maxBytes };
   }
 
-  /** @type {ConversationBook['create']} */
+  /** @type {ConversationStore['create']} */
   async create(principal, { messages, ...settings }) {
     this.#turns.checkOpen();
     // Redis adds the times.
@@ -66,7 +66,7 @@ export class SharedBook {
     if (bytes > maxBytesEach) throw conversationTooLong(maxBytesEach);
   }
 
-  /** @type {ConversationBook['fork']} */
+  /** @type {ConversationStore['fork']} */
   async fork(principal, id, settings, at) {
     if (!isConversationId(id)) throw conversationNotFound();
     this.#turns.checkOpen();
@@ -76,7 +76,7 @@ export class SharedBook {
 
   /**
    * @param {import('../../cluster/shared-conversations.js').SharedConversation | Refusal} outcome
-   * @returns {import('./book.js').Whole}
+   * @returns {import('./store.js').Whole}
    */
   #made(outcome) {
     if (!('refused' in outcome)) return outcome;
@@ -84,24 +84,24 @@ export class SharedBook {
     throw outcome.refused === 'beyond' ? beyondMessages(outcome.count) : conversationNotFound();
   }
 
-  /** @type {ConversationBook['read']} */
+  /** @type {ConversationStore['read']} */
   async read(principal, id) {
     return isConversationId(id) ? this.#conversations.read(principal, id) : undefined;
   }
 
-  /** @type {ConversationBook['list']} */
+  /** @type {ConversationStore['list']} */
   async list(principal, page) {
     const found = await this.#conversations.list(principal, page);
     if (found === undefined) throw unknownAfter();
     return found;
   }
 
-  /** @type {ConversationBook['recent']} */
+  /** @type {ConversationStore['recent']} */
   async recent({ limit }) {
     return { heads: await this.#conversations.recent(limit), truncated: false };
   }
 
-  /** @type {ConversationBook['remove']} */
+  /** @type {ConversationStore['remove']} */
   async remove(principal, id) {
     if (!isConversationId(id)) throw conversationNotFound();
     const outcome = await this.#conversations.remove(principal, id);

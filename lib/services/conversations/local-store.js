@@ -1,14 +1,14 @@
 import { beyondMessages, conversationBusy, conversationNotFound, unknownAfter } from './errors.js';
 
-/** @typedef {import('./book.js').ConversationBook} ConversationBook */
+/** @typedef {import('./store.js').ConversationStore} ConversationStore */
 /** @typedef {import('./repository.js').Head} Head */
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
 /**
  * The conversations of a gateway that is alone, in memory or in its data file. Main thread.
- * @implements {ConversationBook}
+ * @implements {ConversationStore}
  */
-export class LocalBook {
+export class LocalStore {
   #repository;
   #turns;
   #store;
@@ -16,12 +16,12 @@ export class LocalBook {
   #lifecycle;
 
   /**
-   * @param {object} parts
-   * @param {import('./repository.js').ConversationRepository} parts.repository
-   * @param {import('./turns.js').Turns} parts.turns
-   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} parts.lifecycle
-   * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
-   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory]
+   * @param {object} deps
+   * @param {import('./repository.js').ConversationRepository} deps.repository
+   * @param {import('./turns.js').Turns} deps.turns
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../../jobs/storage/job-store.js').JobStore} [deps.store]
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory]
    */
   constructor({ repository, turns, lifecycle, store, memory }) {
     this.#repository = repository;
@@ -31,12 +31,12 @@ export class LocalBook {
     this.#lifecycle = lifecycle;
   }
 
-  /** @type {ConversationBook['create']} */
+  /** @type {ConversationStore['create']} */
   create(principal, what) {
     return this.#add(principal, (space) => this.#repository.create(space, what));
   }
 
-  /** @type {ConversationBook['fork']} */
+  /** @type {ConversationStore['fork']} */
   async fork(principal, id, settings, at) {
     await this.#turns.turnSettled(this.#repository.of(principal), id);
     return this.#add(principal, (space) =>
@@ -69,14 +69,14 @@ export class LocalBook {
     return made;
   }
 
-  /** @type {ConversationBook['read']} */
+  /** @type {ConversationStore['read']} */
   async read(principal, id) {
     const space = this.#repository.of(principal);
     await this.#turns.turnSettled(space, id);
     return this.#repository.read(space, id);
   }
 
-  /** @type {ConversationBook['list']} */
+  /** @type {ConversationStore['list']} */
   async list(principal, { limit, after }) {
     const space = this.#repository.of(principal);
     await this.#turns.allSettled(space);
@@ -87,13 +87,13 @@ export class LocalBook {
     return { heads: page, hasMore: start + page.length < heads.length };
   }
 
-  /** @type {ConversationBook['recent']} */
+  /** @type {ConversationStore['recent']} */
   async recent({ limit, scanMax }) {
     const { heads, truncated } = this.#repository.heads(scanMax);
     return { heads: heads.slice(0, limit), truncated };
   }
 
-  /** @type {ConversationBook['remove']} */
+  /** @type {ConversationStore['remove']} */
   async remove(principal, id) {
     const space = this.#repository.of(principal);
     await this.#turns.turnSettled(space, id);

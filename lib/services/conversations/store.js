@@ -1,4 +1,4 @@
-/** What conversations are read from and written to. This file has no code. */
+/** The interface of a store of conversations. This file has no code. */
 
 /** @typedef {import('./repository.js').Head} Head */
 /** @typedef {import('./repository.js').Settings} Settings */
@@ -12,7 +12,7 @@
 /**
  * The conversations of a gateway: of this process, or in Redis. A client that has received a job's
  * terminal event finds its turn. All methods throw HttpErrors.
- * @typedef {object} ConversationBook
+ * @typedef {object} ConversationStore
  * @property {(principal: string, what: Settings & {messages: import('./requests.js').Messages}) =>
  *   Promise<Whole>} create
  * @property {(principal: string, id: string, settings: Partial<Settings>, at?: number) =>
