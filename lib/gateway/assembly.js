@@ -19,7 +19,7 @@ import { Keys } from '../services/keys/service.js';
 import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { LocalKv } from '../primitives/kv/local-kv.js';
-import { LocalBook } from '../services/conversations/local-book.js';
+import { LocalStore } from '../services/conversations/local-store.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
@@ -30,7 +30,7 @@ import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { SharedKeys } from '../cluster/shared-keys.js';
-import { SharedBook } from '../services/conversations/shared-book.js';
+import { SharedStore } from '../services/conversations/shared-store.js';
 import { SharedParts } from '../jobs/shared-parts.js';
 import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -141,13 +141,13 @@ function createConversations(jobs, namespaces, directory, options) {
   const partition = namespaces.partition('conversations', partitionLimits(limits));
   if (talks !== undefined) {
     const { turns } = talks;
-    const book = new SharedBook({ ...talks, limits, directory, log });
-    return { turns, partition, conversations: new Conversations({ book, limits }) };
+    const shared = new SharedStore({ ...talks, limits, directory, log });
+    return { turns, partition, conversations: new Conversations({ store: shared, limits }) };
   }
   const repository = new ConversationRepository(partition, limits, wallClock(clock));
-  const turns = new Turns({ book: repository, limits, hub, store, memory, log });
-  const book = new LocalBook({ repository, turns, lifecycle, store, memory });
-  return { turns, partition, conversations: new Conversations({ book, limits }) };
+  const turns = new Turns({ repository, limits, hub, store, memory, log });
+  const local = new LocalStore({ repository, turns, lifecycle, store, memory });
+  return { turns, partition, conversations: new Conversations({ store: local, limits }) };
 }
 
 /**
