@@ -147,7 +147,7 @@ function createJobs(options) {
   });
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
   const pipeline = createJobPipeline(options, runner);
-  const talks = redis && createSharedConversations(redis, options);
+  const talks = redis && createSharedConversations(redis, { hub, options });
   if (talks !== undefined) sharedParts?.add(talks.turns);
   const { turns } = talks ?? {};
   const deployed =

@@ -5,7 +5,6 @@ import { cursorOf } from '../../routes/streams.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
 import { interpretResponse } from './request.js';
 import { joinOrphan, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '../submit.js';
-import { overloaded } from '../../../jobs/errors.js';
 import { sendJson } from '../../respond.js';
 import { stringifyExact } from '../../../internal/util/exact-json.js';
 
@@ -203,7 +202,7 @@ export function responseRoutes({ admission, directory, jobs, calls, stored, opti
     const startedAt = performance.now();
     const { access, body, digest } = context;
     const asked = interpretResponse(body, options);
-    if (asked.stream && !calls.open.hasRoom(access.principal)) throw overloaded();
+    if (asked.stream) calls.takePlace(res, access.principal);
     const request = { path: PATH, digest };
     const record =
       (await joinOrphan(calls, req, res, access.principal, request)) ??
@@ -237,7 +236,7 @@ export function responseRoutes({ admission, directory, jobs, calls, stored, opti
       const param = header ? 'Last-Event-ID' : 'starting_after';
       throw badRequest('invalid_value', param, `${param} must be the number of an event.`);
     }
-    if (!calls.open.hasRoom(context.access.principal)) throw overloaded();
+    calls.takePlace(res, context.access.principal);
     setFaceHeaders(res, startedAt, record);
     calls.join(res, [record]).stream(frames(record, face, number === '' ? 0 : Number(number) + 1));
   }
