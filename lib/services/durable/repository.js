@@ -13,8 +13,8 @@ export const PRODUCER_ID_BYTES_MAX = 256;
 const DELETED_AT_ONCE = 1000;
 const PAGE = 1000;
 /** One read; a larger single append is read whole. */
-const READ_BYTES_MAX = 1 << 20;
-const READ_CHUNKS_MAX = 1024;
+export const READ_BYTES_MAX = 1 << 20;
+export const READ_CHUNKS_MAX = 1024;
 const POSITION_DIGITS = 16;
 
 const COUNTERS = 'n';
