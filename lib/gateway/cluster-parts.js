@@ -151,8 +151,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
         observeRoundtrip((answeredMs - sentMs) / 1000),
       );
     },
-    /** Whether this process is a member of the deployment, and Redis has answered within a lease. */
-    isReady: () => cluster.isMember && cluster.silentMs <= leaseMs,
+    isReady: () => cluster.isReady,
     close() {
       presence.close();
       link.close();
