@@ -28,6 +28,7 @@ import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { SharedKeys } from '../cluster/shared-keys.js';
+import { SharedDurableStreams } from '../services/durable/shared-service.js';
 import { SharedStore } from '../services/conversations/shared-store.js';
 import { SharedParts } from '../jobs/shared-parts.js';
 import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
@@ -278,10 +279,13 @@ export function createParts(checked) {
     directory,
     options,
   );
-  const durable = new DurableStreams({
-    ...{ namespaces, options: options.durable, memory, unixMs, timers: deadlinesOf(clock) },
-    partition: namespaces.partition('durable', durableLimits(options.durable)),
-  });
+  const ofDurable = { options: options.durable };
+  const durable = deployed
+    ? new SharedDurableStreams({ ...ofDurable, streams: deployed.streams })
+    : new DurableStreams({
+        ...{ ...ofDurable, namespaces, memory, unixMs, timers: deadlinesOf(clock) },
+        partition: namespaces.partition('durable', durableLimits(options.durable)),
+      });
   const nowMs = monotonicClock(clock);
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const webhooks = createWebhooks(jobs, namespaces, metrics, options, () => all);
@@ -354,7 +358,7 @@ export function createParts(checked) {
     },
     kv,
     partitions: [partition],
-    durable,
+    durable: deployed === undefined ? durable : undefined,
   });
   const erasePrincipal =
     deployed === undefined
@@ -363,6 +367,7 @@ export function createParts(checked) {
           (principal) => kv.erase(principal),
           (principal) => billing.erasePrincipal?.(principal),
           (principal) => jobs.talks?.conversations.clear(principal),
+          (principal) => durable.erase(principal),
         ]);
   const streams = new OpenStreams({
     max: options.maxStreams,

@@ -197,7 +197,7 @@ export function contractRoutes(deps) {
     ...alone('Workflows', workflowRoutes(deps.operations)),
     ...alone('Crawls', crawlRoutes(deps.operations)),
     ...kvRoutes(deps.kv),
-    ...alone('Durable streams', durableRoutes(deps.durable)),
+    ...durableRoutes(deps.durable),
     ...creditRoutes(deps.credits),
     ...logRoutes(deps.logs),
     ...embeddingRoutes(deps.embeddings),
