@@ -46,6 +46,7 @@ const AGAIN_MS = 250;
 export class SharedTurns {
   name = /** @type {const} */ ('turn');
   #conversations;
+  #hub;
   #limits;
   #queues;
   /** Of jobs that are being admitted. @type {Map<JobRecord, Turn>} */
@@ -57,10 +58,12 @@ export class SharedTurns {
   /**
    * @param {object} deps
    * @param {SharedConversations} deps.conversations
+   * @param {Pick<import('../../streams/hub.js').JobHub, 'snapshot'>} deps.hub
    * @param {import('./repository.js').ConversationLimits} deps.limits
    */
-  constructor({ conversations, limits }) {
+  constructor({ conversations, hub, limits }) {
     this.#conversations = conversations;
+    this.#hub = hub;
     this.#limits = limits;
     this.#queues = new SharedTurnQueues(limits);
   }
@@ -275,9 +278,11 @@ export class SharedTurns {
    * @param {JobRecord} record
    * @param {import('../../streams/types.js').JobState} state with the answer
    */
-  settle(record, state) {
+  async settle(record, state) {
     // A turn whose submission was refused is dropped, whatever its job produced.
-    const answer = record.refused ? undefined : answerOf(state);
+    if (record.refused) return undefined;
+    const whole = state.tool_calls && (await this.#hub.snapshot(record.handle, { items: true }));
+    const answer = answerOf({ ...state, ...(whole && { items: whole.items }) });
     if (answer === undefined) return undefined;
     const { content, ...how } = answer;
     const message = { role: 'assistant', content, jobId: record.id, ...how };

@@ -147,7 +147,7 @@ export class Turns {
    */
   async #end(record, space, id) {
     // Read the state before a purge can remove it.
-    const asked = this.#hub.snapshot(record.handle);
+    const asked = this.#hub.snapshot(record.handle, { items: true });
     // A turn whose submission was refused is dropped, whatever its job produced.
     const accepted = await (record.written ?? Promise.resolve()).then(
       () => true,

@@ -91,6 +91,7 @@ class CallAnswers {
   void conclude_one(Share& share, RelayOutcome::Failure failure, const std::string& text,
                     Nanos now);
   void conclude_together(RelayOutcome::Failure failure, const std::string& text, Nanos now);
+  [[nodiscard]] std::size_t choices_given() const;
   void fail(Share& share, RelayOutcome::Failure failure, const std::string& text, Nanos now);
   void end(Share& share, Nanos now);
   [[nodiscard]] Usage usage_of(const Share& share) const;

@@ -89,7 +89,7 @@ async function befall(deployment) {
 
 /** A conversation, as jobs name it that wait for their turn. */
 async function conversation({ nodes }) {
-  const { body } = await nodes[0].post('/v1/conversations', {});
+  const { body } = await nodes.find(({ gone }) => !gone).post('/v1/conversations', {});
   return { conversation_id: body.conversation_id, on_busy: 'queue' };
 }
 

@@ -57,6 +57,55 @@ describe.each([
   });
 });
 
+const messages = [{ role: 'user', content: 'a' }];
+const FACES = {
+  '/v1/chat/completions': { messages },
+  '/v1/completions': { prompt: 'a' },
+  '/v1/messages': { model: 'm', max_tokens: 9, messages },
+  '/v1/responses': { input: 'a' },
+  '/v1/ui/chat': { messages: [{ role: 'user', parts: [{ type: 'text', text: 'a' }] }] },
+};
+
+test('a stream of a face has its place while its head is held', async () => {
+  const { provider } = handProvider();
+  const { url, get, post } = await start({ provider, maxStreams: 2, headHoldMs: 600_000 });
+  const places = (count) =>
+    until(async () => {
+      const { body } = await get('/metrics');
+      return Number(/^sluice_open_streams (\d+)$/m.exec(body)[1]) === count;
+    }, `${count} streams`);
+  for (const [path, body] of Object.entries(FACES)) {
+    const leave = [];
+    const ask = (i) => {
+      const controller = new AbortController();
+      leave.push(() => controller.abort());
+      return fetch(url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          ...body,
+          ...(path === '/v1/ui/chat' && { id: `${i}` }),
+          stream: true,
+        }),
+        signal: controller.signal,
+      }).catch(() => {});
+    };
+    const held = [ask(0), ask(1)];
+    await places(2);
+    const refused = await ask(2);
+    expect([path, refused.status, refused.headers.has('retry-after')]).toEqual([path, 503, true]);
+    leave[0]();
+    await places(1);
+    // A refused request takes no place.
+    expect((await post(path, {})).status).toBe(400);
+    held.push(ask(3));
+    await places(2);
+    for (const each of leave) each();
+    await Promise.all(held);
+    await places(0);
+  }
+});
+
 test('streams of errors are no more than all streams may be', async () => {
   const { stream, read } = await start({ provider: echo, maxStreams: 2 });
   const open = [await stream('/v1/logs/errors'), await stream('/v1/kv?watch=true')];
