@@ -16,7 +16,10 @@ import { stringifyExact } from '../../../internal/util/exact-json.js';
  * @property {boolean} stream
  */
 
-const text = { type: ['string', 'array'] };
+const text = {
+  type: ['string', 'array'],
+  items: { type: 'object', required: ['type'], properties: { type: { type: 'string' } } },
+};
 const properties = {
   model: { type: 'string', minLength: 1, maxLength: 256 },
   messages: {
@@ -40,7 +43,7 @@ const properties = {
   tool_choice: { type: 'object', required: ['type'] },
   thinking: { type: 'object' },
   output_config: { type: 'object' },
-  metadata: { type: 'object' },
+  metadata: { type: 'object', properties: { user_id: { type: ['string', 'null'] } } },
   sluice: { type: 'object' },
 };
 const checkMessages = schemaCheck({
@@ -109,6 +112,17 @@ function contentOf(content, at, how) {
 }
 
 /**
+ * @param {unknown} said the content of a tool's result; may be absent
+ * @param {string} at
+ * @param {Reading} how
+ */
+function resultOf(said, at, how) {
+  if (said === undefined || said === null) return '';
+  if (typeof said === 'string' || Array.isArray(said)) return contentOf(said, at, how);
+  throw badRequest('invalid_type', at, `${at} must be a string or an array.`);
+}
+
+/**
  * The results of tools come before what the user says beside them.
  * @param {string | Block[]} content
  * @param {string} at
@@ -117,13 +131,12 @@ function contentOf(content, at, how) {
  */
 function userMessages(content, at, how) {
   if (typeof content === 'string') return [{ role: 'user', content }];
-  const results = content.filter(({ type }) => type === 'tool_result');
   const others = content.filter(({ type }) => type !== 'tool_result');
-  const tools = results.map(({ tool_use_id: id, content: said = '' }) => ({
-    role: 'tool',
-    tool_call_id: id,
-    content: contentOf(said, `${at}.content`, how),
-  }));
+  const tools = content.flatMap(({ type, tool_use_id: id, content: said }, i) =>
+    type === 'tool_result'
+      ? [{ role: 'tool', tool_call_id: id, content: resultOf(said, `${at}[${i}].content`, how) }]
+      : [],
+  );
   if (others.length === 0 && tools.length > 0) return tools;
   return [...tools, { role: 'user', content: contentOf(others, at, how) }];
 }
