@@ -53,6 +53,32 @@ const checkMessages = schemaCheck({
 });
 const checkCount = schemaCheck({ type: 'object', required: ['model', 'messages'], properties });
 
+/**
+ * Members of the API without a counterpart, and those of a chat request that others become. A chat upstream gets
+ * every member that is not here, whatever it means.
+ */
+const OWN = new Set([
+  ...Object.keys(properties),
+  ...[
+    'output_format',
+    'container',
+    'context_management',
+    'mcp_servers',
+    'service_tier',
+    'inference_geo',
+  ],
+  ...[
+    'cache_control',
+    'speed',
+    'betas',
+    'user_profile_id',
+    'diagnostics',
+    'anthropic',
+    'anthropic_beta',
+  ],
+  ...['prompt', 'n', 'stop', 'user', 'max_completion_tokens', 'stream_options', 'instructions'],
+]);
+
 /** @param {Block} source of an image or a document @param {string} at */
 function urlOf(source, at) {
   if (source?.type === 'url') return source.url;
@@ -192,7 +218,7 @@ function chatMessages({ messages }, how) {
 
 /** @param {Record<string, any>} tool @param {number} i @param {Reading} how */
 function chatTool(tool, i, { isStrict }) {
-  const { type, name, description, input_schema: parameters } = tool;
+  const { type, name, description, input_schema: parameters, strict } = tool;
   if (type != null && type !== 'custom') {
     if (!isStrict) return tool;
     const param = `tools[${i}].type`;
@@ -202,7 +228,8 @@ function chatTool(tool, i, { isStrict }) {
       `${param} must be custom: no other tool runs here.`,
     );
   }
-  return { type: 'function', function: { name, ...(description && { description }), parameters } };
+  const more = { ...(description && { description }), ...(strict === true && { strict }) };
+  return { type: 'function', function: { name, ...more, parameters } };
 }
 
 /** @type {Record<string, unknown>} */
@@ -251,7 +278,7 @@ function formatMembers({ output_config: output, output_format: older }) {
 export function readMessagesRequest(body, how) {
   const checked = checkBody(checkMessages, body);
   const { sluice: options, stream, ...anthropic } = checked;
-  const { tools, tool_choice: choice, stop_sequences: stop, metadata, top_p } = checked;
+  const { tools, tool_choice: choice, stop_sequences: stop, metadata } = checked;
   const effort = effortOf(checked);
   const beta = how.beta === undefined ? undefined : String(how.beta);
   const { first, members } = systemOf(checked, how);
@@ -266,7 +293,7 @@ export function readMessagesRequest(body, how) {
       user: metadata?.user_id ?? undefined,
     },
     passed: {
-      ...(top_p !== undefined && { top_p }),
+      ...Object.fromEntries(Object.entries(checked).filter(([name]) => !OWN.has(name))),
       ...(tools?.length > 0 && {
         tools: tools.map((/** @type {any} */ tool, /** @type {number} */ i) =>
           chatTool(tool, i, how),

@@ -37,6 +37,31 @@ test('a result of a tool may have no content', () => {
   ]);
 });
 
+test('members that the Messages API does not know go on, its own that have no counterpart do not', () => {
+  const unknown = { top_k: 5, top_p: 0.5, vendor: { deep: [null] } };
+  const own = { thinking: { type: 'disabled' }, service_tier: 'auto', mcp_servers: [], n: 2 };
+  const body = {
+    model: 'm',
+    max_tokens: 9,
+    ...user({ type: 'text', text: 'a' }),
+    ...unknown,
+    ...own,
+  };
+  const { passed, request } = readMessagesRequest(body, { isStrict: true });
+  const { anthropic, ...rest } = passed;
+  expect(rest).toEqual(unknown);
+  expect(anthropic).toEqual(body);
+  expect(request.n).toBeUndefined();
+});
+
+test('a strict tool of the Messages API stays one', () => {
+  const tools = [{ name: 'f', input_schema: { type: 'object' }, strict: true, cache_control: {} }];
+  const body = { model: 'm', max_tokens: 9, ...user({ type: 'text', text: 'a' }), tools };
+  expect(readMessagesRequest(body, { isStrict: true }).passed.tools).toEqual([
+    { type: 'function', function: { name: 'f', parameters: { type: 'object' }, strict: true } },
+  ]);
+});
+
 test.each([
   [[null], 'messages[0].parts[0]'],
   [[{}], 'messages[0].parts[0].type'],
