@@ -6,6 +6,7 @@ import { Presence } from '../cluster/presence.js';
 import { RedisLink, requireRedis } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
 import { Replicas } from '../cluster/replicas.js';
+import { SharedDurable } from '../cluster/durable/shared-durable.js';
 import { SharedKvSpaces } from '../cluster/kv/spaces.js';
 import { SharedConversations } from '../cluster/shared-conversations.js';
 import { SharedOrphans } from '../http/faces/shared-orphans.js';
@@ -134,6 +135,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
       ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
       subscribe: subscriber(cluster.redis.route),
     }),
+    streams: new SharedDurable({ calls: cluster.calls, channels: cluster }),
     /**
      * @param {import('../services/erasure/service.js').Erasure} erasure of this process
      * @param {((principal: string) => void | Promise<void>)[]} erasers of what services keep in Redis
@@ -150,8 +152,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
         observeRoundtrip((answeredMs - sentMs) / 1000),
       );
     },
-    /** Whether this process is a member of the deployment, and Redis has answered within a lease. */
-    isReady: () => cluster.isMember && cluster.silentMs <= leaseMs,
+    isReady: () => cluster.isReady,
     close() {
       presence.close();
       link.close();

@@ -104,7 +104,7 @@ void CallAnswers::flush(Share& share, Nanos now) {
   share.matcher.reset();
 }
 
-// The head of a log is what is known at its first entry, or else at its end.
+// A log's head holds the facts known at its first entry, or at its end if it has none.
 void CallAnswers::begin(const Share& share, Nanos now) {
   if (share.entries > 0) return;
   const auto& [model, fingerprint, tier] = head_;

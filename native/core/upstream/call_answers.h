@@ -10,8 +10,8 @@
 
 #include "core/base/time.h"
 #include "core/streams/hub.h"
-#include "core/upstream/finish_reason.h"
-#include "core/upstream/openai_payload.h"
+#include "core/upstream/openai/finish_reason.h"
+#include "core/upstream/openai/payload.h"
 #include "core/upstream/relay_outcome.h"
 #include "core/upstream/stop_matcher.h"
 

@@ -1,6 +1,5 @@
 /** `/v1/responses`, as OpenAI's clients use it. */
 import { HttpError, badRequest } from '../../../internal/util/http-error.js';
-import { StoredResponses } from './stored.js';
 import { answerMessages, inputItems, isReference, itemsOf, messagesOf } from './items.js';
 import { cursorOf } from '../../routes/streams.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
@@ -52,17 +51,16 @@ function noPrevious(message) {
 /**
  * @param {object} deps
  * @param {import('../../../jobs/admission/admission.js').Admission} deps.admission
- * @param {import('../../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
  * @param {import('../../../jobs/job-directory.js').JobDirectory} deps.directory
  * @param {import('../../routes/jobs.js').JobsPort} deps.jobs
  * @param {import('../calls.js').FaceCalls} deps.calls
+ * @param {import('./stored.js').StoredResponses} deps.stored
  * @param {{responses: {ttlMs: number, maxCount: number, maxBytes: number},
  *   unsupportedTools: 'refuse' | 'drop'}} deps.options
  * @returns {import('../../router.js').Routes}
  */
-export function responseRoutes({ admission, lifecycle, directory, jobs, calls, options }) {
+export function responseRoutes({ admission, directory, jobs, calls, stored, options }) {
   const { hub } = calls;
-  const stored = new StoredResponses(lifecycle, options.responses);
 
   /**
    * @param {JobRecord} record
