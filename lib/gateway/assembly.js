@@ -327,6 +327,7 @@ export function createParts(checked) {
           (principal) => billing.erasePrincipal?.(principal),
           (principal) => jobs.talks?.conversations.clear(principal),
           (principal) => durable.erase(principal),
+          (principal) => deployed.faceStore.erase(principal),
         ]);
   const streams = new OpenStreams({
     max: options.maxStreams,

@@ -31,7 +31,7 @@ test('each script has its tests here', () => {
     admit announce beat began bury cancel erase estate finish join leave list messages note offer placed
     readers retain retract rewrite take`.trim();
   // Those of faces are shown by the tests of their routes.
-  const faces = ['chat', 'delivered'];
+  const faces = ['chat', 'delivered', 'forget_faces', 'orphan'];
   // Those of other subjects, `subject/name`, have tests of their own.
   const own = Object.keys(scripts()).filter((name) => !name.includes('/'));
   expect(own.sort()).toEqual([...tested.split(/\s+/), ...faces].sort());
