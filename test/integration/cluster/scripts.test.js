@@ -277,6 +277,26 @@ describe('take', () => {
     expect(await t.dump()).toEqual(before);
   });
 
+  test('of a job that shared an answer makes the call its own, unless it ends', async () => {
+    const parts = { usage: { model: 'm', shares: '1' } };
+    const shared = async () => JSON.parse(await t.field('j', 'held')).usage.shares;
+    await job('j', { parts });
+    await t.run('note', ['job:j'], ['cache', 'join']);
+    await bury('a');
+    expect(await outcome(t.take('b', 'j', 'a', { room: '0' }))).toBe('ROOM');
+    expect(await shared()).toBe('1');
+    const [answer, ...flat] = await t.take('b', 'j', 'a');
+    expect([answer, fieldsOf(flat).cache]).toEqual(['RUN', 'miss']);
+    expect(JSON.parse(fieldsOf(flat).held)).toEqual({ usage: { model: 'm' } });
+    await t.admin.flushall();
+    for (const name of ['a', 'b']) await t.join(name);
+    await job('j', { parts });
+    await t.token('j', '1-1');
+    await bury('a');
+    expect(await outcome(t.take('b', 'j', 'a'))).toBe('FAIL');
+    expect(await shared()).toBe('1');
+  });
+
   test('counts from the attempt that the log has reached', async () => {
     await job();
     await t.admin.xadd('{t}:log:j', '3-0', 'r', '{}');
