@@ -28,7 +28,7 @@ const outcome = async (promise) => (await promise)[0];
 
 test('each script has its tests here', () => {
   const tested = `
-    admit announce beat began bury cancel erase estate finish join leave list messages note offer placed
+    admit announce beat began bury cancel erase estate finish join known leave list messages note offer placed
     readers retain retract rewrite take`.trim();
   // Those of faces are shown by the tests of their routes.
   const faces = ['chat', 'delivered', 'forget_faces', 'orphan'];
@@ -128,8 +128,12 @@ describe('admit', () => {
 
   test('with an idempotency key is one job, whose answer comes with its place', async () => {
     expect(await outcome(t.admit('a', 'j', { key: 'k' }))).toBe('OK');
+    const known = (key, print = 'f') => t.run('known', [`idem:${key}`], [print]);
     expect(await t.admit('b', 'j2', { key: 'k' })).toEqual(['PENDING', 'j']);
+    expect(await known('k')).toEqual(['PENDING', 'j']);
     expect(await t.admit('b', 'j2', { key: 'k', print: 'g' })).toEqual(['REUSED']);
+    expect(await known('k', 'g')).toEqual(['REUSED']);
+    expect(await known('other')).toEqual(['NEW']);
     expect(await t.run('placed', ['job:j'], ['90000', '{"id":"j"}'])).toBe('OK');
     expect(await t.admit('b', 'j2', { key: 'k' })).toEqual(['KNOWN', 'j', '{"id":"j"}']);
     expect(await t.admin.exists('{t}:job:j2')).toBe(0);
@@ -137,6 +141,7 @@ describe('admit', () => {
     // The answer outlives the job.
     await t.admin.del('{t}:job:j');
     expect(await t.admit('b', 'j2', { key: 'k' })).toEqual(['KNOWN', 'j', '{"id":"j"}']);
+    expect(await known('k')).toEqual(['KNOWN', 'j', '{"id":"j"}']);
   });
 
   test('takes a key over whose job is gone before it had a place', async () => {
