@@ -118,6 +118,17 @@ export class SharedJobs {
     }
   }
 
+  /** @type {SharedJobsPort['known']} */
+  async known({ name, fingerprint }) {
+    for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
+      const [answer, ...rest] = await this.#redis.run('known', [keyOf(name)], [fingerprint]);
+      if (answer === 'NEW') return undefined;
+      if (answer === 'KNOWN') return JSON.parse(rest[1]);
+      if (answer === 'REUSED') throw idempotencyKeyReused();
+      await sleep(waitMs);
+    }
+  }
+
   /** @type {SharedJobsPort['placed']} */
   async placed(record) {
     const { id, usedKey, cache, extra } = record;

@@ -130,7 +130,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   }
 
   return {
-    ...{ cluster, deployment, directory, faces },
+    ...{ cluster, deployment, directory, faces, faceStore: store },
     kv: new SharedKvSpaces({
       ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
       subscribe: subscriber(cluster.redis.route),

@@ -172,7 +172,7 @@ export class Admission extends EventEmitter {
    */
   constructor(deps) {
     super();
-    const { options, store } = deps;
+    const { options, store, shared } = deps;
     this.#answers = new IdempotencyCache({
       ...options.idempotency,
       hasPrincipals: deps.hasPrincipals,
@@ -180,6 +180,7 @@ export class Admission extends EventEmitter {
       nowMs: deps.nowMs,
       file: store,
       kept: deps.shared === undefined,
+      find: shared && ((used) => shared.known(used)),
     });
     this.#store = store;
     this.#nowMs = deps.nowMs;
@@ -273,12 +274,19 @@ export class Admission extends EventEmitter {
     const key = checkIdempotencyKey(idempotencyKey);
     /** @type {Admitted | undefined} */
     let admitted;
+    /** @type {Answer | undefined} */
+    let earlier;
     const admit = async (/** @type {import('./idempotency.js').UsedKey} */ used) => {
+      // A turn may have to wait for that of the job of this very key.
+      const looksFirst = this.#closed || request.conversation_id !== undefined;
+      earlier = looksFirst ? await this.#shared?.known(used) : undefined;
+      if (earlier !== undefined) return earlier;
       admitted = await this.#admit(request, { ...submission, signal: undefined, used }, entries);
       return admitted.known ?? answerFor(admitted.record);
     };
     const outcome = await this.#answers.answer(access.principal, key, fingerprint, admit);
-    if (admitted?.known !== undefined) return { ...outcome, replayed: true, entries };
+    const known = earlier ?? admitted?.known;
+    if (known !== undefined) return { ...outcome, replayed: true, entries };
     return { ...outcome, record: admitted?.record, entries };
   }
 

@@ -73,6 +73,7 @@ export class IdempotencyCache {
   #memory;
   #nowMs;
   #isKept;
+  #find;
   /** @type {Map<string, number>} keys held, by principal */
   #counts = new Map();
   /** @type {KeyFile<T> | undefined} */
@@ -86,11 +87,15 @@ export class IdempotencyCache {
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [options.memory]
    * @param {() => number} options.nowMs
    * @param {KeyFile<T>} [options.file]
+   * @param {(key: UsedKey) => Promise<T | undefined>} [options.find] the answer of an earlier request, which is kept
+   *   elsewhere: asked where a request is refused, since a known answer comes before every refusal
    * @param {boolean} [options.kept] whether answers are kept here; false: `run` finds those of earlier
    *   requests elsewhere, and only requests at the same time share an outcome. Default true
    */
-  constructor({ ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file, kept = true }) {
-    this.#isKept = kept;
+  constructor(options) {
+    const { ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file } = options;
+    this.#isKept = options.kept ?? true;
+    this.#find = options.find;
     this.#ttlMs = ttlMs;
     this.#maxKeys = maxKeys;
     this.#hasPrincipals = hasPrincipals;
@@ -136,9 +141,15 @@ export class IdempotencyCache {
       return { answer: await known.outcome, replayed: true };
     }
     if (known !== undefined) this.#forget(name);
-    this.#checkRoom(principal);
+    if (this.#find === undefined) this.#checkRoom(principal);
+    const used = { name, fingerprint };
+    let replayed = false;
+    const outcome =
+      this.#find === undefined
+        ? run(used)
+        : this.#runOrFind(principal, used, run, () => (replayed = true));
     /** @type {Entry<T>} */
-    const entry = { fingerprint, outcome: run({ name, fingerprint }), expiresAtMs: Infinity };
+    const entry = { fingerprint, outcome, expiresAtMs: Infinity };
     this.#entries.set(name, entry);
     this.#count(principal, 1);
     try {
@@ -146,10 +157,29 @@ export class IdempotencyCache {
       if (!this.#isKept) this.#forget(name);
       entry.answer = answer;
       entry.expiresAtMs = this.#nowMs() + this.#ttlMs;
-      return { answer, replayed: false };
+      return { answer, replayed };
     } catch (error) {
       this.#forget(name);
       throw error;
+    }
+  }
+
+  /**
+   * @param {string} principal
+   * @param {UsedKey} used
+   * @param {(key: UsedKey) => Promise<T>} run
+   * @param {() => void} onFound
+   * @returns {Promise<T>}
+   */
+  async #runOrFind(principal, used, run, onFound) {
+    try {
+      this.#checkRoom(principal);
+      return await run(used);
+    } catch (error) {
+      const found = await this.#find?.(used);
+      if (found === undefined) throw error;
+      onFound();
+      return found;
     }
   }
 

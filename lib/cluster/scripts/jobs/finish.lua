@@ -44,7 +44,7 @@ if role == 'job' then
 end
 if role == 'job' and (known[4] or settlement ~= '') then
   local context = parts_context(clock, log_id, known[3])
-  context.final = f
+  context.final, context.process = f, owner
   settle_parts(prefix, job, parts_of(known[4]), parts_of(settlement), context)
 end
 publish_entry(prefix, log_id, ending_id, 'x', x, 'f', f)
