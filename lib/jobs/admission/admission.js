@@ -565,8 +565,8 @@ export class Admission extends EventEmitter {
     const waitMs = part === undefined ? (this.#provider.unavailableMs?.(record.model) ?? 0) : 0;
     if (waitMs > 0) throw upstreamsUnavailable(waitMs);
     let isQueued = false;
-    const queued = this.#pipeline.submit(record, {
-      signal: /** @type {any} */ (abort),
+    const queued = this.#pipeline.place(record, {
+      signal: abort,
       onAccepted: () => {
         // Room may become free after the wait was aborted: the queue then drops the record.
         if (abort.aborted) return;
@@ -574,7 +574,8 @@ export class Admission extends EventEmitter {
         isQueued = true;
       },
     });
-    return isQueued && record.accepted ? undefined : this.#whenQueued(record, signal, queued);
+    if (isQueued && record.accepted) return undefined;
+    return this.#whenQueued(record, signal, Promise.resolve(queued));
   }
 
   /**
