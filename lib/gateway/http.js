@@ -31,7 +31,10 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   const calls = new FaceCalls({ hub, events, open: parts.streams, orphans, options });
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
-    streams: { hub, directory, operations, streamUrls, open: parts.streams, options },
+    streams: {
+      ...{ hub, directory, streamUrls, open: parts.streams, options },
+      operations: parts.operationDirectory,
+    },
     faces: { admission, lifecycle, directory, jobs, chats, calls, options },
     conversations: { conversations },
     operations: { workflows, crawls },

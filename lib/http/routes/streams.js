@@ -89,7 +89,7 @@ function jobIds(query) {
  * @param {object} deps
  * @param {import('../../streams/hub.js').JobHub} deps.hub
  * @param {import('../../jobs/job-directory.js').JobDirectory} deps.directory
- * @param {import('../../services/operations/operations.js').Operations} deps.operations
+ * @param {import('../../services/operations/directory.js').OperationDirectory} deps.operations
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
  * @param {import('../sse/open-streams.js').OpenStreams} deps.open
  * @param {{egress: import('../sse/response.js').EgressMode, redis?: object}} deps.options
@@ -109,8 +109,7 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
 
   /**
    * @param {Context} context
-   * @returns {Promise<import('../../jobs/job.js').JobRecord
-   *   | import('../../services/operations/operations.js').Operation>} with the log that the query names
+   * @returns {Promise<{handle: number, purgeDueMs: number}>} the log that the query names
    */
   async function logOf({ query, access: { principal } }) {
     const kind = operationKinds.find((each) => query[`${each}_id`] !== undefined);
@@ -128,13 +127,13 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {import('../../services/operations/operations.js').OperationKind} kind
    * @param {string} principal
    */
-  function operationOf(query, kind, principal) {
+  async function operationOf(query, kind, principal) {
     const name = `${kind}_id`;
     const id = query[name];
     if (typeof id !== 'string' || query.job_id !== undefined) {
       throw badRequest('invalid_value', name, `${name} takes one id, and nothing beside it.`);
     }
-    const operation = operations.find(kind, id, principal);
+    const operation = await operations.log(kind, id, principal);
     if (operation === undefined) throw operationNotFound(kind);
     return operation;
   }

@@ -86,6 +86,21 @@ import { whenAborted } from '../../internal/util/abort.js';
  */
 
 /**
+ * What child jobs take from a deployment, outside the scripts of jobs.
+ * @typedef {object} PartCharges
+ * @property {Pick<import('../rate-limits/shared-reservations.js').SharedReservations, 'forPart'>} reservations
+ * @property {CallsPort} calls
+ */
+
+/**
+ * Billing of calls that are charged like a job, for admission; see `CallBilling`.
+ * @typedef {object} CallsPort
+ * @property {(record: JobRecord, request: CheckedRequest,
+ *   access: Readonly<import('../policy/config.js').Access>) => void | Promise<void>} hold throws an HttpError
+ * @property {(record: JobRecord) => void | Promise<void>} release
+ */
+
+/**
  * Interface of webhooks for admission.
  * @typedef {object} WebhooksPort
  * @property {(request: CheckedRequest, within: string) => object | undefined} ofRequest checks
@@ -137,6 +152,7 @@ export class Admission extends EventEmitter {
   #store;
   #shared;
   #parts;
+  #charges;
   #memory;
   #directory;
   #turns;
@@ -168,6 +184,7 @@ export class Admission extends EventEmitter {
    *   process alone
    * @param {import('../shared-parts.js').SharedParts} [deps.parts] with `shared`: takes the place of
    *   `reservations` and of the holds of `billing`
+   * @param {PartCharges} [deps.charges] with `shared`: of child jobs
    * @param {() => boolean} [deps.hasPrincipals] whether callers are distinguished; default no
    */
   constructor(deps) {
@@ -185,6 +202,7 @@ export class Admission extends EventEmitter {
     this.#nowMs = deps.nowMs;
     this.#shared = deps.shared;
     this.#parts = deps.parts;
+    this.#charges = deps.charges;
     this.#memory = deps.memory;
     this.#directory = deps.directory;
     this.#turns = deps.turns;
@@ -345,7 +363,11 @@ export class Admission extends EventEmitter {
         // A job without a turn is placed synchronously.
         const whole = alone ? request : await this.#turns.begin(record, submission.signal);
         if (!alone) checkFeatures(this.#provider, whole);
-        await this.#placeAgain(record, whole, submission, entries);
+        if (this.#charges === undefined) {
+          await this.#placeAgain(record, whole, submission, entries);
+        } else {
+          await this.#placePart(record, whole, submission, this.#charges);
+        }
       }
     } catch (error) {
       this.#turns.rollback(record);
@@ -377,6 +399,30 @@ export class Admission extends EventEmitter {
       await this.#place(record, request, submission, entries);
     }
     if (record.written !== undefined) await this.#written(record);
+  }
+
+  /**
+   * Places a child job of a deployment: this process alone knows it, and what it takes is in Redis.
+   * @param {JobRecord} record
+   * @param {CheckedRequest} request
+   * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission
+   * @param {PartCharges} charges
+   */
+  async #placePart(record, request, submission, charges) {
+    const { access, signal, endpoint = endpoints.jobs, covered } = submission;
+    this.#checkRoom(record, submission);
+    const whose = { access, model: record.model, endpoint };
+    record.reservation = await charges.reservations.forPart(request, whose, covered);
+    try {
+      await charges.calls.hold(record, request, access);
+      this.#checkRoom(record, submission);
+      record.request = this.#billing.bounded(request, record.model);
+      await this.#enqueue(record, signal, () => this.#lifecycle.accept(record));
+    } catch (error) {
+      await charges.calls.release(record);
+      await record.reservation?.release();
+      throw error;
+    }
   }
 
   /**
