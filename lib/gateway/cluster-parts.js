@@ -8,6 +8,7 @@ import { RedisLink, requireRedis } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
 import { RemoteOperations } from '../cluster/operations/remote-operations.js';
 import { Replicas } from '../cluster/replicas.js';
+import { SharedDurable } from '../cluster/durable/shared-durable.js';
 import { SharedKvSpaces } from '../cluster/kv/spaces.js';
 import { SharedConversations } from '../cluster/shared-conversations.js';
 import { SharedOrphans } from '../http/faces/shared-orphans.js';
@@ -62,11 +63,12 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
 
 /**
  * @param {Redis} redis
- * @param {Options} options
+ * @param {{hub: import('../streams/hub.js').JobHub, options: Options}} deps
  */
-export function createSharedConversations({ cluster }, { conversations: limits }) {
+export function createSharedConversations({ cluster }, { hub, options }) {
+  const { conversations: limits } = options;
   const conversations = new SharedConversations({ cluster, calls: cluster.calls });
-  return { conversations, turns: new SharedTurns({ conversations, limits }) };
+  return { conversations, turns: new SharedTurns({ conversations, hub, limits }) };
 }
 
 /**
@@ -155,6 +157,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
       ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
       subscribe: subscriber(cluster.redis.route),
     }),
+    streams: new SharedDurable({ calls: cluster.calls, channels: cluster }),
     /**
      * @param {import('../services/erasure/service.js').Erasure} erasure of this process
      * @param {((principal: string) => void | Promise<void>)[]} erasers of what services keep in Redis
@@ -171,8 +174,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
         observeRoundtrip((answeredMs - sentMs) / 1000),
       );
     },
-    /** Whether this process is a member of the deployment, and Redis has answered within a lease. */
-    isReady: () => cluster.isMember && cluster.silentMs <= leaseMs,
+    isReady: () => cluster.isReady,
     close() {
       presence.close();
       operations.close();

@@ -143,9 +143,9 @@ export function createHandler(deps) {
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
    */
-  async function answer({ methods, allow, params }, { prefix, queryString }, req, res) {
-    const endpoint = endpointOf(methods, req.method);
-    if (endpoint === undefined) throw methodNotAllowed(req.method, allow);
+  async function answer({ entry, params }, { prefix, queryString }, req, res) {
+    const endpoint = endpointOf(entry.methods ?? (await entry.load()), req.method);
+    if (endpoint === undefined) throw methodNotAllowed(req.method, entry.allow);
     // Health checks may come from anywhere, and tell nothing about callers.
     if (endpoint.auth !== 'none') checkOrigin(req, access.corsOrigins);
     const query = parseQuery(queryString);
@@ -193,8 +193,8 @@ export function createHandler(deps) {
    * @param {any} error
    * @returns {boolean} whether the client of a stream is to come back, when Redis answers again
    */
-  function comesBack({ methods }, req, res, error) {
-    const isStream = endpointOf(methods, req.method)?.auth === 'stream';
+  function comesBack({ entry }, req, res, error) {
+    const isStream = endpointOf(entry.methods, req.method)?.auth === 'stream';
     return isStream && error?.wireCode === 'storage_unavailable' && !res.headersSent;
   }
 
@@ -213,7 +213,7 @@ export function createHandler(deps) {
       return;
     }
     setHeaders(res, HEADERS);
-    const route = typeof found === 'object' ? found.route : UNKNOWN_ROUTE;
+    const route = typeof found === 'object' ? found.entry.route : UNKNOWN_ROUTE;
     const fail = (/** @type {unknown} */ error) => {
       sendError(error, req, res, log);
       discard(req, res);

@@ -128,7 +128,8 @@ function blocksOf(content, at) {
  * @returns {Block[]}
  */
 function thinkingOf(message) {
-  const { thinking_blocks: blocks, reasoning_content: content, reasoning, signature } = message;
+  const { thinking_blocks: own, reasoning_content: content, reasoning, signature } = message;
+  const blocks = own ?? message.sluice?.thinking_blocks;
   if (Array.isArray(blocks)) return blocks;
   const thinking = content ?? reasoning;
   if (typeof signature !== 'string' || typeof thinking !== 'string') return [];

@@ -64,6 +64,18 @@ export class ProviderError extends SluiceError {
   }
 }
 
+/**
+ * A request that the provider itself cannot express to its model: on the faces a 400.
+ * @param {string} message
+ * @param {{code: string, param: string}} details the error's code, and the member at fault
+ */
+export function requestRefusal(message, { code, param }) {
+  const type = 'invalid_request_error';
+  return new ProviderError('upstream_bad_request', message, {
+    upstream: { status: 400, message, type, code, param },
+  });
+}
+
 const QUOTED_CHARS_MAX = 200;
 
 /** Clients of the faces act on the whole message of a refusal. */

@@ -173,17 +173,17 @@ Napi::Value StoreWrap::commit(const Napi::CallbackInfo& info) {
                        values_from(info.Env(), given[i + 1])});
     }
     // Under a manual clock the answer is there before this returns.
-    std::promise<void> told;
-    std::future<void> answered = told.get_future();
+    std::promise<void> written;
+    std::future<void> answered = written.get_future();
     const bool waits = reactor_->manual != nullptr;
     taken = store_->commit(
         std::move(batch),
         [events = reactor_->events, machine = machine_id_,
          request = number_from(info.Env(), info[0]),
-         told = waits ? std::make_shared<std::promise<void>>(std::move(told))
-                      : nullptr](StoreStatus status) {
+         written = waits ? std::make_shared<std::promise<void>>(std::move(written))
+                         : nullptr](StoreStatus status) {
           events->push(EventKind::kStoreWritten, machine, request, std::string(name_of(status)));
-          if (told) told->set_value();
+          if (written) written->set_value();
         },
         flag_from(info.Env(), info[2]));
     if (waits && taken == StoreStatus::kOk) answered.wait();
