@@ -325,16 +325,15 @@ export class RemoteOperations {
    * @param {OwnOperation | SavedOperation} operation
    * @returns {number} the handle of an open replica of its log
    */
-  #logToAdopt({ id, kind, principal }) {
+  #logToAdopt({ id, kind, principal, createdAtMs }) {
     const own = this.#operations.get(id, principal);
     if (own !== undefined) this.#operations.release(own);
-    const replica = this.#replicas.byId(id);
-    if (replica?.ended) this.#replicas.drop(replica);
     const open = this.#replicas.take(id);
     if (open !== undefined) return open.handle;
     const fields = /** @type {JobFields} */ ({ kind, choices: '1' });
     const logs = replicateLogs(this.#hub, { id, extra: undefined }, fields, {
       leaseMs: this.#leaseMs,
+      ageMs: Math.max(0, this.#cluster.redisNowMs() - createdAtMs),
     });
     const [handle] = logs;
     return handle;

@@ -50,6 +50,8 @@ test('one whose process dies fails at its readers, and goes on from there at ano
   const deployment = await deploy({ processes: 3 });
   const [a, b, c] = deployment.nodes;
   const flow = await begin(a, (url) => deployment.read(url, { first: 1 }));
+  const known = async () => byId((await b.get(flow.path)).body).x.status === 'completed';
+  await until(known, 'the first node elsewhere');
   const diedMs = performance.now();
   await a.crash();
   const { events, ids } = await flow.reading.done;
@@ -67,13 +69,22 @@ test('one whose process dies fails at its readers, and goes on from there at ano
   });
   await expectSame(deployment, [flow.path, flow.url, '/v1/workflows']);
   await until(async () => (await leftovers(deployment)).length === 0, 'nothing to be left');
-  deployment.upstream.go(flow.two.name);
-  expect((await c.post(`${flow.path}/retry`)).body).toMatchObject({
-    status: 'running',
-    attempt: 2,
+  // The heir has an attempt that has ended when the next one is lost.
+  const second = await c.post(`${flow.path}/retry`);
+  expect(second.body).toMatchObject({ status: 'running', attempt: 2 });
+  const lost = deployment.read(flow.url, { first: 0 });
+  await until(() => tokensOf(lost.events, 'y').split(' ').length === 3, 'two tokens again');
+  await c.crash();
+  expect((await lost.done).events.at(-1)).toMatchObject({
+    ...{ type: 'workflow_failed', data: { error: { code: 'producer_lost' } } },
   });
-  const again = deployment.read(flow.url, { first: 1 });
+  expect((await b.get(flow.path)).body).toMatchObject({ status: 'failed', attempt: 2 });
+  deployment.upstream.go(flow.two.name);
+  const third = await b.post(`${flow.path}/retry`);
+  expect(third.body).toMatchObject({ status: 'running', attempt: 3 });
+  const again = deployment.read(flow.url);
   expect((await again.done).events.at(-1).type).toBe('workflow_complete');
+  expect(again.events.at(-1).data.metrics.duration_ms).toBeGreaterThan(0);
   expect(tokensOf(again.events, 'y')).toBe(textOf(flow.two));
   expect(deployment.upstream.calls(flow.one.name)).toHaveLength(1);
   await expectSame(deployment, [flow.path, flow.url]);
@@ -166,7 +177,7 @@ test.each([
 });
 
 test('while Redis is away, new ones and those of others get 503, and what runs goes on', async () => {
-  const deployment = await deploy();
+  const deployment = await deploy({ redis: { args: ['--appendonly', 'yes'] } });
   const [a, b] = deployment.nodes;
   const flow = await begin(a, (url) => deployment.read(url, { first: 0 }));
   await deployment.redis.kill();
