@@ -259,7 +259,8 @@ export class Failover {
   #logsOf(record, fields) {
     const replica = this.#replicas.take(record.id);
     if (replica !== undefined) return [replica.handle, ...replica.siblings];
-    return replicateLogs(this.#hub, record, fields, { leaseMs: this.#leaseMs });
+    const ageMs = Math.max(0, this.#cluster.redisNowMs() - record.createdAtMs);
+    return replicateLogs(this.#hub, record, fields, { leaseMs: this.#leaseMs, ageMs });
   }
 
   /**
