@@ -1,6 +1,5 @@
 /** Builds the parts of a gateway and connects them. Main thread. */
 import { AccessControl } from '../jobs/policy/access-control.js';
-import { createAdmin } from './admin-parts.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { AuditLog } from '../services/audit/log.js';
@@ -9,17 +8,16 @@ import { Conversations } from '../services/conversations/service.js';
 import { createDeployment, createSharedConversations, openRedis } from './cluster-parts.js';
 import { Crawls } from '../services/crawls/service.js';
 import { DurableStreams, partitionLimits as durableLimits } from '../services/durable/service.js';
-import { Embeddings } from '../services/embeddings/service.js';
 import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
 import { ConfigFile } from '../services/keys/config-file.js';
-import { Keys } from '../services/keys/service.js';
+import { later } from '../internal/util/packages.js';
 import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { LocalKv } from '../primitives/kv/local-kv.js';
-import { LocalBook } from '../services/conversations/local-book.js';
+import { LocalStore } from '../services/conversations/local-store.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
@@ -31,7 +29,7 @@ import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { SharedKeys } from '../cluster/shared-keys.js';
 import { SharedDurableStreams } from '../services/durable/shared-service.js';
-import { SharedBook } from '../services/conversations/shared-book.js';
+import { SharedStore } from '../services/conversations/shared-store.js';
 import { SharedParts } from '../jobs/shared-parts.js';
 import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -60,6 +58,47 @@ import { runningLogBytes } from './running-logs.js';
 const WATCHES_MAX = 1000;
 /** Open streams of errors. */
 const ERROR_STREAMS_MAX = 100;
+
+/** Services that only their routes use. */
+const importAdmin = later(() => import('./admin-parts.js'));
+const importEmbeddings = later(() => import('../services/embeddings/service.js'));
+const importKeys = later(() => import('../services/keys/service.js'));
+
+/**
+ * @template Module, Service
+ * @param {() => Promise<Module>} load
+ * @param {(module: Module) => Service} make
+ * @returns {() => Promise<Service>} made by the first call
+ */
+function onceLoaded(load, make) {
+  /** @type {Service | undefined} */
+  let made;
+  return async () => {
+    const module = await load();
+    made ??= make(module);
+    return made;
+  };
+}
+
+/**
+ * The parts behind the dashboard.
+ * @param {Parameters<typeof import('./admin-parts.js').createAdmin>[0]} parts
+ */
+function adminOf(parts) {
+  let isClosed = false;
+  /** @type {ReturnType<typeof import('./admin-parts.js').createAdmin> | undefined} */
+  let made;
+  const load = onceLoaded(importAdmin, ({ createAdmin }) => {
+    made = createAdmin(parts);
+    if (isClosed) made.feed.close();
+    return made;
+  });
+  const close = () => {
+    isClosed = true;
+    made?.feed.close();
+  };
+  return { load, close };
+}
 
 /**
  * Creates the job logs, the queue, and the path to the provider and back.
@@ -109,7 +148,7 @@ function createJobs(options) {
   });
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
   const pipeline = createJobPipeline(options, runner);
-  const talks = redis && createSharedConversations(redis, options);
+  const talks = redis && createSharedConversations(redis, { hub, options });
   if (talks !== undefined) sharedParts?.add(talks.turns);
   const { turns } = talks ?? {};
   const deployed =
@@ -142,13 +181,13 @@ function createConversations(jobs, namespaces, directory, options) {
   const partition = namespaces.partition('conversations', partitionLimits(limits));
   if (talks !== undefined) {
     const { turns } = talks;
-    const book = new SharedBook({ ...talks, limits, directory, log });
-    return { turns, partition, conversations: new Conversations({ book, limits }) };
+    const shared = new SharedStore({ ...talks, limits, directory, log });
+    return { turns, partition, conversations: new Conversations({ store: shared, limits }) };
   }
   const repository = new ConversationRepository(partition, limits, wallClock(clock));
-  const turns = new Turns({ book: repository, limits, hub, store, memory, log });
-  const book = new LocalBook({ repository, turns, lifecycle, store, memory });
-  return { turns, partition, conversations: new Conversations({ book, limits }) };
+  const turns = new Turns({ repository, limits, hub, store, memory, log });
+  const local = new LocalStore({ repository, turns, lifecycle, store, memory });
+  return { turns, partition, conversations: new Conversations({ store: local, limits }) };
 }
 
 /**
@@ -287,15 +326,17 @@ export function createParts(checked) {
     sharedReservations?.reload();
   };
   sharedKeys?.applyWith(applyAccess);
-  const keys = new Keys({
-    ...{ access, store: sharedKeys ?? file, apply: applyAccess },
-    hasHook: options.authenticate !== undefined,
+  const keys = onceLoaded(importKeys, ({ Keys }) => {
+    const hasHook = options.authenticate !== undefined;
+    return new Keys({ access, store: sharedKeys ?? file, apply: applyAccess, hasHook });
   });
-  const embeddings = new Embeddings({
-    ...{ options, billing, memory },
-    reservations: sharedReservations ?? reservations,
-    onCall: () => telemetry.calls.observeEmbeddings(),
-    ready: () => !gate.draining,
+  const embeddings = onceLoaded(importEmbeddings, ({ Embeddings }) => {
+    return new Embeddings({
+      ...{ options, billing, memory },
+      reservations: sharedReservations ?? reservations,
+      onCall: () => telemetry.calls.observeEmbeddings(),
+      ready: () => !gate.draining,
+    });
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const local = { namespaces, partition: namespaces.partition('kv', options.kv), memory };
@@ -365,7 +406,7 @@ export function createParts(checked) {
     [admission, all.workflows, all.crawls].reduce((sum, { keyBytes }) => sum + keyBytes, 0),
   );
   subscribe(all);
-  return { ...all, admin: createAdmin({ ...all, cluster }) };
+  return { ...all, admin: adminOf({ ...all, cluster }) };
 }
 
 /**

@@ -59,11 +59,12 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
 
 /**
  * @param {Redis} redis
- * @param {Options} options
+ * @param {{hub: import('../streams/hub.js').JobHub, options: Options}} deps
  */
-export function createSharedConversations({ cluster }, { conversations: limits }) {
+export function createSharedConversations({ cluster }, { hub, options }) {
+  const { conversations: limits } = options;
   const conversations = new SharedConversations({ cluster, calls: cluster.calls });
-  return { conversations, turns: new SharedTurns({ conversations, limits }) };
+  return { conversations, turns: new SharedTurns({ conversations, hub, limits }) };
 }
 
 /**

@@ -5,10 +5,10 @@ import { checkOptions, checkSignal, checkString } from '../internal/util/validat
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
-import { fetchFrom } from '../http/fetch.js';
 import { describeJob } from '../jobs/view.js';
 import { draining, jobNotFound, notShared } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
+import { later } from '../internal/util/packages.js';
 import { ANONYMOUS, compileAccess } from '../jobs/policy/config.js';
 import { listen } from '../http/server.js';
 import { shutDown } from './shutdown.js';
@@ -17,6 +17,8 @@ import { streamEvents } from '../streams/event-iterator.js';
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../services/audit/log.js').AuditLog} AuditLog */
+
+const importFetch = later(() => import('../http/fetch.js'));
 
 /** How long `listen()` waits for Redis before it listens all the same. */
 const FIRST_ANSWER_MS = 2000;
@@ -292,7 +294,7 @@ export class Gateway extends EventEmitter {
    * client's address is unknown, so without keys no caller is an administrator.
    * @type {(request: Request) => Promise<Response>}
    */
-  fetch = (request) => fetchFrom(this.#handler, request);
+  fetch = async (request) => (await importFetch()).fetchFrom(this.#handler, request);
 
   /**
    * Serves the router and the page of `web/`, when the provider is ready.

@@ -135,9 +135,9 @@ export class SharedReservations {
   open = 0;
 
   /**
-   * @param {object} parts
-   * @param {import('../policy/access-control.js').AccessControl} parts.access
-   * @param {import('./shared-quota-port.js').SharedQuotaPort} parts.quota
+   * @param {object} deps
+   * @param {import('../policy/access-control.js').AccessControl} deps.access
+   * @param {import('./shared-quota-port.js').SharedQuotaPort} deps.quota
    */
   constructor({ access, quota }) {
     this.#access = access;

@@ -163,14 +163,14 @@ export class Operations extends EventEmitter {
   #idle = [];
 
   /**
-   * @param {object} parts
-   * @param {import('../../streams/hub.js').JobHub} parts.hub
-   * @param {() => number} parts.nowMs monotonic clock
-   * @param {number} parts.retentionMs how long an ended operation is kept
-   * @param {number} parts.maxRetained maximum of ended operations kept, per kind
-   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory] default:
+   * @param {object} deps
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {() => number} deps.nowMs monotonic clock
+   * @param {number} deps.retentionMs how long an ended operation is kept
+   * @param {number} deps.maxRetained maximum of ended operations kept, per kind
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default:
    *   none
-   * @param {() => boolean} [parts.hasPrincipals] whether callers are distinguished: then each may
+   * @param {() => boolean} [deps.hasPrincipals] whether callers are distinguished: then each may
    *   use up to half of the places
    */
   constructor({ hub, nowMs, retentionMs, maxRetained, memory, hasPrincipals = () => false }) {

@@ -293,10 +293,10 @@ void JobHub::fence(JobHandle handle, Nanos now) {
   Job* const job = find(handle);
   if (job == nullptr) return;
   journal_.note_purged(*job, now);
-  const bool told = job->log.end_published();
+  const bool end_published = job->log.end_published();
   if (!job->log.ended()) observer_.on_sealed(handle);
   erase(*job, "fenced", now);
-  observer_.on_fenced(handle, told);
+  observer_.on_fenced(handle, end_published);
 }
 
 // Removes the job; its subscribers end with `reason`.

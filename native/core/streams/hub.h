@@ -65,8 +65,8 @@ class HubObserver {
   virtual void on_abandoned(JobHandle /*job*/) {}
   /// A replica has been read up to its end for the first time.
   virtual void on_loaded(JobHandle /*job*/) {}
-  /// The job was forgotten as `JobHub::fence` says. `told`: its ending had been published.
-  virtual void on_fenced(JobHandle /*job*/, bool /*told*/) {}
+  /// `JobHub::fence` has removed the job. `end_published`: readers had received its ending.
+  virtual void on_fenced(JobHandle /*job*/, bool /*end_published*/) {}
   /// The first event of a subscriber. `finished`: its cursors were at the end of their jobs, and no
   /// event follows.
   virtual void on_subscriber_open(SubscriberHandle subscriber, bool finished) = 0;
