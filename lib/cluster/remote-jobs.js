@@ -31,6 +31,7 @@ export class RemoteJobs {
   #lifecycle;
   #replicas;
   #endByForce;
+  #eraseNames;
   /** Endings of jobs, by id. */
   #endings = new EventEmitter().setMaxListeners(0);
 
@@ -42,8 +43,11 @@ export class RemoteJobs {
    * @param {import('./replicas.js').Replicas} deps.replicas
    * @param {(id: string, owner: string) => Promise<void>} deps.endByForce takes a cancelled job from an owner
    *   that does not answer (`-`: from nobody), and ends it
+   * @param {(id: string) => Promise<void>} deps.onErased called when this process has erased a job; erases what
+   *   names it elsewhere in Redis
    */
-  constructor({ hub, cluster, lifecycle, replicas, endByForce }) {
+  constructor({ hub, cluster, lifecycle, replicas, endByForce, onErased }) {
+    this.#eraseNames = onErased;
     this.#hub = hub;
     this.#cluster = cluster;
     this.#lifecycle = lifecycle;
@@ -181,5 +185,6 @@ export class RemoteJobs {
     else await eraseOwn(own);
     await this.#cluster.sharedJobs.erase(record);
     this.#onErased(id);
+    await this.#eraseNames(id);
   }
 }

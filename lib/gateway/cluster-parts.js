@@ -6,6 +6,7 @@ import { Presence } from '../cluster/presence.js';
 import { RedisLink, requireRedis } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
 import { Replicas } from '../cluster/replicas.js';
+import { SharedAudit } from '../cluster/shared-audit.js';
 import { SharedDurable } from '../cluster/durable/shared-durable.js';
 import { SharedKvSpaces } from '../cluster/kv/spaces.js';
 import { SharedConversations } from '../cluster/shared-conversations.js';
@@ -14,6 +15,7 @@ import { SharedTurns } from '../services/conversations/shared-turns.js';
 import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
 import { addClusterMetrics } from './cluster-metrics.js';
 import { openCluster } from '../cluster/cluster.js';
+import { eraseJobIn } from '../services/audit/shared-log.js';
 import { scripts } from '../cluster/scripts.js';
 import { subscriber } from '../cluster/subscription.js';
 
@@ -84,8 +86,10 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
   const { leaseMs } = redis;
   const replicas = new Replicas({ hub, cluster, lifecycle, leaseMs, nowMs });
+  const audit = new SharedAudit({ redis: cluster.redis, log });
   const directory = new RemoteJobs({
     ...{ hub, cluster, lifecycle, replicas },
+    onErased: (id) => eraseJobIn(audit, id),
     endByForce: async (id, owner) => {
       await deployment.failover.take(id, owner, 'cancel');
     },
@@ -130,7 +134,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   }
 
   return {
-    ...{ cluster, deployment, directory, faces, faceStore: store },
+    ...{ cluster, deployment, directory, faces, faceStore: store, audit },
     kv: new SharedKvSpaces({
       ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
       subscribe: subscriber(cluster.redis.route),
@@ -155,6 +159,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
     isReady: () => cluster.isReady,
     close() {
       presence.close();
+      audit.close();
       link.close();
     },
   };
