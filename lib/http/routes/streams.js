@@ -19,7 +19,7 @@ import { whenReady } from '../../internal/util/when-ready.js';
 /** @typedef {import('../router.js').Context} Context */
 /** @typedef {import('../router.js').Handle} Handle */
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {JobRecord | import('../../services/operations/operations.js').Operation} Logged */
+/** @typedef {{handle: number, purgeDueMs: number}} Logged */
 
 /** The reconnection time under overload: long enough for the load to pass. */
 const OVERLOAD_RETRY_MS = 15_000;
@@ -92,7 +92,7 @@ function jobIds(query) {
  * @param {object} deps
  * @param {import('../../streams/hub.js').JobHub} deps.hub
  * @param {import('../../jobs/job-directory.js').JobDirectory} deps.directory
- * @param {import('../../services/operations/operations.js').Operations} deps.operations
+ * @param {import('../../services/operations/directory.js').OperationDirectory} deps.operations
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
  * @param {import('../sse/open-streams.js').OpenStreams} deps.open
  * @param {{egress: import('../sse/response.js').EgressMode, redis?: object}} deps.options
@@ -114,7 +114,7 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
 
   /**
    * @param {Context} context
-   * @returns {Logged | Promise<Logged>} with the log that the query names
+   * @returns {Logged | Promise<Logged>} the log that the query names
    */
   function logOf({ query, access: { principal } }) {
     for (const kind of operationKinds) {
@@ -133,13 +133,13 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {import('../../services/operations/operations.js').OperationKind} kind
    * @param {string} principal
    */
-  function operationOf(query, kind, principal) {
+  async function operationOf(query, kind, principal) {
     const name = `${kind}_id`;
     const id = query[name];
     if (typeof id !== 'string' || query.job_id !== undefined) {
       throw badRequest('invalid_value', name, `${name} takes one id, and nothing beside it.`);
     }
-    const operation = operations.find(kind, id, principal);
+    const operation = await operations.log(kind, id, principal);
     if (operation === undefined) throw operationNotFound(kind);
     return operation;
   }

@@ -102,6 +102,21 @@ import { whenReady } from '../../internal/util/when-ready.js';
  */
 
 /**
+ * What child jobs take from a deployment, outside the scripts of jobs.
+ * @typedef {object} PartCharges
+ * @property {Pick<import('../rate-limits/shared-reservations.js').SharedReservations, 'forPart'>} reservations
+ * @property {CallsPort} calls
+ */
+
+/**
+ * Billing of calls that are charged like a job, for admission; see `CallBilling`.
+ * @typedef {object} CallsPort
+ * @property {(record: JobRecord, request: CheckedRequest,
+ *   access: Readonly<import('../policy/config.js').Access>) => void | Promise<void>} hold throws an HttpError
+ * @property {(record: JobRecord) => void | Promise<void>} release
+ */
+
+/**
  * Interface of webhooks for admission.
  * @typedef {object} WebhooksPort
  * @property {(request: CheckedRequest, within: string) => object | undefined} ofRequest checks
@@ -153,6 +168,7 @@ export class Admission extends EventEmitter {
   #store;
   #shared;
   #parts;
+  #charges;
   #memory;
   #directory;
   #turns;
@@ -184,6 +200,7 @@ export class Admission extends EventEmitter {
    *   process alone
    * @param {import('../shared-parts.js').SharedParts} [deps.parts] with `shared`: takes the place of
    *   `reservations` and of the holds of `billing`
+   * @param {PartCharges} [deps.charges] with `shared`: of child jobs
    * @param {() => boolean} [deps.hasPrincipals] whether callers are distinguished; default no
    */
   constructor(deps) {
@@ -202,6 +219,7 @@ export class Admission extends EventEmitter {
     this.#nowMs = deps.nowMs;
     this.#shared = deps.shared;
     this.#parts = deps.parts;
+    this.#charges = deps.charges;
     this.#memory = deps.memory;
     this.#directory = deps.directory;
     this.#turns = deps.turns;
@@ -438,10 +456,15 @@ export class Admission extends EventEmitter {
         ? this.#placeShared(record, request, submission, entries)
         : this.#placeTurn(record, request, submission, entries);
     }
-    if (alone) return this.#placeAgain(record, request, submission, entries);
+    const charges = this.#charges;
+    const place = (/** @type {CheckedRequest} */ whole) =>
+      charges === undefined
+        ? this.#placeAgain(record, whole, submission, entries)
+        : this.#placePart(record, whole, submission, charges);
+    if (alone) return place(request);
     return this.#turns.begin(record, submission.signal).then((whole) => {
       checkFeatures(this.#provider, whole);
-      return this.#placeAgain(record, whole, submission, entries);
+      return place(whole);
     });
   }
 
@@ -471,6 +494,30 @@ export class Admission extends EventEmitter {
     return Promise.resolve(placing).then(() => {
       if (record.written !== undefined) return this.#written(record);
     });
+  }
+
+  /**
+   * Places a child job of a deployment: this process alone knows it, and what it takes is in Redis.
+   * @param {JobRecord} record
+   * @param {CheckedRequest} request
+   * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission
+   * @param {PartCharges} charges
+   */
+  async #placePart(record, request, submission, charges) {
+    const { access, signal, endpoint = endpoints.jobs, covered } = submission;
+    this.#checkRoom(record, submission);
+    const whose = { access, model: record.model, endpoint };
+    record.reservation = await charges.reservations.forPart(request, whose, covered);
+    try {
+      await charges.calls.hold(record, request, access);
+      this.#checkRoom(record, submission);
+      record.request = this.#billing.bounded(request, record.model);
+      await this.#enqueue(record, signal, () => this.#lifecycle.accept(record));
+    } catch (error) {
+      await charges.calls.release(record);
+      await record.reservation?.release();
+      throw error;
+    }
   }
 
   /**

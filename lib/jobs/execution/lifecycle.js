@@ -60,6 +60,7 @@ export class JobLifecycle extends EventEmitter {
   #store;
   #shared;
   #parts;
+  #isForeign;
   #hub;
   #jobs;
   #retryBudgets;
@@ -77,9 +78,11 @@ export class JobLifecycle extends EventEmitter {
    * @param {import('../shared-jobs-port.js').SharedJobsPort} [deps.shared] default: jobs belong to this
    *   process alone
    * @param {import('../shared-parts.js').SharedParts} [deps.parts] of jobs of a deployment; default: none
+   * @param {(handle: number) => boolean} [deps.isForeign] whether a log of the hub is no job's; default: none is
    */
-  constructor({ options, nowMs, hub, store, memory, shared, parts }) {
+  constructor({ options, nowMs, hub, store, memory, shared, parts, isForeign = () => false }) {
     super();
+    this.#isForeign = isForeign;
     // Listeners are the parts of a gateway: a fixed number.
     this.setMaxListeners(0);
     this.#shared = shared;
@@ -402,6 +405,7 @@ export class JobLifecycle extends EventEmitter {
    * @param {JobState} state
    */
   async #onEnding(handle, state) {
+    if (this.#isForeign(handle)) return;
     const record = this.#jobs.byHandle(handle);
     const settlement = record === undefined ? {} : await this.#parts?.settlement(record, state);
     this.#hub.settle(handle, JSON.stringify(settlement ?? {}));

@@ -63,7 +63,7 @@ export class WorkReservation {
   #requestUsed = false;
   #placeUsed = false;
 
-  /** @param {Reservation | undefined} reservation undefined: no limit applies */
+  /** @param {import('../job.js').ReservationHold | undefined} reservation undefined: no limit applies */
   constructor(reservation) {
     this.#reservation = reservation;
   }

@@ -280,9 +280,20 @@ export class SharedJobBilling {
   /** @param {JobRecord} record a job that has ended, or a shared answer */
   settle(record) {
     const job = this.#began.get(record);
-    if (job !== undefined) void this.#settleAnswer(record, job);
+    if (record.part !== undefined) record.settling = this.#settlePart(record);
+    else if (job !== undefined) void this.#settleAnswer(record, job);
     // A job that another process has ended was not charged here.
     else if (this.#costs.has(record)) void this.#countBilled(record);
+  }
+
+  /**
+   * @param {JobRecord} record of a child job that has ended
+   * @returns {Promise<unknown>}
+   */
+  #settlePart(record) {
+    const isUsed = record.final !== undefined && !record.refused;
+    const billing = isUsed ? this.calls.settle(record) : this.calls.release(record);
+    return Promise.all([record.settling, billing]);
   }
 
   /**

@@ -549,7 +549,7 @@ test('erase leaves nothing of an ended job', async () => {
 
 describe('retain', () => {
   const retain = (max, principals, removedMax = 100) =>
-    t.run('retain', ['retained', 'retained:total'], [max, removedMax, ...principals]);
+    t.run('retain', ['retained', 'retained:total'], ['', max, removedMax, ...principals]);
   const end = async (id, principal) => {
     await job(id, { principal });
     await t.finish('a', id, '1-0');

@@ -6,7 +6,8 @@
 --       `offered`, `cancel`), on_lost (`fail`, `rerun`), room (`1`, `0`), losses_max
 -- Answers {outcome, fields of the job and their values}:
 --   'RUN'     to be run, in the attempt that the fields name; no token of it is in the log
---   'FAIL'    to be ended as `producer_lost`     'CANCEL'  to be ended as cancelled
+--   'FAIL'    to be ended as `producer_lost`, as every lost operation is
+--   'CANCEL'  to be ended as cancelled
 -- or, without any effect on the job: {'ROOM'}, to be run and `room` is 0; {'ENDED'}; {'GONE'};
 -- {'FENCED'}, `from` has it no longer; {'ALIVE'}, `from` is not buried, or no cancel was asked for;
 -- {'BURIED'}, the heir is no member; {'LATE'}.
@@ -17,9 +18,9 @@ local job, open = KEYS[1], prefix .. 'open:'
 if is_late(now_us(ARGV[2]), ARGV[3]) then return { 'LATE' } end
 
 local names = {
-  'owner', 'status', 'attempt', 'lost', 'choices', 'cancel', 'taken', 'key', 'created_us',
+  'owner', 'status', 'attempt', 'lost', 'choices', 'cancel', 'taken', 'key', 'created_us', 'kind',
 }
-local owner, status, attempt, lost, choices, cancel, taken, key, created_us =
+local owner, status, attempt, lost, choices, cancel, taken, key, created_us, kind =
   unpack(redis.call('HMGET', job, unpack(names)))
 
 local function answer(outcome)
@@ -64,7 +65,7 @@ end
 local outcome = 'RUN'
 if cancel then
   outcome = 'CANCEL'
-elseif why == 'lost' and (lost > losses_max or (has_token and on_lost == 'fail')) then
+elseif kind or why == 'lost' and (lost > losses_max or (has_token and on_lost == 'fail')) then
   outcome = 'FAIL'
 elseif not has_room then
   return { 'ROOM' }
