@@ -17,7 +17,7 @@ import { streamEvents } from '../streams/event-iterator.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../services/audit/log.js').AuditLog} AuditLog */
+/** @typedef {import('../services/audit/entries.js').AuditPort} AuditPort */
 
 const importFetch = later(() => import('../http/fetch.js'));
 
@@ -204,9 +204,9 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * The audit log: `list(query)` reads it; `record(action)` adds an action of the application itself, for
+   * The audit log: `list(query)` reads it (with `redis` as a promise); `record(action)` adds an action of the application itself, for
    * example of an administration page of its own.
-   * @returns {{list: AuditLog['list'], record: AuditLog['record']}}
+   * @returns {{list: AuditPort['list'], record: AuditPort['record']}}
    */
   get audit() {
     const { audit } = this.#parts;
