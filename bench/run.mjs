@@ -13,7 +13,7 @@ import { mustRun } from '../scripts/lib/run.mjs';
 import { adminTable, adminVerdicts, measureAdmin } from './measure/admin.mjs';
 import { admissionTable, admissionVerdicts, measureAdmission } from './measure/admission.mjs';
 import { cancelTable, cancelVerdicts, measureCancel } from './measure/cancel.mjs';
-import { cacheTable, cacheVerdicts, measureCache } from './measure/cache.mjs';
+import { cacheTable, cacheVerdicts, measureCache } from './measure/components/cache.mjs';
 import {
   faceStreamsTable,
   faceStreamsVerdicts,
@@ -21,12 +21,12 @@ import {
 } from './measure/face-streams.mjs';
 import { jobTable, jobVerdicts, measureJobs } from './measure/job.mjs';
 import { facesTable, facesVerdicts, measureFaces } from './measure/faces.mjs';
-import { limiterTable, limiterVerdicts, measureLimiters } from './measure/limiter.mjs';
+import { limiterTable, limiterVerdicts, measureLimiters } from './measure/components/limiter.mjs';
 import { measure, streamsThatFit } from './measure/load.mjs';
-import { logsTable, logsVerdicts, measureLogs } from './measure/logs.mjs';
+import { logsTable, logsVerdicts, measureLogs } from './measure/components/logs.mjs';
 import { median, medians } from './lib/median.mjs';
 import { measureMemory } from './measure/memory.mjs';
-import { durableTable, durableVerdicts, measureDurable } from './measure/durable.mjs';
+import { durableTable, durableVerdicts, measureDurable } from './measure/components/durable.mjs';
 import { plot } from './report/plot.mjs';
 import { measureQuality } from './measure/quality.mjs';
 import { measureResume } from './measure/resume.mjs';
@@ -219,10 +219,10 @@ function runMemory({ quick }) {
  * @param {import('./measure/cancel.mjs').CancelSample[]} [results.cancel]
  * @param {import('./measure/memory.mjs').MemoryBudget} [results.memory]
  * @param {import('./measure/admission.mjs').AdmissionSample[]} [results.admission]
- * @param {import('./measure/cache.mjs').CacheResult} [results.cache]
- * @param {import('./measure/limiter.mjs').LimiterSample[]} [results.limiters]
- * @param {import('./measure/durable.mjs').DurableResult} [results.durable]
- * @param {import('./measure/logs.mjs').LogSample[]} [results.logs]
+ * @param {import('./measure/components/cache.mjs').CacheResult} [results.cache]
+ * @param {import('./measure/components/limiter.mjs').LimiterSample[]} [results.limiters]
+ * @param {import('./measure/components/durable.mjs').DurableResult} [results.durable]
+ * @param {import('./measure/components/logs.mjs').LogSample[]} [results.logs]
  * @param {import('./measure/faces.mjs').FaceSample[]} [results.faces]
  * @param {import('./measure/face-streams.mjs').FaceStreams} [results.faceStreams]
  * @param {import('./measure/admin.mjs').AdminSample} [results.admin]

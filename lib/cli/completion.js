@@ -163,7 +163,7 @@ const SCRIPTS = { bash, zsh, fish };
 
 /**
  * @param {string[]} argv
- * @param {() => Promise<Command[]>} loadCommands
+ * @param {() => Command[]} loadCommands
  * @returns {Promise<number>} exit code
  */
 export async function run(argv, loadCommands) {
@@ -176,6 +176,6 @@ export async function run(argv, loadCommands) {
   if (positionals.length !== 1 || !SHELLS.includes(shell)) {
     throw new UsageError(`completion takes one of ${SHELLS.join(', ')}`);
   }
-  process.stdout.write(SCRIPTS[shell](await loadCommands()));
+  process.stdout.write(SCRIPTS[shell](loadCommands()));
   return 0;
 }

@@ -87,7 +87,7 @@ export class Cluster extends EventEmitter {
     const { address, tls, commandTimeoutMs, waitReplicas, leaseMs } = redis;
     this.#clock = new RedisClock({ commandTimeoutMs, nowMs });
     this.redis = new RedisClient({
-      ...{ address, tls, prefix: this.prefix, commandTimeoutMs, waitReplicas },
+      ...{ address, tls, prefix: this.prefix, commandTimeoutMs, waitReplicas, nowMs },
     });
     this.members = new Members({ leaseMs });
     this.sharedJobs = new SharedJobs({
@@ -159,9 +159,17 @@ export class Cluster extends EventEmitter {
     return this.#epoch;
   }
 
-  /** Milliseconds since Redis has answered; Infinity before the first answer. */
+  /**
+   * Milliseconds since Redis has answered on the link, or on the control connection if that is longer; Infinity
+   * before the first answer.
+   */
   get silentMs() {
-    return this.#nowMs() - this.#lastAnswerMs;
+    return Math.max(this.#nowMs() - this.#lastAnswerMs, this.redis.silentMs);
+  }
+
+  /** Whether this process is a member, and Redis has answered it within a lease. */
+  get isReady() {
+    return this.#isMember && this.silentMs <= this.#options.leaseMs;
   }
 
   /** @returns {number} Redis's Unix time in milliseconds; 0 before the first contact */

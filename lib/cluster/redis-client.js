@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { SluiceError } from '../internal/util/errors.js';
 import { Route } from './connection/route.js';
-import { LEAVE, REFUSALS, STATES, withCommand, wordOf } from './connection/errors.js';
+import { LEAVE, REFUSALS, STATES, detailOf, withCommand, wordOf } from './connection/errors.js';
 import { KEPT, ReplicaWait } from './connection/replica-wait.js';
 import { connectClient } from './connection/client.js';
 import { redisFull, redisUnavailable } from '../jobs/errors.js';
@@ -41,6 +41,9 @@ export class RedisClient extends EventEmitter {
   /** Whether the server of this connection is known to do. */
   #isChecked = false;
   #runId = '';
+  #nowMs;
+  /** Since when commands cannot be sent; Infinity: they can. */
+  #unusableMs;
   /** @type {NodeJS.Timeout | undefined} */
   #probe;
   /** @type {RedisState} */
@@ -57,6 +60,7 @@ export class RedisClient extends EventEmitter {
    * @param {import('./connection/tls-options.js').RedisTls} [options.tls] of that route
    * @param {number} [options.waitReplicas] replicas that have to have what a script has kept; default 0
    * @param {string} [options.name] of the connection, in `CLIENT LIST`
+   * @param {() => number} [options.nowMs] monotonic milliseconds; default `performance.now`
    */
   constructor({
     address,
@@ -66,8 +70,11 @@ export class RedisClient extends EventEmitter {
     route,
     waitReplicas = 0,
     name = 'sluice',
+    nowMs = () => performance.now(),
   }) {
     super();
+    this.#nowMs = nowMs;
+    this.#unusableMs = nowMs();
     this.#route = route ?? new Route({ address, tls, timeoutMs: commandTimeoutMs });
     this.#prefix = prefix;
     this.#shown = address.shown;
@@ -83,6 +90,7 @@ export class RedisClient extends EventEmitter {
     this.#client.on('error', (error) => this.#onError(error));
     this.#client.on('close', () => {
       this.#isChecked = false;
+      this.#noteUsable();
       this.#stopProbing();
       if (this.#closed || this.#isLeaving || this.#state === 'refused') return;
       this.#become('unreachable', 'no connection');
@@ -123,6 +131,15 @@ export class RedisClient extends EventEmitter {
   /** Whether commands can be sent now. */
   get usable() {
     return this.#isChecked && !this.#silent && this.#client.status === 'ready';
+  }
+
+  /** Milliseconds since commands can no longer be sent; 0 while they can. */
+  get silentMs() {
+    return this.#unusableMs === Infinity ? 0 : this.#nowMs() - this.#unusableMs;
+  }
+
+  #noteUsable() {
+    this.#unusableMs = this.usable ? Infinity : Math.min(this.#unusableMs, this.#nowMs());
   }
 
   /**
@@ -233,6 +250,7 @@ export class RedisClient extends EventEmitter {
    */
   #leave({ message }) {
     this.#isChecked = false;
+    this.#noteUsable();
     this.#isLeaving = true;
     this.#route.locator.follow(message);
     this.#client.disconnect(true);
@@ -242,6 +260,7 @@ export class RedisClient extends EventEmitter {
   #beSilent() {
     if (this.#silent || this.#closed) return;
     this.#silent = true;
+    this.#noteUsable();
     this.#become('unreachable', 'no answer in time');
     const sinceMs = performance.now();
     const probe = () => {
@@ -261,6 +280,7 @@ export class RedisClient extends EventEmitter {
   #stopProbing() {
     if (!this.#silent) return;
     this.#silent = false;
+    this.#noteUsable();
     clearInterval(this.#probe);
     if (this.#isChecked) this.#become('ok');
   }
@@ -308,6 +328,7 @@ export class RedisClient extends EventEmitter {
     const policy = valueOf('maxmemory_policy');
     if (policy !== '' && policy !== 'noeviction') this.emit('evicts', policy);
     this.#isChecked = true;
+    this.#noteUsable();
     this.#refusal = undefined;
     this.#become('ok');
     this.emit('ready');
@@ -317,7 +338,7 @@ export class RedisClient extends EventEmitter {
   #onError(error) {
     const word = wordOf(error);
     if (Object.hasOwn(REFUSALS, word)) this.#refuse(word, error);
-    else if (this.#state !== 'refused') this.#become('unreachable', error.message);
+    else if (this.#state !== 'refused') this.#become('unreachable', detailOf(error));
   }
 
   /**
@@ -326,7 +347,7 @@ export class RedisClient extends EventEmitter {
    */
   #refuse(word, cause) {
     const [code, why] = REFUSALS[word];
-    const message = `Redis at ${this.#shown} ${why} (${cause.message}).`;
+    const message = `Redis at ${this.#shown} ${why} (${detailOf(cause)}).`;
     this.#refusal = new SluiceError(code, message, { cause });
     this.#become('refused', message);
   }

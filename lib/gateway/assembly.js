@@ -1,6 +1,5 @@
 /** Builds the parts of a gateway and connects them. Main thread. */
 import { AccessControl } from '../jobs/policy/access-control.js';
-import { createAdmin } from './admin-parts.js';
 import { Admission } from '../jobs/admission/admission.js';
 import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { AuditLog } from '../services/audit/log.js';
@@ -9,17 +8,16 @@ import { Conversations } from '../services/conversations/service.js';
 import { createDeployment, createSharedConversations, openRedis } from './cluster-parts.js';
 import { Crawls } from '../services/crawls/service.js';
 import { DurableStreams, partitionLimits as durableLimits } from '../services/durable/service.js';
-import { Embeddings } from '../services/embeddings/service.js';
 import { Erasure } from '../services/erasure/service.js';
 import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
 import { ConfigFile } from '../services/keys/config-file.js';
-import { Keys } from '../services/keys/service.js';
+import { later } from '../internal/util/packages.js';
 import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { LocalKv } from '../primitives/kv/local-kv.js';
-import { LocalBook } from '../services/conversations/local-book.js';
+import { LocalStore } from '../services/conversations/local-store.js';
 import { Ledger } from '../primitives/ledger/ledger.js';
 import { LocalJobs } from '../jobs/job-directory.js';
 import { LogService } from '../services/error-logs/service.js';
@@ -30,7 +28,8 @@ import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { SharedKeys } from '../cluster/shared-keys.js';
-import { SharedBook } from '../services/conversations/shared-book.js';
+import { SharedDurableStreams } from '../services/durable/shared-service.js';
+import { SharedStore } from '../services/conversations/shared-store.js';
 import { SharedParts } from '../jobs/shared-parts.js';
 import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -46,6 +45,7 @@ import { deadlinesOf } from '../internal/time/timers.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
 import { jobToJson } from '../http/routes/jobs.js';
+import { chain, LocalOperations } from '../services/operations/directory.js';
 import { crawlToJson, workflowToJson } from '../http/routes/operations.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
 import { overheadMsOf } from '../jobs/execution/overhead.js';
@@ -60,11 +60,53 @@ const WATCHES_MAX = 1000;
 /** Open streams of errors. */
 const ERROR_STREAMS_MAX = 100;
 
+/** Services that only their routes use. */
+const importAdmin = later(() => import('./admin-parts.js'));
+const importEmbeddings = later(() => import('../services/embeddings/service.js'));
+const importKeys = later(() => import('../services/keys/service.js'));
+
 /**
- * Creates the job logs, the queue, and the path to the provider and back.
- * @param {import('./options.js').CheckedGatewayOptions} options
+ * @template Module, Service
+ * @param {() => Promise<Module>} load
+ * @param {(module: Module) => Service} make
+ * @returns {() => Promise<Service>} made by the first call
  */
-function createJobs(options) {
+function onceLoaded(load, make) {
+  /** @type {Service | undefined} */
+  let made;
+  return async () => {
+    const module = await load();
+    made ??= make(module);
+    return made;
+  };
+}
+
+/**
+ * The parts behind the dashboard.
+ * @param {Parameters<typeof import('./admin-parts.js').createAdmin>[0]} parts
+ */
+function adminOf(parts) {
+  let isClosed = false;
+  /** @type {ReturnType<typeof import('./admin-parts.js').createAdmin> | undefined} */
+  let made;
+  const load = onceLoaded(importAdmin, ({ createAdmin }) => {
+    made = createAdmin(parts);
+    if (isClosed) made.feed.close();
+    return made;
+  });
+  const close = () => {
+    isClosed = true;
+    made?.feed.close();
+  };
+  return { load, close };
+}
+
+/**
+ * Creates the job logs, the queue, the operations, and the path to the provider and back.
+ * @param {import('./options.js').CheckedGatewayOptions} options
+ * @param {() => boolean} hasPrincipals whether callers are distinguished
+ */
+function createJobs(options, hasPrincipals) {
   const { clock, reactors: count, reconnectMs: retryMs } = options;
   const reactors = clock === undefined ? sharedReactors(count) : [manualReactor(clock)];
   const store = openJobStore(options, reactors[0]);
@@ -86,6 +128,10 @@ function createJobs(options) {
   const nowMs = monotonicClock(clock);
   const shared = redis?.cluster.sharedJobs;
   const sharedParts = shared && new SharedParts({ log: options.logger });
+  const operations = new Operations({
+    ...{ hub, nowMs, retentionMs, memory, hasPrincipals, shared: redis?.writes },
+    maxRetained: options.maxRetainedJobs,
+  });
   const lifecycle = new JobLifecycle({
     options,
     nowMs,
@@ -94,6 +140,7 @@ function createJobs(options) {
     memory,
     shared,
     parts: sharedParts,
+    isForeign: (handle) => operations.byHandle(handle) !== undefined,
   });
   store?.restore({
     hub,
@@ -108,11 +155,13 @@ function createJobs(options) {
   });
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
   const pipeline = createJobPipeline(options, runner);
-  const talks = redis && createSharedConversations(redis, options);
+  const talks = redis && createSharedConversations(redis, { hub, options });
   if (talks !== undefined) sharedParts?.add(talks.turns);
   const { turns } = talks ?? {};
   const deployed =
-    redis && turns && createDeployment(redis, { hub, lifecycle, pipeline, turns }, options, nowMs);
+    redis &&
+    turns &&
+    createDeployment(redis, { hub, lifecycle, operations, pipeline, turns }, options, nowMs);
   const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
   telemetry.subscribe(lifecycle, cache);
   return {
@@ -120,6 +169,7 @@ function createJobs(options) {
     hub,
     memory,
     lifecycle,
+    operations,
     pipeline,
     deployed,
     cache,
@@ -141,13 +191,13 @@ function createConversations(jobs, namespaces, directory, options) {
   const partition = namespaces.partition('conversations', partitionLimits(limits));
   if (talks !== undefined) {
     const { turns } = talks;
-    const book = new SharedBook({ ...talks, limits, directory, log });
-    return { turns, partition, conversations: new Conversations({ book, limits }) };
+    const shared = new SharedStore({ ...talks, limits, directory, log });
+    return { turns, partition, conversations: new Conversations({ store: shared, limits }) };
   }
   const repository = new ConversationRepository(partition, limits, wallClock(clock));
-  const turns = new Turns({ book: repository, limits, hub, store, memory, log });
-  const book = new LocalBook({ repository, turns, lifecycle, store, memory });
-  return { turns, partition, conversations: new Conversations({ book, limits }) };
+  const turns = new Turns({ repository, limits, hub, store, memory, log });
+  const local = new LocalStore({ repository, turns, lifecycle, store, memory });
+  return { turns, partition, conversations: new Conversations({ store: local, limits }) };
 }
 
 /**
@@ -166,13 +216,12 @@ function createWebhooks({ hub, lifecycle, store, memory }, namespaces, metrics, 
     durable: store !== undefined,
     views: {
       job: jobToJson,
-      workflow: ({ id, principal }, { text }) => {
+      workflow: (operation, { text }) => {
         const { workflows } = services();
-        return workflowToJson(
-          text ? workflows.page(id, { principal }) : workflows.summary(id, principal),
-        );
+        if (!text) return workflowToJson(workflows.summary(operation));
+        return chain(workflows.pageOf(operation), workflowToJson);
       },
-      crawl: ({ id, principal }) => crawlToJson(services().crawls.summary(id, principal)),
+      crawl: (operation) => crawlToJson(services().crawls.summary(operation)),
     },
   });
   memory.gauge('webhooks', () => webhooks.bytes);
@@ -188,8 +237,9 @@ export function createParts(checked) {
   const { clock } = options;
   const unixMs = wallClock(clock);
   const access = new AccessControl(options.policy, options.corsOrigins);
-  const jobs = createJobs(options);
-  const { hub, lifecycle, pipeline, cache, store, memory, deployed, telemetry } = jobs;
+  const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
+  const jobs = createJobs(options, hasPrincipals);
+  const { hub, lifecycle, operations, pipeline, cache, store, memory, deployed, telemetry } = jobs;
   const cluster = deployed?.cluster;
   const sharedSecret = cluster && (() => cluster.secret);
   const clocks = { unixMs, nowMs: monotonicClock(clock) };
@@ -239,12 +289,14 @@ export function createParts(checked) {
     directory,
     options,
   );
-  const durable = new DurableStreams({
-    ...{ namespaces, options: options.durable, memory, unixMs, timers: deadlinesOf(clock) },
-    partition: namespaces.partition('durable', durableLimits(options.durable)),
-  });
+  const ofDurable = { options: options.durable };
+  const durable = deployed
+    ? new SharedDurableStreams({ ...ofDurable, streams: deployed.streams })
+    : new DurableStreams({
+        ...{ ...ofDurable, namespaces, memory, unixMs, timers: deadlinesOf(clock) },
+        partition: namespaces.partition('durable', durableLimits(options.durable)),
+      });
   const nowMs = monotonicClock(clock);
-  const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const webhooks = createWebhooks(jobs, namespaces, metrics, options, () => all);
   const admission = new Admission({
     context: () => telemetry.context(),
@@ -258,18 +310,19 @@ export function createParts(checked) {
       shared: cluster?.sharedJobs,
     },
     parts: jobs.sharedParts,
-  });
-  const operations = new Operations({
-    ...{ hub, nowMs, retentionMs: options.retentionMs },
-    maxRetained: options.maxRetainedJobs,
-    memory,
-    hasPrincipals,
+    charges: sharedReservations && { reservations: sharedReservations, calls: billing.calls },
   });
   memory.setRunning(() => runningLogBytes({ hub, jobs: lifecycle.jobs, operations }));
   /** New work is accepted until this is set. */
   const gate = { draining: false };
   const service = {
     ...{ operations, options, access, streamUrls, hub, nowMs, reservations, memory, hasPrincipals },
+    directory: deployed?.operations ?? new LocalOperations({ hub, operations }),
+    shared: deployed &&
+      sharedReservations && {
+        ...{ writes: deployed.writes, remote: deployed.operations },
+        reservations: sharedReservations,
+      },
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
@@ -283,15 +336,17 @@ export function createParts(checked) {
     sharedReservations?.reload();
   };
   sharedKeys?.applyWith(applyAccess);
-  const keys = new Keys({
-    ...{ access, store: sharedKeys ?? file, apply: applyAccess },
-    hasHook: options.authenticate !== undefined,
+  const keys = onceLoaded(importKeys, ({ Keys }) => {
+    const hasHook = options.authenticate !== undefined;
+    return new Keys({ access, store: sharedKeys ?? file, apply: applyAccess, hasHook });
   });
-  const embeddings = new Embeddings({
-    ...{ options, billing, memory },
-    reservations: sharedReservations ?? reservations,
-    onCall: () => telemetry.calls.observeEmbeddings(),
-    ready: () => !gate.draining,
+  const embeddings = onceLoaded(importEmbeddings, ({ Embeddings }) => {
+    return new Embeddings({
+      ...{ options, billing, memory },
+      reservations: sharedReservations ?? reservations,
+      onCall: () => telemetry.calls.observeEmbeddings(),
+      ready: () => !gate.draining,
+    });
   });
   const parts = new ChildJobs({ admission, hub, lifecycle });
   const local = { namespaces, partition: namespaces.partition('kv', options.kv), memory };
@@ -313,7 +368,7 @@ export function createParts(checked) {
     },
     kv,
     partitions: [partition],
-    durable,
+    durable: deployed === undefined ? durable : undefined,
   });
   const erasePrincipal =
     deployed === undefined
@@ -322,6 +377,8 @@ export function createParts(checked) {
           (principal) => kv.erase(principal),
           (principal) => billing.erasePrincipal?.(principal),
           (principal) => jobs.talks?.conversations.clear(principal),
+          (principal) => durable.erase(principal),
+          (principal) => deployed.faceStore.erase(principal),
         ]);
   const streams = new OpenStreams({
     max: options.maxStreams,
@@ -343,6 +400,7 @@ export function createParts(checked) {
       turns,
     },
     ...{ conversations, admission, operations, logs, gate, directory },
+    operationDirectory: service.directory,
     deployment: deployed?.deployment,
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
@@ -359,7 +417,7 @@ export function createParts(checked) {
     [admission, all.workflows, all.crawls].reduce((sum, { keyBytes }) => sum + keyBytes, 0),
   );
   subscribe(all);
-  return { ...all, admin: createAdmin({ ...all, cluster }) };
+  return { ...all, admin: adminOf({ ...all, cluster }) };
 }
 
 /**
@@ -371,8 +429,16 @@ export function createParts(checked) {
  */
 function openHolds({ billing, lifecycle, isShared }) {
   if (!isShared) return billing.jobs.open;
-  const active = lifecycle.jobs.active().filter(({ extra }) => extra?.credit !== undefined);
+  const active = lifecycle.jobs.active().filter(({ extra }) => holdsCredit(extra));
   return billing.jobs.open + active.length;
+}
+
+/** @param {import('../jobs/job.js').JobRecord['extra']} extra */
+function holdsCredit(extra) {
+  const bill = /** @type {import('../services/billing/charges.js').Bill | undefined} */ (
+    extra?.credit
+  );
+  return bill !== undefined && bill.held !== '0';
 }
 
 /**

@@ -3,6 +3,7 @@ import { contractRoutes } from '../http/contract.js';
 import { createAdminCheck } from '../http/middleware/require-admin.js';
 import { FaceCalls } from '../http/faces/calls.js';
 import { createHandler } from '../http/handler.js';
+import { StoredResponses } from '../http/faces/responses/stored.js';
 
 /**
  * @param {import('./assembly.js').GatewayParts} parts
@@ -29,10 +30,14 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   const { workflows, crawls, conversations } = parts;
   const { orphans, chats, events } = parts.faces;
   const calls = new FaceCalls({ hub, events, open: parts.streams, orphans, options });
+  const stored = new StoredResponses(lifecycle, options.responses);
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
-    streams: { hub, directory, operations, streamUrls, open: parts.streams, options },
-    faces: { admission, lifecycle, directory, jobs, chats, calls, options },
+    streams: {
+      ...{ hub, directory, streamUrls, open: parts.streams, options },
+      operations: parts.operationDirectory,
+    },
+    faces: { admission, directory, jobs, chats, calls, stored, options },
     conversations: { conversations },
     operations: { workflows, crawls },
     kv: {
@@ -44,15 +49,15 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     durable: { durable: parts.durable, open: parts.streams, unixMs: parts.unixMs, options },
     credits: { credits: parts.billing.credits, admins },
     logs: { logs, open: parts.errorStreams, options },
-    embeddings: { embeddings: parts.embeddings },
+    embeddings: async () => ({ embeddings: await parts.embeddings() }),
     models: { provider: options.provider },
     webhooks: { webhooks: parts.webhooks },
     audit: { audit: parts.audit },
-    keys: { keys: parts.keys },
-    admin: {
-      ...{ ...parts.admin, directory, operations, workflows, conversations },
+    keys: async () => ({ keys: await parts.keys() }),
+    admin: async () => ({
+      ...{ ...(await parts.admin.load()), directory, operations, workflows, conversations },
       options,
-    },
+    }),
     isShared: parts.deployed !== undefined,
     health: {
       ready: () => !parts.gate.draining,

@@ -57,7 +57,7 @@ export async function shutDown(parts, { drainMs, servers }) {
   }
   await readersServed(hub);
   logs.close();
-  parts.admin.feed.close();
+  parts.admin.close();
   parts.kv.close();
   parts.durable.close();
   await Promise.all([...servers].map((server) => server.drain()));

@@ -39,7 +39,11 @@ import { findMyWay, lazy } from '../internal/util/packages.js';
  */
 
 /** @typedef {{[method: string]: Endpoint}} Methods */
-/** @typedef {{[path: string]: Methods}} Routes paths in the syntax of find-my-way */
+/**
+ * Paths in the syntax of find-my-way. The methods of a path are here, or in a module that the first request for
+ * the path loads.
+ * @typedef {{[path: string]: Methods | (() => Promise<Methods>)}} Routes
+ */
 
 /** Longer than any path that Node's parser accepts. */
 const PARAM_LENGTH_MAX = 1 << 20;
@@ -48,26 +52,60 @@ const NO_PARAMS = Object.freeze({});
 /** Bounds the work for a path of many slashes. */
 const PREFIX_SEGMENTS_MAX = 16;
 
-/**
- * @typedef {{route: string, methods: Methods, allow: string, params: Record<string, string | undefined>}}
- *   Found `route`: its path in the table
- */
+/** One path of the table. */
+class Entry {
+  /** @type {Methods | undefined} */
+  #methods;
+  #given;
+  /** Value of the `Allow` header; empty until the methods are loaded. */
+  allow = '';
+
+  /**
+   * @param {string} route the path in the table
+   * @param {Routes[string]} given
+   */
+  constructor(route, given) {
+    this.route = route;
+    this.#given = given;
+    if (typeof given !== 'function') this.#set(given);
+  }
+
+  /** @param {Methods} methods */
+  #set(methods) {
+    this.#methods = methods;
+    this.allow = allowOf(methods);
+    return methods;
+  }
+
+  /** Undefined until they are loaded. */
+  get methods() {
+    return this.#methods;
+  }
+
+  /** @returns {Promise<Methods>} a failure is that of this call, and the next one tries again */
+  async load() {
+    if (typeof this.#given !== 'function') return this.#given;
+    return this.#set(await this.#given());
+  }
+}
+
+/** @typedef {{entry: Entry, params: Record<string, string | undefined>}} Found */
 
 /**
- * @param {Omit<Found, 'params'>[]} stores
+ * @param {Entry[]} entries
  * @returns {import('find-my-way').Instance<any>}
  */
-function finderOf(stores) {
+function finderOf(entries) {
   const finder = findMyWay()({
     maxParamLength: PARAM_LENGTH_MAX,
     // With a handler here, `find` returns a result without a store for a malformed path.
     onBadUrl: () => {},
   });
-  for (const store of stores) finder.on('GET', store.route, () => {}, store);
+  for (const entry of entries) finder.on('GET', entry.route, () => {}, entry);
   return finder;
 }
 
-/** The routes of one handler. Stateless after construction. */
+/** The routes of one handler. */
 export class Router {
   #finder;
   /** Paths without parameters, which most requests have. @type {Map<string, Found>} */
@@ -75,17 +113,13 @@ export class Router {
 
   /** @param {Routes} routes */
   constructor(routes) {
-    const stores = Object.entries(routes).map(([path, methods]) => ({
-      route: path,
-      methods,
-      allow: allowOf(methods),
-    }));
-    for (const store of stores) {
-      if (!/[:*()]/.test(store.route)) {
-        this.#fixed.set(store.route, { ...store, params: NO_PARAMS });
+    const entries = Object.entries(routes).map(([path, methods]) => new Entry(path, methods));
+    for (const entry of entries) {
+      if (!/[:*()]/.test(entry.route)) {
+        this.#fixed.set(entry.route, { entry, params: NO_PARAMS });
       }
     }
-    this.#finder = lazy(() => finderOf(stores));
+    this.#finder = lazy(() => finderOf(entries));
   }
 
   /**
@@ -98,7 +132,7 @@ export class Router {
     const found = this.#finder().find('GET', path);
     if (found?.store === null) return 'malformed';
     // find-my-way allows an empty parameter: `/v1/jobs/` is the list, not a job without an id.
-    if (found && found.params.id !== '') return { ...found.store, params: found.params };
+    if (found && found.params.id !== '') return { entry: found.store, params: found.params };
     return path.length > 1 && path.endsWith('/') ? this.find(path.slice(0, -1)) : undefined;
   }
 
@@ -128,11 +162,12 @@ function allowOf(methods) {
 }
 
 /**
- * @param {Methods} methods
+ * @param {Methods | undefined} methods
  * @param {string | undefined} method
  * @returns {Endpoint | undefined}
  */
 export function endpointOf(methods, method) {
+  if (methods === undefined) return undefined;
   if (method === 'HEAD') return methods.GET?.head === false ? undefined : methods.GET;
   return method !== undefined && Object.hasOwn(methods, method) ? methods[method] : undefined;
 }

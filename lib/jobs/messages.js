@@ -37,6 +37,8 @@ export const messagesSchema = {
       reasoning: { type: ['string', 'null'] },
       reasoning_content: { type: ['string', 'null'] },
       reasoning_details: { type: ['array', 'null'] },
+      thinking_blocks: { type: ['array', 'null'] },
+      signature: { type: ['string', 'null'] },
       prefix: { type: 'boolean' },
       partial: { type: 'boolean' },
       cache_control: { type: ['object', 'null'] },

@@ -163,7 +163,7 @@ test('every section fits a phone, with labels and contrast in both themes, and l
   );
   expect(unlabelled).toEqual([]);
   expect(visit.faults).toEqual([]);
-  const { feed } = partsOf(gateway).admin;
+  const { feed } = await partsOf(gateway).admin.load();
   expect(feed.listeners).toBe(1);
   await visit.close();
   await until(() => feed.listeners === 0, 'the end of the feed');

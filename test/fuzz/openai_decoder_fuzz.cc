@@ -9,7 +9,7 @@
 
 #include "core/base/utf8.h"
 #include "core/faces/json_cursor.h"
-#include "core/upstream/openai_decoder.h"
+#include "core/upstream/openai/decoder.h"
 #include "fuzz.h"
 
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "../native/core/upstream/payload_text.h"
+#include "../native/core/upstream/openai/payload_text.h"
 #include "fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -9,6 +9,7 @@ import { redisUnavailable } from '../../jobs/errors.js';
 export const KEPT = new Set([
   'placed',
   ...['conversations/clear', 'conversations/create', 'conversations/delete', 'conversations/fork'],
+  ...['durable/append', 'durable/clear', 'durable/create', 'durable/delete'],
   ...['keys/change', 'kv/commit', 'kv/clear'],
   ...['ledger/execute', 'ledger/linked', 'ledger/open', 'ledger/rename'],
 ]);

@@ -1,7 +1,7 @@
 import { NAME_MAX } from '../../primitives/ledger/checks.js';
 import { answerOf, balanceOf, linkedAnswer } from '../../primitives/ledger/answers.js';
 import { checkId } from '../../internal/util/validate.js';
-import { eventOf, refusal } from '../../primitives/ledger/events.js';
+import { eventOf, ledgerError } from '../../primitives/ledger/events.js';
 import { eventFields, rawAnswer, requestFields } from './events.js';
 import { randomId } from '../../internal/util/random-id.js';
 import {
@@ -51,7 +51,7 @@ export class SharedLedger {
     const { account, overdraft, metadata } = openRequest(options);
     const args = [account, String(overdraft), metadata];
     const [answer, event] = await this.#run('ledger/open', args);
-    if (answer === 'EXISTS') throw refusal('ERR_ACCOUNT_EXISTS', 'open', { account });
+    if (answer === 'EXISTS') throw ledgerError('ERR_ACCOUNT_EXISTS', 'open', { account });
     return answerOf('open', rawAnswer(event), { account });
   }
 
@@ -153,7 +153,7 @@ export class SharedLedger {
   async balance(account) {
     checkId('account', account, { max: NAME_MAX });
     const found = await this.find(account);
-    if (found === undefined) throw refusal('ERR_NO_SUCH_ACCOUNT', 'balance', { account });
+    if (found === undefined) throw ledgerError('ERR_NO_SUCH_ACCOUNT', 'balance', { account });
     const { overdraft: _overdraft, ...balance } = found;
     return balance;
   }
@@ -165,7 +165,7 @@ export class SharedLedger {
   async events(options) {
     const { account, after, limit } = eventsRequest(options);
     const found = await this.#events(account ?? '', after, limit);
-    if (found === undefined) throw refusal('ERR_NO_SUCH_ACCOUNT', 'events', { account });
+    if (found === undefined) throw ledgerError('ERR_NO_SUCH_ACCOUNT', 'events', { account });
     return found;
   }
 
@@ -293,5 +293,7 @@ function openingsToJson(openings) {
  * @param {string} key
  */
 function conflict(operation, key) {
-  return refusal('ERR_IDEMPOTENCY_CONFLICT', `${operation} ${JSON.stringify({ key })}`, { key });
+  return ledgerError('ERR_IDEMPOTENCY_CONFLICT', `${operation} ${JSON.stringify({ key })}`, {
+    key,
+  });
 }

@@ -1,5 +1,5 @@
 import { ResponseEgress } from '../sse/response.js';
-import { jobMoved, jobNotFound } from '../../jobs/errors.js';
+import { jobMoved, jobNotFound, overloaded } from '../../jobs/errors.js';
 import { failureAnswer } from './failure.js';
 import { setUpstream } from '../respond.js';
 
@@ -37,6 +37,8 @@ export class FaceCalls {
   #waiting = new Map();
   /** @type {WeakMap<JobRecord, JobCalls>} */
   #counts = new WeakMap();
+  /** Places among the open streams, of responses that do not stream yet. @type {WeakMap<ServerResponse, () => void>} */
+  #places = new WeakMap();
   /** Jobs whose ending does not come to this process. @type {WeakSet<JobRecord>} */
   #lost = new WeakSet();
   #orphans;
@@ -89,10 +91,6 @@ export class FaceCalls {
     return this.#hub;
   }
 
-  get open() {
-    return this.#open;
-  }
-
   get egress() {
     return this.#egress;
   }
@@ -103,6 +101,34 @@ export class FaceCalls {
 
   get headHoldMs() {
     return this.#headHoldMs;
+  }
+
+  /**
+   * Takes a place among the open streams for a response that is to be one: while its head is held, too.
+   * The place is free again when the response has closed.
+   * @param {ServerResponse} res with nothing written yet
+   * @param {string} principal
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 when there is none
+   */
+  takePlace(res, principal) {
+    if (!this.#open.hasRoom(principal)) throw overloaded();
+    // Its client has left.
+    if (res.destroyed) return;
+    const close = this.#open.open(principal);
+    this.#places.set(res, close);
+    res.once('close', () => {
+      if (this.#places.delete(res)) close();
+    });
+  }
+
+  /**
+   * @param {ServerResponse} res with a place
+   * @returns {() => void} to be called once when its stream has closed
+   */
+  placeOf(res) {
+    const close = this.#places.get(res) ?? (() => {});
+    this.#places.delete(res);
+    return close;
   }
 
   /**
@@ -273,14 +299,14 @@ export class FaceCall {
   }
 
   /**
-   * Streams the jobs' logs as frames of a face, until their end.
+   * Streams the jobs' logs as frames of a face, until their end. The response has taken its place.
    * @param {import('../../streams/types.js').FaceOptions} face
    */
   stream(face) {
     this.#streams = true;
-    const { hub, open, egress } = this.#calls;
+    const { hub, egress } = this.#calls;
     const members = this.#handles().map((handle) => ({ handle, cursor: '' }));
-    const closed = open.open(this.#records[0].principal);
+    const closed = this.#calls.placeOf(this.#res);
     const onClosed = (/** @type {boolean} */ complete) => {
       closed();
       this.#leave(complete);

@@ -9,7 +9,7 @@ import { send, sendNoContent, setHeaders } from '../respond.js';
 /** @typedef {import('../router.js').Context} Context */
 /** @typedef {import('../router.js').Handle} Handle */
 /** @typedef {import('../../services/durable/head.js').Head} Head */
-/** @typedef {import('../../services/durable/reads.js').Read} Read */
+/** @typedef {import('../../services/durable/port.js').Read} Read */
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
@@ -96,7 +96,7 @@ function tooManyReaders() {
 
 /**
  * @param {object} deps
- * @param {import('../../services/durable/service.js').DurableStreams} deps.durable
+ * @param {import('../../services/durable/port.js').DurablePort} deps.durable
  * @param {import('../sse/open-streams.js').OpenStreams} deps.open
  * @param {() => number} deps.unixMs
  * @param {{heartbeatMs: number, stallMs: number, durable: {maxAppendBytes: number, longPollMs: number,

@@ -3,7 +3,7 @@ import { PacedWriter } from './paced-writer.js';
 import { formatOffset } from '../../services/durable/offsets.js';
 import { writeStreamHead } from './response.js';
 
-/** @typedef {import('../../services/durable/reads.js').Read} Read */
+/** @typedef {import('../../services/durable/port.js').Read} Read */
 
 /**
  * Client libraries of the protocol do not expect a space after the colon, and take one away if it is

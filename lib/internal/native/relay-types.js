@@ -33,7 +33,8 @@
  * The outcome of a call; native/core/upstream/relay_outcome.h defines the values.
  * @typedef {object} RelayOutcome
  * @property {'none' | 'status' | 'content_type' | 'invalid' | 'reported' | 'incomplete' | 'stalled'
- *   | 'unreachable' | 'disconnected' | 'protocol' | 'encoding' | 'finish'} failure
+ *   | 'unreachable' | 'disconnected' | 'protocol' | 'encoding' | 'finish'
+ *   | 'choices'} failure
  * @property {number} status
  * @property {boolean} body_whole
  * @property {string} text

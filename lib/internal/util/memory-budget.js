@@ -50,7 +50,7 @@ export function defaultMemoryBudget() {
  * @param {string} why
  * @returns {HttpError}
  */
-function refusal(resource, why) {
+function memoryFull(resource, why) {
   const { what, code, kept = false } = RESOURCES[resource];
   if (kept) {
     const message = `There is no memory for more ${what}: ${why}. Delete some.`;
@@ -202,7 +202,7 @@ export class MemoryBudget {
     if (!full && !this.#holdsTooMuch(principal)) return;
     this.refusals[resource] += 1;
     const limit = `${Math.round(this.#limitBytes / MIB)} MiB (memoryBudgetBytes)`;
-    throw refusal(
+    throw memoryFull(
       resource,
       full ? `the budget of ${limit} is used up` : `this caller holds half of ${limit}`,
     );

@@ -1,6 +1,6 @@
 /**
- * Packages and modules of Node that take long to load, each loaded when first needed: `import 'sluice'` and the command
- * line's help pay for none of them. Main thread and worker threads.
+ * Packages and modules that are loaded when first needed: `import 'sluice'` and the command line's help pay for none
+ * of them. Main thread and worker threads.
  */
 import { createRequire } from 'node:module';
 
@@ -18,6 +18,29 @@ export function lazy(make) {
   return () => {
     made ??= { value: make() };
     return made.value;
+  };
+}
+
+/** The last load of `later`, which the next one waits for. @type {Promise<unknown>} */
+let lastLoad = Promise.resolve();
+
+/**
+ * Loads a module of this package at the first call. One is loaded after the other, because the loaders of test
+ * runners fail for imports that overlap.
+ * @template Module
+ * @param {() => Promise<Module>} load `() => import('./module.js')`; may not call what `later` has returned
+ * @returns {() => Promise<Module>} a failure is that of its call, and the next call tries again
+ */
+export function later(load) {
+  /** @type {Promise<Module> | undefined} */
+  let loading;
+  return () => {
+    if (loading !== undefined) return loading;
+    loading = lastLoad.then(load);
+    lastLoad = loading.catch(() => {
+      loading = undefined;
+    });
+    return loading;
   };
 }
 

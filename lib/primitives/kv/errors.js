@@ -1,4 +1,4 @@
-/** What the native side answers in place of a version, as errors. */
+/** Errors of a KvStore, made from the status codes of the native store. */
 import { nativeNumbers } from '../../internal/native/addon.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
 
@@ -24,12 +24,12 @@ const Status = nativeNumbers('enums.KvStatus', [
  */
 
 /**
- * Limits of the keys with a prefix, beside those of the store.
+ * Limits of the keys with a prefix, in addition to those of the store.
  * @typedef {object} KvShare
  * @property {string} prefix
  * @property {number} maxKeys
  * @property {number} maxBytes
- * @property {{prefix: string, maxKeys: number, maxBytes: number}} area that it is a part of, with
+ * @property {{prefix: string, maxKeys: number, maxBytes: number}} area that contains the share, with
  *   limits of its own
  */
 
@@ -40,30 +40,28 @@ export function isConflict(answer) {
 
 /**
  * @param {string} key
- * @param {number | undefined} version that it has; 0: it is not there; undefined: it is there, and
- *   has none yet
+ * @param {number | undefined} version the current one; 0: the key is absent; undefined: the key exists
+ *   and has no version yet
  */
 export function conflictAt(key, version) {
-  const state = version === 0 ? 'is not there' : version ? `has version ${version}` : 'is there';
-  return new SluiceError('ERR_CONFLICT', `the key ${state}, which is not what was expected`, {
-    key,
-    version,
-  });
+  const state = version === 0 ? 'is absent' : version ? `has version ${version}` : 'is there';
+  const message = `the key ${state}; another version was expected`;
+  return new SluiceError('ERR_CONFLICT', message, { key, version });
 }
 
 /** Of a transaction. */
 export function conflictOfReads() {
-  const message = 'something that the transaction has read changed before it could commit';
+  const message = 'data that the transaction read has changed before its commit';
   return new SluiceError('ERR_CONFLICT', message);
 }
 
-/** What an ERR_KV_FULL says, by its limit. @type {Readonly<Record<string, string>>} */
+/** The message of ERR_KV_FULL by limit. @type {Readonly<Record<string, string>>} */
 const FULL = Object.freeze({
   maxKeys: 'the store has no room for another key',
-  maxBytes: 'the store has no room for so many bytes',
-  maxPinnedBytes: 'snapshots hold on to too much that has been replaced',
-  maxKeysPerPrincipal: 'there are as many keys as there may be',
-  maxBytesPerPrincipal: 'there are as many bytes as there may be',
+  maxBytes: 'the store has no room for the value',
+  maxPinnedBytes: 'snapshots and transactions reference too many replaced values',
+  maxKeysPerPrincipal: 'the principal has reached its limit of keys',
+  maxBytesPerPrincipal: 'the principal has reached its limit of bytes',
 });
 
 /**

@@ -1,4 +1,4 @@
-/** How many entries are freed at once: well below a millisecond. */
+/** Entries freed per call, which takes well below a millisecond. */
 const PER_CALL = 1000;
 
 /**
@@ -19,7 +19,7 @@ export class ExpiryTimer {
    * @param {object} deps
    * @param {() => number} deps.nowMs
    * @param {import('../../internal/time/timers.js').Deadlines} deps.deadlines
-   * @param {import('./watch.js').Watches} deps.watches that see what expires
+   * @param {import('./watch.js').Watches} deps.watches receive the expired entries
    */
   constructor(store, { nowMs, deadlines, watches }) {
     this.#store = new WeakRef(store);
@@ -28,14 +28,14 @@ export class ExpiryTimer {
     this.#watches = watches;
   }
 
-  /** @param {number} ttlMs of an entry that was set; Infinity, or below 0: it has no new end */
+  /** @param {number} ttlMs of a written entry; Infinity or negative: its expiry is unchanged */
   expect(ttlMs) {
     if (ttlMs === Infinity || ttlMs < 0) return;
     const atMs = this.#nowMs() + ttlMs;
     if (atMs < this.#atMs) this.#schedule(atMs);
   }
 
-  /** Frees what is due now, and looks when the next entry is. */
+  /** Frees the entries due now, and schedules the next call. */
   run() {
     const store = /** @type {any} */ (this.#store.deref());
     if (store === undefined) return;

@@ -24,34 +24,34 @@ import { Watches } from './watch.js';
 
 /** @typedef {import('../../internal/util/errors.js').SluiceError} SluiceError */
 
-/** How often something may expire in the middle of a synchronous call. */
+/** Repetitions of a synchronous transaction whose entries expire meanwhile. */
 const NOW_RETRIES = 100;
 
 /**
- * What the gateway does with its store, and users of a KvStore cannot.
+ * Access of the gateway to its store, beyond the public interface of KvStore.
  * @typedef {object} StoreControl
- * @property {(file: any, options: import('./options.js').KvStoreOptions) => KvStore<any>} load gives
- *   the store of a data file that is open and not started yet, without what has expired in Unix time.
- *   Its versions go on behind the last one that was written. Not to be changed before `persist`.
- *   Throws ERR_DATA_CORRUPT
- * @property {(store: KvStore<any>, file: any) => void} persist writes every change to a started data
- *   file from now on
- * @property {(store: KvStore<any>) => number} writtenVersion the last version that is in the data
- *   file, with all before it; 0 without one
+ * @property {(file: any, options: import('./options.js').KvStoreOptions) => KvStore<any>} load returns
+ *   the store of an open data file that is not started yet, without entries expired in Unix time.
+ *   Its versions continue after the last one written. Must not be changed before `persist`. Throws
+ *   ERR_DATA_CORRUPT
+ * @property {(store: KvStore<any>, file: any) => void} persist writes every later change to a started
+ *   data file
+ * @property {(store: KvStore<any>) => number} writtenVersion the version up to which all changes are
+ *   in the data file; 0 without one
  * @property {<T>(store: KvStore<any>, work: (tx: KvTransaction<any>) => T,
- *   options?: TransactNowOptions<T>) => T} transactNow a transaction within the call. `work` is called
- *   again when something has expired meanwhile. Throws ERR_KV_FULL, and what `work` throws
- * @property {(store: KvStore<any>) => number} heldBytes gives the bytes of all keys and values in memory,
- *   those that open snapshots and transactions keep included
- * @property {(store: KvStore<any>) => number} watchBytes gives the bytes of keys and values that wait
- *   to be read in all watches
+ *   options?: TransactNowOptions<T>) => T} transactNow runs a transaction synchronously, and repeats
+ *   `work` when an entry expires meanwhile. Throws ERR_KV_FULL and the errors of `work`
+ * @property {(store: KvStore<any>) => number} heldBytes returns the bytes of all keys and values in
+ *   memory, including replaced ones that open snapshots and transactions reference
+ * @property {(store: KvStore<any>) => number} watchBytes returns the unread bytes of keys and values
+ *   in all watches
  */
 /**
  * @template T
  * @typedef {object} TransactNowOptions
  * @property {(result: T, tx: KvTransaction<any>) => void} [done] called after the commit: versions
  *   are known
- * @property {import('./errors.js').KvShare} [share] in which all lies that is written
+ * @property {import('./errors.js').KvShare} [share] contains every written key
  */
 /** @type {StoreControl} */
 export let storeControl;
@@ -113,7 +113,7 @@ export class KvStore {
     });
   }
 
-  /** Keys in memory, expired ones that are yet to be freed included. */
+  /** Keys in memory, including expired ones that are not freed yet. */
   get size() {
     return /** @type {number} */ (this.#native.size());
   }
@@ -124,8 +124,8 @@ export class KvStore {
   }
 
   /**
-   * @returns {{keys: number, bytes: number, pinnedBytes: number, snapshots: number}} what is in
-   *   memory; `pinnedBytes` for snapshots and transactions alone
+   * @returns {{keys: number, bytes: number, pinnedBytes: number, snapshots: number}} the memory in
+   *   use; `pinnedBytes`: replaced values that only snapshots and transactions reference
    */
   stats() {
     const store = this.#native;
@@ -140,8 +140,8 @@ export class KvStore {
   /**
    * @template [T=V]
    * @param {string} key
-   * @returns {import('./values.js').KvEntry<T> | undefined} `value` is yours: changing it changes
-   *   nothing in the store
+   * @returns {import('./values.js').KvEntry<T> | undefined} `value` is a copy: changing it does not
+   *   change the store
    */
   get(key) {
     return decodeEntry(this.#native.get(checkKey('key', key), this.#nowMs()));
@@ -149,11 +149,11 @@ export class KvStore {
 
   /**
    * @param {string} key any well-formed string
-   * @param {V} value taken as it is now
+   * @param {V} value copied during the call
    * @param {import('./options.js').KvSetOptions} [options]
-   * @returns {number} its version: higher than all before it
-   * @throws {SluiceError} ERR_CONFLICT with the `version` that the key has (0: it is not there) when a
-   *   condition fails; ERR_KV_FULL with the `limit`. Nothing has changed then
+   * @returns {number} the new version, higher than all earlier ones
+   * @throws {SluiceError} ERR_CONFLICT with the current `version` of the key (0: absent) when a
+   *   condition fails; ERR_KV_FULL with the `limit`. The store is then unchanged
    */
   set(key, value, options) {
     checkKey('key', key);
@@ -166,11 +166,11 @@ export class KvStore {
   /**
    * As `set` with `ifVersion`, for callers that expect conflicts.
    * @param {string} key
-   * @param {number} expectedVersion 0: the key is not there
+   * @param {number} expectedVersion 0: the key is absent
    * @param {V} value
    * @param {{ttlMs?: number, keepTtl?: boolean}} [options] as for `set`
-   * @returns {number | undefined} the new version; undefined when the key has another version, and
-   *   nothing has changed
+   * @returns {number | undefined} the new version; undefined, without a change, when the key has
+   *   another version
    */
   compareAndSet(key, expectedVersion, value, options) {
     checkKey('key', key);
@@ -180,13 +180,13 @@ export class KvStore {
   }
 
   /**
-   * Adds to a number, from 0 where the key is not there.
+   * Adds to a number. An absent key counts as 0.
    * @param {string} key
-   * @param {number} [by] default 1; may be below 0
+   * @param {number} [by] default 1; may be negative
    * @param {import('./options.js').KvIncrementOptions} [options]
    * @returns {number} the sum
-   * @throws {SluiceError} ERR_NOT_A_NUMBER when the key has another value; ERR_KV_FULL. Nothing has
-   *   changed then
+   * @throws {SluiceError} ERR_NOT_A_NUMBER when the value is not a number; ERR_KV_FULL. The store is
+   *   then unchanged
    */
   increment(key, by = 1, options) {
     checkKey('key', key);
@@ -201,10 +201,10 @@ export class KvStore {
   }
 
   /**
-   * Gives a key that is there another time to live. Its value stays; its version is a new one.
+   * Changes the time to live of an existing key. The value stays; the version changes.
    * @param {string} key
    * @param {import('./options.js').KvTouchOptions} [options]
-   * @returns {number | undefined} its version; undefined: the key is not there
+   * @returns {number | undefined} the new version; undefined: the key is absent
    * @throws {SluiceError} ERR_CONFLICT, as `set`
    */
   touch(key, options) {
@@ -222,7 +222,7 @@ export class KvStore {
   /**
    * @param {string} key
    * @param {import('./options.js').KvDeleteOptions} [options]
-   * @returns {boolean} whether it was there
+   * @returns {boolean} whether the key existed
    * @throws {SluiceError} ERR_CONFLICT, as `set`
    */
   delete(key, options) {
@@ -234,32 +234,32 @@ export class KvStore {
   }
 
   /**
-   * A page of keys and values as they are now. A key that is there from the first page to the last
-   * one is in exactly one of them, whatever else is written meanwhile.
+   * A page of the current keys and values. A key that exists during the whole scan appears on exactly
+   * one page, despite concurrent writes.
    * @template [T=V]
    * @param {import('./scan.js').KvScanOptions} [options]
    * @returns {import('./scan.js').KvPage<T>}
    */
   scan(options) {
     const scan = checkScan(options);
-    return decodePage(this.#native.scan(this.#nowMs(), ...scan.request), scan);
+    return decodePage(this.#native.scan(this.#nowMs(), scan.request), scan);
   }
 
   /**
-   * The changes from now on, as an async iterator that ends with `return()`, with its `signal`, or
-   * when its reader falls too far behind.
+   * An async iterator over all later changes. It ends with `return()`, with its `signal`, or when its
+   * reader falls too far behind.
    * @template [T=V]
    * @param {import('./watch.js').KvWatchOptions} [options]
    * @returns {AsyncIterableIterator<import('./watch.js').KvChange<T>>} rejects with
-   *   ERR_WATCH_OVERFLOW when more than `capacity` changes, or `capacityBytes`, wait to be read
+   *   ERR_WATCH_OVERFLOW when more than `capacity` changes, or `capacityBytes`, are unread
    */
   watch(options) {
     return this.#watches.add(this.#native, options);
   }
 
   /**
-   * The store as it is now. Taking it copies nothing; until it is released, replaced values stay in
-   * memory, and a write copies the path to its key.
+   * A snapshot of the current state, taken in constant time. Until it is released, replaced values
+   * stay in memory, and each write copies the path to its key.
    * @returns {KvSnapshot<V>}
    */
   snapshot() {
@@ -267,15 +267,16 @@ export class KvStore {
   }
 
   /**
-   * Runs `work`, and then does everything that it has written, or nothing. Other callers are not
-   * locked out: if something that it has read (or found missing, or scanned) has changed by then, or
-   * expired, nothing is done.
+   * Runs `work`, then applies all of its writes or none (optimistic concurrency). Other callers are
+   * not blocked. The commit fails if any key or range read by `work`, absent keys included, has
+   * changed or expired since.
    * @template T
    * @param {(tx: KvTransaction<V>) => T | Promise<T>} work called again for each retry
-   * @param {{retries?: number}} [options] `retries`: how often it is tried again after a conflict;
+   * @param {{retries?: number}} [options] `retries`: the number of retries after a conflict;
    *   default 0
-   * @returns {Promise<T>} what `work` gave
-   * @throws {SluiceError} ERR_CONFLICT, ERR_KV_FULL; and what `work` throws
+   * @returns {Promise<T>} the result of `work`
+   * @throws {SluiceError} ERR_CONFLICT, ERR_KV_FULL
+   * @throws the errors of `work`
    */
   async transaction(work, options) {
     checkFunction('work', work);

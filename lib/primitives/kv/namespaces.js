@@ -8,9 +8,9 @@ import { wallClock } from '../../internal/time/clock.js';
 import { jsonOf } from './values.js';
 
 const NAME_MAX = 128;
-/** The partition, the name, `#` or nothing before it, and a `/` behind each. */
+/** A prefix consists of the partition, `/`, the name with an optional `#`, and `/`. */
 const PREFIX_MAX = NAME_MAX + 32;
-/** Each partition has limits of its own; those of the store must not be reached before. */
+/** Limits of the store as a whole: so large that those of the partitions apply first. */
 export const STORE_LIMITS = Object.freeze({
   maxKeys: 2 ** 31,
   maxBytes: Number.MAX_SAFE_INTEGER,
@@ -20,26 +20,26 @@ export const STORE_LIMITS = Object.freeze({
 });
 /** Sorts behind every key. */
 const LAST = '\u{10ffff}';
-/** JSON of the values in one answer; a page that would have more is cut, and goes on behind its cursor. */
+/** Bytes of JSON of the values in one answer; a larger page is cut, and continues after its cursor. */
 export const ANSWER_BYTES_MAX = 4 * 2 ** 20;
-/** Items that are read at a time where each may be large. */
+/** Items read at once where each may be large. */
 const PART = 16;
-/** Keys that are deleted in one transaction. */
+/** Keys deleted in one transaction. */
 const CLEARED_AT_ONCE = 1000;
 /** Items that `items` reads at once. */
 const PAGE = 1000;
-/** Of changes that wait for the reader of one watch: each reader's share of the memory. */
+/** Bytes of unread changes that one watch may hold. */
 export const WATCH_BYTES = 4 * 2 ** 20;
 
 /**
  * @param {string} principal
- * @returns {string} unique; there is no `/` in it
+ * @returns {string} unique, without a `/`
  */
 export function spaceOf(principal) {
   const whole = principal.isWellFormed();
   const name = encodeURIComponent(principal.toWellFormed());
   if (whole && name.length <= NAME_MAX) return name;
-  // Half of a surrogate pair has no UTF-8: all of them would be one.
+  // UTF-8 has no form for lone surrogates: all of them would map to one name.
   const bytes = Buffer.from(principal, whole ? 'utf8' : 'utf16le');
   return `#${createHash('sha256').update(bytes).digest('base64url')}`;
 }
@@ -85,7 +85,7 @@ export class KvNamespaces {
   }
 
   /**
-   * @param {string} name letters; each of another use
+   * @param {string} name letters; unique
    * @param {import('./options.js').KvPartitionLimits} limits
    * @returns {KvPartition}
    */
@@ -98,22 +98,22 @@ export class KvNamespaces {
     return !this.#closing.signal.aborted;
   }
 
-  /** Bytes of changes that wait for the readers of watches. */
+  /** Bytes of unread changes in all watches. */
   get watchBytes() {
     return storeControl.watchBytes(this.#store);
   }
 
-  /** Bytes of all keys and values, those that open snapshots and transactions keep included. */
+  /** Bytes of all keys and values, including replaced ones that snapshots and transactions reference. */
   get bytes() {
     return storeControl.heldBytes(this.#store);
   }
 
   /**
-   * Changes of a principal's keys, from now on; ends when the gateway closes.
+   * All later changes of a principal's keys. Ends when the gateway closes.
    * @param {{prefix: string}} namespace
-   * @param {{prefix: string, signal: AbortSignal}} options `signal` ends it, too
-   * @returns {AsyncGenerator<import('./watch.js').KvChange<any>>} each is on the disk, where there is a
-   *   data file
+   * @param {{prefix: string, signal: AbortSignal}} options `signal` ends it as well
+   * @returns {AsyncGenerator<import('./watch.js').KvChange<any>>} with a data file, each change is on
+   *   the disk
    */
   watch(namespace, { prefix, signal }) {
     const changes = this.#store.watch({
@@ -131,7 +131,7 @@ export class KvNamespaces {
   }
 
   /**
-   * To be called before a request changes anything.
+   * Must be called before a request changes the store.
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 while the disk is full, 503
    */
   checkRoom() {
@@ -139,11 +139,11 @@ export class KvNamespaces {
   }
 
   /**
-   * Resolves when what an answer is about to tell is on the disk, so that no crash can take it back;
-   * at once where all of it is there already, or there is no data file.
-   * @param {number} [version] of the only entry that it is about; default: everything so far
-   * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503: it may not be there
-   *   yet. It stays in force, and is written as soon as that is possible
+   * Resolves when the changes are on the disk, so that an answer about them survives a crash. Resolves
+   * at once without a data file.
+   * @param {number} [version] the last change that must be on the disk; default: all so far
+   * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503: the changes are not
+   *   known to be on the disk. They stay in force, and are written as soon as possible
    */
   async synced(version = this.#store.version) {
     if (this.#file === undefined || version <= storeControl.writtenVersion(this.#store)) return;
@@ -152,7 +152,7 @@ export class KvNamespaces {
 
   /**
    * @param {{expiresAt: number | undefined}} entry
-   * @returns {number | null} Unix time in seconds; null: it stays
+   * @returns {number | null} Unix time in seconds; null: the entry does not expire
    */
   expiryOf({ expiresAt }) {
     return expiresAt === undefined ? null : Math.round(this.#unixMs(expiresAt)) / 1000;
@@ -160,12 +160,12 @@ export class KvNamespaces {
 }
 
 /**
- * The changes of a watch, by the keys of one namespace.
+ * The changes of a watch, with keys relative to one namespace.
  * @param {AsyncIterable<import('./watch.js').KvChange<any>>} changes
  * @param {object} options
- * @param {string} options.name what its keys begin with in the store
+ * @param {string} options.name the prefix of the namespace's keys in the store
  * @param {AbortSignal} options.closing ends it without an error
- * @param {() => Promise<void>} [options.synced] to be awaited before a change is told
+ * @param {() => Promise<void>} [options.synced] awaited before each change is yielded
  * @returns {AsyncGenerator<import('./watch.js').KvChange<any>>}
  */
 export async function* changesOf(changes, { name, closing, synced }) {
@@ -179,7 +179,7 @@ export async function* changesOf(changes, { name, closing, synced }) {
   }
 }
 
-/** The keys of one use. */
+/** The keys of one service of the gateway. */
 export class KvPartition {
   #store;
   #prefix;
@@ -205,7 +205,7 @@ export class KvPartition {
   }
 
   /**
-   * Those that hold a key.
+   * The namespaces with at least one key.
    * @returns {Generator<KvNamespace>}
    */
   *used() {
@@ -227,7 +227,7 @@ export class KvPartition {
 
 /**
  * @param {import('./options.js').KvPartitionLimits} limits
- * @returns {number} bytes of a principal's key, behind its prefix
+ * @returns {number} the longest key of a principal in bytes, without its prefix
  */
 export const maxKeyBytesOf = ({ maxKeyBytes }) =>
   Math.min(maxKeyBytes, STORE_LIMITS.maxKeyBytes - PREFIX_MAX);
@@ -269,12 +269,12 @@ export class KvNamespace {
     this.#share = { prefix, maxKeys: maxKeysPerPrincipal, maxBytes: maxBytesPerPrincipal, area };
   }
 
-  /** What its keys begin with in the store, and no other principal's. */
+  /** The prefix of its keys in the store, unique per principal. */
   get prefix() {
     return this.#prefix;
   }
 
-  /** The principal; of one whose name is very long `#` and a hash. */
+  /** The principal's name; `#` and a hash in place of a very long one. */
   get owner() {
     const name = this.#prefix.slice(this.#share.area.prefix.length, -1);
     return name.startsWith('#') ? name : decodeURIComponent(name);
@@ -318,10 +318,10 @@ export class KvNamespace {
   }
 
   /**
-   * Adds to a number, or gives a key that is there another time to live, or both.
+   * Adds to a number, changes the time to live of an existing key, or both.
    * @param {string} key
-   * @param {{increment?: number, ttlMs?: number, ifVersion?: number}} change `ttlMs` with `increment`: of a
-   *   new key alone
+   * @param {{increment?: number, ttlMs?: number, ifVersion?: number}} change with `increment`, `ttlMs`
+   *   applies to a new key alone
    * @returns {import('./port.js').Changed}
    */
   change(key, { increment, ttlMs, ifVersion }) {
@@ -350,7 +350,7 @@ export class KvNamespace {
   }
 
   /**
-   * A page as it is now, of up to `limit` items and, but for a single larger one, 4 MiB of JSON.
+   * A page of up to `limit` current items and 4 MiB of JSON; a single item may be larger.
    * @param {{prefix: string, limit: number, cursor?: string, reverse?: boolean, keysOnly?: boolean}}
    *   options
    * @returns {import('./scan.js').KvPage<any>}

@@ -3,11 +3,11 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 import { checkBoolean, checkInteger, checkMs, checkOptions } from '../../internal/util/validate.js';
 import { checkTable } from '../../internal/util/option-table.js';
 
-/** For the native side: whatever version there is, or none. */
+/** For the native side: any version, or none. */
 export const ANY_VERSION = -1;
-/** For the native side, in place of a version. */
+/** For the native side: the version of an absent key. */
 const NOT_THERE = 0;
-/** For the native side, in place of a time to live: the end that the key has. */
+/** For the native side, as a time to live: keeps the current expiry of the key. */
 export const KEEP_TTL = -1;
 const MIB = 2 ** 20;
 /** A century. */
@@ -20,18 +20,18 @@ const TTL_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
  * @property {number} [maxValueBytes] of one value, as UTF-8 or JSON where it is no buffer; default
  *   1 MiB
  * @property {number} [maxBytes] of all keys and values in the store; default 256 MiB
- * @property {number} [maxPinnedBytes] of replaced values that open snapshots still show; default as
- *   `maxBytes`. Beyond it nothing is set until a snapshot is released
+ * @property {number} [maxPinnedBytes] of replaced values that open snapshots reference; default as
+ *   `maxBytes`. Beyond it writes are refused until a snapshot is released
  * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: Unix time as of the
  *   start of the process, going on monotonically
  */
 /**
  * @typedef {object} KvSetOptions
- * @property {number} [ttlMs] time to live in milliseconds; 0: for this very moment; default
- *   Infinity, also where the key had one before
- * @property {boolean} [keepTtl] the key keeps the end that it has; a new key gets none
- * @property {number} [ifVersion] only if the key has this version; 0: if it is not there
- * @property {boolean} [ifAbsent] only if the key is not there; an expired key is not
+ * @property {number} [ttlMs] time to live in milliseconds; 0: until the clock moves; default Infinity,
+ *   also for a key that expired before
+ * @property {boolean} [keepTtl] the key keeps its expiry; a new key does not expire
+ * @property {number} [ifVersion] only if the key has this version; 0: if it is absent
+ * @property {boolean} [ifAbsent] only if the key is absent; an expired key counts as absent
  */
 /**
  * @typedef {object} KvTouchOptions
@@ -40,8 +40,7 @@ const TTL_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
  */
 /**
  * @typedef {object} KvIncrementOptions
- * @property {number} [ttlMs] of a key that is not there yet; a key that is there keeps its end.
- *   Default Infinity
+ * @property {number} [ttlMs] of a new key; an existing key keeps its expiry. Default Infinity
  */
 /**
  * @typedef {object} KvDeleteOptions
@@ -139,7 +138,7 @@ function checkTtl(value) {
 }
 
 /**
- * The end of what is set.
+ * The time to live of a `set`.
  * @param {KvSetOptions} given
  * @returns {number} for the native side
  */

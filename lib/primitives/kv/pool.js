@@ -1,9 +1,9 @@
 /**
- * Native objects that are used again. What Node-API keeps of one is freed in a turn of the event
- * loop, so a loop without turns must not make a new one each time.
+ * Reuses native objects. Node-API frees the memory of one only in a turn of the event loop, so
+ * synchronous loops must not create one per iteration.
  */
 
-/** Objects that are kept for later; more than these are in use at once only where turns come. */
+/** Idle objects kept. More are in use at once only in asynchronous code, where memory is freed. */
 const KEPT_MAX = 64;
 
 /** @template T */
@@ -22,7 +22,7 @@ export class Pool {
     return this.#idle.pop() ?? this.#make();
   }
 
-  /** @param {T} object that nobody uses any more */
+  /** @param {T} object no longer in use */
   give(object) {
     if (this.#idle.length < KEPT_MAX) this.#idle.push(object);
   }

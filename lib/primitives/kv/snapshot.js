@@ -3,9 +3,9 @@ import { checkScan, decodePage } from './scan.js';
 import { checkKey, decodeEntry } from './values.js';
 
 /**
- * A KvStore as it was at one moment, made by `store.snapshot()`. Time stands still in it: a key that
- * was there then stays, whatever its time to live. Replaced values that it shows stay in memory until
- * `release`, or until it is collected as garbage. Main thread only.
+ * The state of a KvStore at one moment, made by `store.snapshot()`. Its time stands still: entries do
+ * not expire in it. Replaced values stay in memory until `release`, or until the snapshot is garbage
+ * collected. Main thread only.
  * @template [V=import('./values.js').KvValue]
  */
 export class KvSnapshot {
@@ -24,7 +24,7 @@ export class KvSnapshot {
     this.#version = /** @type {number} */ (this.#native.take(nowMs));
   }
 
-  /** The version of the last change in it. */
+  /** The version of the last change that it contains. */
   get version() {
     return this.#version;
   }
@@ -47,7 +47,7 @@ export class KvSnapshot {
    */
   scan(options) {
     const scan = checkScan(options);
-    return decodePage(this.#open().scan(...scan.request), scan);
+    return decodePage(this.#open().scan(scan.request), scan);
   }
 
   /** Frees at once the memory that only this snapshot holds. Does nothing the second time. */

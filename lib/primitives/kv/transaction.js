@@ -12,24 +12,24 @@ import {
 import { checkScan, decodePage } from './scan.js';
 
 /**
- * What KvStore and KvNamespace may do with a transaction, and its function may not.
+ * Access of KvStore and KvNamespace to a transaction, beyond its public interface.
  * @typedef {object} TransactionControl
- * @property {(tx: KvTransaction<any>, share?: import('./errors.js').KvShare) => number} commit gives
- *   the shortest time to live that began, in milliseconds. All that was written lies in the `share`.
- *   Throws ERR_CONFLICT, for which `isConflict` is true, and ERR_KV_FULL
- * @property {(tx: KvTransaction<any>, key: string) => number} versionOf a key that was set, after the
+ * @property {(tx: KvTransaction<any>, share?: import('./errors.js').KvShare) => number} commit returns
+ *   the shortest time to live among the writes, in milliseconds. The `share` contains every written
+ *   key. Throws ERR_CONFLICT, for which `isConflict` is true, and ERR_KV_FULL
+ * @property {(tx: KvTransaction<any>, key: string) => number} versionOf a written key, after the
  *   commit
- * @property {(tx: KvTransaction<any>, error: unknown) => boolean} isConflict whether an error says that
- *   something which this transaction has read has changed
+ * @property {(tx: KvTransaction<any>, error: unknown) => boolean} isConflict whether the error reports
+ *   a change to data that this transaction has read
  * @property {(tx: KvTransaction<any>) => void} end frees its memory; every later call throws
  */
 /** @type {TransactionControl} */
 export let control;
 
 /**
- * One optimistic transaction, passed to the function of `store.transaction`: remembers what it reads,
- * and keeps its writes back until it commits. Main thread only; ends when `store.transaction` settles,
- * and throws ERR_TRANSACTION_ENDED from then on.
+ * One optimistic transaction, passed to the function of `store.transaction`: records its reads, and
+ * buffers its writes until the commit. Main thread only; ends when `store.transaction` settles, and
+ * throws ERR_TRANSACTION_ENDED from then on.
  * @template [V=import('./values.js').KvValue]
  */
 export class KvTransaction {
@@ -38,7 +38,7 @@ export class KvTransaction {
   #pool;
   #limits;
   #nowMs;
-  /** @type {SluiceError | undefined} what a read threw: nothing can be read any more */
+  /** @type {SluiceError | undefined} the conflict of an earlier read, which every later read throws */
   #conflict;
   #shortestTtlMs = Infinity;
 
@@ -70,8 +70,8 @@ export class KvTransaction {
    * @template [T=V]
    * @param {string} key
    * @returns {import('./values.js').KvEntry<T> | undefined} `version` is undefined for own writes
-   * @throws {SluiceError} ERR_CONFLICT when something that was read before has changed: the two reads
-   *   would show different states, and the transaction could not commit
+   * @throws {SluiceError} ERR_CONFLICT when data of an earlier read has changed: the two reads would
+   *   show different states, and the transaction could not commit
    */
   get(key) {
     checkKey('key', key);
@@ -79,7 +79,7 @@ export class KvTransaction {
   }
 
   /**
-   * As `get`, without the value: it is not read, however large.
+   * As `get`, without the value, which is not copied.
    * @param {string} key
    * @returns {import('./values.js').KvHead | undefined}
    * @throws {SluiceError} ERR_CONFLICT, as `get`
@@ -94,8 +94,8 @@ export class KvTransaction {
   }
 
   /**
-   * As `store.scan`, own writes included. The range that was read is watched as a whole: a key that
-   * comes to it is a conflict, too.
+   * As `store.scan`, own writes included. The whole range counts as read: a key added to it later is a
+   * conflict as well.
    * @template [T=V]
    * @param {import('./scan.js').KvScanOptions} [options]
    * @returns {import('./scan.js').KvPage<T>} `version` is undefined for own writes
@@ -104,16 +104,16 @@ export class KvTransaction {
   scan(options) {
     const scan = checkScan(options);
     return decodePage(
-      this.#read((tx) => tx.scan(this.#nowMs(), ...scan.request)),
+      this.#read((tx) => tx.scan(this.#nowMs(), scan.request)),
       scan,
     );
   }
 
   /**
-   * Sets a key when the transaction commits; its time to live runs from then on. Reads the key only
-   * for a condition or `keepTtl`.
+   * Sets a key at the commit, from which its time to live counts. Reads the key only for a condition
+   * or `keepTtl`.
    * @param {string} key
-   * @param {V} value taken as it is now
+   * @param {V} value copied during the call
    * @param {import('./options.js').KvSetOptions} [options]
    * @throws {SluiceError} ERR_CONFLICT when the condition fails; ERR_KV_FULL
    */
@@ -127,9 +127,9 @@ export class KvTransaction {
   }
 
   /**
-   * Adds to a number, from 0 where the key is not there. Reads the key.
+   * Adds to a number. An absent key counts as 0. Reads the key.
    * @param {string} key
-   * @param {number} [by] default 1; may be below 0
+   * @param {number} [by] default 1; may be negative
    * @param {import('./options.js').KvIncrementOptions} [options]
    * @returns {number} the sum
    * @throws {SluiceError} ERR_CONFLICT, as `get`; ERR_NOT_A_NUMBER; ERR_KV_FULL
@@ -143,10 +143,10 @@ export class KvTransaction {
   }
 
   /**
-   * Gives a key another time to live, from the commit on. Reads the key.
+   * Changes the time to live of a key, which counts from the commit. Reads the key.
    * @param {string} key
    * @param {import('./options.js').KvTouchOptions} [options]
-   * @returns {boolean} whether it is there
+   * @returns {boolean} whether the key exists
    * @throws {SluiceError} ERR_CONFLICT, as `get`, and when the condition fails
    */
   touch(key, options) {
@@ -159,7 +159,7 @@ export class KvTransaction {
   }
 
   /**
-   * Deletes a key, if it is there, when the transaction commits. Reads the key only for a condition.
+   * Deletes a key at the commit; an absent key is ignored. Reads the key only for a condition.
    * @param {string} key
    * @param {import('./options.js').KvDeleteOptions} [options]
    * @throws {SluiceError} ERR_CONFLICT when the condition fails

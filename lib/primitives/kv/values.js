@@ -160,17 +160,17 @@ export function decodeValue(data, kind) {
  * An entry without its value.
  * @typedef {object} KvHead
  * @property {number} bytes of the value, as they are stored
- * @property {number} version undefined for what a transaction has yet to commit
- * @property {number | undefined} expiresAt as of a `KvEntry`
+ * @property {number} version undefined for an uncommitted write
+ * @property {number | undefined} expiresAt as in `KvEntry`
  */
 
 /**
  * @template [V=KvValue]
  * @typedef {object} KvEntry
  * @property {V} value
- * @property {number} version undefined for what a transaction has yet to commit
- * @property {number | undefined} expiresAt the last millisecond at which it is there, by the store's
- *   clock or else in Unix time; undefined: it stays
+ * @property {number} version undefined for an uncommitted write
+ * @property {number | undefined} expiresAt the last millisecond at which the entry is visible, by the
+ *   store's clock or else in Unix time; undefined: it does not expire
  */
 
 /**
@@ -198,7 +198,7 @@ export function versionOf(version) {
 /**
  * The number that an increment stores.
  * @param {string} key
- * @param {{value: unknown} | undefined} entry of the key; undefined: it is not there
+ * @param {{value: unknown} | undefined} entry of the key; undefined: it is absent
  * @param {number} by
  * @returns {number}
  * @throws {SluiceError} ERR_NOT_A_NUMBER; ERR_INVALID_VALUE where the sum would not be exact, or not

@@ -1,4 +1,4 @@
-/** Changes of a KvStore as they are made, for readers of their own pace. Main thread only. */
+/** Watches of a KvStore: bounded queues of its changes, one per reader. Main thread only. */
 import { nativeNames } from '../../internal/native/addon.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
@@ -15,17 +15,16 @@ const FIELDS = 6;
  * @typedef {object} KvWatchOptions
  * @property {string} [key] changes of this key alone
  * @property {string} [prefix] changes of keys that begin with it; default: all
- * @property {number} [capacity] changes that may wait to be read; default 1024. One more ends the
- *   watch with ERR_WATCH_OVERFLOW, behind those that wait
- * @property {number} [capacityBytes] bytes of keys and values that may wait to be read, counted as
- *   stored; default 64 MiB. A change beyond it ends the watch like one beyond `capacity`; a single
- *   change may be larger
+ * @property {number} [capacity] unread changes that the watch holds; default 1024. One more ends it
+ *   with ERR_WATCH_OVERFLOW, after the unread changes
+ * @property {number} [capacityBytes] unread bytes of keys and values, counted as stored; default
+ *   64 MiB. A change beyond it ends the watch like one beyond `capacity`; a single change may be larger
  * @property {AbortSignal} [signal] ends the watch: the next read rejects with its reason
  */
 /**
- * A change. `set` has the new `value` and its end; `expire` has the version that has expired, and
- * comes when the memory of the key is freed, soon after its end. A key that is set again before that
- * has a `set` alone.
+ * A change. `set` has the new `value` and its expiry. `expire` has the version of the expired entry,
+ * and is reported when its memory is freed, soon after its expiry; it is left out for a key that is set
+ * again before that.
  * @template [V=import('./values.js').KvValue]
  * @typedef {{type: 'set', key: string, value: V, version: number, expiresAt: number | undefined} |
  *   {type: 'delete' | 'expire', key: string, version: number}} KvChange
@@ -35,7 +34,7 @@ const FIELDS = 6;
 export class Watches {
   /** @type {Set<KvWatch<any>>} */
   #open = new Set();
-  /** Bytes of keys and values that wait to be read, in all watches. */
+  /** Unread bytes of keys and values in all watches. */
   bytes = 0;
 
   /**
@@ -80,13 +79,13 @@ export class Watches {
     return watch;
   }
 
-  /** How many watches there are. */
+  /** The number of open watches. */
   get size() {
     return this.#open.size;
   }
 
   /**
-   * Ends all watches behind the changes that wait to be read.
+   * Ends all watches, each after its unread changes.
    * @param {unknown} error of the next read
    */
   fail(error) {
@@ -94,7 +93,7 @@ export class Watches {
   }
 
   /**
-   * To be called after every call that may have changed something.
+   * Must be called after every call that may have changed the store.
    * @param {any} store the native one
    */
   publish(store) {
@@ -106,7 +105,7 @@ export class Watches {
       const bytes = name === 'set' ? key.length + (data.length ?? data.byteLength) : key.length;
       for (const watch of this.#open) {
         if (!watch.matches(key)) continue;
-        // A value for each: it is the reader's own.
+        // Each reader gets a copy of its own.
         const change =
           name === 'set' ? decodeEntry([data, kind, version, expiresAtMs]) : { version };
         watch.push({ type: name, key, ...change }, bytes);

@@ -1,16 +1,16 @@
-/** Answers of a ledger, from what its implementation gives. Pure functions. */
-import { codeOf, eventOf, refusal } from './events.js';
+/** Converts the raw answers of a ledger's implementation. Pure functions. */
+import { codeOf, eventOf, ledgerError } from './events.js';
 
 /** @typedef {import('./events.js').LedgerEvent} LedgerEvent */
 
 /**
- * In micro-credits. `available` is what is posted less what is held; it is below zero in an
- * overdraft. An overdraft's limit is not counted as available. `closed`: of `balance()` alone.
+ * In micro-credits. `available` is `posted - held`, negative in an overdraft; the overdraft's limit
+ * does not count as available. Only `balance()` gives `closed`.
  * @typedef {{available: bigint, held: bigint, posted: bigint, closed?: true}} LedgerBalance
  */
 /**
- * `balance`: right after the event, of who pays; of who is paid, where the payer is one of the
- * ledger's own accounts.
+ * `balance`: of the payer right after the event; of the payee where the payer is one of the ledger's
+ * own accounts.
  * @typedef {{event: LedgerEvent, balance: LedgerBalance}} LedgerAnswer
  */
 
@@ -41,14 +41,14 @@ export function answerOf(operation, [number, posted, held, fields], details) {
   const code = codeOf(number);
   if (code === undefined) return { event: eventOf(/** @type {any[]} */ (fields)), balance };
   const known = code === 'ERR_INSUFFICIENT_FUNDS' ? { available: balance.available } : {};
-  throw refusal(code, `${operation} ${JSON.stringify(details)}`, { ...details, ...known });
+  throw ledgerError(code, `${operation} ${JSON.stringify(details)}`, { ...details, ...known });
 }
 
 /**
  * @param {RawAnswer[]} answers one per transfer, or a single one for a key of other requests
  * @param {string} key
  * @returns {{events: LedgerEvent[], balances: LedgerBalance[]}}
- * @throws {import('../../internal/util/errors.js').SluiceError} the refusal, with the `index` of the transfer
+ * @throws {import('../../internal/util/errors.js').SluiceError} the ledgerError, with the `index` of the transfer
  */
 export function linkedAnswer(answers, key) {
   const refused = answers.findIndex(([code]) => code !== 0 && codeOf(code) !== 'ERR_LINKED_FAILED');

@@ -1,5 +1,5 @@
 /**
- * What a ledger's requests are made of, checked: names of accounts, keys, amounts, events. Pure.
+ * Checks of the parts of a ledger's requests: account names, keys, amounts, events. Pure functions.
  */
 import { AMOUNT_MAX, metadataOf } from './events.js';
 import { checkBigInt, checkId, checkInteger, checkOptions } from '../../internal/util/validate.js';

@@ -59,32 +59,32 @@ const REFUSALS = {
 };
 /** @typedef {keyof typeof REFUSALS} LedgerCode */
 
-/** By their native numbers, of which 0 is none. */
+/** The codes by native number; number 0 means no code. */
 const CODES = nativeNames(
   'enums.LedgerCode',
   /** @type {('' | LedgerCode)[]} */ (['', ...Object.keys(REFUSALS)]),
 );
 
 /**
- * @typedef {typeof TYPES[number]} LedgerEventType what was called; or what came about: a hold that
- *   expired, a scheduled transfer that failed (one that was executed is a `transfer`); or `refused`
+ * @typedef {typeof TYPES[number]} LedgerEventType the method called; `hold_expired`; `schedule_failed`
+ *   for a scheduled transfer that failed (an executed one is a `transfer`); or `refused`
  */
 /**
- * An event, frozen. `open` has `account` and `overdraft`, `close` has `account`; every other has
- * `from`, `to` and `amount`, which it moves (`hold` and `schedule`, and what undoes them: would move),
- * except that a refusal has what was asked for.
+ * An event, frozen. `open` has `account` and `overdraft`, `close` has `account`; all others have
+ * `from`, `to` and `amount`. `hold`, `schedule` and the events that end them move nothing. A refusal
+ * has the fields of the refused request.
  * @typedef {object} LedgerEvent
  * @property {number} id from 1, without gaps
  * @property {LedgerEventType} type
- * @property {number} atMs when
- * @property {string} [key] absent for what came about by itself, and for linked transfers but the
- *   first
+ * @property {number} atMs time of the event
+ * @property {string} [key] idempotency key; absent from events without a request, and from linked
+ *   transfers but the first
  * @property {LedgerMetadata} [metadata] as the request gave it, frozen
  * @property {number} [linked] of linked transfers: how many follow this one
  * @property {string} [account]
  * @property {bigint | number} [overdraft] Infinity: no limit
- * @property {string} [from] who pays
- * @property {string} [to] who is paid
+ * @property {string} [from] the paying account
+ * @property {string} [to] the receiving account
  * @property {bigint} [amount]
  * @property {number} [timeoutMs] of a hold
  * @property {number} [expiresAtMs] of a hold
@@ -93,13 +93,13 @@ const CODES = nativeNames(
  * @property {number} [event] the event that it reverses
  * @property {boolean} [force] of a reversal
  * @property {number} [scheduled] the scheduled transfer that it executes or ends
- * @property {LedgerEventType} [operation] of a refusal: what was called
- * @property {string} [code] of a refusal or a failure: why
+ * @property {LedgerEventType} [operation] of a refusal: the method called
+ * @property {string} [code] of a refusal or a failure: the error code
  */
 /** @typedef {import('../kv/values.js').KvJson} KvJson */
 /** @typedef {{readonly [member: string]: KvJson | undefined}} LedgerMetadata plain JSON, at most 4 KiB */
 
-/** What an event is about has the name of its kind. */
+/** The property that holds the id of the event that another one refers to, by type. */
 const TARGETS = /** @type {Record<string, 'hold' | 'event' | 'scheduled' | undefined>} */ ({
   settle: 'hold',
   void: 'hold',
@@ -109,9 +109,9 @@ const TARGETS = /** @type {Record<string, 'hold' | 'event' | 'scheduled' | undef
   cancel_scheduled: 'scheduled',
   schedule_failed: 'scheduled',
 });
-/** Of these a refusal says no amount: none was given. */
+/** Operations without an amount; their refusals have none either. */
 const WITHOUT_AMOUNT = ['void', 'reverse', 'cancel_scheduled'];
-/** As the amount of a settlement: all that is held. */
+/** As the amount of a settlement: the whole held amount. */
 export const IN_FULL = -1n;
 
 /**
@@ -279,6 +279,6 @@ export function codeOf(number) {
  * @param {string} about what was called
  * @param {Record<string, unknown>} details
  */
-export function refusal(code, about, details) {
+export function ledgerError(code, about, details) {
   return new SluiceError(code, `${REFUSALS[code]} (${about})`, details);
 }

@@ -4,7 +4,7 @@ import { SluiceError, typeError } from '../../internal/util/errors.js';
 import { answerOf, balanceOf, linkedAnswer } from './answers.js';
 import { checkClock, checkId, checkOptions } from '../../internal/util/validate.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
-import { eventOf, fieldsOf, numberOf, refusal } from './events.js';
+import { eventOf, fieldsOf, numberOf, ledgerError } from './events.js';
 import { eventsRequest, linkedRequest, openRequest, requests } from './requests.js';
 import { steadyUnixClock } from '../../internal/time/clock.js';
 
@@ -13,23 +13,22 @@ import { steadyUnixClock } from '../../internal/time/clock.js';
 /** @typedef {import('./answers.js').LedgerBalance} LedgerBalance */
 /** @typedef {import('./answers.js').LedgerAnswer} LedgerAnswer */
 
-/** Times before (2001) are those of a ManualClock, which begins at 0. */
+/** Earlier times (before 2001) come from a ManualClock, which begins at 0. */
 const UNIX_MS_MIN = 1e12;
 
 /**
- * What the gateway does with its ledger, and users of a Ledger cannot.
+ * Access of the gateway to its ledger, beyond the public interface of Ledger.
  * @typedef {object} LedgerControl
  * @property {(file: any, options: {clock?: import('../../internal/time/clock.js').ManualClock}) =>
- *   Ledger} load gives the ledger of a data file that is open and not started yet, as it was left.
- *   Nothing happens to it before `persist`. Its time goes on from that of its last event where the
- *   clock is behind that: a hold does not last longer because the machine's clock was put back. Throws
- *   ERR_DATA_CORRUPT
- * @property {(ledger: Ledger, file: any) => void} persist writes every event to a started data file
- *   from now on, and does what has fallen due
- * @property {(ledger: Ledger, account: string, name: string) => void} rename gives an account another
- *   name, in all events too, whose keys and metadata are erased; amounts stay. A name without an
- *   account is replaced in the refusals that have it
- * @property {(ledger: Ledger) => LedgerEvent[]} openHolds gives the active holds that have an expiry, by
+ *   Ledger} load restores the ledger of an open data file that is not started yet. It stays unchanged
+ *   until `persist`. If the clock is behind the last event, time continues from that event, so that
+ *   setting the machine's clock back does not extend holds. Throws ERR_DATA_CORRUPT
+ * @property {(ledger: Ledger, file: any) => void} persist writes every later event to a started data
+ *   file, and executes all due timers
+ * @property {(ledger: Ledger, account: string, name: string) => void} rename renames an account, also
+ *   in its events, and erases their keys and metadata; amounts stay. A name without an account is
+ *   replaced in its refusals
+ * @property {(ledger: Ledger) => LedgerEvent[]} openHolds returns the active holds that expire, by
  *   expiry
  */
 /** @type {LedgerControl} */
@@ -37,21 +36,22 @@ export let ledgerControl;
 
 /**
  * A ledger in micro-credits: accounts, double entry, holds, reversals, scheduled transfers, and a
- * journal from which all of it can be rebuilt. The native ledger holds all state.
+ * journal that rebuilds its whole state. All state is native.
  *
- * Every call is synchronous: it returns its answer or throws. Every request has a key, under which
- * its outcome is kept: the same request again gets the first answer, be it an error, and another one
- * with that key is an `ERR_IDEMPOTENCY_CONFLICT`. Keys, like the journal, are kept for as long as
- * the ledger. An argument of the wrong kind is no request, and uses no key up. Every request may have
- * `metadata`, a JSON object of up to 4 KiB, which its event keeps.
+ * Every call is synchronous: it returns its answer or throws. Every request has an idempotency key. A
+ * repeated request gets the first answer, errors included; another request with the same key throws
+ * `ERR_IDEMPOTENCY_CONFLICT`. Keys and journal live as long as the ledger. A call with an invalid
+ * argument uses up no key. Every request may have `metadata`, a JSON object of up to 4 KiB, stored in
+ * its event.
  *
- * Main thread only. What is due happens by itself, and keeps no process alive.
+ * Main thread only. Holds expire and scheduled transfers run on a timer, which does not keep the
+ * process alive.
  */
 export class Ledger {
   #native = new native.Ledger();
   #deadlines;
   #nowMs;
-  /** When the timer fires. It may fire early, and then begins anew. */
+  /** When the timer fires. It may fire early, and is then armed again. */
   #armedMs = Infinity;
   #disarm = () => {};
 
@@ -78,13 +78,12 @@ export class Ledger {
   }
 
   /**
-   * A ledger that comes about from a journal, and goes on from there: balances, keys, open holds and
-   * scheduled transfers are as they were. What has fallen due meanwhile happens at once.
+   * Rebuilds a ledger from its journal: balances, keys, open holds and scheduled transfers. Holds and
+   * transfers that fell due meanwhile are processed at once.
    * @param {Iterable<LedgerEvent>} events the whole journal of a ledger, from its first event on
    * @param {{clock?: import('../../internal/time/clock.js').ManualClock}} [options] `clock`: as for the constructor. A
-   *   journal in the time of a ManualClock that is replayed without one goes on from the time of its
-   *   last event
-   * @throws {SluiceError} ERR_JOURNAL_INVALID, with the `event`: no ledger can have written it
+   *   journal in a ManualClock's time that is replayed without a clock continues from its last event
+   * @throws {SluiceError} ERR_JOURNAL_INVALID, with the invalid `event`
    */
   static replay(events, options) {
     const ledger = new Ledger(options);
@@ -97,13 +96,13 @@ export class Ledger {
       const name = `events[${count}]`;
       const reason = ledger.#native.replay(fieldsOf(name, checkOptions(name, event)));
       if (reason !== '') {
-        throw new SluiceError('ERR_JOURNAL_INVALID', `${name} cannot be: ${reason}`, { event });
+        throw new SluiceError('ERR_JOURNAL_INVALID', `${name} is invalid: ${reason}`, { event });
       }
       lastMs = event.atMs;
       count += 1;
     }
     const end = ledger.#native.replayEnd();
-    if (end !== '') throw new SluiceError('ERR_JOURNAL_INVALID', `events cannot be whole: ${end}`);
+    if (end !== '') throw new SluiceError('ERR_JOURNAL_INVALID', `events is incomplete: ${end}`);
     if (options?.clock === undefined && lastMs < UNIX_MS_MIN) ledger.#goOnFrom(lastMs);
     ledger.#arm();
     return ledger;
@@ -119,7 +118,7 @@ export class Ledger {
     return ledger;
   }
 
-  /** @param {number} lastMs what its time is now */
+  /** @param {number} lastMs the ledger's time from now on */
   #goOnFrom(lastMs) {
     const clockMs = this.#nowMs;
     const offsetMs = lastMs - clockMs();
@@ -127,10 +126,11 @@ export class Ledger {
   }
 
   /**
+   * Opens an account.
    * @param {object} options
-   * @param {string} options.account a new name
-   * @param {bigint | number | boolean} [options.overdraft] how far its available balance may go below
-   *   zero; Infinity, or true: without limit; default 0n
+   * @param {string} options.account a name without an account
+   * @param {bigint | number | boolean} [options.overdraft] the largest negative available balance, as a
+   *   positive amount; Infinity, or true: without limit; default 0n
    * @param {LedgerMetadata} [options.metadata]
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_ACCOUNT_EXISTS
@@ -142,8 +142,8 @@ export class Ledger {
   }
 
   /**
-   * Money from outside: from the ledger's own account `@external`, whose balance mirrors what all
-   * others have, so that the sum of all is always zero.
+   * Moves money into the ledger, from its own account `@external`. That account's balance offsets all
+   * others, so that the sum of all balances is always zero.
    * @param {{key: string, account: string, amount: bigint, metadata?: LedgerMetadata}} options
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT, ERR_AMOUNT_OVERFLOW, ERR_IDEMPOTENCY_CONFLICT
@@ -153,7 +153,7 @@ export class Ledger {
   }
 
   /**
-   * Money that leaves, to `@external`.
+   * Moves money out of the ledger, to `@external`.
    * @param {{key: string, account: string, amount: bigint, metadata?: LedgerMetadata}} options
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_INSUFFICIENT_FUNDS and as `deposit`
@@ -173,16 +173,15 @@ export class Ledger {
   }
 
   /**
-   * Makes transfers in their order, all of them or none. Each sees the balances that those before it
-   * have left.
+   * Makes transfers in order, all of them or none. Each sees the balances after the previous one.
    * @param {object} options
    * @param {string} options.key of all of them
    * @param {{from?: string, to?: string, amount: bigint, metadata?: LedgerMetadata}[]}
    *   options.transfers up to 1000; without `from` a deposit, without `to` a withdrawal
-   * @returns {{events: LedgerEvent[], balances: LedgerBalance[]}} an event and a balance each, as of
-   *   `transfer`. The first event has the key, and each has as `linked` how many follow it
-   * @throws {SluiceError} as `transfer`, with the `index` of the one that was refused; nothing has
-   *   moved then
+   * @returns {{events: LedgerEvent[], balances: LedgerBalance[]}} for each transfer the event and the
+   *   balance as of `transfer`. The first event has the key; `linked` is the number of events that
+   *   follow
+   * @throws {SluiceError} as `transfer`, with the `index` of the refused transfer; nothing has moved
    */
   linked(options) {
     const { key, transfers } = linkedRequest(options);
@@ -196,9 +195,8 @@ export class Ledger {
   }
 
   /**
-   * Closes an account without a balance and without holds. Nothing moves in or out any more: what
-   * tries to, scheduled transfers and reversals included, is refused with ERR_ACCOUNT_CLOSED. It
-   * cannot be opened again; its history stays.
+   * Closes an account without a balance and without holds, permanently. Later transfers, including
+   * scheduled ones and reversals, are refused with ERR_ACCOUNT_CLOSED. Its history stays.
    * @param {{key: string, account: string, metadata?: LedgerMetadata}} options
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT, ERR_ACCOUNT_NOT_EMPTY, ERR_ACCOUNT_CLOSED,
@@ -209,8 +207,7 @@ export class Ledger {
   }
 
   /**
-   * Sets an amount aside until it is settled or voided, or expires: it is alive for less than
-   * `timeoutMs`.
+   * Reserves an amount until the hold is settled or voided, or expires after `timeoutMs`.
    * @param {object} options
    * @param {string} options.key
    * @param {string} options.account
@@ -226,11 +223,11 @@ export class Ledger {
   }
 
   /**
-   * Ends a hold: `amount` of it goes to the ledger's own account `@usage`, the rest returns.
+   * Ends a hold: charges `amount` to the ledger's own account `@usage`, and returns the rest.
    * @param {object} options
    * @param {string} options.key
    * @param {LedgerEvent | number} options.hold the hold, or its id
-   * @param {bigint} [options.amount] from 0n to what is held; default: all of it
+   * @param {bigint} [options.amount] from 0n to the held amount; default: the held amount
    * @param {LedgerMetadata} [options.metadata]
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_NO_SUCH_HOLD, ERR_HOLD_EXPIRED, ERR_HOLD_CLOSED, ERR_EXCEEDS_HOLD,
@@ -241,7 +238,7 @@ export class Ledger {
   }
 
   /**
-   * Ends a hold; all of it returns.
+   * Ends a hold and returns the whole amount.
    * @param {{key: string, hold: LedgerEvent | number, metadata?: LedgerMetadata}} options
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_NO_SUCH_HOLD, ERR_HOLD_EXPIRED, ERR_HOLD_CLOSED,
@@ -252,12 +249,12 @@ export class Ledger {
   }
 
   /**
-   * Moves back what a deposit, a withdrawal, a transfer or a settlement has moved, once.
+   * Reverses a deposit, a withdrawal, a transfer or a settlement, once.
    * @param {object} options
    * @param {string} options.key
    * @param {LedgerEvent | number} options.event the event, or its id
-   * @param {boolean} [options.force] also if the funds are spent: the account then goes below its
-   *   limit; default false
+   * @param {boolean} [options.force] reverse even if the funds are spent, which takes the account below
+   *   its limit; default false
    * @param {LedgerMetadata} [options.metadata]
    * @returns {LedgerAnswer}
    * @throws {SluiceError} ERR_NO_SUCH_EVENT, ERR_NOT_REVERSIBLE, ERR_ALREADY_REVERSED,
@@ -268,12 +265,12 @@ export class Ledger {
   }
 
   /**
-   * A transfer at a later time. Those that are due together go by time, then by id. One that cannot
-   * be made then has failed, which is an event, and is not tried again.
+   * Schedules a transfer. Due transfers are executed by time, then by id. A transfer that is refused
+   * when it is due fails with an event, and is not retried.
    * @param {object} options
    * @param {string} options.key
-   * @param {number} options.atMs in the ledger's time, which is Unix time without a clock; what is
-   *   past happens at once
+   * @param {number} options.atMs in the ledger's time, which is Unix time without a clock; a past time
+   *   is due at once
    * @param {string} options.from
    * @param {string} options.to
    * @param {bigint} options.amount
@@ -307,14 +304,14 @@ export class Ledger {
   balance(account) {
     checkId('account', account, { max: NAME_MAX });
     const found = this.#native.balance(this.#nowMs(), account);
-    if (found === undefined) throw refusal('ERR_NO_SUCH_ACCOUNT', 'balance', { account });
+    if (found === undefined) throw ledgerError('ERR_NO_SUCH_ACCOUNT', 'balance', { account });
     const [posted, held, closed] = found;
     return { ...balanceOf(posted, held), ...(closed && { closed: true }) };
   }
 
   /**
-   * What has happened to an account: of holds to the holder, of all else to who pays and who is
-   * paid. Refusals are in the journal alone.
+   * The events of an account: its own holds, and other events of which it is payer or payee. Refusals
+   * are in the journal alone.
    * @param {object} options
    * @param {string} [options.account] also one of the ledger's own; default: the whole journal
    * @param {LedgerEvent | number} [options.after] an event, or its id: from the next one on
@@ -326,12 +323,12 @@ export class Ledger {
     const { account, after, limit } = eventsRequest(options);
     if (account === undefined) return this.#journal(after, limit);
     const found = this.#native.events(this.#nowMs(), account, after, limit);
-    if (found === undefined) throw refusal('ERR_NO_SUCH_ACCOUNT', 'events', { account });
+    if (found === undefined) throw ledgerError('ERR_NO_SUCH_ACCOUNT', 'events', { account });
     return found.map(eventOf);
   }
 
   /**
-   * All events there are, refusals included: what `Ledger.replay` takes.
+   * All events, refusals included, as `Ledger.replay` takes them.
    * @returns {LedgerEvent[]}
    */
   journal() {

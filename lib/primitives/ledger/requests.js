@@ -25,11 +25,11 @@ import {
  * @typedef {object} LedgerRequest
  * @property {LedgerEventType} operation
  * @property {string} key
- * @property {string} one the account, or who pays; empty where the event that it is about has it
- * @property {string} other who is paid, if it is a transfer
+ * @property {string} one the account or the payer; empty for a request that refers to an event
+ * @property {string} other the payee of a transfer
  * @property {bigint} amount
- * @property {number} target the event that it is about; 0: none
- * @property {number} timeMs timeout of a hold, Infinity for none, or when a transfer is due
+ * @property {number} target the event that the request refers to; 0: none
+ * @property {number} timeMs timeout of a hold (Infinity: none), or due time of a transfer
  * @property {boolean} force
  * @property {string} metadata JSON; empty for none
  */

@@ -1,5 +1,5 @@
 /**
- * Callers that wait for a limiter to grant their request, in line by key. Main thread only.
+ * Callers that wait for a limiter to grant their request, one queue per key. Main thread only.
  */
 import { SluiceError, abortReason } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
@@ -21,7 +21,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @property {() => void} release takes its listener off the signal
  */
 /**
- * @typedef {object} Line the waiters of one key; only the first one's request is tried
+ * @typedef {object} KeyQueue the waiters of one key; only the first one's request is tried
  * @property {Set<Waiter>} waiters first come, first served
  * @property {() => void} stopTimer
  */
@@ -34,13 +34,13 @@ import { whenAborted } from '../../internal/util/abort.js';
  */
 
 /**
- * Grants requests in the order in which they came, one line for each key. A pending wait keeps the
+ * Grants requests in the order in which they came, one queue per key. A pending wait keeps the
  * process alive.
  */
 export class AcquireQueue {
   #options;
-  /** @type {Map<string, Line>} */
-  #lines = new Map();
+  /** @type {Map<string, KeyQueue>} */
+  #queues = new Map();
   #waiting = 0;
 
   /** @param {AcquireQueueOptions} options */
@@ -63,8 +63,8 @@ export class AcquireQueue {
    */
   async acquire(key, cost, signal) {
     if (signal?.aborted) throw abortReason(signal);
-    let line = this.#lines.get(key);
-    if (line === undefined) {
+    let queue = this.#queues.get(key);
+    if (queue === undefined) {
       const { result } = this.#options.attempt(key, cost);
       if (result.allowed) return result;
     }
@@ -73,11 +73,11 @@ export class AcquireQueue {
       const message = `${maxWaiting} callers wait for this limiter; no more are taken`;
       throw new SluiceError('ERR_LIMITER_FULL', message);
     }
-    if (line === undefined) {
-      line = { waiters: new Set(), stopTimer: () => {} };
-      this.#lines.set(key, line);
+    if (queue === undefined) {
+      queue = { waiters: new Set(), stopTimer: () => {} };
+      this.#queues.set(key, queue);
     }
-    return this.#wait(key, line, cost, signal);
+    return this.#wait(key, queue, cost, signal);
   }
 
   /**
@@ -85,50 +85,50 @@ export class AcquireQueue {
    * @param {string} key
    */
   wake(key) {
-    const line = this.#lines.get(key);
-    if (line === undefined) return;
-    line.stopTimer();
-    for (const waiter of line.waiters) {
+    const queue = this.#queues.get(key);
+    if (queue === undefined) return;
+    queue.stopTimer();
+    for (const waiter of queue.waiters) {
       const { result, waitMs } = this.#options.attempt(key, waiter.cost);
       if (!result.allowed) {
-        line.stopTimer = this.#options.timers.start(waitMs, () => this.wake(key));
+        queue.stopTimer = this.#options.timers.start(waitMs, () => this.wake(key));
         return;
       }
-      this.#remove(line, waiter);
+      this.#remove(queue, waiter);
       waiter.resolve(result);
     }
-    this.#lines.delete(key);
+    this.#queues.delete(key);
   }
 
   /**
    * @param {string} key
-   * @param {Line} line
+   * @param {KeyQueue} queue
    * @param {number} cost
    * @param {AbortSignal | undefined} signal
    * @returns {Promise<LimitResult>}
    */
-  #wait(key, line, cost, signal) {
+  #wait(key, queue, cost, signal) {
     return new Promise((resolve, reject) => {
       /** @type {Waiter} */
       const waiter = {
         cost,
         resolve,
         release: whenAborted(signal, () => {
-          const [first] = line.waiters;
-          this.#remove(line, waiter);
+          const [first] = queue.waiters;
+          this.#remove(queue, waiter);
           reject(abortReason(/** @type {AbortSignal} */ (signal)));
           if (first === waiter) this.wake(key);
         }),
       };
-      line.waiters.add(waiter);
+      queue.waiters.add(waiter);
       this.#waiting += 1;
-      if (line.waiters.size === 1) this.wake(key);
+      if (queue.waiters.size === 1) this.wake(key);
     });
   }
 
-  /** @param {Line} line @param {Waiter} waiter */
-  #remove(line, waiter) {
-    line.waiters.delete(waiter);
+  /** @param {KeyQueue} queue @param {Waiter} waiter */
+  #remove(queue, waiter) {
+    queue.waiters.delete(waiter);
     this.#waiting -= 1;
     waiter.release();
   }

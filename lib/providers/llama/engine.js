@@ -3,13 +3,16 @@
  * of one context, which llama.cpp decodes together. Main thread only; dispose() ends it.
  */
 import { SluiceError } from '../../internal/util/errors.js';
+import { answerWithTools } from './tool-chat.js';
+import { historyOf, toolsOf } from './chat-history.js';
+import { requestRefusal } from '../shared/errors.js';
 import { SequencePool } from './sequence-pool.js';
 import { Speller } from './detokenizer.js';
 import { StopFilter } from '../shared/stop-filter.js';
-import { textOf } from '../shared/messages.js';
 
 /** @typedef {import('../shared/types.js').ProviderRequest} ProviderRequest */
 /** @typedef {import('../shared/types.js').ProviderEnd} ProviderEnd */
+/** @typedef {import('../shared/types.js').AnswerPiece} AnswerPiece */
 /** @typedef {import('node-llama-cpp').Token} Token */
 /** @typedef {import('node-llama-cpp').LlamaContextSequence} Sequence */
 
@@ -62,6 +65,7 @@ export class LlamaEngine {
   #context;
   #pool;
   #chat;
+  #module;
 
   /**
    * @param {typeof import('node-llama-cpp')} module
@@ -70,6 +74,7 @@ export class LlamaEngine {
    * @param {import('node-llama-cpp').LlamaContext} context
    */
   constructor(module, llama, model, context) {
+    this.#module = module;
     this.#llama = llama;
     this.#model = model;
     this.#context = context;
@@ -112,22 +117,31 @@ export class LlamaEngine {
    * Answers one request on its own sequence, once one is free.
    * @param {ProviderRequest} request
    * @param {AbortSignal} signal takes effect between two tokens and while waiting for a sequence
-   * @returns {AsyncGenerator<string, ProviderEnd | undefined, void>}
+   * @returns {AsyncGenerator<AnswerPiece, ProviderEnd | undefined, void>}
    */
   async *generate(request, signal) {
-    const { tokens, stops } = this.#tokenize(request);
+    const tools = toolsOf(request.body ?? {});
+    const { tokens, stops, history } = this.#tokenize(request, tools);
     const room = this.#context.contextSize - tokens.length;
     if (room < 1) {
-      throw engineError(
-        'ERR_UPSTREAM_BAD_REQUEST',
+      throw requestRefusal(
         `The prompt has ${tokens.length} tokens; the model's context holds ${this.#context.contextSize}.`,
-        { wireCode: 'upstream_bad_request', type: 'upstream_error' },
+        {
+          code: 'context_length_exceeded',
+          param: request.messages === undefined ? 'prompt' : 'messages',
+        },
       );
     }
     const tokensMax = Math.min(request.maxTokens ?? Infinity, room);
     const sequence = await this.#pool.acquire(signal);
     try {
-      return yield* this.#run(sequence, { tokens, stops, tokensMax, request, signal });
+      if (tools === undefined) {
+        return yield* this.#run(sequence, { tokens, stops, tokensMax, request, signal });
+      }
+      return yield* answerWithTools(this.#module, this.#chat, sequence, {
+        ...{ history, tools, tokensMax, signal, stops: request.stop ?? [] },
+        ...{ promptTokens: tokens.length, sampling: samplingOf(request) },
+      });
     } finally {
       await this.#pool.release(sequence);
     }
@@ -163,20 +177,23 @@ export class LlamaEngine {
   }
 
   /**
-   * A prompt is continued as it is; messages go through the model's own chat template.
+   * A prompt without tools is continued as it is; messages go through the model's own chat template.
    * @param {ProviderRequest} request
-   * @returns {{tokens: Token[], stops: string[]}}
+   * @param {import('./chat-history.js').Tools} [tools] that the template describes
+   * @returns {{tokens: Token[], stops: string[], history: import('node-llama-cpp').ChatHistoryItem[]}}
    */
-  #tokenize({ prompt, messages, stop = [] }) {
+  #tokenize({ prompt = '', messages, stop = [] }, tools) {
     const { bos, shouldPrependBosToken } = this.#model.tokens;
-    if (messages === undefined) {
-      const tokens = this.#model.tokenize(prompt ?? '');
+    if (messages === undefined && tools === undefined) {
+      const tokens = this.#model.tokenize(prompt);
       if (bos !== null && (shouldPrependBosToken || tokens.length === 0)) tokens.unshift(bos);
-      return { tokens, stops: stop };
+      return { tokens, stops: stop, history: [] };
     }
-    const chatHistory = messages.map(historyItem);
-    chatHistory.push({ type: 'model', response: [] });
-    const state = this.#chat.generateContextState({ chatHistory });
+    const history = historyOf(messages ?? [{ role: 'user', content: prompt }]);
+    const state = this.#chat.generateContextState({
+      chatHistory: history,
+      ...(tools && { availableFunctions: tools.functions, documentFunctionParams: true }),
+    });
     const tokens = state.contextText.tokenize(this.#model.tokenizer);
     // The engine detects the end-of-text token itself, but not an end marker that a template writes
     // as text.
@@ -184,7 +201,7 @@ export class LlamaEngine {
       .map((trigger) => trigger.values)
       .filter((values) => values.length > 0 && values.every((part) => typeof part === 'string'))
       .map((values) => values.join(''));
-    return { tokens, stops: [...stop, ...spelled] };
+    return { tokens, stops: [...stop, ...spelled], history };
   }
 
   /** Ends all generation and frees the model. The signals of all requests must be aborted by now. */
@@ -211,18 +228,6 @@ function samplingOf({ temperature = SAMPLING.temperature, body = {} }) {
     // The engine takes 32 bits; without a seed the time is one.
     ...(Number.isInteger(body.seed) && { seed: Number(body.seed) >>> 0 }),
   };
-}
-
-/**
- * @param {import('../shared/messages.js').ChatMessage} message
- * @returns {import('node-llama-cpp').ChatHistoryItem}
- */
-function historyItem(message) {
-  const text = textOf(message);
-  const { role } = message;
-  if (role === 'assistant') return { type: 'model', response: [text] };
-  if (role === 'system' || role === 'developer') return { type: 'system', text };
-  return { type: 'user', text };
 }
 
 /**

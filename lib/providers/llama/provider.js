@@ -63,7 +63,7 @@ export function llama(options) {
     models: [{ id: model }],
     takesBatches: true,
     enforcesMaxTokens: true,
-    features: [],
+    features: ['tools'],
     async ready() {
       await load();
     },

@@ -1,6 +1,6 @@
 /** The bodies of calls to an OpenAI-compatible server. Pure functions. */
 import { UNNAMED_MODEL } from '../shared/types.js';
-import { textOf } from '../shared/messages.js';
+import { textOf, withoutKept } from '../shared/messages.js';
 import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {Omit<import('../shared/types.js').ProviderRequest, 'signal'>} OpenAiRequest */
@@ -90,7 +90,8 @@ export function callBody(mode, members, refused) {
   const [{ messages, prompt }] = members;
   const shared = sharedMembers(members[0], refused);
   if (mode === 'completions') return { ...shared, prompt: members.map(promptOf) };
-  return { ...shared, messages: messages ?? [{ role: 'user', content: prompt ?? '' }] };
+  const asked = messages?.map(withoutKept) ?? [{ role: 'user', content: prompt ?? '' }];
+  return { ...shared, messages: asked };
 }
 
 /**

@@ -61,6 +61,17 @@ export function incompleteError(isEmpty) {
 }
 
 /**
+ * Every call would give as few.
+ * @param {string} given of how many: "1 of 3"
+ */
+export function choicesError(given) {
+  return new ProviderError(
+    'upstream_incomplete',
+    `The upstream gave ${given} choices: it does not take n for this model`,
+  );
+}
+
+/**
  * @param {string} encoding of the body
  * @param {readonly string[]} secrets never quoted
  */

@@ -2,6 +2,7 @@
 import { SluiceError } from '../../internal/util/errors.js';
 import native from '../../internal/native/addon.js';
 import {
+  choicesError,
   contentTypeError,
   disconnectedError,
   encodingError,
@@ -77,6 +78,8 @@ function failureOf(outcome, { idleMs, secrets }) {
       return disconnectedError(cause);
     case 'protocol':
       return protocolError(cause);
+    case 'choices':
+      return choicesError(text);
     default:
       return incompleteError(text === '');
   }

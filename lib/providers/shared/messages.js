@@ -65,3 +65,43 @@ export function textOf({ content }) {
   if (typeof content === 'string') return content;
   return Array.isArray(content) ? content.map(textOfPart).join('') : '';
 }
+
+/** @param {any} block @returns {boolean} whether it is one that Anthropic's API takes back */
+const isWholeThought = ({ type, thinking, signature, data } = {}) =>
+  type === 'redacted_thinking'
+    ? typeof data === 'string'
+    : type === 'thinking' && typeof thinking === 'string' && typeof signature === 'string';
+
+/**
+ * The thinking of an answer of Anthropic's API, which needs it with the results of the answer's calls.
+ * @param {readonly {kind: string, text?: string, delta?: any}[]} items of the answer's log
+ * @returns {object[]} its blocks; none where the answer has no signature
+ */
+export function thinkingBlocksOf(items) {
+  const deltas = items.filter(({ kind }) => kind === 'extra').map(({ delta }) => delta ?? {});
+  const given = deltas.flatMap(({ thinking_blocks: blocks }) => blocks ?? []);
+  if (given.length > 0) return given.every(isWholeThought) ? given : [];
+  const signature = deltas.map((delta) => delta.signature ?? '').join('');
+  const thoughts = items.filter(({ kind }) => kind === 'reasoning').map(({ text }) => text);
+  return signature === '' ? [] : [{ type: 'thinking', thinking: thoughts.join(''), signature }];
+}
+
+/**
+ * What the gateway keeps of an earlier answer for the upstream that gave it; others do not get it.
+ * @param {readonly {kind: string, text?: string, delta?: any}[]} items of the answer's log
+ * @returns {{sluice?: {thinking_blocks: object[]}}} a member of the assistant's message
+ */
+export function keptMembers(items) {
+  const blocks = thinkingBlocksOf(items);
+  return blocks.length > 0 ? { sluice: { thinking_blocks: blocks } } : {};
+}
+
+/**
+ * @param {ChatMessage} message
+ * @returns {ChatMessage} without what the gateway keeps with it
+ */
+export function withoutKept(message) {
+  if (!('sluice' in message)) return message;
+  const { sluice: _kept, ...rest } = /** @type {ChatMessage & {sluice: unknown}} */ (message);
+  return rest;
+}

@@ -9,7 +9,7 @@ export const NOTHING = Object.freeze({ available: 0n, held: 0n, posted: 0n });
 
 /**
  * The ledger's accounts as `Credits` uses them, in this process or in Redis.
- * @typedef {object} AccountBook
+ * @typedef {object} AccountsPort
  * @property {(account: string, options?: {unopened?: boolean}) => MaybePromise<OpenBalance | undefined>} balance
  * @property {(account: string, page: {after?: number, limit?: number}) => MaybePromise<LedgerEvent[]>} events
  * @property {(id: number) => MaybePromise<LedgerEvent | undefined>} event
@@ -34,7 +34,7 @@ export const NOTHING = Object.freeze({ available: 0n, held: 0n, posted: 0n });
 /**
  * The accounts of a gateway: its ledger, with accounts opened on first use. Main thread. Requests
  * refused here leave no event in the ledger, so a caller without credit cannot make it grow.
- * @implements {AccountBook}
+ * @implements {AccountsPort}
  */
 export class Accounts {
   #ledger;
@@ -45,9 +45,9 @@ export class Accounts {
   #newest = 0;
 
   /**
-   * @param {object} parts
-   * @param {Ledger} parts.ledger
-   * @param {import('../../jobs/policy/access-control.js').AccessControl} parts.access names the
+   * @param {object} deps
+   * @param {Ledger} deps.ledger
+   * @param {import('../../jobs/policy/access-control.js').AccessControl} deps.access names the
    *   accounts that may be opened, and their overdraft limits
    */
   constructor({ ledger, access }) {

@@ -51,11 +51,11 @@ export class JobBilling {
   #inherited;
 
   /**
-   * @param {object} parts
-   * @param {import('./accounts.js').Accounts} parts.accounts
-   * @param {import('../../jobs/policy/access-control.js').AccessControl} parts.access
-   * @param {import('../../jobs/settings.js').Settings} parts.options
-   * @param {BillingCounters} parts.metrics
+   * @param {object} deps
+   * @param {import('./accounts.js').Accounts} deps.accounts
+   * @param {import('../../jobs/policy/access-control.js').AccessControl} deps.access
+   * @param {import('../../jobs/settings.js').Settings} deps.options
+   * @param {BillingCounters} deps.metrics
    */
   constructor({ accounts, access, options, metrics }) {
     this.#accounts = accounts;
@@ -190,7 +190,7 @@ export class JobBilling {
     this.#open.delete(record);
     let cost = 0n;
     this.#safely(() => {
-      cost = billedCost(bill, usage);
+      cost = billedCost(bill, usage, cached);
       this.#charge(record.id, bill, cost);
     });
     return { record, cached, usage, cost };

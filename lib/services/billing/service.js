@@ -88,12 +88,12 @@ export class Credits {
   #nowMs;
 
   /**
-   * @param {object} parts
-   * @param {import('./accounts.js').AccountBook} parts.accounts
-   * @param {UsageQueries} parts.usage
-   * @param {() => number} parts.nowMs Unix time
-   * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store] persistent storage
-   * @param {import('../../streams/hub.js').JobHub} parts.hub
+   * @param {object} deps
+   * @param {import('./accounts.js').AccountsPort} deps.accounts
+   * @param {UsageQueries} deps.usage
+   * @param {() => number} deps.nowMs Unix time
+   * @param {import('../../jobs/storage/job-store.js').JobStore} [deps.store] persistent storage
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
    */
   constructor({ accounts, usage, nowMs, store, hub }) {
     this.#accounts = accounts;

@@ -3,21 +3,21 @@ import { groupRows, hoursOf } from './usage.js';
 import { linkedRequest, requests } from '../../primitives/ledger/requests.js';
 import { overdraftToBe } from './charges.js';
 
-/** @typedef {import('./accounts.js').AccountBook} AccountBook */
+/** @typedef {import('./accounts.js').AccountsPort} AccountsPort */
 /** @typedef {import('../../jobs/storage/rows.js').Counts} Counts */
 
 /**
  * The accounts of a deployment: its ledger in Redis, with accounts opened on first use.
- * @implements {AccountBook}
+ * @implements {AccountsPort}
  */
 export class SharedAccounts {
   #ledger;
   #access;
 
   /**
-   * @param {object} parts
-   * @param {import('../../cluster/ledger/shared-ledger.js').SharedLedger} parts.ledger
-   * @param {import('../../jobs/policy/access-control.js').AccessControl} parts.access names the accounts that
+   * @param {object} deps
+   * @param {import('../../cluster/ledger/shared-ledger.js').SharedLedger} deps.ledger
+   * @param {import('../../jobs/policy/access-control.js').AccessControl} deps.access names the accounts that
    *   may be opened, and their overdrafts
    */
   constructor({ ledger, access }) {
@@ -25,7 +25,7 @@ export class SharedAccounts {
     this.#access = access;
   }
 
-  /** @type {(...args: Parameters<AccountBook['balance']>) => Promise<any>} */
+  /** @type {(...args: Parameters<AccountsPort['balance']>) => Promise<any>} */
   async balance(account, { unopened = false } = {}) {
     const found = await this.#ledger.find(account);
     if (found !== undefined) return found;
@@ -33,7 +33,7 @@ export class SharedAccounts {
     return { ...NOTHING, overdraft: overdraftToBe(this.#access, account) };
   }
 
-  /** @type {(...args: Parameters<AccountBook['events']>) => Promise<any[]>} */
+  /** @type {(...args: Parameters<AccountsPort['events']>) => Promise<any[]>} */
   async events(account, page) {
     try {
       return await this.#ledger.events({ account, ...page });

@@ -89,10 +89,10 @@ export class UsageTable {
   #file;
 
   /**
-   * @param {object} parts
-   * @param {() => number} parts.nowMs Unix time
-   * @param {UsageFile} [parts.file]
-   * @param {number} [parts.rowsMax]
+   * @param {object} deps
+   * @param {() => number} deps.nowMs Unix time
+   * @param {UsageFile} [deps.file]
+   * @param {number} [deps.rowsMax]
    */
   constructor({ nowMs, file, rowsMax = ROWS_MAX }) {
     this.#nowMs = nowMs;

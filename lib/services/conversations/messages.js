@@ -1,5 +1,7 @@
 /** Messages of a conversation: as stored, as sent to a provider, as shown. Pure functions. */
 
+import { keptMembers, withoutKept } from '../../providers/shared/messages.js';
+
 /** @typedef {import('../../providers/shared/messages.js').ChatMessage} ChatMessage */
 
 /**
@@ -50,7 +52,8 @@ export function sent({ role, content, members }) {
  * @returns {Message} the conversation's own fields hide members of the same name
  */
 export function shown({ members, role, content, ...fields }) {
-  return { role, ...(content !== undefined && { content }), ...members, ...fields };
+  const message = { role, ...(content !== undefined && { content }), ...members };
+  return { ...withoutKept(message), ...fields };
 }
 
 /**
@@ -88,7 +91,7 @@ function isWhole(call) {
 
 /**
  * The answer to store for an ended job.
- * @param {any} state final state from the hub, with the text
+ * @param {any} state final state from the hub, with the text, and with the items if it has calls
  * @returns {Answer | undefined} undefined: its turn is dropped
  */
 export function answerOf({ status, reason, text = '', tool_calls = [], refusal, ...state }) {
@@ -107,7 +110,7 @@ export function answerOf({ status, reason, text = '', tool_calls = [], refusal, 
   // Servers refuse a history with an empty assistant message.
   if (text === '' && calls.length === 0 && !refusal) return undefined;
   const members = {
-    ...(calls.length > 0 && { tool_calls: calls }),
+    ...(calls.length > 0 && { tool_calls: calls, ...keptMembers(state.items ?? []) }),
     ...(refusal && { refusal }),
   };
   return {

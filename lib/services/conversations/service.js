@@ -57,16 +57,16 @@ function describe(head, messages, asked) {
  * `gateway.conversations`.
  */
 export class Conversations {
-  #book;
+  #store;
   #limits;
 
   /**
-   * @param {object} parts
-   * @param {import('./book.js').ConversationBook} parts.book
-   * @param {import('./repository.js').ConversationLimits} parts.limits
+   * @param {object} deps
+   * @param {import('./store.js').ConversationStore} deps.store
+   * @param {import('./repository.js').ConversationLimits} deps.limits
    */
-  constructor({ book, limits }) {
-    this.#book = book;
+  constructor({ store, limits }) {
+    this.#store = store;
     this.#limits = limits;
   }
 
@@ -81,7 +81,7 @@ export class Conversations {
     const { principal = ANONYMOUS } = checkOptions('create', options, ['principal']);
     const { messages = [], ...rest } = checkCreate(asJson(request));
     const { ttlMs = this.#defaultTtlMs, ...settings } = settingsOf(rest);
-    return described(await this.#book.create(principal, { ...settings, ttlMs, messages }));
+    return described(await this.#store.create(principal, { ...settings, ttlMs, messages }));
   }
 
   /**
@@ -96,7 +96,7 @@ export class Conversations {
   async fork(id, request = {}, options) {
     const { principal = ANONYMOUS } = checkOptions('fork', options, ['principal']);
     const { at, ...rest } = checkFork(asJson(request));
-    return described(await this.#book.fork(principal, id, settingsOf(rest), at));
+    return described(await this.#store.fork(principal, id, settingsOf(rest), at));
   }
 
   /**
@@ -107,7 +107,7 @@ export class Conversations {
    */
   async get(id, options) {
     const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
-    const found = await this.#book.read(principal, id);
+    const found = await this.#store.read(principal, id);
     return found && described(found);
   }
 
@@ -122,7 +122,7 @@ export class Conversations {
     const known = ['limit', 'after', 'principal'];
     const { limit, after, principal = ANONYMOUS } = checkOptions('list', options, known);
     const asked = { limit: limit === undefined ? undefined : String(limit), after };
-    const { heads, hasMore } = await this.#book.list(principal, checkConversationsQuery(asked));
+    const { heads, hasMore } = await this.#store.list(principal, checkConversationsQuery(asked));
     return { data: heads.map((head) => describe(head)), hasMore };
   }
 
@@ -133,7 +133,7 @@ export class Conversations {
    *   `truncated`: only `scanMax` of them were read, and later ones may be missing
    */
   async recent(options) {
-    const { heads, truncated } = await this.#book.recent(options);
+    const { heads, truncated } = await this.#store.recent(options);
     const data = heads.map(({ owner, head }) => ({ ...describe(head), owner, bytes: head.bytes }));
     return { data, truncated };
   }
@@ -147,7 +147,7 @@ export class Conversations {
    */
   async delete(id, options) {
     const { principal = ANONYMOUS } = checkOptions('delete', options, ['principal']);
-    await this.#book.remove(principal, id);
+    await this.#store.remove(principal, id);
   }
 
   get #defaultTtlMs() {
@@ -156,7 +156,7 @@ export class Conversations {
   }
 }
 
-/** @param {import('./book.js').Whole} whole @returns {Conversation} */
+/** @param {import('./store.js').Whole} whole @returns {Conversation} */
 const described = ({ head, messages, asked }) => describe(head, messages, asked);
 
 /**

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TurnLines } from './turn-lines.js';
+import { SharedTurnQueues } from './shared-turn-queues.js';
 import { TurnMoved, draining } from '../../jobs/errors.js';
 import { answerOf, sent, stored, wholeRequest } from './messages.js';
 import { checkPlace, messagesOfTurn } from './requests.js';
@@ -28,7 +28,7 @@ const AGAIN_MS = 250;
  * @typedef {object} Turn
  * @property {string} id of the conversation
  * @property {import('./requests.js').Messages} added messages before the answer
- * @property {import('./turn-lines.js').PlaceInLine} [place] where it waits, with `on_busy: "queue"`
+ * @property {import('./shared-turn-queues.js').QueuePlace} [place] where it waits, with `on_busy: "queue"`
  * @property {{count: number, bytes: number}} [after] the messages of the conversation, and the bytes of
  *   those that are added; undefined: it cannot begin
  * @property {HttpError} [error] why it cannot begin: told unless its idempotency key has an answer
@@ -46,8 +46,9 @@ const AGAIN_MS = 250;
 export class SharedTurns {
   name = /** @type {const} */ ('turn');
   #conversations;
+  #hub;
   #limits;
-  #lines;
+  #queues;
   /** Of jobs that are being admitted. @type {Map<JobRecord, Turn>} */
   #turns = new Map();
   /** Jobs whose keys have no answer. @type {WeakSet<JobRecord>} */
@@ -57,12 +58,14 @@ export class SharedTurns {
   /**
    * @param {object} deps
    * @param {SharedConversations} deps.conversations
+   * @param {Pick<import('../../streams/hub.js').JobHub, 'snapshot'>} deps.hub
    * @param {import('./repository.js').ConversationLimits} deps.limits
    */
-  constructor({ conversations, limits }) {
+  constructor({ conversations, hub, limits }) {
     this.#conversations = conversations;
+    this.#hub = hub;
     this.#limits = limits;
-    this.#lines = new TurnLines(limits);
+    this.#queues = new SharedTurnQueues(limits);
   }
 
   // ---------------------------------------------------------------- before the admission
@@ -119,8 +122,8 @@ export class SharedTurns {
     const turn = { id, added: messagesOfTurn(request) };
     if (request.on_busy === 'queue' && this.#limits.maxQueued > 0 && isConversationId(id)) {
       const name = `${id} ${record.principal}`;
-      if (this.#lines.full(name)) return undefined;
-      turn.place = this.#lines.join(name, {
+      if (this.#queues.full(name)) return undefined;
+      turn.place = this.#queues.join(name, {
         ...{ signal, late: () => LATE },
         watch: (wake) => this.#conversations.watch(id, wake),
       });
@@ -223,7 +226,7 @@ export class SharedTurns {
   decided(record) {
     const place = this.#turns.get(record)?.place;
     this.#turns.delete(record);
-    if (place !== undefined) this.#lines.leave(place);
+    if (place !== undefined) this.#queues.leave(place);
   }
 
   // ---------------------------------------------------------------- as a part of its job
@@ -275,9 +278,11 @@ export class SharedTurns {
    * @param {JobRecord} record
    * @param {import('../../streams/types.js').JobState} state with the answer
    */
-  settle(record, state) {
+  async settle(record, state) {
     // A turn whose submission was refused is dropped, whatever its job produced.
-    const answer = record.refused ? undefined : answerOf(state);
+    if (record.refused) return undefined;
+    const whole = state.tool_calls && (await this.#hub.snapshot(record.handle, { items: true }));
+    const answer = answerOf({ ...state, ...(whole && { items: whole.items }) });
     if (answer === undefined) return undefined;
     const { content, ...how } = answer;
     const message = { role: 'assistant', content, jobId: record.id, ...how };
@@ -324,7 +329,7 @@ export class SharedTurns {
   /** Refuses new turns and rejects waiting ones. */
   close() {
     this.#isClosed = true;
-    this.#lines.close(draining);
+    this.#queues.close(draining);
   }
 
   /** At once, as `jobSettled`. */

@@ -45,9 +45,9 @@ export class TurnQueues {
    * @template T
    * @param {string} name
    * @param {() => T} claim called when the turn comes
-   * @param {object} how
-   * @param {import('../../internal/util/abort.js').Abortable} [how.signal] not aborted yet
-   * @param {() => unknown} how.late creates the rejection reason after a time-out
+   * @param {object} options
+   * @param {import('../../internal/util/abort.js').Abortable} [options.signal] not aborted yet
+   * @param {() => unknown} options.late creates the rejection reason after a time-out
    * @returns {Promise<T>} the result of `claim`
    */
   wait(name, claim, { signal, late }) {

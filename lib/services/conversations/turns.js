@@ -31,16 +31,16 @@ export class Turns {
   #closed = false;
 
   /**
-   * @param {object} parts
-   * @param {import('./repository.js').ConversationRepository} parts.book
-   * @param {import('./repository.js').ConversationLimits} parts.limits
-   * @param {import('../../streams/hub.js').JobHub} parts.hub
-   * @param {import('../../jobs/storage/job-store.js').JobStore} [parts.store]
-   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [parts.memory]
-   * @param {import('../../internal/util/logger.js').Logger} parts.log
+   * @param {object} deps
+   * @param {import('./repository.js').ConversationRepository} deps.repository
+   * @param {import('./repository.js').ConversationLimits} deps.limits
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../../jobs/storage/job-store.js').JobStore} [deps.store]
+   * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory]
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ book, limits, hub, store, memory, log }) {
-    this.#repository = book;
+  constructor({ repository, limits, hub, store, memory, log }) {
+    this.#repository = repository;
     this.#queues = new TurnQueues(limits);
     this.#hub = hub;
     this.#store = store;
@@ -147,7 +147,7 @@ export class Turns {
    */
   async #end(record, space, id) {
     // Read the state before a purge can remove it.
-    const asked = this.#hub.snapshot(record.handle);
+    const asked = this.#hub.snapshot(record.handle, { items: true });
     // A turn whose submission was refused is dropped, whatever its job produced.
     const accepted = await (record.written ?? Promise.resolve()).then(
       () => true,

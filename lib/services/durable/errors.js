@@ -1,5 +1,5 @@
 /** Refusals of the Durable Streams protocol, with the headers that it asks for. */
-import { HttpError } from '../../internal/util/http-error.js';
+import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { formatOffset } from './offsets.js';
 
 /** The same answer for an unknown, an expired and another principal's stream. */
@@ -102,6 +102,32 @@ export function producerGap(expected, received) {
  * @param {unknown} [cause]
  * @returns {HttpError} 507 for a limit of streams or their bytes
  */
-export function streamsFull(message, cause) {
+function streamsFull(message, cause) {
   return new HttpError(507, { code: 'durable_full', type: 'server_error', message, cause });
+}
+
+/**
+ * @param {string} limit that a request would exceed, by its option
+ * @param {{maxStreamsPerPrincipal: number, maxBytesPerPrincipal: number}} options
+ * @param {unknown} [cause]
+ * @returns {HttpError} 507
+ */
+export function limitReached(limit, { maxStreamsPerPrincipal, maxBytesPerPrincipal }, cause) {
+  /** @type {Record<string, string>} */
+  const messages = {
+    maxStreamsPerPrincipal: `There are as many streams as there may be: ${maxStreamsPerPrincipal}. Delete some.`,
+    maxStreams: 'The server has no room for more streams.',
+    maxBytesPerPrincipal: `Streams have at most ${maxBytesPerPrincipal} bytes together; delete some.`,
+  };
+  return streamsFull(messages[limit] ?? 'The server has no room for more data of streams.', cause);
+}
+
+/** @returns {HttpError} 400 for an append without a body that does not close the stream */
+export function bodyEmpty() {
+  return badRequest('missing_field', null, 'The body is empty.');
+}
+
+/** @returns {HttpError} 400 for a body without a content type */
+export function typeMissing() {
+  return badRequest('missing_field', 'content-type', 'Content-Type is required with a body.');
 }

@@ -6,7 +6,8 @@ import { parseOffset } from './offsets.js';
 import { segmentsBefore } from './head.js';
 
 /** @typedef {import('./head.js').Head} Head */
-/** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
+
+/** @typedef {import('./head.js').Settings & {from: string}} ForkSettings */
 
 /**
  * @typedef {object} Origin of a fork
@@ -14,30 +15,46 @@ import { segmentsBefore } from './head.js';
  * @property {Head} source
  */
 
+/** @typedef {{source: Head, settings: ForkSettings, position: number}} Fork `position` where it was asked for */
+
 /** @param {string} message */
 const badOffset = (message) => badRequest('invalid_value', 'stream-fork-offset', message);
 /** @param {string} message */
 const badSubOffset = (message) => badRequest('invalid_value', 'stream-fork-sub-offset', message);
 
 /**
- * @param {import('./repository.js').StreamRepository} repository
- * @param {KvNamespace} space
- * @param {import('./head.js').Settings & {from: string}} settings
  * @param {Head | undefined} source the stream at `settings.from`
- * @returns {Origin}
+ * @param {ForkSettings} settings
+ * @returns {Fork}
  * @throws {import('../../internal/util/http-error.js').HttpError} 400, 404 or 409
  */
-export function originOf(repository, space, settings, source) {
+export function forkPositionOf(source, settings) {
   if (source === undefined) throw streamNotFound('stream-forked-from');
   if (source.deleted) {
     throw streamExists('The source was deleted and takes no forks.', 'stream-forked-from');
   }
-  const { from: path, type, at, sub = 0 } = settings;
+  const { type, at } = settings;
   if (type !== undefined && mediaTypeOf(type) !== mediaTypeOf(source.type)) {
     throw contentTypeMismatch(source.type);
   }
-  const position = at === undefined ? source.tail : positionOf(repository, space, source, at);
-  const base = sub === 0 ? position : position + subBytes(repository, space, source, position, sub);
+  const position = at === undefined ? source.tail : positionOf(source, at);
+  return { source, settings, position };
+}
+
+/**
+ * @param {Fork} fork
+ * @param {object} data of the source
+ * @param {boolean} data.isBoundary whether an append begins at the position
+ * @param {() => Buffer | undefined} data.chunk the append there; undefined: it is the end
+ * @returns {Origin}
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function originAt({ source, settings, position }, { isBoundary, chunk }) {
+  if (isJson(source.type) && !isBoundary) {
+    throw badOffset('Stream-Fork-Offset takes an offset that the server has sent.');
+  }
+  const { from: path, sub = 0 } = settings;
+  const base = sub === 0 ? position : position + subBytes(source, chunk(), sub);
   return {
     source,
     fields: {
@@ -50,13 +67,11 @@ export function originOf(repository, space, settings, source) {
 }
 
 /**
- * @param {import('./repository.js').StreamRepository} repository
- * @param {KvNamespace} space
  * @param {Head} source
  * @param {string} offset
  * @returns {number}
  */
-function positionOf(repository, space, source, offset) {
+function positionOf(source, offset) {
   const parsed = parseOffset(offset);
   if (parsed === undefined) throw badOffset('Stream-Fork-Offset takes an offset of the source.');
   const start = parsed.space === 0 && parsed.position === 0;
@@ -66,22 +81,16 @@ function positionOf(repository, space, source, offset) {
   if (parsed.position > source.tail) {
     throw badOffset('Stream-Fork-Offset is after the end of the source.');
   }
-  if (isJson(source.type) && !repository.isBoundary(space, source, parsed.position)) {
-    throw badOffset('Stream-Fork-Offset takes an offset that the server has sent.');
-  }
   return parsed.position;
 }
 
 /**
- * @param {import('./repository.js').StreamRepository} repository
- * @param {KvNamespace} space
  * @param {Head} source
- * @param {number} position
+ * @param {Buffer | undefined} chunk an append
  * @param {number} sub at least 1
- * @returns {number} bytes of the append at the position that the fork inherits
+ * @returns {number} bytes of it that the fork inherits
  */
-function subBytes(repository, space, source, position, sub) {
-  const [chunk] = repository.read(space, source, position).chunks;
+function subBytes(source, chunk, sub) {
   if (chunk === undefined) throw badSubOffset('The source has no data after Stream-Fork-Offset.');
   const bytes = isJson(source.type) ? bytesOfMessages(chunk, sub) : sub;
   if (bytes !== undefined && bytes <= chunk.length) return bytes;

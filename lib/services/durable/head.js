@@ -1,5 +1,6 @@
 /** The record of a stream: its settings and state. Pure functions. */
 import { DEFAULT_TYPE, mediaTypeOf } from './content.js';
+import { streamExists } from './errors.js';
 
 /** @typedef {import('./producers.js').Producer} Producer */
 
@@ -73,7 +74,7 @@ export function unixMsOf(time) {
  * @returns {string | undefined} the first setting, by its header, in which a repeated PUT differs;
  *   undefined: none
  */
-export function differingSetting({ asked, type, closed }, settings) {
+function differingSetting({ asked, type, closed }, settings) {
   const { from, at, sub = 0 } = settings;
   const wanted = settings.type ?? (from === undefined ? DEFAULT_TYPE : type);
   const same = {
@@ -86,6 +87,18 @@ export function differingSetting({ asked, type, closed }, settings) {
     'stream-fork-sub-offset': sub === (asked.sub ?? 0),
   };
   return Object.entries(same).find(([, equal]) => !equal)?.[0];
+}
+
+/**
+ * @param {Head} head of the stream that is there
+ * @param {Settings} settings of a PUT
+ * @throws {import('../../internal/util/http-error.js').HttpError} 409
+ */
+export function checkSettings(head, settings) {
+  if (head.deleted) throw streamExists('The stream was deleted; forks still read its data.');
+  const differing = differingSetting(head, settings);
+  if (differing === undefined) return;
+  throw streamExists(`The stream is there with another ${differing}.`, differing);
 }
 
 /**

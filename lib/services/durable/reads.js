@@ -1,34 +1,11 @@
-import { badRequest } from '../../internal/util/http-error.js';
-import { isJson } from './content.js';
-import { offsetGone, streamNotFound } from './errors.js';
-import { parseOffset } from './offsets.js';
+import { checkBoundary, positionIn, readOf } from './positions.js';
+import { following } from './following.js';
+import { streamNotFound } from './errors.js';
 
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 /** @typedef {import('./head.js').Head} Head */
 
-/**
- * @typedef {object} Read
- * @property {Head} head
- * @property {Buffer[]} chunks of one append each; the first and last may be cut
- * @property {number} from
- * @property {number} to position after the chunks
- * @property {boolean} upToDate whether that is the end of the stream
- * @property {boolean} closed whether nothing will follow
- */
-
-/**
- * @param {Head} head
- * @param {number} from
- * @param {import('./repository.js').Part} part
- * @returns {Read}
- */
-function readOf(head, from, { chunks, to }) {
-  const upToDate = to === head.tail;
-  return { head, chunks, from, to, upToDate, closed: head.closed && upToDate };
-}
-
-/** @param {string} message */
-const badOffset = (message) => badRequest('invalid_value', 'offset', message);
+/** @typedef {import('./port.js').Read} Read */
 
 /**
  * Reads streams, and waits for more. What it returns is on the disk. Main thread; `close()` ends all
@@ -105,15 +82,9 @@ export class StreamReads {
    * @returns {AsyncGenerator<Read>}
    * @throws {import('../../internal/util/http-error.js').HttpError} 404, 410: the stream was deleted
    */
-  async *follow(space, path, first, signal) {
-    let read = first;
-    for (;;) {
-      yield read;
-      if (read.closed || signal.aborted || this.#closed) return;
-      const { to } = read;
-      read = await this.next(space, path, read, signal);
-      if (read.to === to && !read.closed) return;
-    }
+  follow(space, path, first, signal) {
+    const next = (/** @type {Read} */ before) => this.next(space, path, before, signal);
+    return following(first, next, () => signal.aborted || this.#closed);
   }
 
   close() {
@@ -147,19 +118,8 @@ export class StreamReads {
    * @returns {number}
    */
   #positionOf(space, head, offset) {
-    if (offset === '-1') return 0;
-    if (offset === 'now') return head.tail;
-    const parsed = parseOffset(offset);
-    if (parsed === undefined) {
-      throw badOffset('offset takes -1, now, or a Stream-Next-Offset of this stream.');
-    }
-    const { space: id, position } = parsed;
-    if (id === 0 && position === 0) return 0;
-    if (id !== head.space) throw offsetGone();
-    if (position > head.tail) throw badOffset('offset is after the end of the stream.');
-    if (isJson(head.type) && !this.#registry.repository.isBoundary(space, head, position)) {
-      throw badOffset('offset is within a message.');
-    }
+    const position = positionIn(head, offset);
+    checkBoundary(head, () => this.#registry.repository.isBoundary(space, head, position));
     return position;
   }
 }

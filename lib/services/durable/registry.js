@@ -145,6 +145,7 @@ export class StreamRegistry {
   }
 
   close() {
+    this.repository.close();
     this.deadlines.close();
     this.readers.wakeAll();
   }

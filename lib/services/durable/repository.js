@@ -11,17 +11,17 @@ export const PRODUCER_ID_BYTES_MAX = 256;
 
 /** Keys that are deleted in one transaction. */
 const DELETED_AT_ONCE = 1000;
-const PAGE = 1000;
 /** One read; a larger single append is read whole. */
-const READ_BYTES_MAX = 1 << 20;
-const READ_CHUNKS_MAX = 1024;
+export const READ_BYTES_MAX = 1 << 20;
+export const READ_CHUNKS_MAX = 1024;
 const POSITION_DIGITS = 16;
 
 const COUNTERS = 'n';
+const GARBAGE = 'g/';
 const headKey = (/** @type {string} */ path) => `s/${path}`;
 const dataPrefix = (/** @type {number} */ id) => `d/${id}/`;
 const producerPrefix = (/** @type {number} */ id) => `p/${id}/`;
-const garbageKey = (/** @type {number} */ id) => `g/${id}`;
+const garbageKey = (/** @type {number} */ id) => GARBAGE + id;
 
 /**
  * @param {number} id
@@ -40,7 +40,7 @@ function dataKey(id, position) {
 
 /**
  * Streams as keys and values of a principal. Each change is one transaction. Main thread; all methods are
- * synchronous.
+ * synchronous. `close()` ends what it does in the background.
  *
  * A stream has a head (`s/PATH`), the data of each append under its position (`d/ID/POSITION`), and the
  * state of each producer (`p/ID/PRODUCER`). `n` counts the streams and has the next id. `g/ID` marks data
@@ -48,6 +48,7 @@ function dataKey(id, position) {
  */
 export class StreamRepository {
   #partition;
+  #closed = false;
 
   /** @param {import('../../primitives/kv/namespaces.js').KvPartition} partition used only by this one */
   constructor(partition) {
@@ -167,25 +168,53 @@ export class StreamRepository {
    * @param {number} id
    */
   collect(space, id) {
-    for (const prefix of [dataPrefix(id), producerPrefix(id)]) {
-      const page = space.scan({ prefix, limit: DELETED_AT_ONCE, keysOnly: true });
-      const remove = (/** @type {NamespaceTransaction} */ tx) =>
-        page.items.forEach(({ key }) => tx.delete(key));
-      space.transactNow(remove, undefined, { limited: false });
-      if (page.cursor === undefined) continue;
-      setImmediate(() => this.collect(space, id)).unref();
-      return;
+    if (this.#collectSome(space, id, DELETED_AT_ONCE) === DELETED_AT_ONCE) {
+      this.#later(() => this.collect(space, id));
     }
-    space.delete(garbageKey(id), {});
   }
 
   /**
-   * Goes on with deletions that a restart has interrupted.
+   * Goes on with deletions that a restart has interrupted: up to a thousand entries now, the rest in later turns.
    * @param {KvNamespace} space
    */
   collectRest(space) {
-    const { items } = space.scan({ prefix: 'g/', limit: PAGE, keysOnly: true });
-    for (const { key } of items) this.collect(space, Number(key.slice('g/'.length)));
+    const marks = space.scan({ prefix: GARBAGE, limit: DELETED_AT_ONCE, keysOnly: true });
+    let left = DELETED_AT_ONCE;
+    for (const { key } of marks.items) {
+      left -= this.#collectSome(space, Number(key.slice(GARBAGE.length)), left);
+      if (left === 0) break;
+    }
+    if (left === 0 || marks.cursor !== undefined) this.#later(() => this.collectRest(space));
+  }
+
+  /**
+   * @param {KvNamespace} space
+   * @param {number} id
+   * @param {number} most entries
+   * @returns {number} how many were deleted; less than `most`: that was all, and the mark is gone
+   */
+  #collectSome(space, id, most) {
+    let left = most;
+    for (const prefix of [dataPrefix(id), producerPrefix(id)]) {
+      const { items } = space.scan({ prefix, limit: left, keysOnly: true });
+      const remove = (/** @type {NamespaceTransaction} */ tx) =>
+        items.forEach(({ key }) => tx.delete(key));
+      space.transactNow(remove, undefined, { limited: false });
+      left -= items.length;
+      if (left === 0) return most;
+    }
+    space.delete(garbageKey(id), {});
+    return most - left + 1;
+  }
+
+  /** @param {() => void} work that is left to the next start when the gateway closes before */
+  #later(work) {
+    setImmediate(() => this.#closed || work());
+  }
+
+  /** Ends deletions in the background. */
+  close() {
+    this.#closed = true;
   }
 
   /**

@@ -1,19 +1,19 @@
-import { badRequest } from '../../internal/util/http-error.js';
 import { DEFAULT_TYPE, contentOf, mediaTypeOf } from './content.js';
 import { PATH_BYTES_MAX } from './repository.js';
 import { byteLimits } from '../../primitives/kv/options.js';
 import { StreamReads } from './reads.js';
 import { StreamRegistry, checkPath } from './registry.js';
 import {
+  bodyEmpty,
   contentTypeMismatch,
+  limitReached,
   streamClosed,
-  streamExists,
   streamSeqConflict,
-  streamsFull,
+  typeMissing,
 } from './errors.js';
-import { differingSetting, expiryOf } from './head.js';
+import { checkSettings, expiryOf } from './head.js';
+import { forkPositionOf, originAt } from './forks.js';
 import { isNewRequest } from './producers.js';
-import { originOf } from './forks.js';
 
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 /** @typedef {import('./head.js').Head} Head */
@@ -27,22 +27,9 @@ import { originOf } from './forks.js';
  * @typedef {import('../../jobs/settings.js').Settings['durable']} DurableOptions
  */
 
-/**
- * A request to append, to close, or both.
- * @typedef {object} Append
- * @property {Buffer} body empty: only close
- * @property {string} [type] content type of the body
- * @property {string} [seq] Stream-Seq
- * @property {boolean} close
- * @property {Producer} [producer]
- */
-
-/**
- * @typedef {object} Appended
- * @property {Head} head
- * @property {boolean} repeated whether an earlier request has done this
- * @property {number} [producerSeq] the largest accepted Producer-Seq of the epoch
- */
+/** @typedef {import('./port.js').Append} Append */
+/** @typedef {import('./port.js').Appended} Appended */
+/** @typedef {import('./port.js').DurablePort} DurablePort */
 
 /**
  * Streams of the Durable Streams protocol: logs of bytes or of JSON messages that callers create, append
@@ -51,6 +38,7 @@ import { originOf } from './forks.js';
  * The streams are a partition of the gateway's key-value store, and thereby in its data file: unlike
  * the logs of jobs they hold any bytes, are never cut at the front, and last until they are deleted.
  * An answer waits until what it tells is on the disk. Main thread; `close()` ends it.
+ * @implements {DurablePort}
  */
 export class DurableStreams {
   #registry;
@@ -241,7 +229,12 @@ export class DurableStreams {
     if (from === undefined) return undefined;
     checkPath('stream-forked-from', from);
     const source = this.#registry.find(space, from)?.head;
-    return originOf(this.#repository, space, { ...settings, from }, source);
+    const fork = forkPositionOf(source, { ...settings, from });
+    const { position } = fork;
+    return originAt(fork, {
+      isBoundary: this.#repository.isBoundary(space, fork.source, position),
+      chunk: () => this.#repository.read(space, fork.source, position).chunks[0],
+    });
   }
 
   /**
@@ -259,7 +252,7 @@ export class DurableStreams {
       return { ...unchanged, producerSeq: producer?.seq };
     }
     if (body.length > 0) checkType(head, type);
-    else if (!close) throw badRequest('missing_field', null, 'The body is empty.');
+    else if (!close) throw bodyEmpty();
     if (producer !== undefined) {
       const state = this.#repository.producer(space, head, producer.id);
       if (!isNewRequest(state, producer)) return { ...unchanged, producerSeq: state?.seq };
@@ -300,10 +293,9 @@ export class DurableStreams {
   /** @param {KvNamespace} space */
   #checkCount(space) {
     const { maxStreams, maxStreamsPerPrincipal: own } = this.#options;
-    if (this.#repository.count(space) >= own) {
-      throw streamsFull(`There are as many streams as there may be: ${own}. Delete some.`);
-    }
-    if (this.size >= maxStreams) throw streamsFull('The server has no room for more streams.');
+    const count = this.#repository.count(space);
+    if (count >= own) throw limitReached('maxStreamsPerPrincipal', this.#options);
+    if (this.size >= maxStreams) throw limitReached('maxStreams', this.#options);
   }
 
   /**
@@ -317,26 +309,9 @@ export class DurableStreams {
       return change();
     } catch (/** @type {any} */ error) {
       if (error?.code !== 'ERR_KV_FULL') throw error;
-      const { maxBytesPerPrincipal: max } = this.#options;
-      const message =
-        error.limit === 'maxBytesPerPrincipal'
-          ? `Streams have at most ${max} bytes together; delete some.`
-          : 'The server has no room for more data of streams.';
-      throw streamsFull(message, error);
+      throw limitReached(error.limit, this.#options, error);
     }
   }
-}
-
-/**
- * @param {Head} head of the stream that is there
- * @param {Settings} settings
- * @throws {import('../../internal/util/http-error.js').HttpError} 409
- */
-function checkSettings(head, settings) {
-  if (head.deleted) throw streamExists('The stream was deleted; forks still read its data.');
-  const differing = differingSetting(head, settings);
-  if (differing === undefined) return;
-  throw streamExists(`The stream is there with another ${differing}.`, differing);
 }
 
 /**
@@ -344,9 +319,7 @@ function checkSettings(head, settings) {
  * @param {string | undefined} type
  */
 function checkType(head, type) {
-  if (type === undefined) {
-    throw badRequest('missing_field', 'content-type', 'Content-Type is required with a body.');
-  }
+  if (type === undefined) throw typeMissing();
   if (mediaTypeOf(type) !== mediaTypeOf(head.type)) throw contentTypeMismatch(head.type);
 }
 

@@ -27,7 +27,7 @@ export class Erasure {
    * @param {import('../../primitives/kv/port.js').KvPort} deps.kv
    * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions further ones, by
    *   principal
-   * @param {import('../durable/service.js').DurableStreams} deps.durable
+   * @param {Pick<import('../durable/port.js').DurablePort, 'erase'>} [deps.durable] of this process alone
    * @param {import('../audit/log.js').AuditLog} deps.audit
    * @param {{erase: (principal: string, subject?: string) => void}} deps.webhooks erases those of a
    *   principal, or about one job
@@ -88,7 +88,7 @@ export class Erasure {
     admission.forgetKeys((key) => key.principal === principal);
     webhooks.erase(principal);
     audit.erasePrincipal(principal);
-    durable.erase(principal);
+    void durable?.erase(principal);
   }
 
   /** @param {JobRecord[]} records */

@@ -21,7 +21,7 @@ class Machine {
   /// true deadline (a spurious `advance` does nothing), never later.
   [[nodiscard]] virtual Nanos next_deadline() const = 0;
 
-  /// Does everything that is due at or before `now`. `now` never goes back.
+  /// Does all work due at or before `now`. `now` never goes back.
   virtual void advance(Nanos now) = 0;
 
   /// Releases all resources of the executor (sockets, timers of its loop). Called when the machine

@@ -17,7 +17,7 @@ class FrameCounter {
  public:
   explicit FrameCounter(std::uint64_t after) : after_(after) {}
 
-  /// Counts a frame. Returns whether it is to be written.
+  /// Counts a frame. Returns false for a frame that must be left out.
   bool next() { return ++count_ > after_; }
   /// Frames counted; the ordinal of the latest one, from 1.
   [[nodiscard]] std::uint64_t count() const { return count_; }

@@ -13,8 +13,8 @@ namespace sluice {
 
 /// Writes a response object: the members that vary between the constant ones of the envelope.
 ///
-/// Members come in the order of the API's reference; those that the envelope lacks get the
-/// default of a request without them, and those that the reference lacks come last.
+/// Members come in the order of the API's reference, members unknown to the reference last. A
+/// member missing from the envelope has the default of a request without it.
 class ResponseObject {
  public:
   /// Members of a response that change during its life.

@@ -35,7 +35,7 @@ struct QuotaAnswer {
   Nanos retry_after = 0;     ///< the longest of the denied shares; see LimitDecision, HeldAccounts
   LeaseId lease = 0;         ///< when allowed
   Nanos expires_at = 0;      ///< of the lease
-  bool leases_full = false;  ///< denied because there are too many leases
+  bool leases_full = false;  ///< denied: the number of leases is at its limit
   std::vector<LimitDecision> shares;  ///< one for each ask, in order
 };
 

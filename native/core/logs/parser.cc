@@ -13,7 +13,7 @@ namespace sluice {
 namespace {
 
 constexpr char kEscape = '\x1b';
-/// Writers of one source at a time; beyond it the one heard least recently is ended.
+/// Writers of one source at a time; beyond it the least recently active one is ended.
 constexpr std::size_t kLanesMax = 64;
 
 /// Removes terminal control sequences (ECMA-48 5.4: ESC [ ... final byte).
@@ -45,9 +45,9 @@ struct LogParser::Lane {
   std::string parts;
   std::int64_t parts_time_ms = kNoTime;
   bool parts_cut = false;
-  Nanos heard_at = 0;
+  Nanos last_input_at = 0;
   bool json = false;  // It has written lines of JSON.
-  bool listed = false;
+  bool indexed = false;
   Lanes::iterator place;
 };
 
@@ -157,7 +157,7 @@ void LogParser::take_enveloped(Source& source, const LogEnvelope& envelope, LogG
         options_.event.bytes - std::min(lane.parts.size(), options_.event.bytes);
     lane.parts_cut = lane.parts_cut || line.text.size() > room;
     lane.parts.append(clip_utf8(line.text, room));
-    lane.heard_at = now;
+    lane.last_input_at = now;
     if (envelope.partial) return;
     whole.swap(lane.parts);
     line.text = whole;
@@ -208,9 +208,10 @@ LogParser::Lane& LogParser::lane_of(Source& source, const LogEnvelope& envelope,
   const auto found = source.lanes.find(envelope.writer);
   if (found != source.lanes.end()) return found->second;
   if (source.lanes.size() >= kLanesMax) {
-    const auto oldest = std::min_element(
-        source.lanes.begin(), source.lanes.end(),
-        [](const auto& a, const auto& b) { return a.second.heard_at < b.second.heard_at; });
+    const auto oldest = std::min_element(source.lanes.begin(), source.lanes.end(),
+                                         [](const auto& a, const auto& b) {
+                                           return a.second.last_input_at < b.second.last_input_at;
+                                         });
     end_lane(oldest->second, wall_ms, sink);
     source.lanes.erase(oldest);
   }
@@ -234,22 +235,22 @@ void LogParser::end_lane(Lane& lane, std::int64_t wall_ms, LogSink& sink) {
     take_text(lane, line, handover);
   }
   lane.events.flush(handover);
-  unlist(lane);
+  remove_from_index(lane);
 }
 
-void LogParser::unlist(Lane& lane) {
-  if (std::exchange(lane.listed, false)) under_way_.erase(lane.place);
+void LogParser::remove_from_index(Lane& lane) {
+  if (std::exchange(lane.indexed, false)) under_way_.erase(lane.place);
 }
 
 /// Notes input of a lane at `now`.
 void LogParser::touch(Lane& lane, Nanos now) {
-  lane.heard_at = now;
-  if (!lane.events.pending()) return unlist(lane);
-  if (lane.listed)
+  lane.last_input_at = now;
+  if (!lane.events.pending()) return remove_from_index(lane);
+  if (lane.indexed)
     under_way_.splice(under_way_.end(), under_way_, lane.place);
   else
     lane.place = under_way_.insert(under_way_.end(), &lane);
-  lane.listed = true;
+  lane.indexed = true;
 }
 
 /// Whether a line without a header counts as broken JSON: where JSON is the only format, any line
@@ -286,14 +287,15 @@ std::string_view LogParser::clean(std::string_view line, bool& malformed) {
 void LogParser::flush(Nanos now, std::int64_t wall_ms, LogSink& sink) {
   while (!under_way_.empty() && next_deadline() <= now) {
     Lane& lane = *under_way_.front();
-    unlist(lane);
+    remove_from_index(lane);
     Handover handover(*this, lane, wall_ms, sink);
     lane.events.flush(handover);
   }
 }
 
 Nanos LogParser::next_deadline() const {
-  return under_way_.empty() ? kNever : deadline_after(under_way_.front()->heard_at, options_.flush);
+  return under_way_.empty() ? kNever
+                            : deadline_after(under_way_.front()->last_input_at, options_.flush);
 }
 
 void LogParser::end_source(SourceId id, std::int64_t wall_ms, LogSink& sink) {
@@ -311,8 +313,8 @@ void LogParser::end_source(SourceId id, std::int64_t wall_ms, LogSink& sink) {
 void LogParser::forget(SourceId id) {
   const auto found = sources_.find(id);
   if (found == sources_.end()) return;
-  unlist(found->second.main);
-  for (auto& [writer, lane] : found->second.lanes) unlist(lane);
+  remove_from_index(found->second.main);
+  for (auto& [writer, lane] : found->second.lanes) remove_from_index(lane);
   sources_.erase(found);
 }
 

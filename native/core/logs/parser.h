@@ -93,7 +93,7 @@ class LogParser {
   Lane& lane_of(Source& source, const LogEnvelope& envelope, std::int64_t wall_ms, LogSink& sink);
   void end_lane(Lane& lane, std::int64_t wall_ms, LogSink& sink);
   void touch(Lane& lane, Nanos now);
-  void unlist(Lane& lane);
+  void remove_from_index(Lane& lane);
   [[nodiscard]] bool should_be_json(const Lane& lane, std::string_view line) const;
   std::string_view clean(std::string_view line, bool& malformed);
 

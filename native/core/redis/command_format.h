@@ -1,4 +1,4 @@
-// Commands as they go to Redis.
+// Encodes commands for Redis.
 #pragma once
 
 #include <string>

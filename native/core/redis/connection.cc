@@ -103,7 +103,7 @@ void Connection::on_open(Nanos now) {
 }
 
 void Connection::on_bytes(std::string_view bytes, Nanos now) {
-  heard_ = now;
+  last_received_at_ = now;
   silent_since_ = now;
   reader_.feed(bytes);
   // The owner may give this stream up, or close, from within its calls.

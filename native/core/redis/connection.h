@@ -64,7 +64,7 @@ class Connection final : private Transport::Events {
 
   [[nodiscard]] bool ready() const { return phase_ == Phase::kReady; }
   /// When the last bytes arrived.
-  [[nodiscard]] Nanos heard() const { return heard_; }
+  [[nodiscard]] Nanos last_received_at() const { return last_received_at_; }
 
   [[nodiscard]] Nanos next_deadline() const;
   void advance(Nanos now);
@@ -96,7 +96,7 @@ class Connection final : private Transport::Events {
   std::uint64_t failures_ = 0;  // since the last answer after a greeting
   Nanos attempt_at_ = kNever;   // of the next one while waiting, of this one otherwise
   Nanos silent_since_ = 0;
-  Nanos heard_ = 0;
+  Nanos last_received_at_ = 0;
   std::uint64_t owed_ = 0;      // answers
   bool begins_to_owe_ = false;  // with what `out_` holds
   std::string out_;

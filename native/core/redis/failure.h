@@ -1,4 +1,4 @@
-// What is wrong with a server, as its errors say.
+// Failures of a Redis server, classified by its error replies.
 #pragma once
 
 #include <string>
@@ -17,13 +17,13 @@ struct Failure {
 /// The name of a state, as JavaScript and the metrics have it: `unreachable`.
 std::string_view name_of(State state);
 
-/// What an error reply says of the server.
+/// The state of the server that an error reply implies.
 struct ErrorMeaning {
-  State state = State::kOk;  ///< kOk: nothing, it concerns the command alone.
-  bool gives_up = false;     ///< The connection is to be given up and the address looked up anew.
+  State state = State::kOk;  ///< kOk: the error concerns the command alone.
+  bool gives_up = false;     ///< Close the connection and look up the address again.
 };
 
-/// @param error the text of an error reply; that of a script is looked into
+/// @param error the text of an error reply; the error inside a script's error is examined as well
 ErrorMeaning meaning_of(std::string_view error);
 
 }  // namespace sluice::redis

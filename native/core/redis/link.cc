@@ -47,7 +47,7 @@ void Link::set_addresses(std::vector<Address> addresses, Nanos now) {
 void Link::rename(std::string process, Nanos now) {
   if (process == options_.process) return;
   options_.process = std::move(process);
-  // An answer that is owed now is not that of the new name.
+  // A beat in flight carries the old name; its answer must not count for the new one.
   ++beat_count_;
   beat_sent_ = kNever;
   if (connected()) beat_at_ = now;
@@ -122,7 +122,7 @@ void Link::take_beat(const Reply& answer, Nanos now) {
     if (!problem_) problem_ = {failure_of(answer, State::kRefused), std::string(kBeatScript)};
     return;
   }
-  // A beat is a write, and executed after whatever met the problem.
+  // A beat is a write and ran after the command that failed, so its success ends the problem.
   const bool writes = answer.kind == Reply::Kind::kArray;
   if (problem_ && writes && problem_->failure.state != State::kRefused) problem_.reset();
   if (problem_ && problem_->command == kBeatScript) problem_.reset();
@@ -131,8 +131,8 @@ void Link::take_beat(const Reply& answer, Nanos now) {
   observer_.on_beat(sent, now, answer);
 }
 
-// The first error of a pipeline that says something of the server. One that is known already ends
-// when the same command has met none.
+// Records the first error of a pipeline that concerns the server. A known problem ends once the
+// command that reported it succeeds.
 void Link::look_for_problem(const Writer::Pipeline& pipeline) {
   bool has_succeeded = false;
   for (std::size_t i = 0; i < pipeline.replies.size(); ++i) {

@@ -16,7 +16,7 @@
 
 namespace sluice::redis {
 
-/// Receives what the link notices. Must not call the link.
+/// Receives the link's events. Must not call the link.
 class LinkObserver {
  public:
   virtual ~LinkObserver() = default;
@@ -120,7 +120,7 @@ class Link final : public Port,
 
   bool beats_;  // there is a script for it
   std::uint64_t beat_count_ = 0;
-  Nanos beat_sent_ = kNever;  // of the beat that is to be answered
+  Nanos beat_sent_ = kNever;  // of the unanswered beat
   Nanos beat_at_ = kNever;    // while connected
 };
 

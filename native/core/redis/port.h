@@ -55,7 +55,7 @@ enum class State : std::uint8_t {
   kUnreachable,  ///< No connection, no answer in time, or the server is loading its data.
   kReadonly,     ///< A replica, or a server that refuses writes (MISCONF, NOREPLICAS).
   kFull,         ///< Refuses writes for lack of memory (OOM).
-  kRefused,      ///< What waiting does not mend: password, permission, version.
+  kRefused,      ///< Permanent failure: password, permission, version.
 };
 
 /// Receives the replies to pipelines. Neither function is called from within `Port::send`; both may
@@ -118,7 +118,7 @@ class Port {
   /// The name of this process, under which its jobs are owned. It changes when the process was
   /// counted dead.
   [[nodiscard]] virtual std::string_view process() const = 0;
-  /// Replicas that have to have the ending of a job before it is told; 0: none.
+  /// Number of replicas that must acknowledge a job's ending before it is published; 0: none.
   [[nodiscard]] virtual std::uint32_t wait_replicas() const { return 0; }
 };
 

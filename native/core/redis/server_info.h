@@ -1,4 +1,4 @@
-// What a server says of itself (INFO), and whether it can be used.
+// The INFO of a Redis server, and the check of its version, role and settings.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct ServerInfo {
 /// Reads the text of INFO. Unknown lines are ignored, absent fields keep their defaults.
 ServerInfo parse_server_info(std::string_view text);
 
-/// Whether the server can be used: kOk, or what is wrong.
+/// kOk if the server can be used, else the reason why not.
 Failure check_server(const ServerInfo& info);
 
 }  // namespace sluice::redis

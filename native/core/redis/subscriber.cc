@@ -52,7 +52,7 @@ Nanos Subscriber::next_deadline() const {
 
 void Subscriber::advance(Nanos now) {
   if (connection_.ready() && now >= probe_at_) {
-    const Nanos due = deadline_after(connection_.heard(), kIdleMax);
+    const Nanos due = deadline_after(connection_.last_received_at(), kIdleMax);
     probe_at_ = now < due ? due : now + kIdleMax;
     if (now >= due) connection_.send({{"PING"}}, 1);
   }

@@ -17,14 +17,14 @@ using redis::Reply;
 constexpr std::size_t kLookUpsMax = 256;
 /// Look-ups that a batch waits for, without an entry taken in between.
 constexpr std::uint32_t kDoubtsMax = 4;
-/// WAIT holds up the tokens of other jobs: an ending that is not on enough replicas in this time is
-/// tried again.
+/// WAIT delays the tokens of other jobs: an ending without enough replicas after this time is tried
+/// again.
 constexpr int kReplicasWaitMs = 100;
-/// Numbers of pipelines: those with messages alone have no handler that matters.
+/// The number of a pipeline that only publishes messages; its replies are ignored.
 constexpr std::uint64_t kMessagesOnly = 0;
 /// A retention without a limit, for Redis: a century.
 constexpr std::int64_t kRetentionMaxMs = std::int64_t{100} * 365 * 24 * 3600 * 1000;
-/// No attempt: all of the log is to be written, its beginning included.
+/// No attempt: the whole log must be written, its beginning included.
 constexpr EventLog::Position kNothing{0, 1};
 
 constexpr std::string_view kNotLarger = "ERR The ID specified in XADD is equal or smaller";
@@ -332,7 +332,7 @@ bool RedisJournal::write_entries() {
     if (!works_[i].is_decided && !works_[i].is_done) add_entry(commands, i);
   }
   if (commands.empty()) return false;
-  // Entries that were taken before are told about meanwhile.
+  // Entries already accepted are published in the meantime.
   if (!messages_.empty()) port_.send(kMessagesOnly, std::exchange(messages_, {}), *this);
   send(Phase::kWrite, std::move(commands));
   return true;

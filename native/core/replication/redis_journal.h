@@ -16,14 +16,14 @@
 
 namespace sluice {
 
-/// Receives what RedisJournal finds out. Called on the port's executor, also from within its
-/// functions; must not call it back.
+/// Receives the events of a RedisJournal. Called on the port's executor, also from within the
+/// journal's functions; must not call the journal.
 class RedisJournalOwner {
  public:
   virtual ~RedisJournalOwner() = default;
-  /// The outcome of a batch, for those of its jobs that are not simply written.
+  /// The outcome of a batch: one entry for each job whose changes were not all written.
   virtual void on_recorded(std::uint64_t batch, std::vector<JobOutcome> outcomes) = 0;
-  /// Outside a batch: Redis has what comes before `next`, and no more.
+  /// Outside a batch: the log in Redis ends before `next`.
   virtual void on_rewound(std::uint64_t job, EventLog::Position next) = 0;
   /// Outside a batch: another process owns the job.
   virtual void on_fenced(std::uint64_t job) = 0;
@@ -36,14 +36,14 @@ class RedisJournalOwner {
 /// and applies the job's settlement with it.
 ///
 /// - A log gets one entry at a time, so that an entry never follows one that was refused.
-/// - After a reconnection, a lost answer or an error a job's owner and last id are looked up before
-///   anything is written. Writing goes on behind the last id; a job of another owner is fenced.
-///   Jobs whose ending was written within `ended_kept` are looked up as well.
-/// - An earlier owner may write to an attempt that this process ends, until the ending is there.
-/// The
-///   ending follows what it has written, with the ids that are skipped for that.
-/// - A log that is gone while the job is there is written anew. A job that is gone is reported, and
-///   looked up until it is back.
+/// - After a reconnection, a lost answer or an error, a job's owner and last id are looked up
+/// before
+///   the next write. Writing continues after the last id; a job of another owner is fenced. Jobs
+///   whose ending was written within `ended_kept` are looked up as well.
+/// - Until the ending is written, an earlier owner may still append to an attempt that this process
+///   ends. The ending follows these entries, and skips the ids that they use.
+/// - A missing log of an existing job is written again. A missing job is reported, and looked up
+///   until it exists again.
 ///
 /// Where the port waits for replicas, an ending counts as written when they have it.
 ///
@@ -70,19 +70,19 @@ class RedisJournal final : public Machine, private redis::Listener, private redi
   void advance(Nanos now) override;
 
  private:
-  /// What is known of a job's log in Redis.
+  /// The known state of a job's log in Redis.
   struct Writer {
     std::uint64_t job = 0;  // its handle
     std::string id;
     std::string owner;           // the name of this process that has it
     EventId last = {0, 0};       // the last id of the log, once verified
-    std::uint64_t attempt = 0;   // the latest that this process has written or is to write
+    std::uint64_t attempt = 0;   // the latest one written, or about to be written, here
     std::uint64_t next_seq = 1;  // behind the last entry that this process has
     bool verified = true;
     bool skips_ids = false;    // its ending leaves ids to an earlier owner
     bool is_lost = false;      // reported as lost
-    bool has_log = true;       // false: to be created
-    std::int64_t ttl_ms = -1;  // of the job, where the log is to be created
+    bool has_log = true;       // false: the log must be created
+    std::int64_t ttl_ms = -1;  // of the job, for a log that must be created
     std::string ending;        // x, once it was sent
     Nanos ended_at = kNever;   // its ending was written
     std::uint32_t doubts = 0;  // look-ups since the last entry that was taken
@@ -96,7 +96,7 @@ class RedisJournal final : public Machine, private redis::Listener, private redi
     bool is_done = false;  // all but the ending is written
   };
 
-  /// What a command of the pipeline under way is about.
+  /// The subject of a command in the pipeline under way.
   struct Sent {
     std::size_t work = 0;
     EventId id;

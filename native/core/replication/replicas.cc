@@ -57,7 +57,7 @@ void Replicas::open(JobHandle handle, JobOptions options, Nanos lease, Nanos age
   replica.job = prefix + "job:" + std::string(job_of(options.job_id));
   replica.is_main = job_of(options.job_id).size() == options.job_id.size();
   replica.lease = lease;
-  replica.heard_at = now;
+  replica.last_progress_at = now;
   hub_.replicate(handle, std::move(options), lease, age, now);
   if (!port_.connected()) {
     hub_.drop_replica(handle, "unreachable", now);
@@ -111,7 +111,7 @@ void Replicas::advance(Nanos now) {
   while (timers_.pop_due(now, handle)) {
     Replica* const replica = find(handle);
     if (replica == nullptr) continue;
-    const Nanos due = replica->heard_at + options_.silence;
+    const Nanos due = replica->last_progress_at + options_.silence;
     if (due > now) {
       timers_.arm(due, handle);
       continue;
@@ -153,7 +153,7 @@ void Replicas::on_replies(std::uint64_t request, std::vector<Reply> replies) {
   requests_.erase(found);
   if (replica == nullptr) return;
   replica->request = 0;
-  replica->heard_at = options_.now();
+  replica->last_progress_at = options_.now();
   const Reply& entries = replies[0];
   const Reply& fields = replies[1];
   // An error, such as LOADING: the next silence tries again.
@@ -242,7 +242,7 @@ void Replicas::miss(Replica& replica) {
   observer_.on_replica_missing(handle);
 }
 
-// Those that wait for this reading of the log.
+// Ends the refreshes that waited for this reading of the log.
 void Replicas::settle_waiting(Replica& replica) {
   const auto later =
       std::partition(replica.refreshes.begin(), replica.refreshes.end(),
@@ -314,7 +314,7 @@ void Replicas::on_message(std::string_view channel, std::string_view payload) {
     read_log(replica, CatchUp::kHole);
     return;
   }
-  replica.heard_at = options_.now();
+  replica.last_progress_at = options_.now();
   // Refreshes, an adoption and a first reading end with the page under way.
   if (replica.request == 0 && !hub_.is_open_replica(handle)) close(handle);
 }
@@ -370,7 +370,9 @@ Replicas::Applied Replicas::apply_events(Replica& replica, bool is_whole) {
   } else {
     for (std::size_t i = static_cast<std::size_t>(replica.cursor.seq + 1 - first); i < count; ++i) {
       const ReplicaEvent& event = entry_.events[i];
-      ReplicaEntry entry{.call = event.call, .is_unknown = !event.kind};
+      ReplicaEntry entry{.type = event.type, .call = event.call};
+      entry.is_unknown = !event.kind && event.type.empty();
+      if (!event.type.empty()) entry.entry.text = event.text;
       if (event.kind) entry.entry = {.kind = *event.kind, .text = event.text, .aux = event.aux};
       hub_.append_replica(replica.handle, entry, now);
     }

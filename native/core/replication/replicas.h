@@ -109,7 +109,7 @@ class Replicas final : public Machine, private redis::Listener, private redis::R
     std::optional<CatchUp> again = {};  // another reading follows
     bool is_loaded = false;
     bool has_read = false;       // an entry, since it was opened
-    Nanos heard_at = 0;          // the last entry, or reading
+    Nanos last_progress_at = 0;  // the last entry, or reading
     Nanos answered_at = kNever;  // the last answer, of this connection
     Nanos vanished_at = kNever;  // when the job was first not found
     bool is_main = true;         // the log of the job itself, not of a further choice

@@ -25,10 +25,10 @@ struct TaskOptions {
 struct PlanFault {
   enum class Kind : std::uint8_t { kNone, kDuplicate, kUnknown, kCycle };
   Kind kind = Kind::kNone;
-  TaskId task = 0;             ///< kDuplicate: the later one; kUnknown: the one that depends
+  TaskId task = 0;             ///< kDuplicate: the later one; kUnknown: the dependant
   std::size_t dependency = 0;  ///< kUnknown: its place among the task's dependencies, from 0
-  /// kCycle: the tasks of one cycle, each before one that depends on it, and the last before the
-  /// first; begins with the one that was added first.
+  /// kCycle: the tasks of one cycle, each before one of its dependants, and the last before the
+  /// first. Begins with the earliest one added.
   std::vector<TaskId> cycle;
 };
 

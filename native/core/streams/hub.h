@@ -65,8 +65,8 @@ class HubObserver {
   virtual void on_abandoned(JobHandle /*job*/) {}
   /// A replica has been read up to its end for the first time.
   virtual void on_loaded(JobHandle /*job*/) {}
-  /// The job was forgotten as `JobHub::fence` says. `told`: its ending had been published.
-  virtual void on_fenced(JobHandle /*job*/, bool /*told*/) {}
+  /// `JobHub::fence` has removed the job. `end_published`: readers had received its ending.
+  virtual void on_fenced(JobHandle /*job*/, bool /*end_published*/) {}
   /// The first event of a subscriber. `finished`: its cursors were at the end of their jobs, and no
   /// event follows.
   virtual void on_subscriber_open(SubscriberHandle subscriber, bool finished) = 0;
@@ -136,7 +136,7 @@ class JobHub final : public Machine {
   void set_head(JobHandle handle, const AnswerHead& head, Nanos now);
   /// Appends an event of the given type; `data` is a JSON object. It counts as a token, and is
   /// dropped like one.
-  void append_typed(JobHandle handle, std::string_view type, std::string_view data);
+  void append_typed(JobHandle handle, std::string_view type, std::string_view data, Nanos now);
   /// Begins the next attempt of a job that has ended: it runs again, its wall time begins anew, and
   /// subscribers discard the text so far. Does nothing while the job has not ended.
   void reopen(JobHandle handle, Nanos now);
@@ -320,8 +320,8 @@ class JobHub final : public Machine {
   void leave_source(Job& follower);
 
   void link_copy(Job& job);
-  void copy_entry(const Job& job, const EventLog::Event& event);
-  void copy_all(const Job& job);
+  void copy_entry(const Job& job, const EventLog::Event& event, Nanos now);
+  void copy_all(const Job& job, Nanos now);
   void unlink_copies(Job& job);
 
   [[nodiscard]] Job* find(JobHandle handle) const;

@@ -131,7 +131,7 @@ void Job::restore(RestoredJob restored, Nanos now) {
   head_recorded = log.has_head();
   retry_members = std::move(restored.retry_members);
   // Subscribers of a job that was cut off may have received more tokens than were recorded. Their
-  // ids must not be used again, so many tokens are skipped.
+  // ids must not be used again, so as many ids are skipped.
   constexpr std::uint64_t kLostMax = std::uint64_t{1} << 32;
   log.skip_ids(restored.terminal ? restored.skipped_ids : kLostMax);
   recorded = {log.attempt(), log.entry_count() + 1};

@@ -104,7 +104,7 @@ void CallAnswers::flush(Share& share, Nanos now) {
   share.matcher.reset();
 }
 
-// The head of a log is what is known at its first entry, or else at its end.
+// A log's head holds the facts known at its first entry, or at its end if it has none.
 void CallAnswers::begin(const Share& share, Nanos now) {
   if (share.entries > 0) return;
   const auto& [model, fingerprint, tier] = head_;
@@ -181,14 +181,32 @@ void CallAnswers::conclude_one(Share& share, Failure failure, const std::string&
   }
 }
 
+/// Choices with a finish reason, if those without one have not even begun; else 0.
+std::size_t CallAnswers::choices_given() const {
+  std::size_t given = 0;
+  for (const Share& share : shares_) {
+    if (share.finished()) {
+      ++given;
+    } else if (share.entries > 0) {
+      return 0;
+    }
+  }
+  return given;
+}
+
 // The answer is whole, or it has failed.
 void CallAnswers::conclude_together(Failure failure, const std::string& text, Nanos now) {
   const auto failed = std::ranges::find_if(shares_, [failure](const Share& share) {
     return !share.settled && failure_of(share, failure) != Failure::kNone;
   });
   const bool is_whole = failed == shares_.end();
-  const Failure own = is_whole ? Failure::kNone : failure_of(*failed, failure);
-  const std::string why = own == Failure::kFinish ? failed->raw_reason : text;
+  Failure own = is_whole ? Failure::kNone : failure_of(*failed, failure);
+  std::string why = own == Failure::kFinish ? failed->raw_reason : text;
+  const std::size_t given = choices_given();
+  if (failure == Failure::kNone && own == Failure::kIncomplete && given > 0) {
+    own = Failure::kChoices;
+    why = std::to_string(given) + " of " + std::to_string(shares_.size());
+  }
   for (std::size_t i = shares_.size(); i-- > 0;) {
     Share& share = shares_[i];
     if (share.settled) continue;

@@ -10,8 +10,8 @@
 
 #include "core/base/time.h"
 #include "core/streams/hub.h"
-#include "core/upstream/finish_reason.h"
-#include "core/upstream/openai_payload.h"
+#include "core/upstream/openai/finish_reason.h"
+#include "core/upstream/openai/payload.h"
 #include "core/upstream/relay_outcome.h"
 #include "core/upstream/stop_matcher.h"
 
@@ -91,6 +91,7 @@ class CallAnswers {
   void conclude_one(Share& share, RelayOutcome::Failure failure, const std::string& text,
                     Nanos now);
   void conclude_together(RelayOutcome::Failure failure, const std::string& text, Nanos now);
+  [[nodiscard]] std::size_t choices_given() const;
   void fail(Share& share, RelayOutcome::Failure failure, const std::string& text, Nanos now);
   void end(Share& share, Nanos now);
   [[nodiscard]] Usage usage_of(const Share& share) const;

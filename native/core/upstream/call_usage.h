@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/streams/event_log.h"
-#include "core/upstream/openai_payload.h"
+#include "core/upstream/openai/payload.h"
 
 namespace sluice {
 

@@ -176,7 +176,7 @@ void Relay::decode_whole() {
   held_ = {};
   decoder_.finish(*this);
   complete_ = true;
-  if (heard_) {
+  if (has_event_) {
     conclude();
   } else {
     fail(Failure::kInvalid, "JSON that is no completion");
@@ -231,7 +231,7 @@ void Relay::on_head(const AnswerHead& head) {
 }
 
 void Relay::on_entry(std::uint32_t index, const Entry& entry) {
-  heard_ = true;
+  has_event_ = true;
   if (answers_.is_settled(index) || answers_.is_stopped(index)) return;
   // A finish reason was early: the wait for the counts begins anew.
   if (answers_.is_finished(index)) usage_deadline_ = kNever;
@@ -240,31 +240,31 @@ void Relay::on_entry(std::uint32_t index, const Entry& entry) {
 }
 
 void Relay::on_finish(std::uint32_t index, FinishReason reason, std::string_view raw) {
-  heard_ = true;
+  has_event_ = true;
   if (settled()) return;
   answers_.finish(index, reason, raw, now_);
   if (settled()) leave(true);
 }
 
 void Relay::on_usage(const TokenUsage& usage, std::string_view members) {
-  heard_ = true;
+  has_event_ = true;
   answers_.set_usage(usage, members);
 }
 
 void Relay::on_error(const OpenAiError& error) {
-  heard_ = true;
+  has_event_ = true;
   outcome_.type = error.type;
   fail(Failure::kReported, std::string(error.message), std::string(error.code));
 }
 
 void Relay::on_done() {
-  heard_ = true;
+  has_event_ = true;
   complete_ = true;
   conclude();
 }
 
 void Relay::on_malformed(std::string_view problem) {
-  heard_ = true;
+  has_event_ = true;
   fail(Failure::kInvalid, "malformed data: " + std::string(problem));
 }
 

@@ -10,7 +10,7 @@
 #include "core/base/time.h"
 #include "core/streams/hub.h"
 #include "core/upstream/call_answers.h"
-#include "core/upstream/openai_decoder.h"
+#include "core/upstream/openai/decoder.h"
 #include "core/upstream/relay_outcome.h"
 
 namespace sluice {
@@ -122,10 +122,10 @@ class Relay final : private OpenAiSink {
   RelayOutcome outcome_;
   CallAnswers answers_;
   bool body_ended_ = false;
-  bool complete_ = false;  // the content is complete
-  bool heard_ = false;     // the decoder has reported an event
-  bool encoded_ = false;   // the body cannot be read
-  bool strange_ = false;   // the body does not begin like an event stream
+  bool complete_ = false;   // the content is complete
+  bool has_event_ = false;  // the decoder has reported an event
+  bool encoded_ = false;    // the body cannot be read
+  bool strange_ = false;    // the body does not begin like an event stream
   std::string content_type_;
   std::string held_;  // bytes received while blocked, or a whole small body
   /// How the connection broke while bytes were held; reported after them.

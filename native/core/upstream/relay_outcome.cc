@@ -32,6 +32,8 @@ std::string_view name_of(Failure failure) {
       return "encoding";
     case Failure::kFinish:
       return "finish";
+    case Failure::kChoices:
+      return "choices";
   }
   return "none";
 }

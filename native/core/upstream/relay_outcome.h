@@ -25,6 +25,7 @@ struct RelayOutcome {
     kProtocol,      ///< Not valid HTTP.
     kEncoding,      ///< An unrequested Content-Encoding; `text`: its value.
     kFinish,        ///< An unsuccessful finish reason; `text`: as sent.
+    kChoices,       ///< Fewer choices than asked for; `text`: "1 of 3".
   };
   Failure failure = Failure::kNone;
   int status = 0;

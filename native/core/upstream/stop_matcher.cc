@@ -18,7 +18,7 @@ std::size_t StopMatcher::push(std::string_view piece) {
       met = met || prefix.length == prefix.stop.size();
     }
     if (!met) continue;
-    // The longest of those that end here begins first.
+    // Of the stop strings that end here, the longest one begins first.
     for (Prefix& prefix : prefixes_) {
       if (prefix.length < prefix.stop.size()) prefix.length = 0;
     }
@@ -44,8 +44,7 @@ void StopMatcher::Prefix::push(char next) {
   }
 }
 
-// The length of the longest prefix that ends with `next`, of those that extend a suffix of the
-// first `from` bytes.
+// The length of the longest prefix of `stop` that is a suffix of its first `from` bytes and `next`.
 std::size_t StopMatcher::Prefix::extend(std::size_t from, char next) const {
   while (from > 0 && stop[from] != next) from = borders[from - 1];
   return stop[from] == next ? from + 1 : from;

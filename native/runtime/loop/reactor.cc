@@ -1,4 +1,4 @@
-// The reactor's loop: drain the mailbox, advance what is due, sleep until the next deadline.
+// The reactor's loop: drain the mailbox, advance due machines, sleep until the next deadline.
 #include "runtime/loop/reactor.h"
 
 #include <cstddef>
@@ -8,7 +8,7 @@ namespace sluice {
 
 namespace {
 
-// So many gathered commands do not wait for the end of their turn.
+// Gathered commands are sent at this number without waiting for the end of the turn.
 constexpr std::size_t kGatheredMax = 32;
 
 // Aborts: the loop cannot be set up only if the process is out of descriptors or memory at

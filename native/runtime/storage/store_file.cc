@@ -166,7 +166,7 @@ void StoreFile::keep_log() {
 StoreStatus StoreFile::prepare_all() {
   for (const StoreSql& each : schema_.statements) {
     statements_.push_back(prepare(connection_.get(), each.sql));
-    // The tables differ from those that this version creates.
+    // The tables differ from the ones this version creates.
     if (!statements_.back()) return StoreStatus::kCorrupt;
   }
   return StoreStatus::kOk;

@@ -73,12 +73,12 @@ struct RelayHub::Call final : public UpstreamReceiver {
   bool transfer_ended = false;
   bool touched = false;
   bool window_moved = false;
-  bool told = false;
+  bool reported = false;
 
   // Of a fed call.
   Nanos fed_at;
   std::uint64_t bytes_fed = 0;
-  std::uint64_t bytes_told = 0;         // consumed bytes that were reported
+  std::uint64_t bytes_reported = 0;     // consumed bytes that were reported
   std::string held;                     // refused bytes, to be passed on again
   std::optional<UpstreamEnd> held_end;  // to be reported after `held`
 };
@@ -203,7 +203,7 @@ void RelayHub::look_at(Call& call, Nanos now) {
     call.relay.resume(now);
     if (!call.relay.blocked()) resume(call);
   }
-  if (call.relay.settled() && !std::exchange(call.told, true)) {
+  if (call.relay.settled() && !std::exchange(call.reported, true)) {
     for (const JobHandle job : call.relay.jobs()) {
       const auto found = jobs_.find(job);
       if (found != jobs_.end() && found->second == &call) jobs_.erase(found);
@@ -217,9 +217,9 @@ void RelayHub::look_at(Call& call, Nanos now) {
     calls_.erase(call.id);
     return;
   }
-  if (call.bytes_told < call.bytes_fed && call.held.empty() && !call.relay.blocked()) {
-    call.bytes_told = call.bytes_fed;
-    observer_.on_relay_taken(call.id, call.bytes_told);
+  if (call.bytes_reported < call.bytes_fed && call.held.empty() && !call.relay.blocked()) {
+    call.bytes_reported = call.bytes_fed;
+    observer_.on_relay_taken(call.id, call.bytes_reported);
   }
   const Nanos deadline = call.relay.next_deadline();
   if (deadline < call.armed_for) arm(call, deadline);

@@ -4,7 +4,7 @@ import { Conversations } from '../../../lib/services/conversations/service.js';
 import { EventEmitter } from 'node:events';
 import { ManualClock } from '../../../lib/index.js';
 import { ScriptCalls } from '../../../lib/cluster/script-calls.js';
-import { SharedBook } from '../../../lib/services/conversations/shared-book.js';
+import { SharedStore } from '../../../lib/services/conversations/shared-store.js';
 import { SharedConversations } from '../../../lib/cluster/shared-conversations.js';
 import { notingProvider } from '../../support/gateway/conversations.js';
 import { openScripts } from '../../support/cluster/scripts.js';
@@ -54,7 +54,7 @@ const places = {
     const directory = { find: () => undefined };
     const turns = { checkOpen() {} };
     const deps = { conversations: shared, limits: LIMITS, turns, directory, log: silent };
-    return new Conversations({ book: new SharedBook(deps), limits: LIMITS });
+    return new Conversations({ store: new SharedStore(deps), limits: LIMITS });
   },
 };
 

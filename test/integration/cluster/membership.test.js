@@ -1,6 +1,6 @@
 /** The control client and the membership of processes, on a real Redis that fails in several ways. */
 import { jest } from '@jest/globals';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { Cluster } from '../../../lib/cluster/cluster.js';
 import { JobRecord } from '../../../lib/jobs/job.js';
 import { parseRedisUrl } from '../../../lib/cluster/connection/address.js';
@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 /** A process of the deployment; `link.stop()` is its death. */
-function open({ password = '', beats = true, ...redis } = {}) {
+function open({ password = '', beats = true, nowMs, ...redis } = {}) {
   const address = parseRedisUrl('url', `redis://:${password}@127.0.0.1:${server.port}`);
   const cluster = new Cluster({
     redis: {
@@ -34,6 +34,7 @@ function open({ password = '', beats = true, ...redis } = {}) {
     },
     keyTtlMs: 60_000,
     log: silent,
+    nowMs,
   });
   opened.push(cluster);
   if (!beats) return cluster;
@@ -67,6 +68,44 @@ const buryWhenDead = (cluster) =>
     const args = ['', cluster.deadlineUs(), cluster.process, name, beat];
     cluster.redis.run('bury', ['procs'], args).catch(() => {});
   });
+
+test('a process is ready while it is a member, and Redis has answered beats and commands within a lease', async () => {
+  let timeMs = 1000;
+  const cluster = open({ beats: false, nowMs: () => timeMs });
+  const link = Object.assign(new EventEmitter(), {
+    subscribe() {},
+    unsubscribe() {},
+    relocate() {},
+  });
+  cluster.useLink(link);
+  const beat = () => {
+    const times = { seconds: 1, microseconds: 0, sentMs: timeMs, answeredMs: timeMs };
+    link.emit('beat', { ...times, member: true, processes: [], messages: [], dead: 0, offered: 0 });
+  };
+  expect(cluster.isReady).toBe(false);
+  expect(await cluster.ready(20_000)).toBe(true);
+  expect(cluster.isReady).toBe(true);
+  // Commands are answered, beats are not.
+  timeMs += LEASE_MS;
+  expect(cluster.isReady).toBe(true);
+  timeMs += 1;
+  expect(cluster.isReady).toBe(false);
+  beat();
+  expect(cluster.isReady).toBe(true);
+  // The other way round.
+  await server.kill();
+  await until(() => !cluster.redis.usable, 'the end of the connection');
+  timeMs += LEASE_MS;
+  beat();
+  expect(cluster.isReady).toBe(true);
+  timeMs += 1;
+  beat();
+  expect(cluster.isReady).toBe(false);
+  await server.start();
+  await until(() => cluster.isReady, 'the connection to be back');
+  await cluster.leave();
+  expect(cluster.isReady).toBe(false);
+});
 
 test('a process without a connection is no member, and becomes one by itself', async () => {
   await server.kill();

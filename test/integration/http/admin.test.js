@@ -26,7 +26,7 @@ const wait = (stream, type, check = () => true) =>
 test('the feed tells what runs, what ended and what is left, and costs nothing without a listener', async () => {
   const { provider, call } = handProvider();
   const gateway = await start({ provider, access, maxConcurrency: 2 });
-  const { feed } = partsOf(gateway.gateway).admin;
+  const { feed } = await partsOf(gateway.gateway).admin.load();
   const { lifecycle } = partsOf(gateway.gateway);
   const idle = lifecycle.listenerCount('ended');
   const before = (await gateway.submit({ prompt: 'before', model: 'small' }, ann)).body.job_id;

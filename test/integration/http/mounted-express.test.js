@@ -5,6 +5,6 @@
 import { mountBy } from '../../support/gateway/gateway.js';
 
 mountBy('express');
-await import('./cors.test.js');
-await import('./disconnect.test.js');
-await import('./resume.test.js');
+await import('./middleware/cors.test.js');
+await import('./streams/disconnect.test.js');
+await import('./streams/resume.test.js');

@@ -109,6 +109,7 @@ describe('includes', () => {
     ['core/base/a.h', 'core/streams/b.h'],
     ['core/kv/a.cc', 'core/ledger/b.h'],
     ['core/streams/a.cc', 'core/upstream/b.h'],
+    ['core/upstream/openai/a.cc', 'core/upstream/b.h'],
     ['core/logs/a.cc', 'runtime/loop/b.h'],
     ['core/logs/line/a.h', 'core/logs/b.h'],
     ['core/logs/input/a.h', 'core/logs/line/b.h'],

@@ -4,7 +4,6 @@ import { chatAnswer, completionAnswer } from './answer.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
 import { idempotencyKeyOf } from '../../routes/jobs.js';
 import { divideChat, divideCompletions } from './request.js';
-import { overloaded } from '../../../jobs/errors.js';
 import { cursorOf } from '../../routes/streams.js';
 import { digestOf } from '../../middleware/body.js';
 import { sendJson } from '../../respond.js';
@@ -96,7 +95,7 @@ export function chatRoutes({ admission, directory, calls, options }) {
     const startedAt = performance.now();
     const { principal } = access;
     const { stream, includeUsage } = asked;
-    if (stream && !calls.open.hasRoom(principal)) throw overloaded();
+    if (stream) calls.takePlace(res, principal);
     const request = { path: PATHS[dialect], digest };
     const how = { dialect, stream, includeUsage, startedAt, request };
     const orphan = await joinOrphan(calls, req, res, principal, request);
@@ -173,11 +172,11 @@ export function chatRoutes({ admission, directory, calls, options }) {
     const face = faceOf(record, 'chat');
     if (record === undefined || face === undefined) throw completionNotFound(id);
     const stream = query.stream === 'true';
-    if (stream && !calls.open.hasRoom(record.principal)) throw overloaded();
     const cursor = stream ? cursorOf(req, query) : '';
     if (!/^\d{0,15}$/.test(cursor)) {
       throw badRequest('invalid_value', 'Last-Event-ID', 'Last-Event-ID must be an integer.');
     }
+    if (stream) calls.takePlace(res, record.principal);
     await answer(res, [record], {
       dialect: 'chat',
       stream,

@@ -3,7 +3,6 @@ import { estimatePromptTokens } from '../../../jobs/prompt-tokens.js';
 import { faceOf, tailOf } from '../ids.js';
 import { messagesAnswer } from './answer.js';
 import { joinOrphan, ready, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '../submit.js';
-import { overloaded } from '../../../jobs/errors.js';
 import { readCountRequest, readMessagesRequest } from './request.js';
 import { sendJson } from '../../respond.js';
 import { setMessagesRequestId } from '../../middleware/request-id.js';
@@ -50,7 +49,7 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
       isStrict: provider.takesMessages !== true,
       beta: req.headers['anthropic-beta'],
     });
-    if (stream && !calls.open.hasRoom(access.principal)) throw overloaded();
+    if (stream) calls.takePlace(res, access.principal);
     const how = { stream, startedAt, request: { path: PATH, digest } };
     const face = { dialect: 'messages', model: request.model };
     const record =

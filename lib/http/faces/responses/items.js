@@ -3,6 +3,7 @@
  * functions.
  */
 import { callsOf } from '../chat/answer.js';
+import { keptMembers } from '../../../providers/shared/messages.js';
 import { badRequest } from '../../../internal/util/http-error.js';
 
 /** @typedef {Record<string, any>} Item of `input` or `output` */
@@ -171,7 +172,7 @@ export function answerMessages(items) {
       role: 'assistant',
       content:
         texts.length === 0 ? null : texts.map((item) => 'text' in item && item.text).join(''),
-      ...(calls.length > 0 && { tool_calls: calls }),
+      ...(calls.length > 0 && { tool_calls: calls, ...keptMembers(items) }),
     },
   ];
 }

@@ -1,12 +1,10 @@
 /** `/v1/responses`, as OpenAI's clients use it. */
 import { HttpError, badRequest } from '../../../internal/util/http-error.js';
-import { StoredResponses } from './stored.js';
 import { answerMessages, inputItems, isReference, itemsOf, messagesOf } from './items.js';
 import { cursorOf } from '../../routes/streams.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
 import { interpretResponse } from './request.js';
 import { joinOrphan, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '../submit.js';
-import { overloaded } from '../../../jobs/errors.js';
 import { sendJson } from '../../respond.js';
 import { stringifyExact } from '../../../internal/util/exact-json.js';
 
@@ -53,17 +51,16 @@ function noPrevious(message) {
 /**
  * @param {object} deps
  * @param {import('../../../jobs/admission/admission.js').Admission} deps.admission
- * @param {import('../../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
  * @param {import('../../../jobs/job-directory.js').JobDirectory} deps.directory
  * @param {import('../../routes/jobs.js').JobsPort} deps.jobs
  * @param {import('../calls.js').FaceCalls} deps.calls
+ * @param {import('./stored.js').StoredResponses} deps.stored
  * @param {{responses: {ttlMs: number, maxCount: number, maxBytes: number},
  *   unsupportedTools: 'refuse' | 'drop'}} deps.options
  * @returns {import('../../router.js').Routes}
  */
-export function responseRoutes({ admission, lifecycle, directory, jobs, calls, options }) {
+export function responseRoutes({ admission, directory, jobs, calls, stored, options }) {
   const { hub } = calls;
-  const stored = new StoredResponses(lifecycle, options.responses);
 
   /**
    * @param {JobRecord} record
@@ -205,7 +202,7 @@ export function responseRoutes({ admission, lifecycle, directory, jobs, calls, o
     const startedAt = performance.now();
     const { access, body, digest } = context;
     const asked = interpretResponse(body, options);
-    if (asked.stream && !calls.open.hasRoom(access.principal)) throw overloaded();
+    if (asked.stream) calls.takePlace(res, access.principal);
     const request = { path: PATH, digest };
     const record =
       (await joinOrphan(calls, req, res, access.principal, request)) ??
@@ -239,7 +236,7 @@ export function responseRoutes({ admission, lifecycle, directory, jobs, calls, o
       const param = header ? 'Last-Event-ID' : 'starting_after';
       throw badRequest('invalid_value', param, `${param} must be the number of an event.`);
     }
-    if (!calls.open.hasRoom(context.access.principal)) throw overloaded();
+    calls.takePlace(res, context.access.principal);
     setFaceHeaders(res, startedAt, record);
     calls.join(res, [record]).stream(frames(record, face, number === '' ? 0 : Number(number) + 1));
   }

@@ -8,7 +8,6 @@ import { digestOf } from '../../middleware/body.js';
 import { badRequest } from '../../../internal/util/http-error.js';
 import { cursorOf } from '../../routes/streams.js';
 import { faceOf, tailOf } from '../ids.js';
-import { overloaded } from '../../../jobs/errors.js';
 import { readUiRequest } from './request.js';
 import { sendJson, sendNoContent } from '../../respond.js';
 import { ready, setFaceHeaders, submitFaced } from '../submit.js';
@@ -138,7 +137,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
     const startedAt = performance.now();
     const { principal } = context.access;
     const { chat } = readUiRequest(context.body);
-    if (!calls.open.hasRoom(principal)) throw overloaded();
+    calls.takePlace(res, principal);
     const record = await turns.alone(principal, chat, () => jobOf(req, res, context));
     if (record !== undefined) await answer(res, record, startedAt, SENDER);
   }
@@ -159,7 +158,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
       sendNoContent(res);
       return;
     }
-    if (!calls.open.hasRoom(principal)) throw overloaded();
+    calls.takePlace(res, principal);
     await answer(res, record, startedAt, cursor);
   }
 

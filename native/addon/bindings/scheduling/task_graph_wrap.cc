@@ -73,14 +73,14 @@ void TaskGraphWrap::add(const Napi::CallbackInfo& info) {
 Napi::Value TaskGraphWrap::check(const Napi::CallbackInfo& info) {
   const PlanFault fault = plan_.check();
   if (fault.kind == PlanFault::Kind::kNone) return info.Env().Undefined();
-  std::vector<double> told{static_cast<double>(fault.kind)};
+  std::vector<double> numbers{static_cast<double>(fault.kind)};
   if (fault.kind == PlanFault::Kind::kCycle) {
-    told.insert(told.end(), fault.cycle.begin(), fault.cycle.end());
+    numbers.insert(numbers.end(), fault.cycle.begin(), fault.cycle.end());
   } else {
-    told.push_back(static_cast<double>(fault.task));
-    told.push_back(static_cast<double>(fault.dependency));
+    numbers.push_back(static_cast<double>(fault.task));
+    numbers.push_back(static_cast<double>(fault.dependency));
   }
-  return array_of(info.Env(), told);
+  return {info.Env(), array_of(info.Env(), numbers)};
 }
 
 void TaskGraphWrap::start(const Napi::CallbackInfo& info) {

@@ -119,7 +119,7 @@ class HubBridge final : public Machine,
   void on_ending(JobHandle job, std::string state) override;
   void on_purged(JobHandle job) override;
   void on_abandoned(JobHandle job) override;
-  void on_fenced(JobHandle job, bool told) override;
+  void on_fenced(JobHandle job, bool end_published) override;
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override;
   void on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) override;
   bool on_batch(SubscriberHandle subscriber, Subscriber::Batch& batch) override;

@@ -14,8 +14,8 @@
 
 namespace sluice {
 
-/// The formats that are told apart; bits of a set. lib/primitives/logs/log-parser.js has the same
-/// numbers.
+/// The formats that the reader recognises; bits of a set. lib/primitives/logs/log-parser.js has the
+/// same numbers.
 enum LogFormat : std::uint32_t {
   kLogNone = 0,
   kLogJson = 1,         ///< A JSON object per line.

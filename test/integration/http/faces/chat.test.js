@@ -153,6 +153,38 @@ test('several answers to one request', async () => {
   expect(texts).toEqual(['a', 'b']);
 });
 
+test.each([
+  ['an end mark', (exchange) => exchange.done()],
+  ['the end of the body', () => {}],
+])(
+  'an upstream that gives fewer answers than asked for fails by name, at %s',
+  async (_name, end) => {
+    const { openai, url } = await serve(async (exchange) => {
+      exchange.open();
+      await exchange.event({ choices: [{ index: 0, delta: { content: 'a' } }] });
+      await exchange.finish('stop', 0);
+      await end(exchange);
+      exchange.end();
+    });
+    const asked = { model: 'm', messages, n: 3 };
+    const message = 'The upstream gave 1 of 3 choices: it does not take n for this model';
+    const error = await openai.chat.completions.create(asked).catch((each) => each);
+    expect(error).toMatchObject({ status: 502, code: 'upstream_incomplete' });
+    expect(error.message).toContain(message);
+    expect(error.headers.get('x-should-retry')).toBe('false');
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ ...asked, stream: true }),
+    });
+    const events = (await response.text()).trim().split('\n\n');
+    expect(events[0]).toContain('"content":"a"');
+    expect(events.at(-1)).toContain(message);
+    // A call that would give as few is not made again.
+    expect(upstream.exchanges).toHaveLength(2);
+  },
+);
+
 test('the head of several answers is sent with the first entry of any', async () => {
   let release;
   const gate = new Promise((resolve) => (release = resolve));

@@ -567,7 +567,22 @@ TEST_F(RelayTest, ChoicesOfOneAnswerFailTogether) {
   begin_answer(2);
   head();
   bytes(delta("a", 0) + finish("stop", 0) + kDoneEvent);
-  EXPECT_EQ(failure(), Failure::kIncomplete) << "a choice that never came";
+  EXPECT_EQ(failure(), Failure::kChoices) << "a choice that never came";
+  EXPECT_EQ(relay_->outcome().text, "1 of 2");
+  EXPECT_EQ(relay_->outcome().failed, (std::vector<std::int64_t>{1, 1}));
+
+  begin_answer(3);
+  head();
+  bytes(delta("a", 0) + delta("b", 1) + finish("stop", 0) + finish("length", 1));
+  relay_->on_end(now_);
+  EXPECT_EQ(failure(), Failure::kChoices) << "the body ends in good order";
+  EXPECT_EQ(relay_->outcome().text, "2 of 3");
+
+  begin_answer(2);
+  head();
+  bytes(delta("a", 0) + finish("stop", 0) + delta("b", 1));
+  relay_->on_end(now_);
+  EXPECT_EQ(failure(), Failure::kIncomplete) << "a choice that has begun";
 
   begin_answer(2);
   head();

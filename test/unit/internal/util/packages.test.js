@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { jest } from '@jest/globals';
-import { lazy } from '../../../../lib/internal/util/packages.js';
+import { later, lazy } from '../../../../lib/internal/util/packages.js';
 
 const entry = new URL('../../../../lib/index.js', import.meta.url).href;
 
@@ -22,7 +22,7 @@ test('the import loads none of the packages that can wait', async () => {
   expect(await packagesAfter(`await import(${JSON.stringify(entry)});`)).toEqual([]);
 });
 
-test('the import loads neither the crawler, nor the engine, nor modules of Node for either', async () => {
+test('the import loads neither crawler nor engine, nor what only some routes need, nor modules of Node for these', async () => {
   const script = `
     await import(${JSON.stringify(entry)});
     console.log(JSON.stringify(process.moduleLoadList));`;
@@ -33,8 +33,18 @@ test('the import loads neither the crawler, nor the engine, nor modules of Node 
     ([, file]) => file,
   );
   expect(files).toContain('gateway/gateway.js');
-  expect(files).not.toContain('primitives/crawler/crawler.js');
-  expect(files).not.toContain('providers/llama/engine.js');
+  for (const file of [
+    'gateway/admin-parts.js',
+    'http/faces/chat/routes.js',
+    'http/fetch.js',
+    'http/routes/kv.js',
+    'primitives/crawler/crawler.js',
+    'providers/llama/engine.js',
+    'services/embeddings/service.js',
+    'services/keys/service.js',
+  ]) {
+    expect(files).not.toContain(file);
+  }
   const modules = JSON.parse(stdout);
   for (const name of ['v8', 'worker_threads', 'zlib']) {
     expect(modules).not.toContain(`NativeModule ${name}`);
@@ -63,4 +73,31 @@ test('a lazy value is made once, and a failure leaves the next call to try again
   expect(value).toThrow('not yet');
   expect([value(), value()]).toEqual([undefined, undefined]);
   expect(make).toHaveBeenCalledTimes(2);
+});
+
+test('modules that are loaded later are loaded once each, one after the other', async () => {
+  const events = [];
+  let opened;
+  const first = later(async () => {
+    events.push('first begins');
+    await new Promise((resolve) => (opened = resolve));
+    events.push('first ends');
+    return 1;
+  });
+  const second = later(async () => events.push('second begins'));
+  const all = [first(), second(), first()];
+  await new Promise(setImmediate);
+  expect(events).toEqual(['first begins']);
+  opened();
+  expect(await Promise.all(all)).toEqual([1, 3, 1]);
+  expect(events).toEqual(['first begins', 'first ends', 'second begins']);
+});
+
+test('a module that cannot be loaded fails its call alone', async () => {
+  const load = jest.fn().mockRejectedValueOnce(new Error('EMFILE')).mockResolvedValue('module');
+  const module = later(load);
+  await expect(module()).rejects.toThrow('EMFILE');
+  expect(await module()).toBe('module');
+  expect(await module()).toBe('module');
+  expect(load).toHaveBeenCalledTimes(2);
 });

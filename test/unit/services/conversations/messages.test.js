@@ -15,6 +15,14 @@ test.each([
   expect(shown(kept)).toEqual({ ...message, createdAt: 5, jobId: 'job_1' });
 });
 
+test('what is kept for an upstream is sent, and not shown', () => {
+  const sluice = { thinking_blocks: [{ type: 'redacted_thinking', data: 'x' }] };
+  const message = { role: 'assistant', content: null, tool_calls: [call('c', '{}')], sluice };
+  const kept = stored(message, { createdAt: 5 });
+  expect(sent(kept)).toEqual(message);
+  expect(shown(kept)).not.toHaveProperty('sluice');
+});
+
 test('a message of earlier versions is read as it was', () => {
   const old = { role: 'assistant', content: 'a', createdAt: 1, jobId: 'j', finishReason: 'stop' };
   expect(sent(old)).toEqual({ role: 'assistant', content: 'a' });
@@ -39,6 +47,39 @@ test.each([
   [
     'calls',
     { text: '', reason: 'tool_calls', tool_calls: [call('c', '{}')] },
+    { content: null, members: { tool_calls: [call('c', '{}')] }, finishReason: 'tool_calls' },
+  ],
+  [
+    'calls after thinking that was signed',
+    {
+      text: '',
+      reason: 'tool_calls',
+      reasoning: 'hm',
+      tool_calls: [call('c', '{}')],
+      items: [
+        { kind: 'reasoning', text: 'hm' },
+        { kind: 'extra', delta: { signature: 'si' } },
+        { kind: 'extra', delta: { signature: 'g' } },
+      ],
+    },
+    {
+      content: null,
+      members: {
+        tool_calls: [call('c', '{}')],
+        sluice: { thinking_blocks: [{ type: 'thinking', thinking: 'hm', signature: 'sig' }] },
+      },
+      finishReason: 'tool_calls',
+      reasoning: 'hm',
+    },
+  ],
+  [
+    'calls after pieces of thinking, as some proxies give them',
+    {
+      text: '',
+      reason: 'tool_calls',
+      tool_calls: [call('c', '{}')],
+      items: [{ kind: 'extra', delta: { thinking_blocks: [{ type: 'thinking', thinking: 'h' }] } }],
+    },
     { content: null, members: { tool_calls: [call('c', '{}')] }, finishReason: 'tool_calls' },
   ],
   [

@@ -1,0 +1,280 @@
+import { spaceOf } from '../../primitives/kv/namespaces.js';
+import { StreamWaits } from './stream-waits.js';
+
+/** Streams that one script deletes. */
+const CLEARED_AT_ONCE = 100;
+/** How often a process looks for expired streams, which changes delete as well. */
+const SWEEP_MS = 5000;
+
+/** The order in which scripts answer a head: `durable_shown` of fragments/durable.lua. */
+const FIELDS = /** @type {const} */ ([
+  ...['id', 'space', 'path', 'origin', 'type', 'media', 'asked', 'ttl_ms', 'expires_ms'],
+  ...['deadline_ms', 'inherited', 'base', 'tail', 'source', 'forks', 'closed', 'closed_by'],
+  ...['deleted', 'seq', 'charged'],
+]);
+
+/**
+ * A stream without its data.
+ * @typedef {object} StreamHead
+ * @property {number} id names its data, for all time
+ * @property {number} space of its offsets: its own id, or that of the stream at the root of its forks
+ * @property {string} type content type
+ * @property {any} asked settings that it was made with
+ * @property {number | null} ttlMs
+ * @property {number | null} expiresMs Unix time of Redis, like all `*Ms` but `ttlMs`
+ * @property {number | null} deadlineMs
+ * @property {{id: number, from: number, to: number}[]} inherited of a fork, in order
+ * @property {number} base position of its first own byte
+ * @property {number} tail position after its last byte
+ * @property {number} forks streams whose source it is
+ * @property {boolean} closed
+ * @property {boolean} deleted kept for its forks
+ */
+
+/** @typedef {{streams: number, ownStreams: number, bytes: number, ownBytes: number}} StreamLimits own: of one
+ *   principal */
+
+/**
+ * What a script answers beside OK.
+ * @typedef {{status: 'OK' | 'SAME' | 'THERE' | 'CLOSED', head: StreamHead, producerSeq?: number} |
+ *   {status: 'NONE' | 'GONE' | 'EMPTY' | 'UNTYPED' | 'ZERO' | 'BAD' | 'MOVED'} |
+ *   {status: 'MISMATCH' | 'STALE' | 'GAP' | 'SEQ' | 'FULL', detail: string}} Outcome
+ */
+
+/** @typedef {{head: StreamHead, from: number, isBoundary: boolean, to: number, chunks: Buffer[]}} StreamPage */
+
+/** @param {string} text @returns {number | null} */
+const numberOrNull = (text) => (text === '' ? null : Number(text));
+
+/** @param {number | null} value */
+const textOf = (value) => (value === null ? '' : String(value));
+
+/**
+ * @param {Buffer[]} values of FIELDS
+ * @returns {StreamHead}
+ */
+function headOf(values) {
+  const fields = /** @type {Record<typeof FIELDS[number], string>} */ (
+    Object.fromEntries(FIELDS.map((name, i) => [name, String(values[i])]))
+  );
+  const inherited = fields.inherited
+    .split(' ')
+    .filter(Boolean)
+    .map((part) => {
+      const [id, from, to] = part.split(':').map(Number);
+      return { id, from, to };
+    });
+  return {
+    ...{ id: Number(fields.id), space: Number(fields.origin), type: fields.type },
+    ...{ asked: JSON.parse(fields.asked), inherited },
+    ttlMs: numberOrNull(fields.ttl_ms),
+    expiresMs: numberOrNull(fields.expires_ms),
+    deadlineMs: numberOrNull(fields.deadline_ms),
+    ...{ base: Number(fields.base), tail: Number(fields.tail), forks: Number(fields.forks) },
+    ...{ closed: fields.closed !== '', deleted: fields.deleted !== '' },
+  };
+}
+
+/**
+ * @param {any[]} answer of a script
+ * @returns {Outcome}
+ */
+function outcomeOf([word, detail, producerSeq]) {
+  const status = /** @type {any} */ (String(word));
+  if (Array.isArray(detail)) {
+    const seq = producerSeq === undefined ? '' : String(producerSeq);
+    return { status, head: headOf(detail), ...(seq !== '' && { producerSeq: Number(seq) }) };
+  }
+  return { status, ...(detail !== undefined && { detail: String(detail) }) };
+}
+
+/**
+ * The durable streams of a deployment, in Redis: each call is one script. Main thread; `close()` ends its timer
+ * and all waits. Methods throw an HttpError: 503 `storage_unavailable`, 507 `insufficient_storage`.
+ */
+export class SharedDurable {
+  #calls;
+  #sweeping;
+  /** As last read. */
+  #streams = 0;
+  /** Reads of this moment, which equal ones share. @type {Map<string, Promise<StreamPage | undefined>>} */
+  #reads = new Map();
+
+  /**
+   * @param {object} deps
+   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('./stream-waits.js').Channels} deps.channels
+   */
+  constructor({ calls, channels }) {
+    this.#calls = calls;
+    this.waits = new StreamWaits({ channels, look: (ids) => this.#look(ids) });
+    this.#sweeping = setInterval(() => void this.sweep().catch(() => {}), SWEEP_MS).unref();
+  }
+
+  /** Streams of all principals, up to five seconds old. */
+  get streams() {
+    return this.#streams;
+  }
+
+  /**
+   * @param {string} principal
+   * @param {string} path
+   * @param {object} what
+   * @param {StreamLimits} what.limits
+   * @param {string} what.type
+   * @param {string} what.media `type` without parameters, in lower case
+   * @param {object} what.asked kept as JSON
+   * @param {number | null} what.ttlMs
+   * @param {number | null} what.expiresMs
+   * @param {boolean} what.closed
+   * @param {Buffer} what.content
+   * @param {boolean} what.isBad the content is refused where there is no stream yet: BAD
+   * @param {object} [what.origin] of a fork
+   * @param {number} what.origin.id of the source
+   * @param {string} what.origin.path of the source
+   * @param {number} what.origin.space
+   * @param {StreamHead['inherited']} what.origin.inherited
+   * @param {number} what.origin.base
+   * @returns {Promise<Outcome>} OK; THERE, a stream is; BAD; MOVED, the source is another one by now; FULL
+   */
+  async create(principal, path, { limits, type, media, asked, ttlMs, expiresMs, ...what }) {
+    const { closed, content, isBad, origin } = what;
+    const inherited = origin?.inherited.map(({ id, from, to }) => `${id}:${from}:${to}`).join(' ');
+    return this.#change('create', principal, path, [
+      ...[limits.streams, limits.ownStreams, limits.bytes, limits.ownBytes].map(String),
+      ...[type, media, JSON.stringify(asked), textOf(ttlMs), textOf(expiresMs)],
+      ...[closed ? '1' : '', content, isBad ? '1' : '', origin?.id ?? '', origin?.path ?? ''],
+      ...[origin?.space ?? '', inherited ?? '', origin?.base ?? ''],
+    ]);
+  }
+
+  /**
+   * @param {string} principal
+   * @param {string} path
+   * @param {object} what
+   * @param {StreamLimits} what.limits
+   * @param {string} [what.media] media type of the body
+   * @param {boolean} what.hasBody
+   * @param {Buffer} what.content
+   * @param {boolean} what.isBad the content is refused once all else is right: BAD
+   * @param {boolean} what.close
+   * @param {string} [what.seq]
+   * @param {{id: string, epoch: number, seq: number}} [what.producer]
+   * @returns {Promise<Outcome>} as scripts/durable/append.lua says
+   */
+  async append(principal, path, { limits, media, hasBody, content, isBad, close, seq, producer }) {
+    return this.#change('append', principal, path, [
+      ...[String(limits.bytes), String(limits.ownBytes), media ?? '', hasBody ? '1' : ''],
+      ...[content, isBad ? '1' : '', close ? '1' : '', seq === undefined ? '' : `=${seq}`],
+      ...[producer?.id ?? '', producer?.epoch ?? '', producer?.seq ?? ''],
+    ]);
+  }
+
+  /**
+   * @param {string} principal
+   * @param {string} path
+   * @returns {Promise<Outcome>} OK, NONE or GONE; OK has no head
+   */
+  delete(principal, path) {
+    return this.#change('delete', principal, path, []);
+  }
+
+  /**
+   * Reads the head of a stream, and data from a position on. Equal reads of those who were woken together are
+   * one; a later one might see less than another process has acknowledged.
+   * @param {string} principal
+   * @param {string} path
+   * @param {object} page
+   * @param {number} [page.from] default: the end
+   * @param {number} page.maxBytes and
+   * @param {number} page.maxChunks of the data, or one larger append; 0: the head alone
+   * @param {boolean} page.isAccess whether the time to live begins again
+   * @returns {Promise<StreamPage | undefined>} undefined: there is no such stream. No data where `from` is
+   *   after the end, or the stream was deleted
+   */
+  read(principal, path, { from, maxBytes, maxChunks, isAccess }) {
+    const space = spaceOf(principal);
+    const args = [space, path, from ?? '', maxBytes, maxChunks, isAccess ? 1 : 0];
+    const key = JSON.stringify(args);
+    const known = this.#reads.get(key);
+    if (known !== undefined) return known;
+    const read = this.#read(space, args);
+    this.#reads.set(key, read);
+    process.nextTick(() => this.#reads.delete(key));
+    return read;
+  }
+
+  /**
+   * @param {string} space
+   * @param {(string | number)[]} args
+   * @returns {Promise<StreamPage | undefined>}
+   */
+  async #read(space, args) {
+    const answer = await this.#run('read', [`durables:${space}`], args);
+    const [word, head, from, isBoundary, to, ...chunks] = answer;
+    if (String(word) === 'NONE') return undefined;
+    return {
+      ...{ head: headOf(head), from: Number(from), isBoundary: String(isBoundary) === '1' },
+      ...{ to: Number(to), chunks },
+    };
+  }
+
+  /**
+   * Deletes all streams of a principal.
+   * @param {string} principal
+   */
+  async clear(principal) {
+    const space = spaceOf(principal);
+    for (let count = 1; count > 0;) {
+      const answer = await this.#run('clear', [`durables:${space}`], [space, CLEARED_AT_ONCE]);
+      count = Number(answer[1]);
+    }
+  }
+
+  /** Deletes what has expired, and counts what is left. */
+  async sweep() {
+    const MOST = 1000;
+    for (let count = MOST; count === MOST;) {
+      const answer = await this.#run('sweep', ['durable'], [MOST]);
+      count = Number(answer[1]);
+      this.#streams = Number(answer[2]);
+    }
+    return this.#streams;
+  }
+
+  /**
+   * @param {number[]} ids
+   * @returns {Promise<(number | undefined)[]>} the end of each; undefined: there is more to say
+   */
+  async #look(ids) {
+    const [, ...tails] = await this.#run('wait', ['durable'], ids);
+    return tails.map((tail) => (String(tail) === '-' ? undefined : Number(tail)));
+  }
+
+  /**
+   * @param {string} script
+   * @param {string} principal
+   * @param {string} path
+   * @param {(string | number | Buffer)[]} more
+   * @returns {Promise<Outcome>}
+   */
+  async #change(script, principal, path, more) {
+    const space = spaceOf(principal);
+    return outcomeOf(await this.#run(script, [`durables:${space}`], [space, path, ...more]));
+  }
+
+  /**
+   * @param {string} script
+   * @param {string[]} keys
+   * @param {(string | number | Buffer)[]} args
+   * @returns {Promise<any[]>}
+   */
+  #run(script, keys, args) {
+    return this.#calls.run(`durable/${script}`, keys, args, { bytes: true });
+  }
+
+  close() {
+    clearInterval(this.#sweeping);
+    this.waits.close();
+  }
+}
