@@ -178,7 +178,6 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
     close() {
       presence.close();
       operations.close();
-      writes.close();
       link.close();
     },
   };

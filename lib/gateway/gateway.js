@@ -391,6 +391,8 @@ export class Gateway extends EventEmitter {
       const { cache, hub, store, memory, deployed } = this.#parts;
       memory.close();
       cache.close();
+      // What is still to be written of operations waits for a Redis that is away.
+      deployed?.writes.close();
       if (store !== undefined || deployed !== undefined) await hub.flush();
       await deployed?.deployment.leave();
       hub.close();

@@ -421,8 +421,9 @@ export class OperationService {
    */
   async cancel(id, options) {
     const { principal = ANONYMOUS } = checkOptions('cancel', options, ['principal']);
-    await this.#directory.cancel(await this.find(id, principal));
-    return this.#view(await this.find(id, principal));
+    const operation = await this.#directory.cancel(await this.find(id, principal));
+    if (operation === undefined) throw operationNotFound(this.#kind.name);
+    return this.#view(operation);
   }
 
   /**
