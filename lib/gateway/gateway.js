@@ -1,7 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
 import { checkCloseOptions, checkGatewayOptions } from './options.js';
-import { checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
+import {
+  asQueryNumber,
+  checkOptions,
+  checkSignal,
+  checkString,
+} from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
@@ -115,7 +120,7 @@ export class Gateway extends EventEmitter {
     const known = ['limit', 'after', 'status', 'principal'];
     const { limit, after, status, principal = ANONYMOUS } = checkOptions('list', options, known);
     const query = checkListQuery({
-      limit: limit === undefined ? undefined : String(limit),
+      limit: asQueryNumber(limit),
       after,
       status,
     });
