@@ -33,7 +33,10 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   const stored = new StoredResponses(lifecycle, options.responses);
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
-    streams: { hub, directory, operations, streamUrls, open: parts.streams, options },
+    streams: {
+      ...{ hub, directory, streamUrls, open: parts.streams, options },
+      operations: parts.operationDirectory,
+    },
     faces: { admission, directory, jobs, chats, calls, stored, options },
     conversations: { conversations },
     operations: { workflows, crawls },

@@ -136,7 +136,7 @@ class JobHub final : public Machine {
   void set_head(JobHandle handle, const AnswerHead& head, Nanos now);
   /// Appends an event of the given type; `data` is a JSON object. It counts as a token, and is
   /// dropped like one.
-  void append_typed(JobHandle handle, std::string_view type, std::string_view data);
+  void append_typed(JobHandle handle, std::string_view type, std::string_view data, Nanos now);
   /// Begins the next attempt of a job that has ended: it runs again, its wall time begins anew, and
   /// subscribers discard the text so far. Does nothing while the job has not ended.
   void reopen(JobHandle handle, Nanos now);
@@ -320,8 +320,8 @@ class JobHub final : public Machine {
   void leave_source(Job& follower);
 
   void link_copy(Job& job);
-  void copy_entry(const Job& job, const EventLog::Event& event);
-  void copy_all(const Job& job);
+  void copy_entry(const Job& job, const EventLog::Event& event, Nanos now);
+  void copy_all(const Job& job, Nanos now);
   void unlink_copies(Job& job);
 
   [[nodiscard]] Job* find(JobHandle handle) const;
