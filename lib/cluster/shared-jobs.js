@@ -129,6 +129,17 @@ export class SharedJobs {
     }
   }
 
+  /** @type {SharedJobsPort['known']} */
+  async known({ name, fingerprint }) {
+    for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
+      const [answer, ...rest] = await this.#redis.run('known', [keyOf(name)], [fingerprint]);
+      if (answer === 'NEW') return undefined;
+      if (answer === 'KNOWN') return JSON.parse(rest[1]);
+      if (answer === 'REUSED') throw idempotencyKeyReused();
+      await sleep(waitMs);
+    }
+  }
+
   /** @param {Shared} record */
   async placed(record) {
     const { id, usedKey, cache, extra } = record;

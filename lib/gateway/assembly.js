@@ -378,6 +378,7 @@ export function createParts(checked) {
           (principal) => billing.erasePrincipal?.(principal),
           (principal) => jobs.talks?.conversations.clear(principal),
           (principal) => durable.erase(principal),
+          (principal) => deployed.faceStore.erase(principal),
         ]);
   const streams = new OpenStreams({
     max: options.maxStreams,
@@ -428,8 +429,16 @@ export function createParts(checked) {
  */
 function openHolds({ billing, lifecycle, isShared }) {
   if (!isShared) return billing.jobs.open;
-  const active = lifecycle.jobs.active().filter(({ extra }) => extra?.credit !== undefined);
+  const active = lifecycle.jobs.active().filter(({ extra }) => holdsCredit(extra));
   return billing.jobs.open + active.length;
+}
+
+/** @param {import('../jobs/job.js').JobRecord['extra']} extra */
+function holdsCredit(extra) {
+  const bill = /** @type {import('../services/billing/charges.js').Bill | undefined} */ (
+    extra?.credit
+  );
+  return bill !== undefined && bill.held !== '0';
 }
 
 /**

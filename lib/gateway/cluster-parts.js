@@ -151,7 +151,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
   }
 
   return {
-    ...{ cluster, deployment, directory, faces, writes },
+    ...{ cluster, deployment, directory, faces, faceStore: store, writes },
     operations: /** @type {SharedDirectory} */ (/** @type {unknown} */ (operations)),
     kv: new SharedKvSpaces({
       ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },

@@ -2,7 +2,8 @@
 import { parse as parseQuery } from 'node:querystring';
 import { badRequest } from '../internal/util/http-error.js';
 import { Router, endpointOf } from './router.js';
-import { NOT_RECORDED, recorded } from './middleware/audit-trail.js';
+import { Exchange } from './exchange.js';
+import { recorded } from './middleware/audit-trail.js';
 import { createAuthenticator } from './middleware/authenticate.js';
 import { checkOrigin } from './middleware/check-origin.js';
 import { guardAnswer } from './middleware/answer-guard.js';
@@ -15,6 +16,7 @@ import { digestOf, readBytes, readJson } from './middleware/body.js';
 import { COME_BACK_MS, sendRetry } from './sse/response.js';
 import { setHeaders } from './respond.js';
 import { setRequestId } from './middleware/request-id.js';
+import { whenReady } from '../internal/util/when-ready.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
@@ -52,6 +54,9 @@ import { setRequestId } from './middleware/request-id.js';
  * @property {() => void} checkOpen throws an HttpError once the gateway is closed
  * @property {import('../internal/util/logger.js').Logger} log
  */
+
+/** Resolves in the next microtask. */
+const PARSED = Promise.resolve();
 
 /** Label of the route of requests for other paths. */
 const UNKNOWN_ROUTE = 'unknown';
@@ -118,23 +123,31 @@ export function createHandler(deps) {
 
   /**
    * @param {import('./router.js').Endpoint} endpoint
+   * @param {Exchange} exchange gets the body, and its digest
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
-   * @param {string} principal
-   * @param {(bytes: Buffer) => void} [onBytes] of `readJson`
-   * @returns {Promise<unknown> | undefined}
+   * @returns {Promise<void> | void} a promise where the body has not come yet
    */
-  function readBody(endpoint, req, res, principal, onBytes) {
-    const { body = 'none', bodyBytesMax = deps.bodyBytesMax, resource } = endpoint;
-    if (body === 'none') discard(req, res);
-    if (body === 'none' || body === 'stream') return undefined;
-    const watch = { memory, principal, resource, idleMs: deps.bodyIdleMs, bytesMax: bodyBytesMax };
-    const [optional, exact] = [body === 'optional-json', body === 'exact-json'];
-    return guardBody(req, res, watch, () =>
-      body === 'bytes'
-        ? readBytes(req, bodyBytesMax)
-        : readJson(req, bodyBytesMax, { optional, exact, onBytes }),
+  function readBody(endpoint, exchange, req, res) {
+    const { body: kind = 'none', bodyBytesMax: bytesMax = deps.bodyBytesMax, resource } = endpoint;
+    const { principal } = exchange.access;
+    const watch = { memory, principal, resource, idleMs: deps.bodyIdleMs, bytesMax };
+    const onBytes = endpoint.digest
+      ? (/** @type {Buffer} */ bytes) => {
+          exchange.digest = digestOf(bytes);
+        }
+      : undefined;
+    const how = { optional: kind === 'optional-json', exact: kind === 'exact-json', onBytes };
+    const reading = guardBody(req, res, watch, () =>
+      kind === 'bytes' ? readBytes(req, bytesMax) : readJson(req, bytesMax, how),
     );
+    return whenReady(reading, (body) => {
+      exchange.body = body;
+      // A middleware that has parsed the body leaves no bytes.
+      if (endpoint.digest && exchange.digest === '') {
+        exchange.digest = digestOf(JSON.stringify(body) ?? '');
+      }
+    });
   }
 
   /**
@@ -142,48 +155,84 @@ export function createHandler(deps) {
    * @param {{prefix: string, queryString: string}} url
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
+   * @returns {Promise<void> | void} a promise where the answer waits for something
    */
-  async function answer({ entry, params }, { prefix, queryString }, req, res) {
-    const endpoint = endpointOf(entry.methods ?? (await entry.load()), req.method);
-    if (endpoint === undefined) throw methodNotAllowed(req.method, entry.allow);
+  function answer({ entry, params }, { prefix, queryString }, req, res) {
+    return whenReady(entry.methods ?? entry.load(), (methods) => {
+      const endpoint = endpointOf(methods, req.method);
+      if (endpoint === undefined) throw methodNotAllowed(req.method, entry.allow);
+      const exchange = new Exchange(params, parseQuery(queryString), prefix);
+      return admit(endpoint, exchange, req, res);
+    });
+  }
+
+  /**
+   * @param {import('./router.js').Endpoint} endpoint
+   * @param {Exchange} exchange
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   * @returns {Promise<void> | void} as `answer`
+   */
+  function admit(endpoint, exchange, req, res) {
     // Health checks may come from anywhere, and tell nothing about callers.
     if (endpoint.auth !== 'none') checkOrigin(req, access.corsOrigins);
-    const query = parseQuery(queryString);
-    const caller = await authorize(endpoint, req, query);
-    // What follows waits for the end of the connection, and nobody waits for the answer.
-    if (hasLeft(res)) return;
-    const { audit } = endpoint;
-    const found = { prefix, params, query, caller };
-    if (audit === undefined) {
-      await serve(endpoint, { ...found, note: NOT_RECORDED }, req, res);
-      return;
+    return whenReady(authorize(endpoint, req, exchange.query), (caller) => {
+      // What follows waits for the end of the connection, and nobody waits for the answer.
+      if (hasLeft(res)) return undefined;
+      exchange.access = caller;
+      const { audit } = endpoint;
+      if (audit === undefined) return serve(endpoint, exchange, req, res);
+      const { principal } = caller;
+      return recorded(
+        deps.audit,
+        audit,
+        { res, principal, params: exchange.params },
+        async (note) => {
+          exchange.note = note;
+          await serve(endpoint, exchange, req, res);
+        },
+      );
+    });
+  }
+
+  /**
+   * @param {import('./router.js').Endpoint} endpoint
+   * @param {Exchange} exchange
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   * @returns {Promise<void> | void} as `answer`
+   */
+  function serve(endpoint, exchange, req, res) {
+    const { auth, body = 'none' } = endpoint;
+    if (auth === 'admin' || (auth === 'metrics' && access.keyed)) {
+      admins.requireAdmin(req, exchange.access);
     }
-    const { principal } = caller;
-    await recorded(deps.audit, audit, { res, principal, params }, (note) =>
-      serve(endpoint, { ...found, note }, req, res),
+    if (body === 'stream') return handOver(endpoint, exchange, req, res);
+    if (body === 'none') {
+      discard(req, res);
+      return handOver(endpoint, exchange, req, res);
+    }
+    // Node has parsed what came with the head once the listeners of 'request' have returned.
+    return PARSED.then(() =>
+      whenReady(readBody(endpoint, exchange, req, res), () =>
+        handOver(endpoint, exchange, req, res),
+      ),
     );
   }
 
   /**
    * @param {import('./router.js').Endpoint} endpoint
-   * @param {Pick<Context, 'params' | 'query' | 'note'> & {prefix: string, caller: Context['access']}} found
+   * @param {Exchange} exchange complete, except for its `baseUrl`
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
+   * @returns {Promise<void> | void} as `answer`
    */
-  async function serve(endpoint, { prefix, caller, ...found }, req, res) {
-    const { auth } = endpoint;
-    if (auth === 'admin' || (auth === 'metrics' && access.keyed)) admins.requireAdmin(req, caller);
-    let digest = '';
-    const onBytes = endpoint.digest
-      ? (/** @type {Buffer} */ bytes) => (digest = digestOf(bytes))
-      : undefined;
-    const body = await readBody(endpoint, req, res, caller.principal, onBytes);
-    if (hasLeft(res)) return;
-    // A middleware that has parsed the body leaves no bytes.
-    if (endpoint.digest && digest === '') digest = digestOf(JSON.stringify(body) ?? '');
-    const baseUrl = mountPrefix(req, prefix, deps.trustProxy);
-    await endpoint.handle(req, res, { ...found, baseUrl, access: caller, body, digest });
-    guardAnswer(res, { memory, principal: caller.principal, stallMs: deps.stallMs });
+  function handOver(endpoint, exchange, req, res) {
+    if (hasLeft(res)) return undefined;
+    exchange.baseUrl = mountPrefix(req, exchange.prefix, deps.trustProxy);
+    return whenReady(endpoint.handle(req, res, exchange), () => {
+      guardAnswer(res, { memory, principal: exchange.access.principal, stallMs: deps.stallMs });
+    });
   }
 
   /**
@@ -218,6 +267,11 @@ export function createHandler(deps) {
       sendError(error, req, res, log);
       discard(req, res);
     };
+    const refuse = (/** @type {unknown} */ error) => {
+      if (typeof found === 'object' && comesBack(found, req, res, error)) {
+        sendRetry(res, COME_BACK_MS);
+      } else fail(error);
+    };
     // It is emitted once.
     res.on('close', () => {
       if (res.headersSent) deps.onAnswer?.(route, res.statusCode);
@@ -226,10 +280,11 @@ export function createHandler(deps) {
       if (found === undefined) fail(routeNotFound(req.method));
       else if (found === 'malformed') fail(badRequest('invalid_value', null, UNREADABLE));
       else {
-        answer(found, { prefix, queryString }, req, res).catch((error) => {
-          if (comesBack(found, req, res, error)) sendRetry(res, COME_BACK_MS);
-          else fail(error);
-        });
+        try {
+          answer(found, { prefix, queryString }, req, res)?.catch(refuse);
+        } catch (error) {
+          refuse(error);
+        }
       }
     };
     if (deps.onRequest === undefined) run();

@@ -100,6 +100,8 @@ export class JobRecord {
     this.acceptedMs = undefined;
     /** Its own calls of the provider, on the monotonic clock. @type {ProviderCall[]} */
     this.calls = [];
+    /** Start of its first attempt in this process, on the monotonic clock. @type {number | undefined} */
+    this.startedMs = undefined;
     /** Start of the current attempt, in milliseconds after the first one's. */
     this.attemptOffsetMs = 0;
     /** Its way through the upstreams, while it runs. @type {Route | undefined} */
@@ -145,6 +147,8 @@ export class JobRecord {
      * @type {JobExtra | undefined}
      */
     this.extra = undefined;
+    /** Of its JobTable. @type {import('./job-table.js').Held | undefined} */
+    this.held = undefined;
     /** Whether its submission was refused after all, so that its caller never received its id. */
     this.refused = false;
     /** Whether an earlier process has counted its usage. */

@@ -18,9 +18,10 @@ const HOURS = 48;
  */
 /**
  * A settlement, as texts: `amount` is the part of `cost` that the hold covers, `rest` the other part;
- * `nothing`: no amount was held. `later`: it is settled by another call.
- * @typedef {{later: '1'} | {account: string, overdraft: string, cost: string, amount: string, rest: string,
- *   nothing?: '1'}} HoldSettlement
+ * `nothing`: no amount was held. `later`: it is settled by another call, or like this if the process is gone
+ * before that.
+ * @typedef {{account: string, overdraft: string, cost: string, amount: string, rest: string, nothing?: '1',
+ *   later?: '1'}} HoldSettlement
  */
 /**
  * Counts of one ended job, as texts, by the letters of scripts/fragments/usage.lua.

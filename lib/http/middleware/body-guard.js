@@ -3,15 +3,13 @@
  * limits the client's silence. Main thread.
  */
 import { HttpError } from '../../internal/util/http-error.js';
-import { isEmptyBody, tooLarge } from './body.js';
+import { SMALL_BYTES, hasCome, isEmptyBody, tooLarge } from './body.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
 /** A body is held twice: as bytes, and parsed. */
 const COPIES = 2;
-/** Bodies up to this size count but are never refused; their requests may be. */
-const SMALL_BYTES = 64 * 1024;
 
 /**
  * Ends a request whose client has stopped sending, and its connection.
@@ -48,8 +46,8 @@ function closing(req, res, error) {
  * @param {string} [options.resource] resource named in the refusal; default `bodies`
  * @param {number} options.idleMs longest silence of the client
  * @param {number} options.bytesMax of the body, decoded
- * @param {() => Promise<T>} read must attach its listeners synchronously
- * @returns {Promise<T>}
+ * @param {() => T | Promise<T>} read must attach its listeners synchronously
+ * @returns {T | Promise<T>} as `read`
  * @throws {HttpError} 408, 503, and the errors of `read`
  */
 export function guardBody(req, res, options, read) {
@@ -61,6 +59,7 @@ export function guardBody(req, res, options, read) {
   let held = 0;
   const hold = (/** @type {number} */ bytes) => {
     if (bytes <= held) return;
+    // Small ones count but are never refused; their requests may be.
     if (bytes > SMALL_BYTES) memory.check(resource, principal, COPIES * (bytes - held));
     memory.count('bodies', principal, COPIES * (bytes - held));
     held = bytes;
@@ -68,7 +67,10 @@ export function guardBody(req, res, options, read) {
   const plain = (req.headers['content-encoding'] ?? 'identity').toLowerCase() === 'identity';
   // A compressed body may expand up to the limit.
   hold(plain ? declared : bytesMax);
-  res.once('close', () => memory.count('bodies', principal, -COPIES * held));
+  // It is emitted once.
+  res.on('close', () => memory.count('bodies', principal, -COPIES * held));
+  // There is nothing to wait for.
+  if (hasCome(req)) return read();
   let came = 0;
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => fail(timedOut(req, res, idleMs)), idleMs);
@@ -93,7 +95,14 @@ export function guardBody(req, res, options, read) {
     };
     req.on('data', onData);
     req.once('close', () => clearTimeout(timer));
-    read().then((value) => {
+    let reading;
+    try {
+      reading = read();
+    } catch (error) {
+      fail(error);
+      return;
+    }
+    Promise.resolve(reading).then((value) => {
       stop();
       resolve(value);
     }, fail);

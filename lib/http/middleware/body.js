@@ -5,6 +5,7 @@ import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { zlib } from '../../internal/util/packages.js';
 import { UNREADABLE } from '../error-handler.js';
 import { parseExact } from '../../internal/util/exact-json.js';
+import { whenReady } from '../../internal/util/when-ready.js';
 
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
@@ -83,22 +84,45 @@ function decoded(req) {
   return req.pipe(decoder());
 }
 
+/** Bodies up to this size are taken whole where they have come with the head. */
+export const SMALL_BYTES = 64 * 1024;
+
+/**
+ * @param {IncomingMessage} req
+ * @returns {boolean} whether a small body without an encoding has come whole, and nobody has begun to read it
+ */
+export function hasCome(req) {
+  if (!req.complete || req.readableFlowing !== null || req.readableEncoding !== null) return false;
+  const { 'content-length': length, 'content-encoding': encoding } = req.headers;
+  // Chunks have no length.
+  const isSmall = Number(length) <= SMALL_BYTES && Number(length) === req.readableLength;
+  return isSmall && encoding === undefined && parsedBodyOf(req) === undefined;
+}
+
 /**
  * Reads the whole body.
  * @param {IncomingMessage} req
  * @param {number} bytesMax after decoding
- * @returns {Promise<Buffer>}
+ * @returns {Buffer | Promise<Buffer>} a promise where the body has not come yet
  * @throws {HttpError} 413, 415; 400 when the body is cut short or badly encoded
  */
 export function readBytes(req, bytesMax) {
+  const parsed = parsedBodyOf(req);
+  if (parsed !== undefined || req.readableEnded) {
+    return Buffer.isBuffer(parsed) ? parsed : Buffer.from(parsed ?? '');
+  }
+  const declared = Number(req.headers['content-length']);
+  if (declared > bytesMax) throw tooLarge(bytesMax);
+  return (hasCome(req) ? req.read() : undefined) ?? gather(req, bytesMax);
+}
+
+/**
+ * @param {IncomingMessage} req
+ * @param {number} bytesMax after decoding
+ * @returns {Promise<Buffer>}
+ */
+function gather(req, bytesMax) {
   return new Promise((resolve, reject) => {
-    const parsed = parsedBodyOf(req);
-    if (parsed !== undefined || req.readableEnded) {
-      resolve(Buffer.isBuffer(parsed) ? parsed : Buffer.from(parsed ?? ''));
-      return;
-    }
-    const declared = Number(req.headers['content-length']);
-    if (declared > bytesMax) throw tooLarge(bytesMax);
     const source = decoded(req);
     /** @type {Buffer[]} */
     const chunks = [];
@@ -139,10 +163,11 @@ export function digestOf(body) {
  * @param {boolean} [options.exact] integers keep their digits, see `parseExact`; default false
  * @param {(bytes: Buffer) => void} [options.onBytes] called with the decoded body, unless an earlier
  *   middleware has read it
- * @returns {Promise<unknown>} undefined when there is no body; an empty one counts as `{}`
+ * @returns {unknown} a promise where the body has not come yet; undefined when there is no body; an empty
+ *   one counts as `{}`
  * @throws {HttpError} 400 `invalid_json`, 413, 415
  */
-export async function readJson(req, bytesMax, { optional = false, exact = false, onBytes } = {}) {
+export function readJson(req, bytesMax, { optional = false, exact = false, onBytes } = {}) {
   const parsed = parsedBodyOf(req);
   if (parsed !== undefined) return parsed;
   if (optional && isEmptyBody(req)) return undefined;
@@ -153,12 +178,13 @@ export async function readJson(req, bytesMax, { optional = false, exact = false,
     throw unsupported('The body must be application/json.');
   }
   if (!isUtf8Charset(charset)) throw unsupported('The body must be UTF-8.');
-  const bytes = await readBytes(req, bytesMax);
-  onBytes?.(bytes);
-  return bytes.length === 0 ? {} : parseJson(bytes, exact ? parseExact : JSON.parse);
+  return whenReady(readBytes(req, bytesMax), (bytes) => {
+    onBytes?.(bytes);
+    return bytes.length === 0 ? {} : parseJson(bytes, exact ? parseExact : JSON.parse);
+  });
 }
 
-const decoder = new TextDecoder();
+const BYTE_ORDER_MARK = 0xfeff;
 
 /**
  * @param {Buffer} bytes
@@ -169,9 +195,11 @@ const decoder = new TextDecoder();
 export function parseJson(bytes, parse = JSON.parse) {
   if (bytes.length === 0) return undefined;
   try {
-    // A decoder would insert replacement characters for invalid UTF-8 and change the text. It drops
-    // a byte order mark.
-    if (isUtf8(bytes)) return parse(decoder.decode(bytes));
+    // Text of invalid UTF-8 would get replacement characters.
+    if (isUtf8(bytes)) {
+      const text = bytes.toString();
+      return parse(text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text);
+    }
   } catch {
     // Reported below.
   }

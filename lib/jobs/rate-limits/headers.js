@@ -10,6 +10,8 @@
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
 
 const MS_PER_S = 1000;
+/** @type {Record<string, string>} */
+const NONE = Object.freeze({});
 
 /**
  * @param {QuotaEntry} a
@@ -101,8 +103,8 @@ export function formatSpan(seconds) {
  * @returns {Record<string, string>} empty if no limit applies
  */
 export function rateLimitHeaders(entries) {
+  if (entries.length === 0) return NONE;
   const found = tightest(entries);
-  if (found.size === 0) return {};
   const all = [...found.values()];
   /** @type {Record<string, string>} */
   const headers = {

@@ -1,5 +1,6 @@
 -- needs quota
 -- loads holds: hold_release
+-- loads estate_owed: settle_owed
 --
 -- What processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
 
@@ -44,10 +45,23 @@ local function move_leases(prefix, from, to)
   if redis.call('EXISTS', calls) == 1 then redis.call('RENAME', calls, prefix .. 'callholds:' .. to) end
 end
 
+-- Gives what the jobs of a process owe to its new name.
+local function move_owed(prefix, from, to)
+  local all = redis.call('HGETALL', prefix .. 'owed')
+  for i = 1, #all, 2 do
+    local what = cjson.decode(all[i + 1])
+    if what.process == from then
+      what.process = to
+      redis.call('HSET', prefix .. 'owed', all[i], cjson.encode(what))
+    end
+  end
+end
+
 -- Removes what a process that is gone has left beside its jobs.
 local function forget_process(prefix, process)
   end_leases(prefix, process)
   release_calls(prefix, process)
+  if redis.call('EXISTS', prefix .. 'owed') == 1 then load_estate_owed()(prefix, process) end
   local reading = prefix .. 'reading:' .. process
   for _, id in ipairs(redis.call('SMEMBERS', reading)) do
     local readers = prefix .. 'readers:' .. id

@@ -1,4 +1,4 @@
--- needs parts
+-- needs parts, keys
 --
 -- Admits a job, with all its parts or not at all, or finds the job of its idempotency key. Again with
 -- the same id: the same answer, without the results.
@@ -22,15 +22,8 @@ if known[1] then return { 'OK', known[2], '' } end
 if redis.call('HEXISTS', prefix .. 'procs', process) == 0 then return { 'BURIED' } end
 
 if key then
-  local used = redis.call('HMGET', key, 'fingerprint', 'job', 'answer')
-  if used[2] then
-    local exists = redis.call('EXISTS', prefix .. 'job:' .. used[2]) == 1
-    if used[3] or exists then
-      if used[1] ~= fingerprint then return { 'REUSED' } end
-      if used[3] then return { 'KNOWN', used[2], used[3] } end
-      return { 'PENDING', used[2] }
-    end
-  end
+  local known_key = key_answer(prefix, key, fingerprint)
+  if known_key then return known_key end
 end
 
 local asked, context = parts_of(parts), parts_context(ARGV[2], id, principal)

@@ -48,7 +48,7 @@ if role == 'job' then
 end
 if role == 'job' and (known[4] or settlement ~= '') then
   local context = parts_context(clock, log_id, known[3])
-  context.final = f
+  context.final, context.process = f, owner
   local settled = parts_of(settlement)
   if settled.snapshot then redis.call('HSET', job, 'snapshot', settled.snapshot) end
   settle_parts(prefix, job, parts_of(known[4]), settled, context)

@@ -53,6 +53,15 @@ local reached, has_token = progress_of(prefix, id, choices)
 attempt = math.max(tonumber(attempt), reached)
 if why == 'lost' then lost = tonumber(lost) + 1 end
 
+-- A job that shared the answer of another one is run by a call of its own, and counts as such.
+local function own_call()
+  local held = redis.call('HGET', job, 'held')
+  local parts = held and cjson.decode(held)
+  if not parts or not parts.usage or not parts.usage.shares then return end
+  parts.usage.shares = nil
+  redis.call('HSET', job, 'held', cjson.encode(parts), 'cache', 'miss')
+end
+
 local outcome = 'RUN'
 if cancel then
   outcome = 'CANCEL'
@@ -65,6 +74,7 @@ elseif why == 'lost' then
   begin_attempt(prefix, id, choices, attempt)
   redis.call('HSET', job, 'status', 'queued')
 end
+if outcome == 'RUN' then own_call() end
 redis.call(
   'HSET', job, 'owner', heir, 'attempt', text_of(attempt), 'lost', lost,
   'taken', outcome .. ' ' .. from
