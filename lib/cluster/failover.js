@@ -279,8 +279,7 @@ export class Failover {
    */
   #adoptOperation(id, fields, outcome, why) {
     const kind = /** @type {import('./job-fields.js').OperationKind} */ (fields.kind);
-    const createdAtMs = Math.floor(Number(fields.created_us) / 1000);
-    const [handle] = this.#logsOf({ id, createdAtMs, extra: undefined }, fields);
+    const [handle] = this.#logsOf({ id, extra: undefined }, fields);
     const cancel = outcome === 'CANCEL' ? (fields.cancel ?? 'client_request') : undefined;
     if (cancel === undefined) this.outcomes.failed += 1;
     const what = { [`${kind}_id`]: id, from: fields.taken, why, what: 'ended' };
@@ -296,14 +295,15 @@ export class Failover {
   }
 
   /**
-   * @param {Pick<JobRecord, 'id' | 'extra' | 'createdAtMs'>} record
+   * @param {Pick<JobRecord, 'id' | 'extra'>} record
    * @param {JobFields} fields
    * @returns {number[]} the replicas of its logs, with their readers
    */
   #logsOf(record, fields) {
     const replica = this.#replicas.take(record.id);
     if (replica !== undefined) return [replica.handle, ...replica.siblings];
-    const ageMs = Math.max(0, this.#cluster.redisNowMs() - record.createdAtMs);
+    const createdAtMs = Number(fields.created_us) / 1000;
+    const ageMs = Math.max(0, this.#cluster.redisNowMs() - createdAtMs);
     return replicateLogs(this.#hub, record, fields, { leaseMs: this.#leaseMs, ageMs });
   }
 

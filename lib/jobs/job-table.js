@@ -2,6 +2,7 @@ import { Retained } from './retained.js';
 import { requestBytes } from './prompt-tokens.js';
 
 /** @typedef {import('./job.js').JobRecord} JobRecord */
+/** @typedef {import('./job.js').Held} Held */
 /** @typedef {import('./job.js').Part} Part */
 /** @typedef {import('./request.js').JobStatus} JobStatus */
 
@@ -18,11 +19,6 @@ import { requestBytes } from './prompt-tokens.js';
  * @property {Part} [part]
  * @property {number} [contentBytes] of its content without its log, once it has ended
  * @property {Held} [held] of the table alone
- */
-
-/**
- * What a record counts for in the memory budget, and when it has ended.
- * @typedef {{requestBytes: number, retainedBytes: number, endedAt: number}} Held
  */
 
 /** Bytes of a finished job without the entries of its log, in the hub and here. */

@@ -12,6 +12,11 @@ import { randomId } from '../internal/util/random-id.js';
  */
 
 /**
+ * What a record counts for in the memory budget of its JobTable, and when it has ended.
+ * @typedef {{requestBytes: number, retainedBytes: number, endedAt: number}} Held
+ */
+
+/**
  * A record whose answer other jobs share: see SharedAnswer.
  * @typedef {JobRecord & {members: Set<JobRecord>}} AnswerRecord
  */
@@ -147,7 +152,7 @@ export class JobRecord {
      * @type {JobExtra | undefined}
      */
     this.extra = undefined;
-    /** Of its JobTable. @type {import('./job-table.js').Held | undefined} */
+    /** Of its JobTable. @type {Held | undefined} */
     this.held = undefined;
     /** Whether its submission was refused after all, so that its caller never received its id. */
     this.refused = false;

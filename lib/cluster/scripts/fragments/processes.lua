@@ -1,6 +1,6 @@
 -- needs quota
--- loads holds: hold_release
 -- loads estate_owed: settle_owed
+-- loads holds: hold_release
 --
 -- What processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
 
