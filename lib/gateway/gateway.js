@@ -15,7 +15,7 @@ import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { later } from '../internal/util/packages.js';
 import { ANONYMOUS, compileAccess } from '../jobs/policy/config.js';
-import { kindOf } from '../services/operations/operations.js';
+import { kindOf } from '../services/operations/operation.js';
 import { listen } from '../http/server.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
