@@ -110,7 +110,10 @@ export class RedisChecks {
       this.#info = await this.#greet(client);
     } catch (/** @type {any} */ error) {
       client.disconnect();
-      return problem(`${address.shown} cannot be used: ${error.message}`, adviceFor(error));
+      const { detailOf, wordOf } = await import('../cluster/connection/errors.js');
+      const detail = detailOf(error);
+      const advice = adviceFor(wordOf(error), detail);
+      return problem(`${address.shown} cannot be used: ${detail}`, advice);
     }
     this.#client = client;
     return this.#judgeServer(address.shown);
@@ -254,9 +257,22 @@ export class RedisChecks {
   }
 }
 
-/** @param {Error} error of the connection */
-function adviceFor({ message }) {
-  if (/WRONGPASS|NOAUTH/.test(message)) return 'Check user and password of the URL.';
-  if (/certificate|SSL|TLS/i.test(message)) return 'See TLS in docs/scaling.md.';
+/** By what an error of the connection stands for, as `wordOf` says. @type {Record<string, string>} */
+const ADVICE = {
+  WRONGPASS: 'Check user and password of the URL.',
+  NOAUTH: 'Check user and password of the URL.',
+  DATABASE:
+    'Name a database that the server has, /0 to /15 by default (`databases` in redis.conf), and that its user may select.',
+  PROTOCOL: 'Name the host and the port of a Redis server; something else answers there.',
+  TLS: 'See TLS in docs/scaling.md; a server without TLS takes redis:// in place of rediss://.',
+};
+
+/**
+ * @param {string} word
+ * @param {string} detail
+ */
+function adviceFor(word, detail) {
+  if (Object.hasOwn(ADVICE, word)) return ADVICE[word];
+  if (/certificate|SSL|TLS/i.test(detail)) return ADVICE.TLS;
   return 'Check the address, and whether the server runs.';
 }

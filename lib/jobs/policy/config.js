@@ -161,6 +161,28 @@ export const newKeySchema = {
   properties: keyMembers,
 };
 
+const { id: _id, ...changeable } = keyMembers;
+
+/**
+ * A change of a key, as JSON Merge Patch (RFC 7396): members take the place of those of the entry, those of
+ * `limits` one by one; null removes one. The values are checked with the whole configuration.
+ */
+export const keyChangeSchema = {
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  properties: {
+    ...Object.fromEntries(Object.keys(changeable).map((member) => [member, {}])),
+    limits: {
+      type: ['object', 'null'],
+      additionalProperties: false,
+      properties: Object.fromEntries(
+        Object.keys(limitsSchema.properties).map((member) => [member, {}]),
+      ),
+    },
+  },
+};
+
 /** @type {Record<keyof AccessConfig, object>} */
 const properties = {
   keys: {

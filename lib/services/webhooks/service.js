@@ -149,10 +149,24 @@ export class Webhooks {
     const targets = this.#targetsOf(type);
     if (targets.length === 0) return;
     const atMs = operation.createdAtMs + metrics.duration_ms;
-    const bodyOf = (/** @type {boolean} */ text) =>
-      this.#bodyOf(type, atMs, this.#views[kind](operation, { text }));
-    const whole = targets.map((target) => ({ ...target, text: false, body: bodyOf(target.text) }));
-    this.#deliveries.add(type, { id, principal, attempt }, whole);
+    const view = (/** @type {boolean} */ text) => this.#views[kind](operation, { text });
+    const views = targets.map(({ text }) => view(text));
+    const add = (/** @type {object[]} */ known) => {
+      const whole = targets.map((target, i) => {
+        return { ...target, text: false, body: this.#bodyOf(type, atMs, known[i]) };
+      });
+      this.#deliveries.add(type, { id, principal, attempt }, whole);
+    };
+    if (!views.some((each) => each instanceof Promise)) {
+      add(views);
+      return;
+    }
+    // Texts of a workflow of a process that was lost are in Redis; without Redis it goes without them.
+    const adding = Promise.all(views)
+      .catch(() => targets.map(() => view(false)))
+      .then(async (known) => add(await Promise.all(known)))
+      .finally(() => this.#filling.delete(adding));
+    this.#filling.add(adding);
   }
 
   /**

@@ -126,18 +126,4 @@ inline std::vector<napi_value> elements_of(napi_env env, napi_value array) {
   return elements;
 }
 
-/// An array of numbers (any range of integers) for JavaScript; undefined when there can be none.
-template <typename Numbers>
-Napi::Value array_of(napi_env env, const Numbers& numbers) {
-  napi_value array = nullptr;
-  if (napi_create_array_with_length(env, numbers.size(), &array) != napi_ok) return {};
-  std::uint32_t index = 0;
-  for (const auto number : numbers) {
-    napi_value element = nullptr;
-    if (napi_create_double(env, static_cast<double>(number), &element) != napi_ok) return {};
-    if (napi_set_element(env, array, index++, element) != napi_ok) return {};
-  }
-  return {env, array};
-}
-
 }  // namespace sluice

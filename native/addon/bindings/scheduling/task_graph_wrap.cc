@@ -80,7 +80,7 @@ Napi::Value TaskGraphWrap::check(const Napi::CallbackInfo& info) {
     numbers.push_back(static_cast<double>(fault.task));
     numbers.push_back(static_cast<double>(fault.dependency));
   }
-  return array_of(info.Env(), numbers);
+  return {info.Env(), array_of(info.Env(), numbers)};
 }
 
 void TaskGraphWrap::start(const Napi::CallbackInfo& info) {

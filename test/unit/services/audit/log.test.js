@@ -1,6 +1,7 @@
 /** The audit log: entries, their bound, their pages, and their names after an erasure. */
 import { createHash } from 'node:crypto';
-import { AuditLog, erasedName } from '../../../../lib/services/audit/log.js';
+import { AuditLog } from '../../../../lib/services/audit/log.js';
+import { erasedName } from '../../../../lib/services/audit/entries.js';
 
 const counter = () => {
   const counted = [];
