@@ -17,12 +17,7 @@ import { requestBytes } from './prompt-tokens.js';
  * @property {any} request
  * @property {Part} [part]
  * @property {number} [contentBytes] of its content without its log, once it has ended
- * @property {Held} [held] of the table alone
- */
-
-/**
- * What a record counts for in the memory budget, and when it has ended.
- * @typedef {{requestBytes: number, retainedBytes: number, endedAt: number}} Held
+ * @property {import('./job.js').Held} [held] used by the table alone
  */
 
 /** Bytes of a finished job without the entries of its log, in the hub and here. */

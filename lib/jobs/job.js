@@ -3,6 +3,10 @@ import { randomId } from '../internal/util/random-id.js';
 
 /** @typedef {import('./request.js').JobStatus} JobStatus */
 /** @typedef {'hit' | 'miss' | 'join'} CacheResult */
+/**
+ * The bytes of a record that its table has counted in the memory budget, and when the record ended.
+ * @typedef {{requestBytes: number, retainedBytes: number, endedAt: number}} Held
+ */
 /** @typedef {import('../providers/shared/types.js').Route} Route */
 
 /**
@@ -147,7 +151,7 @@ export class JobRecord {
      * @type {JobExtra | undefined}
      */
     this.extra = undefined;
-    /** Of its JobTable. @type {import('./job-table.js').Held | undefined} */
+    /** Used by its JobTable alone. @type {Held | undefined} */
     this.held = undefined;
     /** Whether its submission was refused after all, so that its caller never received its id. */
     this.refused = false;

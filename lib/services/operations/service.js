@@ -8,7 +8,7 @@ import { endpoints, ANONYMOUS } from '../../jobs/policy/config.js';
 import { streamEvents } from '../../streams/event-iterator.js';
 import { operationNotFound } from './operations.js';
 
-/** @typedef {import('../../jobs/admission/admission.js').Submission['access']} Access */
+/** @typedef {import('../../jobs/admission/types.js').Submission['access']} Access */
 /** @typedef {import('./operations.js').Operation} Operation */
 /** @typedef {import('../../cluster/operations/remote-operations.js').SavedOperation} SavedOperation */
 /** @typedef {import('../../jobs/admission/idempotency.js').UsedKey} UsedKey */
